@@ -1,0 +1,44 @@
+/**
+ * What went wrong, in the terms of whoever can act on it. The command line maps kinds to exit
+ * codes; the library only throws.
+ *
+ * - `usage`: the call itself is wrong (an unknown option, a width that is not larger).
+ * - `refused`: the model cannot be grown or trained there; names the node and the reason.
+ * - `input`: a file or value from outside is missing, broken or hostile.
+ * - `difference`: two models that should compute the same do not.
+ * - `interrupted`: stopped on request; what was done is saved.
+ * - `internal`: a fault of ours.
+ */
+export type ErrorKind = 'usage' | 'refused' | 'input' | 'difference' | 'interrupted' | 'internal'
+
+export interface ErrorDetails {
+  /** Where: a node, file, field or option. */
+  readonly where?: string
+  /** What the reader can do about it. */
+  readonly hint?: string
+  readonly cause?: unknown
+}
+
+/** The one error class that this package throws on purpose. `message` is one clear sentence. */
+export class Net2NetError extends Error {
+  override readonly name = 'Net2NetError'
+  readonly kind: ErrorKind
+  readonly where: string | undefined
+  readonly hint: string | undefined
+
+  constructor(kind: ErrorKind, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.kind = kind
+    this.where = details.where
+    this.hint = details.hint
+  }
+}
+
+export const usageError = (message: string, details?: ErrorDetails) =>
+  new Net2NetError('usage', message, details)
+export const refusedError = (message: string, details?: ErrorDetails) =>
+  new Net2NetError('refused', message, details)
+export const inputError = (message: string, details?: ErrorDetails) =>
+  new Net2NetError('input', message, details)
+export const internalError = (message: string, details?: ErrorDetails) =>
+  new Net2NetError('internal', message, details)

@@ -1,0 +1,93 @@
+/**
+ * A growth plan: what a growth does to a model, as plain data. It can be printed, stored,
+ * replayed, applied to weights and to optimizer slots alike, and drawn. No tensor is in it.
+ */
+import type { InsertedLayer } from '../operators/operator.ts'
+
+export interface GrowthPlan {
+  readonly version: 1
+  /** Seed of every random number that applying the plan draws (noise, random weights). */
+  readonly seed: number
+  readonly units: readonly GrownUnits[]
+  readonly parameters: readonly ParameterChange[]
+  readonly sizes: readonly SizeChange[]
+  readonly attributes: readonly AttributeChange[]
+  readonly insertions: readonly Insertion[]
+}
+
+/** How new units start: copies of old ones, or the baseline's random padding. */
+export type WidenInit = 'net2wider' | 'random-pad'
+/**
+ * `zero-sum`: exact, sums to zero over the copies of each unit. `paper`: the seed document's,
+ * on the new copies only, not exact. Only for net2wider.
+ */
+export type NoiseKind = 'zero-sum' | 'paper' | 'none'
+
+/** A set of units that grows as one: a channel group. */
+export interface GrownUnits {
+  readonly id: string
+  /** Layers (node names) whose width these units are. */
+  readonly members: readonly string[]
+  readonly from: number
+  readonly to: number
+  readonly init: WidenInit
+  /** The replication map: for each new unit, the old unit it copies. Identity on the first `from`. */
+  readonly map: readonly number[]
+  /** For each new unit, its share of the old unit's outgoing weight; copies' shares sum to 1. */
+  readonly shares: readonly number[]
+}
+
+/** How the indices of a grown axis follow from the grown units: the axis algebra, written out. */
+export type AxisMap =
+  | { readonly units: string }
+  | { readonly keep: number }
+  | { readonly sum: readonly AxisMap[] }
+  | { readonly product: readonly AxisMap[] }
+
+export interface ParameterChange {
+  /** The constant that is read: an initializer, or the output of a Constant node. */
+  readonly name: string
+  /** Where the grown tensor goes; differs from `name` where a shared constant had to be cloned. */
+  readonly to: string
+  /** For a clone: the uses that are rewired to it (a node is known by its first output). */
+  readonly uses?: readonly { readonly node: string; readonly input: number }[]
+  readonly before: readonly number[]
+  readonly after: readonly number[]
+  readonly axes: readonly {
+    readonly axis: number
+    readonly map: AxisMap
+    /** `carried`: gathered. `summed`: gathered and multiplied by the shares. */
+    readonly role: 'carried' | 'summed'
+  }[]
+  /** Value of new entries under random padding, for vectors; otherwise N(0, 0.1²). */
+  readonly padding?: number
+  readonly noise?: { readonly kind: NoiseKind; readonly relative: number }
+}
+
+/** An element of an integer constant that holds a size. */
+export interface SizeChange {
+  readonly constant: string
+  readonly index: number
+  readonly from: number
+  readonly to: number
+}
+
+export interface AttributeChange {
+  /** The node, known by its first output. */
+  readonly node: string
+  readonly attribute: string
+  readonly index?: number
+  readonly from: number
+  readonly to: number
+}
+
+/** A chain of new nodes between a value and its consumers. */
+export interface Insertion {
+  /** Name of the layer that is deepened, and of the one that is new. */
+  readonly after: string
+  readonly name: string
+  /** The value whose consumers now read the chain's end. */
+  readonly value: string
+  readonly init: 'net2deeper' | 'random-init'
+  readonly layer: InsertedLayer
+}

@@ -1,0 +1,50 @@
+/** Who produces and who consumes each value of a graph. */
+import { subgraphs } from './attributes.ts'
+import type { Graph, Node } from './model.ts'
+
+export interface Use {
+  readonly node: Node
+  /** Position among the node's inputs; -1 for a value captured by one of its subgraphs. */
+  readonly input: number
+}
+
+export interface Links {
+  readonly producers: ReadonlyMap<string, Node>
+  readonly uses: ReadonlyMap<string, readonly Use[]>
+}
+
+export function linksOf(graph: Graph): Links {
+  const producers = new Map<string, Node>()
+  const uses = new Map<string, Use[]>()
+  const use = (name: string, node: Node, input: number) => {
+    const list = uses.get(name)
+    if (list) list.push({ node, input })
+    else uses.set(name, [{ node, input }])
+  }
+  for (const node of graph.nodes) {
+    for (const output of node.outputs) if (output !== '') producers.set(output, node)
+    node.inputs.forEach((name, i) => {
+      if (name !== '') use(name, node, i)
+    })
+    for (const name of capturedValues(node)) use(name, node, -1)
+  }
+  return { producers, uses }
+}
+
+/** Values of the enclosing graph that the node's subgraphs read. */
+export function capturedValues(node: Node): Set<string> {
+  const captured = new Set<string>()
+  for (const subgraph of subgraphs(node)) {
+    const inner = new Set([
+      ...subgraph.inputs.map((input) => input.name),
+      ...subgraph.initializers.keys(),
+      ...subgraph.nodes.flatMap((n) => n.outputs),
+    ])
+    const read = [
+      ...subgraph.nodes.flatMap((n) => [...n.inputs, ...capturedValues(n)]),
+      ...subgraph.outputs.map((output) => output.name),
+    ]
+    for (const name of read) if (name !== '' && !inner.has(name)) captured.add(name)
+  }
+  return captured
+}

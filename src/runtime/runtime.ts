@@ -1,0 +1,42 @@
+/** What we ask of whatever computes: ONNX Runtime in Node or in the browser. */
+import type { Dim } from '../model/model.ts'
+import type { DType } from '../tensor/dtype.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+export type Device = 'cpu' | 'webgpu' | 'cuda'
+
+export interface SessionOptions {
+  readonly device?: Device
+  /** Threads inside one operator; default: what the runtime chooses. */
+  readonly threads?: number
+  /** Graph rewriting before the first run. Changes the last bits of convolutions. */
+  readonly optimization?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all'
+  /** Outputs that stay on the device between runs (WebGPU). */
+  readonly keepOnDevice?: readonly string[]
+}
+
+export interface SessionValue {
+  readonly name: string
+  readonly dtype: DType | undefined
+  readonly shape: readonly Dim[]
+}
+
+export type Feeds = Readonly<Record<string, Tensor>>
+
+export interface Session {
+  readonly inputs: readonly SessionValue[]
+  readonly outputs: readonly SessionValue[]
+  /**
+   * Runs the model once. `outputs` selects what to compute: names, or tensors to write into
+   * (never the buffer of an input of the same run).
+   */
+  run(feeds: Feeds, outputs?: readonly string[] | Feeds): Promise<Record<string, Tensor>>
+  release(): Promise<void>
+}
+
+export interface Runtime {
+  /** For records: name, version and device. */
+  readonly description: string
+  /** Bytes of an ONNX file, or the path of one where the runtime can read files. */
+  createSession(model: Uint8Array | string, options?: SessionOptions): Promise<Session>
+}

@@ -1,0 +1,139 @@
+import { internalError } from '../errors.ts'
+import { byteLengthOf, type DType } from './dtype.ts'
+
+/**
+ * A tensor whose elements are fetched only when somebody reads them: from memory, from a file,
+ * or computed from other lazy tensors. Row-major, little-endian, immutable.
+ */
+export interface LazyTensor {
+  readonly dtype: DType
+  readonly dims: readonly number[]
+  /** Size of the data; 0 for strings. */
+  readonly byteLength: number
+  /**
+   * Bytes `[offset, offset + length)` of the data. The result may be a view of shared memory:
+   * callers never write to it. Offsets fall on element boundaries.
+   */
+  read(offset: number, length: number): Uint8Array
+  /** The elements of a string tensor, UTF-8; absent for every other type. */
+  readonly strings?: readonly Uint8Array[]
+}
+
+interface ArrayTypes {
+  float32: Float32Array
+  float64: Float64Array
+  float16: Uint16Array
+  bfloat16: Uint16Array
+  int8: Int8Array
+  uint8: Uint8Array
+  bool: Uint8Array
+  int16: Int16Array
+  uint16: Uint16Array
+  int32: Int32Array
+  uint32: Uint32Array
+  int64: BigInt64Array
+  uint64: BigUint64Array
+}
+export type NumericDType = keyof ArrayTypes
+export type TypedArray = ArrayTypes[NumericDType]
+
+const arrays = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+} as const
+
+export const isNumeric = (dtype: DType): dtype is NumericDType => dtype in arrays
+
+/** The number of elements of a tensor with these dimensions (1 for a scalar). */
+export const elementCount = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1)
+
+/** A zeroed typed array for `count` elements. float16 and bfloat16 hold their bit patterns. */
+export function allocate<T extends NumericDType>(dtype: T, count: number): ArrayTypes[T] {
+  return new arrays[dtype](count) as ArrayTypes[T]
+}
+
+/** A tensor in memory. `data` has one entry per element and must not be written to. */
+export class Tensor<T extends NumericDType = NumericDType> implements LazyTensor {
+  readonly dtype: T
+  readonly dims: readonly number[]
+  readonly data: ArrayTypes[T]
+
+  constructor(dtype: T, dims: readonly number[], data: ArrayTypes[T]) {
+    if (data.length !== elementCount(dims))
+      throw internalError(`A tensor of shape [${dims}] was given ${data.length} elements.`)
+    this.dtype = dtype
+    this.dims = dims
+    this.data = data
+  }
+
+  get byteLength(): number {
+    return this.data.byteLength
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    return new Uint8Array(this.data.buffer, this.data.byteOffset + offset, length)
+  }
+}
+
+/** A float32 tensor from numbers. */
+export const float32 = (dims: readonly number[], values: ArrayLike<number>): Tensor<'float32'> =>
+  new Tensor('float32', dims, values instanceof Float32Array ? values : Float32Array.from(values))
+
+/** An int64 tensor from safe integers; a vector unless `dims` says otherwise. */
+export const int64 = (
+  values: readonly number[],
+  dims: readonly number[] = [values.length],
+): Tensor<'int64'> =>
+  new Tensor(
+    'int64',
+    dims,
+    BigInt64Array.from(values, (v) => BigInt(v)),
+  )
+
+/** A scalar of a numeric type (not float16 or bfloat16). */
+export function scalar<T extends NumericDType>(dtype: T, value: number): Tensor<T> {
+  const data = allocate(dtype, 1)
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[0] = BigInt(value)
+  else data[0] = value
+  return new Tensor(dtype, [], data)
+}
+
+/** Reads a whole lazy tensor into memory. Throws for strings and sub-byte types. */
+export function materialize(source: LazyTensor): Tensor {
+  if (source instanceof Tensor) return source
+  const { dtype, dims } = source
+  if (!isNumeric(dtype)) throw internalError(`Tensors of type ${dtype} have no array form.`)
+  const count = elementCount(dims)
+  const data = allocate(dtype, count)
+  new Uint8Array(data.buffer).set(source.read(0, byteLengthOf(dtype, count)))
+  return new Tensor(dtype, dims, data)
+}
+
+/**
+ * The elements as JavaScript numbers, for small integer, boolean, float32 and float64 tensors
+ * (shapes, axes, scales). int64 beyond ±2^53 is clamped, so that "to the end" stays "very far".
+ */
+export function toNumbers(source: LazyTensor): number[] {
+  if (source.dtype === 'float16' || source.dtype === 'bfloat16')
+    throw internalError(`${source.dtype} elements have no direct number form.`)
+  const data: ArrayLike<number | bigint> = materialize(source).data
+  return Array.from(data, (value) => (typeof value === 'bigint' ? clampToSafe(value) : value))
+}
+
+/** A bigint as a number, clamped to the safe integers. */
+export function clampToSafe(value: bigint): number {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) return Number.MAX_SAFE_INTEGER
+  if (value < BigInt(Number.MIN_SAFE_INTEGER)) return Number.MIN_SAFE_INTEGER
+  return Number(value)
+}
