@@ -1,0 +1,30 @@
+/** ONNX Runtime in Node. A run is synchronous native code: it blocks the event loop. */
+import { createRequire } from 'node:module'
+import { ortRuntime } from './ort.ts'
+import type { Runtime, SessionOptions } from './runtime.ts'
+
+const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as {
+  version: string
+}
+
+/** ONNX Runtime on this machine: CPU, WebGPU (needs a Vulkan loader on Linux) or CUDA. */
+export const nodeRuntime: Runtime = ortRuntime({
+  description: `onnxruntime-node ${version}`,
+  load: () => import('onnxruntime-node'),
+  options: ({ device = 'cpu', threads, optimization }: SessionOptions) => ({
+    executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],
+    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
+    // Errors come back as exceptions: nothing is to be printed beside them.
+    logSeverityLevel: 4,
+    // Idle threads sleep instead of spinning, so that several processes can share the cores.
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
+  }),
+  deviceHint({ device }, reason) {
+    if (device === 'webgpu' && /webgpu|adapter|vulkan/i.test(reason))
+      return 'WebGPU needs a GPU with its driver and, on Linux, the Vulkan loader (Debian: apt install libvulkan1); or use --device cpu.'
+    if (device === 'cuda' && /cuda|provider|shared library/i.test(reason))
+      return 'CUDA needs an NVIDIA GPU with its driver, CUDA 12, cuDNN 9 and the libraries that "npm rebuild onnxruntime-node --onnxruntime-node-install=cuda12" fetches; or use --device cpu.'
+    return undefined
+  },
+})
