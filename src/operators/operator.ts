@@ -156,6 +156,14 @@ export type AxesRule = (context: AxesContext) => readonly AxesOutput[]
  */
 export type Target = 'standard' | 'onnxruntime-cpu' | 'onnxruntime-webgpu'
 
+export interface EmitOptions {
+  /** How many outputs (default 1). */
+  readonly outputs?: number
+  readonly domain?: string
+  /** What is known of the outputs, for an operator that is not in the table. */
+  readonly infos?: readonly ValueInfo[]
+}
+
 /** Emits nodes of opset `EMITTED_OPSET` (or of the model's own, where that is newer). */
 export interface Emitter {
   readonly target: Target
@@ -163,7 +171,7 @@ export interface Emitter {
     opType: string,
     inputs: readonly string[],
     attributes?: Readonly<Record<string, AttributeLike>>,
-    options?: { readonly outputs?: number; readonly domain?: string },
+    options?: EmitOptions,
   ): readonly string[]
   /** Emits a node with one output. */
   op(

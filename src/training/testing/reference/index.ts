@@ -1,0 +1,10 @@
+/** The float64 kernels of our own, by operator. ONNX Runtime computes the others in double. */
+import { convolutions } from './convolution.ts'
+import { elementwise } from './elementwise.ts'
+import type { Kernel } from './kernel.ts'
+import { normalizations } from './normalization.ts'
+import { pools } from './pooling.ts'
+
+export const kernels: ReadonlyMap<string, Kernel> = new Map<string, Kernel>(
+  [convolutions, elementwise, normalizations, pools].flatMap((family) => Object.entries(family)),
+)
