@@ -1,8 +1,9 @@
 /** The table of operators: to support a new one is to add its file and one line here. */
 import type { Node } from '../model/model.ts'
+import { neuralNetworkOperators } from './neural-network.ts'
 import type { Operator } from './operator.ts'
 
-const families: readonly (readonly Operator[])[] = []
+const families: readonly (readonly Operator[])[] = [neuralNetworkOperators]
 
 const table: ReadonlyMap<string, Operator> = new Map(
   families.flat().map((operator) => [keyOf(operator.domain ?? '', operator.name), operator]),

@@ -227,6 +227,8 @@ export interface IdentityContext {
   readonly value: ValueInfo
   /** Dimensions of the layer's own weight. */
   readonly weightDims: readonly number[]
+  /** Its input position (`LayerFacet.weight`), where an operator takes it on either side. */
+  readonly weightInput?: number
 }
 
 /** A chain of nodes from one value to another. `$in` and `$out` stand for the two values. */

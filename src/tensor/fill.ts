@@ -12,6 +12,8 @@ export type Fill =
       readonly axes: readonly [number, number]
       /** The index that every further axis must have (the tap of a Dirac kernel). */
       readonly at?: Readonly<Record<number, number>>
+      /** The index on the shorter of the two axes starts again at its end (grouped convolutions). */
+      readonly wrap?: boolean
     }
   | { readonly kind: 'normal'; readonly mean: number; readonly deviation: number }
   /** Uniform on ±limit; Glorot's limit is √(6 / (fan_in + fan_out)). */
@@ -61,8 +63,10 @@ export function fillTensor(
       let offset = 0
       for (const [axis, index] of Object.entries(fill.at ?? {}))
         offset += index * strides[Number(axis)]!
-      for (let i = 0; i < Math.min(dims[a]!, dims[b]!); i++)
-        data[offset + i * (strides[a]! + strides[b]!)] = 1
+      const [rows, columns] = [dims[a]!, dims[b]!]
+      const length = fill.wrap ? Math.max(rows, columns) : Math.min(rows, columns)
+      for (let i = 0; i < length; i++)
+        data[offset + (i % rows) * strides[a]! + (i % columns) * strides[b]!] = 1
       break
     }
   }
