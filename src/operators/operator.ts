@@ -34,6 +34,8 @@ export interface Operator {
   readonly layer?: LayerFacet
   /** Present if the operator is an element-wise activation. */
   readonly activation?: ActivationFacet
+  /** Present if the operator turns scores into probabilities, where a loss may have it inside. */
+  readonly link?: LinkFacet
   /** What is known of the sign of the (first) output. Default: nothing. */
   readonly sign?: 'non-negative' | 'inherited'
   /** Random padding of parameters by input position, where 0.1 (vectors) would be absurd. */
@@ -96,6 +98,8 @@ export interface ElementOrigin {
   /** Name of the constant value, and the (flat) position in it. */
   readonly name: string
   readonly index: number
+  /** Where the constant was first read (the node by its first output), for cloning it there. */
+  readonly use?: { readonly node: string; readonly input: number }
 }
 
 export interface AxesOutput {
@@ -134,9 +138,10 @@ export interface AxesContext extends InferContext {
   slice(axis: Axis, start: number, end: number): Axis | undefined
   /**
    * The same elements, regrouped to the given sizes (Reshape): splits and joins factors.
-   * undefined where the sizes do not divide.
+   * undefined where the sizes do not divide. An axis among the sizes stands for itself: where a
+   * rule knows which axis an entry is (a copied dimension, a size from Shape), it says so.
    */
-  regroup(axes: readonly Axis[], sizes: readonly Dim[]): readonly Axis[] | undefined
+  regroup(axes: readonly Axis[], sizes: readonly (Dim | Axis)[]): readonly Axis[] | undefined
   /** Element k of the integer input i is the size of `axis`: a plan edits it when that grows. */
   sizeElement(i: number, k: number, axis: Axis): void
   /** So is attribute `name` (entry `k` of it, for a list). */
@@ -231,7 +236,10 @@ export interface IdentityContext {
   readonly weightInput?: number
 }
 
-/** A chain of nodes from one value to another. `$in` and `$out` stand for the two values. */
+/**
+ * A chain of nodes from one value to another. `$in` and `$out` stand for the two values, `@NAME`
+ * for the value NAME of the model, every other name is local to the chain.
+ */
 export interface InsertedLayer {
   readonly nodes: readonly InsertedNode[]
   readonly parameters: readonly InsertedParameter[]
@@ -255,6 +263,13 @@ export interface InsertedParameter {
 export interface ActivationFacet {
   /** φ(φ(x)) = φ(x), so that φ after an inserted identity changes nothing. */
   idempotent(node: Node, constant: (i: number) => LazyTensor | undefined): boolean
+}
+
+/** A link function: what makes probabilities (or their logarithms) of logits, input 0. */
+export interface LinkFacet {
+  readonly kind: 'softmax' | 'sigmoid'
+  /** For a softmax: the axis that sums to 1. */
+  axis?(node: Node, rank: number): number
 }
 
 export interface NormalizationFacet {
