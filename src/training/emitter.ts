@@ -68,7 +68,8 @@ export class GraphEmitter implements Emitter {
   append(node: Node, infos?: readonly ValueInfo[]): void {
     if (node.domain !== '') this.domains.add(node.domain)
     this.builder.append(node)
-    const found = infos ?? inferNode(node, this.opset, (name) => this.#infos.get(name))
+    const version = node.domain === '' ? this.opset : 1
+    const found = infos ?? inferNode(node, version, (name) => this.#infos.get(name))
     node.outputs.forEach((name, k) => {
       if (name !== '') this.#infos.set(name, found[k] ?? {})
     })

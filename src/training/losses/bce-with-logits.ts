@@ -1,0 +1,36 @@
+/**
+ * Binary cross-entropy of a sigmoid, from its logits z, per element:
+ *
+ *   −t log σ(z) − (1 − t) log(1 − σ(z)) = max(z, 0) − z t + log(1 + exp(−|z|))
+ *   ∂/∂z = σ(z) − t
+ *
+ * The right-hand form never overflows. The loss is the mean over all elements.
+ */
+import { countEqual, countOf, meanOf, number } from './counts.ts'
+import type { Loss } from './loss.ts'
+
+/** `target`: float32 of the prediction's shape, in [0, 1]. */
+export const bceWithLogits = (): Loss => ({
+  name: 'bce-with-logits',
+  link: 'sigmoid',
+  target: (shape) => ({ dtype: 'float32', shape }),
+  emit({ emitter, prediction: z, target: t }) {
+    const decay = emitter.op('Exp', [emitter.op('Neg', [emitter.op('Abs', [z])])])
+    const logarithm = emitter.op('Log', [emitter.op('Add', [decay, number(emitter, 1)])])
+    const linear = emitter.op('Sub', [emitter.op('Relu', [z]), emitter.op('Mul', [z, t])])
+    return {
+      loss: meanOf(emitter, emitter.op('Add', [linear, logarithm])),
+      gradient: () =>
+        emitter.op('Div', [
+          emitter.op('Sub', [emitter.op('Sigmoid', [z]), t]),
+          countOf(emitter, z),
+        ]),
+      correct: () =>
+        countEqual(
+          emitter,
+          emitter.op('Greater', [z, number(emitter, 0)]),
+          emitter.op('Greater', [t, number(emitter, 0.5)]),
+        ),
+    }
+  },
+})
