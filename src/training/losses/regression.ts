@@ -29,8 +29,7 @@ export const meanAbsoluteError = (): Loss => ({
       loss: meanOf(emitter, emitter.op('Abs', [error])),
       gradient() {
         const zero = number(emitter, 0)
-        const where = (op: string) =>
-          emitter.op('Cast', [emitter.op(op, [error, zero])], { to: 1 })
+        const where = (op: string) => emitter.op('Cast', [emitter.op(op, [error, zero])], { to: 1 })
         // Sign itself is missing on WebGPU.
         const sign = emitter.op('Sub', [where('Greater'), where('Less')])
         return emitter.op('Div', [sign, countOf(emitter, prediction)])

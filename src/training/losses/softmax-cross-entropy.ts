@@ -52,8 +52,7 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
       const axes = emitter.constant(int64([axis]))
       const over = (op: string, value: string) => emitter.op(op, [value, axes], { keepdims: 1 })
 
-      const indices =
-        form === 'indices' ? emitter.op('Cast', [target], { to: 6 }) : undefined
+      const indices = form === 'indices' ? emitter.op('Cast', [target], { to: 6 }) : undefined
       const given = indices === undefined ? target : oneHot(emitter, indices, axis, classes, shape)
       const smooth =
         labelSmoothing === 0
@@ -74,9 +73,7 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
           const softmax = emitter.op('Div', [exponentials, sums])
           // One-hot from indices sums to 1; a given distribution need not.
           const weighted =
-            form === 'indices'
-              ? softmax
-              : emitter.op('Mul', [softmax, over('ReduceSum', smooth)])
+            form === 'indices' ? softmax : emitter.op('Mul', [softmax, over('ReduceSum', smooth)])
           return emitter.op('Div', [emitter.op('Sub', [weighted, smooth]), samples])
         },
         correct() {

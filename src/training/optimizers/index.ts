@@ -1,0 +1,5 @@
+export { type AdagradOptions, adagrad } from './adagrad.ts'
+export { type AdamOptions, adam, adamw } from './adam.ts'
+export { averaged } from './average.ts'
+export type { Optimizer, Slot, Update, UpdateContext } from './optimizer.ts'
+export { type SgdOptions, sgd } from './sgd.ts'

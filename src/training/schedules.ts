@@ -1,0 +1,127 @@
+/** Learning rates over time. A schedule is plain data; a function evaluates it. */
+import { usageError } from '../errors.ts'
+
+export type Schedule =
+  | { readonly kind: 'constant'; readonly rate: number }
+  /** Multiplied by `factor` at every `every`-th epoch. */
+  | {
+      readonly kind: 'step'
+      readonly rate: number
+      readonly every: number
+      readonly factor: number
+    }
+  /** From `rate` to `end` over `epochs` along half a cosine (Loshchilov and Hutter 2017). */
+  | {
+      readonly kind: 'cosine'
+      readonly rate: number
+      readonly end: number
+      readonly epochs: number
+    }
+  /** Rises linearly from 0 over the first `steps` steps, then follows `then`. */
+  | { readonly kind: 'warm-up'; readonly steps: number; readonly then: Schedule }
+  /** Multiplied by `factor` whenever the watched loss has not improved for `patience` epochs. */
+  | {
+      readonly kind: 'plateau'
+      readonly rate: number
+      readonly factor: number
+      readonly patience: number
+      readonly minimum: number
+    }
+
+/** A number is a constant rate. */
+export type LearningRate = number | Schedule
+
+export const constant = (rate: number): Schedule => ({ kind: 'constant', rate: positive(rate) })
+export const stepDecay = (rate: number, every: number, factor = 0.1): Schedule => ({
+  kind: 'step',
+  rate: positive(rate),
+  every,
+  factor,
+})
+export const cosine = (rate: number, epochs: number, end = 0): Schedule => ({
+  kind: 'cosine',
+  rate: positive(rate),
+  end,
+  epochs,
+})
+export const warmUp = (steps: number, then: LearningRate): Schedule => ({
+  kind: 'warm-up',
+  steps,
+  then: scheduleOf(then),
+})
+export const reduceOnPlateau = (
+  rate: number,
+  { factor = 0.1, patience = 2, minimum = 0 } = {},
+): Schedule => ({ kind: 'plateau', rate: positive(rate), factor, patience, minimum })
+
+export const scheduleOf = (rate: LearningRate): Schedule =>
+  typeof rate === 'number' ? constant(rate) : rate
+
+function positive(rate: number): number {
+  if (rate >= 0 && Number.isFinite(rate)) return rate
+  throw usageError(`The learning rate must be a number that is not negative, not ${rate}.`)
+}
+
+/** Where training stands. */
+export interface Moment {
+  /** Steps done before this one. */
+  readonly step: number
+  /** Epochs done, with the part of the running one: 1.5 is the middle of the second. */
+  readonly epoch: number
+  readonly plateau: PlateauState
+}
+
+/** What reduce-on-plateau remembers. */
+export interface PlateauState {
+  readonly best: number
+  /** Epochs since the best one. */
+  readonly waited: number
+  readonly reductions: number
+}
+
+export const freshPlateau: PlateauState = {
+  best: Number.POSITIVE_INFINITY,
+  waited: 0,
+  reductions: 0,
+}
+
+/** The learning rate of the step at `moment`. */
+export function rateAt(schedule: Schedule, moment: Moment): number {
+  switch (schedule.kind) {
+    case 'constant':
+      return schedule.rate
+    case 'step':
+      return schedule.rate * schedule.factor ** Math.floor(moment.epoch / schedule.every)
+    case 'cosine': {
+      const { rate, end, epochs } = schedule
+      const done = Math.min(1, moment.epoch / epochs)
+      return end + ((rate - end) * (1 + Math.cos(Math.PI * done))) / 2
+    }
+    case 'warm-up': {
+      const rise = Math.min(1, (moment.step + 1) / schedule.steps)
+      return rise * rateAt(schedule.then, moment)
+    }
+    case 'plateau':
+      return Math.max(
+        schedule.minimum,
+        schedule.rate * schedule.factor ** moment.plateau.reductions,
+      )
+  }
+}
+
+const plateauOf = (schedule: Schedule): Extract<Schedule, { kind: 'plateau' }> | undefined =>
+  schedule.kind === 'plateau'
+    ? schedule
+    : schedule.kind === 'warm-up'
+      ? plateauOf(schedule.then)
+      : undefined
+
+/** The plateau's memory after an epoch with this loss. */
+export function afterEpoch(schedule: Schedule, state: PlateauState, loss: number): PlateauState {
+  const plateau = plateauOf(schedule)
+  if (loss < state.best) return { ...state, best: loss, waited: 0 }
+  const waited = state.waited + 1
+  return plateau && waited > plateau.patience
+    ? { ...state, waited: 0, reductions: state.reductions + 1 }
+    : { ...state, waited }
+}
