@@ -1,0 +1,180 @@
+/** Labelled samples in memory, and their batches. */
+import { usageError } from '../errors.ts'
+import { permutation, randomStream } from '../tensor/random.ts'
+import {
+  allocate,
+  elementCount,
+  type NumericDType,
+  Tensor,
+  type TypedArray,
+} from '../tensor/tensor.ts'
+
+/** Tensors of one batch; their first axis is the batch. */
+export interface Batch {
+  readonly inputs: Readonly<Record<string, Tensor>>
+  readonly target: Tensor
+}
+
+export interface ColumnShape {
+  /** Type of the batches' tensors. */
+  readonly dtype: NumericDType
+  /** Shape of one sample. */
+  readonly dims: readonly number[]
+}
+
+/** What a trainer needs of its data. */
+export interface Dataset {
+  /** Number of samples. */
+  readonly length: number
+  readonly inputs: Readonly<Record<string, ColumnShape>>
+  readonly target: ColumnShape
+  /** Names of the classes, where the target is a class index. */
+  readonly classes?: readonly string[]
+  /**
+   * The samples `order` (default: all, as they lie) in batches of `size`; the last one may be
+   * smaller. The tensors are buffers that the next batch overwrites.
+   */
+  batches(size: number, order?: ArrayLike<number>): Iterable<Batch>
+}
+
+/** One array over all samples. */
+export interface Column extends ColumnShape {
+  /** Row-major, one row of `dims` per sample. May be of a smaller type than the batches'. */
+  readonly data: TypedArray
+  /** For bytes that become floats: what they are divided by (255 for images). */
+  readonly divisor?: number
+}
+
+/** A data set of arrays in memory; bytes stay bytes until a batch is made of them. */
+export class ArrayDataset implements Dataset {
+  readonly length: number
+  readonly inputs: Readonly<Record<string, Column>>
+  readonly target: Column
+  readonly classes?: readonly string[]
+
+  /** @throws usage where the columns differ in length */
+  constructor(
+    inputs: Readonly<Record<string, Column>>,
+    target: Column,
+    classes?: readonly string[],
+  ) {
+    this.inputs = inputs
+    this.target = target
+    if (classes) this.classes = classes
+    this.length = rowsOf(target)
+    for (const [name, column] of Object.entries(inputs))
+      if (rowsOf(column) !== this.length)
+        throw usageError(
+          `The data's input ${name} has ${rowsOf(column)} samples, but its target has ${this.length}.`,
+        )
+  }
+
+  *batches(size: number, order?: ArrayLike<number>): Generator<Batch> {
+    const count = order?.length ?? this.length
+    const buffers = new Map<number, Batch>()
+    for (let start = 0; start < count; start += size) {
+      const rows = Math.min(size, count - start)
+      let batch = buffers.get(rows)
+      if (!batch) {
+        batch = this.#buffer(rows)
+        buffers.set(rows, batch)
+      }
+      for (const [name, column] of Object.entries(this.inputs))
+        fillRows(column, batch.inputs[name]!, order, start)
+      fillRows(this.target, batch.target, order, start)
+      yield batch
+    }
+  }
+
+  /** The samples [start, end), sharing memory with this data set. */
+  slice(start: number, end: number): ArrayDataset {
+    return this.#map((column) => {
+      const row = elementCount(column.dims)
+      return column.data.subarray(start * row, end * row)
+    })
+  }
+
+  /** A copy of the samples `order`. */
+  pick(order: ArrayLike<number>): ArrayDataset {
+    return this.#map((column) => {
+      const row = elementCount(column.dims)
+      const data = column.data.slice(0, 0).constructor as new (length: number) => TypedArray
+      const picked = new data(order.length * row)
+      for (let i = 0; i < order.length; i++)
+        setRow(picked, column.data.subarray(order[i]! * row, (order[i]! + 1) * row), i * row)
+      return picked
+    })
+  }
+
+  #map(data: (column: Column) => TypedArray): ArrayDataset {
+    const map = (column: Column): Column => ({ ...column, data: data(column) })
+    const inputs = Object.entries(this.inputs).map(([name, column]) => [name, map(column)] as const)
+    return new ArrayDataset(Object.fromEntries(inputs), map(this.target), this.classes)
+  }
+
+  #buffer(rows: number): Batch {
+    const tensor = ({ dtype, dims }: Column) =>
+      new Tensor(dtype, [rows, ...dims], allocate(dtype, rows * elementCount(dims)))
+    return {
+      inputs: Object.fromEntries(
+        Object.entries(this.inputs).map(([name, column]) => [name, tensor(column)]),
+      ),
+      target: tensor(this.target),
+    }
+  }
+}
+
+/** Splits off a random `fraction` of the samples, for validation. */
+export function split(
+  dataset: ArrayDataset,
+  fraction: number,
+  seed = 0,
+): { readonly train: ArrayDataset; readonly test: ArrayDataset } {
+  const order = permutation(dataset.length, randomStream(seed, 'split'))
+  const held = Math.round(dataset.length * fraction)
+  return { train: dataset.pick(order.subarray(held)), test: dataset.pick(order.subarray(0, held)) }
+}
+
+const rowsOf = ({ data, dims }: Column): number => data.length / elementCount(dims)
+
+/** Copies rows into a batch's tensor, converting them if the types differ. */
+function fillRows(
+  column: Column,
+  target: Tensor,
+  order: ArrayLike<number> | undefined,
+  start: number,
+): void {
+  const { data, divisor = 1 } = column
+  const row = elementCount(column.dims)
+  const rows = target.dims[0]!
+  const same = data.constructor === target.data.constructor
+  const convert = same ? undefined : converter(data, target.data, divisor)
+  for (let i = 0; i < rows; i++) {
+    const from = (order ? order[start + i]! : start + i) * row
+    if (convert) convert(from, row, i * row)
+    else setRow(target.data, data.subarray(from, from + row), i * row)
+  }
+}
+
+/** Both arrays are of one type; the compiler cannot see that. */
+const setRow = (target: TypedArray, row: TypedArray, offset: number): void =>
+  (target as Float32Array).set(row as Float32Array, offset)
+
+function converter(from: TypedArray, to: TypedArray, divisor: number) {
+  if (from instanceof Uint8Array && (to instanceof Float32Array || to instanceof Float64Array)) {
+    // Every byte has one of 256 quotients: look them up.
+    const quotients = to instanceof Float32Array ? new Float32Array(256) : new Float64Array(256)
+    for (let value = 0; value < 256; value++) quotients[value] = value / divisor
+    return (start: number, count: number, at: number) => {
+      for (let i = 0; i < count; i++) to[at + i] = quotients[from[start + i]!]!
+    }
+  }
+  const bigTarget = to instanceof BigInt64Array || to instanceof BigUint64Array
+  return (start: number, count: number, at: number) => {
+    for (let i = 0; i < count; i++) {
+      const value = Number(from[start + i]!)
+      if (bigTarget) to[at + i] = BigInt(Math.trunc(value))
+      else (to as Float32Array)[at + i] = divisor === 1 ? value : value / divisor
+    }
+  }
+}

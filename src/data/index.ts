@@ -1,0 +1,22 @@
+/** Data sets: MNIST, Fashion-MNIST, NumPy files, tables, pictures. */
+export { type ArraysOptions, datasetOfArrays } from './arrays.ts'
+export { type CsvOptions, parseCsv } from './csv.ts'
+export {
+  ArrayDataset,
+  type Batch,
+  type Column,
+  type ColumnShape,
+  type Dataset,
+  split,
+} from './dataset.ts'
+export { decodeIdx } from './idx.ts'
+export { type ImagesOptions, loadImages } from './images.ts'
+export { type LoadedData, type LoadOptions, loadData } from './load.ts'
+export {
+  type DigitsOptions,
+  digitsDataset,
+  loadFashionMnist,
+  loadMnist,
+  type TrainTest,
+} from './mnist.ts'
+export { decodeNpy, decodeNpz, encodeNpy, encodeNpz } from './npy.ts'
