@@ -17,8 +17,8 @@ export type Schedule =
       readonly end: number
       readonly epochs: number
     }
-  /** Rises linearly from 0 over the first `steps` steps, then follows `then`. */
-  | { readonly kind: 'warm-up'; readonly steps: number; readonly then: Schedule }
+  /** Rises linearly from 0 over the first `steps` steps, then follows `next`. */
+  | { readonly kind: 'warm-up'; readonly steps: number; readonly next: Schedule }
   /** Multiplied by `factor` whenever the watched loss has not improved for `patience` epochs. */
   | {
       readonly kind: 'plateau'
@@ -44,10 +44,10 @@ export const cosine = (rate: number, epochs: number, end = 0): Schedule => ({
   end,
   epochs,
 })
-export const warmUp = (steps: number, then: LearningRate): Schedule => ({
+export const warmUp = (steps: number, next: LearningRate): Schedule => ({
   kind: 'warm-up',
   steps,
-  then: scheduleOf(then),
+  next: scheduleOf(next),
 })
 export const reduceOnPlateau = (
   rate: number,
@@ -99,7 +99,7 @@ export function rateAt(schedule: Schedule, moment: Moment): number {
     }
     case 'warm-up': {
       const rise = Math.min(1, (moment.step + 1) / schedule.steps)
-      return rise * rateAt(schedule.then, moment)
+      return rise * rateAt(schedule.next, moment)
     }
     case 'plateau':
       return Math.max(
@@ -113,7 +113,7 @@ const plateauOf = (schedule: Schedule): Extract<Schedule, { kind: 'plateau' }> |
   schedule.kind === 'plateau'
     ? schedule
     : schedule.kind === 'warm-up'
-      ? plateauOf(schedule.then)
+      ? plateauOf(schedule.next)
       : undefined
 
 /** The plateau's memory after an epoch with this loss. */
