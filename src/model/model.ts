@@ -31,18 +31,19 @@ export interface ValueDeclaration {
   readonly rest?: Opaque
 }
 
-export type Attribute =
+export type Attribute = (
   | { readonly type: 'int'; readonly value: bigint }
   | { readonly type: 'ints'; readonly value: readonly bigint[] }
   | { readonly type: 'float'; readonly value: number }
   | { readonly type: 'floats'; readonly value: readonly number[] }
   | { readonly type: 'string'; readonly value: string }
   | { readonly type: 'strings'; readonly value: readonly string[] }
-  | { readonly type: 'tensor'; readonly value: LazyTensor; readonly rest?: Opaque }
+  | { readonly type: 'tensor'; readonly value: LazyTensor }
   | { readonly type: 'graph'; readonly value: Graph }
   | { readonly type: 'graphs'; readonly value: readonly Graph[] }
   /** Sparse tensors, types, references to function attributes: kept, never interpreted. */
-  | { readonly type: 'opaque'; readonly rest: Opaque }
+  | { readonly type: 'opaque' }
+) & { readonly rest?: Opaque }
 
 export interface Node {
   /** May be empty or repeated in files from outside; see `names.ts`. */

@@ -1,0 +1,160 @@
+/** ONNX bytes → Model. */
+import { fromBinary } from '@bufbuild/protobuf'
+import { inputError, Net2NetError } from '../errors.ts'
+import type { Attribute, Graph, Initializer, Model, Node } from '../model/model.ts'
+import { type AttributeDecoding, decodeAttribute } from './attribute-proto.ts'
+import { leftover } from './leftover.ts'
+import {
+  type GraphProto,
+  GraphProtoSchema,
+  type ModelProto,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+} from './onnx_pb.ts'
+import { reduce } from './reduce.ts'
+import { decodeTensor, type OpenExternal } from './tensor-proto.ts'
+import { validateGraph } from './validate.ts'
+import { decodeValueInfo } from './value-info.ts'
+import { type ByteSource, memorySource, type Where } from './wire.ts'
+
+/** The newest IR version that onnx.proto describes. */
+export const NEWEST_IR_VERSION = 14
+
+export interface DecodeOptions {
+  /** Gives access to data in other files; without it, a model that has such data is refused. */
+  readonly openExternal?: OpenExternal
+}
+
+/**
+ * Decodes an ONNX file that is in memory. The model's tensors are views of `bytes`, which must
+ * not change afterwards. Throws an `input` error that names the field for whatever is broken.
+ * Nodes that are not in topological order are sorted.
+ */
+export const decodeModel = (bytes: Uint8Array, options: DecodeOptions = {}): Model =>
+  decodeSource(memorySource(bytes), options)
+
+/** Decodes an ONNX file; tensors are read from the source when they are needed. */
+export function decodeSource(source: ByteSource, options: DecodeOptions = {}): Model {
+  const reduced = reduce(source)
+  let proto: ModelProto
+  try {
+    proto = fromBinary(ModelProtoSchema, reduced.skeleton)
+  } catch (cause) {
+    if (cause instanceof Net2NetError) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw inputError(`model: is not a valid ONNX file (${reason}).`, { cause })
+  }
+  if (!proto.graph) throw inputError('model: is not an ONNX model, for it has no graph.')
+  const { source: data, payloads } = reduced
+  const decoding = { source: data, payloads, openExternal: options.openExternal, decodeGraph }
+  function decodeGraph(graph: GraphProto, where: Where): Graph {
+    return decodeGraphProto(graph, decoding, where)
+  }
+  const graph = validateGraph(decodeGraph(proto.graph, () => 'graph'))
+  const irVersion = decodeIrVersion(proto)
+  const rest = leftover(
+    ModelProtoSchema,
+    proto,
+    'ir_version',
+    'opset_import',
+    'graph',
+    'metadata_props',
+  )
+  return {
+    irVersion,
+    opsets: decodeOpsets(proto, irVersion),
+    graph,
+    metadata: new Map(proto.metadataProps.map(({ key = '', value = '' }) => [key, value])),
+    ...(rest && { rest }),
+  }
+}
+
+function decodeIrVersion(proto: ModelProto): number {
+  const version = proto.irVersion ?? 0n
+  if (version < 1n || version > BigInt(NEWEST_IR_VERSION))
+    throw inputError(`ir_version: is ${version}; versions 1 to ${NEWEST_IR_VERSION} can be read.`)
+  return Number(version)
+}
+
+function decodeOpsets(proto: ModelProto, irVersion: number): ReadonlyMap<string, number> {
+  const opsets = new Map<string, number>()
+  proto.opsetImport.forEach(({ domain = '', version = 0n }, i) => {
+    if (version < 1n || version > 1_000_000n)
+      throw inputError(`opset_import[${i}]: version ${version} of "${domain}" is not a version.`)
+    const other = opsets.get(domain)
+    if (other !== undefined && other !== Number(version))
+      throw inputError(`opset_import[${i}]: "${domain}" is imported as ${other} and as ${version}.`)
+    opsets.set(domain, Number(version))
+  })
+  if (irVersion >= 3 && opsets.size === 0)
+    throw inputError('opset_import: is empty, but IR version 3 and later demand an operator set.')
+  return opsets
+}
+
+function decodeGraphProto(proto: GraphProto, context: AttributeDecoding, where: Where): Graph {
+  const values = (field: 'input' | 'output' | 'valueInfo', name: string) =>
+    proto[field].map((value, i) => decodeValueInfo(value, () => `${where()}.${name}[${i}]`))
+  const initializers = new Map<string, Initializer>()
+  proto.initializer.forEach((tensorProto, i) => {
+    const name = tensorProto.name ?? ''
+    const place = () => `${where()}.initializer[${i}] "${name}"`
+    if (name === '') throw inputError(`${place()}: has no name.`)
+    if (initializers.has(name))
+      throw inputError(`${place()}: another initializer has the same name.`)
+    const { tensor, rest } = decodeTensor(tensorProto, context, place, 'name')
+    initializers.set(name, rest ? { tensor, rest } : { tensor })
+  })
+  const rest = leftover(
+    GraphProtoSchema,
+    proto,
+    'name',
+    'node',
+    'initializer',
+    'input',
+    'output',
+    'value_info',
+  )
+  return {
+    name: proto.name ?? '',
+    nodes: proto.node.map((node, i) => decodeNode(node, context, () => `${where()}.node[${i}]`)),
+    inputs: values('input', 'input'),
+    outputs: values('output', 'output'),
+    values: values('valueInfo', 'value_info'),
+    initializers,
+    ...(rest && { rest }),
+  }
+}
+
+function decodeNode(proto: NodeProto, context: AttributeDecoding, where: Where): Node {
+  const { name = '', opType = '', domain = '', input, output } = proto
+  const place = () => `${where()}${name === '' ? '' : ` "${name}"`}`
+  if (opType === '') throw inputError(`${place()}: has no op_type.`)
+  const attributes = new Map<string, Attribute>()
+  proto.attribute.forEach((attribute, i) => {
+    const key = attribute.name ?? ''
+    const at = () => `${place()}.attribute[${i}]${key === '' ? '' : ` "${key}"`}`
+    if (key === '') throw inputError(`${at()}: has no name.`)
+    if (attributes.has(key)) throw inputError(`${at()}: the node has this attribute twice.`)
+    attributes.set(key, decodeAttribute(attribute, context, at))
+  })
+  const rest = leftover(
+    NodeProtoSchema,
+    proto,
+    'name',
+    'op_type',
+    'domain',
+    'input',
+    'output',
+    'attribute',
+  )
+  return {
+    name,
+    opType,
+    domain,
+    inputs: input,
+    outputs: output,
+    attributes,
+    ...(rest && { rest }),
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * Reading a model that may be larger than memory. `reduce` walks the wire format once and splits it
+ * into a small skeleton (an ordinary ModelProto) and the payloads: where the tensors' numbers lie
+ * in the source. In the skeleton, the `raw_data` of each such tensor is the number of its payload.
+ *
+ * The walk also refuses what no decoder should have to survive: truncation, fields of the wrong
+ * wire type, text that is not UTF-8, messages nested or repeated without end.
+ */
+import type { DescMessage } from '@bufbuild/protobuf'
+import { inputError } from '../errors.ts'
+import { ModelProtoSchema } from './onnx_pb.ts'
+import { type FieldFacts, fieldsOf, type TensorDataField } from './schema.ts'
+import {
+  ByteSink,
+  type ByteSource,
+  type Field,
+  varint,
+  type Where,
+  WireReader,
+  WireType,
+} from './wire.ts'
+
+/** A stretch of a tensor's numbers: packed, or tag and value by turns. */
+export interface Span {
+  readonly start: number
+  readonly end: number
+  readonly packed: boolean
+}
+
+/** Where the numbers of one tensor lie. */
+export interface Payload {
+  readonly field: TensorDataField
+  readonly spans: readonly Span[]
+}
+
+export interface ReducedModel {
+  readonly source: ByteSource
+  readonly skeleton: Uint8Array
+  readonly payloads: readonly Payload[]
+}
+
+/** Protobuf's own customary limit on nested messages: about 32 levels of subgraphs. */
+const MAX_DEPTH = 100
+/** Beyond any real model, and few enough to stay within a few hundred megabytes. */
+const MAX_MESSAGES = 1_000_000
+const MAX_SCALARS = 4_000_000
+const MAX_SKELETON = 2 ** 29
+
+/** Field 9 (raw_data), delimited. */
+const RAW_DATA_TAG = (9 << 3) | WireType.delimited
+
+interface Place {
+  readonly parent: Place | undefined
+  readonly name: string
+  readonly index: number | undefined
+}
+
+export function reduce(source: ByteSource): ReducedModel {
+  const reduction = new Reduction(source)
+  reduction.message(ModelProtoSchema, 0, source.size, undefined, true, 1)
+  return { source, skeleton: reduction.out.bytes(), payloads: reduction.payloads }
+}
+
+class Reduction {
+  readonly out = new ByteSink()
+  readonly payloads: Payload[] = []
+  readonly #reader: WireReader
+  readonly #utf8 = new TextDecoder('utf-8', { fatal: true })
+  #messages = 0
+  #scalars = 0
+
+  constructor(source: ByteSource) {
+    this.#reader = new WireReader(source)
+  }
+
+  /** Checks the message at `[start, end)`; where `keep` is set, also writes it to the skeleton. */
+  message(
+    type: DescMessage,
+    start: number,
+    end: number,
+    place: Place | undefined,
+    keep: boolean,
+    depth: number,
+  ): void {
+    const where = () => describe(place)
+    if (depth > MAX_DEPTH)
+      throw inputError(`${where()}: messages are nested more than ${MAX_DEPTH} deep.`)
+    if (++this.#messages > MAX_MESSAGES)
+      throw inputError(`${where()}: the model has more than ${MAX_MESSAGES} parts.`)
+
+    const types = fieldsOf(type)
+    const counts = new Map<number, number>()
+    let data: { field: TensorDataField; spans: Span[] } | undefined
+    for (let at = start; at < end; ) {
+      const field = this.#reader.field(at, end, where)
+      at = field.end
+      const facts = types.get(field.number)
+      if (!facts) {
+        this.#count(1, where)
+        if (keep) this.#copy(field, where)
+        continue
+      }
+      const index = counts.get(field.number) ?? 0
+      counts.set(field.number, index + 1)
+      const inner = { parent: place, name: facts.name, index: facts.repeated ? index : undefined }
+      this.#checkWireType(facts, field, inner)
+
+      if (keep && facts.tensorData) {
+        data = addData(data, facts.tensorData, field, where)
+      } else if (facts.message) {
+        const descend = keep && facts.leadsToTensors
+        if (descend && index > 0 && !facts.repeated)
+          throw inputError(`${where()}: field ${facts.name} is given twice.`)
+        const length = descend ? this.#open(field) : 0
+        this.message(facts.message, field.valueStart, field.end, inner, descend, depth + 1)
+        if (descend) this.out.patchLength(length)
+        else if (keep) this.#copy(field, where)
+      } else {
+        if (facts.isString) this.#checkText(field, inner)
+        if (facts.repeated)
+          this.#count(this.#listLength(facts, field, inner), () => describe(inner))
+        if (keep) this.#copy(field, where)
+      }
+    }
+    if (data) this.#replaceData(data)
+  }
+
+  #checkWireType(facts: FieldFacts, field: Field, place: Place): void {
+    if (field.wireType === facts.wireType) return
+    if (facts.packable && field.wireType === WireType.delimited) return
+    throw inputError(
+      `${describe(place)}: has wire type ${field.wireType} where ONNX has ${facts.wireType}.`,
+    )
+  }
+
+  #checkText(field: Field, place: Place): void {
+    try {
+      this.#utf8.decode(this.#reader.bytes(field.valueStart, field.end))
+    } catch (cause) {
+      throw inputError(`${describe(place)}: is not UTF-8 text.`, { cause })
+    }
+  }
+
+  #listLength(facts: FieldFacts, field: Field, place: Place): number {
+    if (!facts.packable || field.wireType !== WireType.delimited) return 1
+    const { valueStart, end } = field
+    if (facts.wireType === WireType.varint)
+      return this.#reader.countVarints(valueStart, end, () => describe(place))
+    return Math.ceil((end - valueStart) / (facts.wireType === WireType.fixed32 ? 4 : 8))
+  }
+
+  #count(scalars: number, where: Where): void {
+    this.#scalars += scalars
+    if (this.#scalars > MAX_SCALARS)
+      throw inputError(`${where()}: the model has more than ${MAX_SCALARS} list entries.`)
+  }
+
+  /** Writes the tag and leaves room for the length. */
+  #open(field: Field): number {
+    this.out.push(varint(field.number * 8 + WireType.delimited))
+    return this.out.reserveLength()
+  }
+
+  #copy(field: Field, where: Where): void {
+    if (this.out.length + (field.end - field.start) > MAX_SKELETON)
+      throw inputError(
+        `${where()}: more than ${MAX_SKELETON} bytes that are not the data of plain tensors.`,
+      )
+    this.out.push(this.#reader.bytes(field.start, field.end))
+  }
+
+  #replaceData(payload: Payload): void {
+    const number = varint(this.payloads.length)
+    this.payloads.push(payload)
+    this.out.push(Uint8Array.of(RAW_DATA_TAG, number.length, ...number))
+  }
+}
+
+function addData(
+  data: { field: TensorDataField; spans: Span[] } | undefined,
+  name: TensorDataField,
+  field: Field,
+  where: Where,
+): { field: TensorDataField; spans: Span[] } {
+  const packed = field.wireType === WireType.delimited
+  const span = { start: packed ? field.valueStart : field.start, end: field.end, packed }
+  if (!data) return { field: name, spans: [span] }
+  if (data.field !== name || name === 'raw_data')
+    throw inputError(
+      `${where()}: gives its data ${data.field === name ? 'twice' : `as ${data.field} and as ${name}`}.`,
+    )
+  const last = data.spans.at(-1)
+  if (last && !packed && !last.packed && last.end === span.start)
+    data.spans[data.spans.length - 1] = { ...last, end: span.end }
+  else data.spans.push(span)
+  return data
+}
+
+function describe(place: Place | undefined): string {
+  const parts: string[] = []
+  for (let at = place; at; at = at.parent)
+    parts.unshift(at.index === undefined ? at.name : `${at.name}[${at.index}]`)
+  return parts.length === 0 ? 'model' : parts.join('.')
+}
