@@ -1,0 +1,77 @@
+import { useEffect } from 'preact/hooks'
+import { CompareView } from './compare/view.tsx'
+import { GrowView } from './grow/view.tsx'
+import { RunsView } from './runs/view.tsx'
+import { addressWith, setParams, tab, tabs } from './state.ts'
+import { TrainView } from './train/view.tsx'
+import { Announcer } from './ui/announce.tsx'
+import { ThemeButton } from './ui/theme.tsx'
+
+const views = { grow: GrowView, compare: CompareView, train: TrainView, runs: RunsView }
+
+export function App() {
+  const current = tab.value
+  const View = views[current]
+  useEffect(() => {
+    document.title = `${tabs.find(({ id }) => id === current)!.label} · net2net`
+  }, [current])
+  return (
+    <>
+      <a class="skip" href="#main" onClick={skipToMain}>
+        Skip to the content
+      </a>
+      <header class="top">
+        <a class="brand" href={addressWith({ tab: 'grow' })} aria-label="net2net">
+          <Mark />
+          <span>net2net</span>
+        </a>
+        <nav aria-label="Views">
+          {tabs.map(({ id, label }) => (
+            <a
+              key={id}
+              href={addressWith({ tab: id })}
+              aria-current={id === current ? 'page' : undefined}
+              onClick={(event) => {
+                if (event.metaKey || event.ctrlKey || event.shiftKey) return
+                event.preventDefault()
+                setParams({ tab: id }, { push: true })
+              }}
+            >
+              {label}
+            </a>
+          ))}
+        </nav>
+        <ThemeButton />
+      </header>
+      <main id="main" tabIndex={-1}>
+        <View />
+      </main>
+      <Announcer />
+    </>
+  )
+}
+
+/** The address after `#` is the page's state: skipping must not overwrite it. */
+function skipToMain(event: Event) {
+  event.preventDefault()
+  document.getElementById('main')?.focus()
+}
+
+/** The mark: two units become three. */
+function Mark() {
+  return (
+    <svg viewBox="0 0 24 24" width="22" height="22" aria-hidden="true">
+      <g stroke="currentColor" stroke-width="1.3" opacity=".45">
+        <path d="M6 8 18 4M6 8l12 8M6 16 18 4M6 16h12" />
+      </g>
+      <path d="m6 16 12 5" stroke="var(--inserted)" stroke-width="1.3" />
+      <g fill="currentColor">
+        <circle cx="6" cy="8" r="2.2" />
+        <circle cx="6" cy="16" r="2.2" />
+        <circle cx="18" cy="4" r="2.2" />
+        <circle cx="18" cy="13" r="2.2" />
+      </g>
+      <circle cx="18" cy="21" r="2.2" fill="var(--inserted)" />
+    </svg>
+  )
+}

@@ -1,0 +1,101 @@
+/** Calls methods of a worker as if they were here. */
+import type { Failure, Response } from './protocol.ts'
+
+/** What the other side threw, as far as it can be told. */
+export class WorkerFailure extends Error {
+  readonly failure: Failure
+  constructor(failure: Failure) {
+    super(failure.message)
+    this.failure = failure
+  }
+}
+
+type Method = (argument: never) => unknown
+type Argument<F> = F extends (argument: infer A) => unknown ? A : never
+type Result<F> = F extends (...rest: never[]) => infer R ? Awaited<R> : never
+
+export interface Client<M> {
+  call<K extends keyof M>(method: K, argument: Argument<M[K]>): Promise<Result<M[K]>>
+}
+
+/** The worker starts with the first call. */
+export function client<M extends { [K in keyof M]: Method }>(start: () => Worker): Client<M> {
+  let worker: Worker | undefined
+  let next = 0
+  const waiting = new Map<number, PromiseWithResolvers<unknown>>()
+  const launch = () => {
+    const started = start()
+    started.addEventListener('message', ({ data }: MessageEvent<Response>) => {
+      const promise = waiting.get(data.id)
+      if (promise === undefined) return
+      waiting.delete(data.id)
+      if ('failure' in data) promise.reject(new WorkerFailure(data.failure))
+      else promise.resolve(data.result)
+    })
+    started.addEventListener('error', (event) => {
+      const message = `The page's worker stopped: ${event.message || 'it could not be loaded'}.`
+      for (const promise of waiting.values())
+        promise.reject(new WorkerFailure({ kind: 'internal', message, hint: 'Reload the page.' }))
+      waiting.clear()
+      worker = undefined
+    })
+    return started
+  }
+  return {
+    call(method, argument) {
+      worker ??= launch()
+      const id = next++
+      const promise = withResolvers<unknown>()
+      waiting.set(id, promise)
+      worker.postMessage({ id, method, argument })
+      return promise.promise as Promise<Result<M[typeof method]>>
+    },
+  }
+}
+
+interface PromiseWithResolvers<T> {
+  readonly promise: Promise<T>
+  readonly resolve: (value: T) => void
+  readonly reject: (reason: unknown) => void
+}
+function withResolvers<T>(): PromiseWithResolvers<T> {
+  let resolve!: (value: T) => void
+  let reject!: (reason: unknown) => void
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  return { promise, resolve, reject }
+}
+
+/**
+ * Runs one call at a time; of the calls that come meanwhile only the last is made. The others
+ * resolve to undefined.
+ */
+export function latest<A, R>(
+  call: (argument: A) => Promise<R>,
+): (argument: A) => Promise<R | undefined> {
+  let running: Promise<unknown> | undefined
+  let pending:
+    | { argument: A; resolve: (value: R | undefined) => void; reject: (e: unknown) => void }
+    | undefined
+  const run = (argument: A): Promise<R> => {
+    const promise = call(argument)
+    running = promise
+      .catch(() => undefined)
+      .then(() => {
+        running = undefined
+        const next = pending
+        pending = undefined
+        if (next) run(next.argument).then(next.resolve, next.reject)
+      })
+    return promise
+  }
+  return (argument) => {
+    if (running === undefined) return run(argument)
+    pending?.resolve(undefined)
+    return new Promise((resolve, reject) => {
+      pending = { argument, resolve, reject }
+    })
+  }
+}

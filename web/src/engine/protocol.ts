@@ -1,0 +1,119 @@
+/** What the page asks of its workers, and what they answer: plain data only. */
+import type { ErrorKind } from '../../../src/errors.ts'
+import type { GrowthPlan, NoiseKind, WidenInit } from '../../../src/growth/plan.ts'
+import type { Diff } from './diff.ts'
+import type { Layout } from './layout.ts'
+import type { ModelView } from './view.ts'
+
+/** What is known of a layer's growth: `true`, or the reason against it. */
+export interface LayerView {
+  readonly name: string
+  readonly op: string
+  readonly width: number | null
+  readonly widen: true | string
+  readonly deepen: true | string
+  /** Layers that can only grow with this one, itself included. */
+  readonly group: readonly string[]
+}
+
+export interface OpenedModel {
+  readonly view: ModelView
+  readonly layers: readonly LayerView[]
+  readonly diff: Diff
+  readonly layout: Layout
+}
+
+export interface GrowSettings {
+  readonly widths: Readonly<Record<string, number>>
+  readonly deepen: readonly string[]
+  readonly init: WidenInit
+  readonly deepInit: 'net2deeper' | 'random-init'
+  readonly noise: NoiseKind
+  readonly seed: number
+}
+
+export interface GrownModel {
+  readonly view: ModelView
+  readonly diff: Diff
+  readonly layout: Layout
+  readonly plans: readonly GrowthPlan[]
+  /** The plan in words. */
+  readonly text: string
+}
+
+export interface CheckedOutput {
+  readonly name: string
+  readonly maxAbs: number
+  readonly maxRel: number
+}
+export interface Check {
+  readonly equal: boolean
+  readonly tolerance: number
+  readonly samples: number
+  readonly outputs: readonly CheckedOutput[]
+  readonly seconds: number
+}
+
+export interface Download {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** The recipe that makes the same file from the same model. */
+  readonly recipe: string
+}
+
+export interface Statistics {
+  readonly count: number
+  readonly min: number
+  readonly max: number
+  readonly mean: number
+  readonly deviation: number
+  /** How many values fall into each of the equal bins of `range`. */
+  readonly bins: readonly number[]
+}
+export interface ParameterStatistics {
+  readonly range: readonly [number, number]
+  readonly before?: Statistics
+  readonly after?: Statistics
+}
+
+export interface ComparedModels {
+  readonly before: ModelView
+  readonly after: ModelView
+  readonly diff: Diff
+  readonly layout: Layout
+}
+
+/** A file, or the id of a sample. */
+export type Source =
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array<ArrayBuffer>; readonly name: string }
+  | { readonly kind: 'sample'; readonly id: string }
+
+/** Methods of the model worker. */
+export interface ModelMethods {
+  open(source: Source): OpenedModel
+  grow(settings: GrowSettings): GrownModel
+  checkGrowth(): Check
+  download(settings: GrowSettings & { readonly input: string; readonly output: string }): Download
+  statistics(parameters: {
+    readonly before?: string
+    readonly after?: string
+    readonly of: 'growth' | 'comparison'
+  }): ParameterStatistics
+  compare(sources: readonly [Source, Source]): ComparedModels
+  checkComparison(): Check
+}
+
+export interface Failure {
+  readonly kind: ErrorKind
+  readonly message: string
+  readonly where?: string
+  readonly hint?: string
+}
+
+export interface Request<M> {
+  readonly id: number
+  readonly method: keyof M
+  readonly argument: unknown
+}
+export type Response =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly failure: Failure }

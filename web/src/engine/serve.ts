@@ -1,0 +1,37 @@
+/** The worker's side of `client.ts`. */
+import { Net2NetError } from '../../../src/errors.ts'
+import type { Failure, Request } from './protocol.ts'
+
+type Handlers<M> = {
+  [K in keyof M]: M[K] extends (argument: infer A) => infer R
+    ? (argument: A) => R | Promise<R>
+    : never
+}
+
+/** Answers calls one after the other. */
+export function serveMethods<M>(handlers: Handlers<M>): void {
+  let previous: Promise<void> = Promise.resolve()
+  addEventListener('message', ({ data }: MessageEvent<Request<M>>) => {
+    previous = previous.then(async () => {
+      try {
+        const handler = handlers[data.method] as (argument: unknown) => unknown
+        const result = await handler(data.argument)
+        postMessage({ id: data.id, result })
+      } catch (error) {
+        postMessage({ id: data.id, failure: failureOf(error) })
+      }
+    })
+  })
+}
+
+export function failureOf(error: unknown): Failure {
+  if (error instanceof Net2NetError)
+    return {
+      kind: error.kind,
+      message: error.message,
+      ...(error.where === undefined ? {} : { where: error.where }),
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    }
+  const message = error instanceof Error ? error.message : String(error)
+  return { kind: 'internal', message: `Something of ours failed: ${message}` }
+}

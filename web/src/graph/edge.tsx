@@ -1,0 +1,55 @@
+import type { EdgeDiff } from '../engine/diff.ts'
+import type { Path } from '../engine/layout.ts'
+import type { Side } from './pane.tsx'
+
+interface EdgeProps {
+  readonly edge: EdgeDiff
+  readonly path: Path
+  readonly side: Side
+  readonly labels: boolean
+}
+
+export function EdgeLine({ edge, path, side, labels }: EdgeProps) {
+  const shape = edge[side]
+  const changed =
+    edge.inBefore && edge.inAfter && edge.before !== undefined && edge.before !== edge.after
+  const fresh = edge.inBefore !== edge.inAfter
+  const [x, y] = middle(path.points)
+  return (
+    <g class={`edge ${changed ? 'grown' : fresh ? `fresh-${side}` : ''}`}>
+      <path d={curve(path.points)} />
+      <Head points={path.points} />
+      {labels && shape !== undefined ? (
+        <text x={x + 7} y={y + 3.5}>
+          {shape}
+        </text>
+      ) : null}
+    </g>
+  )
+}
+
+function Head({ points }: { points: Path['points'] }) {
+  const [x, y] = points.at(-1)!
+  return <path class="head" d={`M${x - 3.5} ${y - 7}L${x} ${y}L${x + 3.5} ${y - 7}z`} />
+}
+
+/** A smooth line through the layout's points. */
+function curve(points: Path['points']): string {
+  const [first, ...rest] = points
+  let d = `M${first![0]} ${first![1]}`
+  if (rest.length === 1) return `${d}L${rest[0]![0]} ${rest[0]![1]}`
+  for (let i = 0; i < rest.length - 1; i++) {
+    const [x, y] = rest[i]!
+    const [nx, ny] = rest[i + 1]!
+    const end = i === rest.length - 2 ? [nx, ny] : [(x + nx) / 2, (y + ny) / 2]
+    d += `Q${x} ${y} ${end[0]} ${end[1]}`
+  }
+  return d
+}
+
+function middle(points: Path['points']): readonly [number, number] {
+  const i = Math.floor((points.length - 1) / 2)
+  const a = points[i]!
+  const b = points[Math.min(i + 1, points.length - 1)]!
+  return points.length % 2 === 1 ? a : [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]
+}
