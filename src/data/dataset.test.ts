@@ -1,0 +1,81 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { ArrayDataset, split } from './dataset.ts'
+
+const bytes = (count: number) =>
+  new ArrayDataset(
+    {
+      input: {
+        dtype: 'float32',
+        dims: [2],
+        data: Uint8Array.from({ length: 2 * count }, (_, i) => (i * 37) % 256),
+        divisor: 255,
+      },
+    },
+    { dtype: 'int32', dims: [], data: Uint8Array.from({ length: count }, (_, i) => i) },
+  )
+
+describe('batches', () => {
+  test('hold every sample once, in the given order, the last batch included', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 40 }).chain((count) =>
+          fc.tuple(
+            fc.constant(count),
+            fc.integer({ min: 1, max: 12 }),
+            fc.shuffledSubarray(
+              Array.from({ length: count }, (_, i) => i),
+              { minLength: 1 },
+            ),
+          ),
+        ),
+        ([count, size, order]) => {
+          const dataset = bytes(count)
+          const seen: number[] = []
+          const sizes: number[] = []
+          for (const { inputs, target } of dataset.batches(size, order)) {
+            const rows = target.dims[0]!
+            expect(inputs.input!.dims).toEqual([rows, 2])
+            sizes.push(rows)
+            for (let i = 0; i < rows; i++) {
+              const sample = (target.data as Int32Array)[i]!
+              seen.push(sample)
+              const expected = [(2 * sample * 37) % 256, ((2 * sample + 1) * 37) % 256].map((v) =>
+                Math.fround(v / 255),
+              )
+              expect([...(inputs.input!.data as Float32Array).slice(2 * i, 2 * i + 2)]).toEqual(
+                expected,
+              )
+            }
+          }
+          expect(seen).toEqual(order)
+          expect(sizes.slice(0, -1).every((n) => n === size)).toBe(true)
+        },
+      ),
+    )
+  })
+
+  test('reuse their buffers', () => {
+    const buffers = new Set<ArrayBufferLike>()
+    for (const { inputs } of bytes(64).batches(8)) buffers.add(inputs.input!.data.buffer)
+    expect(buffers.size).toBe(1)
+  })
+})
+
+test('columns of different lengths are refused', () => {
+  const column = { dtype: 'float32', dims: [], data: new Float32Array(3) } as const
+  expect(() => new ArrayDataset({ x: column }, { ...column, data: new Float32Array(4) })).toThrow(
+    /input x has 3 samples, but its target has 4/,
+  )
+})
+
+test('slices share memory, picks copy, splits lose nothing', () => {
+  const dataset = bytes(10)
+  expect(dataset.slice(2, 5).inputs.input!.data.buffer).toBe(dataset.inputs.input!.data.buffer)
+  expect([...dataset.slice(2, 5).target.data]).toEqual([2, 3, 4])
+  expect([...dataset.pick([7, 1]).target.data]).toEqual([7, 1])
+  const { train, test: held } = split(dataset, 0.3, 1)
+  expect([train.length, held.length]).toEqual([7, 3])
+  const all = [...train.target.data, ...held.target.data].map(Number)
+  expect(all.sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+})
