@@ -32,6 +32,8 @@ export class GraphEmitter implements Emitter {
     this.#infos = new Map(infos)
     this.opset = opset
     this.target = target
+    // Emitted nodes are called as their first output, and no two nodes may share a name.
+    for (const node of builder.graph().nodes) builder.names.claim(node.name)
   }
 
   /** Equal nodes (same operator, inputs and attributes) are emitted once. */
@@ -67,6 +69,7 @@ export class GraphEmitter implements Emitter {
   /** Adds a node as it is. `infos`: what is known of its outputs, instead of inference. */
   append(node: Node, infos?: readonly ValueInfo[]): void {
     if (node.domain !== '') this.domains.add(node.domain)
+    this.builder.names.claim(node.name)
     this.builder.append(node)
     const version = node.domain === '' ? this.opset : 1
     const found = infos ?? inferNode(node, version, (name) => this.#infos.get(name))
