@@ -14,6 +14,9 @@ import { range, reshape, shapeOf } from '../operators/emission.ts'
 import type { Emitter } from '../operators/operator.ts'
 import { float32, int64 } from '../tensor/tensor.ts'
 
+/** Name of the state that random masks are drawn from. */
+export const RANDOM_KEY = 'random_key'
+
 const half = 4096
 /** Odd multipliers of 12 bits, without a pattern (from the digits of √2, √3, √5 and so on). */
 const multipliers = [1697, 2999, 965, 2647, 1303, 3529, 1181, 2473] as const

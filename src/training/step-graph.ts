@@ -1,0 +1,207 @@
+/**
+ * Compiles model + loss + optimizer into one ONNX model that makes one training step.
+ *
+ * Inputs: the model's own inputs, `target`, `learning_rate`, and the state: every parameter under
+ * its own name, every slot as `PARAMETER.SLOT`, running statistics, and `random_key` where masks
+ * are drawn. The state has its current values as overridable initializers, so that the file alone
+ * can run. Outputs: `loss`, `correct` (right predictions of the batch, for losses of classes),
+ * `NAME.next` for all of the state, and `PARAMETER.gradient` on request.
+ */
+import { refusedError, usageError } from '../errors.ts'
+import type { Model, Shape } from '../model/model.ts'
+import type { Target } from '../operators/operator.ts'
+import type { DType } from '../tensor/dtype.ts'
+import { float32, materialize, Tensor } from '../tensor/tensor.ts'
+import { backward } from './backward.ts'
+import { ForwardGraph } from './forward-graph.ts'
+import type { Loss, LossName } from './losses/index.ts'
+import { clipByNorm } from './optimizers/clip.ts'
+import type { Optimizer, Slot } from './optimizers/optimizer.ts'
+import {
+  matchingParameters,
+  trainableCandidates,
+  withConstantsAsInitializers,
+} from './parameters.ts'
+import { freshPlateau, rateAt } from './schedules.ts'
+import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
+import { upgrade } from './upgrade.ts'
+
+export interface StepOptions {
+  readonly loss: Loss | LossName
+  readonly optimizer: Optimizer
+  /** Names or patterns (`conv1*`) of parameters, or of layers, that stay as they are. */
+  readonly freeze?: readonly string[]
+  /** Add the outputs `PARAMETER.gradient`. */
+  readonly gradients?: boolean
+  /** Scale the gradients so that their common norm is at most this. */
+  readonly clipNorm?: number
+  /** Which of the model's outputs the loss is of. Default: the first. */
+  readonly output?: string
+  /** Which forms may be emitted. Default: standard ONNX for any runtime. */
+  readonly target?: Target
+  /** Seed of the random masks (Dropout). Default 0. */
+  readonly seed?: number
+}
+
+export interface SlotState {
+  /** `PARAMETER.SLOT`. */
+  readonly name: string
+  readonly parameter: string
+  readonly slot: Slot['name']
+}
+
+export interface StepGraph {
+  readonly model: Model
+  /** Names of the inputs that data is fed to. */
+  readonly inputs: readonly string[]
+  readonly target: { readonly dtype: DType; readonly shape: Shape }
+  /** Trained parameters. */
+  readonly parameters: readonly string[]
+  /** Running statistics that each step updates. */
+  readonly statistics: readonly string[]
+  readonly slots: readonly SlotState[]
+  /** All state (parameters, statistics, slots, random key) at its start. */
+  readonly state: ReadonlyMap<string, Tensor>
+  /** Does the graph count right predictions? */
+  readonly counts: boolean
+}
+
+/**
+ * @throws refused where a gradient is needed that does not exist, or nothing can be trained;
+ *   usage for options that do not fit the model
+ */
+export function buildStep(model: Model, options: StepOptions): StepGraph {
+  const { optimizer, seed = 0 } = options
+  const constant = withConstantsAsInitializers(model)
+  const candidates = trainableCandidates(model, constant)
+  const frozen = matchingParameters(constant, candidates, options.freeze ?? [])
+  const source = upgrade(constant)
+  const forward = new ForwardGraph(source, {
+    ...options,
+    training: { seed, frozen },
+    variables: candidates.filter((name) => !frozen.has(name)),
+  })
+  const { builder, emitter } = forward
+  const { loss, gradient, correct } = forward.emitLoss()
+  const reached = backward(
+    emitter,
+    forward.nodes(),
+    new Map([[forward.prediction, gradient()]]),
+    forward.variables,
+  )
+  if (reached.size === 0)
+    throw refusedError(
+      'Nothing of this model can be trained: no parameter that is not frozen reaches the loss.',
+    )
+  const limit = options.clipNorm
+  if (limit !== undefined && !(limit > 0))
+    throw usageError(`The norm to clip gradients to must be positive, not ${limit}.`)
+  const gradients = limit === undefined ? reached : clipByNorm(emitter, reached, limit)
+
+  builder.input('learning_rate', 'float32', [])
+  emitter.declare('learning_rate', { dtype: 'float32', shape: [] })
+  builder.initializer(
+    'learning_rate',
+    float32([], [rateAt(optimizer.learningRate, { step: 0, epoch: 0, plateau: freshPlateau })]),
+  )
+  const state = new Map<string, Tensor>()
+  const next = new Map<string, string>()
+  const slots: SlotState[] = []
+  const parameters = forward.variables.filter((name) => gradients.has(name))
+  for (const parameter of parameters) {
+    const tensor = materialize(source.graph.initializers.get(parameter)!.tensor)
+    state.set(parameter, tensor)
+    for (const slot of optimizer.slots) {
+      const name = slotName(parameter, slot.name)
+      builder.names.claim(name)
+      slots.push({ name, parameter, slot: slot.name })
+      const value = initialSlot(slot, tensor)
+      state.set(name, value)
+      builder.initializer(name, value)
+      builder.input(name, value.dtype, value.dims)
+      emitter.declare(name, { dtype: value.dtype, shape: value.dims })
+    }
+    const update = optimizer.update({
+      emitter,
+      parameter,
+      gradient: gradients.get(parameter)!,
+      learningRate: 'learning_rate',
+      slot: (name) => slotName(parameter, name),
+    })
+    next.set(parameter, update.parameter)
+    for (const slot of optimizer.slots)
+      next.set(slotName(parameter, slot.name), update.slots[slot.name]!)
+  }
+  for (const [name, value] of forward.updates) {
+    state.set(name, materialize(source.graph.initializers.get(name)!.tensor))
+    next.set(name, value)
+  }
+  if (forward.drawsRandomly) {
+    state.set(RANDOM_KEY, randomKey(seed))
+    next.set(RANDOM_KEY, nextKey(emitter, RANDOM_KEY))
+  }
+  for (const [name, tensor] of state) {
+    // Parameters and statistics are initializers already; they become inputs as well.
+    if (parameters.includes(name) || forward.updates.has(name))
+      builder.input(name, tensor.dtype, tensor.dims)
+  }
+
+  const right = correct?.()
+  forward.output('loss', loss)
+  if (right !== undefined) forward.output('correct', right)
+  for (const [name, value] of next) forward.output(`${name}.next`, value)
+  if (options.gradients)
+    for (const name of parameters) forward.output(`${name}.gradient`, reached.get(name)!)
+  return {
+    model: forward.model(),
+    inputs: forward.inputs,
+    target: forward.target,
+    parameters,
+    statistics: [...forward.updates.keys()],
+    slots,
+    state,
+    counts: correct !== undefined,
+  }
+}
+
+export interface EvaluationGraph {
+  readonly model: Model
+  readonly inputs: readonly string[]
+  readonly target: { readonly dtype: DType; readonly shape: Shape }
+  readonly counts: boolean
+}
+
+/** The model with outputs `loss` (mean of the batch) and `correct`, with its weights constant. */
+export function buildEvaluation(
+  model: Model,
+  options: Pick<StepOptions, 'loss' | 'output' | 'target'>,
+): EvaluationGraph {
+  const forward = new ForwardGraph(upgrade(withConstantsAsInitializers(model)), {
+    ...options,
+    variables: [],
+  })
+  const { loss, correct } = forward.emitLoss()
+  const right = correct?.()
+  forward.output('loss', loss)
+  if (right !== undefined) forward.output('correct', right)
+  return {
+    model: forward.model(),
+    inputs: forward.inputs,
+    target: forward.target,
+    counts: correct !== undefined,
+  }
+}
+
+export const slotName = (parameter: string, slot: Slot['name']): string => `${parameter}.${slot}`
+
+/** A slot's value before the first step. */
+export function initialSlot({ shape, initial }: Slot, parameter: Tensor): Tensor {
+  if (initial === 'parameter') return parameter
+  if (parameter.dtype === 'float64')
+    return shape === 'scalar'
+      ? new Tensor('float64', [], new Float64Array(1))
+      : new Tensor('float64', parameter.dims, new Float64Array(parameter.data.length))
+  return shape === 'scalar'
+    ? float32([], [0])
+    : float32(parameter.dims, new Float32Array(parameter.data.length))
+}
