@@ -1,0 +1,193 @@
+/** Files that appear whole or not at all. Node only. */
+import { randomBytes } from 'node:crypto'
+import fs from 'node:fs'
+import path from 'node:path'
+import { inputError, Net2NetError, usageError } from '../errors.ts'
+import { errorCode } from './file-source.ts'
+
+/** Small writes are collected up to this size. */
+const BUFFER = 2 ** 20
+
+/**
+ * A file under a temporary name in the target's folder. Write to it, then publish it or discard
+ * it; until it is published, nothing is seen under the target's name.
+ */
+export class AtomicFile {
+  readonly target: string
+  readonly #temporary: string
+  readonly #handle: fs.promises.FileHandle
+  #buffered: Uint8Array[] = []
+  #bufferedBytes = 0
+  #position = 0
+  #closed = false
+
+  private constructor(target: string, temporary: string, handle: fs.promises.FileHandle) {
+    this.target = target
+    this.#temporary = temporary
+    this.#handle = handle
+  }
+
+  static async create(target: string): Promise<AtomicFile> {
+    const temporary = temporaryName(target)
+    try {
+      return new AtomicFile(target, temporary, await fs.promises.open(temporary, 'wx'))
+    } catch (cause) {
+      throw writeError(target, cause)
+    }
+  }
+
+  /** Appends bytes; they may change as soon as the promise is kept. */
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#bufferedBytes + bytes.length > BUFFER) await this.#flush()
+    if (bytes.length > BUFFER / 4) await this.#put(bytes)
+    else {
+      this.#buffered.push(bytes.slice())
+      this.#bufferedBytes += bytes.length
+    }
+  }
+
+  /** Goes on writing further back; what lies between reads as zeros. */
+  async skipTo(position: number): Promise<void> {
+    await this.#flush()
+    this.#position = position
+  }
+
+  /** Brings everything to the disk. */
+  async finish(): Promise<void> {
+    await this.#flush()
+    try {
+      await this.#handle.sync()
+      await this.#close()
+    } catch (cause) {
+      throw writeError(this.target, cause)
+    }
+  }
+
+  /** Gives the finished file its name; replaces an existing file only with `force`. */
+  async publish(force: boolean): Promise<void> {
+    try {
+      if (force) {
+        await fs.promises.rename(this.#temporary, this.target)
+        return
+      }
+      // Unlike rename, link never replaces a file that came to be in the meantime.
+      await fs.promises.link(this.#temporary, this.target)
+    } catch (cause) {
+      if (force || errorCode(cause) === 'EEXIST') throw writeError(this.target, cause)
+      // A file system without hard links.
+      await refuseExisting(this.target, force)
+      await fs.promises.rename(this.#temporary, this.target)
+      return
+    }
+    await fs.promises.unlink(this.#temporary)
+  }
+
+  /** Removes the temporary file, if it is still there. */
+  async discard(): Promise<void> {
+    await this.#close().catch(() => undefined)
+    await fs.promises.rm(this.#temporary, { force: true })
+  }
+
+  async #flush(): Promise<void> {
+    const chunks = this.#buffered
+    this.#buffered = []
+    this.#bufferedBytes = 0
+    if (chunks.length > 0) await this.#put(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
+  }
+
+  async #put(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await this.#handle.write(
+          bytes,
+          done,
+          bytes.length - done,
+          this.#position,
+        )
+        done += bytesWritten
+        this.#position += bytesWritten
+      }
+    } catch (cause) {
+      throw writeError(this.target, cause)
+    }
+  }
+
+  async #close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#handle.close()
+  }
+}
+
+/** A name in the same folder that nobody else uses. */
+export function temporaryName(target: string): string {
+  const name = `.${path.basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}.tmp`
+  return path.join(path.dirname(target), name)
+}
+
+/** Throws a `usage` error if the target exists and may not be replaced, or never could be. */
+export async function refuseExisting(target: string, force: boolean): Promise<void> {
+  let stat: fs.Stats
+  try {
+    stat = await fs.promises.lstat(target)
+  } catch (cause) {
+    if (errorCode(cause) === 'ENOENT') return
+    throw writeError(target, cause)
+  }
+  if (stat.isDirectory())
+    throw usageError(`${target}: is a folder; give the name of a file.`, { where: target })
+  if (!force) throw existsError(target)
+  if (!stat.isFile() && !stat.isSymbolicLink())
+    throw usageError(`${target}: is not a regular file and is not replaced.`, { where: target })
+}
+
+const existsError = (target: string) =>
+  usageError(`${target}: exists already; replace it with force, or give another name.`, {
+    where: target,
+    hint: 'force',
+  })
+
+/** Makes renames in the folder last through a power failure, where the system can. */
+export async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await fs.promises.open(folder, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  } catch {
+    // Windows cannot; the files themselves are synced.
+  }
+}
+
+const full = 'no space is left on the device; nothing was changed'
+const inputReasons: Readonly<Record<string, string>> = {
+  ENOSPC: full,
+  EDQUOT: 'the disk quota is used up; nothing was changed',
+  EFBIG: 'the file would be larger than the system allows; nothing was changed',
+  EIO: 'the device reports an input/output error',
+  EROFS: 'the file system is read-only',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+}
+const usageReasons: Readonly<Record<string, string>> = {
+  ENOENT: 'its folder does not exist',
+  ENOTDIR: 'its folder is not a folder',
+  ENAMETOOLONG: 'the name is too long',
+  ERR_INVALID_ARG_VALUE: 'the name has a NUL in it',
+}
+
+/** The system's refusal to write a file, in words. */
+function writeError(target: string, cause: unknown): Net2NetError {
+  if (cause instanceof Net2NetError) return cause
+  const code = errorCode(cause)
+  if (code === 'EEXIST') return existsError(target)
+  const usage = usageReasons[code]
+  const make = usage ? usageError : inputError
+  const reason = usage ?? inputReasons[code] ?? code
+  return make(`${target.replaceAll('\0', '\\0')}: cannot be written: ${reason}.`, {
+    where: target,
+    cause,
+  })
+}

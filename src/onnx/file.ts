@@ -1,0 +1,172 @@
+/** ONNX files: weights are read when they are needed, and written as a stream. Node only. */
+import fs from 'node:fs'
+import path from 'node:path'
+import { inputError, Net2NetError, usageError } from '../errors.ts'
+import type { Model } from '../model/model.ts'
+import type { LazyTensor } from '../tensor/tensor.ts'
+import { AtomicFile, refuseExisting, syncFolder, temporaryName } from './atomic-file.ts'
+import { decodeSource } from './decode.ts'
+import { type EncodedModel, encodeStream, MAX_MESSAGE_BYTES, tensorChunks } from './encode.ts'
+import { externalDataOf } from './external-data.ts'
+import { errorCode, FileSource } from './file-source.ts'
+
+/**
+ * Reads the ONNX file at `file`. Weights stay in the file (or in the files of external data beside
+ * it) until somebody reads them; the files may be replaced in the meantime, but not changed in
+ * place. Throws an `input` error that names the file and the field for whatever is broken.
+ */
+export async function load(file: string): Promise<Model> {
+  const source = new FileSource(file)
+  try {
+    return decodeSource(source, { openExternal: externalDataOf(path.dirname(file)) })
+  } catch (cause) {
+    if (!(cause instanceof Net2NetError) || cause.where !== undefined) throw cause
+    throw inputError(`${file}: ${cause.message}`, { where: file, cause })
+  }
+}
+
+export interface SaveOptions {
+  /** Replaces files that exist. */
+  readonly force?: boolean | undefined
+  /**
+   * Writes the weights to one file `NAME.onnx.data` beside the model. By default only where the
+   * model would not fit into one file (2 GiB).
+   */
+  readonly externalData?: boolean | undefined
+  /** Called after each chunk with the bytes written and the bytes in all. */
+  readonly onProgress?: ((written: number, total: number) => void) | undefined
+  /** Stops writing; nothing is left behind. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Writes a model to `file`: under a temporary name in the same folder first, so that there is
+ * either the whole file or none. May replace the file that the model itself was loaded from.
+ * Throws a `usage` error if the file exists (without `force`) or cannot be there, and an
+ * `input` error if the device is full or refuses.
+ */
+export async function save(model: Model, file: string, options: SaveOptions = {}): Promise<void> {
+  const force = options.force ?? false
+  await refuseExisting(file, force)
+  const plan = planFiles(model, file, options.externalData)
+  if (plan.data) await refuseExisting(plan.data.file, force)
+
+  const total = plan.model.byteLength + (plan.data?.byteLength ?? 0)
+  let written = 0
+  const progress = (bytes: number) => {
+    options.signal?.throwIfAborted()
+    written += bytes
+    options.onProgress?.(written, total)
+  }
+  const files: AtomicFile[] = []
+  try {
+    if (plan.data) {
+      const data = await AtomicFile.create(plan.data.file)
+      files.push(data)
+      for (const [tensor, offset] of plan.data.offsets) {
+        await data.skipTo(offset)
+        for (const chunk of tensorChunks(tensor)) {
+          await data.write(chunk)
+          progress(chunk.length)
+        }
+      }
+      await data.finish()
+    }
+    const main = await AtomicFile.create(file)
+    files.push(main)
+    for (const chunk of plan.model.chunks()) {
+      await main.write(chunk)
+      progress(chunk.length)
+    }
+    await main.finish()
+    await publishAll(files, force)
+  } finally {
+    for (const each of files) await each.discard()
+  }
+  await syncFolder(path.dirname(file))
+}
+
+interface DataFile {
+  readonly file: string
+  readonly byteLength: number
+  readonly offsets: ReadonlyMap<LazyTensor, number>
+}
+
+/** Smaller tensors stay in the model file. */
+const EXTERNAL_THRESHOLD = 1024
+/** Lets runtimes map the data into memory. */
+const ALIGNMENT = 4096
+
+function planFiles(
+  model: Model,
+  file: string,
+  external: boolean | undefined,
+): { readonly model: EncodedModel; readonly data?: DataFile } {
+  if (!external) {
+    const encoded = encodeStream(model)
+    if (encoded.byteLength <= MAX_MESSAGE_BYTES) return { model: encoded }
+    if (external === false)
+      throw usageError(
+        `${file}: the model takes ${encoded.byteLength} bytes, but one ONNX file holds less than 2 GiB; allow external data.`,
+        { where: file },
+      )
+  }
+  const location = `${path.basename(file)}.data`
+  const offsets = new Map<LazyTensor, number>()
+  let end = 0
+  const encoded = encodeStream(model, {
+    placeExternal(tensor) {
+      if (tensor.byteLength < EXTERNAL_THRESHOLD) return undefined
+      let offset = offsets.get(tensor)
+      if (offset === undefined) {
+        offset = Math.ceil(end / ALIGNMENT) * ALIGNMENT
+        offsets.set(tensor, offset)
+        end = offset + tensor.byteLength
+      }
+      return { location, offset }
+    },
+  })
+  if (encoded.byteLength > MAX_MESSAGE_BYTES)
+    throw inputError(
+      `${file}: the model takes ${encoded.byteLength} bytes even without its weights, more than an ONNX file can hold.`,
+      { where: file },
+    )
+  if (offsets.size === 0) return { model: encoded }
+  const byteLength = [...offsets.keys()].reduce((sum, tensor) => sum + tensor.byteLength, 0)
+  return {
+    model: encoded,
+    data: { file: path.join(path.dirname(file), location), byteLength, offsets },
+  }
+}
+
+/** Gives all files their names; if the last cannot have it, the others get theirs back. */
+async function publishAll(files: readonly AtomicFile[], force: boolean): Promise<void> {
+  const undo: (() => Promise<void>)[] = []
+  const backups: string[] = []
+  try {
+    for (const each of files.slice(0, -1)) {
+      const backup = temporaryName(each.target)
+      const before = force ? await secondName(each.target, backup) : 'absent'
+      if (before === 'kept') backups.push(backup)
+      await each.publish(force)
+      if (before === 'kept') undo.push(() => fs.promises.rename(backup, each.target))
+      if (before === 'absent') undo.push(() => fs.promises.rm(each.target, { force: true }))
+    }
+    await files.at(-1)?.publish(force)
+  } catch (cause) {
+    for (const restore of undo) await restore()
+    throw cause
+  } finally {
+    for (const backup of backups) await fs.promises.rm(backup, { force: true })
+  }
+}
+
+/** Gives a file that is about to be replaced a second name, where the file system can. */
+async function secondName(file: string, name: string): Promise<'kept' | 'absent' | 'impossible'> {
+  try {
+    await fs.promises.link(file, name)
+    return 'kept'
+  } catch (cause) {
+    return errorCode(cause) === 'ENOENT' ? 'absent' : 'impossible'
+  }
+}
