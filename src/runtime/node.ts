@@ -10,12 +10,16 @@ const { version } = createRequire(import.meta.url)('onnxruntime-node/package.jso
 /** ONNX Runtime on this machine: CPU, WebGPU (needs a Vulkan loader on Linux) or CUDA. */
 export const nodeRuntime: Runtime = ortRuntime({
   description: `onnxruntime-node ${version}`,
-  load: () => import('onnxruntime-node'),
+  async load() {
+    const ort = await import('onnxruntime-node')
+    // Errors come back as exceptions: nothing is to be printed beside them.
+    ort.env.logLevel = 'fatal'
+    return ort
+  },
   options: ({ device = 'cpu', threads, optimization }: SessionOptions) => ({
     executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
-    // Errors come back as exceptions: nothing is to be printed beside them.
     logSeverityLevel: 4,
     // Idle threads sleep instead of spinning, so that several processes can share the cores.
     extra: { session: { intra_op: { allow_spinning: '0' } } },

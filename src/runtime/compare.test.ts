@@ -1,0 +1,179 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { GraphBuilder } from '../model/builder.ts'
+import type { Model, Shape } from '../model/model.ts'
+import type { DType } from '../tensor/dtype.ts'
+import { float32, int64, type Tensor } from '../tensor/tensor.ts'
+import { compare } from './compare.ts'
+
+/** y = x · scale + shift */
+function affine(scale: number, shift = 0, shape: Shape = ['batch', 3]): Model {
+  const graph = new GraphBuilder()
+  graph.input('x', 'float32', shape)
+  const product = graph.node('Mul', ['x', graph.constant(float32([1], [scale]))])
+  graph.node('Add', [product, graph.constant(float32([1], [shift]))], {}, { outputs: ['y'] })
+  graph.output('y', 'float32', shape)
+  return graph.model()
+}
+
+/** One node between inputs and one output. */
+function single(
+  opType: string,
+  inputs: Readonly<Record<string, readonly [DType, Shape]>>,
+  constants: Readonly<Record<string, Tensor>> = {},
+  output: DType = 'float32',
+): Model {
+  const graph = new GraphBuilder()
+  for (const [name, [dtype, shape]] of Object.entries(inputs)) graph.input(name, dtype, shape)
+  for (const [name, tensor] of Object.entries(constants)) graph.initializer(name, tensor)
+  graph.node(opType, [...Object.keys(constants), ...Object.keys(inputs)], {}, { outputs: ['y'] })
+  graph.output('y', output, undefined)
+  return graph.model()
+}
+
+describe('compare', () => {
+  test('a model equals itself', async () => {
+    expect(await compare(affine(2), affine(2))).toEqual({
+      equal: true,
+      tolerance: 1e-5,
+      samples: 4,
+      outputs: [{ name: 'y', maxAbs: 0, maxRel: 0 }],
+    })
+  })
+
+  test('reports max |Δ|, absolute and relative to max(1, |y|)', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: -50, max: 50 }), { minLength: 3, maxLength: 3 }),
+        fc.integer({ min: 1, max: 8 }).map((k) => 2 ** -k),
+        async (values, shift) => {
+          const report = await compare(affine(1), affine(1, shift), {
+            inputs: [{ x: float32([1, 3], values) }],
+          })
+          const smallest = Math.min(...values.map(Math.abs))
+          expect(report.samples).toBe(1)
+          expect(report.outputs[0]!.maxAbs).toBe(shift)
+          expect(report.outputs[0]!.maxRel).toBeCloseTo(shift / Math.max(1, smallest), 12)
+          expect(report.equal).toBe(false)
+        },
+      ),
+      { numRuns: 20 },
+    )
+  })
+
+  test('differences of opposite sign do not cancel', async () => {
+    const report = await compare(affine(1), affine(-1), {
+      inputs: [{ x: float32([1, 3], [1, -1, 0]) }],
+    })
+    expect(report.outputs[0]!.maxAbs).toBe(2)
+  })
+
+  test('the tolerance grows with the values', async () => {
+    const inputs = [{ x: float32([1, 3], [1e6, 1e6, 1e6]) }]
+    expect((await compare(affine(1), affine(1, 5), { inputs })).equal).toBe(true)
+    expect((await compare(affine(1), affine(1, 20), { inputs })).equal).toBe(false)
+    expect((await compare(affine(1), affine(1, 20), { inputs, tolerance: 1e-4 })).equal).toBe(true)
+  })
+
+  test('NaN on one side is a difference, on both it is none', async () => {
+    const inputs = [{ x: float32([1, 3], [1, 2, 3]) }]
+    const bad = await compare(affine(1), affine(Number.NaN), { inputs })
+    expect(bad).toMatchObject({ equal: false, outputs: [{ problem: '1 became NaN' }] })
+    const logarithm = single('Log', { x: ['float32', ['n', 3]] })
+    expect((await compare(logarithm, logarithm)).equal).toBe(true)
+    const nothing = await compare(affine(Number.NaN), affine(Number.NaN), { inputs })
+    expect(nothing).toMatchObject({ equal: false, outputs: [{ problem: 'nothing but NaN' }] })
+  })
+
+  test('infinities are equal only to themselves', async () => {
+    const inputs = [{ x: float32([1, 3], [1, 1, 1]) }]
+    const infinite = affine(Number.POSITIVE_INFINITY)
+    expect((await compare(infinite, infinite, { inputs })).equal).toBe(true)
+    expect((await compare(infinite, affine(3e38), { inputs })).equal).toBe(false)
+  })
+
+  test('outputs of different shapes are different', async () => {
+    const sum = (keepdims: number): Model => {
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', ['n', 3])
+      graph.node('ReduceMax', ['x'], { keepdims }, { outputs: ['y'] })
+      graph.output('y', 'float32', undefined)
+      return graph.model()
+    }
+    const report = await compare(sum(0), sum(1))
+    expect(report).toMatchObject({ equal: false, outputs: [{ problem: 'shapes [] and [1,1]' }] })
+  })
+
+  test('models with other inputs cannot be compared', async () => {
+    const other = single('Abs', { z: ['float32', ['n', 3]] })
+    await expect(compare(affine(1), other)).rejects.toThrow(
+      expect.objectContaining({ kind: 'difference', message: expect.stringMatching(/x .*z /) }),
+    )
+  })
+
+  test('a fixed size in one of the models holds for both', async () => {
+    expect((await compare(affine(1), affine(1, 0, [5, 3]))).equal).toBe(true)
+    expect((await compare(affine(1, 0, [5, 3]), affine(1))).equal).toBe(true)
+  })
+
+  test('indices stay inside an embedding of any size', async () => {
+    for (const rows of [2, 7, 100]) {
+      const table = float32(
+        [rows, 4],
+        Float32Array.from({ length: 4 * rows }, (_, i) => i),
+      )
+      const embedding = (t: Tensor) =>
+        single('Gather', { ids: ['int64', ['batch', 'length']] }, { table: t })
+      expect((await compare(embedding(table), embedding(table))).equal).toBe(true)
+      // Both first rows occur among the indices: a difference in one of them is seen.
+      const changed = float32(
+        [rows, 4],
+        Float32Array.from(table.data, (v, i) => (i === 5 ? 0 : v)),
+      )
+      expect((await compare(embedding(table), embedding(changed))).equal).toBe(false)
+    }
+  })
+
+  test.each([
+    ['bool', 'Not', 'bool'],
+    ['float16', 'Abs', 'float16'],
+    ['float64', 'Abs', 'float64'],
+    ['uint8', 'Identity', 'uint8'],
+    ['int32', 'Abs', 'int32'],
+  ] as const)('inputs of type %s', async (dtype, opType, output) => {
+    const model = single(opType, { x: [dtype, ['n', 'h', 'w']] }, {}, output)
+    expect(await compare(model, model)).toMatchObject({ equal: true, samples: 4 })
+  })
+
+  test('symbolic images are not square, and several samples are in a batch', async () => {
+    const shape = (target: string): Model => {
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', ['batch', 3, 'height', 'width'])
+      graph.node('Shape', ['x'], {}, { outputs: [target] })
+      const zero = graph.constant(int64([0, 0, 0, 0]))
+      graph.node(
+        target === 's' ? 'Sub' : 'Identity',
+        target === 's' ? ['s', zero] : [zero],
+        {},
+        {
+          outputs: ['y'],
+        },
+      )
+      graph.output('y', 'int64', undefined)
+      return graph.model()
+    }
+    // The shape itself is an output: compared with zeros, the largest difference is the width.
+    const report = await compare(shape('s'), shape('t'))
+    expect(report.outputs[0]).toMatchObject({ name: 'y', maxAbs: 96 })
+  })
+
+  test('says what to do where no random inputs suit', async () => {
+    const graph = new GraphBuilder()
+    graph.input('x', 'float32', ['n'])
+    graph.node('Reshape', ['x', graph.constant(int64([7, 11]))], {}, { outputs: ['y'] })
+    graph.output('y', 'float32', undefined)
+    await expect(compare(graph.model(), graph.model())).rejects.toThrow(
+      /^No random inputs suit both models \(ONNX Runtime cannot run.*give inputs of your own\.$/,
+    )
+  })
+})

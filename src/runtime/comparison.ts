@@ -1,0 +1,189 @@
+/**
+ * Do two models compute the same function? Both run on the same inputs, random ones or the
+ * user's own, and every element of every output is compared.
+ */
+import { inputError, Net2NetError } from '../errors.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { inputAttempts } from './inputs.ts'
+import type { Feeds, Runtime, Session, SessionValue } from './runtime.ts'
+
+/** |Δ| ≤ tolerance · max(1, |y|) counts as equal: what float32 sums in another order differ by. */
+export const defaultTolerance = 1e-5
+
+export interface ComparisonOptions {
+  /** Sets of inputs to compare on, instead of random ones. */
+  readonly inputs?: readonly Feeds[]
+  /** How many sets of random inputs; default 4. */
+  readonly samples?: number
+  /** Seed of the random inputs; default 0. */
+  readonly seed?: number
+  /** Default 1e-5. */
+  readonly tolerance?: number
+  readonly signal?: AbortSignal
+}
+
+export interface OutputDifference {
+  readonly name: string
+  /** max |Δ| over all elements and samples; infinite where the outputs cannot be compared. */
+  readonly maxAbs: number
+  /** max |Δ| / max(1, |y|), y being the first model's output. */
+  readonly maxRel: number
+  /** Why the outputs cannot be compared: different shapes, or NaN on one side. */
+  readonly problem?: string
+}
+
+export interface Comparison {
+  /** Whether every output's maxRel is within the tolerance. */
+  readonly equal: boolean
+  readonly tolerance: number
+  /** Number of input sets compared. */
+  readonly samples: number
+  readonly outputs: readonly OutputDifference[]
+}
+
+/** Bytes of an ONNX file, or the path of one where the runtime can read files. */
+export type ModelSource = Uint8Array | string
+
+/**
+ * Compares two ONNX models on a runtime. See `inputAttempts` for the ranges of random inputs.
+ *
+ * @throws difference where inputs or outputs have other names or types; input where a model does
+ *   not load or run
+ */
+export async function compareSources(
+  runtime: Runtime,
+  a: ModelSource,
+  b: ModelSource,
+  options: ComparisonOptions = {},
+): Promise<Comparison> {
+  const first = await runtime.createSession(a)
+  try {
+    const second = await runtime.createSession(b)
+    try {
+      return await compareSessions(first, second, options)
+    } finally {
+      await second.release()
+    }
+  } finally {
+    await first.release()
+  }
+}
+
+async function compareSessions(
+  a: Session,
+  b: Session,
+  options: ComparisonOptions,
+): Promise<Comparison> {
+  const { tolerance = defaultTolerance, seed = 0, signal } = options
+  mustAgree('input', a.inputs, b.inputs)
+  mustAgree('output', a.outputs, b.outputs)
+  const meters = new Map(a.outputs.map(({ name }) => [name, new Meter(name)]))
+  const measure = async (feeds: Feeds) => {
+    const before = await a.run(feeds)
+    const after = await b.run(feeds)
+    for (const [name, meter] of meters) meter.add(before[name]!, after[name]!)
+  }
+
+  let samples = 0
+  if (options.inputs) {
+    for (const feeds of options.inputs) {
+      signal?.throwIfAborted()
+      await measure(feeds)
+      samples++
+    }
+  } else {
+    // Symbolic sizes and index ranges are guesses: the first guess that both models accept is kept.
+    const shapes = inputAttempts(a.inputs, b.inputs, seed)
+    let failure: unknown
+    for (const draw of shapes) {
+      try {
+        await measure(draw(0))
+        samples = 1
+      } catch (cause) {
+        if (!(cause instanceof Net2NetError) || cause.kind !== 'input') throw cause
+        failure ??= cause
+        continue
+      }
+      for (; samples < (options.samples ?? 4); samples++) {
+        signal?.throwIfAborted()
+        await measure(draw(samples))
+      }
+      break
+    }
+    if (samples === 0)
+      throw inputError(
+        `No random inputs suit both models (${(failure as Error).message}); give inputs of your own.`,
+        { cause: failure },
+      )
+  }
+  const outputs = [...meters.values()].map((meter) => meter.result())
+  return { equal: outputs.every(({ maxRel }) => maxRel <= tolerance), tolerance, samples, outputs }
+}
+
+function mustAgree(what: string, a: readonly SessionValue[], b: readonly SessionValue[]): void {
+  const describe = (values: readonly SessionValue[]) =>
+    values.map(({ name, dtype }) => `${name} (${dtype ?? 'not a tensor'})`).sort()
+  const [first, second] = [describe(a), describe(b)]
+  if (`${first}` !== `${second}`)
+    throw new Net2NetError(
+      'difference',
+      `The models cannot compute the same: the ${what}s of one are ${first.join(', ')}, those of the other ${second.join(', ')}.`,
+    )
+}
+
+/** Collects the largest differences of one output over all samples. */
+class Meter {
+  readonly #name: string
+  #maxAbs = 0
+  #maxRel = 0
+  #numbers = 0
+  #problem: string | undefined
+
+  constructor(name: string) {
+    this.#name = name
+  }
+
+  add(a: Tensor, b: Tensor): void {
+    if (`${a.dims}` !== `${b.dims}`) {
+      this.#problem ??= `shapes [${a.dims}] and [${b.dims}]`
+      return
+    }
+    const [before, after] = [values(a), values(b)]
+    for (let i = 0; i < before.length; i++) {
+      const [x, y] = [Number(before[i]), Number(after[i])]
+      if (Number.isNaN(x) && Number.isNaN(y)) continue
+      this.#numbers++
+      // Infinities of one sign are equal too.
+      if (x === y) continue
+      const difference = Math.abs(x - y)
+      if (!Number.isFinite(difference)) this.#problem ??= `${x} became ${y}`
+      this.#maxAbs = Math.max(this.#maxAbs, difference)
+      this.#maxRel = Math.max(this.#maxRel, difference / Math.max(1, Math.abs(x)))
+    }
+    if (before.length > 0 && this.#numbers === 0) this.#problem ??= 'nothing but NaN'
+  }
+
+  result(): OutputDifference {
+    if (this.#problem !== undefined)
+      return {
+        name: this.#name,
+        maxAbs: Number.POSITIVE_INFINITY,
+        maxRel: Number.POSITIVE_INFINITY,
+        problem: this.#problem,
+      }
+    return { name: this.#name, maxAbs: this.#maxAbs, maxRel: this.#maxRel }
+  }
+}
+
+/** The elements as numbers; float16 comes as bit patterns. */
+const values = (tensor: Tensor): ArrayLike<number | bigint> =>
+  tensor.dtype === 'float16' ? Float32Array.from(tensor.data as Uint16Array, fromHalf) : tensor.data
+
+function fromHalf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 0x1f
+  const fraction = bits & 0x3ff
+  if (exponent === 0) return sign * fraction * 2 ** -24
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+}
