@@ -51,7 +51,7 @@ export function backward(
     const operator = operatorOf(node)
     if (operator?.gradient === none) continue
     const rule = gradientRule(node, operator)
-    const gradients = rule(new NodeGradient(emitter, node, needed, total))
+    const gradients = rule(nodeGradient(emitter, node, needed, total))
     node.inputs.forEach((name, i) => {
       const gradient = gradients[i]
       if (gradient === undefined || !needed.has(name)) return
@@ -106,57 +106,27 @@ function gradientRule(node: Node, operator: Operator | undefined) {
   throw cannot((gradient === none ? 'it has no gradient' : gradient.unsupported).replace(/\.$/, ''))
 }
 
-class NodeGradient implements GradientContext {
-  readonly node: Node
-  readonly #emitter: GraphEmitter
-  readonly #needed: ReadonlySet<string>
-  readonly #total: (name: string) => string | undefined
-
-  constructor(
-    emitter: GraphEmitter,
-    node: Node,
-    needed: ReadonlySet<string>,
-    total: (name: string) => string | undefined,
-  ) {
-    this.#emitter = emitter
-    this.node = node
-    this.#needed = needed
-    this.#total = total
-  }
-
-  get target() {
-    return this.#emitter.target
-  }
-  get opset() {
-    return this.#emitter.opset
-  }
-  emit(...call: Parameters<GraphEmitter['emit']>) {
-    return this.#emitter.emit(...call)
-  }
-  op(...call: Parameters<GraphEmitter['op']>) {
-    return this.#emitter.op(...call)
-  }
-  constant(...call: Parameters<GraphEmitter['constant']>) {
-    return this.#emitter.constant(...call)
-  }
-  info(name: string) {
-    return this.#emitter.info(name)
-  }
-
-  has(i: number): boolean {
-    return (this.node.inputs[i] ?? '') !== ''
-  }
-  input(i: number): string {
-    return this.node.inputs[i] ?? ''
-  }
-  output(k: number): string {
-    return this.node.outputs[k] ?? ''
-  }
-  outputGradient(k: number): string | undefined {
-    const name = this.output(k)
-    return name === '' ? undefined : this.#total(name)
-  }
-  needs(i: number): boolean {
-    return this.has(i) && this.#needed.has(this.input(i))
+/** A plain object: rules may spread it. */
+function nodeGradient(
+  emitter: GraphEmitter,
+  node: Node,
+  needed: ReadonlySet<string>,
+  total: (name: string) => string | undefined,
+): GradientContext {
+  const input = (i: number) => node.inputs[i] ?? ''
+  const output = (k: number) => node.outputs[k] ?? ''
+  return {
+    node,
+    target: emitter.target,
+    opset: emitter.opset,
+    emit: (...call) => emitter.emit(...call),
+    op: (...call) => emitter.op(...call),
+    constant: (tensor) => emitter.constant(tensor),
+    info: (name) => emitter.info(name),
+    has: (i) => input(i) !== '',
+    input,
+    output,
+    outputGradient: (k) => (output(k) === '' ? undefined : total(output(k))),
+    needs: (i) => input(i) !== '' && needed.has(input(i)),
   }
 }
