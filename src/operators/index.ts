@@ -1,9 +1,41 @@
 /** The table of operators: to support a new one is to add its file and one line here. */
 import type { Node } from '../model/model.ts'
+import { activations } from './activations.ts'
+import { arithmetic } from './arithmetic.ts'
+import { comparisons } from './comparisons.ts'
+import { concatenation } from './concat.ts'
+import { constants } from './constant.ts'
+import { gathers } from './gather.ts'
+import { identities } from './identity.ts'
+import { mathematics } from './math.ts'
 import { neuralNetworkOperators } from './neural-network.ts'
 import type { Operator } from './operator.ts'
+import { reductions } from './reduce.ts'
+import { reshapes } from './reshape.ts'
+import { shapes } from './shape.ts'
+import { slices } from './slice.ts'
+import { squeezes } from './squeeze.ts'
+import { transposition } from './transpose.ts'
+import { selections } from './where.ts'
 
-const families: readonly (readonly Operator[])[] = [neuralNetworkOperators]
+const families: readonly (readonly Operator[])[] = [
+  neuralNetworkOperators,
+  activations,
+  arithmetic,
+  mathematics,
+  comparisons,
+  selections,
+  identities,
+  constants,
+  reshapes,
+  transposition,
+  squeezes,
+  concatenation,
+  slices,
+  gathers,
+  shapes,
+  reductions,
+]
 
 const table: ReadonlyMap<string, Operator> = new Map(
   families.flat().map((operator) => [keyOf(operator.domain ?? '', operator.name), operator]),

@@ -1,0 +1,142 @@
+/**
+ * Small integer tensors that hold sizes, element by element: the chains of Shape, Gather, Mul and
+ * Concat by which exporters compute the target of a Reshape. Inference follows numbers and symbols;
+ * the axes rules follow which axis an element is the size of.
+ */
+import type { Dim, Shape } from '../model/model.ts'
+import { dtypes } from '../tensor/dtype.ts'
+import { elementCount, type LazyTensor, toNumbers } from '../tensor/tensor.ts'
+import { product, sum } from './axis.ts'
+import type { AxesContext, AxisElement, InferContext, ValueInfo } from './operator.ts'
+
+/** Tensors with more elements than this are data, not sizes. */
+const MAX_ELEMENTS = 256
+
+const cache = new WeakMap<LazyTensor, readonly number[] | null>()
+
+/** The elements of a small constant (integers, booleans, and single precision and double). */
+export function constantElements(tensor: LazyTensor): readonly number[] | undefined {
+  let elements = cache.get(tensor)
+  if (elements === undefined) {
+    const { kind, bits } = dtypes[tensor.dtype]
+    const readable =
+      bits >= 8 && (kind === 'integer' || kind === 'boolean' || (kind === 'float' && bits >= 32))
+    elements = readable && elementCount(tensor.dims) <= MAX_ELEMENTS ? toNumbers(tensor) : null
+    cache.set(tensor, elements)
+  }
+  return elements ?? undefined
+}
+
+/** What is known of a value's elements: by propagation, or because it is a small constant. */
+export const elementsOf = (info: ValueInfo): readonly Dim[] | undefined =>
+  info.elements ?? (info.constant === undefined ? undefined : constantElements(info.constant))
+
+/** The elements of input i if all of them are numbers. */
+export function numbers(context: InferContext, i: number): readonly number[] | undefined {
+  const elements = context.has(i) ? context.elements(i) : undefined
+  return elements?.every((element) => typeof element === 'number')
+    ? (elements as readonly number[])
+    : undefined
+}
+
+/** Is the shape known to the last number? */
+export const isStatic = (shape: Shape | undefined): shape is readonly number[] =>
+  shape?.every((dim) => typeof dim === 'number') ?? false
+
+/** For each element of the broadcast result, the flat positions in two small operands. */
+function pairs(a: number, b: number): readonly (readonly [number, number])[] | undefined {
+  if (a !== b && a !== 1 && b !== 1) return undefined
+  return Array.from({ length: a === 1 ? b : a }, (_, i) => [a === 1 ? 0 : i, b === 1 ? 0 : i])
+}
+
+/** Applies `join` to the elements of two operands that are scalars or vectors. */
+export function zipElements<T, R>(
+  a: readonly T[] | undefined,
+  b: readonly T[] | undefined,
+  ranks: readonly [number | undefined, number | undefined],
+  join: (a: T, b: T) => R,
+): readonly R[] | undefined {
+  if (a === undefined || b === undefined || (ranks[0] ?? 2) > 1 || (ranks[1] ?? 2) > 1)
+    return undefined
+  return pairs(a.length, b.length)?.map(([i, j]) => join(a[i]!, b[j]!))
+}
+
+/** An operation on two elements; `numbers` decides, the rest says what symbols allow. */
+export interface ElementOperation {
+  readonly numbers: (a: number, b: number) => number
+  /** The number e with `e ∘ x = x` (left) or `x ∘ e = x` (right). */
+  readonly neutralLeft?: number
+  readonly neutralRight?: number
+  /** Result of two equal symbols (Sub: 0, Div: 1, Max: the symbol itself). */
+  readonly equalSymbols?: number | 'itself'
+  /** Result for a positive size, whatever it is, and this number, where there is one. */
+  readonly anySize?: (value: number) => number | undefined
+  /** Joins the sizes of two axes into the size of one (Mul: product, Add: sum). */
+  readonly axes?: 'product' | 'sum'
+}
+
+export function joinDims(operation: ElementOperation, a: Dim, b: Dim): Dim {
+  if (typeof a === 'number' && typeof b === 'number') return operation.numbers(a, b)
+  if (a === operation.neutralLeft) return b
+  if (b === operation.neutralRight) return a
+  const number = typeof a === 'number' ? a : typeof b === 'number' ? b : undefined
+  const certain =
+    a === null || b === null || number === undefined ? undefined : operation.anySize?.(number)
+  if (certain !== undefined) return certain
+  if (typeof a === 'string' && a === b && operation.equalSymbols !== undefined)
+    return operation.equalSymbols === 'itself' ? a : operation.equalSymbols
+  return null
+}
+
+/**
+ * The same for elements that may follow a growing axis. Where the result cannot be said, the
+ * axes whose sizes went in are frozen.
+ */
+export function joinAxisElements(
+  context: AxesContext,
+  operation: ElementOperation,
+  a: AxisElement,
+  b: AxisElement,
+): AxisElement {
+  if (a.kind === 'value' && a.value === operation.neutralLeft) return b
+  if (b.kind === 'value' && b.value === operation.neutralRight) return a
+  if (a.kind === 'value' && b.kind === 'value')
+    return { kind: 'value', value: operation.numbers(a.value, b.value) }
+  const number = a.kind === 'value' ? a.value : b.kind === 'value' ? b.value : undefined
+  const isSize = a.kind === 'size' || b.kind === 'size'
+  const certain = isSize && number !== undefined ? operation.anySize?.(number) : undefined
+  if (certain !== undefined) return { kind: 'value', value: certain }
+  if (operation.axes !== undefined && a.kind !== 'unknown' && b.kind !== 'unknown') {
+    const [x, y] = [a, b].map((element) =>
+      element.kind === 'size' ? element.axis : countAxis(context, element.value),
+    )
+    if (x !== undefined && y !== undefined)
+      return { kind: 'size', axis: operation.axes === 'product' ? product([x, y]) : sum([x, y]) }
+  }
+  freezeSizes(context, [a, b])
+  return { kind: 'unknown' }
+}
+
+const countAxis = (context: AxesContext, value: number) =>
+  Number.isInteger(value) && value > 0
+    ? context.fixed(value, 'computes with this number')
+    : undefined
+
+/** Freezes every axis whose size is among the elements. */
+export function freezeSizes(
+  context: AxesContext,
+  elements: readonly AxisElement[] | undefined,
+  reason = 'computes with the size of the axis',
+): void {
+  for (const element of elements ?? [])
+    if (element.kind === 'size') context.freeze(element.axis, reason)
+}
+
+/** The elements of input i, moved by a rule that only rearranges (Gather, Slice, Squeeze …). */
+export const moveElements = <T>(
+  elements: readonly T[] | undefined,
+  positions: readonly number[] | undefined,
+): readonly T[] | undefined =>
+  elements !== undefined && positions?.every((position) => position in elements)
+    ? positions.map((position) => elements[position]!)
+    : undefined

@@ -1,0 +1,52 @@
+/**
+ * Transpose: y[i_perm(0), i_perm(1), …] = x[i₀, i₁, …].
+ * https://onnx.ai/onnx/operators/onnx__Transpose.html
+ *
+ * Growth: axis k of y is axis perm[k] of x; nothing else changes. Gradient: the inverse permutation.
+ */
+import { inputError } from '../errors.ts'
+import { intsAttribute } from '../model/attributes.ts'
+import type { Node } from '../model/model.ts'
+import { knownShape, transpose } from './emission.ts'
+import { gradientOf } from './formula.ts'
+import type { Operator } from './operator.ts'
+
+/** Axis perm[k] of the input becomes axis k; by default the order is reversed. */
+function permutationOf(node: Node, rank: number): readonly number[] {
+  const perm = intsAttribute(node, 'perm') ?? Array.from({ length: rank }, (_, k) => rank - 1 - k)
+  const isPermutation =
+    perm.length === rank && new Set(perm).size === rank && perm.every((k) => k >= 0 && k < rank)
+  if (!isPermutation) throw inputError(`perm [${perm}] is not a permutation of ${rank} axes.`)
+  return perm
+}
+
+export const transposition: readonly Operator[] = [
+  {
+    name: 'Transpose',
+    infer: (context) => {
+      const shape = context.shape(0)
+      const dtype = context.dtype(0)
+      if (shape) {
+        const perm = permutationOf(context.node, shape.length)
+        return [{ dtype, shape: perm.map((k) => shape[k]!) }]
+      }
+      const perm = intsAttribute(context.node, 'perm')
+      return [{ dtype, shape: perm?.map(() => null) }]
+    },
+    axes: (context) => {
+      const axes = context.axes(0)
+      return [{ axes: permutationOf(context.node, axes.length).map((k) => axes[k]!) }]
+    },
+    gradient: gradientOf((context) => {
+      const rank = knownShape(context, context.input(0)).length
+      const perm = permutationOf(context.node, rank)
+      return transpose(
+        context,
+        context.g,
+        perm.map((_, k) => perm.indexOf(k)),
+      )
+    }),
+    sign: 'inherited',
+    view: true,
+  },
+]
