@@ -9,14 +9,14 @@ export {
   type Dataset,
   split,
 } from './dataset.ts'
+export { digitsDataset } from './digits.ts'
 export { decodeIdx } from './idx.ts'
-export { type ImagesOptions, loadImages } from './images.ts'
-export { type LoadedData, type LoadOptions, loadData } from './load.ts'
+export { type ImagesOptions, loadImages } from './image-folder.ts'
+export { type LoadedData, type LoadOptions, loadData } from './load-node.ts'
 export {
   type DigitsOptions,
-  digitsDataset,
   loadFashionMnist,
   loadMnist,
   type TrainTest,
-} from './mnist.ts'
+} from './mnist-node.ts'
 export { decodeNpy, decodeNpz, encodeNpy, encodeNpz } from './npy.ts'

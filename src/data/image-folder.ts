@@ -2,8 +2,8 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inputError } from '../errors.ts'
+import { fileProblem } from './data-file.ts'
 import { ArrayDataset } from './dataset.ts'
-import { fileProblem } from './file.ts'
 
 export interface ImagesOptions {
   /** Shape of one sample: [channels (1: grey, 3: red, green, blue), height, width]. */

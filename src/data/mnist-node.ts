@@ -8,10 +8,16 @@ import { dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { inputError } from '../errors.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { ArrayDataset } from './dataset.ts'
-import { readData } from './file.ts'
+import { readData } from './data-file.ts'
+import type { ArrayDataset } from './dataset.ts'
+import { digitsDataset } from './digits.ts'
 import { decodeIdx } from './idx.ts'
-import { fashionMnistSource, type KnownDataset, type KnownFile, mnistSource } from './sources.ts'
+import {
+  fashionMnistSource,
+  type KnownDataset,
+  type KnownFile,
+  mnistSource,
+} from './known-datasets.ts'
 
 export interface DigitsOptions {
   /** Folder with the four IDX files, plain or `.gz`. Default: an installed copy, or a download. */
@@ -68,27 +74,6 @@ export async function loadDigits(known: KnownDataset, options: DigitsOptions): P
     train: await part(trainImages, trainLabels),
     test: await part(testImages, testLabels),
   }
-}
-
-/** Images [n, h, w] of bytes and labels [n] as a data set. */
-export function digitsDataset(
-  images: Tensor,
-  labels: Tensor,
-  { title, classes }: Pick<KnownDataset, 'title' | 'classes'>,
-): ArrayDataset {
-  const count = images.dims[0]
-  if (images.dims.length !== 3 || images.dtype !== 'uint8')
-    throw inputError(
-      `${title}: the images should be bytes [n, h, w], not ${images.dtype} [${images.dims}].`,
-    )
-  if (labels.dims.length !== 1 || labels.dims[0] !== count)
-    throw inputError(`${title}: there are ${count} images, but labels of shape [${labels.dims}].`)
-  const dims = [1, ...images.dims.slice(1)]
-  return new ArrayDataset(
-    { input: { dtype: 'float32', dims, data: images.data, divisor: 255 } },
-    { dtype: 'int32', dims: [], data: labels.data },
-    classes,
-  )
 }
 
 /** Whether a folder holds MNIST's files. */

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { float32, Tensor } from '../tensor/tensor.ts'
 import { datasetOfArrays } from './arrays.ts'
 import { parseCsv } from './csv.ts'
-import { loadData } from './load.ts'
+import { loadData } from './load-node.ts'
 import { encodeNpz } from './npy.ts'
 
 const folder = () => mkdtempSync(join(tmpdir(), 'data-'))

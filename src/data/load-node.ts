@@ -4,18 +4,18 @@ import { join } from 'node:path'
 import { inputError } from '../errors.ts'
 import { datasetOfArrays } from './arrays.ts'
 import { parseCsv } from './csv.ts'
+import { readData } from './data-file.ts'
 import type { ArrayDataset } from './dataset.ts'
-import { readData } from './file.ts'
-import { loadImages } from './images.ts'
+import { loadImages } from './image-folder.ts'
+import { mnistSource } from './known-datasets.ts'
 import {
   type DigitsOptions,
   isDigitsFolder,
   loadDigits,
   loadFashionMnist,
   loadMnist,
-} from './mnist.ts'
+} from './mnist-node.ts'
 import { decodeNpz } from './npy.ts'
-import { mnistSource } from './sources.ts'
 
 export interface LoadOptions extends Pick<DigitsOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
   /** Shape of one sample, for a folder of pictures: [channels, height, width]. */
