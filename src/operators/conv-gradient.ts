@@ -12,6 +12,7 @@
  * Bias: δ summed over the batch and all positions.
  */
 import { intAttribute, intsAttribute } from '../model/attributes.ts'
+import type { Dim } from '../model/model.ts'
 import {
   cannotDifferentiate,
   ints,
@@ -176,7 +177,8 @@ export function weightGradient(
     group,
   })
   // Inputs at the end that no window reads give taps beyond the kernel: cut those.
-  const beyond = window.flatMap((axis, i) => (mayExceed(axis) ? [i] : []))
+  const counts = emitter.info(dy).shape?.slice(2)
+  const beyond = window.flatMap((axis, i) => (mayExceed(axis, counts?.[i] ?? null) ? [i] : []))
   const cut =
     beyond.length === 0
       ? correlation
@@ -190,12 +192,11 @@ export function weightGradient(
   return transpose(emitter, cut, exchange)
 }
 
-/** Do the strides leave inputs at the end unread, so that taps beyond the kernel appear? */
-function mayExceed(axis: KnownWindowAxis): boolean {
-  if (axis.stride === 1) return false
-  if (typeof axis.input !== 'number') return true
-  const room = axis.input + axis.pads.begin + axis.pads.end - reach(axis)
-  return Math.floor((room % axis.stride) / axis.dilation) > 0
+/** Do inputs behind the last of `count` windows make taps beyond the kernel appear? */
+function mayExceed(axis: KnownWindowAxis, count: Dim): boolean {
+  if (typeof axis.input !== 'number' || typeof count !== 'number') return axis.stride > 1
+  const last = (count - 1) * axis.stride + reach(axis)
+  return axis.input + axis.pads.begin + axis.pads.end - last >= axis.dilation
 }
 
 /** [N, g·k, …] as [k, g·N, …]: what a grouped convolution reads as k samples. */

@@ -17,8 +17,15 @@ import { glorotUniform, zeros } from '../tensor/fill.ts'
 import { int64 } from '../tensor/tensor.ts'
 import type { Axis } from './axis.ts'
 import { broadcastShape, sumTo } from './broadcast.ts'
-import { knownShape, range, reshape, reshapeLike, transpose, unsqueeze } from './emission.ts'
-import { sumOver } from './formula.ts'
+import {
+  knownShape,
+  range,
+  reduce,
+  reshape,
+  reshapeLike,
+  transpose,
+  unsqueeze,
+} from './emission.ts'
 import { agree } from './gemm.ts'
 import {
   type AxesContext,
@@ -155,7 +162,7 @@ function fitted(
 ): string {
   if (vector === undefined) return sumTo(context, gradient, gradient, factor)
   const rank = knownShape(context, gradient).length
-  const summed = rank > 2 ? sumOver(context, gradient, range(rank - 2), 0) : gradient
+  const summed = rank > 2 ? reduce(context, 'Sum', gradient, range(rank - 2), false) : gradient
   return reshapeLike(context, summed, factor)
 }
 

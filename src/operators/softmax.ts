@@ -10,14 +10,15 @@
  * Gradients, with δ = ∂L/∂y: y·(δ − Σ_j y_j·δ_j), and δ − exp(y)·Σ_j δ_j.
  */
 import { attributes, intAttribute } from '../model/attributes.ts'
-import { knownShape, range } from './emission.ts'
-import { formula, sumOver } from './formula.ts'
+import { knownShape, range, reduce } from './emission.ts'
+import { formula } from './formula.ts'
 import type {
   AxesRule,
   GradientContext,
   GradientRule,
   InferContext,
   InferRule,
+  LinkFacet,
   Operator,
   UpgradeRule,
 } from './operator.ts'
@@ -55,12 +56,12 @@ const gradientWith =
 const softmaxGradient = gradientWith((context, dy, summed) => {
   const { mul, sub } = formula(context, dy)
   const y = context.output(0)
-  return mul(y, sub(dy, sumOver(context, mul(y, dy), summed, 1)))
+  return mul(y, sub(dy, reduce(context, 'Sum', mul(y, dy), summed, true)))
 })
 
 const logSoftmaxGradient = gradientWith((context, dy, summed) => {
   const { mul, sub, exp } = formula(context, dy)
-  return sub(dy, mul(exp(context.output(0)), sumOver(context, dy, summed, 1)))
+  return sub(dy, mul(exp(context.output(0)), reduce(context, 'Sum', dy, summed, true)))
 })
 
 /** The sum over a matrix's columns: over the last axis, or of a flattened copy of the input. */
@@ -88,11 +89,15 @@ const upgrade: UpgradeRule = (context) => {
   ]
 }
 
+/** Cross-entropy of both is best taken from their input. */
+const link: LinkFacet = { kind: 'softmax', axis: (node) => intAttribute(node, 'axis', -1) }
+
 export const softmax: Operator = {
   name: 'Softmax',
   infer,
   axes,
   gradient: softmaxGradient,
+  link,
   sign: 'non-negative',
   upgrade,
 }
@@ -102,5 +107,6 @@ export const logSoftmax: Operator = {
   infer,
   axes,
   gradient: logSoftmaxGradient,
+  link,
   upgrade,
 }

@@ -1,0 +1,188 @@
+/**
+ * BatchNormalization: y = γ·(x − μ)/√(σ² + ε) + β per channel, with the stored statistics μ, σ²
+ * or, in training mode, with those of the batch.
+ * https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
+ *
+ * Growth. All four vectors are carried with the channels, so a copied channel is normalized as
+ * the one it copies. In training mode too: equal channels have equal batch statistics.
+ *
+ * Training. Statistics of the batch replace the stored ones, and these follow as in Keras and
+ * PyTorch: new = momentum·old + (1 − momentum)·batch, where the batch variance of n values per
+ * channel is the unbiased one, n/(n − 1)·σ². (The standard's own training mode stores σ².)
+ *
+ * Gradients, with δ = ∂L/∂y, x̂ the normalized input and r = 1/√(σ² + ε): ∂L/∂γ = Σ δ·x̂,
+ * ∂L/∂β = Σ δ, and ∂L/∂x = γ·r·δ with stored statistics (constants), or γ·r·(δ − mean(δ) −
+ * x̂·mean(δ·x̂)) with those of the batch.
+ */
+import { refusedError } from '../errors.ts'
+import { attributes, float, floatAttribute, intAttribute } from '../model/attributes.ts'
+import type { Node } from '../model/model.ts'
+import { describeNode } from '../model/names.ts'
+import { knownShape, perChannel, range, reduce } from './emission.ts'
+import { castLike, formula } from './formula.ts'
+import type {
+  AxesRule,
+  GradientContext,
+  GradientRule,
+  InferRule,
+  Operator,
+  TrainingContext,
+  TrainingRule,
+  UpgradeRule,
+} from './operator.ts'
+import { inferredFrom } from './shapes.ts'
+import { standardize, standardizeGradient } from './standardize.ts'
+
+/** Does the node normalize with the statistics of the batch? */
+const usesBatch = (node: Node, opset: number): boolean =>
+  opset >= 14
+    ? intAttribute(node, 'training_mode', 0) === 1
+    : node.outputs.length > 1 && intAttribute(node, 'is_test', 0) === 0
+
+/** Before operator set 9: one statistic per channel and position. */
+const perPosition = (node: Node, opset: number): boolean =>
+  opset < 9 && intAttribute(node, 'spatial', 1) === 0
+
+const epsilonOf = (node: Node): number => floatAttribute(node, 'epsilon', 1e-5)
+const momentumOf = (node: Node): number => floatAttribute(node, 'momentum', 0.9)
+
+const infer: InferRule = (context) => {
+  const shape = context.shape(0)
+  const statistics = context.shape(3) ?? context.shape(1) ?? (shape && [shape[1] ?? 1])
+  return [
+    inferredFrom(context, shape),
+    ...range(4).map(() => inferredFrom(context, statistics, context.dtype(3) ? 3 : 0)),
+  ]
+}
+
+const axes: AxesRule = (context) => {
+  if (perPosition(context.node, context.opset))
+    context.refuse('has statistics for every position (spatial = 0)')
+  const x = context.axes(0)
+  // A batch of vectors without channels counts as one channel.
+  let channels = x[1] ?? context.fixed(1, 'has a single channel')
+  for (const i of [1, 2, 3, 4]) channels = context.same(channels, context.axes(i)[0]!)
+  return context.node.outputs.map((_, k) => ({ axes: k === 0 ? x : [channels] }))
+}
+
+const gradient: GradientRule = (context) => {
+  const dy = context.outputGradient(0)
+  if (dy === undefined) return []
+  return usesBatch(context.node, context.opset)
+    ? batchGradients(context, dy)
+    : storedGradients(context, dy)
+}
+
+/** Gradients where the batch's own statistics are used: x reaches y through them too. */
+function batchGradients(context: GradientContext, dy: string): (string | undefined)[] {
+  const rank = knownShape(context, context.input(0)).length
+  const over = otherAxes(rank)
+  const { mul } = formula(context, dy)
+  const parts = standardize(context, context.input(0), over, epsilonOf(context.node))
+  const g = () => mul(dy, perChannel(context, context.input(1), rank))
+  return [
+    context.needs(0) ? standardizeGradient(context, g(), parts, over) : undefined,
+    context.needs(1) ? reduce(context, 'Sum', mul(dy, parts.normal), over, false) : undefined,
+    context.needs(2) ? reduce(context, 'Sum', dy, over, false) : undefined,
+  ]
+}
+
+/** Gradients with stored statistics, these included (they may be computed values). */
+function storedGradients(context: GradientContext, dy: string): (string | undefined)[] {
+  const rank = knownShape(context, context.input(0)).length
+  const over = otherAxes(rank)
+  const { mul, sub, add, div, sqrt, neg } = formula(context, dy)
+  const [x, scale, , mean, variance] = range(5).map((i) => context.input(i))
+  const factor = div(1, sqrt(add(variance!, epsilonOf(context.node))))
+  const scaled = () => mul(scale!, factor)
+  const shift = () => reduce(context, 'Sum', dy, over, false)
+  // Σ δ·(x − μ)
+  const moment = () =>
+    reduce(context, 'Sum', mul(dy, sub(x!, perChannel(context, mean!, rank))), over, false)
+  return [
+    context.needs(0) ? mul(dy, perChannel(context, scaled(), rank)) : undefined,
+    context.needs(1) ? mul(moment(), factor) : undefined,
+    context.needs(2) ? shift() : undefined,
+    context.needs(3) ? neg(mul(shift(), scaled())) : undefined,
+    context.needs(4) ? mul(mul(mul(moment(), scaled()), mul(factor, factor)), -0.5) : undefined,
+  ]
+}
+
+/** All axes but the channels. */
+const otherAxes = (rank: number): number[] => [0, ...range(rank, 2)]
+
+const training: TrainingRule = (context) => {
+  const [x, scale, shift, mean, variance] = range(5).map((i) => context.input(i))
+  const shared = {
+    epsilon: float(epsilonOf(context.node)),
+    momentum: float(momentumOf(context.node)),
+    training_mode: 1,
+  }
+  const inputs = [x!, scale!, shift!, mean!, variance!]
+  const [y, nextMean, biased] = context.emit('BatchNormalization', inputs, shared, { outputs: 3 })
+  const results = [y!, nextMean!, unbiased(context, biased!)]
+  const nodes = context.node.outputs.flatMap((name, k): Node[] => {
+    const result = results[k]
+    return name === '' || result === undefined ? [] : [copyTo(name, result)]
+  })
+  return {
+    nodes,
+    updates: new Map([
+      [mean!, results[1]!],
+      [variance!, results[2]!],
+    ]),
+  }
+}
+
+const copyTo = (output: string, input: string): Node => ({
+  name: output,
+  opType: 'Identity',
+  domain: '',
+  inputs: [input],
+  outputs: [output],
+  attributes: new Map(),
+})
+
+/** The new running variance with the unbiased variance of the batch in place of the biased one. */
+function unbiased(context: TrainingContext, biased: string): string {
+  const { add, sub, mul, div } = formula(context, biased)
+  const old = mul(context.input(4), momentumOf(context.node))
+  // n/(n − 1)·σ² = σ² + σ²/(n − 1); a single value per channel has no variance to correct.
+  const values = context.op('Div', [
+    context.op('Size', [context.input(0)]),
+    context.op('Size', [context.input(1)]),
+  ])
+  const rest = context.op('Max', [sub(castLike(context, values, biased), 1), one(context, biased)])
+  return add(biased, div(sub(biased, old), rest))
+}
+const one = (context: TrainingContext, like: string) => formula(context, like).add(0, 1)
+
+const upgrade: UpgradeRule = ({ node, from }) => {
+  if (from >= 14) return node
+  if (perPosition(node, from))
+    throw refusedError(
+      `${describeNode(node)} keeps statistics for every position (spatial = 0), which newer operator sets cannot express.`,
+      { where: describeNode(node) },
+    )
+  const batch = usesBatch(node, from)
+  return {
+    ...node,
+    outputs: node.outputs.slice(0, batch ? 3 : 1),
+    attributes: attributes({
+      epsilon: float(epsilonOf(node)),
+      momentum: float(momentumOf(node)),
+      training_mode: batch ? 1 : undefined,
+    }),
+  }
+}
+
+export const batchNormalization: Operator = {
+  name: 'BatchNormalization',
+  infer,
+  axes,
+  gradient,
+  padding: { 1: 1, 2: 0, 3: 0, 4: 1 },
+  training,
+  upgrade,
+  normalization: { scale: 1, shift: 2, mean: 3, variance: 4 },
+}
