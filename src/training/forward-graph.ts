@@ -2,14 +2,13 @@
 import { refusedError, usageError } from '../errors.ts'
 import { EMITTED_IR_VERSION, GraphBuilder } from '../model/builder.ts'
 import { capturedValues } from '../model/links.ts'
-import type { Graph, Model, Node, Shape } from '../model/model.ts'
+import type { Graph, Model, Node } from '../model/model.ts'
 import { opsetOf, requiredInputs } from '../model/model.ts'
 import { operatorOf } from '../operators/index.ts'
 import { declaredInfo } from '../operators/inference.ts'
 import type { Target, TrainingContext, TrainingRule } from '../operators/operator.ts'
-import type { DType } from '../tensor/dtype.ts'
 import { GraphEmitter, tensorInfo } from './emitter.ts'
-import { type Loss, type LossName, lossOf } from './losses/index.ts'
+import { type Loss, type LossName, lossOf, type TargetType } from './losses/index.ts'
 import { storedStatistics } from './parameters.ts'
 import { emitUniform, RANDOM_KEY, randomKey } from './uniform.ts'
 
@@ -30,7 +29,7 @@ export class ForwardGraph {
   readonly inputs: readonly string[]
   /** What the loss is of: the model's output, or the logits below it. */
   readonly prediction: string
-  readonly target: { readonly dtype: DType; readonly shape: Shape }
+  readonly target: TargetType
   readonly variables: readonly string[]
   /** Running statistic → its next value. */
   readonly updates = new Map<string, string>()

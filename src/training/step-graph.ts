@@ -8,13 +8,12 @@
  * `NAME.next` for all of the state, and `PARAMETER.gradient` on request.
  */
 import { refusedError, usageError } from '../errors.ts'
-import type { Model, Shape } from '../model/model.ts'
+import type { Model } from '../model/model.ts'
 import type { Target } from '../operators/operator.ts'
-import type { DType } from '../tensor/dtype.ts'
 import { float32, materialize, Tensor } from '../tensor/tensor.ts'
 import { backward } from './backward.ts'
 import { ForwardGraph } from './forward-graph.ts'
-import type { Loss, LossName } from './losses/index.ts'
+import type { Loss, LossName, TargetType } from './losses/index.ts'
 import { clipByNorm } from './optimizers/clip.ts'
 import type { Optimizer, Slot } from './optimizers/optimizer.ts'
 import {
@@ -54,7 +53,7 @@ export interface StepGraph {
   readonly model: Model
   /** Names of the inputs that data is fed to. */
   readonly inputs: readonly string[]
-  readonly target: { readonly dtype: DType; readonly shape: Shape }
+  readonly target: TargetType
   /** Trained parameters. */
   readonly parameters: readonly string[]
   /** Running statistics that each step updates. */
@@ -167,7 +166,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
 export interface EvaluationGraph {
   readonly model: Model
   readonly inputs: readonly string[]
-  readonly target: { readonly dtype: DType; readonly shape: Shape }
+  readonly target: TargetType
   readonly counts: boolean
 }
 

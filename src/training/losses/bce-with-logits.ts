@@ -13,7 +13,7 @@ import type { Loss } from './loss.ts'
 export const bceWithLogits = (): Loss => ({
   name: 'bce-with-logits',
   link: 'sigmoid',
-  target: (shape) => ({ dtype: 'float32', shape }),
+  target: (shape) => ({ dtype: 'float32', shape, perPrediction: 1 }),
   emit({ emitter, prediction: z, target: t }) {
     const decay = emitter.op('Exp', [emitter.op('Neg', [emitter.op('Abs', [z])])])
     const logarithm = emitter.op('Log', [emitter.op('Add', [decay, number(emitter, 1)])])

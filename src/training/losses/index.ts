@@ -5,7 +5,7 @@ import { meanAbsoluteError, meanSquaredError } from './regression.ts'
 import { softmaxCrossEntropy } from './softmax-cross-entropy.ts'
 
 export { bceWithLogits } from './bce-with-logits.ts'
-export type { EmittedLoss, Loss, LossContext } from './loss.ts'
+export type { EmittedLoss, Loss, LossContext, TargetType } from './loss.ts'
 export { meanAbsoluteError, meanSquaredError } from './regression.ts'
 export { type SoftmaxCrossEntropyOptions, softmaxCrossEntropy } from './softmax-cross-entropy.ts'
 

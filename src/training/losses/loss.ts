@@ -1,7 +1,6 @@
 /** What a loss is: a scalar of prediction and target, and its gradient. */
 import type { Shape } from '../../model/model.ts'
 import type { Emitter, LinkFacet } from '../../operators/operator.ts'
-import type { DType } from '../../tensor/dtype.ts'
 
 export interface LossContext {
   readonly emitter: Emitter
@@ -22,14 +21,18 @@ export interface EmittedLoss {
   readonly correct?: () => string
 }
 
+export interface TargetType {
+  readonly dtype: 'float32' | 'int64'
+  readonly shape: Shape
+  /** How many elements of the target belong to one prediction: the classes, where one-hot. */
+  readonly perPrediction: number
+}
+
 export interface Loss {
   readonly name: string
   /** A link function that the loss has in itself: a model that ends in it trains below it. */
   readonly link?: LinkFacet['kind']
-  /** Element type and shape of `target`, given the prediction's shape. */
-  target(
-    prediction: Shape,
-    classAxis: number | undefined,
-  ): { readonly dtype: DType; readonly shape: Shape }
+  /** What `target` must be, given the prediction's shape. */
+  target(prediction: Shape, classAxis: number | undefined): TargetType
   emit(context: LossContext): EmittedLoss
 }

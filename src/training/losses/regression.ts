@@ -5,7 +5,7 @@ import type { Loss } from './loss.ts'
 /** `target`: float32 of the prediction's shape. Gradient: 2 (y − t) / elements. */
 export const meanSquaredError = (): Loss => ({
   name: 'mse',
-  target: (shape) => ({ dtype: 'float32', shape }),
+  target: (shape) => ({ dtype: 'float32', shape, perPrediction: 1 }),
   emit({ emitter, prediction, target }) {
     const error = emitter.op('Sub', [prediction, target])
     return {
@@ -22,7 +22,7 @@ export const meanSquaredError = (): Loss => ({
 /** `target`: float32 of the prediction's shape. Gradient: sign(y − t) / elements, 0 at 0. */
 export const meanAbsoluteError = (): Loss => ({
   name: 'mae',
-  target: (shape) => ({ dtype: 'float32', shape }),
+  target: (shape) => ({ dtype: 'float32', shape, perPrediction: 1 }),
   emit({ emitter, prediction, target }) {
     const error = emitter.op('Sub', [prediction, target])
     return {

@@ -40,15 +40,13 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
     target(shape, classAxis) {
       const axis = axisOf(shape.length, classAxis)
       return form === 'one-hot'
-        ? { dtype: 'float32', shape }
-        : { dtype: 'int64', shape: shape.filter((_, a) => a !== axis) }
+        ? { dtype: 'float32', shape, perPrediction: classesOf(shape, axis) }
+        : { dtype: 'int64', shape: shape.filter((_, a) => a !== axis), perPrediction: 1 }
     },
     emit({ emitter, prediction, target, classAxis }) {
       const shape: Shape = emitter.info(prediction).shape!
       const axis = axisOf(shape.length, classAxis)
-      const classes = shape[axis]
-      if (typeof classes !== 'number')
-        throw refusedError('The number of classes of the model’s output is not known.')
+      const classes = classesOf(shape, axis)
       const axes = emitter.constant(int64([axis]))
       const over = (op: string, value: string) => emitter.op(op, [value, axes], { keepdims: 1 })
 
@@ -87,6 +85,12 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
       }
     },
   }
+}
+
+function classesOf(shape: Shape, axis: number): number {
+  const classes = shape[axis]
+  if (typeof classes === 'number') return classes
+  throw refusedError("The number of classes of the model's output is not known.")
 }
 
 /** int32 indices as float rows of zeros and one 1. (OneHot itself is missing on WebGPU.) */

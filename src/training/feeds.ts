@@ -1,0 +1,71 @@
+/** From a data set's batch to what a compiled graph takes. */
+import { usageError } from '../errors.ts'
+import { elementCount, type NumericDType, Tensor } from '../tensor/tensor.ts'
+import type { Batch } from './data.ts'
+import type { TargetType } from './losses/loss.ts'
+
+/** Puts a batch into `feeds`; returns how many predictions it asks for. */
+export type FeedAdapter = (batch: Batch, feeds: Record<string, Tensor>) => number
+
+export function feedAdapter(graph: {
+  readonly inputs: readonly string[]
+  readonly target: TargetType
+}): FeedAdapter {
+  const { inputs, target } = graph
+  const convert = targetConverter(target)
+  return (batch, feeds) => {
+    const only = inputs.length === 1 ? Object.values(batch.inputs) : []
+    for (const name of inputs) {
+      const tensor = batch.inputs[name] ?? (only.length === 1 ? only[0] : undefined)
+      if (!tensor)
+        throw usageError(
+          `The data has no input "${name}"; it has ${Object.keys(batch.inputs).join(', ')}.`,
+        )
+      feeds[name] = tensor
+    }
+    feeds.target = convert(batch.target)
+    return elementCount(feeds.target.dims) / target.perPrediction
+  }
+}
+
+/** Targets as the loss wants them: class indices as int64, numbers as float32. */
+function targetConverter({ dtype, shape }: TargetType): (target: Tensor) => Tensor {
+  let held: Tensor | undefined
+  return (target) => {
+    const dims = fittingDims(target.dims, shape)
+    if (target.dtype === dtype) return dims === target.dims ? target : retyped(target, dims)
+    const count = target.data.length
+    if (held?.data.length !== count)
+      held =
+        dtype === 'int64'
+          ? new Tensor('int64', dims, new BigInt64Array(count))
+          : new Tensor('float32', dims, new Float32Array(count))
+    const { data } = held
+    if (data instanceof BigInt64Array)
+      for (let i = 0; i < count; i++) data[i] = BigInt(target.data[i]!)
+    else for (let i = 0; i < count; i++) data[i] = Number(target.data[i]!)
+    return held
+  }
+}
+
+const retyped = (tensor: Tensor, dims: readonly number[]): Tensor =>
+  new Tensor<NumericDType>(tensor.dtype, dims, tensor.data)
+
+/** Axes of size one may be missing or too many: [n] serves for [n, 1], and the other way round. */
+function fittingDims(dims: readonly number[], shape: TargetType['shape']): readonly number[] {
+  const fits =
+    dims.length === shape.length &&
+    dims.every((dim, a) => typeof shape[a] !== 'number' || shape[a] === dim)
+  if (fits) return dims
+  const rows = dims[0] ?? 1
+  const wanted = shape.map((dim, a) => (a === 0 ? rows : dim))
+  if (
+    wanted.every((dim) => typeof dim === 'number') &&
+    elementCount(wanted as number[]) === elementCount(dims)
+  )
+    return wanted as number[]
+  const shown = shape.map((dim, a) => (a === 0 ? 'batch' : (dim ?? '?'))).join(', ')
+  throw usageError(
+    `The data's targets have the shape [${dims.join(', ')}], but the loss takes [${shown}].`,
+  )
+}

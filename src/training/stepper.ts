@@ -1,0 +1,96 @@
+/** Runs a step graph again and again on state that stays where it is. */
+
+import { encodeModel } from '../onnx/encode.ts'
+import type { Feeds, Runtime, Session, SessionOptions } from '../runtime/runtime.ts'
+import { float32, type Tensor } from '../tensor/tensor.ts'
+import type { Batch } from './data.ts'
+import { type FeedAdapter, feedAdapter } from './feeds.ts'
+import { copyTensor } from './state.ts'
+import type { StepGraph } from './step-graph.ts'
+
+/** What a step tells. */
+export interface StepOutcome {
+  /** Mean over the batch, under the weights before the step. */
+  readonly loss: number
+  readonly correct: number
+  /** How many predictions the batch asked for. */
+  readonly predictions: number
+}
+
+export interface Stepper {
+  step(batch: Batch, learningRate: number): Promise<StepOutcome>
+  /** The state's tensors. They stay as they are until the next step but one. */
+  read(): Promise<ReadonlyMap<string, Tensor>>
+  /** The state that the last step started from, where it is still there. */
+  previous(): ReadonlyMap<string, Tensor> | undefined
+  release(): Promise<void>
+}
+
+/** A stepper on the CPU: two sets of buffers take turns as the step's inputs and outputs. */
+export async function createStepper(
+  graph: StepGraph,
+  state: ReadonlyMap<string, Tensor>,
+  runtime: Runtime,
+  options: SessionOptions,
+): Promise<Stepper> {
+  const session = await runtime.createSession(encodeModel(graph.model), options)
+  return new BufferedStepper(graph, state, session)
+}
+
+interface Side {
+  readonly tensors: ReadonlyMap<string, Tensor>
+  readonly feeds: Record<string, Tensor>
+  /** Where the other side's step writes. */
+  readonly outputs: Feeds
+}
+
+class BufferedStepper implements Stepper {
+  readonly #session: Session
+  readonly #adapt: FeedAdapter
+  readonly #rate = float32([], [0])
+  readonly #loss = float32([], [0])
+  readonly #correct = float32([], [0])
+  #current: Side
+  #other: Side
+
+  constructor(graph: StepGraph, state: ReadonlyMap<string, Tensor>, session: Session) {
+    this.#session = session
+    this.#adapt = feedAdapter(graph)
+    const side = (): Side => {
+      const tensors = new Map([...state].map(([name, tensor]) => [name, copyTensor(tensor)]))
+      const outputs: Record<string, Tensor> = { loss: this.#loss }
+      if (graph.counts) outputs.correct = this.#correct
+      for (const [name, tensor] of tensors) outputs[`${name}.next`] = tensor
+      return {
+        tensors,
+        feeds: { ...Object.fromEntries(tensors), learning_rate: this.#rate },
+        outputs,
+      }
+    }
+    this.#current = side()
+    this.#other = side()
+  }
+
+  async step(batch: Batch, learningRate: number): Promise<StepOutcome> {
+    const { feeds } = this.#current
+    const predictions = this.#adapt(batch, feeds)
+    this.#rate.data[0] = learningRate
+    await this.#session.run(feeds, this.#other.outputs)
+    const done = this.#current
+    this.#current = this.#other
+    this.#other = done
+    return { loss: this.#loss.data[0]!, correct: this.#correct.data[0]!, predictions }
+  }
+
+  async read(): Promise<ReadonlyMap<string, Tensor>> {
+    return this.#current.tensors
+  }
+
+  previous(): ReadonlyMap<string, Tensor> {
+    return this.#other.tensors
+  }
+
+  release(): Promise<void> {
+    return this.#session.release()
+  }
+}

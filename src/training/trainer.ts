@@ -1,0 +1,392 @@
+/** Trains a model: epochs, validation, schedules, stopping, and a state that can be taken away. */
+import { internalError, Net2NetError, usageError } from '../errors.ts'
+import type { Model } from '../model/model.ts'
+import type { Target } from '../operators/operator.ts'
+import type { Device, Runtime, SessionOptions } from '../runtime/runtime.ts'
+import { permutation, randomStream } from '../tensor/random.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { type Batch, isSampleSet, type TrainingData } from './data.ts'
+import { batchesOf, evaluate, throwIfAborted } from './evaluate.ts'
+import { withParameters } from './parameters.ts'
+import { afterEpoch, freshPlateau, rateAt } from './schedules.ts'
+import {
+  copyTensor,
+  type EpochResult,
+  type EpochTotals,
+  firstNonFinite,
+  noTotals,
+  type TrainingState,
+} from './state.ts'
+import { buildStep, type StepGraph, type StepOptions, slotName } from './step-graph.ts'
+import { createStepper, type StepOutcome, type Stepper } from './stepper.ts'
+
+export interface TrainOptions extends Omit<StepOptions, 'gradients' | 'target'> {
+  readonly runtime: Runtime
+  /** Default 1. */
+  readonly epochs?: number
+  /** Samples per step; default 32. The last batch of an epoch may be smaller. */
+  readonly batchSize?: number
+  /** Measured after each epoch. */
+  readonly validation?: TrainingData
+  /** Samples per run of the validation; default 1000. */
+  readonly evaluationBatchSize?: number
+  /** Decides the order of the samples and the random masks. Default 0. */
+  readonly seed?: number
+  /** Take the samples in a new order in every epoch. Default true. */
+  readonly shuffle?: boolean
+  readonly session?: SessionOptions
+  readonly earlyStopping?: EarlyStopping
+  readonly signal?: AbortSignal
+  /** Called after every step. Must not keep what it is given busy: it is not waited for. */
+  readonly onStep?: (event: StepEvent) => void
+  /** Takes the state every so many steps and after every epoch, and is waited for. */
+  readonly checkpoint?: CheckpointHook
+  /** Go on from here: the state of an earlier training of the same model with the same options. */
+  readonly resume?: TrainingState
+}
+
+export interface EarlyStopping {
+  /** Epochs without improvement of the validation loss (or the loss) before training ends. */
+  readonly patience: number
+  /** What counts as an improvement; default 0. */
+  readonly minimumChange?: number
+  /** End with the parameters of the best epoch. Default false. */
+  readonly restoreBest?: boolean
+}
+
+export interface CheckpointHook {
+  /** Default: only after every epoch. */
+  readonly everySteps?: number
+  save(state: TrainingState): Promise<void>
+}
+
+export interface StepEvent {
+  /** From 1. */
+  readonly epoch: number
+  readonly step: number
+  /** Batches of this epoch that are done, and how many there are, where known. */
+  readonly batch: number
+  readonly batches: number | undefined
+  /** Of this batch. */
+  readonly loss: number
+  readonly accuracy?: number
+  /** Means over the epoch so far. */
+  readonly epochLoss: number
+  readonly epochAccuracy?: number
+  /** Predictions in this batch. */
+  readonly predictions: number
+  readonly learningRate: number
+  /** Wall time of the epoch so far. */
+  readonly seconds: number
+}
+
+/**
+ * Trains a model. Iterating yields one result per epoch; afterwards `model` is the trained one.
+ * The model that was given stays as it is.
+ *
+ * @throws while iterating: refused or usage where the model cannot be trained so; internal where
+ *   a number became NaN or infinite (named); interrupted where the signal said so
+ */
+export const train = (model: Model, data: TrainingData, options: TrainOptions): Training =>
+  new Training(model, data, options)
+
+const targets: Record<Device, Target> = {
+  cpu: 'onnxruntime-cpu',
+  webgpu: 'onnxruntime-webgpu',
+  cuda: 'standard',
+}
+
+export class Training implements AsyncIterable<EpochResult> {
+  /** The compiled step. */
+  readonly step: StepGraph
+  readonly #model: Model
+  readonly #data: TrainingData
+  readonly #options: TrainOptions
+  #state: TrainingState
+
+  constructor(model: Model, data: TrainingData, options: TrainOptions) {
+    const { epochs = 1, batchSize = 32 } = options
+    for (const [name, value] of Object.entries({ epochs, batchSize }))
+      if (!(Number.isInteger(value) && value >= 1))
+        throw usageError(`${name} must be a whole number from 1 on, not ${value}.`)
+    this.#model = model
+    this.#data = data
+    this.#options = options
+    this.step = buildStep(model, {
+      ...options,
+      target: targets[options.session?.device ?? 'cpu'],
+    })
+    this.#state = options.resume
+      ? fitting(options.resume, this.step)
+      : {
+          tensors: this.step.state,
+          epoch: 0,
+          batch: 0,
+          step: 0,
+          totals: noTotals,
+          plateau: freshPlateau,
+          history: [],
+          best: Number.POSITIVE_INFINITY,
+          waited: 0,
+        }
+  }
+
+  /** Everything that decides the future, as of the last step that was waited for. */
+  get state(): TrainingState {
+    return this.#state
+  }
+
+  /** The model with its present weights and running statistics. */
+  get model(): Model {
+    const names = [...this.step.parameters, ...this.step.statistics]
+    return this.#with(names.map((name) => [name, name]))
+  }
+
+  /** The model with the moving averages of its weights, where the optimizer keeps them. */
+  get averagedModel(): Model {
+    const { parameters, statistics } = this.step
+    return this.#with([
+      ...parameters.map((name) => [name, slotName(name, 'ema')] as const),
+      ...statistics.map((name) => [name, name] as const),
+    ])
+  }
+
+  #with(names: readonly (readonly [string, string])[]): Model {
+    const values = new Map<string, Tensor>()
+    for (const [name, source] of names) {
+      const tensor = this.#state.tensors.get(source)
+      if (!tensor) throw usageError(`This training keeps no "${source}".`)
+      values.set(name, tensor)
+    }
+    return withParameters(this.#model, values)
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<EpochResult, void> {
+    const { epochs = 1, runtime, session = {} } = this.#options
+    if (this.#state.epoch >= epochs || this.#stopped()) return
+    const stepper = await createStepper(this.step, this.#state.tensors, runtime, session)
+    try {
+      while (this.#state.epoch < epochs && !this.#stopped()) yield await this.#epoch(stepper)
+      const { bestTensors } = this.#state
+      if (bestTensors)
+        this.#state = {
+          ...this.#state,
+          tensors: new Map([...this.#state.tensors, ...bestTensors]),
+        }
+    } finally {
+      await stepper.release()
+    }
+  }
+
+  async #epoch(stepper: Stepper): Promise<EpochResult> {
+    const { batchSize = 32, seed = 0, shuffle = true, optimizer, signal } = this.#options
+    const { checkpoint } = this.#options
+    const start = performance.now() - this.#state.totals.seconds * 1000
+    const data = this.#data
+    const { epoch } = this.#state
+    let { batch: done, step, totals } = this.#state
+    let order: Uint32Array | undefined
+    let batches: number | undefined
+    let batchList = data as Iterable<Batch> | AsyncIterable<Batch>
+    let skip = done
+    if (isSampleSet(data)) {
+      order = shuffle
+        ? permutation(data.length, randomStream(seed, 'shuffle', epoch))
+        : Uint32Array.from({ length: data.length }, (_, i) => i)
+      batches = Math.ceil(data.length / batchSize)
+      batchList = batchesOf(data, batchSize, order.subarray(done * batchSize))
+      skip = 0
+    }
+    const seconds = () => (performance.now() - start) / 1000
+    const take = async () => {
+      this.#state = {
+        ...this.#state,
+        tensors: new Map([...(await stepper.read())].map(([n, t]) => [n, copyTensor(t)])),
+        batch: done,
+        step,
+        totals: { ...totals, seconds: seconds() },
+      }
+    }
+
+    let learningRate = 0
+    try {
+      for await (const batch of batchList) {
+        if (skip-- > 0) continue
+        throwIfAborted(signal)
+        const part = batches === undefined ? 0 : done / batches
+        learningRate = rateAt(optimizer.learningRate, {
+          step,
+          epoch: epoch + part,
+          plateau: this.#state.plateau,
+        })
+        const outcome = await stepper.step(batch, learningRate)
+        if (!Number.isFinite(outcome.loss)) throw await notFinite(stepper, batch, step + 1)
+        step++
+        done++
+        totals = addOutcome(totals, outcome)
+        this.#options.onStep?.(
+          this.#stepEvent(outcome, totals, {
+            epoch: epoch + 1,
+            step,
+            batch: done,
+            batches,
+            learningRate,
+            seconds: seconds(),
+          }),
+        )
+        if (checkpoint?.everySteps !== undefined && step % checkpoint.everySteps === 0) {
+          await take()
+          assertFinite(this.#state.tensors, step)
+          await checkpoint.save(this.#state)
+        }
+      }
+    } catch (error) {
+      // Whoever stopped this gets the state of the last whole step.
+      if (error instanceof Net2NetError && error.kind === 'interrupted') await take()
+      throw error
+    }
+    if (totals.predictions === 0) throw usageError('The training data are empty.')
+    await take()
+    assertFinite(this.#state.tensors, step)
+    return this.#finishEpoch(totals, learningRate, seconds)
+  }
+
+  #stepEvent(
+    outcome: StepOutcome,
+    totals: EpochTotals,
+    rest: Pick<StepEvent, 'epoch' | 'step' | 'batch' | 'batches' | 'learningRate' | 'seconds'>,
+  ): StepEvent {
+    const { loss, correct, predictions } = outcome
+    return {
+      ...rest,
+      loss,
+      epochLoss: totals.loss / totals.predictions,
+      ...(this.step.counts
+        ? {
+            accuracy: correct / predictions,
+            epochAccuracy: totals.correct / totals.predictions,
+          }
+        : {}),
+      predictions,
+    }
+  }
+
+  async #finishEpoch(
+    totals: EpochTotals,
+    learningRate: number,
+    seconds: () => number,
+  ): Promise<EpochResult> {
+    const { validation, evaluationBatchSize, loss, output, runtime, session, signal } =
+      this.#options
+    const measured =
+      validation &&
+      (await evaluate(this.model, validation, {
+        loss,
+        runtime,
+        signal,
+        ...(session ? { session } : {}),
+        ...(output === undefined ? {} : { output }),
+        ...(evaluationBatchSize === undefined ? {} : { batchSize: evaluationBatchSize }),
+      }))
+    const mean = totals.loss / totals.predictions
+    const result: EpochResult = {
+      epoch: this.#state.epoch + 1,
+      loss: mean,
+      ...(this.step.counts ? { accuracy: totals.correct / totals.predictions } : {}),
+      ...(measured ? { valLoss: measured.loss } : {}),
+      ...(measured?.accuracy === undefined ? {} : { valAccuracy: measured.accuracy }),
+      seconds: seconds(),
+      learningRate,
+      step: this.#state.step,
+    }
+    this.#state = this.#afterEpoch(result)
+    await this.#options.checkpoint?.save(this.#state)
+    return result
+  }
+
+  #afterEpoch(result: EpochResult): TrainingState {
+    const { optimizer, earlyStopping } = this.#options
+    const watched = result.valLoss ?? result.loss
+    const state = this.#state
+    const better = watched < state.best - (earlyStopping?.minimumChange ?? 0)
+    const best = better && earlyStopping?.restoreBest
+    const trained = [...this.step.parameters, ...this.step.statistics]
+    return {
+      ...state,
+      epoch: result.epoch,
+      batch: 0,
+      totals: noTotals,
+      plateau: afterEpoch(optimizer.learningRate, state.plateau, watched),
+      history: [...state.history, result],
+      best: better ? watched : state.best,
+      waited: better ? 0 : state.waited + 1,
+      ...(best
+        ? { bestTensors: new Map(trained.map((name) => [name, state.tensors.get(name)!])) }
+        : {}),
+    }
+  }
+
+  #stopped(): boolean {
+    const { earlyStopping } = this.#options
+    return earlyStopping !== undefined && this.#state.waited >= earlyStopping.patience
+  }
+}
+
+const addOutcome = (totals: EpochTotals, outcome: StepOutcome): EpochTotals => ({
+  ...totals,
+  loss: totals.loss + outcome.loss * outcome.predictions,
+  correct: totals.correct + outcome.correct,
+  predictions: totals.predictions + outcome.predictions,
+})
+
+/** The state, if it is one of this step graph. */
+function fitting(state: TrainingState, step: StepGraph): TrainingState {
+  for (const [name, { dims }] of step.state) {
+    const given = state.tensors.get(name)
+    if (!given)
+      throw usageError(`The state to go on from has no "${name}": it is of another training.`)
+    if (String(given.dims) !== String(dims))
+      throw usageError(
+        `The state to go on from has "${name}" as [${given.dims}] instead of [${dims}].`,
+      )
+  }
+  const names = [...step.state.keys()]
+  return { ...state, tensors: new Map(names.map((name) => [name, state.tensors.get(name)!])) }
+}
+
+const lowerTheRate = {
+  hint: 'Lower the learning rate, clip the gradients, or look for bad values in the data.',
+}
+
+/** Which number went wrong: one of the data, of the state before the step, or the loss itself. */
+async function notFinite(stepper: Stepper, batch: Batch, step: number): Promise<Net2NetError> {
+  for (const [name, tensor] of Object.entries({ ...batch.inputs, target: batch.target })) {
+    const at = firstNonFinite(tensor)
+    if (at >= 0)
+      return usageError(
+        `The data have a value that is NaN or infinite: element ${at} of "${name}" in the batch of step ${step}.`,
+        { where: name },
+      )
+  }
+  for (const [name, tensor] of stepper.previous() ?? []) {
+    const at = firstNonFinite(tensor)
+    if (at >= 0) return diverged(name, at, step)
+  }
+  return internalError(`The loss became NaN or infinite in step ${step}.`, {
+    where: 'loss',
+    ...lowerTheRate,
+  })
+}
+
+function assertFinite(tensors: ReadonlyMap<string, Tensor>, step: number): void {
+  for (const [name, tensor] of tensors) {
+    const at = firstNonFinite(tensor)
+    if (at >= 0) throw diverged(name, at, step)
+  }
+}
+
+const diverged = (name: string, at: number, step: number) =>
+  internalError(
+    `Training diverged: "${name}" has become NaN or infinite (element ${at}) by step ${step}.`,
+    { where: name, ...lowerTheRate },
+  )
