@@ -68,6 +68,7 @@ export const activations: readonly Operator[] = [
   }),
   unary('Sigmoid', {
     idempotent: false,
+    link: { kind: 'sigmoid' },
     sign: 'non-negative',
     gradient: ({ f, g, y }) => f.mul(g, f.mul(y, f.sub(1, y))),
   }),

@@ -24,11 +24,12 @@ export interface UnaryOptions {
   /** Output type, where it is not the input's. */
   readonly dtype?: DType
   readonly upgrade?: UpgradeRule
+  readonly link?: Operator['link']
 }
 
 /** An element-wise operator: `unary('Relu', { gradient, idempotent: true })`. */
 export function unary(name: string, options: UnaryOptions): Operator {
-  const { gradient, idempotent, sign, dtype, upgrade } = options
+  const { gradient, idempotent, sign, dtype, upgrade, link } = options
   return {
     name,
     infer: dtype === undefined ? inferUnary : (context) => [{ dtype, shape: context.shape(0) }],
@@ -43,6 +44,7 @@ export function unary(name: string, options: UnaryOptions): Operator {
         }),
     ...(sign === undefined ? {} : { sign }),
     ...(upgrade === undefined ? {} : { upgrade }),
+    ...(link === undefined ? {} : { link }),
   }
 }
 
