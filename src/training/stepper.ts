@@ -1,5 +1,6 @@
 /** Runs a step graph again and again on state that stays where it is. */
 
+import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import type { Feeds, Runtime, Session, SessionOptions } from '../runtime/runtime.ts'
 import { float32, type Tensor } from '../tensor/tensor.ts'
@@ -33,8 +34,18 @@ export async function createStepper(
   runtime: Runtime,
   options: SessionOptions,
 ): Promise<Stepper> {
-  const session = await runtime.createSession(encodeModel(graph.model), options)
+  const session = await runtime.createSession(encodeModel(withoutDefaults(graph.model)), options)
   return new BufferedStepper(graph, state, session)
+}
+
+/**
+ * The model with every graph input required: ONNX Runtime's JavaScript API does not feed inputs
+ * that have a default value.
+ */
+export function withoutDefaults(model: Model): Model {
+  const initializers = new Map(model.graph.initializers)
+  for (const { name } of model.graph.inputs) initializers.delete(name)
+  return { ...model, graph: { ...model.graph, initializers } }
 }
 
 interface Side {
