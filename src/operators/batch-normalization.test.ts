@@ -31,5 +31,6 @@ describe('the gradient of BatchNormalization', () => {
           // The running statistics of training mode are no part of the function.
           return training_mode ? { ...drawn, outputs: ['y0'] } : drawn
         },
-      }))
+      }),
+    )
 })

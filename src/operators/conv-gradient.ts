@@ -129,10 +129,8 @@ export function spreadWindows(
         ? axis.pads.end
         : undefined
   })
-  // Runtimes want the output padding below the stride or dilation.
-  const inOneStep = surplus.every(
-    (s, i) => s !== undefined && -s < Math.max(window[i]!.stride, window[i]!.dilation),
-  )
+  // Runtimes want the output padding below the stride.
+  const inOneStep = surplus.every((s, i) => s !== undefined && -s < window[i]!.stride)
   if (inOneStep) {
     const known = surplus as number[]
     return emitter.op('ConvTranspose', [dy, weight], {

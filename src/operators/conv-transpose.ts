@@ -20,7 +20,7 @@ import type { Dim, Node } from '../model/model.ts'
 import { product } from './axis.ts'
 import { diracConvolution, groupsOf, splitGroups } from './conv.ts'
 import { weightGradient } from './conv-gradient.ts'
-import { ints, knownShape, knownSizes, range, reduce, shapeOf } from './emission.ts'
+import { knownShape, knownSizes, range, reduce } from './emission.ts'
 import type { AxesRule, GradientContext, GradientRule, InferRule, Operator } from './operator.ts'
 import { countProduct, inferredFrom } from './shapes.ts'
 import { attributeList, isPointwise, type KnownWindowAxis, kernelShape, reach } from './windows.ts'
@@ -149,7 +149,7 @@ const gradient: GradientRule = (context) => {
   )
   const group = intAttribute(context.node, 'group', 1)
   return [
-    context.needs(0) ? inputGradient(context, dy, w, x, window, group) : undefined,
+    context.needs(0) ? inputGradient(context, dy, w, window, group) : undefined,
     context.needs(1) ? weightGradient(context, x, dy, window, group) : undefined,
     context.has(2) && context.needs(2)
       ? reduce(context, 'Sum', dy, [0, ...range(window.length + 2, 2)], false)
@@ -157,34 +157,20 @@ const gradient: GradientRule = (context) => {
   ]
 }
 
-function inputGradient(
+const inputGradient = (
   context: GradientContext,
   dy: string,
   weight: string,
-  x: string,
   window: readonly TransposedAxis[],
   group: number,
-): string {
-  const read = context.op('Conv', [dy, weight], {
+): string =>
+  context.op('Conv', [dy, weight], {
     kernel_shape: window.map((axis) => axis.kernel),
     strides: window.map((axis) => axis.stride),
     dilations: window.map((axis) => axis.dilation),
     pads: [...window.map((axis) => axis.pads.begin), ...window.map((axis) => axis.pads.end)],
     group,
   })
-  // An output padding of a stride or more makes room for windows that x never had.
-  if (window.every((axis) => axis.extra < axis.stride)) return read
-  const spatial = range(window.length + 2, 2)
-  return context.op('Slice', [
-    read,
-    ints(
-      context,
-      spatial.map(() => 0),
-    ),
-    shapeOf(context, x, 2),
-    ints(context, spatial),
-  ])
-}
 
 export const convTranspose: Operator = {
   name: 'ConvTranspose',

@@ -81,11 +81,18 @@ const gradient: GradientRule = (context) => {
   if (intAttribute(context.node, 'storage_order', 0) !== 0)
     throw cannotDifferentiate(context, 'its positions count columns first (storage_order)')
   return [
-    window.every((axis) => axis.kernel <= axis.stride && axis.dilation === 1)
+    fitsUnpooling(window) && !ceilMode(context.node)
       ? unpool(context, dy, x, window)
       : scatter(context, dy, x, window),
   ]
 }
+
+/** Windows that do not overlap and lie inside the input: all that MaxUnpool is defined for. */
+const fitsUnpooling = (window: readonly KnownWindowAxis[]): boolean =>
+  window.every(
+    ({ kernel, stride, dilation, pads }) =>
+      kernel <= stride && dilation === 1 && pads.begin === 0 && pads.end === 0,
+  )
 
 /** The winners' positions: those that the node gives, or else from a second pooling. */
 function positions(context: GradientContext, window: readonly KnownWindowAxis[]): string {

@@ -3,6 +3,7 @@ import { averagePool, lpPool } from './average-pool.ts'
 import { batchNormalization } from './batch-normalization.ts'
 import { conv } from './conv.ts'
 import { convTranspose } from './conv-transpose.ts'
+import { depthSpace } from './depth-space.ts'
 import { dropout } from './dropout.ts'
 import { gemm } from './gemm.ts'
 import { globalAveragePool, globalLpPool, globalMaxPool } from './global-pool.ts'
@@ -33,4 +34,5 @@ export const neuralNetworkOperators: readonly Operator[] = [
   softmax,
   logSoftmax,
   dropout,
+  ...depthSpace,
 ]

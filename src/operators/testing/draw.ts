@@ -2,6 +2,7 @@
 import type { AttributeLike } from '../../model/attributes.ts'
 import { permutation, type RandomStream } from '../../tensor/random.ts'
 import { elementCount, float32, type Tensor } from '../../tensor/tensor.ts'
+import { range } from '../emission.ts'
 
 export const pick = <T>(random: RandomStream, list: readonly T[]): T =>
   list[random.below(list.length)]!
@@ -12,18 +13,26 @@ export interface DrawnWindow {
   readonly attributes: Readonly<Record<string, AttributeLike>>
 }
 
+interface DrawOptions {
+  readonly dilate?: boolean
+  /** For poolings: pads below the kernel size, and no window without an element of the input. */
+  readonly pooling?: boolean
+  /** May `auto_pad` occur? */
+  readonly auto?: boolean
+}
+
 /** Any kernel, strides, dilations and pads (explicit or automatic) that fit an input. */
 export function drawWindow(
   random: RandomStream,
   rank: number,
-  options: { dilate?: boolean; padsBelowKernel?: boolean; auto?: boolean } = {},
+  options: DrawOptions = {},
 ): DrawnWindow {
-  const { dilate = true, padsBelowKernel = false, auto = true } = options
+  const { dilate = true, pooling = false, auto = true } = options
   const each = <T>(f: (i: number) => T): T[] => Array.from({ length: rank }, (_, i) => f(i))
   const kernel = each(() => 1 + random.below(3))
   const dilations = each(() => (dilate ? pick(random, [1, 1, 2]) : 1))
   const strides = each(() => 1 + random.below(3))
-  const pad = (i: number) => random.below(padsBelowKernel ? kernel[i]! : 3)
+  const pad = (i: number) => random.below(pooling ? kernel[i]! : 3)
   const begin = each(pad)
   const end = each(pad)
   const reach = kernel.map((k, i) => (k - 1) * dilations[i]! + 1)
@@ -32,8 +41,17 @@ export function drawWindow(
   )
   const mode = pick(random, ['NOTSET', 'NOTSET', 'NOTSET', 'SAME_UPPER', 'SAME_LOWER', 'VALID'])
   const fits = reach.every((r, i) => space[i]! >= r)
-  // ONNX Runtime allows no dilations with SAME.
-  const automatic = auto && mode !== 'NOTSET' && fits && dilations.every((d) => d === 1)
+  // ONNX Runtime allows neither dilations nor strides beyond the kernel with SAME.
+  const plain = kernel.every((k, i) => dilations[i] === 1 && strides[i]! <= k)
+  const automatic = auto && mode !== 'NOTSET' && fits && plain
+  const reads = (i: number) =>
+    range(Math.ceil((space[i]! + begin[i]! + end[i]! - reach[i]!) / strides[i]!) + 1).every((o) => {
+      const start = o * strides[i]! - begin[i]!
+      if (start >= space[i]!) return true
+      const taps = range(kernel[i]!).map((k) => start + k * dilations[i]!)
+      return taps.some((at) => at >= 0 && at < space[i]!)
+    })
+  if (pooling && !range(rank).every(reads)) return drawWindow(random, rank, options)
   return {
     space,
     kernel,
@@ -47,8 +65,8 @@ export function drawWindow(
 }
 
 /** A random convolution: input and weight dimensions, attributes. */
-export function drawConvolution(random: RandomStream, rank: number) {
-  const { space, kernel, attributes } = drawWindow(random, rank)
+export function drawConvolution(random: RandomStream, rank: number, options: DrawOptions = {}) {
+  const { space, kernel, attributes } = drawWindow(random, rank, options)
   const group = pick(random, [1, 1, 2, 3])
   const channels = group * pick(random, [1, 2])
   const filters = group * pick(random, [1, 2, 3])
