@@ -1,0 +1,115 @@
+/** A run, or several, as one HTML file that needs nothing else: no network, no script. */
+import { usageError } from '../../errors.ts'
+import { architectures } from './architecture.ts'
+import { type Chart, epochChart, legendMark, stepChart } from './charts.ts'
+import { escapeHtml } from './html.ts'
+import { armNames, armsCalled, armTitle, type RunRecord, teacherName } from './record.ts'
+import { answer, question } from './sentences.ts'
+import { style } from './style.ts'
+import { costTable, lossTable } from './tables.ts'
+
+/**
+ * The report of one run, or of several with the same arms (means and ranges over the runs).
+ *
+ * @throws usage where there is nothing to report
+ */
+export async function reportHtml(runs: readonly RunRecord[]): Promise<string> {
+  if (runs.length === 0) throw usageError('A report needs at least one run.')
+  if (runs.every((run) => run.arms.length === 0))
+    throw usageError('No arm of these runs has finished an epoch: there is nothing to report yet.')
+  const charts = [await epochChart(runs, 'valLoss'), await epochChart(runs, 'valAccuracy')]
+  const steps = await stepChart(runs)
+  const title =
+    runs.length === 1
+      ? `Net2Net: seed ${runs[0]!.seed}`
+      : `Net2Net: ${runs.length} runs, seeds ${runs.map((run) => run.seed).join(', ')}`
+  const drawings = architectureSection(runs)
+  const body = [
+    `<p class="kicker">${escapeHtml(runs.map((run) => run.name).join(' · '))}</p>`,
+    `<h1>${escapeHtml(title)}</h1>`,
+    `<p class="question">${escapeHtml(question)}</p>`,
+    `<p class="answer">${escapeHtml(answer(runs))}</p>`,
+    section(
+      'Validation loss, arm by arm',
+      runs.length === 1 ? '' : 'Means over the runs; below them the smallest and the largest.',
+      lossTable(runs),
+    ),
+    section(
+      'Learning, aligned at growth',
+      'At 0 the students begin where their teacher ended; the teacher’s own epochs lie left of it.',
+      legend(runs) + charts.map(figure).join(''),
+    ),
+    steps === undefined
+      ? ''
+      : section(
+          steps.title,
+          'Single steps are pale; the line is their moving average.',
+          legend(runs) + figure(steps),
+        ),
+    drawings === '' ? '' : section('The networks', '', drawings),
+    section('What it cost', '', costTable(runs)),
+    section('How it was run', '', facts(runs)),
+  ].join('\n')
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="color-scheme" content="light dark">
+<title>${escapeHtml(title)}</title>
+<style>${style}</style>
+</head>
+<body><main>
+${body}
+</main></body>
+</html>
+`
+}
+
+function section(title: string, note: string, content: string): string {
+  const remark = note === '' ? '' : `<p class="note">${escapeHtml(note)}</p>`
+  return `<section><h2>${escapeHtml(title)}</h2>${remark}${content}</section>`
+}
+
+/** Vega's own labels inside the drawing are for its interactive view: one label for the whole. */
+function figure({ title, description, svg }: Chart): string {
+  const bare = svg
+    .replace(/ (aria-[a-z]+|role)="[^"]*"/g, '')
+    .replace(/ width="[\d.]+" height="[\d.]+" viewBox/, ' viewBox')
+    .replace('<svg ', `<svg role="img" aria-label="${escapeHtml(description)}" `)
+  return `<figure class="chart"><figcaption>${escapeHtml(title)}</figcaption>${bare}</figure>`
+}
+
+function legend(runs: readonly RunRecord[]): string {
+  const items = armNames(runs).map(
+    (name, i) => `<li>${legendMark(i)}${escapeHtml(armTitle(name))}</li>`,
+  )
+  return `<ul class="legend">${items.join('')}</ul>`
+}
+
+function architectureSection(runs: readonly RunRecord[]): string {
+  const arms = armNames(runs).map((name) => armsCalled(runs, name)[0]!)
+  const drawn = architectures(
+    arms,
+    arms.find((arm) => arm.name === teacherName),
+  )
+  if (drawn === '') return ''
+  const swatch = (name: string, text: string) =>
+    `<span><svg viewBox="0 0 11 11" aria-hidden="true"><rect class="${name}" width="11" height="11" rx="2"/></svg>${text}</span>`
+  return `<p class="note swatches">${swatch('kept', 'units of the teacher')}${swatch('widened', 'new units')}${swatch('inserted', 'new layers')}</p>${drawn}`
+}
+
+function facts(runs: readonly RunRecord[]): string {
+  const lists = runs.map((run) => {
+    const rows = [
+      ['Run', run.name] as const,
+      ['Seed', String(run.seed)] as const,
+      ...run.facts,
+    ].map(
+      ([name, value]) => `<dt>${escapeHtml(name)}</dt><dd><code>${escapeHtml(value)}</code></dd>`,
+    )
+    return `<dl>${rows.join('')}</dl>`
+  })
+  return lists.join('')
+}
