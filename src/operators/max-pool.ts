@@ -22,6 +22,7 @@ import {
   shapeOf,
   tensorLike,
 } from './emission.ts'
+import { phasedPoolGradient, poolsByPhases } from './forms/max-pool-phases.ts'
 import type {
   AxesContext,
   AxesRule,
@@ -80,6 +81,9 @@ const gradient: GradientRule = (context) => {
     throw cannotDifferentiate(context, 'its automatic pads depend on a size that is not known')
   if (intAttribute(context.node, 'storage_order', 0) !== 0)
     throw cannotDifferentiate(context, 'its positions count columns first (storage_order)')
+  const channels = context.info(x).shape?.[1]
+  if (context.target === 'onnxruntime-cpu' && poolsByPhases(window, channels))
+    return [phasedPoolGradient(context, dy, x, channels)]
   return [
     fitsUnpooling(window) && !ceilMode(context.node)
       ? unpool(context, dy, x, window)
