@@ -3,6 +3,7 @@
  * replayed, applied to weights and to optimizer slots alike, and drawn. No tensor is in it.
  */
 import type { InsertedLayer } from '../operators/operator.ts'
+import type { DType } from '../tensor/dtype.ts'
 
 export interface GrowthPlan {
   readonly version: 1
@@ -50,7 +51,7 @@ export interface ParameterChange {
   /** Where the grown tensor goes; differs from `name` where a shared constant had to be cloned. */
   readonly to: string
   /** For a clone: the uses that are rewired to it (a node is known by its first output). */
-  readonly uses?: readonly { readonly node: string; readonly input: number }[]
+  readonly uses?: readonly ConstantUse[]
   readonly before: readonly number[]
   readonly after: readonly number[]
   readonly axes: readonly {
@@ -59,7 +60,7 @@ export interface ParameterChange {
     /** `carried`: gathered. `summed`: gathered and multiplied by the shares. */
     readonly role: 'carried' | 'summed'
   }[]
-  /** Value of new entries under random padding, for vectors; otherwise N(0, 0.1²). */
+  /** Value of new entries of a vector under random padding (default 0.1); otherwise N(0, 0.1²). */
   readonly padding?: number
   readonly noise?: { readonly kind: NoiseKind; readonly relative: number }
 }
@@ -70,6 +71,16 @@ export interface SizeChange {
   readonly index: number
   readonly from: number
   readonly to: number
+  /** Name of the edited clone, where the constant is shared with nodes that need the old number. */
+  readonly clone?: string
+  /** The uses that are rewired to the clone. */
+  readonly uses?: readonly ConstantUse[]
+}
+
+/** Where a constant is read: a node, known by its first output, and its input. */
+export interface ConstantUse {
+  readonly node: string
+  readonly input: number
 }
 
 export interface AttributeChange {
@@ -86,8 +97,13 @@ export interface Insertion {
   /** Name of the layer that is deepened, and of the one that is new. */
   readonly after: string
   readonly name: string
-  /** The value whose consumers now read the chain's end. */
+  /** The value that the chain takes over: its end bears this name, so that consumers stay. */
   readonly value: string
+  /** The name of what that value was before: the chain's input. */
+  readonly source: string
   readonly init: 'net2deeper' | 'random-init'
+  readonly dtype: DType
+  /** Names in the model of the chain's parameters and inner values. */
+  readonly names: Readonly<Record<string, string>>
   readonly layer: InsertedLayer
 }

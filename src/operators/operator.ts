@@ -36,6 +36,8 @@ export interface Operator {
   readonly activation?: ActivationFacet
   /** Present if the operator turns scores into probabilities, where a loss may have it inside. */
   readonly link?: LinkFacet
+  /** True if, with a constant as one operand, the node shifts units: the bias of the layer before. */
+  readonly bias?: true
   /** What is known of the sign of the (first) output. Default: nothing. */
   readonly sign?: 'non-negative' | 'inherited'
   /** Random padding of parameters by input position, where 0.1 (vectors) would be absurd. */

@@ -1,0 +1,86 @@
+/** One parameter of a plan: its grown tensor, computed when it is read. */
+
+import { inputError } from '../errors.ts'
+import { isFloat } from '../tensor/dtype.ts'
+import { type AxisSelection, type ElementChange, gather } from '../tensor/lazy.ts'
+import type { LazyTensor } from '../tensor/tensor.ts'
+import { type AxisGather, evaluateAxis } from './evaluate.ts'
+import { paperNoise, randomPadding, zeroSumNoise } from './noise.ts'
+import type { GrownUnits, GrowthPlan, ParameterChange } from './plan.ts'
+
+const DEFAULT_PADDING = 0.1
+
+export const unitsById = (plan: GrowthPlan): ReadonlyMap<string, GrownUnits> =>
+  new Map(plan.units.map((units) => [units.id, units]))
+
+export interface GatheredAxis {
+  readonly axis: number
+  readonly role: 'carried' | 'summed'
+  readonly gathered: AxisGather
+}
+
+/** The axes of a parameter change, evaluated and checked against the tensor. */
+export function gatheredAxes(
+  plan: GrowthPlan,
+  change: ParameterChange,
+  tensor: LazyTensor,
+): readonly GatheredAxis[] {
+  const units = unitsById(plan)
+  return change.axes.map(({ axis, map, role }) => {
+    const gathered = evaluateAxis(map, units)
+    if (tensor.dims[axis] !== gathered.from)
+      throw inputError(
+        `The plan grows axis ${axis} of "${change.name}" from ${gathered.from}, but its shape is [${tensor.dims}].`,
+        { hint: 'Apply the plan to the model that it was made for.' },
+      )
+    return { axis, role, gathered }
+  })
+}
+
+/** The grown parameter: gathered, shared out, and with the plan's noise or padding. */
+export function growParameter(
+  plan: GrowthPlan,
+  change: ParameterChange,
+  tensor: LazyTensor,
+): LazyTensor {
+  const axes = gatheredAxes(plan, change, tensor)
+  const selections = axes.map(
+    ({ axis, role, gathered }): AxisSelection => ({
+      axis,
+      index: gathered.index,
+      ...(role === 'summed' && { factors: gathered.shares }),
+    }),
+  )
+  const base = gather(tensor, selections)
+  if (!isFloat(tensor.dtype)) return base
+  const changes: ElementChange[] = []
+  const summed = axes.find(({ role, gathered }) => role === 'summed' && gathered.to > gathered.from)
+  if (change.noise && change.noise.kind !== 'none' && summed) {
+    const noise = change.noise.kind === 'zero-sum' ? zeroSumNoise : paperNoise
+    changes.push(
+      noise({
+        seed: plan.seed,
+        parameter: change.to,
+        dims: change.after,
+        axis: summed.axis,
+        gathered: summed.gathered,
+        relative: change.noise.relative,
+        base,
+      }),
+    )
+  }
+  if (axes.some(({ gathered }) => gathered.padded.includes(1)))
+    changes.push(
+      randomPadding({
+        seed: plan.seed,
+        parameter: change.to,
+        dims: change.after,
+        axes,
+        vector: change.padding ?? DEFAULT_PADDING,
+      }),
+    )
+  if (changes.length === 0) return base
+  return gather(tensor, selections, (values, start) => {
+    for (const apply of changes) apply(values, start)
+  })
+}

@@ -1,0 +1,72 @@
+/** What a model consists of, and what of it can grow. */
+import {
+  type Dim,
+  type Model,
+  opsetOf,
+  requiredInputs,
+  type ValueDeclaration,
+} from '../model/model.ts'
+import { deepenRefusal } from './deepen.ts'
+import { groupsOf } from './groups.ts'
+import { countParameters } from './measure.ts'
+import { solve } from './solver.ts'
+
+export interface Inspection {
+  readonly inputs: readonly InspectedValue[]
+  readonly outputs: readonly InspectedValue[]
+  readonly parameters: number
+  readonly opset: number
+  readonly layers: readonly InspectedLayer[]
+}
+
+export interface InspectedValue {
+  readonly name: string
+  readonly dtype: string | null
+  readonly shape: readonly Dim[] | null
+}
+
+export interface InspectedLayer {
+  readonly name: string
+  readonly op: string
+  readonly width: number | null
+  /** true, or why not. */
+  readonly widen: true | string
+  readonly deepen: true | string
+  /** The other layers that grow with it. */
+  readonly group: readonly string[]
+}
+
+/** Layers, their widths, and what can be widened or deepened, or why not. Plain JSON. */
+export function inspect(model: Model): Inspection {
+  const solution = solve(model)
+  const groups = groupsOf(solution)
+  const describe = ({ name, type }: ValueDeclaration): InspectedValue => {
+    const info = solution.values.get(name)
+    const declared = type.kind === 'tensor' ? type : undefined
+    return {
+      name,
+      dtype: declared?.dtype ?? info?.dtype ?? null,
+      shape: declared?.shape ?? info?.shape ?? null,
+    }
+  }
+  const layers = solution.layers.map((layer): InspectedLayer => {
+    const members = groups
+      .freeUnits(layer.axis)
+      .flatMap((unit) => groups.layersOf(unit).map((member) => member.name))
+    return {
+      name: layer.name,
+      op: layer.node.opType,
+      width: layer.width,
+      widen: groups.refusal(layer) ?? true,
+      deepen: deepenRefusal(solution, layer) ?? true,
+      group: [...new Set(members)].filter((name) => name !== layer.name),
+    }
+  })
+  return {
+    inputs: requiredInputs(model.graph).map(describe),
+    outputs: model.graph.outputs.map(describe),
+    parameters: countParameters(model),
+    opset: opsetOf(model),
+    layers,
+  }
+}

@@ -1,0 +1,27 @@
+/** Replication maps: which old unit each new unit copies, and with which share. */
+import { permutation, randomStream } from '../tensor/random.ts'
+
+/**
+ * The replication mapping g of Net2WiderNet (Chen et al., section 2.2): the identity on the first
+ * `from` units; the rest are drawn uniformly with replacement from the old units. The stream is
+ * keyed by (seed, 'map', name).
+ */
+export function randomMap(from: number, to: number, seed: number, name: string): number[] {
+  const random = randomStream(seed, 'map', name)
+  return Array.from({ length: to }, (_, i) => (i < from ? i : random.below(from)))
+}
+
+/** The same where every unit must have equally many copies: random permutations, one after another. */
+export function balancedMap(from: number, to: number, seed: number, name: string): number[] {
+  const random = randomStream(seed, 'map', name)
+  const map = Array.from({ length: from }, (_, i) => i)
+  while (map.length < to) map.push(...permutation(from, random))
+  return map
+}
+
+/** Equal shares: one over the number of copies, so that the copies of each unit sum to one. */
+export function equalShares(map: readonly number[]): number[] {
+  const copies = new Map<number, number>()
+  for (const unit of map) copies.set(unit, (copies.get(unit) ?? 0) + 1)
+  return map.map((unit) => 1 / copies.get(unit)!)
+}

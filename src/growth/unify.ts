@@ -1,0 +1,405 @@
+/**
+ * Unification of axis expressions. Units are variables: a unit is free, or bound to an expression
+ * over other units. To say that two expressions are the same axis aligns them: sums by cutting
+ * units in two (u := v + w), products by splitting them (u := v·w). What cannot be aligned is
+ * frozen, on both sides.
+ *
+ * Who froze what travels along recorded edges, so that a refusal can name the path.
+ */
+import type { Dim } from '../model/model.ts'
+import { type Axis, product, sizeOf, sum, type UnitAxis } from '../operators/axis.ts'
+
+/** A reason for which units may not grow, and where it arose. */
+export interface FreezeSource {
+  readonly unit: number
+  readonly reason: string
+  /** Position of the node whose rule froze it; -1 for the graph's own inputs and outputs. */
+  readonly node: number
+}
+
+/** What freezes `from` freezes `to`; `node` is where the two were tied together. */
+export interface Edge {
+  readonly from: number
+  readonly to: number
+  readonly node: number
+}
+
+export class AxisAlgebra {
+  readonly sources: FreezeSource[] = []
+  readonly edges: Edge[] = []
+  readonly equalCopies: { axis: Axis; reason: string; node: number }[] = []
+  /** Position of the node whose rule runs; recorded with edges and reasons. */
+  node = -1
+  readonly #units: UnitAxis[] = []
+  readonly #names: string[] = []
+  readonly #fixed: boolean[] = []
+  readonly #bindings: (Axis | undefined)[] = []
+
+  /** A new free unit. */
+  unit(size: Dim, what: string): UnitAxis {
+    const unit: UnitAxis = { kind: 'unit', id: this.#units.length, size }
+    this.#units.push(unit)
+    this.#names.push(what)
+    this.#fixed.push(false)
+    this.#bindings.push(undefined)
+    return unit
+  }
+
+  /** A new unit that never grows. */
+  fixed(size: Dim, reason: string): UnitAxis {
+    const unit = this.unit(size, reason)
+    this.#fixed[unit.id] = true
+    this.sources.push({ unit: unit.id, reason, node: this.node })
+    return unit
+  }
+
+  get unitCount(): number {
+    return this.#units.length
+  }
+
+  nameOf(unit: number): string {
+    return this.#names[unit] ?? ''
+  }
+
+  freeze(axis: Axis, reason: string): void {
+    for (const leaf of new Set(this.leaves(axis)))
+      this.sources.push({ unit: leaf, reason, node: this.node })
+  }
+
+  /** The axis with its outermost binding looked up: a free unit, a sum or a product. */
+  resolve(axis: Axis): Axis {
+    if (axis.kind !== 'unit') return axis
+    let bound = this.#bindings[axis.id]
+    if (bound === undefined) return this.#units[axis.id] ?? axis
+    let last = axis.id
+    const path: number[] = []
+    while (bound.kind === 'unit') {
+      const next: Axis | undefined = this.#bindings[bound.id]
+      path.push(last)
+      last = bound.id
+      if (next === undefined) {
+        bound = this.#units[bound.id]!
+        break
+      }
+      bound = next
+    }
+    for (const id of path) this.#bindings[id] = bound
+    return bound
+  }
+
+  /** The axis in terms of free units alone. */
+  expand(axis: Axis): Axis {
+    const resolved = this.resolve(axis)
+    if (resolved.kind === 'unit') return resolved
+    return resolved.kind === 'sum'
+      ? sum(resolved.terms.map((term) => this.expand(term)))
+      : product(resolved.factors.map((factor) => this.expand(factor)))
+  }
+
+  sizeOf(axis: Axis): number | null {
+    return sizeOf(this.expand(axis))
+  }
+
+  /** Ids of the free units in an axis, with repetitions, in order. */
+  leaves(axis: Axis, into: number[] = []): number[] {
+    const resolved = this.resolve(axis)
+    if (resolved.kind === 'unit') into.push(resolved.id)
+    else
+      for (const part of resolved.kind === 'sum' ? resolved.terms : resolved.factors)
+        this.leaves(part, into)
+    return into
+  }
+
+  /** The flattened factors of an axis, outermost first, without axes of size one that never grow. */
+  factors(axis: Axis): Axis[] {
+    const resolved = this.resolve(axis)
+    if (resolved.kind === 'product')
+      return resolved.factors.flatMap((factor) => this.factors(factor))
+    if (resolved.kind === 'unit' && resolved.size === 1 && this.#fixed[resolved.id]) return []
+    return [resolved]
+  }
+
+  terms(axis: Axis): Axis[] {
+    const resolved = this.resolve(axis)
+    return resolved.kind === 'sum' ? resolved.terms.flatMap((term) => this.terms(term)) : [resolved]
+  }
+
+  /** Makes two axes one. Where that is impossible, both are frozen. */
+  same(a: Axis, b: Axis): Axis {
+    this.#unify(a, b)
+    return this.resolve(a)
+  }
+
+  #unify(first: Axis, second: Axis): void {
+    const a = this.resolve(first)
+    const b = this.resolve(second)
+    if (a === b || (a.kind === 'unit' && b.kind === 'unit' && a.id === b.id)) return
+    if (a.kind === 'unit' && b.kind === 'unit') {
+      this.#join(a, b)
+      return
+    }
+    if (a.kind === 'unit') {
+      this.#bind(a, b)
+      return
+    }
+    if (b.kind === 'unit') {
+      this.#bind(b, a)
+      return
+    }
+    if (a.kind === 'sum' && b.kind === 'sum') {
+      this.#alignSums(this.terms(a), this.terms(b))
+      return
+    }
+    this.#alignProducts(this.factors(a), this.factors(b))
+  }
+
+  #join(a: UnitAxis, b: UnitAxis): void {
+    if (typeof a.size === 'number' && typeof b.size === 'number' && a.size !== b.size) {
+      this.#mismatch(a, b)
+      return
+    }
+    // The representative keeps what is known: a number, else a symbol.
+    const keep = typeof a.size === 'number' || (a.size !== null && typeof b.size !== 'number')
+    const [root, other] = keep ? [a, b] : [b, a]
+    this.#bindings[other.id] = root
+    if (this.#fixed[other.id]) this.#fixed[root.id] = true
+    this.#edge(other.id, root.id)
+    this.#edge(root.id, other.id)
+  }
+
+  #bind(unit: UnitAxis, axis: Axis): void {
+    if (axis.kind === 'product') {
+      const factors = this.factors(axis)
+      const only = factors[0]
+      if (factors.length === 1 && only) {
+        this.#unify(unit, only)
+        return
+      }
+    }
+    const leaves = this.leaves(axis)
+    const size = this.sizeOf(axis)
+    const fits = typeof unit.size !== 'number' || size === null || size === unit.size
+    if (!fits || leaves.includes(unit.id)) {
+      this.#mismatch(unit, axis)
+      return
+    }
+    // An empty product stands for an axis of size one that never grows.
+    if (leaves.length === 0) {
+      this.sources.push({
+        unit: unit.id,
+        reason: `${this.nameOf(unit.id)} has size one`,
+        node: this.node,
+      })
+      this.#fixed[unit.id] = true
+      return
+    }
+    this.#bindings[unit.id] = axis
+    for (const leaf of new Set(leaves)) this.#edge(unit.id, leaf)
+  }
+
+  #edge(from: number, to: number): void {
+    this.edges.push({ from, to, node: this.node })
+  }
+
+  #mismatch(a: Axis, b: Axis): void {
+    const reason = 'two axes that must be one are composed differently'
+    this.freeze(a, reason)
+    this.freeze(b, reason)
+  }
+
+  #alignSums(left: readonly Axis[], right: readonly Axis[]): void {
+    const a = [...left].reverse()
+    const b = [...right].reverse()
+    while (a.length > 0 && b.length > 0) {
+      const x = a.pop()!
+      const y = b.pop()!
+      if (a.length === 0 && b.length === 0) {
+        this.#unify(x, y)
+        return
+      }
+      const [sx, sy] = [this.sizeOf(x), this.sizeOf(y)]
+      if (this.#identical(x, y) || (sx !== null && sx === sy)) {
+        this.#unify(x, y)
+        continue
+      }
+      const [longer, shorter, rest] = (sx ?? 0) > (sy ?? 0) ? [x, sy, a] : [y, sx, b]
+      const parts = shorter && sx && sy ? this.#cut(longer, shorter) : undefined
+      if (!parts) {
+        this.#mismatch(sum([x, ...a]), sum([y, ...b]))
+        return
+      }
+      this.#unify(longer === x ? parts[0] : x, longer === x ? y : parts[0])
+      rest.push(parts[1])
+    }
+    for (const axis of [...a, ...b]) this.freeze(axis, 'two concatenations differ in size')
+  }
+
+  #alignProducts(left: readonly Axis[], right: readonly Axis[]): void {
+    let a = [...left]
+    let b = [...right]
+    for (;;) {
+      while (a.length > 0 && b.length > 0 && this.#identical(a[0]!, b[0]!)) {
+        a.shift()
+        b.shift()
+      }
+      while (a.length > 0 && b.length > 0 && this.#identical(a.at(-1)!, b.at(-1)!)) {
+        a.pop()
+        b.pop()
+      }
+      if (a.length === 0 || b.length === 0) {
+        for (const axis of [...a, ...b]) this.freeze(axis, 'an axis of size one is dropped')
+        return
+      }
+      if (a.length === 1 && b.length === 1) {
+        const [x, y] = [this.resolve(a[0]!), this.resolve(b[0]!)]
+        if (x.kind !== 'unit' && y.kind !== 'unit' && x.kind !== y.kind) this.#mismatch(x, y)
+        else this.#unify(x, y)
+        return
+      }
+      if (a.length === 1 && a[0]!.kind === 'unit') {
+        this.#bind(a[0]!, product(b))
+        return
+      }
+      if (b.length === 1 && b[0]!.kind === 'unit') {
+        this.#bind(b[0]!, product(a))
+        return
+      }
+      const [x, y] = [a[0]!, b[0]!]
+      const [sx, sy] = [this.sizeOf(x), this.sizeOf(y)]
+      if (sx !== null && sx === sy) {
+        this.#unify(x, y)
+      } else if (sx !== null && sy !== null && (sx % sy === 0 || sy % sx === 0)) {
+        const parts = sx > sy ? this.split(x, sy) : this.split(y, sx)
+        if (!parts) {
+          this.#mismatch(product(a), product(b))
+          return
+        }
+        this.#unify(parts[0], sx > sy ? y : x)
+        if (sx > sy) a = [x, parts[1], ...a.slice(1)]
+        else b = [y, parts[1], ...b.slice(1)]
+      } else if (this.#compatible(a, b)) {
+        a.forEach((axis, i) => {
+          this.#unify(axis, b[i]!)
+        })
+        return
+      } else {
+        this.#mismatch(product(a), product(b))
+        return
+      }
+      a = a.slice(1).flatMap((axis) => this.factors(axis))
+      b = b.slice(1).flatMap((axis) => this.factors(axis))
+    }
+  }
+
+  /** Same number of parts, no two of known but different size: unknown sizes are taken in order. */
+  #compatible(a: readonly Axis[], b: readonly Axis[]): boolean {
+    return (
+      a.length === b.length &&
+      a.every((axis, i) => {
+        const [x, y] = [this.sizeOf(axis), this.sizeOf(b[i]!)]
+        return x === null || y === null || x === y
+      })
+    )
+  }
+
+  #identical(a: Axis, b: Axis): boolean {
+    const [x, y] = [this.resolve(a), this.resolve(b)]
+    if (x === y) return true
+    if (x.kind === 'unit' || y.kind === 'unit')
+      return x.kind === 'unit' && y.kind === 'unit' && x.id === y.id
+    if (x.kind !== y.kind) return false
+    const [p, q] =
+      x.kind === 'sum' ? [this.terms(x), this.terms(y)] : [this.factors(x), this.factors(y)]
+    return p.length === q.length && p.every((part, i) => this.#identical(part, q[i]!))
+  }
+
+  #derive(parent: UnitAxis, size: Dim): UnitAxis {
+    const part = this.unit(size, this.nameOf(parent.id))
+    this.#fixed[part.id] = this.#fixed[parent.id]!
+    return part
+  }
+
+  /** Splits an axis into outer·inner with an outer part of the given size. */
+  split(axis: Axis, outer: number): readonly [Axis, Axis] | undefined {
+    const resolved = this.resolve(axis)
+    if (resolved.kind === 'unit' && typeof resolved.size === 'number') {
+      if (resolved.size % outer !== 0) return undefined
+      const parts = [
+        this.#derive(resolved, outer),
+        this.#derive(resolved, resolved.size / outer),
+      ] as const
+      this.#bindings[resolved.id] = product(parts)
+      for (const part of parts) this.#edge(resolved.id, part.id)
+      return parts
+    }
+    return undefined
+  }
+
+  /** Cuts an axis in two after `at` entries. */
+  #cut(axis: Axis, at: number): readonly [Axis, Axis] | undefined {
+    const size = this.sizeOf(axis)
+    if (size === null || at <= 0 || at >= size) return undefined
+    const head = this.slice(axis, 0, at)
+    const tail = head && this.slice(axis, at, size)
+    return head && tail ? [head, tail] : undefined
+  }
+
+  /** The part [start, end) of an axis; undefined where it cannot be taken apart. */
+  slice(axis: Axis, start: number, end: number): Axis | undefined {
+    const resolved = this.resolve(axis)
+    const size = this.sizeOf(resolved)
+    const stop = size === null ? end : Math.min(end, size)
+    if (start < 0 || stop <= start) return undefined
+    if (start === 0 && stop === size) return resolved
+    switch (resolved.kind) {
+      case 'unit':
+        return this.#sliceUnit(resolved, start, stop)
+      case 'sum':
+        return this.#sliceSum(resolved.terms, start, stop)
+      case 'product': {
+        const factors = this.factors(resolved)
+        const outer = factors.findIndex((factor) => this.sizeOf(factor) !== 1)
+        if (outer < 0) return undefined
+        const inner = this.sizeOf(product(factors.slice(outer + 1)))
+        if (inner === null || start % inner !== 0 || stop % inner !== 0) return undefined
+        const part = this.slice(factors[outer]!, start / inner, stop / inner)
+        return part && product(factors.map((factor, i) => (i === outer ? part : factor)))
+      }
+    }
+  }
+
+  #sliceUnit(unit: UnitAxis, start: number, end: number): Axis {
+    const known = typeof unit.size === 'number' ? unit.size : null
+    const toEnd = end === Number.MAX_SAFE_INTEGER
+    const head = start > 0 ? [this.#derive(unit, start)] : []
+    const middle = this.#derive(unit, toEnd ? null : end - start)
+    const tail =
+      toEnd || end === known ? [] : [this.#derive(unit, known === null ? null : known - end)]
+    const parts = [...head, middle, ...tail]
+    if (parts.length > 1) {
+      this.#bindings[unit.id] = sum(parts)
+      for (const part of parts) this.#edge(unit.id, part.id)
+      return middle
+    }
+    return unit
+  }
+
+  #sliceSum(terms: readonly Axis[], start: number, end: number): Axis | undefined {
+    const taken: Axis[] = []
+    let offset = 0
+    for (const term of terms) {
+      if (offset >= end) break
+      const size = this.sizeOf(term)
+      if (size === null) return undefined
+      const from = Math.max(start - offset, 0)
+      const to = Math.min(end - offset, size)
+      if (from < to) {
+        const part = this.slice(term, from, to)
+        if (!part) return undefined
+        taken.push(part)
+      }
+      offset += size
+    }
+    return taken.length > 0 ? sum(taken) : undefined
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * Net2WiderNet on any graph: from wanted widths to a plan. Units of a layer are channel groups
+ * that the solver found; everything that their growth touches is in the plan.
+ */
+import { refusedError, usageError } from '../errors.ts'
+import type { Links } from '../model/links.ts'
+import type { Model, Node } from '../model/model.ts'
+import { describeNode, NameSupply, nodeLabel, valueNames } from '../model/names.ts'
+import { operatorOf } from '../operators/index.ts'
+import { axisMapOf, sizeWith } from './evaluate.ts'
+import { type Groups, groupsOf } from './groups.ts'
+import type {
+  AttributeChange,
+  ConstantUse,
+  GrownUnits,
+  GrowthPlan,
+  NoiseKind,
+  ParameterChange,
+  SizeChange,
+  WidenInit,
+} from './plan.ts'
+import { balancedMap, equalShares, randomMap } from './replication.ts'
+import { isPattern, selectLayers } from './select-layers.ts'
+import { nodeKey, type ParameterUse, type Solution, solve } from './solver.ts'
+import { type GrownSizes, growToWidth, parseWidth, type WidthTarget } from './width.ts'
+
+export interface WidenOptions {
+  /** Seed of the maps and of all noise (default 0). */
+  readonly seed?: number
+  /** Default `net2wider`. */
+  readonly init?: WidenInit
+  /** Default `zero-sum`, which is exact. */
+  readonly noise?: NoiseKind
+}
+
+/** Layer (name, part of a name, or pattern) → new width, or a factor as `'x2'`. */
+export type Widths = Readonly<Record<string, WidthTarget>>
+
+/** Noise on out-weights, relative to their standard deviation (the seed experiment's 5%). */
+const RELATIVE_NOISE = 0.05
+
+/**
+ * Plans to widen layers and everything that must grow with them.
+ *
+ * A pattern (`conv*`) takes every layer that it fits and that can grow; a name takes exactly one.
+ *
+ * @throws Net2NetError (usage) for unknown layers and impossible widths; (refused) for a layer
+ * that cannot grow, naming the node and the reason.
+ */
+export function planWiden(model: Model, widths: Widths, options: WidenOptions = {}): GrowthPlan {
+  const solution = solve(model)
+  const groups = groupsOf(solution)
+  const sizes: GrownSizes = new Map()
+  const requests = Object.entries(widths)
+  if (requests.length === 0) throw usageError('No layer to widen was given.')
+  for (const [name, text] of requests) {
+    const found = selectLayers(solution.layers, name)
+    const able = isPattern(name)
+      ? found.filter((layer) => groups.refusal(layer) === undefined)
+      : found
+    if (able.length === 0)
+      throw refusedError(
+        `None of the layers that "${name}" fits can be widened: ${describeNode(found[0]!.node)}: ${groups.refusal(found[0]!)}.`,
+        { where: name },
+      )
+    for (const layer of able)
+      growToWidth(solution, groups, layer, parseWidth(text, layer.name), sizes)
+  }
+  return planGrowth(solution, groups, sizes, options)
+}
+
+/** The plan that grows the given units to the given sizes. */
+export function planGrowth(
+  solution: Solution,
+  groups: Groups,
+  sizes: GrownSizes,
+  { seed = 0, init = 'net2wider', noise = 'zero-sum' }: WidenOptions,
+): GrowthPlan {
+  const ids = new Map<number, string>()
+  const units = [...sizes].map(([unit, to]): GrownUnits => {
+    const members = groups.layersOf(unit).map((layer) => layer.name)
+    const base = members[0] ?? `units ${unit}`
+    const taken = [...ids.values()]
+    let id = base
+    for (let i = 2; taken.includes(id); i++) id = `${base}#${i}`
+    ids.set(unit, id)
+    const from = unitSize(solution, groups, unit)
+    const map =
+      groups.equalCopies(unit) === undefined
+        ? randomMap(from, to, seed, id)
+        : balancedMap(from, to, seed, id)
+    return { id, members, from, to, init, map, shares: equalShares(map) }
+  })
+  const sizeOfUnits = new Map(units.map((group) => [group.id, group.to]))
+  const names = new NameSupply(valueNames(solution.model.graph))
+  const noiseOf = init === 'random-pad' ? 'none' : noise
+  const context: Planning = { solution, ids, sizeOfUnits, names, noise: noiseOf }
+  return {
+    version: 1,
+    seed,
+    units,
+    parameters: planParameters(context),
+    sizes: planSizes(context),
+    attributes: planAttributes(context),
+    insertions: [],
+  }
+}
+
+interface Planning {
+  readonly solution: Solution
+  /** Grown units by number in the solver: their names in the plan. */
+  readonly ids: ReadonlyMap<number, string>
+  readonly sizeOfUnits: ReadonlyMap<string, number>
+  readonly names: NameSupply
+  readonly noise: NoiseKind
+}
+
+function unitSize({ algebra }: Solution, groups: Groups, unit: number): number {
+  const size = algebra.sizeOf({ kind: 'unit', id: unit, size: null })
+  const width = size ?? groups.layersOf(unit)[0]?.width
+  if (typeof width !== 'number')
+    throw refusedError(`The size of ${algebra.nameOf(unit)} is not known.`)
+  return width
+}
+
+const newSize = (context: Planning, map: Parameters<typeof sizeWith>[0]): number =>
+  sizeWith(map, (id) => context.sizeOfUnits.get(id)!)
+
+/** Uses of a constant, by what they need: uses with equal needs can share one tensor. */
+function partition<T>(
+  links: Links,
+  name: string,
+  isOutput: boolean,
+  needs: ReadonlyMap<string, T>,
+): { readonly shared: boolean; readonly variants: { need: T; uses: ConstantUse[] }[] } {
+  const variants = new Map<string, { need: T; uses: ConstantUse[] }>()
+  let unchanged = isOutput
+  for (const { node, input } of links.uses.get(name) ?? []) {
+    const need = needs.get(useKey(nodeKey(node), input))
+    if (need === undefined) {
+      unchanged = true
+      continue
+    }
+    const text = JSON.stringify(need)
+    const variant = variants.get(text) ?? { need, uses: [] }
+    variant.uses.push({ node: nodeKey(node), input })
+    variants.set(text, variant)
+  }
+  return { shared: unchanged, variants: [...variants.values()] }
+}
+
+const useKey = (node: string, input: number) => `${input}:${node}`
+
+type Need = Pick<ParameterChange, 'axes' | 'padding'> & { readonly after: readonly number[] }
+
+function planParameters(context: Planning): ParameterChange[] {
+  const { links, parameters, model } = context.solution
+  const byName = new Map<string, ParameterUse[]>()
+  for (const use of parameters) {
+    const list = byName.get(use.name)
+    if (list) list.push(use)
+    else byName.set(use.name, [use])
+  }
+  const outputs = new Set(model.graph.outputs.map((output) => output.name))
+  const changes: ParameterChange[] = []
+  for (const [name, uses] of byName) {
+    const needs = new Map<string, Need>()
+    for (const use of uses) {
+      const need = needOf(context, use)
+      if (need) needs.set(useKey(nodeKey(use.node), use.input), need)
+    }
+    if (needs.size === 0) continue
+    const { shared, variants } = partition(links, name, outputs.has(name), needs)
+    variants.forEach(({ need, uses: rewired }, i) => {
+      const cloned = shared || i > 0
+      const summed = need.axes.some((axis) => axis.role === 'summed')
+      changes.push({
+        name,
+        to: cloned ? context.names.fresh(`${name}_grown`) : name,
+        ...(cloned && { uses: rewired }),
+        before: uses[0]!.tensor.dims,
+        after: need.after,
+        axes: need.axes,
+        ...(need.padding !== undefined && { padding: need.padding }),
+        ...(summed &&
+          context.noise !== 'none' && {
+            noise: { kind: context.noise, relative: RELATIVE_NOISE },
+          }),
+      })
+    })
+  }
+  return changes
+}
+
+/** What growth makes of one use of a parameter; undefined if it stays as it is. */
+function needOf(context: Planning, use: ParameterUse): Need | undefined {
+  const after = [...use.tensor.dims]
+  const axes = use.axes.flatMap((axis, k) => {
+    const map = axisMapOf(context.solution.algebra, axis, use.tensor.dims[k]!, context.ids)
+    if (!map) return []
+    after[k] = newSize(context, map)
+    const role = use.summed[k] ? ('summed' as const) : ('carried' as const)
+    return [{ axis: k, map, role }]
+  })
+  if (axes.length === 0) return undefined
+  const padding = operatorOf(use.node)?.padding?.[use.input]
+  return { axes, after, ...(padding !== undefined && { padding }) }
+}
+
+function planSizes(context: Planning): SizeChange[] {
+  const { links, sizes, model, algebra } = context.solution
+  const byName = new Map<
+    string,
+    Map<string, Map<number, { from: number; to: number; node: Node }>>
+  >()
+  for (const { origin, value, axis, node } of sizes) {
+    const map = axisMapOf(algebra, axis, value, context.ids)
+    const to = map ? newSize(context, map) : value
+    const use = origin.use ?? { node: nodeKey(node), input: -1 }
+    const key = useKey(use.node, use.input)
+    const uses = byName.get(origin.name) ?? new Map()
+    byName.set(origin.name, uses)
+    const elements = uses.get(key) ?? new Map()
+    uses.set(key, elements)
+    const other = elements.get(origin.index)
+    if (other && other.to !== to)
+      throw refusedError(
+        `Element ${origin.index} of "${origin.name}" is a size for both ${nodeLabel(other.node)} and ${nodeLabel(node)}, which now differ.`,
+        { where: origin.name },
+      )
+    elements.set(origin.index, { from: value, to, node })
+  }
+  const outputs = new Set(model.graph.outputs.map((output) => output.name))
+  const changes: SizeChange[] = []
+  for (const [name, uses] of byName) {
+    const needs = new Map<string, { index: number; from: number; to: number }[]>()
+    for (const [key, elements] of uses) {
+      const edits = [...elements].flatMap(([index, { from, to }]) =>
+        from === to ? [] : [{ index, from, to }],
+      )
+      if (edits.length > 0) needs.set(key, edits)
+    }
+    if (needs.size === 0) continue
+    const { shared, variants } = partition(links, name, outputs.has(name), needs)
+    variants.forEach(({ need, uses: rewired }, i) => {
+      const clone = shared || i > 0 ? context.names.fresh(`${name}_grown`) : undefined
+      for (const edit of need)
+        changes.push({ constant: name, ...edit, ...(clone && { clone, uses: rewired }) })
+    })
+  }
+  return changes
+}
+
+function planAttributes(context: Planning): AttributeChange[] {
+  const { attributes, algebra } = context.solution
+  const changes = new Map<string, AttributeChange>()
+  for (const { node, attribute, index, axis, value } of attributes) {
+    const map = axisMapOf(algebra, axis, value, context.ids)
+    if (!map) continue
+    const to = newSize(context, map)
+    const key = JSON.stringify([nodeKey(node), attribute, index ?? null])
+    const other = changes.get(key)
+    if (other && other.to !== to)
+      throw refusedError(
+        `Attribute ${attribute} of ${describeNode(node)} would need two different values.`,
+        { where: describeNode(node) },
+      )
+    changes.set(key, {
+      node: nodeKey(node),
+      attribute,
+      ...(index !== undefined && { index }),
+      from: value,
+      to,
+    })
+  }
+  return [...changes.values()]
+}
