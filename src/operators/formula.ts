@@ -71,32 +71,11 @@ export function gradientOf(
 }
 
 /** Adds the gradient and a formula of its type to a context. */
-export function backward(context: GradientContext, g: string): Backward {
-  return {
-    ...delegate(context),
-    g,
-    f: formula(context, g),
-  }
-}
-
-/** The context's members as own properties, also where it is a class with getters and methods. */
-function delegate(context: GradientContext): GradientContext {
-  return {
-    node: context.node,
-    opset: context.opset,
-    target: context.target,
-    has: (i) => context.has(i),
-    input: (i) => context.input(i),
-    output: (k) => context.output(k),
-    outputGradient: (k) => context.outputGradient(k),
-    needs: (i) => context.needs(i),
-    emit: (opType, inputs, attributes, options) =>
-      context.emit(opType, inputs, attributes, options),
-    op: (opType, inputs, attributes, domain) => context.op(opType, inputs, attributes, domain),
-    constant: (tensor) => context.constant(tensor),
-    info: (name) => context.info(name),
-  }
-}
+export const backward = (context: GradientContext, g: string): Backward => ({
+  ...context,
+  g,
+  f: formula(context, g),
+})
 
 /** What a gradient rule knows, in the form in which infer rules ask. */
 export function inferView(context: GradientContext): InferContext {

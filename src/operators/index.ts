@@ -2,18 +2,27 @@
 import type { Node } from '../model/model.ts'
 import { activations } from './activations.ts'
 import { arithmetic } from './arithmetic.ts'
+import { clips } from './clip.ts'
 import { comparisons } from './comparisons.ts'
 import { concatenation } from './concat.ts'
 import { constants } from './constant.ts'
+import { expansions } from './expand.ts'
+import { frozenOperators } from './frozen.ts'
 import { gathers } from './gather.ts'
+import { gathersByElement } from './gather-elements.ts'
+import { generators } from './generators.ts'
 import { identities } from './identity.ts'
 import { mathematics } from './math.ts'
 import { neuralNetworkOperators } from './neural-network.ts'
 import type { Operator } from './operator.ts'
+import { orderings } from './ordering.ts'
+import { pads } from './pad.ts'
 import { reductions } from './reduce.ts'
 import { reshapes } from './reshape.ts'
+import { scatters } from './scatter.ts'
 import { shapes } from './shape.ts'
 import { slices } from './slice.ts'
+import { splits } from './split.ts'
 import { squeezes } from './squeeze.ts'
 import { transposition } from './transpose.ts'
 import { selections } from './where.ts'
@@ -35,6 +44,15 @@ const families: readonly (readonly Operator[])[] = [
   gathers,
   shapes,
   reductions,
+  clips,
+  splits,
+  pads,
+  expansions,
+  generators,
+  gathersByElement,
+  scatters,
+  orderings,
+  frozenOperators,
 ]
 
 const table: ReadonlyMap<string, Operator> = new Map(

@@ -1,0 +1,119 @@
+/**
+ * Operators that we know but can neither grow through nor differentiate: recurrent layers, control
+ * flow, quantized arithmetic, sequences, detection heads. Everything that touches them keeps its
+ * size, for the reason given here, and the rest of the graph stays growable.
+ */
+import { intAttribute, stringAttribute } from '../model/attributes.ts'
+import { dtypeFromCode } from '../tensor/dtype.ts'
+import { type InferRule, type Operator, unsupported } from './operator.ts'
+
+/** A family of operators frozen for one reason (a verb phrase). */
+const frozen = (
+  names: readonly string[],
+  reason: string,
+  infer: Operator['infer'] = unsupported('its output types are taken from the file'),
+  domain = '',
+): readonly Operator[] =>
+  names.map((name) => ({
+    name,
+    ...(domain === '' ? {} : { domain }),
+    infer,
+    axes: unsupported(reason),
+    gradient: unsupported(reason),
+  }))
+
+/** LSTM, GRU, RNN: Y [seq, directions, batch, hidden], then one [directions, batch, hidden] each. */
+const recurrent: InferRule = (context) => {
+  const x = context.shape(0)
+  const recurrence = context.shape(2)
+  const directions =
+    stringAttribute(context.node, 'direction', 'forward') === 'bidirectional' ? 2 : 1
+  const hidden = intAttribute(context.node, 'hidden_size', undefined) ?? recurrence?.[2] ?? null
+  const batchFirst = intAttribute(context.node, 'layout', 0) === 1
+  const [sequence, batch] = batchFirst ? [x?.[1], x?.[0]] : [x?.[0], x?.[1]]
+  const dtype = context.dtype(0)
+  const all = batchFirst
+    ? [batch ?? null, sequence ?? null, directions, hidden]
+    : [sequence ?? null, directions, batch ?? null, hidden]
+  const last = batchFirst
+    ? [batch ?? null, directions, hidden]
+    : [directions, batch ?? null, hidden]
+  return context.node.outputs.map((_, k) => ({ dtype, shape: k === 0 ? all : last }))
+}
+
+const quantize: InferRule = (context) => {
+  const code = intAttribute(context.node, 'output_dtype', 0)
+  const dtype = context.has(2) ? context.dtype(2) : (dtypeFromCode(code) ?? 'uint8')
+  return [{ dtype, shape: context.shape(0) }]
+}
+
+const dequantize: InferRule = (context) => [{ dtype: context.dtype(1), shape: context.shape(0) }]
+
+/** uint8 values, and the scale and zero point that were chosen for them. */
+const dynamicQuantize: InferRule = (context) => [
+  { dtype: 'uint8', shape: context.shape(0) },
+  { dtype: 'float32', shape: [] },
+  { dtype: 'uint8', shape: [] },
+]
+
+const drawn: InferRule = (context) => {
+  const code = intAttribute(context.node, 'dtype', undefined)
+  const like = context.has(0)
+  const dtype = code === undefined ? (like ? context.dtype(0) : 'float32') : dtypeFromCode(code)
+  const attribute = context.node.attributes.get('shape')
+  const shape = like
+    ? context.shape(0)
+    : attribute?.type === 'ints'
+      ? attribute.value.map(Number)
+      : undefined
+  return [{ dtype, shape }]
+}
+
+const RECURRENT = 'is a recurrent layer, for which there is no rule yet'
+const CONTROL = 'runs a subgraph, for which there is no rule yet'
+const QUANTIZED = 'works on quantized values, for which there is no rule yet'
+const SEQUENCES = 'works on sequences or optional values, for which there is no rule yet'
+const RANDOM = 'draws random numbers for each element, which copies of a unit would not share'
+const DETECTION = 'selects boxes, for which there is no rule'
+
+export const frozenOperators: readonly Operator[] = [
+  ...frozen(['LSTM', 'GRU', 'RNN'], RECURRENT, recurrent),
+  ...frozen(['If', 'Loop', 'Scan'], CONTROL),
+  ...frozen(['QuantizeLinear'], QUANTIZED, quantize),
+  ...frozen(['DequantizeLinear'], QUANTIZED, dequantize),
+  ...frozen(['DynamicQuantizeLinear'], QUANTIZED, dynamicQuantize),
+  ...frozen(['QLinearConv', 'QLinearMatMul', 'ConvInteger', 'MatMulInteger'], QUANTIZED),
+  ...frozen(
+    ['QLinearAdd', 'QLinearMul', 'QLinearConcat', 'QLinearSigmoid', 'QLinearLeakyRelu'],
+    QUANTIZED,
+    undefined,
+    'com.microsoft',
+  ),
+  ...frozen(
+    ['QLinearAveragePool', 'QLinearGlobalAveragePool', 'QLinearSoftmax', 'QGemm'],
+    QUANTIZED,
+    undefined,
+    'com.microsoft',
+  ),
+  ...frozen(
+    [
+      'SequenceEmpty',
+      'SequenceConstruct',
+      'SequenceInsert',
+      'SequenceErase',
+      'SequenceAt',
+      'SequenceLength',
+      'SequenceMap',
+      'SplitToSequence',
+      'ConcatFromSequence',
+      'Optional',
+      'OptionalGetElement',
+      'OptionalHasElement',
+    ],
+    SEQUENCES,
+  ),
+  ...frozen(['NonMaxSuppression', 'RoiAlign', 'MaxRoiPool'], DETECTION),
+  ...frozen(['RandomNormal', 'RandomUniform'], RANDOM, drawn),
+  ...frozen(['RandomNormalLike', 'RandomUniformLike', 'Bernoulli'], RANDOM, drawn),
+  ...frozen(['Multinomial'], RANDOM),
+]
