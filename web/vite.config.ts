@@ -28,6 +28,8 @@ export default defineConfig({
   plugins: [policyInPage],
   // ONNX Runtime loads its WebAssembly from the files that the build lays beside the page.
   resolve: {
+    // Of its builds the one for the CPU: the others are twice as large.
+    alias: [{ find: /^onnxruntime-web$/, replacement: 'onnxruntime-web/wasm' }],
     conditions: ['onnxruntime-web-use-extern-wasm', 'module', 'browser', 'import', 'default'],
   },
   build: {

@@ -12,7 +12,7 @@ export interface LayerView {
   readonly width: number | null
   readonly widen: true | string
   readonly deepen: true | string
-  /** Layers that can only grow with this one, itself included. */
+  /** The other layers that grow with it. */
   readonly group: readonly string[]
 }
 

@@ -100,7 +100,7 @@ export const samples: readonly Sample[] = [
     id: 'teacher',
     title: 'MNIST teacher',
     about: 'The convolutional network of the experiments, trained on 6,000 digits',
-    source: 'assets/teacher.onnx',
+    source: 'data/teacher.onnx',
   },
   {
     id: 'resnet',

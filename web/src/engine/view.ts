@@ -1,4 +1,5 @@
 /** A model as the page draws it: plain data that crosses from the worker to the page. */
+import { countMultiplyAdds } from '../../../src/growth/index.ts'
 import { tensorAttribute } from '../../../src/model/attributes.ts'
 import {
   type Attribute,
@@ -67,7 +68,6 @@ export function viewOf(
   model: Model,
   name: string,
   values: ReadonlyMap<string, ValueInfo>,
-  multiplyAdds: number | null,
 ): ModelView {
   const { graph } = model
   const constants = constantsOf(model)
@@ -132,7 +132,7 @@ export function viewOf(
     shapes,
     parameters,
     bytes,
-    multiplyAdds,
+    multiplyAdds: countMultiplyAdds(model),
   }
 }
 

@@ -1,6 +1,6 @@
 /** The drawing with its tools: search, zoom, legend, one pane or two in step. */
 import { type Signal, useSignal } from '@preact/signals'
-import { useId, useMemo, useRef } from 'preact/hooks'
+import { useEffect, useId, useMemo, useRef } from 'preact/hooks'
 import type { Diff, NodeDiff, Status } from '../engine/diff.ts'
 import type { Layout } from '../engine/layout.ts'
 import { statusSigns, statusWords } from './card.tsx'
@@ -36,6 +36,11 @@ export function GraphView({ diff, layout, labels, selected, drawingKey }: GraphP
     if (viewport.value.k < 0.5) zoom(0.7 / viewport.value.k)
     bringIntoView(viewport, box, paneSize())
   }
+  const chosen = selected.value
+  useEffect(() => {
+    const box = layout.boxes.find(({ key }) => key === chosen)
+    if (box !== undefined) bringIntoView(viewport, box, paneSize())
+  }, [chosen])
   const [before, after] = labels
   const common = { diff, layout, viewport, selected, drawingKey }
   return (
@@ -133,8 +138,9 @@ function Search({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => voi
   return (
     <div class="search">
       <input
-        type="search"
+        type="text"
         role="combobox"
+        list={undefined}
         placeholder="Find a node"
         aria-label="Find a node"
         aria-expanded={showing && found.length > 0}

@@ -25,7 +25,7 @@ export function fitView(
   pane: { readonly width: number; readonly height: number },
 ): Viewport {
   const whole = Math.min(pane.width / drawing.width, pane.height / drawing.height)
-  const k = Math.min(1.1, Math.max(whole, Math.min(0.62, pane.width / drawing.width)))
+  const k = Math.min(1.1, Math.max(whole, Math.min(0.78, pane.width / drawing.width)))
   const space = pane.height - drawing.height * k
   return { k, tx: (pane.width - drawing.width * k) / 2, ty: Math.max(0, space / 2) }
 }

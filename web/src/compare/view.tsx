@@ -1,0 +1,1 @@
+export const CompareView = () => <p class="pad muted">…</p>

@@ -1,0 +1,62 @@
+/** What the Grow tab does to a model: widen, then deepen. */
+import { applyPlan, inspect, planDeepen, planWiden } from '../../../src/growth/index.ts'
+import type { GrowthPlan } from '../../../src/growth/plan.ts'
+import type { Model } from '../../../src/model/model.ts'
+import type { GrowSettings, LayerView } from './protocol.ts'
+
+export const inspectLayers = (model: Model): readonly LayerView[] => inspect(model).layers
+
+export function grow(
+  model: Model,
+  settings: GrowSettings,
+): { readonly model: Model; readonly plans: readonly GrowthPlan[] } {
+  const { widths, deepen, init, deepInit, noise, seed } = settings
+  const plans: GrowthPlan[] = []
+  let grown = model
+  if (Object.keys(widths).length > 0) {
+    const plan = planWiden(
+      grown,
+      widths,
+      init === 'net2wider' ? { seed, init, noise } : { seed, init },
+    )
+    plans.push(plan)
+    grown = applyPlan(grown, plan)
+  }
+  if (deepen.length > 0) {
+    const plan = planDeepen(grown, deepen, { seed, init: deepInit })
+    plans.push(plan)
+    grown = applyPlan(grown, plan)
+  }
+  return { model: grown, plans }
+}
+
+/** The plans in words, one change a line. */
+export function planText(plans: readonly GrowthPlan[]): string {
+  const lines = plans.flatMap((plan) => [
+    ...plan.units.map(
+      ({ members, from, to, init }) =>
+        `widen ${members.join(', ')}: ${from} → ${to} units, ${init}`,
+    ),
+    ...plan.parameters.map(({ name, to, before, after, axes }) => {
+      const roles = axes.map(({ axis, role }) => `axis ${axis} ${role}`).join(', ')
+      const clone = to === name ? '' : ` (cloned as ${to})`
+      return `  ${name}${clone}: ${before.join('×')} → ${after.join('×')}, ${roles}`
+    }),
+    ...plan.sizes.map(
+      ({ constant, index, from, to }) => `  size ${constant}[${index}]: ${from} → ${to}`,
+    ),
+    ...plan.attributes.map(
+      ({ node, attribute, from, to }) => `  attribute ${attribute} of ${node}: ${from} → ${to}`,
+    ),
+    ...plan.insertions.map(
+      ({ after, name, init, layer }) =>
+        `insert ${name} after ${after}: ${layer.nodes.map((node) => node.opType).join(', ')}, ${init}`,
+    ),
+  ])
+  return lines.join('\n')
+}
+
+/** The same growth as a recipe for `net2net grow`. */
+export function recipeOf(settings: GrowSettings & { input: string; output: string }): string {
+  return JSON.stringify(settings)
+}

@@ -1,0 +1,180 @@
+/** Everything about the chosen node, beside the graph. */
+import { computed, useSignal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+import type { NodeDiff, ParameterDiff } from '../engine/diff.ts'
+import { models } from '../engine/model-client.ts'
+import type { ParameterStatistics } from '../engine/protocol.ts'
+import { statusWords } from '../graph/card.tsx'
+import { count } from '../ui/format.ts'
+import { Histogram } from '../ui/histogram.tsx'
+import { Mapping } from '../ui/mapping.tsx'
+import { grown, opened, selected } from './model.ts'
+
+const chosen = computed<NodeDiff | undefined>(() => {
+  const key = selected.value
+  const diff = grown.value?.diff ?? opened.value?.diff
+  if (key === undefined || diff === undefined) return undefined
+  return diff.nodes.find((node) => node.key === key)
+})
+
+export function Details() {
+  const node = chosen.value
+  if (node === undefined) return null
+  return <NodeDetails node={node} />
+}
+
+function NodeDetails({ node }: { node: NodeDiff }) {
+  const own = node.after ?? node.before
+  const shapes = (grown.value?.view ?? opened.value!.view).shapes
+  const before = opened.value!.view.shapes
+  const units = grown.value?.plans
+    .flatMap((plan) => plan.units)
+    .filter((group) => own !== undefined && group.members.includes(own.name))
+  const layer = opened.value!.layers.find((candidate) => candidate.name === own?.name)
+  return (
+    <aside class="details" aria-label={`${node.op} ${node.name}`}>
+      <header>
+        <h2>
+          {node.op} <code>{node.name}</code>
+        </h2>
+        <button
+          type="button"
+          class="quiet icon"
+          aria-label="Close the details"
+          onClick={() => {
+            selected.value = undefined
+          }}
+        >
+          ×
+        </button>
+      </header>
+      <div class="details-body stack">
+        {grown.value === undefined ? null : (
+          <div>
+            <span class={`badge ${node.status}`}>{statusWords[node.status]}</span>
+          </div>
+        )}
+        {own === undefined ? (
+          <p class="muted">
+            {node.kind === 'input' ? 'An input' : 'An output'} of the network: its shape stays.
+          </p>
+        ) : (
+          <dl class="facts">
+            {own.inputs.map((name) => (
+              <Value
+                key={name}
+                term="reads"
+                name={name}
+                before={before[name]}
+                after={shapes[name]}
+              />
+            ))}
+            {own.outputs.map((name) => (
+              <Value
+                key={name}
+                term="gives"
+                name={name}
+                before={before[name]}
+                after={shapes[name]}
+              />
+            ))}
+          </dl>
+        )}
+        {layer !== undefined && layer.widen !== true ? (
+          <p class="small">
+            <span class="muted">Not wider:</span> {layer.widen}
+          </p>
+        ) : null}
+        {units?.map((group) => (
+          <section key={group.id}>
+            <h3>Units</h3>
+            <Mapping units={group} />
+          </section>
+        ))}
+        {node.parameters.map((parameter) => (
+          <Parameter key={(parameter.after ?? parameter.before)!.name} parameter={parameter} />
+        ))}
+        {own === undefined || own.attributes.length === 0 ? null : (
+          <section>
+            <h3>Attributes</h3>
+            <dl class="facts">
+              {own.attributes.map(([name, text]) => (
+                <>
+                  <dt key={name}>{name}</dt>
+                  <dd class="mono">{text}</dd>
+                </>
+              ))}
+            </dl>
+          </section>
+        )}
+      </div>
+    </aside>
+  )
+}
+
+function Value(props: {
+  term: string
+  name: string
+  before: string | undefined
+  after: string | undefined
+}) {
+  const { term, name, before, after } = props
+  return (
+    <>
+      <dt>{term}</dt>
+      <dd>
+        <code>{name}</code>{' '}
+        <span class="muted number">
+          {before !== undefined && before !== after ? `${before} → ` : ''}
+        </span>
+        <span class={`number ${before !== undefined && before !== after ? 'grown-text' : 'muted'}`}>
+          {after ?? ''}
+        </span>
+      </dd>
+    </>
+  )
+}
+
+function Parameter({ parameter }: { parameter: ParameterDiff }) {
+  const { before, after } = parameter
+  const statistics = useSignal<ParameterStatistics | undefined>(undefined)
+  const own = (after ?? before)!
+  const version = grown.value
+  useEffect(() => {
+    let current = true
+    statistics.value = undefined
+    models
+      .call('statistics', {
+        of: 'growth',
+        ...(before === undefined ? {} : { before: before.name }),
+        ...(version === undefined || after === undefined ? {} : { after: after.name }),
+      })
+      .then((result) => {
+        if (current) statistics.value = result
+      })
+      .catch(() => undefined)
+    return () => {
+      current = false
+    }
+  }, [before?.name, after?.name, version])
+  const changed = before !== undefined && String(before.dims) !== String(own.dims)
+  return (
+    <section>
+      <h3>
+        {parameter.label}{' '}
+        <span class="number muted">{changed ? `${before.dims.join('×')} → ` : ''}</span>
+        <span class={`number ${changed ? 'grown-text' : 'muted'}`}>
+          {own.dims.join('×') || 'scalar'}
+        </span>
+      </h3>
+      <p class="muted small">
+        <code>{own.name}</code>, {own.dtype}, {count(own.dims.reduce((a, b) => a * b, 1))} values
+      </p>
+      {statistics.value === undefined ? (
+        <div class="histogram placeholder" />
+      ) : (
+        <Histogram statistics={statistics.value} label={own.name} />
+      )}
+    </section>
+  )
+}

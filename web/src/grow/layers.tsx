@@ -1,0 +1,106 @@
+import { useId } from 'preact/hooks'
+import type { LayerView } from '../engine/protocol.ts'
+import { selectLayer } from './model.ts'
+import { settings, setWidth, toggleDeeper } from './settings.ts'
+
+/** Every layer: its width to choose, whether a layer follows it, or why it cannot grow. */
+export function LayerList({ layers }: { layers: readonly LayerView[] }) {
+  return (
+    <section class="layers" aria-label="Layers">
+      <header class="side-head">
+        <h2>Layers</h2>
+        <span class="muted small">
+          {layers.filter((layer) => layer.widen === true).length} of {layers.length} can be widened
+        </span>
+      </header>
+      <ul>
+        {layers.map((layer) => (
+          <LayerRow key={layer.name} layer={layer} />
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+function LayerRow({ layer }: { layer: LayerView }) {
+  const id = useId()
+  const { widths, deepen } = settings.value
+  const { name, op, width, group } = layer
+  const members = [name, ...group]
+  const owner = members.find((member) => widths[member] !== undefined)
+  const wanted = owner === undefined ? undefined : widths[owner]
+  return (
+    <li class="layer" data-layer={name}>
+      <div class="layer-head">
+        <button
+          type="button"
+          class="layer-name"
+          title="Show it in the graph"
+          onClick={() => selectLayer(name)}
+        >
+          <code>{name}</code>
+        </button>
+        <span class="muted small">{op}</span>
+        <span class="layer-width number">
+          {width ?? '?'}
+          {wanted !== undefined && wanted !== width ? (
+            <strong class="grown-text"> → {wanted}</strong>
+          ) : null}
+        </span>
+      </div>
+      {layer.widen === true && width !== null ? (
+        <div class="layer-width-controls">
+          <input
+            type="range"
+            aria-label={`Width of ${name}`}
+            min={width}
+            max={Math.max(width * 4, wanted ?? 0)}
+            step={1}
+            value={wanted ?? width}
+            onInput={(event) => set(event.currentTarget.valueAsNumber)}
+          />
+          <input
+            id={`${id}-width`}
+            type="number"
+            aria-label={`Width of ${name}, as a number`}
+            min={width}
+            step={1}
+            value={wanted ?? width}
+            aria-invalid={wanted !== undefined && wanted < width}
+            onChange={(event) => set(event.currentTarget.valueAsNumber)}
+          />
+        </div>
+      ) : (
+        <p class="why small">
+          <span class="muted">Not wider:</span>{' '}
+          {layer.widen === true ? 'width unknown' : layer.widen}
+        </p>
+      )}
+      {group.length > 0 && layer.widen === true ? (
+        <p class="muted small together">
+          Grows together with {group.slice(0, 4).join(', ')}
+          {group.length > 4 ? ` and ${group.length - 4} more` : ''}.
+        </p>
+      ) : null}
+      {layer.deepen === true ? (
+        <label class="check small">
+          <input
+            type="checkbox"
+            checked={deepen.includes(name)}
+            onChange={(event) => toggleDeeper(name, event.currentTarget.checked)}
+          />
+          Insert a layer after {name}
+        </label>
+      ) : (
+        <p class="why small">
+          <span class="muted">Not deeper:</span> {layer.deepen}
+        </p>
+      )}
+    </li>
+  )
+
+  function set(value: number) {
+    if (!Number.isSafeInteger(value)) return
+    setWidth(members, name, value === width ? undefined : value)
+  }
+}

@@ -1,0 +1,148 @@
+/** What the Grow tab shows: the opened model, its growth, the check. */
+import { batch, effect, signal } from '@preact/signals'
+import { latest } from '../engine/client.ts'
+import { models } from '../engine/model-client.ts'
+import type { Check, Failure, GrownModel, OpenedModel, Source } from '../engine/protocol.ts'
+import { sourceFromFile, sourceOf, sourceTitle } from '../engine/sources.ts'
+import { param, setParams, tab } from '../state.ts'
+import { announce } from '../ui/announce.tsx'
+import { failureFrom } from '../ui/failure.tsx'
+import { tiny } from '../ui/format.ts'
+import { growing, settings } from './settings.ts'
+
+export const modelParam = param('model', 'sample:teacher')
+
+export const opened = signal<OpenedModel | undefined>(undefined)
+/** Counts openings: a new number is a new drawing. */
+export const opening = signal(0)
+export const openFailure = signal<Failure | undefined>(undefined)
+export const busy = signal(false)
+
+export const grown = signal<GrownModel | undefined>(undefined)
+export const growFailure = signal<Failure | undefined>(undefined)
+export type CheckState =
+  | { readonly state: 'none' | 'running' }
+  | { readonly state: 'done'; readonly check: Check }
+  | { readonly state: 'failed'; readonly failure: Failure }
+export const check = signal<CheckState>({ state: 'none' })
+
+/** The node that the details speak of, by its key in the drawing. */
+export const selected = signal<string | undefined>(undefined)
+
+let shown: string | undefined
+
+/** Opens the file that was dropped; the settings of the model before make no sense for it. */
+export async function openFile(file: File): Promise<void> {
+  const { name, source } = await sourceFromFile(file)
+  shown = name
+  setParams({ model: name, widen: undefined, deepen: undefined }, { push: true })
+  await open(source)
+}
+
+export function openSample(id: string): void {
+  setParams({ model: `sample:${id}`, widen: undefined, deepen: undefined }, { push: true })
+}
+
+async function open(source: Source | undefined): Promise<void> {
+  batch(() => {
+    busy.value = true
+    openFailure.value = undefined
+    growFailure.value = undefined
+    grown.value = undefined
+    check.value = { state: 'none' }
+    selected.value = undefined
+  })
+  const number = opening.peek() + 1
+  opening.value = number
+  try {
+    if (source === undefined) throw missing(modelParam.peek())
+    const model = await models.call('open', source)
+    if (opening.peek() !== number) return
+    opened.value = model
+    announce(`${model.view.name}: ${model.view.nodes.length} nodes.`)
+  } catch (error) {
+    if (opening.peek() !== number) return
+    batch(() => {
+      opened.value = undefined
+      openFailure.value = error instanceof Error ? failureFrom(error) : (error as Failure)
+    })
+  } finally {
+    if (opening.peek() === number) busy.value = false
+  }
+}
+
+const missing = (name: string): Failure => ({
+  kind: 'input',
+  message: `This address speaks of ${sourceTitle(name)}, which this browser does not hold.`,
+  hint: 'Drop the file here again, or choose one of the sample networks.',
+})
+
+const grow = latest(models.call.bind(models, 'grow') as (s: unknown) => Promise<GrownModel>)
+let checkTimer: ReturnType<typeof setTimeout> | undefined
+
+async function regrow(): Promise<void> {
+  const number = opening.peek()
+  const current = settings.peek()
+  try {
+    const result = await grow(current)
+    // Meanwhile another model, or other settings.
+    if (result === undefined || opening.peek() !== number || settings.peek() !== current) return
+    batch(() => {
+      grown.value = result
+      growFailure.value = undefined
+      check.value = { state: 'running' }
+    })
+    clearTimeout(checkTimer)
+    checkTimer = setTimeout(() => void runCheck(result), 250)
+  } catch (error) {
+    if (opening.peek() !== number || settings.peek() !== current) return
+    batch(() => {
+      grown.value = undefined
+      growFailure.value = failureFrom(error)
+      check.value = { state: 'none' }
+    })
+  }
+}
+
+async function runCheck(of: GrownModel): Promise<void> {
+  try {
+    const result = await models.call('checkGrowth', undefined)
+    if (grown.peek() !== of) return
+    check.value = { state: 'done', check: result }
+    const worst = Math.max(0, ...result.outputs.map((output) => output.maxAbs))
+    announce(`Checked: largest difference ${tiny(worst)}.`)
+  } catch (error) {
+    if (grown.peek() === of) check.value = { state: 'failed', failure: failureFrom(error) }
+  }
+}
+
+/** Follows the address while the tab is shown. */
+export function followAddress(): () => void {
+  const stopOpening = effect(() => {
+    const name = modelParam.value
+    if (tab.value !== 'grow' || name === shown) return
+    shown = name
+    void sourceOf(name).then(open)
+  })
+  const stopGrowing = effect(() => {
+    void settings.value
+    if (opened.value === undefined) return
+    if (growing.value) void regrow()
+    else
+      batch(() => {
+        grown.value = undefined
+        growFailure.value = undefined
+        check.value = { state: 'none' }
+      })
+  })
+  return () => {
+    stopOpening()
+    stopGrowing()
+  }
+}
+
+/** Shows a layer in the graph. */
+export function selectLayer(name: string): void {
+  const diff = grown.peek()?.diff ?? opened.peek()?.diff
+  selected.value = diff?.nodes.find((node) => (node.before ?? node.after)?.name === name)?.key
+}

@@ -1,0 +1,74 @@
+import type { NoiseKind } from '../../../src/growth/plan.ts'
+import { change, settings } from './settings.ts'
+
+const noises: readonly { readonly id: NoiseKind; readonly label: string }[] = [
+  { id: 'zero-sum', label: 'sums to zero (exact)' },
+  { id: 'paper', label: 'as in the paper' },
+  { id: 'none', label: 'none' },
+]
+
+export function Options() {
+  const current = settings.value
+  return (
+    <section class="options pad" aria-label="How to grow">
+      <div class="fields">
+        <label class="field">
+          <span>New units</span>
+          <select
+            value={current.init}
+            onChange={(event) => {
+              const { value } = event.currentTarget
+              change({ init: value === 'random-pad' ? value : 'net2wider' })
+            }}
+          >
+            <option value="net2wider">copies (net2wider)</option>
+            <option value="random-pad">random (baseline)</option>
+          </select>
+        </label>
+        <label class="field">
+          <span>Noise on copies</span>
+          <select
+            value={current.noise}
+            disabled={current.init === 'random-pad'}
+            onChange={(event) => {
+              const { value } = event.currentTarget
+              change({ noise: noises.find(({ id }) => id === value)?.id ?? 'zero-sum' })
+            }}
+          >
+            {noises.map(({ id, label }) => (
+              <option key={id} value={id}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label class="field">
+          <span>New layers</span>
+          <select
+            value={current.deepInit}
+            onChange={(event) => {
+              const { value } = event.currentTarget
+              change({ deepInit: value === 'random-init' ? value : 'net2deeper' })
+            }}
+          >
+            <option value="net2deeper">identity (net2deeper)</option>
+            <option value="random-init">random (baseline)</option>
+          </select>
+        </label>
+        <label class="field">
+          <span>Seed</span>
+          <input
+            type="number"
+            min={0}
+            step={1}
+            value={current.seed}
+            onChange={(event) => {
+              const value = event.currentTarget.valueAsNumber
+              if (Number.isSafeInteger(value) && value >= 0) change({ seed: value })
+            }}
+          />
+        </label>
+      </div>
+    </section>
+  )
+}

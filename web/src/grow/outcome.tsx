@@ -1,0 +1,121 @@
+import { useSignal } from '@preact/signals'
+import { models } from '../engine/model-client.ts'
+import type { Failure } from '../engine/protocol.ts'
+import { announce } from '../ui/announce.tsx'
+import { FailureNotice, failureFrom } from '../ui/failure.tsx'
+import { brief, tiny } from '../ui/format.ts'
+import { saveAs } from '../ui/save.ts'
+import { commands, outputName } from './command.ts'
+import { check, grown, opened } from './model.ts'
+import { settings } from './settings.ts'
+
+/** The measured difference, sizes before and after, and how to take the result along. */
+export function Outcome() {
+  const failure = useSignal<Failure | undefined>(undefined)
+  const showPlan = useSignal(false)
+  const before = opened.value?.view
+  const after = grown.value?.view
+  if (before === undefined) return null
+  if (after === undefined)
+    return (
+      <p class="muted">
+        Widen a layer, or insert one: the network before and after appear side by side, and the
+        difference of what they compute is measured.
+      </p>
+    )
+  const current = settings.value
+  const command = commands(before.name, current)
+  const download = async (what: 'model' | 'recipe') => {
+    failure.value = undefined
+    try {
+      const output = outputName(before.name)
+      const made = await models.call('download', { ...current, input: before.name, output })
+      if (what === 'model') saveAs(output, made.bytes, 'application/octet-stream')
+      else saveAs(output.replace(/\.onnx$/, '.recipe.yaml'), made.recipe, 'text/yaml')
+      announce(`Saved ${what === 'model' ? output : 'the recipe'}.`)
+    } catch (error) {
+      failure.value = failureFrom(error)
+    }
+  }
+  return (
+    <div class="outcome-grid">
+      <div class="row facts-row">
+        <CheckBadge />
+        <Change label="Parameters" before={before.parameters} after={after.parameters} />
+        <Change label="Multiply-adds" before={before.multiplyAdds} after={after.multiplyAdds} />
+      </div>
+      <div class="row actions">
+        <button type="button" class="primary" onClick={() => void download('model')}>
+          Download model
+        </button>
+        <button type="button" onClick={() => void download('recipe')}>
+          Recipe
+        </button>
+        <button
+          type="button"
+          onClick={() => {
+            void navigator.clipboard
+              .writeText(command)
+              .then(() => announce('The command is copied.'))
+          }}
+        >
+          Copy command
+        </button>
+        <button
+          type="button"
+          aria-expanded={showPlan.value}
+          onClick={() => {
+            showPlan.value = !showPlan.value
+          }}
+        >
+          Plan
+        </button>
+      </div>
+      <pre class="command">{command}</pre>
+      {showPlan.value ? <pre class="command plan">{grown.value!.text}</pre> : null}
+      {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
+    </div>
+  )
+}
+
+function CheckBadge() {
+  const state = check.value
+  if (state.state === 'running')
+    return (
+      <span class="badge">
+        <span class="spinner" aria-hidden="true" /> measuring …
+      </span>
+    )
+  if (state.state === 'failed') return <FailureNotice failure={state.failure} />
+  if (state.state !== 'done') return null
+  const { equal, outputs, tolerance, samples } = state.check
+  const worst = Math.max(0, ...outputs.map((output) => output.maxAbs))
+  return (
+    <span
+      class={`badge check-badge ${equal ? 'good' : 'bad'}`}
+      data-equal={equal}
+      title={`${samples} random samples; tolerance ${tolerance}`}
+    >
+      <span aria-hidden="true">{equal ? '✓' : '≠'}</span>
+      {equal ? 'same function' : 'another function'}: max |Δ| {tiny(worst)}
+    </span>
+  )
+}
+
+function Change({
+  label,
+  before,
+  after,
+}: {
+  label: string
+  before: number | null
+  after: number | null
+}) {
+  if (before === null || after === null) return null
+  return (
+    <span class="change number">
+      <span class="muted">{label}</span> {brief(before)} → <strong>{brief(after)}</strong>{' '}
+      <span class="muted small">×{(after / Math.max(1, before)).toFixed(2)}</span>
+    </span>
+  )
+}

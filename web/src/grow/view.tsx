@@ -1,0 +1,111 @@
+import { useEffect } from 'preact/hooks'
+import { GraphView } from '../graph/graph.tsx'
+import { DropArea, FileButton } from '../ui/drop.tsx'
+import { FailureNotice } from '../ui/failure.tsx'
+import { brief, bytes } from '../ui/format.ts'
+import { Details } from './details.tsx'
+import { LayerList } from './layers.tsx'
+import {
+  busy,
+  followAddress,
+  growFailure,
+  grown,
+  modelParam,
+  opened,
+  openFailure,
+  openFile,
+  opening,
+  openSample,
+  selected,
+} from './model.ts'
+import { Options } from './options.tsx'
+import { Outcome } from './outcome.tsx'
+import { sampleTitles } from './samples.ts'
+
+export function GrowView() {
+  useEffect(followAddress, [])
+  const model = opened.value
+  const result = grown.value
+  const current = modelParam.value
+  return (
+    <DropArea class="grow" onFile={(file) => void openFile(file)}>
+      <h1 class="unseen">Grow a network</h1>
+      <section class="side" aria-label="Model and growth">
+        <div class="pad stack">
+          <div class="row">
+            <label class="field grow-model">
+              <span>Network</span>
+              <select
+                value={current}
+                onChange={(event) => {
+                  const { value } = event.currentTarget
+                  if (value.startsWith('sample:')) openSample(value.slice('sample:'.length))
+                }}
+              >
+                {current.startsWith('sample:') ? null : (
+                  <option value={current}>{model?.view.name ?? 'A file'}</option>
+                )}
+                {sampleTitles.map(({ id, title }) => (
+                  <option key={id} value={`sample:${id}`}>
+                    {title}
+                  </option>
+                ))}
+              </select>
+            </label>
+            <div class="grow-open">
+              <FileButton label="Open ONNX file…" onFile={(file) => void openFile(file)} />
+            </div>
+          </div>
+          <p class="muted small">
+            {model === undefined ? (
+              busy.value ? (
+                'Reading …'
+              ) : (
+                'Or drop a file anywhere here. It stays in this browser.'
+              )
+            ) : (
+              <>
+                {model.view.nodes.length} nodes, {brief(model.view.parameters)} parameters,{' '}
+                {bytes(model.view.bytes)}, opset {model.view.opset}. Drop another file anywhere; it
+                stays in this browser.
+              </>
+            )}
+          </p>
+          {openFailure.value === undefined ? null : <FailureNotice failure={openFailure.value} />}
+        </div>
+        {model === undefined ? null : (
+          <>
+            <LayerList layers={model.layers} />
+            <Options />
+          </>
+        )}
+      </section>
+      <section class="stage" aria-label="Graph" aria-busy={busy.value}>
+        {model === undefined ? (
+          <div class="empty">
+            {busy.value ? <div class="spinner" aria-hidden="true" /> : <p>No network is open.</p>}
+          </div>
+        ) : (
+          <GraphView
+            diff={result?.diff ?? model.diff}
+            layout={result?.layout ?? model.layout}
+            labels={result ? ['Before', 'After'] : [model.view.name]}
+            selected={selected}
+            drawingKey={drawingKey(opening.value, result !== undefined, result?.diff.nodes.length)}
+          />
+        )}
+        <Details />
+      </section>
+      <section class="outcome" aria-label="Result">
+        {growFailure.value === undefined ? (
+          <Outcome />
+        ) : (
+          <FailureNotice failure={growFailure.value} />
+        )}
+      </section>
+    </DropArea>
+  )
+}
+
+/** Widening moves nothing; another model, a second pane or an inserted layer does. */
+const drawingKey = (number: number, two: boolean, nodes = 0) => `${number} ${two} ${nodes}`

@@ -1,0 +1,1 @@
+export const TrainView = () => <p class="pad muted">…</p>

@@ -1,0 +1,15 @@
+import { WorkerFailure } from '../engine/client.ts'
+import type { Failure } from '../engine/protocol.ts'
+
+/** One clear sentence, and what to do. */
+export const FailureNotice = ({ failure }: { failure: Failure }) => (
+  <div class="notice bad" role="alert">
+    {failure.message}
+    {failure.hint === undefined ? null : <span class="hint">{failure.hint}</span>}
+  </div>
+)
+
+export function failureFrom(error: unknown): Failure {
+  if (error instanceof WorkerFailure) return error.failure
+  return { kind: 'internal', message: error instanceof Error ? error.message : String(error) }
+}

@@ -1,0 +1,41 @@
+const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
+
+export const count = (value: number): string => grouped.format(value)
+
+/** 1.23 M, 45.6 k: three digits and a unit. */
+export function brief(value: number): string {
+  for (const [size, unit] of [
+    [1e12, ' T'],
+    [1e9, ' G'],
+    [1e6, ' M'],
+    [1e3, ' k'],
+  ] as const)
+    if (Math.abs(value) >= size * 0.9995) return `${(value / size).toPrecision(3)}${unit}`
+  return String(value)
+}
+
+export function bytes(value: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB']
+  let unit = 0
+  let size = value
+  while (size >= 1024 && unit < units.length - 1) {
+    size /= 1024
+    unit++
+  }
+  return `${unit === 0 ? size : size.toPrecision(3)} ${units[unit]}`
+}
+
+/** A small difference: 3.0e-7, or 0. */
+export const tiny = (value: number): string => (value === 0 ? '0' : value.toExponential(1))
+
+export const figure = (value: number, digits = 4): string =>
+  Number.isFinite(value) ? value.toFixed(digits) : String(value)
+
+export const percent = (value: number, digits = 2): string => `${(100 * value).toFixed(digits)}%`
+
+export function seconds(value: number): string {
+  if (value < 10) return `${value.toFixed(1)} s`
+  if (value < 60) return `${Math.round(value)} s`
+  const minutes = Math.floor(value / 60)
+  return `${minutes} min ${String(Math.round(value % 60)).padStart(2, '0')} s`
+}
