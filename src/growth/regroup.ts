@@ -19,7 +19,6 @@ export function regroup(
   targets: readonly Target[],
 ): readonly Axis[] | undefined {
   const factors = axes.flatMap((axis) => algebra.factors(axis))
-  const before = axes.map((axis) => axis)
   const result: (Axis | undefined)[] = targets.map(() => undefined)
 
   // Leading axes that plainly stay: same size or symbol on both sides, or both unknown.
@@ -42,9 +41,9 @@ export function regroup(
   takeFront()
   takeBack()
   // Two or more axes of unknown extent: a leading axis (the batch) is taken to stay itself.
-  if (back - front > 1 && front === 0 && before[0] && factors.length > 0) {
+  if (back - front > 1 && front === 0 && axes[0] && factors.length > 0) {
     const target = targets[0]!
-    const first = algebra.factors(before[0])
+    const first = algebra.factors(axes[0])
     if (!isAxis(target) && typeof target !== 'number' && first.length === 1) {
       result[front++] = factors.shift()!
       takeFront()
@@ -133,10 +132,7 @@ function takeAxis(
     at >= 0 &&
     wanted.every((axis, i) => {
       const other = factors[at + i]
-      return (
-        other !== undefined &&
-        (axis === other || (axis.kind === 'unit' && other.kind === 'unit' && axis.id === other.id))
-      )
+      return other !== undefined && algebra.identical(axis, other)
     })
   if (matches) {
     factors.splice(at, wanted.length)

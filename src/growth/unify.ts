@@ -218,7 +218,7 @@ export class AxisAlgebra {
         return
       }
       const [sx, sy] = [this.sizeOf(x), this.sizeOf(y)]
-      if (this.#identical(x, y) || (sx !== null && sx === sy)) {
+      if (this.identical(x, y) || (sx !== null && sx === sy)) {
         this.#unify(x, y)
         continue
       }
@@ -238,11 +238,11 @@ export class AxisAlgebra {
     let a = [...left]
     let b = [...right]
     for (;;) {
-      while (a.length > 0 && b.length > 0 && this.#identical(a[0]!, b[0]!)) {
+      while (a.length > 0 && b.length > 0 && this.identical(a[0]!, b[0]!)) {
         a.shift()
         b.shift()
       }
-      while (a.length > 0 && b.length > 0 && this.#identical(a.at(-1)!, b.at(-1)!)) {
+      while (a.length > 0 && b.length > 0 && this.identical(a.at(-1)!, b.at(-1)!)) {
         a.pop()
         b.pop()
       }
@@ -302,7 +302,8 @@ export class AxisAlgebra {
     )
   }
 
-  #identical(a: Axis, b: Axis): boolean {
+  /** Are two axes the same expression already? */
+  identical(a: Axis, b: Axis): boolean {
     const [x, y] = [this.resolve(a), this.resolve(b)]
     if (x === y) return true
     if (x.kind === 'unit' || y.kind === 'unit')
@@ -310,7 +311,7 @@ export class AxisAlgebra {
     if (x.kind !== y.kind) return false
     const [p, q] =
       x.kind === 'sum' ? [this.terms(x), this.terms(y)] : [this.factors(x), this.factors(y)]
-    return p.length === q.length && p.every((part, i) => this.#identical(part, q[i]!))
+    return p.length === q.length && p.every((part, i) => this.identical(part, q[i]!))
   }
 
   #derive(parent: UnitAxis, size: Dim): UnitAxis {

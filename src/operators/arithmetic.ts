@@ -89,14 +89,16 @@ interface BinaryOptions {
   readonly element?: ElementOperation
   readonly gradient: GradientRule
   readonly sign?: Operator['sign']
+  readonly bias?: true
 }
 
-const binary = (name: string, { element, gradient, sign }: BinaryOptions): Operator => ({
+const binary = (name: string, { element, gradient, sign, bias }: BinaryOptions): Operator => ({
   name,
   infer: inferBroadcast(element),
   axes: broadcastRule(element),
   gradient,
   ...(sign ? { sign } : {}),
+  ...(bias ? { bias } : {}),
 })
 
 type Operands = Backward & { readonly a: string; readonly b: string; readonly y: string }
@@ -158,6 +160,7 @@ export const arithmetic: readonly Operator[] = [
       ({ g }) => g,
     ),
     sign: 'inherited',
+    bias: true,
   }),
   binary('Sub', {
     element: { numbers: (a, b) => a - b, neutralRight: 0, equalSymbols: 0 },
