@@ -12,6 +12,7 @@ import {
   type NodeProto,
   NodeProtoSchema,
 } from './onnx_pb.ts'
+import { quote } from './quote.ts'
 import { reduce } from './reduce.ts'
 import { decodeTensor, type OpenExternal } from './tensor-proto.ts'
 import { validateGraph } from './validate.ts'
@@ -81,10 +82,14 @@ function decodeOpsets(proto: ModelProto, irVersion: number): ReadonlyMap<string,
   const opsets = new Map<string, number>()
   proto.opsetImport.forEach(({ domain = '', version = 0n }, i) => {
     if (version < 1n || version > 1_000_000n)
-      throw inputError(`opset_import[${i}]: version ${version} of "${domain}" is not a version.`)
+      throw inputError(
+        `opset_import[${i}]: version ${version} of ${quote(domain)} is not a version.`,
+      )
     const other = opsets.get(domain)
     if (other !== undefined && other !== Number(version))
-      throw inputError(`opset_import[${i}]: "${domain}" is imported as ${other} and as ${version}.`)
+      throw inputError(
+        `opset_import[${i}]: ${quote(domain)} is imported as ${other} and as ${version}.`,
+      )
     opsets.set(domain, Number(version))
   })
   if (irVersion >= 3 && opsets.size === 0)
@@ -98,7 +103,7 @@ function decodeGraphProto(proto: GraphProto, context: AttributeDecoding, where: 
   const initializers = new Map<string, Initializer>()
   proto.initializer.forEach((tensorProto, i) => {
     const name = tensorProto.name ?? ''
-    const place = () => `${where()}.initializer[${i}] "${name}"`
+    const place = () => `${where()}.initializer[${i}] ${quote(name)}`
     if (name === '') throw inputError(`${place()}: has no name.`)
     if (initializers.has(name))
       throw inputError(`${place()}: another initializer has the same name.`)
@@ -128,12 +133,12 @@ function decodeGraphProto(proto: GraphProto, context: AttributeDecoding, where: 
 
 function decodeNode(proto: NodeProto, context: AttributeDecoding, where: Where): Node {
   const { name = '', opType = '', domain = '', input, output } = proto
-  const place = () => `${where()}${name === '' ? '' : ` "${name}"`}`
+  const place = () => `${where()}${name === '' ? '' : ` ${quote(name)}`}`
   if (opType === '') throw inputError(`${place()}: has no op_type.`)
   const attributes = new Map<string, Attribute>()
   proto.attribute.forEach((attribute, i) => {
     const key = attribute.name ?? ''
-    const at = () => `${place()}.attribute[${i}]${key === '' ? '' : ` "${key}"`}`
+    const at = () => `${place()}.attribute[${i}]${key === '' ? '' : ` ${quote(key)}`}`
     if (key === '') throw inputError(`${at()}: has no name.`)
     if (attributes.has(key)) throw inputError(`${at()}: the node has this attribute twice.`)
     attributes.set(key, decodeAttribute(attribute, context, at))

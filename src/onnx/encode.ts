@@ -1,6 +1,6 @@
 /** Model → ONNX bytes: sizes first, then a stream of chunks, so that no model is ever in memory. */
 import { create, type DescMessage, toBinary } from '@bufbuild/protobuf'
-import { inputError } from '../errors.ts'
+import { inputError, usageError } from '../errors.ts'
 import type { Graph, Model, Node } from '../model/model.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import { type AttributeEncoding, encodeAttribute } from './attribute-proto.ts'
@@ -56,7 +56,7 @@ export function encodeModel(model: Model): Uint8Array {
 export function encodeStream(model: Model, options: EncodeOptions = {}): EncodedModel {
   const payloads: LazyTensor[] = []
   const proto = modelProto(model, payloads, options)
-  const parts = expand(toBinary(ModelProtoSchema, proto), payloads)
+  const parts = expand(skeletonOf(proto), payloads)
   return {
     byteLength: parts.reduce((sum, part) => sum + part.byteLength, 0),
     *chunks() {
@@ -65,6 +65,15 @@ export function encodeStream(model: Model, options: EncodeOptions = {}): Encoded
         else yield* tensorChunks(part)
       }
     },
+  }
+}
+
+function skeletonOf(proto: ModelProto): Uint8Array {
+  try {
+    return toBinary(ModelProtoSchema, proto)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw usageError(`The model cannot be written as ONNX: ${reason}.`, { cause })
   }
 }
 

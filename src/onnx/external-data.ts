@@ -7,6 +7,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { inputError } from '../errors.ts'
 import { FileSource, readError } from './file-source.ts'
+import { quote } from './quote.ts'
 import type { OpenExternal } from './tensor-proto.ts'
 import type { ByteSource } from './wire.ts'
 
@@ -17,7 +18,7 @@ const MAX_OPEN_FILES = 64
 export function externalDataOf(folder: string): OpenExternal {
   const files = new Map<string, FileSource>()
   return ({ location, offset, length }, where) => {
-    const place = () => `${where()}: external_data.location "${location.replaceAll('\0', '\\0')}"`
+    const place = () => `${where()}: external_data.location ${quote(location)}`
     let file = files.get(location)
     if (!file) {
       file = openConfined(folder, location, place, files.size < MAX_OPEN_FILES)

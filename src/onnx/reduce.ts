@@ -8,13 +8,14 @@
  */
 import type { DescMessage } from '@bufbuild/protobuf'
 import { inputError } from '../errors.ts'
-import { ModelProtoSchema } from './onnx_pb.ts'
+import { ModelProtoSchema, TensorProto_DataLocation } from './onnx_pb.ts'
 import { type FieldFacts, fieldsOf, type TensorDataField } from './schema.ts'
 import {
   ByteSink,
   type ByteSource,
   type Field,
   varint,
+  varintValue,
   type Where,
   WireReader,
   WireType,
@@ -42,8 +43,8 @@ export interface ReducedModel {
 /** Protobuf's own customary limit on nested messages: about 32 levels of subgraphs. */
 const MAX_DEPTH = 100
 /** Beyond any real model, and few enough to stay within a few hundred megabytes. */
-const MAX_MESSAGES = 1_000_000
-const MAX_SCALARS = 4_000_000
+const MAX_MESSAGES = 750_000
+const MAX_SCALARS = 2_000_000
 const MAX_SKELETON = 2 ** 29
 
 /** Field 9 (raw_data), delimited. */
@@ -56,6 +57,7 @@ interface Place {
 }
 
 export function reduce(source: ByteSource): ReducedModel {
+  if (source.size === 0) throw inputError('model: is not an ONNX file, for it is empty.')
   const reduction = new Reduction(source)
   reduction.message(ModelProtoSchema, 0, source.size, undefined, true, 1)
   return { source, skeleton: reduction.out.bytes(), payloads: reduction.payloads }
@@ -82,21 +84,20 @@ class Reduction {
     keep: boolean,
     depth: number,
   ): void {
-    const where = () => describe(place)
+    const counts = new Map<number, number>()
+    const where = () => (place || counts.size > 0 ? describe(place) : 'model: is not an ONNX file')
     if (depth > MAX_DEPTH)
       throw inputError(`${where()}: messages are nested more than ${MAX_DEPTH} deep.`)
-    if (++this.#messages > MAX_MESSAGES)
-      throw inputError(`${where()}: the model has more than ${MAX_MESSAGES} parts.`)
+    this.#countMessage(where)
 
     const types = fieldsOf(type)
-    const counts = new Map<number, number>()
     let data: { field: TensorDataField; spans: Span[] } | undefined
     for (let at = start; at < end; ) {
       const field = this.#reader.field(at, end, where)
       at = field.end
       const facts = types.get(field.number)
       if (!facts) {
-        this.#count(1, where)
+        this.#countMessage(where)
         if (keep) this.#copy(field, where)
         continue
       }
@@ -116,6 +117,7 @@ class Reduction {
         if (descend) this.out.patchLength(length)
         else if (keep) this.#copy(field, where)
       } else {
+        if (facts.dataLocation && !keep) this.#refuseExternal(field, inner)
         if (facts.isString) this.#checkText(field, inner)
         if (facts.repeated)
           this.#count(this.#listLength(facts, field, inner), () => describe(inner))
@@ -141,12 +143,26 @@ class Reduction {
     }
   }
 
+  /** Data of other files are only followed where a `Model` shows the tensor. */
+  #refuseExternal(field: Field, place: Place): void {
+    const location = varintValue(this.#reader.bytes(field.valueStart, field.end))
+    if (location !== TensorProto_DataLocation.DEFAULT)
+      throw inputError(
+        `${describe(place)}: is ${location}, but only initializers and tensor attributes may have external data.`,
+      )
+  }
+
   #listLength(facts: FieldFacts, field: Field, place: Place): number {
     if (!facts.packable || field.wireType !== WireType.delimited) return 1
     const { valueStart, end } = field
     if (facts.wireType === WireType.varint)
       return this.#reader.countVarints(valueStart, end, () => describe(place))
     return Math.ceil((end - valueStart) / (facts.wireType === WireType.fixed32 ? 4 : 8))
+  }
+
+  #countMessage(where: Where): void {
+    if (++this.#messages > MAX_MESSAGES)
+      throw inputError(`${where()}: the model has more than ${MAX_MESSAGES} parts.`)
   }
 
   #count(scalars: number, where: Where): void {
@@ -200,5 +216,6 @@ function describe(place: Place | undefined): string {
   const parts: string[] = []
   for (let at = place; at; at = at.parent)
     parts.unshift(at.index === undefined ? at.name : `${at.name}[${at.index}]`)
+  if (parts.length > 10) parts.splice(5, parts.length - 10, '…')
   return parts.length === 0 ? 'model' : parts.join('.')
 }

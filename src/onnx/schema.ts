@@ -36,6 +36,8 @@ export interface FieldFacts {
   /** Leads to tensors whose data are kept out of memory. */
   readonly leadsToTensors: boolean
   readonly tensorData: TensorDataField | undefined
+  /** Says whether a tensor's data lie in another file. */
+  readonly dataLocation: boolean
 }
 
 const factsOfMessages = new WeakMap<DescMessage, ReadonlyMap<number, FieldFacts>>()
@@ -68,6 +70,7 @@ function factsOf(field: DescField): FieldFacts {
       field.parent.typeName === 'onnx.TensorProto'
         ? tensorDataFields.find((name) => name === field.name)
         : undefined,
+    dataLocation: field.name === 'data_location',
   }
 }
 

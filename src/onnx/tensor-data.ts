@@ -2,6 +2,7 @@
 import { inputError } from '../errors.ts'
 import { byteLengthOf, type DType, dtypes } from '../tensor/dtype.ts'
 import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
+import { shapeText } from './quote.ts'
 import type { Payload, Span } from './reduce.ts'
 import type { TensorDataField } from './schema.ts'
 import { type ByteSource, type Where, WireReader } from './wire.ts'
@@ -59,7 +60,7 @@ export function payloadTensor(
   if (!typesOfField[field](dtype))
     throw inputError(`${where()}: ${field} cannot hold elements of type ${dtype}.`)
   const needed = byteLengthOf(dtype, elementCount(dims))
-  const shape = `dims [${dims}] of ${dtype}`
+  const shape = `dims ${shapeText(dims)} of ${dtype}`
   if (field === 'raw_data') {
     const { start, end } = spans[0]!
     if (end - start !== needed)

@@ -10,6 +10,7 @@ import {
   TensorProto_DataLocation,
   TensorProtoSchema,
 } from './onnx_pb.ts'
+import { quote, shapeText } from './quote.ts'
 import type { ReducedModel } from './reduce.ts'
 import { payloadTensor, sourceTensor } from './tensor-data.ts'
 import { type ByteSource, varintValue, type Where } from './wire.ts'
@@ -77,14 +78,15 @@ function tensorOf(
     if (payload) throw inputError(`${where()}: ${payload.field} cannot hold strings.`)
     if (proto.stringData.length !== needed)
       throw inputError(
-        `${where()}: string_data has ${proto.stringData.length} entries, dims [${dims}] need ${needed}.`,
+        `${where()}: string_data has ${proto.stringData.length} entries, dims ${shapeText(dims)} need ${needed}.`,
       )
     return stringTensor(dims, proto.stringData)
   }
   if (proto.stringData.length > 0)
     throw inputError(`${where()}: string_data cannot hold elements of type ${dtype}.`)
   if (payload) return payloadTensor(context.source, payload, dtype, dims, where)
-  if (needed > 0) throw inputError(`${where()}: has no data, dims [${dims}] of ${dtype} need some.`)
+  if (needed > 0)
+    throw inputError(`${where()}: has no data, dims ${shapeText(dims)} of ${dtype} need some.`)
   return { dtype, dims, byteLength: 0, read: () => new Uint8Array(0) }
 }
 
@@ -109,7 +111,7 @@ function externalTensor(
 ): LazyTensor {
   const entries = new Map<string, string>()
   for (const { key = '', value = '' } of proto.externalData) {
-    if (entries.has(key)) throw inputError(`${where()}: external_data gives "${key}" twice.`)
+    if (entries.has(key)) throw inputError(`${where()}: external_data gives ${quote(key)} twice.`)
     entries.set(key, value)
   }
   if (dtype === 'string') throw inputError(`${where()}: strings cannot lie in external_data.`)
@@ -121,13 +123,13 @@ function externalTensor(
   const length = decimal(entries.get('length'), 'length', where) ?? needed
   if (length !== needed)
     throw inputError(
-      `${where()}: external_data.length is ${length}, dims [${dims}] of ${dtype} need ${needed}.`,
+      `${where()}: external_data.length is ${length}, dims ${shapeText(dims)} of ${dtype} need ${needed}.`,
     )
   if (!Number.isSafeInteger(offset + length))
     throw inputError(`${where()}: external_data.offset ${offset} lies beyond any file.`)
   if (!context.openExternal)
     throw inputError(
-      `${where()}: its data lie in another file ("${location}"), which bytes in memory do not have; load the model by its path.`,
+      `${where()}: its data lie in another file (${quote(location)}), which bytes in memory do not have; load the model by its path.`,
     )
   return sourceTensor(context.openExternal({ location, offset, length }, where), 0, dtype, dims)
 }
@@ -136,9 +138,7 @@ function decimal(text: string | undefined, key: string, where: Where): number | 
   if (text === undefined) return undefined
   const value = Number(text)
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
-    throw inputError(
-      `${where()}: external_data.${key} is "${text.slice(0, 40)}", not a number of bytes.`,
-    )
+    throw inputError(`${where()}: external_data.${key} is ${quote(text)}, not a number of bytes.`)
   return value
 }
 
@@ -154,7 +154,7 @@ function decodeDims(dims: readonly bigint[], dtype: DType, where: Where): readon
   // Sizes of zero are left out, so that the other sizes must be possible on their own.
   const bits = dims.reduce((product, dim) => product * (dim || 1n), BigInt(dtypes[dtype].bits || 8))
   if (bits / 8n > BigInt(Number.MAX_SAFE_INTEGER))
-    throw inputError(`${where()}: dims [${dims}] claim more bytes than any file can hold.`)
+    throw inputError(`${where()}: dims ${shapeText(dims)} claim more bytes than any file can hold.`)
   return dims.map(Number)
 }
 

@@ -7,8 +7,12 @@ import { isMessage } from '@bufbuild/protobuf'
 import { inputError } from '../errors.ts'
 import { capturedValues } from '../model/links.ts'
 import type { Attribute, Graph, Node } from '../model/model.ts'
-import { describeNode } from '../model/names.ts'
 import { GraphProtoSchema } from './onnx_pb.ts'
+import { quote } from './quote.ts'
+
+/** The name and operator of a node, for messages. */
+const label = ({ name, opType, outputs }: Node): string =>
+  `${quote(name || (outputs[0] ?? ''))} (${quote(opType).slice(1, -1)})`
 
 /** The names that a subgraph can see beyond its own. */
 interface Scope {
@@ -26,11 +30,11 @@ const GIVEN = -1
 export function validateGraph(graph: Graph, outer: Scope = emptyScope, where = 'graph'): Graph {
   const producers = producersOf(graph, where)
   const dependencies = graph.nodes.map((node, i) =>
-    dependenciesOf(node, producers, outer, `${where}.node[${i}] (${describeNode(node)})`),
+    dependenciesOf(node, producers, outer, `${where}.node[${i}] ${label(node)}`),
   )
   graph.outputs.forEach(({ name }, i) => {
     if (!producers.has(name) && !outer.has(name))
-      throw inputError(`${where}.output[${i}]: "${name}" is not defined by any node or input.`)
+      throw inputError(`${where}.output[${i}]: ${quote(name)} is not defined by any node or input.`)
   })
   const scope: Scope = { has: (name) => producers.has(name) || outer.has(name) }
   const sorted = dependencies.every((before, i) => before.every((producer) => producer < i))
@@ -45,7 +49,7 @@ function producersOf(graph: Graph, where: string): Map<string, number> {
   const producers = new Map<string, number>()
   graph.inputs.forEach(({ name }, i) => {
     if (producers.has(name))
-      throw inputError(`${where}.input[${i}]: another input is also called "${name}".`)
+      throw inputError(`${where}.input[${i}]: another input is also called ${quote(name)}.`)
     producers.set(name, GIVEN)
   })
   for (const name of [...graph.initializers.keys(), ...sparseInitializers(graph)])
@@ -55,7 +59,7 @@ function producersOf(graph: Graph, where: string): Map<string, number> {
       if (name === '') return
       if (producers.has(name))
         throw inputError(
-          `${where}.node[${i}] (${describeNode(node)}): output[${k}] "${name}" is already defined; values must have names of their own.`,
+          `${where}.node[${i}] ${label(node)}: output[${k}] ${quote(name)} is already defined; values must have names of their own.`,
         )
       producers.set(name, i)
     })
@@ -81,12 +85,12 @@ function dependenciesOf(
     const producer = producers.get(name)
     if (producer !== undefined) result.push(producer)
     else if (!outer.has(name))
-      throw inputError(`${where}: ${what} "${name}" is not defined by any node or input.`)
+      throw inputError(`${where}: ${what} ${quote(name)} is not defined by any node or input.`)
   }
   node.inputs.forEach((name, i) => {
     if (name !== '') depend(name, `input[${i}]`)
   })
-  for (const name of capturedValues(node)) depend(name, 'its subgraph reads')
+  for (const name of capturedValues(node)) depend(name, 'captured value')
   return result
 }
 
@@ -112,7 +116,7 @@ function sortNodes(
         stack.pop()
       } else if (before !== GIVEN && state[before] === open) {
         const cycle = stack.slice(stack.findIndex(({ index }) => index === before))
-        const names = cycle.slice(0, 8).map(({ index }) => describeNode(nodes[index]!))
+        const names = cycle.slice(0, 8).map(({ index }) => label(nodes[index]!))
         throw inputError(
           `${where}.node[${before}]: the graph has a cycle of ${cycle.length} nodes (${names.reverse().join(' → ')}${cycle.length > 8 ? ' …' : ''}).`,
         )
@@ -129,7 +133,7 @@ function validateSubgraphs(node: Node, scope: Scope, where: string): Node {
   let changed = false
   const attributes = new Map<string, Attribute>()
   for (const [name, attribute] of node.attributes) {
-    const checked = validateAttribute(attribute, scope, `${where}.attribute "${name}"`)
+    const checked = validateAttribute(attribute, scope, `${where}.attribute ${quote(name)}`)
     changed ||= checked !== attribute
     attributes.set(name, checked)
   }
