@@ -1,0 +1,46 @@
+/** net2net inspect: the layers of a model, and what can be grown. */
+import type { Command } from 'commander'
+import { inspect as inspectModel } from '../growth/index.ts'
+import { load } from '../onnx/file.ts'
+import { type CliCommand, examples, type Io, printResult } from './command.ts'
+import { table } from './table.ts'
+
+export const inspect: CliCommand = {
+  configure(command: Command, io: Io) {
+    command
+      .argument('<model>', 'an ONNX file')
+      .option('--json', 'print one JSON document')
+      .addHelpText('after', examples('inspect model.onnx', 'inspect model.onnx --json'))
+      .action(async (file: string, options: { readonly json?: true }) => {
+        const report = inspectModel(await load(file))
+        printResult(io, options.json, report, text(report))
+      })
+  },
+}
+
+type Report = ReturnType<typeof inspectModel>
+
+function text({ inputs, outputs, parameters, opset, layers }: Report): string {
+  const value = ({ name, dtype, shape }: Report['inputs'][number]) =>
+    `${name} ${dtype ?? '?'}${shape ? ` [${shape.map((dim) => dim ?? '?').join(', ')}]` : ''}`
+  const rows = layers.map(({ name, op, width, widen, deepen, group }) => [
+    name,
+    op,
+    width ?? '?',
+    widen === true ? 'yes' : 'no',
+    deepen === true ? 'yes' : 'no',
+    group.filter((member) => member !== name).join(', '),
+  ])
+  const reasons = layers.flatMap(({ name, widen, deepen }) => [
+    ...(widen === true ? [] : [`${name} cannot be widened: ${widen}`]),
+    ...(deepen === true ? [] : [`${name} cannot be deepened: ${deepen}`]),
+  ])
+  return [
+    `Inputs: ${inputs.map(value).join('; ')}`,
+    `Outputs: ${outputs.map(value).join('; ')}`,
+    `Parameters: ${parameters.toLocaleString('en')}; operator set ${opset}`,
+    '',
+    table(['layer', 'operator', 'width', 'widen', 'deepen', 'grows with'], rows),
+    ...(reasons.length > 0 ? ['', ...reasons] : []),
+  ].join('\n')
+}

@@ -1,0 +1,145 @@
+/** The command line: finds the command, runs it, and turns what went wrong into an exit code. */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { type ErrorKind, Net2NetError } from '../errors.ts'
+import { type CliCommand, ExitCode, type Io } from './command.ts'
+
+interface Entry {
+  readonly name: string
+  readonly summary: string
+  readonly load: () => Promise<CliCommand>
+}
+
+/** Summaries stand here, so that the general help loads no command. */
+const commands: readonly Entry[] = [
+  {
+    name: 'mnist',
+    summary: 'run the Net2Net experiments on MNIST: teacher, wider and deeper students',
+    load: async () => (await import('./mnist.ts')).mnist,
+  },
+  {
+    name: 'inspect',
+    summary: 'show the layers of a model, and what can be widened or deepened',
+    load: async () => (await import('./inspect.ts')).inspect,
+  },
+  {
+    name: 'widen',
+    summary: 'give layers more units without changing what the model computes',
+    load: async () => (await import('./widen.ts')).widen,
+  },
+  {
+    name: 'deepen',
+    summary: 'add layers without changing what the model computes',
+    load: async () => (await import('./deepen.ts')).deepen,
+  },
+  {
+    name: 'check',
+    summary: 'compare two models: do they compute the same function?',
+    load: async () => (await import('./check.ts')).check,
+  },
+]
+
+const exitCodes: Readonly<Record<ErrorKind, number>> = {
+  difference: 1,
+  internal: 1,
+  usage: 2,
+  refused: 3,
+  input: 4,
+  interrupted: 130,
+}
+
+/** Runs the command line and sets the process's exit code. */
+export async function run(args: readonly string[]): Promise<void> {
+  const io = processIo()
+  const json = args.includes('--json')
+  try {
+    await (await program(args, io)).parseAsync(args, { from: 'user' })
+  } catch (error) {
+    process.exitCode = report(error, io, json)
+  }
+}
+
+async function program(args: readonly string[], io: Io): Promise<Command> {
+  const root = new Command('net2net')
+    .description('Grow trained neural networks (ONNX) without losing what they know.')
+    .version(version(), '-V, --version')
+    .showHelpAfterError('Run "net2net --help" for help.')
+  const called = args.find((arg) => !arg.startsWith('-'))
+  for (const { name, summary, load } of commands) {
+    const command = root.command(name).description(summary)
+    prepare(command)
+    if (name === called || (called === 'help' && args.includes(name)))
+      (await load()).configure(command, io)
+  }
+  prepare(root)
+  root.addHelpText(
+    'after',
+    '\nRun "net2net COMMAND --help" for the options of a command, with examples.\nExit codes: 0 done, 1 difference or failure, 2 usage, 3 refused, 4 bad input, 130 interrupted.',
+  )
+  return root
+
+  function prepare(command: Command): void {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => io.out(text),
+      writeErr: (text) => io.err(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'net2net: ')),
+    })
+  }
+}
+
+/** Says what went wrong, and returns the exit code. */
+function report(error: unknown, io: Io, json: boolean): number {
+  if (error instanceof ExitCode) return error.code
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0
+    if (json) io.out(`${JSON.stringify({ error: { kind: 'usage', message: error.message } })}\n`)
+    return exitCodes.usage
+  }
+  const reason = io.signal.aborted ? io.signal.reason : error
+  if (reason instanceof Net2NetError) {
+    const hint = reason.hint === undefined ? '' : ` ${reason.hint}`
+    io.err(`net2net: ${reason.message}${hint}\n`)
+    if (json)
+      io.out(`${JSON.stringify({ error: { kind: reason.kind, message: reason.message } })}\n`)
+    return reason.kind === 'interrupted' && reason.where === 'SIGTERM'
+      ? 143
+      : exitCodes[reason.kind]
+  }
+  const message = reason instanceof Error ? reason.message : String(reason)
+  io.err(`net2net: internal error: ${message}\n`)
+  if (json) io.out(`${JSON.stringify({ error: { kind: 'internal', message } })}\n`)
+  if (io.env.NET2NET_DEBUG && reason instanceof Error) io.err(`${reason.stack}\n`)
+  return exitCodes.internal
+}
+
+function processIo(): Io {
+  const controller = new AbortController()
+  let interrupted = false
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      // Whoever insists gets out at once.
+      if (interrupted) process.exit(signal === 'SIGINT' ? 130 : 143)
+      interrupted = true
+      controller.abort(
+        new Net2NetError('interrupted', `Interrupted by ${signal}.`, { where: signal }),
+      )
+    })
+  // A reader that has seen enough (| head) is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    env: process.env,
+    isTerminal: process.stderr.isTTY === true,
+    signal: controller.signal,
+  }
+}
+
+function version(): string {
+  // The compiled file and the source lie equally deep.
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}

@@ -1,0 +1,64 @@
+/** net2net widen: Net2WiderNet on any model. */
+import { type Command, Option } from 'commander'
+import { usageError } from '../errors.ts'
+import { type NoiseKind, planWiden, type WidenInit } from '../growth/index.ts'
+import { type CliCommand, examples, type Io } from './command.ts'
+import { type GrowthOptions, growModel, growthOptions } from './grow-model.ts'
+
+interface Options extends GrowthOptions {
+  readonly init: WidenInit
+  readonly noise: NoiseKind
+}
+
+export const widen: CliCommand = {
+  configure(command: Command, io: Io) {
+    growthOptions(
+      command
+        .argument('<model>', 'an ONNX file')
+        .argument('<layer=width...>', 'layers and their new widths, or factors: conv1=128 fc1=x2')
+        .addOption(
+          new Option('--init <kind>', 'how new units start')
+            .choices(['net2wider', 'random-pad'])
+            .default('net2wider'),
+        )
+        .addOption(
+          new Option('--noise <kind>', 'what breaks the symmetry of copies')
+            .choices(['zero-sum', 'paper', 'none'])
+            .default('zero-sum'),
+        ),
+    )
+      .addHelpText(
+        'after',
+        `${examples(
+          'widen teacher.onnx conv1=128 fc1=96 -o wider.onnx',
+          'widen teacher.onnx "conv*=x2" --dry-run',
+        )}
+A LAYER is a node's name, its weight's name, or an unambiguous part of either; * stands for any
+text. Layers that must grow with it (residual streams) do. Only "--noise paper" and
+"--init random-pad" change what the model computes.`,
+      )
+      .action((input: string, pairs: readonly string[], options: Options) => {
+        const { seed, init, noise } = options
+        return growModel(io, {
+          input,
+          options,
+          plan: (model) => planWiden(model, parseWidths(pairs), { seed, init, noise }),
+          exact: init === 'net2wider' && noise !== 'paper',
+        })
+      })
+  },
+}
+
+/** `conv1=128`; the name itself may hold further `=`. */
+function parseWidths(pairs: readonly string[]): Record<string, string> {
+  const widths: Record<string, string> = {}
+  for (const pair of pairs) {
+    const at = pair.lastIndexOf('=')
+    if (at <= 0 || at === pair.length - 1)
+      throw usageError(`"${pair}" is not LAYER=WIDTH; write for example conv1=128 or conv1=x2.`)
+    const name = pair.slice(0, at)
+    if (name in widths) throw usageError(`The layer ${name} is given twice.`)
+    widths[name] = pair.slice(at + 1)
+  }
+  return widths
+}

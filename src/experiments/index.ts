@@ -1,0 +1,6 @@
+/** The Net2Net experiments. */
+export { type Arm, arms, defaultArms, selectArms } from './arms.ts'
+export { mnistNetwork } from './networks.ts'
+export type { ArmEpoch, ArmEvent, ArmResult, MetricsLine, RunResults } from './results.ts'
+export { resultsTable } from './table.ts'
+export { type ArmOptions, trainArm } from './train-arm.ts'

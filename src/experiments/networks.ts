@@ -1,0 +1,36 @@
+/** The networks of the experiments: the seed document's teacher and its students' architectures. */
+import { conv2d, dense, flatten, type Layer, maxPool2d, sequential } from '../layers/index.ts'
+import type { Model } from '../model/model.ts'
+
+export interface Widths {
+  readonly conv1: number
+  readonly fc1: number
+}
+export const teacherWidths: Widths = { conv1: 64, fc1: 64 }
+export const widerWidths: Widths = { conv1: 128, fc1: 128 }
+/** Layers that the deeper students have a second time. */
+export const deepenedLayers = ['conv2', 'fc1'] as const
+
+/** The network for 28×28 grey images and 10 classes, with fresh parameters. */
+export function mnistNetwork(
+  name: string,
+  seed: number,
+  { widths = teacherWidths, deeper = false }: { widths?: Widths; deeper?: boolean } = {},
+): Model {
+  const conv2 = (layer: string): Layer => conv2d(64, 3, { padding: 'same', name: layer })
+  const fc1 = (layer: string): Layer => dense(widths.fc1, { activation: 'relu', name: layer })
+  return sequential(
+    [
+      conv2d(widths.conv1, 3, { padding: 'same', name: 'conv1' }),
+      maxPool2d(2, { name: 'pool1' }),
+      conv2('conv2'),
+      ...(deeper ? [conv2('conv2-deeper')] : []),
+      maxPool2d(2, { name: 'pool2' }),
+      flatten({ name: 'flatten' }),
+      fc1('fc1'),
+      ...(deeper ? [fc1('fc1-deeper')] : []),
+      dense(10, { activation: 'softmax', name: 'fc2' }),
+    ],
+    { input: [1, 28, 28], seed, name },
+  )
+}
