@@ -26,6 +26,7 @@ import {
   type TargetSize,
   transpose,
 } from './emission.ts'
+import { weightGradientByProducts } from './forms/conv-weight-products.ts'
 import type { Emitter, GradientRule } from './operator.ts'
 import { allKnown, type KnownWindowAxis, reach, windowOf } from './windows.ts'
 
@@ -43,12 +44,27 @@ export const convGradient: GradientRule = (context) => {
     throw cannotDifferentiate(context, 'its automatic pads depend on a size that is not known')
   return [
     context.needs(0) ? inputGradient(context, dy, w, x, window, group) : undefined,
-    context.needs(1) ? weightGradient(context, dy, x, window, group) : undefined,
-    context.has(2) && context.needs(2)
-      ? reduce(context, 'Sum', dy, [0, ...range(window.length + 2, 2)], false)
-      : undefined,
+    context.needs(1) ? bestWeightGradient(context, dy, x, window, group) : undefined,
+    context.has(2) && context.needs(2) ? biasGradient(context, dy, window.length) : undefined,
   ]
 }
+
+/** δ summed over batch and positions; from its phases, where it came as these. */
+function biasGradient(emitter: Emitter, dy: string, spatialAxes: number): string {
+  const axes = [0, ...range(spatialAxes + 2, 2)]
+  const phases = emitter.info(dy).phases
+  const channels = emitter.info(dy).shape?.[1]
+  if (phases === undefined || typeof channels !== 'number')
+    return reduce(emitter, 'Sum', dy, axes, false)
+  const perPhase = reduce(emitter, 'Sum', phases, axes, false)
+  return reduce(emitter, 'Sum', reshape(emitter, perPhase, [4, channels]), [0], false)
+}
+
+/** The form that the target computes fastest. */
+const bestWeightGradient: typeof weightGradient = (emitter, dy, x, window, group) =>
+  (emitter.target === 'onnxruntime-cpu'
+    ? weightGradientByProducts(emitter, dy, x, window, group)
+    : undefined) ?? weightGradient(emitter, dy, x, window, group)
 
 /** ∂L/∂x, by the cheapest form that holds. */
 export function inputGradient(

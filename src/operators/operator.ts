@@ -68,6 +68,8 @@ export interface ValueInfo {
   readonly elements?: readonly Dim[] | undefined
   /** The tensor itself, where the value is constant. */
   readonly constant?: LazyTensor | undefined
+  /** The value that holds this image's 2 × 2 phases as channels (it is its DepthToSpace). */
+  readonly phases?: string | undefined
 }
 
 export interface InferContext {
