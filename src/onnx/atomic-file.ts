@@ -38,8 +38,9 @@ export class AtomicFile {
 
   /** Appends bytes; they may change as soon as the promise is kept. */
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.#bufferedBytes + bytes.length > BUFFER) await this.#flush()
-    if (bytes.length > BUFFER / 4) await this.#put(bytes)
+    const large = bytes.length > BUFFER / 4
+    if (large || this.#bufferedBytes + bytes.length > BUFFER) await this.#flush()
+    if (large) await this.#put(bytes)
     else {
       this.#buffered.push(bytes.slice())
       this.#bufferedBytes += bytes.length
