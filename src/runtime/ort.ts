@@ -26,6 +26,8 @@ export interface OrtBuild {
   /** Loads the library, on first use. */
   load(): Promise<Ort>
   options(options: SessionOptions): NativeOptions
+  /** True where outputs that the caller allocated are not written by the library itself. */
+  readonly copiesOutputs?: true
   /** A sentence for a device that cannot be had; undefined if `reason` is about something else. */
   deviceHint(options: SessionOptions, reason: string): string | undefined
 }
@@ -57,7 +59,7 @@ export function ortRuntime(build: OrtBuild): Runtime {
           where === undefined ? { cause } : { where, cause },
         )
       }
-      return new OrtSession(ort, session)
+      return new OrtSession(ort, session, build.copiesOutputs === true)
     },
   }
 }
@@ -67,11 +69,13 @@ class OrtSession implements Session {
   readonly outputs: readonly SessionValue[]
   readonly #ort: Ort
   readonly #session: NativeSession
+  readonly #copiesOutputs: boolean
   #released = false
 
-  constructor(ort: Ort, session: NativeSession) {
+  constructor(ort: Ort, session: NativeSession, copiesOutputs: boolean) {
     this.#ort = ort
     this.#session = session
+    this.#copiesOutputs = copiesOutputs
     this.inputs = session.inputMetadata.map(sessionValue)
     this.outputs = session.outputMetadata.map(sessionValue)
   }
@@ -98,7 +102,7 @@ class OrtSession implements Session {
 
     let results: OrtApi.InferenceSession.OnnxValueMapType
     try {
-      if (preallocated) {
+      if (preallocated && !this.#copiesOutputs) {
         const fetches: Record<string, NativeTensor> = {}
         for (const name of wanted) fetches[name] = this.#toNative(name, preallocated[name]!)
         await this.#session.run(nativeFeeds, fetches)
@@ -109,7 +113,13 @@ class OrtSession implements Session {
       if (cause instanceof Net2NetError) throw cause
       throw inputError(`ONNX Runtime cannot run the model: ${shortReason(cause)}.`, { cause })
     }
-    return Object.fromEntries(wanted.map((name) => [name, fromNative(name, results[name]!)]))
+    const outcome = wanted.map((name) => [name, fromNative(name, results[name]!)] as const)
+    if (!preallocated) return Object.fromEntries(outcome)
+    for (const [name, tensor] of outcome) {
+      const { buffer, byteOffset, byteLength } = preallocated[name]!.data
+      new Uint8Array(buffer, byteOffset, byteLength).set(tensor.read(0, tensor.byteLength))
+    }
+    return { ...preallocated }
   }
 
   async release(): Promise<void> {

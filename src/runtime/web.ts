@@ -17,6 +17,8 @@ export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runt
   return ortRuntime({
     description: `onnxruntime-web ${ort.env.versions.web ?? ''}`.trim(),
     load: async () => ort,
+    // The web build leaves buffers in JavaScript's memory untouched.
+    copiesOutputs: true,
     options: ({ device = 'cpu', optimization }: SessionOptions) => ({
       executionProviders: device === 'webgpu' ? ['webgpu', 'wasm'] : ['wasm'],
       ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
