@@ -37,7 +37,7 @@ export function backward(
     const list = parts.get(name)
     if (!list || list.length === 0) return undefined
     if (list.length > 1) {
-      const sum = emitter.op(list.length === 2 ? 'Add' : 'Sum', list)
+      const sum = emitter.op(list.length === 2 ? 'Add' : 'Sum', [...list])
       list.length = 0
       list.push(sum)
     }

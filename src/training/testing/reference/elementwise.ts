@@ -38,6 +38,12 @@ export const elementwise = {
     const alpha = attribute(node, 'alpha', 1)
     return Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha))
   }),
+  /** The bounds are inputs, or attributes in old operator sets. */
+  Clip: (node, inputs) => {
+    const low = Number(inputs[1]?.data[0] ?? attribute(node, 'min', Number.NEGATIVE_INFINITY))
+    const high = Number(inputs[2]?.data[0] ?? attribute(node, 'max', Number.POSITIVE_INFINITY))
+    return unary((x) => Math.min(Math.max(x, low), high))(node, inputs)
+  },
   Cos: unary(Math.cos),
   Cosh: unary(Math.cosh),
   Elu: unary((x, node) => (x > 0 ? x : attribute(node, 'alpha', 1) * Math.expm1(x))),
@@ -58,6 +64,11 @@ export const elementwise = {
       attribute(node, 'gamma', 1.0507010221481323) *
       (x > 0 ? x : attribute(node, 'alpha', 1.6732631921768188) * Math.expm1(x)),
   ),
+  Shrink: unary((x, node) => {
+    const lambda = attribute(node, 'lambd', 0.5)
+    const bias = attribute(node, 'bias', 0)
+    return x < -lambda ? x + bias : x > lambda ? x - bias : 0
+  }),
   Sigmoid: unary(sigmoid),
   Sin: unary(Math.sin),
   Sinh: unary(Math.sinh),
