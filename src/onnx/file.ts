@@ -42,11 +42,12 @@ export interface SaveOptions {
 /**
  * Writes a model to `file`: under a temporary name in the same folder first, so that there is
  * either the whole file or none. May replace the file that the model itself was loaded from.
- * Throws a `usage` error if the file exists (without `force`) or cannot be there, and an
- * `input` error if the device is full or refuses.
+ * Throws a `usage` error if the file exists (without `force`) or cannot be there, an `input`
+ * error if the device is full or refuses, and `interrupted` where the signal stops it.
  */
 export async function save(model: Model, file: string, options: SaveOptions = {}): Promise<void> {
   const force = options.force ?? false
+  stopIfAborted(file, options.signal)
   await refuseExisting(file, force)
   const plan = planFiles(model, file, options.externalData)
   if (plan.data) await refuseExisting(plan.data.file, force)
@@ -54,9 +55,9 @@ export async function save(model: Model, file: string, options: SaveOptions = {}
   const total = plan.model.byteLength + (plan.data?.byteLength ?? 0)
   let written = 0
   const progress = (bytes: number) => {
-    options.signal?.throwIfAborted()
     written += bytes
     options.onProgress?.(written, total)
+    stopIfAborted(file, options.signal)
   }
   const files: AtomicFile[] = []
   try {
@@ -84,6 +85,14 @@ export async function save(model: Model, file: string, options: SaveOptions = {}
     for (const each of files) await each.discard()
   }
   await syncFolder(path.dirname(file))
+}
+
+function stopIfAborted(file: string, signal: AbortSignal | undefined): void {
+  if (signal?.aborted)
+    throw new Net2NetError('interrupted', `${file}: was not written, for it was interrupted.`, {
+      where: file,
+      cause: signal.reason,
+    })
 }
 
 interface DataFile {

@@ -1,0 +1,280 @@
+import { spawnSync } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { GraphBuilder } from '../model/builder.ts'
+import type { Model } from '../model/model.ts'
+import { float32, materialize } from '../tensor/tensor.ts'
+import { encodeModel } from './encode.ts'
+import { load, save } from './file.ts'
+import { plain } from './testing/plain.ts'
+import { temporaryFolder } from './testing/temporary-folder.ts'
+
+const at = temporaryFolder()
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+/** y = x · w + b, with a weight of `rows` × 100 numbers. */
+function linear(rows: number, first = 0): Model {
+  const b = new GraphBuilder()
+  const x = b.input('x', 'float32', ['batch', rows])
+  const values = new Float32Array(rows * 100)
+  for (let i = 0; i < values.length; i++) values[i] = first + i
+  const weight = b.initializer('w', float32([rows, 100], values))
+  const bias = b.initializer('b', float32([100], new Float32Array(100)))
+  const product = b.node('MatMul', [x, weight])
+  b.output(b.node('Add', [product, bias], {}, { outputs: ['y'] }), 'float32', ['batch', 100])
+  return b.model()
+}
+const files = () => fs.readdirSync(at()).sort()
+
+describe('load and save', () => {
+  test('what is saved is loaded, from one file', async () => {
+    await save(linear(600), at('a.onnx'))
+    expect(plain(await load(at('a.onnx')))).toEqual(plain(linear(600)))
+    expect(fs.readFileSync(at('a.onnx')).equals(encodeModel(linear(600)))).toBe(true)
+    expect(files()).toEqual(['a.onnx'])
+  })
+
+  test('with external data, large tensors lie aligned in one file beside the model', async () => {
+    await save(linear(600), at('a.onnx'), { externalData: true })
+    expect(files()).toEqual(['a.onnx', 'a.onnx.data'])
+    expect(fs.statSync(at('a.onnx')).size).toBeLessThan(1500)
+    expect(fs.statSync(at('a.onnx.data')).size).toBe(240_000)
+    const model = await load(at('a.onnx'))
+    expect(plain(model)).toEqual(plain(linear(600)))
+    await save(model, at('b.onnx'))
+    expect(plain(await load(at('b.onnx')))).toEqual(plain(linear(600)))
+  })
+
+  test('a model may be saved over the files that it was loaded from', async () => {
+    for (const externalData of [false, true]) {
+      await save(linear(600), at('a.onnx'), { externalData, force: true })
+      const model = await load(at('a.onnx'))
+      const nodes = model.graph.nodes.map((node) => ({ ...node, name: `new ${node.name}` }))
+      const changed = { ...model, graph: { ...model.graph, nodes } }
+      await save(changed, at('a.onnx'), { externalData, force: true })
+      expect(plain(await load(at('a.onnx')))).toEqual(plain(changed))
+      // And the first model still reads what it was loaded from.
+      await save(linear(600, 5), at('a.onnx'), { externalData, force: true })
+      expect(plain(model)).toEqual(plain(linear(600)))
+    }
+    expect(files()).toEqual(['a.onnx', 'a.onnx.data'])
+  })
+
+  test('weights are read when they are needed, and only then', async () => {
+    await save(linear(600), at('a.onnx'))
+    const read = vi.spyOn(fs, 'readSync')
+    const bytesRead = () => read.mock.results.reduce((sum, { value }) => sum + Number(value), 0)
+    const model = await load(at('a.onnx'))
+    // Two windows of 64 KiB: before the weight, and after it.
+    expect(bytesRead()).toBeLessThanOrEqual(2 * 65_536)
+    read.mockClear()
+    expect(model.graph.initializers.get('w')!.tensor.read(4000, 8)).toEqual(
+      new Uint8Array(Float32Array.of(1000, 1001).buffer),
+    )
+    expect(bytesRead()).toBe(8)
+  })
+
+  test('the file may be replaced or removed, but not changed in place', async () => {
+    await save(linear(600), at('a.onnx'))
+    const model = await load(at('a.onnx'))
+    const weight = model.graph.initializers.get('w')!.tensor
+    await save(linear(600, 9), at('a.onnx'), { force: true })
+    expect(materialize(weight).data[3]).toBe(3)
+    fs.rmSync(at('a.onnx'))
+    expect(materialize(weight).data[3]).toBe(3)
+
+    await save(linear(600), at('a.onnx'))
+    const other = (await load(at('a.onnx'))).graph.initializers.get('w')!.tensor
+    fs.appendFileSync(at('a.onnx'), 'x')
+    expect(() => other.read(0, 4)).toThrow(/a\.onnx: has changed since it was opened/)
+  })
+
+  test('progress runs up to the whole', async () => {
+    const seen: number[] = []
+    await save(linear(60_000), at('a.onnx'), {
+      onProgress: (written, total) => seen.push(written / total),
+    })
+    expect(seen.length).toBeGreaterThan(3)
+    expect(seen).toEqual([...seen].sort((a, b) => a - b))
+    expect(seen.at(-1)).toBe(1)
+  })
+})
+
+describe('load refuses', () => {
+  test.each([
+    ['a missing file', () => undefined, /a\.onnx: there is no such file/],
+    ['a folder', () => fs.mkdirSync(at('a.onnx')), /a\.onnx: is not a regular file/],
+    ['a FIFO', () => spawnSync('mkfifo', [at('a.onnx')]), /a\.onnx: is not a regular file/],
+    ['an empty file', () => fs.writeFileSync(at('a.onnx'), ''), /a\.onnx: model: is not an ONNX/],
+    ['a text', () => fs.writeFileSync(at('a.onnx'), 'Hello'), /a\.onnx: model: is not an ONNX/],
+    [
+      'a truncated file',
+      () => fs.writeFileSync(at('a.onnx'), encodeModel(linear(600)).subarray(0, 200_000)),
+      /a\.onnx: .*truncated/,
+    ],
+  ])('%s', async (_, prepare, message) => {
+    prepare()
+    await expect(load(at('a.onnx'))).rejects.toMatchObject({
+      kind: 'input',
+      where: at('a.onnx'),
+      message: expect.stringMatching(message),
+    })
+  })
+})
+
+describe('save refuses', () => {
+  test('to replace a file, unless it is forced to', async () => {
+    fs.writeFileSync(at('a.onnx'), 'precious')
+    await expect(save(linear(6), at('a.onnx'))).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringMatching(/a\.onnx: exists already/),
+    })
+    expect(fs.readFileSync(at('a.onnx'), 'utf8')).toBe('precious')
+    await save(linear(6), at('a.onnx'), { force: true })
+    expect(plain(await load(at('a.onnx')))).toEqual(plain(linear(6)))
+    expect(files()).toEqual(['a.onnx'])
+  })
+
+  test('to replace a file of external data, unless it is forced to', async () => {
+    fs.writeFileSync(at('a.onnx.data'), 'precious')
+    const saved = save(linear(600), at('a.onnx'), { externalData: true })
+    await expect(saved).rejects.toMatchObject({ kind: 'usage', where: at('a.onnx.data') })
+    expect(files()).toEqual(['a.onnx.data'])
+    expect(fs.readFileSync(at('a.onnx.data'), 'utf8')).toBe('precious')
+  })
+
+  test('to replace a file that came to be while it was writing', async () => {
+    const saved = save(linear(600), at('a.onnx'), {
+      onProgress: () => fs.writeFileSync(at('a.onnx'), 'precious'),
+    })
+    await expect(saved).rejects.toMatchObject({ kind: 'usage' })
+    expect(fs.readFileSync(at('a.onnx'), 'utf8')).toBe('precious')
+    expect(files()).toEqual(['a.onnx'])
+  })
+
+  test.each([
+    ['a folder', () => at('.'), /is a folder/],
+    ['a place in no folder', () => at('no', 'a.onnx'), /its folder does not exist/],
+    ['a name with a NUL', () => `${at('a')}\0.onnx`, /NUL/],
+    ['a name without end', () => at('a'.repeat(300)), /name is too long/],
+  ])('%s', async (_, target, message) => {
+    await expect(save(linear(6), target(), { force: true })).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringMatching(message),
+    })
+    expect(files()).toEqual([])
+  })
+
+  test('a symbolic link is replaced, not followed', async () => {
+    fs.writeFileSync(at('target'), 'precious')
+    fs.symlinkSync('target', at('a.onnx'))
+    fs.symlinkSync('target', at('a.onnx.data'))
+    await save(linear(600), at('a.onnx'), { force: true, externalData: true })
+    expect(fs.readFileSync(at('target'), 'utf8')).toBe('precious')
+    expect(fs.lstatSync(at('a.onnx.data')).isFile()).toBe(true)
+    expect(plain(await load(at('a.onnx')))).toEqual(plain(linear(600)))
+  })
+
+  test('where a loaded model says its data lie is not where they are written', async () => {
+    fs.mkdirSync(at('sub'))
+    await save(linear(600), at('sub', 'a.onnx'), { externalData: true })
+    await save(await load(at('sub', 'a.onnx')), at('b.onnx'), { externalData: true })
+    expect(files()).toEqual(['b.onnx', 'b.onnx.data', 'sub'])
+  })
+})
+
+describe('nothing is left behind', () => {
+  const failures = {
+    ENOSPC: [/no space is left on the device/, 'input'],
+    EDQUOT: [/disk quota/, 'input'],
+    EIO: [/input\/output error/, 'input'],
+  } as const
+
+  test.each(Object.entries(failures))('after %s', async (code, [message, kind]) => {
+    fs.writeFileSync(at('a.onnx'), 'precious')
+    failWrites(code, 100_000)
+    for (const externalData of [false, true]) {
+      const saved = save(linear(60_000), at('a.onnx'), { force: true, externalData })
+      await expect(saved).rejects.toMatchObject({ kind, message: expect.stringMatching(message) })
+      expect(files()).toEqual(['a.onnx'])
+      expect(fs.readFileSync(at('a.onnx'), 'utf8')).toBe('precious')
+    }
+  })
+
+  test('after an interruption', async () => {
+    const stop = new AbortController()
+    const saved = save(linear(60_000), at('a.onnx'), {
+      signal: stop.signal,
+      onProgress: () => stop.abort(),
+    })
+    await expect(saved).rejects.toMatchObject({ kind: 'interrupted' })
+    expect(files()).toEqual([])
+  })
+
+  test('after a weight that cannot be read', async () => {
+    await save(linear(600), at('a.onnx'))
+    const model = await load(at('a.onnx'))
+    fs.truncateSync(at('a.onnx'), 1000)
+    await expect(save(model, at('b.onnx'))).rejects.toMatchObject({ kind: 'input' })
+    expect(files()).toEqual(['a.onnx'])
+  })
+
+  test('after a failed exchange of two files, the old ones are there', async () => {
+    await save(linear(600), at('a.onnx'), { externalData: true })
+    const rename = fs.promises.rename
+    vi.spyOn(fs.promises, 'rename').mockImplementation(async (from, to) => {
+      if (path.basename(String(to)) === 'a.onnx') throw Object.assign(new Error(), { code: 'EIO' })
+      await rename(from, to)
+    })
+    const saved = save(linear(600, 7), at('a.onnx'), { externalData: true, force: true })
+    await expect(saved).rejects.toMatchObject({ kind: 'input' })
+    expect(plain(await load(at('a.onnx')))).toEqual(plain(linear(600)))
+    expect(files()).toEqual(['a.onnx', 'a.onnx.data'])
+  })
+
+  test('a size limit of the system, in a process of its own', () => {
+    const script = `
+      import { save } from '${new URL('./file.ts', import.meta.url)}'
+      import { modelOf } from '${new URL('../model/builder.ts', import.meta.url)}'
+      import { float32 } from '${new URL('../tensor/tensor.ts', import.meta.url)}'
+      const tensor = float32([1000000], new Float32Array(1000000))
+      const graph = { name: '', nodes: [], inputs: [], outputs: [], values: [], initializers: new Map([['w', { tensor }]]) }
+      try { await save(modelOf(graph), process.argv[1]) } catch (error) { console.log(error.kind, error.message) }`
+    const { stdout } = spawnSync(
+      'bash',
+      [
+        '-c',
+        'ulimit -f 1000; exec node --import tsx --input-type=module -e "$0" "$1"',
+        script,
+        at('a.onnx'),
+      ],
+      { encoding: 'utf8' },
+    )
+    expect(stdout).toMatch(
+      /^input .*a\.onnx: cannot be written: the file would be larger than the system allows/,
+    )
+    expect(files()).toEqual([])
+  })
+
+  /** Lets every write fail once the file has so many bytes. */
+  function failWrites(code: string, after: number): void {
+    const open = fs.promises.open
+    vi.spyOn(fs.promises, 'open').mockImplementation(async (...args) => {
+      const handle = await open(...args)
+      const write = handle.write.bind(handle)
+      handle.write = (async (
+        buffer: Uint8Array,
+        offset: number,
+        length: number,
+        position: number,
+      ) => {
+        if (position + length > after) throw Object.assign(new Error(code), { code })
+        return await write(buffer, offset, length, position)
+      }) as typeof handle.write
+      return handle
+    })
+  }
+})
