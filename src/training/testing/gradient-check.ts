@@ -14,6 +14,7 @@ import { permutation, type RandomStream, randomStream } from '../../tensor/rando
 import { elementCount, float32, Tensor } from '../../tensor/tensor.ts'
 import { backward } from '../backward.ts'
 import { GraphEmitter } from '../emitter.ts'
+import { upgrade } from '../upgrade.ts'
 import { Evaluator64 } from './evaluate64.ts'
 
 export interface GradientCase {
@@ -145,13 +146,14 @@ async function checkCase(
 
 /** The gradients of Σ output · r, computed by the emitted graph in ONNX Runtime. */
 async function emittedGradients(
-  model: Model,
+  original: Model,
   inputs: Readonly<Record<string, Tensor>>,
   wrt: readonly string[],
   weights: ReadonlyMap<string, Float64Array>,
   values: Readonly<Record<string, Tensor>>,
   target: Target,
 ): Promise<Readonly<Record<string, Tensor>>> {
+  const model = upgrade(original)
   const builder = new GraphBuilder({ ...model.graph, outputs: [] })
   const infos = inferModel(model)
   const emitter = new GraphEmitter(builder, infos, opsetOf(model), target)
