@@ -66,7 +66,12 @@ function transposedWindow(
           ? Math.max(0, full(size)! - wanted[i]!)
           : undefined
         : Math.max(0, offset)
-      const output = wanted ? wanted[i]! : typeof size === 'number' ? size * stride : null
+      // Strides beyond the kernel leave less than a whole multiple, and nothing to cut.
+      const output = wanted
+        ? wanted[i]!
+        : typeof size === 'number'
+          ? size * stride + Math.min(0, offset)
+          : null
       // Without the input's size, the pads are not known: NaN never passes as a pad.
       if (total === undefined) return axis(Number.NaN, Number.NaN, output)
       const small = Math.floor(total / 2)

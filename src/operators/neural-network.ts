@@ -5,6 +5,7 @@ import { conv } from './conv.ts'
 import { convTranspose } from './conv-transpose.ts'
 import { depthSpace } from './depth-space.ts'
 import { dropout } from './dropout.ts'
+import { einsum } from './einsum.ts'
 import { gemm } from './gemm.ts'
 import { globalAveragePool, globalLpPool, globalMaxPool } from './global-pool.ts'
 import { groupNormalization, instanceNormalization } from './instance-normalization.ts'
@@ -13,6 +14,10 @@ import { lrn } from './lrn.ts'
 import { matMul } from './mat-mul.ts'
 import { maxPool } from './max-pool.ts'
 import type { Operator } from './operator.ts'
+import { fusedOperators, maxUnpool } from './optimized.ts'
+import { pRelu } from './p-relu.ts'
+import { resize, upsample } from './resize.ts'
+import { rmsNormalization } from './rms-normalization.ts'
 import { logSoftmax, softmax } from './softmax.ts'
 
 export const neuralNetworkOperators: readonly Operator[] = [
@@ -20,7 +25,9 @@ export const neuralNetworkOperators: readonly Operator[] = [
   convTranspose,
   gemm,
   matMul,
+  einsum,
   maxPool,
+  maxUnpool,
   averagePool,
   lpPool,
   globalAveragePool,
@@ -30,9 +37,14 @@ export const neuralNetworkOperators: readonly Operator[] = [
   layerNormalization,
   instanceNormalization,
   groupNormalization,
+  rmsNormalization,
   lrn,
   softmax,
   logSoftmax,
   dropout,
+  pRelu,
+  resize,
+  upsample,
+  ...fusedOperators,
   ...depthSpace,
 ]

@@ -30,6 +30,6 @@ export function axisPosition(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis
 }
 
-/** A dimension times a factor. */
+/** A dimension times a factor, rounded down as runtimes do: in float32. */
 export const scaled = (dim: Dim, factor: number): Dim =>
-  factor === 1 ? dim : typeof dim === 'number' ? Math.floor(dim * factor) : null
+  factor === 1 ? dim : typeof dim === 'number' ? Math.floor(Math.fround(dim * factor)) : null

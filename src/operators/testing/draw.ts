@@ -81,6 +81,44 @@ export function drawConvolution(random: RandomStream, rank: number, options: Dra
   }
 }
 
+/** A random transposed convolution whose output is not empty. */
+export function drawTransposed(random: RandomStream, rank: number) {
+  const each = <T>(f: (i: number) => T): T[] => Array.from({ length: rank }, (_, i) => f(i))
+  const group = pick(random, [1, 1, 2, 3])
+  const channels = group * pick(random, [1, 2])
+  const kernel = each(() => 1 + random.below(3))
+  const strides = each(() => 1 + random.below(3))
+  const dilations = each(() => pick(random, [1, 1, 2]))
+  const extra = each((i) => random.below(strides[i]!))
+  const space = each(() => 2 + random.below(3))
+  const full = space.map(
+    (size, i) => (size - 1) * strides[i]! + (kernel[i]! - 1) * dilations[i]! + 1 + extra[i]!,
+  )
+  const begin = each((i) => random.below(Math.min(3, Math.ceil(full[i]! / 2))))
+  const end = each((i) => random.below(Math.min(3, Math.ceil(full[i]! / 2))))
+  const modes = ['pads', 'pads', 'pads', 'VALID', 'shape']
+  if (full.every((size, i) => size - extra[i]! >= space[i]! * strides[i]!))
+    modes.push('SAME_UPPER', 'SAME_LOWER')
+  const mode = pick(random, modes)
+  return {
+    x: [1 + random.below(2), channels, ...space],
+    w: [channels, 1 + random.below(3), ...kernel],
+    group,
+    attributes: {
+      strides,
+      dilations,
+      group,
+      output_padding: mode.startsWith('SAME') ? undefined : extra,
+      pads: mode === 'pads' ? [...begin, ...end] : undefined,
+      auto_pad: mode === 'pads' || mode === 'shape' ? undefined : mode,
+      output_shape:
+        mode === 'shape'
+          ? full.map((size, i) => Math.max(1, size - begin[i]! - end[i]!))
+          : undefined,
+    },
+  }
+}
+
 /** A tensor of numbers far enough apart that small steps change no order among them. */
 export function distinctTensor(random: RandomStream, dims: readonly number[]): Tensor {
   const count = elementCount(dims)

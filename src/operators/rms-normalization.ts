@@ -1,0 +1,52 @@
+/**
+ * RMSNormalization: y = γ·x/√(mean(x²) + ε) over the axes from `axis` to the last; also known as
+ * SimplifiedLayerNormalization. https://onnx.ai/onnx/operators/onnx__RMSNormalization.html
+ *
+ * Growth. The mean of squares does not change if every unit has equally many copies; γ is carried.
+ *
+ * Gradients, with r = 1/√(mean(x²) + ε), x̂ = x·r and g = γ·δ: ∂L/∂x = r·(g − x̂·mean(g·x̂)) and
+ * ∂L/∂γ = Σ δ·x̂.
+ */
+import { floatAttribute, intAttribute } from '../model/attributes.ts'
+import { sumTo } from './broadcast.ts'
+import { knownShape, range, reduce } from './emission.ts'
+import { formula } from './formula.ts'
+import { unifyLast } from './layer-normalization.ts'
+import type { AxesRule, GradientRule, InferRule, Operator } from './operator.ts'
+import { axisPosition, inferredFrom } from './shapes.ts'
+
+const infer: InferRule = (context) => [inferredFrom(context, context.shape(0))]
+
+const axes: AxesRule = (context) => {
+  const x = context.axes(0)
+  const first = axisPosition(intAttribute(context.node, 'axis', -1), x.length)
+  for (const axis of x.slice(first)) context.equalCopies(axis, 'takes the mean of squares over it')
+  unifyLast(context, 1, x)
+  return [{ axes: x }]
+}
+
+const gradient: GradientRule = (context) => {
+  const dy = context.outputGradient(0)
+  if (dy === undefined) return []
+  const [x, scale] = [context.input(0), context.input(1)]
+  const rank = knownShape(context, x).length
+  const over = range(rank, axisPosition(intAttribute(context.node, 'axis', -1), rank))
+  const { add, mul, div, sub, sqrt } = formula(context, dy)
+  const mean = (value: string) => reduce(context, 'Mean', value, over, true)
+  const epsilon = floatAttribute(context.node, 'epsilon', 1e-5)
+  const factor = div(1, sqrt(add(mean(mul(x, x)), epsilon)))
+  const normal = mul(x, factor)
+  const g = () => mul(dy, scale)
+  return [
+    context.needs(0) ? mul(factor, sub(g(), mul(normal, mean(mul(g(), normal))))) : undefined,
+    context.needs(1) ? sumTo(context, mul(dy, normal), x, scale) : undefined,
+  ]
+}
+
+export const rmsNormalization: Operator = {
+  name: 'RMSNormalization',
+  infer,
+  axes,
+  gradient,
+  padding: { 1: 1 },
+}
