@@ -14,7 +14,7 @@ const python = ['/usr/bin/python3', 'python3'].find(
 export const hasTorch = python !== undefined
 
 export interface TorchRun {
-  /** What the script printed as JSON. */
+  /** The last line that the script printed, as JSON. */
   readonly printed: unknown
   /** What it wrote to `output.npz`. */
   readonly arrays: ReadonlyMap<string, Tensor>
@@ -44,7 +44,8 @@ export async function withTorch<T>(
     })
     const file = (name: string) => new Uint8Array(readFileSync(join(folder, name)))
     const arrays = await readArrays(file)
-    return await use({ printed: text.trim() === '' ? undefined : JSON.parse(text), arrays, file })
+    const last = text.trim().split('\n').at(-1)
+    return await use({ printed: last ? JSON.parse(last) : undefined, arrays, file })
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
