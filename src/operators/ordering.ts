@@ -73,15 +73,10 @@ export const orderings: readonly Operator[] = [
       return [{ axes: taken }, { axes: taken }]
     },
     gradient: gradientOf((context) => {
-      const { node } = context
-      const indices = node.outputs[1]
-        ? context.output(1)
-        : context.emit('TopK', node.inputs, Object.fromEntries(node.attributes), { outputs: 2 })[1]!
-      return context.op(
-        'ScatterElements',
-        [zerosLike(context, context.input(0)), indices, context.g],
-        { axis: intAttribute(node, 'axis', -1) },
-      )
+      const zeros = zerosLike(context, context.input(0))
+      return context.op('ScatterElements', [zeros, context.output(1), context.g], {
+        axis: intAttribute(context.node, 'axis', -1),
+      })
     }),
     upgrade: ({ node, from, constant }) => {
       if (from >= 10) return node

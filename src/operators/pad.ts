@@ -102,7 +102,8 @@ export const pads: readonly Operator[] = [
         return scatterBack(context, x, g, (positions) =>
           context.op(
             'Pad',
-            [positions, ...node.inputs.slice(1)],
+            // The padding value, which these modes ignore, is not of the positions' type.
+            [positions, ...node.inputs.slice(1).map((name, i) => (i === 1 ? '' : name))],
             Object.fromEntries(node.attributes),
           ),
         )
