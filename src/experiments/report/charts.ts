@@ -5,6 +5,7 @@
  */
 import type { TopLevelSpec } from 'vega-lite'
 import { armNames, armTitle, mean, type RunRecord, teacherName } from './record.ts'
+import { smoothed } from './smooth.ts'
 
 type Unit = Readonly<Record<string, unknown>>
 
@@ -117,18 +118,6 @@ export async function stepChart(runs: readonly RunRecord[]): Promise<Chart | und
       height: 320,
     }),
   }
-}
-
-/** Exponential moving average over about 2% of the steps, without its start's bias. */
-export function smoothed(values: readonly number[]): readonly number[] {
-  const decay = 1 - 1 / Math.max(1, values.length / 50)
-  let sum = 0
-  let weight = 0
-  return values.map((value) => {
-    sum = sum * decay + value
-    weight = weight * decay + 1
-    return sum / weight
-  })
 }
 
 interface LineChart {

@@ -1,1 +1,272 @@
-export const TrainView = () => <p class="pad muted">…</p>
+import { computed } from '@preact/signals'
+import { keepFile } from '../engine/files.ts'
+import { setParams } from '../state.ts'
+import { Chart } from '../ui/chart.tsx'
+import { FailureNotice } from '../ui/failure.tsx'
+import { figure, percent, seconds } from '../ui/format.ts'
+import { ArmKey } from '../ui/key.tsx'
+import { saveAs } from '../ui/save.ts'
+import { allArmNames, armTitle } from './arms.ts'
+import { type Curve, lossLines, validationLines } from './curves.ts'
+import { DrawDigit } from './draw.tsx'
+import {
+  change,
+  failure,
+  limits,
+  modelBytes,
+  pause,
+  phase,
+  planned,
+  progress,
+  reset,
+  run,
+  runs,
+  settings,
+  step,
+  totalSeconds,
+} from './model.ts'
+import { ResultTable } from './table.tsx'
+
+export function TrainView() {
+  return (
+    <div class="train">
+      <h1 class="unseen">Train the experiment</h1>
+      <Settings />
+      <div class="train-main">
+        <Status />
+        <Charts />
+        <Table />
+        <DrawDigit />
+      </div>
+    </div>
+  )
+}
+
+function Settings() {
+  const current = settings.value
+  const locked = !['idle', 'done', 'failed'].includes(phase.value)
+  const number = (
+    label: string,
+    key: 'epochs' | 'images' | 'batchSize' | 'teacherRate' | 'studentRate' | 'seed',
+    attributes: { min: number; max?: number; step: number | 'any' },
+  ) => (
+    <label class="field">
+      <span>{label}</span>
+      <input
+        type="number"
+        {...attributes}
+        disabled={locked}
+        value={current[key]}
+        onChange={(event) => {
+          const value = event.currentTarget.valueAsNumber
+          if (Number.isFinite(value) && value >= attributes.min) change({ [key]: value })
+        }}
+      />
+    </label>
+  )
+  return (
+    <section class="train-settings" aria-label="Settings">
+      <div class="pad stack">
+        <p class="small muted">
+          A teacher learns {current.images.toLocaleString('en')} digits; students grow from it and
+          learn on. Everything happens in this browser.
+        </p>
+        <fieldset disabled={locked}>
+          <legend>Arms</legend>
+          {allArmNames.map((name) => (
+            <label key={name} class="check small">
+              <input
+                type="checkbox"
+                checked={current.arms.includes(name)}
+                onChange={(event) =>
+                  change({
+                    arms: allArmNames.filter((other) =>
+                      other === name ? event.currentTarget.checked : current.arms.includes(other),
+                    ),
+                  })
+                }
+              />
+              <ArmKey arm={name} />
+              {armTitle(name)}
+            </label>
+          ))}
+        </fieldset>
+        <div class="fields">
+          {number('Epochs', 'epochs', { min: 1, max: 50, step: 1 })}
+          {number('Training images', 'images', { min: 32, max: limits.images, step: 1 })}
+          {number('Batch size', 'batchSize', { min: 1, max: 512, step: 1 })}
+          {number('Seed', 'seed', { min: 0, step: 1 })}
+          {number("Teacher's rate", 'teacherRate', { min: 0, step: 'any' })}
+          {number("Students' rate", 'studentRate', { min: 0, step: 'any' })}
+        </div>
+      </div>
+    </section>
+  )
+}
+
+const words = {
+  idle: 'Ready.',
+  loading: 'Loading the runtime and the images …',
+  running: 'Training',
+  paused: 'Paused',
+  done: 'Done',
+  failed: 'Stopped',
+} as const
+
+function Status() {
+  const now = phase.value
+  const { done, total, imagesPerSecond } = progress.value
+  const left =
+    imagesPerSecond > 0 ? ((total - done) * settings.value.batchSize) / imagesPerSecond : undefined
+  const running = now === 'running' || now === 'loading'
+  const empty = settings.value.arms.length === 0
+  return (
+    <section class="panel status" aria-label="Run">
+      <div class="row">
+        {running ? (
+          <button type="button" class="primary" onClick={pause} disabled={now === 'loading'}>
+            Pause
+          </button>
+        ) : (
+          <button type="button" class="primary" onClick={run} disabled={empty}>
+            {now === 'paused' ? 'Go on' : now === 'idle' ? 'Run' : 'Run again'}
+          </button>
+        )}
+        <button type="button" onClick={step} disabled={empty || now === 'loading'}>
+          Step
+        </button>
+        <button type="button" onClick={reset} disabled={now === 'idle'}>
+          Reset
+        </button>
+        <span class="status-text small number" data-phase={now}>
+          {words[now]}
+          {now === 'running' && left !== undefined
+            ? `: step ${done} of ${total}, ${Math.round(imagesPerSecond)} images/s, about ${seconds(left)} left`
+            : now === 'paused'
+              ? ` at step ${done} of ${total}`
+              : ''}
+          {now === 'done' && totalSeconds.value !== undefined
+            ? ` in ${seconds(totalSeconds.value)}.`
+            : ''}
+        </span>
+      </div>
+      <progress aria-label="Steps done" max={total} value={done} />
+      {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
+    </section>
+  )
+}
+
+const curves = computed<Curve[]>(() =>
+  [...runs.value.values()].map(({ arm, steps, losses, epochs }) => ({
+    name: arm.name,
+    student: arm.initial !== undefined,
+    steps,
+    losses,
+    epochs,
+    ...(arm.initial ? { initial: arm.initial } : {}),
+  })),
+)
+
+function Charts() {
+  const { epochs } = settings.value
+  const { stepsPerEpoch } = planned.value
+  const shown = curves.value
+  const steps = lossLines(shown, epochs * stepsPerEpoch)
+  const loss = validationLines(shown, 'valLoss', epochs)
+  const accuracy = validationLines(shown, 'valAccuracy', epochs)
+  return (
+    <section class="charts" aria-label="Curves">
+      <Chart
+        title="Training loss"
+        lines={steps}
+        xLabel="steps since growth"
+        logarithmic
+        format={(value) => String(Number(value.toPrecision(2)))}
+        description="Training loss of each arm by steps since growth, smoothed, with single steps behind; the teacher's steps lie left of 0."
+      />
+      <Chart
+        title="Validation loss"
+        lines={loss}
+        xLabel="epochs since growth"
+        logarithmic
+        format={(value) => String(Number(value.toPrecision(2)))}
+        description={`Validation loss of each arm by epochs since growth. ${summary('valLoss')}`}
+      />
+      <Chart
+        title="Validation accuracy"
+        lines={accuracy}
+        xLabel="epochs since growth"
+        format={(value) => percent(value, 1)}
+        description={`Validation accuracy of each arm by epochs since growth. ${summary('valAccuracy')}`}
+      />
+    </section>
+  )
+}
+
+const summary = (key: 'valLoss' | 'valAccuracy') =>
+  curves.value
+    .filter((curve) => curve.epochs.length > 0)
+    .map((curve) => {
+      const value = curve.epochs.at(-1)![key]
+      return `${armTitle(curve.name)}: ${key === 'valLoss' ? figure(value) : percent(value)}.`
+    })
+    .join(' ')
+
+function Table() {
+  const arms = [...runs.value.values()].map(({ arm, epochs }) => ({ ...arm, epochs }))
+  const waiting = (planned.value.arms.length > 0 ? planned.value.arms : settings.value.arms).filter(
+    (name) => !runs.value.has(name),
+  )
+  const trained = arms.filter((arm) => arm.epochs.length > 0)
+  return (
+    <section class="panel" aria-label="Table">
+      <header>
+        <h2>Validation loss after each epoch</h2>
+        {trained.length === 0 ? null : <TakeAlong arms={trained.map((arm) => arm.name)} />}
+      </header>
+      <ResultTable arms={arms} waiting={waiting} epochs={settings.value.epochs} />
+    </section>
+  )
+}
+
+/** A trained network as a file, or on to the Grow tab. */
+function TakeAlong({ arms }: { arms: readonly string[] }) {
+  let select: HTMLSelectElement | null = null
+  const chosen = () => select?.value ?? arms[0]!
+  const download = async () => {
+    const bytes = await modelBytes(chosen())
+    if (bytes) saveAs(`${chosen()}.onnx`, bytes, 'application/octet-stream')
+  }
+  const grow = async () => {
+    const name = `${chosen()}.onnx`
+    const bytes = await modelBytes(chosen())
+    if (!bytes) return
+    const key = await keepFile(name, bytes)
+    setParams(
+      { tab: 'grow', model: `file:${key}:${name}`, widen: undefined, deepen: undefined },
+      { push: true },
+    )
+  }
+  return (
+    <div class="row">
+      <select
+        aria-label="A trained network"
+        ref={(element) => {
+          select = element
+        }}
+      >
+        {arms.map((name) => (
+          <option key={name} value={name}>
+            {armTitle(name)}
+          </option>
+        ))}
+      </select>
+      <button type="button" class="small" onClick={() => void download()}>
+        Download
+      </button>
+      <button type="button" class="small" onClick={() => void grow()}>
+        Grow it
+      </button>
+    </div>
+  )
+}

@@ -1,0 +1,11 @@
+/** Exponential moving average over about 2% of the steps, without its start's bias. */
+export function smoothed(values: readonly number[]): readonly number[] {
+  const decay = 1 - 1 / Math.max(1, values.length / 50)
+  let sum = 0
+  let weight = 0
+  return values.map((value) => {
+    sum = sum * decay + value
+    weight = weight * decay + 1
+    return sum / weight
+  })
+}

@@ -1,0 +1,235 @@
+/** What the Train tab shows: settings in the address, and the run that goes on in its worker. */
+import { batch, computed, signal } from '@preact/signals'
+import type { ArmEpoch, ArmResult } from '../../../src/experiments/results.ts'
+import type { Failure } from '../engine/protocol.ts'
+import { numberParam, param, setParams } from '../state.ts'
+import { announce } from '../ui/announce.tsx'
+import { figure, percent } from '../ui/format.ts'
+import { allArmNames, armTitle, defaultArmNames } from './arms.ts'
+import type { Command, Prediction, TrainEvent, TrainSettings } from './protocol.ts'
+
+export const limits = { images: 6000, testImages: 1000 }
+
+const arms = param('arms', defaultArmNames.join(','))
+const epochs = numberParam('epochs', 1)
+const images = numberParam('images', 2000)
+const batchSize = numberParam('batch', 32)
+const teacherRate = numberParam('rate', 0.01)
+const studentRate = numberParam('student-rate', 0.001)
+const seed = numberParam('run-seed', 0)
+
+const between = (value: number, low: number, high: number) =>
+  Math.min(high, Math.max(low, Math.round(value)))
+
+export const settings = computed<TrainSettings>(() => ({
+  arms: allArmNames.filter((name) => arms.value.split(',').includes(name)),
+  epochs: between(epochs.value, 1, 50),
+  images: between(images.value, 32, limits.images),
+  testImages: limits.testImages,
+  batchSize: between(batchSize.value, 1, 512),
+  teacherRate: teacherRate.value,
+  studentRate: studentRate.value,
+  seed: between(seed.value, 0, 2 ** 31 - 1),
+}))
+
+export function change(changes: Partial<TrainSettings>): void {
+  const next = { ...settings.peek(), ...changes }
+  const unless = (value: number, usual: number) => (value === usual ? undefined : String(value))
+  const chosen = next.arms.join(',')
+  setParams({
+    arms: chosen === defaultArmNames.join(',') ? undefined : chosen || 'none',
+    epochs: unless(next.epochs, 1),
+    images: unless(next.images, 2000),
+    batch: unless(next.batchSize, 32),
+    rate: unless(next.teacherRate, 0.01),
+    'student-rate': unless(next.studentRate, 0.001),
+    'run-seed': unless(next.seed, 0),
+  })
+}
+
+export interface ArmRun {
+  readonly arm: ArmResult
+  readonly steps: readonly number[]
+  readonly losses: readonly number[]
+  readonly epochs: readonly ArmEpoch[]
+  /** Step after which each epoch ended. */
+  readonly epochSteps: readonly number[]
+}
+
+export type Phase = 'idle' | 'loading' | 'running' | 'paused' | 'done' | 'failed'
+export const phase = signal<Phase>('idle')
+export const failure = signal<Failure | undefined>(undefined)
+export const runs = signal<ReadonlyMap<string, ArmRun>>(new Map())
+export const planned = signal<{ readonly arms: readonly string[]; readonly stepsPerEpoch: number }>(
+  {
+    arms: [],
+    stepsPerEpoch: 1,
+  },
+)
+export const progress = signal({ done: 0, total: 1, imagesPerSecond: 0 })
+export const totalSeconds = signal<number | undefined>(undefined)
+export const predictions = signal<readonly Prediction[]>([])
+/** Changes whenever there are new models to ask. */
+export const modelsVersion = signal(0)
+
+let worker: Worker | undefined
+let nextId = 0
+const answers = new Map<number, (event: TrainEvent) => void>()
+
+const command = (message: Command) => worker?.postMessage(message)
+
+function launch(): Worker {
+  const started = new Worker(new URL('./train.worker.ts', import.meta.url), { type: 'module' })
+  started.addEventListener('message', ({ data }: MessageEvent<TrainEvent>) => take(data))
+  started.addEventListener('error', (event) =>
+    take({
+      type: 'failed',
+      failure: { kind: 'internal', message: `The training stopped: ${event.message}` },
+    }),
+  )
+  return started
+}
+
+/** Starts, or goes on. */
+export function run(): void {
+  if (phase.peek() === 'paused') {
+    command({ type: 'resume' })
+    phase.value = 'running'
+    return
+  }
+  begin(false)
+}
+
+export function pause(): void {
+  command({ type: 'pause' })
+  phase.value = 'paused'
+  announce('Paused.')
+}
+
+/** One step of training. */
+export function step(): void {
+  if (phase.peek() === 'running' || phase.peek() === 'paused') {
+    command({ type: 'step' })
+    phase.value = 'paused'
+  } else {
+    begin(true)
+    command({ type: 'step' })
+  }
+}
+
+function begin(paused: boolean): void {
+  reset()
+  worker = launch()
+  phase.value = paused ? 'paused' : 'loading'
+  command({ type: 'run', settings: settings.peek(), paused })
+}
+
+export function reset(): void {
+  worker?.terminate()
+  worker = undefined
+  answers.clear()
+  batch(() => {
+    phase.value = 'idle'
+    failure.value = undefined
+    runs.value = new Map()
+    planned.value = { arms: [], stepsPerEpoch: 1 }
+    progress.value = { done: 0, total: 1, imagesPerSecond: 0 }
+    totalSeconds.value = undefined
+    predictions.value = []
+  })
+}
+
+function take(event: TrainEvent): void {
+  batch(() => {
+    switch (event.type) {
+      case 'plan':
+        planned.value = event
+        break
+      case 'start':
+        if (phase.peek() === 'loading') phase.value = 'running'
+        update(event.arm.name, () => ({
+          arm: event.arm,
+          steps: [],
+          losses: [],
+          epochs: [],
+          epochSteps: [],
+        }))
+        announce(`${armTitle(event.arm.name)} starts.`)
+        break
+      case 'steps': {
+        for (const name of new Set(event.losses.map(({ arm }) => arm))) {
+          const own = event.losses.filter(({ arm }) => arm === name)
+          update(name, (old) => ({
+            ...old!,
+            steps: [...old!.steps, ...own.map((loss) => loss.step)],
+            losses: [...old!.losses, ...own.map(({ loss }) => loss)],
+          }))
+        }
+        const { done, total, imagesPerSecond } = event
+        progress.value = { done, total, imagesPerSecond }
+        break
+      }
+      case 'epoch': {
+        update(event.arm, (old) => ({
+          ...old!,
+          epochs: [...old!.epochs, event.result],
+          epochSteps: [...old!.epochSteps, event.step],
+        }))
+        modelsVersion.value++
+        const { epoch, valLoss, valAccuracy } = event.result
+        announce(
+          `${armTitle(event.arm)}, epoch ${epoch}: validation loss ${figure(valLoss)}, accuracy ${percent(valAccuracy)}.`,
+        )
+        break
+      }
+      case 'done':
+        phase.value = 'done'
+        totalSeconds.value = event.seconds
+        announce('All arms are trained.')
+        break
+      case 'failed':
+        phase.value = 'failed'
+        failure.value = event.failure
+        break
+      case 'predicted':
+        predictions.value = event.predictions
+        break
+      default:
+        answers.get(event.id)?.(event)
+        answers.delete(event.id)
+    }
+  })
+}
+
+function update(name: string, change: (old: ArmRun | undefined) => ArmRun): void {
+  const next = new Map(runs.peek())
+  next.set(name, change(next.get(name)))
+  runs.value = next
+}
+
+/** Asks every trained network what it sees. */
+export function predict(pixels: Float32Array): void {
+  command({ type: 'predict', id: nextId++, pixels })
+}
+
+/** An arm's network as an ONNX file. */
+export function modelBytes(arm: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  return new Promise((resolve) => {
+    const id = nextId++
+    answers.set(id, (event) => resolve(event.type === 'model' ? event.bytes : undefined))
+    if (worker === undefined) resolve(undefined)
+    command({ type: 'model', id, arm })
+  })
+}
+
+/** An image of the test set, and what it shows. */
+export function example(index: number): Promise<{ pixels: Float32Array; label: number }> {
+  return new Promise((resolve) => {
+    worker ??= launch()
+    const id = nextId++
+    answers.set(id, (event) => {
+      if (event.type === 'example') resolve(event)
+    })
+    command({ type: 'example', id, index })
+  })
+}

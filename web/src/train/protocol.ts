@@ -1,0 +1,69 @@
+/** What the Train tab and its worker tell each other. */
+import type { ArmEpoch, ArmResult } from '../../../src/experiments/results.ts'
+import type { Failure } from '../engine/protocol.ts'
+
+export interface TrainSettings {
+  /** Names of arms; the teacher is added where a student needs it. */
+  readonly arms: readonly string[]
+  readonly epochs: number
+  readonly images: number
+  readonly testImages: number
+  readonly batchSize: number
+  readonly teacherRate: number
+  readonly studentRate: number
+  readonly seed: number
+}
+
+export type Command =
+  | { readonly type: 'run'; readonly settings: TrainSettings; readonly paused: boolean }
+  | { readonly type: 'pause' }
+  | { readonly type: 'resume' }
+  /** One step, then wait again. */
+  | { readonly type: 'step' }
+  | { readonly type: 'predict'; readonly id: number; readonly pixels: Float32Array }
+  | { readonly type: 'model'; readonly id: number; readonly arm: string }
+  /** One image of the test set. */
+  | { readonly type: 'example'; readonly id: number; readonly index: number }
+
+export interface StepLoss {
+  readonly arm: string
+  readonly step: number
+  readonly loss: number
+}
+
+export interface Prediction {
+  readonly arm: string
+  readonly probabilities: readonly number[]
+}
+
+export type TrainEvent =
+  | { readonly type: 'plan'; readonly arms: readonly string[]; readonly stepsPerEpoch: number }
+  | { readonly type: 'start'; readonly arm: ArmResult }
+  | {
+      readonly type: 'steps'
+      readonly losses: readonly StepLoss[]
+      /** Steps of the whole run so far, and all of them. */
+      readonly done: number
+      readonly total: number
+      readonly imagesPerSecond: number
+    }
+  | {
+      readonly type: 'epoch'
+      readonly arm: string
+      readonly step: number
+      readonly result: ArmEpoch
+    }
+  | { readonly type: 'done'; readonly seconds: number }
+  | { readonly type: 'failed'; readonly failure: Failure }
+  | { readonly type: 'predicted'; readonly id: number; readonly predictions: readonly Prediction[] }
+  | {
+      readonly type: 'model'
+      readonly id: number
+      readonly bytes: Uint8Array<ArrayBuffer> | undefined
+    }
+  | {
+      readonly type: 'example'
+      readonly id: number
+      readonly pixels: Float32Array
+      readonly label: number
+    }

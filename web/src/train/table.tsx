@@ -1,0 +1,91 @@
+import { count, figure, percent, seconds } from '../ui/format.ts'
+import { ArmKey } from '../ui/key.tsx'
+import { armTitle } from './arms.ts'
+
+export interface TableArm {
+  readonly name: string
+  readonly parameters: number
+  readonly initial?: { readonly valLoss: number; readonly valAccuracy: number }
+  readonly epochs: readonly {
+    readonly valLoss: number
+    readonly valAccuracy: number
+    readonly seconds: number
+  }[]
+}
+
+/** Validation loss per epoch and arm. */
+export function ResultTable({
+  arms,
+  waiting = [],
+  epochs,
+}: {
+  arms: readonly TableArm[]
+  /** Arms that have not begun. */
+  waiting?: readonly string[]
+  epochs: number
+}) {
+  const columns = Array.from({ length: epochs }, (_, i) => i)
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys
+    <div class="scroll" role="region" aria-label="Results" tabIndex={0}>
+      <table class="results">
+        <thead>
+          <tr>
+            <th scope="col">Arm</th>
+            <th scope="col" class="number">
+              Start
+            </th>
+            {columns.map((i) => (
+              <th key={i} scope="col" class="number">
+                Epoch {i + 1}
+              </th>
+            ))}
+            <th scope="col" class="number">
+              Accuracy
+            </th>
+            <th scope="col" class="number">
+              Parameters
+            </th>
+            <th scope="col" class="number">
+              Time
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {arms.map((arm) => (
+            <tr key={arm.name} data-arm={arm.name}>
+              <th scope="row">
+                <ArmKey arm={arm.name} /> {armTitle(arm.name)}
+              </th>
+              <td class="number">{arm.initial ? figure(arm.initial.valLoss) : '–'}</td>
+              {columns.map((i) => (
+                <td key={i} class="number">
+                  {arm.epochs[i] ? figure(arm.epochs[i].valLoss) : ''}
+                </td>
+              ))}
+              <td class="number">
+                {arm.epochs.length > 0 ? percent(arm.epochs.at(-1)!.valAccuracy) : ''}
+              </td>
+              <td class="number">{count(arm.parameters)}</td>
+              <td class="number">
+                {arm.epochs.length > 0
+                  ? seconds(arm.epochs.reduce((sum, epoch) => sum + epoch.seconds, 0))
+                  : ''}
+              </td>
+            </tr>
+          ))}
+          {waiting.map((name) => (
+            <tr key={name} class="waiting">
+              <th scope="row">
+                <ArmKey arm={name} /> {armTitle(name)}
+              </th>
+              <td class="number" colSpan={columns.length + 4}>
+                waits
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
