@@ -23,6 +23,7 @@ import {
   joinDims,
   zipElements,
 } from './elements.ts'
+import { blockedElementwise } from './forms/blocked.ts'
 import { type Backward, backward, castLike, gradientOf } from './formula.ts'
 import type { AxesContext, AxesRule, GradientRule, InferRule, Operator } from './operator.ts'
 
@@ -97,6 +98,7 @@ const binary = (name: string, { element, gradient, sign, bias }: BinaryOptions):
   infer: inferBroadcast(element),
   axes: broadcastRule(element),
   gradient,
+  blocked: blockedElementwise,
   ...(sign ? { sign } : {}),
   ...(bias ? { bias } : {}),
 })

@@ -10,6 +10,7 @@ import { intAttribute } from '../model/attributes.ts'
 import type { Dim } from '../model/model.ts'
 import { sum } from './axis.ts'
 import { ints, knownShape, shapeOf } from './emission.ts'
+import { blockedChannels } from './forms/blocked.ts'
 import type {
   AxesContext,
   GradientContext,
@@ -122,5 +123,6 @@ export const concatenation: readonly Operator[] = [
     },
     gradient,
     sign: 'inherited',
+    blocked: blockedChannels,
   },
 ]

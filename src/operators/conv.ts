@@ -21,6 +21,7 @@ import { type Fill, glorotUniform, zeros } from '../tensor/fill.ts'
 import { elementCount } from '../tensor/tensor.ts'
 import { type Axis, sizeOf } from './axis.ts'
 import { convGradient } from './conv-gradient.ts'
+import { blockedConv } from './forms/blocked.ts'
 import type {
   AxesContext,
   AxesRule,
@@ -175,4 +176,5 @@ export const conv: Operator = {
     identity,
   },
   multiplyAdds,
+  blocked: blockedConv,
 }

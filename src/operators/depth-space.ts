@@ -14,6 +14,7 @@ import { intAttribute, stringAttribute } from '../model/attributes.ts'
 import type { Dim, Node } from '../model/model.ts'
 import type { Axis } from './axis.ts'
 import { range, reshape, transpose } from './emission.ts'
+import { blockedDepthSpace } from './forms/blocked.ts'
 import type { AxesContext, Operator } from './operator.ts'
 import { inferredFrom } from './shapes.ts'
 
@@ -46,6 +47,7 @@ function stillSpatial(context: AxesContext, x: readonly Axis[]): readonly Axis[]
 export const depthSpace: readonly Operator[] = [
   {
     name: 'SpaceToDepth',
+    blocked: blockedDepthSpace,
     infer: (context) => {
       const size = blockSize(context.node)
       const x = context.shape(0)
@@ -71,6 +73,7 @@ export const depthSpace: readonly Operator[] = [
   },
   {
     name: 'DepthToSpace',
+    blocked: blockedDepthSpace,
     infer: (context) => {
       const size = blockSize(context.node)
       const x = context.shape(0)

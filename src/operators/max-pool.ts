@@ -22,6 +22,7 @@ import {
   shapeOf,
   tensorLike,
 } from './emission.ts'
+import { blockedPool } from './forms/blocked.ts'
 import { phasedPoolGradient, poolsByPhases } from './forms/max-pool-phases.ts'
 import type {
   AxesContext,
@@ -154,4 +155,5 @@ export const maxPool: Operator = {
   axes,
   gradient,
   sign: 'inherited',
+  blocked: blockedPool,
 }

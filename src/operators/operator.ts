@@ -52,6 +52,8 @@ export interface Operator {
   readonly upgrade?: UpgradeRule
   /** True if the operator normalizes with stored statistics (BatchNormalization). */
   readonly normalization?: NormalizationFacet
+  /** How ONNX Runtime computes the node on images in blocks of channels. */
+  readonly blocked?: BlockedRule
 }
 
 // ---------------------------------------------------------------- 1. infer
@@ -301,6 +303,33 @@ export interface TrainingForm {
   readonly updates?: ReadonlyMap<string, string>
 }
 
+/**
+ * Emits the node on blocked images (`lowering/blocked-layout.ts`) and returns the values that hold
+ * its outputs' blocks; undefined where it cannot, or where it would not pay.
+ */
+export type BlockedRule = (context: BlockedContext) => readonly string[] | undefined
+export interface BlockedContext extends InferContext {
+  /** Channels per block. */
+  readonly block: number
+  output(k: number): ValueInfo
+  /** Is input i there in blocks? */
+  isBlocked(i: number): boolean
+  /** Is this an image [N, C, H, W] of float32 in whole blocks? */
+  fits(info: ValueInfo): boolean
+  /** Input i in blocks; converted if need be. */
+  blocks(i: number): string
+  /** Input i in the order of the standard; converted if need be. */
+  plain(i: number): string
+  emit(
+    opType: string,
+    inputs: readonly string[],
+    attributes?: Readonly<Record<string, AttributeLike>> | Node['attributes'],
+    /** `blocked`: the operator of the runtime's domain for blocked images. */
+    options?: { readonly blocked?: boolean; readonly outputs?: number },
+  ): readonly string[]
+  constantOf(tensor: LazyTensor): string
+}
+
 /** Emits equivalent nodes; returns the names that take the place of the node's outputs. */
 export type UpgradeRule = (context: UpgradeContext) => UpgradedNode
 export interface UpgradeContext {
@@ -308,6 +337,8 @@ export interface UpgradeContext {
   /** Operator-set version of the model that the node comes from. */
   readonly from: number
   shape(i: number): Shape | undefined
+  /** Input i, where it is constant. */
+  tensor(i: number): LazyTensor | undefined
   /** Adds an initializer and returns its name. */
   constant(tensor: LazyTensor): string
   fresh(hint: string): string

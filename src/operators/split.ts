@@ -12,6 +12,7 @@ import type { Dim } from '../model/model.ts'
 import { int64 } from '../tensor/tensor.ts'
 import type { Axis } from './axis.ts'
 import { freezeSizes, numbers } from './elements.ts'
+import { blockedChannels } from './forms/blocked.ts'
 import type { AxesContext, GradientRule, InferContext, Operator } from './operator.ts'
 import { zerosLike } from './scatter-back.ts'
 import { axisPosition } from './shapes.ts'
@@ -87,6 +88,7 @@ const gradient: GradientRule = (context) => {
 export const splits: readonly Operator[] = [
   {
     name: 'Split',
+    blocked: blockedChannels,
     infer: (context) => {
       const shape = context.shape(0)
       const dtype = context.dtype(0)

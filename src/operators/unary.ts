@@ -6,6 +6,7 @@
  */
 import type { DType } from '../tensor/dtype.ts'
 import { sameAxes } from './axes-rules.ts'
+import { blockedElementwise } from './forms/blocked.ts'
 import { type Backward, gradientOf } from './formula.ts'
 import { type InferRule, none, type Operator, type UpgradeRule } from './operator.ts'
 
@@ -34,6 +35,7 @@ export function unary(name: string, options: UnaryOptions): Operator {
     name,
     infer: dtype === undefined ? inferUnary : (context) => [{ dtype, shape: context.shape(0) }],
     axes: sameAxes,
+    blocked: blockedElementwise,
     gradient: gradient === none ? none : unaryGradient(gradient),
     ...(idempotent === undefined
       ? {}

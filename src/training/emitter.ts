@@ -1,7 +1,8 @@
 /** Adds nodes to a graph under construction, and knows the shape of everything it adds. */
 import { type AttributeLike, attributes } from '../model/attributes.ts'
 import type { GraphBuilder } from '../model/builder.ts'
-import type { Attribute, Node } from '../model/model.ts'
+import { expressionKey } from '../model/expressions.ts'
+import type { Node } from '../model/model.ts'
 import { inferNode } from '../operators/inference.ts'
 import type { EmitOptions, Emitter, Target, ValueInfo } from '../operators/operator.ts'
 import { byteLengthOf } from '../tensor/dtype.ts'
@@ -107,32 +108,4 @@ function constantKey(tensor: LazyTensor): string | undefined {
   const bytes = byteLengthOf(tensor.dtype, elementCount(tensor.dims))
   if (bytes > sharedConstantBytes || tensor.strings) return undefined
   return `${tensor.dtype}[${tensor.dims}]${tensor.read(0, bytes).join()}`
-}
-
-/** undefined where the node cannot be compared (tensors and graphs among its attributes). */
-function expressionKey(
-  opType: string,
-  domain: string,
-  inputs: readonly string[],
-  attributeMap: ReadonlyMap<string, Attribute>,
-  outputs: number,
-): string | undefined {
-  const parts: string[] = []
-  for (const [name, attribute] of attributeMap) {
-    switch (attribute.type) {
-      case 'int':
-      case 'float':
-      case 'string':
-        parts.push(`${name}=${attribute.type}:${attribute.value}`)
-        break
-      case 'ints':
-      case 'floats':
-      case 'strings':
-        parts.push(`${name}=${attribute.type}:${attribute.value.join('\u0000')}`)
-        break
-      default:
-        return undefined
-    }
-  }
-  return [domain, opType, outputs, ...inputs, ...parts.sort()].join('\u0001')
 }

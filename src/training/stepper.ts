@@ -2,6 +2,8 @@
 
 import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
+import { lowerForCpu } from '../operators/lowering/index.ts'
+import { channelBlock } from '../runtime/channel-block.ts'
 import type { Feeds, Runtime, Session, SessionOptions } from '../runtime/runtime.ts'
 import { float32, type Tensor } from '../tensor/tensor.ts'
 import type { Batch } from './data.ts'
@@ -34,7 +36,10 @@ export async function createStepper(
   runtime: Runtime,
   options: SessionOptions,
 ): Promise<Stepper> {
-  const session = await runtime.createSession(encodeModel(withoutDefaults(graph.model)), options)
+  const model = withoutDefaults(graph.model)
+  const forms =
+    (options.device ?? 'cpu') === 'cpu' ? lowerForCpu(model, await channelBlock(runtime)) : model
+  const session = await runtime.createSession(encodeModel(forms), options)
   return new BufferedStepper(graph, state, session)
 }
 
