@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { float } from '../model/attributes.ts'
-import type { RandomStream } from '../tensor/random.ts'
+import { GraphBuilder } from '../model/builder.ts'
+import { encodeModel } from '../onnx/encode.ts'
+import { nodeRuntime } from '../runtime/node.ts'
+import { type RandomStream, randomStream } from '../tensor/random.ts'
 import { float32, type Tensor } from '../tensor/tensor.ts'
 import {
   checkGradients,
@@ -120,3 +123,56 @@ describe('gradients of unary operators against differences', () => {
     expect(Object.keys(draws).sort()).toEqual(rules.map((operator) => operator.name).sort())
   })
 })
+
+/** φ(x) and φ(φ(x)) for the node that a draw describes. */
+async function twice(op: string, { opset = 18, attributes = {}, inputs }: Omit<OneNode, 'op'>) {
+  const builder = new GraphBuilder()
+  const [x, ...bounds] = inputs
+  const others = bounds.map((bound) => (bound ? builder.constant(bound) : ''))
+  builder.input('x', 'float32', x!.dims)
+  const once = builder.node(op, ['x', ...others], attributes)
+  builder.output(builder.node(op, [once, ...others], attributes, { outputs: ['z'] }), 'float32')
+  builder.output(once, 'float32')
+  const model = builder.model('twice', opset)
+  const session = await nodeRuntime.createSession(encodeModel(model))
+  const results = await session.run({ x: x! })
+  await session.release()
+  const node = model.graph.nodes[0]!
+  return {
+    node,
+    once: Array.from(results[once]!.data, Number),
+    z: Array.from(results.z!.data, Number),
+  }
+}
+
+describe('facets of unary operators, by what ONNX Runtime computes', () => {
+  const facets = family.filter(({ domain, name }) => !domain && name in draws)
+  it.each(facets.map((operator) => ({ name: operator.name, operator })))(
+    '$name',
+    async ({ name, operator }) => {
+      let everDiffers = false
+      for (let index = 0; index < 20; index++) {
+        const random = randomStream(index, 'facets', name)
+        const spec = draws[name]!(random)
+        const positive = operator.sign === 'inherited'
+        const x = positive ? uniformTensor(random, [40], 0, 3) : normalTensor(random, [40])
+        const { node, once, z } = await twice(name, {
+          ...spec,
+          inputs: [x, ...spec.inputs.slice(1)],
+        })
+        const defined = once.filter((value) => !Number.isNaN(value))
+        if (operator.sign) expect(Math.min(0, ...defined)).toBe(0)
+        const same = z.every((value, i) => Object.is(value, once[i]) || value === once[i])
+        if (operator.activation?.idempotent(node, () => undefined)) expect(z).toEqual(once)
+        else if (!same) everDiffers = true
+      }
+      const always = operator.activation?.idempotent(
+        { ...emptyNode, opType: name },
+        () => undefined,
+      )
+      expect(everDiffers || always === true).toBe(true)
+    },
+  )
+})
+
+const emptyNode = { name: '', domain: '', inputs: [], outputs: [], attributes: new Map() }
