@@ -110,6 +110,7 @@ function siteOf(solution: Solution, layer: Layer): Site | Unsupported {
     opset: opsetOf(model, layer.node.domain),
     value: info,
     weightDims: layer.weightDims,
+    weightInput: layer.weightInput,
   })
   if ('unsupported' in identity) return identity
   const linear = normalization ? withNormalization(identity, normalization, info.shape) : identity

@@ -19,6 +19,13 @@ export function regroup(
   targets: readonly Target[],
 ): readonly Axis[] | undefined {
   const factors = axes.flatMap((axis) => algebra.factors(axis))
+  // A group of one unit each (a depthwise convolution) may come to hold more of them.
+  const [only] = factors
+  if (only?.kind === 'unit' && factors.length === 1 && targets.length === 2 && targets[1] === 1) {
+    const size = algebra.sizeOf(only)
+    const parts = size !== null && size === targets[0] ? algebra.split(only, size) : undefined
+    if (parts) return parts
+  }
   const result: (Axis | undefined)[] = targets.map(() => undefined)
 
   // Leading axes that plainly stay: same size or symbol on both sides, or both unknown.
@@ -53,7 +60,13 @@ export function regroup(
   if (back - front > 1) {
     // The unknown ones pair up in order if there are as many on either side.
     if (factors.length !== back - front) return undefined
-    for (const factor of factors) result[front++] = factor
+    for (const factor of factors) {
+      const target = targets[front]!
+      const size = algebra.sizeOf(factor)
+      const wanted = isAxis(target) ? algebra.sizeOf(target) : target
+      if (typeof wanted === 'number' && size !== null && size !== wanted) return undefined
+      result[front++] = isAxis(target) ? algebra.same(factor, target) : factor
+    }
   } else if (back - front === 1) {
     const target = targets[front]!
     const size = algebra.sizeOf(product(factors))

@@ -36,7 +36,9 @@ describe('the seed experiment’s network', () => {
       ['fc1', 8, true],
       ['fc2', 10, false],
     ])
-    expect(layers[3]!.widen).toMatchInlineSnapshot(`"its units reach Softmax fc2.softmax, which normalizes over it: a copy would change the other probabilities"`)
+    expect(layers[3]!.widen).toMatchInlineSnapshot(
+      `"its units reach Softmax fc2.softmax, which normalizes over it: a copy would change the other probabilities"`,
+    )
     expect(layers.map((layer) => layer.deepen)).toEqual([true, true, true, true])
   })
 

@@ -59,6 +59,8 @@ export interface Layer {
   /** Name of the constant that holds the weight. */
   readonly weight: string
   readonly weightDims: readonly number[]
+  /** Input position of the weight. */
+  readonly weightInput: number
   readonly axis: Axis
   readonly width: number | null
   readonly operator: Operator
@@ -292,6 +294,7 @@ class Solver {
       node,
       name: nodeLabel(node),
       weight: root,
+      weightInput: facet.input,
       weightDims: dims.map((dim) => (typeof dim === 'number' ? dim : 0)),
       axis,
       width: typeof width === 'number' ? width : this.#algebra.sizeOf(axis),

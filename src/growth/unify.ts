@@ -187,7 +187,7 @@ export class AxisAlgebra {
     if (leaves.length === 0) {
       this.sources.push({
         unit: unit.id,
-        reason: `${this.nameOf(unit.id)} has size one`,
+        reason: 'fixes it to size one',
         node: this.node,
       })
       this.#fixed[unit.id] = true
@@ -202,7 +202,7 @@ export class AxisAlgebra {
   }
 
   #mismatch(a: Axis, b: Axis): void {
-    const reason = 'two axes that must be one are composed differently'
+    const reason = 'joins two axes that are composed differently'
     this.freeze(a, reason)
     this.freeze(b, reason)
   }
@@ -231,7 +231,7 @@ export class AxisAlgebra {
       this.#unify(longer === x ? parts[0] : x, longer === x ? y : parts[0])
       rest.push(parts[1])
     }
-    for (const axis of [...a, ...b]) this.freeze(axis, 'two concatenations differ in size')
+    for (const axis of [...a, ...b]) this.freeze(axis, 'joins concatenations of different sizes')
   }
 
   #alignProducts(left: readonly Axis[], right: readonly Axis[]): void {
@@ -247,7 +247,7 @@ export class AxisAlgebra {
         b.pop()
       }
       if (a.length === 0 || b.length === 0) {
-        for (const axis of [...a, ...b]) this.freeze(axis, 'an axis of size one is dropped')
+        for (const axis of [...a, ...b]) this.freeze(axis, 'drops an axis of size one')
         return
       }
       if (a.length === 1 && b.length === 1) {
@@ -320,20 +320,29 @@ export class AxisAlgebra {
     return part
   }
 
-  /** Splits an axis into outer·inner with an outer part of the given size. */
+  /**
+   * Splits an axis into outer·inner with an outer part of the given size. A concatenation of equal
+   * parts a + a + … is n·a; its parts then grow alike.
+   */
   split(axis: Axis, outer: number): readonly [Axis, Axis] | undefined {
     const resolved = this.resolve(axis)
-    if (resolved.kind === 'unit' && typeof resolved.size === 'number') {
-      if (resolved.size % outer !== 0) return undefined
-      const parts = [
-        this.#derive(resolved, outer),
-        this.#derive(resolved, resolved.size / outer),
-      ] as const
+    const size = this.sizeOf(resolved)
+    if (size === null || size % outer !== 0 || resolved.kind === 'product') return undefined
+    const inner = size / outer
+    if (resolved.kind === 'unit') {
+      const parts = [this.#derive(resolved, outer), this.#derive(resolved, inner)] as const
       this.#bindings[resolved.id] = product(parts)
       for (const part of parts) this.#edge(resolved.id, part.id)
       return parts
     }
-    return undefined
+    const parts: Axis[] = []
+    for (let i = 0; i < outer; i++) {
+      const part = this.slice(resolved, i * inner, (i + 1) * inner)
+      if (!part) return undefined
+      parts.push(part)
+    }
+    for (const part of parts.slice(1)) this.same(parts[0]!, part)
+    return [this.fixed(outer, 'takes concatenated parts for groups'), parts[0]!]
   }
 
   /** Cuts an axis in two after `at` entries. */
@@ -363,6 +372,9 @@ export class AxisAlgebra {
         if (outer < 0) return undefined
         const inner = this.sizeOf(product(factors.slice(outer + 1)))
         if (inner === null || start % inner !== 0 || stop % inner !== 0) return undefined
+        // Once an outer axis of size one grew, the part would no longer lie in one piece.
+        for (const single of factors.slice(0, outer))
+          this.freeze(single, 'takes a part of an axis inside of it')
         const part = this.slice(factors[outer]!, start / inner, stop / inner)
         return part && product(factors.map((factor, i) => (i === outer ? part : factor)))
       }

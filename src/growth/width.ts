@@ -80,7 +80,7 @@ export function growToWidth(
   const touched = candidates.some(({ unit }) => sizes.has(unit))
 
   if ('factor' in target) {
-    const wanted = Math.round(layer.width * target.factor)
+    const wanted = Math.max(layer.width + 1, Math.round(layer.width * target.factor))
     if (touched && now >= wanted) return
     const size = smallest((candidate) => widthWith(first.unit, candidate), wanted, first, current)
     sizes.set(first.unit, size)

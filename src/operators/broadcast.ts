@@ -70,8 +70,12 @@ function broadcastAxis(
 ): Axis {
   const wide = operands.filter(({ dim }) => dim !== 1)
   if (wide.length === 0) {
-    const activations = operands.filter(({ parameter }) => !parameter)
-    return unify(context, activations.length > 0 ? activations : operands) ?? one
+    // What a reduction left at size one is repeated over whatever the others grow to.
+    const growing = operands.filter(
+      ({ axis }) => axis.kind !== 'product' || axis.factors.length > 0,
+    )
+    const activations = growing.filter(({ parameter }) => !parameter)
+    return unify(context, activations.length > 0 ? activations : growing) ?? one
   }
   for (const { axis, dim, parameter } of operands)
     if (dim === 1 && !parameter)
