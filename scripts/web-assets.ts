@@ -4,9 +4,15 @@
  */
 import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
+import { loadMnist } from '../src/data/index.ts'
+import { teacherArm } from '../src/experiments/arms.ts'
+import { trainArm } from '../src/experiments/train-arm.ts'
+import { save } from '../src/onnx/file.ts'
+import { nodeRuntime } from '../src/runtime/node.ts'
 
 const require = createRequire(import.meta.url)
 const publicFolder = fileURLToPath(new URL('../web/public/', import.meta.url))
@@ -56,4 +62,24 @@ async function exists(path: string): Promise<boolean> {
   )
 }
 
-async function trainTeacher(): Promise<void> {}
+/** The teacher of the experiments after two epochs on the subset; the same bits on one machine. */
+async function trainTeacher(): Promise<void> {
+  const target = join(dataFolder, 'teacher.onnx')
+  if (await exists(target)) return
+  const { train, test } = await loadMnist()
+  const { model } = await trainArm(teacherArm, undefined, {
+    train: train.slice(0, subset.train),
+    test: test.slice(0, subset.test),
+    seed: 0,
+    epochs: 2,
+    batchSize: 32,
+    threads: availableParallelism(),
+    runtime: nodeRuntime,
+    onEvent: (event) => {
+      if (event.kind !== 'epoch') return
+      const { epoch, valAccuracy } = event.result
+      console.error(`teacher.onnx: epoch ${epoch}, accuracy ${(100 * valAccuracy).toFixed(1)}%`)
+    },
+  })
+  await save(model, target)
+}

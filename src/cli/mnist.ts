@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { Net2NetError } from '../errors.ts'
 import { arms, defaultArms } from '../experiments/arms.ts'
+import { writeReport } from '../experiments/report/write-node.ts'
 import type { ArmEpoch, ArmResult, RunResults } from '../experiments/results.ts'
 import { type RunEvent, runExperiment } from '../experiments/run-node.ts'
 import { resultsTable } from '../experiments/table.ts'
@@ -80,6 +81,8 @@ async function run(io: Io, options: Options): Promise<void> {
     throw error
   }
   show.stop()
+  const report = join(directory, 'report.html')
+  await writeReport([directory], report, { force: true })
   const { header, rows } = resultsTable(results)
   printResult(
     io,
@@ -91,7 +94,7 @@ async function run(io: Io, options: Options): Promise<void> {
       '',
       table(header, rows),
       '',
-      `Done in ${duration(results.seconds)}. Results and trained networks: ${directory}`,
+      `Done in ${duration(results.seconds)}. Results and trained networks: ${directory}\nReport: ${report}`,
     ].join('\n'),
   )
 }

@@ -37,6 +37,16 @@ const commands: readonly Entry[] = [
     summary: 'compare two models: do they compute the same function?',
     load: async () => (await import('./check.ts')).check,
   },
+  {
+    name: 'report',
+    summary: 'show runs as one self-contained page: table, curves, networks',
+    load: async () => (await import('./report.ts')).report,
+  },
+  {
+    name: 'serve',
+    summary: 'open the page where networks grow and train, on this machine only',
+    load: async () => (await import('./serve.ts')).serve,
+  },
 ]
 
 const exitCodes: Readonly<Record<ErrorKind, number>> = {

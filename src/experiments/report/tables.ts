@@ -1,7 +1,10 @@
+import { arms as knownArms } from '../arms.ts'
 import { legendMark } from './charts.ts'
 import { escapeHtml } from './html.ts'
 import { type ArmRecord, armNames, armsCalled, armTitle, mean, type RunRecord } from './record.ts'
-import { seedLosses } from './seed-table.ts'
+
+/** The validation losses that the Keras example of Net2Net publishes for an arm. */
+const published = (name: string) => knownArms.find((arm) => arm.name === name)?.published
 
 const loss = (value: number | undefined) =>
   value === undefined ? '–' : Number.isFinite(value) ? value.toFixed(4) : 'not finite'
@@ -24,7 +27,7 @@ export function lossTable(runs: readonly RunRecord[]): string {
   const names = armNames(runs)
   const epochs = Math.max(0, ...runs.flatMap((run) => run.arms.map((arm) => arm.epochs.length)))
   const columns = Array.from({ length: epochs }, (_, i) => i)
-  const withSeed = names.some((name) => seedLosses[name] !== undefined)
+  const withSeed = names.some((name) => published(name) !== undefined)
   const seedEpochs = withSeed ? [0, 1, 2] : []
   const head = [
     '<th rowspan="2" scope="col">Arm</th>',
@@ -54,7 +57,7 @@ export function lossTable(runs: readonly RunRecord[]): string {
         arms.map((arm) => arm.epochs.at(-1)?.valAccuracy),
         share,
       ),
-      ...seedEpochs.map((i) => `<td class="number seed">${loss(seedLosses[name]?.[i])}</td>`),
+      ...seedEpochs.map((i) => `<td class="number seed">${loss(published(name)?.[i])}</td>`),
     ]
     return `<tr><th scope="row">${legendMark(index)} ${escapeHtml(armTitle(name))}</th>${cells.join('')}</tr>`
   })
