@@ -5,7 +5,7 @@
  */
 import { intAttribute, stringAttribute } from '../model/attributes.ts'
 import { dtypeFromCode } from '../tensor/dtype.ts'
-import { type InferRule, type Operator, unsupported } from './operator.ts'
+import { type InferRule, none, type Operator, unsupported } from './operator.ts'
 
 /** A family of operators frozen for one reason (a verb phrase). */
 const frozen = (
@@ -21,6 +21,13 @@ const frozen = (
     axes: unsupported(reason),
     gradient: unsupported(reason),
   }))
+
+/** Nothing flows back through indices and random draws. */
+const withoutGradient = (family: readonly Operator[]): readonly Operator[] =>
+  family.map((operator) => ({ ...operator, gradient: none }))
+
+/** As many selected boxes as there are: batch, class and box index of each. */
+const boxes: InferRule = () => [{ dtype: 'int64', shape: [null, 3] }]
 
 /** LSTM, GRU, RNN: Y [seq, directions, batch, hidden], then one [directions, batch, hidden] each. */
 const recurrent: InferRule = (context) => {
@@ -112,8 +119,11 @@ export const frozenOperators: readonly Operator[] = [
     ],
     SEQUENCES,
   ),
-  ...frozen(['NonMaxSuppression', 'RoiAlign', 'MaxRoiPool'], DETECTION),
-  ...frozen(['RandomNormal', 'RandomUniform'], RANDOM, drawn),
-  ...frozen(['RandomNormalLike', 'RandomUniformLike', 'Bernoulli'], RANDOM, drawn),
-  ...frozen(['Multinomial'], RANDOM),
+  ...withoutGradient(frozen(['NonMaxSuppression'], DETECTION, boxes)),
+  ...frozen(['RoiAlign', 'MaxRoiPool'], DETECTION),
+  ...withoutGradient([
+    ...frozen(['RandomNormal', 'RandomUniform'], RANDOM, drawn),
+    ...frozen(['RandomNormalLike', 'RandomUniformLike', 'Bernoulli'], RANDOM, drawn),
+    ...frozen(['Multinomial'], RANDOM),
+  ]),
 ]

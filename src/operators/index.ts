@@ -55,16 +55,16 @@ const families: readonly (readonly Operator[])[] = [
   frozenOperators,
 ]
 
+/** All supported operators, in the order of the table. */
+export const operators: readonly Operator[] = families.flat()
+
 const table: ReadonlyMap<string, Operator> = new Map(
-  families.flat().map((operator) => [keyOf(operator.domain ?? '', operator.name), operator]),
+  operators.map((operator) => [keyOf(operator.domain ?? '', operator.name), operator]),
 )
 
 function keyOf(domain: string, name: string): string {
   return `${domain === 'ai.onnx' ? '' : domain}:${name}`
 }
-
-/** All supported operators, in the order of the table. */
-export const operators: readonly Operator[] = [...table.values()]
 
 /** The operator that a node applies, if we know it. */
 export const operatorOf = (node: Pick<Node, 'domain' | 'opType'>): Operator | undefined =>
