@@ -24,11 +24,15 @@ import {
   shapeOf,
   slice,
   type TargetSize,
+  tensorLike,
   transpose,
 } from './emission.ts'
 import { weightGradientByProducts } from './forms/conv-weight-products.ts'
 import type { Emitter, GradientRule } from './operator.ts'
 import { allKnown, type KnownWindowAxis, reach, windowOf } from './windows.ts'
+
+/** Kernels with more taps are turned by a slice. */
+const mostTurnedTaps = 64
 
 export const convGradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
@@ -49,16 +53,9 @@ export const convGradient: GradientRule = (context) => {
   ]
 }
 
-/** δ summed over batch and positions; from its phases, where it came as these. */
-function biasGradient(emitter: Emitter, dy: string, spatialAxes: number): string {
-  const axes = [0, ...range(spatialAxes + 2, 2)]
-  const phases = emitter.info(dy).phases
-  const channels = emitter.info(dy).shape?.[1]
-  if (phases === undefined || typeof channels !== 'number')
-    return reduce(emitter, 'Sum', dy, axes, false)
-  const perPhase = reduce(emitter, 'Sum', phases, axes, false)
-  return reduce(emitter, 'Sum', reshape(emitter, perPhase, [4, channels]), [0], false)
-}
+/** δ summed over batch and positions, which may have been pooled to a smaller image with the same sum. */
+const biasGradient = (emitter: Emitter, dy: string, spatialAxes: number): string =>
+  reduce(emitter, 'Sum', emitter.info(dy).sums ?? dy, [0, ...range(spatialAxes + 2, 2)], false)
 
 /** The form that the target computes fastest. */
 const bestWeightGradient: typeof weightGradient = (emitter, dy, x, window, group) =>
@@ -95,17 +92,7 @@ function turnedConvolution(
 ): string {
   const spatial = range(window.length + 2, 2)
   const long = spatial.filter((_, i) => window[i]!.kernel > 1)
-  const turned =
-    long.length === 0
-      ? weight
-      : slice(
-          emitter,
-          weight,
-          long,
-          long.map(() => -1),
-          long.map(() => -(2 ** 31)),
-          long.map(() => -1),
-        )
+  const turned = long.length === 0 ? weight : turnRound(emitter, weight, long, window)
   const exchanged = transpose(emitter, turned, [1, 0, ...spatial])
   return emitter.op('Conv', [dy, exchanged], {
     kernel_shape: window.map((axis) => axis.kernel),
@@ -115,6 +102,39 @@ function turnedConvolution(
       ...window.map((axis) => reach(axis) - 1 - axis.pads.end),
     ],
   })
+}
+
+/** The kernel read backwards along the axes `long`. */
+function turnRound(
+  emitter: Emitter,
+  weight: string,
+  long: readonly number[],
+  window: readonly KnownWindowAxis[],
+): string {
+  const field = window.reduce((taps, axis) => taps * axis.kernel, 1)
+  const dims = emitter.info(weight).shape
+  if (emitter.target !== 'onnxruntime-cpu' || field > mostTurnedTaps || !dims)
+    return slice(
+      emitter,
+      weight,
+      long,
+      long.map(() => -1),
+      long.map(() => -(2 ** 31)),
+      long.map(() => -1),
+    )
+  // Reversing one axis of all taps: a product with a 0/1 matrix is quicker than a backward slice.
+  const reversal = new Float32Array(field * field)
+  for (const tap of range(field)) reversal[tap * field + field - 1 - tap] = 1
+  const rows = reshape(emitter, weight, [-1, field])
+  const turned = emitter.op('MatMul', [
+    rows,
+    tensorLike(emitter, weight, [field, field], [...reversal]),
+  ])
+  return reshape(
+    emitter,
+    turned,
+    dims.map((_, axis) => ({ of: weight, axis })),
+  )
 }
 
 /**

@@ -72,6 +72,8 @@ export interface ValueInfo {
   readonly constant?: LazyTensor | undefined
   /** The value that holds this image's 2 × 2 phases as channels (it is its DepthToSpace). */
   readonly phases?: string | undefined
+  /** A smaller image with the same sum per channel, over batch and positions. */
+  readonly sums?: string | undefined
 }
 
 export interface InferContext {

@@ -54,7 +54,10 @@ export function phasedPoolGradient(
   const max = (a: string, b: string) => emitter.op('Max', [a, b])
   const [top, bottom] = share(emitter, dy, max(q00, q01), max(q10, q11))
   const parts = [...share(emitter, top, q00, q01), ...share(emitter, bottom, q10, q11)]
-  return emitter.op('DepthToSpace', [emitter.op('Concat', parts, { axis: 1 })], { blocksize: 2 })
+  const joined = emitter.op('Concat', parts, { axis: 1 })
+  // Every δ arrives exactly once, so the sums per channel stay what they were.
+  const info = { ...emitter.info(x), phases: joined, sums: dy }
+  return emitter.emit('DepthToSpace', [joined], { blocksize: 2 }, { infos: [info] })[0]!
 }
 
 /**
