@@ -60,8 +60,9 @@ export function comparisonText({ equal, tolerance, samples, outputs }: Compariso
       ? [name, maxAbs.toExponential(2), maxRel.toExponential(2), '']
       : [name, '', '', problem],
   )
+  const within = tolerance.toExponential()
   const verdict = equal
-    ? `Equal: every output agrees to ${tolerance} on ${samples} sets of inputs.`
-    : `Different: some output differs by more than ${tolerance} on ${samples} sets of inputs.`
+    ? `Equal: every output agrees to ${within} on ${samples} sets of inputs.`
+    : `Different: some output differs by more than ${within} on ${samples} sets of inputs.`
   return `${table(['output', 'max |Δ|', 'relative', ''], rows)}\n${verdict}`
 }

@@ -1,9 +1,9 @@
 /** What widen, deepen and grow share: print the plan, prove the result, write it. */
+import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { Net2NetError } from '../errors.ts'
+import { Net2NetError, usageError } from '../errors.ts'
 import { applyPlan, type GrowthPlan, inspect } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
-import { refuseExisting } from '../onnx/atomic-file.ts'
 import { load, save } from '../onnx/file.ts'
 import { compare } from '../runtime/compare.ts'
 import type { Comparison } from '../runtime/comparison.ts'
@@ -47,8 +47,11 @@ export interface Growth {
 export async function growModel(io: Io, { input, options, plan: planned, exact }: Growth) {
   const { output, force = false, json } = options
   if (output === undefined && !options.dryRun)
-    throw new Net2NetError('usage', 'Where to? Give the file to write with -o, or --dry-run.')
-  if (output !== undefined && !options.dryRun) await refuseExisting(output, force)
+    throw usageError('Where to? Give the file to write with -o, or --dry-run.')
+  if (output !== undefined && !options.dryRun && !force && existsSync(output))
+    throw usageError(`${output} exists already; give another name, or replace it with --force.`, {
+      where: output,
+    })
   const model = await load(input)
   const plan = planned(model)
   const student = applyPlan(model, plan)

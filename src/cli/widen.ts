@@ -37,12 +37,13 @@ A LAYER is a node's name, its weight's name, or an unambiguous part of either; *
 text. Layers that must grow with it (residual streams) do. Only "--noise paper" and
 "--init random-pad" change what the model computes.`,
       )
-      .action((input: string, pairs: readonly string[], options: Options) => {
+      .action(async (input: string, pairs: readonly string[], options: Options) => {
         const { seed, init, noise } = options
+        const widths = parseWidths(pairs)
         return growModel(io, {
           input,
           options,
-          plan: (model) => planWiden(model, parseWidths(pairs), { seed, init, noise }),
+          plan: (model) => planWiden(model, widths, { seed, init, noise }),
           exact: init === 'net2wider' && noise !== 'paper',
         })
       })

@@ -1,6 +1,12 @@
 import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
-import { type Comparison, type ComparisonOptions, compareSources } from './comparison.ts'
+import { load } from '../onnx/file.ts'
+import {
+  type Comparison,
+  type ComparisonOptions,
+  compareSources,
+  type ModelSource,
+} from './comparison.ts'
 import { nodeRuntime } from './node.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -16,11 +22,17 @@ export interface CompareOptions extends ComparisonOptions {
  * @throws difference where their inputs or outputs have other names or types; input where one of
  *   them does not load or run
  */
-export function compare(
+export async function compare(
   a: Model | string,
   b: Model | string,
   { runtime = nodeRuntime, ...options }: CompareOptions = {},
 ): Promise<Comparison> {
-  const source = (model: Model | string) => (typeof model === 'string' ? model : encodeModel(model))
-  return compareSources(runtime, source(a), source(b), options)
+  return compareSources(runtime, await sourceOf(a), await sourceOf(b), options)
+}
+
+/** ONNX Runtime loads many broken files: our own reader refuses them first, by name and field. */
+async function sourceOf(model: Model | string): Promise<ModelSource> {
+  if (typeof model !== 'string') return encodeModel(model)
+  await load(model)
+  return model
 }
