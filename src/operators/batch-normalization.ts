@@ -18,7 +18,7 @@ import { refusedError } from '../errors.ts'
 import { attributes, float, floatAttribute, intAttribute } from '../model/attributes.ts'
 import type { Node } from '../model/model.ts'
 import { describeNode } from '../model/names.ts'
-import { knownShape, perChannel, range, reduce } from './emission.ts'
+import { knownShape, numberLike, perChannel, range, reduce } from './emission.ts'
 import { castLike, formula } from './formula.ts'
 import type {
   AxesRule,
@@ -111,16 +111,39 @@ function storedGradients(context: GradientContext, dy: string): (string | undefi
 /** All axes but the channels. */
 const otherAxes = (rank: number): number[] => [0, ...range(rank, 2)]
 
-const training: TrainingRule = (context) => {
+/** The normalized batch, and its mean and biased variance per channel. */
+function normalizeBatch(context: TrainingContext): readonly string[] {
   const [x, scale, shift, mean, variance] = range(5).map((i) => context.input(i))
-  const shared = {
-    epsilon: float(epsilonOf(context.node)),
-    momentum: float(momentumOf(context.node)),
-    training_mode: 1,
+  const epsilon = float(epsilonOf(context.node))
+  if (context.target !== 'onnxruntime-webgpu') {
+    // With momentum 0 the new statistics are the batch's. ONNX Runtime may write them over the old
+    // ones, which others still read: it is given values that nobody else does.
+    const unread = [mean!, variance!].map((name) => context.op('Neg', [name]))
+    return context.emit(
+      'BatchNormalization',
+      [x!, scale!, shift!, ...unread],
+      { epsilon, momentum: float(0), training_mode: 1 },
+      { outputs: 3 },
+    )
   }
-  const inputs = [x!, scale!, shift!, mean!, variance!]
-  const [y, nextMean, biased] = context.emit('BatchNormalization', inputs, shared, { outputs: 3 })
-  const results = [y!, nextMean!, unbiased(context, biased!)]
+  // WebGPU has the normalization with given statistics only.
+  const over = otherAxes(knownShape(context, x!).length)
+  const { sub, mul } = formula(context, x!)
+  const centred = sub(x!, reduce(context, 'Mean', x!, over, true))
+  const batchMean = reduce(context, 'Mean', x!, over, false)
+  const batchVariance = reduce(context, 'Mean', mul(centred, centred), over, false)
+  const inputs = [x!, scale!, shift!, batchMean, batchVariance]
+  return [context.op('BatchNormalization', inputs, { epsilon }), batchMean, batchVariance]
+}
+
+const training: TrainingRule = (context) => {
+  const [y, mean, biased] = normalizeBatch(context)
+  const { add, mul } = formula(context, mean!)
+  const momentum = momentumOf(context.node)
+  const follow = (old: string, batch: string) => add(mul(old, momentum), mul(batch, 1 - momentum))
+  const nextMean = follow(context.input(3), mean!)
+  const nextVariance = follow(context.input(4), unbiased(context, biased!))
+  const results = [y!, nextMean, nextVariance]
   const nodes = context.node.outputs.flatMap((name, k): Node[] => {
     const result = results[k]
     return name === '' || result === undefined ? [] : [copyTo(name, result)]
@@ -128,8 +151,8 @@ const training: TrainingRule = (context) => {
   return {
     nodes,
     updates: new Map([
-      [mean!, results[1]!],
-      [variance!, results[2]!],
+      [context.input(3), nextMean],
+      [context.input(4), nextVariance],
     ]),
   }
 }
@@ -143,19 +166,17 @@ const copyTo = (output: string, input: string): Node => ({
   attributes: new Map(),
 })
 
-/** The new running variance with the unbiased variance of the batch in place of the biased one. */
+/** n/(n − 1)·σ² = σ² + σ²/(n − 1); a single value per channel has no variance to correct. */
 function unbiased(context: TrainingContext, biased: string): string {
-  const { add, sub, mul, div } = formula(context, biased)
-  const old = mul(context.input(4), momentumOf(context.node))
-  // n/(n − 1)·σ² = σ² + σ²/(n − 1); a single value per channel has no variance to correct.
+  const { add, sub, div } = formula(context, biased)
   const values = context.op('Div', [
     context.op('Size', [context.input(0)]),
     context.op('Size', [context.input(1)]),
   ])
-  const rest = context.op('Max', [sub(castLike(context, values, biased), 1), one(context, biased)])
-  return add(biased, div(sub(biased, old), rest))
+  const one = numberLike(context, biased, 1)
+  const rest = context.op('Max', [sub(castLike(context, values, biased), one), one])
+  return add(biased, div(biased, rest))
 }
-const one = (context: TrainingContext, like: string) => formula(context, like).add(0, 1)
 
 const upgrade: UpgradeRule = ({ node, from }) => {
   if (from >= 14) return node

@@ -1,11 +1,11 @@
 /** Small vocabulary for gradient rules: constants of the right type, shapes, reductions. */
 import { refusedError } from '../errors.ts'
-import type { Dim } from '../model/model.ts'
+import type { Dim, Node } from '../model/model.ts'
 import { describeNode } from '../model/names.ts'
 import type { DType } from '../tensor/dtype.ts'
 import { fillTensor, ones } from '../tensor/fill.ts'
 import { int64, type LazyTensor, scalar, Tensor } from '../tensor/tensor.ts'
-import type { Emitter, GradientContext } from './operator.ts'
+import type { Emitter } from './operator.ts'
 
 export const ints = (emitter: Emitter, values: readonly number[]): string =>
   emitter.constant(int64(values))
@@ -129,8 +129,11 @@ export const slice = (
     ...(steps ? [ints(emitter, steps)] : []),
   ])
 
+/** What the contexts of gradient and training rules have in common. */
+type NodeEmitter = Emitter & { readonly node: Node }
+
 /** The shape of an input of known rank; refuses the node otherwise. */
-export function knownShape(context: GradientContext, name: string): readonly Dim[] {
+export function knownShape(context: NodeEmitter, name: string): readonly Dim[] {
   const shape = context.info(name).shape
   if (shape) return shape
   throw cannotDifferentiate(context, `the rank of "${name}" is not known`)
@@ -138,7 +141,7 @@ export function knownShape(context: GradientContext, name: string): readonly Dim
 
 /** Sizes that must be numbers for the gradient; refuses the node otherwise. */
 export function knownSizes(
-  context: GradientContext,
+  context: NodeEmitter,
   dims: readonly Dim[],
   what: string,
 ): readonly number[] {
@@ -146,7 +149,7 @@ export function knownSizes(
   throw cannotDifferentiate(context, `${what} (${dims.join(' × ')}) are not known`)
 }
 
-export const cannotDifferentiate = (context: GradientContext, reason: string) =>
+export const cannotDifferentiate = (context: NodeEmitter, reason: string) =>
   refusedError(`The gradient of ${describeNode(context.node)} cannot be built: ${reason}.`, {
     where: describeNode(context.node),
   })

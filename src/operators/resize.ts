@@ -8,6 +8,7 @@
  * Gradient: δ times the transpose of each axis's interpolation matrix. Where an axis becomes s times
  * as long by repetition, that is the sum over blocks of s, which needs no sizes.
  */
+import { refusedError } from '../errors.ts'
 import {
   attributes,
   floatAttribute,
@@ -16,7 +17,8 @@ import {
   intsAttribute,
   stringAttribute,
 } from '../model/attributes.ts'
-import type { Dim, Shape } from '../model/model.ts'
+import type { Dim, Node, Shape } from '../model/model.ts'
+import { describeNode } from '../model/names.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import { elementCount, float32, toNumbers } from '../tensor/tensor.ts'
 import { elementsOf } from './elements.ts'
@@ -228,28 +230,54 @@ function alongAxis(
   return transpose(context, moved, back)
 }
 
+/**
+ * Operator set 10 and Upsample count from the corner and round down, except that Resize rounds up
+ * along axes that it shortens.
+ */
 const upgrade: UpgradeRule = (context) => {
   const { node, from } = context
   const isResize = node.opType === 'Resize'
-  if (isResize && from >= 11) return node
+  if (isResize && from >= 11) return withoutTensorFlowPixels(node)
   const mode = stringAttribute(node, 'mode', 'nearest')
-  const scales =
-    !isResize && from < 9
-      ? context.constant(float32Vector(floatsAttribute(node, 'scales') ?? []))
-      : node.inputs[1]!
+  const attribute = !isResize && from < 9 ? (floatsAttribute(node, 'scales') ?? []) : undefined
+  const scales = attribute ?? readFloats(context.tensor(1)) ?? []
+  const shrinks = isResize && mode === 'nearest' && scales.some((scale) => scale < 1)
+  if (shrinks && scales.some((scale) => scale > 1))
+    throw refusedError(
+      `${describeNode(node)} lengthens one axis and shortens another in one way, which newer operator sets cannot express.`,
+      { where: describeNode(node) },
+    )
   return {
     ...node,
     opType: 'Resize',
-    inputs: [node.inputs[0]!, '', scales],
+    inputs: [
+      node.inputs[0]!,
+      '',
+      attribute ? context.constant(float32([attribute.length], attribute)) : node.inputs[1]!,
+    ],
     attributes: attributes({
       mode: mode === 'bilinear' ? 'linear' : mode,
       coordinate_transformation_mode: 'asymmetric',
-      nearest_mode: 'floor',
+      nearest_mode: shrinks ? 'ceil' : 'floor',
     }),
   }
 }
 
-const float32Vector = (values: readonly number[]) => float32([values.length], values)
+/**
+ * The coordinates (o + ½)/s of operator sets 11 and 12, rounded down, are the half pixels of today
+ * rounded to the nearest.
+ */
+function withoutTensorFlowPixels(node: Node): Node {
+  const name = 'coordinate_transformation_mode'
+  if (stringAttribute(node, name, '') !== 'tf_half_pixel_for_nn') return node
+  if (stringAttribute(node, 'nearest_mode', 'round_prefer_floor') !== 'floor')
+    throw refusedError(
+      `${describeNode(node)} has coordinates "tf_half_pixel_for_nn" that are not rounded down, which newer operator sets cannot express.`,
+      { where: describeNode(node) },
+    )
+  const changed = attributes({ [name]: 'half_pixel', nearest_mode: 'round_prefer_ceil' })
+  return { ...node, attributes: new Map([...node.attributes, ...changed]) }
+}
 
 export const resize: Operator = { name: 'Resize', infer, axes, gradient, upgrade }
 export const upsample: Operator = { ...resize, name: 'Upsample', sign: 'inherited' }

@@ -57,6 +57,7 @@ function upgradeGraph(
       node,
       from,
       shape: (i) => infos.get(node.inputs[i] ?? '')?.shape,
+      tensor: (i) => infos.get(node.inputs[i] ?? '')?.constant,
       constant(tensor: LazyTensor) {
         const name = names.fresh('constant')
         initializers.set(name, { tensor })
