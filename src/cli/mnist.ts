@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { Net2NetError } from '../errors.ts'
 import { arms, defaultArms } from '../experiments/arms.ts'
-import { writeReport } from '../experiments/report/write-node.ts'
 import type { ArmEpoch, ArmResult, RunResults } from '../experiments/results.ts'
 import { type RunEvent, runExperiment } from '../experiments/run-node.ts'
 import { resultsTable } from '../experiments/table.ts'
@@ -81,6 +80,8 @@ async function run(io: Io, options: Options): Promise<void> {
     throw error
   }
   show.stop()
+  // Charts take a while to load: not before the run.
+  const { writeReport } = await import('../experiments/report/write-node.ts')
   const report = join(directory, 'report.html')
   await writeReport([directory], report, { force: true })
   const { header, rows } = resultsTable(results)

@@ -11,7 +11,7 @@ export interface DataSettings {
 
 export async function loadRunData(
   { folder, trainSize, testSize }: DataSettings,
-  options: Pick<DigitsOptions, 'signal' | 'onDownload'> = {},
+  options: Pick<DigitsOptions, 'signal' | 'onDownload' | 'verify'> = {},
 ): Promise<TrainTest> {
   const { train, test } = await loadMnist({
     ...options,

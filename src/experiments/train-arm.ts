@@ -12,6 +12,8 @@ import type { ArmEvent, ArmResult } from './results.ts'
 
 const loss = 'softmax-cross-entropy'
 const momentum = 0.9
+/** Images per run of the validation: larger ones need more memory and are no faster. */
+const evaluationBatchSize = 100
 /** Steps between two lines of metrics. */
 const metricsEvery = 10
 
@@ -44,7 +46,13 @@ export async function trainArm(
   const start = arm.build(teacher as Model, seed)
   const session = { threads }
   const initial = arm.student
-    ? await evaluate(start, test, { loss, runtime, session, signal })
+    ? await evaluate(start, test, {
+        loss,
+        runtime,
+        session,
+        signal,
+        batchSize: evaluationBatchSize,
+      })
     : undefined
   let result: ArmResult = {
     name: arm.name,
@@ -63,6 +71,7 @@ export async function trainArm(
     epochs,
     batchSize,
     validation: test,
+    evaluationBatchSize,
     seed: arm.student ? randomStream(seed, 'students').below(2 ** 31) : seed,
     runtime,
     session,
