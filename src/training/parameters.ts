@@ -32,18 +32,21 @@ export function withConstantsAsInitializers(model: Model): Model {
 }
 
 /**
- * Float constants that training may change: all but scalars (which exporters use for factors and
- * exponents), single numbers from Constant nodes, and the stored statistics of normalizations.
- * Of these, those that a gradient reaches are trained.
+ * Float constants that training may change: initializers other than scalars (which exporters use
+ * for factors and exponents) and than the stored statistics of normalizations. Where a model has
+ * no such initializer, its weights sit in Constant nodes: these are taken, single numbers apart.
+ * Of the candidates, those that a gradient reaches are trained.
  */
 export function trainableCandidates(model: Model, lifted: Model): readonly string[] {
   const statistics = storedStatistics(lifted)
-  return [...lifted.graph.initializers]
-    .filter(([name, { tensor }]) => {
-      if (!isFloat(tensor.dtype) || tensor.dims.length === 0 || statistics.has(name)) return false
-      return model.graph.initializers.has(name) || elementCount(tensor.dims) > 1
-    })
-    .map(([name]) => name)
+  const floats = [...lifted.graph.initializers].filter(
+    ([name, { tensor }]) =>
+      isFloat(tensor.dtype) && tensor.dims.length > 0 && !statistics.has(name),
+  )
+  const stored = floats.filter(([name]) => model.graph.initializers.has(name))
+  const several = floats.filter(([, { tensor }]) => elementCount(tensor.dims) > 1)
+  const weights = stored.some(([, { tensor }]) => elementCount(tensor.dims) > 1) ? stored : several
+  return weights.map(([name]) => name)
 }
 
 /** Running means and variances, by name. */

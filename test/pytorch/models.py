@@ -264,7 +264,7 @@ torch.onnx.export(
     input_names=["x"],
     output_names=["y"],
     dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}},
-    training=torch.onnx.TrainingMode.PRESERVE if optimizer_name == "sgd" else torch.onnx.TrainingMode.EVAL,
+    training=torch.onnx.TrainingMode.PRESERVE,
     do_constant_folding=False,
 )
 model.train()
