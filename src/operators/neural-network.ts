@@ -17,7 +17,7 @@ import type { Operator } from './operator.ts'
 import { fusedOperators, maxUnpool } from './optimized.ts'
 import { pRelu } from './p-relu.ts'
 import { resize, upsample } from './resize.ts'
-import { rmsNormalization } from './rms-normalization.ts'
+import { rmsNormalization, simplifiedLayerNormalization } from './rms-normalization.ts'
 import { logSoftmax, softmax } from './softmax.ts'
 
 export const neuralNetworkOperators: readonly Operator[] = [
@@ -38,6 +38,7 @@ export const neuralNetworkOperators: readonly Operator[] = [
   instanceNormalization,
   groupNormalization,
   rmsNormalization,
+  simplifiedLayerNormalization,
   lrn,
   softmax,
   logSoftmax,

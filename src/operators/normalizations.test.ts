@@ -21,6 +21,24 @@ test('the gradient of LayerNormalization', () =>
     },
   }))
 
+for (const [op, opset] of [
+  ['RMSNormalization', 23],
+  ['SimplifiedLayerNormalization', 18],
+] as const)
+  test(`the gradient of ${op}`, () =>
+    checkGradients({
+      draws: 20,
+      draw(random) {
+        const dims = Array.from({ length: 1 + random.below(3) }, () => 2 + random.below(3))
+        return oneNode({
+          op,
+          opset,
+          attributes: { axis: -1, epsilon: float(1e-3) },
+          inputs: [normalTensor(random, dims), normalTensor(random, dims.slice(-1))],
+        })
+      },
+    }))
+
 test('the gradient of InstanceNormalization', () =>
   checkGradients({
     draws: 20,

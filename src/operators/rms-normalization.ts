@@ -8,6 +8,7 @@
  * ∂L/∂γ = Σ δ·x̂.
  */
 import { floatAttribute, intAttribute } from '../model/attributes.ts'
+import type { Dim } from '../model/model.ts'
 import { sumTo } from './broadcast.ts'
 import { knownShape, range, reduce } from './emission.ts'
 import { formula } from './formula.ts'
@@ -15,14 +16,23 @@ import { unifyLast } from './layer-normalization.ts'
 import type { AxesRule, GradientRule, InferRule, Operator } from './operator.ts'
 import { axisPosition, inferredFrom } from './shapes.ts'
 
-const infer: InferRule = (context) => [inferredFrom(context, context.shape(0))]
+const infer: InferRule = (context) => {
+  const shape = context.shape(0)
+  const first = shape && axisPosition(intAttribute(context.node, 'axis', -1), shape.length)
+  // ONNX Runtime's older form also gives r.
+  const factor = shape?.map((dim, k): Dim => (k < first! ? dim : 1))
+  return [inferredFrom(context, shape), { dtype: 'float32', shape: factor }]
+}
 
 const axes: AxesRule = (context) => {
   const x = context.axes(0)
   const first = axisPosition(intAttribute(context.node, 'axis', -1), x.length)
   for (const axis of x.slice(first)) context.equalCopies(axis, 'takes the mean of squares over it')
   unifyLast(context, 1, x)
-  return [{ axes: x }]
+  const single = x.map((axis, k) =>
+    k < first ? axis : context.fixed(1, 'takes the mean of squares over it'),
+  )
+  return context.node.outputs.map((_, k) => ({ axes: k === 0 ? x : single }))
 }
 
 const gradient: GradientRule = (context) => {
@@ -49,4 +59,10 @@ export const rmsNormalization: Operator = {
   axes,
   gradient,
   padding: { 1: 1 },
+}
+
+/** The name under which ONNX Runtime had it before the standard. */
+export const simplifiedLayerNormalization: Operator = {
+  ...rmsNormalization,
+  name: 'SimplifiedLayerNormalization',
 }
