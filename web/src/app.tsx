@@ -17,9 +17,9 @@ export function App() {
   }, [current])
   return (
     <>
-      <a class="skip" href="#main" onClick={skipToMain}>
+      <button type="button" class="skip" onClick={skipToMain}>
         Skip to the content
-      </a>
+      </button>
       <header class="top">
         <a class="brand" href={addressWith({ tab: 'grow' })} aria-label="net2net">
           <Mark />
@@ -51,11 +51,8 @@ export function App() {
   )
 }
 
-/** The address after `#` is the page's state: skipping must not overwrite it. */
-function skipToMain(event: Event) {
-  event.preventDefault()
-  document.getElementById('main')?.focus()
-}
+/** A link to #main would overwrite the page's state, which is what stands after `#`. */
+const skipToMain = () => document.getElementById('main')?.focus()
 
 /** The mark: two units become three. */
 function Mark() {

@@ -32,7 +32,7 @@ const textWidth = (text: string, size: number) => text.length * size * 0.6
 
 function boxSize(node: NodeDiff): { width: number; height: number } {
   const rows = shownRows(node)
-  const header = textWidth(node.op, 13) + (rows > 0 ? textWidth(node.name, 11) + 14 : 0) + 28
+  const header = textWidth(node.op, 13) + (rows > 0 ? textWidth(node.name, 11) + 32 : 0) + 28
   const widest = Math.max(
     0,
     ...node.parameters.slice(0, 5).map((p) => {

@@ -139,6 +139,7 @@ function Search({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => voi
     <div class="search">
       <input
         type="text"
+        // biome-ignore lint/a11y/noRedundantRoles: without a list attribute it is not redundant
         role="combobox"
         list={undefined}
         placeholder="Find a node"

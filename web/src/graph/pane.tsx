@@ -101,6 +101,7 @@ export function GraphPane(props: PaneProps) {
 
   return (
     <div class="pane">
+      {/* biome-ignore lint/a11y/useSemanticElements: SVG has no fieldset */}
       <svg
         ref={svg}
         class="graph"

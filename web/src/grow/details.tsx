@@ -1,9 +1,11 @@
 /** Everything about the chosen node, beside the graph. */
 import { computed, useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
+import type { GrownUnits } from '../../../src/growth/plan.ts'
 import type { NodeDiff, ParameterDiff } from '../engine/diff.ts'
 import { models } from '../engine/model-client.ts'
-import type { ParameterStatistics } from '../engine/protocol.ts'
+import type { LayerView, ParameterStatistics } from '../engine/protocol.ts'
+import type { ModelView } from '../engine/view.ts'
 import { statusWords } from '../graph/card.tsx'
 import { count } from '../ui/format.ts'
 import { Histogram } from '../ui/histogram.tsx'
@@ -19,37 +21,59 @@ const chosen = computed<NodeDiff | undefined>(() => {
 
 export function Details() {
   const node = chosen.value
-  if (node === undefined) return null
-  return <NodeDetails node={node} />
+  const before = opened.value
+  if (node === undefined || before === undefined) return null
+  const after = grown.value
+  const own = node.after ?? node.before
+  return (
+    <NodeDetails
+      key={node.key}
+      node={node}
+      of="growth"
+      before={before.view}
+      after={after?.view}
+      version={after}
+      layer={before.layers.find((candidate) => candidate.name === own?.name)}
+      units={after?.plans
+        .flatMap((plan) => plan.units)
+        .filter((group) => own !== undefined && group.members.includes(own.name))}
+      onClose={() => {
+        selected.value = undefined
+      }}
+    />
+  )
 }
 
-function NodeDetails({ node }: { node: NodeDiff }) {
+interface NodeDetailsProps {
+  readonly node: NodeDiff
+  readonly of: 'growth' | 'comparison'
+  readonly before: ModelView
+  /** undefined: there is but one model. */
+  readonly after: ModelView | undefined
+  /** Changes when the parameters may have. */
+  readonly version: unknown
+  readonly layer?: LayerView | undefined
+  readonly units?: readonly GrownUnits[] | undefined
+  readonly onClose: () => void
+}
+
+export function NodeDetails(props: NodeDetailsProps) {
+  const { node, of, before: first, after: second, version, layer, units, onClose } = props
   const own = node.after ?? node.before
-  const shapes = (grown.value?.view ?? opened.value!.view).shapes
-  const before = opened.value!.view.shapes
-  const units = grown.value?.plans
-    .flatMap((plan) => plan.units)
-    .filter((group) => own !== undefined && group.members.includes(own.name))
-  const layer = opened.value!.layers.find((candidate) => candidate.name === own?.name)
+  const shapes = (second ?? first).shapes
+  const before = first.shapes
   return (
     <aside class="details" aria-label={`${node.op} ${node.name}`}>
       <header>
         <h2>
           {node.op} <code>{node.name}</code>
         </h2>
-        <button
-          type="button"
-          class="quiet icon"
-          aria-label="Close the details"
-          onClick={() => {
-            selected.value = undefined
-          }}
-        >
+        <button type="button" class="quiet icon" aria-label="Close the details" onClick={onClose}>
           ×
         </button>
       </header>
       <div class="details-body stack">
-        {grown.value === undefined ? null : (
+        {second === undefined ? null : (
           <div>
             <span class={`badge ${node.status}`}>{statusWords[node.status]}</span>
           </div>
@@ -92,7 +116,13 @@ function NodeDetails({ node }: { node: NodeDiff }) {
           </section>
         ))}
         {node.parameters.map((parameter) => (
-          <Parameter key={(parameter.after ?? parameter.before)!.name} parameter={parameter} />
+          <Parameter
+            key={(parameter.after ?? parameter.before)!.name}
+            parameter={parameter}
+            of={of}
+            two={second !== undefined}
+            version={version}
+          />
         ))}
         {own === undefined || own.attributes.length === 0 ? null : (
           <section>
@@ -135,19 +165,24 @@ function Value(props: {
   )
 }
 
-function Parameter({ parameter }: { parameter: ParameterDiff }) {
+function Parameter(props: {
+  parameter: ParameterDiff
+  of: 'growth' | 'comparison'
+  two: boolean
+  version: unknown
+}) {
+  const { parameter, of, two, version } = props
   const { before, after } = parameter
   const statistics = useSignal<ParameterStatistics | undefined>(undefined)
   const own = (after ?? before)!
-  const version = grown.value
   useEffect(() => {
     let current = true
     statistics.value = undefined
     models
       .call('statistics', {
-        of: 'growth',
+        of,
         ...(before === undefined ? {} : { before: before.name }),
-        ...(version === undefined || after === undefined ? {} : { after: after.name }),
+        ...(!two || after === undefined ? {} : { after: after.name }),
       })
       .then((result) => {
         if (current) statistics.value = result

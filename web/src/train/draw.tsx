@@ -141,7 +141,6 @@ function Answers({ label }: { label: number | undefined }) {
             <span class="bars" aria-hidden="true">
               {probabilities.map((p, digit) => (
                 <span
-                  // biome-ignore lint/suspicious/noArrayIndexKey: a digit is its index
                   key={digit}
                   class={digit === best ? 'best' : ''}
                   style={{ height: `${Math.max(2, p * 26)}px` }}

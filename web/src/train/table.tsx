@@ -27,7 +27,7 @@ export function ResultTable({
   const columns = Array.from({ length: epochs }, (_, i) => i)
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys
-    <div class="scroll" role="region" aria-label="Results" tabIndex={0}>
+    <section class="scroll" aria-label="Results" tabIndex={0}>
       <table class="results">
         <thead>
           <tr>
@@ -86,6 +86,6 @@ export function ResultTable({
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   )
 }

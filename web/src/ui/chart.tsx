@@ -106,7 +106,9 @@ function options(chart: {
     cursor: { points: { size: 6 } },
     scales: {
       x: { time: false },
-      y: logarithmic ? { distr: 3, log: 10 } : { range: (_, low, high) => padded(low, high) },
+      y: logarithmic
+        ? { distr: 3, log: 10, range: (_, low, high) => [(low ?? 0.1) / 1.2, (high ?? 1) * 1.2] }
+        : { range: (_, low, high) => padded(low, high) },
     },
     axes: [
       { ...axis, label: xLabel, labelSize: 22, size: 34 },
@@ -133,14 +135,14 @@ function options(chart: {
         if (!line.raw) return [main]
         const raw: uPlot.Series = {
           label: `${line.label}, single steps`,
-          stroke: `color-mix(in srgb, ${stroke} 30%, transparent)`,
-          width: 0,
+          stroke: `${stroke}4d`,
+          paths: () => null,
           value,
           points: {
             show: true,
             size: 3,
             width: 0,
-            fill: `color-mix(in srgb, ${stroke} 30%, transparent)`,
+            fill: `${stroke}4d`,
           },
         }
         return [raw, main]

@@ -39,16 +39,24 @@ export function DropArea({ onFile, class: className = '', children }: DropProps)
 export function FileButton({
   onFile,
   label,
+  name = label,
   primary = false,
 }: {
   onFile: (file: File) => void
   label: string
+  /** What a screen reader says. */
+  name?: string
   primary?: boolean
 }) {
   const input = useRef<HTMLInputElement>(null)
   return (
     <>
-      <button type="button" class={primary ? 'primary' : ''} onClick={() => input.current?.click()}>
+      <button
+        type="button"
+        class={primary ? 'primary' : ''}
+        aria-label={name}
+        onClick={() => input.current?.click()}
+      >
         {label}
       </button>
       <input
@@ -56,7 +64,7 @@ export function FileButton({
         type="file"
         accept=".onnx"
         hidden
-        aria-label={label}
+        aria-label={name}
         onChange={(event) => {
           const file = event.currentTarget.files?.[0]
           if (file !== undefined) onFile(file)

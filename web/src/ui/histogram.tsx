@@ -32,7 +32,6 @@ export function Histogram({
       >
         {bars.bins.map((_, i) => (
           <rect
-            // biome-ignore lint/suspicious/noArrayIndexKey: a bin is its index
             key={i}
             class="bar"
             x={x(i) + 0.4}

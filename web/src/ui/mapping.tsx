@@ -19,7 +19,6 @@ export function Mapping({ units }: { units: GrownUnits }) {
         {units.map.map((old, i) =>
           i >= units.from && random ? null : (
             <path
-              // biome-ignore lint/suspicious/noArrayIndexKey: a unit is its index
               key={i}
               class={i < units.from ? 'kept' : 'copy'}
               d={`M${position(old, units.from)} 8C${position(old, units.from)} ${height / 2} ${position(i, units.to)} ${height / 2} ${position(i, units.to)} ${height - 8}`}
@@ -27,12 +26,10 @@ export function Mapping({ units }: { units: GrownUnits }) {
           ),
         )}
         {copies.map((_, i) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a unit is its index
           <circle key={i} cx={position(i, units.from)} cy="6" r={dot} class="kept" />
         ))}
         {units.map.map((_, i) => (
           <circle
-            // biome-ignore lint/suspicious/noArrayIndexKey: a unit is its index
             key={i}
             cx={position(i, units.to)}
             cy={height - 6}
