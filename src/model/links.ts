@@ -31,8 +31,21 @@ export function linksOf(graph: Graph): Links {
   return { producers, uses }
 }
 
+const capturesOfNodes = new WeakMap<Node, ReadonlySet<string>>()
+const noCaptures: ReadonlySet<string> = new Set()
+
 /** Values of the enclosing graph that the node's subgraphs read. */
-export function capturedValues(node: Node): Set<string> {
+export function capturedValues(node: Node): ReadonlySet<string> {
+  if (subgraphs(node).length === 0) return noCaptures
+  let captures = capturesOfNodes.get(node)
+  if (!captures) {
+    captures = findCaptures(node)
+    capturesOfNodes.set(node, captures)
+  }
+  return captures
+}
+
+function findCaptures(node: Node): ReadonlySet<string> {
   const captured = new Set<string>()
   for (const subgraph of subgraphs(node)) {
     const inner = new Set([

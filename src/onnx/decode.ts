@@ -81,7 +81,8 @@ function decodeIrVersion(proto: ModelProto): number {
 function decodeOpsets(proto: ModelProto, irVersion: number): ReadonlyMap<string, number> {
   const opsets = new Map<string, number>()
   proto.opsetImport.forEach(({ domain = '', version = 0n }, i) => {
-    if (version < 1n || version > 1_000_000n)
+    const oldest = domain === '' || domain === 'ai.onnx' ? 1n : 0n
+    if (version < oldest || version > 1_000_000n)
       throw inputError(
         `opset_import[${i}]: version ${version} of ${quote(domain)} is not a version.`,
       )

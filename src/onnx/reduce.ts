@@ -45,7 +45,8 @@ const MAX_DEPTH = 100
 /** Beyond any real model, and few enough to stay within a few hundred megabytes. */
 const MAX_MESSAGES = 750_000
 const MAX_SCALARS = 2_000_000
-const MAX_SKELETON = 2 ** 29
+const MAX_SKELETON = 2 ** 26
+const MAX_TEXT = 2 ** 24
 
 /** Field 9 (raw_data), delimited. */
 const RAW_DATA_TAG = (9 << 3) | WireType.delimited
@@ -84,12 +85,12 @@ class Reduction {
     keep: boolean,
     depth: number,
   ): void {
+    if (depth > MAX_DEPTH)
+      throw inputError(`${describe(place)}: messages are nested more than ${MAX_DEPTH} deep.`)
+    this.#countMessage(place)
+    if (start === end) return
     const counts = new Map<number, number>()
     const where = () => (place || counts.size > 0 ? describe(place) : 'model: is not an ONNX file')
-    if (depth > MAX_DEPTH)
-      throw inputError(`${where()}: messages are nested more than ${MAX_DEPTH} deep.`)
-    this.#countMessage(where)
-
     const types = fieldsOf(type)
     let data: { field: TensorDataField; spans: Span[] } | undefined
     for (let at = start; at < end; ) {
@@ -97,7 +98,7 @@ class Reduction {
       at = field.end
       const facts = types.get(field.number)
       if (!facts) {
-        this.#countMessage(where)
+        this.#countMessage(place)
         if (keep) this.#copy(field, where)
         continue
       }
@@ -136,6 +137,9 @@ class Reduction {
   }
 
   #checkText(field: Field, place: Place): void {
+    const length = field.end - field.valueStart
+    if (length > MAX_TEXT)
+      throw inputError(`${describe(place)}: has ${length} bytes, more than any text should.`)
     try {
       this.#utf8.decode(this.#reader.bytes(field.valueStart, field.end))
     } catch (cause) {
@@ -160,9 +164,9 @@ class Reduction {
     return Math.ceil((end - valueStart) / (facts.wireType === WireType.fixed32 ? 4 : 8))
   }
 
-  #countMessage(where: Where): void {
+  #countMessage(place: Place | undefined): void {
     if (++this.#messages > MAX_MESSAGES)
-      throw inputError(`${where()}: the model has more than ${MAX_MESSAGES} parts.`)
+      throw inputError(`${describe(place)}: the model has more than ${MAX_MESSAGES} parts.`)
   }
 
   #count(scalars: number, where: Where): void {

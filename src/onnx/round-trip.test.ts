@@ -32,7 +32,7 @@ test('random models come back as they were', () => {
       expect(encodeModel(decodeModel(bytes))).toEqual(bytes)
       return true
     }),
-    { numRuns: 300 },
+    { numRuns: 300, endOnFailure: true },
   )
 })
 
@@ -47,7 +47,7 @@ test('a plain protobuf reader finds what was written', () => {
         proto.graph?.initializer.filter((t) => t.rawData).map((t) => Buffer.from(t.rawData!)),
       ).toEqual(tensors.map(({ tensor }) => Buffer.from(tensor.read(0, tensor.byteLength))))
     }),
-    { numRuns: 100 },
+    { numRuns: 100, endOnFailure: true },
   )
 })
 

@@ -22,6 +22,10 @@ const EAGER_BYTES = 2 ** 20
 /** Payloads up to this size are copied out of the file while it is read. */
 const INLINE_BYTES = 4096
 const CHUNK = 2 ** 20
+/** Larger lists of varints are refused: nobody writes them, and counting takes its time. */
+const MAX_LIST_BYTES = 2 ** 28
+/** The longest tag and the longest value. */
+const MAX_ENTRY_BYTES = 20
 
 /** A tensor whose bytes are a stretch of a source. */
 export function sourceTensor(
@@ -71,12 +75,17 @@ export function payloadTensor(
 
   const reader = new WireReader(source)
   const size = entrySize(field, dtype)
+  const fixed = field === 'float_data' || field === 'double_data'
+  const length = spans.reduce((sum, { start, end }) => sum + end - start, 0)
+  if (!fixed && length > Math.min(MAX_LIST_BYTES, (needed / size) * MAX_ENTRY_BYTES))
+    throw inputError(
+      `${where()}: ${field} has ${length} bytes, too many for ${shape} (large tensors belong into raw_data).`,
+    )
   const given = spans.reduce((sum, span) => sum + countEntries(reader, span, field, where), 0)
   if (given * size !== needed)
     throw inputError(
       `${where()}: ${field} has ${given} entries, ${shape} need ${Math.ceil(needed / size)}.`,
     )
-  const fixed = field === 'float_data' || field === 'double_data'
   if (fixed && spans.length === 1 && spans[0]!.packed && needed > INLINE_BYTES)
     return sourceTensor(source, spans[0]!.start, dtype, dims)
   const convert = () => {
