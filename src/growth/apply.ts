@@ -18,8 +18,8 @@ import type { ValueInfo } from '../operators/operator.ts'
 import { lazyFill } from '../tensor/lazy.ts'
 import { type LazyTensor, materialize, Tensor } from '../tensor/tensor.ts'
 import { growParameter } from './grow-parameter.ts'
+import { nodeKey } from './node-context.ts'
 import type { ConstantUse, GrowthPlan, Insertion } from './plan.ts'
-import { nodeKey } from './solver.ts'
 
 /**
  * The grown model. Weights are read only when the result's are.

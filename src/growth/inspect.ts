@@ -49,17 +49,22 @@ export function inspect(model: Model): Inspection {
       shape: declared?.shape ?? info?.shape ?? null,
     }
   }
+  const names = new Map<number, readonly string[]>()
+  const namesOf = (unit: number): readonly string[] => {
+    const known = names.get(unit) ?? groups.layersOf(unit).map((layer) => layer.name)
+    names.set(unit, known)
+    return known
+  }
   const layers = solution.layers.map((layer): InspectedLayer => {
-    const members = groups
-      .freeUnits(layer.axis)
-      .flatMap((unit) => groups.layersOf(unit).map((member) => member.name))
+    const [first, ...others] = groups.freeUnits(layer.axis).map(namesOf)
+    const members = others.length === 0 ? (first ?? []) : [...new Set([first!, ...others].flat())]
     return {
       name: layer.name,
       op: layer.node.opType,
       width: layer.width,
       widen: groups.refusal(layer) ?? true,
       deepen: deepenRefusal(solution, layer) ?? true,
-      group: [...new Set(members)].filter((name) => name !== layer.name),
+      group: members.filter((name) => name !== layer.name),
     }
   })
   return {

@@ -9,6 +9,7 @@ import { describeNode, NameSupply, nodeLabel, valueNames } from '../model/names.
 import { operatorOf } from '../operators/index.ts'
 import { axisMapOf, sizeWith } from './evaluate.ts'
 import { type Groups, groupsOf } from './groups.ts'
+import { nodeKey, type ParameterUse } from './node-context.ts'
 import type {
   AttributeChange,
   ConstantUse,
@@ -21,7 +22,7 @@ import type {
 } from './plan.ts'
 import { balancedMap, equalShares, randomMap } from './replication.ts'
 import { isPattern, selectLayers } from './select-layers.ts'
-import { nodeKey, type ParameterUse, type Solution, solve } from './solver.ts'
+import { type Solution, solve } from './solver.ts'
 import { type GrownSizes, growToWidth, parseWidth, type WidthTarget } from './width.ts'
 
 export interface WidenOptions {

@@ -1,0 +1,257 @@
+/** The solver's answers to the axes rule of one node, and a record of what the rule did. */
+import { intAttribute, intsAttribute } from '../model/attributes.ts'
+import type { Dim, Node, Shape } from '../model/model.ts'
+import type { Axis } from '../operators/axis.ts'
+import { followSizeElement } from '../operators/axis-elements.ts'
+import { constantElements, elementsOf } from '../operators/elements.ts'
+import type { AxesContext, AxisElement, ElementOrigin, ValueInfo } from '../operators/operator.ts'
+import type { DType } from '../tensor/dtype.ts'
+import type { LazyTensor } from '../tensor/tensor.ts'
+import { regroup, type Target } from './regroup.ts'
+import type { AxisAlgebra } from './unify.ts'
+
+/** One reading of a constant: its axes are its own, whatever other readers do with it. */
+export interface ParameterUse {
+  /** The initializer, or the output of the Constant node. */
+  readonly name: string
+  readonly tensor: LazyTensor
+  readonly node: Node
+  readonly input: number
+  readonly axes: readonly Axis[]
+  /** Which axes are summed over (their slices take shares); the others are carried. */
+  readonly summed: boolean[]
+}
+
+/** An element of an integer constant that is the size of an axis. */
+export interface SizeRelation {
+  readonly origin: ElementOrigin
+  readonly value: number
+  readonly axis: Axis
+  readonly node: Node
+}
+
+/** A node attribute that is the size of an axis. */
+export interface AttributeRelation {
+  readonly node: Node
+  readonly attribute: string
+  readonly index?: number
+  readonly value: number
+  readonly axis: Axis
+}
+
+/** A value that is a rearranged constant, and which of the constant's axes each of its axes is. */
+export interface View {
+  readonly use: ParameterUse
+  readonly origin: readonly (number | undefined)[]
+}
+
+/** How a plan knows a node: by its first output. */
+export const nodeKey = (node: Node): string => node.outputs.find((output) => output !== '') ?? ''
+
+/** Thrown by `refuse`: the solver freezes the node. */
+export class Refusal extends Error {}
+
+/** What the solver knows when a node's turn comes. */
+export interface SolverState {
+  readonly algebra: AxisAlgebra
+  readonly values: ReadonlyMap<string, ValueInfo>
+  readonly axes: ReadonlyMap<string, readonly Axis[]>
+  readonly elements: ReadonlyMap<string, readonly AxisElement[]>
+  readonly views: ReadonlyMap<string, View>
+  readonly constants: ReadonlyMap<string, LazyTensor>
+  readonly parameters: ParameterUse[]
+  readonly sizes: SizeRelation[]
+  readonly attributes: AttributeRelation[]
+}
+
+const unknownValue: ValueInfo = {}
+
+export class NodeContext implements AxesContext {
+  readonly node: Node
+  readonly opset: number
+  readonly #state: SolverState
+  readonly #uses = new Map<number, ParameterUse>()
+  readonly #contracted = new Map<number, Set<number>>()
+  readonly #looked = new Set<number>()
+
+  constructor(node: Node, opset: number, state: SolverState) {
+    this.node = node
+    this.opset = opset
+    this.#state = state
+  }
+
+  // ------------------------------------------------- what the rule did
+
+  /** Constants that the rule asked the axes of, by input. */
+  get uses(): ReadonlyMap<number, ParameterUse> {
+    return this.#uses
+  }
+  /** By input: the axes that the rule summed over. */
+  get contracted(): ReadonlyMap<number, ReadonlySet<number>> {
+    return this.#contracted
+  }
+  /** Inputs whose elements the rule looked at. */
+  get looked(): ReadonlySet<number> {
+    return this.#looked
+  }
+
+  // --------------------------------------------------------- inference
+
+  #name(i: number): string {
+    return this.node.inputs[i] ?? ''
+  }
+  #info(i: number): ValueInfo {
+    return this.#state.values.get(this.#name(i)) ?? unknownValue
+  }
+  has(i: number): boolean {
+    return this.#name(i) !== ''
+  }
+  dtype(i: number): DType | undefined {
+    return this.#info(i).dtype
+  }
+  shape(i: number): Shape | undefined {
+    return this.#info(i).shape
+  }
+  elements(i: number): readonly Dim[] | undefined {
+    return elementsOf(this.#info(i))
+  }
+  constant(i: number): LazyTensor | undefined {
+    return this.#info(i).constant
+  }
+  output(k: number): ValueInfo {
+    return this.#state.values.get(this.node.outputs[k] ?? '') ?? unknownValue
+  }
+
+  // -------------------------------------------------------------- axes
+
+  isParameter(i: number): boolean {
+    const name = this.#name(i)
+    return this.#state.constants.has(name) || this.#state.views.has(name)
+  }
+
+  /** The use of the constant at input i, with axes of its own. */
+  #use(i: number): ParameterUse | undefined {
+    const known = this.#uses.get(i)
+    if (known) return known
+    const name = this.#name(i)
+    const tensor = this.#state.constants.get(name)
+    if (!tensor) return undefined
+    const use: ParameterUse = {
+      name,
+      tensor,
+      node: this.node,
+      input: i,
+      axes: tensor.dims.map((size) => this.#state.algebra.unit(size, `an axis of "${name}"`)),
+      summed: tensor.dims.map(() => false),
+    }
+    this.#uses.set(i, use)
+    this.#state.parameters.push(use)
+    return use
+  }
+
+  axes(i: number): readonly Axis[] {
+    const { algebra, axes } = this.#state
+    const found = this.#use(i)?.axes ?? axes.get(this.#name(i))
+    return (
+      found?.map((axis) => algebra.expand(axis)) ??
+      this.refuse(`reads "${this.#name(i)}", whose rank is not known`)
+    )
+  }
+
+  axisElements(i: number): readonly AxisElement[] | undefined {
+    this.#looked.add(i)
+    const name = this.#name(i)
+    const propagated = this.#state.elements.get(name)
+    if (propagated) return propagated
+    const tensor = this.#state.constants.get(name)
+    const use = { node: nodeKey(this.node), input: i }
+    return (
+      tensor &&
+      constantElements(tensor)?.map((value, index) => ({
+        kind: 'value',
+        value,
+        origin: { name, index, use },
+      }))
+    )
+  }
+
+  unit(size: Dim, what: string): Axis {
+    return this.#state.algebra.unit(size, what)
+  }
+  fixed(size: Dim, reason: string): Axis {
+    return this.#state.algebra.fixed(size, reason)
+  }
+  same(a: Axis, b: Axis): Axis {
+    const { algebra } = this.#state
+    return algebra.expand(algebra.same(a, b))
+  }
+  freeze(axis: Axis, reason: string): void {
+    this.#state.algebra.freeze(axis, reason)
+  }
+  equalCopies(axis: Axis, reason: string): void {
+    const { algebra } = this.#state
+    algebra.equalCopies.push({ axis, reason, node: algebra.node })
+  }
+  slice(axis: Axis, start: number, end: number): Axis | undefined {
+    return this.#state.algebra.slice(axis, start, end)
+  }
+  regroup(axes: readonly Axis[], targets: readonly Target[]): readonly Axis[] | undefined {
+    return regroup(this.#state.algebra, axes, targets)
+  }
+  refuse(reason: string): never {
+    throw new Refusal(reason)
+  }
+
+  contract(i: number, k: number, axis: Axis): void {
+    const { algebra, views } = this.#state
+    const own = this.axes(i)[k] ?? this.refuse(`has no axis ${k} at input ${i}`)
+    const use = this.#use(i)
+    const view = views.get(this.#name(i))
+    const position = use ? k : view?.origin[k]
+    const root = use ?? view?.use
+    if (position === undefined || root === undefined) {
+      const reason = root
+        ? 'sums over a part of an axis of its weight'
+        : 'sums over it in a product of two computed values'
+      algebra.freeze(own, reason)
+      algebra.freeze(axis, reason)
+    } else {
+      root.summed[position] = true
+      const marks = this.#contracted.get(i) ?? new Set<number>()
+      this.#contracted.set(i, marks.add(k))
+    }
+    algebra.same(axis, own)
+  }
+
+  sizeElement(i: number, k: number, axis: Axis): void {
+    const { algebra, sizes } = this.#state
+    const element = this.axisElements(i)?.[k]
+    if (element?.kind === 'size') {
+      followSizeElement(this, element, axis)
+      return
+    }
+    if (element?.kind !== 'value' || (element.value > 0 && !element.origin)) {
+      algebra.freeze(axis, 'computes its size in a way that cannot be followed')
+      return
+    }
+    const { value, origin } = element
+    if (value <= 0 || !origin) return
+    const size = algebra.sizeOf(axis)
+    if (size === null || size === value) sizes.push({ origin, value, axis, node: this.node })
+    else if (value < size) algebra.freeze(axis, `takes another size for it (${value})`)
+  }
+
+  sizeAttribute(attribute: string, axis: Axis, index?: number): void {
+    const { algebra, attributes } = this.#state
+    const { node } = this
+    const size = algebra.sizeOf(axis)
+    const value =
+      (index === undefined
+        ? intAttribute(node, attribute, undefined)
+        : intsAttribute(node, attribute)?.[index]) ?? size
+    if (value === null || (size !== null && value > 0 && value < size))
+      algebra.freeze(axis, `has another size for it in its attribute "${attribute}"`)
+    else if (value > 0 && (size === null || size === value))
+      attributes.push({ node, attribute, value, axis, ...(index !== undefined && { index }) })
+  }
+}

@@ -1,0 +1,156 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { fillTensor } from './fill.ts'
+import { fromFloat16, toFloat16 } from './half.ts'
+import { gather, lazyFill } from './lazy.ts'
+import { elementCount, float32, int64, materialize, Tensor, toNumbers } from './tensor.ts'
+
+/** Random dimensions, and for some of the axes an index list and factors. */
+const cases = fc
+  .array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 })
+  .chain((dims) =>
+    fc.record({
+      dims: fc.constant(dims),
+      selections: fc
+        .subarray(
+          dims.map((_, axis) => axis),
+          { minLength: 0 },
+        )
+        .chain((axes) =>
+          fc.tuple(
+            ...axes.map((axis) =>
+              fc
+                .array(fc.integer({ min: 0, max: dims[axis]! - 1 }), { minLength: 1, maxLength: 8 })
+                .chain((index) =>
+                  fc.record({
+                    axis: fc.constant(axis),
+                    index: fc.constant(Uint32Array.from(index)),
+                    factors: fc.option(
+                      fc
+                        .array(fc.constantFrom(1, 0.5, 0.25, 3), {
+                          minLength: index.length,
+                          maxLength: index.length,
+                        })
+                        .map((values) => Float64Array.from(values)),
+                      { nil: undefined },
+                    ),
+                  }),
+                ),
+            ),
+          ),
+        ),
+    }),
+  )
+
+/** Gather by the definition: one element at a time. */
+function naive(
+  source: Tensor<'float32'>,
+  selections: readonly { axis: number; index: Uint32Array; factors?: Float64Array | undefined }[],
+) {
+  const dims = source.dims.map(
+    (size, axis) => selections.find((s) => s.axis === axis)?.index.length ?? size,
+  )
+  return Array.from({ length: elementCount(dims) }, (_, position) => {
+    let rest = position
+    let offset = 0
+    let stride = 1
+    let factor = 1
+    for (let axis = dims.length - 1; axis >= 0; axis--) {
+      const at = rest % dims[axis]!
+      rest = Math.floor(rest / dims[axis]!)
+      const selection = selections.find((s) => s.axis === axis)
+      offset += (selection?.index[at] ?? at) * stride
+      factor *= selection?.factors?.[at] ?? 1
+      stride *= source.dims[axis]!
+    }
+    return source.data[offset]! * factor
+  })
+}
+
+describe('lazy gathers', () => {
+  it('equal the definition, read as a whole and by ranges', () => {
+    fc.assert(
+      fc.property(cases, fc.nat(), fc.nat(), ({ dims, selections }, a, b) => {
+        const source = float32(
+          dims,
+          Array.from({ length: elementCount(dims) }, (_, i) => i + 1),
+        )
+        const clean = selections.map(({ axis, index, factors }) => ({
+          axis,
+          index,
+          ...(factors && { factors }),
+        }))
+        const lazy = gather(source, clean)
+        const expected = naive(source, clean)
+        expect(toNumbers(lazy)).toEqual(expected)
+        const [start, end] = [a % (expected.length + 1), b % (expected.length + 1)].sort(
+          (x, y) => x - y,
+        )
+        const part = lazy.read(start! * 4, (end! - start!) * 4).slice()
+        expect([...new Float32Array(part.buffer)]).toEqual(expected.slice(start, end))
+        expect([...source.data]).toEqual(
+          expected.length >= 0 ? Array.from({ length: elementCount(dims) }, (_, i) => i + 1) : [],
+        )
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('reads only what it needs of rows that are too long to hold', () => {
+    // 12 MB in one row: the first axis is gathered, so a row is the whole tensor.
+    const [rows, width] = [3, 1024 * 1024]
+    let read = 0
+    const source = {
+      dtype: 'float32' as const,
+      dims: [rows, width],
+      byteLength: rows * width * 4,
+      read(offset: number, length: number) {
+        read += length
+        return new Uint8Array(
+          Float32Array.from({ length: length / 4 }, (_, i) => offset / 4 + i).buffer,
+        )
+      },
+    }
+    const lazy = gather(source, [{ axis: 0, index: Uint32Array.of(0, 1, 2, 1) }])
+    const bytes = lazy.read((3 * width + 5) * 4, 40).slice()
+    expect([...new Float32Array(bytes.buffer)]).toEqual(
+      Array.from({ length: 10 }, (_, i) => width + 5 + i),
+    )
+    expect(read).toBe(40)
+  })
+
+  it('computes with float16 and leaves other types alone', () => {
+    const source = new Tensor('float16', [3], Uint16Array.from([1, 2, 3], toFloat16))
+    const lazy = gather(source, [
+      { axis: 0, index: Uint32Array.of(0, 2, 2), factors: Float64Array.of(1, 0.5, 0.5) },
+    ])
+    expect(Array.from(materialize(lazy).data as Uint16Array, fromFloat16)).toEqual([1, 1.5, 1.5])
+    const integers = gather(int64([5, 6, 7]), [{ axis: 0, index: Uint32Array.of(2, 2, 0) }])
+    expect(toNumbers(integers)).toEqual([7, 7, 5])
+    expect(() =>
+      toNumbers(
+        gather(int64([1]), [{ axis: 0, index: Uint32Array.of(0), factors: Float64Array.of(2) }]),
+      ),
+    ).toThrow()
+  })
+
+  it('passes every element once, with its position, to the change', () => {
+    const lazy = gather(float32([100_000], new Float32Array(100_000)), [], (values, start) => {
+      for (let i = 0; i < values.length; i++) values[i]! += start + i
+    })
+    const data = materialize(lazy).data as Float32Array
+    expect(data[70_000]).toBe(70_000)
+    expect(data.every((value, i) => value === i)).toBe(true)
+  })
+})
+
+describe('lazy fills', () => {
+  it('equal filled tensors', () => {
+    const fill = { kind: 'normal', mean: 0, deviation: 1 } as const
+    expect(materialize(lazyFill(fill, 'float32', [3, 4], 7, 'x')).data).toEqual(
+      fillTensor(fill, 'float32', [3, 4], 7, 'x').data,
+    )
+    const half = materialize(lazyFill({ kind: 'identity', axes: [0, 1] }, 'float16', [2, 2], 0))
+    expect(Array.from(half.data as Uint16Array, fromFloat16)).toEqual([1, 0, 0, 1])
+  })
+})
