@@ -9,6 +9,7 @@
  * Every parameter counts its own steps, so that one that joins later is corrected as if fresh.
  */
 import { usageError } from '../../errors.ts'
+import { float32 } from '../../tensor/tensor.ts'
 import { type LearningRate, scheduleOf } from '../schedules.ts'
 import { arithmetic, type Optimizer, type Slot, withWeightDecay } from './optimizer.ts'
 
@@ -55,12 +56,18 @@ function adaptive(
     slots,
     update(context) {
       const { emitter, parameter, learningRate } = context
-      const { add, sub, mul, div, pow, sqrt } = arithmetic(emitter)
+      const { add, sub, mul, div, sqrt } = arithmetic(emitter)
       const gradient = decoupled ? context.gradient : withWeightDecay(context, weightDecay)
       const step = add(context.slot('step'), 1)
       const m = add(mul(context.slot('m'), beta1), mul(gradient, 1 - beta1))
       const v = add(mul(context.slot('v'), beta2), mul(mul(gradient, gradient), 1 - beta2))
-      const corrected = (beta: number) => sub(1, pow(beta, step))
+      // 1 − βᵗ = 1 − e⁻ᵘ = 2T / (1 + T) with T = tanh(u / 2), u = −t ln β: in float32 the plain
+      // difference would lose four of seven digits.
+      const corrected = (beta: number) => {
+        if (beta === 0) return emitter.constant(float32([], [1]))
+        const t = emitter.op('Tanh', [mul(step, -Math.log(beta) / 2)])
+        return div(mul(t, 2), add(t, 1))
+      }
       const rate = biasCorrection ? div(learningRate, corrected(beta1)) : learningRate
       const root = biasCorrection ? div(sqrt(v), sqrt(corrected(beta2))) : sqrt(v)
       const decayed =
