@@ -31,7 +31,6 @@ import type {
   UpgradeRule,
 } from './operator.ts'
 import { inferredFrom } from './shapes.ts'
-import { standardize, standardizeGradient } from './standardize.ts'
 
 /** Does the node normalize with the statistics of the batch? */
 const usesBatch = (node: Node, opset: number): boolean =>
@@ -73,18 +72,51 @@ const gradient: GradientRule = (context) => {
     : storedGradients(context, dy)
 }
 
-/** Gradients where the batch's own statistics are used: x reaches y through them too. */
+/**
+ * Gradients where the batch's own statistics are used: x reaches y through them too. With n values
+ * per channel, ∂L/∂x = γ·r·δ − γ·r/n·Σδ − γ·r³/n·Σδ(x − μ) · (x − μ).
+ */
 function batchGradients(context: GradientContext, dy: string): (string | undefined)[] {
-  const rank = knownShape(context, context.input(0)).length
+  const x = context.input(0)
+  const rank = knownShape(context, x).length
   const over = otherAxes(rank)
-  const { mul } = formula(context, dy)
-  const parts = standardize(context, context.input(0), over, epsilonOf(context.node))
-  const g = () => mul(dy, perChannel(context, context.input(1), rank))
+  const { add, sub, mul, div, sqrt, neg } = formula(context, dy)
+  const channels = (vector: string) => perChannel(context, vector, rank)
+  const { mean, variance } = batchStatistics(context, x, over)
+  const centred = sub(x, channels(mean))
+  const factor = div(1, sqrt(add(variance, epsilonOf(context.node))))
+  const sum = reduce(context, 'Sum', dy, over, false)
+  const moment = reduce(context, 'Sum', mul(dy, centred), over, false)
+  const slope = () => {
+    const scaled = mul(context.input(1), factor)
+    const each = div(scaled, valuesPerChannel(context, dy))
+    const line = mul(mul(each, moment), mul(factor, factor))
+    const through = mul(centred, channels(neg(line)))
+    return add(add(mul(dy, channels(scaled)), channels(neg(mul(each, sum)))), through)
+  }
   return [
-    context.needs(0) ? standardizeGradient(context, g(), parts, over) : undefined,
-    context.needs(1) ? reduce(context, 'Sum', mul(dy, parts.normal), over, false) : undefined,
-    context.needs(2) ? reduce(context, 'Sum', dy, over, false) : undefined,
+    context.needs(0) ? slope() : undefined,
+    context.needs(1) ? mul(moment, factor) : undefined,
+    context.needs(2) ? sum : undefined,
   ]
+}
+
+/** Mean and biased variance of the batch per channel: the node's own, if it gives them. */
+function batchStatistics(context: GradientContext, x: string, over: readonly number[]) {
+  const [mean, variance] = [context.output(1), context.output(2)]
+  if (momentumOf(context.node) === 0 && mean !== '' && variance !== '') return { mean, variance }
+  const { sub, mul } = formula(context, x)
+  const centred = sub(x, reduce(context, 'Mean', x, over, true))
+  return {
+    mean: reduce(context, 'Mean', x, over, false),
+    variance: reduce(context, 'Mean', mul(centred, centred), over, false),
+  }
+}
+
+/** How many values each channel has in this batch, as a scalar of the type of `like`. */
+function valuesPerChannel(context: GradientContext | TrainingContext, like: string): string {
+  const sizes = [0, 1].map((i) => context.op('Size', [context.input(i)]))
+  return castLike(context, context.op('Div', sizes), like)
 }
 
 /** Gradients with stored statistics, these included (they may be computed values). */
@@ -169,12 +201,8 @@ const copyTo = (output: string, input: string): Node => ({
 /** n/(n − 1)·σ² = σ² + σ²/(n − 1); a single value per channel has no variance to correct. */
 function unbiased(context: TrainingContext, biased: string): string {
   const { add, sub, div } = formula(context, biased)
-  const values = context.op('Div', [
-    context.op('Size', [context.input(0)]),
-    context.op('Size', [context.input(1)]),
-  ])
   const one = numberLike(context, biased, 1)
-  const rest = context.op('Max', [sub(castLike(context, values, biased), one), one])
+  const rest = context.op('Max', [sub(valuesPerChannel(context, biased), one), one])
   return add(biased, div(biased, rest))
 }
 
