@@ -30,7 +30,8 @@ export class AtomicFile {
   static async create(target: string): Promise<AtomicFile> {
     const temporary = temporaryName(target)
     try {
-      return new AtomicFile(target, temporary, await fs.promises.open(temporary, 'wx'))
+      const handle = await fs.promises.open(temporary, 'wx', await modeOf(target))
+      return new AtomicFile(target, temporary, handle)
     } catch (cause) {
       throw writeError(target, cause)
     }
@@ -122,8 +123,17 @@ export class AtomicFile {
 
 /** A name in the same folder that nobody else uses. */
 export function temporaryName(target: string): string {
-  const name = `.${path.basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}.tmp`
+  const name = `.${path.basename(target).slice(0, 50)}.${randomBytes(6).toString('hex')}.tmp`
   return path.join(path.dirname(target), name)
+}
+
+/** Permissions of the file that is replaced: what was private stays private. */
+async function modeOf(target: string): Promise<number> {
+  try {
+    return (await fs.promises.lstat(target)).mode & 0o666
+  } catch {
+    return 0o666
+  }
 }
 
 /** Throws a `usage` error if the target exists and may not be replaced, or never could be. */

@@ -29,6 +29,13 @@ function linear(rows: number, first = 0): Model {
 }
 const files = () => fs.readdirSync(at()).sort()
 
+const runScript = (options: readonly string[], script: string, ...args: readonly string[]) =>
+  spawnSync(
+    process.execPath,
+    [...options, '--import', 'tsx', '--input-type=module', '-e', script, ...args],
+    { encoding: 'utf8' },
+  )
+
 describe('load and save', () => {
   test('what is saved is loaded, from one file', async () => {
     await save(linear(600), at('a.onnx'))
@@ -92,6 +99,24 @@ describe('load and save', () => {
     expect(() => other.read(0, 4)).toThrow(/a\.onnx: has changed since it was opened/)
   })
 
+  test('files are closed once their models are garbage', () => {
+    const script = `
+      import fs from 'node:fs'
+      import { setTimeout } from 'node:timers/promises'
+      import { load } from '${new URL('./file.ts', import.meta.url)}'
+      const open = () => fs.readdirSync('/proc/self/fd').length
+      const before = open()
+      for (let i = 0; i < 50; i++) await load(process.argv[1])
+      const held = open() - before
+      await setTimeout(10)
+      gc()
+      await setTimeout(10)
+      console.log(held, open() - before)`
+    fs.writeFileSync(at('a.onnx'), encodeModel(linear(600)))
+    const { stdout, stderr } = runScript(['--expose-gc'], script, at('a.onnx'))
+    expect(stdout, stderr).toMatch(/^[1-9]\d* [01]\n$/)
+  })
+
   test('progress runs up to the whole', async () => {
     const seen: number[] = []
     await save(linear(60_000), at('a.onnx'), {
@@ -136,6 +161,12 @@ describe('save refuses', () => {
     await save(linear(6), at('a.onnx'), { force: true })
     expect(plain(await load(at('a.onnx')))).toEqual(plain(linear(6)))
     expect(files()).toEqual(['a.onnx'])
+  })
+
+  test('to make a private file public when it is replaced', async () => {
+    fs.writeFileSync(at('a.onnx'), 'secret', { mode: 0o600 })
+    await save(linear(6), at('a.onnx'), { force: true })
+    expect(fs.statSync(at('a.onnx')).mode & 0o777).toBe(0o600)
   })
 
   test('to replace a file of external data, unless it is forced to', async () => {
