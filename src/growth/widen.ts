@@ -22,8 +22,8 @@ import type {
 } from './plan.ts'
 import { balancedMap, equalShares, randomMap } from './replication.ts'
 import { isPattern, selectLayers } from './select-layers.ts'
-import { type Solution, solve } from './solver.ts'
-import { type GrownSizes, growToWidth, parseWidth, type WidthTarget } from './width.ts'
+import { type Layer, type Solution, solve } from './solver.ts'
+import { type GrownSizes, grownWidth, growToWidth, parseWidth, type WidthTarget } from './width.ts'
 
 export interface WidenOptions {
   /** Seed of the maps and of all noise (default 0). */
@@ -52,6 +52,7 @@ export function planWiden(model: Model, widths: Widths, options: WidenOptions = 
   const solution = solve(model)
   const groups = groupsOf(solution)
   const sizes: GrownSizes = new Map()
+  const wanted: [Layer, number][] = []
   const requests = Object.entries(widths)
   if (requests.length === 0) throw usageError('No layer to widen was given.')
   for (const [name, text] of requests) {
@@ -64,8 +65,19 @@ export function planWiden(model: Model, widths: Widths, options: WidenOptions = 
         `None of the layers that "${name}" fits can be widened: ${describeNode(found[0]!.node)}: ${groups.refusal(found[0]!)}.`,
         { where: name },
       )
-    for (const layer of able)
-      growToWidth(solution, groups, layer, parseWidth(text, layer.name), sizes)
+    for (const layer of able) {
+      const target = parseWidth(text, layer.name)
+      growToWidth(solution, groups, layer, target, sizes)
+      if ('width' in target) wanted.push([layer, target.width])
+    }
+  }
+  for (const [layer, width] of wanted) {
+    const found = grownWidth(solution, layer, sizes)
+    if (found !== width)
+      throw usageError(
+        `${describeNode(layer.node)} cannot have width ${width}: it grows together with a layer that takes it to ${found}.`,
+        { where: describeNode(layer.node) },
+      )
   }
   return planGrowth(solution, groups, sizes, options)
 }

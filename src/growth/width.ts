@@ -34,6 +34,17 @@ export function parseWidth(
   return { width }
 }
 
+/** The width of a layer when units have grown. */
+export function grownWidth(
+  { algebra }: Solution,
+  layer: Layer,
+  sizes: ReadonlyMap<number, number>,
+): number | null {
+  const ids = new Map([...sizes.keys()].map((unit) => [unit, String(unit)]))
+  const map = axisMapOf(algebra, layer.axis, layer.width, ids)
+  return map ? sizeWith(map, (id) => sizes.get(Number(id))!) : layer.width
+}
+
 /** One unit of a layer that can grow. */
 interface Candidate {
   readonly unit: number
