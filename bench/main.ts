@@ -1,0 +1,86 @@
+/**
+ * npm run bench [-- --quick] [-- --only SECTION,…]
+ *
+ * Runs the benchmarks and writes docs/benchmarks.md and docs/benchmarks.json. Sections that are not
+ * run keep what an earlier run on the same machine found.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { channelBlock } from '../src/runtime/channel-block.ts'
+import { nodeRuntime } from '../src/runtime/node.ts'
+import { benchmarkCommandLine } from './command-line.ts'
+import { benchmarkEvaluation } from './evaluation.ts'
+import { benchmarkExperiments } from './experiments.ts'
+import { benchmarkGrowth } from './growth.ts'
+import { benchmarkPlanning } from './planning.ts'
+import { findPyTorch } from './pytorch.ts'
+import { markdown, type Report, type Section } from './report.ts'
+import { benchmarkSteps, type Settings } from './steps.ts'
+
+const sections: Readonly<Record<string, (settings: Settings) => Promise<Section>>> = {
+  steps: benchmarkSteps,
+  evaluation: benchmarkEvaluation,
+  growth: benchmarkGrowth,
+  planning: benchmarkPlanning,
+  'command-line': benchmarkCommandLine,
+  experiments: benchmarkExperiments,
+}
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    output: { type: 'string', default: fileURLToPath(new URL('../docs', import.meta.url)) },
+  },
+})
+/** The experiments take minutes: on request. */
+const chosen =
+  values.only?.split(',') ?? Object.keys(sections).filter((name) => name !== 'experiments')
+const unknown = chosen.filter((name) => !(name in sections))
+if (unknown.length > 0)
+  throw new Error(
+    `No section ${unknown.join(', ')}; there are ${Object.keys(sections).join(', ')}.`,
+  )
+
+const torch = findPyTorch()
+const threads = os.availableParallelism()
+const machine = {
+  processor: os.cpus()[0]?.model ?? 'unknown',
+  cores: threads,
+  memory: `${(os.totalmem() / 2 ** 30).toFixed(0)} GiB`,
+  Node: process.version,
+  'ONNX Runtime': `${nodeRuntime.description}, ${await channelBlock(nodeRuntime)} channels a block`,
+  PyTorch: torch?.version ?? 'not installed',
+}
+const file = path.join(values.output, 'benchmarks.json')
+const earlier: Record<string, Section> = {}
+if (existsSync(file)) {
+  const found = JSON.parse(readFileSync(file, 'utf8')) as {
+    machine: typeof machine
+    results: Record<string, Section>
+  }
+  if (JSON.stringify(found.machine) === JSON.stringify(machine))
+    Object.assign(earlier, found.results)
+}
+const results = earlier
+for (const name of chosen) {
+  process.stderr.write(`${name} …\n`)
+  const started = performance.now()
+  const load = os.loadavg()[0]!
+  const section = await sections[name]!({ quick: values.quick, threads, python: torch?.python })
+  const busy = `Load average when this section began: ${load.toFixed(1)}.${values.quick ? ' Quick run.' : ''}`
+  results[name] = { ...section, notes: [...(section.notes ?? []), busy] }
+  process.stderr.write(`${name}: ${((performance.now() - started) / 1000).toFixed(0)} s\n`)
+  const report: Report = {
+    date: new Date().toISOString().slice(0, 10),
+    quick: values.quick,
+    machine,
+    sections: Object.keys(sections).flatMap((known) => results[known] ?? []),
+  }
+  mkdirSync(values.output, { recursive: true })
+  writeFileSync(file, `${JSON.stringify({ ...report, sections: undefined, results }, null, 2)}\n`)
+  writeFileSync(path.join(values.output, 'benchmarks.md'), markdown(report))
+}

@@ -1,0 +1,95 @@
+/** Planning, backward and session creation against the number of nodes. */
+import { inspect, planWiden } from '../src/growth/index.ts'
+import { GraphBuilder } from '../src/model/builder.ts'
+import type { Model } from '../src/model/model.ts'
+import { encodeModel } from '../src/onnx/encode.ts'
+import { nodeRuntime } from '../src/runtime/node.ts'
+import { randomStream } from '../src/tensor/random.ts'
+import { float32 } from '../src/tensor/tensor.ts'
+import { sgd } from '../src/training/optimizers/index.ts'
+import { buildStep } from '../src/training/step-graph.ts'
+import { withoutDefaults } from '../src/training/stepper.ts'
+import { median } from './measure.ts'
+import { type Row, type Section, short } from './report.ts'
+import type { Settings } from './steps.ts'
+
+/** Residual blocks of two small dense layers: five nodes each. */
+export function residualNetwork(nodes: number): Model {
+  const builder = new GraphBuilder()
+  const random = randomStream(0, 'benchmark network')
+  const parameter = (name: string, dims: readonly number[]) =>
+    builder.initializer(
+      name,
+      float32(
+        dims,
+        Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => 0.1 * random.normal()),
+      ),
+    )
+  let value = builder.input('input', 'float32', ['batch', 8])
+  for (let i = 0; i < nodes / 5; i++) {
+    const name = `block${i}`
+    const first = [parameter(`${name}.a.weight`, [8, 8]), parameter(`${name}.a.bias`, [8])]
+    const a = builder.node('Gemm', [value, ...first], {}, { name: `${name}.a` })
+    const relu = builder.node('Relu', [a], {}, { name: `${name}.relu` })
+    const b = builder.node(
+      'MatMul',
+      [relu, parameter(`${name}.b.weight`, [8, 8])],
+      {},
+      { name: `${name}.b` },
+    )
+    const sum = builder.node('Add', [value, b], {}, { name: `${name}.sum` })
+    value = builder.node('Tanh', [sum], {}, { name: `${name}.tanh` })
+  }
+  builder.output(value, 'float32', ['batch', 8])
+  return builder.model('residual network')
+}
+
+export async function benchmarkPlanning({ quick, threads }: Settings): Promise<Section> {
+  const rows: Row[] = []
+  for (const nodes of quick ? [100, 1000] : [100, 1000, 10000]) {
+    const model = residualNetwork(nodes)
+    const time = async (work: () => unknown) => {
+      const found: number[] = []
+      for (let i = 0; i < (nodes > 1000 ? 3 : 5); i++) {
+        const start = performance.now()
+        await work()
+        found.push(performance.now() - start)
+      }
+      return median(found)
+    }
+    const plan = await time(() => planWiden(model, { 'block3.a': 16 }))
+    const stream = await time(() => planWiden(model, { 'block3.b': 16 }))
+    const look = await time(() => inspect(model))
+    const options = { loss: 'mse', optimizer: sgd({ learningRate: 0.1 }) } as const
+    const backward = await time(() => buildStep(model, options))
+    const step = encodeModel(withoutDefaults(buildStep(model, options).model))
+    const session = await time(async () =>
+      (await nodeRuntime.createSession(step, { threads })).release(),
+    )
+    rows.push(
+      {
+        figure: `${nodes} nodes: plan to widen one layer`,
+        measured: `${short(plan)} ms`,
+        ...(nodes === 10000 && { target: '≤ 500 ms', reached: plan <= 500 }),
+        values: { nodes, milliseconds: plan },
+      },
+      {
+        figure: `${nodes} nodes: plan to widen the residual stream through all blocks`,
+        measured: `${short(stream)} ms`,
+        ...(nodes === 10000 && { target: '≤ 500 ms', reached: stream <= 500 }),
+        values: { nodes, milliseconds: stream },
+      },
+      {
+        figure: `${nodes} nodes: inspect / build the step graph / create its session`,
+        measured: `${short(look)} / ${short(backward)} / ${short(session)} ms`,
+        values: { nodes, inspect: look, backward, session },
+      },
+    )
+  }
+  return {
+    title: 'Planning',
+    method:
+      'Residual blocks of small dense layers; times are medians of repeated calls in one process.',
+    rows,
+  }
+}

@@ -1,0 +1,65 @@
+/** What the benchmarks say, as data and as a Markdown table. */
+import type { Ratio, Timing } from './measure.ts'
+
+export interface Row {
+  readonly figure: string
+  /** As people read it, with its spread. */
+  readonly measured: string
+  readonly target?: string
+  /** Whether the target is reached; absent where there is none. */
+  readonly reached?: boolean
+  /** For programs. */
+  readonly values: Readonly<Record<string, number | string>>
+}
+export interface Section {
+  readonly title: string
+  /** How it was measured. */
+  readonly method: string
+  readonly rows: readonly Row[]
+  readonly notes?: readonly string[]
+}
+export interface Report {
+  readonly date: string
+  readonly quick: boolean
+  readonly machine: Readonly<Record<string, string | number>>
+  readonly sections: readonly Section[]
+}
+
+export const milliseconds = ({ median, quartiles: [low, high] }: Timing): string =>
+  `${short(median)} ms (${short(low)}–${short(high)})`
+export const times = ({ median, quartiles: [low, high] }: Ratio): string =>
+  `${median.toFixed(2)}× (${low.toFixed(2)}–${high.toFixed(2)})`
+export const short = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
+export const percent = (value: number): string => `${(100 * value).toFixed(1)}%`
+
+export function markdown({ date, quick, machine, sections }: Report): string {
+  const lines = [
+    '# Benchmarks',
+    '',
+    'Written by `npm run bench`; not edited by hand. All comparisons are ratios of interleaved runs:',
+    'the contestants take turns on the same machine, and each round gives one ratio. Shown are',
+    'medians over the rounds, with the first and third quartile in parentheses.',
+    ...(quick ? ['', '**A quick run**: few rounds, small sizes.'] : []),
+    '',
+    ...Object.entries(machine).map(([what, value]) => `- ${what}: ${value}`),
+    `- date: ${date}`,
+  ]
+  for (const { title, method, rows, notes = [] } of sections) {
+    lines.push(
+      '',
+      `## ${title}`,
+      '',
+      method,
+      '',
+      '| figure | measured | target | |',
+      '|---|---|---|---|',
+    )
+    for (const { figure, measured, target = '', reached } of rows)
+      lines.push(
+        `| ${figure} | ${measured} | ${target} | ${reached === undefined ? '' : reached ? 'reached' : '**missed**'} |`,
+      )
+    for (const note of notes) lines.push('', note)
+  }
+  return `${lines.join('\n')}\n`
+}
