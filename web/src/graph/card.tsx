@@ -42,7 +42,7 @@ export function NodeCard({ node, box, side, selected, reachable, onSelect }: Car
       data-key={node.key}
       data-status={node.status}
       role="button"
-      tabIndex={reachable ? 0 : -1}
+      tabindex={reachable ? 0 : -1}
       aria-pressed={selected}
       aria-label={node.status === 'same' ? label : `${label}, ${statusWords[node.status]}`}
       onClick={(event) => {
