@@ -15,14 +15,9 @@
 import { inputError } from '../errors.ts'
 import { intAttribute } from '../model/attributes.ts'
 import { isFloat } from '../tensor/dtype.ts'
+import { joinAxisElements } from './axis-elements.ts'
 import { broadcastAxes, broadcastShape, sumToInput } from './broadcast.ts'
-import {
-  type ElementOperation,
-  elementsOf,
-  joinAxisElements,
-  joinDims,
-  zipElements,
-} from './elements.ts'
+import { type ElementOperation, elementsOf, joinDims, zipElements } from './elements.ts'
 import { blockedElementwise } from './forms/blocked.ts'
 import { type Backward, backward, castLike, gradientOf } from './formula.ts'
 import type { AxesContext, AxesRule, GradientRule, InferRule, Operator } from './operator.ts'
@@ -156,7 +151,7 @@ const power: Operator = {
 
 export const arithmetic: readonly Operator[] = [
   binary('Add', {
-    element: { numbers: (a, b) => a + b, neutralLeft: 0, neutralRight: 0, axes: 'sum' },
+    element: { numbers: (a, b) => a + b, neutralLeft: 0, neutralRight: 0, sizes: 'sum' },
     gradient: binaryGradient(
       ({ g }) => g,
       ({ g }) => g,
@@ -165,14 +160,14 @@ export const arithmetic: readonly Operator[] = [
     bias: true,
   }),
   binary('Sub', {
-    element: { numbers: (a, b) => a - b, neutralRight: 0, equalSymbols: 0 },
+    element: { numbers: (a, b) => a - b, neutralRight: 0, equalSymbols: 0, sizes: 'difference' },
     gradient: binaryGradient(
       ({ g }) => g,
       ({ f, g }) => f.neg(g),
     ),
   }),
   binary('Mul', {
-    element: { numbers: (a, b) => a * b, neutralLeft: 1, neutralRight: 1, axes: 'product' },
+    element: { numbers: (a, b) => a * b, neutralLeft: 1, neutralRight: 1, sizes: 'product' },
     gradient: binaryGradient(
       ({ f, g, b }) => f.mul(g, b),
       ({ f, g, a }) => f.mul(g, a),
@@ -180,7 +175,7 @@ export const arithmetic: readonly Operator[] = [
     sign: 'inherited',
   }),
   binary('Div', {
-    element: { numbers: (a, b) => a / b, neutralRight: 1, equalSymbols: 1 },
+    element: { numbers: (a, b) => a / b, neutralRight: 1, equalSymbols: 1, sizes: 'quotient' },
     gradient: binaryGradient(
       ({ f, g, b }) => f.div(g, b),
       ({ f, g, b, y }) => f.neg(f.div(f.mul(g, y), b)),

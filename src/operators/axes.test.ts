@@ -215,11 +215,52 @@ const shapeCases = [
     const h = b.conv()
     return b.read(b.op('Reshape', [h, shapeOf(b, size(b, h, 0), b.ints(WIDTH * 20))]), 1)
   }),
-  refuses('Reshape to a computed part of a size', /size/, (b) => {
+  grows('Reshape to a computed part of a size', (b) => {
     const h = b.dense()
     const half = b.op('Div', [size(b, h, 1), b.ints(2)])
     const parts = b.op('Reshape', [h, shapeOf(b, size(b, h, 0), b.ints(2), half)])
     return b.read(b.op('Flatten', [parts]), 1)
+  }),
+  grows('a channel shuffle with computed sizes', (b) => {
+    const h = b.conv()
+    const [n, c, y, x] = [0, 1, 2, 3].map((k) => size(b, h, k))
+    const half = b.op('Floor', [b.op('Cast', [b.op('Div', [c!, b.ints(2)])], { to: 1 })])
+    const inner = b.op('Cast', [half], { to: 7 })
+    const parts = b.op('Reshape', [h, shapeOf(b, n!, b.ints(2), inner, y!, x!)])
+    const turned = b.op('Transpose', [parts], { perm: [0, 2, 1, 3, 4] })
+    return b.read(b.op('Reshape', [turned, shapeOf(b, n!, c!, y!, x!)]), 1)
+  }),
+  grows('two chunks as PyTorch slices them', (b) => {
+    const h = b.dense()
+    const half = b.op('Div', [b.op('Add', [size(b, h, 1), b.ints(1)]), b.ints(2)])
+    const first = b.op('Slice', [h, b.ints(0), half, b.ints(1)])
+    const end = b.op('Mul', [half, b.ints(2)])
+    const second = b.op('Slice', [h, half, end, b.ints(1)])
+    return b.read(b.op('Mul', [first, b.op('Sigmoid', [second])]), 1)
+  }),
+  grows('the rest of a half', (b) => {
+    const h = b.dense()
+    const half = b.op('Div', [size(b, h, 1), b.ints(2)])
+    const rest = b.op('Sub', [size(b, h, 1), half])
+    const sizes = shapeOf(b, half, rest)
+    const [first, second] = b.outputs('Split', [h, sizes], { axis: 1 }, 2)
+    return b.read(b.op('Add', [first!, b.op('Exp', [second!])]), 1)
+  }),
+  refuses('a part of a size that does not divide', /size/, (b) => {
+    const h = b.dense()
+    const third = b.op('Div', [size(b, h, 1), b.ints(3)])
+    return b.read(b.op('Slice', [h, b.ints(0), third, b.ints(1)]), 1)
+  }),
+  grows('Pad as PyTorch computes it', (b) => {
+    const given = b.op(
+      'Concat',
+      [b.ints(2, 3), b.op('ConstantOfShape', [b.ints(2)], { value: int64([0]) })],
+      { axis: 0 },
+    )
+    const pairs = b.op('Reshape', [given, b.ints(-1, 2)])
+    const turned = b.op('Slice', [pairs, b.ints(-1), b.ints(-(2 ** 31)), b.ints(0), b.ints(-1)])
+    const flat = b.op('Reshape', [b.op('Transpose', [turned], { perm: [1, 0] }), b.ints(-1)])
+    return b.read(b.op('Pad', [b.dense(), flat]), 1)
   }),
   refuses('a size as a number', /size/, (b) => {
     const h = b.dense()

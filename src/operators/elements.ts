@@ -1,13 +1,12 @@
 /**
  * Small integer tensors that hold sizes, element by element: the chains of Shape, Gather, Mul and
- * Concat by which exporters compute the target of a Reshape. Inference follows numbers and symbols;
- * the axes rules follow which axis an element is the size of.
+ * Concat by which exporters compute the target of a Reshape. Inference follows numbers and symbols
+ * through them; axis-elements.ts follows which axis an element is the size of.
  */
 import type { Dim, Shape } from '../model/model.ts'
 import { dtypes } from '../tensor/dtype.ts'
 import { elementCount, type LazyTensor, toNumbers } from '../tensor/tensor.ts'
-import { product, sum } from './axis.ts'
-import type { AxesContext, AxisElement, InferContext, ValueInfo } from './operator.ts'
+import type { InferContext, ValueInfo } from './operator.ts'
 
 /** Tensors with more elements than this are data, not sizes. */
 const MAX_ELEMENTS = 256
@@ -71,8 +70,8 @@ export interface ElementOperation {
   readonly equalSymbols?: number | 'itself'
   /** Result for a positive size, whatever it is, and this number, where there is one. */
   readonly anySize?: (value: number) => number | undefined
-  /** Joins the sizes of two axes into the size of one (Mul: product, Add: sum). */
-  readonly axes?: 'product' | 'sum'
+  /** What it makes of sizes of axes. */
+  readonly sizes?: 'product' | 'sum' | 'quotient' | 'difference'
 }
 
 export function joinDims(operation: ElementOperation, a: Dim, b: Dim): Dim {
@@ -88,55 +87,33 @@ export function joinDims(operation: ElementOperation, a: Dim, b: Dim): Dim {
   return null
 }
 
-/**
- * The same for elements that may follow a growing axis. Where the result cannot be said, the
- * axes whose sizes went in are frozen.
- */
-export function joinAxisElements(
-  context: AxesContext,
-  operation: ElementOperation,
-  a: AxisElement,
-  b: AxisElement,
-): AxisElement {
-  if (a.kind === 'value' && a.value === operation.neutralLeft) return b
-  if (b.kind === 'value' && b.value === operation.neutralRight) return a
-  if (a.kind === 'value' && b.kind === 'value')
-    return { kind: 'value', value: operation.numbers(a.value, b.value) }
-  const number = a.kind === 'value' ? a.value : b.kind === 'value' ? b.value : undefined
-  const isSize = a.kind === 'size' || b.kind === 'size'
-  const certain = isSize && number !== undefined ? operation.anySize?.(number) : undefined
-  if (certain !== undefined) return { kind: 'value', value: certain }
-  if (operation.axes !== undefined && a.kind !== 'unknown' && b.kind !== 'unknown') {
-    const [x, y] = [a, b].map((element) =>
-      element.kind === 'size' ? element.axis : countAxis(context, element.value),
-    )
-    if (x !== undefined && y !== undefined)
-      return { kind: 'size', axis: operation.axes === 'product' ? product([x, y]) : sum([x, y]) }
-  }
-  freezeSizes(context, [a, b])
-  return { kind: 'unknown' }
-}
-
-const countAxis = (context: AxesContext, value: number) =>
-  Number.isInteger(value) && value > 0
-    ? context.fixed(value, 'computes with this number')
-    : undefined
-
-/** Freezes every axis whose size is among the elements. */
-export function freezeSizes(
-  context: AxesContext,
-  elements: readonly AxisElement[] | undefined,
-  reason = 'computes with the size of the axis',
-): void {
-  for (const element of elements ?? [])
-    if (element.kind === 'size') context.freeze(element.axis, reason)
-}
-
-/** The elements of input i, moved by a rule that only rearranges (Gather, Slice, Squeeze …). */
-export const moveElements = <T>(
+/** The elements of input i, moved by a rule that only rearranges (Gather, Slice, Transpose …). */
+export function moveElements<T>(
   elements: readonly T[] | undefined,
-  positions: readonly number[] | undefined,
-): readonly T[] | undefined =>
-  elements !== undefined && positions?.every((position) => position in elements)
+  from: () => readonly number[] | undefined,
+): readonly T[] | undefined {
+  if (elements === undefined) return undefined
+  const positions = from()
+  return positions?.every((position) => position in elements)
     ? positions.map((position) => elements[position]!)
     : undefined
+}
+
+/** One axis of a result whose entries are evenly spaced entries of the source. */
+export interface GridAxis {
+  readonly start: number
+  readonly step: number
+  readonly length: number
+  /** Distance of neighbouring entries of this axis in the row-major source. */
+  readonly stride: number
+}
+
+/** The source positions of a result with these axes, row-major: transposed and sliced tensors. */
+export function gridPositions(axes: readonly GridAxis[]): readonly number[] {
+  let positions = [0]
+  for (const { start, step, length, stride } of axes)
+    positions = positions.flatMap((base) =>
+      Array.from({ length }, (_, k) => base + (start + k * step) * stride),
+    )
+  return positions
+}

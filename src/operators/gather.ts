@@ -12,7 +12,8 @@
 import { intAttribute } from '../model/attributes.ts'
 import type { Dim, Shape } from '../model/model.ts'
 import type { Axis } from './axis.ts'
-import { freezeSizes, moveElements, numbers } from './elements.ts'
+import { freezeSizes } from './axis-elements.ts'
+import { moveElements, numbers } from './elements.ts'
 import { knownShape, reshape, shapeOf, unsqueeze } from './emission.ts'
 import { gradientOf } from './formula.ts'
 import { type AxesContext, type InferContext, type Operator, unsupported } from './operator.ts'
@@ -56,12 +57,12 @@ export const gathers: readonly Operator[] = [
       if (!data || !indices) return [{ dtype }]
       const shape = insertIndices(data, axisOf(context, data.length), indices)
       const elements = context.elements(0)
-      const moved = elements && moveElements<Dim>(elements, picked(context, elements.length))
+      const moved = moveElements<Dim>(elements, () => picked(context, elements!.length))
       return [{ dtype, shape, ...(moved && { elements: moved }) }]
     },
     axes: (context) => {
       const elements = context.axisElements(0)
-      const moved = elements && moveElements(elements, picked(context, elements.length))
+      const moved = moveElements(elements, () => picked(context, elements!.length))
       if (!moved) freezeSizes(context, elements)
       const axes = gatheredAxes(context)
       return [moved ? { axes, elements: moved } : { axes }]

@@ -11,7 +11,8 @@ import type { Dim } from '../model/model.ts'
 import { dtypeFromCode } from '../tensor/dtype.ts'
 import { elementCount } from '../tensor/tensor.ts'
 import { fixedOutput, freezeAll, outputShape } from './axes-rules.ts'
-import { constantElements, freezeSizes, isStatic } from './elements.ts'
+import { freezeSizes, isWholeSize } from './axis-elements.ts'
+import { constantElements, isStatic } from './elements.ts'
 import { type InferContext, none, type Operator } from './operator.ts'
 import { axisPosition } from './shapes.ts'
 
@@ -49,7 +50,7 @@ export const generators: readonly Operator[] = [
       const target = context.axisElements(0)
       const axes = outputShape(context).map((size, k) => {
         const element = target?.[k]
-        if (element?.kind === 'size') return element.axis
+        if (isWholeSize(element)) return element.axis
         const axis = context.unit(size, 'equal entries')
         context.sizeElement(0, k, axis)
         return axis

@@ -5,25 +5,33 @@
  * Floor, Ceil, Round) pass no gradient. Growth: see unary.ts.
  */
 import type { Dim } from '../model/model.ts'
-import { freezeSizes } from './elements.ts'
+import { freezeSizes } from './axis-elements.ts'
 import { none, type Operator } from './operator.ts'
 import { unary } from './unary.ts'
 
 /** A function that size computations use (Floor of a scaled size): elements follow it too. */
-const withElements = (operator: Operator, of: (value: number) => number): Operator => ({
+const withElements = (
+  operator: Operator,
+  of: (value: number) => number,
+  /** Rounding leaves sizes as they are. */
+  rounds = false,
+): Operator => ({
   ...operator,
   infer: (context) => {
-    const elements = context.elements(0)?.map((e): Dim => (typeof e === 'number' ? of(e) : null))
+    const elements = context
+      .elements(0)
+      ?.map((e): Dim => (typeof e === 'number' ? of(e) : rounds ? e : null))
     return [{ dtype: context.dtype(0), shape: context.shape(0), ...(elements && { elements }) }]
   },
   axes: (context) => {
     const found = context.axisElements(0)
-    freezeSizes(context, found)
-    const elements = found?.map((element) =>
-      element.kind === 'value'
+    if (!rounds) freezeSizes(context, found)
+    const elements = found?.map((element) => {
+      if (element.kind === 'size' && rounds) return element
+      return element.kind === 'value'
         ? ({ kind: 'value', value: of(element.value) } as const)
-        : ({ kind: 'unknown' } as const),
-    )
+        : ({ kind: 'unknown' } as const)
+    })
     return [elements ? { axes: context.axes(0), elements } : { axes: context.axes(0) }]
   },
 })
@@ -48,8 +56,8 @@ export const mathematics: readonly Operator[] = [
     gradient: ({ f, g, x }) => f.mul(g, f.mul(2 / Math.sqrt(Math.PI), f.exp(f.neg(f.square(x))))),
   }),
   unary('Sign', { sign: 'inherited', gradient: none }),
-  withElements(unary('Floor', { sign: 'inherited', gradient: none }), Math.floor),
-  withElements(unary('Ceil', { sign: 'inherited', gradient: none }), Math.ceil),
+  withElements(unary('Floor', { sign: 'inherited', gradient: none }), Math.floor, true),
+  withElements(unary('Ceil', { sign: 'inherited', gradient: none }), Math.ceil, true),
   unary('Round', { sign: 'inherited', gradient: none }),
   unary('Sin', { gradient: (c) => c.f.mul(c.g, c.op('Cos', [c.x])) }),
   unary('Cos', { gradient: (c) => c.f.neg(c.f.mul(c.g, c.op('Sin', [c.x]))) }),

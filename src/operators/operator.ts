@@ -96,8 +96,16 @@ export type InferRule = (context: InferContext) => readonly ValueInfo[]
 
 /** What the axes rule says of one element of an integer tensor that holds sizes. */
 export type AxisElement =
-  /** It is the size of this axis, and follows when the axis grows. */
-  | { readonly kind: 'size'; readonly axis: Axis }
+  /**
+   * It is computed from the size of this axis, and follows when the axis grows: the size itself, or
+   * ⌊(size + plus) / divisor⌋, an equal part of it.
+   */
+  | {
+      readonly kind: 'size'
+      readonly axis: Axis
+      readonly plus?: number
+      readonly divisor?: number
+    }
   /** It is this number, taken from an element of a constant that a plan can edit. */
   | { readonly kind: 'value'; readonly value: number; readonly origin?: ElementOrigin }
   | { readonly kind: 'unknown' }

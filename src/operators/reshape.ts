@@ -13,7 +13,7 @@ import type { Dim, Shape } from '../model/model.ts'
 import { int64 } from '../tensor/tensor.ts'
 import { freezeAll, outputShape } from './axes-rules.ts'
 import { type Axis, product } from './axis.ts'
-import { freezeSizes } from './elements.ts'
+import { freezeSizes, isWholeSize } from './axis-elements.ts'
 import { reshapeLike } from './emission.ts'
 import { gradientOf } from './formula.ts'
 import type { AxesContext, InferContext, Operator } from './operator.ts'
@@ -98,7 +98,7 @@ function reshapeAxes(context: AxesContext): readonly Axis[] {
     context.regroup(
       data,
       target.map((element, k) => {
-        if (element.kind === 'size') return element.axis
+        if (isWholeSize(element) && typeof sizes[k] !== 'number') return element.axis
         return element.kind === 'value' && element.value === 0 && copies ? data[k]! : sizes[k]!
       }),
     )

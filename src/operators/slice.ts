@@ -11,9 +11,10 @@
  */
 import { intsAttribute } from '../model/attributes.ts'
 import type { Dim, Shape } from '../model/model.ts'
-import { int64 } from '../tensor/tensor.ts'
+import { elementCount, int64 } from '../tensor/tensor.ts'
 import type { Axis } from './axis.ts'
-import { freezeSizes, moveElements, numbers } from './elements.ts'
+import { freezeSizes } from './axis-elements.ts'
+import { gridPositions, isStatic, moveElements, numbers } from './elements.ts'
 import { ints } from './emission.ts'
 import { type Backward, gradientOf, inferView } from './formula.ts'
 import type { AxesContext, InferContext, Operator } from './operator.ts'
@@ -90,11 +91,23 @@ function slicedShape(context: InferContext): Shape | undefined {
   return result
 }
 
-/** Positions that a slice of a vector takes. */
-function positions(context: InferContext, length: number): readonly number[] | undefined {
-  if (context.shape(0)?.length !== 1) return undefined
-  const range = boundsOf(context, 1)?.map((each) => resolveRange(each, length))[0]
-  return range && Array.from({ length: range.length }, (_, k) => range.start + k * range.step)
+/** Where the elements of a slice of a small tensor of known shape come from. */
+function positions(context: InferContext): readonly number[] | undefined {
+  const shape = context.shape(0)
+  const bounds = isStatic(shape) ? boundsOf(context, shape.length) : undefined
+  if (!isStatic(shape) || !bounds) return undefined
+  const grid = shape.map((length, k) => ({
+    start: 0,
+    step: 1,
+    length,
+    stride: elementCount(shape.slice(k + 1)),
+  }))
+  for (const each of bounds) {
+    const range = resolveRange(each, shape[each.axis]!)
+    if (!range) return undefined
+    grid[each.axis] = { ...grid[each.axis]!, ...range }
+  }
+  return gridPositions(grid)
 }
 
 function sliceAxis(context: AxesContext, axis: Axis, bounds: Bounds, dim: Dim, size: Dim): Axis {
@@ -185,14 +198,14 @@ export const slices: readonly Operator[] = [
     name: 'Slice',
     infer: (context) => {
       const elements = context.elements(0)
-      const moved = elements && moveElements<Dim>(elements, positions(context, elements.length))
+      const moved = moveElements<Dim>(elements, () => positions(context))
       return [
         { dtype: context.dtype(0), shape: slicedShape(context), ...(moved && { elements: moved }) },
       ]
     },
     axes: (context) => {
       const elements = context.axisElements(0)
-      const moved = elements && moveElements(elements, positions(context, elements.length))
+      const moved = moveElements(elements, () => positions(context))
       if (!moved) freezeSizes(context, elements)
       const axes = slicedAxes(context)
       return [moved ? { axes, elements: moved } : { axes }]

@@ -6,7 +6,10 @@
  */
 import { inputError } from '../errors.ts'
 import { intsAttribute } from '../model/attributes.ts'
-import type { Node } from '../model/model.ts'
+import type { Node, Shape } from '../model/model.ts'
+import { elementCount } from '../tensor/tensor.ts'
+import { freezeSizes } from './axis-elements.ts'
+import { gridPositions, isStatic, moveElements } from './elements.ts'
 import { knownShape, transpose } from './emission.ts'
 import { gradientOf } from './formula.ts'
 import type { Operator } from './operator.ts'
@@ -20,6 +23,19 @@ function permutationOf(node: Node, rank: number): readonly number[] {
   return perm
 }
 
+/** Where the elements of a small tensor of known shape come from. */
+const positions = (perm: readonly number[], shape: Shape | undefined) =>
+  isStatic(shape)
+    ? gridPositions(
+        perm.map((k) => ({
+          start: 0,
+          step: 1,
+          length: shape[k]!,
+          stride: elementCount(shape.slice(k + 1)),
+        })),
+      )
+    : undefined
+
 export const transposition: readonly Operator[] = [
   {
     name: 'Transpose',
@@ -28,14 +44,20 @@ export const transposition: readonly Operator[] = [
       const dtype = context.dtype(0)
       if (shape) {
         const perm = permutationOf(context.node, shape.length)
-        return [{ dtype, shape: perm.map((k) => shape[k]!) }]
+        const elements = moveElements(context.elements(0), () => positions(perm, shape))
+        return [{ dtype, shape: perm.map((k) => shape[k]!), ...(elements && { elements }) }]
       }
       const perm = intsAttribute(context.node, 'perm')
       return [{ dtype, shape: perm?.map(() => null) }]
     },
     axes: (context) => {
       const axes = context.axes(0)
-      return [{ axes: permutationOf(context.node, axes.length).map((k) => axes[k]!) }]
+      const perm = permutationOf(context.node, axes.length)
+      const found = context.axisElements(0)
+      const elements = moveElements(found, () => positions(perm, context.shape(0)))
+      if (!elements) freezeSizes(context, found)
+      const moved = perm.map((k) => axes[k]!)
+      return [elements ? { axes: moved, elements } : { axes: moved }]
     },
     gradient: gradientOf((context) => {
       const rank = knownShape(context, context.input(0)).length

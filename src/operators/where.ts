@@ -6,8 +6,8 @@
  * same axes. Gradients: g where the condition holds (for a), where it does not (for b).
  */
 import type { Dim } from '../model/model.ts'
+import { freezeSizes } from './axis-elements.ts'
 import { broadcastAxes, broadcastShape, sumToInput } from './broadcast.ts'
-import { freezeSizes } from './elements.ts'
 import { gradientOf } from './formula.ts'
 import type { AxisElement, Operator } from './operator.ts'
 
