@@ -25,6 +25,8 @@ export interface EpochTotals {
   readonly correct: number
   readonly predictions: number
   readonly seconds: number
+  /** Of the last step. */
+  readonly learningRate: number
 }
 
 export interface TrainingState {
@@ -46,7 +48,13 @@ export interface TrainingState {
   readonly bestTensors?: ReadonlyMap<string, Tensor>
 }
 
-export const noTotals: EpochTotals = { loss: 0, correct: 0, predictions: 0, seconds: 0 }
+export const noTotals: EpochTotals = {
+  loss: 0,
+  correct: 0,
+  predictions: 0,
+  seconds: 0,
+  learningRate: 0,
+}
 
 /** A copy that shares no memory. */
 export const copyTensor = (tensor: Tensor): Tensor =>

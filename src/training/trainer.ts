@@ -208,13 +208,12 @@ export class Training implements AsyncIterable<EpochResult> {
       }
     }
 
-    let learningRate = 0
     try {
       for await (const batch of batchList) {
         if (skip-- > 0) continue
         throwIfAborted(signal)
         const part = batches === undefined ? 0 : done / batches
-        learningRate = rateAt(optimizer.learningRate, {
+        const learningRate = rateAt(optimizer.learningRate, {
           step,
           epoch: epoch + part,
           plateau: this.#state.plateau,
@@ -223,7 +222,7 @@ export class Training implements AsyncIterable<EpochResult> {
         if (!Number.isFinite(outcome.loss)) throw await notFinite(stepper, batch, step + 1)
         step++
         done++
-        totals = addOutcome(totals, outcome)
+        totals = addOutcome(totals, outcome, learningRate)
         this.#options.onStep?.(
           this.#stepEvent(outcome, totals, {
             epoch: epoch + 1,
@@ -248,7 +247,7 @@ export class Training implements AsyncIterable<EpochResult> {
     if (totals.predictions === 0) throw usageError('The training data are empty.')
     await take()
     assertFinite(this.#state.tensors, step)
-    return this.#finishEpoch(totals, learningRate, seconds)
+    return this.#finishEpoch(totals, seconds)
   }
 
   #stepEvent(
@@ -271,11 +270,7 @@ export class Training implements AsyncIterable<EpochResult> {
     }
   }
 
-  async #finishEpoch(
-    totals: EpochTotals,
-    learningRate: number,
-    seconds: () => number,
-  ): Promise<EpochResult> {
+  async #finishEpoch(totals: EpochTotals, seconds: () => number): Promise<EpochResult> {
     const { validation, evaluationBatchSize, loss, output, runtime, session, signal } =
       this.#options
     const measured =
@@ -296,7 +291,7 @@ export class Training implements AsyncIterable<EpochResult> {
       ...(measured ? { valLoss: measured.loss } : {}),
       ...(measured?.accuracy === undefined ? {} : { valAccuracy: measured.accuracy }),
       seconds: seconds(),
-      learningRate,
+      learningRate: totals.learningRate,
       step: this.#state.step,
     }
     this.#state = this.#afterEpoch(result)
@@ -332,8 +327,13 @@ export class Training implements AsyncIterable<EpochResult> {
   }
 }
 
-const addOutcome = (totals: EpochTotals, outcome: StepOutcome): EpochTotals => ({
+const addOutcome = (
+  totals: EpochTotals,
+  outcome: StepOutcome,
+  learningRate: number,
+): EpochTotals => ({
   ...totals,
+  learningRate,
   loss: totals.loss + outcome.loss * outcome.predictions,
   correct: totals.correct + outcome.correct,
   predictions: totals.predictions + outcome.predictions,
