@@ -19,7 +19,7 @@ import type {
   Unsupported,
 } from '../operators/operator.ts'
 import { isFloat } from '../tensor/dtype.ts'
-import { ones, zeros } from '../tensor/fill.ts'
+import { type Fill, ones, zeros } from '../tensor/fill.ts'
 import type { GrowthPlan, Insertion } from './plan.ts'
 import { selectLayers } from './select-layers.ts'
 import { type Layer, type Solution, solve } from './solver.ts'
@@ -29,6 +29,23 @@ export interface DeepenOptions {
   readonly seed?: number
   /** `net2deeper`, the default, computes the identity; `random-init` is the baseline. */
   readonly init?: Insertion['init']
+  /**
+   * `identity` (default): a layer like the one before. `residual`: a block x + W₂·φ(W₁·x) behind
+   * the activation with W₂ = 0 and W₁ random (two zeros would keep each other's gradient at zero);
+   * exact for every φ, in training mode too.
+   */
+  readonly block?: 'identity' | 'residual'
+  /**
+   * Mean and variance per channel of the values that pass where a normalization is inserted, by
+   * layer name; see `measuredValues`. Without them the normalization takes mean 0 and variance 1:
+   * as exact in eval mode, but not in training mode.
+   */
+  readonly statistics?: Readonly<Record<string, ChannelStatistics>>
+}
+
+export interface ChannelStatistics {
+  readonly mean: readonly number[]
+  readonly variance: readonly number[]
 }
 
 /**
@@ -39,7 +56,7 @@ export interface DeepenOptions {
 export function planDeepen(
   model: Model,
   layers: readonly string[],
-  { seed = 0, init = 'net2deeper' }: DeepenOptions = {},
+  { seed = 0, init = 'net2deeper', block = 'identity', statistics = {} }: DeepenOptions = {},
 ): GrowthPlan {
   if (layers.length === 0) throw usageError('No layer to deepen was given.')
   const solution = solve(model)
@@ -49,7 +66,10 @@ export function planDeepen(
     ...model.graph.nodes.map((node) => node.name),
   ])
   const insertions = [...chosen].map((layer): Insertion => {
-    const site = siteOf(solution, layer)
+    const site =
+      block === 'residual'
+        ? residualSite(solution, layer)
+        : siteOf(solution, layer, statistics[layer.name])
     if ('unsupported' in site)
       throw refusedError(`${describeNode(layer.node)} cannot be deepened: ${site.unsupported}.`, {
         where: describeNode(layer.node),
@@ -82,18 +102,45 @@ export function deepenRefusal(solution: Solution, layer: Layer): string | undefi
   return 'unsupported' in site ? site.unsupported : undefined
 }
 
+/**
+ * Where statistics are wanted: for each layer that is followed by a normalization, the value whose
+ * channels pass the inserted one.
+ */
+export function measuredValues(
+  model: Model,
+  layers: readonly string[],
+): Readonly<Record<string, string>> {
+  const solution = solve(model)
+  const chosen = layers.flatMap((name) => selectLayers(solution.layers, name))
+  return Object.fromEntries(
+    chosen.flatMap((layer) => {
+      const site = siteOf(solution, layer)
+      return 'unsupported' in site || !neighbourhood(solution, layer).normalization
+        ? []
+        : [[layer.name, site.value]]
+    }),
+  )
+}
+
 interface Site {
   /** The value that the new layer takes over. */
   readonly value: string
   readonly layer: InsertedLayer
 }
 
-function siteOf(solution: Solution, layer: Layer): Site | Unsupported {
-  const { model, values } = solution
-  const output = layer.node.outputs[0] ?? ''
-  let value = output
+interface Neighbourhood {
+  /** The layer's output, its bias and normalization included. */
+  readonly value: string
+  readonly normalization?: Node
+  readonly activation?: Node
+}
+
+/** A layer, then perhaps a bias of its own, a normalization, an activation: each the only reader. */
+function neighbourhood(solution: Solution, layer: Layer): Neighbourhood {
+  let value = layer.node.outputs[0] ?? ''
   let normalization: Node | undefined
-  for (let next = onlyConsumer(solution, value); next; next = onlyConsumer(solution, value)) {
+  let next = onlyConsumer(solution, value)
+  for (; next; next = onlyConsumer(solution, value)) {
     const operator = operatorOf(next)
     const others = next.inputs.filter((name) => name !== value && name !== '')
     const shifts =
@@ -102,30 +149,113 @@ function siteOf(solution: Solution, layer: Layer): Site | Unsupported {
     else if (!shifts) break
     value = next.outputs[0]!
   }
+  const active = next && operatorOf(next)?.activation && next.inputs[0] === value
+  return {
+    value,
+    ...(normalization && { normalization }),
+    ...(active && next && { activation: next }),
+  }
+}
+
+/** A layer like this one that computes the identity on a value. */
+function identityOn(
+  { model, values }: Solution,
+  layer: Layer,
+  value: string,
+): InsertedLayer | Unsupported {
   const info = values.get(value) ?? {}
   if (info.dtype !== undefined && !isFloat(info.dtype))
     return { unsupported: `its values are of type ${info.dtype}` }
-  const identity = layer.operator.layer!.identity({
+  return layer.operator.layer!.identity({
     node: layer.node,
     opset: opsetOf(model, layer.node.domain),
     value: info,
     weightDims: layer.weightDims,
     weightInput: layer.weightInput,
   })
-  if ('unsupported' in identity) return identity
-  const linear = normalization ? withNormalization(identity, normalization, info.shape) : identity
-  if ('unsupported' in linear) return linear
+}
 
-  const activation = onlyConsumer(solution, value)
-  const facet = activation && operatorOf(activation)?.activation
-  if (!activation || !facet || activation.inputs[0] !== value) return { value, layer: linear }
+function siteOf(
+  solution: Solution,
+  layer: Layer,
+  statistics?: ChannelStatistics,
+): Site | Unsupported {
+  const { values } = solution
+  const { value, normalization, activation } = neighbourhood(solution, layer)
+  const identity = identityOn(solution, layer, value)
+  if ('unsupported' in identity) return identity
+  const linear = normalization
+    ? withNormalization(identity, normalization, values.get(value)?.shape, statistics)
+    : identity
+  if ('unsupported' in linear || !activation)
+    return 'unsupported' in linear ? linear : { value, layer: linear }
   const after = activation.outputs[0]!
   const constant = (i: number) => values.get(activation.inputs[i] ?? '')?.constant
-  if (facet.idempotent(activation, constant))
+  if (operatorOf(activation)!.activation!.idempotent(activation, constant))
     return { value: after, layer: followedBy(linear, copyOf(activation)) }
   if (isNonNegative(solution, after)) return { value: after, layer: followedBy(linear, relu) }
   return { value, layer: linear }
 }
+
+/** x + W₂·φ(W₁·x) behind the layer's activation, or with a ReLU where it has none. */
+function residualSite(solution: Solution, layer: Layer): Site | Unsupported {
+  const { value, activation } = neighbourhood(solution, layer)
+  const identity = identityOn(solution, layer, value)
+  if ('unsupported' in identity) return identity
+  const phi = activation ? copyOf(activation) : relu
+  const first = prefixed(identity, 'inner', (parameter) => parameter.random)
+  const second = prefixed(identity, 'outer', () => zeros)
+  const branch = joined(followedBy(first, phi), second, 'hidden')
+  const sum: InsertedNode = {
+    opType: 'Add',
+    inputs: ['$in', 'branch'],
+    outputs: ['$out'],
+    attributes: {},
+  }
+  return {
+    value: activation?.outputs[0] ?? value,
+    layer: { ...branch, nodes: [...renamedEnd(branch.nodes, 'branch'), sum] },
+  }
+}
+
+/** The chain with its inner names prefixed, and with other fills for `net2deeper`. */
+function prefixed(
+  layer: InsertedLayer,
+  prefix: string,
+  fill: (parameter: InsertedParameter) => InsertedParameter['identity'],
+): InsertedLayer {
+  const rename = (name: string) => (/^(\$|@|$)/.test(name) ? name : `${prefix}.${name}`)
+  return {
+    nodes: layer.nodes.map((node) => ({
+      ...node,
+      inputs: node.inputs.map(rename),
+      outputs: node.outputs.map(rename),
+    })),
+    parameters: layer.parameters.map((parameter) => ({
+      ...parameter,
+      name: rename(parameter.name),
+      identity: fill(parameter),
+    })),
+  }
+}
+
+const renamedEnd = (nodes: readonly InsertedNode[], name: string): InsertedNode[] =>
+  nodes.map((node) => ({
+    ...node,
+    outputs: node.outputs.map((output) => (output === '$out' ? name : output)),
+  }))
+
+/** One chain after the other, with a name for the value between them. */
+const joined = (first: InsertedLayer, second: InsertedLayer, between: string): InsertedLayer => ({
+  nodes: [
+    ...renamedEnd(first.nodes, between),
+    ...second.nodes.map((node) => ({
+      ...node,
+      inputs: node.inputs.map((input) => (input === '$in' ? between : input)),
+    })),
+  ],
+  parameters: [...first.parameters, ...second.parameters],
+})
 
 /** The one node that reads a value, if nobody else does. */
 function onlyConsumer({ links, model }: Solution, value: string): Node | undefined {
@@ -169,41 +299,43 @@ const copyOf = (node: Node): InsertedNode => ({
 const relu: InsertedNode = { opType: 'Relu', inputs: ['$in'], outputs: ['$out'], attributes: {} }
 
 /** A chain with one more node at its end. */
-function followedBy(layer: InsertedLayer, node: InsertedNode): InsertedLayer {
-  const between = `${node.opType.toLowerCase()}.input`
-  const relink = (names: readonly string[], from: string, to: string) =>
-    names.map((name) => (name === from ? to : name))
-  return {
-    ...layer,
-    nodes: [
-      ...layer.nodes.map((n) => ({ ...n, outputs: relink(n.outputs, '$out', between) })),
-      { ...node, inputs: relink(node.inputs, '$in', between) },
-    ],
-  }
-}
+const followedBy = (layer: InsertedLayer, node: InsertedNode): InsertedLayer =>
+  joined(layer, { nodes: [node], parameters: [] }, `${node.opType.toLowerCase()}.input`)
 
 /**
  * Behind it a normalization with stored statistics that computes the identity:
- * γ·(x − μ)/√(σ² + ε) + β with μ = β = 0, σ² = 1 and γ = √(1 + ε). Exact in eval mode.
+ * γ·(x − μ)/√(σ² + ε) + β with β = μ and γ = √(σ² + ε). Exact in eval mode for any μ and σ²; in
+ * training mode only where they are those of the values that pass.
  */
 function withNormalization(
   layer: InsertedLayer,
   node: Node,
   shape: readonly unknown[] | undefined,
+  statistics: ChannelStatistics | undefined,
 ): InsertedLayer | Unsupported {
   const channels = shape?.[1]
   const facet = operatorOf(node)!.normalization!
   if (typeof channels !== 'number')
     return { unsupported: 'the number of its channels is not known' }
   const epsilon = floatAttribute(node, 'epsilon', 1e-5)
-  const vector = (name: string, identity: number, random = identity): InsertedParameter => ({
+  const means = statistics?.mean ?? Array<number>(channels).fill(0)
+  const variances = statistics?.variance ?? Array<number>(channels).fill(1)
+  if (means.length !== channels || variances.length !== channels)
+    return { unsupported: `the statistics are not of its ${channels} channels` }
+  const vector = (name: string, values: readonly number[], random: Fill): InsertedParameter => ({
     name,
     dims: [channels],
-    identity: identity === 0 ? zeros : { kind: 'constant', value: identity },
-    random: random === 0 ? zeros : ones,
+    identity: { kind: 'values', values },
+    random,
   })
-  const scale = vector('scale', Math.sqrt(1 + epsilon), 1)
-  const [shift, mean, variance] = [vector('shift', 0), vector('mean', 0), vector('variance', 1)]
+  const scale = vector(
+    'scale',
+    variances.map((variance) => Math.sqrt(variance + epsilon)),
+    ones,
+  )
+  const shift = vector('shift', means, zeros)
+  const mean = vector('mean', means, zeros)
+  const variance = vector('variance', variances, ones)
   const inputs = ['$in']
   inputs[facet.scale] = scale.name
   inputs[facet.shift] = shift.name

@@ -16,6 +16,8 @@ export type Fill =
       readonly wrap?: boolean
     }
   | { readonly kind: 'normal'; readonly mean: number; readonly deviation: number }
+  /** Exactly these, row-major. */
+  | { readonly kind: 'values'; readonly values: readonly number[] }
   /** Uniform on ±limit; Glorot's limit is √(6 / (fan_in + fan_out)). */
   | { readonly kind: 'uniform'; readonly limit: number }
 
@@ -46,6 +48,9 @@ export function fillTensor(
   switch (fill.kind) {
     case 'constant':
       data.fill(fill.value)
+      break
+    case 'values':
+      data.set(fill.values)
       break
     case 'normal': {
       const random = randomStream(seed, ...key)
