@@ -1,13 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
-import path from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { GraphBuilder } from '../model/builder.ts'
-import type { Model } from '../model/model.ts'
-import { float32, materialize } from '../tensor/tensor.ts'
+import { materialize } from '../tensor/tensor.ts'
 import { encodeModel } from './encode.ts'
 import { load, save } from './file.ts'
+import { linear } from './testing/linear.ts'
 import { plain } from './testing/plain.ts'
+import { runScript } from './testing/run-script.ts'
 import { temporaryFolder } from './testing/temporary-folder.ts'
 
 const at = temporaryFolder()
@@ -15,26 +14,7 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-/** y = x · w + b, with a weight of `rows` × 100 numbers. */
-function linear(rows: number, first = 0): Model {
-  const b = new GraphBuilder()
-  const x = b.input('x', 'float32', ['batch', rows])
-  const values = new Float32Array(rows * 100)
-  for (let i = 0; i < values.length; i++) values[i] = first + i
-  const weight = b.initializer('w', float32([rows, 100], values))
-  const bias = b.initializer('b', float32([100], new Float32Array(100)))
-  const product = b.node('MatMul', [x, weight])
-  b.output(b.node('Add', [product, bias], {}, { outputs: ['y'] }), 'float32', ['batch', 100])
-  return b.model()
-}
 const files = () => fs.readdirSync(at()).sort()
-
-const runScript = (options: readonly string[], script: string, ...args: readonly string[]) =>
-  spawnSync(
-    process.execPath,
-    [...options, '--import', 'tsx', '--input-type=module', '-e', script, ...args],
-    { encoding: 'utf8' },
-  )
 
 describe('load and save', () => {
   test('what is saved is loaded, from one file', async () => {
@@ -209,103 +189,25 @@ describe('save refuses', () => {
     expect(plain(await load(at('a.onnx')))).toEqual(plain(linear(600)))
   })
 
+  test('a hard link is replaced; its other name keeps what it had', async () => {
+    fs.writeFileSync(at('target'), 'precious')
+    fs.linkSync(at('target'), at('a.onnx.data'))
+    await save(linear(600), at('a.onnx'), { force: true, externalData: true })
+    expect(fs.readFileSync(at('target'), 'utf8')).toBe('precious')
+    expect(plain(await load(at('a.onnx')))).toEqual(plain(linear(600)))
+  })
+
+  test.each(['a.onnx', 'a.onnx.data'])('a FIFO called %s is never written to', async (name) => {
+    spawnSync('mkfifo', [at(name)])
+    const saved = save(linear(600), at('a.onnx'), { force: true, externalData: true })
+    await expect(saved).rejects.toMatchObject({ kind: 'usage', where: at(name) })
+    expect(files()).toEqual([name])
+  })
+
   test('where a loaded model says its data lie is not where they are written', async () => {
     fs.mkdirSync(at('sub'))
     await save(linear(600), at('sub', 'a.onnx'), { externalData: true })
     await save(await load(at('sub', 'a.onnx')), at('b.onnx'), { externalData: true })
     expect(files()).toEqual(['b.onnx', 'b.onnx.data', 'sub'])
   })
-})
-
-describe('nothing is left behind', () => {
-  const failures = {
-    ENOSPC: [/no space is left on the device/, 'input'],
-    EDQUOT: [/disk quota/, 'input'],
-    EIO: [/input\/output error/, 'input'],
-  } as const
-
-  test.each(Object.entries(failures))('after %s', async (code, [message, kind]) => {
-    fs.writeFileSync(at('a.onnx'), 'precious')
-    failWrites(code, 100_000)
-    for (const externalData of [false, true]) {
-      const saved = save(linear(60_000), at('a.onnx'), { force: true, externalData })
-      await expect(saved).rejects.toMatchObject({ kind, message: expect.stringMatching(message) })
-      expect(files()).toEqual(['a.onnx'])
-      expect(fs.readFileSync(at('a.onnx'), 'utf8')).toBe('precious')
-    }
-  })
-
-  test('after an interruption', async () => {
-    const stop = new AbortController()
-    const saved = save(linear(60_000), at('a.onnx'), {
-      signal: stop.signal,
-      onProgress: () => stop.abort(),
-    })
-    await expect(saved).rejects.toMatchObject({ kind: 'interrupted' })
-    expect(files()).toEqual([])
-  })
-
-  test('after a weight that cannot be read', async () => {
-    await save(linear(600), at('a.onnx'))
-    const model = await load(at('a.onnx'))
-    fs.truncateSync(at('a.onnx'), 1000)
-    await expect(save(model, at('b.onnx'))).rejects.toMatchObject({ kind: 'input' })
-    expect(files()).toEqual(['a.onnx'])
-  })
-
-  test('after a failed exchange of two files, the old ones are there', async () => {
-    await save(linear(600), at('a.onnx'), { externalData: true })
-    const rename = fs.promises.rename
-    vi.spyOn(fs.promises, 'rename').mockImplementation(async (from, to) => {
-      if (path.basename(String(to)) === 'a.onnx') throw Object.assign(new Error(), { code: 'EIO' })
-      await rename(from, to)
-    })
-    const saved = save(linear(600, 7), at('a.onnx'), { externalData: true, force: true })
-    await expect(saved).rejects.toMatchObject({ kind: 'input' })
-    expect(plain(await load(at('a.onnx')))).toEqual(plain(linear(600)))
-    expect(files()).toEqual(['a.onnx', 'a.onnx.data'])
-  })
-
-  test('a size limit of the system, in a process of its own', () => {
-    const script = `
-      import { save } from '${new URL('./file.ts', import.meta.url)}'
-      import { modelOf } from '${new URL('../model/builder.ts', import.meta.url)}'
-      import { float32 } from '${new URL('../tensor/tensor.ts', import.meta.url)}'
-      const tensor = float32([1000000], new Float32Array(1000000))
-      const graph = { name: '', nodes: [], inputs: [], outputs: [], values: [], initializers: new Map([['w', { tensor }]]) }
-      try { await save(modelOf(graph), process.argv[1]) } catch (error) { console.log(error.kind, error.message) }`
-    const { stdout } = spawnSync(
-      'bash',
-      [
-        '-c',
-        'ulimit -f 1000; exec node --import tsx --input-type=module -e "$0" "$1"',
-        script,
-        at('a.onnx'),
-      ],
-      { encoding: 'utf8' },
-    )
-    expect(stdout).toMatch(
-      /^input .*a\.onnx: cannot be written: the file would be larger than the system allows/,
-    )
-    expect(files()).toEqual([])
-  })
-
-  /** Lets every write fail once the file has so many bytes. */
-  function failWrites(code: string, after: number): void {
-    const open = fs.promises.open
-    vi.spyOn(fs.promises, 'open').mockImplementation(async (...args) => {
-      const handle = await open(...args)
-      const write = handle.write.bind(handle)
-      handle.write = (async (
-        buffer: Uint8Array,
-        offset: number,
-        length: number,
-        position: number,
-      ) => {
-        if (position + length > after) throw Object.assign(new Error(code), { code })
-        return await write(buffer, offset, length, position)
-      }) as typeof handle.write
-      return handle
-    })
-  }
 })
