@@ -132,6 +132,16 @@ describe('the gradient of Resize', () => {
     }))
 })
 
+test('scales that are put together from constants are followed', () => {
+  const b = new GraphBuilder()
+  b.input('x', 'float32', ['n', 2, 3, 4])
+  const parts = [float32([2], [1, 1]), float32([2], [2, 3])].map((value) =>
+    b.node('Constant', [], { value }),
+  )
+  const y = b.node('Resize', ['x', '', b.node('Concat', parts, { axis: 0 })])
+  expect(inferModel(modelOf(b.graph())).get(y)!.shape).toEqual(['n', 2, 6, 12])
+})
+
 test('modes without a gradient rule are named', async () => {
   const check = checkDraws(1, 0, (random) =>
     oneNode({

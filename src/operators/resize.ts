@@ -57,14 +57,22 @@ const readFloats = (tensor: LazyTensor | undefined): readonly number[] | undefin
 /** Positions of the inputs, which moved between operator sets. */
 const scalesInput = ({ node, opset }: Reader) => (node.opType === 'Upsample' || opset < 11 ? 1 : 2)
 
+/** The scales, also where exporters put them together from constants. */
+function scalesOf(context: Reader): readonly number[] | undefined {
+  const input = scalesInput(context)
+  if (!context.has(input)) return undefined
+  const stored = readFloats(context.constant(input))
+  const elements = stored ?? context.elements(input)
+  const known = elements?.every((scale) => typeof scale === 'number')
+  return known && elements!.length > 0 ? (elements as readonly number[]) : undefined
+}
+
 function changesOf(context: Reader, rank: number): readonly Change[] {
   const { node, opset } = context
   const named = intsAttribute(node, 'axes')?.map((axis) => axisPosition(axis, rank)) ?? range(rank)
   const result: Change[] = range(rank).map((axis) => (named.includes(axis) ? {} : { scale: 1 }))
   const old = node.opType === 'Upsample' && opset < 9
-  const scales = old
-    ? floatsAttribute(node, 'scales')
-    : readFloats(context.constant(scalesInput(context)))
+  const scales = old ? floatsAttribute(node, 'scales') : scalesOf(context)
   const sizes = scales === undefined && context.has(3) ? context.elements(3) : undefined
   named.forEach((axis, k) => {
     if (scales?.[k] !== undefined) result[axis] = { scale: scales[k] }
@@ -118,6 +126,8 @@ const axes: AxesRule = (context) => {
       axes: x.map((axis, k) => {
         if (keeps(context, k, changes[k]!)) return axis
         context.freeze(axis, reason)
+        const element = context.axisElements(3)?.[changes[k]!.entry ?? -1]
+        if (element?.kind === 'size') context.freeze(element.axis, reason)
         return context.fixed(context.output(0).shape?.[k] ?? null, reason)
       }),
     },
