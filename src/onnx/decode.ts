@@ -3,7 +3,7 @@ import { fromBinary } from '@bufbuild/protobuf'
 import { inputError, Net2NetError } from '../errors.ts'
 import type { Attribute, Graph, Initializer, Model, Node } from '../model/model.ts'
 import { type AttributeDecoding, decodeAttribute } from './attribute-proto.ts'
-import { leftover } from './leftover.ts'
+import { hasUnknown, leftover, metadataEntry } from './leftover.ts'
 import {
   type GraphProto,
   GraphProtoSchema,
@@ -54,19 +54,19 @@ export function decodeSource(source: ByteSource, options: DecodeOptions = {}): M
   }
   const graph = validateGraph(decodeGraph(proto.graph, () => 'graph'))
   const irVersion = decodeIrVersion(proto)
-  const rest = leftover(
-    ModelProtoSchema,
-    proto,
-    'ir_version',
-    'opset_import',
-    'graph',
-    'metadata_props',
-  )
+  // Lists that an exporter wrote in ways of its own are kept as they are.
+  const shown = ['ir_version', 'graph']
+  if (proto.opsetImport.every((entry) => entry.domain !== undefined && !hasUnknown(entry)))
+    shown.push('opset_import')
+  const keys = new Set(proto.metadataProps.map(({ key }) => key))
+  if (keys.size === proto.metadataProps.length && !proto.metadataProps.some(hasUnknown))
+    shown.push('metadata_props')
+  const rest = leftover(ModelProtoSchema, proto, ...shown)
   return {
     irVersion,
     opsets: decodeOpsets(proto, irVersion),
     graph,
-    metadata: new Map(proto.metadataProps.map(({ key = '', value = '' }) => [key, value])),
+    metadata: new Map(proto.metadataProps.map(metadataEntry)),
     ...(rest && { rest }),
   }
 }

@@ -4,7 +4,7 @@ import { inputError, usageError } from '../errors.ts'
 import type { Graph, Model, Node } from '../model/model.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import { type AttributeEncoding, encodeAttribute } from './attribute-proto.ts'
-import { restored } from './leftover.ts'
+import { metadataEntry, opsetEntry, restored } from './leftover.ts'
 import {
   type GraphProto,
   GraphProtoSchema,
@@ -90,14 +90,28 @@ function modelProto(model: Model, payloads: LazyTensor[], options: EncodeOptions
   }
   const proto = restored(ModelProtoSchema, model.rest)
   proto.irVersion = BigInt(model.irVersion)
-  proto.opsetImport = [...model.opsets].map(([domain, version]) =>
-    create(OperatorSetIdProtoSchema, { domain, version: BigInt(version) }),
-  )
+  const opsets = [...model.opsets]
+  if (!sameEntries(opsets, proto.opsetImport.map(opsetEntry)))
+    proto.opsetImport = opsets.map(([domain, version]) =>
+      create(OperatorSetIdProtoSchema, { domain, version: BigInt(version) }),
+    )
   proto.graph = context.encodeGraph(model.graph)
-  proto.metadataProps = [...model.metadata].map(([key, value]) =>
-    create(StringStringEntryProtoSchema, { key, value }),
-  )
+  const metadata = [...model.metadata]
+  if (!sameEntries(metadata, proto.metadataProps.map(metadataEntry)))
+    proto.metadataProps = metadata.map(([key, value]) =>
+      create(StringStringEntryProtoSchema, { key, value }),
+    )
   return proto
+}
+
+/** Are the entries as read those that the model has now? Then they stay as they were written. */
+const sameEntries = <T>(now: readonly [string, T][], read: readonly [string, T][]): boolean => {
+  const unique = [...new Map(read)]
+  return (
+    read.length > 0 &&
+    unique.length === now.length &&
+    unique.every(([key, value], i) => key === now[i]![0] && value === now[i]![1])
+  )
 }
 
 function graphProto(graph: Graph, context: AttributeEncoding, options: EncodeOptions): GraphProto {

@@ -8,6 +8,7 @@ import {
   type Message,
   type MessageShape,
 } from '@bufbuild/protobuf'
+import type { OperatorSetIdProto, StringStringEntryProto } from './onnx_pb.ts'
 
 /** A copy of `message` without the named fields; undefined if nothing is left. */
 export function leftover<Desc extends DescMessage>(
@@ -32,5 +33,15 @@ export function restored<Desc extends DescMessage>(
   const message = create(schema)
   return isMessage(rest, schema) ? Object.assign(message, rest) : message
 }
+
+export const opsetEntry = ({
+  domain = '',
+  version = 0n,
+}: OperatorSetIdProto): [domain: string, version: number] => [domain, Number(version)]
+
+export const metadataEntry = ({
+  key = '',
+  value = '',
+}: StringStringEntryProto): [key: string, value: string] => [key, value]
 
 export const hasUnknown = (message: Message): boolean => (message.$unknown?.length ?? 0) > 0

@@ -12,6 +12,7 @@ import { randomModel } from './testing/random-model.ts'
 import {
   attribute,
   block,
+  concat,
   initializer,
   input,
   int,
@@ -58,6 +59,9 @@ test('fields that we do not know or do not show are kept, at every level', () =>
     block(2, 'producer'),
     block(6, 'model doc'),
     mark,
+    block(8, block(1, 'other'), int(2, 3), mark),
+    block(14, block(1, 'twice'), block(2, 'first')),
+    block(14, block(1, 'twice'), block(2, 'second')),
     block(
       7,
       input('x', 1),
@@ -100,6 +104,25 @@ test('fields that we do not know or do not show are kept, at every level', () =>
   // The comparison would see it if something were lost.
   after.graph!.node[0]!.attribute[1]!.t!.$unknown = []
   expect(equals(ModelProtoSchema, before, after, everything)).toBe(false)
+})
+
+test('changed operator sets and metadata are written, not those that were read', () => {
+  const entries = [block(8, int(2, 11)), block(14, block(1, 'k'), block(2, 'v'), block(999, ''))]
+  const bytes = concat(
+    int(1, 8),
+    ...entries,
+    block(7, block(2, 'g'), input('x', 1), output('x', 1)),
+  )
+  const model = decodeModel(bytes)
+  expect([...model.opsets]).toEqual([['', 11]])
+  const same = fromBinary(ModelProtoSchema, encodeModel(model))
+  expect(same.opsetImport[0]!.domain).toBeUndefined()
+  expect(equals(ModelProtoSchema, same, fromBinary(ModelProtoSchema, bytes), everything)).toBe(true)
+  const changed = { ...model, opsets: new Map([['', 18]]), metadata: new Map([['k', 'w']]) }
+  const again = decodeModel(encodeModel(changed))
+  expect([[...again.opsets], [...again.metadata]]).toEqual([[['', 18]], [['k', 'w']]])
+  const none = { ...model, opsets: new Map([['', 18]]), metadata: new Map<string, string>() }
+  expect(decodeModel(encodeModel(none)).metadata.size).toBe(0)
 })
 
 test('what a change makes untrue is not restored', () => {

@@ -2,11 +2,10 @@ import { byteLengthOf, dtypeFromCode } from '../../tensor/dtype.ts'
 import type { GraphProto, ModelProto, TensorProto } from '../onnx_pb.ts'
 
 /**
- * The differences that a round trip may make, removed in place: numbers move to `raw_data`, empty
- * names that were written out are not, and empty domains of operator sets are.
+ * The differences that a round trip may make, removed in place: numbers move to `raw_data`, and
+ * empty names may or may not be written out.
  */
 export function normalize(model: ModelProto): ModelProto {
-  for (const opset of model.opsetImport) opset.domain ??= ''
   if (model.graph) normalizeGraph(model.graph)
   return model
 }
