@@ -90,11 +90,22 @@ export function planDeepen(
       names: Object.fromEntries(
         [...locals].map((local) => [local, names.fresh(`${name}.${local}`)]),
       ),
-      layer: inserted,
+      layer: withoutGaps(inserted),
     }
   })
   return { version: 1, seed, units: [], parameters: [], sizes: [], attributes: [], insertions }
 }
+
+/** Attributes that are not set are left out, as JSON would. */
+const withoutGaps = (layer: InsertedLayer): InsertedLayer => ({
+  ...layer,
+  nodes: layer.nodes.map((node) => ({
+    ...node,
+    attributes: Object.fromEntries(
+      Object.entries(node.attributes).filter(([, value]) => value !== undefined),
+    ),
+  })),
+})
 
 /** Why a layer cannot be deepened; undefined if it can. */
 export function deepenRefusal(solution: Solution, layer: Layer): string | undefined {
@@ -293,8 +304,18 @@ const copyOf = (node: Node): InsertedNode => ({
   opType: node.opType,
   inputs: ['$in', ...node.inputs.slice(1).map((name) => (name === '' ? '' : `@${name}`))],
   outputs: ['$out'],
-  attributes: Object.fromEntries(node.attributes),
+  attributes: plainAttributes(node),
 })
+
+/** Attributes as JSON can hold them; activations and normalizations have no others. */
+const plainAttributes = (node: Node): InsertedNode['attributes'] =>
+  Object.fromEntries(
+    [...node.attributes].map(([name, attribute]) => {
+      if (attribute.type === 'int') return [name, Number(attribute.value)]
+      if (attribute.type === 'ints') return [name, attribute.value.map(Number)]
+      return [name, attribute.type === 'string' ? attribute.value : attribute]
+    }),
+  )
 
 const relu: InsertedNode = { opType: 'Relu', inputs: ['$in'], outputs: ['$out'], attributes: {} }
 
@@ -341,7 +362,7 @@ function withNormalization(
   inputs[facet.shift] = shift.name
   inputs[facet.mean] = mean.name
   inputs[facet.variance] = variance.name
-  const { training_mode: _, ...attributes } = Object.fromEntries(node.attributes)
+  const { training_mode: _, ...attributes } = plainAttributes(node)
   const chain = followedBy(layer, { opType: node.opType, inputs, outputs: ['$out'], attributes })
   return { ...chain, parameters: [...chain.parameters, scale, shift, mean, variance] }
 }

@@ -9,6 +9,15 @@ export { type ChannelStatistics, type DeepenOptions, measuredValues, planDeepen 
 export { type InspectedLayer, type InspectedValue, type Inspection, inspect } from './inspect.ts'
 export { countMultiplyAdds, countParameters } from './measure.ts'
 export type * from './plan.ts'
+export {
+  formatRecipe,
+  growByRecipe,
+  parseRecipe,
+  type Recipe,
+  type RecipeResult,
+  type RecipeStep,
+  recipeJsonSchema,
+} from './recipe.ts'
 export { growAverages, growSlots, type SlotPower } from './slots.ts'
 export { planWiden, type WidenOptions, type Widths } from './widen.ts'
 export type { WidthTarget } from './width.ts'
