@@ -228,7 +228,7 @@ def shuffle():
 
 MODELS = {
     "mlp": lambda: nn.Sequential(
-        nn.Flatten(), nn.Linear(288, 20), nn.BatchNorm1d(20), nn.ReLU(), nn.Linear(20, 12),
+        nn.Flatten(), nn.Linear(288, 20, bias=False), nn.BatchNorm1d(20), nn.ReLU(), nn.Linear(20, 12),
         nn.Tanh(), nn.Linear(12, 5), nn.LogSoftmax(-1),
     ),
     "resnet": ResNetBlock,
