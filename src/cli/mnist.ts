@@ -19,6 +19,7 @@ interface Options {
   readonly seed: number
   readonly arms: readonly string[]
   readonly jobs?: number
+  readonly threads?: number
   readonly data?: string
   readonly output?: string
   readonly force?: true
@@ -34,7 +35,12 @@ export const mnist: CliCommand = {
       .option('--batch-size <n>', 'images per step', integer(1), 32)
       .option('--seed <n>', 'seed of everything random', seed, 0)
       .option('--arms <a,b>', 'which arms to run, or "all"', list, defaultArms)
-      .option('--jobs <n>', 'students trained at the same time', integer(1))
+      .option(
+        '--jobs <n>',
+        'arms trained at the same time, after the teacher (default: 2)',
+        integer(1),
+      )
+      .option('--threads <n>', 'threads per arm (default: all cores, or half of them)', integer(1))
       .option('--data <dir>', 'folder with the four IDX files of MNIST')
       .option('-o, --output <dir>', 'folder of the run (default: runs/mnist-TIME)')
       .option('--force', 'replace what a former run left in the folder')
@@ -164,7 +170,7 @@ const tuple = (shape: readonly number[]): string => `(${shape.join(', ')})`
 
 /** The command line that makes the run again, with every default written out. */
 function commandOf(options: Options): string {
-  const { epochs, batchSize, seed: value, trainSize, testSize, jobs } = options
+  const { epochs, batchSize, seed: value, trainSize, testSize, jobs, threads } = options
   const flags: (readonly [string, string | number | undefined])[] = [
     ['epochs', epochs],
     ['train-size', trainSize],
@@ -173,6 +179,7 @@ function commandOf(options: Options): string {
     ['seed', value],
     ['arms', options.arms.join(',')],
     ['jobs', jobs],
+    ['threads', threads],
     ['data', options.data],
   ]
   return [

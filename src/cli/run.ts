@@ -105,7 +105,9 @@ function report(error: unknown, io: Io, json: boolean): number {
     if (json) io.out(`${JSON.stringify({ error: { kind: 'usage', message: error.message } })}\n`)
     return exitCodes.usage
   }
-  const reason = io.signal.aborted ? io.signal.reason : error
+  // Whatever broke because of an interruption is no news beside it.
+  const said = error instanceof Net2NetError && error.kind === 'interrupted' && error.where
+  const reason = io.signal.aborted && !said ? io.signal.reason : error
   if (reason instanceof Net2NetError) {
     const hint = reason.hint === undefined ? '' : ` ${reason.hint}`
     io.err(`net2net: ${reason.message}${hint}\n`)

@@ -21,8 +21,10 @@ export interface RunOptions extends DataSettings {
   readonly directory: string
   /** Replace what a former run left there. */
   readonly force?: boolean
-  /** How many students are trained at the same time. Default: see `defaultJobs`. */
+  /** How many arms are trained at the same time, once the teacher is. Default 2. */
   readonly jobs?: number
+  /** Threads per arm. Default: all cores for the teacher, half of them for the others. */
+  readonly threads?: number
   /** For the record: the command that makes this run again. */
   readonly command: string
   readonly signal?: AbortSignal
@@ -41,15 +43,14 @@ export type RunEvent =
     }
 
 /**
- * One process with all cores trains the teacher; `jobs` processes share the cores for the
- * students. Both numbers follow from the machine and the options alone, never from its load, for
- * the number of threads may decide the last bits; it is recorded with each arm.
+ * The teacher, on which all others wait, is trained with all cores; the other arms with half of
+ * them each, two at a time: faster than one after the other with all. The number of threads may
+ * decide the last bits, so it follows from the machine alone, not from `jobs` or the load, and
+ * is recorded with each arm.
  */
-export const teacherThreads = (): number => availableParallelism()
-export const studentThreads = (jobs: number): number =>
-  Math.max(1, Math.floor(availableParallelism() / jobs))
-/** Two processes with half of the cores each are faster than one with all. */
-export const defaultJobs = (): number => (availableParallelism() >= 2 ? 2 : 1)
+const teacherThreads = (): number => availableParallelism()
+const otherThreads = (): number => Math.max(1, Math.floor(availableParallelism() / 2))
+const defaultJobs = (): number => Math.min(2, availableParallelism())
 
 /**
  * Runs the arms and keeps everything in the folder, after each epoch: an interrupted run leaves
@@ -104,7 +105,7 @@ export async function runExperiment(options: RunOptions): Promise<RunResults> {
         ...shared,
         arm: arm.name,
         data: options,
-        threads: studentThreads(jobs),
+        threads: options.threads ?? otherThreads(),
         output: folder.modelFile(arm.name),
         ...(arm.student ? { teacher: folder.modelFile(teacherArm.name) } : {}),
       },
@@ -112,13 +113,14 @@ export async function runExperiment(options: RunOptions): Promise<RunResults> {
       signal,
     )
   try {
-    if (selected.includes(teacherArm)) teacher = await here(teacherArm, teacherThreads())
+    if (selected.includes(teacherArm))
+      teacher = await here(teacherArm, options.threads ?? teacherThreads())
     // A student starts from the file, whether it is trained here or apart: the same bits.
     if (teacher) teacher = await load(folder.modelFile(teacherArm.name))
     const waiting = [...independent]
     const work = async () => {
       for (let arm = waiting.shift(); arm; arm = waiting.shift())
-        if (jobs === 1) await here(arm, studentThreads(1))
+        if (jobs === 1) await here(arm, options.threads ?? otherThreads())
         else await apart(arm)
     }
     const outcomes = await Promise.allSettled(Array.from({ length: jobs }, work))
@@ -168,20 +170,20 @@ class RunRecord {
         epochs: [...before.epochs, result],
         model: `${arm}.onnx`,
       })
-      this.#save(false)
+      this.#save(this.#results(false))
     }
     this.#options.onEvent(event)
   }
 
   async finish(finished: boolean): Promise<RunResults> {
-    this.#save(finished)
+    const results = this.#results(finished)
+    this.#save(results)
     await this.#saving
     if (finished && this.#failure !== undefined) throw this.#failure
-    return this.#results(finished)
+    return results
   }
 
-  #save(finished: boolean): void {
-    const results = this.#results(finished)
+  #save(results: RunResults): void {
     this.#saving = this.#saving
       .then(() => this.#folder.saveResults(results))
       .catch((error: unknown) => {

@@ -42,8 +42,10 @@ export class RunFolder {
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException
       if (code === undefined) throw cause
-      if (code === 'EEXIST' || code === 'ENOTDIR')
+      if (code === 'EEXIST')
         throw usageError(`${folder} is a file, not a folder.`, { where: folder, cause })
+      if (code === 'ENOTDIR')
+        throw usageError(`${folder} is not in a folder.`, { where: folder, cause })
       throw inputError(`The folder ${folder} cannot be written (${message}).`, {
         where: folder,
         cause,

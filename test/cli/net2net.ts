@@ -1,0 +1,60 @@
+/** Runs the command line as a user does: in a process of its own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { conv2d, dense, flatten, maxPool2d, sequential } from '../../src/layers/index.ts'
+import { save } from '../../src/onnx/file.ts'
+
+export interface Outcome {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** Gets the process and what it has said so far, whenever it says something. */
+  readonly onOutput?: (child: ChildProcess, err: string) => void
+}
+
+export function net2net(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], {
+      env: { ...process.env, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let [out, err] = ['', '']
+    child.stdout.on('data', (data) => {
+      out += data
+    })
+    child.stderr.on('data', (data) => {
+      err += data
+      options.onOutput?.(child, err)
+    })
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, out, err }))
+  })
+}
+
+export const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), 'net2net-'))
+
+/** A small teacher as a file, with images that are not square. */
+export async function teacherFile(folder: string): Promise<string> {
+  const file = join(folder, 'teacher.onnx')
+  await save(
+    sequential(
+      [
+        conv2d(6, 3, { padding: 'same', name: 'conv1' }),
+        maxPool2d(2, { name: 'pool1' }),
+        conv2d(5, 3, { padding: 'same', activation: 'relu', name: 'conv2' }),
+        flatten({ name: 'flatten' }),
+        dense(7, { activation: 'relu', name: 'fc1' }),
+        dense(3, { activation: 'softmax', name: 'fc2' }),
+      ],
+      { input: [2, 8, 10], seed: 1 },
+    ),
+    file,
+  )
+  return file
+}
