@@ -242,7 +242,7 @@ class Solver {
 
   #addLayer(node: Node, operator: Operator): void {
     const isParameter = (i: number) => this.#isParameter(node.inputs[i] ?? '')
-    const facet = operator.layer?.weight(isParameter)
+    const facet = operator.layer?.weight(isParameter, node)
     const output = node.outputs[0] ?? ''
     const axes = this.#axes.get(output)
     if (!facet || !axes) return

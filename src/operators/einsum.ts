@@ -15,8 +15,16 @@ import type { Dim, Node } from '../model/model.ts'
 import type { Axis } from './axis.ts'
 import { broadcastDim } from './broadcast.ts'
 import { cannotDifferentiate } from './emission.ts'
-import type { AxesRule, GradientRule, InferRule, Operator } from './operator.ts'
-import { inferredFrom } from './shapes.ts'
+import { matMul } from './mat-mul.ts'
+import {
+  type AxesRule,
+  type GradientRule,
+  type InferRule,
+  type LayerFacet,
+  type Operator,
+  unsupported,
+} from './operator.ts'
+import { countProduct, inferredFrom } from './shapes.ts'
 
 interface Equation {
   readonly operands: readonly (readonly string[])[]
@@ -121,9 +129,42 @@ const gradient: GradientRule = (context) => {
   })
 }
 
+/** The one weight among the operands, and the one axis that it alone gives to the result. */
+const weight: LayerFacet['weight'] = (isParameter, node) => {
+  const equation = equationOf(node)
+  const weights = node.inputs.flatMap((_, i) => (isParameter(i) ? [i] : []))
+  if (!equation || weights.length !== 1 || node.inputs.length < 2) return undefined
+  const { operands, result } = equation
+  const input = weights[0]!
+  const others = new Set(operands.flatMap((letters, i) => (i === input ? [] : letters)))
+  const own = operands[input]!.filter((letter) => result.includes(letter) && !others.has(letter))
+  return own.length === 1 ? { input, widthAxis: result.indexOf(own[0]!) } : undefined
+}
+
+/** Where the units are the last axis: the layer that a MatMul would get. */
+const identity: LayerFacet['identity'] = (context) => {
+  const axis = weight((i) => i === context.weightInput, context.node)?.widthAxis
+  const last = equationOf(context.node)!.result.length - 1
+  if (axis !== last) return unsupported('its units are not the last axis of its result')
+  return matMul.layer!.identity({ ...context, weightInput: 1 })
+}
+
+const multiplyAdds: Operator['multiplyAdds'] = (context) => {
+  const sizes = new Map<string, Dim>()
+  equationOf(context.node)?.operands.forEach((letters, i) => {
+    letters.forEach((letter, k) => {
+      const dim = context.shape(i)?.[k] ?? null
+      if (dim !== 1 || !sizes.has(letter)) sizes.set(letter, dim)
+    })
+  })
+  return sizes.size === 0 ? null : countProduct([[...sizes.values()]])
+}
+
 export const einsum: Operator = {
   name: 'Einsum',
   infer,
   axes,
   gradient,
+  layer: { weight, identity },
+  multiplyAdds,
 }

@@ -141,10 +141,9 @@ const middles: Readonly<Record<string, Middle>> = {
     const biased = op('Add', [mixed, weight('m.b', 5, 1)])
     return [op('Reshape', [biased, b.constant(int64([0, 5, 8, 6]))]), 5]
   },
-  'a MatMul per position': ({ op, weight, b }, x, c) => {
+  'a MatMul per position': ({ op, weight }, x, c) => {
     const last = op('Transpose', [x], { perm: [0, 2, 3, 1] })
-    const biased = op('Add', [op('MatMul', [last, weight('m.w', c, 5)]), weight('m.b', 5)])
-    void b
+    const biased = op('Add', [op('MatMul', [last, weight('m.w', c, 5)], {}, 'm'), weight('m.b', 5)])
     return [op('Transpose', [biased], { perm: [0, 3, 1, 2] }), 5]
   },
   Einsum: ({ op, weight }, x, c) => [
@@ -234,6 +233,22 @@ describe('widening with equal copies is exact through', () => {
     })
 })
 
+test('the units of an Einsum with a weight are its own axis of the result', () => {
+  const model = build(4, 4, middles.Einsum!)
+  const layer = inspect(model).layers.find((found) => found.op === 'Einsum')!
+  expect(layer.width).toBe(5)
+  expect(layer.widen).toBe(true)
+})
+
+test('a random layer has Keras’s fans: window size times channels in and out', () => {
+  const model = build(6, 4, middles['Conv, strided, dilated, asymmetric']!)
+  const layer = inspect(model).layers[1]!
+  const [insertion] = planDeepen(model, [layer.name]).insertions
+  const parameter = insertion!.layer.parameters.find((found) => found.name === 'weight')!
+  expect(parameter.dims).toEqual([5, 5, 3, 2])
+  expect(parameter.random).toEqual({ kind: 'uniform', limit: Math.sqrt(6 / (6 * 5 + 6 * 5)) })
+})
+
 describe('refusals name the node and the reason', () => {
   const refusals: Readonly<Record<string, readonly [Middle, RegExp]>> = {
     'Softmax over channels': [
@@ -319,6 +334,30 @@ describe('deepening is exact after', () => {
         op('ConvTranspose', [x, weight('m.w', c, 3, 3, 3)], { strides: [2, 2], group: 2 }, 'm'),
         6,
       ],
+    ],
+    'Conv over one axis': [
+      'm',
+      ({ op, weight, b }, x, c) => {
+        const flat = op('Reshape', [x, b.constant(int64([0, c, 48]))])
+        const conv = op('Conv', [flat, weight('m.w', 5, c, 4)], { strides: [2] }, 'm')
+        return [op('Reshape', [conv, b.constant(int64([0, 5, 23, 1]))]), 5]
+      },
+    ],
+    'Conv over three axes': [
+      'm',
+      ({ op, weight, b }, x, c) => {
+        const deep = op('Reshape', [x, b.constant(int64([0, c, 4, 2, 6]))])
+        const conv = op('Conv', [deep, weight('m.w', 5, c, 2, 1, 3)], { dilations: [2, 1, 1] }, 'm')
+        return [op('Reshape', [conv, b.constant(int64([0, 5, 4, 4]))]), 5]
+      },
+    ],
+    MatMul: ['m', middles['a MatMul per position']!],
+    Einsum: [
+      'm',
+      ({ op, weight }, x, c) => {
+        const last = op('Einsum', [x, weight('m.w', c, 5)], { equation: 'nchw,cd->nhwd' }, 'm')
+        return [op('Transpose', [last], { perm: [0, 3, 1, 2] }), 5]
+      },
     ],
     Gemm: ['m', middles['Gemm over the flattened map']!],
     'MatMul with its weight on the left': ['m', middles['a matrix of weights on the left']!],

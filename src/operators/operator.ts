@@ -233,6 +233,7 @@ export interface LayerFacet {
    */
   weight(
     isParameter: (input: number) => boolean,
+    node: Node,
   ): { readonly input: number; readonly widthAxis: number } | undefined
   /**
    * A layer of the same kind that computes the identity on this layer's output, for deepening;
