@@ -1,7 +1,6 @@
 import { client } from './client.ts'
 import type { ModelMethods } from './protocol.ts'
+import { startWorker } from './start-worker.ts'
 
 /** The worker that holds the models. */
-export const models = client<ModelMethods>(
-  () => new Worker(new URL('./model.worker.ts', import.meta.url), { type: 'module' }),
-)
+export const models = client<ModelMethods>(() => startWorker('models'))

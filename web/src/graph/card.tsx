@@ -33,7 +33,6 @@ export function NodeCard({ node, box, side, selected, reachable, onSelect }: Car
   const rows = shownRows(node)
   const isEnd = node.kind === 'input' || node.kind === 'output'
   const sign = statusSigns[node.status]
-  const label = isEnd ? `${node.kind} ${node.op}` : `${node.op} ${node.name}`
   return (
     // biome-ignore lint/a11y/useSemanticElements: SVG has no button element
     <g
@@ -44,7 +43,7 @@ export function NodeCard({ node, box, side, selected, reachable, onSelect }: Car
       role="button"
       tabindex={reachable ? 0 : -1}
       aria-pressed={selected}
-      aria-label={node.status === 'same' ? label : `${label}, ${statusWords[node.status]}`}
+      aria-description={isEnd ? node.kind : statusWords[node.status]}
       onClick={(event) => {
         event.stopPropagation()
         onSelect()

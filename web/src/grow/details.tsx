@@ -72,7 +72,8 @@ export function NodeDetails(props: NodeDetailsProps) {
           ×
         </button>
       </header>
-      <div class="details-body stack">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys */}
+      <section class="details-body stack" aria-label="Details" tabIndex={0}>
         {second === undefined ? null : (
           <div>
             <span class={`badge ${node.status}`}>{statusWords[node.status]}</span>
@@ -137,7 +138,7 @@ export function NodeDetails(props: NodeDetailsProps) {
             </dl>
           </section>
         )}
-      </div>
+      </section>
     </aside>
   )
 }

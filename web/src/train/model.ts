@@ -2,6 +2,7 @@
 import { batch, computed, signal } from '@preact/signals'
 import type { ArmEpoch, ArmResult } from '../../../src/experiments/results.ts'
 import type { Failure } from '../engine/protocol.ts'
+import { startWorker } from '../engine/start-worker.ts'
 import { numberParam, param, setParams } from '../state.ts'
 import { announce } from '../ui/announce.tsx'
 import { figure, percent } from '../ui/format.ts'
@@ -79,7 +80,7 @@ const answers = new Map<number, (event: TrainEvent) => void>()
 const command = (message: Command) => worker?.postMessage(message)
 
 function launch(): Worker {
-  const started = new Worker(new URL('./train.worker.ts', import.meta.url), { type: 'module' })
+  const started = startWorker('train')
   started.addEventListener('message', ({ data }: MessageEvent<TrainEvent>) => take(data))
   started.addEventListener('error', (event) =>
     take({

@@ -57,9 +57,11 @@ export function ResultTable({
               <th scope="row">
                 <ArmKey arm={arm.name} /> {armTitle(arm.name)}
               </th>
-              <td class="number">{arm.initial ? figure(arm.initial.valLoss) : '–'}</td>
+              <td class="number" data-value={arm.initial?.valLoss}>
+                {arm.initial ? figure(arm.initial.valLoss) : '–'}
+              </td>
               {columns.map((i) => (
-                <td key={i} class="number">
+                <td key={i} class="number" data-value={arm.epochs[i]?.valLoss}>
                   {arm.epochs[i] ? figure(arm.epochs[i].valLoss) : ''}
                 </td>
               ))}

@@ -1,0 +1,76 @@
+import { cp, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { download, net2net, noBrowser, type Site, startSite } from './support.ts'
+
+describe.skipIf(noBrowser)('the Runs tab', () => {
+  let site: Site
+  beforeAll(async () => {
+    site = await startSite()
+    await net2net(
+      ['mnist', '--epochs', '1', '--train-size', '320', '--test-size', '200'].concat([
+        '--arms',
+        'teacher,wider_net2wider_exact',
+        '-o',
+        'runs/first',
+      ]),
+      site.folder,
+    )
+    await cp(join(site.folder, 'runs/first'), join(site.folder, 'runs/second'), { recursive: true })
+  }, 180_000)
+  afterAll(() => site.close())
+
+  it('shows the runs of the folder and compares them', async () => {
+    const page = await site.open('tab=runs&runs=first')
+    const panel = page.locator('[data-panel=first]')
+    await panel.locator('[data-arm=wider_net2wider_exact]').waitFor()
+    const results = JSON.parse(
+      await readFile(join(site.folder, 'runs/first/results.json'), 'utf8'),
+    ) as { arms: { epochs: { valLoss: number }[] }[] }
+    expect(await panel.locator('[data-arm=teacher]').textContent()).toContain(
+      results.arms[0]!.epochs[0]!.valLoss.toFixed(4),
+    )
+    await page.locator('[data-run=second] input').check()
+    await page.locator('[data-panel=second] [data-arm=teacher]').waitFor()
+    await page.reload()
+    await page.locator('[data-panel=second] [data-arm=teacher]').waitFor()
+    await page.locator('[data-panel=first]').waitFor()
+  })
+
+  it('takes a trained arm to the Grow tab, and its report along', async () => {
+    const page = await site.open('tab=runs&runs=first')
+    const { name, bytes } = await download(page, () =>
+      page.getByRole('link', { name: 'Report' }).click(),
+    )
+    expect(name).toBe('report.html')
+    expect(bytes.toString('utf8')).toContain('<h1>Net2Net: seed 0</h1>')
+    const model = await download(page, () => page.getByRole('link', { name: 'Download' }).click())
+    expect(model.bytes.equals(await readFile(join(site.folder, 'runs/first/teacher.onnx')))).toBe(
+      true,
+    )
+    await page.getByRole('button', { name: 'Grow it' }).click()
+    await page.locator('[data-layer=fc1]').waitFor()
+    expect(page.url()).toContain('model=run:first:teacher')
+    await page.reload()
+    await page.locator('[data-layer=fc1]').waitFor()
+  })
+
+  it('starts a run in a process of its own, follows it live, and stops it', async () => {
+    const page = await site.open('tab=runs')
+    await page.getByText('Start a run').click()
+    for (const label of ['Wider, random padding', 'Deeper, random layers', 'Deeper, Net2Deeper'])
+      await page.getByLabel(label, { exact: true }).uncheck()
+    await page.getByLabel('Epochs').fill('200')
+    await page.getByLabel('Training images').fill('320')
+    await page.getByLabel('Test images').fill('100')
+    await page.getByLabel('Test images').press('Enter')
+    await page.getByRole('button', { name: 'Start', exact: true }).click()
+    const run = page.locator('[data-run^=mnist-]')
+    await run.getByText('running').waitFor()
+    // Epochs appear without anybody reloading the page.
+    const epochs = page.locator('[data-panel^=mnist-] [data-arm=teacher] [data-value]:not(:empty)')
+    await epochs.nth(2).waitFor()
+    await run.getByRole('button', { name: 'Stop' }).click()
+    await run.getByText('stopped').waitFor({ timeout: 90_000 })
+  }, 180_000)
+})

@@ -1,0 +1,3 @@
+/** Starts a worker that plays one part; see worker.ts. */
+export const startWorker = (name: 'models' | 'train'): Worker =>
+  new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name })

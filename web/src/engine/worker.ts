@@ -1,0 +1,19 @@
+/**
+ * The one entry of all workers: the name of the worker says which part it plays, so that the
+ * parts share their scripts.
+ */
+const early: unknown[] = []
+const keep = ({ data }: MessageEvent) => early.push(data)
+// What is sent while the part is loaded waits for it.
+addEventListener('message', keep)
+
+const parts: Readonly<Record<string, () => Promise<unknown>>> = {
+  models: () => import('./model-methods.ts'),
+  train: () => import('../train/train-worker.ts'),
+}
+void parts[self.name]?.().then(() => {
+  removeEventListener('message', keep)
+  for (const data of early) dispatchEvent(new MessageEvent('message', { data }))
+})
+
+export {}
