@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import { float } from '../model/attributes.ts'
-import { GraphBuilder, modelOf } from '../model/builder.ts'
 import { opsetOf } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { nodeRuntime } from '../runtime/node.ts'
