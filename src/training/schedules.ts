@@ -57,6 +57,20 @@ export const reduceOnPlateau = (
 export const scheduleOf = (rate: LearningRate): Schedule =>
   typeof rate === 'number' ? constant(rate) : rate
 
+/** The same course at another height. */
+export function scaled(schedule: Schedule, factor: number): Schedule {
+  switch (schedule.kind) {
+    case 'warm-up':
+      return { ...schedule, next: scaled(schedule.next, factor) }
+    case 'cosine':
+      return { ...schedule, rate: schedule.rate * factor, end: schedule.end * factor }
+    case 'plateau':
+      return { ...schedule, rate: schedule.rate * factor, minimum: schedule.minimum * factor }
+    default:
+      return { ...schedule, rate: schedule.rate * factor }
+  }
+}
+
 function positive(rate: number): number {
   if (rate >= 0 && Number.isFinite(rate)) return rate
   throw usageError(`The learning rate must be a number that is not negative, not ${rate}.`)

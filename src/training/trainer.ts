@@ -43,6 +43,8 @@ export interface TrainOptions extends Omit<StepOptions, 'gradients' | 'target'> 
   readonly checkpoint?: CheckpointHook
   /** Go on from here: the state of an earlier training of the same model with the same options. */
   readonly resume?: TrainingState
+  /** Stop after this many steps since the training began, in the middle of an epoch if need be. */
+  readonly untilStep?: number
 }
 
 export interface EarlyStopping {
@@ -166,7 +168,11 @@ export class Training implements AsyncIterable<EpochResult> {
     if (this.#state.epoch >= epochs || this.#stopped()) return
     const stepper = await createStepper(this.step, this.#state.tensors, runtime, session)
     try {
-      while (this.#state.epoch < epochs && !this.#stopped()) yield await this.#epoch(stepper)
+      while (this.#state.epoch < epochs && !this.#stopped()) {
+        const result = await this.#epoch(stepper)
+        if (!result) return
+        yield result
+      }
       const { bestTensors } = this.#state
       if (bestTensors)
         this.#state = {
@@ -178,9 +184,10 @@ export class Training implements AsyncIterable<EpochResult> {
     }
   }
 
-  async #epoch(stepper: Stepper): Promise<EpochResult> {
+  /** undefined where `untilStep` ends the training before the epoch is over. */
+  async #epoch(stepper: Stepper): Promise<EpochResult | undefined> {
     const { batchSize = 32, seed = 0, shuffle = true, optimizer, signal } = this.#options
-    const { checkpoint } = this.#options
+    const { checkpoint, untilStep = Number.POSITIVE_INFINITY } = this.#options
     const start = performance.now() - this.#state.totals.seconds * 1000
     const data = this.#data
     const { epoch } = this.#state
@@ -211,6 +218,10 @@ export class Training implements AsyncIterable<EpochResult> {
     try {
       for await (const batch of batchList) {
         if (skip-- > 0) continue
+        if (step >= untilStep) {
+          await take()
+          return undefined
+        }
         throwIfAborted(signal)
         const part = batches === undefined ? 0 : done / batches
         const learningRate = rateAt(optimizer.learningRate, {
