@@ -1,0 +1,31 @@
+/**
+ * A training step is one ONNX model: any ONNX Runtime, in any language, can run it. Here it is
+ * run by hand, without the trainer.
+ */
+
+import { encodeModel, nodeRuntime, Tensor } from '../src/index.ts'
+import { dense, sequential } from '../src/layers/index.ts'
+import { buildStep, sgd } from '../src/training/index.ts'
+
+const model = sequential([dense(1, { name: 'fc' })], { input: [1] })
+const { model: step } = buildStep(model, {
+  loss: 'mse',
+  optimizer: sgd({ learningRate: 0.1, momentum: 0.5 }),
+})
+
+// y = 3x + 2
+const input = new Tensor('float32', [4, 1], Float32Array.from([-1, 0, 1, 2]))
+const target = new Tensor('float32', [4, 1], Float32Array.from([-1, 2, 5, 8]))
+const session = await nodeRuntime.createSession(encodeModel(step))
+let state: Record<string, Tensor> = {}
+for (let i = 0; i < 100; i++) {
+  const results = await session.run({ input, target, ...state })
+  state = Object.fromEntries(
+    Object.entries(results)
+      .filter(([name]) => name.endsWith('.next'))
+      .map(([name, tensor]) => [name.slice(0, -'.next'.length), tensor]),
+  )
+}
+await session.release()
+const [weight, bias] = ['fc.weight', 'fc.bias'].map((name) => Number(state[name]?.data[0]))
+console.log(`y = ${weight?.toFixed(2)} x + ${bias?.toFixed(2)}`)
