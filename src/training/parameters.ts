@@ -45,7 +45,8 @@ export function trainableCandidates(model: Model, lifted: Model): readonly strin
   )
   const stored = floats.filter(([name]) => model.graph.initializers.has(name))
   const several = floats.filter(([, { tensor }]) => elementCount(tensor.dims) > 1)
-  const weights = stored.some(([, { tensor }]) => elementCount(tensor.dims) > 1) ? stored : several
+  const large = stored.some(([, { tensor }]) => elementCount(tensor.dims) > 1)
+  const weights = large || several.length === 0 ? stored : several
   return weights.map(([name]) => name)
 }
 
