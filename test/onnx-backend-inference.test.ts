@@ -134,6 +134,10 @@ function withKnownIntegers({ model, inputs }: Case): Model {
   })
 }
 
+/** A symbol, or a product such as `8*batch`. Declared shapes have no symbols of their own. */
+const sizeOfSymbol = (symbol: string, sizes?: ReadonlyMap<string, number>) =>
+  symbol.split('*').reduce((product, factor) => product * (sizes?.get(factor) ?? Number(factor)), 1)
+
 function expectAgreement(
   found: Shape | undefined,
   truth: readonly number[],
@@ -142,7 +146,7 @@ function expectAgreement(
   if (found === undefined) return
   expect(found.length, 'rank').toBe(truth.length)
   const values = found.map((dim, k) =>
-    dim === null ? truth[k] : typeof dim === 'string' ? (sizes?.get(dim) ?? truth[k]) : dim,
+    dim === null ? truth[k] : typeof dim === 'string' ? sizeOfSymbol(dim, sizes) : dim,
   )
   expect(values).toEqual(truth)
 }
@@ -203,7 +207,7 @@ describe.skipIf(!available)(
               if (truth)
                 expect(
                   info.elements!.map((e, k) =>
-                    typeof e === 'string' ? (symbols?.get(e) ?? truth[k]) : (e ?? truth[k]),
+                    typeof e === 'string' ? sizeOfSymbol(e, symbols) : (e ?? truth[k]),
                   ),
                   `elements of ${where}`,
                 ).toEqual(truth)

@@ -17,10 +17,18 @@ import { intAttribute } from '../model/attributes.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import { joinAxisElements } from './axis-elements.ts'
 import { broadcastAxes, broadcastShape, sumToInput } from './broadcast.ts'
+import { productOf, quotient } from './dims.ts'
 import { type ElementOperation, elementsOf, joinDims, zipElements } from './elements.ts'
 import { blockedElementwise } from './forms/blocked.ts'
 import { type Backward, backward, castLike, gradientOf } from './formula.ts'
-import type { AxesContext, AxesRule, GradientRule, InferRule, Operator } from './operator.ts'
+import type {
+  AxesContext,
+  AxesRule,
+  GradientRule,
+  InferContext,
+  InferRule,
+  Operator,
+} from './operator.ts'
 
 const positions = (context: { readonly node: { readonly inputs: readonly string[] } }) =>
   context.node.inputs.map((_, i) => i)
@@ -47,21 +55,18 @@ export const inferBroadcast =
         first,
         context.elements(1),
         [context.shape(0)?.length, context.shape(1)?.length],
-        (a, b) => joinDims(isFloatValued(context) ? element! : integral(element!), a, b),
+        (a, b) => joinDims(inTypeOf(context, element!), a, b),
       )
     return [elements ? { dtype, shape, elements } : { dtype, shape }]
   }
 
-const isFloatValued = (context: Parameters<InferRule>[0]) => {
+/** The arithmetic of the operands' type: integer division truncates, float32 rounds. */
+function inTypeOf(context: InferContext, element: ElementOperation): ElementOperation {
   const dtype = context.dtype(0)
-  return dtype !== undefined && isFloat(dtype)
+  if (dtype === undefined || dtype === 'float64') return element
+  const round = isFloat(dtype) ? Math.fround : Math.trunc
+  return { ...element, numbers: (a, b) => round(element.numbers(a, b)) }
 }
-
-/** Integer division truncates. */
-const integral = (element: ElementOperation): ElementOperation => ({
-  ...element,
-  numbers: (a, b) => Math.trunc(element.numbers(a, b)),
-})
 
 export const broadcastRule =
   (element?: ElementOperation): AxesRule =>
@@ -69,7 +74,7 @@ export const broadcastRule =
     if (isLegacyBroadcast(context)) context.refuse('broadcasts by the rules from before opset 7')
     const axes = broadcastAxes(context, positions(context))
     const first = element && context.node.inputs.length === 2 ? context.axisElements(0) : undefined
-    const exact = element && (isFloatValued(context) ? element : integral(element))
+    const exact = element && inTypeOf(context, element)
     const elements =
       first &&
       zipElements(
@@ -167,7 +172,13 @@ export const arithmetic: readonly Operator[] = [
     ),
   }),
   binary('Mul', {
-    element: { numbers: (a, b) => a * b, neutralLeft: 1, neutralRight: 1, sizes: 'product' },
+    element: {
+      numbers: (a, b) => a * b,
+      neutralLeft: 1,
+      neutralRight: 1,
+      sizes: 'product',
+      symbols: (a, b) => productOf([a, b]),
+    },
     gradient: binaryGradient(
       ({ f, g, b }) => f.mul(g, b),
       ({ f, g, a }) => f.mul(g, a),
@@ -175,7 +186,13 @@ export const arithmetic: readonly Operator[] = [
     sign: 'inherited',
   }),
   binary('Div', {
-    element: { numbers: (a, b) => a / b, neutralRight: 1, equalSymbols: 1, sizes: 'quotient' },
+    element: {
+      numbers: (a, b) => a / b,
+      neutralRight: 1,
+      equalSymbols: 1,
+      sizes: 'quotient',
+      symbols: (a, b) => quotient([a], [b]),
+    },
     gradient: binaryGradient(
       ({ f, g, b }) => f.div(g, b),
       ({ f, g, b, y }) => f.neg(f.div(f.mul(g, y), b)),

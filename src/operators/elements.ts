@@ -70,6 +70,8 @@ export interface ElementOperation {
   readonly equalSymbols?: number | 'itself'
   /** Result for a positive size, whatever it is, and this number, where there is one. */
   readonly anySize?: (value: number) => number | undefined
+  /** Result where a symbol takes part, if there is one. */
+  readonly symbols?: (a: Dim, b: Dim) => Dim
   /** What it makes of sizes of axes. */
   readonly sizes?: 'product' | 'sum' | 'quotient' | 'difference'
 }
@@ -84,7 +86,7 @@ export function joinDims(operation: ElementOperation, a: Dim, b: Dim): Dim {
   if (certain !== undefined) return certain
   if (typeof a === 'string' && a === b && operation.equalSymbols !== undefined)
     return operation.equalSymbols === 'itself' ? a : operation.equalSymbols
-  return null
+  return operation.symbols?.(a, b) ?? null
 }
 
 /** The elements of input i, moved by a rule that only rearranges (Gather, Slice, Transpose …). */

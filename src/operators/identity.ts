@@ -30,7 +30,9 @@ const castElement = (value: number, dtype: DType | undefined) =>
     : dtype === 'bool'
       ? Number(value !== 0)
       : isFloat(dtype)
-        ? value
+        ? dtype === 'float64'
+          ? value
+          : Math.fround(value)
         : Math.trunc(value)
 
 const cast = (name: string): Operator => ({

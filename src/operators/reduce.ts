@@ -17,11 +17,11 @@ import type { Shape } from '../model/model.ts'
 import { elementCount, int64 } from '../tensor/tensor.ts'
 import { one } from './axis.ts'
 import { freezeSizes } from './axis-elements.ts'
+import { productOf } from './dims.ts'
 import { isStatic, numbers } from './elements.ts'
 import { ints, reshape, shapeOf } from './emission.ts'
 import { type Backward, castLike, type Formula, gradientOf, inferView } from './formula.ts'
 import type { AxesContext, AxesRule, InferContext, InferRule, Operator } from './operator.ts'
-import { productOf } from './reshape.ts'
 import { axisPosition } from './shapes.ts'
 
 /** Since when `axes` is an input. */

@@ -14,43 +14,11 @@ import { int64 } from '../tensor/tensor.ts'
 import { freezeAll, outputShape } from './axes-rules.ts'
 import { type Axis, product } from './axis.ts'
 import { freezeSizes, isWholeSize } from './axis-elements.ts'
+import { productOf, quotient } from './dims.ts'
 import { reshapeLike } from './emission.ts'
 import { gradientOf } from './formula.ts'
 import type { AxesContext, InferContext, Operator } from './operator.ts'
 import { axisPosition } from './shapes.ts'
-
-/** The product of sizes; null where a part is not known or two symbols meet. */
-export function productOf(dims: readonly Dim[]): Dim {
-  if (dims.includes(0)) return 0
-  let symbol: string | undefined
-  let count = 1
-  for (const dim of dims) {
-    if (dim === null || (typeof dim === 'string' && symbol !== undefined)) return null
-    if (typeof dim === 'string') symbol = dim
-    else count *= dim
-  }
-  return symbol === undefined ? count : count === 1 ? symbol : null
-}
-
-/** The size that is missing so that `parts` times it is the product of `whole`. */
-export function quotient(whole: readonly Dim[], parts: readonly Dim[]): Dim {
-  const rest = [...whole]
-  let divisor = 1
-  for (const part of parts) {
-    if (part === null) return null
-    if (typeof part === 'number') divisor *= part
-    else {
-      const at = rest.indexOf(part)
-      if (at < 0) return null
-      rest.splice(at, 1)
-    }
-  }
-  const count = rest.reduce<number>((a, dim) => (typeof dim === 'number' ? a * dim : a), 1)
-  const symbols = rest.filter((dim) => typeof dim !== 'number')
-  if (symbols.length > 1) return null
-  if (symbols.length === 1) return count === divisor ? symbols[0]! : null
-  return divisor === 0 || count % divisor !== 0 ? null : count / divisor
-}
 
 /** The target as it is written: an input, or before opset 5 an attribute. */
 const targetOf = (context: InferContext): readonly Dim[] | undefined =>

@@ -7,8 +7,8 @@
 import { intAttribute } from '../model/attributes.ts'
 import type { Node } from '../model/model.ts'
 import { product } from './axis.ts'
+import { productOf } from './dims.ts'
 import { none, type Operator } from './operator.ts'
-import { productOf } from './reshape.ts'
 
 /** The part of the shape that is asked for (opset 15); positions are clamped, as in a slice. */
 function bounds(node: Node, rank: number): readonly [number, number] {
