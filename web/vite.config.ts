@@ -21,6 +21,9 @@ const policyInPage: Plugin = {
   ],
 }
 
+const library = fileURLToPath(new URL('../src/', import.meta.url))
+const moduleSideEffects = (id: string) => !id.startsWith(library)
+
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
   // Relative addresses: the page works from any folder of any web server.
@@ -39,7 +42,9 @@ export default defineConfig({
     sourcemap: false,
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1500,
+    // The library's modules do nothing by being loaded: what is not used is left out.
+    rolldownOptions: { treeshake: { moduleSideEffects } },
   },
-  worker: { format: 'es' },
+  worker: { format: 'es', rolldownOptions: { treeshake: { moduleSideEffects } } },
   server: { headers: isolationHeaders },
 })

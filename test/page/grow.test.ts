@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { mnistNetwork } from '../../src/experiments/networks.ts'
+import { growByRecipe, parseRecipe } from '../../src/growth/recipe.ts'
+import { decodeModel } from '../../src/onnx/decode.ts'
 import { encodeModel } from '../../src/onnx/encode.ts'
 import { download, dropFile, net2net, noBrowser, type Site, startSite } from './support.ts'
 
@@ -54,6 +56,13 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
         'net2net deepen net-wider.onnx conv2 --seed 7 -o net-grown.onnx',
       ].join('\n'),
     )
+
+    const recipe = await download(page, () => page.getByRole('button', { name: 'Recipe' }).click())
+    const { model } = growByRecipe(
+      decodeModel(bytes),
+      parseRecipe(recipe.bytes.toString('utf8'), recipe.name),
+    )
+    expect(grown.equals(encodeModel(model))).toBe(true)
     for (const line of command.split('\n')) await net2net(line.split(' ').slice(1), site.folder)
     expect(grown.equals(await readFile(join(site.folder, 'net-grown.onnx')))).toBe(true)
   })

@@ -33,7 +33,7 @@ export interface Site {
 /** Starts everything. Each page that is opened must stay within its origin and free of errors. */
 export async function startSite(): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), 'net2net-page-'))
-  const runs = new Runs(join(folder, 'runs'))
+  const runs = new Runs(join(folder, 'runs'), [process.execPath, ...commandLine])
   const server: PageServer = await startPageServer({ root: pageFolder, port: 0, api: runs.api })
   const browser: Browser = await chromium.launch({
     executablePath: executable!,
@@ -103,14 +103,10 @@ export async function download(page: Page, click: () => Promise<void>) {
 }
 
 /** The command line, from its sources. */
+const commandLine = [
+  '--import',
+  import.meta.resolve('tsx'),
+  fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)),
+]
 export const net2net = (args: readonly string[], cwd: string) =>
-  promisify(execFile)(
-    process.execPath,
-    [
-      '--import',
-      import.meta.resolve('tsx'),
-      fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)),
-      ...args,
-    ],
-    { cwd },
-  )
+  promisify(execFile)(process.execPath, [...commandLine, ...args], { cwd })

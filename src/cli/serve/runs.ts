@@ -42,12 +42,17 @@ const startSchema = z.strictObject({
 
 export class Runs {
   readonly #folder: string
+  readonly #command: readonly string[]
   readonly #children = new Map<string, ChildProcess>()
+  /** Runs that were ours and have ended. */
+  readonly #ended = new Set<string>()
   /** The last words of a run that failed. */
   readonly #messages = new Map<string, string>()
 
-  constructor(folder: string) {
+  /** `command`: how net2net is called, program first. */
+  constructor(folder: string, command: readonly string[] = ourselves()) {
     this.#folder = folder
+    this.#command = command
   }
 
   readonly api = async (request: ApiRequest): Promise<ApiReply | undefined> => {
@@ -108,7 +113,8 @@ export class Runs {
     if (changed === 0) return undefined
     const results = await readResults(folder).catch(() => undefined)
     const ours = this.#children.has(id)
-    const goesOn = ours || (results?.finished !== true && Date.now() - changed < silence)
+    const alive = results?.finished !== true && Date.now() - changed < silence
+    const goesOn = ours || (alive && !this.#ended.has(id))
     return {
       id,
       state: results?.finished ? 'finished' : goesOn ? 'running' : 'stopped',
@@ -160,12 +166,11 @@ export class Runs {
       throw usageError('A run is going on already; stop it, or wait for its end.')
     const { arms, epochs, trainSize, testSize, batchSize, seed } = parsed.data
     const id = `mnist-${timestamp(new Date())}`
-    const ending = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
+    const [program, ...first] = this.#command
     const child = spawn(
-      process.execPath,
+      program!,
       [
-        ...process.execArgv,
-        fileURLToPath(new URL(`../main${ending}`, import.meta.url)),
+        ...first,
         'mnist',
         ...['--arms', arms.join(',')],
         ...['--epochs', String(epochs)],
@@ -187,6 +192,7 @@ export class Runs {
     )
     child.on('close', (code) => {
       this.#children.delete(id)
+      this.#ended.add(id)
       const last = words.trim().split('\n').at(-1)
       if (code !== 0 && last) this.#messages.set(id, last.replace(/^net2net: /, ''))
     })
@@ -198,6 +204,13 @@ export class Runs {
     child?.kill('SIGINT')
     return { stopped: child !== undefined }
   }
+}
+
+/** This very program. The compiled file and the source differ in nothing but the ending. */
+function ourselves(): readonly string[] {
+  const ending = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
+  const main = fileURLToPath(new URL(`../main${ending}`, import.meta.url))
+  return [process.execPath, ...process.execArgv, main]
 }
 
 /** At most a thousand points per arm: what a curve can show. */

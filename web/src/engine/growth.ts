@@ -56,7 +56,17 @@ export function planText(plans: readonly GrowthPlan[]): string {
   return lines.join('\n')
 }
 
-/** The same growth as a recipe for `net2net grow`. */
-export function recipeOf(settings: GrowSettings & { input: string; output: string }): string {
-  return JSON.stringify(settings)
+/**
+ * The same growth as a recipe for `net2net grow`: JSON, which is YAML too. Every choice is written
+ * down, so that it does the same whatever the defaults of a later version are.
+ */
+export function recipeOf(settings: GrowSettings): string {
+  const { widths, deepen, init, deepInit, noise, seed } = settings
+  const widen =
+    init === 'net2wider' ? { widen: widths, init, noise, seed } : { widen: widths, init, seed }
+  const steps = [
+    ...(Object.keys(widths).length > 0 ? [widen] : []),
+    ...(deepen.length > 0 ? [{ deepen, init: deepInit, seed }] : []),
+  ]
+  return `${JSON.stringify({ version: 1, steps }, null, 2)}\n`
 }

@@ -92,7 +92,7 @@ export interface ModelMethods {
   open(source: Source): OpenedModel
   grow(settings: GrowSettings): GrownModel
   checkGrowth(): Check
-  download(settings: GrowSettings & { readonly input: string; readonly output: string }): Download
+  download(settings: GrowSettings): Download
   statistics(parameters: {
     readonly before?: string
     readonly after?: string

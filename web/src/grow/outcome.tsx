@@ -29,9 +29,9 @@ export function Outcome() {
     failure.value = undefined
     try {
       const output = outputName(before.name)
-      const made = await models.call('download', { ...current, input: before.name, output })
+      const made = await models.call('download', current)
       if (what === 'model') saveAs(output, made.bytes, 'application/octet-stream')
-      else saveAs(output.replace(/\.onnx$/, '.recipe.yaml'), made.recipe, 'text/yaml')
+      else saveAs(output.replace(/\.onnx$/, '.recipe.json'), made.recipe, 'application/json')
       announce(`Saved ${what === 'model' ? output : 'the recipe'}.`)
     } catch (error) {
       failure.value = failureFrom(error)
