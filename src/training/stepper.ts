@@ -7,6 +7,7 @@ import { channelBlock } from '../runtime/channel-block.ts'
 import type { Feeds, Runtime, Session, SessionOptions } from '../runtime/runtime.ts'
 import { float32, type Tensor } from '../tensor/tensor.ts'
 import type { Batch } from './data.ts'
+import { DeviceStepper, nextNames } from './device-stepper.ts'
 import { type FeedAdapter, feedAdapter } from './feeds.ts'
 import { copyTensor } from './state.ts'
 import type { StepGraph } from './step-graph.ts'
@@ -29,7 +30,10 @@ export interface Stepper {
   release(): Promise<void>
 }
 
-/** A stepper on the CPU: two sets of buffers take turns as the step's inputs and outputs. */
+/**
+ * A stepper on the CPU lets two sets of buffers take turns as the step's inputs and outputs; on
+ * WebGPU the state stays on the device.
+ */
 export async function createStepper(
   graph: StepGraph,
   state: ReadonlyMap<string, Tensor>,
@@ -37,6 +41,11 @@ export async function createStepper(
   options: SessionOptions,
 ): Promise<Stepper> {
   const model = withoutDefaults(graph.model)
+  if (options.device === 'webgpu') {
+    const kept = { ...options, keepOnDevice: nextNames(graph) }
+    const session = await runtime.createSession(encodeModel(model), kept)
+    return new DeviceStepper(graph, state, session, runtime, options)
+  }
   const forms =
     (options.device ?? 'cpu') === 'cpu' ? lowerForCpu(model, await channelBlock(runtime)) : model
   const session = await runtime.createSession(encodeModel(forms), options)
