@@ -8,7 +8,7 @@ import { GraphBuilder } from '../src/model/builder.ts'
 import type { Model } from '../src/model/model.ts'
 import { save } from '../src/onnx/file.ts'
 import type { LazyTensor } from '../src/tensor/tensor.ts'
-import { contestant, interleave, speedup, type Timing } from './measure.ts'
+import { contestant, interleave, type Run, speedup, type Timing } from './measure.ts'
 import { type Row, type Section, short, times } from './report.ts'
 import type { Settings } from './steps.ts'
 
@@ -61,14 +61,14 @@ export async function benchmarkGrowth({ quick }: Settings): Promise<Section> {
       await save(denseChain(bytes as number), from, { force: true })
       const resident: number[] = []
       const inside = async (runs: number) => {
-        const found: number[] = []
+        const found: Run[] = []
         for (let i = 0; i < runs; i++) {
           const { stdout, stderr, status } = spawnSync(process.execPath, [tsx, script, from, to], {
             encoding: 'utf8',
           })
           if (status !== 0) throw new Error(stderr)
           const result = JSON.parse(stdout) as { milliseconds: number; megabytes: number }
-          found.push(result.milliseconds)
+          found.push({ wall: result.milliseconds, processor: Number.NaN })
           resident.push(result.megabytes)
         }
         return found

@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- --quick] [-- --only SECTION,…]
+ * npm run bench [-- --quick] [-- --only SECTION,…] [-- --threads N]
  *
  * Runs the benchmarks and writes docs/benchmarks.md and docs/benchmarks.json. Sections that are not
  * run keep what an earlier run on the same machine found.
@@ -33,6 +33,7 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
+    threads: { type: 'string', default: `${os.availableParallelism()}` },
     output: { type: 'string', default: fileURLToPath(new URL('../docs', import.meta.url)) },
   },
 })
@@ -46,10 +47,11 @@ if (unknown.length > 0)
   )
 
 const torch = findPyTorch()
-const threads = os.availableParallelism()
+const threads = Number(values.threads)
 const machine = {
   processor: os.cpus()[0]?.model ?? 'unknown',
-  cores: threads,
+  cores: os.availableParallelism(),
+  threads,
   memory: `${(os.totalmem() / 2 ** 30).toFixed(0)} GiB`,
   Node: process.version,
   'ONNX Runtime': `${nodeRuntime.description}, ${await channelBlock(nodeRuntime)} channels a block`,

@@ -1,9 +1,13 @@
 /** Timing on a machine that others use too: contestants take turns, and only ratios are compared. */
 
+/** Milliseconds of one run: by the clock, and of all processors together, where that is known. */
+export interface Run {
+  readonly wall: number
+  readonly processor: number
+}
 export interface Contestant {
   readonly name: string
-  /** Runs so many times; returns milliseconds per run. */
-  run(times: number): Promise<readonly number[]>
+  run(times: number): Promise<readonly Run[]>
 }
 
 export interface Timing {
@@ -14,6 +18,8 @@ export interface Timing {
   readonly runs: number
   /** Median of each round, in order: what ratios are taken of. */
   readonly rounds: readonly number[]
+  /** The same in processor time, which tells more where others use the machine. */
+  readonly processor: readonly number[]
 }
 
 export interface Ratio {
@@ -40,10 +46,13 @@ export async function interleave(
   { rounds, times }: { readonly rounds: number; readonly times: number },
 ): Promise<readonly Timing[]> {
   const medians = contestants.map((): number[] => [])
+  const processor = contestants.map((): number[] => [])
   for (let round = 0; round < rounds; round++)
     for (let turn = 0; turn < contestants.length; turn++) {
       const i = (round + turn) % contestants.length
-      medians[i]!.push(median((await contestants[i]!.run(times + 1)).slice(1)))
+      const runs = (await contestants[i]!.run(times + 1)).slice(1)
+      medians[i]!.push(median(runs.map((run) => run.wall)))
+      processor[i]!.push(median(runs.map((run) => run.processor)))
     }
   return contestants.map(({ name }, i) => ({
     name,
@@ -51,12 +60,13 @@ export async function interleave(
     quartiles: quartilesOf(medians[i]!),
     runs: rounds * times,
     rounds: medians[i]!,
+    processor: processor[i]!,
   }))
 }
 
 /** How many times as fast `b` is as `a`, round by round: what slows one round slows both. */
-export function speedup(a: Timing, b: Timing): Ratio {
-  const ratios = a.rounds.map((time, i) => time / b.rounds[i]!)
+export function speedup(a: Timing, b: Timing, of: 'rounds' | 'processor' = 'rounds'): Ratio {
+  const ratios = a[of].map((time, i) => time / b[of][i]!)
   return { median: median(ratios), quartiles: quartilesOf(ratios) }
 }
 
@@ -64,11 +74,14 @@ export function speedup(a: Timing, b: Timing): Ratio {
 export const contestant = (name: string, once: () => Promise<unknown> | unknown): Contestant => ({
   name,
   async run(times) {
-    const found: number[] = []
+    const found: Run[] = []
     for (let i = 0; i < times; i++) {
+      const used = process.cpuUsage()
       const start = performance.now()
       await once()
-      found.push(performance.now() - start)
+      const wall = performance.now() - start
+      const { user, system } = process.cpuUsage(used)
+      found.push({ wall, processor: (user + system) / 1000 })
     }
     return found
   },

@@ -25,7 +25,13 @@ export function residualNetwork(nodes: number): Model {
         Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => 0.1 * random.normal()),
       ),
     )
-  let value = builder.input('input', 'float32', ['batch', 8])
+  builder.input('input', 'float32', ['batch', 4])
+  let value = builder.node(
+    'MatMul',
+    ['input', parameter('stem.weight', [4, 8])],
+    {},
+    { name: 'stem' },
+  )
   for (let i = 0; i < nodes / 5; i++) {
     const name = `block${i}`
     const first = [parameter(`${name}.a.weight`, [8, 8]), parameter(`${name}.a.bias`, [8])]
@@ -40,7 +46,13 @@ export function residualNetwork(nodes: number): Model {
     const sum = builder.node('Add', [value, b], {}, { name: `${name}.sum` })
     value = builder.node('Tanh', [sum], {}, { name: `${name}.tanh` })
   }
-  builder.output(value, 'float32', ['batch', 8])
+  const head = builder.node(
+    'MatMul',
+    [value, parameter('head.weight', [8, 2])],
+    {},
+    { name: 'head' },
+  )
+  builder.output(head, 'float32', ['batch', 2])
   return builder.model('residual network')
 }
 
@@ -58,7 +70,7 @@ export async function benchmarkPlanning({ quick, threads }: Settings): Promise<S
       return median(found)
     }
     const plan = await time(() => planWiden(model, { 'block3.a': 16 }))
-    const stream = await time(() => planWiden(model, { 'block3.b': 16 }))
+    const stream = await time(() => planWiden(model, { stem: 16 }))
     const look = await time(() => inspect(model))
     const options = { loss: 'mse', optimizer: sgd({ learningRate: 0.1 }) } as const
     const backward = await time(() => buildStep(model, options))

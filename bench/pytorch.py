@@ -60,10 +60,11 @@ class Worker:
         if "steps" in command:
             found = []
             for _ in range(command["steps"]):
-                start = time.perf_counter()
+                start, used = time.perf_counter(), time.process_time()
                 self.step()
-                found.append(1000 * (time.perf_counter() - start))
-            return {"milliseconds": found}
+                wall, processor = time.perf_counter() - start, time.process_time() - used
+                found.append({"wall": 1000 * wall, "processor": 1000 * processor})
+            return {"runs": found}
         state = self.model.state_dict()
         for name, values in command["state"].items():
             state[name].copy_(torch.tensor(values).reshape(state[name].shape))

@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import readline from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { Contestant } from './measure.ts'
+import type { Contestant, Run } from './measure.ts'
 
 const candidates = ['/usr/bin/python3', 'python3']
 export type Kind = 'teacher' | 'wider' | 'deeper'
@@ -55,7 +55,7 @@ export class PyTorch {
   contestant(name: string): Contestant {
     return {
       name,
-      run: async (steps) => (await this.#ask({ steps })).milliseconds as readonly number[],
+      run: async (steps) => (await this.#ask({ steps })).runs as readonly Run[],
     }
   }
 

@@ -85,7 +85,7 @@ async function oneStep(kind: Kind, size: number, settings: Settings): Promise<re
         contestant('gemm', gemm.run),
         ...workers.map((worker, i) => worker.contestant(i === 0 ? 'contiguous' : 'channels_last')),
       ],
-      { rounds: quick ? 6 : 15, times: size > 64 ? 3 : 8 },
+      { rounds: quick ? 5 : 15, times: quick ? 3 : size > 64 ? 3 : 8 },
     )) as [Timing, Timing, Timing, ...Timing[]]
     const rows: Row[] = []
     const name = `${kind}, batch ${size}`
@@ -93,12 +93,18 @@ async function oneStep(kind: Kind, size: number, settings: Settings): Promise<re
     const values = { ours: ours.median, standard: naive.median, gemm: product.median }
     if (best) {
       const ratio = speedup(best, ours)
+      const work = speedup(best, ours, 'processor')
       rows.push({
         figure: `${name}: as fast as PyTorch`,
-        measured: `${times(ratio)}; ${milliseconds(ours)} against ${milliseconds(best)}, ${best.name}`,
+        measured: `${times(ratio)}, in processor time ${work.median.toFixed(2)}×; ${milliseconds(ours)} against ${milliseconds(best)}, ${best.name}`,
         target: '≥ 1.5×',
         reached: ratio.median >= 1.5,
-        values: { ...values, pytorch: best.median, ratio: ratio.median },
+        values: {
+          ...values,
+          pytorch: best.median,
+          ratio: ratio.median,
+          processorRatio: work.median,
+        },
       })
     } else rows.push({ figure: name, measured: milliseconds(ours), values })
     rows.push({

@@ -12,7 +12,7 @@ import { buildEvaluation } from './step-graph.ts'
 export interface EvaluateOptions {
   readonly loss: Loss | LossName
   readonly runtime: Runtime
-  /** Samples per run; default 1000. */
+  /** Samples per run; default 100: more take more memory and, for convolutions, more time. */
   readonly batchSize?: number
   readonly session?: SessionOptions
   readonly output?: string
@@ -32,7 +32,7 @@ export async function evaluate(
   data: TrainingData,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
-  const { loss, output, runtime, batchSize = 1000, signal } = options
+  const { loss, output, runtime, batchSize = 100, signal } = options
   const graph = buildEvaluation(model, { loss, ...(output === undefined ? {} : { output }) })
   const session = await runtime.createSession(encodeModel(graph.model), options.session)
   try {

@@ -28,7 +28,7 @@ export interface TrainOptions extends Omit<StepOptions, 'gradients' | 'target'> 
   readonly batchSize?: number
   /** Measured after each epoch. */
   readonly validation?: TrainingData
-  /** Samples per run of the validation; default 1000. */
+  /** Samples per run of the validation; default 100. */
   readonly evaluationBatchSize?: number
   /** Decides the order of the samples and the random masks. Default 0. */
   readonly seed?: number
