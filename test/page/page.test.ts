@@ -25,7 +25,7 @@ describe.skipIf(noBrowser)('the page', () => {
     await net2net(
       ['mnist', '--epochs', '1', '--train-size', '64', '--test-size', '50'].concat([
         '--arms',
-        'teacher',
+        'teacher,wider_net2wider_exact,deeper_net2deeper',
         '-o',
         'runs/one',
       ]),

@@ -1,6 +1,6 @@
-/** Exponential moving average over about 2% of the steps, without its start's bias. */
+/** Exponential moving average over about a fortieth of the values, without its start's bias. */
 export function smoothed(values: readonly number[]): readonly number[] {
-  const decay = 1 - 1 / Math.max(1, values.length / 50)
+  const decay = 1 - 1 / Math.max(4, values.length / 40)
   let sum = 0
   let weight = 0
   return values.map((value) => {
