@@ -225,6 +225,12 @@ const upgrade: UpgradeRule = ({ node, from }) => {
   }
 }
 
+/** With stored statistics, and the normalized values alone. */
+const serving = (node: Node): Node => {
+  const kept = [...node.attributes].filter(([name]) => name !== 'training_mode')
+  return { ...node, outputs: node.outputs.slice(0, 1), attributes: new Map(kept) }
+}
+
 export const batchNormalization: Operator = {
   name: 'BatchNormalization',
   infer,
@@ -232,6 +238,7 @@ export const batchNormalization: Operator = {
   gradient,
   padding: { 1: 1, 2: 0, 3: 0, 4: 1 },
   training,
+  serving,
   upgrade,
   normalization: { scale: 1, shift: 2, mean: 3, variance: 4 },
 }

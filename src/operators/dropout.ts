@@ -111,6 +111,9 @@ const upgrade: UpgradeRule = (context) => {
   return { ...node, inputs: [node.inputs[0]!, ratio], attributes: attributes({}) }
 }
 
+/** Without the input that switches training on. */
+const serving = (node: Node): Node => ({ ...node, inputs: node.inputs.slice(0, 2) })
+
 export const dropout: Operator = {
   name: 'Dropout',
   infer,
@@ -118,5 +121,6 @@ export const dropout: Operator = {
   gradient,
   sign: 'inherited',
   training,
+  serving,
   upgrade,
 }

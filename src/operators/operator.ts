@@ -48,6 +48,8 @@ export interface Operator {
   readonly multiplyAdds?: (context: InferContext, outputs: readonly ValueInfo[]) => number | null
   /** How the node changes when the model trains (batch statistics, random masks). */
   readonly training?: TrainingRule
+  /** The node as it serves, where a file may hold it as it trains. */
+  readonly serving?: (node: Node) => Node
   /** Rewrites a node of an older operator set in terms of `EMITTED_OPSET`. */
   readonly upgrade?: UpgradeRule
   /** True if the operator normalizes with stored statistics (BatchNormalization). */

@@ -13,6 +13,7 @@ export function feedAdapter(graph: {
 }): FeedAdapter {
   const { inputs, target } = graph
   const convert = targetConverter(target)
+  const size = target.shape[0]
   return (batch, feeds) => {
     const only = inputs.length === 1 ? Object.values(batch.inputs) : []
     for (const name of inputs) {
@@ -23,6 +24,11 @@ export function feedAdapter(graph: {
         )
       feeds[name] = tensor
     }
+    const rows = batch.target.dims[0] ?? 1
+    if (typeof size === 'number' && rows !== size)
+      throw usageError(
+        `The model takes batches of exactly ${size}, but this batch has ${rows}; export it with a dynamic batch, or choose a batch size that fits and divides the data.`,
+      )
     feeds.target = convert(batch.target)
     return elementCount(feeds.target.dims) / target.perPrediction
   }

@@ -1,5 +1,6 @@
 /** Which constants of a model are its parameters, and how to replace them. */
 import { usageError } from '../errors.ts'
+import { capturedValues } from '../model/links.ts'
 import type { Initializer, Model, Node } from '../model/model.ts'
 import { nodeLabel } from '../model/names.ts'
 import { operatorOf } from '../operators/index.ts'
@@ -97,6 +98,27 @@ export function matchingParameters(
     for (const name of found) matching.add(name)
   }
   return matching
+}
+
+/**
+ * The model as it serves: normalizations with their stored statistics, no random masks. Files that
+ * were exported in training mode hold them otherwise.
+ */
+export function forServing(model: Model): Model {
+  const { graph } = model
+  const read = new Set([
+    ...graph.nodes.flatMap((node) => [...node.inputs, ...capturedValues(node)]),
+    ...graph.outputs.map((output) => output.name),
+  ])
+  const nodes = graph.nodes.map((node) => {
+    const served = operatorOf(node)?.serving?.(node)
+    // Where somebody reads what would be gone, the node stays as it is.
+    const gone = served && node.outputs.slice(served.outputs.length)
+    return served && !gone!.some((name) => read.has(name)) ? served : node
+  })
+  return nodes.every((node, i) => node === graph.nodes[i])
+    ? model
+    : { ...model, graph: { ...graph, nodes } }
 }
 
 /** The model with other values for some of its constants (initializers or Constant nodes). */

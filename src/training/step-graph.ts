@@ -17,11 +17,13 @@ import type { Loss, LossName, TargetType } from './losses/index.ts'
 import { clipByNorm } from './optimizers/clip.ts'
 import type { Optimizer, Slot } from './optimizers/optimizer.ts'
 import {
+  forServing,
   matchingParameters,
   trainableCandidates,
   withConstantsAsInitializers,
 } from './parameters.ts'
 import { freshPlateau, rateAt } from './schedules.ts'
+import { withSymbolicBatch } from './symbolic-batch.ts'
 import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
 import { upgrade } from './upgrade.ts'
 
@@ -74,7 +76,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const constant = withConstantsAsInitializers(model)
   const candidates = trainableCandidates(model, constant)
   const frozen = matchingParameters(constant, candidates, options.freeze ?? [])
-  const source = upgrade(constant)
+  const source = withSymbolicBatch(upgrade(constant))
   const forward = new ForwardGraph(source, {
     ...options,
     training: { seed, frozen },
@@ -175,10 +177,8 @@ export function buildEvaluation(
   model: Model,
   options: Pick<StepOptions, 'loss' | 'output' | 'target'>,
 ): EvaluationGraph {
-  const forward = new ForwardGraph(upgrade(withConstantsAsInitializers(model)), {
-    ...options,
-    variables: [],
-  })
+  const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(forServing(model))))
+  const forward = new ForwardGraph(source, { ...options, variables: [] })
   const { loss, correct } = forward.emitLoss()
   const right = correct?.()
   forward.output('loss', loss)

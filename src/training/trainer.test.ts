@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Net2NetError } from '../errors.ts'
 import { GraphBuilder } from '../model/builder.ts'
 import { nodeRuntime } from '../runtime/node.ts'
-import { float32, int64, materialize, type Tensor } from '../tensor/tensor.ts'
+import { float32, int64, materialize, Tensor } from '../tensor/tensor.ts'
 import type { Batch } from './data.ts'
 import { evaluate, train } from './index.ts'
 import { sgd } from './optimizers/index.ts'
@@ -190,6 +190,75 @@ describe('data', () => {
       /targets have the shape \[1, 3\], but the loss takes \[batch\]/,
     )
     await expect(run({}, { length: 0, batches: () => [] })).rejects.toThrow(/empty/)
+  })
+
+  test('a model that was exported for one sample trains in batches', async () => {
+    const model = smallNetwork()
+    const fixed = (rows: number, reshaped: boolean) => {
+      const { graph } = model
+      const builder = new GraphBuilder({
+        ...graph,
+        inputs: [],
+        outputs: [],
+        nodes: graph.nodes.map((node) =>
+          reshaped && node.name === 'flatten'
+            ? { ...node, opType: 'Reshape', inputs: [...node.inputs, 'sizes'] }
+            : node,
+        ),
+      })
+      builder.input('image', 'float32', [rows, 1, 4, 4])
+      builder.initializer('sizes', int64([rows, 64]))
+      builder.output('logits', 'float32', [rows, 3])
+      return builder.model()
+    }
+    const options = { ...smallOptions(), runtime }
+    const losses = async (trained: typeof model) => {
+      const training = new Training(trained, smallData(), options)
+      const results: number[] = []
+      for await (const { loss } of training) results.push(loss)
+      return results
+    }
+    expect(await losses(fixed(1, false))).toEqual(await losses(model))
+    // A size that is written into the graph cannot be loosened, and is said.
+    await expect(losses(fixed(3, true))).rejects.toThrow(/batches of exactly 3/)
+  })
+
+  test('a model that was exported in training mode serves with stored statistics', async () => {
+    const model = smallNetwork()
+    const { graph } = model
+    const exported = {
+      ...model,
+      graph: {
+        ...graph,
+        nodes: graph.nodes.map((node) =>
+          node.name === 'norm'
+            ? {
+                ...node,
+                outputs: [...node.outputs, 'norm.mean.new', 'norm.variance.new'],
+                attributes: new Map([
+                  ...node.attributes,
+                  ['training_mode', { type: 'int', value: 1n }] as const,
+                ]),
+              }
+            : node.name === 'dropout'
+              ? { ...node, inputs: [...node.inputs, 'switch'] }
+              : node,
+        ),
+        initializers: new Map([
+          ...graph.initializers,
+          ['switch', { tensor: new Tensor('bool', [], Uint8Array.of(1)) }],
+        ]),
+      },
+    }
+    const options = { loss: 'softmax-cross-entropy', runtime } as const
+    const expected = await evaluate(model, smallData(), options)
+    expect((await evaluate(exported, smallData(), options)).loss).toBe(expected.loss)
+    const settings = { ...smallOptions(), epochs: 1 }
+    const [a, b] = [train(model, smallData(), settings), train(exported, smallData(), settings)]
+    for await (const _epoch of a);
+    for await (const _epoch of b);
+    expect(bytes(b.state.tensors)).toEqual(bytes(a.state.tensors))
+    expect(b.model.graph.nodes).toEqual(a.model.graph.nodes)
   })
 
   test('a model of vectors and numbers trains with a regression loss', async () => {

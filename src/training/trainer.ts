@@ -7,7 +7,7 @@ import { permutation, randomStream } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type Batch, isSampleSet, type TrainingData } from './data.ts'
 import { batchesOf, evaluate, throwIfAborted } from './evaluate.ts'
-import { withParameters } from './parameters.ts'
+import { forServing, withParameters } from './parameters.ts'
 import { afterEpoch, freshPlateau, rateAt } from './schedules.ts'
 import {
   copyTensor,
@@ -160,7 +160,7 @@ export class Training implements AsyncIterable<EpochResult> {
       if (!tensor) throw usageError(`This training keeps no "${source}".`)
       values.set(name, tensor)
     }
-    return withParameters(this.#model, values)
+    return forServing(withParameters(this.#model, values))
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<EpochResult, void> {
