@@ -2,14 +2,15 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { Net2NetError, usageError } from '../errors.ts'
-import { applyPlan, type GrowthPlan, inspect } from '../growth/index.ts'
+import { countMultiplyAdds, countParameters, type GrowthPlan } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
-import { load, save } from '../onnx/file.ts'
+import { load } from '../onnx/file.ts'
 import { compare } from '../runtime/compare.ts'
 import type { Comparison } from '../runtime/comparison.ts'
 import { comparisonText, readInputs } from './check.ts'
 import { type Io, printResult } from './command.ts'
 import { seed } from './options.ts'
+import { saveProven } from './save-proven.ts'
 import { table } from './table.ts'
 
 export interface GrowthOptions {
@@ -17,6 +18,7 @@ export interface GrowthOptions {
   readonly seed: number
   readonly inputs?: string
   readonly dryRun?: true
+  readonly externalData?: true
   readonly force?: true
   readonly json?: true
 }
@@ -28,23 +30,26 @@ export const growthOptions = (command: Command): Command =>
     .option('--seed <n>', 'seed of maps, noise and random weights', seed, 0)
     .option('--inputs <file>', 'check on these inputs (.npz) instead of random ones')
     .option('--dry-run', 'print the plan, write nothing')
+    .option('--external-data', 'write the weights to a file of their own (automatic above 2 GiB)')
     .option('--force', 'replace the output file if it exists')
     .option('--json', 'print one JSON document')
 
 export interface Growth {
   readonly input: string
   readonly options: GrowthOptions
-  readonly plan: (model: Model) => GrowthPlan
+  readonly grow: (model: Model) => { readonly plans: readonly GrowthPlan[]; readonly model: Model }
   /** Whether the function must stay; false for the random baselines and the paper's noise. */
   readonly exact: boolean
 }
 
 /**
- * Plans, applies, compares with the input model in ONNX Runtime, and only then writes.
+ * Plans, applies, writes to a temporary folder, compares that file with the input model in ONNX
+ * Runtime, and only then gives it its name.
  *
- * @throws difference, with nothing written, where growth that should be exact is not
+ * @throws difference, with nothing left behind, where growth that should be exact is not
  */
-export async function growModel(io: Io, { input, options, plan: planned, exact }: Growth) {
+export async function growModel(io: Io, growth: Growth): Promise<void> {
+  const { input, options, exact } = growth
   const { output, force = false, json } = options
   if (output === undefined && !options.dryRun)
     throw usageError('Where to? Give the file to write with -o, or --dry-run.')
@@ -53,34 +58,35 @@ export async function growModel(io: Io, { input, options, plan: planned, exact }
       where: output,
     })
   const model = await load(input)
-  const plan = planned(model)
-  const student = applyPlan(model, plan)
-  const parameters = { before: inspect(model).parameters, after: inspect(student).parameters }
+  const { plans, model: student } = growth.grow(model)
+  // A recipe has several plans, in the order of its steps.
+  const plan = plans.length === 1 ? plans[0] : plans
+  const parameters = { before: countParameters(model), after: countParameters(student) }
+  const text = [...plans.map(planText), sizesText(model, student)].join('\n\n')
   if (options.dryRun || output === undefined) {
-    printResult(io, json, { plan, parameters }, planText(plan, parameters))
+    printResult(io, json, { plan, parameters }, text)
     return
   }
   const inputs = options.inputs === undefined ? undefined : [await readInputs(options.inputs)]
-  const check = await compare(model, student, { signal: io.signal, ...(inputs ? { inputs } : {}) })
-  if (exact && !check.equal)
-    throw new Net2NetError(
-      'difference',
-      `The grown model does not compute what ${input} computes (${worst(check)}), so nothing was written.`,
-    )
-  io.signal.throwIfAborted()
-  await save(student, output, { force, signal: io.signal })
+  let check: Comparison | undefined
+  await saveProven(student, output, {
+    signal: io.signal,
+    externalData: options.externalData,
+    async prove(file) {
+      check = await compare(input, file, { signal: io.signal, ...(inputs ? { inputs } : {}) })
+      if (exact && !check.equal)
+        throw new Net2NetError(
+          'difference',
+          `The grown model does not compute what ${input} computes (${worst(check)}), so nothing was written.`,
+        )
+    },
+  })
+  const note = exact ? '' : '\nThis initialization does not keep the function, on purpose.'
   printResult(
     io,
     json,
     { plan, parameters, check },
-    [
-      planText(plan, parameters),
-      '',
-      exact
-        ? comparisonText(check)
-        : `${comparisonText(check)}\nThis initialization does not keep the function, on purpose.`,
-      `Written: ${output}`,
-    ].join('\n'),
+    `${text}\n\n${comparisonText(check!)}${note}\nWritten: ${output}`,
   )
 }
 
@@ -91,11 +97,8 @@ const worst = ({ outputs }: Comparison): string =>
     )
     .join(', ')
 
-/** Widths, inserted layers and parameters, before and after. */
-export function planText(
-  plan: GrowthPlan,
-  parameters: { readonly before: number; readonly after: number },
-): string {
+/** Widths, inserted layers and the shapes of parameters, before and after. */
+function planText(plan: GrowthPlan): string {
   const parts: string[] = []
   if (plan.units.length > 0)
     parts.push(
@@ -128,9 +131,16 @@ export function planText(
         ]),
       ),
     )
-  const { before, after } = parameters
-  parts.push(
-    `Parameters: ${before.toLocaleString('en')} → ${after.toLocaleString('en')} (× ${(after / before).toFixed(2)})`,
-  )
   return parts.join('\n\n')
+}
+
+function sizesText(before: Model, after: Model): string {
+  const line = (what: string, a: number | null, b: number | null) =>
+    a === null || b === null || a === 0
+      ? []
+      : [`${what}: ${a.toLocaleString('en')} → ${b.toLocaleString('en')} (× ${(b / a).toFixed(2)})`]
+  return [
+    ...line('Parameters', countParameters(before), countParameters(after)),
+    ...line('Multiply-adds per sample', countMultiplyAdds(before), countMultiplyAdds(after)),
+  ].join('\n')
 }

@@ -33,9 +33,19 @@ const commands: readonly Entry[] = [
     load: async () => (await import('./deepen.ts')).deepen,
   },
   {
+    name: 'grow',
+    summary: 'grow a model by a recipe of steps',
+    load: async () => (await import('./grow.ts')).grow,
+  },
+  {
     name: 'check',
     summary: 'compare two models: do they compute the same function?',
     load: async () => (await import('./check.ts')).check,
+  },
+  {
+    name: 'train',
+    summary: 'train a model on a data set, with checkpoints',
+    load: async () => (await import('./train.ts')).train,
   },
   {
     name: 'report',

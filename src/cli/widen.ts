@@ -1,13 +1,14 @@
 /** net2net widen: Net2WiderNet on any model. */
 import { type Command, Option } from 'commander'
 import { usageError } from '../errors.ts'
-import { type NoiseKind, planWiden, type WidenInit } from '../growth/index.ts'
+import { applyPlan, type NoiseKind, planWiden, type WidenInit } from '../growth/index.ts'
 import { type CliCommand, examples, type Io } from './command.ts'
 import { type GrowthOptions, growModel, growthOptions } from './grow-model.ts'
 
 interface Options extends GrowthOptions {
   readonly init: WidenInit
   readonly noise: NoiseKind
+  readonly all?: string
 }
 
 export const widen: CliCommand = {
@@ -15,7 +16,8 @@ export const widen: CliCommand = {
     growthOptions(
       command
         .argument('<model>', 'an ONNX file')
-        .argument('<layer=width...>', 'layers and their new widths, or factors: conv1=128 fc1=x2')
+        .argument('[layer=width...]', 'layers and their new widths, or factors: conv1=128 fc1=x2')
+        .option('--all <factor>', 'widen every layer that can be widened, for example by x1.5')
         .addOption(
           new Option('--init <kind>', 'how new units start')
             .choices(['net2wider', 'random-pad'])
@@ -32,6 +34,7 @@ export const widen: CliCommand = {
         `${examples(
           'widen teacher.onnx conv1=128 fc1=96 -o wider.onnx',
           'widen teacher.onnx "conv*=x2" --dry-run',
+          'widen teacher.onnx --all x1.5 -o wider.onnx',
         )}
 A LAYER is a node's name, its weight's name, or an unambiguous part of either; * stands for any
 text. Layers that must grow with it (residual streams) do. Only "--noise paper" and
@@ -39,11 +42,17 @@ text. Layers that must grow with it (residual streams) do. Only "--noise paper" 
       )
       .action(async (input: string, pairs: readonly string[], options: Options) => {
         const { seed, init, noise } = options
-        const widths = parseWidths(pairs)
+        const widths = {
+          ...(options.all === undefined ? {} : { '*': options.all }),
+          ...parseWidths(pairs),
+        }
         return growModel(io, {
           input,
           options,
-          plan: (model) => planWiden(model, widths, { seed, init, noise }),
+          grow(model) {
+            const plan = planWiden(model, widths, { seed, init, noise })
+            return { plans: [plan], model: applyPlan(model, plan) }
+          },
           exact: init === 'net2wider' && noise !== 'paper',
         })
       })

@@ -8,7 +8,7 @@ import { inputError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import { AtomicFile } from '../onnx/atomic-file.ts'
 import { save } from '../onnx/file.ts'
-import type { MetricsLine, RunResults } from './results.ts'
+import type { MetricsLine } from './results.ts'
 
 const resultsFile = 'results.json'
 const metricsFile = 'metrics.jsonl'
@@ -53,6 +53,22 @@ export class RunFolder {
     }
   }
 
+  /** Opens the folder of a run that goes on after `step`: later lines of metrics are dropped. */
+  static reopen(folder: string, step: number): RunFolder {
+    const file = path.join(folder, metricsFile)
+    try {
+      const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n') : []
+      const kept = lines.filter((line) => isLineUpTo(line, step))
+      fs.writeFileSync(file, kept.map((line) => `${line}\n`).join(''))
+      return new RunFolder(folder, fs.openSync(file, 'a'))
+    } catch (cause) {
+      throw inputError(`${file} cannot be written (${(cause as Error).message}).`, {
+        where: folder,
+        cause,
+      })
+    }
+  }
+
   modelFile(arm: string): string {
     return path.join(this.path, `${arm}.onnx`)
   }
@@ -72,7 +88,7 @@ export class RunFolder {
     }
   }
 
-  async saveResults(results: RunResults): Promise<void> {
+  async saveResults(results: object): Promise<void> {
     const file = await AtomicFile.create(path.join(this.path, resultsFile))
     try {
       await file.write(new TextEncoder().encode(`${JSON.stringify(results, null, 2)}\n`))
@@ -85,5 +101,14 @@ export class RunFolder {
 
   close(): void {
     fs.closeSync(this.#metrics)
+  }
+}
+
+/** A whole line of metrics of a step up to this one; the last line may be torn. */
+function isLineUpTo(line: string, step: number): boolean {
+  try {
+    return (JSON.parse(line) as MetricsLine).step <= step
+  } catch {
+    return false
   }
 }

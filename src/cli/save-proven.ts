@@ -1,0 +1,50 @@
+/** Saving a model that is checked, as a file, before it has its name. */
+import { mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { inputError, usageError } from '../errors.ts'
+import type { Model } from '../model/model.ts'
+import { syncFolder } from '../onnx/atomic-file.ts'
+import { save } from '../onnx/file.ts'
+
+export interface ProvenOptions {
+  readonly signal?: AbortSignal
+  readonly externalData?: true | undefined
+  /** Throws where the file must not be kept. */
+  readonly prove: (file: string) => Promise<void>
+}
+
+/** Writes the model and its external data to a folder beside `output`, proves it, moves it there. */
+export async function saveProven(
+  model: Model,
+  output: string,
+  { prove, signal, externalData }: ProvenOptions,
+): Promise<void> {
+  const folder = dirname(output)
+  const temporary = await temporaryFolder(folder, output)
+  try {
+    const file = join(temporary, basename(output))
+    await save(model, file, { signal, externalData })
+    await prove(file)
+    signal?.throwIfAborted()
+    // The weights first: a model without them would be broken.
+    const names = (await readdir(temporary)).sort((a, b) => b.length - a.length)
+    for (const name of names) await rename(join(temporary, name), join(folder, name))
+    await syncFolder(folder)
+  } finally {
+    await rm(temporary, { recursive: true, force: true })
+  }
+}
+
+async function temporaryFolder(folder: string, output: string): Promise<string> {
+  try {
+    return await mkdtemp(join(folder, '.net2net-'))
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR')
+      throw usageError(`${output}: cannot be written: its folder does not exist.`, {
+        where: output,
+        cause,
+      })
+    throw inputError(`${output}: cannot be written (${message}).`, { where: output, cause })
+  }
+}

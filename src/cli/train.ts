@@ -1,0 +1,282 @@
+/** net2net train: train a model on a data set. */
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Command, Option } from 'commander'
+import { type ArrayDataset, loadData, split } from '../data/index.ts'
+import { Net2NetError, usageError } from '../errors.ts'
+import { RunFolder } from '../experiments/store-folder.ts'
+import { countParameters } from '../growth/index.ts'
+import type { Model } from '../model/model.ts'
+import { encodeModel } from '../onnx/encode.ts'
+import { load, save } from '../onnx/file.ts'
+import type { Device } from '../runtime/runtime.ts'
+import { CheckpointFolder, fingerprintOf } from '../training/checkpoint.ts'
+import {
+  adam,
+  adamw,
+  buildStep,
+  type EpochResult,
+  type LossName,
+  lossNames,
+  type Optimizer,
+  sgd,
+  type Training,
+  train as trainModel,
+} from '../training/index.ts'
+import { type CliCommand, examples, type Io, printResult } from './command.ts'
+import { integer, list, number, seed } from './options.ts'
+import { progress, type Task } from './progress.ts'
+
+interface Options {
+  readonly data?: string
+  readonly target?: string
+  readonly validation: number
+  readonly loss: LossName
+  readonly optimizer: keyof typeof optimizers
+  readonly learningRate?: number
+  readonly momentum?: number
+  readonly weightDecay?: number
+  readonly epochs: number
+  readonly batchSize: number
+  readonly freeze?: readonly string[]
+  readonly device: Device
+  readonly threads?: number
+  readonly seed: number
+  readonly checkpointEvery: number
+  readonly resume?: true
+  readonly output?: string
+  readonly exportStep?: string
+  readonly gradients?: true
+  readonly force?: true
+  readonly json?: true
+}
+
+const optimizers = {
+  sgd: ({ learningRate = 0.01, momentum = 0.9, weightDecay = 0 }: Options) =>
+    sgd({ learningRate, momentum, weightDecay }),
+  adam: ({ learningRate = 0.001, weightDecay = 0 }: Options) => adam({ learningRate, weightDecay }),
+  adamw: ({ learningRate = 0.001, weightDecay = 0.01 }: Options) =>
+    adamw({ learningRate, weightDecay }),
+} satisfies Record<string, (options: Options) => Optimizer>
+
+export const train: CliCommand = {
+  configure(command: Command, io: Io) {
+    command
+      .argument('<model>', 'an ONNX file')
+      .option(
+        '--data <what>',
+        'mnist, fashion-mnist, an .npz or .csv file, a folder of IDX files or pictures',
+      )
+      .option('--target <column>', 'column of the target, for .csv files (default: the last)')
+      .option(
+        '--validation <share>',
+        'share of the data held back, where they have no test part',
+        number(0),
+        0.1,
+      )
+      .addOption(new Option('--loss <name>').choices(lossNames).default('softmax-cross-entropy'))
+      .addOption(new Option('--optimizer <name>').choices(Object.keys(optimizers)).default('sgd'))
+      .option('--learning-rate <x>', 'default: 0.01 for sgd, 0.001 for the others', number(0))
+      .option('--momentum <x>', 'for sgd; default 0.9', number(0))
+      .option('--weight-decay <x>', 'default: 0.01 for adamw, 0 for the others', number(0))
+      .option('--epochs <n>', 'passes over the data', integer(1), 1)
+      .option('--batch-size <n>', 'samples per step', integer(1), 32)
+      .option('--freeze <patterns>', 'parameters or layers that stay as they are: conv1,fc*', list)
+      .addOption(new Option('--device <name>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
+      .option('--threads <n>', 'threads of ONNX Runtime; they may decide the last bits', integer(1))
+      .option('--seed <n>', 'seed of the order of samples and of masks', seed, 0)
+      .option(
+        '--checkpoint-every <n>',
+        'steps between checkpoints within an epoch',
+        integer(1),
+        500,
+      )
+      .option('--resume', 'go on from the last checkpoint in the output folder')
+      .option('-o, --output <dir>', 'folder for the trained model, results and checkpoints')
+      .option('--export-step <file>', 'write one training step as an ONNX file instead of training')
+      .option('--gradients', 'with --export-step: add outputs NAME.gradient')
+      .option('--force', 'replace what is in the output folder')
+      .option('--json', 'print one JSON document')
+      .addHelpText(
+        'after',
+        examples(
+          'train student.onnx --data mnist --learning-rate 0.001 --epochs 3 -o runs/student',
+          'train student.onnx --data mnist --epochs 5 -o runs/student --resume',
+          'train model.onnx --data table.csv --loss mse --optimizer adam -o runs/table',
+          'train model.onnx --export-step step.onnx --gradients',
+        ),
+      )
+      .action((file: string, options: Options) =>
+        options.exportStep === undefined
+          ? run(io, file, options)
+          : exportStep(io, file, options.exportStep, options),
+      )
+  },
+}
+
+async function exportStep(io: Io, file: string, output: string, options: Options): Promise<void> {
+  const { loss, freeze = [], gradients = false, force = false, json } = options
+  const step = buildStep(await load(file), {
+    loss,
+    optimizer: optimizers[options.optimizer](options),
+    freeze,
+    gradients,
+    seed: options.seed,
+  })
+  await save(step.model, output, { force, signal: io.signal })
+  const { inputs, outputs } = step.model.graph
+  const value = {
+    step: output,
+    inputs: inputs.map(({ name }) => name),
+    outputs: outputs.map(({ name }) => name),
+  }
+  printResult(
+    io,
+    json,
+    value,
+    `Written: ${output}\nInputs: ${value.inputs.join(', ')}\nOutputs: ${value.outputs.join(', ')}`,
+  )
+}
+
+async function run(io: Io, file: string, options: Options): Promise<void> {
+  const { data: spec, output, resume = false, force = false, epochs, loss } = options
+  if (spec === undefined) throw usageError('On what? Give the data with --data.')
+  if (output === undefined) throw usageError('Where to? Give a folder with -o.')
+  if (options.validation >= 1) throw usageError('--validation must be less than 1.')
+  const model = await load(file)
+  const { train: samples, validation } = await dataFor(model, spec, options, io.signal)
+  const optimizer = optimizers[options.optimizer](options)
+  const checkpoints = new CheckpointFolder(join(output, 'checkpoints'), {
+    fingerprint: fingerprintOf({
+      model: createHash('sha256').update(encodeModel(model)).digest('hex'),
+      data: [spec, samples.length, validation?.length ?? 0],
+      optimizer: [optimizer.name, optimizer.learningRate, optimizer.settings],
+      rest: [loss, options.batchSize, options.freeze ?? [], options.seed],
+    }),
+  })
+  const found = resume ? await checkpoints.latest() : undefined
+  for (const { reason } of found?.skipped ?? []) io.err(`${reason} An older one is used.\n`)
+  const from = found?.checkpoint?.state
+  if (resume && !from)
+    throw usageError(`There is no checkpoint of this training in ${output} to go on from.`, {
+      where: output,
+    })
+  const folder = from
+    ? RunFolder.reopen(output, from.step)
+    : RunFolder.create(output, { force: force || !hasFiles(output) })
+  const view = progress(io)
+  let task: Task | undefined
+  const training = trainModel(model, samples, {
+    loss,
+    optimizer,
+    epochs,
+    batchSize: options.batchSize,
+    seed: options.seed,
+    signal: io.signal,
+    freeze: options.freeze ?? [],
+    session: {
+      device: options.device,
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
+    },
+    ...(validation ? { validation } : {}),
+    ...(from ? { resume: from } : {}),
+    checkpoint: {
+      everySteps: options.checkpointEvery,
+      save: async (state) => void (await checkpoints.save(state)),
+    },
+    onStep(event) {
+      const { epoch, step, batch, batches = batch, learningRate, accuracy } = event
+      const right = accuracy === undefined ? {} : { accuracy }
+      folder.appendMetrics({ arm: 'model', epoch, step, loss: event.loss, ...right, learningRate })
+      task ??= view.task(`epoch ${epoch}/${epochs}`, batches)
+      task.update(batch, `loss ${event.epochLoss.toFixed(4)}`)
+    },
+  })
+  const results = () => resultsOf(io, file, options, training, output)
+  try {
+    for await (const epoch of training) {
+      task?.stop()
+      task = undefined
+      view.line(epochText(epoch, epochs))
+      await save(training.model, join(output, 'model.onnx'), { force: true })
+      await folder.saveResults(results())
+    }
+  } catch (error) {
+    if (!(error instanceof Net2NetError) || error.kind !== 'interrupted') throw error
+    const saved = await checkpoints.save(training.state)
+    await folder.saveResults(results())
+    throw new Net2NetError(
+      'interrupted',
+      `${io.signal.reason.message} Saved in ${saved}; go on with --resume.`,
+      { where: io.signal.reason.where },
+    )
+  } finally {
+    view.stop()
+    folder.close()
+  }
+  printResult(io, options.json, results(), `Written: ${join(output, 'model.onnx')}`)
+}
+
+const hasFiles = (folder: string): boolean =>
+  existsSync(join(folder, 'results.json')) || existsSync(join(folder, 'checkpoints'))
+
+async function dataFor(
+  model: Model,
+  spec: string,
+  { loss, target, validation: share, seed: value }: Options,
+  signal: AbortSignal,
+): Promise<{ readonly train: ArrayDataset; readonly validation?: ArrayDataset }> {
+  const { inputs, initializers } = model.graph
+  const type = inputs.find(({ name }) => !initializers.has(name))?.type
+  const shape = type?.kind === 'tensor' ? (type.shape ?? []) : []
+  const dims = shape.slice(1).filter((dim) => typeof dim === 'number')
+  const loaded = await loadData(spec, {
+    dims,
+    signal,
+    targetKind: loss === 'softmax-cross-entropy' ? 'class' : 'value',
+    ...(target === undefined ? {} : { target }),
+  })
+  if (loaded.test) return { train: loaded.train, validation: loaded.test }
+  if (share === 0) return { train: loaded.train }
+  const parts = split(loaded.train, share, value)
+  return parts.test.length > 0 && parts.train.length > 0
+    ? { train: parts.train, validation: parts.test }
+    : { train: loaded.train }
+}
+
+/** In the form of a run with one arm. */
+function resultsOf(io: Io, file: string, options: Options, training: Training, directory: string) {
+  const { history, step } = training.state
+  const { epochs, seed: value } = options
+  return {
+    seed: value,
+    settings: { model: file, ...options },
+    finished: !io.signal.aborted && history.length >= epochs,
+    steps: step,
+    seconds: history.reduce((sum, epoch) => sum + epoch.seconds, 0),
+    arms: [
+      {
+        name: 'model',
+        parameters: countParameters(training.model),
+        learningRate: history.at(-1)?.learningRate ?? null,
+        epochs: history,
+        ...(history.length > 0 ? { model: 'model.onnx' } : {}),
+      },
+    ],
+    directory,
+  }
+}
+
+function epochText(result: EpochResult, epochs: number): string {
+  const { epoch, loss, accuracy, valLoss, valAccuracy } = result
+  const share = (name: string, value: number | undefined) =>
+    value === undefined ? [] : [`${name} ${(100 * value).toFixed(2)}%`]
+  return [
+    `epoch ${epoch}/${epochs}:`,
+    `loss ${loss.toFixed(4)}`,
+    ...share('accuracy', accuracy),
+    ...(valLoss === undefined ? [] : [`val_loss ${valLoss.toFixed(4)}`]),
+    ...share('val_accuracy', valAccuracy),
+  ].join('  ')
+}
