@@ -1,86 +1,27 @@
 /** Trains a model: epochs, validation, schedules, stopping, and a state that can be taken away. */
-import { internalError, Net2NetError, usageError } from '../errors.ts'
+import { Net2NetError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import type { Target } from '../operators/operator.ts'
-import type { Device, Runtime, SessionOptions } from '../runtime/runtime.ts'
+import type { Device } from '../runtime/runtime.ts'
 import { permutation, randomStream } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type Batch, isSampleSet, type TrainingData } from './data.ts'
 import { batchesOf, evaluate, throwIfAborted } from './evaluate.ts'
+import { assertFinite, notFinite } from './finite.ts'
 import { forServing, withParameters } from './parameters.ts'
 import { afterEpoch, freshPlateau, rateAt } from './schedules.ts'
 import {
   copyTensor,
   type EpochResult,
   type EpochTotals,
-  firstNonFinite,
   noTotals,
   type TrainingState,
 } from './state.ts'
-import { buildStep, type StepGraph, type StepOptions, slotName } from './step-graph.ts'
+import { buildStep, type StepGraph, slotName } from './step-graph.ts'
 import { createStepper, type StepOutcome, type Stepper } from './stepper.ts'
+import type { StepEvent, TrainOptions } from './train-options.ts'
 
-export interface TrainOptions extends Omit<StepOptions, 'gradients' | 'target'> {
-  readonly runtime: Runtime
-  /** Default 1. */
-  readonly epochs?: number
-  /** Samples per step; default 32. The last batch of an epoch may be smaller. */
-  readonly batchSize?: number
-  /** Measured after each epoch. */
-  readonly validation?: TrainingData
-  /** Samples per run of the validation; default 100. */
-  readonly evaluationBatchSize?: number
-  /** Decides the order of the samples and the random masks. Default 0. */
-  readonly seed?: number
-  /** Take the samples in a new order in every epoch. Default true. */
-  readonly shuffle?: boolean
-  readonly session?: SessionOptions
-  readonly earlyStopping?: EarlyStopping
-  readonly signal?: AbortSignal
-  /** Called after every step. Must not keep what it is given busy: it is not waited for. */
-  readonly onStep?: (event: StepEvent) => void
-  /** Takes the state every so many steps and after every epoch, and is waited for. */
-  readonly checkpoint?: CheckpointHook
-  /** Go on from here: the state of an earlier training of the same model with the same options. */
-  readonly resume?: TrainingState
-  /** Stop after this many steps since the training began, in the middle of an epoch if need be. */
-  readonly untilStep?: number
-}
-
-export interface EarlyStopping {
-  /** Epochs without improvement of the validation loss (or the loss) before training ends. */
-  readonly patience: number
-  /** What counts as an improvement; default 0. */
-  readonly minimumChange?: number
-  /** End with the parameters of the best epoch. Default false. */
-  readonly restoreBest?: boolean
-}
-
-export interface CheckpointHook {
-  /** Default: only after every epoch. */
-  readonly everySteps?: number
-  save(state: TrainingState): Promise<void>
-}
-
-export interface StepEvent {
-  /** From 1. */
-  readonly epoch: number
-  readonly step: number
-  /** Batches of this epoch that are done, and how many there are, where known. */
-  readonly batch: number
-  readonly batches: number | undefined
-  /** Of this batch. */
-  readonly loss: number
-  readonly accuracy?: number
-  /** Means over the epoch so far. */
-  readonly epochLoss: number
-  readonly epochAccuracy?: number
-  /** Predictions in this batch. */
-  readonly predictions: number
-  readonly learningRate: number
-  /** Wall time of the epoch so far. */
-  readonly seconds: number
-}
+export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from './train-options.ts'
 
 /**
  * Trains a model. Iterating yields one result per epoch; afterwards `model` is the trained one.
@@ -230,7 +171,7 @@ export class Training implements AsyncIterable<EpochResult> {
           plateau: this.#state.plateau,
         })
         const outcome = await stepper.step(batch, learningRate)
-        if (!Number.isFinite(outcome.loss)) throw await notFinite(stepper, batch, step + 1)
+        if (!Number.isFinite(outcome.loss)) throw notFinite(stepper, batch, step + 1)
         step++
         done++
         totals = addOutcome(totals, outcome, learningRate)
@@ -364,40 +305,3 @@ function fitting(state: TrainingState, step: StepGraph): TrainingState {
   const names = [...step.state.keys()]
   return { ...state, tensors: new Map(names.map((name) => [name, state.tensors.get(name)!])) }
 }
-
-const lowerTheRate = {
-  hint: 'Lower the learning rate, clip the gradients, or look for bad values in the data.',
-}
-
-/** Which number went wrong: one of the data, of the state before the step, or the loss itself. */
-async function notFinite(stepper: Stepper, batch: Batch, step: number): Promise<Net2NetError> {
-  for (const [name, tensor] of Object.entries({ ...batch.inputs, target: batch.target })) {
-    const at = firstNonFinite(tensor)
-    if (at >= 0)
-      return usageError(
-        `The data have a value that is NaN or infinite: element ${at} of "${name}" in the batch of step ${step}.`,
-        { where: name },
-      )
-  }
-  for (const [name, tensor] of stepper.previous() ?? []) {
-    const at = firstNonFinite(tensor)
-    if (at >= 0) return diverged(name, at, step)
-  }
-  return internalError(`The loss became NaN or infinite in step ${step}.`, {
-    where: 'loss',
-    ...lowerTheRate,
-  })
-}
-
-function assertFinite(tensors: ReadonlyMap<string, Tensor>, step: number): void {
-  for (const [name, tensor] of tensors) {
-    const at = firstNonFinite(tensor)
-    if (at >= 0) throw diverged(name, at, step)
-  }
-}
-
-const diverged = (name: string, at: number, step: number) =>
-  internalError(
-    `Training diverged: "${name}" has become NaN or infinite (element ${at}) by step ${step}.`,
-    { where: name, ...lowerTheRate },
-  )
