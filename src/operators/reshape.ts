@@ -13,7 +13,7 @@ import type { Dim, Shape } from '../model/model.ts'
 import { int64 } from '../tensor/tensor.ts'
 import { freezeAll, outputShape } from './axes-rules.ts'
 import { type Axis, product } from './axis.ts'
-import { freezeSizes, isWholeSize } from './axis-elements.ts'
+import { isWholeSize } from './axis-elements.ts'
 import { productOf, quotient } from './dims.ts'
 import { reshapeLike } from './emission.ts'
 import { gradientOf } from './formula.ts'
@@ -70,16 +70,36 @@ function reshapeAxes(context: AxesContext): readonly Axis[] {
         return element.kind === 'value' && element.value === 0 && copies ? data[k]! : sizes[k]!
       }),
     )
-  if (axes === undefined) {
-    const reason = 'reshapes it to sizes that do not follow from its axes'
-    freezeAll(context, data, reason)
-    freezeSizes(context, target)
-    return sizes.map((size) => context.fixed(size, reason))
-  }
-  axes.forEach((axis, k) => {
+  const found = axes ?? endsThatStay(context, data, sizes)
+  found.forEach((axis, k) => {
     context.sizeElement(1, k, axis)
   })
-  return axes
+  return found
+}
+
+/**
+ * Where the middle cannot be followed: axes at either end that keep their sizes are the same axes
+ * (row-major order leaves no choice), what lies between is frozen.
+ */
+function endsThatStay(
+  context: AxesContext,
+  data: readonly Axis[],
+  sizes: readonly Dim[],
+): readonly Axis[] {
+  const before = context.shape(0) ?? []
+  const shorter = Math.min(before.length, sizes.length)
+  const stays = (i: number, k: number) => before[i] !== null && before[i] === sizes[k]
+  let front = 0
+  while (front < shorter && stays(front, front)) front++
+  let back = 0
+  while (back < shorter - front && stays(before.length - 1 - back, sizes.length - 1 - back)) back++
+  const reason = 'reshapes it to sizes that do not follow from its axes'
+  freezeAll(context, data.slice(front, data.length - back), reason)
+  return sizes.map((size, k) => {
+    if (k < front) return data[k]!
+    const fromBack = sizes.length - k
+    return fromBack <= back ? data[data.length - fromBack]! : context.fixed(size, reason)
+  })
 }
 
 export const reshapes: readonly Operator[] = [
