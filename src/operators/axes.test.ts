@@ -297,6 +297,26 @@ const shapeCases = [
     },
     11,
   ),
+  grows('Pad by amounts that were split and joined', (b) => {
+    const [channels, rows, columns] = b.outputs(
+      'Split',
+      [b.ints(0, 0, 1, 2, 3, 1), b.ints(2, 2, 2)],
+      { axis: 0 },
+      3,
+    )
+    const [[n, c], [top, bottom], [left, right]] = [channels, rows, columns].map((pair) =>
+      b.outputs('Split', [pair!, b.ints(1, 1)], { axis: 0 }, 2),
+    ) as [string[], string[], string[]]
+    const pads = b.op('Concat', [n!, c!, top!, left!, n!, c!, bottom!, right!], { axis: 0 })
+    return b.read(b.op('Pad', [b.conv(), pads]), 1)
+  }),
+  grows('Split of the sizes for a Reshape', (b) => {
+    const x = b.conv()
+    const shape = b.op('Shape', [x])
+    const [n, c, h, w] = b.outputs('Split', [shape, b.ints(1, 1, 1, 1)], { axis: 0 }, 4)
+    const flat = b.op('Reshape', [x, shapeOf(b, n!, c!, b.op('Mul', [h!, w!]))])
+    return b.read(flat, 1)
+  }),
   grows('Split into halves', (b) => {
     const [first, second] = b.outputs('Split', [b.dense()], { axis: 1, num_outputs: 2 }, 2)
     return b.read(b.op('Mul', [first!, b.op('Sigmoid', [second!])]), 1)

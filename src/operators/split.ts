@@ -44,6 +44,21 @@ function partSizes(context: InferContext, dim: Dim): readonly Dim[] {
   return Array.from({ length: count }, (_, k) => Math.max(0, Math.min(size, dim - k * size)))
 }
 
+/** A vector of sizes, taken apart. */
+function splitElements<T>(
+  sizes: readonly Dim[],
+  rank: number,
+  elements: readonly T[] | undefined,
+): readonly (readonly T[])[] | undefined {
+  if (rank !== 1 || !elements || !sizes.every((size) => typeof size === 'number')) return undefined
+  let end = 0
+  return sizes.map((size) => {
+    const start = end
+    end += Number(size)
+    return elements.slice(start, end)
+  })
+}
+
 function partAxes(context: AxesContext, axis: Axis, dim: Dim): readonly Axis[] {
   const sizes = partSizes(context, dim)
   const parts: Axis[] = []
@@ -95,16 +110,27 @@ export const splits: readonly Operator[] = [
       const dtype = context.dtype(0)
       if (!shape) return context.node.outputs.map(() => ({ dtype }))
       const axis = axisOf(context, shape.length)
-      return partSizes(context, shape[axis]!).map((size) => ({
+      const sizes = partSizes(context, shape[axis]!)
+      const elements = splitElements(sizes, shape.length, context.elements(0))
+      return sizes.map((size, k) => ({
         dtype,
-        shape: shape.map((dim, k) => (k === axis ? size : dim)),
+        shape: shape.map((dim, own) => (own === axis ? size : dim)),
+        ...(elements && { elements: elements[k] }),
       }))
     },
     axes: (context) => {
       const axes = context.axes(0)
       const axis = axisOf(context, axes.length)
-      const parts = partAxes(context, axes[axis]!, context.shape(0)?.[axis] ?? null)
-      return parts.map((part) => ({ axes: axes.map((own, k) => (k === axis ? part : own)) }))
+      const dim = context.shape(0)?.[axis] ?? null
+      const parts = partAxes(context, axes[axis]!, dim)
+      const sizes = partSizes(context, dim)
+      const source = context.axisElements(0)
+      const elements = splitElements(sizes, axes.length, source)
+      if (!elements) freezeSizes(context, source)
+      return parts.map((part, k) => ({
+        axes: axes.map((own, j) => (j === axis ? part : own)),
+        ...(elements && { elements: elements[k] }),
+      }))
     },
     gradient,
     sign: 'inherited',
