@@ -47,10 +47,17 @@ function boxSize(node: NodeDiff): { width: number; height: number } {
 }
 
 /** dagre takes seconds beyond this many nodes; then ranks by longest path, one row per rank. */
-const manyNodes = 1500
+const manyNodes = 1000
 
 export function layoutOf(diff: Diff): Layout {
-  return diff.nodes.length > manyNodes ? layeredRows(diff) : layered(diff)
+  if (diff.nodes.length > manyNodes) return layeredRows(diff)
+  try {
+    return layered(diff)
+  } catch (error) {
+    // dagre recurses along the graph, and a worker's stack is small.
+    if (error instanceof RangeError) return layeredRows(diff)
+    throw error
+  }
 }
 
 function layered(diff: Diff): Layout {

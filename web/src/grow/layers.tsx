@@ -1,10 +1,23 @@
+import { useSignal } from '@preact/signals'
 import { useId } from 'preact/hooks'
 import type { LayerView } from '../engine/protocol.ts'
 import { selectLayer } from './model.ts'
 import { settings, setWidth, toggleDeeper } from './settings.ts'
 
+/** Beyond this many layers the list is cut short, and a filter finds the others. */
+const most = 120
+
 /** Every layer: its width to choose, whether a layer follows it, or why it cannot grow. */
 export function LayerList({ layers }: { layers: readonly LayerView[] }) {
+  const filter = useSignal('')
+  const wanted = filter.value.trim().toLowerCase()
+  const { widths, deepen } = settings.value
+  const found = layers.filter(
+    ({ name, op }) =>
+      `${name} ${op}`.toLowerCase().includes(wanted) ||
+      widths[name] !== undefined ||
+      deepen.includes(name),
+  )
   return (
     <section class="layers" aria-label="Layers">
       <header class="side-head">
@@ -13,11 +26,27 @@ export function LayerList({ layers }: { layers: readonly LayerView[] }) {
           {layers.filter((layer) => layer.widen === true).length} of {layers.length} can be widened
         </span>
       </header>
+      {layers.length > 12 ? (
+        <div class="layer-filter">
+          <input
+            type="search"
+            placeholder="Filter layers"
+            aria-label="Filter layers"
+            value={filter}
+            onInput={(event) => {
+              filter.value = event.currentTarget.value
+            }}
+          />
+        </div>
+      ) : null}
       <ul>
-        {layers.map((layer) => (
+        {found.slice(0, most).map((layer) => (
           <LayerRow key={layer.name} layer={layer} />
         ))}
       </ul>
+      {found.length > most ? (
+        <p class="pad muted small">And {found.length - most} more: filter by name.</p>
+      ) : null}
     </section>
   )
 }
