@@ -11,7 +11,7 @@ import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { load, save } from '../onnx/file.ts'
 import type { Device } from '../runtime/runtime.ts'
-import { CheckpointFolder, fingerprintOf } from '../training/checkpoint.ts'
+import { CheckpointFolder, fingerprintOf } from '../training/checkpoint-folder.ts'
 import {
   adam,
   adamw,

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { nodeRuntime } from '../../runtime/node.ts'
-import { CheckpointFolder } from '../checkpoint.ts'
+import { CheckpointFolder } from '../checkpoint-folder.ts'
 import { Training } from '../trainer.ts'
 import { smallData, smallNetwork, smallOptions } from './small-training.ts'
 
