@@ -1,0 +1,241 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { load, nodeRuntime, save } from '../../src/index.ts'
+import { dense, sequential } from '../../src/layers/index.ts'
+import { net2net, temporaryFolder } from './net2net.ts'
+
+const folder = temporaryFolder()
+const at = (name: string) => join(folder, name)
+const model = at('model.onnx')
+const table = at('table.csv')
+
+beforeAll(async () => {
+  await save(
+    sequential([dense(8, { activation: 'tanh', name: 'hidden' }), dense(2, { name: 'out' })], {
+      input: [2],
+      seed: 4,
+    }),
+    model,
+  )
+  // Two classes: inside and outside of a circle.
+  const lines = Array.from({ length: 300 }, (_, i) => {
+    const [x, y] = [Math.sin(1.7 * i), Math.cos(2.9 * i)]
+    return `${x},${y},${x * x + y * y < 1 ? 'inside' : 'outside'}`
+  })
+  writeFileSync(table, `x,y,where\n${lines.join('\n')}\n`)
+})
+const train = (...args: string[]) =>
+  net2net([
+    'train',
+    model,
+    '--data',
+    table,
+    '--optimizer',
+    'adam',
+    '--learning-rate',
+    '0.05',
+    ...args,
+  ])
+
+describe('train', () => {
+  test('learns, and leaves the model, results, metrics and checkpoints', async () => {
+    const { code, out, err } = await train('--epochs', '40', '-o', at('run'), '--json')
+    expect(code).toBe(0)
+    const { arms, finished, directory } = JSON.parse(out)
+    expect([finished, directory]).toEqual([true, at('run')])
+    expect(arms[0].epochs).toHaveLength(40)
+    expect(arms[0].epochs[39].valLoss).toBeLessThan(0.7 * arms[0].epochs[0].valLoss)
+    expect(err).toMatch(/epoch 40\/40: {2}loss .* val_accuracy \d/)
+    expect(readdirSync(at('run')).sort()).toEqual(
+      ['checkpoints', 'metrics.jsonl', 'model.onnx', 'results.json'].sort(),
+    )
+    const session = await nodeRuntime.createSession(at('run/model.onnx'))
+    expect(session.outputs[0]!.name).toBe('output')
+    await session.release()
+  })
+
+  test('goes on from a checkpoint to the same bits', async () => {
+    expect((await train('--epochs', '4', '-o', at('whole'))).code).toBe(0)
+    expect((await train('--epochs', '2', '-o', at('parts'))).code).toBe(0)
+    const first = readFileSync(at('parts/model.onnx'))
+    expect((await train('--epochs', '4', '-o', at('parts'), '--resume')).code).toBe(0)
+    const [whole, parts] = ['whole', 'parts'].map((name) => readFileSync(at(`${name}/model.onnx`)))
+    expect(parts!.equals(whole!)).toBe(true)
+    expect(parts!.equals(first)).toBe(false)
+    expect(readFileSync(at('parts/metrics.jsonl'), 'utf8')).toBe(
+      readFileSync(at('whole/metrics.jsonl'), 'utf8'),
+    )
+  })
+
+  test('is interrupted at a checkpoint, and goes on from it', async () => {
+    let sent = false
+    const stopped = await net2net(
+      ['train', model, '--data', 'mnist-missing.csv', '-o', at('never')],
+      {},
+    )
+    expect(stopped.code).toBe(4)
+    const long = ['train', model, '--data', table, '--epochs', '100000', '-o', at('long')]
+    const { code, err } = await net2net(long, {
+      onOutput(child, said) {
+        if (sent || !said.includes('epoch 3/')) return
+        sent = true
+        child.kill('SIGTERM')
+      },
+    })
+    expect(code).toBe(143)
+    expect(err).toMatch(
+      /Interrupted by SIGTERM\. Saved in .*checkpoint-\d+\.n2n; go on with --resume\.\n$/,
+    )
+    const { steps, finished } = JSON.parse(readFileSync(at('long/results.json'), 'utf8'))
+    expect(finished).toBe(false)
+    const epochs = Math.ceil(steps / 9)
+    const resumed = [
+      'train',
+      model,
+      '--data',
+      table,
+      '--epochs',
+      `${epochs + 1}`,
+      '-o',
+      at('long'),
+      '--resume',
+    ]
+    const { out } = await net2net([...resumed, '--json'])
+    expect(JSON.parse(out).arms[0].epochs).toHaveLength(epochs + 1)
+  })
+
+  test('frozen layers stay as they are', async () => {
+    await train('--freeze', 'hidden', '-o', at('frozen'))
+    const [before, after] = [await load(model), await load(at('frozen/model.onnx'))]
+    const bytes = (m: typeof before, name: string) => {
+      const { tensor } = m.graph.initializers.get(name)!
+      return Buffer.from(tensor.read(0, tensor.byteLength))
+    }
+    expect(bytes(after, 'hidden.weight').equals(bytes(before, 'hidden.weight'))).toBe(true)
+    expect(bytes(after, 'out.weight').equals(bytes(before, 'out.weight'))).toBe(false)
+  })
+
+  test('exports the step with the names of the contract', async () => {
+    const file = at('step.onnx')
+    const { code, out } = await net2net([
+      'train',
+      model,
+      '--export-step',
+      file,
+      '--gradients',
+      '--json',
+    ])
+    expect(code).toBe(0)
+    const { inputs, outputs } = JSON.parse(out)
+    expect(inputs).toEqual(
+      expect.arrayContaining([
+        'input',
+        'target',
+        'learning_rate',
+        'out.weight',
+        'out.weight.momentum',
+      ]),
+    )
+    expect(outputs).toEqual(
+      expect.arrayContaining([
+        'loss',
+        'out.weight.next',
+        'out.weight.momentum.next',
+        'out.weight.gradient',
+      ]),
+    )
+    const session = await nodeRuntime.createSession(file)
+    expect(session.outputs.map(({ name }) => name)).toEqual(outputs)
+    await session.release()
+  })
+
+  const cases: readonly (readonly [string, readonly string[], number, RegExp])[] = [
+    ['no data', ['-o', at('never')], 2, /--data/],
+    ['no folder', ['--data', table], 2, /-o/],
+    [
+      'data that are missing',
+      ['--data', '/nowhere.csv', '-o', at('never')],
+      4,
+      /\/nowhere\.csv does not exist/,
+    ],
+    ['data of another shape', ['--data', 'mnist', '-o', at('never')], 4, /dimension|shape|rank/i],
+    [
+      'an unknown loss',
+      ['--data', table, '--loss', 'hinge', '-o', at('never')],
+      2,
+      /'hinge' is invalid/,
+    ],
+    [
+      'a pattern that fits nothing',
+      ['--data', table, '--freeze', 'nothing*', '-o', at('never')],
+      2,
+      /No parameter matches "nothing\*"/,
+    ],
+    [
+      'nothing to resume',
+      ['--data', table, '--resume', '-o', at('never')],
+      2,
+      /no checkpoint of this training/,
+    ],
+    ['a folder of a former run', ['--data', table, '-o', at('run')], 2, /not empty; .*--force/],
+    [
+      'a checkpoint of another training',
+      ['--data', table, '--seed', '9', '--resume', '-o', at('run')],
+      2,
+      /another training[\s\S]*no checkpoint of this training/,
+    ],
+    [
+      'CUDA where there is none',
+      ['--data', table, '--device', 'cuda', '-o', at('never')],
+      4,
+      /The device cuda is not available.*onnxruntime-node-install=cuda12/,
+    ],
+  ]
+  test.each(cases)('%s', async (_, args, code, message) => {
+    const result = await net2net(['train', model, ...args])
+    expect(result.err).toMatch(message)
+    expect(result.err).not.toMatch(/\n\s+at /)
+    expect(result).toMatchObject({ code, out: '' })
+  })
+})
+
+describe('grow', () => {
+  test('follows a recipe; the resolved recipe replays to the same bytes', async () => {
+    const recipe = at('recipe.yaml')
+    writeFileSync(recipe, 'seed: 3\nsteps:\n  - widen: { hidden: x2 }\n  - widen: { hidden: 19 }\n')
+    const first = await net2net(['grow', recipe, model, '-o', at('a.onnx'), '--json'])
+    expect(first.code).toBe(0)
+    const { plan, parameters, check } = JSON.parse(first.out)
+    expect([plan.length, check.equal]).toEqual([2, true])
+    expect(parameters).toEqual({ before: 42, after: 19 * 5 + 2 })
+    const again = await net2net(['grow', at('a.onnx.recipe.yaml'), model, '-o', at('b.onnx')])
+    expect(again.code).toBe(0)
+    expect(readFileSync(at('b.onnx')).equals(readFileSync(at('a.onnx')))).toBe(true)
+  })
+
+  test('names the line of a mistake, and writes nothing', async () => {
+    const recipe = at('wrong.yaml')
+    writeFileSync(recipe, 'steps:\n  - widen: { hidden: -3 }\n')
+    const { code, err } = await net2net(['grow', recipe, model, '-o', at('never.onnx')])
+    expect(code).toBe(4)
+    expect(err).toMatch(/wrong\.yaml:2:\d+/)
+    expect(existsSync(at('never.onnx'))).toBe(false)
+    expect(existsSync(at('never.onnx.recipe.yaml'))).toBe(false)
+  })
+})
+
+test('weights can go to a file of their own', async () => {
+  const output = at('external.onnx')
+  const wide = at('wide.onnx')
+  await save(sequential([dense(600, { name: 'fc' }), dense(2)], { input: [2] }), wide)
+  expect(
+    (await net2net(['widen', wide, '--all', 'x2', '--external-data', '-o', output])).code,
+  ).toBe(0)
+  expect(readdirSync(folder).filter((name) => name.startsWith('external'))).toEqual([
+    'external.onnx',
+    'external.onnx.data',
+  ])
+  expect((await net2net(['check', wide, output])).code).toBe(0)
+  expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([])
+})
