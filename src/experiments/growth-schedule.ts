@@ -2,18 +2,14 @@
  * Growth in the middle of training: joins the growth room (which knows how a network and its
  * slots grow) with the training room (which knows when, and goes on).
  */
-import { usageError } from '../errors.ts'
 import {
   applyPlan,
-  type DeepenOptions,
   type GrowthPlan,
   growAverages,
+  growByRecipe,
   growSlots,
-  planDeepen,
-  planWiden,
+  type RecipeStep,
   type SlotPower,
-  type WidenOptions,
-  type Widths,
 } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
 import { type LazyTensor, materialize, type Tensor } from '../tensor/tensor.ts'
@@ -32,12 +28,13 @@ export type GrowthMoment =
   /** Epochs without a better validation loss (or loss, without validation). */
   | { readonly plateau: number }
 
-/** One growth of a training recipe. */
+/** One growth in the middle of training. */
 export interface GrowthStage {
   readonly when: GrowthMoment
-  readonly widen?: Widths
-  readonly deepen?: readonly string[]
-  readonly options?: WidenOptions & DeepenOptions
+  /** As in a recipe: what to widen and to deepen, and how. */
+  readonly steps: readonly RecipeStep[]
+  /** Of the steps that have none of their own. Default 0. */
+  readonly seed?: number
   /** What the learning rate is multiplied by from then on. Default 0.1. */
   readonly learningRateFactor?: number
 }
@@ -162,21 +159,16 @@ function growAll(
   stage: GrowthStage,
   options: StepOptions,
 ) {
-  if (!stage.widen && !stage.deepen)
-    throw usageError('A stage of a training recipe says neither what to widen nor what to deepen.')
   let { model } = training
   let current = state
   let step = training.step
-  const plans: GrowthPlan[] = []
-  const grow = (plan: GrowthPlan) => {
+  const { plans } = growByRecipe(model, { seed: stage.seed ?? 0, steps: [...stage.steps] })
+  for (const plan of plans) {
     const grown = growTraining(model, step, current, plan, options)
     model = grown.model
     current = grown.state
     step = grown.step
-    plans.push(plan)
   }
-  if (stage.widen) grow(planWiden(model, stage.widen, stage.options))
-  if (stage.deepen) grow(planDeepen(model, stage.deepen, stage.options))
   return { model, state: current, plans }
 }
 
