@@ -1,0 +1,66 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Io } from './command.ts'
+import { integer, list, number, seed } from './options.ts'
+import { duration, progress } from './progress.ts'
+import { table } from './table.ts'
+
+test('tables align names to the left and numbers to the right', () => {
+  expect(
+    table(
+      ['layer', 'width', 'why'],
+      [
+        ['conv1', 64, undefined],
+        ['fc', 1234, 'not this'],
+      ],
+      { indent: 1 },
+    ),
+  ).toBe([' layer  width  why', ' conv1     64', ' fc     1,234  not this'].join('\n'))
+})
+
+test('durations are read at a glance', () => {
+  expect([0.4, 59.6, 75, 3600, 7384].map(duration)).toEqual([
+    '0 s',
+    '1 min 0 s',
+    '1 min 15 s',
+    '1 h 0 min',
+    '2 h 3 min',
+  ])
+})
+
+test('numbers on the command line are numbers', () => {
+  expect([integer(1)('32'), number(0)('1e-3'), number()('-2'), seed('4294967295')]).toEqual([
+    32, 1e-3, -2, 4294967295,
+  ])
+  for (const text of ['0', '1.5', '', 'x', '1e400', '9007199254740993'])
+    expect(() => integer(1)(text), text).toThrow()
+  for (const text of ['', ' ', 'x', '-1', 'Infinity']) expect(() => number(0)(text), text).toThrow()
+  expect(() => seed('4294967296')).toThrow()
+  expect(list(' a, b,,c ')).toEqual(['a', 'b', 'c'])
+})
+
+describe('progress without a terminal', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  test('is a line now and then, with an estimate', () => {
+    let text = ''
+    const io = { isTerminal: false, env: {}, err: (more: string) => (text += more) }
+    const view = progress(io as unknown as Io)
+    const task = view.task('teacher 1/3', 100)
+    for (let done = 1; done <= 100; done++) {
+      vi.advanceTimersByTime(500)
+      task.update(done, 'loss 0.5')
+    }
+    task.stop()
+    view.line('done')
+    view.stop()
+    expect(text.split('\n')).toEqual([
+      'teacher 1/3: 20%  loss 0.5  about 40 s left',
+      'teacher 1/3: 40%  loss 0.5  about 30 s left',
+      'teacher 1/3: 60%  loss 0.5  about 20 s left',
+      'teacher 1/3: 80%  loss 0.5  about 10 s left',
+      'done',
+      '',
+    ])
+  })
+})
