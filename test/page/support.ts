@@ -103,7 +103,7 @@ export async function download(page: Page, click: () => Promise<void>) {
 }
 
 /** The command line, from its sources. */
-const commandLine = [
+export const commandLine = [
   '--import',
   import.meta.resolve('tsx'),
   fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)),

@@ -4,19 +4,19 @@ import type { Runtime, Session } from '../../../src/runtime/runtime.ts'
 export class Gate {
   #open = true
   #singles = 0
-  #wake: (() => void) | undefined
+  #waiting: (() => void)[] = []
 
   pause(): void {
     this.#open = false
   }
   resume(): void {
     this.#open = true
-    this.#wake?.()
+    this.#wake()
   }
   /** Lets one step through. */
   single(): void {
     this.#singles++
-    this.#wake?.()
+    this.#wake()
   }
 
   /** Waits until the next step may be made; lets messages in meanwhile. */
@@ -24,9 +24,13 @@ export class Gate {
     await nextTask()
     while (!this.#open && this.#singles === 0)
       await new Promise<void>((resolve) => {
-        this.#wake = resolve
+        this.#waiting.push(resolve)
       })
     if (this.#singles > 0) this.#singles--
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake()
   }
 }
 
