@@ -32,13 +32,15 @@ export interface WidenOptions {
   readonly init?: WidenInit
   /** Default `zero-sum`, which is exact. */
   readonly noise?: NoiseKind
+  /** Size of the noise, relative to the standard deviation of the out-weights; default 0.05. */
+  readonly noiseSize?: number
 }
 
 /** Layer (name, part of a name, or pattern) → new width, or a factor as `'x2'`. */
 export type Widths = Readonly<Record<string, WidthTarget>>
 
-/** Noise on out-weights, relative to their standard deviation (the seed experiment's 5%). */
-const RELATIVE_NOISE = 0.05
+/** The seed experiment's 5%. */
+const DEFAULT_NOISE_SIZE = 0.05
 
 /**
  * Plans to widen layers and everything that must grow with them.
@@ -87,7 +89,12 @@ export function planGrowth(
   solution: Solution,
   groups: Groups,
   sizes: GrownSizes,
-  { seed = 0, init = 'net2wider', noise = 'zero-sum' }: WidenOptions,
+  {
+    seed = 0,
+    init = 'net2wider',
+    noise = 'zero-sum',
+    noiseSize = DEFAULT_NOISE_SIZE,
+  }: WidenOptions,
 ): GrowthPlan {
   const ids = new Map<number, string>()
   const units = [...sizes].map(([unit, to]): GrownUnits => {
@@ -107,7 +114,7 @@ export function planGrowth(
   const sizeOfUnits = new Map(units.map((group) => [group.id, group.to]))
   const names = new NameSupply(valueNames(solution.model.graph))
   const noiseOf = init === 'random-pad' ? 'none' : noise
-  const context: Planning = { solution, ids, sizeOfUnits, names, noise: noiseOf }
+  const context: Planning = { solution, ids, sizeOfUnits, names, noise: noiseOf, noiseSize }
   return {
     version: 1,
     seed,
@@ -126,6 +133,7 @@ interface Planning {
   readonly sizeOfUnits: ReadonlyMap<string, number>
   readonly names: NameSupply
   readonly noise: NoiseKind
+  readonly noiseSize: number
 }
 
 function unitSize({ algebra }: Solution, groups: Groups, unit: number): number {
@@ -197,7 +205,7 @@ function planParameters(context: Planning): ParameterChange[] {
         ...(need.padding !== undefined && { padding: need.padding }),
         ...(summed &&
           context.noise !== 'none' && {
-            noise: { kind: context.noise, relative: RELATIVE_NOISE },
+            noise: { kind: context.noise, relative: context.noiseSize },
           }),
       })
     })
