@@ -1,17 +1,27 @@
 /** net2net train: train a model on a data set. */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { type ArrayDataset, loadData, split } from '../data/index.ts'
-import { Net2NetError, usageError } from '../errors.ts'
+import { inputError, Net2NetError, usageError } from '../errors.ts'
+import {
+  type GrowingEvent,
+  GrowingTraining,
+  type GrowthPosition,
+  type GrowthStage,
+  parseTrainingRecipe,
+} from '../experiments/index.ts'
 import { RunFolder } from '../experiments/store-folder.ts'
 import { countParameters } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
+import { decodeModel } from '../onnx/decode.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { load, save } from '../onnx/file.ts'
+import { nodeRuntime } from '../runtime/node.ts'
 import type { Device } from '../runtime/runtime.ts'
-import { CheckpointFolder, fingerprintOf } from '../training/checkpoint-folder.ts'
+import { type Checkpoint, CheckpointFolder, fingerprintOf } from '../training/checkpoint-folder.ts'
 import {
   adam,
   adamw,
@@ -21,8 +31,6 @@ import {
   lossNames,
   type Optimizer,
   sgd,
-  type Training,
-  train as trainModel,
 } from '../training/index.ts'
 import { type CliCommand, examples, type Io, printResult } from './command.ts'
 import { integer, list, number, seed } from './options.ts'
@@ -44,6 +52,7 @@ interface Options {
   readonly threads?: number
   readonly seed: number
   readonly checkpointEvery: number
+  readonly recipe?: string
   readonly resume?: true
   readonly output?: string
   readonly exportStep?: string
@@ -92,6 +101,7 @@ export const train: CliCommand = {
         integer(1),
         500,
       )
+      .option('--recipe <file>', 'when to grow on the way, and how: a training recipe')
       .option('--resume', 'go on from the last checkpoint in the output folder')
       .option('-o, --output <dir>', 'folder for the trained model, results and checkpoints')
       .option('--export-step <file>', 'write one training step as an ONNX file instead of training')
@@ -103,6 +113,7 @@ export const train: CliCommand = {
         examples(
           'train student.onnx --data mnist --learning-rate 0.001 --epochs 3 -o runs/student',
           'train student.onnx --data mnist --epochs 5 -o runs/student --resume',
+          'train model.onnx --data mnist --epochs 6 --recipe grow.yaml -o runs/growing',
           'train model.onnx --data table.csv --loss mse --optimizer adam -o runs/table',
           'train model.onnx --export-step step.onnx --gradients',
         ),
@@ -147,17 +158,19 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   const model = await load(file)
   const { train: samples, validation } = await dataFor(model, spec, options, io.signal)
   const optimizer = optimizers[options.optimizer](options)
+  const stages = options.recipe === undefined ? [] : await readRecipe(options.recipe)
   const checkpoints = new CheckpointFolder(join(output, 'checkpoints'), {
     fingerprint: fingerprintOf({
       model: createHash('sha256').update(encodeModel(model)).digest('hex'),
       data: [spec, samples.length, validation?.length ?? 0],
       optimizer: [optimizer.name, optimizer.learningRate, optimizer.settings],
-      rest: [loss, options.batchSize, options.freeze ?? [], options.seed],
+      rest: [loss, options.batchSize, options.freeze ?? [], options.seed, stages],
     }),
   })
   const found = resume ? await checkpoints.latest() : undefined
   for (const { reason } of found?.skipped ?? []) io.err(`${reason} An older one is used.\n`)
-  const from = found?.checkpoint?.state
+  const checkpoint = found?.checkpoint
+  const from = checkpoint?.state
   if (resume && !from)
     throw usageError(`There is no checkpoint of this training in ${output} to go on from.`, {
       where: output,
@@ -167,7 +180,9 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     : RunFolder.create(output, { force: force || !hasFiles(output) })
   const view = progress(io)
   let task: Task | undefined
-  const training = trainModel(model, samples, {
+  const training = new GrowingTraining(model, samples, {
+    runtime: nodeRuntime,
+    stages,
     loss,
     optimizer,
     epochs,
@@ -180,10 +195,13 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       ...(options.threads === undefined ? {} : { threads: options.threads }),
     },
     ...(validation ? { validation } : {}),
-    ...(from ? { resume: from } : {}),
+    ...(checkpoint
+      ? { resume: { state: checkpoint.state, position: positionOf(checkpoint, model) } }
+      : {}),
     checkpoint: {
       everySteps: options.checkpointEvery,
-      save: async (state) => void (await checkpoints.save(state)),
+      save: async (state, position) =>
+        void (await checkpoints.save(state, savedPosition(position))),
     },
     onStep(event) {
       const { epoch, step, batch, batches = batch, learningRate, accuracy } = event
@@ -195,16 +213,18 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   })
   const results = () => resultsOf(io, file, options, training, output)
   try {
-    for await (const epoch of training) {
+    for await (const event of training) {
       task?.stop()
       task = undefined
-      view.line(epochText(epoch, epochs))
+      if (event.kind === 'growth') view.line(growthText(event))
+      if (event.kind !== 'epoch') continue
+      view.line(epochText(event.result, epochs))
       await save(training.model, join(output, 'model.onnx'), { force: true })
       await folder.saveResults(results())
     }
   } catch (error) {
     if (!(error instanceof Net2NetError) || error.kind !== 'interrupted') throw error
-    const saved = await checkpoints.save(training.state)
+    const saved = await checkpoints.save(training.state, savedPosition(training.position))
     await folder.saveResults(results())
     throw new Net2NetError(
       'interrupted',
@@ -216,6 +236,35 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     folder.close()
   }
   printResult(io, options.json, results(), `Written: ${join(output, 'model.onnx')}`)
+}
+
+async function readRecipe(file: string): Promise<readonly GrowthStage[]> {
+  try {
+    return parseTrainingRecipe(await readFile(file, 'utf8'), file)
+  } catch (cause) {
+    if (cause instanceof Net2NetError) throw cause
+    throw inputError(`The recipe ${file} cannot be read.`, { where: file, cause })
+  }
+}
+
+/** A network that grew on the way goes into the checkpoint. */
+const savedPosition = ({ model, stage }: GrowthPosition) =>
+  stage === 0
+    ? {}
+    : { extra: { stage }, attachments: new Map([['model.onnx', encodeModel(model)]]) }
+
+function positionOf({ extra, attachments }: Checkpoint, model: Model): GrowthPosition {
+  const { stage = 0 } = (extra ?? {}) as { readonly stage?: number }
+  const grown = attachments?.get('model.onnx')
+  return { stage, model: grown ? decodeModel(grown) : model }
+}
+
+const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
+  const what = plans.flatMap(({ units, insertions }) => [
+    ...units.map(({ members, from, to }) => `${members.join(', ')} from ${from} to ${to}`),
+    ...insertions.map(({ name, after }) => `${name} after ${after}`),
+  ])
+  return `grown after step ${step}: ${what.join('; ')}`
 }
 
 const hasFiles = (folder: string): boolean =>
@@ -246,7 +295,13 @@ async function dataFor(
 }
 
 /** In the form of a run with one arm. */
-function resultsOf(io: Io, file: string, options: Options, training: Training, directory: string) {
+function resultsOf(
+  io: Io,
+  file: string,
+  options: Options,
+  training: GrowingTraining,
+  directory: string,
+) {
   const { history, step } = training.state
   const { epochs, seed: value } = options
   return {

@@ -68,66 +68,90 @@ export type GrowingEvent =
   | { readonly kind: 'end'; readonly model: Model; readonly state: TrainingState }
 
 /** Trains a network that grows as the stages say, in their order. Ends with the event `end`. */
-export async function* trainGrowing(
+export const trainGrowing = (
   model: Model,
   data: TrainingData,
   options: GrowingOptions,
-): AsyncGenerator<GrowingEvent, void> {
-  const { stages, resume, checkpoint, ...rest } = options
-  let position: GrowthPosition = resume?.position ?? { model, stage: 0 }
-  let state = resume?.state
-  for (;;) {
-    const { stage } = position
-    const next = stages[stage]
-    const here = position
-    const optimizer = slowed(options.optimizer, stages.slice(0, stage))
-    const training = new Training(here.model, data, {
+): GrowingTraining => new GrowingTraining(model, data, options)
+
+export class GrowingTraining implements AsyncIterable<GrowingEvent> {
+  readonly #data: TrainingData
+  readonly #options: GrowingOptions
+  #training: Training
+  #stage: number
+
+  constructor(model: Model, data: TrainingData, options: GrowingOptions) {
+    const { resume } = options
+    this.#data = data
+    this.#options = options
+    this.#stage = resume?.position.stage ?? 0
+    this.#training = this.#start(resume?.position.model ?? model, resume?.state)
+  }
+
+  /** Everything that decides the future, with `position`. */
+  get state(): TrainingState {
+    return this.#training.state
+  }
+  /** The network with its present weights. */
+  get model(): Model {
+    return this.#training.model
+  }
+  get position(): GrowthPosition {
+    return { model: this.model, stage: this.#stage }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<GrowingEvent, void> {
+    const { stages, epochs = 1 } = this.#options
+    for (;;) {
+      const next = stages[this.#stage]
+      const isDueNow = () => next !== undefined && isDue(next.when, this.state)
+      if (!isDueNow())
+        for await (const result of this.#training) {
+          yield { kind: 'epoch', result }
+          if (isDueNow()) break
+        }
+      if (!next || !isDueNow() || this.state.epoch >= epochs) break
+      yield this.#grow(next)
+    }
+    yield { kind: 'end', model: this.model, state: this.state }
+  }
+
+  #grow(stage: GrowthStage): GrowingEvent {
+    const done = this.#options.stages.slice(0, this.#stage + 1)
+    const optimizer = slowed(this.#options.optimizer, done)
+    const grown = growAll(this.#training, this.state, stage, { ...this.#options, optimizer })
+    this.#stage++
+    this.#training = this.#start(grown.model, grown.state)
+    return {
+      kind: 'growth',
+      stage: this.#stage,
+      step: grown.state.step,
+      plans: grown.plans,
+      learningRateFactor: stage.learningRateFactor ?? 0.1,
+    }
+  }
+
+  /** The training up to the next stage. */
+  #start(model: Model, state: TrainingState | undefined): Training {
+    const { stages, resume: _, checkpoint, ...rest } = this.#options
+    const stage = this.#stage
+    const when = stages[stage]?.when
+    const training: Training = new Training(model, this.#data, {
       ...rest,
-      optimizer,
-      ...(next && 'step' in next.when ? { untilStep: next.when.step } : {}),
+      optimizer: slowed(rest.optimizer, stages.slice(0, stage)),
+      ...(when && 'step' in when ? { untilStep: when.step } : {}),
       ...(state ? { resume: state } : {}),
       ...(checkpoint
         ? {
             checkpoint: {
               ...(checkpoint.everySteps === undefined ? {} : { everySteps: checkpoint.everySteps }),
               save: (saved) =>
-                checkpoint.save(saved, {
-                  stage,
-                  model: withTrained(here.model, training.step, saved),
-                }),
+                checkpoint.save(saved, { stage, model: withTrained(model, training.step, saved) }),
             },
           }
         : {}),
     })
-    let due = next !== undefined && isDue(next.when, training.state)
-    if (!due)
-      for await (const result of training) {
-        yield { kind: 'epoch', result }
-        if (next && isDue(next.when, training.state)) {
-          due = true
-          break
-        }
-      }
-    due ||= next !== undefined && isDue(next.when, training.state)
-    state = training.state
-    if (!next || !due || state.epoch >= (options.epochs ?? 1)) {
-      yield { kind: 'end', model: training.model, state }
-      return
-    }
-    const factor = next.learningRateFactor ?? 0.1
-    const grown = growAll(training, state, next, {
-      ...rest,
-      optimizer: slowed(options.optimizer, stages.slice(0, stage + 1)),
-    })
-    state = grown.state
-    position = { model: grown.model, stage: stage + 1 }
-    yield {
-      kind: 'growth',
-      stage: stage + 1,
-      step: state.step,
-      plans: grown.plans,
-      learningRateFactor: factor,
-    }
+    return training
   }
 }
 

@@ -3,6 +3,7 @@ export { type Arm, arms, defaultArms, selectArms } from './arms.ts'
 export {
   type GrowingEvent,
   type GrowingOptions,
+  GrowingTraining,
   type GrowthMoment,
   type GrowthPosition,
   type GrowthStage,

@@ -4,6 +4,8 @@ import type { Model } from '../model/model.ts'
 
 export interface Widths {
   readonly conv1: number
+  /** Default 64, as in the seed document. */
+  readonly conv2?: number
   readonly fc1: number
 }
 export const teacherWidths: Widths = { conv1: 64, fc1: 64 }
@@ -15,13 +17,28 @@ export const deepenedLayers = ['conv2', 'fc1'] as const
 export function mnistNetwork(
   name: string,
   seed: number,
-  { widths = teacherWidths, deeper = false }: { widths?: Widths; deeper?: boolean } = {},
+  {
+    widths = teacherWidths,
+    deeper = false,
+    relu = false,
+  }: {
+    widths?: Widths
+    deeper?: boolean
+    /** A ReLU after each convolution, which the seed document's network has not. */
+    relu?: boolean
+  } = {},
 ): Model {
-  const conv2 = (layer: string): Layer => conv2d(64, 3, { padding: 'same', name: layer })
+  const convolution = (filters: number, layer: string): Layer =>
+    conv2d(filters, 3, {
+      padding: 'same',
+      activation: relu ? 'relu' : 'linear',
+      name: layer,
+    })
+  const conv2 = (layer: string): Layer => convolution(widths.conv2 ?? 64, layer)
   const fc1 = (layer: string): Layer => dense(widths.fc1, { activation: 'relu', name: layer })
   return sequential(
     [
-      conv2d(widths.conv1, 3, { padding: 'same', name: 'conv1' }),
+      convolution(widths.conv1, 'conv1'),
       maxPool2d(2, { name: 'pool1' }),
       conv2('conv2'),
       ...(deeper ? [conv2('conv2-deeper')] : []),
