@@ -1,11 +1,14 @@
 /** What holds on every tab: access, size, speed, colours, narrow screens. */
 import { readdir, readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { AxeResults } from 'axe-core'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { contentType, fileUnder } from '../../src/cli/serve/files.ts'
 import { net2net, noBrowser, pageFolder, type Site, startSite } from './support.ts'
 
 /** Each view, and what stands there when it is ready. */
@@ -99,6 +102,31 @@ describe.skipIf(noBrowser)('the page', () => {
   it('gives the runtime threads: it is isolated from other origins', async () => {
     const page = await site.open('tab=grow')
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(true)
+  })
+
+  it('works from a folder of any web server, without our headers', async () => {
+    const plain = createServer(async (request, response) => {
+      const path = (request.url ?? '').split('?')[0]!.replace(/^\/some\/folder\//, '/')
+      const file = await fileUnder(pageFolder, path)
+      response.writeHead(file ? 200 : 404, file ? { 'Content-Type': contentType(file) } : {})
+      response.end(file ? await readFile(file) : undefined)
+    }).listen(0, '127.0.0.1')
+    await new Promise((resolve) => plain.once('listening', resolve))
+    const { port } = plain.address() as AddressInfo
+    try {
+      const page = await site.open('tab=compare')
+      const faults: string[] = []
+      page.on('pageerror', (error) => faults.push(error.message))
+      page.removeAllListeners('request')
+      await page.goto(
+        `http://127.0.0.1:${port}/some/folder/#tab=grow&model=sample:teacher&widen=conv1=80`,
+      )
+      await page.locator('.check-badge[data-equal=true]').waitFor()
+      expect(await page.evaluate(() => crossOriginIsolated)).toBe(false)
+      expect(faults).toEqual([])
+    } finally {
+      plain.close()
+    }
   })
 
   it('changes its colours, keeps them, and goes back and forth between tabs', async () => {
