@@ -77,12 +77,10 @@ export const depthSpace: readonly Operator[] = [
     infer: (context) => {
       const size = blockSize(context.node)
       const x = context.shape(0)
-      const phased = size === 2 && !isColumnFirst(context.node)
       return [
         {
           dtype: context.dtype(0),
           shape: x && [x[0]!, quotient(x[1], size ** 2), product(x[2], size), product(x[3], size)],
-          ...(phased && { phases: context.node.inputs[0] }),
         },
       ]
     },

@@ -72,8 +72,8 @@ export interface ValueInfo {
   readonly elements?: readonly Dim[] | undefined
   /** The tensor itself, where the value is constant. */
   readonly constant?: LazyTensor | undefined
-  /** The value that holds this image's 2 × 2 phases as channels (it is its DepthToSpace). */
-  readonly phases?: string | undefined
+  /** The four values that hold this image's 2 × 2 phases, in row order. */
+  readonly phases?: readonly string[] | undefined
   /** A smaller image with the same sum per channel, over batch and positions. */
   readonly sums?: string | undefined
 }

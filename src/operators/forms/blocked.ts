@@ -79,18 +79,20 @@ export const blockedConv: BlockedRule = (context) => {
   const few = channels < block
   if (!few && channels % block !== 0) return undefined
   const field = rows * columns
-  // In two steps, of which each moves whole rows: a transposition in one moves single elements.
-  const innermost = context.emit(
-    'Transpose',
-    [reshape(context, context.plain(1), [filters / block, block, channels * field])],
-    { perm: [0, 2, 1] },
-  )[0]!
+  // The filters are blocked as if they were the channels of an image: whole rows move, not elements.
+  const laid = few
+    ? context.plain(1)
+    : context.emit('Transpose', [reshape(context, context.plain(1), [filters, channels, field])], {
+        perm: [0, 2, 1],
+      })[0]!
+  const image = reshape(context, laid, [1, filters, field, channels])
+  const inner = context.emit('ReorderInput', [image], {}, { blocked: true })[0]!
   const blocked = few
-    ? innermost
+    ? inner
     : context.emit(
         'Transpose',
-        [reshape(context, innermost, [filters / block, channels / block, block, field, block])],
-        { perm: [0, 1, 3, 2, 4] },
+        [reshape(context, inner, [filters / block, field, channels / block, block ** 2])],
+        { perm: [0, 2, 1, 3] },
       )[0]!
   const inputs = [
     few ? context.plain(0) : context.blocks(0),

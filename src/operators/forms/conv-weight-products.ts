@@ -11,7 +11,7 @@
  *   ∂L/∂w[m, c, k, l] = Σ_{n, r, j} B[n, k, m, r, j] · A[n, l, c, r, j]
  *
  * with A the L versions of x shifted along the columns and B the K versions of δ shifted along the
- * rows, zero where they leave the image. One product [K·M, H·W] × [H·W, L·C] per image gives every
+ * rows, zero where they leave the image. K products [M, H·W] × [H·W, L·C] per image give every
  * tap; K + L shifted copies stand in for the K·L of the usual im2col. The columns are shifted by
  * a product with a 0/1 matrix, exact to the bit.
  *
@@ -97,16 +97,17 @@ function byPatches(layer: Layer): string {
  * δ given as its 2 × 2 phases: the windows of the four outputs of a phase cell lie within one window
  * that is larger by one; from the products with its taps, those of each phase are picked and added.
  */
-function byPhasedPatches(layer: Layer, phases: string): string {
+function byPhasedPatches(layer: Layer, phases: readonly string[]): string {
   const { emitter, channels, filters, rows, columns } = layer
   const [tall, wide] = [rows.kernel + 1, columns.kernel + 1]
   const cells = [rows, columns].map((axis) => ({ ...axis, kernel: axis.kernel + 1, stride: 2 }))
   const positions = (rows.output * columns.output) / 4
   const patches = laidOut(layer, cells, positions)
-  const delta = reshape(emitter, phases, [batchOf(phases), 4 * filters, positions])
-  const product = productOverPositions(emitter, delta, patches)
   const taps = channels * tall * wide
-  const byFilter = transpose(emitter, reshape(emitter, product, [4, filters, taps]), [1, 0, 2])
+  const products = phases.map((phase) => {
+    const delta = reshape(emitter, phase, [batchOf(phase), filters, positions])
+    return reshape(emitter, productOverPositions(emitter, delta, patches), [filters, taps])
+  })
   const kernel = rows.kernel * columns.kernel
   const pick = new Float32Array(4 * taps * channels * kernel)
   for (const phase of range(4))
@@ -118,7 +119,7 @@ function byPhasedPatches(layer: Layer, phases: string): string {
           pick[(phase * taps + tap) * channels * kernel + target] = 1
         }
   const picked = emitter.op('MatMul', [
-    reshape(emitter, byFilter, [filters, 4 * taps]),
+    emitter.op('Concat', products, { axis: 1 }),
     emitter.constant(float32([4 * taps, channels * kernel], pick)),
   ])
   return reshape(emitter, picked, [filters, channels, rows.kernel, columns.kernel])
@@ -149,9 +150,22 @@ function laidOut(
 
 function byShifts(layer: Layer): string {
   const { emitter, channels, filters, rows, columns } = layer
-  const product = productOverPositions(emitter, shiftedRows(layer), shiftedColumns(layer))
-  const split = reshape(emitter, product, [rows.kernel, filters, columns.kernel, channels])
-  return transpose(emitter, split, [1, 3, 0, 2])
+  const shifted = shiftedColumns(layer)
+  const products = shiftedRows(layer).map((delta) =>
+    reshape(emitter, productOverPositions(emitter, delta, shifted), [
+      1,
+      filters,
+      columns.kernel,
+      channels,
+    ]),
+  )
+  const all = products.length === 1 ? products[0]! : emitter.op('Concat', products, { axis: 0 })
+  return reshape(emitter, transpose(emitter, all, [1, 3, 0, 2]), [
+    filters,
+    channels,
+    rows.kernel,
+    columns.kernel,
+  ])
 }
 
 /** A: x for every tap along the columns, [N, L·C, H·W′] for outputs of width W′. */
@@ -186,8 +200,8 @@ function shiftedColumns({ emitter, x, channels, rows, columns }: Layer): string 
   return reshape(emitter, emitter.op('MatMul', [lines, matrix]), flat)
 }
 
-/** B: δ for every tap along the rows, [N, K·M, H·W′], each at the rows of x that it meets. */
-function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): string {
+/** B: δ for each tap along the rows, [N, M, H·W′], at the rows of x that it meets. */
+function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): readonly string[] {
   const width = columns.output
   const given = reshape(emitter, dy, [batchOf(dy), filters, rows.output * width])
   const offsets = range(rows.kernel).map((k) => k * rows.dilation - rows.pads.begin)
@@ -198,14 +212,13 @@ function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): string {
   const parts = [...zeros(above), given, ...zeros(below)]
   const extended = parts.length === 1 ? given : emitter.op('Concat', parts, { axis: 2 })
   const total = above + rows.output + below
-  const shifted = offsets.map((offset) => {
+  return offsets.map((offset) => {
     const start = above - offset
     if (offset === 0 && rows.input === rows.output) return given
     return start === 0 && total === rows.input
       ? extended
       : slice(emitter, extended, [2], [start * width], [(start + rows.input) * width])
   })
-  return shifted.length === 1 ? shifted[0]! : emitter.op('Concat', shifted, { axis: 1 })
 }
 
 // ---------------------------------------------------------------- products

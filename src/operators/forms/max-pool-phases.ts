@@ -56,7 +56,7 @@ export function phasedPoolGradient(
   const parts = [...share(emitter, top, q00, q01), ...share(emitter, bottom, q10, q11)]
   const joined = emitter.op('Concat', parts, { axis: 1 })
   // Every δ arrives exactly once, so the sums per channel stay what they were.
-  const info = { ...emitter.info(x), phases: joined, sums: dy }
+  const info = { ...emitter.info(x), phases: parts, sums: dy }
   return emitter.emit('DepthToSpace', [joined], { blocksize: 2 }, { infos: [info] })[0]!
 }
 

@@ -12,6 +12,7 @@ export class Rewriter {
   readonly #nodes: Node[] = []
   readonly #initializers: Map<string, Initializer>
   readonly #expressions = new Map<string, readonly string[]>()
+  readonly #constants = new Map<string, string>()
   /** Value of the source → the value that took its place. */
   readonly #replaced = new Map<string, string>()
   readonly #domains = new Set<string>()
@@ -63,9 +64,14 @@ export class Rewriter {
     this.#nodes.push({ ...node, name: node.outputs[0]!, attributes: attributes(entries) })
   }
 
+  /** A small constant; equal ones share one initializer. */
   constant(tensor: LazyTensor, hint: string): string {
+    const key = `${tensor.dtype}[${tensor.dims}]${tensor.read(0, tensor.byteLength).join()}`
+    const known = this.#constants.get(key)
+    if (known !== undefined) return known
     const name = this.#names.fresh(hint)
     this.#initializers.set(name, { tensor })
+    this.#constants.set(key, name)
     return name
   }
 
