@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { inputError, usageError } from '../../errors.ts'
 import { reportHtml, type StepRecord } from '../../experiments/report/index.ts'
 import { parseMetrics, readResults, readRun } from '../../experiments/report/read-node.ts'
-import { fileUnder, isPlainName } from './files.ts'
+import { fileUnder, isPlainName, pathSegments } from './files.ts'
 import type { ApiReply, ApiRequest } from './server.ts'
 
 /** A run as the list shows it. */
@@ -56,8 +56,7 @@ export class Runs {
   }
 
   readonly api = async (request: ApiRequest): Promise<ApiReply | undefined> => {
-    const parts = request.path.split('/').map(decodeURIComponent)
-    const [top, id, what, arm, ...rest] = parts
+    const [top, id, what, arm, ...rest] = pathSegments(request.path) ?? []
     if (top !== 'runs' || rest.length > 0) return undefined
     if (request.method === 'POST') {
       if (id === undefined) return { status: 201, json: await this.#start(request.body) }
@@ -67,9 +66,8 @@ export class Runs {
     if (request.method !== 'GET') return undefined
     if (id === undefined) return { json: { folder: this.#folder, runs: await this.#list() } }
     if (id === 'events' && what === undefined) return { events: (signal) => this.#watch(signal) }
-    if (!isPlainName(id)) return undefined
     if (what === undefined) return { json: await this.#read(id) }
-    if (what === 'models' && arm !== undefined && isPlainName(arm)) {
+    if (what === 'models' && arm !== undefined) {
       const file = await fileUnder(join(this.#folder, id), `/${encodeURIComponent(arm)}.onnx`)
       return file === undefined
         ? undefined

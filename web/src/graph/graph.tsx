@@ -69,11 +69,11 @@ export function GraphView({ diff, layout, labels, selected, drawingKey }: GraphP
       </div>
       <div class={`panes ${after === undefined ? '' : 'two'}`} ref={panes}>
         {after === undefined ? (
-          <GraphPane {...common} side="after" label={before} />
+          <GraphPane {...common} side="after" label={before} leads />
         ) : (
           <>
-            <GraphPane {...common} side="before" label={before} />
-            <GraphPane {...common} side="after" label={after} />
+            <GraphPane {...common} side="before" label={before} leads />
+            <GraphPane {...common} side="after" label={after} leads={false} />
           </>
         )}
       </div>

@@ -18,13 +18,15 @@ export interface PaneProps {
   readonly selected: Signal<string | undefined>
   /** Fit the drawing to this pane when the drawing is a new one. */
   readonly drawingKey: string
+  /** Of panes in step, the one that moves the drawing when their size changes. */
+  readonly leads: boolean
 }
 
 /** Of larger drawings only what is seen is kept in the document. */
 const cullAbove = 300
 
 export function GraphPane(props: PaneProps) {
-  const { diff, layout, side, label, viewport, selected, drawingKey } = props
+  const { diff, layout, side, label, viewport, selected, drawingKey, leads } = props
   const svg = useRef<SVGSVGElement>(null)
   const [size, setSize] = useState({ width: 0, height: 0 })
   const fitted = useRef('')
@@ -32,7 +34,14 @@ export function GraphPane(props: PaneProps) {
   useLayoutEffect(() => {
     const observer = new ResizeObserver(([entry]) => {
       const { width, height } = entry!.contentRect
-      setSize({ width, height })
+      setSize((before) => {
+        // What was in the middle stays in the middle.
+        if (leads && before.width > 0 && width > 0) {
+          const view = viewport.peek()
+          viewport.value = { ...view, tx: view.tx + (width - before.width) / 2 }
+        }
+        return { width, height }
+      })
     })
     observer.observe(svg.current!)
     return () => observer.disconnect()

@@ -1,0 +1,129 @@
+import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Runs } from './runs.ts'
+import type { ApiReply } from './server.ts'
+
+let folder: string
+let runs: Runs
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'net2net-runs-'))
+  runs = new Runs(join(folder, 'runs'), [process.execPath, '-e', 'process.exit(3)'])
+})
+afterEach(async () => {
+  await runs.close()
+  await rm(folder, { recursive: true })
+})
+
+const get = (path: string) =>
+  runs.api({ method: 'GET', path, query: new URLSearchParams(), body: undefined })
+const post = (path: string, body: unknown) =>
+  runs.api({ method: 'POST', path, query: new URLSearchParams(), body })
+const jsonOf = (reply: ApiReply | undefined) => {
+  if (reply === undefined || !('json' in reply)) throw new Error('no JSON')
+  return reply.json
+}
+const write = async (id: string, finished: boolean) => {
+  await mkdir(join(folder, 'runs', id), { recursive: true })
+  await writeFile(
+    join(folder, 'runs', id, 'results.json'),
+    JSON.stringify({ seed: 4, finished, arms: [{ name: 'teacher', parameters: 1, epochs: [] }] }),
+  )
+}
+const settings = {
+  arms: ['teacher'],
+  epochs: 1,
+  trainSize: 10,
+  testSize: 10,
+  batchSize: 2,
+  seed: 0,
+}
+
+describe('the runs of a folder', () => {
+  it('are none where there is no folder', async () => {
+    expect(jsonOf(await get('runs'))).toMatchObject({ runs: [] })
+  })
+
+  it('are finished, running, or stopped', async () => {
+    await write('a', true)
+    await write('b', false)
+    await write('c', false)
+    const old = new Date(Date.now() - 3_600_000)
+    await utimes(join(folder, 'runs', 'c', 'results.json'), old, old)
+    await mkdir(join(folder, 'runs', 'no-run'))
+    const { runs: list } = jsonOf(await get('runs')) as { runs: { id: string; state: string }[] }
+    expect(Object.fromEntries(list.map(({ id, state }) => [id, state]))).toEqual({
+      a: 'finished',
+      b: 'running',
+      c: 'stopped',
+    })
+  })
+
+  it('hands out models, and no file that is not one of the run', async () => {
+    await write('a', true)
+    await writeFile(join(folder, 'runs', 'a', 'teacher.onnx'), 'model')
+    await writeFile(join(folder, 'secret.onnx'), 'secret')
+    await symlink(join(folder, 'secret.onnx'), join(folder, 'runs', 'a', 'link.onnx'))
+    expect(await get('runs/a/models/teacher')).toMatchObject({ downloadAs: 'teacher.onnx' })
+    for (const name of ['link', 'results', '..%2f..%2fsecret', '%2e%2e', '%', 'teacher/x'])
+      expect(await get(`runs/a/models/${name}`), name).toBeUndefined()
+    for (const path of ['runs/..', 'runs/%2e%2e/models/secret', 'runs/a/models', 'other'])
+      expect(await get(path), path).toBeUndefined()
+  })
+
+  it('says that a run is not there', async () => {
+    await expect(get('runs/nothing')).rejects.toMatchObject({ kind: 'input' })
+  })
+})
+
+describe('starting a run', () => {
+  it('names the setting that is wrong, and starts nothing', async () => {
+    for (const [change, field] of [
+      [{ arms: [] }, 'arms'],
+      [{ arms: ['--output'] }, 'arms'],
+      [{ epochs: 0 }, 'epochs'],
+      [{ trainSize: 1.5 }, 'trainSize'],
+      [{ seed: -1 }, 'seed'],
+      [{ more: 1 }, 'the settings'],
+    ] as const)
+      await expect(post('runs', { ...settings, ...change })).rejects.toThrow(
+        `The run cannot be started: ${field}`,
+      )
+    expect(jsonOf(await get('runs'))).toMatchObject({ runs: [] })
+  })
+
+  it('allows one at a time, and another when it has ended', async () => {
+    const slow = new Runs(join(folder, 'runs'), [
+      process.execPath,
+      '-e',
+      'setTimeout(()=>{},60000)',
+    ])
+    const { id } = jsonOf(
+      await slow.api({
+        method: 'POST',
+        path: 'runs',
+        query: new URLSearchParams(),
+        body: settings,
+      }),
+    ) as { id: string }
+    const again = () =>
+      slow.api({ method: 'POST', path: 'runs', query: new URLSearchParams(), body: settings })
+    await expect(again()).rejects.toThrow('going on already')
+    await slow.api({
+      method: 'POST',
+      path: `runs/${id}/stop`,
+      query: new URLSearchParams(),
+      body: {},
+    })
+    await expect
+      .poll(() =>
+        again().then(
+          () => true,
+          () => false,
+        ),
+      )
+      .toBe(true)
+    await slow.close()
+  })
+})
