@@ -181,7 +181,7 @@ async function outsideTheRuntime({ quick, threads }: Settings): Promise<readonly
   for (let repeat = 0; repeat < 3; repeat++) {
     let inside = 0
     const counting: Runtime = {
-      description: nodeRuntime.description,
+      ...nodeRuntime,
       async createSession(model, options) {
         const session = await nodeRuntime.createSession(model, options)
         return {

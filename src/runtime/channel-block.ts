@@ -13,6 +13,7 @@ const known = new WeakMap<Runtime, Promise<number>>()
  * has no such layout. Found by looking at where it puts an element; asked once per runtime.
  */
 export function channelBlock(runtime: Runtime): Promise<number> {
+  if (!runtime.blockedImages) return Promise.resolve(1)
   let block = known.get(runtime)
   if (!block) {
     block = measure(runtime).catch(() => 1)

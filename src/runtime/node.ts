@@ -10,6 +10,7 @@ const { version } = createRequire(import.meta.url)('onnxruntime-node/package.jso
 /** ONNX Runtime on this machine: CPU, WebGPU (needs a Vulkan loader on Linux) or CUDA. */
 export const nodeRuntime: Runtime = ortRuntime({
   description: `onnxruntime-node ${version}`,
+  blockedImages: true,
   async load() {
     const ort = await import('onnxruntime-node')
     // Errors come back as exceptions: nothing is to be printed beside them.

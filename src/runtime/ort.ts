@@ -23,6 +23,7 @@ export type NativeOptions = OrtApi.InferenceSession.SessionOptions
 
 export interface OrtBuild {
   readonly description: string
+  readonly blockedImages?: true
   /** Loads the library, on first use. */
   load(): Promise<Ort>
   options(options: SessionOptions): NativeOptions
@@ -36,6 +37,7 @@ export interface OrtBuild {
 export function ortRuntime(build: OrtBuild): Runtime {
   return {
     description: build.description,
+    ...(build.blockedImages && { blockedImages: true }),
     async createSession(model, options = {}) {
       const ort = await build.load()
       const native = { ...build.options(options), ...keepOnDevice(options) }

@@ -37,6 +37,8 @@ export interface Session {
 export interface Runtime {
   /** For records: name, version and device. */
   readonly description: string
+  /** Present if its CPU may have ONNX Runtime's blocked image layout: see channel-block.ts. */
+  readonly blockedImages?: true
   /** Bytes of an ONNX file, or the path of one where the runtime can read files. */
   createSession(model: Uint8Array | string, options?: SessionOptions): Promise<Session>
 }

@@ -5,11 +5,11 @@ import { phaseConvolutions } from './phased-convolution.ts'
 
 /**
  * Rewrites a model in terms of what ONNX Runtime has on this machine's CPU. The result computes the
- * same values, up to rounding, and is for this machine alone.
+ * same values, up to rounding, and is for this machine alone. Without a blocked layout, phases do not
+ * pay either, and the model stays as it is.
  *
  * @param block channels per block of the runtime's blocked layout; 1 where it has none
  */
 export function lowerForCpu(model: Model, block: number): Model {
-  const phased = phaseConvolutions(model)
-  return block > 1 ? blockLayout(phased, block) : phased
+  return block > 1 ? blockLayout(phaseConvolutions(model), block) : model
 }
