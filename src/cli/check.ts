@@ -13,7 +13,7 @@ interface Options {
   readonly inputs?: string
   readonly samples: number
   readonly seed: number
-  readonly tolerance: number
+  readonly tolerance?: number
   readonly json?: true
 }
 
@@ -25,7 +25,11 @@ export const check: CliCommand = {
       .option('--inputs <file>', 'compare on these inputs (.npz, arrays named like the inputs)')
       .option('--samples <n>', 'sets of random inputs', integer(1), 4)
       .option('--seed <n>', 'seed of the random inputs', seed, 0)
-      .option('--tolerance <x>', 'largest |Δ| / max(1, |y|) that counts as equal', number(0), 1e-5)
+      .option(
+        '--tolerance <x>',
+        "largest |Δ| / max(1, |y|) that counts as equal (default: 1e-5, or four times the model's own rounding)",
+        number(0),
+      )
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',
@@ -38,7 +42,7 @@ small. Exit code 1 means that the models differ.`,
         const report = await compare(a, b, {
           ...(options.inputs === undefined ? {} : { inputs: [await readInputs(options.inputs)] }),
           samples,
-          tolerance,
+          ...(tolerance === undefined ? {} : { tolerance }),
           seed: options.seed,
           signal: io.signal,
         })
@@ -55,12 +59,18 @@ export async function readInputs(file: string): Promise<Feeds> {
 
 /** The differences as a table, and what they mean. */
 export function comparisonText({ equal, tolerance, samples, outputs }: Comparison): string {
-  const rows = outputs.map(({ name, maxAbs, maxRel, problem }) =>
+  const rows = outputs.map(({ name, maxAbs, maxRel, rounding, problem }) =>
     problem === undefined
-      ? [name, maxAbs.toExponential(2), maxRel.toExponential(2), '']
+      ? [
+          name,
+          maxAbs.toExponential(2),
+          maxRel.toExponential(2),
+          rounding === undefined ? '' : `own rounding ${rounding.toExponential(2)}`,
+        ]
       : [name, '', '', problem],
   )
-  const within = tolerance.toExponential()
+  const rounded = outputs.some(({ rounding }) => rounding !== undefined)
+  const within = `${tolerance.toExponential()}${rounded ? " or four times the first model's own rounding" : ''}`
   const verdict = equal
     ? `Equal: every output agrees to ${within} on ${samples} sets of inputs.`
     : `Different: some output differs by more than ${within} on ${samples} sets of inputs.`

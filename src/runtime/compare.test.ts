@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { GraphBuilder } from '../model/builder.ts'
 import type { Model, Shape } from '../model/model.ts'
 import type { DType } from '../tensor/dtype.ts'
-import { float32, int64, type Tensor } from '../tensor/tensor.ts'
+import { gather } from '../tensor/lazy.ts'
+import { randomStream } from '../tensor/random.ts'
+import { elementCount, float32, int64, type Tensor } from '../tensor/tensor.ts'
 import { compare } from './compare.ts'
 
 /** y = x · scale + shift */
@@ -13,6 +15,35 @@ function affine(scale: number, shift = 0, shape: Shape = ['batch', 3]): Model {
   const product = graph.node('Mul', ['x', graph.constant(float32([1], [scale]))])
   graph.node('Add', [product, graph.constant(float32([1], [shift]))], {}, { outputs: ['y'] })
   graph.output('y', 'float32', shape)
+  return graph.model()
+}
+
+/** Convolutions in a chain, each channel of the first in `copies` that share its out-weights. */
+function deep({ copies = 1, scale = 1 } = {}): Model {
+  const graph = new GraphBuilder()
+  const random = randomStream(5, 'deep')
+  const weight = (...dims: number[]) =>
+    float32(
+      dims,
+      Array.from({ length: elementCount(dims) }, () => random.normal()),
+    )
+  graph.input('x', 'float32', [1, 32, 9, 7])
+  const layers = Array.from({ length: 5 }, () => weight(32, 32, 3, 3))
+  const repeat = (axis: number, share: number, tensor: Tensor) =>
+    gather(tensor, [
+      {
+        axis,
+        index: Uint32Array.from({ length: 32 * copies }, (_, i) => i % 32),
+        factors: new Float64Array(32 * copies).fill(share),
+      },
+    ])
+  let value = 'x'
+  layers.forEach((layer, i) => {
+    const grown = i === 0 ? repeat(0, scale, layer) : i === 1 ? repeat(1, 1 / copies, layer) : layer
+    const name = i === 4 ? { outputs: ['y'] } : {}
+    value = graph.node('Conv', [value, graph.constant(grown)], { pads: [1, 1, 1, 1] }, name)
+  })
+  graph.output('y', 'float32', [1, 32, 9, 7])
   return graph.model()
 }
 
@@ -59,6 +90,27 @@ describe('compare', () => {
       ),
       { numRuns: 20 },
     )
+  })
+
+  describe('a deep network, which rounding moves by more than 1e-5', () => {
+    test('equals what rounds differently', async () => {
+      const report = await compare(deep(), deep({ copies: 2 }))
+      expect(Math.max(...report.outputs.map(({ maxRel }) => maxRel))).toBeGreaterThan(1e-5)
+      expect(report.outputs[0]!.rounding).toBeGreaterThan(1e-5)
+      expect(report.equal).toBe(true)
+    })
+
+    test('does not equal what differs by more', async () => {
+      const report = await compare(deep(), deep({ scale: 1 + 2 ** -12 }))
+      expect(report.outputs[0]!.rounding).toBeGreaterThan(1e-5)
+      expect(report.equal).toBe(false)
+    })
+
+    test('equals nothing else where a tolerance is given', async () => {
+      const report = await compare(deep(), deep({ copies: 2 }), { tolerance: 1e-5 })
+      expect(report.outputs[0]!.rounding).toBeUndefined()
+      expect(report.equal).toBe(false)
+    })
   })
 
   test('differences of opposite sign do not cancel', async () => {
@@ -165,6 +217,17 @@ describe('compare', () => {
     // The shape itself is an output: compared with zeros, the largest difference is the width.
     const report = await compare(shape('s'), shape('t'))
     expect(report.outputs[0]).toMatchObject({ name: 'y', maxAbs: 96 })
+  })
+
+  test('sound is long enough for a spectrogram', async () => {
+    const model = single(
+      'Conv',
+      { x: ['float32', ['batch', 1, 'samples']] },
+      { k: float32([1, 1, 400], Array<number>(400).fill(1)) },
+    )
+    const node = model.graph.nodes[0]!
+    const graph = { ...model.graph, nodes: [{ ...node, inputs: ['x', 'k'] }] }
+    expect((await compare({ ...model, graph }, { ...model, graph })).equal).toBe(true)
   })
 
   test('says what to do where no random inputs suit', async () => {

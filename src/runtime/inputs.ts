@@ -23,6 +23,8 @@ const guesses: readonly Guess[] = [
   { batch: 2, sizes: [224, 224, 224], range: 2 },
   { batch: 1, sizes: [224, 224, 224], range: 2 },
   { batch: 1, sizes: [1, 1, 1], range: 2 },
+  // Sound: windows of some hundred samples.
+  { batch: 1, sizes: [4000, 400, 400], range: 2 },
 ]
 
 /**
