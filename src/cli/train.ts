@@ -13,6 +13,7 @@ import {
   type GrowthStage,
   parseTrainingRecipe,
 } from '../experiments/index.ts'
+import { writeReport } from '../experiments/report/write-node.ts'
 import { RunFolder } from '../experiments/store-folder.ts'
 import { countParameters } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
@@ -235,7 +236,14 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     view.stop()
     folder.close()
   }
-  printResult(io, options.json, results(), `Written: ${join(output, 'model.onnx')}`)
+  const report = join(output, 'report.html')
+  await writeReport([output], report, { force: true })
+  printResult(
+    io,
+    options.json,
+    results(),
+    `Written: ${join(output, 'model.onnx')}\nReport: ${report}`,
+  )
 }
 
 async function readRecipe(file: string): Promise<readonly GrowthStage[]> {

@@ -53,23 +53,26 @@ interface Point {
 export async function epochChart(
   runs: readonly RunRecord[],
   figure: 'valLoss' | 'valAccuracy',
-): Promise<Chart> {
+): Promise<Chart | undefined> {
   const points: Point[] = []
   for (const run of runs)
     for (const { name, epochs, initial } of run.arms) {
       const shift = name === teacherName ? -epochs.length : 0
-      const point = (x: number, y: number) =>
-        points.push({ arm: armTitle(name), run: run.name, x, y })
+      const point = (x: number, y: number | undefined) => {
+        if (y !== undefined && Number.isFinite(y))
+          points.push({ arm: armTitle(name), run: run.name, x, y })
+      }
       if (initial) point(0, initial[figure])
       for (const [i, epoch] of epochs.entries()) point(shift + i + 1, epoch[figure])
     }
+  if (points.length === 0) return undefined
   const isLoss = figure === 'valLoss'
   return {
     title: isLoss ? 'Validation loss' : 'Validation accuracy',
     description: `${isLoss ? 'Validation loss' : 'Validation accuracy'} of every arm by epochs since growth. The students start at 0; the teacher's own epochs lie left of it.`,
     svg: await lineChart({
       arms: armNames(runs).map(armTitle),
-      points: points.filter((point) => Number.isFinite(point.y)),
+      points,
       x: 'epochs since growth',
       y: isLoss ? 'validation loss (log)' : 'validation accuracy',
       logarithmic: isLoss,

@@ -16,9 +16,9 @@ const figure = z
 const epochSchema = z.object({
   epoch: z.number(),
   loss: figure,
-  accuracy: figure,
-  valLoss: figure,
-  valAccuracy: figure,
+  accuracy: figure.optional(),
+  valLoss: figure.optional(),
+  valAccuracy: figure.optional(),
   seconds: z.number(),
 })
 const armSchema = z.object({
@@ -31,7 +31,7 @@ const armSchema = z.object({
 const resultsSchema = z.object({
   seed: z.number(),
   command: z.string().optional(),
-  settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  settings: z.record(z.string(), z.unknown()).optional(),
   environment: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
   started: z.string().optional(),
   finished: z.boolean().optional(),
@@ -121,8 +121,11 @@ function factsOf(results: StoredResults): (readonly [string, string])[] {
     ['Started', started?.replace('T', ' ').replace(/\.\d+Z$/, ' UTC')],
     ['Finished', finished === false ? 'no: stopped before its end' : undefined],
     ['Took', seconds === undefined ? undefined : `${seconds.toFixed(0)} s`],
-    ...Object.entries(settings).map(([name, value]) => [name, String(value)] as const),
+    ...Object.entries(settings).map(([name, value]) => [name, settingText(value)] as const),
     ...Object.entries(environment).map(([name, value]) => [name, String(value)] as const),
   ]
   return facts.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
 }
+
+const settingText = (value: unknown): string =>
+  typeof value === 'object' ? JSON.stringify(value) : String(value)

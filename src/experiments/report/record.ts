@@ -3,9 +3,10 @@
 export interface EpochRecord {
   readonly epoch: number
   readonly loss: number
-  readonly accuracy: number
-  readonly valLoss: number
-  readonly valAccuracy: number
+  /** Absent where nothing is classified, or nothing was validated. */
+  readonly accuracy?: number | undefined
+  readonly valLoss?: number | undefined
+  readonly valAccuracy?: number | undefined
   readonly seconds: number
 }
 
@@ -66,6 +67,12 @@ export const armTitle = (name: string): string => titles[name] ?? name.replaceAl
 export const armNames = (runs: readonly RunRecord[]): readonly string[] => [
   ...new Set(runs.flatMap((run) => run.arms.map((arm) => arm.name))),
 ]
+
+/** Was any arm measured on data that it did not learn? */
+export const isValidated = (runs: readonly RunRecord[]): boolean =>
+  runs.some((run) =>
+    run.arms.some((arm) => arm.epochs.some((epoch) => epoch.valLoss !== undefined)),
+  )
 
 /** Every run's record of one arm. */
 export const armsCalled = (runs: readonly RunRecord[], name: string): readonly ArmRecord[] =>

@@ -112,6 +112,16 @@ describe('the report', () => {
     expect(html).not.toContain('NaN')
   })
 
+  it("reports a training of somebody's own, without asking the experiment's question", async () => {
+    const epochs = [1, 2].map((epoch) => ({ epoch, loss: 0.5 / epoch, seconds: 1 }))
+    const own = { name: 'model', parameters: 41, epochs }
+    const html = await reportHtml([{ ...run(0), arms: [own] }])
+    expect(html).not.toContain('Does a student')
+    expect(html).toContain('Training loss, arm by arm')
+    expect(html).toContain('0.2500')
+    expect(html).not.toContain('Validation')
+  })
+
   it('refuses to report nothing', async () => {
     await expect(reportHtml([])).rejects.toMatchObject({ kind: 'usage' })
     await expect(reportHtml([{ ...run(0), arms: [] }])).rejects.toMatchObject({ kind: 'usage' })

@@ -3,8 +3,15 @@ import { usageError } from '../../errors.ts'
 import { architectures } from './architecture.ts'
 import { type Chart, epochChart, legendMark, stepChart } from './charts.ts'
 import { escapeHtml } from './html.ts'
-import { armNames, armsCalled, armTitle, type RunRecord, teacherName } from './record.ts'
-import { answer, question } from './sentences.ts'
+import {
+  armNames,
+  armsCalled,
+  armTitle,
+  isValidated,
+  type RunRecord,
+  teacherName,
+} from './record.ts'
+import { answer, isExperiment, question } from './sentences.ts'
 import { style } from './style.ts'
 import { costTable, lossTable } from './tables.ts'
 
@@ -17,28 +24,38 @@ export async function reportHtml(runs: readonly RunRecord[]): Promise<string> {
   if (runs.length === 0) throw usageError('A report needs at least one run.')
   if (runs.every((run) => run.arms.length === 0))
     throw usageError('No arm of these runs has finished an epoch: there is nothing to report yet.')
-  const charts = [await epochChart(runs, 'valLoss'), await epochChart(runs, 'valAccuracy')]
+  const charts = [await epochChart(runs, 'valLoss'), await epochChart(runs, 'valAccuracy')].filter(
+    (chart) => chart !== undefined,
+  )
   const steps = await stepChart(runs)
+  const asks = isExperiment(runs)
+  const subject = asks ? 'Net2Net' : 'Training'
   const title =
     runs.length === 1
-      ? `Net2Net: seed ${runs[0]!.seed}`
-      : `Net2Net: ${runs.length} runs, seeds ${runs.map((run) => run.seed).join(', ')}`
+      ? `${subject}: seed ${runs[0]!.seed}`
+      : `${subject}: ${runs.length} runs, seeds ${runs.map((run) => run.seed).join(', ')}`
   const drawings = architectureSection(runs)
   const body = [
     `<p class="kicker">${escapeHtml(runs.map((run) => run.name).join(' · '))}</p>`,
     `<h1>${escapeHtml(title)}</h1>`,
-    `<p class="question">${escapeHtml(question)}</p>`,
-    `<p class="answer">${escapeHtml(answer(runs))}</p>`,
+    asks
+      ? `<p class="question">${escapeHtml(question)}</p>
+<p class="answer">${escapeHtml(answer(runs))}</p>`
+      : '',
     section(
-      'Validation loss, arm by arm',
+      isValidated(runs) ? 'Validation loss, arm by arm' : 'Training loss, arm by arm',
       runs.length === 1 ? '' : 'Means over the runs; below them the smallest and the largest.',
       lossTable(runs),
     ),
-    section(
-      'Learning, aligned at growth',
-      'At 0 the students begin where their teacher ended; the teacher’s own epochs lie left of it.',
-      legend(runs) + charts.map(figure).join(''),
-    ),
+    charts.length === 0
+      ? ''
+      : section(
+          asks ? 'Learning, aligned at growth' : 'Learning',
+          asks
+            ? 'At 0 the students begin where their teacher ended; the teacher’s own epochs lie left of it.'
+            : '',
+          legend(runs) + charts.map(figure).join(''),
+        ),
     steps === undefined
       ? ''
       : section(

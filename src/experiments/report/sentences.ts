@@ -18,6 +18,16 @@ const loss = (value: number) => value.toFixed(4)
 const validationLosses = (arms: readonly ArmRecord[], epoch: number) =>
   arms.map((arm) => arm.epochs[epoch]?.valLoss).filter((value) => value !== undefined)
 
+/** Do the runs hold arms of the experiment, or one training of somebody's own? */
+export const isExperiment = (runs: readonly RunRecord[]): boolean =>
+  runs.some((run) =>
+    run.arms.some(
+      ({ name }) =>
+        name === teacherName ||
+        pairs.some(({ grown, baseline }) => name === grown || name === baseline),
+    ),
+  )
+
 /** The sentence that the data supports; says so where it supports none. */
 export function answer(runs: readonly RunRecord[]): string {
   const parts = pairs.flatMap(({ kind, grown, baseline }) => {

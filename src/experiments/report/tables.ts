@@ -1,7 +1,15 @@
 import { arms as knownArms } from '../arms.ts'
 import { legendMark } from './charts.ts'
 import { escapeHtml } from './html.ts'
-import { type ArmRecord, armNames, armsCalled, armTitle, mean, type RunRecord } from './record.ts'
+import {
+  type ArmRecord,
+  armNames,
+  armsCalled,
+  armTitle,
+  isValidated,
+  mean,
+  type RunRecord,
+} from './record.ts'
 
 /** The validation losses that the Keras example of Net2Net publishes for an arm. */
 const published = (name: string) => knownArms.find((arm) => arm.name === name)?.published
@@ -27,6 +35,7 @@ export function lossTable(runs: readonly RunRecord[]): string {
   const names = armNames(runs)
   const epochs = Math.max(0, ...runs.flatMap((run) => run.arms.map((arm) => arm.epochs.length)))
   const columns = Array.from({ length: epochs }, (_, i) => i)
+  const figure = isValidated(runs) ? 'valLoss' : 'loss'
   const withSeed = names.some((name) => published(name) !== undefined)
   const seedEpochs = withSeed ? [0, 1, 2] : []
   const head = [
@@ -49,7 +58,7 @@ export function lossTable(runs: readonly RunRecord[]): string {
       ),
       ...columns.map((i) =>
         cell(
-          arms.map((arm) => arm.epochs[i]?.valLoss),
+          arms.map((arm) => arm.epochs[i]?.[figure]),
           loss,
         ),
       ),

@@ -9,7 +9,10 @@ export interface Curve {
   readonly student: boolean
   readonly steps: readonly number[]
   readonly losses: readonly number[]
-  readonly epochs: readonly { readonly valLoss: number; readonly valAccuracy: number }[]
+  readonly epochs: readonly {
+    readonly valLoss?: number | null
+    readonly valAccuracy?: number | null
+  }[]
   readonly initial?: { readonly valLoss: number; readonly valAccuracy: number }
 }
 
@@ -46,7 +49,10 @@ export function validationLines(
   return curves.map((curve) => {
     const shift = isTeacher(curve) ? -teacherEpochs : 0
     const start = curve.initial ? [[0, curve.initial[figure]] as const] : []
-    const points = curve.epochs.map((epoch, i) => [i + 1 + shift, epoch[figure]] as const)
+    const points = curve.epochs.flatMap((epoch, i) => {
+      const value = epoch[figure]
+      return typeof value === 'number' ? [[i + 1 + shift, value] as const] : []
+    })
     return { ...base(curve), marks: true, points: [...start, ...points] }
   })
 }

@@ -28,10 +28,16 @@ export function bytes(value: number): string {
 /** A small difference: 3.0e-7, or 0. */
 export const tiny = (value: number): string => (value === 0 ? '0' : value.toExponential(1))
 
-export const figure = (value: number, digits = 4): string =>
-  Number.isFinite(value) ? value.toFixed(digits) : String(value)
+/** null is what JSON makes of NaN. */
+export const figure = (value: number | null | undefined, digits = 4): string =>
+  value === undefined
+    ? '–'
+    : value === null || !Number.isFinite(value)
+      ? 'not finite'
+      : value.toFixed(digits)
 
-export const percent = (value: number, digits = 2): string => `${(100 * value).toFixed(digits)}%`
+export const percent = (value: number | null | undefined, digits = 2): string =>
+  value === undefined || value === null ? '–' : `${(100 * value).toFixed(digits)}%`
 
 export function seconds(value: number): string {
   if (value < 10) return `${value.toFixed(1)} s`
