@@ -72,9 +72,22 @@ for (const name of chosen) {
   process.stderr.write(`${name} …\n`)
   const started = performance.now()
   const load = os.loadavg()[0]!
-  const section = await sections[name]!({ quick: values.quick, threads, python: torch?.python })
-  const busy = `Load average when this section began: ${load.toFixed(1)}.${values.quick ? ' Quick run.' : ''}`
-  results[name] = { ...section, notes: [...(section.notes ?? []), busy] }
+  const busy = load > 1
+  const section = await sections[name]!({
+    quick: values.quick,
+    threads,
+    python: torch?.python,
+    busy,
+  })
+  const circumstances = [
+    ...(busy
+      ? [
+          `**Others used the machine** (load average ${load.toFixed(1)} at the start): rough figures. PyTorch waited passively (OMP_WAIT_POLICY) where steps are compared.`,
+        ]
+      : []),
+    ...(values.quick ? ['A quick run: few rounds, small sizes.'] : []),
+  ]
+  results[name] = { ...section, notes: [...(section.notes ?? []), ...circumstances] }
   process.stderr.write(`${name}: ${((performance.now() - started) / 1000).toFixed(0)} s\n`)
   const report: Report = {
     date: new Date().toISOString().slice(0, 10),

@@ -25,9 +25,13 @@ export class PyTorch {
   readonly #child: ChildProcess
   readonly #lines: AsyncIterator<string>
 
-  private constructor(python: string) {
+  private constructor(python: string, busy: boolean) {
     const script = fileURLToPath(new URL('./pytorch.py', import.meta.url))
-    this.#child = spawn(python, [script], { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#child = spawn(python, [script], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      // Where cores are shared, threads that spin while they wait would take minutes.
+      env: { ...process.env, ...(busy && { OMP_WAIT_POLICY: 'PASSIVE' }) },
+    })
     this.#lines = readline.createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]()
   }
 
@@ -38,10 +42,12 @@ export class PyTorch {
       readonly batch: number
       readonly format: Format
       readonly threads: number
+      readonly busy: boolean
     },
   ): Promise<PyTorch> {
-    const worker = new PyTorch(python)
-    await worker.#ask(settings)
+    const { busy, ...network } = settings
+    const worker = new PyTorch(python, busy)
+    await worker.#ask(network)
     return worker
   }
 

@@ -21,6 +21,8 @@ export interface Settings {
   readonly quick: boolean
   readonly threads: number
   readonly python: string | undefined
+  /** Others use the machine. */
+  readonly busy: boolean
 }
 
 const optimizer = sgd({ learningRate: 0.01, momentum: 0.9 })
@@ -62,7 +64,7 @@ export async function benchmarkSteps(settings: Settings): Promise<Section> {
 }
 
 async function oneStep(kind: Kind, size: number, settings: Settings): Promise<readonly Row[]> {
-  const { quick, threads, python } = settings
+  const { quick, threads, python, busy } = settings
   const model = networkOf(kind)
   const graph = buildStep(model, { loss, optimizer, target: 'onnxruntime-cpu' })
   const standard = buildStep(model, { loss, optimizer, target: 'standard' })
@@ -72,7 +74,7 @@ async function oneStep(kind: Kind, size: number, settings: Settings): Promise<re
   const workers = python
     ? await Promise.all(
         (['contiguous', 'channels_last'] as const).map((format) =>
-          PyTorch.start(python, { kind, batch: size, format, threads }),
+          PyTorch.start(python, { kind, batch: size, format, threads, busy }),
         ),
       )
     : []
