@@ -57,7 +57,7 @@ export async function epochChart(
   const points: Point[] = []
   for (const run of runs)
     for (const { name, epochs, initial } of run.arms) {
-      const shift = name === teacherName ? -epochs.length : 0
+      const shift = name === teacherName && grows(runs) ? -epochs.length : 0
       const point = (x: number, y: number | undefined) => {
         if (y !== undefined && Number.isFinite(y))
           points.push({ arm: armTitle(name), run: run.name, x, y })
@@ -69,11 +69,11 @@ export async function epochChart(
   const isLoss = figure === 'valLoss'
   return {
     title: isLoss ? 'Validation loss' : 'Validation accuracy',
-    description: `${isLoss ? 'Validation loss' : 'Validation accuracy'} of every arm by epochs since growth. The students start at 0; the teacher's own epochs lie left of it.`,
+    description: `${isLoss ? 'Validation loss' : 'Validation accuracy'} of every arm by ${unitSince('epochs', runs)}.${alignment(runs, 'epochs')}`,
     svg: await lineChart({
       arms: armNames(runs).map(armTitle),
       points,
-      x: 'epochs since growth',
+      x: unitSince('epochs', runs),
       y: isLoss ? 'validation loss (log)' : 'validation accuracy',
       logarithmic: isLoss,
       format: isLoss ? '.3~g' : '.1%',
@@ -91,7 +91,7 @@ export async function stepChart(runs: readonly RunRecord[]): Promise<Chart | und
     for (const arm of run.arms) {
       const own = run.steps.filter((step) => step.arm === arm.name && step.loss > 0)
       if (own.length === 0) continue
-      const shift = arm.name === teacherName ? -own.at(-1)!.step : 0
+      const shift = arm.name === teacherName && grows(runs) ? -own.at(-1)!.step : 0
       const losses = smoothed(own.map((step) => step.loss))
       const at = (i: number) => ({
         arm: armTitle(arm.name),
@@ -107,13 +107,12 @@ export async function stepChart(runs: readonly RunRecord[]): Promise<Chart | und
   if (smooth.length === 0) return undefined
   return {
     title: 'Training loss per step',
-    description:
-      "Training loss of every arm by steps since growth: single steps pale, their moving average as a line. The teacher's own steps lie left of 0.",
+    description: `Training loss of every arm by ${unitSince('steps', runs)}: single steps pale, their moving average as a line.${alignment(runs, 'steps')}`,
     svg: await lineChart({
       arms: armNames(runs).map(armTitle),
       points: smooth,
       raw,
-      x: 'steps since growth',
+      x: unitSince('steps', runs),
       y: 'training loss (log)',
       logarithmic: true,
       format: '.2~g',
@@ -122,6 +121,13 @@ export async function stepChart(runs: readonly RunRecord[]): Promise<Chart | und
     }),
   }
 }
+
+const grows = (runs: readonly RunRecord[]): boolean =>
+  runs.some((run) => run.arms.some((arm) => arm.initial !== undefined))
+const unitSince = (unit: string, runs: readonly RunRecord[]): string =>
+  grows(runs) ? `${unit} since growth` : unit
+const alignment = (runs: readonly RunRecord[], unit: string): string =>
+  grows(runs) ? ` The students start at 0; the teacher's own ${unit} lie left of it.` : ''
 
 interface LineChart {
   readonly arms: readonly string[]
@@ -177,7 +183,7 @@ async function lineChart(chart: LineChart): Promise<string> {
   if (raw)
     layers.push({
       data: { values: raw },
-      mark: { type: 'point', filled: true, size: 5, opacity: 0.22 },
+      mark: { type: 'point', filled: true, size: 8, opacity: 0.3 },
       encoding,
     })
   layers.push({

@@ -70,7 +70,7 @@ export function lossTable(runs: readonly RunRecord[]): string {
     ]
     return `<tr><th scope="row">${legendMark(index)} ${escapeHtml(armTitle(name))}</th>${cells.join('')}</tr>`
   })
-  return `<div class="scroll" tabindex="0" role="region" aria-label="Validation loss table"><table><thead><tr>${head}</tr><tr>${numbers}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
+  return `<div class="scroll" tabindex="0" role="region" aria-label="Losses"><table><thead><tr>${head}</tr><tr>${numbers}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
 }
 
 /** What each arm cost. */
@@ -89,5 +89,5 @@ export function costTable(runs: readonly RunRecord[]): string {
       (value) => grouped.format(value),
     )}${cell(arms.map(seconds), (value) => `${value.toFixed(1)} s`)}</tr>`
   })
-  return `<div class="scroll" tabindex="0" role="region" aria-label="Cost table"><table><thead><tr><th scope="col">Arm</th><th scope="col" class="number">Parameters</th><th scope="col" class="number">Multiply-adds per image</th><th scope="col" class="number">Training time</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
+  return `<div class="scroll" tabindex="0" role="region" aria-label="Cost"><table><thead><tr><th scope="col">Arm</th><th scope="col" class="number">Parameters</th><th scope="col" class="number">Multiply-adds per sample</th><th scope="col" class="number">Training time</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
 }
