@@ -65,15 +65,6 @@ export class PyTorch {
     }
   }
 
-  async losses(
-    count: number,
-    state: Readonly<Record<string, readonly number[]>>,
-    inputs: readonly number[],
-    targets: readonly number[],
-  ): Promise<readonly number[]> {
-    return (await this.#ask({ losses: count, state, inputs, targets })).losses as readonly number[]
-  }
-
   stop(): void {
     this.#child.stdin!.end()
   }
