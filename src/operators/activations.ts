@@ -43,6 +43,7 @@ const reluGradient = ({ f, g, y, ...context }: Backward & { readonly y: string }
 export const activations: readonly Operator[] = [
   unary('Relu', {
     idempotent: true,
+    poolsFirst: true,
     sign: 'non-negative',
     gradient: (context) => reluGradient(context),
   }),

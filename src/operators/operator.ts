@@ -56,6 +56,8 @@ export interface Operator {
   readonly normalization?: NormalizationFacet
   /** How ONNX Runtime computes the node on images in blocks of channels. */
   readonly blocked?: BlockedRule
+  /** True if max-pooling may come first: see lowering/pool-first.ts. */
+  readonly poolsFirst?: true
 }
 
 // ---------------------------------------------------------------- 1. infer

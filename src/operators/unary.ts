@@ -26,11 +26,12 @@ export interface UnaryOptions {
   readonly dtype?: DType
   readonly upgrade?: UpgradeRule
   readonly link?: Operator['link']
+  readonly poolsFirst?: Operator['poolsFirst']
 }
 
 /** An element-wise operator: `unary('Relu', { gradient, idempotent: true })`. */
 export function unary(name: string, options: UnaryOptions): Operator {
-  const { gradient, idempotent, sign, dtype, upgrade, link } = options
+  const { gradient, idempotent, sign, dtype, upgrade, link, poolsFirst } = options
   return {
     name,
     infer: dtype === undefined ? inferUnary : (context) => [{ dtype, shape: context.shape(0) }],
@@ -47,6 +48,7 @@ export function unary(name: string, options: UnaryOptions): Operator {
     ...(sign === undefined ? {} : { sign }),
     ...(upgrade === undefined ? {} : { upgrade }),
     ...(link === undefined ? {} : { link }),
+    ...(poolsFirst === undefined ? {} : { poolsFirst }),
   }
 }
 

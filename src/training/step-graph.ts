@@ -9,6 +9,7 @@
  */
 import { refusedError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
+import { poolFirst } from '../operators/lowering/pool-first.ts'
 import type { Target } from '../operators/operator.ts'
 import { float32, materialize, Tensor } from '../tensor/tensor.ts'
 import { backward } from './backward.ts'
@@ -76,7 +77,8 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const constant = withConstantsAsInitializers(model)
   const candidates = trainableCandidates(model, constant)
   const frozen = matchingParameters(constant, candidates, options.freeze ?? [])
-  const source = withSymbolicBatch(upgrade(constant))
+  const upgraded = withSymbolicBatch(upgrade(constant))
+  const source = options.target === 'onnxruntime-cpu' ? poolFirst(upgraded) : upgraded
   const forward = new ForwardGraph(source, {
     ...options,
     training: { seed, frozen },
