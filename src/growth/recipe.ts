@@ -43,6 +43,11 @@ const widenStep = z.strictObject({
     .enum(['zero-sum', 'paper', 'none'])
     .exactOptional()
     .describe('What breaks the symmetry of copies; zero-sum is exact.'),
+  noiseSize: z
+    .number()
+    .positive()
+    .exactOptional()
+    .describe('Size of the noise, relative to the standard deviation of the out-weights.'),
   seed: seed.exactOptional(),
   plan,
 })
@@ -183,8 +188,13 @@ export function growByRecipe(model: Model, recipe: Recipe): RecipeResult {
 function resolveStep(model: Model, step: RecipeStep, defaultSeed: number) {
   const stepSeed = step.seed ?? defaultSeed
   if ('widen' in step) {
-    const { widen, init = 'net2wider', noise = 'zero-sum' } = step
-    const options = { seed: stepSeed, init, noise }
+    const { widen, init = 'net2wider', noise = 'zero-sum', noiseSize } = step
+    const options = {
+      seed: stepSeed,
+      init,
+      noise,
+      ...(noiseSize === undefined ? {} : { noiseSize }),
+    }
     return { widen, ...options, plan: step.plan ?? planWiden(model, widen, options) }
   }
   const { init = 'net2deeper', block = 'identity' } = step
