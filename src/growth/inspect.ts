@@ -36,6 +36,9 @@ export interface InspectedLayer {
   readonly group: readonly string[]
 }
 
+/** A size that only inference named is not known. */
+const unnamed = (dim: Dim): Dim => (typeof dim === 'string' && dim.includes('?') ? null : dim)
+
 /** Layers, their widths, and what can be widened or deepened, or why not. Plain JSON. */
 export function inspect(model: Model): Inspection {
   const solution = solve(model)
@@ -46,7 +49,7 @@ export function inspect(model: Model): Inspection {
     return {
       name,
       dtype: declared?.dtype ?? info?.dtype ?? null,
-      shape: declared?.shape ?? info?.shape ?? null,
+      shape: declared?.shape ?? info?.shape?.map(unnamed) ?? null,
     }
   }
   const names = new Map<number, readonly string[]>()

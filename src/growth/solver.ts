@@ -72,7 +72,7 @@ class Solver {
   constructor(model: Model, lookup: OperatorLookup) {
     this.#model = model
     this.#lookup = lookup
-    this.#values = inferModel(model)
+    this.#values = inferModel(model, { nameSizes: true })
     this.#links = linksOf(model.graph)
     this.#state = {
       algebra: this.#algebra,

@@ -12,24 +12,40 @@ import type { InferContext, ValueInfo } from './operator.ts'
 /** Nothing is known. */
 export const unknownValue: ValueInfo = {}
 
+export interface InferenceOptions {
+  /**
+   * Gives sizes that nobody knows names of their own (`?1`), so that one which is carried through
+   * Shape and back into a Reshape is known to be the same.
+   */
+  readonly nameSizes?: boolean
+}
+
 /**
  * What is known of every value of the main graph: graph inputs, initializers and node outputs.
  * Throws `Net2NetError` (input) for a node that contradicts its inputs.
  */
-export function inferModel(model: Model): ReadonlyMap<string, ValueInfo> {
+export function inferModel(
+  model: Model,
+  { nameSizes = false }: InferenceOptions = {},
+): ReadonlyMap<string, ValueInfo> {
   const { graph } = model
   const declared = new Map<string, ValueInfo>()
   for (const declaration of [...graph.values, ...graph.outputs])
     declared.set(declaration.name, declaredInfo(declaration))
   const known = new Map<string, ValueInfo>()
-  for (const input of graph.inputs) known.set(input.name, declaredInfo(input))
+  let names = 0
+  const named = (info: ValueInfo): ValueInfo =>
+    nameSizes && info.shape?.includes(null)
+      ? { ...info, shape: info.shape.map((dim) => dim ?? `?${++names}`) }
+      : info
+  for (const input of graph.inputs) known.set(input.name, named(declaredInfo(input)))
   for (const [name, { tensor }] of graph.initializers)
     known.set(name, { dtype: tensor.dtype, shape: tensor.dims, constant: tensor })
   const lookup = (name: string) => known.get(name)
   for (const node of graph.nodes) {
     const outputs = inferNode(node, opsetOf(model, node.domain), lookup)
     node.outputs.forEach((name, k) => {
-      if (name !== '') known.set(name, merge(outputs[k] ?? unknownValue, declared.get(name)))
+      if (name !== '') known.set(name, named(merge(outputs[k] ?? unknownValue, declared.get(name))))
     })
   }
   return known
