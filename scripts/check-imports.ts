@@ -78,7 +78,7 @@ for (const file of files) {
       if (room !== 'cli' && room !== 'web' && /\bconsole\.|\bprocess\.(argv|env|std)/.test(text))
         complain(line, 'Only cli/ prints and reads arguments or the environment.')
       if (room !== 'operators' && /\.opType\s*(===|!==|==)|switch\s*\(.*\.opType/.test(text))
-        complain(line, "An operator is asked by name; its own file should answer instead.")
+        complain(line, 'An operator is asked by name; its own file should answer instead.')
     })
 }
 for (const problem of problems) process.stderr.write(`${problem}\n`)
