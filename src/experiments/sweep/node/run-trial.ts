@@ -1,0 +1,369 @@
+/** Trains one trial in a sweep's folder, from its last checkpoint if there is one. */
+import { createHash } from 'node:crypto'
+import { mkdir, readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { loadFashionMnist, loadMnist, type TrainTest } from '../../../data/mnist-node.ts'
+import { internalError } from '../../../errors.ts'
+import { inspect, type RecipeStep } from '../../../growth/index.ts'
+import type { Model } from '../../../model/model.ts'
+import { decodeModel } from '../../../onnx/decode.ts'
+import { encodeModel } from '../../../onnx/encode.ts'
+import { load, save } from '../../../onnx/file.ts'
+import { nodeRuntime } from '../../../runtime/node.ts'
+import { type NumericDType, Tensor } from '../../../tensor/tensor.ts'
+import { readCheckpoint, writeCheckpoint } from '../../../training/checkpoint-file.ts'
+import { CheckpointFolder } from '../../../training/checkpoint-folder.ts'
+import { evaluate } from '../../../training/evaluate.ts'
+import { adam, adamw, type Optimizer, sgd } from '../../../training/optimizers/index.ts'
+import { freshPlateau } from '../../../training/schedules.ts'
+import { noTotals, type TrainingState } from '../../../training/state.ts'
+import { buildStep } from '../../../training/step-graph.ts'
+import {
+  type GrowthPosition,
+  type GrowthStage,
+  growTraining,
+  trainGrowing,
+} from '../../growth-schedule.ts'
+import { growNetwork, withFreshKernels } from '../grow.ts'
+import { buildNetwork } from '../networks.ts'
+import {
+  type CurvePoint,
+  stepsOf,
+  type Trial,
+  type TrialData,
+  type TrialOptimizer,
+  type TrialProgress,
+  type TrialResult,
+  type TrialSpec,
+  type TrialStage,
+} from '../trial.ts'
+import type { SweepFolder } from './sweep-folder.ts'
+
+const loss = 'softmax-cross-entropy'
+const evaluationBatchSize = 100
+
+export interface RunTrialOptions {
+  /** Folder with the data set's files, where it is not the usual one. */
+  readonly dataFolder?: string
+  /** Least time between two checkpoints. */
+  readonly checkpointSeconds: number
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: TrialProgress) => void
+  /** Told when a checkpoint was written. */
+  readonly onCheckpoint?: (file: string) => void
+}
+
+/** What a checkpoint says beside the training's state. */
+interface Extra {
+  readonly stage: number
+  readonly curve: readonly CurvePoint[]
+  readonly growths: TrialResult['outcome']['growths']
+  readonly seconds: readonly number[]
+  readonly processorSeconds: readonly number[]
+  readonly elapsed: number
+  readonly processor: number
+  readonly resumed: number
+}
+
+/**
+ * Trains the trial and saves its network, state and, last, its result.
+ *
+ * @throws Net2NetError as the training; interrupted where the signal said so
+ */
+export async function runTrial(
+  trial: Pick<Trial, 'id' | 'spec' | 'keepState'>,
+  folder: SweepFolder,
+  options: RunTrialOptions,
+): Promise<TrialResult> {
+  const { id, spec } = trial
+  const { signal, onProgress } = options
+  const data = await loadTrialData(spec.data, options.dataFolder)
+  const session = { threads: spec.threads }
+  const optimizer = optimizerOf(spec.optimizer, spec.learningRate)
+  const checkpoints = new CheckpointFolder(folder.checkpoints(id), { fingerprint: id, keep: 2 })
+  const { checkpoint } = await checkpoints.latest()
+  const extra = checkpoint?.extra as Extra | undefined
+  const attached = checkpoint?.attachments?.get('model')
+  const start = attached
+    ? { model: decodeModel(attached), state: checkpoint?.state }
+    : await startOf(spec, folder, data, optimizer)
+
+  const curve: CurvePoint[] = [...(extra?.curve ?? [])]
+  const growths = [...(extra?.growths ?? [])]
+  const clock = new Stopwatch(extra)
+  const measure = async (model: Model, state: Pick<TrainingState, 'step' | 'epoch'>) => {
+    if (curve.at(-1)?.step === state.step && curve.length > 0) return
+    const { loss: valLoss, accuracy: valAccuracy = Number.NaN } = await evaluate(model, data.test, {
+      loss,
+      runtime: nodeRuntime,
+      session,
+      signal,
+      batchSize: evaluationBatchSize,
+    })
+    curve.push({ step: state.step, epoch: state.epoch, valLoss, valAccuracy })
+    clock.note()
+  }
+  if (curve.length === 0) await measure(start.model, { step: 0, epoch: 0 })
+
+  const stages = spec.stages ?? []
+  const everySteps = spec.evaluateEvery
+  let saved = Date.now()
+  const takeState = async (state: TrainingState, position: GrowthPosition) => {
+    clock.stop()
+    if (state.batch === 0 || everySteps === undefined || state.step % everySteps === 0)
+      await measure(position.model, state)
+    const due = Date.now() - saved >= options.checkpointSeconds * 1000
+    if (due && state.epoch < spec.epochs) {
+      const file = await checkpoints.save(state, {
+        extra: {
+          stage: position.stage,
+          curve,
+          growths,
+          ...clock.record(),
+          resumed: (extra?.resumed ?? -1) + 1,
+        } satisfies Extra,
+        attachments: new Map([['model', encodeModel(position.model)]]),
+      })
+      saved = Date.now()
+      options.onCheckpoint?.(file)
+    }
+    clock.start()
+  }
+
+  const steps = stepsOf(spec, data.train.length)
+  let told = 0
+  clock.start()
+  let ended: { readonly model: Model; readonly state: TrainingState } | undefined
+  const training = trainGrowing(start.model, data.train, {
+    loss,
+    optimizer,
+    epochs: spec.epochs,
+    batchSize: spec.batchSize,
+    seed: spec.order,
+    runtime: nodeRuntime,
+    session,
+    stages: stages.map((stage) => stageOf(stage, spec.seed)),
+    ...(signal ? { signal } : {}),
+    onStep: (event) => {
+      if (Date.now() - told < 250) return
+      told = Date.now()
+      onProgress?.({ id, step: event.step, steps, loss: event.loss })
+    },
+    checkpoint: { ...(everySteps === undefined ? {} : { everySteps }), save: takeState },
+    ...(start.state
+      ? {
+          resume: {
+            state: start.state,
+            position: { model: start.model, stage: extra?.stage ?? 0 },
+          },
+        }
+      : {}),
+  })
+  for await (const event of training) {
+    if (event.kind === 'growth')
+      growths.push({ step: event.step, parameters: inspect(training.model).parameters })
+    else if (event.kind === 'end') ended = event
+  }
+  if (!ended) throw internalError('A training ended without its end.')
+  clock.stop()
+  return finish(trial, folder, ended, {
+    curve,
+    growths,
+    cost: {
+      seconds: clock.seconds,
+      processorSeconds: clock.processorSeconds,
+      resumed: extra ? extra.resumed + 1 : 0,
+    },
+  })
+}
+
+async function finish(
+  { id, spec, keepState }: Pick<Trial, 'id' | 'spec' | 'keepState'>,
+  folder: SweepFolder,
+  { model, state }: { readonly model: Model; readonly state: TrainingState },
+  rest: Pick<TrialResult['outcome'], 'curve' | 'growths'> & {
+    readonly cost: Pick<TrialResult['cost'], 'seconds' | 'processorSeconds' | 'resumed'>
+  },
+): Promise<TrialResult> {
+  await mkdir(folder.trial(id), { recursive: true })
+  const file = folder.file(id, 'model')
+  await save(model, file, { force: true })
+  if (keepState) await writeCheckpoint(folder.file(id, 'state'), { fingerprint: id, state })
+  const result: TrialResult = {
+    id,
+    spec,
+    outcome: {
+      parameters: inspect(model).parameters,
+      curve: rest.curve,
+      epochs: state.history.map(({ epoch, loss: mean }) => ({ epoch, loss: mean })),
+      growths: rest.growths,
+      steps: state.step,
+      model: createHash('sha256')
+        .update(await readFile(file))
+        .digest('hex'),
+    },
+    cost: {
+      ...rest.cost,
+      finished: new Date().toISOString(),
+      environment: {
+        node: process.version,
+        runtime: nodeRuntime.description,
+        platform: `${process.platform}-${process.arch}`,
+        cores: availableParallelism(),
+      },
+    },
+  }
+  await folder.saveResult(result)
+  await folder.removeCheckpoints(id)
+  return result
+}
+
+/** The network before the first step, and the state to go on with, where one is carried. */
+async function startOf(
+  spec: TrialSpec,
+  folder: SweepFolder,
+  data: TrainTest,
+  optimizer: Optimizer,
+): Promise<{ readonly model: Model; readonly state?: TrainingState | undefined }> {
+  const { parent, growth, seed, threads } = spec
+  const base =
+    parent === undefined
+      ? buildNetwork(spec.network, spec.width, seed)
+      : await load(folder.file(parent, 'model'))
+  const options = { seed, samples: data.train, runtime: nodeRuntime, threads }
+  const grown = growth
+    ? await growNetwork(base, growth, spec.fresh ? { seed } : options)
+    : { model: base, plans: [] }
+  if (spec.fresh) return { model: withFreshKernels(grown.model, seed) }
+  if (!spec.carryOptimizer || parent === undefined) return { model: grown.model }
+
+  const { state } = await readCheckpoint(folder.file(parent, 'state'))
+  let carried = { model: base, step: buildStep(base, { loss, optimizer }), state }
+  for (const plan of grown.plans)
+    carried = growTraining(carried.model, carried.step, carried.state, plan, { loss, optimizer })
+  return {
+    model: grown.model,
+    state: {
+      tensors: atRate(carried, spec.learningRate / (state.history.at(-1)?.learningRate ?? 1)),
+      epoch: 0,
+      batch: 0,
+      step: 0,
+      totals: noTotals,
+      plateau: freshPlateau,
+      history: [],
+      best: Number.POSITIVE_INFINITY,
+      waited: 0,
+    },
+  }
+}
+
+/** SGD's velocity is in units of the learning rate: at another one it is as much larger or smaller. */
+function atRate(
+  { step, state }: Pick<ReturnType<typeof growTraining>, 'step' | 'state'>,
+  ratio: number,
+): ReadonlyMap<string, Tensor> {
+  const tensors = new Map(state.tensors)
+  for (const { name, slot } of step.slots) {
+    const tensor = tensors.get(name)
+    if (slot !== 'momentum' || !(tensor?.data instanceof Float32Array)) continue
+    tensors.set(
+      name,
+      new Tensor<NumericDType>(
+        tensor.dtype,
+        tensor.dims,
+        tensor.data.map((velocity) => velocity * ratio),
+      ),
+    )
+  }
+  return tensors
+}
+
+const stageOf = (stage: TrialStage, seed: number): GrowthStage => {
+  const { widen, deepen, widenInit, deepenInit, noise, noiseSize, block } = stage
+  const steps: RecipeStep[] = []
+  if (widen)
+    steps.push({
+      widen: { ...widen },
+      ...(widenInit === undefined ? {} : { init: widenInit }),
+      ...(noise === undefined ? {} : { noise }),
+      ...(noiseSize === undefined ? {} : { noiseSize }),
+    })
+  if (deepen)
+    steps.push({
+      deepen: [...deepen],
+      ...(deepenInit === undefined ? {} : { init: deepenInit }),
+      ...(block === undefined ? {} : { block }),
+    })
+  return {
+    when: { epoch: stage.afterEpoch },
+    steps,
+    // Growths of one trial draw different maps.
+    seed: seed + 1000 * stage.afterEpoch,
+    learningRateFactor: stage.learningRateFactor ?? 1,
+  }
+}
+
+function optimizerOf(
+  { name, momentum, weightDecay }: TrialOptimizer,
+  learningRate: number,
+): Optimizer {
+  const decay = weightDecay === undefined ? {} : { weightDecay }
+  if (name === 'sgd') return sgd({ learningRate, momentum: momentum ?? 0, ...decay })
+  return (name === 'adam' ? adam : adamw)({ learningRate, ...decay })
+}
+
+async function loadTrialData(
+  { set, trainSize, testSize }: TrialData,
+  folder: string | undefined,
+): Promise<TrainTest> {
+  // Whoever starts a sweep has verified the files.
+  const options = { verify: false, ...(folder === undefined ? {} : { folder }) }
+  const { train, test } = await (set === 'mnist' ? loadMnist : loadFashionMnist)(options)
+  return {
+    train: train.slice(0, trainSize ?? train.length),
+    test: test.slice(0, testSize ?? test.length),
+  }
+}
+
+/** Wall and processor time of training alone. */
+class Stopwatch {
+  readonly seconds: number[]
+  readonly processorSeconds: number[]
+  #elapsed: number
+  #processor: number
+  #since: { readonly time: number; readonly usage: NodeJS.CpuUsage } | undefined
+
+  constructor(before: Partial<Extra> = {}) {
+    this.seconds = [...(before.seconds ?? [])]
+    this.processorSeconds = [...(before.processorSeconds ?? [])]
+    this.#elapsed = before.elapsed ?? 0
+    this.#processor = before.processor ?? 0
+  }
+
+  start(): void {
+    this.#since = { time: performance.now(), usage: process.cpuUsage() }
+  }
+
+  stop(): void {
+    if (!this.#since) return
+    const { user, system } = process.cpuUsage(this.#since.usage)
+    this.#elapsed += (performance.now() - this.#since.time) / 1000
+    this.#processor += (user + system) / 1e6
+    this.#since = undefined
+  }
+
+  /** Writes down the time of a point of the curve. */
+  note(): void {
+    this.seconds.push(this.#elapsed)
+    this.processorSeconds.push(this.#processor)
+  }
+
+  record() {
+    return {
+      seconds: this.seconds,
+      processorSeconds: this.processorSeconds,
+      elapsed: this.#elapsed,
+      processor: this.#processor,
+    }
+  }
+}
