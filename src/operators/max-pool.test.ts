@@ -36,7 +36,7 @@ describe('equal maxima: the first one takes the gradient', () => {
     ['windows side by side', { kernel_shape: [2, 2], strides: [2, 2] }, [1, 0, 1, 0, 0, 0, 0, 0]],
     ['overlapping windows', { kernel_shape: [2, 2] }, [1, 1, 1, 0, 0, 0, 0, 0]],
   ] as const
-  for (const target of ['standard', 'onnxruntime-cpu'] as const)
+  for (const target of ['standard', 'onnxruntime-cpu', 'onnxruntime-webgpu'] as const)
     for (const [name, attributes, expected] of cases)
       test(`${name} (${target})`, async () => {
         const builder = new GraphBuilder()

@@ -6,7 +6,7 @@
  * Growth. Every channel is pooled by itself, so batch and channels pass through unchanged.
  *
  * Gradient: each δ goes to the position that won. Windows that do not overlap have different
- * winners (MaxUnpool); otherwise the gradients of a position that won twice add up
+ * winners (MaxUnpool, or no positions at all: see `forms/`); otherwise the gradients of a position that won twice add up
  * (ScatterElements). Ties go to the first element, so a gradient is never counted twice.
  */
 
@@ -24,6 +24,7 @@ import {
 } from './emission.ts'
 import { blockedPool } from './forms/blocked.ts'
 import { phasedPoolGradient, poolsByPhases } from './forms/max-pool-phases.ts'
+import { poolsByWindows, windowedPoolGradient } from './forms/max-pool-windows.ts'
 import type {
   AxesContext,
   AxesRule,
@@ -85,6 +86,13 @@ const gradient: GradientRule = (context) => {
   const channels = context.info(x).shape?.[1]
   if (context.target === 'onnxruntime-cpu' && poolsByPhases(window, channels))
     return [phasedPoolGradient(context, dy, x, channels)]
+  if (
+    context.target === 'onnxruntime-webgpu' &&
+    poolsByWindows(window) &&
+    !ceilMode(context.node) &&
+    (context.node.outputs[1] ?? '') === ''
+  )
+    return [windowedPoolGradient(context, dy, x, context.output(0), window)]
   return [
     fitsUnpooling(window) && !ceilMode(context.node)
       ? unpool(context, dy, x, window)
