@@ -103,7 +103,7 @@ describe.skipIf(typeof files === 'string')(
             const wider = applyPlan(model, planWiden(model, { '*': 'x1.5' }))
             const layers = inspect(wider).layers.map((layer) => layer.name)
             const deeper = applyPlan(wider, planDeepen(wider, layers, { seed: 1 }))
-            expect(await teacher.compare(deeper, 2)).toMatchObject({ equal: true })
+            expect(await teacher.compare(deeper, { samples: 2 })).toMatchObject({ equal: true })
           },
           180_000,
         )

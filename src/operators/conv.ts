@@ -9,7 +9,8 @@
  * unit is summed over: if x holds c copies of a channel and their weight slices take shares that
  * add up to one, the sum over k_in does not change. Both hold inside every group, and copying
  * a whole group copies its inputs, weights and outputs alike; so the three factors grow freely.
- * An ordinary convolution is the case g = 1, a depthwise one k_in = 1.
+ * An ordinary convolution is the case g = 1, a depthwise one k_in = 1. Channels that arrive in an
+ * order which the groups cut across (some shuffles) keep g and k_in as they are; k_out still grows.
  *
  * Identity. Stride 1, pads that add up to d·(k − 1), and a Dirac kernel whose tap sits where the
  * leading pad puts the centre: at index p / d on each spatial axis.
@@ -19,6 +20,7 @@ import { intAttribute } from '../model/attributes.ts'
 import type { Dim, Node } from '../model/model.ts'
 import { type Fill, glorotUniform, zeros } from '../tensor/fill.ts'
 import { elementCount } from '../tensor/tensor.ts'
+import { freezeAll } from './axes-rules.ts'
 import { type Axis, sizeOf } from './axis.ts'
 import { convGradient } from './conv-gradient.ts'
 import { blockedConv } from './forms/blocked.ts'
@@ -67,30 +69,39 @@ const axes: AxesRule = (context) => {
   for (const axis of w.slice(2)) context.freeze(axis, 'has its kernel size there')
   if (group === 1) context.contract(1, 1, x[1]!)
   else {
-    const [g, inside] = splitGroups(context, x[1]!, group)
     const [weightG] = splitGroups(context, w[0]!, group)
-    context.same(g, weightG)
-    context.contract(1, 1, inside)
-    context.sizeAttribute('group', g)
+    const channels = groupsIn(context, x[1]!, group)
+    if (channels) {
+      context.same(channels[0], weightG)
+      context.contract(1, 1, channels[1])
+      context.sizeAttribute('group', channels[0])
+    } else freezeAll(context, [x[1]!, w[1]!, weightG], doNotDivide(group))
   }
   if (context.has(2)) context.same(context.axes(2)[0]!, w[0]!)
   const kernel = kernelShape(node, context.shape(1)?.slice(2))
   return [{ axes: [x[0]!, w[0]!, ...spatialAxes(context, x, kernel)] }]
 }
 
-/** Channels as groups · units inside a group. */
-export function splitGroups(
+const doNotDivide = (group: number) => `has ${group} groups, into which its channels do not divide`
+
+/** Channels as groups · units inside a group; undefined where they are composed differently. */
+function groupsIn(
   context: AxesContext,
   axis: Axis,
   group: number,
-): readonly [Axis, Axis] {
+): readonly [Axis, Axis] | undefined {
   const size = sizeOf(axis)
   const parts =
     size === null || size % group !== 0 ? undefined : context.regroup([axis], [group, size / group])
-  if (parts === undefined)
-    context.refuse(`has ${group} groups, into which its channels do not divide`)
-  return [parts[0]!, parts[1]!]
+  return parts && [parts[0]!, parts[1]!]
 }
+
+/** The same; refuses the node where they are composed differently. */
+export const splitGroups = (
+  context: AxesContext,
+  axis: Axis,
+  group: number,
+): readonly [Axis, Axis] => groupsIn(context, axis, group) ?? context.refuse(doNotDivide(group))
 
 /** The output's spatial axes: pointwise ones stay what they are, the others never grow. */
 export function spatialAxes(

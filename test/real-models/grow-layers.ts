@@ -4,7 +4,11 @@ import { Net2NetError } from '../../src/errors.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
 import type { Model } from '../../src/model/model.ts'
 import { encodeModel } from '../../src/onnx/index.ts'
-import { type Comparison, compareSources } from '../../src/runtime/comparison.ts'
+import {
+  type Comparison,
+  type ComparisonOptions,
+  compareSources,
+} from '../../src/runtime/comparison.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Feeds, Runtime, Session } from '../../src/runtime/runtime.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
@@ -36,7 +40,7 @@ export class Teacher {
     this.#bytes = encodeModel(model)
   }
 
-  async compare(student: Model, samples: number): Promise<Comparison> {
+  async compare(student: Model, options: ComparisonOptions): Promise<Comparison> {
     const runtime: Runtime = {
       ...nodeRuntime,
       createSession: async (source, options) => {
@@ -47,7 +51,7 @@ export class Teacher {
         return remembering(await known)
       },
     }
-    return compareSources(runtime, this.#bytes, encodeModel(student), { samples })
+    return compareSources(runtime, this.#bytes, encodeModel(student), options)
   }
 
   async release(): Promise<void> {
@@ -95,7 +99,11 @@ export function growthsOf(model: Model): readonly Growth[] {
 }
 
 /** Applies one growth alone. Errors other than refusals are thrown on. */
-export async function grow(teacher: Teacher, growth: Growth, samples = 2): Promise<GrowthResult> {
+export async function grow(
+  teacher: Teacher,
+  growth: Growth,
+  options: ComparisonOptions = { samples: 2 },
+): Promise<GrowthResult> {
   const { model } = teacher
   let student: Model
   try {
@@ -111,7 +119,7 @@ export async function grow(teacher: Teacher, growth: Growth, samples = 2): Promi
     if (error.kind !== 'refused') throw error
     return { ...growth, refusal: error.message }
   }
-  const { equal, outputs } = await teacher.compare(student, samples)
+  const { equal, outputs } = await teacher.compare(student, options)
   return {
     ...growth,
     equal,

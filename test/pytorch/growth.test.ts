@@ -1,0 +1,135 @@
+/** Growth of networks that PyTorch exported: every layer, by itself and all of them at once. */
+import { expect, test } from 'vitest'
+import { applyPlan, inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
+import type { Model } from '../../src/model/model.ts'
+import { decodeModel } from '../../src/onnx/index.ts'
+import type { Feeds } from '../../src/runtime/runtime.ts'
+import { randomStream } from '../../src/tensor/random.ts'
+import { float32 } from '../../src/tensor/tensor.ts'
+import { type Growth, grow, growthsOf, Teacher } from '../real-models/grow-layers.ts'
+import { hasTorch, type TorchRun, withTorch } from './torch.ts'
+
+/**
+ * Layers that cannot be widened: those whose units are the outputs, …
+ */
+const outputs: Readonly<Record<string, readonly string[]>> = {
+  basic: ['/6/Gemm'],
+  bottleneck: ['/5/Gemm'],
+  resnext: ['/5/Gemm'],
+  inverted: ['/5/Gemm'],
+  dense: ['/6/Gemm'],
+  inception: ['/5/Gemm'],
+  squeeze: ['/6/Gemm'],
+  'squeeze-linear': ['/5/Gemm'],
+  unet: ['/head/Conv'],
+  'unet-upsample': ['/head/Conv'],
+  'shuffle-unit': ['/6/Gemm'],
+  'group-shuffle': ['/5/Gemm'],
+  'group-shuffle-even': ['/5/Gemm'],
+  'pixel-shuffle': ['/9/Conv'],
+  'group-norm': ['/12/Gemm'],
+  convnext: ['/7/Gemm'],
+  encoder: ['/head/Gemm'],
+  gated: ['/head/Gemm'],
+  mixer: ['/head/Gemm'],
+  tutorial: ['/fc2/Gemm'],
+  'one-dimension': ['/10/Gemm'],
+  'three-dimensions': ['/7/Gemm'],
+}
+
+/** … those that a shape of the image or a shuffle holds fast, … */
+const others: Readonly<Record<string, readonly string[]>> = {
+  // The groups of the next convolution cut across the shuffled channels.
+  'group-shuffle': ['/1/first/first.0/Conv'],
+  // Its units are the patches of the image.
+  mixer: ['/blocks/blocks.0/tokens/tokens.2/MatMul'],
+}
+
+/**
+ * … and where sizes are dynamic, attention, which takes its own sizes from those of the stream that
+ * it reads: all but the widths of the MLPs.
+ */
+const attention: Readonly<Record<string, readonly string[]>> = {
+  encoder: [
+    '/patches/Conv',
+    ...[0, 1].flatMap((i) =>
+      ['attention/qkv', 'attention/out', 'down'].map(
+        (part) => `/blocks/blocks.${i}/${part}/MatMul`,
+      ),
+    ),
+  ],
+  gated: [
+    '/patches/Conv',
+    ...['attention/qkv', 'attention/out', 'down'].map((part) => `/blocks/blocks.0/${part}/MatMul`),
+  ],
+}
+const dynamic = ['opset-11', 'opset-13', 'training']
+
+const random = randomStream(7, 'image')
+const feeds: Feeds = {
+  x: float32(
+    [2, 3, 12, 16],
+    Array.from({ length: 2 * 3 * 12 * 16 }, () => random.normal()),
+  ),
+}
+const inputs = { inputs: [feeds], tolerance: 1e-5 }
+
+test.skipIf(!hasTorch)(
+  'every layer of networks from PyTorch grows, or is refused',
+  async () => {
+    await withTorch('growth.py', {}, [], async (run) => {
+      const { exported, failed } = run.printed as Record<string, string[]>
+      expect(failed).toEqual({})
+      const names = Object.keys(outputs)
+      expect(exported).toHaveLength(names.length * 5)
+      for (const file of exported!) await check(file, run)
+    })
+  },
+  300_000,
+)
+
+async function check(file: string, run: TorchRun): Promise<void> {
+  const [name, configuration] = file.split('.') as [string, string]
+  const model = decodeModel(run.file(file))
+  const { layers } = inspect(model)
+  const refused = layers.filter(({ widen }) => widen !== true).map((layer) => layer.name)
+  const expected = [
+    ...outputs[name]!,
+    ...(others[name] ?? []),
+    ...(dynamic.includes(configuration) ? (attention[name] ?? []) : []),
+  ]
+  expect(refused.sort(), `${file}: cannot be widened`).toEqual(expected.sort())
+  expect(
+    layers.filter(({ deepen }) => deepen !== true),
+    `${file}: cannot be deepened`,
+  ).toEqual([])
+
+  const teacher = new Teacher(model)
+  try {
+    for (const growth of growthsOf(model)) await checkGrowth(teacher, growth, file)
+    const deeper = growTwice(model)
+    const report = await teacher.compare(deeper, inputs)
+    expect(report, `${file}: everything at once`).toMatchObject({ equal: true })
+  } finally {
+    await teacher.release()
+  }
+}
+
+async function checkGrowth(teacher: Teacher, growth: Growth, file: string): Promise<void> {
+  const label = `${file}: ${JSON.stringify(growth)}`
+  let result = await grow(teacher, growth, inputs)
+  if (result.notThisWidth && growth.kind === 'widen') {
+    expect(result.refusal, label).toMatch(/cannot have width \d+.*choose/)
+    result = await grow(teacher, { ...growth, width: 'x2' }, inputs)
+  }
+  if (result.refusal === undefined) expect(result, label).toMatchObject({ equal: true })
+  else expect(result.refusal, label).toContain(`${growth.layer} cannot be`)
+}
+
+/** Everything wider, then deeper, then wider again. */
+function growTwice(model: Model): Model {
+  const wider = applyPlan(model, planWiden(model, { '*': 'x1.5' }))
+  const layers = inspect(wider).layers.map((layer) => layer.name)
+  const deeper = applyPlan(wider, planDeepen(wider, layers))
+  return applyPlan(deeper, planWiden(deeper, { '*': 'x1.3' }, { seed: 1 }))
+}
