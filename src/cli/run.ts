@@ -48,6 +48,16 @@ const commands: readonly Entry[] = [
     load: async () => (await import('./train.ts')).train,
   },
   {
+    name: 'sweep',
+    summary: 'run many trials with many seeds, on this machine or on many',
+    load: async () => (await import('./sweep.ts')).sweep,
+  },
+  {
+    name: 'worker',
+    summary: 'train the trials that sweeps put into a queue',
+    load: async () => (await import('./worker.ts')).worker,
+  },
+  {
     name: 'report',
     summary: 'show runs as one self-contained page: table, curves, networks',
     load: async () => (await import('./report.ts')).report,

@@ -39,7 +39,7 @@ export interface Chart {
   readonly svg: string
 }
 
-interface Point {
+export interface Point {
   readonly arm: string
   readonly run: string
   readonly x: number
@@ -129,7 +129,7 @@ const unitSince = (unit: string, runs: readonly RunRecord[]): string =>
 const alignment = (runs: readonly RunRecord[], unit: string): string =>
   grows(runs) ? ` The students start at 0; the teacher's own ${unit} lie left of it.` : ''
 
-interface LineChart {
+export interface LineChart {
   readonly arms: readonly string[]
   readonly points: readonly Point[]
   readonly raw?: readonly Point[]
@@ -141,7 +141,7 @@ interface LineChart {
   readonly height: number
 }
 
-async function lineChart(chart: LineChart): Promise<string> {
+export async function lineChart(chart: LineChart): Promise<string> {
   const { arms, points, raw } = chart
   const several = new Set(points.map((point) => point.run)).size > 1
   const encoding = {

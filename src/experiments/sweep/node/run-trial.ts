@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { loadFashionMnist, loadMnist, type TrainTest } from '../../../data/mnist-node.ts'
-import { internalError } from '../../../errors.ts'
+import type { TrainTest } from '../../../data/mnist-node.ts'
+import { internalError, Net2NetError } from '../../../errors.ts'
 import { inspect, type RecipeStep } from '../../../growth/index.ts'
 import type { Model } from '../../../model/model.ts'
 import { decodeModel } from '../../../onnx/decode.ts'
@@ -30,13 +30,13 @@ import {
   type CurvePoint,
   stepsOf,
   type Trial,
-  type TrialData,
   type TrialOptimizer,
   type TrialProgress,
   type TrialResult,
   type TrialSpec,
   type TrialStage,
 } from '../trial.ts'
+import { loadTrialData } from './sweep-data.ts'
 import type { SweepFolder } from './sweep-folder.ts'
 
 const loss = 'softmax-cross-entropy'
@@ -107,27 +107,32 @@ export async function runTrial(
 
   const stages = spec.stages ?? []
   const everySteps = spec.evaluateEvery
+  const isMeasured = ({ step, batch }: TrainingState) =>
+    batch === 0 || (everySteps !== undefined && step % everySteps === 0)
+  // The training may have been stopped just before it was measured.
+  if (start.state && start.state.step > 0 && isMeasured(start.state))
+    await measure(start.model, start.state)
   let saved = Date.now()
   const takeState = async (state: TrainingState, position: GrowthPosition) => {
     clock.stop()
-    if (state.batch === 0 || everySteps === undefined || state.step % everySteps === 0)
-      await measure(position.model, state)
+    if (isMeasured(state)) await measure(position.model, state)
     const due = Date.now() - saved >= options.checkpointSeconds * 1000
-    if (due && state.epoch < spec.epochs) {
-      const file = await checkpoints.save(state, {
-        extra: {
-          stage: position.stage,
-          curve,
-          growths,
-          ...clock.record(),
-          resumed: (extra?.resumed ?? -1) + 1,
-        } satisfies Extra,
-        attachments: new Map([['model', encodeModel(position.model)]]),
-      })
-      saved = Date.now()
-      options.onCheckpoint?.(file)
-    }
+    if (due && state.epoch < spec.epochs) await keep(state, position)
     clock.start()
+  }
+  const keep = async (state: TrainingState, position: GrowthPosition) => {
+    const file = await checkpoints.save(state, {
+      extra: {
+        stage: position.stage,
+        curve,
+        growths,
+        ...clock.record(),
+        resumed: (extra?.resumed ?? -1) + 1,
+      } satisfies Extra,
+      attachments: new Map([['model', encodeModel(position.model)]]),
+    })
+    saved = Date.now()
+    options.onCheckpoint?.(file)
   }
 
   const steps = stepsOf(spec, data.train.length)
@@ -159,10 +164,18 @@ export async function runTrial(
         }
       : {}),
   })
-  for await (const event of training) {
-    if (event.kind === 'growth')
-      growths.push({ step: event.step, parameters: inspect(training.model).parameters })
-    else if (event.kind === 'end') ended = event
+  try {
+    for await (const event of training) {
+      if (event.kind === 'growth')
+        growths.push({ step: event.step, parameters: inspect(training.model).parameters })
+      else if (event.kind === 'end') ended = event
+    }
+  } catch (error) {
+    clock.stop()
+    const { state, position } = training
+    if (error instanceof Net2NetError && error.kind === 'interrupted' && state.step > 0)
+      await keep(state, position)
+    throw error
   }
   if (!ended) throw internalError('A training ended without its end.')
   clock.stop()
@@ -310,19 +323,6 @@ function optimizerOf(
   const decay = weightDecay === undefined ? {} : { weightDecay }
   if (name === 'sgd') return sgd({ learningRate, momentum: momentum ?? 0, ...decay })
   return (name === 'adam' ? adam : adamw)({ learningRate, ...decay })
-}
-
-async function loadTrialData(
-  { set, trainSize, testSize }: TrialData,
-  folder: string | undefined,
-): Promise<TrainTest> {
-  // Whoever starts a sweep has verified the files.
-  const options = { verify: false, ...(folder === undefined ? {} : { folder }) }
-  const { train, test } = await (set === 'mnist' ? loadMnist : loadFashionMnist)(options)
-  return {
-    train: train.slice(0, trainSize ?? train.length),
-    test: test.slice(0, testSize ?? test.length),
-  }
 }
 
 /** Wall and processor time of training alone. */
