@@ -29,6 +29,13 @@ const optimizers: Readonly<Record<string, { make: () => Optimizer; opset: number
 
 const tolerance = 1e-4
 
+/** What `models.py` prints. */
+interface Printed {
+  readonly losses: readonly number[]
+  /** How far PyTorch's own float32 ends from float64, where the gradient is zero by nature. */
+  readonly astray: Readonly<Record<string, number>>
+}
+
 describe.skipIf(!hasTorch).each(Object.keys(optimizers))('exported from PyTorch, %s', (name) => {
   const { make, opset } = optimizers[name]!
   test.each(models)('%s: loss, every gradient and five steps', (model) =>
@@ -37,7 +44,7 @@ describe.skipIf(!hasTorch).each(Object.keys(optimizers))('exported from PyTorch,
 })
 
 async function compare(run: TorchRun, optimizer: Optimizer): Promise<void> {
-  const losses = run.printed as number[]
+  const { losses, astray } = run.printed as Printed
   const step = buildStep(decodeModel(run.file('model.onnx')), {
     loss: 'softmax-cross-entropy',
     optimizer,
@@ -62,7 +69,7 @@ async function compare(run: TorchRun, optimizer: Optimizer): Promise<void> {
       if (i === 0) agree(gradientsOf(results), expectedOf(run, 'gradient '))
       state = Object.fromEntries(Object.keys(state).map((key) => [key, results[`${key}.next`]!]))
     }
-    agree(state, expectedOf(run, 'final '))
+    agree(state, expectedOf(run, 'final '), astray)
   } finally {
     await session.release()
   }
@@ -80,23 +87,29 @@ const expectedOf = (run: TorchRun, prefix: string) =>
     .filter(([key]) => key.startsWith(prefix))
     .map(([key, tensor]) => [key.slice(prefix.length), tensor] as const)
 
-/** Differences relative to the largest element of each tensor; almost-zero tensors to all. */
+/**
+ * Differences relative to the largest element of each tensor; almost-zero tensors to all.
+ *
+ * @param astray by how much a tensor may differ if that is more
+ */
 function agree(
   actual: Readonly<Record<string, Tensor>>,
   expected: readonly (readonly [string, Tensor])[],
+  astray: Printed['astray'] = {},
 ): void {
   const largest = (tensor: Tensor) =>
-    (tensor.data as Float32Array).reduce((max, value) => Math.max(max, Math.abs(value)), 0)
+    (tensor.data as Float64Array).reduce((max, value) => Math.max(max, Math.abs(value)), 0)
   const overall = Math.max(...expected.map(([, tensor]) => largest(tensor)))
   for (const [name, tensor] of expected) {
     const found = actual[name]
     expect(found, `${name} is trained`).toBeDefined()
     const scale = Math.max(largest(tensor), 1e-3 * overall)
     const numbers = found!.data as Float32Array
-    const worst = (tensor.data as Float32Array).reduce(
+    const worst = (tensor.data as Float64Array).reduce(
       (max, value, i) => Math.max(max, Math.abs(value - numbers[i]!)),
       0,
     )
-    expect(worst / scale, `${name}: relative difference`).toBeLessThan(tolerance)
+    const allowed = Math.max(tolerance, (8 * (astray[name] ?? 0)) / scale)
+    expect(worst / scale, `${name}: relative difference`).toBeLessThan(allowed)
   }
 }
