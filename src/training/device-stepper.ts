@@ -14,7 +14,7 @@ const dispose = (tensor: Tensor): void => {
 }
 
 /**
- * Only the loss and the count of right predictions come back after each step. Not every build of
+ * Only single numbers (loss, right predictions, sum of the state) come back after each step. Not every build of
  * ONNX Runtime can download a tensor: `read` copies the state through a session of its own.
  *
  * @param session of the step graph, with its `.next` outputs kept on the device
@@ -42,7 +42,12 @@ export class DeviceStepper implements Stepper {
     this.#session = session
     this.#adapt = feedAdapter(graph)
     this.#state = Object.fromEntries(state)
-    this.#wanted = ['loss', ...(graph.counts ? ['correct'] : []), ...nextNames(graph)]
+    this.#wanted = [
+      'loss',
+      ...(graph.counts ? ['correct'] : []),
+      ...(graph.stateSum === undefined ? [] : [graph.stateSum]),
+      ...nextNames(graph),
+    ]
   }
 
   async step(batch: Batch, learningRate: number): Promise<StepOutcome> {
@@ -61,6 +66,7 @@ export class DeviceStepper implements Stepper {
       loss: Number(results.loss!.data[0]),
       correct: Number(results.correct?.data[0] ?? 0),
       predictions,
+      stateSum: Number(results[this.#graph.stateSum ?? '']?.data[0] ?? 0),
     }
   }
 

@@ -5,15 +5,17 @@
  * its own name, every slot as `PARAMETER.SLOT`, running statistics, and `random_key` where masks
  * are drawn. The state has its current values as overridable initializers, so that the file alone
  * can run. Outputs: `loss`, `correct` (right predictions of the batch, for losses of classes),
- * `NAME.next` for all of the state, and `PARAMETER.gradient` on request.
+ * `NAME.next` for all of the state, and on request `PARAMETER.gradient` and
+ * the sum of the next state.
  */
 import { refusedError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import { poolFirst } from '../operators/lowering/pool-first.ts'
-import type { Target } from '../operators/operator.ts'
+import type { Emitter, Target } from '../operators/operator.ts'
 import { float32, materialize, Tensor } from '../tensor/tensor.ts'
 import { backward } from './backward.ts'
 import { ForwardGraph } from './forward-graph.ts'
+import { sumOf } from './losses/counts.ts'
 import type { Loss, LossName, TargetType } from './losses/index.ts'
 import { clipByNorm } from './optimizers/clip.ts'
 import type { Optimizer, Slot } from './optimizers/optimizer.ts'
@@ -35,6 +37,11 @@ export interface StepOptions {
   readonly freeze?: readonly string[]
   /** Add the outputs `PARAMETER.gradient`. */
   readonly gradients?: boolean
+  /**
+   * Add an output (see `stateSum`): the sum of all that the step computes for the next one. It is finite
+   * only if all of that is, so one number a step tells whether to look closer.
+   */
+  readonly watch?: boolean
   /** Scale the gradients so that their common norm is at most this. */
   readonly clipNorm?: number
   /** Which of the model's outputs the loss is of. Default: the first. */
@@ -66,6 +73,8 @@ export interface StepGraph {
   readonly state: ReadonlyMap<string, Tensor>
   /** Does the graph count right predictions? */
   readonly counts: boolean
+  /** Name of the output that `watch` adds. */
+  readonly stateSum: string | undefined
 }
 
 /**
@@ -155,6 +164,21 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   for (const [name, value] of next) forward.output(`${name}.next`, value)
   if (options.gradients)
     for (const name of parameters) forward.output(`${name}.gradient`, reached.get(name)!)
+  let stateSum: string | undefined
+  if (options.watch) {
+    const shown = new Set(
+      slots
+        .filter(({ slot }) => optimizer.slots.some(({ name, shows }) => shows && name === slot))
+        .map(({ name }) => name),
+    )
+    const watched = [...next].filter(([name]) => name !== RANDOM_KEY && !shown.has(name))
+    const sum = sumOfAll(
+      emitter,
+      watched.map(([, value]) => value),
+    )
+    stateSum = builder.names.fresh('state_sum')
+    forward.output(stateSum, sum)
+  }
   return {
     model: forward.model(),
     inputs: forward.inputs,
@@ -164,7 +188,18 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     slots,
     state,
     counts: correct !== undefined,
+    stateSum,
   }
+}
+
+/** The sum of all elements of all values, as a float32 scalar. */
+function sumOfAll(emitter: Emitter, values: readonly string[]): string {
+  const sums = values.map((value) => {
+    const { dtype, shape } = emitter.info(value)
+    const sum = shape?.length === 0 ? value : sumOf(emitter, value)
+    return dtype === 'float32' ? sum : emitter.op('Cast', [sum], { to: 1 })
+  })
+  return sums.length === 1 ? sums[0]! : emitter.op('Sum', sums)
 }
 
 export interface EvaluationGraph {

@@ -19,6 +19,8 @@ export interface StepOutcome {
   readonly correct: number
   /** How many predictions the batch asked for. */
   readonly predictions: number
+  /** Finite only if the whole state after the step is (large numbers may add up to infinity). */
+  readonly stateSum: number
 }
 
 export interface Stepper {
@@ -75,6 +77,7 @@ class BufferedStepper implements Stepper {
   readonly #rate = float32([], [0])
   readonly #loss = float32([], [0])
   readonly #correct = float32([], [0])
+  readonly #stateSum = float32([], [0])
   #current: Side
   #other: Side
 
@@ -85,6 +88,7 @@ class BufferedStepper implements Stepper {
       const tensors = new Map([...state].map(([name, tensor]) => [name, copyTensor(tensor)]))
       const outputs: Record<string, Tensor> = { loss: this.#loss }
       if (graph.counts) outputs.correct = this.#correct
+      if (graph.stateSum !== undefined) outputs[graph.stateSum] = this.#stateSum
       for (const [name, tensor] of tensors) outputs[`${name}.next`] = tensor
       return {
         tensors,
@@ -104,7 +108,12 @@ class BufferedStepper implements Stepper {
     const done = this.#current
     this.#current = this.#other
     this.#other = done
-    return { loss: this.#loss.data[0]!, correct: this.#correct.data[0]!, predictions }
+    return {
+      loss: this.#loss.data[0]!,
+      correct: this.#correct.data[0]!,
+      predictions,
+      stateSum: this.#stateSum.data[0]!,
+    }
   }
 
   async read(): Promise<ReadonlyMap<string, Tensor>> {

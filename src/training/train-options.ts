@@ -4,7 +4,7 @@ import type { TrainingData } from './data.ts'
 import type { TrainingState } from './state.ts'
 import type { StepOptions } from './step-graph.ts'
 
-export interface TrainOptions extends Omit<StepOptions, 'gradients' | 'target'> {
+export interface TrainOptions extends Omit<StepOptions, 'gradients' | 'target' | 'watch'> {
   readonly runtime: Runtime
   /** Default 1. */
   readonly epochs?: number

@@ -154,6 +154,62 @@ describe('numbers that go wrong', () => {
     await expect(run({}, spoiled)).rejects.toThrow(/element 5 of "image" in the batch of step 3/)
   })
 
+  test.each(['v', 'norm.variance'])(
+    'what leaves the loss finite (%s) is found in the same step',
+    async (kind) => {
+      // A second moment of infinity freezes its parameter; a running variance is not used yet.
+      const data = smallData()
+      const spoiled = {
+        length: data.length,
+        *batches(size: number, order?: ArrayLike<number>): Generator<Batch> {
+          let step = 0
+          for (const batch of data.batches(size, order) as Iterable<Batch>) {
+            if (++step === 3 && kind === 'norm.variance')
+              for (let i = 0; i < 16; i++) (batch.inputs.image!.data as Float32Array)[i]! *= 1e25
+            yield batch
+          }
+        },
+      }
+      const saved: TrainingState[] = []
+      let steps = 0
+      const options: Partial<TrainOptions> = {
+        onStep: ({ step, loss }) => {
+          steps = step
+          expect(Number.isFinite(loss)).toBe(true)
+        },
+        checkpoint: { everySteps: 1, save: async (state) => void saved.push(state) },
+      }
+      const resume =
+        kind === 'v'
+          ? await run({ epochs: 1 }).then(({ training: { state } }) => ({
+              ...state,
+              tensors: new Map(state.tensors).set(
+                'fc.bias.v',
+                float32([3], [1, Number.POSITIVE_INFINITY, 1]),
+              ),
+            }))
+          : undefined
+      const error = await run({ ...options, ...(resume ? { resume } : {}) }, spoiled).catch(
+        (caught: unknown) => caught,
+      )
+      expect(error).toBeInstanceOf(Net2NetError)
+      expect((error as Net2NetError).where).toBe(kind === 'v' ? 'fc.bias.v' : kind)
+      expect(steps).toBe(kind === 'v' ? 0 : 2)
+      expect(saved).toHaveLength(kind === 'v' ? 0 : 2)
+    },
+  )
+
+  test('large numbers that only add up to infinity do not end a training', async () => {
+    const { training } = await run({ epochs: 1 })
+    const huge = float32(
+      [64, 3],
+      Array.from({ length: 192 }, () => 3e38),
+    )
+    const tensors = new Map(training.state.tensors).set('fc.weight.v', huge)
+    const resumed = await run({ epochs: 2, resume: { ...training.state, tensors } })
+    expect(resumed.epochs).toHaveLength(1)
+  })
+
   test('a parameter that overflows is named within a step, and never saved', async () => {
     const saved: TrainingState[] = []
     const error = await run({

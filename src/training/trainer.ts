@@ -1,8 +1,6 @@
 /** Trains a model: epochs, validation, schedules, stopping, and a state that can be taken away. */
 import { Net2NetError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
-import type { Target } from '../operators/operator.ts'
-import type { Device } from '../runtime/runtime.ts'
 import { permutation, randomStream } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type Batch, isSampleSet, type TrainingData } from './data.ts'
@@ -19,6 +17,7 @@ import {
 } from './state.ts'
 import { buildStep, type StepGraph, slotName } from './step-graph.ts'
 import { createStepper, type StepOutcome, type Stepper } from './stepper.ts'
+import { targets } from './targets.ts'
 import type { StepEvent, TrainOptions } from './train-options.ts'
 
 export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from './train-options.ts'
@@ -32,12 +31,6 @@ export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from './t
  */
 export const train = (model: Model, data: TrainingData, options: TrainOptions): Training =>
   new Training(model, data, options)
-
-const targets: Record<Device, Target> = {
-  cpu: 'onnxruntime-cpu',
-  webgpu: 'onnxruntime-webgpu',
-  cuda: 'standard',
-}
 
 export class Training implements AsyncIterable<EpochResult> {
   /** The compiled step. */
@@ -57,6 +50,7 @@ export class Training implements AsyncIterable<EpochResult> {
     this.#options = options
     this.step = buildStep(model, {
       ...options,
+      watch: true,
       target: targets[options.session?.device ?? 'cpu'],
     })
     this.#state = options.resume
@@ -172,6 +166,7 @@ export class Training implements AsyncIterable<EpochResult> {
         })
         const outcome = await stepper.step(batch, learningRate)
         if (!Number.isFinite(outcome.loss)) throw notFinite(stepper, batch, step + 1)
+        if (!Number.isFinite(outcome.stateSum)) assertFinite(await stepper.read(), step + 1)
         step++
         done++
         totals = addOutcome(totals, outcome, learningRate)

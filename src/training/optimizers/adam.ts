@@ -28,7 +28,7 @@ export interface AdamOptions {
 }
 
 const slots: readonly Slot[] = [
-  { name: 'm', shape: 'parameter', initial: 'zero' },
+  { name: 'm', shape: 'parameter', initial: 'zero', shows: true },
   { name: 'v', shape: 'parameter', initial: 'zero' },
   { name: 'step', shape: 'scalar', initial: 'zero' },
 ]

@@ -12,7 +12,10 @@ export function averaged(optimizer: Optimizer, decay: number): Optimizer {
   return {
     ...optimizer,
     settings: { ...optimizer.settings, ema: decay },
-    slots: [...optimizer.slots, { name: 'ema', shape: 'parameter', initial: 'parameter' }],
+    slots: [
+      ...optimizer.slots,
+      { name: 'ema', shape: 'parameter', initial: 'parameter', shows: true },
+    ],
     update(context) {
       const update = optimizer.update(context)
       const { add, mul } = arithmetic(context.emitter)

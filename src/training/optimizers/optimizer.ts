@@ -10,6 +10,8 @@ export interface Slot {
   readonly shape: 'parameter' | 'scalar'
   /** Starts as zeros, or as a copy of the parameter. */
   readonly initial: 'zero' | 'parameter'
+  /** Where it is NaN or infinite after a step, so is the parameter: one need not look at both. */
+  readonly shows?: true
 }
 
 export interface UpdateContext {

@@ -30,7 +30,10 @@ export function sgd(options: SgdOptions): Optimizer {
     name: 'sgd',
     learningRate: scheduleOf(options.learningRate),
     settings: { momentum, nesterov, weightDecay },
-    slots: momentum === 0 ? [] : [{ name: 'momentum', shape: 'parameter', initial: 'zero' }],
+    slots:
+      momentum === 0
+        ? []
+        : [{ name: 'momentum', shape: 'parameter', initial: 'zero', shows: true }],
     update(context) {
       const { emitter, parameter, learningRate } = context
       const { add, sub, mul } = arithmetic(emitter)
