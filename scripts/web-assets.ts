@@ -28,10 +28,12 @@ await copyRuntime()
 await writeSubset()
 await trainTeacher()
 
+/** The build for the CPU, and the one for WebGPU (asyncify), which is fetched only where it is used. */
 async function copyRuntime(): Promise<void> {
   const from = dirname(require.resolve('onnxruntime-web/wasm'))
-  for (const name of ['ort-wasm-simd-threaded.wasm', 'ort-wasm-simd-threaded.mjs'])
-    await copyFile(join(from, name), join(runtimeFolder, name))
+  for (const build of ['ort-wasm-simd-threaded', 'ort-wasm-simd-threaded.asyncify'])
+    for (const name of [`${build}.wasm`, `${build}.mjs`])
+      await copyFile(join(from, name), join(runtimeFolder, name))
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { Dataset } from '../data/dataset.ts'
 import { inspect } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
-import type { Runtime } from '../runtime/runtime.ts'
+import type { Device, Runtime } from '../runtime/runtime.ts'
 import { randomStream } from '../tensor/random.ts'
 import { evaluate } from '../training/evaluate.ts'
 import { sgd } from '../training/optimizers/index.ts'
@@ -12,6 +12,9 @@ import type { ArmEvent, ArmResult } from './results.ts'
 
 const loss = 'softmax-cross-entropy'
 const momentum = 0.9
+/** What a step of every arm is made of. */
+export const stepOf = (learningRate: number) =>
+  ({ loss, optimizer: sgd({ learningRate, momentum }) }) as const
 /** Images per run of the validation: larger ones need more memory and are no faster. */
 const evaluationBatchSize = 100
 /** Steps between two lines of metrics. */
@@ -24,6 +27,8 @@ export interface ArmOptions {
   readonly epochs: number
   readonly batchSize: number
   readonly threads: number
+  /** Default: the CPU. */
+  readonly device?: Device
   readonly runtime: Runtime
   readonly signal?: AbortSignal
   readonly onEvent: (event: ArmEvent) => void
@@ -44,7 +49,7 @@ export async function trainArm(
 ): Promise<{ readonly result: ArmResult; readonly model: Model }> {
   const { train, test, seed, epochs, batchSize, threads, runtime, signal, onEvent } = options
   const start = arm.build(teacher as Model, seed)
-  const session = { threads }
+  const session = { threads, ...(options.device ? { device: options.device } : {}) }
   const initial = arm.student
     ? await evaluate(start, test, {
         loss,
@@ -66,8 +71,7 @@ export async function trainArm(
   }
   onEvent({ kind: 'start', arm: result })
   const training = new Training(start, train, {
-    loss,
-    optimizer: sgd({ learningRate: arm.learningRate, momentum }),
+    ...stepOf(arm.learningRate),
     epochs,
     batchSize,
     validation: test,

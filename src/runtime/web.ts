@@ -1,6 +1,6 @@
 /** ONNX Runtime in the browser: WebAssembly, and WebGPU where the browser has it. */
 import * as ort from 'onnxruntime-web'
-import { ortRuntime } from './ort.ts'
+import { type OrtBuild, ortRuntime } from './ort.ts'
 import type { Runtime, SessionOptions } from './runtime.ts'
 
 export interface WebRuntimeOptions {
@@ -10,23 +10,43 @@ export interface WebRuntimeOptions {
   readonly threads?: number
 }
 
-/** ONNX Runtime in this browser. The settings hold for the whole page: call it once. */
+/**
+ * ONNX Runtime in this browser. The settings hold for the whole page: call it once. WebGPU has a
+ * build of its own, which is loaded with the first session on `webgpu`.
+ */
 export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runtime {
   if (wasmPaths !== undefined) ort.env.wasm.wasmPaths = wasmPaths
   if (threads !== undefined) ort.env.wasm.numThreads = threads
-  return ortRuntime({
-    description: `onnxruntime-web ${ort.env.versions.web ?? ''}`.trim(),
-    load: async () => ort,
-    // The web build leaves buffers in JavaScript's memory untouched.
-    copiesOutputs: true,
-    options: ({ device = 'cpu', optimization }: SessionOptions) => ({
-      executionProviders: device === 'webgpu' ? ['webgpu', 'wasm'] : ['wasm'],
-      ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
-      logSeverityLevel: 4,
-    }),
-    deviceHint: ({ device }, reason) =>
-      device === 'webgpu' && /webgpu|adapter|backend/i.test(reason)
-        ? 'This browser has no WebGPU adapter; choose the CPU.'
-        : undefined,
+  const cpu = ortRuntime({ ...common, load: async () => ort })
+  const webgpu = ortRuntime({
+    ...common,
+    async load() {
+      const gpu = await import('onnxruntime-web/webgpu')
+      if (wasmPaths !== undefined) gpu.env.wasm.wasmPaths = wasmPaths
+      // Hardly anything is left to the CPU.
+      gpu.env.wasm.numThreads = 1
+      return gpu
+    },
   })
+  return {
+    description: cpu.description,
+    createSession: (model, options) =>
+      (options?.device === 'webgpu' ? webgpu : cpu).createSession(model, options),
+  }
+}
+
+const common: Omit<OrtBuild, 'load'> = {
+  description: `onnxruntime-web ${ort.env.versions.web ?? ''}`.trim(),
+  // The web build leaves buffers in JavaScript's memory untouched.
+  copiesOutputs: true,
+  options: ({ device = 'cpu', optimization }: SessionOptions) => ({
+    // Alone, so that a missing adapter is an error; single nodes may still run on the CPU.
+    executionProviders: [device === 'webgpu' ? 'webgpu' : 'wasm'],
+    ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
+    logSeverityLevel: 4,
+  }),
+  deviceHint: ({ device }, reason) =>
+    device === 'webgpu' && /webgpu|adapter|backend/i.test(reason)
+      ? 'This browser has no WebGPU adapter; choose the CPU.'
+      : undefined,
 }

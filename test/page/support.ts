@@ -30,8 +30,11 @@ export interface Site {
   close(): Promise<void>
 }
 
+/** Arguments that give Chromium a WebGPU adapter in software: slow, but it computes. */
+export const softwareAdapter = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']
+
 /** Starts everything. Each page that is opened must stay within its origin and free of errors. */
-export async function startSite(): Promise<Site> {
+export async function startSite(graphics: readonly string[] = ['--disable-gpu']): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), 'net2net-page-'))
   const runs = new Runs(join(folder, 'runs'), [process.execPath, ...commandLine])
   const server: PageServer = await startPageServer({ root: pageFolder, port: 0, api: runs.api })
@@ -40,7 +43,7 @@ export async function startSite(): Promise<Site> {
     args: [
       '--headless',
       '--no-sandbox',
-      '--disable-gpu',
+      ...graphics,
       '--disable-quic',
       '--no-first-run',
       '--disable-background-networking',

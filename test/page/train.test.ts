@@ -123,6 +123,20 @@ describe.skipIf(noBrowser)('the Train tab', () => {
     expect(await page.getByLabel("Students' rate").inputValue()).toBe('0.002')
   })
 
+  it('trains on the CPU where there is no WebGPU, whatever was asked for, and says why', async () => {
+    const page = await site.open('tab=train&arms=teacher&images=64')
+    await page.getByLabel('Device').selectOption('webgpu')
+    expect(page.url()).toContain('device=webgpu')
+    await button(page, 'Run').click()
+    await untilDone(page)
+    expect(await page.locator('[data-device=cpu]').textContent()).toMatch(/^On the CPU: .*WebGPU/)
+    await button(page, 'Reset').click()
+    await page.getByLabel('Device').selectOption('cpu')
+    await button(page, 'Run').click()
+    await untilDone(page)
+    expect(await page.locator('[data-device=cpu]').textContent()).toBe('On the CPU: as chosen.')
+  }, 120_000)
+
   it('says what a drawn digit and a test image are', async () => {
     const page = await site.open('tab=train&arms=teacher&images=960')
     await button(page, 'Run').click()

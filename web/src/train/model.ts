@@ -7,7 +7,14 @@ import { numberParam, param, setParams } from '../state.ts'
 import { announce } from '../ui/announce.tsx'
 import { figure, percent } from '../ui/format.ts'
 import { allArmNames, armTitle, defaultArmNames } from './arms.ts'
-import type { Command, Prediction, TrainEvent, TrainSettings } from './protocol.ts'
+import {
+  type ChosenDevice,
+  type Command,
+  deviceSettings,
+  type Prediction,
+  type TrainEvent,
+  type TrainSettings,
+} from './protocol.ts'
 
 export const limits = { images: 6000, testImages: 1000 }
 
@@ -18,6 +25,7 @@ const batchSize = numberParam('batch', 32)
 const teacherRate = numberParam('rate', 0.01)
 const studentRate = numberParam('student-rate', 0.001)
 const seed = numberParam('run-seed', 0)
+const device = param('device', 'auto')
 
 const between = (value: number, low: number, high: number) =>
   Math.min(high, Math.max(low, Math.round(value)))
@@ -31,6 +39,7 @@ export const settings = computed<TrainSettings>(() => ({
   teacherRate: teacherRate.value,
   studentRate: studentRate.value,
   seed: between(seed.value, 0, 2 ** 31 - 1),
+  device: deviceSettings.find((name) => name === device.value) ?? 'auto',
 }))
 
 export function change(changes: Partial<TrainSettings>): void {
@@ -45,6 +54,7 @@ export function change(changes: Partial<TrainSettings>): void {
     rate: unless(next.teacherRate, 0.01),
     'student-rate': unless(next.studentRate, 0.001),
     'run-seed': unless(next.seed, 0),
+    device: next.device === 'auto' ? undefined : next.device,
   })
 }
 
@@ -68,6 +78,8 @@ export const planned = signal<{ readonly arms: readonly string[]; readonly steps
   },
 )
 export const progress = signal({ done: 0, total: 1, imagesPerSecond: 0 })
+/** Where the run goes on, and why; 'measuring' while that is found out. */
+export const runsOn = signal<ChosenDevice | 'measuring' | undefined>(undefined)
 export const totalSeconds = signal<number | undefined>(undefined)
 export const predictions = signal<readonly Prediction[]>([])
 /** Changes whenever there are new models to ask. */
@@ -136,6 +148,7 @@ export function reset(): void {
     planned.value = { arms: [], stepsPerEpoch: 1 }
     progress.value = { done: 0, total: 1, imagesPerSecond: 0 }
     totalSeconds.value = undefined
+    runsOn.value = undefined
     predictions.value = []
   })
 }
@@ -145,6 +158,13 @@ function take(event: TrainEvent): void {
     switch (event.type) {
       case 'plan':
         planned.value = event
+        break
+      case 'measuring':
+        runsOn.value = 'measuring'
+        break
+      case 'device':
+        runsOn.value = { device: event.device, reason: event.reason }
+        announce(event.reason)
         break
       case 'start':
         if (phase.peek() === 'loading') phase.value = 'running'

@@ -2,6 +2,15 @@
 import type { ArmEpoch, ArmResult } from '../../../src/experiments/results.ts'
 import type { Failure } from '../engine/protocol.ts'
 
+export const deviceSettings = ['auto', 'cpu', 'webgpu'] as const
+export type DeviceSetting = (typeof deviceSettings)[number]
+
+/** Where the training runs, and why: a sentence for people. */
+export interface ChosenDevice {
+  readonly device: 'cpu' | 'webgpu'
+  readonly reason: string
+}
+
 export interface TrainSettings {
   /** Names of arms; the teacher is added where a student needs it. */
   readonly arms: readonly string[]
@@ -12,6 +21,8 @@ export interface TrainSettings {
   readonly teacherRate: number
   readonly studentRate: number
   readonly seed: number
+  /** `auto`: whichever is faster. */
+  readonly device: DeviceSetting
 }
 
 export type Command =
@@ -38,6 +49,9 @@ export interface Prediction {
 
 export type TrainEvent =
   | { readonly type: 'plan'; readonly arms: readonly string[]; readonly stepsPerEpoch: number }
+  | { readonly type: 'measuring' }
+  | ({ readonly type: 'device' } & ChosenDevice)
+  /** Also where an arm starts once more, on another device. */
   | { readonly type: 'start'; readonly arm: ArmResult }
   | {
       readonly type: 'steps'

@@ -1,15 +1,18 @@
 /** Trains the arms, one after the other, off the page's thread. */
 import { selectArms } from '../../../src/experiments/arms.ts'
-import { trainArm } from '../../../src/experiments/train-arm.ts'
+import { mnistNetwork } from '../../../src/experiments/networks.ts'
+import { stepOf, trainArm } from '../../../src/experiments/train-arm.ts'
 import type { Model } from '../../../src/model/model.ts'
 import { encodeModel } from '../../../src/onnx/encode.ts'
 import type { Runtime, Session } from '../../../src/runtime/runtime.ts'
 import { float32 } from '../../../src/tensor/tensor.ts'
+import { measureStep } from '../../../src/training/measure.ts'
 import { runtime, threads } from '../engine/runtime.ts'
 import { failureOf } from '../engine/serve.ts'
+import { chooseDevice, findAdapter, orOnCpu } from './device.ts'
 import { digitsData, loadDigits } from './digits.ts'
 import { Gate, gated } from './gate.ts'
-import type { Command, StepLoss, TrainEvent, TrainSettings } from './protocol.ts'
+import type { ChosenDevice, Command, StepLoss, TrainEvent, TrainSettings } from './protocol.ts'
 
 const gate = new Gate()
 const models = new Map<string, Model>()
@@ -58,28 +61,57 @@ async function run(settings: TrainSettings): Promise<void> {
   send({ type: 'plan', arms: arms.map(({ name }) => name), stepsPerEpoch })
   const meter = new Meter(arms.length * epochs * stepsPerEpoch, batchSize)
   const engine = await runtime()
+  let chosen = await chooseDevice({
+    setting: settings.device,
+    adapter: findAdapter,
+    measure: (device, goOn) => {
+      send({ type: 'measuring' })
+      const [batch] = [...train.batches(batchSize)]
+      const session = { device, threads: threads() }
+      return measureStep(mnistNetwork('teacher', seed), batch!, {
+        ...stepOf(0),
+        runtime: engine,
+        session,
+        goOn,
+      })
+    },
+  })
+  send({ type: 'device', ...chosen })
   let teacher: Model | undefined
   for (const arm of arms) {
     const rate = arm.student ? studentRate : teacherRate
-    let step = 0
-    const { model } = await trainArm({ ...arm, learningRate: rate }, teacher, {
-      train,
-      test,
-      seed,
-      epochs,
-      batchSize,
-      threads: threads(),
-      runtime: gated(engine, gate, (loss) => meter.add({ arm: arm.name, step: ++step, loss })),
-      onEvent(event) {
-        if (event.kind === 'start') send({ type: 'start', arm: event.arm })
-        else if (event.kind === 'epoch') {
-          meter.flush()
-          send({ type: 'epoch', arm: event.arm, step: event.step, result: event.result })
-        }
-      },
-      async onModel(current) {
-        models.set(arm.name, current)
-      },
+    const attempt = async ({ device }: ChosenDevice) => {
+      let step = 0
+      const watch = (loss: number) => meter.add({ arm: arm.name, step: ++step, loss })
+      try {
+        return await trainArm({ ...arm, learningRate: rate }, teacher, {
+          train,
+          test,
+          seed,
+          epochs,
+          batchSize,
+          threads: threads(),
+          device,
+          runtime: gated(engine, gate, watch),
+          onEvent(event) {
+            if (event.kind === 'start') send({ type: 'start', arm: event.arm })
+            else if (event.kind === 'epoch') {
+              meter.flush()
+              send({ type: 'epoch', arm: event.arm, step: event.step, result: event.result })
+            }
+          },
+          async onModel(current) {
+            models.set(arm.name, current)
+          },
+        })
+      } catch (error) {
+        meter.takeBack(step)
+        throw error
+      }
+    }
+    const { model } = await orOnCpu(chosen, attempt, (instead) => {
+      chosen = instead
+      send({ type: 'device', ...instead })
     })
     models.set(arm.name, model)
     if (arm.name === 'teacher') teacher = model
@@ -105,6 +137,12 @@ class Meter {
     this.#losses.push(loss)
     this.#done++
     if (performance.now() - this.#last > 120) this.flush()
+  }
+
+  /** Steps that have to be made once more. */
+  takeBack(steps: number): void {
+    this.#losses = []
+    this.#done -= steps
   }
 
   flush(): void {

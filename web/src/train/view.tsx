@@ -21,10 +21,12 @@ import {
   reset,
   run,
   runs,
+  runsOn,
   settings,
   step,
   totalSeconds,
 } from './model.ts'
+import { deviceSettings } from './protocol.ts'
 import { ResultTable } from './table.tsx'
 
 export function TrainView() {
@@ -98,6 +100,20 @@ function Settings() {
           {number('Seed', 'seed', { min: 0, step: 1 })}
           {number("Teacher's rate", 'teacherRate', { min: 0, step: 'any' })}
           {number("Students' rate", 'studentRate', { min: 0, step: 'any' })}
+          <label class="field">
+            <span>Device</span>
+            <select
+              disabled={locked}
+              value={current.device}
+              onChange={({ currentTarget: { value } }) =>
+                change({ device: deviceSettings.find((name) => name === value) ?? 'auto' })
+              }
+            >
+              <option value="auto">the faster one</option>
+              <option value="cpu">CPU</option>
+              <option value="webgpu">WebGPU</option>
+            </select>
+          </label>
         </div>
       </div>
     </section>
@@ -151,8 +167,20 @@ function Status() {
         </span>
       </div>
       <progress aria-label="Steps done" max={total} value={done} />
+      <Device />
       {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
     </section>
+  )
+}
+
+function Device() {
+  const chosen = runsOn.value
+  if (chosen === undefined) return null
+  const measuring = chosen === 'measuring'
+  return (
+    <p class="small muted" data-device={measuring ? undefined : chosen.device}>
+      {measuring ? 'Finding out which device is faster …' : chosen.reason}
+    </p>
   )
 }
 
