@@ -227,7 +227,8 @@ export class NodeContext implements AxesContext {
     const { algebra, sizes } = this.#state
     const element = this.axisElements(i)?.[k]
     if (element?.kind === 'size') {
-      followSizeElement(this, element, axis)
+      const whole = element.plus === undefined && element.divisor === undefined
+      if (!whole || !algebra.sameSize(element.axis, axis)) followSizeElement(this, element, axis)
       return
     }
     if (element?.kind !== 'value' || (element.value > 0 && !element.origin)) {

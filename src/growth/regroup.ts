@@ -154,5 +154,7 @@ function takeAxis(
   const size = algebra.sizeOf(target)
   if (size === null) return undefined
   const taken = take(algebra, factors, size, end)
-  return taken && algebra.same(taken, target)
+  if (!taken) return undefined
+  // The rule knows a size; the same size may be composed in another order (a channel shuffle).
+  return algebra.sameSize(taken, target) ? taken : algebra.same(taken, target)
 }

@@ -197,7 +197,30 @@ describe('unification', () => {
   })
 })
 
+describe('sizes', () => {
+  it('are the same in another order, and follow each other, but not where units differ', () => {
+    const algebra = new AxisAlgebra()
+    const [a, b, two] = [algebra.unit(3, 'a'), algebra.unit(3, 'b'), algebra.fixed(2, 'groups')]
+    const halves = sum([a, b])
+    expect(algebra.sameSize(halves, product([two, a]))).toBe(false)
+    algebra.same(a, b)
+    expect(algebra.sameSize(halves, product([two, a]))).toBe(true)
+    expect(algebra.sameSize(product([b, two]), halves)).toBe(true)
+    expect(algebra.sameSize(product([a, b]), product([a, a]))).toBe(true)
+    expect(algebra.sameSize(product([a, b]), sum([a, a, a]))).toBe(false)
+  })
+})
+
 describe('regrouping', () => {
+  it('leaves a shuffled axis alone whose size is that of another composition', () => {
+    const algebra = new AxisAlgebra()
+    const [a, two] = [algebra.unit(3, 'a'), algebra.fixed(2, 'groups')]
+    const frozen = algebra.sources.length
+    const [shuffled] = regroup(algebra, [a, two], [sum([a, a])])!
+    expect(algebra.leaves(shuffled!)).toEqual([a.id, two.id])
+    expect(algebra.sources.length).toBe(frozen)
+  })
+
   it('keeps an unknown batch and flattens the rest', () => {
     const algebra = new AxisAlgebra()
     const axes = ['n', 64, null, null].map((size) => algebra.unit(size, 'axis'))

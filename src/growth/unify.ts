@@ -110,6 +110,49 @@ export class AxisAlgebra {
     return into
   }
 
+  /** Have two axes the same size whatever grows, although they may be composed differently? */
+  sameSize(a: Axis, b: Axis): boolean {
+    const [left, right] = [this.#polynomial(a), this.#polynomial(b)]
+    return (
+      left.size === right.size &&
+      [...left].every(([monomial, count]) => right.get(monomial) === count)
+    )
+  }
+
+  /** The size as a polynomial in the sizes of units: monomials (sorted unit ids) and their counts. */
+  #polynomial(axis: Axis): Map<string, number> {
+    const resolved = this.resolve(axis)
+    if (resolved.kind === 'unit') {
+      const constant = this.#fixed[resolved.id] && typeof resolved.size === 'number'
+      return constant
+        ? new Map([['', resolved.size as number]])
+        : new Map([[String(resolved.id), 1]])
+    }
+    const parts = (resolved.kind === 'sum' ? resolved.terms : resolved.factors).map((part) =>
+      this.#polynomial(part),
+    )
+    if (resolved.kind === 'sum') {
+      const total = new Map<string, number>()
+      for (const part of parts)
+        for (const [monomial, count] of part)
+          total.set(monomial, (total.get(monomial) ?? 0) + count)
+      return total
+    }
+    return parts.reduce(
+      (left, right) => {
+        const result = new Map<string, number>()
+        for (const [a, m] of left)
+          for (const [b, n] of right) {
+            const monomial = [...a.split(' '), ...b.split(' ')].filter((id) => id !== '').sort()
+            const key = monomial.join(' ')
+            result.set(key, (result.get(key) ?? 0) + m * n)
+          }
+        return result
+      },
+      new Map([['', 1]]),
+    )
+  }
+
   /** The flattened factors of an axis, outermost first, without axes of size one that never grow. */
   factors(axis: Axis): Axis[] {
     const resolved = this.resolve(axis)
