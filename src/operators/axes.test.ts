@@ -174,6 +174,50 @@ const size = (b: Bench, x: string, axis: number) =>
   b.op('Unsqueeze', [b.op('Gather', [b.op('Shape', [x]), b.index(axis)]), b.ints(0)])
 const shapeOf = (b: Bench, ...parts: readonly string[]) => b.op('Concat', parts, { axis: 0 })
 
+/** [3, BATCH, WIDTH]: three rows of the image, with the layer's units as features. */
+const sequenceOf = (b: Bench) =>
+  b.op('Transpose', [b.op('ReduceMean', [b.conv()], { axes: [2], keepdims: 0 })], {
+    perm: [2, 0, 1],
+  })
+const recurrentCases = Object.entries({ LSTM: 4, GRU: 3, RNN: 1 }).flatMap(([name, gates]) => [
+  grows(
+    `the input of ${name}`,
+    (b) =>
+      b.op(name, [sequenceOf(b), b.weight(1, gates * 2, WIDTH), b.weight(1, gates * 2, 2)], {
+        hidden_size: 2,
+      }),
+    13,
+  ),
+  grows(
+    `the hidden units of ${name}, bidirectional`,
+    (b) => {
+      const sequence = b.op('Unsqueeze', [b.dense('first'), b.ints(0)])
+      const steps = b.op('Concat', [sequence, b.op('Neg', [sequence]), sequence], { axis: 0 })
+      const weights = [
+        b.weight(2, gates * 3, WIDTH),
+        b.weight(2, gates * 3, 3),
+        b.weight(2, gates * 6),
+        '',
+        b.weight(2, BATCH, 3),
+      ]
+      const more = name === 'LSTM' ? [b.weight(2, BATCH, 3), b.weight(2, 9)] : []
+      const [all, last] = b.builder.nodeOutputs(
+        name,
+        [steps, ...weights, ...more],
+        { hidden_size: 3, direction: 'bidirectional' },
+        { outputs: 2, name: 'grown' },
+      )
+      // [3, 2, BATCH, hidden] → [3, BATCH, 2·hidden], as exporters have it
+      const joined = b.op('Reshape', [
+        b.op('Transpose', [all!], { perm: [0, 2, 1, 3] }),
+        b.ints(0, 0, -1),
+      ])
+      return [b.op('MatMul', [joined, b.weight(6, 2)]), b.read(last!, 2)]
+    },
+    13,
+  ),
+])
+
 const shapeCases = [
   grows('Identity, Cast and CastLike', (b) => {
     const double = b.op('Cast', [b.op('Identity', [b.dense()])], { to: 11 })
@@ -464,9 +508,11 @@ const shapeCases = [
   grows('CumSum of another axis', (b) => b.read(b.op('CumSum', [b.dense(), b.index(0)]), 1)),
   refuses('Trilu', /triangle/, (b) => b.read(b.op('Trilu', [b.dense()]), 1)),
   grows('Trilu of the image', (b) => b.read(b.op('Trilu', [b.conv()]), 1)),
-  refuses('LSTM', /recurrent/, (b) => {
+  ...recurrentCases,
+  refuses('a recurrent layer whose weights are computed', /computed weights/, (b) => {
     const sequence = b.op('Unsqueeze', [b.dense(), b.ints(0)])
-    return b.op('LSTM', [sequence, b.weight(1, 8, WIDTH), b.weight(1, 8, 2)], { hidden_size: 2 })
+    const weight = b.op('Unsqueeze', [b.op('Softmax', [b.weight(8, WIDTH)]), b.ints(0)])
+    return b.op('LSTM', [sequence, weight, b.weight(1, 8, 2)], { hidden_size: 2 })
   }),
   refuses('DynamicQuantizeLinear', /quantized/, (b) => {
     const [values] = b.outputs('DynamicQuantizeLinear', [b.dense()], {}, 3)

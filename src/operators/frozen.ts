@@ -1,9 +1,9 @@
 /**
- * Operators that we know but can neither grow through nor differentiate: recurrent layers, control
- * flow, quantized arithmetic, sequences, detection heads. Everything that touches them keeps its
- * size, for the reason given here, and the rest of the graph stays growable.
+ * Operators that we know but can neither grow through nor differentiate: control flow, quantized
+ * arithmetic, sequences, detection heads. Everything that touches them keeps its size, for the
+ * reason given here, and the rest of the graph stays growable.
  */
-import { intAttribute, stringAttribute } from '../model/attributes.ts'
+import { intAttribute } from '../model/attributes.ts'
 import { dtypeFromCode } from '../tensor/dtype.ts'
 import { type InferRule, none, type Operator, unsupported } from './operator.ts'
 
@@ -28,25 +28,6 @@ const withoutGradient = (family: readonly Operator[]): readonly Operator[] =>
 
 /** As many selected boxes as there are: batch, class and box index of each. */
 const boxes: InferRule = () => [{ dtype: 'int64', shape: [null, 3] }]
-
-/** LSTM, GRU, RNN: Y [seq, directions, batch, hidden], then one [directions, batch, hidden] each. */
-const recurrent: InferRule = (context) => {
-  const x = context.shape(0)
-  const recurrence = context.shape(2)
-  const directions =
-    stringAttribute(context.node, 'direction', 'forward') === 'bidirectional' ? 2 : 1
-  const hidden = intAttribute(context.node, 'hidden_size', undefined) ?? recurrence?.[2] ?? null
-  const batchFirst = intAttribute(context.node, 'layout', 0) === 1
-  const [sequence, batch] = batchFirst ? [x?.[1], x?.[0]] : [x?.[0], x?.[1]]
-  const dtype = context.dtype(0)
-  const all = batchFirst
-    ? [batch ?? null, sequence ?? null, directions, hidden]
-    : [sequence ?? null, directions, batch ?? null, hidden]
-  const last = batchFirst
-    ? [batch ?? null, directions, hidden]
-    : [directions, batch ?? null, hidden]
-  return context.node.outputs.map((_, k) => ({ dtype, shape: k === 0 ? all : last }))
-}
 
 const quantize: InferRule = (context) => {
   const code = intAttribute(context.node, 'output_dtype', 0)
@@ -76,7 +57,6 @@ const drawn: InferRule = (context) => {
   return [{ dtype, shape }]
 }
 
-const RECURRENT = 'is a recurrent layer, for which there is no rule yet'
 const CONTROL = 'runs a subgraph, for which there is no rule yet'
 const QUANTIZED = 'works on quantized values, for which there is no rule yet'
 const SEQUENCES = 'works on sequences or optional values, for which there is no rule yet'
@@ -84,7 +64,6 @@ const RANDOM = 'draws random numbers for each element, which copies of a unit wo
 const DETECTION = 'selects boxes, for which there is no rule'
 
 export const frozenOperators: readonly Operator[] = [
-  ...frozen(['LSTM', 'GRU', 'RNN'], RECURRENT, recurrent),
   ...frozen(['If', 'Loop', 'Scan'], CONTROL),
   ...frozen(['QuantizeLinear'], QUANTIZED, quantize),
   ...frozen(['DequantizeLinear'], QUANTIZED, dequantize),

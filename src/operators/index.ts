@@ -17,6 +17,7 @@ import { neuralNetworkOperators } from './neural-network.ts'
 import type { Operator } from './operator.ts'
 import { orderings } from './ordering.ts'
 import { pads } from './pad.ts'
+import { recurrent } from './recurrent.ts'
 import { reductions } from './reduce.ts'
 import { reshapes } from './reshape.ts'
 import { scatters } from './scatter.ts'
@@ -52,6 +53,7 @@ const families: readonly (readonly Operator[])[] = [
   gathersByElement,
   scatters,
   orderings,
+  recurrent,
   frozenOperators,
 ]
 
