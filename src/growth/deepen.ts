@@ -107,13 +107,9 @@ const withoutGaps = (layer: InsertedLayer): InsertedLayer => ({
   })),
 })
 
-/** Why nothing of this kind can be inserted after a layer; undefined if it can. */
-export function deepenRefusal(
-  solution: Solution,
-  layer: Layer,
-  block: DeepenOptions['block'] = 'identity',
-): string | undefined {
-  const site = block === 'residual' ? residualSite(solution, layer) : siteOf(solution, layer)
+/** Why a layer cannot be deepened; undefined if it can. */
+export function deepenRefusal(solution: Solution, layer: Layer): string | undefined {
+  const site = siteOf(solution, layer)
   return 'unsupported' in site ? site.unsupported : undefined
 }
 

@@ -32,8 +32,6 @@ export interface InspectedLayer {
   /** true, or why not. */
   readonly widen: true | string
   readonly deepen: true | string
-  /** There where `deepen` gives a reason, but a residual block can be inserted. */
-  readonly residual?: true
   /** The other layers that grow with it. */
   readonly group: readonly string[]
 }
@@ -63,16 +61,12 @@ export function inspect(model: Model): Inspection {
   const layers = solution.layers.map((layer): InspectedLayer => {
     const [first, ...others] = groups.freeUnits(layer.axis).map(namesOf)
     const members = others.length === 0 ? (first ?? []) : [...new Set([first!, ...others].flat())]
-    const refusal = deepenRefusal(solution, layer)
     return {
       name: layer.name,
       op: layer.node.opType,
       width: layer.width,
       widen: groups.refusal(layer) ?? true,
-      deepen: refusal ?? true,
-      ...(refusal !== undefined && deepenRefusal(solution, layer, 'residual') === undefined
-        ? { residual: true as const }
-        : {}),
+      deepen: deepenRefusal(solution, layer) ?? true,
       group: members.filter((name) => name !== layer.name),
     }
   })

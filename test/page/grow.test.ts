@@ -91,6 +91,30 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     expect(moved[0]).toBe(moved[1])
   })
 
+  it('inserts residual blocks that compute the same, as the command line does', async () => {
+    const page = await openDropped()
+    await page.getByRole('combobox', { name: 'Insert', exact: true }).selectOption('residual')
+    await page.getByLabel('Insert a residual block after conv2').check()
+    await page.locator('.card.inserted').first().waitFor()
+    // Two layers, the activation between them, and the sum.
+    expect(await page.locator('.pane').last().locator('.card.inserted').count()).toBe(4)
+    await page.locator('.check-badge[data-equal=true]').waitFor()
+    const { bytes: grown } = await download(page, () =>
+      page.getByRole('button', { name: 'Download model' }).click(),
+    )
+    const command = await page.locator('pre.command').textContent()
+    expect(command?.trim()).toBe('net2net deepen net.onnx conv2 --block residual -o net-grown.onnx')
+    await net2net([...command!.trim().split(' ').slice(1), '--force'], site.folder)
+    expect(grown.equals(await readFile(join(site.folder, 'net-grown.onnx')))).toBe(true)
+    const recipe = await download(page, () => page.getByRole('button', { name: 'Recipe' }).click())
+    await writeFile(join(site.folder, recipe.name), recipe.bytes)
+    await net2net(['grow', recipe.name, 'net.onnx', '-o', 'blocks.onnx'], site.folder)
+    expect(grown.equals(await readFile(join(site.folder, 'blocks.onnx')))).toBe(true)
+    await page.reload()
+    await page.getByLabel('Insert a residual block after conv2').waitFor()
+    expect(await page.getByLabel('Insert a residual block after conv2').isChecked()).toBe(true)
+  })
+
   it('keeps what the model computes unless a baseline is chosen, and says so', async () => {
     const page = await openDropped()
     await setWidth(page, 'fc1', 100)

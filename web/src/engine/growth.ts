@@ -10,7 +10,7 @@ export function grow(
   model: Model,
   settings: GrowSettings,
 ): { readonly model: Model; readonly plans: readonly GrowthPlan[] } {
-  const { widths, deepen, init, deepInit, noise, seed } = settings
+  const { widths, deepen, block, init, deepInit, noise, seed } = settings
   const plans: GrowthPlan[] = []
   let grown = model
   if (Object.keys(widths).length > 0) {
@@ -23,7 +23,7 @@ export function grow(
     grown = applyPlan(grown, plan)
   }
   if (deepen.length > 0) {
-    const plan = planDeepen(grown, deepen, { seed, init: deepInit })
+    const plan = planDeepen(grown, deepen, { seed, init: deepInit, block })
     plans.push(plan)
     grown = applyPlan(grown, plan)
   }
@@ -61,12 +61,12 @@ export function planText(plans: readonly GrowthPlan[]): string {
  * down, so that it does the same whatever the defaults of a later version are.
  */
 export function recipeOf(settings: GrowSettings): string {
-  const { widths, deepen, init, deepInit, noise, seed } = settings
+  const { widths, deepen, block, init, deepInit, noise, seed } = settings
   const widen =
     init === 'net2wider' ? { widen: widths, init, noise, seed } : { widen: widths, init, seed }
   const steps = [
     ...(Object.keys(widths).length > 0 ? [widen] : []),
-    ...(deepen.length > 0 ? [{ deepen, init: deepInit, seed }] : []),
+    ...(deepen.length > 0 ? [{ deepen, init: deepInit, block, seed }] : []),
   ]
   return `${JSON.stringify({ version: 1, steps }, null, 2)}\n`
 }

@@ -27,6 +27,8 @@ export interface GrowSettings {
   readonly widths: Readonly<Record<string, number>>
   readonly deepen: readonly string[]
   readonly init: WidenInit
+  /** What is inserted: a layer like the one before, or a residual block behind it. */
+  readonly block: 'identity' | 'residual'
   readonly deepInit: 'net2deeper' | 'random-init'
   readonly noise: NoiseKind
   readonly seed: number

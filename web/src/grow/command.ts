@@ -10,7 +10,7 @@ const quote = (word: string) =>
     : `'${word.replaceAll("'", `'\\''`)}'`
 
 export function commands(input: string, settings: GrowSettings): string {
-  const { widths, deepen, init, deepInit, noise, seed } = settings
+  const { widths, deepen, block, init, deepInit, noise, seed } = settings
   const output = outputName(input)
   const wider = Object.entries(widths)
   const lines: string[] = []
@@ -36,6 +36,7 @@ export function commands(input: string, settings: GrowSettings): string {
         'net2net deepen',
         quote(both ? between : input),
         ...deepen.map(quote),
+        ...(block === 'identity' ? [] : ['--block', block]),
         ...(deepInit === 'net2deeper' ? [] : ['--init', deepInit]),
         ...seedOption,
         '-o',

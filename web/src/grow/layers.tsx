@@ -53,8 +53,9 @@ export function LayerList({ layers }: { layers: readonly LayerView[] }) {
 
 function LayerRow({ layer }: { layer: LayerView }) {
   const id = useId()
-  const { widths, deepen } = settings.value
+  const { widths, deepen, block } = settings.value
   const { name, op, width, group } = layer
+  const residual = block === 'residual'
   const members = [name, ...group]
   const owner = members.find((member) => widths[member] !== undefined)
   const wanted = owner === undefined ? undefined : widths[owner]
@@ -118,7 +119,7 @@ function LayerRow({ layer }: { layer: LayerView }) {
             checked={deepen.includes(name)}
             onChange={(event) => toggleDeeper(name, event.currentTarget.checked)}
           />
-          Insert a layer after {name}
+          Insert a {residual ? 'residual block' : 'layer'} after {name}
         </label>
       ) : (
         <p class="why small">

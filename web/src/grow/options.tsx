@@ -43,6 +43,19 @@ export function Options() {
           </select>
         </label>
         <label class="field">
+          <span>Insert</span>
+          <select
+            value={current.block}
+            onChange={(event) => {
+              const { value } = event.currentTarget
+              change({ block: value === 'residual' ? value : 'identity' })
+            }}
+          >
+            <option value="identity">layers</option>
+            <option value="residual">residual blocks</option>
+          </select>
+        </label>
+        <label class="field">
           <span>New layers</span>
           <select
             value={current.deepInit}
@@ -51,7 +64,9 @@ export function Options() {
               change({ deepInit: value === 'random-init' ? value : 'net2deeper' })
             }}
           >
-            <option value="net2deeper">identity (net2deeper)</option>
+            <option value="net2deeper">
+              {current.block === 'residual' ? 'zero branch' : 'identity (net2deeper)'}
+            </option>
             <option value="random-init">random (baseline)</option>
           </select>
         </label>

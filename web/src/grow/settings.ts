@@ -6,6 +6,7 @@ import { numberParam, param, setParams } from '../state.ts'
 const widen = param('widen')
 const deepen = param('deepen')
 const init = param('init')
+const block = param('block')
 const deepInit = param('deep-init')
 const noise = param('noise')
 const seed = numberParam('seed', 0)
@@ -35,6 +36,7 @@ export const settings = computed<GrowSettings>(() => ({
   widths: parseWidths(widen.value),
   deepen: parseNames(deepen.value),
   init: init.value === 'random-pad' ? 'random-pad' : 'net2wider',
+  block: block.value === 'residual' ? 'residual' : 'identity',
   deepInit: deepInit.value === 'random-init' ? 'random-init' : 'net2deeper',
   noise: noise.value === 'paper' || noise.value === 'none' ? noise.value : 'zero-sum',
   seed: seed.value,
@@ -53,6 +55,7 @@ export function change(changes: Partial<GrowSettings>): void {
       .join(','),
     deepen: next.deepen.map(escapeName).join(','),
     init: next.init === 'net2wider' ? undefined : next.init,
+    block: next.block === 'identity' ? undefined : next.block,
     'deep-init': next.deepInit === 'net2deeper' ? undefined : next.deepInit,
     noise: next.noise === 'zero-sum' ? undefined : next.noise,
     seed: next.seed === 0 ? undefined : String(next.seed),
