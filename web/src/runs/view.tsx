@@ -1,13 +1,9 @@
-import { computed, useSignal } from '@preact/signals'
+import { computed } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { setParams } from '../state.ts'
-import { allArmNames, armTitle, defaultArmNames } from '../train/arms.ts'
 import { type Curve, lossLines, validationLines } from '../train/curves.ts'
-import { ResultTable } from '../train/table.tsx'
 import { Chart, type Line } from '../ui/chart.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
 import { percent } from '../ui/format.ts'
-import { ArmKey } from '../ui/key.tsx'
 import {
   available,
   choose,
@@ -18,9 +14,10 @@ import {
   follow,
   list,
   type RunContent,
-  start,
   stopRun,
 } from './model.ts'
+import { RunPanel } from './panel.tsx'
+import { StartForm } from './start-form.tsx'
 
 export function RunsView() {
   useEffect(follow, [])
@@ -96,70 +93,6 @@ function RunList() {
   )
 }
 
-/** Starts a run in a process of its own, on the whole machine. */
-function StartForm() {
-  const settings = useSignal({ epochs: 1, trainSize: 6000, testSize: 1000, batchSize: 32, seed: 0 })
-  const arms = useSignal<readonly string[]>(defaultArmNames)
-  const field = (label: string, key: keyof typeof settings.value, min: number, max: number) => (
-    <label class="field">
-      <span>{label}</span>
-      <input
-        type="number"
-        min={min}
-        max={max}
-        step={1}
-        value={settings.value[key]}
-        onChange={(event) => {
-          const value = event.currentTarget.valueAsNumber
-          if (Number.isSafeInteger(value) && value >= min && value <= max)
-            settings.value = { ...settings.value, [key]: value }
-        }}
-      />
-    </label>
-  )
-  return (
-    <details class="start pad">
-      <summary>Start a run</summary>
-      <div class="stack">
-        <fieldset>
-          <legend class="unseen">Arms</legend>
-          {allArmNames.map((name) => (
-            <label key={name} class="check small">
-              <input
-                type="checkbox"
-                checked={arms.value.includes(name)}
-                onChange={(event) => {
-                  const on = event.currentTarget.checked
-                  arms.value = allArmNames.filter((other) =>
-                    other === name ? on : arms.value.includes(other),
-                  )
-                }}
-              />
-              <ArmKey arm={name} />
-              {armTitle(name)}
-            </label>
-          ))}
-        </fieldset>
-        <div class="fields">
-          {field('Epochs', 'epochs', 1, 1000)}
-          {field('Training images', 'trainSize', 1, 60_000)}
-          {field('Test images', 'testSize', 1, 10_000)}
-          {field('Batch size', 'batchSize', 1, 4096)}
-          {field('Seed', 'seed', 0, 0xffffffff)}
-        </div>
-        <button
-          type="button"
-          class="primary"
-          disabled={arms.value.length === 0}
-          onClick={() => void start({ arms: arms.value, ...settings.value })}
-        >
-          Start
-        </button>
-      </div>
-    </details>
-  )
-}
-
 const shown = computed(() =>
   chosen.value.flatMap((id) => {
     const run = contents.value.get(id)
@@ -230,78 +163,5 @@ function Shown() {
         <RunPanel key={run.id} run={run} />
       ))}
     </>
-  )
-}
-
-function RunPanel({ run }: { run: RunContent }) {
-  const arms = run.results?.arms ?? []
-  const saved = arms.filter((arm) => arm.epochs.length > 0)
-  const chosenArm = useSignal('')
-  const name = saved.some((arm) => arm.name === chosenArm.value)
-    ? chosenArm.value
-    : (saved[0]?.name ?? '')
-  const base = `./api/runs/${encodeURIComponent(run.id)}`
-  return (
-    <section class="panel" aria-label={run.id} data-panel={run.id}>
-      <header>
-        <h2>{run.id}</h2>
-        {saved.length === 0 ? null : (
-          <div class="row">
-            <select
-              aria-label={`A trained network of ${run.id}`}
-              value={name}
-              onChange={(event) => {
-                chosenArm.value = event.currentTarget.value
-              }}
-            >
-              {saved.map((arm) => (
-                <option key={arm.name} value={arm.name}>
-                  {armTitle(arm.name)}
-                </option>
-              ))}
-            </select>
-            <button
-              type="button"
-              class="small"
-              onClick={() =>
-                setParams(
-                  {
-                    tab: 'grow',
-                    model: `run:${run.id}:${name}`,
-                    widen: undefined,
-                    deepen: undefined,
-                  },
-                  { push: true },
-                )
-              }
-            >
-              Grow it
-            </button>
-            <a class="button small" href={`${base}/models/${encodeURIComponent(name)}`} download>
-              Download
-            </a>
-            <a class="button small" href={`${base}/report`} download="report.html">
-              Report
-            </a>
-          </div>
-        )}
-      </header>
-      {run.message === null ? null : <p class="notice bad">{run.message}</p>}
-      {arms.length === 0 ? (
-        <p class="pad muted">The first epoch is not done yet.</p>
-      ) : (
-        <ResultTable
-          arms={arms}
-          epochs={
-            run.results?.settings?.epochs ?? Math.max(...arms.map((arm) => arm.epochs.length))
-          }
-        />
-      )}
-      {run.results?.command ? (
-        <p class="pad small">
-          <code>{run.results.command}</code>
-        </p>
-      ) : null}
-    </section>
   )
 }

@@ -1,0 +1,79 @@
+import { useSignal } from '@preact/signals'
+import { setParams } from '../state.ts'
+import { armTitle } from '../train/arms.ts'
+import { ResultTable } from '../train/table.tsx'
+import type { RunContent } from './model.ts'
+
+/** One run: its table, its trained networks, its command. */
+export function RunPanel({ run }: { run: RunContent }) {
+  const arms = run.results?.arms ?? []
+  const saved = arms.filter((arm) => arm.epochs.length > 0)
+  const chosenArm = useSignal('')
+  const name = saved.some((arm) => arm.name === chosenArm.value)
+    ? chosenArm.value
+    : (saved[0]?.name ?? '')
+  const base = `./api/runs/${encodeURIComponent(run.id)}`
+  return (
+    <section class="panel" aria-label={run.id} data-panel={run.id}>
+      <header>
+        <h2>{run.id}</h2>
+        {saved.length === 0 ? null : (
+          <div class="row">
+            <select
+              aria-label={`A trained network of ${run.id}`}
+              value={name}
+              onChange={(event) => {
+                chosenArm.value = event.currentTarget.value
+              }}
+            >
+              {saved.map((arm) => (
+                <option key={arm.name} value={arm.name}>
+                  {armTitle(arm.name)}
+                </option>
+              ))}
+            </select>
+            <button
+              type="button"
+              class="small"
+              onClick={() =>
+                setParams(
+                  {
+                    tab: 'grow',
+                    model: `run:${run.id}:${name}`,
+                    widen: undefined,
+                    deepen: undefined,
+                  },
+                  { push: true },
+                )
+              }
+            >
+              Grow it
+            </button>
+            <a class="button small" href={`${base}/models/${encodeURIComponent(name)}`} download>
+              Download
+            </a>
+            <a class="button small" href={`${base}/report`} download="report.html">
+              Report
+            </a>
+          </div>
+        )}
+      </header>
+      {run.message === null ? null : <p class="notice bad">{run.message}</p>}
+      {arms.length === 0 ? (
+        <p class="pad muted">The first epoch is not done yet.</p>
+      ) : (
+        <ResultTable
+          arms={arms}
+          epochs={
+            run.results?.settings?.epochs ?? Math.max(...arms.map((arm) => arm.epochs.length))
+          }
+        />
+      )}
+      {run.results?.command ? (
+        <p class="pad small">
+          <code>{run.results.command}</code>
+        </p>
+      ) : null}
+    </section>
+  )
+}

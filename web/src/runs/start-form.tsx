@@ -1,0 +1,68 @@
+import { useSignal } from '@preact/signals'
+import { allArmNames, armTitle, defaultArmNames } from '../train/arms.ts'
+import { ArmKey } from '../ui/key.tsx'
+import { start } from './model.ts'
+
+/** Starts a run in a process of its own, on the whole machine. */
+export function StartForm() {
+  const settings = useSignal({ epochs: 1, trainSize: 6000, testSize: 1000, batchSize: 32, seed: 0 })
+  const arms = useSignal<readonly string[]>(defaultArmNames)
+  const field = (label: string, key: keyof typeof settings.value, min: number, max: number) => (
+    <label class="field">
+      <span>{label}</span>
+      <input
+        type="number"
+        min={min}
+        max={max}
+        step={1}
+        value={settings.value[key]}
+        onChange={(event) => {
+          const value = event.currentTarget.valueAsNumber
+          if (Number.isSafeInteger(value) && value >= min && value <= max)
+            settings.value = { ...settings.value, [key]: value }
+        }}
+      />
+    </label>
+  )
+  return (
+    <details class="start pad">
+      <summary>Start a run</summary>
+      <div class="stack">
+        <fieldset>
+          <legend class="unseen">Arms</legend>
+          {allArmNames.map((name) => (
+            <label key={name} class="check small">
+              <input
+                type="checkbox"
+                checked={arms.value.includes(name)}
+                onChange={(event) => {
+                  const on = event.currentTarget.checked
+                  arms.value = allArmNames.filter((other) =>
+                    other === name ? on : arms.value.includes(other),
+                  )
+                }}
+              />
+              <ArmKey arm={name} />
+              {armTitle(name)}
+            </label>
+          ))}
+        </fieldset>
+        <div class="fields">
+          {field('Epochs', 'epochs', 1, 1000)}
+          {field('Training images', 'trainSize', 1, 60_000)}
+          {field('Test images', 'testSize', 1, 10_000)}
+          {field('Batch size', 'batchSize', 1, 4096)}
+          {field('Seed', 'seed', 0, 0xffffffff)}
+        </div>
+        <button
+          type="button"
+          class="primary"
+          disabled={arms.value.length === 0}
+          onClick={() => void start({ arms: arms.value, ...settings.value })}
+        >
+          Start
+        </button>
+      </div>
+    </details>
+  )
+}
