@@ -266,6 +266,20 @@ class Views(nn.Module):
         return x.size(1) * x.size(2) * x.size(3)
 
 
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(3, 6, 5)
+        self.lstm = nn.LSTM(6, 5, batch_first=True)
+        self.gru = nn.GRU(5, 4, batch_first=True, bidirectional=True)
+        self.hidden, self.head = nn.Linear(8, 7), nn.Linear(7, 3)
+
+    def forward(self, x):
+        y = F.relu(self.conv(x.flatten(2))).transpose(1, 2)
+        y = self.gru(self.lstm(y)[0])[0]
+        return self.head(F.relu(self.hidden(y[:, -1])))
+
+
 class Depth(nn.Module):
     def forward(self, x):
         return x.unsqueeze(2)
@@ -322,6 +336,7 @@ NETWORKS = {
     "gated": lambda: Tokens(8, Encoder(8, 2, gated=True)),
     "mixer": lambda: Tokens(10, Mixer(12, 10)),
     "tutorial": Views,
+    "recurrent": Recurrent,
     "one-dimension": lambda: nn.Sequential(
         nn.Flatten(2), nn.Conv1d(3, 6, 5, dilation=2), nn.BatchNorm1d(6), nn.GELU(),
         nn.MaxPool1d(2), nn.ConvTranspose1d(6, 4, 4, stride=2), nn.ReflectionPad1d(2), nn.Mish(),
