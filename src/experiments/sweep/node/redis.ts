@@ -14,7 +14,10 @@ export interface RedisEvents {
  *
  * @throws usage for an address that is none; input where nothing answers there
  */
-export async function connectRedis(url: string, events: RedisEvents = {}): Promise<Redis> {
+export async function connectRedis(
+  url: string,
+  events: RedisEvents = {},
+): Promise<{ readonly redis: Redis; readonly close: () => void }> {
   const address = addressOf(url)
   const redis = new Redis(url, {
     lazyConnect: true,
@@ -24,12 +27,13 @@ export async function connectRedis(url: string, events: RedisEvents = {}): Promi
   })
   let connected = false
   let lost = false
+  let closing = false
   let last: Error | undefined
   redis.on('error', (error: Error) => {
     last = error
   })
   redis.on('close', () => {
-    if (!connected || lost) return
+    if (!connected || lost || closing) return
     lost = true
     events.onLost?.()
   })
@@ -40,7 +44,13 @@ export async function connectRedis(url: string, events: RedisEvents = {}): Promi
   try {
     await redis.connect()
     connected = true
-    return redis
+    return {
+      redis,
+      close: () => {
+        closing = true
+        redis.disconnect()
+      },
+    }
   } catch (cause) {
     redis.disconnect()
     throw inputError(

@@ -43,7 +43,7 @@ export async function submitSweep(
   options: SubmitOptions,
 ): Promise<SweepOutcome> {
   const { onEvent, signal, queue: name = defaultQueueName } = options
-  const redis = await connectRedis(options.url, {
+  const { redis, close } = await connectRedis(options.url, {
     onLost: () => onEvent({ kind: 'note', message: 'Redis is away; waiting until it is back.' }),
     onBack: () => onEvent({ kind: 'note', message: 'Redis is back.' }),
   })
@@ -76,7 +76,7 @@ export async function submitSweep(
     await Promise.race([follower.clean(), interrupted])
     return progress.outcome
   } finally {
-    redis.disconnect()
+    close()
   }
 }
 

@@ -51,7 +51,7 @@ export type WorkEvent =
  */
 export async function work(options: WorkOptions): Promise<void> {
   const { onEvent, signal, queue: name = defaultQueueName } = options
-  const redis = await connectRedis(options.url, {
+  const { redis, close } = await connectRedis(options.url, {
     onLost: () => onEvent({ kind: 'lost' }),
     onBack: () => onEvent({ kind: 'back' }),
   })
@@ -67,8 +67,11 @@ export async function work(options: WorkOptions): Promise<void> {
     lost,
     add: (job) => addJob(queue, job),
   })
+  // BullMQ leaves open what it did not open itself.
+  const taking = redis.duplicate({ lazyConnect: false })
+  taking.on('error', () => {})
   const worker = new Worker<TrialJob>(name, (job, token) => trainer.take(job, token), {
-    connection: redis.duplicate({ lazyConnect: false }).on('error', () => {}),
+    connection: taking,
     concurrency: options.jobs,
     lockDuration: lost,
     stalledInterval: lost / 2,
@@ -84,7 +87,8 @@ export async function work(options: WorkOptions): Promise<void> {
   } finally {
     // Without waiting for what a Redis that is away cannot answer.
     await Promise.race([stopped(), pause(15_000)])
-    redis.disconnect()
+    close()
+    taking.disconnect()
     if (own !== undefined) await rm(own, { recursive: true, force: true })
   }
 

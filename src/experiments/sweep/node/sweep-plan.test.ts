@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'vitest'
+import { readSweep } from './sweep-plan.ts'
+
+const read = (...lines: readonly string[]) => readSweep(lines.join('\n'), 'sweep.yaml')
+const errorsOf = async (...lines: readonly string[]): Promise<readonly string[]> => {
+  try {
+    await read(...lines)
+  } catch (error) {
+    return (error as Error).message.split('\n').slice(1)
+  }
+  return []
+}
+
+describe('a sweep file', () => {
+  test('with errors has all of them said at once, with their lines', async () => {
+    const errors = await errorsOf(
+      'name: bad',
+      'treads: 2',
+      'defaults: {epochs: 0, optimizer: rmsprop}',
+      'experiments:',
+      '  - name: one',
+      '    trainSize: 70000',
+      '    arms:',
+      '      - {name: a, widen: {conv9: 128}}',
+      '      - {name: b, widen: {conv1: 32}}',
+      '      - {name: c, from: nowhere}',
+      '      - {name: d, from: scratch, carryOptimizer: true}',
+      '      - {name: e, optimizer: adam, carryOptimizer: true}',
+      '      - {name: f, widen: {conv1: 128}, noise: loud}',
+      '      - name: g',
+      '        deepen: [conv2]',
+      '        grid:',
+      '          learningRate: [0.1, -1]',
+      '          colour: [red]',
+      '    compare: [[a, zzz]]',
+    )
+    const at = (line: number, pattern: RegExp) =>
+      expect(errors.filter((error) => error.startsWith(`sweep.yaml:${line}:`)).join('\n')).toMatch(
+        pattern,
+      )
+    at(2, /there is no field "treads"/)
+    at(3, /epochs: must be at least 1/)
+    at(3, /optimizer: .*"sgd"/)
+    at(6, /only 60000 samples/)
+    at(8, /conv9/)
+    at(9, /conv1.*64.*32|32.*64/)
+    at(10, /"c" comes from itself or from no known arm/)
+    at(11, /no state to carry/)
+    at(12, /not the same as that of "teacher"/)
+    at(13, /noise: .*"zero-sum"/)
+    at(17, /learningRate: must be greater than 0/)
+    at(18, /there is no field "colour"/)
+    at(19, /no arm "zzz"/)
+    expect(errors).toHaveLength(13)
+  })
+
+  test('that is no YAML says where', async () => {
+    expect(await errorsOf('name: [a', 'experiments: b')).not.toEqual([])
+  })
+
+  test('becomes a graph: a teacher per seed, once for all that start from it', async () => {
+    const plan = await read(
+      'name: good',
+      'seeds: [3, 5]',
+      'defaults: {width: 4, trainSize: 64}',
+      'experiments:',
+      '  - name: first',
+      '    arms:',
+      '      - {name: wider, widen: {conv1: 8}, grid: {noise: [paper, none]}}',
+      '      - {name: fresh, from: scratch, widen: {conv1: 8}}',
+      '      - {name: on}',
+      '  - name: second',
+      '    arms:',
+      '      - {name: deeper, deepen: [conv2]}',
+      '      - {name: deepest, from: deeper, deepen: [fc1]}',
+    )
+    const labels = plan.trials.map(({ labels: all }) =>
+      all.map(({ experiment, arm, seed }) => `${experiment}/${arm}/${seed}`),
+    )
+    expect(labels.filter((each) => each[0]!.endsWith('/3'))).toEqual([
+      ['first/teacher/3', 'second/teacher/3'],
+      ['first/wider noise=paper/3'],
+      ['first/wider noise=none/3'],
+      ['first/fresh/3'],
+      ['first/on/3'],
+      ['second/deeper/3'],
+      ['second/deepest/3'],
+    ])
+    const byLabel = (label: string) => plan.trials.find((_, i) => labels[i]!.includes(label))!
+    const teacher = byLabel('first/teacher/3')
+    expect(teacher.spec).toMatchObject({ learningRate: 0.01, order: 3, seed: 3 })
+    expect(byLabel('first/on/3').spec).toMatchObject({ parent: teacher.id, learningRate: 0.001 })
+    expect(byLabel('second/deepest/3').spec).toMatchObject({
+      parent: byLabel('second/deeper/3').id,
+      learningRate: 0.001,
+    })
+    const fresh = byLabel('first/fresh/3').spec
+    expect(fresh).toMatchObject({ fresh: true, learningRate: 0.01 })
+    expect(fresh.order).toBe(byLabel('first/on/3').spec.order)
+    expect(plan.experiments[0]!.compare).toEqual([
+      ['wider noise=paper', 'fresh'],
+      ['wider noise=paper', 'on'],
+      ['wider noise=none', 'fresh'],
+      ['wider noise=none', 'on'],
+    ])
+  })
+
+  test('names a trial by what it is, not by what it is called', async () => {
+    const ids = async (name: string, rate: number) =>
+      (
+        await read(
+          `name: ${name}`,
+          'experiments:',
+          `  - {name: ${name}, learningRate: ${rate}, arms: []}`,
+        )
+      ).trials.map(({ id }) => id)
+    expect(await ids('x', 0.1)).toEqual(await ids('y', 0.1))
+    expect(await ids('x', 0.1)).not.toEqual(await ids('x', 0.2))
+  })
+})
