@@ -113,13 +113,23 @@ describe('the choice of the device', () => {
   })
 })
 
+interface Ran {
+  readonly events: readonly TrainEvent[]
+  /** Whether WebGPU's build of the runtime was fetched. */
+  readonly fetched: boolean
+}
+
 /** What the page's own worker answers to a run, until it is done. */
-async function events(site: Site, settings: Partial<TrainSettings>): Promise<TrainEvent[]> {
+async function run(site: Site, settings: Partial<TrainSettings>): Promise<Ran> {
   const assets = await readdir(join(pageFolder, 'assets'))
   const script = assets.find((name) => /^worker-.*\.js$/.test(name))!
   const page = await site.open('tab=train')
-  const taken = await page.evaluate(
-    ([url, run]) =>
+  let fetched = false
+  page.context().on('request', (request) => {
+    fetched ||= request.url().includes('asyncify')
+  })
+  const events = await page.evaluate(
+    ([url, training]) =>
       new Promise<unknown[]>((resolve) => {
         const worker = new Worker(url, { type: 'module', name: 'train' })
         const all: { type: string }[] = []
@@ -130,7 +140,7 @@ async function events(site: Site, settings: Partial<TrainSettings>): Promise<Tra
             resolve(all)
           }
         }
-        worker.postMessage({ type: 'run', settings: run, paused: false })
+        worker.postMessage({ type: 'run', settings: training, paused: false })
       }),
     [
       `assets/${script}`,
@@ -149,19 +159,19 @@ async function events(site: Site, settings: Partial<TrainSettings>): Promise<Tra
     ] as const,
   )
   await page.context().close()
-  return taken as TrainEvent[]
+  return { events: events as TrainEvent[], fetched }
 }
 
-const lossesOf = (taken: readonly TrainEvent[]) =>
-  taken.flatMap((event) =>
+const lossesOf = ({ events }: Ran) =>
+  events.flatMap((event) =>
     event.type === 'steps'
       ? event.losses.map(({ loss }) => loss)
       : event.type === 'epoch'
         ? [event.result.valLoss]
         : [],
   )
-const devicesOf = (taken: readonly TrainEvent[]) =>
-  taken.flatMap((event) => (event.type === 'device' ? [event] : []))
+const devicesOf = ({ events }: Ran) =>
+  events.flatMap((event) => (event.type === 'device' ? [event] : []))
 
 describe.skipIf(noBrowser)('training on WebGPU', () => {
   let site: Site
@@ -171,8 +181,8 @@ describe.skipIf(noBrowser)('training on WebGPU', () => {
   afterAll(() => site.close())
 
   it('agrees with the CPU to 1e-3', async ({ annotate }) => {
-    const cpu = await events(site, { device: 'cpu' })
-    const webgpu = await events(site, { device: 'webgpu' })
+    const cpu = await run(site, { device: 'cpu' })
+    const webgpu = await run(site, { device: 'webgpu' })
     const expected = lossesOf(cpu)
     expect(expected).toHaveLength(4)
     const [device, ...others] = devicesOf(webgpu)
@@ -180,15 +190,16 @@ describe.skipIf(noBrowser)('training on WebGPU', () => {
     // A Chromium without that adapter must train on the CPU and say why.
     await annotate(device!.reason)
     const seen = lossesOf(webgpu)
-    if (device!.device === 'webgpu') expect(seen).not.toEqual(expected)
-    else expect(device!.reason).toMatch(/^On the CPU: /)
+    expect(cpu.fetched).toBe(false)
+    expect(webgpu.fetched).toBe(device!.device === 'webgpu')
+    if (device!.device === 'cpu') expect(device!.reason).toMatch(/^On the CPU: .*WebGPU/)
     expect(seen).toHaveLength(4)
     for (const [i, loss] of seen.entries())
       expect(Math.abs(loss - expected[i]!), `figure ${i}`).toBeLessThan(1e-3)
   }, 300_000)
 
   it('is not chosen where the adapter is software', async () => {
-    const [device] = devicesOf(await events(site, {}))
+    const [device] = devicesOf(await run(site, {}))
     expect(device).toMatchObject({ device: 'cpu' })
   }, 60_000)
 })

@@ -91,8 +91,8 @@ describe.skipIf(noBrowser)('the page', () => {
     const scripts = (await readdir(folder)).filter((name) => name.endsWith('.js'))
     let bytes = 0
     for (const name of scripts) {
-      // ONNX Runtime's own script lies in chunks of its own.
-      if (/^web-/.test(name)) continue
+      // ONNX Runtime's own scripts lie in chunks of their own.
+      if (/^(web-|ort\.webgpu)/.test(name)) continue
       bytes += gzipSync(await readFile(join(folder, name))).length
     }
     expect(scripts.length).toBeGreaterThan(2)

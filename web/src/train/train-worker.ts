@@ -66,7 +66,7 @@ async function run(settings: TrainSettings): Promise<void> {
     adapter: findAdapter,
     measure: (device, goOn) => {
       send({ type: 'measuring' })
-      const [batch] = [...train.batches(batchSize)]
+      const [batch] = train.batches(batchSize)
       const session = { device, threads: threads() }
       return measureStep(mnistNetwork('teacher', seed), batch!, {
         ...stepOf(0),
