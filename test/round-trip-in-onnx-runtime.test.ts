@@ -93,11 +93,14 @@ async function outputs(session: ort.InferenceSession, feeds: Feeds): Promise<str
 
 describe.skipIf(models.length === 0)('the ONNX backend tests (libonnx-testdata)', () => {
   test('give the same outputs after a round trip', { timeout: 300_000 }, async () => {
-    let compared = 0
+    let [identical, compared] = [0, 0]
     for (const file of models) {
       const bytes = fs.readFileSync(file)
       const encoded = encodeModel(decodeModel(bytes))
-      if (Buffer.compare(bytes, encoded) === 0) continue
+      if (Buffer.compare(bytes, encoded) === 0) {
+        identical++
+        continue
+      }
       const before = await ort.InferenceSession.create(bytes, options).catch(() => undefined)
       if (!before) continue
       const feeds = readInputs(file, before.inputNames)
@@ -109,6 +112,8 @@ describe.skipIf(models.length === 0)('the ONNX backend tests (libonnx-testdata)'
       expect(await outputs(after, feeds), file).toBe(expected)
       compared++
     }
-    expect(compared).toBeGreaterThan(150)
+    // Most models come back byte for byte; of the others, ONNX Runtime runs most.
+    expect(identical + compared).toBeGreaterThan(1000)
+    expect(compared).toBeGreaterThan(100)
   })
 })

@@ -48,7 +48,7 @@ describe('train', () => {
     expect(arms[0].epochs[39].valLoss).toBeLessThan(0.7 * arms[0].epochs[0].valLoss)
     expect(err).toMatch(/epoch 40\/40: {2}loss .* val_accuracy \d/)
     expect(readdirSync(at('run')).sort()).toEqual(
-      ['checkpoints', 'metrics.jsonl', 'model.onnx', 'results.json'].sort(),
+      ['checkpoints', 'metrics.jsonl', 'model.onnx', 'report.html', 'results.json'].sort(),
     )
     const session = await nodeRuntime.createSession(at('run/model.onnx'))
     expect(session.outputs[0]!.name).toBe('output')
