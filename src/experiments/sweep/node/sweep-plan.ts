@@ -211,7 +211,8 @@ class SweepReader {
   async #plan(experiment: Experiment, threads: number): Promise<ExperimentPlan> {
     const { name, path, seeds, arms, shared, teacher } = experiment
     this.#checkSizes(shared, path)
-    this.#checkSizes(teacher, [...path, 'teacher'])
+    if (teacher.trainSize !== shared.trainSize || teacher.testSize !== shared.testSize)
+      this.#checkSizes(teacher, [...path, 'teacher'])
     const networks = await this.#checkArms(experiment)
     const needsTeacher = arms.some(({ entry }) => (entry.from ?? teacherArmName) === teacherArmName)
     for (const seed of seeds) {
