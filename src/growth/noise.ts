@@ -1,8 +1,9 @@
 /**
  * What breaks the symmetry between copies: noise on the out-weights of grown units.
  *
- * `zero-sum`: one normal per entry minus the mean over the copies of its unit. The copies'
- * activations are equal, so noise that sums to zero over them does not move the function at all.
+ * `zero-sum`: distributed like one normal per entry minus the mean over the copies of its unit. The
+ * copies' activations are equal, so noise that sums to zero over them does not move the function at
+ * all. k copies need k − 1 normals: they weigh the Helmert basis of the vectors that sum to zero.
  *
  * `paper`: the seed experiment's: N(0, (relative · std of the new out-weights)²) on the added
  * copies only. Not exactly function-preserving.
@@ -10,15 +11,17 @@
 
 import { dtypes } from '../tensor/dtype.ts'
 import { decode, type ElementChange } from '../tensor/lazy.ts'
-import { normalsByPosition } from '../tensor/random.ts'
+import { normalsByPosition } from '../tensor/normal-field.ts'
 import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
 import type { AxisGather } from './evaluate.ts'
 
 /** Standard deviation of random padding (the seed experiment's). */
 const PADDING_DEVIATION = 0.1
 /** Up to this many entries of a weight are read for its standard deviation, evenly spread. */
-const SAMPLE = 1 << 22
-const SAMPLE_CHUNK = 1 << 16
+const SAMPLE = 1 << 20
+const SAMPLE_PART = 1 << 16
+/** From this many neighbours on, the entries of one unit are read by themselves. */
+const WIDE = 64
 
 export interface NoiseSite {
   readonly seed: number
@@ -40,17 +43,22 @@ export function zeroSumNoise(site: NoiseSite): ElementChange {
   const deviation = deviationOfAdded(site)
   const stride = elementCount(dims.slice(axis + 1))
   const copies = copiesOf(gathered)
+  // The rank of each index among the copies of its unit.
+  const ranks = new Uint32Array(gathered.to)
+  for (const siblings of copies)
+    siblings.forEach((index, rank) => {
+      ranks[index] = rank
+    })
   return (values, start) => {
     const scale = deviation()
-    for (let i = 0; i < values.length; i++) {
-      const position = start + i
-      const at = Math.floor(position / stride) % gathered.to
+    forBlocks(values.length, start, stride, gathered.to, (at, from, to, position) => {
       const siblings = copies[gathered.index[at]!]!
-      if (siblings.length < 2) continue
-      let total = 0
-      for (const other of siblings) total += normal(position + (other - at) * stride)
-      values[i]! += scale * (normal(position) - total / siblings.length)
-    }
+      for (let c = Math.max(1, ranks[at]!); c < siblings.length; c++) {
+        const weight = (scale * (ranks[at] === c ? -c : 1)) / Math.sqrt(c * (c + 1))
+        const other = position + (siblings[c]! - at) * stride - from
+        for (let i = from; i < to; i++) values[i]! += weight * normal(other + i)
+      }
+    })
   }
 }
 
@@ -61,11 +69,48 @@ export function paperNoise(site: NoiseSite): ElementChange {
   const stride = elementCount(dims.slice(axis + 1))
   return (values, start) => {
     const scale = deviation()
-    for (let i = 0; i < values.length; i++) {
-      const position = start + i
-      if (gathered.added[Math.floor(position / stride) % gathered.to])
-        values[i]! += scale * normal(position)
-    }
+    forRuns(values.length, start, stride, gathered.to, (from, to, at) => {
+      if (gathered.added[at])
+        for (let i = from; i < to; i++) values[i]! += scale * normal(start + i)
+    })
+  }
+}
+
+/** Calls `visit` for each run [from, to) of elements with one index `at` along an axis. */
+function forRuns(
+  length: number,
+  start: number,
+  stride: number,
+  size: number,
+  visit: (from: number, to: number, at: number) => void,
+): void {
+  for (let i = 0; i < length; ) {
+    const position = start + i
+    const to = Math.min(length, i + stride - (position % stride))
+    visit(i, to, Math.floor(position / stride) % size)
+    i = to
+  }
+}
+
+/**
+ * Calls `visit` for each stretch of values with one index `at` along an axis: values [from, to),
+ * the first of them at `position` of the tensor.
+ */
+function forBlocks(
+  count: number,
+  start: number,
+  stride: number,
+  size: number,
+  visit: (at: number, from: number, to: number, position: number) => void,
+): void {
+  let at = Math.floor(start / stride) % size
+  let run = stride - (start % stride)
+  for (let from = 0; from < count; ) {
+    const to = Math.min(count, from + run)
+    visit(at, from, to, start + from)
+    from = to
+    run = stride
+    if (++at === size) at = 0
   }
 }
 
@@ -87,28 +132,49 @@ function deviationOfAdded(site: NoiseSite): () => number {
   }
 }
 
+/**
+ * Reads the added entries, or an even sample of the rows and of their parts, without the others
+ * where they lie apart.
+ */
 function measure({ base, dims, axis, gathered }: NoiseSite): number {
   const item = dtypes[base.dtype].bits / 8
-  const count = elementCount(dims)
   const stride = elementCount(dims.slice(axis + 1))
-  const chunks = Math.ceil(count / SAMPLE_CHUNK)
-  const step = Math.max(1, Math.floor(count / SAMPLE))
+  const outer = elementCount(dims.slice(0, axis))
+  const added = [...gathered.added.keys()].filter((i) => gathered.added[i])
+  const first = added[0]
+  if (first === undefined || stride === 0) return 0
   let n = 0
-  let mean = 0
+  let origin: number | undefined
+  let total = 0
   let squares = 0
-  for (let chunk = 0; chunk < chunks; chunk += step) {
-    const start = chunk * SAMPLE_CHUNK
-    const size = Math.min(SAMPLE_CHUNK, count - start)
-    const values = decode(base.dtype, base.read(start * item, size * item))
-    values.forEach((value, i) => {
-      if (!gathered.added[Math.floor((start + i) / stride) % gathered.to]) return
-      n++
-      const change = value - mean
-      mean += change / n
-      squares += change * (value - mean)
-    })
+  const add = (value: number) => {
+    origin ??= value
+    const change = value - origin
+    n++
+    total += change
+    squares += change * change
   }
-  return n === 0 ? 0 : Math.sqrt(squares / n)
+  const read = (start: number, count: number) =>
+    decode(base.dtype, base.read(start * item, count * item))
+  const rowStep = Math.max(1, Math.floor((outer * added.length * stride) / SAMPLE))
+  if (stride >= WIDE) {
+    // One stretch per added index; of long ones, evenly spread parts.
+    for (let k = 0; k < outer * added.length; k++) {
+      if (rowStep > 1 && stride <= SAMPLE_PART && k % rowStep !== 0) continue
+      const row = Math.floor(k / added.length)
+      const start = (row * gathered.to + added[k % added.length]!) * stride
+      for (let part = 0, i = 0; part < stride; part += SAMPLE_PART, i++)
+        if (stride <= SAMPLE_PART || i % rowStep === 0)
+          read(start + part, Math.min(SAMPLE_PART, stride - part)).forEach(add)
+    }
+  } else {
+    const last = added.at(-1)!
+    for (let row = 0; row < outer; row += Math.min(rowStep, outer)) {
+      const values = read((row * gathered.to + first) * stride, (last + 1 - first) * stride)
+      for (const i of added) for (let j = 0; j < stride; j++) add(values[(i - first) * stride + j]!)
+    }
+  }
+  return n === 0 ? 0 : Math.sqrt(Math.max(0, squares - (total * total) / n) / n)
 }
 
 export interface PaddingSite {

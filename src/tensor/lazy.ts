@@ -7,7 +7,8 @@ import { internalError } from '../errors.ts'
 import { byteLengthOf, type DType, dtypes } from './dtype.ts'
 import { type Fill, fillTensor } from './fill.ts'
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './half.ts'
-import { elementCount, type LazyTensor } from './tensor.ts'
+import { RowGather } from './row-gather.ts'
+import { elementCount, type LazyTensor, readInto } from './tensor.ts'
 
 /** New entries of one axis: entry j is old entry `index[j]`, times `factors[j]`. */
 export interface AxisSelection {
@@ -19,10 +20,8 @@ export interface AxisSelection {
 /** Changes elements [start, start + values.length) of a tensor in place. */
 export type ElementChange = (values: Float64Array, start: number) => void
 
-/** Source rows up to this size are read as a whole; of longer ones only what is asked for. */
-const ROW_LIMIT = 8 * 1024 * 1024
 /** Elements that are decoded at a time. */
-const CHUNK = 1 << 16
+const CHUNK = 1 << 14
 
 /**
  * The tensor gathered along some axes, at most one selection per axis. Factors and `change` need a
@@ -47,126 +46,80 @@ export function gather(
       ? [{ values, stride: elementCount(dims.slice(axis + 1)) }]
       : [],
   )
-  const readBytes =
-    last < 0
-      ? (offset: number, length: number) => source.read(offset, length).slice()
-      : rowGather(source, indices, dims, last, item)
-  const byteLength = byteLengthOf(dtype, elementCount(dims))
-  if (factors.length === 0 && !change) return { dtype, dims, byteLength, read: readBytes }
+  const rows = last < 0 ? undefined : new RowGather(source, indices, dims, last, item)
+  const copy = (offset: number, into: Uint8Array) =>
+    rows ? rows.readInto(offset, into) : readInto(source, offset, into)
+  const compute = (offset: number, into: Uint8Array) => {
+    copy(offset, into)
+    const start = offset / item
+    const count = into.length / item
+    const scratch = new Float64Array(Math.min(CHUNK, count))
+    for (let done = 0; done < count; done += CHUNK) {
+      const size = Math.min(CHUNK, count - done)
+      const part = into.subarray(done * item, (done + size) * item)
+      const values = scratch.subarray(0, size)
+      decodeInto(dtype, part, values)
+      for (const factor of factors) scale(values, start + done, factor.values, factor.stride)
+      change?.(values, start + done)
+      encode(dtype, values, part)
+    }
+  }
+  const fill = factors.length === 0 && !change ? copy : compute
   return {
     dtype,
     dims,
-    byteLength,
+    byteLength: byteLengthOf(dtype, elementCount(dims)),
     read(offset, length) {
-      const bytes = readBytes(offset, length)
-      const start = offset / item
-      const count = length / item
-      for (let done = 0; done < count; done += CHUNK) {
-        const size = Math.min(CHUNK, count - done)
-        const part = bytes.subarray(done * item, (done + size) * item)
-        const values = decode(dtype, part)
-        for (const factor of factors) scale(values, start + done, factor.values, factor.stride)
-        change?.(values, start + done)
-        encode(dtype, values, part)
-      }
+      const bytes = new Uint8Array(length)
+      fill(offset, bytes)
       return bytes
     },
+    readInto: fill,
   }
 }
 
 /** Multiplies each element by the factor of its index along one axis. */
 function scale(values: Float64Array, start: number, factors: Float64Array, stride: number): void {
+  let at = Math.floor(start / stride) % factors.length
+  let run = stride - (start % stride)
   for (let i = 0; i < values.length; ) {
-    const position = start + i
-    const run = Math.min(values.length - i, stride - (position % stride))
-    const factor = factors[Math.floor(position / stride) % factors.length]!
-    if (factor === 1) i += run
-    else for (const end = i + run; i < end; i++) values[i]! *= factor
+    const factor = factors[at]!
+    const end = Math.min(values.length, i + run)
+    if (factor === 1) i = end
+    else for (; i < end; i++) values[i]! *= factor
+    if (++at === factors.length) at = 0
+    run = stride
   }
 }
 
-/** Reads gathered bytes row by row, where a row spans the axes from the last gathered one on. */
-function rowGather(
-  source: LazyTensor,
-  indices: readonly (Uint32Array | undefined)[],
-  dims: readonly number[],
-  last: number,
-  item: number,
-): (offset: number, length: number) => Uint8Array {
-  const index = indices[last]!
-  const block = elementCount(dims.slice(last + 1)) * item
-  const rowBytes = index.length * block
-  const sourceRowBytes = source.dims[last]! * block
-  let cached: { row: number; bytes: Uint8Array } | undefined
-
-  const sourceRow = (row: number): number => {
-    let rest = row
-    let result = 0
-    let stride = 1
-    for (let axis = last - 1; axis >= 0; axis--) {
-      const size = dims[axis]!
-      const at = rest % size
-      rest = (rest - at) / size
-      result += (indices[axis]?.[at] ?? at) * stride
-      stride *= source.dims[axis]!
-    }
-    return result
-  }
-  const readRow = (row: number): Uint8Array => {
-    if (cached?.row !== row)
-      cached = { row, bytes: source.read(row * sourceRowBytes, sourceRowBytes) }
-    return cached.bytes
-  }
-
-  return (offset, length) => {
-    const out = new Uint8Array(length)
-    let done = 0
-    while (done < length) {
-      const row = Math.floor((offset + done) / rowBytes)
-      let at = offset + done - row * rowBytes
-      const end = Math.min(rowBytes, at + length - done)
-      const from = sourceRow(row)
-      const whole = sourceRowBytes <= ROW_LIMIT ? readRow(from) : undefined
-      while (at < end) {
-        // Neighbours that stay neighbours are copied in one go.
-        const first = Math.floor(at / block)
-        let next = first + 1
-        while (next * block < end && index[next] === index[next - 1]! + 1) next++
-        const run = Math.min(end, next * block) - at
-        const position = index[first]! * block + (at - first * block)
-        const bytes = whole
-          ? whole.subarray(position, position + run)
-          : source.read(from * sourceRowBytes + position, run)
-        out.set(bytes, done)
-        done += run
-        at += run
-      }
-      if (at === rowBytes) cached = undefined
-    }
-    return out
-  }
+/** Float32 numbers that need not lie on a boundary of four bytes. */
+const alignedFloats = (bytes: Uint8Array): Float32Array => {
+  const { buffer, byteOffset, length } = isAligned(bytes) ? bytes : bytes.slice()
+  return new Float32Array(buffer, byteOffset, length / 4)
 }
+const isAligned = (bytes: Uint8Array): boolean => bytes.byteOffset % 4 === 0
 
 /** The elements of little-endian floating-point data as float64. */
 export function decode(dtype: DType, bytes: Uint8Array): Float64Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const values = new Float64Array((bytes.length * 8) / dtypes[dtype].bits)
+  decodeInto(dtype, bytes, values)
+  return values
+}
+
+function decodeInto(dtype: DType, bytes: Uint8Array, into: Float64Array): void {
   switch (dtype) {
-    case 'float32': {
-      const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
-      return Float64Array.from(
-        new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4),
-      )
-    }
-    case 'float64': {
-      const copy = bytes.slice()
-      return new Float64Array(copy.buffer, 0, copy.byteLength / 8)
-    }
+    case 'float32':
+      into.set(alignedFloats(bytes))
+      return
+    case 'float64':
+      new Uint8Array(into.buffer, into.byteOffset, into.byteLength).set(bytes)
+      return
     case 'float16':
     case 'bfloat16': {
       const convert = dtype === 'float16' ? fromFloat16 : fromBfloat16
-      return Float64Array.from({ length: bytes.length / 2 }, (_, i) =>
-        convert(view.getUint16(2 * i, true)),
-      )
+      for (let i = 0; i < into.length; i++)
+        into[i] = convert(bytes[2 * i]! | (bytes[2 * i + 1]! << 8))
+      return
     }
     default:
       throw internalError(`Elements of type ${dtype} cannot be computed with.`)
@@ -177,7 +130,8 @@ export function decode(dtype: DType, bytes: Uint8Array): Float64Array {
 export function encode(dtype: DType, values: Float64Array, into: Uint8Array): void {
   switch (dtype) {
     case 'float32':
-      into.set(new Uint8Array(Float32Array.from(values).buffer))
+      if (isAligned(into)) alignedFloats(into).set(values)
+      else into.set(new Uint8Array(new Float32Array(values).buffer))
       return
     case 'float64':
       into.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
@@ -185,7 +139,11 @@ export function encode(dtype: DType, values: Float64Array, into: Uint8Array): vo
     case 'float16':
     case 'bfloat16': {
       const convert = dtype === 'float16' ? toFloat16 : toBfloat16
-      into.set(new Uint8Array(Uint16Array.from(values, convert).buffer))
+      values.forEach((value, i) => {
+        const bits = convert(value)
+        into[2 * i] = bits & 0xff
+        into[2 * i + 1] = bits >> 8
+      })
       return
     }
     default:

@@ -44,25 +44,6 @@ export function randomStream(seed: number, ...purpose: readonly (string | number
   }
 }
 
-/**
- * Standard normals by position: any one can be computed without the others, which is what tensors
- * read by ranges need. Two hashes of (key, position), then the Box–Muller transform.
- */
-export function normalsByPosition(
-  seed: number,
-  ...purpose: readonly (string | number)[]
-): (position: number) => number {
-  const first = hashKey([seed, ...purpose, 'radius'])
-  const second = hashKey([seed, ...purpose, 'angle'])
-  return (position) => {
-    const low = position >>> 0
-    const high = Math.floor(position / 0x100000000)
-    const u = (mix(mix(first ^ low) + (second ^ Math.imul(high, 0x9e3779b1))) + 1) / 0x100000000
-    const v = mix(mix(second ^ low) + (first ^ Math.imul(high, 0x85ebca77))) / 0x100000000
-    return Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * v)
-  }
-}
-
 /** MurmurHash3's finalizer, as an unsigned integer. */
 function mix(value: number): number {
   let hash = value | 0
@@ -84,7 +65,7 @@ export function permutation(n: number, random: RandomStream): Uint32Array {
 }
 
 /** 32-bit hash of a key (FNV-1a over its JSON text, then MurmurHash3's finalizer). */
-function hashKey(key: readonly (string | number)[]): number {
+export function hashKey(key: readonly (string | number)[]): number {
   let hash = 0x811c9dc5
   for (const byte of new TextEncoder().encode(JSON.stringify(key)))
     hash = Math.imul(hash ^ byte, 0x01000193)

@@ -15,8 +15,19 @@ export interface LazyTensor {
    * callers never write to it. Offsets fall on element boundaries.
    */
   read(offset: number, length: number): Uint8Array
+  /**
+   * The same into memory of the caller's; where it is absent, `read` does not copy. Call it as
+   * `readInto(tensor, offset, into)`.
+   */
+  readInto?(offset: number, into: Uint8Array): void
   /** The elements of a string tensor, UTF-8; absent for every other type. */
   readonly strings?: readonly Uint8Array[]
+}
+
+/** Reads bytes `[offset, offset + into.length)` of a tensor into `into`. */
+export function readInto(source: LazyTensor, offset: number, into: Uint8Array): void {
+  if (source.readInto) source.readInto(offset, into)
+  else into.set(source.read(offset, into.length))
 }
 
 interface ArrayTypes {
@@ -116,7 +127,7 @@ export function materialize(source: LazyTensor): Tensor {
   if (!isNumeric(dtype)) throw internalError(`Tensors of type ${dtype} have no array form.`)
   const count = elementCount(dims)
   const data = allocate(dtype, count)
-  new Uint8Array(data.buffer).set(source.read(0, byteLengthOf(dtype, count)))
+  readInto(source, 0, new Uint8Array(data.buffer, 0, byteLengthOf(dtype, count)))
   return new Tensor(dtype, dims, data)
 }
 
