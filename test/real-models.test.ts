@@ -4,6 +4,7 @@
  */
 import { basename } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Net2NetError } from '../src/errors.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../src/growth/index.ts'
 import type { Model } from '../src/model/model.ts'
 import { describeNode } from '../src/model/names.ts'
@@ -97,16 +98,18 @@ describe.skipIf(typeof files === 'string')(
           }
         }, 180_000)
 
-        test.skipIf(expected[name]?.[1] === 0)(
-          'all layers grow at once',
-          async () => {
+        if (expected[name]?.[1] === 0)
+          test('has no layers in its main graph, and says so', () => {
+            expect(inspect(model).layers).toEqual([])
+            expect(() => planWiden(model, { '*': 'x1.5' })).toThrow(Net2NetError)
+          })
+        else
+          test('all layers grow at once', async () => {
             const wider = applyPlan(model, planWiden(model, { '*': 'x1.5' }))
             const layers = inspect(wider).layers.map((layer) => layer.name)
             const deeper = applyPlan(wider, planDeepen(wider, layers, { seed: 1 }))
             expect(await teacher.compare(deeper, { samples: 2 })).toMatchObject({ equal: true })
-          },
-          180_000,
-        )
+          }, 180_000)
       },
     )
   },
