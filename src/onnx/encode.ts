@@ -2,7 +2,7 @@
 import { create, type DescMessage, toBinary } from '@bufbuild/protobuf'
 import { inputError, usageError } from '../errors.ts'
 import type { Graph, Model, Node } from '../model/model.ts'
-import type { LazyTensor } from '../tensor/tensor.ts'
+import { type LazyTensor, readInto } from '../tensor/tensor.ts'
 import { type AttributeEncoding, encodeAttribute } from './attribute-proto.ts'
 import { metadataEntry, opsetEntry, restored } from './leftover.ts'
 import {
@@ -22,7 +22,7 @@ import { memorySource, varint, varintValue, WireReader, WireType } from './wire.
 
 /** Protobuf messages end here; larger models need external data. */
 export const MAX_MESSAGE_BYTES = 2 ** 31 - 1
-const CHUNK = 8 * 2 ** 20
+const CHUNK = 2 * 2 ** 20
 
 export interface EncodeOptions {
   /** Asked for every initializer; undefined leaves the data in the model. */
@@ -32,8 +32,8 @@ export interface EncodeOptions {
 /** A model ready to be written. */
 export interface EncodedModel {
   readonly byteLength: number
-  /** The bytes in order; a chunk is valid until the next one is asked for. */
-  chunks(): Generator<Uint8Array, void>
+  /** What the bytes are made of, in order. */
+  readonly parts: readonly (Uint8Array | LazyTensor)[]
 }
 
 /** The bytes of an ONNX file, in memory. Throws for models of 2 GiB or more. */
@@ -45,9 +45,10 @@ export function encodeModel(model: Model): Uint8Array {
     )
   const bytes = new Uint8Array(encoded.byteLength)
   let at = 0
-  for (const chunk of encoded.chunks()) {
-    bytes.set(chunk, at)
-    at += chunk.length
+  for (const part of encoded.parts) {
+    if (part instanceof Uint8Array) bytes.set(part, at)
+    else readInto(part, 0, bytes.subarray(at, at + part.byteLength))
+    at += part.byteLength
   }
   return bytes
 }
@@ -59,12 +60,7 @@ export function encodeStream(model: Model, options: EncodeOptions = {}): Encoded
   const parts = expand(skeletonOf(proto), payloads)
   return {
     byteLength: parts.reduce((sum, part) => sum + part.byteLength, 0),
-    *chunks() {
-      for (const part of parts) {
-        if (part instanceof Uint8Array) yield part
-        else yield* tensorChunks(part)
-      }
-    },
+    parts,
   }
 }
 
@@ -77,10 +73,26 @@ function skeletonOf(proto: ModelProto): Uint8Array {
   }
 }
 
-/** The data of a tensor in chunks of a few megabytes. */
-export function* tensorChunks(tensor: LazyTensor): Generator<Uint8Array, void> {
-  for (let offset = 0; offset < tensor.byteLength; offset += CHUNK)
-    yield tensor.read(offset, Math.min(CHUNK, tensor.byteLength - offset))
+/**
+ * The data of tensors in chunks of a few megabytes. The memory is used again: a chunk is valid until
+ * the next but one is asked for, so that one can be written while the next is computed.
+ */
+export class Chunks {
+  #buffers: readonly [Uint8Array, Uint8Array] = [new Uint8Array(CHUNK), new Uint8Array(CHUNK)];
+
+  *of(part: Uint8Array | LazyTensor): Generator<Uint8Array, void> {
+    for (let offset = 0; offset < part.byteLength; offset += CHUNK) {
+      const length = Math.min(CHUNK, part.byteLength - offset)
+      if (part instanceof Uint8Array) yield part.subarray(offset, offset + length)
+      else if (!part.readInto) yield part.read(offset, length)
+      else {
+        const into = this.#buffers[0].subarray(0, length)
+        this.#buffers = [this.#buffers[1], this.#buffers[0]]
+        part.readInto(offset, into)
+        yield into
+      }
+    }
+  }
 }
 
 function modelProto(model: Model, payloads: LazyTensor[], options: EncodeOptions): ModelProto {

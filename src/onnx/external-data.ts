@@ -85,4 +85,7 @@ function open(file: string, keepOpen: boolean, place: () => string): FileSource 
 const stretch = (source: ByteSource, start: number, size: number): ByteSource => ({
   size,
   read: (offset, length) => source.read(start + offset, length),
+  ...(source.readInto && {
+    readInto: (offset, into) => source.readInto?.(start + offset, into),
+  }),
 })

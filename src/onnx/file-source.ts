@@ -49,11 +49,17 @@ export class FileSource implements ByteSource {
   }
 
   read(offset: number, length: number): Uint8Array {
+    const bytes = allocateBytes(length, this.path)
+    this.readInto(offset, bytes)
+    return bytes
+  }
+
+  readInto(offset: number, into: Uint8Array): void {
     const descriptor = this.#descriptor ?? this.#open()
     try {
       if (identityOf(fs.fstatSync(descriptor, { bigint: true })) !== this.#identity)
         throw inputError(`${this.path}: has changed since it was opened.`, { where: this.path })
-      return readFully(descriptor, offset, length, this.path)
+      readFully(descriptor, offset, into, this.path)
     } finally {
       if (this.#descriptor === undefined) fs.closeSync(descriptor)
     }
@@ -72,16 +78,19 @@ export class FileSource implements ByteSource {
 const identityOf = (stat: fs.BigIntStats): string =>
   `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`
 
-function readFully(descriptor: number, offset: number, length: number, path: string): Uint8Array {
-  let bytes: Uint8Array
+function allocateBytes(length: number, path: string): Uint8Array {
   try {
-    bytes = new Uint8Array(length)
+    return new Uint8Array(length)
   } catch (cause) {
     throw inputError(`${path}: ${length} bytes at once do not fit into memory.`, {
       where: path,
       cause,
     })
   }
+}
+
+function readFully(descriptor: number, offset: number, bytes: Uint8Array, path: string): void {
+  const { length } = bytes
   for (let done = 0; done < length; ) {
     const want = Math.min(length - done, 2 ** 30)
     let count: number
@@ -96,7 +105,6 @@ function readFully(descriptor: number, offset: number, length: number, path: str
       })
     done += count
   }
-  return bytes
 }
 
 const reasons: Readonly<Record<string, string>> = {

@@ -6,7 +6,7 @@ import type { Model } from '../model/model.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import { AtomicFile, refuseExisting, syncFolder, temporaryName } from './atomic-file.ts'
 import { decodeSource } from './decode.ts'
-import { type EncodedModel, encodeStream, MAX_MESSAGE_BYTES, tensorChunks } from './encode.ts'
+import { Chunks, type EncodedModel, encodeStream, MAX_MESSAGE_BYTES } from './encode.ts'
 import { externalDataOf } from './external-data.ts'
 import { errorCode, FileSource } from './file-source.ts'
 
@@ -60,31 +60,46 @@ export async function save(model: Model, file: string, options: SaveOptions = {}
     stopIfAborted(file, options.signal)
   }
   const files: AtomicFile[] = []
+  const chunks = new Chunks()
   try {
     if (plan.data) {
       const data = await AtomicFile.create(plan.data.file)
       files.push(data)
       for (const [tensor, offset] of plan.data.offsets) {
         await data.skipTo(offset)
-        for (const chunk of tensorChunks(tensor)) {
-          await data.write(chunk)
-          progress(chunk.length)
-        }
+        await writeAll(data, chunks.of(tensor), progress)
       }
       await data.finish()
     }
     const main = await AtomicFile.create(file)
     files.push(main)
-    for (const chunk of plan.model.chunks()) {
-      await main.write(chunk)
-      progress(chunk.length)
-    }
+    for (const part of plan.model.parts) await writeAll(main, chunks.of(part), progress)
     await main.finish()
     await publishAll(files, force)
   } finally {
     for (const each of files) await each.discard()
   }
   await syncFolder(path.dirname(file))
+}
+
+/** Writes each chunk while the next one is read or computed. */
+async function writeAll(
+  file: AtomicFile,
+  chunks: Iterable<Uint8Array>,
+  progress: (bytes: number) => void,
+): Promise<void> {
+  let writing = Promise.resolve()
+  try {
+    for (const chunk of chunks) {
+      await writing
+      writing = file.write(chunk)
+      // A failure is thrown where it is awaited.
+      writing.catch(() => undefined)
+      progress(chunk.length)
+    }
+  } finally {
+    await writing
+  }
 }
 
 function stopIfAborted(file: string, signal: AbortSignal | undefined): void {

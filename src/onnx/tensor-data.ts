@@ -40,6 +40,9 @@ export function sourceTensor(
     dims,
     byteLength,
     read: (offset, length) => source.read(start + offset, length),
+    ...(source.readInto && {
+      readInto: (offset, into) => source.readInto?.(start + offset, into),
+    }),
   }
 }
 

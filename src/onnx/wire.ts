@@ -9,6 +9,8 @@ export interface ByteSource {
   readonly size: number
   /** Exactly these bytes; the result may be a view of shared memory and is never written to. */
   read(offset: number, length: number): Uint8Array
+  /** The same into memory of the caller's; absent where `read` does not copy. */
+  readInto?(offset: number, into: Uint8Array): void
 }
 
 export const memorySource = (bytes: Uint8Array): ByteSource => ({
