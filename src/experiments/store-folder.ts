@@ -6,7 +6,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { inputError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
-import { AtomicFile } from '../onnx/atomic-file.ts'
+import { AtomicFile, temporaryName } from '../onnx/atomic-file.ts'
 import { save } from '../onnx/file.ts'
 import type { MetricsLine } from './results.ts'
 
@@ -59,7 +59,9 @@ export class RunFolder {
     try {
       const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n') : []
       const kept = lines.filter((line) => isLineUpTo(line, step))
-      fs.writeFileSync(file, kept.map((line) => `${line}\n`).join(''))
+      const temporary = temporaryName(file)
+      fs.writeFileSync(temporary, kept.map((line) => `${line}\n`).join(''))
+      fs.renameSync(temporary, file)
       return new RunFolder(folder, fs.openSync(file, 'a'))
     } catch (cause) {
       throw inputError(`${file} cannot be written (${(cause as Error).message}).`, {

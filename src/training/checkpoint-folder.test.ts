@@ -124,11 +124,19 @@ describe('checkpoints', () => {
 describe('kill -9', () => {
   const script = fileURLToPath(new URL('testing/train-child.ts', import.meta.url))
 
-  /** Runs the child; kills it after `killAfter` steps and some milliseconds, if given. */
-  const child = (folder: string, killAfter?: { steps: number; milliseconds: number }) =>
+  interface Kill {
+    readonly steps?: number
+    readonly milliseconds?: number
+    /** See `killAtBoundary`. */
+    readonly boundary?: number
+  }
+  /** Runs the child; kills it after so many steps and milliseconds, or at a boundary, if given. */
+  const child = (folder: string, killAfter: Kill = {}) =>
     new Promise<{ steps: number; code: number | null; resumed: number; skipped: unknown[] }>(
       (resolve, reject) => {
-        const process_ = spawn(process.execPath, ['--import', 'tsx', script, folder], {
+        const { boundary, milliseconds } = killAfter
+        const args = boundary === undefined ? [folder] : [folder, String(boundary)]
+        const process_ = spawn(process.execPath, ['--import', 'tsx', script, ...args], {
           stdio: ['ignore', 'pipe', 'inherit'],
         })
         let [steps, resumed, skipped, rest] = [0, 0, [] as unknown[], '']
@@ -145,8 +153,7 @@ describe('kill -9', () => {
             skipped = event.skipped ?? skipped
             if (event.step === undefined) continue
             steps++
-            if (steps === killAfter?.steps)
-              setTimeout(() => process_.kill('SIGKILL'), killAfter.milliseconds)
+            if (steps === killAfter.steps) setTimeout(() => process_.kill('SIGKILL'), milliseconds)
           }
         })
         process_.on('error', reject)
@@ -154,26 +161,46 @@ describe('kill -9', () => {
       },
     )
 
-  test('at random moments: every resume works, and the end is the same, bit for bit', async () => {
+  /** What a training that nobody stops comes to. */
+  let expected: string
+  beforeAll(async () => {
     const straight = join(root, 'straight')
     mkdirSync(straight)
     expect((await child(straight)).code).toBe(0)
-    const killed = join(root, 'killed')
-    mkdirSync(killed)
-    const random = randomStream(Date.now(), 'kills')
-    let reached = 0
-    for (let kill = 0; kill < 8; kill++) {
-      const moment = { steps: 1 + random.below(4), milliseconds: random.below(25) }
-      const { steps, resumed, skipped, code } = await child(killed, moment)
+    expected = readFileSync(join(straight, 'result.json'), 'utf8')
+  }, 60_000)
+
+  /** Kills again and again until the training is through; returns the number of kills. */
+  async function killed(name: string, nextKill: (kills: number) => Kill): Promise<number> {
+    const folder = join(root, name)
+    mkdirSync(folder)
+    let [reached, kills] = [0, 0]
+    for (;;) {
+      const { steps, resumed, skipped, code } = await child(folder, nextKill(kills))
       expect(skipped).toEqual([])
       expect(resumed).toBeGreaterThanOrEqual(reached - 3) // at most one interval is lost
       reached = resumed + steps
       if (code === 0) break
+      kills++
     }
-    const last = await child(killed)
-    expect(last.code).toBe(0)
-    expect(readFileSync(join(killed, 'result.json'), 'utf8')).toBe(
-      readFileSync(join(straight, 'result.json'), 'utf8'),
+    expect(readFileSync(join(folder, 'result.json'), 'utf8')).toBe(expected)
+    return kills
+  }
+
+  // scripts/kill-training.ts does the same to the command line, as often as one likes.
+  test('at random moments: every resume works, and the end is the same, bit for bit', async () => {
+    const random = randomStream(Date.now(), 'kills')
+    const kills = await killed('random', (done) =>
+      done < 12 ? { steps: 1 + random.below(4), milliseconds: random.below(25) } : {},
     )
+    expect(kills).toBeGreaterThan(3)
   }, 180_000)
+
+  test('at every file boundary of a checkpoint write, likewise', async () => {
+    // Every process gets one operation further than the one before it; as soon as that is more than
+    // one checkpoint takes, each finds other files in place, until the training is through.
+    const kills = await killed('boundaries', (done) => ({ boundary: done + 1 }))
+    // mkdir, open, write (twice), sync, close, rename, and the folder's open, sync and close.
+    expect(kills).toBeGreaterThan(10)
+  }, 300_000)
 })

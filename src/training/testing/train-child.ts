@@ -1,6 +1,7 @@
 /**
- * A training that can be killed: `train-child.ts FOLDER` trains a small network with checkpoints in
- * FOLDER, going on from the newest one, and writes what came of it to FOLDER/result.json.
+ * A training that can be killed: `train-child.ts FOLDER [BOUNDARY]` trains a small network with
+ * checkpoints in FOLDER, going on from the newest one, and writes what came of it to
+ * FOLDER/result.json. With BOUNDARY it kills itself there: see `killAtBoundary`.
  */
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
@@ -8,11 +9,13 @@ import { join } from 'node:path'
 import { nodeRuntime } from '../../runtime/node.ts'
 import { CheckpointFolder } from '../checkpoint-folder.ts'
 import { Training } from '../trainer.ts'
+import { killAtBoundary } from './kill-at-boundary.ts'
 import { smallData, smallNetwork, smallOptions } from './small-training.ts'
 
-const folder = process.argv[2]!
+const [folder, boundary] = process.argv.slice(2) as [string, string | undefined]
 const checkpoints = new CheckpointFolder(folder, { fingerprint: 'small' })
 const { checkpoint, skipped } = await checkpoints.latest()
+if (boundary !== undefined) killAtBoundary(Number(boundary))
 console.log(JSON.stringify({ resumed: checkpoint?.state.step ?? 0, skipped }))
 const training = new Training(smallNetwork(), smallData(), {
   ...smallOptions(),
