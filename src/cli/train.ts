@@ -1,6 +1,5 @@
 /** net2net train: train a model on a data set. */
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
@@ -32,6 +31,7 @@ import {
   lossNames,
   type Optimizer,
   sgd,
+  type TrainingState,
 } from '../training/index.ts'
 import { type CliCommand, examples, type Io, printResult } from './command.ts'
 import { integer, list, number, seed } from './options.ts'
@@ -176,11 +176,16 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     throw usageError(`There is no checkpoint of this training in ${output} to go on from.`, {
       where: output,
     })
-  const folder = from
-    ? RunFolder.reopen(output, from.step)
-    : RunFolder.create(output, { force: force || !hasFiles(output) })
   const view = progress(io)
   let task: Task | undefined
+  /** A new training does not go on from the checkpoints of the one before. */
+  let cleared = from !== undefined
+  const saveCheckpoint = async (state: TrainingState, position: GrowthPosition) => {
+    folder.begin()
+    if (!cleared) await checkpoints.clear()
+    cleared = true
+    return checkpoints.save(state, savedPosition(position))
+  }
   const training = new GrowingTraining(model, samples, {
     runtime: nodeRuntime,
     stages,
@@ -201,8 +206,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       : {}),
     checkpoint: {
       everySteps: options.checkpointEvery,
-      save: async (state, position) =>
-        void (await checkpoints.save(state, savedPosition(position))),
+      save: async (state, position) => void (await saveCheckpoint(state, position)),
     },
     onStep(event) {
       const { epoch, step, batch, batches = batch, learningRate, accuracy } = event
@@ -212,6 +216,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       task.update(batch, `loss ${event.epochLoss.toFixed(4)}`)
     },
   })
+  const folder = from ? RunFolder.reopen(output, from.step) : RunFolder.create(output, { force })
   const results = () => resultsOf(io, file, options, training, output)
   try {
     for await (const event of training) {
@@ -225,7 +230,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     }
   } catch (error) {
     if (!(error instanceof Net2NetError) || error.kind !== 'interrupted') throw error
-    const saved = await checkpoints.save(training.state, savedPosition(training.position))
+    const saved = await saveCheckpoint(training.state, training.position)
     await folder.saveResults(results())
     throw new Net2NetError(
       'interrupted',
@@ -274,9 +279,6 @@ const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>):
   ])
   return `grown after step ${step}: ${what.join('; ')}`
 }
-
-const hasFiles = (folder: string): boolean =>
-  existsSync(join(folder, 'results.json')) || existsSync(join(folder, 'checkpoints'))
 
 async function dataFor(
   model: Model,

@@ -111,21 +111,41 @@ test('the table puts the published losses beside ours', () => {
 describe('a run’s folder', () => {
   const folder = () => mkdtempSync(join(tmpdir(), 'run-'))
 
-  test('is replaced only with force, and what is not of a run stays', () => {
+  test('is replaced only with force and once the run begins; what is not of a run stays', () => {
     const path = folder()
-    writeFileSync(join(path, 'results.json'), '{}')
-    writeFileSync(join(path, 'old.onnx'), '')
-    writeFileSync(join(path, 'notes.txt'), '')
+    const before = ['a.onnx', 'metrics.jsonl', 'notes.txt', 'other.onnx', 'results.json']
+    for (const name of before) writeFileSync(join(path, name), 'old')
+    writeFileSync(join(path, 'results.json'), '{"arms": [{"name": "a"}, {"name": "../b"}]}')
     expect(() => RunFolder.create(path)).toThrow(expect.objectContaining({ kind: 'usage' }))
     RunFolder.create(path, { force: true }).close()
-    expect(readdirSync(path).sort()).toEqual(['metrics.jsonl', 'notes.txt'])
+    expect(readdirSync(path).sort()).toEqual(before)
+    expect(readFileSync(join(path, 'metrics.jsonl'), 'utf8')).toBe('old')
+    const run = RunFolder.create(path, { force: true })
+    run.appendMetrics({ arm: 'model', epoch: 1, step: 1 })
+    run.close()
+    expect(readdirSync(path).sort()).toEqual(['metrics.jsonl', 'notes.txt', 'other.onnx'])
+    expect(readFileSync(join(path, 'metrics.jsonl'), 'utf8')).toMatch(/^{/)
+  })
+
+  test('goes away again where the run never began', () => {
+    const path = folder()
+    const deep = join(path, 'runs', 'first')
+    RunFolder.create(deep).close()
+    expect(readdirSync(path)).toEqual([])
+    const run = RunFolder.create(deep)
+    run.begin()
+    run.close()
+    expect(readdirSync(deep)).toEqual(['metrics.jsonl'])
   })
 
   test('reopened at a step, forgets later lines and a torn one', () => {
     const path = folder()
     const line = (step: number) => JSON.stringify({ arm: 'model', epoch: 1, step })
     writeFileSync(join(path, 'metrics.jsonl'), `${line(1)}\n${line(2)}\n${line(3)}\n{"arm": "mo`)
+    // Left by a process that was killed while it wrote.
+    writeFileSync(join(path, '.results.json.0123456789ab.tmp'), '{')
     const run = RunFolder.reopen(path, 2)
+    expect(readdirSync(path)).toEqual(['metrics.jsonl'])
     run.appendMetrics({ arm: 'model', epoch: 2, step: 3 })
     run.close()
     const text = readFileSync(join(path, 'metrics.jsonl'), 'utf8')

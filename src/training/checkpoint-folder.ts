@@ -59,6 +59,11 @@ export class CheckpointFolder {
     return join(this.folder, file)
   }
 
+  /** Removes all checkpoints, of whatever training: a new one begins here. */
+  async clear(): Promise<void> {
+    for (const name of await this.#files()) await rm(join(this.folder, name), { force: true })
+  }
+
   /** The newest checkpoint of this training that is whole, and what was passed over for it. */
   async latest(): Promise<{
     readonly checkpoint: Checkpoint | undefined
