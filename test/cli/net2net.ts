@@ -14,13 +14,20 @@ export interface Outcome {
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
+  /** The largest file that it may write. */
+  readonly fileKibibytes?: number
   /** Gets the process and what it has said so far, whenever it says something. */
   readonly onOutput?: (child: ChildProcess, err: string) => void
 }
 
 export function net2net(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], {
+    const command = [process.execPath, '--import', 'tsx', 'src/cli/main.ts', ...args]
+    // The signal of the limit is ignored, so that writes fail as they do on a full disk.
+    const limit = `trap '' XFSZ; ulimit -f ${options.fileKibibytes}; exec "$@"`
+    const [file, ...rest] =
+      options.fileKibibytes === undefined ? command : ['bash', '-c', limit, 'bash', ...command]
+    const child = spawn(file!, rest, {
       env: { ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { load, nodeRuntime, save } from '../../src/index.ts'
 import { dense, sequential } from '../../src/layers/index.ts'
+import { readCheckpoint } from '../../src/training/checkpoint-file.ts'
 import { net2net, temporaryFolder } from './net2net.ts'
 
 const folder = temporaryFolder()
@@ -105,6 +106,77 @@ describe('train', () => {
     expect(JSON.parse(out).arms[0].epochs).toHaveLength(epochs + 1)
   })
 
+  test('SIGINT ends with 130, and what was done is saved', async () => {
+    let sent = false
+    const long = ['train', model, '--data', table, '--epochs', '100000', '-o', at('sigint')]
+    const { code, err } = await net2net(long, {
+      onOutput(child, said) {
+        if (sent || !said.includes('epoch 2/')) return
+        sent = true
+        child.kill('SIGINT')
+      },
+    })
+    expect(code).toBe(130)
+    expect(err).toMatch(/Interrupted by SIGINT\. Saved in .*\.n2n; go on with --resume\.\n$/)
+    const { steps } = JSON.parse(readFileSync(at('sigint/results.json'), 'utf8'))
+    const saved = readdirSync(at('sigint/checkpoints')).sort().at(-1)!
+    expect(Number(/\d+/.exec(saved)![0])).toBe(steps)
+    await readCheckpoint(at(`sigint/checkpoints/${saved}`))
+    expect(readdirSync(at('sigint')).filter((name) => name.startsWith('.'))).toEqual([])
+  })
+
+  test('without space it ends with 4, and goes on later as if nothing had been', async () => {
+    const wide = at('wide-model.onnx')
+    await save(sequential([dense(800, { name: 'h' }), dense(2)], { input: [2], seed: 1 }), wide)
+    const run = (to: string, epochs: number, ...more: string[]) => {
+      const args = ['--optimizer', 'adam', '--epochs', `${epochs}`, '-o', at(to), ...more]
+      return ['train', wide, '--data', table, '--threads', '1', ...args]
+    }
+    expect((await net2net(run('unlimited', 3))).code).toBe(0)
+    expect((await net2net(run('full', 1))).code).toBe(0)
+    // Files of at most 30 KiB: the model has 17, a checkpoint 48.
+    const failed = await net2net(run('full', 3, '--resume'), { fileKibibytes: 30 })
+    expect(failed.err).toMatch(/checkpoint-\d+\.n2n: cannot be written: .*larger than .*allows/)
+    expect(failed.err).not.toMatch(/\n\s+at /)
+    expect(failed).toMatchObject({ code: 4, out: '' })
+    const left = readdirSync(at('full/checkpoints'))
+    expect(left).toEqual(['checkpoint-0000000009.n2n'])
+    await readCheckpoint(at(`full/checkpoints/${left[0]}`))
+    expect(readdirSync(at('full')).filter((name) => name.startsWith('.'))).toEqual([])
+    expect((await net2net(run('full', 3, '--resume'))).code).toBe(0)
+    const [resumed, whole] = ['full', 'unlimited'].map((to) => readFileSync(at(`${to}/model.onnx`)))
+    expect(resumed!.equals(whole!)).toBe(true)
+  })
+
+  test('what fails before its first step changes nothing', async () => {
+    const here = at('mine')
+    mkdirSync(here)
+    writeFileSync(join(here, 'mine.onnx'), 'mine')
+    const refused = await train('-o', here)
+    expect(refused).toMatchObject({ code: 2, err: expect.stringContaining('not empty') })
+    expect((await train('--epochs', '2', '--force', '-o', here)).code).toBe(0)
+    const before = readdirSync(here).sort()
+    expect(before).toContain('mine.onnx')
+    expect(readdirSync(join(here, 'checkpoints'))).toHaveLength(2)
+    const failed = await train('--freeze', 'nothing*', '--force', '-o', here)
+    expect(failed.code).toBe(2)
+    const missing = await train('--device', 'cuda', '--force', '-o', here)
+    expect(missing.code).toBe(4)
+    expect(readdirSync(here).sort()).toEqual(before)
+    expect(JSON.parse(readFileSync(join(here, 'results.json'), 'utf8')).finished).toBe(true)
+    // A new training takes the place of all of the one before.
+    expect((await train('--force', '-o', here)).code).toBe(0)
+    expect(readdirSync(join(here, 'checkpoints'))).toEqual(['checkpoint-0000000009.n2n'])
+  })
+
+  test('a parameter that becomes infinite is named, at once', async () => {
+    const { code, err, out } = await net2net([
+      ...['train', model, '--data', table, '--learning-rate', '1e39', '-o', at('diverged')],
+    ])
+    expect(err).toMatch(/Training diverged: "[\w.]+" has become NaN or infinite .* by step 1\./)
+    expect([code, out]).toEqual([1, ''])
+  })
+
   test('frozen layers stay as they are', async () => {
     await train('--freeze', 'hidden', '-o', at('frozen'))
     const [before, after] = [await load(model), await load(at('frozen/model.onnx'))]
@@ -197,6 +269,7 @@ describe('train', () => {
     expect(result.err).toMatch(message)
     expect(result.err).not.toMatch(/\n\s+at /)
     expect(result).toMatchObject({ code, out: '' })
+    expect(existsSync(at('never'))).toBe(false)
   })
 })
 
