@@ -32,7 +32,7 @@ const command = (name: string, ...more: string[]) =>
     process.execPath,
     [
       ...['dist/cli/main.js', 'train', at('model.onnx'), '--data', at('data.csv')],
-      ...['--optimizer', 'adam', '--batch-size', '8', '--epochs', String(Math.ceil(1.5 * wanted))],
+      ...['--optimizer', 'adam', '--batch-size', '8', '--epochs', String(6 * wanted)],
       ...['--checkpoint-every', String(interval), '--threads', '1', '-o', at(name), ...more],
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
@@ -93,6 +93,7 @@ while (!finished) {
   }
   if (/older one is used/.test(text)) throw new Error(text)
 }
+if (kills < wanted) throw new Error(`The training ended after ${kills} kills, before ${wanted}.`)
 const same = (file: string) =>
   readFileSync(at('killed', file)).equals(readFileSync(at('straight', file)))
 for (const file of ['model.onnx', 'metrics.jsonl'])
