@@ -1,11 +1,8 @@
-/**
- * The child process that trains one arm. The parent sends the task as the first message, and
- * `stop` to interrupt; the child sends events and ends with `done` or `failed`.
- */
-import { type ErrorDetails, type ErrorKind, Net2NetError } from '../errors.ts'
+/** The child process that trains one arm; see run-node.ts. */
 import { load, save } from '../onnx/file.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { selectArms } from './arms.ts'
+import { serveParent } from './child-process.ts'
 import type { DataSettings } from './data-node.ts'
 import { loadRunData } from './data-node.ts'
 import type { ArmEvent } from './results.ts'
@@ -24,30 +21,8 @@ export interface ArmTask {
   readonly output: string
 }
 
-export type ToChild = { readonly task: ArmTask } | 'stop'
-export type FromChild =
-  | { readonly event: ArmEvent }
-  | { readonly failed: { kind: ErrorKind; message: string } & Pick<ErrorDetails, 'where' | 'hint'> }
-  | 'done'
-
-if (process.send) listen((message) => void process.send?.(message))
-
-function listen(send: (message: FromChild) => void): void {
-  const controller = new AbortController()
-  // Ctrl-C reaches the whole process group; the parent decides what becomes of it.
-  process.on('SIGINT', () => {})
-  process.on('disconnect', () => process.exit(1))
-  process.on('message', (message: ToChild) => {
-    if (message === 'stop') controller.abort()
-    else
-      train(message.task, controller.signal, (event) => send({ event }))
-        .then(
-          () => send('done'),
-          (error: unknown) => send({ failed: describe(error) }),
-        )
-        .finally(() => process.removeAllListeners('disconnect').disconnect())
-  })
-}
+// On SIGTERM an arm ends at once, like any process.
+serveParent(train, ['SIGINT'])
 
 async function train(
   task: ArmTask,
@@ -65,17 +40,4 @@ async function train(
     onEvent,
     onModel: (model) => save(model, task.output, { force: true }),
   })
-}
-
-function describe(error: unknown) {
-  if (error instanceof Net2NetError) {
-    const { kind, message, where, hint } = error
-    return {
-      kind,
-      message,
-      ...(where === undefined ? {} : { where }),
-      ...(hint === undefined ? {} : { hint }),
-    }
-  }
-  return { kind: 'internal' as const, message: error instanceof Error ? error.message : `${error}` }
 }

@@ -1,12 +1,13 @@
 /** Runs the experiment in Node: the teacher first, then its students, several at a time. */
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
-import { Net2NetError } from '../errors.ts'
+import { internalError, Net2NetError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import { load } from '../onnx/file.ts'
 import { nodeRuntime } from '../runtime/node.ts'
-import type { ArmTask, FromChild, ToChild } from './arm-process.ts'
+import type { ArmTask } from './arm-process.ts'
 import { type Arm, selectArms, teacherArm } from './arms.ts'
+import { supervise } from './child-process.ts'
 import { type DataSettings, loadRunData } from './data-node.ts'
 import type { ArmEvent, ArmResult, RunResults } from './results.ts'
 import { RunFolder } from './store-folder.ts'
@@ -212,59 +213,23 @@ class RunRecord {
   }
 }
 
-/** How long an interrupted child may take before it is killed. */
-const patience = 10_000
-
 /** Trains an arm in a process of its own, which can be stopped or killed without harm. */
 async function trainApart(
   task: ArmTask,
   onEvent: (event: ArmEvent) => void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (signal?.aborted) throw new Net2NetError('interrupted', 'The run was interrupted.')
+  const interrupted = () => new Net2NetError('interrupted', 'The run was interrupted.')
+  if (signal?.aborted) throw interrupted()
   // The compiled program and its sources differ in nothing but the ending.
   const ending = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
   const child = fork(new URL(`./arm-process${ending}`, import.meta.url), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
-  const send = (message: ToChild) => child.connected && child.send(message)
-  let killing: NodeJS.Timeout | undefined
-  const stop = () => {
-    send('stop')
-    killing = setTimeout(() => child.kill('SIGKILL'), patience)
-  }
-  signal?.addEventListener('abort', stop)
-  try {
-    await new Promise<void>((resolve, reject) => {
-      child.on('error', reject)
-      child.on('message', (message: FromChild) => {
-        if (message === 'done') resolve()
-        else if ('event' in message) {
-          try {
-            onEvent(message.event)
-          } catch (error) {
-            child.kill()
-            reject(error)
-          }
-        } else {
-          const { kind, message: text, ...details } = message.failed
-          reject(new Net2NetError(kind, text, details))
-        }
-      })
-      child.on('exit', (code, by) =>
-        reject(
-          signal?.aborted
-            ? new Net2NetError('interrupted', 'The run was interrupted.')
-            : new Net2NetError(
-                'internal',
-                `The process that trained ${task.arm} ended early (${by ?? `exit code ${code}`}).`,
-              ),
-        ),
-      )
-      send({ task })
-    })
-  } finally {
-    clearTimeout(killing)
-    signal?.removeEventListener('abort', stop)
-  }
+  await supervise(child, task, {
+    signal,
+    onEvent,
+    interrupted,
+    ended: (how) => internalError(`The process that trained ${task.arm} ended early (${how}).`),
+  })
 }

@@ -1,11 +1,9 @@
 /** Runs a trial in a process of its own, which can be stopped, or die, without harm to others. */
 import { fork } from 'node:child_process'
-import { type ErrorKind, Net2NetError } from '../../../errors.ts'
+import { Net2NetError } from '../../../errors.ts'
+import { supervise } from '../../child-process.ts'
 import type { TrialProgress } from '../trial.ts'
-import type { FromTrial, ToTrial, TrialTask } from './trial-process.ts'
-
-/** How long an interrupted trial may take before it is killed. */
-const patience = 10_000
+import type { TrialEvent, TrialTask } from './trial-process.ts'
 
 /** The process ended without a word: no fault of the trial's, perhaps. */
 export class TrialCrash extends Error {}
@@ -27,33 +25,13 @@ export async function forkTrial(task: TrialTask, options: ForkOptions): Promise<
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     execArgv: source ? ['--import', 'tsx'] : [],
   })
-  const send = (message: ToTrial) => child.connected && child.send(message)
-  let killing: NodeJS.Timeout | undefined
-  const stop = () => {
-    send('stop')
-    killing = setTimeout(() => child.kill('SIGKILL'), patience)
-  }
-  signal?.addEventListener('abort', stop)
-  try {
-    await new Promise<void>((resolve, reject) => {
-      child.on('error', reject)
-      child.on('message', (message: FromTrial) => {
-        if (message === 'done') resolve()
-        else if ('progress' in message) onProgress?.(message.progress)
-        else if ('checkpoint' in message) onCheckpoint?.(message.checkpoint)
-        else reject(new Net2NetError(message.failed.kind as ErrorKind, message.failed.message))
-      })
-      child.on('exit', (code, by) =>
-        reject(
-          signal?.aborted
-            ? interrupted()
-            : new TrialCrash(`The trial's process ended early (${by ?? `exit code ${code}`}).`),
-        ),
-      )
-      send({ task })
-    })
-  } finally {
-    clearTimeout(killing)
-    signal?.removeEventListener('abort', stop)
-  }
+  await supervise<TrialTask, TrialEvent>(child, task, {
+    signal,
+    onEvent: (event) => {
+      if ('progress' in event) onProgress?.(event.progress)
+      else onCheckpoint?.(event.checkpoint)
+    },
+    interrupted,
+    ended: (how) => new TrialCrash(`The trial's process ended early (${how}).`),
+  })
 }
