@@ -1,6 +1,6 @@
 /** Everything that decides how a training goes on, as plain data. */
 import { elementCount, type NumericDType, Tensor } from '../tensor/tensor.ts'
-import type { PlateauState } from './schedules.ts'
+import { freshPlateau, type PlateauState } from './schedules.ts'
 
 export interface EpochResult {
   /** From 1. */
@@ -55,6 +55,19 @@ export const noTotals: EpochTotals = {
   seconds: 0,
   learningRate: 0,
 }
+
+/** Before the first step, with these parameters and slots. */
+export const startingState = (tensors: ReadonlyMap<string, Tensor>): TrainingState => ({
+  tensors,
+  epoch: 0,
+  batch: 0,
+  step: 0,
+  totals: noTotals,
+  plateau: freshPlateau,
+  history: [],
+  best: Number.POSITIVE_INFINITY,
+  waited: 0,
+})
 
 /** A copy that shares no memory. */
 export const copyTensor = (tensor: Tensor): Tensor =>

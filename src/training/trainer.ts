@@ -7,12 +7,13 @@ import { type Batch, isSampleSet, type TrainingData } from './data.ts'
 import { batchesOf, evaluate, throwIfAborted } from './evaluate.ts'
 import { assertFinite, notFinite } from './finite.ts'
 import { forServing, withParameters } from './parameters.ts'
-import { afterEpoch, freshPlateau, rateAt } from './schedules.ts'
+import { afterEpoch, rateAt } from './schedules.ts'
 import {
   copyTensor,
   type EpochResult,
   type EpochTotals,
   noTotals,
+  startingState,
   type TrainingState,
 } from './state.ts'
 import { buildStep, type StepGraph, slotName } from './step-graph.ts'
@@ -55,17 +56,7 @@ export class Training implements AsyncIterable<EpochResult> {
     })
     this.#state = options.resume
       ? fitting(options.resume, this.step)
-      : {
-          tensors: this.step.state,
-          epoch: 0,
-          batch: 0,
-          step: 0,
-          totals: noTotals,
-          plateau: freshPlateau,
-          history: [],
-          best: Number.POSITIVE_INFINITY,
-          waited: 0,
-        }
+      : startingState(this.step.state)
   }
 
   /** Everything that decides the future, as of the last step that was waited for. */

@@ -15,8 +15,7 @@ import { readCheckpoint, writeCheckpoint } from '../../../training/checkpoint-fi
 import { CheckpointFolder } from '../../../training/checkpoint-folder.ts'
 import { evaluate } from '../../../training/evaluate.ts'
 import { adam, adamw, type Optimizer, sgd } from '../../../training/optimizers/index.ts'
-import { freshPlateau } from '../../../training/schedules.ts'
-import { noTotals, type TrainingState } from '../../../training/state.ts'
+import { startingState, type TrainingState } from '../../../training/state.ts'
 import { buildStep } from '../../../training/step-graph.ts'
 import {
   type GrowthPosition,
@@ -256,17 +255,9 @@ async function startOf(
     carried = growTraining(carried.model, carried.step, carried.state, plan, { loss, optimizer })
   return {
     model: grown.model,
-    state: {
-      tensors: atRate(carried, spec.learningRate / (state.history.at(-1)?.learningRate ?? 1)),
-      epoch: 0,
-      batch: 0,
-      step: 0,
-      totals: noTotals,
-      plateau: freshPlateau,
-      history: [],
-      best: Number.POSITIVE_INFINITY,
-      waited: 0,
-    },
+    state: startingState(
+      atRate(carried, spec.learningRate / (state.history.at(-1)?.learningRate ?? 1)),
+    ),
   }
 }
 
