@@ -1,6 +1,7 @@
 /** The forms in which a TensorProto can give its numbers, all read as little-endian bytes. */
 import { inputError } from '../errors.ts'
 import { byteLengthOf, type DType, dtypes } from '../tensor/dtype.ts'
+import { computedTensor } from '../tensor/lazy.ts'
 import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
 import { shapeText } from './quote.ts'
 import type { Payload, Span } from './reduce.ts'
@@ -99,26 +100,7 @@ export function payloadTensor(
   }
   return needed <= EAGER_BYTES
     ? bytesTensor(convert(), dtype, dims)
-    : convertedTensor(convert, needed, dtype, dims)
-}
-
-/** A tensor that is converted as a whole when it is first read. */
-function convertedTensor(
-  convert: () => Uint8Array,
-  byteLength: number,
-  dtype: DType,
-  dims: readonly number[],
-): LazyTensor {
-  let bytes: Uint8Array | undefined
-  return {
-    dtype,
-    dims,
-    byteLength,
-    read(offset, length) {
-      bytes ??= convert()
-      return bytes.subarray(offset, offset + length)
-    },
-  }
+    : computedTensor(dtype, dims, needed, convert)
 }
 
 /** Bytes of the tensor that one list entry gives: several elements below 8 bits. */

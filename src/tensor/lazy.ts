@@ -161,21 +161,30 @@ export function lazyFill(
 ): LazyTensor {
   const byteLength = byteLengthOf(dtype, elementCount(dims))
   const exact = dtype === 'float32' || dtype === 'float64'
-  let filled: Uint8Array | undefined
-  const compute = (): Uint8Array => {
+  return computedTensor(dtype, dims, byteLength, () => {
     const tensor = fillTensor(fill, exact ? dtype : 'float64', dims, seed, ...key)
     if (exact) return tensor.read(0, byteLength)
     const bytes = new Uint8Array(byteLength)
     encode(dtype, Float64Array.from(tensor.data as Float64Array), bytes)
     return bytes
-  }
+  })
+}
+
+/** A tensor whose bytes are computed, all at once, when it is first read. */
+export function computedTensor(
+  dtype: DType,
+  dims: readonly number[],
+  byteLength: number,
+  compute: () => Uint8Array,
+): LazyTensor {
+  let bytes: Uint8Array | undefined
   return {
     dtype,
     dims,
     byteLength,
     read(offset, length) {
-      filled ??= compute()
-      return filled.subarray(offset, offset + length)
+      bytes ??= compute()
+      return bytes.subarray(offset, offset + length)
     },
   }
 }

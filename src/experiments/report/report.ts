@@ -2,7 +2,7 @@
 import { usageError } from '../../errors.ts'
 import { architectures } from './architecture.ts'
 import { type Chart, epochChart, legendMark, stepChart } from './charts.ts'
-import { escapeHtml } from './html.ts'
+import { escapeHtml, page } from './html.ts'
 import {
   armNames,
   armsCalled,
@@ -12,7 +12,6 @@ import {
   teacherName,
 } from './record.ts'
 import { answer, isExperiment, question } from './sentences.ts'
-import { style } from './style.ts'
 import { costTable, lossTable } from './tables.ts'
 
 /**
@@ -67,21 +66,7 @@ export async function reportHtml(runs: readonly RunRecord[]): Promise<string> {
     section('What it cost', '', costTable(runs)),
     section('How it was run', '', facts(runs)),
   ].join('\n')
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="color-scheme" content="light dark">
-<title>${escapeHtml(title)}</title>
-<style>${style}</style>
-</head>
-<body><main>
-${body}
-</main></body>
-</html>
-`
+  return page(title, body)
 }
 
 function section(title: string, note: string, content: string): string {

@@ -1,7 +1,6 @@
 /** A sweep as one page of HTML, as Markdown, and as the rows of a plain table. */
 import { legendMark, lineChart, type Point } from '../report/charts.ts'
-import { escapeHtml } from '../report/html.ts'
-import { style } from '../report/style.ts'
+import { escapeHtml, page } from '../report/html.ts'
 import {
   type ArmSummary,
   type Comparison,
@@ -159,24 +158,13 @@ export async function sweepHtml(record: SweepRecord, target?: number): Promise<s
   const failures = summary.failures.map(
     ({ title, message }) => `<li>${escapeHtml(title)}: ${escapeHtml(message)}</li>`,
   )
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="color-scheme" content="light dark">
-<title>${escapeHtml(summary.name)}</title>
-<style>${style}</style>
-</head>
-<body><main>
-<h1>${escapeHtml(summary.name)}</h1>
+  return page(
+    summary.name,
+    `<h1>${escapeHtml(summary.name)}</h1>
 <p class="note">${escapeHtml(stateOf(summary))} ${escapeHtml(intervalNote)}</p>
 ${sections.join('\n')}
-${failures.length === 0 ? '' : `<section><h2>Trials that failed</h2><ul>${failures.join('')}</ul></section>`}
-</main></body>
-</html>
-`
+${failures.length === 0 ? '' : `<section><h2>Trials that failed</h2><ul>${failures.join('')}</ul></section>`}`,
+  )
 }
 
 async function experimentSection(
