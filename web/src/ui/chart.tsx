@@ -3,6 +3,7 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { colour, colours } from './theme.tsx'
+import { logarithmicTicks } from './ticks.ts'
 
 export interface Line {
   readonly label: string
@@ -115,6 +116,14 @@ function options(chart: {
       {
         ...axis,
         size: 58,
+        // uPlot's own never end where a logarithmic scale does not start at a power of ten.
+        ...(logarithmic
+          ? {
+              splits: (_: uPlot, __: number, low: number, high: number) =>
+                logarithmicTicks(low, high),
+              filter: (_: uPlot, splits: number[]) => splits,
+            }
+          : {}),
         values: (_, values) => values.map((value) => (value === null ? '' : format(value))),
       },
     ],
