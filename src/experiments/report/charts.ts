@@ -30,6 +30,7 @@ const shapes = [
   'stroke',
 ] as const
 
+export const dashOf = (index: number): readonly number[] => dashes[index % dashes.length]!
 export const seriesColour = (index: number): string => `var(--series-${(index % 8) + 1})`
 
 /** Title, SVG and a sentence that says what is to be seen. */
@@ -39,7 +40,7 @@ export interface Chart {
   readonly svg: string
 }
 
-export interface Point {
+interface Point {
   readonly arm: string
   readonly run: string
   readonly x: number
@@ -129,7 +130,7 @@ const unitSince = (unit: string, runs: readonly RunRecord[]): string =>
 const alignment = (runs: readonly RunRecord[], unit: string): string =>
   grows(runs) ? ` The students start at 0; the teacher's own ${unit} lie left of it.` : ''
 
-export interface LineChart {
+interface LineChart {
   readonly arms: readonly string[]
   readonly points: readonly Point[]
   readonly raw?: readonly Point[]
@@ -141,7 +142,7 @@ export interface LineChart {
   readonly height: number
 }
 
-export async function lineChart(chart: LineChart): Promise<string> {
+async function lineChart(chart: LineChart): Promise<string> {
   const { arms, points, raw } = chart
   const several = new Set(points.map((point) => point.run)).size > 1
   const encoding = {
@@ -164,7 +165,7 @@ export async function lineChart(chart: LineChart): Promise<string> {
   const dash = {
     field: 'arm',
     type: 'nominal',
-    scale: { domain: arms, range: arms.map((_, i) => dashes[i % dashes.length]!) },
+    scale: { domain: arms, range: arms.map((_, i) => dashOf(i)) },
     legend: null,
   }
   const shape = {
@@ -203,12 +204,12 @@ export async function lineChart(chart: LineChart): Promise<string> {
       mark: { type: 'point', filled: true, size: 46, opacity: 1 },
       encoding: { ...encoding, shape },
     })
-  return await render({
+  return await renderChart({
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     width: 640,
     height: chart.height,
     layer: layers,
-    config,
+    config: chartConfig,
   } as unknown as TopLevelSpec)
 }
 
@@ -226,7 +227,7 @@ function meansOf(points: readonly Point[]): Point[] {
   }))
 }
 
-const config = {
+export const chartConfig = {
   background: 'transparent',
   font: 'inherit',
   padding: { left: 4, right: 12, top: 8, bottom: 4 },
@@ -245,7 +246,7 @@ const config = {
 } as const
 
 /** Loaded when the first chart is drawn: the command line starts without them. */
-async function render(spec: TopLevelSpec): Promise<string> {
+export async function renderChart(spec: TopLevelSpec): Promise<string> {
   const [{ compile }, vega] = await Promise.all([import('vega-lite'), import('vega')])
   const view = new vega.View(vega.parse(compile(spec).spec), { renderer: 'none' })
   try {
@@ -257,7 +258,7 @@ async function render(spec: TopLevelSpec): Promise<string> {
 
 /** The mark of an arm in the legend: its dash, its colour, its shape. */
 export function legendMark(index: number): string {
-  const dash = dashes[index % dashes.length]!.join(' ')
+  const dash = dashOf(index).join(' ')
   const colour = seriesColour(index)
   return `<svg class="key" viewBox="0 0 30 12" width="30" height="12" aria-hidden="true"><line x1="1" x2="29" y1="6" y2="6" style="stroke:${colour};stroke-width:2;stroke-dasharray:${dash === '1 0' ? 'none' : dash}"/><path d="${shapePaths[index % shapes.length]}" transform="translate(15 6)" style="fill:${colour}"/></svg>`
 }

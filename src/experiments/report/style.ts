@@ -1,10 +1,10 @@
 /** The report's style sheet: light, dark, print; the colours of the series are told apart by dash too. */
-const light = `
+export const light = `
 --paper:#fbfaf8;--surface:#fff;--ink:#1d1c1a;--muted:#66625a;--line:#e6e3dc;--line-strong:#c4c0b6;
 --accent:#1d4f91;--widened:#1a5fb4;--inserted:#b34a00;--kept:#c9c5bc;
 --series-1:#55524b;--series-2:#d07a00;--series-3:#1a5fb4;--series-4:#b3267a;
 --series-5:#0f7a5c;--series-6:#6b3fa0;--series-7:#8a6d00;--series-8:#1b8aa6;color-scheme:light;`
-const dark = `
+export const dark = `
 --paper:#141517;--surface:#1b1d20;--ink:#eceae5;--muted:#a6a29a;--line:#2b2e32;--line-strong:#4b4f55;
 --accent:#8bb8f4;--widened:#82b4f7;--inserted:#f2a65a;--kept:#5a5d61;
 --series-1:#b9b5ac;--series-2:#f2a65a;--series-3:#82b4f7;--series-4:#f08cc4;

@@ -1,5 +1,15 @@
 /** What a sweep says: means over seeds, times to a loss, and comparisons of arms, seed by seed. */
-import { type Estimate, estimate, excludesZero, pValue } from './statistics.ts'
+import { sentenceOf, verdictOf } from './sentences.ts'
+import { type Estimate, estimate, pValue } from './statistics.ts'
+import {
+  type Cost,
+  costUntil,
+  finalPoint,
+  sum,
+  type TimeToLoss,
+  timeToLoss,
+  wholeCost,
+} from './time-to-loss.ts'
 import {
   type ExperimentPlan,
   type SweepPlan,
@@ -13,12 +23,6 @@ export interface SweepRecord {
   /** By the trials' identities. */
   readonly results: ReadonlyMap<string, TrialResult>
   readonly failures: ReadonlyMap<string, TrialFailure>
-}
-
-export interface Cost {
-  readonly steps: number
-  /** Processor time of training, validations left out: it does not depend on what else runs. */
-  readonly seconds: number
 }
 
 export interface ArmSummary {
@@ -36,18 +40,6 @@ export interface ArmSummary {
   readonly target?: TimeToLoss
 }
 
-export interface TimeToLoss {
-  /** Of the seeds with a target, those that reached it. */
-  readonly reached: number
-  readonly of: number
-  /** Means over the seeds, where all of them reached it; otherwise they would flatter. */
-  readonly steps?: Estimate
-  readonly seconds?: Estimate
-  /** The same with all training of the networks that the arm starts from. */
-  readonly stepsWithTeacher?: Estimate
-  readonly secondsWithTeacher?: Estimate
-}
-
 export interface Comparison {
   readonly arms: readonly [string, string]
   readonly seeds: readonly number[]
@@ -58,9 +50,13 @@ export interface Comparison {
   readonly verdict: 'lower' | 'higher' | 'undecided' | 'one seed' | 'no data'
   /** The first arm's time until the second arm's final loss, of the same seed. */
   readonly untilItsFinalLoss: TimeToLoss
+  /** The second arm's own time until its final loss: curves go up and down, so it may be there early. */
+  readonly itself: TimeToLoss
   /** The second arm's whole training. */
   readonly itsSteps: Estimate | undefined
   readonly itsSeconds: Estimate | undefined
+  /** Seed by seed, by how much sooner the first arm was there; where all of them were. */
+  readonly saved: { readonly steps: Estimate; readonly seconds: Estimate } | undefined
   readonly sentence: string
 }
 
@@ -107,8 +103,6 @@ export function summarize(record: SweepRecord, target?: number): SweepSummary {
     ),
   }
 }
-
-const finalPoint = ({ outcome }: TrialResult) => outcome.curve.at(-1)
 
 class ExperimentAnalysis {
   readonly #record: SweepRecord
@@ -180,27 +174,13 @@ class ExperimentAnalysis {
     results: readonly (readonly [number, TrialResult])[],
     goal: (seed: number) => number | undefined,
   ): TimeToLoss {
-    const wanted = results.flatMap(([seed, result]) => {
-      const loss = goal(seed)
-      return loss === undefined ? [] : [{ result, cost: costUntil(result, loss) }]
-    })
-    const reached = wanted.flatMap(({ result, cost }) => (cost ? [{ result, cost }] : []))
-    const counts = { reached: reached.length, of: wanted.length }
-    const teachers = reached.map(({ result }) => this.#costBefore(result))
-    if (reached.length < wanted.length || reached.length === 0) return counts
-    const costs = reached.map(({ cost }) => cost)
-    const times = {
-      ...counts,
-      steps: estimate(costs.map(({ steps }) => steps))!,
-      seconds: estimate(costs.map(({ seconds }) => seconds))!,
-    }
-    const known = teachers.filter((teacher) => teacher !== undefined)
-    if (known.length < teachers.length) return times
-    return {
-      ...times,
-      stepsWithTeacher: estimate(costs.map(({ steps }, i) => steps + known[i]!.steps))!,
-      secondsWithTeacher: estimate(costs.map(({ seconds }, i) => seconds + known[i]!.seconds))!,
-    }
+    return timeToLoss(
+      results.map(([seed, result]) => ({
+        result,
+        loss: goal(seed),
+        before: this.#costBefore(result),
+      })),
+    )
   }
 
   /** Of all that was trained before this trial could start; undefined where that is not known. */
@@ -208,9 +188,7 @@ class ExperimentAnalysis {
     if (parent === undefined) return { steps: 0, seconds: 0 }
     const result = this.#record.results.get(parent)
     const before = result && this.#costBefore(result)
-    if (!before) return undefined
-    const { steps, seconds } = wholeCost(result)
-    return { steps: before.steps + steps, seconds: before.seconds + seconds }
+    return before && sum(before, wholeCost(result))
   }
 
   /** The seeds that both arms have finished. */
@@ -230,6 +208,7 @@ class ExperimentAnalysis {
     const difference = estimate(differences)
     const claim = estimate(differences, claimLevel)
     const seconds = pairs.map(({ second }) => second)
+    const goal = (seed: number) => this.#finalLoss(b, seed)
     const plain = {
       arms: [a, b] as const,
       seeds: pairs.map(({ seed }) => seed),
@@ -244,10 +223,15 @@ class ExperimentAnalysis {
       verdict: verdictOf(claim),
       untilItsFinalLoss: this.#timeToLoss(
         pairs.map(({ seed, first }) => [seed, first] as const),
-        (seed) => this.#finalLoss(b, seed),
+        goal,
+      ),
+      itself: this.#timeToLoss(
+        pairs.map(({ seed, second }) => [seed, second] as const),
+        goal,
       ),
       itsSteps: estimate(seconds.map(({ outcome }) => outcome.steps)),
       itsSeconds: estimate(seconds.map((result) => wholeCost(result).seconds)),
+      saved: savedOf(pairs),
     }
     return { ...plain, sentence: sentenceOf(plain, claimLevel) }
   }
@@ -266,57 +250,17 @@ class ExperimentAnalysis {
   }
 }
 
-const wholeCost = ({ outcome, cost }: TrialResult): Cost => ({
-  steps: outcome.steps,
-  seconds: cost.processorSeconds.at(-1) ?? 0,
-})
-
-/** Until the first validation at or below the loss; undefined where there is none. */
-export function costUntil({ outcome, cost }: TrialResult, loss: number): Cost | undefined {
-  const at = outcome.curve.findIndex(({ valLoss }) => valLoss <= loss)
-  if (at < 0) return undefined
-  return { steps: outcome.curve[at]!.step, seconds: cost.processorSeconds[at] ?? 0 }
-}
-
-function verdictOf(claim: Estimate | undefined): Comparison['verdict'] {
-  if (!claim) return 'no data'
-  if (claim.n < 2) return 'one seed'
-  if (!excludesZero(claim)) return 'undecided'
-  return claim.mean < 0 ? 'lower' : 'higher'
-}
-
-const number = (value: number) => value.toFixed(4)
-const whole = (value: number) => Math.round(value).toLocaleString('en')
-
-/** What the figures support, and no more. */
-function sentenceOf(comparison: Omit<Comparison, 'sentence'>, claimLevel: number): string {
-  const { arms, difference, verdict } = comparison
-  const [a, b] = arms.map((arm) => `"${arm}"`)
-  if (!difference) return `No seed has finished both ${a} and ${b}.`
-  const { n, mean, low = Number.NaN, high = Number.NaN } = difference
-  const sooner = soonerSentence(comparison)
-  if (verdict === 'one seed')
-    return `With one seed ${a} ended ${number(Math.abs(mean))} ${mean < 0 ? 'below' : 'above'} ${b} in validation loss; one seed supports no claim. ${sooner}`.trim()
-  const interval = `95% interval of the difference: ${number(low)} to ${number(high)}`
-  if (verdict === 'undecided')
-    return `Over ${n} seeds the data do not say whether ${a} or ${b} ends at the lower validation loss (${interval}). ${sooner}`.trim()
-  const level =
-    claimLevel > 0.95
-      ? `; so does the interval of ${(100 * claimLevel).toFixed(1)}% leave out 0`
-      : ''
-  return `Over ${n} seeds ${a} ended ${number(Math.abs(mean))} ${mean < 0 ? 'lower' : 'higher'} than ${b} in validation loss (${interval}${level}). ${sooner}`.trim()
-}
-
-function soonerSentence({
-  untilItsFinalLoss: time,
-  itsSteps,
-}: Omit<Comparison, 'sentence'>): string {
-  if (time.of === 0 || !itsSteps) return ''
-  if (!time.steps)
-    return `It reached the other's final loss in ${time.reached} of ${time.of} seeds.`
-  const teacher =
-    time.stepsWithTeacher && time.stepsWithTeacher.mean > time.steps.mean
-      ? `, ${whole(time.stepsWithTeacher.mean)} with its teacher's training`
-      : ''
-  return `It reached the other's final loss after ${whole(time.steps.mean)} steps on average${teacher}; the other took ${whole(itsSteps.mean)}.`
+function savedOf(
+  pairs: readonly { readonly first: TrialResult; readonly second: TrialResult }[],
+): Comparison['saved'] {
+  const costs = pairs.flatMap(({ first, second }) => {
+    const loss = finalPoint(second)!.valLoss
+    const [one, other] = [costUntil(first, loss), costUntil(second, loss)]
+    return one && other ? [{ one, other }] : []
+  })
+  if (costs.length < pairs.length || costs.length === 0) return undefined
+  return {
+    steps: estimate(costs.map(({ one, other }) => other.steps - one.steps))!,
+    seconds: estimate(costs.map(({ one, other }) => other.seconds - one.seconds))!,
+  }
 }

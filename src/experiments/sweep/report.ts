@@ -1,5 +1,4 @@
 /** A sweep as one page of HTML, as Markdown, and as the rows of a plain table. */
-import { legendMark, lineChart, type Point } from '../report/charts.ts'
 import { escapeHtml, page } from '../report/html.ts'
 import {
   type ArmSummary,
@@ -9,7 +8,9 @@ import {
   type SweepSummary,
   summarize,
 } from './analysis.ts'
+import { embedded, legendLine, lossPlot } from './plots.ts'
 import type { Estimate } from './statistics.ts'
+import type { TimeToLoss } from './time-to-loss.ts'
 
 const figure = (digits: number, value: number) =>
   digits === 0 ? Math.round(value).toLocaleString('en') : value.toFixed(digits)
@@ -22,9 +23,9 @@ function interval(estimate: Estimate | undefined, digits: number): string {
   return `${mean} (${figure(digits, estimate.low)} to ${figure(digits, estimate.high)})`
 }
 
-interface Column {
+interface Titled<Row> {
   readonly title: string
-  readonly text: (arm: ArmSummary) => string
+  readonly text: (row: Row) => string
 }
 
 const percent = (estimate: Estimate | undefined): string =>
@@ -38,7 +39,7 @@ const percent = (estimate: Estimate | undefined): string =>
     2,
   )
 
-const columns: readonly Column[] = [
+const columns: readonly Titled<ArmSummary>[] = [
   { title: 'Arm', text: ({ arm }) => arm },
   {
     title: 'Seeds',
@@ -49,57 +50,62 @@ const columns: readonly Column[] = [
   { title: 'Loss at the start', text: ({ initialLoss }) => interval(initialLoss, 4) },
   { title: 'Final loss', text: ({ finalLoss }) => interval(finalLoss, 4) },
   { title: 'Final accuracy, %', text: ({ finalAccuracy }) => percent(finalAccuracy) },
-  { title: 'Steps', text: ({ steps }) => interval(steps && { n: 1, mean: steps.mean }, 0) },
+  { title: 'Steps', text: ({ steps }) => plain(steps, 0) },
   { title: 'Processor seconds', text: ({ seconds }) => interval(seconds, 1) },
 ]
 
-const targetColumns: readonly Column[] = [
-  { title: 'Arm', text: ({ arm }) => arm },
-  {
-    title: 'Reached',
-    text: ({ target }) => (target ? `${target.reached} of ${target.of}` : '–'),
-  },
-  { title: 'Steps', text: ({ target }) => interval(target?.steps, 0) },
-  { title: 'Steps with the teacher', text: ({ target }) => interval(target?.stepsWithTeacher, 0) },
-  { title: 'Seconds', text: ({ target }) => interval(target?.seconds, 1) },
-  {
-    title: 'Seconds with the teacher',
-    text: ({ target }) => interval(target?.secondsWithTeacher, 1),
-  },
+const reached = (time: TimeToLoss | undefined) =>
+  time && time.of > 0 ? `${time.reached} of ${time.of}` : '–'
+const plain = (estimate: Estimate | undefined, digits: number) =>
+  interval(estimate && { n: 1, mean: estimate.mean }, digits)
+
+/** The columns of a time: reached, steps and seconds, each without and with the teacher. */
+const timeColumns = <Row>(time: (row: Row) => TimeToLoss | undefined): readonly Titled<Row>[] => [
+  { title: 'Reached', text: (row) => reached(time(row)) },
+  { title: 'Steps', text: (row) => interval(time(row)?.steps, 0) },
+  { title: 'Steps with the teacher', text: (row) => interval(time(row)?.stepsWithTeacher, 0) },
+  { title: 'Seconds', text: (row) => interval(time(row)?.seconds, 1) },
+  { title: 'Seconds with the teacher', text: (row) => interval(time(row)?.secondsWithTeacher, 1) },
 ]
 
-const comparisonColumns: readonly {
-  readonly title: string
-  readonly text: (c: Comparison) => string
-}[] = [
+const targetColumns: readonly Titled<ArmSummary>[] = [
+  { title: 'Arm', text: ({ arm }) => arm },
+  ...timeColumns<ArmSummary>(({ target }) => target),
+]
+
+const verdicts: Readonly<Record<Comparison['verdict'], string>> = {
+  lower: 'lower',
+  higher: 'higher',
+  undecided: 'the data do not say',
+  'one seed': 'one seed says nothing',
+  'no data': '–',
+}
+
+const comparisonColumns: readonly Titled<Comparison>[] = [
   { title: 'Arm', text: ({ arms: [a] }) => a },
   { title: 'Against', text: ({ arms: [, b] }) => b },
   { title: 'Pairs', text: ({ seeds }) => String(seeds.length) },
   {
     title: 'Share a teacher',
-    text: ({ sharedTeacher }) => (sharedTeacher ? 'yes' : 'no, a seed only'),
+    text: ({ sharedTeacher, seeds }) =>
+      seeds.length === 0 ? '–' : sharedTeacher ? 'yes' : 'no, a seed only',
   },
   { title: 'Difference of final losses', text: ({ difference }) => interval(difference, 4) },
   { title: 'p', text: ({ p }) => (p === undefined ? '–' : p < 0.001 ? '< 0.001' : p.toFixed(3)) },
-  {
-    title: 'Steps until its final loss',
-    text: ({ untilItsFinalLoss: time }) =>
-      time.steps ? interval(time.steps, 0) : `reached in ${time.reached} of ${time.of}`,
-  },
-  {
-    title: 'with the teacher',
-    text: ({ untilItsFinalLoss: { stepsWithTeacher } }) => interval(stepsWithTeacher, 0),
-  },
-  {
-    title: 'Its own steps',
-    text: ({ itsSteps }) => interval(itsSteps && { n: 1, mean: itsSteps.mean }, 0),
-  },
+  { title: 'Verdict', text: ({ verdict }) => verdicts[verdict] },
 ]
 
-const cells = <Row>(
-  list: readonly { readonly title: string; readonly text: (row: Row) => string }[],
-  rows: readonly Row[],
-) => ({
+const racingColumns: readonly Titled<Comparison>[] = [
+  { title: 'Arm', text: ({ arms: [a] }) => a },
+  { title: 'Until the final loss of', text: ({ arms: [, b] }) => b },
+  ...timeColumns<Comparison>(({ untilItsFinalLoss }) => untilItsFinalLoss),
+  { title: 'The other itself: steps', text: ({ itself }) => interval(itself.steps, 0) },
+  { title: 'Its whole training', text: ({ itsSteps }) => plain(itsSteps, 0) },
+  { title: 'Steps saved, seed by seed', text: ({ saved }) => interval(saved?.steps, 0) },
+  { title: 'Seconds saved', text: ({ saved }) => interval(saved?.seconds, 1) },
+]
+
+const cells = <Row>(list: readonly Titled<Row>[], rows: readonly Row[]) => ({
   header: list.map(({ title }) => title),
   rows: rows.map((row) => list.map(({ text }) => text(row))),
 })
@@ -107,54 +113,78 @@ const cells = <Row>(
 /** The arms of an experiment as a plain table. */
 export const armTable = (experiment: ExperimentSummary) => cells(columns, experiment.arms)
 
+const racingTitle = 'Until the other’s final loss'
 const targetTitle = ({ target }: ExperimentSummary): string =>
   typeof target === 'number'
     ? `Until a validation loss of ${target}`
     : `Until the final loss of "${target}", seed by seed`
 
-const intervalNote =
-  'Means over seeds, with 95% intervals (Student’s t) in parentheses. Seconds are processor time of training, validations left out.'
-const claimNote = ({ claimLevel, comparisons }: ExperimentSummary): string =>
+export const intervalNote =
+  'Means over seeds, with 95% intervals (Student’s t) in parentheses. Seconds are processor time of training, validations left out. A loss is reached at the first validation at or below it; times are given only where every seed reached it.'
+const claimNote = ({ claimLevel }: ExperimentSummary): string =>
   claimLevel > 0.95
-    ? `There are ${comparisons.length} comparisons: a claim rests on its interval of ${(100 * claimLevel).toFixed(2)}% (Bonferroni).`
+    ? `A claim rests on its interval of ${(100 * claimLevel).toFixed(2)}%: 95% shared among the comparisons of this experiment (Bonferroni).`
     : ''
-const stateOf = ({ finished, trials, failures }: SweepSummary): string =>
+export const stateOf = ({ finished, trials, failures }: SweepSummary): string =>
   `${finished} of ${trials} trials finished${failures.length > 0 ? `, ${failures.length} failed` : ''}.`
 
 /** The summary as Markdown. */
 export function summaryMarkdown(summary: SweepSummary): string {
-  const table = ({ header, rows }: ReturnType<typeof armTable>) =>
-    [header, header.map(() => '---'), ...rows]
-      .map((row) => `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
-      .join('\n')
-  const parts = [`# ${summary.name}`, stateOf(summary), intervalNote]
-  for (const experiment of summary.experiments) {
-    parts.push(`## ${experiment.name}`)
-    parts.push(experiment.comparisons.map(({ sentence }) => `- ${sentence}`).join('\n'))
-    parts.push(table(armTable(experiment)))
-    if (experiment.target !== undefined)
-      parts.push(`### ${targetTitle(experiment)}`, table(cells(targetColumns, experiment.arms)))
-    if (experiment.comparisons.length > 0)
-      parts.push(
-        '### Arms compared, seed by seed',
-        claimNote(experiment),
-        table(cells(comparisonColumns, experiment.comparisons)),
-      )
-  }
-  if (summary.failures.length > 0)
-    parts.push(
-      '## Trials that failed',
-      summary.failures.map(({ title, message }) => `- ${title}: ${message}`).join('\n'),
-    )
+  const parts = [
+    `# ${summary.name}`,
+    stateOf(summary),
+    intervalNote,
+    ...summary.experiments.flatMap((experiment) => experimentMarkdown(experiment)),
+    ...failuresMarkdown(summary),
+  ]
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`
 }
+
+const markdownTable = ({ header, rows }: { header: string[]; rows: string[][] }): string =>
+  [header, header.map(() => '---'), ...rows]
+    .map((row) => `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
+    .join('\n')
+
+/** @param plot what stands between the sentences and the figures */
+export function experimentMarkdown(experiment: ExperimentSummary, plot = ''): readonly string[] {
+  const { name, comparisons, arms, target } = experiment
+  const timed =
+    target === undefined
+      ? []
+      : [`### ${targetTitle(experiment)}`, markdownTable(cells(targetColumns, arms))]
+  const compared =
+    comparisons.length === 0
+      ? []
+      : [
+          '### Arms compared, seed by seed',
+          claimNote(experiment),
+          markdownTable(cells(comparisonColumns, comparisons)),
+          `### ${racingTitle}`,
+          markdownTable(cells(racingColumns, comparisons)),
+        ]
+  return [
+    `## ${name}`,
+    comparisons.map(({ sentence }) => `- ${sentence}`).join('\n'),
+    plot,
+    markdownTable(armTable(experiment)),
+    ...timed,
+    ...compared,
+  ]
+}
+
+export const failuresMarkdown = ({ failures }: SweepSummary): readonly string[] =>
+  failures.length === 0
+    ? []
+    : [
+        '## Trials that failed',
+        failures.map(({ title, message }) => `- ${title}: ${message}`).join('\n'),
+      ]
 
 /** The report of a sweep, as one file that needs nothing else. */
 export async function sweepHtml(record: SweepRecord, target?: number): Promise<string> {
   const summary = summarize(record, target)
   const sections: string[] = []
-  for (const experiment of summary.experiments)
-    sections.push(await experimentSection(record, experiment))
+  for (const experiment of summary.experiments) sections.push(await experimentSection(experiment))
   const failures = summary.failures.map(
     ({ title, message }) => `<li>${escapeHtml(title)}: ${escapeHtml(message)}</li>`,
   )
@@ -167,17 +197,14 @@ ${failures.length === 0 ? '' : `<section><h2>Trials that failed</h2><ul>${failur
   )
 }
 
-async function experimentSection(
-  record: SweepRecord,
-  experiment: ExperimentSummary,
-): Promise<string> {
+async function experimentSection(experiment: ExperimentSummary): Promise<string> {
   const { comparisons, arms, name } = experiment
   const said = comparisons.map(({ sentence }) => `<li>${escapeHtml(sentence)}</li>`).join('')
   const parts = [
     `<h2>${escapeHtml(name)}</h2>`,
     said === '' ? '' : `<ul class="answers">${said}</ul>`,
     htmlTable(`Arms of ${name}`, armTable(experiment)),
-    await chart(record, experiment),
+    await chart(experiment),
   ]
   if (experiment.target !== undefined)
     parts.push(
@@ -188,6 +215,8 @@ async function experimentSection(
     parts.push(
       `<h3>Arms compared, seed by seed</h3><p class="note">${escapeHtml(claimNote(experiment))}</p>`,
       htmlTable('Comparisons', cells(comparisonColumns, comparisons)),
+      `<h3>${escapeHtml(racingTitle)}</h3>`,
+      htmlTable(racingTitle, cells(racingColumns, comparisons)),
     )
   return `<section>${parts.join('\n')}</section>`
 }
@@ -203,32 +232,11 @@ function htmlTable(label: string, { header, rows }: ReturnType<typeof armTable>)
   return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(label)}"><table><thead><tr>${heads.join('')}</tr></thead><tbody>${body.join('')}</tbody></table></div>`
 }
 
-async function chart(record: SweepRecord, { name, arms }: ExperimentSummary): Promise<string> {
-  const points: Point[] = []
-  for (const { id, labels } of record.plan.trials)
-    for (const { experiment, arm, seed } of labels) {
-      if (experiment !== name) continue
-      for (const { step, valLoss } of record.results.get(id)?.outcome.curve ?? [])
-        if (Number.isFinite(valLoss) && valLoss > 0)
-          points.push({ arm, run: String(seed), x: step, y: valLoss })
-    }
-  if (points.length === 0) return ''
-  const names = arms.map(({ arm }) => arm)
-  const description = `Validation loss of every arm of ${name} by its own steps; thin lines are seeds, thick ones means.`
-  const svg = await lineChart({
-    arms: names,
-    points,
-    x: 'steps of the arm',
-    y: 'validation loss (log)',
-    logarithmic: true,
-    format: '.3~g',
-    marks: false,
-    height: 300,
-  })
-  const bare = svg
-    .replace(/ (aria-[a-z]+|role)="[^"]*"/g, '')
-    .replace(/ width="[\d.]+" height="[\d.]+" viewBox/, ' viewBox')
-    .replace('<svg ', `<svg role="img" aria-label="${escapeHtml(description)}" `)
-  const legend = names.map((arm, i) => `<li>${legendMark(i)}${escapeHtml(arm)}</li>`).join('')
-  return `<ul class="legend">${legend}</ul><figure class="chart"><figcaption>${escapeHtml(description)}</figcaption>${bare}</figure>`
+async function chart(experiment: ExperimentSummary): Promise<string> {
+  const plot = await lossPlot(experiment, { legend: false })
+  if (!plot) return ''
+  const legend = experiment.arms
+    .map(({ arm }, i) => `<li>${legendLine(i)}${escapeHtml(arm)}</li>`)
+    .join('')
+  return `<ul class="legend">${legend}</ul><figure class="chart"><figcaption>${escapeHtml(plot.description)}</figcaption>${embedded(plot)}</figure>`
 }

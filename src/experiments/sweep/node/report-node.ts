@@ -1,15 +1,34 @@
 /** Reads what a sweep's folder holds, and writes its report. */
-import { readdir } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { type SweepRecord, type SweepSummary, summarize } from '../analysis.ts'
 import { summaryMarkdown, sweepHtml } from '../report.ts'
-import type { TrialFailure, TrialResult } from '../trial.ts'
+import { parseResults } from '../results-file.ts'
+import { answersFile, resultsFile, summaryFiles } from '../summary.ts'
+import type { SweepPlan, TrialFailure, TrialResult } from '../trial.ts'
 import { SweepFolder, writeWhole } from './sweep-folder.ts'
 
-/** @throws input where the folder is no sweep's, or a file in it is broken */
-export async function readSweepRecord(directory: string): Promise<SweepRecord> {
+/** Whether a folder holds the summary of a sweep: its figures, without networks. */
+const isSummary = (directory: string): boolean => existsSync(path.join(directory, resultsFile))
+
+/** Whether a folder can be reported as a sweep. */
+export const holdsSweep = (directory: string): boolean =>
+  SweepFolder.isSweep(directory) || isSummary(directory)
+
+/**
+ * @param directory a sweep's folder, or that of a summary
+ * @param wanted the plan whose trials are looked for in a sweep's folder, in place of its own
+ * @throws input where the folder is neither, or a file in it is broken
+ */
+export async function readSweepRecord(directory: string, wanted?: SweepPlan): Promise<SweepRecord> {
+  if (!SweepFolder.isSweep(directory) && isSummary(directory)) {
+    const file = path.join(directory, resultsFile)
+    const record = parseResults(await readFile(file, 'utf8'), file)
+    return wanted ? { ...record, plan: wanted } : record
+  }
   const folder = new SweepFolder(directory)
-  const plan = await folder.readPlan()
+  const plan = wanted ?? (await folder.readPlan())
   const results = new Map<string, TrialResult>()
   const failures = new Map<string, TrialFailure>()
   const known = new Set(await readdir(path.join(directory, 'trials')).catch(() => []))
@@ -23,20 +42,51 @@ export async function readSweepRecord(directory: string): Promise<SweepRecord> {
   return { plan, results, failures }
 }
 
-/**
- * Writes the page, and beside it the same as Markdown.
- *
- * @param target validation loss that times are measured to, in place of the sweep file's
- */
+export interface SweepReportOptions {
+  /** Validation loss that times are measured to, in place of the sweep file's. */
+  readonly target?: number
+  /** The plan to report, in place of the folder's own. */
+  readonly plan?: SweepPlan
+}
+
+/** Writes the page, and beside it the same as Markdown. */
 export async function writeSweepReport(
   directory: string,
   output: string,
-  target?: number,
+  { target, plan }: SweepReportOptions = {},
 ): Promise<{ readonly summary: SweepSummary; readonly markdown: string }> {
-  const record = await readSweepRecord(directory)
+  const record = await readSweepRecord(directory, plan)
   const summary = summarize(record, target)
   const markdown = output.replace(/(\.html?)?$/, '.md')
   await writeWhole(markdown, summaryMarkdown(summary))
   await writeWhole(output, await sweepHtml(record, target))
   return { summary, markdown }
+}
+
+/**
+ * Writes the summary that fits into a repository; `answers.md`, if it is there, stands at its top.
+ *
+ * @returns the files
+ */
+export async function writeSweepSummary(
+  directory: string,
+  output: string,
+  { target, plan }: SweepReportOptions = {},
+): Promise<{ readonly summary: SweepSummary; readonly files: readonly string[] }> {
+  const record = await readSweepRecord(directory, plan)
+  const answers = await readAnswers(path.join(output, answersFile))
+  const files = await summaryFiles(record, {
+    ...(answers === undefined ? {} : { answers }),
+    ...(target === undefined ? {} : { target }),
+  })
+  await mkdir(output, { recursive: true })
+  for (const [name, content] of files) await writeWhole(path.join(output, name), content)
+  return {
+    summary: summarize(record, target),
+    files: [...files.keys()].map((name) => path.join(output, name)),
+  }
+}
+
+async function readAnswers(file: string): Promise<string | undefined> {
+  return existsSync(file) ? await readFile(file, 'utf8') : undefined
 }
