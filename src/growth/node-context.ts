@@ -39,10 +39,11 @@ export interface AttributeRelation {
   readonly axis: Axis
 }
 
-/** A value that is a rearranged constant, and which of the constant's axes each of its axes is. */
+/** A value that is a rearranged constant. */
 export interface View {
   readonly use: ParameterUse
-  readonly origin: readonly (number | undefined)[]
+  /** By axis: which whole axes of the constant it is made of; undefined where of parts. */
+  readonly origin: readonly (readonly number[] | undefined)[]
 }
 
 /** How a plan knows a node: by its first output. */
@@ -207,16 +208,16 @@ export class NodeContext implements AxesContext {
     const own = this.axes(i)[k] ?? this.refuse(`has no axis ${k} at input ${i}`)
     const use = this.#use(i)
     const view = views.get(this.#name(i))
-    const position = use ? k : view?.origin[k]
+    const positions = use ? [k] : view?.origin[k]
     const root = use ?? view?.use
-    if (position === undefined || root === undefined) {
+    if (positions === undefined || root === undefined) {
       const reason = root
         ? 'sums over a part of an axis of its weight'
         : 'sums over it in a product of two computed values'
       algebra.freeze(own, reason)
       algebra.freeze(axis, reason)
     } else {
-      root.summed[position] = true
+      for (const position of positions) root.summed[position] = true
       const marks = this.#contracted.get(i) ?? new Set<number>()
       this.#contracted.set(i, marks.add(k))
     }

@@ -134,7 +134,7 @@ class Solver {
       this.#constants.set(output, constant)
       return
     }
-    for (const name of capturedValues(node)) this.#freezeValue(name, 'is read by a subgraph of it')
+    for (const name of capturedValues(node)) this.#freezeValue(name, 'reads them in a subgraph')
     const operator = this.#lookup(node)
     const rule = operator?.axes
     if (rule === undefined) this.#giveUp(node, 'is an operator that is not known')
@@ -195,28 +195,28 @@ class Solver {
       this.#addView(source, target, state.uses.get(0))
   }
 
-  /** A rearranged constant remembers which axes of the constant its own axes are. */
+  /** A rearranged constant remembers which axes of the constant its own axes are made of. */
   #addView(source: string, target: string, use: ParameterUse | undefined): void {
     const from: View | undefined = use
-      ? { use, origin: use.axes.map((_, k) => k) }
+      ? { use, origin: use.axes.map((_, k) => [k]) }
       : this.#views.get(source)
     const axes = this.#axes.get(target)
     if (!from || !axes) return
-    const owners = new Map<number, number | undefined>()
     const before = use ? use.axes : (this.#axes.get(source) ?? [])
-    before.forEach((axis, k) => {
-      for (const leaf of this.#algebra.leaves(axis))
+    const leaves = before.map((axis) => this.#algebra.leaves(axis))
+    const owners = new Map<number, number | undefined>()
+    leaves.forEach((list, k) => {
+      for (const leaf of list)
         owners.set(leaf, owners.has(leaf) && owners.get(leaf) !== k ? undefined : k)
     })
-    const leafCount = before.map((axis) => this.#algebra.leaves(axis).length)
     const origin = axes.map((axis) => {
-      const leaves = this.#algebra.leaves(axis)
-      const k = leaves[0] === undefined ? undefined : owners.get(leaves[0])
-      const whole =
-        k !== undefined &&
-        leaves.length === leafCount[k] &&
-        leaves.every((leaf) => owners.get(leaf) === k)
-      return whole ? from.origin[k] : undefined
+      const own = this.#algebra.leaves(axis)
+      const parts = [...new Set(own.map((leaf) => owners.get(leaf)))]
+      const whole = parts.filter((k) => k !== undefined)
+      const size = whole.reduce((count, k) => count + leaves[k]!.length, 0)
+      if (own.length === 0 || whole.length < parts.length || size !== own.length) return undefined
+      const roots = whole.flatMap((k) => from.origin[k])
+      return roots.every((root) => root !== undefined) ? roots : undefined
     })
     this.#views.set(target, { use: from.use, origin })
   }
@@ -228,15 +228,16 @@ class Solver {
       roles = view.use.axes.map(() => undefined)
       this.#roles.set(view.use, roles)
     }
-    view.origin.forEach((axis, k) => {
-      if (axis === undefined) return
+    view.origin.forEach((origin = [], k) => {
       const role = contracted?.has(k) ? 'summed' : 'carried'
-      if (roles[axis] !== undefined && roles[axis] !== role)
-        this.#algebra.freeze(
-          view.use.axes[axis]!,
-          `reads the weight "${view.use.name}", which another node uses differently`,
-        )
-      roles[axis] = role
+      for (const axis of origin) {
+        if (roles[axis] !== undefined && roles[axis] !== role)
+          this.#algebra.freeze(
+            view.use.axes[axis]!,
+            `reads the weight "${view.use.name}", which another node uses differently`,
+          )
+        roles[axis] = role
+      }
     })
   }
 

@@ -160,6 +160,16 @@ const middles: Readonly<Record<string, Middle>> = {
     )
     return [op('Reshape', [hidden, b.constant(int64([0, 7, 1, 1]))]), 7]
   },
+  'a MatMul whose weight is stored as [channels, height, width, units]': (
+    { op, weight, b },
+    x,
+    c,
+  ) => {
+    const flat = op('Reshape', [x, b.constant(int64([0, c * 48]))])
+    const matrix = op('Reshape', [weight('m.w', c, 8, 6, 5), b.constant(int64([c * 48, 5]))])
+    const hidden = op('MatMul', [flat, matrix], {}, 'm')
+    return [op('Reshape', [hidden, b.constant(int64([0, 5, 1, 1]))]), 5]
+  },
   'Gemm with a scalar bias': ({ op, weight, b }, x, c) => {
     const pooled = op('Flatten', [op('GlobalMaxPool', [x])])
     const hidden = op('Gemm', [pooled, weight('m.w', c, 7), weight('m.b', 1)], {}, 'm')
