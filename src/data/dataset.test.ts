@@ -55,6 +55,23 @@ describe('batches', () => {
     )
   })
 
+  test('can be had as the bytes that are stored, with what to divide them by', () => {
+    const dataset = bytes(5)
+    const { samples, divisors } = dataset.bytes!
+    expect(divisors).toEqual(new Map([['input', 255]]))
+    for (const order of [undefined, [4, 0, 2]]) {
+      const [batch] = samples.batches(5, order)
+      const rows = order ?? [0, 1, 2, 3, 4]
+      expect(batch!.inputs.input).toMatchObject({ dtype: 'uint8', dims: [rows.length, 2] })
+      expect([...batch!.inputs.input!.data]).toEqual(
+        rows.flatMap((row) => [(2 * row * 37) % 256, ((2 * row + 1) * 37) % 256]),
+      )
+      expect([...batch!.target.data]).toEqual(rows)
+    }
+    const floats = { dtype: 'float32', dims: [], data: new Float32Array(3) } as const
+    expect(new ArrayDataset({ x: floats }, floats).bytes).toBeUndefined()
+  })
+
   test('reuse their buffers', () => {
     const buffers = new Set<ArrayBufferLike>()
     for (const { inputs } of bytes(64).batches(8)) buffers.add(inputs.input!.data.buffer)

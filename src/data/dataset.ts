@@ -69,6 +69,23 @@ export class ArrayDataset implements Dataset {
         )
   }
 
+  /**
+   * The same samples, with the inputs that are bytes left as bytes, and what these are to be divided
+   * by; undefined where there are none. Whoever runs them through a graph lets the graph convert them.
+   */
+  get bytes():
+    | { readonly samples: ArrayDataset; readonly divisors: ReadonlyMap<string, number> }
+    | undefined {
+    const divisors = new Map<string, number>()
+    const inputs = Object.entries(this.inputs).map(([name, column]): [string, Column] => {
+      if (!(column.data instanceof Uint8Array) || column.dtype !== 'float32') return [name, column]
+      divisors.set(name, column.divisor ?? 1)
+      return [name, { dtype: 'uint8', dims: column.dims, data: column.data }]
+    })
+    if (divisors.size === 0) return undefined
+    return { samples: new ArrayDataset(Object.fromEntries(inputs), this.target), divisors }
+  }
+
   *batches(size: number, order?: ArrayLike<number>): Generator<Batch> {
     const count = order?.length ?? this.length
     const buffers = new Map<number, Batch>()
@@ -149,6 +166,10 @@ function fillRows(
   const rows = target.dims[0]!
   const same = data.constructor === target.data.constructor
   const convert = same ? undefined : converter(data, target.data, divisor)
+  if (same && !order) {
+    setRow(target.data, data.subarray(start * row, (start + rows) * row), 0)
+    return
+  }
   for (let i = 0; i < rows; i++) {
     const from = (order ? order[start + i]! : start + i) * row
     if (convert) convert(from, row, i * row)

@@ -17,6 +17,13 @@ export interface SampleSet {
    * smaller. A batch's tensors may be overwritten by the next one.
    */
   batches(size: number, order?: ArrayLike<number>): Iterable<Batch> | AsyncIterable<Batch>
+  /**
+   * Where some float inputs are stored as bytes: the same samples with these as uint8, and what
+   * they are to be divided by. A graph converts them faster than JavaScript does.
+   */
+  readonly bytes?:
+    | { readonly samples: SampleSet; readonly divisors: ReadonlyMap<string, number> }
+    | undefined
 }
 
 /** A set of samples, or a stream of ready batches: iterated anew in every epoch. */
