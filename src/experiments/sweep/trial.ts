@@ -99,7 +99,9 @@ export interface SweepPlan {
   readonly trials: readonly Trial[]
 }
 
+/** Names in `from` that are no arms of the file. */
 export const teacherArmName = 'teacher'
+export const scratchName = 'scratch'
 
 /** How a trial is called in messages. */
 export const trialTitle = ({ labels: [label] }: Pick<Trial, 'labels'>): string =>

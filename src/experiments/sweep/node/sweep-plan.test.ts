@@ -105,6 +105,25 @@ describe('a sweep file', () => {
     ])
   })
 
+  test('without arms trains teachers, and reports them', async () => {
+    const plan = await read('name: x', 'experiments:', '  - {name: x, arms: []}')
+    expect(plan.trials.map(({ labels }) => labels[0]!.arm)).toEqual(['teacher'])
+    expect(plan.experiments).toEqual([{ name: 'x', teacher: 'teacher', arms: [], compare: [] }])
+  })
+
+  test('checks the optimizer that is carried in every arm of a grid', async () => {
+    const errors = await errorsOf(
+      'name: x',
+      'experiments:',
+      '  - name: x',
+      '    arms:',
+      '      - {name: a, carryOptimizer: true, grid: {optimizer: [sgd, adam]}}',
+    )
+    expect(errors).toEqual([
+      expect.stringMatching(/^sweep\.yaml:5:\d+: carryOptimizer: .* not the same/),
+    ])
+  })
+
   test('names a trial by what it is, not by what it is called', async () => {
     const ids = async (name: string, rate: number) =>
       (
