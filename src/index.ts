@@ -1,5 +1,6 @@
 /** The public face of net2net: models in, grown models out. */
 export { type ErrorKind, Net2NetError } from './errors.ts'
+export { compare } from './growth/compare.ts'
 export {
   applyPlan,
   type DeepenOptions,
@@ -16,7 +17,7 @@ export {
 export type { Model } from './model/model.ts'
 export { load, type SaveOptions, save } from './onnx/file.ts'
 export { decodeModel, encodeModel } from './onnx/index.ts'
-export { type CompareOptions, compare } from './runtime/compare.ts'
+export type { CompareOptions } from './runtime/compare.ts'
 export type { Comparison } from './runtime/comparison.ts'
 export { nodeRuntime } from './runtime/node.ts'
 export type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'

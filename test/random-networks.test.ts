@@ -8,7 +8,10 @@ import { Net2NetError } from '../src/errors.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../src/growth/index.ts'
 import type { Model } from '../src/model/model.ts'
 import { encodeModel } from '../src/onnx/encode.ts'
+import { linearFormOf } from '../src/operators/index.ts'
 import { nodeRuntime } from '../src/runtime/node.ts'
+import type { Feeds } from '../src/runtime/runtime.ts'
+import { streamedSession } from '../src/runtime/streamed-session.ts'
 import { randomStream } from '../src/tensor/random.ts'
 import { float32, type Tensor } from '../src/tensor/tensor.ts'
 import { randomNetwork } from './random-networks/generator.ts'
@@ -38,6 +41,20 @@ function inputFor(model: Model, seed: number): Record<string, Tensor> {
       dims,
       Array.from({ length: count }, () => random.normal()),
     ),
+  }
+}
+
+function expectEqual(before: Feeds, after: Feeds): void {
+  for (const [name, expected] of Object.entries(before)) {
+    const actual = after[name]!
+    expect(actual.dims).toEqual(expected.dims)
+    let worst = 0
+    for (let i = 0; i < expected.data.length; i++) {
+      const y = Number(expected.data[i])
+      const error = Math.abs(Number(actual.data[i]) - y) / Math.max(1, Math.abs(y))
+      worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(worst, error)
+    }
+    expect(worst).toBeLessThanOrEqual(TOLERANCE)
   }
 }
 
@@ -83,23 +100,34 @@ describe('random networks', () => {
           if (grown === model) return
           const feeds = inputFor(model, seed)
           const [before, after] = [await outputsOf(model, feeds), await outputsOf(grown, feeds)]
-          for (const [name, expected] of Object.entries(before)) {
-            const actual = after[name]!
-            expect(actual.dims).toEqual(expected.dims)
-            let worst = 0
-            for (let i = 0; i < expected.data.length; i++) {
-              const y = Number(expected.data[i])
-              const error = Math.abs(Number(actual.data[i]) - y) / Math.max(1, Math.abs(y))
-              worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(worst, error)
-            }
-            expect(worst).toBeLessThanOrEqual(TOLERANCE)
-          }
+          expectEqual(before, after)
         }),
         { numRuns: NETWORKS, endOnFailure: true },
       )
     },
     10 * 60_000,
   )
+
+  it('compute the same in stretches, however small', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 0, max: 2 ** 31 - 1 }),
+        fc.constantFrom(1, 64, 1024),
+        async (seed, blockBytes) => {
+          const model = randomNetwork(seed)
+          const feeds = inputFor(model, seed)
+          const session = streamedSession(nodeRuntime, model, {
+            blockBytes,
+            sumParts: 2,
+            linearForm: linearFormOf,
+          })
+          const [found] = await session.run([feeds])
+          expectEqual(await outputsOf(model, feeds), found!)
+        },
+      ),
+      { numRuns: 40, endOnFailure: true },
+    )
+  }, 120_000)
 
   it('grow for the most part', () => {
     expect(tally.widened).toBeGreaterThan(tally.networks / 2)

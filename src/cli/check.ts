@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { readData } from '../data/data-file.ts'
 import { decodeNpz } from '../data/npy.ts'
-import { compare } from '../runtime/compare.ts'
+import { compare } from '../growth/compare.ts'
 import type { Comparison } from '../runtime/comparison.ts'
 import type { Feeds } from '../runtime/runtime.ts'
 import { type CliCommand, ExitCode, examples, type Io, printResult } from './command.ts'

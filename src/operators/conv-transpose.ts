@@ -191,5 +191,14 @@ export const convTranspose: Operator = {
       return diracConvolution(context, perGroup! * group, kernel, dilations, group)
     },
   },
+  linear: (node, position) =>
+    position === 1 && groupsOf(node) === 1
+      ? {
+          data: 0,
+          summed: { weight: 0, data: 1 },
+          carried: { weight: 1, output: 1 },
+          bias: 2,
+        }
+      : undefined,
   multiplyAdds: (context) => countProduct([context.shape(0), context.shape(1)?.slice(1)]),
 }

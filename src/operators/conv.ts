@@ -186,6 +186,15 @@ export const conv: Operator = {
     weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),
     identity,
   },
+  linear: (node, position) =>
+    position === 1 && groupsOf(node) === 1
+      ? {
+          data: 0,
+          summed: { weight: 1, data: 1 },
+          carried: { weight: 0, output: 1 },
+          bias: 2,
+        }
+      : undefined,
   multiplyAdds,
   blocked: blockedConv,
 }

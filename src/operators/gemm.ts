@@ -178,6 +178,17 @@ export const gemm: Operator = {
           : undefined,
     identity,
   },
+  linear(node, position) {
+    if (position !== 1) return undefined
+    const { transA, transB } = formOf(node)
+    const inner = transB ? 1 : 0
+    return {
+      data: 0,
+      summed: { weight: inner, data: transA ? 0 : 1 },
+      carried: { weight: 1 - inner, output: 1 },
+      bias: 2,
+    }
+  },
   multiplyAdds: (context, outputs) => {
     const a = context.shape(0)
     const inner = a?.[formOf(context.node).transA ? 0 : 1]

@@ -1,4 +1,5 @@
 /** The table of operators: to support a new one is to add its file and one line here. */
+import type { LinearFormOf } from '../model/linear-form.ts'
 import type { Node } from '../model/model.ts'
 import { activations } from './activations.ts'
 import { arithmetic } from './arithmetic.ts'
@@ -71,3 +72,7 @@ function keyOf(domain: string, name: string): string {
 /** The operator that a node applies, if we know it. */
 export const operatorOf = (node: Pick<Node, 'domain' | 'opType'>): Operator | undefined =>
   table.get(keyOf(node.domain, node.opType))
+
+/** How a node is computed from slices of a large weight, where its operator says so. */
+export const linearFormOf: LinearFormOf = (node, position, dims) =>
+  operatorOf(node)?.linear?.(node, position, dims)

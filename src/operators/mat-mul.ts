@@ -216,5 +216,11 @@ export const matMul: Operator = {
           : undefined,
     identity,
   },
+  linear: (_, position, dims) =>
+    dims.length !== 2
+      ? undefined
+      : position === 1
+        ? { data: 0, summed: { weight: 0, data: -1 }, carried: { weight: 1, output: -1 } }
+        : { data: 1, summed: { weight: 1, data: -2 }, carried: { weight: 0, output: -2 } },
   multiplyAdds,
 }

@@ -4,6 +4,7 @@
  * (shape inference, the growth solver, backward) know no operator by name.
  */
 import type { AttributeLike } from '../model/attributes.ts'
+import type { LinearFormOf } from '../model/linear-form.ts'
 import type { Dim, Node, Shape } from '../model/model.ts'
 import type { DType } from '../tensor/dtype.ts'
 import type { Fill } from '../tensor/fill.ts'
@@ -44,6 +45,8 @@ export interface Operator {
   readonly padding?: Readonly<Record<number, number>>
   /** True if the output holds the elements of the first input, moved but unchanged. */
   readonly view?: true
+  /** How the node is computed from slices of a large weight. */
+  readonly linear?: LinearFormOf
   /** Multiply-adds of one evaluation; null where a size is not known. */
   readonly multiplyAdds?: (context: InferContext, outputs: readonly ValueInfo[]) => number | null
   /** How the node changes when the model trains (batch statistics, random masks). */

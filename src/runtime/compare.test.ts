@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { GraphBuilder } from '../model/builder.ts'
 import type { Model, Shape } from '../model/model.ts'
+import { linearFormOf } from '../operators/index.ts'
 import type { DType } from '../tensor/dtype.ts'
 import { gather } from '../tensor/lazy.ts'
 import { randomStream } from '../tensor/random.ts'
@@ -90,6 +91,53 @@ describe('compare', () => {
       ),
       { numRuns: 20 },
     )
+  })
+
+  describe('dense layers whose sums are large', () => {
+    /** Every unit of the hidden layer in `copies`; `scale` changes the function. */
+    function dense({ copies = 1, scale = 1 } = {}): Model {
+      const random = randomStream(5, 'dense')
+      const [inputs, hidden, outputs] = [2000, 1500, 10]
+      const normal = (rows: number, columns: number) =>
+        float32(
+          [rows, columns],
+          Array.from({ length: rows * columns }, () => random.normal()),
+        )
+      const index = Uint32Array.from({ length: hidden * copies }, (_, i) => i % hidden)
+      const share = (value: number) => new Float64Array(hidden * copies).fill(value)
+      const first = gather(normal(inputs, hidden), [{ axis: 1, index, factors: share(scale) }])
+      const second = gather(normal(hidden, outputs), [
+        { axis: 0, index, factors: share(1 / copies) },
+      ])
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', ['batch', inputs])
+      const product = graph.node('MatMul', ['x', graph.constant(first)])
+      graph.node('MatMul', [product, graph.constant(second)], {}, { outputs: ['y'] })
+      graph.output('y', 'float32', ['batch', outputs])
+      return graph.model()
+    }
+    const options = { linearForm: linearFormOf }
+
+    test('are equal to others that sum in another order', async () => {
+      const report = await compare(dense(), dense({ copies: 3 }), options)
+      expect(report.outputs[0]!.maxRel).toBeGreaterThan(1e-5)
+      expect(report.outputs[0]!.rounding).toBeGreaterThan(0)
+      expect(report.equal).toBe(true)
+    })
+
+    test('are not equal where the function differs by a little more', async () => {
+      const report = await compare(dense(), dense({ scale: 1 + 1e-5 }), options)
+      expect(report.outputs[0]!.maxRel).toBeLessThan(1e-2)
+      expect(report.equal).toBe(false)
+    })
+
+    test('are compared without being loaded whole where they are large', async () => {
+      const stretches = { ...options, wholeUpTo: 0 }
+      expect(await compare(dense(), dense({ copies: 3 }), stretches)).toMatchObject({ equal: true })
+      expect(await compare(dense(), dense({ scale: 1.1 }), stretches)).toMatchObject({
+        equal: false,
+      })
+    })
   })
 
   describe('a deep network, which rounding moves by more than 1e-5', () => {

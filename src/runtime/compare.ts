@@ -4,8 +4,8 @@ import { load } from '../onnx/file.ts'
 import {
   type Comparison,
   type ComparisonOptions,
-  compareSources,
-  type ModelSource,
+  compareSubjects,
+  type Subject,
 } from './comparison.ts'
 import { nodeRuntime } from './node.ts'
 import type { Runtime } from './runtime.ts'
@@ -13,6 +13,11 @@ import type { Runtime } from './runtime.ts'
 export interface CompareOptions extends ComparisonOptions {
   /** Default: ONNX Runtime in Node, on the CPU. */
   readonly runtime?: Runtime
+  /**
+   * Models with more bytes of weights than this are computed in stretches, in memory that does not
+   * depend on their size; default 128 MiB.
+   */
+  readonly wholeUpTo?: number
 }
 
 /**
@@ -25,14 +30,21 @@ export interface CompareOptions extends ComparisonOptions {
 export async function compare(
   a: Model | string,
   b: Model | string,
-  { runtime = nodeRuntime, ...options }: CompareOptions = {},
+  { runtime = nodeRuntime, wholeUpTo = 2 ** 27, ...options }: CompareOptions = {},
 ): Promise<Comparison> {
-  return compareSources(runtime, await sourceOf(a), await sourceOf(b), options)
+  // ONNX Runtime loads many broken files: our own reader refuses them first, by name and field.
+  const models = [await modelOf(a), await modelOf(b)] as const
+  const whole = models.every((model) => bytesOfWeights(model) <= wholeUpTo)
+  const subject = (given: Model | string, model: Model): Subject =>
+    whole ? { file: typeof given === 'string' ? given : encodeModel(model), model } : { model }
+  return compareSubjects(runtime, subject(a, models[0]), subject(b, models[1]), options)
 }
 
-/** ONNX Runtime loads many broken files: our own reader refuses them first, by name and field. */
-async function sourceOf(model: Model | string): Promise<ModelSource> {
-  if (typeof model !== 'string') return encodeModel(model)
-  await load(model)
-  return model
+const modelOf = async (given: Model | string): Promise<Model> =>
+  typeof given === 'string' ? load(given) : given
+
+function bytesOfWeights({ graph }: Model): number {
+  let bytes = 0
+  for (const { tensor } of graph.initializers.values()) bytes += tensor.byteLength
+  return bytes
 }

@@ -3,9 +3,12 @@
  * user's own, and every element of every output is compared.
  */
 import { inputError, Net2NetError } from '../errors.ts'
+import type { LinearFormOf } from '../model/linear-form.ts'
+import type { Model } from '../model/model.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { inputAttempts } from './inputs.ts'
-import type { Feeds, Runtime, Session, SessionValue } from './runtime.ts'
+import type { Feeds, Runtime, SessionValue } from './runtime.ts'
+import { type Computation, streamedSession } from './streamed-session.ts'
 
 /** |Δ| ≤ tolerance · max(1, |y|) counts as equal: what float32 sums in another order differ by. */
 export const defaultTolerance = 1e-5
@@ -23,6 +26,8 @@ export interface ComparisonOptions {
    * ONNX Runtime sums in another order, which it does for other widths.
    */
   readonly tolerance?: number
+  /** Which nodes can take a large weight in slices (`linearFormOf` of the operators). */
+  readonly linearForm?: LinearFormOf
   readonly signal?: AbortSignal
 }
 
@@ -34,7 +39,8 @@ export interface OutputDifference {
   readonly maxRel: number
   /**
    * The first model's own rounding, measured where the tolerance was not met: the largest
-   * difference between its output and that of the same model in ONNX Runtime's plain kernels.
+   * difference between its output and that of the same model in ONNX Runtime's plain kernels,
+   * with sums over large weights taken in parts.
    */
   readonly rounding?: number
   /** Why the outputs cannot be compared: different shapes, or NaN on one side. */
@@ -50,8 +56,15 @@ export interface Comparison {
   readonly outputs: readonly OutputDifference[]
 }
 
-/** Bytes of an ONNX file, or the path of one where the runtime can read files. */
-export type ModelSource = Uint8Array | string
+/** A model to compare. */
+export interface Subject {
+  /**
+   * Its ONNX file, as bytes or, where the runtime can read files, as a path: computed as a whole.
+   * Left out, it is computed in stretches, in memory that does not depend on its size.
+   */
+  readonly file?: Uint8Array | string
+  readonly model: Model
+}
 
 /**
  * Compares two ONNX models on a runtime. See `inputAttempts` for the ranges of random inputs.
@@ -59,24 +72,24 @@ export type ModelSource = Uint8Array | string
  * @throws difference where inputs or outputs have other names or types; input where a model does
  *   not load or run
  */
-export async function compareSources(
+export async function compareSubjects(
   runtime: Runtime,
-  a: ModelSource,
-  b: ModelSource,
+  a: Subject,
+  b: Subject,
   options: ComparisonOptions = {},
 ): Promise<Comparison> {
-  const first = await runtime.createSession(a)
+  const { linearForm, tolerance = defaultTolerance } = options
+  const first = await open(runtime, a, linearForm)
   try {
-    const { feeds, outputs } = await withSession(runtime.createSession(b), (second) =>
-      compareSessions(first, second, options),
+    const { feeds, outputs } = await using(open(runtime, b, linearForm), (second) =>
+      compareComputations(first, second, options),
     )
-    const { tolerance = defaultTolerance } = options
     const equal = outputs.every(({ maxRel }) => maxRel <= tolerance)
     const report = { equal, tolerance, samples: feeds.length, outputs }
     const beyond = outputs.some(({ maxRel }) => maxRel > MAX_ROUNDING)
     if (equal || beyond || options.tolerance !== undefined) return report
-    const own = await withSession(runtime.createSession(a, { optimization: 'basic' }), (plain) =>
-      compareSessions(first, plain, { ...options, inputs: feeds }),
+    const own = await using(reordered(runtime, a.model, linearForm), (other) =>
+      compareComputations(first, other, { ...options, inputs: feeds }),
     )
     const rounded = outputs.map((output, i) => ({ ...output, rounding: own.outputs[i]!.maxAbs }))
     return {
@@ -92,70 +105,93 @@ export async function compareSources(
   }
 }
 
+async function open(
+  runtime: Runtime,
+  { file, model }: Subject,
+  linearForm: LinearFormOf | undefined,
+): Promise<Computation> {
+  if (file === undefined) return streamedSession(runtime, model, { linearForm })
+  const session = await runtime.createSession(file)
+  return {
+    inputs: session.inputs,
+    outputs: session.outputs,
+    async run(samples, signal) {
+      const results: Feeds[] = []
+      for (const feeds of samples) {
+        signal?.throwIfAborted()
+        results.push(await session.run(feeds))
+      }
+      return results
+    },
+    release: () => session.release(),
+  }
+}
+
+/** The same function by plain kernels, and with the sums of large products taken in parts. */
+const reordered = async (
+  runtime: Runtime,
+  model: Model,
+  linearForm: LinearFormOf | undefined,
+): Promise<Computation> =>
+  streamedSession(runtime, model, {
+    linearForm,
+    optimization: 'basic',
+    blockBytes: 2 ** 14,
+    sumParts: 3,
+  })
+
 /** Nothing above this passes for rounding. */
 const MAX_ROUNDING = 1e-2
 /** One other order of the sums shows how much rounding there is, not the most that there can be. */
 const ROUNDING_FACTOR = 4
 
-async function withSession<T>(
-  opening: Promise<Session>,
-  use: (session: Session) => Promise<T>,
+async function using<T>(
+  opening: Promise<Computation>,
+  use: (computation: Computation) => Promise<T>,
 ): Promise<T> {
-  const session = await opening
+  const computation = await opening
   try {
-    return await use(session)
+    return await use(computation)
   } finally {
-    await session.release()
+    await computation.release()
   }
 }
 
-async function compareSessions(
-  a: Session,
-  b: Session,
+async function compareComputations(
+  a: Computation,
+  b: Computation,
   options: ComparisonOptions,
 ): Promise<{ readonly feeds: readonly Feeds[]; readonly outputs: readonly OutputDifference[] }> {
-  const { seed = 0, signal } = options
+  const { seed = 0, samples = 4, signal } = options
   mustAgree('input', a.inputs, b.inputs)
   mustAgree('output', a.outputs, b.outputs)
-  const meters = new Map(a.outputs.map(({ name }) => [name, new Meter(name)]))
-  const done: Feeds[] = []
-  const measure = async (feeds: Feeds) => {
-    const before = await a.run(feeds)
-    const after = await b.run(feeds)
-    for (const [name, meter] of meters) meter.add(before[name]!, after[name]!)
-    done.push(feeds)
+  const measure = async (feeds: readonly Feeds[]) => {
+    const before = await a.run(feeds, signal)
+    const after = await b.run(feeds, signal)
+    const outputs = a.outputs.map(({ name }) => {
+      const meter = new Meter(name)
+      before.forEach((values, i) => {
+        meter.add(values[name]!, after[i]![name]!)
+      })
+      return meter.result()
+    })
+    return { feeds, outputs }
   }
 
-  if (options.inputs) {
-    for (const feeds of options.inputs) {
-      signal?.throwIfAborted()
-      await measure(feeds)
+  if (options.inputs) return measure(options.inputs)
+  // Symbolic sizes and index ranges are guesses: the first guess that both models accept is kept.
+  let failure: Net2NetError | undefined
+  for (const draw of inputAttempts(a.inputs, b.inputs, seed))
+    try {
+      return await measure(Array.from({ length: samples }, (_, i) => draw(i)))
+    } catch (cause) {
+      if (!(cause instanceof Net2NetError) || cause.kind !== 'input') throw cause
+      failure ??= cause
     }
-  } else {
-    // Symbolic sizes and index ranges are guesses: the first guess that both models accept is kept.
-    const shapes = inputAttempts(a.inputs, b.inputs, seed)
-    let failure: unknown
-    for (const draw of shapes) {
-      try {
-        await measure(draw(0))
-      } catch (cause) {
-        if (!(cause instanceof Net2NetError) || cause.kind !== 'input') throw cause
-        failure ??= cause
-        continue
-      }
-      while (done.length < (options.samples ?? 4)) {
-        signal?.throwIfAborted()
-        await measure(draw(done.length))
-      }
-      break
-    }
-    if (done.length === 0)
-      throw inputError(
-        `No random inputs suit both models (${(failure as Error).message}); give inputs of your own.`,
-        { cause: failure },
-      )
-  }
-  return { feeds: done, outputs: [...meters.values()].map((meter) => meter.result()) }
+  throw inputError(
+    `No random inputs suit both models (${failure?.message}); give inputs of your own.`,
+    { cause: failure },
+  )
 }
 
 function mustAgree(what: string, a: readonly SessionValue[], b: readonly SessionValue[]): void {

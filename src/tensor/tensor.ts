@@ -74,6 +74,15 @@ export function allocate<T extends NumericDType>(dtype: T, count: number): Array
   return new arrays[dtype](count) as ArrayTypes[T]
 }
 
+/** The first `count` elements of memory as a typed array that shares it. */
+export function viewAs<T extends NumericDType>(
+  dtype: T,
+  memory: ArrayBuffer,
+  count: number,
+): ArrayTypes[T] {
+  return new arrays[dtype](memory, 0, count) as ArrayTypes[T]
+}
+
 /** A tensor in memory. `data` has one entry per element and must not be written to. */
 export class Tensor<T extends NumericDType = NumericDType> implements LazyTensor {
   readonly dtype: T

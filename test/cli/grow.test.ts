@@ -3,11 +3,13 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { denseChain } from '../../bench/growth.ts'
 import { encodeNpz } from '../../src/data/npy.ts'
 import { compare, inspect, load, save } from '../../src/index.ts'
 import { GraphBuilder } from '../../src/model/builder.ts'
@@ -22,6 +24,24 @@ beforeAll(async () => {
 const at = (name: string) => join(folder, name)
 const widths = async (file: string) =>
   Object.fromEntries(inspect(await load(file)).layers.map(({ name, width }) => [name, width]))
+
+describe('a model of 300 MB', () => {
+  test('is grown and checked within 512 MB', async () => {
+    const [input, output, peak] = [at('large.onnx'), at('larger.onnx'), at('peak')]
+    await save(denseChain(3e8, 3), input)
+    const atExit = `process.on('exit', () => require('node:fs').writeFileSync(process.env.PEAK, String(process.resourceUsage().maxRSS)))`
+    writeFileSync(at('peak.cjs'), atExit)
+    const { code, out, err } = await net2net(['widen', input, 'dense0=x1.1', '-o', output], {
+      env: { NODE_OPTIONS: `--require ${at('peak.cjs')}`, PEAK: peak },
+    })
+    expect(err).toBe('')
+    expect(code).toBe(0)
+    expect(out).toMatch(/Equal: every output agrees/)
+    expect(statSync(output).size).toBeGreaterThan(3.1e8)
+    expect(Number(readFileSync(peak, 'utf8')) * 1024).toBeLessThan(512e6)
+    for (const file of [input, output]) rmSync(file)
+  }, 120_000)
+})
 
 describe('widen', () => {
   test('writes a wider model that computes the same, and says so', async () => {

@@ -4,10 +4,11 @@ import { Net2NetError } from '../../src/errors.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
 import type { Model } from '../../src/model/model.ts'
 import { encodeModel } from '../../src/onnx/index.ts'
+import { linearFormOf } from '../../src/operators/index.ts'
 import {
   type Comparison,
   type ComparisonOptions,
-  compareSources,
+  compareSubjects,
 } from '../../src/runtime/comparison.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Feeds, Runtime, Session } from '../../src/runtime/runtime.ts'
@@ -51,7 +52,13 @@ export class Teacher {
         return remembering(await known)
       },
     }
-    return compareSources(runtime, this.#bytes, encodeModel(student), options)
+    const teacher = { file: this.#bytes, model: this.model }
+    return compareSubjects(
+      runtime,
+      teacher,
+      { file: encodeModel(student), model: student },
+      { linearForm: linearFormOf, ...options },
+    )
   }
 
   async release(): Promise<void> {

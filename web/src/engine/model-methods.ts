@@ -3,8 +3,9 @@ import { inputError, usageError } from '../../../src/errors.ts'
 import type { Model } from '../../../src/model/model.ts'
 import { decodeModel } from '../../../src/onnx/decode.ts'
 import { encodeModel } from '../../../src/onnx/encode.ts'
+import { linearFormOf } from '../../../src/operators/index.ts'
 import { inferModel } from '../../../src/operators/inference.ts'
-import { compareSources } from '../../../src/runtime/comparison.ts'
+import { compareSubjects } from '../../../src/runtime/comparison.ts'
 import { diffOf, single } from './diff.ts'
 import { grow, inspectLayers, planText, recipeOf } from './growth.ts'
 import { layoutOf } from './layout.ts'
@@ -120,7 +121,10 @@ function viewOfModel(model: Model, name: string): ModelView {
 
 async function check(a: Model, b: Model): Promise<Check> {
   const start = performance.now()
-  const result = await compareSources(await runtime(), encodeModel(a), encodeModel(b))
+  const subject = (model: Model) => ({ file: encodeModel(model), model })
+  const result = await compareSubjects(await runtime(), subject(a), subject(b), {
+    linearForm: linearFormOf,
+  })
   return { ...result, seconds: (performance.now() - start) / 1000 }
 }
 

@@ -1,0 +1,174 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { GraphBuilder } from '../model/builder.ts'
+import type { Model } from '../model/model.ts'
+import { encodeModel } from '../onnx/encode.ts'
+import { linearFormOf } from '../operators/index.ts'
+import { randomStream } from '../tensor/random.ts'
+import {
+  elementCount,
+  float32,
+  int64,
+  type LazyTensor,
+  type Tensor,
+  toNumbers,
+} from '../tensor/tensor.ts'
+import { nodeRuntime } from './node.ts'
+import type { Feeds } from './runtime.ts'
+import { streamedSession } from './streamed-session.ts'
+
+const random = randomStream(3, 'streamed')
+const normal = (...dims: number[]): Tensor =>
+  float32(
+    dims,
+    Array.from({ length: elementCount(dims) }, () => random.normal()),
+  )
+
+/** Every linear form, joined by branches; some weights on both sides, with and without bias. */
+function everyForm(): Model {
+  const graph = new GraphBuilder()
+  const weight = (...dims: number[]) => graph.constant(normal(...dims))
+  graph.input('x', 'float32', ['batch', 6, 8, 8])
+  graph.input('v', 'float32', ['batch', 10])
+  const conv = graph.node('Conv', ['x', weight(12, 6, 3, 3), weight(12)], { pads: [1, 1, 1, 1] })
+  const depthwise = graph.node('Conv', [conv, weight(12, 1, 3, 3)], { group: 12 })
+  const up = graph.node('ConvTranspose', [depthwise, weight(12, 5, 2, 2), weight(5)], {
+    strides: [2, 2],
+  })
+  const flat = graph.node('Flatten', [up])
+  const features = 5 * 12 * 12
+  const a = graph.node('Gemm', [flat, weight(features, 10), weight(10)], {
+    alpha: { type: 'float', value: 0.5 },
+  })
+  const b = graph.node('Gemm', ['v', weight(10, 10), weight(1, 10)], { transB: 1 })
+  const c = graph.node('Gemm', ['v', weight(10, 10), weight(1)], {
+    beta: { type: 'float', value: 2 },
+  })
+  const sum = graph.node('Sum', [a, b, c])
+  const right = graph.node('MatMul', [sum, weight(10, 14)])
+  const stacked = graph.node('Unsqueeze', [right, graph.constant(int64([2]))])
+  const left = graph.node('MatMul', [weight(9, 14), stacked])
+  graph.node('Relu', [left], {}, { outputs: ['y'] })
+  graph.node('MatMul', ['v', weight(10, 4)], {}, { outputs: ['z'] })
+  graph.output('y', 'float32', undefined)
+  graph.output('z', 'float32', undefined)
+  return graph.model()
+}
+
+const model = everyForm()
+const samples: readonly Feeds[] = [2, 3].map((batch) => ({
+  x: normal(batch, 6, 8, 8),
+  v: normal(batch, 10),
+}))
+async function whole(): Promise<readonly Feeds[]> {
+  const session = await nodeRuntime.createSession(encodeModel(model))
+  const results: Feeds[] = []
+  for (const feeds of samples) results.push(await session.run(feeds))
+  await session.release()
+  return results
+}
+function expectClose(a: readonly Feeds[], b: readonly Feeds[]): void {
+  a.forEach((outputs, i) => {
+    for (const [name, expected] of Object.entries(outputs)) {
+      const found = b[i]![name]!
+      expect(found.dims).toEqual(expected.dims)
+      const [x, y] = [toNumbers(expected), toNumbers(found)]
+      const scale = Math.max(...x.map(Math.abs))
+      x.forEach((value, k) => {
+        expect(Math.abs(value - y[k]!)).toBeLessThan(1e-5 * scale)
+      })
+    }
+  })
+}
+
+describe('a streamed session', () => {
+  test('computes what a whole one computes, however weights are cut', async () => {
+    const expected = await whole()
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 20_000 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.boolean(),
+        async (blockBytes, sumParts, slices) => {
+          const session = streamedSession(nodeRuntime, model, {
+            blockBytes,
+            sumParts,
+            ...(slices && { linearForm: linearFormOf }),
+          })
+          expectClose(expected, await session.run(samples))
+        },
+      ),
+      { numRuns: 30 },
+    )
+  })
+
+  test('never reads more of a weight than a block, where it can be cut', async () => {
+    let largest = 0
+    const watched = (tensor: LazyTensor): LazyTensor => ({
+      dtype: tensor.dtype,
+      dims: tensor.dims,
+      byteLength: tensor.byteLength,
+      read(offset, length) {
+        largest = Math.max(largest, length)
+        return tensor.read(offset, length)
+      },
+      readInto(offset, into) {
+        largest = Math.max(largest, into.length)
+        into.set(tensor.read(offset, into.length))
+      },
+    })
+    const watchedModel: Model = {
+      ...model,
+      graph: {
+        ...model.graph,
+        initializers: new Map(
+          [...model.graph.initializers].map(([name, { tensor }]) => [
+            name,
+            { tensor: watched(tensor) },
+          ]),
+        ),
+      },
+    }
+    const blockBytes = 1024
+    const session = streamedSession(nodeRuntime, watchedModel, {
+      blockBytes,
+      linearForm: linearFormOf,
+    })
+    expectClose(await whole(), await session.run(samples))
+    expect(largest).toBeGreaterThan(0)
+    expect(largest).toBeLessThanOrEqual(blockBytes)
+  })
+
+  test('has the inputs and outputs of the model', () => {
+    const { inputs, outputs } = streamedSession(nodeRuntime, model)
+    expect(inputs).toEqual([
+      { name: 'x', dtype: 'float32', shape: ['batch', 6, 8, 8] },
+      { name: 'v', dtype: 'float32', shape: ['batch', 10] },
+    ])
+    expect(outputs.map(({ name }) => name)).toEqual(['y', 'z'])
+  })
+
+  test('says which input is missing, unknown, or of the wrong size', async () => {
+    const session = streamedSession(nodeRuntime, model)
+    const [feeds] = samples
+    await expect(session.run([{ x: feeds!.x! }])).rejects.toThrow('Nothing was given for input v.')
+    await expect(session.run([{ ...feeds, w: feeds!.v! }])).rejects.toThrow(
+      'The model has no input w; it has x, v.',
+    )
+    await expect(session.run([{ ...feeds, x: normal(2, 6, 8, 9) }])).rejects.toMatchObject({
+      kind: 'input',
+    })
+  })
+
+  test('gives inputs and weights that are outputs too', async () => {
+    const graph = new GraphBuilder()
+    graph.input('x', 'float32', [2])
+    graph.initializer('w', float32([2], [3, 4]))
+    graph.node('Add', ['x', 'w'], {}, { outputs: ['y'] })
+    for (const name of ['x', 'w', 'y']) graph.output(name, 'float32', [2])
+    const session = streamedSession(nodeRuntime, graph.model())
+    const [outputs] = await session.run([{ x: float32([2], [1, 2]) }])
+    const found = Object.entries(outputs!).map(([name, { data }]) => [name, [...data]])
+    expect(Object.fromEntries(found)).toEqual({ x: [1, 2], w: [3, 4], y: [4, 6] })
+  })
+})

@@ -1,0 +1,307 @@
+/**
+ * Computing a model that may be larger than memory: its nodes run in stretches, one after the
+ * other, each as a model of its own with no more weights than fit into a block. A weight larger
+ * than that is fed in slices to a node that is linear in it.
+ */
+import { inputError, usageError } from '../errors.ts'
+import { tensorDeclaration } from '../model/builder.ts'
+import type { LinearForm, LinearFormOf } from '../model/linear-form.ts'
+import {
+  type Initializer,
+  type Model,
+  type Node,
+  requiredInputs,
+  type ValueDeclaration,
+} from '../model/model.ts'
+import { encodeModel } from '../onnx/encode.ts'
+import {
+  elementCount,
+  isNumeric,
+  type LazyTensor,
+  materialize,
+  readInto,
+  Tensor,
+  viewAs,
+} from '../tensor/tensor.ts'
+import type { Feeds, Runtime, Session, SessionOptions, SessionValue } from './runtime.ts'
+import { addTo, concatenate, cuts, sliceAxis } from './slices.ts'
+import { readBy, type Stretch, stretchesOf } from './stretches.ts'
+
+/** What computes a model's function, on several sets of inputs at a time. */
+export interface Computation {
+  readonly inputs: readonly SessionValue[]
+  readonly outputs: readonly SessionValue[]
+  /** One set of outputs for each set of inputs. */
+  run(samples: readonly Feeds[], signal?: AbortSignal): Promise<readonly Feeds[]>
+  release(): Promise<void>
+}
+
+export interface StreamOptions extends Pick<SessionOptions, 'optimization'> {
+  /**
+   * Most bytes of weights in memory at a time; default 4 MiB, which processors have in their cache
+   * for the samples after the first.
+   */
+  readonly blockBytes?: number
+  /** Which nodes can take a weight in slices; the others take it whole, however large it is. */
+  readonly linearForm?: LinearFormOf | undefined
+  /** Cuts the sums over a sliced weight into so many parts, which rounds them otherwise; default 1. */
+  readonly sumParts?: number
+}
+
+export function streamedSession(
+  runtime: Runtime,
+  model: Model,
+  options: StreamOptions = {},
+): Computation {
+  const { graph } = model
+  const { blockBytes = 2 ** 22 } = options
+  const inputs = requiredInputs(graph).map(sessionValue)
+  const stretches = stretchesOf(graph, blockBytes)
+  return {
+    inputs,
+    outputs: graph.outputs.map(sessionValue),
+    async run(samples, signal) {
+      for (const feeds of samples) mustFit(feeds, inputs)
+      const pass = new Pass(runtime, model, samples, options)
+      for (const stretch of stretches) {
+        signal?.throwIfAborted()
+        await (stretch.large ? pass.sliced(stretch, blockBytes) : pass.whole(stretch))
+      }
+      return pass.outputs()
+    },
+    async release() {},
+  }
+}
+
+/** One computation of all samples: the values that somebody still needs. */
+class Pass {
+  readonly #runtime: Runtime
+  readonly #model: Model
+  readonly #options: StreamOptions
+  readonly #declarations: ReadonlyMap<string, ValueDeclaration>
+  /** For each sample, its values by name. */
+  readonly #values: readonly Map<string, Tensor>[]
+
+  constructor(runtime: Runtime, model: Model, samples: readonly Feeds[], options: StreamOptions) {
+    this.#runtime = runtime
+    this.#model = model
+    this.#options = options
+    this.#declarations = new Map(model.graph.inputs.map((input) => [input.name, input]))
+    this.#values = samples.map((feeds) => new Map(Object.entries(feeds)))
+  }
+
+  outputs(): readonly Feeds[] {
+    const { outputs } = this.#model.graph
+    return this.#values.map((values) =>
+      Object.fromEntries(
+        outputs.map(({ name }) => [name, values.get(name) ?? materialize(this.#weight(name)!)]),
+      ),
+    )
+  }
+
+  async whole(stretch: Stretch): Promise<void> {
+    const session = await this.#open(stretch, [])
+    try {
+      for (const values of this.#values) {
+        const given = await session.run(this.#feeds(values, stretch.takes))
+        this.#keep(values, stretch, given)
+      }
+    } finally {
+      await session.release()
+    }
+  }
+
+  /** A node with a large weight: takes it in slices where it can, else whole. */
+  async sliced(stretch: Stretch, blockBytes: number): Promise<void> {
+    const node = stretch.nodes[0]!
+    const large = node.inputs.filter((name) => (this.#weight(name)?.byteLength ?? 0) > blockBytes)
+    const cut = large.length === 1 ? this.#cut(node, large[0]!, blockBytes) : undefined
+    const bias = cut?.form.bias === undefined ? '' : (node.inputs[cut.form.bias] ?? '')
+    const fed = new Set([...large, ...(this.#weight(bias) ? [bias] : [])])
+    const session = await this.#open(stretch, [...fed])
+    try {
+      const outcomes = cut
+        ? await this.#runSlices(session, stretch, cut, bias)
+        : await this.#runWith(session, stretch, [...fed])
+      this.#values.forEach((values, i) => {
+        this.#keep(values, stretch, outcomes[i]!)
+      })
+    } finally {
+      await session.release()
+    }
+  }
+
+  async #runWith(session: Session, stretch: Stretch, fed: readonly string[]): Promise<Feeds[]> {
+    const weights = fed.map((name) => [name, materialize(this.#weight(name)!)] as const)
+    const outcomes: Feeds[] = []
+    for (const values of this.#values)
+      outcomes.push(
+        await session.run({
+          ...this.#feeds(values, stretch.takes),
+          ...Object.fromEntries(weights),
+        }),
+      )
+    return outcomes
+  }
+
+  async #runSlices(
+    session: Session,
+    stretch: Stretch,
+    { name, form, carried, summed }: Cut,
+    bias: string,
+  ): Promise<Feeds[]> {
+    const [node] = stretch.nodes as readonly [Node]
+    const output = node.outputs[0]!
+    const data = node.inputs[form.data]!
+    const parts: Tensor[][] = this.#values.map(() => [])
+    // One memory for all slices: fresh memory would have to be zeroed for each.
+    const memory = new Uint8Array(largestSlice(this.#weight(name)!, carried, summed))
+    const width = this.#weight(name)!.dims[form.carried.weight]!
+    for (const [from, to] of carried) {
+      const sums: (Tensor | undefined)[] = this.#values.map(() => undefined)
+      for (const [start, end] of summed) {
+        const rows = sliceAxis(this.#weight(name)!, form.carried.weight, from, to)
+        const weight = readTensor(sliceAxis(rows, form.summed.weight, start, end), memory)
+        for (const [i, values] of this.#values.entries()) {
+          const feeds: Record<string, Tensor> = {
+            ...this.#feeds(values, stretch.takes),
+            [name]: weight,
+          }
+          feeds[data] = materialize(sliceAxis(values.get(data)!, form.summed.data, start, end))
+          if (bias !== '') {
+            const full = values.get(bias) ?? materialize(this.#weight(bias)!)
+            const part =
+              full.dims.at(-1) === width ? materialize(sliceAxis(full, -1, from, to)) : full
+            feeds[bias] = start === 0 ? part : zerosLike(part)
+          }
+          const result = (await session.run(feeds))[output]!
+          const sum = sums[i]
+          if (sum) addTo(sum, result)
+          else sums[i] = result
+        }
+      }
+      sums.forEach((sum, i) => {
+        parts[i]!.push(sum!)
+      })
+    }
+    return parts.map((tensors) => ({ [output]: concatenate(tensors, form.carried.output) }))
+  }
+
+  /** Where to cut a weight; undefined where the node cannot take it in slices. */
+  #cut(node: Node, name: string, blockBytes: number): Cut | undefined {
+    const { dims, byteLength, dtype } = this.#weight(name)!
+    const form = this.#options.linearForm?.(node, node.inputs.indexOf(name), dims)
+    const data = form && this.#values[0]!.get(node.inputs[form.data]!)
+    if (!form || !data || data.dims.length + form.summed.data < 0) return undefined
+    // Half floats are not added up here: they would be rounded twice.
+    const addable = dtype === 'float32' || dtype === 'float64'
+    const blocks = Math.ceil(byteLength / blockBytes)
+    const { sumParts = 1 } = this.#options
+    // Slices of the first axis lie together in the file.
+    const cutSum = addable && form.summed.weight === 0
+    return {
+      name,
+      form,
+      carried: cuts(dims[form.carried.weight]!, cutSum ? 1 : blocks),
+      summed: cuts(
+        dims[form.summed.weight]!,
+        Math.max(cutSum ? blocks : 1, addable ? sumParts : 1),
+      ),
+    }
+  }
+
+  /** The nodes of a stretch as a model; `fed` are the weights that it takes as inputs. */
+  #open(stretch: Stretch, fed: readonly string[]): Promise<Session> {
+    const { graph } = this.#model
+    const initializers = new Map<string, Initializer>()
+    for (const name of stretch.nodes.flatMap(readBy)) {
+      const initializer = graph.initializers.get(name)
+      if (initializer && !fed.includes(name)) initializers.set(name, initializer)
+    }
+    const sliced = fed.length > 0
+    const [sample] = this.#values
+    const taken = stretch.takes.map((name) => {
+      const tensor = sample!.get(name)
+      if (!tensor) throw inputError(`Nothing was given for input ${name}.`)
+      // The sizes that the model fixes are held to, but not in slices.
+      const declared = sliced ? undefined : this.#declarations.get(name)
+      return declared ?? declarationOf(name, tensor)
+    })
+    const weights = fed.map((name) => declarationOf(name, this.#weight(name)!))
+    return this.#runtime.createSession(
+      encodeModel({
+        ...this.#model,
+        graph: {
+          name: graph.name,
+          nodes: stretch.nodes,
+          inputs: [...taken, ...weights],
+          outputs: stretch.gives.map((name) => tensorDeclaration(name, undefined, undefined)),
+          values: [],
+          initializers,
+        },
+      }),
+      { optimization: this.#options.optimization ?? 'all' },
+    )
+  }
+
+  #feeds(values: ReadonlyMap<string, Tensor>, names: readonly string[]): Feeds {
+    return Object.fromEntries(names.map((name) => [name, values.get(name)!]))
+  }
+
+  #keep(values: Map<string, Tensor>, { gives, last }: Stretch, given: Feeds): void {
+    for (const name of last) values.delete(name)
+    for (const name of gives) values.set(name, given[name]!)
+  }
+
+  #weight(name: string) {
+    return this.#model.graph.initializers.get(name)?.tensor
+  }
+}
+
+interface Cut {
+  readonly name: string
+  readonly form: LinearForm
+  /** Ranges along the two axes of the weight. */
+  readonly carried: readonly (readonly [number, number])[]
+  readonly summed: readonly (readonly [number, number])[]
+}
+
+type Ranges = Cut['carried']
+
+function largestSlice({ byteLength }: LazyTensor, carried: Ranges, summed: Ranges): number {
+  const longest = (ranges: Ranges) => Math.max(...ranges.map(([from, to]) => to - from))
+  const all = (ranges: Ranges) => ranges.at(-1)![1]
+  return Math.ceil((byteLength * longest(carried) * longest(summed)) / (all(carried) * all(summed)))
+}
+
+/** The tensor's elements in memory that is written over when the next one is read. */
+function readTensor(source: LazyTensor, memory: Uint8Array<ArrayBuffer>): Tensor {
+  const { dtype, dims, byteLength } = source
+  if (!isNumeric(dtype)) return materialize(source)
+  readInto(source, 0, memory.subarray(0, byteLength))
+  return new Tensor(dtype, dims, viewAs(dtype, memory.buffer, elementCount(dims)))
+}
+
+const declarationOf = (name: string, { dtype, dims }: LazyTensor) =>
+  tensorDeclaration(
+    name,
+    dtype,
+    dims.map(() => null),
+  )
+
+function zerosLike({ dtype, dims, data }: Tensor): Tensor {
+  return new Tensor(dtype, dims, data.slice().fill(0 as never))
+}
+
+function sessionValue({ name, type }: ValueDeclaration): SessionValue {
+  return type.kind === 'tensor'
+    ? { name, dtype: type.dtype, shape: type.shape ?? [] }
+    : { name, dtype: undefined, shape: [] }
+}
+
+function mustFit(feeds: Feeds, inputs: readonly SessionValue[]): void {
+  const names = inputs.map(({ name }) => name)
+  for (const name of Object.keys(feeds))
+    if (!names.includes(name))
+      throw usageError(`The model has no input ${name}; it has ${names.join(', ')}.`)
+}
