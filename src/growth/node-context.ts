@@ -150,13 +150,13 @@ export class NodeContext implements AxesContext {
     return use
   }
 
-  axes(i: number): readonly Axis[] {
+  axes(i: number, rank?: number): readonly Axis[] {
     const { algebra, axes } = this.#state
     const found = this.#use(i)?.axes ?? axes.get(this.#name(i))
-    return (
-      found?.map((axis) => algebra.expand(axis)) ??
-      this.refuse(`reads "${this.#name(i)}", whose rank is not known`)
-    )
+    if (found) return found.map((axis) => algebra.expand(axis))
+    const reason = `reads "${this.#name(i)}", whose rank is not known`
+    if (rank === undefined) return this.refuse(reason)
+    return Array.from({ length: rank }, () => algebra.fixed(null, reason))
   }
 
   axisElements(i: number): readonly AxisElement[] | undefined {

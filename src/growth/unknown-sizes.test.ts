@@ -1,9 +1,9 @@
 /** Growth where nobody knows the size of the image: sizes that pass through Shape are followed. */
 import { describe, expect, test } from 'vitest'
 import { GraphBuilder, modelOf } from '../model/builder.ts'
-import type { Dim, Model } from '../model/model.ts'
+import type { Dim, Graph, Model } from '../model/model.ts'
 import { fillTensor } from '../tensor/fill.ts'
-import { int64, scalar } from '../tensor/tensor.ts'
+import { int64, type LazyTensor, scalar } from '../tensor/tensor.ts'
 import { inspect, widen } from './index.ts'
 import { expectEqualFunctions } from './testing/check.ts'
 
@@ -44,5 +44,74 @@ describe.each([
   test('the sizes of the output are still unknown', () => {
     const [output] = inspect(model).outputs
     expect(output?.shape).toEqual(['n', 2, null, null])
+  })
+})
+
+const uniform = (...dims: number[]): LazyTensor =>
+  fillTensor({ kind: 'uniform', limit: 1 }, 'float32', dims, 3, ...dims)
+
+/** A branch of If that doubles the captured value `x`, or leaves it. */
+function branch(output: string, doubled: boolean): Graph {
+  const b = new GraphBuilder()
+  const inputs = doubled ? ['x', 'x'] : ['x']
+  b.output(b.node(doubled ? 'Add' : 'Identity', inputs, {}, { outputs: [output] }), 'float32')
+  return b.graph()
+}
+
+describe.each([
+  {
+    op: 'Conv',
+    shape: ['n', 3, 5, 7],
+    layer: (b: GraphBuilder, x: string) =>
+      b.node('Conv', [x, b.initializer('w', uniform(4, 3, 2, 2))], {}, { name: 'grown' }),
+    reader: (b: GraphBuilder, x: string) =>
+      b.node('Conv', [x, b.initializer('v', uniform(2, 4, 1, 1))]),
+  },
+  {
+    op: 'ConvTranspose',
+    shape: ['n', 3, 5, 7],
+    layer: (b: GraphBuilder, x: string) =>
+      b.node('ConvTranspose', [x, b.initializer('w', uniform(3, 4, 2, 2))], {}, { name: 'grown' }),
+    reader: (b: GraphBuilder, x: string) =>
+      b.node('Conv', [x, b.initializer('v', uniform(2, 4, 1, 1))]),
+  },
+  {
+    op: 'Gemm',
+    shape: ['n', 3],
+    layer: (b: GraphBuilder, x: string) =>
+      b.node('Gemm', [x, b.initializer('w', uniform(3, 4))], {}, { name: 'grown' }),
+    reader: (b: GraphBuilder, x: string) => b.node('Gemm', [x, b.initializer('v', uniform(4, 2))]),
+  },
+  {
+    op: 'LSTM',
+    shape: [5, 'n', 3],
+    layer: (b: GraphBuilder, x: string) =>
+      b.node(
+        'LSTM',
+        [x, b.initializer('w', uniform(1, 16, 3)), b.initializer('r', uniform(1, 16, 4))],
+        { hidden_size: 4 },
+        { name: 'grown' },
+      ),
+    reader: (b: GraphBuilder, x: string) =>
+      b.node('MatMul', [x, b.initializer('v', uniform(4, 2))]),
+  },
+])('$op behind an If, whose result has no known rank', ({ shape, layer, reader }) => {
+  const b = new GraphBuilder()
+  b.input('x', 'float32', shape)
+  const positive = b.node('Greater', [
+    b.node('ReduceSum', ['x'], { keepdims: 0 }),
+    b.constant(scalar('float32', 0)),
+  ])
+  const chosen = b.node('If', [positive], {
+    then_branch: { type: 'graph', value: branch('doubled', true) },
+    else_branch: { type: 'graph', value: branch('left', false) },
+  })
+  b.output(reader(b, b.node('Relu', [layer(b, chosen)])), 'float32')
+  const model = modelOf(b.graph(), 18)
+
+  test('can be widened', async () => {
+    const [grown] = inspect(model).layers
+    expect(grown).toMatchObject({ name: 'grown', width: 4, widen: true })
+    await expectEqualFunctions(model, widen(model, { grown: 7 }))
   })
 })

@@ -112,8 +112,8 @@ const infer: InferRule = (context) => {
 
 const axes: AxesRule = (context) => {
   const { node } = context
-  const x = context.axes(0)
   const w = context.axes(1)
+  const x = context.axes(0, w.length)
   const group = groupsOf(node)
   for (const axis of w.slice(2)) context.freeze(axis, 'has its kernel size there')
   let channels = w[1]!
@@ -127,7 +127,8 @@ const axes: AxesRule = (context) => {
   }
   if (context.has(2)) context.same(context.axes(2)[0]!, channels)
   const kernel = kernelShape(node, context.shape(1)?.slice(2))
-  const window = kernel ? transposedWindow(node, kernel, context.shape(0)?.slice(2) ?? []) : []
+  const image = context.shape(0)
+  const window = kernel && image ? transposedWindow(node, kernel, image.slice(2)) : []
   const sizes = context.output(0).shape
   const reason = 'spreads its window along it'
   const spatial = x.slice(2).map((axis, i) => {
@@ -188,7 +189,7 @@ export const convTranspose: Operator = {
       const [, perGroup, ...kernel] = context.weightDims
       const group = groupsOf(context.node)
       const dilations = attributeList(context.node, 'dilations', kernel.length, 1)
-      return diracConvolution(context, perGroup! * group, kernel, dilations, group)
+      return diracConvolution(perGroup! * group, kernel, dilations, group)
     },
   },
   linear: (node, position) =>

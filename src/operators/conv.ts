@@ -32,10 +32,8 @@ import type {
   InferRule,
   InsertedLayer,
   Operator,
-  Unsupported,
   ValueInfo,
 } from './operator.ts'
-import { unsupported } from './operator.ts'
 import { countProduct, inferredFrom } from './shapes.ts'
 import { attributeList, isPointwise, kernelShape, outputSize, windowOf } from './windows.ts'
 
@@ -63,8 +61,8 @@ const infer: InferRule = (context) => {
 
 const axes: AxesRule = (context) => {
   const { node } = context
-  const x = context.axes(0)
   const w = context.axes(1)
+  const x = context.axes(0, w.length)
   const group = groupsOf(node)
   for (const axis of w.slice(2)) context.freeze(axis, 'has its kernel size there')
   if (group === 1) context.contract(1, 1, x[1]!)
@@ -126,15 +124,11 @@ export function spatialAxes(
  * pads that keep the size. A layer with an even kernel gets its odd zero at the end.
  */
 export function diracConvolution(
-  context: IdentityContext,
   channels: number,
   kernel: readonly number[],
   dilations: readonly number[],
   group: number,
-): InsertedLayer | Unsupported {
-  const { dtype } = context.value
-  if (dtype !== undefined && dtype !== 'float32' && dtype !== 'float64')
-    return unsupported(`layers cannot be inserted into ${dtype} values`)
+): InsertedLayer {
   const begin = kernel.map((k, i) => Math.floor((k - 1) / 2) * dilations[i]!)
   const end = kernel.map((k, i) => (k - 1) * dilations[i]! - begin[i]!)
   const taps = kernel.map((_, i) => begin[i]! / dilations[i]!)
@@ -168,10 +162,10 @@ export function diracConvolution(
   }
 }
 
-const identity = (context: IdentityContext): InsertedLayer | Unsupported => {
+const identity = (context: IdentityContext): InsertedLayer => {
   const [channels, , ...kernel] = context.weightDims
   const dilations = attributeList(context.node, 'dilations', kernel.length, 1)
-  return diracConvolution(context, channels!, kernel, dilations, groupsOf(context.node))
+  return diracConvolution(channels!, kernel, dilations, groupsOf(context.node))
 }
 
 const multiplyAdds = (context: InferContext, outputs: readonly ValueInfo[]): number | null =>

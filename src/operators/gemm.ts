@@ -66,8 +66,8 @@ export function agree(a: Dim | undefined, b: Dim | undefined): void {
 
 const axes: AxesRule = (context) => {
   const { transA, transB } = formOf(context.node)
-  const a = context.axes(0)
-  const b = context.axes(1)
+  const a = context.axes(0, 2)
+  const b = context.axes(1, 2)
   const innerA = transA ? 0 : 1
   const innerB = transB ? 1 : 0
   if (context.isParameter(0) && !context.isParameter(1)) context.contract(0, innerA, b[innerB]!)
@@ -137,9 +137,7 @@ function biasGradient(context: GradientContext, dy: string, { beta }: GemmForm):
 
 /** An identity matrix with bias, stored the way the layer stores its weight. */
 const identity = (context: IdentityContext): InsertedLayer | Unsupported => {
-  const { dtype, shape } = context.value
-  if (dtype !== undefined && dtype !== 'float32' && dtype !== 'float64')
-    return unsupported(`layers cannot be inserted into ${dtype} values`)
+  const { shape } = context.value
   const transB = formOf(context.node).transB
   const units = shape?.[1] ?? context.weightDims[transB ? 0 : 1]
   if (typeof units !== 'number') return unsupported('its number of units is not known')

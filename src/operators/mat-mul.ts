@@ -168,9 +168,7 @@ function fitted(
 
 /** MatMul with the identity matrix and Add of a zero bias, on the side of the layer's weight. */
 const identity = (context: IdentityContext): InsertedLayer | Unsupported => {
-  const { dtype, shape } = context.value
-  if (dtype !== undefined && dtype !== 'float32' && dtype !== 'float64')
-    return unsupported(`layers cannot be inserted into ${dtype} values`)
+  const { shape } = context.value
   const left = context.weightInput === 0
   const units = (left ? shape?.at(-2) : shape?.at(-1)) ?? context.weightDims.at(left ? -2 : -1)
   if (typeof units !== 'number') return unsupported('its number of units is not known')

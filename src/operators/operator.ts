@@ -139,8 +139,11 @@ export interface AxesContext extends InferContext {
   output(k: number): ValueInfo
   /** Is input i a weight: a constant, or a view (transpose, cast, …) of one? */
   isParameter(i: number): boolean
-  /** The axes of input i. Refuses the node where its rank is unknown. */
-  axes(i: number): readonly Axis[]
+  /**
+   * The axes of input i. Where nobody knows its rank but the rule does, they are axes that never
+   * grow; without a rank the node is refused.
+   */
+  axes(i: number, rank?: number): readonly Axis[]
   axisElements(i: number): readonly AxisElement[] | undefined
 
   /** A new axis that may grow: `what` names it in messages ("units of Conv conv1"). */

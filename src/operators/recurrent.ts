@@ -57,7 +57,7 @@ const axesWith =
     if (isBatchFirst(context)) context.refuse('has its batch first, for which there is no rule yet')
     if (!context.isParameter(1) || !context.isParameter(2))
       context.refuse('is a recurrent layer with computed weights')
-    const [sequence, batch, input] = context.axes(0)
+    const [sequence, batch, input] = context.axes(0, 3)
     const [w, r] = [context.axes(1), context.axes(2)]
     const directions = 'has weights of their own for each direction'
     freezeAll(context, [w[0]!, r[0]!], directions)
