@@ -35,6 +35,11 @@ export const heNormal = (fanIn: number): Fill => ({
 export const zeros: Fill = { kind: 'constant', value: 0 }
 export const ones: Fill = { kind: 'constant', value: 1 }
 
+/** A fill whose elements can be computed one by one. */
+export type RegularFill = Exclude<Fill, { readonly kind: 'normal' | 'uniform' }>
+export const isRegular = (fill: Fill): fill is RegularFill =>
+  fill.kind !== 'normal' && fill.kind !== 'uniform'
+
 /** Fills a float32 or float64 tensor. `key` names what the random numbers are for. */
 export function fillTensor(
   fill: Fill,
@@ -43,37 +48,46 @@ export function fillTensor(
   seed: number,
   ...key: readonly (string | number)[]
 ): Tensor {
-  const count = elementCount(dims)
-  const data = allocate(dtype, count) as Float32Array | Float64Array
+  const data = allocate(dtype, elementCount(dims)) as Float32Array | Float64Array
+  if (isRegular(fill)) fillRange(fill, dims, 0, data)
+  else {
+    const random = randomStream(seed, ...key)
+    const draw =
+      fill.kind === 'normal'
+        ? () => fill.mean + fill.deviation * random.normal()
+        : () => (2 * random.uniform() - 1) * fill.limit
+    for (let i = 0; i < data.length; i++) data[i] = draw()
+  }
+  return new Tensor(dtype, dims, data)
+}
+
+/** Elements [start, start + into.length) of a filled tensor of these dimensions. */
+export function fillRange(
+  fill: RegularFill,
+  dims: readonly number[],
+  start: number,
+  into: Float32Array | Float64Array,
+): void {
   switch (fill.kind) {
     case 'constant':
-      data.fill(fill.value)
-      break
+      into.fill(fill.value)
+      return
     case 'values':
-      data.set(fill.values)
-      break
-    case 'normal': {
-      const random = randomStream(seed, ...key)
-      for (let i = 0; i < count; i++) data[i] = fill.mean + fill.deviation * random.normal()
-      break
-    }
-    case 'uniform': {
-      const random = randomStream(seed, ...key)
-      for (let i = 0; i < count; i++) data[i] = (2 * random.uniform() - 1) * fill.limit
-      break
-    }
+      into.set(fill.values.slice(start, start + into.length))
+      return
     case 'identity': {
+      into.fill(0)
       const strides = dims.map((_, axis) => elementCount(dims.slice(axis + 1)))
       const [a, b] = fill.axes
-      let offset = 0
+      let offset = -start
       for (const [axis, index] of Object.entries(fill.at ?? {}))
         offset += index * strides[Number(axis)]!
       const [rows, columns] = [dims[a]!, dims[b]!]
       const length = fill.wrap ? Math.max(rows, columns) : Math.min(rows, columns)
-      for (let i = 0; i < length; i++)
-        data[offset + (i % rows) * strides[a]! + (i % columns) * strides[b]!] = 1
-      break
+      for (let i = 0; i < length; i++) {
+        const at = offset + (i % rows) * strides[a]! + (i % columns) * strides[b]!
+        if (at >= 0 && at < into.length) into[at] = 1
+      }
     }
   }
-  return new Tensor(dtype, dims, data)
 }

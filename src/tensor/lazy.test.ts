@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { fillTensor } from './fill.ts'
+import { type Fill, fillTensor } from './fill.ts'
 import { fromFloat16, toFloat16 } from './half.ts'
 import { gather, lazyFill } from './lazy.ts'
 import { elementCount, float32, int64, materialize, Tensor, toNumbers } from './tensor.ts'
@@ -150,7 +150,36 @@ describe('lazy fills', () => {
     expect(materialize(lazyFill(fill, 'float32', [3, 4], 7, 'x')).data).toEqual(
       fillTensor(fill, 'float32', [3, 4], 7, 'x').data,
     )
+    expect(materialize(lazyFill(fill, 'float64', [3, 4], 7, 'x')).data).toEqual(
+      fillTensor(fill, 'float64', [3, 4], 7, 'x').data,
+    )
     const half = materialize(lazyFill({ kind: 'identity', axes: [0, 1] }, 'float16', [2, 2], 0))
     expect(Array.from(half.data as Uint16Array, fromFloat16)).toEqual([1, 0, 0, 1])
+  })
+  it('can be read from anywhere to anywhere', () => {
+    const fills: readonly Fill[] = [
+      { kind: 'constant', value: 0.5 },
+      { kind: 'values', values: Array.from({ length: 4 * 3 * 2 * 3 }, (_, i) => i) },
+      { kind: 'identity', axes: [0, 1], at: { 2: 1, 3: 1 } },
+      { kind: 'identity', axes: [0, 1], at: { 2: 0, 3: 2 }, wrap: true },
+      { kind: 'identity', axes: [1, 3] },
+    ]
+    const dims = [4, 3, 2, 3]
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...fills),
+        fc.constantFrom('float32' as const, 'float64' as const),
+        fc.nat(72),
+        fc.nat(72),
+        (fill, dtype, a, b) => {
+          const [start, end] = [Math.min(a, b), Math.max(a, b)]
+          const item = dtype === 'float32' ? 4 : 8
+          const whole = fillTensor(fill, dtype, dims, 0).read(0, 72 * item)
+          expect(lazyFill(fill, dtype, dims, 0).read(start * item, (end - start) * item)).toEqual(
+            whole.slice(start * item, end * item),
+          )
+        },
+      ),
+    )
   })
 })

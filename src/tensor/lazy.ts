@@ -5,7 +5,7 @@
  */
 import { internalError } from '../errors.ts'
 import { byteLengthOf, type DType, dtypes } from './dtype.ts'
-import { type Fill, fillTensor } from './fill.ts'
+import { type Fill, fillRange, fillTensor, isRegular } from './fill.ts'
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './half.ts'
 import { RowGather } from './row-gather.ts'
 import { elementCount, type LazyTensor, readInto } from './tensor.ts'
@@ -151,7 +151,10 @@ export function encode(dtype: DType, values: Float64Array, into: Uint8Array): vo
   }
 }
 
-/** A tensor that is filled when it is read; `key` names what its random numbers are for. */
+/**
+ * A tensor that is filled when it is read; `key` names what its random numbers are for. Random
+ * ones are drawn all at once and kept, others range by range.
+ */
 export function lazyFill(
   fill: Fill,
   dtype: DType,
@@ -160,15 +163,39 @@ export function lazyFill(
   ...key: readonly (string | number)[]
 ): LazyTensor {
   const byteLength = byteLengthOf(dtype, elementCount(dims))
-  const exact = dtype === 'float32' || dtype === 'float64'
-  return computedTensor(dtype, dims, byteLength, () => {
-    const tensor = fillTensor(fill, exact ? dtype : 'float64', dims, seed, ...key)
-    if (exact) return tensor.read(0, byteLength)
-    const bytes = new Uint8Array(byteLength)
-    encode(dtype, Float64Array.from(tensor.data as Float64Array), bytes)
-    return bytes
-  })
+  if (!isRegular(fill))
+    return computedTensor(dtype, dims, byteLength, () => {
+      if (dtype === 'float32' || dtype === 'float64')
+        return fillTensor(fill, dtype, dims, seed, ...key).read(0, byteLength)
+      const bytes = new Uint8Array(byteLength)
+      encode(dtype, fillTensor(fill, 'float64', dims, seed, ...key).data as Float64Array, bytes)
+      return bytes
+    })
+  const item = dtypes[dtype].bits / 8
+  const readRange = (offset: number, into: Uint8Array) => {
+    const scratch = new Float64Array(Math.min(FILL_CHUNK, into.length / item))
+    for (let done = 0; done < into.length; done += FILL_CHUNK * item) {
+      const part = into.subarray(done, done + FILL_CHUNK * item)
+      const values = scratch.subarray(0, part.length / item)
+      fillRange(fill, dims, (offset + done) / item, values)
+      encode(dtype, values, part)
+    }
+  }
+  return {
+    dtype,
+    dims,
+    byteLength,
+    read(offset, length) {
+      const bytes = new Uint8Array(length)
+      readRange(offset, bytes)
+      return bytes
+    },
+    readInto: readRange,
+  }
 }
+
+/** Elements that are filled at a time. */
+const FILL_CHUNK = 1 << 18
 
 /** A tensor whose bytes are computed, all at once, when it is first read. */
 export function computedTensor(
