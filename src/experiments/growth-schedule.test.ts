@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { planDeepen, planWiden } from '../growth/index.ts'
+import { type DeepenOptions, planDeepen, planWiden } from '../growth/index.ts'
 import { batchNorm, conv2d, dense, flatten, maxPool2d, relu, sequential } from '../layers/index.ts'
 import type { Model } from '../model/model.ts'
 import { nodeRuntime } from '../runtime/node.ts'
@@ -9,12 +9,13 @@ import type { Batch, SampleSet } from '../training/data.ts'
 import { adam, averaged, type Optimizer, sgd } from '../training/optimizers/index.ts'
 import type { TrainingState } from '../training/state.ts'
 import { Training, type TrainOptions } from '../training/trainer.ts'
+import { measureStatistics } from './channel-statistics.ts'
+import { growTraining } from './grow-training.ts'
 import {
   type GrowingEvent,
   type GrowingOptions,
   type GrowthPosition,
   type GrowthStage,
-  growTraining,
   trainGrowing,
 } from './growth-schedule.ts'
 
@@ -214,6 +215,38 @@ describe('training recipes', () => {
     const { model } = ending(events)
     expect(model.graph.initializers.get('conv1.weight')!.tensor.dims[0]).toBe(6)
     expect(model.graph.initializers.get('fc1.bias')!.tensor.dims[0]).toBe(9)
+  })
+
+  test('insert normalizations with what passes there at that moment', async () => {
+    const before: Model[] = []
+    const events = await all({
+      epochs: 3,
+      stages: [{ when: { epoch: 2 }, steps: [{ deepen: 'conv1' }], seed: 7 }],
+      checkpoint: {
+        save: async ({ epoch }, { model, stage }) => {
+          if (epoch === 2 && stage === 0) before.push(model)
+        },
+      },
+    })
+    const growth = events.find((event) => event.kind === 'growth')!
+    const statistics = await measureStatistics(before[0]!, ['conv1'], {
+      samples: data,
+      runtime: nodeRuntime,
+      session: { threads: 1 },
+    })
+    expect(Object.keys(statistics)).toEqual(['conv1'])
+    const plan = (options: DeepenOptions) => planDeepen(before[0]!, ['conv1'], options)
+    expect(growth).toMatchObject({ plans: [plan({ seed: 7, statistics })] })
+    expect(plan({ seed: 7 })).not.toEqual(plan({ seed: 7, statistics }))
+  })
+
+  test('draw another seed in each step of a stage, as a recipe does', async () => {
+    const steps = [{ widen: { conv1: 6 } }, { widen: { fc1: 9 } }]
+    const stage = { when: { epoch: 1 }, steps, seed: 3 }
+    const [growth] = (await all({ stages: [stage], epochs: 2 })).filter(
+      (event) => event.kind === 'growth',
+    )
+    expect(growth!.kind === 'growth' && growth!.plans.map(({ seed }) => seed)).toEqual([3, 4])
   })
 
   test('go on from a checkpoint of any stage, bit for bit', async () => {

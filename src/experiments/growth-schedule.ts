@@ -2,24 +2,17 @@
  * Growth in the middle of training: joins the growth room (which knows how a network and its
  * slots grow) with the training room (which knows when, and goes on).
  */
-import {
-  applyPlan,
-  type GrowthPlan,
-  growAverages,
-  growByRecipe,
-  growSlots,
-  type RecipeStep,
-  type SlotPower,
-} from '../growth/index.ts'
+import { type GrowthPlan, growByRecipe, planDeepen, type RecipeStep } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
-import { type LazyTensor, materialize, type Tensor } from '../tensor/tensor.ts'
-import type { TrainingData } from '../training/data.ts'
-import type { Optimizer, Slot } from '../training/optimizers/index.ts'
+import { isSampleSet, type TrainingData } from '../training/data.ts'
+import type { Optimizer } from '../training/optimizers/index.ts'
 import { withParameters } from '../training/parameters.ts'
-import { freshPlateau, scaled } from '../training/schedules.ts'
+import { scaled } from '../training/schedules.ts'
 import type { EpochResult, TrainingState } from '../training/state.ts'
-import { buildStep, type StepGraph, type StepOptions, slotName } from '../training/step-graph.ts'
+import type { StepGraph, StepOptions } from '../training/step-graph.ts'
 import { Training, type TrainOptions } from '../training/trainer.ts'
+import { measureStatistics } from './channel-statistics.ts'
+import { growTraining } from './grow-training.ts'
 
 /** When to grow: after an epoch, after a step, or when the watched loss has stopped improving. */
 export type GrowthMoment =
@@ -111,15 +104,19 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
           if (isDueNow()) break
         }
       if (!next || !isDueNow() || this.state.epoch >= epochs) break
-      yield this.#grow(next)
+      yield await this.#grow(next)
     }
     yield { kind: 'end', model: this.model, state: this.state }
   }
 
-  #grow(stage: GrowthStage): GrowingEvent {
+  async #grow(stage: GrowthStage): Promise<GrowingEvent> {
     const done = this.#options.stages.slice(0, this.#stage + 1)
     const optimizer = slowed(this.#options.optimizer, done)
-    const grown = growAll(this.#training, this.state, stage, { ...this.#options, optimizer })
+    const grown = await growAll(this.#training, this.state, stage, {
+      ...this.#options,
+      optimizer,
+      data: this.#data,
+    })
     this.#stage++
     this.#training = this.#start(grown.model, grown.state)
     return {
@@ -177,18 +174,26 @@ const slowed = (optimizer: Optimizer, done: readonly GrowthStage[]): Optimizer =
   ),
 })
 
-function growAll(
+interface Surroundings extends Pick<GrowingOptions, 'runtime' | 'session'> {
+  readonly data: TrainingData
+}
+
+async function growAll(
   training: Training,
   state: TrainingState,
   stage: GrowthStage,
-  options: StepOptions,
+  options: StepOptions & Surroundings,
 ) {
   let { model } = training
   let current = state
   let step = training.step
-  const { plans } = growByRecipe(model, { seed: stage.seed ?? 0, steps: [...stage.steps] })
-  for (const plan of plans) {
+  const plans: GrowthPlan[] = []
+  for (const [i, each] of stage.steps.entries()) {
+    // As a recipe of all steps counts the seeds.
+    const seed = each.seed ?? (stage.seed ?? 0) + i
+    const plan = await planStep({ ...each, seed }, model, options)
     const grown = growTraining(model, step, current, plan, options)
+    plans.push(plan)
     model = grown.model
     current = grown.state
     step = grown.step
@@ -196,85 +201,26 @@ function growAll(
   return { model, state: current, plans }
 }
 
-/** With which power of the gradient each kind of slot scales; averages grow like the weights. */
-const powers: Readonly<Record<Exclude<Slot['name'], 'ema' | 'step'>, SlotPower>> = {
-  momentum: 1,
-  m: 1,
-  v: 2,
-  accumulator: 2,
-}
-
-/**
- * A training after growth: parameters, running statistics, slots and averages follow the plan;
- * slots of inserted parameters start fresh; everything else goes on.
- *
- * @param model with its present weights
- * @param step the compiled step that `state` belongs to
- */
-export function growTraining(
+/** Where normalizations are inserted, with the statistics of what passes there now. */
+async function planStep(
+  step: RecipeStep,
   model: Model,
-  step: StepGraph,
-  state: TrainingState,
-  plan: GrowthPlan,
-  options: StepOptions,
-): { readonly model: Model; readonly step: StepGraph; readonly state: TrainingState } {
-  const grownModel = applyPlan(model, plan)
-  const grownStep = buildStep(grownModel, options)
-  const origin = new Map(plan.parameters.map((change) => [change.to, change.name]))
-  const grownSlots = new Map<Slot['name'], ReadonlyMap<string, LazyTensor>>()
-  for (const { slot } of options.optimizer.slots.map(({ name }) => ({ slot: name }))) {
-    const old = new Map(
-      step.slots
-        .filter((entry) => entry.slot === slot)
-        .map((entry) => [entry.parameter, state.tensors.get(entry.name)!]),
-    )
-    grownSlots.set(slot, growKind(plan, slot, old, origin))
+  { data, runtime, session }: Surroundings,
+): Promise<GrowthPlan> {
+  if ('deepen' in step && !step.plan && isSampleSet(data)) {
+    const { deepen, seed, init, block } = step
+    const layers = typeof deepen === 'string' ? [deepen] : deepen
+    const statistics = await measureStatistics(model, layers, {
+      samples: data,
+      runtime,
+      ...(session ? { session } : {}),
+    })
+    return planDeepen(model, layers, {
+      statistics,
+      ...(seed === undefined ? {} : { seed }),
+      ...(init === undefined ? {} : { init }),
+      ...(block === undefined ? {} : { block }),
+    })
   }
-  const tensors = new Map<string, Tensor>()
-  for (const [name, fresh] of grownStep.state) tensors.set(name, fresh)
-  for (const { name, parameter, slot } of grownStep.slots) {
-    const grown = grownSlots.get(slot)?.get(parameter)
-    if (grown) tensors.set(name, materialize(grown))
-  }
-  for (const [name, tensor] of state.tensors)
-    if (!isOfParameters(step, name) && tensors.has(name)) tensors.set(name, tensor)
-  return {
-    model: grownModel,
-    step: grownStep,
-    state: withoutBest({
-      ...state,
-      tensors,
-      plateau: freshPlateau,
-      best: Number.POSITIVE_INFINITY,
-      waited: 0,
-    }),
-  }
-}
-
-function growKind(
-  plan: GrowthPlan,
-  slot: Slot['name'],
-  old: ReadonlyMap<string, LazyTensor>,
-  origin: ReadonlyMap<string, string>,
-): ReadonlyMap<string, LazyTensor> {
-  if (slot === 'ema') return growAverages(plan, old)
-  if (slot !== 'step') return growSlots(plan, old, powers[slot])
-  // Step counts are single numbers: clones take that of the parameter that they come from.
-  const result = new Map(old)
-  for (const [to, from] of origin) {
-    const count = old.get(from)
-    if (count) result.set(to, count)
-  }
-  return result
-}
-
-/** Is this state a parameter, a statistic or a slot, and so grown with the model? */
-const isOfParameters = (step: StepGraph, name: string): boolean =>
-  step.parameters.includes(name) ||
-  step.statistics.includes(name) ||
-  step.slots.some((entry) => slotName(entry.parameter, entry.slot) === name)
-
-/** The best parameters so far are of the network before it grew. */
-function withoutBest({ bestTensors: _, ...state }: TrainingState): TrainingState {
-  return state
+  return growByRecipe(model, { steps: [step] }).plans[0]!
 }

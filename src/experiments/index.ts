@@ -1,5 +1,6 @@
 /** The Net2Net experiments. */
 export { type Arm, arms, defaultArms, selectArms } from './arms.ts'
+export { growTraining } from './grow-training.ts'
 export {
   type GrowingEvent,
   type GrowingOptions,
@@ -7,7 +8,6 @@ export {
   type GrowthMoment,
   type GrowthPosition,
   type GrowthStage,
-  growTraining,
   trainGrowing,
 } from './growth-schedule.ts'
 export { mnistNetwork } from './networks.ts'

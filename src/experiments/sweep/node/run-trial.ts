@@ -1,44 +1,32 @@
 /** Trains one trial in a sweep's folder, from its last checkpoint if there is one. */
 import { createHash } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
-import type { TrainTest } from '../../../data/mnist-node.ts'
+import { availableParallelism, cpus } from 'node:os'
 import { internalError, Net2NetError } from '../../../errors.ts'
-import { inspect, type RecipeStep } from '../../../growth/index.ts'
+import { inspect } from '../../../growth/index.ts'
 import type { Model } from '../../../model/model.ts'
 import { decodeModel } from '../../../onnx/decode.ts'
 import { encodeModel } from '../../../onnx/encode.ts'
-import { load, save } from '../../../onnx/file.ts'
+import { save } from '../../../onnx/file.ts'
 import { nodeRuntime } from '../../../runtime/node.ts'
-import { type NumericDType, Tensor } from '../../../tensor/tensor.ts'
-import { readCheckpoint, writeCheckpoint } from '../../../training/checkpoint-file.ts'
+import { writeCheckpoint } from '../../../training/checkpoint-file.ts'
 import { CheckpointFolder } from '../../../training/checkpoint-folder.ts'
 import { evaluate } from '../../../training/evaluate.ts'
-import { adam, adamw, type Optimizer, sgd } from '../../../training/optimizers/index.ts'
-import { startingState, type TrainingState } from '../../../training/state.ts'
-import { buildStep } from '../../../training/step-graph.ts'
-import {
-  type GrowthPosition,
-  type GrowthStage,
-  growTraining,
-  trainGrowing,
-} from '../../growth-schedule.ts'
-import { growNetwork, withFreshKernels } from '../grow.ts'
-import { buildNetwork } from '../networks.ts'
+import type { TrainingState } from '../../../training/state.ts'
+import { type GrowthPosition, trainGrowing } from '../../growth-schedule.ts'
+import { optimizerOf, stageOf, trialLoss } from '../training-of.ts'
 import {
   type CurvePoint,
   stepsOf,
   type Trial,
-  type TrialOptimizer,
   type TrialProgress,
   type TrialResult,
-  type TrialSpec,
-  type TrialStage,
 } from '../trial.ts'
+import { Stopwatch, type Times } from './stopwatch.ts'
 import { loadTrialData } from './sweep-data.ts'
 import type { SweepFolder } from './sweep-folder.ts'
+import { startOf } from './trial-start.ts'
 
-const loss = 'softmax-cross-entropy'
 const evaluationBatchSize = 100
 
 export interface RunTrialOptions {
@@ -53,14 +41,10 @@ export interface RunTrialOptions {
 }
 
 /** What a checkpoint says beside the training's state. */
-interface Extra {
+interface Extra extends Times {
   readonly stage: number
   readonly curve: readonly CurvePoint[]
   readonly growths: TrialResult['outcome']['growths']
-  readonly seconds: readonly number[]
-  readonly processorSeconds: readonly number[]
-  readonly elapsed: number
-  readonly processor: number
   readonly resumed: number
 }
 
@@ -93,7 +77,7 @@ export async function runTrial(
   const measure = async (model: Model, state: Pick<TrainingState, 'step' | 'epoch'>) => {
     if (curve.at(-1)?.step === state.step && curve.length > 0) return
     const { loss: valLoss, accuracy: valAccuracy = Number.NaN } = await evaluate(model, data.test, {
-      loss,
+      loss: trialLoss,
       runtime: nodeRuntime,
       session,
       signal,
@@ -139,7 +123,7 @@ export async function runTrial(
   clock.start()
   let ended: { readonly model: Model; readonly state: TrainingState } | undefined
   const training = trainGrowing(start.model, data.train, {
-    loss,
+    loss: trialLoss,
     optimizer,
     epochs: spec.epochs,
     batchSize: spec.batchSize,
@@ -222,139 +206,11 @@ async function finish(
         runtime: nodeRuntime.description,
         platform: `${process.platform}-${process.arch}`,
         cores: availableParallelism(),
+        processor: cpus()[0]?.model.trim() ?? 'unknown',
       },
     },
   }
   await folder.saveResult(result)
   await folder.removeCheckpoints(id)
   return result
-}
-
-/** The network before the first step, and the state to go on with, where one is carried. */
-async function startOf(
-  spec: TrialSpec,
-  folder: SweepFolder,
-  data: TrainTest,
-  optimizer: Optimizer,
-): Promise<{ readonly model: Model; readonly state?: TrainingState | undefined }> {
-  const { parent, growth, seed, threads } = spec
-  const base =
-    parent === undefined
-      ? buildNetwork(spec.network, spec.width, seed)
-      : await load(folder.file(parent, 'model'))
-  const options = { seed, samples: data.train, runtime: nodeRuntime, threads }
-  const grown = growth
-    ? await growNetwork(base, growth, spec.fresh ? { seed } : options)
-    : { model: base, plans: [] }
-  if (spec.fresh) return { model: withFreshKernels(grown.model, seed) }
-  if (!spec.carryOptimizer || parent === undefined) return { model: grown.model }
-
-  const { state } = await readCheckpoint(folder.file(parent, 'state'))
-  let carried = { model: base, step: buildStep(base, { loss, optimizer }), state }
-  for (const plan of grown.plans)
-    carried = growTraining(carried.model, carried.step, carried.state, plan, { loss, optimizer })
-  return {
-    model: grown.model,
-    state: startingState(
-      atRate(carried, spec.learningRate / (state.history.at(-1)?.learningRate ?? 1)),
-    ),
-  }
-}
-
-/** SGD's velocity is in units of the learning rate: at another one it is as much larger or smaller. */
-function atRate(
-  { step, state }: Pick<ReturnType<typeof growTraining>, 'step' | 'state'>,
-  ratio: number,
-): ReadonlyMap<string, Tensor> {
-  const tensors = new Map(state.tensors)
-  for (const { name, slot } of step.slots) {
-    const tensor = tensors.get(name)
-    if (slot !== 'momentum' || !(tensor?.data instanceof Float32Array)) continue
-    tensors.set(
-      name,
-      new Tensor<NumericDType>(
-        tensor.dtype,
-        tensor.dims,
-        tensor.data.map((velocity) => velocity * ratio),
-      ),
-    )
-  }
-  return tensors
-}
-
-const stageOf = (stage: TrialStage, seed: number): GrowthStage => {
-  const { widen, deepen, widenInit, deepenInit, noise, noiseSize, block } = stage
-  const steps: RecipeStep[] = []
-  if (widen)
-    steps.push({
-      widen: { ...widen },
-      ...(widenInit === undefined ? {} : { init: widenInit }),
-      ...(noise === undefined ? {} : { noise }),
-      ...(noiseSize === undefined ? {} : { noiseSize }),
-    })
-  if (deepen)
-    steps.push({
-      deepen: [...deepen],
-      ...(deepenInit === undefined ? {} : { init: deepenInit }),
-      ...(block === undefined ? {} : { block }),
-    })
-  return {
-    when: { epoch: stage.afterEpoch },
-    steps,
-    // Growths of one trial draw different maps.
-    seed: seed + 1000 * stage.afterEpoch,
-    learningRateFactor: stage.learningRateFactor ?? 1,
-  }
-}
-
-function optimizerOf(
-  { name, momentum, weightDecay }: TrialOptimizer,
-  learningRate: number,
-): Optimizer {
-  const decay = weightDecay === undefined ? {} : { weightDecay }
-  if (name === 'sgd') return sgd({ learningRate, momentum: momentum ?? 0, ...decay })
-  return (name === 'adam' ? adam : adamw)({ learningRate, ...decay })
-}
-
-/** Wall and processor time of training alone. */
-class Stopwatch {
-  readonly seconds: number[]
-  readonly processorSeconds: number[]
-  #elapsed: number
-  #processor: number
-  #since: { readonly time: number; readonly usage: NodeJS.CpuUsage } | undefined
-
-  constructor(before: Partial<Extra> = {}) {
-    this.seconds = [...(before.seconds ?? [])]
-    this.processorSeconds = [...(before.processorSeconds ?? [])]
-    this.#elapsed = before.elapsed ?? 0
-    this.#processor = before.processor ?? 0
-  }
-
-  start(): void {
-    this.#since = { time: performance.now(), usage: process.cpuUsage() }
-  }
-
-  stop(): void {
-    if (!this.#since) return
-    const { user, system } = process.cpuUsage(this.#since.usage)
-    this.#elapsed += (performance.now() - this.#since.time) / 1000
-    this.#processor += (user + system) / 1e6
-    this.#since = undefined
-  }
-
-  /** Writes down the time of a point of the curve. */
-  note(): void {
-    this.seconds.push(this.#elapsed)
-    this.processorSeconds.push(this.#processor)
-  }
-
-  record() {
-    return {
-      seconds: this.seconds,
-      processorSeconds: this.processorSeconds,
-      elapsed: this.#elapsed,
-      processor: this.#processor,
-    }
-  }
 }
