@@ -10,6 +10,7 @@ import type { Comparison } from '../runtime/comparison.ts'
 import { comparisonText, readInputs } from './check.ts'
 import { type Io, printResult } from './command.ts'
 import { seed } from './options.ts'
+import { type Progress, progress, type Task } from './progress.ts'
 import { saveProven } from './save-proven.ts'
 import { table } from './table.ts'
 
@@ -69,18 +70,29 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
   }
   const inputs = options.inputs === undefined ? undefined : [await readInputs(options.inputs)]
   let check: Comparison | undefined
-  await saveProven(student, output, {
-    signal: io.signal,
-    externalData: options.externalData,
-    async prove(file) {
-      check = await compare(input, file, { signal: io.signal, ...(inputs ? { inputs } : {}) })
-      if (exact && !check.equal)
-        throw new Net2NetError(
-          'difference',
-          `The grown model does not compute what ${input} computes (${worst(check)}), so nothing was written.`,
-        )
-    },
-  })
+  const view = progress(io)
+  try {
+    await saveProven(student, output, {
+      signal: io.signal,
+      externalData: options.externalData,
+      onProgress: shareOf(view, 'Writing'),
+      async prove(file) {
+        const onProgress = shareOf(view, 'Checking')
+        check = await compare(input, file, {
+          signal: io.signal,
+          onProgress: (share) => onProgress(share, 1),
+          ...(inputs ? { inputs } : {}),
+        })
+        if (exact && !check.equal)
+          throw new Net2NetError(
+            'difference',
+            `The grown model does not compute what ${input} computes (${worst(check)}), so nothing was written.`,
+          )
+      },
+    })
+  } finally {
+    view.stop()
+  }
   const note = exact ? '' : '\nThis initialization does not keep the function, on purpose.'
   printResult(
     io,
@@ -88,6 +100,17 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
     { plan, parameters, check },
     `${text}\n\n${comparisonText(check!)}${note}\nWritten: ${output}`,
   )
+}
+
+/** Shows how much of some work is done, if it takes more than a moment. */
+function shareOf(view: Progress, title: string): (done: number, total: number) => void {
+  const start = performance.now()
+  let task: Task | undefined
+  return (done, total) => {
+    if (!task && performance.now() - start < 500) return
+    task ??= view.task(title, 100)
+    task.update(Math.floor((100 * done) / total))
+  }
 }
 
 const worst = ({ outputs }: Comparison): string =>

@@ -9,6 +9,7 @@ import { save } from '../onnx/file.ts'
 export interface ProvenOptions {
   readonly signal?: AbortSignal
   readonly externalData?: true | undefined
+  readonly onProgress?: (written: number, total: number) => void
   /** Throws where the file must not be kept. */
   readonly prove: (file: string) => Promise<void>
 }
@@ -17,15 +18,15 @@ export interface ProvenOptions {
 export async function saveProven(
   model: Model,
   output: string,
-  { prove, signal, externalData }: ProvenOptions,
+  { prove, ...options }: ProvenOptions,
 ): Promise<void> {
   const folder = dirname(output)
   const temporary = await temporaryFolder(folder, output)
   try {
     const file = join(temporary, basename(output))
-    await save(model, file, { signal, externalData })
+    await save(model, file, options)
     await prove(file)
-    signal?.throwIfAborted()
+    options.signal?.throwIfAborted()
     // The weights first: a model without them would be broken.
     const names = (await readdir(temporary)).sort((a, b) => b.length - a.length)
     for (const name of names) await rename(join(temporary, name), join(folder, name))

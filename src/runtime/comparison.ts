@@ -29,6 +29,8 @@ export interface ComparisonOptions {
   /** Which nodes can take a large weight in slices (`linearFormOf` of the operators). */
   readonly linearForm?: LinearFormOf
   readonly signal?: AbortSignal
+  /** Gets the share that is done, where models are computed in stretches. */
+  readonly onProgress?: ((share: number) => void) | undefined
 }
 
 export interface OutputDifference {
@@ -89,7 +91,7 @@ export async function compareSubjects(
     const beyond = outputs.some(({ maxRel }) => maxRel > MAX_ROUNDING)
     if (equal || beyond || options.tolerance !== undefined) return report
     const own = await using(reordered(runtime, a.model, linearForm), (other) =>
-      compareComputations(first, other, { ...options, inputs: feeds }),
+      compareComputations(first, other, { ...options, inputs: feeds, onProgress: undefined }),
     )
     const rounded = outputs.map((output, i) => ({ ...output, rounding: own.outputs[i]!.maxAbs }))
     return {
@@ -115,7 +117,7 @@ async function open(
   return {
     inputs: session.inputs,
     outputs: session.outputs,
-    async run(samples, signal) {
+    async run(samples, { signal } = {}) {
       const results: Feeds[] = []
       for (const feeds of samples) {
         signal?.throwIfAborted()
@@ -162,12 +164,13 @@ async function compareComputations(
   b: Computation,
   options: ComparisonOptions,
 ): Promise<{ readonly feeds: readonly Feeds[]; readonly outputs: readonly OutputDifference[] }> {
-  const { seed = 0, samples = 4, signal } = options
+  const { seed = 0, samples = 4, signal, onProgress } = options
   mustAgree('input', a.inputs, b.inputs)
   mustAgree('output', a.outputs, b.outputs)
   const measure = async (feeds: readonly Feeds[]) => {
-    const before = await a.run(feeds, signal)
-    const after = await b.run(feeds, signal)
+    const half = (at: number) => ({ signal, onProgress: (x: number) => onProgress?.(at + x / 2) })
+    const before = await a.run(feeds, half(0))
+    const after = await b.run(feeds, half(0.5))
     const outputs = a.outputs.map(({ name }) => {
       const meter = new Meter(name)
       before.forEach((values, i) => {

@@ -39,6 +39,8 @@ export interface Runtime {
   readonly description: string
   /** Present if its CPU may have ONNX Runtime's blocked image layout: see channel-block.ts. */
   readonly blockedImages?: true
+  /** Present if its CPU is WebAssembly's: vectors of four numbers, and no fused forms for processors. */
+  readonly webAssembly?: true
   /** Bytes of an ONNX file, or the path of one where the runtime can read files. */
   createSession(model: Uint8Array | string, options?: SessionOptions): Promise<Session>
 }

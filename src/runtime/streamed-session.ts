@@ -32,8 +32,14 @@ export interface Computation {
   readonly inputs: readonly SessionValue[]
   readonly outputs: readonly SessionValue[]
   /** One set of outputs for each set of inputs. */
-  run(samples: readonly Feeds[], signal?: AbortSignal): Promise<readonly Feeds[]>
+  run(samples: readonly Feeds[], options?: RunOptions): Promise<readonly Feeds[]>
   release(): Promise<void>
+}
+
+export interface RunOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Gets the share that is done. */
+  readonly onProgress?: ((share: number) => void) | undefined
 }
 
 export interface StreamOptions extends Pick<SessionOptions, 'optimization'> {
@@ -60,11 +66,12 @@ export function streamedSession(
   return {
     inputs,
     outputs: graph.outputs.map(sessionValue),
-    async run(samples, signal) {
+    async run(samples, { signal, onProgress } = {}) {
       for (const feeds of samples) mustFit(feeds, inputs)
       const pass = new Pass(runtime, model, samples, options)
-      for (const stretch of stretches) {
+      for (const [i, stretch] of stretches.entries()) {
         signal?.throwIfAborted()
+        onProgress?.(i / stretches.length)
         await (stretch.large ? pass.sliced(stretch, blockBytes) : pass.whole(stretch))
       }
       return pass.outputs()

@@ -30,6 +30,7 @@ export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runt
   })
   return {
     description: cpu.description,
+    webAssembly: true,
     createSession: (model, options) =>
       (options?.device === 'webgpu' ? webgpu : cpu).createSession(model, options),
   }
