@@ -7,6 +7,8 @@ import { errorCode } from './file-source.ts'
 
 /** Small writes are collected up to this size. */
 const BUFFER = 2 ** 20
+/** From this many new bytes on, the disk gets them while more are being written. */
+const SYNC_EVERY = 2 ** 27
 
 /**
  * A file under a temporary name in the target's folder. Write to it, then publish it or discard
@@ -19,6 +21,8 @@ export class AtomicFile {
   #buffered: Uint8Array[] = []
   #bufferedBytes = 0
   #position = 0
+  #unsynced = 0
+  #syncing: Promise<void> | undefined
   #closed = false
 
   private constructor(target: string, temporary: string, handle: fs.promises.FileHandle) {
@@ -37,14 +41,22 @@ export class AtomicFile {
     }
   }
 
-  /** Appends bytes; they may change as soon as the promise is kept. */
+  /**
+   * Appends bytes; they may change as soon as the promise is kept. Large writes are on their way
+   * when the call returns, so that the caller can compute meanwhile.
+   */
   async write(bytes: Uint8Array): Promise<void> {
     const large = bytes.length > BUFFER / 4
-    if (large || this.#bufferedBytes + bytes.length > BUFFER) await this.#flush()
-    if (large) await this.#put(bytes)
-    else {
+    const full = large || this.#bufferedBytes + bytes.length > BUFFER
+    const flushed = full ? this.#flush() : undefined
+    if (large) {
+      const put = this.#put(bytes)
+      await settled([flushed, put])
+      this.#syncSome(bytes.length)
+    } else {
       this.#buffered.push(bytes.slice())
       this.#bufferedBytes += bytes.length
+      await flushed
     }
   }
 
@@ -57,6 +69,7 @@ export class AtomicFile {
   /** Brings everything to the disk. */
   async finish(): Promise<void> {
     await this.#flush()
+    await this.#syncing
     try {
       await this.#handle.sync()
       await this.#close()
@@ -98,27 +111,53 @@ export class AtomicFile {
   }
 
   async #put(bytes: Uint8Array): Promise<void> {
+    const start = this.#position
+    this.#position += bytes.length
     try {
       for (let done = 0; done < bytes.length; ) {
         const { bytesWritten } = await this.#handle.write(
           bytes,
           done,
           bytes.length - done,
-          this.#position,
+          start + done,
         )
         done += bytesWritten
-        this.#position += bytesWritten
       }
     } catch (cause) {
       throw writeError(this.target, cause)
     }
   }
 
+  /** Starts to bring what is written to the disk, so that little is left for the end. */
+  #syncSome(written: number): void {
+    this.#unsynced += written
+    if (this.#unsynced < SYNC_EVERY || this.#syncing) return
+    this.#unsynced = 0
+    const syncing = this.#handle.datasync().then(
+      () => {
+        this.#syncing = undefined
+      },
+      (cause) => {
+        // The system reports it once only: it stays here until `finish`.
+        throw writeError(this.target, cause)
+      },
+    )
+    syncing.catch(() => undefined)
+    this.#syncing = syncing
+  }
+
   async #close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    await this.#syncing?.catch(() => undefined)
     await this.#handle.close()
   }
+}
+
+/** Waits for all of them, and then fails if one did. */
+async function settled(promises: readonly (Promise<void> | undefined)[]): Promise<void> {
+  for (const result of await Promise.allSettled(promises))
+    if (result.status === 'rejected') throw result.reason
 }
 
 /** A name in the same folder that nobody else uses. */
