@@ -1,5 +1,6 @@
 import { internalError } from '../errors.ts'
 import { byteLengthOf, type DType } from './dtype.ts'
+import { fromBfloat16, fromFloat16 } from './half.ts'
 
 /**
  * A tensor whose elements are fetched only when somebody reads them: from memory, from a file,
@@ -141,14 +142,16 @@ export function materialize(source: LazyTensor): Tensor {
 }
 
 /**
- * The elements as JavaScript numbers, for small integer, boolean, float32 and float64 tensors
- * (shapes, axes, scales). int64 beyond ±2^53 is clamped, so that "to the end" stays "very far".
+ * The elements as JavaScript numbers, for small tensors (shapes, axes, scales, slopes). int64 beyond
+ * ±2^53 is clamped, so that "to the end" stays "very far".
  */
 export function toNumbers(source: LazyTensor): number[] {
-  if (source.dtype === 'float16' || source.dtype === 'bfloat16')
-    throw internalError(`${source.dtype} elements have no direct number form.`)
-  const data: ArrayLike<number | bigint> = materialize(source).data
-  return Array.from(data, (value) => (typeof value === 'bigint' ? clampToSafe(value) : value))
+  const { dtype, data } = materialize(source)
+  if (dtype === 'float16') return Array.from(data as Uint16Array, fromFloat16)
+  if (dtype === 'bfloat16') return Array.from(data as Uint16Array, fromBfloat16)
+  return Array.from<number | bigint, number>(data, (value) =>
+    typeof value === 'bigint' ? clampToSafe(value) : value,
+  )
 }
 
 /** A bigint as a number, clamped to the safe integers. */
