@@ -144,15 +144,21 @@ function measure({ base, dims, axis, gathered }: NoiseSite): number {
   const first = added[0]
   if (first === undefined || stride === 0) return 0
   let n = 0
-  let origin: number | undefined
-  let total = 0
-  let squares = 0
-  const add = (value: number) => {
-    origin ??= value
-    const change = value - origin
-    n++
-    total += change
-    squares += change * change
+  let origin = 0
+  // Numbers in an array are changed in place, where captured variables would be garbage.
+  const sums = new Float64Array(2)
+  const add = (values: Float64Array, from = 0, to = values.length) => {
+    if (n === 0) origin = values[from]!
+    let total = sums[0]!
+    let squares = sums[1]!
+    for (let i = from; i < to; i++) {
+      const change = values[i]! - origin
+      total += change
+      squares += change * change
+    }
+    sums[0] = total
+    sums[1] = squares
+    n += to - from
   }
   const read = (start: number, count: number) =>
     decode(base.dtype, base.read(start * item, count * item))
@@ -165,15 +171,16 @@ function measure({ base, dims, axis, gathered }: NoiseSite): number {
       const start = (row * gathered.to + added[k % added.length]!) * stride
       for (let part = 0, i = 0; part < stride; part += SAMPLE_PART, i++)
         if (stride <= SAMPLE_PART || i % rowStep === 0)
-          read(start + part, Math.min(SAMPLE_PART, stride - part)).forEach(add)
+          add(read(start + part, Math.min(SAMPLE_PART, stride - part)))
     }
   } else {
     const last = added.at(-1)!
     for (let row = 0; row < outer; row += Math.min(rowStep, outer)) {
       const values = read((row * gathered.to + first) * stride, (last + 1 - first) * stride)
-      for (const i of added) for (let j = 0; j < stride; j++) add(values[(i - first) * stride + j]!)
+      for (const i of added) add(values, (i - first) * stride, (i - first + 1) * stride)
     }
   }
+  const [total = 0, squares = 0] = sums
   return n === 0 ? 0 : Math.sqrt(Math.max(0, squares - (total * total) / n) / n)
 }
 

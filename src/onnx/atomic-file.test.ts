@@ -59,11 +59,11 @@ describe('the disk gets the bytes while more are being written', () => {
     return { file, sync: vi.spyOn(handle, 'datasync') }
   }
 
-  test('once per 128 MiB, and never twice at a time', async () => {
+  test('once per 64 MiB, and never twice at a time', async () => {
     const { file, sync } = await pretending()
     let end = (): void => undefined
     sync.mockImplementation(() => new Promise<void>((resolve) => (end = resolve)))
-    for (let i = 0; i < 7; i++) await file.write(chunk)
+    for (let i = 0; i < 3; i++) await file.write(chunk)
     expect(sync).toHaveBeenCalledTimes(0)
     for (let i = 0; i < 20; i++) await file.write(chunk)
     expect(sync).toHaveBeenCalledTimes(1)
