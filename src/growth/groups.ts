@@ -2,7 +2,7 @@
 import { describeNode } from '../model/names.ts'
 import type { Axis } from '../operators/axis.ts'
 import type { Layer, Solution } from './solver.ts'
-import type { FreezeSource } from './unify.ts'
+import type { FreezeSource } from './units.ts'
 
 export interface Groups {
   /** May this unit grow? */

@@ -5,7 +5,7 @@ import { type DeepenOptions, planDeepen } from './deepen.ts'
 import { planWiden, type WidenOptions, type Widths } from './widen.ts'
 
 export { applyPlan } from './apply.ts'
-export { type ChannelStatistics, type DeepenOptions, measuredValues, planDeepen } from './deepen.ts'
+export { type DeepenOptions, measuredValues, planDeepen } from './deepen.ts'
 export { type InspectedLayer, type InspectedValue, type Inspection, inspect } from './inspect.ts'
 export { countMultiplyAdds, countParameters } from './measure.ts'
 export type * from './plan.ts'
@@ -41,3 +41,4 @@ export const widen = (model: Model, widths: Widths, options?: WidenOptions): Mod
  */
 export const deepen = (model: Model, layers: readonly string[], options?: DeepenOptions): Model =>
   applyPlan(model, planDeepen(model, layers, options))
+export type { ChannelStatistics } from './inserted-chain.ts'

@@ -1,172 +1,12 @@
 /**
- * Unification of axis expressions. Units are variables: a unit is free, or bound to an expression
- * over other units. To say that two expressions are the same axis aligns them: sums by cutting
- * units in two (u := v + w), products by splitting them (u := v·w). What cannot be aligned is
- * frozen, on both sides.
- *
- * Who froze what travels along recorded edges, so that a refusal can name the path.
+ * Unification of axis expressions. To say that two expressions are the same axis aligns them: sums
+ * by cutting units in two (u := v + w), products by splitting them (u := v·w). What cannot be
+ * aligned is frozen, on both sides.
  */
-import type { Dim } from '../model/model.ts'
-import { type Axis, product, sizeOf, sum, type UnitAxis } from '../operators/axis.ts'
+import { type Axis, product, sum, type UnitAxis } from '../operators/axis.ts'
+import { Units } from './units.ts'
 
-/** A reason for which units may not grow, and where it arose. */
-export interface FreezeSource {
-  readonly unit: number
-  readonly reason: string
-  /** Position of the node whose rule froze it; -1 for the graph's own inputs and outputs. */
-  readonly node: number
-}
-
-/** What freezes `from` freezes `to`; `node` is where the two were tied together. */
-export interface Edge {
-  readonly from: number
-  readonly to: number
-  readonly node: number
-}
-
-export class AxisAlgebra {
-  readonly sources: FreezeSource[] = []
-  readonly edges: Edge[] = []
-  readonly equalCopies: { axis: Axis; reason: string; node: number }[] = []
-  /** Position of the node whose rule runs; recorded with edges and reasons. */
-  node = -1
-  readonly #units: UnitAxis[] = []
-  readonly #names: string[] = []
-  readonly #fixed: boolean[] = []
-  readonly #bindings: (Axis | undefined)[] = []
-
-  /** A new free unit. */
-  unit(size: Dim, what: string): UnitAxis {
-    const unit: UnitAxis = { kind: 'unit', id: this.#units.length, size }
-    this.#units.push(unit)
-    this.#names.push(what)
-    this.#fixed.push(false)
-    this.#bindings.push(undefined)
-    return unit
-  }
-
-  /** A new unit that never grows. */
-  fixed(size: Dim, reason: string): UnitAxis {
-    const unit = this.unit(size, reason)
-    this.#fixed[unit.id] = true
-    this.sources.push({ unit: unit.id, reason, node: this.node })
-    return unit
-  }
-
-  get unitCount(): number {
-    return this.#units.length
-  }
-
-  nameOf(unit: number): string {
-    return this.#names[unit] ?? ''
-  }
-
-  freeze(axis: Axis, reason: string): void {
-    for (const leaf of new Set(this.leaves(axis)))
-      this.sources.push({ unit: leaf, reason, node: this.node })
-  }
-
-  /** The axis with its outermost binding looked up: a free unit, a sum or a product. */
-  resolve(axis: Axis): Axis {
-    if (axis.kind !== 'unit') return axis
-    let bound = this.#bindings[axis.id]
-    if (bound === undefined) return this.#units[axis.id] ?? axis
-    let last = axis.id
-    const path: number[] = []
-    while (bound.kind === 'unit') {
-      const next: Axis | undefined = this.#bindings[bound.id]
-      path.push(last)
-      last = bound.id
-      if (next === undefined) {
-        bound = this.#units[bound.id]!
-        break
-      }
-      bound = next
-    }
-    for (const id of path) this.#bindings[id] = bound
-    return bound
-  }
-
-  /** The axis in terms of free units alone. */
-  expand(axis: Axis): Axis {
-    const resolved = this.resolve(axis)
-    if (resolved.kind === 'unit') return resolved
-    return resolved.kind === 'sum'
-      ? sum(resolved.terms.map((term) => this.expand(term)))
-      : product(resolved.factors.map((factor) => this.expand(factor)))
-  }
-
-  sizeOf(axis: Axis): number | null {
-    return sizeOf(this.expand(axis))
-  }
-
-  /** Ids of the free units in an axis, with repetitions, in order. */
-  leaves(axis: Axis, into: number[] = []): number[] {
-    const resolved = this.resolve(axis)
-    if (resolved.kind === 'unit') into.push(resolved.id)
-    else
-      for (const part of resolved.kind === 'sum' ? resolved.terms : resolved.factors)
-        this.leaves(part, into)
-    return into
-  }
-
-  /** Have two axes the same size whatever grows, although they may be composed differently? */
-  sameSize(a: Axis, b: Axis): boolean {
-    const [left, right] = [this.#polynomial(a), this.#polynomial(b)]
-    return (
-      left.size === right.size &&
-      [...left].every(([monomial, count]) => right.get(monomial) === count)
-    )
-  }
-
-  /** The size as a polynomial in the sizes of units: monomials (sorted unit ids) and their counts. */
-  #polynomial(axis: Axis): Map<string, number> {
-    const resolved = this.resolve(axis)
-    if (resolved.kind === 'unit') {
-      const constant = this.#fixed[resolved.id] && typeof resolved.size === 'number'
-      return constant
-        ? new Map([['', resolved.size as number]])
-        : new Map([[String(resolved.id), 1]])
-    }
-    const parts = (resolved.kind === 'sum' ? resolved.terms : resolved.factors).map((part) =>
-      this.#polynomial(part),
-    )
-    if (resolved.kind === 'sum') {
-      const total = new Map<string, number>()
-      for (const part of parts)
-        for (const [monomial, count] of part)
-          total.set(monomial, (total.get(monomial) ?? 0) + count)
-      return total
-    }
-    return parts.reduce(
-      (left, right) => {
-        const result = new Map<string, number>()
-        for (const [a, m] of left)
-          for (const [b, n] of right) {
-            const monomial = [...a.split(' '), ...b.split(' ')].filter((id) => id !== '').sort()
-            const key = monomial.join(' ')
-            result.set(key, (result.get(key) ?? 0) + m * n)
-          }
-        return result
-      },
-      new Map([['', 1]]),
-    )
-  }
-
-  /** The flattened factors of an axis, outermost first, without axes of size one that never grow. */
-  factors(axis: Axis): Axis[] {
-    const resolved = this.resolve(axis)
-    if (resolved.kind === 'product')
-      return resolved.factors.flatMap((factor) => this.factors(factor))
-    if (resolved.kind === 'unit' && resolved.size === 1 && this.#fixed[resolved.id]) return []
-    return [resolved]
-  }
-
-  terms(axis: Axis): Axis[] {
-    const resolved = this.resolve(axis)
-    return resolved.kind === 'sum' ? resolved.terms.flatMap((term) => this.terms(term)) : [resolved]
-  }
-
+export class AxisAlgebra extends Units {
   /** Makes two axes one. Where that is impossible, both are frozen. */
   same(a: Axis, b: Axis): Axis {
     this.#unify(a, b)
@@ -178,15 +18,15 @@ export class AxisAlgebra {
     const b = this.resolve(second)
     if (a === b || (a.kind === 'unit' && b.kind === 'unit' && a.id === b.id)) return
     if (a.kind === 'unit' && b.kind === 'unit') {
-      this.#join(a, b)
+      this.#merge(a, b)
       return
     }
     if (a.kind === 'unit') {
-      this.#bind(a, b)
+      this.#express(a, b)
       return
     }
     if (b.kind === 'unit') {
-      this.#bind(b, a)
+      this.#express(b, a)
       return
     }
     if (a.kind === 'sum' && b.kind === 'sum') {
@@ -196,7 +36,7 @@ export class AxisAlgebra {
     this.#alignProducts(this.factors(a), this.factors(b))
   }
 
-  #join(a: UnitAxis, b: UnitAxis): void {
+  #merge(a: UnitAxis, b: UnitAxis): void {
     if (typeof a.size === 'number' && typeof b.size === 'number' && a.size !== b.size) {
       this.#mismatch(a, b)
       return
@@ -204,13 +44,10 @@ export class AxisAlgebra {
     // The representative keeps what is known: a number, else a symbol.
     const keep = typeof a.size === 'number' || (a.size !== null && typeof b.size !== 'number')
     const [root, other] = keep ? [a, b] : [b, a]
-    this.#bindings[other.id] = root
-    if (this.#fixed[other.id]) this.#fixed[root.id] = true
-    this.#edge(other.id, root.id)
-    this.#edge(root.id, other.id)
+    this.join(other, root)
   }
 
-  #bind(unit: UnitAxis, axis: Axis): void {
+  #express(unit: UnitAxis, axis: Axis): void {
     if (axis.kind === 'product') {
       const factors = this.factors(axis)
       const only = factors[0]
@@ -227,21 +64,8 @@ export class AxisAlgebra {
       return
     }
     // An empty product stands for an axis of size one that never grows.
-    if (leaves.length === 0) {
-      this.sources.push({
-        unit: unit.id,
-        reason: 'fixes it to size one',
-        node: this.node,
-      })
-      this.#fixed[unit.id] = true
-      return
-    }
-    this.#bindings[unit.id] = axis
-    for (const leaf of new Set(leaves)) this.#edge(unit.id, leaf)
-  }
-
-  #edge(from: number, to: number): void {
-    this.edges.push({ from, to, node: this.node })
+    if (leaves.length === 0) this.fixToOne(unit)
+    else this.bind(unit, axis)
   }
 
   #mismatch(a: Axis, b: Axis): void {
@@ -300,11 +124,11 @@ export class AxisAlgebra {
         return
       }
       if (a.length === 1 && a[0]!.kind === 'unit') {
-        this.#bind(a[0]!, product(b))
+        this.#express(a[0]!, product(b))
         return
       }
       if (b.length === 1 && b[0]!.kind === 'unit') {
-        this.#bind(b[0]!, product(a))
+        this.#express(b[0]!, product(a))
         return
       }
       const [x, y] = [a[0]!, b[0]!]
@@ -345,24 +169,6 @@ export class AxisAlgebra {
     )
   }
 
-  /** Are two axes the same expression already? */
-  identical(a: Axis, b: Axis): boolean {
-    const [x, y] = [this.resolve(a), this.resolve(b)]
-    if (x === y) return true
-    if (x.kind === 'unit' || y.kind === 'unit')
-      return x.kind === 'unit' && y.kind === 'unit' && x.id === y.id
-    if (x.kind !== y.kind) return false
-    const [p, q] =
-      x.kind === 'sum' ? [this.terms(x), this.terms(y)] : [this.factors(x), this.factors(y)]
-    return p.length === q.length && p.every((part, i) => this.identical(part, q[i]!))
-  }
-
-  #derive(parent: UnitAxis, size: Dim): UnitAxis {
-    const part = this.unit(size, this.nameOf(parent.id))
-    this.#fixed[part.id] = this.#fixed[parent.id]!
-    return part
-  }
-
   /**
    * Splits an axis into outer·inner with an outer part of the given size. A concatenation of equal
    * parts a + a + … is n·a; its parts then grow alike.
@@ -373,9 +179,8 @@ export class AxisAlgebra {
     if (size === null || size % outer !== 0 || resolved.kind === 'product') return undefined
     const inner = size / outer
     if (resolved.kind === 'unit') {
-      const parts = [this.#derive(resolved, outer), this.#derive(resolved, inner)] as const
-      this.#bindings[resolved.id] = product(parts)
-      for (const part of parts) this.#edge(resolved.id, part.id)
+      const parts = [this.derive(resolved, outer), this.derive(resolved, inner)] as const
+      this.bind(resolved, product(parts))
       return parts
     }
     const parts: Axis[] = []
@@ -427,14 +232,13 @@ export class AxisAlgebra {
   #sliceUnit(unit: UnitAxis, start: number, end: number): Axis {
     const known = typeof unit.size === 'number' ? unit.size : null
     const toEnd = end === Number.MAX_SAFE_INTEGER
-    const head = start > 0 ? [this.#derive(unit, start)] : []
-    const middle = this.#derive(unit, toEnd ? null : end - start)
+    const head = start > 0 ? [this.derive(unit, start)] : []
+    const middle = this.derive(unit, toEnd ? null : end - start)
     const tail =
-      toEnd || end === known ? [] : [this.#derive(unit, known === null ? null : known - end)]
+      toEnd || end === known ? [] : [this.derive(unit, known === null ? null : known - end)]
     const parts = [...head, middle, ...tail]
     if (parts.length > 1) {
-      this.#bindings[unit.id] = sum(parts)
-      for (const part of parts) this.#edge(unit.id, part.id)
+      this.bind(unit, sum(parts))
       return middle
     }
     return unit

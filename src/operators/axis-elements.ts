@@ -2,7 +2,8 @@
  * Sizes of axes, as elements of integer tensors: which axis an element is the size of, through the
  * arithmetic by which exporters compute products, sums and equal parts of sizes.
  */
-import { type Axis, product, sizeOf, sum, type UnitAxis } from './axis.ts'
+import { type Axis, product, sizeOf, sum } from './axis.ts'
+import { sizeKey, unitsOf } from './axis-size.ts'
 import type { ElementOperation } from './elements.ts'
 import type { AxesContext, AxisElement } from './operator.ts'
 
@@ -129,54 +130,6 @@ function followWhole(context: AxesContext, whole: Axis, axis: Axis): void {
     constants.size < inA.size + inB.size && sizeKey(a, constants) === sizeKey(b, constants)
   if (!isEqual) context.same(whole, axis)
   else for (const [, unit] of lone) context.freeze(unit, 'computes with this number')
-}
-
-function unitsOf(axis: Axis, into = new Map<number, UnitAxis>()): Map<number, UnitAxis> {
-  if (axis.kind === 'unit') into.set(axis.id, axis)
-  else for (const part of axis.kind === 'sum' ? axis.terms : axis.factors) unitsOf(part, into)
-  return into
-}
-
-/** The size as a polynomial over units, spelled canonically. */
-function sizeKey(axis: Axis, constants: ReadonlyMap<number, number>): string {
-  const terms = [...polynomial(axis, constants)].filter(([, count]) => count !== 0)
-  return terms
-    .map(([units, count]) => `${count}*${units}`)
-    .sort()
-    .join('+')
-}
-
-type Polynomial = ReadonlyMap<string, number>
-
-function polynomial(axis: Axis, constants: ReadonlyMap<number, number>): Polynomial {
-  switch (axis.kind) {
-    case 'unit': {
-      const size = constants.get(axis.id)
-      return size === undefined ? new Map([[`${axis.id}`, 1]]) : new Map([['', size]])
-    }
-    case 'sum': {
-      const total = new Map<string, number>()
-      for (const term of axis.terms)
-        for (const [units, count] of polynomial(term, constants))
-          total.set(units, (total.get(units) ?? 0) + count)
-      return total
-    }
-    case 'product':
-      return axis.factors
-        .map((factor) => polynomial(factor, constants))
-        .reduce(multiply, new Map([['', 1]]))
-  }
-}
-
-function multiply(a: Polynomial, b: Polynomial): Polynomial {
-  const result = new Map<string, number>()
-  for (const [x, m] of a)
-    for (const [y, n] of b) {
-      const units = [...x.split('.'), ...y.split('.')].filter((unit) => unit !== '')
-      const key = units.sort().join('.')
-      result.set(key, (result.get(key) ?? 0) + m * n)
-    }
-  return result
 }
 
 function followPart(context: AxesContext, whole: Axis, divisor: number, part: Axis): void {

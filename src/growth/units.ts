@@ -1,0 +1,175 @@
+/**
+ * The units of axis expressions and what is known of each: its size and name, whether it is free or
+ * bound to an expression over other units, what freezes it, and which units pass that on.
+ */
+import type { Dim } from '../model/model.ts'
+import { type Axis, product, sizeOf, sum, type UnitAxis } from '../operators/axis.ts'
+import { sizeKey } from '../operators/axis-size.ts'
+
+/** A reason for which units may not grow, and where it arose. */
+export interface FreezeSource {
+  readonly unit: number
+  readonly reason: string
+  /** Position of the node whose rule froze it; -1 for the graph's own inputs and outputs. */
+  readonly node: number
+}
+
+/** What freezes `from` freezes `to`; `node` is where the two were tied together. */
+export interface Edge {
+  readonly from: number
+  readonly to: number
+  readonly node: number
+}
+
+export class Units {
+  readonly sources: FreezeSource[] = []
+  readonly edges: Edge[] = []
+  readonly equalCopies: { axis: Axis; reason: string; node: number }[] = []
+  /** Position of the node whose rule runs; recorded with edges and reasons. */
+  node = -1
+  readonly #units: UnitAxis[] = []
+  readonly #names: string[] = []
+  readonly #fixed: boolean[] = []
+  readonly #bindings: (Axis | undefined)[] = []
+
+  /** A new free unit. */
+  unit(size: Dim, what: string): UnitAxis {
+    const unit: UnitAxis = { kind: 'unit', id: this.#units.length, size }
+    this.#units.push(unit)
+    this.#names.push(what)
+    this.#fixed.push(false)
+    this.#bindings.push(undefined)
+    return unit
+  }
+
+  /** A new unit that never grows. */
+  fixed(size: Dim, reason: string): UnitAxis {
+    const unit = this.unit(size, reason)
+    this.#fixed[unit.id] = true
+    this.sources.push({ unit: unit.id, reason, node: this.node })
+    return unit
+  }
+
+  get unitCount(): number {
+    return this.#units.length
+  }
+
+  nameOf(unit: number): string {
+    return this.#names[unit] ?? ''
+  }
+
+  freeze(axis: Axis, reason: string): void {
+    for (const leaf of new Set(this.leaves(axis)))
+      this.sources.push({ unit: leaf, reason, node: this.node })
+  }
+
+  /** The axis with its outermost binding looked up: a free unit, a sum or a product. */
+  resolve(axis: Axis): Axis {
+    if (axis.kind !== 'unit') return axis
+    let bound = this.#bindings[axis.id]
+    if (bound === undefined) return this.#units[axis.id] ?? axis
+    let last = axis.id
+    const path: number[] = []
+    while (bound.kind === 'unit') {
+      const next: Axis | undefined = this.#bindings[bound.id]
+      path.push(last)
+      last = bound.id
+      if (next === undefined) {
+        bound = this.#units[bound.id]!
+        break
+      }
+      bound = next
+    }
+    for (const id of path) this.#bindings[id] = bound
+    return bound
+  }
+
+  /** The axis in terms of free units alone. */
+  expand(axis: Axis): Axis {
+    const resolved = this.resolve(axis)
+    if (resolved.kind === 'unit') return resolved
+    return resolved.kind === 'sum'
+      ? sum(resolved.terms.map((term) => this.expand(term)))
+      : product(resolved.factors.map((factor) => this.expand(factor)))
+  }
+
+  sizeOf(axis: Axis): number | null {
+    return sizeOf(this.expand(axis))
+  }
+
+  /** Ids of the free units in an axis, with repetitions, in order. */
+  leaves(axis: Axis, into: number[] = []): number[] {
+    const resolved = this.resolve(axis)
+    if (resolved.kind === 'unit') into.push(resolved.id)
+    else
+      for (const part of resolved.kind === 'sum' ? resolved.terms : resolved.factors)
+        this.leaves(part, into)
+    return into
+  }
+
+  /** Have two axes the same size whatever grows, although they may be composed differently? */
+  sameSize(a: Axis, b: Axis): boolean {
+    const [left, right] = [this.expand(a), this.expand(b)]
+    const constants = new Map<number, number>()
+    for (const unit of [...this.leaves(left), ...this.leaves(right)]) {
+      const size = this.#units[unit]?.size
+      if (this.#fixed[unit] && typeof size === 'number') constants.set(unit, size)
+    }
+    return sizeKey(left, constants) === sizeKey(right, constants)
+  }
+
+  /** The flattened factors of an axis, outermost first, without axes of size one that never grow. */
+  factors(axis: Axis): Axis[] {
+    const resolved = this.resolve(axis)
+    if (resolved.kind === 'product')
+      return resolved.factors.flatMap((factor) => this.factors(factor))
+    if (resolved.kind === 'unit' && resolved.size === 1 && this.#fixed[resolved.id]) return []
+    return [resolved]
+  }
+
+  terms(axis: Axis): Axis[] {
+    const resolved = this.resolve(axis)
+    return resolved.kind === 'sum' ? resolved.terms.flatMap((term) => this.terms(term)) : [resolved]
+  }
+
+  /** Are two axes the same expression already? */
+  identical(a: Axis, b: Axis): boolean {
+    const [x, y] = [this.resolve(a), this.resolve(b)]
+    if (x === y) return true
+    if (x.kind === 'unit' || y.kind === 'unit')
+      return x.kind === 'unit' && y.kind === 'unit' && x.id === y.id
+    if (x.kind !== y.kind) return false
+    const [p, q] =
+      x.kind === 'sum' ? [this.terms(x), this.terms(y)] : [this.factors(x), this.factors(y)]
+    return p.length === q.length && p.every((part, i) => this.identical(part, q[i]!))
+  }
+
+  /** Binds a free unit to an expression over others; what freezes the unit freezes its parts. */
+  protected bind(unit: UnitAxis, axis: Axis): void {
+    this.#bindings[unit.id] = axis
+    for (const leaf of new Set(this.leaves(axis))) this.#edge(unit.id, leaf)
+  }
+
+  /** Binds a free unit to another: from now on they are one. */
+  protected join(unit: UnitAxis, root: UnitAxis): void {
+    this.bind(unit, root)
+    if (this.#fixed[unit.id]) this.#fixed[root.id] = true
+    this.#edge(root.id, unit.id)
+  }
+
+  protected fixToOne(unit: UnitAxis): void {
+    this.sources.push({ unit: unit.id, reason: 'fixes it to size one', node: this.node })
+    this.#fixed[unit.id] = true
+  }
+
+  /** A new unit for a part of one, fixed where that is. */
+  protected derive(parent: UnitAxis, size: Dim): UnitAxis {
+    const part = this.unit(size, this.nameOf(parent.id))
+    this.#fixed[part.id] = this.#fixed[parent.id]!
+    return part
+  }
+
+  #edge(from: number, to: number): void {
+    this.edges.push({ from, to, node: this.node })
+  }
+}
