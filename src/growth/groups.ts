@@ -55,8 +55,9 @@ export function groupsOf(solution: Solution): Groups {
     layersOf: (unit) => layers.get(unit) ?? [],
     refusal(layer) {
       if (freeUnits(layer.axis).length > 0) return undefined
-      const leaves = algebra.leaves(layer.axis)
-      const unit = leaves.find((leaf) => frost[leaf] !== undefined)
+      const leaves = algebra.leaves(layer.axis).filter((leaf) => frost[leaf] !== undefined)
+      // What keeps a factor of one (the queries among queries, keys and values) says little.
+      const unit = leaves.find((leaf) => algebra.sizeOfUnit(leaf) !== 1) ?? leaves[0]
       if (unit === undefined) return 'it has a single output that stands for no unit'
       return explain(solution, frost, unit, layer)
     },

@@ -54,6 +54,11 @@ export class Units {
     return this.#units.length
   }
 
+  /** Size of a unit by itself. */
+  sizeOfUnit(unit: number): Dim {
+    return this.#units[unit]?.size ?? null
+  }
+
   nameOf(unit: number): string {
     return this.#names[unit] ?? ''
   }

@@ -192,6 +192,29 @@ describe('widening', () => {
     expect(failure(() => planWiden(model, { q: 7 })).message).toMatch(/multiple of 2/)
   })
 
+  it('says what keeps the units of queries, keys and values, not that there are three', () => {
+    const model = build(
+      (b) => {
+        const all = b.node(
+          'MatMul',
+          ['x', b.initializer('qkv.w', tensor(6, 12))],
+          {},
+          { name: 'qkv' },
+        )
+        const apart = b.node('Reshape', [all, b.constant(int64([0, 5, 3, 4]))])
+        const [query, key] = b
+          .nodeOutputs('Split', [apart, b.constant(int64([1, 1, 1]))], { axis: 2 }, { outputs: 3 })
+          .map((part) => b.node('Squeeze', [part, b.constant(int64([2]))]))
+        const turned = b.node('Transpose', [key!], { perm: [0, 2, 1] })
+        return b.node('MatMul', [query!, turned], {}, { name: 'scores' })
+      },
+      ['n', 5, 6],
+    )
+    expect(failure(() => planWiden(model, { qkv: 24 })).message).toBe(
+      'MatMul qkv cannot be widened: its units reach MatMul scores, which sums products of two activations over it.',
+    )
+  })
+
   it('clones a shared initializer whose readers part ways, and says so', async () => {
     const model = build(
       (b) => {
