@@ -47,7 +47,7 @@ export function planDeepen(
 ): GrowthPlan {
   if (layers.length === 0) throw usageError('No layer to deepen was given.')
   const solution = solve(model)
-  const chosen = new Set(layers.flatMap((name) => selectLayers(solution.layers, name)))
+  const chosen = new Set(layers.flatMap((name) => selectLayers(solution, name)))
   const names = new NameSupply([
     ...valueNames(model.graph),
     ...model.graph.nodes.map((node) => node.name),
@@ -109,7 +109,7 @@ export function measuredValues(
   layers: readonly string[],
 ): Readonly<Record<string, string>> {
   const solution = solve(model)
-  const chosen = layers.flatMap((name) => selectLayers(solution.layers, name))
+  const chosen = layers.flatMap((name) => selectLayers(solution, name))
   return Object.fromEntries(
     chosen.flatMap((layer) => {
       const site = siteOf(solution, layer)

@@ -1,6 +1,7 @@
 /** From what a user calls a layer to the layer. */
 import { refusedError, usageError } from '../errors.ts'
-import type { Layer } from './solver.ts'
+import { operatorOf } from '../operators/index.ts'
+import type { Layer, Solution } from './solver.ts'
 
 /** Layers shown in a message before the rest is counted. */
 const SHOWN = 12
@@ -31,8 +32,16 @@ export function selectLayer(layers: readonly Layer[], name: string): Layer {
   throw unknown(layers, name)
 }
 
-/** The layers that a name or a pattern means, in the order of the graph. */
-export function selectLayers(layers: readonly Layer[], name: string): readonly Layer[] {
+/**
+ * The layers that a name or a pattern means, in the order of the graph.
+ *
+ * @throws Net2NetError (usage) where there are none, (refused) where the model has no layers at all
+ */
+export function selectLayers(
+  { layers, model }: Pick<Solution, 'layers' | 'model'>,
+  name: string,
+): readonly Layer[] {
+  if (layers.length === 0) throw withoutLayers(model)
   if (!isPattern(name)) return [selectLayer(layers, name)]
   const expression = new RegExp(
     `^${name
@@ -48,8 +57,23 @@ export function selectLayers(layers: readonly Layer[], name: string): readonly L
   return found
 }
 
+/** What the model has instead: quantized or subgraph nodes, say, with the reasons of their rules. */
+function withoutLayers({ graph }: Solution['model']) {
+  const reasons = new Map<string, number>()
+  for (const node of graph.nodes) {
+    const rule = operatorOf(node)?.axes
+    if (rule === undefined || typeof rule === 'function') continue
+    const text = `${node.opType} ${rule.unsupported}`
+    reasons.set(text, (reasons.get(text) ?? 0) + 1)
+  }
+  const found = [...reasons].map(([text, count]) => `${text} (${nodes(count)})`)
+  const instead = found.length === 0 ? '' : `: ${found.join('; ')}`
+  return refusedError(`The model has no layer with weights of its own${instead}.`)
+}
+
+const nodes = (count: number) => (count === 1 ? '1 node' : `${count} nodes`)
+
 function unknown(layers: readonly Layer[], name: string) {
-  if (layers.length === 0) return refusedError('The model has no layer with weights of its own.')
   const nearest = nearestName(
     name,
     layers.flatMap((layer) => [layer.name, layer.weight]),

@@ -6,8 +6,8 @@ import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { inferModel } from '../operators/inference.ts'
 import { randomStream } from '../tensor/random.ts'
-import { float32, int64, type LazyTensor, toNumbers } from '../tensor/tensor.ts'
-import { applyPlan, inspect, planWiden, widen } from './index.ts'
+import { float32, int64, type LazyTensor, Tensor, toNumbers } from '../tensor/tensor.ts'
+import { applyPlan, inspect, planDeepen, planWiden, widen } from './index.ts'
 import { expectEqualFunctions } from './testing/check.ts'
 
 const random = randomStream(5, 'weights')
@@ -394,6 +394,27 @@ describe('selecting layers', () => {
     expect(grownBy('block*')).toEqual(['block1/conv', 'block2/conv'])
     // A pattern takes what can grow.
     expect(grownBy('*')).toEqual(['block1/conv', 'block2/conv'])
+  })
+
+  it('says what a model without layers has instead', () => {
+    const empty = build((b) => b.node('Relu', ['x']), ['n', 2])
+    expect(failure(() => planWiden(empty, { '*': 'x2' })).message).toBe(
+      'The model has no layer with weights of its own.',
+    )
+    const quantized = build(
+      (b) => {
+        const bytes = b.nodeOutputs('DynamicQuantizeLinear', ['x'], {}, { outputs: 3 })
+        const weight = () => b.constant(new Tensor('uint8', [2, 2], Uint8Array.of(1, 2, 3, 4)))
+        const sum = b.node('MatMulInteger', [bytes[0]!, weight()])
+        return b.node('Cast', [sum], { to: 1 })
+      },
+      ['n', 2],
+    )
+    const error = failure(() => planDeepen(quantized, ['anything']))
+    expect(error.kind).toBe('refused')
+    expect(error.message).toBe(
+      'The model has no layer with weights of its own: DynamicQuantizeLinear works on quantized values, for which there is no rule yet (1 node); MatMulInteger works on quantized values, for which there is no rule yet (1 node).',
+    )
   })
 
   it('says what exists, and what may have been meant', () => {

@@ -58,7 +58,7 @@ export function planWiden(model: Model, widths: Widths, options: WidenOptions = 
   const requests = Object.entries(widths)
   if (requests.length === 0) throw usageError('No layer to widen was given.')
   for (const [name, text] of requests) {
-    const found = selectLayers(solution.layers, name)
+    const found = selectLayers(solution, name)
     const able = isPattern(name)
       ? found.filter((layer) => groups.refusal(layer) === undefined)
       : found
