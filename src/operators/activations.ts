@@ -5,10 +5,11 @@
  * derivative is a function of the output, x otherwise. At a kink the derivative is the one that
  * PyTorch takes (0 for Relu at 0). Growth: see unary.ts.
  */
-import { float, floatAttribute, stringAttribute } from '../model/attributes.ts'
+import { floatAttribute, stringAttribute } from '../model/attributes.ts'
 import type { Node } from '../model/model.ts'
+import { positive } from './forms/masks.ts'
 import type { Backward } from './formula.ts'
-import type { Operator } from './operator.ts'
+import { isCpu, type Operator } from './operator.ts'
 import { unary } from './unary.ts'
 
 const alpha = (node: Node, fallback: number) => floatAttribute(node, 'alpha', fallback)
@@ -34,10 +35,10 @@ const gelu: Operator = unary('Gelu', {
   },
 })
 
-/** g where y > 0; on ONNX Runtime's CPU times the steepest hard sigmoid, which is 1 there and 0 at 0. */
+/** g where y > 0; on ONNX Runtime's CPU times a mask, which is 1 there and 0 at 0. */
 const reluGradient = ({ f, g, y, ...context }: Backward & { readonly y: string }): string =>
-  context.target === 'onnxruntime-cpu' && context.info(y).dtype === 'float32'
-    ? f.mul(g, context.op('HardSigmoid', [y], { alpha: float(3e38), beta: float(0) }))
+  isCpu(context.target) && context.info(y).dtype === 'float32'
+    ? f.mul(g, positive(context, y, 0))
     : f.where(f.greater(y, 0), g, 0)
 
 export const activations: readonly Operator[] = [

@@ -27,7 +27,7 @@ import {
   transpose,
 } from './emission.ts'
 import { weightGradientByProducts } from './forms/conv-weight-products.ts'
-import type { Emitter, GradientRule } from './operator.ts'
+import { type Emitter, type GradientRule, isCpu } from './operator.ts'
 import { allKnown, type KnownWindowAxis, reach, windowOf } from './windows.ts'
 
 export const convGradient: GradientRule = (context) => {
@@ -55,9 +55,8 @@ const biasGradient = (emitter: Emitter, dy: string, spatialAxes: number): string
 
 /** The form that the target computes fastest. */
 const bestWeightGradient: typeof weightGradient = (emitter, dy, x, window, group) =>
-  (emitter.target === 'onnxruntime-cpu'
-    ? weightGradientByProducts(emitter, dy, x, window, group)
-    : undefined) ?? weightGradient(emitter, dy, x, window, group)
+  (isCpu(emitter.target) ? weightGradientByProducts(emitter, dy, x, window, group) : undefined) ??
+  weightGradient(emitter, dy, x, window, group)
 
 /** ∂L/∂x, by the cheapest form that holds. */
 export function inputGradient(
@@ -106,7 +105,7 @@ function turnedConvolution(
 function turnRound(emitter: Emitter, weight: string, long: readonly number[]): string {
   const dims = emitter.info(weight).shape ?? []
   const spatial = range(dims.length, 2)
-  if (emitter.target !== 'onnxruntime-cpu' || !dims.every((dim) => typeof dim === 'number')) {
+  if (!isCpu(emitter.target) || !dims.every((dim) => typeof dim === 'number')) {
     const turned =
       long.length === 0
         ? weight

@@ -25,14 +25,15 @@ import {
 import { blockedPool } from './forms/blocked.ts'
 import { phasedPoolGradient, poolsByPhases } from './forms/max-pool-phases.ts'
 import { poolsByWindows, windowedPoolGradient } from './forms/max-pool-windows.ts'
-import type {
-  AxesContext,
-  AxesRule,
-  GradientContext,
-  GradientRule,
-  InferContext,
-  InferRule,
-  Operator,
+import {
+  type AxesContext,
+  type AxesRule,
+  type GradientContext,
+  type GradientRule,
+  type InferContext,
+  type InferRule,
+  isCpu,
+  type Operator,
 } from './operator.ts'
 import { inferredFrom } from './shapes.ts'
 import { allKnown, ceilMode, type KnownWindowAxis, outputSize, windowOf } from './windows.ts'
@@ -84,7 +85,7 @@ const gradient: GradientRule = (context) => {
   if (intAttribute(context.node, 'storage_order', 0) !== 0)
     throw cannotDifferentiate(context, 'its positions count columns first (storage_order)')
   const channels = context.info(x).shape?.[1]
-  if (context.target === 'onnxruntime-cpu' && poolsByPhases(window, channels))
+  if (isCpu(context.target) && poolsByPhases(window, channels))
     return [phasedPoolGradient(context, dy, x, channels)]
   if (
     context.target === 'onnxruntime-webgpu' &&

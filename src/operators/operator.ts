@@ -185,7 +185,11 @@ export type AxesRule = (context: AxesContext) => readonly AxesOutput[]
  * Which forms may be emitted. `standard` is plain ONNX for any runtime; the others add what that
  * runtime has beyond the standard or computes faster.
  */
-export type Target = 'standard' | 'onnxruntime-cpu' | 'onnxruntime-webgpu'
+export type Target = 'standard' | 'onnxruntime-cpu' | 'onnxruntime-wasm' | 'onnxruntime-webgpu'
+
+/** ONNX Runtime on a processor: in Node, or in WebAssembly. */
+export const isCpu = (target: Target): boolean =>
+  target === 'onnxruntime-cpu' || target === 'onnxruntime-wasm'
 
 export interface EmitOptions {
   /** How many outputs (default 1). */

@@ -4,7 +4,7 @@ import type { Runtime, SessionOptions } from '../runtime/runtime.ts'
 import type { Batch } from './data.ts'
 import { buildStep, type StepOptions } from './step-graph.ts'
 import { createStepper } from './stepper.ts'
-import { targets } from './targets.ts'
+import { targetOf } from './targets.ts'
 
 export interface MeasureOptions extends Omit<StepOptions, 'target'> {
   readonly runtime: Runtime
@@ -26,7 +26,7 @@ export async function measureStep(
   batch: Batch,
   { runtime, session = {}, warmUp = 3, timed = 5, goOn = () => true, ...rest }: MeasureOptions,
 ): Promise<number> {
-  const graph = buildStep(model, { ...rest, target: targets[session.device ?? 'cpu'] })
+  const graph = buildStep(model, { ...rest, target: targetOf(runtime, session.device) })
   const stepper = await createStepper(graph, graph.state, runtime, session)
   try {
     const times: number[] = []

@@ -10,8 +10,9 @@
  */
 import { refusedError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
+import { nearestFirst } from '../model/order.ts'
 import { poolFirst } from '../operators/lowering/pool-first.ts'
-import type { Emitter, Target } from '../operators/operator.ts'
+import { type Emitter, isCpu, type Target } from '../operators/operator.ts'
 import { float32, materialize, Tensor } from '../tensor/tensor.ts'
 import { backward } from './backward.ts'
 import { ForwardGraph } from './forward-graph.ts'
@@ -87,7 +88,8 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const candidates = trainableCandidates(model, constant)
   const frozen = matchingParameters(constant, candidates, options.freeze ?? [])
   const upgraded = withSymbolicBatch(upgrade(constant))
-  const source = options.target === 'onnxruntime-cpu' ? poolFirst(upgraded) : upgraded
+  const source =
+    options.target !== undefined && isCpu(options.target) ? poolFirst(upgraded) : upgraded
   const forward = new ForwardGraph(source, {
     ...options,
     training: { seed, frozen },
@@ -179,8 +181,9 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     stateSum = builder.names.fresh('state_sum')
     forward.output(stateSum, sum)
   }
+  const whole = forward.model()
   return {
-    model: forward.model(),
+    model: { ...whole, graph: nearestFirst(whole.graph) },
     inputs: forward.inputs,
     target: forward.target,
     parameters,

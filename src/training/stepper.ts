@@ -2,7 +2,7 @@
 
 import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
-import { lowerForCpu } from '../operators/lowering/index.ts'
+import { lowerForCpu, lowerForWasm } from '../operators/lowering/index.ts'
 import { channelBlock } from '../runtime/channel-block.ts'
 import type { Feeds, Runtime, Session, SessionOptions } from '../runtime/runtime.ts'
 import { float32, type Tensor } from '../tensor/tensor.ts'
@@ -48,11 +48,15 @@ export async function createStepper(
     const session = await runtime.createSession(encodeModel(model), kept)
     return new DeviceStepper(graph, state, session, runtime, options)
   }
-  const forms =
-    (options.device ?? 'cpu') === 'cpu' ? lowerForCpu(model, await channelBlock(runtime)) : model
+  const onCpu = (options.device ?? 'cpu') === 'cpu'
+  const forms = onCpu ? await lowered(model, runtime) : model
   const session = await runtime.createSession(encodeModel(forms), options)
   return new BufferedStepper(graph, state, session)
 }
+
+/** For the CPU of this runtime. */
+const lowered = async (model: Model, runtime: Runtime): Promise<Model> =>
+  runtime.webAssembly ? lowerForWasm(model) : lowerForCpu(model, await channelBlock(runtime))
 
 /**
  * The model with every graph input required: ONNX Runtime's JavaScript API does not feed inputs

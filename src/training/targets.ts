@@ -1,9 +1,12 @@
 import type { Target } from '../operators/operator.ts'
-import type { Device } from '../runtime/runtime.ts'
+import type { Device, Runtime } from '../runtime/runtime.ts'
 
 /** The forms of operators that each device computes best. */
-export const targets: Readonly<Record<Device, Target>> = {
+const targets: Readonly<Record<Device, Target>> = {
   cpu: 'onnxruntime-cpu',
   webgpu: 'onnxruntime-webgpu',
   cuda: 'standard',
 }
+
+export const targetOf = (runtime: Runtime, device: Device = 'cpu'): Target =>
+  device === 'cpu' && runtime.webAssembly ? 'onnxruntime-wasm' : targets[device]

@@ -18,7 +18,7 @@ import {
 } from './state.ts'
 import { buildStep, type StepGraph, slotName } from './step-graph.ts'
 import { createStepper, type StepOutcome, type Stepper } from './stepper.ts'
-import { targets } from './targets.ts'
+import { targetOf } from './targets.ts'
 import type { StepEvent, TrainOptions } from './train-options.ts'
 
 export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from './train-options.ts'
@@ -52,7 +52,7 @@ export class Training implements AsyncIterable<EpochResult> {
     this.step = buildStep(model, {
       ...options,
       watch: true,
-      target: targets[options.session?.device ?? 'cpu'],
+      target: targetOf(options.runtime, options.session?.device),
     })
     this.#state = options.resume
       ? fitting(options.resume, this.step)

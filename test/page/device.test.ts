@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Adapter, chooseDevice, orOnCpu } from '../../web/src/train/device.ts'
@@ -172,6 +173,27 @@ const lossesOf = ({ events }: Ran) =>
   )
 const devicesOf = ({ events }: Ran) =>
   events.flatMap((event) => (event.type === 'device' ? [event] : []))
+
+describe.skipIf(noBrowser)('the workers that train', () => {
+  it('train students side by side, once their teacher is done', async ({ skip }) => {
+    if (availableParallelism() < 2) skip()
+    const site = await startSite()
+    const students = ['wider_net2wider', 'deeper_net2deeper']
+    const { events } = await run(site, { arms: students, images: 64, batchSize: 8, device: 'cpu' })
+    await site.close()
+    const at = (type: TrainEvent['type'], name: string) =>
+      events.findIndex(
+        (event) =>
+          event.type === type &&
+          ('arm' in event && (typeof event.arm === 'string' ? event.arm : event.arm.name)) === name,
+      )
+    expect(events.at(-1)!.type).toBe('done')
+    for (const [i, student] of students.entries()) {
+      expect(at('start', student)).toBeGreaterThan(at('epoch', 'teacher'))
+      expect(at('start', student)).toBeLessThan(at('epoch', students[1 - i]!))
+    }
+  }, 120_000)
+})
 
 describe.skipIf(noBrowser)('training on WebGPU', () => {
   let site: Site

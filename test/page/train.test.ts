@@ -99,7 +99,8 @@ describe.skipIf(noBrowser)('the Train tab', () => {
     await page.locator('.status-text[data-phase=running]').waitFor()
     await button(page, 'Pause').click()
     await page.locator('.status-text[data-phase=paused]').waitFor()
-    await page.waitForTimeout(1000)
+    // A step that was under way is still made.
+    await page.waitForTimeout(4000)
     const text = await status(page).textContent()
     await page.waitForTimeout(1500)
     expect(await status(page).textContent()).toBe(text)

@@ -9,11 +9,11 @@
  * Runtimes compute max-pooling with positions element by element; everything here is a pass over
  * whole tensors. The form also keeps the phases apart, which a convolution below or above can use.
  */
-import { float } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
 import { ints } from '../emission.ts'
 import type { Emitter } from '../operator.ts'
 import type { KnownWindowAxis } from '../windows.ts'
+import { positive } from './masks.ts'
 
 /**
  * Does the form hold for this pooling of an image [N, C, H, W], and pay? Only whole blocks of
@@ -60,17 +60,9 @@ export function phasedPoolGradient(
   return emitter.emit('DepthToSpace', [joined], { blocksize: 2 }, { infos: [info] })[0]!
 }
 
-/**
- * δ where a ≥ b and δ where not. The mask is the steepest hard sigmoid, clip(s·(a − b) + 1) to
- * [0, 1]: one where a ≥ b, and zero where b exceeds a by 1/s = 3·10⁻³⁹ or more, which two different
- * float32 numbers of ordinary size always do. It is one cheap pass where comparing, casting and
- * selecting take three.
- */
+/** δ where a ≥ b and δ where not; the mask is cheaper than comparing, casting and selecting. */
 function share(emitter: Emitter, dy: string, a: string, b: string): readonly [string, string] {
-  const mask = emitter.op('HardSigmoid', [emitter.op('Sub', [a, b])], {
-    alpha: float(3e38),
-    beta: float(1),
-  })
+  const mask = positive(emitter, emitter.op('Sub', [a, b]), 1)
   const first = emitter.op('Mul', [dy, mask])
   return [first, emitter.op('Sub', [dy, first])]
 }

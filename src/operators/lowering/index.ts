@@ -4,6 +4,12 @@ import { blockLayout } from './blocked-layout.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
 
 /**
+ * Rewrites for WebAssembly, which has no blocked layout: phases, and what nobody reads is left out. The
+ * same values, up to rounding.
+ */
+export const lowerForWasm = (model: Model): Model => phaseConvolutions(model)
+
+/**
  * Rewrites a model in terms of what ONNX Runtime has on this machine's CPU. The result computes the
  * same values, up to rounding, and is for this machine alone. Without a blocked layout, phases do not
  * pay either, and the model stays as it is.

@@ -11,7 +11,8 @@ import { sgd } from '../../training/optimizers/index.ts'
 import { buildStep } from '../../training/step-graph.ts'
 import { withoutDefaults } from '../../training/stepper.ts'
 import { normalTensor } from '../../training/testing/gradient-check.ts'
-import { lowerForCpu } from './index.ts'
+import type { Target } from '../operator.ts'
+import { lowerForCpu, lowerForWasm } from './index.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
 
 const block = await channelBlock(nodeRuntime)
@@ -63,6 +64,7 @@ class Net {
 async function compareSteps(
   { layers, input, batch = 3 }: Spec,
   lower = (model: Model) => lowerForCpu(model, block),
+  target: Target = 'onnxruntime-cpu',
 ): Promise<Model> {
   const net = new Net()
   net.builder.input('input', 'float32', ['batch', ...input])
@@ -71,7 +73,7 @@ async function compareSteps(
   const logits = net.builder.node('Gemm', [flat, net.parameter('fc', [features, 5])])
   const y = net.builder.node('Softmax', [logits])
   net.builder.output(y, 'float32', ['batch', 5])
-  const step = (target: 'standard' | 'onnxruntime-cpu') =>
+  const step = (target: Target) =>
     buildStep(net.builder.model(), {
       loss: 'softmax-cross-entropy',
       optimizer: sgd({ learningRate: 0.1, momentum: 0.9 }),
@@ -79,7 +81,7 @@ async function compareSteps(
       target,
     })
   const standard = step('standard')
-  const lowered = lower(withoutDefaults(step('onnxruntime-cpu').model))
+  const lowered = lower(withoutDefaults(step(target).model))
   const feeds = {
     ...Object.fromEntries(standard.state),
     learning_rate: new Tensor('float32', [], Float32Array.of(0.1)),
@@ -115,6 +117,14 @@ describe('a lowered training step computes what the standard one does', () => {
     expect(used).not.toContain('MaxPool')
     expect(used).not.toContain('SpaceToDepth')
     expect(used.filter((name) => name.startsWith('com.microsoft.nchwc'))).toEqual([])
+  })
+
+  test('for WebAssembly: without a node that nobody reads, or a slow mask', async () => {
+    const used = operatorsOf(await compareSteps(teacher, lowerForWasm, 'onnxruntime-wasm'))
+    expect(used).not.toContain('MaxPool')
+    expect(used).not.toContain('HardSigmoid')
+    // The second convolution's gradient goes up to its input; the first one's needs none.
+    expect(used.filter((name) => name === 'DepthToSpace')).toHaveLength(1)
   })
 
   test.skipIf(block === 1)('in blocks of channels', async () => {

@@ -10,6 +10,7 @@ addEventListener('message', keep)
 const parts: Readonly<Record<string, () => Promise<unknown>>> = {
   models: () => import('./model-methods.ts'),
   train: () => import('../train/train-worker.ts'),
+  arm: () => import('../train/arm-worker.ts'),
 }
 void parts[self.name]?.().then(() => {
   removeEventListener('message', keep)

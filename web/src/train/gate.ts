@@ -48,7 +48,7 @@ function nextTask(): Promise<void> {
 /** Steps are the runs that are fed a learning rate. */
 export function gated(runtime: Runtime, gate: Gate, onStep: (loss: number) => void): Runtime {
   return {
-    description: runtime.description,
+    ...runtime,
     async createSession(model, options): Promise<Session> {
       const session = await runtime.createSession(model, options)
       const trains = session.inputs.some(({ name }) => name === 'learning_rate')

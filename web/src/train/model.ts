@@ -20,7 +20,7 @@ export const limits = { images: 6000, testImages: 1000 }
 
 const arms = param('arms', defaultArmNames.join(','))
 const epochs = numberParam('epochs', 1)
-const images = numberParam('images', 2000)
+const images = numberParam('images', 6000)
 const batchSize = numberParam('batch', 32)
 const teacherRate = numberParam('rate', 0.01)
 const studentRate = numberParam('student-rate', 0.001)
@@ -49,7 +49,7 @@ export function change(changes: Partial<TrainSettings>): void {
   setParams({
     arms: chosen === defaultArmNames.join(',') ? undefined : chosen || 'none',
     epochs: unless(next.epochs, 1),
-    images: unless(next.images, 2000),
+    images: unless(next.images, 6000),
     batch: unless(next.batchSize, 32),
     rate: unless(next.teacherRate, 0.01),
     'student-rate': unless(next.studentRate, 0.001),
@@ -77,7 +77,10 @@ export const planned = signal<{ readonly arms: readonly string[]; readonly steps
     stepsPerEpoch: 1,
   },
 )
-export const progress = signal({ done: 0, total: 1, imagesPerSecond: 0 })
+const noProgress = { done: 0, total: 1, imagesPerSecond: 0 }
+export const progress = signal<typeof noProgress & { readonly secondsLeft?: number | undefined }>(
+  noProgress,
+)
 /** Where the run goes on, and why; 'measuring' while that is found out. */
 export const runsOn = signal<ChosenDevice | 'measuring' | undefined>(undefined)
 export const totalSeconds = signal<number | undefined>(undefined)
@@ -146,7 +149,7 @@ export function reset(): void {
     failure.value = undefined
     runs.value = new Map()
     planned.value = { arms: [], stepsPerEpoch: 1 }
-    progress.value = { done: 0, total: 1, imagesPerSecond: 0 }
+    progress.value = noProgress
     totalSeconds.value = undefined
     runsOn.value = undefined
     predictions.value = []
@@ -186,8 +189,8 @@ function take(event: TrainEvent): void {
             losses: [...old!.losses, ...own.map(({ loss }) => loss)],
           }))
         }
-        const { done, total, imagesPerSecond } = event
-        progress.value = { done, total, imagesPerSecond }
+        const { done, total, imagesPerSecond, secondsLeft } = event
+        progress.value = { done, total, imagesPerSecond, secondsLeft }
         break
       }
       case 'epoch': {
@@ -225,7 +228,9 @@ function take(event: TrainEvent): void {
 function update(name: string, change: (old: ArmRun | undefined) => ArmRun): void {
   const next = new Map(runs.peek())
   next.set(name, change(next.get(name)))
-  runs.value = next
+  // In the usual order, whoever started first.
+  const order = allArmNames.filter((each) => next.has(each))
+  runs.value = new Map(order.map((each) => [each, next.get(each)!]))
 }
 
 /** Asks every trained network what it sees. */

@@ -36,6 +36,43 @@ export type Command =
   /** One image of the test set. */
   | { readonly type: 'example'; readonly id: number; readonly index: number }
 
+type Bytes = Uint8Array<ArrayBuffer>
+
+/** What the worker that plans a run tells one that trains. */
+export type ArmCommand =
+  /** Which device is faster? Answered by `chosen`. */
+  | { readonly type: 'choose'; readonly threads: number; readonly settings: TrainSettings }
+  /** Answered by `trained`; `teacher` is an ONNX file. */
+  | {
+      readonly type: 'train'
+      readonly threads: number
+      readonly settings: TrainSettings
+      readonly arm: string
+      readonly device: ChosenDevice
+      readonly teacher: Bytes | undefined
+    }
+  | { readonly type: 'pause' }
+  | { readonly type: 'resume' }
+  | { readonly type: 'step' }
+
+export type ArmEvent =
+  | { readonly type: 'measuring' }
+  | ({ readonly type: 'chosen' } & ChosenDevice)
+  | { readonly type: 'start'; readonly arm: ArmResult }
+  | { readonly type: 'loss'; readonly loss: StepLoss }
+  /** The device failed: so many steps are made once more, elsewhere. */
+  | { readonly type: 'again'; readonly steps: number; readonly instead: ChosenDevice }
+  | {
+      readonly type: 'epoch'
+      readonly arm: string
+      readonly step: number
+      readonly result: ArmEpoch
+      /** The network so far, as an ONNX file. */
+      readonly model: Bytes
+    }
+  | { readonly type: 'trained' }
+  | { readonly type: 'failed'; readonly failure: Failure }
+
 export interface StepLoss {
   readonly arm: string
   readonly step: number
@@ -60,6 +97,8 @@ export type TrainEvent =
       readonly done: number
       readonly total: number
       readonly imagesPerSecond: number
+      /** As far as can be said yet; validation counts as nothing. */
+      readonly secondsLeft?: number
     }
   | {
       readonly type: 'epoch'
@@ -70,11 +109,7 @@ export type TrainEvent =
   | { readonly type: 'done'; readonly seconds: number }
   | { readonly type: 'failed'; readonly failure: Failure }
   | { readonly type: 'predicted'; readonly id: number; readonly predictions: readonly Prediction[] }
-  | {
-      readonly type: 'model'
-      readonly id: number
-      readonly bytes: Uint8Array<ArrayBuffer> | undefined
-    }
+  | { readonly type: 'model'; readonly id: number; readonly bytes: Bytes | undefined }
   | {
       readonly type: 'example'
       readonly id: number

@@ -1,49 +1,51 @@
-/** Trains the arms, one after the other, off the page's thread. */
-import { selectArms } from '../../../src/experiments/arms.ts'
+/** Plans a run: the teacher first, then its students side by side; and asks what was trained. */
+import { type Arm, selectArms } from '../../../src/experiments/arms.ts'
 import { mnistNetwork } from '../../../src/experiments/networks.ts'
-import { stepOf, trainArm } from '../../../src/experiments/train-arm.ts'
-import type { Model } from '../../../src/model/model.ts'
-import { encodeModel } from '../../../src/onnx/encode.ts'
+import { countMultiplyAdds } from '../../../src/growth/index.ts'
 import type { Runtime, Session } from '../../../src/runtime/runtime.ts'
 import { float32 } from '../../../src/tensor/tensor.ts'
-import { measureStep } from '../../../src/training/measure.ts'
-import { runtime, threads } from '../engine/runtime.ts'
+import { cores, runtime, threads } from '../engine/runtime.ts'
 import { failureOf } from '../engine/serve.ts'
-import { chooseDevice, findAdapter, orOnCpu } from './device.ts'
-import { digitsData, loadDigits } from './digits.ts'
-import { Gate, gated } from './gate.ts'
-import type { ChosenDevice, Command, StepLoss, TrainEvent, TrainSettings } from './protocol.ts'
+import { ArmLane } from './arm-lane.ts'
+import { loadDigits } from './digits.ts'
+import { lanesFor } from './lanes.ts'
+import { Meter } from './meter.ts'
+import type { ArmEvent, ChosenDevice, Command, TrainEvent, TrainSettings } from './protocol.ts'
 
-const gate = new Gate()
-const models = new Map<string, Model>()
+type Bytes = Uint8Array<ArrayBuffer>
+
+/** Whoever trains now. */
+const lanes = new Set<ArmLane>()
+let paused = false
+let meter: Meter | undefined
+/** The trained networks, as ONNX files. */
+const models = new Map<string, Bytes>()
 /** Sessions for predictions, made when first asked for. */
-const sessions = new Map<string, { readonly model: Model; readonly session: Session }>()
+const sessions = new Map<string, { readonly model: Bytes; readonly session: Session }>()
 
 const send = (event: TrainEvent) => postMessage(event)
 
 addEventListener('message', ({ data }: MessageEvent<Command>) => {
   switch (data.type) {
     case 'run':
-      if (data.paused) gate.pause()
-      run(data.settings).catch((error) => send({ type: 'failed', failure: failureOf(error) }))
+      paused = data.paused
+      run(data.settings).catch((error) => {
+        for (const lane of lanes) close(lane)
+        send({ type: 'failed', failure: failureOf(error) })
+      })
       break
     case 'pause':
-      gate.pause()
-      break
     case 'resume':
-      gate.resume()
-      break
     case 'step':
-      gate.pause()
-      gate.single()
+      paused = data.type !== 'resume'
+      if (paused) meter?.flush()
+      for (const lane of lanes) lane.tell({ type: data.type })
       break
     case 'predict':
       void predict(data.id, data.pixels)
       break
     case 'model': {
-      const model = models.get(data.arm)
-      const bytes = model && new Uint8Array(encodeModel(model))
-      send({ type: 'model', id: data.id, bytes })
+      send({ type: 'model', id: data.id, bytes: models.get(data.arm) })
       break
     }
     case 'example':
@@ -51,118 +53,90 @@ addEventListener('message', ({ data }: MessageEvent<Command>) => {
   }
 })
 
+function open(threads: number, listen: (event: ArmEvent) => void): ArmLane {
+  const lane = new ArmLane(threads, listen)
+  if (paused) lane.tell({ type: 'pause' })
+  lanes.add(lane)
+  return lane
+}
+
+function close(lane: ArmLane): void {
+  lane.close()
+  lanes.delete(lane)
+}
+
 async function run(settings: TrainSettings): Promise<void> {
   const start = performance.now()
-  const { epochs, batchSize, seed, teacherRate, studentRate } = settings
   const arms = selectArms(settings.arms)
-  const train = await digitsData('train', settings.images)
-  const test = await digitsData('test', settings.testImages)
-  const stepsPerEpoch = Math.ceil(train.length / batchSize)
+  const stepsPerEpoch = Math.ceil(settings.images / settings.batchSize)
   send({ type: 'plan', arms: arms.map(({ name }) => name), stepsPerEpoch })
-  const meter = new Meter(arms.length * epochs * stepsPerEpoch, batchSize)
-  const engine = await runtime()
-  let chosen = await chooseDevice({
-    setting: settings.device,
-    adapter: findAdapter,
-    measure: (device, goOn) => {
-      send({ type: 'measuring' })
-      const [batch] = train.batches(batchSize)
-      const session = { device, threads: threads() }
-      return measureStep(mnistNetwork('teacher', seed), batch!, {
-        ...stepOf(0),
-        runtime: engine,
-        session,
-        goOn,
-      })
-    },
-  })
-  send({ type: 'device', ...chosen })
-  let teacher: Model | undefined
-  for (const arm of arms) {
-    const rate = arm.student ? studentRate : teacherRate
-    const attempt = async ({ device }: ChosenDevice) => {
-      let step = 0
-      const watch = (loss: number) => meter.add({ arm: arm.name, step: ++step, loss })
-      try {
-        return await trainArm({ ...arm, learningRate: rate }, teacher, {
-          train,
-          test,
-          seed,
-          epochs,
-          batchSize,
-          threads: threads(),
-          device,
-          runtime: gated(engine, gate, watch),
-          onEvent(event) {
-            if (event.kind === 'start') send({ type: 'start', arm: event.arm })
-            else if (event.kind === 'epoch') {
-              meter.flush()
-              send({ type: 'epoch', arm: event.arm, step: event.step, result: event.result })
-            }
-          },
-          async onModel(current) {
-            models.set(arm.name, current)
-          },
-        })
-      } catch (error) {
-        meter.takeBack(step)
-        throw error
+  const steps = settings.epochs * stepsPerEpoch
+  const counting = new Meter(
+    new Map(arms.map((arm) => [arm.name, { work: workOf(arm, settings.seed), steps }])),
+    settings.batchSize,
+    send,
+  )
+  meter = counting
+  const listen = (event: ArmEvent) => {
+    switch (event.type) {
+      case 'measuring':
+      case 'start':
+        send(event)
+        break
+      case 'loss':
+        counting.add(event.loss)
+        // Whoever makes single steps wants to see each.
+        if (paused) counting.flush()
+        break
+      case 'epoch': {
+        const { model, ...epoch } = event
+        models.set(event.arm, model)
+        counting.flush()
+        send(epoch)
       }
     }
-    const { model } = await orOnCpu(chosen, attempt, (instead) => {
-      chosen = instead
-      send({ type: 'device', ...instead })
-    })
-    models.set(arm.name, model)
-    if (arm.name === 'teacher') teacher = model
   }
-  meter.flush()
+  const tell = (instead: ChosenDevice) => send({ type: 'device', ...instead })
+  const train = (lane: ArmLane, arm: Arm) =>
+    lane.train(arm.name, settings, models.get('teacher'), {
+      again(count) {
+        counting.takeBack(arm.name, count)
+        tell(lane.device)
+      },
+    })
+
+  const first = open(threads(), listen)
+  tell(await first.choose(settings))
+  const waiting = [...arms]
+  if (waiting[0]?.name === 'teacher') await train(first, waiting.shift()!)
+  const plan = lanesFor(waiting.length, { cores: cores(), isolated: crossOriginIsolated })
+  const { device } = first
+  // A graphics processor is one for all.
+  const alone = device.device === 'webgpu' || plan.count === 1
+  if (!alone) close(first)
+  const workers = alone
+    ? [first]
+    : Array.from({ length: plan.count }, () => {
+        const lane = open(plan.threads, listen)
+        lane.device = device
+        return lane
+      })
+  await Promise.all(
+    workers.map(async (lane) => {
+      for (let arm = waiting.shift(); arm; arm = waiting.shift()) await train(lane, arm)
+      close(lane)
+    }),
+  )
+  counting.flush()
   send({ type: 'done', seconds: (performance.now() - start) / 1000 })
 }
 
-/** Collects losses and sends them a few times a second. */
-class Meter {
-  readonly #total: number
-  readonly #batchSize: number
-  #losses: StepLoss[] = []
-  #done = 0
-  #last = performance.now()
-
-  constructor(total: number, batchSize: number) {
-    this.#total = total
-    this.#batchSize = batchSize
-  }
-
-  add(loss: StepLoss): void {
-    this.#losses.push(loss)
-    this.#done++
-    if (performance.now() - this.#last > 120) this.flush()
-  }
-
-  /** Steps that have to be made once more. */
-  takeBack(steps: number): void {
-    this.#losses = []
-    this.#done -= steps
-  }
-
-  flush(): void {
-    const losses = this.#losses
-    if (losses.length === 0) return
-    const now = performance.now()
-    send({
-      type: 'steps',
-      losses,
-      done: this.#done,
-      total: this.#total,
-      imagesPerSecond: (losses.length * this.#batchSize * 1000) / (now - this.#last),
-    })
-    this.#losses = []
-    this.#last = now
-  }
-}
+/** Multiply-adds per image: what steps of different arms cost, compared. */
+const workOf = (arm: Arm, seed: number): number =>
+  countMultiplyAdds(arm.build(mnistNetwork('teacher', seed), seed)) ?? 1
 
 async function predict(id: number, pixels: Float32Array): Promise<void> {
-  const engine = await runtime()
+  const engine = await runtime(1)
   const predictions = []
   for (const [arm, model] of models) {
     const session = await predictor(engine, arm, model)
@@ -174,11 +148,11 @@ async function predict(id: number, pixels: Float32Array): Promise<void> {
   send({ type: 'predicted', id, predictions })
 }
 
-async function predictor(engine: Runtime, arm: string, model: Model): Promise<Session> {
+async function predictor(engine: Runtime, arm: string, model: Bytes): Promise<Session> {
   const known = sessions.get(arm)
   if (known?.model === model) return known.session
   await known?.session.release()
-  const session = await engine.createSession(encodeModel(model))
+  const session = await engine.createSession(model)
   sessions.set(arm, { model, session })
   return session
 }

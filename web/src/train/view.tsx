@@ -131,9 +131,7 @@ const words = {
 
 function Status() {
   const now = phase.value
-  const { done, total, imagesPerSecond } = progress.value
-  const left =
-    imagesPerSecond > 0 ? ((total - done) * settings.value.batchSize) / imagesPerSecond : undefined
+  const { done, total, imagesPerSecond, secondsLeft } = progress.value
   const running = now === 'running' || now === 'loading'
   const empty = settings.value.arms.length === 0
   return (
@@ -156,8 +154,10 @@ function Status() {
         </button>
         <span class="status-text small number" data-phase={now}>
           {words[now]}
-          {now === 'running' && left !== undefined
-            ? `: step ${done} of ${total}, ${Math.round(imagesPerSecond)} images/s, about ${seconds(left)} left`
+          {now === 'running' && done > 0
+            ? `: step ${done} of ${total}${imagesPerSecond > 0 ? `, ${Math.round(imagesPerSecond)} images/s` : ''}${
+                secondsLeft === undefined ? '' : `, about ${seconds(secondsLeft)} left`
+              }`
             : now === 'paused'
               ? ` at step ${done} of ${total}`
               : ''}
@@ -196,8 +196,13 @@ const curves = computed<Curve[]>(() =>
 )
 
 function Charts() {
-  const { epochs } = settings.value
+  const { epochs, arms, images, batchSize } = settings.value
   const { stepsPerEpoch } = planned.value
+  const stepsInView = Math.ceil(images / batchSize)
+  // The teacher lies left of the moment of growth, its students right of it.
+  const taught = planned.value.arms.length > 0 ? planned.value.arms : arms
+  const alone = taught.length === 1 && taught[0] === 'teacher'
+  const around = (length: number) => [-length, alone ? 0 : length] as const
   const shown = curves.value
   const steps = lossLines(shown, epochs * stepsPerEpoch)
   const loss = validationLines(shown, 'valLoss', epochs)
@@ -208,6 +213,7 @@ function Charts() {
         title="Training loss"
         lines={steps}
         xLabel="steps since growth"
+        span={around(epochs * stepsInView)}
         logarithmic
         format={(value) => String(Number(value.toPrecision(2)))}
         description="Training loss of each arm by steps since growth, smoothed, with single steps behind; the teacher's steps lie left of 0."
@@ -216,6 +222,7 @@ function Charts() {
         title="Validation loss"
         lines={loss}
         xLabel="epochs since growth"
+        span={around(epochs)}
         logarithmic
         format={(value) => String(Number(value.toPrecision(2)))}
         description={`Validation loss of each arm by epochs since growth. ${summary('valLoss')}`}
@@ -224,6 +231,7 @@ function Charts() {
         title="Validation accuracy"
         lines={accuracy}
         xLabel="epochs since growth"
+        span={around(epochs)}
         format={(value) => percent(value, 1)}
         description={`Validation accuracy of each arm by epochs since growth. ${summary('valAccuracy')}`}
       />
