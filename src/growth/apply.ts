@@ -13,6 +13,7 @@ import {
   opsetOf,
   type ValueDeclaration,
 } from '../model/model.ts'
+import { NameSupply } from '../model/names.ts'
 import { inferModel, inferNode } from '../operators/inference.ts'
 import type { ValueInfo } from '../operators/operator.ts'
 import { lazyFill } from '../tensor/lazy.ts'
@@ -40,6 +41,7 @@ export function applyPlan(model: Model, plan: GrowthPlan): Model {
   editSizes(grown, plan)
   for (const { node, attribute, index, from, to } of plan.attributes)
     grown.editNode(node, (old) => withAttribute(old, attribute, index, from, to))
+  for (const { name } of plan.insertions) grown.nodeNames.claim(name)
   for (const insertion of plan.insertions) insert(grown, insertion, plan.seed)
   return refreshDeclarations({ ...model, graph: grown.graph(model.irVersion) })
 }
@@ -56,6 +58,7 @@ class GraphEdit {
   /** Nodes that follow a node, by its key. */
   readonly #following = new Map<string, Node[]>()
   readonly #added = new Set<string>()
+  readonly nodeNames: NameSupply
 
   constructor(base: Graph, opset: number) {
     this.#base = base
@@ -71,6 +74,7 @@ class GraphEdit {
     })
     this.#before = before
     this.#original = new Map(this.#nodes)
+    this.nodeNames = new NameSupply(base.nodes.map((node) => node.name))
   }
 
   /** The tensor of a constant as it was before any change. */
@@ -235,7 +239,7 @@ function insert(grown: GraphEdit, insertion: Insertion, seed: number): void {
   }
   const nodes = layer.nodes.map(
     (node, i): Node => ({
-      name: i === 0 ? name : `${name}.${node.opType.toLowerCase()}`,
+      name: i === 0 ? name : grown.nodeNames.fresh(`${name}.${node.opType.toLowerCase()}`),
       opType: node.opType,
       domain: '',
       inputs: node.inputs.map(local),

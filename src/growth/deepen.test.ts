@@ -114,6 +114,20 @@ describe('deepening', () => {
     await expectEqualFunctions(model, measured)
   })
 
+  it('gives every node of a residual block a name of its own', async () => {
+    const b = new GraphBuilder()
+    b.input('x', 'float32', ['n', 3])
+    const first = b.node('MatMul', ['x', b.constant(tensor(3, 4))], {}, { name: 'm' })
+    // Named as the block would name its first addition.
+    const taken = b.node('Relu', [first], {}, { name: 'm-deeper.add' })
+    b.output(b.node('MatMul', [taken, b.constant(tensor(4, 2))], {}, { name: 'n' }), 'float32')
+    const model = b.model()
+    const deeper = deepen(deepen(model, ['m', 'n'], { block: 'residual' }), ['m'])
+    const found = deeper.graph.nodes.map((node) => node.name)
+    expect(new Set(found).size).toBe(found.length)
+    await expectEqualFunctions(model, deeper)
+  })
+
   it('inserts a residual block of zero output, whose first weights are not zero', async () => {
     for (const opType of ['Tanh', 'Relu']) {
       const model = around((b, c) => b.node(opType, [c], {}, { name: 'act' }))
