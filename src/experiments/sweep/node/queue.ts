@@ -1,20 +1,18 @@
 /**
- * What submitters and workers share: jobs, claims and, where they see no common folder, files in
- * Redis. A trial's job carries those of the trials that start from it; whoever finishes it adds
+ * What submitters and workers share: jobs and claims. A trial's job carries those of the trials that start from it; whoever finishes it adds
  * them. The identity of a job is that of its trial, so that adding it twice adds it once.
  */
-import { readFile } from 'node:fs/promises'
 import { type JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { inputError } from '../../../errors.ts'
 import type { SweepPlan, Trial } from '../trial.ts'
-import type { SweepFolder, TrialFile } from './sweep-folder.ts'
 
 export const defaultQueueName = 'net2net'
 
 export interface TrialJob {
   readonly trial: Trial
   readonly checkpointSeconds: number
+  /** Whether files are in the sweep's folder; otherwise they travel through Redis. */
+  readonly commonFolder: boolean
   readonly children: readonly TrialJob[]
 }
 
@@ -47,14 +45,14 @@ export async function addJob(queue: TrialQueue, job: TrialJob): Promise<void> {
 export function jobOf(
   plan: SweepPlan,
   trial: Trial,
-  checkpointSeconds: number,
+  settings: Pick<TrialJob, 'checkpointSeconds' | 'commonFolder'>,
   isWanted: (trial: Trial) => boolean,
 ): TrialJob {
   const children = plan.trials.filter((each) => each.spec.parent === trial.id && isWanted(each))
   return {
     trial,
-    checkpointSeconds,
-    children: children.map((child) => jobOf(plan, child, checkpointSeconds, isWanted)),
+    ...settings,
+    children: children.map((child) => jobOf(plan, child, settings, isWanted)),
   }
 }
 
@@ -104,73 +102,5 @@ export class Claims {
 
   async isTaken(id: string): Promise<boolean> {
     return (await this.#redis.exists(this.#prefix + id)) === 1
-  }
-}
-
-/** What Redis should not be asked to hold. */
-const maxBytes = 64 * 2 ** 20
-
-/** Files of trials in Redis, where machines see no common folder. */
-export class RedisFiles {
-  readonly #redis: Redis
-  readonly #prefix: string
-
-  constructor(redis: Redis, queue: string) {
-    this.#redis = redis
-    this.#prefix = `net2net:${queue}:file:`
-  }
-
-  #key(id: string, which: TrialFile | 'checkpoint'): string {
-    return `${this.#prefix}${id}:${which}`
-  }
-
-  /** Of these trials, those that have the file. */
-  async having(ids: readonly string[], which: TrialFile): Promise<ReadonlySet<string>> {
-    const found = await Promise.all(ids.map((id) => this.#redis.exists(this.#key(id, which))))
-    return new Set(ids.filter((_, i) => found[i] === 1))
-  }
-
-  async upload(id: string, which: TrialFile | 'checkpoint', file: string): Promise<void> {
-    const bytes = await readFile(file)
-    if (bytes.length > maxBytes)
-      throw inputError(
-        `${file} has ${Math.ceil(bytes.length / 2 ** 20)} MiB, more than travels through Redis.`,
-        { where: file, hint: 'Give all machines a common folder: --folder DIR.' },
-      )
-    await this.#redis.set(this.#key(id, which), bytes)
-  }
-
-  get(id: string, which: TrialFile | 'checkpoint'): Promise<Buffer | null> {
-    return this.#redis.getBuffer(this.#key(id, which))
-  }
-
-  /** Into a folder, the result last, for it says that the trial is done. */
-  async download(
-    { id, keepState }: Pick<Trial, 'id' | 'keepState'>,
-    folder: SweepFolder,
-  ): Promise<boolean> {
-    for (const which of ['model', ...(keepState ? ['state' as const] : []), 'result'] as const) {
-      const bytes = await this.get(id, which)
-      if (!bytes) return false
-      await folder.write(id, which, bytes)
-    }
-    return true
-  }
-
-  async put(
-    { id, keepState }: Pick<Trial, 'id' | 'keepState'>,
-    folder: SweepFolder,
-  ): Promise<void> {
-    for (const which of ['model', ...(keepState ? ['state' as const] : []), 'result'] as const)
-      await this.upload(id, which, folder.file(id, which))
-    await this.remove(id, ['checkpoint', 'failure'])
-  }
-
-  async putText(id: string, which: TrialFile, text: string): Promise<void> {
-    await this.#redis.set(this.#key(id, which), text)
-  }
-
-  async remove(id: string, which: readonly (TrialFile | 'checkpoint')[]): Promise<void> {
-    await this.#redis.del(...which.map((each) => this.#key(id, each)))
   }
 }

@@ -1,5 +1,7 @@
 /** Submits a sweep to a queue, and follows it until every trial has ended. */
-import { mkdir } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdir, realpath } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { Net2NetError } from '../../../errors.ts'
 import type { SweepPlan, Trial, TrialFailure, TrialProgress } from '../trial.ts'
 import type { SweepEvent, SweepOutcome } from './events.ts'
@@ -9,10 +11,11 @@ import {
   defaultQueueName,
   jobOf,
   openQueue,
-  RedisFiles,
+  type TrialJob,
   type TrialQueue,
 } from './queue.ts'
 import { connectRedis } from './redis.ts'
+import { RedisFiles } from './redis-files.ts'
 import { SweepProgress } from './run-sweep.ts'
 import type { SweepFolder } from './sweep-folder.ts'
 
@@ -45,18 +48,29 @@ export async function submitSweep(
   const { onEvent, signal, queue: name = defaultQueueName } = options
   const { redis, close } = await connectRedis(options.url, {
     onLost: () => onEvent({ kind: 'note', message: 'Redis is away; waiting until it is back.' }),
-    onBack: () => onEvent({ kind: 'note', message: 'Redis is back.' }),
+    onBack: () => {
+      follower.forgotten()
+      onEvent({ kind: 'note', message: 'Redis is back.' })
+    },
   })
   const queue = openQueue(redis, name)
   const files = options.commonFolder ? undefined : new RedisFiles(redis, name)
   const claims = new Claims(redis, name, 'submitter', 1000)
   const progress = new SweepProgress(plan, folder, onEvent)
-  const follower = new Follower(plan, folder, {
+  const follower: Follower = new Follower(plan, folder, {
     queue,
     files,
     claims,
     progress,
-    checkpointSeconds: options.checkpointSeconds ?? 30,
+    settings: {
+      checkpointSeconds: options.checkpointSeconds ?? 30,
+      commonFolder: options.commonFolder === true,
+    },
+    // The same whenever the same folder is followed again.
+    sweep: createHash('sha256')
+      .update(`${hostname()}:${await realpath(folder.path)}`)
+      .digest('hex')
+      .slice(0, 16),
     onEvent,
   })
   const interrupted = new Promise<never>((_, reject) => {
@@ -86,7 +100,9 @@ interface Surroundings {
   readonly files: RedisFiles | undefined
   readonly claims: Claims
   readonly progress: SweepProgress
-  readonly checkpointSeconds: number
+  readonly settings: Pick<TrialJob, 'checkpointSeconds' | 'commonFolder'>
+  /** Name of the sweep among those that share the queue. */
+  readonly sweep: string
   readonly onEvent: (event: SweepEvent) => void
 }
 
@@ -97,6 +113,7 @@ class Follower {
   readonly #missingSince = new Map<string, number>()
   readonly #started = new Set<string>()
   #checked = 0
+  #isKnown = false
 
   constructor(plan: SweepPlan, folder: SweepFolder, around: Surroundings) {
     this.#plan = plan
@@ -107,6 +124,7 @@ class Follower {
   async begin(): Promise<void> {
     const { progress, queue, files } = this.#around
     await progress.begin()
+    await this.#want()
     for (const { id } of progress.open) {
       await mkdir(this.#folder.trial(id), { recursive: true })
       await files?.remove(id, ['failure'])
@@ -116,9 +134,25 @@ class Follower {
     for (const trial of progress.open) if (progress.isReady(trial)) await this.#add(trial)
   }
 
+  /** Redis may have lost everything: tell it again. */
+  forgotten(): void {
+    this.#isKnown = false
+  }
+
+  async #want(): Promise<void> {
+    if (this.#isKnown) return
+    this.#isKnown = true
+    const { files, sweep } = this.#around
+    await files?.want(
+      this.#plan.trials.map(({ id }) => id),
+      sweep,
+    )
+  }
+
   /** Takes what has ended, adds what is missing, tells how the others go. */
   async look(): Promise<void> {
     const { progress } = this.#around
+    await this.#want()
     const ready = progress.open.filter((trial) => progress.isReady(trial))
     for (const trial of await this.#ended(ready)) {
       this.#missingSince.delete(trial.id)
@@ -134,11 +168,13 @@ class Follower {
     }
   }
 
-  /** Nothing of a sweep that is over stays in Redis. */
+  /** Nothing of a sweep that is over stays in Redis, but for what other sweeps need. */
   async clean(): Promise<void> {
-    const { files } = this.#around
-    for (const { id } of this.#plan.trials)
-      await files?.remove(id, ['model', 'state', 'result', 'failure', 'checkpoint'])
+    const { files, sweep } = this.#around
+    await files?.release(
+      this.#plan.trials.map(({ id }) => id),
+      sweep,
+    )
   }
 
   async #ended(trials: readonly Trial[]): Promise<readonly Trial[]> {
@@ -201,7 +237,7 @@ class Follower {
 
   /** Adds a trial, and gives Redis what it starts from. */
   async #add(trial: Trial): Promise<void> {
-    const { queue, files, progress, checkpointSeconds } = this.#around
+    const { queue, files, progress, settings } = this.#around
     const { parent } = trial.spec
     const source = this.#plan.trials.find(({ id }) => id === parent)
     if (source && files && !(await files.having([source.id], 'result')).has(source.id))
@@ -209,7 +245,7 @@ class Follower {
     const open = new Set(progress.open)
     await addJob(
       queue,
-      jobOf(this.#plan, trial, checkpointSeconds, (each) => open.has(each)),
+      jobOf(this.#plan, trial, settings, (each) => open.has(each)),
     )
   }
 }

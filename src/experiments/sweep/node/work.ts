@@ -1,22 +1,16 @@
 /** A worker: takes trials from a queue, trains them in processes of their own, and gives results. */
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import path from 'node:path'
-import { DelayedError, type Job, WaitingError, Worker } from 'bullmq'
+import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import { Net2NetError } from '../../../errors.ts'
 import { type Trial, trialTitle } from '../trial.ts'
 import { forkTrial, TrialCrash } from './fork-trial.ts'
-import {
-  addJob,
-  Claims,
-  defaultQueueName,
-  maxAttempts,
-  openQueue,
-  RedisFiles,
-  type TrialJob,
-} from './queue.ts'
+import { addJob, Claims, defaultQueueName, maxAttempts, openQueue, type TrialJob } from './queue.ts'
 import { connectRedis } from './redis.ts'
+import { RedisFiles } from './redis-files.ts'
 import { failureOf } from './run-sweep.ts'
 import { SweepFolder, writeWhole } from './sweep-folder.ts'
 
@@ -86,7 +80,8 @@ export async function work(options: WorkOptions): Promise<void> {
     await untilDone()
   } finally {
     // Without waiting for what a Redis that is away cannot answer.
-    await Promise.race([stopped(), pause(15_000)])
+    const done = new AbortController()
+    await Promise.race([stopped().finally(() => done.abort()), pause(15_000, done.signal)])
     close()
     taking.disconnect()
     if (own !== undefined) await rm(own, { recursive: true, force: true })
@@ -155,6 +150,7 @@ class Trainer {
   async #take(job: Job<TrialJob>, token: string | undefined): Promise<void> {
     const { trial, children } = job.data
     const { claims, lost, add } = this.#around
+    this.#checkFolder(job.data)
     if (await this.#isDone(trial)) this.#say('known', trial)
     else {
       const release = await claims.take(trial.id)
@@ -169,6 +165,24 @@ class Trainer {
       }
     }
     for (const child of children) await add(child)
+  }
+
+  /** A worker that looks for files elsewhere than the submitter would work in vain. */
+  #checkFolder({ trial, commonFolder }: TrialJob): void {
+    const { files, folder } = this.#around
+    const problem = commonFolder
+      ? files
+        ? 'the sweep keeps its files in a common folder (--common-folder), but the worker has none: --folder DIR'
+        : existsSync(folder.trial(trial.id))
+          ? undefined
+          : `${folder.path} (--folder) is not the folder of the sweep`
+      : files
+        ? undefined
+        : 'the sweep sends its files through Redis, but the worker has a folder; say --common-folder there, or leave --folder away here'
+    if (problem === undefined) return
+    const message = `${hostname()}: ${problem}.`
+    this.#options.onEvent({ kind: 'fail', id: trial.id, title: trialTitle(trial), message })
+    throw new UnrecoverableError(message)
   }
 
   /** Whether the trial has a result. */
@@ -223,7 +237,10 @@ class Trainer {
   async #isDone(trial: Trial): Promise<boolean> {
     const { files, folder } = this.#around
     if (!files) return folder.isFinished(trial)
-    return (await files.having([trial.id], 'result')).size === 1
+    // Another sweep may have trained it without keeping its state.
+    const needed = trial.keepState ? (['result', 'state'] as const) : (['result'] as const)
+    const there = await Promise.all(needed.map((which) => files.having([trial.id], which)))
+    return there.every((ids) => ids.has(trial.id))
   }
 
   /** What the trial starts from, and its last checkpoint. */
