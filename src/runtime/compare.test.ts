@@ -278,6 +278,17 @@ describe('compare', () => {
     expect((await compare({ ...model, graph }, { ...model, graph })).equal).toBe(true)
   })
 
+  test('says which input has another size', async () => {
+    const reading = (shape: Shape) => single('Relu', { x: ['float32', shape] })
+    await expect(
+      compare(reading(['batch', 1, 28, 28]), reading(['batch', 3, 32, null])),
+    ).rejects.toThrow(
+      /input "x" is \[batch, 1, 28, 28\] in one and \[batch, 3, 32, \?\] in the other\.$/,
+    )
+    await expect(compare(reading([2, 3]), reading([2, 3, 1]))).rejects.toThrow(/input "x" is/)
+    expect((await compare(reading(['n', 3]), reading([2, 'c']))).equal).toBe(true)
+  })
+
   test('says what to do where no random inputs suit', async () => {
     const graph = new GraphBuilder()
     graph.input('x', 'float32', ['n'])

@@ -4,7 +4,7 @@
  */
 import { inputError, Net2NetError } from '../errors.ts'
 import type { LinearFormOf } from '../model/linear-form.ts'
-import type { Model } from '../model/model.ts'
+import type { Dim, Model } from '../model/model.ts'
 import { type Tensor, toNumbers } from '../tensor/tensor.ts'
 import { inputAttempts } from './inputs.ts'
 import type { Feeds, Runtime, SessionValue } from './runtime.ts'
@@ -203,6 +203,7 @@ async function compareComputations(
   const { seed = 0, samples = 4, signal, onProgress } = options
   mustAgree('input', a.inputs, b.inputs)
   mustAgree('output', a.outputs, b.outputs)
+  mustFit(a.inputs, b.inputs)
   const measure = async (feeds: readonly Feeds[]) => {
     const half = (at: number) => ({ signal, onProgress: (x: number) => onProgress?.(at + x / 2) })
     const before = await a.run(feeds, half(0))
@@ -242,6 +243,25 @@ function mustAgree(what: string, a: readonly SessionValue[], b: readonly Session
       'difference',
       `The models cannot compute the same: the ${what}s of one are ${first.join(', ')}, those of the other ${second.join(', ')}.`,
     )
+}
+
+/** No input may have one size here and another there. */
+function mustFit(a: readonly SessionValue[], b: readonly SessionValue[]): void {
+  const twins = new Map(b.map(({ name, shape }) => [name, shape]))
+  const show = (shape: readonly Dim[]) => `[${shape.map((dim) => dim ?? '?').join(', ')}]`
+  for (const { name, shape } of a) {
+    const twin = twins.get(name)!
+    // The shape of an input need not be known.
+    if (shape.length === 0 || twin.length === 0) continue
+    const fits =
+      shape.length === twin.length &&
+      shape.every((dim, i) => [dim, twin[i]].some((d) => typeof d !== 'number') || dim === twin[i])
+    if (!fits)
+      throw new Net2NetError(
+        'difference',
+        `The models cannot compute the same: input "${name}" is ${show(shape)} in one and ${show(twin)} in the other.`,
+      )
+  }
 }
 
 /** Collects the largest differences of one output over all samples. */

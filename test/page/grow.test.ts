@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
@@ -61,6 +62,34 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     expect(grown.equals(await readFile(join(site.folder, 'by-recipe.onnx')))).toBe(true)
     for (const line of command.split('\n')) await net2net(line.split(' ').slice(1), site.folder)
     expect(grown.equals(await readFile(join(site.folder, 'net-grown.onnx')))).toBe(true)
+  })
+
+  it('shows the drawing of a file that was opened after another', async () => {
+    const page = await site.open('tab=grow&model=sample:resnet')
+    await page.locator('.card').first().waitFor()
+    // A taller and narrower drawing than the one before, and the other way round.
+    await dropFile(page, '.grow', 'net.onnx', bytes)
+    await page.locator('[data-layer=fc1]').waitFor()
+    const inView = async () => {
+      const pane = (await page.locator('.pane').boundingBox())!
+      const first = (await page.locator('.pane svg [data-key]').first().boundingBox())!
+      const middle = first.x + first.width / 2 - pane.x
+      return middle > 0.25 * pane.width && middle < 0.75 * pane.width && first.y > pane.y - 1
+    }
+    await expect.poll(inView).toBe(true)
+    await network(page).selectOption('sample:resnet')
+    await page.locator('[data-layer=a1]').waitFor()
+    await expect.poll(inView).toBe(true)
+  })
+
+  it('says of a link without its file what to do, and then grows as the link says', async () => {
+    const key = createHash('sha256').update(bytes).digest('hex').slice(0, 12)
+    const page = await site.open(`tab=grow&model=file:${key}:theirs.onnx&widen=conv1=72`)
+    await page.getByText('This link is about theirs.onnx, and a link does not carry').waitFor()
+    await dropFile(page, '.grow', 'mine.onnx', bytes)
+    await badge(page).waitFor()
+    expect(await page.getByLabel('Width of conv1, as a number').inputValue()).toBe('72')
+    expect(await badge(page).getAttribute('data-equal')).toBe('true')
   })
 
   it('shows before and after side by side, in their colours, in step', async () => {

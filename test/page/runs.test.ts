@@ -34,6 +34,12 @@ describe.skipIf(noBrowser)('the Runs tab', () => {
     await page.locator('[data-panel=second] [data-arm=teacher]').waitFor()
     await page.reload()
     await page.locator('[data-panel=second] [data-arm=teacher]').waitFor()
+    // Lines of the same arm are told apart by their run's letter.
+    for (const [run, letter] of [
+      ['first', 'A'],
+      ['second', 'B'],
+    ])
+      expect(await page.locator(`[data-panel=${run}] .run-letter`).textContent()).toBe(letter)
     await page.locator('[data-panel=first]').waitFor()
   })
 

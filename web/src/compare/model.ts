@@ -2,7 +2,7 @@
 import { batch, effect, signal } from '@preact/signals'
 import { models } from '../engine/model-client.ts'
 import type { Check, ComparedModels, Failure } from '../engine/protocol.ts'
-import { sourceFromFile, sourceOf, sourceTitle } from '../engine/sources.ts'
+import { sameFile, sourceFromFile, sourceOf, sourceTitle } from '../engine/sources.ts'
 import { param, setParams, tab } from '../state.ts'
 import { announce } from '../ui/announce.tsx'
 import { failureFrom } from '../ui/failure.tsx'
@@ -18,7 +18,11 @@ export const selected = signal<string | undefined>(undefined)
 
 export async function openSide(side: 'a' | 'b', file: File): Promise<void> {
   const { name } = await sourceFromFile(file)
-  setParams({ [side]: name }, { push: true })
+  const wanted = sides[side].peek()
+  // The file that a link asks for: now it is there.
+  if (!sameFile(name, wanted)) setParams({ [side]: name }, { push: true })
+  else if (sides.a.peek() !== '' && sides.b.peek() !== '')
+    await compare(sides.a.peek(), sides.b.peek())
 }
 
 async function compare(a: string, b: string): Promise<void> {
@@ -37,8 +41,8 @@ async function compare(a: string, b: string): Promise<void> {
     if (first === undefined || second === undefined) {
       failure.value = {
         kind: 'input',
-        message: `This browser does not hold ${sourceTitle(first === undefined ? a : b)}.`,
-        hint: 'Open the file again.',
+        message: `This link is about ${sourceTitle(first === undefined ? a : b)}, and a link does not carry the file: nothing is uploaded.`,
+        hint: 'Open that file here, on its side.',
       }
       return
     }

@@ -17,6 +17,10 @@ export function sourceTitle(name: string): string {
   return kind === 'file' || kind === 'run' ? rest.join(':') || key : key
 }
 
+/** Do two names stand for the same bytes? */
+export const sameFile = (a: string, b: string): boolean =>
+  a.startsWith('file:') && a.split(':')[1] === b.split(':')[1] && b.startsWith('file:')
+
 /** Keeps a dropped file in this browser and returns the address's name for it. */
 export async function sourceFromFile(file: File): Promise<{ name: string; source: Source }> {
   const bytes = new Uint8Array(await file.arrayBuffer())

@@ -7,11 +7,20 @@ import { settings, setWidth, toggleDeeper } from './settings.ts'
 /** Beyond this many layers the list is cut short, and a filter finds the others. */
 const most = 120
 
+/** What all names of the list begin with, up to the last slash: a path that says nothing here. */
+function sharedPath(layers: readonly LayerView[]): string {
+  let path = layers[0]?.name ?? ''
+  for (const { name } of layers) while (!name.startsWith(path)) path = path.slice(0, -1)
+  path = path.slice(0, path.lastIndexOf('/') + 1)
+  return layers.length > 1 ? path : ''
+}
+
 /** Every layer: its width to choose, whether a layer follows it, or why it cannot grow. */
 export function LayerList({ layers }: { layers: readonly LayerView[] }) {
   const filter = useSignal('')
   const wanted = filter.value.trim().toLowerCase()
   const { widths, deepen } = settings.value
+  const path = sharedPath(layers)
   const found = layers.filter(
     ({ name, op }) =>
       `${name} ${op}`.toLowerCase().includes(wanted) ||
@@ -41,7 +50,7 @@ export function LayerList({ layers }: { layers: readonly LayerView[] }) {
       ) : null}
       <ul>
         {found.slice(0, most).map((layer) => (
-          <LayerRow key={layer.name} layer={layer} />
+          <LayerRow key={layer.name} layer={layer} path={path} />
         ))}
       </ul>
       {found.length > most ? (
@@ -51,7 +60,8 @@ export function LayerList({ layers }: { layers: readonly LayerView[] }) {
   )
 }
 
-function LayerRow({ layer }: { layer: LayerView }) {
+function LayerRow({ layer, path }: { layer: LayerView; path: string }) {
+  const short = (full: string) => full.slice(path.length)
   const id = useId()
   const { widths, deepen, block } = settings.value
   const { name, op, width, group } = layer
@@ -65,10 +75,10 @@ function LayerRow({ layer }: { layer: LayerView }) {
         <button
           type="button"
           class="layer-name"
-          title="Show it in the graph"
+          title={`Show ${layer.name} in the graph`}
           onClick={() => selectLayer(name)}
         >
-          <code>{name}</code>
+          <code>{short(name)}</code>
         </button>
         <span class="muted small">{op}</span>
         <span class="layer-width number">
@@ -108,7 +118,7 @@ function LayerRow({ layer }: { layer: LayerView }) {
       )}
       {group.length > 0 && layer.widen === true ? (
         <p class="muted small together">
-          Grows together with {group.slice(0, 4).join(', ')}
+          Grows together with {group.slice(0, 4).map(short).join(', ')}
           {group.length > 4 ? ` and ${group.length - 4} more` : ''}.
         </p>
       ) : null}
@@ -119,7 +129,7 @@ function LayerRow({ layer }: { layer: LayerView }) {
             checked={deepen.includes(name)}
             onChange={(event) => toggleDeeper(name, event.currentTarget.checked)}
           />
-          Insert a {residual ? 'residual block' : 'layer'} after {name}
+          Insert a {residual ? 'residual block' : 'layer'} after {short(name)}
         </label>
       ) : (
         <p class="why small">

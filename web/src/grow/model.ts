@@ -3,7 +3,7 @@ import { batch, effect, signal } from '@preact/signals'
 import { latest } from '../engine/client.ts'
 import { models } from '../engine/model-client.ts'
 import type { Check, Failure, GrownModel, OpenedModel, Source } from '../engine/protocol.ts'
-import { sourceFromFile, sourceOf, sourceTitle } from '../engine/sources.ts'
+import { sameFile, sourceFromFile, sourceOf, sourceTitle } from '../engine/sources.ts'
 import { param, setParams, tab } from '../state.ts'
 import { announce } from '../ui/announce.tsx'
 import { failureFrom } from '../ui/failure.tsx'
@@ -15,6 +15,8 @@ export const modelParam = param('model', 'sample:teacher')
 export const opened = signal<OpenedModel | undefined>(undefined)
 /** Counts openings: a new number is a new drawing. */
 export const opening = signal(0)
+/** The opening that `opened` came from. */
+export const openedBy = signal(0)
 export const openFailure = signal<Failure | undefined>(undefined)
 export const busy = signal(false)
 
@@ -31,11 +33,15 @@ export const selected = signal<string | undefined>(undefined)
 
 let shown: string | undefined
 
-/** Opens the file that was dropped; the settings of the model before make no sense for it. */
+/** Opens the file that was dropped; the settings of another model make no sense for it. */
 export async function openFile(file: File): Promise<void> {
   const { name, source } = await sourceFromFile(file)
-  shown = name
-  setParams({ model: name, widen: undefined, deepen: undefined }, { push: true })
+  // The very file that a link asks for grows as the link says, whatever it is called here.
+  if (sameFile(name, modelParam.peek())) shown = modelParam.peek()
+  else {
+    shown = name
+    setParams({ model: name, widen: undefined, deepen: undefined }, { push: true })
+  }
   await open(source)
 }
 
@@ -58,7 +64,10 @@ async function open(source: Source | undefined): Promise<void> {
     if (source === undefined) throw missing(modelParam.peek())
     const model = await models.call('open', source)
     if (opening.peek() !== number) return
-    opened.value = model
+    batch(() => {
+      opened.value = model
+      openedBy.value = number
+    })
     announce(`${model.view.name}: ${model.view.nodes.length} nodes.`)
   } catch (error) {
     if (opening.peek() !== number) return
@@ -73,8 +82,8 @@ async function open(source: Source | undefined): Promise<void> {
 
 const missing = (name: string): Failure => ({
   kind: 'input',
-  message: `This address speaks of ${sourceTitle(name)}, which this browser does not hold.`,
-  hint: 'Drop the file here again, or choose one of the sample networks.',
+  message: `This link is about ${sourceTitle(name)}, and a link does not carry the file: nothing is uploaded.`,
+  hint: 'Open that file here, and it grows as the link says; or choose one of the sample networks.',
 })
 
 const grow = latest(models.call.bind(models, 'grow') as (s: unknown) => Promise<GrownModel>)

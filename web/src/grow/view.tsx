@@ -12,9 +12,9 @@ import {
   grown,
   modelParam,
   opened,
+  openedBy,
   openFailure,
   openFile,
-  opening,
   openSample,
   selected,
 } from './model.ts'
@@ -71,7 +71,6 @@ export function GrowView() {
               </>
             )}
           </p>
-          {openFailure.value === undefined ? null : <FailureNotice failure={openFailure.value} />}
         </div>
         {model === undefined ? null : (
           <>
@@ -83,7 +82,16 @@ export function GrowView() {
       <section class="stage" aria-label="Graph" aria-busy={busy.value}>
         {model === undefined ? (
           <div class="empty">
-            {busy.value ? <div class="spinner" aria-hidden="true" /> : <p>No network is open.</p>}
+            {busy.value ? (
+              <div class="spinner" aria-hidden="true" />
+            ) : openFailure.value === undefined ? (
+              <p>No network is open.</p>
+            ) : (
+              <div class="stack">
+                <FailureNotice failure={openFailure.value} />
+                <FileButton label="Open a file…" onFile={(file) => void openFile(file)} />
+              </div>
+            )}
           </div>
         ) : (
           <GraphView
@@ -91,7 +99,7 @@ export function GrowView() {
             layout={result?.layout ?? model.layout}
             labels={result ? ['Before', 'After'] : [model.view.name]}
             selected={selected}
-            drawingKey={drawingKey(opening.value, result !== undefined, result?.diff.nodes.length)}
+            drawingKey={drawingKey(openedBy.value, result !== undefined, result?.diff.nodes.length)}
           />
         )}
         <Details />

@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals'
 import { setParams } from '../state.ts'
 import { armTitle } from '../train/arms.ts'
 import { ResultTable } from '../train/table.tsx'
+import { RunLetter } from './letter.tsx'
 import type { RunContent } from './model.ts'
 
 /** One run: its table, its trained networks, its command. */
@@ -16,7 +17,9 @@ export function RunPanel({ run }: { run: RunContent }) {
   return (
     <section class="panel" aria-label={run.id} data-panel={run.id}>
       <header>
-        <h2>{run.id}</h2>
+        <h2>
+          <RunLetter id={run.id} /> {run.id}
+        </h2>
         {saved.length === 0 ? null : (
           <div class="row">
             <select

@@ -4,6 +4,7 @@ import { type Curve, lossLines, validationLines } from '../train/curves.ts'
 import { Chart, type Line } from '../ui/chart.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
 import { percent } from '../ui/format.ts'
+import { letterOf, RunLetter } from './letter.tsx'
 import {
   available,
   choose,
@@ -70,7 +71,9 @@ function RunList() {
                   onChange={(event) => choose(run.id, event.currentTarget.checked)}
                 />
                 <span class="run-name">
-                  {run.id}
+                  <span>
+                    <RunLetter id={run.id} /> {run.id}
+                  </span>
                   <span class="muted small">
                     {run.seed === null ? '' : `seed ${run.seed}, `}
                     {run.arms.length} {run.arms.length === 1 ? 'arm' : 'arms'}
@@ -114,12 +117,19 @@ function curvesOf(run: RunContent): Curve[] {
   })
 }
 
-/** The curves of all chosen runs; of several, each line says whose it is. */
+/** The curves of all chosen runs; of several, a letter at the end of each line says whose it is. */
 function linesOf(make: (curves: readonly Curve[], run: RunContent) => Line[]): Line[] {
   const several = shown.value.length > 1
   return shown.value.flatMap((run) =>
     make(curvesOf(run), run).map((line) =>
-      several ? { ...line, label: `${line.label} (${run.id})` } : line,
+      several
+        ? {
+            ...line,
+            label: `${line.label} (${run.id})`,
+            end: letterOf(run.id),
+            hollow: shown.value.indexOf(run) % 2 === 1,
+          }
+        : line,
     ),
   )
 }

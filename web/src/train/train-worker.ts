@@ -1,5 +1,5 @@
 /** Plans a run: the teacher first, then its students side by side; and asks what was trained. */
-import { type Arm, selectArms } from '../../../src/experiments/arms.ts'
+import { type Arm, arms, selectArms } from '../../../src/experiments/arms.ts'
 import { mnistNetwork } from '../../../src/experiments/networks.ts'
 import { countMultiplyAdds } from '../../../src/growth/index.ts'
 import type { Runtime, Session } from '../../../src/runtime/runtime.ts'
@@ -67,12 +67,12 @@ function close(lane: ArmLane): void {
 
 async function run(settings: TrainSettings): Promise<void> {
   const start = performance.now()
-  const arms = selectArms(settings.arms)
+  const chosen = selectArms(settings.arms)
   const stepsPerEpoch = Math.ceil(settings.images / settings.batchSize)
-  send({ type: 'plan', arms: arms.map(({ name }) => name), stepsPerEpoch })
+  send({ type: 'plan', arms: chosen.map(({ name }) => name), stepsPerEpoch })
   const steps = settings.epochs * stepsPerEpoch
   const counting = new Meter(
-    new Map(arms.map((arm) => [arm.name, { work: workOf(arm, settings.seed), steps }])),
+    new Map(chosen.map((arm) => [arm.name, { work: workOf(arm, settings.seed), steps }])),
     settings.batchSize,
     send,
   )
@@ -107,7 +107,7 @@ async function run(settings: TrainSettings): Promise<void> {
 
   const first = open(threads(), listen)
   tell(await first.choose(settings))
-  const waiting = [...arms]
+  const waiting = [...chosen]
   if (waiting[0]?.name === 'teacher') await train(first, waiting.shift()!)
   const plan = lanesFor(waiting.length, { cores: cores(), isolated: crossOriginIsolated })
   const { device } = first
@@ -138,7 +138,9 @@ const workOf = (arm: Arm, seed: number): number =>
 async function predict(id: number, pixels: Float32Array): Promise<void> {
   const engine = await runtime(1)
   const predictions = []
-  for (const [arm, model] of models) {
+  for (const { name: arm } of arms) {
+    const model = models.get(arm)
+    if (!model) continue
     const session = await predictor(engine, arm, model)
     const input = session.inputs[0]!.name
     const results = await session.run({ [input]: float32([1, 1, 28, 28], pixels) })

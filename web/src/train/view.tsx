@@ -202,7 +202,7 @@ function Charts() {
   // The teacher lies left of the moment of growth, its students right of it.
   const taught = planned.value.arms.length > 0 ? planned.value.arms : arms
   const alone = taught.length === 1 && taught[0] === 'teacher'
-  const around = (length: number) => [-length, alone ? 0 : length] as const
+  const around = (length: number) => [1 - length, alone ? 0 : length] as const
   const shown = curves.value
   const steps = lossLines(shown, epochs * stepsPerEpoch)
   const loss = validationLines(shown, 'valLoss', epochs)

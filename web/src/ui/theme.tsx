@@ -29,9 +29,17 @@ effect(() => {
   colours.value = colours.peek() + 1
 })
 
-/** The value of a colour variable of the style sheet. */
-export const colour = (name: string): string =>
-  getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
+/** Takes a colour on, because a variable itself says `light-dark(…)`. */
+const probe = document.createElement('span')
+probe.hidden = true
+
+/** The value of a colour variable of the style sheet, as `rgb(…)`. */
+export function colour(name: string, opacity = 1): string {
+  if (!probe.isConnected) document.body.append(probe)
+  probe.style.color = `var(--${name})`
+  const { color } = getComputedStyle(probe)
+  return opacity === 1 ? color : color.replace(/^rgb\((.*)\)$/, `rgba($1, ${opacity})`)
+}
 
 export function ThemeButton() {
   const next = order[(order.indexOf(theme.value) + 1) % order.length]!
