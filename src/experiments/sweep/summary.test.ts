@@ -102,7 +102,11 @@ describe('the summary', () => {
     const files = await summaryFiles({ ...record, results: new Map() })
     const text = files.get('README.md')!
     expect(text).toContain('0 of 9 trials finished.')
-    expect(text).toContain('Nothing yet: no seed has finished both arms of a comparison.')
+    expect(text).toContain('None of its trials has finished yet.')
+    const only = new Map([...record.results].filter(([id]) => id === 'wider-0'))
+    expect((await summaryFiles({ ...record, results: only })).get('README.md')).toContain(
+      'Nothing yet: no seed has finished both arms of a comparison.',
+    )
     expect([...files.keys()]).not.toContain('made.svg')
   })
 

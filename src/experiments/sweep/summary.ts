@@ -29,6 +29,10 @@ export async function summaryFiles(
   ])
   const sections: string[] = []
   for (const experiment of summary.experiments) {
+    if (experiment.arms.every(({ finalLoss }) => finalLoss === undefined)) {
+      sections.push(`## ${experiment.name}`, settingsOf(record, experiment), noneYet)
+      continue
+    }
     const plot = await lossPlot(experiment, { legend: true })
     const file = `${experiment.name.replace(/[^\w.+-]+/g, '-')}.svg`
     if (plot) files.set(file, standalone(plot))
@@ -52,6 +56,8 @@ export async function summaryFiles(
   files.set('README.md', `${parts.filter((part) => part !== '').join('\n\n')}\n`)
   return files
 }
+
+const noneYet = 'None of its trials has finished yet.'
 
 /** What the data say, counted. */
 function verdictsOf({ comparisons }: ExperimentSummary): string {
