@@ -43,7 +43,7 @@ export async function lossPlot(
 ): Promise<LossPlot | undefined> {
   const all = curves.flatMap(({ points }) => points).filter(({ mean }) => mean > 0)
   if (all.length === 0) return undefined
-  const lowest = Math.min(...all.map(({ mean, low = mean }) => Math.max(low, mean / 2)))
+  const lowest = Math.min(...all.map(({ mean, low = mean }) => Math.max(low, 0.8 * mean)))
   const ends = curves.flatMap(({ points }) => points.at(-1)?.mean ?? [])
   const highest = Math.min(
     Math.max(span * lowest, ...ends.map((loss) => 1.2 * loss)),
