@@ -1,26 +1,38 @@
-"""The five trainings of the experiment in PyTorch: train size, test size, epochs, threads."""
+"""Some of the experiment's trainings in PyTorch, one after the other.
+
+Parameters: folder of the images, train size, test size, epochs, threads, networks (teacher,wider,…).
+The folder has train.images, train.labels, test.images and test.labels: bytes, without headers.
+"""
+import os
 import sys
 
 import torch
 import torch.nn.functional as F
 
+parameters = sys.argv[1:]
 sys.stdin = open("/dev/null")
 from pytorch import network  # noqa: E402
 
-train_size, test_size, epochs, threads = map(int, sys.argv[1:])
+folder = parameters[0]
+train_size, test_size, epochs, threads = map(int, parameters[1:5])
+networks = parameters[5].split(",")
 torch.set_num_threads(threads)
 torch.set_flush_denormal(True)
 torch.manual_seed(0)
 best = {"teacher": torch.channels_last, "wider": torch.channels_last, "deeper": torch.contiguous_format}
 
 
-def images(count):
-    return torch.rand(count, 1, 28, 28) * (torch.rand(count, 1, 28, 28) < 0.2)
+def load(part, count):
+    def read(name):
+        with open(os.path.join(folder, f"{part}.{name}"), "rb") as file:
+            return torch.frombuffer(bytearray(file.read()), dtype=torch.uint8)
+
+    return read("images").view(count, 1, 28, 28).float() / 255, read("labels").long()
 
 
-x, y = images(train_size), torch.arange(train_size) % 10
-x_test, y_test = images(test_size), torch.arange(test_size) % 10
-for kind in ["teacher", "wider", "wider", "deeper", "deeper"]:
+x, y = load("train", train_size)
+x_test, y_test = load("test", test_size)
+for kind in networks:
     layout = best[kind]
     model = network(kind).to(memory_format=layout)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)

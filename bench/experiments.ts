@@ -1,66 +1,117 @@
 /** The five experiments, whole, against the same five trainings in PyTorch. */
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { TrainTest } from '../src/data/mnist-node.ts'
+import { loadRunData } from '../src/experiments/data-node.ts'
 import { type Row, type Section, short } from './report.ts'
 import type { Settings } from './steps.ts'
 
+const root = fileURLToPath(new URL('..', import.meta.url))
 const epochs = 3
 const testSize = 1000
 
+/** Ways to use the cores: which networks each process trains, and how it waits. */
+interface Way {
+  readonly name: string
+  readonly processes: readonly string[]
+  readonly environment?: NodeJS.ProcessEnv
+}
+const all = 'teacher,wider,wider,deeper,deeper'
+const ways: readonly Way[] = [
+  { name: 'all threads', processes: [all] },
+  {
+    name: 'all threads, waiting passively',
+    processes: [all],
+    environment: { OMP_WAIT_POLICY: 'PASSIVE' },
+  },
+  {
+    name: 'two processes that share the threads',
+    processes: ['wider,deeper,teacher', 'wider,deeper'],
+  },
+]
+
 /**
- * Ours is the command as users run it, start and data loading included. PyTorch trains the five
- * networks one after the other on tensors in memory, each in its better memory format.
+ * Ours is the command as users run it, start, report and data loading included. PyTorch has the same
+ * images in memory as floats; each network is in its better memory format, and of the ways to use
+ * the cores the fastest counts.
  */
 export async function benchmarkExperiments({ quick, threads, python }: Settings): Promise<Section> {
-  const root = fileURLToPath(new URL('..', import.meta.url))
   const trainSize = quick ? 960 : 6400
   const folder = mkdtempSync(path.join(tmpdir(), 'net2net-bench-'))
   execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
-  const timed = async (command: string, parameters: readonly string[]) => {
-    const start = performance.now()
-    const child = spawn(command, parameters, { stdio: ['ignore', 'ignore', 'inherit'], cwd: root })
-    const code = await new Promise((resolve) => child.on('close', resolve))
-    if (code !== 0) throw new Error(`${command} ended with ${code}.`)
-    return (performance.now() - start) / 1000
-  }
   try {
-    const sizes = ['--train-size', `${trainSize}`, '--test-size', `${testSize}`]
-    const ours = await timed(process.execPath, [
-      path.join(root, 'dist/cli/main.js'),
-      'mnist',
-      ...sizes,
-      '--epochs',
-      `${epochs}`,
-      '-o',
-      path.join(folder, 'run'),
+    writeImages(folder, await loadRunData({ trainSize, testSize }))
+    const numbers = [trainSize, testSize, epochs]
+    const [train, test, passes] = numbers.map(String) as [string, string, string]
+    const ours = await timed([
+      start(process.execPath, [
+        ...[path.join(root, 'dist/cli/main.js'), 'mnist', '--train-size', train],
+        ...['--test-size', test, '--epochs', passes, '-o', path.join(folder, 'run')],
+      ]),
     ])
-    const theirs =
-      python &&
-      (await timed(python, [
-        path.join(root, 'bench/experiments.py'),
-        `${trainSize}`,
-        `${testSize}`,
-        `${epochs}`,
-        `${threads}`,
-      ]))
-    const row: Row = python
+    const theirs: { readonly name: string; readonly seconds: number }[] = []
+    for (const { name, processes, environment } of python ? ways : []) {
+      const each = `${Math.max(1, Math.floor(threads / processes.length))}`
+      const script = [path.join(root, 'bench/experiments.py'), folder, train, test, passes, each]
+      const seconds = await timed(
+        processes.map((networks) => start(python!, [...script, networks], environment)),
+      )
+      theirs.push({ name, seconds })
+    }
+    const best = [...theirs].sort((a, b) => a.seconds - b.seconds)[0]
+    const row: Row = best
       ? {
           figure: 'wall time over PyTorch’s',
-          measured: `${(ours / Number(theirs)).toFixed(2)}; ${short(ours)} s against ${short(Number(theirs))} s`,
+          measured: `${(ours / best.seconds).toFixed(2)}; ${short(ours)} s against ${theirs
+            .map(({ name, seconds }) => `${short(seconds)} s (${name})`)
+            .join(', ')}`,
           target: '≤ 0.70',
-          reached: ours / Number(theirs) <= 0.7,
-          values: { ours, pytorch: Number(theirs) },
+          reached: ours / best.seconds <= 0.7,
+          values: {
+            ours,
+            pytorch: best.seconds,
+            ...Object.fromEntries(theirs.map(({ name, seconds }) => [`pytorch, ${name}`, seconds])),
+          },
         }
       : { figure: 'wall time', measured: `${short(ours)} s`, values: { ours } }
     return {
       title: 'The five experiments',
-      method: `\`net2net mnist\` with ${trainSize} training and ${testSize} test images, ${epochs} epochs, batch 32, as a user runs it, against the same five trainings and validations in PyTorch with ${threads} threads.`,
+      method: `\`net2net mnist\` with ${trainSize} training and ${testSize} test images of MNIST, ${epochs} epochs, batch 32, as a user runs it, against the same five trainings and validations in PyTorch on the same images with ${threads} threads in all, each network in its better memory format. PyTorch runs in ${ways.length} ways; the fastest counts.`,
       rows: [row],
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+function writeImages(folder: string, data: TrainTest): void {
+  for (const part of ['train', 'test'] as const) {
+    const { inputs, target } = data[part]
+    writeFileSync(path.join(folder, `${part}.images`), Uint8Array.from(inputs.input!.data, Number))
+    writeFileSync(path.join(folder, `${part}.labels`), Uint8Array.from(target.data, Number))
+  }
+}
+
+const start =
+  (command: string, parameters: readonly string[], environment?: NodeJS.ProcessEnv) => () =>
+    new Promise<void>((resolve, reject) => {
+      const child = spawn(command, parameters, {
+        stdio: ['ignore', 'ignore', 'inherit'],
+        cwd: root,
+        env: { ...process.env, ...environment },
+      })
+      child.on('error', reject)
+      child.on('close', (code) =>
+        code === 0 ? resolve() : reject(new Error(`${command} ended with ${code}.`)),
+      )
+    })
+
+/** Seconds until all of them have ended. */
+async function timed(processes: readonly (() => Promise<void>)[]): Promise<number> {
+  const begin = performance.now()
+  await Promise.all(processes.map((run) => run()))
+  return (performance.now() - begin) / 1000
 }

@@ -1,8 +1,9 @@
 /**
- * npm run bench [-- --quick] [-- --only SECTION,…] [-- --threads N]
+ * npm run bench [-- --quick] [-- --only SECTION,… | all] [-- --threads N] [-- --output FOLDER]
  *
- * Runs the benchmarks and writes docs/benchmarks.md and docs/benchmarks.json. Sections that are not
- * run keep what an earlier run on the same machine found.
+ * Runs the benchmarks (without --only all but the experiments) and writes benchmarks.md and
+ * benchmarks.json into docs/. Sections that are not run, or that fail, keep what an earlier run on
+ * the same machine found; where one fails, the others are run all the same and the exit code is 1.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
@@ -15,6 +16,7 @@ import { benchmarkCommandLine } from './command-line.ts'
 import { benchmarkEvaluation } from './evaluation.ts'
 import { benchmarkExperiments } from './experiments.ts'
 import { benchmarkGrowth } from './growth.ts'
+import { busyProcessors } from './measure.ts'
 import { benchmarkPlanning } from './planning.ts'
 import { findPyTorch } from './pytorch.ts'
 import { markdown, type Report, type Section } from './report.ts'
@@ -39,7 +41,9 @@ const { values } = parseArgs({
 })
 /** The experiments take minutes: on request. */
 const chosen =
-  values.only?.split(',') ?? Object.keys(sections).filter((name) => name !== 'experiments')
+  values.only === 'all'
+    ? Object.keys(sections)
+    : (values.only?.split(',') ?? Object.keys(sections).filter((name) => name !== 'experiments'))
 const unknown = chosen.filter((name) => !(name in sections))
 if (unknown.length > 0)
   throw new Error(
@@ -71,18 +75,20 @@ const results = earlier
 for (const name of chosen) {
   process.stderr.write(`${name} …\n`)
   const started = performance.now()
-  const load = os.loadavg()[0]!
-  const busy = load > 1
-  const section = await sections[name]!({
-    quick: values.quick,
-    threads,
-    python: torch?.python,
-    busy,
-  })
+  const load = await busyProcessors()
+  const busy = load > 0.2
+  let section: Section
+  try {
+    section = await sections[name]!({ quick: values.quick, threads, python: torch?.python, busy })
+  } catch (cause) {
+    console.error(`${name}: failed.`, cause)
+    process.exitCode = 1
+    continue
+  }
   const circumstances = [
     ...(busy
       ? [
-          `**Others used the machine** (load average ${load.toFixed(1)} at the start): rough figures. PyTorch waited passively (OMP_WAIT_POLICY) where steps are compared.`,
+          `**Others used the machine** (${load.toFixed(1)} processors busy before the start): rough figures. PyTorch waited passively (OMP_WAIT_POLICY) where steps are compared.`,
         ]
       : []),
     ...(values.quick ? ['A quick run: few rounds, small sizes.'] : []),

@@ -1,4 +1,5 @@
 /** Timing on a machine that others use too: contestants take turns, and only ratios are compared. */
+import os from 'node:os'
 
 /** Milliseconds of one run: by the clock, and of all processors together, where that is known. */
 export interface Run {
@@ -86,3 +87,13 @@ export const contestant = (name: string, once: () => Promise<unknown> | unknown)
     return found
   },
 })
+
+/** How many processors others keep busy, over a second in which this process only waits. */
+export async function busyProcessors(milliseconds = 1000): Promise<number> {
+  const spent = () =>
+    os.cpus().reduce((sum, { times: { user, nice, sys, irq } }) => sum + user + nice + sys + irq, 0)
+  const before = spent()
+  const start = performance.now()
+  await new Promise((resolve) => setTimeout(resolve, milliseconds))
+  return (spent() - before) / (performance.now() - start)
+}

@@ -1,11 +1,11 @@
 /** Widens a layer of the model in one file and writes another; prints time and memory as JSON. */
-import { widen } from '../src/growth/index.ts'
-import { load, save } from '../src/onnx/file.ts'
+import { widen } from '../dist/growth/index.js'
+import { load, save } from '../dist/onnx/file.js'
 
 const [from = '', to = ''] = process.argv.slice(2)
 const start = performance.now()
 const model = await load(from)
-const width = model.graph.initializers.get('dense4.weight')!.tensor.dims[1]!
+const width = model.graph.initializers.get('dense4.weight').tensor.dims[1]
 await save(widen(model, { dense4: Math.round(1.1 * width) }), to, { force: true })
 const milliseconds = performance.now() - start
 const megabytes = process.resourceUsage().maxRSS / 1000
