@@ -42,3 +42,9 @@ export const inputError = (message: string, details?: ErrorDetails) =>
   new Net2NetError('input', message, details)
 export const internalError = (message: string, details?: ErrorDetails) =>
   new Net2NetError('internal', message, details)
+
+/** What types hold to in TypeScript, for callers in JavaScript. */
+export function mustBeOneOf<T extends string>(name: string, value: T, known: readonly T[]): void {
+  if (!known.includes(value))
+    throw usageError(`${name} must be one of ${known.join(', ')}, not ${String(value)}.`)
+}

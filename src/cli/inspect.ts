@@ -1,6 +1,6 @@
 /** net2net inspect: the layers of a model, and what can be grown. */
 import type { Command } from 'commander'
-import { inspect as inspectModel } from '../growth/index.ts'
+import { inspect as inspectModel, whyNoLayers } from '../growth/index.ts'
 import { load } from '../onnx/file.ts'
 import { type CliCommand, examples, type Io, printResult } from './command.ts'
 import { table } from './table.ts'
@@ -12,17 +12,28 @@ export const inspect: CliCommand = {
       .option('--json', 'print one JSON document')
       .addHelpText('after', examples('inspect model.onnx', 'inspect model.onnx --json'))
       .action(async (file: string, options: { readonly json?: true }) => {
-        const report = inspectModel(await load(file))
-        printResult(io, options.json, report, text(report))
+        const model = await load(file)
+        const report = inspectModel(model)
+        const sizes = `${sizesText(report)}\n\n`
+        const layers = report.layers.length > 0 ? layersText(report) : whyNoLayers(model)
+        printResult(io, options.json, report, sizes + layers)
       })
   },
 }
 
 type Report = ReturnType<typeof inspectModel>
 
-function text({ inputs, outputs, parameters, opset, layers }: Report): string {
+function sizesText({ inputs, outputs, parameters, opset }: Report): string {
   const value = ({ name, dtype, shape }: Report['inputs'][number]) =>
     `${name} ${dtype ?? '?'}${shape ? ` [${shape.map((dim) => dim ?? '?').join(', ')}]` : ''}`
+  return [
+    `Inputs: ${inputs.map(value).join('; ')}`,
+    `Outputs: ${outputs.map(value).join('; ')}`,
+    `Parameters: ${parameters.toLocaleString('en')}; operator set ${opset}`,
+  ].join('\n')
+}
+
+function layersText({ layers }: Report): string {
   const rows = layers.map(({ name, op, width, widen, deepen, group }) => [
     name,
     op,
@@ -36,10 +47,6 @@ function text({ inputs, outputs, parameters, opset, layers }: Report): string {
     ...(deepen === true ? [] : [`${name} cannot be deepened: ${deepen}`]),
   ])
   return [
-    `Inputs: ${inputs.map(value).join('; ')}`,
-    `Outputs: ${outputs.map(value).join('; ')}`,
-    `Parameters: ${parameters.toLocaleString('en')}; operator set ${opset}`,
-    '',
     table(['layer', 'operator', 'width', 'widen', 'deepen', 'grows with'], rows),
     ...(reasons.length > 0 ? ['', ...reasons] : []),
   ].join('\n')

@@ -6,7 +6,7 @@
  * ReLU), the new layer gets an activation of its own. After any other activation φ(identity(x))
  * is not φ(x) twice: there the new layer goes before the activation, which is exact as well.
  */
-import { refusedError, usageError } from '../errors.ts'
+import { mustBeOneOf, refusedError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import { describeNode, NameSupply, valueNames } from '../model/names.ts'
 import type { InsertedLayer } from '../operators/operator.ts'
@@ -45,6 +45,8 @@ export function planDeepen(
   layers: readonly string[],
   { seed = 0, init = 'net2deeper', block = 'identity', statistics = {} }: DeepenOptions = {},
 ): GrowthPlan {
+  mustBeOneOf('init', init, ['net2deeper', 'random-init'])
+  mustBeOneOf('block', block, ['identity', 'residual'])
   if (layers.length === 0) throw usageError('No layer to deepen was given.')
   const solution = solve(model)
   const chosen = new Set(layers.flatMap((name) => selectLayers(solution, name)))

@@ -18,6 +18,7 @@ export {
   type RecipeStep,
   recipeJsonSchema,
 } from './recipe.ts'
+export { whyNoLayers } from './select-layers.ts'
 export { growAverages, growSlots, type SlotPower } from './slots.ts'
 export { planWiden, type WidenOptions, type Widths } from './widen.ts'
 export type { WidthTarget } from './width.ts'

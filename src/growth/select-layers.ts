@@ -1,5 +1,6 @@
 /** From what a user calls a layer to the layer. */
 import { refusedError, usageError } from '../errors.ts'
+import type { Model } from '../model/model.ts'
 import { operatorOf } from '../operators/index.ts'
 import type { Layer, Solution } from './solver.ts'
 
@@ -41,7 +42,7 @@ export function selectLayers(
   { layers, model }: Pick<Solution, 'layers' | 'model'>,
   name: string,
 ): readonly Layer[] {
-  if (layers.length === 0) throw withoutLayers(model)
+  if (layers.length === 0) throw refusedError(whyNoLayers(model))
   if (!isPattern(name)) return [selectLayer(layers, name)]
   const expression = new RegExp(
     `^${name
@@ -57,8 +58,8 @@ export function selectLayers(
   return found
 }
 
-/** What the model has instead: quantized or subgraph nodes, say, with the reasons of their rules. */
-function withoutLayers({ graph }: Solution['model']) {
+/** What a model without layers has instead: quantized nodes, say, with the reasons of their rules. */
+export function whyNoLayers({ graph }: Model): string {
   const reasons = new Map<string, number>()
   for (const node of graph.nodes) {
     const rule = operatorOf(node)?.axes
@@ -68,7 +69,7 @@ function withoutLayers({ graph }: Solution['model']) {
   }
   const found = [...reasons].map(([text, count]) => `${text} (${nodes(count)})`)
   const instead = found.length === 0 ? '' : `: ${found.join('; ')}`
-  return refusedError(`The model has no layer with weights of its own${instead}.`)
+  return `The model has no layer with weights of its own${instead}.`
 }
 
 const nodes = (count: number) => (count === 1 ? '1 node' : `${count} nodes`)

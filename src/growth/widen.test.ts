@@ -7,7 +7,8 @@ import { encodeModel } from '../onnx/encode.ts'
 import { inferModel } from '../operators/inference.ts'
 import { randomStream } from '../tensor/random.ts'
 import { float32, int64, type LazyTensor, Tensor, toNumbers } from '../tensor/tensor.ts'
-import { applyPlan, inspect, planDeepen, planWiden, widen } from './index.ts'
+import type { DeepenOptions } from './deepen.ts'
+import { applyPlan, inspect, planDeepen, planWiden, type WidenOptions, widen } from './index.ts'
 import { expectEqualFunctions } from './testing/check.ts'
 
 const random = randomStream(5, 'weights')
@@ -394,6 +395,31 @@ describe('selecting layers', () => {
     expect(grownBy('block*')).toEqual(['block1/conv', 'block2/conv'])
     // A pattern takes what can grow.
     expect(grownBy('*')).toEqual(['block1/conv', 'block2/conv'])
+  })
+
+  it('refuses options that only JavaScript lets through', () => {
+    const network = build(
+      (b) => {
+        const first = b.node('MatMul', ['x', b.constant(tensor(2, 2))], {}, { name: 'first' })
+        return b.node('MatMul', [first, b.constant(tensor(2, 2))])
+      },
+      ['n', 2],
+    )
+    for (const [options, message] of [
+      [{ noise: 'papers' }, /noise must be one of zero-sum, paper, none, not papers/],
+      [{ init: 'random' }, /init must be one of net2wider, random-pad, not random/],
+      [{ noiseSize: Number.NaN }, /noiseSize must be a number/],
+    ] as const)
+      expect(
+        failure(() => planWiden(network, { first: 3 }, options as WidenOptions)),
+      ).toMatchObject({
+        kind: 'usage',
+        message: expect.stringMatching(message),
+      })
+    const deepening = { init: 'random' } as unknown as DeepenOptions
+    expect(failure(() => planDeepen(network, ['first'], deepening)).message).toMatch(
+      /init must be one of net2deeper, random-init, not random/,
+    )
   })
 
   it('says what a model without layers has instead', () => {

@@ -2,7 +2,7 @@
  * Net2WiderNet on any graph: from wanted widths to a plan. Units of a layer are channel groups
  * that the solver found; everything that their growth touches is in the plan.
  */
-import { refusedError, usageError } from '../errors.ts'
+import { mustBeOneOf, refusedError, usageError } from '../errors.ts'
 import type { Links } from '../model/links.ts'
 import type { Model, Node } from '../model/model.ts'
 import { describeNode, NameSupply, nodeLabel, valueNames } from '../model/names.ts'
@@ -96,6 +96,10 @@ export function planGrowth(
     noiseSize = DEFAULT_NOISE_SIZE,
   }: WidenOptions,
 ): GrowthPlan {
+  mustBeOneOf('init', init, ['net2wider', 'random-pad'])
+  mustBeOneOf('noise', noise, ['zero-sum', 'paper', 'none'])
+  if (!(noiseSize >= 0))
+    throw usageError(`noiseSize must be a number that is not negative, not ${noiseSize}.`)
   const ids = new Map<number, string>()
   const units = [...sizes].map(([unit, to]): GrownUnits => {
     const members = groups.layersOf(unit).map((layer) => layer.name)

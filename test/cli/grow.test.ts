@@ -151,6 +151,17 @@ test('inspect shows layers, and why one cannot grow', async () => {
   })
 })
 
+test('inspect says what a model without layers has instead', async () => {
+  const graph = new GraphBuilder()
+  graph.input('x', 'float32', ['n', 2])
+  const [bytes] = graph.nodeOutputs('DynamicQuantizeLinear', ['x'], {}, { outputs: 3 })
+  graph.output(graph.node('Cast', [bytes!], { to: 1 }), 'float32', ['n', 2])
+  await save(graph.model(), at('quantized.onnx'))
+  const { out, code } = await net2net(['inspect', at('quantized.onnx')])
+  expect(code).toBe(0)
+  expect(out).toMatch(/no layer with weights of its own: DynamicQuantizeLinear works on/)
+})
+
 test('check tells equal from different by its exit code', async () => {
   const other = at('other.onnx')
   await net2net(['widen', teacher, 'fc1=9', '--init', 'random-pad', '-o', other])
