@@ -136,4 +136,32 @@ describe('a sweep file', () => {
     expect(await ids('x', 0.1)).toEqual(await ids('y', 0.1))
     expect(await ids('x', 0.1)).not.toEqual(await ids('x', 0.2))
   })
+
+  // Whoever changes one makes all finished trials of its kind be trained again.
+  test('keeps the identities of its trials from version to version', async () => {
+    const { trials } = await read(
+      'name: pin',
+      'seeds: [3]',
+      'experiments:',
+      '  - name: all',
+      '    data: fashion-mnist',
+      '    trainSize: 640',
+      '    testSize: 100',
+      '    evaluateEvery: 5',
+      '    arms:',
+      '      - {name: wider, widen: {conv1: 128}, noise: paper, noiseSize: 0.1, carryOptimizer: true}',
+      '      - {name: deeper, from: wider, deepen: [fc1], deepenInit: random-init, weightDecay: 0.1}',
+      '      - {name: staged, epochs: 2, stages: [{afterEpoch: 1, widen: {fc1: x2}, learningRateFactor: 0.5}]}',
+      '      - {name: fresh, from: scratch, network: resnet, width: 8, widen: {block1-conv1: x1.5}}',
+      '      - {name: adam, optimizer: adam, learningRate: 0.003, batchSize: 16}',
+    )
+    expect(Object.fromEntries(trials.map(({ id, labels }) => [labels[0]!.arm, id]))).toEqual({
+      teacher: 'tded7d8a391bf1ea4',
+      wider: 't68d95f33025886b2',
+      deeper: 't8d4202519ef75158',
+      staged: 'tc0d1f749b8cceeb1',
+      fresh: 't1057486e0664a8be',
+      adam: 't7803cfc8a135a028',
+    })
+  })
 })
