@@ -110,6 +110,7 @@ for (const { name, address, ready } of views) {
   if (only && !only.includes(name)) continue
   const context = await browser.newContext({ deviceScaleFactor: readme ? 1 : 2 })
   const page = await context.newPage()
+  page.setDefaultTimeout(120_000)
   await page.setViewportSize({ width: 1280, height: 860 })
   await page.goto(`${server.url}#${address}`)
   try {
