@@ -27,7 +27,8 @@ def load(part, count):
         with open(os.path.join(folder, f"{part}.{name}"), "rb") as file:
             return torch.frombuffer(bytearray(file.read()), dtype=torch.uint8)
 
-    return read("images").view(count, 1, 28, 28).float() / 255, read("labels").long()
+    images = read("images").view(-1, 1, 28, 28)[:count]
+    return images.float() / 255, read("labels")[:count].long()
 
 
 x, y = load("train", train_size)

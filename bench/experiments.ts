@@ -36,7 +36,7 @@ const ways: readonly Way[] = [
 /**
  * Ours is the command as users run it, start, report and data loading included. PyTorch has the same
  * images in memory as floats; each network is in its better memory format, and of the ways to use
- * the cores the fastest counts.
+ * the cores it takes the one that is the fastest in a short trial.
  */
 export async function benchmarkExperiments({ quick, threads, python }: Settings): Promise<Section> {
   const trainSize = quick ? 960 : 6400
@@ -44,42 +44,47 @@ export async function benchmarkExperiments({ quick, threads, python }: Settings)
   execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
   try {
     writeImages(folder, await loadRunData({ trainSize, testSize }))
-    const numbers = [trainSize, testSize, epochs]
-    const [train, test, passes] = numbers.map(String) as [string, string, string]
     const ours = await timed([
       start(process.execPath, [
-        ...[path.join(root, 'dist/cli/main.js'), 'mnist', '--train-size', train],
-        ...['--test-size', test, '--epochs', passes, '-o', path.join(folder, 'run')],
+        ...[path.join(root, 'dist/cli/main.js'), 'mnist', '--train-size', `${trainSize}`],
+        ...['--test-size', `${testSize}`, '--epochs', `${epochs}`],
+        ...['-o', path.join(folder, 'run')],
       ]),
     ])
-    const theirs: { readonly name: string; readonly seconds: number }[] = []
-    for (const { name, processes, environment } of python ? ways : []) {
-      const each = `${Math.max(1, Math.floor(threads / processes.length))}`
-      const script = [path.join(root, 'bench/experiments.py'), folder, train, test, passes, each]
-      const seconds = await timed(
-        processes.map((networks) => start(python!, [...script, networks], environment)),
+    const inPyTorch = (way: Way, size: number, passes: number) => {
+      const each = Math.max(1, Math.floor(threads / way.processes.length))
+      const numbers = [size, testSize, passes, each].map(String)
+      const script = path.join(root, 'bench/experiments.py')
+      return timed(
+        way.processes.map((networks) =>
+          start(python!, [script, folder, ...numbers, networks], way.environment),
+        ),
       )
-      theirs.push({ name, seconds })
     }
-    const best = [...theirs].sort((a, b) => a.seconds - b.seconds)[0]
-    const row: Row = best
-      ? {
-          figure: 'wall time over PyTorch’s',
-          measured: `${(ours / best.seconds).toFixed(2)}; ${short(ours)} s against ${theirs
-            .map(({ name, seconds }) => `${short(seconds)} s (${name})`)
-            .join(', ')}`,
-          target: '≤ 0.70',
-          reached: ours / best.seconds <= 0.7,
-          values: {
-            ours,
-            pytorch: best.seconds,
-            ...Object.fromEntries(theirs.map(({ name, seconds }) => [`pytorch, ${name}`, seconds])),
-          },
-        }
-      : { figure: 'wall time', measured: `${short(ours)} s`, values: { ours } }
+    const trials: { readonly way: Way; readonly seconds: number }[] = []
+    for (const way of python ? ways : [])
+      trials.push({ way, seconds: await inPyTorch(way, Math.floor(trainSize / 5), 1) })
+    const best = [...trials].sort((a, b) => a.seconds - b.seconds)[0]?.way
+    const theirs = best && (await inPyTorch(best, trainSize, epochs))
+    const row: Row =
+      theirs === undefined
+        ? { figure: 'wall time', measured: `${short(ours)} s`, values: { ours } }
+        : {
+            figure: 'wall time over PyTorch’s',
+            measured: `${(ours / theirs).toFixed(2)}; ${short(ours)} s against ${short(theirs)} s (${best!.name})`,
+            target: '≤ 0.70',
+            reached: ours / theirs <= 0.7,
+            values: {
+              ours,
+              pytorch: theirs,
+              ...Object.fromEntries(
+                trials.map(({ way, seconds }) => [`trial, ${way.name}`, seconds]),
+              ),
+            },
+          }
     return {
       title: 'The five experiments',
-      method: `\`net2net mnist\` with ${trainSize} training and ${testSize} test images of MNIST, ${epochs} epochs, batch 32, as a user runs it, against the same five trainings and validations in PyTorch on the same images with ${threads} threads in all, each network in its better memory format. PyTorch runs in ${ways.length} ways; the fastest counts.`,
+      method: `\`net2net mnist\` with ${trainSize} training and ${testSize} test images of MNIST, ${epochs} epochs, batch 32, as a user runs it, against the same five trainings and validations in PyTorch on the same images with ${threads} threads in all, each network in its better memory format. Of ${ways.length} ways to use the cores, PyTorch takes the one that was the fastest in one epoch on a fifth of the images.`,
       rows: [row],
     }
   } finally {
@@ -87,6 +92,7 @@ export async function benchmarkExperiments({ quick, threads, python }: Settings)
   }
 }
 
+/** The first rows of each file are what a shorter training takes. */
 function writeImages(folder: string, data: TrainTest): void {
   for (const part of ['train', 'test'] as const) {
     const { inputs, target } = data[part]
