@@ -224,8 +224,11 @@ class Follower {
     const job = await queue.getJob(id)
     if (job) {
       this.#missingSince.delete(id)
-      if (await job.isFailed())
-        await progress.fail(trial, { id, kind: 'internal', message: job.failedReason })
+      if (await job.isFailed()) {
+        // Read again: it may have failed since, and then `job` does not know why.
+        const message = (await queue.getJob(id))?.failedReason ?? 'The trial failed.'
+        await progress.fail(trial, { id, kind: 'internal', message })
+      }
       return
     }
     const since = this.#missingSince.get(id) ?? Date.now()
