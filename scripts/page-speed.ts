@@ -82,6 +82,7 @@ console.log(
   `frames: median ${share(0.5).toFixed(1)} ms, 99% ${share(0.99).toFixed(1)} ms,`,
   `longest ${share(1).toFixed(1)} ms, ${frames.filter((time) => time > 50).length} of ${frames.length} above 50 ms`,
 )
-console.log(await page.locator('table').first().innerText())
+for (const row of await page.locator('table').first().locator('tr').all())
+  console.log((await row.locator('th, td').allTextContents()).join('  '))
 await browser.close()
 server.close()
