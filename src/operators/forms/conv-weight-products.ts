@@ -8,16 +8,15 @@
  *
  * **By shifts**, for stride 1 along the rows: put r = i + k·d − p for the row of x. Then
  *
- *   ∂L/∂w[m, c, k, l] = Σ_{n, r, j} B[n, k, m, r, j] · A[n, l, c, r, j]
+ *   ∂L/∂w[m, c, k, l] = Σ_{n, r, j} B[k, m, n, r, j] · A[l, c, n, r, j]
  *
  * with A the L versions of x shifted along the columns and B the K versions of δ shifted along the
- * rows, zero where they leave the image. K products [M, H·W] × [H·W, L·C] per image give every
- * tap; K + L shifted copies stand in for the K·L of the usual im2col. The columns are shifted by
- * a product with a 0/1 matrix, exact to the bit.
+ * rows, zero where they leave the image. With channels before images, K products
+ * [L·C, N·H·W] × [N·H·W, M] give every tap; K + L shifted copies stand in for the K·L of the usual
+ * im2col. The columns are shifted by a product with a 0/1 matrix, exact to the bit.
  *
- * The sum over the batch is a product with a row of ones: it is bound by memory alone. Where the
- * products of single images would be larger than their factors, images and positions are
- * summed in one product instead.
+ * By patches, where the products are small beside their factors, each image has one of its own, and
+ * the sum over the batch is a product with a row of ones: it is bound by memory alone.
  */
 import type { Dim } from '../../model/model.ts'
 import { elementCount, float32 } from '../../tensor/tensor.ts'
@@ -151,16 +150,16 @@ function laidOut(
 function byShifts(layer: Layer): string {
   const { emitter, channels, filters, rows, columns } = layer
   const shifted = shiftedColumns(layer)
-  const products = shiftedRows(layer).map((delta) =>
-    reshape(emitter, productOverPositions(emitter, delta, shifted), [
-      1,
-      filters,
-      columns.kernel,
-      channels,
-    ]),
-  )
+  // ONNX Runtime repacks the second factor of a product: better the smaller one.
+  const tapsFirst = columns.kernel * channels > filters
+  const taps = [columns.kernel, channels]
+  const products = shiftedRows(layer).map((delta) => {
+    const factors = tapsFirst ? [shifted, delta] : [delta, shifted]
+    const product = emitter.op('Gemm', factors, { transB: 1 })
+    return reshape(emitter, product, [1, ...(tapsFirst ? [...taps, filters] : [filters, ...taps])])
+  })
   const all = products.length === 1 ? products[0]! : emitter.op('Concat', products, { axis: 0 })
-  return reshape(emitter, transpose(emitter, all, [1, 3, 0, 2]), [
+  return reshape(emitter, transpose(emitter, all, tapsFirst ? [3, 2, 0, 1] : [1, 3, 0, 2]), [
     filters,
     channels,
     rows.kernel,
@@ -168,14 +167,19 @@ function byShifts(layer: Layer): string {
   ])
 }
 
-/** A: x for every tap along the columns, [N, L·C, H·W′] for outputs of width W′. */
-function shiftedColumns({ emitter, x, channels, rows, columns }: Layer): string {
+const byChannel = (emitter: Emitter, images: string): string =>
+  transpose(emitter, images, [1, 0, 2, 3])
+
+/** A: x for every tap along the columns, [L·C, N·H·W′] for outputs of width W′. */
+function shiftedColumns({ emitter, x, channels, columns }: Layer): string {
   const { kernel, stride, dilation, pads, input, output } = columns
-  const flat: readonly TargetSize[] = [batchOf(x), kernel * channels, rows.input * output]
+  const flat = [kernel * channels, -1]
+  const images = byChannel(emitter, x)
   if (kernel === 1 && stride === 1 && pads.begin === 0 && pads.end === 0)
-    return reshape(emitter, x, flat)
+    return reshape(emitter, images, flat)
   if (input > widestProduct) {
-    const padded = emitter.op('Pad', [x, ints(emitter, [0, 0, 0, pads.begin, 0, 0, 0, pads.end])])
+    const padding = ints(emitter, [0, 0, 0, pads.begin, 0, 0, 0, pads.end])
+    const padded = emitter.op('Pad', [images, padding])
     const shifted = range(kernel).map((l) =>
       slice(
         emitter,
@@ -186,7 +190,7 @@ function shiftedColumns({ emitter, x, channels, rows, columns }: Layer): string 
         [stride],
       ),
     )
-    const all = kernel === 1 ? shifted[0]! : emitter.op('Concat', shifted, { axis: 1 })
+    const all = kernel === 1 ? shifted[0]! : emitter.op('Concat', shifted, { axis: 0 })
     return reshape(emitter, all, flat)
   }
   const moves = new Float32Array(kernel * input * output)
@@ -195,29 +199,30 @@ function shiftedColumns({ emitter, x, channels, rows, columns }: Layer): string 
       const from = j * stride + l * dilation - pads.begin
       if (from >= 0 && from < input) moves[(l * input + from) * output + j] = 1
     }
-  const lines = reshape(emitter, x, [batchOf(x), 1, channels * rows.input, input])
+  const lines = reshape(emitter, images, [1, -1, input])
   const matrix = emitter.constant(float32([kernel, input, output], moves))
   return reshape(emitter, emitter.op('MatMul', [lines, matrix]), flat)
 }
 
-/** B: δ for each tap along the rows, [N, M, H·W′], at the rows of x that it meets. */
+/** B: δ for each tap along the rows, [M, N·H·W′], at the rows of x that it meets. */
 function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): readonly string[] {
   const width = columns.output
-  const given = reshape(emitter, dy, [batchOf(dy), filters, rows.output * width])
+  const size = rows.output * width
+  const given = reshape(emitter, byChannel(emitter, dy), [filters, batchOf(dy), size])
   const offsets = range(rows.kernel).map((k) => k * rows.dilation - rows.pads.begin)
   const above = Math.max(0, ...offsets)
   const below = Math.max(0, ...offsets.map((offset) => rows.input - offset - rows.output))
-  const zeros = (lines: number) =>
-    lines === 0 ? [] : [zerosLike(emitter, dy, filters, lines * width)]
+  const zeros = (lines: number) => (lines === 0 ? [] : [zerosBeside(emitter, given, lines * width)])
   const parts = [...zeros(above), given, ...zeros(below)]
   const extended = parts.length === 1 ? given : emitter.op('Concat', parts, { axis: 2 })
   const total = above + rows.output + below
-  return offsets.map((offset) => {
-    const start = above - offset
-    if (offset === 0 && rows.input === rows.output) return given
-    return start === 0 && total === rows.input
+  const from = (start: number): string =>
+    start === 0 && total === rows.input
       ? extended
       : slice(emitter, extended, [2], [start * width], [(start + rows.input) * width])
+  return offsets.map((offset) => {
+    const meeting = offset === 0 && rows.input === rows.output ? given : from(above - offset)
+    return reshape(emitter, meeting, [filters, -1])
   })
 }
 
@@ -225,14 +230,8 @@ function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): readonly s
 
 /** Σ_{n, p} a[n, i, p] · b[n, j, p], shaped [I, J] or anything with as many elements. */
 function productOverPositions(emitter: Emitter, a: string, b: string): string {
-  const [batch, i, positions] = emitter.info(a).shape as readonly [Dim, number, number]
+  const [batch, i] = emitter.info(a).shape as readonly [Dim, number]
   const j = emitter.info(b).shape![1] as number
-  if (i * j > (i + j) * positions) {
-    const joined = [a, b].map((value) =>
-      reshape(emitter, transpose(emitter, value, [1, 0, 2]), [value === a ? i : j, -1]),
-    )
-    return emitter.op('Gemm', joined, { transB: 1 })
-  }
   const dtype = emitter.info(a).dtype
   const single = emitter.emit(
     'FusedMatMul',
@@ -250,22 +249,24 @@ function productOverPositions(emitter: Emitter, a: string, b: string): string {
 /** [1, N] of ones for the batch of `value`. */
 function onesRow(emitter: Emitter, value: string): string {
   const batch = emitter.info(value).shape![0]!
-  return filled(emitter, [1, batch], () => [ints(emitter, [1]), batchSize(emitter, value)], 1)
-}
-
-/** [N, …dims] of zeros for the batch of `value`. */
-function zerosLike(emitter: Emitter, value: string, ...dims: readonly number[]): string {
-  const batch = emitter.info(value).shape![0]!
   return filled(
     emitter,
-    [batch, ...dims],
-    () => [batchSize(emitter, value), ints(emitter, dims)],
-    0,
+    [1, batch],
+    () => [ints(emitter, [1]), emitter.op('Shape', [value], { start: 0, end: 1 })],
+    1,
   )
 }
 
-const batchSize = (emitter: Emitter, value: string) =>
-  emitter.op('Shape', [value], { start: 0, end: 1 })
+/** [A, B, length] of zeros for a value [A, B, …]. */
+function zerosBeside(emitter: Emitter, value: string, length: number): string {
+  const outer = emitter.info(value).shape!.slice(0, 2)
+  return filled(
+    emitter,
+    [...outer, length],
+    () => [emitter.op('Shape', [value], { start: 0, end: 2 }), ints(emitter, [length])],
+    0,
+  )
+}
 
 /** A constant where the size is known, otherwise filled when the graph runs. */
 function filled(
