@@ -11,6 +11,8 @@ export interface LinearForm {
   readonly data: number
   readonly summed: { readonly weight: number; readonly data: number }
   readonly carried: { readonly weight: number; readonly output: number }
+  /** Axes of x and of the output along which several x may lie side by side: none reads another. */
+  readonly batch: { readonly data: number; readonly output: number }
   /** Input position of the bias; its last axis is the carried one, or has size 1. */
   readonly bias?: number
 }

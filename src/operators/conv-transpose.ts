@@ -198,6 +198,7 @@ export const convTranspose: Operator = {
           data: 0,
           summed: { weight: 0, data: 1 },
           carried: { weight: 1, output: 1 },
+          batch: { data: 0, output: 0 },
           bias: 2,
         }
       : undefined,

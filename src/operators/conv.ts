@@ -186,6 +186,7 @@ export const conv: Operator = {
           data: 0,
           summed: { weight: 1, data: 1 },
           carried: { weight: 0, output: 1 },
+          batch: { data: 0, output: 0 },
           bias: 2,
         }
       : undefined,

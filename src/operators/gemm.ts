@@ -184,6 +184,7 @@ export const gemm: Operator = {
       data: 0,
       summed: { weight: inner, data: transA ? 0 : 1 },
       carried: { weight: 1 - inner, output: 1 },
+      batch: { data: transA ? 1 : 0, output: 0 },
       bias: 2,
     }
   },

@@ -218,7 +218,17 @@ export const matMul: Operator = {
     dims.length !== 2
       ? undefined
       : position === 1
-        ? { data: 0, summed: { weight: 0, data: -1 }, carried: { weight: 1, output: -1 } }
-        : { data: 1, summed: { weight: 1, data: -2 }, carried: { weight: 0, output: -2 } },
+        ? {
+            data: 0,
+            summed: { weight: 0, data: -1 },
+            carried: { weight: 1, output: -1 },
+            batch: { data: -2, output: -2 },
+          }
+        : {
+            data: 1,
+            summed: { weight: 1, data: -2 },
+            carried: { weight: 0, output: -2 },
+            batch: { data: -1, output: -1 },
+          },
   multiplyAdds,
 }

@@ -5,7 +5,7 @@
  */
 import { inputError, usageError } from '../errors.ts'
 import { tensorDeclaration } from '../model/builder.ts'
-import type { LinearForm, LinearFormOf } from '../model/linear-form.ts'
+import type { LinearFormOf } from '../model/linear-form.ts'
 import {
   type Initializer,
   type Model,
@@ -14,17 +14,9 @@ import {
   type ValueDeclaration,
 } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
-import {
-  elementCount,
-  isNumeric,
-  type LazyTensor,
-  materialize,
-  readInto,
-  Tensor,
-  viewAs,
-} from '../tensor/tensor.ts'
+import { type LazyTensor, materialize, type Tensor } from '../tensor/tensor.ts'
 import type { Feeds, Runtime, Session, SessionOptions, SessionValue } from './runtime.ts'
-import { addTo, concatenate, cuts, sliceAxis } from './slices.ts'
+import { rangesOf, runSlices, type SlicedNode } from './sliced-node.ts'
 import { readBy, type Stretch, stretchesOf } from './stretches.ts'
 
 /** What computes a model's function, on several sets of inputs at a time. */
@@ -122,20 +114,30 @@ class Pass {
   async sliced(stretch: Stretch, blockBytes: number): Promise<void> {
     const node = stretch.nodes[0]!
     const large = node.inputs.filter((name) => (this.#weight(name)?.byteLength ?? 0) > blockBytes)
-    const cut = large.length === 1 ? this.#cut(node, large[0]!, blockBytes) : undefined
-    const bias = cut?.form.bias === undefined ? '' : (node.inputs[cut.form.bias] ?? '')
-    const fed = new Set([...large, ...(this.#weight(bias) ? [bias] : [])])
-    const session = await this.#open(stretch, [...fed])
+    const slices = large.length === 1 ? this.#slices(node, large[0]!, blockBytes) : undefined
+    const bias = slices && this.#weight(slices.names.bias)
+    const fed = [...new Set([...large, ...(bias ? [slices.names.bias] : [])])]
+    const session = await this.#open(stretch, fed)
     try {
-      const outcomes = cut
-        ? await this.#runSlices(session, stretch, cut, bias)
-        : await this.#runWith(session, stretch, [...fed])
+      const outcomes = slices
+        ? await this.#runSlices(session, slices, bias && materialize(bias))
+        : await this.#runWith(session, stretch, fed)
       this.#values.forEach((values, i) => {
         this.#keep(values, stretch, outcomes[i]!)
       })
     } finally {
       await session.release()
     }
+  }
+
+  async #runSlices(session: Session, slices: SlicedNode, bias: Tensor | undefined) {
+    const { data, bias: name, output } = slices.names
+    const samples = this.#values.map((values) => ({
+      data: values.get(data)!,
+      bias: bias ?? values.get(name),
+    }))
+    const outputs = await runSlices(session, slices, samples)
+    return outputs.map((tensor) => ({ [output]: tensor }))
   }
 
   async #runWith(session: Session, stretch: Stretch, fed: readonly string[]): Promise<Feeds[]> {
@@ -151,69 +153,22 @@ class Pass {
     return outcomes
   }
 
-  async #runSlices(
-    session: Session,
-    stretch: Stretch,
-    { name, form, carried, summed }: Cut,
-    bias: string,
-  ): Promise<Feeds[]> {
-    const [node] = stretch.nodes as readonly [Node]
-    const output = node.outputs[0]!
-    const data = node.inputs[form.data]!
-    const parts: Tensor[][] = this.#values.map(() => [])
-    // One memory for all slices: fresh memory would have to be zeroed for each.
-    const memory = new Uint8Array(largestSlice(this.#weight(name)!, carried, summed))
-    const width = this.#weight(name)!.dims[form.carried.weight]!
-    for (const [from, to] of carried) {
-      const sums: (Tensor | undefined)[] = this.#values.map(() => undefined)
-      for (const [start, end] of summed) {
-        const rows = sliceAxis(this.#weight(name)!, form.carried.weight, from, to)
-        const weight = readTensor(sliceAxis(rows, form.summed.weight, start, end), memory)
-        for (const [i, values] of this.#values.entries()) {
-          const feeds: Record<string, Tensor> = {
-            ...this.#feeds(values, stretch.takes),
-            [name]: weight,
-          }
-          feeds[data] = materialize(sliceAxis(values.get(data)!, form.summed.data, start, end))
-          if (bias !== '') {
-            const full = values.get(bias) ?? materialize(this.#weight(bias)!)
-            const part =
-              full.dims.at(-1) === width ? materialize(sliceAxis(full, -1, from, to)) : full
-            feeds[bias] = start === 0 ? part : zerosLike(part)
-          }
-          const result = (await session.run(feeds))[output]!
-          const sum = sums[i]
-          if (sum) addTo(sum, result)
-          else sums[i] = result
-        }
-      }
-      sums.forEach((sum, i) => {
-        parts[i]!.push(sum!)
-      })
-    }
-    return parts.map((tensors) => ({ [output]: concatenate(tensors, form.carried.output) }))
-  }
-
-  /** Where to cut a weight; undefined where the node cannot take it in slices. */
-  #cut(node: Node, name: string, blockBytes: number): Cut | undefined {
-    const { dims, byteLength, dtype } = this.#weight(name)!
-    const form = this.#options.linearForm?.(node, node.inputs.indexOf(name), dims)
+  /** How the node takes a weight in slices; undefined where it cannot. */
+  #slices(node: Node, name: string, blockBytes: number): SlicedNode | undefined {
+    const weight = this.#weight(name)!
+    const form = this.#options.linearForm?.(node, node.inputs.indexOf(name), weight.dims)
     const data = form && this.#values[0]!.get(node.inputs[form.data]!)
     if (!form || !data || data.dims.length + form.summed.data < 0) return undefined
-    // Half floats are not added up here: they would be rounded twice.
-    const addable = dtype === 'float32' || dtype === 'float64'
-    const blocks = Math.ceil(byteLength / blockBytes)
-    const { sumParts = 1 } = this.#options
-    // Slices of the first axis lie together in the file.
-    const cutSum = addable && form.summed.weight === 0
     return {
-      name,
       form,
-      carried: cuts(dims[form.carried.weight]!, cutSum ? 1 : blocks),
-      summed: cuts(
-        dims[form.summed.weight]!,
-        Math.max(cutSum ? blocks : 1, addable ? sumParts : 1),
-      ),
+      weight,
+      ...rangesOf(weight, form, blockBytes, this.#options.sumParts ?? 1),
+      names: {
+        weight: name,
+        data: node.inputs[form.data]!,
+        bias: form.bias === undefined ? '' : (node.inputs[form.bias] ?? ''),
+        output: node.outputs[0]!,
+      },
     }
   }
 
@@ -265,40 +220,12 @@ class Pass {
   }
 }
 
-interface Cut {
-  readonly name: string
-  readonly form: LinearForm
-  /** Ranges along the two axes of the weight. */
-  readonly carried: readonly (readonly [number, number])[]
-  readonly summed: readonly (readonly [number, number])[]
-}
-
-type Ranges = Cut['carried']
-
-function largestSlice({ byteLength }: LazyTensor, carried: Ranges, summed: Ranges): number {
-  const longest = (ranges: Ranges) => Math.max(...ranges.map(([from, to]) => to - from))
-  const all = (ranges: Ranges) => ranges.at(-1)![1]
-  return Math.ceil((byteLength * longest(carried) * longest(summed)) / (all(carried) * all(summed)))
-}
-
-/** The tensor's elements in memory that is written over when the next one is read. */
-function readTensor(source: LazyTensor, memory: Uint8Array<ArrayBuffer>): Tensor {
-  const { dtype, dims, byteLength } = source
-  if (!isNumeric(dtype)) return materialize(source)
-  readInto(source, 0, memory.subarray(0, byteLength))
-  return new Tensor(dtype, dims, viewAs(dtype, memory.buffer, elementCount(dims)))
-}
-
 const declarationOf = (name: string, { dtype, dims }: LazyTensor) =>
   tensorDeclaration(
     name,
     dtype,
     dims.map(() => null),
   )
-
-function zerosLike({ dtype, dims, data }: Tensor): Tensor {
-  return new Tensor(dtype, dims, data.slice().fill(0 as never))
-}
 
 function sessionValue({ name, type }: ValueDeclaration): SessionValue {
   return type.kind === 'tensor'
