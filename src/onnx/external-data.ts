@@ -6,10 +6,10 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { inputError } from '../errors.ts'
+import { bytesFrom } from '../tensor/tensor.ts'
 import { FileSource, readError } from './file-source.ts'
 import { quote } from './quote.ts'
 import type { OpenExternal } from './tensor-proto.ts'
-import type { ByteSource } from './wire.ts'
 
 /** Exporters that write one file per tensor must not use up the descriptors of the process. */
 const MAX_OPEN_FILES = 64
@@ -28,7 +28,7 @@ export function externalDataOf(folder: string): OpenExternal {
       throw inputError(
         `${place()}: bytes ${offset} to ${offset + length} lie past the end of the file, which has ${file.size}.`,
       )
-    return stretch(file, offset, length)
+    return { size: length, ...bytesFrom(file, offset) }
   }
 }
 
@@ -81,11 +81,3 @@ function open(file: string, keepOpen: boolean, place: () => string): FileSource 
     })
   }
 }
-
-const stretch = (source: ByteSource, start: number, size: number): ByteSource => ({
-  size,
-  read: (offset, length) => source.read(start + offset, length),
-  ...(source.readInto && {
-    readInto: (offset, into) => source.readInto?.(start + offset, into),
-  }),
-})

@@ -1,5 +1,6 @@
 /** Files as byte sources: positioned reads, nothing kept in memory. Node only. */
 import fs from 'node:fs'
+import { promisify } from 'node:util'
 import { inputError } from '../errors.ts'
 import type { ByteSource } from './wire.ts'
 
@@ -57,12 +58,27 @@ export class FileSource implements ByteSource {
   readInto(offset: number, into: Uint8Array): void {
     const descriptor = this.#descriptor ?? this.#open()
     try {
-      if (identityOf(fs.fstatSync(descriptor, { bigint: true })) !== this.#identity)
-        throw inputError(`${this.path}: has changed since it was opened.`, { where: this.path })
+      this.#mustBeUnchanged(descriptor)
       readFully(descriptor, offset, into, this.path)
     } finally {
       if (this.#descriptor === undefined) fs.closeSync(descriptor)
     }
+  }
+
+  async readAsync(offset: number, into: Uint8Array): Promise<void> {
+    const descriptor = this.#descriptor ?? this.#open()
+    try {
+      await readFullyAsync(descriptor, offset, into, this.path)
+      // Asked last: the descriptor of a source that nobody needs any more is closed.
+      this.#mustBeUnchanged(descriptor)
+    } finally {
+      if (this.#descriptor === undefined) fs.closeSync(descriptor)
+    }
+  }
+
+  #mustBeUnchanged(descriptor: number): void {
+    if (identityOf(fs.fstatSync(descriptor, { bigint: true })) !== this.#identity)
+      throw inputError(`${this.path}: has changed since it was opened.`, { where: this.path })
   }
 
   #open(): number {
@@ -90,22 +106,42 @@ function allocateBytes(length: number, path: string): Uint8Array {
 }
 
 function readFully(descriptor: number, offset: number, bytes: Uint8Array, path: string): void {
-  const { length } = bytes
-  for (let done = 0; done < length; ) {
-    const want = Math.min(length - done, 2 ** 30)
+  for (let done = 0; done < bytes.length; ) {
+    const want = Math.min(bytes.length - done, MAX_READ)
     let count: number
     try {
       count = fs.readSync(descriptor, bytes, done, want, offset + done)
     } catch (cause) {
       throw readError(path, cause)
     }
-    if (count === 0)
-      throw inputError(`${path}: ends at byte ${offset + done}, before its data do.`, {
-        where: path,
-      })
+    if (count === 0) throw endError(path, offset + done)
     done += count
   }
 }
+
+async function readFullyAsync(
+  descriptor: number,
+  offset: number,
+  bytes: Uint8Array,
+  path: string,
+): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const want = Math.min(bytes.length - done, MAX_READ)
+    const { bytesRead } = await read(descriptor, bytes, done, want, offset + done).catch(
+      (cause) => {
+        throw readError(path, cause)
+      },
+    )
+    if (bytesRead === 0) throw endError(path, offset + done)
+    done += bytesRead
+  }
+}
+
+const read = promisify(fs.read)
+const MAX_READ = 2 ** 30
+
+const endError = (path: string, at: number) =>
+  inputError(`${path}: ends at byte ${at}, before its data do.`, { where: path })
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',

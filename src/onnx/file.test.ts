@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { materialize } from '../tensor/tensor.ts'
 import { encodeModel } from './encode.ts'
 import { load, save } from './file.ts'
+import { FileSource } from './file-source.ts'
 import { linear } from './testing/linear.ts'
 import { plain } from './testing/plain.ts'
 import { runScript } from './testing/run-script.ts'
@@ -77,6 +78,31 @@ describe('load and save', () => {
     const other = (await load(at('a.onnx'))).graph.initializers.get('w')!.tensor
     fs.appendFileSync(at('a.onnx'), 'x')
     expect(() => other.read(0, 4)).toThrow(/a\.onnx: has changed since it was opened/)
+    await expect(other.readAsync!(0, new Uint8Array(4))).rejects.toThrow(
+      /a\.onnx: has changed since it was opened/,
+    )
+  })
+
+  test('weights can be read while something else is done', async () => {
+    for (const externalData of [false, true]) {
+      await save(linear(600), at('a.onnx'), { externalData, force: true })
+      const weight = (await load(at('a.onnx'))).graph.initializers.get('w')!.tensor
+      const read = vi.spyOn(fs, 'readSync')
+      const bytes = new Uint8Array(8)
+      await weight.readAsync!(4000, bytes)
+      expect(bytes).toEqual(new Uint8Array(Float32Array.of(1000, 1001).buffer))
+      expect(read).not.toHaveBeenCalled()
+      read.mockRestore()
+    }
+  })
+
+  test('what a file has not is refused, read either way', () => {
+    fs.writeFileSync(at('short'), 'abc')
+    const source = new FileSource(at('short'))
+    const into = new Uint8Array(4)
+    const message = /short: ends at byte 3, before its data do/
+    expect(() => source.readInto(0, into)).toThrow(message)
+    return expect(source.readAsync(0, into)).rejects.toThrow(message)
   })
 
   test('files are closed once their models are garbage', () => {

@@ -2,7 +2,7 @@
 import { inputError } from '../errors.ts'
 import { byteLengthOf, type DType, dtypes } from '../tensor/dtype.ts'
 import { computedTensor } from '../tensor/lazy.ts'
-import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
+import { bytesFrom, elementCount, type LazyTensor } from '../tensor/tensor.ts'
 import { shapeText } from './quote.ts'
 import type { Payload, Span } from './reduce.ts'
 import type { TensorDataField } from './schema.ts'
@@ -36,15 +36,7 @@ export function sourceTensor(
   dims: readonly number[],
 ): LazyTensor {
   const byteLength = byteLengthOf(dtype, elementCount(dims))
-  return {
-    dtype,
-    dims,
-    byteLength,
-    read: (offset, length) => source.read(start + offset, length),
-    ...(source.readInto && {
-      readInto: (offset, into) => source.readInto?.(start + offset, into),
-    }),
-  }
+  return { dtype, dims, byteLength, ...bytesFrom(source, start) }
 }
 
 function bytesTensor(bytes: Uint8Array, dtype: DType, dims: readonly number[]): LazyTensor {

@@ -3,14 +3,10 @@
  * (https://protobuf.dev/programming-guides/encoding/).
  */
 import { inputError } from '../errors.ts'
+import type { ReadableBytes } from '../tensor/tensor.ts'
 
-/** Bytes that can be read anywhere: memory, or a file. */
-export interface ByteSource {
+export interface ByteSource extends ReadableBytes {
   readonly size: number
-  /** Exactly these bytes; the result may be a view of shared memory and is never written to. */
-  read(offset: number, length: number): Uint8Array
-  /** The same into memory of the caller's; absent where `read` does not copy. */
-  readInto?(offset: number, into: Uint8Array): void
 }
 
 export const memorySource = (bytes: Uint8Array): ByteSource => ({

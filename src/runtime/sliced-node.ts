@@ -56,45 +56,43 @@ export async function runSlices(
   session: Session,
   { form, weight, carried, summed, names }: SlicedNode,
   samples: readonly SlicedSample[],
+  signal: AbortSignal | undefined,
 ): Promise<readonly Tensor[]> {
   const batches = batchesOf(samples, form)
   const parts: Tensor[][] = batches.map(() => [])
-  // One memory for all slices: fresh memory would have to be zeroed for each.
-  const memory = new Uint8Array(largestSlice(weight, carried, summed))
   const width = weight.dims[form.carried.weight]!
-  for (const [from, to] of carried) {
-    const rows = sliceAxis(weight, form.carried.weight, from, to)
-    const sums: (Tensor | undefined)[] = batches.map(() => undefined)
-    for (const [start, end] of summed) {
-      const slice = readTensor(sliceAxis(rows, form.summed.weight, start, end), memory)
-      for (const [i, { data, bias }] of batches.entries()) {
-        const feeds: Record<string, Tensor> = {
-          [names.weight]: slice,
-          [names.data]: materialize(sliceAxis(data, form.summed.data, start, end)),
-        }
-        if (bias) {
-          const part =
-            bias.dims.at(-1) === width ? materialize(sliceAxis(bias, -1, from, to)) : bias
-          feeds[names.bias] = start === 0 ? part : zerosLike(part)
-        }
-        const result = (await session.run(feeds))[names.output]!
-        const sum = sums[i]
-        if (sum) addTo(sum, result)
-        else sums[i] = result
+  const ranges = carried.flatMap((units) => summed.map((terms) => ({ units, terms })))
+  function* slices() {
+    for (const { units, terms } of ranges)
+      yield sliceAxis(
+        sliceAxis(weight, form.carried.weight, ...units),
+        form.summed.weight,
+        ...terms,
+      )
+  }
+  let next = 0
+  for await (const slice of readAhead(slices())) {
+    signal?.throwIfAborted()
+    const { units, terms } = ranges[next++]!
+    const isFirst = terms[0] === 0
+    for (const [i, { data, bias }] of batches.entries()) {
+      const feeds: Record<string, Tensor> = {
+        [names.weight]: slice,
+        [names.data]: materialize(sliceAxis(data, form.summed.data, ...terms)),
       }
+      if (bias) {
+        const part = bias.dims.at(-1) === width ? materialize(sliceAxis(bias, -1, ...units)) : bias
+        feeds[names.bias] = isFirst ? part : zerosLike(part)
+      }
+      const result = (await session.run(feeds))[names.output]!
+      if (isFirst) parts[i]!.push(result)
+      else addTo(parts[i]!.at(-1)!, result)
     }
-    sums.forEach((sum, i) => {
-      parts[i]!.push(sum!)
-    })
   }
   const outputs = parts.map((tensors) => concatenate(tensors, form.carried.output))
-  return outputs.length === samples.length
-    ? outputs
-    : apart(
-        outputs[0]!,
-        form.batch.output,
-        samples.map(({ data }) => data.dims.at(form.batch.data)!),
-      )
+  if (outputs.length === samples.length) return outputs
+  const sizes = samples.map(({ data }) => data.dims.at(form.batch.data)!)
+  return apart(outputs[0]!, form.batch.output, sizes)
 }
 
 /**
@@ -142,17 +140,32 @@ function apart(whole: Tensor, axis: number, sizes: readonly number[]): readonly 
   })
 }
 
-function largestSlice({ byteLength }: LazyTensor, carried: Ranges, summed: Ranges): number {
-  const longest = (ranges: Ranges) => Math.max(...ranges.map(([from, to]) => to - from))
-  const all = (ranges: Ranges) => ranges.at(-1)![1]
-  return Math.ceil((byteLength * longest(carried) * longest(summed)) / (all(carried) * all(summed)))
+/**
+ * Each tensor in turn, read while the one before is used. They share memory, for fresh memory would
+ * have to be zeroed: a tensor is valid until the next is asked for.
+ */
+async function* readAhead(sources: Iterable<LazyTensor>): AsyncGenerator<Tensor, void> {
+  let memory = new Uint8Array(0)
+  let spare = memory
+  let before: Promise<Tensor> | undefined
+  for (const source of sources) {
+    if (spare.length < source.byteLength) spare = new Uint8Array(source.byteLength)
+    const reading = readTensor(source, spare)
+    // A failure is thrown where it is awaited.
+    reading.catch(() => undefined)
+    if (before) yield await before
+    before = reading
+    ;[memory, spare] = [spare, memory]
+  }
+  if (before) yield await before
 }
 
-/** The tensor's elements in memory that is written over when the next one is read. */
-function readTensor(source: LazyTensor, memory: Uint8Array<ArrayBuffer>): Tensor {
+async function readTensor(source: LazyTensor, memory: Uint8Array<ArrayBuffer>): Promise<Tensor> {
   const { dtype, dims, byteLength } = source
   if (!isNumeric(dtype)) return materialize(source)
-  readInto(source, 0, memory.subarray(0, byteLength))
+  const into = memory.subarray(0, byteLength)
+  if (source.readAsync) await source.readAsync(0, into)
+  else readInto(source, 0, into)
   return new Tensor(dtype, dims, viewAs(dtype, memory.buffer, elementCount(dims)))
 }
 

@@ -1,7 +1,7 @@
 /** Taking tensors apart along an axis, and putting them together again. */
 import { internalError } from '../errors.ts'
 import { gather } from '../tensor/lazy.ts'
-import { allocate, elementCount, type LazyTensor, readInto, Tensor } from '../tensor/tensor.ts'
+import { allocate, bytesFrom, elementCount, type LazyTensor, Tensor } from '../tensor/tensor.ts'
 
 /** [0, size) in `count` consecutive ranges (fewer where the size is smaller) of about equal length. */
 export function cuts(size: number, count: number): readonly (readonly [number, number])[] {
@@ -32,8 +32,7 @@ export function sliceAxis(
     dtype,
     dims: dims.map((dim, k) => (k === at ? end - start : dim)),
     byteLength: (end - start) * entry,
-    read: (offset, length) => source.read(start * entry + offset, length),
-    readInto: (offset, into) => readInto(source, start * entry + offset, into),
+    ...bytesFrom(source, start * entry),
   }
 }
 

@@ -86,6 +86,24 @@ function expectClose(a: readonly Feeds[], b: readonly Feeds[]): void {
   })
 }
 
+/** ONNX Runtime, telling of every run. */
+const watching = (onRun: () => void): Runtime => ({
+  ...nodeRuntime,
+  async createSession(...given) {
+    const session = await nodeRuntime.createSession(...given)
+    const { inputs, outputs } = session
+    return {
+      inputs,
+      outputs,
+      run(...feeds) {
+        onRun()
+        return session.run(...feeds)
+      },
+      release: () => session.release(),
+    }
+  },
+})
+
 describe('a streamed session', () => {
   test('computes what a whole one computes, however weights are cut', async () => {
     const expected = await whole(model, samples)
@@ -157,22 +175,7 @@ describe('a streamed session', () => {
         [0, 1, 2, 3].map((sample) => ({ x: normal(rows(sample), inner) })),
       ]
       let count = 0
-      const counting: Runtime = {
-        ...nodeRuntime,
-        async createSession(...given) {
-          const session = await nodeRuntime.createSession(...given)
-          const { inputs, outputs } = session
-          return {
-            inputs,
-            outputs,
-            run(...feeds) {
-              count++
-              return session.run(...feeds)
-            },
-            release: () => session.release(),
-          }
-        },
-      }
+      const counting = watching(() => count++)
       const options = { blockBytes: (inner * 5 * 4) / 3, linearForm: linearFormOf }
       const found = await streamedSession(counting, model, options).run(samples)
       expectClose(await whole(model, samples), found)
@@ -182,6 +185,50 @@ describe('a streamed session', () => {
     test('runs all samples at once for each slice', async () => {
       expect(await runs(normal(5), () => 2)).toBe(3)
       expect(await runs(normal(1, 5), (sample) => sample + 1)).toBe(3)
+    })
+
+    test('reads the next slice while one is used', async () => {
+      const log: string[] = []
+      const weight = normal(6, 5)
+      const lazy: LazyTensor = {
+        dtype: weight.dtype,
+        dims: weight.dims,
+        byteLength: weight.byteLength,
+        read: (offset, length) => weight.read(offset, length),
+        async readAsync(offset, into) {
+          log.push('read')
+          into.set(weight.read(offset, into.length))
+        },
+      }
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', [2, 6])
+      graph.initializer('w', lazy)
+      graph.node('MatMul', ['x', 'w'], {}, { outputs: ['y'] })
+      graph.output('y', 'float32', [2, 5])
+      const samples = [{ x: normal(2, 6) }]
+      const runtime = watching(() => log.push('run'))
+      const options = { blockBytes: 40, linearForm: linearFormOf }
+      const found = await streamedSession(runtime, graph.model(), options).run(samples)
+      expect(log).toEqual(['read', 'read', 'run', 'read', 'run', 'run'])
+      expectClose(await whole(graph.model(), samples), found)
+    })
+
+    test('stops between two slices', async () => {
+      const stop = new AbortController()
+      let count = 0
+      const runtime = watching(() => {
+        count++
+        stop.abort(new Error('enough'))
+      })
+      const options = { blockBytes: 40, linearForm: linearFormOf }
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', [2, 6])
+      graph.node('MatMul', ['x', graph.constant(normal(6, 5))], {}, { outputs: ['y'] })
+      graph.output('y', 'float32', [2, 5])
+      const session = streamedSession(runtime, graph.model(), options)
+      const { signal } = stop
+      await expect(session.run([{ x: normal(2, 6) }], { signal })).rejects.toThrow('enough')
+      expect(count).toBe(1)
     })
 
     test('runs them one by one where a bias differs by row, or they are large', async () => {

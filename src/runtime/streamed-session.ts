@@ -60,7 +60,7 @@ export function streamedSession(
     outputs: graph.outputs.map(sessionValue),
     async run(samples, { signal, onProgress } = {}) {
       for (const feeds of samples) mustFit(feeds, inputs)
-      const pass = new Pass(runtime, model, samples, options)
+      const pass = new Pass(runtime, model, samples, { ...options, signal })
       for (const [i, stretch] of stretches.entries()) {
         signal?.throwIfAborted()
         onProgress?.(i / stretches.length)
@@ -72,16 +72,18 @@ export function streamedSession(
   }
 }
 
+type PassOptions = StreamOptions & Pick<RunOptions, 'signal'>
+
 /** One computation of all samples: the values that somebody still needs. */
 class Pass {
   readonly #runtime: Runtime
   readonly #model: Model
-  readonly #options: StreamOptions
+  readonly #options: PassOptions
   readonly #declarations: ReadonlyMap<string, ValueDeclaration>
   /** For each sample, its values by name. */
   readonly #values: readonly Map<string, Tensor>[]
 
-  constructor(runtime: Runtime, model: Model, samples: readonly Feeds[], options: StreamOptions) {
+  constructor(runtime: Runtime, model: Model, samples: readonly Feeds[], options: PassOptions) {
     this.#runtime = runtime
     this.#model = model
     this.#options = options
@@ -136,7 +138,7 @@ class Pass {
       data: values.get(data)!,
       bias: bias ?? values.get(name),
     }))
-    const outputs = await runSlices(session, slices, samples)
+    const outputs = await runSlices(session, slices, samples, this.#options.signal)
     return outputs.map((tensor) => ({ [output]: tensor }))
   }
 

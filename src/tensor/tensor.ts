@@ -2,34 +2,51 @@ import { internalError } from '../errors.ts'
 import { byteLengthOf, type DType } from './dtype.ts'
 import { fromBfloat16, fromFloat16 } from './half.ts'
 
-/**
- * A tensor whose elements are fetched only when somebody reads them: from memory, from a file,
- * or computed from other lazy tensors. Row-major, little-endian, immutable.
- */
-export interface LazyTensor {
-  readonly dtype: DType
-  readonly dims: readonly number[]
-  /** Size of the data; 0 for strings. */
-  readonly byteLength: number
+/** Bytes that can be read anywhere: in memory, in a file, or computed. */
+export interface ReadableBytes {
   /**
-   * Bytes `[offset, offset + length)` of the data. The result may be a view of shared memory:
-   * callers never write to it. Offsets fall on element boundaries.
+   * Bytes `[offset, offset + length)`. The result may be a view of shared memory: callers never
+   * write to it.
    */
   read(offset: number, length: number): Uint8Array
   /**
    * The same into memory of the caller's; where it is absent, `read` does not copy. Call it as
-   * `readInto(tensor, offset, into)`.
+   * `readInto(source, offset, into)`.
    */
   readInto?(offset: number, into: Uint8Array): void
+  /** The same while the caller does something else; absent where there is nothing to wait for. */
+  readAsync?(offset: number, into: Uint8Array): Promise<void>
+}
+
+/**
+ * A tensor whose elements are fetched only when somebody reads them: from memory, from a file,
+ * or computed from other lazy tensors. Row-major, little-endian, immutable.
+ */
+export interface LazyTensor extends ReadableBytes {
+  readonly dtype: DType
+  readonly dims: readonly number[]
+  /** Size of the data; 0 for strings. What is read of it falls on element boundaries. */
+  readonly byteLength: number
   /** The elements of a string tensor, UTF-8; absent for every other type. */
   readonly strings?: readonly Uint8Array[]
 }
 
-/** Reads bytes `[offset, offset + into.length)` of a tensor into `into`. */
-export function readInto(source: LazyTensor, offset: number, into: Uint8Array): void {
+/** Reads bytes `[offset, offset + into.length)` into `into`. */
+export function readInto(source: ReadableBytes, offset: number, into: Uint8Array): void {
   if (source.readInto) source.readInto(offset, into)
   else into.set(source.read(offset, into.length))
 }
+
+/** The bytes from `start` on. */
+export const bytesFrom = (source: ReadableBytes, start: number): ReadableBytes => ({
+  read: (offset, length) => source.read(start + offset, length),
+  ...(source.readInto && {
+    readInto: (offset, into) => source.readInto?.(start + offset, into),
+  }),
+  ...(source.readAsync && {
+    readAsync: async (offset, into) => source.readAsync?.(start + offset, into),
+  }),
+})
 
 interface ArrayTypes {
   float32: Float32Array
