@@ -71,18 +71,22 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
   const inputs = options.inputs === undefined ? undefined : [await readInputs(options.inputs)]
   let check: Comparison | undefined
   const view = progress(io)
+  const show = sharesOf(view, 'Writing and checking')
   try {
     await saveProven(student, output, {
       signal: io.signal,
       externalData: options.externalData,
-      onProgress: shareOf(view, 'Writing'),
+      onProgress: (bytes, total) => show({ written: bytes / total }),
       async prove(file) {
-        const onProgress = shareOf(view, 'Checking')
-        check = await compare(input, file, {
-          signal: io.signal,
-          onProgress: (share) => onProgress(share, 1),
-          ...(inputs ? { inputs } : {}),
-        })
+        check = await compare(
+          input,
+          { model: student, file },
+          {
+            signal: io.signal,
+            onProgress: (checked) => show({ checked }),
+            ...(inputs ? { inputs } : {}),
+          },
+        )
         if (exact && !check.equal)
           throw new Net2NetError(
             'difference',
@@ -102,14 +106,16 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
   )
 }
 
-/** Shows how much of some work is done, if it takes more than a moment. */
-function shareOf(view: Progress, title: string): (done: number, total: number) => void {
+/** Shows how much of both is done, which overlap, if they take more than a moment. */
+function sharesOf(view: Progress, title: string) {
   const start = performance.now()
+  const shares = { written: 0, checked: 0 }
   let task: Task | undefined
-  return (done, total) => {
+  return (news: Partial<typeof shares>): void => {
+    Object.assign(shares, news)
     if (!task && performance.now() - start < 500) return
     task ??= view.task(title, 100)
-    task.update(Math.floor((100 * done) / total))
+    task.update(Math.floor(50 * (shares.written + shares.checked)))
   }
 }
 

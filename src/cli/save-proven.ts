@@ -10,8 +10,8 @@ export interface ProvenOptions {
   readonly signal?: AbortSignal
   readonly externalData?: true | undefined
   readonly onProgress?: (written: number, total: number) => void
-  /** Throws where the file must not be kept. */
-  readonly prove: (file: string) => Promise<void>
+  /** Gets the file that is being written, and throws where it must not be kept. */
+  readonly prove: (file: Promise<string>) => Promise<void>
 }
 
 /** Writes the model and its external data to a folder beside `output`, proves it, moves it there. */
@@ -24,8 +24,10 @@ export async function saveProven(
   const temporary = await temporaryFolder(folder, output)
   try {
     const file = join(temporary, basename(output))
-    await save(model, file, options)
-    await prove(file)
+    const written = save(model, file, options).then(() => file)
+    // Nothing is removed while something is still written.
+    const [saved, proven] = await Promise.allSettled([written, prove(written)])
+    for (const result of [saved, proven]) if (result.status === 'rejected') throw result.reason
     options.signal?.throwIfAborted()
     // The weights first: a model without them would be broken.
     const names = (await readdir(temporary)).sort((a, b) => b.length - a.length)

@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { inputError } from '../errors.ts'
 import { GraphBuilder } from '../model/builder.ts'
 import type { Model, Shape } from '../model/model.ts'
+import { save } from '../onnx/file.ts'
+import { temporaryFolder } from '../onnx/testing/temporary-folder.ts'
 import { linearFormOf } from '../operators/index.ts'
 import type { DType } from '../tensor/dtype.ts'
 import { gather } from '../tensor/lazy.ts'
@@ -297,5 +300,70 @@ describe('compare', () => {
     await expect(compare(graph.model(), graph.model())).rejects.toThrow(
       /^No random inputs suit both models \(ONNX Runtime cannot run.*give inputs of your own\.$/,
     )
+  })
+
+  describe('with a model whose file is still being written', () => {
+    const at = temporaryFolder()
+    const large = { wholeUpTo: 0 }
+    /** Tells when the first model has been computed, by asking for its weights. */
+    function watched(model: Model, onRead: () => void): Model {
+      const initializers = new Map(
+        [...model.graph.initializers].map(([name, { tensor }]) => [
+          name,
+          {
+            tensor: {
+              ...tensor,
+              byteLength: tensor.byteLength,
+              read(offset: number, length: number) {
+                onRead()
+                return tensor.read(offset, length)
+              },
+            },
+          },
+        ]),
+      )
+      return { ...model, graph: { ...model.graph, initializers } }
+    }
+
+    test.each([large, {}])('compares with what is in the file: %o', async (options) => {
+      await save(affine(3), at('other.onnx'))
+      const report = (file: string) =>
+        compare(affine(2), { model: affine(2), file: Promise.resolve(at(file)) }, options)
+      expect((await report('other.onnx')).equal).toBe(false)
+      await save(affine(2), at('same.onnx'))
+      expect(await report('same.onnx')).toEqual(await compare(affine(2), at('same.onnx'), options))
+      await save(affine(2, 0, ['batch', 4]), at('wider.onnx'))
+      await expect(report('wider.onnx')).rejects.toMatchObject({ kind: 'difference' })
+    })
+
+    test('computes the first in the meantime', async () => {
+      await save(affine(2), at('a.onnx'))
+      let write = (_: string): void => undefined
+      const file = new Promise<string>((resolve) => {
+        write = resolve
+      })
+      let computed = (): void => undefined
+      const isComputed = new Promise<void>((resolve) => {
+        computed = resolve
+      })
+      const report = compare(watched(affine(2), computed), { model: affine(2), file }, large)
+      await isComputed
+      write(at('a.onnx'))
+      expect(await report).toMatchObject({ equal: true })
+    })
+
+    test('fails as the writing does, with any inputs', async () => {
+      let reads = 0
+      const first = watched(affine(2), () => reads++)
+      await compare(first, first, large)
+      const once = reads / 2
+      reads = 0
+      const file = new Promise<string>((_, reject) => {
+        setTimeout(() => reject(inputError('No space.')), 200)
+      })
+      file.catch(() => undefined)
+      await expect(compare(first, { model: affine(2), file }, large)).rejects.toThrow('No space.')
+      expect(reads).toBe(once)
+    })
   })
 })

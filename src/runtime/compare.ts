@@ -20,28 +20,67 @@ export interface CompareOptions extends ComparisonOptions {
   readonly wholeUpTo?: number
 }
 
+/** A model whose file is still being written. */
+export interface Upcoming {
+  readonly model: Model
+  /** Its path, as soon as it is there. */
+  readonly file: Promise<string>
+}
+
 /**
  * Runs two models (or the files of two) on the same inputs and reports the largest difference of
  * every output. They are equal where every |Δ| ≤ tolerance · max(1, |y|).
  *
+ * Of an upcoming model, the file is what counts; `a` is computed while it is being written, where
+ * models are computed in stretches.
+ *
  * @throws difference where their inputs or outputs have other names or types; input where one of
- *   them does not load or run
+ *   them does not load or run; whatever an upcoming file fails with
  */
 export async function compare(
   a: Model | string,
-  b: Model | string,
-  { runtime = nodeRuntime, wholeUpTo = 2 ** 27, ...options }: CompareOptions = {},
+  b: Model | string | Upcoming,
+  options: CompareOptions = {},
 ): Promise<Comparison> {
+  const { runtime = nodeRuntime, wholeUpTo = 2 ** 27, ...others } = options
   // ONNX Runtime loads many broken files: our own reader refuses them first, by name and field.
   const models = [await modelOf(a), await modelOf(b)] as const
   const whole = models.every((model) => bytesOfWeights(model) <= wholeUpTo)
+  if (isUpcoming(b)) {
+    if (whole) return compare(a, await b.file, options)
+    return untilFailed(b.file, options.signal, (signal) => {
+      const second = { model: b.model, written: async () => load(await b.file) }
+      return compareSubjects(runtime, { model: models[0] }, second, { ...others, signal })
+    })
+  }
   const subject = (given: Model | string, model: Model): Subject =>
     whole ? { file: typeof given === 'string' ? given : encodeModel(model), model } : { model }
-  return compareSubjects(runtime, subject(a, models[0]), subject(b, models[1]), options)
+  return compareSubjects(runtime, subject(a, models[0]), subject(b, models[1]), others)
 }
 
-const modelOf = async (given: Model | string): Promise<Model> =>
-  typeof given === 'string' ? load(given) : given
+/** Work with a signal that is given where other work fails, and where `signal` is. */
+async function untilFailed<T>(
+  other: Promise<unknown>,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const stop = new AbortController()
+  const follow = () => stop.abort(signal?.reason)
+  if (signal?.aborted) follow()
+  signal?.addEventListener('abort', follow)
+  other.catch((cause) => stop.abort(cause))
+  try {
+    return await work(stop.signal)
+  } finally {
+    signal?.removeEventListener('abort', follow)
+  }
+}
+
+const isUpcoming = (given: Model | string | Upcoming): given is Upcoming =>
+  typeof given === 'object' && 'file' in given
+
+const modelOf = async (given: Model | string | Upcoming): Promise<Model> =>
+  typeof given === 'string' ? load(given) : isUpcoming(given) ? given.model : given
 
 function bytesOfWeights({ graph }: Model): number {
   let bytes = 0

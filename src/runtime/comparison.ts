@@ -67,6 +67,8 @@ export interface Subject {
    */
   readonly file?: Uint8Array | string
   readonly model: Model
+  /** Where its file is still being written: the model as the file has it, which is what counts. */
+  readonly written?: () => Promise<Model>
 }
 
 /**
@@ -109,10 +111,24 @@ export async function compareSubjects(
 
 async function open(
   runtime: Runtime,
-  { file, model }: Subject,
+  { file, model, written }: Subject,
   linearForm: LinearFormOf | undefined,
 ): Promise<Computation> {
-  if (file === undefined) return streamedSession(runtime, model, { linearForm })
+  if (file === undefined) {
+    const session = streamedSession(runtime, model, { linearForm })
+    if (!written) return session
+    const { inputs, outputs, release } = session
+    return {
+      inputs,
+      outputs,
+      release,
+      async run(samples, options) {
+        const there = streamedSession(runtime, await written(), { linearForm })
+        mustCorrespond(session, there)
+        return there.run(samples, options)
+      },
+    }
+  }
   const session = await runtime.createSession(file)
   return {
     inputs: session.inputs,
@@ -199,9 +215,7 @@ async function compareComputations(
   options: ComparisonOptions,
 ): Promise<{ readonly feeds: readonly Feeds[]; readonly outputs: readonly OutputDifference[] }> {
   const { seed = 0, samples = 4, signal, onProgress } = options
-  mustAgree('input', a.inputs, b.inputs)
-  mustAgree('output', a.outputs, b.outputs)
-  mustFit(a.inputs, b.inputs)
+  mustCorrespond(a, b)
   const measure = async (feeds: readonly Feeds[]) => {
     const half = (at: number) => ({ signal, onProgress: (x: number) => onProgress?.(at + x / 2) })
     const before = await a.run(feeds, half(0))
@@ -223,13 +237,22 @@ async function compareComputations(
     try {
       return await measure(Array.from({ length: samples }, (_, i) => draw(i)))
     } catch (cause) {
-      if (!(cause instanceof Net2NetError) || cause.kind !== 'input') throw cause
+      const refused = cause instanceof Net2NetError && cause.kind === 'input'
+      if (!refused || signal?.aborted) throw cause
       failure ??= cause
     }
   throw inputError(
     `No random inputs suit both models (${failure?.message}); give inputs of your own.`,
     { cause: failure },
   )
+}
+
+type Signature = Pick<Computation, 'inputs' | 'outputs'>
+
+function mustCorrespond(a: Signature, b: Signature): void {
+  mustAgree('input', a.inputs, b.inputs)
+  mustAgree('output', a.outputs, b.outputs)
+  mustFit(a.inputs, b.inputs)
 }
 
 function mustAgree(what: string, a: readonly SessionValue[], b: readonly SessionValue[]): void {
