@@ -2,7 +2,7 @@
 
 import { inputError } from '../errors.ts'
 import { isFloat } from '../tensor/dtype.ts'
-import { type AxisSelection, type ElementChange, gather } from '../tensor/lazy.ts'
+import { type AxisSelection, type ElementChange, gather, type Untouched } from '../tensor/lazy.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import { type AxisGather, evaluateAxis } from './evaluate.ts'
 import { paperNoise, randomPadding, zeroSumNoise } from './noise.ts'
@@ -51,7 +51,8 @@ export function growParameter(
       ...(role === 'summed' && { factors: gathered.shares }),
     }),
   )
-  const base = gather(tensor, selections)
+  const untouched = onlyCopies(axes)
+  const base = gather(tensor, selections, undefined, untouched)
   if (!isFloat(tensor.dtype)) return base
   const changes: ElementChange[] = []
   const summed = axes.find(({ role, gathered }) => role === 'summed' && gathered.to > gathered.from)
@@ -80,7 +81,22 @@ export function growParameter(
       }),
     )
   if (changes.length === 0) return base
-  return gather(tensor, selections, (values, start) => {
+  const all: ElementChange = (values, start) => {
     for (const apply of changes) apply(values, start)
-  })
+  }
+  return gather(tensor, selections, all, untouched)
+}
+
+/** What stays as it was, bit for bit: entries of which there is one copy, without noise or padding. */
+function onlyCopies(axes: readonly GatheredAxis[]): Untouched | undefined {
+  const [summed, another] = axes.filter(({ role }) => role === 'summed')
+  if (!summed || another || axes.some(({ gathered }) => gathered.padded.includes(1)))
+    return undefined
+  const { index, shares, added, from } = summed.gathered
+  const copies = new Uint32Array(from)
+  for (const old of index) copies[old]!++
+  const flags = Uint8Array.from(index, (old, i) =>
+    copies[old] === 1 && shares[i] === 1 && !added[i] ? 1 : 0,
+  )
+  return { axis: summed.axis, flags }
 }

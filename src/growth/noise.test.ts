@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { randomStream } from '../tensor/random.ts'
-import { float32, type LazyTensor, toNumbers } from '../tensor/tensor.ts'
+import { float32, type LazyTensor, materialize, toNumbers } from '../tensor/tensor.ts'
 import { growParameter } from './grow-parameter.ts'
 import type { GrowthPlan, NoiseKind, ParameterChange } from './plan.ts'
 import { equalShares } from './replication.ts'
@@ -46,6 +46,22 @@ const deviation = (values: readonly number[]) => {
   const mean = values.reduce((a, b) => a + b, 0) / values.length
   return Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length)
 }
+
+it('a unit with one copy keeps its out-weights bit for bit', () => {
+  // A signalling NaN: any arithmetic would make it a quiet one.
+  const bits = (values: ArrayBufferLike) => new Uint32Array(values)
+  const [rows, columns] = [FROM, 100]
+  const values = new Float32Array(rows * columns).fill(1)
+  bits(values.buffer).fill(0x7fa00001, 30 * columns)
+  const wide = { ...change('zero-sum'), before: [rows, columns], after: [map.length, columns] }
+  const { data } = materialize(
+    growParameter(planWith('net2wider'), wide, float32([rows, columns], values)),
+  )
+  expect(new Set(bits(data.buffer).subarray(30 * columns, FROM * columns))).toEqual(
+    new Set([0x7fa00001]),
+  )
+  expect(data[0]).not.toBe(1)
+})
 
 describe('noise on out-weights', () => {
   const plain = grow('none')

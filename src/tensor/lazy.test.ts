@@ -183,3 +183,45 @@ describe('lazy fills', () => {
     )
   })
 })
+
+describe('a gather of which some entries are untouched', () => {
+  it('computes the others alone, whatever range is read', () => {
+    const [rows, columns] = [6, 100]
+    const source = float32(
+      [rows, columns],
+      Array.from({ length: rows * columns }, (_, i) => i + 1),
+    )
+    fc.assert(
+      fc.property(
+        fc.array(fc.boolean(), { minLength: rows, maxLength: rows }),
+        fc.nat({ max: rows * columns - 1 }),
+        fc.nat({ max: rows * columns }),
+        (untouched, start, wanted) => {
+          const axis = { axis: 0, index: Uint32Array.from({ length: rows }, (_, i) => i) }
+          const count = Math.min(wanted, rows * columns - start)
+          const seen = new Uint8Array(rows * columns)
+          const gathered = gather(
+            source,
+            [axis],
+            (values, at) => {
+              for (let i = 0; i < values.length; i++) {
+                seen[at + i]!++
+                values[i]! *= -1
+              }
+            },
+            { axis: 0, flags: Uint8Array.from(untouched, Number) },
+          )
+          const found = new Float32Array(gathered.read(4 * start, 4 * count).slice().buffer)
+          const isRead = (i: number) => i >= start && i < start + count
+          const changed = (i: number) => !untouched[Math.floor(i / columns)]
+          expect(Array.from(seen)).toEqual(
+            Array.from(seen, (_, i) => Number(isRead(i) && changed(i))),
+          )
+          expect(Array.from(found)).toEqual(
+            Array.from(found, (_, i) => (changed(start + i) ? -1 : 1) * (start + i + 1)),
+          )
+        },
+      ),
+    )
+  })
+})

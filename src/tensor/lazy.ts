@@ -20,8 +20,16 @@ export interface AxisSelection {
 /** Changes elements [start, start + values.length) of a tensor in place. */
 export type ElementChange = (values: Float64Array, start: number) => void
 
+/** Entries of one axis, with flag 1 where neither factors nor a change touch them: they are copied. */
+export interface Untouched {
+  readonly axis: number
+  readonly flags: Uint8Array
+}
+
 /** Elements that are decoded at a time. */
 const CHUNK = 1 << 14
+/** From this many neighbours on, untouched ones are left alone. */
+const LONG_RUN = 64
 
 /**
  * The tensor gathered along some axes, at most one selection per axis. Factors and `change` need a
@@ -31,6 +39,7 @@ export function gather(
   source: LazyTensor,
   selections: readonly AxisSelection[],
   change?: ElementChange,
+  untouched?: Untouched,
 ): LazyTensor {
   const { dtype } = source
   const itemBits = dtypes[dtype].bits
@@ -46,6 +55,11 @@ export function gather(
       ? [{ values, stride: elementCount(dims.slice(axis + 1)) }]
       : [],
   )
+  const run = untouched ? elementCount(dims.slice(untouched.axis + 1)) : 0
+  const touched = (start: number, count: number) =>
+    untouched && run >= LONG_RUN
+      ? touchedRanges(untouched.flags, run, start, count)
+      : [[0, count] as const]
   const rows = last < 0 ? undefined : new RowGather(source, indices, dims, last, item)
   const copy = (offset: number, into: Uint8Array) =>
     rows ? rows.readInto(offset, into) : readInto(source, offset, into)
@@ -54,15 +68,16 @@ export function gather(
     const start = offset / item
     const count = into.length / item
     const scratch = new Float64Array(Math.min(CHUNK, count))
-    for (let done = 0; done < count; done += CHUNK) {
-      const size = Math.min(CHUNK, count - done)
-      const part = into.subarray(done * item, (done + size) * item)
-      const values = scratch.subarray(0, size)
-      decodeInto(dtype, part, values)
-      for (const factor of factors) scale(values, start + done, factor.values, factor.stride)
-      change?.(values, start + done)
-      encode(dtype, values, part)
-    }
+    for (const [from, to] of touched(start, count))
+      for (let done = from; done < to; done += CHUNK) {
+        const size = Math.min(CHUNK, to - done)
+        const part = into.subarray(done * item, (done + size) * item)
+        const values = scratch.subarray(0, size)
+        decodeInto(dtype, part, values)
+        for (const factor of factors) scale(values, start + done, factor.values, factor.stride)
+        change?.(values, start + done)
+        encode(dtype, values, part)
+      }
   }
   const fill = factors.length === 0 && !change ? copy : compute
   return {
@@ -76,6 +91,26 @@ export function gather(
     },
     readInto: fill,
   }
+}
+
+/** Of `count` elements from `start` on, the ranges of those whose index along an axis has no flag. */
+function* touchedRanges(
+  flags: Uint8Array,
+  stride: number,
+  start: number,
+  count: number,
+): Generator<readonly [from: number, to: number], void> {
+  let at = Math.floor(start / stride) % flags.length
+  let from = 0
+  for (let to = 0, run = stride - (start % stride); to < count; run = stride) {
+    if (flags[at] === 1) {
+      if (from < to) yield [from, to]
+      from = to + run
+    }
+    to = Math.min(count, to + run)
+    if (++at === flags.length) at = 0
+  }
+  if (from < count) yield [from, count]
 }
 
 /** Multiplies each element by the factor of its index along one axis. */
