@@ -1,13 +1,14 @@
 /** Reading numbers and lists from the command line. */
 import { InvalidArgumentError } from 'commander'
 
-/** A parser of integers from `minimum` up. */
+/** A parser of integers from `minimum` up, to `maximum`. */
 export const integer =
-  (minimum: number) =>
+  (minimum: number, maximum = Number.MAX_SAFE_INTEGER) =>
   (text: string): number => {
     const value = Number(text)
     if (!/^[+-]?\d+$/.test(text.trim()) || !Number.isSafeInteger(value) || value < minimum)
       throw new InvalidArgumentError(`It must be a whole number of at least ${minimum}.`)
+    if (value > maximum) throw new InvalidArgumentError(`It must be at most ${maximum}.`)
     return value
   }
 

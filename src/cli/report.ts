@@ -59,6 +59,9 @@ async function make(io: Io, runs: readonly string[], options: Options) {
   if (isSweep && runs.length > 1)
     throw usageError('A sweep is reported by itself: give one folder.')
   const { target } = options
+  const only = (['target', 'sweep', 'summary'] as const).find((name) => options[name] !== undefined)
+  if (!isSweep && only !== undefined)
+    throw usageError(`--${only} is for sweeps, and ${runs.join(', ')} holds none.`)
   const plan = options.sweep === undefined ? undefined : await readSweepFile(options.sweep)
   const settings = { ...(target === undefined ? {} : { target }), ...(plan ? { plan } : {}) }
   if (options.summary !== undefined) {

@@ -20,7 +20,7 @@ const pageFolder = fileURLToPath(new URL('../../web/dist/', import.meta.url))
 export const serve: CliCommand = {
   configure(command: Command, io: Io) {
     command
-      .option('--port <n>', 'port on 127.0.0.1; 0 takes any free one', integer(0), 7227)
+      .option('--port <n>', 'port on 127.0.0.1; 0 takes any free one', integer(0, 65_535), 7227)
       .option('--runs <dir>', 'folder whose runs are shown (default: runs)')
       .addHelpText(
         'after',

@@ -1,6 +1,6 @@
 /** `net2net serve` and `net2net report`, as a shell sees them. */
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -56,6 +56,31 @@ describe('the commands', () => {
     expect(code).toBe(4)
     expect(stderr).toContain('There is no folder nowhere.')
   })
+
+  it('serve says that there is no such port', async () => {
+    const { code, stderr } = await failing(['serve', '--port', '65536'], folder)
+    expect(code).toBe(2)
+    expect(stderr).toContain('It must be at most 65535.')
+  })
+
+  it('report makes a page of one run, and of several', async () => {
+    const sizes = ['--epochs', '1', '--train-size', '64', '--test-size', '50']
+    for (const seed of ['0', '1'])
+      await net2net(
+        ['mnist', ...sizes, '--arms', 'teacher', '--seed', seed, '-o', `seed-${seed}`],
+        folder,
+      )
+    await rm(join(folder, 'seed-0', 'report.html'))
+    await net2net(['report', 'seed-0'], folder)
+    await net2net(['report', 'seed-0', 'seed-1', '-o', 'both.html'], folder)
+    const title = async (file: string) =>
+      /<h1>(.*)<\/h1>/.exec(await readFile(join(folder, file), 'utf8'))![1]
+    expect(await title('seed-0/report.html')).toBe('Net2Net: seed 0')
+    expect(await title('both.html')).toBe('Net2Net: 2 runs, seeds 0, 1')
+    const { code, stderr } = await failing(['report', 'seed-0', '--target', '0.1'], folder)
+    expect(code).toBe(2)
+    expect(stderr).toContain('--target is for sweeps, and seed-0 holds none.')
+  }, 120_000)
 
   it("report says that a folder is no run's", async () => {
     const { code, stderr } = await failing(['report', 'nowhere'], folder)

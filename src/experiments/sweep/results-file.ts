@@ -66,18 +66,24 @@ export function formatResults({ plan, results, failures }: SweepRecord): string 
 `
 }
 
+/** Whether the text is such a file. */
+export const isResults = (text: string): boolean => readResultsFile(text) !== undefined
+
+function readResultsFile(text: string): ResultsFile | undefined {
+  try {
+    const found = JSON.parse(text) as ResultsFile | null
+    if (found?.format === 1 && Array.isArray(found.trials) && Array.isArray(found.experiments))
+      return found
+  } catch {
+    // No JSON: no such file either.
+  }
+  return undefined
+}
+
 /** @throws input where the text is no such file */
 export function parseResults(text: string, file: string): SweepRecord {
-  const wrong = (cause?: unknown) =>
-    inputError(`${file} holds no results of a sweep.`, { where: file, cause })
-  let found: ResultsFile
-  try {
-    found = JSON.parse(text) as ResultsFile
-  } catch (cause) {
-    throw wrong(cause)
-  }
-  if (found?.format !== 1 || !Array.isArray(found.trials) || !Array.isArray(found.experiments))
-    throw wrong()
+  const found = readResultsFile(text)
+  if (!found) throw inputError(`${file} holds no results of a sweep.`, { where: file })
   const { name, experiments, trials, environments } = found
   return {
     plan: {

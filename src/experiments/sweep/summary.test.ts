@@ -161,6 +161,10 @@ describe('the folder of a summary', () => {
       (await readdir(output)).sort(),
     )
     expect(holdsSweep(output)).toBe(true)
+    // A single run's figures are called the same.
+    const run = await mkdtemp(join(directory, 'run-'))
+    await writeFile(join(run, 'results.json'), '{"seed":0,"arms":[]}')
+    expect(holdsSweep(run)).toBe(false)
     const readme = await readFile(join(output, 'README.md'), 'utf8')
     await writeFile(join(output, 'answers.md'), 'By hand.')
     await writeSweepSummary(output, output)

@@ -1,16 +1,22 @@
 /** Reads what a sweep's folder holds, and writes its report. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { type SweepRecord, type SweepSummary, summarize } from '../analysis.ts'
 import { summaryMarkdown, sweepHtml } from '../report.ts'
-import { parseResults } from '../results-file.ts'
+import { isResults, parseResults } from '../results-file.ts'
 import { answersFile, resultsFile, summaryFiles } from '../summary.ts'
 import type { SweepPlan, TrialFailure, TrialResult } from '../trial.ts'
 import { SweepFolder, writeWhole } from './sweep-folder.ts'
 
-/** Whether a folder holds the summary of a sweep: its figures, without networks. */
-const isSummary = (directory: string): boolean => existsSync(path.join(directory, resultsFile))
+/**
+ * Whether a folder holds the summary of a sweep: its figures, without networks. The figures of a single run lie in a file
+ * of the same name.
+ */
+function isSummary(directory: string): boolean {
+  const file = path.join(directory, resultsFile)
+  return existsSync(file) && isResults(readFileSync(file, 'utf8'))
+}
 
 /** Whether a folder can be reported as a sweep. */
 export const holdsSweep = (directory: string): boolean =>
