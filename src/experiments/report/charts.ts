@@ -123,7 +123,8 @@ export async function stepChart(runs: readonly RunRecord[]): Promise<Chart | und
   }
 }
 
-const grows = (runs: readonly RunRecord[]): boolean =>
+/** Does any arm start from another one? */
+export const grows = (runs: readonly RunRecord[]): boolean =>
   runs.some((run) => run.arms.some((arm) => arm.initial !== undefined))
 const unitSince = (unit: string, runs: readonly RunRecord[]): string =>
   grows(runs) ? `${unit} since growth` : unit

@@ -121,11 +121,19 @@ function factsOf(results: StoredResults): (readonly [string, string])[] {
     ['Started', started?.replace('T', ' ').replace(/\.\d+Z$/, ' UTC')],
     ['Finished', finished === false ? 'no: stopped before its end' : undefined],
     ['Took', seconds === undefined ? undefined : `${seconds.toFixed(0)} s`],
-    ...Object.entries(settings).map(([name, value]) => [name, settingText(value)] as const),
-    ...Object.entries(environment).map(([name, value]) => [name, String(value)] as const),
+    ...Object.entries(settings).map(
+      ([name, value]) => [inWords(name), settingText(value)] as const,
+    ),
+    ...Object.entries(environment).map(([name, value]) => [inWords(name), String(value)] as const),
   ]
   return facts.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
 }
+
+/** `trainSize` as people write it. */
+const inWords = (name: string): string =>
+  name
+    .replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+    .replace(/^./, (letter) => letter.toUpperCase())
 
 const settingText = (value: unknown): string =>
   typeof value === 'object' ? JSON.stringify(value) : String(value)

@@ -76,7 +76,7 @@ describe('the report', () => {
 
   it('says of several runs their means and ranges', async () => {
     const html = await reportHtml([run(0), run(1, 0.002)])
-    expect(html).toContain('0.0330<small>0.0320 to 0.0340</small>')
+    expect(html).toContain('0.0330<small>0.0320 to <wbr>0.0340</small>')
     expect(html).toContain('seeds 0, 1')
   })
 
@@ -110,6 +110,27 @@ describe('the report', () => {
     ])
     expect(html).not.toContain('Training loss per step')
     expect(html).not.toContain('NaN')
+  })
+
+  it('does not speak of growth where a run was stopped before it', async () => {
+    const html = await reportHtml([{ ...run(0), arms: [arm('teacher', [0.1])] }])
+    expect(html).toContain('<h2>Learning</h2>')
+    expect(html).not.toContain('At 0 the students begin')
+  })
+
+  it('shows of many epochs a few, the first and the last among them', async () => {
+    const losses = Array.from({ length: 50 }, (_, i) => 1 / (i + 1))
+    const html = await reportHtml([{ ...run(0), steps: [], arms: [arm('teacher', losses)] }])
+    const heads = [...html.matchAll(/<th scope="col" class="number">(\d+)<\/th>/g)]
+    expect(heads.map(([, epoch]) => Number(epoch))).toEqual([1, 8, 15, 22, 29, 36, 43, 50])
+    expect(html).toContain('<td class="number">1.0000</td><td class="number">0.1250</td>')
+  })
+
+  it('explains the colours of networks that occur, and no others', async () => {
+    const layers = [{ name: 'conv1', op: 'Conv', width: 64 }]
+    const html = await reportHtml([{ ...run(0), arms: [{ ...arm('teacher', [0.1]), layers }] }])
+    expect(html).toContain('units of the teacher')
+    expect(html).not.toContain('new layers')
   })
 
   it("reports a training of somebody's own, without asking the experiment's question", async () => {
@@ -164,6 +185,7 @@ describe('reading a run', () => {
         seed: 0,
         command: 'net2net mnist',
         finished: false,
+        settings: { trainSize: 640 },
         arms: [
           { ...teacher, model: 'teacher.onnx' },
           { ...wider, model: 'wider.onnx', epochs: [{ ...wider!.epochs[0], loss: null }] },
@@ -184,6 +206,7 @@ describe('reading a run', () => {
     expect(record.arms[0]!.multiplyAdds).toBeGreaterThan(7e6)
     expect(record.arms[1]!.epochs[0]!.loss).toBeNaN()
     expect(record.facts).toContainEqual(['Finished', 'no: stopped before its end'])
+    expect(record.facts).toContainEqual(['Train size', '640'])
   })
 
   it('writes the report beside it', async () => {

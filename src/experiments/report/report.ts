@@ -1,7 +1,7 @@
 /** A run, or several, as one HTML file that needs nothing else: no network, no script. */
 import { usageError } from '../../errors.ts'
 import { architectures } from './architecture.ts'
-import { type Chart, epochChart, legendMark, stepChart } from './charts.ts'
+import { type Chart, epochChart, grows, legendMark, stepChart } from './charts.ts'
 import { escapeHtml, page } from './html.ts'
 import {
   armNames,
@@ -49,18 +49,18 @@ export async function reportHtml(runs: readonly RunRecord[]): Promise<string> {
     charts.length === 0
       ? ''
       : section(
-          asks ? 'Learning, aligned at growth' : 'Learning',
-          asks
+          grows(runs) ? 'Learning, aligned at growth' : 'Learning',
+          grows(runs)
             ? 'At 0 the students begin where their teacher ended; the teacher’s own epochs lie left of it.'
             : '',
-          legend(runs) + charts.map(figure).join(''),
+          legend(runs) + charts.map((chart) => figure(chart)).join(''),
         ),
     steps === undefined
       ? ''
       : section(
           steps.title,
           'Single steps are pale; the line is their moving average.',
-          legend(runs) + figure(steps),
+          legend(runs) + figure(steps, ''),
         ),
     drawings === '' ? '' : section('The networks', '', drawings),
     section('What it cost', '', costTable(runs)),
@@ -75,12 +75,13 @@ function section(title: string, note: string, content: string): string {
 }
 
 /** Vega's own labels inside the drawing are for its interactive view: one label for the whole. */
-function figure({ title, description, svg }: Chart): string {
+function figure({ title, description, svg }: Chart, caption = title): string {
   const bare = svg
     .replace(/ (aria-[a-z]+|role)="[^"]*"/g, '')
     .replace(/ width="[\d.]+" height="[\d.]+" viewBox/, ' viewBox')
     .replace('<svg ', `<svg role="img" aria-label="${escapeHtml(description)}" `)
-  return `<figure class="chart"><figcaption>${escapeHtml(title)}</figcaption>${bare}</figure>`
+  const heading = caption === '' ? '' : `<figcaption>${escapeHtml(caption)}</figcaption>`
+  return `<figure class="chart">${heading}<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(title)}">${bare}</div></figure>`
 }
 
 function legend(runs: readonly RunRecord[]): string {
@@ -98,8 +99,14 @@ function architectureSection(runs: readonly RunRecord[]): string {
   )
   if (drawn === '') return ''
   const swatch = (name: string, text: string) =>
+    drawn.includes(`class="${name}"`) &&
     `<span><svg viewBox="0 0 11 11" aria-hidden="true"><rect class="${name}" width="11" height="11" rx="2"/></svg>${text}</span>`
-  return `<p class="note swatches">${swatch('kept', 'units of the teacher')}${swatch('widened', 'new units')}${swatch('inserted', 'new layers')}</p>${drawn}`
+  const swatches = [
+    swatch('kept', 'units of the teacher'),
+    swatch('widened', 'new units'),
+    swatch('inserted', 'new layers'),
+  ].filter((text) => text !== false)
+  return `<p class="note swatches">${swatches.join('')}</p>${drawn}`
 }
 
 function facts(runs: readonly RunRecord[]): string {

@@ -31,7 +31,7 @@ thead th{color:var(--muted);vertical-align:bottom}
 th,td{padding:7px 8px;border-bottom:1px solid var(--line);white-space:nowrap}
 thead tr:first-child th[colspan]{border-bottom:0;padding-bottom:0}
 .number{text-align:right}
-td small{display:block;color:var(--muted);font-size:11.5px}
+td small{display:block;color:var(--muted);font-size:11.5px;white-space:normal}
 .seed{color:var(--muted);font-style:italic}
 .key{vertical-align:middle;margin-right:6px}
 td:first-child,th:first-child{padding-left:0}.chart .role-axis-grid line{opacity:.6}
@@ -49,6 +49,6 @@ figure svg{display:block;width:100%;height:auto}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 20px;font-size:14px;margin:12px 0 0}
 dt{color:var(--muted)}dd{margin:0;overflow-wrap:anywhere}
 code{font-family:"JetBrains Mono Variable",ui-monospace,SFMono-Regular,Menlo,monospace;font-size:.9em}
-@media (max-width:560px){main{padding:32px 16px 56px}h1{font-size:25px}.question,.answer{font-size:16.5px}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}}
-@media print{body{background:#fff;font-size:11pt}main{max-width:none;padding:0}h2{break-after:avoid}figure,tr{break-inside:avoid}.scroll{overflow:visible}}
+@media (max-width:560px){main{padding:32px 16px 56px}h1{font-size:25px}.question,.answer{font-size:16.5px}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}.chart .scroll svg{min-width:520px}}
+@media print{body{background:#fff;font-size:11pt}table{font-size:9pt}th,td{padding:4px 6px}main{max-width:none;padding:0}h2{break-after:avoid}figure,tr{break-inside:avoid}.scroll{overflow:visible}}
 `

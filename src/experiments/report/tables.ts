@@ -25,23 +25,34 @@ function cell(values: readonly (number | undefined)[], text: (value: number) => 
   if (known.length === 0) return '<td class="number">–</td>'
   const range =
     known.length > 1
-      ? `<small>${text(Math.min(...known))} to ${text(Math.max(...known))}</small>`
+      ? // Two lines where one would make the table too wide for paper.
+        `<small>${text(Math.min(...known))} to <wbr>${text(Math.max(...known))}</small>`
       : ''
   return `<td class="number">${text(mean(known))}${range}</td>`
+}
+
+const mostColumns = 8
+
+/** All epochs, or a few at equal distances with the first and the last: the charts have the others. */
+function shownEpochs(epochs: number): readonly number[] {
+  const count = Math.min(epochs, mostColumns)
+  return Array.from({ length: count }, (_, i) =>
+    count === 1 ? 0 : Math.round((i * (epochs - 1)) / (count - 1)),
+  )
 }
 
 /** Validation loss per epoch and arm, the seed's own numbers beside ours. */
 export function lossTable(runs: readonly RunRecord[]): string {
   const names = armNames(runs)
   const epochs = Math.max(0, ...runs.flatMap((run) => run.arms.map((arm) => arm.epochs.length)))
-  const columns = Array.from({ length: epochs }, (_, i) => i)
+  const columns = shownEpochs(epochs)
   const figure = isValidated(runs) ? 'valLoss' : 'loss'
   const withSeed = names.some((name) => published(name) !== undefined)
   const seedEpochs = withSeed ? [0, 1, 2] : []
   const head = [
     '<th rowspan="2" scope="col">Arm</th>',
     '<th rowspan="2" scope="col" class="number">Start</th>',
-    `<th colspan="${epochs}" scope="colgroup" class="number group">Loss after epoch</th>`,
+    `<th colspan="${columns.length}" scope="colgroup" class="number group">Loss after epoch</th>`,
     '<th rowspan="2" scope="col" class="number">Accuracy</th>',
     withSeed ? '<th colspan="3" scope="colgroup" class="number group seed">Keras example</th>' : '',
   ].join('')
