@@ -1,5 +1,7 @@
 /** How uPlot draws a chart of ours. */
 import type uPlot from 'uplot'
+import { drawEnds, endRoom } from './line-ends.ts'
+import { reaching } from './places.ts'
 import { colour } from './theme.tsx'
 import { logarithmicTicks } from './ticks.ts'
 
@@ -54,10 +56,8 @@ export function plotOptions(chart: {
     scales: {
       x: {
         time: false,
-        range: (_, low, high) => [
-          Math.min(low ?? span[0], span[0]),
-          Math.max(high ?? span[1], span[1]),
-        ],
+        // Not what uPlot suggests: of a single point at 0 it makes a hundred.
+        range: ({ data: [xs] }) => reaching(span, xs),
       },
       y: logarithmic
         ? { distr: 3, log: 10, range: (_, low, high) => [(low ?? 0.1) / 1.2, (high ?? 1) * 1.2] }
@@ -167,32 +167,4 @@ function pointText(
   const [x, y] = [plot.data[0][idx], plot.data[focused[0]!]![idx]]
   if (x === undefined || typeof y !== 'number') return undefined
   return `${plot.series[focused[0]!]!.label}: ${format(y)} at ${x} ${xLabel}`
-}
-
-/** Room for short names right of the drawing, and the height of one, in points. */
-const endRoom = 22
-const endHeight = 11
-
-/** The short names of lines, behind their last points; where they would overlap, one below the other. */
-function drawEnds(plot: uPlot, lines: readonly Line[]): void {
-  const { ctx } = plot
-  const ratio = devicePixelRatio
-  const ends = lines.flatMap(({ end, points, colour: name }) => {
-    const last = points.at(-1)
-    if (end === undefined || last === undefined) return []
-    const [x, y] = [plot.valToPos(last[0], 'x', true), plot.valToPos(last[1], 'y', true)]
-    return [{ end, name, x: x + 8 * ratio, y }]
-  })
-  ends.sort((a, b) => a.x - b.x || a.y - b.y)
-  ctx.save()
-  ctx.font = `600 ${endHeight * ratio}px "Inter Variable", system-ui, sans-serif`
-  ctx.textBaseline = 'middle'
-  let above: { readonly x: number; readonly y: number } | undefined
-  for (const { end, name, x, y } of ends) {
-    const free = above?.x === x ? Math.max(y, above.y + endHeight * ratio) : y
-    ctx.fillStyle = colour(name)
-    ctx.fillText(end, x, free)
-    above = { x, y: free }
-  }
-  ctx.restore()
 }
