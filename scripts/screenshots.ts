@@ -68,8 +68,13 @@ const views: readonly View[] = [
   },
   { name: 'compare-empty', address: 'tab=compare', ready: see('.compare-files') },
   {
-    name: 'compare',
+    name: 'compare-unlike',
     address: 'tab=compare&a=sample:perceptron&b=sample:resnet',
+    ready: see('.compare-verdict .badge.bad'),
+  },
+  {
+    name: 'compare',
+    address: 'tab=compare&a=run:seed-0:teacher&b=run:seed-0:deeper_net2deeper',
     ready: see('.check-badge'),
   },
   { name: 'train-idle', address: 'tab=train', ready: see('.charts canvas') },

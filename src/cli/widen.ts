@@ -61,14 +61,15 @@ text. Layers that must grow with it (residual streams) do. Only "--noise paper" 
 
 /** `conv1=128`; the name itself may hold further `=`. */
 function parseWidths(pairs: readonly string[]): Record<string, string> {
-  const widths: Record<string, string> = {}
+  // A map: a layer may be called as what every object has.
+  const widths = new Map<string, string>()
   for (const pair of pairs) {
     const at = pair.lastIndexOf('=')
     if (at <= 0 || at === pair.length - 1)
       throw usageError(`"${pair}" is not LAYER=WIDTH; write for example conv1=128 or conv1=x2.`)
     const name = pair.slice(0, at)
-    if (name in widths) throw usageError(`The layer ${name} is given twice.`)
-    widths[name] = pair.slice(at + 1)
+    if (widths.has(name)) throw usageError(`The layer ${name} is given twice.`)
+    widths.set(name, pair.slice(at + 1))
   }
-  return widths
+  return Object.fromEntries(widths)
 }

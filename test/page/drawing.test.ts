@@ -87,7 +87,7 @@ describe('the drawing', () => {
     expect(parameters).toBe(238_986)
     // 28²·9·64 + 14²·9·64·64 + 3136·64 + 64·10
     expect(multiplyAdds).toBe(451_584 + 7_225_344 + 200_704 + 640)
-    expect(shapes.conv1).toBe('batch×64×28×28')
+    expect(shapes.get('conv1')).toBe('batch×64×28×28')
   })
 })
 

@@ -9,7 +9,17 @@ import type { AxeResults } from 'axe-core'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { contentType, fileUnder } from '../../src/cli/serve/files.ts'
-import { net2net, noBrowser, pageFolder, type Site, startSite } from './support.ts'
+import { mnistNetwork } from '../../src/experiments/networks.ts'
+import { encodeModel } from '../../src/onnx/encode.ts'
+import {
+  dropFile,
+  net2net,
+  noBrowser,
+  pageFolder,
+  plainHost,
+  type Site,
+  startSite,
+} from './support.ts'
 
 /** Each view, and what stands there when it is ready. */
 const views = [
@@ -119,10 +129,17 @@ describe.skipIf(noBrowser)('the page', () => {
       page.on('pageerror', (error) => faults.push(error.message))
       page.removeAllListeners('request')
       await page.goto(
-        `http://127.0.0.1:${port}/some/folder/#tab=grow&model=sample:teacher&widen=conv1=80`,
+        `http://${plainHost}:${port}/some/folder/#tab=grow&model=sample:teacher&widen=conv1=80`,
       )
       await page.locator('.check-badge[data-equal=true]').waitFor()
       expect(await page.evaluate(() => crossOriginIsolated)).toBe(false)
+      // Without https the browser computes no hash and has no clipboard.
+      await page.getByRole('button', { name: 'Copy command' }).click()
+      await page.getByText('The browser does not let this page copy.').waitFor()
+      await dropFile(page, '.grow', 'net.onnx', encodeModel(mnistNetwork('net', 3)))
+      await page.getByText('net.onnx').first().waitFor()
+      await page.reload()
+      await page.getByText('9 nodes').waitFor()
       expect(faults).toEqual([])
     } finally {
       plain.close()

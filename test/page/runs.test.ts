@@ -1,4 +1,4 @@
-import { cp, readFile } from 'node:fs/promises'
+import { cp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { download, net2net, noBrowser, type Site, startSite } from './support.ts'
@@ -41,6 +41,29 @@ describe.skipIf(noBrowser)('the Runs tab', () => {
     ])
       expect(await page.locator(`[data-panel=${run}] .run-letter`).textContent()).toBe(letter)
     await page.locator('[data-panel=first]').waitFor()
+  })
+
+  it('shows no run where none is chosen, and says which one is not there', async () => {
+    const page = await site.open('tab=runs')
+    const newest = page.locator('.run-list input:checked')
+    await newest.click()
+    await page.getByText('No run is chosen.').waitFor()
+    expect(await page.locator('.run-list input:checked').count()).toBe(0)
+    await page.reload()
+    await page.getByText('No run is chosen.').waitFor()
+    await page.goto(`${site.url}#tab=runs&runs=first,nowhere`)
+    await page.getByText('There is no run called nowhere in').waitFor()
+    await page.locator('[data-panel=first] [data-arm=teacher]').waitFor()
+  })
+
+  it('shows runs whose names hold what separates names', async () => {
+    const name = 'first, again'
+    await cp(join(site.folder, 'runs/first'), join(site.folder, 'runs', name), { recursive: true })
+    const page = await site.open('tab=runs&runs=first')
+    await page.locator(`[data-run="${name}"] input`).check()
+    await page.locator(`[data-panel="${name}"] [data-arm=teacher]`).waitFor()
+    await rm(join(site.folder, 'runs', name), { recursive: true })
+    await page.getByText(`There is no run called ${name} in`).waitFor()
   })
 
   it('takes a trained arm to the Grow tab, and its report along', async () => {

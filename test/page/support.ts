@@ -33,6 +33,9 @@ export interface Site {
 /** Arguments that give Chromium a WebGPU adapter in software: slow, but it computes. */
 export const softwareAdapter = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']
 
+/** A host of pages that browsers do not trust as they trust loopback. */
+export const plainHost = 'plain.test'
+
 /** Starts everything. Each page that is opened must stay within its origin and free of errors. */
 export async function startSite(graphics: readonly string[] = ['--disable-gpu']): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), 'net2net-page-'))
@@ -40,12 +43,16 @@ export async function startSite(graphics: readonly string[] = ['--disable-gpu'])
   const server: PageServer = await startPageServer({ root: pageFolder, port: 0, api: runs.api })
   const browser: Browser = await chromium.launch({
     executablePath: executable!,
+    // People's browsers have this protection: it drops changes of the address that come too fast.
+    ignoreDefaultArgs: ['--disable-ipc-flooding-protection'],
     args: [
       '--headless',
       '--no-sandbox',
       ...graphics,
       '--disable-quic',
       '--no-first-run',
+      // An address that is neither loopback nor https.
+      `--host-resolver-rules=MAP ${plainHost} 127.0.0.1`,
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
@@ -85,16 +92,25 @@ export async function startSite(graphics: readonly string[] = ['--disable-gpu'])
 }
 
 /** Drops a file as a user would. */
-export async function dropFile(page: Page, selector: string, name: string, bytes: Uint8Array) {
-  const transfer = await page.evaluateHandle(
-    ([fileName, base64]) => {
-      const data = Uint8Array.from(atob(base64!), (c) => c.charCodeAt(0))
-      const dropped = new DataTransfer()
-      dropped.items.add(new File([data], fileName!))
-      return dropped
-    },
-    [name, Buffer.from(bytes).toString('base64')],
-  )
+export const dropFile = (page: Page, selector: string, name: string, bytes: Uint8Array) =>
+  dropFiles(page, selector, { [name]: bytes })
+
+/** Drops files together, by name. */
+export async function dropFiles(
+  page: Page,
+  selector: string,
+  files: Readonly<Record<string, Uint8Array>>,
+) {
+  const encoded = Object.entries(files).map(([name, bytes]) => ({
+    name,
+    base64: Buffer.from(bytes).toString('base64'),
+  }))
+  const transfer = await page.evaluateHandle((all) => {
+    const dropped = new DataTransfer()
+    for (const { name, base64 } of all)
+      dropped.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], name))
+    return dropped
+  }, encoded)
   for (const type of ['dragenter', 'dragover', 'drop'])
     await page.dispatchEvent(selector, type, { dataTransfer: transfer })
 }

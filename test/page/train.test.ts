@@ -92,6 +92,9 @@ describe.skipIf(noBrowser)('the Train tab', () => {
   it('steps, pauses, goes on and is reset', async () => {
     const page = await site.open('tab=train&arms=teacher&images=640')
     await button(page, 'Step').click()
+    // Nothing is paused yet.
+    expect(await status(page).getAttribute('data-phase')).toBe('loading')
+    expect(await button(page, 'Step').isDisabled()).toBe(true)
     await page.getByText('Paused at step 1 of 20').waitFor()
     await button(page, 'Step').click()
     await page.getByText('Paused at step 2 of 20').waitFor()
@@ -152,6 +155,25 @@ describe.skipIf(noBrowser)('the Train tab', () => {
     await page.mouse.up()
     await page.locator('.answer').first().waitFor()
     expect(await page.locator('.answer').first().textContent()).toMatch(/^\d +\d+%$/)
+
+    // Another tab takes nothing away, and neither do settings of a next run, nor a step.
+    const inked = () =>
+      page.locator('.draw canvas').evaluate((canvas) =>
+        (canvas as HTMLCanvasElement)
+          .getContext('2d')!
+          .getImageData(0, 0, 280, 280)
+          .data.some((value) => value > 0),
+      )
+    await page.getByRole('link', { name: 'Compare' }).click()
+    await page.goBack()
+    await page.locator('.answer').first().waitFor()
+    expect(await inked()).toBe(true)
+    const head = () => page.locator('.results thead').textContent()
+    const before = await head()
+    await page.getByLabel('Epochs').fill('3')
+    await page.getByLabel('Epochs').press('Enter')
+    expect(await head()).toBe(before)
+    expect(await button(page, 'Step').isDisabled()).toBe(true)
   }, 240_000)
 })
 

@@ -7,5 +7,7 @@ import './style/controls.css'
 import './style/graph.css'
 import './style/views.css'
 import { App } from './app.tsx'
+import { refuseStrayFiles } from './ui/drop.tsx'
 
+refuseStrayFiles()
 render(<App />, document.getElementById('app')!)

@@ -1,18 +1,20 @@
 /** The page's whole state lives in the address after `#`: a link to it is a link to what one sees. */
 import { computed, type ReadonlySignal, signal } from '@preact/signals'
 
+/** What the next write puts into the address bar. */
+let unwritten: string | undefined
+
 const parse = () => new URLSearchParams(location.hash.slice(1))
 const params = signal(parse())
-addEventListener('hashchange', () => {
-  params.value = parse()
-})
-addEventListener('popstate', () => {
-  params.value = parse()
-})
+for (const moved of ['hashchange', 'popstate'])
+  addEventListener(moved, () => {
+    unwritten = undefined
+    params.value = parse()
+  })
 
 /** One parameter of the address. */
 export const param = (name: string, fallback = ''): ReadonlySignal<string> =>
-  computed(() => params.value.get(name) ?? fallback)
+  computed(() => params.value.get(name) || fallback)
 
 export function numberParam(name: string, fallback: number): ReadonlySignal<number> {
   return computed(() => {
@@ -39,9 +41,51 @@ export function setParams(
   { push = false } = {},
 ): void {
   const address = addressWith(changes)
-  if (push) history.pushState(null, '', address)
-  else history.replaceState(null, '', address)
-  params.value = parse()
+  params.value = new URLSearchParams(address.slice(1))
+  if (push) {
+    write()
+    history.pushState(null, '', address)
+  } else {
+    unwritten = address
+    if (pace.allows()) write()
+    else waiting ??= setTimeout(write, pace.wait)
+  }
+}
+
+/**
+ * Browsers ignore changes of the address that come too fast, as from a slider that is dragged: Chromium takes 200 in
+ * ten seconds, Safari 100. After the first few, an address waits for a later one.
+ */
+const pace = {
+  wait: 250,
+  start: 0,
+  made: 0,
+  allows(): boolean {
+    const now = performance.now()
+    if (now - this.start > 10_000) {
+      this.start = now
+      this.made = 0
+    }
+    return ++this.made <= 50
+  },
+}
+let waiting: ReturnType<typeof setTimeout> | undefined
+
+function write(): void {
+  clearTimeout(waiting)
+  waiting = undefined
+  if (unwritten !== undefined) history.replaceState(null, '', unwritten)
+  unwritten = undefined
+}
+
+/** Names of layers and runs may hold any character: those that separate are escaped. */
+export const escapeName = (name: string): string => encodeURIComponent(name)
+export const unescapeName = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 export type Tab = 'grow' | 'compare' | 'train' | 'runs'

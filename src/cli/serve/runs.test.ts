@@ -72,6 +72,13 @@ describe('the runs of a folder', () => {
       expect(await get(path), path).toBeUndefined()
   })
 
+  it('says what is wrong with results that cannot be read', async () => {
+    await mkdir(join(folder, 'runs', 'torn'), { recursive: true })
+    await writeFile(join(folder, 'runs', 'torn', 'results.json'), '{ torn')
+    const run = jsonOf(await get('runs/torn'))
+    expect(run).toMatchObject({ state: 'stopped', message: expect.stringMatching(/is not JSON/) })
+  })
+
   it('says that a run is not there', async () => {
     await expect(get('runs/nothing')).rejects.toMatchObject({ kind: 'input' })
   })
@@ -91,6 +98,23 @@ describe('starting a run', () => {
         `The run cannot be started: ${field}`,
       )
     expect(jsonOf(await get('runs'))).toMatchObject({ runs: [] })
+  })
+
+  it('lists a run that failed before it had a folder, and says why', async () => {
+    const words = "console.error('net2net: The disk is full.'); process.exit(4)"
+    const failing = new Runs(join(folder, 'runs'), [process.execPath, '-e', words])
+    const ask = async (method: string, path: string, body?: unknown) =>
+      jsonOf(await failing.api({ method, path, query: new URLSearchParams(), body }))
+    const { id } = (await ask('POST', 'runs', settings)) as { id: string }
+    expect(await ask('GET', 'runs')).toMatchObject({ runs: [{ id, state: 'running', ours: true }] })
+    const started = ((await ask('GET', `runs/${id}`)) as { changed: number }).changed
+    await expect
+      .poll(() => ask('GET', `runs/${id}`))
+      .toMatchObject({ state: 'stopped', ours: false, message: 'The disk is full.' })
+    // Whoever follows the list is told that there is something new.
+    expect(((await ask('GET', `runs/${id}`)) as { changed: number }).changed).toBeGreaterThan(
+      started,
+    )
   })
 
   it('allows one at a time, and another when it has ended', async () => {

@@ -6,7 +6,12 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { inputError, usageError } from '../../errors.ts'
 import { reportHtml, type StepRecord } from '../../experiments/report/index.ts'
-import { parseMetrics, readResults, readRun } from '../../experiments/report/read-node.ts'
+import {
+  parseMetrics,
+  readResults,
+  readRun,
+  type StoredResults,
+} from '../../experiments/report/read-node.ts'
 import { fileUnder, isPlainName, pathSegments } from './files.ts'
 import type { ApiReply, ApiRequest } from './server.ts'
 
@@ -20,6 +25,14 @@ interface RunSummary {
   readonly arms: readonly string[]
   /** Can this server stop it? */
   readonly ours: boolean
+}
+
+/** A run as its folder and its process show it. */
+interface RunState {
+  readonly summary: RunSummary
+  readonly results: StoredResults | undefined
+  /** Why it failed, or why its results cannot be read. */
+  readonly message: string | undefined
 }
 
 /** A run that has not written for so long, and is no child of ours, goes on no more. */
@@ -44,8 +57,8 @@ export class Runs {
   readonly #folder: string
   readonly #command: readonly string[]
   readonly #children = new Map<string, ChildProcess>()
-  /** Runs that were ours and have ended. */
-  readonly #ended = new Set<string>()
+  /** When a run that was started here began or ended, in milliseconds since 1970. */
+  readonly #times = new Map<string, number>()
   /** The last words of a run that failed. */
   readonly #messages = new Map<string, string>()
 
@@ -90,14 +103,16 @@ export class Runs {
   }
 
   async #list(): Promise<readonly RunSummary[]> {
-    const names = await readdir(this.#folder).catch(() => [] as string[])
-    const runs = await Promise.all(names.filter(isPlainName).map((name) => this.#summary(name)))
+    const found = await readdir(this.#folder).catch(() => [] as string[])
+    // What was started here may not have a folder yet, or have failed before it had one.
+    const names = new Set([...found.filter(isPlainName), ...this.#times.keys()])
+    const runs = await Promise.all([...names].map((name) => this.#look(name)))
     return runs
-      .filter((run) => run !== undefined)
+      .flatMap((run) => (run === undefined ? [] : [run.summary]))
       .sort((a, b) => b.changed - a.changed || a.id.localeCompare(b.id))
   }
 
-  async #summary(id: string): Promise<RunSummary | undefined> {
+  async #look(id: string): Promise<RunState | undefined> {
     const folder = join(this.#folder, id)
     const times = await Promise.all(
       ['results.json', 'metrics.jsonl'].map((file) =>
@@ -107,36 +122,41 @@ export class Runs {
         ),
       ),
     )
-    const changed = Math.max(...times)
+    const changed = Math.max(...times, this.#times.get(id) ?? 0)
     if (changed === 0) return undefined
-    const results = await readResults(folder).catch(() => undefined)
+    let results: StoredResults | undefined
+    let message = this.#messages.get(id)
+    if (times[0] !== 0)
+      try {
+        results = await readResults(folder)
+      } catch (error) {
+        message ??= error instanceof Error ? error.message : String(error)
+      }
     const ours = this.#children.has(id)
-    const alive = results?.finished !== true && Date.now() - changed < silence
-    const goesOn = ours || (alive && !this.#ended.has(id))
+    const goesOn = ours || (message === undefined && Date.now() - changed < silence)
+    const ended = this.#times.has(id) && !ours
     return {
-      id,
-      state: results?.finished ? 'finished' : goesOn ? 'running' : 'stopped',
-      changed,
-      seed: results?.seed ?? null,
-      arms: results?.arms.map((arm) => arm.name) ?? [],
-      ours,
+      results,
+      message,
+      summary: {
+        id,
+        state: results?.finished ? 'finished' : goesOn && !ended ? 'running' : 'stopped',
+        changed,
+        seed: results?.seed ?? null,
+        arms: results?.arms.map((arm) => arm.name) ?? [],
+        ours,
+      },
     }
   }
 
   async #read(id: string): Promise<unknown> {
-    const summary = await this.#summary(id)
-    if (summary === undefined) {
-      const message = this.#messages.get(id)
-      if (message !== undefined) throw inputError(message)
-      throw inputError(`There is no run called ${id} in ${this.#folder}.`)
-    }
-    const folder = join(this.#folder, id)
-    const results = await readResults(folder).catch(() => undefined)
+    const run = await this.#look(id)
+    if (run === undefined) throw inputError(`There is no run called ${id} in ${this.#folder}.`)
     return {
-      ...summary,
-      message: this.#messages.get(id) ?? null,
-      results: results ?? null,
-      steps: await readSteps(join(folder, 'metrics.jsonl')),
+      ...run.summary,
+      message: run.message ?? null,
+      results: run.results ?? null,
+      steps: await readSteps(join(this.#folder, id, 'metrics.jsonl')),
     }
   }
 
@@ -181,6 +201,7 @@ export class Runs {
       { stdio: ['ignore', 'ignore', 'pipe'] },
     )
     this.#children.set(id, child)
+    this.#times.set(id, Date.now())
     let words = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       words = (words + text).slice(-4000)
@@ -190,7 +211,7 @@ export class Runs {
     )
     child.on('close', (code) => {
       this.#children.delete(id)
-      this.#ended.add(id)
+      this.#times.set(id, Date.now())
       const last = words.trim().split('\n').at(-1)
       if (code !== 0 && last) this.#messages.set(id, last.replace(/^net2net: /, ''))
     })

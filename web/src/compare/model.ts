@@ -2,7 +2,13 @@
 import { batch, effect, signal } from '@preact/signals'
 import { models } from '../engine/model-client.ts'
 import type { Check, ComparedModels, Failure } from '../engine/protocol.ts'
-import { sameFile, sourceFromFile, sourceOf, sourceTitle } from '../engine/sources.ts'
+import {
+  missingSource,
+  modelsAmong,
+  sameFile,
+  sourceFromFiles,
+  sourceOf,
+} from '../engine/sources.ts'
 import { param, setParams, tab } from '../state.ts'
 import { announce } from '../ui/announce.tsx'
 import { failureFrom } from '../ui/failure.tsx'
@@ -16,11 +22,33 @@ export const failure = signal<Failure | undefined>(undefined)
 export const check = signal<Check | Failure | 'running' | undefined>(undefined)
 export const selected = signal<string | undefined>(undefined)
 
-export async function openSide(side: 'a' | 'b', file: File): Promise<void> {
-  const { name } = await sourceFromFile(file)
+type Side = 'a' | 'b'
+
+/** Opens files: two networks on both sides, one on the first side that is free. */
+export async function openFiles(files: readonly File[]): Promise<void> {
+  const { models: found, data } = modelsAmong(files)
+  const free = sides.a.peek() === '' ? 'a' : 'b'
+  const places: readonly Side[] = found.length > 1 ? ['a', 'b'] : [free]
+  for (const [i, side] of places.entries()) await openModel(side, found[i]!, data)
+}
+
+export async function openSide(side: Side, files: readonly File[]): Promise<void> {
+  const { models: found, data } = modelsAmong(files)
+  if (found.length > 1) await openFiles(files)
+  else await openModel(side, found[0]!, data)
+}
+
+async function openModel(side: Side, model: File, data: readonly File[]): Promise<void> {
+  let name: string
+  try {
+    ;({ name } = await sourceFromFiles(model, data))
+  } catch (error) {
+    failure.value = failureFrom(error)
+    return
+  }
   const wanted = sides[side].peek()
-  // The file that a link asks for: now it is there.
   if (!sameFile(name, wanted)) setParams({ [side]: name }, { push: true })
+  // The file that a link asks for: now it is there.
   else if (sides.a.peek() !== '' && sides.b.peek() !== '')
     await compare(sides.a.peek(), sides.b.peek())
 }
@@ -38,12 +66,12 @@ async function compare(a: string, b: string): Promise<void> {
   try {
     const sources = [await sourceOf(a), await sourceOf(b)] as const
     const [first, second] = sources
+    if (number.peek() !== own) return
     if (first === undefined || second === undefined) {
-      failure.value = {
-        kind: 'input',
-        message: `This link is about ${sourceTitle(first === undefined ? a : b)}, and a link does not carry the file: nothing is uploaded.`,
-        hint: 'Open that file here, on its side.',
-      }
+      failure.value = missingSource(
+        first === undefined ? a : b,
+        'Open that file here, on its side.',
+      )
       return
     }
     const result = await models.call('compare', [first, second])

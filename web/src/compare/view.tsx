@@ -15,6 +15,7 @@ import {
   failure,
   followAddress,
   number,
+  openFiles,
   openSide,
   selected,
   sides,
@@ -24,7 +25,7 @@ export function CompareView() {
   useEffect(followAddress, [])
   const result = compared.value
   return (
-    <div class="compare">
+    <DropArea class="compare" onFiles={(files) => void openFiles(files)}>
       <h1 class="unseen">Compare two networks</h1>
       <section class="compare-files" aria-label="The two networks">
         <SideBox side="a" title="First" />
@@ -39,7 +40,10 @@ export function CompareView() {
             {comparing.value ? (
               <div class="spinner" aria-hidden="true" />
             ) : (
-              <p>Open two networks: what is the same, changed or new is shown side by side.</p>
+              <p>
+                Open two networks, or drop both here: what is the same, changed or new is shown side
+                by side.
+              </p>
             )}
           </div>
         ) : (
@@ -53,14 +57,14 @@ export function CompareView() {
         )}
         <Details />
       </section>
-    </div>
+    </DropArea>
   )
 }
 
 function SideBox({ side, title }: { side: 'a' | 'b'; title: string }) {
   const current = sides[side].value
   return (
-    <DropArea class="compare-side" onFile={(file) => void openSide(side, file)}>
+    <DropArea class="compare-side" onFiles={(files) => void openSide(side, files)}>
       <label class="field">
         <span>{title}</span>
         <select
@@ -81,7 +85,7 @@ function SideBox({ side, title }: { side: 'a' | 'b'; title: string }) {
       <FileButton
         label="Open…"
         name={`Open the ${title.toLowerCase()} file`}
-        onFile={(file) => void openSide(side, file)}
+        onFiles={(files) => void openSide(side, files)}
       />
     </DropArea>
   )

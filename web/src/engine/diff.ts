@@ -122,7 +122,7 @@ export function diffOf(
       const edge = edges.get(id) ?? { from, to, inBefore: false, inAfter: false }
       if (side === 'before') edge.inBefore = true
       else edge.inAfter = true
-      const shape = view.shapes[value]
+      const shape = view.shapes.get(value)
       if (shape !== undefined && edge[side] === undefined) edge[side] = shape
       edges.set(id, edge)
     }

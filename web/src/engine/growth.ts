@@ -13,10 +13,10 @@ export function grow(
   const { widths, deepen, block, init, deepInit, noise, seed } = settings
   const plans: GrowthPlan[] = []
   let grown = model
-  if (Object.keys(widths).length > 0) {
+  if (widths.size > 0) {
     const plan = planWiden(
       grown,
-      widths,
+      Object.fromEntries(widths),
       init === 'net2wider' ? { seed, init, noise } : { seed, init },
     )
     plans.push(plan)
@@ -62,10 +62,11 @@ export function planText(plans: readonly GrowthPlan[]): string {
  */
 export function recipeOf(settings: GrowSettings): string {
   const { widths, deepen, block, init, deepInit, noise, seed } = settings
+  const wider = Object.fromEntries(widths)
   const widen =
-    init === 'net2wider' ? { widen: widths, init, noise, seed } : { widen: widths, init, seed }
+    init === 'net2wider' ? { widen: wider, init, noise, seed } : { widen: wider, init, seed }
   const steps = [
-    ...(Object.keys(widths).length > 0 ? [widen] : []),
+    ...(widths.size > 0 ? [widen] : []),
     ...(deepen.length > 0 ? [{ deepen, init: deepInit, block, seed }] : []),
   ]
   return `${JSON.stringify({ version: 1, steps }, null, 2)}\n`

@@ -1,5 +1,5 @@
 /** Holds the models: reads, inspects, grows, compares and writes them, off the page's thread. */
-import { inputError, usageError } from '../../../src/errors.ts'
+import { inputError, Net2NetError, usageError } from '../../../src/errors.ts'
 import type { Model } from '../../../src/model/model.ts'
 import { decodeModel } from '../../../src/onnx/decode.ts'
 import { encodeModel } from '../../../src/onnx/encode.ts'
@@ -7,6 +7,7 @@ import { linearFormOf } from '../../../src/operators/index.ts'
 import { inferModel } from '../../../src/operators/inference.ts'
 import { compareSubjects } from '../../../src/runtime/comparison.ts'
 import { diffOf, single } from './diff.ts'
+import { externalDataIn } from './external.ts'
 import { grow, inspectLayers, planText, recipeOf } from './growth.ts'
 import { layoutOf } from './layout.ts'
 import type { Check, ComparedModels, GrowSettings, ModelMethods, Source } from './protocol.ts'
@@ -90,8 +91,15 @@ function opened(): Loaded {
 
 async function load(source: Source): Promise<Loaded> {
   if (source.kind === 'bytes') {
-    const model = decodeModel(source.bytes)
-    return { model, view: viewOfModel(model, source.name) }
+    const { bytes, name, data = [] } = source
+    try {
+      const model = decodeModel(bytes, { openExternal: externalDataIn(data) })
+      return { model, view: viewOfModel(model, name) }
+    } catch (error) {
+      if (!(error instanceof Net2NetError) || error.kind !== 'input') throw error
+      const { message, hint } = error
+      throw inputError(`${name}: ${message}`, hint === undefined ? {} : { hint })
+    }
   }
   const sample = samples.find(({ id }) => id === source.id)
   if (sample === undefined)

@@ -24,7 +24,8 @@ export interface OpenedModel {
 }
 
 export interface GrowSettings {
-  readonly widths: Readonly<Record<string, number>>
+  /** By layer. A map, since a layer may be called as what every object has. */
+  readonly widths: ReadonlyMap<string, number>
   readonly deepen: readonly string[]
   readonly init: WidenInit
   /** What is inserted: a layer like the one before, or a residual block behind it. */
@@ -84,9 +85,15 @@ export interface ComparedModels {
   readonly layout: Layout
 }
 
-/** A file, or the id of a sample. */
+/** A file's name and content. */
+export interface NamedBytes {
+  readonly name: string
+  readonly bytes: Uint8Array<ArrayBuffer>
+}
+
+/** A file, with the files that hold its external data; or the id of a sample. */
 export type Source =
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array<ArrayBuffer>; readonly name: string }
+  | ({ readonly kind: 'bytes'; readonly data?: readonly NamedBytes[] | undefined } & NamedBytes)
   | { readonly kind: 'sample'; readonly id: string }
 
 /** Methods of the model worker. */

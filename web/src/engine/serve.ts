@@ -32,6 +32,13 @@ export function failureOf(error: unknown): Failure {
       ...(error.where === undefined ? {} : { where: error.where }),
       ...(error.hint === undefined ? {} : { hint: error.hint }),
     }
+  // What an engine says of arrays that are too long, of memory that it has not, and of its stack.
+  if (error instanceof RangeError)
+    return {
+      kind: 'refused',
+      message: `This is too large for the browser (${error.message}).`,
+      hint: 'Choose smaller widths, or use the command line, which needs less memory.',
+    }
   const message = error instanceof Error ? error.message : String(error)
   return { kind: 'internal', message: `Something of ours failed: ${message}` }
 }

@@ -1,6 +1,9 @@
-/** Which model an address names: a sample (`sample:resnet`) or a file (`file:HASH:NAME`). */
+/**
+ * Which model an address names: a sample (`sample:resnet`), a file (`file:HASH:NAME`) or a trained arm of a run
+ * (`run:RUN:ARM`).
+ */
 import { keepFile, keptFile } from './files.ts'
-import type { Source } from './protocol.ts'
+import type { Failure, NamedBytes, Source } from './protocol.ts'
 
 export async function sourceOf(name: string): Promise<Source | undefined> {
   const [kind, key = '', ...rest] = name.split(':')
@@ -8,26 +11,75 @@ export async function sourceOf(name: string): Promise<Source | undefined> {
   if (kind === 'run') return await runModel(key, rest.join(':'))
   if (kind !== 'file') return undefined
   const file = await keptFile(key)
-  return file && { kind: 'bytes', bytes: file.bytes, name: file.name }
+  return file && { kind: 'bytes', bytes: file.bytes, name: file.name, data: file.data }
 }
 
 /** The name that an address gives to a source, without looking for it. */
 export function sourceTitle(name: string): string {
   const [kind, key = '', ...rest] = name.split(':')
-  return kind === 'file' || kind === 'run' ? rest.join(':') || key : key
+  if (kind === 'sample') return key
+  return kind === 'file' || kind === 'run' ? rest.join(':') || key : name
+}
+
+/** Why an address's model is not there; `hint` says what to do about a file. */
+export function missingSource(name: string, hint: string): Failure {
+  const [kind, run] = name.split(':')
+  const title = sourceTitle(name)
+  if (kind === 'file')
+    return {
+      kind: 'input',
+      message: `This link is about ${title}, and a link does not carry the file: nothing is uploaded.`,
+      hint,
+    }
+  if (kind === 'run')
+    return {
+      kind: 'input',
+      message: `This link is about ${title} of the run ${run}, which is not there.`,
+      hint: 'The Runs tab lists the runs of this machine.',
+    }
+  return {
+    kind: 'input',
+    message: `This link is about a network "${title}", and there is none called that.`,
+    hint: 'Open a file, or choose one of the sample networks.',
+  }
 }
 
 /** Do two names stand for the same bytes? */
 export const sameFile = (a: string, b: string): boolean =>
   a.startsWith('file:') && a.split(':')[1] === b.split(':')[1] && b.startsWith('file:')
 
-/** Keeps a dropped file in this browser and returns the address's name for it. */
-export async function sourceFromFile(file: File): Promise<{ name: string; source: Source }> {
-  const bytes = new Uint8Array(await file.arrayBuffer())
-  const key = await keepFile(file.name, bytes)
+/** What was opened together: the models, and files that hold data of theirs. */
+export function modelsAmong(files: readonly File[]): {
+  readonly models: readonly File[]
+  readonly data: readonly File[]
+} {
+  const named = files.filter(({ name }) => /\.onnx$/i.test(name))
+  const models = named.length > 0 ? named : files.slice(0, 1)
+  return { models, data: files.filter((file) => !models.includes(file)) }
+}
+
+/** Keeps an opened model in this browser and returns the address's name for it. */
+export async function sourceFromFiles(
+  model: File,
+  data: readonly File[],
+): Promise<{ name: string; source: Source }> {
+  const file = await contentOf(model)
+  const beside = await Promise.all(data.map(contentOf))
+  const key = await keepFile(file, beside)
   return {
     name: `file:${key}:${file.name.replaceAll(':', '_')}`,
-    source: { kind: 'bytes', bytes, name: file.name },
+    source: { kind: 'bytes', ...file, data: beside },
+  }
+}
+
+async function contentOf(file: File): Promise<NamedBytes> {
+  try {
+    return { name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) }
+  } catch (cause) {
+    throw new Error(
+      `${file.name} cannot be read: it is a folder, too large for the browser, or changed meanwhile.`,
+      { cause },
+    )
   }
 }
 

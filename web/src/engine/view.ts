@@ -53,7 +53,7 @@ export interface ModelView {
   readonly inputs: readonly ValueView[]
   readonly outputs: readonly ValueView[]
   /** Shape of each value, as text; absent where it is unknown. */
-  readonly shapes: Readonly<Record<string, string>>
+  readonly shapes: ReadonlyMap<string, string>
   readonly parameters: number
   readonly bytes: number
   /** Multiply-adds of one sample; null where unknown. */
@@ -110,9 +110,9 @@ export function viewOf(
       attributes: [...node.attributes].map(([key, value]) => [key, attributeText(value)] as const),
     })
   }
-  const shapes: Record<string, string> = {}
+  const shapes = new Map<string, string>()
   for (const [value, { shape }] of values) {
-    if (shape !== undefined && !constants.has(value)) shapes[value] = shapeText(shape)
+    if (shape !== undefined && !constants.has(value)) shapes.set(value, shapeText(shape))
   }
   const value = (declared: Model['graph']['inputs'][number]): ValueView => {
     const info = values.get(declared.name)

@@ -5,43 +5,48 @@ export const outputName = (input: string): string => `${input.replace(/\.onnx$/i
 
 /** A word as a POSIX shell reads it. */
 const quote = (word: string) =>
-  /^[\w.,:=@%+/-]+$/.test(word) && !word.startsWith('-')
-    ? word
-    : `'${word.replaceAll("'", `'\\''`)}'`
+  /^[\w.,:=@%+/-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+
+/** Names that look like options stand behind all options. */
+function line(command: string, names: readonly string[], options: readonly string[]): string {
+  const words = names.some((name) => name.startsWith('-'))
+    ? [...options, '--', ...names]
+    : [...names, ...options]
+  return ['net2net', command, ...words.map(quote)].join(' ')
+}
 
 export function commands(input: string, settings: GrowSettings): string {
   const { widths, deepen, block, init, deepInit, noise, seed } = settings
   const output = outputName(input)
-  const wider = Object.entries(widths)
   const lines: string[] = []
-  const both = wider.length > 0 && deepen.length > 0
+  const both = widths.size > 0 && deepen.length > 0
   const between = `${input.replace(/\.onnx$/i, '')}-wider.onnx`
   const seedOption = seed === 0 ? [] : ['--seed', String(seed)]
-  if (wider.length > 0)
+  if (widths.size > 0)
     lines.push(
-      [
-        'net2net widen',
-        quote(input),
-        ...wider.map(([name, width]) => quote(`${name}=${width}`)),
-        ...(init === 'net2wider' ? [] : ['--init', init]),
-        ...(noise === 'zero-sum' || init === 'random-pad' ? [] : ['--noise', noise]),
-        ...seedOption,
-        '-o',
-        quote(both ? between : output),
-      ].join(' '),
+      line(
+        'widen',
+        [input, ...[...widths].map(([name, width]) => `${name}=${width}`)],
+        [
+          ...(init === 'net2wider' ? [] : ['--init', init]),
+          ...(noise === 'zero-sum' || init === 'random-pad' ? [] : ['--noise', noise]),
+          ...seedOption,
+          ...['-o', both ? between : output],
+        ],
+      ),
     )
   if (deepen.length > 0)
     lines.push(
-      [
-        'net2net deepen',
-        quote(both ? between : input),
-        ...deepen.map(quote),
-        ...(block === 'identity' ? [] : ['--block', block]),
-        ...(deepInit === 'net2deeper' ? [] : ['--init', deepInit]),
-        ...seedOption,
-        '-o',
-        quote(output),
-      ].join(' '),
+      line(
+        'deepen',
+        [both ? between : input, ...deepen],
+        [
+          ...(block === 'identity' ? [] : ['--block', block]),
+          ...(deepInit === 'net2deeper' ? [] : ['--init', deepInit]),
+          ...seedOption,
+          ...['-o', output],
+        ],
+      ),
     )
   return lines.join('\n')
 }

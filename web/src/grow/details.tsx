@@ -62,13 +62,24 @@ export function NodeDetails(props: NodeDetailsProps) {
   const own = node.after ?? node.before
   const shapes = (second ?? first).shapes
   const before = first.shapes
+  const close = () => {
+    onClose()
+    const card = `.card[data-key="${CSS.escape(node.key)}"]`
+    document.querySelector<SVGElement>(card)?.focus()
+  }
   return (
-    <aside class="details" aria-label={`${node.op} ${node.name}`}>
+    <aside
+      class="details"
+      aria-label={`${node.op} ${node.name}`}
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') close()
+      }}
+    >
       <header>
         <h2>
           {node.op} <code>{node.name}</code>
         </h2>
-        <button type="button" class="quiet icon" aria-label="Close the details" onClick={onClose}>
+        <button type="button" class="quiet icon" aria-label="Close the details" onClick={close}>
           ×
         </button>
       </header>
@@ -90,8 +101,8 @@ export function NodeDetails(props: NodeDetailsProps) {
                 key={name}
                 term="reads"
                 name={name}
-                before={before[name]}
-                after={shapes[name]}
+                before={before.get(name)}
+                after={shapes.get(name)}
               />
             ))}
             {own.outputs.map((name) => (
@@ -99,8 +110,8 @@ export function NodeDetails(props: NodeDetailsProps) {
                 key={name}
                 term="gives"
                 name={name}
-                before={before[name]}
-                after={shapes[name]}
+                before={before.get(name)}
+                after={shapes.get(name)}
               />
             ))}
           </dl>

@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals'
 import { useId } from 'preact/hooks'
 import type { LayerView } from '../engine/protocol.ts'
 import { selectLayer } from './model.ts'
-import { settings, setWidth, toggleDeeper } from './settings.ts'
+import { clear, growing, settings, setWidth, toggleDeeper } from './settings.ts'
 
 /** Beyond this many layers the list is cut short, and a filter finds the others. */
 const most = 120
@@ -23,9 +23,7 @@ export function LayerList({ layers }: { layers: readonly LayerView[] }) {
   const path = sharedPath(layers)
   const found = layers.filter(
     ({ name, op }) =>
-      `${name} ${op}`.toLowerCase().includes(wanted) ||
-      widths[name] !== undefined ||
-      deepen.includes(name),
+      `${name} ${op}`.toLowerCase().includes(wanted) || widths.has(name) || deepen.includes(name),
   )
   return (
     <section class="layers" aria-label="Layers">
@@ -34,7 +32,18 @@ export function LayerList({ layers }: { layers: readonly LayerView[] }) {
         <span class="muted small">
           {layers.filter((layer) => layer.widen === true).length} of {layers.length} can be widened
         </span>
+        {growing.value ? (
+          <button type="button" class="small" onClick={clear}>
+            Reset
+          </button>
+        ) : null}
       </header>
+      {layers.length === 0 ? (
+        <p class="pad muted small">
+          No node of this network has weights of its own: there is nothing to widen, and nothing to
+          insert a layer after.
+        </p>
+      ) : null}
       {layers.length > 12 ? (
         <div class="layer-filter">
           <input
@@ -67,8 +76,8 @@ function LayerRow({ layer, path }: { layer: LayerView; path: string }) {
   const { name, op, width, group } = layer
   const residual = block === 'residual'
   const members = [name, ...group]
-  const owner = members.find((member) => widths[member] !== undefined)
-  const wanted = owner === undefined ? undefined : widths[owner]
+  const owner = members.find((member) => widths.has(member))
+  const wanted = owner === undefined ? undefined : widths.get(owner)
   return (
     <li class="layer" data-layer={name}>
       <div class="layer-head">
@@ -107,7 +116,11 @@ function LayerRow({ layer, path }: { layer: LayerView; path: string }) {
             step={1}
             value={wanted ?? width}
             aria-invalid={wanted !== undefined && wanted < width}
-            onChange={(event) => set(event.currentTarget.valueAsNumber)}
+            onChange={(event) => {
+              const { currentTarget: input } = event
+              if (Number.isSafeInteger(input.valueAsNumber)) set(input.valueAsNumber)
+              else input.value = String(wanted ?? width)
+            }}
           />
         </div>
       ) : (
@@ -140,7 +153,6 @@ function LayerRow({ layer, path }: { layer: LayerView; path: string }) {
   )
 
   function set(value: number) {
-    if (!Number.isSafeInteger(value)) return
     setWidth(members, name, value === width ? undefined : value)
   }
 }

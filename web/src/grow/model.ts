@@ -3,11 +3,17 @@ import { batch, effect, signal } from '@preact/signals'
 import { latest } from '../engine/client.ts'
 import { models } from '../engine/model-client.ts'
 import type { Check, Failure, GrownModel, OpenedModel, Source } from '../engine/protocol.ts'
-import { sameFile, sourceFromFile, sourceOf, sourceTitle } from '../engine/sources.ts'
+import {
+  missingSource,
+  modelsAmong,
+  sameFile,
+  sourceFromFiles,
+  sourceOf,
+} from '../engine/sources.ts'
 import { param, setParams, tab } from '../state.ts'
 import { announce } from '../ui/announce.tsx'
 import { failureFrom } from '../ui/failure.tsx'
-import { tiny } from '../ui/format.ts'
+import { plural, tiny } from '../ui/format.ts'
 import { growing, settings } from './settings.ts'
 
 export const modelParam = param('model', 'sample:teacher')
@@ -21,6 +27,8 @@ export const openFailure = signal<Failure | undefined>(undefined)
 export const busy = signal(false)
 
 export const grown = signal<GrownModel | undefined>(undefined)
+/** The settings are ahead of what is shown. */
+export const regrowing = signal(false)
 export const growFailure = signal<Failure | undefined>(undefined)
 export type CheckState =
   | { readonly state: 'none' | 'running' }
@@ -33,9 +41,17 @@ export const selected = signal<string | undefined>(undefined)
 
 let shown: string | undefined
 
-/** Opens the file that was dropped; the settings of another model make no sense for it. */
-export async function openFile(file: File): Promise<void> {
-  const { name, source } = await sourceFromFile(file)
+/** Opens what was dropped; the settings of another model make no sense for it. */
+export async function openFiles(files: readonly File[]): Promise<void> {
+  const { models: found, data } = modelsAmong(files)
+  let file: Awaited<ReturnType<typeof sourceFromFiles>>
+  try {
+    file = await sourceFromFiles(found[0]!, data)
+  } catch (error) {
+    openFailure.value = failureFrom(error)
+    return
+  }
+  const { name, source } = file
   // The very file that a link asks for grows as the link says, whatever it is called here.
   if (sameFile(name, modelParam.peek())) shown = modelParam.peek()
   else {
@@ -49,26 +65,37 @@ export function openSample(id: string): void {
   setParams({ model: `sample:${id}`, widen: undefined, deepen: undefined }, { push: true })
 }
 
+async function openNamed(name: string): Promise<void> {
+  const source = await sourceOf(name)
+  // Meanwhile another one.
+  if (shown === name) await open(source)
+}
+
 async function open(source: Source | undefined): Promise<void> {
   batch(() => {
     busy.value = true
     openFailure.value = undefined
     growFailure.value = undefined
     grown.value = undefined
+    regrowing.value = false
     check.value = { state: 'none' }
     selected.value = undefined
   })
   const number = opening.peek() + 1
   opening.value = number
   try {
-    if (source === undefined) throw missing(modelParam.peek())
+    if (source === undefined)
+      throw missingSource(
+        modelParam.peek(),
+        'Open that file here, and it grows as the link says; or choose one of the sample networks.',
+      )
     const model = await models.call('open', source)
     if (opening.peek() !== number) return
     batch(() => {
       opened.value = model
       openedBy.value = number
     })
-    announce(`${model.view.name}: ${model.view.nodes.length} nodes.`)
+    announce(`${model.view.name}: ${plural(model.view.nodes.length, 'node')}.`)
   } catch (error) {
     if (opening.peek() !== number) return
     batch(() => {
@@ -80,24 +107,20 @@ async function open(source: Source | undefined): Promise<void> {
   }
 }
 
-const missing = (name: string): Failure => ({
-  kind: 'input',
-  message: `This link is about ${sourceTitle(name)}, and a link does not carry the file: nothing is uploaded.`,
-  hint: 'Open that file here, and it grows as the link says; or choose one of the sample networks.',
-})
-
 const grow = latest(models.call.bind(models, 'grow') as (s: unknown) => Promise<GrownModel>)
 let checkTimer: ReturnType<typeof setTimeout> | undefined
 
 async function regrow(): Promise<void> {
   const number = opening.peek()
   const current = settings.peek()
+  regrowing.value = true
   try {
     const result = await grow(current)
     // Meanwhile another model, or other settings.
     if (result === undefined || opening.peek() !== number || settings.peek() !== current) return
     batch(() => {
       grown.value = result
+      regrowing.value = false
       growFailure.value = undefined
       check.value = { state: 'running' }
     })
@@ -107,6 +130,7 @@ async function regrow(): Promise<void> {
     if (opening.peek() !== number || settings.peek() !== current) return
     batch(() => {
       grown.value = undefined
+      regrowing.value = false
       growFailure.value = failureFrom(error)
       check.value = { state: 'none' }
     })
@@ -131,7 +155,7 @@ export function followAddress(): () => void {
     const name = modelParam.value
     if (tab.value !== 'grow' || name === shown) return
     shown = name
-    void sourceOf(name).then(open)
+    void openNamed(name)
   })
   const stopGrowing = effect(() => {
     void settings.value
@@ -140,6 +164,7 @@ export function followAddress(): () => void {
     else
       batch(() => {
         grown.value = undefined
+        regrowing.value = false
         growFailure.value = undefined
         check.value = { state: 'none' }
       })

@@ -1,5 +1,6 @@
 import type { NoiseKind } from '../../../src/growth/plan.ts'
-import { change, settings } from './settings.ts'
+import { NumberField } from '../ui/number-field.tsx'
+import { change, largestSeed, settings } from './settings.ts'
 
 const noises: readonly { readonly id: NoiseKind; readonly label: string }[] = [
   { id: 'zero-sum', label: 'sums to zero (exact)' },
@@ -70,19 +71,13 @@ export function Options() {
             <option value="random-init">random (baseline)</option>
           </select>
         </label>
-        <label class="field">
-          <span>Seed</span>
-          <input
-            type="number"
-            min={0}
-            step={1}
-            value={current.seed}
-            onChange={(event) => {
-              const value = event.currentTarget.valueAsNumber
-              if (Number.isSafeInteger(value) && value >= 0) change({ seed: value })
-            }}
-          />
-        </label>
+        <NumberField
+          label="Seed"
+          value={current.seed}
+          min={0}
+          max={largestSeed}
+          onValue={(seed) => change({ seed })}
+        />
       </div>
     </section>
   )

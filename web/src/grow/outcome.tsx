@@ -6,23 +6,27 @@ import { FailureNotice, failureFrom } from '../ui/failure.tsx'
 import { brief, tiny } from '../ui/format.ts'
 import { saveAs } from '../ui/save.ts'
 import { commands, outputName } from './command.ts'
-import { check, grown, opened } from './model.ts'
+import { check, grown, opened, regrowing } from './model.ts'
 import { settings } from './settings.ts'
 
 /** The measured difference, sizes before and after, and how to take the result along. */
 export function Outcome() {
   const failure = useSignal<Failure | undefined>(undefined)
   const showPlan = useSignal(false)
+  const copied = useSignal('')
   const before = opened.value?.view
   const after = grown.value?.view
   if (before === undefined) return null
-  if (after === undefined)
+  if (after === undefined) {
+    const able = opened.value?.layers.some(({ widen, deepen }) => widen === true || deepen === true)
     return (
       <p class="muted">
-        Widen a layer, or insert one: the network before and after appear side by side, and the
-        difference of what they compute is measured.
+        {able
+          ? 'Widen a layer, or insert one: the network before and after appear side by side, and the difference of what they compute is measured.'
+          : 'This network cannot grow.'}
       </p>
     )
+  }
   const current = settings.value
   const command = commands(before.name, current)
   const download = async (what: 'model' | 'recipe') => {
@@ -37,8 +41,23 @@ export function Outcome() {
       failure.value = failureFrom(error)
     }
   }
+  const copy = async () => {
+    failure.value = undefined
+    try {
+      await navigator.clipboard.writeText(command)
+      copied.value = command
+      announce('The command is copied.')
+    } catch {
+      // Pages from other machines by plain http have no clipboard, and a user may refuse it.
+      failure.value = {
+        kind: 'refused',
+        message: 'The browser does not let this page copy.',
+        hint: 'Select the command, and copy it yourself.',
+      }
+    }
+  }
   return (
-    <div class="outcome-grid">
+    <div class="outcome-grid" aria-busy={regrowing.value}>
       <div class="row facts-row">
         <CheckBadge />
         <Change label="Parameters" before={before.parameters} after={after.parameters} />
@@ -51,15 +70,8 @@ export function Outcome() {
         <button type="button" onClick={() => void download('recipe')}>
           Recipe
         </button>
-        <button
-          type="button"
-          onClick={() => {
-            void navigator.clipboard
-              .writeText(command)
-              .then(() => announce('The command is copied.'))
-          }}
-        >
-          Copy command
+        <button type="button" class="copy" onClick={() => void copy()}>
+          {copied.value === command ? 'Copied' : 'Copy command'}
         </button>
         <button
           type="button"
@@ -80,6 +92,12 @@ export function Outcome() {
 
 function CheckBadge() {
   const state = check.value
+  if (regrowing.value)
+    return (
+      <span class="badge late">
+        <span class="spinner" aria-hidden="true" /> growing …
+      </span>
+    )
   if (state.state === 'running')
     return (
       <span class="badge">

@@ -1,7 +1,7 @@
 /** What the user chose on the Grow tab, as it stands in the address. */
 import { computed } from '@preact/signals'
 import type { GrowSettings } from '../engine/protocol.ts'
-import { numberParam, param, setParams } from '../state.ts'
+import { escapeName, numberParam, param, setParams, unescapeName } from '../state.ts'
 
 const widen = param('widen')
 const deepen = param('deepen')
@@ -11,26 +11,20 @@ const deepInit = param('deep-init')
 const noise = param('noise')
 const seed = numberParam('seed', 0)
 
-/** Layer names may hold any character: those that separate are escaped. */
-const escapeName = (name: string) => encodeURIComponent(name)
-const unescapeName = (text: string) => {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
-
-function parseWidths(text: string): Record<string, number> {
-  const widths: Record<string, number> = {}
+function parseWidths(text: string): Map<string, number> {
+  const widths = new Map<string, number>()
   for (const part of text.split(',')) {
     const [name, width] = part.split('=')
-    if (name && Number.isSafeInteger(Number(width))) widths[unescapeName(name)] = Number(width)
+    if (name && Number.isSafeInteger(Number(width))) widths.set(unescapeName(name), Number(width))
   }
   return widths
 }
 
-const parseNames = (text: string) => text.split(',').filter(Boolean).map(unescapeName)
+const parseNames = (text: string) => [...new Set(text.split(',').filter(Boolean).map(unescapeName))]
+
+/** Seeds are 32-bit integers without sign. */
+export const largestSeed = 0xffffffff
+const isSeed = (value: number) => Number.isInteger(value) && value >= 0 && value <= largestSeed
 
 export const settings = computed<GrowSettings>(() => ({
   widths: parseWidths(widen.value),
@@ -39,34 +33,36 @@ export const settings = computed<GrowSettings>(() => ({
   block: block.value === 'residual' ? 'residual' : 'identity',
   deepInit: deepInit.value === 'random-init' ? 'random-init' : 'net2deeper',
   noise: noise.value === 'paper' || noise.value === 'none' ? noise.value : 'zero-sum',
-  seed: seed.value,
+  seed: isSeed(seed.value) ? seed.value : 0,
 }))
 
 /** True if anything is to be grown. */
 export const growing = computed(
-  () => Object.keys(settings.value.widths).length > 0 || settings.value.deepen.length > 0,
+  () => settings.value.widths.size > 0 || settings.value.deepen.length > 0,
 )
 
-export function change(changes: Partial<GrowSettings>): void {
+export function change(changes: Partial<GrowSettings>, { push = false } = {}): void {
   const next = { ...settings.peek(), ...changes }
-  setParams({
-    widen: Object.entries(next.widths)
-      .map(([name, width]) => `${escapeName(name)}=${width}`)
-      .join(','),
+  const values = {
+    widen: [...next.widths].map(([name, width]) => `${escapeName(name)}=${width}`).join(','),
     deepen: next.deepen.map(escapeName).join(','),
     init: next.init === 'net2wider' ? undefined : next.init,
     block: next.block === 'identity' ? undefined : next.block,
     'deep-init': next.deepInit === 'net2deeper' ? undefined : next.deepInit,
     noise: next.noise === 'zero-sum' ? undefined : next.noise,
     seed: next.seed === 0 ? undefined : String(next.seed),
-  })
+  }
+  setParams(values, { push })
 }
+
+/** Takes back all widths and insertions; the browser's Back brings them again. */
+export const clear = (): void => change({ widths: new Map(), deepen: [] }, { push: true })
 
 /** Sets one layer's width; undefined: as it is. The layers of its group follow by themselves. */
 export function setWidth(group: readonly string[], layer: string, width: number | undefined): void {
-  const widths = { ...settings.peek().widths }
-  for (const member of group) delete widths[member]
-  if (width !== undefined) widths[layer] = width
+  const widths = new Map(settings.peek().widths)
+  for (const member of group) widths.delete(member)
+  if (width !== undefined) widths.set(layer, width)
   change({ widths })
 }
 

@@ -1,8 +1,9 @@
 import { useEffect } from 'preact/hooks'
+import { sourceTitle } from '../engine/sources.ts'
 import { GraphView } from '../graph/graph.tsx'
 import { DropArea, FileButton } from '../ui/drop.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
-import { brief, bytes } from '../ui/format.ts'
+import { brief, bytes, plural } from '../ui/format.ts'
 import { Details } from './details.tsx'
 import { LayerList } from './layers.tsx'
 import {
@@ -14,7 +15,7 @@ import {
   opened,
   openedBy,
   openFailure,
-  openFile,
+  openFiles,
   openSample,
   selected,
 } from './model.ts'
@@ -28,7 +29,7 @@ export function GrowView() {
   const result = grown.value
   const current = modelParam.value
   return (
-    <DropArea class="grow" onFile={(file) => void openFile(file)}>
+    <DropArea class="grow" onFiles={(files) => void openFiles(files)}>
       <h1 class="unseen">Grow a network</h1>
       <section class="side" aria-label="Model and growth">
         <div class="pad stack">
@@ -43,7 +44,7 @@ export function GrowView() {
                 }}
               >
                 {current.startsWith('sample:') ? null : (
-                  <option value={current}>{model?.view.name ?? 'A file'}</option>
+                  <option value={current}>{model?.view.name ?? sourceTitle(current)}</option>
                 )}
                 {sampleTitles.map(({ id, title }) => (
                   <option key={id} value={`sample:${id}`}>
@@ -53,7 +54,7 @@ export function GrowView() {
               </select>
             </label>
             <div class="grow-open">
-              <FileButton label="Open ONNX file…" onFile={(file) => void openFile(file)} />
+              <FileButton label="Open ONNX file…" onFiles={(files) => void openFiles(files)} />
             </div>
           </div>
           <p class="muted small">
@@ -65,17 +66,22 @@ export function GrowView() {
               )
             ) : (
               <>
-                {model.view.nodes.length} nodes, {brief(model.view.parameters)} parameters,{' '}
-                {bytes(model.view.bytes)}, opset {model.view.opset}. Drop another file anywhere; it
-                stays in this browser.
+                {plural(model.view.nodes.length, 'node')}, {brief(model.view.parameters)}{' '}
+                parameters, {bytes(model.view.bytes)}, opset {model.view.opset}. Drop another file
+                anywhere; it stays in this browser.
               </>
             )}
           </p>
         </div>
         {model === undefined ? null : (
           <>
+            {openFailure.value === undefined ? null : (
+              <div class="pad">
+                <FailureNotice failure={openFailure.value} />
+              </div>
+            )}
             <LayerList layers={model.layers} />
-            <Options />
+            {model.layers.length === 0 ? null : <Options />}
           </>
         )}
       </section>
@@ -89,7 +95,7 @@ export function GrowView() {
             ) : (
               <div class="stack">
                 <FailureNotice failure={openFailure.value} />
-                <FileButton label="Open a file…" onFile={(file) => void openFile(file)} />
+                <FileButton label="Open a file…" onFiles={(files) => void openFiles(files)} />
               </div>
             )}
           </div>
@@ -104,13 +110,15 @@ export function GrowView() {
         )}
         <Details />
       </section>
-      <section class="outcome" aria-label="Result">
-        {growFailure.value === undefined ? (
-          <Outcome />
-        ) : (
-          <FailureNotice failure={growFailure.value} />
-        )}
-      </section>
+      {model === undefined ? null : (
+        <section class="outcome" aria-label="Result">
+          {growFailure.value === undefined ? (
+            <Outcome />
+          ) : (
+            <FailureNotice failure={growFailure.value} />
+          )}
+        </section>
+      )}
     </DropArea>
   )
 }

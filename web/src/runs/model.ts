@@ -3,7 +3,7 @@ import { batch, computed, effect, signal } from '@preact/signals'
 import type { StepRecord } from '../../../src/experiments/report/record.ts'
 import type { RunResults } from '../../../src/experiments/results.ts'
 import type { Failure } from '../engine/protocol.ts'
-import { param, setParams, tab } from '../state.ts'
+import { escapeName, param, setParams, tab, unescapeName } from '../state.ts'
 import { failureFrom } from '../ui/failure.tsx'
 
 export interface RunSummary {
@@ -27,20 +27,32 @@ export const folder = signal('')
 export const list = signal<readonly RunSummary[]>([])
 export const contents = signal<ReadonlyMap<string, RunContent>>(new Map())
 export const failure = signal<Failure | undefined>(undefined)
+/** The server was there and answers no more. */
+export const lost = signal(false)
 
 const chosenParam = param('runs')
-/** The runs that are shown; the newest one where none is chosen. */
+/** No folder is called so: names that the address lists are escaped. */
+const none = ','
+/** The runs that are shown; the newest one where nothing is said of them. */
 export const chosen = computed<readonly string[]>(() => {
-  const named = chosenParam.value.split(',').filter(Boolean)
-  if (named.length > 0) return named
+  const text = chosenParam.value
+  if (text !== '') return text.split(',').filter(Boolean).map(unescapeName)
   const newest = list.value[0]
   return newest === undefined ? [] : [newest.id]
 })
 
 export function choose(id: string, on: boolean): void {
+  failure.value = undefined
   const others = chosen.peek().filter((name) => name !== id)
-  setParams({ runs: (on ? [...others, id] : others).join(',') })
+  setParams({ runs: (on ? [...others, id] : others).map(escapeName).join(',') || none })
 }
+
+/** Runs that are asked for and not there. */
+export const unknown = computed<readonly string[]>(() =>
+  available.value === true
+    ? chosen.value.filter((id) => !list.value.some((run) => run.id === id))
+    : [],
+)
 
 async function ask<T>(path: string, body?: unknown): Promise<T> {
   const response = await fetch(`./api/${path}`, {
@@ -51,12 +63,23 @@ async function ask<T>(path: string, body?: unknown): Promise<T> {
           headers: { 'Content-Type': 'application/json' },
           body: JSON.stringify(body),
         }),
+  }).catch(() => {
+    throw new Error('The server does not answer.')
   })
   const isJson = response.headers.get('Content-Type')?.includes('json')
   if (!isJson) throw new Error(`${path}: ${response.status}`)
   const value = (await response.json()) as T | { readonly error: Failure }
   if (!response.ok) throw new Error((value as { error: Failure }).error.message)
   return value as T
+}
+
+async function refresh(): Promise<void> {
+  const answer = await ask<{ folder: string; runs: RunSummary[] }>('runs')
+  batch(() => {
+    available.value = true
+    folder.value = answer.folder
+    list.value = answer.runs
+  })
 }
 
 /** Follows the server's list while the tab is shown. */
@@ -81,14 +104,15 @@ export function follow(): () => void {
       if (wanted.includes(summary.id) && versions.get(summary.id) !== summary.changed)
         void load(summary)
   })
-  void ask<{ folder: string; runs: RunSummary[] }>('runs').then(
-    (answer) => {
-      batch(() => {
-        available.value = true
-        folder.value = answer.folder
-        list.value = answer.runs
-      })
+  void refresh().then(
+    () => {
       source = new EventSource('./api/runs/events')
+      source.onopen = () => {
+        lost.value = false
+      }
+      source.onerror = () => {
+        lost.value = true
+      }
       source.onmessage = ({ data }: MessageEvent<string>) => {
         list.value = (JSON.parse(data) as { runs: RunSummary[] }).runs
       }
@@ -116,7 +140,8 @@ export async function start(settings: StartSettings): Promise<void> {
   failure.value = undefined
   try {
     const { id } = await ask<{ id: string }>('runs', settings)
-    setParams({ runs: id })
+    await refresh()
+    setParams({ runs: escapeName(id) })
   } catch (error) {
     failure.value = failureFrom(error)
   }

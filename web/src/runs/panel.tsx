@@ -63,7 +63,7 @@ export function RunPanel({ run }: { run: RunContent }) {
       </header>
       {run.message === null ? null : <p class="notice bad">{run.message}</p>}
       {arms.length === 0 ? (
-        <p class="pad muted">The first epoch is not done yet.</p>
+        run.state === 'running' && <p class="pad muted">The first epoch is not done yet.</p>
       ) : (
         <ResultTable
           arms={arms}

@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals'
 import { allArmNames, armTitle, defaultArmNames } from '../train/arms.ts'
 import { ArmKey } from '../ui/key.tsx'
+import { NumberField } from '../ui/number-field.tsx'
 import { start } from './model.ts'
 
 /** Starts a run in a process of its own, on the whole machine. */
@@ -8,21 +9,15 @@ export function StartForm() {
   const settings = useSignal({ epochs: 1, trainSize: 6000, testSize: 1000, batchSize: 32, seed: 0 })
   const arms = useSignal<readonly string[]>(defaultArmNames)
   const field = (label: string, key: keyof typeof settings.value, min: number, max: number) => (
-    <label class="field">
-      <span>{label}</span>
-      <input
-        type="number"
-        min={min}
-        max={max}
-        step={1}
-        value={settings.value[key]}
-        onChange={(event) => {
-          const value = event.currentTarget.valueAsNumber
-          if (Number.isSafeInteger(value) && value >= min && value <= max)
-            settings.value = { ...settings.value, [key]: value }
-        }}
-      />
-    </label>
+    <NumberField
+      label={label}
+      value={settings.value[key]}
+      min={min}
+      max={max}
+      onValue={(value) => {
+        settings.value = { ...settings.value, [key]: value }
+      }}
+    />
   )
   return (
     <details class="start pad">

@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks'
 import { type Curve, lossLines, validationLines } from '../train/curves.ts'
 import { Chart, type Line } from '../ui/chart.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
-import { percent } from '../ui/format.ts'
+import { percent, plural } from '../ui/format.ts'
 import { letterOf, RunLetter } from './letter.tsx'
 import {
   available,
@@ -14,8 +14,10 @@ import {
   folder,
   follow,
   list,
+  lost,
   type RunContent,
   stopRun,
+  unknown,
 } from './model.ts'
 import { RunPanel } from './panel.tsx'
 import { StartForm } from './start-form.tsx'
@@ -42,12 +44,24 @@ export function RunsView() {
         <StartForm />
       </section>
       <div class="train-main runs-main">
+        {lost.value ? <FailureNotice failure={silent} /> : null}
         {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
+        {unknown.value.map((id) => (
+          <p key={id} class="notice bad">
+            There is no run called {id} in {folder.value}.
+          </p>
+        ))}
         <Shown />
       </div>
     </div>
   )
 }
+
+const silent = {
+  kind: 'input',
+  message: 'The server answers no more: what stands here may be out of date.',
+  hint: 'It is tried again and again. Does net2net serve still run?',
+} as const
 
 const states = { running: 'running', finished: 'finished', stopped: 'stopped' } as const
 
@@ -76,7 +90,7 @@ function RunList() {
                   </span>
                   <span class="muted small">
                     {run.seed === null ? '' : `seed ${run.seed}, `}
-                    {run.arms.length} {run.arms.length === 1 ? 'arm' : 'arms'}
+                    {plural(run.arms.length, 'arm')}
                   </span>
                 </span>
                 <span class={`badge ${run.state === 'running' ? 'widened' : ''}`}>
@@ -99,7 +113,7 @@ function RunList() {
 const shown = computed(() =>
   chosen.value.flatMap((id) => {
     const run = contents.value.get(id)
-    return run === undefined ? [] : [run]
+    return run === undefined || unknown.value.includes(id) ? [] : [run]
   }),
 )
 
@@ -135,8 +149,11 @@ function linesOf(make: (curves: readonly Curve[], run: RunContent) => Line[]): L
 }
 
 function Shown() {
-  if (shown.value.length === 0)
-    return <p class="muted">{available.value ? 'No run is chosen.' : 'Looking …'}</p>
+  if (shown.value.length === 0) {
+    if (unknown.value.length > 0) return null
+    const waits = available.value === undefined || chosen.value.length > 0
+    return <p class="muted">{waits ? 'Looking …' : 'No run is chosen.'}</p>
+  }
   const teacher = (curves: readonly Curve[]) => curves.find(({ name }) => name === 'teacher')
   return (
     <>

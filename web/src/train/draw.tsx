@@ -1,6 +1,6 @@
 /** Draw a digit, and see what every trained network says. */
-import { useSignal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { signal } from '@preact/signals'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { percent } from '../ui/format.ts'
 import { ArmKey } from '../ui/key.tsx'
 import { colour, colours } from '../ui/theme.tsx'
@@ -11,11 +11,14 @@ import { example, modelsVersion, predict, predictions, runs } from './model.ts'
 /** The canvas has so many pixels a side; networks see 28. */
 const side = 280
 
+// Whoever comes back from another tab finds the digit again.
+/** Ink, 0 to 1, at the canvas's resolution divided by ten. */
+const pixels = signal<Float32Array | undefined>(undefined)
+const label = signal<number | undefined>(undefined)
+let drawing: ImageData | undefined
+
 export function DrawDigit() {
   const canvas = useRef<HTMLCanvasElement>(null)
-  /** Ink, 0 to 1, at the canvas's resolution divided by ten. */
-  const pixels = useSignal<Float32Array | undefined>(undefined)
-  const label = useSignal<number | undefined>(undefined)
   const last = useRef<{ x: number; y: number } | undefined>(undefined)
   const trained = [...runs.value.values()].some((run) => run.epochs.length > 0)
 
@@ -67,6 +70,13 @@ export function DrawDigit() {
   useEffect(() => {
     if (pixels.value) predict(pixels.value)
   }, [modelsVersion.value])
+  useLayoutEffect(() => {
+    const pen = context()
+    if (drawing) pen.putImageData(drawing, 0, 0)
+    return () => {
+      drawing = pen.getImageData(0, 0, side, side)
+    }
+  }, [])
   // What was drawn is in the old colours.
   useEffect(() => {
     const pen = context()

@@ -16,7 +16,13 @@ import {
   type TrainSettings,
 } from './protocol.ts'
 
-export const limits = { images: 6000, testImages: 1000 }
+export const limits = {
+  epochs: { min: 1, max: 50 },
+  images: { min: 32, max: 6000 },
+  batchSize: { min: 1, max: 512 },
+  seed: { min: 0, max: 0xffffffff },
+}
+const testImages = 1000
 
 const arms = param('arms', defaultArmNames.join(','))
 const epochs = numberParam('epochs', 1)
@@ -27,18 +33,18 @@ const studentRate = numberParam('student-rate', 0.001)
 const seed = numberParam('run-seed', 0)
 const device = param('device', 'auto')
 
-const between = (value: number, low: number, high: number) =>
-  Math.min(high, Math.max(low, Math.round(value)))
+const within = (value: number, { min, max }: { readonly min: number; readonly max: number }) =>
+  Math.min(max, Math.max(min, Math.round(value)))
 
 export const settings = computed<TrainSettings>(() => ({
   arms: allArmNames.filter((name) => arms.value.split(',').includes(name)),
-  epochs: between(epochs.value, 1, 50),
-  images: between(images.value, 32, limits.images),
-  testImages: limits.testImages,
-  batchSize: between(batchSize.value, 1, 512),
-  teacherRate: teacherRate.value,
-  studentRate: studentRate.value,
-  seed: between(seed.value, 0, 2 ** 31 - 1),
+  epochs: within(epochs.value, limits.epochs),
+  images: within(images.value, limits.images),
+  testImages,
+  batchSize: within(batchSize.value, limits.batchSize),
+  teacherRate: Math.max(0, teacherRate.value),
+  studentRate: Math.max(0, studentRate.value),
+  seed: within(seed.value, limits.seed),
   device: deviceSettings.find((name) => name === device.value) ?? 'auto',
 }))
 
@@ -67,6 +73,9 @@ export interface ArmRun {
   readonly epochSteps: readonly number[]
 }
 
+/** What goes on, or was trained last; the settings of the next run may differ. */
+export const ran = signal<TrainSettings | undefined>(undefined)
+
 export type Phase = 'idle' | 'loading' | 'running' | 'paused' | 'done' | 'failed'
 export const phase = signal<Phase>('idle')
 export const failure = signal<Failure | undefined>(undefined)
@@ -89,6 +98,8 @@ export const predictions = signal<readonly Prediction[]>([])
 export const modelsVersion = signal(0)
 
 let worker: Worker | undefined
+/** What follows on loading. */
+let begun: Phase = 'running'
 let nextId = 0
 const answers = new Map<number, (event: TrainEvent) => void>()
 
@@ -136,8 +147,13 @@ export function step(): void {
 function begin(paused: boolean): void {
   reset()
   worker = launch()
-  phase.value = paused ? 'paused' : 'loading'
-  command({ type: 'run', settings: settings.peek(), paused })
+  begun = paused ? 'paused' : 'running'
+  const chosen = settings.peek()
+  batch(() => {
+    phase.value = 'loading'
+    ran.value = chosen
+  })
+  command({ type: 'run', settings: chosen, paused })
 }
 
 export function reset(): void {
@@ -147,6 +163,7 @@ export function reset(): void {
   batch(() => {
     phase.value = 'idle'
     failure.value = undefined
+    ran.value = undefined
     runs.value = new Map()
     planned.value = { arms: [], stepsPerEpoch: 1 }
     progress.value = noProgress
@@ -170,7 +187,7 @@ function take(event: TrainEvent): void {
         announce(event.reason)
         break
       case 'start':
-        if (phase.peek() === 'loading') phase.value = 'running'
+        if (phase.peek() === 'loading') phase.value = begun
         update(event.arm.name, () => ({
           arm: event.arm,
           steps: [],

@@ -5,6 +5,7 @@ import { Chart } from '../ui/chart.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
 import { figure, percent, seconds } from '../ui/format.ts'
 import { ArmKey } from '../ui/key.tsx'
+import { NumberField } from '../ui/number-field.tsx'
 import { saveAs } from '../ui/save.ts'
 import { allArmNames, armTitle } from './arms.ts'
 import { type Curve, lossLines, validationLines } from './curves.ts'
@@ -18,6 +19,7 @@ import {
   phase,
   planned,
   progress,
+  ran,
   reset,
   run,
   runs,
@@ -50,21 +52,15 @@ function Settings() {
   const number = (
     label: string,
     key: 'epochs' | 'images' | 'batchSize' | 'teacherRate' | 'studentRate' | 'seed',
-    attributes: { min: number; max?: number; step: number | 'any' },
+    range: { min: number; max?: number; whole?: boolean },
   ) => (
-    <label class="field">
-      <span>{label}</span>
-      <input
-        type="number"
-        {...attributes}
-        disabled={locked}
-        value={current[key]}
-        onChange={(event) => {
-          const value = event.currentTarget.valueAsNumber
-          if (Number.isFinite(value) && value >= attributes.min) change({ [key]: value })
-        }}
-      />
-    </label>
+    <NumberField
+      label={label}
+      {...range}
+      disabled={locked}
+      value={current[key]}
+      onValue={(value) => change({ [key]: value })}
+    />
   )
   return (
     <section class="train-settings" aria-label="Settings">
@@ -94,12 +90,12 @@ function Settings() {
           ))}
         </fieldset>
         <div class="fields">
-          {number('Epochs', 'epochs', { min: 1, max: 50, step: 1 })}
-          {number('Training images', 'images', { min: 32, max: limits.images, step: 1 })}
-          {number('Batch size', 'batchSize', { min: 1, max: 512, step: 1 })}
-          {number('Seed', 'seed', { min: 0, step: 1 })}
-          {number("Teacher's rate", 'teacherRate', { min: 0, step: 'any' })}
-          {number("Students' rate", 'studentRate', { min: 0, step: 'any' })}
+          {number('Epochs', 'epochs', limits.epochs)}
+          {number('Training images', 'images', limits.images)}
+          {number('Batch size', 'batchSize', limits.batchSize)}
+          {number('Seed', 'seed', limits.seed)}
+          {number("Teacher's rate", 'teacherRate', { min: 0, whole: false })}
+          {number("Students' rate", 'studentRate', { min: 0, whole: false })}
           <label class="field">
             <span>Device</span>
             <select
@@ -146,7 +142,12 @@ function Status() {
             {now === 'paused' ? 'Go on' : now === 'idle' ? 'Run' : 'Run again'}
           </button>
         )}
-        <button type="button" onClick={step} disabled={empty || now === 'loading'}>
+        <button
+          type="button"
+          onClick={step}
+          // What was trained is lost only to whoever says so.
+          disabled={empty || !['idle', 'running', 'paused'].includes(now)}
+        >
           Step
         </button>
         <button type="button" onClick={reset} disabled={now === 'idle'}>
@@ -158,7 +159,7 @@ function Status() {
             ? `: step ${done} of ${total}${imagesPerSecond > 0 ? `, ${Math.round(imagesPerSecond)} images/s` : ''}${
                 secondsLeft === undefined ? '' : `, about ${seconds(secondsLeft)} left`
               }`
-            : now === 'paused'
+            : now === 'paused' && done > 0
               ? ` at step ${done} of ${total}`
               : ''}
           {now === 'done' && totalSeconds.value !== undefined
@@ -196,7 +197,7 @@ const curves = computed<Curve[]>(() =>
 )
 
 function Charts() {
-  const { epochs, arms, images, batchSize } = settings.value
+  const { epochs, arms, images, batchSize } = ran.value ?? settings.value
   const { stepsPerEpoch } = planned.value
   const stepsInView = Math.ceil(images / batchSize)
   // The teacher lies left of the moment of growth, its students right of it.
@@ -249,8 +250,9 @@ const summary = (key: 'valLoss' | 'valAccuracy') =>
     .join(' ')
 
 function Table() {
-  const arms = [...runs.value.values()].map(({ arm, epochs }) => ({ ...arm, epochs }))
-  const waiting = (planned.value.arms.length > 0 ? planned.value.arms : settings.value.arms).filter(
+  const arms = [...runs.value.values()].map((run) => ({ ...run.arm, epochs: run.epochs }))
+  const { epochs, arms: wanted } = ran.value ?? settings.value
+  const waiting = (planned.value.arms.length > 0 ? planned.value.arms : wanted).filter(
     (name) => !runs.value.has(name),
   )
   const trained = arms.filter((arm) => arm.epochs.length > 0)
@@ -260,7 +262,7 @@ function Table() {
         <h2>Validation loss after each epoch</h2>
         {trained.length === 0 ? null : <TakeAlong arms={trained.map((arm) => arm.name)} />}
       </header>
-      <ResultTable arms={arms} waiting={waiting} epochs={settings.value.epochs} />
+      <ResultTable arms={arms} waiting={waiting} epochs={epochs} />
     </section>
   )
 }
@@ -277,7 +279,7 @@ function TakeAlong({ arms }: { arms: readonly string[] }) {
     const name = `${chosen()}.onnx`
     const bytes = await modelBytes(chosen())
     if (!bytes) return
-    const key = await keepFile(name, bytes)
+    const key = await keepFile({ name, bytes })
     setParams(
       { tab: 'grow', model: `file:${key}:${name}`, widen: undefined, deepen: undefined },
       { push: true },

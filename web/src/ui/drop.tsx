@@ -3,13 +3,13 @@ import type { ComponentChildren } from 'preact'
 import { useRef } from 'preact/hooks'
 
 interface DropProps {
-  readonly onFile: (file: File) => void
+  readonly onFiles: (files: readonly File[]) => void
   readonly class?: string
   readonly children: ComponentChildren
 }
 
-/** Takes a dropped file anywhere on its content. */
-export function DropArea({ onFile, class: className = '', children }: DropProps) {
+/** Takes files that are dropped anywhere on its content, unless an area within it takes them. */
+export function DropArea({ onFiles, class: className = '', children }: DropProps) {
   const over = useSignal(0)
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the button beside it does the same
@@ -24,10 +24,11 @@ export function DropArea({ onFile, class: className = '', children }: DropProps)
         over.value = Math.max(0, over.value - 1)
       }}
       onDrop={(event) => {
-        event.preventDefault()
         over.value = 0
-        const file = event.dataTransfer?.files[0]
-        if (file !== undefined) onFile(file)
+        if (event.defaultPrevented) return
+        event.preventDefault()
+        const files = [...(event.dataTransfer?.files ?? [])]
+        if (files.length > 0) onFiles(files)
       }}
     >
       {children}
@@ -35,14 +36,25 @@ export function DropArea({ onFile, class: className = '', children }: DropProps)
   )
 }
 
-/** A button that lets choose a file. */
+/** A file that nobody takes would open in place of the page, and end what goes on there. */
+export function refuseStrayFiles(): void {
+  for (const type of ['dragover', 'drop'] as const)
+    addEventListener(type, (event) => {
+      const { dataTransfer } = event
+      if (event.defaultPrevented || !dataTransfer?.types.includes('Files')) return
+      event.preventDefault()
+      dataTransfer.dropEffect = 'none'
+    })
+}
+
+/** A button that lets choose files: a model, and what holds its external data. */
 export function FileButton({
-  onFile,
+  onFiles,
   label,
   name = label,
   primary = false,
 }: {
-  onFile: (file: File) => void
+  onFiles: (files: readonly File[]) => void
   label: string
   /** What a screen reader says. */
   name?: string
@@ -62,12 +74,13 @@ export function FileButton({
       <input
         ref={input}
         type="file"
-        accept=".onnx"
+        accept=".onnx,.data,.onnx_data,.bin"
+        multiple
         hidden
         aria-label={name}
         onChange={(event) => {
-          const file = event.currentTarget.files?.[0]
-          if (file !== undefined) onFile(file)
+          const files = [...(event.currentTarget.files ?? [])]
+          if (files.length > 0) onFiles(files)
           event.currentTarget.value = ''
         }}
       />

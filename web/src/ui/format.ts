@@ -2,6 +2,10 @@ const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 
 export const count = (value: number): string => grouped.format(value)
 
+/** `1 node`, `2 nodes`. */
+export const plural = (value: number, noun: string): string =>
+  `${count(value)} ${noun}${value === 1 ? '' : 's'}`
+
 /** 1.23 M, 45.6 k: three digits and a unit. */
 export function brief(value: number): string {
   for (const [size, unit] of [
@@ -40,8 +44,8 @@ export const percent = (value: number | null | undefined, digits = 2): string =>
   value === undefined || value === null ? '–' : `${(100 * value).toFixed(digits)}%`
 
 export function seconds(value: number): string {
-  if (value < 10) return `${value.toFixed(1)} s`
-  if (value < 60) return `${Math.round(value)} s`
-  const minutes = Math.floor(value / 60)
-  return `${minutes} min ${String(Math.round(value % 60)).padStart(2, '0')} s`
+  if (value < 9.95) return `${value.toFixed(1)} s`
+  const whole = Math.round(value)
+  if (whole < 60) return `${whole} s`
+  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`
 }
