@@ -62,7 +62,7 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     expect(grown.equals(await readFile(join(site.folder, 'by-recipe.onnx')))).toBe(true)
     for (const line of command.split('\n')) await net2net(line.split(' ').slice(1), site.folder)
     expect(grown.equals(await readFile(join(site.folder, 'net-grown.onnx')))).toBe(true)
-  })
+  }, 120_000)
 
   it('shows the drawing of a file that was opened after another', async () => {
     const page = await site.open('tab=grow&model=sample:resnet')

@@ -137,14 +137,14 @@ describe.skipIf(noBrowser)('the page', () => {
       await page.getByRole('button', { name: 'Copy command' }).click()
       await page.getByText('The browser does not let this page copy.').waitFor()
       await dropFile(page, '.grow', 'net.onnx', encodeModel(mnistNetwork('net', 3)))
-      await page.getByText('net.onnx').first().waitFor()
+      await page.locator('.pane-label', { hasText: 'net.onnx' }).waitFor()
       await page.reload()
-      await page.getByText('9 nodes').waitFor()
+      await page.locator('.pane-label', { hasText: 'net.onnx' }).waitFor()
       expect(faults).toEqual([])
     } finally {
       plain.close()
     }
-  })
+  }, 120_000)
 
   it('changes its colours, keeps them, and goes back and forth between tabs', async () => {
     const page = await site.open('tab=grow&model=sample:perceptron', { colorScheme: 'light' })

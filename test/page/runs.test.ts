@@ -82,6 +82,10 @@ describe.skipIf(noBrowser)('the Runs tab', () => {
     expect(page.url()).toContain('model=run:first:teacher')
     await page.reload()
     await page.locator('[data-layer=fc1]').waitFor()
+    await page.goto(`${site.url}#tab=compare&a=run:first:teacher&b=run:second:teacher`)
+    await page.locator('.check-badge[data-equal=true]').waitFor()
+    const chosen = page.locator('.compare-files select option:checked')
+    expect(await chosen.allTextContents()).toEqual(['teacher of first', 'teacher of second'])
   })
 
   it('starts a run in a process of its own, follows it live, and stops it', async () => {

@@ -112,6 +112,12 @@ describe.skipIf(noBrowser)('the Train tab', () => {
     expect(await page.locator('[data-arm=teacher]').count()).toBe(0)
   }, 120_000)
 
+  it('says that there is nothing to train', async () => {
+    const page = await site.open('tab=train&arms=none')
+    await page.getByText('Choose what to train.').waitFor()
+    expect(await button(page, 'Run').isDisabled()).toBe(true)
+  })
+
   it('keeps its settings in the address, over a reload', async () => {
     const page = await site.open('tab=train')
     await page.getByLabel('Teacher, continued').check()
@@ -170,8 +176,10 @@ describe.skipIf(noBrowser)('the Train tab', () => {
     expect(await inked()).toBe(true)
     const head = () => page.locator('.results thead').textContent()
     const before = await head()
-    await page.getByLabel('Epochs').fill('3')
-    await page.getByLabel('Epochs').press('Enter')
+    const epochs = page.getByRole('spinbutton', { name: 'Epochs' })
+    await epochs.fill('3')
+    await epochs.press('Enter')
+    expect(page.url()).toContain('epochs=3')
     expect(await head()).toBe(before)
     expect(await button(page, 'Step').isDisabled()).toBe(true)
   }, 240_000)

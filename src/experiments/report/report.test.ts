@@ -76,7 +76,7 @@ describe('the report', () => {
 
   it('says of several runs their means and ranges', async () => {
     const html = await reportHtml([run(0), run(1, 0.002)])
-    expect(html).toContain('0.0330<small>0.0320 to <wbr>0.0340</small>')
+    expect(html).toContain('0.0330<small>0.0320&#160;to 0.0340</small>')
     expect(html).toContain('seeds 0, 1')
   })
 

@@ -26,7 +26,7 @@ function cell(values: readonly (number | undefined)[], text: (value: number) => 
   const range =
     known.length > 1
       ? // Two lines where one would make the table too wide for paper.
-        `<small>${text(Math.min(...known))} to <wbr>${text(Math.max(...known))}</small>`
+        `<small>${text(Math.min(...known))}&#160;to ${text(Math.max(...known))}</small>`
       : ''
   return `<td class="number">${text(mean(known))}${range}</td>`
 }

@@ -18,12 +18,13 @@ export async function sourceOf(name: string): Promise<Source | undefined> {
 export function sourceTitle(name: string): string {
   const [kind, key = '', ...rest] = name.split(':')
   if (kind === 'sample') return key
-  return kind === 'file' || kind === 'run' ? rest.join(':') || key : name
+  if (kind === 'run') return `${rest.join(':')} of ${key}`
+  return kind === 'file' ? rest.join(':') || key : name
 }
 
 /** Why an address's model is not there; `hint` says what to do about a file. */
 export function missingSource(name: string, hint: string): Failure {
-  const [kind, run] = name.split(':')
+  const [kind] = name.split(':')
   const title = sourceTitle(name)
   if (kind === 'file')
     return {
@@ -34,7 +35,7 @@ export function missingSource(name: string, hint: string): Failure {
   if (kind === 'run')
     return {
       kind: 'input',
-      message: `This link is about ${title} of the run ${run}, which is not there.`,
+      message: `This link is about ${title}, and there is no such run, or it has trained no such network.`,
       hint: 'The Runs tab lists the runs of this machine.',
     }
   return {

@@ -154,7 +154,7 @@ function Status() {
           Reset
         </button>
         <span class="status-text small number" data-phase={now}>
-          {words[now]}
+          {now === 'idle' && empty ? 'Choose what to train.' : words[now]}
           {now === 'running' && done > 0
             ? `: step ${done} of ${total}${imagesPerSecond > 0 ? `, ${Math.round(imagesPerSecond)} images/s` : ''}${
                 secondsLeft === undefined ? '' : `, about ${seconds(secondsLeft)} left`
