@@ -138,7 +138,7 @@ describe.skipIf(noBrowser)('on the Grow tab', () => {
       page.getByRole('button', { name: 'Download model' }).click(),
     )
     expect(bytes.equals(whole.bytes)).toBe(true)
-  })
+  }, 120_000)
 
   it('a network without layers, and one too large, are told from broken ones', async () => {
     const graph = new GraphBuilder()

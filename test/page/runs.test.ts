@@ -66,6 +66,19 @@ describe.skipIf(noBrowser)('the Runs tab', () => {
     await page.getByText(`There is no run called ${name} in`).waitFor()
   })
 
+  it('says that the server answers no more, until it does', async () => {
+    const page = await site.open('tab=compare')
+    const events = '**/api/runs/events'
+    await page.route(events, (route) =>
+      route.fulfill({ contentType: 'text/event-stream', body: '' }),
+    )
+    await page.getByRole('link', { name: 'Runs' }).click()
+    const notice = page.getByText('The server answers no more')
+    await notice.waitFor()
+    await page.unroute(events)
+    await notice.waitFor({ state: 'detached' })
+  })
+
   it('takes a trained arm to the Grow tab, and its report along', async () => {
     const page = await site.open('tab=runs&runs=first')
     const { name, bytes } = await download(page, () =>
