@@ -4,6 +4,7 @@
  */
 import { inputError } from '../errors.ts'
 import { attributes as attributeMap } from '../model/attributes.ts'
+import { withoutUnread } from '../model/links.ts'
 import {
   type Attribute,
   type Graph,
@@ -19,8 +20,9 @@ import type { ValueInfo } from '../operators/operator.ts'
 import { lazyFill } from '../tensor/lazy.ts'
 import { type LazyTensor, materialize, Tensor } from '../tensor/tensor.ts'
 import { growParameter } from './grow-parameter.ts'
+import { heldTensor } from './held-value.ts'
 import { nodeKey } from './node-context.ts'
-import type { ConstantUse, GrowthPlan, Insertion } from './plan.ts'
+import type { ConstantUse, GrowthPlan, HeldNumber, Insertion } from './plan.ts'
 
 /**
  * The grown model. Weights are read only when the result's are.
@@ -28,6 +30,14 @@ import type { ConstantUse, GrowthPlan, Insertion } from './plan.ts'
  * @throws Net2NetError (input) if the plan was made for another model.
  */
 export function applyPlan(model: Model, plan: GrowthPlan): Model {
+  const grown = editModel(model, plan)
+  if (plan.held === undefined) return refreshDeclarations(grown)
+  // What computed the numbers that are constants now may have no reader left.
+  return refreshDeclarations({ ...grown, graph: withoutUnread(grown.graph, model.graph) })
+}
+
+/** The grown model, its declared shapes of intermediate values still those of before. */
+export function editModel(model: Model, plan: GrowthPlan): Model {
   const grown = new GraphEdit(model.graph, opsetOf(model))
   for (const change of plan.parameters) {
     const tensor = grown.constantOf(change.name)
@@ -41,9 +51,10 @@ export function applyPlan(model: Model, plan: GrowthPlan): Model {
   editSizes(grown, plan)
   for (const { node, attribute, index, from, to } of plan.attributes)
     grown.editNode(node, (old) => withAttribute(old, attribute, index, from, to))
+  for (const held of plan.held ?? []) grown.hold(held)
   for (const { name } of plan.insertions) grown.nodeNames.claim(name)
   for (const insertion of plan.insertions) insert(grown, insertion, plan.seed)
-  return refreshDeclarations({ ...model, graph: grown.graph(model.irVersion) })
+  return { ...model, graph: grown.graph(model.irVersion) }
 }
 
 /** A graph under change: constants and nodes by name, the order kept. */
@@ -104,6 +115,17 @@ class GraphEdit {
         ...old,
         inputs: old.inputs.map((read, i) => (i === input ? name : read)),
       }))
+  }
+
+  /** Makes a constant of a computed number, in the place of its node or for some of its uses. */
+  hold(held: HeldNumber): void {
+    const { value, to, uses } = held
+    if (!this.#original.has(value))
+      throw inputError(`The plan holds "${value}", which this model does not compute.`, {
+        hint: 'Apply the plan to the model that it was made for.',
+      })
+    if (to === value) this.#nodes.delete(value)
+    this.setConstant(to, heldTensor(held), uses)
   }
 
   editNode(key: string, edit: (node: Node) => Node): void {

@@ -7,6 +7,7 @@ import { constantElements, elementsOf } from '../operators/elements.ts'
 import type { AxesContext, AxisElement, ElementOrigin, ValueInfo } from '../operators/operator.ts'
 import type { DType } from '../tensor/dtype.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
+import type { HeldValue } from './held-value.ts'
 import { regroup, type Target } from './regroup.ts'
 import type { AxisAlgebra } from './unify.ts'
 
@@ -60,6 +61,7 @@ export interface SolverState {
   readonly elements: ReadonlyMap<string, readonly AxisElement[]>
   readonly views: ReadonlyMap<string, View>
   readonly constants: ReadonlyMap<string, LazyTensor>
+  readonly held: ReadonlyMap<string, HeldValue>
   readonly parameters: ParameterUse[]
   readonly sizes: SizeRelation[]
   readonly attributes: AttributeRelation[]
@@ -165,15 +167,9 @@ export class NodeContext implements AxesContext {
     const propagated = this.#state.elements.get(name)
     if (propagated) return propagated
     const tensor = this.#state.constants.get(name)
+    const values = this.#state.held.get(name)?.elements ?? (tensor && constantElements(tensor))
     const use = { node: nodeKey(this.node), input: i }
-    return (
-      tensor &&
-      constantElements(tensor)?.map((value, index) => ({
-        kind: 'value',
-        value,
-        origin: { name, index, use },
-      }))
-    )
+    return values?.map((value, index) => ({ kind: 'value', value, origin: { name, index, use } }))
   }
 
   unit(size: Dim, what: string): Axis {

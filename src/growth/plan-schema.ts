@@ -1,6 +1,7 @@
 /** What a plan from a file must look like: checked field by field before anything uses it. */
 import { z } from 'zod'
 import { dtypes } from '../tensor/dtype.ts'
+import { elementCount, isNumeric, type NumericDType } from '../tensor/tensor.ts'
 import type { AxisMap, GrowthPlan } from './plan.ts'
 
 const size = z.int().nonnegative()
@@ -66,6 +67,25 @@ const attributeChange = z.strictObject({
   to: z.int(),
 })
 
+const heldNumber = z
+  .strictObject({
+    value: name,
+    to: name,
+    uses: z.array(use).exactOptional(),
+    dtype: z.enum(
+      Object.keys(dtypes).filter((dtype) => isNumeric(dtype as keyof typeof dtypes)) as [
+        NumericDType,
+        ...NumericDType[],
+      ],
+    ),
+    dims,
+    elements: z.array(z.number()),
+  })
+  .refine(
+    ({ dims, elements }) => elementCount(dims) === elements.length,
+    'there must be as many elements as the dimensions say',
+  )
+
 const fill = z.union([
   z.strictObject({ kind: z.literal('constant'), value: z.number() }),
   z.strictObject({
@@ -117,6 +137,7 @@ export const planSchema = z
     parameters: z.array(parameter),
     sizes: z.array(sizeChange),
     attributes: z.array(attributeChange),
+    held: z.array(heldNumber).exactOptional(),
     insertions: z.array(insertion),
   })
   .meta({ id: 'GrowthPlan', description: 'What a growth does to a model, as it was planned.' })

@@ -4,6 +4,7 @@
  */
 import type { InsertedLayer } from '../operators/operator.ts'
 import type { DType } from '../tensor/dtype.ts'
+import type { HeldValue } from './held-value.ts'
 
 export interface GrowthPlan {
   readonly version: 1
@@ -13,6 +14,8 @@ export interface GrowthPlan {
   readonly parameters: readonly ParameterChange[]
   readonly sizes: readonly SizeChange[]
   readonly attributes: readonly AttributeChange[]
+  /** Left out where there are none. */
+  readonly held?: readonly HeldNumber[]
   readonly insertions: readonly Insertion[]
 }
 
@@ -74,6 +77,19 @@ export interface SizeChange {
   /** Name of the edited clone, where the constant is shared with nodes that need the old number. */
   readonly clone?: string
   /** The uses that are rewired to the clone. */
+  readonly uses?: readonly ConstantUse[]
+}
+
+/**
+ * A number that nodes compute from sizes, made a constant: a scale by the old size of what has grown,
+ * or the size of something that does not grow with it.
+ */
+export interface HeldNumber extends HeldValue {
+  /** The value that held it so far. */
+  readonly value: string
+  /** Name of the constant: `value`, whose node it replaces, or a new one. */
+  readonly to: string
+  /** For a new one: the uses that are rewired to it. */
   readonly uses?: readonly ConstantUse[]
 }
 

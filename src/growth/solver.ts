@@ -11,6 +11,7 @@ import { operatorOf } from '../operators/index.ts'
 import { inferModel } from '../operators/inference.ts'
 import type { AxesOutput, AxisElement, Operator, ValueInfo } from '../operators/operator.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
+import { type HeldValue, heldValueOf } from './held-value.ts'
 import {
   type AttributeRelation,
   NodeContext,
@@ -46,6 +47,8 @@ export interface Solution {
   readonly sizes: readonly SizeRelation[]
   readonly attributes: readonly AttributeRelation[]
   readonly layers: readonly Layer[]
+  /** By name: numbers that nodes compute from sizes. */
+  readonly held: ReadonlyMap<string, HeldValue>
 }
 
 type OperatorLookup = (node: Node) => Operator | undefined
@@ -66,6 +69,9 @@ class Solver {
   readonly #elements = new Map<string, readonly AxisElement[]>()
   readonly #views = new Map<string, View>()
   readonly #constants = new Map<string, LazyTensor>()
+  readonly #held = new Map<string, HeldValue>()
+  /** Values that nodes compute from constants alone. */
+  readonly #computed = new Set<string>()
   readonly #values: ReadonlyMap<string, ValueInfo>
   readonly #state: SolverState
 
@@ -81,6 +87,7 @@ class Solver {
       elements: this.#elements,
       views: this.#views,
       constants: this.#constants,
+      held: this.#held,
       parameters: [],
       sizes: [],
       attributes: [],
@@ -108,6 +115,7 @@ class Solver {
       sizes: this.#state.sizes,
       attributes: this.#state.attributes,
       layers: this.#layers,
+      held: this.#held,
     }
   }
 
@@ -135,6 +143,8 @@ class Solver {
       return
     }
     for (const name of capturedValues(node)) this.#freezeValue(name, 'reads them in a subgraph')
+    const computed = this.#isComputed(node)
+    if (!computed && this.#hold(node)) return
     const operator = this.#lookup(node)
     const rule = operator?.axes
     if (rule === undefined) this.#giveUp(node, 'is an operator that is not known')
@@ -150,6 +160,33 @@ class Solver {
       }
     }
     if (operator?.layer) this.#addLayer(node, operator)
+    const isSize = (name: string) =>
+      this.#elements.get(name)?.some((element) => element.kind === 'size')
+    if (!computed || (node.outputs.some(isSize) && this.#hold(node))) return
+    for (const name of node.outputs) this.#computed.add(name)
+  }
+
+  /**
+   * A number that follows from sizes need not follow them: a plan can make a constant of it. So it
+   * counts as one, whatever it was computed from.
+   */
+  #hold(node: Node): boolean {
+    const [name] = node.outputs
+    const info = name === undefined ? undefined : this.#values.get(name)
+    const held = info && node.outputs.length === 1 ? heldValueOf(info) : undefined
+    const isOutput = this.#model.graph.outputs.some((output) => output.name === name)
+    if (name === undefined || held === undefined || isOutput) return false
+    this.#fixValue(name, 'lists numbers that are computed from sizes')
+    this.#elements.delete(name)
+    this.#held.set(name, held)
+    return true
+  }
+
+  /** Does the node compute with constants alone, not with their sizes? */
+  #isComputed(node: Node): boolean {
+    return node.inputs.every(
+      (name) => name === '' || this.#constants.has(name) || this.#computed.has(name),
+    )
   }
 
   #giveUp(node: Node, reason: string, uses: NodeContext['uses'] = new Map()): void {
@@ -190,9 +227,8 @@ class Solver {
       const view = this.#views.get(name)
       if (view && !(operator.view && i === 0)) this.#checkRoles(view, state.contracted.get(i))
     })
-    const target = node.outputs[0]
-    if (source !== undefined && target !== undefined)
-      this.#addView(source, target, state.uses.get(0))
+    if (source !== undefined)
+      for (const target of node.outputs) this.#addView(source, target, state.uses.get(0))
   }
 
   /** A rearranged constant remembers which axes of the constant its own axes are made of. */

@@ -3,12 +3,12 @@
  * that the solver found; everything that their growth touches is in the plan.
  */
 import { mustBeOneOf, refusedError, usageError } from '../errors.ts'
-import type { Links } from '../model/links.ts'
 import type { Model, Node } from '../model/model.ts'
 import { describeNode, NameSupply, nodeLabel, valueNames } from '../model/names.ts'
 import { operatorOf } from '../operators/index.ts'
 import { axisMapOf, sizeWith } from './evaluate.ts'
 import { type Groups, groupsOf } from './groups.ts'
+import { withHeldNumbers } from './held.ts'
 import { nodeKey, type ParameterUse } from './node-context.ts'
 import type {
   AttributeChange,
@@ -119,7 +119,7 @@ export function planGrowth(
   const names = new NameSupply(valueNames(solution.model.graph))
   const noiseOf = init === 'random-pad' ? 'none' : noise
   const context: Planning = { solution, ids, sizeOfUnits, names, noise: noiseOf, noiseSize }
-  return {
+  const plan: GrowthPlan = {
     version: 1,
     seed,
     units,
@@ -128,6 +128,10 @@ export function planGrowth(
     attributes: planAttributes(context),
     insertions: [],
   }
+  return withHeldNumbers(solution, plan, (axis, size) => {
+    const map = axisMapOf(solution.algebra, axis, size, ids)
+    return map ? newSize(context, map) : size
+  })
 }
 
 interface Planning {
@@ -153,7 +157,7 @@ const newSize = (context: Planning, map: Parameters<typeof sizeWith>[0]): number
 
 /** Uses of a constant, by what they need: uses with equal needs can share one tensor. */
 function partition<T>(
-  links: Links,
+  { links, held }: Solution,
   name: string,
   isOutput: boolean,
   needs: ReadonlyMap<string, T>,
@@ -163,7 +167,8 @@ function partition<T>(
   for (const { node, input } of links.uses.get(name) ?? []) {
     const need = needs.get(useKey(nodeKey(node), input))
     if (need === undefined) {
-      unchanged = true
+      // A node whose result is held may read what it will.
+      if (!held.has(nodeKey(node))) unchanged = true
       continue
     }
     const text = JSON.stringify(need)
@@ -179,7 +184,7 @@ const useKey = (node: string, input: number) => `${input}:${node}`
 type Need = Pick<ParameterChange, 'axes' | 'padding'> & { readonly after: readonly number[] }
 
 function planParameters(context: Planning): ParameterChange[] {
-  const { links, parameters, model } = context.solution
+  const { parameters, model } = context.solution
   const byName = new Map<string, ParameterUse[]>()
   for (const use of parameters) {
     const list = byName.get(use.name)
@@ -195,7 +200,7 @@ function planParameters(context: Planning): ParameterChange[] {
       if (need) needs.set(useKey(nodeKey(use.node), use.input), need)
     }
     if (needs.size === 0) continue
-    const { shared, variants } = partition(links, name, outputs.has(name), needs)
+    const { shared, variants } = partition(context.solution, name, outputs.has(name), needs)
     variants.forEach(({ need, uses: rewired }, i) => {
       const cloned = shared || i > 0
       const summed = need.axes.some((axis) => axis.role === 'summed')
@@ -233,7 +238,7 @@ function needOf(context: Planning, use: ParameterUse): Need | undefined {
 }
 
 function planSizes(context: Planning): SizeChange[] {
-  const { links, sizes, model, algebra } = context.solution
+  const { sizes, model, algebra } = context.solution
   const byName = new Map<
     string,
     Map<string, Map<number, { from: number; to: number; node: Node }>>
@@ -266,7 +271,7 @@ function planSizes(context: Planning): SizeChange[] {
       if (edits.length > 0) needs.set(key, edits)
     }
     if (needs.size === 0) continue
-    const { shared, variants } = partition(links, name, outputs.has(name), needs)
+    const { shared, variants } = partition(context.solution, name, outputs.has(name), needs)
     variants.forEach(({ need, uses: rewired }, i) => {
       const clone = shared || i > 0 ? context.names.fresh(`${name}_grown`) : undefined
       for (const edit of need)

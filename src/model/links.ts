@@ -31,6 +31,20 @@ export function linksOf(graph: Graph): Links {
   return { producers, uses }
 }
 
+/** The graph without the nodes whose results were read in `before` and are not any more. */
+export function withoutUnread(graph: Graph, before: Graph): Graph {
+  const { uses } = linksOf(before)
+  const read = new Set(graph.outputs.map(({ name }) => name))
+  const nodes = graph.nodes.filter((node) => node.outputs.some((name) => !uses.has(name)))
+  const kept = new Set<Node>(nodes)
+  for (const node of [...graph.nodes].reverse()) {
+    if (!kept.has(node) && !node.outputs.some((name) => read.has(name))) continue
+    kept.add(node)
+    for (const name of [...node.inputs, ...capturedValues(node)]) read.add(name)
+  }
+  return { ...graph, nodes: graph.nodes.filter((node) => kept.has(node)) }
+}
+
 const capturesOfNodes = new WeakMap<Node, ReadonlySet<string>>()
 const noCaptures: ReadonlySet<string> = new Set()
 

@@ -81,7 +81,7 @@ export const broadcastRule =
         first,
         context.axisElements(1),
         [context.shape(0)?.length, context.shape(1)?.length],
-        (a, b) => joinAxisElements(context, exact!, a, b),
+        (a, b, positions) => joinAxisElements(context, exact!, [a, b], positions),
       )
     return [elements ? { axes, elements } : { axes }]
   }

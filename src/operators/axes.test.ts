@@ -290,10 +290,28 @@ const shapeCases = [
     const [first, second] = b.outputs('Split', [h, sizes], { axis: 1 }, 2)
     return b.read(b.op('Add', [first!, b.op('Exp', [second!])]), 1)
   }),
-  refuses('a part of a size that does not divide', /size/, (b) => {
+  grows('a part of a size that does not divide', (b) => {
     const h = b.dense()
     const third = b.op('Div', [size(b, h, 1), b.ints(3)])
     return b.read(b.op('Slice', [h, b.ints(0), third, b.ints(1)]), 1)
+  }),
+  grows('readers whose weights are slices of one', (b) => {
+    const [h, weights] = [b.dense(), b.weight(6, WIDTH)]
+    const parts = [b.ints(0), b.ints(2), b.ints(6)]
+    return [0, 1].map((k) => {
+      const part = b.op('Slice', [weights, parts[k]!, parts[k + 1]!, b.ints(0)])
+      return b.op('MatMul', [h, b.op('Transpose', [part])])
+    })
+  }),
+  grows('readers whose weights are split from one', (b) => {
+    const [h, weights] = [b.dense(), b.weight(WIDTH, 6)]
+    const parts = b.outputs('Split', [weights, b.ints(2, 4)], { axis: 1 }, 2)
+    return parts.map((part) => b.op('MatMul', [h, part]))
+  }),
+  refuses('a reader whose weight is a part of the units', /MatMul/, (b) => {
+    const [h, weights] = [b.dense(), b.weight(WIDTH + 3, 3)]
+    const part = b.op('Slice', [weights, b.ints(0), b.ints(WIDTH), b.ints(0)])
+    return b.op('MatMul', [h, part])
   }),
   grows('Pad as PyTorch computes it', (b) => {
     const given = b.op(
@@ -306,12 +324,12 @@ const shapeCases = [
     const flat = b.op('Reshape', [b.op('Transpose', [turned], { perm: [1, 0] }), b.ints(-1)])
     return b.read(b.op('Pad', [b.dense(), flat]), 1)
   }),
-  refuses('a size as a number', /size/, (b) => {
+  grows('a size as a number', (b) => {
     const h = b.dense()
     const n = b.op('Cast', [b.op('Gather', [b.op('Shape', [h]), b.index(1)])], { to: 1 })
     return b.read(b.op('Div', [h, b.op('Sqrt', [n])]), 1)
   }),
-  refuses('Size as a number', /size/, (b) => {
+  grows('Size as a number', (b) => {
     const h = b.dense()
     return b.read(b.op('Div', [h, b.op('Cast', [b.op('Size', [h])], { to: 1 })]), 1)
   }),
@@ -480,7 +498,7 @@ const shapeCases = [
     const h = b.dense()
     return b.read(b.op('Add', [h, b.op('ConstantOfShape', [b.op('Shape', [h])])]), 1)
   }),
-  refuses('Range over the units', /counts/, (b) => {
+  refuses('Range over the units', /numbers that are computed from sizes/, (b) => {
     const h = b.dense()
     const n = b.op('Gather', [b.op('Shape', [h]), b.index(1)])
     const steps = b.op('Range', [b.index(0), n, b.index(1)])

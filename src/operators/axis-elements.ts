@@ -24,14 +24,14 @@ export function freezeSizes(
 }
 
 /**
- * The result of an operation on two elements. Where it cannot be said, the axes whose sizes went
- * in are frozen.
+ * The result of an operation on two elements, one of either input, and their positions there. Where
+ * it cannot be said, the axes whose sizes went in are frozen.
  */
 export function joinAxisElements(
   context: AxesContext,
   operation: ElementOperation,
-  a: AxisElement,
-  b: AxisElement,
+  [a, b]: readonly [AxisElement, AxisElement],
+  positions: readonly [number, number],
 ): AxisElement {
   if (a.kind === 'value' && a.value === operation.neutralLeft) return b
   if (b.kind === 'value' && b.value === operation.neutralRight) return a
@@ -41,33 +41,56 @@ export function joinAxisElements(
   const isSize = a.kind === 'size' || b.kind === 'size'
   const certain = isSize && number !== undefined ? operation.anySize?.(number) : undefined
   if (certain !== undefined) return { kind: 'value', value: certain }
-  const joined = operation.sizes && joinSizes(context, operation.sizes, a, b)
+  const joined =
+    operation.sizes === 'product'
+      ? multiplySizes(context, [a, b], positions)
+      : operation.sizes && joinSizes(operation.sizes, a, b)
   if (joined) return joined
   freezeSizes(context, [a, b])
   return { kind: 'unknown' }
 }
 
-function joinSizes(
+function multiplySizes(
   context: AxesContext,
-  operation: NonNullable<ElementOperation['sizes']>,
+  elements: readonly [AxisElement, AxisElement],
+  positions: readonly [number, number],
+): AxisElement | undefined {
+  const [a, b] = elements
+  for (const [x, y] of [
+    [a, b],
+    [b, a],
+  ] as const)
+    if (x.kind === 'size' && y.kind === 'value' && x.divisor === y.value)
+      return { kind: 'size', axis: x.axis }
+  const isFactor = (element: AxisElement) =>
+    isWholeSize(element) ||
+    (element.kind === 'value' && Number.isInteger(element.value) && element.value > 0)
+  if (!elements.every(isFactor)) return undefined
+  const factors = elements.map((element, i): Axis => {
+    if (element.kind === 'size') return element.axis
+    // The size of an axis itself, whichever the product comes to be unified with.
+    const factor = context.unit(sizeOfValue(element), 'a number that multiplies sizes')
+    context.sizeElement(i, positions[i]!, factor)
+    return factor
+  })
+  return { kind: 'size', axis: product(factors) }
+}
+
+const sizeOfValue = (element: AxisElement) => (element.kind === 'value' ? element.value : null)
+
+function joinSizes(
+  operation: Exclude<ElementOperation['sizes'], 'product' | undefined>,
   a: AxisElement,
   b: AxisElement,
 ): AxisElement | undefined {
   switch (operation) {
-    case 'product': {
-      if (a.kind === 'value') return joinSizes(context, operation, b, a)
-      if (a.kind === 'size' && b.kind === 'value' && a.divisor === b.value)
-        return { kind: 'size', axis: a.axis }
-      const [x, y] = [wholeAxis(context, a), wholeAxis(context, b)]
-      return x && y && { kind: 'size', axis: product([x, y]) }
-    }
-    case 'sum': {
-      if (a.kind === 'value') return joinSizes(context, operation, b, a)
+    case 'sum':
+      if (a.kind === 'value') return joinSizes(operation, b, a)
       if (a.kind === 'size' && !a.divisor && b.kind === 'value' && Number.isInteger(b.value))
         return { ...a, plus: (a.plus ?? 0) + b.value }
-      const [x, y] = [wholeAxis(context, a), wholeAxis(context, b)]
-      return x && y && { kind: 'size', axis: sum([x, y]) }
-    }
+      return isWholeSize(a) && isWholeSize(b)
+        ? { kind: 'size', axis: sum([a.axis, b.axis]) }
+        : undefined
     case 'quotient':
       return a.kind === 'size' && b.kind === 'value' ? quotient(a, b.value) : undefined
     case 'difference':
@@ -91,15 +114,6 @@ function quotient({ axis, plus = 0, divisor }: SizeElement, k: number): AxisElem
 
 const isSameAxis = (a: Axis, b: Axis): boolean =>
   a === b || (a.kind === 'unit' && b.kind === 'unit' && a.id === b.id)
-
-/** The axis whose size the element is; a number counts as an axis that never grows. */
-function wholeAxis(context: AxesContext, element: AxisElement): Axis | undefined {
-  if (element.kind === 'value')
-    return Number.isInteger(element.value) && element.value > 0
-      ? context.fixed(element.value, 'computes with this number')
-      : undefined
-  return isWholeSize(element) ? element.axis : undefined
-}
 
 /**
  * Says that `axis` has the size that a size element stands for: it is the element's axis, that axis
@@ -128,7 +142,12 @@ function followWhole(context: AxesContext, whole: Axis, axis: Axis): void {
   )
   const isEqual =
     constants.size < inA.size + inB.size && sizeKey(a, constants) === sizeKey(b, constants)
-  if (!isEqual) context.same(whole, axis)
+  // The same factors in the same places, as far as both have them: the others are the same too.
+  const [left, right] = [factorsOf(a), factorsOf(b)]
+  const isAligned =
+    left.length === right.length &&
+    left.every((factor, k) => isSameAxis(factor, right[k]!) || areNumbers(factor, right[k]!))
+  if (!isEqual || isAligned) context.same(whole, axis)
   else for (const [, unit] of lone) context.freeze(unit, 'computes with this number')
 }
 
@@ -156,6 +175,9 @@ function followPart(context: AxesContext, whole: Axis, divisor: number, part: Ax
 }
 
 const factorsOf = (axis: Axis) => (axis.kind === 'product' ? axis.factors : [axis])
+
+const areNumbers = (a: Axis, b: Axis): boolean =>
+  a.kind === 'unit' && b.kind === 'unit' && typeof a.size === 'number' && a.size === b.size
 
 const isSameAt = (axes: readonly Axis[], k: number, axis: Axis) =>
   axes[k] !== undefined && isSameAxis(axes[k]!, axis)

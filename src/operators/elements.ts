@@ -53,11 +53,11 @@ export function zipElements<T, R>(
   a: readonly T[] | undefined,
   b: readonly T[] | undefined,
   ranks: readonly [number | undefined, number | undefined],
-  join: (a: T, b: T) => R,
+  join: (a: T, b: T, positions: readonly [number, number]) => R,
 ): readonly R[] | undefined {
   if (a === undefined || b === undefined || (ranks[0] ?? 2) > 1 || (ranks[1] ?? 2) > 1)
     return undefined
-  return pairs(a.length, b.length)?.map(([i, j]) => join(a[i]!, b[j]!))
+  return pairs(a.length, b.length)?.map(([i, j]) => join(a[i]!, b[j]!, [i, j]))
 }
 
 /** An operation on two elements; `numbers` decides, the rest says what symbols allow. */

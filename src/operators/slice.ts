@@ -227,6 +227,7 @@ export const slices: readonly Operator[] = [
       )
     }),
     sign: 'inherited',
+    view: true,
     upgrade: ({ node, from, constant }) => {
       if (from >= 10) return node
       const inputs = ['starts', 'ends', 'axes'].map((name) => intsAttribute(node, name))

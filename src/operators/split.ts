@@ -134,6 +134,7 @@ export const splits: readonly Operator[] = [
     },
     gradient,
     sign: 'inherited',
+    view: true,
     upgrade: ({ node, from, constant }) => {
       if (from >= 18) return node
       const sizes = from < 13 ? intsAttribute(node, 'split') : undefined

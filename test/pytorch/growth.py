@@ -280,13 +280,81 @@ class Recurrent(nn.Module):
         return self.head(F.relu(self.hidden(y[:, -1])))
 
 
+class Decoder(nn.Module):
+    """A class token, and queries that decode the patches: attention as PyTorch has it."""
+    def __init__(self, size, heads, queries):
+        super().__init__()
+        self.patches, self.cls = nn.Conv2d(3, size, 4, stride=4), nn.Parameter(torch.randn(1, 1, size))
+        self.queries = nn.Embedding(queries, size)
+        self.decoder = nn.TransformerDecoderLayer(size, heads, 2 * size, 0.0, batch_first=True)
+        self.head = nn.Linear(size, 3)
+
+    def forward(self, x):
+        n = x.shape[0]
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.cls.expand(n, -1, -1), x], 1)
+        queries = self.queries.weight.unsqueeze(0).expand(n, -1, -1)
+        return self.head(self.decoder(queries, x))
+
+
+class GroupedQueries(nn.Module):
+    """Two heads of queries to each head of keys, positions by rotation, as in Llama."""
+    def __init__(self, size, depth):
+        super().__init__()
+        self.depth, self.weight = depth, nn.Parameter(torch.rand(size) + 0.5)
+        self.q, self.k, self.v = (nn.Linear(size, n * depth, bias=False) for n in (4, 2, 2))
+        self.out = nn.Linear(4 * depth, size, bias=False)
+        self.gate, self.up = nn.Linear(size, 3 * size), nn.Linear(size, 3 * size)
+        self.down = nn.Linear(3 * size, size)
+
+    def norm(self, x):
+        return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6))
+
+    def rotated(self, x):
+        t, d = x.shape[-2:]
+        angles = torch.arange(t).float()[:, None] * (0.1 ** torch.arange(d // 2)).repeat(2)
+        a, b = x[..., : d // 2], x[..., d // 2:]
+        return x * angles.cos() + torch.cat([-b, a], -1) * angles.sin()
+
+    def forward(self, x):
+        n, t, _ = x.shape
+        y = self.norm(x)
+        q, k, v = (f(y).view(n, t, -1, self.depth).transpose(1, 2) for f in (self.q, self.k, self.v))
+        q, k = self.rotated(q), self.rotated(k)
+        k, v = (
+            z[:, :, None].expand(n, 2, 2, t, self.depth).reshape(n, 4, t, self.depth)
+            for z in (k, v)
+        )
+        weights = (q @ k.transpose(2, 3) / self.depth ** 0.5).softmax(-1)
+        x = x + self.out((weights @ v).transpose(1, 2).reshape(n, t, -1))
+        y = self.norm(x)
+        return x + self.down(F.silu(self.gate(y)) * self.up(y))
+
+
+class ByHand(nn.Module):
+    """An LSTM written out: four gates from one layer."""
+    def __init__(self, size):
+        super().__init__()
+        self.size, self.x, self.h = size, nn.Linear(12, 4 * size), nn.Linear(size, 4 * size)
+        self.head = nn.Linear(size, 3)
+
+    def forward(self, x):
+        x = x.reshape(x.size(0), 48, 12)
+        h = c = x.new_zeros(x.size(0), self.size)
+        for t in range(2):
+            i, f, g, o = (self.x(x[:, t]) + self.h(h)).chunk(4, 1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+        return self.head(h)
+
+
 class Depth(nn.Module):
     def forward(self, x):
         return x.unsqueeze(2)
 
 
 # Their weights are for one size of image.
-ONE_SIZE = {"mixer", "tutorial", "three-dimensions"}
+ONE_SIZE = {"mixer", "tutorial", "three-dimensions", "by-hand"}
 
 NETWORKS = {
     "basic": lambda: pooled(
@@ -335,6 +403,9 @@ NETWORKS = {
     "encoder": lambda: Tokens(8, Encoder(8, 2), Encoder(8, 2)),
     "gated": lambda: Tokens(8, Encoder(8, 2, gated=True)),
     "mixer": lambda: Tokens(10, Mixer(12, 10)),
+    "decoder": lambda: Decoder(8, 2, 5),
+    "grouped-queries": lambda: Tokens(8, GroupedQueries(8, 4)),
+    "by-hand": lambda: ByHand(6),
     "tutorial": Views,
     "recurrent": Recurrent,
     "one-dimension": lambda: nn.Sequential(

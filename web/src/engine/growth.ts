@@ -45,6 +45,7 @@ export function planText(plans: readonly GrowthPlan[]): string {
     ...plan.sizes.map(
       ({ constant, index, from, to }) => `  size ${constant}[${index}]: ${from} → ${to}`,
     ),
+    ...(plan.held ?? []).map(({ to, elements }) => `  hold ${to} at ${elements.join(', ')}`),
     ...plan.attributes.map(
       ({ node, attribute, from, to }) => `  attribute ${attribute} of ${node}: ${from} → ${to}`,
     ),
