@@ -14,8 +14,8 @@ export interface HeldValue {
 const MAX_NUMBER = 2 ** 31 - 1
 
 /**
- * What is known of a value, if that is all of its elements: a number, or a list of integers. (A list
- * of floats is data, and so is a matrix.)
+ * What is known of a value, if that is all of its elements: a number, or a list of integers. (A
+ * matrix is data, and so is a list of floats, even of one: as a constant it would be a weight.)
  */
 export function heldValueOf(info: ValueInfo): HeldValue | undefined {
   const { dtype, shape } = info
@@ -23,7 +23,7 @@ export function heldValueOf(info: ValueInfo): HeldValue | undefined {
   if (dtype === undefined || !isNumeric(dtype) || !shape || !elements || shape.length > 1)
     return undefined
   const float = isFloat(dtype)
-  if (float && (elements.length !== 1 || dtypes[dtype].bits < 32)) return undefined
+  if (float && (shape.length > 0 || dtypes[dtype].bits < 32)) return undefined
   const isHeld = (element: unknown): element is number =>
     typeof element === 'number' &&
     Math.abs(element) <= MAX_NUMBER &&

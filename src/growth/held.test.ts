@@ -131,7 +131,19 @@ describe('numbers that are computed from sizes', () => {
       await expectEqualFunctions(model, widen(model, widths as Record<string, number>))
   })
 
-  it('stay what they were for subgraphs and outputs', async () => {
+  it('make no weights', async () => {
+    const b = new Sizes()
+    b.input('x', 'float32', ['batch', 6])
+    const h = b.dense('x', 'grown', 6, 8)
+    const size = b.node('Gather', [b.node('Shape', [h]), b.list(1)])
+    const scaled = b.node('Div', [h, b.node('Sqrt', [b.node('Cast', [size], { to: 1 })])])
+    const model = b.finish([b.dense(scaled, 'head', 8, 3), 'batch', 3])
+    const plan = planWiden(model, { grown: 12 })
+    expect(plan.held).toMatchObject([{ dtype: 'int64', dims: [1], elements: [8] }])
+    await expectEqualFunctions(model, applyPlan(model, plan))
+  })
+
+  it('survive a file, and are refused as outputs', async () => {
     const b = new Sizes()
     b.input('x', 'float32', ['batch', 6])
     const h = b.dense('x', 'grown', 6, 8)

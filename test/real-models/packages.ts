@@ -11,7 +11,7 @@ export interface ModelPackage {
   /** Of the tarball, as the registry states it. */
   readonly integrity: string
   readonly models: string
-  /** Files that hold the same networks again, or for larger images. */
+  /** Files that hold the same networks again, or larger ones. */
   readonly without?: RegExp
 }
 
@@ -78,6 +78,14 @@ export const furtherPackages: readonly ModelPackage[] = [
       'sha512-f1k0t0JuzTZxTMwAwPasQAf1itPPyML06aWtMEv7dmInVOvb4mokR8qz8yjAjL0i9C8K315N5TA7u0WfKZAUdg==',
     models: 'wake words (PyTorch): wider ones',
     without: /embedding_model|melspectrogram|silero_vad/,
+  },
+  {
+    name: 'faceplugin-face-recognition-js',
+    version: '0.0.1',
+    integrity:
+      'sha512-shriXjd4zJHEwhK1jHK+bWo8Vv6Vu9B/w6RRsd4AFtNM/jaI2vhuOamOSMl9qQmLd8WlQ7dgqN+3C2iOi5pXWw==',
+    models: 'faces (PyTorch): age and gender by stages with several outputs, eyes, landmarks',
+    without: /detect|expression|feature|liveness|pose/,
   },
 ]
 
