@@ -45,7 +45,7 @@ export async function evaluate(
   const bytes = cpu ? withByteInputs(graph.model, graph.inputs, data) : undefined
   const session = await runtime.createSession(encodeModel((bytes ?? graph).model), sessionOptions)
   try {
-    const adapt = feedAdapter({ inputs: (bytes ?? graph).inputs, target: graph.target })
+    const adapt = feedAdapter({ ...(bytes ?? graph), target: graph.target })
     const feeds: Record<string, Tensor> = {}
     const results: Record<string, Tensor> = { loss: float32([], [0]) }
     if (graph.counts) results.correct = float32([], [0])

@@ -1,17 +1,24 @@
 /** From a data set's batch to what a compiled graph takes. */
-import { usageError } from '../errors.ts'
+import { inputError, usageError } from '../errors.ts'
+import type { Dim, Model, Shape, ValueType } from '../model/model.ts'
 import { elementCount, type NumericDType, Tensor } from '../tensor/tensor.ts'
 import type { Batch } from './data.ts'
 import type { TargetType } from './losses/loss.ts'
 
-/** Puts a batch into `feeds`; returns how many predictions it asks for. */
+/**
+ * Puts a batch into `feeds`; returns how many predictions it asks for.
+ *
+ * @throws usage where the batch does not fit the graph; input where a class is none of the model's
+ */
 export type FeedAdapter = (batch: Batch, feeds: Record<string, Tensor>) => number
 
 export function feedAdapter(graph: {
+  readonly model: Model
   readonly inputs: readonly string[]
   readonly target: TargetType
 }): FeedAdapter {
-  const { inputs, target } = graph
+  const { model, inputs, target } = graph
+  const types = new Map(model.graph.inputs.map(({ name, type }) => [name, type]))
   const convert = targetConverter(target)
   const size = target.shape[0]
   return (batch, feeds) => {
@@ -22,6 +29,7 @@ export function feedAdapter(graph: {
         throw usageError(
           `The data has no input "${name}"; it has ${Object.keys(batch.inputs).join(', ')}.`,
         )
+      mustFit(tensor, types.get(name), inputs.length === 1 ? '' : ` "${name}"`)
       feeds[name] = tensor
     }
     const rows = batch.target.dims[0] ?? 1
@@ -34,11 +42,36 @@ export function feedAdapter(graph: {
   }
 }
 
+/** The size of the batch is none of its business. */
+function mustFit({ dtype, dims }: Tensor, type: ValueType | undefined, name: string): void {
+  if (type?.kind !== 'tensor') return
+  if (dtype !== type.dtype)
+    throw usageError(`The data's input${name} is ${dtype}, but the model takes ${type.dtype}.`)
+  const { shape } = type
+  const fits = (dim: Dim, a: number) => a === 0 || typeof dim !== 'number' || dim === dims[a]
+  if (!shape || (shape.length === dims.length && shape.every(fits))) return
+  throw usageError(
+    `The data's input${name} has the shape ${shownShape(dims)}, but the model takes ${shownShape(shape)}.`,
+  )
+}
+
+/** Class indices must be those of classes that there are. */
+function mustBeClasses(target: Tensor, classes: number): void {
+  for (const value of target.data) {
+    const index = Number(value)
+    if (!(Number.isInteger(index) && index >= 0 && index < classes))
+      throw inputError(
+        `The data's targets hold the class ${value}, but the model has the classes 0 to ${classes - 1}.`,
+      )
+  }
+}
+
 /** Targets as the loss wants them: class indices as int64, numbers as float32. */
-function targetConverter({ dtype, shape }: TargetType): (target: Tensor) => Tensor {
+function targetConverter({ dtype, shape, classes }: TargetType): (target: Tensor) => Tensor {
   let held: Tensor | undefined
   return (target) => {
     const dims = fittingDims(target.dims, shape)
+    if (classes !== undefined) mustBeClasses(target, classes)
     if (target.dtype === dtype) return dims === target.dims ? target : retyped(target, dims)
     const count = target.data.length
     if (held?.data.length !== count)
@@ -70,8 +103,10 @@ function fittingDims(dims: readonly number[], shape: TargetType['shape']): reado
     elementCount(wanted as number[]) === elementCount(dims)
   )
     return wanted as number[]
-  const shown = shape.map((dim, a) => (a === 0 ? 'batch' : (dim ?? '?'))).join(', ')
   throw usageError(
-    `The data's targets have the shape [${dims.join(', ')}], but the loss takes [${shown}].`,
+    `The data's targets have the shape ${shownShape(dims)}, but the loss takes ${shownShape(shape)}.`,
   )
 }
+
+const shownShape = (shape: Shape): string =>
+  `[${shape.map((dim, a) => (a === 0 ? 'batch' : (dim ?? '?'))).join(', ')}]`

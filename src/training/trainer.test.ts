@@ -243,8 +243,21 @@ describe('data', () => {
     const image = float32([1, 1, 4, 4], new Float32Array(16))
     await expect(wrong({ inputs: {}, target: int64([0]) })).rejects.toThrow(/no input "image"/)
     await expect(wrong({ inputs: { image }, target: float32([1, 3], [1, 0, 0]) })).rejects.toThrow(
-      /targets have the shape \[1, 3\], but the loss takes \[batch\]/,
+      /targets have the shape \[batch, 3\], but the loss takes \[batch\]/,
     )
+    const small = float32([1, 1, 4, 3], new Float32Array(12))
+    await expect(wrong({ inputs: { image: small }, target: int64([0]) })).rejects.toThrow(
+      "The data's input has the shape [batch, 1, 4, 3], but the model takes [batch, 1, 4, 4].",
+    )
+    const whole = int64(new Array(16).fill(0), [1, 1, 4, 4])
+    await expect(wrong({ inputs: { image: whole }, target: int64([0]) })).rejects.toThrow(
+      "The data's input is int64, but the model takes float32.",
+    )
+    for (const target of [int64([3]), int64([-1]), float32([1], [0.5])])
+      await expect(wrong({ inputs: { image }, target })).rejects.toMatchObject({
+        kind: 'input',
+        message: `The data's targets hold the class ${target.data[0]}, but the model has the classes 0 to 2.`,
+      })
     await expect(run({}, { length: 0, batches: () => [] })).rejects.toThrow(/empty/)
   })
 

@@ -26,6 +26,8 @@ export interface TargetType {
   readonly shape: Shape
   /** How many elements of the target belong to one prediction: the classes, where one-hot. */
   readonly perPrediction: number
+  /** How many classes there are, where the target holds their indices. */
+  readonly classes?: number
 }
 
 export interface Loss {

@@ -39,9 +39,10 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
     link: 'softmax',
     target(shape, classAxis) {
       const axis = axisOf(shape.length, classAxis)
+      const classes = classesOf(shape, axis)
       return form === 'one-hot'
-        ? { dtype: 'float32', shape, perPrediction: classesOf(shape, axis) }
-        : { dtype: 'int64', shape: shape.filter((_, a) => a !== axis), perPrediction: 1 }
+        ? { dtype: 'float32', shape, perPrediction: classes }
+        : { dtype: 'int64', shape: shape.filter((_, a) => a !== axis), perPrediction: 1, classes }
     },
     emit({ emitter, prediction, target, classAxis }) {
       const shape: Shape = emitter.info(prediction).shape!
