@@ -103,6 +103,16 @@ describe('a small run', () => {
     )
   })
 
+  test('is reported again, alone and beside another', async () => {
+    const own = await net2net(['report', at('one'), '--json'])
+    expect([own.code, JSON.parse(own.out)]).toEqual([
+      0,
+      { report: at('one/report.html'), runs: [at('one')] },
+    ])
+    const both = await net2net(['report', at('one'), at('one'), '-o', at('both.html')])
+    expect([both.code, both.out]).toEqual([0, `Written: ${at('both.html')}\n`])
+  }, 180_000)
+
   test('a second run gives the same bits, also one arm after the other', async () => {
     const again = await net2net(['mnist', ...small, '--json', '--jobs', '1', '-o', at('two')])
     const { command: _, ...second } = figures(JSON.parse(again.out))
