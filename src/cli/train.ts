@@ -1,10 +1,11 @@
 /** net2net train: train a model on a data set. */
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
+import { readData } from '../data/data-file.ts'
 import { type ArrayDataset, loadData, split } from '../data/index.ts'
-import { inputError, Net2NetError, usageError } from '../errors.ts'
+import { Net2NetError, usageError } from '../errors.ts'
 import {
   type GrowingEvent,
   GrowingTraining,
@@ -76,7 +77,7 @@ export const train: CliCommand = {
       .argument('<model>', 'an ONNX file')
       .option(
         '--data <what>',
-        'mnist, fashion-mnist, an .npz or .csv file, a folder of IDX files or pictures',
+        'mnist, fashion-mnist, an .npz or .csv file, a folder of IDX files or pictures (see below)',
       )
       .option('--target <column>', 'column of the target, for .csv files (default: the last)')
       .option(
@@ -111,24 +112,51 @@ export const train: CliCommand = {
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',
-        examples(
+        `${examples(
           'train student.onnx --data mnist --learning-rate 0.001 --epochs 3 -o runs/student',
-          'train student.onnx --data mnist --epochs 5 -o runs/student --resume',
+          'train student.onnx --data mnist --learning-rate 0.001 --epochs 5 -o runs/student --resume',
           'train model.onnx --data mnist --epochs 6 --recipe grow.yaml -o runs/growing',
           'train model.onnx --data table.csv --loss mse --optimizer adam -o runs/table',
           'train model.onnx --export-step step.onnx --gradients',
-        ),
+        )}
+Data: one sample per line of a .csv file; arrays x and y, or x_train, y_train, x_test and y_test, in
+an .npz file; one folder per class of pictures, perhaps in train and test. Bytes become [0, 1].
+
+A training recipe (grow.yaml):
+  stages:
+    - when: { epoch: 2 }       # or { step: 500 }, or { plateau: 2 }: epochs without a better loss
+      learningRate: 0.1        # what the learning rate is multiplied by; this is the default
+      steps:                   # as in a recipe of net2net grow
+        - widen: { conv1: x2 }
+        - deepen: [fc1]
+`,
       )
-      .action((file: string, options: Options) =>
-        options.exportStep === undefined
+      .action((file: string, options: Options) => {
+        refuseUnused(options)
+        return options.exportStep === undefined
           ? run(io, file, options)
-          : exportStep(io, file, options.exportStep, options),
-      )
+          : exportStep(io, file, options.exportStep, options)
+      })
   },
+}
+
+/** An option that would change nothing is a misunderstanding. */
+function refuseUnused({ optimizer, momentum, gradients, exportStep, ...rest }: Options): void {
+  if (momentum !== undefined && optimizer !== 'sgd')
+    throw usageError(`--momentum is for --optimizer sgd, not ${optimizer}.`)
+  if (gradients && exportStep === undefined) throw usageError('--gradients is for --export-step.')
+  if (rest.resume && rest.force)
+    throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')
+  if (rest.target !== undefined && !/\.csv(\.gz)?$/i.test(rest.data ?? ''))
+    throw usageError('--target is for .csv files.')
 }
 
 async function exportStep(io: Io, file: string, output: string, options: Options): Promise<void> {
   const { loss, freeze = [], gradients = false, force = false, json } = options
+  if (!force && existsSync(output))
+    throw usageError(`${output} exists already; give another name, or replace it with --force.`, {
+      where: output,
+    })
   const step = buildStep(await load(file), {
     loss,
     optimizer: optimizers[options.optimizer](options),
@@ -169,12 +197,14 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     }),
   })
   const found = resume ? await checkpoints.latest() : undefined
-  for (const { reason } of found?.skipped ?? []) io.err(`${reason} An older one is used.\n`)
   const checkpoint = found?.checkpoint
+  for (const { reason } of found?.skipped ?? [])
+    io.err(checkpoint ? `${reason} An older one is used.\n` : `${reason}\n`)
   const from = checkpoint?.state
   if (resume && !from)
     throw usageError(`There is no checkpoint of this training in ${output} to go on from.`, {
       where: output,
+      ...(found?.skipped.length ? { hint: 'Give all options of that training again.' } : {}),
     })
   const view = progress(io)
   let task: Task | undefined
@@ -216,6 +246,11 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       task.update(batch, `loss ${event.epochLoss.toFixed(4)}`)
     },
   })
+  for (const { when } of stages)
+    if ('epoch' in when && when.epoch >= epochs)
+      view.line(`The growth after epoch ${when.epoch} comes too late: training ends there.`)
+  if (from && from.epoch >= epochs)
+    view.line(`Nothing is left to do: ${from.epoch} epochs are done. Give more with --epochs.`)
   const folder = from ? RunFolder.reopen(output, from.step) : RunFolder.create(output, { force })
   const results = () => resultsOf(io, file, options, training, output)
   try {
@@ -252,12 +287,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
 }
 
 async function readRecipe(file: string): Promise<readonly GrowthStage[]> {
-  try {
-    return parseTrainingRecipe(await readFile(file, 'utf8'), file)
-  } catch (cause) {
-    if (cause instanceof Net2NetError) throw cause
-    throw inputError(`The recipe ${file} cannot be read.`, { where: file, cause })
-  }
+  return parseTrainingRecipe(new TextDecoder().decode(await readData(file)), file)
 }
 
 /** A network that grew on the way goes into the checkpoint. */

@@ -268,3 +268,14 @@ describe('training recipes', () => {
     }
   })
 })
+
+test('a stage that cannot be grown is refused before anything is trained', () => {
+  const stages: readonly GrowthStage[] = [
+    { when: { epoch: 1 }, steps: [{ widen: { fc1: 8 } }] },
+    { when: { epoch: 2 }, steps: [{ widen: { fc1: 8 } }] },
+  ]
+  const loss = 'softmax-cross-entropy'
+  const settings = { loss, optimizer: sgd({ learningRate: 0.1 }), runtime: nodeRuntime } as const
+  const start = () => trainGrowing(network(), data, { ...settings, stages })
+  expect(start).toThrow(/fc1 has width 8; the new width must be larger/)
+})

@@ -60,7 +60,11 @@ export type GrowingEvent =
     }
   | { readonly kind: 'end'; readonly model: Model; readonly state: TrainingState }
 
-/** Trains a network that grows as the stages say, in their order. Ends with the event `end`. */
+/**
+ * Trains a network that grows as the stages say, in their order. Ends with the event `end`.
+ *
+ * @throws usage or refused, at once, where a stage cannot be grown; while iterating, as `train`
+ */
 export const trainGrowing = (
   model: Model,
   data: TrainingData,
@@ -78,6 +82,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     this.#data = data
     this.#options = options
     this.#stage = resume?.position.stage ?? 0
+    mustGrow(resume?.position.model ?? model, options.stages.slice(this.#stage))
     this.#training = this.#start(resume?.position.model ?? model, resume?.state)
   }
 
@@ -150,6 +155,13 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     })
     return training
   }
+}
+
+/** A growth that is not possible is refused before the first step, not after hours. */
+function mustGrow(model: Model, stages: readonly GrowthStage[]): void {
+  let grown = model
+  for (const { steps, seed = 0 } of stages)
+    grown = growByRecipe(grown, { seed, steps: [...steps] }).model
 }
 
 const withTrained = (model: Model, step: StepGraph, state: TrainingState): Model =>

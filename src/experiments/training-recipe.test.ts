@@ -32,16 +32,26 @@ stages:
 })
 
 test.each([
-  ['stages: []', /r\.yaml\.stages/],
+  ['', 'r.yaml:1:1: the recipe: must have a list of stages'],
+  ['stages: []', 'r.yaml:1:1: stages: must have a stage'],
+  ['steps: []', /^r\.yaml:1:1: stages: must be a list of stages/],
+  ['seed: x\nstages: [{ when: { step: 1 }, steps: [{ deepen: a }] }]', /^r\.yaml:1:1: seed: must/],
   [
-    'stages: [{ when: { year: 1 }, steps: [{ widen: { a: 2 } }] }]',
-    /stages\.0\.when: when must be/,
+    'stages:\n  - when: { year: 1 }\n    steps: [{ widen: { a: 2 } }]',
+    'r.yaml:2:5: stages[0].when: must be one of epoch, step and plateau, with a whole number from 1 on',
   ],
-  ['stages: [{ when: { step: 0 }, steps: [{ widen: { a: 2 } }] }]', /stages\.0\.when/],
-  ['stages: [{ when: { step: 5 }, steps: [{ shrink: 1 }] }]', /stages\.0: .*widen.*deepen/],
-  ['stages: [{ when: { step: 5 }, steps: [{ widen: { a: 2 } }], extra: 1 }]', /stages\.0.*extra/],
-  ['stages: [', /r\.yaml/],
-])('%s is refused, naming the place', (text, message) => {
+  ['stages: [{ when: { step: 0 }, steps: [{ widen: { a: 2 } }] }]', /stages\[0\]\.when/],
+  [
+    'stages:\n  - when: { step: 5 }\n    steps:\n      - widen: { a: 2 }\n      - shrink: 1',
+    'r.yaml:5:9: stages[0].steps[1]: a step has "widen" (layers and widths) or "deepen" (layers)',
+  ],
+  [
+    'stages:\n  - when: { step: 5 }\n    steps: [{ widen: { a: 2 } }]\n    extra: 1',
+    /^r\.yaml:2:5: stages\[0\]: .*extra/,
+  ],
+  ['stages:\n  - [', /^r\.yaml:2:\d+: /],
+  ['stages:\n\t- when: 1', /^r\.yaml:2:1: .*[Tt]abs/],
+])('%j is refused, naming the place', (text, message) => {
   expect(() => parseTrainingRecipe(text, 'r.yaml')).toThrow(Net2NetError)
   expect(() => parseTrainingRecipe(text, 'r.yaml')).toThrow(message)
 })

@@ -8,69 +8,75 @@
  *         - widen: { conv1: x2 }
  *         - deepen: [fc1]
  */
-import { parse } from 'yaml'
 import { z } from 'zod'
-import { inputError, Net2NetError } from '../errors.ts'
-import { parseRecipe } from '../growth/index.ts'
+import { inputError } from '../errors.ts'
+import { fieldName, readRecipe } from '../growth/recipe.ts'
 import type { GrowthMoment, GrowthStage } from './growth-schedule.ts'
+import { type Path, parseLocated } from './located-yaml.ts'
 
-const moments = z.union([
-  z.strictObject({ epoch: z.int().positive() }),
-  z.strictObject({ step: z.int().positive() }),
-  z.strictObject({ plateau: z.int().positive() }),
-])
-const momentHelp = 'when must be one of epoch, step and plateau, with a whole number from 1 on'
+const momentHelp = 'must be one of epoch, step and plateau, with a whole number from 1 on'
+const moments = z.union(
+  [
+    z.strictObject({ epoch: z.int().positive() }),
+    z.strictObject({ step: z.int().positive() }),
+    z.strictObject({ plateau: z.int().positive() }),
+  ],
+  momentHelp,
+)
 
-const recipe = z.strictObject({
-  seed: z.int().exactOptional(),
-  stages: z
-    .array(
-      z.strictObject({
-        when: moments,
-        learningRate: z.number().positive().exactOptional(),
-        steps: z.array(z.unknown()).min(1),
-      }),
-    )
-    .min(1),
-})
+const recipe = z.strictObject(
+  {
+    seed: z.int('must be a whole number').exactOptional(),
+    stages: z
+      .array(
+        z.strictObject({
+          when: moments,
+          learningRate: z.number('must be a number').positive('must be above 0').exactOptional(),
+          steps: z.array(z.unknown(), 'must be a list of steps').min(1, 'must have a step'),
+        }),
+        'must be a list of stages',
+      )
+      .min(1, 'must have a stage'),
+  },
+  { error: ({ code }) => (code === 'invalid_type' ? 'must have a list of stages' : undefined) },
+)
 
 /**
  * Reads a training recipe.
  *
  * @param text YAML, or JSON (which is YAML too)
  * @param file its name, for messages
- * @throws input, naming the field that is wrong
+ * @throws input with line and column for the first thing that is wrong
  */
 export function parseTrainingRecipe(text: string, file = 'recipe'): readonly GrowthStage[] {
-  let value: unknown
-  try {
-    value = parse(text, { maxAliasCount: 100 })
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : 'cannot be read'
-    throw inputError(`${file}: ${reason}`, { where: file, cause })
-  }
-  const result = recipe.safeParse(value)
+  const yaml = parseLocated(text)
+  const [unreadable] = yaml.problems
+  if (unreadable) throw wrong(unreadable)
+  const result = recipe.safeParse(yaml.value)
   if (!result.success) {
     const [issue] = result.error.issues
-    const where = [file, ...issue!.path.map(String)].join('.')
-    const reason = issue!.path.at(-1) === 'when' ? momentHelp : issue!.message
-    throw inputError(`${where}: ${reason}.`, { where })
+    throw wrongField(issue!.path, issue!.message)
   }
   const { seed = 0, stages } = result.data
   return stages.map(({ when, learningRate, steps }, i): GrowthStage => {
-    const where = `${file}.stages.${i}`
-    try {
-      return {
-        when: when as GrowthMoment,
-        steps: parseRecipe(JSON.stringify({ steps }), where).steps,
-        // Equal stages draw different maps.
-        seed: seed + 1000 * i,
-        ...(learningRate === undefined ? {} : { learningRateFactor: learningRate }),
-      }
-    } catch (error) {
-      // The place that is named is one in the steps alone, not in the file.
-      if (!(error instanceof Net2NetError)) throw error
-      throw inputError(error.message.replace(/:\d+:\d+:/, ':'), { where, cause: error })
+    const growth = readRecipe({ steps })
+    if ('message' in growth) throw wrongField(['stages', i, ...growth.path], growth.message)
+    return {
+      when: when as GrowthMoment,
+      steps: growth.steps,
+      // Equal stages draw different maps.
+      seed: seed + 1000 * i,
+      ...(learningRate === undefined ? {} : { learningRateFactor: learningRate }),
     }
   })
+
+  function wrong({ line, column, message }: (typeof yaml.problems)[number]) {
+    const where = `${file}:${line}:${column}`
+    return inputError(`${where}: ${message}`, { where })
+  }
+
+  function wrongField(path: Path, message: string) {
+    const field = path.length === 0 ? 'the recipe' : fieldName(path)
+    return wrong(yaml.at(path, `${field}: ${message}`))
+  }
 }

@@ -105,12 +105,17 @@ export function parseRecipe(text: string, file = 'recipe'): Recipe {
       cause,
     })
   }
+  const found = readRecipe(value)
+  if (!('message' in found)) return found
+  const where = at(offsetOf(document.contents, found.path))
+  const field = found.path.length === 0 ? 'the recipe' : fieldName(found.path)
+  throw inputError(`${where}: ${field}: ${found.message}`, { where })
+}
+
+/** The recipe that a value is, or the first thing that is wrong with it. */
+export function readRecipe(value: unknown): Recipe | Issue {
   const result = recipeSchema.safeParse(value)
-  if (result.success) return result.data
-  const issue = mostSpecific(result.error.issues, value)
-  const where = at(offsetOf(document.contents, issue.path))
-  const field = issue.path.length === 0 ? 'the recipe' : fieldName(issue.path)
-  throw inputError(`${where}: ${field}: ${issue.message}`, { where })
+  return result.success ? result.data : mostSpecific(result.error.issues, value)
 }
 
 type Issue = Pick<z.core.$ZodIssue, 'path' | 'message'>
@@ -134,7 +139,7 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
 
 const stepHelp = 'a step has "widen" (layers and widths) or "deepen" (layers)'
 
-const fieldName = (path: readonly PropertyKey[]): string =>
+export const fieldName = (path: readonly PropertyKey[]): string =>
   path
     .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i > 0 ? '.' : ''}${String(key)}`))
     .join('')

@@ -192,9 +192,8 @@ export async function refuseExisting(target: string, force: boolean): Promise<vo
 }
 
 const existsError = (target: string) =>
-  usageError(`${target}: exists already; replace it with force, or give another name.`, {
+  usageError(`${target}: exists already; give another name, or replace it (force).`, {
     where: target,
-    hint: 'force',
   })
 
 /** Makes renames in the folder last through a power failure, where the system can. */

@@ -8,7 +8,8 @@ import type { TargetType } from './losses/loss.ts'
 /**
  * Puts a batch into `feeds`; returns how many predictions it asks for.
  *
- * @throws usage where the batch does not fit the graph; input where a class is none of the model's
+ * @throws usage where the batch's size or targets do not fit; input where its inputs do not, or a
+ *   class is none of the model's
  */
 export type FeedAdapter = (batch: Batch, feeds: Record<string, Tensor>) => number
 
@@ -46,11 +47,11 @@ export function feedAdapter(graph: {
 function mustFit({ dtype, dims }: Tensor, type: ValueType | undefined, name: string): void {
   if (type?.kind !== 'tensor') return
   if (dtype !== type.dtype)
-    throw usageError(`The data's input${name} is ${dtype}, but the model takes ${type.dtype}.`)
+    throw inputError(`The data's input${name} is ${dtype}, but the model takes ${type.dtype}.`)
   const { shape } = type
   const fits = (dim: Dim, a: number) => a === 0 || typeof dim !== 'number' || dim === dims[a]
   if (!shape || (shape.length === dims.length && shape.every(fits))) return
-  throw usageError(
+  throw inputError(
     `The data's input${name} has the shape ${shownShape(dims)}, but the model takes ${shownShape(shape)}.`,
   )
 }

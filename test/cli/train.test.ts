@@ -231,7 +231,55 @@ describe('train', () => {
       4,
       /\/nowhere\.csv does not exist/,
     ],
-    ['data of another shape', ['--data', 'mnist', '-o', at('never')], 4, /dimension|shape|rank/i],
+    [
+      'data of another shape',
+      ['--data', 'mnist', '-o', at('never')],
+      4,
+      /input has the shape \[batch, 1, 28, 28\], but the model takes \[batch, 2\]/,
+    ],
+    [
+      'a class that the model does not have',
+      ['--data', at('classes.csv'), '-o', at('never')],
+      4,
+      /targets hold the class 2, but the model has the classes 0 to 1/,
+    ],
+    [
+      'momentum where there is none',
+      ['--data', table, '--optimizer', 'adam', '--momentum', '0.5', '-o', at('never')],
+      2,
+      /--momentum is for --optimizer sgd/,
+    ],
+    [
+      'gradients of no step',
+      ['--data', table, '--gradients', '-o', at('never')],
+      2,
+      /--export-step/,
+    ],
+    [
+      'going on and starting anew',
+      ['--data', table, '--resume', '--force', '-o', at('never')],
+      2,
+      /give one/,
+    ],
+    [
+      'a column of what has none',
+      ['--data', 'mnist', '--target', 'y', '-o', at('never')],
+      2,
+      /--target is for \.csv files/,
+    ],
+    ['a step that is there', ['--export-step', model], 2, /exists already; .*--force/],
+    [
+      'a recipe with a mistake',
+      ['--data', table, '--recipe', at('mistake.yaml'), '-o', at('never')],
+      4,
+      /mistake\.yaml:2:5: stages\[0\]\.when: must be one of/,
+    ],
+    [
+      'a recipe for another model',
+      ['--data', table, '--recipe', at('other-model.yaml'), '-o', at('never')],
+      2,
+      /^net2net: There is no layer "fc7"/,
+    ],
     [
       'an unknown loss',
       ['--data', table, '--loss', 'hinge', '-o', at('never')],
@@ -255,7 +303,7 @@ describe('train', () => {
       'a checkpoint of another training',
       ['--data', table, '--seed', '9', '--resume', '-o', at('run')],
       2,
-      /another training[\s\S]*no checkpoint of this training/,
+      /another training[^.]*\.\nnet2net: There is no checkpoint of this training .* Give all options/,
     ],
     [
       'CUDA where there is none',
@@ -264,6 +312,13 @@ describe('train', () => {
       /The device cuda is not available.*onnxruntime-node-install=cuda12/,
     ],
   ]
+  beforeAll(() => {
+    writeFileSync(at('classes.csv'), '0,0,0\n1,1,1\n0,1,2\n')
+    const stage = (when: string, layer: string) =>
+      `stages:\n  - when: ${when}\n    steps: [{ widen: { ${layer}: x2 } }]\n`
+    writeFileSync(at('mistake.yaml'), stage('{ year: 1 }', 'hidden'))
+    writeFileSync(at('other-model.yaml'), stage('{ epoch: 1 }', 'fc7'))
+  })
   test.each(cases)('%s', async (_, args, code, message) => {
     const result = await net2net(['train', model, ...args])
     expect(result.err).toMatch(message)

@@ -1,10 +1,10 @@
 /** What can be wrong with an experiment though every field has its form: tried on untrained networks. */
 import { Net2NetError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
+import type { Path } from '../located-yaml.ts'
 import { type Arm, type Experiment, settingsIn } from './entries.ts'
 import { growthOf, optimizerOf, type ResolvedSettings, resolveSettings } from './expand.ts'
 import { growNetwork } from './grow.ts'
-import type { Path } from './located-yaml.ts'
 import { buildNetwork } from './networks.ts'
 import type { Problems } from './problems.ts'
 import type { Settings } from './schema.ts'

@@ -1,7 +1,7 @@
 /** The experiments and arms of a sweep file, grids written out, as far as they can be read. */
 import type { z } from 'zod'
+import type { Path } from '../located-yaml.ts'
 import { gridChoices, seedsOf } from './expand.ts'
-import type { Path } from './located-yaml.ts'
 import { isRecord, lower, noField, type Problems } from './problems.ts'
 import { type ArmEntry, armSchema, experimentSchema, type Settings, sweepSchema } from './schema.ts'
 import { scratchName, teacherArmName } from './trial.ts'

@@ -1,6 +1,6 @@
 /** What is wrong with a sweep file, each problem with its line. */
 import type { z } from 'zod'
-import type { LocatedYaml, Path, Problem } from './located-yaml.ts'
+import type { LocatedYaml, Path, Problem } from '../located-yaml.ts'
 
 export class Problems {
   readonly all: Problem[]

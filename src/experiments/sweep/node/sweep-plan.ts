@@ -1,10 +1,10 @@
 /** Reads sweep files: everything that is wrong with one is said at once, before anything runs. */
 import { createHash } from 'node:crypto'
 import { inputError } from '../../../errors.ts'
+import { type Path, parseLocated } from '../../located-yaml.ts'
 import { checkExperiment } from '../checks.ts'
 import { type Arm, type Experiment, readExperiments } from '../entries.ts'
 import { armsMeant, growthOf } from '../expand.ts'
-import { type Path, parseLocated } from '../located-yaml.ts'
 import { isRecord, Problems } from '../problems.ts'
 import { sweepSchema } from '../schema.ts'
 import { armSpec, inOrder, sourceOf, teacherSpec } from '../specs.ts'
