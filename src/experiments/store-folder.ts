@@ -8,6 +8,7 @@ import { inputError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import { AtomicFile, temporaryName } from '../onnx/atomic-file.ts'
 import { save } from '../onnx/file.ts'
+import { makeFolder } from '../onnx/make-folder.ts'
 import type { MetricsLine } from './results.ts'
 
 const resultsFile = 'results.json'
@@ -34,7 +35,7 @@ export class RunFolder {
    */
   static create(folder: string, { force = false } = {}): RunFolder {
     try {
-      const made = fs.mkdirSync(folder, { recursive: true })
+      const made = makeFolder(folder)
       if (!force && fs.readdirSync(folder).length > 0)
         throw usageError(
           `The folder ${folder} is not empty; choose another one, or replace what is in it with --force.`,

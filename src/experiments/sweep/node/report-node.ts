@@ -1,7 +1,8 @@
 /** Reads what a sweep's folder holds, and writes its report. */
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { makeFolder } from '../../../onnx/make-folder.ts'
 import { type SweepRecord, type SweepSummary, summarize } from '../analysis.ts'
 import { summaryMarkdown, sweepHtml } from '../report.ts'
 import { isResults, parseResults } from '../results-file.ts'
@@ -85,7 +86,7 @@ export async function writeSweepSummary(
     ...(answers === undefined ? {} : { answers }),
     ...(target === undefined ? {} : { target }),
   })
-  await mkdir(output, { recursive: true })
+  makeFolder(output)
   for (const [name, content] of files) await writeWhole(path.join(output, name), content)
   return {
     summary: summarize(record, target),

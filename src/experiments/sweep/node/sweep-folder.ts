@@ -3,11 +3,12 @@
  * `trials/ID/` with its result, network, optimizer state and checkpoints. What is there is whole:
  * files appear under their names when they are.
  */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { inputError, usageError } from '../../../errors.ts'
 import { AtomicFile } from '../../../onnx/atomic-file.ts'
+import { makeFolder } from '../../../onnx/make-folder.ts'
 import type { SweepPlan, Trial, TrialFailure, TrialResult } from '../trial.ts'
 
 export const trialFiles = {
@@ -31,7 +32,7 @@ export class SweepFolder {
   /** @throws usage where the folder is something else; input where it cannot be made */
   static create(folder: string): SweepFolder {
     try {
-      mkdirSync(path.join(folder, 'trials'), { recursive: true })
+      makeFolder(path.join(folder, 'trials'))
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException
       if (code === 'EEXIST' || code === 'ENOTDIR')
