@@ -33,8 +33,7 @@ export const deepen: CliCommand = {
           'deepen teacher.onnx conv2 --dry-run --json',
         )}
 A new layer starts as the identity, behind the old one's activation; a residual block starts with
-a zero branch. Only "--init random-init"
-changes what the model computes.`,
+a zero branch. Only "--init random-init" changes what the model computes.`,
       )
       .action((input: string, layers: readonly string[], options: Options) => {
         const { seed, init, block } = options

@@ -98,13 +98,14 @@ async function program(args: readonly string[], io: Io): Promise<Command> {
   for (const { name, summary, load } of commands) {
     const command = root.command(name).description(summary)
     prepare(command)
+    command.showHelpAfterError(`Run "net2net ${name} --help" for help.`)
     if (name === called || (called === 'help' && args.includes(name)))
       (await load()).configure(command, io)
   }
   prepare(root)
   root.addHelpText(
     'after',
-    '\nRun "net2net COMMAND --help" for the options of a command, with examples.\nExit codes: 0 done, 1 difference or failure, 2 usage, 3 refused, 4 bad input, 130 interrupted.',
+    '\nRun "net2net COMMAND --help" for the options of a command, with examples.\nExit codes: 0 done, 1 difference or failure, 2 usage, 3 refused, 4 bad input,\n130 and 143 interrupted.',
   )
   return root
 

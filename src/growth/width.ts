@@ -13,6 +13,9 @@ export type WidthTarget = number | string
 /** Sizes of the units that grow, by unit. */
 export type GrownSizes = Map<number, number>
 
+/** A plan writes down every unit: more than any layer has, and still a list that fits in memory. */
+const largestWidth = 2 ** 24
+
 /** Reads a width as a user writes it: 128, '128' or 'x2'. */
 export function parseWidth(
   text: WidthTarget,
@@ -90,8 +93,16 @@ export function growToWidth(
   const now = widthWith()
   const touched = candidates.some(({ unit }) => sizes.has(unit))
 
+  const wanted =
+    'factor' in target
+      ? Math.max(layer.width + 1, Math.round(layer.width * target.factor))
+      : target.width
+  if (wanted > largestWidth)
+    throw usageError(
+      `${label} cannot get width ${wanted}; the largest is ${largestWidth.toLocaleString('en')}.`,
+      { where: label },
+    )
   if ('factor' in target) {
-    const wanted = Math.max(layer.width + 1, Math.round(layer.width * target.factor))
     if (touched && now >= wanted) return
     const size = smallest((candidate) => widthWith(first.unit, candidate), wanted, first, current)
     sizes.set(first.unit, size)

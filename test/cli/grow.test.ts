@@ -207,6 +207,18 @@ describe('bad input: one sentence, the right exit code, nothing half-written', (
       /Conv conv1 has width 6; the new width must be larger, not 6/,
     ],
     [
+      'a width beyond all bounds',
+      ['widen', '$T', 'conv1=1000000000', '-o', '$O'],
+      2,
+      /conv1 cannot get width 1000000000; the largest is 16,777,216/,
+    ],
+    [
+      'a layer called like a property of every object',
+      ['widen', '$T', 'constructor=9', '-o', '$O'],
+      2,
+      /no layer "constructor"/,
+    ],
+    [
       'a width that is no number',
       ['widen', '$T', 'conv1=wide', '-o', '$O'],
       2,
@@ -269,7 +281,12 @@ describe('bad input: one sentence, the right exit code, nothing half-written', (
     ],
     ['an unknown choice', ['widen', '$T', 'conv1=9', '--noise', 'loud'], 2, /'loud' is invalid/],
     ['a seed that is no number', ['widen', '$T', 'conv1=9', '--seed', 'x'], 2, /'x' is invalid/],
-    ['a missing argument', ['check', '$T'], 2, /missing required argument 'b'/],
+    [
+      'a missing argument',
+      ['check', '$T'],
+      2,
+      /missing required argument 'b'\nRun "net2net check --help" for help/,
+    ],
   ]
   const paths: Record<string, string> = {}
   beforeAll(() => {
