@@ -1,8 +1,8 @@
 /** net2net report: runs as one self-contained page. */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { inputError, usageError } from '../errors.ts'
+import { readData } from '../data/data-file.ts'
+import { usageError } from '../errors.ts'
 import { writeReport } from '../experiments/report/write-node.ts'
 import type { SweepSummary } from '../experiments/sweep/analysis.ts'
 import type { SweepPlan } from '../experiments/sweep/trial.ts'
@@ -91,9 +91,7 @@ async function make(io: Io, runs: readonly string[], options: Options) {
 
 async function readSweepFile(file: string): Promise<SweepPlan> {
   const { readSweep } = await import('../experiments/sweep/node/sweep-plan.ts')
-  const source = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw inputError(`${file} cannot be read.`, { where: file, cause })
-  })
+  const source = new TextDecoder().decode(await readData(file))
   return readSweep(source, file)
 }
 

@@ -1,8 +1,8 @@
 /** net2net sweep: many trials, here or on many machines. */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { inputError, Net2NetError } from '../errors.ts'
+import { readData } from '../data/data-file.ts'
+import { Net2NetError } from '../errors.ts'
 import { summarize } from '../experiments/sweep/analysis.ts'
 import type { SweepEvent } from '../experiments/sweep/node/events.ts'
 import { readSweepRecord, writeSweepReport } from '../experiments/sweep/node/report-node.ts'
@@ -65,9 +65,7 @@ export const sweep: CliCommand = {
 }
 
 async function run(io: Io, file: string, options: Options): Promise<void> {
-  const source = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw inputError(`${file} cannot be read.`, { where: file, cause })
-  })
+  const source = new TextDecoder().decode(await readData(file))
   const plan = await readSweep(source, file)
   const { json } = options
   if (options.dryRun) return printPlan(io, json, plan)

@@ -19,7 +19,12 @@ export interface LocatedYaml {
 
 export function parseLocated(text: string): LocatedYaml {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    // `<<: *settings` is what people share settings with.
+    merge: true,
+  })
   const place = (offset: number, message: string): Problem => {
     const { line, col } = lines.linePos(offset)
     return { line, column: col, message }

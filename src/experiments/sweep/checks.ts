@@ -41,7 +41,8 @@ export async function checkExperiment(
       if (entry.carryOptimizer) checkCarry(arm, experiment, problems)
     }
     const start = networks.get(from)
-    const grown = start && (await checkGrowth(arm, start, problems))
+    const { epochs } = resolveSettings(shared, entry)
+    const grown = start && (await checkGrowth(arm, { start, epochs }, problems))
     if (grown) networks.set(name, grown)
   }
   return new Set(networks.keys())
@@ -88,7 +89,7 @@ function checkCarry(
 /** The network at the end; undefined where its growth is not possible. */
 async function checkGrowth(
   { entry, path }: Arm,
-  start: Model,
+  { start, epochs }: { readonly start: Model; readonly epochs: number },
   problems: Problems,
 ): Promise<Model | undefined> {
   let model: Model | undefined = start
@@ -109,6 +110,8 @@ async function checkGrowth(
     const at = [...path, 'stages', i]
     if (stage.afterEpoch <= last)
       problems.add([...at, 'afterEpoch'], 'afterEpoch: stages follow one another')
+    if (stage.afterEpoch >= epochs)
+      problems.add([...at, 'afterEpoch'], `afterEpoch: the training ends after epoch ${epochs}`)
     last = stage.afterEpoch
     const growth = growthOf(stage)
     if (!growth) problems.add(at, 'a stage says what to widen or to deepen')

@@ -35,9 +35,7 @@ export function readExperiments(root: unknown, problems: Problems): Experiment[]
     if (!isRecord(raw)) return
     const path = ['experiments', i]
     const rawArms = Array.isArray(raw.arms) ? raw.arms : []
-    const head = experimentSchema.safeParse({ ...raw, arms: [] })
-    const entry = head.data
-    if (!entry) return
+    const entry = readable(experimentSchema, { ...raw, arms: [] }, { name: String(raw.name), arms: [] })
     const arms = readArms(rawArms, path, problems)
     for (const { suffix, values } of choicesOf(entry.grid, [...path, 'grid'], problems, (value) =>
       experimentSchema.safeParse({ name: 'x', arms: [], ...value }),
@@ -72,8 +70,8 @@ export function readExperiments(root: unknown, problems: Problems): Experiment[]
 function readArms(raw: readonly unknown[], path: Path, problems: Problems): Arm[] {
   const arms: Arm[] = []
   raw.forEach((value, i) => {
-    const { data } = armSchema.safeParse(value)
-    if (!data) return
+    if (!isRecord(value)) return
+    const data = readable(armSchema, value, { name: String(value.name) })
     const at = [...path, 'arms', i]
     if (data.name === teacherArmName || data.name === scratchName)
       problems.add([...at, 'name'], `an arm cannot be called "${data.name}"`)
@@ -89,6 +87,23 @@ function readArms(raw: readonly unknown[], path: Path, problems: Problems): Arm[
     names.add(name)
   }
   return arms
+}
+
+/** What is right of an entry; its wrong fields are left out, since the schema has told of them. */
+function readable<T>(
+  schema: z.ZodType<T>,
+  value: Readonly<Record<string, unknown>>,
+  named: T & { readonly name: string },
+): T {
+  const { data, error } = schema.safeParse(value)
+  if (data) return data
+  const wrong = new Set<PropertyKey | undefined>(
+    error?.issues.flatMap((issue) =>
+      issue.code === 'unrecognized_keys' && issue.path.length === 0 ? issue.keys : [issue.path[0]],
+    ),
+  )
+  const right = Object.entries(value).filter(([field]) => !wrong.has(field))
+  return schema.safeParse({ ...named, ...Object.fromEntries(right) }).data ?? named
 }
 
 /** The combinations of a grid, without the values that cannot be. */

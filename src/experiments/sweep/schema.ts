@@ -73,11 +73,16 @@ export const experimentSchema = z.strictObject({
 })
 export type ExperimentEntry = z.infer<typeof experimentSchema>
 
-export const sweepSchema = z.strictObject({
-  name,
-  threads: count.exactOptional().describe('Threads per trial; default 1.'),
-  seeds: z.union([count, z.array(seed).min(1)]).exactOptional(),
-  defaults: z.strictObject(settings).exactOptional(),
-  experiments: z.array(experimentSchema).min(1, 'must have at least one experiment'),
-})
+export const sweepSchema = z.strictObject(
+  {
+    name,
+    threads: count.exactOptional().describe('Threads per trial; default 1.'),
+    seeds: z.union([count, z.array(seed).min(1)]).exactOptional(),
+    defaults: z.strictObject(settings).exactOptional(),
+    experiments: z
+      .array(experimentSchema, 'must be a list of experiments')
+      .min(1, 'must have at least one experiment'),
+  },
+  { error: ({ code }) => (code === 'invalid_type' ? 'must have name and experiments' : undefined) },
+)
 export type SweepEntry = z.infer<typeof sweepSchema>

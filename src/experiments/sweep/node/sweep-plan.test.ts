@@ -54,6 +54,44 @@ describe('a sweep file', () => {
     expect(errors).toHaveLength(13)
   })
 
+  test('with a mistake in an experiment or arm has the others in it said too', async () => {
+    const errors = await errorsOf(
+      'name: bad',
+      'experiments:',
+      '  - name: one',
+      '    epoch: 3',
+      '    epochs: 2',
+      '    arms:',
+      '      - {name: a, noise: loud, widen: {conv9: 128}}',
+      '      - name: b',
+      '        stages: [{afterEpoch: 1, widen: {fc1: 80}}, {afterEpoch: 2, widen: {fc1: 96}}]',
+      '    compare: [[b, b]]',
+    )
+    expect(errors).toEqual([
+      expect.stringMatching(/^sweep\.yaml:4:5: there is no field "epoch" here/),
+      expect.stringMatching(/^sweep\.yaml:7:19: noise: /),
+      expect.stringMatching(/^sweep\.yaml:7:32: There is no layer "conv9"/),
+      expect.stringMatching(/^sweep\.yaml:9:54: afterEpoch: the training ends after epoch 2/),
+      expect.stringMatching(/^sweep\.yaml:10:15: compare: "b" with itself/),
+    ])
+    expect(await errorsOf('')).toEqual(['sweep.yaml:1:1: the sweep: must have name and experiments'])
+    expect(await errorsOf('name: x', 'experiments: no')).toEqual([
+      'sweep.yaml:2:1: experiments: must be a list of experiments',
+    ])
+  })
+
+  test('may merge settings from elsewhere', async () => {
+    const plan = await read(
+      'name: x',
+      'defaults: &small {width: 4, trainSize: 64}',
+      'experiments:',
+      '  - name: a',
+      '    teacher: {<<: *small, trainSize: 32}',
+      '    arms: []',
+    )
+    expect(plan.trials[0]!.spec).toMatchObject({ width: 4, data: { trainSize: 32 } })
+  })
+
   test('that is no YAML says where', async () => {
     expect(await errorsOf('name: [a', 'experiments: b')).not.toEqual([])
   })

@@ -123,9 +123,13 @@ function comparisonsOf(experiment: Experiment, problems: Problems): ExperimentPl
   const pairs =
     compare?.flatMap(([a, b], i) => {
       const right = meant(b, [...path, 'compare', i, 1])
-      return meant(a, [...path, 'compare', i, 0]).flatMap((one) =>
+      const left = meant(a, [...path, 'compare', i, 0])
+      const found = left.flatMap((one) =>
         right.filter((two) => two !== one).map((two) => [one, two] as const),
       )
+      if (found.length === 0 && left.length > 0 && right.length > 0)
+        problems.add([...path, 'compare', i], `compare: "${a}" with itself says nothing`)
+      return found
     }) ?? defaultPairs(arms)
   if (typeof target === 'string' && meant(target, [...path, 'target']).length > 1)
     problems.add([...path, 'target'], `target: "${target}" names more than one arm`)
