@@ -66,7 +66,11 @@ describe('a comparison, seed by seed', () => {
     const { first } = compared([-0.1, -0.2, -9], { finished: 2 })
     expect(first.seeds).toEqual([0, 1])
     expect(first.difference!.mean).toBeCloseTo(-0.15, 12)
-    expect(compared([-0.1, -0.2], { finished: 1 }).first).toMatchObject({ verdict: 'one seed' })
+    expect(first.sentence).toMatch(/^Over 2 of 3 seeds the data do not say/)
+    expect(compared([-0.1, -0.2], { finished: 1 }).first).toMatchObject({
+      verdict: 'one seed',
+      sentence: expect.stringMatching(/^With one seed of 2 "grown" ended/),
+    })
     expect(compared([-0.1], { finished: 0 }).first).toMatchObject({
       verdict: 'no data',
       sentence: 'No seed has finished both "grown" and "plain".',

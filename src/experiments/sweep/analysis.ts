@@ -1,6 +1,6 @@
 /** What a sweep says: means over seeds, times to a loss, and comparisons of arms, seed by seed. */
 import { sentenceOf, verdictOf } from './sentences.ts'
-import { type Estimate, estimate, pValue } from './statistics.ts'
+import { type Estimate, estimate, pValue, within } from './statistics.ts'
 import {
   type Cost,
   costUntil,
@@ -42,7 +42,10 @@ export interface ArmSummary {
 
 export interface Comparison {
   readonly arms: readonly [string, string]
+  /** Those that both arms have finished. */
   readonly seeds: readonly number[]
+  /** How many were planned for both. */
+  readonly planned: number
   readonly sharedTeacher: boolean
   /** Final validation loss of the first minus that of the second. */
   readonly difference: Estimate | undefined
@@ -147,7 +150,10 @@ class ExperimentAnalysis {
   #arm(arm: string, target: number | string | undefined): ArmSummary {
     const results = [...this.#results(arm)]
     const over = (value: (result: TrialResult) => number | undefined) =>
-      estimate(results.map(([, result]) => value(result)).filter((each) => each !== undefined))
+      within(
+        estimate(results.map(([, result]) => value(result)).filter((each) => each !== undefined)),
+        0,
+      )
     const first = results[0]?.[1]
     const goal = (seed: number) =>
       typeof target === 'number' ? target : this.#finalLoss(target, seed)
@@ -158,7 +164,11 @@ class ExperimentAnalysis {
       learningRate: first?.spec.learningRate,
       initialLoss: over(({ outcome }) => outcome.curve[0]?.valLoss),
       finalLoss: over((result) => finalPoint(result)?.valLoss),
-      finalAccuracy: over((result) => finalPoint(result)?.valAccuracy),
+      finalAccuracy: within(
+        over((result) => finalPoint(result)?.valAccuracy),
+        0,
+        1,
+      ),
       steps: over(({ outcome }) => outcome.steps),
       seconds: over((result) => wholeCost(result).seconds),
       ...(target === undefined ? {} : { target: this.#timeToLoss(results, goal) }),
@@ -191,6 +201,9 @@ class ExperimentAnalysis {
     return before && sum(before, wholeCost(result))
   }
 
+  /** The seeds that were planned. */
+  #seeds = (arm: string): readonly number[] => [...(this.#ids.get(arm)?.keys() ?? [])]
+
   /** The seeds that both arms have finished. */
   #pairs(a: string, b: string) {
     const theirs = this.#results(b)
@@ -212,6 +225,7 @@ class ExperimentAnalysis {
     const plain = {
       arms: [a, b] as const,
       seeds: pairs.map(({ seed }) => seed),
+      planned: this.#seeds(a).filter((seed) => this.#seeds(b).includes(seed)).length,
       sharedTeacher:
         pairs.length > 0 &&
         pairs.every(
@@ -229,8 +243,8 @@ class ExperimentAnalysis {
         pairs.map(({ seed, second }) => [seed, second] as const),
         goal,
       ),
-      itsSteps: estimate(seconds.map(({ outcome }) => outcome.steps)),
-      itsSeconds: estimate(seconds.map((result) => wholeCost(result).seconds)),
+      itsSteps: within(estimate(seconds.map(({ outcome }) => outcome.steps)), 0),
+      itsSeconds: within(estimate(seconds.map((result) => wholeCost(result).seconds)), 0),
       saved: savedOf(pairs),
     }
     return { ...plain, sentence: sentenceOf(plain, claimLevel) }
@@ -245,7 +259,7 @@ class ExperimentAnalysis {
     const points = [...bySteps]
       .filter(([, values]) => values.length === results.length)
       .sort(([one], [two]) => one - two)
-      .map(([step, values]) => ({ step, ...estimate(values)! }))
+      .map(([step, values]) => ({ step, ...within(estimate(values), 0)! }))
     return { arm, points }
   }
 }

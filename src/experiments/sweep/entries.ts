@@ -35,7 +35,11 @@ export function readExperiments(root: unknown, problems: Problems): Experiment[]
     if (!isRecord(raw)) return
     const path = ['experiments', i]
     const rawArms = Array.isArray(raw.arms) ? raw.arms : []
-    const entry = readable(experimentSchema, { ...raw, arms: [] }, { name: String(raw.name), arms: [] })
+    const entry = readable(
+      experimentSchema,
+      { ...raw, arms: [] },
+      { name: String(raw.name), arms: [] },
+    )
     const arms = readArms(rawArms, path, problems)
     for (const { suffix, values } of choicesOf(entry.grid, [...path, 'grid'], problems, (value) =>
       experimentSchema.safeParse({ name: 'x', arms: [], ...value }),

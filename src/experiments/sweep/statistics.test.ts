@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { estimate, excludesZero, pValue } from './statistics.ts'
+import { estimate, excludesZero, fixed, pValue, within } from './statistics.ts'
 
 describe('estimate', () => {
   // Student's table: t(0.975; 1, 4, 9) = 12.706, 2.776, 2.262; t(0.995; 4) = 4.604.
@@ -24,6 +24,24 @@ describe('estimate', () => {
     expect(excludesZero(estimate([3])!)).toBe(false)
     expect(estimate([])).toBeUndefined()
   })
+})
+
+test('an interval ends where what it is of does', () => {
+  const wide = estimate([0.1, 0.9])!
+  expect([wide.low! < 0, wide.high! > 1]).toEqual([true, true])
+  expect(within(wide, 0, 1)).toEqual({ ...wide, low: 0, high: 1 })
+  expect(within(wide, 0)).toEqual({ ...wide, low: 0 })
+  expect(within(estimate([3]), 0)).toEqual({ n: 1, mean: 3 })
+  expect(within(undefined, 0)).toBeUndefined()
+})
+
+test('a number that rounds to zero has no sign', () => {
+  expect([-0.00001, -0.04, -0.06, 0].map((value) => fixed(value, 1))).toEqual([
+    '0.0',
+    '0.0',
+    '-0.1',
+    '0.0',
+  ])
 })
 
 describe('pValue', () => {

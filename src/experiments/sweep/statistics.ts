@@ -22,6 +22,20 @@ export function estimate(values: readonly number[], level = 0.95): Estimate | un
   return { n, mean, deviation, low: mean - margin, high: mean + margin }
 }
 
+/** The interval of what cannot be below `least` or above `most`: the part of it that is possible. */
+export function within(
+  found: Estimate | undefined,
+  least: number,
+  most = Number.POSITIVE_INFINITY,
+): Estimate | undefined {
+  if (found?.low === undefined || found.high === undefined) return found
+  return { ...found, low: Math.max(least, found.low), high: Math.min(most, found.high) }
+}
+
+/** A number with so many digits behind the point; no minus before zeros. */
+export const fixed = (value: number, digits: number): string =>
+  value.toFixed(digits).replace(/^-(?=[0.]*$)/, '')
+
 /** Whether an interval leaves out zero; nothing is said of one value. */
 export const excludesZero = ({ low, high }: Estimate): boolean =>
   low !== undefined && high !== undefined && (low > 0 || high < 0)

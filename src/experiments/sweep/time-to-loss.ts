@@ -1,5 +1,5 @@
 /** How long arms train until a validation loss, with and without what was trained before them. */
-import { type Estimate, estimate } from './statistics.ts'
+import { type Estimate, estimate, within } from './statistics.ts'
 import type { CurvePoint, TrialResult } from './trial.ts'
 
 export interface Cost {
@@ -49,7 +49,8 @@ export function timeToLoss(races: readonly Race[]): TimeToLoss {
   const costs = wanted.flatMap(({ cost }) => (cost ? [cost] : []))
   const counts = { reached: costs.length, of: wanted.length }
   if (costs.length < wanted.length || costs.length === 0) return counts
-  const over = (value: (cost: Cost) => number, all: readonly Cost[]) => estimate(all.map(value))!
+  const over = (value: (cost: Cost) => number, all: readonly Cost[]) =>
+    within(estimate(all.map(value)), 0)!
   const steps = ({ steps: count }: Cost) => count
   const seconds = ({ seconds: time }: Cost) => time
   const times = { ...counts, steps: over(steps, costs), seconds: over(seconds, costs) }

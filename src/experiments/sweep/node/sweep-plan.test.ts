@@ -74,7 +74,9 @@ describe('a sweep file', () => {
       expect.stringMatching(/^sweep\.yaml:9:54: afterEpoch: the training ends after epoch 2/),
       expect.stringMatching(/^sweep\.yaml:10:15: compare: "b" with itself/),
     ])
-    expect(await errorsOf('')).toEqual(['sweep.yaml:1:1: the sweep: must have name and experiments'])
+    expect(await errorsOf('')).toEqual([
+      'sweep.yaml:1:1: the sweep: must have name and experiments',
+    ])
     expect(await errorsOf('name: x', 'experiments: no')).toEqual([
       'sweep.yaml:2:1: experiments: must be a list of experiments',
     ])
