@@ -1,6 +1,6 @@
 /** net2net mnist: the experiments of the seed document. */
 import { join } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { Net2NetError } from '../errors.ts'
 import { arms, defaultArms } from '../experiments/arms.ts'
 import type { ArmEpoch, ArmResult, RunResults } from '../experiments/results.ts'
@@ -34,7 +34,11 @@ export const mnist: CliCommand = {
       .option('--test-size <n>', 'use only the first n test images', integer(1))
       .option('--batch-size <n>', 'images per step', integer(1), 32)
       .option('--seed <n>', 'seed of everything random', seed, 0)
-      .option('--arms <a,b>', 'which arms to run, or "all"', list, defaultArms)
+      .addOption(
+        new Option('--arms <a,b>', 'which arms to run, or "all"')
+          .argParser(list)
+          .default(defaultArms, 'the first five below'),
+      )
       .option(
         '--jobs <n>',
         'arms trained at the same time, after the teacher (default: 2)',

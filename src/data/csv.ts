@@ -1,5 +1,5 @@
 /** Tables of numbers as text. */
-import { parse } from 'csv-parse/browser/esm/sync'
+import { type Info, parse } from 'csv-parse/browser/esm/sync'
 import { inputError, usageError } from '../errors.ts'
 import { ArrayDataset, type Column } from './dataset.ts'
 
@@ -12,8 +12,8 @@ export interface CsvOptions {
 }
 
 /**
- * A table with one sample per line: features, and one target column. A first line that holds
- * anything but numbers is a header. The features become the input `input` [features].
+ * A table with one sample per line: features, and one target column. A first line with anything but
+ * numbers in columns of numbers is a header. The features become the input `input` [features].
  *
  * @throws input, naming the line, where a feature is not a number
  */
@@ -22,18 +22,24 @@ export function parseCsv(
   options: CsvOptions = {},
   source = 'The CSV data',
 ): ArrayDataset {
+  const reading = {
+    delimiter: options.delimiter ?? ',',
+    trim: true,
+    skip_empty_lines: true,
+    bom: true,
+  } as const
   let rows: string[][]
   try {
-    rows = parse(text, {
-      delimiter: options.delimiter ?? ',',
-      trim: true,
-      skip_empty_lines: true,
-      bom: true,
-    })
+    rows = parse(text, reading)
   } catch (cause) {
     throw inputError(`${source} is not a table: ${(cause as Error).message}.`, { cause })
   }
-  const header = rows[0]?.slice(0, -1).some((field) => !isNumber(field)) ? rows.shift() : undefined
+  const header = isHeader(rows) ? rows.shift() : undefined
+  /** In the file, of a row of the table; its types do not tell what `info` makes of the rows. */
+  const lineOf = (row: number): number => {
+    const read: unknown = parse(text, { ...reading, info: true, to: row + (header ? 2 : 1) })
+    return (read as readonly { readonly info: Info }[]).at(-1)!.info.lines
+  }
   const columns = rows[0]?.length ?? 0
   if (columns < 2)
     throw inputError(`${source} holds no samples of at least one feature and a target.`)
@@ -44,7 +50,7 @@ export function parseCsv(
     fields.forEach((field, k) => {
       if (!isNumber(field))
         throw inputError(
-          `${source}: "${field}" in sample ${i + 1} is not a number, and features must be.`,
+          `${source}: "${field}" in line ${lineOf(i)} is not a number, and features must be.`,
         )
       features[i * (columns - 1) + k] = Number(field)
     })
@@ -56,6 +62,16 @@ export function parseCsv(
   )
   const input: Column = { dtype: 'float32', dims: [columns - 1], data: features }
   return new ArrayDataset({ input }, column, classes)
+}
+
+/** Only the last column, the usual target, may hold text below. */
+function isHeader([first = [], second = []]: readonly (readonly string[])[]): boolean {
+  const isText = (field: string | undefined) => field !== undefined && !isNumber(field)
+  return first.some(
+    (field, column) =>
+      isText(field) &&
+      (column < first.length - 1 || (second.length > 0 && !isText(second[column]))),
+  )
 }
 
 const isNumber = (field: string): boolean => field !== '' && Number.isFinite(Number(field))

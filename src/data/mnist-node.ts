@@ -142,7 +142,10 @@ async function download(
     }
   }
   throw inputError(
-    `${known.title} is not on this machine and cannot be downloaded (${problems.join('; ')}); give a folder that holds ${file.name} and its three companions.`,
+    `${known.title} is not on this machine and cannot be downloaded (${problems.join('; ')}).`,
+    {
+      hint: `${known.source}, or give a folder with ${file.name} and its three companions: --data DIR.`,
+    },
   )
 }
 

