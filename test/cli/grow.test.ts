@@ -279,6 +279,7 @@ describe('bad input: one sentence, the right exit code, nothing half-written', (
       2,
       /unknown option '--sideways'/,
     ],
+    ['a port that is none', ['serve', '--port', '99999'], 2, /It must be at most 65535/],
     ['an unknown choice', ['widen', '$T', 'conv1=9', '--noise', 'loud'], 2, /'loud' is invalid/],
     ['a seed that is no number', ['widen', '$T', 'conv1=9', '--seed', 'x'], 2, /'x' is invalid/],
     [
