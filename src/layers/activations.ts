@@ -1,3 +1,4 @@
+import { mustBeOneOf } from '../errors.ts'
 import { type AttributeLike, float } from '../model/attributes.ts'
 import type { BuildContext, Layer, LayerValue } from './layer.ts'
 
@@ -14,6 +15,8 @@ const activations = {
   /** Over the last axis of a vector, over the channels of an image. */
   softmax: ['Softmax', { axis: 1 }],
 } as const satisfies Record<string, readonly [string, Readonly<Record<string, AttributeLike>>]>
+
+const known = Object.keys(activations) as Exclude<Activation, 'linear'>[]
 
 /** `'linear'` adds nothing. */
 export type Activation = keyof typeof activations | 'linear'
@@ -35,6 +38,7 @@ function activationNode(
   kind: Exclude<Activation, 'linear'>,
   value: LayerValue,
 ): LayerValue {
+  mustBeOneOf(`${name}: the activation`, kind, known)
   const [opType, attributes] = activations[kind]
   return { name: context.node(opType, [value.name], attributes, name), dims: value.dims }
 }

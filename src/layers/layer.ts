@@ -36,6 +36,15 @@ export interface Layer {
   apply(context: BuildContext, input: LayerValue): LayerValue
 }
 
+/** @throws usage where one of the sizes is not a whole number from 1 on */
+export function mustBeSizes(layer: string, what: string, sizes: readonly number[]): void {
+  for (const size of sizes)
+    if (!(Number.isSafeInteger(size) && size >= 1))
+      throw usageError(`Layer ${layer}: ${what} must be a whole number from 1 on, not ${size}.`, {
+        where: layer,
+      })
+}
+
 /** How a kernel is filled, given its fan-in and fan-out. */
 export type Initializer = (fanIn: number, fanOut: number) => Fill
 

@@ -265,12 +265,29 @@ describe('what does not fit is refused by the layer’s name', () => {
       /cannot add .*\[2,4,4\] and \[3,4,4\]/,
     ],
     ['a rate of one', [dropout(1)], /must be in \[0, 1\)/],
+    [
+      'no units',
+      [flatten(), dense(0)],
+      /Layer dense: units must be a whole number from 1 on, not 0/,
+    ],
+    ['half a filter', [conv2d(2.5, 1)], /Layer conv2d: filters .*, not 2\.5/],
+    ['a stride of nothing', [maxPool2d(2, { strides: 0 })], /strides .*, not 0/],
+    [
+      'a padding',
+      [conv2d(1, 1, { padding: 'Same' as 'same' })],
+      /padding must be one of valid, same/,
+    ],
+    ['an activation', [conv2d(1, 1, { activation: 'swish' as 'relu' })], /must be one of relu, /],
     ['no layers', [], /at least one layer/],
   ])('%s', (_, layers, message) => {
     expect(() => sequential(layers, { input: [3, 4, 4] })).toThrow(
       expect.objectContaining({ kind: 'usage', message: expect.stringMatching(message) }),
     )
   })
+})
+
+test('an input of no size is refused', () => {
+  expect(() => sequential([flatten()], { input: [3, 0] })).toThrow(/sizes .*, not 0/)
 })
 
 test('layers without names are numbered, and never collide', () => {

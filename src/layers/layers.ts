@@ -4,7 +4,13 @@ import { float } from '../model/attributes.ts'
 import { elementCount, scalar } from '../tensor/tensor.ts'
 import { type Activation, activate } from './activations.ts'
 import { glorotUniform, ones, zeros } from './initializers.ts'
-import type { BuildContext, Initializer, Layer, LayerValue } from './layer.ts'
+import {
+  type BuildContext,
+  type Initializer,
+  type Layer,
+  type LayerValue,
+  mustBeSizes,
+} from './layer.ts'
 import { type Padding, type Pair, pair, windowGeometry } from './window.ts'
 
 interface Named {
@@ -50,6 +56,7 @@ export const conv2d = (filters: number, kernelSize: Pair, options: Conv2dOptions
     const name = context.layerName(options.name, 'conv2d')
     const [channels, ...size] = imageDims(name, input)
     const { groups = 1, padding = 'valid' } = options
+    mustBeSizes(name, 'filters and groups', [filters, groups])
     if (channels % groups !== 0 || filters % groups !== 0)
       throw usageError(
         `Layer ${name}: ${channels} channels and ${filters} filters do not divide into ${groups} groups.`,
@@ -92,6 +99,7 @@ export const dense = (units: number, options: KernelOptions = {}): Layer => ({
         `Layer ${name} takes vectors, but its input is [${input.dims}]: put flatten() before it.`,
         { where: name },
       )
+    mustBeSizes(name, 'units', [units])
     const width = input.dims[0]!
     const inputs = kernelParameters(context, name, [units, width], [width, units], units, options)
     const output = context.node('Gemm', [input.name, ...inputs], { transB: 1 }, name)

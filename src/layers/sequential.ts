@@ -2,7 +2,7 @@ import { usageError } from '../errors.ts'
 import { GraphBuilder, modelOf } from '../model/builder.ts'
 import type { Model } from '../model/model.ts'
 import { chain } from './combine.ts'
-import { buildContext, type Layer } from './layer.ts'
+import { buildContext, type Layer, mustBeSizes } from './layer.ts'
 
 export interface SequentialOptions {
   /** Shape of one sample: [channels, height, width] or [features]. */
@@ -21,6 +21,7 @@ export interface SequentialOptions {
  */
 export function sequential(layers: readonly Layer[], options: SequentialOptions): Model {
   if (layers.length === 0) throw usageError('A network needs at least one layer.')
+  mustBeSizes('input', 'sizes', options.input)
   const builder = new GraphBuilder()
   builder.input('input', 'float32', ['batch', ...options.input])
   builder.names.claim('output')

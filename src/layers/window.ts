@@ -1,5 +1,6 @@
 /** The geometry of convolution and pooling windows, with TensorFlow's meaning of 'same'. */
-import { usageError } from '../errors.ts'
+import { mustBeOneOf, usageError } from '../errors.ts'
+import { mustBeSizes } from './layer.ts'
 
 /** One number for both axes, or [height, width]. */
 export type Pair = number | readonly [number, number]
@@ -24,6 +25,8 @@ export function windowGeometry(
   size: readonly number[],
   { kernel, strides, dilations, padding }: Window,
 ): { readonly size: readonly [number, number]; readonly pads: readonly number[] } {
+  mustBeSizes(layer, 'windows, strides and dilations', [...kernel, ...strides, ...dilations])
+  mustBeOneOf(`Layer ${layer}: padding`, padding, ['valid', 'same'])
   const axis = (i: 0 | 1) => {
     const span = (kernel[i] - 1) * dilations[i] + 1
     const length = size[i]!

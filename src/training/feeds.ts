@@ -62,7 +62,12 @@ function mustBeClasses(target: Tensor, classes: number): void {
     const index = Number(value)
     if (!(Number.isInteger(index) && index >= 0 && index < classes))
       throw inputError(
-        `The data's targets hold the class ${value}, but the model has the classes 0 to ${classes - 1}.`,
+        classes === 1
+          ? `The data's targets hold the class ${value}, but the model has one output only.`
+          : `The data's targets hold the class ${value}, but the model has the classes 0 to ${classes - 1}.`,
+        classes === 1
+          ? { hint: 'bce-with-logits is a loss of yes and no, mse one of values.' }
+          : {},
       )
   }
 }
