@@ -11,6 +11,7 @@ import { dense, relu, sequential } from '../../src/layers/index.ts'
 import { GraphBuilder, modelOf } from '../../src/model/builder.ts'
 import { encodeModel } from '../../src/onnx/encode.ts'
 import { save } from '../../src/onnx/file.ts'
+import { failureOf } from '../../web/src/engine/serve.ts'
 import {
   commandLine,
   download,
@@ -150,7 +151,9 @@ describe.skipIf(noBrowser)('on the Grow tab', () => {
     await page.getByText('This network cannot grow.').waitFor()
     await page.goto(`${site.url}#tab=grow&model=sample:perceptron`)
     await setWidth(page, 'hidden1', '90000000000')
-    await page.getByText('This is too large for the browser').waitFor()
+    await page.getByText('cannot get width 90000000000').waitFor()
+    const { message } = failureOf(new RangeError('Array buffer allocation failed'))
+    expect(message).toMatch(/^This is too large for the browser/)
   })
 
   it('a folder is no file, and a link may name nothing', async () => {
