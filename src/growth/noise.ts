@@ -18,8 +18,8 @@ import type { AxisGather } from './evaluate.ts'
 /** Standard deviation of random padding (the seed experiment's). */
 const PADDING_DEVIATION = 0.1
 /** Up to this many entries of a weight are read for its standard deviation, evenly spread. */
-const SAMPLE = 1 << 20
-const SAMPLE_PART = 1 << 16
+const SAMPLE = 1 << 16
+const SAMPLE_PART = 1 << 12
 /** From this many neighbours on, the entries of one unit are read by themselves. */
 const WIDE = 64
 
@@ -39,7 +39,7 @@ export interface NoiseSite {
 
 export function zeroSumNoise(site: NoiseSite): ElementChange {
   const { dims, axis, gathered } = site
-  const normal = normalsByPosition(site.seed, 'noise', site.parameter)
+  const addNormals = normalsByPosition(site.seed, 'noise', site.parameter)
   const deviation = deviationOfAdded(site)
   const stride = elementCount(dims.slice(axis + 1))
   const copies = copiesOf(gathered)
@@ -55,8 +55,7 @@ export function zeroSumNoise(site: NoiseSite): ElementChange {
       const siblings = copies[gathered.index[at]!]!
       for (let c = Math.max(1, ranks[at]!); c < siblings.length; c++) {
         const weight = (scale * (ranks[at] === c ? -c : 1)) / Math.sqrt(c * (c + 1))
-        const other = position + (siblings[c]! - at) * stride - from
-        for (let i = from; i < to; i++) values[i]! += weight * normal(other + i)
+        addNormals(values, from, to, position + (siblings[c]! - at) * stride, weight)
       }
     })
   }
@@ -64,14 +63,13 @@ export function zeroSumNoise(site: NoiseSite): ElementChange {
 
 export function paperNoise(site: NoiseSite): ElementChange {
   const { dims, axis, gathered } = site
-  const normal = normalsByPosition(site.seed, 'noise', site.parameter)
+  const addNormals = normalsByPosition(site.seed, 'noise', site.parameter)
   const deviation = deviationOfAdded(site)
   const stride = elementCount(dims.slice(axis + 1))
   return (values, start) => {
     const scale = deviation()
     forRuns(values.length, start, stride, gathered.to, (from, to, at) => {
-      if (gathered.added[at])
-        for (let i = from; i < to; i++) values[i]! += scale * normal(start + i)
+      if (gathered.added[at]) addNormals(values, from, to, start + from, scale)
     })
   }
 }
@@ -196,7 +194,7 @@ export interface PaddingSite {
 /** The baseline: new entries are random, N(0, 0.1²), or one value for vectors. */
 export function randomPadding(site: PaddingSite): ElementChange {
   const { dims, axes } = site
-  const normal = normalsByPosition(site.seed, 'padding', site.parameter)
+  const addNormals = normalsByPosition(site.seed, 'padding', site.parameter)
   const isVector = dims.filter((size) => size !== 1).length <= 1
   const strides = axes.map(({ axis }) => elementCount(dims.slice(axis + 1)))
   return (values, start) => {
@@ -206,7 +204,9 @@ export function randomPadding(site: PaddingSite): ElementChange {
         ({ gathered }, k) =>
           gathered.padded[Math.floor(position / strides[k]!) % gathered.to] === 1,
       )
-      if (isNew) values[i] = isVector ? site.vector : PADDING_DEVIATION * normal(position)
+      if (!isNew) continue
+      values[i] = isVector ? site.vector : 0
+      if (!isVector) addNormals(values, i, i + 1, position, PADDING_DEVIATION)
     }
   }
 }

@@ -8,7 +8,7 @@ import { errorCode } from './file-source.ts'
 /** Small writes are collected up to this size. */
 const BUFFER = 2 ** 20
 /** From this many new bytes on, the disk gets them while more are being written. */
-const SYNC_EVERY = 2 ** 26
+const SYNC_EVERY = 2 ** 23
 
 /**
  * A file under a temporary name in the target's folder. Write to it, then publish it or discard

@@ -1,31 +1,26 @@
 import { describe, expect, it } from 'vitest'
 import { normalsByPosition } from './normal-field.ts'
+import { deviationFrom, normalCdf } from './testing/distribution.ts'
+
+/** The normals one by one. */
+function normalsOf(seed: number, purpose: string): (position: number) => number {
+  const add = normalsByPosition(seed, purpose)
+  const value = new Float64Array(1)
+  return (position) => {
+    value[0] = 0
+    add(value, 0, 1, position, 1)
+    return value[0]!
+  }
+}
 
 const COUNT = 400_000
 
-/** The standard normal's distribution function (Abramowitz and Stegun 7.1.26, |error| < 1.5e-7). */
-function normalCdf(x: number): number {
-  const z = Math.abs(x) / Math.SQRT2
-  const t = 1 / (1 + 0.3275911 * z)
-  const series =
-    t *
-    (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
-  const erf = 1 - series * Math.exp(-z * z)
-  return x < 0 ? (1 - erf) / 2 : (1 + erf) / 2
-}
-
 describe('normals by position', () => {
-  const at = normalsByPosition(5, 'test')
+  const at = normalsOf(5, 'test')
   const values = Float64Array.from({ length: COUNT }, (_, i) => at(i))
 
   it('are distributed as normals, tails included (Kolmogorov–Smirnov)', () => {
-    const sorted = values.slice().sort()
-    let distance = 0
-    sorted.forEach((value, i) => {
-      distance = Math.max(distance, Math.abs(normalCdf(value) - (i + 0.5) / COUNT))
-    })
-    // Exceeded by one sample in a thousand.
-    expect(distance).toBeLessThan(1.95 / Math.sqrt(COUNT))
+    expect(deviationFrom(normalCdf, values)).toBeLessThan(1.95)
     const beyond = values.filter((value) => Math.abs(value) > 3.442619855899).length
     const expected = 2 * COUNT * normalCdf(-3.442619855899)
     expect(Math.abs(beyond - expected)).toBeLessThan(5 * Math.sqrt(expected))
@@ -33,9 +28,9 @@ describe('normals by position', () => {
   })
 
   it('are independent of their neighbours, of other keys, and beyond 2^32', () => {
-    const far = normalsByPosition(5, 'test')
-    const other = normalsByPosition(5, 'other')
-    const seeded = normalsByPosition(6, 'test')
+    const far = normalsOf(5, 'test')
+    const other = normalsOf(5, 'other')
+    const seeded = normalsOf(6, 'test')
     const correlation = (b: (i: number) => number) => {
       let sum = 0
       for (let i = 0; i < COUNT; i++) sum += values[i]! * b(i)
@@ -55,7 +50,16 @@ describe('normals by position', () => {
   })
 
   it('do not depend on what was drawn before', () => {
-    const again = normalsByPosition(5, 'test')
+    const again = normalsOf(5, 'test')
     for (let i = COUNT - 1; i >= 0; i -= 997) expect(again(i)).toBe(values[i])
+    for (const position of [2 ** 31, 2 ** 40]) expect(again(position)).toBe(at(position))
+  })
+
+  it('are added to a range, with a weight', () => {
+    const sums = Float64Array.from({ length: 20 }, (_, i) => i)
+    normalsByPosition(5, 'test')(sums, 3, 17, 100, -2)
+    expect([...sums]).toEqual(
+      Array.from(sums, (_, i) => (i < 3 || i >= 17 ? i : i - 2 * values[97 + i]!)),
+    )
   })
 })

@@ -35,11 +35,23 @@ const density = new Float64Array(LAYERS)
   }
 }
 
-/** The normals for (seed, what for), by position (any integer from 0 to 2^53 − 1). */
+/**
+ * Adds `weight` times the normals of positions `position`, `position + 1`, … (any integers from 0
+ * to 2^53 − 1) to values [from, to).
+ */
+export type AddNormals = (
+  values: Float64Array,
+  from: number,
+  to: number,
+  position: number,
+  weight: number,
+) => void
+
+/** The normals for (seed, what for). A range at a time: a single one would be a number on the heap. */
 export function normalsByPosition(
   seed: number,
   ...purpose: readonly (string | number)[]
-): (position: number) => number {
+): AddNormals {
   const first = hashKey([seed, ...purpose, 'low'])
   const second = hashKey([seed, ...purpose, 'high'])
   const hash = (position: number, attempt: number): number => {
@@ -77,12 +89,13 @@ export function normalsByPosition(
     }
   }
 
-  return (position) => {
-    const bits = hash(position, 0)
-    const layer = bits & (LAYERS - 1)
-    const steps = bits >> 7
-    return (steps < 0 ? -1 - steps : steps) < inside[layer]!
-      ? (steps + 0.5) * width[layer]!
-      : unusual(position, bits)
+  return (values, from, to, position, weight) => {
+    for (let i = from, at = position; i < to; i++, at++) {
+      const bits = hash(at, 0)
+      const layer = bits & (LAYERS - 1)
+      const steps = bits >> 7
+      const isInside = (steps < 0 ? -1 - steps : steps) < inside[layer]!
+      values[i]! += weight * (isInside ? (steps + 0.5) * width[layer]! : unusual(at, bits))
+    }
   }
 }

@@ -1,49 +1,69 @@
 import { describe, expect, it } from 'vitest'
-import { normalsByPosition } from './normal-field.ts'
+import { permutation, type RandomStream, randomStream } from './random.ts'
+import { deviationFrom, normalCdf } from './testing/distribution.ts'
 
 const COUNT = 200_000
-const draw = (normal: (position: number) => number, from = 0) =>
-  Array.from({ length: COUNT }, (_, i) => normal(from + i))
-const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
-const covariance = (a: readonly number[], b: readonly number[]) => {
-  const [left, right] = [mean(a), mean(b)]
-  return mean(a.map((value, i) => (value - left) * (b[i]! - right)))
-}
+const draw = (next: (random: RandomStream) => number, random: RandomStream, count = COUNT) =>
+  Float64Array.from({ length: count }, () => next(random))
+const normal = (random: RandomStream) => random.normal()
 
-describe('normals by position', () => {
-  const values = draw(normalsByPosition(1, 'a'))
-
-  it('have the moments and the quantiles of the normal distribution', () => {
-    expect(Math.abs(mean(values))).toBeLessThan(0.01)
-    expect(Math.abs(mean(values.map((x) => x * x)) - 1)).toBeLessThan(0.015)
-    expect(Math.abs(mean(values.map((x) => x ** 4)) - 3)).toBeLessThan(0.1)
-    const below = (x: number) => values.filter((value) => value < x).length / COUNT
-    for (const [x, p] of [
-      [-2, 0.02275],
-      [-1, 0.15866],
-      [0, 0.5],
-      [0.5, 0.69146],
-      [1.5, 0.93319],
-      [3, 0.99865],
-    ] as const)
-      expect(Math.abs(below(x) - p)).toBeLessThan(0.004)
-    expect(values.every((value) => Math.abs(value) < 6)).toBe(true)
+describe('random streams', () => {
+  it('are uniform on [0, 1), and normal (Kolmogorov–Smirnov)', () => {
+    const uniform = draw((random) => random.uniform(), randomStream(1, 'uniform'))
+    expect(deviationFrom((x) => x, uniform)).toBeLessThan(1.95)
+    expect(uniform.every((value) => value >= 0 && value < 1)).toBe(true)
+    expect(deviationFrom(normalCdf, draw(normal, randomStream(1, 'normal')))).toBeLessThan(1.95)
   })
 
-  it('are independent of their neighbours, of other keys and of far positions', () => {
-    const bound = 4 / Math.sqrt(COUNT)
+  it('are independent of other seeds, of other purposes, and of themselves a step later', () => {
+    const values = draw(normal, randomStream(1, 'a', 2))
     for (const others of [
-      draw(normalsByPosition(1, 'a'), 1),
-      draw(normalsByPosition(1, 'a'), 4096),
-      draw(normalsByPosition(1, 'b')),
-      draw(normalsByPosition(2, 'a')),
-      draw(normalsByPosition(1, 'a'), 2 ** 32),
-    ])
-      expect(Math.abs(covariance(values, others))).toBeLessThan(bound)
+      draw(normal, randomStream(2, 'a', 2)),
+      draw(normal, randomStream(1, 'b', 2)),
+      draw(normal, randomStream(1, 'a', 3)),
+      // The second of a pair.
+      values.subarray(1),
+    ]) {
+      const products = values.subarray(0, others.length).map((value, i) => value * others[i]!)
+      const correlation = products.reduce((a, b) => a + b, 0) / products.length
+      expect(Math.abs(correlation)).toBeLessThan(5 / Math.sqrt(products.length))
+    }
   })
 
-  it('are the same for the same key and position', () => {
-    const [a, b] = [normalsByPosition(3, 'x', 7), normalsByPosition(3, 'x', 7)]
-    for (const position of [0, 1, 12345, 2 ** 31, 2 ** 40]) expect(a(position)).toBe(b(position))
+  it('are the same for the same key', () => {
+    const [a, b] = [randomStream(3, 'x', 7), randomStream(3, 'x', 7)]
+    expect(draw(normal, a, 100)).toEqual(draw(normal, b, 100))
+    expect(a.below(1e6)).toBe(b.below(1e6))
+  })
+
+  it('draw each integer below n equally often', () => {
+    const random = randomStream(1, 'below')
+    const counts = new Uint32Array(7)
+    for (let i = 0; i < 70_000; i++) counts[random.below(7)]!++
+    // χ² with 6 degrees of freedom: above 22.5 once in a thousand.
+    expect(counts.reduce((sum, n) => sum + (n - 10_000) ** 2 / 10_000, 0)).toBeLessThan(22.5)
+    expect(random.below(1)).toBe(0)
+  })
+})
+
+describe('a random permutation', () => {
+  it('has each number once', () => {
+    for (const n of [0, 1, 2, 100])
+      expect([...permutation(n, randomStream(1, n))].sort((a, b) => a - b)).toEqual(
+        Array.from({ length: n }, (_, i) => i),
+      )
+  })
+
+  it('is each of all permutations equally often', () => {
+    const random = randomStream(1, 'permutations')
+    const counts = new Map<string, number>()
+    for (let i = 0; i < 24_000; i++) {
+      const key = `${permutation(4, random)}`
+      counts.set(key, (counts.get(key) ?? 0) + 1)
+    }
+    expect(counts.size).toBe(24)
+    // χ² with 23 degrees of freedom: above 49.7 once in a thousand.
+    const chi2 = [...counts.values()].reduce((sum, n) => sum + (n - 1000) ** 2 / 1000, 0)
+    expect(chi2).toBeLessThan(49.7)
   })
 })
