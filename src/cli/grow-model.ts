@@ -77,16 +77,12 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
       signal: io.signal,
       externalData: options.externalData,
       onProgress: (bytes, total) => show({ written: bytes / total }),
-      async prove(file) {
-        check = await compare(
-          input,
-          { model: student, file },
-          {
-            signal: io.signal,
-            onProgress: (checked) => show({ checked }),
-            ...(inputs ? { inputs } : {}),
-          },
-        )
+      async prove(upcoming) {
+        check = await compare(input, upcoming, {
+          signal: io.signal,
+          onProgress: (checked) => show({ checked }),
+          ...(inputs ? { inputs } : {}),
+        })
         if (exact && !check.equal)
           throw new Net2NetError(
             'difference',

@@ -5,13 +5,14 @@ import { inputError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import { syncFolder } from '../onnx/atomic-file.ts'
 import { save } from '../onnx/file.ts'
+import type { Upcoming } from '../runtime/compare.ts'
 
 export interface ProvenOptions {
   readonly signal?: AbortSignal
   readonly externalData?: true | undefined
   readonly onProgress?: (written: number, total: number) => void
-  /** Gets the file that is being written, and throws where it must not be kept. */
-  readonly prove: (file: Promise<string>) => Promise<void>
+  /** Gets what is being written, and throws where it must not be kept. */
+  readonly prove: (upcoming: Upcoming) => Promise<void>
 }
 
 /** Writes the model and its external data to a folder beside `output`, proves it, moves it there. */
@@ -24,9 +25,16 @@ export async function saveProven(
   const temporary = await temporaryFolder(folder, output)
   try {
     const file = join(temporary, basename(output))
-    const written = save(model, file, options).then(() => file)
+    let saving: Promise<string> | undefined
+    const written = new Promise<Model>((onReadable, onFailure) => {
+      saving = save(model, file, { ...options, onReadable }).then(() => file)
+      saving.catch(onFailure)
+    })
+    // Who does not need it need not handle its failure.
+    written.catch(() => undefined)
+    const upcoming = { model, written, file: saving! }
     // Nothing is removed while something is still written.
-    const [saved, proven] = await Promise.allSettled([written, prove(written)])
+    const [saved, proven] = await Promise.allSettled([saving, prove(upcoming)])
     for (const result of [saved, proven]) if (result.status === 'rejected') throw result.reason
     options.signal?.throwIfAborted()
     // The weights first: a model without them would be broken.

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { inputError, Net2NetError, usageError } from '../errors.ts'
-import { errorCode } from './file-source.ts'
+import { errorCode, FileSource } from './file-source.ts'
 
 /** Small writes are collected up to this size. */
 const BUFFER = 2 ** 20
@@ -60,10 +60,22 @@ export class AtomicFile {
     }
   }
 
-  /** Goes on writing further back; what lies between reads as zeros. */
-  async skipTo(position: number): Promise<void> {
+  /** Goes on writing at another place; what is never written reads as zeros. */
+  async seek(position: number): Promise<void> {
+    if (position === this.#position + this.#bufferedBytes) return
     await this.#flush()
     this.#position = position
+  }
+
+  /** Gives the file its final size and reads it while it is being written. */
+  async reader(byteLength: number): Promise<FileSource> {
+    await this.#flush()
+    try {
+      await this.#handle.truncate(byteLength)
+    } catch (cause) {
+      throw writeError(this.target, cause)
+    }
+    return new FileSource(this.#temporary, { beingWritten: true })
   }
 
   /** Brings everything to the disk. */

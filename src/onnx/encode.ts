@@ -22,7 +22,7 @@ import { memorySource, varint, varintValue, WireReader, WireType } from './wire.
 
 /** Protobuf messages end here; larger models need external data. */
 export const MAX_MESSAGE_BYTES = 2 ** 31 - 1
-const CHUNK = 2 * 2 ** 20
+const CHUNK = 4 * 2 ** 20
 
 export interface EncodeOptions {
   /** Asked for every initializer; undefined leaves the data in the model. */
@@ -37,8 +37,17 @@ export interface EncodedModel {
 }
 
 /** The bytes of an ONNX file, in memory. Throws for models of 2 GiB or more. */
-export function encodeModel(model: Model): Uint8Array {
+export const encodeModel = (model: Model): Uint8Array => bytesOf(encodeStream(model))
+
+/** The same, once all tensors are there to be read. */
+export async function encodeWhenReady(model: Model): Promise<Uint8Array> {
   const encoded = encodeStream(model)
+  for (const part of encoded.parts)
+    if (!(part instanceof Uint8Array)) await part.ready?.(0, part.byteLength)
+  return bytesOf(encoded)
+}
+
+function bytesOf(encoded: EncodedModel): Uint8Array {
   if (encoded.byteLength > MAX_MESSAGE_BYTES)
     throw inputError(
       `The model takes ${encoded.byteLength} bytes, but one ONNX file holds less than 2 GiB; save it with external data.`,

@@ -17,6 +17,8 @@ export interface FileSourceOptions {
    * Otherwise it is opened for each read, and a file that was replaced is refused.
    */
   readonly keepOpen?: boolean
+  /** Reads the file although it changes; for a file that this process itself is writing. */
+  readonly beingWritten?: boolean
 }
 
 /** A regular file. Throws an `input` error for anything that cannot be read as one. */
@@ -26,7 +28,8 @@ export class FileSource implements ByteSource {
   /** Names of the file: more than one for hard links. */
   readonly links: number
   readonly #flags: number
-  readonly #identity: string
+  /** Undefined for a file that may change. */
+  readonly #identity: string | undefined
   readonly #descriptor: number | undefined
 
   constructor(path: string, options: FileSourceOptions = {}) {
@@ -40,7 +43,7 @@ export class FileSource implements ByteSource {
       if (!stat.isFile()) throw inputError(`${path}: is not a regular file.`, { where: path })
       this.size = Number(stat.size)
       this.links = Number(stat.nlink)
-      this.#identity = identityOf(stat)
+      this.#identity = options.beingWritten ? undefined : identityOf(stat)
       keep = options.keepOpen ?? true
     } finally {
       if (!keep) fs.closeSync(descriptor)
@@ -77,6 +80,7 @@ export class FileSource implements ByteSource {
   }
 
   #mustBeUnchanged(descriptor: number): void {
+    if (this.#identity === undefined) return
     if (identityOf(fs.fstatSync(descriptor, { bigint: true })) !== this.#identity)
       throw inputError(`${this.path}: has changed since it was opened.`, { where: this.path })
   }

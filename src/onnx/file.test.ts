@@ -123,6 +123,47 @@ describe('load and save', () => {
     expect(stdout, stderr).toMatch(/^[1-9]\d* [01]\n$/)
   })
 
+  test.each([false, true])(
+    'is readable while it is written; data apart: %s',
+    async (externalData) => {
+      const model = linear(60_000)
+      const states: string[] = []
+      let reading: Promise<void> | undefined
+      await save(model, at('a.onnx'), {
+        externalData,
+        onReadable(written) {
+          expect(fs.readdirSync(at())).not.toContain('a.onnx')
+          const weight = written.graph.initializers.get('w')!.tensor
+          const bias = written.graph.initializers.get('b')!.tensor
+          expect(Object.keys(plain(written))).toEqual(Object.keys(plain(model)))
+          const read = async (start: number, length: number) => {
+            await weight.ready!(start, length)
+            states.push(`${start}`)
+            expect(weight.read(start, length)).toEqual(
+              Uint8Array.from(model.graph.initializers.get('w')!.tensor.read(start, length)),
+            )
+          }
+          reading = Promise.all([
+            read(weight.byteLength - 8, 8),
+            read(0, 8),
+            (async () => {
+              await bias.ready?.(0, bias.byteLength)
+              states.push('bias')
+            })(),
+          ]).then(() => undefined)
+        },
+        onProgress: (done, total) => {
+          if (reading && done === total) states.push('all')
+        },
+      })
+      await reading
+      expect(plain(await load(at('a.onnx')))).toEqual(plain(linear(60_000)))
+      expect(states.indexOf('bias')).toBeLessThan(states.indexOf('all'))
+      const last = `${60_000 * 400 - 8}`
+      expect(states.filter((state) => state !== 'bias')).toEqual(['0', 'all', last])
+    },
+  )
+
   test('progress runs up to the whole', async () => {
     const seen: number[] = []
     await save(linear(60_000), at('a.onnx'), {

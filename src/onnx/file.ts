@@ -1,14 +1,16 @@
 /** ONNX files: weights are read when they are needed, and written as a stream. Node only. */
 import fs from 'node:fs'
 import path from 'node:path'
-import { inputError, Net2NetError, usageError } from '../errors.ts'
+import { inputError, internalError, Net2NetError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
-import type { LazyTensor } from '../tensor/tensor.ts'
+import { bytesFrom, type LazyTensor } from '../tensor/tensor.ts'
 import { AtomicFile, refuseExisting, syncFolder, temporaryName } from './atomic-file.ts'
 import { decodeSource } from './decode.ts'
 import { Chunks, type EncodedModel, encodeStream, MAX_MESSAGE_BYTES } from './encode.ts'
 import { externalDataOf } from './external-data.ts'
 import { errorCode, FileSource } from './file-source.ts'
+import type { OpenExternal } from './tensor-proto.ts'
+import { UnfinishedSource } from './unfinished-source.ts'
 
 /**
  * Reads the ONNX file at `file`. Weights stay in the file (or in the files of external data beside
@@ -35,6 +37,11 @@ export interface SaveOptions {
   readonly externalData?: boolean | undefined
   /** Called after each chunk with the bytes written and the bytes in all. */
   readonly onProgress?: ((written: number, total: number) => void) | undefined
+  /**
+   * Gets the model as the files have it, as soon as all but its large weights is written. Those
+   * are written then, and each can be read once it is `ready`.
+   */
+  readonly onReadable?: ((model: Model) => void) | undefined
   /** Stops writing; nothing is left behind. */
   readonly signal?: AbortSignal | undefined
 }
@@ -46,53 +53,94 @@ export interface SaveOptions {
  * error if the device is full or refuses, and `interrupted` where the signal stops it.
  */
 export async function save(model: Model, file: string, options: SaveOptions = {}): Promise<void> {
-  const force = options.force ?? false
+  const { force = false, onReadable } = options
   stopIfAborted(file, options.signal)
   await refuseExisting(file, force)
-  const plan = planFiles(model, file, options.externalData)
-  if (plan.data) await refuseExisting(plan.data.file, force)
+  const plans = planFiles(model, file, options.externalData)
+  for (const plan of plans) await refuseExisting(plan.file, force)
 
-  const total = plan.model.byteLength + (plan.data?.byteLength ?? 0)
+  const total = plans
+    .flatMap(({ pieces }) => pieces)
+    .reduce((sum, { part }) => sum + part.byteLength, 0)
   let written = 0
   const progress = (bytes: number) => {
     written += bytes
     options.onProgress?.(written, total)
     stopIfAborted(file, options.signal)
   }
-  const files: AtomicFile[] = []
   const chunks = new Chunks()
-  try {
-    if (plan.data) {
-      const data = await AtomicFile.create(plan.data.file)
-      files.push(data)
-      for (const [tensor, offset] of plan.data.offsets) {
-        await data.skipTo(offset)
-        await writeAll(data, chunks.of(tensor), progress)
+  const late = onReadable ? largeWeights(model) : new Set()
+  const writers: {
+    readonly file: AtomicFile
+    readonly plan: FilePlan
+    reader?: UnfinishedSource
+  }[] = []
+  const write = async (isLate: boolean) => {
+    for (const { file, plan, reader } of writers)
+      for (const { at, part } of plan.pieces) {
+        if (late.has(part) !== isLate) continue
+        await file.seek(at)
+        await writeAll(file, chunks.of(part), (bytes) => reader?.arrived(bytes), progress)
       }
-      await data.finish()
+  }
+  try {
+    for (const plan of plans) writers.push({ file: await AtomicFile.create(plan.file), plan })
+    await write(false)
+    if (onReadable) {
+      for (const writer of writers) {
+        const { file, plan } = writer
+        const missing = plan.pieces
+          .filter(({ part }) => late.has(part))
+          .map(({ at, part }) => ({ start: at, end: at + part.byteLength }))
+        writer.reader = new UnfinishedSource(await file.reader(plan.byteLength), missing)
+      }
+      const [main, data] = writers.map(({ reader }) => reader!).reverse()
+      onReadable(decodeSource(main!, { openExternal: placedIn(data) }))
+      await write(true)
     }
-    const main = await AtomicFile.create(file)
-    files.push(main)
-    for (const part of plan.model.parts) await writeAll(main, chunks.of(part), progress)
-    await main.finish()
-    await publishAll(files, force)
+    for (const { file } of writers) await file.finish()
+    await publishAll(
+      writers.map(({ file }) => file),
+      force,
+    )
+  } catch (cause) {
+    for (const { reader } of writers) reader?.fail(cause)
+    throw cause
   } finally {
-    for (const each of files) await each.discard()
+    for (const { file } of writers) await file.discard()
   }
   await syncFolder(path.dirname(file))
 }
+
+/** The large initializers: what is written last where the rest is read before. */
+const largeWeights = ({ graph }: Model): ReadonlySet<unknown> =>
+  new Set(
+    [...graph.initializers.values()]
+      .map(({ tensor }) => tensor)
+      .filter(({ byteLength }) => byteLength > LARGE),
+  )
+const LARGE = 2 ** 20
+
+/** The data that this process itself has placed in the one file beside the model. */
+const placedIn =
+  (data: UnfinishedSource | undefined): OpenExternal =>
+  ({ offset, length }, where) => {
+    if (!data) throw internalError(`${where()}: has external data, but none were written.`)
+    return { size: length, ...bytesFrom(data, offset) }
+  }
 
 /** Writes each chunk while the next one is read or computed. */
 async function writeAll(
   file: AtomicFile,
   chunks: Iterable<Uint8Array>,
+  arrived: (bytes: number) => void,
   progress: (bytes: number) => void,
 ): Promise<void> {
   let writing = Promise.resolve()
   try {
     for (const chunk of chunks) {
       await writing
-      writing = file.write(chunk)
+      writing = file.write(chunk).then(() => arrived(chunk.length))
       // A failure is thrown where it is awaited.
       writing.catch(() => undefined)
       progress(chunk.length)
@@ -110,10 +158,10 @@ function stopIfAborted(file: string, signal: AbortSignal | undefined): void {
     })
 }
 
-interface DataFile {
+interface FilePlan {
   readonly file: string
   readonly byteLength: number
-  readonly offsets: ReadonlyMap<LazyTensor, number>
+  readonly pieces: readonly { readonly at: number; readonly part: Uint8Array | LazyTensor }[]
 }
 
 /** Smaller tensors stay in the model file. */
@@ -121,14 +169,11 @@ const EXTERNAL_THRESHOLD = 1024
 /** Lets runtimes map the data into memory. */
 const ALIGNMENT = 4096
 
-function planFiles(
-  model: Model,
-  file: string,
-  external: boolean | undefined,
-): { readonly model: EncodedModel; readonly data?: DataFile } {
+/** The file of external data, where there is one, and the model's own, which comes last. */
+function planFiles(model: Model, file: string, external: boolean | undefined): FilePlan[] {
   if (!external) {
     const encoded = encodeStream(model)
-    if (encoded.byteLength <= MAX_MESSAGE_BYTES) return { model: encoded }
+    if (encoded.byteLength <= MAX_MESSAGE_BYTES) return [modelFile(file, encoded)]
     if (external === false)
       throw usageError(
         `${file}: the model takes ${encoded.byteLength} bytes, but one ONNX file holds less than 2 GiB; allow external data.`,
@@ -155,12 +200,23 @@ function planFiles(
       `${file}: the model takes ${encoded.byteLength} bytes even without its weights, more than an ONNX file can hold.`,
       { where: file },
     )
-  if (offsets.size === 0) return { model: encoded }
-  const byteLength = [...offsets.keys()].reduce((sum, tensor) => sum + tensor.byteLength, 0)
-  return {
-    model: encoded,
-    data: { file: path.join(path.dirname(file), location), byteLength, offsets },
+  if (offsets.size === 0) return [modelFile(file, encoded)]
+  const data: FilePlan = {
+    file: path.join(path.dirname(file), location),
+    byteLength: end,
+    pieces: [...offsets].map(([part, at]) => ({ at, part })),
   }
+  return [data, modelFile(file, encoded)]
+}
+
+function modelFile(file: string, { byteLength, parts }: EncodedModel): FilePlan {
+  let end = 0
+  const pieces = parts.map((part) => {
+    const at = end
+    end += part.byteLength
+    return { at, part }
+  })
+  return { file, byteLength, pieces }
 }
 
 /** Gives all files their names; if the last cannot have it, the others get theirs back. */

@@ -3,14 +3,14 @@ import { describe, expect, test } from 'vitest'
 import { inputError } from '../errors.ts'
 import { GraphBuilder } from '../model/builder.ts'
 import type { Model, Shape } from '../model/model.ts'
-import { save } from '../onnx/file.ts'
+import { load, save } from '../onnx/file.ts'
 import { temporaryFolder } from '../onnx/testing/temporary-folder.ts'
 import { linearFormOf } from '../operators/index.ts'
 import type { DType } from '../tensor/dtype.ts'
 import { gather } from '../tensor/lazy.ts'
 import { randomStream } from '../tensor/random.ts'
 import { elementCount, float32, int64, type Tensor } from '../tensor/tensor.ts'
-import { compare } from './compare.ts'
+import { compare, type Upcoming } from './compare.ts'
 
 /** y = x · scale + shift */
 function affine(scale: number, shift = 0, shape: Shape = ['batch', 3]): Model {
@@ -305,6 +305,11 @@ describe('compare', () => {
   describe('with a model whose file is still being written', () => {
     const at = temporaryFolder()
     const large = { wholeUpTo: 0 }
+    function upcoming(file: Promise<string>): Upcoming {
+      const written = file.then(load)
+      written.catch(() => undefined)
+      return { model: affine(2), written, file }
+    }
     /** Tells when the first model has been computed, by asking for its weights. */
     function watched(model: Model, onRead: () => void): Model {
       const initializers = new Map(
@@ -328,7 +333,7 @@ describe('compare', () => {
     test.each([large, {}])('compares with what is in the file: %o', async (options) => {
       await save(affine(3), at('other.onnx'))
       const report = (file: string) =>
-        compare(affine(2), { model: affine(2), file: Promise.resolve(at(file)) }, options)
+        compare(affine(2), upcoming(Promise.resolve(at(file))), options)
       expect((await report('other.onnx')).equal).toBe(false)
       await save(affine(2), at('same.onnx'))
       expect(await report('same.onnx')).toEqual(await compare(affine(2), at('same.onnx'), options))
@@ -346,10 +351,36 @@ describe('compare', () => {
       const isComputed = new Promise<void>((resolve) => {
         computed = resolve
       })
-      const report = compare(watched(affine(2), computed), { model: affine(2), file }, large)
+      const report = compare(watched(affine(2), computed), upcoming(file), large)
       await isComputed
       write(at('a.onnx'))
       expect(await report).toMatchObject({ equal: true })
+    })
+
+    test.each([0, 1])('follows the writing, large weights last; off by %s', async (shift) => {
+      const tall = (first: number) => {
+        const graph = new GraphBuilder()
+        graph.input('x', 'float32', [1, 600])
+        const weight = new Float32Array(600 * 1000).map(
+          (_, i) => (i % 7) + (i > 599_000 ? first : 0),
+        )
+        const product = graph.node('MatMul', ['x', graph.constant(float32([600, 1000], weight))])
+        graph.node('Relu', [product], {}, { outputs: ['y'] })
+        graph.output('y', 'float32', [1, 1000])
+        return graph.model()
+      }
+      let saving: Promise<string> | undefined
+      let saved = false
+      const written = new Promise<Model>((onReadable) => {
+        saving = save(tall(shift), at('tall.onnx'), { onReadable }).then(() => at('tall.onnx'))
+      })
+      saving!.then(() => (saved = true))
+      await written
+      expect(saved).toBe(false)
+      const b = { model: tall(0), written, file: saving! }
+      const report = await compare(tall(0), b, { ...large, linearForm: linearFormOf })
+      await saving
+      expect(report.equal).toBe(shift === 0)
     })
 
     test('fails as the writing does, with any inputs', async () => {
@@ -362,7 +393,7 @@ describe('compare', () => {
         setTimeout(() => reject(inputError('No space.')), 200)
       })
       file.catch(() => undefined)
-      await expect(compare(first, { model: affine(2), file }, large)).rejects.toThrow('No space.')
+      await expect(compare(first, upcoming(file), large)).rejects.toThrow('No space.')
       expect(reads).toBe(once)
     })
   })

@@ -23,7 +23,9 @@ export interface CompareOptions extends ComparisonOptions {
 /** A model whose file is still being written. */
 export interface Upcoming {
   readonly model: Model
-  /** Its path, as soon as it is there. */
+  /** The model as the file has it, as soon as that can be read (`onReadable` of `save`). */
+  readonly written: Promise<Model>
+  /** The path of the file, as soon as it is there. */
   readonly file: Promise<string>
 }
 
@@ -31,8 +33,8 @@ export interface Upcoming {
  * Runs two models (or the files of two) on the same inputs and reports the largest difference of
  * every output. They are equal where every |Δ| ≤ tolerance · max(1, |y|).
  *
- * Of an upcoming model, the file is what counts; `a` is computed while it is being written, where
- * models are computed in stretches.
+ * Of an upcoming model, the file is what counts. Where models are computed in stretches, `a` is
+ * computed while it is being written, and then the file as far as it has come.
  *
  * @throws difference where their inputs or outputs have other names or types; input where one of
  *   them does not load or run; whatever an upcoming file fails with
@@ -49,7 +51,7 @@ export async function compare(
   if (isUpcoming(b)) {
     if (whole) return compare(a, await b.file, options)
     return untilFailed(b.file, options.signal, (signal) => {
-      const second = { model: b.model, written: async () => load(await b.file) }
+      const second = { model: b.model, written: () => b.written }
       return compareSubjects(runtime, { model: models[0] }, second, { ...others, signal })
     })
   }

@@ -162,6 +162,7 @@ async function* readAhead(sources: Iterable<LazyTensor>): AsyncGenerator<Tensor,
 
 async function readTensor(source: LazyTensor, memory: Uint8Array<ArrayBuffer>): Promise<Tensor> {
   const { dtype, dims, byteLength } = source
+  await source.ready?.(0, byteLength)
   if (!isNumeric(dtype)) return materialize(source)
   const into = memory.subarray(0, byteLength)
   if (source.readAsync) await source.readAsync(0, into)

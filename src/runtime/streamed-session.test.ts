@@ -10,7 +10,7 @@ import {
   float32,
   int64,
   type LazyTensor,
-  type Tensor,
+  Tensor,
   toNumbers,
 } from '../tensor/tensor.ts'
 import { nodeRuntime } from './node.ts'
@@ -102,6 +102,50 @@ const watching = (onRun: () => void): Runtime => ({
       release: () => session.release(),
     }
   },
+})
+
+test('waits for weights that are still being written', async () => {
+  const early: string[] = []
+  /** Weights that can be read only once somebody has waited for them. */
+  function arriving(model: Model): Model {
+    const initializers = new Map(
+      [...model.graph.initializers].map(([name, { tensor }]) => {
+        let there = false
+        const read = (offset: number, length: number) => {
+          if (!there) early.push(name)
+          return tensor.read(offset, length)
+        }
+        const ready = async () => {
+          await new Promise(setImmediate)
+          there = true
+        }
+        const { dtype, dims, byteLength } = tensor
+        return [name, { tensor: { dtype, dims, byteLength, read, ready } }]
+      }),
+    )
+    return { ...model, graph: { ...model.graph, initializers } }
+  }
+  const graph = new GraphBuilder()
+  graph.input('x', 'float32', ['batch', 6, 8, 8])
+  graph.input('v', 'float32', ['batch', 10])
+  graph.input('r', 'float32', [7])
+  // A one in each column: sums that cannot be rounded in two ways.
+  const ones = new Uint16Array(40).map((_, i) => (i % 5 === 0 && i < 20 ? 0x3c00 : 0))
+  const halves = graph.constant(new Tensor('float16', [10, 4], ones))
+  const half = graph.node('Cast', ['v'], { to: 10 })
+  graph.node('MatMul', [half, halves], {}, { outputs: ['h'] })
+  const table = graph.constant(normal(5, 10))
+  graph.node('Gather', [table, graph.constant(int64([3, 1]))], {}, { outputs: ['g'] })
+  const constant = graph.constant(normal(3))
+  for (const name of ['h', 'g', constant]) graph.output(name, undefined, undefined)
+  const [first] = samples
+  for (const each of [model, graph.model()])
+    for (const blockBytes of [40, 2 ** 20]) {
+      const options = { blockBytes, linearForm: linearFormOf }
+      const found = await streamedSession(nodeRuntime, arriving(each), options).run([first!])
+      expect(early).toEqual([])
+      expectClose(await whole(each, [first!]), found)
+    }
 })
 
 describe('a streamed session', () => {

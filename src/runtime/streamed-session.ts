@@ -13,7 +13,7 @@ import {
   requiredInputs,
   type ValueDeclaration,
 } from '../model/model.ts'
-import { encodeModel } from '../onnx/encode.ts'
+import { encodeWhenReady } from '../onnx/encode.ts'
 import { type LazyTensor, materialize, type Tensor } from '../tensor/tensor.ts'
 import type { Feeds, Runtime, Session, SessionOptions, SessionValue } from './runtime.ts'
 import { rangesOf, runSlices, type SlicedNode } from './sliced-node.ts'
@@ -66,7 +66,7 @@ export function streamedSession(
         onProgress?.(i / stretches.length)
         await (stretch.large ? pass.sliced(stretch, blockBytes) : pass.whole(stretch))
       }
-      return pass.outputs()
+      return await pass.outputs()
     },
     async release() {},
   }
@@ -91,11 +91,16 @@ class Pass {
     this.#values = samples.map((feeds) => new Map(Object.entries(feeds)))
   }
 
-  outputs(): readonly Feeds[] {
+  async outputs(): Promise<readonly Feeds[]> {
     const { outputs } = this.#model.graph
+    const constants = new Map<string, Tensor>()
+    for (const { name } of outputs) {
+      const weight = this.#weight(name)
+      if (weight) constants.set(name, await materializeWhenReady(weight))
+    }
     return this.#values.map((values) =>
       Object.fromEntries(
-        outputs.map(({ name }) => [name, values.get(name) ?? materialize(this.#weight(name)!)]),
+        outputs.map(({ name }) => [name, values.get(name) ?? constants.get(name)!]),
       ),
     )
   }
@@ -122,7 +127,7 @@ class Pass {
     const session = await this.#open(stretch, fed)
     try {
       const outcomes = slices
-        ? await this.#runSlices(session, slices, bias && materialize(bias))
+        ? await this.#runSlices(session, slices, bias && (await materializeWhenReady(bias)))
         : await this.#runWith(session, stretch, fed)
       this.#values.forEach((values, i) => {
         this.#keep(values, stretch, outcomes[i]!)
@@ -143,15 +148,11 @@ class Pass {
   }
 
   async #runWith(session: Session, stretch: Stretch, fed: readonly string[]): Promise<Feeds[]> {
-    const weights = fed.map((name) => [name, materialize(this.#weight(name)!)] as const)
+    const weights: Record<string, Tensor> = {}
+    for (const name of fed) weights[name] = await materializeWhenReady(this.#weight(name)!)
     const outcomes: Feeds[] = []
     for (const values of this.#values)
-      outcomes.push(
-        await session.run({
-          ...this.#feeds(values, stretch.takes),
-          ...Object.fromEntries(weights),
-        }),
-      )
+      outcomes.push(await session.run({ ...this.#feeds(values, stretch.takes), ...weights }))
     return outcomes
   }
 
@@ -175,7 +176,7 @@ class Pass {
   }
 
   /** The nodes of a stretch as a model; `fed` are the weights that it takes as inputs. */
-  #open(stretch: Stretch, fed: readonly string[]): Promise<Session> {
+  async #open(stretch: Stretch, fed: readonly string[]): Promise<Session> {
     const { graph } = this.#model
     const initializers = new Map<string, Initializer>()
     for (const name of stretch.nodes.flatMap(readBy)) {
@@ -193,7 +194,7 @@ class Pass {
     })
     const weights = fed.map((name) => declarationOf(name, this.#weight(name)!))
     return this.#runtime.createSession(
-      encodeModel({
+      await encodeWhenReady({
         ...this.#model,
         graph: {
           name: graph.name,
@@ -220,6 +221,11 @@ class Pass {
   #weight(name: string) {
     return this.#model.graph.initializers.get(name)?.tensor
   }
+}
+
+async function materializeWhenReady(source: LazyTensor): Promise<Tensor> {
+  await source.ready?.(0, source.byteLength)
+  return materialize(source)
 }
 
 const declarationOf = (name: string, { dtype, dims }: LazyTensor) =>

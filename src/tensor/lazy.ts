@@ -90,6 +90,7 @@ export function gather(
       return bytes
     },
     readInto: fill,
+    ...(source.ready && { ready: async () => source.ready?.(0, source.byteLength) }),
   }
 }
 

@@ -16,6 +16,8 @@ export interface ReadableBytes {
   readInto?(offset: number, into: Uint8Array): void
   /** The same while the caller does something else; absent where there is nothing to wait for. */
   readAsync?(offset: number, into: Uint8Array): Promise<void>
+  /** Kept as soon as these bytes can be read; absent where they always can. */
+  ready?(offset: number, length: number): Promise<void>
 }
 
 /**
@@ -45,6 +47,9 @@ export const bytesFrom = (source: ReadableBytes, start: number): ReadableBytes =
   }),
   ...(source.readAsync && {
     readAsync: async (offset, into) => source.readAsync?.(start + offset, into),
+  }),
+  ...(source.ready && {
+    ready: async (offset, length) => source.ready?.(start + offset, length),
   }),
 })
 
