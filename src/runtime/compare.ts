@@ -15,7 +15,7 @@ export interface CompareOptions extends ComparisonOptions {
   readonly runtime?: Runtime
   /**
    * Models with more bytes of weights than this are computed in stretches, in memory that does not
-   * depend on their size; default 128 MiB.
+   * depend on their size; default 32 MiB.
    */
   readonly wholeUpTo?: number
 }
@@ -44,7 +44,7 @@ export async function compare(
   b: Model | string | Upcoming,
   options: CompareOptions = {},
 ): Promise<Comparison> {
-  const { runtime = nodeRuntime, wholeUpTo = 2 ** 27, ...others } = options
+  const { runtime = nodeRuntime, wholeUpTo = 2 ** 25, ...others } = options
   // ONNX Runtime loads many broken files: our own reader refuses them first, by name and field.
   const models = [await modelOf(a), await modelOf(b)] as const
   const whole = models.every((model) => bytesOfWeights(model) <= wholeUpTo)
