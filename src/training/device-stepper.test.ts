@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { encodeModel } from '../onnx/encode.ts'
 import { nodeRuntime } from '../runtime/node.ts'
+import { createStepper, withoutDefaults } from './create-stepper.ts'
 import type { Batch } from './data.ts'
 import { DeviceStepper } from './device-stepper.ts'
 import { buildStep } from './step-graph.ts'
-import { createStepper, withoutDefaults } from './stepper.ts'
 import { smallData, smallNetwork, smallOptions } from './testing/small-training.ts'
 
 test('state that is handed from run to run learns the same as state in buffers', async () => {

@@ -1,9 +1,9 @@
 /** How long a training step takes on a device. */
 import type { Model } from '../model/model.ts'
 import type { Runtime, SessionOptions } from '../runtime/runtime.ts'
+import { createStepper } from './create-stepper.ts'
 import type { Batch } from './data.ts'
 import { buildStep, type StepOptions } from './step-graph.ts'
-import { createStepper } from './stepper.ts'
 import { targetOf } from './targets.ts'
 
 export interface MeasureOptions extends Omit<StepOptions, 'target'> {

@@ -5,9 +5,9 @@ import { decodeModel } from '../onnx/decode.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { float32, int64, materialize } from '../tensor/tensor.ts'
+import { withoutDefaults } from './create-stepper.ts'
 import { adam, averaged, sgd } from './optimizers/index.ts'
 import { buildEvaluation, buildStep, type StepOptions } from './step-graph.ts'
-import { withoutDefaults } from './stepper.ts'
 import { smallData, smallNetwork } from './testing/small-training.ts'
 
 const plain: StepOptions = {

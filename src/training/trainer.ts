@@ -3,6 +3,7 @@ import { Net2NetError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import { permutation, randomStream } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { createStepper } from './create-stepper.ts'
 import { type Batch, isSampleSet, type TrainingData } from './data.ts'
 import { batchesOf, evaluate, throwIfAborted } from './evaluate.ts'
 import { assertFinite, notFinite } from './finite.ts'
@@ -17,7 +18,7 @@ import {
   type TrainingState,
 } from './state.ts'
 import { buildStep, type StepGraph, slotName } from './step-graph.ts'
-import { createStepper, type StepOutcome, type Stepper } from './stepper.ts'
+import type { StepOutcome, Stepper } from './stepper.ts'
 import { targetOf } from './targets.ts'
 import type { StepEvent, TrainOptions } from './train-options.ts'
 

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { decodeModel, encodeModel } from '../../src/onnx/index.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import { float32, type Tensor } from '../../src/tensor/tensor.ts'
+import { withoutDefaults } from '../../src/training/create-stepper.ts'
 import { adam, adamw, buildStep, type Optimizer, sgd } from '../../src/training/index.ts'
-import { withoutDefaults } from '../../src/training/stepper.ts'
 import { hasTorch, type TorchRun, withTorch } from './torch.ts'
 
 const models = [

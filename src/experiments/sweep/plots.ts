@@ -3,7 +3,7 @@ import type { TopLevelSpec } from 'vega-lite'
 import { chartConfig, dashOf, renderChart, seriesColour } from '../report/charts.ts'
 import { escapeHtml } from '../report/html.ts'
 import { dark, light } from '../report/style.ts'
-import type { ExperimentSummary } from './analysis.ts'
+import type { ExperimentSummary } from './findings.ts'
 import { teacherArmName } from './trial.ts'
 
 interface Point {

@@ -1,13 +1,13 @@
 /** A sweep as one page of HTML, as Markdown, and as the rows of a plain table. */
 import { escapeHtml, page } from '../report/html.ts'
-import {
-  type ArmSummary,
-  type Comparison,
-  type ExperimentSummary,
-  type SweepRecord,
-  type SweepSummary,
-  summarize,
-} from './analysis.ts'
+import { summarize } from './analysis.ts'
+import type {
+  ArmSummary,
+  Comparison,
+  ExperimentSummary,
+  SweepRecord,
+  SweepSummary,
+} from './findings.ts'
 import { embedded, legendLine, lossPlot } from './plots.ts'
 import { type Estimate, fixed } from './statistics.ts'
 import type { TimeToLoss } from './time-to-loss.ts'

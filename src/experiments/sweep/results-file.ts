@@ -3,7 +3,7 @@
  * again. Figures have 7 significant digits; one trial stands on one line.
  */
 import { inputError } from '../../errors.ts'
-import type { SweepRecord } from './analysis.ts'
+import type { SweepRecord } from './findings.ts'
 import type { CurvePoint, SweepPlan, TrialFailure, TrialResult } from './trial.ts'
 
 type Environment = TrialResult['cost']['environment']

@@ -1,5 +1,5 @@
 /** What comparisons support, in words, and no more. */
-import type { Comparison } from './analysis.ts'
+import type { Comparison } from './findings.ts'
 import { type Estimate, excludesZero, fixed } from './statistics.ts'
 
 /** @param claim difference of final losses with the interval that claims rest on */

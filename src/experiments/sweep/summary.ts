@@ -1,5 +1,6 @@
 /** A sweep's summary for a repository: small files, the same ones for the same results. */
-import { type ExperimentSummary, type SweepRecord, summarize } from './analysis.ts'
+import { summarize } from './analysis.ts'
+import type { ExperimentSummary, SweepRecord } from './findings.ts'
 import { lossPlot, standalone } from './plots.ts'
 import { experimentMarkdown, failuresMarkdown, intervalNote, stateOf } from './report.ts'
 import { distinctEnvironments, formatResults, parseResults, resultsCsv } from './results-file.ts'

@@ -4,6 +4,8 @@
  */
 import type { ModelView, NodeView, ParameterView } from './view.ts'
 
+export type Side = 'before' | 'after'
+
 export type Status = 'same' | 'widened' | 'changed' | 'inserted' | 'removed'
 
 export interface ParameterDiff {
@@ -110,7 +112,7 @@ export function diffOf(
   }
 
   const edges = new Map<string, { -readonly [K in keyof EdgeDiff]: EdgeDiff[K] }>()
-  const addEdges = (view: ModelView, keys: Map<string, string>, side: 'before' | 'after') => {
+  const addEdges = (view: ModelView, keys: Map<string, string>, side: Side) => {
     const producer = new Map<string, string>()
     for (const input of view.inputs) producer.set(input.name, `input:${input.name}`)
     for (const node of view.nodes)

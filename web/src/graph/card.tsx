@@ -1,6 +1,5 @@
-import type { NodeDiff, ParameterDiff } from '../engine/diff.ts'
+import type { NodeDiff, ParameterDiff, Side } from '../engine/diff.ts'
 import { type Box, headerHeight, rowHeight, shownRows } from '../engine/layout.ts'
-import type { Side } from './pane.tsx'
 
 export const statusWords = {
   same: 'the same',

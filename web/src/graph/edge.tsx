@@ -1,6 +1,5 @@
-import type { EdgeDiff } from '../engine/diff.ts'
+import type { EdgeDiff, Side } from '../engine/diff.ts'
 import type { Path } from '../engine/layout.ts'
-import type { Side } from './pane.tsx'
 
 interface EdgeProps {
   readonly edge: EdgeDiff

@@ -1,13 +1,11 @@
 /** One drawing of a graph: the model before, or the one after. Drag, pinch, wheel and keys move it. */
 import type { Signal } from '@preact/signals'
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
-import type { Diff, NodeDiff } from '../engine/diff.ts'
+import type { Diff, NodeDiff, Side } from '../engine/diff.ts'
 import type { Box, Layout } from '../engine/layout.ts'
 import { NodeCard } from './card.tsx'
 import { EdgeLine } from './edge.tsx'
 import { fitView, type Viewport, zoomAt } from './viewport.ts'
-
-export type Side = 'before' | 'after'
 
 export interface PaneProps {
   readonly diff: Diff

@@ -1,9 +1,10 @@
 import { computed } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { type Curve, lossLines, validationLines } from '../train/curves.ts'
-import { Chart, type Line } from '../ui/chart.tsx'
+import { Chart } from '../ui/chart.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
 import { percent, plural } from '../ui/format.ts'
+import type { Line } from '../ui/line.ts'
 import { letterOf, RunLetter } from './letter.tsx'
 import {
   available,

@@ -1,6 +1,6 @@
 /** The curves of a run, aligned at the moment of growth. */
 import { smoothed } from '../../../src/experiments/report/smooth.ts'
-import type { Line } from '../ui/chart.tsx'
+import type { Line } from '../ui/line.ts'
 import { armDash, armSeries, armTitle } from './arms.ts'
 
 /** What the curves need of an arm, from this page's training or from a run's files. */

@@ -2,10 +2,9 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import { type Line, plotOptions } from './plot-options.ts'
+import type { Line } from './line.ts'
+import { plotOptions } from './plot-options.ts'
 import { colours } from './theme.tsx'
-
-export type { Line } from './plot-options.ts'
 
 interface ChartProps {
   readonly title: string

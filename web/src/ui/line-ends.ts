@@ -1,7 +1,7 @@
 /** Short names behind the last points of lines. */
 import type uPlot from 'uplot'
+import type { Line } from './line.ts'
 import { apart } from './places.ts'
-import type { Line } from './plot-options.ts'
 import { colour } from './theme.tsx'
 
 /** Room for the names right of the drawing, and the height of one, in points. */

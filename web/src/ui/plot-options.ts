@@ -1,24 +1,10 @@
 /** How uPlot draws a chart of ours. */
 import type uPlot from 'uplot'
+import type { Line } from './line.ts'
 import { drawEnds, endRoom } from './line-ends.ts'
 import { reaching } from './places.ts'
 import { colour } from './theme.tsx'
 import { logarithmicTicks } from './ticks.ts'
-
-export interface Line {
-  readonly label: string
-  /** Name of a colour variable. */
-  readonly colour: string
-  readonly dash: readonly number[]
-  readonly points: readonly (readonly [x: number, y: number])[]
-  /** Single values behind the line. */
-  readonly raw?: readonly (readonly [x: number, y: number])[]
-  readonly marks?: boolean
-  /** A short name at the end of the line. */
-  readonly end?: string
-  /** Marks are rings instead of discs. */
-  readonly hollow?: boolean
-}
 
 const wholeSteps = [
   1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000,

@@ -1,5 +1,5 @@
 /** Sweeps that were never run, with the losses that a test wants. */
-import type { SweepRecord } from '../analysis.ts'
+import type { SweepRecord } from '../findings.ts'
 import type { ExperimentPlan, Trial, TrialResult } from '../trial.ts'
 
 export interface MadeArm {
