@@ -1,7 +1,8 @@
 /** The command line: finds the command, runs it, and turns what went wrong into an exit code. */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { type ErrorKind, Net2NetError } from '../errors.ts'
+import { type ErrorKind, Net2NetError, usageError } from '../errors.ts'
+import { quote } from '../onnx/quote.ts'
 import { type CliCommand, ExitCode, type Io } from './command.ts'
 
 interface Entry {
@@ -94,13 +95,12 @@ async function program(args: readonly string[], io: Io): Promise<Command> {
     .description('Grow trained neural networks (ONNX) without losing what they know.')
     .version(version(), '-V, --version')
     .showHelpAfterError('Run "net2net --help" for help.')
-  const called = args.find((arg) => !arg.startsWith('-'))
+  const called = calledCommand(args)
   for (const { name, summary, load } of commands) {
     const command = root.command(name).description(summary)
     prepare(command)
     command.showHelpAfterError(`Run "net2net ${name} --help" for help.`)
-    if (name === called || (called === 'help' && args.includes(name)))
-      (await load()).configure(command, io)
+    if (name === called) (await load()).configure(command, io)
   }
   prepare(root)
   root.addHelpText(
@@ -116,6 +116,20 @@ async function program(args: readonly string[], io: Io): Promise<Command> {
       outputError: (text, write) => write(text.replace(/^error: /, 'net2net: ')),
     })
   }
+}
+
+/** The command that is called, or that help is asked for, if any. */
+function calledCommand(args: readonly string[]): string | undefined {
+  const [first, ...rest] = args
+  const called = first === 'help' ? rest.find((arg) => !arg.startsWith('-')) : first
+  if (called === undefined || called === 'help' || called.startsWith('-')) return undefined
+  const names = commands.map(({ name }) => name)
+  if (!names.includes(called))
+    throw usageError(
+      `There is no command ${quote(called)}; there are ${names.join(', ')} and help.`,
+      { hint: 'Run "net2net --help" for what they do.' },
+    )
+  return called
 }
 
 /** Says what went wrong, and returns the exit code. */
@@ -161,6 +175,10 @@ function processIo(): Io {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0)
     throw error
+  })
+  // Work goes on where nobody reads its messages any more.
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
   })
   return {
     out: (text) => void process.stdout.write(text),

@@ -22,6 +22,10 @@ beforeAll(async () => {
   teacher = await teacherFile(folder)
 })
 const at = (name: string) => join(folder, name)
+const noCommand = (name: string) =>
+  new RegExp(
+    `^net2net: There is no command "${name}"; there are mnist, inspect, .* and help\\. Run`,
+  )
 const widths = async (file: string) =>
   Object.fromEntries(inspect(await load(file)).layers.map(({ name, width }) => [name, width]))
 
@@ -272,7 +276,10 @@ describe('bad input: one sentence, the right exit code, nothing half-written', (
       2,
       /no input x; it has input/,
     ],
-    ['an unknown command', ['wide'], 2, /unknown command 'wide'/],
+    ['an unknown command', ['wide'], 2, noCommand('wide')],
+    ['help for an unknown command', ['help', 'wide'], 2, noCommand('wide')],
+    ['--help for an unknown command', ['wide', '--help'], 2, noCommand('wide')],
+    ['options before the command', ['--seed', '3', 'widen'], 2, /unknown option '--seed'/],
     [
       'an unknown option',
       ['widen', '$T', 'conv1=9', '--sideways'],
