@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { readData } from '../data/data-file.ts'
 import { usageError } from '../errors.ts'
+import { distinctFolders } from '../experiments/report/read-node.ts'
 import { writeReport } from '../experiments/report/write-node.ts'
 import type { SweepSummary } from '../experiments/sweep/findings.ts'
 import type { SweepPlan } from '../experiments/sweep/trial.ts'
@@ -24,7 +25,7 @@ export const report: CliCommand = {
     command
       .argument(
         '<run...>',
-        'folders of runs, reported together, arm by arm; or the folder of a sweep',
+        'folders of runs, reported together, arm by arm, each folder once; or the folder of a sweep',
       )
       .option('-o, --output <file>', 'the file to write (one run: report.html in its folder)')
       .option('--force', 'replace a file given with -o')
@@ -51,10 +52,11 @@ export const report: CliCommand = {
   },
 }
 
-async function make(io: Io, runs: readonly string[], options: Options) {
+async function make(io: Io, given: readonly string[], options: Options) {
   const { output, force, json } = options
   // Loaded where it is needed: the command line starts without it.
   const sweeps = await import('../experiments/sweep/node/report-node.ts')
+  const runs = await distinctFolders(given)
   const isSweep = runs.some(sweeps.holdsSweep)
   if (isSweep && runs.length > 1)
     throw usageError('A sweep is reported by itself: give one folder.')

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { RunResults } from '../../src/experiments/results.ts'
@@ -104,13 +104,17 @@ describe('a small run', () => {
   })
 
   test('is reported again, alone and beside another', async () => {
+    const copy = at('copy')
+    cpSync(at('one'), copy, { recursive: true })
     const own = await net2net(['report', at('one'), '--json'])
     expect([own.code, JSON.parse(own.out)]).toEqual([
       0,
       { report: at('one/report.html'), runs: [at('one')] },
     ])
-    const both = await net2net(['report', at('one'), at('one'), '-o', at('both.html')])
+    const both = await net2net(['report', at('one'), copy, '-o', at('both.html')])
     expect([both.code, both.out]).toEqual([0, `Written: ${at('both.html')}\n`])
+    const twice = await net2net(['report', at('one'), `${at('one')}/`])
+    expect([twice.code, twice.out]).toEqual([0, `Written: ${at('one/report.html')}\n`])
   }, 180_000)
 
   test('a second run gives the same bits, also one arm after the other', async () => {

@@ -42,6 +42,17 @@ export type StoredResults = z.infer<typeof resultsSchema>
 
 const metricsSchema = z.object({ arm: z.string(), step: z.number(), loss: z.number().optional() })
 
+/** The folders, each one once, also where it has several names; as they were first given. */
+export async function distinctFolders(folders: readonly string[]): Promise<readonly string[]> {
+  const byPlace = new Map<string, string>()
+  for (const folder of folders) {
+    // What cannot be found is refused when it is read.
+    const place = await fs.realpath(folder).catch(() => path.resolve(folder))
+    if (!byPlace.has(place)) byPlace.set(place, folder)
+  }
+  return [...byPlace.values()]
+}
+
 /** results.json of a run's folder. @throws input where it is missing or not what it should be */
 export async function readResults(folder: string): Promise<StoredResults> {
   const file = path.join(folder, 'results.json')

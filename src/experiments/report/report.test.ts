@@ -1,10 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { save } from '../../onnx/file.ts'
 import { mnistNetwork, widerWidths } from '../networks.ts'
-import { parseMetrics, readRun } from './read-node.ts'
+import { distinctFolders, parseMetrics, readRun } from './read-node.ts'
 import type { ArmRecord, RunRecord } from './record.ts'
 import { reportHtml } from './report.ts'
 import { answer } from './sentences.ts'
@@ -214,6 +214,20 @@ describe('reading a run', () => {
     await writeReport([folder], file)
     expect(await readFile(file, 'utf8')).toContain('Wider, Net2Wider')
     await expect(writeReport([folder], file)).rejects.toMatchObject({ kind: 'usage' })
+  })
+
+  it('is one run, whatever names it is given', async () => {
+    const link = join(folder, 'link')
+    await symlink(folder, link)
+    const names = [
+      `${folder}/`,
+      folder,
+      join(folder, '..', basename(folder)),
+      link,
+      'none',
+      './none',
+    ]
+    expect(await distinctFolders(names)).toEqual([`${folder}/`, 'none'])
   })
 
   it('names the file and the field that are wrong', async () => {
