@@ -416,9 +416,36 @@ const shapeCases = [
   grows('Gather on another axis', (b) =>
     b.read(b.op('Gather', [b.conv(), b.ints(2, 0)], { axis: 2 }), 1),
   ),
-  refuses('Gather of units', /by index/, (b) =>
-    b.read(b.op('Gather', [b.dense(), b.ints(1, 2)], { axis: 1 }), 1),
+  grows('Gather of some units, beside a reader of all', (b) => {
+    const h = b.dense()
+    return [b.read(b.op('Gather', [h, b.ints(3, 1, 3)], { axis: 1 }), 1), b.read(h, 1)]
+  }),
+  grows('Gather of the last unit, and Slice of the others', (b) => {
+    const h = b.dense()
+    const last = b.op('Gather', [h, b.index(-1)], { axis: 1 })
+    return [last, b.read(b.op('Slice', [h, b.ints(0), b.ints(-1), b.ints(1)]), 1)]
+  }),
+  refuses('Gather of the first unit, counted from the end', /from the end/, (b) => {
+    const h = b.dense()
+    return [b.op('Gather', [h, b.index(-WIDTH)], { axis: 1 }), b.read(h, 1)]
+  }),
+  refuses('Slice of the first units, counted from the end', /from the end/, (b) => {
+    const h = b.dense()
+    const part = b.op('Slice', [h, b.ints(-WIDTH), b.ints(2), b.ints(1)])
+    return [b.read(part, 1), b.read(h, 1)]
+  }),
+  grows('Slice of the first units, from before them', (b) => {
+    const h = b.dense()
+    const part = b.op('Slice', [h, b.ints(-(2 ** 31)), b.ints(2), b.ints(1)])
+    return [b.read(part, 1), b.read(h, 1)]
+  }),
+  refuses('Gather of all units', /by index/, (b) =>
+    b.read(b.op('Gather', [b.dense(), b.ints(1, 2, 0, 3)], { axis: 1 }), 1),
   ),
+  refuses('Gather of units that the run knows', /by index/, (b) => {
+    const index = b.op('ArgMax', ['x'], { axis: 1 })
+    return b.op('Gather', [b.dense(), index], { axis: 1 })
+  }),
   grows('Gather as an embedding', (b) => {
     const ids = b.op('Cast', [b.op('Greater', ['x', b.number(0)])], { to: 7 })
     const rows = b.builder.node('Gather', [b.weight(5, WIDTH), ids], {}, { name: 'grown' })

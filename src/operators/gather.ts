@@ -3,8 +3,9 @@
  * https://onnx.ai/onnx/operators/onnx__Gather.html
  *
  * Growth: the axes before and after are those of x, carried where x is a weight (the width of an
- * embedding); those in between are the indices' own. The axis that is looked up is frozen, for an
- * index means an entry.
+ * embedding); those in between are the indices' own. Along the axis that is looked up an index means
+ * an entry: entries that constants pick are frozen, and the constants follow what grows before them;
+ * where anything may be picked, the whole axis is frozen.
  *
  * Gradient: every g is added where its value was read: ScatterND along the first axis, otherwise
  * ScatterElements.
@@ -19,6 +20,7 @@ import { gradientOf } from './formula.ts'
 import { type AxesContext, type InferContext, type Operator, unsupported } from './operator.ts'
 import { zerosLike } from './scatter-back.ts'
 import { axisPosition } from './shapes.ts'
+import { followPosition } from './slice.ts'
 
 const axisOf = (context: InferContext, rank: number) =>
   axisPosition(intAttribute(context.node, 'axis', 0), rank)
@@ -32,13 +34,28 @@ function picked(context: InferContext, length: number | undefined): readonly num
 function gatheredAxes(context: AxesContext): readonly Axis[] {
   const data = context.axes(0)
   const axis = axisOf(context, data.length)
-  context.freeze(
-    data[axis]!,
-    context.isParameter(0)
-      ? 'looks up entries along it (a vocabulary)'
-      : 'picks entries of it by index',
-  )
+  freezePicked(context, data[axis]!, context.shape(0)?.[axis] ?? null)
   return [...data.slice(0, axis), ...context.axes(1), ...data.slice(axis + 1)]
+}
+
+function freezePicked(context: AxesContext, axis: Axis, dim: Dim): void {
+  if (context.isParameter(0)) {
+    context.freeze(axis, 'looks up entries along it (a vocabulary)')
+    return
+  }
+  const reason = 'picks entries of it by index'
+  const indices = typeof dim === 'number' ? numbers(context, 1) : undefined
+  if (!indices) {
+    context.freeze(axis, reason)
+    return
+  }
+  for (const [k, written] of indices.entries()) {
+    const at = written < 0 ? written + Number(dim) : written
+    context.freeze(context.slice(axis, at, at + 1) ?? axis, reason)
+    followPosition(context, axis, { written, at, dim: Number(dim) }, (before) =>
+      context.sizeElement(1, k, before),
+    )
+  }
 }
 
 const insertIndices = (data: Shape, axis: number, indices: Shape): Shape => [

@@ -76,9 +76,12 @@ export function resolveRange(
   return { start: first, end: last, step, length: Math.max(0, Math.ceil((last - first) / step)) }
 }
 
+/** No axis is that long: a bound that says "from the beginning" or "to the end", whatever the size. */
+const BEYOND = 2 ** 31 - 1
+
 /** "Everything", whatever the size: from 0 to (beyond) any end. */
 const isWhole = ({ start, end, step }: Bounds) =>
-  start === 0 && end !== undefined && end >= 2 ** 31 - 1 && step === 1
+  start === 0 && end !== undefined && end >= BEYOND && step === 1
 
 function slicedShape(context: InferContext): Shape | undefined {
   const shape = context.shape(0)
@@ -135,19 +138,35 @@ function sliceAxis(context: AxesContext, axis: Axis, bounds: Bounds, dim: Dim, s
 /** Ties the written bounds to the sizes of the parts that they delimit. */
 function follow(context: AxesContext, axis: Axis, bounds: Bounds, range: Range, dim: number): void {
   const tie = (i: number, name: string, written: number, at: number) => {
-    if (at === 0 || written > dim) return
-    if (written < 0) {
-      const behind = context.slice(axis, at, dim)
-      if (behind) context.freeze(behind, 'counts from the end of the axis')
-      return
-    }
-    const before = context.slice(axis, 0, at)
-    if (!before) context.freeze(axis, 'cuts the axis inside of a block')
-    else if (context.opset < 10) context.sizeAttribute(name, before, bounds.entry)
-    else context.sizeElement(i, bounds.entry, before)
+    if (written > dim) return
+    followPosition(context, axis, { written, at, dim }, (before) => {
+      if (context.opset < 10) context.sizeAttribute(name, before, bounds.entry)
+      else context.sizeElement(i, bounds.entry, before)
+    })
   }
   tie(1, 'starts', bounds.start!, range.start)
   tie(2, 'ends', bounds.end!, range.end)
+}
+
+/**
+ * Ties a position on an axis of size `dim` to the size of what lies before it. One that was written
+ * from the end fixes what lies behind.
+ */
+export function followPosition(
+  context: AxesContext,
+  axis: Axis,
+  { written, at, dim }: { readonly written: number; readonly at: number; readonly dim: number },
+  tie: (before: Axis) => void,
+): void {
+  if (written < 0) {
+    const behind = written > -BEYOND ? context.slice(axis, at, dim) : undefined
+    if (behind) context.freeze(behind, 'counts from the end of the axis')
+    return
+  }
+  if (at === 0) return
+  const before = context.slice(axis, 0, at)
+  if (before) tie(before)
+  else context.freeze(axis, 'cuts the axis inside of a block')
 }
 
 function slicedAxes(context: AxesContext): readonly Axis[] {

@@ -363,11 +363,16 @@ export class NetworkGenerator {
     if (c < 3) return this.#activation(x)
     const start = this.#below(c - 1)
     const end = start + 1 + this.#below(c - start - 1)
-    return this.#op(
+    const part = this.#op(
       'Slice',
       [x.name, this.#ints([start]), this.#ints([end]), this.#ints([1])],
       [end - start, ...x.dims.slice(1)],
     )
+    if (this.#chance(0.6)) return part
+    const picked = this.#below(c)
+    const index = this.#ints([this.#chance(0.5) ? picked : picked - c])
+    const gate = this.#op('Gather', [x.name, index], [1, ...x.dims.slice(1)], { axis: 1 })
+    return this.#op('Mul', [part.name, gate.name], part.dims)
   }
 
   /** Cuts the channels in two, treats one part, joins them again (CSP, ShuffleNet). */
