@@ -10,6 +10,7 @@ import { circles } from './circles.ts'
 /** A room may import itself and every room of a lower level; rooms of one level stay apart. */
 const levels: Readonly<Record<string, number>> = {
   errors: 0,
+  arguments: 1,
   tensor: 1,
   model: 2,
   onnx: 3,

@@ -2,7 +2,7 @@
 import { usageError } from '../errors.ts'
 import type { BuildContext, Layer, LayerValue } from './layer.ts'
 
-interface Named {
+export interface Named {
   readonly name?: string
 }
 

@@ -13,7 +13,7 @@ import {
 } from './layer.ts'
 import { type Padding, type Pair, pair, windowGeometry } from './window.ts'
 
-interface Named {
+export interface Named {
   /** Default: the kind of layer, numbered. */
   readonly name?: string
 }

@@ -1,39 +1,186 @@
-/** Training: gradients, losses, optimizers, step graphs, the trainer. */
+/** Training: gradients, losses, optimizers, step graphs, the trainer. Its functions check what they are given. */
+import * as kind from '../arguments.ts'
 import type { Model } from '../model/model.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import type { TrainingData } from './data.ts'
 import { type EvaluateOptions, type Evaluation, evaluate as evaluateWith } from './evaluate.ts'
+import * as losses from './losses/index.ts'
+import * as optimizers from './optimizers/index.ts'
+import * as schedules from './schedules.ts'
+import * as steps from './step-graph.ts'
 import { Training, type TrainOptions } from './trainer.ts'
 
 export { backward } from './backward.ts'
 export type { Batch, SampleSet, TrainingData } from './data.ts'
 export type { EvaluateOptions, Evaluation } from './evaluate.ts'
-export * from './losses/index.ts'
-export * from './optimizers/index.ts'
-export { withParameters } from './parameters.ts'
-export * from './schedules.ts'
-export type { EpochResult, EpochTotals, TrainingState } from './state.ts'
 export {
-  buildEvaluation,
-  buildStep,
-  type EvaluationGraph,
-  type SlotState,
-  type StepGraph,
-  type StepOptions,
-} from './step-graph.ts'
+  bceWithLogits,
+  type EmittedLoss,
+  type Loss,
+  type LossContext,
+  type LossName,
+  lossNames,
+  lossOf,
+  meanAbsoluteError,
+  meanSquaredError,
+  type SoftmaxCrossEntropyOptions,
+  type TargetType,
+} from './losses/index.ts'
+export type {
+  AdagradOptions,
+  AdamOptions,
+  Optimizer,
+  SgdOptions,
+  Slot,
+  Update,
+  UpdateContext,
+} from './optimizers/index.ts'
+export { withParameters } from './parameters.ts'
+export {
+  afterEpoch,
+  freshPlateau,
+  type LearningRate,
+  type Moment,
+  type PlateauState,
+  rateAt,
+  type Schedule,
+  scaled,
+  scheduleOf,
+} from './schedules.ts'
+export type { EpochResult, EpochTotals, TrainingState } from './state.ts'
+export type { EvaluationGraph, SlotState, StepGraph, StepOptions } from './step-graph.ts'
 export type { CheckpointHook, EarlyStopping, StepEvent, Training, TrainOptions } from './trainer.ts'
 export { upgrade } from './upgrade.ts'
+
+const { model, number, flag, text, checked } = kind
+const loss = kind.either(
+  'a loss or the name of one',
+  text,
+  kind.object('a loss', 'emit', 'function'),
+)
+const optimizer = kind.object('an optimizer, as sgd gives it', 'update', 'function')
+const learningRate = kind.either(
+  'a number or a schedule',
+  number,
+  kind.object('a schedule', 'kind', 'string'),
+)
+const weightDecay = number
+const data = kind.data
+const measuring = {
+  batchSize: number,
+  runtime: kind.runtime,
+  session: kind.options({}, {}),
+  output: text,
+  signal: kind.signal,
+}
+const step = { freeze: kind.texts, clipNorm: number, seed: number }
+const adaptive = kind.options({
+  learningRate,
+  beta1: number,
+  beta2: number,
+  epsilon: number,
+  weightDecay,
+  biasCorrection: flag,
+})
+
+/** The mean cross-entropy of logits with classes. See losses/softmax-cross-entropy.ts. */
+export const softmaxCrossEntropy = checked('softmaxCrossEntropy', losses.softmaxCrossEntropy, {
+  options: kind.options({ target: text, labelSmoothing: number, axis: number }),
+})
+
+const rate = number
+export const constant = checked('constant', schedules.constant, { rate })
+/** Multiplied by `factor` at every `every`-th epoch. */
+export const stepDecay = checked('stepDecay', schedules.stepDecay, {
+  rate,
+  every: number,
+  factor: number.optional(),
+})
+/** From `rate` to `end` over `epochs` along half a cosine (Loshchilov and Hutter 2017). */
+export const cosine = checked('cosine', schedules.cosine, {
+  rate,
+  epochs: number,
+  end: number.optional(),
+})
+/** Rises linearly from 0 over the first `steps` steps, then follows `next`. */
+export const warmUp = checked('warmUp', schedules.warmUp, { steps: number, next: learningRate })
+/** Multiplied by `factor` whenever the watched loss has not improved for `patience` epochs. */
+export const reduceOnPlateau = checked('reduceOnPlateau', schedules.reduceOnPlateau, {
+  rate,
+  options: kind.options({ factor: number, patience: number, minimum: number }),
+})
+
+/** Stochastic gradient descent with momentum, by Keras's rule. See optimizers/sgd.ts. */
+export const sgd = checked('sgd', optimizers.sgd, {
+  options: kind.options({ momentum: number, nesterov: flag, weightDecay }, { learningRate }),
+})
+/** Kingma and Ba 2015. Default learning rate 0.001. */
+export const adam = checked('adam', optimizers.adam, { options: adaptive })
+/** Loshchilov and Hutter 2019. Default learning rate 0.001. */
+export const adamw = checked('adamw', optimizers.adamw, { options: adaptive })
+/** Duchi, Hazan and Singer 2011. Default learning rate 0.01. */
+export const adagrad = checked('adagrad', optimizers.adagrad, {
+  options: kind.options({ learningRate, epsilon: number, weightDecay }),
+})
+/**
+ * Adds the slot `ema`: a ← d a + (1 − d) w after each step, starting at w. The trained network
+ * can be taken with the averages in place of the weights.
+ */
+export const averaged = checked('averaged', optimizers.averaged, { optimizer, decay: number })
+
+/** A model, its loss and its optimizer as one ONNX graph: a training step. See step-graph.ts. */
+export const buildStep = checked('buildStep', steps.buildStep, {
+  model,
+  options: kind.options(
+    { ...step, gradients: flag, watch: flag, output: text },
+    { loss, optimizer },
+  ),
+})
+/** A model and its loss as one ONNX graph. See step-graph.ts. */
+export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation, {
+  model,
+  options: kind.options({ output: text }, { loss }),
+})
 
 /** The runtime is ONNX Runtime in Node unless another one is given. */
 export type InNode<T extends { readonly runtime: unknown }> = Omit<T, 'runtime'> & Partial<T>
 
-/** See trainer.ts. */
-export const train = (model: Model, data: TrainingData, options: InNode<TrainOptions>): Training =>
-  new Training(model, data, { runtime: nodeRuntime, ...options })
+/**
+ * Trains a model. Iterating yields one result per epoch; afterwards `model` of what it gives is the trained one.
+ * See trainer.ts.
+ */
+export const train = checked(
+  'train',
+  (model: Model, data: TrainingData, options: InNode<TrainOptions>): Training =>
+    new Training(model, data, { runtime: nodeRuntime, ...options }),
+  {
+    model,
+    data,
+    options: kind.options(
+      {
+        ...step,
+        ...measuring,
+        epochs: number,
+        validation: data,
+        evaluationBatchSize: number,
+        shuffle: flag,
+        earlyStopping: kind.options(
+          { minimumChange: number, restoreBest: flag },
+          { patience: number },
+        ),
+        onStep: kind.callback,
+        checkpoint: kind.object('an object with a function save', 'save', 'function'),
+        untilStep: number,
+      },
+      { loss, optimizer },
+    ),
+  },
+)
 
-/** See evaluate.ts. */
-export const evaluate = (
-  model: Model,
-  data: TrainingData,
-  options: InNode<EvaluateOptions>,
-): Promise<Evaluation> => evaluateWith(model, data, { runtime: nodeRuntime, ...options })
+/** Loss and accuracy of a model on data. See evaluate.ts. */
+export const evaluate = kind.checkedAsync(
+  'evaluate',
+  (model: Model, data: TrainingData, options: InNode<EvaluateOptions>): Promise<Evaluation> =>
+    evaluateWith(model, data, { runtime: nodeRuntime, ...options }),
+  { model, data, options: kind.options(measuring, { loss }) },
+)
