@@ -59,6 +59,7 @@ export const save = kind.checkedAsync('save', files.save, {
     force: flag,
     externalData: flag,
     onProgress: kind.callback,
+    onReadable: kind.callback,
     signal: kind.signal,
   }),
 })

@@ -92,6 +92,24 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     expect(await badge(page).getAttribute('data-equal')).toBe('true')
   })
 
+  it('grows while a check takes long, and checks what was grown last', async () => {
+    const page = await site.open('tab=grow&model=sample:perceptron')
+    let held = 0
+    // The first check never gets what it computes with.
+    await page.route('**/ort/*.wasm', async (route) => {
+      if (held++ > 0) await route.continue()
+    })
+    await setWidth(page, 'hidden1', 80)
+    await page.getByText('measuring').waitFor()
+    await expect.poll(() => held, { timeout: 20_000 }).toBe(1)
+    await setWidth(page, 'hidden1', 96)
+    await page.locator('.card.widened .grown', { hasText: '96' }).first().waitFor()
+    await badge(page).waitFor()
+    expect(await badge(page).getAttribute('data-equal')).toBe('true')
+    expect(held).toBeGreaterThan(1)
+    await page.unrouteAll({ behavior: 'ignoreErrors' })
+  })
+
   it('shows before and after side by side, in their colours, in step', async () => {
     const page = await openDropped()
     await setWidth(page, 'conv1', 96)

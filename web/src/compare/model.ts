@@ -1,5 +1,6 @@
 /** The Compare tab: two models, what differs, and whether they compute the same. */
 import { batch, effect, signal } from '@preact/signals'
+import { Checker } from '../engine/checker.ts'
 import { models } from '../engine/model-client.ts'
 import type { Check, ComparedModels, Failure } from '../engine/protocol.ts'
 import {
@@ -53,7 +54,10 @@ async function openModel(side: Side, model: File, data: readonly File[]): Promis
     await compare(sides.a.peek(), sides.b.peek())
 }
 
+const checker = new Checker('comparison')
+
 async function compare(a: string, b: string): Promise<void> {
+  checker.stop()
   const own = number.peek() + 1
   batch(() => {
     number.value = own
@@ -93,13 +97,13 @@ async function compare(a: string, b: string): Promise<void> {
 }
 
 async function runCheck(own: number): Promise<void> {
-  let result: Check | Failure
+  let result: Check | Failure | undefined
   try {
-    result = await models.call('checkComparison', undefined)
+    result = await checker.check()
   } catch (error) {
     result = failureFrom(error)
   }
-  if (number.peek() === own) check.value = result
+  if (result !== undefined && number.peek() === own) check.value = result
 }
 
 let shown = ''

@@ -15,7 +15,13 @@ type Argument<F> = F extends (argument: infer A) => unknown ? A : never
 type Result<F> = F extends (...rest: never[]) => infer R ? Awaited<R> : never
 
 export interface Client<M> {
-  call<K extends keyof M>(method: K, argument: Argument<M[K]>): Promise<Result<M[K]>>
+  call<K extends keyof M>(
+    method: K,
+    argument: Argument<M[K]>,
+    transfer?: readonly Transferable[],
+  ): Promise<Result<M[K]>>
+  /** Fails the calls that are not answered yet, and ends the worker that they keep busy. */
+  stop(): void
 }
 
 /** The worker starts with the first call. */
@@ -23,6 +29,11 @@ export function client<M extends { [K in keyof M]: Method }>(start: () => Worker
   let worker: Worker | undefined
   let next = 0
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
+  const fail = (failure: Failure) => {
+    for (const promise of waiting.values()) promise.reject(new WorkerFailure(failure))
+    waiting.clear()
+    worker = undefined
+  }
   const launch = () => {
     const started = start()
     started.addEventListener('message', ({ data }: MessageEvent<Response>) => {
@@ -34,20 +45,22 @@ export function client<M extends { [K in keyof M]: Method }>(start: () => Worker
     })
     started.addEventListener('error', (event) => {
       const message = `The page's worker stopped: ${event.message || 'it could not be loaded'}.`
-      for (const promise of waiting.values())
-        promise.reject(new WorkerFailure({ kind: 'internal', message, hint: 'Reload the page.' }))
-      waiting.clear()
-      worker = undefined
+      fail({ kind: 'internal', message, hint: 'Reload the page.' })
     })
     return started
   }
   return {
-    call(method, argument) {
+    stop() {
+      if (waiting.size === 0) return
+      worker?.terminate()
+      fail({ kind: 'interrupted', message: 'This is no longer wanted.' })
+    },
+    call(method, argument, transfer = []) {
       worker ??= launch()
       const id = next++
       const promise = withResolvers<unknown>()
       waiting.set(id, promise)
-      worker.postMessage({ id, method, argument })
+      worker.postMessage({ id, method, argument }, [...transfer])
       return promise.promise as Promise<Result<M[typeof method]>>
     },
   }

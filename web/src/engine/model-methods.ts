@@ -1,17 +1,14 @@
-/** Holds the models: reads, inspects, grows, compares and writes them, off the page's thread. */
+/** Holds the models: reads, inspects, grows, compares and writes them (other workers run them), off the page's thread. */
 import { inputError, Net2NetError, usageError } from '../../../src/errors.ts'
 import type { Model } from '../../../src/model/model.ts'
 import { decodeModel } from '../../../src/onnx/decode.ts'
 import { encodeModel } from '../../../src/onnx/encode.ts'
-import { linearFormOf } from '../../../src/operators/index.ts'
 import { inferModel } from '../../../src/operators/inference.ts'
-import { compareSubjects } from '../../../src/runtime/comparison.ts'
 import { diffOf, single } from './diff.ts'
 import { externalDataIn } from './external.ts'
 import { grow, inspectLayers, planText, recipeOf } from './growth.ts'
 import { layoutOf } from './layout.ts'
-import type { Check, ComparedModels, GrowSettings, ModelMethods, Source } from './protocol.ts'
-import { runtime } from './runtime.ts'
+import type { ComparedModels, GrowSettings, ModelMethods, Pair, Source } from './protocol.ts'
 import { samples } from './samples.ts'
 import { serveMethods } from './serve.ts'
 import { parameterStatistics } from './statistics.ts'
@@ -47,18 +44,13 @@ serveMethods<ModelMethods>({
     return { view: grown.view, diff, layout: layoutOf(diff), plans, text: planText(plans) }
   },
 
-  checkGrowth() {
-    if (grown === undefined) throw usageError('Nothing has been grown.')
-    return check(opened().model, grown.model)
-  },
-
   download(settings) {
     const { model } = grow(opened().model, settings)
     return { bytes: ownBytes(encodeModel(model)), recipe: recipeOf(settings) }
   },
 
   statistics({ before, after, of }) {
-    const [a, b] = of === 'growth' ? [original, grown] : (compared ?? [])
+    const [a, b] = pair(of)
     const tensor = (side: Loaded | undefined, name: string | undefined) =>
       side && name !== undefined ? constantsOf(side.model).get(name) : undefined
     return parameterStatistics(tensor(a, before), tensor(b, after))
@@ -78,11 +70,14 @@ serveMethods<ModelMethods>({
     return { before: before.view, after: after.view, diff, layout: layoutOf(diff) }
   },
 
-  checkComparison() {
-    if (compared === undefined) throw usageError('No two models are open.')
-    return check(compared[0].model, compared[1].model)
+  files(of) {
+    const [a, b] = pair(of)
+    if (a === undefined || b === undefined) throw usageError('There are no two models.')
+    return [ownBytes(encodeModel(a.model)), ownBytes(encodeModel(b.model))]
   },
 })
+
+const pair = (of: Pair) => (of === 'growth' ? [original, grown] : (compared ?? []))
 
 function opened(): Loaded {
   if (original === undefined) throw usageError('No model is open.')
@@ -125,15 +120,6 @@ const pageAddress = new URL(import.meta.env.DEV ? '/' : '../', import.meta.url)
 
 function viewOfModel(model: Model, name: string): ModelView {
   return viewOf(model, name, inferModel(model))
-}
-
-async function check(a: Model, b: Model): Promise<Check> {
-  const start = performance.now()
-  const subject = (model: Model) => ({ file: encodeModel(model), model })
-  const result = await compareSubjects(await runtime(), subject(a), subject(b), {
-    linearForm: linearFormOf,
-  })
-  return { ...result, seconds: (performance.now() - start) / 1000 }
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -96,19 +96,29 @@ export type Source =
   | ({ readonly kind: 'bytes'; readonly data?: readonly NamedBytes[] | undefined } & NamedBytes)
   | { readonly kind: 'sample'; readonly id: string }
 
+/** The two models of the Grow tab, or those of the Compare tab. */
+export type Pair = 'growth' | 'comparison'
+
 /** Methods of the model worker. */
 export interface ModelMethods {
   open(source: Source): OpenedModel
   grow(settings: GrowSettings): GrownModel
-  checkGrowth(): Check
   download(settings: GrowSettings): Download
   statistics(parameters: {
     readonly before?: string
     readonly after?: string
-    readonly of: 'growth' | 'comparison'
+    readonly of: Pair
   }): ParameterStatistics
   compare(sources: readonly [Source, Source]): ComparedModels
-  checkComparison(): Check
+  /** The two models as files. */
+  files(of: Pair): ModelPair
+}
+
+export type ModelPair = readonly [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>]
+
+/** Methods of a worker that checks. */
+export interface CheckMethods {
+  check(models: ModelPair): Check
 }
 
 export interface Failure {

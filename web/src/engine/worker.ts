@@ -9,6 +9,7 @@ addEventListener('message', keep)
 
 const parts: Readonly<Record<string, () => Promise<unknown>>> = {
   models: () => import('./model-methods.ts'),
+  check: () => import('./check-methods.ts'),
   train: () => import('../train/train-worker.ts'),
   arm: () => import('../train/arm-worker.ts'),
 }

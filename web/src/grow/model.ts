@@ -1,5 +1,6 @@
 /** What the Grow tab shows: the opened model, its growth, the check. */
 import { batch, effect, signal } from '@preact/signals'
+import { Checker } from '../engine/checker.ts'
 import { latest } from '../engine/client.ts'
 import { models } from '../engine/model-client.ts'
 import type { Check, Failure, GrownModel, OpenedModel, Source } from '../engine/protocol.ts'
@@ -72,6 +73,7 @@ async function openNamed(name: string): Promise<void> {
 }
 
 async function open(source: Source | undefined): Promise<void> {
+  stopCheck()
   batch(() => {
     busy.value = true
     openFailure.value = undefined
@@ -108,6 +110,7 @@ async function open(source: Source | undefined): Promise<void> {
 }
 
 const grow = latest(models.call.bind(models, 'grow') as (s: unknown) => Promise<GrownModel>)
+const checker = new Checker('growth')
 let checkTimer: ReturnType<typeof setTimeout> | undefined
 
 async function regrow(): Promise<void> {
@@ -137,10 +140,15 @@ async function regrow(): Promise<void> {
   }
 }
 
+function stopCheck(): void {
+  clearTimeout(checkTimer)
+  checker.stop()
+}
+
 async function runCheck(of: GrownModel): Promise<void> {
   try {
-    const result = await models.call('checkGrowth', undefined)
-    if (grown.peek() !== of) return
+    const result = await checker.check()
+    if (result === undefined || grown.peek() !== of) return
     check.value = { state: 'done', check: result }
     const worst = Math.max(0, ...result.outputs.map((output) => output.maxAbs))
     announce(`Checked: largest difference ${tiny(worst)}.`)
@@ -161,13 +169,15 @@ export function followAddress(): () => void {
     void settings.value
     if (opened.value === undefined) return
     if (growing.value) void regrow()
-    else
+    else {
+      stopCheck()
       batch(() => {
         grown.value = undefined
         regrowing.value = false
         growFailure.value = undefined
         check.value = { state: 'none' }
       })
+    }
   })
   return () => {
     stopOpening()
