@@ -11,7 +11,7 @@ import { expect } from 'vitest'
 import { Runs } from '../../src/cli/serve/runs.ts'
 import { type PageServer, startPageServer } from '../../src/cli/serve/server.ts'
 
-const executable = [
+export const executable = [
   '/usr/bin/chromium',
   '/usr/bin/chromium-browser',
   '/usr/bin/google-chrome',

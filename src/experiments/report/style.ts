@@ -17,7 +17,7 @@ export const style = `
 body{margin:0;background:var(--paper);color:var(--ink);
 font:16px/1.6 "Inter Variable",Inter,ui-sans-serif,system-ui,-apple-system,"Segoe UI",sans-serif;
 -webkit-font-smoothing:antialiased}
-main{max-width:880px;margin:0 auto;padding:56px 24px 80px}
+main{max-width:880px;margin:0 auto;padding:56px 24px 80px;overflow-wrap:anywhere}
 h1{font-size:30px;line-height:1.2;letter-spacing:-.02em;font-weight:650;margin:0 0 6px}
 h2{font-size:19px;letter-spacing:-.012em;font-weight:620;margin:52px 0 6px}
 p{margin:6px 0}
@@ -25,7 +25,7 @@ p{margin:6px 0}
 .question{font-size:18px;margin-top:26px;color:var(--muted);max-width:38em}
 .answer{font-size:18px;margin:8px 0 0;max-width:38em}
 .scroll{overflow-x:auto;margin-top:12px}
-table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;width:100%;overflow-wrap:normal;font-size:13.5px;font-variant-numeric:tabular-nums}
 th{text-align:left;font-weight:500}
 thead th{color:var(--muted);vertical-align:bottom}
 th,td{padding:7px 8px;border-bottom:1px solid var(--line);white-space:nowrap}
