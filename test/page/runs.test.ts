@@ -1,5 +1,6 @@
 import { cp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { download, net2net, noBrowser, type Site, startSite } from './support.ts'
 
@@ -78,6 +79,40 @@ describe.skipIf(noBrowser)('the Runs tab', () => {
     await page.unroute(events)
     await notice.waitFor({ state: 'detached' })
   })
+
+  it('follows the runs in more tabs than a server has connections, also when some close', async () => {
+    const first = await site.open('tab=runs')
+    const context = first.context()
+    const listening = (page: Page) =>
+      page.evaluate(async () => (await navigator.locks.query()).held!.length > 0)
+    await expect.poll(() => listening(first), { timeout: 10_000 }).toBe(true)
+    const connected: Page[] = []
+    context.on('request', (request) => {
+      const page = request.frame().page()
+      if (request.url().endsWith('/api/runs/events') && page !== first) connected.push(page)
+    })
+    const pages = [first]
+    while (pages.length < 8) {
+      const page = await context.newPage()
+      await page.goto(`${site.url}#tab=runs`)
+      pages.push(page)
+    }
+    const everyoneSees = async (run: string) => {
+      await cp(join(site.folder, 'runs/first'), join(site.folder, 'runs', run), { recursive: true })
+      await Promise.all(pages.map((page) => page.locator(`[data-run=${run}]`).waitFor()))
+    }
+    await everyoneSees('third')
+    expect(connected.length).toBe(0)
+    await pages.shift()!.close()
+    await everyoneSees('fourth')
+    expect(connected.length).toBe(1)
+    // A view that is left holds no connection.
+    for (const page of pages) await page.getByRole('link', { name: 'Compare' }).click()
+    await expect.poll(() => listening(pages[0]!), { timeout: 10_000 }).toBe(false)
+    await context.close()
+    for (const run of ['third', 'fourth'])
+      await rm(join(site.folder, 'runs', run), { recursive: true })
+  }, 120_000)
 
   it('takes a trained arm to the Grow tab, and its report along', async () => {
     const page = await site.open('tab=runs&runs=first')

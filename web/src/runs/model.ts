@@ -5,6 +5,7 @@ import type { RunResults } from '../../../src/experiments/results.ts'
 import type { Failure } from '../engine/protocol.ts'
 import { escapeName, param, setParams, tab, unescapeName } from '../state.ts'
 import { failureFrom } from '../ui/failure.tsx'
+import { followEvents } from './events.ts'
 
 export interface RunSummary {
   readonly id: string
@@ -84,7 +85,8 @@ async function refresh(): Promise<void> {
 
 /** Follows the server's list while the tab is shown. */
 export function follow(): () => void {
-  let source: EventSource | undefined
+  let ended = false
+  let stopEvents: (() => void) | undefined
   const versions = new Map<string, number>()
   const load = async (summary: RunSummary) => {
     versions.set(summary.id, summary.changed)
@@ -106,24 +108,20 @@ export function follow(): () => void {
   })
   void refresh().then(
     () => {
-      source = new EventSource('./api/runs/events')
-      source.onopen = () => {
-        lost.value = false
-      }
-      source.onerror = () => {
-        lost.value = true
-      }
-      source.onmessage = ({ data }: MessageEvent<string>) => {
-        list.value = (JSON.parse(data) as { runs: RunSummary[] }).runs
-      }
+      if (ended) return
+      stopEvents = followEvents('./api/runs/events', ({ data, lost: silent }) => {
+        lost.value = silent
+        if (data !== undefined) list.value = (JSON.parse(data) as { runs: RunSummary[] }).runs
+      })
     },
     () => {
       available.value = false
     },
   )
   return () => {
+    ended = true
     stop()
-    source?.close()
+    stopEvents?.()
   }
 }
 
