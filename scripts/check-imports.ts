@@ -11,6 +11,7 @@ import { circles } from './circles.ts'
 const levels: Readonly<Record<string, number>> = {
   errors: 0,
   arguments: 1,
+  issues: 1,
   tensor: 1,
   model: 2,
   onnx: 3,

@@ -28,7 +28,11 @@ The recipe with every seed and map written down is saved beside the output as OU
 replays to the same bits. "seed" in the recipe comes before --seed.`,
       )
       .action(async (file: string, input: string, options: GrowthOptions) => {
-        const { output, force = false, dryRun } = options
+        const { output, force = false, dryRun, json } = options
+        if (/\.onnx$/i.test(file))
+          throw usageError(`The recipe comes first, and ${file} is named as a model is.`, {
+            hint: `Write: net2net grow RECIPE ${file}`,
+          })
         const resolvedFile = output === undefined ? undefined : `${output}.recipe.yaml`
         if (resolvedFile !== undefined && !force && !dryRun && existsSync(resolvedFile))
           throw usageError(`${resolvedFile} exists already; replace it with --force.`)
@@ -45,8 +49,10 @@ replays to the same bits. "seed" in the recipe comes before --seed.`,
           },
           exact: recipe.steps.every(isExact),
         })
-        if (!dryRun && resolved && resolvedFile !== undefined)
+        if (!dryRun && resolved && resolvedFile !== undefined) {
           await writeText(resolvedFile, formatRecipe(resolved))
+          if (!json) io.out(`The recipe with every choice written down: ${resolvedFile}\n`)
+        }
       })
   },
 }

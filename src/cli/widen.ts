@@ -42,6 +42,10 @@ text. Layers that must grow with it (residual streams) do. Only "--noise paper" 
       )
       .action(async (input: string, pairs: readonly string[], options: Options) => {
         const { seed, init, noise } = options
+        if (init === 'random-pad' && command.getOptionValueSource('noise') === 'cli')
+          throw usageError(
+            '--noise breaks the symmetry of copies, and --init random-pad makes none: leave one of them away.',
+          )
         const widths = {
           ...(options.all === undefined ? {} : { '*': options.all }),
           ...parseWidths(pairs),

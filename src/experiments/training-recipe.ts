@@ -11,6 +11,7 @@
 import { z } from 'zod'
 import { inputError } from '../errors.ts'
 import { fieldName, readRecipe } from '../growth/recipe.ts'
+import { wordsOf } from '../issues.ts'
 import type { GrowthMoment, GrowthStage } from './growth-schedule.ts'
 import { type Path, parseLocated } from './located-yaml.ts'
 
@@ -55,7 +56,7 @@ export function parseTrainingRecipe(text: string, file = 'recipe'): readonly Gro
   const result = recipe.safeParse(yaml.value)
   if (!result.success) {
     const [issue] = result.error.issues
-    throw wrongField(issue!.path, issue!.message)
+    throw wrongField(issue!.path, wordsOf(issue!))
   }
   const { seed = 0, stages } = result.data
   return stages.map(({ when, learningRate, steps }, i): GrowthStage => {

@@ -80,7 +80,12 @@ describe('recipes', () => {
     expect(failure('steps:\n  - widen: {conv1: 4\n').message).toMatch(/^grow\.yaml:\d+:\d+: /)
     expect(failure('step: []\n').message).toMatch(/^grow\.yaml:1:1: /)
     expect(failure('steps: []\n').message).toMatch(/^grow\.yaml:1:8: steps: /)
-    expect(failure('').kind).toBe('input')
+    expect(failure('steps:\n  - widen: 5\n').message).toBe(
+      'grow.yaml:2:12: steps[0].widen: must be a set of named fields, not a number',
+    )
+    expect(failure('').message).toBe(
+      'grow.yaml:1:1: the recipe: must be a set of named fields, not empty',
+    )
     expect(failure('- 1\n').kind).toBe('input')
   })
 

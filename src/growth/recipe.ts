@@ -14,6 +14,7 @@ import {
 } from 'yaml'
 import { z } from 'zod'
 import { inputError } from '../errors.ts'
+import { wordsOf } from '../issues.ts'
 import type { Model } from '../model/model.ts'
 import { applyPlan } from './apply.ts'
 import { planDeepen } from './deepen.ts'
@@ -123,7 +124,7 @@ type Issue = Pick<z.core.$ZodIssue, 'path' | 'message'>
 /** Of the alternatives of a union, the one that the step was meant to be. */
 function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issue {
   const issue = issues[0]!
-  if (issue.code !== 'invalid_union') return issue
+  if (issue.code !== 'invalid_union') return { path: issue.path, message: wordsOf(issue) }
   const step = issue.path.reduce<unknown>(
     (inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key],
     value,
@@ -132,7 +133,7 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
   const isStep = issue.path.length === 2 && issue.path[0] === 'steps'
   if (isStep && !('widen' in step) && !('deepen' in step)) return { ...issue, message: stepHelp }
   const branch = isStep ? issue.errors['widen' in step ? 0 : 1] : issue.errors[0]
-  if (!branch?.[0]) return issue
+  if (!branch?.[0]) return { path: issue.path, message: wordsOf(issue) }
   const inner = mostSpecific(branch, step)
   return { message: inner.message, path: [...issue.path, ...inner.path] }
 }

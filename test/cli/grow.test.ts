@@ -276,6 +276,18 @@ describe('bad input: one sentence, the right exit code, nothing half-written', (
       2,
       /no input x; it has input/,
     ],
+    [
+      'a model where the recipe belongs',
+      ['grow', '$T', 'recipe.yaml', '-o', '$O'],
+      2,
+      /The recipe comes first, and .*teacher\.onnx is named as a model is\. Write: net2net grow RECIPE /,
+    ],
+    [
+      'noise for copies that are not made',
+      ['widen', '$T', 'conv1=9', '--init', 'random-pad', '--noise', 'paper', '-o', '$O'],
+      2,
+      /--init random-pad makes none: leave one of them away/,
+    ],
     ['an unknown command', ['wide'], 2, noCommand('wide')],
     ['help for an unknown command', ['help', 'wide'], 2, noCommand('wide')],
     ['--help for an unknown command', ['wide', '--help'], 2, noCommand('wide')],

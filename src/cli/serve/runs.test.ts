@@ -92,7 +92,7 @@ describe('starting a run', () => {
       [{ epochs: 0 }, 'epochs'],
       [{ trainSize: 1.5 }, 'trainSize'],
       [{ seed: -1 }, 'seed'],
-      [{ more: 1 }, 'the settings'],
+      [{ more: 1 }, 'the settings: has no field "more".'],
     ] as const)
       await expect(post('runs', { ...settings, ...change })).rejects.toThrow(
         `The run cannot be started: ${field}`,

@@ -12,6 +12,7 @@ import {
   readRun,
   type StoredResults,
 } from '../../experiments/report/read-node.ts'
+import { wordsOf } from '../../issues.ts'
 import { fileUnder, isPlainName, pathSegments } from './files.ts'
 import type { ApiReply, ApiRequest } from './server.ts'
 
@@ -175,9 +176,9 @@ export class Runs {
   async #start(body: unknown): Promise<{ readonly id: string }> {
     const parsed = startSchema.safeParse(body)
     if (!parsed.success) {
-      const { path, message } = parsed.error.issues[0]!
+      const [issue] = parsed.error.issues
       throw usageError(
-        `The run cannot be started: ${path.join('.') || 'the settings'}: ${message}.`,
+        `The run cannot be started: ${issue!.path.join('.') || 'the settings'}: ${wordsOf(issue!)}.`,
       )
     }
     if (this.#children.size > 0)

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { inputError } from '../../errors.ts'
 import { countMultiplyAdds, inspect } from '../../growth/index.ts'
+import { wordsOf } from '../../issues.ts'
 import { load } from '../../onnx/file.ts'
 import type { ArmRecord, RunRecord, StepRecord } from './record.ts'
 
@@ -74,10 +75,13 @@ export async function readResults(folder: string): Promise<StoredResults> {
   }
   const parsed = resultsSchema.safeParse(value)
   if (parsed.success) return parsed.data
-  const { path: at, message } = parsed.error.issues[0]!
-  throw inputError(`${file} is not a run's results: ${at.join('.') || 'it'}: ${message}.`, {
-    where: file,
-  })
+  const [issue] = parsed.error.issues
+  throw inputError(
+    `${file} is not a run's results: ${issue!.path.join('.') || 'it'}: ${wordsOf(issue!)}.`,
+    {
+      where: file,
+    },
+  )
 }
 
 /** The training losses of metrics.jsonl; lines that are torn or say something else are left out. */

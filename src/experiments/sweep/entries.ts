@@ -1,5 +1,6 @@
 /** The experiments and arms of a sweep file, grids written out, as far as they can be read. */
 import type { z } from 'zod'
+import { wordsOf } from '../../issues.ts'
 import type { Path } from '../located-yaml.ts'
 import { gridChoices, seedsOf } from './expand.ts'
 import { isRecord, lower, noField, type Problems } from './problems.ts'
@@ -127,7 +128,7 @@ function choicesOf(
       const result = check({ [field]: value })
       for (const issue of result.error?.issues ?? [])
         if (issue.code === 'unrecognized_keys') problems.add([...path, field], noField(field))
-        else problems.add([...path, field, i], `${field}: ${lower(issue.message)}`)
+        else problems.add([...path, field, i], `${field}: ${lower(wordsOf(issue))}`)
       return result.success
     })
   }

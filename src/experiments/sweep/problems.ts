@@ -1,5 +1,6 @@
 /** What is wrong with a sweep file, each problem with its line. */
 import type { z } from 'zod'
+import { wordsOf } from '../../issues.ts'
 import type { LocatedYaml, Path, Problem } from '../located-yaml.ts'
 
 export class Problems {
@@ -21,7 +22,7 @@ export class Problems {
       const at = [...path, ...issue.path]
       if (issue.code === 'unrecognized_keys')
         for (const key of issue.keys) this.add([...at, key], noField(key))
-      else this.add(at, `${String(at.at(-1) ?? 'the sweep')}: ${lower(issue.message)}`)
+      else this.add(at, `${String(at.at(-1) ?? 'the sweep')}: ${lower(wordsOf(issue))}`)
     }
   }
 }
