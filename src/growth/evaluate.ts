@@ -5,7 +5,7 @@
  */
 import { internalError, refusedError } from '../errors.ts'
 import type { Axis } from '../operators/axis.ts'
-import type { AxisMap, GrownUnits } from './plan.ts'
+import type { AxisMap, AxisRole, GrownUnits } from './plan.ts'
 import type { AxisAlgebra } from './unify.ts'
 
 /**
@@ -25,6 +25,33 @@ export function axisMapOf(
   return mapOf(algebra, algebra.expand(axis), total, grown)
 }
 
+/** The map of an axis of a parameter, and what its entries do (shares.ts marks the axis). */
+export function parameterMapOf(
+  algebra: AxisAlgebra,
+  marked: Axis,
+  total: number,
+  grown: ReadonlyMap<number, string>,
+): { readonly map: AxisMap; readonly role: AxisRole } {
+  const map = mapOf(algebra, marked, total, grown)
+  const roles = new Set(rolesIn(map))
+  return roles.has('carried')
+    ? { map, role: 'carried' }
+    : { map: withoutRoles(map), role: 'summed' }
+}
+
+function rolesIn(map: AxisMap): readonly AxisRole[] {
+  if ('units' in map) return [map.role ?? 'carried']
+  return 'keep' in map ? [] : ('sum' in map ? map.sum : map.product).flatMap(rolesIn)
+}
+
+function withoutRoles(map: AxisMap): AxisMap {
+  if ('units' in map) return { units: map.units }
+  if ('keep' in map) return map
+  return 'sum' in map
+    ? { sum: map.sum.map(withoutRoles) }
+    : { product: map.product.map(withoutRoles) }
+}
+
 /** A part of an expression between grown ones: side by side such parts are one block. */
 interface Part {
   map: AxisMap | undefined
@@ -39,7 +66,7 @@ function mapOf(
 ): AxisMap {
   if (axis.kind === 'unit') {
     const id = grown.get(axis.id)
-    if (id !== undefined) return { units: id }
+    if (id !== undefined) return axis.shares ? { units: id, role: 'summed' } : { units: id }
     const size = typeof axis.size === 'number' ? axis.size : total
     if (size === null) throw unknownSize()
     return { keep: size }
@@ -99,30 +126,51 @@ export interface AxisGather {
   readonly to: number
   /** The old index that each new index copies. */
   readonly index: Uint32Array
-  /** Product of the shares of all units on the way. */
+  /** Product of the shares of all summed units on the way. */
   readonly shares: Float64Array
-  /** 1 where a copy was added, 0 where the old entry itself stays. */
+  /** Product of the shares of the carried units on the way: of these the gradient is shared. */
+  readonly carriedShares: Float64Array
+  /** The new indices that are summed together, as copies of the same summed units, have one number. */
+  readonly siblings: Uint32Array
+  readonly families: number
+  /** 1 where a copy of a summed unit was added. */
   readonly added: Uint8Array
   /** 1 where the entry is random padding instead of a copy. */
   readonly padded: Uint8Array
 }
 
-/** Evaluates an axis map: sums by offsets, products by mixed radix (row-major), shares multiplied. */
-export function evaluateAxis(map: AxisMap, units: UnitsById): AxisGather {
+/**
+ * Evaluates an axis map: sums by offsets, products by mixed radix (row-major), shares multiplied.
+ * `role` is that of the units that have none of their own.
+ */
+export function evaluateAxis(
+  map: AxisMap,
+  units: UnitsById,
+  role: AxisRole = 'summed',
+): AxisGather {
   if ('units' in map) {
     const group = unitsOf(map.units, units)
     const padding = group.init === 'random-pad'
+    const isSummed = (map.role ?? role) === 'summed'
+    const index = Uint32Array.from(group.map)
+    const ones = new Float64Array(group.to).fill(1)
+    const shares = padding ? ones : Float64Array.from(group.shares)
     return {
       from: group.from,
       to: group.to,
-      index: Uint32Array.from(group.map),
-      shares: padding ? new Float64Array(group.to).fill(1) : Float64Array.from(group.shares),
-      added: Uint8Array.from({ length: group.to }, (_, i) => (i < group.from ? 0 : 1)),
+      index,
+      shares: isSummed ? shares : ones,
+      carriedShares: isSummed ? ones : shares,
+      siblings: isSummed ? index : index.map((_, i) => i),
+      families: isSummed ? group.from : group.to,
+      added: Uint8Array.from({ length: group.to }, (_, i) => (isSummed && i >= group.from ? 1 : 0)),
       padded: Uint8Array.from({ length: group.to }, (_, i) => (padding && i >= group.from ? 1 : 0)),
     }
   }
   if ('keep' in map) return identityGather(map.keep)
-  const parts = ('sum' in map ? map.sum : map.product).map((part) => evaluateAxis(part, units))
+  const parts = ('sum' in map ? map.sum : map.product).map((part) =>
+    evaluateAxis(part, units, role),
+  )
   return 'sum' in map ? concatenate(parts) : parts.reduce(multiply, identityGather(1))
 }
 
@@ -131,16 +179,22 @@ const identityGather = (size: number): AxisGather => ({
   to: size,
   index: Uint32Array.from({ length: size }, (_, i) => i),
   shares: new Float64Array(size).fill(1),
+  carriedShares: new Float64Array(size).fill(1),
+  siblings: Uint32Array.from({ length: size }, (_, i) => i),
+  families: size,
   added: new Uint8Array(size),
   padded: new Uint8Array(size),
 })
 
-function empty(from: number, to: number) {
+function empty(from: number, to: number, families: number) {
   return {
     from,
     to,
     index: new Uint32Array(to),
     shares: new Float64Array(to),
+    carriedShares: new Float64Array(to),
+    siblings: new Uint32Array(to),
+    families,
     added: new Uint8Array(to),
     padded: new Uint8Array(to),
   }
@@ -150,29 +204,40 @@ function concatenate(parts: readonly AxisGather[]): AxisGather {
   const result = empty(
     parts.reduce((size, part) => size + part.from, 0),
     parts.reduce((size, part) => size + part.to, 0),
+    parts.reduce((size, part) => size + part.families, 0),
   )
   let before = 0
   let after = 0
+  let families = 0
   for (const part of parts) {
     result.index.set(
       part.index.map((i) => i + before),
       after,
     )
+    result.siblings.set(
+      part.siblings.map((i) => i + families),
+      after,
+    )
     result.shares.set(part.shares, after)
+    result.carriedShares.set(part.carriedShares, after)
     result.added.set(part.added, after)
     result.padded.set(part.padded, after)
     before += part.from
     after += part.to
+    families += part.families
   }
   return result
 }
 
 function multiply(outer: AxisGather, inner: AxisGather): AxisGather {
-  const result = empty(outer.from * inner.from, outer.to * inner.to)
+  const families = outer.families * inner.families
+  const result = empty(outer.from * inner.from, outer.to * inner.to, families)
   for (let i = 0, k = 0; i < outer.to; i++)
     for (let j = 0; j < inner.to; j++, k++) {
       result.index[k] = outer.index[i]! * inner.from + inner.index[j]!
       result.shares[k] = outer.shares[i]! * inner.shares[j]!
+      result.carriedShares[k] = outer.carriedShares[i]! * inner.carriedShares[j]!
+      result.siblings[k] = outer.siblings[i]! * inner.families + inner.siblings[j]!
       result.added[k] = outer.added[i]! | inner.added[j]!
       result.padded[k] = outer.padded[i]! | inner.padded[j]!
     }

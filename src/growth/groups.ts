@@ -1,6 +1,7 @@
 /** Channel groups: which units are free, why the others are not, and which layers share them. */
 import { describeNode } from '../model/names.ts'
 import type { Axis } from '../operators/axis.ts'
+import { type Shares, shareOut } from './shares.ts'
 import type { Layer, Solution } from './solver.ts'
 import type { FreezeSource } from './units.ts'
 
@@ -13,6 +14,8 @@ export interface Groups {
   freeUnits(axis: Axis): readonly number[]
   /** Why a layer cannot grow; undefined if it can. */
   refusal(layer: Layer): string | undefined
+  /** The shares that parameters take where computed values are summed over units. */
+  readonly shares: Shares
   /** Layers whose width contains the unit. */
   layersOf(unit: number): readonly Layer[]
 }
@@ -36,7 +39,14 @@ export function groupsOf(solution: Solution): Groups {
     else for (const leaf of leaves) equal.set(leaf, reason)
   }
   algebra.node = -1
-  const frost = spread(solution)
+  const inert = spread(solution)
+  const { shares, unshared } = shareOut(solution, (unit) => inert[unit] === undefined)
+  for (const { axis, node, reason } of unshared) {
+    algebra.node = solution.model.graph.nodes.indexOf(node)
+    algebra.freeze(axis, reason)
+  }
+  algebra.node = -1
+  const frost = unshared.length === 0 ? inert : spread(solution)
 
   const layers = new Map<number, Layer[]>()
   for (const layer of solution.layers)
@@ -52,12 +62,14 @@ export function groupsOf(solution: Solution): Groups {
     isFree: (unit) => frost[unit] === undefined,
     equalCopies: (unit) => equal.get(unit),
     freeUnits,
+    shares,
     layersOf: (unit) => layers.get(unit) ?? [],
     refusal(layer) {
       if (freeUnits(layer.axis).length > 0) return undefined
-      const leaves = algebra.leaves(layer.axis).filter((leaf) => frost[leaf] !== undefined)
+      // What became of a unit's own number is the shortest way to what froze it.
+      const units = algebra.origins(layer.axis).filter((unit) => frost[unit] !== undefined)
       // What keeps a factor of one (the queries among queries, keys and values) says little.
-      const unit = leaves.find((leaf) => algebra.sizeOfUnit(leaf) !== 1) ?? leaves[0]
+      const unit = units.find((each) => algebra.sizeOfUnit(each) !== 1) ?? units[0]
       if (unit === undefined) return 'it has a single output that stands for no unit'
       return explain(solution, frost, unit, layer)
     },

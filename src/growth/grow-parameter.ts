@@ -15,7 +15,6 @@ export const unitsById = (plan: GrowthPlan): ReadonlyMap<string, GrownUnits> =>
 
 export interface GatheredAxis {
   readonly axis: number
-  readonly role: 'carried' | 'summed'
   readonly gathered: AxisGather
 }
 
@@ -27,15 +26,29 @@ export function gatheredAxes(
 ): readonly GatheredAxis[] {
   const units = unitsById(plan)
   return change.axes.map(({ axis, map, role }) => {
-    const gathered = evaluateAxis(map, units)
+    const gathered = evaluateAxis(map, units, role)
     if (tensor.dims[axis] !== gathered.from)
       throw inputError(
         `The plan grows axis ${axis} of "${change.name}" from ${gathered.from}, but its shape is [${tensor.dims}].`,
         { hint: 'Apply the plan to the model that it was made for.' },
       )
-    return { axis, role, gathered }
+    return { axis, gathered }
   })
 }
+
+/** Entries of one axis, gathered and multiplied by the shares of the summed units. */
+export const sharedOut = ({ axis, gathered: { index, shares } }: GatheredAxis): AxisSelection =>
+  scaledBy({ axis, index }, shares)
+
+/** Entries of one axis times factors, unless these are all one. */
+export const scaledBy = (
+  selection: Omit<AxisSelection, 'factors'>,
+  factors: Float64Array,
+): AxisSelection =>
+  factors.every((factor) => factor === 1) ? selection : { ...selection, factors }
+
+/** Is there a unit on the axis of which copies are summed? */
+const isSummed = ({ gathered }: GatheredAxis): boolean => gathered.families < gathered.to
 
 /** The grown parameter: gathered, shared out, and with the plan's noise or padding. */
 export function growParameter(
@@ -44,18 +57,13 @@ export function growParameter(
   tensor: LazyTensor,
 ): LazyTensor {
   const axes = gatheredAxes(plan, change, tensor)
-  const selections = axes.map(
-    ({ axis, role, gathered }): AxisSelection => ({
-      axis,
-      index: gathered.index,
-      ...(role === 'summed' && { factors: gathered.shares }),
-    }),
-  )
+  const selections = axes.map(sharedOut)
   const untouched = onlyCopies(axes)
   const base = gather(tensor, selections, undefined, untouched)
   if (!isFloat(tensor.dtype)) return base
   const changes: ElementChange[] = []
-  const summed = axes.find(({ role, gathered }) => role === 'summed' && gathered.to > gathered.from)
+  const along = change.noise?.axis
+  const summed = axes.find((each) => isSummed(each) && each.axis === (along ?? each.axis))
   if (change.noise && change.noise.kind !== 'none' && summed) {
     const noise = change.noise.kind === 'zero-sum' ? zeroSumNoise : paperNoise
     changes.push(
@@ -89,14 +97,14 @@ export function growParameter(
 
 /** What stays as it was, bit for bit: entries of which there is one copy, without noise or padding. */
 function onlyCopies(axes: readonly GatheredAxis[]): Untouched | undefined {
-  const [summed, another] = axes.filter(({ role }) => role === 'summed')
+  const [summed, another] = axes.filter(isSummed)
   if (!summed || another || axes.some(({ gathered }) => gathered.padded.includes(1)))
     return undefined
-  const { index, shares, added, from } = summed.gathered
-  const copies = new Uint32Array(from)
-  for (const old of index) copies[old]!++
-  const flags = Uint8Array.from(index, (old, i) =>
-    copies[old] === 1 && shares[i] === 1 && !added[i] ? 1 : 0,
+  const { siblings, families, shares, added } = summed.gathered
+  const copies = new Uint32Array(families)
+  for (const family of siblings) copies[family]!++
+  const flags = Uint8Array.from(siblings, (family, i) =>
+    copies[family] === 1 && shares[i] === 1 && !added[i] ? 1 : 0,
   )
   return { axis: summed.axis, flags }
 }

@@ -4,7 +4,13 @@ import type { Dim, Node, Shape } from '../model/model.ts'
 import type { Axis } from '../operators/axis.ts'
 import { followSizeElement } from '../operators/axis-elements.ts'
 import { constantElements, elementsOf } from '../operators/elements.ts'
-import type { AxesContext, AxisElement, ElementOrigin, ValueInfo } from '../operators/operator.ts'
+import type {
+  AxesContext,
+  AxisElement,
+  ElementOrigin,
+  FactorAxis,
+  ValueInfo,
+} from '../operators/operator.ts'
 import type { DType } from '../tensor/dtype.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import type { HeldValue } from './held-value.ts'
@@ -21,6 +27,22 @@ export interface ParameterUse {
   readonly axes: readonly Axis[]
   /** Which axes are summed over (their slices take shares); the others are carried. */
   readonly summed: boolean[]
+}
+
+/** A sum over an axis. */
+export interface Contraction {
+  readonly node: Node
+  readonly axis: Axis
+  /** Of products of computed values: of which axes of them; undefined where a weight takes the shares. */
+  readonly factors?: readonly FactorAxis[]
+  /** What the node does, for messages. */
+  readonly does: string
+}
+
+/** A node that reads one entry of an axis alone. */
+export interface PickedEntry {
+  readonly node: Node
+  readonly entry: Axis
 }
 
 /** An element of an integer constant that is the size of an axis. */
@@ -65,6 +87,8 @@ export interface SolverState {
   readonly parameters: ParameterUse[]
   readonly sizes: SizeRelation[]
   readonly attributes: AttributeRelation[]
+  readonly contractions: Contraction[]
+  readonly picks: PickedEntry[]
 }
 
 const unknownValue: ValueInfo = {}
@@ -165,11 +189,16 @@ export class NodeContext implements AxesContext {
     this.#looked.add(i)
     const name = this.#name(i)
     const propagated = this.#state.elements.get(name)
-    if (propagated) return propagated
+    if (propagated) return propagated.map((element) => this.#expanded(element))
     const tensor = this.#state.constants.get(name)
     const values = this.#state.held.get(name)?.elements ?? (tensor && constantElements(tensor))
     const use = { node: nodeKey(this.node), input: i }
     return values?.map((value, index) => ({ kind: 'value', value, origin: { name, index, use } }))
+  }
+
+  #expanded(element: AxisElement): AxisElement {
+    if (element.kind !== 'size') return element
+    return { ...element, axis: this.#state.algebra.expand(element.axis) }
   }
 
   unit(size: Dim, what: string): Axis {
@@ -200,7 +229,8 @@ export class NodeContext implements AxesContext {
   }
 
   contract(i: number, k: number, axis: Axis): void {
-    const { algebra, views } = this.#state
+    const { algebra, views, contractions } = this.#state
+    contractions.push({ node: this.node, axis, does: 'sums over it with a weight' })
     const own = this.axes(i)[k] ?? this.refuse(`has no axis ${k} at input ${i}`)
     const use = this.#use(i)
     const view = views.get(this.#name(i))
@@ -218,6 +248,16 @@ export class NodeContext implements AxesContext {
       this.#contracted.set(i, marks.add(k))
     }
     algebra.same(axis, own)
+  }
+
+  sumProducts(factors: readonly FactorAxis[], does: string): void {
+    const [axis, ...others] = factors.map((each) => this.axes(each.input)[each.axis]!)
+    if (!axis) return
+    for (const other of others) this.#state.algebra.same(axis, other)
+    this.#state.contractions.push({ node: this.node, axis, factors, does })
+  }
+  pick(entry: Axis): void {
+    this.#state.picks.push({ node: this.node, entry })
   }
 
   sizeElement(i: number, k: number, axis: Axis): void {

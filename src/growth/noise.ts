@@ -1,9 +1,10 @@
 /**
- * What breaks the symmetry between copies: noise on the out-weights of grown units.
+ * What breaks the symmetry between copies: noise on the out-weights of grown units, or on those
+ * weights of two factors that take the shares (q of q·k, shares.ts).
  *
  * `zero-sum`: distributed like one normal per entry minus the mean over the copies of its unit. The
- * copies' activations are equal, so noise that sums to zero over them does not move the function at
- * all. k copies need k − 1 normals: they weigh the Helmert basis of the vectors that sum to zero.
+ * copies' activations (of the other factor) are equal, so noise that sums to zero over them does not
+ * move the function at all. k copies need k − 1 normals: they weigh the Helmert basis of the vectors that sum to zero.
  *
  * `paper`: the seed experiment's: N(0, (relative · std of the new out-weights)²) on the added
  * copies only. Not exactly function-preserving.
@@ -42,7 +43,7 @@ export function zeroSumNoise(site: NoiseSite): ElementChange {
   const addNormals = normalsByPosition(site.seed, 'noise', site.parameter)
   const deviation = deviationOfAdded(site)
   const stride = elementCount(dims.slice(axis + 1))
-  const copies = copiesOf(gathered)
+  const copies = siblingsOf(gathered)
   // The rank of each index among the copies of its unit.
   const ranks = new Uint32Array(gathered.to)
   for (const siblings of copies)
@@ -52,7 +53,7 @@ export function zeroSumNoise(site: NoiseSite): ElementChange {
   return (values, start) => {
     const scale = deviation()
     forBlocks(values.length, start, stride, gathered.to, (at, from, to, position) => {
-      const siblings = copies[gathered.index[at]!]!
+      const siblings = copies[gathered.siblings[at]!]!
       for (let c = Math.max(1, ranks[at]!); c < siblings.length; c++) {
         const weight = (scale * (ranks[at] === c ? -c : 1)) / Math.sqrt(c * (c + 1))
         addNormals(values, from, to, position + (siblings[c]! - at) * stride, weight)
@@ -112,11 +113,11 @@ function forBlocks(
   }
 }
 
-/** For each old index, the new indices that copy it. */
-function copiesOf({ from, index }: AxisGather): readonly number[][] {
-  const copies: number[][] = Array.from({ length: from }, () => [])
-  index.forEach((old, i) => {
-    copies[old]!.push(i)
+/** The new indices that are summed together. */
+function siblingsOf({ families, siblings }: AxisGather): readonly number[][] {
+  const copies: number[][] = Array.from({ length: families }, () => [])
+  siblings.forEach((family, i) => {
+    copies[family]!.push(i)
   })
   return copies
 }

@@ -9,10 +9,12 @@ const name = z.string()
 const dims = z.array(size)
 const use = z.strictObject({ node: name, input: size })
 
+const role = z.enum(['carried', 'summed'])
+
 const axisMap: z.ZodType<AxisMap> = z
   .lazy(() =>
     z.union([
-      z.strictObject({ units: name }),
+      z.strictObject({ units: name, role: role.exactOptional() }),
       z.strictObject({ keep: size }),
       z.strictObject({ sum: z.array(axisMap) }),
       z.strictObject({ product: z.array(axisMap) }),
@@ -43,10 +45,14 @@ const parameter = z.strictObject({
   uses: z.array(use).exactOptional(),
   before: dims,
   after: dims,
-  axes: z.array(z.strictObject({ axis: size, map: axisMap, role: z.enum(['carried', 'summed']) })),
+  axes: z.array(z.strictObject({ axis: size, map: axisMap, role })),
   padding: z.number().exactOptional(),
   noise: z
-    .strictObject({ kind: z.enum(['zero-sum', 'paper', 'none']), relative: z.number() })
+    .strictObject({
+      kind: z.enum(['zero-sum', 'paper', 'none']),
+      relative: z.number(),
+      axis: size.exactOptional(),
+    })
     .exactOptional(),
 })
 

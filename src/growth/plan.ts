@@ -41,9 +41,16 @@ export interface GrownUnits {
   readonly shares: readonly number[]
 }
 
+/**
+ * Along an axis of a parameter, `carried`: gathered. `summed`: gathered and multiplied by the shares,
+ * since it is summed over, or since the values computed from it are.
+ */
+export type AxisRole = 'carried' | 'summed'
+
 /** How the indices of a grown axis follow from the grown units: the axis algebra, written out. */
 export type AxisMap =
-  | { readonly units: string }
+  /** `role`: where it differs from that of the axis (the queries among queries, keys and values). */
+  | { readonly units: string; readonly role?: AxisRole }
   | { readonly keep: number }
   | { readonly sum: readonly AxisMap[] }
   | { readonly product: readonly AxisMap[] }
@@ -60,12 +67,16 @@ export interface ParameterChange {
   readonly axes: readonly {
     readonly axis: number
     readonly map: AxisMap
-    /** `carried`: gathered. `summed`: gathered and multiplied by the shares. */
-    readonly role: 'carried' | 'summed'
+    readonly role: AxisRole
   }[]
   /** Value of new entries of a vector under random padding (default 0.1); otherwise N(0, 0.1²). */
   readonly padding?: number
-  readonly noise?: { readonly kind: NoiseKind; readonly relative: number }
+  readonly noise?: {
+    readonly kind: NoiseKind
+    readonly relative: number
+    /** The axis along which it sums to zero, where that is not the first that is summed. */
+    readonly axis?: number
+  }
 }
 
 /** An element of an integer constant that holds a size. */

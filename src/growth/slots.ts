@@ -1,14 +1,15 @@
 /**
  * Optimizer state of replicated units. A copy of a unit with share α of the out-weights receives
  * α times the gradient on its way in, and the full gradient on its way out. So what an optimizer
- * remembers of a parameter follows the plan: along carried axes it is gathered and multiplied by
- * α (first powers of the gradient, momentum) or α² (second powers, Adam's v); along summed axes it
- * is gathered as it is. Exact where the plan adds no noise; with noise up to its size.
+ * remembers of a parameter follows the plan: where units are carried it is gathered and multiplied by
+ * α (first powers of the gradient, momentum) or α² (second powers, Adam's v); where they are summed
+ * it is gathered as it is. The same holds of two factors q·k: the gradient of q's copies, which hold
+ * the shares, is that of k times what it was, and k's copies meet shares of q. Exact where the plan adds no noise; with noise up to its size.
  */
 import { isFloat } from '../tensor/dtype.ts'
 import { type AxisSelection, gather } from '../tensor/lazy.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
-import { gatheredAxes } from './grow-parameter.ts'
+import { gatheredAxes, scaledBy, sharedOut } from './grow-parameter.ts'
 import type { GrowthPlan } from './plan.ts'
 
 /** With which power of the gradient a slot scales: momentum 1, squared gradients 2. */
@@ -33,13 +34,13 @@ export function growSlots(
     const slot = slots.get(change.name)
     if (!slot) continue
     const selections = gatheredAxes(plan, change, slot).map(
-      ({ axis, role, gathered }): AxisSelection => ({
-        axis,
-        index: gathered.index,
-        ...(role === 'carried' &&
-          power > 0 &&
-          isFloat(slot.dtype) && { factors: gathered.shares.map((share) => share ** power) }),
-      }),
+      ({ axis, gathered: { index, carriedShares } }): AxisSelection =>
+        isFloat(slot.dtype)
+          ? scaledBy(
+              { axis, index },
+              carriedShares.map((share) => share ** power),
+            )
+          : { axis, index },
     )
     result.set(change.to, gather(slot, selections))
   }
@@ -55,14 +56,7 @@ export function growAverages(
   for (const change of plan.parameters) {
     const average = averages.get(change.name)
     if (!average) continue
-    const selections = gatheredAxes(plan, change, average).map(
-      ({ axis, role, gathered }): AxisSelection => ({
-        axis,
-        index: gathered.index,
-        ...(role === 'summed' && { factors: gathered.shares }),
-      }),
-    )
-    result.set(change.to, gather(average, selections))
+    result.set(change.to, gather(average, gatheredAxes(plan, change, average).map(sharedOut)))
   }
   return result
 }

@@ -14,8 +14,10 @@ import type { LazyTensor } from '../tensor/tensor.ts'
 import { type HeldValue, heldValueOf } from './held-value.ts'
 import {
   type AttributeRelation,
+  type Contraction,
   NodeContext,
   type ParameterUse,
+  type PickedEntry,
   Refusal,
   type SizeRelation,
   type SolverState,
@@ -46,6 +48,8 @@ export interface Solution {
   readonly parameters: readonly ParameterUse[]
   readonly sizes: readonly SizeRelation[]
   readonly attributes: readonly AttributeRelation[]
+  readonly contractions: readonly Contraction[]
+  readonly picks: readonly PickedEntry[]
   readonly layers: readonly Layer[]
   /** By name: numbers that nodes compute from sizes. */
   readonly held: ReadonlyMap<string, HeldValue>
@@ -91,6 +95,8 @@ class Solver {
       parameters: [],
       sizes: [],
       attributes: [],
+      contractions: [],
+      picks: [],
     }
   }
 
@@ -114,6 +120,8 @@ class Solver {
       parameters: this.#state.parameters,
       sizes: this.#state.sizes,
       attributes: this.#state.attributes,
+      contractions: this.#state.contractions,
+      picks: this.#state.picks,
       layers: this.#layers,
       held: this.#held,
     }

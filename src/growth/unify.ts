@@ -41,10 +41,10 @@ export class AxisAlgebra extends Units {
       this.#mismatch(a, b)
       return
     }
-    // The representative keeps what is known: a number, else a symbol.
+    // What is known is kept: a number, else a symbol.
     const keep = typeof a.size === 'number' || (a.size !== null && typeof b.size !== 'number')
-    const [root, other] = keep ? [a, b] : [b, a]
-    this.join(other, root)
+    if (keep) this.join(a, b)
+    else this.join(b, a)
   }
 
   #express(unit: UnitAxis, axis: Axis): void {

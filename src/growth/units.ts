@@ -64,8 +64,8 @@ export class Units {
   }
 
   freeze(axis: Axis, reason: string): void {
-    for (const leaf of new Set(this.leaves(axis)))
-      this.sources.push({ unit: leaf, reason, node: this.node })
+    for (const unit of new Set(this.origins(axis)))
+      this.sources.push({ unit, reason, node: this.node })
   }
 
   /** The axis with its outermost binding looked up: a free unit, a sum or a product. */
@@ -112,6 +112,14 @@ export class Units {
     return into
   }
 
+  /** The same units by the numbers that the axis was written with, before others were joined to them. */
+  origins(axis: Axis): number[] {
+    const resolved = this.resolve(axis)
+    if (resolved.kind === 'unit') return [axis.kind === 'unit' ? axis.id : resolved.id]
+    const parts = resolved.kind === 'sum' ? resolved.terms : resolved.factors
+    return parts.flatMap((part) => this.origins(part))
+  }
+
   /** Have two axes the same size whatever grows, although they may be composed differently? */
   sameSize(a: Axis, b: Axis): boolean {
     const [left, right] = [this.expand(a), this.expand(b)]
@@ -155,11 +163,17 @@ export class Units {
     for (const leaf of new Set(this.leaves(axis))) this.#edge(unit.id, leaf)
   }
 
-  /** Binds a free unit to another: from now on they are one. */
-  protected join(unit: UnitAxis, root: UnitAxis): void {
-    this.bind(unit, root)
-    if (this.#fixed[unit.id]) this.#fixed[root.id] = true
-    this.#edge(root.id, unit.id)
+  /**
+   * Makes two free units one, which is what `known` is. It gets a number of its own, so that the
+   * numbers of either still tell which of them was meant (cells.ts).
+   */
+  protected join(known: UnitAxis, other: UnitAxis): void {
+    const joined = this.derive(known, known.size)
+    for (const unit of [known, other]) {
+      this.bind(unit, joined)
+      if (this.#fixed[unit.id]) this.#fixed[joined.id] = true
+      this.#edge(joined.id, unit.id)
+    }
   }
 
   protected fixToOne(unit: UnitAxis): void {

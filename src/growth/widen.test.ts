@@ -202,7 +202,7 @@ describe('widening', () => {
           {},
           { name: 'qkv' },
         )
-        const apart = b.node('Reshape', [all, b.constant(int64([0, 5, 3, 4]))])
+        const apart = b.node('Tanh', [b.node('Reshape', [all, b.constant(int64([0, 5, 3, 4]))])])
         const [query, key] = b
           .nodeOutputs('Split', [apart, b.constant(int64([1, 1, 1]))], { axis: 2 }, { outputs: 3 })
           .map((part) => b.node('Squeeze', [part, b.constant(int64([2]))]))
@@ -212,7 +212,7 @@ describe('widening', () => {
       ['n', 5, 6],
     )
     expect(failure(() => planWiden(model, { qkv: 24 })).message).toBe(
-      'MatMul qkv cannot be widened: its units reach MatMul scores, which sums products of two activations over it.',
+      'MatMul qkv cannot be widened: its units reach MatMul scores, which sums products of two activations over it, and neither can hold shares of it (Tanh Tanh does not scale with its input).',
     )
   })
 

@@ -5,13 +5,15 @@
 import { mustBeOneOf, refusedError, usageError } from '../errors.ts'
 import type { Model, Node } from '../model/model.ts'
 import { describeNode, NameSupply, nodeLabel, valueNames } from '../model/names.ts'
+import type { Axis } from '../operators/axis.ts'
 import { operatorOf } from '../operators/index.ts'
-import { axisMapOf, sizeWith } from './evaluate.ts'
+import { axisMapOf, parameterMapOf, sizeWith } from './evaluate.ts'
 import { type Groups, groupsOf } from './groups.ts'
 import { withHeldNumbers } from './held.ts'
 import { nodeKey, type ParameterUse } from './node-context.ts'
 import type {
   AttributeChange,
+  AxisMap,
   ConstantUse,
   GrownUnits,
   GrowthPlan,
@@ -22,6 +24,7 @@ import type {
 } from './plan.ts'
 import { balancedMap, equalShares, randomMap } from './replication.ts'
 import { isPattern, selectLayers } from './select-layers.ts'
+import type { Shares } from './shares.ts'
 import { type Layer, type Solution, solve } from './solver.ts'
 import { type GrownSizes, grownWidth, growToWidth, parseWidth, type WidthTarget } from './width.ts'
 
@@ -118,7 +121,8 @@ export function planGrowth(
   const sizeOfUnits = new Map(units.map((group) => [group.id, group.to]))
   const names = new NameSupply(valueNames(solution.model.graph))
   const noiseOf = init === 'random-pad' ? 'none' : noise
-  const context: Planning = { solution, ids, sizeOfUnits, names, noise: noiseOf, noiseSize }
+  const { shares } = groups
+  const context: Planning = { solution, shares, ids, sizeOfUnits, names, noise: noiseOf, noiseSize }
   const plan: GrowthPlan = {
     version: 1,
     seed,
@@ -136,6 +140,7 @@ export function planGrowth(
 
 interface Planning {
   readonly solution: Solution
+  readonly shares: Shares
   /** Grown units by number in the solver: their names in the plan. */
   readonly ids: ReadonlyMap<number, string>
   readonly sizeOfUnits: ReadonlyMap<string, number>
@@ -181,7 +186,11 @@ function partition<T>(
 
 const useKey = (node: string, input: number) => `${input}:${node}`
 
-type Need = Pick<ParameterChange, 'axes' | 'padding'> & { readonly after: readonly number[] }
+type Need = Pick<ParameterChange, 'axes' | 'padding'> & {
+  readonly after: readonly number[]
+  /** The axis along which noise may sum to zero. */
+  readonly noiseAxis?: number
+}
 
 function planParameters(context: Planning): ParameterChange[] {
   const { parameters, model } = context.solution
@@ -203,7 +212,6 @@ function planParameters(context: Planning): ParameterChange[] {
     const { shared, variants } = partition(context.solution, name, outputs.has(name), needs)
     variants.forEach(({ need, uses: rewired }, i) => {
       const cloned = shared || i > 0
-      const summed = need.axes.some((axis) => axis.role === 'summed')
       changes.push({
         name,
         to: cloned ? context.names.fresh(`${name}_grown`) : name,
@@ -212,9 +220,13 @@ function planParameters(context: Planning): ParameterChange[] {
         after: need.after,
         axes: need.axes,
         ...(need.padding !== undefined && { padding: need.padding }),
-        ...(summed &&
+        ...(need.noiseAxis !== undefined &&
           context.noise !== 'none' && {
-            noise: { kind: context.noise, relative: context.noiseSize },
+            noise: {
+              kind: context.noise,
+              relative: context.noiseSize,
+              ...(need.noiseAxis !== firstSummed(need) && { axis: need.noiseAxis }),
+            },
           }),
       })
     })
@@ -222,20 +234,54 @@ function planParameters(context: Planning): ParameterChange[] {
   return changes
 }
 
+const firstSummed = ({ axes }: Need): number | undefined =>
+  axes.find(({ map, role }) => role === 'summed' || isMixed(map))?.axis
+
+/** Are some units of the axis summed, although the axis is not? */
+const isMixed = (map: AxisMap): boolean => {
+  if ('units' in map) return map.role === 'summed'
+  return !('keep' in map) && ('sum' in map ? map.sum : map.product).some(isMixed)
+}
+
 /** What growth makes of one use of a parameter; undefined if it stays as it is. */
 function needOf(context: Planning, use: ParameterUse): Need | undefined {
+  const { shares, ids } = context
+  const { algebra } = context.solution
   const after = [...use.tensor.dims]
+  let noiseAxis: number | undefined
   const axes = use.axes.flatMap((axis, k) => {
-    const map = axisMapOf(context.solution.algebra, axis, use.tensor.dims[k]!, context.ids)
-    if (!map) return []
-    after[k] = newSize(context, map)
-    const role = use.summed[k] ? ('summed' as const) : ('carried' as const)
-    return [{ axis: k, map, role }]
+    const size = use.tensor.dims[k]!
+    const plain = axisMapOf(algebra, axis, size, ids)
+    if (!plain) return []
+    after[k] = newSize(context, plain)
+    if (use.summed[k]) {
+      noiseAxis ??= k
+      return [{ axis: k, map: plain, role: 'summed' as const }]
+    }
+    const marked = shares.axisOf(use, k)
+    const units = marked ? sharedUnits(marked).filter((unit) => ids.has(unit)) : []
+    if (!marked || units.length === 0) return [{ axis: k, map: plain, role: 'carried' as const }]
+    // Noise cannot follow shares through a node that is not linear.
+    if (units.every((unit) => shares.allowsNoise(unit))) noiseAxis ??= k
+    return [{ axis: k, ...parameterMapOf(algebra, marked, size, ids) }]
   })
   if (axes.length === 0) return undefined
   const padding = operatorOf(use.node)?.padding?.[use.input]
-  return { axes, after, ...(padding !== undefined && { padding }) }
+  return {
+    axes,
+    after,
+    ...(padding !== undefined && { padding }),
+    ...(noiseAxis !== undefined && { noiseAxis }),
+  }
 }
+
+/** The units of an axis whose shares it takes. */
+const sharedUnits = (axis: Axis): readonly number[] =>
+  axis.kind === 'unit'
+    ? axis.shares
+      ? [axis.id]
+      : []
+    : (axis.kind === 'sum' ? axis.terms : axis.factors).flatMap(sharedUnits)
 
 function planSizes(context: Planning): SizeChange[] {
   const { sizes, model, algebra } = context.solution

@@ -5,10 +5,12 @@
  * derivative is a function of the output, x otherwise. At a kink the derivative is the one that
  * PyTorch takes (0 for Relu at 0). Growth: see unary.ts.
  */
+
 import { floatAttribute, stringAttribute } from '../model/attributes.ts'
 import type { Node } from '../model/model.ts'
 import { positive } from './forms/masks.ts'
 import type { Backward } from './formula.ts'
+import { positivelyHomogeneous } from './homogeneity.ts'
 import { isCpu, type Operator } from './operator.ts'
 import { unary } from './unary.ts'
 
@@ -46,10 +48,12 @@ export const activations: readonly Operator[] = [
     idempotent: true,
     poolsFirst: true,
     sign: 'non-negative',
+    homogeneous: positivelyHomogeneous,
     gradient: (context) => reluGradient(context),
   }),
   unary('LeakyRelu', {
     idempotent: (node) => [0, 1].includes(alpha(node, 0.01)),
+    homogeneous: positivelyHomogeneous,
     gradient: ({ f, g, x, node }) => f.where(f.greater(x, 0), g, f.mul(g, alpha(node, 0.01))),
   }),
   unary('ThresholdedRelu', {

@@ -12,6 +12,7 @@
  *   max, min: g, shared evenly among the operands that attain the extremum, as in PyTorch
  *   mod (fmod = 1): g, −g·(a − y)/b
  */
+
 import { inputError } from '../errors.ts'
 import { intAttribute } from '../model/attributes.ts'
 import { isFloat } from '../tensor/dtype.ts'
@@ -21,6 +22,7 @@ import { productOf, quotient } from './dims.ts'
 import { type ElementOperation, elementsOf, joinDims, zipElements } from './elements.ts'
 import { blockedElementwise } from './forms/blocked.ts'
 import { type Backward, backward, castLike, gradientOf } from './formula.ts'
+import { linearIn, linearInAll, multilinear, positivelyHomogeneousInAll } from './homogeneity.ts'
 import type {
   AxesContext,
   AxesRule,
@@ -89,16 +91,21 @@ export const broadcastRule =
 interface BinaryOptions {
   readonly element?: ElementOperation
   readonly gradient: GradientRule
+  readonly homogeneous?: Operator['homogeneous']
   readonly sign?: Operator['sign']
   readonly bias?: true
 }
 
-const binary = (name: string, { element, gradient, sign, bias }: BinaryOptions): Operator => ({
+const binary = (
+  name: string,
+  { element, gradient, homogeneous, sign, bias }: BinaryOptions,
+): Operator => ({
   name,
   infer: inferBroadcast(element),
   axes: broadcastRule(element),
   gradient,
   blocked: blockedElementwise,
+  ...(homogeneous ? { homogeneous } : {}),
   ...(sign ? { sign } : {}),
   ...(bias ? { bias } : {}),
 })
@@ -156,6 +163,7 @@ const power: Operator = {
 
 export const arithmetic: readonly Operator[] = [
   binary('Add', {
+    homogeneous: linearInAll,
     element: { numbers: (a, b) => a + b, neutralLeft: 0, neutralRight: 0, sizes: 'sum' },
     gradient: binaryGradient(
       ({ g }) => g,
@@ -165,6 +173,7 @@ export const arithmetic: readonly Operator[] = [
     bias: true,
   }),
   binary('Sub', {
+    homogeneous: linearInAll,
     element: { numbers: (a, b) => a - b, neutralRight: 0, equalSymbols: 0, sizes: 'difference' },
     gradient: binaryGradient(
       ({ g }) => g,
@@ -172,6 +181,7 @@ export const arithmetic: readonly Operator[] = [
     ),
   }),
   binary('Mul', {
+    homogeneous: multilinear,
     element: {
       numbers: (a, b) => a * b,
       neutralLeft: 1,
@@ -186,6 +196,7 @@ export const arithmetic: readonly Operator[] = [
     sign: 'inherited',
   }),
   binary('Div', {
+    homogeneous: linearIn([0]),
     element: {
       numbers: (a, b) => a / b,
       neutralRight: 1,
@@ -207,17 +218,24 @@ export const arithmetic: readonly Operator[] = [
   }),
   power,
   binary('Max', {
+    homogeneous: positivelyHomogeneousInAll,
     element: { numbers: Math.max, equalSymbols: 'itself' },
     gradient: extremum,
     sign: 'inherited',
   }),
   binary('Min', {
+    homogeneous: positivelyHomogeneousInAll,
     element: { numbers: Math.min, equalSymbols: 'itself' },
     gradient: extremum,
     sign: 'inherited',
   }),
-  binary('Sum', { gradient: variadicGradient(({ g }) => g), sign: 'inherited' }),
+  binary('Sum', {
+    homogeneous: linearInAll,
+    gradient: variadicGradient(({ g }) => g),
+    sign: 'inherited',
+  }),
   binary('Mean', {
+    homogeneous: linearInAll,
     gradient: variadicGradient(({ f, g, node }) => f.div(g, node.inputs.length)),
     sign: 'inherited',
   }),

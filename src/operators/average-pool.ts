@@ -8,6 +8,7 @@
  * Gradients: δ/count is spread back over each window: a transposed convolution with a kernel of
  * ones, channel by channel. For LpPool, δ·y^(1−p) is spread and multiplied by sign(x)·|x|^(p−1).
  */
+
 import { intAttribute } from '../model/attributes.ts'
 import type { Dim } from '../model/model.ts'
 import { elementCount } from '../tensor/tensor.ts'
@@ -22,6 +23,7 @@ import {
   tensorLike,
 } from './emission.ts'
 import { formula } from './formula.ts'
+import { linearIn, positivelyHomogeneous } from './homogeneity.ts'
 import { pooledShape, poolingAxes, poolKernel } from './max-pool.ts'
 import type { AxesRule, GradientContext, GradientRule, InferRule, Operator } from './operator.ts'
 import { inferredFrom } from './shapes.ts'
@@ -123,6 +125,7 @@ export const averagePool: Operator = {
   infer,
   axes,
   gradient: averageGradient,
+  homogeneous: linearIn([0]),
   sign: 'inherited',
 }
 
@@ -131,5 +134,6 @@ export const lpPool: Operator = {
   infer,
   axes,
   gradient: lpGradient,
+  homogeneous: positivelyHomogeneous,
   sign: 'non-negative',
 }

@@ -567,7 +567,9 @@ const shapeCases = [
 
 const reduceCases = [
   ...['ReduceSum', 'ReduceL1', 'ReduceL2', 'ReduceLogSumExp', 'ReduceSumSquare'].flatMap((name) => [
-    refuses(`${name} over the units`, /sums over/, (b) => b.op(name, [b.dense(), b.ints(1)])),
+    name === 'ReduceSum'
+      ? grows(`${name} over the units`, (b) => b.op(name, [b.dense(), b.ints(1)]))
+      : refuses(`${name} over the units`, /sums over/, (b) => b.op(name, [b.dense(), b.ints(1)])),
     grows(`${name} over the image`, (b) => b.read(b.op(name, [b.conv(), b.ints(2, 3)]), 1)),
   ]),
   refuses('ReduceProd over the units', /multiplies/, (b) => b.op('ReduceProd', [b.dense()])),

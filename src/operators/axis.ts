@@ -12,6 +12,8 @@ export interface UnitAxis {
   readonly kind: 'unit'
   readonly id: number
   readonly size: Dim
+  /** On an axis of a parameter: its entries take shares of the unit. */
+  readonly shares?: true
 }
 export interface SumAxis {
   readonly kind: 'sum'

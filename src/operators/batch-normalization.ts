@@ -14,12 +14,14 @@
  * ∂L/∂β = Σ δ, and ∂L/∂x = γ·r·δ with stored statistics (constants), or γ·r·(δ − mean(δ) −
  * x̂·mean(δ·x̂)) with those of the batch.
  */
+
 import { refusedError } from '../errors.ts'
 import { attributes, float, floatAttribute, intAttribute } from '../model/attributes.ts'
 import type { Node } from '../model/model.ts'
 import { describeNode } from '../model/names.ts'
 import { knownShape, numberLike, perChannel, range, reduce } from './emission.ts'
 import { castLike, formula } from './formula.ts'
+import { linearIn } from './homogeneity.ts'
 import type {
   AxesRule,
   GradientContext,
@@ -236,6 +238,7 @@ export const batchNormalization: Operator = {
   infer,
   axes,
   gradient,
+  homogeneous: linearIn([1, 2]),
   padding: { 1: 1, 2: 0, 3: 0, 4: 1 },
   training,
   serving,

@@ -5,12 +5,14 @@
  * Growth: that axis is the sum of the inputs' axes, so each part grows by its own map at its own
  * offset; the other axes are the same in all inputs. Gradient: g, taken apart again.
  */
+
 import { inputError } from '../errors.ts'
 import { intAttribute } from '../model/attributes.ts'
 import type { Dim } from '../model/model.ts'
 import { sum } from './axis.ts'
 import { ints, knownShape, shapeOf } from './emission.ts'
 import { blockedChannels } from './forms/blocked.ts'
+import { joined } from './homogeneity.ts'
 import type {
   AxesContext,
   GradientContext,
@@ -123,6 +125,7 @@ export const concatenation: readonly Operator[] = [
     },
     gradient,
     sign: 'inherited',
+    homogeneous: joined,
     blocked: blockedChannels,
   },
 ]

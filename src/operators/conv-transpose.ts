@@ -14,6 +14,7 @@
  * Gradients, with δ = ∂L/∂y: ∂L/∂x is the convolution of δ with the same weight, and ∂L/∂w is that
  * of a convolution which reads δ and gives x.
  */
+
 import { inputError } from '../errors.ts'
 import { intAttribute, intsAttribute, stringAttribute } from '../model/attributes.ts'
 import type { Dim, Node } from '../model/model.ts'
@@ -21,6 +22,7 @@ import { product } from './axis.ts'
 import { diracConvolution, groupsOf, splitGroups } from './conv.ts'
 import { weightGradient } from './conv-gradient.ts'
 import { knownShape, knownSizes, range, reduce } from './emission.ts'
+import { linearIn } from './homogeneity.ts'
 import type { AxesRule, GradientContext, GradientRule, InferRule, Operator } from './operator.ts'
 import { countProduct, inferredFrom } from './shapes.ts'
 import { attributeList, isPointwise, type KnownWindowAxis, kernelShape, reach } from './windows.ts'
@@ -183,6 +185,7 @@ export const convTranspose: Operator = {
   infer,
   axes,
   gradient,
+  homogeneous: linearIn([1, 2], [0, 2]),
   layer: {
     weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),
     identity: (context) => {

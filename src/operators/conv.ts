@@ -15,6 +15,7 @@
  * Identity. Stride 1, pads that add up to d·(k − 1), and a Dirac kernel whose tap sits where the
  * leading pad puts the centre: at index p / d on each spatial axis.
  */
+
 import { inputError } from '../errors.ts'
 import { intAttribute } from '../model/attributes.ts'
 import type { Dim, Node } from '../model/model.ts'
@@ -24,6 +25,7 @@ import { freezeAll } from './axes-rules.ts'
 import { type Axis, sizeOf } from './axis.ts'
 import { convGradient } from './conv-gradient.ts'
 import { blockedConv } from './forms/blocked.ts'
+import { linearIn } from './homogeneity.ts'
 import type {
   AxesContext,
   AxesRule,
@@ -176,6 +178,7 @@ export const conv: Operator = {
   infer,
   axes,
   gradient: convGradient,
+  homogeneous: linearIn([1, 2], [0, 2]),
   layer: {
     weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),
     identity,

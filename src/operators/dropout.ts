@@ -8,11 +8,13 @@
  *
  * Gradient: δ; in training mode δ·mask/(1 − ratio).
  */
+
 import { attributes, floatAttribute } from '../model/attributes.ts'
 import type { Node } from '../model/model.ts'
 import { scalar, toNumbers } from '../tensor/tensor.ts'
 import { cannotDifferentiate } from './emission.ts'
 import { castLike, formula } from './formula.ts'
+import { linearIn } from './homogeneity.ts'
 import type {
   AxesRule,
   Emitter,
@@ -119,6 +121,7 @@ export const dropout: Operator = {
   infer,
   axes,
   gradient,
+  homogeneous: linearIn([0]),
   sign: 'inherited',
   training,
   serving,

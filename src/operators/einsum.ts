@@ -3,8 +3,8 @@
  * over. https://onnx.ai/onnx/operators/onnx__Einsum.html
  *
  * Growth. A letter names one axis in all operands that have it. A letter of the result is carried.
- * A letter that is summed over takes shares if exactly one operand that has it is a weight and
- * another one is not; otherwise copies would be counted twice, and it is frozen.
+ * A letter that is summed over takes shares in the weight if one of two operands that have it is
+ * one, and in one of the operands (growth/shares.ts) if none is; otherwise it is frozen.
  *
  * Gradients: with ∂L/∂y in place of the operand and the operand in place of the result, the same
  * kind of product. Letters that occur in one operand alone would have to be repeated.
@@ -15,6 +15,8 @@ import type { Dim, Node } from '../model/model.ts'
 import type { Axis } from './axis.ts'
 import { broadcastDim } from './broadcast.ts'
 import { cannotDifferentiate } from './emission.ts'
+import { sumsProducts } from './gemm.ts'
+import { multilinear } from './homogeneity.ts'
 import { matMul } from './mat-mul.ts'
 import {
   type AxesRule,
@@ -102,6 +104,11 @@ const axes: AxesRule = (context) => {
     const [other] = uses.filter((use) => !weights.includes(use))
     if (weights.length === 1 && uses.length === 2 && other)
       context.contract(weights[0]!.operand, weights[0]!.position, other.axis)
+    else if (weights.length === 0)
+      context.sumProducts(
+        uses.map(({ operand, position }) => ({ input: operand, axis: position })),
+        uses.length === 2 ? sumsProducts : 'sums over it',
+      )
     else
       for (const { axis } of uses) context.freeze(axis, 'sums over it without a weight for shares')
   }
@@ -165,6 +172,7 @@ export const einsum: Operator = {
   infer,
   axes,
   gradient,
+  homogeneous: multilinear,
   layer: { weight, identity },
   multiplyAdds,
 }

@@ -9,6 +9,7 @@
  *
  * Gradients: g summed over what was repeated.
  */
+
 import type { Dim } from '../model/model.ts'
 import { outputShape } from './axes-rules.ts'
 import { type Axis, product } from './axis.ts'
@@ -17,6 +18,7 @@ import { broadcastShape, sumTo } from './broadcast.ts'
 import { numbers } from './elements.ts'
 import { cannotDifferentiate, ints, knownShape, reshape } from './emission.ts'
 import { gradientOf, inferView } from './formula.ts'
+import { linearIn } from './homogeneity.ts'
 import type { AxesContext, InferContext, Operator, ValueInfo } from './operator.ts'
 
 function inferExpand(context: InferContext): ValueInfo {
@@ -63,6 +65,7 @@ export const expansions: readonly Operator[] = [
     gradient: gradientOf((context) =>
       sumTo(context, context.g, context.output(0), context.input(0)),
     ),
+    homogeneous: linearIn([0]),
     sign: 'inherited',
   },
   {
@@ -114,6 +117,7 @@ export const expansions: readonly Operator[] = [
         keepdims: 0,
       })
     }),
+    homogeneous: linearIn([0]),
     sign: 'inherited',
   },
 ]

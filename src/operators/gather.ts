@@ -10,6 +10,7 @@
  * Gradient: every g is added where its value was read: ScatterND along the first axis, otherwise
  * ScatterElements.
  */
+
 import { intAttribute } from '../model/attributes.ts'
 import type { Dim, Shape } from '../model/model.ts'
 import type { Axis } from './axis.ts'
@@ -17,6 +18,7 @@ import { freezeSizes } from './axis-elements.ts'
 import { moveElements, numbers } from './elements.ts'
 import { knownShape, reshape, shapeOf, unsqueeze } from './emission.ts'
 import { gradientOf } from './formula.ts'
+import { linearIn } from './homogeneity.ts'
 import { type AxesContext, type InferContext, type Operator, unsupported } from './operator.ts'
 import { zerosLike } from './scatter-back.ts'
 import { axisPosition } from './shapes.ts'
@@ -34,28 +36,27 @@ function picked(context: InferContext, length: number | undefined): readonly num
 function gatheredAxes(context: AxesContext): readonly Axis[] {
   const data = context.axes(0)
   const axis = axisOf(context, data.length)
-  freezePicked(context, data[axis]!, context.shape(0)?.[axis] ?? null)
+  lookUp(context, data[axis]!, context.shape(0)?.[axis] ?? null)
   return [...data.slice(0, axis), ...context.axes(1), ...data.slice(axis + 1)]
 }
 
-function freezePicked(context: AxesContext, axis: Axis, dim: Dim): void {
-  if (context.isParameter(0)) {
-    context.freeze(axis, 'looks up entries along it (a vocabulary)')
-    return
-  }
+/** Freezes the entries of an axis that are picked. */
+function lookUp(context: AxesContext, axis: Axis, dim: Dim): void {
+  const isVocabulary = context.isParameter(0)
+  if (isVocabulary) context.freeze(axis, 'looks up entries along it (a vocabulary)')
   const reason = 'picks entries of it by index'
   const indices = typeof dim === 'number' ? numbers(context, 1) : undefined
-  if (!indices) {
-    context.freeze(axis, reason)
-    return
-  }
-  for (const [k, written] of indices.entries()) {
-    const at = written < 0 ? written + Number(dim) : written
-    context.freeze(context.slice(axis, at, at + 1) ?? axis, reason)
-    followPosition(context, axis, { written, at, dim: Number(dim) }, (before) =>
-      context.sizeElement(1, k, before),
-    )
-  }
+  if (!indices) context.freeze(axis, reason)
+  else if (!isVocabulary || indices.length === 1)
+    for (const [k, written] of indices.entries()) {
+      const at = written < 0 ? written + Number(dim) : written
+      const entry = context.slice(axis, at, at + 1)
+      context.freeze(entry ?? axis, reason)
+      if (entry && indices.length === 1) context.pick(entry)
+      followPosition(context, axis, { written, at, dim: Number(dim) }, (before) =>
+        context.sizeElement(1, k, before),
+      )
+    }
 }
 
 const insertIndices = (data: Shape, axis: number, indices: Shape): Shape => [
@@ -107,6 +108,7 @@ export const gathers: readonly Operator[] = [
       return context.op('ScatterElements', [zeros, spread, updates], { axis, reduction: 'add' })
     }),
     sign: 'inherited',
+    homogeneous: linearIn([0]),
     layer: {
       weight: (isParameter) =>
         isParameter(0) && !isParameter(1) ? { input: 0, widthAxis: -1 } : undefined,

@@ -5,8 +5,9 @@
  * Growth. Y[i, j] = α Σ_k A′[i, k]·B′[k, j] + β·C[i, j]. The rows of A′ and the columns of B′ are
  * carried to the result; the bias is carried with them, or repeated over them where it has size
  * one. The inner axis is summed over: where one factor is a weight, copies of index k in the
- * other factor meet weight slices whose shares add up to one, so the sum is what it was. α and β
- * multiply the whole result and change nothing of this.
+ * other factor meet weight slices whose shares add up to one, so the sum is what it was; where none
+ * is, one of the two holds the shares (growth/shares.ts). α and β multiply the whole result and
+ * change nothing of this.
  *
  * Identity: B′ is the identity matrix, C zero, α = β = 1.
  *
@@ -19,6 +20,7 @@ import type { Dim, Node } from '../model/model.ts'
 import { glorotUniform, zeros } from '../tensor/fill.ts'
 import { sumTo } from './broadcast.ts'
 import { formula } from './formula.ts'
+import { linearIn } from './homogeneity.ts'
 import {
   type AxesRule,
   type GradientContext,
@@ -64,6 +66,9 @@ export function agree(a: Dim | undefined, b: Dim | undefined): void {
     throw inputError(`The factors of a matrix product have inner sizes ${a} and ${b}.`)
 }
 
+/** What a contraction of two computed values does, for messages. */
+export const sumsProducts = 'sums products of two activations over it'
+
 const axes: AxesRule = (context) => {
   const { transA, transB } = formOf(context.node)
   const a = context.axes(0, 2)
@@ -71,11 +76,15 @@ const axes: AxesRule = (context) => {
   const innerA = transA ? 0 : 1
   const innerB = transB ? 1 : 0
   if (context.isParameter(0) && !context.isParameter(1)) context.contract(0, innerA, b[innerB]!)
-  else {
-    context.contract(1, innerB, a[innerA]!)
-    if (!context.isParameter(1))
-      context.freeze(b[innerB]!, 'sums products of two activations over it')
-  }
+  else if (context.isParameter(1)) context.contract(1, innerB, a[innerA]!)
+  else
+    context.sumProducts(
+      [
+        { input: 0, axis: innerA },
+        { input: 1, axis: innerB },
+      ],
+      sumsProducts,
+    )
   const result = [a[1 - innerA]!, b[1 - innerB]!]
   if (context.has(2)) {
     const c = context.axes(2)
@@ -167,6 +176,7 @@ export const gemm: Operator = {
   infer,
   axes,
   gradient,
+  homogeneous: linearIn([1, 2], [0, 2]),
   layer: {
     weight: (isParameter) =>
       isParameter(1)

@@ -8,11 +8,13 @@
  * Gradients, with S positions: δ/S everywhere; δ at the first position of the maximum; and
  * δ·y^(1−p)·sign(x)·|x|^(p−1).
  */
+
 import type { Dim } from '../model/model.ts'
 import { int64 } from '../tensor/tensor.ts'
 import { lpInner, lpOuter } from './average-pool.ts'
 import { knownShape, reshape, reshapeLike, shapeOf } from './emission.ts'
 import { castLike, formula } from './formula.ts'
+import { linearIn, positivelyHomogeneous } from './homogeneity.ts'
 import type { AxesContext, AxesRule, GradientContext, InferRule, Operator } from './operator.ts'
 import { countProduct, inferredFrom } from './shapes.ts'
 
@@ -86,6 +88,7 @@ export const globalAveragePool: Operator = {
   infer,
   axes: spatialMean,
   gradient: gradientWith(averageGradient),
+  homogeneous: linearIn([0]),
   sign: 'inherited',
 }
 export const globalMaxPool: Operator = {
@@ -93,6 +96,7 @@ export const globalMaxPool: Operator = {
   infer,
   axes: spatialMaximum,
   gradient: gradientWith(maxGradient),
+  homogeneous: positivelyHomogeneous,
   sign: 'inherited',
 }
 export const globalLpPool: Operator = {
@@ -100,5 +104,6 @@ export const globalLpPool: Operator = {
   infer,
   axes: spatialNorm,
   gradient: gradientWith(lpGradient),
+  homogeneous: positivelyHomogeneous,
   sign: 'non-negative',
 }

@@ -10,10 +10,12 @@
  *
  * Gradients: see standardize.ts, with g = γ·δ; ∂L/∂γ = Σ δ·x̂ and ∂L/∂β = Σ δ per entry.
  */
+
 import { floatAttribute, intAttribute } from '../model/attributes.ts'
 import { splitGroups } from './conv.ts'
 import { knownShape, perChannel, range, reduce, reshape, reshapeLike } from './emission.ts'
 import { formula } from './formula.ts'
+import { linearIn } from './homogeneity.ts'
 import type {
   AxesContext,
   AxesRule,
@@ -103,6 +105,7 @@ export const instanceNormalization: Operator = {
   infer,
   axes: instanceAxes,
   gradient: instanceGradient,
+  homogeneous: linearIn([1, 2]),
   padding: { 1: 1, 2: 0 },
 }
 
@@ -111,5 +114,6 @@ export const groupNormalization: Operator = {
   infer,
   axes: groupAxes,
   gradient: groupGradient,
+  homogeneous: linearIn([1, 2]),
   padding: { 1: 1, 2: 0 },
 }

@@ -8,12 +8,14 @@
  * Gradients: see standardize.ts, with g = γ·δ; ∂L/∂γ = Σ δ·x̂ and ∂L/∂β = Σ δ over the axes that
  * γ and β do not have.
  */
+
 import { floatAttribute, intAttribute } from '../model/attributes.ts'
 import type { Dim, Node } from '../model/model.ts'
 import { type Axis, sizeOf } from './axis.ts'
 import { sumTo } from './broadcast.ts'
 import { knownShape, range } from './emission.ts'
 import { formula } from './formula.ts'
+import { linearIn } from './homogeneity.ts'
 import type { AxesContext, AxesRule, GradientRule, InferRule, Operator } from './operator.ts'
 import { axisPosition, inferredFrom } from './shapes.ts'
 import { standardize, standardizeGradient } from './standardize.ts'
@@ -72,5 +74,6 @@ export const layerNormalization: Operator = {
   infer,
   axes,
   gradient,
+  homogeneous: linearIn([1, 2]),
   padding: { 1: 1, 2: 0 },
 }

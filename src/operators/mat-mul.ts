@@ -3,8 +3,8 @@
  * as a row on the left or a column on the right. https://onnx.ai/onnx/operators/onnx__MatMul.html
  *
  * Growth. As for Gemm: i and j are carried; k takes shares in whichever factor is a weight. In a
- * product of two activations (attention) no weight can take shares, so k is frozen. Leading axes
- * are unified like those of any broadcasting operator.
+ * product of two activations (the depth of attention's queries and keys) one of the two holds the
+ * shares: growth/shares.ts. Leading axes are unified like those of any broadcasting operator.
  *
  * Identity: a product with the identity matrix, followed by the addition of a zero bias.
  *
@@ -26,7 +26,8 @@ import {
   transpose,
   unsqueeze,
 } from './emission.ts'
-import { agree } from './gemm.ts'
+import { agree, sumsProducts } from './gemm.ts'
+import { linearIn } from './homogeneity.ts'
 import {
   type AxesContext,
   type AxesRule,
@@ -68,11 +69,14 @@ const axes: AxesRule = (context) => {
   const innerB = Math.max(0, b.length - 2)
   if (context.isParameter(1)) context.contract(1, innerB, a[innerA]!)
   else if (context.isParameter(0)) context.contract(0, innerA, b[innerB]!)
-  else {
-    const reason = 'sums products of two activations over it'
-    context.freeze(a[innerA]!, reason)
-    context.freeze(b[innerB]!, reason)
-  }
+  else
+    context.sumProducts(
+      [
+        { input: 0, axis: innerA },
+        { input: 1, axis: innerB },
+      ],
+      sumsProducts,
+    )
   return [
     {
       axes: [
@@ -205,6 +209,7 @@ export const matMul: Operator = {
   infer,
   axes,
   gradient,
+  homogeneous: linearIn([1], [0]),
   layer: {
     weight: (isParameter) =>
       isParameter(1)

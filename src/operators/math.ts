@@ -4,8 +4,10 @@
  * Each entry is the textbook derivative. Functions that are constant between their jumps (Sign,
  * Floor, Ceil, Round) pass no gradient. Growth: see unary.ts.
  */
+
 import type { Dim } from '../model/model.ts'
 import { freezeSizes } from './axis-elements.ts'
+import { linearIn, positivelyHomogeneous } from './homogeneity.ts'
 import { none, type Operator } from './operator.ts'
 import { unary } from './unary.ts'
 
@@ -44,10 +46,14 @@ export const mathematics: readonly Operator[] = [
     sign: 'inherited',
     gradient: ({ f, g, y }) => f.neg(f.mul(g, f.square(y))),
   }),
-  withElements(unary('Neg', { gradient: ({ f, g }) => f.neg(g) }), (value) => -value),
+  withElements(
+    unary('Neg', { gradient: ({ f, g }) => f.neg(g), homogeneous: linearIn([0]) }),
+    (value) => -value,
+  ),
   unary('Abs', {
     idempotent: true,
     sign: 'non-negative',
+    homogeneous: positivelyHomogeneous,
     gradient: ({ f, g, x }) => f.mul(g, f.sign(x)),
   }),
   unary('Erf', {

@@ -25,6 +25,7 @@ import {
 import { blockedPool } from './forms/blocked.ts'
 import { phasedPoolGradient, poolsByPhases } from './forms/max-pool-phases.ts'
 import { poolsByWindows, windowedPoolGradient } from './forms/max-pool-windows.ts'
+import { positivelyHomogeneous } from './homogeneity.ts'
 import {
   type AxesContext,
   type AxesRule,
@@ -163,6 +164,7 @@ export const maxPool: Operator = {
   infer,
   axes,
   gradient,
+  homogeneous: positivelyHomogeneous,
   sign: 'inherited',
   blocked: blockedPool,
 }

@@ -45,6 +45,10 @@ export interface Operator {
   readonly padding?: Readonly<Record<number, number>>
   /** True if the output holds the elements of the first input, moved but unchanged. */
   readonly view?: true
+  /** How factors on the inputs come out on the output; a view passes them on by itself. */
+  readonly homogeneous?: HomogeneityFacet
+  /** True if the outputs depend on the shapes of the inputs alone. */
+  readonly shapesOnly?: true
   /** How the node is computed from slices of a large weight. */
   readonly linear?: LinearFormOf
   /** Multiply-adds of one evaluation; null where a size is not known. */
@@ -125,6 +129,12 @@ export interface ElementOrigin {
   readonly use?: { readonly node: string; readonly input: number }
 }
 
+/** An axis of an input. */
+export interface FactorAxis {
+  readonly input: number
+  readonly axis: number
+}
+
 export interface AxesOutput {
   readonly axes: readonly Axis[]
   readonly elements?: readonly AxisElement[] | undefined
@@ -157,6 +167,14 @@ export interface AxesContext extends InferContext {
    * other axis of a weight is carried. Freezes `axis` if the input is not a weight.
    */
   contract(i: number, k: number, axis: Axis): void
+  /**
+   * Axes of computed values are one axis, over which the products of their entries (of one value:
+   * the entries) are summed. Copies would be counted several times, so one of the values must hold
+   * shares; growth/shares.ts finds out which. `does` says so in a message.
+   */
+  sumProducts(factors: readonly FactorAxis[], does: string): void
+  /** Of the axis that this entry is a part of, nothing else is read. */
+  pick(entry: Axis): void
   freeze(axis: Axis, reason: string): void
   /** Exact only if every unit of the axis has equally many copies (means, norms). */
   equalCopies(axis: Axis, reason: string): void
@@ -289,6 +307,19 @@ export interface InsertedParameter {
   readonly identity: Fill
   /** The ordinary random initialization: the baseline. */
   readonly random: Fill
+}
+
+/**
+ * Homogeneity of degree one in some inputs: where the entries of these are multiplied by positive
+ * factors along an axis and the other inputs are as they were, so are the entries of output 0.
+ */
+export interface HomogeneityFacet {
+  /** Each set of inputs that takes the factors together. */
+  inputs(node: Node): readonly (readonly number[])[]
+  /** Sums come out as sums too: the node is linear in each set, not only |x| or max(0, x). */
+  readonly linear: boolean
+  /** An entry of the output comes from one input of the set alone (Concat), not from each. */
+  readonly joins?: true
 }
 
 export interface ActivationFacet {

@@ -7,9 +7,11 @@
  * Gradients: ∂L/∂x is δ for x > 0 and a·δ elsewhere; ∂L/∂a is x·δ where x ≤ 0, summed over the
  * axes along which a was repeated.
  */
+
 import { toNumbers } from '../tensor/tensor.ts'
 import { broadcastAxes, sumToInput } from './broadcast.ts'
 import { formula } from './formula.ts'
+import { positivelyHomogeneous } from './homogeneity.ts'
 import type { GradientRule, Operator } from './operator.ts'
 import { inferredFrom } from './shapes.ts'
 
@@ -30,6 +32,7 @@ export const pRelu: Operator = {
   infer: (context) => [inferredFrom(context, context.shape(0))],
   axes: (context) => [{ axes: broadcastAxes(context, [0, 1]) }],
   gradient,
+  homogeneous: positivelyHomogeneous,
   activation: {
     // With slope a, applying it twice gives a²·x below zero.
     idempotent(_node, constant) {

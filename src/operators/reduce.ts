@@ -3,8 +3,9 @@
  * https://onnx.ai/onnx/operators/onnx__ReduceSum.html and neighbours
  *
  * Growth. The axes that stay are kept. Of those that are reduced: a maximum or minimum does not
- * change when units are repeated; a mean does not if every unit is repeated equally often; the
- * others do change, so they freeze the axis.
+ * change when units are repeated; a mean does not if every unit is repeated equally often; a sum
+ * does not where its input holds shares (growth/shares.ts); the others do change, so they freeze
+ * the axis.
  *
  * Gradients, g and y repeated along the reduced axes:
  *   sum: g   mean: g/n   L1: g·sign x   L2: g·x/y (0 where y = 0)   sum of squares: 2·g·x
@@ -12,6 +13,7 @@
  *   max, min: g, shared evenly among the elements that attain it (PyTorch's amax)
  *   product: g·y/x; where one element is zero, only that one gets g times the product of the others
  */
+
 import { intAttribute, intsAttribute } from '../model/attributes.ts'
 import type { Shape } from '../model/model.ts'
 import { elementCount, int64 } from '../tensor/tensor.ts'
@@ -21,6 +23,7 @@ import { productOf } from './dims.ts'
 import { isStatic, numbers } from './elements.ts'
 import { ints, reshape, shapeOf } from './emission.ts'
 import { type Backward, castLike, type Formula, gradientOf, inferView } from './formula.ts'
+import { linearIn, positivelyHomogeneous } from './homogeneity.ts'
 import type { AxesContext, AxesRule, InferContext, InferRule, Operator } from './operator.ts'
 import { axisPosition } from './shapes.ts'
 
@@ -110,13 +113,14 @@ const reduction = (
   name: string,
   axes: AxesRule,
   gradient: (context: Reduced) => string,
-  sign?: Operator['sign'],
+  { sign, homogeneous }: Pick<Operator, 'sign' | 'homogeneous'> = {},
 ): Operator => ({
   name,
   infer,
   axes,
   gradient: gradientOf((context) => gradient(reducedContext(context))),
   ...(sign ? { sign } : {}),
+  ...(homogeneous ? { homogeneous } : {}),
   upgrade: ({ node, from, constant }) => {
     const given = intsAttribute(node, 'axes')
     if (from >= inputSince(name) || given === undefined) return node
@@ -210,28 +214,38 @@ function productLike(context: Reduced, value: string): string {
   )
 }
 
-const sums = freezes('sums over it')
+const freezesSum = freezes('sums over it')
+const sum = axesRule((context, k) => context.sumProducts([{ input: 0, axis: k }], 'sums over it'))
 const invariant = axesRule(() => {})
+const linear = { homogeneous: linearIn([0]) } as const
+const positive = { homogeneous: positivelyHomogeneous } as const
 
 export const reductions: readonly Operator[] = [
-  reduction('ReduceSum', sums, ({ spread, gy }) => spread(gy), 'inherited'),
+  reduction('ReduceSum', sum, ({ spread, gy }) => spread(gy), { sign: 'inherited', ...linear }),
   reduction(
     'ReduceMean',
     axesRule((context, k) => context.equalCopies(context.axes(0)[k]!, 'takes the mean over it')),
     ({ f, spread, gy, count }) => spread(f.div(gy, count())),
-    'inherited',
+    { sign: 'inherited', ...linear },
   ),
-  reduction('ReduceMax', invariant, attained, 'inherited'),
-  reduction('ReduceMin', invariant, attained, 'inherited'),
-  reduction('ReduceProd', freezes('multiplies over it'), productGradient, 'inherited'),
-  reduction('ReduceL1', sums, ({ f, gy, x }) => f.mul(gy, f.sign(x)), 'non-negative'),
+  reduction('ReduceMax', invariant, attained, { sign: 'inherited', ...positive }),
+  reduction('ReduceMin', invariant, attained, { sign: 'inherited', ...positive }),
+  reduction('ReduceProd', freezes('multiplies over it'), productGradient, { sign: 'inherited' }),
+  reduction('ReduceL1', freezesSum, ({ f, gy, x }) => f.mul(gy, f.sign(x)), {
+    sign: 'non-negative',
+    ...positive,
+  }),
   reduction(
     'ReduceL2',
-    sums,
+    freezesSum,
     ({ f, gy, x, y }) => f.mul(x, f.where(f.equal(y, 0), 0, f.div(gy, y))),
-    'non-negative',
+    { sign: 'non-negative', ...positive },
   ),
-  reduction('ReduceLogSum', sums, ({ f, gy, y, spread }) => spread(f.mul(gy, f.exp(f.neg(y))))),
-  reduction('ReduceLogSumExp', sums, ({ f, gy, x, y }) => f.mul(gy, f.exp(f.sub(x, y)))),
-  reduction('ReduceSumSquare', sums, ({ f, gy, x }) => f.mul(f.mul(2, gy), x), 'non-negative'),
+  reduction('ReduceLogSum', freezesSum, ({ f, gy, y, spread }) =>
+    spread(f.mul(gy, f.exp(f.neg(y)))),
+  ),
+  reduction('ReduceLogSumExp', freezesSum, ({ f, gy, x, y }) => f.mul(gy, f.exp(f.sub(x, y)))),
+  reduction('ReduceSumSquare', freezesSum, ({ f, gy, x }) => f.mul(f.mul(2, gy), x), {
+    sign: 'non-negative',
+  }),
 ]

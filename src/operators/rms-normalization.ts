@@ -7,11 +7,13 @@
  * Gradients, with r = 1/√(mean(x²) + ε), x̂ = x·r and g = γ·δ: ∂L/∂x = r·(g − x̂·mean(g·x̂)) and
  * ∂L/∂γ = Σ δ·x̂.
  */
+
 import { floatAttribute, intAttribute } from '../model/attributes.ts'
 import type { Dim } from '../model/model.ts'
 import { sumTo } from './broadcast.ts'
 import { knownShape, range, reduce } from './emission.ts'
 import { formula } from './formula.ts'
+import { linearIn } from './homogeneity.ts'
 import { unifyLast } from './layer-normalization.ts'
 import type { AxesRule, GradientRule, InferRule, Operator } from './operator.ts'
 import { axisPosition, inferredFrom } from './shapes.ts'
@@ -58,6 +60,7 @@ export const rmsNormalization: Operator = {
   infer,
   axes,
   gradient,
+  homogeneous: linearIn([1]),
   padding: { 1: 1 },
 }
 

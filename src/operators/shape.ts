@@ -34,6 +34,7 @@ export const shapes: readonly Operator[] = [
       return [{ axes: [context.fixed(elements.length, 'lists the sizes of a tensor')], elements }]
     },
     gradient: none,
+    shapesOnly: true,
   },
   {
     name: 'Size',
@@ -43,5 +44,6 @@ export const shapes: readonly Operator[] = [
     },
     axes: (context) => [{ axes: [], elements: [{ kind: 'size', axis: product(context.axes(0)) }] }],
     gradient: none,
+    shapesOnly: true,
   },
 ]

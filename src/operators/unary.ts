@@ -27,11 +27,12 @@ export interface UnaryOptions {
   readonly upgrade?: UpgradeRule
   readonly link?: Operator['link']
   readonly poolsFirst?: Operator['poolsFirst']
+  readonly homogeneous?: Operator['homogeneous']
 }
 
 /** An element-wise operator: `unary('Relu', { gradient, idempotent: true })`. */
 export function unary(name: string, options: UnaryOptions): Operator {
-  const { gradient, idempotent, sign, dtype, upgrade, link, poolsFirst } = options
+  const { gradient, idempotent, sign, dtype, upgrade, link, poolsFirst, homogeneous } = options
   return {
     name,
     infer: dtype === undefined ? inferUnary : (context) => [{ dtype, shape: context.shape(0) }],
@@ -49,6 +50,7 @@ export function unary(name: string, options: UnaryOptions): Operator {
     ...(upgrade === undefined ? {} : { upgrade }),
     ...(link === undefined ? {} : { link }),
     ...(poolsFirst === undefined ? {} : { poolsFirst }),
+    ...(homogeneous === undefined ? {} : { homogeneous }),
   }
 }
 

@@ -5,10 +5,12 @@
  * Growth: as for arithmetic. Copies of a unit choose alike because the condition's axes are the
  * same axes. Gradients: g where the condition holds (for a), where it does not (for b).
  */
+
 import type { Dim } from '../model/model.ts'
 import { freezeSizes } from './axis-elements.ts'
 import { broadcastAxes, broadcastShape, sumToInput } from './broadcast.ts'
 import { gradientOf } from './formula.ts'
+import { linearIn } from './homogeneity.ts'
 import type { AxisElement, Operator } from './operator.ts'
 
 /** Element k of an operand that is a scalar or as long as the result. */
@@ -90,6 +92,7 @@ export const selections: readonly Operator[] = [
         return sumToInput(context, 2, f.where(context.input(0), 0, g))
       },
     ),
+    homogeneous: linearIn([1, 2]),
     sign: 'inherited',
   },
 ]

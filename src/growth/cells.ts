@@ -1,0 +1,192 @@
+/**
+ * Cells: the parts of a tensor for which it is decided one by one whether they hold copies of a unit
+ * or shares of it. A cell takes one term of every concatenation: the columns of queries, keys and
+ * values [q | k | v] are three cells, and so are the three entries of an axis (q, k, v) that nodes
+ * pick by index.
+ *
+ * A cell is known by its path: the numbers of the units that it is made of and of those that have been
+ * bound to them since. Nodes pass paths on or shorten them, so that the parts of two tensors
+ * belong together where their paths agree in all numbers that both tensors have.
+ */
+import { type Axis, product, sum } from '../operators/axis.ts'
+import { isFloat } from '../tensor/dtype.ts'
+import type { ParameterUse } from './node-context.ts'
+import type { AxisAlgebra } from './unify.ts'
+
+export interface Cell {
+  /** The axis that the unit is a part of; undefined where it is on several. */
+  readonly axis: number | undefined
+  /** For a parameter several: its cells end with the unit, whatever comes behind it on the axis. */
+  readonly paths: readonly ReadonlySet<number>[]
+  /** All numbers of the tensor; for a parameter, of this axis. */
+  readonly numbers: ReadonlySet<number>
+  /** Set where it can only hold copies: why, as a verb phrase. */
+  readonly onlyCopies?: string
+  /** For a parameter: the use, and the path up to the unit. */
+  readonly parameter?: { readonly use: ParameterUse; readonly prefix: string }
+}
+
+/** Beyond this a tensor is concatenated along too many axes to look at its parts. */
+const MOST_CELLS = 4096
+
+type Path = readonly number[]
+
+export class CellAlgebra {
+  readonly #algebra: AxisAlgebra
+  /** Of units of which nodes pick entries: the number of the first entry; the others follow. */
+  readonly #entries = new Map<number, number>()
+  #next: number
+
+  constructor(algebra: AxisAlgebra) {
+    this.#algebra = algebra
+    this.#next = algebra.unitCount
+  }
+
+  /** From now on each entry of this axis is a cell of its own, if it is one unit. */
+  distinguish(axis: Axis): void {
+    const unit = this.#unitOf(axis)
+    const size = unit === undefined ? null : this.#algebra.sizeOfUnit(unit)
+    if (unit === undefined || this.#entries.has(unit)) return
+    if (typeof size !== 'number' || size > MOST_CELLS) return
+    this.#entries.set(unit, this.#next)
+    this.#next += size
+  }
+
+  /** The number of an entry in paths, where its axis is taken apart. */
+  entry(axis: Axis, index: number): number | undefined {
+    const first = this.#entries.get(this.#unitOf(axis) ?? -1)
+    return first === undefined ? undefined : first + index
+  }
+
+  #unitOf(axis: Axis): number | undefined {
+    const leaves = this.#algebra.leaves(axis)
+    return leaves.length === 1 ? leaves[0] : undefined
+  }
+
+  /** All numbers in the paths of an axis. */
+  numbersOf(axis: Axis): ReadonlySet<number> {
+    return new Set(this.#paths(axis).flat())
+  }
+
+  #paths(axis: Axis): readonly Path[] {
+    const resolved = this.#algebra.resolve(axis)
+    const own = axis.kind === 'unit' ? [axis.id] : []
+    if (resolved.kind === 'unit') {
+      const path = axis === resolved || own[0] === resolved.id ? own : [...own, resolved.id]
+      const first = this.#entries.get(resolved.id)
+      if (first === undefined) return [path]
+      return Array.from({ length: Number(resolved.size) }, (_, i) => [...path, first + i])
+    }
+    const parts =
+      resolved.kind === 'sum'
+        ? resolved.terms.flatMap((term) => this.#paths(term))
+        : crossed(resolved.factors.map((factor) => this.#paths(factor)))
+    return parts.map((path) => [...own, ...path])
+  }
+
+  /** The cells of a value in which a unit occurs. */
+  ofValue(axes: readonly Axis[], unit: number): readonly Cell[] {
+    const occurs = axes.map((axis) => this.#algebra.leaves(axis).includes(unit))
+    const axis = occurs.indexOf(true)
+    if (axis < 0) return []
+    const lists = axes.map((each) => this.#paths(each))
+    const numbers = new Set(lists.flat(2))
+    const several = occurs.lastIndexOf(true) !== axis
+    const size = lists.reduce((count, list) => count * list.length, 1)
+    if (several || size > MOST_CELLS) {
+      const onlyCopies = several ? 'has it on two axes' : 'concatenates too many parts'
+      return [{ axis: several ? undefined : axis, paths: [numbers], numbers, onlyCopies }]
+    }
+    const cells = new Map<string, Cell>()
+    for (const path of crossed(lists)) {
+      const count = path.filter((number) => number === unit).length
+      if (count === 0) continue
+      const set = new Set(path)
+      const key = [...set].sort((a, b) => a - b).join()
+      // Equal parts, as in x + x, count as one: both hold copies or both hold shares.
+      cells.set(key, { axis, paths: [set], numbers, ...(count > 1 && twice) })
+    }
+    return [...cells.values()]
+  }
+
+  /** The cells of a parameter in which a unit occurs. */
+  ofParameter(use: ParameterUse, unit: number): readonly Cell[] {
+    return use.axes.flatMap((own, axis) => {
+      if (!this.#algebra.leaves(own).includes(unit)) return []
+      const paths = this.#paths(own)
+      const numbers = new Set(paths.flat())
+      const cells = new Map<string, Path[]>()
+      for (const path of paths) {
+        if (!path.includes(unit)) continue
+        const prefix = path.slice(0, path.indexOf(unit) + 1).join()
+        cells.set(prefix, [...(cells.get(prefix) ?? []), path])
+      }
+      return [...cells].map(([prefix, list]): Cell => {
+        const isTwice = list.some((path) => path.indexOf(unit) !== path.lastIndexOf(unit))
+        return {
+          axis,
+          paths: list.map((path) => new Set(path)),
+          numbers,
+          parameter: { use, prefix },
+          ...(isTwice && twice),
+          ...(use.summed[axis] && { onlyCopies: `sums over it in the weight "${use.name}"` }),
+          ...(!isFloat(use.tensor.dtype) && {
+            onlyCopies: `reads "${use.name}", which has no fractions`,
+          }),
+        }
+      })
+    })
+  }
+
+  /**
+   * An axis of a parameter in terms of free units, those marked whose path up to them is among the
+   * prefixes. Products are multiplied out as far as the parts differ: (a + b)·c = a·c + b·c.
+   */
+  marked(axis: Axis, prefixes: ReadonlySet<string>): Axis {
+    return this.#mark([axis], [], prefixes)
+  }
+
+  #mark(factors: readonly Axis[], prefix: Path, prefixes: ReadonlySet<string>): Axis {
+    const [first, ...rest] = factors
+    if (first === undefined) return product([])
+    const resolved = this.#algebra.resolve(first)
+    const own = first.kind === 'unit' ? [...prefix, first.id] : prefix
+    if (resolved.kind === 'product')
+      return this.#mark([...resolved.factors, ...rest], own, prefixes)
+    if (resolved.kind === 'sum') {
+      const terms = resolved.terms.map((term) => this.#mark([term, ...rest], own, prefixes))
+      return sum(terms)
+    }
+    const path = own.at(-1) === resolved.id ? own : [...own, resolved.id]
+    const marked = prefixes.has(path.join()) ? { ...resolved, shares: true as const } : resolved
+    const entries = this.#entries.get(resolved.id)
+    if (entries === undefined || rest.length === 0)
+      return product([marked, this.#mark(rest, path, prefixes)])
+    return sum(
+      Array.from({ length: Number(resolved.size) }, (_, i) =>
+        this.#mark(rest, [...path, entries + i], prefixes),
+      ),
+    )
+  }
+}
+
+const twice = { onlyCopies: 'has it twice on one axis' } as const
+
+/** Every way to take one path of each list, the first list's slowest. */
+const crossed = (lists: readonly (readonly Path[])[]): readonly Path[] =>
+  lists.reduce<readonly Path[]>(
+    (heads, list) => heads.flatMap((head) => list.map((path) => [...head, ...path])),
+    [[]],
+  )
+
+/** Is the unit on this axis there, or may it be? */
+export const isOnAxis = (cell: Cell, axis: number): boolean =>
+  cell.axis === undefined || cell.axis === axis
+
+/** Do two cells belong together, in all numbers that both tensors have but the ones left out? */
+export function agree(a: Cell, b: Cell, without: ReadonlySet<number>): boolean {
+  const common = [...a.numbers].filter((number) => b.numbers.has(number) && !without.has(number))
+  return a.paths.some((p) =>
+    b.paths.some((q) => common.every((number) => p.has(number) === q.has(number))),
+  )
+}
