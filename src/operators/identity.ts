@@ -6,7 +6,7 @@
  */
 import { inputError } from '../errors.ts'
 import { intAttribute } from '../model/attributes.ts'
-import type { Dim } from '../model/model.ts'
+import type { Dim, Node } from '../model/model.ts'
 import { type DType, dtypeFromCode, isFloat } from '../tensor/dtype.ts'
 import { castLike, gradientOf } from './formula.ts'
 import type { AxesRule, AxisElement, InferContext, Operator } from './operator.ts'
@@ -34,6 +34,12 @@ const castElement = (value: number, dtype: DType | undefined) =>
           ? value
           : Math.fround(value)
         : Math.trunc(value)
+
+/** Rounding to whole numbers keeps no factors. */
+const isToFloat = (node: Node): boolean => {
+  const dtype = dtypeFromCode(intAttribute(node, 'to', 0))
+  return dtype !== undefined && isFloat(dtype)
+}
 
 const cast = (name: string): Operator => ({
   name,
@@ -67,6 +73,7 @@ const cast = (name: string): Operator => ({
   },
   sign: 'inherited',
   view: true,
+  homogeneous: { inputs: (node) => (isToFloat(node) ? [[0]] : []), linear: true },
 })
 
 export const identities: readonly Operator[] = [

@@ -1,0 +1,67 @@
+/** Where shares may flow in a graph, for all units alike: nodes, and what they do to their inputs. */
+import type { Node } from '../model/model.ts'
+import { linearIn } from '../operators/homogeneity.ts'
+import { operatorOf } from '../operators/index.ts'
+import type { FactorAxis, HomogeneityFacet } from '../operators/operator.ts'
+import { CellAlgebra } from './cells.ts'
+import type { Contraction, ParameterUse, PickedEntry } from './node-context.ts'
+import type { Solution } from './solver.ts'
+
+/** A sum of products of computed values, or of one value. */
+export type Sum = Contraction & { readonly factors: readonly FactorAxis[] }
+export const isSum = (contraction: Contraction): contraction is Sum =>
+  contraction.factors !== undefined
+
+export const isView = (node: Node): boolean => operatorOf(node)?.view === true
+
+/** A view is linear in what it views. */
+const view = linearIn([0])
+export const facetOf = (node: Node): HomogeneityFacet | undefined =>
+  operatorOf(node)?.homogeneous ?? (isView(node) ? view : undefined)
+
+/** What is known of the graph for all units alike. */
+export class Flow {
+  readonly solution: Solution
+  readonly cells: CellAlgebra
+  readonly #contractions = new Map<Node, Contraction[]>()
+  readonly #picks = new Map<Node, PickedEntry>()
+  readonly #parameters = new Map<Node, Map<number, ParameterUse>>()
+  readonly #summed = new Map<Node, ReadonlySet<number>>()
+
+  constructor(solution: Solution) {
+    this.solution = solution
+    this.cells = new CellAlgebra(solution.algebra)
+    for (const pick of solution.picks) {
+      this.#picks.set(pick.node, pick)
+      this.cells.distinguish(pick.axis)
+    }
+    for (const each of solution.contractions)
+      this.#contractions.set(each.node, [...this.contractionsOf(each.node), each])
+    for (const use of solution.parameters) {
+      const inputs = this.#parameters.get(use.node) ?? new Map<number, ParameterUse>()
+      this.#parameters.set(use.node, inputs.set(use.input, use))
+    }
+  }
+
+  contractionsOf(node: Node): readonly Contraction[] {
+    return this.#contractions.get(node) ?? []
+  }
+
+  pickOf(node: Node): PickedEntry | undefined {
+    return this.#picks.get(node)
+  }
+
+  parameterAt(node: Node, input: number): ParameterUse | undefined {
+    return this.#parameters.get(node)?.get(input)
+  }
+
+  /** Numbers of the axes that a node sums over: the output may have them too, but not from there. */
+  summedAt(node: Node): ReadonlySet<number> {
+    const known = this.#summed.get(node)
+    if (known) return known
+    const axes = this.contractionsOf(node).map(({ axis }) => axis)
+    const numbers = new Set(axes.flatMap((axis) => [...this.cells.numbersOf(axis)]))
+    this.#summed.set(node, numbers)
+    return numbers
+  }
+}
