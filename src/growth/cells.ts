@@ -1,8 +1,8 @@
 /**
  * Cells: the parts of a tensor for which it is decided one by one whether they hold copies of a unit
  * or shares of it. A cell takes one term of every concatenation: the columns of queries, keys and
- * values [q | k | v] are three cells, and so are the three entries of an axis (q, k, v) that nodes
- * pick by index.
+ * values [q | k | v] are three cells, and so are the entries of an axis (q, k, v) that nodes pick by
+ * index.
  *
  * A cell is known by its path: the numbers of the units that it is made of and of those that have been
  * bound to them since. Nodes pass paths on or shorten them, so that the parts of two tensors
@@ -33,34 +33,9 @@ type Path = readonly number[]
 
 export class CellAlgebra {
   readonly #algebra: AxisAlgebra
-  /** Of units of which nodes pick entries: the number of the first entry; the others follow. */
-  readonly #entries = new Map<number, number>()
-  #next: number
 
   constructor(algebra: AxisAlgebra) {
     this.#algebra = algebra
-    this.#next = algebra.unitCount
-  }
-
-  /** From now on each entry of this axis is a cell of its own, if it is one unit. */
-  distinguish(axis: Axis): void {
-    const unit = this.#unitOf(axis)
-    const size = unit === undefined ? null : this.#algebra.sizeOfUnit(unit)
-    if (unit === undefined || this.#entries.has(unit)) return
-    if (typeof size !== 'number' || size > MOST_CELLS) return
-    this.#entries.set(unit, this.#next)
-    this.#next += size
-  }
-
-  /** The number of an entry in paths, where its axis is taken apart. */
-  entry(axis: Axis, index: number): number | undefined {
-    const first = this.#entries.get(this.#unitOf(axis) ?? -1)
-    return first === undefined ? undefined : first + index
-  }
-
-  #unitOf(axis: Axis): number | undefined {
-    const leaves = this.#algebra.leaves(axis)
-    return leaves.length === 1 ? leaves[0] : undefined
   }
 
   /** All numbers in the paths of an axis. */
@@ -71,12 +46,8 @@ export class CellAlgebra {
   #paths(axis: Axis): readonly Path[] {
     const resolved = this.#algebra.resolve(axis)
     const own = axis.kind === 'unit' ? [axis.id] : []
-    if (resolved.kind === 'unit') {
-      const path = axis === resolved || own[0] === resolved.id ? own : [...own, resolved.id]
-      const first = this.#entries.get(resolved.id)
-      if (first === undefined) return [path]
-      return Array.from({ length: Number(resolved.size) }, (_, i) => [...path, first + i])
-    }
+    if (resolved.kind === 'unit')
+      return [axis === resolved || own[0] === resolved.id ? own : [...own, resolved.id]]
     const parts =
       resolved.kind === 'sum'
         ? resolved.terms.flatMap((term) => this.#paths(term))
@@ -159,14 +130,7 @@ export class CellAlgebra {
     }
     const path = own.at(-1) === resolved.id ? own : [...own, resolved.id]
     const marked = prefixes.has(path.join()) ? { ...resolved, shares: true as const } : resolved
-    const entries = this.#entries.get(resolved.id)
-    if (entries === undefined || rest.length === 0)
-      return product([marked, this.#mark(rest, path, prefixes)])
-    return sum(
-      Array.from({ length: Number(resolved.size) }, (_, i) =>
-        this.#mark(rest, [...path, entries + i], prefixes),
-      ),
-    )
+    return product([marked, this.#mark(rest, path, prefixes)])
   }
 }
 

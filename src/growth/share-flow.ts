@@ -1,10 +1,11 @@
 /** Where shares may flow in a graph, for all units alike: nodes, and what they do to their inputs. */
 import type { Node } from '../model/model.ts'
+import type { Axis } from '../operators/axis.ts'
 import { linearIn } from '../operators/homogeneity.ts'
 import { operatorOf } from '../operators/index.ts'
 import type { FactorAxis, HomogeneityFacet } from '../operators/operator.ts'
 import { CellAlgebra } from './cells.ts'
-import type { Contraction, ParameterUse, PickedEntry } from './node-context.ts'
+import type { Contraction, ParameterUse } from './node-context.ts'
 import type { Solution } from './solver.ts'
 
 /** A sum of products of computed values, or of one value. */
@@ -24,17 +25,14 @@ export class Flow {
   readonly solution: Solution
   readonly cells: CellAlgebra
   readonly #contractions = new Map<Node, Contraction[]>()
-  readonly #picks = new Map<Node, PickedEntry>()
+  readonly #picks = new Map<Node, Axis>()
   readonly #parameters = new Map<Node, Map<number, ParameterUse>>()
   readonly #summed = new Map<Node, ReadonlySet<number>>()
 
   constructor(solution: Solution) {
     this.solution = solution
     this.cells = new CellAlgebra(solution.algebra)
-    for (const pick of solution.picks) {
-      this.#picks.set(pick.node, pick)
-      this.cells.distinguish(pick.axis)
-    }
+    for (const { node, entry } of solution.picks) this.#picks.set(node, entry)
     for (const each of solution.contractions)
       this.#contractions.set(each.node, [...this.contractionsOf(each.node), each])
     for (const use of solution.parameters) {
@@ -47,7 +45,8 @@ export class Flow {
     return this.#contractions.get(node) ?? []
   }
 
-  pickOf(node: Node): PickedEntry | undefined {
+  /** The entry that a node picks from an axis of its first input. */
+  pickOf(node: Node): Axis | undefined {
     return this.#picks.get(node)
   }
 

@@ -228,11 +228,10 @@ export class Search {
 
   /** The cells of an input that go into a cell of an output. */
   #members(node: Node, input: number, output: Cell): readonly Cell[] {
-    const { cells } = this.#flow
     const summed = new Set(this.#flow.summedAt(node))
     summed.delete(this.#unit)
     const pick = input === 0 ? this.#flow.pickOf(node) : undefined
-    const entry = pick && cells.entry(pick.axis, pick.index)
+    const [entry] = pick ? this.#flow.solution.algebra.leaves(pick) : []
     const factors = this.#flow.contractionsOf(node).flatMap((each) => each.factors ?? [])
     return this.#cellsAt(node, input).filter(
       (cell) =>
