@@ -10,8 +10,8 @@
  */
 import { type Axis, product, sum } from '../operators/axis.ts'
 import { isFloat } from '../tensor/dtype.ts'
-import type { ParameterUse } from './node-context.ts'
 import type { AxisAlgebra } from './unify.ts'
+import type { ParameterUse } from './weights.ts'
 
 export interface Cell {
   /** The axis that the unit is a part of; undefined where it is on several. */

@@ -16,24 +16,13 @@ import type { LazyTensor } from '../tensor/tensor.ts'
 import type { HeldValue } from './held-value.ts'
 import { regroup, type Target } from './regroup.ts'
 import type { AxisAlgebra } from './unify.ts'
-
-/** One reading of a constant: its axes are its own, whatever other readers do with it. */
-export interface ParameterUse {
-  /** The initializer, or the output of the Constant node. */
-  readonly name: string
-  readonly tensor: LazyTensor
-  readonly node: Node
-  readonly input: number
-  readonly axes: readonly Axis[]
-  /** Which axes are summed over (their slices take shares); the others are carried. */
-  readonly summed: boolean[]
-}
+import type { ParameterUse, Weights } from './weights.ts'
 
 /** A sum over an axis. */
 export interface Contraction {
   readonly node: Node
   readonly axis: Axis
-  /** Of products of computed values: of which axes of them; undefined where a weight takes the shares. */
+  /** Axes of computed values of which one must hold shares; undefined where a constant takes them. */
   readonly factors?: readonly FactorAxis[]
   /** What the node does, for messages. */
   readonly does: string
@@ -62,13 +51,6 @@ export interface AttributeRelation {
   readonly axis: Axis
 }
 
-/** A value that is a rearranged constant. */
-export interface View {
-  readonly use: ParameterUse
-  /** By axis: which whole axes of the constant it is made of; undefined where of parts. */
-  readonly origin: readonly (readonly number[] | undefined)[]
-}
-
 /** How a plan knows a node: by its first output. */
 export const nodeKey = (node: Node): string => node.outputs.find((output) => output !== '') ?? ''
 
@@ -81,7 +63,7 @@ export interface SolverState {
   readonly values: ReadonlyMap<string, ValueInfo>
   readonly axes: ReadonlyMap<string, readonly Axis[]>
   readonly elements: ReadonlyMap<string, readonly AxisElement[]>
-  readonly views: ReadonlyMap<string, View>
+  readonly weights: Weights
   readonly constants: ReadonlyMap<string, LazyTensor>
   readonly held: ReadonlyMap<string, HeldValue>
   readonly parameters: ParameterUse[]
@@ -93,12 +75,13 @@ export interface SolverState {
 
 const unknownValue: ValueInfo = {}
 
+const withWeight = 'sums over it with a weight'
+
 export class NodeContext implements AxesContext {
   readonly node: Node
   readonly opset: number
   readonly #state: SolverState
   readonly #uses = new Map<number, ParameterUse>()
-  readonly #contracted = new Map<number, Set<number>>()
   readonly #looked = new Set<number>()
 
   constructor(node: Node, opset: number, state: SolverState) {
@@ -112,10 +95,6 @@ export class NodeContext implements AxesContext {
   /** Constants that the rule asked the axes of, by input. */
   get uses(): ReadonlyMap<number, ParameterUse> {
     return this.#uses
-  }
-  /** By input: the axes that the rule summed over. */
-  get contracted(): ReadonlyMap<number, ReadonlySet<number>> {
-    return this.#contracted
   }
   /** Inputs whose elements the rule looked at. */
   get looked(): ReadonlySet<number> {
@@ -153,7 +132,7 @@ export class NodeContext implements AxesContext {
 
   isParameter(i: number): boolean {
     const name = this.#name(i)
-    return this.#state.constants.has(name) || this.#state.views.has(name)
+    return this.#state.constants.has(name) || this.#state.weights.has(name)
   }
 
   /** The use of the constant at input i, with axes of its own. */
@@ -229,32 +208,27 @@ export class NodeContext implements AxesContext {
   }
 
   contract(i: number, k: number, axis: Axis): void {
-    const { algebra, views, contractions } = this.#state
-    contractions.push({ node: this.node, axis, does: 'sums over it with a weight' })
     const own = this.axes(i)[k] ?? this.refuse(`has no axis ${k} at input ${i}`)
-    const use = this.#use(i)
-    const view = views.get(this.#name(i))
-    const positions = use ? [k] : view?.origin[k]
-    const root = use ?? view?.use
-    if (positions === undefined || root === undefined) {
-      const reason = root
-        ? 'sums over a part of an axis of its weight'
-        : 'sums over it in a product of two computed values'
-      algebra.freeze(own, reason)
-      algebra.freeze(axis, reason)
-    } else {
-      for (const position of positions) root.summed[position] = true
-      const marks = this.#contracted.get(i) ?? new Set<number>()
-      this.#contracted.set(i, marks.add(k))
-    }
-    algebra.same(axis, own)
+    this.#state.algebra.same(axis, own)
+    this.#sum(axis, [{ input: i, axis: k }], withWeight)
   }
 
   sumProducts(factors: readonly FactorAxis[], does: string): void {
     const [axis, ...others] = factors.map((each) => this.axes(each.input)[each.axis]!)
     if (!axis) return
     for (const other of others) this.#state.algebra.same(axis, other)
-    this.#state.contractions.push({ node: this.node, axis, factors, does })
+    const weights = factors.filter(({ input }) => this.isParameter(input))
+    const values = factors.filter((each) => !weights.includes(each))
+    this.#sum(axis, [...weights.reverse(), ...values], weights.length > 0 ? withWeight : does)
+  }
+
+  /** A constant takes the shares itself; who else does is found out with all others. */
+  #sum(axis: Axis, factors: readonly FactorAxis[], does: string): void {
+    const { contractions } = this.#state
+    const constant = factors.find(({ input }) => this.#use(input))
+    const use = constant && this.#use(constant.input)
+    if (use) use.summed[constant.axis] = true
+    contractions.push({ node: this.node, axis, does, ...(use ? {} : { factors }) })
   }
   pick(entry: Axis): void {
     this.#state.picks.push({ node: this.node, entry })

@@ -5,9 +5,10 @@
 import type { Axis } from '../operators/axis.ts'
 import { operatorOf } from '../operators/index.ts'
 import { axisMapOf, parameterMapOf } from './evaluate.ts'
-import { nodeKey, type ParameterUse } from './node-context.ts'
+import { nodeKey } from './node-context.ts'
 import type { AxisMap, ParameterChange } from './plan.ts'
 import { newSize, type Planning, partition, useKey } from './planning.ts'
+import type { ParameterUse } from './weights.ts'
 
 type Need = Pick<ParameterChange, 'axes' | 'padding'> & {
   readonly after: readonly number[]

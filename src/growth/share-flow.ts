@@ -4,9 +4,11 @@ import type { Axis } from '../operators/axis.ts'
 import { linearIn } from '../operators/homogeneity.ts'
 import { operatorOf } from '../operators/index.ts'
 import type { FactorAxis, HomogeneityFacet } from '../operators/operator.ts'
+import { elementCount, toNumbers } from '../tensor/tensor.ts'
 import { CellAlgebra } from './cells.ts'
-import type { Contraction, ParameterUse } from './node-context.ts'
+import type { Contraction } from './node-context.ts'
 import type { Solution } from './solver.ts'
+import type { ParameterUse } from './weights.ts'
 
 /** A sum of products of computed values, or of one value. */
 export type Sum = Contraction & { readonly factors: readonly FactorAxis[] }
@@ -52,6 +54,18 @@ export class Flow {
 
   parameterAt(node: Node, input: number): ParameterUse | undefined {
     return this.#parameters.get(node)?.get(input)
+  }
+
+  /** Elements of a value, an unknown size counted as one. */
+  entriesOf(name: string): number {
+    const shape = this.solution.values.get(name)?.shape ?? []
+    return shape.reduce<number>((count, dim) => count * (typeof dim === 'number' ? dim : 1), 1)
+  }
+
+  /** Is an input the constant 0, which is a multiple of anything? */
+  isZero(node: Node, input: number): boolean {
+    const tensor = this.parameterAt(node, input)?.tensor
+    return tensor !== undefined && elementCount(tensor.dims) === 1 && toNumbers(tensor)[0] === 0
   }
 
   /** Numbers of the axes that a node sums over: the output may have them too, but not from there. */

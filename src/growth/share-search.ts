@@ -4,8 +4,8 @@ import { describeNode } from '../model/names.ts'
 import type { Axis } from '../operators/axis.ts'
 import { operatorOf } from '../operators/index.ts'
 import { agree, type Cell, isOnAxis } from './cells.ts'
-import type { ParameterUse } from './node-context.ts'
 import { type Flow, facetOf, isView, type Sum } from './share-flow.ts'
+import type { ParameterUse } from './weights.ts'
 
 interface Demand {
   readonly cell: Cell
@@ -157,8 +157,10 @@ export class Search {
   #consequences(cell: Cell): { demands: readonly Demand[]; choices: readonly Choice[] } | Failure {
     const { links } = this.#flow.solution
     if (cell.parameter) {
-      const { node } = cell.parameter.use
-      return cell.onlyCopies ? { node, reason: cell.onlyCopies } : { demands: [], choices: [] }
+      const { node, input } = cell.parameter.use
+      if (cell.onlyCopies) return { node, reason: cell.onlyCopies }
+      const found = this.#reading(node, input, cell)
+      return isFailure(found) ? found : { demands: [...found, ...this.#tied(cell)], choices: [] }
     }
     const name = this.#names.get(cell)!
     const producer = links.producers.get(name)
@@ -177,6 +179,18 @@ export class Search {
     return { demands, choices: [choice] }
   }
 
+  /** What is one constant in a weight takes shares everywhere in it. */
+  #tied({ parameter, axis, ...cell }: Cell): readonly Demand[] {
+    const { use } = parameter!
+    return [...this.#flow.solution.weights.tiedTo(use)].flatMap((other) =>
+      other === use
+        ? []
+        : this.#cellsAt(other.node, other.input)
+            .filter((each) => each.axis === axis && agree(each, { axis, ...cell }, none))
+            .map((each) => ({ cell: each, shares: true })),
+    )
+  }
+
   /** The ways in which a node can give shares: by each set of inputs in which it is homogeneous. */
   #producing(node: Node, output: number, cell: Cell): Choice | Failure {
     const sets = facetOf(node)?.inputs(node) ?? []
@@ -184,8 +198,8 @@ export class Search {
     const members = node.inputs.map((_, i) => this.#members(node, i, cell))
     if (members.every((list) => list.length === 0)) return { node, reason: notFollowed }
     const { joins, linear } = facetOf(node)!
-    const options = sets.flatMap((set): Option[] => {
-      const given = set.filter((i) => (node.inputs[i] ?? '') !== '')
+    const options = this.#largestFirst(node, sets).flatMap((set): Option[] => {
+      const given = set.filter((i) => (node.inputs[i] ?? '') !== '' && !this.#flow.isZero(node, i))
       const found = given.filter((i) => members[i]!.length > 0)
       if (found.length === 0 || (!joins && found.length < given.length)) return []
       const demands = members.flatMap((list, i) =>
@@ -194,6 +208,13 @@ export class Search {
       return [{ demands, isLinear: linear }]
     })
     return { node, options }
+  }
+
+  /** The weight rather than a scale of it. */
+  #largestFirst(node: Node, sets: readonly (readonly number[])[]) {
+    const size = (set: readonly number[]) =>
+      Math.max(...set.map((i) => this.#flow.entriesOf(node.inputs[i] ?? '')))
+    return [...sets].sort((a, b) => size(b) - size(a))
   }
 
   /** What a node that reads shares needs in turn. */
@@ -271,6 +292,8 @@ export class Search {
   }
 }
 
+const none: ReadonlySet<number> = new Set()
+
 const doesNotScale = 'does not scale with its input'
 const notFollowed = 'composes it in a way that is not followed'
 
@@ -279,6 +302,7 @@ const isSummed = ({ parameter, axis }: Cell): boolean =>
 
 function without({ factors }: Sum, failures: readonly Failure[]): string {
   const reasons = new Set(failures.map(({ node, reason }) => `${describeNode(node)} ${reason}`))
-  const who = factors.length === 1 ? 'cannot have shares of it' : 'neither can hold shares of it'
+  const who =
+    factors.length === 1 ? 'shares of it do not get there' : 'neither can hold shares of it'
   return `${who} (${[...reasons].join('; ')})`
 }

@@ -18,10 +18,10 @@
  */
 import type { Axis } from '../operators/axis.ts'
 import type { CellAlgebra } from './cells.ts'
-import type { ParameterUse } from './node-context.ts'
 import { Flow, isSum, type Sum } from './share-flow.ts'
 import { Search, type Solved, type Unshared } from './share-search.ts'
 import type { Solution } from './solver.ts'
+import type { ParameterUse } from './weights.ts'
 
 /** The shares that parameters take beside those of their summed axes. */
 export interface Shares {

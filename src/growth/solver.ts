@@ -16,20 +16,19 @@ import {
   type AttributeRelation,
   type Contraction,
   NodeContext,
-  type ParameterUse,
   type PickedEntry,
   Refusal,
   type SizeRelation,
   type SolverState,
-  type View,
 } from './node-context.ts'
 import { AxisAlgebra } from './unify.ts'
+import { type ParameterUse, Weights } from './weights.ts'
 
 /** A node with a weight of its own. */
 export interface Layer {
   readonly node: Node
   readonly name: string
-  /** Name of the constant that holds the weight. */
+  /** Name of the constant that holds the weight; of several that it is computed from, the largest. */
   readonly weight: string
   readonly weightDims: readonly number[]
   /** Input position of the weight. */
@@ -46,6 +45,7 @@ export interface Solution {
   readonly algebra: AxisAlgebra
   readonly axes: ReadonlyMap<string, readonly Axis[]>
   readonly parameters: readonly ParameterUse[]
+  readonly weights: Weights
   readonly sizes: readonly SizeRelation[]
   readonly attributes: readonly AttributeRelation[]
   readonly contractions: readonly Contraction[]
@@ -67,11 +67,12 @@ class Solver {
   readonly #lookup: OperatorLookup
   readonly #links: Links
   readonly #layers: Layer[] = []
-  readonly #roles = new Map<ParameterUse, ('carried' | 'summed' | undefined)[]>()
   readonly #algebra = new AxisAlgebra()
   readonly #axes = new Map<string, readonly Axis[]>()
   readonly #elements = new Map<string, readonly AxisElement[]>()
-  readonly #views = new Map<string, View>()
+  readonly #weights = new Weights(this.#algebra)
+  /** Nodes whose results are parts of layers' weights: a product of constants is no layer there. */
+  readonly #inWeights = new Set<Node>()
   readonly #constants = new Map<string, LazyTensor>()
   readonly #held = new Map<string, HeldValue>()
   /** Values that nodes compute from constants alone. */
@@ -89,7 +90,7 @@ class Solver {
       values: this.#values,
       axes: this.#axes,
       elements: this.#elements,
-      views: this.#views,
+      weights: this.#weights,
       constants: this.#constants,
       held: this.#held,
       parameters: [],
@@ -118,11 +119,12 @@ class Solver {
       algebra: this.#algebra,
       axes: this.#axes,
       parameters: this.#state.parameters,
+      weights: this.#weights,
       sizes: this.#state.sizes,
       attributes: this.#state.attributes,
       contractions: this.#state.contractions,
       picks: this.#state.picks,
-      layers: this.#layers,
+      layers: this.#layers.filter(({ node }) => !this.#inWeights.has(node)),
       held: this.#held,
     }
   }
@@ -155,18 +157,17 @@ class Solver {
     if (!computed && this.#hold(node)) return
     const operator = this.#lookup(node)
     const rule = operator?.axes
-    if (rule === undefined) this.#giveUp(node, 'is an operator that is not known')
-    else if (typeof rule !== 'function') this.#giveUp(node, rule.unsupported)
-    else {
-      const context = new NodeContext(node, opsetOf(this.#model, node.domain), this.#state)
+    const context = new NodeContext(node, opsetOf(this.#model, node.domain), this.#state)
+    if (rule === undefined) this.#giveUp(node, 'is an operator that is not known', context)
+    else if (typeof rule !== 'function') this.#giveUp(node, rule.unsupported, context)
+    else
       try {
-        const outputs = rule(context)
-        this.#accept(node, operator!, outputs, context)
+        this.#accept(node, rule(context), context)
+        this.#addWeights(node, context.uses)
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
-        this.#giveUp(node, error.message, context.uses)
+        this.#giveUp(node, error.message, context)
       }
-    }
     if (operator?.layer) this.#addLayer(node, operator)
     const isSize = (name: string) =>
       this.#elements.get(name)?.some((element) => element.kind === 'size')
@@ -197,21 +198,33 @@ class Solver {
     )
   }
 
-  #giveUp(node: Node, reason: string, uses: NodeContext['uses'] = new Map()): void {
-    for (const name of node.inputs) this.#freezeValue(name, reason)
-    for (const use of uses.values()) for (const axis of use.axes) this.#algebra.freeze(axis, reason)
+  /** Nothing of its result depends on the network's inputs; numbers that are held count as constants. */
+  #readsWeightsAlone(node: Node): boolean {
+    return node.inputs.every(
+      (name) =>
+        name === '' ||
+        this.#constants.has(name) ||
+        this.#weights.isFixed(name) ||
+        this.#held.has(name),
+    )
+  }
+
+  #giveUp(node: Node, reason: string, context: NodeContext): void {
+    const isWeight = this.#readsWeightsAlone(node)
+    node.inputs.forEach((name, i) => {
+      if (isWeight && this.#constants.has(name)) context.axes(i)
+      this.#freezeValue(name, reason)
+    })
+    for (const use of context.uses.values())
+      for (const axis of use.axes) this.#algebra.freeze(axis, reason)
+    this.#addWeights(node, context.uses)
     for (const name of node.outputs) {
       if (this.#axes.has(name)) this.#freezeValue(name, reason)
       else this.#fixValue(name, reason)
     }
   }
 
-  #accept(
-    node: Node,
-    operator: Operator,
-    outputs: readonly AxesOutput[],
-    state: NodeContext,
-  ): void {
+  #accept(node: Node, outputs: readonly AxesOutput[], state: NodeContext): void {
     node.outputs.forEach((name, k) => {
       if (name === '') return
       const found = outputs[k]
@@ -230,72 +243,44 @@ class Solver {
           if (element.kind === 'size')
             this.#algebra.freeze(element.axis, 'computes with the size of the axis')
     })
-    const source = operator.view ? node.inputs[0] : undefined
-    node.inputs.forEach((name, i) => {
-      const view = this.#views.get(name)
-      if (view && !(operator.view && i === 0)) this.#checkRoles(view, state.contracted.get(i))
-    })
-    if (source !== undefined)
-      for (const target of node.outputs) this.#addView(source, target, state.uses.get(0))
   }
 
-  /** A rearranged constant remembers which axes of the constant its own axes are made of. */
-  #addView(source: string, target: string, use: ParameterUse | undefined): void {
-    const from: View | undefined = use
-      ? { use, origin: use.axes.map((_, k) => [k]) }
-      : this.#views.get(source)
-    const axes = this.#axes.get(target)
-    if (!from || !axes) return
-    const before = use ? use.axes : (this.#axes.get(source) ?? [])
-    const leaves = before.map((axis) => this.#algebra.leaves(axis))
-    const owners = new Map<number, number | undefined>()
-    leaves.forEach((list, k) => {
-      for (const leaf of list)
-        owners.set(leaf, owners.has(leaf) && owners.get(leaf) !== k ? undefined : k)
-    })
-    const origin = axes.map((axis) => {
-      const own = this.#algebra.leaves(axis)
-      const parts = [...new Set(own.map((leaf) => owners.get(leaf)))]
-      const whole = parts.filter((k) => k !== undefined)
-      const size = whole.reduce((count, k) => count + leaves[k]!.length, 0)
-      if (own.length === 0 || whole.length < parts.length || size !== own.length) return undefined
-      const roots = whole.flatMap((k) => from.origin[k])
-      return roots.every((root) => root !== undefined) ? roots : undefined
-    })
-    this.#views.set(target, { use: from.use, origin })
-  }
-
-  /** An axis that one reader sums over and another carries cannot take shares. */
-  #checkRoles(view: View, contracted: ReadonlySet<number> | undefined): void {
-    let roles = this.#roles.get(view.use)
-    if (!roles) {
-      roles = view.use.axes.map(() => undefined)
-      this.#roles.set(view.use, roles)
+  /**
+   * Values that are computed from constants, and views of constants, are weights. A product of products
+   * is none: there layers compute with constants (learned queries) as their data. A single
+   * number is one (the norm of a weight, uᵀ·W·v).
+   */
+  #addWeights(node: Node, read: NodeContext['uses']): void {
+    const operator = this.#lookup(node)
+    const usesAt = (i: number): readonly ParameterUse[] => {
+      const use = read.get(i)
+      return use ? [use] : [...this.#weights.usesIn(node.inputs[i] ?? '')]
     }
-    view.origin.forEach((origin = [], k) => {
-      const role = contracted?.has(k) ? 'summed' : 'carried'
-      for (const axis of origin) {
-        if (roles[axis] !== undefined && roles[axis] !== role)
-          this.#algebra.freeze(
-            view.use.axes[axis]!,
-            `reads the weight "${view.use.name}", which another node uses differently`,
-          )
-        roles[axis] = role
-      }
-    })
+    const isView = operator?.view === true && usesAt(0).length > 0
+    const isAlone = this.#readsWeightsAlone(node)
+    if (!isView && !isAlone) return
+    const forms = node.inputs.map((name) => this.#weights.formOf(name))
+    const isNumber = this.#values.get(node.outputs[0] ?? '')?.shape?.every((size) => size === 1)
+    const isProduct = forms.includes('product')
+    if (operator?.layer && isProduct && !isNumber) return
+    const form = operator?.layer || isProduct ? 'product' : isView ? forms[0]! : 'computed'
+    const uses = new Set(isAlone ? node.inputs.flatMap((_, i) => usesAt(i)) : usesAt(0))
+    for (const name of node.outputs) if (name !== '') this.#weights.add(name, uses, form)
   }
 
   #addLayer(node: Node, operator: Operator): void {
-    const isParameter = (i: number) => this.#isParameter(node.inputs[i] ?? '')
-    const facet = operator.layer?.weight(isParameter, node)
+    const facet = operator.layer?.weight((i) => this.#isWeight(node, i), node)
     const output = node.outputs[0] ?? ''
     const axes = this.#axes.get(output)
     if (!facet || !axes) return
     const axis = axes.at(facet.widthAxis)
     const read = node.inputs[facet.input] ?? ''
-    const root = this.#views.get(read)?.use.name ?? read
+    const root = this.#weights.largestIn(read) ?? read
     const dims = this.#values.get(read)?.shape ?? this.#constants.get(root)?.dims
     if (!axis || !dims) return
+    // Of constants alone, whatever is computed may be data.
+    if (!this.#readsWeightsAlone(node)) this.#markInWeight(read)
+    else if (this.#weights.formOf(read) !== 'moved') return
     const width = this.#values.get(output)?.shape?.at(facet.widthAxis)
     this.#layers.push({
       node,
@@ -309,7 +294,23 @@ class Solver {
     })
   }
 
-  #isParameter(name: string): boolean {
-    return this.#constants.has(name) || this.#views.has(name)
+  /** Marks the nodes that compute a weight from constants, as far back as shares pass. */
+  #markInWeight(name: string): void {
+    const names = [name]
+    for (let next = names.pop(); next !== undefined; next = names.pop()) {
+      const node = this.#links.producers.get(next)
+      const operator = node && this.#lookup(node)
+      const passes = operator?.homogeneous !== undefined || operator?.view === true
+      if (!node || this.#inWeights.has(node) || !passes) continue
+      this.#inWeights.add(node)
+      names.push(...node.inputs)
+    }
+  }
+
+  /** Is this a layer's weight? What is computed and comes first is data (queries for keys). */
+  #isWeight({ inputs }: Node, i: number): boolean {
+    const name = inputs[i] ?? ''
+    if (this.#constants.has(name)) return true
+    return this.#weights.has(name) && (i > 0 || this.#weights.formOf(name) === 'moved')
   }
 }

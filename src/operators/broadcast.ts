@@ -2,9 +2,8 @@
  * Multidirectional (numpy) broadcasting: shapes, axes and gradients.
  *
  * Shapes are aligned at their last axes; an axis of size one, or one that is missing, is repeated
- * to the size of the others. For growth this means: equal sizes are one and the same axis, the
- * size-one axis of a constant is repeated over whatever the other axis grows to (it is not
- * carried), and a size-one axis of an activation against a larger one can never grow itself.
+ * to the size of the others. For growth this means: equal sizes are one and the same axis, and a
+ * size-one axis against a larger one is repeated over whatever that grows to; it never grows itself.
  */
 import { inputError } from '../errors.ts'
 import type { Dim, Shape } from '../model/model.ts'
@@ -64,6 +63,8 @@ export function broadcastAxes(context: AxesContext, inputs: readonly number[]): 
   })
 }
 
+const REPEATED = 'repeats this axis of size one over a larger axis'
+
 function broadcastAxis(
   context: AxesContext,
   operands: readonly { axis: Axis; dim: Dim; parameter: boolean }[],
@@ -75,11 +76,12 @@ function broadcastAxis(
       ({ axis }) => axis.kind !== 'product' || axis.factors.length > 0,
     )
     const activations = growing.filter(({ parameter }) => !parameter)
-    return unify(context, activations.length > 0 ? activations : growing) ?? one
+    const joined = activations.length > 0 ? activations : growing
+    for (const operand of growing)
+      if (!joined.includes(operand)) context.freeze(operand.axis, REPEATED)
+    return unify(context, joined) ?? one
   }
-  for (const { axis, dim, parameter } of operands)
-    if (dim === 1 && !parameter)
-      context.freeze(axis, 'repeats this axis of size one over a larger axis')
+  for (const { axis, dim } of operands) if (dim === 1) context.freeze(axis, REPEATED)
   if (wide.some(({ dim }) => dim !== wide[0]!.dim || dim === null) && wide.length > 1)
     for (const { axis } of wide)
       context.freeze(axis, 'joins it with an axis whose size is not known')

@@ -101,10 +101,7 @@ const axes: AxesRule = (context) => {
       continue
     }
     const weights = uses.filter((use) => context.isParameter(use.operand))
-    const [other] = uses.filter((use) => !weights.includes(use))
-    if (weights.length === 1 && uses.length === 2 && other)
-      context.contract(weights[0]!.operand, weights[0]!.position, other.axis)
-    else if (weights.length === 0)
+    if (weights.length === 0 || (weights.length === 1 && uses.length === 2))
       context.sumProducts(
         uses.map(({ operand, position }) => ({ input: operand, axis: position })),
         uses.length === 2 ? sumsProducts : 'sums over it',

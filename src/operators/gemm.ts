@@ -75,16 +75,13 @@ const axes: AxesRule = (context) => {
   const b = context.axes(1, 2)
   const innerA = transA ? 0 : 1
   const innerB = transB ? 1 : 0
-  if (context.isParameter(0) && !context.isParameter(1)) context.contract(0, innerA, b[innerB]!)
-  else if (context.isParameter(1)) context.contract(1, innerB, a[innerA]!)
-  else
-    context.sumProducts(
-      [
-        { input: 0, axis: innerA },
-        { input: 1, axis: innerB },
-      ],
-      sumsProducts,
-    )
+  context.sumProducts(
+    [
+      { input: 0, axis: innerA },
+      { input: 1, axis: innerB },
+    ],
+    sumsProducts,
+  )
   const result = [a[1 - innerA]!, b[1 - innerB]!]
   if (context.has(2)) {
     const c = context.axes(2)
@@ -93,6 +90,7 @@ const axes: AxesRule = (context) => {
     c.forEach((axis, k) => {
       const at = k + 2 - c.length
       if (sizes[k] !== 1 || output?.[at] === 1) result[at] = context.same(result[at]!, axis)
+      else context.freeze(axis, 'repeats it over a larger axis')
     })
   }
   return [{ axes: result }]

@@ -67,16 +67,13 @@ const axes: AxesRule = (context) => {
   const b = context.axes(1)
   const innerA = a.length - 1
   const innerB = Math.max(0, b.length - 2)
-  if (context.isParameter(1)) context.contract(1, innerB, a[innerA]!)
-  else if (context.isParameter(0)) context.contract(0, innerA, b[innerB]!)
-  else
-    context.sumProducts(
-      [
-        { input: 0, axis: innerA },
-        { input: 1, axis: innerB },
-      ],
-      sumsProducts,
-    )
+  context.sumProducts(
+    [
+      { input: 0, axis: innerA },
+      { input: 1, axis: innerB },
+    ],
+    sumsProducts,
+  )
   return [
     {
       axes: [
@@ -97,14 +94,14 @@ function leadingAxes(context: AxesContext, a: readonly Axis[], b: readonly Axis[
     if (i < 0) return b[j]!
     if (j < 0) return a[i]!
     const [m, n] = [dim(0, i), dim(1, j)]
-    if (m === 1 && n !== 1) return repeated(context, 0, a[i]!, b[j]!)
-    if (n === 1 && m !== 1) return repeated(context, 1, b[j]!, a[i]!)
+    if (m === 1 && n !== 1) return repeated(context, a[i]!, b[j]!)
+    if (n === 1 && m !== 1) return repeated(context, b[j]!, a[i]!)
     return context.same(a[i]!, b[j]!)
   })
 }
 
-function repeated(context: AxesContext, input: number, single: Axis, wide: Axis): Axis {
-  if (!context.isParameter(input)) context.freeze(single, 'repeats it over a larger axis')
+function repeated(context: AxesContext, single: Axis, wide: Axis): Axis {
+  context.freeze(single, 'repeats it over a larger axis')
   return wide
 }
 

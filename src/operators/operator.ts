@@ -147,7 +147,7 @@ export interface AxesOutput {
 export interface AxesContext extends InferContext {
   /** What shape inference found for output k. */
   output(k: number): ValueInfo
-  /** Is input i a weight: a constant, or a view (transpose, cast, …) of one? */
+  /** Is input i a weight: a constant, or computed from constants alone? */
   isParameter(i: number): boolean
   /**
    * The axes of input i. Where nobody knows its rank but the rule does, they are axes that never
@@ -168,9 +168,9 @@ export interface AxesContext extends InferContext {
    */
   contract(i: number, k: number, axis: Axis): void
   /**
-   * Axes of computed values are one axis, over which the products of their entries (of one value:
-   * the entries) are summed. Copies would be counted several times, so one of the values must hold
-   * shares; growth/shares.ts finds out which. `does` says so in a message.
+   * These axes are one axis, over which the products of entries (of one value: the entries) are summed.
+   * Copies would be counted several times, so one of the values must hold shares: a constant, or what
+   * growth/shares.ts finds. `does` says in a message what happens where none is a weight.
    */
   sumProducts(factors: readonly FactorAxis[], does: string): void
   /** Of the axis that this entry is a part of, nothing else is read. */
