@@ -18,6 +18,8 @@ import { randomNetwork } from './random-networks/generator.ts'
 
 const NETWORKS = Number(process.env.RANDOM_NETWORKS ?? 2000)
 const TOLERANCE = 1e-5
+/** As large as half of the weights, so that noise that is not exact would show. */
+const NOISE = 0.5
 
 const tally = { networks: 0, widened: 0, deepened: 0, refused: new Map<string, number>() }
 
@@ -58,6 +60,16 @@ function expectEqual(before: Feeds, after: Feeds): void {
   }
 }
 
+/** Widens to exactly this width; undefined where a layer has no such width. */
+function planOf(model: Model, layer: string, width: number, seed: number) {
+  try {
+    return planWiden(model, { [layer]: width }, { seed, noiseSize: NOISE })
+  } catch (error) {
+    if (error instanceof Net2NetError && error.kind === 'usage') return undefined
+    throw error
+  }
+}
+
 /** Grows a random part of a model once or twice; undefined where nothing can grow. */
 function growRandomly(model: Model, seed: number): Model {
   const random = randomStream(seed, 'growth')
@@ -72,7 +84,11 @@ function growRandomly(model: Model, seed: number): Model {
     if (wide.length > 0 && random.uniform() < 0.8) {
       const layer = wide[random.below(wide.length)]!
       const factor = ['x1.2', 'x1.5', 'x2', 'x2.7'][random.below(4)]!
-      const plan = planWiden(grown, { [layer.name]: factor }, { seed })
+      // A factor takes the outermost units; a width may be that of others, as the depth of heads.
+      const wanted = layer.width! + 1 + random.below(2 * layer.width!)
+      const plan =
+        (random.uniform() < 0.5 ? planOf(grown, layer.name, wanted, seed) : undefined) ??
+        planWiden(grown, { [layer.name]: factor }, { seed, noiseSize: NOISE })
       expect(plan.units.length).toBeGreaterThan(0)
       grown = applyPlan(grown, JSON.parse(JSON.stringify(plan)))
       const width = inspect(grown).layers.find((other) => other.name === layer.name)?.width

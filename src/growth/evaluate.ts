@@ -33,15 +33,15 @@ export function parameterMapOf(
   grown: ReadonlyMap<number, string>,
 ): { readonly map: AxisMap; readonly role: AxisRole } {
   const map = mapOf(algebra, marked, total, grown)
-  const roles = new Set(rolesIn(map))
-  return roles.has('carried')
-    ? { map, role: 'carried' }
-    : { map: withoutRoles(map), role: 'summed' }
+  const isMixed = rolesIn(map, 'carried').has('carried')
+  return isMixed ? { map, role: 'carried' } : { map: withoutRoles(map), role: 'summed' }
 }
 
-function rolesIn(map: AxisMap): readonly AxisRole[] {
-  if ('units' in map) return [map.role ?? 'carried']
-  return 'keep' in map ? [] : ('sum' in map ? map.sum : map.product).flatMap(rolesIn)
+/** The roles of the units on an axis, which itself has the given one. */
+export function rolesIn(map: AxisMap, role: AxisRole): ReadonlySet<AxisRole> {
+  if ('units' in map) return new Set([map.role ?? role])
+  if ('keep' in map) return new Set()
+  return new Set(('sum' in map ? map.sum : map.product).flatMap((part) => [...rolesIn(part, role)]))
 }
 
 function withoutRoles(map: AxisMap): AxisMap {

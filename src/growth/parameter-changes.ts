@@ -4,9 +4,9 @@
  */
 import type { Axis } from '../operators/axis.ts'
 import { operatorOf } from '../operators/index.ts'
-import { axisMapOf, parameterMapOf } from './evaluate.ts'
+import { axisMapOf, parameterMapOf, rolesIn } from './evaluate.ts'
 import { nodeKey } from './node-context.ts'
-import type { AxisMap, ParameterChange } from './plan.ts'
+import type { ParameterChange } from './plan.ts'
 import { newSize, type Planning, partition, useKey } from './planning.ts'
 import type { ParameterUse } from './weights.ts'
 
@@ -59,13 +59,7 @@ export function planParameters(context: Planning): ParameterChange[] {
 }
 
 const firstSummed = ({ axes }: Need): number | undefined =>
-  axes.find(({ map, role }) => role === 'summed' || isMixed(map))?.axis
-
-/** Are some units of the axis summed, although the axis is not? */
-const isMixed = (map: AxisMap): boolean => {
-  if ('units' in map) return map.role === 'summed'
-  return !('keep' in map) && ('sum' in map ? map.sum : map.product).some(isMixed)
-}
+  axes.find(({ map, role }) => rolesIn(map, role).has('summed'))?.axis
 
 /** What growth makes of one use of a parameter; undefined if it stays as it is. */
 function needOf(context: Planning, use: ParameterUse): Need | undefined {

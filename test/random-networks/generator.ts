@@ -568,29 +568,109 @@ export class NetworkGenerator {
     return this.#classifier(mean)
   }
 
+  /** Queries, keys and values [heads, tokens, depth], from layers of their own or from one. */
+  #projections(x: Value, heads: number, depth: number): readonly [Value, Value, Value] {
+    const [s] = x.dims as [number, number]
+    const width = heads * depth
+    const dims = [heads, s, depth]
+    const turned = (flat: string) => {
+      const apart = this.#op('Reshape', [flat, this.#ints([0, s, heads, depth])], [])
+      return this.#op('Transpose', [apart.name], dims, { perm: [0, 2, 1, 3] })
+    }
+    const three = <T>(part: (i: number) => T): readonly [T, T, T] => [part(0), part(1), part(2)]
+    return this.#pick([
+      () => three(() => turned(this.#linear(x, width).name)),
+      () => {
+        const all = this.#linear(x, 3 * width)
+        const sizes = this.#ints([width, width, width])
+        const name = `split${this.#count++}`
+        const options = { name, outputs: 3 }
+        const parts = this.#builder.nodeOutputs('Split', [all.name, sizes], { axis: 2 }, options)
+        return three((i) => turned(parts[i]!))
+      },
+      () => {
+        const all = this.#linear(x, 3 * width)
+        const apart = this.#op('Reshape', [all.name, this.#ints([0, s, 3, heads, depth])], [])
+        const front = this.#op('Transpose', [apart.name], [], { perm: [2, 0, 3, 1, 4] })
+        return three((i) =>
+          this.#op('Gather', [front.name, this.#builder.constant(int64([i], []))], dims),
+        )
+      },
+    ])()
+  }
+
+  /** What is done to queries or keys: what they may be scaled through, and what not. */
+  #treated(x: Value): Value {
+    const [heads, s, depth] = x.dims as [number, number, number]
+    return this.#pick([
+      () => x,
+      () => x,
+      () => this.#op('Relu', [x.name], x.dims),
+      () => this.#activation1(x),
+      () => this.#layerNorm(x),
+      () => this.#op('Mul', [x.name, this.#weight([depth], 1)], x.dims),
+      () => this.#op('Add', [x.name, this.#weight([heads, s, depth], 4)], x.dims),
+      () => this.#op('Mul', [x.name, this.#op('Sigmoid', [x.name], x.dims).name], x.dims),
+      () => this.#rotated(x),
+    ])()
+  }
+
+  /** Rotary positions, by halves. */
+  #rotated(x: Value): Value {
+    const [, s, depth] = x.dims as [number, number, number]
+    if (depth % 2 !== 0) return x
+    const half = depth / 2
+    const part = (start: number) => {
+      const bounds = [start, start + half, 3].map((at) => this.#ints([at]))
+      return this.#op('Slice', [x.name, ...bounds], [...x.dims.slice(0, 2), half])
+    }
+    const turned = [this.#op('Neg', [part(half).name], []).name, part(0).name]
+    const joined = this.#op('Concat', turned, x.dims, { axis: -1 })
+    const terms = [x, joined].map(
+      ({ name }) => this.#op('Mul', [name, this.#weight([s, depth], 1)], x.dims).name,
+    )
+    return this.#op('Add', terms, x.dims)
+  }
+
   #attention(x: Value): Value {
     const [s, d] = x.dims as [number, number]
     const heads = this.#pick([1, 2])
-    const size = 2
-    const project = (perm: readonly number[]) => {
-      const flat = this.#linear(x, heads * size)
-      const apart = this.#op('Reshape', [flat.name, this.#ints([0, s, heads, size])], [])
-      return this.#op('Transpose', [apart.name], [], { perm })
-    }
-    const q = project([0, 2, 1, 3])
-    const k = project([0, 2, 3, 1])
-    const v = project([0, 2, 1, 3])
-    const scores = this.#op('MatMul', [q.name, k.name], [])
-    const scaled = this.#op('Mul', [scores.name, this.#builder.constant(float32([], [0.7]))], [])
+    const depth = this.#pick([1, 2, 2, 3])
+    const [q, k, v] = this.#projections(x, heads, depth)
+    const scaled = this.#op(
+      'Mul',
+      [
+        this.#scores(this.#treated(q), this.#treated(k)).name,
+        this.#builder.constant(float32([], [0.7])),
+      ],
+      [],
+    )
     const weights = this.#op('Softmax', [scaled.name], [], { axis: -1 })
     const mixed = this.#op('MatMul', [weights.name, v.name], [])
     const turned = this.#op('Transpose', [mixed.name], [], { perm: [0, 2, 1, 3] })
     const joined = this.#op(
       'Reshape',
-      [turned.name, this.#ints([0, s, heads * size])],
-      [s, heads * size],
+      [turned.name, this.#ints([0, s, heads * depth])],
+      [s, heads * depth],
     )
     return this.#op('Add', [x.name, this.#linear(joined, d).name], x.dims)
+  }
+
+  /** q·k over the depth: MatMul, Einsum, or element by element. */
+  #scores(q: Value, k: Value): Value {
+    return this.#pick([
+      () => {
+        const turned = this.#op('Transpose', [k.name], [], { perm: [0, 1, 3, 2] })
+        return this.#op('MatMul', [q.name, turned.name], [])
+      },
+      () => this.#op('Einsum', [q.name, k.name], [], { equation: 'bhid,bhjd->bhij' }),
+      () => {
+        const rows = this.#op('Unsqueeze', [q.name, this.#ints([3])], [])
+        const columns = this.#op('Unsqueeze', [k.name, this.#ints([2])], [])
+        const products = this.#op('Mul', [rows.name, columns.name], [])
+        return this.#op('ReduceSum', [products.name, this.#ints([4])], [], { keepdims: 0 })
+      },
+    ])()
   }
 }
 

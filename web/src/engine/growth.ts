@@ -1,4 +1,6 @@
 /** What the Grow tab does to a model: widen, then deepen. */
+
+import { rolesIn } from '../../../src/growth/evaluate.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../../../src/growth/index.ts'
 import type { GrowthPlan } from '../../../src/growth/plan.ts'
 import type { Model } from '../../../src/model/model.ts'
@@ -38,7 +40,9 @@ export function planText(plans: readonly GrowthPlan[]): string {
         `widen ${members.join(', ')}: ${from} → ${to} units, ${init}`,
     ),
     ...plan.parameters.map(({ name, to, before, after, axes }) => {
-      const roles = axes.map(({ axis, role }) => `axis ${axis} ${role}`).join(', ')
+      const roles = axes
+        .map(({ axis, map, role }) => `axis ${axis} ${[...rolesIn(map, role)].join(' and ')}`)
+        .join(', ')
       const clone = to === name ? '' : ` (cloned as ${to})`
       return `  ${name}${clone}: ${before.join('×')} → ${after.join('×')}, ${roles}`
     }),
