@@ -35,6 +35,7 @@ function facetsOf(operator: Operator): string {
     operator.activation ? 'activation' : '',
     operator.normalization ? 'normalization' : '',
     operator.training ? 'own form in training' : '',
+    operator.homogeneous ? (operator.homogeneous.linear ? 'linear' : 'homogeneous') : '',
   ]
     .filter((facet) => facet !== '')
     .join(', ')
@@ -55,6 +56,10 @@ export function operatorMatrix(): string {
     'grows (axes), and which operators compute its gradients (gradient). `none` means that there',
     'is no gradient by nature: integers, shapes, comparisons, steps. A model may contain any other',
     'operator; what touches it then keeps its size.',
+    '',
+    '`linear` and `homogeneous` operators pass on shares of a unit, where two computed values are summed',
+    'over it (attention): linear in one input or in some together, or only for positive factors (Relu).',
+    'Views (Reshape, Transpose, Split, Slice, …) do so by themselves.',
     '',
     `${byName.length} operators: ${count('infer')} infer rules, ${count('axes')} axes rules, ${count('gradient')} gradient rules.`,
     '',

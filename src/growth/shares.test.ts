@@ -119,7 +119,7 @@ describe('of two factors q·k', () => {
       return b.scores(q, b.node('Softmax', [b.project('k', 4)], { axis: 1 }, { name: 'soft' }))
     })
     expect(refusal(model, 'q')).toMatch(
-      /^its units reach MatMul scores through Add Add, which sums products of two activations over it, and neither can hold shares of it \(Tanh .* does not scale with its input; Softmax soft does not scale with its input\)$/,
+      /^its units reach MatMul scores, which sums products of two activations over it, and neither can hold shares of it \(Tanh .* does not scale with its input; Softmax soft does not scale with its input\)$/,
     )
     expect(() => planWiden(model, { k: 7 })).toThrow(/MatMul scores.*neither can hold shares/)
   })

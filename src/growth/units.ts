@@ -14,7 +14,10 @@ export interface FreezeSource {
   readonly node: number
 }
 
-/** What freezes `from` freezes `to`; `node` is where the two were tied together. */
+/**
+ * What freezes `from` freezes `to`; `node` is where the two were tied together, or -1 where `to` is
+ * but an earlier number of `from`.
+ */
 export interface Edge {
   readonly from: number
   readonly to: number
@@ -172,7 +175,7 @@ export class Units {
     for (const unit of [known, other]) {
       this.bind(unit, joined)
       if (this.#fixed[unit.id]) this.#fixed[joined.id] = true
-      this.#edge(joined.id, unit.id)
+      this.edges.push({ from: joined.id, to: unit.id, node: -1 })
     }
   }
 
