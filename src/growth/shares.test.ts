@@ -268,9 +268,9 @@ describe('queries, keys and values of one layer', () => {
     await expectExact(model, { qkv: 21 })
   })
 
-  it('in heads, of which more and deeper ones may be made at once', async () => {
+  it('in heads, of which there may be more and deeper ones', async () => {
     const model = build((b) => {
-      const apart = b.node('Reshape', [b.project('qkv', 12), b.ints(0, TOKENS, 3, 2, 2)])
+      const apart = b.node('Reshape', [b.project('qkv', 18), b.ints(0, TOKENS, 3, 2, 3)])
       const front = b.node('Transpose', [apart], { perm: [2, 0, 3, 1, 4] })
       const [q, k, v] = [0, 1, 2].map((i) =>
         b.node('Gather', [front, b.constant(int64([i], []))], { axis: 0 }),
@@ -279,15 +279,38 @@ describe('queries, keys and values of one layer', () => {
       const scores = b.node('MatMul', [q, turned], {}, { name: 'scores' })
       const heads = b.node('MatMul', [b.node('Softmax', [scores], { axis: -1 }), v])
       const back = b.node('Transpose', [heads], { perm: [0, 2, 1, 3] })
+      return b.linear(b.node('Reshape', [back, b.ints(0, TOKENS, 6)]), 'out', 6, 3)
+    })
+    // 3 · 2 heads of 4, then 3 · 3 heads of 4.
+    const deeper = await expectExact(model, { qkv: 24 })
+    expect(deeper.units).toMatchObject([{ from: 3, to: 4 }])
+    const student = applyPlan(model, deeper)
+    const wider = await expectExact(student, { qkv: 36 })
+    expect(wider.units).toMatchObject([{ from: 2, to: 3 }])
+    // Its copies do not keep deeper heads from growing again.
+    await expectExact(applyPlan(student, wider), { qkv: 45 })
+  })
+})
+
+describe('more heads and deeper ones in one plan', () => {
+  it('take noise that sums to zero within each head', async () => {
+    const model = build((b) => {
+      const q = b.heads(b.project('q', 6), 2, 3)
+      const k = b.heads(b.project('k', 6), 2, 3, [0, 2, 3, 1])
+      const scores = b.node('MatMul', [q, k], {}, { name: 'scores' })
+      const v = b.heads(b.project('v', 4), 2, 2)
+      const mixed = b.node('MatMul', [b.node('Softmax', [scores], { axis: -1 }), v])
+      const back = b.node('Transpose', [mixed], { perm: [0, 2, 1, 3] })
       return b.linear(b.node('Reshape', [back, b.ints(0, TOKENS, 4)]), 'out', 4, 3)
     })
-    // 3 · 2 heads of 3, then 3 · 4 heads of 3.
-    const deeper = planWiden(model, { qkv: 18 })
-    expect(deeper.units).toHaveLength(1)
-    await expectExact(model, { qkv: 24 })
-    const once = applyPlan(model, planWiden(model, { qkv: 18 }))
-    await expectEqualFunctions(model, once)
-    await expectExact(once, { qkv: 36 })
+    const plan = await expectExact(model, { v: 8, q: 20 })
+    expect(plan.parameters.find(({ name }) => name === 'q.w')?.axes).toEqual([
+      {
+        axis: 1,
+        map: { product: [{ units: 'q' }, { units: 'q#2', role: 'summed' }] },
+        role: 'carried',
+      },
+    ])
   })
 })
 

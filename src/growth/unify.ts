@@ -190,7 +190,8 @@ export class AxisAlgebra extends Units {
       parts.push(part)
     }
     for (const part of parts.slice(1)) this.same(parts[0]!, part)
-    return [this.fixed(outer, 'takes concatenated parts for groups'), parts[0]!]
+    // What all parts have become, not the first of them.
+    return [this.fixed(outer, 'takes concatenated parts for groups'), this.expand(parts[0]!)]
   }
 
   /** Cuts an axis in two after `at` entries. */
