@@ -7,6 +7,7 @@ import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/index.ts'
 import { fillTensor } from '../tensor/fill.ts'
 import { float32, int64 } from '../tensor/tensor.ts'
+import { rolesIn } from './evaluate.ts'
 import { applyPlan, inspect, planWiden, type WidenOptions } from './index.ts'
 import type { GrowthPlan } from './plan.ts'
 import { planSchema } from './plan-schema.ts'
@@ -246,6 +247,7 @@ describe('queries, keys and values of one layer', () => {
     const plan = await expectExact(model, { qkv: before + 6 })
     const weight = plan.parameters.find(({ name }) => name === 'qkv.w')!
     expect(weight).toMatchObject({ axes: [{ role: 'carried' }], noise: { kind: 'zero-sum' } })
+    expect([...rolesIn(weight.axes[0]!.map, 'carried')]).toEqual(['summed', 'carried'])
     expect(JSON.stringify(weight.axes[0]!.map)).toMatch(
       /^{"sum":\[{"units":"qkv","role":"summed"},{"units":"qkv"},/,
     )
@@ -348,6 +350,17 @@ describe('a sum over computed values', () => {
     expect(refusal(square, 'a')).toMatch(
       /ReduceSum sum.*sums over it, and shares of it do not get there of it/,
     )
+  })
+
+  it('takes shares of all parts of an axis that was split before and is taken as equal parts', async () => {
+    const model = build((b) => {
+      const a = b.project('a', 8)
+      b.nodeOutputs('Split', [a, b.ints(4, 4)], { axis: 2 }, { outputs: 2 })
+      const apart = b.node('Reshape', [a, b.ints(0, TOKENS, 2, 4)])
+      const first = b.node('Gather', [apart, b.constant(int64([0], []))], { axis: 2 })
+      return b.node('ReduceSum', [first, b.ints(2)])
+    })
+    expect(roles(await expectExact(model, { a: 12 }))).toMatchObject({ 'a.w': 'summed+' })
   })
 
   it('is refused where nothing gives shares', () => {
