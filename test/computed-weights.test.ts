@@ -15,7 +15,7 @@ import { elementCount, float32, int64, Tensor, toNumbers } from '../src/tensor/t
 import { buildStep, sgd } from '../src/training/index.ts'
 import { randomWeights } from './random-networks/weights.ts'
 
-const NETWORKS = Number(process.env.RANDOM_WEIGHTS ?? 1500)
+const NETWORKS = Number(process.env.RANDOM_WEIGHTS ?? 1000)
 /** In double precision, relative to the largest output. */
 const TOLERANCE = 1e-10
 

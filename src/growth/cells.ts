@@ -14,12 +14,15 @@ import type { AxisAlgebra } from './unify.ts'
 import type { ParameterUse } from './weights.ts'
 
 export interface Cell {
-  /** The axis that the unit is a part of; undefined where it is on several. */
+  /** The axis that the unit is a part of; undefined where that cannot be told. */
   readonly axis: number | undefined
   /** For a parameter several: its cells end with the unit, whatever comes behind it on the axis. */
   readonly paths: readonly ReadonlySet<number>[]
   /** All numbers of the tensor; for a parameter, of this axis. */
   readonly numbers: ReadonlySet<number>
+  /** The unit's numbers on this axis, and on the others that have it. */
+  readonly own: ReadonlySet<number>
+  readonly elsewhere: ReadonlySet<number>
   /** Set where it can only hold copies: why, as a verb phrase. */
   readonly onlyCopies?: string
   /** For a parameter: the use, and the path up to the unit. */
@@ -45,9 +48,8 @@ export class CellAlgebra {
 
   #paths(axis: Axis): readonly Path[] {
     const resolved = this.#algebra.resolve(axis)
-    const own = axis.kind === 'unit' ? [axis.id] : []
-    if (resolved.kind === 'unit')
-      return [axis === resolved || own[0] === resolved.id ? own : [...own, resolved.id]]
+    const own = axis.kind === 'unit' ? this.#algebra.lineage(axis.id) : []
+    if (resolved.kind === 'unit') return [own]
     const parts =
       resolved.kind === 'sum'
         ? resolved.terms.flatMap((term) => this.#paths(term))
@@ -55,28 +57,51 @@ export class CellAlgebra {
     return parts.map((path) => [...own, ...path])
   }
 
+  /** The numbers of a unit on an axis: of itself and of those that became it. */
+  #lineages(axis: Axis, unit: number): readonly number[] {
+    const resolved = this.#algebra.resolve(axis)
+    if (resolved.kind !== 'unit')
+      return partsOf(resolved).flatMap((part) => this.#lineages(part, unit))
+    if (resolved.id !== unit) return []
+    return axis.kind === 'unit' ? this.#algebra.lineage(axis.id) : [unit]
+  }
+
+  /** The numbers of a unit on one of several axes, and on the others. */
+  #place(axes: readonly Axis[], k: number, unit: number): Pick<Cell, 'own' | 'elsewhere'> {
+    const others = axes.filter((_, i) => i !== k)
+    return {
+      own: new Set(this.#lineages(axes[k]!, unit)),
+      elsewhere: new Set(others.flatMap((axis) => this.#lineages(axis, unit))),
+    }
+  }
+
   /** The cells of a value in which a unit occurs. */
   ofValue(axes: readonly Axis[], unit: number): readonly Cell[] {
-    const occurs = axes.map((axis) => this.#algebra.leaves(axis).includes(unit))
-    const axis = occurs.indexOf(true)
-    if (axis < 0) return []
     const lists = axes.map((each) => this.#paths(each))
     const numbers = new Set(lists.flat(2))
-    const several = occurs.lastIndexOf(true) !== axis
     const size = lists.reduce((count, list) => count * list.length, 1)
-    if (several || size > MOST_CELLS) {
-      const onlyCopies = several ? 'has it on two axes' : 'concatenates too many parts'
-      return [{ axis: several ? undefined : axis, paths: [numbers], numbers, onlyCopies }]
-    }
     const cells = new Map<string, Cell>()
-    for (const path of crossed(lists)) {
-      const count = path.filter((number) => number === unit).length
-      if (count === 0) continue
-      const set = new Set(path)
-      const key = [...set].sort((a, b) => a - b).join()
-      // Equal parts, as in x + x, count as one: both hold copies or both hold shares.
-      cells.set(key, { axis, paths: [set], numbers, ...(count > 1 && twice) })
-    }
+    axes.forEach((each, axis) => {
+      if (!this.#algebra.leaves(each).includes(unit)) return
+      const place = this.#place(axes, axis, unit)
+      const isHidden = [...place.own].every((number) => place.elsewhere.has(number))
+      if (isHidden || size > MOST_CELLS) {
+        const onlyCopies = isHidden ? 'has it on two axes' : 'concatenates too many parts'
+        cells.set('', { axis: undefined, paths: [numbers], numbers, ...place, onlyCopies })
+        return
+      }
+      const rests = crossed(lists.filter((_, k) => k !== axis))
+      for (const own of lists[axis]!) {
+        const count = own.filter((number) => number === unit).length
+        if (count === 0) continue
+        for (const rest of rests) {
+          const path = new Set([...own, ...rest])
+          const key = [axis, ...[...path].sort((a, b) => a - b)].join()
+          // Equal parts, as in x + x, count as one: both hold copies or both hold shares.
+          cells.set(key, { axis, paths: [path], numbers, ...place, ...(count > 1 && twice) })
+        }
+      }
+    })
     return [...cells.values()]
   }
 
@@ -84,6 +109,7 @@ export class CellAlgebra {
   ofParameter(use: ParameterUse, unit: number): readonly Cell[] {
     return use.axes.flatMap((own, axis) => {
       if (!this.#algebra.leaves(own).includes(unit)) return []
+      const place = this.#place(use.axes, axis, unit)
       const paths = this.#paths(own)
       const numbers = new Set(paths.flat())
       const cells = new Map<string, Path[]>()
@@ -98,6 +124,7 @@ export class CellAlgebra {
           axis,
           paths: list.map((path) => new Set(path)),
           numbers,
+          ...place,
           parameter: { use, prefix },
           ...(isTwice && twice),
           ...(use.summed[axis] && { onlyCopies: `sums over it in the weight "${use.name}"` }),
@@ -121,16 +148,15 @@ export class CellAlgebra {
     const [first, ...rest] = factors
     if (first === undefined) return product([])
     const resolved = this.#algebra.resolve(first)
-    const own = first.kind === 'unit' ? [...prefix, first.id] : prefix
+    const own = first.kind === 'unit' ? [...prefix, ...this.#algebra.lineage(first.id)] : prefix
     if (resolved.kind === 'product')
       return this.#mark([...resolved.factors, ...rest], own, prefixes)
     if (resolved.kind === 'sum') {
       const terms = resolved.terms.map((term) => this.#mark([term, ...rest], own, prefixes))
       return sum(terms)
     }
-    const path = own.at(-1) === resolved.id ? own : [...own, resolved.id]
-    const marked = prefixes.has(path.join()) ? { ...resolved, shares: true as const } : resolved
-    return product([marked, this.#mark(rest, path, prefixes)])
+    const marked = prefixes.has(own.join()) ? { ...resolved, shares: true as const } : resolved
+    return product([marked, this.#mark(rest, own, prefixes)])
   }
 }
 
@@ -148,9 +174,22 @@ export const isOnAxis = (cell: Cell, axis: number): boolean =>
   cell.axis === undefined || cell.axis === axis
 
 /** Do two cells belong together, in all numbers that both tensors have but the ones left out? */
-export function agree(a: Cell, b: Cell, without: ReadonlySet<number>): boolean {
+export const agree = (a: Cell, b: Cell, without: ReadonlySet<number>): boolean =>
+  !areCrossed(a, b) && !areCrossed(b, a) && agreeInNumbers(a, b, without)
+
+/** The same of cells that are known to be on the same axis. */
+export function agreeInNumbers(a: Cell, b: Cell, without: ReadonlySet<number>): boolean {
   const common = [...a.numbers].filter((number) => b.numbers.has(number) && !without.has(number))
   return a.paths.some((p) =>
     b.paths.some((q) => common.every((number) => p.has(number) === q.has(number))),
   )
 }
+
+/** Is what one tensor has on the cell's axis on another axis of the other? */
+const areCrossed = (a: Cell, b: Cell): boolean =>
+  [...a.own].some(
+    (number) => !a.elsewhere.has(number) && b.elsewhere.has(number) && !b.own.has(number),
+  )
+
+const partsOf = (axis: Exclude<Axis, { kind: 'unit' }>): readonly Axis[] =>
+  axis.kind === 'sum' ? axis.terms : axis.factors

@@ -83,6 +83,8 @@ export class NodeContext implements AxesContext {
   readonly #state: SolverState
   readonly #uses = new Map<number, ParameterUse>()
   readonly #looked = new Set<number>()
+  /** The axes of inputs whose rank the rule alone knows. */
+  readonly #unranked = new Map<number, readonly Axis[]>()
 
   constructor(node: Node, opset: number, state: SolverState) {
     this.node = node
@@ -157,11 +159,13 @@ export class NodeContext implements AxesContext {
 
   axes(i: number, rank?: number): readonly Axis[] {
     const { algebra, axes } = this.#state
-    const found = this.#use(i)?.axes ?? axes.get(this.#name(i))
+    const found = this.#use(i)?.axes ?? axes.get(this.#name(i)) ?? this.#unranked.get(i)
     if (found) return found.map((axis) => algebra.expand(axis))
     const reason = `reads "${this.#name(i)}", whose rank is not known`
     if (rank === undefined) return this.refuse(reason)
-    return Array.from({ length: rank }, () => algebra.fixed(null, reason))
+    const fixed = Array.from({ length: rank }, () => algebra.fixed(null, reason))
+    this.#unranked.set(i, fixed)
+    return fixed
   }
 
   axisElements(i: number): readonly AxisElement[] | undefined {

@@ -3,7 +3,7 @@ import type { Node } from '../model/model.ts'
 import { describeNode } from '../model/names.ts'
 import type { Axis } from '../operators/axis.ts'
 import { operatorOf } from '../operators/index.ts'
-import { agree, type Cell, isOnAxis } from './cells.ts'
+import { agree, agreeInNumbers, type Cell, isOnAxis } from './cells.ts'
 import { type Flow, facetOf, isView, type Sum } from './share-flow.ts'
 import type { ParameterUse } from './weights.ts'
 
@@ -180,13 +180,13 @@ export class Search {
   }
 
   /** What is one constant in a weight takes shares everywhere in it. */
-  #tied({ parameter, axis, ...cell }: Cell): readonly Demand[] {
-    const { use } = parameter!
+  #tied(cell: Cell): readonly Demand[] {
+    const { use } = cell.parameter!
     return [...this.#flow.solution.weights.tiedTo(use)].flatMap((other) =>
       other === use
         ? []
         : this.#cellsAt(other.node, other.input)
-            .filter((each) => each.axis === axis && agree(each, { axis, ...cell }, none))
+            .filter((each) => each.axis === cell.axis && agreeInNumbers(each, cell, none))
             .map((each) => ({ cell: each, shares: true })),
     )
   }

@@ -110,6 +110,7 @@ class Solver {
       this.#algebra.node = position
       this.#visit(node)
     })
+    this.#freezeUnlike()
     this.#algebra.node = -1
     for (const { name } of graph.outputs) this.#freezeValue(name, `graph output "${name}"`)
     return {
@@ -127,6 +128,19 @@ class Solver {
       layers: this.#layers.filter(({ node }) => !this.#inWeights.has(node)),
       held: this.#held,
     }
+  }
+
+  /** What one constant in a weight is summed over in one place alone would need two of it. */
+  #freezeUnlike(): void {
+    for (const use of this.#state.parameters)
+      use.summed.forEach((summed, k) => {
+        if (!summed || [...this.#weights.tiedTo(use)].every((other) => other.summed[k])) return
+        this.#algebra.node = this.#model.graph.nodes.indexOf(use.node)
+        this.#algebra.freeze(
+          use.axes[k]!,
+          `sums over it in "${use.name}", of which the weight has more`,
+        )
+      })
   }
 
   /** Gives a value axes that never grow, if its rank is known. */

@@ -34,6 +34,8 @@ export class Units {
   readonly #names: string[] = []
   readonly #fixed: boolean[] = []
   readonly #bindings: (Axis | undefined)[] = []
+  /** Of units that were bound to another unit: to which, whatever became of that. */
+  readonly #successors = new Map<number, number>()
 
   /** A new free unit. */
   unit(size: Dim, what: string): UnitAxis {
@@ -90,6 +92,18 @@ export class Units {
     }
     for (const id of path) this.#bindings[id] = bound
     return bound
+  }
+
+  /** The unit's number and those of the units that it became in turn. */
+  lineage(unit: number): readonly number[] {
+    const numbers = [unit]
+    for (
+      let next = this.#successors.get(unit);
+      next !== undefined;
+      next = this.#successors.get(next)
+    )
+      numbers.push(next)
+    return numbers
   }
 
   /** The axis in terms of free units alone. */
@@ -163,6 +177,7 @@ export class Units {
   /** Binds a free unit to an expression over others; what freezes the unit freezes its parts. */
   protected bind(unit: UnitAxis, axis: Axis): void {
     this.#bindings[unit.id] = axis
+    if (axis.kind === 'unit') this.#successors.set(unit.id, axis.id)
     for (const leaf of new Set(this.leaves(axis))) this.#edge(unit.id, leaf)
   }
 

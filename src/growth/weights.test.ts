@@ -369,10 +369,16 @@ describe('computed weights', () => {
       const v = b.initializer('direction', tensor(4, 6))
       const g = b.initializer('length', tensor(1, 6))
       const hidden = product(b, 'x', b.node('Mul', [g, v]), 'first')
-      return product(b, b.node('Relu', [hidden]), weight(b, 6, 2), 'second')
+      const chosen = [
+        mask(b, 6, 2),
+        b.initializer('base', tensor(6, 2)),
+        b.constant(scalar('float32', 0)),
+      ]
+      return product(b, b.node('Relu', [hidden]), b.node('Where', chosen), 'second')
     })
     expect(planWiden(model, { direction: 8 })).toMatchObject({ units: [{ id: 'first', to: 8 }] })
     expect(() => planWiden(model, { length: 8 })).toThrow('There is no layer "length"')
+    expect(() => planWiden(model, { base: 8 })).toThrow('MatMul second cannot be widened')
   })
 
   it('take shares and noise in every term of a sum, and in one factor of a product', async () => {
@@ -414,9 +420,7 @@ describe('computed weights', () => {
       })
     const alike = shared(false)
     await expectEqualFunctions(alike, widen(alike, { first: 9 }))
-    expect(answerOf(shared(true), 'first')).toMatch(
-      /MatMul middle.*would have to hold copies and shares at once/,
-    )
+    expect(answerOf(shared(true), 'first')).toMatch(/MatMul middle.*neither can hold shares of it/)
   })
 
   it('are not data that layers compute from constants', async () => {
@@ -434,14 +438,51 @@ describe('computed weights', () => {
       await expectEqualFunctions(model, widen(model, { [layer]: 8 }))
   })
 
-  it('of one row are repeated, and do not grow', () => {
+  it.each([
+    [
+      'Add',
+      (b: GraphBuilder, x: string, w: string, c: string) =>
+        b.node('Add', [b.node('MatMul', [x, w]), c]),
+    ],
+    ['Gemm', (b: GraphBuilder, x: string, w: string, c: string) => b.node('Gemm', [x, w, c])],
+  ])('of size one are repeated by %s, and do not grow', async (op, shifted) => {
     const model = perceptron((b) => {
-      const scale = product(b, weight(b, 1, 3), weight(b, 3, 1), 'scale')
-      const hidden = product(b, 'x', weight(b, 4, 1), 'hidden')
-      return product(b, b.node('Add', [hidden, scale]), weight(b, 1, 2), 'last')
+      const shift = product(b, weight(b, 1, 3), weight(b, 3, 1), 'shift')
+      const hidden = shifted(b, 'x', b.initializer('hidden', tensor(4, 5)), shift)
+      return product(b, hidden, weight(b, 5, 2), 'last')
     })
-    expect(answerOf(model, 'scale')).toMatch(/Add.*repeats/)
-    expect(answerOf(model, 'hidden')).toBe(true)
+    expect(answerOf(model, 'shift')).toMatch(new RegExp(`${op}.*repeats`))
+    await expectEqualFunctions(model, widen(model, { hidden: 7 }))
+  })
+
+  it('of size one stay beside units of which there was one', async () => {
+    const model = perceptron((b) => {
+      const shift = product(b, weight(b, 1, 3), weight(b, 3, 1), 'shift')
+      const hidden = product(b, 'x', weight(b, 4, 1), 'hidden')
+      return product(b, b.node('Add', [hidden, shift]), weight(b, 1, 2), 'last')
+    })
+    expect(answerOf(model, 'shift')).toMatch(/Add.*repeats/)
+    await expectEqualFunctions(model, widen(model, { hidden: 3 }))
+  })
+
+  it('of grouped and depthwise convolutions grow by groups and inside of them', async () => {
+    const b = new GraphBuilder()
+    b.input('x', 'float32', ['n', 2, 5, 4])
+    const conv = (x: string, w: string, name: string, group = 1) =>
+      b.node('Conv', [x, w], { group }, { name })
+    const normed = (out: number, inputs: number, kernel: number) => {
+      const v = weight(b, out, inputs, kernel, kernel)
+      const length = b.node('ReduceL2', [v, b.constant(int64([1, 2, 3]))])
+      return b.node('Mul', [weight(b, out, 1, 1, 1), b.node('Div', [v, length])])
+    }
+    const first = conv('x', normed(6, 2, 1), 'first')
+    const depthwise = b.node('Relu', [conv(first, normed(6, 1, 3), 'depthwise', 6)])
+    const masked = b.node('Mul', [weight(b, 4, 3, 1, 1), weight(b, 4, 3, 1, 1)])
+    const grouped = conv(depthwise, masked, 'grouped', 2)
+    b.output(conv(grouped, b.node('Neg', [weight(b, 3, 4, 1, 1)]), 'last'), 'float32')
+    const model = b.model()
+    for (const widths of [{ first: 9 }, { first: 8 }, { grouped: 6 }])
+      await expectEqualFunctions(model, widen(model, widths))
   })
 
   it('are listed where no rule is known for what computes them', () => {

@@ -5,6 +5,7 @@
  */
 import type { Node } from '../model/model.ts'
 import type { Axis } from '../operators/axis.ts'
+import { isFloat } from '../tensor/dtype.ts'
 import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
 import type { AxisAlgebra } from './unify.ts'
 
@@ -51,8 +52,10 @@ export class Weights {
   /** Of a value computed from constants: the name of the largest (of v rather than g in g·v/‖v‖). */
   largestIn(name: string): string | undefined {
     const uses = [...this.usesIn(name)]
-    const sizes = uses.map(({ tensor }) => elementCount(tensor.dims))
-    return uses[sizes.indexOf(Math.max(...sizes))]?.name
+    const floats = uses.filter(({ tensor }) => isFloat(tensor.dtype))
+    const candidates = floats.length > 0 ? floats : uses
+    const sizes = candidates.map(({ tensor }) => elementCount(tensor.dims))
+    return candidates[sizes.indexOf(Math.max(...sizes))]?.name
   }
 
   /** The uses of the same constant in the same weight: what one takes, all take. */

@@ -54,10 +54,6 @@ const recurrent: Readonly<Record<string, readonly string[]>> = {
   recurrent: ['/gru/GRU', '/lstm/LSTM'],
 }
 
-/** Here exporters leave it to the graph to put the weights of recurrent layers together. */
-const unfolded = ['opset-9', 'training']
-const computed: Readonly<Record<string, readonly string[]>> = { recurrent: ['/conv/Conv'] }
-
 const random = randomStream(7, 'image')
 const feeds: Feeds = {
   x: float32(
@@ -82,21 +78,14 @@ test.skipIf(!hasTorch)(
 )
 
 async function check(file: string, run: TorchRun): Promise<void> {
-  const [name, configuration] = file.split('.') as [string, string]
+  const [name] = file.split('.') as [string]
   const model = decodeModel(run.file(file))
   const { layers } = inspect(model)
   const refused = layers.filter(({ widen }) => widen !== true).map((layer) => layer.name)
-  const expected = [
-    ...outputs[name]!,
-    ...(others[name] ?? []),
-    ...(unfolded.includes(configuration) ? (computed[name] ?? []) : []),
-  ]
+  const expected = [...outputs[name]!, ...(others[name] ?? [])]
   expect(refused.sort(), `${file}: cannot be widened`).toEqual(expected.sort())
   const shallow = layers.filter(({ deepen }) => deepen !== true).map((layer) => layer.name)
-  const folded = !unfolded.includes(configuration)
-  expect(shallow.sort(), `${file}: cannot be deepened`).toEqual(
-    (folded ? recurrent[name] : undefined) ?? [],
-  )
+  expect(shallow.sort(), `${file}: cannot be deepened`).toEqual(recurrent[name] ?? [])
 
   const teacher = new Teacher(model)
   try {

@@ -7,9 +7,8 @@ import { hasTorch, withTorch } from './torch.ts'
 
 const image = ['/0/Conv', '/2/Conv', '/6/Gemm', '/8/Gemm']
 const outputs = /graph output/
-/** A share of v in v/‖v‖ would cancel, or change the length of the whole row. */
-const normalized = /Div .*computes with "\d\.weight_(v|orig)" twice/
-const along = /ReduceL2 .*sums over it/
+/** A share of v would change the length of the whole row. */
+const normalized = /ReduceL2 .*sums over it/
 
 /** Layers, and why those of them that cannot be widened cannot. */
 const networks: Readonly<Record<string, [layers: string[], refused: Record<string, RegExp>]>> = {
@@ -22,14 +21,16 @@ const networks: Readonly<Record<string, [layers: string[], refused: Record<strin
     image,
     { '/0/Conv': normalized, '/2/Conv': normalized, '/8/Gemm': outputs },
   ],
-  'weight-norm-along-inputs': [image, { '/2/Conv': along, '/6/Gemm': along, '/8/Gemm': outputs }],
-  // The norm uᵀ·W·v sums over both axes of W.
+  'weight-norm-along-inputs': [
+    image,
+    { '/2/Conv': normalized, '/6/Gemm': normalized, '/8/Gemm': outputs },
+  ],
+  // The norm uᵀ·W·v already sums over the inputs with v, which would take the shares once more.
   'spectral-norm': [
     image,
     {
-      '/0/Conv': /reads the weight "2.weight_v", which another node uses differently/,
-      '/2/Conv': normalized,
-      '/6/Gemm': /MatMul .*sums over it/,
+      '/0/Conv': /MatMul .*sums over it with a weight/,
+      '/2/Conv': /MatMul .*sums over it with a weight/,
       '/8/Gemm': outputs,
     },
   ],
