@@ -5,6 +5,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Net2NetError } from '../src/errors.ts'
+import { compare } from '../src/growth/compare.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../src/growth/index.ts'
 import type { Model } from '../src/model/model.ts'
 import { encodeModel } from '../src/onnx/encode.ts'
@@ -21,7 +22,13 @@ const TOLERANCE = 1e-5
 /** As large as half of the weights, so that noise that is not exact would show. */
 const NOISE = 0.5
 
-const tally = { networks: 0, widened: 0, deepened: 0, refused: new Map<string, number>() }
+const tally = {
+  networks: 0,
+  rounded: 0,
+  widened: 0,
+  deepened: 0,
+  refused: new Map<string, number>(),
+}
 
 async function outputsOf(model: Model, feeds: Record<string, Tensor>) {
   const session = await nodeRuntime.createSession(encodeModel(model), { threads: 1 })
@@ -46,18 +53,19 @@ function inputFor(model: Model, seed: number): Record<string, Tensor> {
   }
 }
 
-function expectEqual(before: Feeds, after: Feeds): void {
+/** The largest |Δ| / max(1, |y|). */
+function differenceOf(before: Feeds, after: Feeds): number {
+  let worst = 0
   for (const [name, expected] of Object.entries(before)) {
     const actual = after[name]!
     expect(actual.dims).toEqual(expected.dims)
-    let worst = 0
     for (let i = 0; i < expected.data.length; i++) {
       const y = Number(expected.data[i])
       const error = Math.abs(Number(actual.data[i]) - y) / Math.max(1, Math.abs(y))
       worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(worst, error)
     }
-    expect(worst).toBeLessThanOrEqual(TOLERANCE)
   }
+  return worst
 }
 
 /** Widens to exactly this width; undefined where a layer has no such width. */
@@ -116,10 +124,14 @@ describe('random networks', () => {
           if (grown === model) return
           const feeds = inputFor(model, seed)
           const [before, after] = [await outputsOf(model, feeds), await outputsOf(grown, feeds)]
-          expectEqual(before, after)
+          if (differenceOf(before, after) <= TOLERANCE) return
+          // Norms of nearly equal values enlarge what was rounded: then only a model's own rounding tells.
+          tally.rounded++
+          expect((await compare(model, grown)).equal).toBe(true)
         }),
         { numRuns: NETWORKS, endOnFailure: true },
       )
+      expect(tally.rounded).toBeLessThanOrEqual(Math.ceil(NETWORKS / 500))
     },
     10 * 60_000,
   )
@@ -138,7 +150,7 @@ describe('random networks', () => {
             linearForm: linearFormOf,
           })
           const [found] = await session.run([feeds])
-          expectEqual(await outputsOf(model, feeds), found!)
+          expect(differenceOf(await outputsOf(model, feeds), found!)).toBeLessThanOrEqual(TOLERANCE)
         },
       ),
       { numRuns: 40, endOnFailure: true },
