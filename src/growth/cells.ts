@@ -13,16 +13,23 @@ import { isFloat } from '../tensor/dtype.ts'
 import type { AxisAlgebra } from './unify.ts'
 import type { ParameterUse } from './weights.ts'
 
-export interface Cell {
+/** Where a unit is in a tensor. */
+interface Place {
+  /** The numbers by which it was written on this axis, … */
+  readonly written: readonly number[]
+  /** … these and those that came after, … */
+  readonly own: ReadonlySet<number>
+  /** … and its numbers on the other axes that have it. */
+  readonly elsewhere: ReadonlySet<number>
+}
+
+export interface Cell extends Place {
   /** The axis that the unit is a part of; undefined where that cannot be told. */
   readonly axis: number | undefined
   /** For a parameter several: its cells end with the unit, whatever comes behind it on the axis. */
   readonly paths: readonly ReadonlySet<number>[]
   /** All numbers of the tensor; for a parameter, of this axis. */
   readonly numbers: ReadonlySet<number>
-  /** The unit's numbers on this axis, and on the others that have it. */
-  readonly own: ReadonlySet<number>
-  readonly elsewhere: ReadonlySet<number>
   /** Set where it can only hold copies: why, as a verb phrase. */
   readonly onlyCopies?: string
   /** For a parameter: the use, and the path up to the unit. */
@@ -57,21 +64,23 @@ export class CellAlgebra {
     return parts.map((path) => [...own, ...path])
   }
 
-  /** The numbers of a unit on an axis: of itself and of those that became it. */
-  #lineages(axis: Axis, unit: number): readonly number[] {
+  /** The numbers of a unit in each part of an axis that is one: of itself and of those that it became. */
+  #lineages(axis: Axis, unit: number): readonly (readonly number[])[] {
     const resolved = this.#algebra.resolve(axis)
     if (resolved.kind !== 'unit')
       return partsOf(resolved).flatMap((part) => this.#lineages(part, unit))
     if (resolved.id !== unit) return []
-    return axis.kind === 'unit' ? this.#algebra.lineage(axis.id) : [unit]
+    return [axis.kind === 'unit' ? this.#algebra.lineage(axis.id) : [unit]]
   }
 
   /** The numbers of a unit on one of several axes, and on the others. */
-  #place(axes: readonly Axis[], k: number, unit: number): Pick<Cell, 'own' | 'elsewhere'> {
+  #place(axes: readonly Axis[], k: number, unit: number): Place {
+    const own = this.#lineages(axes[k]!, unit)
     const others = axes.filter((_, i) => i !== k)
     return {
-      own: new Set(this.#lineages(axes[k]!, unit)),
-      elsewhere: new Set(others.flatMap((axis) => this.#lineages(axis, unit))),
+      written: own.map(([first]) => first!),
+      own: new Set(own.flat()),
+      elsewhere: new Set(others.flatMap((axis) => this.#lineages(axis, unit).flat())),
     }
   }
 
@@ -173,9 +182,16 @@ const crossed = (lists: readonly (readonly Path[])[]): readonly Path[] =>
 export const isOnAxis = (cell: Cell, axis: number): boolean =>
   cell.axis === undefined || cell.axis === axis
 
-/** Do two cells belong together, in all numbers that both tensors have but the ones left out? */
-export const agree = (a: Cell, b: Cell, without: ReadonlySet<number>): boolean =>
-  !areCrossed(a, b) && !areCrossed(b, a) && agreeInNumbers(a, b, without)
+/**
+ * Do the cell of a node's input and that of its output belong together? In all numbers that both
+ * tensors have but the ones left out; and where the unit is on several axes, the output's was written as
+ * what the input's had become.
+ */
+export function agree(input: Cell, output: Cell, without: ReadonlySet<number>): boolean {
+  const isOnOneAxis = input.elsewhere.size === 0 && output.elsewhere.size === 0
+  if (!isOnOneAxis && !output.written.some((number) => input.own.has(number))) return false
+  return agreeInNumbers(input, output, without)
+}
 
 /** The same of cells that are known to be on the same axis. */
 export function agreeInNumbers(a: Cell, b: Cell, without: ReadonlySet<number>): boolean {
@@ -184,12 +200,6 @@ export function agreeInNumbers(a: Cell, b: Cell, without: ReadonlySet<number>): 
     b.paths.some((q) => common.every((number) => p.has(number) === q.has(number))),
   )
 }
-
-/** Is what one tensor has on the cell's axis on another axis of the other? */
-const areCrossed = (a: Cell, b: Cell): boolean =>
-  [...a.own].some(
-    (number) => !a.elsewhere.has(number) && b.elsewhere.has(number) && !b.own.has(number),
-  )
 
 const partsOf = (axis: Exclude<Axis, { kind: 'unit' }>): readonly Axis[] =>
   axis.kind === 'sum' ? axis.terms : axis.factors

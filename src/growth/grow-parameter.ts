@@ -57,6 +57,7 @@ export function growParameter(
   tensor: LazyTensor,
 ): LazyTensor {
   const axes = gatheredAxes(plan, change, tensor)
+  if (change.noise?.alike) return growWithNoiseAlike(plan, change, tensor, axes)
   const selections = axes.map(sharedOut)
   const untouched = onlyCopies(axes)
   const base = gather(tensor, selections, undefined, untouched)
@@ -93,6 +94,22 @@ export function growParameter(
     for (const apply of changes) apply(values, start)
   }
   return gather(tensor, selections, all, untouched)
+}
+
+/** The axis with the noise first, then the others, which copy it. */
+function growWithNoiseAlike(
+  plan: GrowthPlan,
+  { noise, ...change }: ParameterChange,
+  tensor: LazyTensor,
+  axes: readonly GatheredAxis[],
+): LazyTensor {
+  const { alike: _, ...own } = noise!
+  const along = own.axis ?? axes.find(isSummed)?.axis
+  const isAlong = ({ axis }: { readonly axis: number }) => axis === along
+  const after = tensor.dims.map((dim, k) => (k === along ? change.after[k]! : dim))
+  const first = { ...change, after, axes: change.axes.filter(isAlong), noise: own }
+  const others = axes.filter((each) => !isAlong(each))
+  return gather(growParameter(plan, first, tensor), others.map(sharedOut))
 }
 
 /** What stays as it was, bit for bit: entries of which there is one copy, without noise or padding. */

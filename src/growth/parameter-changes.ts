@@ -14,6 +14,8 @@ type Need = Pick<ParameterChange, 'axes' | 'padding'> & {
   readonly after: readonly number[]
   /** The axis along which noise may sum to zero. */
   readonly noiseAxis?: number
+  /** Are there nodes between the parameter and the sum, which may multiply it with other noise? */
+  readonly isBeforeSum?: true
 }
 
 export function planParameters(context: Planning): ParameterChange[] {
@@ -50,6 +52,7 @@ export function planParameters(context: Planning): ParameterChange[] {
               kind: context.noise,
               relative: context.noiseSize,
               ...(need.noiseAxis !== firstSummed(need) && { axis: need.noiseAxis }),
+              ...(need.isBeforeSum && need.axes.length > 1 && { alike: true as const }),
             },
           }),
       })
@@ -90,6 +93,7 @@ function needOf(context: Planning, use: ParameterUse): Need | undefined {
     after,
     ...(padding !== undefined && { padding }),
     ...(noiseAxis !== undefined && { noiseAxis }),
+    ...(noiseAxis !== undefined && !use.summed[noiseAxis] && { isBeforeSum: true }),
   }
 }
 

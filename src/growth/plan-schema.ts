@@ -52,6 +52,7 @@ const parameter = z.strictObject({
       kind: z.enum(['zero-sum', 'paper', 'none']),
       relative: z.number(),
       axis: size.exactOptional(),
+      alike: z.literal(true).exactOptional(),
     })
     .exactOptional(),
 })

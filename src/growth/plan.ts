@@ -76,6 +76,8 @@ export interface ParameterChange {
     readonly relative: number
     /** The axis along which it sums to zero, where that is not the first that is summed. */
     readonly axis?: number
+    /** Set where it is equal on all copies along the other axes, since more follows before the sum. */
+    readonly alike?: true
   }
 }
 
