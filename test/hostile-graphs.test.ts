@@ -114,18 +114,18 @@ const cases: readonly HostileCase[] = [
   [
     'an initializer without a name',
     withWeight('', [1], [w.raw(4)]),
-    /graph\.initializer\[0\] "": has no name/,
+    /graph\.initializer\[0\] "" has no name/,
   ],
-  ['an input without a name', w.model(w.input('', 1), ...fine), /graph\.input\[0\]: has no name/],
+  ['an input without a name', w.model(w.input('', 1), ...fine), /graph\.input\[0\] has no name/],
   [
     'a node without an operator',
     w.model(x, w.node('', ['x'], ['y']), y),
-    /graph\.node\[0\] "y": has no op_type/,
+    /graph\.node\[0\] "y" has no op_type/,
   ],
   [
     'an attribute without a name',
     withAttribute('', 2, w.int(3, 1)),
-    /graph\.node\[0\] "y"\.attribute\[0\]: has no name/,
+    /graph\.node\[0\] "y"\.attribute\[0\] has no name/,
   ],
   [
     'an attribute given twice',
@@ -145,17 +145,17 @@ const cases: readonly HostileCase[] = [
   [
     'a tensor attribute without its tensor',
     withAttribute('value', 4),
-    /attribute\[0\] "value": has type TENSOR, but no tensor/,
+    /attribute\[0\] "value" has type TENSOR, but no tensor/,
   ],
   [
     'a graph attribute without its graph',
     withAttribute('body', 5),
-    /attribute\[0\] "body": has type GRAPH, but no graph/,
+    /attribute\[0\] "body" has type GRAPH, but no graph/,
   ],
   [
     'an integer attribute with a tensor',
     withAttribute('a', 2, w.int(3, 1), w.block(5, w.tensor('', [1], [w.raw(4)]))),
-    /attribute\[0\] "a": gives t, but has type INT/,
+    /attribute\[0\] "a" gives t, but has type INT/,
   ],
 ]
 

@@ -57,14 +57,14 @@ const cases: readonly HostileCase[] = [
   [
     'data in two forms',
     withWeight('w', [1], [w.raw(4), w.block(4, new Uint8Array(4))]),
-    /initializer\[0\]: gives its data as raw_data and as float_data/,
+    /initializer\[0\] gives its data as raw_data and as float_data/,
   ],
   [
     'raw_data twice',
     withWeight('w', [1], [w.raw(4), w.raw(4)]),
-    /initializer\[0\]: gives its data twice/,
+    /initializer\[0\] gives its data twice/,
   ],
-  ['no data', withWeight('w', [2, 2], []), /"w": has no data, dims \[2,2\]/],
+  ['no data', withWeight('w', [2, 2], []), /"w" has no data, dims \[2,2\]/],
   [
     'an unknown element type',
     withWeight('w', [1], [w.raw(4)], 99),
@@ -87,7 +87,7 @@ const cases: readonly HostileCase[] = [
     withWeight('w', [2n ** 40n], [w.raw(4)]),
     /"w": raw_data has 4 bytes, dims \[1099511627776\] of float32 need 4398046511104/,
   ],
-  ['2^40 elements without data', withWeight('w', [2n ** 40n], []), /"w": has no data/],
+  ['2^40 elements without data', withWeight('w', [2n ** 40n], []), /"w" has no data/],
   ['2^40 strings', withWeight('w', [2n ** 40n], [], 8), /"w": string_data has 0 entries/],
   [
     '2^40 elements of two bits',

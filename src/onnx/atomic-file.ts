@@ -197,10 +197,10 @@ export async function refuseExisting(target: string, force: boolean): Promise<vo
     throw writeError(target, cause)
   }
   if (stat.isDirectory())
-    throw usageError(`${target}: is a folder; give the name of a file.`, { where: target })
+    throw usageError(`${target} is a folder; give the name of a file.`, { where: target })
   if (!force) throw existsError(target)
   if (!stat.isFile() && !stat.isSymbolicLink())
-    throw usageError(`${target}: is not a regular file and is not replaced.`, { where: target })
+    throw usageError(`${target} is not a regular file and is not replaced.`, { where: target })
 }
 
 const existsError = (target: string) =>

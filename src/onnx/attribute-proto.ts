@@ -56,7 +56,7 @@ export function decodeAttribute(
         : { type: 'opaque', rest: proto }
     }
     case AttributeType.TENSOR: {
-      if (!proto.t) throw inputError(`${where()}: has type TENSOR, but no tensor t.`)
+      if (!proto.t) throw inputError(`${where()} has type TENSOR, but no tensor t.`)
       const { tensor, rest: left } = decodeTensor(proto.t, context, () => `${where()}.t`)
       const { t: _, ...others } = proto
       const kept = leftover(
@@ -68,7 +68,7 @@ export function decodeAttribute(
       return { type: 'tensor', value: tensor, ...(kept ? { rest: kept } : {}) }
     }
     case AttributeType.GRAPH:
-      if (!proto.g) throw inputError(`${where()}: has type GRAPH, but no graph g.`)
+      if (!proto.g) throw inputError(`${where()} has type GRAPH, but no graph g.`)
       return {
         type: 'graph',
         value: context.decodeGraph(proto.g, () => `${where()}.g`),
@@ -162,7 +162,7 @@ function refuseStrays(proto: AttributeProto, type: AttributeType, where: Where):
           : undefined
   if (stray !== undefined)
     throw inputError(
-      `${where()}: gives ${stray}, but has type ${AttributeType[type] ?? type}${proto.refAttrName ? ' and a reference' : ''}.`,
+      `${where()} gives ${stray}, but has type ${AttributeType[type] ?? type}${proto.refAttrName ? ' and a reference' : ''}.`,
     )
 }
 

@@ -25,6 +25,8 @@ export const NEWEST_IR_VERSION = 14
 export interface DecodeOptions {
   /** Gives access to data in other files; without it, a model that has such data is refused. */
   readonly openExternal?: OpenExternal
+  /** What messages call the model where it is none: the name of its file. Default: "The model". */
+  readonly name?: string
 }
 
 /**
@@ -37,16 +39,18 @@ export const decodeModel = (bytes: Uint8Array, options: DecodeOptions = {}): Mod
 
 /** Decodes an ONNX file; tensors are read from the source when they are needed. */
 export function decodeSource(source: ByteSource, options: DecodeOptions = {}): Model {
-  const reduced = reduce(source)
+  const { name = 'The model' } = options
+  const reduced = reduce(source, name)
   let proto: ModelProto
   try {
     proto = fromBinary(ModelProtoSchema, reduced.skeleton)
   } catch (cause) {
     if (cause instanceof Net2NetError) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw inputError(`model: is not a valid ONNX file (${reason}).`, { cause })
+    throw inputError(`${name} is not a valid ONNX file: ${reason}.`, { where: name, cause })
   }
-  if (!proto.graph) throw inputError('model: is not an ONNX model, for it has no graph.')
+  if (!proto.graph)
+    throw inputError(`${name} is not an ONNX model: it has no graph.`, { where: name })
   const { source: data, payloads } = reduced
   const decoding = { source: data, payloads, openExternal: options.openExternal, decodeGraph }
   function decodeGraph(graph: GraphProto, where: Where): Graph {
@@ -74,7 +78,7 @@ export function decodeSource(source: ByteSource, options: DecodeOptions = {}): M
 function decodeIrVersion(proto: ModelProto): number {
   const version = proto.irVersion ?? 0n
   if (version < 1n || version > BigInt(NEWEST_IR_VERSION))
-    throw inputError(`ir_version: is ${version}; versions 1 to ${NEWEST_IR_VERSION} can be read.`)
+    throw inputError(`ir_version is ${version}; versions 1 to ${NEWEST_IR_VERSION} can be read.`)
   return Number(version)
 }
 
@@ -94,7 +98,7 @@ function decodeOpsets(proto: ModelProto, irVersion: number): ReadonlyMap<string,
     opsets.set(domain, Number(version))
   })
   if (irVersion >= 3 && opsets.size === 0)
-    throw inputError('opset_import: is empty, but IR version 3 and later demand an operator set.')
+    throw inputError('opset_import is empty, but IR version 3 and later demand an operator set.')
   return opsets
 }
 
@@ -105,7 +109,7 @@ function decodeGraphProto(proto: GraphProto, context: AttributeDecoding, where: 
   proto.initializer.forEach((tensorProto, i) => {
     const name = tensorProto.name ?? ''
     const place = () => `${where()}.initializer[${i}] ${quote(name)}`
-    if (name === '') throw inputError(`${place()}: has no name.`)
+    if (name === '') throw inputError(`${place()} has no name.`)
     if (initializers.has(name))
       throw inputError(`${place()}: another initializer has the same name.`)
     const { tensor, rest } = decodeTensor(tensorProto, context, place, 'name')
@@ -135,12 +139,12 @@ function decodeGraphProto(proto: GraphProto, context: AttributeDecoding, where: 
 function decodeNode(proto: NodeProto, context: AttributeDecoding, where: Where): Node {
   const { name = '', opType = '', domain = '', input, output } = proto
   const place = () => `${where()}${name === '' ? '' : ` ${quote(name)}`}`
-  if (opType === '') throw inputError(`${place()}: has no op_type.`)
+  if (opType === '') throw inputError(`${place()} has no op_type.`)
   const attributes = new Map<string, Attribute>()
   proto.attribute.forEach((attribute, i) => {
     const key = attribute.name ?? ''
     const at = () => `${place()}.attribute[${i}]${key === '' ? '' : ` ${quote(key)}`}`
-    if (key === '') throw inputError(`${at()}: has no name.`)
+    if (key === '') throw inputError(`${at()} has no name.`)
     if (attributes.has(key)) throw inputError(`${at()}: the node has this attribute twice.`)
     attributes.set(key, decodeAttribute(attribute, context, at))
   })

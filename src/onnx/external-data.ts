@@ -38,29 +38,29 @@ function openConfined(
   place: () => string,
   keepOpen: boolean,
 ): FileSource {
-  if (location.includes('\0')) throw inputError(`${place()}: has a NUL in it.`)
+  if (location.includes('\0')) throw inputError(`${place()} has a NUL in it.`)
   if (
     path.posix.isAbsolute(location) ||
     path.win32.isAbsolute(location) ||
     /^[a-z]:/i.test(location)
   )
-    throw inputError(`${place()}: is an absolute path; data must lie in the model's own folder.`)
+    throw inputError(`${place()} is an absolute path; data must lie in the model's own folder.`)
   const components = location.split(/[/\\]/)
   if (components.includes('..'))
-    throw inputError(`${place()}: contains "..", but data must lie in the model's own folder.`)
+    throw inputError(`${place()} contains "..", but data must lie in the model's own folder.`)
 
   const names = components.filter((name) => name !== '' && name !== '.')
   let at = folder
   for (const name of names) {
     at = path.join(at, name)
     if (lstat(at, place).isSymbolicLink())
-      throw inputError(`${place()}: leads through a symbolic link, which is not followed.`)
+      throw inputError(`${place()} leads through a symbolic link, which is not followed.`)
   }
   const seen = lstat(at, place)
-  if (!seen.isFile()) throw inputError(`${place()}: is not a regular file.`)
+  if (!seen.isFile()) throw inputError(`${place()} is not a regular file.`)
   const file = open(at, keepOpen, place)
   if (file.links > 1)
-    throw inputError(`${place()}: is a hard link, which may name a file from anywhere.`)
+    throw inputError(`${place()} is a hard link, which may name a file from anywhere.`)
   return file
 }
 

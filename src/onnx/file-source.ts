@@ -40,7 +40,7 @@ export class FileSource implements ByteSource {
     let keep = false
     try {
       const stat = fs.fstatSync(descriptor, { bigint: true })
-      if (!stat.isFile()) throw inputError(`${path}: is not a regular file.`, { where: path })
+      if (!stat.isFile()) throw inputError(`${path} is not a regular file.`, { where: path })
       this.size = Number(stat.size)
       this.links = Number(stat.nlink)
       this.#identity = options.beingWritten ? undefined : identityOf(stat)
@@ -82,7 +82,7 @@ export class FileSource implements ByteSource {
   #mustBeUnchanged(descriptor: number): void {
     if (this.#identity === undefined) return
     if (identityOf(fs.fstatSync(descriptor, { bigint: true })) !== this.#identity)
-      throw inputError(`${this.path}: has changed since it was opened.`, { where: this.path })
+      throw inputError(`${this.path} has changed since it was opened.`, { where: this.path })
   }
 
   #open(): number {
@@ -145,7 +145,7 @@ const read = promisify(fs.read)
 const MAX_READ = 2 ** 30
 
 const endError = (path: string, at: number) =>
-  inputError(`${path}: ends at byte ${at}, before its data do.`, { where: path })
+  inputError(`${path} ends at byte ${at}, before its data do.`, { where: path })
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',

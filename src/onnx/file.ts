@@ -20,7 +20,7 @@ import { UnfinishedSource } from './unfinished-source.ts'
 export async function load(file: string): Promise<Model> {
   const source = new FileSource(file)
   try {
-    return decodeSource(source, { openExternal: externalDataOf(path.dirname(file)) })
+    return decodeSource(source, { name: file, openExternal: externalDataOf(path.dirname(file)) })
   } catch (cause) {
     if (!(cause instanceof Net2NetError) || cause.where !== undefined) throw cause
     throw inputError(`${file}: ${cause.message}`, { where: file, cause })

@@ -7,7 +7,7 @@
  * wire type, text that is not UTF-8, messages nested or repeated without end.
  */
 import type { DescMessage } from '@bufbuild/protobuf'
-import { inputError } from '../errors.ts'
+import { inputError, Net2NetError } from '../errors.ts'
 import { ModelProtoSchema, TensorProto_DataLocation } from './onnx_pb.ts'
 import { type FieldFacts, fieldsOf, type TensorDataField } from './schema.ts'
 import {
@@ -57,16 +57,30 @@ interface Place {
   readonly index: number | undefined
 }
 
-export function reduce(source: ByteSource): ReducedModel {
-  if (source.size === 0) throw inputError('model: is not an ONNX file, for it is empty.')
+/** @param name what messages call the file */
+export function reduce(source: ByteSource, name = 'The model'): ReducedModel {
+  const unlike = (why: string, cause?: unknown) =>
+    inputError(`${name} is not an ONNX file: ${why}`, {
+      where: name,
+      hint: 'Give a file that was exported as ONNX; a download may be an error page in its place.',
+      cause,
+    })
+  if (source.size === 0) throw unlike('it is empty.')
   const reduction = new Reduction(source)
-  reduction.message(ModelProtoSchema, 0, source.size, undefined, true, 1)
+  try {
+    reduction.message(ModelProtoSchema, 0, source.size, undefined, true, 1)
+  } catch (cause) {
+    if (!(cause instanceof Net2NetError) || reduction.isRecognized) throw cause
+    throw unlike(cause.message.replace(/^the model: /, ''), cause)
+  }
   return { source, skeleton: reduction.out.bytes(), payloads: reduction.payloads }
 }
 
 class Reduction {
   readonly out = new ByteSink()
   readonly payloads: Payload[] = []
+  /** Has a field of a model been seen? */
+  isRecognized = false
   readonly #reader: WireReader
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true })
   #messages = 0
@@ -90,7 +104,7 @@ class Reduction {
     this.#countMessage(place)
     if (start === end) return
     const counts = new Map<number, number>()
-    const where = () => (place || counts.size > 0 ? describe(place) : 'model: is not an ONNX file')
+    const where = () => describe(place)
     const types = fieldsOf(type)
     let data: { field: TensorDataField; spans: Span[] } | undefined
     for (let at = start; at < end; ) {
@@ -102,6 +116,7 @@ class Reduction {
         if (keep) this.#copy(field, where)
         continue
       }
+      this.isRecognized = true
       const index = counts.get(field.number) ?? 0
       counts.set(field.number, index + 1)
       const inner = { parent: place, name: facts.name, index: facts.repeated ? index : undefined }
@@ -132,18 +147,18 @@ class Reduction {
     if (field.wireType === facts.wireType) return
     if (facts.packable && field.wireType === WireType.delimited) return
     throw inputError(
-      `${describe(place)}: has wire type ${field.wireType} where ONNX has ${facts.wireType}.`,
+      `${describe(place)} has wire type ${field.wireType} where ONNX has ${facts.wireType}.`,
     )
   }
 
   #checkText(field: Field, place: Place): void {
     const length = field.end - field.valueStart
     if (length > MAX_TEXT)
-      throw inputError(`${describe(place)}: has ${length} bytes, more than any text should.`)
+      throw inputError(`${describe(place)} has ${length} bytes, more than any text should.`)
     try {
       this.#utf8.decode(this.#reader.bytes(field.valueStart, field.end))
     } catch (cause) {
-      throw inputError(`${describe(place)}: is not UTF-8 text.`, { cause })
+      throw inputError(`${describe(place)} is not UTF-8 text.`, { cause })
     }
   }
 
@@ -152,7 +167,7 @@ class Reduction {
     const location = varintValue(this.#reader.bytes(field.valueStart, field.end))
     if (location !== TensorProto_DataLocation.DEFAULT)
       throw inputError(
-        `${describe(place)}: is ${location}, but only initializers and tensor attributes may have external data.`,
+        `${describe(place)} is ${location}, but only initializers and tensor attributes may have external data.`,
       )
   }
 
@@ -207,7 +222,7 @@ function addData(
   if (!data) return { field: name, spans: [span] }
   if (data.field !== name || name === 'raw_data')
     throw inputError(
-      `${where()}: gives its data ${data.field === name ? 'twice' : `as ${data.field} and as ${name}`}.`,
+      `${where()} gives its data ${data.field === name ? 'twice' : `as ${data.field} and as ${name}`}.`,
     )
   const last = data.spans.at(-1)
   if (last && !packed && !last.packed && last.end === span.start)
@@ -221,5 +236,5 @@ function describe(place: Place | undefined): string {
   for (let at = place; at; at = at.parent)
     parts.unshift(at.index === undefined ? at.name : `${at.name}[${at.index}]`)
   if (parts.length > 10) parts.splice(5, parts.length - 10, '…')
-  return parts.length === 0 ? 'model' : parts.join('.')
+  return parts.length === 0 ? 'the model' : parts.join('.')
 }

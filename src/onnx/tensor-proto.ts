@@ -86,7 +86,7 @@ function tensorOf(
     throw inputError(`${where()}: string_data cannot hold elements of type ${dtype}.`)
   if (payload) return payloadTensor(context.source, payload, dtype, dims, where)
   if (needed > 0)
-    throw inputError(`${where()}: has no data, dims ${shapeText(dims)} of ${dtype} need some.`)
+    throw inputError(`${where()} has no data, dims ${shapeText(dims)} of ${dtype} need some.`)
   return { dtype, dims, byteLength: 0, read: () => new Uint8Array(0) }
 }
 

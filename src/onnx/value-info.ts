@@ -20,7 +20,7 @@ import type { Where } from './wire.ts'
 
 export function decodeValueInfo(proto: ValueInfoProto, where: Where): ValueDeclaration {
   const name = proto.name ?? ''
-  if (name === '') throw inputError(`${where()}: has no name.`)
+  if (name === '') throw inputError(`${where()} has no name.`)
   const type = decodeType(proto.type, () => `${where()} ${quote(name)}`)
   // A type that says more than a `ValueType` can is kept whole.
   const shown = sameMeaning(proto.type, type) ? ['name', 'type'] : ['name']

@@ -108,7 +108,7 @@ export class WireReader {
     for (let i = 0; i < 10; i++) {
       if (this.#position >= limit)
         throw inputError(
-          `${where()}: ends inside a number at byte ${this.#position}; the file is truncated or broken.`,
+          `${where()} ends inside a number at byte ${this.#position}; the file is truncated or broken.`,
         )
       const byte = this.#byte(this.#position++)
       value += (byte & 0x7f) * scale

@@ -259,9 +259,9 @@ describe('bad input: one sentence, the right exit code, nothing half-written', (
       'a file that is no model',
       ['inspect', 'package.json'],
       4,
-      /package\.json: .*not an ONNX file/,
+      /package\.json is not an ONNX file: .* Give a file that was exported as ONNX/,
     ],
-    ['a folder', ['inspect', 'src'], 4, /src: is/],
+    ['a folder', ['inspect', 'src'], 4, /src is not a regular file/],
     ['a truncated model', ['inspect', '$BROKEN'], 4, /broken\.onnx: /],
     ['a truncated model to check', ['check', '$T', '$BROKEN'], 4, /broken\.onnx: /],
     [

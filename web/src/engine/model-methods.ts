@@ -88,10 +88,11 @@ async function load(source: Source): Promise<Loaded> {
   if (source.kind === 'bytes') {
     const { bytes, name, data = [] } = source
     try {
-      const model = decodeModel(bytes, { openExternal: externalDataIn(data) })
+      const model = decodeModel(bytes, { name, openExternal: externalDataIn(data) })
       return { model, view: viewOfModel(model, name) }
     } catch (error) {
-      if (!(error instanceof Net2NetError) || error.kind !== 'input') throw error
+      if (!(error instanceof Net2NetError) || error.kind !== 'input' || error.where === name)
+        throw error
       const { message, hint } = error
       throw inputError(`${name}: ${message}`, hint === undefined ? {} : { hint })
     }
