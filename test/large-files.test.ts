@@ -121,7 +121,7 @@ const hostile: readonly (readonly [
   [
     'a doc_string of 4 GiB',
     (file) => writeSparse(file, w.concat(w.modelWith(), w.claim(6, 2 ** 32)), 2 ** 32),
-    /doc_string: has 4294967296 bytes/,
+    /doc_string has 4294967296 bytes/,
   ],
   [
     'an unknown field of 1 TiB',

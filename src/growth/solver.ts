@@ -130,7 +130,7 @@ class Solver {
     }
   }
 
-  /** What one constant in a weight is summed over in one place alone would need two of it. */
+  /** A constant that a weight reads twice takes no shares where only one of the readings is summed over. */
   #freezeUnlike(): void {
     for (const use of this.#state.parameters)
       use.summed.forEach((summed, k) => {
@@ -138,7 +138,7 @@ class Solver {
         this.#algebra.node = this.#model.graph.nodes.indexOf(use.node)
         this.#algebra.freeze(
           use.axes[k]!,
-          `sums over it in "${use.name}", of which the weight has more`,
+          `sums over it in "${use.name}", which the same weight reads without a sum, too`,
         )
       })
   }
