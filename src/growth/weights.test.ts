@@ -47,6 +47,12 @@ const mask = (b: GraphBuilder, out: number, inputs: number) =>
     ),
   )
 
+/** Whole numbers, stored as bytes. */
+const castBytes = (b: GraphBuilder, out: number, inputs: number) => {
+  const bytes = Int8Array.from({ length: out * inputs }, (_, i) => ((i * 37) % 11) - 5)
+  return b.node('Cast', [b.constant(new Tensor('int8', [out, inputs], bytes), 'bytes')], { to: 1 })
+}
+
 interface Case {
   readonly form: Form
   /** Why the units that it computes cannot grow, … */
@@ -263,28 +269,14 @@ const forms: Readonly<Record<string, Case>> = {
   },
   'bytes and a scale per output': {
     form: (b, out, inputs) => {
-      const bytes = Int8Array.from({ length: out * inputs }, (_, i) => ((i * 37) % 11) - 5)
-      const floats = b.node(
-        'Cast',
-        [b.constant(new Tensor('int8', [out, inputs], bytes), 'bytes')],
-        {
-          to: 1,
-        },
-      )
+      const floats = castBytes(b, out, inputs)
       return b.node('Mul', [floats, weight(b, out, 1)], {}, { name: 'scaled' })
     },
     in: /Cast .*reads "bytes\w*", which has no fractions/,
   },
   'bytes and a scale per input': {
     form: (b, out, inputs) => {
-      const bytes = Int8Array.from({ length: out * inputs }, (_, i) => ((i * 37) % 11) - 5)
-      const floats = b.node(
-        'Cast',
-        [b.constant(new Tensor('int8', [out, inputs], bytes), 'bytes')],
-        {
-          to: 1,
-        },
-      )
+      const floats = castBytes(b, out, inputs)
       return b.node('Mul', [floats, weight(b, inputs)])
     },
   },
