@@ -8,7 +8,7 @@
  * bound to them since. Nodes pass paths on or shorten them, so that the parts of two tensors
  * belong together where their paths agree in all numbers that both tensors have.
  */
-import { type Axis, product, sum } from '../operators/axis.ts'
+import { type Axis, partsOf, product, sum } from '../operators/axis.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import type { AxisAlgebra } from './unify.ts'
 import type { ParameterUse } from './weights.ts'
@@ -200,6 +200,3 @@ export function agreeInNumbers(a: Cell, b: Cell, without: ReadonlySet<number>): 
     b.paths.some((q) => common.every((number) => p.has(number) === q.has(number))),
   )
 }
-
-const partsOf = (axis: Exclude<Axis, { kind: 'unit' }>): readonly Axis[] =>
-  axis.kind === 'sum' ? axis.terms : axis.factors

@@ -50,6 +50,10 @@ export const scaledBy = (
 /** Is there a unit on the axis of which copies are summed? */
 const isSummed = ({ gathered }: GatheredAxis): boolean => gathered.families < gathered.to
 
+/** The axis along which the plan's noise sums to zero: the first that is summed, if it names none. */
+const noisyAxis = ({ noise }: ParameterChange, axes: readonly GatheredAxis[]) =>
+  axes.find((each) => isSummed(each) && each.axis === (noise?.axis ?? each.axis))
+
 /** The grown parameter: gathered, shared out, and with the plan's noise or padding. */
 export function growParameter(
   plan: GrowthPlan,
@@ -63,8 +67,7 @@ export function growParameter(
   const base = gather(tensor, selections, undefined, untouched)
   if (!isFloat(tensor.dtype)) return base
   const changes: ElementChange[] = []
-  const along = change.noise?.axis
-  const summed = axes.find((each) => isSummed(each) && each.axis === (along ?? each.axis))
+  const summed = noisyAxis(change, axes)
   if (change.noise && change.noise.kind !== 'none' && summed) {
     const noise = change.noise.kind === 'zero-sum' ? zeroSumNoise : paperNoise
     changes.push(
@@ -99,15 +102,15 @@ export function growParameter(
 /** The axis with the noise first, then the others, which copy it. */
 function growWithNoiseAlike(
   plan: GrowthPlan,
-  { noise, ...change }: ParameterChange,
+  change: ParameterChange,
   tensor: LazyTensor,
   axes: readonly GatheredAxis[],
 ): LazyTensor {
-  const { alike: _, ...own } = noise!
-  const along = own.axis ?? axes.find(isSummed)?.axis
+  const { alike: _, ...noise } = change.noise!
+  const along = noisyAxis(change, axes)?.axis
   const isAlong = ({ axis }: { readonly axis: number }) => axis === along
   const after = tensor.dims.map((dim, k) => (k === along ? change.after[k]! : dim))
-  const first = { ...change, after, axes: change.axes.filter(isAlong), noise: own }
+  const first = { ...change, after, axes: change.axes.filter(isAlong), noise }
   const others = axes.filter((each) => !isAlong(each))
   return gather(growParameter(plan, first, tensor), others.map(sharedOut))
 }

@@ -2,7 +2,7 @@
  * The part of a plan that is about parameters: which of their axes are gathered by which map, and which
  * units' shares and what noise they take.
  */
-import type { Axis } from '../operators/axis.ts'
+import { type Axis, partsOf } from '../operators/axis.ts'
 import { operatorOf } from '../operators/index.ts'
 import { axisMapOf, parameterMapOf, rolesIn } from './evaluate.ts'
 import { nodeKey } from './node-context.ts'
@@ -99,8 +99,4 @@ function needOf(context: Planning, use: ParameterUse): Need | undefined {
 
 /** The units of an axis whose shares it takes. */
 const sharedUnits = (axis: Axis): readonly number[] =>
-  axis.kind === 'unit'
-    ? axis.shares
-      ? [axis.id]
-      : []
-    : (axis.kind === 'sum' ? axis.terms : axis.factors).flatMap(sharedUnits)
+  axis.kind === 'unit' ? (axis.shares ? [axis.id] : []) : partsOf(axis).flatMap(sharedUnits)

@@ -1,7 +1,7 @@
 /** Where shares may flow in a graph, for all units alike: nodes, and what they do to their inputs. */
 import type { Node } from '../model/model.ts'
 import type { Axis } from '../operators/axis.ts'
-import { linearIn } from '../operators/homogeneity.ts'
+import { homogeneityOf } from '../operators/homogeneity.ts'
 import { operatorOf } from '../operators/index.ts'
 import type { FactorAxis, HomogeneityFacet } from '../operators/operator.ts'
 import { elementCount, toNumbers } from '../tensor/tensor.ts'
@@ -17,10 +17,7 @@ export const isSum = (contraction: Contraction): contraction is Sum =>
 
 export const isView = (node: Node): boolean => operatorOf(node)?.view === true
 
-/** A view is linear in what it views. */
-const view = linearIn([0])
-export const facetOf = (node: Node): HomogeneityFacet | undefined =>
-  operatorOf(node)?.homogeneous ?? (isView(node) ? view : undefined)
+export const facetOf = (node: Node): HomogeneityFacet | undefined => homogeneityOf(operatorOf(node))
 
 /** What is known of the graph for all units alike. */
 export class Flow {

@@ -61,8 +61,8 @@ export class Search {
   run(sums: readonly Sum[]): Solved | Unshared {
     const choices = sums.map((each) => this.#choiceOf(each))
     const start = (): Solved => ({ holds: new Map(), isLinear: true })
-    for (const sum of sums) {
-      const failures = this.#choiceOf(sum).options.flatMap(({ demands }) => {
+    for (const [i, sum] of sums.entries()) {
+      const failures = choices[i]!.options.flatMap(({ demands }) => {
         const result = this.#attempt(start(), demands, [])
         return isFailure(result) ? [result] : []
       })

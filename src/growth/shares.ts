@@ -1,10 +1,11 @@
 /**
  * Who holds the shares of a unit that computed values are summed over.
  *
- * Where a constant is summed against an activation, the constant takes the shares α and the activation
- * holds plain copies; where the weight is computed from constants, some of these do, if they can. In a sum of products of two computed values, Σ_u q_u·k_u (attention's scores),
- * one of the two must hold shares, α_i·q, and the other copies: Σ_i (α_i·q)·k = q·k. A plain
- * sum of a computed value needs shares of it. A value holds shares if the parameters that it is
+ * Where a constant is summed against an activation, the constant takes the shares α and the
+ * activation holds plain copies; where the weight is computed from constants, some of these do, if
+ * they can. In a sum of products of two computed values, Σ_u q_u·k_u (attention's scores), one of
+ * the two must hold shares, α_i·q, and the other copies: Σ_i (α_i·q)·k = q·k. A plain sum of a
+ * computed value needs shares of it. A value holds shares if the parameters that it is
  * computed from take them, and if every node on the way passes positive factors on (`homogeneous`);
  * every other reader of the value must bear them too.
  *

@@ -7,6 +7,7 @@ import { capturedValues, type Links, linksOf } from '../model/links.ts'
 import { type Model, type Node, opsetOf } from '../model/model.ts'
 import { nodeLabel } from '../model/names.ts'
 import type { Axis } from '../operators/axis.ts'
+import { homogeneityOf } from '../operators/homogeneity.ts'
 import { operatorOf } from '../operators/index.ts'
 import { inferModel } from '../operators/inference.ts'
 import type { AxesOutput, AxisElement, Operator, ValueInfo } from '../operators/operator.ts'
@@ -313,9 +314,7 @@ class Solver {
     const names = [name]
     for (let next = names.pop(); next !== undefined; next = names.pop()) {
       const node = this.#links.producers.get(next)
-      const operator = node && this.#lookup(node)
-      const passes = operator?.homogeneous !== undefined || operator?.view === true
-      if (!node || this.#inWeights.has(node) || !passes) continue
+      if (!node || this.#inWeights.has(node) || !homogeneityOf(this.#lookup(node))) continue
       this.#inWeights.add(node)
       names.push(...node.inputs)
     }

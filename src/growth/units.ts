@@ -3,7 +3,7 @@
  * bound to an expression over other units, what freezes it, and which units pass that on.
  */
 import type { Dim } from '../model/model.ts'
-import { type Axis, product, sizeOf, sum, type UnitAxis } from '../operators/axis.ts'
+import { type Axis, partsOf, product, sizeOf, sum, type UnitAxis } from '../operators/axis.ts'
 import { sizeKey } from '../operators/axis-size.ts'
 
 /** A reason for which units may not grow, and where it arose. */
@@ -123,9 +123,7 @@ export class Units {
   leaves(axis: Axis, into: number[] = []): number[] {
     const resolved = this.resolve(axis)
     if (resolved.kind === 'unit') into.push(resolved.id)
-    else
-      for (const part of resolved.kind === 'sum' ? resolved.terms : resolved.factors)
-        this.leaves(part, into)
+    else for (const part of partsOf(resolved)) this.leaves(part, into)
     return into
   }
 
@@ -133,8 +131,7 @@ export class Units {
   origins(axis: Axis): number[] {
     const resolved = this.resolve(axis)
     if (resolved.kind === 'unit') return [axis.kind === 'unit' ? axis.id : resolved.id]
-    const parts = resolved.kind === 'sum' ? resolved.terms : resolved.factors
-    return parts.flatMap((part) => this.origins(part))
+    return partsOf(resolved).flatMap((part) => this.origins(part))
   }
 
   /** Have two axes the same size whatever grows, although they may be composed differently? */

@@ -1,7 +1,7 @@
 /** Which units to grow, and to what size, so that a layer gets a wanted width. */
 import { refusedError, usageError } from '../errors.ts'
 import { describeNode } from '../model/names.ts'
-import type { Axis } from '../operators/axis.ts'
+import { type Axis, partsOf } from '../operators/axis.ts'
 import { axisMapOf, sizeWith } from './evaluate.ts'
 import type { Groups } from './groups.ts'
 import type { AxisMap } from './plan.ts'
@@ -151,7 +151,7 @@ function candidatesOf(
   const visit = (axis: Axis): void => {
     if (axis.kind === 'unit') {
       if (typeof axis.size === 'number') sizes.set(axis.id, axis.size)
-    } else for (const part of axis.kind === 'sum' ? axis.terms : axis.factors) visit(part)
+    } else for (const part of partsOf(axis)) visit(part)
   }
   const expanded = algebra.expand(layer.axis)
   visit(expanded)

@@ -1,10 +1,10 @@
 /** Sizes of axes as polynomials in the sizes of their units, which say more than numbers. */
-import type { Axis, UnitAxis } from './axis.ts'
+import { type Axis, partsOf, type UnitAxis } from './axis.ts'
 
 /** The units of an axis, by id. */
 export function unitsOf(axis: Axis, into = new Map<number, UnitAxis>()): Map<number, UnitAxis> {
   if (axis.kind === 'unit') into.set(axis.id, axis)
-  else for (const part of axis.kind === 'sum' ? axis.terms : axis.factors) unitsOf(part, into)
+  else for (const part of partsOf(axis)) unitsOf(part, into)
   return into
 }
 

@@ -37,6 +37,10 @@ export function product(factors: readonly Axis[]): Axis {
   return flat.length === 1 ? flat[0]! : { kind: 'product', factors: flat }
 }
 
+/** What a sum or a product is made of. */
+export const partsOf = (axis: SumAxis | ProductAxis): readonly Axis[] =>
+  axis.kind === 'sum' ? axis.terms : axis.factors
+
 /** The axis of size one: the empty product. */
 export const one: Axis = { kind: 'product', factors: [] }
 

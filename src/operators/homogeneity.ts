@@ -2,7 +2,7 @@
  * Vocabulary of homogeneity: in which inputs an output is linear, or only keeps positive factors
  * (Relu, max). Growth shares a unit out among its copies with such factors: see growth/shares.ts.
  */
-import type { HomogeneityFacet } from './operator.ts'
+import type { HomogeneityFacet, Operator } from './operator.ts'
 
 /** Linear in each of these sets of inputs by itself: `linearIn([0], [1])` is bilinear, a·b. */
 export const linearIn = (...sets: readonly (readonly number[])[]): HomogeneityFacet => ({
@@ -29,3 +29,9 @@ export const multilinear: HomogeneityFacet = {
 
 /** Every entry is an entry of one of the inputs. */
 export const joined: HomogeneityFacet = { ...linearInAll, joins: true }
+
+const view = linearIn([0])
+
+/** What an operator says of itself; a view is linear in what it views. */
+export const homogeneityOf = (operator: Operator | undefined): HomogeneityFacet | undefined =>
+  operator?.homogeneous ?? (operator?.view ? view : undefined)

@@ -5,8 +5,8 @@
 import { float } from '../../src/model/attributes.ts'
 import { GraphBuilder } from '../../src/model/builder.ts'
 import type { Dim, Model } from '../../src/model/model.ts'
-import { type RandomStream, randomStream } from '../../src/tensor/random.ts'
 import { float32, int64, type LazyTensor } from '../../src/tensor/tensor.ts'
+import { Draws } from './draws.ts'
 
 /** A value and its shape without the batch. */
 interface Value {
@@ -15,35 +15,25 @@ interface Value {
 }
 
 export class NetworkGenerator {
-  readonly #random: RandomStream
+  readonly #draws: Draws
   readonly #builder = new GraphBuilder()
   readonly #symbolic: boolean
   readonly #batch: number
   #count = 0
 
   constructor(seed: number) {
-    this.#random = randomStream(seed, 'network')
-    this.#symbolic = this.#chance(0.5)
-    this.#batch = 1 + this.#below(3)
-  }
-
-  #below(n: number): number {
-    return this.#random.below(n)
-  }
-  #chance(p: number): boolean {
-    return this.#random.uniform() < p
-  }
-  #pick<T>(list: readonly T[]): T {
-    return list[this.#below(list.length)]!
+    this.#draws = new Draws(seed, 'network')
+    this.#symbolic = this.#draws.chance(0.5)
+    this.#batch = 1 + this.#draws.below(3)
   }
 
   model(): Model {
-    const dims = [1 + this.#below(4), 4 + this.#below(5), 5 + this.#below(5)]
+    const dims = [1 + this.#draws.below(4), 4 + this.#draws.below(5), 5 + this.#draws.below(5)]
     const batch: Dim = this.#symbolic ? 'batch' : this.#batch
     this.#builder.input('x', 'float32', [batch, ...dims])
     const seen: Value[] = []
     let value: Value = this.#conv({ name: 'x', dims })
-    const length = 2 + this.#below(6)
+    const length = 2 + this.#draws.below(6)
     for (let i = 0; i < length; i++) {
       seen.push(value)
       value = this.#step(value, seen)
@@ -60,7 +50,7 @@ export class NetworkGenerator {
     const count = dims.reduce((a, b) => a * b, 1)
     return float32(
       dims,
-      Array.from({ length: count }, () => mean + deviation * this.#random.normal()),
+      Array.from({ length: count }, () => mean + deviation * this.#draws.normal()),
     )
   }
 
@@ -70,7 +60,7 @@ export class NetworkGenerator {
 
   /** An initializer or a Constant node. */
   #parameter(tensor: LazyTensor, hint = 'w'): string {
-    if (this.#chance(0.8)) return this.#builder.constant(tensor, hint)
+    if (this.#draws.chance(0.8)) return this.#builder.constant(tensor, hint)
     return this.#builder.node('Constant', [], { value: tensor })
   }
 
@@ -118,21 +108,21 @@ export class NetworkGenerator {
       () => this.#sharedConv(x),
       () => this.#bottleneckSplit(x),
     ]
-    return this.#pick(steps)()
+    return this.#draws.pick(steps)()
   }
 
-  #conv(x: Value, filters = 1 + this.#below(6), keepSize = this.#chance(0.6)): Value {
+  #conv(x: Value, filters = 1 + this.#draws.below(6), keepSize = this.#draws.chance(0.6)): Value {
     const [c, h, w] = x.dims as [number, number, number]
-    const groups = this.#pick([1, 1, 1, 2, 3].filter((g) => c % g === 0))
+    const groups = this.#draws.pick([1, 1, 1, 2, 3].filter((g) => c % g === 0))
     const out = groups * Math.max(1, Math.ceil(filters / groups))
-    const k = keepSize ? this.#pick([1, 3]) : this.#pick([1, 2, 3])
-    const stride = keepSize ? 1 : this.#pick([1, 2])
-    const dilation = k === 3 && !keepSize && Math.min(h, w) >= 6 ? this.#pick([1, 2]) : 1
-    const pad = keepSize ? (k - 1) / 2 : this.#pick([0, 1])
+    const k = keepSize ? this.#draws.pick([1, 3]) : this.#draws.pick([1, 2, 3])
+    const stride = keepSize ? 1 : this.#draws.pick([1, 2])
+    const dilation = k === 3 && !keepSize && Math.min(h, w) >= 6 ? this.#draws.pick([1, 2]) : 1
+    const pad = keepSize ? (k - 1) / 2 : this.#draws.pick([0, 1])
     const size = (n: number) => Math.floor((n + 2 * pad - dilation * (k - 1) - 1) / stride) + 1
     if (size(h) < 1 || size(w) < 1) return x
     const inputs = [x.name, this.#weight([out, c / groups, k, k], (c / groups) * k * k)]
-    if (this.#chance(0.7)) inputs.push(this.#parameter(this.#normal([out], 0.3), 'b'))
+    if (this.#draws.chance(0.7)) inputs.push(this.#parameter(this.#normal([out], 0.3), 'b'))
     return this.#op('Conv', inputs, [out, size(h), size(w)], {
       kernel_shape: [k, k],
       strides: [stride, stride],
@@ -144,7 +134,7 @@ export class NetworkGenerator {
 
   #depthwise(x: Value): Value {
     const [c, h, w] = x.dims as [number, number, number]
-    const multiplier = this.#pick([1, 1, 2])
+    const multiplier = this.#draws.pick([1, 1, 2])
     return this.#op(
       'Conv',
       [x.name, this.#weight([c * multiplier, 1, 3, 3], 9)],
@@ -156,10 +146,11 @@ export class NetworkGenerator {
   #transposedConv(x: Value): Value {
     const [c, h, w] = x.dims as [number, number, number]
     if (h > 10 || w > 10) return x
-    const groups = this.#pick([1, 1, 2].filter((g) => c % g === 0))
-    const perGroup = 1 + this.#below(3)
+    const groups = this.#draws.pick([1, 1, 2].filter((g) => c % g === 0))
+    const perGroup = 1 + this.#draws.below(3)
     const inputs = [x.name, this.#weight([c, perGroup, 2, 2], c / groups)]
-    if (this.#chance(0.5)) inputs.push(this.#parameter(this.#normal([perGroup * groups], 0.3), 'b'))
+    if (this.#draws.chance(0.5))
+      inputs.push(this.#parameter(this.#normal([perGroup * groups], 0.3), 'b'))
     return this.#op('ConvTranspose', inputs, [perGroup * groups, 2 * h, 2 * w], {
       kernel_shape: [2, 2],
       strides: [2, 2],
@@ -169,8 +160,16 @@ export class NetworkGenerator {
 
   #activation(x: Value): Value {
     const c = x.dims[0]!
-    const unary = this.#pick(['Relu', 'Relu', 'Sigmoid', 'Tanh', 'Softplus', 'Erf', 'HardSwish'])
-    return this.#pick([
+    const unary = this.#draws.pick([
+      'Relu',
+      'Relu',
+      'Sigmoid',
+      'Tanh',
+      'Softplus',
+      'Erf',
+      'HardSwish',
+    ])
+    return this.#draws.pick([
       () => this.#op(unary, [x.name], x.dims),
       () => this.#op(unary, [x.name], x.dims),
       () => this.#op('LeakyRelu', [x.name], x.dims, { alpha: float(0.1) }),
@@ -204,7 +203,7 @@ export class NetworkGenerator {
     const c = x.dims[0]!
     const scale = () => this.#parameter(this.#normal([c], 0.3, 1), 'scale')
     const shift = () => this.#parameter(this.#normal([c], 0.3), 'shift')
-    return this.#pick([
+    return this.#draws.pick([
       () =>
         this.#op(
           'BatchNormalization',
@@ -216,7 +215,7 @@ export class NetworkGenerator {
             this.#builder.constant(
               float32(
                 [c],
-                Array.from({ length: c }, () => 0.5 + this.#random.uniform()),
+                Array.from({ length: c }, () => 0.5 + this.#draws.uniform()),
               ),
               'variance',
             ),
@@ -233,7 +232,7 @@ export class NetworkGenerator {
   #pool(x: Value): Value {
     const [c, h, w] = x.dims as [number, number, number]
     if (h < 4 || w < 4) return x
-    const kind = this.#pick(['MaxPool', 'AveragePool'])
+    const kind = this.#draws.pick(['MaxPool', 'AveragePool'])
     return this.#op(kind, [x.name], [c, Math.floor((h - 2) / 2) + 1, Math.floor((w - 2) / 2) + 1], {
       kernel_shape: [2, 2],
       strides: [2, 2],
@@ -242,7 +241,7 @@ export class NetworkGenerator {
 
   /** Arithmetic with a constant: per channel, scalar, or per element. */
   #perChannel(x: Value): Value {
-    const dims = this.#pick([
+    const dims = this.#draws.pick([
       [x.dims[0]!, 1, 1],
       [1, x.dims[0]!, 1, 1],
       [],
@@ -252,8 +251,8 @@ export class NetworkGenerator {
       [x.dims[2]!],
     ])
     const constant = this.#parameter(this.#normal(dims, 0.2, 1), 'factor')
-    const opType = this.#pick(['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min'])
-    const swapped = opType !== 'Div' && this.#chance(0.3)
+    const opType = this.#draws.pick(['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min'])
+    const swapped = opType !== 'Div' && this.#draws.chance(0.3)
     return this.#op(opType, swapped ? [constant, x.name] : [x.name, constant], x.dims)
   }
 
@@ -262,7 +261,7 @@ export class NetworkGenerator {
     if (String(branch.dims) !== String(x.dims)) return branch
     return this.#op(
       'Add',
-      this.#chance(0.5) ? [x.name, branch.name] : [branch.name, x.name],
+      this.#draws.chance(0.5) ? [x.name, branch.name] : [branch.name, x.name],
       x.dims,
     )
   }
@@ -271,15 +270,15 @@ export class NetworkGenerator {
   #rejoin(x: Value, seen: readonly Value[]): Value {
     const twins = seen.filter((other) => String(other.dims) === String(x.dims))
     if (twins.length === 0) return this.#residual(x)
-    const twin = this.#pick(twins)
-    const opType = this.#pick(['Add', 'Mul', 'Sub', 'Max', 'Min', 'Sum', 'Mean'])
+    const twin = this.#draws.pick(twins)
+    const opType = this.#draws.pick(['Add', 'Mul', 'Sub', 'Max', 'Min', 'Sum', 'Mean'])
     return this.#op(opType, [x.name, twin.name], x.dims)
   }
 
   #concat(x: Value, seen: readonly Value[]): Value {
     const twins = seen.filter((other) => String(other.dims.slice(1)) === String(x.dims.slice(1)))
-    const others = [...twins, x].slice(-1 - this.#below(3))
-    const parts = this.#chance(0.3) ? [x, ...others] : [...others, x]
+    const others = [...twins, x].slice(-1 - this.#draws.below(3))
+    const parts = this.#draws.chance(0.3) ? [x, ...others] : [...others, x]
     const channels = parts.reduce((sum, part) => sum + part.dims[0]!, 0)
     if (channels > 24) return x
     return this.#op(
@@ -287,7 +286,7 @@ export class NetworkGenerator {
       parts.map((part) => part.name),
       [channels, ...x.dims.slice(1)],
       {
-        axis: this.#pick([1, -3]),
+        axis: this.#draws.pick([1, -3]),
       },
     )
   }
@@ -314,7 +313,7 @@ export class NetworkGenerator {
     const c = x.dims[0]!
     if (c % 2 !== 0) return this.#activation(x)
     const half = [c / 2, ...x.dims.slice(1)]
-    const written = this.#chance(0.5)
+    const written = this.#draws.chance(0.5)
     const name = `split${this.#count++}`
     const [a, b] = this.#builder.nodeOutputs(
       'Split',
@@ -341,7 +340,7 @@ export class NetworkGenerator {
 
   #shuffle(x: Value): Value {
     const [c, h, w] = x.dims as [number, number, number]
-    const groups = this.#pick([2, 3, 4])
+    const groups = this.#draws.pick([2, 3, 4])
     if (c % groups !== 0) return this.#activation(x)
     const apart = this.#op(
       'Reshape',
@@ -351,7 +350,7 @@ export class NetworkGenerator {
     const turned = this.#op('Transpose', [apart.name], [c / groups, groups, h, w], {
       perm: [0, 2, 1, 3, 4],
     })
-    const target = this.#pick([
+    const target = this.#draws.pick([
       [0, c, h, w],
       [0, -1, h, w],
     ])
@@ -361,16 +360,16 @@ export class NetworkGenerator {
   #slice(x: Value): Value {
     const c = x.dims[0]!
     if (c < 3) return this.#activation(x)
-    const start = this.#below(c - 1)
-    const end = start + 1 + this.#below(c - start - 1)
+    const start = this.#draws.below(c - 1)
+    const end = start + 1 + this.#draws.below(c - start - 1)
     const part = this.#op(
       'Slice',
       [x.name, this.#ints([start]), this.#ints([end]), this.#ints([1])],
       [end - start, ...x.dims.slice(1)],
     )
-    if (this.#chance(0.6)) return part
-    const picked = this.#below(c)
-    const index = this.#ints([this.#chance(0.5) ? picked : picked - c])
+    if (this.#draws.chance(0.6)) return part
+    const picked = this.#draws.below(c)
+    const index = this.#ints([this.#draws.chance(0.5) ? picked : picked - c])
     const gate = this.#op('Gather', [x.name, index], [1, ...x.dims.slice(1)], { axis: 1 })
     return this.#op('Mul', [part.name, gate.name], part.dims)
   }
@@ -379,7 +378,7 @@ export class NetworkGenerator {
   #bottleneckSplit(x: Value): Value {
     const c = x.dims[0]!
     if (c < 2) return this.#conv(x)
-    const at = 1 + this.#below(c - 1)
+    const at = 1 + this.#draws.below(c - 1)
     const name = `split${this.#count++}`
     const [a, b] = this.#builder.nodeOutputs(
       'Split',
@@ -394,7 +393,7 @@ export class NetworkGenerator {
 
   #resample(x: Value): Value {
     const [c, h, w] = x.dims as [number, number, number]
-    if (h > 8 || w > 8 || this.#chance(0.5)) {
+    if (h > 8 || w > 8 || this.#draws.chance(0.5)) {
       const pads = this.#ints([0, 0, 1, 0, 0, 0, 0, 2])
       const padded = this.#op('Pad', [x.name, pads], [c, h + 1, w + 2])
       // ONNX Runtime 1.30 fails to load some MaxPool nodes directly behind a Pad.
@@ -409,7 +408,7 @@ export class NetworkGenerator {
     if (c % 4 === 0 && h < 8)
       return this.#op('DepthToSpace', [x.name], [c / 4, 2 * h, 2 * w], {
         blocksize: 2,
-        mode: this.#pick(['DCR', 'CRD']),
+        mode: this.#draws.pick(['DCR', 'CRD']),
       })
     if (h % 2 === 0 && w % 2 === 0 && c <= 4)
       return this.#op('SpaceToDepth', [x.name], [4 * c, h / 2, w / 2], { blocksize: 2 })
@@ -417,7 +416,7 @@ export class NetworkGenerator {
   }
 
   #plain(x: Value): Value {
-    return this.#pick([
+    return this.#draws.pick([
       () => this.#op('Identity', [x.name], x.dims),
       () => this.#op('Dropout', [x.name], x.dims),
       () => this.#op('Neg', [x.name], x.dims),
@@ -437,9 +436,9 @@ export class NetworkGenerator {
   #channelStatistics(x: Value): Value {
     const dims = [1, ...x.dims.slice(1)]
     const axes = this.#ints([1])
-    const opType = this.#pick(['ReduceMean', 'ReduceMax'])
+    const opType = this.#draws.pick(['ReduceMean', 'ReduceMax'])
     const reduced = this.#op(opType, [x.name, axes], dims, { keepdims: 1 })
-    return this.#op(this.#pick(['Sub', 'Add']), [x.name, reduced.name], x.dims)
+    return this.#op(this.#draws.pick(['Sub', 'Add']), [x.name, reduced.name], x.dims)
   }
 
   /** Two convolutions with one weight. */
@@ -454,7 +453,7 @@ export class NetworkGenerator {
   // -------------------------------------------------------------- heads
 
   #head(x: Value): Value {
-    return this.#pick([
+    return this.#draws.pick([
       () => this.#classifier(this.#flat(x)),
       () => this.#classifier(this.#flat(x)),
       () => this.#classifier(this.#flatLast(x)),
@@ -467,7 +466,7 @@ export class NetworkGenerator {
   /** Flattened NCHW, by Flatten or by a Reshape with a constant or computed target. */
   #flat(x: Value): Value {
     const count = x.dims.reduce((a, b) => a * b, 1)
-    return this.#pick([
+    return this.#draws.pick([
       () => this.#op('Flatten', [x.name], [count]),
       () => this.#op('Reshape', [x.name, this.#ints([0, -1])], [count]),
       () => this.#op('Reshape', [x.name, this.#ints([-1, count])], [count]),
@@ -475,7 +474,7 @@ export class NetworkGenerator {
         const shape = this.#op('Shape', [x.name], [])
         const index = this.#builder.constant(int64([0]), 'index')
         const batch = this.#op('Gather', [shape.name, index], [])
-        const rest = this.#pick([-1, count])
+        const rest = this.#draws.pick([-1, count])
         const target = this.#op('Concat', [batch.name, this.#ints([rest])], [], { axis: 0 })
         return this.#op('Reshape', [x.name, target.name], [count])
       },
@@ -490,9 +489,9 @@ export class NetworkGenerator {
 
   #pooled(x: Value): Value {
     const c = x.dims[0]!
-    return this.#pick([
+    return this.#draws.pick([
       () => {
-        const kind = this.#pick(['GlobalAveragePool', 'GlobalMaxPool'])
+        const kind = this.#draws.pick(['GlobalAveragePool', 'GlobalMaxPool'])
         return this.#op('Flatten', [this.#op(kind, [x.name], [c, 1, 1]).name], [c])
       },
       () => this.#op('ReduceMean', [x.name, this.#ints([2, 3])], [c], { keepdims: 0 }),
@@ -501,20 +500,20 @@ export class NetworkGenerator {
 
   #classifier(x: Value): Value {
     let value = x
-    for (let i = this.#below(3); i >= 0; i--) {
-      const units = 2 + this.#below(6)
+    for (let i = this.#draws.below(3); i >= 0; i--) {
+      const units = 2 + this.#draws.below(6)
       value = this.#linear(value, units)
-      if (this.#chance(0.3)) value = this.#layerNorm(value)
-      if (this.#chance(0.7)) value = this.#activation1(value)
+      if (this.#draws.chance(0.3)) value = this.#layerNorm(value)
+      if (this.#draws.chance(0.7)) value = this.#activation1(value)
     }
     const logits = this.#linear(value, 3)
-    return this.#chance(0.4)
+    return this.#draws.chance(0.4)
       ? this.#op('Softmax', [logits.name], logits.dims, { axis: -1 })
       : logits
   }
 
   #activation1(x: Value): Value {
-    const opType = this.#pick(['Relu', 'Relu', 'Tanh', 'Sigmoid', 'Elu', 'Softplus'])
+    const opType = this.#draws.pick(['Relu', 'Relu', 'Tanh', 'Sigmoid', 'Elu', 'Softplus'])
     return this.#op(opType, [x.name], x.dims)
   }
 
@@ -523,20 +522,20 @@ export class NetworkGenerator {
     const features = x.dims.at(-1)!
     const dims = [...x.dims.slice(0, -1), units]
     const bias = () => this.#parameter(this.#normal([units], 0.3), 'b')
-    if (x.dims.length === 1 && this.#chance(0.6)) {
-      const transposed = this.#chance(0.5)
+    if (x.dims.length === 1 && this.#draws.chance(0.6)) {
+      const transposed = this.#draws.chance(0.5)
       const weight = this.#weight(transposed ? [units, features] : [features, units], features)
       return this.#op('Gemm', [x.name, weight, bias()], dims, transposed ? { transB: 1 } : {})
     }
-    const weight = this.#chance(0.3)
+    const weight = this.#draws.chance(0.3)
       ? this.#op('Transpose', [this.#weight([units, features], features)], [], { perm: [1, 0] })
           .name
       : this.#weight([features, units], features)
     const product = this.#op('MatMul', [x.name, weight], dims)
-    if (this.#chance(0.2)) return product
+    if (this.#draws.chance(0.2)) return product
     return this.#op(
       'Add',
-      this.#chance(0.5) ? [product.name, bias()] : [bias(), product.name],
+      this.#draws.chance(0.5) ? [product.name, bias()] : [bias(), product.name],
       dims,
     )
   }
@@ -559,11 +558,11 @@ export class NetworkGenerator {
     const tokens = this.#op('Transpose', [flat.name], [s, c], { perm: [0, 2, 1] })
     const d = 4
     let x = this.#linear(tokens, d)
-    if (this.#chance(0.6)) x = this.#attention(x)
-    const normed = this.#chance(0.6) ? this.#layerNorm(x) : x
-    const inner = this.#activation1(this.#linear(normed, 3 + this.#below(4)))
+    if (this.#draws.chance(0.6)) x = this.#attention(x)
+    const normed = this.#draws.chance(0.6) ? this.#layerNorm(x) : x
+    const inner = this.#activation1(this.#linear(normed, 3 + this.#draws.below(4)))
     x = this.#op('Add', [x.name, this.#linear(inner, d).name], x.dims)
-    if (this.#chance(0.4)) x = this.#layerNorm(x)
+    if (this.#draws.chance(0.4)) x = this.#layerNorm(x)
     const mean = this.#op('ReduceMean', [x.name, this.#ints([1])], [d], { keepdims: 0 })
     return this.#classifier(mean)
   }
@@ -578,7 +577,7 @@ export class NetworkGenerator {
       return this.#op('Transpose', [apart.name], dims, { perm: [0, 2, 1, 3] })
     }
     const three = <T>(part: (i: number) => T): readonly [T, T, T] => [part(0), part(1), part(2)]
-    return this.#pick([
+    return this.#draws.pick([
       () => three(() => turned(this.#linear(x, width).name)),
       () => {
         const all = this.#linear(x, 3 * width)
@@ -602,7 +601,7 @@ export class NetworkGenerator {
   /** What is done to queries or keys: what they may be scaled through, and what not. */
   #treated(x: Value): Value {
     const [heads, s, depth] = x.dims as [number, number, number]
-    return this.#pick([
+    return this.#draws.pick([
       () => x,
       () => x,
       () => this.#op('Relu', [x.name], x.dims),
@@ -634,8 +633,8 @@ export class NetworkGenerator {
 
   #attention(x: Value): Value {
     const [s, d] = x.dims as [number, number]
-    const heads = this.#pick([1, 2])
-    const depth = this.#pick([1, 2, 2, 3])
+    const heads = this.#draws.pick([1, 2])
+    const depth = this.#draws.pick([1, 2, 2, 3])
     const [q, k, v] = this.#projections(x, heads, depth)
     const scaled = this.#op(
       'Mul',
@@ -658,7 +657,7 @@ export class NetworkGenerator {
 
   /** q·k over the depth: MatMul, Einsum, or element by element. */
   #scores(q: Value, k: Value): Value {
-    return this.#pick([
+    return this.#draws.pick([
       () => {
         const turned = this.#op('Transpose', [k.name], [], { perm: [0, 1, 3, 2] })
         return this.#op('MatMul', [q.name, turned.name], [])

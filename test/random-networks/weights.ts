@@ -4,40 +4,30 @@
  */
 import { GraphBuilder } from '../../src/model/builder.ts'
 import type { Model } from '../../src/model/model.ts'
-import { type RandomStream, randomStream } from '../../src/tensor/random.ts'
 import { int64, Tensor } from '../../src/tensor/tensor.ts'
+import { Draws } from './draws.ts'
 
 type Dims = readonly number[]
 
 export class WeightGenerator {
-  readonly #random: RandomStream
+  readonly #draws: Draws
   readonly #builder = new GraphBuilder()
   /** Values by their dimensions: a weight may read a constant twice, and two weights the same one. */
   readonly #pool = new Map<string, string[]>()
 
   constructor(seed: number) {
-    this.#random = randomStream(seed, 'weights')
-  }
-
-  #below(n: number): number {
-    return this.#random.below(n)
-  }
-  #chance(p: number): boolean {
-    return this.#random.uniform() < p
-  }
-  #pick<T>(list: readonly T[]): T {
-    return list[this.#below(list.length)]!
+    this.#draws = new Draws(seed, 'weights')
   }
 
   /** Three layers, in a row or with a shortcut around the second. */
   model(): Model {
-    const width = () => 2 + this.#below(3)
+    const width = () => 2 + this.#draws.below(3)
     const [inputs, first, outputs] = [2, width(), 2]
-    const second = this.#chance(0.4) ? first : width()
+    const second = this.#draws.chance(0.4) ? first : width()
     const x = this.#builder.input('x', 'float64', ['n', inputs])
     const a = this.#layer('a', x, first, inputs)
     const b = this.#layer('b', a, second, first)
-    const joined = first === second && this.#chance(0.5) ? this.#op('Add', [a, b]) : b
+    const joined = first === second && this.#draws.chance(0.5) ? this.#op('Add', [a, b]) : b
     this.#builder.output(this.#layer('c', joined, outputs, second), 'float64')
     return this.#builder.model()
   }
@@ -45,12 +35,12 @@ export class WeightGenerator {
   #layer(name: string, x: string, out: number, inputs: number): string {
     const node = (opType: string, weight: string, attributes = {}) =>
       this.#builder.node(opType, [x, weight], attributes, { name })
-    const depth = 1 + this.#below(4)
-    const y = this.#chance(0.5)
+    const depth = 1 + this.#draws.below(4)
+    const y = this.#draws.chance(0.5)
       ? node('Gemm', this.#value([out, inputs], depth), { transB: 1 })
       : node('MatMul', this.#value([inputs, out], depth))
-    const shifted = this.#chance(0.5) ? this.#op('Add', [y, this.#value([out], 1)]) : y
-    return this.#chance(0.7) ? this.#op('Tanh', [shifted]) : shifted
+    const shifted = this.#draws.chance(0.5) ? this.#op('Add', [y, this.#value([out], 1)]) : y
+    return this.#draws.chance(0.7) ? this.#op('Tanh', [shifted]) : shifted
   }
 
   #op(opType: string, inputs: readonly string[], attributes = {}): string {
@@ -67,14 +57,15 @@ export class WeightGenerator {
 
   #constant(dims: Dims): string {
     const count = dims.reduce((a, b) => a * b, 1)
-    const data = Float64Array.from({ length: count }, () => this.#random.normal())
+    const data = Float64Array.from({ length: count }, () => this.#draws.normal())
     return this.#builder.constant(new Tensor('float64', dims, data), 'w')
   }
 
   #mask(dims: Dims, depth: number): string {
-    if (this.#chance(0.5)) return this.#op('Greater', [this.#value(dims, depth), this.#number(0)])
+    if (this.#draws.chance(0.5))
+      return this.#op('Greater', [this.#value(dims, depth), this.#number(0)])
     const count = dims.reduce((a, b) => a * b, 1)
-    const data = Uint8Array.from({ length: count }, () => this.#below(2))
+    const data = Uint8Array.from({ length: count }, () => this.#draws.below(2))
     return this.#builder.constant(new Tensor('bool', dims, data), 'mask')
   }
 
@@ -82,7 +73,7 @@ export class WeightGenerator {
   #value(dims: Dims, depth: number): string {
     const known = this.#pool.get(String(dims)) ?? []
     this.#pool.set(String(dims), known)
-    if (known.length > 0 && this.#chance(0.2)) return this.#pick(known)
+    if (known.length > 0 && this.#draws.chance(0.2)) return this.#draws.pick(known)
     const value =
       depth === 0 || dims.length === 0 ? this.#constant(dims) : this.#computed(dims, depth - 1)
     known.push(value)
@@ -91,51 +82,52 @@ export class WeightGenerator {
 
   /** Dimensions that are repeated to the given ones. */
   #narrower(dims: Dims): Dims {
-    const narrow = dims.map((dim) => (this.#chance(0.5) ? 1 : dim))
-    return this.#chance(0.3) ? narrow.slice(1) : narrow
+    const narrow = dims.map((dim) => (this.#draws.chance(0.5) ? 1 : dim))
+    return this.#draws.chance(0.3) ? narrow.slice(1) : narrow
   }
 
   #computed(dims: Dims, depth: number): string {
     const rank = dims.length
     const like = () => this.#value(dims, depth)
-    const other = () => (this.#chance(0.5) ? like() : this.#value(this.#narrower(dims), depth))
-    const axis = this.#below(rank)
+    const other = () =>
+      this.#draws.chance(0.5) ? like() : this.#value(this.#narrower(dims), depth)
+    const axis = this.#draws.below(rank)
     const along = () => this.#ints(axis)
     const forms: (() => string)[] = [
       () => this.#constant(dims),
       () => this.#op('Transpose', [this.#value([...dims].reverse(), depth)]),
-      () => this.#op(this.#pick(['Neg', 'Identity']), [like()]),
+      () => this.#op(this.#draws.pick(['Neg', 'Identity']), [like()]),
       () => this.#op('Reshape', [this.#value([1, ...dims], depth), this.#ints(...dims)]),
       () => this.#op('Squeeze', [this.#op('Unsqueeze', [like(), along()]), along()]),
-      () => this.#op('Mul', this.#chance(0.5) ? [like(), other()] : [other(), like()]),
+      () => this.#op('Mul', this.#draws.chance(0.5) ? [like(), other()] : [other(), like()]),
       () => this.#op('Mul', [like(), other()]),
       () =>
         this.#op('Div', [like(), this.#op('Add', [this.#op('Abs', [other()]), this.#number(1)])]),
-      () => this.#op(this.#pick(['Add', 'Sub', 'Sum', 'Max']), [like(), like()]),
-      () => this.#op(this.#pick(['Add', 'Sub']), [like(), other()]),
+      () => this.#op(this.#draws.pick(['Add', 'Sub', 'Sum', 'Max']), [like(), like()]),
+      () => this.#op(this.#draws.pick(['Add', 'Sub']), [like(), other()]),
       () => this.#normalized(like(), dims, axis, depth),
-      () => this.#op(this.#pick(['Tanh', 'Relu', 'Abs', 'Sigmoid']), [like()]),
+      () => this.#op(this.#draws.pick(['Tanh', 'Relu', 'Abs', 'Sigmoid']), [like()]),
       () => this.#op('Softmax', [like()], { axis }),
       () => this.#op('Sub', [like(), this.#op('ReduceMean', [like(), along()])]),
       () =>
         this.#op('Where', [
           this.#mask(dims, depth),
           like(),
-          this.#chance(0.5) ? this.#number(0) : like(),
+          this.#draws.chance(0.5) ? this.#number(0) : like(),
         ]),
       () => this.#part(dims, axis, depth),
       () => this.#parts(dims, axis, depth),
       () => this.#product(dims, depth),
       () => this.#product(dims, depth),
     ]
-    return this.#pick(forms)()
+    return this.#draws.pick(forms)()
   }
 
   #normalized(v: string, dims: Dims, axis: number, depth: number): string {
     const length = this.#op('ReduceL2', [v, this.#ints(axis)])
     const safe = this.#op('Max', [length, this.#number(0.1)])
     const lengths = dims.map((dim, k) => (k === axis ? 1 : dim))
-    const kept = this.#chance(0.5)
+    const kept = this.#draws.chance(0.5)
     return this.#op('Mul', [
       this.#op('Div', [v, safe]),
       this.#value(kept ? lengths : dims.map((dim, k) => (k === axis ? dim : 1)), depth),
@@ -144,7 +136,7 @@ export class WeightGenerator {
 
   #part(dims: Dims, axis: number, depth: number): string {
     const larger = dims.map((dim, k) => (k === axis ? dim + 1 : dim))
-    const from = this.#below(2)
+    const from = this.#draws.below(2)
     const bounds = [from, from + dims[axis]!, axis]
     return this.#op('Slice', [this.#value(larger, depth), ...bounds.map((at) => this.#ints(at))])
   }
@@ -152,7 +144,7 @@ export class WeightGenerator {
   #parts(dims: Dims, axis: number, depth: number): string {
     const size = dims[axis]!
     if (size < 2) return this.#constant(dims)
-    const first = 1 + this.#below(size - 1)
+    const first = 1 + this.#draws.below(size - 1)
     const part = (length: number) =>
       this.#value(
         dims.map((dim, k) => (k === axis ? length : dim)),
@@ -164,9 +156,9 @@ export class WeightGenerator {
   #product(dims: Dims, depth: number): string {
     const [rows, columns] = dims
     if (rows === undefined || columns === undefined || dims.length > 2) return this.#constant(dims)
-    const rank = this.#chance(0.5) ? rows : 1 + this.#below(3)
+    const rank = this.#draws.chance(0.5) ? rows : 1 + this.#draws.below(3)
     const factors = [this.#value([rows, rank], depth), this.#value([rank, columns], depth)]
-    return this.#chance(0.7)
+    return this.#draws.chance(0.7)
       ? this.#op('MatMul', factors)
       : this.#op('Einsum', factors, { equation: 'ij,jk->ik' })
   }
