@@ -23,6 +23,11 @@ interface Option {
   readonly isLinear: boolean
 }
 
+interface Consequences {
+  readonly demands: readonly Demand[]
+  readonly choices: readonly Choice[]
+}
+
 export interface Solved {
   readonly holds: Map<Cell, boolean>
   isLinear: boolean
@@ -50,6 +55,8 @@ export class Search {
   readonly #values = new Map<string, readonly Cell[]>()
   readonly #parameters = new Map<ParameterUse, readonly Cell[]>()
   readonly #names = new Map<Cell, string>()
+  readonly #membersOf = new Map<Cell, readonly ReadonlySet<Cell>[]>()
+  readonly #consequencesOf = new Map<Cell, Consequences | Failure>()
   #onlyLinear = false
   #choices = 0
 
@@ -154,7 +161,15 @@ export class Search {
   }
 
   /** What follows for the nodes that compute and read a cell that holds shares. */
-  #consequences(cell: Cell): { demands: readonly Demand[]; choices: readonly Choice[] } | Failure {
+  #consequences(cell: Cell): Consequences | Failure {
+    const known = this.#consequencesOf.get(cell)
+    if (known) return known
+    const found = this.#findConsequences(cell)
+    this.#consequencesOf.set(cell, found)
+    return found
+  }
+
+  #findConsequences(cell: Cell): Consequences | Failure {
     const { links } = this.#flow.solution
     if (cell.parameter) {
       const { node, input } = cell.parameter.use
@@ -195,15 +210,15 @@ export class Search {
   #producing(node: Node, output: number, cell: Cell): Choice | Failure {
     const sets = facetOf(node)?.inputs(node) ?? []
     if (sets.length === 0 || (output > 0 && !isView(node))) return { node, reason: doesNotScale }
-    const members = node.inputs.map((_, i) => this.#members(node, i, cell))
-    if (members.every((list) => list.length === 0)) return { node, reason: notFollowed }
+    const members = this.#members(node, cell)
+    if (members.every(({ size }) => size === 0)) return { node, reason: notFollowed }
     const { joins, linear } = facetOf(node)!
     const options = this.#largestFirst(node, sets).flatMap((set): Option[] => {
       const given = set.filter((i) => (node.inputs[i] ?? '') !== '' && !this.#flow.isZero(node, i))
-      const found = given.filter((i) => members[i]!.length > 0)
+      const found = given.filter((i) => members[i]!.size > 0)
       if (found.length === 0 || (!joins && found.length < given.length)) return []
       const demands = members.flatMap((list, i) =>
-        list.map((each) => ({ cell: each, shares: set.includes(i) })),
+        [...list].map((each) => ({ cell: each, shares: set.includes(i) })),
       )
       return [{ demands, isLinear: linear }]
     })
@@ -236,19 +251,26 @@ export class Search {
     if (!facetOf(node)) return { node, reason: doesNotScale }
     const outputs = node.outputs.slice(0, isView(node) ? undefined : 1)
     const given = outputs.flatMap((name) => this.#cellsOf(name))
-    const isFollowed = given.every((each) =>
-      node.inputs.some((_, i) => this.#members(node, i, each).length > 0),
-    )
+    const isFollowed = given.every((each) => this.#members(node, each).some(({ size }) => size > 0))
     if (!isFollowed) return { node, reason: notFollowed }
-    const members = given.filter((each) => this.#members(node, input, each).includes(cell))
+    const members = given.filter((each) => this.#members(node, each)[input]!.has(cell))
     // Parts are left out by what takes elements from one place to another; nothing else may lose them.
     if (members.length === 0 && !isView(node) && !this.#flow.pickOf(node))
       return { node, reason: doesNotScale }
     return members.map((each) => ({ cell: each, shares: true }))
   }
 
-  /** The cells of an input that go into a cell of an output. */
-  #members(node: Node, input: number, output: Cell): readonly Cell[] {
+  /** The cells of each input of a node that go into a cell of an output. */
+  #members(node: Node, output: Cell): readonly ReadonlySet<Cell>[] {
+    let members = this.#membersOf.get(output)
+    if (!members) {
+      members = node.inputs.map((_, i) => new Set(this.#findMembers(node, i, output)))
+      this.#membersOf.set(output, members)
+    }
+    return members
+  }
+
+  #findMembers(node: Node, input: number, output: Cell): readonly Cell[] {
     const summed = new Set(this.#flow.summedAt(node))
     summed.delete(this.#unit)
     const pick = input === 0 ? this.#flow.pickOf(node) : undefined

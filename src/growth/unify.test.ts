@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Axis, product, sum } from '../operators/axis.ts'
 import { axisMapOf, evaluateAxis } from './evaluate.ts'
@@ -30,6 +31,15 @@ function gathered(
     Object.entries(maps).map(([id, list]) => [id, grown(id, new Set(list).size, list)]),
   )
   return evaluateAxis(map, units)
+}
+
+/** A product or sum of products or sums of units. */
+interface Composition {
+  readonly compose: typeof product
+  readonly parts: readonly {
+    readonly compose: typeof product
+    readonly parts: readonly number[]
+  }[]
 }
 
 const idOf = (algebra: AxisAlgebra, axis: Axis) => algebra.leaves(axis)[0]!
@@ -139,6 +149,49 @@ describe('unification', () => {
     algebra.same(product([a!, b!]), product([c!, d!]))
     expect(algebra.leaves(a!).length).toBe(2)
     expect(algebra.leaves(d!)).toEqual([algebra.leaves(a!)[1], b!.id])
+  })
+
+  it('keeps a unit at one that lies before another here and after it there: 1·u = u·v', () => {
+    const algebra = new AxisAlgebra()
+    const [single, u, v] = [algebra.unit(1, 'single'), algebra.unit(3, 'u'), algebra.unit(1, 'v')]
+    algebra.same(product([single, u]), product([u, v]))
+    const frozen = new Set(algebra.sources.map((source) => source.unit))
+    expect(frozen).toEqual(new Set([single.id, v.id]))
+    expect(algebra.resolve(u)).toBe(u)
+  })
+
+  it('ends, however the same units are composed', () => {
+    class Bounded extends AxisAlgebra {
+      override unit(...given: Parameters<AxisAlgebra['unit']>) {
+        if (this.unitCount > 2000) throw new Error('It goes on cutting units.')
+        return super.unit(...given)
+      }
+    }
+    const sizes = fc.array(fc.constantFrom(1, 1, 2, 3, 4, null), { minLength: 2, maxLength: 4 })
+    const composition = fc.record({
+      compose: fc.constantFrom(product, sum),
+      parts: fc.array(
+        fc.record({
+          compose: fc.constantFrom(product, sum),
+          parts: fc.array(fc.nat(), { minLength: 1, maxLength: 3 }),
+        }),
+        { minLength: 1, maxLength: 3 },
+      ),
+    })
+    const equations = fc.array(fc.tuple(composition, composition), { minLength: 1, maxLength: 4 })
+    fc.assert(
+      fc.property(sizes, equations, (sizes, equations) => {
+        const algebra = new Bounded()
+        const units = sizes.map((size) => algebra.unit(size, 'unit'))
+        const axis = ({ compose, parts }: Composition) =>
+          compose(
+            parts.map((part) => part.compose(part.parts.map((i) => units[i % units.length]!))),
+          )
+        for (const [a, b] of equations) algebra.same(axis(a), axis(b))
+        for (const unit of units) algebra.expand(unit)
+      }),
+      { numRuns: 20_000 },
+    )
   })
 
   it('freezes both sides where sizes differ, a unit contains itself, or nothing divides', () => {

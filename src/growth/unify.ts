@@ -135,6 +135,8 @@ export class AxisAlgebra extends Units {
       const [sx, sy] = [this.sizeOf(x), this.sizeOf(y)]
       if (sx !== null && sx === sy) {
         this.#unify(x, y)
+      } else if (this.#fixSingle(x, y, a) || this.#fixSingle(y, x, b)) {
+        continue
       } else if (sx !== null && sy !== null && (sx % sy === 0 || sy % sx === 0)) {
         const parts = sx > sy ? this.split(x, sy) : this.split(y, sx)
         if (!parts) {
@@ -156,6 +158,20 @@ export class AxisAlgebra extends Units {
       a = a.slice(1).flatMap((axis) => this.factors(axis))
       b = b.slice(1).flatMap((axis) => this.factors(axis))
     }
+  }
+
+  /**
+   * Of 1·u = u·v no end of splits of u is a solution; that the one stays one is. Drops it from its factors then.
+   */
+  #fixSingle(single: Axis, other: Axis, factors: Axis[]): boolean {
+    const resolved = this.resolve(single)
+    if (resolved.kind !== 'unit' || resolved.size !== 1) return false
+    const leaves = this.leaves(other)
+    const isOnBothSides = this.leaves(product(factors)).some((leaf) => leaves.includes(leaf))
+    if (!isOnBothSides) return false
+    this.fixToOne(resolved)
+    factors.shift()
+    return true
   }
 
   /** Same number of parts, no two of known but different size: unknown sizes are taken in order. */
