@@ -30,7 +30,7 @@ const levels: Readonly<Record<string, number>> = {
 /** Files that may use Node's own modules; everything else also runs in the browser. */
 const nodeOnly = [
   /^src\/cli\//,
-  /^src\/onnx\/(file|file-source|.*-file|external-data)\.ts$/,
+  /^src\/onnx\/(file|file-source|.*-file|external-data|copier|copy-range)\.ts$/,
   /^src\/runtime\/node\.ts$/,
   /-(file|folder|node|process)\.ts$/,
   /\/(node|testing)\//,

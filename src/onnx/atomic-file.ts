@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { inputError, Net2NetError, usageError } from '../errors.ts'
-import { errorCode, FileSource } from './file-source.ts'
+import type { StoredBytes } from '../tensor/tensor.ts'
+import type { Copier } from './copier.ts'
+import { endError, errorCode, FileSource, readError } from './file-source.ts'
 
 /** Small writes are collected up to this size. */
 const BUFFER = 2 ** 20
@@ -58,6 +60,22 @@ export class AtomicFile {
       this.#bufferedBytes += bytes.length
       await flushed
     }
+  }
+
+  /** Appends bytes of another file; several copies may be on their way. */
+  async copy({ file, at }: StoredBytes, length: number, copier: Copier): Promise<void> {
+    const flushed = this.#flush()
+    const position = this.#position
+    this.#position += length
+    await flushed
+    const to = this.#handle.fd
+    const failure = await copier.copy({ from: file.descriptor, at, to, position, length })
+    if (failure?.during === 'write') throw writeError(this.target, failure)
+    // A file that was changed is said to be, whatever became of its bytes.
+    file.mustBeUnchanged()
+    if (failure?.during === 'read') throw readError(file.path, failure)
+    if (failure) throw endError(file.path, failure.at)
+    this.#syncSome(length)
   }
 
   /** Goes on writing at another place; what is never written reads as zeros. */

@@ -2,6 +2,7 @@
 import fs from 'node:fs'
 import { promisify } from 'node:util'
 import { inputError } from '../errors.ts'
+import type { StoredBytes } from '../tensor/tensor.ts'
 import type { ByteSource } from './wire.ts'
 
 const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants
@@ -79,6 +80,14 @@ export class FileSource implements ByteSource {
     }
   }
 
+  /** Undefined for a file that is opened for each read. */
+  stored(offset: number): StoredBytes | undefined {
+    const descriptor = this.#descriptor
+    if (descriptor === undefined) return undefined
+    const mustBeUnchanged = () => this.#mustBeUnchanged(descriptor)
+    return { file: { path: this.path, descriptor, mustBeUnchanged }, at: offset }
+  }
+
   #mustBeUnchanged(descriptor: number): void {
     if (this.#identity === undefined) return
     if (identityOf(fs.fstatSync(descriptor, { bigint: true })) !== this.#identity)
@@ -144,7 +153,7 @@ async function readFullyAsync(
 const read = promisify(fs.read)
 const MAX_READ = 2 ** 30
 
-const endError = (path: string, at: number) =>
+export const endError = (path: string, at: number) =>
   inputError(`${path} ends at byte ${at}, before its data do.`, { where: path })
 
 const reasons: Readonly<Record<string, string>> = {
@@ -169,4 +178,4 @@ export function readError(path: string, cause: unknown) {
 }
 
 export const errorCode = (cause: unknown): string =>
-  cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+  typeof cause === 'object' && cause && 'code' in cause ? String(cause.code) : String(cause)

@@ -31,6 +31,37 @@ describe('nothing is left behind', () => {
     }
   })
 
+  test.each(Object.entries(failures))(
+    'after %s while a weight is copied',
+    async (code, [message, kind]) => {
+      await save(linear(60_000), at('a.onnx'))
+      const model = await load(at('a.onnx'))
+      const write = fs.writeSync as (...args: readonly unknown[]) => number
+      vi.spyOn(fs, 'writeSync').mockImplementation((...args: readonly unknown[]) => {
+        if (Number(args[4]) > 100_000) throw Object.assign(new Error(code), { code })
+        return write(...args)
+      })
+      const saved = save(model, at('b.onnx'))
+      await expect(saved).rejects.toMatchObject({ kind, message: expect.stringMatching(message) })
+      expect(files()).toEqual(['a.onnx'])
+    },
+  )
+
+  test.each([1000, 20_000_000])(
+    'after a weight that was cut off at %s, or changed, before it was copied',
+    async (size) => {
+      await save(linear(60_000), at('a.onnx'))
+      const model = await load(at('a.onnx'))
+      fs.truncateSync(at('a.onnx'), size)
+      fs.truncateSync(at('a.onnx'), 30_000_000)
+      await expect(save(model, at('b.onnx'))).rejects.toMatchObject({
+        kind: 'input',
+        message: expect.stringMatching(/a\.onnx has changed since it was opened/),
+      })
+      expect(files()).toEqual(['a.onnx'])
+    },
+  )
+
   test('after an interruption', async () => {
     const stop = new AbortController()
     const saved = save(linear(60_000), at('a.onnx'), {

@@ -360,11 +360,11 @@ describe('compare', () => {
     test.each([0, 1])('follows the writing, large weights last; off by %s', async (shift) => {
       const tall = (first: number) => {
         const graph = new GraphBuilder()
-        graph.input('x', 'float32', [1, 600])
-        const weight = new Float32Array(600 * 1000).map(
-          (_, i) => (i % 7) + (i > 599_000 ? first : 0),
+        graph.input('x', 'float32', [1, 4500])
+        const weight = new Float32Array(4500 * 1000).map(
+          (_, i) => (i % 7) + (i > 4_499_000 ? first : 0),
         )
-        const product = graph.node('MatMul', ['x', graph.constant(float32([600, 1000], weight))])
+        const product = graph.node('MatMul', ['x', graph.constant(float32([4500, 1000], weight))])
         graph.node('Relu', [product], {}, { outputs: ['y'] })
         graph.output('y', 'float32', [1, 1000])
         return graph.model()

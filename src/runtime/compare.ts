@@ -9,6 +9,7 @@ import {
 } from './comparison.ts'
 import { nodeRuntime } from './node.ts'
 import type { Runtime } from './runtime.ts'
+import { stoppable } from './stoppable.ts'
 
 export interface CompareOptions extends ComparisonOptions {
   /** Default: ONNX Runtime in Node, on the CPU. */
@@ -50,32 +51,16 @@ export async function compare(
   const whole = models.every((model) => bytesOfWeights(model) <= wholeUpTo)
   if (isUpcoming(b)) {
     if (whole) return compare(a, await b.file, options)
-    return untilFailed(b.file, options.signal, (signal) => {
+    return stoppable(options.signal, (stop) => {
+      b.file.catch((cause) => stop.abort(cause))
       const second = { model: b.model, written: () => b.written }
-      return compareSubjects(runtime, { model: models[0] }, second, { ...others, signal })
+      const limits = { ...others, signal: stop.signal }
+      return compareSubjects(runtime, { model: models[0] }, second, limits)
     })
   }
   const subject = (given: Model | string, model: Model): Subject =>
     whole ? { file: typeof given === 'string' ? given : encodeModel(model), model } : { model }
   return compareSubjects(runtime, subject(a, models[0]), subject(b, models[1]), others)
-}
-
-/** Work with a signal that is given where other work fails, and where `signal` is. */
-async function untilFailed<T>(
-  other: Promise<unknown>,
-  signal: AbortSignal | undefined,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const stop = new AbortController()
-  const follow = () => stop.abort(signal?.reason)
-  if (signal?.aborted) follow()
-  signal?.addEventListener('abort', follow)
-  other.catch((cause) => stop.abort(cause))
-  try {
-    return await work(stop.signal)
-  } finally {
-    signal?.removeEventListener('abort', follow)
-  }
 }
 
 const isUpcoming = (given: Model | string | Upcoming): given is Upcoming =>

@@ -9,7 +9,13 @@ import { type Tensor, toNumbers } from '../tensor/tensor.ts'
 import { inputAttempts } from './inputs.ts'
 import type { Feeds, Runtime, SessionValue } from './runtime.ts'
 import { inSinglePrecision, singleFeeds } from './single-precision.ts'
-import { type Computation, type StreamOptions, streamedSession } from './streamed-session.ts'
+import {
+  type Computation,
+  type RunOptions,
+  runTogether,
+  type StreamOptions,
+  streamedSession,
+} from './streamed-session.ts'
 
 /** |Δ| ≤ tolerance · max(1, |y|) counts as equal: what float32 sums in another order differ by. */
 export const defaultTolerance = 1e-5
@@ -117,11 +123,12 @@ async function open(
   if (file === undefined) {
     const session = streamedSession(runtime, model, { linearForm })
     if (!written) return session
-    const { inputs, outputs, release } = session
+    const { inputs, outputs, release, isStreamed } = session
     return {
       inputs,
       outputs,
       release,
+      isStreamed,
       async run(samples, options) {
         const there = streamedSession(runtime, await written(), { linearForm })
         mustCorrespond(session, there)
@@ -133,6 +140,7 @@ async function open(
   return {
     inputs: session.inputs,
     outputs: session.outputs,
+    isStreamed: false,
     async run(samples, { signal } = {}) {
       const results: Feeds[] = []
       for (const feeds of samples) {
@@ -217,9 +225,7 @@ async function compareComputations(
   const { seed = 0, samples = 4, signal, onProgress } = options
   mustCorrespond(a, b)
   const measure = async (feeds: readonly Feeds[]) => {
-    const half = (at: number) => ({ signal, onProgress: (x: number) => onProgress?.(at + x / 2) })
-    const before = await a.run(feeds, half(0))
-    const after = await b.run(feeds, half(0.5))
+    const [before, after] = await runBoth(a, b, feeds, { signal, onProgress })
     const outputs = a.outputs.map(({ name }) => {
       const meter = new Meter(name)
       before.forEach((values, i) => {
@@ -245,6 +251,19 @@ async function compareComputations(
     `No random inputs suit both models (${failure?.message}); give inputs of your own.`,
     { cause: failure },
   )
+}
+
+/** Both models' outputs for each set of inputs. */
+async function runBoth(
+  a: Computation,
+  b: Computation,
+  feeds: readonly Feeds[],
+  { signal, onProgress }: Omit<RunOptions, 'participant'>,
+): Promise<readonly [readonly Feeds[], readonly Feeds[]]> {
+  if (a.isStreamed && b.isStreamed) return runTogether(a, b, feeds, { signal, onProgress })
+  const half = (at: number) => ({ signal, onProgress: (x: number) => onProgress?.(at + x / 2) })
+  const before = await a.run(feeds, half(0))
+  return [before, await b.run(feeds, half(0.5))]
 }
 
 type Signature = Pick<Computation, 'inputs' | 'outputs'>

@@ -62,3 +62,15 @@ export function addTo(sum: Tensor, addend: Tensor): void {
   const [into, values] = [sum.data as Float32Array, addend.data as Float32Array]
   for (let i = 0; i < into.length; i++) into[i]! += values[i]!
 }
+
+/** Have two tensors the same type, shape and bits? */
+export function sameBits(a: Tensor, b: Tensor): boolean {
+  if (a.dtype !== b.dtype || `${a.dims}` !== `${b.dims}`) return false
+  const [bytes, others] = [bytesOf(a), bytesOf(b)]
+  // Node compares eight times as fast as a loop does.
+  if (typeof Buffer !== 'undefined') return Buffer.compare(bytes, others) === 0
+  return bytes.every((byte, i) => byte === others[i])
+}
+
+const bytesOf = ({ data: { buffer, byteOffset, byteLength } }: Tensor): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)

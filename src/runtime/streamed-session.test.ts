@@ -15,7 +15,7 @@ import {
 } from '../tensor/tensor.ts'
 import { nodeRuntime } from './node.ts'
 import type { Feeds, Runtime } from './runtime.ts'
-import { streamedSession } from './streamed-session.ts'
+import { runTogether, streamedSession } from './streamed-session.ts'
 
 const random = randomStream(3, 'streamed')
 const normal = (...dims: number[]): Tensor =>
@@ -278,6 +278,84 @@ describe('a streamed session', () => {
     test('runs them one by one where a bias differs by row, or they are large', async () => {
       expect(await runs(normal(2, 5), () => 2)).toBe(12)
       expect(await runs(normal(5), () => 500, 600)).toBe(12)
+    })
+  })
+
+  describe('together with another', () => {
+    /** The model with one number of some of its weights changed. */
+    const changed = (given: Model, isChanged: (i: number) => boolean): Model => {
+      const initializers = new Map(
+        [...given.graph.initializers].map(([name, { tensor }], i) => {
+          const values = toNumbers(tensor)
+          if (!isChanged(i) || tensor.dtype !== 'float32') return [name, { tensor }]
+          return [name, { tensor: float32(tensor.dims, values.with(i % values.length, 3)) }]
+        }),
+      )
+      return { ...given, graph: { ...given.graph, initializers } }
+    }
+
+    test('computes what each computes alone, whichever of their weights are equal', () =>
+      fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.boolean(), { minLength: 40, maxLength: 40 }),
+          fc.constantFrom(1, 200, 1024),
+          fc.constantFrom(1, 2),
+          async (flags, blockBytes, sumParts) => {
+            const options = { blockBytes, sumParts, linearForm: linearFormOf }
+            const pair = [model, changed(model, (i) => flags[i]!)] as const
+            const open = (each: Model) => streamedSession(nodeRuntime, each, options)
+            const found = await runTogether(open(pair[0]), open(pair[1]), samples)
+            for (const [i, each] of pair.entries())
+              expectClose(await open(each).run(samples), found[i]!)
+          },
+        ),
+        { numRuns: 30 },
+      ))
+
+    test('uses equal slices once', async () => {
+      let count = 0
+      const runtime = watching(() => count++)
+      const options = { blockBytes: 40, linearForm: linearFormOf }
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', [2, 6])
+      const inputs = ['x', graph.constant(normal(6, 5)), graph.constant(normal(5))]
+      graph.node('Gemm', inputs, {}, { outputs: ['y'] })
+      graph.output('y', 'float32', [2, 5])
+      const open = (each: Model) => streamedSession(runtime, each, options)
+      const runs = async (a: Model, b: Model) => {
+        count = 0
+        await runTogether(open(a), open(b), [{ x: normal(2, 6) }, { x: normal(2, 6) }])
+        return count
+      }
+      const first = graph.model()
+      expect(
+        await runs(
+          first,
+          changed(first, () => false),
+        ),
+      ).toBe(3)
+      // One slice of three differs, then the bias.
+      expect(
+        await runs(
+          first,
+          changed(first, (i) => i === 0),
+        ),
+      ).toBe(4)
+      expect(
+        await runs(
+          first,
+          changed(first, (i) => i === 1),
+        ),
+      ).toBe(6)
+    })
+
+    test('fails as the one that fails first', async () => {
+      const other = new GraphBuilder()
+      other.input('q', 'float32', [2, 6])
+      other.output(other.node('Relu', ['q']), 'float32', [2, 6])
+      const [a, b] = [model, other.model()].map((each) => streamedSession(nodeRuntime, each))
+      await expect(runTogether(a!, b!, samples)).rejects.toThrow(/no input/)
+      await expect(runTogether(b!, a!, samples)).rejects.toThrow(/no input/)
     })
   })
 

@@ -15,14 +15,18 @@ import {
 } from '../model/model.ts'
 import { encodeWhenReady } from '../onnx/encode.ts'
 import { type LazyTensor, materialize, type Tensor } from '../tensor/tensor.ts'
+import { Participant } from './meeting.ts'
 import type { Feeds, Runtime, Session, SessionOptions, SessionValue } from './runtime.ts'
-import { rangesOf, runSlices, type SlicedNode } from './sliced-node.ts'
+import { rangesOf, type SlicedNode, SliceRunner } from './sliced-node.ts'
+import { stoppable } from './stoppable.ts'
 import { readBy, type Stretch, stretchesOf } from './stretches.ts'
 
 /** What computes a model's function, on several sets of inputs at a time. */
 export interface Computation {
   readonly inputs: readonly SessionValue[]
   readonly outputs: readonly SessionValue[]
+  /** Can it run together with another (`participant`)? */
+  readonly isStreamed: boolean
   /** One set of outputs for each set of inputs. */
   run(samples: readonly Feeds[], options?: RunOptions): Promise<readonly Feeds[]>
   release(): Promise<void>
@@ -30,6 +34,8 @@ export interface Computation {
 
 export interface RunOptions {
   readonly signal?: AbortSignal | undefined
+  /** Computes large weights together with another computation, where both have them. */
+  readonly participant?: Participant | undefined
   /** Gets the share that is done. */
   readonly onProgress?: ((share: number) => void) | undefined
 }
@@ -52,19 +58,22 @@ export function streamedSession(
   options: StreamOptions = {},
 ): Computation {
   const { graph } = model
-  const { blockBytes = 2 ** 22 } = options
+  const { blockBytes = 2 ** 24 } = options
   const inputs = requiredInputs(graph).map(sessionValue)
   const stretches = stretchesOf(graph, blockBytes)
   return {
     inputs,
     outputs: graph.outputs.map(sessionValue),
-    async run(samples, { signal, onProgress } = {}) {
+    isStreamed: true,
+    async run(samples, { signal, onProgress, participant } = {}) {
       for (const feeds of samples) mustFit(feeds, inputs)
-      const pass = new Pass(runtime, model, samples, { ...options, signal })
+      const pass = new Pass(runtime, model, samples, { ...options, signal, participant })
+      participant?.join(stretches.map((stretch) => keyOf(model, stretch)))
       for (const [i, stretch] of stretches.entries()) {
         signal?.throwIfAborted()
         onProgress?.(i / stretches.length)
-        await (stretch.large ? pass.sliced(stretch, blockBytes) : pass.whole(stretch))
+        await (stretch.large ? pass.sliced(stretch, i, blockBytes) : pass.whole(stretch))
+        participant?.passed(i + 1)
       }
       return await pass.outputs()
     },
@@ -72,7 +81,57 @@ export function streamedSession(
   }
 }
 
-type PassOptions = StreamOptions & Pick<RunOptions, 'signal'>
+/**
+ * Runs two computations on the same samples, each at its own pace; a large weight that both have is
+ * read by both at once, and where it is equal in both, multiplied once.
+ */
+export async function runTogether(
+  a: Computation,
+  b: Computation,
+  samples: readonly Feeds[],
+  { signal, onProgress }: Omit<RunOptions, 'participant'> = {},
+): Promise<readonly [readonly Feeds[], readonly Feeds[]]> {
+  return stoppable(signal, async (stop) => {
+    const runner = new SliceRunner()
+    const participants = Participant.pair((runs) => runner.run(runs, stop.signal))
+    const shares = [0, 0]
+    const run = async (computation: Computation, i: 0 | 1) => {
+      const participant = participants[i]
+      const show = (share: number) => {
+        shares[i] = share
+        onProgress?.((shares[0]! + shares[1]!) / 2)
+      }
+      try {
+        const options = { signal: stop.signal, participant, onProgress: show }
+        return await computation.run(samples, options)
+      } catch (cause) {
+        stop.abort(cause)
+        throw cause
+      } finally {
+        participant.passed()
+      }
+    }
+    const [first, second] = await Promise.allSettled([run(a, 0), run(b, 1)])
+    if (first.status === 'fulfilled' && second.status === 'fulfilled')
+      return [first.value, second.value] as const
+    // Not the other's, which was but stopped by it.
+    throw stop.signal.reason
+  })
+}
+
+/** The same for two nodes that differ in nothing but what the weights hold. */
+function keyOf({ graph, opsets }: Model, { nodes, large }: Stretch): string | undefined {
+  if (!large) return undefined
+  const { opType, domain, attributes, inputs } = nodes[0]!
+  const weights = inputs.map((name) => {
+    const tensor = graph.initializers.get(name)?.tensor
+    return tensor && [name, tensor.dtype, tensor.dims]
+  })
+  const facts = [opType, domain, opsets.get(domain), [...attributes], weights]
+  return JSON.stringify(facts, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
+}
+
+type PassOptions = StreamOptions & Pick<RunOptions, 'signal' | 'participant'>
 
 /** One computation of all samples: the values that somebody still needs. */
 class Pass {
@@ -80,6 +139,7 @@ class Pass {
   readonly #model: Model
   readonly #options: PassOptions
   readonly #declarations: ReadonlyMap<string, ValueDeclaration>
+  readonly #runner = new SliceRunner()
   /** For each sample, its values by name. */
   readonly #values: readonly Map<string, Tensor>[]
 
@@ -118,7 +178,7 @@ class Pass {
   }
 
   /** A node with a large weight: takes it in slices where it can, else whole. */
-  async sliced(stretch: Stretch, blockBytes: number): Promise<void> {
+  async sliced(stretch: Stretch, stage: number, blockBytes: number): Promise<void> {
     const node = stretch.nodes[0]!
     const large = node.inputs.filter((name) => (this.#weight(name)?.byteLength ?? 0) > blockBytes)
     const slices = large.length === 1 ? this.#slices(node, large[0]!, blockBytes) : undefined
@@ -127,7 +187,7 @@ class Pass {
     const session = await this.#open(stretch, fed)
     try {
       const outcomes = slices
-        ? await this.#runSlices(session, slices, bias && (await materializeWhenReady(bias)))
+        ? await this.#runSlices(session, slices, bias && (await materializeWhenReady(bias)), stage)
         : await this.#runWith(session, stretch, fed)
       this.#values.forEach((values, i) => {
         this.#keep(values, stretch, outcomes[i]!)
@@ -137,13 +197,17 @@ class Pass {
     }
   }
 
-  async #runSlices(session: Session, slices: SlicedNode, bias: Tensor | undefined) {
-    const { data, bias: name, output } = slices.names
+  async #runSlices(session: Session, node: SlicedNode, bias: Tensor | undefined, stage: number) {
+    const { data, bias: name, output } = node.names
+    const { participant, signal } = this.#options
     const samples = this.#values.map((values) => ({
       data: values.get(data)!,
       bias: bias ?? values.get(name),
     }))
-    const outputs = await runSlices(session, slices, samples, this.#options.signal)
+    const run = { session, node, samples }
+    const outputs = participant
+      ? await participant.compute(stage, run)
+      : (await this.#runner.run([run], signal))[0]!
     return outputs.map((tensor) => ({ [output]: tensor }))
   }
 

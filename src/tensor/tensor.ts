@@ -3,6 +3,18 @@ import { byteLengthOf, type DType } from './dtype.ts'
 import { fromBfloat16, fromFloat16 } from './half.ts'
 
 /** Bytes that can be read anywhere: in memory, in a file, or computed. */
+/** Bytes of an open file. */
+export interface StoredBytes {
+  readonly file: OpenFile
+  readonly at: number
+}
+export interface OpenFile {
+  readonly path: string
+  readonly descriptor: number
+  /** Throws where the file is no longer what was opened. */
+  mustBeUnchanged(): void
+}
+
 export interface ReadableBytes {
   /**
    * Bytes `[offset, offset + length)`. The result may be a view of shared memory: callers never
@@ -18,6 +30,8 @@ export interface ReadableBytes {
   readAsync?(offset: number, into: Uint8Array): Promise<void>
   /** Kept as soon as these bytes can be read; absent where they always can. */
   ready?(offset: number, length: number): Promise<void>
+  /** Where the bytes from `offset` on lie in a file as they are; absent where they do not. */
+  stored?(offset: number): StoredBytes | undefined
 }
 
 /**
@@ -51,6 +65,7 @@ export const bytesFrom = (source: ReadableBytes, start: number): ReadableBytes =
   ...(source.ready && {
     ready: async (offset, length) => source.ready?.(start + offset, length),
   }),
+  ...(source.stored && { stored: (offset) => source.stored?.(start + offset) }),
 })
 
 interface ArrayTypes {
