@@ -29,11 +29,13 @@ export interface EncodeOptions {
   readonly placeExternal?: (tensor: LazyTensor) => ExternalPlace | undefined
 }
 
+export type Part = Uint8Array | LazyTensor
+
 /** A model ready to be written. */
 export interface EncodedModel {
   readonly byteLength: number
   /** What the bytes are made of, in order. */
-  readonly parts: readonly (Uint8Array | LazyTensor)[]
+  readonly parts: readonly Part[]
 }
 
 /** The bytes of an ONNX file, in memory. Throws for models of 2 GiB or more. */
@@ -89,7 +91,7 @@ function skeletonOf(proto: ModelProto): Uint8Array {
 export class Chunks {
   #buffers: readonly [Uint8Array, Uint8Array] = [new Uint8Array(CHUNK), new Uint8Array(CHUNK)];
 
-  *of(part: Uint8Array | LazyTensor): Generator<Uint8Array, void> {
+  *of(part: Part): Generator<Uint8Array, void> {
     for (let offset = 0; offset < part.byteLength; offset += CHUNK) {
       const length = Math.min(CHUNK, part.byteLength - offset)
       if (part instanceof Uint8Array) yield part.subarray(offset, offset + length)
@@ -163,8 +165,6 @@ function nodeProto(node: Node, context: AttributeEncoding): NodeProto {
   )
   return proto
 }
-
-type Part = Uint8Array | LazyTensor
 
 /**
  * The inverse of `reduce`: puts the payloads back where the skeleton has their numbers, and

@@ -3,13 +3,13 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { inputError, internalError, Net2NetError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
-import { bytesFrom, type LazyTensor, type StoredBytes } from '../tensor/tensor.ts'
+import { bytesFrom, type LazyTensor } from '../tensor/tensor.ts'
 import { AtomicFile, refuseExisting, syncFolder, temporaryName } from './atomic-file.ts'
-import { Copier } from './copier.ts'
 import { decodeSource } from './decode.ts'
-import { Chunks, type EncodedModel, encodeStream, MAX_MESSAGE_BYTES } from './encode.ts'
+import { type EncodedModel, encodeStream, MAX_MESSAGE_BYTES, type Part } from './encode.ts'
 import { externalDataOf } from './external-data.ts'
 import { errorCode, FileSource } from './file-source.ts'
+import { PartWriter } from './part-writer.ts'
 import type { OpenExternal } from './tensor-proto.ts'
 import { UnfinishedSource } from './unfinished-source.ts'
 
@@ -60,21 +60,15 @@ export async function save(model: Model, file: string, options: SaveOptions = {}
   const plans = planFiles(model, file, options.externalData)
   for (const plan of plans) await refuseExisting(plan.file, force)
 
-  const total = plans
-    .flatMap(({ pieces }) => pieces)
-    .reduce((sum, { part }) => sum + part.byteLength, 0)
+  const parts = plans.flatMap(({ pieces }) => pieces.map(({ part }) => part))
+  const total = parts.reduce((sum, part) => sum + part.byteLength, 0)
   let written = 0
-  const progress = (bytes: number) => {
+  const onProgress = (bytes: number) => {
     written += bytes
     options.onProgress?.(written, total)
     stopIfAborted(file, options.signal)
   }
-  const chunks = new Chunks()
-  const copier = new Copier(
-    plans
-      .flatMap(({ pieces }) => pieces)
-      .reduce((sum, { part }) => (storedIn(part) ? sum + part.byteLength : sum), 0),
-  )
+  const partWriter = new PartWriter(parts)
   const late = onReadable ? largeWeights(model) : new Set()
   const writers: {
     readonly file: AtomicFile
@@ -86,10 +80,8 @@ export async function save(model: Model, file: string, options: SaveOptions = {}
       for (const { at, part } of plan.pieces) {
         if (late.has(part) !== isLate) continue
         await file.seek(at)
-        const arrived = (bytes: number) => reader?.arrived(bytes)
-        const stored = storedIn(part)
-        if (stored) await copyAll(file, stored, part.byteLength, copier, arrived, progress)
-        else await writeAll(file, chunks.of(part), arrived, progress)
+        const onArrival = (bytes: number) => reader?.arrived(bytes)
+        await partWriter.write(file, part, { onProgress, onArrival })
       }
   }
   try {
@@ -116,7 +108,7 @@ export async function save(model: Model, file: string, options: SaveOptions = {}
     for (const { reader } of writers) reader?.fail(cause)
     throw cause
   } finally {
-    await copier.end()
+    await partWriter.end()
     for (const { file } of writers) await file.discard()
   }
   await syncFolder(path.dirname(file))
@@ -139,62 +131,6 @@ const placedIn =
     return { size: length, ...bytesFrom(data, offset) }
   }
 
-/** Writes each chunk while the next one is read or computed. */
-async function writeAll(
-  file: AtomicFile,
-  chunks: Iterable<Uint8Array>,
-  arrived: (bytes: number) => void,
-  progress: (bytes: number) => void,
-): Promise<void> {
-  let writing = Promise.resolve()
-  try {
-    for (const chunk of chunks) {
-      await writing
-      writing = file.write(chunk).then(() => arrived(chunk.length))
-      // A failure is thrown where it is awaited.
-      writing.catch(() => undefined)
-      progress(chunk.length)
-    }
-  } finally {
-    await writing
-  }
-}
-
-/** Where a part lies in another file as it is, and is large enough to be copied from there. */
-function storedIn(part: Uint8Array | LazyTensor): StoredBytes | undefined {
-  if (part instanceof Uint8Array || part.byteLength < WORTH_COPYING) return undefined
-  return part.stored?.(0)
-}
-const WORTH_COPYING = 2 ** 16
-
-async function copyAll(
-  file: AtomicFile,
-  { file: source, at }: StoredBytes,
-  length: number,
-  copier: Copier,
-  arrived: (bytes: number) => void,
-  progress: (bytes: number) => void,
-): Promise<void> {
-  const open: Promise<void>[] = []
-  try {
-    for (let done = 0; done < length; done += COPY_STEP) {
-      const step = Math.min(COPY_STEP, length - done)
-      if (open.length === STEPS_AHEAD) await open.shift()
-      const copying = file.copy({ file: source, at: at + done }, step, copier)
-      open.push(copying.then(() => arrived(step)))
-      // A failure is thrown where it is awaited.
-      open.at(-1)?.catch(() => undefined)
-      progress(step)
-    }
-    for (const copying of open) await copying
-  } finally {
-    await Promise.allSettled(open)
-  }
-}
-/** So many steps are handed over before the first is done: who copies never waits for the others. */
-const STEPS_AHEAD = 4
-const COPY_STEP = 2 ** 23
-
 function stopIfAborted(file: string, signal: AbortSignal | undefined): void {
   if (signal?.aborted)
     throw new Net2NetError('interrupted', `${file}: was not written, for it was interrupted.`, {
@@ -206,7 +142,7 @@ function stopIfAborted(file: string, signal: AbortSignal | undefined): void {
 interface FilePlan {
   readonly file: string
   readonly byteLength: number
-  readonly pieces: readonly { readonly at: number; readonly part: Uint8Array | LazyTensor }[]
+  readonly pieces: readonly { readonly at: number; readonly part: Part }[]
 }
 
 /** Smaller tensors stay in the model file. */
