@@ -22,8 +22,9 @@ export interface GrowthPlan {
 /** How new units start: copies of old ones, or the baseline's random padding. */
 export type WidenInit = 'net2wider' | 'random-pad'
 /**
- * `zero-sum`: exact, sums to zero over the copies of each unit. `paper`: the seed document's,
- * on the new copies only, not exact. Only for net2wider.
+ * `zero-sum`: exact, sums to zero over the copies of each unit; where noise cannot follow their shares
+ * (behind a Relu), unequal shares. `paper`: the seed document's, on the new copies only, not exact.
+ * Only for net2wider.
  */
 export type NoiseKind = 'zero-sum' | 'paper' | 'none'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { balancedMap, equalShares, randomMap } from './replication.ts'
+import { balancedMap, equalShares, randomMap, unequalShares } from './replication.ts'
 
 const sizes = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 100 }))
 
@@ -39,15 +39,32 @@ describe('replication maps', () => {
 
   it('have shares that sum to one over the copies of each unit', () => {
     fc.assert(
-      fc.property(sizes, ([from, more]) => {
+      fc.property(sizes, fc.integer(), ([from, more], seed) => {
         const map = randomMap(from, from + more, 0, 'x')
-        const shares = equalShares(map)
-        const totals: number[] = Array(from).fill(0)
-        map.forEach((unit, i) => {
-          totals[unit]! += shares[i]!
-        })
-        for (const total of totals) expect(total).toBeCloseTo(1, 12)
+        for (const shares of [equalShares(map), unequalShares(map, 0.5, seed, 'x')]) {
+          const totals: number[] = Array(from).fill(0)
+          map.forEach((unit, i) => {
+            expect(shares[i]).toBeGreaterThan(0)
+            totals[unit]! += shares[i]!
+          })
+          for (const total of totals) expect(total).toBeCloseTo(1, 12)
+        }
       }),
     )
+  })
+
+  it('have unequal shares as far apart as wanted, other ones for each name and seed', () => {
+    const map = Array.from({ length: 20_000 }, (_, i) => i % 10_000)
+    const shares = (size: number, seed = 1, name = 'a') => unequalShares(map, size, seed, name)
+    // Of two copies, the logarithm of their ratio is normal, with √2 times the size.
+    const ratios = shares(0.1)
+      .slice(0, 10_000)
+      .map((share) => Math.log(share / (1 - share)))
+    const variance = ratios.reduce((sum, x) => sum + x * x, 0) / ratios.length
+    expect(Math.sqrt(variance / 2)).toBeCloseTo(0.1, 2)
+    expect(shares(0.1)).toEqual(shares(0.1))
+    expect(shares(0.1)).not.toEqual(shares(0.1, 2))
+    expect(shares(0.1)).not.toEqual(shares(0.1, 1, 'b'))
+    expect(shares(0)).toEqual(equalShares(map))
   })
 })

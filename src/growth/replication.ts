@@ -25,3 +25,23 @@ export function equalShares(map: readonly number[]): number[] {
   for (const unit of map) copies.set(unit, (copies.get(unit) ?? 0) + 1)
   return map.map((unit) => 1 / copies.get(unit)!)
 }
+
+/**
+ * Shares that break the symmetry between copies where noise cannot: behind a Relu, a copy with share α
+ * stays α times the unit, and what both learn is no longer α times the same. Proportional to exp(size · N(0, 1)), so
+ * that they are positive; the stream is keyed by (seed, 'shares', name).
+ */
+export function unequalShares(
+  map: readonly number[],
+  size: number,
+  seed: number,
+  name: string,
+): number[] {
+  const random = randomStream(seed, 'shares', name)
+  const weights = map.map(() => Math.exp(size * random.normal()))
+  const totals = new Map<number, number>()
+  map.forEach((unit, i) => {
+    totals.set(unit, (totals.get(unit) ?? 0) + weights[i]!)
+  })
+  return map.map((unit, i) => weights[i]! / totals.get(unit)!)
+}

@@ -163,20 +163,30 @@ describe('of two factors q·k', () => {
     })
   })
 
-  it('take no noise behind what only keeps positive factors', async () => {
+  it('take no noise behind what only keeps positive factors, but unequal shares', async () => {
     const model = build((b) =>
       b.scores(b.unary('Relu', b.project('q', 4)), b.unary('Relu', b.project('k', 4))),
     )
-    expect(roles(await expectExact(model, { q: 7 }))).toMatchObject({
-      'q.w': 'summed',
-      'q.b': 'summed',
-    })
+    const plan = await expectExact(model, { q: 8 })
+    expect(roles(plan)).toMatchObject({ 'q.w': 'summed', 'q.b': 'summed' })
+    /** The least difference between the shares of copies of one unit. */
+    const apart = ({ units: [units] }: GrowthPlan) => {
+      const { map, shares } = units!
+      return Math.min(
+        ...map.flatMap((unit, i) =>
+          map.flatMap((other, j) =>
+            j < i && other === unit ? [Math.abs(shares[i]! - shares[j]!)] : [],
+          ),
+        ),
+      )
+    }
+    expect(apart(plan)).toBeGreaterThan(0)
+    expect(apart(await expectExact(model, { q: 8 }, { noise: 'none' }))).toBe(0)
     // A linear way is taken first.
     const half = build((b) => b.scores(b.unary('Relu', b.project('q', 4)), b.project('k', 4)))
-    expect(roles(await expectExact(half, { q: 7 }))).toMatchObject({
-      'q.w': 'carried',
-      'k.w': 'summed+',
-    })
+    const linear = await expectExact(half, { q: 8 })
+    expect(roles(linear)).toMatchObject({ 'q.w': 'carried', 'k.w': 'summed+' })
+    expect(apart(linear)).toBe(0)
   })
 
   it('take noise along the axis that allows it', async () => {

@@ -11,7 +11,7 @@ import { withHeldNumbers } from './held.ts'
 import { planParameters } from './parameter-changes.ts'
 import type { GrownUnits, GrowthPlan, NoiseKind, WidenInit } from './plan.ts'
 import { newSize, type Planning } from './planning.ts'
-import { balancedMap, equalShares, randomMap } from './replication.ts'
+import { balancedMap, equalShares, randomMap, unequalShares } from './replication.ts'
 import { isPattern, selectLayers } from './select-layers.ts'
 import { planAttributes, planSizes } from './size-changes.ts'
 import { type Layer, type Solution, solve } from './solver.ts'
@@ -92,6 +92,7 @@ export function planGrowth(
   mustBeOneOf('noise', noise, ['zero-sum', 'paper', 'none'])
   if (!(noiseSize >= 0))
     throw usageError(`noiseSize must be a number that is not negative, not ${noiseSize}.`)
+  const noiseOf = init === 'random-pad' ? 'none' : noise
   const ids = new Map<number, string>()
   const units = [...sizes].map(([unit, to]): GrownUnits => {
     const members = groups.layersOf(unit).map((layer) => layer.name)
@@ -105,11 +106,14 @@ export function planGrowth(
       groups.equalCopies(unit) === undefined
         ? randomMap(from, to, seed, id)
         : balancedMap(from, to, seed, id)
-    return { id, members, from, to, init, map, shares: equalShares(map) }
+    const shares =
+      noiseOf === 'zero-sum' && !groups.shares.allowsNoise(unit)
+        ? unequalShares(map, noiseSize, seed, id)
+        : equalShares(map)
+    return { id, members, from, to, init, map, shares }
   })
   const sizeOfUnits = new Map(units.map((group) => [group.id, group.to]))
   const names = new NameSupply(valueNames(solution.model.graph))
-  const noiseOf = init === 'random-pad' ? 'none' : noise
   const { shares } = groups
   const context: Planning = { solution, shares, ids, sizeOfUnits, names, noise: noiseOf, noiseSize }
   const plan: GrowthPlan = {
