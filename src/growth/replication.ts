@@ -27,9 +27,9 @@ export function equalShares(map: readonly number[]): number[] {
 }
 
 /**
- * Shares that break the symmetry between copies where noise cannot: behind a Relu, a copy with share α
- * stays α times the unit, and what both learn is no longer α times the same. Proportional to exp(size · N(0, 1)), so
- * that they are positive; the stream is keyed by (seed, 'shares', name).
+ * Shares that break the symmetry between copies where noise cannot: behind a Relu, copies α·w and β·w
+ * compute α and β times the same, but receive equal gradients. Proportional to exp(size · N(0, 1)),
+ * so that they are positive; the stream is keyed by (seed, 'shares', name).
  */
 export function unequalShares(
   map: readonly number[],

@@ -161,7 +161,8 @@ export class AxisAlgebra extends Units {
   }
 
   /**
-   * Of 1·u = u·v no end of splits of u is a solution; that the one stays one is. Drops it from its factors then.
+   * Of 1·u = u·v no end of splits of u is a solution, but that the 1 stays one. Drops it from its
+   * factors then.
    */
   #fixSingle(single: Axis, other: Axis, factors: Axis[]): boolean {
     const resolved = this.resolve(single)

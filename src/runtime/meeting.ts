@@ -2,7 +2,6 @@
  * Two computations that meet at the nodes with large weights that both have, so that each such weight
  * is read and used for both at once. Neither waits for what the other has passed or will not come to.
  */
-
 import type { Tensor } from '../tensor/tensor.ts'
 import type { SlicedRun } from './sliced-node.ts'
 
