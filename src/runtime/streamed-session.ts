@@ -42,10 +42,12 @@ export interface RunOptions {
 
 export interface StreamOptions extends Pick<SessionOptions, 'optimization'> {
   /**
-   * Most bytes of weights in memory at a time; default 4 MiB, which processors have in their cache
-   * for the samples after the first.
+   * Most bytes of weights in one stretch; default 4 MiB, which processors have in their cache for the
+   * samples after the first. Larger weights are fed to their nodes.
    */
   readonly blockBytes?: number
+  /** Most bytes of a weight that are fed at a time; default `blockBytes` if given, else 16 MiB. */
+  readonly sliceBytes?: number
   /** Which nodes can take a weight in slices; the others take it whole, however large it is. */
   readonly linearForm?: LinearFormOf | undefined
   /** Cuts the sums over a sliced weight into so many parts, which rounds them otherwise; default 1. */
@@ -58,7 +60,8 @@ export function streamedSession(
   options: StreamOptions = {},
 ): Computation {
   const { graph } = model
-  const { blockBytes = 2 ** 24 } = options
+  const { blockBytes = 2 ** 22, sliceBytes = options.blockBytes ?? 2 ** 24 } = options
+  const sizes = { blockBytes, sliceBytes }
   const inputs = requiredInputs(graph).map(sessionValue)
   const stretches = stretchesOf(graph, blockBytes)
   return {
@@ -67,12 +70,17 @@ export function streamedSession(
     isStreamed: true,
     async run(samples, { signal, onProgress, participant } = {}) {
       for (const feeds of samples) mustFit(feeds, inputs)
-      const pass = new Pass(runtime, model, samples, { ...options, signal, participant })
+      const pass = new Pass(runtime, model, samples, {
+        ...options,
+        ...sizes,
+        signal,
+        participant,
+      })
       participant?.join(stretches.map((stretch) => keyOf(model, stretch)))
       for (const [i, stretch] of stretches.entries()) {
         signal?.throwIfAborted()
         onProgress?.(i / stretches.length)
-        await (stretch.large ? pass.sliced(stretch, i, blockBytes) : pass.whole(stretch))
+        await (stretch.large ? pass.sliced(stretch, i) : pass.whole(stretch))
         participant?.passed(i + 1)
       }
       return await pass.outputs()
@@ -131,7 +139,9 @@ function keyOf({ graph, opsets }: Model, { nodes, large }: Stretch): string | un
   return JSON.stringify(facts, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
 }
 
-type PassOptions = StreamOptions & Pick<RunOptions, 'signal' | 'participant'>
+type PassOptions = StreamOptions &
+  Required<Pick<StreamOptions, 'blockBytes' | 'sliceBytes'>> &
+  Pick<RunOptions, 'signal' | 'participant'>
 
 /** One computation of all samples: the values that somebody still needs. */
 class Pass {
@@ -178,10 +188,11 @@ class Pass {
   }
 
   /** A node with a large weight: takes it in slices where it can, else whole. */
-  async sliced(stretch: Stretch, stage: number, blockBytes: number): Promise<void> {
+  async sliced(stretch: Stretch, stage: number): Promise<void> {
     const node = stretch.nodes[0]!
+    const { blockBytes } = this.#options
     const large = node.inputs.filter((name) => (this.#weight(name)?.byteLength ?? 0) > blockBytes)
-    const slices = large.length === 1 ? this.#slices(node, large[0]!, blockBytes) : undefined
+    const slices = large.length === 1 ? this.#slices(node, large[0]!) : undefined
     const bias = slices && this.#weight(slices.names.bias)
     const fed = [...new Set([...large, ...(bias ? [slices.names.bias] : [])])]
     const session = await this.#open(stretch, fed)
@@ -221,7 +232,8 @@ class Pass {
   }
 
   /** How the node takes a weight in slices; undefined where it cannot. */
-  #slices(node: Node, name: string, blockBytes: number): SlicedNode | undefined {
+  #slices(node: Node, name: string): SlicedNode | undefined {
+    const { sliceBytes, sumParts = 1 } = this.#options
     const weight = this.#weight(name)!
     const form = this.#options.linearForm?.(node, node.inputs.indexOf(name), weight.dims)
     const data = form && this.#values[0]!.get(node.inputs[form.data]!)
@@ -229,7 +241,7 @@ class Pass {
     return {
       form,
       weight,
-      ...rangesOf(weight, form, blockBytes, this.#options.sumParts ?? 1),
+      ...rangesOf(weight, form, sliceBytes, sumParts),
       names: {
         weight: name,
         data: node.inputs[form.data]!,
