@@ -20,11 +20,11 @@ export function balancedMap(from: number, to: number, seed: number, name: string
 }
 
 /** Equal shares: one over the number of copies, so that the copies of each unit sum to one. */
-export function equalShares(map: readonly number[]): number[] {
-  const copies = new Map<number, number>()
-  for (const unit of map) copies.set(unit, (copies.get(unit) ?? 0) + 1)
-  return map.map((unit) => 1 / copies.get(unit)!)
-}
+export const equalShares = (map: readonly number[]): number[] =>
+  inProportion(
+    map,
+    map.map(() => 1),
+  )
 
 /**
  * Shares that break the symmetry between copies where noise cannot: behind a Relu, copies α·w and β·w
@@ -38,7 +38,14 @@ export function unequalShares(
   name: string,
 ): number[] {
   const random = randomStream(seed, 'shares', name)
-  const weights = map.map(() => Math.exp(size * random.normal()))
+  return inProportion(
+    map,
+    map.map(() => Math.exp(size * random.normal())),
+  )
+}
+
+/** Shares in proportion to weights, those of the copies of each unit summing to one. */
+function inProportion(map: readonly number[], weights: readonly number[]): number[] {
   const totals = new Map<number, number>()
   map.forEach((unit, i) => {
     totals.set(unit, (totals.get(unit) ?? 0) + weights[i]!)

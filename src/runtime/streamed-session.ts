@@ -76,7 +76,7 @@ export function streamedSession(
         signal,
         participant,
       })
-      participant?.join(stretches.map((stretch) => keyOf(model, stretch)))
+      participant?.join(stretches.map((stretch) => keyOf(model, stretch, options.linearForm)))
       for (const [i, stretch] of stretches.entries()) {
         signal?.throwIfAborted()
         onProgress?.(i / stretches.length)
@@ -127,14 +127,21 @@ export async function runTogether(
   })
 }
 
-/** The same for two nodes that differ in nothing but what the weights hold. */
-function keyOf({ graph, opsets }: Model, { nodes, large }: Stretch): string | undefined {
+/**
+ * The same for two nodes that differ in nothing but what the weights hold; undefined for nodes that
+ * take no weight in slices.
+ */
+function keyOf(
+  { graph, opsets }: Model,
+  { nodes, large }: Stretch,
+  linearForm: LinearFormOf | undefined,
+): string | undefined {
   if (!large) return undefined
-  const { opType, domain, attributes, inputs } = nodes[0]!
-  const weights = inputs.map((name) => {
-    const tensor = graph.initializers.get(name)?.tensor
-    return tensor && [name, tensor.dtype, tensor.dims]
-  })
+  const node = nodes[0]!
+  const { opType, domain, attributes, inputs } = node
+  const tensors = inputs.map((name) => graph.initializers.get(name)?.tensor)
+  if (!tensors.some((tensor, i) => tensor && linearForm?.(node, i, tensor.dims))) return undefined
+  const weights = tensors.map((tensor, i) => tensor && [inputs[i], tensor.dtype, tensor.dims])
   const facts = [opType, domain, opsets.get(domain), [...attributes], weights]
   return JSON.stringify(facts, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
 }
