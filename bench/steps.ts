@@ -1,18 +1,18 @@
 /** The training step: teacher, wider and deeper student, against PyTorch and the machine's GEMM. */
 
-import { mnistNetwork, widerWidths } from '../src/experiments/networks.ts'
-import { countMultiplyAdds } from '../src/growth/index.ts'
-import { GraphBuilder } from '../src/model/builder.ts'
-import type { Model } from '../src/model/model.ts'
-import { encodeModel } from '../src/onnx/encode.ts'
-import { nodeRuntime } from '../src/runtime/node.ts'
-import type { Runtime } from '../src/runtime/runtime.ts'
-import { randomStream } from '../src/tensor/random.ts'
-import { float32, Tensor } from '../src/tensor/tensor.ts'
-import { createStepper } from '../src/training/create-stepper.ts'
-import { sgd } from '../src/training/optimizers/index.ts'
-import { buildStep } from '../src/training/step-graph.ts'
-import { Training } from '../src/training/trainer.ts'
+import { countMultiplyAdds } from '../packages/net2net/src/growth/index.ts'
+import { GraphBuilder } from '../packages/net2net/src/model/builder.ts'
+import type { Model } from '../packages/net2net/src/model/model.ts'
+import { encodeModel } from '../packages/net2net/src/onnx/encode.ts'
+import { nodeRuntime } from '../packages/net2net/src/runtime/onnxruntime.node.ts'
+import type { Runtime } from '../packages/net2net/src/runtime/runtime.ts'
+import { randomStream } from '../packages/net2net/src/tensor/random.ts'
+import { float32, Tensor } from '../packages/net2net/src/tensor/tensor.ts'
+import { sgd } from '../packages/net2net/src/training/compile/optimizers/index.ts'
+import { buildStep } from '../packages/net2net/src/training/compile/step-graph.ts'
+import { createStepper } from '../packages/net2net/src/training/run/create-stepper.ts'
+import { Training } from '../packages/net2net/src/training/run/trainer.ts'
+import { mnistNetwork, widerWidths } from '../packages/net2net-cli/src/mnist/networks.ts'
 import { contestant, interleave, median, speedup, type Timing } from './measure.ts'
 import { type Kind, PyTorch } from './pytorch.ts'
 import { milliseconds, percent, type Row, type Section, short, times } from './report.ts'
@@ -174,7 +174,7 @@ async function outsideTheRuntime({ quick, threads }: Settings): Promise<readonly
   const pixels = new Uint8Array(samples * 784)
   const random = randomStream(0, 'benchmark images')
   for (let i = 0; i < pixels.length; i++) pixels[i] = random.uniform() < 0.2 ? random.below(256) : 0
-  const { ArrayDataset } = await import('../src/data/dataset.ts')
+  const { ArrayDataset } = await import('../packages/net2net/src/data/dataset.ts')
   const data = new ArrayDataset(
     { input: { dtype: 'float32', dims: [1, 28, 28], data: pixels, divisor: 255 } },
     { dtype: 'int64', dims: [], data: Uint8Array.from({ length: samples }, (_, i) => i % 10) },

@@ -5,8 +5,8 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { compare, deepen, inspect, load, save, widen } from '../src/index.ts'
-import { conv2d, dense, flatten, maxPool2d, sequential } from '../src/layers/index.ts'
+import { compare, deepen, inspect, load, save, widen } from 'net2net'
+import { conv2d, dense, flatten, maxPool2d, sequential } from 'net2net/layers'
 
 // Any ONNX file will do; this one is made here, so that the example needs nothing.
 const folder = await mkdtemp(join(tmpdir(), 'net2net-example-'))

@@ -1,8 +1,9 @@
 /** Train on MNIST, grow in between, and go on from where the small network was. */
-import { loadMnist } from '../src/data/index.ts'
-import { deepen, widen } from '../src/index.ts'
-import { conv2d, dense, flatten, maxPool2d, sequential } from '../src/layers/index.ts'
-import { evaluate, sgd, train } from '../src/training/index.ts'
+
+import { deepen, widen } from 'net2net'
+import { loadMnist } from 'net2net/data'
+import { conv2d, dense, flatten, maxPool2d, sequential } from 'net2net/layers'
+import { evaluate, sgd, train } from 'net2net/training'
 
 const mnist = await loadMnist()
 // A small part, so that the example takes a few seconds.

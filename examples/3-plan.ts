@@ -1,14 +1,6 @@
 /** A growth plan is plain data: look at it, keep it, apply it later. */
-import { applyPlan, compare, planWiden } from '../src/index.ts'
-import {
-  batchNorm,
-  conv2d,
-  dense,
-  flatten,
-  relu,
-  residual,
-  sequential,
-} from '../src/layers/index.ts'
+import { applyPlan, compare, planWiden } from 'net2net'
+import { batchNorm, conv2d, dense, flatten, relu, residual, sequential } from 'net2net/layers'
 
 // Both `stem` and `branch` write into one residual stream: they can only grow together.
 const teacher = sequential(

@@ -1,7 +1,7 @@
 /** Train on arrays of your own: a small regression, with early stopping. */
-import { ArrayDataset, split } from '../src/data/index.ts'
-import { dense, sequential } from '../src/layers/index.ts'
-import { adam, train } from '../src/training/index.ts'
+import { ArrayDataset, split } from 'net2net/data'
+import { dense, sequential } from 'net2net/layers'
+import { adam, train } from 'net2net/training'
 
 const count = 1000
 const x = new Float32Array(2 * count)

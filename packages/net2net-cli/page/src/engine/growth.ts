@@ -1,0 +1,78 @@
+/** What the Grow tab does to a model: widen, then deepen. */
+
+import type { GrowthPlan } from 'net2net/internal/growth/growth-plan'
+import { applyPlan, inspect, planDeepen, planWiden } from 'net2net/internal/growth/index'
+import { rolesIn } from 'net2net/internal/growth/plan/project'
+import type { Model } from 'net2net/internal/model/model'
+import type { GrowSettings, LayerView } from './protocol.ts'
+
+export const inspectLayers = (model: Model): readonly LayerView[] => inspect(model).layers
+
+export function grow(
+  model: Model,
+  settings: GrowSettings,
+): { readonly model: Model; readonly plans: readonly GrowthPlan[] } {
+  const { widths, deepen, block, init, deepInit, noise, seed } = settings
+  const plans: GrowthPlan[] = []
+  let grown = model
+  if (widths.size > 0) {
+    const plan = planWiden(
+      grown,
+      Object.fromEntries(widths),
+      init === 'net2wider' ? { seed, init, noise } : { seed, init },
+    )
+    plans.push(plan)
+    grown = applyPlan(grown, plan)
+  }
+  if (deepen.length > 0) {
+    const plan = planDeepen(grown, deepen, { seed, init: deepInit, block })
+    plans.push(plan)
+    grown = applyPlan(grown, plan)
+  }
+  return { model: grown, plans }
+}
+
+/** The plans in words, one change a line. */
+export function planText(plans: readonly GrowthPlan[]): string {
+  const lines = plans.flatMap((plan) => [
+    ...plan.units.map(
+      ({ members, from, to, init }) =>
+        `widen ${members.join(', ')}: ${from} → ${to} units, ${init}`,
+    ),
+    ...plan.parameters.map(({ name, to, before, after, axes }) => {
+      const roles = axes
+        .map(({ axis, map, role }) => `axis ${axis} ${[...rolesIn(map, role)].join(' and ')}`)
+        .join(', ')
+      const clone = to === name ? '' : ` (cloned as ${to})`
+      return `  ${name}${clone}: ${before.join('×')} → ${after.join('×')}, ${roles}`
+    }),
+    ...plan.sizes.map(
+      ({ constant, index, from, to }) => `  size ${constant}[${index}]: ${from} → ${to}`,
+    ),
+    ...(plan.held ?? []).map(({ to, elements }) => `  hold ${to} at ${elements.join(', ')}`),
+    ...plan.attributes.map(
+      ({ node, attribute, from, to }) => `  attribute ${attribute} of ${node}: ${from} → ${to}`,
+    ),
+    ...plan.insertions.map(
+      ({ after, name, init, layer }) =>
+        `insert ${name} after ${after}: ${layer.nodes.map((node) => node.opType).join(', ')}, ${init}`,
+    ),
+  ])
+  return lines.join('\n')
+}
+
+/**
+ * The same growth as a recipe for `net2net grow`: JSON, which is YAML too. Every choice is written
+ * down, so that it does the same whatever the defaults of a later version are.
+ */
+export function recipeOf(settings: GrowSettings): string {
+  const { widths, deepen, block, init, deepInit, noise, seed } = settings
+  const wider = Object.fromEntries(widths)
+  const widen =
+    init === 'net2wider' ? { widen: wider, init, noise, seed } : { widen: wider, init, seed }
+  const steps = [
+    ...(widths.size > 0 ? [widen] : []),
+    ...(deepen.length > 0 ? [{ deepen, init: deepInit, block, seed }] : []),
+  ]
+  return `${JSON.stringify({ version: 1, steps }, null, 2)}\n`
+}

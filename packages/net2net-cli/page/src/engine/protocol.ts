@@ -1,0 +1,138 @@
+/** What the page asks of its workers, and what they answer: plain data only. */
+import type { ErrorKind } from 'net2net/internal/errors'
+import type { GrowthPlan, NoiseKind, WidenInit } from 'net2net/internal/growth/growth-plan'
+import type { Diff } from './diff.ts'
+import type { Layout } from './layout.ts'
+import type { ModelView } from './view.ts'
+
+/** What is known of a layer's growth: `true`, or the reason against it. */
+export interface LayerView {
+  readonly name: string
+  readonly op: string
+  readonly width: number | null
+  readonly widen: true | string
+  readonly deepen: true | string
+  /** The other layers that grow with it. */
+  readonly group: readonly string[]
+}
+
+export interface OpenedModel {
+  readonly view: ModelView
+  readonly layers: readonly LayerView[]
+  readonly diff: Diff
+  readonly layout: Layout
+}
+
+export interface GrowSettings {
+  /** By layer. A map, since a layer may be called as what every object has. */
+  readonly widths: ReadonlyMap<string, number>
+  readonly deepen: readonly string[]
+  readonly init: WidenInit
+  /** What is inserted: a layer like the one before, or a residual block behind it. */
+  readonly block: 'identity' | 'residual'
+  readonly deepInit: 'net2deeper' | 'random-init'
+  readonly noise: NoiseKind
+  readonly seed: number
+}
+
+export interface GrownModel {
+  readonly view: ModelView
+  readonly diff: Diff
+  readonly layout: Layout
+  readonly plans: readonly GrowthPlan[]
+  /** The plan in words. */
+  readonly text: string
+}
+
+export interface CheckedOutput {
+  readonly name: string
+  readonly maxAbs: number
+  readonly maxRel: number
+}
+export interface Check {
+  readonly equal: boolean
+  readonly tolerance: number
+  readonly samples: number
+  readonly outputs: readonly CheckedOutput[]
+  readonly seconds: number
+}
+
+export interface Download {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** The recipe that makes the same file from the same model. */
+  readonly recipe: string
+}
+
+export interface Statistics {
+  readonly count: number
+  readonly min: number
+  readonly max: number
+  readonly mean: number
+  readonly deviation: number
+  /** How many values fall into each of the equal bins of `range`. */
+  readonly bins: readonly number[]
+}
+export interface ParameterStatistics {
+  readonly range: readonly [number, number]
+  readonly before?: Statistics
+  readonly after?: Statistics
+}
+
+export interface ComparedModels {
+  readonly before: ModelView
+  readonly after: ModelView
+  readonly diff: Diff
+  readonly layout: Layout
+}
+
+/** A file's name and content. */
+export interface NamedBytes {
+  readonly name: string
+  readonly bytes: Uint8Array<ArrayBuffer>
+}
+
+/** A file, with the files that hold its external data; or the id of a sample. */
+export type Source =
+  | ({ readonly kind: 'bytes'; readonly data?: readonly NamedBytes[] | undefined } & NamedBytes)
+  | { readonly kind: 'sample'; readonly id: string }
+
+/** The two models of the Grow tab, or those of the Compare tab. */
+export type Pair = 'growth' | 'comparison'
+
+/** Methods of the model worker. */
+export interface ModelMethods {
+  open(source: Source): OpenedModel
+  grow(settings: GrowSettings): GrownModel
+  download(settings: GrowSettings): Download
+  statistics(parameters: {
+    readonly before?: string
+    readonly after?: string
+    readonly of: Pair
+  }): ParameterStatistics
+  compare(sources: readonly [Source, Source]): ComparedModels
+  /** The two models as files. */
+  files(of: Pair): ModelPair
+}
+
+export type ModelPair = readonly [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>]
+
+/** Methods of a worker that checks. */
+export interface CheckMethods {
+  check(models: ModelPair): Check
+}
+
+export interface Failure {
+  readonly kind: ErrorKind
+  readonly message: string
+  readonly where?: string
+  readonly hint?: string
+}
+
+export interface Request<M> {
+  readonly id: number
+  readonly method: keyof M
+  readonly argument: unknown
+}
+export type Response =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly failure: Failure }

@@ -1,0 +1,44 @@
+/** The worker's side of `client.ts`. */
+import { Net2NetError } from 'net2net/internal/errors'
+import type { Failure, Request } from './protocol.ts'
+
+type Handlers<M> = {
+  [K in keyof M]: M[K] extends (argument: infer A) => infer R
+    ? (argument: A) => R | Promise<R>
+    : never
+}
+
+/** Answers calls one after the other. */
+export function serveMethods<M>(handlers: Handlers<M>): void {
+  let previous: Promise<void> = Promise.resolve()
+  addEventListener('message', ({ data }: MessageEvent<Request<M>>) => {
+    previous = previous.then(async () => {
+      try {
+        const handler = handlers[data.method] as (argument: unknown) => unknown
+        const result = await handler(data.argument)
+        postMessage({ id: data.id, result })
+      } catch (error) {
+        postMessage({ id: data.id, failure: failureOf(error) })
+      }
+    })
+  })
+}
+
+export function failureOf(error: unknown): Failure {
+  if (error instanceof Net2NetError)
+    return {
+      kind: error.kind,
+      message: error.message,
+      ...(error.where === undefined ? {} : { where: error.where }),
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    }
+  // What an engine says of arrays that are too long, of memory that it has not, and of its stack.
+  if (error instanceof RangeError)
+    return {
+      kind: 'refused',
+      message: `This is too large for the browser (${error.message}).`,
+      hint: 'Choose smaller widths, or use the command line, which needs less memory.',
+    }
+  const message = error instanceof Error ? error.message : String(error)
+  return { kind: 'internal', message: `Something of ours failed: ${message}` }
+}

@@ -1,0 +1,60 @@
+/** The curves of a run, aligned at the moment of growth. */
+import { smoothed } from '../../../src/report/smooth.ts'
+import type { Line } from '../ui/line.ts'
+import { armDash, armSeries, armTitle } from './arms.ts'
+
+/** What the curves need of an arm, from this page's training or from a run's files. */
+export interface Curve {
+  readonly name: string
+  readonly student: boolean
+  readonly steps: readonly number[]
+  readonly losses: readonly number[]
+  readonly epochs: readonly {
+    readonly valLoss?: number | null
+    readonly valAccuracy?: number | null
+  }[]
+  readonly initial?: { readonly valLoss: number; readonly valAccuracy: number }
+}
+
+const base = (curve: Curve): Omit<Line, 'points'> => ({
+  label: armTitle(curve.name),
+  colour: `series-${armSeries(curve.name)}`,
+  dash: armDash(curve.name),
+})
+
+const mostPoints = 600
+
+/** Training loss per step; the teacher's steps lie left of 0. `teacherSteps`: as planned. */
+export function lossLines(curves: readonly Curve[], teacherSteps: number): Line[] {
+  return curves.map((curve) => {
+    const shift = isTeacher(curve) ? -teacherSteps : 0
+    const smooth = smoothed(curve.losses)
+    const every = Math.max(1, Math.ceil(curve.steps.length / mostPoints))
+    const at = (values: readonly number[]) =>
+      curve.steps.flatMap((step, i) =>
+        (i % every === 0 || i === curve.steps.length - 1) && values[i]! > 0
+          ? [[step + shift, values[i]!] as const]
+          : [],
+      )
+    return { ...base(curve), points: at(smooth), raw: at(curve.losses) }
+  })
+}
+
+/** Validation figures per epoch; the students begin at 0 with what growth gave them. */
+export function validationLines(
+  curves: readonly Curve[],
+  figure: 'valLoss' | 'valAccuracy',
+  teacherEpochs: number,
+): Line[] {
+  return curves.map((curve) => {
+    const shift = isTeacher(curve) ? -teacherEpochs : 0
+    const start = curve.initial ? [[0, curve.initial[figure]] as const] : []
+    const points = curve.epochs.flatMap((epoch, i) => {
+      const value = epoch[figure]
+      return typeof value === 'number' ? [[i + 1 + shift, value] as const] : []
+    })
+    return { ...base(curve), marks: true, points: [...start, ...points] }
+  })
+}
+
+const isTeacher = (curve: Curve) => curve.name === 'teacher'

@@ -1,0 +1,53 @@
+/** net2net inspect: the layers of a model, and what can be grown. */
+import type { Command } from 'commander'
+import { inspect as inspectModel, whyNoLayers } from 'net2net/internal/growth/index'
+import { load } from 'net2net/internal/onnx/file.node'
+import { type CliCommand, examples, type Io, printResult } from '../command.ts'
+import { table } from '../table.ts'
+
+export const inspect: CliCommand = {
+  configure(command: Command, io: Io) {
+    command
+      .argument('<model>', 'an ONNX file')
+      .option('--json', 'print one JSON document')
+      .addHelpText('after', examples('inspect model.onnx', 'inspect model.onnx --json'))
+      .action(async (file: string, options: { readonly json?: true }) => {
+        const model = await load(file)
+        const report = inspectModel(model)
+        const sizes = `${sizesText(report)}\n\n`
+        const layers = report.layers.length > 0 ? layersText(report) : whyNoLayers(model)
+        printResult(io, options.json, report, sizes + layers)
+      })
+  },
+}
+
+type Report = ReturnType<typeof inspectModel>
+
+function sizesText({ inputs, outputs, parameters, opset }: Report): string {
+  const value = ({ name, dtype, shape }: Report['inputs'][number]) =>
+    `${name} ${dtype ?? '?'}${shape ? ` [${shape.map((dim) => dim ?? '?').join(', ')}]` : ''}`
+  return [
+    `Inputs: ${inputs.map(value).join('; ')}`,
+    `Outputs: ${outputs.map(value).join('; ')}`,
+    `Parameters: ${parameters.toLocaleString('en')}; operator set ${opset}`,
+  ].join('\n')
+}
+
+function layersText({ layers }: Report): string {
+  const rows = layers.map(({ name, op, width, widen, deepen, group }) => [
+    name,
+    op,
+    width ?? '?',
+    widen === true ? 'yes' : 'no',
+    deepen === true ? 'yes' : 'no',
+    group.filter((member) => member !== name).join(', '),
+  ])
+  const reasons = layers.flatMap(({ name, widen, deepen }) => [
+    ...(widen === true ? [] : [`${name} cannot be widened: ${widen}`]),
+    ...(deepen === true ? [] : [`${name} cannot be deepened: ${deepen}`]),
+  ])
+  return [
+    table(['layer', 'operator', 'width', 'widen', 'deepen', 'grows with'], rows),
+    ...(reasons.length > 0 ? ['', ...reasons] : []),
+  ].join('\n')
+}

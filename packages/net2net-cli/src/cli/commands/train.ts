@@ -1,0 +1,273 @@
+/** net2net train: train a model on a data set. */
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { type ArrayDataset, loadData, split } from 'net2net/data'
+import {
+  type Checkpoint,
+  CheckpointFolder,
+  fingerprintOf,
+} from 'net2net/internal/checkpoints/checkpoint-folder.node'
+import { readData } from 'net2net/internal/data/data-file.node'
+import { Net2NetError, usageError } from 'net2net/internal/errors'
+import { countParameters } from 'net2net/internal/growth/index'
+import type { Model } from 'net2net/internal/model/model'
+import { decodeModel } from 'net2net/internal/onnx/decode'
+import { encodeModel } from 'net2net/internal/onnx/encode'
+import { load, save } from 'net2net/internal/onnx/file.node'
+import { nodeRuntime } from 'net2net/internal/runtime/onnxruntime.node'
+import { buildStep, type EpochResult, type TrainingState } from 'net2net/training'
+import {
+  type GrowingEvent,
+  GrowingTraining,
+  type GrowthPosition,
+  type GrowthStage,
+  parseTrainingRecipe,
+} from '../../mnist/index.ts'
+import { writeReport } from '../../report/write-report.ts'
+import { RunFolder } from '../../runs/run-folder.ts'
+import { type CliCommand, type Io, printResult } from '../command.ts'
+import { progress, type Task } from '../progress.ts'
+import {
+  type TrainOptions as Options,
+  optimizers,
+  refuseUnused,
+  trainOptions,
+} from './train-options.ts'
+
+export const train: CliCommand = {
+  configure(command: Command, io: Io) {
+    trainOptions(command).action((file: string, options: Options) => {
+      refuseUnused(options)
+      return options.exportStep === undefined
+        ? run(io, file, options)
+        : exportStep(io, file, options.exportStep, options)
+    })
+  },
+}
+
+async function exportStep(io: Io, file: string, output: string, options: Options): Promise<void> {
+  const { loss, freeze = [], gradients = false, force = false, json } = options
+  if (!force && existsSync(output))
+    throw usageError(`${output} exists already; give another name, or replace it with --force.`, {
+      where: output,
+    })
+  const step = buildStep(await load(file), {
+    loss,
+    optimizer: optimizers[options.optimizer](options),
+    freeze,
+    gradients,
+    seed: options.seed,
+  })
+  await save(step.model, output, { force, signal: io.signal })
+  const { inputs, outputs } = step.model.graph
+  const value = {
+    step: output,
+    inputs: inputs.map(({ name }) => name),
+    outputs: outputs.map(({ name }) => name),
+  }
+  printResult(
+    io,
+    json,
+    value,
+    `Written: ${output}\nInputs: ${value.inputs.join(', ')}\nOutputs: ${value.outputs.join(', ')}`,
+  )
+}
+
+async function run(io: Io, file: string, options: Options): Promise<void> {
+  const { data: spec, output, resume = false, force = false, epochs, loss } = options
+  if (spec === undefined) throw usageError('On what? Give the data with --data.')
+  if (output === undefined) throw usageError('Where to? Give a folder with -o.')
+  if (options.validation >= 1) throw usageError('--validation must be less than 1.')
+  const model = await load(file)
+  const { train: samples, validation } = await dataFor(model, spec, options, io.signal)
+  const optimizer = optimizers[options.optimizer](options)
+  const stages = options.recipe === undefined ? [] : await readRecipe(options.recipe)
+  const checkpoints = new CheckpointFolder(join(output, 'checkpoints'), {
+    fingerprint: fingerprintOf({
+      model: createHash('sha256').update(encodeModel(model)).digest('hex'),
+      data: [spec, samples.length, validation?.length ?? 0],
+      optimizer: [optimizer.name, optimizer.learningRate, optimizer.settings],
+      rest: [loss, options.batchSize, options.freeze ?? [], options.seed, stages],
+    }),
+  })
+  const found = resume ? await checkpoints.latest() : undefined
+  const checkpoint = found?.checkpoint
+  for (const { reason } of found?.skipped ?? [])
+    io.err(checkpoint ? `${reason} An older one is used.\n` : `${reason}\n`)
+  const from = checkpoint?.state
+  if (resume && !from)
+    throw usageError(`There is no checkpoint of this training in ${output} to go on from.`, {
+      where: output,
+      ...(found?.skipped.length ? { hint: 'Give all options of that training again.' } : {}),
+    })
+  const view = progress(io)
+  let task: Task | undefined
+  /** A new training does not go on from the checkpoints of the one before. */
+  let cleared = from !== undefined
+  const saveCheckpoint = async (state: TrainingState, position: GrowthPosition) => {
+    folder.begin()
+    if (!cleared) await checkpoints.clear()
+    cleared = true
+    return checkpoints.save(state, savedPosition(position))
+  }
+  const training = new GrowingTraining(model, samples, {
+    runtime: nodeRuntime,
+    stages,
+    loss,
+    optimizer,
+    epochs,
+    batchSize: options.batchSize,
+    seed: options.seed,
+    signal: io.signal,
+    freeze: options.freeze ?? [],
+    session: {
+      device: options.device,
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
+    },
+    ...(validation ? { validation } : {}),
+    ...(checkpoint
+      ? { resume: { state: checkpoint.state, position: positionOf(checkpoint, model) } }
+      : {}),
+    checkpoint: {
+      everySteps: options.checkpointEvery,
+      save: async (state, position) => void (await saveCheckpoint(state, position)),
+    },
+    onStep(event) {
+      const { epoch, step, batch, batches = batch, learningRate, accuracy } = event
+      const right = accuracy === undefined ? {} : { accuracy }
+      folder.appendMetrics({ arm: 'model', epoch, step, loss: event.loss, ...right, learningRate })
+      task ??= view.task(`epoch ${epoch}/${epochs}`, batches)
+      task.update(batch, `loss ${event.epochLoss.toFixed(4)}`)
+    },
+  })
+  for (const { when } of stages)
+    if ('epoch' in when && when.epoch >= epochs)
+      view.line(`The growth after epoch ${when.epoch} comes too late: training ends there.`)
+  if (from && from.epoch >= epochs)
+    view.line(`Nothing is left to do: ${from.epoch} epochs are done. Give more with --epochs.`)
+  const folder = from ? RunFolder.reopen(output, from.step) : RunFolder.create(output, { force })
+  const results = () => resultsOf(io, file, options, training, output)
+  try {
+    for await (const event of training) {
+      task?.stop()
+      task = undefined
+      if (event.kind === 'growth') view.line(growthText(event))
+      if (event.kind !== 'epoch') continue
+      view.line(epochText(event.result, epochs))
+      await save(training.model, join(output, 'model.onnx'), { force: true })
+      await folder.saveResults(results())
+    }
+  } catch (error) {
+    if (!(error instanceof Net2NetError) || error.kind !== 'interrupted') throw error
+    const saved = await saveCheckpoint(training.state, training.position)
+    await folder.saveResults(results())
+    throw new Net2NetError(
+      'interrupted',
+      `${io.signal.reason.message} Saved in ${saved}; go on with --resume.`,
+      { where: io.signal.reason.where },
+    )
+  } finally {
+    view.stop()
+    folder.close()
+  }
+  const report = join(output, 'report.html')
+  await writeReport([output], report, { force: true })
+  printResult(
+    io,
+    options.json,
+    results(),
+    `Written: ${join(output, 'model.onnx')}\nReport: ${report}`,
+  )
+}
+
+async function readRecipe(file: string): Promise<readonly GrowthStage[]> {
+  return parseTrainingRecipe(new TextDecoder().decode(await readData(file)), file)
+}
+
+/** A network that grew on the way goes into the checkpoint. */
+const savedPosition = ({ model, stage }: GrowthPosition) =>
+  stage === 0
+    ? {}
+    : { extra: { stage }, attachments: new Map([['model.onnx', encodeModel(model)]]) }
+
+function positionOf({ extra, attachments }: Checkpoint, model: Model): GrowthPosition {
+  const { stage = 0 } = (extra ?? {}) as { readonly stage?: number }
+  const grown = attachments?.get('model.onnx')
+  return { stage, model: grown ? decodeModel(grown) : model }
+}
+
+const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
+  const what = plans.flatMap(({ units, insertions }) => [
+    ...units.map(({ members, from, to }) => `${members.join(', ')} from ${from} to ${to}`),
+    ...insertions.map(({ name, after }) => `${name} after ${after}`),
+  ])
+  return `grown after step ${step}: ${what.join('; ')}`
+}
+
+async function dataFor(
+  model: Model,
+  spec: string,
+  { loss, target, validation: share, seed: value }: Options,
+  signal: AbortSignal,
+): Promise<{ readonly train: ArrayDataset; readonly validation?: ArrayDataset }> {
+  const { inputs, initializers } = model.graph
+  const type = inputs.find(({ name }) => !initializers.has(name))?.type
+  const shape = type?.kind === 'tensor' ? (type.shape ?? []) : []
+  const dims = shape.slice(1).filter((dim) => typeof dim === 'number')
+  const loaded = await loadData(spec, {
+    dims,
+    signal,
+    targetKind: loss === 'softmax-cross-entropy' ? 'class' : 'value',
+    ...(target === undefined ? {} : { target }),
+  })
+  if (loaded.test) return { train: loaded.train, validation: loaded.test }
+  if (share === 0) return { train: loaded.train }
+  const parts = split(loaded.train, share, value)
+  return parts.test.length > 0 && parts.train.length > 0
+    ? { train: parts.train, validation: parts.test }
+    : { train: loaded.train }
+}
+
+/** In the form of a run with one arm. */
+function resultsOf(
+  io: Io,
+  file: string,
+  options: Options,
+  training: GrowingTraining,
+  directory: string,
+) {
+  const { history, step } = training.state
+  const { epochs, seed: value } = options
+  return {
+    seed: value,
+    settings: { model: file, ...options },
+    finished: !io.signal.aborted && history.length >= epochs,
+    steps: step,
+    seconds: history.reduce((sum, epoch) => sum + epoch.seconds, 0),
+    arms: [
+      {
+        name: 'model',
+        parameters: countParameters(training.model),
+        learningRate: history.at(-1)?.learningRate ?? null,
+        epochs: history,
+        ...(history.length > 0 ? { model: 'model.onnx' } : {}),
+      },
+    ],
+    directory,
+  }
+}
+
+function epochText(result: EpochResult, epochs: number): string {
+  const { epoch, loss, accuracy, valLoss, valAccuracy } = result
+  const share = (name: string, value: number | undefined) =>
+    value === undefined ? [] : [`${name} ${(100 * value).toFixed(2)}%`]
+  return [
+    `epoch ${epoch}/${epochs}:`,
+    `loss ${loss.toFixed(4)}`,
+    ...share('accuracy', accuracy),
+    ...(valLoss === undefined ? [] : [`val_loss ${valLoss.toFixed(4)}`]),
+    ...share('val_accuracy', valAccuracy),
+  ].join('  ')
+}

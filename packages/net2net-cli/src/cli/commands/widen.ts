@@ -1,0 +1,79 @@
+/** net2net widen: Net2WiderNet on any model. */
+import { type Command, Option } from 'commander'
+import { usageError } from 'net2net/internal/errors'
+import { applyPlan, type NoiseKind, planWiden, type WidenInit } from 'net2net/internal/growth/index'
+import { type CliCommand, examples, type Io } from '../command.ts'
+import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
+
+interface Options extends GrowthOptions {
+  readonly init: WidenInit
+  readonly noise: NoiseKind
+  readonly all?: string
+}
+
+export const widen: CliCommand = {
+  configure(command: Command, io: Io) {
+    growthOptions(
+      command
+        .argument('<model>', 'an ONNX file')
+        .argument('[layer=width...]', 'layers and their new widths, or factors: conv1=128 fc1=x2')
+        .option('--all <factor>', 'widen every layer that can be widened, for example by x1.5')
+        .addOption(
+          new Option('--init <kind>', 'how new units start')
+            .choices(['net2wider', 'random-pad'])
+            .default('net2wider'),
+        )
+        .addOption(
+          new Option('--noise <kind>', 'what breaks the symmetry of copies')
+            .choices(['zero-sum', 'paper', 'none'])
+            .default('zero-sum'),
+        ),
+    )
+      .addHelpText(
+        'after',
+        `${examples(
+          'widen teacher.onnx conv1=128 fc1=96 -o wider.onnx',
+          'widen teacher.onnx "conv*=x2" --dry-run',
+          'widen teacher.onnx --all x1.5 -o wider.onnx',
+        )}
+A LAYER is a node's name, its weight's name, or an unambiguous part of either; * stands for any
+text. Layers that must grow with it (residual streams) do. Only "--noise paper" and
+"--init random-pad" change what the model computes.`,
+      )
+      .action(async (input: string, pairs: readonly string[], options: Options) => {
+        const { seed, init, noise } = options
+        if (init === 'random-pad' && command.getOptionValueSource('noise') === 'cli')
+          throw usageError(
+            '--noise breaks the symmetry of copies, and --init random-pad makes none: leave one of them away.',
+          )
+        const widths = {
+          ...(options.all === undefined ? {} : { '*': options.all }),
+          ...parseWidths(pairs),
+        }
+        return growModel(io, {
+          input,
+          options,
+          grow(model) {
+            const plan = planWiden(model, widths, { seed, init, noise })
+            return { plans: [plan], model: applyPlan(model, plan) }
+          },
+          exact: init === 'net2wider' && noise !== 'paper',
+        })
+      })
+  },
+}
+
+/** `conv1=128`; the name itself may hold further `=`. */
+function parseWidths(pairs: readonly string[]): Record<string, string> {
+  // A map: a layer may be called as what every object has.
+  const widths = new Map<string, string>()
+  for (const pair of pairs) {
+    const at = pair.lastIndexOf('=')
+    if (at <= 0 || at === pair.length - 1)
+      throw usageError(`"${pair}" is not LAYER=WIDTH; write for example conv1=128 or conv1=x2.`)
+    const name = pair.slice(0, at)
+    if (widths.has(name)) throw usageError(`The layer ${name} is given twice.`)
+    widths.set(name, pair.slice(at + 1))
+  }
+  return Object.fromEntries(widths)
+}

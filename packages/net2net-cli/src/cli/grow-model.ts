@@ -1,0 +1,171 @@
+/** What widen, deepen and grow share: print the plan, prove the result, write it. */
+import { existsSync } from 'node:fs'
+import type { Command } from 'commander'
+import type { Comparison } from 'net2net/internal/check/comparison'
+import { Net2NetError, usageError } from 'net2net/internal/errors'
+import { compare } from 'net2net/internal/growth/compare'
+import { countMultiplyAdds, countParameters, type GrowthPlan } from 'net2net/internal/growth/index'
+import type { Model } from 'net2net/internal/model/model'
+import { load } from 'net2net/internal/onnx/file.node'
+import { type Io, printResult } from './command.ts'
+import { comparisonText, readInputs } from './commands/check.ts'
+import { seed } from './options.ts'
+import { type Progress, progress, type Task } from './progress.ts'
+import { saveProven } from './save-proven.ts'
+import { table } from './table.ts'
+
+export interface GrowthOptions {
+  readonly output?: string
+  readonly seed: number
+  readonly inputs?: string
+  readonly dryRun?: true
+  readonly externalData?: true
+  readonly force?: true
+  readonly json?: true
+}
+
+/** The options that every growing command has. */
+export const growthOptions = (command: Command): Command =>
+  command
+    .option('-o, --output <file>', 'the ONNX file to write')
+    .option('--seed <n>', 'seed of maps, noise and random weights', seed, 0)
+    .option('--inputs <file>', 'check on these inputs (.npz) instead of random ones')
+    .option('--dry-run', 'print the plan, write nothing')
+    .option('--external-data', 'write the weights to a file of their own (automatic above 2 GiB)')
+    .option('--force', 'replace the output file if it exists')
+    .option('--json', 'print one JSON document')
+
+export interface Growth {
+  readonly input: string
+  readonly options: GrowthOptions
+  readonly grow: (model: Model) => { readonly plans: readonly GrowthPlan[]; readonly model: Model }
+  /** Whether the function must stay; false for the random baselines and the paper's noise. */
+  readonly exact: boolean
+}
+
+/**
+ * Plans, applies, writes to a temporary folder, compares that file with the input model in ONNX
+ * Runtime, and only then gives it its name.
+ *
+ * @throws difference, with nothing left behind, where growth that should be exact is not
+ */
+export async function growModel(io: Io, growth: Growth): Promise<void> {
+  const { input, options, exact } = growth
+  const { output, force = false, json } = options
+  if (output === undefined && !options.dryRun)
+    throw usageError('Where to? Give the file to write with -o, or --dry-run.')
+  if (output !== undefined && !options.dryRun && !force && existsSync(output))
+    throw usageError(`${output} exists already; give another name, or replace it with --force.`, {
+      where: output,
+    })
+  const model = await load(input)
+  const { plans, model: student } = growth.grow(model)
+  // A recipe has several plans, in the order of its steps.
+  const plan = plans.length === 1 ? plans[0] : plans
+  const parameters = { before: countParameters(model), after: countParameters(student) }
+  const text = [...plans.map(planText), sizesText(model, student)].join('\n\n')
+  if (options.dryRun || output === undefined) {
+    printResult(io, json, { plan, parameters }, text)
+    return
+  }
+  const inputs = options.inputs === undefined ? undefined : [await readInputs(options.inputs)]
+  let check: Comparison | undefined
+  const view = progress(io)
+  const show = sharesOf(view, 'Writing and checking')
+  try {
+    await saveProven(student, output, {
+      signal: io.signal,
+      externalData: options.externalData,
+      onProgress: (bytes, total) => show({ written: bytes / total }),
+      async prove(upcoming) {
+        check = await compare(input, upcoming, {
+          signal: io.signal,
+          onProgress: (checked) => show({ checked }),
+          ...(inputs ? { inputs } : {}),
+        })
+        if (exact && !check.equal)
+          throw new Net2NetError(
+            'difference',
+            `The grown model does not compute what ${input} computes (${worst(check)}), so nothing was written.`,
+          )
+      },
+    })
+  } finally {
+    view.stop()
+  }
+  const note = exact ? '' : '\nThis initialization does not keep the function, on purpose.'
+  printResult(
+    io,
+    json,
+    { plan, parameters, check },
+    `${text}\n\n${comparisonText(check!)}${note}\nWritten: ${output}`,
+  )
+}
+
+/** Shows how much of both is done, which overlap, if they take more than a moment. */
+function sharesOf(view: Progress, title: string) {
+  const start = performance.now()
+  const shares = { written: 0, checked: 0 }
+  let task: Task | undefined
+  return (news: Partial<typeof shares>): void => {
+    Object.assign(shares, news)
+    if (!task && performance.now() - start < 500) return
+    task ??= view.task(title, 100)
+    task.update(Math.floor(50 * (shares.written + shares.checked)))
+  }
+}
+
+const worst = ({ outputs }: Comparison): string =>
+  outputs
+    .map(
+      ({ name, maxAbs, problem }) => `${name}: ${problem ?? `max |Δ| ${maxAbs.toExponential(2)}`}`,
+    )
+    .join(', ')
+
+/** Widths, inserted layers and the shapes of parameters, before and after. */
+function planText(plan: GrowthPlan): string {
+  const parts: string[] = []
+  if (plan.units.length > 0)
+    parts.push(
+      table(
+        ['units of', 'from', 'to', 'initialization'],
+        plan.units.map(({ members, from, to, init }) => [members.join(', '), from, to, init]),
+      ),
+    )
+  if (plan.insertions.length > 0)
+    parts.push(
+      table(
+        ['new layer', 'after', 'nodes', 'initialization'],
+        plan.insertions.map(({ name, after, layer, init }) => [
+          name,
+          after,
+          layer.nodes.map((node) => node.opType).join(' + '),
+          init,
+        ]),
+      ),
+    )
+  if (plan.parameters.length > 0)
+    parts.push(
+      table(
+        ['parameter', 'before', 'after', ''],
+        plan.parameters.map(({ name, to, before, after }) => [
+          to,
+          before.join('×'),
+          after.join('×'),
+          name === to ? '' : `a copy of ${name}`,
+        ]),
+      ),
+    )
+  return parts.join('\n\n')
+}
+
+function sizesText(before: Model, after: Model): string {
+  const line = (what: string, a: number | null, b: number | null) =>
+    a === null || b === null || a === 0
+      ? []
+      : [`${what}: ${a.toLocaleString('en')} → ${b.toLocaleString('en')} (× ${(b / a).toFixed(2)})`]
+  return [
+    ...line('Parameters', countParameters(before), countParameters(after)),
+    ...line('Multiply-adds per sample', countMultiplyAdds(before), countMultiplyAdds(after)),
+  ].join('\n')
+}

@@ -1,0 +1,196 @@
+/** The command line: finds the command, runs it, and turns what went wrong into an exit code. */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { type ErrorKind, Net2NetError, usageError } from 'net2net/internal/errors'
+import { quote } from 'net2net/internal/model/quote'
+import { type CliCommand, ExitCode, type Io } from './command.ts'
+
+interface Entry {
+  readonly name: string
+  readonly summary: string
+  readonly load: () => Promise<CliCommand>
+}
+
+/** Summaries stand here, so that the general help loads no command. */
+const commands: readonly Entry[] = [
+  {
+    name: 'mnist',
+    summary: 'run the Net2Net experiments on MNIST: teacher, wider and deeper students',
+    load: async () => (await import('./commands/mnist.ts')).mnist,
+  },
+  {
+    name: 'inspect',
+    summary: 'show the layers of a model, and what can be widened or deepened',
+    load: async () => (await import('./commands/inspect.ts')).inspect,
+  },
+  {
+    name: 'widen',
+    summary: 'give layers more units without changing what the model computes',
+    load: async () => (await import('./commands/widen.ts')).widen,
+  },
+  {
+    name: 'deepen',
+    summary: 'add layers without changing what the model computes',
+    load: async () => (await import('./commands/deepen.ts')).deepen,
+  },
+  {
+    name: 'grow',
+    summary: 'grow a model by a recipe of steps',
+    load: async () => (await import('./commands/grow.ts')).grow,
+  },
+  {
+    name: 'check',
+    summary: 'compare two models: do they compute the same function?',
+    load: async () => (await import('./commands/check.ts')).check,
+  },
+  {
+    name: 'train',
+    summary: 'train a model on a data set, with checkpoints',
+    load: async () => (await import('./commands/train.ts')).train,
+  },
+  {
+    name: 'sweep',
+    summary: 'run many trials with many seeds, on this machine or on many',
+    load: async () => (await import('./commands/sweep.ts')).sweep,
+  },
+  {
+    name: 'worker',
+    summary: 'train the trials that sweeps put into a queue',
+    load: async () => (await import('./commands/worker.ts')).worker,
+  },
+  {
+    name: 'report',
+    summary: 'show runs as one self-contained page: table, curves, networks',
+    load: async () => (await import('./commands/report.ts')).report,
+  },
+  {
+    name: 'serve',
+    summary: 'open the page where networks grow and train, on this machine only',
+    load: async () => (await import('./commands/serve.ts')).serve,
+  },
+]
+
+const exitCodes: Readonly<Record<ErrorKind, number>> = {
+  difference: 1,
+  internal: 1,
+  usage: 2,
+  refused: 3,
+  input: 4,
+  interrupted: 130,
+}
+
+/** Runs the command line and sets the process's exit code. */
+export async function run(args: readonly string[]): Promise<void> {
+  const io = processIo()
+  const json = args.includes('--json')
+  try {
+    await (await program(args, io)).parseAsync(args, { from: 'user' })
+  } catch (error) {
+    process.exitCode = report(error, io, json)
+  }
+}
+
+async function program(args: readonly string[], io: Io): Promise<Command> {
+  const root = new Command('net2net')
+    .description('Grow trained neural networks (ONNX) without losing what they know.')
+    .version(version(), '-V, --version')
+    .showHelpAfterError('Run "net2net --help" for help.')
+  const called = calledCommand(args)
+  for (const { name, summary, load } of commands) {
+    const command = root.command(name).description(summary)
+    prepare(command)
+    command.showHelpAfterError(`Run "net2net ${name} --help" for help.`)
+    if (name === called) (await load()).configure(command, io)
+  }
+  prepare(root)
+  root.addHelpText(
+    'after',
+    '\nRun "net2net COMMAND --help" for the options of a command, with examples.\nExit codes: 0 done, 1 difference or failure, 2 usage, 3 refused, 4 bad input,\n130 and 143 interrupted.',
+  )
+  return root
+
+  function prepare(command: Command): void {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => io.out(text),
+      writeErr: (text) => io.err(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'net2net: ')),
+    })
+  }
+}
+
+/** The command that is called, or that help is asked for, if any. */
+function calledCommand(args: readonly string[]): string | undefined {
+  const [first, ...rest] = args
+  const called = first === 'help' ? rest.find((arg) => !arg.startsWith('-')) : first
+  if (called === undefined || called === 'help' || called.startsWith('-')) return undefined
+  const names = commands.map(({ name }) => name)
+  if (!names.includes(called))
+    throw usageError(
+      `There is no command ${quote(called)}; there are ${names.join(', ')} and help.`,
+      { hint: 'Run "net2net --help" for what they do.' },
+    )
+  return called
+}
+
+/** Says what went wrong, and returns the exit code. */
+function report(error: unknown, io: Io, json: boolean): number {
+  if (error instanceof ExitCode) return error.code
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0
+    if (json) io.out(`${JSON.stringify({ error: { kind: 'usage', message: error.message } })}\n`)
+    return exitCodes.usage
+  }
+  // Whatever broke because of an interruption is no news beside it.
+  const said = error instanceof Net2NetError && error.kind === 'interrupted' && error.where
+  const reason = io.signal.aborted && !said ? io.signal.reason : error
+  if (reason instanceof Net2NetError) {
+    const hint = reason.hint === undefined ? '' : ` ${reason.hint}`
+    io.err(`net2net: ${reason.message}${hint}\n`)
+    if (json)
+      io.out(`${JSON.stringify({ error: { kind: reason.kind, message: reason.message } })}\n`)
+    return reason.kind === 'interrupted' && reason.where === 'SIGTERM'
+      ? 143
+      : exitCodes[reason.kind]
+  }
+  const message = reason instanceof Error ? reason.message : String(reason)
+  io.err(`net2net: internal error: ${message}\n`)
+  if (json) io.out(`${JSON.stringify({ error: { kind: 'internal', message } })}\n`)
+  if (io.env.NET2NET_DEBUG && reason instanceof Error) io.err(`${reason.stack}\n`)
+  return exitCodes.internal
+}
+
+function processIo(): Io {
+  const controller = new AbortController()
+  let interrupted = false
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      // Whoever insists gets out at once.
+      if (interrupted) process.exit(signal === 'SIGINT' ? 130 : 143)
+      interrupted = true
+      controller.abort(
+        new Net2NetError('interrupted', `Interrupted by ${signal}.`, { where: signal }),
+      )
+    })
+  // A reader that has seen enough (| head) is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+  // Work goes on where nobody reads its messages any more.
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    env: process.env,
+    isTerminal: process.stderr.isTTY === true,
+    signal: controller.signal,
+  }
+}
+
+function version(): string {
+  // The compiled file and the source lie equally deep.
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}

@@ -1,0 +1,88 @@
+/** What a sweep file may say. */
+import { z } from 'zod'
+import { sweepNetworkNames } from '../trial/networks.ts'
+
+const count = z.int('must be a whole number').positive('must be at least 1')
+const seed = z.int('must be a whole number').min(0).max(0xffffffff)
+const name = z
+  .string()
+  .regex(/^[\w][\w.+-]*$/, 'a name has letters, digits, ".", "_", "+" and "-" only')
+
+const settings = {
+  network: z.enum(sweepNetworkNames).exactOptional(),
+  width: count.exactOptional().describe("Units of the network's first layer."),
+  data: z.enum(['mnist', 'fashion-mnist']).exactOptional(),
+  trainSize: count.exactOptional(),
+  testSize: count.exactOptional(),
+  epochs: count.exactOptional(),
+  batchSize: count.exactOptional(),
+  optimizer: z.enum(['sgd', 'adam', 'adamw']).exactOptional(),
+  learningRate: z.number().positive('must be greater than 0').exactOptional(),
+  momentum: z.number().min(0).lt(1).exactOptional(),
+  weightDecay: z.number().min(0).exactOptional(),
+  evaluateEvery: count.exactOptional().describe('Steps between validations.'),
+}
+export type Settings = z.infer<z.ZodObject<typeof settings>>
+export const settingNames = Object.keys(settings) as (keyof Settings)[]
+
+const growth = {
+  widen: z
+    .record(
+      z.string(),
+      z.union([count, z.string().regex(/^[x×]\d*\.?\d+$/i)], 'must be a width or a factor as x1.5'),
+    )
+    .exactOptional(),
+  deepen: z.array(z.string()).min(1).exactOptional(),
+  widenInit: z.enum(['net2wider', 'random-pad']).exactOptional(),
+  deepenInit: z.enum(['net2deeper', 'random-init']).exactOptional(),
+  noise: z.enum(['zero-sum', 'paper', 'none']).exactOptional(),
+  noiseSize: z.number().positive('must be greater than 0').exactOptional(),
+  block: z.enum(['identity', 'residual']).exactOptional(),
+}
+export const growthNames = Object.keys(growth) as (keyof typeof growth)[]
+
+const stage = z.strictObject({
+  afterEpoch: count,
+  learningRateFactor: z.number().positive('must be greater than 0').exactOptional(),
+  ...growth,
+})
+
+/** Field → the values that it takes, each in an arm (or experiment) of its own. */
+const grid = z.record(z.string(), z.array(z.unknown()).min(1)).exactOptional()
+
+export const armSchema = z.strictObject({
+  name,
+  from: name.exactOptional().describe('teacher (default), scratch, or another arm.'),
+  carryOptimizer: z.boolean().exactOptional(),
+  stages: z.array(stage).min(1).exactOptional(),
+  ...growth,
+  ...settings,
+  grid,
+})
+export type ArmEntry = z.infer<typeof armSchema>
+
+export const experimentSchema = z.strictObject({
+  name,
+  seeds: z.union([count, z.array(seed).min(1)]).exactOptional(),
+  teacher: z.strictObject(settings).exactOptional(),
+  arms: z.array(armSchema),
+  compare: z.array(z.tuple([z.string(), z.string()])).exactOptional(),
+  target: z.union([z.number().positive(), z.string()]).exactOptional(),
+  ...settings,
+  grid,
+})
+export type ExperimentEntry = z.infer<typeof experimentSchema>
+
+export const sweepSchema = z.strictObject(
+  {
+    name,
+    threads: count.exactOptional().describe('Threads per trial; default 1.'),
+    seeds: z.union([count, z.array(seed).min(1)]).exactOptional(),
+    defaults: z.strictObject(settings).exactOptional(),
+    experiments: z
+      .array(experimentSchema, 'must be a list of experiments')
+      .min(1, 'must have at least one experiment'),
+  },
+  { error: ({ code }) => (code === 'invalid_type' ? 'must have name and experiments' : undefined) },
+)
+export type SweepEntry = z.infer<typeof sweepSchema>

@@ -1,0 +1,292 @@
+/** A worker: takes trials from a queue, trains them in processes of their own, and gives results. */
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { hostname, tmpdir } from 'node:os'
+import path from 'node:path'
+import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
+import { Net2NetError } from 'net2net/internal/errors'
+import { failureOf } from '../schedule/run-sweep.ts'
+import { forkTrial, TrialCrash } from '../trial/fork-trial.ts'
+import { SweepFolder, writeWhole } from '../trial/sweep-folder.ts'
+import { type Trial, trialTitle } from '../trial/trial.ts'
+import { addJob, Claims, defaultQueueName, maxAttempts, openQueue, type TrialJob } from './queue.ts'
+import { connectRedis } from './redis.ts'
+import { RedisFiles } from './redis-files.ts'
+
+export interface WorkOptions {
+  readonly url: string
+  readonly queue?: string
+  /** A folder that all machines see; without one, files travel through Redis. */
+  readonly folder?: string
+  readonly dataFolder?: string
+  /** Trials at a time. */
+  readonly jobs: number
+  /** After so long without a sign of life, others take up a worker's trials. Default 30. */
+  readonly lostAfterSeconds?: number
+  /** End after so long without anything to do, here or elsewhere. Default: never. */
+  readonly idleSeconds?: number
+  readonly signal?: AbortSignal
+  readonly onEvent: (event: WorkEvent) => void
+}
+
+export type WorkEvent =
+  | { readonly kind: 'ready' | 'lost' | 'back' | 'idle' }
+  | {
+      readonly kind: 'start' | 'finish' | 'known' | 'released'
+      readonly id: string
+      readonly title: string
+    }
+  | { readonly kind: 'fail'; readonly id: string; readonly title: string; readonly message: string }
+
+/**
+ * Works until it is told to stop, or has been idle for long enough. A trial that is interrupted
+ * goes back to the queue with its last checkpoint.
+ */
+export async function work(options: WorkOptions): Promise<void> {
+  const { onEvent, signal, queue: name = defaultQueueName } = options
+  const { redis, close } = await connectRedis(options.url, {
+    onLost: () => onEvent({ kind: 'lost' }),
+    onBack: () => onEvent({ kind: 'back' }),
+  })
+  const queue = openQueue(redis, name)
+  const lost = (options.lostAfterSeconds ?? 30) * 1000
+  const own =
+    options.folder === undefined ? await mkdtemp(path.join(tmpdir(), 'net2net-worker-')) : undefined
+  const folder = SweepFolder.create(options.folder ?? own!)
+  const trainer = new Trainer(options, {
+    folder,
+    files: own === undefined ? undefined : new RedisFiles(redis, name),
+    claims: new Claims(redis, name, `${hostname()}:${process.pid}:${randomUUID()}`, lost),
+    lost,
+    add: (job) => addJob(queue, job),
+  })
+  // BullMQ leaves open what it did not open itself.
+  const taking = redis.duplicate({ lazyConnect: false })
+  taking.on('error', () => {})
+  const worker = new Worker<TrialJob>(name, (job, token) => trainer.take(job, token), {
+    connection: taking,
+    concurrency: options.jobs,
+    lockDuration: lost,
+    stalledInterval: lost / 2,
+    maxStalledCount: 20,
+    drainDelay: 2,
+  })
+  // Said by the connection's own events.
+  worker.on('error', () => {})
+  try {
+    await worker.waitUntilReady()
+    onEvent({ kind: 'ready' })
+    await untilDone()
+  } finally {
+    // Without waiting for what a Redis that is away cannot answer.
+    const done = new AbortController()
+    await Promise.race([stopped().finally(() => done.abort()), pause(15_000, done.signal)])
+    close()
+    taking.disconnect()
+    if (own !== undefined) await rm(own, { recursive: true, force: true })
+  }
+
+  async function stopped(): Promise<void> {
+    await trainer.settled()
+    await worker.close()
+    await queue.close()
+  }
+
+  async function untilDone(): Promise<void> {
+    let since = Date.now()
+    while (!signal?.aborted) {
+      await pause(500, signal)
+      if (options.idleSeconds === undefined || redis.status !== 'ready') continue
+      const {
+        active = 0,
+        waiting = 0,
+        delayed = 0,
+      } = await queue.getJobCounts('active', 'waiting', 'delayed')
+      if (active + waiting + delayed > 0 || trainer.busy) since = Date.now()
+      else if (Date.now() - since > options.idleSeconds * 1000) {
+        onEvent({ kind: 'idle' })
+        return
+      }
+    }
+    await worker.pause(true)
+  }
+}
+
+interface Surroundings {
+  readonly folder: SweepFolder
+  /** undefined: the folder is common. */
+  readonly files: RedisFiles | undefined
+  readonly claims: Claims
+  readonly lost: number
+  readonly add: (job: TrialJob) => Promise<void>
+}
+
+class Trainer {
+  readonly #options: WorkOptions
+  readonly #around: Surroundings
+  readonly #running = new Set<Promise<unknown>>()
+
+  constructor(options: WorkOptions, around: Surroundings) {
+    this.#options = options
+    this.#around = around
+  }
+
+  get busy(): boolean {
+    return this.#running.size > 0
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#running)
+  }
+
+  take(job: Job<TrialJob>, token: string | undefined): Promise<void> {
+    const work = this.#take(job, token)
+    const counted = work.finally(() => this.#running.delete(counted))
+    this.#running.add(counted)
+    return counted
+  }
+
+  async #take(job: Job<TrialJob>, token: string | undefined): Promise<void> {
+    const { trial, children } = job.data
+    const { claims, lost, add } = this.#around
+    this.#checkFolder(job.data)
+    if (await this.#isDone(trial)) this.#say('known', trial)
+    else {
+      const release = await claims.take(trial.id)
+      if (!release) {
+        await job.moveToDelayed(Date.now() + lost / 2, token)
+        throw new DelayedError()
+      }
+      try {
+        if (!(await this.#train(job, token))) return
+      } finally {
+        await release()
+      }
+    }
+    for (const child of children) await add(child)
+  }
+
+  /** A worker that looks for files elsewhere than the submitter would work in vain. */
+  #checkFolder({ trial, commonFolder }: TrialJob): void {
+    const { files, folder } = this.#around
+    const problem = commonFolder
+      ? files
+        ? 'the sweep keeps its files in a common folder (--common-folder), but the worker has none: --folder DIR'
+        : existsSync(folder.trial(trial.id))
+          ? undefined
+          : `${folder.path} (--folder) is not the folder of the sweep`
+      : files
+        ? undefined
+        : 'the sweep sends its files through Redis, but the worker has a folder; say --common-folder there, or leave --folder away here'
+    if (problem === undefined) return
+    const message = `${hostname()}: ${problem}.`
+    this.#options.onEvent({ kind: 'fail', id: trial.id, title: trialTitle(trial), message })
+    throw new UnrecoverableError(message)
+  }
+
+  /** Whether the trial has a result. */
+  async #train(job: Job<TrialJob>, token: string | undefined): Promise<boolean> {
+    const { trial, checkpointSeconds } = job.data
+    const { folder, files } = this.#around
+    const { signal, dataFolder } = this.#options
+    let uploads: Promise<unknown> = Promise.resolve()
+    try {
+      await this.#fetch(trial)
+      this.#say('start', trial)
+      let told = 0
+      await forkTrial(
+        {
+          trial,
+          folder: folder.path,
+          checkpointSeconds,
+          ...(dataFolder === undefined ? {} : { dataFolder }),
+        },
+        {
+          signal,
+          onProgress: (progress) => {
+            if (Date.now() - told < 1000) return
+            told = Date.now()
+            job.updateProgress({ ...progress }).catch(() => {})
+          },
+          // One that cannot be sent is followed by another.
+          onCheckpoint: (file) => {
+            uploads = uploads
+              .then(() => files?.upload(trial.id, 'checkpoint', file))
+              .catch(() => {})
+          },
+        },
+      )
+      await uploads
+      await files?.put(trial, folder)
+      this.#say('finish', trial)
+      return true
+    } catch (error) {
+      if (signal?.aborted || (error instanceof Net2NetError && error.kind === 'interrupted')) {
+        await uploads
+        this.#say('released', trial)
+        await job.moveToWait(token)
+        throw new WaitingError()
+      }
+      if (error instanceof TrialCrash && job.attemptsMade + 1 < maxAttempts) throw error
+      await this.#giveUp(trial, error)
+      return false
+    }
+  }
+
+  async #isDone(trial: Trial): Promise<boolean> {
+    const { files, folder } = this.#around
+    if (!files) return folder.isFinished(trial)
+    // Another sweep may have trained it without keeping its state.
+    const needed = trial.keepState ? (['result', 'state'] as const) : (['result'] as const)
+    const there = await Promise.all(needed.map((which) => files.having([trial.id], which)))
+    return there.every((ids) => ids.has(trial.id))
+  }
+
+  /** What the trial starts from, and its last checkpoint. */
+  async #fetch({ id, spec }: Trial): Promise<void> {
+    const { files, folder } = this.#around
+    if (!files) return
+    const { parent } = spec
+    const wanted = spec.carryOptimizer ? (['model', 'state'] as const) : (['model'] as const)
+    for (const which of parent === undefined ? [] : wanted) {
+      const bytes = await files.get(parent!, which)
+      if (bytes) await folder.write(parent!, which, bytes)
+      // The submitter has it, and will see that the trial waits for it.
+      else throw new TrialCrash(`The ${which} that the trial starts from is not in Redis.`)
+    }
+    const checkpoint = await files.get(id, 'checkpoint')
+    if (!checkpoint) return
+    await folder.removeCheckpoints(id)
+    await mkdir(folder.checkpoints(id), { recursive: true })
+    await writeWhole(path.join(folder.checkpoints(id), 'checkpoint-0000000001.n2n'), checkpoint)
+  }
+
+  async #giveUp(trial: Trial, error: unknown): Promise<void> {
+    const { files, folder } = this.#around
+    const failure = failureOf(trial.id, error)
+    if (files) await files.putText(trial.id, 'failure', JSON.stringify(failure))
+    else await folder.saveFailure(failure)
+    this.#options.onEvent({
+      kind: 'fail',
+      id: trial.id,
+      title: trialTitle(trial),
+      message: failure.message,
+    })
+  }
+
+  #say(kind: 'start' | 'finish' | 'known' | 'released', trial: Trial): void {
+    this.#options.onEvent({ kind, id: trial.id, title: trialTitle(trial) })
+  }
+}
+
+const pause = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(end, milliseconds)
+    signal?.addEventListener('abort', end, { once: true })
+    function end() {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+  })

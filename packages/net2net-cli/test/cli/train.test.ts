@@ -1,0 +1,372 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { load, nodeRuntime, save } from 'net2net'
+import { readCheckpoint } from 'net2net/internal/checkpoints/checkpoint-file.node'
+import { dense, sequential } from 'net2net/layers'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { net2net, temporaryFolder } from './net2net.ts'
+
+const folder = temporaryFolder()
+const at = (name: string) => join(folder, name)
+const model = at('model.onnx')
+const table = at('table.csv')
+
+beforeAll(async () => {
+  await save(
+    sequential([dense(8, { activation: 'tanh', name: 'hidden' }), dense(2, { name: 'out' })], {
+      input: [2],
+      seed: 4,
+    }),
+    model,
+  )
+  // Two classes: inside and outside of a circle.
+  const lines = Array.from({ length: 300 }, (_, i) => {
+    const [x, y] = [Math.sin(1.7 * i), Math.cos(2.9 * i)]
+    return `${x},${y},${x * x + y * y < 1 ? 'inside' : 'outside'}`
+  })
+  writeFileSync(table, `x,y,where\n${lines.join('\n')}\n`)
+})
+const train = (...args: string[]) =>
+  net2net([
+    'train',
+    model,
+    '--data',
+    table,
+    '--optimizer',
+    'adam',
+    '--learning-rate',
+    '0.05',
+    ...args,
+  ])
+
+describe('train', () => {
+  test('learns, and leaves the model, results, metrics and checkpoints', async () => {
+    const { code, out, err } = await train('--epochs', '40', '-o', at('run'), '--json')
+    expect(code).toBe(0)
+    const { arms, finished, directory } = JSON.parse(out)
+    expect([finished, directory]).toEqual([true, at('run')])
+    expect(arms[0].epochs).toHaveLength(40)
+    expect(arms[0].epochs[39].valLoss).toBeLessThan(0.7 * arms[0].epochs[0].valLoss)
+    expect(err).toMatch(/epoch 40\/40: {2}loss .* val_accuracy \d/)
+    expect(readdirSync(at('run')).sort()).toEqual(
+      ['checkpoints', 'metrics.jsonl', 'model.onnx', 'report.html', 'results.json'].sort(),
+    )
+    const session = await nodeRuntime.createSession(at('run/model.onnx'))
+    expect(session.outputs[0]!.name).toBe('output')
+    await session.release()
+  })
+
+  test('goes on from a checkpoint to the same bits', async () => {
+    expect((await train('--epochs', '4', '-o', at('whole'))).code).toBe(0)
+    expect((await train('--epochs', '2', '-o', at('parts'))).code).toBe(0)
+    const first = readFileSync(at('parts/model.onnx'))
+    expect((await train('--epochs', '4', '-o', at('parts'), '--resume')).code).toBe(0)
+    const [whole, parts] = ['whole', 'parts'].map((name) => readFileSync(at(`${name}/model.onnx`)))
+    expect(parts!.equals(whole!)).toBe(true)
+    expect(parts!.equals(first)).toBe(false)
+    expect(readFileSync(at('parts/metrics.jsonl'), 'utf8')).toBe(
+      readFileSync(at('whole/metrics.jsonl'), 'utf8'),
+    )
+  })
+
+  test('is interrupted at a checkpoint, and goes on from it', async () => {
+    let sent = false
+    const stopped = await net2net(
+      ['train', model, '--data', 'mnist-missing.csv', '-o', at('never')],
+      {},
+    )
+    expect(stopped.code).toBe(4)
+    const long = ['train', model, '--data', table, '--epochs', '100000', '-o', at('long')]
+    const { code, err } = await net2net(long, {
+      onOutput(child, said) {
+        if (sent || !said.includes('epoch 3/')) return
+        sent = true
+        child.kill('SIGTERM')
+      },
+    })
+    expect(code).toBe(143)
+    expect(err).toMatch(
+      /Interrupted by SIGTERM\. Saved in .*checkpoint-\d+\.n2n; go on with --resume\.\n$/,
+    )
+    const { steps, finished } = JSON.parse(readFileSync(at('long/results.json'), 'utf8'))
+    expect(finished).toBe(false)
+    const epochs = Math.ceil(steps / 9)
+    const resumed = [
+      'train',
+      model,
+      '--data',
+      table,
+      '--epochs',
+      `${epochs + 1}`,
+      '-o',
+      at('long'),
+      '--resume',
+    ]
+    const { out } = await net2net([...resumed, '--json'])
+    expect(JSON.parse(out).arms[0].epochs).toHaveLength(epochs + 1)
+  })
+
+  test('SIGINT ends with 130, and what was done is saved', async () => {
+    let sent = false
+    const long = ['train', model, '--data', table, '--epochs', '100000', '-o', at('sigint')]
+    const { code, err } = await net2net(long, {
+      onOutput(child, said) {
+        if (sent || !said.includes('epoch 2/')) return
+        sent = true
+        child.kill('SIGINT')
+      },
+    })
+    expect(code).toBe(130)
+    expect(err).toMatch(/Interrupted by SIGINT\. Saved in .*\.n2n; go on with --resume\.\n$/)
+    const { steps } = JSON.parse(readFileSync(at('sigint/results.json'), 'utf8'))
+    const saved = readdirSync(at('sigint/checkpoints')).sort().at(-1)!
+    expect(Number(/\d+/.exec(saved)![0])).toBe(steps)
+    await readCheckpoint(at(`sigint/checkpoints/${saved}`))
+    expect(readdirSync(at('sigint')).filter((name) => name.startsWith('.'))).toEqual([])
+  })
+
+  test('without space it ends with 4, and goes on later as if nothing had been', async () => {
+    const wide = at('wide-model.onnx')
+    await save(sequential([dense(800, { name: 'h' }), dense(2)], { input: [2], seed: 1 }), wide)
+    const run = (to: string, epochs: number, ...more: string[]) => {
+      const args = ['--optimizer', 'adam', '--epochs', `${epochs}`, '-o', at(to), ...more]
+      return ['train', wide, '--data', table, '--threads', '1', ...args]
+    }
+    expect((await net2net(run('unlimited', 3))).code).toBe(0)
+    expect((await net2net(run('full', 1))).code).toBe(0)
+    // Files of at most 30 KiB: the model has 17, a checkpoint 48.
+    const failed = await net2net(run('full', 3, '--resume'), { fileKibibytes: 30 })
+    expect(failed.err).toMatch(/checkpoint-\d+\.n2n: cannot be written: .*larger than .*allows/)
+    expect(failed.err).not.toMatch(/\n\s+at /)
+    expect(failed).toMatchObject({ code: 4, out: '' })
+    const left = readdirSync(at('full/checkpoints'))
+    expect(left).toEqual(['checkpoint-0000000009.n2n'])
+    await readCheckpoint(at(`full/checkpoints/${left[0]}`))
+    expect(readdirSync(at('full')).filter((name) => name.startsWith('.'))).toEqual([])
+    expect((await net2net(run('full', 3, '--resume'))).code).toBe(0)
+    const [resumed, whole] = ['full', 'unlimited'].map((to) => readFileSync(at(`${to}/model.onnx`)))
+    expect(resumed!.equals(whole!)).toBe(true)
+  })
+
+  test('what fails before its first step changes nothing', async () => {
+    const here = at('mine')
+    mkdirSync(here)
+    writeFileSync(join(here, 'mine.onnx'), 'mine')
+    const refused = await train('-o', here)
+    expect(refused).toMatchObject({ code: 2, err: expect.stringContaining('not empty') })
+    expect((await train('--epochs', '2', '--force', '-o', here)).code).toBe(0)
+    const before = readdirSync(here).sort()
+    expect(before).toContain('mine.onnx')
+    expect(readdirSync(join(here, 'checkpoints'))).toHaveLength(2)
+    const failed = await train('--freeze', 'nothing*', '--force', '-o', here)
+    expect(failed.code).toBe(2)
+    const missing = await train('--device', 'cuda', '--force', '-o', here)
+    expect(missing.code).toBe(4)
+    expect(readdirSync(here).sort()).toEqual(before)
+    expect(JSON.parse(readFileSync(join(here, 'results.json'), 'utf8')).finished).toBe(true)
+    // A new training takes the place of all of the one before.
+    expect((await train('--force', '-o', here)).code).toBe(0)
+    expect(readdirSync(join(here, 'checkpoints'))).toEqual(['checkpoint-0000000009.n2n'])
+  })
+
+  test('a parameter that becomes infinite is named, at once', async () => {
+    const { code, err, out } = await net2net([
+      ...['train', model, '--data', table, '--learning-rate', '1e39', '-o', at('diverged')],
+    ])
+    expect(err).toMatch(/Training diverged: "[\w.]+" has become NaN or infinite .* by step 1\./)
+    expect([code, out]).toEqual([1, ''])
+  })
+
+  test('frozen layers stay as they are', async () => {
+    await train('--freeze', 'hidden', '-o', at('frozen'))
+    const [before, after] = [await load(model), await load(at('frozen/model.onnx'))]
+    const bytes = (m: typeof before, name: string) => {
+      const { tensor } = m.graph.initializers.get(name)!
+      return Buffer.from(tensor.read(0, tensor.byteLength))
+    }
+    expect(bytes(after, 'hidden.weight').equals(bytes(before, 'hidden.weight'))).toBe(true)
+    expect(bytes(after, 'out.weight').equals(bytes(before, 'out.weight'))).toBe(false)
+  })
+
+  test('exports the step with the names of the contract', async () => {
+    const file = at('step.onnx')
+    const { code, out } = await net2net([
+      'train',
+      model,
+      '--export-step',
+      file,
+      '--gradients',
+      '--json',
+    ])
+    expect(code).toBe(0)
+    const { inputs, outputs } = JSON.parse(out)
+    expect(inputs).toEqual(
+      expect.arrayContaining([
+        'input',
+        'target',
+        'learning_rate',
+        'out.weight',
+        'out.weight.momentum',
+      ]),
+    )
+    expect(outputs).toEqual(
+      expect.arrayContaining([
+        'loss',
+        'out.weight.next',
+        'out.weight.momentum.next',
+        'out.weight.gradient',
+      ]),
+    )
+    const session = await nodeRuntime.createSession(file)
+    expect(session.outputs.map(({ name }) => name)).toEqual(outputs)
+    await session.release()
+  })
+
+  const cases: readonly (readonly [string, readonly string[], number, RegExp])[] = [
+    ['no data', ['-o', at('never')], 2, /--data/],
+    ['no folder', ['--data', table], 2, /-o/],
+    [
+      'data that are missing',
+      ['--data', '/nowhere.csv', '-o', at('never')],
+      4,
+      /\/nowhere\.csv does not exist/,
+    ],
+    [
+      'data of another shape',
+      ['--data', 'mnist', '-o', at('never')],
+      4,
+      /input has the shape \[batch, 1, 28, 28\], but the model takes \[batch, 2\]/,
+    ],
+    [
+      'a class that the model does not have',
+      ['--data', at('classes.csv'), '-o', at('never')],
+      4,
+      /targets hold the class 2, but the model has the classes 0 to 1/,
+    ],
+    [
+      'momentum where there is none',
+      ['--data', table, '--optimizer', 'adam', '--momentum', '0.5', '-o', at('never')],
+      2,
+      /--momentum is for --optimizer sgd/,
+    ],
+    [
+      'gradients of no step',
+      ['--data', table, '--gradients', '-o', at('never')],
+      2,
+      /--export-step/,
+    ],
+    [
+      'going on and starting anew',
+      ['--data', table, '--resume', '--force', '-o', at('never')],
+      2,
+      /give one/,
+    ],
+    [
+      'a column of what has none',
+      ['--data', 'mnist', '--target', 'y', '-o', at('never')],
+      2,
+      /--target is for \.csv files/,
+    ],
+    ['a step that is there', ['--export-step', model], 2, /exists already; .*--force/],
+    [
+      'a recipe with a mistake',
+      ['--data', table, '--recipe', at('mistake.yaml'), '-o', at('never')],
+      4,
+      /mistake\.yaml:2:5: stages\[0\]\.when: must be one of/,
+    ],
+    [
+      'a recipe for another model',
+      ['--data', table, '--recipe', at('other-model.yaml'), '-o', at('never')],
+      2,
+      /^net2net: There is no layer "fc7"/,
+    ],
+    [
+      'an unknown loss',
+      ['--data', table, '--loss', 'hinge', '-o', at('never')],
+      2,
+      /'hinge' is invalid/,
+    ],
+    [
+      'a pattern that fits nothing',
+      ['--data', table, '--freeze', 'nothing*', '-o', at('never')],
+      2,
+      /No parameter matches "nothing\*"/,
+    ],
+    [
+      'nothing to resume',
+      ['--data', table, '--resume', '-o', at('never')],
+      2,
+      /no checkpoint of this training/,
+    ],
+    ['a folder of a former run', ['--data', table, '-o', at('run')], 2, /not empty; .*--force/],
+    [
+      'a checkpoint of another training',
+      ['--data', table, '--seed', '9', '--resume', '-o', at('run')],
+      2,
+      /another training[^.]*\.\nnet2net: There is no checkpoint of this training .* Give all options/,
+    ],
+    [
+      'CUDA where there is none',
+      ['--data', table, '--device', 'cuda', '-o', at('never')],
+      4,
+      /The device cuda is not available.*onnxruntime-node-install=cuda12/,
+    ],
+  ]
+  beforeAll(() => {
+    writeFileSync(at('classes.csv'), '0,0,0\n1,1,1\n0,1,2\n')
+    const stage = (when: string, layer: string) =>
+      `stages:\n  - when: ${when}\n    steps: [{ widen: { ${layer}: x2 } }]\n`
+    writeFileSync(at('mistake.yaml'), stage('{ year: 1 }', 'hidden'))
+    writeFileSync(at('other-model.yaml'), stage('{ epoch: 1 }', 'fc7'))
+  })
+  test.each(cases)('%s', async (_, args, code, message) => {
+    const result = await net2net(['train', model, ...args])
+    expect(result.err).toMatch(message)
+    expect(result.err).not.toMatch(/\n\s+at /)
+    expect(result).toMatchObject({ code, out: '' })
+    expect(existsSync(at('never'))).toBe(false)
+  })
+})
+
+describe('grow', () => {
+  test('follows a recipe; the resolved recipe replays to the same bytes', async () => {
+    const recipe = at('recipe.yaml')
+    writeFileSync(recipe, 'seed: 3\nsteps:\n  - widen: { hidden: x2 }\n  - widen: { hidden: 19 }\n')
+    const first = await net2net(['grow', recipe, model, '-o', at('a.onnx'), '--json'])
+    expect(first.code).toBe(0)
+    const { plan, parameters, check } = JSON.parse(first.out)
+    expect([plan.length, check.equal]).toEqual([2, true])
+    expect(parameters).toEqual({ before: 42, after: 19 * 5 + 2 })
+    const again = await net2net(['grow', at('a.onnx.recipe.yaml'), model, '-o', at('b.onnx')])
+    expect(again.out).toContain(
+      `Written: ${at('b.onnx')}\nThe recipe with every choice written down: ${at('b.onnx.recipe.yaml')}\n`,
+    )
+    expect(again.code).toBe(0)
+    expect(readFileSync(at('b.onnx')).equals(readFileSync(at('a.onnx')))).toBe(true)
+  })
+
+  test('names the line of a mistake, and writes nothing', async () => {
+    const recipe = at('wrong.yaml')
+    writeFileSync(recipe, 'steps:\n  - widen: { hidden: -3 }\n')
+    const { code, err } = await net2net(['grow', recipe, model, '-o', at('never.onnx')])
+    expect(code).toBe(4)
+    expect(err).toMatch(/wrong\.yaml:2:\d+/)
+    expect(existsSync(at('never.onnx'))).toBe(false)
+    expect(existsSync(at('never.onnx.recipe.yaml'))).toBe(false)
+  })
+})
+
+test('weights can go to a file of their own', async () => {
+  const output = at('external.onnx')
+  const wide = at('wide.onnx')
+  await save(sequential([dense(600, { name: 'fc' }), dense(2)], { input: [2] }), wide)
+  expect(
+    (await net2net(['widen', wide, '--all', 'x2', '--external-data', '-o', output])).code,
+  ).toBe(0)
+  expect(readdirSync(folder).filter((name) => name.startsWith('external'))).toEqual([
+    'external.onnx',
+    'external.onnx.data',
+  ])
+  expect((await net2net(['check', wide, output])).code).toBe(0)
+  expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([])
+})

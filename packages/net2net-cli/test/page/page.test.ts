@@ -1,0 +1,166 @@
+/** What holds on every tab: access, size, speed, colours, narrow screens. */
+import { readdir, readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import type { AxeResults } from 'axe-core'
+import { encodeModel } from 'net2net/internal/onnx/encode'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { mnistNetwork } from '../../src/mnist/networks.ts'
+import { contentType, fileUnder } from '../../src/server/files.ts'
+import {
+  dropFile,
+  net2net,
+  noBrowser,
+  pageFolder,
+  plainHost,
+  type Site,
+  startSite,
+} from './support.ts'
+
+/** Each view, and what stands there when it is ready. */
+const views = [
+  ['tab=grow&model=sample:perceptron', '.card'],
+  ['tab=grow&model=sample:resnet&widen=a1=24&deepen=a1', '.check-badge'],
+  ['tab=compare', '.compare-files'],
+  ['tab=compare&a=sample:perceptron&b=sample:perceptron', '.check-badge'],
+  ['tab=train', '.charts canvas'],
+  ['tab=runs', '[data-panel=one] [data-arm=teacher]'],
+] as const
+
+describe.skipIf(noBrowser)('the page', () => {
+  let site: Site
+  beforeAll(async () => {
+    site = await startSite()
+    await net2net(
+      ['mnist', '--epochs', '1', '--train-size', '64', '--test-size', '50'].concat([
+        '--arms',
+        'teacher,wider_net2wider_exact,deeper_net2deeper',
+        '-o',
+        'runs/one',
+      ]),
+      site.folder,
+    )
+  }, 120_000)
+  afterAll(() => site.close())
+
+  const axe = async (page: Page): Promise<readonly string[]> => {
+    const script = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+    // Not as a tag: the page's policy, rightly, forbids that.
+    await page.evaluate(await readFile(script, 'utf8'))
+    const { violations } = (await page.evaluate('axe.run()')) as AxeResults
+    return violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(' | ')}`,
+    )
+  }
+
+  for (const colorScheme of ['light', 'dark'] as const)
+    it(`has no violation that axe-core finds (${colorScheme})`, async () => {
+      for (const [address, ready] of views) {
+        const page = await site.open(address, { colorScheme })
+        await page.locator(ready).first().waitFor()
+        expect(await axe(page), address).toEqual([])
+        await page.context().close()
+      }
+    }, 180_000)
+
+  it('has none in the details of a node either', async () => {
+    const page = await site.open('tab=grow&model=sample:resnet&widen=a1=24')
+    await page.locator('.check-badge').waitFor()
+    await page.locator('.card.widened').first().click()
+    await page.locator('.histogram svg').first().waitFor()
+    expect(await axe(page)).toEqual([])
+  })
+
+  it("does not break at a phone's width", async () => {
+    for (const [address, ready] of views) {
+      const page = await site.open(address, { viewport: { width: 360, height: 740 } })
+      await page.locator(ready).first().waitFor()
+      const width = await page.evaluate(() => document.documentElement.scrollWidth)
+      expect(width, address).toBeLessThanOrEqual(360)
+      await page.context().close()
+    }
+  }, 120_000)
+
+  it('paints first below one second', async () => {
+    const page = await site.open('tab=grow&model=sample:perceptron')
+    await page.locator('.card').first().waitFor()
+    await page.reload()
+    await page.locator('.card').first().waitFor()
+    const paint = await page.evaluate(
+      () => performance.getEntriesByName('first-contentful-paint')[0]!.startTime,
+    )
+    expect(paint).toBeLessThan(1000)
+  })
+
+  it('is below 250 kB of compressed script without the runtime', async () => {
+    const folder = join(pageFolder, 'assets')
+    const scripts = (await readdir(folder)).filter((name) => name.endsWith('.js'))
+    let bytes = 0
+    for (const name of scripts) {
+      // ONNX Runtime's own scripts lie in chunks of their own.
+      if (/^(web-|ort\.webgpu)/.test(name)) continue
+      bytes += gzipSync(await readFile(join(folder, name))).length
+    }
+    expect(scripts.length).toBeGreaterThan(2)
+    expect(bytes).toBeLessThan(250_000)
+  })
+
+  it('gives the runtime threads: it is isolated from other origins', async () => {
+    const page = await site.open('tab=grow')
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true)
+  })
+
+  it('works from a folder of any web server, without our headers', async () => {
+    const plain = createServer(async (request, response) => {
+      const path = (request.url ?? '').split('?')[0]!.replace(/^\/some\/folder\//, '/')
+      const file = await fileUnder(pageFolder, path)
+      response.writeHead(file ? 200 : 404, file ? { 'Content-Type': contentType(file) } : {})
+      response.end(file ? await readFile(file) : undefined)
+    }).listen(0, '127.0.0.1')
+    await new Promise((resolve) => plain.once('listening', resolve))
+    const { port } = plain.address() as AddressInfo
+    try {
+      const page = await site.open('tab=compare')
+      const faults: string[] = []
+      page.on('pageerror', (error) => faults.push(error.message))
+      page.removeAllListeners('request')
+      await page.goto(
+        `http://${plainHost}:${port}/some/folder/#tab=grow&model=sample:teacher&widen=conv1=80`,
+      )
+      await page.locator('.check-badge[data-equal=true]').waitFor()
+      expect(await page.evaluate(() => crossOriginIsolated)).toBe(false)
+      // Without https the browser computes no hash and has no clipboard.
+      await page.getByRole('button', { name: 'Copy command' }).click()
+      await page.getByText('The browser does not let this page copy.').waitFor()
+      await dropFile(page, '.grow', 'net.onnx', encodeModel(mnistNetwork('net', 3)))
+      await page.locator('.pane-label', { hasText: 'net.onnx' }).waitFor()
+      await page.reload()
+      await page.locator('.pane-label', { hasText: 'net.onnx' }).waitFor()
+      expect(faults).toEqual([])
+    } finally {
+      plain.close()
+    }
+  }, 120_000)
+
+  it('changes its colours, keeps them, and goes back and forth between tabs', async () => {
+    const page = await site.open('tab=grow&model=sample:perceptron', { colorScheme: 'light' })
+    const paper = () =>
+      page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)
+    const light = await paper()
+    await page.getByRole('button', { name: /Switch to light/ }).click()
+    await page.getByRole('button', { name: /Switch to dark/ }).click()
+    expect(await paper()).not.toBe(light)
+    await page.reload()
+    expect(await paper()).not.toBe(light)
+    await page.getByRole('link', { name: 'Train' }).click()
+    await page.getByRole('heading', { name: 'Train the experiment' }).waitFor()
+    expect(await page.title()).toBe('Train · net2net')
+    await page.goBack()
+    await page.getByRole('heading', { name: 'Grow a network' }).waitFor()
+    expect(page.url()).toContain('model=sample:perceptron')
+  })
+})

@@ -1,0 +1,105 @@
+import { describe, expect, test } from 'vitest'
+import { checkGradients, normalTensor } from '../../testing/gradient-check.ts'
+import { hasOnnxVectors, onnxVector } from '../../testing/onnx-vectors.ts'
+import { runGraph } from '../../testing/run-graph.ts'
+import { GraphBuilder, modelOf } from '../model/builder.ts'
+import type { Graph } from '../model/model.ts'
+import { inferModel } from '../operators/inference.ts'
+import { backward } from './backward.ts'
+import { GraphEmitter } from './emitter.ts'
+
+/** Emits the gradients of the value `y` of a graph; returns their names and the new nodes. */
+function differentiate(graph: Graph, wrt: readonly string[]) {
+  const builder = new GraphBuilder(graph)
+  const emitter = new GraphEmitter(builder, inferModel(modelOf(graph)), 18)
+  builder.input('seed', 'float32', [3, 4])
+  emitter.declare('seed', { dtype: 'float32', shape: [3, 4] })
+  const gradients = backward(emitter, graph.nodes, new Map([['y', 'seed']]), wrt)
+  return { gradients, added: builder.graph().nodes.slice(graph.nodes.length) }
+}
+
+function graphOf(build: (builder: GraphBuilder) => void): Graph {
+  const builder = new GraphBuilder()
+  builder.input('x', 'float32', [3, 4])
+  builder.input('w', 'float32', [4, 4])
+  build(builder)
+  builder.output('y', 'float32', [3, 4])
+  return builder.graph()
+}
+
+describe('backward', () => {
+  test('a value with several consumers collects the gradients of all of them', () =>
+    checkGradients({
+      draw(random) {
+        const graph = graphOf((builder) => {
+          const a = builder.node('MatMul', ['x', 'w'])
+          const b = builder.node('MatMul', [a, 'w'])
+          const c = builder.node('Mul', [a, b])
+          const d = builder.node('Add', [a, a])
+          builder.nodeOutputs('Sum', [c, d, b], {}, { outputs: ['y'] })
+        })
+        const inputs = { x: normalTensor(random, [3, 4]), w: normalTensor(random, [4, 4]) }
+        return { model: modelOf(graph), inputs }
+      },
+    }))
+
+  test('builds nothing for inputs that nobody differentiates', () => {
+    const graph = graphOf((builder) => {
+      const a = builder.node('MatMul', ['x', 'w'])
+      builder.nodeOutputs('Relu', [a], {}, { outputs: ['y'] })
+    })
+    const both = differentiate(graph, ['x', 'w'])
+    const one = differentiate(graph, ['w'])
+    expect([...one.gradients.keys()]).toEqual(['w'])
+    expect(one.added.length).toBeLessThan(both.added.length)
+    expect(differentiate(graph, []).added).toEqual([])
+  })
+
+  test('a value that does not matter has no gradient', () => {
+    const graph = graphOf((builder) => {
+      builder.node('MatMul', ['x', 'w'])
+      builder.nodeOutputs('Relu', ['x'], {}, { outputs: ['y'] })
+    })
+    expect([...differentiate(graph, ['x', 'w']).gradients.keys()]).toEqual(['x'])
+  })
+
+  test('names the node that has no gradient, and only where one is needed', () => {
+    const graph = graphOf((builder) => {
+      const odd = builder.node('Rocket', ['w'], {}, { name: 'launch', domain: 'example' })
+      builder.nodeOutputs('Mul', ['x', odd], {}, { outputs: ['y'] })
+    })
+    expect(() => differentiate(graph, ['w'])).toThrow(
+      /Rocket launch cannot be trained through.*domain example/,
+    )
+    expect([...differentiate(graph, ['x']).gradients.keys()]).toEqual(['x'])
+  })
+
+  test('an operator without a gradient by nature cuts the path', () => {
+    const graph = graphOf((builder) => {
+      builder.input('v', 'float32', [3, 4])
+      const mask = builder.node('Cast', [builder.node('Greater', ['x', 'v'])], { to: 1 })
+      builder.nodeOutputs('Mul', ['x', mask], {}, { outputs: ['y'] })
+    })
+    expect([...differentiate(graph, ['x', 'v']).gradients.keys()]).toEqual(['x'])
+  })
+})
+
+describe.skipIf(!hasOnnxVectors)('the cases of the Gradient operator', () => {
+  test.each([
+    ['simple/test_gradient_of_add', 'c'],
+    ['simple/test_gradient_of_add_and_mul', 'd'],
+  ])('%s', async (name, y) => {
+    const { model, inputs, outputs } = onnxVector(name)
+    const nodes = model.graph.nodes.filter((node) => node.domain === '')
+    const wrt = ['a', 'b']
+    const expected = Object.keys(outputs).filter((output) => output !== y)
+    const results = await runGraph(inputs, (emitter) => {
+      for (const node of nodes) emitter.append(node)
+      const one = emitter.op('Div', [y, y])
+      const gradients = backward(emitter, nodes, new Map([[y, one]]), wrt)
+      return Object.fromEntries(wrt.map((value, i) => [expected[i]!, gradients.get(value)!]))
+    })
+    for (const output of expected)
+      expect([...results[output]!.data]).toEqual([...outputs[output]!.data])
+  })
+})

@@ -1,0 +1,111 @@
+/** Adds nodes to a graph under construction, and knows the shape of everything it adds. */
+import { type AttributeLike, attributes } from '../model/attributes.ts'
+import type { GraphBuilder } from '../model/builder.ts'
+import { expressionKey } from '../model/common-subexpressions.ts'
+import type { Node } from '../model/model.ts'
+import type { EmitOptions, Emitter, Target, ValueInfo } from '../operators/contract/operator.ts'
+import { inferNode } from '../operators/inference.ts'
+import { byteLengthOf } from '../tensor/dtype.ts'
+import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
+
+/** Constants up to this many bytes share one initializer where they are equal. */
+const sharedConstantBytes = 4096
+
+export class GraphEmitter implements Emitter {
+  readonly target: Target
+  /** Version of the standard operator set that emitted nodes are of. */
+  readonly opset: number
+  readonly builder: GraphBuilder
+  /** Domains of emitted nodes beside the standard's: the model must import them. */
+  readonly domains = new Set<string>()
+  readonly #infos: Map<string, ValueInfo>
+  readonly #constants = new Map<string, string>()
+  readonly #expressions = new Map<string, readonly string[]>()
+
+  /** `infos`: what is known of the values that `builder` already holds. */
+  constructor(
+    builder: GraphBuilder,
+    infos: ReadonlyMap<string, ValueInfo>,
+    opset: number,
+    target: Target = 'standard',
+  ) {
+    this.builder = builder
+    this.#infos = new Map(infos)
+    this.opset = opset
+    this.target = target
+    // Emitted nodes are called as their first output, and no two nodes may share a name.
+    for (const node of builder.graph().nodes) builder.names.claim(node.name)
+  }
+
+  /** Equal nodes (same operator, inputs and attributes) are emitted once. */
+  emit(
+    opType: string,
+    inputs: readonly string[],
+    entries: Readonly<Record<string, AttributeLike>> = {},
+    options: EmitOptions = {},
+  ): readonly string[] {
+    const { domain = '', outputs: count = 1 } = options
+    const attributeMap = attributes(entries)
+    const key = expressionKey(opType, domain, inputs, attributeMap, count)
+    const known = key === undefined ? undefined : this.#expressions.get(key)
+    if (known) return known
+    const outputs = Array.from({ length: count }, () => this.builder.names.fresh(opType))
+    if (key !== undefined) this.#expressions.set(key, outputs)
+    this.append(
+      { name: outputs[0] ?? opType, opType, domain, inputs, outputs, attributes: attributeMap },
+      options.infos,
+    )
+    return outputs
+  }
+
+  op(
+    opType: string,
+    inputs: readonly string[],
+    entries: Readonly<Record<string, AttributeLike>> = {},
+    domain = '',
+  ): string {
+    return this.emit(opType, inputs, entries, { domain })[0]!
+  }
+
+  /** Adds a node as it is. `infos`: what is known of its outputs, instead of inference. */
+  append(node: Node, infos?: readonly ValueInfo[]): void {
+    if (node.domain !== '') this.domains.add(node.domain)
+    this.builder.names.claim(node.name)
+    this.builder.append(node)
+    const version = node.domain === '' ? this.opset : 1
+    const found = infos ?? inferNode(node, version, (name) => this.#infos.get(name))
+    node.outputs.forEach((name, k) => {
+      if (name !== '') this.#infos.set(name, found[k] ?? {})
+    })
+  }
+
+  constant(tensor: LazyTensor): string {
+    const key = constantKey(tensor)
+    const known = key === undefined ? undefined : this.#constants.get(key)
+    if (known !== undefined) return known
+    const name = this.builder.constant(tensor)
+    if (key !== undefined) this.#constants.set(key, name)
+    this.declare(name, tensorInfo(tensor))
+    return name
+  }
+
+  info(name: string): ValueInfo {
+    return this.#infos.get(name) ?? {}
+  }
+
+  /** States what is known of a value that was added to the builder directly. */
+  declare(name: string, info: ValueInfo): void {
+    this.#infos.set(name, info)
+  }
+}
+
+/** What is known of a constant. */
+export function tensorInfo(tensor: LazyTensor): ValueInfo {
+  return { dtype: tensor.dtype, shape: tensor.dims, constant: tensor }
+}
+
+function constantKey(tensor: LazyTensor): string | undefined {
+  const bytes = byteLengthOf(tensor.dtype, elementCount(tensor.dims))
+  if (bytes > sharedConstantBytes || tensor.strings) return undefined
+  return `${tensor.dtype}[${tensor.dims}]${tensor.read(0, bytes).join()}`
+}

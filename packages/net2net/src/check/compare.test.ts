@@ -1,0 +1,400 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { temporaryFolder } from '../../testing/temporary-folder.ts'
+import { inputError } from '../errors.ts'
+import { GraphBuilder } from '../model/builder.ts'
+import type { Model, Shape } from '../model/model.ts'
+import { load, save } from '../onnx/file.node.ts'
+import { linearFormOf } from '../operators/table.ts'
+import type { DType } from '../tensor/dtype.ts'
+import { gather } from '../tensor/lazy.ts'
+import { randomStream } from '../tensor/random.ts'
+import { elementCount, float32, int64, type Tensor } from '../tensor/tensor.ts'
+import { compare, type Upcoming } from './compare.ts'
+
+/** y = x · scale + shift */
+function affine(scale: number, shift = 0, shape: Shape = ['batch', 3]): Model {
+  const graph = new GraphBuilder()
+  graph.input('x', 'float32', shape)
+  const product = graph.node('Mul', ['x', graph.constant(float32([1], [scale]))])
+  graph.node('Add', [product, graph.constant(float32([1], [shift]))], {}, { outputs: ['y'] })
+  graph.output('y', 'float32', shape)
+  return graph.model()
+}
+
+/** Convolutions in a chain, each channel of the first in `copies` that share its out-weights. */
+function deep({ copies = 1, scale = 1 } = {}): Model {
+  const graph = new GraphBuilder()
+  const random = randomStream(5, 'deep')
+  const weight = (...dims: number[]) =>
+    float32(
+      dims,
+      Array.from({ length: elementCount(dims) }, () => random.normal()),
+    )
+  graph.input('x', 'float32', [1, 32, 9, 7])
+  const layers = Array.from({ length: 5 }, () => weight(32, 32, 3, 3))
+  const repeat = (axis: number, share: number, tensor: Tensor) =>
+    gather(tensor, [
+      {
+        axis,
+        index: Uint32Array.from({ length: 32 * copies }, (_, i) => i % 32),
+        factors: new Float64Array(32 * copies).fill(share),
+      },
+    ])
+  let value = 'x'
+  layers.forEach((layer, i) => {
+    const grown = i === 0 ? repeat(0, scale, layer) : i === 1 ? repeat(1, 1 / copies, layer) : layer
+    const name = i === 4 ? { outputs: ['y'] } : {}
+    value = graph.node('Conv', [value, graph.constant(grown)], { pads: [1, 1, 1, 1] }, name)
+  })
+  graph.output('y', 'float32', [1, 32, 9, 7])
+  return graph.model()
+}
+
+/** One node between inputs and one output. */
+function single(
+  opType: string,
+  inputs: Readonly<Record<string, readonly [DType, Shape]>>,
+  constants: Readonly<Record<string, Tensor>> = {},
+  output: DType = 'float32',
+): Model {
+  const graph = new GraphBuilder()
+  for (const [name, [dtype, shape]] of Object.entries(inputs)) graph.input(name, dtype, shape)
+  for (const [name, tensor] of Object.entries(constants)) graph.initializer(name, tensor)
+  graph.node(opType, [...Object.keys(constants), ...Object.keys(inputs)], {}, { outputs: ['y'] })
+  graph.output('y', output, undefined)
+  return graph.model()
+}
+
+describe('compare', () => {
+  test('a model equals itself', async () => {
+    expect(await compare(affine(2), affine(2))).toEqual({
+      equal: true,
+      tolerance: 1e-5,
+      samples: 4,
+      outputs: [{ name: 'y', maxAbs: 0, maxRel: 0 }],
+    })
+  })
+
+  test('reports max |Δ|, absolute and relative to max(1, |y|)', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: -50, max: 50 }), { minLength: 3, maxLength: 3 }),
+        fc.integer({ min: 1, max: 8 }).map((k) => 2 ** -k),
+        async (values, shift) => {
+          const report = await compare(affine(1), affine(1, shift), {
+            inputs: [{ x: float32([1, 3], values) }],
+          })
+          const smallest = Math.min(...values.map(Math.abs))
+          expect(report.samples).toBe(1)
+          expect(report.outputs[0]!.maxAbs).toBe(shift)
+          expect(report.outputs[0]!.maxRel).toBeCloseTo(shift / Math.max(1, smallest), 12)
+          expect(report.equal).toBe(false)
+        },
+      ),
+      { numRuns: 20 },
+    )
+  })
+
+  describe('dense layers whose sums are large', () => {
+    /** Every unit of the hidden layer in `copies`; `scale` changes the function. */
+    function dense({ copies = 1, scale = 1 } = {}): Model {
+      const random = randomStream(5, 'dense')
+      const [inputs, hidden, outputs] = [2000, 1500, 10]
+      const normal = (rows: number, columns: number) =>
+        float32(
+          [rows, columns],
+          Array.from({ length: rows * columns }, () => random.normal()),
+        )
+      const index = Uint32Array.from({ length: hidden * copies }, (_, i) => i % hidden)
+      const share = (value: number) => new Float64Array(hidden * copies).fill(value)
+      const first = gather(normal(inputs, hidden), [{ axis: 1, index, factors: share(scale) }])
+      const second = gather(normal(hidden, outputs), [
+        { axis: 0, index, factors: share(1 / copies) },
+      ])
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', ['batch', inputs])
+      const product = graph.node('MatMul', ['x', graph.constant(first)])
+      graph.node('MatMul', [product, graph.constant(second)], {}, { outputs: ['y'] })
+      graph.output('y', 'float32', ['batch', outputs])
+      return graph.model()
+    }
+    const options = { linearForm: linearFormOf }
+
+    test('are equal to others that sum in another order', async () => {
+      const report = await compare(dense(), dense({ copies: 3 }), options)
+      expect(report.outputs[0]!.maxRel).toBeGreaterThan(1e-5)
+      expect(report.outputs[0]!.rounding).toBeGreaterThan(0)
+      expect(report.equal).toBe(true)
+    })
+
+    test('are not equal where the function differs by a little more', async () => {
+      const report = await compare(dense(), dense({ scale: 1 + 1e-5 }), options)
+      expect(report.outputs[0]!.maxRel).toBeLessThan(1e-2)
+      expect(report.equal).toBe(false)
+    })
+
+    test('are compared without being loaded whole where they are large', async () => {
+      const stretches = { ...options, wholeUpTo: 0 }
+      expect(await compare(dense(), dense({ copies: 3 }), stretches)).toMatchObject({ equal: true })
+      expect(await compare(dense(), dense({ scale: 1.1 }), stretches)).toMatchObject({
+        equal: false,
+      })
+    })
+  })
+
+  describe('a deep network, which rounding moves by more than 1e-5', () => {
+    test('equals what rounds differently', async () => {
+      const report = await compare(deep(), deep({ copies: 2 }))
+      expect(Math.max(...report.outputs.map(({ maxRel }) => maxRel))).toBeGreaterThan(1e-5)
+      expect(report.outputs[0]!.rounding).toBeGreaterThan(1e-5)
+      expect(report.equal).toBe(true)
+    })
+
+    test('does not equal what differs by more', async () => {
+      const report = await compare(deep(), deep({ scale: 1 + 2 ** -12 }))
+      expect(report.outputs[0]!.rounding).toBeGreaterThan(1e-5)
+      expect(report.equal).toBe(false)
+    })
+
+    test('equals nothing else where a tolerance is given', async () => {
+      const report = await compare(deep(), deep({ copies: 2 }), { tolerance: 1e-5 })
+      expect(report.outputs[0]!.rounding).toBeUndefined()
+      expect(report.equal).toBe(false)
+    })
+  })
+
+  test('differences of opposite sign do not cancel', async () => {
+    const report = await compare(affine(1), affine(-1), {
+      inputs: [{ x: float32([1, 3], [1, -1, 0]) }],
+    })
+    expect(report.outputs[0]!.maxAbs).toBe(2)
+  })
+
+  test('the tolerance grows with the values', async () => {
+    const inputs = [{ x: float32([1, 3], [1e6, 1e6, 1e6]) }]
+    expect((await compare(affine(1), affine(1, 5), { inputs })).equal).toBe(true)
+    expect((await compare(affine(1), affine(1, 20), { inputs })).equal).toBe(false)
+    expect((await compare(affine(1), affine(1, 20), { inputs, tolerance: 1e-4 })).equal).toBe(true)
+  })
+
+  test('NaN on one side is a difference, on both it is none', async () => {
+    const inputs = [{ x: float32([1, 3], [1, 2, 3]) }]
+    const bad = await compare(affine(1), affine(Number.NaN), { inputs })
+    expect(bad).toMatchObject({ equal: false, outputs: [{ problem: '1 became NaN' }] })
+    const logarithm = single('Log', { x: ['float32', ['n', 3]] })
+    expect((await compare(logarithm, logarithm)).equal).toBe(true)
+    const nothing = await compare(affine(Number.NaN), affine(Number.NaN), { inputs })
+    expect(nothing).toMatchObject({ equal: false, outputs: [{ problem: 'nothing but NaN' }] })
+  })
+
+  test('infinities are equal only to themselves', async () => {
+    const inputs = [{ x: float32([1, 3], [1, 1, 1]) }]
+    const infinite = affine(Number.POSITIVE_INFINITY)
+    expect((await compare(infinite, infinite, { inputs })).equal).toBe(true)
+    expect((await compare(infinite, affine(3e38), { inputs })).equal).toBe(false)
+  })
+
+  test('outputs of different shapes are different', async () => {
+    const sum = (keepdims: number): Model => {
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', ['n', 3])
+      graph.node('ReduceMax', ['x'], { keepdims }, { outputs: ['y'] })
+      graph.output('y', 'float32', undefined)
+      return graph.model()
+    }
+    const report = await compare(sum(0), sum(1))
+    expect(report).toMatchObject({ equal: false, outputs: [{ problem: 'shapes [] and [1,1]' }] })
+  })
+
+  test('models with other inputs cannot be compared', async () => {
+    const other = single('Abs', { z: ['float32', ['n', 3]] })
+    await expect(compare(affine(1), other)).rejects.toThrow(
+      expect.objectContaining({ kind: 'difference', message: expect.stringMatching(/x .*z /) }),
+    )
+  })
+
+  test('a fixed size in one of the models holds for both', async () => {
+    expect((await compare(affine(1), affine(1, 0, [5, 3]))).equal).toBe(true)
+    expect((await compare(affine(1, 0, [5, 3]), affine(1))).equal).toBe(true)
+  })
+
+  test('indices stay inside an embedding of any size', async () => {
+    for (const rows of [2, 7, 100]) {
+      const table = float32(
+        [rows, 4],
+        Float32Array.from({ length: 4 * rows }, (_, i) => i),
+      )
+      const embedding = (t: Tensor) =>
+        single('Gather', { ids: ['int64', ['batch', 'length']] }, { table: t })
+      expect((await compare(embedding(table), embedding(table))).equal).toBe(true)
+      // Both first rows occur among the indices: a difference in one of them is seen.
+      const changed = float32(
+        [rows, 4],
+        Float32Array.from(table.data, (v, i) => (i === 5 ? 0 : v)),
+      )
+      expect((await compare(embedding(table), embedding(changed))).equal).toBe(false)
+    }
+  })
+
+  test.each([
+    ['bool', 'Not', 'bool'],
+    ['float16', 'Abs', 'float16'],
+    ['float64', 'Abs', 'float64'],
+    ['uint8', 'Identity', 'uint8'],
+    ['int32', 'Abs', 'int32'],
+  ] as const)('inputs of type %s', async (dtype, opType, output) => {
+    const model = single(opType, { x: [dtype, ['n', 'h', 'w']] }, {}, output)
+    expect(await compare(model, model)).toMatchObject({ equal: true, samples: 4 })
+  })
+
+  test('symbolic images are not square, and several samples are in a batch', async () => {
+    const shape = (target: string): Model => {
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', ['batch', 3, 'height', 'width'])
+      graph.node('Shape', ['x'], {}, { outputs: [target] })
+      const zero = graph.constant(int64([0, 0, 0, 0]))
+      graph.node(
+        target === 's' ? 'Sub' : 'Identity',
+        target === 's' ? ['s', zero] : [zero],
+        {},
+        {
+          outputs: ['y'],
+        },
+      )
+      graph.output('y', 'int64', undefined)
+      return graph.model()
+    }
+    // The shape itself is an output: compared with zeros, the largest difference is the width.
+    const report = await compare(shape('s'), shape('t'))
+    expect(report.outputs[0]).toMatchObject({ name: 'y', maxAbs: 96 })
+  })
+
+  test('sound is long enough for a spectrogram', async () => {
+    const model = single(
+      'Conv',
+      { x: ['float32', ['batch', 1, 'samples']] },
+      { k: float32([1, 1, 400], Array<number>(400).fill(1)) },
+    )
+    const node = model.graph.nodes[0]!
+    const graph = { ...model.graph, nodes: [{ ...node, inputs: ['x', 'k'] }] }
+    expect((await compare({ ...model, graph }, { ...model, graph })).equal).toBe(true)
+  })
+
+  test('says which input has another size', async () => {
+    const reading = (shape: Shape) => single('Relu', { x: ['float32', shape] })
+    await expect(
+      compare(reading(['batch', 1, 28, 28]), reading(['batch', 3, 32, null])),
+    ).rejects.toThrow(
+      /input "x" is \[batch, 1, 28, 28\] in one and \[batch, 3, 32, \?\] in the other\.$/,
+    )
+    await expect(compare(reading([2, 3]), reading([2, 3, 1]))).rejects.toThrow(/input "x" is/)
+    expect((await compare(reading(['n', 3]), reading([2, 'c']))).equal).toBe(true)
+  })
+
+  test('says what to do where no random inputs suit', async () => {
+    const graph = new GraphBuilder()
+    graph.input('x', 'float32', ['n'])
+    graph.node('Reshape', ['x', graph.constant(int64([7, 11]))], {}, { outputs: ['y'] })
+    graph.output('y', 'float32', undefined)
+    await expect(compare(graph.model(), graph.model())).rejects.toThrow(
+      /^No random inputs suit both models \(ONNX Runtime cannot run.*give inputs of your own\.$/,
+    )
+  })
+
+  describe('with a model whose file is still being written', () => {
+    const at = temporaryFolder()
+    const large = { wholeUpTo: 0 }
+    function upcoming(file: Promise<string>): Upcoming {
+      const written = file.then(load)
+      written.catch(() => undefined)
+      return { model: affine(2), written, file }
+    }
+    /** Tells when the first model has been computed, by asking for its weights. */
+    function watched(model: Model, onRead: () => void): Model {
+      const initializers = new Map(
+        [...model.graph.initializers].map(([name, { tensor }]) => [
+          name,
+          {
+            tensor: {
+              ...tensor,
+              byteLength: tensor.byteLength,
+              read(offset: number, length: number) {
+                onRead()
+                return tensor.read(offset, length)
+              },
+            },
+          },
+        ]),
+      )
+      return { ...model, graph: { ...model.graph, initializers } }
+    }
+
+    test.each([large, {}])('compares with what is in the file: %o', async (options) => {
+      await save(affine(3), at('other.onnx'))
+      const report = (file: string) =>
+        compare(affine(2), upcoming(Promise.resolve(at(file))), options)
+      expect((await report('other.onnx')).equal).toBe(false)
+      await save(affine(2), at('same.onnx'))
+      expect(await report('same.onnx')).toEqual(await compare(affine(2), at('same.onnx'), options))
+      await save(affine(2, 0, ['batch', 4]), at('wider.onnx'))
+      await expect(report('wider.onnx')).rejects.toMatchObject({ kind: 'difference' })
+    })
+
+    test('computes the first in the meantime', async () => {
+      await save(affine(2), at('a.onnx'))
+      let write = (_: string): void => undefined
+      const file = new Promise<string>((resolve) => {
+        write = resolve
+      })
+      let computed = (): void => undefined
+      const isComputed = new Promise<void>((resolve) => {
+        computed = resolve
+      })
+      const report = compare(watched(affine(2), computed), upcoming(file), large)
+      await isComputed
+      write(at('a.onnx'))
+      expect(await report).toMatchObject({ equal: true })
+    })
+
+    test.each([0, 1])('follows the writing, large weights last; off by %s', async (shift) => {
+      const tall = (first: number) => {
+        const graph = new GraphBuilder()
+        graph.input('x', 'float32', [1, 4500])
+        const weight = new Float32Array(4500 * 1000).map(
+          (_, i) => (i % 7) + (i > 4_499_000 ? first : 0),
+        )
+        const product = graph.node('MatMul', ['x', graph.constant(float32([4500, 1000], weight))])
+        graph.node('Relu', [product], {}, { outputs: ['y'] })
+        graph.output('y', 'float32', [1, 1000])
+        return graph.model()
+      }
+      let saving: Promise<string> | undefined
+      let saved = false
+      const written = new Promise<Model>((onReadable) => {
+        saving = save(tall(shift), at('tall.onnx'), { onReadable }).then(() => at('tall.onnx'))
+      })
+      saving!.then(() => (saved = true))
+      await written
+      expect(saved).toBe(false)
+      const b = { model: tall(0), written, file: saving! }
+      const report = await compare(tall(0), b, { ...large, linearForm: linearFormOf })
+      await saving
+      expect(report.equal).toBe(shift === 0)
+    })
+
+    test('fails as the writing does, with any inputs', async () => {
+      let reads = 0
+      const first = watched(affine(2), () => reads++)
+      await compare(first, first, large)
+      const once = reads / 2
+      reads = 0
+      const file = new Promise<string>((_, reject) => {
+        setTimeout(() => reject(inputError('No space.')), 200)
+      })
+      file.catch(() => undefined)
+      await expect(compare(first, upcoming(file), large)).rejects.toThrow('No space.')
+      expect(reads).toBe(once)
+    })
+  })
+})

@@ -1,0 +1,338 @@
+/**
+ * Computing a model that may be larger than memory: its nodes run in stretches, one after the
+ * other, each as a model of its own with no more weights than fit into a block. A weight larger
+ * than that is fed in slices to a node that is linear in it.
+ */
+import { inputError, usageError } from '../../errors.ts'
+import { tensorDeclaration } from '../../model/builder.ts'
+import {
+  type Initializer,
+  type Model,
+  type Node,
+  requiredInputs,
+  type ValueDeclaration,
+} from '../../model/model.ts'
+import { encodeWhenReady } from '../../onnx/encode.ts'
+import type { LinearFormOf } from '../../operators/contract/slicing.ts'
+import type {
+  Feeds,
+  Runtime,
+  Session,
+  SessionOptions,
+  SessionValue,
+} from '../../runtime/runtime.ts'
+import { type LazyTensor, materialize, type Tensor } from '../../tensor/tensor.ts'
+import { stoppable } from './abort.ts'
+import { Participant } from './rendezvous.ts'
+import { readBy, type Stretch, stretchesOf } from './segments.ts'
+import { rangesOf, type SlicedNode, SliceRunner } from './sliced-node.ts'
+
+/** What computes a model's function, on several sets of inputs at a time. */
+export interface Computation {
+  readonly inputs: readonly SessionValue[]
+  readonly outputs: readonly SessionValue[]
+  /** Can it run together with another (`participant`)? */
+  readonly isStreamed: boolean
+  /** One set of outputs for each set of inputs. */
+  run(samples: readonly Feeds[], options?: RunOptions): Promise<readonly Feeds[]>
+  release(): Promise<void>
+}
+
+export interface RunOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Computes large weights together with another computation, where both have them. */
+  readonly participant?: Participant | undefined
+  /** Gets the share that is done. */
+  readonly onProgress?: ((share: number) => void) | undefined
+}
+
+export interface StreamOptions extends Pick<SessionOptions, 'optimization'> {
+  /**
+   * Most bytes of weights in one stretch; default 4 MiB, which processors have in their cache for the
+   * samples after the first. Larger weights are fed to their nodes.
+   */
+  readonly blockBytes?: number
+  /** Most bytes of a weight that are fed at a time; default `blockBytes` if given, else 16 MiB. */
+  readonly sliceBytes?: number
+  /** Which nodes can take a weight in slices; the others take it whole, however large it is. */
+  readonly linearForm?: LinearFormOf | undefined
+  /** Cuts the sums over a sliced weight into so many parts, which rounds them otherwise; default 1. */
+  readonly sumParts?: number
+}
+
+export function streamedSession(
+  runtime: Runtime,
+  model: Model,
+  options: StreamOptions = {},
+): Computation {
+  const { graph } = model
+  const { blockBytes = 2 ** 22, sliceBytes = options.blockBytes ?? 2 ** 24 } = options
+  const sizes = { blockBytes, sliceBytes }
+  const inputs = requiredInputs(graph).map(sessionValue)
+  const stretches = stretchesOf(graph, blockBytes)
+  return {
+    inputs,
+    outputs: graph.outputs.map(sessionValue),
+    isStreamed: true,
+    async run(samples, { signal, onProgress, participant } = {}) {
+      for (const feeds of samples) mustFit(feeds, inputs)
+      const pass = new Pass(runtime, model, samples, {
+        ...options,
+        ...sizes,
+        signal,
+        participant,
+      })
+      participant?.join(stretches.map((stretch) => keyOf(model, stretch, options.linearForm)))
+      for (const [i, stretch] of stretches.entries()) {
+        signal?.throwIfAborted()
+        onProgress?.(i / stretches.length)
+        await (stretch.large ? pass.sliced(stretch, i) : pass.whole(stretch))
+        participant?.passed(i + 1)
+      }
+      return await pass.outputs()
+    },
+    async release() {},
+  }
+}
+
+/**
+ * Runs two computations on the same samples, each at its own pace; a large weight that both have is
+ * read by both at once, and where it is equal in both, multiplied once.
+ */
+export async function runTogether(
+  a: Computation,
+  b: Computation,
+  samples: readonly Feeds[],
+  { signal, onProgress }: Omit<RunOptions, 'participant'> = {},
+): Promise<readonly [readonly Feeds[], readonly Feeds[]]> {
+  return stoppable(signal, async (stop) => {
+    const runner = new SliceRunner()
+    const participants = Participant.pair((runs) => runner.run(runs, stop.signal))
+    const shares = [0, 0]
+    const run = async (computation: Computation, i: 0 | 1) => {
+      const participant = participants[i]
+      const show = (share: number) => {
+        shares[i] = share
+        onProgress?.((shares[0]! + shares[1]!) / 2)
+      }
+      try {
+        const options = { signal: stop.signal, participant, onProgress: show }
+        return await computation.run(samples, options)
+      } catch (cause) {
+        stop.abort(cause)
+        throw cause
+      } finally {
+        participant.passed()
+      }
+    }
+    const [first, second] = await Promise.allSettled([run(a, 0), run(b, 1)])
+    if (first.status === 'fulfilled' && second.status === 'fulfilled')
+      return [first.value, second.value] as const
+    // Not the other's, which was but stopped by it.
+    throw stop.signal.reason
+  })
+}
+
+/**
+ * The same for two nodes that differ in nothing but what the weights hold; undefined for nodes that
+ * take no weight in slices.
+ */
+function keyOf(
+  { graph, opsets }: Model,
+  { nodes, large }: Stretch,
+  linearForm: LinearFormOf | undefined,
+): string | undefined {
+  if (!large) return undefined
+  const node = nodes[0]!
+  const { opType, domain, attributes, inputs } = node
+  const tensors = inputs.map((name) => graph.initializers.get(name)?.tensor)
+  if (!tensors.some((tensor, i) => tensor && linearForm?.(node, i, tensor.dims))) return undefined
+  const weights = tensors.map((tensor, i) => tensor && [inputs[i], tensor.dtype, tensor.dims])
+  const facts = [opType, domain, opsets.get(domain), [...attributes], weights]
+  return JSON.stringify(facts, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
+}
+
+type PassOptions = StreamOptions &
+  Required<Pick<StreamOptions, 'blockBytes' | 'sliceBytes'>> &
+  Pick<RunOptions, 'signal' | 'participant'>
+
+/** One computation of all samples: the values that somebody still needs. */
+class Pass {
+  readonly #runtime: Runtime
+  readonly #model: Model
+  readonly #options: PassOptions
+  readonly #declarations: ReadonlyMap<string, ValueDeclaration>
+  readonly #runner = new SliceRunner()
+  /** For each sample, its values by name. */
+  readonly #values: readonly Map<string, Tensor>[]
+
+  constructor(runtime: Runtime, model: Model, samples: readonly Feeds[], options: PassOptions) {
+    this.#runtime = runtime
+    this.#model = model
+    this.#options = options
+    this.#declarations = new Map(model.graph.inputs.map((input) => [input.name, input]))
+    this.#values = samples.map((feeds) => new Map(Object.entries(feeds)))
+  }
+
+  async outputs(): Promise<readonly Feeds[]> {
+    const { outputs } = this.#model.graph
+    const constants = new Map<string, Tensor>()
+    for (const { name } of outputs) {
+      const weight = this.#weight(name)
+      if (weight) constants.set(name, await materializeWhenReady(weight))
+    }
+    return this.#values.map((values) =>
+      Object.fromEntries(
+        outputs.map(({ name }) => [name, values.get(name) ?? constants.get(name)!]),
+      ),
+    )
+  }
+
+  async whole(stretch: Stretch): Promise<void> {
+    const session = await this.#open(stretch, [])
+    try {
+      for (const values of this.#values) {
+        const given = await session.run(this.#feeds(values, stretch.takes))
+        this.#keep(values, stretch, given)
+      }
+    } finally {
+      await session.release()
+    }
+  }
+
+  /** A node with a large weight: takes it in slices where it can, else whole. */
+  async sliced(stretch: Stretch, stage: number): Promise<void> {
+    const node = stretch.nodes[0]!
+    const { blockBytes } = this.#options
+    const large = node.inputs.filter((name) => (this.#weight(name)?.byteLength ?? 0) > blockBytes)
+    const slices = large.length === 1 ? this.#slices(node, large[0]!) : undefined
+    const bias = slices && this.#weight(slices.names.bias)
+    const fed = [...new Set([...large, ...(bias ? [slices.names.bias] : [])])]
+    const session = await this.#open(stretch, fed)
+    try {
+      const outcomes = slices
+        ? await this.#runSlices(session, slices, bias && (await materializeWhenReady(bias)), stage)
+        : await this.#runWith(session, stretch, fed)
+      this.#values.forEach((values, i) => {
+        this.#keep(values, stretch, outcomes[i]!)
+      })
+    } finally {
+      await session.release()
+    }
+  }
+
+  async #runSlices(session: Session, node: SlicedNode, bias: Tensor | undefined, stage: number) {
+    const { data, bias: name, output } = node.names
+    const { participant, signal } = this.#options
+    const samples = this.#values.map((values) => ({
+      data: values.get(data)!,
+      bias: bias ?? values.get(name),
+    }))
+    const run = { session, node, samples }
+    const outputs = participant
+      ? await participant.compute(stage, run)
+      : (await this.#runner.run([run], signal))[0]!
+    return outputs.map((tensor) => ({ [output]: tensor }))
+  }
+
+  async #runWith(session: Session, stretch: Stretch, fed: readonly string[]): Promise<Feeds[]> {
+    const weights: Record<string, Tensor> = {}
+    for (const name of fed) weights[name] = await materializeWhenReady(this.#weight(name)!)
+    const outcomes: Feeds[] = []
+    for (const values of this.#values)
+      outcomes.push(await session.run({ ...this.#feeds(values, stretch.takes), ...weights }))
+    return outcomes
+  }
+
+  /** How the node takes a weight in slices; undefined where it cannot. */
+  #slices(node: Node, name: string): SlicedNode | undefined {
+    const { sliceBytes, sumParts = 1 } = this.#options
+    const weight = this.#weight(name)!
+    const form = this.#options.linearForm?.(node, node.inputs.indexOf(name), weight.dims)
+    const data = form && this.#values[0]!.get(node.inputs[form.data]!)
+    if (!form || !data || data.dims.length + form.summed.data < 0) return undefined
+    return {
+      form,
+      weight,
+      ...rangesOf(weight, form, sliceBytes, sumParts),
+      names: {
+        weight: name,
+        data: node.inputs[form.data]!,
+        bias: form.bias === undefined ? '' : (node.inputs[form.bias] ?? ''),
+        output: node.outputs[0]!,
+      },
+    }
+  }
+
+  /** The nodes of a stretch as a model; `fed` are the weights that it takes as inputs. */
+  async #open(stretch: Stretch, fed: readonly string[]): Promise<Session> {
+    const { graph } = this.#model
+    const initializers = new Map<string, Initializer>()
+    for (const name of stretch.nodes.flatMap(readBy)) {
+      const initializer = graph.initializers.get(name)
+      if (initializer && !fed.includes(name)) initializers.set(name, initializer)
+    }
+    const sliced = fed.length > 0
+    const [sample] = this.#values
+    const taken = stretch.takes.map((name) => {
+      const tensor = sample!.get(name)
+      if (!tensor) throw inputError(`Nothing was given for input ${name}.`)
+      // The sizes that the model fixes are held to, but not in slices.
+      const declared = sliced ? undefined : this.#declarations.get(name)
+      return declared ?? declarationOf(name, tensor)
+    })
+    const weights = fed.map((name) => declarationOf(name, this.#weight(name)!))
+    return this.#runtime.createSession(
+      await encodeWhenReady({
+        ...this.#model,
+        graph: {
+          name: graph.name,
+          nodes: stretch.nodes,
+          inputs: [...taken, ...weights],
+          outputs: stretch.gives.map((name) => tensorDeclaration(name, undefined, undefined)),
+          values: [],
+          initializers,
+        },
+      }),
+      { optimization: this.#options.optimization ?? 'all' },
+    )
+  }
+
+  #feeds(values: ReadonlyMap<string, Tensor>, names: readonly string[]): Feeds {
+    return Object.fromEntries(names.map((name) => [name, values.get(name)!]))
+  }
+
+  #keep(values: Map<string, Tensor>, { gives, last }: Stretch, given: Feeds): void {
+    for (const name of last) values.delete(name)
+    for (const name of gives) values.set(name, given[name]!)
+  }
+
+  #weight(name: string) {
+    return this.#model.graph.initializers.get(name)?.tensor
+  }
+}
+
+async function materializeWhenReady(source: LazyTensor): Promise<Tensor> {
+  await source.ready?.(0, source.byteLength)
+  return materialize(source)
+}
+
+const declarationOf = (name: string, { dtype, dims }: LazyTensor) =>
+  tensorDeclaration(
+    name,
+    dtype,
+    dims.map(() => null),
+  )
+
+function sessionValue({ name, type }: ValueDeclaration): SessionValue {
+  return type.kind === 'tensor'
+    ? { name, dtype: type.dtype, shape: type.shape ?? [] }
+    : { name, dtype: undefined, shape: [] }
+}
+
+function mustFit(feeds: Feeds, inputs: readonly SessionValue[]): void {
+  const names = inputs.map(({ name }) => name)
+  for (const name of Object.keys(feeds))
+    if (!names.includes(name))
+      throw usageError(`The model has no input ${name}; it has ${names.join(', ')}.`)
+}

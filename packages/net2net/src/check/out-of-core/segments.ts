@@ -1,0 +1,69 @@
+/** Dividing a graph into stretches of nodes that are computed one after the other. */
+import { capturedValues } from '../../model/links.ts'
+import type { Graph, Node } from '../../model/model.ts'
+import { isNumeric } from '../../tensor/tensor.ts'
+
+export interface Stretch {
+  readonly nodes: readonly Node[]
+  /** A single node with a weight that is larger than a block. */
+  readonly large: boolean
+  /** What the nodes take from outside, weights left out. */
+  readonly takes: readonly string[]
+  /** What others, or the graph's outputs, take from them. */
+  readonly gives: readonly string[]
+  /** What nobody takes after them. */
+  readonly last: readonly string[]
+}
+
+/**
+ * Consecutive nodes, as many at a time as have no more than a block of weights together; nodes that
+ * nobody takes anything from are left out.
+ */
+export function stretchesOf(graph: Graph, blockBytes: number): readonly Stretch[] {
+  const groups: { nodes: Node[]; large: boolean }[] = []
+  let weights = new Set<string>()
+  let bytes = 0
+  for (const node of graph.nodes) {
+    const own = readBy(node).filter((name) => graph.initializers.has(name))
+    const sizes = own.map((name) => graph.initializers.get(name)!.tensor.byteLength)
+    const large = own.some((name, i) => sizes[i]! > blockBytes && canBeFed(graph, name))
+    const added = own.reduce((sum, name, i) => (weights.has(name) ? sum : sum + sizes[i]!), 0)
+    const current = groups.at(-1)
+    if (!current || large || current.large || bytes + added > blockBytes) {
+      groups.push({ nodes: [node], large })
+      weights = new Set(own)
+      bytes = sizes.reduce((a, b) => a + b, 0)
+    } else {
+      current.nodes.push(node)
+      for (const name of own) weights.add(name)
+      bytes += added
+    }
+  }
+
+  const results = new Set(graph.outputs.map(({ name }) => name))
+  const stretches: Stretch[] = []
+  const later = new Set<string>()
+  for (const { nodes, large } of groups.reverse()) {
+    const made = new Set(nodes.flatMap((node) => node.outputs).filter((name) => name !== ''))
+    const takes = [...new Set(nodes.flatMap(readBy))].filter(
+      (name) => !made.has(name) && !graph.initializers.has(name),
+    )
+    const gives = [...made].filter((name) => later.has(name) || results.has(name))
+    if (gives.length === 0) continue
+    const last = takes.filter((name) => !later.has(name) && !results.has(name))
+    for (const name of takes) later.add(name)
+    stretches.push({ nodes, large, takes, gives, last })
+  }
+  return stretches.reverse()
+}
+
+export const readBy = (node: Node): readonly string[] => [
+  ...node.inputs.filter((name) => name !== ''),
+  ...capturedValues(node),
+]
+
+/** ONNX Runtime's JavaScript API takes no tensors of other types. */
+function canBeFed(graph: Graph, name: string): boolean {
+  const { dtype } = graph.initializers.get(name)!.tensor
+  return isNumeric(dtype) && dtype !== 'bfloat16'
+}

@@ -1,0 +1,181 @@
+/** Files as byte sources: positioned reads, nothing kept in memory. Node only. */
+import fs from 'node:fs'
+import { promisify } from 'node:util'
+import { inputError } from '../errors.ts'
+import type { ByteSource } from '../onnx/wire.ts'
+import type { StoredBytes } from '../tensor/tensor.ts'
+
+const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants
+
+/** Closes the descriptors of sources that nobody can read any more. */
+const descriptors = new FinalizationRegistry<number>((descriptor) => fs.closeSync(descriptor))
+
+export interface FileSourceOptions {
+  /** Refuses a symbolic link. */
+  readonly noFollow?: boolean
+  /**
+   * Keeps the file open (the default), so that it stays readable when another takes its name.
+   * Otherwise it is opened for each read, and a file that was replaced is refused.
+   */
+  readonly keepOpen?: boolean
+  /** Reads the file although it changes; for a file that this process itself is writing. */
+  readonly beingWritten?: boolean
+}
+
+/** A regular file. Throws an `input` error for anything that cannot be read as one. */
+export class FileSource implements ByteSource {
+  readonly path: string
+  readonly size: number
+  /** Names of the file: more than one for hard links. */
+  readonly links: number
+  readonly #flags: number
+  /** Undefined for a file that may change. */
+  readonly #identity: string | undefined
+  readonly #descriptor: number | undefined
+
+  constructor(path: string, options: FileSourceOptions = {}) {
+    this.path = path
+    // Without O_NONBLOCK, opening a FIFO waits for a writer. Windows has neither flag.
+    this.#flags = O_RDONLY | (O_NONBLOCK ?? 0) | (options.noFollow ? (O_NOFOLLOW ?? 0) : 0)
+    const descriptor = this.#open()
+    let keep = false
+    try {
+      const stat = fs.fstatSync(descriptor, { bigint: true })
+      if (!stat.isFile()) throw inputError(`${path} is not a regular file.`, { where: path })
+      this.size = Number(stat.size)
+      this.links = Number(stat.nlink)
+      this.#identity = options.beingWritten ? undefined : identityOf(stat)
+      keep = options.keepOpen ?? true
+    } finally {
+      if (!keep) fs.closeSync(descriptor)
+    }
+    this.#descriptor = keep ? descriptor : undefined
+    if (keep) descriptors.register(this, descriptor)
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    const bytes = allocateBytes(length, this.path)
+    this.readInto(offset, bytes)
+    return bytes
+  }
+
+  readInto(offset: number, into: Uint8Array): void {
+    const descriptor = this.#descriptor ?? this.#open()
+    try {
+      this.#mustBeUnchanged(descriptor)
+      readFully(descriptor, offset, into, this.path)
+    } finally {
+      if (this.#descriptor === undefined) fs.closeSync(descriptor)
+    }
+  }
+
+  async readAsync(offset: number, into: Uint8Array): Promise<void> {
+    const descriptor = this.#descriptor ?? this.#open()
+    try {
+      await readFullyAsync(descriptor, offset, into, this.path)
+      // Asked last: the descriptor of a source that nobody needs any more is closed.
+      this.#mustBeUnchanged(descriptor)
+    } finally {
+      if (this.#descriptor === undefined) fs.closeSync(descriptor)
+    }
+  }
+
+  /** Undefined for a file that is opened for each read. */
+  stored(offset: number): StoredBytes | undefined {
+    const descriptor = this.#descriptor
+    if (descriptor === undefined) return undefined
+    const mustBeUnchanged = () => this.#mustBeUnchanged(descriptor)
+    return { file: { path: this.path, descriptor, mustBeUnchanged }, at: offset }
+  }
+
+  #mustBeUnchanged(descriptor: number): void {
+    if (this.#identity === undefined) return
+    if (identityOf(fs.fstatSync(descriptor, { bigint: true })) !== this.#identity)
+      throw inputError(`${this.path} has changed since it was opened.`, { where: this.path })
+  }
+
+  #open(): number {
+    try {
+      return fs.openSync(this.path, this.#flags)
+    } catch (cause) {
+      throw readError(this.path, cause)
+    }
+  }
+}
+
+/** Which file it is, and which state of it. */
+const identityOf = (stat: fs.BigIntStats): string =>
+  `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`
+
+function allocateBytes(length: number, path: string): Uint8Array {
+  try {
+    return new Uint8Array(length)
+  } catch (cause) {
+    throw inputError(`${path}: ${length} bytes at once do not fit into memory.`, {
+      where: path,
+      cause,
+    })
+  }
+}
+
+function readFully(descriptor: number, offset: number, bytes: Uint8Array, path: string): void {
+  for (let done = 0; done < bytes.length; ) {
+    const want = Math.min(bytes.length - done, MAX_READ)
+    let count: number
+    try {
+      count = fs.readSync(descriptor, bytes, done, want, offset + done)
+    } catch (cause) {
+      throw readError(path, cause)
+    }
+    if (count === 0) throw endError(path, offset + done)
+    done += count
+  }
+}
+
+async function readFullyAsync(
+  descriptor: number,
+  offset: number,
+  bytes: Uint8Array,
+  path: string,
+): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const want = Math.min(bytes.length - done, MAX_READ)
+    const { bytesRead } = await read(descriptor, bytes, done, want, offset + done).catch(
+      (cause) => {
+        throw readError(path, cause)
+      },
+    )
+    if (bytesRead === 0) throw endError(path, offset + done)
+    done += bytesRead
+  }
+}
+
+const read = promisify(fs.read)
+const MAX_READ = 2 ** 30
+
+export const endError = (path: string, at: number) =>
+  inputError(`${path} ends at byte ${at}, before its data do.`, { where: path })
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'there is no such file',
+  EISDIR: 'is a folder, not a file',
+  EACCES: 'may not be read (permission denied)',
+  EPERM: 'may not be read (permission denied)',
+  ELOOP: 'is a symbolic link that is not followed',
+  ENXIO: 'is not a regular file',
+  ENAMETOOLONG: 'has a name that is too long',
+  EMFILE: 'cannot be opened, for too many files are open',
+  EIO: 'cannot be read (input/output error)',
+  ERR_INVALID_ARG_VALUE: 'has a NUL in its name',
+}
+
+/** The system's refusal to open or read a file, in words. */
+export function readError(path: string, cause: unknown) {
+  const code = errorCode(cause)
+  const reason = reasons[code] ?? `cannot be read (${code})`
+  return inputError(`${path.replaceAll('\0', '\\0')}: ${reason}.`, { where: path, cause })
+}
+
+export const errorCode = (cause: unknown): string =>
+  typeof cause === 'object' && cause && 'code' in cause ? String(cause.code) : String(cause)

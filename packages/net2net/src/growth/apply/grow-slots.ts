@@ -1,0 +1,62 @@
+/**
+ * Optimizer state of replicated units. A copy of a unit with share α of the out-weights receives
+ * α times the gradient on its way in, and the full gradient on its way out. So what an optimizer
+ * remembers of a parameter follows the plan: where units are carried it is gathered and multiplied by
+ * α (first powers of the gradient, momentum) or α² (second powers, Adam's v); where they are summed
+ * it is gathered as it is. The same holds of two factors q·k: the gradient of q's copies, which hold
+ * the shares, is that of k times what it was, and k's copies meet shares of q. Exact where the plan adds no noise; with noise up to its size.
+ */
+import { isFloat } from '../../tensor/dtype.ts'
+import { type AxisSelection, gather } from '../../tensor/lazy.ts'
+import type { LazyTensor } from '../../tensor/tensor.ts'
+import type { GrowthPlan } from '../growth-plan.ts'
+import { gatheredAxes, scaledBy, sharedOut } from './grow-tensor.ts'
+
+/** With which power of the gradient a slot scales: momentum 1, squared gradients 2. */
+export type SlotPower = 0 | 1 | 2
+
+/**
+ * The slots of one kind after growth, by the names of the grown parameters. Slots of parameters
+ * that the plan leaves alone are passed on; parameters that it inserts have none yet.
+ *
+ * @param slots One tensor per parameter, of the parameter's shape before growth.
+ * @param power 1 for momentum, 2 for squared gradients, 0 for averages of the weights themselves
+ *   where the plan's parameter law does not apply.
+ */
+export function growSlots(
+  plan: GrowthPlan,
+  slots: ReadonlyMap<string, LazyTensor>,
+  power: SlotPower,
+): ReadonlyMap<string, LazyTensor> {
+  const result = new Map(slots)
+  // A shared parameter that was cloned everywhere has no reader left under its own name.
+  for (const change of plan.parameters) {
+    const slot = slots.get(change.name)
+    if (!slot) continue
+    const selections = gatheredAxes(plan, change, slot).map(
+      ({ axis, gathered: { index, carriedShares } }): AxisSelection =>
+        isFloat(slot.dtype)
+          ? scaledBy(
+              { axis, index },
+              carriedShares.map((share) => share ** power),
+            )
+          : { axis, index },
+    )
+    result.set(change.to, gather(slot, selections))
+  }
+  return result
+}
+
+/** Moving averages of the parameters grow like the parameters, but without noise. */
+export function growAverages(
+  plan: GrowthPlan,
+  averages: ReadonlyMap<string, LazyTensor>,
+): ReadonlyMap<string, LazyTensor> {
+  const result = new Map(averages)
+  for (const change of plan.parameters) {
+    const average = averages.get(change.name)
+    if (!average) continue
+    result.set(change.to, gather(average, gatheredAxes(plan, change, average).map(sharedOut)))
+  }
+  return result
+}

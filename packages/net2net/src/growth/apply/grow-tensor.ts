@@ -1,0 +1,135 @@
+/** One parameter of a plan: its grown tensor, computed when it is read. */
+
+import { inputError } from '../../errors.ts'
+import { isFloat } from '../../tensor/dtype.ts'
+import {
+  type AxisSelection,
+  type ElementChange,
+  gather,
+  type Untouched,
+} from '../../tensor/lazy.ts'
+import type { LazyTensor } from '../../tensor/tensor.ts'
+import type { GrownUnits, GrowthPlan, ParameterChange } from '../growth-plan.ts'
+import { type AxisGather, evaluateAxis } from '../plan/project.ts'
+import { paperNoise, randomPadding, zeroSumNoise } from './noise.ts'
+
+const DEFAULT_PADDING = 0.1
+
+export const unitsById = (plan: GrowthPlan): ReadonlyMap<string, GrownUnits> =>
+  new Map(plan.units.map((units) => [units.id, units]))
+
+export interface GatheredAxis {
+  readonly axis: number
+  readonly gathered: AxisGather
+}
+
+/** The axes of a parameter change, evaluated and checked against the tensor. */
+export function gatheredAxes(
+  plan: GrowthPlan,
+  change: ParameterChange,
+  tensor: LazyTensor,
+): readonly GatheredAxis[] {
+  const units = unitsById(plan)
+  return change.axes.map(({ axis, map, role }) => {
+    const gathered = evaluateAxis(map, units, role)
+    if (tensor.dims[axis] !== gathered.from)
+      throw inputError(
+        `The plan grows axis ${axis} of "${change.name}" from ${gathered.from}, but its shape is [${tensor.dims}].`,
+        { hint: 'Apply the plan to the model that it was made for.' },
+      )
+    return { axis, gathered }
+  })
+}
+
+/** Entries of one axis, gathered and multiplied by the shares of the summed units. */
+export const sharedOut = ({ axis, gathered: { index, shares } }: GatheredAxis): AxisSelection =>
+  scaledBy({ axis, index }, shares)
+
+/** Entries of one axis times factors, unless these are all one. */
+export const scaledBy = (
+  selection: Omit<AxisSelection, 'factors'>,
+  factors: Float64Array,
+): AxisSelection =>
+  factors.every((factor) => factor === 1) ? selection : { ...selection, factors }
+
+/** Is there a unit on the axis of which copies are summed? */
+const isSummed = ({ gathered }: GatheredAxis): boolean => gathered.families < gathered.to
+
+/** The axis along which the plan's noise sums to zero: the first that is summed, if it names none. */
+const noisyAxis = ({ noise }: ParameterChange, axes: readonly GatheredAxis[]) =>
+  axes.find((each) => isSummed(each) && each.axis === (noise?.axis ?? each.axis))
+
+/** The grown parameter: gathered, shared out, and with the plan's noise or padding. */
+export function growParameter(
+  plan: GrowthPlan,
+  change: ParameterChange,
+  tensor: LazyTensor,
+): LazyTensor {
+  const axes = gatheredAxes(plan, change, tensor)
+  if (change.noise?.alike) return growWithNoiseAlike(plan, change, tensor, axes)
+  const selections = axes.map(sharedOut)
+  const untouched = onlyCopies(axes)
+  const base = gather(tensor, selections, undefined, untouched)
+  if (!isFloat(tensor.dtype)) return base
+  const changes: ElementChange[] = []
+  const summed = noisyAxis(change, axes)
+  if (change.noise && change.noise.kind !== 'none' && summed) {
+    const noise = change.noise.kind === 'zero-sum' ? zeroSumNoise : paperNoise
+    changes.push(
+      noise({
+        seed: plan.seed,
+        parameter: change.to,
+        dims: change.after,
+        axis: summed.axis,
+        gathered: summed.gathered,
+        relative: change.noise.relative,
+        base,
+      }),
+    )
+  }
+  if (axes.some(({ gathered }) => gathered.padded.includes(1)))
+    changes.push(
+      randomPadding({
+        seed: plan.seed,
+        parameter: change.to,
+        dims: change.after,
+        axes,
+        vector: change.padding ?? DEFAULT_PADDING,
+      }),
+    )
+  if (changes.length === 0) return base
+  const all: ElementChange = (values, start) => {
+    for (const apply of changes) apply(values, start)
+  }
+  return gather(tensor, selections, all, untouched)
+}
+
+/** The axis with the noise first, then the others, which copy it. */
+function growWithNoiseAlike(
+  plan: GrowthPlan,
+  change: ParameterChange,
+  tensor: LazyTensor,
+  axes: readonly GatheredAxis[],
+): LazyTensor {
+  const { alike: _, ...noise } = change.noise!
+  const along = noisyAxis(change, axes)?.axis
+  const isAlong = ({ axis }: { readonly axis: number }) => axis === along
+  const after = tensor.dims.map((dim, k) => (k === along ? change.after[k]! : dim))
+  const first = { ...change, after, axes: change.axes.filter(isAlong), noise }
+  const others = axes.filter((each) => !isAlong(each))
+  return gather(growParameter(plan, first, tensor), others.map(sharedOut))
+}
+
+/** What stays as it was, bit for bit: entries of which there is one copy, without noise or padding. */
+function onlyCopies(axes: readonly GatheredAxis[]): Untouched | undefined {
+  const [summed, another] = axes.filter(isSummed)
+  if (!summed || another || axes.some(({ gathered }) => gathered.padded.includes(1)))
+    return undefined
+  const { siblings, families, shares, added } = summed.gathered
+  const copies = new Uint32Array(families)
+  for (const family of siblings) copies[family]!++
+  const flags = Uint8Array.from(siblings, (family, i) =>
+    copies[family] === 1 && shares[i] === 1 && !added[i] ? 1 : 0,
+  )
+  return { axis: summed.axis, flags }
+}

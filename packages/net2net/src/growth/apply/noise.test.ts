@@ -1,0 +1,142 @@
+import { describe, expect, it } from 'vitest'
+import { randomStream } from '../../tensor/random.ts'
+import { float32, type LazyTensor, materialize, toNumbers } from '../../tensor/tensor.ts'
+import type { GrowthPlan, NoiseKind, ParameterChange } from '../growth-plan.ts'
+import { equalShares } from '../plan/replicate.ts'
+import { growParameter } from './grow-tensor.ts'
+
+const FROM = 50
+const OUT = 40
+const map = [
+  ...Array.from({ length: FROM }, (_, i) => i),
+  ...Array.from({ length: 30 }, (_, i) => i % 20),
+]
+
+function planWith(init: 'net2wider' | 'random-pad'): GrowthPlan {
+  return {
+    version: 1,
+    seed: 3,
+    units: [
+      { id: 'fc', members: [], from: FROM, to: map.length, init, map, shares: equalShares(map) },
+    ],
+    parameters: [],
+    sizes: [],
+    attributes: [],
+    insertions: [],
+  }
+}
+
+const change = (noise: NoiseKind): ParameterChange => ({
+  name: 'w',
+  to: 'w',
+  before: [FROM, OUT],
+  after: [map.length, OUT],
+  axes: [{ axis: 0, map: { units: 'fc' }, role: 'summed' }],
+  noise: { kind: noise, relative: 0.05 },
+})
+
+const random = randomStream(1, 'test')
+const weight: LazyTensor = float32(
+  [FROM, OUT],
+  Array.from({ length: FROM * OUT }, () => random.normal()),
+)
+const grow = (noise: NoiseKind, init: 'net2wider' | 'random-pad' = 'net2wider') =>
+  toNumbers(growParameter(planWith(init), change(noise), weight))
+const deviation = (values: readonly number[]) => {
+  const mean = values.reduce((a, b) => a + b, 0) / values.length
+  return Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length)
+}
+
+it('a unit with one copy keeps its out-weights bit for bit', () => {
+  // A signalling NaN: any arithmetic would make it a quiet one.
+  const bits = (values: ArrayBufferLike) => new Uint32Array(values)
+  const [rows, columns] = [FROM, 100]
+  const values = new Float32Array(rows * columns).fill(1)
+  bits(values.buffer).fill(0x7fa00001, 30 * columns)
+  const wide = { ...change('zero-sum'), before: [rows, columns], after: [map.length, columns] }
+  const { data } = materialize(
+    growParameter(planWith('net2wider'), wide, float32([rows, columns], values)),
+  )
+  expect(new Set(bits(data.buffer).subarray(30 * columns, FROM * columns))).toEqual(
+    new Set([0x7fa00001]),
+  )
+  expect(data[0]).not.toBe(1)
+})
+
+describe('noise on out-weights', () => {
+  const plain = grow('none')
+  const added = plain.slice(FROM * OUT)
+
+  it('sums to zero over the copies of each unit, of 5% of their deviation', () => {
+    const noise = grow('zero-sum').map((value, i) => value - plain[i]!)
+    const sums = Array.from({ length: FROM * OUT }, () => 0)
+    noise.forEach((value, i) => {
+      sums[map[Math.floor(i / OUT)]! * OUT + (i % OUT)]! += value
+    })
+    for (const sum of sums) expect(Math.abs(sum)).toBeLessThan(1e-6)
+    // Of two copies, each keeps half the variance when the mean is taken off.
+    const pairs = noise.slice(10 * OUT, 20 * OUT)
+    const expected = (0.05 * deviation(added)) / Math.sqrt(2)
+    expect(deviation(pairs) / expected).toBeGreaterThan(0.85)
+    expect(deviation(pairs) / expected).toBeLessThan(1.15)
+    // Units that were not copied keep their weights.
+    expect(noise.slice(20 * OUT, FROM * OUT).every((value) => value === 0)).toBe(true)
+  })
+
+  it('falls on the new copies alone in the paper’s way, with 5% of their deviation', () => {
+    const noise = grow('paper').map((value, i) => value - plain[i]!)
+    expect(noise.slice(0, FROM * OUT).every((value) => value === 0)).toBe(true)
+    const ratio = deviation(noise.slice(FROM * OUT)) / deviation(added)
+    expect(ratio).toBeGreaterThan(0.045)
+    expect(ratio).toBeLessThan(0.055)
+  })
+
+  it('divides by the number of copies, counting the original', () => {
+    // Unit 0 has three copies in all: itself and two new ones.
+    expect(plain[0]).toBeCloseTo(weight.dims.length === 2 ? toNumbers(weight)[0]! / 3 : 0, 6)
+    expect(plain[15 * OUT]).toBeCloseTo(toNumbers(weight)[15 * OUT]! / 2, 6)
+    expect(plain[30 * OUT]).toBe(toNumbers(weight)[30 * OUT])
+  })
+
+  it('reads the same by ranges', () => {
+    const lazy = growParameter(planWith('net2wider'), change('zero-sum'), weight)
+    const whole = lazy.read(0, lazy.byteLength)
+    for (const [start, end] of [
+      [0, 4],
+      [1000, 5000],
+      [60 * OUT * 4, lazy.byteLength],
+    ] as const)
+      expect(lazy.read(start, end - start)).toEqual(whole.slice(start, end))
+  })
+})
+
+describe('random padding', () => {
+  it('leaves old weights alone and draws new ones from N(0, 0.1²)', () => {
+    const padded = grow('none', 'random-pad')
+    expect(padded.slice(0, FROM * OUT)).toEqual(toNumbers(weight))
+    const ratio = deviation(padded.slice(FROM * OUT)) / 0.1
+    expect(ratio).toBeGreaterThan(0.93)
+    expect(ratio).toBeLessThan(1.07)
+  })
+
+  it('pads vectors with one value', () => {
+    const vector = (padding?: number) =>
+      toNumbers(
+        growParameter(
+          planWith('random-pad'),
+          {
+            name: 'b',
+            to: 'b',
+            before: [FROM],
+            after: [map.length],
+            axes: [{ axis: 0, map: { units: 'fc' }, role: 'carried' }],
+            ...(padding !== undefined && { padding }),
+          },
+          float32([FROM], new Float32Array(FROM).fill(7)),
+        ),
+      )
+    expect(vector().slice(FROM)).toEqual(Array(30).fill(Math.fround(0.1)))
+    expect(vector(1).slice(FROM)).toEqual(Array(30).fill(1))
+    expect(vector().slice(0, FROM)).toEqual(Array(FROM).fill(7))
+  })
+})

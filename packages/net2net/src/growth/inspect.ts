@@ -1,0 +1,80 @@
+/** What a model consists of, and what of it can grow. */
+import {
+  type Dim,
+  type Model,
+  opsetOf,
+  requiredInputs,
+  type ValueDeclaration,
+} from '../model/model.ts'
+import { countParameters } from '../operators/model-size.ts'
+import { deepenRefusal } from './plan/deepen.ts'
+import { groupsOf } from './solve/channel-groups.ts'
+import { solve } from './solve/relate.ts'
+
+export interface Inspection {
+  readonly inputs: readonly InspectedValue[]
+  readonly outputs: readonly InspectedValue[]
+  readonly parameters: number
+  readonly opset: number
+  readonly layers: readonly InspectedLayer[]
+}
+
+export interface InspectedValue {
+  readonly name: string
+  readonly dtype: string | null
+  readonly shape: readonly Dim[] | null
+}
+
+export interface InspectedLayer {
+  readonly name: string
+  readonly op: string
+  readonly width: number | null
+  /** true, or why not. */
+  readonly widen: true | string
+  readonly deepen: true | string
+  /** The other layers that grow with it. */
+  readonly group: readonly string[]
+}
+
+/** A size that only inference named is not known. */
+const unnamed = (dim: Dim): Dim => (typeof dim === 'string' && dim.includes('?') ? null : dim)
+
+/** Layers, their widths, and what can be widened or deepened, or why not. Plain JSON. */
+export function inspect(model: Model): Inspection {
+  const solution = solve(model)
+  const groups = groupsOf(solution)
+  const describe = ({ name, type }: ValueDeclaration): InspectedValue => {
+    const info = solution.values.get(name)
+    const declared = type.kind === 'tensor' ? type : undefined
+    return {
+      name,
+      dtype: declared?.dtype ?? info?.dtype ?? null,
+      shape: declared?.shape ?? info?.shape?.map(unnamed) ?? null,
+    }
+  }
+  const names = new Map<number, readonly string[]>()
+  const namesOf = (unit: number): readonly string[] => {
+    const known = names.get(unit) ?? groups.layersOf(unit).map((layer) => layer.name)
+    names.set(unit, known)
+    return known
+  }
+  const layers = solution.layers.map((layer): InspectedLayer => {
+    const [first, ...others] = groups.freeUnits(layer.axis).map(namesOf)
+    const members = others.length === 0 ? (first ?? []) : [...new Set([first!, ...others].flat())]
+    return {
+      name: layer.name,
+      op: layer.node.opType,
+      width: layer.width,
+      widen: groups.refusal(layer) ?? true,
+      deepen: deepenRefusal(solution, layer) ?? true,
+      group: members.filter((name) => name !== layer.name),
+    }
+  })
+  return {
+    inputs: requiredInputs(model.graph).map(describe),
+    outputs: model.graph.outputs.map(describe),
+    parameters: countParameters(model),
+    opset: opsetOf(model),
+    layers,
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * Net2DeeperNet on any graph: a layer that computes the identity is inserted after a layer (its
+ * bias, normalization and activation included).
+ *
+ * After an activation with φ(φ(x)) = φ(x), or where the values are known to be ≥ 0 (then with a
+ * ReLU), the new layer gets an activation of its own. After any other activation φ(identity(x))
+ * is not φ(x) twice: there the new layer goes before the activation, which is exact as well.
+ */
+import { mustBeOneOf, refusedError, usageError } from '../../errors.ts'
+import type { Model } from '../../model/model.ts'
+import { describeNode, NameSupply, valueNames } from '../../model/names.ts'
+import type { InsertedLayer } from '../../operators/contract/operator.ts'
+import type { GrowthPlan, Insertion } from '../growth-plan.ts'
+import { type Layer, type Solution, solve } from '../solve/relate.ts'
+import type { ChannelStatistics } from './inserted-layer.ts'
+import { neighbourhood, residualSite, siteOf } from './insertion-site.ts'
+import { selectLayers } from './select-layers.ts'
+
+export interface DeepenOptions {
+  /** Seed of random weights (default 0). */
+  readonly seed?: number
+  /** `net2deeper`, the default, computes the identity; `random-init` is the baseline. */
+  readonly init?: Insertion['init']
+  /**
+   * `identity` (default): a layer like the one before. `residual`: a block x + W₂·φ(W₁·x) behind
+   * the activation with W₂ = 0 and W₁ random (two zeros would keep each other's gradient at zero);
+   * exact for every φ, in training mode too.
+   */
+  readonly block?: 'identity' | 'residual'
+  /**
+   * Mean and variance per channel of the values that pass where a normalization is inserted, by
+   * layer name; see `measuredValues`. Without them the normalization takes mean 0 and variance 1:
+   * as exact in eval mode, but not in training mode.
+   */
+  readonly statistics?: Readonly<Record<string, ChannelStatistics>>
+}
+
+/**
+ * Plans to insert a layer after each of the given ones.
+ *
+ * @throws Net2NetError (usage) for unknown layers; (refused) where no layer can be inserted.
+ */
+export function planDeepen(
+  model: Model,
+  layers: readonly string[],
+  { seed = 0, init = 'net2deeper', block = 'identity', statistics = {} }: DeepenOptions = {},
+): GrowthPlan {
+  mustBeOneOf('init', init, ['net2deeper', 'random-init'])
+  mustBeOneOf('block', block, ['identity', 'residual'])
+  if (layers.length === 0) throw usageError('No layer to deepen was given.')
+  const solution = solve(model)
+  const chosen = new Set(layers.flatMap((name) => selectLayers(solution, name)))
+  const names = new NameSupply([
+    ...valueNames(model.graph),
+    ...model.graph.nodes.map((node) => node.name),
+  ])
+  const insertions = [...chosen].map((layer): Insertion => {
+    const site =
+      block === 'residual'
+        ? residualSite(solution, layer)
+        : siteOf(solution, layer, statistics[layer.name])
+    if ('unsupported' in site)
+      throw refusedError(`${describeNode(layer.node)} cannot be deepened: ${site.unsupported}.`, {
+        where: describeNode(layer.node),
+      })
+    const { value, layer: inserted } = site
+    const name = names.fresh(`${layer.name}-deeper`)
+    const locals = new Set([
+      ...inserted.parameters.map((parameter) => parameter.name),
+      ...inserted.nodes.flatMap((node) => node.outputs.filter((output) => output !== '$out')),
+    ])
+    return {
+      after: layer.name,
+      name,
+      value,
+      source: names.fresh(`${value}_before`),
+      init,
+      dtype: solution.values.get(value)?.dtype ?? 'float32',
+      names: Object.fromEntries(
+        [...locals].map((local) => [local, names.fresh(`${name}.${local}`)]),
+      ),
+      layer: withoutGaps(inserted),
+    }
+  })
+  return { version: 1, seed, units: [], parameters: [], sizes: [], attributes: [], insertions }
+}
+
+/** Attributes that are not set are left out, as JSON would. */
+const withoutGaps = (layer: InsertedLayer): InsertedLayer => ({
+  ...layer,
+  nodes: layer.nodes.map((node) => ({
+    ...node,
+    attributes: Object.fromEntries(
+      Object.entries(node.attributes).filter(([, value]) => value !== undefined),
+    ),
+  })),
+})
+
+/** Why a layer cannot be deepened; undefined if it can. */
+export function deepenRefusal(solution: Solution, layer: Layer): string | undefined {
+  const site = siteOf(solution, layer)
+  return 'unsupported' in site ? site.unsupported : undefined
+}
+
+/**
+ * Where statistics are wanted: for each layer that is followed by a normalization, the value whose
+ * channels pass the inserted one.
+ */
+export function measuredValues(
+  model: Model,
+  layers: readonly string[],
+): Readonly<Record<string, string>> {
+  const solution = solve(model)
+  const chosen = layers.flatMap((name) => selectLayers(solution, name))
+  return Object.fromEntries(
+    chosen.flatMap((layer) => {
+      const site = siteOf(solution, layer)
+      return 'unsupported' in site || !neighbourhood(solution, layer).normalization
+        ? []
+        : [[layer.name, site.value]]
+    }),
+  )
+}

@@ -1,0 +1,148 @@
+/**
+ * Where a layer can be inserted behind another, and which. The other's bias, normalization and
+ * activation count as parts of it.
+ */
+import type { Links } from '../../model/links.ts'
+import { type Node, opsetOf } from '../../model/model.ts'
+import type { InsertedLayer, InsertedNode, Unsupported } from '../../operators/contract/operator.ts'
+import { operatorOf } from '../../operators/table.ts'
+import { isFloat } from '../../tensor/dtype.ts'
+import { zeros } from '../../tensor/fill.ts'
+import type { Layer, Solution } from '../solve/relate.ts'
+import {
+  type ChannelStatistics,
+  copyOf,
+  followedBy,
+  joined,
+  prefixed,
+  relu,
+  renamedEnd,
+  withNormalization,
+} from './inserted-layer.ts'
+
+export interface Site {
+  /** The value that the new layer takes over. */
+  readonly value: string
+  readonly layer: InsertedLayer
+}
+
+interface Neighbourhood {
+  /** The layer's output, its bias and normalization included. */
+  readonly value: string
+  readonly normalization?: Node
+  readonly activation?: Node
+}
+
+/** A layer, then perhaps a bias of its own, a normalization, an activation: each the only reader. */
+export function neighbourhood(solution: Solution, layer: Layer): Neighbourhood {
+  let value = layer.node.outputs[0] ?? ''
+  let normalization: Node | undefined
+  let next = onlyConsumer(solution, value)
+  for (; next; next = onlyConsumer(solution, value)) {
+    const operator = operatorOf(next)
+    const others = next.inputs.filter((name) => name !== value && name !== '')
+    const shifts =
+      operator?.bias && !normalization && others.every((name) => isConstant(solution, name))
+    if (operator?.normalization && !normalization && next.inputs[0] === value) normalization = next
+    else if (!shifts) break
+    value = next.outputs[0]!
+  }
+  const active = next && operatorOf(next)?.activation && next.inputs[0] === value
+  return {
+    value,
+    ...(normalization && { normalization }),
+    ...(active && next && { activation: next }),
+  }
+}
+
+/** A layer like this one that computes the identity on a value. */
+function identityOn(
+  { model, values }: Solution,
+  layer: Layer,
+  value: string,
+): InsertedLayer | Unsupported {
+  const info = values.get(value) ?? {}
+  if (info.dtype !== undefined && !isFloat(info.dtype))
+    return { unsupported: `its values are of type ${info.dtype}` }
+  return layer.operator.layer!.identity({
+    node: layer.node,
+    opset: opsetOf(model, layer.node.domain),
+    value: info,
+    weightDims: layer.weightDims,
+    weightInput: layer.weightInput,
+  })
+}
+
+export function siteOf(
+  solution: Solution,
+  layer: Layer,
+  statistics?: ChannelStatistics,
+): Site | Unsupported {
+  const { values } = solution
+  const { value, normalization, activation } = neighbourhood(solution, layer)
+  const identity = identityOn(solution, layer, value)
+  if ('unsupported' in identity) return identity
+  const linear = normalization
+    ? withNormalization(identity, normalization, values.get(value)?.shape, statistics)
+    : identity
+  if ('unsupported' in linear || !activation)
+    return 'unsupported' in linear ? linear : { value, layer: linear }
+  const after = activation.outputs[0]!
+  const constant = (i: number) => values.get(activation.inputs[i] ?? '')?.constant
+  if (operatorOf(activation)!.activation!.idempotent(activation, constant))
+    return { value: after, layer: followedBy(linear, copyOf(activation)) }
+  if (isNonNegative(solution, after)) return { value: after, layer: followedBy(linear, relu) }
+  return { value, layer: linear }
+}
+
+/** x + W₂·φ(W₁·x) behind the layer's activation, or with a ReLU where it has none. */
+export function residualSite(solution: Solution, layer: Layer): Site | Unsupported {
+  const { value, activation } = neighbourhood(solution, layer)
+  const identity = identityOn(solution, layer, value)
+  if ('unsupported' in identity) return identity
+  const phi = activation ? copyOf(activation) : relu
+  const first = prefixed(identity, 'inner', (parameter) => parameter.random)
+  const second = prefixed(identity, 'outer', () => zeros)
+  const branch = joined(followedBy(first, phi), second, 'hidden')
+  const sum: InsertedNode = {
+    opType: 'Add',
+    inputs: ['$in', 'branch'],
+    outputs: ['$out'],
+    attributes: {},
+  }
+  return {
+    value: activation?.outputs[0] ?? value,
+    layer: { ...branch, nodes: [...renamedEnd(branch.nodes, 'branch'), sum] },
+  }
+}
+
+/** The one node that reads a value, if nobody else does. */
+function onlyConsumer({ links, model }: Solution, value: string): Node | undefined {
+  const uses = links.uses.get(value) ?? []
+  const [use] = uses
+  const isOutput = model.graph.outputs.some((output) => output.name === value)
+  return use && use.input >= 0 && uses.length === 1 && !isOutput ? use.node : undefined
+}
+
+const isConstant = (
+  { values, links }: { values: Solution['values']; links: Links },
+  name: string,
+) => values.get(name)?.constant !== undefined || !(links.producers.has(name) || values.has(name))
+
+/** Are all elements of a value known to be ≥ 0? Follows pools, concatenations and views. */
+function isNonNegative(solution: Solution, value: string): boolean {
+  const seen = new Set<string>()
+  const visit = (name: string): boolean => {
+    const node = solution.links.producers.get(name)
+    if (!node || node.outputs[0] !== name || seen.has(name)) return false
+    seen.add(name)
+    const sign = operatorOf(node)?.sign
+    if (sign === 'non-negative') return true
+    if (sign !== 'inherited') return false
+    return node.inputs.every((input) => {
+      const dtype = solution.values.get(input)?.dtype
+      return input === '' || (dtype !== undefined && !isFloat(dtype)) || visit(input)
+    })
+  }
+  return visit(value)
+}

@@ -1,0 +1,120 @@
+/** From what a user calls a layer to the layer. */
+import { refusedError, usageError } from '../../errors.ts'
+import type { Model } from '../../model/model.ts'
+import { operatorOf } from '../../operators/table.ts'
+import type { Layer, Solution } from '../solve/relate.ts'
+
+/** Layers shown in a message before the rest is counted. */
+const SHOWN = 12
+
+/** Does the name select several layers by wildcards (`*`, `?`)? */
+export const isPattern = (name: string): boolean => /[*?]/.test(name)
+
+/**
+ * The one layer that a name means: a node's name, its weight's name, or a part of either that
+ * fits one layer only.
+ *
+ * @throws Net2NetError (usage) for an unknown or ambiguous name, with what there is.
+ */
+export function selectLayer(layers: readonly Layer[], name: string): Layer {
+  for (const fits of [
+    (layer: Layer) => layer.name === name,
+    (layer: Layer) => layer.weight === name,
+    (layer: Layer) => layer.name.includes(name) || layer.weight.includes(name),
+  ]) {
+    const found = name === '' ? [] : layers.filter(fits)
+    if (found.length === 1) return found[0]!
+    if (found.length > 1)
+      throw usageError(`"${name}" could be any of the layers ${list(found)}.`, {
+        where: name,
+        hint: 'Give the full name.',
+      })
+  }
+  throw unknown(layers, name)
+}
+
+/**
+ * The layers that a name or a pattern means, in the order of the graph.
+ *
+ * @throws Net2NetError (usage) where there are none, (refused) where the model has no layers at all
+ */
+export function selectLayers(
+  { layers, model }: Pick<Solution, 'layers' | 'model'>,
+  name: string,
+): readonly Layer[] {
+  if (layers.length === 0) throw refusedError(whyNoLayers(model))
+  if (!isPattern(name)) return [selectLayer(layers, name)]
+  const expression = new RegExp(
+    `^${name
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.')}$`,
+    's',
+  )
+  const found = layers.filter(
+    (layer) => expression.test(layer.name) || expression.test(layer.weight),
+  )
+  if (found.length === 0) throw unknown(layers, name)
+  return found
+}
+
+/** What a model without layers has instead: quantized nodes, say, with the reasons of their rules. */
+export function whyNoLayers({ graph }: Model): string {
+  const reasons = new Map<string, number>()
+  for (const node of graph.nodes) {
+    const rule = operatorOf(node)?.axes
+    if (rule === undefined || typeof rule === 'function') continue
+    const text = `${node.opType} ${rule.unsupported}`
+    reasons.set(text, (reasons.get(text) ?? 0) + 1)
+  }
+  const found = [...reasons].map(([text, count]) => `${text} (${nodes(count)})`)
+  const instead = found.length === 0 ? '' : `: ${found.join('; ')}`
+  return `The model has no layer with weights of its own${instead}.`
+}
+
+const nodes = (count: number) => (count === 1 ? '1 node' : `${count} nodes`)
+
+function unknown(layers: readonly Layer[], name: string) {
+  const nearest = nearestName(
+    name,
+    layers.flatMap((layer) => [layer.name, layer.weight]),
+  )
+  return usageError(
+    `There is no layer "${name}"; the layers are ${list(layers)}.`,
+    nearest === undefined ? { where: name } : { where: name, hint: `Did you mean "${nearest}"?` },
+  )
+}
+
+function list(layers: readonly Layer[]): string {
+  const names = layers.slice(0, SHOWN).map((layer) => layer.name)
+  const rest = layers.length - names.length
+  return rest > 0 ? `${names.join(', ')} and ${rest} more` : names.join(', ')
+}
+
+/** The nearest candidate by edit distance, if it is near at all. */
+export function nearestName(name: string, candidates: readonly string[]): string | undefined {
+  let best: string | undefined
+  let least = Math.max(2, Math.ceil(name.length / 2)) + 1
+  for (const candidate of candidates) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase())
+    if (distance < least) {
+      least = distance
+      best = candidate
+    }
+  }
+  return best
+}
+
+/** Levenshtein's distance: insertions, deletions and replacements of one character. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++)
+      next.push(
+        Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)),
+      )
+    row = next
+  }
+  return row[b.length]!
+}

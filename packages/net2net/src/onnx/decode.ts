@@ -1,0 +1,170 @@
+/** ONNX bytes → Model. */
+import { fromBinary } from '@bufbuild/protobuf'
+import { inputError, Net2NetError } from '../errors.ts'
+import type { Attribute, Graph, Initializer, Model, Node } from '../model/model.ts'
+import { quote } from '../model/quote.ts'
+import { type AttributeDecoding, decodeAttribute } from './attribute-proto.ts'
+import {
+  type GraphProto,
+  GraphProtoSchema,
+  type ModelProto,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+} from './onnx_pb.ts'
+import { hasUnknown, leftover, metadataEntry } from './passthrough.ts'
+import { reduce } from './skeleton.ts'
+import { decodeTensor, type OpenExternal } from './tensor-proto.ts'
+import { validateGraph } from './validate.ts'
+import { decodeValueInfo } from './value-info.ts'
+import { type ByteSource, memorySource, type Where } from './wire.ts'
+
+/** The newest IR version that onnx.proto describes. */
+export const NEWEST_IR_VERSION = 14
+
+export interface DecodeOptions {
+  /** Gives access to data in other files; without it, a model that has such data is refused. */
+  readonly openExternal?: OpenExternal
+  /** What messages call the model where it is none: the name of its file. Default: "The model". */
+  readonly name?: string
+}
+
+/**
+ * Decodes an ONNX file that is in memory. The model's tensors are views of `bytes`, which must
+ * not change afterwards. Throws an `input` error that names the field for whatever is broken.
+ * Nodes that are not in topological order are sorted.
+ */
+export const decodeModel = (bytes: Uint8Array, options: DecodeOptions = {}): Model =>
+  decodeSource(memorySource(bytes), options)
+
+/** Decodes an ONNX file; tensors are read from the source when they are needed. */
+export function decodeSource(source: ByteSource, options: DecodeOptions = {}): Model {
+  const { name = 'The model' } = options
+  const reduced = reduce(source, name)
+  let proto: ModelProto
+  try {
+    proto = fromBinary(ModelProtoSchema, reduced.skeleton)
+  } catch (cause) {
+    if (cause instanceof Net2NetError) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw inputError(`${name} is not a valid ONNX file: ${reason}.`, { where: name, cause })
+  }
+  if (!proto.graph)
+    throw inputError(`${name} is not an ONNX model: it has no graph.`, { where: name })
+  const { source: data, payloads } = reduced
+  const decoding = { source: data, payloads, openExternal: options.openExternal, decodeGraph }
+  function decodeGraph(graph: GraphProto, where: Where): Graph {
+    return decodeGraphProto(graph, decoding, where)
+  }
+  const graph = validateGraph(decodeGraph(proto.graph, () => 'graph'))
+  const irVersion = decodeIrVersion(proto)
+  // Lists that an exporter wrote in ways of its own are kept as they are.
+  const shown = ['ir_version', 'graph']
+  if (proto.opsetImport.every((entry) => entry.domain !== undefined && !hasUnknown(entry)))
+    shown.push('opset_import')
+  const keys = new Set(proto.metadataProps.map(({ key }) => key))
+  if (keys.size === proto.metadataProps.length && !proto.metadataProps.some(hasUnknown))
+    shown.push('metadata_props')
+  const rest = leftover(ModelProtoSchema, proto, ...shown)
+  return {
+    irVersion,
+    opsets: decodeOpsets(proto, irVersion),
+    graph,
+    metadata: new Map(proto.metadataProps.map(metadataEntry)),
+    ...(rest && { rest }),
+  }
+}
+
+function decodeIrVersion(proto: ModelProto): number {
+  const version = proto.irVersion ?? 0n
+  if (version < 1n || version > BigInt(NEWEST_IR_VERSION))
+    throw inputError(`ir_version is ${version}; versions 1 to ${NEWEST_IR_VERSION} can be read.`)
+  return Number(version)
+}
+
+function decodeOpsets(proto: ModelProto, irVersion: number): ReadonlyMap<string, number> {
+  const opsets = new Map<string, number>()
+  proto.opsetImport.forEach(({ domain = '', version = 0n }, i) => {
+    const oldest = domain === '' || domain === 'ai.onnx' ? 1n : 0n
+    if (version < oldest || version > 1_000_000n)
+      throw inputError(
+        `opset_import[${i}]: version ${version} of ${quote(domain)} is not a version.`,
+      )
+    const other = opsets.get(domain)
+    if (other !== undefined && other !== Number(version))
+      throw inputError(
+        `opset_import[${i}]: ${quote(domain)} is imported as ${other} and as ${version}.`,
+      )
+    opsets.set(domain, Number(version))
+  })
+  if (irVersion >= 3 && opsets.size === 0)
+    throw inputError('opset_import is empty, but IR version 3 and later demand an operator set.')
+  return opsets
+}
+
+function decodeGraphProto(proto: GraphProto, context: AttributeDecoding, where: Where): Graph {
+  const values = (field: 'input' | 'output' | 'valueInfo', name: string) =>
+    proto[field].map((value, i) => decodeValueInfo(value, () => `${where()}.${name}[${i}]`))
+  const initializers = new Map<string, Initializer>()
+  proto.initializer.forEach((tensorProto, i) => {
+    const name = tensorProto.name ?? ''
+    const place = () => `${where()}.initializer[${i}] ${quote(name)}`
+    if (name === '') throw inputError(`${place()} has no name.`)
+    if (initializers.has(name))
+      throw inputError(`${place()}: another initializer has the same name.`)
+    const { tensor, rest } = decodeTensor(tensorProto, context, place, 'name')
+    initializers.set(name, rest ? { tensor, rest } : { tensor })
+  })
+  const rest = leftover(
+    GraphProtoSchema,
+    proto,
+    'name',
+    'node',
+    'initializer',
+    'input',
+    'output',
+    'value_info',
+  )
+  return {
+    name: proto.name ?? '',
+    nodes: proto.node.map((node, i) => decodeNode(node, context, () => `${where()}.node[${i}]`)),
+    inputs: values('input', 'input'),
+    outputs: values('output', 'output'),
+    values: values('valueInfo', 'value_info'),
+    initializers,
+    ...(rest && { rest }),
+  }
+}
+
+function decodeNode(proto: NodeProto, context: AttributeDecoding, where: Where): Node {
+  const { name = '', opType = '', domain = '', input, output } = proto
+  const place = () => `${where()}${name === '' ? '' : ` ${quote(name)}`}`
+  if (opType === '') throw inputError(`${place()} has no op_type.`)
+  const attributes = new Map<string, Attribute>()
+  proto.attribute.forEach((attribute, i) => {
+    const key = attribute.name ?? ''
+    const at = () => `${place()}.attribute[${i}]${key === '' ? '' : ` ${quote(key)}`}`
+    if (key === '') throw inputError(`${at()} has no name.`)
+    if (attributes.has(key)) throw inputError(`${at()}: the node has this attribute twice.`)
+    attributes.set(key, decodeAttribute(attribute, context, at))
+  })
+  const rest = leftover(
+    NodeProtoSchema,
+    proto,
+    'name',
+    'op_type',
+    'domain',
+    'input',
+    'output',
+    'attribute',
+  )
+  return {
+    name,
+    opType,
+    domain,
+    inputs: input,
+    outputs: output,
+    attributes,
+    ...(rest && { rest }),
+  }
+}

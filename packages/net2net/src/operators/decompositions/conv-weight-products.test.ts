@@ -1,0 +1,156 @@
+import { describe, expect, test } from 'vitest'
+import { checkGradients, normalTensor, oneNode } from '../../../testing/gradient-check.ts'
+import { backward } from '../../autodiff/backward.ts'
+import { GraphEmitter } from '../../autodiff/emitter.ts'
+import { GraphBuilder } from '../../model/builder.ts'
+import type { RandomStream } from '../../tensor/random.ts'
+
+const target = 'onnxruntime-cpu'
+
+interface Drawn {
+  readonly channels: number
+  readonly filters: number
+  readonly size: readonly [number, number]
+  readonly kernel: readonly [number, number]
+  readonly strides?: readonly [number, number]
+  readonly dilations?: readonly [number, number]
+}
+
+function drawConv(random: RandomStream, spec: Drawn) {
+  const { channels, filters, size, kernel, strides = [1, 1], dilations = [1, 1] } = spec
+  const pads = Array.from({ length: 4 }, () => random.below(3))
+  const batch = 1 + random.below(3)
+  const x = [batch, channels, ...size]
+  return oneNode({
+    op: 'Conv',
+    attributes: { kernel_shape: kernel, strides, dilations, pads },
+    inputs: [
+      normalTensor(random, x),
+      normalTensor(random, [filters, channels, ...kernel]),
+      normalTensor(random, [filters]),
+    ],
+    shapes: random.below(2) ? { 0: ['n', ...x.slice(1)] } : {},
+  })
+}
+
+/** The operators that the gradient of the weight alone is made of. */
+function operatorsFor(spec: Drawn & { batch?: number }): readonly string[] {
+  const builder = new GraphBuilder()
+  const emitter = new GraphEmitter(builder, new Map(), 18, target)
+  const declare = (name: string, dims: readonly number[]) => {
+    builder.input(name, 'float32', dims)
+    emitter.declare(name, { dtype: 'float32', shape: dims })
+  }
+  declare('x', [spec.batch ?? 2, spec.channels, ...spec.size])
+  declare('w', [spec.filters, spec.channels, ...spec.kernel])
+  const y = emitter.op('Conv', ['x', 'w'], { kernel_shape: spec.kernel, strides: spec.strides })
+  declare('seed', emitter.info(y).shape as readonly number[])
+  const { nodes } = builder.graph()
+  backward(emitter, nodes, new Map([[y, 'seed']]), ['w'])
+  return builder
+    .graph()
+    .nodes.slice(nodes.length)
+    .map((node) => node.opType)
+}
+
+const odd = (random: RandomStream): readonly [number, number] => [
+  5 + random.below(4),
+  6 + random.below(3),
+]
+
+describe('the weight gradient of Conv', () => {
+  test('by patches', async () => {
+    await checkGradients({
+      draws: 12,
+      targets: [target],
+      draw: (random) =>
+        drawConv(random, {
+          channels: 1 + random.below(3),
+          filters: 1 + random.below(5),
+          size: odd(random),
+          kernel: [1 + random.below(3), 1 + random.below(3)],
+          strides: [1 + random.below(2), 1 + random.below(3)],
+          dilations: [1 + random.below(2), 1],
+        }),
+    })
+    const used = operatorsFor({ channels: 3, filters: 4, size: [8, 8], kernel: [3, 3] })
+    expect(used).toContain('Conv')
+    expect(used).toContain('FusedMatMul')
+  })
+
+  test('by shifts', async () => {
+    await checkGradients({
+      draws: 5,
+      targets: [target],
+      draw: (random) =>
+        drawConv(random, {
+          channels: 11 + random.below(4),
+          filters: 1 + random.below(8),
+          size: odd(random),
+          kernel: [2 + random.below(3), 3],
+          strides: [1, 1 + random.below(2)],
+          dilations: [1 + random.below(2), 1 + random.below(2)],
+        }),
+    })
+    const used = operatorsFor({ channels: 32, filters: 4, size: [8, 8], kernel: [3, 3] })
+    expect(used).not.toContain('Conv')
+    expect(used).toContain('Gemm')
+  })
+
+  // The smaller factor comes second.
+  test('by shifts, with more filters than columns of taps', () =>
+    checkGradients({
+      draws: 1,
+      targets: [target],
+      draw: (r) => drawConv(r, { channels: 7, filters: 15, size: [6, 5], kernel: [5, 2] }),
+    }))
+
+  test('by shifts of wide images', () =>
+    checkGradients({
+      draws: 1,
+      targets: [target],
+      draw: (random) =>
+        drawConv(random, {
+          channels: 11,
+          filters: 2,
+          size: [2, 65],
+          kernel: [2, 3],
+          strides: [1, 1 + random.below(2)],
+        }),
+    }))
+
+  test('of a pointwise convolution copies nothing', () => {
+    const used = operatorsFor({ channels: 80, filters: 16, size: [16, 16], kernel: [1, 1] })
+    expect(used).not.toContain('Concat')
+    expect(used).not.toContain('Slice')
+  })
+
+  test('from the phases that a pooling above hands down', () =>
+    checkGradients({
+      draws: 4,
+      targets: [target],
+      draw(random) {
+        const builder = new GraphBuilder()
+        const channels = 1 + random.below(2)
+        const [height, width] = [4 + 2 * random.below(2), 4 + 2 * random.below(2)]
+        const x = [2, channels, height, width]
+        builder.input('x', 'float32', random.below(2) ? ['n', ...x.slice(1)] : x)
+        builder.input('w', 'float32', [16, channels, 3, 3])
+        builder.input('b', 'float32', [16])
+        const y = builder.node('Conv', ['x', 'w', 'b'], {
+          kernel_shape: [3, 3],
+          pads: [1, 1, 1, 1],
+        })
+        const pooled = builder.node('MaxPool', [y], { kernel_shape: [2, 2], strides: [2, 2] })
+        builder.output(pooled, 'float32', [null, 16, height / 2, width / 2])
+        return {
+          model: builder.model(),
+          inputs: {
+            x: normalTensor(random, x),
+            w: normalTensor(random, [16, channels, 3, 3]),
+            b: normalTensor(random, [16]),
+          },
+        }
+      },
+    }))
+})

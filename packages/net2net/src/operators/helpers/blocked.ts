@@ -1,0 +1,132 @@
+/** How operators compute images in blocks of channels; see `../../passes/cpu-layout/blocked-layout.ts`. */
+import { intAttribute, stringAttribute } from '../../model/attributes.ts'
+import { int64 } from '../../tensor/tensor.ts'
+import type { BlockedContext, BlockedRule } from '../contract/operator.ts'
+
+const ints = (context: BlockedContext, values: readonly number[]) =>
+  context.constantOf(int64(values))
+
+const reshape = (context: BlockedContext, value: string, dims: readonly number[]): string =>
+  context.emit('Reshape', [value, ints(context, dims)])[0]!
+
+/**
+ * Element by element: the order of the elements does not matter, as long as all operands of the
+ * output's shape have the same. Pays where one of them comes in blocks.
+ */
+export const blockedElementwise: BlockedRule = (context) => {
+  const { node } = context
+  const output = context.output(0)
+  if (!context.fits(output) || output.shape!.slice(1).some((dim) => typeof dim !== 'number'))
+    return undefined
+  const whole = node.inputs.map((_, i) => {
+    const shape = context.shape(i)
+    // Along the batch, operands may repeat themselves: blocks do not show there.
+    return shape?.length === 4 && shape.slice(1).every((dim, k) => dim === output.shape![k + 1])
+  })
+  const alike = node.inputs.every(
+    (_, i) =>
+      whole[i] || (context.shape(i)?.every((dim) => dim === 1) === true && !context.isBlocked(i)),
+  )
+  if (!alike || !node.inputs.some((_, i) => whole[i] && context.isBlocked(i))) return undefined
+  if (!node.inputs.every((_, i) => !whole[i] || context.dtype(i) === 'float32')) return undefined
+  const inputs = node.inputs.map((_, i) => (whole[i] ? context.blocks(i) : context.plain(i)))
+  return context.emit(node.opType, inputs, node.attributes)
+}
+
+/** Concat and Split of whole blocks of channels. */
+export const blockedChannels: BlockedRule = (context) => {
+  const { node } = context
+  if (intAttribute(node, 'axis', node.opType === 'Concat' ? Number.NaN : 0) !== 1) return undefined
+  if (!node.outputs.every((_, k) => context.fits(context.output(k)))) return undefined
+  const images = node.opType === 'Concat' ? node.inputs.map((_, i) => i) : [0]
+  if (!images.every((i) => context.isBlocked(i))) return undefined
+  if (!images.every((i) => context.fits({ dtype: context.dtype(i), shape: context.shape(i) })))
+    return undefined
+  if (node.opType === 'Split' && !context.has(1)) return undefined
+  const inputs = node.inputs.map((_, i) =>
+    images.includes(i) ? context.blocks(i) : context.plain(i),
+  )
+  return context.emit(node.opType, inputs, node.attributes, { outputs: node.outputs.length })
+}
+
+/** A pooling over blocks, by the kernel of the same name. */
+export const blockedPool: BlockedRule = (context) => {
+  const { node } = context
+  if (node.outputs.length !== 1 || !context.isBlocked(0) || !context.fits(context.output(0)))
+    return undefined
+  return context.emit(node.opType, [context.blocks(0)], node.attributes, { blocked: true })
+}
+
+/**
+ * The 2-D convolution with one group. The weight [M, C, K, L] becomes [M/b, C/b, K, L, b of C, b of M];
+ * with fewer channels than a block, as in a first layer, the input stays as it is and the weight
+ * becomes [M/b, C, K, L, b of M].
+ */
+export const blockedConv: BlockedRule = (context) => {
+  const { node, block } = context
+  const weight = context.shape(1)
+  const output = context.output(0)
+  if (!context.fits(output) || weight?.length !== 4 || intAttribute(node, 'group', 1) !== 1)
+    return undefined
+  if (context.dtype(0) !== 'float32' || !weight.every((dim) => typeof dim === 'number'))
+    return undefined
+  const [filters, channels, rows, columns] = weight as readonly number[] as [
+    number,
+    number,
+    number,
+    number,
+  ]
+  const few = channels < block
+  if (!few && channels % block !== 0) return undefined
+  const field = rows * columns
+  // The filters are blocked as if they were the channels of an image: whole rows move, not elements.
+  const laid = few
+    ? context.plain(1)
+    : context.emit('Transpose', [reshape(context, context.plain(1), [filters, channels, field])], {
+        perm: [0, 2, 1],
+      })[0]!
+  const image = reshape(context, laid, [1, filters, field, channels])
+  const inner = context.emit('ReorderInput', [image], {}, { blocked: true })[0]!
+  const blocked = few
+    ? inner
+    : context.emit(
+        'Transpose',
+        [reshape(context, inner, [filters / block, field, channels / block, block ** 2])],
+        { perm: [0, 2, 1, 3] },
+      )[0]!
+  const inputs = [
+    few ? context.plain(0) : context.blocks(0),
+    reshape(context, blocked, [filters, channels, rows, columns]),
+    ...(context.has(2) ? [context.plain(2)] : []),
+  ]
+  return context.emit('Conv', inputs, node.attributes, { blocked: true })
+}
+
+/** SpaceToDepth and DepthToSpace (DCR) move whole blocks of pixels. */
+export const blockedDepthSpace: BlockedRule = (context) => {
+  const { node, block } = context
+  const size = intAttribute(node, 'blocksize', 1)
+  const [x, y] = [context.shape(0), context.output(0).shape]
+  if (!context.isBlocked(0) || !context.fits(context.output(0)) || !x || !y) return undefined
+  if (stringAttribute(node, 'mode', 'DCR') !== 'DCR') return undefined
+  const toDepth = node.opType === 'SpaceToDepth'
+  const image = (toDepth ? x : y).slice(1)
+  if (!image.every((dim) => typeof dim === 'number')) return undefined
+  const [channels, height, width] = image as readonly number[] as [number, number, number]
+  if (channels % block !== 0) return undefined
+  const cells = [height / size, width / size] as const
+  const groups = channels / block
+  // As an image: [N, C/b, h, i, w, j, b]; as phases: [N, i, j, C/b, h, w, b].
+  const [dims, perm] = toDepth
+    ? [
+        [-1, groups, cells[0], size, cells[1], size, block],
+        [0, 3, 5, 1, 2, 4, 6],
+      ]
+    : [
+        [-1, size, size, groups, ...cells, block],
+        [0, 3, 4, 1, 5, 2, 6],
+      ]
+  const split = reshape(context, context.blocks(0), dims!)
+  const moved = context.emit('Transpose', [split], { perm })[0]!
+  return [reshape(context, moved, [-1, ...(y.slice(1) as readonly number[])])]
+}

@@ -1,0 +1,44 @@
+/**
+ * What the normalizations share. Over a set A of axes with D elements, let μ be the mean of x, σ²
+ * its (biased) variance, r = 1/√(σ² + ε) and x̂ = (x − μ)·r. Then for g = ∂L/∂x̂
+ *
+ *   ∂L/∂x = r·(g − mean_A(g) − x̂·mean_A(g·x̂)).
+ */
+
+import type { Emitter } from '../contract/operator.ts'
+import { reduce } from './emission.ts'
+import { formula } from './formula.ts'
+
+export interface Standardized {
+  /** x̂, of the shape of x. */
+  readonly normal: string
+  /** r, with axes of size one. */
+  readonly factor: string
+}
+
+/** x̂ and r over the given axes of x. */
+export function standardize(
+  emitter: Emitter,
+  x: string,
+  axes: readonly number[],
+  epsilon: number,
+): Standardized {
+  const { sub, mul, add, div, sqrt } = formula(emitter, x)
+  const centred = sub(x, reduce(emitter, 'Mean', x, axes, true))
+  const variance = reduce(emitter, 'Mean', mul(centred, centred), axes, true)
+  const factor = div(1, sqrt(add(variance, epsilon)))
+  return { normal: mul(centred, factor), factor }
+}
+
+/** ∂L/∂x from g = ∂L/∂x̂. */
+export function standardizeGradient(
+  emitter: Emitter,
+  g: string,
+  { normal, factor }: Standardized,
+  axes: readonly number[],
+): string {
+  const { sub, mul } = formula(emitter, g)
+  const mean = reduce(emitter, 'Mean', g, axes, true)
+  const slope = reduce(emitter, 'Mean', mul(g, normal), axes, true)
+  return mul(factor, sub(sub(g, mean), mul(normal, slope)))
+}

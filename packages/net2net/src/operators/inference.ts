@@ -1,0 +1,114 @@
+/**
+ * Shape inference: asks every node's operator for the types and shapes of its outputs, in
+ * topological order. What an operator cannot say is taken from the types that the file declares.
+ */
+import { Net2NetError } from '../errors.ts'
+import { type Dim, type Model, type Node, opsetOf, type ValueDeclaration } from '../model/model.ts'
+import { describeNode } from '../model/names.ts'
+import type { InferContext, ValueInfo } from './contract/operator.ts'
+import { elementsOf } from './helpers/elements.ts'
+import { operatorOf } from './table.ts'
+
+/** Nothing is known. */
+export const unknownValue: ValueInfo = {}
+
+export interface InferenceOptions {
+  /**
+   * Gives sizes that nobody knows names of their own (`?1`), so that one which is carried through
+   * Shape and back into a Reshape is known to be the same.
+   */
+  readonly nameSizes?: boolean
+}
+
+/**
+ * What is known of every value of the main graph: graph inputs, initializers and node outputs.
+ * Throws `Net2NetError` (input) for a node that contradicts its inputs.
+ */
+export function inferModel(
+  model: Model,
+  { nameSizes = false }: InferenceOptions = {},
+): ReadonlyMap<string, ValueInfo> {
+  const { graph } = model
+  const declared = new Map<string, ValueInfo>()
+  for (const declaration of [...graph.values, ...graph.outputs])
+    declared.set(declaration.name, declaredInfo(declaration))
+  const known = new Map<string, ValueInfo>()
+  let names = 0
+  const named = (info: ValueInfo): ValueInfo =>
+    nameSizes && info.shape?.includes(null)
+      ? { ...info, shape: info.shape.map((dim) => dim ?? `?${++names}`) }
+      : info
+  for (const input of graph.inputs) known.set(input.name, named(declaredInfo(input)))
+  for (const [name, { tensor }] of graph.initializers)
+    known.set(name, { dtype: tensor.dtype, shape: tensor.dims, constant: tensor })
+  const lookup = (name: string) => known.get(name)
+  for (const node of graph.nodes) {
+    const outputs = inferNode(node, opsetOf(model, node.domain), lookup)
+    node.outputs.forEach((name, k) => {
+      if (name !== '') known.set(name, named(merge(outputs[k] ?? unknownValue, declared.get(name))))
+    })
+  }
+  return known
+}
+
+/**
+ * The outputs of one node, from what `lookup` knows of its inputs. `opset` is the version of the
+ * node's own domain. Outputs of operators that we do not know are unknown.
+ */
+export function inferNode(
+  node: Node,
+  opset: number,
+  lookup: (name: string) => ValueInfo | undefined,
+): readonly ValueInfo[] {
+  const rule = operatorOf(node)?.infer
+  if (typeof rule !== 'function') return node.outputs.map(() => unknownValue)
+  try {
+    const outputs = rule(inferContext(node, opset, lookup))
+    return node.outputs.map((_, k) => outputs[k] ?? unknownValue)
+  } catch (error) {
+    if (!(error instanceof Net2NetError) || error.where !== undefined) throw error
+    throw new Net2NetError(error.kind, `${describeNode(node)}: ${error.message}`, {
+      where: describeNode(node),
+      cause: error,
+    })
+  }
+}
+
+/** The view of a node that infer rules take. */
+export function inferContext(
+  node: Node,
+  opset: number,
+  lookup: (name: string) => ValueInfo | undefined,
+): InferContext {
+  const info = (i: number): ValueInfo => {
+    const name = node.inputs[i]
+    return name ? (lookup(name) ?? unknownValue) : unknownValue
+  }
+  return {
+    node,
+    opset,
+    has: (i) => (node.inputs[i] ?? '') !== '',
+    dtype: (i) => info(i).dtype,
+    shape: (i) => info(i).shape,
+    elements: (i) => elementsOf(info(i)),
+    constant: (i) => info(i).constant,
+  }
+}
+
+/** What a declaration says of a value. */
+export function declaredInfo({ type }: ValueDeclaration): ValueInfo {
+  return type.kind === 'tensor' ? { dtype: type.dtype, shape: type.shape } : unknownValue
+}
+
+/** Inference has the word; the declaration fills what it left open. */
+function merge(inferred: ValueInfo, declared: ValueInfo | undefined): ValueInfo {
+  if (declared === undefined) return inferred
+  const dtype = inferred.dtype ?? declared.dtype
+  const shape =
+    inferred.shape === undefined
+      ? declared.shape
+      : declared.shape?.length === inferred.shape.length
+        ? inferred.shape.map((dim, k): Dim => dim ?? declared.shape![k]!)
+        : inferred.shape
+  return { ...inferred, dtype, shape }
+}

@@ -1,0 +1,48 @@
+/** The size of a model: parameters and multiply-adds. */
+import { type Model, opsetOf } from '../model/model.ts'
+import { isFloat } from '../tensor/dtype.ts'
+import { elementCount } from '../tensor/tensor.ts'
+import { inferContext, inferModel } from './inference.ts'
+import { operatorOf } from './table.ts'
+
+/** Number of floating-point elements in initializers and Constant nodes, scalars left out. */
+export function countParameters(model: Model): number {
+  const { graph } = model
+  let count = 0
+  const add = (tensor: { dtype: Parameters<typeof isFloat>[0]; dims: readonly number[] }) => {
+    if (isFloat(tensor.dtype) && tensor.dims.length > 0) count += elementCount(tensor.dims)
+  }
+  for (const { tensor } of graph.initializers.values()) add(tensor)
+  for (const node of graph.nodes)
+    if (node.inputs.length === 0)
+      for (const attribute of node.attributes.values())
+        if (attribute.type === 'tensor') add(attribute.value)
+  return count
+}
+
+/** Multiply-adds of one evaluation; null where the model leaves a size open (batch size: one). */
+export function countMultiplyAdds(model: Model): number | null {
+  const single = withBatchOfOne(model)
+  const values = inferModel(single)
+  let total = 0
+  for (const node of single.graph.nodes) {
+    const rule = operatorOf(node)?.multiplyAdds
+    if (!rule) continue
+    const context = inferContext(node, opsetOf(model, node.domain), (name) => values.get(name))
+    const outputs = node.outputs.map((name) => values.get(name) ?? {})
+    const count = rule(context, outputs)
+    if (count === null) return null
+    total += count
+  }
+  return total
+}
+
+/** Symbolic or unknown leading dimensions of the inputs become 1. */
+function withBatchOfOne(model: Model): Model {
+  const inputs = model.graph.inputs.map((input) =>
+    input.type.kind === 'tensor' && input.type.shape && typeof input.type.shape[0] !== 'number'
+      ? { ...input, type: { ...input.type, shape: [1, ...input.type.shape.slice(1)] } }
+      : input,
+  )
+  return { ...model, graph: { ...model.graph, inputs, values: [] } }
+}

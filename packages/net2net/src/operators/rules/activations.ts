@@ -1,0 +1,140 @@
+/**
+ * Activations: element-wise non-linearities. https://onnx.ai/onnx/operators/onnx__Relu.html etc.
+ *
+ * Each entry is the derivative of its definition, written with what is cheapest: y where the
+ * derivative is a function of the output, x otherwise. At a kink the derivative is the one that
+ * PyTorch takes (0 for Relu at 0). Growth: see unary.ts.
+ */
+
+import { floatAttribute, stringAttribute } from '../../model/attributes.ts'
+import type { Node } from '../../model/model.ts'
+import { isCpu, type Operator } from '../contract/operator.ts'
+import type { Backward } from '../helpers/formula.ts'
+import { positive } from '../helpers/masks.ts'
+import { positivelyHomogeneous } from '../helpers/scaling.ts'
+import { unary } from '../helpers/unary.ts'
+
+const alpha = (node: Node, fallback: number) => floatAttribute(node, 'alpha', fallback)
+
+const SELU_ALPHA = 1.6732631921768188
+const SELU_GAMMA = 1.0507010221481323
+
+const gelu: Operator = unary('Gelu', {
+  idempotent: false,
+  gradient: (context) => {
+    const { f, g, x, node } = context
+    if (stringAttribute(node, 'approximate', 'none') === 'tanh') {
+      const c = Math.sqrt(2 / Math.PI)
+      const x2 = f.square(x)
+      const t = f.tanh(f.mul(f.mul(x, c), f.add(1, f.mul(0.044715, x2))))
+      const inner = f.mul(c, f.add(1, f.mul(3 * 0.044715, x2)))
+      const slope = f.mul(f.mul(x, f.sub(1, f.square(t))), inner)
+      return f.mul(g, f.mul(0.5, f.add(f.add(1, t), slope)))
+    }
+    const erf = context.op('Erf', [f.mul(x, Math.SQRT1_2)])
+    const density = f.mul(f.exp(f.mul(-0.5, f.square(x))), 1 / Math.sqrt(2 * Math.PI))
+    return f.mul(g, f.add(f.mul(0.5, f.add(1, erf)), f.mul(x, density)))
+  },
+})
+
+/** g where y > 0; on ONNX Runtime's CPU times a mask, which is 1 there and 0 at 0. */
+const reluGradient = ({ f, g, y, ...context }: Backward & { readonly y: string }): string =>
+  isCpu(context.target) && context.info(y).dtype === 'float32'
+    ? f.mul(g, positive(context, y, 0))
+    : f.where(f.greater(y, 0), g, 0)
+
+export const activations: readonly Operator[] = [
+  unary('Relu', {
+    idempotent: true,
+    poolsFirst: true,
+    sign: 'non-negative',
+    homogeneous: positivelyHomogeneous,
+    gradient: (context) => reluGradient(context),
+  }),
+  unary('LeakyRelu', {
+    idempotent: (node) => [0, 1].includes(alpha(node, 0.01)),
+    homogeneous: positivelyHomogeneous,
+    gradient: ({ f, g, x, node }) => f.where(f.greater(x, 0), g, f.mul(g, alpha(node, 0.01))),
+  }),
+  unary('ThresholdedRelu', {
+    idempotent: true,
+    gradient: ({ f, g, x, node }) => f.where(f.greater(x, alpha(node, 1)), g, 0),
+  }),
+  unary('Elu', {
+    idempotent: false,
+    // α·eˣ = y + α below zero
+    gradient: ({ f, g, x, y, node }) =>
+      f.where(f.greater(x, 0), g, f.mul(g, f.add(y, alpha(node, 1)))),
+  }),
+  unary('Selu', {
+    idempotent: false,
+    gradient: ({ f, g, x, y, node }) => {
+      const gamma = floatAttribute(node, 'gamma', SELU_GAMMA)
+      return f.mul(g, f.where(f.greater(x, 0), gamma, f.add(y, gamma * alpha(node, SELU_ALPHA))))
+    },
+  }),
+  unary('Celu', {
+    idempotent: false,
+    // e^(x/α) = y/α + 1 below zero
+    gradient: ({ f, g, x, y, node }) =>
+      f.where(f.greater(x, 0), g, f.mul(g, f.add(f.div(y, alpha(node, 1)), 1))),
+  }),
+  unary('Sigmoid', {
+    idempotent: false,
+    link: { kind: 'sigmoid' },
+    sign: 'non-negative',
+    gradient: ({ f, g, y }) => f.mul(g, f.mul(y, f.sub(1, y))),
+  }),
+  unary('HardSigmoid', {
+    idempotent: false,
+    sign: 'non-negative',
+    gradient: ({ f, g, y, node }) =>
+      f.where(f.and(f.greater(y, 0), f.less(y, 1)), f.mul(g, alpha(node, 0.2)), 0),
+  }),
+  unary('HardSwish', {
+    idempotent: false,
+    gradient: ({ f, g, x }) => {
+      const inside = f.mul(g, f.add(f.div(x, 3), 0.5))
+      return f.where(f.greater(x, 3), g, f.where(f.less(x, -3), 0, inside))
+    },
+  }),
+  unary('Tanh', {
+    idempotent: false,
+    sign: 'inherited',
+    gradient: ({ f, g, y }) => f.mul(g, f.sub(1, f.square(y))),
+  }),
+  unary('Softplus', {
+    idempotent: false,
+    sign: 'non-negative',
+    gradient: ({ f, g, x }) => f.mul(g, f.sigmoid(x)),
+  }),
+  unary('Softsign', {
+    idempotent: false,
+    sign: 'inherited',
+    // 1 / (1 + |x|)² = (1 − |y|)²
+    gradient: (context) => {
+      const { f, g, y } = context
+      return f.mul(g, f.square(f.sub(1, context.op('Abs', [y]))))
+    },
+  }),
+  unary('Mish', {
+    idempotent: false,
+    // y = x·t with t = tanh(softplus x)
+    gradient: (context) => {
+      const { f, g, x } = context
+      const t = f.tanh(context.op('Softplus', [x]))
+      const slope = f.mul(f.mul(x, f.sub(1, f.square(t))), f.sigmoid(x))
+      return f.mul(g, f.add(t, slope))
+    },
+  }),
+  gelu,
+  { ...gelu, domain: 'com.microsoft' },
+  unary('Shrink', {
+    idempotent: (node) => floatAttribute(node, 'bias', 0) === 0,
+    gradient: (context) => {
+      const { f, g, x, node } = context
+      const lambda = floatAttribute(node, 'lambd', 0.5)
+      return f.where(f.greater(context.op('Abs', [x]), lambda), g, 0)
+    },
+  }),
+]

@@ -1,0 +1,247 @@
+/**
+ * Arithmetic with broadcasting: y = a ∘ b, element by element, and its variadic relatives.
+ * https://onnx.ai/onnx/operators/onnx__Add.html and neighbours
+ *
+ * Growth: an element of y depends on one element of each operand, so copies of a unit in all
+ * operands give copies in y. Equal sizes are one axis (a residual stream is one group); a constant
+ * per channel is carried; see broadcast.ts.
+ *
+ * Gradients, summed back over what was broadcast:
+ *   a + b: g, g            a − b: g, −g           a·b: g·b, g·a
+ *   a / b: g/b, −g·y/b     aᵇ: g·b·aᵇ⁻¹ (0 where b = 0), g·y·ln a (0 where a = 0)
+ *   max, min: g, shared evenly among the operands that attain the extremum, as in PyTorch
+ *   mod (fmod = 1): g, −g·(a − y)/b
+ */
+
+import { inputError } from '../../errors.ts'
+import { intAttribute } from '../../model/attributes.ts'
+import { isFloat } from '../../tensor/dtype.ts'
+import type {
+  AxesContext,
+  AxesRule,
+  GradientRule,
+  InferContext,
+  InferRule,
+  Operator,
+} from '../contract/operator.ts'
+import { joinAxisElements } from '../helpers/axis-elements.ts'
+import { blockedElementwise } from '../helpers/blocked.ts'
+import { broadcastAxes, broadcastShape, sumToInput } from '../helpers/broadcast.ts'
+import { productOf, quotient } from '../helpers/dims.ts'
+import { type ElementOperation, elementsOf, joinDims, zipElements } from '../helpers/elements.ts'
+import { type Backward, backward, castLike, gradientOf } from '../helpers/formula.ts'
+import {
+  linearIn,
+  linearInAll,
+  multilinear,
+  positivelyHomogeneousInAll,
+} from '../helpers/scaling.ts'
+
+const positions = (context: { readonly node: { readonly inputs: readonly string[] } }) =>
+  context.node.inputs.map((_, i) => i)
+
+/** Before opset 7, `broadcast` aligned the second operand at `axis`; the first gives the shape. */
+const isLegacyBroadcast = (context: Pick<AxesContext, 'node' | 'opset'>) =>
+  context.opset < 7 && intAttribute(context.node, 'broadcast', 0) === 1
+
+export const inferBroadcast =
+  (element?: ElementOperation, bool = false): InferRule =>
+  (context) => {
+    const inputs = positions(context)
+    if (inputs.length === 0) throw inputError(`${context.node.opType} needs an input.`)
+    const dtype = bool
+      ? 'bool'
+      : inputs.map((i) => context.dtype(i)).find((found) => found !== undefined)
+    const shape = isLegacyBroadcast(context)
+      ? context.shape(0)
+      : broadcastShape(inputs.map((i) => context.shape(i)))
+    const first = element && inputs.length === 2 ? context.elements(0) : undefined
+    const elements =
+      first &&
+      zipElements(
+        first,
+        context.elements(1),
+        [context.shape(0)?.length, context.shape(1)?.length],
+        (a, b) => joinDims(inTypeOf(context, element!), a, b),
+      )
+    return [elements ? { dtype, shape, elements } : { dtype, shape }]
+  }
+
+/** The arithmetic of the operands' type: integer division truncates, float32 rounds. */
+function inTypeOf(context: InferContext, element: ElementOperation): ElementOperation {
+  const dtype = context.dtype(0)
+  if (dtype === undefined || dtype === 'float64') return element
+  const round = isFloat(dtype) ? Math.fround : Math.trunc
+  return { ...element, numbers: (a, b) => round(element.numbers(a, b)) }
+}
+
+export const broadcastRule =
+  (element?: ElementOperation): AxesRule =>
+  (context) => {
+    if (isLegacyBroadcast(context)) context.refuse('broadcasts by the rules from before opset 7')
+    const axes = broadcastAxes(context, positions(context))
+    const first = element && context.node.inputs.length === 2 ? context.axisElements(0) : undefined
+    const exact = element && inTypeOf(context, element)
+    const elements =
+      first &&
+      zipElements(
+        first,
+        context.axisElements(1),
+        [context.shape(0)?.length, context.shape(1)?.length],
+        (a, b, positions) => joinAxisElements(context, exact!, [a, b], positions),
+      )
+    return [elements ? { axes, elements } : { axes }]
+  }
+
+interface BinaryOptions {
+  readonly element?: ElementOperation
+  readonly gradient: GradientRule
+  readonly homogeneous?: Operator['homogeneous']
+  readonly sign?: Operator['sign']
+  readonly bias?: true
+}
+
+const binary = (
+  name: string,
+  { element, gradient, homogeneous, sign, bias }: BinaryOptions,
+): Operator => ({
+  name,
+  infer: inferBroadcast(element),
+  axes: broadcastRule(element),
+  gradient,
+  blocked: blockedElementwise,
+  ...(homogeneous ? { homogeneous } : {}),
+  ...(sign ? { sign } : {}),
+  ...(bias ? { bias } : {}),
+})
+
+type Operands = Backward & { readonly a: string; readonly b: string; readonly y: string }
+
+/** One formula per operand; the results are reduced to the operands' shapes. */
+const binaryGradient = (
+  ...rules: readonly [(context: Operands) => string, (context: Operands) => string]
+): GradientRule =>
+  gradientOf(
+    ...rules.map((rule, i) => (context: Backward) => {
+      const [a, b, y] = [context.input(0), context.input(1), context.output(0)]
+      return sumToInput(context, i, rule({ ...context, a, b, y }))
+    }),
+  )
+
+/** The same formula for every operand of a variadic operator. */
+const variadicGradient =
+  (rule: (context: Backward, i: number) => string): GradientRule =>
+  (context) => {
+    const g = context.outputGradient(0)
+    return context.node.inputs.map((_, i) =>
+      g !== undefined && context.needs(i)
+        ? sumToInput(context, i, rule(backward(context, g), i))
+        : undefined,
+    )
+  }
+
+const extremum = variadicGradient((context, i) => {
+  const { f, g, node, input, output } = context
+  if (node.inputs.length === 1) return g
+  const attains = (k: number) => castLike(context, f.equal(input(k), output(0)), g)
+  const count = node.inputs.map((_, k) => attains(k)).reduce((a, b) => f.add(a, b))
+  return f.mul(attains(i), f.div(g, count))
+})
+
+const powerOfBase = ({ f, g, a, b, ...context }: Operands): string => {
+  const exponent = context.info(b).dtype === context.info(a).dtype ? b : castLike(context, b, a)
+  const known = elementsOf(context.info(b))
+  if (known?.length === 1 && known[0] === 2) return f.mul(f.mul(g, 2), a)
+  const slope = f.mul(exponent, f.pow(a, f.sub(exponent, 1)))
+  const neverZero = known?.every((value) => typeof value === 'number' && value !== 0) ?? false
+  return f.mul(g, neverZero ? slope : f.where(f.equal(exponent, 0), 0, slope))
+}
+
+const power: Operator = {
+  name: 'Pow',
+  infer: inferBroadcast(),
+  axes: broadcastRule(),
+  gradient: binaryGradient(powerOfBase, ({ f, g, a, y }) =>
+    f.mul(g, f.where(f.equal(a, 0), 0, f.mul(y, f.log(a)))),
+  ),
+}
+
+export const arithmetic: readonly Operator[] = [
+  binary('Add', {
+    homogeneous: linearInAll,
+    element: { numbers: (a, b) => a + b, neutralLeft: 0, neutralRight: 0, sizes: 'sum' },
+    gradient: binaryGradient(
+      ({ g }) => g,
+      ({ g }) => g,
+    ),
+    sign: 'inherited',
+    bias: true,
+  }),
+  binary('Sub', {
+    homogeneous: linearInAll,
+    element: { numbers: (a, b) => a - b, neutralRight: 0, equalSymbols: 0, sizes: 'difference' },
+    gradient: binaryGradient(
+      ({ g }) => g,
+      ({ f, g }) => f.neg(g),
+    ),
+  }),
+  binary('Mul', {
+    homogeneous: multilinear,
+    element: {
+      numbers: (a, b) => a * b,
+      neutralLeft: 1,
+      neutralRight: 1,
+      sizes: 'product',
+      symbols: (a, b) => productOf([a, b]),
+    },
+    gradient: binaryGradient(
+      ({ f, g, b }) => f.mul(g, b),
+      ({ f, g, a }) => f.mul(g, a),
+    ),
+    sign: 'inherited',
+  }),
+  binary('Div', {
+    homogeneous: linearIn([0]),
+    element: {
+      numbers: (a, b) => a / b,
+      neutralRight: 1,
+      equalSymbols: 1,
+      sizes: 'quotient',
+      symbols: (a, b) => quotient([a], [b]),
+    },
+    gradient: binaryGradient(
+      ({ f, g, b }) => f.div(g, b),
+      ({ f, g, b, y }) => f.neg(f.div(f.mul(g, y), b)),
+    ),
+    sign: 'inherited',
+  }),
+  binary('Mod', {
+    gradient: binaryGradient(
+      ({ g }) => g,
+      ({ f, g, a, b, y }) => f.neg(f.div(f.mul(g, f.sub(a, y)), b)),
+    ),
+  }),
+  power,
+  binary('Max', {
+    homogeneous: positivelyHomogeneousInAll,
+    element: { numbers: Math.max, equalSymbols: 'itself' },
+    gradient: extremum,
+    sign: 'inherited',
+  }),
+  binary('Min', {
+    homogeneous: positivelyHomogeneousInAll,
+    element: { numbers: Math.min, equalSymbols: 'itself' },
+    gradient: extremum,
+    sign: 'inherited',
+  }),
+  binary('Sum', {
+    homogeneous: linearInAll,
+    gradient: variadicGradient(({ g }) => g),
+    sign: 'inherited',
+  }),
+  binary('Mean', {
+    homogeneous: linearInAll,
+    gradient: variadicGradient(({ f, g, node }) => f.div(g, node.inputs.length)),
+    sign: 'inherited',
+  }),
+]

@@ -1,0 +1,145 @@
+/**
+ * AveragePool: y[n, c, o] = 1/count(o) · Σ_k x[n, c, o·s + k·d − p], where count(o) is the number
+ * of elements of the window inside the input, or inside the padded input (count_include_pad).
+ * LpPool: y = (Σ_k |x|^p)^(1/p). https://onnx.ai/onnx/operators/onnx__AveragePool.html
+ *
+ * Growth. Every channel is pooled by itself, so batch and channels pass through unchanged.
+ *
+ * Gradients: δ/count is spread back over each window: a transposed convolution with a kernel of
+ * ones, channel by channel. For LpPool, δ·y^(1−p) is spread and multiplied by sign(x)·|x|^(p−1).
+ */
+
+import { intAttribute } from '../../model/attributes.ts'
+import type { Dim } from '../../model/model.ts'
+import { elementCount } from '../../tensor/tensor.ts'
+import type {
+  AxesRule,
+  GradientContext,
+  GradientRule,
+  InferRule,
+  Operator,
+} from '../contract/operator.ts'
+import { spreadWindows } from '../decompositions/convolution-gradient.ts'
+import {
+  cannotDifferentiate,
+  knownShape,
+  onesLike,
+  range,
+  reshape,
+  reshapeLike,
+  tensorLike,
+} from '../helpers/emission.ts'
+import { formula } from '../helpers/formula.ts'
+import { linearIn, positivelyHomogeneous } from '../helpers/scaling.ts'
+import { inferredFrom } from '../helpers/shapes.ts'
+import { allKnown, ceilMode, type KnownWindowAxis, windowOf } from '../helpers/windows.ts'
+import { pooledShape, poolingAxes, poolKernel } from './max-pool.ts'
+
+const infer: InferRule = (context) => [inferredFrom(context, pooledShape(context))]
+const axes: AxesRule = (context) => [{ axes: poolingAxes(context) }]
+
+function knownWindow(context: GradientContext): readonly KnownWindowAxis[] {
+  const spatial = knownShape(context, context.input(0)).slice(2)
+  const window = windowOf(context.node, poolKernel(context.node), spatial)
+  if (allKnown(window)) return window
+  throw cannotDifferentiate(context, 'its automatic pads depend on a size that is not known')
+}
+
+/** Adds every value to all inputs of its window. */
+function spreadOnes(
+  context: GradientContext,
+  values: string,
+  window: readonly KnownWindowAxis[],
+): string {
+  const x = context.input(0)
+  const spatial = range(window.length + 2, 2)
+  // Each channel of each sample as a sample of its own: one kernel serves all.
+  const single = reshape(context, values, [-1, 1, ...spatial.map((axis) => ({ of: values, axis }))])
+  const kernel = onesLike(context, values, [1, 1, ...window.map((axis) => axis.kernel)])
+  return reshapeLike(context, spreadWindows(context, single, kernel, x, window, 1), x)
+}
+
+const averageGradient: GradientRule = (context) => {
+  const dy = context.outputGradient(0)
+  if (dy === undefined || !context.needs(0)) return []
+  const window = knownWindow(context)
+  const { div } = formula(context, dy)
+  return [spreadOnes(context, div(dy, counts(context, dy, window)), window)]
+}
+
+/** How many elements each window averages, as a constant that broadcasts over y. */
+function counts(
+  context: GradientContext,
+  dy: string,
+  window: readonly KnownWindowAxis[],
+): string | number {
+  const included = intAttribute(context.node, 'count_include_pad', 0) === 1
+  const unpadded = window.every((axis) => axis.pads.begin === 0 && axis.pads.end === 0)
+  if ((included || unpadded) && !ceilMode(context.node))
+    return elementCount(window.map((axis) => axis.kernel))
+  const outputs: readonly Dim[] = knownShape(context, context.output(0)).slice(2)
+  const along = window.map((axis, i) => {
+    const output = outputs[i]
+    if (typeof axis.input !== 'number' || typeof output !== 'number')
+      throw cannotDifferentiate(context, 'how much its windows overlap the pads is not known')
+    const [first, last] = included
+      ? [-axis.pads.begin, axis.input + axis.pads.end]
+      : [0, axis.input]
+    return range(output).map((o) => {
+      const start = o * axis.stride - axis.pads.begin
+      return range(axis.kernel).filter((k) => {
+        const at = start + k * axis.dilation
+        return at >= first && at < last
+      }).length
+    })
+  })
+  const dims = [1, 1, ...along.map((list) => list.length)]
+  let values = [1]
+  for (const list of along) values = values.flatMap((value) => list.map((count) => value * count))
+  return tensorLike(context, dy, dims, values)
+}
+
+const lpGradient: GradientRule = (context) => {
+  const dy = context.outputGradient(0)
+  if (dy === undefined || !context.needs(0)) return []
+  const spread = spreadOnes(context, lpOuter(context, dy), knownWindow(context))
+  return [lpInner(context, spread)]
+}
+
+/** δ·y^(1−p); zero where the whole window is zero. */
+export function lpOuter(context: GradientContext, dy: string): string {
+  const p = intAttribute(context.node, 'p', 2)
+  const { mul, pow, where, equal } = formula(context, dy)
+  if (p === 1) return dy
+  const y = context.output(0)
+  const zero = equal(y, 0)
+  return mul(dy, where(zero, 0, pow(where(zero, 1, y), 1 - p)))
+}
+
+/** Times sign(x)·|x|^(p−1). */
+export function lpInner(context: GradientContext, spread: string): string {
+  const p = intAttribute(context.node, 'p', 2)
+  const { mul, pow, sign } = formula(context, spread)
+  const x = context.input(0)
+  if (p === 2) return mul(spread, x)
+  const signed = mul(spread, sign(x))
+  return p === 1 ? signed : mul(signed, pow(context.op('Abs', [x]), p - 1))
+}
+
+export const averagePool: Operator = {
+  name: 'AveragePool',
+  infer,
+  axes,
+  gradient: averageGradient,
+  homogeneous: linearIn([0]),
+  sign: 'inherited',
+}
+
+export const lpPool: Operator = {
+  name: 'LpPool',
+  infer,
+  axes,
+  gradient: lpGradient,
+  homogeneous: positivelyHomogeneous,
+  sign: 'non-negative',
+}

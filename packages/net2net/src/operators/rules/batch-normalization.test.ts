@@ -1,0 +1,139 @@
+import { describe, expect, test } from 'vitest'
+import {
+  checkGradients,
+  normalTensor,
+  oneNode,
+  uniformTensor,
+} from '../../../testing/gradient-check.ts'
+import { backward } from '../../autodiff/backward.ts'
+import { GraphEmitter } from '../../autodiff/emitter.ts'
+import { attributes, float } from '../../model/attributes.ts'
+import { GraphBuilder, modelOf } from '../../model/builder.ts'
+import type { Node } from '../../model/model.ts'
+import { encodeModel } from '../../onnx/index.ts'
+import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
+import { randomStream } from '../../tensor/random.ts'
+import type { Target, ValueInfo } from '../contract/operator.ts'
+import { batchNormalization } from './batch-normalization.ts'
+
+describe('the gradient of BatchNormalization', () => {
+  for (const training_mode of [0, 1])
+    test(training_mode ? 'with statistics of the batch' : 'with stored statistics', () =>
+      checkGradients({
+        draws: 20,
+        draw(random) {
+          const space = Array.from({ length: random.below(4) }, () => 2 + random.below(3))
+          const dims = [3 + random.below(2), 1 + random.below(3), ...space]
+          const vector = [dims[1]!]
+          const drawn = oneNode({
+            op: 'BatchNormalization',
+            attributes: { training_mode, epsilon: float(1e-3) },
+            inputs: [
+              normalTensor(random, dims),
+              normalTensor(random, vector),
+              normalTensor(random, vector),
+              normalTensor(random, vector),
+              uniformTensor(random, vector, 0.5, 2),
+            ],
+            outputs: training_mode ? 3 : 1,
+          })
+          // The running statistics of training mode are no part of the function.
+          return training_mode ? { ...drawn, outputs: ['y0'] } : drawn
+        },
+      }),
+    )
+})
+
+describe('BatchNormalization in training', () => {
+  /** Runs the training form; `n` values per channel, of which the first channel is drawn. */
+  async function trained(target: Target, dims: readonly number[]) {
+    const random = randomStream(2, 'batch')
+    const feeds = {
+      x: normalTensor(random, dims, { scale: 2, shift: 3 }),
+      scale: normalTensor(random, [dims[1]!]),
+      shift: normalTensor(random, [dims[1]!]),
+      mean: normalTensor(random, [dims[1]!]),
+      variance: uniformTensor(random, [dims[1]!], 0.5, 2),
+    }
+    const builder = new GraphBuilder()
+    const infos = new Map<string, ValueInfo>()
+    for (const [name, tensor] of Object.entries(feeds)) {
+      const shape = name === 'x' ? ['n', ...dims.slice(1)] : tensor.dims
+      builder.input(name, 'float32', shape)
+      infos.set(name, { dtype: 'float32', shape })
+    }
+    const emitter = new GraphEmitter(builder, infos, 18, target)
+    const inputs = Object.keys(feeds)
+    const node: Node = {
+      name: 'bn',
+      opType: 'BatchNormalization',
+      domain: '',
+      inputs,
+      outputs: ['y'],
+      attributes: attributes({ momentum: float(0.8), epsilon: float(1e-3) }),
+    }
+    const form = batchNormalization.training!({
+      node,
+      opset: 18,
+      target,
+      has: (i) => i < inputs.length,
+      input: (i) => inputs[i] ?? '',
+      emit: (...call) => emitter.emit(...call),
+      op: (...call) => emitter.op(...call),
+      constant: (tensor) => emitter.constant(tensor),
+      info: (name) => emitter.info(name),
+      uniformLike: () => '',
+    })
+    for (const replacement of form.nodes) emitter.append(replacement)
+    const next = [form.updates!.get('mean')!, form.updates!.get('variance')!]
+    const gradient = backward(emitter, builder.graph().nodes, new Map([['y', 'x']]), ['x']).get(
+      'x',
+    )!
+    for (const name of ['y', ...next, gradient]) builder.output(name)
+    const session = await nodeRuntime.createSession(encodeModel(modelOf(builder.graph())))
+    const results = await session.run(feeds)
+    await session.release()
+    return {
+      feeds,
+      y: results.y!,
+      next: next.map((name) => results[name]!),
+      dx: results[gradient]!,
+    }
+  }
+
+  for (const target of ['standard', 'onnxruntime-webgpu'] as const)
+    test(`follows PyTorch's running statistics (${target})`, async () => {
+      const dims = [3, 2, 2, 5]
+      const { feeds, y, next } = await trained(target, dims)
+      const area = 10
+      for (let c = 0; c < 2; c++) {
+        const values: number[] = []
+        const normalized: number[] = []
+        for (let n = 0; n < 3; n++)
+          for (let i = 0; i < area; i++) {
+            values.push(Number(feeds.x.data[(n * 2 + c) * area + i]))
+            normalized.push(Number(y.data[(n * 2 + c) * area + i]))
+          }
+        const mean = values.reduce((a, b) => a + b, 0) / values.length
+        const squares = values.reduce((a, b) => a + (b - mean) ** 2, 0)
+        const at = (tensor: { data: ArrayLike<number | bigint> }) => Number(tensor.data[c])
+        expect(at(next[0]!)).toBeCloseTo(0.8 * at(feeds.mean) + 0.2 * mean, 5)
+        const unbiased = squares / (values.length - 1)
+        expect(at(next[1]!)).toBeCloseTo(0.8 * at(feeds.variance) + 0.2 * unbiased, 5)
+        const factor = at(feeds.scale) / Math.sqrt(squares / values.length + 1e-3)
+        values.forEach((value, i) => {
+          expect(normalized[i]).toBeCloseTo((value - mean) * factor + at(feeds.shift), 4)
+        })
+      }
+    })
+
+  test('has the same gradients on every target', async () => {
+    const [a, b] = [
+      await trained('standard', [2, 3, 4]),
+      await trained('onnxruntime-webgpu', [2, 3, 4]),
+    ]
+    a.dx.data.forEach((value, i) => {
+      expect(Number(b.dx.data[i])).toBeCloseTo(Number(value), 4)
+    })
+  })
+})

@@ -1,0 +1,247 @@
+/**
+ * BatchNormalization: y = γ·(x − μ)/√(σ² + ε) + β per channel, with the stored statistics μ, σ²
+ * or, in training mode, with those of the batch.
+ * https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
+ *
+ * Growth. All four vectors are carried with the channels, so a copied channel is normalized as
+ * the one it copies. In training mode too: equal channels have equal batch statistics.
+ *
+ * Training. Statistics of the batch replace the stored ones, and these follow as in Keras and
+ * PyTorch: new = momentum·old + (1 − momentum)·batch, where the batch variance of n values per
+ * channel is the unbiased one, n/(n − 1)·σ². (The standard's own training mode stores σ².)
+ *
+ * Gradients, with δ = ∂L/∂y, x̂ the normalized input and r = 1/√(σ² + ε): ∂L/∂γ = Σ δ·x̂,
+ * ∂L/∂β = Σ δ, and ∂L/∂x = γ·r·δ with stored statistics (constants), or γ·r·(δ − mean(δ) −
+ * x̂·mean(δ·x̂)) with those of the batch.
+ */
+
+import { refusedError } from '../../errors.ts'
+import { attributes, float, floatAttribute, intAttribute } from '../../model/attributes.ts'
+import type { Node } from '../../model/model.ts'
+import { describeNode } from '../../model/names.ts'
+import type {
+  AxesRule,
+  GradientContext,
+  GradientRule,
+  InferRule,
+  Operator,
+  TrainingContext,
+  TrainingRule,
+  UpgradeRule,
+} from '../contract/operator.ts'
+import { knownShape, numberLike, perChannel, range, reduce } from '../helpers/emission.ts'
+import { castLike, formula } from '../helpers/formula.ts'
+import { linearIn } from '../helpers/scaling.ts'
+import { inferredFrom } from '../helpers/shapes.ts'
+
+/** Does the node normalize with the statistics of the batch? */
+const usesBatch = (node: Node, opset: number): boolean =>
+  opset >= 14
+    ? intAttribute(node, 'training_mode', 0) === 1
+    : node.outputs.length > 1 && intAttribute(node, 'is_test', 0) === 0
+
+/** Before operator set 9: one statistic per channel and position. */
+const perPosition = (node: Node, opset: number): boolean =>
+  opset < 9 && intAttribute(node, 'spatial', 1) === 0
+
+const epsilonOf = (node: Node): number => floatAttribute(node, 'epsilon', 1e-5)
+const momentumOf = (node: Node): number => floatAttribute(node, 'momentum', 0.9)
+
+const infer: InferRule = (context) => {
+  const shape = context.shape(0)
+  const statistics = context.shape(3) ?? context.shape(1) ?? (shape && [shape[1] ?? 1])
+  return [
+    inferredFrom(context, shape),
+    ...range(4).map(() => inferredFrom(context, statistics, context.dtype(3) ? 3 : 0)),
+  ]
+}
+
+const axes: AxesRule = (context) => {
+  if (perPosition(context.node, context.opset))
+    context.refuse('has statistics for every position (spatial = 0)')
+  const x = context.axes(0)
+  // A batch of vectors without channels counts as one channel.
+  let channels = x[1] ?? context.fixed(1, 'has a single channel')
+  for (const i of [1, 2, 3, 4]) channels = context.same(channels, context.axes(i)[0]!)
+  return context.node.outputs.map((_, k) => ({ axes: k === 0 ? x : [channels] }))
+}
+
+const gradient: GradientRule = (context) => {
+  const dy = context.outputGradient(0)
+  if (dy === undefined) return []
+  return usesBatch(context.node, context.opset)
+    ? batchGradients(context, dy)
+    : storedGradients(context, dy)
+}
+
+/**
+ * Gradients where the batch's own statistics are used: x reaches y through them too. With n values
+ * per channel, ∂L/∂x = γ·r·δ − γ·r/n·Σδ − γ·r³/n·Σδ(x − μ) · (x − μ).
+ */
+function batchGradients(context: GradientContext, dy: string): (string | undefined)[] {
+  const x = context.input(0)
+  const rank = knownShape(context, x).length
+  const over = otherAxes(rank)
+  const { add, sub, mul, div, sqrt, neg } = formula(context, dy)
+  const channels = (vector: string) => perChannel(context, vector, rank)
+  const { mean, variance } = batchStatistics(context, x, over)
+  const centred = sub(x, channels(mean))
+  const factor = div(1, sqrt(add(variance, epsilonOf(context.node))))
+  const sum = reduce(context, 'Sum', dy, over, false)
+  const moment = reduce(context, 'Sum', mul(dy, centred), over, false)
+  const slope = () => {
+    const scaled = mul(context.input(1), factor)
+    const each = div(scaled, valuesPerChannel(context, dy))
+    const line = mul(mul(each, moment), mul(factor, factor))
+    const through = mul(centred, channels(neg(line)))
+    return add(add(mul(dy, channels(scaled)), channels(neg(mul(each, sum)))), through)
+  }
+  return [
+    context.needs(0) ? slope() : undefined,
+    context.needs(1) ? mul(moment, factor) : undefined,
+    context.needs(2) ? sum : undefined,
+  ]
+}
+
+/** Mean and biased variance of the batch per channel: the node's own, if it gives them. */
+function batchStatistics(context: GradientContext, x: string, over: readonly number[]) {
+  const [mean, variance] = [context.output(1), context.output(2)]
+  if (momentumOf(context.node) === 0 && mean !== '' && variance !== '') return { mean, variance }
+  const { sub, mul } = formula(context, x)
+  const centred = sub(x, reduce(context, 'Mean', x, over, true))
+  return {
+    mean: reduce(context, 'Mean', x, over, false),
+    variance: reduce(context, 'Mean', mul(centred, centred), over, false),
+  }
+}
+
+/** How many values each channel has in this batch, as a scalar of the type of `like`. */
+function valuesPerChannel(context: GradientContext | TrainingContext, like: string): string {
+  const sizes = [0, 1].map((i) => context.op('Size', [context.input(i)]))
+  return castLike(context, context.op('Div', sizes), like)
+}
+
+/** Gradients with stored statistics, these included (they may be computed values). */
+function storedGradients(context: GradientContext, dy: string): (string | undefined)[] {
+  const rank = knownShape(context, context.input(0)).length
+  const over = otherAxes(rank)
+  const { mul, sub, add, div, sqrt, neg } = formula(context, dy)
+  const [x, scale, , mean, variance] = range(5).map((i) => context.input(i))
+  const factor = div(1, sqrt(add(variance!, epsilonOf(context.node))))
+  const scaled = () => mul(scale!, factor)
+  const shift = () => reduce(context, 'Sum', dy, over, false)
+  // Σ δ·(x − μ)
+  const moment = () =>
+    reduce(context, 'Sum', mul(dy, sub(x!, perChannel(context, mean!, rank))), over, false)
+  return [
+    context.needs(0) ? mul(dy, perChannel(context, scaled(), rank)) : undefined,
+    context.needs(1) ? mul(moment(), factor) : undefined,
+    context.needs(2) ? shift() : undefined,
+    context.needs(3) ? neg(mul(shift(), scaled())) : undefined,
+    context.needs(4) ? mul(mul(mul(moment(), scaled()), mul(factor, factor)), -0.5) : undefined,
+  ]
+}
+
+/** All axes but the channels. */
+const otherAxes = (rank: number): number[] => [0, ...range(rank, 2)]
+
+/** The normalized batch, and its mean and biased variance per channel. */
+function normalizeBatch(context: TrainingContext): readonly string[] {
+  const [x, scale, shift, mean, variance] = range(5).map((i) => context.input(i))
+  const epsilon = float(epsilonOf(context.node))
+  if (context.target !== 'onnxruntime-webgpu') {
+    // With momentum 0 the new statistics are the batch's. ONNX Runtime may write them over the old
+    // ones, which others still read: it is given values that nobody else does.
+    const unread = [mean!, variance!].map((name) => context.op('Neg', [name]))
+    return context.emit(
+      'BatchNormalization',
+      [x!, scale!, shift!, ...unread],
+      { epsilon, momentum: float(0), training_mode: 1 },
+      { outputs: 3 },
+    )
+  }
+  // WebGPU has the normalization with given statistics only.
+  const over = otherAxes(knownShape(context, x!).length)
+  const { sub, mul } = formula(context, x!)
+  const centred = sub(x!, reduce(context, 'Mean', x!, over, true))
+  const batchMean = reduce(context, 'Mean', x!, over, false)
+  const batchVariance = reduce(context, 'Mean', mul(centred, centred), over, false)
+  const inputs = [x!, scale!, shift!, batchMean, batchVariance]
+  return [context.op('BatchNormalization', inputs, { epsilon }), batchMean, batchVariance]
+}
+
+const training: TrainingRule = (context) => {
+  const [y, mean, biased] = normalizeBatch(context)
+  const { add, mul } = formula(context, mean!)
+  const momentum = momentumOf(context.node)
+  const follow = (old: string, batch: string) => add(mul(old, momentum), mul(batch, 1 - momentum))
+  const nextMean = follow(context.input(3), mean!)
+  const nextVariance = follow(context.input(4), unbiased(context, biased!))
+  const results = [y!, nextMean, nextVariance]
+  const nodes = context.node.outputs.flatMap((name, k): Node[] => {
+    const result = results[k]
+    return name === '' || result === undefined ? [] : [copyTo(name, result)]
+  })
+  return {
+    nodes,
+    updates: new Map([
+      [context.input(3), nextMean],
+      [context.input(4), nextVariance],
+    ]),
+  }
+}
+
+const copyTo = (output: string, input: string): Node => ({
+  name: output,
+  opType: 'Identity',
+  domain: '',
+  inputs: [input],
+  outputs: [output],
+  attributes: new Map(),
+})
+
+/** n/(n − 1)·σ² = σ² + σ²/(n − 1); a single value per channel has no variance to correct. */
+function unbiased(context: TrainingContext, biased: string): string {
+  const { add, sub, div } = formula(context, biased)
+  const one = numberLike(context, biased, 1)
+  const rest = context.op('Max', [sub(valuesPerChannel(context, biased), one), one])
+  return add(biased, div(biased, rest))
+}
+
+const upgrade: UpgradeRule = ({ node, from }) => {
+  if (from >= 14) return node
+  if (perPosition(node, from))
+    throw refusedError(
+      `${describeNode(node)} keeps statistics for every position (spatial = 0), which newer operator sets cannot express.`,
+      { where: describeNode(node) },
+    )
+  const batch = usesBatch(node, from)
+  return {
+    ...node,
+    outputs: node.outputs.slice(0, batch ? 3 : 1),
+    attributes: attributes({
+      epsilon: float(epsilonOf(node)),
+      momentum: float(momentumOf(node)),
+      training_mode: batch ? 1 : undefined,
+    }),
+  }
+}
+
+/** With stored statistics, and the normalized values alone. */
+const serving = (node: Node): Node => {
+  const kept = [...node.attributes].filter(([name]) => name !== 'training_mode')
+  return { ...node, outputs: node.outputs.slice(0, 1), attributes: new Map(kept) }
+}
+
+export const batchNormalization: Operator = {
+  name: 'BatchNormalization',
+  infer,
+  axes,
+  gradient,
+  homogeneous: linearIn([1, 2]),
+  padding: { 1: 1, 2: 0, 3: 0, 4: 1 },
+  training,
+  serving,
+  upgrade,
+  normalization: { scale: 1, shift: 2, mean: 3, variance: 4 },
+}

@@ -1,0 +1,49 @@
+/**
+ * Clip: y = min(max(x, low), high). The bounds are scalars, attributes before opset 11.
+ * https://onnx.ai/onnx/operators/onnx__Clip.html
+ *
+ * Clipping twice is clipping once, so an identity layer followed by the same Clip (ReLU6) changes
+ * nothing. Growth: see unary.ts. Gradient: g where low ≤ x ≤ high, as in PyTorch; none for the
+ * bounds.
+ */
+import { floatAttribute } from '../../model/attributes.ts'
+import { float32 } from '../../tensor/tensor.ts'
+import type { GradientContext, Operator } from '../contract/operator.ts'
+import { sameAxes } from '../helpers/axes-rules.ts'
+import { gradientOf, type Term } from '../helpers/formula.ts'
+import { inferUnary } from '../helpers/unary.ts'
+
+/** The bounds that are given: names of inputs, or numbers from attributes. */
+function bound(context: GradientContext, i: number, attribute: string): Term | undefined {
+  if (context.opset < 11) return floatAttribute(context.node, attribute, undefined)
+  return context.has(i) ? context.input(i) : undefined
+}
+
+export const clips: readonly Operator[] = [
+  {
+    name: 'Clip',
+    infer: inferUnary,
+    axes: sameAxes,
+    gradient: gradientOf((context) => {
+      const { f, g } = context
+      const x = context.input(0)
+      const low = bound(context, 1, 'min')
+      const high = bound(context, 2, 'max')
+      const above = low === undefined ? undefined : f.greaterOrEqual(x, low)
+      const below = high === undefined ? undefined : f.lessOrEqual(x, high)
+      const inside = above && below ? f.and(above, below) : (above ?? below)
+      return inside === undefined ? g : f.where(inside, g, 0)
+    }),
+    activation: { idempotent: () => true },
+    upgrade: ({ node, from, constant }) => {
+      if (from >= 11) return node
+      const [low, high] = ['min', 'max'].map((name) => {
+        const value = floatAttribute(node, name, undefined)
+        return value === undefined ? '' : constant(float32([], [value]))
+      })
+      const inputs = [node.inputs[0]!, low!, high!]
+      while (inputs.at(-1) === '') inputs.pop()
+      return { ...node, inputs, attributes: new Map() }
+    },
+  },
+]

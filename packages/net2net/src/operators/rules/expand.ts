@@ -1,0 +1,123 @@
+/**
+ * Expand (broadcasting to a given shape) and Tile (repeating whole axes).
+ * https://onnx.ai/onnx/operators/onnx__Expand.html, onnx__Tile.html
+ *
+ * Growth. Expand: an axis that keeps its size is the same axis; one that is repeated from size one
+ * holds equal entries, of which there may be any number, so it is free and the size that is
+ * written in the target follows; the size-one axis itself is frozen. Tile: r repetitions of an
+ * axis are the product r · axis.
+ *
+ * Gradients: g summed over what was repeated.
+ */
+
+import type { Dim } from '../../model/model.ts'
+import { type Axis, product } from '../contract/axis.ts'
+import type { AxesContext, InferContext, Operator, ValueInfo } from '../contract/operator.ts'
+import { outputShape } from '../helpers/axes-rules.ts'
+import { freezeSizes } from '../helpers/axis-elements.ts'
+import { broadcastShape, sumTo } from '../helpers/broadcast.ts'
+import { numbers } from '../helpers/elements.ts'
+import { cannotDifferentiate, ints, knownShape, reshape } from '../helpers/emission.ts'
+import { gradientOf, inferView } from '../helpers/formula.ts'
+import { linearIn } from '../helpers/scaling.ts'
+
+function inferExpand(context: InferContext): ValueInfo {
+  const dtype = context.dtype(0)
+  const shape = context.shape(0)
+  const target = context.elements(1)
+  if (shape && target) return { dtype, shape: broadcastShape([shape, target]) }
+  const length = context.shape(1)?.[0]
+  if (!shape || typeof length !== 'number') return { dtype }
+  const unknown: readonly Dim[] = Array(length).fill(null)
+  return { dtype, shape: broadcastShape([shape, unknown]) }
+}
+
+function expandedAxes(context: AxesContext): readonly Axis[] {
+  const axes = context.axes(0)
+  const shape = context.shape(0) ?? []
+  const sizes = outputShape(context)
+  const target = context.axisElements(1)
+  if (!target) {
+    for (const axis of axes) context.freeze(axis, 'repeats it to a size that only the run knows')
+    return sizes.map((size) => context.fixed(size, 'takes its size from the run'))
+  }
+  return sizes.map((size, k) => {
+    const own = k - (sizes.length - axes.length)
+    const entry = k - (sizes.length - target.length)
+    const element = target[entry]
+    if (own < 0 || (shape[own] === 1 && size !== 1)) {
+      if (own >= 0) context.freeze(axes[own]!, 'repeats this axis of size one')
+      const repeated = context.unit(size, 'repeated entries')
+      context.sizeElement(1, entry, repeated)
+      return repeated
+    }
+    const isOne = element === undefined || (element.kind === 'value' && element.value === 1)
+    if (!isOne) context.sizeElement(1, entry, axes[own]!)
+    return axes[own]!
+  })
+}
+
+export const expansions: readonly Operator[] = [
+  {
+    name: 'Expand',
+    infer: (context) => [inferExpand(context)],
+    axes: (context) => [{ axes: expandedAxes(context) }],
+    gradient: gradientOf((context) =>
+      sumTo(context, context.g, context.output(0), context.input(0)),
+    ),
+    homogeneous: linearIn([0]),
+    sign: 'inherited',
+  },
+  {
+    name: 'Tile',
+    infer: (context) => {
+      const repeats = context.elements(1)
+      return [
+        {
+          dtype: context.dtype(0),
+          shape: context.shape(0)?.map((dim, k) => {
+            const times = repeats?.[k] ?? null
+            if (times === 1) return dim
+            return typeof dim === 'number' && typeof times === 'number' ? dim * times : null
+          }),
+        },
+      ]
+    },
+    axes: (context) => {
+      const axes = context.axes(0)
+      const repeats = numbers(context, 1)
+      freezeSizes(context, context.axisElements(1))
+      return [
+        {
+          axes: axes.map((axis, k) => {
+            const times = repeats?.[k]
+            if (times === 1) return axis
+            if (times !== undefined && times > 0)
+              return product([context.fixed(times, 'repeats it so many times'), axis])
+            context.freeze(axis, 'repeats it as often as only the run knows')
+            return context.fixed(outputShape(context)[k]!, 'takes its size from the run')
+          }),
+        },
+      ]
+    },
+    gradient: gradientOf((context) => {
+      const x = context.input(0)
+      const shape = knownShape(context, x)
+      const repeats = numbers(inferView(context), 1)
+      if (!repeats) throw cannotDifferentiate(context, 'its repetitions are only known to the run')
+      // [r₀, d₀, r₁, d₁, …], summed over the repetitions; axes that are not repeated stay whole.
+      const repeated = shape.map((_, k) => repeats[k] !== 1)
+      if (!repeated.includes(true)) return context.g
+      const sizes = shape.flatMap((_, k) => [
+        ...(repeated[k] ? [repeats[k]!] : []),
+        { of: x, axis: k },
+      ])
+      const summed = sizes.flatMap((size, k) => (typeof size === 'number' ? [k] : []))
+      return context.op('ReduceSum', [reshape(context, context.g, sizes), ints(context, summed)], {
+        keepdims: 0,
+      })
+    }),
+    homogeneous: linearIn([0]),
+    sign: 'inherited',
+  },
+]

@@ -1,0 +1,123 @@
+/**
+ * Gather: y[…, i…, …] = x[…, indices[i…], …] along one axis; with a constant x, an embedding.
+ * https://onnx.ai/onnx/operators/onnx__Gather.html
+ *
+ * Growth: the axes before and after are those of x, carried where x is a weight (the width of an
+ * embedding); those in between are the indices' own. Along the axis that is looked up an index means
+ * an entry: entries that constants pick are frozen, and the constants follow what grows before them;
+ * where anything may be picked, the whole axis is frozen.
+ *
+ * Gradient: every g is added where its value was read: ScatterND along the first axis, otherwise
+ * ScatterElements.
+ */
+
+import { intAttribute } from '../../model/attributes.ts'
+import type { Dim, Shape } from '../../model/model.ts'
+import type { Axis } from '../contract/axis.ts'
+import {
+  type AxesContext,
+  type InferContext,
+  type Operator,
+  unsupported,
+} from '../contract/operator.ts'
+import { freezeSizes } from '../helpers/axis-elements.ts'
+import { moveElements, numbers } from '../helpers/elements.ts'
+import { knownShape, reshape, shapeOf, unsqueeze } from '../helpers/emission.ts'
+import { gradientOf } from '../helpers/formula.ts'
+import { linearIn } from '../helpers/scaling.ts'
+import { zerosLike } from '../helpers/scatter-back.ts'
+import { axisPosition } from '../helpers/shapes.ts'
+import { followPosition } from './slice.ts'
+
+const axisOf = (context: InferContext, rank: number) =>
+  axisPosition(intAttribute(context.node, 'axis', 0), rank)
+
+/** Positions in a vector that constant indices pick. */
+function picked(context: InferContext, length: number | undefined): readonly number[] | undefined {
+  if (length === undefined || context.shape(0)?.length !== 1) return undefined
+  return numbers(context, 1)?.map((index) => (index < 0 ? index + length : index))
+}
+
+function gatheredAxes(context: AxesContext): readonly Axis[] {
+  const data = context.axes(0)
+  const axis = axisOf(context, data.length)
+  lookUp(context, data[axis]!, context.shape(0)?.[axis] ?? null)
+  return [...data.slice(0, axis), ...context.axes(1), ...data.slice(axis + 1)]
+}
+
+/** Freezes the entries of an axis that are picked. */
+function lookUp(context: AxesContext, axis: Axis, dim: Dim): void {
+  const isVocabulary = context.isParameter(0)
+  if (isVocabulary) context.freeze(axis, 'looks up entries along it (a vocabulary)')
+  const reason = 'picks entries of it by index'
+  const indices = typeof dim === 'number' ? numbers(context, 1) : undefined
+  if (!indices) context.freeze(axis, reason)
+  else if (!isVocabulary || indices.length === 1)
+    for (const [k, written] of indices.entries()) {
+      const at = written < 0 ? written + Number(dim) : written
+      const entry = context.slice(axis, at, at + 1)
+      context.freeze(entry ?? axis, reason)
+      if (entry && indices.length === 1) context.pick(entry)
+      followPosition(context, axis, { written, at, dim: Number(dim) }, (before) =>
+        context.sizeElement(1, k, before),
+      )
+    }
+}
+
+const insertIndices = (data: Shape, axis: number, indices: Shape): Shape => [
+  ...data.slice(0, axis),
+  ...indices,
+  ...data.slice(axis + 1),
+]
+
+export const gathers: readonly Operator[] = [
+  {
+    name: 'Gather',
+    infer: (context) => {
+      const data = context.shape(0)
+      const indices = context.shape(1)
+      const dtype = context.dtype(0)
+      if (!data || !indices) return [{ dtype }]
+      const shape = insertIndices(data, axisOf(context, data.length), indices)
+      const elements = context.elements(0)
+      const moved = moveElements<Dim>(elements, () => picked(context, elements!.length))
+      return [{ dtype, shape, ...(moved && { elements: moved }) }]
+    },
+    axes: (context) => {
+      const elements = context.axisElements(0)
+      const moved = moveElements(elements, () => picked(context, elements!.length))
+      if (!moved) freezeSizes(context, elements)
+      const axes = gatheredAxes(context)
+      return [moved ? { axes, elements: moved } : { axes }]
+    },
+    gradient: gradientOf((context) => {
+      const { g } = context
+      const [data, indices] = [context.input(0), context.input(1)]
+      const shape = knownShape(context, data)
+      const indexRank = knownShape(context, indices).length
+      const given = intAttribute(context.node, 'axis', 0)
+      const axis = given < 0 ? given + shape.length : given
+      const zeros = zerosLike(context, data)
+      if (axis === 0)
+        return context.op('ScatterND', [zeros, unsqueeze(context, indices, [indexRank]), g], {
+          reduction: 'add',
+        })
+      // One index axis in the place of the axis that was looked up, however many there were.
+      const updates = reshape(
+        context,
+        g,
+        shape.map((_, k) => (k === axis ? -1 : { of: data, axis: k })),
+      )
+      const column = reshape(context, indices, [-1, ...shape.slice(axis + 1).map(() => 1)])
+      const spread = context.op('Expand', [column, shapeOf(context, updates)])
+      return context.op('ScatterElements', [zeros, spread, updates], { axis, reduction: 'add' })
+    }),
+    sign: 'inherited',
+    homogeneous: linearIn([0]),
+    layer: {
+      weight: (isParameter) =>
+        isParameter(0) && !isParameter(1) ? { input: 0, widthAxis: -1 } : undefined,
+      identity: () => unsupported('an embedding is a lookup and cannot be the identity'),
+    },
+  },
+]

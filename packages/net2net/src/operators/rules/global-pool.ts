@@ -1,0 +1,115 @@
+/**
+ * GlobalAveragePool, GlobalMaxPool and GlobalLpPool: one value per channel, over all spatial axes.
+ * https://onnx.ai/onnx/operators/onnx__GlobalAveragePool.html
+ *
+ * Growth. Batch and channels pass through. The mean over a spatial axis is unchanged if every
+ * unit of it has equally many copies, and the maximum always; the p-norm is not.
+ *
+ * Gradients, with S positions: δ/S everywhere; δ at the first position of the maximum; and
+ * δ·y^(1−p)·sign(x)·|x|^(p−1).
+ */
+
+import type { Dim } from '../../model/model.ts'
+import { int64 } from '../../tensor/tensor.ts'
+import type {
+  AxesContext,
+  AxesRule,
+  GradientContext,
+  InferRule,
+  Operator,
+} from '../contract/operator.ts'
+import { knownShape, reshape, reshapeLike, shapeOf } from '../helpers/emission.ts'
+import { castLike, formula } from '../helpers/formula.ts'
+import { linearIn, positivelyHomogeneous } from '../helpers/scaling.ts'
+import { countProduct, inferredFrom } from '../helpers/shapes.ts'
+import { lpInner, lpOuter } from './average-pool.ts'
+
+const infer: InferRule = (context) => {
+  const shape = context.shape(0)
+  return [
+    inferredFrom(
+      context,
+      shape?.map((dim, i): Dim => (i < 2 ? dim : 1)),
+    ),
+  ]
+}
+
+const axesWith =
+  (spatial: (context: AxesContext, axis: AxesAxis) => void): AxesRule =>
+  (context) => {
+    const x = context.axes(0)
+    return [
+      {
+        axes: x.map((axis, i) => {
+          if (i < 2) return axis
+          spatial(context, axis)
+          return context.fixed(1, 'pools over it')
+        }),
+      },
+    ]
+  }
+type AxesAxis = ReturnType<AxesContext['axes']>[number]
+
+const gradientWith =
+  (rule: (context: GradientContext, dy: string) => string) => (context: GradientContext) => {
+    const dy = context.outputGradient(0)
+    return dy === undefined || !context.needs(0) ? [] : [rule(context, dy)]
+  }
+
+/** δ/S, repeated over the positions. */
+function averageGradient(context: GradientContext, dy: string): string {
+  const x = context.input(0)
+  const { mul, div } = formula(context, dy)
+  const positions = countProduct([knownShape(context, x).slice(2)])
+  const each =
+    positions === null
+      ? div(dy, castLike(context, context.op('ReduceProd', [shapeOf(context, x, 2)]), dy))
+      : mul(dy, 1 / positions)
+  return context.op('Expand', [each, shapeOf(context, x)])
+}
+
+/** δ at the first maximum of each channel. */
+function maxGradient(context: GradientContext, dy: string): string {
+  const x = context.input(0)
+  const { where } = formula(context, dy)
+  const flat = reshape(context, x, [{ of: x, axis: 0 }, { of: x, axis: 1 }, -1])
+  const winner = context.op('ArgMax', [flat], { axis: 2, keepdims: 1 })
+  const count = context.op('Squeeze', [shapeOf(context, flat, 2)])
+  const scalar64 = (value: number) => context.constant(int64([value], []))
+  const positions = context.op('Range', [scalar64(0), count, scalar64(1)])
+  const won = context.op('Equal', [winner, positions])
+  const column = reshape(context, dy, [{ of: x, axis: 0 }, { of: x, axis: 1 }, 1])
+  return reshapeLike(context, where(won, column, 0), x)
+}
+
+const lpGradient = (context: GradientContext, dy: string): string =>
+  lpInner(context, lpOuter(context, dy))
+
+const spatialMean = axesWith((context, axis) => context.equalCopies(axis, 'takes the mean over it'))
+const spatialMaximum = axesWith(() => {})
+const spatialNorm = axesWith((context, axis) => context.freeze(axis, 'takes the norm over it'))
+
+export const globalAveragePool: Operator = {
+  name: 'GlobalAveragePool',
+  infer,
+  axes: spatialMean,
+  gradient: gradientWith(averageGradient),
+  homogeneous: linearIn([0]),
+  sign: 'inherited',
+}
+export const globalMaxPool: Operator = {
+  name: 'GlobalMaxPool',
+  infer,
+  axes: spatialMaximum,
+  gradient: gradientWith(maxGradient),
+  homogeneous: positivelyHomogeneous,
+  sign: 'inherited',
+}
+export const globalLpPool: Operator = {
+  name: 'GlobalLpPool',
+  infer,
+  axes: spatialNorm,
+  gradient: gradientWith(lpGradient),
+  homogeneous: positivelyHomogeneous,
+  sign: 'non-negative',
+}

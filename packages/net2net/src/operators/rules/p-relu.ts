@@ -1,0 +1,44 @@
+/**
+ * PRelu: y = x for x > 0, otherwise a·x, with a slope a that is broadcast to x (He et al. 2015).
+ * https://onnx.ai/onnx/operators/onnx__PRelu.html
+ *
+ * Growth. All axes pass through; a slope per channel is carried with its channel.
+ *
+ * Gradients: ∂L/∂x is δ for x > 0 and a·δ elsewhere; ∂L/∂a is x·δ where x ≤ 0, summed over the
+ * axes along which a was repeated.
+ */
+
+import { toNumbers } from '../../tensor/tensor.ts'
+import type { GradientRule, Operator } from '../contract/operator.ts'
+import { broadcastAxes, sumToInput } from '../helpers/broadcast.ts'
+import { formula } from '../helpers/formula.ts'
+import { positivelyHomogeneous } from '../helpers/scaling.ts'
+import { inferredFrom } from '../helpers/shapes.ts'
+
+const gradient: GradientRule = (context) => {
+  const dy = context.outputGradient(0)
+  if (dy === undefined) return []
+  const { mul, where, greater } = formula(context, dy)
+  const [x, slope] = [context.input(0), context.input(1)]
+  const positive = greater(x, 0)
+  return [
+    context.needs(0) ? where(positive, dy, mul(dy, slope)) : undefined,
+    context.needs(1) ? sumToInput(context, 1, where(positive, 0, mul(dy, x))) : undefined,
+  ]
+}
+
+export const pRelu: Operator = {
+  name: 'PRelu',
+  infer: (context) => [inferredFrom(context, context.shape(0))],
+  axes: (context) => [{ axes: broadcastAxes(context, [0, 1]) }],
+  gradient,
+  homogeneous: positivelyHomogeneous,
+  activation: {
+    // With slope a, applying it twice gives a²·x below zero.
+    idempotent(_node, constant) {
+      const slope = constant(1)
+      return slope !== undefined && toNumbers(slope).every((a) => a === 0 || a === 1)
+    },
+  },
+  padding: { 1: 0.25 },
+}

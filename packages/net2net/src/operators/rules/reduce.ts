@@ -1,0 +1,257 @@
+/**
+ * Reductions: one number from all elements along some axes.
+ * https://onnx.ai/onnx/operators/onnx__ReduceSum.html and neighbours
+ *
+ * Growth. The axes that stay are kept. Of those that are reduced: a maximum or minimum does not
+ * change when units are repeated; a mean does not if every unit is repeated equally often; a sum
+ * does not where its input holds shares (growth/shares.ts); the others do change, so they freeze
+ * the axis.
+ *
+ * Gradients, g and y repeated along the reduced axes:
+ *   sum: g   mean: g/n   L1: g·sign x   L2: g·x/y (0 where y = 0)   sum of squares: 2·g·x
+ *   log-sum: g·e⁻ʸ   log-sum-exp: g·eˣ⁻ʸ
+ *   max, min: g, shared evenly among the elements that attain it (PyTorch's amax)
+ *   product: g·y/x; where one element is zero, only that one gets g times the product of the others
+ */
+
+import { intAttribute, intsAttribute } from '../../model/attributes.ts'
+import type { Shape } from '../../model/model.ts'
+import { elementCount, int64 } from '../../tensor/tensor.ts'
+import { one } from '../contract/axis.ts'
+import type {
+  AxesContext,
+  AxesRule,
+  InferContext,
+  InferRule,
+  Operator,
+} from '../contract/operator.ts'
+import { freezeSizes } from '../helpers/axis-elements.ts'
+import { productOf } from '../helpers/dims.ts'
+import { isStatic, numbers } from '../helpers/elements.ts'
+import { ints, reshape, shapeOf } from '../helpers/emission.ts'
+import { type Backward, castLike, type Formula, gradientOf, inferView } from '../helpers/formula.ts'
+import { linearIn, positivelyHomogeneous } from '../helpers/scaling.ts'
+import { axisPosition } from '../helpers/shapes.ts'
+
+/** Since when `axes` is an input. */
+const inputSince = (name: string) => (name === 'ReduceSum' ? 13 : 18)
+
+const keepsDims = (context: Pick<InferContext, 'node'>) =>
+  intAttribute(context.node, 'keepdims', 1) === 1
+
+/** The reduced axes of an input of this rank; undefined where only the run knows them. */
+function reducedAxes(context: InferContext, rank: number): ReadonlySet<number> | undefined {
+  const { node } = context
+  const fromInput = context.opset >= inputSince(node.opType)
+  const given = fromInput ? numbers(context, 1) : intsAttribute(node, 'axes')
+  if (given === undefined && fromInput && context.has(1)) return undefined
+  const axes = given ?? []
+  if (axes.length === 0)
+    return new Set(
+      fromInput && intAttribute(node, 'noop_with_empty_axes', 0) === 1
+        ? []
+        : Array.from({ length: rank }, (_, k) => k),
+    )
+  return new Set(axes.map((axis) => axisPosition(axis, rank)))
+}
+
+/** The entries that remain, with `filler` where a reduced axis is kept at size one. */
+function remaining<T>(
+  entries: readonly T[],
+  reduced: ReadonlySet<number>,
+  kept: boolean,
+  filler: T,
+) {
+  return entries.flatMap((entry, k) => (!reduced.has(k) ? [entry] : kept ? [filler] : []))
+}
+
+function reducedShape(context: InferContext): Shape | undefined {
+  const shape = context.shape(0)
+  if (!shape) return undefined
+  const reduced = reducedAxes(context, shape.length)
+  if (!reduced) return keepsDims(context) ? shape.map(() => null) : undefined
+  return remaining(shape, reduced, keepsDims(context), 1)
+}
+
+/** The product of all sizes in a vector: how exporters compute a flattened size. */
+const isWholeVector = (context: InferContext) =>
+  context.shape(0)?.length === 1 && reducedAxes(context, 1)?.size === 1
+
+const infer: InferRule = (context) => {
+  const elements =
+    context.node.opType === 'ReduceProd' && isWholeVector(context) ? context.elements(0) : undefined
+  return [
+    {
+      dtype: context.dtype(0),
+      shape: reducedShape(context),
+      ...(elements && { elements: [productOf(elements)] }),
+    },
+  ]
+}
+
+const axesRule =
+  (treat: (context: AxesContext, k: number) => void): AxesRule =>
+  (context) => {
+    freezeSizes(context, context.axisElements(0))
+    const axes = context.axes(0)
+    const reduced =
+      reducedAxes(context, axes.length) ?? context.refuse('reduces axes that only the run knows')
+    for (const k of reduced) treat(context, k)
+    return [{ axes: remaining(axes, reduced, keepsDims(context), one) }]
+  }
+
+const freezes = (does: string) =>
+  axesRule((context, k) => context.freeze(context.axes(0)[k]!, does))
+
+interface Reduced extends Backward {
+  readonly f: Formula
+  readonly x: string
+  /** Output and its gradient with the reduced axes at size one, ready to be broadcast. */
+  readonly y: string
+  readonly gy: string
+  /** How many elements went into one. */
+  count(): string | number
+  /** Repeats a value of the kept shape to the input's shape. */
+  spread(value: string): string
+}
+
+const reduction = (
+  name: string,
+  axes: AxesRule,
+  gradient: (context: Reduced) => string,
+  { sign, homogeneous }: Pick<Operator, 'sign' | 'homogeneous'> = {},
+): Operator => ({
+  name,
+  infer,
+  axes,
+  gradient: gradientOf((context) => gradient(reducedContext(context))),
+  ...(sign ? { sign } : {}),
+  ...(homogeneous ? { homogeneous } : {}),
+  upgrade: ({ node, from, constant }) => {
+    const given = intsAttribute(node, 'axes')
+    if (from >= inputSince(name) || given === undefined) return node
+    return {
+      ...node,
+      inputs: [node.inputs[0]!, constant(int64(given))],
+      attributes: new Map([...node.attributes].filter(([key]) => key !== 'axes')),
+    }
+  },
+})
+
+function reducedContext(context: Backward): Reduced {
+  const x = context.input(0)
+  const shape = context.info(x).shape
+  const reduced = shape && reducedAxes(inferView(context), shape.length)
+  const kept = (value: string): string => {
+    if (keepsDims(context)) return value
+    if (reduced && shape)
+      return reshape(
+        context,
+        value,
+        shape.map((_, k) => (reduced.has(k) ? 1 : { of: x, axis: k })),
+      )
+    return context.op('Reshape', [value, runtimeKeptShape(context, x)])
+  }
+  return {
+    ...context,
+    x,
+    y: kept(context.output(0)),
+    gy: kept(context.g),
+    spread: (value) =>
+      context.op('Expand', [value, isStatic(shape) ? ints(context, shape) : shapeOf(context, x)]),
+    count: () => {
+      const sizes = reduced && shape?.filter((_, k) => reduced.has(k))
+      if (isStatic(sizes)) return elementCount(sizes)
+      const ratio = context.op('Div', [
+        context.op('Size', [x]),
+        context.op('Size', [context.output(0)]),
+      ])
+      return castLike(context, ratio, context.g)
+    },
+  }
+}
+
+/** The input's shape with ones at axes that only the run knows. */
+function runtimeKeptShape(context: Backward, x: string): string {
+  const reducedOnce = context.op('ReduceSum', [x, ...(context.has(1) ? [context.input(1)] : [])], {
+    keepdims: 1,
+    noop_with_empty_axes: intAttribute(context.node, 'noop_with_empty_axes', 0),
+  })
+  return shapeOf(context, reducedOnce)
+}
+
+const attained = (context: Reduced): string => {
+  const { f, x, y, gy } = context
+  const mask = castLike(context, f.equal(x, y), context.g)
+  const axes = (value: string) => sumLike(context, value)
+  return f.mul(mask, f.div(gy, axes(mask)))
+}
+
+/** Sums over the axes that the node reduces, keeping them. */
+function sumLike(context: Reduced, value: string): string {
+  const shape = context.info(context.x).shape
+  const reduced = shape && reducedAxes(inferView(context), shape.length)
+  if (reduced)
+    return reduced.size === 0
+      ? value
+      : context.op('ReduceSum', [value, ints(context, [...reduced])], { keepdims: 1 })
+  return context.op('ReduceSum', [value, context.input(1)], {
+    keepdims: 1,
+    noop_with_empty_axes: intAttribute(context.node, 'noop_with_empty_axes', 0),
+  })
+}
+
+function productGradient(context: Reduced): string {
+  const { f, x, y, gy } = context
+  const isZero = f.equal(x, 0)
+  const zeros = sumLike(context, castLike(context, isZero, context.g))
+  const others = productLike(context, f.where(isZero, 1, x))
+  const atZero = f.where(f.equal(zeros, 1), others, 0)
+  return f.mul(gy, f.where(isZero, atZero, f.div(y, f.where(isZero, 1, x))))
+}
+
+function productLike(context: Reduced, value: string): string {
+  const shape = context.info(context.x).shape
+  const reduced = shape && reducedAxes(inferView(context), shape.length)
+  return context.op(
+    'ReduceProd',
+    [value, reduced ? ints(context, [...reduced]) : context.input(1)],
+    { keepdims: 1, noop_with_empty_axes: reduced?.size === 0 ? 1 : 0 },
+  )
+}
+
+const freezesSum = freezes('sums over it')
+const sum = axesRule((context, k) => context.sumProducts([{ input: 0, axis: k }], 'sums over it'))
+const invariant = axesRule(() => {})
+const linear = { homogeneous: linearIn([0]) } as const
+const positive = { homogeneous: positivelyHomogeneous } as const
+
+export const reductions: readonly Operator[] = [
+  reduction('ReduceSum', sum, ({ spread, gy }) => spread(gy), { sign: 'inherited', ...linear }),
+  reduction(
+    'ReduceMean',
+    axesRule((context, k) => context.equalCopies(context.axes(0)[k]!, 'takes the mean over it')),
+    ({ f, spread, gy, count }) => spread(f.div(gy, count())),
+    { sign: 'inherited', ...linear },
+  ),
+  reduction('ReduceMax', invariant, attained, { sign: 'inherited', ...positive }),
+  reduction('ReduceMin', invariant, attained, { sign: 'inherited', ...positive }),
+  reduction('ReduceProd', freezes('multiplies over it'), productGradient, { sign: 'inherited' }),
+  reduction('ReduceL1', freezesSum, ({ f, gy, x }) => f.mul(gy, f.sign(x)), {
+    sign: 'non-negative',
+    ...positive,
+  }),
+  reduction(
+    'ReduceL2',
+    freezesSum,
+    ({ f, gy, x, y }) => f.mul(x, f.where(f.equal(y, 0), 0, f.div(gy, y))),
+    { sign: 'non-negative', ...positive },
+  ),
+  reduction('ReduceLogSum', freezesSum, ({ f, gy, y, spread }) =>
+    spread(f.mul(gy, f.exp(f.neg(y)))),
+  ),
+  reduction('ReduceLogSumExp', freezesSum, ({ f, gy, x, y }) => f.mul(gy, f.exp(f.sub(x, y)))),
+  reduction('ReduceSumSquare', freezesSum, ({ f, gy, x }) => f.mul(f.mul(2, gy), x), {
+    sign: 'non-negative',
+  }),
+]

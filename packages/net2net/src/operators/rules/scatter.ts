@@ -1,0 +1,94 @@
+/**
+ * ScatterElements, ScatterND and the old Scatter: x with updates written, or added, at indices.
+ * https://onnx.ai/onnx/operators/onnx__ScatterElements.html, onnx__ScatterND.html
+ *
+ * Growth: axes that are addressed by index are frozen; the axes behind the index of ScatterND are
+ * the same in x and the updates.
+ *
+ * Gradients without reduction: g for x, with zeros where it was overwritten; for the updates, g
+ * read at the indices (which must not repeat: the standard leaves open which update wins). With
+ * `add`, x takes g whole. Products, minima and maxima have no rule.
+ */
+import { stringAttribute } from '../../model/attributes.ts'
+import type { Node } from '../../model/model.ts'
+import type { AxesRule, GradientRule, InferRule, Operator } from '../contract/operator.ts'
+import { freezeAll } from '../helpers/axes-rules.ts'
+import { cannotDifferentiate } from '../helpers/emission.ts'
+import { type Backward, gradientOf } from '../helpers/formula.ts'
+import { zerosLike } from '../helpers/scatter-back.ts'
+import { indexDepth } from './gather-elements.ts'
+
+const infer: InferRule = (context) => [{ dtype: context.dtype(0), shape: context.shape(0) }]
+
+const BY_INDEX = 'writes entries of it by index'
+
+function overwrites(context: Backward): boolean {
+  const reduction = stringAttribute(context.node, 'reduction', 'none')
+  if (reduction === 'none') return true
+  if (reduction === 'add') return false
+  throw cannotDifferentiate(context, `its reduction "${reduction}" has no gradient rule`)
+}
+
+const attributesOf = (node: Node, names: readonly string[]) =>
+  Object.fromEntries([...node.attributes].filter(([name]) => names.includes(name)))
+
+const gradientWith = (scatter: string, gather: string, names: readonly string[]): GradientRule =>
+  gradientOf(
+    (context) => {
+      if (!overwrites(context)) return context.g
+      const [indices, updates] = [context.input(1), context.input(2)]
+      return context.op(
+        scatter,
+        [context.g, indices, zerosLike(context, updates)],
+        attributesOf(context.node, names),
+      )
+    },
+    undefined,
+    (context) => {
+      overwrites(context)
+      return context.op(gather, [context.g, context.input(1)], attributesOf(context.node, names))
+    },
+  )
+
+const byElement: AxesRule = (context) => {
+  for (const i of [0, 1, 2]) freezeAll(context, context.axes(i), BY_INDEX)
+  return [{ axes: context.axes(0) }]
+}
+
+const scatterElements: Operator = {
+  name: 'ScatterElements',
+  infer,
+  axes: byElement,
+  gradient: gradientWith('ScatterElements', 'GatherElements', ['axis']),
+}
+
+export const scatters: readonly Operator[] = [
+  scatterElements,
+  {
+    ...scatterElements,
+    name: 'Scatter',
+    upgrade: ({ node, from }) => (from < 11 ? { ...node, opType: 'ScatterElements' } : node),
+  },
+  {
+    name: 'ScatterND',
+    infer,
+    axes: (context) => {
+      const [data, indices, updates] = [0, 1, 2].map((i) => context.axes(i))
+      const depth = indexDepth(context) ?? context.refuse('writes at indices of unknown depth')
+      freezeAll(context, data!.slice(0, depth), BY_INDEX)
+      freezeAll(context, indices!, BY_INDEX)
+      const behind = data!.slice(depth)
+      return [
+        {
+          axes: [
+            ...data!.slice(0, depth),
+            ...behind.map((axis, k) =>
+              context.same(axis, updates![updates!.length - behind.length + k]!),
+            ),
+          ],
+        },
+      ]
+    },
+    gradient: gradientWith('ScatterND', 'GatherND', []),
+  },
+]

@@ -1,0 +1,263 @@
+/**
+ * Slice: y[k] = x[start + k·step] on some of the axes.
+ * https://onnx.ai/onnx/operators/onnx__Slice.html
+ *
+ * Growth: with step 1 the slice is a part of its axis, and the bounds are the sizes of the parts
+ * before and up to it; they follow when these grow. A bound that counts from the end fixes the
+ * size of what lies behind it. Any other step freezes the axis.
+ *
+ * Gradient: g, padded with zeros where nothing was taken; with other steps, or sizes that only the
+ * run knows, added back at the positions that were read.
+ */
+import { intsAttribute } from '../../model/attributes.ts'
+import type { Dim, Shape } from '../../model/model.ts'
+import { elementCount, int64 } from '../../tensor/tensor.ts'
+import type { Axis } from '../contract/axis.ts'
+import type { AxesContext, InferContext, Operator } from '../contract/operator.ts'
+import { freezeSizes } from '../helpers/axis-elements.ts'
+import { gridPositions, isStatic, moveElements, numbers } from '../helpers/elements.ts'
+import { ints } from '../helpers/emission.ts'
+import { type Backward, gradientOf, inferView } from '../helpers/formula.ts'
+import { scatterBack } from '../helpers/scatter-back.ts'
+import { axisPosition } from '../helpers/shapes.ts'
+
+/** One sliced axis as it is written; `entry` is its place in the lists of bounds. */
+interface Bounds {
+  readonly axis: number
+  readonly entry: number
+  readonly start: number | undefined
+  readonly end: number | undefined
+  readonly step: number | undefined
+}
+
+/** undefined where not even the axes are known. */
+function boundsOf(context: InferContext, rank: number): readonly Bounds[] | undefined {
+  const asAttributes = context.opset < 10
+  const list = (i: number, name: string): readonly (Dim | undefined)[] | undefined =>
+    asAttributes ? intsAttribute(context.node, name) : context.elements(i)
+  const starts = list(1, 'starts')
+  const ends = list(2, 'ends')
+  const hasAxes = asAttributes ? context.node.attributes.has('axes') : context.has(3)
+  const hasSteps = !asAttributes && context.has(4)
+  const given = asAttributes ? intsAttribute(context.node, 'axes') : numbers(context, 3)
+  if (hasAxes && given === undefined) return undefined
+  const count = given?.length ?? starts?.length ?? ends?.length
+  if (count === undefined) return undefined
+  const axes = given ?? Array.from({ length: count }, (_, k) => k)
+  const steps = hasSteps ? context.elements(4) : undefined
+  const number = (value: Dim | undefined) => (typeof value === 'number' ? value : undefined)
+  return axes.map((axis, entry) => ({
+    axis: axisPosition(axis, rank),
+    entry,
+    start: number(starts?.[entry]),
+    end: number(ends?.[entry]),
+    step: hasSteps ? number(steps?.[entry]) : 1,
+  }))
+}
+
+/** The bounds as positions on an axis of known size. */
+interface Range {
+  readonly start: number
+  readonly end: number
+  readonly step: number
+  readonly length: number
+}
+
+export function resolveRange(
+  { start, end, step }: Pick<Bounds, 'start' | 'end' | 'step'>,
+  dim: Dim,
+): Range | undefined {
+  if (start === undefined || end === undefined || !step || typeof dim !== 'number') return undefined
+  const clamp = (at: number, low: number, high: number) =>
+    Math.min(Math.max(at < 0 ? at + dim : at, low), high)
+  const [low, high] = step > 0 ? [0, dim] : [-1, dim - 1]
+  const first = clamp(start, step > 0 ? 0 : 0, high)
+  const last = end <= -dim - 1 ? low : clamp(end, low, high)
+  return { start: first, end: last, step, length: Math.max(0, Math.ceil((last - first) / step)) }
+}
+
+/** No axis is that long: a bound that says "from the beginning" or "to the end", whatever the size. */
+const BEYOND = 2 ** 31 - 1
+
+/** "Everything", whatever the size: from 0 to (beyond) any end. */
+const isWhole = ({ start, end, step }: Bounds) =>
+  start === 0 && end !== undefined && end >= BEYOND && step === 1
+
+function slicedShape(context: InferContext): Shape | undefined {
+  const shape = context.shape(0)
+  if (!shape) return undefined
+  const bounds = boundsOf(context, shape.length)
+  if (!bounds) return shape.map(() => null)
+  const result: Dim[] = [...shape]
+  for (const each of bounds)
+    if (!isWhole(each)) result[each.axis] = resolveRange(each, shape[each.axis]!)?.length ?? null
+  return result
+}
+
+/** Where the elements of a slice of a small tensor of known shape come from. */
+function positions(context: InferContext): readonly number[] | undefined {
+  const shape = context.shape(0)
+  const bounds = isStatic(shape) ? boundsOf(context, shape.length) : undefined
+  if (!isStatic(shape) || !bounds) return undefined
+  const grid = shape.map((length, k) => ({
+    start: 0,
+    step: 1,
+    length,
+    stride: elementCount(shape.slice(k + 1)),
+  }))
+  for (const each of bounds) {
+    const range = resolveRange(each, shape[each.axis]!)
+    if (!range) return undefined
+    grid[each.axis] = { ...grid[each.axis]!, ...range }
+  }
+  return gridPositions(grid)
+}
+
+function sliceAxis(context: AxesContext, axis: Axis, bounds: Bounds, dim: Dim, size: Dim): Axis {
+  if (isWhole(bounds)) return axis
+  const range = resolveRange(bounds, dim)
+  const whole = range?.step === 1 && range.start === 0 && range.end === dim
+  if (!whole) {
+    const part =
+      range?.step === 1 && range.length > 0
+        ? context.slice(axis, range.start, range.end)
+        : undefined
+    if (part === undefined) {
+      const reason = 'takes a part of it that does not follow when it grows'
+      context.freeze(axis, reason)
+      return context.fixed(size, reason)
+    }
+    follow(context, axis, bounds, range!, Number(dim))
+    return part
+  }
+  // A bound that happens to be the size today must be the size tomorrow.
+  follow(context, axis, bounds, range, Number(dim))
+  return axis
+}
+
+/** Ties the written bounds to the sizes of the parts that they delimit. */
+function follow(context: AxesContext, axis: Axis, bounds: Bounds, range: Range, dim: number): void {
+  const tie = (i: number, name: string, written: number, at: number) => {
+    if (written > dim) return
+    followPosition(context, axis, { written, at, dim }, (before) => {
+      if (context.opset < 10) context.sizeAttribute(name, before, bounds.entry)
+      else context.sizeElement(i, bounds.entry, before)
+    })
+  }
+  tie(1, 'starts', bounds.start!, range.start)
+  tie(2, 'ends', bounds.end!, range.end)
+}
+
+/**
+ * Ties a position on an axis of size `dim` to the size of what lies before it. One that was written
+ * from the end fixes what lies behind.
+ */
+export function followPosition(
+  context: AxesContext,
+  axis: Axis,
+  { written, at, dim }: { readonly written: number; readonly at: number; readonly dim: number },
+  tie: (before: Axis) => void,
+): void {
+  if (written < 0) {
+    const behind = written > -BEYOND ? context.slice(axis, at, dim) : undefined
+    if (behind) context.freeze(behind, 'counts from the end of the axis')
+    return
+  }
+  if (at === 0) return
+  const before = context.slice(axis, 0, at)
+  if (before) tie(before)
+  else context.freeze(axis, 'cuts the axis inside of a block')
+}
+
+function slicedAxes(context: AxesContext): readonly Axis[] {
+  const axes = [...context.axes(0)]
+  const bounds = boundsOf(context, axes.length)
+  const sizes = context.output(0).shape
+  // Bounds that are sizes of other axes are followed, or else freeze these.
+  const elements = [1, 2].map((i) => (context.opset < 10 ? undefined : context.axisElements(i)))
+  if (!bounds) {
+    for (const list of elements) freezeSizes(context, list)
+    return axes.map((axis, k) => {
+      context.freeze(axis, 'slices it in a way that only the run knows')
+      return context.fixed(sizes?.[k] ?? null, 'slices it in a way that only the run knows')
+    })
+  }
+  for (const each of bounds) {
+    const dim = context.shape(0)?.[each.axis] ?? null
+    const range = resolveRange(each, dim)
+    if (range?.step !== 1)
+      for (const list of elements) freezeSizes(context, list?.slice(each.entry, each.entry + 1))
+    axes[each.axis] = sliceAxis(context, axes[each.axis]!, each, dim, sizes?.[each.axis] ?? null)
+  }
+  return axes
+}
+
+/** Padding back needs every bound and the sizes of the sliced axes. */
+function padBack(context: Backward): string | undefined {
+  const shape = context.info(context.input(0)).shape
+  if (!shape) return undefined
+  const bounds = boundsOf(inferView(context), shape.length)
+  if (!bounds) return undefined
+  const before = shape.map(() => 0)
+  const after = shape.map(() => 0)
+  for (const each of bounds) {
+    if (isWhole(each)) continue
+    const dim = shape[each.axis]!
+    const range = resolveRange(each, dim)
+    if (range?.step !== 1 || range.length === 0) return undefined
+    before[each.axis] = range.start
+    after[each.axis] = Number(dim) - range.end
+  }
+  if ([...before, ...after].every((pad) => pad === 0)) return context.g
+  return context.op('Pad', [context.g, ints(context, [...before, ...after])])
+}
+
+export const slices: readonly Operator[] = [
+  {
+    name: 'Slice',
+    infer: (context) => {
+      const elements = context.elements(0)
+      const moved = moveElements<Dim>(elements, () => positions(context))
+      return [
+        { dtype: context.dtype(0), shape: slicedShape(context), ...(moved && { elements: moved }) },
+      ]
+    },
+    axes: (context) => {
+      const elements = context.axisElements(0)
+      const moved = moveElements(elements, () => positions(context))
+      if (!moved) freezeSizes(context, elements)
+      const axes = slicedAxes(context)
+      return [moved ? { axes, elements: moved } : { axes }]
+    },
+    gradient: gradientOf((context) => {
+      const padded = padBack(context)
+      if (padded !== undefined) return padded
+      const { node } = context
+      return scatterBack(
+        context,
+        context.input(0),
+        context.g,
+        (from) =>
+          context.emit(
+            node.opType,
+            [from, ...node.inputs.slice(1)],
+            Object.fromEntries(node.attributes),
+          )[0]!,
+      )
+    }),
+    sign: 'inherited',
+    view: true,
+    upgrade: ({ node, from, constant }) => {
+      if (from >= 10) return node
+      const inputs = ['starts', 'ends', 'axes'].map((name) => intsAttribute(node, name))
+      return {
+        ...node,
+        inputs: [
+          node.inputs[0]!,
+          ...inputs.flatMap((list) => (list ? [constant(int64(list))] : [])),
+        ],
+        attributes: new Map(),
+      }
+    },
+  },
+]

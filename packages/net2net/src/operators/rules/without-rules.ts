@@ -1,0 +1,108 @@
+/**
+ * Operators that we know but can neither grow through nor differentiate: control flow, quantized
+ * arithmetic, sequences, detection heads. Everything that touches them keeps its size, for the
+ * reason given here, and the rest of the graph stays growable.
+ */
+import { intAttribute } from '../../model/attributes.ts'
+import { dtypeFromCode } from '../../tensor/dtype.ts'
+import { type InferRule, none, type Operator, unsupported } from '../contract/operator.ts'
+
+/** A family of operators frozen for one reason (a verb phrase). */
+const frozen = (
+  names: readonly string[],
+  reason: string,
+  infer: Operator['infer'] = unsupported('its output types are taken from the file'),
+  domain = '',
+): readonly Operator[] =>
+  names.map((name) => ({
+    name,
+    ...(domain === '' ? {} : { domain }),
+    infer,
+    axes: unsupported(reason),
+    gradient: unsupported(reason),
+  }))
+
+/** Nothing flows back through indices and random draws. */
+const withoutGradient = (family: readonly Operator[]): readonly Operator[] =>
+  family.map((operator) => ({ ...operator, gradient: none }))
+
+/** As many selected boxes as there are: batch, class and box index of each. */
+const boxes: InferRule = () => [{ dtype: 'int64', shape: [null, 3] }]
+
+const quantize: InferRule = (context) => {
+  const code = intAttribute(context.node, 'output_dtype', 0)
+  const dtype = context.has(2) ? context.dtype(2) : (dtypeFromCode(code) ?? 'uint8')
+  return [{ dtype, shape: context.shape(0) }]
+}
+
+const dequantize: InferRule = (context) => [{ dtype: context.dtype(1), shape: context.shape(0) }]
+
+/** uint8 values, and the scale and zero point that were chosen for them. */
+const dynamicQuantize: InferRule = (context) => [
+  { dtype: 'uint8', shape: context.shape(0) },
+  { dtype: 'float32', shape: [] },
+  { dtype: 'uint8', shape: [] },
+]
+
+const drawn: InferRule = (context) => {
+  const code = intAttribute(context.node, 'dtype', undefined)
+  const like = context.has(0)
+  const dtype = code === undefined ? (like ? context.dtype(0) : 'float32') : dtypeFromCode(code)
+  const attribute = context.node.attributes.get('shape')
+  const shape = like
+    ? context.shape(0)
+    : attribute?.type === 'ints'
+      ? attribute.value.map(Number)
+      : undefined
+  return [{ dtype, shape }]
+}
+
+const CONTROL = 'runs a subgraph, for which there is no rule yet'
+const QUANTIZED = 'works on quantized values, for which there is no rule yet'
+const SEQUENCES = 'works on sequences or optional values, for which there is no rule yet'
+const RANDOM = 'draws random numbers for each element, which copies of a unit would not share'
+const DETECTION = 'selects boxes, for which there is no rule'
+
+export const frozenOperators: readonly Operator[] = [
+  ...frozen(['If', 'Loop', 'Scan'], CONTROL),
+  ...frozen(['QuantizeLinear'], QUANTIZED, quantize),
+  ...frozen(['DequantizeLinear'], QUANTIZED, dequantize),
+  ...frozen(['DynamicQuantizeLinear'], QUANTIZED, dynamicQuantize),
+  ...frozen(['QLinearConv', 'QLinearMatMul', 'ConvInteger', 'MatMulInteger'], QUANTIZED),
+  ...frozen(
+    ['QLinearAdd', 'QLinearMul', 'QLinearConcat', 'QLinearSigmoid', 'QLinearLeakyRelu'],
+    QUANTIZED,
+    undefined,
+    'com.microsoft',
+  ),
+  ...frozen(
+    ['QLinearAveragePool', 'QLinearGlobalAveragePool', 'QLinearSoftmax', 'QGemm'],
+    QUANTIZED,
+    undefined,
+    'com.microsoft',
+  ),
+  ...frozen(
+    [
+      'SequenceEmpty',
+      'SequenceConstruct',
+      'SequenceInsert',
+      'SequenceErase',
+      'SequenceAt',
+      'SequenceLength',
+      'SequenceMap',
+      'SplitToSequence',
+      'ConcatFromSequence',
+      'Optional',
+      'OptionalGetElement',
+      'OptionalHasElement',
+    ],
+    SEQUENCES,
+  ),
+  ...withoutGradient(frozen(['NonMaxSuppression'], DETECTION, boxes)),
+  ...frozen(['RoiAlign', 'MaxRoiPool'], DETECTION),
+  ...withoutGradient([
+    ...frozen(['RandomNormal', 'RandomUniform'], RANDOM, drawn),
+    ...frozen(['RandomNormalLike', 'RandomUniformLike', 'Bernoulli'], RANDOM, drawn),
+    ...frozen(['Multinomial'], RANDOM),
+  ]),
+]

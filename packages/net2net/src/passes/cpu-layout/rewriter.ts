@@ -1,0 +1,104 @@
+/** Rebuilds a graph node by node: some are kept, some replaced, and what nobody reads is left out. */
+import { type AttributeLike, attributes } from '../../model/attributes.ts'
+import { expressionKey } from '../../model/common-subexpressions.ts'
+import { capturedValues } from '../../model/links.ts'
+import type { Initializer, Model, Node } from '../../model/model.ts'
+import { NameSupply, valueNames } from '../../model/names.ts'
+import type { LazyTensor } from '../../tensor/tensor.ts'
+
+export class Rewriter {
+  readonly #source: Model
+  readonly #names: NameSupply
+  readonly #nodes: Node[] = []
+  readonly #initializers: Map<string, Initializer>
+  readonly #expressions = new Map<string, readonly string[]>()
+  readonly #constants = new Map<string, string>()
+  /** Value of the source → the value that took its place. */
+  readonly #replaced = new Map<string, string>()
+  readonly #domains = new Set<string>()
+
+  constructor(source: Model) {
+    this.#source = source
+    this.#names = new NameSupply(valueNames(source.graph))
+    // Nodes are called as their first output, and no two nodes may share a name.
+    for (const node of source.graph.nodes) this.#names.claim(node.name)
+    this.#initializers = new Map(source.graph.initializers)
+  }
+
+  /** The value that stands for `name` now. */
+  value(name: string): string {
+    return this.#replaced.get(name) ?? name
+  }
+
+  replace(name: string, value: string): void {
+    this.#replaced.set(name, value)
+  }
+
+  /** Takes a node of the source over. */
+  keep(node: Node): void {
+    this.#nodes.push({ ...node, inputs: node.inputs.map((name) => this.value(name)) })
+  }
+
+  /** Adds a node, unless an equal one is there already. */
+  emit(
+    opType: string,
+    inputs: readonly string[],
+    entries: Readonly<Record<string, AttributeLike>> | Node['attributes'] = {},
+    options: { readonly domain?: string; readonly outputs?: number } = {},
+  ): readonly string[] {
+    const { domain = '', outputs: count = 1 } = options
+    const map = entries instanceof Map ? entries : attributes(plain(entries))
+    const key = expressionKey(opType, domain, inputs, map, count)
+    const known = key === undefined ? undefined : this.#expressions.get(key)
+    if (known) return known
+    const outputs = Array.from({ length: count }, () => this.#names.fresh(opType))
+    if (key !== undefined) this.#expressions.set(key, outputs)
+    if (domain !== '') this.#domains.add(domain)
+    this.#nodes.push({ name: outputs[0]!, opType, domain, inputs, outputs, attributes: map })
+    return outputs
+  }
+
+  /** Adds a node with these very outputs. */
+  define(node: Omit<Node, 'name' | 'attributes'>, entries: Record<string, AttributeLike> = {}) {
+    if (node.domain !== '') this.#domains.add(node.domain)
+    this.#nodes.push({ ...node, name: node.outputs[0]!, attributes: attributes(entries) })
+  }
+
+  /** A small constant; equal ones share one initializer. */
+  constant(tensor: LazyTensor, hint: string): string {
+    const key = `${tensor.dtype}[${tensor.dims}]${tensor.read(0, tensor.byteLength).join()}`
+    const known = this.#constants.get(key)
+    if (known !== undefined) return known
+    const name = this.#names.fresh(hint)
+    this.#initializers.set(name, { tensor })
+    this.#constants.set(key, name)
+    return name
+  }
+
+  model(): Model {
+    const { graph, opsets } = this.#source
+    for (const { name } of graph.outputs) {
+      const value = this.#replaced.get(name)
+      if (value !== undefined)
+        this.define({ opType: 'Identity', domain: '', inputs: [value], outputs: [name] })
+    }
+    const versions = new Map(opsets)
+    for (const domain of this.#domains) if (!versions.has(domain)) versions.set(domain, 1)
+    const used = new Set(graph.outputs.map((output) => output.name))
+    const nodes: Node[] = []
+    for (const node of this.#nodes.reverse()) {
+      if (!node.outputs.some((name) => used.has(name))) continue
+      nodes.push(node)
+      for (const name of [...node.inputs, ...capturedValues(node)]) used.add(name)
+    }
+    const initializers = new Map([...this.#initializers].filter(([name]) => used.has(name)))
+    return {
+      ...this.#source,
+      opsets: versions,
+      graph: { ...graph, nodes: nodes.reverse(), initializers, values: [] },
+    }
+  }
+}
+
+const plain = (entries: Readonly<Record<string, AttributeLike>> | Node['attributes']) =>
+  entries as Readonly<Record<string, AttributeLike>>

@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { schemaFile, schemaText } from '../../../../tools/recipe-schema.ts'
+import { expectEqualFunctions } from '../../testing/check.ts'
+import { Net2NetError } from '../errors.ts'
+import { formatRecipe, growByRecipe, inspect, parseRecipe } from '../growth/index.ts'
+import { activation, conv2d, dense, flatten, sequential } from '../layers/index.ts'
+import { encodeModel } from '../onnx/encode.ts'
+
+const model = sequential(
+  [
+    conv2d(4, 3, { name: 'conv1', padding: 'same' }),
+    activation('relu'),
+    conv2d(4, 3, { name: 'conv2', padding: 'same' }),
+    flatten(),
+    dense(6, { name: 'fc1', activation: 'relu' }),
+    dense(3, { name: 'fc2' }),
+  ],
+  { input: [2, 5, 4], seed: 1 },
+)
+
+const failure = (text: string): Net2NetError => {
+  try {
+    parseRecipe(text, 'grow.yaml')
+  } catch (error) {
+    expect(error).toBeInstanceOf(Net2NetError)
+    return error as Net2NetError
+  }
+  return expect.fail('nothing was thrown')
+}
+
+const text = `
+seed: 7
+steps:
+  - widen: { conv1: 7, fc1: x2 }
+  - deepen: [conv2, fc1]
+    block: identity
+  - deepen: fc1
+    block: residual
+  - widen:
+      conv*: x1.5
+    noise: none
+    seed: 3
+`
+
+describe('recipes', () => {
+  it('grow a model step by step', async () => {
+    const { model: grown, plans, resolved } = growByRecipe(model, parseRecipe(text))
+    expect(inspect(grown).layers.find((layer) => layer.name === 'conv1')?.width).toBe(11)
+    expect(plans.map((plan) => [plan.seed, plan.units.length, plan.insertions.length])).toEqual([
+      [7, 2, 0],
+      [8, 0, 2],
+      [9, 0, 1],
+      [3, 3, 0],
+    ])
+    expect(resolved.steps[0]).toMatchObject({ init: 'net2wider', noise: 'zero-sum', seed: 7 })
+    await expectEqualFunctions(model, grown)
+  })
+
+  it.each(['yaml', 'json'] as const)(
+    'replay from the resolved recipe in %s to the same bits',
+    (format) => {
+      const first = growByRecipe(model, parseRecipe(text))
+      const again = growByRecipe(model, parseRecipe(formatRecipe(first.resolved, format)))
+      expect(encodeModel(again.model)).toEqual(encodeModel(first.model))
+      expect(again.resolved).toEqual(first.resolved)
+    },
+  )
+
+  it('say line and column of what is wrong', () => {
+    expect(failure('steps:\n  - widen: { conv1: 7 }\n    noise: loud\n').message).toMatch(
+      /^grow\.yaml:3:12: steps\[0\]\.noise: /,
+    )
+    expect(failure('steps:\n  - widen:\n      conv1: -7\n').message).toMatch(
+      /^grow\.yaml:3:14: steps\[0\]\.widen\.conv1: /,
+    )
+    expect(failure('steps:\n  - shrink: [conv1]\n').message).toMatch(
+      /^grow\.yaml:2:5: steps\[0\]: a step has "widen"/,
+    )
+    expect(failure('steps:\n  - widen: {conv1: 4\n').message).toMatch(/^grow\.yaml:\d+:\d+: /)
+    expect(failure('step: []\n').message).toMatch(/^grow\.yaml:1:1: /)
+    expect(failure('steps: []\n').message).toMatch(/^grow\.yaml:1:8: steps: /)
+    expect(failure('steps:\n  - widen: 5\n').message).toBe(
+      'grow.yaml:2:12: steps[0].widen: must be a set of named fields, not a number',
+    )
+    expect(failure('').message).toBe(
+      'grow.yaml:1:1: the recipe: must be a set of named fields, not empty',
+    )
+    expect(failure('- 1\n').kind).toBe('input')
+  })
+
+  it('check a plan from a file field by field', () => {
+    const { resolved } = growByRecipe(model, parseRecipe(text))
+    const broken = (edit: (plan: Record<string, Record<string, unknown>[]>) => void) => {
+      const copy = JSON.parse(JSON.stringify(resolved))
+      edit(copy.steps[0].plan)
+      return failure(JSON.stringify(copy)).message
+    }
+    expect(broken((plan) => (plan.units![0]!.map = [0, 1, 99]))).toContain('steps[0].plan.units[0]')
+    expect(broken((plan) => (plan.parameters![0]!.after = 'big'))).toContain('.parameters[0].after')
+  })
+
+  it('refuse aliases that expand without end', () => {
+    const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nsteps: [*c,*c,*c,*c]\n`
+    expect(failure(bomb).kind).toBe('input')
+  })
+
+  it('have a published schema that is up to date', () => {
+    expect(JSON.parse(readFileSync(schemaFile, 'utf8'))).toEqual(JSON.parse(schemaText()))
+  })
+})

@@ -1,0 +1,223 @@
+/**
+ * Recipes: growth as a list of steps, in YAML or JSON. Growing by a recipe yields the resolved
+ * recipe, in which every option, seed and map is written down; it replays to the same bits.
+ */
+import {
+  Document,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Node as YamlNode,
+} from 'yaml'
+import { z } from 'zod'
+import { inputError } from '../errors.ts'
+import { applyPlan } from '../growth/apply/apply.ts'
+import type { GrowthPlan } from '../growth/growth-plan.ts'
+import { planDeepen } from '../growth/plan/deepen.ts'
+import { planWiden } from '../growth/plan/widen.ts'
+import type { Model } from '../model/model.ts'
+import { planSchema } from './plan-schema.ts'
+import { wordsOf } from './schema-messages.ts'
+
+const seed = z.int().describe('Seed of maps, noise and random weights.')
+const plan = planSchema
+  .exactOptional()
+  .describe('The resolved plan; if given, it is applied as it is.')
+
+const widenStep = z.strictObject({
+  widen: z
+    .record(
+      z.string(),
+      z.union([
+        z.int().positive(),
+        z.string().regex(/^[x×]\d*\.?\d+$/i, 'a factor looks like x1.5'),
+      ]),
+    )
+    .describe(
+      'Layer (a name, a part of one, or a pattern as conv*) and its new width, or a factor.',
+    ),
+  init: z.enum(['net2wider', 'random-pad']).exactOptional().describe('How new units start.'),
+  noise: z
+    .enum(['zero-sum', 'paper', 'none'])
+    .exactOptional()
+    .describe('What breaks the symmetry of copies; zero-sum is exact.'),
+  noiseSize: z
+    .number()
+    .positive()
+    .exactOptional()
+    .describe('Size of the noise, relative to the standard deviation of the out-weights.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
+const deepenStep = z.strictObject({
+  deepen: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .describe('Layers after which a layer is inserted.'),
+  init: z.enum(['net2deeper', 'random-init']).exactOptional().describe('How new layers start.'),
+  block: z
+    .enum(['identity', 'residual'])
+    .exactOptional()
+    .describe('A layer that computes the identity, or a residual block of zero output.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
+const recipeSchema = z
+  .strictObject({
+    version: z.literal(1).exactOptional(),
+    seed: seed.exactOptional(),
+    steps: z.array(z.union([widenStep, deepenStep])).min(1),
+  })
+  .meta({ title: 'net2net recipe', description: 'Steps that grow a trained network.' })
+
+export type Recipe = z.infer<typeof recipeSchema>
+export type RecipeStep = Recipe['steps'][number]
+
+/** JSON Schema of recipes, for completion in editors. */
+export const recipeJsonSchema = (): object => z.toJSONSchema(recipeSchema)
+
+/**
+ * Reads a recipe.
+ *
+ * @param text YAML, or JSON (which is YAML too).
+ * @param file Its name, for messages.
+ * @throws Net2NetError (input) with line and column for the first thing that is wrong.
+ */
+export function parseRecipe(text: string, file = 'recipe'): Recipe {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset)
+    return `${file}:${line}:${col}`
+  }
+  const [problem] = document.errors
+  if (problem)
+    throw inputError(`${at(problem.pos[0])}: ${problem.message}`, { where: at(problem.pos[0]) })
+  let value: unknown
+  try {
+    value = document.toJS({ maxAliasCount: 100 })
+  } catch (cause) {
+    throw inputError(`${file}: ${cause instanceof Error ? cause.message : 'cannot be read'}`, {
+      where: file,
+      cause,
+    })
+  }
+  const found = readRecipe(value)
+  if (!('message' in found)) return found
+  const where = at(offsetOf(document.contents, found.path))
+  const field = found.path.length === 0 ? 'the recipe' : fieldName(found.path)
+  throw inputError(`${where}: ${field}: ${found.message}`, { where })
+}
+
+/** The recipe that a value is, or the first thing that is wrong with it. */
+export function readRecipe(value: unknown): Recipe | Issue {
+  const result = recipeSchema.safeParse(value)
+  return result.success ? result.data : mostSpecific(result.error.issues, value)
+}
+
+type Issue = Pick<z.core.$ZodIssue, 'path' | 'message'>
+
+/** Of the alternatives of a union, the one that the step was meant to be. */
+function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issue {
+  const issue = issues[0]!
+  if (issue.code !== 'invalid_union') return { path: issue.path, message: wordsOf(issue) }
+  const step = issue.path.reduce<unknown>(
+    (inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key],
+    value,
+  )
+  if (typeof step !== 'object' || step === null) return { ...issue, message: stepHelp }
+  const isStep = issue.path.length === 2 && issue.path[0] === 'steps'
+  if (isStep && !('widen' in step) && !('deepen' in step)) return { ...issue, message: stepHelp }
+  const branch = isStep ? issue.errors['widen' in step ? 0 : 1] : issue.errors[0]
+  if (!branch?.[0]) return { path: issue.path, message: wordsOf(issue) }
+  const inner = mostSpecific(branch, step)
+  return { message: inner.message, path: [...issue.path, ...inner.path] }
+}
+
+const stepHelp = 'a step has "widen" (layers and widths) or "deepen" (layers)'
+
+export const fieldName = (path: readonly PropertyKey[]): string =>
+  path
+    .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i > 0 ? '.' : ''}${String(key)}`))
+    .join('')
+
+/** Where in the text a field stands, or the nearest thing around it that does. */
+function offsetOf(root: YamlNode | null, path: readonly PropertyKey[]): number {
+  let node: unknown = root
+  let offset = root?.range?.[0] ?? 0
+  for (const key of path) {
+    let next: unknown
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && item.key.value === key)
+      if (isScalar(pair?.key)) offset = pair.key.range?.[0] ?? offset
+      next = pair?.value
+    } else if (isSeq(node)) next = node.items[Number(key)]
+    if (next === undefined || next === null) return offset
+    node = next
+    const range = (next as YamlNode).range
+    if (range && !isMap(node)) offset = range[0]
+    else if (range && typeof key === 'number') offset = range[0]
+  }
+  return offset
+}
+
+export interface RecipeResult {
+  readonly model: Model
+  readonly plans: readonly GrowthPlan[]
+  /** The recipe with every option, seed and plan written down. */
+  readonly resolved: Recipe
+}
+
+/**
+ * Grows a model step by step. Steps without a seed use the recipe's plus their position, so that
+ * equal steps draw different maps.
+ *
+ * @throws Net2NetError as `planWiden` and `planDeepen`, naming the step.
+ */
+export function growByRecipe(model: Model, recipe: Recipe): RecipeResult {
+  let grown = model
+  const plans: GrowthPlan[] = []
+  const steps = recipe.steps.map((step, i): RecipeStep => {
+    const resolved = resolveStep(grown, step, (recipe.seed ?? 0) + i)
+    const { plan: stepPlan } = resolved
+    plans.push(stepPlan)
+    grown = applyPlan(grown, stepPlan)
+    return resolved as RecipeStep
+  })
+  return { model: grown, plans, resolved: { version: 1, seed: recipe.seed ?? 0, steps } }
+}
+
+function resolveStep(model: Model, step: RecipeStep, defaultSeed: number) {
+  const stepSeed = step.seed ?? defaultSeed
+  if ('widen' in step) {
+    const { widen, init = 'net2wider', noise = 'zero-sum', noiseSize } = step
+    const options = {
+      seed: stepSeed,
+      init,
+      noise,
+      ...(noiseSize === undefined ? {} : { noiseSize }),
+    }
+    return { widen, ...options, plan: step.plan ?? planWiden(model, widen, options) }
+  }
+  const { init = 'net2deeper', block = 'identity' } = step
+  const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
+  const options = { seed: stepSeed, init, block }
+  return { deepen, ...options, plan: step.plan ?? planDeepen(model, deepen, options) }
+}
+
+/** A recipe as text: YAML with lists of numbers in one line, or JSON. */
+export function formatRecipe(recipe: Recipe, format: 'yaml' | 'json' = 'yaml'): string {
+  const plain: unknown = JSON.parse(JSON.stringify(recipe))
+  if (format === 'json') return `${JSON.stringify(plain, null, 2)}\n`
+  const document = new Document(plain, { aliasDuplicateObjects: false })
+  visit(document, {
+    Seq(_, node) {
+      if (node.items.every(isScalar)) node.flow = true
+    },
+  })
+  return document.toString({ lineWidth: 100, flowCollectionPadding: false })
+}

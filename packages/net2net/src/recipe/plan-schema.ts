@@ -1,0 +1,153 @@
+/** What a plan from a file must look like: checked field by field before anything uses it. */
+import { z } from 'zod'
+import type { AxisMap, GrowthPlan } from '../growth/growth-plan.ts'
+import { dtypes } from '../tensor/dtype.ts'
+import { elementCount, isNumeric, type NumericDType } from '../tensor/tensor.ts'
+
+const size = z.int().nonnegative()
+const name = z.string()
+const dims = z.array(size)
+const use = z.strictObject({ node: name, input: size })
+
+const role = z.enum(['carried', 'summed'])
+
+const axisMap: z.ZodType<AxisMap> = z
+  .lazy(() =>
+    z.union([
+      z.strictObject({ units: name, role: role.exactOptional() }),
+      z.strictObject({ keep: size }),
+      z.strictObject({ sum: z.array(axisMap) }),
+      z.strictObject({ product: z.array(axisMap) }),
+    ]),
+  )
+  .meta({ id: 'AxisMap' })
+
+const units = z
+  .strictObject({
+    id: name,
+    members: z.array(name),
+    from: size,
+    to: size,
+    init: z.enum(['net2wider', 'random-pad']),
+    map: z.array(size),
+    shares: z.array(z.number()),
+  })
+  .refine(({ map, to }) => map.length === to, 'the map must have one entry per new unit')
+  .refine(({ shares, to }) => shares.length === to, 'there must be one share per new unit')
+  .refine(
+    ({ map, from }) => map.every((unit) => unit < from),
+    'the map names a unit that is not there',
+  )
+
+const parameter = z.strictObject({
+  name,
+  to: name,
+  uses: z.array(use).exactOptional(),
+  before: dims,
+  after: dims,
+  axes: z.array(z.strictObject({ axis: size, map: axisMap, role })),
+  padding: z.number().exactOptional(),
+  noise: z
+    .strictObject({
+      kind: z.enum(['zero-sum', 'paper', 'none']),
+      relative: z.number(),
+      axis: size.exactOptional(),
+      alike: z.literal(true).exactOptional(),
+    })
+    .exactOptional(),
+})
+
+const sizeChange = z.strictObject({
+  constant: name,
+  index: size,
+  from: z.int(),
+  to: z.int(),
+  clone: name.exactOptional(),
+  uses: z.array(use).exactOptional(),
+})
+
+const attributeChange = z.strictObject({
+  node: name,
+  attribute: name,
+  index: size.exactOptional(),
+  from: z.int(),
+  to: z.int(),
+})
+
+const heldNumber = z
+  .strictObject({
+    value: name,
+    to: name,
+    uses: z.array(use).exactOptional(),
+    dtype: z.enum(
+      Object.keys(dtypes).filter((dtype) => isNumeric(dtype as keyof typeof dtypes)) as [
+        NumericDType,
+        ...NumericDType[],
+      ],
+    ),
+    dims,
+    elements: z.array(z.number()),
+  })
+  .refine(
+    ({ dims, elements }) => elementCount(dims) === elements.length,
+    'there must be as many elements as the dimensions say',
+  )
+
+const fill = z.union([
+  z.strictObject({ kind: z.literal('constant'), value: z.number() }),
+  z.strictObject({
+    kind: z.literal('identity'),
+    axes: z.tuple([size, size]).readonly(),
+    at: z.record(z.string(), size).exactOptional(),
+    wrap: z.boolean().exactOptional(),
+  }),
+  z.strictObject({ kind: z.literal('values'), values: z.array(z.number()) }),
+  z.strictObject({ kind: z.literal('normal'), mean: z.number(), deviation: z.number() }),
+  z.strictObject({ kind: z.literal('uniform'), limit: z.number() }),
+])
+
+const attributeValue = z.union([
+  z.number(),
+  z.array(z.number()),
+  z.string(),
+  z.strictObject({ type: z.literal('float'), value: z.number() }),
+  z.strictObject({ type: z.literal('floats'), value: z.array(z.number()) }),
+])
+
+const insertion = z.strictObject({
+  after: name,
+  name,
+  value: name,
+  source: name,
+  init: z.enum(['net2deeper', 'random-init']),
+  dtype: z.enum(Object.keys(dtypes) as [keyof typeof dtypes, ...(keyof typeof dtypes)[]]),
+  names: z.record(z.string(), z.string()),
+  layer: z.strictObject({
+    nodes: z.array(
+      z.strictObject({
+        opType: name,
+        inputs: z.array(name),
+        outputs: z.array(name),
+        attributes: z.record(z.string(), attributeValue),
+      }),
+    ),
+    parameters: z.array(z.strictObject({ name, dims, identity: fill, random: fill })),
+  }),
+})
+
+/** A growth plan as JSON. */
+export const planSchema = z
+  .strictObject({
+    version: z.literal(1),
+    seed: z.number(),
+    units: z.array(units),
+    parameters: z.array(parameter),
+    sizes: z.array(sizeChange),
+    attributes: z.array(attributeChange),
+    held: z.array(heldNumber).exactOptional(),
+    insertions: z.array(insertion),
+  })
+  .meta({ id: 'GrowthPlan', description: 'What a growth does to a model, as it was planned.' })
+
+/** Plans from `planWiden` and `planDeepen` fit the schema, and what fits it is a plan. */
+export const asPlan = (plan: z.infer<typeof planSchema>): GrowthPlan => plan

@@ -1,0 +1,232 @@
+/** The part of a model that a loss needs, rebuilt for training or evaluation. */
+
+import { GraphEmitter, tensorInfo } from '../../autodiff/emitter.ts'
+import { refusedError, usageError } from '../../errors.ts'
+import { EMITTED_IR_VERSION, GraphBuilder } from '../../model/builder.ts'
+import { capturedValues } from '../../model/links.ts'
+import type { Graph, Model, Node } from '../../model/model.ts'
+import { opsetOf, requiredInputs } from '../../model/model.ts'
+import type { Target, TrainingContext, TrainingRule } from '../../operators/contract/operator.ts'
+import { declaredInfo } from '../../operators/inference.ts'
+import { operatorOf } from '../../operators/table.ts'
+import { type Loss, type LossName, lossOf, type TargetType } from './losses/index.ts'
+import { storedStatistics } from './trainable.ts'
+import { emitUniform, RANDOM_KEY, randomKey } from './uniform.ts'
+
+export interface ForwardOptions {
+  readonly loss: Loss | LossName
+  readonly output?: string
+  readonly target?: Target
+  /** Initializers whose values change, so that nothing may be concluded from them. */
+  readonly variables: readonly string[]
+  /** Use the operators' training forms. */
+  readonly training?: { readonly seed: number; readonly frozen: ReadonlySet<string> }
+}
+
+/** The part of the model that the loss needs, in a builder of its own. */
+export class ForwardGraph {
+  readonly builder = new GraphBuilder()
+  readonly emitter: GraphEmitter
+  readonly inputs: readonly string[]
+  /** What the loss is of: the model's output, or the logits below it. */
+  readonly prediction: string
+  readonly target: TargetType
+  readonly variables: readonly string[]
+  /** Running statistic → its next value. */
+  readonly updates = new Map<string, string>()
+  drawsRandomly = false
+  readonly #source: Model
+  readonly #loss: Loss
+  readonly #classAxis: number | undefined
+  readonly #aliases = new Map<string, string>()
+  #streams = 0
+  #producedNames: ReadonlySet<string> | undefined
+
+  constructor(source: Model, options: ForwardOptions) {
+    this.#source = source
+    this.#loss = lossOf(options.loss)
+    const { graph } = source
+    const output = outputOf(source, options.output)
+    const last = graph.nodes.find((node) => node.outputs.includes(output))
+    const facet = last && operatorOf(last)?.link
+    const linked = facet !== undefined && facet.kind === this.#loss.link
+    this.prediction = linked ? last!.inputs[0]! : output
+    const nodes = ancestors(graph.nodes, this.prediction)
+    const used = new Set(nodes.flatMap((node) => [...node.inputs, ...capturedValues(node)]))
+    used.add(this.prediction)
+    this.variables = options.variables.filter((name) => used.has(name))
+
+    for (const node of graph.nodes) {
+      this.builder.names.claim(node.name)
+      for (const name of node.outputs) this.builder.names.claim(name)
+    }
+    for (const name of ['target', 'learning_rate', 'loss', 'correct', RANDOM_KEY]) {
+      if (this.builder.names.has(name) || graph.initializers.has(name))
+        throw refusedError(`The model uses the name "${name}", which a step graph needs itself.`)
+      this.builder.names.claim(name)
+    }
+    this.emitter = new GraphEmitter(this.builder, new Map(), opsetOf(source), options.target)
+    const { emitter, builder } = this
+    const inputs: string[] = []
+    for (const declaration of requiredInputs(graph)) {
+      const { name } = declaration
+      if (!used.has(name)) continue
+      const { dtype, shape } = declaredInfo(declaration)
+      if (dtype === undefined || shape === undefined)
+        throw refusedError(`The type of the model's input "${name}" is not known.`)
+      builder.input(name, dtype, shape)
+      emitter.declare(name, { dtype, shape })
+      inputs.push(name)
+    }
+    this.inputs = inputs
+    const variable = new Set(this.variables)
+    const statistics = options.training ? storedStatistics(source) : new Set<string>()
+    for (const [name, { tensor }] of graph.initializers) {
+      if (!used.has(name)) continue
+      builder.initializer(name, tensor)
+      emitter.declare(
+        name,
+        variable.has(name) || statistics.has(name)
+          ? { dtype: tensor.dtype, shape: tensor.dims }
+          : tensorInfo(tensor),
+      )
+    }
+    for (const node of nodes) {
+      const rule = options.training && trainingRule(node, options.training.frozen)
+      if (rule) this.#train(node, options.training!.seed, rule)
+      else emitter.append(node)
+    }
+
+    const { shape } = emitter.info(this.prediction)
+    if (!shape)
+      throw refusedError(`The shape of the model's output "${this.prediction}" is not known.`)
+    this.#classAxis = linked ? facet.axis?.(last!, shape.length) : undefined
+    this.target = this.#loss.target(shape, this.#classAxis)
+  }
+
+  #train(node: Node, seed: number, rule: TrainingRule): void {
+    const { emitter } = this
+    const context: TrainingContext = {
+      node,
+      opset: emitter.opset,
+      target: emitter.target,
+      has: (i) => (node.inputs[i] ?? '') !== '',
+      input: (i) => node.inputs[i] ?? '',
+      emit: (...call) => emitter.emit(...call),
+      op: (...call) => emitter.op(...call),
+      constant: (tensor) => emitter.constant(tensor),
+      info: (name) => emitter.info(name),
+      uniformLike: (value) => {
+        if (!this.drawsRandomly) {
+          const key = randomKey(seed)
+          this.builder.initializer(RANDOM_KEY, key)
+          this.builder.input(RANDOM_KEY, 'float32', key.dims)
+          emitter.declare(RANDOM_KEY, { dtype: 'float32', shape: key.dims })
+          this.drawsRandomly = true
+        }
+        return emitUniform(emitter, RANDOM_KEY, value, this.#streams++)
+      },
+    }
+    const { nodes, updates } = rule(context)
+    for (const replacement of nodes) emitter.append(replacement)
+    for (const [name, value] of updates ?? []) this.updates.set(name, value)
+  }
+
+  nodes(): readonly Node[] {
+    return this.builder.graph().nodes
+  }
+
+  emitLoss() {
+    const { dtype, shape } = this.target
+    this.builder.input('target', dtype, shape)
+    this.emitter.declare('target', { dtype, shape })
+    return this.#loss.emit({
+      emitter: this.emitter,
+      prediction: this.prediction,
+      target: 'target',
+      classAxis: this.#classAxis,
+    })
+  }
+
+  /** Makes a value an output under this name. */
+  output(name: string, value: string): void {
+    const { dtype = 'float32', shape } = this.emitter.info(value)
+    this.builder.output(name, dtype, shape)
+    // A computed value takes the output's name; a second use, an input or a constant is copied.
+    if (!this.#aliases.has(value) && this.#produced().has(value)) this.#aliases.set(value, name)
+    else
+      this.builder.append({
+        name,
+        opType: 'Identity',
+        domain: '',
+        inputs: [value],
+        outputs: [name],
+        attributes: new Map(),
+      })
+  }
+
+  #produced(): ReadonlySet<string> {
+    if (!this.#producedNames) {
+      const nodes = this.nodes()
+      const names = new Set(nodes.flatMap((node) => node.outputs))
+      for (const node of nodes) for (const name of capturedValues(node)) names.delete(name)
+      this.#producedNames = names
+    }
+    return this.#producedNames
+  }
+
+  model(): Model {
+    const source = this.#source
+    const opsets = new Map([['', opsetOf(source)]])
+    for (const [domain, version] of source.opsets)
+      if (domain !== 'ai.onnx') opsets.set(domain, version)
+    for (const domain of this.emitter.domains) if (!opsets.has(domain)) opsets.set(domain, 1)
+    return {
+      ...source,
+      irVersion: Math.max(EMITTED_IR_VERSION, source.irVersion),
+      opsets,
+      graph: renamed(this.builder.graph(source.graph.name), this.#aliases),
+    }
+  }
+}
+
+/** A normalization whose scale and shift are frozen keeps its statistics too. */
+function trainingRule(node: Node, frozen: ReadonlySet<string>): TrainingRule | undefined {
+  const operator = operatorOf(node)
+  const facet = operator?.normalization
+  const still = facet && [facet.scale, facet.shift].every((i) => frozen.has(node.inputs[i] ?? ''))
+  return still ? undefined : operator?.training
+}
+
+function renamed(graph: Graph, names: ReadonlyMap<string, string>): Graph {
+  const rename = (name: string) => names.get(name) ?? name
+  return {
+    ...graph,
+    nodes: graph.nodes.map((node) => ({
+      ...node,
+      inputs: node.inputs.map(rename),
+      outputs: node.outputs.map(rename),
+    })),
+  }
+}
+
+function outputOf({ graph }: Model, wanted: string | undefined): string {
+  const names = graph.outputs.map((output) => output.name)
+  if (names.length === 0) throw refusedError('The model has no output to train for.')
+  if (wanted === undefined) return names[0]!
+  if (!names.includes(wanted))
+    throw usageError(`The model has no output "${wanted}"; it has ${names.join(', ')}.`)
+  return wanted
+}
+
+/** The nodes that a value is computed by, in their order. */
+function ancestors(nodes: readonly Node[], value: string): readonly Node[] {
+  const wanted = new Set([value])
+  const result: Node[] = []
+  for (const node of [...nodes].reverse()) {
+    if (!node.outputs.some((name) => wanted.has(name))) continue
+    result.push(node)
+    for (const name of [...node.inputs, ...capturedValues(node)]) wanted.add(name)
+  }
+  return result.reverse()
+}

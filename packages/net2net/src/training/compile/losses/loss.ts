@@ -1,0 +1,40 @@
+/** What a loss is: a scalar of prediction and target, and its gradient. */
+import type { Shape } from '../../../model/model.ts'
+import type { Emitter, LinkFacet } from '../../../operators/contract/operator.ts'
+
+export interface LossContext {
+  readonly emitter: Emitter
+  /** The value that the loss is of: the model's output, or what its link was taken from. */
+  readonly prediction: string
+  /** Name of the graph input `target`. */
+  readonly target: string
+  /** Axis of the classes, as the link at the end of the model says. */
+  readonly classAxis?: number | undefined
+}
+
+export interface EmittedLoss {
+  /** The mean loss of the batch: a scalar. */
+  readonly loss: string
+  /** ∂loss/∂prediction, of the prediction's shape. */
+  readonly gradient: () => string
+  /** Number of right predictions of the batch, a float scalar, where the loss is of classes. */
+  readonly correct?: () => string
+}
+
+export interface TargetType {
+  readonly dtype: 'float32' | 'int64'
+  readonly shape: Shape
+  /** How many elements of the target belong to one prediction: the classes, where one-hot. */
+  readonly perPrediction: number
+  /** How many classes there are, where the target holds their indices. */
+  readonly classes?: number
+}
+
+export interface Loss {
+  readonly name: string
+  /** A link function that the loss has in itself: a model that ends in it trains below it. */
+  readonly link?: LinkFacet['kind']
+  /** What `target` must be, given the prediction's shape. */
+  target(prediction: Shape, classAxis: number | undefined): TargetType
+  emit(context: LossContext): EmittedLoss
+}

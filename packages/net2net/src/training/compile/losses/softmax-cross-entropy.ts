@@ -1,0 +1,112 @@
+/**
+ * Cross-entropy of a softmax, from its logits z:
+ *
+ *   loss = mean over samples of −Σ_c t_c · log p_c,   p = softmax(z)
+ *   ∂loss/∂z = (p · Σ_c t_c − t) / samples
+ *
+ * with log p = (z − max z) − log Σ exp(z − max z), which never overflows. t is one-hot (from class
+ * indices) or given; label smoothing ε makes it (1 − ε) t + ε / C (Szegedy et al. 2016).
+ */
+import { refusedError, usageError } from '../../../errors.ts'
+import type { Shape } from '../../../model/model.ts'
+import type { Emitter } from '../../../operators/contract/operator.ts'
+import { int64, Tensor } from '../../../tensor/tensor.ts'
+import { countEqual, countOf, number, sumOf } from './counts.ts'
+import type { Loss } from './loss.ts'
+
+export interface SoftmaxCrossEntropyOptions {
+  /** Class indices (int64, without the class axis; the default), or a distribution per sample. */
+  readonly target?: 'indices' | 'one-hot'
+  /** ε: how much of each target is spread over all classes. Default 0. */
+  readonly labelSmoothing?: number
+  /** Axis of the classes. Default: that of the model's softmax, else 1. */
+  readonly axis?: number
+}
+
+export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): Loss {
+  const { target: form = 'indices', labelSmoothing = 0 } = options
+  if (!(labelSmoothing >= 0 && labelSmoothing < 1))
+    throw usageError(`Label smoothing must be in [0, 1), not ${labelSmoothing}.`)
+  const axisOf = (rank: number, classAxis: number | undefined) => {
+    const axis = options.axis ?? classAxis ?? 1
+    const positive = axis < 0 ? axis + rank : axis
+    if (positive < 1 || positive >= rank)
+      throw usageError(`The class axis ${axis} does not fit predictions of rank ${rank}.`)
+    return positive
+  }
+  return {
+    name: 'softmax-cross-entropy',
+    link: 'softmax',
+    target(shape, classAxis) {
+      const axis = axisOf(shape.length, classAxis)
+      const classes = classesOf(shape, axis)
+      return form === 'one-hot'
+        ? { dtype: 'float32', shape, perPrediction: classes }
+        : { dtype: 'int64', shape: shape.filter((_, a) => a !== axis), perPrediction: 1, classes }
+    },
+    emit({ emitter, prediction, target, classAxis }) {
+      const shape: Shape = emitter.info(prediction).shape!
+      const axis = axisOf(shape.length, classAxis)
+      const classes = classesOf(shape, axis)
+      const axes = emitter.constant(int64([axis]))
+      const over = (op: string, value: string) => emitter.op(op, [value, axes], { keepdims: 1 })
+
+      const indices = form === 'indices' ? emitter.op('Cast', [target], { to: 6 }) : undefined
+      const given = indices === undefined ? target : oneHot(emitter, indices, axis, classes, shape)
+      const smooth =
+        labelSmoothing === 0
+          ? given
+          : emitter.op('Add', [
+              emitter.op('Mul', [given, number(emitter, 1 - labelSmoothing)]),
+              number(emitter, labelSmoothing / classes),
+            ])
+      const shifted = emitter.op('Sub', [prediction, over('ReduceMax', prediction)])
+      const exponentials = emitter.op('Exp', [shifted])
+      const sums = over('ReduceSum', exponentials)
+      const logarithms = emitter.op('Sub', [shifted, emitter.op('Log', [sums])])
+      const samples = countOf(emitter, indices ?? sums)
+      const total = sumOf(emitter, emitter.op('Mul', [smooth, logarithms]))
+      return {
+        loss: emitter.op('Neg', [emitter.op('Div', [total, samples])]),
+        gradient() {
+          const softmax = emitter.op('Div', [exponentials, sums])
+          // One-hot from indices sums to 1; a given distribution need not.
+          const weighted =
+            form === 'indices' ? softmax : emitter.op('Mul', [softmax, over('ReduceSum', smooth)])
+          return emitter.op('Div', [emitter.op('Sub', [weighted, smooth]), samples])
+        },
+        correct() {
+          const best = (value: string) => emitter.op('ArgMax', [value], { axis, keepdims: 0 })
+          return countEqual(
+            emitter,
+            emitter.op('Cast', [best(prediction)], { to: 6 }),
+            indices ?? emitter.op('Cast', [best(target)], { to: 6 }),
+          )
+        },
+      }
+    },
+  }
+}
+
+function classesOf(shape: Shape, axis: number): number {
+  const classes = shape[axis]
+  if (typeof classes === 'number') return classes
+  throw refusedError("The number of classes of the model's output is not known.")
+}
+
+/** int32 indices as float rows of zeros and one 1. (OneHot itself is missing on WebGPU.) */
+function oneHot(
+  emitter: Emitter,
+  indices: string,
+  axis: number,
+  classes: number,
+  shape: Shape,
+): string {
+  const numbers = new Tensor(
+    'int32',
+    shape.slice(axis).map((_, a) => (a === 0 ? classes : 1)),
+    Int32Array.from({ length: classes }, (_, c) => c),
+  )
+  const spread = emitter.op('Unsqueeze', [indices, emitter.constant(int64([axis]))])
+  return emitter.op('Cast', [emitter.op('Equal', [spread, emitter.constant(numbers)])], { to: 1 })
+}

@@ -1,0 +1,83 @@
+/**
+ * Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019). With gradient g, step count t,
+ * moments m, v (slots `m`, `v`, `step`):
+ *
+ *   m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²
+ *   w ← w − η · m / (1 − β₁ᵗ) / (√(v / (1 − β₂ᵗ)) + ε)
+ *
+ * Adam adds weight decay λ to the gradient (λ w); AdamW shrinks the weight by 1 − η λ instead.
+ * Every parameter counts its own steps, so that one that joins later is corrected as if fresh.
+ */
+import { usageError } from '../../../errors.ts'
+import { float32 } from '../../../tensor/tensor.ts'
+import { type LearningRate, scheduleOf } from '../../schedules.ts'
+import { arithmetic, type Optimizer, type Slot, withWeightDecay } from './optimizer.ts'
+
+export interface AdamOptions {
+  readonly learningRate?: LearningRate
+  /** Default 0.9. */
+  readonly beta1?: number
+  /** Default 0.999. */
+  readonly beta2?: number
+  /** Default 1e-8. */
+  readonly epsilon?: number
+  /** Default 0 for Adam, 0.01 for AdamW. */
+  readonly weightDecay?: number
+  /** Divide the moments by 1 − βᵗ. Default true. */
+  readonly biasCorrection?: boolean
+}
+
+const slots: readonly Slot[] = [
+  { name: 'm', shape: 'parameter', initial: 'zero', shows: true },
+  { name: 'v', shape: 'parameter', initial: 'zero' },
+  { name: 'step', shape: 'scalar', initial: 'zero' },
+]
+
+/** Default learning rate 0.001. */
+export const adam = (options: AdamOptions = {}): Optimizer =>
+  adaptive('adam', { weightDecay: 0, ...options }, false)
+
+/** Default learning rate 0.001. */
+export const adamw = (options: AdamOptions = {}): Optimizer =>
+  adaptive('adamw', { weightDecay: 0.01, ...options }, true)
+
+function adaptive(
+  name: string,
+  options: AdamOptions & { readonly weightDecay: number },
+  decoupled: boolean,
+): Optimizer {
+  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay, biasCorrection = true } = options
+  for (const [key, beta] of Object.entries({ beta1, beta2 }))
+    if (!(beta >= 0 && beta < 1)) throw usageError(`${key} must be in [0, 1), not ${beta}.`)
+  return {
+    name,
+    learningRate: scheduleOf(options.learningRate ?? 0.001),
+    settings: { beta1, beta2, epsilon, weightDecay, biasCorrection },
+    slots,
+    update(context) {
+      const { emitter, parameter, learningRate } = context
+      const { add, sub, mul, div, sqrt } = arithmetic(emitter)
+      const gradient = decoupled ? context.gradient : withWeightDecay(context, weightDecay)
+      const step = add(context.slot('step'), 1)
+      const m = add(mul(context.slot('m'), beta1), mul(gradient, 1 - beta1))
+      const v = add(mul(context.slot('v'), beta2), mul(mul(gradient, gradient), 1 - beta2))
+      // 1 − βᵗ = 1 − e⁻ᵘ = 2T / (1 + T) with T = tanh(u / 2), u = −t ln β: in float32 the plain
+      // difference would lose four of seven digits.
+      const corrected = (beta: number) => {
+        if (beta === 0) return emitter.constant(float32([], [1]))
+        const t = emitter.op('Tanh', [mul(step, -Math.log(beta) / 2)])
+        return div(mul(t, 2), add(t, 1))
+      }
+      const rate = biasCorrection ? div(learningRate, corrected(beta1)) : learningRate
+      const root = biasCorrection ? div(sqrt(v), sqrt(corrected(beta2))) : sqrt(v)
+      const decayed =
+        decoupled && weightDecay !== 0
+          ? mul(parameter, sub(1, mul(learningRate, weightDecay)))
+          : parameter
+      return {
+        parameter: sub(decayed, div(mul(m, rate), add(root, epsilon))),
+        slots: { m, v, step },
+      }
+    },
+  }
+}

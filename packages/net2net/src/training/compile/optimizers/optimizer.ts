@@ -1,0 +1,67 @@
+/** What an optimizer is: slots per parameter, and one update in terms of them. */
+import type { Emitter } from '../../../operators/contract/operator.ts'
+import { float32 } from '../../../tensor/tensor.ts'
+import type { Schedule } from '../../schedules.ts'
+
+export interface Slot {
+  /** The slot of parameter P is called `P.NAME`. */
+  readonly name: 'momentum' | 'm' | 'v' | 'step' | 'accumulator' | 'ema'
+  /** Shaped like its parameter, or one number. */
+  readonly shape: 'parameter' | 'scalar'
+  /** Starts as zeros, or as a copy of the parameter. */
+  readonly initial: 'zero' | 'parameter'
+  /** Where it is NaN or infinite after a step, so is the parameter: one need not look at both. */
+  readonly shows?: true
+}
+
+export interface UpdateContext {
+  readonly emitter: Emitter
+  readonly parameter: string
+  readonly gradient: string
+  /** A float scalar. */
+  readonly learningRate: string
+  /** Current values of the parameter's slots. */
+  slot(name: Slot['name']): string
+}
+
+export interface Update {
+  /** The parameter's next value. */
+  readonly parameter: string
+  /** The next value of every slot. */
+  readonly slots: Readonly<Partial<Record<Slot['name'], string>>>
+}
+
+export interface Optimizer {
+  readonly name: string
+  readonly learningRate: Schedule
+  /** Everything that decides the updates, as plain data: for records and checkpoints. */
+  readonly settings: Readonly<Record<string, number | boolean | string>>
+  readonly slots: readonly Slot[]
+  update(context: UpdateContext): Update
+}
+
+/** Elementary arithmetic on float values and numbers. */
+export function arithmetic(emitter: Emitter) {
+  const operand = (x: string | number) =>
+    typeof x === 'number' ? emitter.constant(float32([], [x])) : x
+  const binary = (op: string) => (a: string | number, b: string | number) =>
+    emitter.op(op, [operand(a), operand(b)])
+  return {
+    add: binary('Add'),
+    sub: binary('Sub'),
+    mul: binary('Mul'),
+    div: binary('Div'),
+    pow: binary('Pow'),
+    sqrt: (x: string) => emitter.op('Sqrt', [x]),
+  }
+}
+
+/** L2 regularization: the gradient of λ/2 · |w|² added to the loss's. */
+export function withWeightDecay(
+  { emitter, gradient, parameter }: UpdateContext,
+  weightDecay: number,
+): string {
+  if (weightDecay === 0) return gradient
+  const { add, mul } = arithmetic(emitter)
+  return add(gradient, mul(parameter, weightDecay))
+}

@@ -1,0 +1,247 @@
+/**
+ * Compiles model + loss + optimizer into one ONNX model that makes one training step.
+ *
+ * Inputs: the model's own inputs, `target`, `learning_rate`, and the state: every parameter under
+ * its own name, every slot as `PARAMETER.SLOT`, running statistics, and `random_key` where masks
+ * are drawn. The state has its current values as overridable initializers, so that the file alone
+ * can run. Outputs: `loss`, `correct` (right predictions of the batch, for losses of classes),
+ * `NAME.next` for all of the state, and on request `PARAMETER.gradient` and
+ * the sum of the next state.
+ */
+
+import { backward } from '../../autodiff/backward.ts'
+import { refusedError, usageError } from '../../errors.ts'
+import type { Model } from '../../model/model.ts'
+import { type Emitter, isCpu, type Target } from '../../operators/contract/operator.ts'
+import { poolFirst } from '../../passes/cpu-layout/pool-first.ts'
+import { nearestFirst } from '../../passes/order-nodes.ts'
+import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
+import { upgrade } from '../../passes/upgrade-opset.ts'
+import { float32, materialize, Tensor } from '../../tensor/tensor.ts'
+import { freshPlateau, rateAt } from '../schedules.ts'
+import { ForwardGraph } from './forward-graph.ts'
+import { sumOf } from './losses/counts.ts'
+import type { Loss, LossName, TargetType } from './losses/index.ts'
+import { clipByNorm } from './optimizers/clip.ts'
+import type { Optimizer, Slot } from './optimizers/optimizer.ts'
+import {
+  forServing,
+  matchingParameters,
+  trainableCandidates,
+  withConstantsAsInitializers,
+} from './trainable.ts'
+import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
+
+export interface StepOptions {
+  readonly loss: Loss | LossName
+  readonly optimizer: Optimizer
+  /** Names or patterns (`conv1*`) of parameters, or of layers, that stay as they are. */
+  readonly freeze?: readonly string[]
+  /** Add the outputs `PARAMETER.gradient`. */
+  readonly gradients?: boolean
+  /**
+   * Add an output (see `stateSum`): the sum of all that the step computes for the next one. It is finite
+   * only if all of that is, so one number a step tells whether to look closer.
+   */
+  readonly watch?: boolean
+  /** Scale the gradients so that their common norm is at most this. */
+  readonly clipNorm?: number
+  /** Which of the model's outputs the loss is of. Default: the first. */
+  readonly output?: string
+  /** Which forms may be emitted. Default: standard ONNX for any runtime. */
+  readonly target?: Target
+  /** Seed of the random masks (Dropout). Default 0. */
+  readonly seed?: number
+}
+
+export interface SlotState {
+  /** `PARAMETER.SLOT`. */
+  readonly name: string
+  readonly parameter: string
+  readonly slot: Slot['name']
+}
+
+export interface StepGraph {
+  readonly model: Model
+  /** Names of the inputs that data is fed to. */
+  readonly inputs: readonly string[]
+  readonly target: TargetType
+  /** Trained parameters. */
+  readonly parameters: readonly string[]
+  /** Running statistics that each step updates. */
+  readonly statistics: readonly string[]
+  readonly slots: readonly SlotState[]
+  /** All state (parameters, statistics, slots, random key) at its start. */
+  readonly state: ReadonlyMap<string, Tensor>
+  /** Does the graph count right predictions? */
+  readonly counts: boolean
+  /** Name of the output that `watch` adds. */
+  readonly stateSum: string | undefined
+}
+
+/**
+ * @throws refused where a gradient is needed that does not exist, or nothing can be trained;
+ *   usage for options that do not fit the model
+ */
+export function buildStep(model: Model, options: StepOptions): StepGraph {
+  const { optimizer, seed = 0 } = options
+  const constant = withConstantsAsInitializers(model)
+  const candidates = trainableCandidates(model, constant)
+  const frozen = matchingParameters(constant, candidates, options.freeze ?? [])
+  const upgraded = withSymbolicBatch(upgrade(constant))
+  const source =
+    options.target !== undefined && isCpu(options.target) ? poolFirst(upgraded) : upgraded
+  const forward = new ForwardGraph(source, {
+    ...options,
+    training: { seed, frozen },
+    variables: candidates.filter((name) => !frozen.has(name)),
+  })
+  const { builder, emitter } = forward
+  const { loss, gradient, correct } = forward.emitLoss()
+  const reached = backward(
+    emitter,
+    forward.nodes(),
+    new Map([[forward.prediction, gradient()]]),
+    forward.variables,
+  )
+  if (reached.size === 0)
+    throw refusedError(
+      'Nothing of this model can be trained: no parameter that is not frozen reaches the loss.',
+    )
+  const limit = options.clipNorm
+  if (limit !== undefined && !(limit > 0))
+    throw usageError(`The norm to clip gradients to must be positive, not ${limit}.`)
+  const gradients = limit === undefined ? reached : clipByNorm(emitter, reached, limit)
+
+  builder.input('learning_rate', 'float32', [])
+  emitter.declare('learning_rate', { dtype: 'float32', shape: [] })
+  builder.initializer(
+    'learning_rate',
+    float32([], [rateAt(optimizer.learningRate, { step: 0, epoch: 0, plateau: freshPlateau })]),
+  )
+  const state = new Map<string, Tensor>()
+  const next = new Map<string, string>()
+  const slots: SlotState[] = []
+  const parameters = forward.variables.filter((name) => gradients.has(name))
+  for (const parameter of parameters) {
+    const tensor = materialize(source.graph.initializers.get(parameter)!.tensor)
+    state.set(parameter, tensor)
+    for (const slot of optimizer.slots) {
+      const name = slotName(parameter, slot.name)
+      builder.names.claim(name)
+      slots.push({ name, parameter, slot: slot.name })
+      const value = initialSlot(slot, tensor)
+      state.set(name, value)
+      builder.initializer(name, value)
+      builder.input(name, value.dtype, value.dims)
+      emitter.declare(name, { dtype: value.dtype, shape: value.dims })
+    }
+    const update = optimizer.update({
+      emitter,
+      parameter,
+      gradient: gradients.get(parameter)!,
+      learningRate: 'learning_rate',
+      slot: (name) => slotName(parameter, name),
+    })
+    next.set(parameter, update.parameter)
+    for (const slot of optimizer.slots)
+      next.set(slotName(parameter, slot.name), update.slots[slot.name]!)
+  }
+  for (const [name, value] of forward.updates) {
+    state.set(name, materialize(source.graph.initializers.get(name)!.tensor))
+    next.set(name, value)
+  }
+  if (forward.drawsRandomly) {
+    state.set(RANDOM_KEY, randomKey(seed))
+    next.set(RANDOM_KEY, nextKey(emitter, RANDOM_KEY))
+  }
+  for (const [name, tensor] of state) {
+    // Parameters and statistics are initializers already; they become inputs as well.
+    if (parameters.includes(name) || forward.updates.has(name))
+      builder.input(name, tensor.dtype, tensor.dims)
+  }
+
+  const right = correct?.()
+  forward.output('loss', loss)
+  if (right !== undefined) forward.output('correct', right)
+  for (const [name, value] of next) forward.output(`${name}.next`, value)
+  if (options.gradients)
+    for (const name of parameters) forward.output(`${name}.gradient`, reached.get(name)!)
+  let stateSum: string | undefined
+  if (options.watch) {
+    const shown = new Set(
+      slots
+        .filter(({ slot }) => optimizer.slots.some(({ name, shows }) => shows && name === slot))
+        .map(({ name }) => name),
+    )
+    const watched = [...next].filter(([name]) => name !== RANDOM_KEY && !shown.has(name))
+    const sum = sumOfAll(
+      emitter,
+      watched.map(([, value]) => value),
+    )
+    stateSum = builder.names.fresh('state_sum')
+    forward.output(stateSum, sum)
+  }
+  const whole = forward.model()
+  return {
+    model: { ...whole, graph: nearestFirst(whole.graph) },
+    inputs: forward.inputs,
+    target: forward.target,
+    parameters,
+    statistics: [...forward.updates.keys()],
+    slots,
+    state,
+    counts: correct !== undefined,
+    stateSum,
+  }
+}
+
+/** The sum of all elements of all values, as a float32 scalar. */
+function sumOfAll(emitter: Emitter, values: readonly string[]): string {
+  const sums = values.map((value) => {
+    const { dtype, shape } = emitter.info(value)
+    const sum = shape?.length === 0 ? value : sumOf(emitter, value)
+    return dtype === 'float32' ? sum : emitter.op('Cast', [sum], { to: 1 })
+  })
+  return sums.length === 1 ? sums[0]! : emitter.op('Sum', sums)
+}
+
+export interface EvaluationGraph {
+  readonly model: Model
+  readonly inputs: readonly string[]
+  readonly target: TargetType
+  readonly counts: boolean
+}
+
+/** The model with outputs `loss` (mean of the batch) and `correct`, with its weights constant. */
+export function buildEvaluation(
+  model: Model,
+  options: Pick<StepOptions, 'loss' | 'output' | 'target'>,
+): EvaluationGraph {
+  const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(forServing(model))))
+  const forward = new ForwardGraph(source, { ...options, variables: [] })
+  const { loss, correct } = forward.emitLoss()
+  const right = correct?.()
+  forward.output('loss', loss)
+  if (right !== undefined) forward.output('correct', right)
+  return {
+    model: forward.model(),
+    inputs: forward.inputs,
+    target: forward.target,
+    counts: correct !== undefined,
+  }
+}
+
+export const slotName = (parameter: string, slot: Slot['name']): string => `${parameter}.${slot}`
+
+/** A slot's value before the first step. */
+export function initialSlot({ shape, initial }: Slot, parameter: Tensor): Tensor {
+  if (initial === 'parameter') return parameter
+  if (parameter.dtype === 'float64')
+    return shape === 'scalar'
+      ? new Tensor('float64', [], new Float64Array(1))
+      : new Tensor('float64', parameter.dims, new Float64Array(parameter.data.length))
+  return shape === 'scalar'
+    ? float32([], [0])
+    : float32(parameter.dims, new Float32Array(parameter.data.length))
+}

@@ -1,0 +1,192 @@
+/** Training: gradients, losses, optimizers, step graphs, the trainer. Its functions check what they are given. */
+import * as kind from '../arguments.ts'
+import type { TrainingData } from '../data/samples.ts'
+import type { Model } from '../model/model.ts'
+import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
+import * as losses from './compile/losses/index.ts'
+import * as optimizers from './compile/optimizers/index.ts'
+import * as steps from './compile/step-graph.ts'
+import { type EvaluateOptions, type Evaluation, evaluate as evaluateWith } from './run/evaluate.ts'
+import { Training, type TrainOptions } from './run/trainer.ts'
+import * as schedules from './schedules.ts'
+
+export { backward } from '../autodiff/backward.ts'
+export type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
+export { upgrade } from '../passes/upgrade-opset.ts'
+export {
+  bceWithLogits,
+  type EmittedLoss,
+  type Loss,
+  type LossContext,
+  type LossName,
+  lossNames,
+  lossOf,
+  meanAbsoluteError,
+  meanSquaredError,
+  type SoftmaxCrossEntropyOptions,
+  type TargetType,
+} from './compile/losses/index.ts'
+export type {
+  AdagradOptions,
+  AdamOptions,
+  Optimizer,
+  SgdOptions,
+  Slot,
+  Update,
+  UpdateContext,
+} from './compile/optimizers/index.ts'
+export type { EvaluationGraph, SlotState, StepGraph, StepOptions } from './compile/step-graph.ts'
+export { withParameters } from './compile/trainable.ts'
+export type { EvaluateOptions, Evaluation } from './run/evaluate.ts'
+export type { EpochResult, EpochTotals, TrainingState } from './run/state.ts'
+export type {
+  CheckpointHook,
+  EarlyStopping,
+  StepEvent,
+  Training,
+  TrainOptions,
+} from './run/trainer.ts'
+export {
+  afterEpoch,
+  freshPlateau,
+  type LearningRate,
+  type Moment,
+  type PlateauState,
+  rateAt,
+  type Schedule,
+  scaled,
+  scheduleOf,
+} from './schedules.ts'
+
+const { model, number, flag, text, checked } = kind
+const loss = kind.either(
+  'a loss or the name of one',
+  text,
+  kind.object('a loss', 'emit', 'function'),
+)
+const optimizer = kind.object('an optimizer, as sgd gives it', 'update', 'function')
+const learningRate = kind.either(
+  'a number or a schedule',
+  number,
+  kind.object('a schedule', 'kind', 'string'),
+)
+const weightDecay = number
+const data = kind.data
+const measuring = {
+  batchSize: number,
+  runtime: kind.runtime,
+  session: kind.options({}, {}),
+  output: text,
+  signal: kind.signal,
+}
+const step = { freeze: kind.texts, clipNorm: number, seed: number }
+const adaptive = kind.options({
+  learningRate,
+  beta1: number,
+  beta2: number,
+  epsilon: number,
+  weightDecay,
+  biasCorrection: flag,
+})
+
+/** The mean cross-entropy of logits with classes. See losses/softmax-cross-entropy.ts. */
+export const softmaxCrossEntropy = checked('softmaxCrossEntropy', losses.softmaxCrossEntropy, {
+  options: kind.options({ target: text, labelSmoothing: number, axis: number }),
+})
+
+const rate = number
+export const constant = checked('constant', schedules.constant, { rate })
+/** Multiplied by `factor` at every `every`-th epoch. */
+export const stepDecay = checked('stepDecay', schedules.stepDecay, {
+  rate,
+  every: number,
+  factor: number.optional(),
+})
+/** From `rate` to `end` over `epochs` along half a cosine (Loshchilov and Hutter 2017). */
+export const cosine = checked('cosine', schedules.cosine, {
+  rate,
+  epochs: number,
+  end: number.optional(),
+})
+/** Rises linearly from 0 over the first `steps` steps, then follows `next`. */
+export const warmUp = checked('warmUp', schedules.warmUp, { steps: number, next: learningRate })
+/** Multiplied by `factor` whenever the watched loss has not improved for `patience` epochs. */
+export const reduceOnPlateau = checked('reduceOnPlateau', schedules.reduceOnPlateau, {
+  rate,
+  options: kind.options({ factor: number, patience: number, minimum: number }),
+})
+
+/** Stochastic gradient descent with momentum, by Keras's rule. See optimizers/sgd.ts. */
+export const sgd = checked('sgd', optimizers.sgd, {
+  options: kind.options({ momentum: number, nesterov: flag, weightDecay }, { learningRate }),
+})
+/** Kingma and Ba 2015. Default learning rate 0.001. */
+export const adam = checked('adam', optimizers.adam, { options: adaptive })
+/** Loshchilov and Hutter 2019. Default learning rate 0.001. */
+export const adamw = checked('adamw', optimizers.adamw, { options: adaptive })
+/** Duchi, Hazan and Singer 2011. Default learning rate 0.01. */
+export const adagrad = checked('adagrad', optimizers.adagrad, {
+  options: kind.options({ learningRate, epsilon: number, weightDecay }),
+})
+/**
+ * Adds the slot `ema`: a ← d a + (1 − d) w after each step, starting at w. The trained network
+ * can be taken with the averages in place of the weights.
+ */
+export const averaged = checked('averaged', optimizers.averaged, { optimizer, decay: number })
+
+/** A model, its loss and its optimizer as one ONNX graph: a training step. See step-graph.ts. */
+export const buildStep = checked('buildStep', steps.buildStep, {
+  model,
+  options: kind.options(
+    { ...step, gradients: flag, watch: flag, output: text },
+    { loss, optimizer },
+  ),
+})
+/** A model and its loss as one ONNX graph. See step-graph.ts. */
+export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation, {
+  model,
+  options: kind.options({ output: text }, { loss }),
+})
+
+/** The runtime is ONNX Runtime in Node unless another one is given. */
+export type InNode<T extends { readonly runtime: unknown }> = Omit<T, 'runtime'> & Partial<T>
+
+/**
+ * Trains a model. Iterating yields one result per epoch; afterwards `model` of what it gives is the trained one.
+ * See trainer.ts.
+ */
+export const train = checked(
+  'train',
+  (model: Model, data: TrainingData, options: InNode<TrainOptions>): Training =>
+    new Training(model, data, { runtime: nodeRuntime, ...options }),
+  {
+    model,
+    data,
+    options: kind.options(
+      {
+        ...step,
+        ...measuring,
+        epochs: number,
+        validation: data,
+        evaluationBatchSize: number,
+        shuffle: flag,
+        earlyStopping: kind.options(
+          { minimumChange: number, restoreBest: flag },
+          { patience: number },
+        ),
+        onStep: kind.callback,
+        checkpoint: kind.object('an object with a function save', 'save', 'function'),
+        untilStep: number,
+      },
+      { loss, optimizer },
+    ),
+  },
+)
+
+/** Loss and accuracy of a model on data. See evaluate.ts. */
+export const evaluate = kind.checkedAsync(
+  'evaluate',
+  (model: Model, data: TrainingData, options: InNode<EvaluateOptions>): Promise<Evaluation> =>
+    evaluateWith(model, data, { runtime: nodeRuntime, ...options }),
+  { model, data, options: kind.options(measuring, { loss }) },
+)

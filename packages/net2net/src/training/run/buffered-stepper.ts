@@ -1,0 +1,74 @@
+/** A stepper whose state takes turns between two sets of buffers. */
+
+import type { Batch } from '../../data/samples.ts'
+import type { Feeds, Session } from '../../runtime/runtime.ts'
+import { float32, type Tensor } from '../../tensor/tensor.ts'
+import type { StepGraph } from '../compile/step-graph.ts'
+import { type FeedAdapter, feedAdapter } from './feeds.ts'
+import { copyTensor } from './state.ts'
+import type { StepOutcome, Stepper } from './stepper.ts'
+
+interface Side {
+  readonly tensors: ReadonlyMap<string, Tensor>
+  readonly feeds: Record<string, Tensor>
+  /** Where the other side's step writes. */
+  readonly outputs: Feeds
+}
+
+export class BufferedStepper implements Stepper {
+  readonly #session: Session
+  readonly #adapt: FeedAdapter
+  readonly #rate = float32([], [0])
+  readonly #loss = float32([], [0])
+  readonly #correct = float32([], [0])
+  readonly #stateSum = float32([], [0])
+  #current: Side
+  #other: Side
+
+  constructor(graph: StepGraph, state: ReadonlyMap<string, Tensor>, session: Session) {
+    this.#session = session
+    this.#adapt = feedAdapter(graph)
+    const side = (): Side => {
+      const tensors = new Map([...state].map(([name, tensor]) => [name, copyTensor(tensor)]))
+      const outputs: Record<string, Tensor> = { loss: this.#loss }
+      if (graph.counts) outputs.correct = this.#correct
+      if (graph.stateSum !== undefined) outputs[graph.stateSum] = this.#stateSum
+      for (const [name, tensor] of tensors) outputs[`${name}.next`] = tensor
+      return {
+        tensors,
+        feeds: { ...Object.fromEntries(tensors), learning_rate: this.#rate },
+        outputs,
+      }
+    }
+    this.#current = side()
+    this.#other = side()
+  }
+
+  async step(batch: Batch, learningRate: number): Promise<StepOutcome> {
+    const { feeds } = this.#current
+    const predictions = this.#adapt(batch, feeds)
+    this.#rate.data[0] = learningRate
+    await this.#session.run(feeds, this.#other.outputs)
+    const done = this.#current
+    this.#current = this.#other
+    this.#other = done
+    return {
+      loss: this.#loss.data[0]!,
+      correct: this.#correct.data[0]!,
+      predictions,
+      stateSum: this.#stateSum.data[0]!,
+    }
+  }
+
+  async read(): Promise<ReadonlyMap<string, Tensor>> {
+    return this.#current.tensors
+  }
+
+  previous(): ReadonlyMap<string, Tensor> {
+    return this.#other.tensors
+  }
+
+  release(): Promise<void> {
+    return this.#session.release()
+  }
+}

@@ -1,0 +1,47 @@
+/** The stepper that suits a device, and the form of the step graph that suits the runtime. */
+import type { Model } from '../../model/model.ts'
+import { encodeModel } from '../../onnx/encode.ts'
+import { lowerForCpu, lowerForWasm } from '../../passes/cpu-layout/lower-for-cpu.ts'
+import { channelBlock } from '../../runtime/channel-block.ts'
+import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import type { StepGraph } from '../compile/step-graph.ts'
+import { BufferedStepper } from './buffered-stepper.ts'
+import { DeviceStepper, nextNames } from './device-stepper.ts'
+import type { Stepper } from './stepper.ts'
+
+/**
+ * A stepper on the CPU lets two sets of buffers take turns as the step's inputs and outputs; on
+ * WebGPU the state stays on the device.
+ */
+export async function createStepper(
+  graph: StepGraph,
+  state: ReadonlyMap<string, Tensor>,
+  runtime: Runtime,
+  options: SessionOptions,
+): Promise<Stepper> {
+  const model = withoutDefaults(graph.model)
+  if (options.device === 'webgpu') {
+    const kept = { ...options, keepOnDevice: nextNames(graph) }
+    const session = await runtime.createSession(encodeModel(model), kept)
+    return new DeviceStepper(graph, state, session, runtime, options)
+  }
+  const onCpu = (options.device ?? 'cpu') === 'cpu'
+  const forms = onCpu ? await lowered(model, runtime) : model
+  const session = await runtime.createSession(encodeModel(forms), options)
+  return new BufferedStepper(graph, state, session)
+}
+
+/** For the CPU of this runtime. */
+const lowered = async (model: Model, runtime: Runtime): Promise<Model> =>
+  runtime.webAssembly ? lowerForWasm(model) : lowerForCpu(model, await channelBlock(runtime))
+
+/**
+ * The model with every graph input required: ONNX Runtime's JavaScript API does not feed inputs
+ * that have a default value.
+ */
+export function withoutDefaults(model: Model): Model {
+  const initializers = new Map(model.graph.initializers)
+  for (const { name } of model.graph.inputs) initializers.delete(name)
+  return { ...model, graph: { ...model.graph, initializers } }
+}

@@ -1,0 +1,85 @@
+/** Everything that decides how a training goes on, as plain data. */
+import { elementCount, type NumericDType, Tensor } from '../../tensor/tensor.ts'
+import { freshPlateau, type PlateauState } from '../schedules.ts'
+
+export interface EpochResult {
+  /** From 1. */
+  readonly epoch: number
+  /** Mean over the epoch's samples, each under the weights of its own step. */
+  readonly loss: number
+  /** Share of right predictions, for losses of classes. */
+  readonly accuracy?: number
+  readonly valLoss?: number
+  readonly valAccuracy?: number
+  /** Wall time of the epoch, validation included. */
+  readonly seconds: number
+  /** Of the epoch's last step. */
+  readonly learningRate: number
+  /** Steps since the training began. */
+  readonly step: number
+}
+
+/** Sums over the part of the running epoch that is done. */
+export interface EpochTotals {
+  readonly loss: number
+  readonly correct: number
+  readonly predictions: number
+  readonly seconds: number
+  /** Of the last step. */
+  readonly learningRate: number
+}
+
+export interface TrainingState {
+  /** Parameters, running statistics, slots (`PARAMETER.SLOT`) and the random key, by name. */
+  readonly tensors: ReadonlyMap<string, Tensor>
+  /** Epochs that are done. */
+  readonly epoch: number
+  /** Batches of the running epoch that are done. */
+  readonly batch: number
+  /** Steps since the training began. */
+  readonly step: number
+  readonly totals: EpochTotals
+  readonly plateau: PlateauState
+  readonly history: readonly EpochResult[]
+  /** Early stopping: the best watched loss, and the epochs since. */
+  readonly best: number
+  readonly waited: number
+  /** The parameters of the best epoch, where they are to be restored. */
+  readonly bestTensors?: ReadonlyMap<string, Tensor>
+}
+
+export const noTotals: EpochTotals = {
+  loss: 0,
+  correct: 0,
+  predictions: 0,
+  seconds: 0,
+  learningRate: 0,
+}
+
+/** Before the first step, with these parameters and slots. */
+export const startingState = (tensors: ReadonlyMap<string, Tensor>): TrainingState => ({
+  tensors,
+  epoch: 0,
+  batch: 0,
+  step: 0,
+  totals: noTotals,
+  plateau: freshPlateau,
+  history: [],
+  best: Number.POSITIVE_INFINITY,
+  waited: 0,
+})
+
+/** A copy that shares no memory. */
+export const copyTensor = (tensor: Tensor): Tensor =>
+  new Tensor<NumericDType>(tensor.dtype, tensor.dims, tensor.data.slice())
+
+/** The position of the first element that is NaN or infinite; -1 if there is none. */
+export function firstNonFinite(tensor: Tensor): number {
+  const { data } = tensor
+  if (!(data instanceof Float32Array || data instanceof Float64Array)) return -1
+  const count = elementCount(tensor.dims)
+  // A sum is not finite if a term is not: one pass without a branch in almost every case.
+  let sum = 0
+  for (let i = 0; i < count; i++) sum += data[i]! * 0
+  return sum === 0 ? -1 : data.findIndex((value) => !Number.isFinite(value))
+}

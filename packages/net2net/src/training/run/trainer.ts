@@ -1,0 +1,295 @@
+/** Trains a model: epochs, validation, schedules, stopping, and a state that can be taken away. */
+
+import { type Batch, isSampleSet, type TrainingData } from '../../data/samples.ts'
+import { Net2NetError, usageError } from '../../errors.ts'
+import type { Model } from '../../model/model.ts'
+import { permutation, randomStream } from '../../tensor/random.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import { buildStep, type StepGraph, slotName } from '../compile/step-graph.ts'
+import { forServing, withParameters } from '../compile/trainable.ts'
+import { afterEpoch, rateAt } from '../schedules.ts'
+import type { StepEvent, TrainOptions } from '../train-options.ts'
+import { createStepper } from './create-stepper.ts'
+import { batchesOf, evaluate, throwIfAborted } from './evaluate.ts'
+import { assertFinite, notFinite } from './finite.ts'
+import {
+  copyTensor,
+  type EpochResult,
+  type EpochTotals,
+  noTotals,
+  startingState,
+  type TrainingState,
+} from './state.ts'
+import type { StepOutcome, Stepper } from './stepper.ts'
+import { targetOf } from './targets.ts'
+
+export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from '../train-options.ts'
+
+/**
+ * Trains a model. Iterating yields one result per epoch; afterwards `model` is the trained one.
+ * The model that was given stays as it is.
+ *
+ * @throws while iterating: refused or usage where the model cannot be trained so; internal where
+ *   a number became NaN or infinite (named); interrupted where the signal said so
+ */
+export const train = (model: Model, data: TrainingData, options: TrainOptions): Training =>
+  new Training(model, data, options)
+
+export class Training implements AsyncIterable<EpochResult> {
+  /** The compiled step. */
+  readonly step: StepGraph
+  readonly #model: Model
+  readonly #data: TrainingData
+  readonly #options: TrainOptions
+  #state: TrainingState
+
+  constructor(model: Model, data: TrainingData, options: TrainOptions) {
+    const { epochs = 1, batchSize = 32 } = options
+    for (const [name, value] of Object.entries({ epochs, batchSize }))
+      if (!(Number.isInteger(value) && value >= 1))
+        throw usageError(`${name} must be a whole number from 1 on, not ${value}.`)
+    this.#model = model
+    this.#data = data
+    this.#options = options
+    this.step = buildStep(model, {
+      ...options,
+      watch: true,
+      target: targetOf(options.runtime, options.session?.device),
+    })
+    this.#state = options.resume
+      ? fitting(options.resume, this.step)
+      : startingState(this.step.state)
+  }
+
+  /** Everything that decides the future, as of the last step that was waited for. */
+  get state(): TrainingState {
+    return this.#state
+  }
+
+  /** The model with its present weights and running statistics. */
+  get model(): Model {
+    const names = [...this.step.parameters, ...this.step.statistics]
+    return this.#with(names.map((name) => [name, name]))
+  }
+
+  /** The model with the moving averages of its weights, where the optimizer keeps them. */
+  get averagedModel(): Model {
+    const { parameters, statistics } = this.step
+    return this.#with([
+      ...parameters.map((name) => [name, slotName(name, 'ema')] as const),
+      ...statistics.map((name) => [name, name] as const),
+    ])
+  }
+
+  #with(names: readonly (readonly [string, string])[]): Model {
+    const values = new Map<string, Tensor>()
+    for (const [name, source] of names) {
+      const tensor = this.#state.tensors.get(source)
+      if (!tensor) throw usageError(`This training keeps no "${source}".`)
+      values.set(name, tensor)
+    }
+    return forServing(withParameters(this.#model, values))
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<EpochResult, void> {
+    const { epochs = 1, runtime, session = {} } = this.#options
+    if (this.#state.epoch >= epochs || this.#stopped()) return
+    const stepper = await createStepper(this.step, this.#state.tensors, runtime, session)
+    try {
+      while (this.#state.epoch < epochs && !this.#stopped()) {
+        const result = await this.#epoch(stepper)
+        if (!result) return
+        yield result
+      }
+      const { bestTensors } = this.#state
+      if (bestTensors)
+        this.#state = {
+          ...this.#state,
+          tensors: new Map([...this.#state.tensors, ...bestTensors]),
+        }
+    } finally {
+      await stepper.release()
+    }
+  }
+
+  /** undefined where `untilStep` ends the training before the epoch is over. */
+  async #epoch(stepper: Stepper): Promise<EpochResult | undefined> {
+    const { batchSize = 32, seed = 0, shuffle = true, optimizer, signal } = this.#options
+    const { checkpoint, untilStep = Number.POSITIVE_INFINITY } = this.#options
+    const start = performance.now() - this.#state.totals.seconds * 1000
+    const data = this.#data
+    const { epoch } = this.#state
+    let { batch: done, step, totals } = this.#state
+    let order: Uint32Array | undefined
+    let batches: number | undefined
+    let batchList = data as Iterable<Batch> | AsyncIterable<Batch>
+    let skip = done
+    if (isSampleSet(data)) {
+      order = shuffle
+        ? permutation(data.length, randomStream(seed, 'shuffle', epoch))
+        : Uint32Array.from({ length: data.length }, (_, i) => i)
+      batches = Math.ceil(data.length / batchSize)
+      batchList = batchesOf(data, batchSize, order.subarray(done * batchSize))
+      skip = 0
+    }
+    const seconds = () => (performance.now() - start) / 1000
+    const take = async () => {
+      this.#state = {
+        ...this.#state,
+        tensors: new Map([...(await stepper.read())].map(([n, t]) => [n, copyTensor(t)])),
+        batch: done,
+        step,
+        totals: { ...totals, seconds: seconds() },
+      }
+    }
+
+    try {
+      for await (const batch of batchList) {
+        if (skip-- > 0) continue
+        if (step >= untilStep) {
+          await take()
+          return undefined
+        }
+        throwIfAborted(signal)
+        const part = batches === undefined ? 0 : done / batches
+        const learningRate = rateAt(optimizer.learningRate, {
+          step,
+          epoch: epoch + part,
+          plateau: this.#state.plateau,
+        })
+        const outcome = await stepper.step(batch, learningRate)
+        if (!Number.isFinite(outcome.loss)) throw notFinite(stepper, batch, step + 1)
+        if (!Number.isFinite(outcome.stateSum)) assertFinite(await stepper.read(), step + 1)
+        step++
+        done++
+        totals = addOutcome(totals, outcome, learningRate)
+        this.#options.onStep?.(
+          this.#stepEvent(outcome, totals, {
+            epoch: epoch + 1,
+            step,
+            batch: done,
+            batches,
+            learningRate,
+            seconds: seconds(),
+          }),
+        )
+        if (checkpoint?.everySteps !== undefined && step % checkpoint.everySteps === 0) {
+          await take()
+          assertFinite(this.#state.tensors, step)
+          await checkpoint.save(this.#state)
+        }
+      }
+    } catch (error) {
+      // Whoever stopped this gets the state of the last whole step.
+      if (error instanceof Net2NetError && error.kind === 'interrupted') await take()
+      throw error
+    }
+    if (totals.predictions === 0) throw usageError('The training data are empty.')
+    await take()
+    assertFinite(this.#state.tensors, step)
+    return this.#finishEpoch(totals, seconds)
+  }
+
+  #stepEvent(
+    outcome: StepOutcome,
+    totals: EpochTotals,
+    rest: Pick<StepEvent, 'epoch' | 'step' | 'batch' | 'batches' | 'learningRate' | 'seconds'>,
+  ): StepEvent {
+    const { loss, correct, predictions } = outcome
+    return {
+      ...rest,
+      loss,
+      epochLoss: totals.loss / totals.predictions,
+      ...(this.step.counts
+        ? {
+            accuracy: correct / predictions,
+            epochAccuracy: totals.correct / totals.predictions,
+          }
+        : {}),
+      predictions,
+    }
+  }
+
+  async #finishEpoch(totals: EpochTotals, seconds: () => number): Promise<EpochResult> {
+    const { validation, evaluationBatchSize, loss, output, runtime, session, signal } =
+      this.#options
+    const measured =
+      validation &&
+      (await evaluate(this.model, validation, {
+        loss,
+        runtime,
+        signal,
+        ...(session ? { session } : {}),
+        ...(output === undefined ? {} : { output }),
+        ...(evaluationBatchSize === undefined ? {} : { batchSize: evaluationBatchSize }),
+      }))
+    const mean = totals.loss / totals.predictions
+    const result: EpochResult = {
+      epoch: this.#state.epoch + 1,
+      loss: mean,
+      ...(this.step.counts ? { accuracy: totals.correct / totals.predictions } : {}),
+      ...(measured ? { valLoss: measured.loss } : {}),
+      ...(measured?.accuracy === undefined ? {} : { valAccuracy: measured.accuracy }),
+      seconds: seconds(),
+      learningRate: totals.learningRate,
+      step: this.#state.step,
+    }
+    this.#state = this.#afterEpoch(result)
+    await this.#options.checkpoint?.save(this.#state)
+    return result
+  }
+
+  #afterEpoch(result: EpochResult): TrainingState {
+    const { optimizer, earlyStopping } = this.#options
+    const watched = result.valLoss ?? result.loss
+    const state = this.#state
+    const better = watched < state.best - (earlyStopping?.minimumChange ?? 0)
+    const best = better && earlyStopping?.restoreBest
+    const trained = [...this.step.parameters, ...this.step.statistics]
+    return {
+      ...state,
+      epoch: result.epoch,
+      batch: 0,
+      totals: noTotals,
+      plateau: afterEpoch(optimizer.learningRate, state.plateau, watched),
+      history: [...state.history, result],
+      best: better ? watched : state.best,
+      waited: better ? 0 : state.waited + 1,
+      ...(best
+        ? { bestTensors: new Map(trained.map((name) => [name, state.tensors.get(name)!])) }
+        : {}),
+    }
+  }
+
+  #stopped(): boolean {
+    const { earlyStopping } = this.#options
+    return earlyStopping !== undefined && this.#state.waited >= earlyStopping.patience
+  }
+}
+
+const addOutcome = (
+  totals: EpochTotals,
+  outcome: StepOutcome,
+  learningRate: number,
+): EpochTotals => ({
+  ...totals,
+  learningRate,
+  loss: totals.loss + outcome.loss * outcome.predictions,
+  correct: totals.correct + outcome.correct,
+  predictions: totals.predictions + outcome.predictions,
+})
+
+/** The state, if it is one of this step graph. */
+function fitting(state: TrainingState, step: StepGraph): TrainingState {
+  for (const [name, { dims }] of step.state) {
+    const given = state.tensors.get(name)
+    if (!given)
+      throw usageError(`The state to go on from has no "${name}": it is of another training.`)
+    if (String(given.dims) !== String(dims))
+      throw usageError(
+        `The state to go on from has "${name}" as [${given.dims}] instead of [${dims}].`,
+      )
+  }
+  const names = [...step.state.keys()]
+  return { ...state, tensors: new Map(names.map((name) => [name, state.tensors.get(name)!])) }
+}

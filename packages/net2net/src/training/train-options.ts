@@ -1,0 +1,68 @@
+/** What a training is told, and what it tells while it runs. */
+
+import type { TrainingData } from '../data/samples.ts'
+import type { Runtime, SessionOptions } from '../runtime/runtime.ts'
+import type { StepOptions } from './compile/step-graph.ts'
+import type { TrainingState } from './run/state.ts'
+
+export interface TrainOptions extends Omit<StepOptions, 'gradients' | 'target' | 'watch'> {
+  readonly runtime: Runtime
+  /** Default 1. */
+  readonly epochs?: number
+  /** Samples per step; default 32. The last batch of an epoch may be smaller. */
+  readonly batchSize?: number
+  /** Measured after each epoch. */
+  readonly validation?: TrainingData
+  /** Samples per run of the validation; default 100. */
+  readonly evaluationBatchSize?: number
+  /** Decides the order of the samples and the random masks. Default 0. */
+  readonly seed?: number
+  /** Take the samples in a new order in every epoch. Default true. */
+  readonly shuffle?: boolean
+  readonly session?: SessionOptions
+  readonly earlyStopping?: EarlyStopping
+  readonly signal?: AbortSignal
+  /** Called after every step. Must not keep what it is given busy: it is not waited for. */
+  readonly onStep?: (event: StepEvent) => void
+  /** Takes the state every so many steps and after every epoch, and is waited for. */
+  readonly checkpoint?: CheckpointHook
+  /** Go on from here: the state of an earlier training of the same model with the same options. */
+  readonly resume?: TrainingState
+  /** Stop after this many steps since the training began, in the middle of an epoch if need be. */
+  readonly untilStep?: number
+}
+
+export interface EarlyStopping {
+  /** Epochs without improvement of the validation loss (or the loss) before training ends. */
+  readonly patience: number
+  /** What counts as an improvement; default 0. */
+  readonly minimumChange?: number
+  /** End with the parameters of the best epoch. Default false. */
+  readonly restoreBest?: boolean
+}
+
+export interface CheckpointHook {
+  /** Default: only after every epoch. */
+  readonly everySteps?: number
+  save(state: TrainingState): Promise<void>
+}
+
+export interface StepEvent {
+  /** From 1. */
+  readonly epoch: number
+  readonly step: number
+  /** Batches of this epoch that are done, and how many there are, where known. */
+  readonly batch: number
+  readonly batches: number | undefined
+  /** Of this batch. */
+  readonly loss: number
+  readonly accuracy?: number
+  /** Means over the epoch so far. */
+  readonly epochLoss: number
+  readonly epochAccuracy?: number
+  /** Predictions in this batch. */
+  readonly predictions: number
+  readonly learningRate: number
+  /** Wall time of the epoch so far. */
+  readonly seconds: number
+}

@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'vitest'
+import { decodeModel, encodeModel } from '../../src/onnx/index.ts'
+import { nodeRuntime } from '../../src/runtime/onnxruntime.node.ts'
+import { float32, type Tensor } from '../../src/tensor/tensor.ts'
+import { adam, adamw, buildStep, type Optimizer, sgd } from '../../src/training/index.ts'
+import { withoutDefaults } from '../../src/training/run/create-stepper.ts'
+import { hasTorch, type TorchRun, withTorch } from './torch.ts'
+
+const models = [
+  'mlp',
+  'resnet',
+  'inverted-residual',
+  'dense-block',
+  'inception',
+  'unet',
+  'unet-upsample',
+  'encoder',
+  'torch-encoder',
+  'mixer',
+  'norms',
+  'shuffle',
+]
+
+const optimizers: Readonly<Record<string, { make: () => Optimizer; opset: number }>> = {
+  sgd: { make: () => sgd({ learningRate: 0.05, momentum: 0.9 }), opset: 13 },
+  adam: { make: () => adam({ learningRate: 0.01, epsilon: 1e-4 }), opset: 16 },
+  adamw: { make: () => adamw({ learningRate: 0.01, weightDecay: 0.1, epsilon: 1e-4 }), opset: 17 },
+}
+
+const tolerance = 1e-4
+
+/** What `models.py` prints. */
+interface Printed {
+  readonly losses: readonly number[]
+  /** How far PyTorch's own float32 ends from float64, where the gradient is zero by nature. */
+  readonly astray: Readonly<Record<string, number>>
+}
+
+describe.skipIf(!hasTorch).each(Object.keys(optimizers))('exported from PyTorch, %s', (name) => {
+  const { make, opset } = optimizers[name]!
+  test.each(models)('%s: loss, every gradient and five steps', (model) =>
+    withTorch('models.py', {}, [model, name, String(opset)], (run) => compare(run, make())),
+  )
+})
+
+async function compare(run: TorchRun, optimizer: Optimizer): Promise<void> {
+  const { losses, astray } = run.printed as Printed
+  const step = buildStep(decodeModel(run.file('model.onnx')), {
+    loss: 'softmax-cross-entropy',
+    optimizer,
+    gradients: true,
+  })
+  const rate = 'rate' in optimizer.learningRate ? optimizer.learningRate.rate : Number.NaN
+  const session = await nodeRuntime.createSession(encodeModel(withoutDefaults(step.model)), {
+    threads: 1,
+  })
+  try {
+    let state = Object.fromEntries(step.state)
+    for (const [i, loss] of losses.entries()) {
+      const results = await session.run({
+        ...state,
+        learning_rate: float32([], [rate]),
+        x: run.arrays.get(`x${i}`)!,
+        target: run.arrays.get(`t${i}`)!,
+      })
+      expect(Math.abs(Number(results.loss!.data[0]) - loss) / loss, `loss ${i}`).toBeLessThan(
+        tolerance,
+      )
+      if (i === 0) agree(gradientsOf(results), expectedOf(run, 'gradient '))
+      state = Object.fromEntries(Object.keys(state).map((key) => [key, results[`${key}.next`]!]))
+    }
+    agree(state, expectedOf(run, 'final '), astray)
+  } finally {
+    await session.release()
+  }
+}
+
+const gradientsOf = (results: Readonly<Record<string, Tensor>>) =>
+  Object.fromEntries(
+    Object.entries(results)
+      .filter(([key]) => key.endsWith('.gradient'))
+      .map(([key, tensor]) => [key.slice(0, -'.gradient'.length), tensor]),
+  )
+
+const expectedOf = (run: TorchRun, prefix: string) =>
+  [...run.arrays]
+    .filter(([key]) => key.startsWith(prefix))
+    .map(([key, tensor]) => [key.slice(prefix.length), tensor] as const)
+
+/**
+ * Differences relative to the largest element of each tensor; almost-zero tensors to all.
+ *
+ * @param astray by how much a tensor may differ if that is more
+ */
+function agree(
+  actual: Readonly<Record<string, Tensor>>,
+  expected: readonly (readonly [string, Tensor])[],
+  astray: Printed['astray'] = {},
+): void {
+  const largest = (tensor: Tensor) =>
+    (tensor.data as Float64Array).reduce((max, value) => Math.max(max, Math.abs(value)), 0)
+  const overall = Math.max(...expected.map(([, tensor]) => largest(tensor)))
+  for (const [name, tensor] of expected) {
+    const found = actual[name]
+    expect(found, `${name} is trained`).toBeDefined()
+    const scale = Math.max(largest(tensor), 1e-3 * overall)
+    const numbers = found!.data as Float32Array
+    const worst = (tensor.data as Float64Array).reduce(
+      (max, value, i) => Math.max(max, Math.abs(value - numbers[i]!)),
+      0,
+    )
+    const allowed = Math.max(tolerance, (8 * (astray[name] ?? 0)) / scale)
+    expect(worst / scale, `${name}: relative difference`).toBeLessThan(allowed)
+  }
+}

@@ -1,0 +1,39 @@
+/** Builds a graph with an emitter and runs it once. For tests only. */
+
+import { GraphEmitter } from '../src/autodiff/emitter.ts'
+import { GraphBuilder, modelOf } from '../src/model/builder.ts'
+import { encodeModel } from '../src/onnx/encode.ts'
+import type { Target } from '../src/operators/contract/operator.ts'
+import { nodeRuntime } from '../src/runtime/onnxruntime.node.ts'
+import type { Tensor } from '../src/tensor/tensor.ts'
+
+/** Runs what `build` emits; it returns the values to fetch, by the names to return them under. */
+export async function runGraph<K extends string>(
+  inputs: Readonly<Record<string, Tensor>>,
+  build: (emitter: GraphEmitter) => Readonly<Record<K, string>>,
+  target: Target = 'standard',
+): Promise<Record<K, Tensor>> {
+  const builder = new GraphBuilder()
+  const emitter = new GraphEmitter(builder, new Map(), 18, target)
+  for (const [name, { dtype, dims }] of Object.entries(inputs)) {
+    builder.input(name, dtype, dims)
+    emitter.declare(name, { dtype, shape: dims })
+  }
+  const wanted = Object.entries(build(emitter)) as [K, string][]
+  const outputs = wanted.map(([, value]) => {
+    const copy = builder.node('Identity', [value])
+    return builder.output(copy)
+  })
+  const session = await nodeRuntime.createSession(encodeModel(modelOf(builder.graph())), {
+    threads: 1,
+  })
+  try {
+    const results = await session.run(inputs, outputs)
+    return Object.fromEntries(wanted.map(([key], i) => [key, results[outputs[i]!]!])) as Record<
+      K,
+      Tensor
+    >
+  } finally {
+    await session.release()
+  }
+}
