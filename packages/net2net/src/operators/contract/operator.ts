@@ -342,13 +342,19 @@ export interface NormalizationFacet {
   readonly variance: number
 }
 
-/** Emits what replaces the node in training; see `Operator.training`. */
-export type TrainingRule = (context: TrainingContext) => TrainingForm
+/** Emits what replaces the node in training, where anything does; see `Operator.training`. */
+export type TrainingRule = (context: TrainingContext) => TrainingForm | undefined
 export interface TrainingContext extends Emitter {
   readonly node: Node
   readonly opset: number
   has(i: number): boolean
   input(i: number): string
+  /**
+   * Input i as it is now, where it is a constant of the model that training updates: its value
+   * before the step, or what an earlier node of the same step has made of it. undefined where it
+   * is computed.
+   */
+  stored(i: number): string | undefined
   /** A scalar uint32/int64-seeded mask source: the name of a float32 tensor of uniforms shaped like `value`. */
   uniformLike(value: string): string
 }
