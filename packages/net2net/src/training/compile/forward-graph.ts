@@ -6,7 +6,7 @@ import { EMITTED_IR_VERSION, GraphBuilder } from '../../model/builder.ts'
 import { capturedValues } from '../../model/links.ts'
 import type { Graph, Model, Node } from '../../model/model.ts'
 import { opsetOf, requiredInputs } from '../../model/model.ts'
-import type { Target, TrainingContext } from '../../operators/contract/operator.ts'
+import type { Target, TrainingContext, TrainingForm } from '../../operators/contract/operator.ts'
 import { declaredInfo } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { type Loss, type LossName, lossOf, type TargetType } from './losses/index.ts'
@@ -104,7 +104,16 @@ export class ForwardGraph {
   }
 
   /** Adds the node as it trains. */
-  #train(node: Node, { seed, frozen }: NonNullable<ForwardOptions['training']>): void {
+  #train(node: Node, training: NonNullable<ForwardOptions['training']>): void {
+    const { nodes, updates } = this.#trainingForm(node, training) ?? { nodes: [node] }
+    for (const replacement of nodes) this.emitter.append(replacement)
+    for (const [name, value] of updates ?? []) this.updates.set(name, value)
+  }
+
+  #trainingForm(
+    node: Node,
+    { seed, frozen }: NonNullable<ForwardOptions['training']>,
+  ): TrainingForm | undefined {
     const operator = operatorOf(node)
     const stored = (i: number) => {
       const name = node.inputs[i] ?? ''
@@ -115,12 +124,9 @@ export class ForwardGraph {
     if (facet && [facet.mean, facet.variance].every((i) => stored(i) !== undefined)) {
       // Where scale and shift are frozen, the statistics stay as they are too.
       const still = [facet.scale, facet.shift].every((i) => frozen.has(node.inputs[i] ?? ''))
-      if (still) return this.emitter.append(operator.serving?.(node) ?? node)
+      if (still) return { nodes: [operator.serving?.(node) ?? node] }
     }
-    const form = operator?.training?.(this.#trainingContext(node, seed, stored))
-    if (!form) return this.emitter.append(node)
-    for (const replacement of form.nodes) this.emitter.append(replacement)
-    for (const [name, value] of form.updates ?? []) this.updates.set(name, value)
+    return operator?.training?.(this.#trainingContext(node, seed, stored))
   }
 
   #trainingContext(node: Node, seed: number, stored: TrainingContext['stored']): TrainingContext {
