@@ -115,6 +115,7 @@ describe('steps on all threads have the bits of one thread', () => {
     const step = buildStep(model, {
       loss: 'mse',
       optimizer: sgd({ learningRate: 0.1, momentum: 0.9 }),
+      trainOnly: ['*'],
       gradients: true,
     })
     const batch = Object.values(feeds)[0]!.dims[0]!

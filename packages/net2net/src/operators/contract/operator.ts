@@ -39,6 +39,13 @@ export interface Operator {
   readonly link?: LinkFacet
   /** True if, with a constant as one operand, the node shifts units: the bias of the layer before. */
   readonly bias?: true
+  /** Inputs that hold weights, biases, scales or tables of the operator, where they are constants. */
+  readonly parameters?: readonly number[]
+  /**
+   * What a constant operand may be that training changes: the bias or the scale of what it meets,
+   * or entries of its own (a class token).
+   */
+  readonly operand?: 'bias' | 'scale' | 'entries'
   /** What is known of the sign of the (first) output. Default: nothing. */
   readonly sign?: 'non-negative' | 'inherited'
   /** Random padding of parameters by input position, where 0.1 (vectors) would be absurd. */

@@ -244,6 +244,7 @@ export const batchNormalization: Operator = {
   infer,
   axes,
   gradient,
+  parameters: [1, 2],
   homogeneous: linearIn([1, 2]),
   padding: { 1: 1, 2: 0, 3: 0, 4: 1 },
   training,

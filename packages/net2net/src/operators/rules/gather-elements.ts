@@ -62,6 +62,7 @@ export const gathersByElement: readonly Operator[] = [
         intAttribute(context.node, 'axis', 0),
       ),
     ),
+    parameters: [0],
     sign: 'inherited',
   },
   {
@@ -92,6 +93,7 @@ export const gathersByElement: readonly Operator[] = [
         context.op('GatherND', [positions, indices], { batch_dims: batchDims(context) }),
       )
     }),
+    parameters: [0],
     sign: 'inherited',
   },
 ]

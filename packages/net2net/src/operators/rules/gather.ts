@@ -105,6 +105,7 @@ export const gathers: readonly Operator[] = [
       const spread = context.op('Expand', [column, shapeOf(context, updates)])
       return addAt(context, zerosLike(context, data), spread, updates, axis)
     }),
+    parameters: [0],
     sign: 'inherited',
     homogeneous: linearIn([0]),
     layer: {

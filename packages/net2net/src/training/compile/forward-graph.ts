@@ -9,8 +9,8 @@ import { opsetOf, requiredInputs } from '../../model/model.ts'
 import type { Target, TrainingContext, TrainingForm } from '../../operators/contract/operator.ts'
 import { declaredInfo } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
+import { storedStatistics } from '../../operators/trainable.ts'
 import { type Loss, type LossName, lossOf, type TargetType } from './losses/index.ts'
-import { storedStatistics } from './trainable.ts'
 import { emitUniform, RANDOM_KEY, randomKey } from './uniform.ts'
 
 export interface ForwardOptions {
