@@ -76,4 +76,4 @@ export const operatorOf = (node: Pick<Node, 'domain' | 'opType'>): Operator | un
 
 /** How a node is computed from slices of a large weight, where its operator says so. */
 export const linearFormOf: LinearFormOf = (node, position, dims) =>
-  operatorOf(node)?.linear?.(node, position, dims)
+  operatorOf(node)?.execution?.slicing?.(node, position, dims)

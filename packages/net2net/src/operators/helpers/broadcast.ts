@@ -8,8 +8,9 @@
 import { inputError } from '../../errors.ts'
 import type { Dim, Shape } from '../../model/model.ts'
 import { int64, scalar } from '../../tensor/tensor.ts'
+import type { AxesContext } from '../contract/axes.ts'
 import { type Axis, one } from '../contract/axis.ts'
-import type { AxesContext, Emitter, GradientContext } from '../contract/operator.ts'
+import type { Emitter, GradientContext } from '../contract/gradient.ts'
 import { ints, reduce } from './emission.ts'
 
 /** The size of an axis after broadcasting; undefined where the sizes contradict each other. */
@@ -78,20 +79,19 @@ function broadcastAxis(
     const activations = growing.filter(({ parameter }) => !parameter)
     const joined = activations.length > 0 ? activations : growing
     for (const operand of growing)
-      if (!joined.includes(operand)) context.freeze(operand.axis, REPEATED)
+      if (!joined.includes(operand)) context.fix(operand.axis, REPEATED)
     return unify(context, joined) ?? one
   }
-  for (const { axis, dim } of operands) if (dim === 1) context.freeze(axis, REPEATED)
+  for (const { axis, dim } of operands) if (dim === 1) context.fix(axis, REPEATED)
   if (wide.some(({ dim }) => dim !== wide[0]!.dim || dim === null) && wide.length > 1)
-    for (const { axis } of wide)
-      context.freeze(axis, 'joins it with an axis whose size is not known')
+    for (const { axis } of wide) context.fix(axis, 'joins it with an axis whose size is not known')
   const known = wide.filter(({ dim }) => typeof dim === 'number')
   return unify(context, known.length > 0 ? known : wide) ?? one
 }
 
 function unify(context: AxesContext, operands: readonly { axis: Axis }[]): Axis | undefined {
   const [first, ...rest] = operands
-  return first && rest.reduce((axis, operand) => context.same(axis, operand.axis), first.axis)
+  return first && rest.reduce((axis, operand) => context.unify(axis, operand.axis), first.axis)
 }
 
 /**

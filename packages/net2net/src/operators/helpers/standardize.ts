@@ -5,7 +5,7 @@
  *   ∂L/∂x = r·(g − mean_A(g) − x̂·mean_A(g·x̂)).
  */
 
-import type { Emitter } from '../contract/operator.ts'
+import type { Emitter } from '../contract/gradient.ts'
 import { reduce } from './emission.ts'
 import { formula } from './formula.ts'
 

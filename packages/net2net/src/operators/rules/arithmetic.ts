@@ -16,14 +16,10 @@
 import { inputError } from '../../errors.ts'
 import { intAttribute } from '../../model/attributes.ts'
 import { isFloat } from '../../tensor/dtype.ts'
-import type {
-  AxesContext,
-  AxesRule,
-  GradientRule,
-  InferContext,
-  InferRule,
-  Operator,
-} from '../contract/operator.ts'
+import type { AxesContext, AxesRule } from '../contract/axes.ts'
+import type { GradientRule } from '../contract/gradient.ts'
+import type { InferContext, InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { joinAxisElements } from '../helpers/axis-elements.ts'
 import { blockedElementwise } from '../helpers/blocked.ts'
 import { broadcastAxes, broadcastShape, sumToInput } from '../helpers/broadcast.ts'
@@ -96,23 +92,23 @@ export const broadcastRule =
 interface BinaryOptions {
   readonly element?: ElementOperation
   readonly gradient: GradientRule
-  readonly homogeneous?: Operator['homogeneous']
-  readonly sign?: Operator['sign']
+  readonly scaling: Operator['scaling']
+  readonly sign: Operator['sign']
   readonly bias?: true
 }
 
 const binary = (
   name: string,
-  { element, gradient, homogeneous, sign, bias }: BinaryOptions,
+  { element, gradient, scaling, sign, bias }: BinaryOptions,
 ): Operator => ({
   name,
   infer: inferBroadcast(element),
   axes: broadcastRule(element),
   gradient,
-  blocked: blockedElementwise,
-  ...(homogeneous ? { homogeneous } : {}),
-  ...(sign ? { sign } : {}),
-  ...(bias ? { bias } : {}),
+  scaling,
+  sign,
+  ...(bias && { growth: { bias } }),
+  execution: { blocked: blockedElementwise },
 })
 
 type Operands = Backward & { readonly a: string; readonly b: string; readonly y: string }
@@ -164,11 +160,13 @@ const power: Operator = {
   gradient: binaryGradient(powerOfBase, ({ f, g, a, y }) =>
     f.mul(g, f.where(f.equal(a, 0), 0, f.mul(y, f.log(a)))),
   ),
+  scaling: 'none',
+  sign: 'unknown',
 }
 
 export const arithmetic: readonly Operator[] = [
   binary('Add', {
-    homogeneous: linearInAll,
+    scaling: linearInAll,
     element: { numbers: (a, b) => a + b, neutralLeft: 0, neutralRight: 0, sizes: 'sum' },
     gradient: binaryGradient(
       ({ g }) => g,
@@ -178,15 +176,16 @@ export const arithmetic: readonly Operator[] = [
     bias: true,
   }),
   binary('Sub', {
-    homogeneous: linearInAll,
+    scaling: linearInAll,
     element: { numbers: (a, b) => a - b, neutralRight: 0, equalSymbols: 0, sizes: 'difference' },
     gradient: binaryGradient(
       ({ g }) => g,
       ({ f, g }) => f.neg(g),
     ),
+    sign: 'unknown',
   }),
   binary('Mul', {
-    homogeneous: multilinear,
+    scaling: multilinear,
     element: {
       numbers: (a, b) => a * b,
       neutralLeft: 1,
@@ -201,7 +200,7 @@ export const arithmetic: readonly Operator[] = [
     sign: 'inherited',
   }),
   binary('Div', {
-    homogeneous: linearIn([0]),
+    scaling: linearIn([0]),
     element: {
       numbers: (a, b) => a / b,
       neutralRight: 1,
@@ -216,6 +215,8 @@ export const arithmetic: readonly Operator[] = [
     sign: 'inherited',
   }),
   binary('Mod', {
+    scaling: 'none',
+    sign: 'unknown',
     gradient: binaryGradient(
       ({ g }) => g,
       ({ f, g, a, b, y }) => f.neg(f.div(f.mul(g, f.sub(a, y)), b)),
@@ -223,24 +224,24 @@ export const arithmetic: readonly Operator[] = [
   }),
   power,
   binary('Max', {
-    homogeneous: positivelyHomogeneousInAll,
+    scaling: positivelyHomogeneousInAll,
     element: { numbers: Math.max, equalSymbols: 'itself' },
     gradient: extremum,
     sign: 'inherited',
   }),
   binary('Min', {
-    homogeneous: positivelyHomogeneousInAll,
+    scaling: positivelyHomogeneousInAll,
     element: { numbers: Math.min, equalSymbols: 'itself' },
     gradient: extremum,
     sign: 'inherited',
   }),
   binary('Sum', {
-    homogeneous: linearInAll,
+    scaling: linearInAll,
     gradient: variadicGradient(({ g }) => g),
     sign: 'inherited',
   }),
   binary('Mean', {
-    homogeneous: linearInAll,
+    scaling: linearInAll,
     gradient: variadicGradient(({ f, g, node }) => f.div(g, node.inputs.length)),
     sign: 'inherited',
   }),

@@ -12,13 +12,10 @@
 import { intAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
 import { elementCount } from '../../tensor/tensor.ts'
-import type {
-  AxesRule,
-  GradientContext,
-  GradientRule,
-  InferRule,
-  Operator,
-} from '../contract/operator.ts'
+import type { AxesRule } from '../contract/axes.ts'
+import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { spreadWindows } from '../decompositions/convolution-gradient.ts'
 import {
   cannotDifferentiate,
@@ -131,7 +128,7 @@ export const averagePool: Operator = {
   infer,
   axes,
   gradient: averageGradient,
-  homogeneous: linearIn([0]),
+  scaling: linearIn([0]),
   sign: 'inherited',
 }
 
@@ -140,6 +137,6 @@ export const lpPool: Operator = {
   infer,
   axes,
   gradient: lpGradient,
-  homogeneous: positivelyHomogeneous,
+  scaling: positivelyHomogeneous,
   sign: 'non-negative',
 }

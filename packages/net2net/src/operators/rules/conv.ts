@@ -21,19 +21,13 @@ import { intAttribute } from '../../model/attributes.ts'
 import type { Dim, Node } from '../../model/model.ts'
 import { type Fill, glorotUniform, zeros } from '../../tensor/fill.ts'
 import { elementCount } from '../../tensor/tensor.ts'
+import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { type Axis, sizeOf } from '../contract/axis.ts'
-import type {
-  AxesContext,
-  AxesRule,
-  IdentityContext,
-  InferContext,
-  InferRule,
-  InsertedLayer,
-  Operator,
-  ValueInfo,
-} from '../contract/operator.ts'
+import type { IdentityContext, InsertedLayer } from '../contract/facets.ts'
+import type { InferContext, InferRule, ValueInfo } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { convGradient } from '../decompositions/convolution-gradient.ts'
-import { freezeAll } from '../helpers/axes-rules.ts'
+import { fixAll } from '../helpers/axes-rules.ts'
 import { blockedConv } from '../helpers/blocked.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
@@ -72,18 +66,18 @@ const axes: AxesRule = (context) => {
   const w = context.axes(1)
   const x = context.axes(0, w.length)
   const group = groupsOf(node)
-  for (const axis of w.slice(2)) context.freeze(axis, 'has its kernel size there')
-  if (group === 1) context.contract(1, 1, x[1]!)
+  for (const axis of w.slice(2)) context.fix(axis, 'has its kernel size there')
+  if (group === 1) context.contract([x[1]!, { input: 1, axis: 1 }])
   else {
     const [weightG] = splitGroups(context, w[0]!, group)
     const channels = groupsIn(context, x[1]!, group)
     if (channels) {
-      context.same(channels[0], weightG)
-      context.contract(1, 1, channels[1])
+      context.unify(channels[0], weightG)
+      context.contract([channels[1], { input: 1, axis: 1 }])
       context.sizeAttribute('group', channels[0])
-    } else freezeAll(context, [x[1]!, w[1]!, weightG], doNotDivide(group))
+    } else fixAll(context, [x[1]!, w[1]!, weightG], doNotDivide(group))
   }
-  if (context.has(2)) context.same(context.axes(2)[0]!, w[0]!)
+  if (context.has(2)) context.unify(context.axes(2)[0]!, w[0]!)
   const kernel = kernelShape(node, context.shape(1)?.slice(2))
   return [{ axes: [x[0]!, w[0]!, ...spatialAxes(context, x, kernel)] }]
 }
@@ -122,7 +116,7 @@ export function spatialAxes(
   return x.slice(2).map((axis, i) => {
     const along = window[i]
     if (along && isPointwise(along)) return axis
-    context.freeze(axis, reason)
+    context.fix(axis, reason)
     return context.fixed(sizes?.[i + 2] ?? null, reason)
   })
 }
@@ -184,21 +178,26 @@ export const conv: Operator = {
   infer,
   axes,
   gradient: convGradient,
-  homogeneous: linearIn([1, 2], [0, 2]),
-  layer: {
-    weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),
-    identity,
+  scaling: linearIn([1, 2], [0, 2]),
+  sign: 'unknown',
+  growth: {
+    layer: {
+      weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),
+      identity,
+    },
   },
-  linear: (node, position) =>
-    position === 1 && groupsOf(node) === 1
-      ? {
-          data: 0,
-          summed: { weight: 1, data: 1 },
-          carried: { weight: 0, output: 1 },
-          batch: { data: 0, output: 0 },
-          bias: 2,
-        }
-      : undefined,
-  multiplyAdds,
-  blocked: blockedConv,
+  execution: {
+    slicing: (node, position) =>
+      position === 1 && groupsOf(node) === 1
+        ? {
+            data: 0,
+            summed: { weight: 1, data: 1 },
+            carried: { weight: 0, output: 1 },
+            batch: { data: 0, output: 0 },
+            bias: 2,
+          }
+        : undefined,
+    multiplyAdds,
+    blocked: blockedConv,
+  },
 }

@@ -11,14 +11,11 @@
 
 import { floatAttribute, intAttribute } from '../../model/attributes.ts'
 import type { Dim, Node } from '../../model/model.ts'
+import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { type Axis, sizeOf } from '../contract/axis.ts'
-import type {
-  AxesContext,
-  AxesRule,
-  GradientRule,
-  InferRule,
-  Operator,
-} from '../contract/operator.ts'
+import type { GradientRule } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { sumTo } from '../helpers/broadcast.ts'
 import { knownShape, range } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
@@ -42,7 +39,7 @@ const infer: InferRule = (context) => {
 const axes: AxesRule = (context) => {
   const x = context.axes(0)
   const first = firstAxis(context.node, x.length)
-  for (const axis of x.slice(first)) context.equalCopies(axis, 'takes mean and variance over it')
+  for (const axis of x.slice(first)) context.balanced(axis, 'takes mean and variance over it')
   const vectors = [1, 2].filter((i) => context.has(i))
   for (const i of vectors) unifyLast(context, i, x)
   const single = (axis: Axis, k: number) =>
@@ -55,7 +52,7 @@ export function unifyLast(context: AxesContext, i: number, x: readonly Axis[]): 
   const own = context.axes(i)
   own.forEach((axis, k) => {
     const target = x[k + x.length - own.length]
-    if (target && (context.shape(i)?.[k] !== 1 || sizeOf(target) === 1)) context.same(target, axis)
+    if (target && (context.shape(i)?.[k] !== 1 || sizeOf(target) === 1)) context.unify(target, axis)
   })
 }
 
@@ -80,6 +77,7 @@ export const layerNormalization: Operator = {
   infer,
   axes,
   gradient,
-  homogeneous: linearIn([1, 2]),
-  padding: { 1: 1, 2: 0 },
+  scaling: linearIn([1, 2]),
+  sign: 'unknown',
+  growth: { padding: { 1: 1, 2: 0 } },
 }

@@ -13,16 +13,10 @@
 import { inputError } from '../../errors.ts'
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Dim, Node } from '../../model/model.ts'
-import {
-  type AxesContext,
-  type AxesRule,
-  type GradientContext,
-  type GradientRule,
-  type InferContext,
-  type InferRule,
-  isCpu,
-  type Operator,
-} from '../contract/operator.ts'
+import type { AxesContext, AxesRule } from '../contract/axes.ts'
+import { type GradientContext, type GradientRule, isCpu } from '../contract/gradient.ts'
+import type { InferContext, InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { phasedPoolGradient, poolsByPhases } from '../decompositions/max-pool-phases.ts'
 import { poolsByWindows, windowedPoolGradient } from '../decompositions/max-pool-windows.ts'
 import { blockedPool } from '../helpers/blocked.ts'
@@ -78,7 +72,7 @@ export const poolingAxes = (context: AxesContext) => {
 const axes: AxesRule = (context) => {
   const pooled = poolingAxes(context)
   if ((context.node.outputs[1] ?? '') !== '')
-    context.freeze(pooled[1]!, 'gives positions that count through all channels')
+    context.fix(pooled[1]!, 'gives positions that count through all channels')
   return context.node.outputs.map(() => ({ axes: pooled }))
 }
 
@@ -170,7 +164,7 @@ export const maxPool: Operator = {
   infer,
   axes,
   gradient,
-  homogeneous: positivelyHomogeneous,
+  scaling: positivelyHomogeneous,
   sign: 'inherited',
-  blocked: blockedPool,
+  execution: { blocked: blockedPool },
 }

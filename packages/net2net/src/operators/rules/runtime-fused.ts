@@ -5,7 +5,9 @@
 import { intsAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
 import { toNumbers } from '../../tensor/tensor.ts'
-import { type InferRule, type Operator, unsupported } from '../contract/operator.ts'
+import { unsupported } from '../contract/answers.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
 import { attributeList } from '../helpers/windows.ts'
 import { conv } from './conv.ts'
@@ -19,6 +21,8 @@ const fused = (name: string, infer: Operator['infer']): Operator => ({
   infer,
   axes: unsupported(reason),
   gradient: unsupported(reason),
+  scaling: 'none',
+  sign: 'unknown',
 })
 
 const same: InferRule = (context) => [inferredFrom(context, context.shape(0))]
@@ -78,4 +82,6 @@ export const maxUnpool: Operator = {
   infer: unpooled,
   axes: unsupported('reads positions that count through all channels'),
   gradient: unsupported('it has no gradient rule yet'),
+  scaling: 'none',
+  sign: 'unknown',
 }

@@ -12,9 +12,11 @@
 import { intsAttribute } from '../../model/attributes.ts'
 import type { Dim, Shape } from '../../model/model.ts'
 import { elementCount, int64 } from '../../tensor/tensor.ts'
+import type { AxesContext } from '../contract/axes.ts'
 import type { Axis } from '../contract/axis.ts'
-import type { AxesContext, InferContext, Operator } from '../contract/operator.ts'
-import { freezeSizes } from '../helpers/axis-elements.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixSizes } from '../helpers/axis-elements.ts'
 import { gridPositions, isStatic, moveElements, numbers } from '../helpers/elements.ts'
 import { ints } from '../helpers/emission.ts'
 import { type Backward, gradientOf, inferView } from '../helpers/formula.ts'
@@ -124,7 +126,7 @@ function sliceAxis(context: AxesContext, axis: Axis, bounds: Bounds, dim: Dim, s
         : undefined
     if (part === undefined) {
       const reason = 'takes a part of it that does not follow when it grows'
-      context.freeze(axis, reason)
+      context.fix(axis, reason)
       return context.fixed(size, reason)
     }
     follow(context, axis, bounds, range!, Number(dim))
@@ -160,13 +162,13 @@ export function followPosition(
 ): void {
   if (written < 0) {
     const behind = written > -BEYOND ? context.slice(axis, at, dim) : undefined
-    if (behind) context.freeze(behind, 'counts from the end of the axis')
+    if (behind) context.fix(behind, 'counts from the end of the axis')
     return
   }
   if (at === 0) return
   const before = context.slice(axis, 0, at)
   if (before) tie(before)
-  else context.freeze(axis, 'cuts the axis inside of a block')
+  else context.fix(axis, 'cuts the axis inside of a block')
 }
 
 function slicedAxes(context: AxesContext): readonly Axis[] {
@@ -176,9 +178,9 @@ function slicedAxes(context: AxesContext): readonly Axis[] {
   // Bounds that are sizes of other axes are followed, or else freeze these.
   const elements = [1, 2].map((i) => (context.opset < 10 ? undefined : context.axisElements(i)))
   if (!bounds) {
-    for (const list of elements) freezeSizes(context, list)
+    for (const list of elements) fixSizes(context, list)
     return axes.map((axis, k) => {
-      context.freeze(axis, 'slices it in a way that only the run knows')
+      context.fix(axis, 'slices it in a way that only the run knows')
       return context.fixed(sizes?.[k] ?? null, 'slices it in a way that only the run knows')
     })
   }
@@ -186,7 +188,7 @@ function slicedAxes(context: AxesContext): readonly Axis[] {
     const dim = context.shape(0)?.[each.axis] ?? null
     const range = resolveRange(each, dim)
     if (range?.step !== 1)
-      for (const list of elements) freezeSizes(context, list?.slice(each.entry, each.entry + 1))
+      for (const list of elements) fixSizes(context, list?.slice(each.entry, each.entry + 1))
     axes[each.axis] = sliceAxis(context, axes[each.axis]!, each, dim, sizes?.[each.axis] ?? null)
   }
   return axes
@@ -225,7 +227,7 @@ export const slices: readonly Operator[] = [
     axes: (context) => {
       const elements = context.axisElements(0)
       const moved = moveElements(elements, () => positions(context))
-      if (!moved) freezeSizes(context, elements)
+      if (!moved) fixSizes(context, elements)
       const axes = slicedAxes(context)
       return [moved ? { axes, elements: moved } : { axes }]
     },
@@ -246,18 +248,20 @@ export const slices: readonly Operator[] = [
       )
     }),
     sign: 'inherited',
-    view: true,
-    upgrade: ({ node, from, constant }) => {
-      if (from >= 10) return node
-      const inputs = ['starts', 'ends', 'axes'].map((name) => intsAttribute(node, name))
-      return {
-        ...node,
-        inputs: [
-          node.inputs[0]!,
-          ...inputs.flatMap((list) => (list ? [constant(int64(list))] : [])),
-        ],
-        attributes: new Map(),
-      }
+    scaling: 'view',
+    training: {
+      upgrade: ({ node, from, constant }) => {
+        if (from >= 10) return node
+        const inputs = ['starts', 'ends', 'axes'].map((name) => intsAttribute(node, name))
+        return {
+          ...node,
+          inputs: [
+            node.inputs[0]!,
+            ...inputs.flatMap((list) => (list ? [constant(int64(list))] : [])),
+          ],
+          attributes: new Map(),
+        }
+      },
     },
   },
 ]

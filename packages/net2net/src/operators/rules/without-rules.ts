@@ -5,7 +5,9 @@
  */
 import { intAttribute } from '../../model/attributes.ts'
 import { dtypeFromCode } from '../../tensor/dtype.ts'
-import { type InferRule, none, type Operator, unsupported } from '../contract/operator.ts'
+import { none, unsupported } from '../contract/answers.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 
 /** A family of operators frozen for one reason (a verb phrase). */
 const frozen = (
@@ -20,6 +22,8 @@ const frozen = (
     infer,
     axes: unsupported(reason),
     gradient: unsupported(reason),
+    scaling: 'none',
+    sign: 'unknown',
   }))
 
 /** Nothing flows back through indices and random draws. */
