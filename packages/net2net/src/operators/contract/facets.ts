@@ -39,7 +39,10 @@ export interface ScalesWith {
 export type Sign = 'non-negative' | 'inherited' | 'unknown'
 
 export interface Reads {
-  /** Inputs that are read as numbers (the shape of Reshape, the bounds of Slice), not as tensors. */
+  /**
+   * Inputs whose axes the axes rule never asks for: numbers (the shape of Reshape, the bounds of Slice),
+   * not tensors of which something could grow.
+   */
   readonly numbers?: readonly number[]
   /** True if the outputs depend on the shapes of the inputs alone. */
   readonly shapes?: true

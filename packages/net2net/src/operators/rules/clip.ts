@@ -37,6 +37,7 @@ export const clips: readonly Operator[] = [
     }),
     scaling: 'none',
     sign: 'unknown',
+    reads: { numbers: [1, 2] },
     growth: { activation: { idempotent: () => true } },
     training: {
       upgrade: ({ node, from, constant }) => {

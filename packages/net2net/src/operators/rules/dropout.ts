@@ -118,5 +118,6 @@ export const dropout: Operator = {
   gradient,
   scaling: linearIn([0]),
   sign: 'inherited',
+  reads: { numbers: [1, 2] },
   training: { inTraining, forInference, upgrade },
 }

@@ -69,6 +69,7 @@ export const expansions: readonly Operator[] = [
     ),
     scaling: linearIn([0]),
     sign: 'inherited',
+    reads: { numbers: [1] },
   },
   {
     name: 'Tile',
@@ -121,5 +122,6 @@ export const expansions: readonly Operator[] = [
     }),
     scaling: linearIn([0]),
     sign: 'inherited',
+    reads: { numbers: [1] },
   },
 ]

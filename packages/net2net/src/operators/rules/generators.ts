@@ -67,6 +67,7 @@ export const generators: readonly Operator[] = [
     gradient: none,
     scaling: 'none',
     sign: 'unknown',
+    reads: { numbers: [0] },
   },
   {
     name: 'Range',
@@ -81,6 +82,7 @@ export const generators: readonly Operator[] = [
     gradient: none,
     scaling: 'none',
     sign: 'unknown',
+    reads: { numbers: [0, 1, 2] },
   },
   {
     name: 'EyeLike',
@@ -117,5 +119,6 @@ export const generators: readonly Operator[] = [
     gradient: none,
     scaling: 'none',
     sign: 'unknown',
+    reads: { numbers: [1, 2] },
   },
 ]

@@ -94,5 +94,5 @@ export const identities: readonly Operator[] = [
     scaling: 'view',
   },
   cast('Cast'),
-  cast('CastLike'),
+  { ...cast('CastLike'), reads: { numbers: [1] } },
 ]

@@ -85,6 +85,7 @@ export const orderings: readonly Operator[] = [
     }),
     scaling: 'none',
     sign: 'unknown',
+    reads: { numbers: [1] },
     training: {
       upgrade: ({ node, from, constant }) => {
         if (from >= 10) return node
@@ -112,6 +113,7 @@ export const orderings: readonly Operator[] = [
     ),
     scaling: 'none',
     sign: 'inherited',
+    reads: { numbers: [1] },
   },
   {
     name: 'Trilu',
@@ -128,6 +130,7 @@ export const orderings: readonly Operator[] = [
     ),
     scaling: 'none',
     sign: 'inherited',
+    reads: { numbers: [1] },
   },
   {
     name: 'NonZero',

@@ -124,6 +124,7 @@ export const pads: readonly Operator[] = [
     }),
     scaling: 'none',
     sign: 'unknown',
+    reads: { numbers: [1, 2, 3] },
     training: {
       upgrade: ({ node, from, constant }) => {
         if (from >= 11) return node

@@ -99,6 +99,7 @@ export const recurrent: readonly Operator[] = Object.entries({ LSTM: 4, GRU: 3, 
     gradient: unsupported(GRADIENT),
     scaling: 'none',
     sign: 'unknown',
+    reads: { numbers: [4] },
     growth: {
       layer: {
         weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: -1 } : undefined),

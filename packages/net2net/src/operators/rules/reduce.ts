@@ -122,6 +122,7 @@ const reduction = (
   gradient: gradientOf((context) => gradient(reducedContext(context))),
   scaling,
   sign,
+  reads: { numbers: [1] },
   training: {
     upgrade: ({ node, from, constant }) => {
       const given = intsAttribute(node, 'axes')

@@ -297,6 +297,7 @@ export const resize: Operator = {
   gradient,
   scaling: 'none',
   sign: 'unknown',
+  reads: { numbers: [1, 2, 3] },
   training: { upgrade },
 }
 export const upsample: Operator = { ...resize, name: 'Upsample', sign: 'inherited' }

@@ -248,6 +248,7 @@ export const slices: readonly Operator[] = [
       )
     }),
     sign: 'inherited',
+    reads: { numbers: [1, 2, 3, 4] },
     scaling: 'view',
     training: {
       upgrade: ({ node, from, constant }) => {

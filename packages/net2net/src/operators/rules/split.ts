@@ -136,6 +136,7 @@ export const splits: readonly Operator[] = [
     },
     gradient,
     sign: 'inherited',
+    reads: { numbers: [1] },
     scaling: 'view',
     execution: { blocked: blockedChannels },
     training: {
