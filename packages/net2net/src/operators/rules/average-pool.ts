@@ -27,10 +27,18 @@ import {
   tensorLike,
 } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
+import { lpInner, lpOuter } from '../helpers/lp.ts'
 import { linearIn, positivelyHomogeneous } from '../helpers/scaling.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
-import { allKnown, ceilMode, type KnownWindowAxis, windowOf } from '../helpers/windows.ts'
-import { pooledShape, poolingAxes, poolKernel } from './max-pool.ts'
+import {
+  allKnown,
+  ceilMode,
+  type KnownWindowAxis,
+  pooledShape,
+  poolingAxes,
+  poolKernel,
+  windowOf,
+} from '../helpers/windows.ts'
 
 const infer: InferRule = (context) => [inferredFrom(context, pooledShape(context))]
 const axes: AxesRule = (context) => [{ axes: poolingAxes(context) }]
@@ -101,26 +109,6 @@ const lpGradient: GradientRule = (context) => {
   if (dy === undefined || !context.needs(0)) return []
   const spread = spreadOnes(context, lpOuter(context, dy), knownWindow(context))
   return [lpInner(context, spread)]
-}
-
-/** δ·y^(1−p); zero where the whole window is zero. */
-export function lpOuter(context: GradientContext, dy: string): string {
-  const p = intAttribute(context.node, 'p', 2)
-  const { mul, pow, where, equal } = formula(context, dy)
-  if (p === 1) return dy
-  const y = context.output(0)
-  const zero = equal(y, 0)
-  return mul(dy, where(zero, 0, pow(where(zero, 1, y), 1 - p)))
-}
-
-/** Times sign(x)·|x|^(p−1). */
-export function lpInner(context: GradientContext, spread: string): string {
-  const p = intAttribute(context.node, 'p', 2)
-  const { mul, pow, sign } = formula(context, spread)
-  const x = context.input(0)
-  if (p === 2) return mul(spread, x)
-  const signed = mul(spread, sign(x))
-  return p === 1 ? signed : mul(signed, pow(context.op('Abs', [x]), p - 1))
 }
 
 export const averagePool: Operator = {

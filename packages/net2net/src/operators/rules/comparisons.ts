@@ -7,8 +7,8 @@
 
 import { none } from '../contract/answers.ts'
 import type { Operator } from '../contract/operator.ts'
+import { broadcastRule, inferBroadcast } from '../helpers/broadcast.ts'
 import type { ElementOperation } from '../helpers/elements.ts'
-import { broadcastRule, inferBroadcast } from './arithmetic.ts'
 
 const bool = (condition: boolean): number => (condition ? 1 : 0)
 

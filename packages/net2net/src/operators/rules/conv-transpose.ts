@@ -24,6 +24,7 @@ import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { weightGradient } from '../decompositions/convolution-gradient.ts'
+import { diracConvolution, groupsOf, splitGroups } from '../helpers/convolution.ts'
 import { knownShape, knownSizes, range, reduce } from '../helpers/emission.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
@@ -34,7 +35,6 @@ import {
   kernelShape,
   reach,
 } from '../helpers/windows.ts'
-import { diracConvolution, groupsOf, splitGroups } from './conv.ts'
 
 /** A window over the output y, and the sizes it leads to. */
 interface TransposedAxis extends KnownWindowAxis {

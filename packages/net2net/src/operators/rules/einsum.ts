@@ -21,9 +21,9 @@ import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { broadcastDim } from '../helpers/broadcast.ts'
 import { cannotDifferentiate } from '../helpers/emission.ts'
+import { sumsProducts } from '../helpers/matrix-product.ts'
 import { multilinear } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
-import { sumsProducts } from './gemm.ts'
 import { matMul } from './mat-mul.ts'
 
 interface Equation {

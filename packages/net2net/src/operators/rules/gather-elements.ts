@@ -7,33 +7,16 @@
  * ScatterND; with batch axes by position).
  */
 import { intAttribute } from '../../model/attributes.ts'
-import type { AxesContext } from '../contract/axes.ts'
-import type { Axis } from '../contract/axis.ts'
 import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { outputShape } from '../helpers/axes-rules.ts'
 import { gradientOf } from '../helpers/formula.ts'
+import { BY_INDEX, indexDepth, inStep } from '../helpers/indexing.ts'
 import { scatterBack, zerosLike } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
 
-const BY_INDEX = 'picks entries of it by index'
-
-/** The axes of a tensor and of the indices into it, where they run in step; frozen otherwise. */
-export function inStep(context: AxesContext, a: Axis, b: Axis, sameSize: boolean): Axis {
-  if (sameSize) return context.unify(a, b)
-  context.fix(a, BY_INDEX)
-  context.fix(b, BY_INDEX)
-  return b
-}
-
 const batchDims = (context: Pick<InferContext, 'node'>) =>
   intAttribute(context.node, 'batch_dims', 0)
-
-/** How many axes of the data an index of GatherND or ScatterND covers. */
-export function indexDepth(context: InferContext, i = 1): number | undefined {
-  const depth = context.shape(i)?.at(-1)
-  return typeof depth === 'number' ? depth : undefined
-}
 
 export const gathersByElement: readonly Operator[] = [
   {

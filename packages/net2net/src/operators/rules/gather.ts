@@ -22,10 +22,10 @@ import { fixSizes } from '../helpers/axis-elements.ts'
 import { moveElements, numbers } from '../helpers/elements.ts'
 import { knownShape, reshape, shapeOf, unsqueeze } from '../helpers/emission.ts'
 import { gradientOf } from '../helpers/formula.ts'
+import { followPosition } from '../helpers/indexing.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { zerosLike } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
-import { followPosition } from './slice.ts'
 
 const axisOf = (context: InferContext, rank: number) =>
   axisPosition(intAttribute(context.node, 'axis', 0), rank)

@@ -16,7 +16,7 @@
  */
 import { inputError } from '../../errors.ts'
 import { float, floatAttribute, intAttribute } from '../../model/attributes.ts'
-import type { Dim, Node } from '../../model/model.ts'
+import type { Node } from '../../model/model.ts'
 import { glorotUniform, zeros } from '../../tensor/fill.ts'
 import { type Unsupported, unsupported } from '../contract/answers.ts'
 import type { AxesRule } from '../contract/axes.ts'
@@ -26,6 +26,7 @@ import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { sumTo } from '../helpers/broadcast.ts'
 import { formula } from '../helpers/formula.ts'
+import { agree, sumsProducts } from '../helpers/matrix-product.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
 
@@ -54,15 +55,6 @@ const infer: InferRule = (context) => {
   agree(inner, otherInner)
   return [inferredFrom(context, [rows ?? null, columns ?? null])]
 }
-
-/** Throws where the inner sizes of a matrix product are known and differ. */
-export function agree(a: Dim | undefined, b: Dim | undefined): void {
-  if (typeof a === 'number' && typeof b === 'number' && a !== b)
-    throw inputError(`The factors of a matrix product have inner sizes ${a} and ${b}.`)
-}
-
-/** What a contraction of two computed values does, for messages. */
-export const sumsProducts = 'sums products of two activations over it'
 
 const axes: AxesRule = (context) => {
   const { transA, transB } = formOf(context.node)

@@ -17,9 +17,9 @@ import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { knownShape, reshape, reshapeLike, shapeOf } from '../helpers/emission.ts'
 import { castLike, formula } from '../helpers/formula.ts'
+import { lpInner, lpOuter } from '../helpers/lp.ts'
 import { linearIn, positivelyHomogeneous } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
-import { lpInner, lpOuter } from './average-pool.ts'
 
 const infer: InferRule = (context) => {
   const shape = context.shape(0)

@@ -16,12 +16,12 @@ import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
+import { splitGroups } from '../helpers/convolution.ts'
 import { knownShape, perChannel, range, reduce, reshape, reshapeLike } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
 import { standardize, standardizeGradient } from '../helpers/standardize.ts'
-import { splitGroups } from './conv.ts'
 
 const infer: InferRule = (context) => [inferredFrom(context, context.shape(0))]
 

@@ -32,9 +32,9 @@ import {
   transpose,
   unsqueeze,
 } from '../helpers/emission.ts'
+import { agree, sumsProducts } from '../helpers/matrix-product.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
-import { agree, sumsProducts } from './gemm.ts'
 
 const infer: InferRule = (context) => {
   const a = context.shape(0)

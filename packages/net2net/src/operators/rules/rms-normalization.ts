@@ -19,7 +19,7 @@ import { knownShape, range, reduce } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { axisPosition, inferredFrom } from '../helpers/shapes.ts'
-import { unifyLast } from './layer-normalization.ts'
+import { unifyLast } from '../helpers/standardize.ts'
 
 const infer: InferRule = (context) => {
   const shape = context.shape(0)

@@ -18,8 +18,8 @@ import type { Operator } from '../contract/operator.ts'
 import { fixAll } from '../helpers/axes-rules.ts'
 import { cannotDifferentiate } from '../helpers/emission.ts'
 import { type Backward, gradientOf } from '../helpers/formula.ts'
+import { indexDepth } from '../helpers/indexing.ts'
 import { zerosLike } from '../helpers/scatter-back.ts'
-import { indexDepth } from './gather-elements.ts'
 
 const infer: InferRule = (context) => [{ dtype: context.dtype(0), shape: context.shape(0) }]
 

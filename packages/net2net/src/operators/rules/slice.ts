@@ -20,6 +20,7 @@ import { fixSizes } from '../helpers/axis-elements.ts'
 import { gridPositions, isStatic, moveElements, numbers } from '../helpers/elements.ts'
 import { ints } from '../helpers/emission.ts'
 import { type Backward, gradientOf, inferView } from '../helpers/formula.ts'
+import { BEYOND, followPosition, type Range, resolveRange } from '../helpers/indexing.ts'
 import { scatterBack } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
 
@@ -56,30 +57,6 @@ function boundsOf(context: InferContext, rank: number): readonly Bounds[] | unde
     step: hasSteps ? number(steps?.[entry]) : 1,
   }))
 }
-
-/** The bounds as positions on an axis of known size. */
-interface Range {
-  readonly start: number
-  readonly end: number
-  readonly step: number
-  readonly length: number
-}
-
-export function resolveRange(
-  { start, end, step }: Pick<Bounds, 'start' | 'end' | 'step'>,
-  dim: Dim,
-): Range | undefined {
-  if (start === undefined || end === undefined || !step || typeof dim !== 'number') return undefined
-  const clamp = (at: number, low: number, high: number) =>
-    Math.min(Math.max(at < 0 ? at + dim : at, low), high)
-  const [low, high] = step > 0 ? [0, dim] : [-1, dim - 1]
-  const first = clamp(start, step > 0 ? 0 : 0, high)
-  const last = end <= -dim - 1 ? low : clamp(end, low, high)
-  return { start: first, end: last, step, length: Math.max(0, Math.ceil((last - first) / step)) }
-}
-
-/** No axis is that long: a bound that says "from the beginning" or "to the end", whatever the size. */
-const BEYOND = 2 ** 31 - 1
 
 /** "Everything", whatever the size: from 0 to (beyond) any end. */
 const isWhole = ({ start, end, step }: Bounds) =>
@@ -148,27 +125,6 @@ function follow(context: AxesContext, axis: Axis, bounds: Bounds, range: Range, 
   }
   tie(1, 'starts', bounds.start!, range.start)
   tie(2, 'ends', bounds.end!, range.end)
-}
-
-/**
- * Ties a position on an axis of size `dim` to the size of what lies before it. One that was written
- * from the end fixes what lies behind.
- */
-export function followPosition(
-  context: AxesContext,
-  axis: Axis,
-  { written, at, dim }: { readonly written: number; readonly at: number; readonly dim: number },
-  tie: (before: Axis) => void,
-): void {
-  if (written < 0) {
-    const behind = written > -BEYOND ? context.slice(axis, at, dim) : undefined
-    if (behind) context.fix(behind, 'counts from the end of the axis')
-    return
-  }
-  if (at === 0) return
-  const before = context.slice(axis, 0, at)
-  if (before) tie(before)
-  else context.fix(axis, 'cuts the axis inside of a block')
 }
 
 function slicedAxes(context: AxesContext): readonly Axis[] {
