@@ -5,8 +5,6 @@ import * as growth from './growth/index.ts'
 import * as files from './onnx/file.node.ts'
 import * as onnx from './onnx/index.ts'
 
-export type { CompareOptions } from './check/compare.ts'
-export type { Comparison } from './check/comparison.ts'
 export { type ErrorKind, Net2NetError } from './errors.ts'
 export type {
   DeepenOptions,
@@ -17,23 +15,33 @@ export type {
 } from './growth/index.ts'
 export type { Model } from './model/model.ts'
 export type { SaveOptions } from './onnx/file.node.ts'
+
+import type { CompareOptions } from './check/compare.ts'
+
+export type { CompareOptions } from './check/compare.ts'
+export type { Comparison } from './check/comparison.ts'
 export { nodeRuntime } from './runtime/onnxruntime.node.ts'
 export type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
 export { Tensor } from './tensor/tensor.ts'
 
-const { model, number, text, flag } = kind
+const { model, number, numbers, text, flag } = kind
 const seed = number
 const widening = {
   model,
   widths: kind.recordOf('an object of widths by layer', kind.either('a width', number, text)),
-  options: kind.options({ seed, noiseSize: number }),
+  options: kind.options<growth.WidenOptions>({ seed, init: text, noise: text, noiseSize: number }),
 }
 const deepening = {
   model,
   layers: kind.listOf('a list of names of layers', text),
-  options: kind.options({
+  options: kind.options<growth.DeepenOptions>({
     seed,
-    statistics: kind.recordOf('an object of statistics by layer', kind.options({}, {})),
+    init: text,
+    block: text,
+    statistics: kind.recordOf(
+      'an object of statistics by layer',
+      kind.options<growth.ChannelStatistics>({}, { mean: numbers, variance: numbers }),
+    ),
   }),
 }
 const plan = kind.object('a growth plan', 'parameters', 'object')
@@ -55,7 +63,7 @@ export const load = kind.checkedAsync('load', files.load, { file: text })
 export const save = kind.checkedAsync('save', files.save, {
   model,
   file: text,
-  options: kind.options({
+  options: kind.options<files.SaveOptions>({
     force: flag,
     externalData: flag,
     onProgress: kind.callback,
@@ -65,7 +73,10 @@ export const save = kind.checkedAsync('save', files.save, {
 })
 
 /** Decodes an ONNX file that is in memory; the bytes must not change afterwards. @throws Net2NetError (input) */
-export const decodeModel = kind.checked('decodeModel', onnx.decodeModel, { bytes: kind.bytes })
+export const decodeModel = kind.checked('decodeModel', onnx.decodeModel, {
+  bytes: kind.bytes,
+  options: kind.options<onnx.DecodeOptions>({ openExternal: kind.callback, name: text }),
+})
 
 /** A model as the bytes of an ONNX file. */
 export const encodeModel = kind.checked('encodeModel', onnx.encodeModel, { model })
@@ -111,12 +122,16 @@ export const applyPlan = kind.checked('applyPlan', growth.applyPlan, { model, pl
 export const compare = kind.checkedAsync('compare', compareModels, {
   a: subject,
   b: kind.either('a model or the path of one', subject, kind.object('', 'file', 'object')),
-  options: kind.options({
-    inputs: kind.listOf('a list of sets of inputs', kind.options({}, {})),
+  options: kind.options<CompareOptions>({
+    inputs: kind.listOf(
+      'a list of sets of inputs',
+      kind.recordOf('an object of tensors by input', kind.tensor),
+    ),
     samples: number,
     seed,
     tolerance: number,
     wholeUpTo: number,
+    linearForm: kind.callback,
     runtime: kind.runtime,
     signal: kind.signal,
     onProgress: kind.callback,

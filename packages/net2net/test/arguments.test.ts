@@ -84,6 +84,62 @@ test.each(cases)('%s(…): %3$s', async (name, args, message) => {
   expect(error).toMatchObject({ kind: 'usage', message: `${name}: ${message}.` })
 })
 
+const unknownOptions: readonly (readonly [name: string, args: readonly unknown[], end: string])[] =
+  [
+    ['widen', [model, { a: 6 }, { sede: 1 }], 'options has no option "sede"; did you mean "seed"?'],
+    [
+      'widen',
+      [model, { a: 6 }, { precision: 1 }],
+      'options has no option "precision"; it has seed, init, noise, noiseSize.',
+    ],
+    [
+      'save',
+      [model, 'a.onnx', { Force: true }],
+      'options has no option "Force"; did you mean "force"?',
+    ],
+    [
+      'dense',
+      [8, { activaton: 'relu' }],
+      'options has no option "activaton"; did you mean "activation"?',
+    ],
+    [
+      'sequential',
+      [[], { input: [1], sed: 0 }],
+      'options has no option "sed"; did you mean "seed"?',
+    ],
+    [
+      'train',
+      [model, [], { loss, optimizer: sgd, epoch: 3 }],
+      'options has no option "epoch"; did you mean "epochs"?',
+    ],
+    [
+      'train',
+      [model, [], { loss, optimizer: sgd, earlyStopping: { patience: 1, patiense: 2 } }],
+      'options.earlyStopping has no option "patiense"; did you mean "patience"?',
+    ],
+    [
+      'evaluate',
+      [model, [], { loss, session: { thread: 1 } }],
+      'options.session has no option "thread"; did you mean "threads"?',
+    ],
+  ]
+
+test.each(unknownOptions)('%s refuses an unknown option: %3$s', async (name, args, end) => {
+  const error: unknown = await call(name, args).catch((error: unknown) => error)
+  expect(error).toBeInstanceOf(Net2NetError)
+  expect(error).toMatchObject({ kind: 'usage', message: `${name}: ${end}` })
+})
+
+test('lists, maps and other classes are no options', async () => {
+  for (const [wrong, words] of [
+    [[], 'a list'],
+    [new Map(), 'an object (Map)'],
+  ] as const)
+    await expect(call('dense', [8, wrong])).rejects.toThrow(
+      `dense: options must be an object of options, not ${words}.`,
+    )
+})
+
 test('functions that give promises reject', () => {
   for (const name of ['load', 'save', 'compare', 'evaluate', 'loadData', 'loadMnist', 'loadImages'])
     expect(() => void call(name, [5]).catch(() => {}), name).not.toThrow()
@@ -94,9 +150,10 @@ test('functions that give promises reject', () => {
 
 test('what is right is passed on as it is', () => {
   const widths = Object.freeze({ a: 6 })
-  const wider = net2net.widen(model, widths, Object.freeze({ seed: 1, unknown: true }))
+  const wider = net2net.widen(model, widths, Object.freeze({ seed: 1 }))
   expect(net2net.inspect(wider).layers.map(({ width }) => width)).toEqual([6, 3])
   expect(layers.dense(3, {}).apply).toBeTypeOf('function')
+  expect(layers.dense(3, { name: undefined } as never).apply).toBeTypeOf('function')
 })
 
 test('whatever is given, what is thrown is ours', async () => {

@@ -27,7 +27,7 @@ const { bytes, text, number, checked, checkedAsync } = kind
 const named = text.optional()
 const map = kind.object('a Map of arrays', 'entries', 'function')
 const downloading = { cacheFolder: text, signal: kind.signal, onDownload: kind.callback }
-const digitsOptions = kind.options({
+const digitsOptions = kind.options<digits.DigitsOptions>({
   ...downloading,
   folder: text,
   mirrors: kind.texts,
@@ -42,7 +42,7 @@ const digitsOptions = kind.options({
  */
 export const loadData = checkedAsync('loadData', anything.loadData, {
   spec: text,
-  options: kind.options({
+  options: kind.options<anything.LoadOptions>({
     ...downloading,
     dims: kind.numbers,
     targetKind: text,
@@ -64,13 +64,16 @@ export const loadFashionMnist = checkedAsync('loadFashionMnist', digits.loadFash
 /** A folder of pictures, a subfolder for each class. See image-folder.ts. */
 export const loadImages = checkedAsync('loadImages', pictures.loadImages, {
   folder: text,
-  options: kind.options({ signal: kind.signal, onProgress: kind.callback }, { dims: kind.numbers }),
+  options: kind.options<pictures.ImagesOptions>(
+    { signal: kind.signal, onProgress: kind.callback },
+    { dims: kind.numbers },
+  ),
 })
 
 /** A table of numbers; one column is the target. See csv.ts. */
 export const parseCsv = checked('parseCsv', csv.parseCsv, {
   text,
-  options: kind.options({
+  options: kind.options<csv.CsvOptions>({
     target: kind.either('the name or the position of a column', text, number),
     targetKind: text,
     delimiter: text,
@@ -82,7 +85,7 @@ export const parseCsv = checked('parseCsv', csv.parseCsv, {
 export const datasetOfArrays = checked('datasetOfArrays', arrays.datasetOfArrays, {
   arrays: map,
   source: named,
-  options: kind.options({ targetKind: text }),
+  options: kind.options<arrays.ArraysOptions>({ targetKind: text }),
 })
 
 /** Two parts of a data set, in random order; `test` has this fraction of its samples. */
