@@ -12,7 +12,7 @@ import { comparisonText, readInputs } from './commands/check.ts'
 import { seed } from './options.ts'
 import { type Progress, progress, type Task } from './progress.ts'
 import { saveProven } from './save-proven.ts'
-import { table } from './table.ts'
+import { grouped, table } from './table.ts'
 
 export interface GrowthOptions {
   readonly output?: string
@@ -163,7 +163,7 @@ function sizesText(before: Model, after: Model): string {
   const line = (what: string, a: number | null, b: number | null) =>
     a === null || b === null || a === 0
       ? []
-      : [`${what}: ${a.toLocaleString('en')} → ${b.toLocaleString('en')} (× ${(b / a).toFixed(2)})`]
+      : [`${what}: ${grouped(a)} → ${grouped(b)} (× ${(b / a).toFixed(2)})`]
   return [
     ...line('Parameters', countParameters(before), countParameters(after)),
     ...line('Multiply-adds per sample', countMultiplyAdds(before), countMultiplyAdds(after)),

@@ -176,15 +176,23 @@ function processIo(): Io {
     if (error.code === 'EPIPE') process.exit(0)
     throw error
   })
-  // Work goes on where nobody reads its messages any more.
-  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-  })
+  let hasMessages = false
   return {
     out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
+    err: (text) => {
+      // Node opens the stream when it is first asked for, which takes a while: not where nothing is written to it.
+      if (!hasMessages)
+        process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+          // Work goes on where nobody reads its messages any more.
+          if (error.code !== 'EPIPE') throw error
+        })
+      hasMessages = true
+      process.stderr.write(text)
+    },
     env: process.env,
-    isTerminal: process.stderr.isTTY === true,
+    get isTerminal() {
+      return process.stderr.isTTY === true
+    },
     signal: controller.signal,
   }
 }

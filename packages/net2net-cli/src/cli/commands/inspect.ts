@@ -4,7 +4,7 @@ import { inspect as inspectModel } from 'net2net/internal/growth/inspect'
 import { whyNoLayers } from 'net2net/internal/growth/plan/select-layers'
 import { load } from 'net2net/internal/onnx/file.node'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
-import { table } from '../table.ts'
+import { grouped, table } from '../table.ts'
 
 export const inspect: CliCommand = {
   configure(command: Command, io: Io) {
@@ -30,7 +30,7 @@ function sizesText({ inputs, outputs, parameters, opset }: Report): string {
   return [
     `Inputs: ${inputs.map(value).join('; ')}`,
     `Outputs: ${outputs.map(value).join('; ')}`,
-    `Parameters: ${parameters.toLocaleString('en')}; operator set ${opset}`,
+    `Parameters: ${grouped(parameters)}; operator set ${opset}`,
   ].join('\n')
 }
 
