@@ -1,87 +1,156 @@
 /**
- * Holds the import directions of docs/architecture.md: a room imports only rooms below it. (That no module imports
- * itself through others, not even for types alone, is Biome's to hold: noImportCycles.)
+ * Holds the import directions of docs/architecture.md: a folder imports only folders of lower
+ * levels. (That no module imports itself through others, not even for types alone, is Biome's
+ * to hold: noImportCycles.)
  * Prints each violation as `file:line message` and exits with 1 if there is any.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 
-/** A room may import itself and every room of a lower level; rooms of one level stay apart. */
-const levels: Readonly<Record<string, number>> = {
-  errors: 0,
-  arguments: 1,
-  issues: 1,
-  tensor: 1,
-  model: 2,
-  onnx: 3,
-  operators: 4,
-  runtime: 4,
-  growth: 5,
-  training: 5,
-  layers: 6,
-  data: 6,
-  experiments: 7,
-  index: 8,
-  cli: 8,
-  web: 9,
+/**
+ * Folders (or files) of one part of the code, the lowest level first. A folder may import itself
+ * and every folder of a lower level; folders of one level stay apart.
+ */
+interface Part {
+  readonly root: string
+  readonly levels: readonly (readonly string[])[]
 }
 
-/** Files that may use Node's own modules; everything else also runs in the browser. */
-const nodeOnly = [
-  /^src\/cli\//,
-  /^src\/onnx\/(file|file-source|.*-file|external-data|copier|copy-range)\.ts$/,
-  /^src\/runtime\/node\.ts$/,
-  /-(file|folder|node|process)\.ts$/,
-  /\/(node|testing)\//,
+const library = 'packages/net2net/src/'
+const application = 'packages/net2net-cli/'
+
+const parts: readonly Part[] = [
+  {
+    root: library,
+    levels: [
+      ['errors'],
+      ['tensor', 'arguments'],
+      ['model', 'files'],
+      ['layers', 'data'],
+      ['onnx'],
+      ['operators', 'runtime'],
+      ['passes', 'autodiff', 'growth'],
+      ['training', 'check'],
+      ['growing', 'checkpoints'],
+      ['recipe', 'index', 'index.browser'],
+    ],
+  },
+  {
+    root: `${library}operators/`,
+    levels: [
+      ['contract'],
+      ['helpers'],
+      ['decompositions'],
+      ['rules'],
+      ['neural-network'],
+      ['table'],
+      ['inference'],
+      ['model-size', 'constants-of'],
+    ],
+  },
+  {
+    root: `${library}growth/`,
+    levels: [['growth-plan'], ['solve', 'apply'], ['plan'], ['inspect', 'steps'], ['index']],
+  },
+  {
+    root: `${application}src/`,
+    levels: [
+      ['runs', 'processes'],
+      ['mnist'],
+      ['sweep/trial'],
+      ['sweep/file', 'sweep/schedule', 'sweep/analysis', 'report'],
+      ['server', 'sweep/queue', 'sweep/report'],
+      ['cli'],
+    ],
+  },
 ]
 
-const roomOf = (file: string): string => {
-  const [top, second] = file.split('/')
-  return top === 'web' ? 'web' : path.basename(second ?? '', '.ts')
+/** Folders of the library that stay apart although their levels would allow the import. */
+const apart: readonly (readonly [from: string, to: string])[] = [
+  ['growth', 'onnx'],
+  ['growth', 'runtime'],
+  ['growth', 'files'],
+  ['operators', 'onnx'],
+  ['training', 'growth'],
+]
+
+/** Files of the library that may use Node's own modules; everything else also runs in a browser. */
+const nodeOnly = [/\.node\.ts$/, /\/src\/(files|checkpoints)\//]
+
+/** The folder or file of a part that holds `file`, and its level; undefined outside the part. */
+function placeIn(
+  part: Part,
+  file: string,
+): { room: string; level: number | undefined } | undefined {
+  if (!file.startsWith(part.root)) return undefined
+  const steps = file
+    .slice(part.root.length)
+    .replace(/\.tsx?$/, '')
+    .split('/')
+  for (const room of [steps.slice(0, 2).join('/'), steps[0]!]) {
+    const level = part.levels.findIndex((rooms) => rooms.includes(room))
+    if (level >= 0) return { room, level }
+  }
+  return { room: steps[0]!, level: undefined }
 }
 
+/** The module that each line imports, if any. */
+const specifierIn = (text: string): string | undefined =>
+  /(?:^|\s)(?:import|export)\s[^'"]*['"]([^'"]+)['"]/.exec(text)?.[1] ??
+  /^\s*\}?\s*from\s+['"]([^'"]+)['"]/.exec(text)?.[1] ??
+  /^import\s+['"]([^'"]+)['"]/.exec(text)?.[1] ??
+  /\bimport\(\s*['"]([^'"]+)['"]/.exec(text)?.[1]
+
 const problems: string[] = []
-const files = ['src', 'web']
+const files = [library, `${application}src/`, `${application}page/src/`]
   .filter((folder) => existsSync(folder))
   .flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) =>
       path.posix.join(folder, name.split(path.sep).join('/')),
     ),
   )
-  .filter(
-    (file) =>
-      /\.tsx?$/.test(file) &&
-      !/\.test\.tsx?$|\/testing\/|^web\/(dist|node_modules)\/|\.config\.ts$/.test(file),
-  )
+  .filter((file) => /\.tsx?$/.test(file) && !/\.(test|cases)\.tsx?$|\.d\.ts$/.test(file))
 for (const file of files) {
-  const room = roomOf(file)
-  const level = levels[room]
+  const inLibrary = file.startsWith(library)
   const complain = (line: number, message: string) => problems.push(`${file}:${line} ${message}`)
-  if (level === undefined) complain(1, `The room "${room}" is not in the plan of the house.`)
+  for (const part of parts) {
+    const place = placeIn(part, file)
+    if (place && place.level === undefined)
+      complain(1, `"${place.room}" has no level in ${part.root}.`)
+  }
   readFileSync(file, 'utf8')
     .split('\n')
     .forEach((text, index) => {
       const line = index + 1
-      const specifier =
-        /(?:^|\s)(?:import|export)\s[^'"]*['"]([^'"]+)['"]/.exec(text)?.[1] ??
-        /^\s*\}?\s*from\s+['"]([^'"]+)['"]/.exec(text)?.[1] ??
-        /^import\s+['"]([^'"]+)['"]/.exec(text)?.[1] ??
-        /\bimport\(\s*['"]([^'"]+)['"]/.exec(text)?.[1]
+      const specifier = specifierIn(text)
       if (specifier?.startsWith('.')) {
         const imported = path.posix.join(path.posix.dirname(file), specifier)
-        const target = roomOf(imported)
-        const targetLevel = levels[target]
-        if (target !== room && (targetLevel === undefined || targetLevel >= (level ?? 0)))
-          complain(line, `${room} must not import ${target}.`)
+        if (!inLibrary && imported.startsWith('packages/net2net/'))
+          complain(line, 'The application imports the library by its name.')
+        for (const part of parts) {
+          const from = placeIn(part, file)
+          const to = placeIn(part, imported)
+          if (!from || !to || from.room === to.room) continue
+          const isApart = apart.some(([a, b]) => a === from.room && b === to.room)
+          if ((part.root === library && isApart) || (to.level ?? 0) >= (from.level ?? 0))
+            complain(line, `${from.room} must not import ${to.room}.`)
+        }
       } else if (specifier?.startsWith('onnxruntime')) {
-        if (room !== 'runtime') complain(line, 'Only runtime/ imports ONNX Runtime.')
+        if (inLibrary && !file.startsWith(`${library}runtime/`))
+          complain(line, 'Only runtime/ imports ONNX Runtime.')
+      } else if (specifier === 'yaml' || specifier === 'zod') {
+        if (inLibrary && !file.startsWith(`${library}recipe/`))
+          complain(line, `Only recipe/ imports ${specifier}.`)
       } else if (specifier?.startsWith('node:')) {
-        if (!nodeOnly.some((pattern) => pattern.test(file)))
+        if (inLibrary && !nodeOnly.some((pattern) => pattern.test(file)))
           complain(line, `${specifier} is not there in the browser.`)
       }
-      if (room !== 'cli' && room !== 'web' && /\bconsole\.|\bprocess\.(argv|env|std)/.test(text))
+      if (!/\/(cli|page)\//.test(file) && /\bconsole\.|\bprocess\.(argv|env|std)/.test(text))
         complain(line, 'Only cli/ prints and reads arguments or the environment.')
-      if (room !== 'operators' && /\.opType\s*(===|!==|==)|switch\s*\(.*\.opType/.test(text))
+      if (
+        !/^packages\/net2net\/src\/(operators|passes)\//.test(file) &&
+        /\.opType\s*(===|!==|==)|switch\s*\(.*\.opType/.test(text)
+      )
         complain(line, 'An operator is asked by name; its own file should answer instead.')
     })
 }

@@ -21,7 +21,7 @@ function write(files: Readonly<Record<string, string>>) {
 function check(files: Readonly<Record<string, string>>) {
   write(files)
   const tsx = ['--import', import.meta.resolve('tsx')]
-  const script = resolve('scripts/check-imports.ts')
+  const script = resolve('tools/check-imports.ts')
   const { status, stderr } = spawnSync(process.execPath, [...tsx, script], {
     cwd: house,
     encoding: 'utf8',
@@ -31,9 +31,10 @@ function check(files: Readonly<Record<string, string>>) {
 
 it('accepts modules that import downwards', () => {
   const files = {
-    'src/model/a.ts': "import { b } from './b.ts'\nexport const a = b\n",
-    'src/model/b.ts': "import type { C } from '../tensor/c.ts'\nexport const b: C = 1\n",
-    'src/tensor/c.ts': 'export type C = number\n',
+    'packages/net2net/src/model/a.ts': "import { b } from './b.ts'\nexport const a = b\n",
+    'packages/net2net/src/model/b.ts':
+      "import type { C } from '../tensor/c.ts'\nexport const b: C = 1\n",
+    'packages/net2net/src/tensor/c.ts': 'export type C = number\n',
   }
   expect(check(files)).toEqual({ status: 0, problems: [] })
 })
@@ -59,11 +60,11 @@ it('forbids circles of modules, those of types alone and of re-exports too', () 
 
 it('forbids a room that imports one above it', () => {
   const files = {
-    'src/tensor/a.ts': "import { b } from '../model/b.ts'\nexport const a = b\n",
-    'src/model/b.ts': 'export const b = 1\n',
+    'packages/net2net/src/tensor/a.ts': "import { b } from '../model/b.ts'\nexport const a = b\n",
+    'packages/net2net/src/model/b.ts': 'export const b = 1\n',
   }
   expect(check(files)).toEqual({
     status: 1,
-    problems: ['src/tensor/a.ts:1 tensor must not import model.'],
+    problems: ['packages/net2net/src/tensor/a.ts:1 tensor must not import model.'],
   })
 })
