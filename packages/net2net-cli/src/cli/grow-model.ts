@@ -1,12 +1,18 @@
 /** What widen, deepen and grow share: print the plan, prove the result, write it. */
+
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import type { Comparison } from 'net2net/internal/check/comparison'
-import { Net2NetError, usageError } from 'net2net/internal/errors'
+import {
+  type Comparison,
+  countMultiplyAdds,
+  countParameters,
+  type GrowthPlan,
+  load,
+  type Model,
+  Net2NetError,
+} from 'net2net'
 import { compare } from 'net2net/internal/growth/compare'
-import { countMultiplyAdds, countParameters, type GrowthPlan } from 'net2net/internal/growth/index'
-import type { Model } from 'net2net/internal/model/model'
-import { load } from 'net2net/internal/onnx/file.node'
+import { usageError } from '../errors.ts'
 import { type Io, printResult } from './command.ts'
 import { comparisonText, readInputs } from './commands/check.ts'
 import { seed } from './options.ts'

@@ -1,19 +1,19 @@
 /** Training: gradients, losses, optimizers, step graphs, the trainer. Its functions check what they are given. */
+import { defaultRuntime } from '#runtime'
 import * as kind from '../arguments.ts'
-import type { TrainingData } from '../data/samples.ts'
+import type { Batch, TrainingData } from '../data/samples.ts'
 import type { Model } from '../model/model.ts'
-import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
-import type { SessionOptions } from '../runtime/runtime.ts'
+import type { RuntimeOptional, SessionOptions } from '../runtime/runtime.ts'
 import * as losses from './compile/losses/index.ts'
 import * as optimizers from './compile/optimizers/index.ts'
 import * as steps from './compile/step-graph.ts'
 import { type EvaluateOptions, type Evaluation, evaluate as evaluateWith } from './run/evaluate.ts'
+import { type MeasureOptions, measureStep as measureWith } from './run/measure.ts'
 import { type EarlyStopping, Training, type TrainOptions } from './run/trainer.ts'
 import * as schedules from './schedules.ts'
 
 export { backward } from '../autodiff/backward.ts'
 export type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
-export { upgrade } from '../passes/upgrade-opset.ts'
 export {
   bceWithLogits,
   type EmittedLoss,
@@ -39,7 +39,13 @@ export type {
 export type { EvaluationGraph, SlotState, StepGraph, StepOptions } from './compile/step-graph.ts'
 export { withParameters } from './compile/trainable.ts'
 export type { EvaluateOptions, Evaluation } from './run/evaluate.ts'
-export type { EpochResult, EpochTotals, TrainingState } from './run/state.ts'
+export type { MeasureOptions } from './run/measure.ts'
+export {
+  type EpochResult,
+  type EpochTotals,
+  startingState,
+  type TrainingState,
+} from './run/state.ts'
 export type {
   CheckpointHook,
   EarlyStopping,
@@ -47,16 +53,11 @@ export type {
   Training,
   TrainOptions,
 } from './run/trainer.ts'
-export {
-  afterEpoch,
-  freshPlateau,
-  type LearningRate,
-  type Moment,
-  type PlateauState,
-  rateAt,
-  type Schedule,
-  scaled,
-  scheduleOf,
+export type {
+  LearningRate,
+  Moment,
+  PlateauState,
+  Schedule,
 } from './schedules.ts'
 
 const { model, number, flag, text, checked } = kind
@@ -73,15 +74,16 @@ const learningRate = kind.either(
 )
 const weightDecay = number
 const data = kind.data
+const session = kind.options<SessionOptions>({
+  device: text,
+  threads: number,
+  optimization: text,
+  keepOnDevice: kind.texts,
+})
 const measuring = {
   batchSize: number,
   runtime: kind.runtime,
-  session: kind.options<SessionOptions>({
-    device: text,
-    threads: number,
-    optimization: text,
-    keepOnDevice: kind.texts,
-  }),
+  session,
   output: text,
   signal: kind.signal,
 }
@@ -168,21 +170,18 @@ export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation,
   ),
 })
 
-/** The runtime is ONNX Runtime in Node unless another one is given. */
-export type InNode<T extends { readonly runtime: unknown }> = Omit<T, 'runtime'> & Partial<T>
-
 /**
  * Trains a model. Iterating yields one result per epoch; afterwards `model` of what it gives is the trained one.
  * See trainer.ts.
  */
 export const train = checked(
   'train',
-  (model: Model, data: TrainingData, options: InNode<TrainOptions>): Training =>
-    new Training(model, data, { runtime: nodeRuntime, ...options }),
+  (model: Model, data: TrainingData, options: RuntimeOptional<TrainOptions>): Training =>
+    new Training(model, data, { runtime: defaultRuntime, ...options }),
   {
     model,
     data,
-    options: kind.options<InNode<TrainOptions>>(
+    options: kind.options<RuntimeOptional<TrainOptions>>(
       {
         ...step,
         ...measuring,
@@ -207,7 +206,35 @@ export const train = checked(
 /** Loss and accuracy of a model on data. See evaluate.ts. */
 export const evaluate = kind.checkedAsync(
   'evaluate',
-  (model: Model, data: TrainingData, options: InNode<EvaluateOptions>): Promise<Evaluation> =>
-    evaluateWith(model, data, { runtime: nodeRuntime, ...options }),
-  { model, data, options: kind.options<InNode<EvaluateOptions>>(measuring, { loss }) },
+  (
+    model: Model,
+    data: TrainingData,
+    options: RuntimeOptional<EvaluateOptions>,
+  ): Promise<Evaluation> => evaluateWith(model, data, { runtime: defaultRuntime, ...options }),
+  { model, data, options: kind.options<RuntimeOptional<EvaluateOptions>>(measuring, { loss }) },
+)
+
+/** How long a training step takes on a device: the median of a few, in milliseconds. See run/measure.ts. */
+export const measureStep = kind.checkedAsync(
+  'measureStep',
+  (model: Model, batch: Batch, options: RuntimeOptional<MeasureOptions>): Promise<number> =>
+    measureWith(model, batch, { runtime: defaultRuntime, ...options }),
+  {
+    model,
+    batch: kind.object('a batch', 'inputs', 'object'),
+    options: kind.options<RuntimeOptional<MeasureOptions>>(
+      {
+        ...step,
+        runtime: kind.runtime,
+        session,
+        output: text,
+        gradients: flag,
+        watch: flag,
+        warmUp: number,
+        timed: number,
+        goOn: kind.callback,
+      },
+      { loss, optimizer },
+    ),
+  },
 )

@@ -1,8 +1,7 @@
 /** net2net inspect: the layers of a model, and what can be grown. */
+
 import type { Command } from 'commander'
-import { inspect as inspectModel } from 'net2net/internal/growth/inspect'
-import { whyNoLayers } from 'net2net/internal/growth/plan/select-layers'
-import { load } from 'net2net/internal/onnx/file.node'
+import { inspect as inspectModel, load, whyNoLayers } from 'net2net'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
 import { grouped, table } from '../table.ts'
 
