@@ -1,4 +1,4 @@
-/** Trains one arm as the seed document does: SGD with momentum 0.9, validation after each epoch. */
+/** Trains one arm as the Keras example does: SGD with momentum 0.9, validation after each epoch. */
 import { inspect, type Model } from 'net2net'
 import type { Dataset } from 'net2net/data'
 import type { Device, Runtime } from 'net2net/runtime'

@@ -1,4 +1,4 @@
-/** net2net mnist: the experiments of the seed document. */
+/** net2net mnist: the experiments of the Keras example. */
 
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
@@ -10,7 +10,7 @@ import type { ArmEpoch, ArmResult, RunResults } from '../../runs/results.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
 import { integer, list, seed } from '../options.ts'
 import { duration, progress, type Task } from '../progress.ts'
-import { grouped, table } from '../table.ts'
+import { table } from '../table.ts'
 
 interface Options {
   readonly epochs: number
@@ -161,7 +161,7 @@ function reporter(io: Io, epochs: number) {
 function armLine({ name, parameters, learningRate, initial }: ArmResult): string {
   const number = arms.findIndex((arm) => arm.name === name)
   const start = initial ? `; validation loss at the start ${initial.valLoss.toFixed(4)}` : ''
-  return `(${number}) building ${arms[number]?.title}: ${grouped(parameters)} parameters, learning rate ${learningRate}${start}`
+  return `(${number}) building ${arms[number]?.title}: ${parameters.toLocaleString('en')} parameters, learning rate ${learningRate}${start}`
 }
 
 const epochLine = (
