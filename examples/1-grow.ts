@@ -2,10 +2,11 @@
  * Grow a network and prove that it still computes the same. Run it with: npx tsx examples/1-grow.ts
  * In a project of your own, import from 'net2net' and 'net2net/layers'.
  */
+
+import { compare, deepen, inspect, load, save, widen } from 'net2net'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { compare, deepen, inspect, load, save, widen } from 'net2net'
 import { conv2d, dense, flatten, maxPool2d, sequential } from 'net2net/layers'
 
 // Any ONNX file will do; this one is made here, so that the example needs nothing.
