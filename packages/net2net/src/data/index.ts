@@ -36,7 +36,8 @@ const digitsOptions = kind.options({
 
 /**
  * Loads `mnist`, `fashion-mnist`, a folder of IDX files, a folder of pictures (one subfolder per
- * class, perhaps inside `train` and `test`), an .npz or a .csv file.
+ * class, perhaps inside `train` and `test`, which share one numbering), an .npz file, or a table
+ * (.csv or .tsv).
  *
  * @throws Net2NetError (input) where there is no such thing, or it is broken
  */
@@ -47,6 +48,7 @@ export const loadData = checkedAsync('loadData', anything.loadData, {
     dims: kind.numbers,
     targetKind: text,
     target: text,
+    classes: kind.texts,
   }),
 })
 
@@ -64,7 +66,10 @@ export const loadFashionMnist = checkedAsync('loadFashionMnist', digits.loadFash
 /** A folder of pictures, a subfolder for each class. See image-folder.ts. */
 export const loadImages = checkedAsync('loadImages', pictures.loadImages, {
   folder: text,
-  options: kind.options({ signal: kind.signal, onProgress: kind.callback }, { dims: kind.numbers }),
+  options: kind.options(
+    { classes: kind.texts, signal: kind.signal, onProgress: kind.callback },
+    { dims: kind.numbers },
+  ),
 })
 
 /** A table of numbers; one column is the target. See csv.ts. */
@@ -74,6 +79,7 @@ export const parseCsv = checked('parseCsv', csv.parseCsv, {
     target: kind.either('the name or the position of a column', text, number),
     targetKind: text,
     delimiter: text,
+    classes: kind.texts,
   }),
   source: named,
 })
