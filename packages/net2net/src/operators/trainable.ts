@@ -103,7 +103,7 @@ export function trainableConstants(model: Model): TrainableConstants {
 export function storedStatistics(model: Model): ReadonlySet<string> {
   const names = new Set<string>()
   for (const node of model.graph.nodes) {
-    const facet = operatorOf(node)?.normalization
+    const facet = operatorOf(node)?.growth?.normalization
     if (!facet) continue
     for (const i of [facet.mean, facet.variance]) {
       const name = node.inputs[i]
@@ -170,7 +170,7 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
     raw.add(name)
   }
   const toProbabilities = new Set(
-    graph.nodes.filter((node) => operatorOf(node)?.link).map((node) => node.inputs[0]!),
+    graph.nodes.filter((node) => operatorOf(node)?.training?.link).map((node) => node.inputs[0]!),
   )
   const own = new Set<string>()
   const lookedUp = new Set<string>()
@@ -180,7 +180,7 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
     if (constants.has(name)) return [name]
     const node = producers.get(name)
     if (!node || !through(node)) return []
-    const facet = operatorOf(node)?.normalization
+    const facet = operatorOf(node)?.growth?.normalization
     return node.inputs.flatMap((input, i) =>
       input === '' || i === facet?.mean || i === facet?.variance ? [] : sources(input, through),
     )
@@ -192,7 +192,9 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
     const inputs = [...node.inputs, ...capturedValues(node)].filter((name) => name !== '')
     const given = inputs.filter((name) => !fixed.has(name))
     const met = given.filter((name) => signals.has(name))
-    const weights = (operator?.parameters ?? []).filter((i) => fixed.has(node.inputs[i] ?? ''))
+    const weights = (operator?.training?.parameters ?? []).filter((i) =>
+      fixed.has(node.inputs[i] ?? ''),
+    )
     for (const name of node.outputs) producers.set(name, node)
     if (given.length === 0) for (const name of node.outputs) fixed.add(name)
 
@@ -201,12 +203,12 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
       const dims = infos.get(name)?.shape ?? []
       // What multiplies numbers that no signal gave (positions, say) is a weight only as a matrix.
       if (met.length === 0 && dims.filter((dim) => dim !== 1).length < 2) continue
-      if (given.length === 0 && operator?.layer) continue
+      if (given.length === 0 && operator?.growth?.layer) continue
       for (const source of sources(name, isDifferentiable))
         if (source === name || isLarge(source)) own.add(source)
       if (met.length === 0 && constants.has(name)) lookedUp.add(name)
     }
-    const kind = operator?.operand
+    const kind = operator?.training?.operand
     if (kind && met.length > 0 && !met.every((name) => raw.has(name)))
       for (const name of node.inputs.filter((input) => fixed.has(input)))
         for (const source of sources(name, isMoved)) {
@@ -231,8 +233,9 @@ const isDifferentiable = (node: Node): boolean =>
 
 /** Does the node only move, repeat or scale the elements of its first input? */
 const isMoved = (node: Node): boolean => {
-  const operator = operatorOf(node)
-  return operator?.view === true || (operator?.homogeneous?.linear === true && !operator.operand)
+  const { scaling, training } = operatorOf(node) ?? { scaling: 'none' }
+  if (scaling === 'none' || training?.operand) return false
+  return scaling === 'view' || scaling.linear
 }
 
 /** Beyond this, a number that is added shuts something out. */

@@ -6,7 +6,8 @@ import { EMITTED_IR_VERSION, GraphBuilder } from '../../model/builder.ts'
 import { capturedValues } from '../../model/links.ts'
 import type { Graph, Model, Node } from '../../model/model.ts'
 import { opsetOf, requiredInputs } from '../../model/model.ts'
-import type { Target, TrainingContext, TrainingForm } from '../../operators/contract/operator.ts'
+import type { TrainingContext, TrainingReplacement } from '../../operators/contract/facets.ts'
+import type { Target } from '../../operators/contract/gradient.ts'
 import { declaredInfo } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { storedStatistics } from '../../operators/trainable.ts'
@@ -48,7 +49,7 @@ export class ForwardGraph {
     const { graph } = source
     const output = outputOf(source, options.output)
     const last = graph.nodes.find((node) => node.outputs.includes(output))
-    const facet = last && operatorOf(last)?.link
+    const facet = last && operatorOf(last)?.training?.link
     const linked = facet !== undefined && facet.kind === this.#loss.link
     this.prediction = linked ? last!.inputs[0]! : output
     const nodes = ancestors(graph.nodes, this.prediction)
@@ -105,28 +106,28 @@ export class ForwardGraph {
 
   /** Adds the node as it trains. */
   #train(node: Node, training: NonNullable<ForwardOptions['training']>): void {
-    const { nodes, updates } = this.#trainingForm(node, training) ?? { nodes: [node] }
+    const { nodes, updates } = this.#trainingReplacement(node, training) ?? { nodes: [node] }
     for (const replacement of nodes) this.emitter.append(replacement)
     for (const [name, value] of updates ?? []) this.updates.set(name, value)
   }
 
-  #trainingForm(
+  #trainingReplacement(
     node: Node,
     { seed, frozen }: NonNullable<ForwardOptions['training']>,
-  ): TrainingForm | undefined {
+  ): TrainingReplacement | undefined {
     const operator = operatorOf(node)
     const stored = (i: number) => {
       const name = node.inputs[i] ?? ''
       if (!this.#source.graph.initializers.has(name)) return undefined
       return this.updates.get(name) ?? name
     }
-    const facet = operator?.normalization
+    const facet = operator?.growth?.normalization
     if (facet && [facet.mean, facet.variance].every((i) => stored(i) !== undefined)) {
       // Where scale and shift are frozen, the statistics stay as they are too.
       const still = [facet.scale, facet.shift].every((i) => frozen.has(node.inputs[i] ?? ''))
-      if (still) return { nodes: [operator.serving?.(node) ?? node] }
+      if (still) return { nodes: [operator?.training?.forInference?.(node) ?? node] }
     }
-    return operator?.training?.(this.#trainingContext(node, seed, stored))
+    return operator?.training?.inTraining?.(this.#trainingContext(node, seed, stored))
   }
 
   #trainingContext(node: Node, seed: number, stored: TrainingContext['stored']): TrainingContext {
@@ -142,6 +143,8 @@ export class ForwardGraph {
       op: (...call) => emitter.op(...call),
       constant: (tensor) => emitter.constant(tensor),
       info: (name) => emitter.info(name),
+      hint: (...call) => emitter.hint(...call),
+      hintOf: (name) => emitter.hintOf(name),
       uniformLike: (value) => {
         if (!this.drawsRandomly) {
           const key = randomKey(seed)

@@ -12,11 +12,12 @@
 import { backward } from '../../autodiff/backward.ts'
 import { refusedError, usageError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
-import { type Emitter, isCpu, type Target } from '../../operators/contract/operator.ts'
+import { type Emitter, isCpu, type Target } from '../../operators/contract/gradient.ts'
 import { separateConstants } from '../../operators/shared-constants.ts'
 import type { LeftConstant } from '../../operators/trainable.ts'
 import { poolFirst } from '../../passes/cpu-layout/pool-first.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
+import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
 import { float32, materialize, Tensor } from '../../tensor/tensor.ts'
@@ -95,7 +96,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     options.trainOnly,
     options.freeze ?? [],
   )
-  const constant = withConstantsAsInitializers(separate)
+  const constant = withConstantsAsInitializers(inFloat32(separate).model)
   const upgraded = withSymbolicBatch(upgrade(constant))
   const source =
     options.target !== undefined && isCpu(options.target) ? poolFirst(upgraded) : upgraded
@@ -227,7 +228,8 @@ export function buildEvaluation(
   model: Model,
   options: Pick<StepOptions, 'loss' | 'output' | 'target'>,
 ): EvaluationGraph {
-  const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(forServing(model))))
+  const single = inFloat32(forServing(model)).model
+  const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(single)))
   const forward = new ForwardGraph(source, { ...options, variables: [] })
   const { loss, correct } = forward.emitLoss()
   const right = correct?.()
