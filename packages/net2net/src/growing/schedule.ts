@@ -10,6 +10,7 @@ import { growByRecipe, type RecipeStep } from '../recipe/growth-recipe.ts'
 import type { Optimizer } from '../training/compile/optimizers/index.ts'
 import type { StepGraph, StepOptions } from '../training/compile/step-graph.ts'
 import { withParameters } from '../training/compile/trainable.ts'
+import { targetShapeOf } from '../training/run/feeds.ts'
 import type { EpochResult, TrainingState } from '../training/run/state.ts'
 import { Training, type TrainOptions } from '../training/run/trainer.ts'
 import { scaled } from '../training/schedules.ts'
@@ -95,6 +96,10 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   /** The network with its present weights. */
   get model(): Model {
     return this.#training.model
+  }
+  /** What differs from what was asked for, in sentences. */
+  get notes(): readonly string[] {
+    return this.#training.notes
   }
   get position(): GrowthPosition {
     return { model: this.model, stage: this.#stage }
@@ -206,7 +211,10 @@ async function growAll(
     // As a recipe of all steps counts the seeds.
     const seed = each.seed ?? (stage.seed ?? 0) + i
     const plan = await planStep({ ...each, seed }, model, options)
-    const grown = growTraining(model, step, current, plan, options)
+    const grown = growTraining(model, step, current, plan, {
+      ...options,
+      ...targetShapeOf(options.data),
+    })
     plans.push(plan)
     model = grown.model
     current = grown.state

@@ -1,4 +1,6 @@
 /** What a model consists of, and what of it can grow. */
+
+import { linksOf } from '../model/links.ts'
 import {
   type Dim,
   type Model,
@@ -6,7 +8,10 @@ import {
   requiredInputs,
   type ValueDeclaration,
 } from '../model/model.ts'
+import { nodeLabel } from '../model/names.ts'
 import { countParameters } from '../operators/model-size.ts'
+import { separateConstants } from '../operators/shared-constants.ts'
+import { type LeftConstant, trainableConstants } from '../operators/trainable.ts'
 import { deepenRefusal } from './plan/deepen.ts'
 import { groupsOf } from './solve/channel-groups.ts'
 import { solve } from './solve/relate.ts'
@@ -17,6 +22,17 @@ export interface Inspection {
   readonly parameters: number
   readonly opset: number
   readonly layers: readonly InspectedLayer[]
+  /** What a training changes: each under the name that `freeze` and `trainOnly` take. */
+  readonly trainable: readonly InspectedParameter[]
+  /** Constants that could be taken for parameters and are not trained, and why. */
+  readonly untrained: readonly LeftConstant[]
+}
+
+export interface InspectedParameter {
+  readonly name: string
+  readonly shape: readonly number[]
+  /** The nodes that read it. */
+  readonly readBy: readonly string[]
 }
 
 export interface InspectedValue {
@@ -76,5 +92,20 @@ export function inspect(model: Model): Inspection {
     parameters: countParameters(model),
     opset: opsetOf(model),
     layers,
+    ...inspectParameters(model),
+  }
+}
+
+function inspectParameters(model: Model): Pick<Inspection, 'trainable' | 'untrained'> {
+  const separate = separateConstants(model)
+  const { parameters, possible, left } = trainableConstants(separate)
+  const { uses } = linksOf(separate.graph)
+  return {
+    trainable: parameters.map((name) => ({
+      name,
+      shape: possible.get(name)!.dims,
+      readBy: [...new Set((uses.get(name) ?? []).map(({ node }) => nodeLabel(node)))],
+    })),
+    untrained: left,
   }
 }

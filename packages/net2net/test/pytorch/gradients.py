@@ -54,7 +54,8 @@ def case(group, name, build, *inputs, loss="mse", **options):
     """
     build makes the module, inputs are shapes of normal numbers or tensors. Options: optimize (of the
     exporter, default True), dynamic (a symbolic batch), refused (what the refusal must name),
-    fresh (parameters as they are initialized), untrained (parameters that cannot be found in the file).
+    fresh (parameters as they are initialized), untrained (parameters that the file holds as something else,
+    and that must be named), absent (parameters that the file does not hold at all).
     """
     groups.setdefault(group, {})[name] = (build, inputs, loss, options)
 
@@ -139,13 +140,11 @@ class StandardizedConv(nn.Conv2d):
         return F.conv2d(x, (self.weight - mean) / (variance + 1e-5).sqrt(), self.bias)
 
 
-for optimize in (True, False):
-    suffix = "" if optimize else ", not optimized"
-    image("convolution", "scaled weight standardization" + suffix, lambda: Net(
-        lambda s, x: pooled(s, s.b(F.silu(s.a(x)))), a=ScaledStandardizedConv(3, 6, 3),
-        b=ScaledStandardizedConv(6, 6, 3), head=head(6)), optimize=optimize)
+image("convolution", "scaled weight standardization", lambda: Net(
+    lambda s, x: pooled(s, s.b(F.silu(s.a(x)))), a=ScaledStandardizedConv(3, 6, 3),
+    b=ScaledStandardizedConv(6, 6, 3), head=head(6)))
 image("convolution", "weight standardization", lambda: Net(
-    lambda s, x: pooled(s, F.silu(s.a(x))), a=StandardizedConv(3, 6, 3), head=head(6)), optimize=True)
+    lambda s, x: pooled(s, F.silu(s.a(x))), a=StandardizedConv(3, 6, 3), head=head(6)))
 image("convolution", "weight norm", lambda: Net(
     lambda s, x: pooled(s, s.a(x).tanh()), a=nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 6, 3)), head=head(6)))
 image("convolution", "U-Net with transposed convolutions", lambda: Net(
@@ -225,7 +224,9 @@ for optimize in (True, False):
          sequence, optimize=optimize)
     case("transformer", "encoder layers, fresh" + suffix, lambda: nn.TransformerEncoder(
         nn.TransformerEncoderLayer(16, 4, 32, 0.0, F.gelu, batch_first=True), 2, enable_nested_tensor=False),
-        sequence, fresh=True, optimize=optimize)
+        sequence, fresh=True, optimize=optimize,
+        # Its optimizer leaves a bias of zeros out of a Gemm.
+        absent=[f"layers.{i}.self_attn.out_proj.bias" for i in (0, 1)] if optimize else [])
 case("transformer", "decoder layer", lambda: nn.TransformerDecoderLayer(16, 2, 32, 0.0, batch_first=True),
      sequence, (2, 4, 16))
 case("transformer", "explicit attention, symbolic batch", lambda: Net(lambda s, x: explicit_attention(s, x, 4), **qkv()),
@@ -239,11 +240,11 @@ case("transformer", "slopes as a buffer", lambda: Net(
     distance=Buffer(-(torch.arange(6)[:, None] - torch.arange(6)).abs().float())), sequence)
 relative = (torch.arange(6)[:, None] - torch.arange(6)) + 5
 case("transformer", "table of relative positions", lambda: Net(
-    lambda s, x: explicit_attention(s, x, 4, lambda a: a + s.table[s.index.view(-1)].view(6, 6, 4).permute(2, 0, 1)),
-    **qkv(), table=parameter(11, 4), index=Buffer(relative)), sequence, optimize=False)
+    lambda s, x: explicit_attention(s, x, 4, lambda a: a + s.table[s.offsets.view(-1)].view(6, 6, 4).permute(2, 0, 1)),
+    **qkv(), table=parameter(11, 4), offsets=Buffer(relative)), sequence, optimize=False)
 case("transformer", "table that the exporter gathers", lambda: Net(
-    lambda s, x: explicit_attention(s, x, 4, lambda a: a + s.table[:, s.index]),
-    **qkv(), table=parameter(4, 11), index=Buffer(relative)), sequence, untrained=["table"])
+    lambda s, x: explicit_attention(s, x, 4, lambda a: a + s.table[:, s.offsets]),
+    **qkv(), table=parameter(4, 11), offsets=Buffer(relative)), sequence, untrained=["table"])
 
 
 def rotary(s, x, heads):
@@ -253,7 +254,7 @@ def rotary(s, x, heads):
     cos, sin = torch.cat([angles, angles], -1).cos(), torch.cat([angles, angles], -1).sin()
 
     def turn(z):
-        a, b = z.chunk(2, -1)
+        a, b = z[..., :2], z[..., 2:]
         return z * cos + torch.cat([-b, a], -1) * sin
 
     return s.out(F.scaled_dot_product_attention(turn(q), turn(k), v, is_causal=True).transpose(1, 2).reshape(n, t, d))
@@ -276,7 +277,7 @@ def gpt(tied, bias=False):
     if tied:
         scores.weight = table.weight
     return Net(lambda s, i: s.head(s.n2(attention(s, s.n1(s.table(i) + s.place(torch.arange(i.shape[1]))), 4, causal=True))),
-               table=table, place=nn.Embedding(8, 16), n1=nn.LayerNorm(16), n2=nn.LayerNorm(16), head=scores, **qkv())
+               table=table, place=nn.Embedding(6, 16), n1=nn.LayerNorm(16), n2=nn.LayerNorm(16), head=scores, **qkv())
 
 
 for name, build, options in (
@@ -295,18 +296,18 @@ case("transformer", "vision transformer", lambda: Net(
     lambda s, x: s.head(attention(s, s.norm(torch.cat(
         [s.token.expand(x.shape[0], -1, -1), s.patch(x).flatten(2).transpose(1, 2)], 1) + s.place), 4)[:, 0]),
     patch=nn.Conv2d(3, 16, 4, stride=4), token=parameter(1, 1, 16), place=parameter(1, 10, 16), norm=nn.LayerNorm(16),
-    head=head(16), **qkv()), (2, 3, 12, 12), loss="ce")
+    head=head(16), **qkv()), (2, 3, 12, 12), loss="ce", dynamic=True)
 
 
 def windows(s, x):
     x = torch.roll(x, (-2, -2), (1, 2)).view(2, 2, 4, 2, 4, 16).permute(0, 1, 3, 2, 4, 5).reshape(8, 16, 16)
-    x = explicit_attention(s, x, 4, lambda a: a + s.table[s.index.view(-1)].view(16, 16, 4).permute(2, 0, 1))
+    x = explicit_attention(s, x, 4, lambda a: a + s.table[s.offsets.view(-1)].view(16, 16, 4).permute(2, 0, 1))
     x = x.view(2, 2, 2, 4, 4, 16).permute(0, 1, 3, 2, 4, 5).reshape(2, 8, 8, 16)
     return s.merge(torch.cat([x[:, 0::2, 0::2], x[:, 1::2, 1::2]], -1))
 
 
 case("transformer", "shifted windows", lambda: Net(
-    windows, table=parameter(49, 4), index=Buffer(torch.randint(0, 49, (16, 16))), merge=nn.Linear(32, 8), **qkv()),
+    windows, table=parameter(49, 4), offsets=Buffer(torch.randint(0, 49, (16, 16))), merge=nn.Linear(32, 8), **qkv()),
     (2, 8, 8, 16), optimize=False)
 case("transformer", "mixer", lambda: Net(
     lambda s, x: s.b(s.n2(y := x + s.a(s.n1(x).transpose(1, 2)).transpose(1, 2))) * s.scale + y,
@@ -322,7 +323,9 @@ case("transformer", "root mean square norm", lambda: Net(
     lambda s, x: s.b(s.n(x)) + s.b(x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * s.w),
     n=nn.RMSNorm(16), w=parameter(16), b=nn.Linear(16, 8)), sequence)
 case("transformer", "single numbers as parameters", lambda: Net(
-    lambda s, x: s.a(x) * s.logit_scale.exp() + s.shift, a=nn.Linear(16, 8), logit_scale=parameter(), shift=parameter()), sequence)
+    lambda s, x: s.a(x) * s.logit_scale.exp() + s.shift, a=nn.Linear(16, 8), logit_scale=parameter(), shift=parameter()), sequence, optimize=False)
+case("transformer", "a single number that the exporter folds", lambda: Net(
+    lambda s, x: s.a(x) * s.logit_scale.exp(), a=nn.Linear(16, 8), logit_scale=parameter()), sequence, untrained=["logit_scale"])
 case("transformer", "mixture of experts", lambda: Net(
     lambda s, x: torch.einsum("nte,tnke->ntk", s.gate(x).softmax(-1), torch.stack(
         [s.a(x), s.b(x)], -1).permute(1, 0, 2, 3)), gate=nn.Linear(16, 2), a=nn.Linear(16, 8), b=nn.Linear(16, 8)), sequence)
@@ -345,12 +348,12 @@ case("transformers", "llama", transformers_model("Llama", intermediate_size=24, 
 case("transformers", "qwen2", transformers_model("Qwen2", intermediate_size=24, num_key_value_heads=1,
                                                  tie_word_embeddings=True, **small), ids(40, 2, 6), loss="ce last")
 case("transformers", "gpt2", transformers_model(
-    "GPT2", vocab_size=40, n_embd=16, n_layer=2, n_head=2, n_positions=16, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0),
+    "GPT2", vocab_size=40, n_embd=16, n_layer=2, n_head=2, n_positions=6, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0),
     ids(40, 2, 6), loss="ce last")
 case("transformers", "gpt neox", transformers_model("GPTNeoX", intermediate_size=24, **small), ids(40, 2, 6), loss="ce last")
 case("transformers", "opt", transformers_model(
     "OPT", vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, ffn_dim=24, max_position_embeddings=16,
-    dropout=0.0, word_embed_proj_dim=16), ids(40, 2, 6), loss="ce last")
+    dropout=0.0, word_embed_proj_dim=16), ids(40, 2, 6), loss="ce last", optimize=False)
 
 # -------------------------------------------------------------------------------- arithmetic
 
@@ -360,7 +363,7 @@ equations = (
     ("a broadcast axis in the other operand", "bij,bjk->bik", (1, 3, 2), (4, 2, 5)),
     ("a summed broadcast axis", "bij,bkj->bik", (2, 3, 4), (2, 5, 1)),
     ("an ellipsis", "...ij,jk->...ik", (2, 3, 2, 4), (4, 5)),
-    ("ellipses of two ranks", "...i,...i->...", (2, 3, 4), (3, 4)),
+    ("two ellipses", "...i,...i->...", (2, 1, 4), (1, 3, 4)),
     ("a repeated letter", "bii,ij->bj", (2, 3, 3), (3, 4)),
     ("a repeated letter in the parameter", "bi,ii->bi", (2, 3), (3, 3)),
     ("a letter of one operand alone", "bij,k->bi", (2, 3, 4), (5,)),
@@ -389,17 +392,17 @@ case("arithmetic", "einsum", lambda: Net(
     (1,))
 broadcasting = (
     ("add", lambda x, w: x + w, (4, 1)), ("subtract", lambda x, w: w - x, (5,)), ("multiply", lambda x, w: x * w, (3, 1, 1)),
-    ("divide", lambda x, w: x / (w.abs() + 1), (1, 5)), ("divide into", lambda x, w: w / (x.abs() + 1), (3, 1, 5)),
+    ("divide", lambda x, w: x / w, (1, 5)), ("divide into", lambda x, w: w / (x.abs() + 1), (3, 1, 5)),
     ("power", lambda x, w: (x.abs() + 0.5) ** w, (4, 5)), ("maximum", lambda x, w: torch.maximum(x, w), (4, 1)),
     ("minimum", lambda x, w: torch.minimum(w, x), (1,)), ("choice", lambda x, w: torch.where(x > 0, w, x * w), (5,)),
     ("clamp", lambda x, w: x.clamp(-0.5, 0.5) * w, (5,)), ("a larger parameter", lambda x, w: x[:1] * w, (7, 1, 4, 1)),
-    ("atan2-like", lambda x, w: torch.atan(x / (w.abs() + 1)), (4, 1)), ("outer", lambda x, w: x[..., None] * w, (2,)),
+ ("outer", lambda x, w: x[..., None] * w, (2,)),
     ("matmul with broadcast batches", lambda x, w: x @ w, (3, 5, 2)), ("vector times matrix", lambda x, w: x @ w, (5,)),
-    ("linear combination", lambda x, w: torch.lerp(x, w, 0.3), (4, 5)), ("addcmul", lambda x, w: torch.addcmul(x, w, w), (5,)),
+    ("linear combination", lambda x, w: torch.lerp(x, w, 0.3), (4, 5)), ("addcmul", lambda x, w: torch.addcmul(x, x, w), (5,)),
 )
 together("arithmetic", "broadcasting", {
     name.replace(" ", "_"): (
-        lambda x, part, run=run: run(x * part.a, part.w), lambda shape=shape: dict(w=parameter(*shape), a=parameter(2, 3, 4, 5)))
+        lambda x, part, run=run: run(x * part.a, part.w), lambda shape=shape: dict(w=parameter(*shape, scale=0.2, shift=1.5), a=parameter(2, 3, 4, 5)))
     for name, run, shape in broadcasting}, (2, 3, 4, 5))
 
 activations = dict(
@@ -421,13 +424,13 @@ for start in range(0, len(names), 12):
         name: (lambda x, part, function=activations[name]: function(part.a(x).transpose(1, 2)), lambda: dict(a=nn.Linear(5, 6)))
         for name in names[start : start + 12]}, (2, 4, 5))
 case("functions", "prelu", lambda: Net(lambda s, x: s.p(s.a(x)) + s.q(x), a=nn.Conv2d(3, 3, 3, padding=1), p=nn.PReLU(3), q=nn.PReLU()), (2, 3, 5, 5))
-case("functions", "bilinear", lambda: nn.Bilinear(4, 5, 3), (6, 4), (6, 5))
+case("functions", "bilinear", lambda: nn.Bilinear(4, 5, 3), (6, 4), (6, 5), optimize=False)
 case("functions", "cosine similarity", lambda: Net(lambda s, x: F.cosine_similarity(s.a(x), s.b(x), -1), a=nn.Linear(5, 4), b=nn.Linear(5, 4)), (6, 5))
 case("functions", "embedding bag", lambda: Net(lambda s, i: s.t(i).mean(1), t=nn.Embedding(7, 5)), ids(7, 4, 9))
 case("functions", "index_add", lambda: Net(
     lambda s, x: x.new_zeros(3, 4).index_add(0, s.index, s.a(x)), a=nn.Linear(5, 4), index=Buffer(ids(3, 8))), (8, 5))
 case("functions", "index_put", lambda: Net(
-    lambda s, x: s.base.index_put((s.index,), s.a(x), accumulate=True), a=nn.Linear(5, 4), base=parameter(3, 4), index=Buffer(ids(3, 8))), (8, 5))
+    lambda s, x: s.base.index_put((s.index,), s.a(x), accumulate=True), a=nn.Linear(5, 4), base=parameter(3, 4), index=Buffer(ids(3, 8))), (8, 5), optimize=False)
 case("functions", "scatter_add", lambda: Net(
     lambda s, x: x.new_zeros(3, 4).scatter_add(0, s.index, s.a(x)), a=nn.Linear(5, 4), index=Buffer(ids(3, 8, 4))), (8, 5))
 case("functions", "gather", lambda: Net(
@@ -440,6 +443,8 @@ case("functions", "frozen parameter in the program", lambda: Net(
 case("functions", "low-rank weight", lambda: Net(lambda s, x: F.linear(x, s.u @ s.v), u=parameter(4, 2), v=parameter(2, 5)), (8, 5), optimize=False)
 case("functions", "lstm", lambda: Net(lambda s, x: s.r(x)[0], r=nn.LSTM(5, 4, batch_first=True)), (2, 3, 5), refused="LSTM")
 case("functions", "gru", lambda: Net(lambda s, x: s.r(x)[0], r=nn.GRU(5, 4, batch_first=True)), (2, 3, 5), refused="GRU")
+case("functions", "chunks as a sequence", lambda: Net(
+    lambda s, x: torch.cat([part.tanh() for part in s.a(x).chunk(2, -1)]), a=nn.Linear(5, 4)), (2, 3, 5), optimize=False, refused="SequenceAt")
 case("functions", "grid_sample", lambda: Net(
     lambda s, x: F.grid_sample(s.a(x), s.grid, align_corners=False), a=nn.Conv2d(3, 4, 1), grid=Buffer(torch.rand(2, 4, 4, 2) * 2 - 1)),
     (2, 3, 6, 6), refused="GridSample")
@@ -462,7 +467,7 @@ def computed(module, inputs, kind, target, dtype):
     loss = loss_of(kind, y, cast(target))
     loss.backward()
     found = {"loss": loss.detach()}
-    for name, value in module.named_parameters(remove_duplicate=False):
+    for name, value in module.named_parameters():
         found[f"gradient {name}"] = torch.zeros_like(value) if value.grad is None else value.grad
     for name, value in module.named_buffers():
         if "running_" in name:
@@ -494,7 +499,8 @@ def run(group):
     for position, (name, (build, shapes, kind, options)) in enumerate(groups[group].items()):
         torch.manual_seed(position)
         file = f"{position}.onnx"
-        entry = {"name": name, "file": file, "loss": kind, "untrained": options.get("untrained", [])}
+        entry = {"name": name, "file": file, "loss": kind, "untrained": options.get("untrained", []),
+                 "absent": options.get("absent", [])}
         try:
             if options.get("whole"):
                 import onnx
@@ -527,6 +533,8 @@ def run(group):
                     copy.deepcopy(module).eval(), tuple(inputs), file, dynamo=True, external_data=False, verbose=False,
                     optimize=options.get("optimize", True), dynamic_shapes=shapes_given,
                     input_names=[f"input{i}" for i in range(len(inputs))])
+            first = {id(value): name for name, value in reversed(list(module.named_parameters()))}
+            entry["aliases"] = {name: first[id(value)] for name, value in module.named_parameters(remove_duplicate=False)}
             if "refused" in options:
                 entry["refused"] = options["refused"]
             exact = computed(module, inputs, kind, target, torch.float64)

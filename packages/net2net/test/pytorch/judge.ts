@@ -5,9 +5,11 @@
 import { Net2NetError } from '../../src/errors.ts'
 import type { Model } from '../../src/model/model.ts'
 import { decodeModel, encodeModel } from '../../src/onnx/index.ts'
+import { separateConstants } from '../../src/operators/shared-constants.ts'
+import { FOLDED_FROM } from '../../src/operators/trainable.ts'
 import { nodeRuntime } from '../../src/runtime/onnxruntime.node.ts'
 import { float32, type Tensor } from '../../src/tensor/tensor.ts'
-import { buildStep, sgd, softmaxCrossEntropy } from '../../src/training/index.ts'
+import { buildStep, type StepGraph, sgd, softmaxCrossEntropy } from '../../src/training/index.ts'
 import { withoutDefaults } from '../../src/training/run/create-stepper.ts'
 import { targetOf } from '../../src/training/run/targets.ts'
 
@@ -20,7 +22,11 @@ export interface JudgedModule {
   readonly refused?: string
   /** Parameters that cannot be found in the file, and must be named as left out. */
   readonly untrained: readonly string[]
+  /** Parameters that the exporter dropped. */
+  readonly absent: readonly string[]
   readonly trainOnly?: readonly string[]
+  /** For each name of a parameter the one that its numbers are written under: ties have several. */
+  readonly aliases?: Readonly<Record<string, string>>
   /** Why PyTorch could not export it. */
   readonly failed?: string
 }
@@ -68,28 +74,22 @@ async function compared(
   await session.release()
 
   const wrong: string[] = []
-  const ours = oursByName(model, step.parameters, step.statistics, results)
   const expected = expectedOf(arrays)
+  const ours = oursByName(separateConstants(model), judged, step, results, expected)
   const largest = Math.max(...[...expected.values()].map(({ value }) => size(value)))
   for (const [key, { value, error }] of expected) {
     const name = key.slice(key.indexOf(' ') + 1)
+    if (judged.absent.includes(name)) continue
     if (judged.untrained.includes(name)) {
       if (!step.left.some(({ reason }) => reason.includes(name))) wrong.push(`${name} is not named`)
       continue
     }
-    const found = key === 'loss' ? { tensor: results.loss!, isTransposed: false } : ours.get(key)
+    const found = key === 'loss' ? results.loss : ours.get(key)
     if (!found) {
       wrong.push(`${key} is missing`)
       continue
     }
-    const numbers = found.isTransposed
-      ? transposed(found.tensor)
-      : Array.from(found.tensor.data, Number)
-    const reference = Array.from(value.data, Number)
-    const difference =
-      numbers.length === reference.length
-        ? Math.max(0, ...reference.map((x, i) => Math.abs(x - numbers[i]!)))
-        : Number.NaN
+    const difference = distance(found, value)
     // What is zero by nature has nothing to be measured by but the other gradients.
     const allowed = Math.max(1e-3 * size(value), 4 * error, 1e-6 * largest)
     if (!(difference <= allowed))
@@ -101,34 +101,25 @@ async function compared(
   return wrong
 }
 
-interface Found {
-  readonly tensor: Tensor
-  readonly isTransposed: boolean
-}
-
 /** Gradients and next statistics, by PyTorch's names. */
 function oursByName(
-  model: Model,
-  parameters: readonly string[],
-  statistics: readonly string[],
+  { graph }: Model,
+  { aliases = {} }: JudgedModule,
+  { parameters, statistics }: StepGraph,
   results: Readonly<Record<string, Tensor>>,
-): ReadonlyMap<string, Found> {
-  const found = new Map<string, Found>()
+  expected: ReadonlyMap<string, unknown>,
+): ReadonlyMap<string, Tensor> {
+  const found = new Map<string, Tensor>()
+  const named = (name: string) => `gradient ${aliases[name] ?? name}`
   for (const name of parameters) {
-    const tensor = results[`${name}.gradient`]!
-    const source = foldedFrom(model, name)
-    found.set(`gradient ${source ?? name}`, { tensor, isTransposed: source !== undefined })
+    // The exporter may have written something that it computed from the parameter: its transpose, say.
+    const noted = graph.values.find((value) => value.name === name)?.metadata?.get(FOLDED_FROM)
+    const sources = noted?.match(/[^'"[\], ]+/g) ?? []
+    const source = sources.find((candidate) => expected.has(named(candidate)))
+    found.set(named(source ?? name), results[`${name}.gradient`]!)
   }
-  for (const name of statistics)
-    found.set(`next ${name}`, { tensor: results[`${name}.next`]!, isTransposed: false })
+  for (const name of statistics) found.set(`next ${name}`, results[`${name}.next`]!)
   return found
-}
-
-/** PyTorch's parameter of which the exporter wrote the transpose instead. */
-function foldedFrom({ graph }: Model, name: string): string | undefined {
-  const declaration = graph.values.find((value) => value.name === name)
-  const sources = declaration?.metadata?.get('pkg.onnxscript.optimizer.folded_from')
-  return sources?.match(/^\['([^',]+)'\]$/)?.[1]
 }
 
 /** What PyTorch computes, and how far its own float32 is from that. */
@@ -149,9 +140,17 @@ function inType(tensor: Tensor, dtype: 'float32' | 'int64'): Tensor {
   return float32(tensor.dims, Float32Array.from(tensor.data, Number))
 }
 
-function transposed({ dims, data }: Tensor): readonly number[] {
-  const [rows, columns] = dims as readonly [number, number]
-  return Array.from({ length: rows * columns }, (_, i) =>
-    Number(data[(i % rows) * columns + Math.floor(i / rows)]),
-  )
+/** The largest difference, between tensors of one shape, or one of which is the other's transpose. */
+function distance(found: Tensor, value: Tensor): number {
+  const [a, b] = [Array.from(found.data, Number), Array.from(value.data, Number)]
+  if (a.length !== b.length) return Number.NaN
+  const [rows, columns] = found.dims as readonly [number, number]
+  const isTransposed =
+    found.dims.length === 2 && String([columns, rows]) === String(value.dims) && rows !== columns
+  const largest = (at: (i: number) => number) =>
+    b.reduce((worst, x, i) => Math.max(worst, Math.abs(x - at(i))), 0)
+  const plain = () => largest((i) => a[i]!)
+  const turned = () => largest((i) => a[(i % rows) * columns + Math.floor(i / rows)]!)
+  if (isTransposed) return turned()
+  return found.dims.length === 2 && rows === columns ? Math.min(plain(), turned()) : plain()
 }

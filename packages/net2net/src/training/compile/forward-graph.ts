@@ -4,11 +4,12 @@ import { GraphEmitter, tensorInfo } from '../../autodiff/emitter.ts'
 import { refusedError, usageError } from '../../errors.ts'
 import { EMITTED_IR_VERSION, GraphBuilder } from '../../model/builder.ts'
 import { capturedValues } from '../../model/links.ts'
-import type { Graph, Model, Node } from '../../model/model.ts'
+import type { Graph, Model, Node, Shape } from '../../model/model.ts'
 import { opsetOf, requiredInputs } from '../../model/model.ts'
+import { describeNode } from '../../model/names.ts'
 import type { TrainingContext, TrainingReplacement } from '../../operators/contract/facets.ts'
 import type { Target } from '../../operators/contract/gradient.ts'
-import { declaredInfo } from '../../operators/inference.ts'
+import { declaredInfo, withDeclared } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { storedStatistics } from '../../operators/trainable.ts'
 import { type Loss, type LossName, lossOf, type TargetType } from './losses/index.ts'
@@ -18,6 +19,7 @@ export interface ForwardOptions {
   readonly loss: Loss | LossName
   readonly output?: string
   readonly target?: Target
+  readonly targetShape?: Shape
   /** Initializers whose values change, so that nothing may be concluded from them. */
   readonly variables: readonly string[]
   /** Use the operators' training forms. */
@@ -92,16 +94,20 @@ export class ForwardGraph {
           : tensorInfo(tensor),
       )
     }
+    const declared = new Map([...graph.values, ...graph.outputs].map((one) => [one.name, one]))
     for (const node of nodes) {
       if (options.training) this.#train(node, options.training)
       else emitter.append(node)
+      for (const name of node.outputs) {
+        const declaration = declared.get(name)
+        if (declaration) emitter.declare(name, withDeclared(emitter.info(name), declaration))
+      }
     }
 
     const { shape } = emitter.info(this.prediction)
-    if (!shape)
-      throw refusedError(`The shape of the model's output "${this.prediction}" is not known.`)
+    if (!shape) throw unknownShape(this.prediction, nodes)
     this.#classAxis = linked ? facet.axis?.(last!, shape.length) : undefined
-    this.target = this.#loss.target(shape, this.#classAxis)
+    this.target = this.#loss.target(shape, this.#classAxis, options.targetShape)
   }
 
   /** Adds the node as it trains. */
@@ -214,6 +220,16 @@ export class ForwardGraph {
       graph: renamed(this.builder.graph(source.graph.name), this.#aliases),
     }
   }
+}
+
+/** Names the node that left a value without a shape, if there is one. */
+function unknownShape(name: string, nodes: readonly Node[]) {
+  const without = nodes.filter((node) => typeof operatorOf(node)?.infer !== 'function')
+  const why = without.map(describeNode).slice(0, 3).join(', ')
+  return refusedError(
+    `The shape of the model's output "${name}" is not known${why === '' ? '' : `: it depends on ${why}, of which no rule says it`}.`,
+    { where: name },
+  )
 }
 
 function renamed(graph: Graph, names: ReadonlyMap<string, string>): Graph {

@@ -11,7 +11,7 @@
 
 import { backward } from '../../autodiff/backward.ts'
 import { refusedError, usageError } from '../../errors.ts'
-import type { Model } from '../../model/model.ts'
+import type { Model, Shape } from '../../model/model.ts'
 import { type Emitter, isCpu, type Target } from '../../operators/contract/gradient.ts'
 import { separateConstants } from '../../operators/shared-constants.ts'
 import type { LeftConstant } from '../../operators/trainable.ts'
@@ -51,6 +51,11 @@ export interface StepOptions {
   readonly clipNorm?: number
   /** Which of the model's outputs the loss is of. Default: the first. */
   readonly output?: string
+  /**
+   * The shape of a batch's targets, [batch, …], where it is known: it tells the loss which axis of the
+   * predictions holds the classes.
+   */
+  readonly targetShape?: Shape
   /** Which forms may be emitted. Default: standard ONNX for any runtime. */
   readonly target?: Target
   /** Seed of the random masks (Dropout). Default 0. */
@@ -226,7 +231,7 @@ export interface EvaluationGraph {
 /** The model with outputs `loss` (mean of the batch) and `correct`, with its weights constant. */
 export function buildEvaluation(
   model: Model,
-  options: Pick<StepOptions, 'loss' | 'output' | 'target'>,
+  options: Pick<StepOptions, 'loss' | 'output' | 'target' | 'targetShape'>,
 ): EvaluationGraph {
   const single = inFloat32(forServing(model)).model
   const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(single)))

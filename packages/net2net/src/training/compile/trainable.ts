@@ -57,7 +57,9 @@ export function chooseParameters(
   freeze: readonly string[],
 ): TrainingChoice {
   const { parameters, left, possible } = trainableConstants(model)
-  const chosen = trainOnly ? [...matchingParameters(model, possible, trainOnly)] : parameters
+  const chosen = trainOnly
+    ? [...matchingParameters(model, [...possible.keys()], trainOnly)]
+    : parameters
   const excluded = matchingParameters(model, chosen, freeze)
   const trained = chosen.filter((name) => !excluded.has(name))
   const wanted = new Set(trained)

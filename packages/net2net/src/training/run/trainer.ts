@@ -24,7 +24,7 @@ import {
   mustBeFitForEvaluation,
   throwIfAborted,
 } from './evaluate.ts'
-import { mustFitSamples } from './feeds.ts'
+import { mustFitSamples, targetShapeOf } from './feeds.ts'
 import { assertFinite, notFinite } from './finite.ts'
 import {
   copyTensor,
@@ -69,6 +69,7 @@ export class Training implements AsyncIterable<EpochResult> {
     if (validation) mustServe(validation, validationData, passes)
     this.step = buildStep(model, {
       ...options,
+      ...targetShapeOf(data),
       watch: true,
       target: targetOf(options.runtime, options.session?.device),
     })
@@ -80,10 +81,13 @@ export class Training implements AsyncIterable<EpochResult> {
       if (classes) this.#model = withClasses(model, classes)
     }
     const { from } = inFloat32(model)
-    this.notes = [...from].map(
-      (dtype) =>
-        `The model holds ${dtype} numbers: it is trained in float32, and stored as ${dtype} again.`,
-    )
+    this.notes = [
+      ...[...from].map(
+        (dtype) =>
+          `The model holds ${dtype} numbers: it is trained in float32, and stored as ${dtype} again.`,
+      ),
+      ...this.step.left.map(({ name, reason }) => `${name} is not trained: ${reason}.`),
+    ]
     this.#state = resume ? fitting(resume, this.step) : startingState(this.step.state)
   }
 
