@@ -2,6 +2,7 @@
  * Judges the gradients of a module that PyTorch exported: everything that a training step computes,
  * against PyTorch in float64.
  */
+import { expect, test } from 'vitest'
 import { Net2NetError } from '../../src/errors.ts'
 import type { Model } from '../../src/model/model.ts'
 import { decodeModel, encodeModel } from '../../src/onnx/index.ts'
@@ -12,6 +13,8 @@ import { float32, type Tensor } from '../../src/tensor/tensor.ts'
 import { buildStep, type StepGraph, sgd, softmaxCrossEntropy } from '../../src/training/index.ts'
 import { withoutDefaults } from '../../src/training/run/create-stepper.ts'
 import { targetOf } from '../../src/training/run/targets.ts'
+import { torchPython } from '../../testing/python.ts'
+import { withTorch } from './torch.ts'
 
 /** What `gradients.py` prints of one module. */
 export interface JudgedModule {
@@ -29,6 +32,44 @@ export interface JudgedModule {
   readonly aliases?: Readonly<Record<string, string>>
   /** Why PyTorch could not export it. */
   readonly failed?: string
+}
+
+/** Tests that judge all modules of a group of `gradients.py`. */
+export function judgeGroup(group: string): void {
+  test.skipIf(torchPython === undefined)(
+    `${group}: every module is right or refused by name`,
+    () =>
+      withTorch(
+        'gradients.py',
+        {},
+        [group],
+        async ({ printed, arrays, file }) => {
+          const modules = printed as readonly JudgedModule[]
+          const wrong: Record<string, readonly string[]> = {}
+          for (const [position, module] of modules.entries()) {
+            const prefix = `${position} `
+            const own = [...arrays]
+              .filter(([key]) => key.startsWith(prefix))
+              .map(([key, tensor]) => [key.slice(prefix.length), tensor] as const)
+            const found = await judge(module, () => file(module.file), new Map(own))
+            if (found.length > 0) wrong[module.name] = found
+          }
+          expect(wrong).toEqual({})
+          expect(modules.length).toBeGreaterThanOrEqual(sizes[group]!)
+        },
+        torchPython,
+      ),
+    600_000,
+  )
+}
+
+/** How many modules there are at least, so that none is lost. */
+const sizes: Readonly<Record<string, number>> = {
+  convolution: 30,
+  transformer: 33,
+  transformers: 5,
+  arithmetic: 12,
+  functions: 18,
 }
 
 /** What is wrong with our gradients; an empty list if nothing is. */
