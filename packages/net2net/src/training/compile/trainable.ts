@@ -57,9 +57,9 @@ export function chooseParameters(
   freeze: readonly string[],
 ): TrainingChoice {
   const { parameters, left, possible } = trainableConstants(model)
-  const chosen = trainOnly
-    ? [...matchingParameters(model, [...possible.keys()], trainOnly)]
-    : parameters
+  const names = [...possible.keys()]
+  const asked = trainOnly && matchingParameters(model, names, trainOnly)
+  const chosen = asked ? names.filter((name) => asked.has(name)) : parameters
   const excluded = matchingParameters(model, chosen, freeze)
   const trained = chosen.filter((name) => !excluded.has(name))
   const wanted = new Set(trained)
