@@ -1,34 +1,31 @@
-import { describe, expect, it } from 'vitest'
+/** Test cases of arithmetic with broadcasting. */
+import { type Bench, type GrowthCase, grows, WIDTH } from '../../../testing/bench.ts'
+import {
+  type Cases,
+  type Draw,
+  type DrawnNode,
+  type OperatorCases,
+  vaguely,
+} from '../../../testing/cases.ts'
 import {
   anyOf,
   awayFromZero,
   between,
-  bool,
   broadcastable,
   distinctTensor,
   randomShape,
-  vagueShapes,
 } from '../../../testing/draws.ts'
-import {
-  checkGradients,
-  normalTensor,
-  type OneNode,
-  oneNode,
-  uniformTensor,
-} from '../../../testing/gradient-check.ts'
+import { normalTensor, uniformTensor } from '../../../testing/gradient-check.ts'
 import type { RandomStream } from '../../tensor/random.ts'
 import { elementCount, float32, type Tensor } from '../../tensor/tensor.ts'
-import { arithmetic } from './arithmetic.ts'
-import { selections } from './where.ts'
 
-type Draw = (random: RandomStream) => Omit<OneNode, 'op'>
 type Fill = (random: RandomStream, dims: readonly number[]) => Tensor
 
 const shape = (random: RandomStream) => randomShape(random, between(random, 0, 4), 3)
 
 /** Two operands, one of them (or both, on different axes) repeated. */
 const operands =
-  (a: Fill, b: Fill, attributes = {}): Draw =>
+  (a: Fill, b: Fill, attributes: DrawnNode['attributes'] = {}): Draw =>
   (random) => {
     const full = shape(random)
     const shapes = [full, broadcastable(random, full)]
@@ -56,27 +53,19 @@ const several: Draw = (random) => {
 }
 
 /** aᵇ with a positive base and any exponent, or with an exponent that is a constant number. */
-const powers: Draw = (random) => {
+const powers: Draw = (random, index) => {
   if (random.below(2) === 0)
     return operands(
       (r, dims) => uniformTensor(r, dims, 0.4, 2),
       (r, dims) => normalTensor(r, dims),
-    )(random)
+    )(random, index)
   return {
     inputs: [awayFromZero(random, shape(random)), float32([], [anyOf(random, [0, 1, 2, 3, -1])])],
     constants: [1],
   }
 }
 
-const choices: Draw = (random) => {
-  const full = shape(random)
-  const shapes = [full, broadcastable(random, full), broadcastable(random, full)]
-  const turn = random.below(3)
-  const [c, a, b] = [0, 1, 2].map((i) => shapes[(i + turn) % 3]!)
-  return { inputs: [bool(random, c!), normalTensor(random, a!), normalTensor(random, b!)] }
-}
-
-const draws: Readonly<Record<string, Draw>> = {
+const draws = {
   Add: operands(normalTensor, normalTensor),
   Sub: operands(normalTensor, normalTensor),
   Mul: operands(normalTensor, normalTensor),
@@ -92,23 +81,28 @@ const draws: Readonly<Record<string, Draw>> = {
   Min: several,
   Sum: several,
   Mean: several,
-  Where: choices,
+} satisfies Record<string, Draw>
+
+const growthOf = (name: string): readonly GrowthCase[] => {
+  const attributes = name === 'Mod' ? { fmod: 1 } : {}
+  // A power needs a positive base; an extremum is attained by either operand.
+  const signed = name === 'Max' || name === 'Min'
+  const withOther = (what: string, other: (b: Bench) => string) =>
+    grows(what, (b) =>
+      b.read(b.op(name, [signed ? b.dense() : b.bounded(), other(b)], attributes), 1),
+    )
+  return [
+    withOther('of a constant per unit', (b) => b.weight(WIDTH)),
+    withOther('of a constant [1, n]', (b) => b.weight(1, WIDTH)),
+    withOther('of a number', (b) => b.number(signed ? 0.1 : 1.5)),
+    withOther('of a constant [1]', (b) => b.weight(1)),
+    withOther('of two layers', (b) => b.op('Exp', [b.dense('other')])),
+  ]
 }
 
-describe('gradients of broadcasting operators against differences', () => {
-  it.each(Object.entries(draws))('%s', async (op, draw) => {
-    await checkGradients({
-      draws: 30,
-      draw: (random, index) => {
-        const spec = draw(random)
-        const given = spec.inputs.filter((_, i) => !spec.constants?.includes(i))
-        return oneNode({ op, ...spec, shapes: vagueShapes(random, index, given) })
-      },
-    })
-  })
-
-  it('leaves no rule unchecked', () => {
-    const rules = [...arithmetic, ...selections]
-    expect(Object.keys(draws).sort()).toEqual(rules.map((operator) => operator.name).sort())
-  })
-})
+export const cases: OperatorCases = Object.fromEntries(
+  Object.entries<Draw>(draws).map(([name, draw]): [string, Cases] => [
+    name,
+    { gradient: vaguely(draw), growth: growthOf(name) },
+  ]),
+)

@@ -1,11 +1,10 @@
 /** Random nodes for the tests of the windowed operators. */
 import type { AttributeLike } from '../src/model/attributes.ts'
 import { range } from '../src/operators/helpers/emission.ts'
-import { permutation, type RandomStream } from '../src/tensor/random.ts'
-import { elementCount, float32, type Tensor } from '../src/tensor/tensor.ts'
-
-export const pick = <T>(random: RandomStream, list: readonly T[]): T =>
-  list[random.below(list.length)]!
+import type { RandomStream } from '../src/tensor/random.ts'
+import { someSymbols } from './cases.ts'
+import { anyOf } from './draws.ts'
+import { normalTensor } from './gradient-check.ts'
 
 export interface DrawnWindow {
   readonly space: readonly number[]
@@ -30,7 +29,7 @@ export function drawWindow(
   const { dilate = true, pooling = false, auto = true } = options
   const each = <T>(f: (i: number) => T): T[] => Array.from({ length: rank }, (_, i) => f(i))
   const kernel = each(() => 1 + random.below(3))
-  const dilations = each(() => (dilate ? pick(random, [1, 1, 2]) : 1))
+  const dilations = each(() => (dilate ? anyOf(random, [1, 1, 2]) : 1))
   const strides = each(() => 1 + random.below(3))
   const pad = (i: number) => random.below(pooling ? kernel[i]! : 3)
   const begin = each(pad)
@@ -39,7 +38,7 @@ export function drawWindow(
   const space = reach.map(
     (r, i) => Math.max(1, r - begin[i]! - end[i]!) + random.below(rank === 3 ? 3 : 5),
   )
-  const mode = pick(random, ['NOTSET', 'NOTSET', 'NOTSET', 'SAME_UPPER', 'SAME_LOWER', 'VALID'])
+  const mode = anyOf(random, ['NOTSET', 'NOTSET', 'NOTSET', 'SAME_UPPER', 'SAME_LOWER', 'VALID'])
   const fits = reach.every((r, i) => space[i]! >= r)
   // ONNX Runtime allows neither dilations nor strides beyond the kernel with SAME.
   const plain = kernel.every((k, i) => dilations[i] === 1 && strides[i]! <= k)
@@ -67,9 +66,9 @@ export function drawWindow(
 /** A random convolution: input and weight dimensions, attributes. */
 export function drawConvolution(random: RandomStream, rank: number, options: DrawOptions = {}) {
   const { space, kernel, attributes } = drawWindow(random, rank, options)
-  const group = pick(random, [1, 1, 2, 3])
-  const channels = group * pick(random, [1, 2])
-  const filters = group * pick(random, [1, 2, 3])
+  const group = anyOf(random, [1, 1, 2, 3])
+  const channels = group * anyOf(random, [1, 2])
+  const filters = group * anyOf(random, [1, 2, 3])
   return {
     x: [1 + random.below(2), channels, ...space],
     w: [filters, channels / group, ...kernel],
@@ -84,11 +83,11 @@ export function drawConvolution(random: RandomStream, rank: number, options: Dra
 /** A random transposed convolution whose output is not empty. */
 export function drawTransposed(random: RandomStream, rank: number) {
   const each = <T>(f: (i: number) => T): T[] => Array.from({ length: rank }, (_, i) => f(i))
-  const group = pick(random, [1, 1, 2, 3])
-  const channels = group * pick(random, [1, 2])
+  const group = anyOf(random, [1, 1, 2, 3])
+  const channels = group * anyOf(random, [1, 2])
   const kernel = each(() => 1 + random.below(3))
   const strides = each(() => 1 + random.below(3))
-  const dilations = each(() => pick(random, [1, 1, 2]))
+  const dilations = each(() => anyOf(random, [1, 1, 2]))
   const extra = each((i) => random.below(strides[i]!))
   const space = each(() => 2 + random.below(3))
   const full = space.map(
@@ -99,7 +98,7 @@ export function drawTransposed(random: RandomStream, rank: number) {
   const modes = ['pads', 'pads', 'pads', 'VALID', 'shape']
   if (full.every((size, i) => size - extra[i]! >= space[i]! * strides[i]!))
     modes.push('SAME_UPPER', 'SAME_LOWER')
-  const mode = pick(random, modes)
+  const mode = anyOf(random, modes)
   return {
     x: [1 + random.below(2), channels, ...space],
     w: [channels, 1 + random.below(3), ...kernel],
@@ -119,12 +118,21 @@ export function drawTransposed(random: RandomStream, rank: number) {
   }
 }
 
-/** A tensor of numbers far enough apart that small steps change no order among them. */
-export function distinctTensor(random: RandomStream, dims: readonly number[]): Tensor {
-  const count = elementCount(dims)
-  const order = permutation(count, random)
-  return float32(
-    dims,
-    Float32Array.from(order, (i) => (i - count / 2) / 8 + 0.03),
-  )
+/** A pooling of this operator set, which may have dilations from set `dilatedSince` on. */
+export function drawPooling(random: RandomStream, opset: number, dilatedSince: number) {
+  const { space, kernel, attributes } = drawWindow(random, 1 + random.below(3), {
+    pooling: true,
+    dilate: opset >= dilatedSince,
+  })
+  const dims = [1 + random.below(2), 1 + random.below(3), ...space]
+  return {
+    opset,
+    attributes: {
+      ...attributes,
+      kernel_shape: kernel,
+      ceil_mode: opset >= 10 ? random.below(2) : undefined,
+    },
+    inputs: [normalTensor(random, dims)],
+    shapes: someSymbols(random, dims),
+  }
 }
