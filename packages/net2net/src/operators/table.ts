@@ -25,6 +25,7 @@ import { globalAveragePool, globalLpPool, globalMaxPool } from './rules/global-p
 import { identities } from './rules/identity.ts'
 import { groupNormalization, instanceNormalization } from './rules/instance-normalization.ts'
 import { layerNormalization } from './rules/layer-normalization.ts'
+import { lpNormalization } from './rules/lp-normalization.ts'
 import { lrn } from './rules/lrn.ts'
 import { matMul } from './rules/mat-mul.ts'
 import { mathematics } from './rules/math.ts'
@@ -37,6 +38,7 @@ import { recurrent } from './rules/recurrent.ts'
 import { reductions } from './rules/reduce.ts'
 import { reshapes } from './rules/reshape.ts'
 import { resize, upsample } from './rules/resize.ts'
+import { reverseSequence } from './rules/reverse-sequence.ts'
 import { rmsNormalization, simplifiedLayerNormalization } from './rules/rms-normalization.ts'
 import { runtimeFused } from './rules/runtime-fused.ts'
 import { scatters } from './rules/scatter.ts'
@@ -70,6 +72,8 @@ const layers: readonly Operator[] = [
   rmsNormalization,
   simplifiedLayerNormalization,
   lrn,
+  lpNormalization,
+  reverseSequence,
   softmax,
   logSoftmax,
   dropout,

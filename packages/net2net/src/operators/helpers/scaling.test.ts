@@ -95,6 +95,12 @@ const cases: Readonly<Record<string, Case>> = {
   },
   Cast: { ...unary, attributes: { to: 1 } },
   CastLike: { ...unary, inputs: [image, null], constants: { 1: float32([1], [0]) } },
+  ReverseSequence: {
+    inputs: [rows, null],
+    axes: [2],
+    output: 2,
+    constants: { 1: int64([2, 1, 2]) },
+  },
   Concat: { ...pair, attributes: { axis: 2 } },
   Expand: { ...unary, inputs: [image, null], constants: { 1: int64([2, 1, 1, 1, 1]) }, output: 2 },
   Tile: { ...unary, inputs: [image, null], constants: { 1: int64([1, 1, 2, 1]) } },

@@ -43,6 +43,10 @@ const draws = {
       random.below(2) === 0 ? {} : { alpha: float(0.4 * random.uniform()), beta: float(0.4) },
   }),
   HardSwish: (random) => ({ inputs: [normalTensor(random, anyShape(random, 1, 3), { scale: 3 })] }),
+  Swish: (random, index) => ({
+    ...withAttribute('alpha', 0.3, 2, normal)(random, index),
+    opset: 24,
+  }),
   Tanh: normal,
   Softplus: normal,
   Softsign: normal,
@@ -52,7 +56,7 @@ const draws = {
 } satisfies Record<string, Draw>
 
 const ofUnits = (name: string, domain = ''): GrowthCase =>
-  grows('of the units', (b) => b.read(b.op(name, [b.dense()], {}, { domain }), 1), { opset: 20 })
+  grows('of the units', (b) => b.read(b.op(name, [b.dense()], {}, { domain }), 1), { opset: 24 })
 
 export const cases: OperatorCases = {
   ...Object.fromEntries(

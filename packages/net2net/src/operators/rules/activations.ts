@@ -99,6 +99,15 @@ export const activations: readonly Operator[] = [
       return f.where(f.greater(x, 3), g, f.where(f.less(x, -3), 0, inside))
     },
   }),
+  unary('Swish', {
+    idempotent: false,
+    // y = x·s with s = σ(αx), and so y′ = s + αx·s·(1 − s) = s + α·y·(1 − s)
+    gradient: ({ f, g, x, y, node }) => {
+      const a = alpha(node, 1)
+      const s = f.sigmoid(f.mul(x, a))
+      return f.mul(g, f.add(s, f.mul(f.mul(y, a), f.sub(1, s))))
+    },
+  }),
   unary('Tanh', {
     idempotent: false,
     sign: 'inherited',
