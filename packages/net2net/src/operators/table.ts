@@ -5,6 +5,7 @@ import type { Operator } from './contract/operator.ts'
 import type { LinearFormOf } from './contract/slicing.ts'
 import { activations } from './rules/activations.ts'
 import { arithmetic } from './rules/arithmetic.ts'
+import { attention } from './rules/attention.ts'
 import { averagePool, lpPool } from './rules/average-pool.ts'
 import { batchNormalization } from './rules/batch-normalization.ts'
 import { clips } from './rules/clip.ts'
@@ -40,6 +41,7 @@ import { reshapes } from './rules/reshape.ts'
 import { resize, upsample } from './rules/resize.ts'
 import { reverseSequence } from './rules/reverse-sequence.ts'
 import { rmsNormalization, simplifiedLayerNormalization } from './rules/rms-normalization.ts'
+import { rotaryEmbedding } from './rules/rotary-embedding.ts'
 import { runtimeFused } from './rules/runtime-fused.ts'
 import { scatters } from './rules/scatter.ts'
 import { shapes } from './rules/shape.ts'
@@ -58,6 +60,8 @@ const layers: readonly Operator[] = [
   gemm,
   matMul,
   einsum,
+  attention,
+  rotaryEmbedding,
   maxPool,
   maxUnpool,
   averagePool,
