@@ -9,6 +9,7 @@ import { attention } from './rules/attention.ts'
 import { averagePool, lpPool } from './rules/average-pool.ts'
 import { batchNormalization } from './rules/batch-normalization.ts'
 import { clips } from './rules/clip.ts'
+import { col2Im } from './rules/col2im.ts'
 import { comparisons } from './rules/comparisons.ts'
 import { concatenation } from './rules/concat.ts'
 import { constants } from './rules/constant.ts'
@@ -23,6 +24,7 @@ import { gathersByElement } from './rules/gather-elements.ts'
 import { gemm } from './rules/gemm.ts'
 import { generators } from './rules/generators.ts'
 import { globalAveragePool, globalLpPool, globalMaxPool } from './rules/global-pool.ts'
+import { gridSample } from './rules/grid-sample.ts'
 import { identities } from './rules/identity.ts'
 import { groupNormalization, instanceNormalization } from './rules/instance-normalization.ts'
 import { layerNormalization } from './rules/layer-normalization.ts'
@@ -84,6 +86,8 @@ const layers: readonly Operator[] = [
   pRelu,
   resize,
   upsample,
+  gridSample,
+  col2Im,
   ...runtimeFused,
   ...depthSpace,
 ]

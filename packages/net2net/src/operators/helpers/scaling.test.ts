@@ -101,6 +101,18 @@ const cases: Readonly<Record<string, Case>> = {
     output: 2,
     constants: { 1: int64([2, 1, 2]) },
   },
+  GridSample: {
+    inputs: [image, null],
+    axes: [1],
+    output: 1,
+    constants: { 1: float32([2, 1, 2, 2], [0, 0.5, -0.5, 0.2, 0.1, 0, 0.9, -0.7]) },
+  },
+  Col2Im: {
+    inputs: [[1, UNITS, 4], null, null],
+    axes: [1],
+    output: 1,
+    constants: { 1: int64([2, 2]), 2: int64([1, 1]) },
+  },
   RotaryEmbedding: {
     inputs: [[1, UNITS, 3, 2], null, null],
     axes: [1],
