@@ -7,10 +7,10 @@
  * https://onnx.ai/onnx/operators/onnx__Attention.html
  *
  * Growth. Every head is computed by itself, so copies of a head of K and V together with its group of heads of Q
- * give copies of heads of Y; so do copies of heads inside all groups. A unit of dᵥ is carried from V
- * to Y. d is summed over: where the scale is written, the entries of Q or K take split coefficients;
+ * give copies of heads of Y; so do copies of heads inside all groups. A unit of dᵥ comes from V to Y
+ * unchanged. d is summed over: where the scale is written, the entries of Q or K take split coefficients;
  * where it is not, it would change with d, and d is fixed. The keys are fixed, since a copy of a key
- * would take a share of every softmax; the queries pass.
+ * would take its part of every softmax; the queries pass.
  *
  * Gradients. Let P be the softmax, δ = ∂L/∂Y, and G = P∘(D − Σ P∘D) over the keys, with D = δ·Vᵀ, which is the
  * gradient of the mask. Let H be G, times 1 − tanh²(s·Q·Kᵀ / cap) under a soft cap. Then

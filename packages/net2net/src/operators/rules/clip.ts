@@ -3,7 +3,7 @@
  * https://onnx.ai/onnx/operators/onnx__Clip.html
  *
  * Clipping twice is clipping once, so an identity layer followed by the same Clip (ReLU6) changes
- * nothing. Growth: see unary.ts. Gradient: g where low ≤ x ≤ high, as in PyTorch; none for the
+ * nothing. Growth: an element of y depends on one element of x (helpers/unary.ts). Gradient: g where low ≤ x ≤ high, as in PyTorch; none for the
  * bounds.
  */
 import { floatAttribute } from '../../model/attributes.ts'
