@@ -15,13 +15,27 @@
  * [L·C, N·H·W] × [N·H·W, M] give every tap; K + L shifted copies stand in for the K·L of the usual
  * im2col. The columns are shifted by a product with a 0/1 matrix, exact to the bit.
  *
+ * **By columns**, where the images are small beside the weight, for several groups and for strides along
+ * the rows: the usual im2col, with A shifted along the rows too. One product (one per group) yields the
+ * gradient in the weight's own order, so that nothing is left to transpose.
+ *
  * By patches, where the products are small beside their factors, each image has one of its own, and
  * the sum over the batch is a product with a row of ones: it is bound by memory alone.
+ *
+ * Which of the last two is cheaper follows from counts of elements: see `costs`.
  */
 import type { Dim } from '../../model/model.ts'
 import { elementCount, float32 } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/operator.ts'
-import { ints, range, reshape, slice, type TargetSize, transpose } from '../helpers/emission.ts'
+import {
+  ints,
+  range,
+  reshape,
+  slice,
+  type TargetSize,
+  transpose,
+  unsqueeze,
+} from '../helpers/emission.ts'
 import type { KnownWindowAxis } from '../helpers/windows.ts'
 
 /** Patches beyond this many channels cost more than they save. */
@@ -29,12 +43,30 @@ const mostPatchChannels = 64
 /** Images wider than this are shifted by slices: the 0/1 matrix grows with the width. */
 const widestProduct = 64
 
+/** The batch that forms are chosen for where a model leaves its batch open. */
+const usualBatch = 32
+
+/**
+ * Nanoseconds per element, fitted to kernel times of ONNX Runtime 1.30 on one core with AVX-512
+ * (docs/lab/training-steps.md). Only their ratios matter, and only where two forms differ by much.
+ */
+const costs = {
+  /** Copying and reading an element of the columns. */
+  column: 0.6,
+  /** A transposition of matrices, and one of more axes, element by element. */
+  matrices: 0.5,
+  elements: 4.5,
+  /** Repacking an element of a product's second factor. */
+  repacked: 0.15,
+}
+
 interface Layer {
   readonly emitter: Emitter
   readonly x: string
   readonly dy: string
   readonly channels: number
   readonly filters: number
+  readonly groups: number
   readonly rows: SizedAxis
   readonly columns: SizedAxis
 }
@@ -43,21 +75,30 @@ interface SizedAxis extends KnownWindowAxis {
   readonly output: number
 }
 
-/** ∂L/∂w [M, C, K, L], or undefined where neither form holds (groups, row strides, no image). */
+/**
+ * ∂L/∂w [M, C / groups, K, L] (or [M, C / groups, L] for signals), or undefined where no form holds: three
+ * spatial axes, sizes that are not known, other types than float32.
+ */
 export function weightGradientByProducts(
   emitter: Emitter,
   dy: string,
   x: string,
   window: readonly KnownWindowAxis[],
-  group: number,
+  groups: number,
 ): string | undefined {
+  if (window.length === 1) {
+    const asImage = (value: string) => unsqueeze(emitter, value, [2])
+    const row: KnownWindowAxis = { ...single, input: 1 }
+    const images = [asImage(dy), asImage(x)] as const
+    const found = weightGradientByProducts(emitter, ...images, [row, window[0]!], groups)
+    return found && emitter.op('Squeeze', [found, ints(emitter, [2])])
+  }
   const given = emitter.info(x)
   const channels = given.shape?.[1]
   const delta = emitter.info(dy).shape
   const filters = delta?.[1]
   const [rows, columns] = window.map((axis, i) => sized(axis, delta?.[i + 2] ?? null))
   if (
-    group !== 1 ||
     window.length !== 2 ||
     given.dtype !== 'float32' ||
     typeof channels !== 'number' ||
@@ -66,10 +107,21 @@ export function weightGradientByProducts(
     !columns
   )
     return undefined
-  const layer: Layer = { emitter, x, dy, channels, filters, rows, columns }
+  const layer: Layer = { emitter, x, dy, channels, filters, groups, rows, columns }
+  if (groups > 1) return byColumns(layer)
   if (channels * rows.kernel * columns.kernel <= mostPatchChannels) return byPatches(layer)
-  return rows.stride === 1 ? byShifts(layer) : undefined
+  if (rows.stride > 1) return byColumns(layer)
+  const positions = batchSize(given.shape![0]!) * rows.output * columns.output
+  const field = rows.kernel * columns.kernel * channels
+  const asColumns = costs.column * field * positions
+  const asShifts = Math.min(...[true, false].map((first) => orderCost(layer, positions, first)))
+  return asColumns < asShifts ? byColumns(layer) : byShifts(layer, positions)
 }
+
+const batchSize = (dim: Dim): number => (typeof dim === 'number' ? dim : usualBatch)
+
+/** A window of one element. */
+const single = { kernel: 1, stride: 1, dilation: 1, pads: { begin: 0, end: 0 } }
 
 const sized = (axis: KnownWindowAxis, output: Dim): SizedAxis | undefined =>
   typeof axis.input === 'number' && typeof output === 'number'
@@ -147,51 +199,108 @@ function laidOut(
 
 // ------------------------------------------------------------------ shifts
 
-function byShifts(layer: Layer): string {
+function byShifts(layer: Layer, positions: number): string {
   const { emitter, channels, filters, rows, columns } = layer
-  const shifted = shiftedColumns(layer)
-  // ONNX Runtime repacks the second factor of a product: better the smaller one.
-  const tapsFirst = columns.kernel * channels > filters
+  const shifted = shiftedColumns(layer, false)
+  const tapsFirst = orderCost(layer, positions, true) < orderCost(layer, positions, false)
   const taps = [columns.kernel, channels]
   const products = shiftedRows(layer).map((delta) => {
     const factors = tapsFirst ? [shifted, delta] : [delta, shifted]
-    const product = emitter.op('Gemm', factors, { transB: 1 })
-    return reshape(emitter, product, [1, ...(tapsFirst ? [...taps, filters] : [filters, ...taps])])
+    return emitter.op('Gemm', factors, { transB: 1 })
   })
-  const all = products.length === 1 ? products[0]! : emitter.op('Concat', products, { axis: 0 })
-  return reshape(emitter, transpose(emitter, all, tapsFirst ? [3, 2, 0, 1] : [1, 3, 0, 2]), [
-    filters,
-    channels,
-    rows.kernel,
-    columns.kernel,
-  ])
+  const dims = [filters, channels, rows.kernel, columns.kernel]
+  if (tapsFirst) {
+    const parts = products.map((product) => reshape(emitter, product, [1, ...taps, filters]))
+    const all = joined(emitter, parts, 0)
+    return reshape(emitter, transpose(emitter, all, [3, 2, 0, 1]), dims)
+  }
+  const field = rows.kernel * columns.kernel
+  const all = reshape(emitter, joined(emitter, products, 1), [filters, field, channels])
+  return reshape(emitter, field === 1 ? all : transpose(emitter, all, [0, 2, 1]), dims)
+}
+
+/**
+ * What the order of the two factors costs: ONNX Runtime repacks the second factor of a product, and with
+ * the taps first the result has to be transposed element by element.
+ */
+function orderCost(layer: Layer, positions: number, tapsFirst: boolean): number {
+  const { channels, filters, rows, columns } = layer
+  const taps = columns.kernel * channels
+  const repacked = rows.kernel * positions * (tapsFirst ? filters : taps)
+  const moved = rows.kernel * taps * filters
+  const move = rows.kernel * columns.kernel === 1 ? costs.matrices : costs.elements
+  return costs.repacked * repacked + (tapsFirst ? move : costs.matrices) * moved
+}
+
+// ----------------------------------------------------------------- columns
+
+/** One product per group: δ [g, M/g, P] with the columns [g, C/g·K·L, P] over the P positions of all images. */
+function byColumns(layer: Layer): string {
+  const { emitter, dy, channels, filters, groups, rows, columns } = layer
+  const field = rows.kernel * columns.kernel
+  const cut = shiftedAlongRows(layer, shiftedColumns(layer, true))
+  const delta = byChannel(emitter, dy)
+  const dims = [filters, channels / groups, rows.kernel, columns.kernel]
+  if (groups === 1) {
+    const factors = [
+      reshape(emitter, delta, [filters, -1]),
+      reshape(emitter, cut, [channels * field, -1]),
+    ]
+    return reshape(emitter, emitter.op('Gemm', factors, { transB: 1 }), dims)
+  }
+  const product = batchedProduct(
+    emitter,
+    reshape(emitter, delta, [groups, filters / groups, -1]),
+    reshape(emitter, cut, [groups, (channels / groups) * field, -1]),
+  )
+  return reshape(emitter, product, dims)
+}
+
+/** From [C, L, N·H·W'], x shifted along the columns, to [C, K·L, …]: shifted along the rows too. */
+function shiftedAlongRows({ emitter, x, channels, rows, columns }: Layer, shifted: string): string {
+  const { kernel, stride, dilation, pads, input, output } = rows
+  const width = columns.output
+  const lines = channels * columns.kernel
+  const flat = [channels, 1, -1]
+  if (kernel === 1 && stride === 1 && pads.begin === 0 && pads.end === 0)
+    return reshape(emitter, shifted, [channels, columns.kernel, -1])
+  const given = reshape(emitter, shifted, [lines, batchOf(x), input * width])
+  const last = (kernel - 1) * dilation + (output - 1) * stride
+  const below = Math.max(0, last + 1 - pads.begin - input)
+  const zeros = (count: number) => (count === 0 ? [] : [zerosBeside(emitter, given, count * width)])
+  const padded = joined(emitter, [...zeros(pads.begin), given, ...zeros(below)], 2)
+  const tall = reshape(emitter, padded, [lines, batchOf(x), pads.begin + input + below, width])
+  const taps = range(kernel).map((k) => {
+    const start = k * dilation
+    const tap = slice(emitter, tall, [2], [start], [start + (output - 1) * stride + 1], [stride])
+    return reshape(emitter, tap, flat)
+  })
+  return joined(emitter, taps, 1)
 }
 
 const byChannel = (emitter: Emitter, images: string): string =>
   transpose(emitter, images, [1, 0, 2, 3])
 
-/** A: x for every tap along the columns, [L·C, N·H·W′] for outputs of width W′. */
-function shiftedColumns({ emitter, x, channels, columns }: Layer): string {
+/**
+ * A: x for every tap along the columns, for outputs of width W′: [L·C, N·H·W′], or with the channels before
+ * the taps [C, L, N·H·W′].
+ */
+function shiftedColumns(layer: Layer, channelsFirst: boolean): string {
+  const { emitter, x, channels, columns } = layer
   const { kernel, stride, dilation, pads, input, output } = columns
-  const flat = [kernel * channels, -1]
+  const flat = channelsFirst ? [channels, kernel, -1] : [kernel * channels, -1]
   const images = byChannel(emitter, x)
   if (kernel === 1 && stride === 1 && pads.begin === 0 && pads.end === 0)
     return reshape(emitter, images, flat)
   if (input > widestProduct) {
     const padding = ints(emitter, [0, 0, 0, pads.begin, 0, 0, 0, pads.end])
     const padded = emitter.op('Pad', [images, padding])
-    const shifted = range(kernel).map((l) =>
-      slice(
-        emitter,
-        padded,
-        [3],
-        [l * dilation],
-        [l * dilation + (output - 1) * stride + 1],
-        [stride],
-      ),
-    )
-    const all = kernel === 1 ? shifted[0]! : emitter.op('Concat', shifted, { axis: 0 })
-    return reshape(emitter, all, flat)
+    const shifted = range(kernel).map((l) => {
+      const [start, end] = [l * dilation, l * dilation + (output - 1) * stride + 1]
+      const tap = slice(emitter, padded, [3], [start], [end], [stride])
+      return channelsFirst ? reshape(emitter, tap, [channels, 1, -1]) : tap
+    })
+    return reshape(emitter, joined(emitter, shifted, channelsFirst ? 1 : 0), flat)
   }
   const moves = new Float32Array(kernel * input * output)
   for (const l of range(kernel))
@@ -199,10 +308,13 @@ function shiftedColumns({ emitter, x, channels, columns }: Layer): string {
       const from = j * stride + l * dilation - pads.begin
       if (from >= 0 && from < input) moves[(l * input + from) * output + j] = 1
     }
-  const lines = reshape(emitter, images, [1, -1, input])
+  const lines = reshape(emitter, images, channelsFirst ? [channels, 1, -1, input] : [1, -1, input])
   const matrix = emitter.constant(float32([kernel, input, output], moves))
   return reshape(emitter, emitter.op('MatMul', [lines, matrix]), flat)
 }
+
+const joined = (emitter: Emitter, parts: readonly string[], axis: number): string =>
+  parts.length === 1 ? parts[0]! : emitter.op('Concat', parts, { axis })
 
 /** B: δ for each tap along the rows, [M, N·H·W′], at the rows of x that it meets. */
 function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): readonly string[] {
@@ -213,8 +325,7 @@ function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): readonly s
   const above = Math.max(0, ...offsets)
   const below = Math.max(0, ...offsets.map((offset) => rows.input - offset - rows.output))
   const zeros = (lines: number) => (lines === 0 ? [] : [zerosBeside(emitter, given, lines * width)])
-  const parts = [...zeros(above), given, ...zeros(below)]
-  const extended = parts.length === 1 ? given : emitter.op('Concat', parts, { axis: 2 })
+  const extended = joined(emitter, [...zeros(above), given, ...zeros(below)], 2)
   const total = above + rows.output + below
   const from = (start: number): string =>
     start === 0 && total === rows.input
@@ -228,21 +339,18 @@ function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): readonly s
 
 // ---------------------------------------------------------------- products
 
+/** Σ_p a[n, i, p] · b[n, j, p]: [N, I, J]. */
+function batchedProduct(emitter: Emitter, a: string, b: string): string {
+  const { dtype, shape } = emitter.info(a)
+  const infos = [{ dtype, shape: [shape![0]!, shape![1]!, emitter.info(b).shape![1]!] }]
+  const options = { domain: 'com.microsoft', infos }
+  return emitter.emit('FusedMatMul', [a, b], { transB: 1 }, options)[0]!
+}
+
 /** Σ_{n, p} a[n, i, p] · b[n, j, p], shaped [I, J] or anything with as many elements. */
 function productOverPositions(emitter: Emitter, a: string, b: string): string {
-  const [batch, i] = emitter.info(a).shape as readonly [Dim, number]
-  const j = emitter.info(b).shape![1] as number
-  const dtype = emitter.info(a).dtype
-  const single = emitter.emit(
-    'FusedMatMul',
-    [a, b],
-    { transB: 1 },
-    {
-      domain: 'com.microsoft',
-      infos: [{ dtype, shape: [batch, i, j] }],
-    },
-  )[0]!
-  const flat = reshape(emitter, single, [batchOf(a), i * j])
+  const [i, j] = [a, b].map((factor) => emitter.info(factor).shape![1] as number)
+  const flat = reshape(emitter, batchedProduct(emitter, a, b), [batchOf(a), i! * j!])
   return emitter.op('MatMul', [onesRow(emitter, a), flat])
 }
 
