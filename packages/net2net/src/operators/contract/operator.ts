@@ -65,6 +65,8 @@ export interface Operator {
   readonly blocked?: BlockedRule
   /** True if max-pooling may come first: see lowering/pool-first.ts. */
   readonly poolsFirst?: true
+  /** True if the output is computed element by element from inputs that are broadcast to one shape. */
+  readonly broadcasts?: true
 }
 
 // ---------------------------------------------------------------- 1. infer

@@ -19,6 +19,10 @@
  * the rows: the usual im2col, with A shifted along the rows too. One product (one per group) yields the
  * gradient in the weight's own order, so that nothing is left to transpose.
  *
+ * **By tall kernels**, for depthwise convolutions: with the images below each other, zero rows between
+ * them, a depthwise convolution of x by δ gives all taps, summed over the batch. ONNX Runtime's blocked
+ * layout has a fast one.
+ *
  * By patches, where the products are small beside their factors, each image has one of its own, and
  * the sum over the batch is a product with a row of ones: it is bound by memory alone.
  *
@@ -36,7 +40,7 @@ import {
   transpose,
   unsqueeze,
 } from '../helpers/emission.ts'
-import type { KnownWindowAxis } from '../helpers/windows.ts'
+import { type KnownWindowAxis, reach } from '../helpers/windows.ts'
 
 /** Patches beyond this many channels cost more than they save. */
 const mostPatchChannels = 64
@@ -108,6 +112,8 @@ export function weightGradientByProducts(
   )
     return undefined
   const layer: Layer = { emitter, x, dy, channels, filters, groups, rows, columns }
+  const depthwise = groups === channels && groups === filters
+  if (depthwise && emitter.target === 'onnxruntime-cpu') return byTallKernels(layer)
   if (groups > 1) return byColumns(layer)
   if (channels * rows.kernel * columns.kernel <= mostPatchChannels) return byPatches(layer)
   if (rows.stride > 1) return byColumns(layer)
@@ -254,6 +260,55 @@ function byColumns(layer: Layer): string {
     reshape(emitter, cut, [groups, (channels / groups) * field, -1]),
   )
   return reshape(emitter, product, dims)
+}
+
+// ------------------------------------------------------------ tall kernels
+
+/** ∂L/∂w [C, 1, K, L] of a depthwise convolution: that of the image [1, C, N·R·s, W] by the kernel [C, 1, N·R, W′]. */
+function byTallKernels({ emitter, x, dy, channels, rows, columns }: Layer): string {
+  // Rows for each image, in steps of the stride: enough for all windows, and what they read beyond is 0.
+  const last = (rows.output - 1) * rows.stride + reach(rows) - rows.pads.begin
+  const between = Math.max(rows.pads.begin, last - rows.input)
+  const steps = Math.max(rows.output, Math.ceil((rows.input + between) / rows.stride))
+  const image = stacked(emitter, x, steps * rows.stride - rows.input)
+  const kernel = stacked(emitter, dy, steps - rows.output)
+  const axes = [
+    { ...rows, beyond: rows.stride - 1 },
+    { ...columns, beyond: columns.input - 1 - (columns.output - 1) * columns.stride },
+  ]
+  // As many positions of the kernel as there are taps; more where the image is larger than needed.
+  const ends = axes.map((axis) => reach(axis) - 1 - axis.pads.begin - axis.beyond)
+  const taps = emitter.op(
+    'Conv',
+    [
+      reshape(emitter, image, [1, channels, -1, columns.input]),
+      reshape(emitter, kernel, [channels, 1, -1, columns.output]),
+    ],
+    {
+      strides: axes.map((axis) => axis.dilation),
+      dilations: axes.map((axis) => axis.stride),
+      pads: [...axes.map((axis) => axis.pads.begin), ...ends.map((end) => Math.max(0, end))],
+      group: channels,
+    },
+  )
+  const kernels = [rows.kernel, columns.kernel]
+  const wanted = ends.every((end) => end >= 0)
+    ? taps
+    : slice(emitter, taps, [2, 3], [0, 0], kernels)
+  return reshape(emitter, wanted, [channels, 1, ...kernels])
+}
+
+/** [N, C, H, W] as [C, N, (H + more)·W], with zeros below each image. */
+function stacked(emitter: Emitter, images: string, more: number): string {
+  const [, channels, height, width] = emitter.info(images).shape as readonly number[]
+  const given = reshape(emitter, byChannel(emitter, images), [
+    channels!,
+    batchOf(images),
+    height! * width!,
+  ])
+  return more === 0
+    ? given
+    : emitter.op('Concat', [given, zerosBeside(emitter, given, more * width!)], { axis: 2 })
 }
 
 /** From [C, L, N·H·W'], x shifted along the columns, to [C, K·L, …]: shifted along the rows too. */

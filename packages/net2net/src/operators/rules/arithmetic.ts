@@ -108,6 +108,7 @@ const binary = (
   name,
   infer: inferBroadcast(element),
   axes: broadcastRule(element),
+  broadcasts: true,
   gradient,
   blocked: blockedElementwise,
   ...(homogeneous ? { homogeneous } : {}),
@@ -161,6 +162,7 @@ const power: Operator = {
   name: 'Pow',
   infer: inferBroadcast(),
   axes: broadcastRule(),
+  broadcasts: true,
   gradient: binaryGradient(powerOfBase, ({ f, g, a, y }) =>
     f.mul(g, f.where(f.equal(a, 0), 0, f.mul(y, f.log(a)))),
   ),

@@ -21,6 +21,7 @@ const comparison = (
     name,
     infer: inferBroadcast(element, true),
     axes: broadcastRule(element),
+    broadcasts: true,
     gradient: none,
   }
 }

@@ -29,6 +29,7 @@ const gradient: GradientRule = (context) => {
 
 export const pRelu: Operator = {
   name: 'PRelu',
+  broadcasts: true,
   infer: (context) => [inferredFrom(context, context.shape(0))],
   axes: (context) => [{ axes: broadcastAxes(context, [0, 1]) }],
   gradient,

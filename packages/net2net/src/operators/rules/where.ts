@@ -38,6 +38,7 @@ const truth = (value: Dim): boolean | undefined =>
 export const selections: readonly Operator[] = [
   {
     name: 'Where',
+    broadcasts: true,
     infer: (context) => {
       const shapes = [0, 1, 2].map((i) => context.shape(i))
       const elements = shapes.every(isVector)
