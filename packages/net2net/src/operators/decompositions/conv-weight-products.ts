@@ -15,9 +15,8 @@
  * [L·C, N·H·W] × [N·H·W, M] give every tap; K + L shifted copies stand in for the K·L of the usual
  * im2col. The columns are shifted by a product with a 0/1 matrix, exact to the bit.
  *
- * **By columns**, where the images are small beside the weight, for several groups and for strides along
- * the rows: the usual im2col, with A shifted along the rows too. One product (one per group) yields the
- * gradient in the weight's own order, so that nothing is left to transpose.
+ * **By columns** (`convolution-columns.ts`), where the images are small beside the weight, for several
+ * groups and for strides along the rows.
  *
  * **By tall kernels**, for depthwise convolutions: with the images below each other, zero rows between
  * them, a depthwise convolution of x by δ gives all taps, summed over the batch. ONNX Runtime's blocked
@@ -25,13 +24,12 @@
  *
  * By patches, where the products are small beside their factors, each image has one of its own, and
  * the sum over the batch is a product with a row of ones: it is bound by memory alone.
- *
- * Which of the last two is cheaper follows from counts of elements: see `costs`.
  */
-import type { Dim } from '../../model/model.ts'
-import { elementCount, float32 } from '../../tensor/tensor.ts'
+import { float32 } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/operator.ts'
 import {
+  batchedProduct,
+  filled,
   ints,
   range,
   reshape,
@@ -41,42 +39,23 @@ import {
   unsqueeze,
 } from '../helpers/emission.ts'
 import { type KnownWindowAxis, reach } from '../helpers/windows.ts'
+import {
+  columnsPay,
+  type ImageConvolution,
+  imageConvolution,
+  weightGradientByColumns,
+} from './convolution-columns.ts'
+import { costs, positionsOf } from './costs.ts'
 
 /** Patches beyond this many channels cost more than they save. */
 const mostPatchChannels = 64
 /** Images wider than this are shifted by slices: the 0/1 matrix grows with the width. */
 const widestProduct = 64
 
-/** The batch that forms are chosen for where a model leaves its batch open. */
-const usualBatch = 32
-
-/**
- * Nanoseconds per element, fitted to kernel times of ONNX Runtime 1.30 on one core with AVX-512
- * (docs/lab/training-steps.md). Only their ratios matter, and only where two forms differ by much.
- */
-const costs = {
-  /** Copying and reading an element of the columns. */
-  column: 0.6,
-  /** A transposition of matrices, and one of more axes, element by element. */
-  matrices: 0.5,
-  elements: 4.5,
-  /** Repacking an element of a product's second factor. */
-  repacked: 0.15,
-}
-
-interface Layer {
+interface Layer extends ImageConvolution {
   readonly emitter: Emitter
   readonly x: string
   readonly dy: string
-  readonly channels: number
-  readonly filters: number
-  readonly groups: number
-  readonly rows: SizedAxis
-  readonly columns: SizedAxis
-}
-interface SizedAxis extends KnownWindowAxis {
-  readonly input: number
-  readonly output: number
 }
 
 /**
@@ -97,42 +76,22 @@ export function weightGradientByProducts(
     const found = weightGradientByProducts(emitter, ...images, [row, window[0]!], groups)
     return found && emitter.op('Squeeze', [found, ints(emitter, [2])])
   }
-  const given = emitter.info(x)
-  const channels = given.shape?.[1]
-  const delta = emitter.info(dy).shape
-  const filters = delta?.[1]
-  const [rows, columns] = window.map((axis, i) => sized(axis, delta?.[i + 2] ?? null))
-  if (
-    window.length !== 2 ||
-    given.dtype !== 'float32' ||
-    typeof channels !== 'number' ||
-    typeof filters !== 'number' ||
-    !rows ||
-    !columns
-  )
-    return undefined
-  const layer: Layer = { emitter, x, dy, channels, filters, groups, rows, columns }
+  const convolution = imageConvolution(emitter, x, dy, window, groups)
+  if (!convolution) return undefined
+  const { batch, channels, filters, rows, columns } = convolution
+  const byColumns = () => weightGradientByColumns(emitter, dy, x, convolution)
+  const layer: Layer = { ...convolution, emitter, x, dy }
   const depthwise = groups === channels && groups === filters
   if (depthwise && emitter.target === 'onnxruntime-cpu') return byTallKernels(layer)
-  if (groups > 1) return byColumns(layer)
+  if (groups > 1) return byColumns()
   if (channels * rows.kernel * columns.kernel <= mostPatchChannels) return byPatches(layer)
-  if (rows.stride > 1) return byColumns(layer)
-  const positions = batchSize(given.shape![0]!) * rows.output * columns.output
-  const field = rows.kernel * columns.kernel * channels
-  const asColumns = costs.column * field * positions
-  const asShifts = Math.min(...[true, false].map((first) => orderCost(layer, positions, first)))
-  return asColumns < asShifts ? byColumns(layer) : byShifts(layer, positions)
+  return rows.stride > 1 || columnsPay(convolution)
+    ? byColumns()
+    : byShifts(layer, positionsOf(batch) * rows.output * columns.output)
 }
-
-const batchSize = (dim: Dim): number => (typeof dim === 'number' ? dim : usualBatch)
 
 /** A window of one element. */
 const single = { kernel: 1, stride: 1, dilation: 1, pads: { begin: 0, end: 0 } }
-
-const sized = (axis: KnownWindowAxis, output: Dim): SizedAxis | undefined =>
-  typeof axis.input === 'number' && typeof output === 'number'
-    ? { ...axis, input: axis.input, output }
-    : undefined
 
 const batchOf = (of: string): TargetSize => ({ of, axis: 0 })
 
@@ -207,7 +166,7 @@ function laidOut(
 
 function byShifts(layer: Layer, positions: number): string {
   const { emitter, channels, filters, rows, columns } = layer
-  const shifted = shiftedColumns(layer, false)
+  const shifted = shiftedColumns(layer)
   const tapsFirst = orderCost(layer, positions, true) < orderCost(layer, positions, false)
   const taps = [columns.kernel, channels]
   const products = shiftedRows(layer).map((delta) => {
@@ -234,32 +193,8 @@ function orderCost(layer: Layer, positions: number, tapsFirst: boolean): number 
   const taps = columns.kernel * channels
   const repacked = rows.kernel * positions * (tapsFirst ? filters : taps)
   const moved = rows.kernel * taps * filters
-  const move = rows.kernel * columns.kernel === 1 ? costs.matrices : costs.elements
-  return costs.repacked * repacked + (tapsFirst ? move : costs.matrices) * moved
-}
-
-// ----------------------------------------------------------------- columns
-
-/** One product per group: δ [g, M/g, P] with the columns [g, C/g·K·L, P] over the P positions of all images. */
-function byColumns(layer: Layer): string {
-  const { emitter, dy, channels, filters, groups, rows, columns } = layer
-  const field = rows.kernel * columns.kernel
-  const cut = shiftedAlongRows(layer, shiftedColumns(layer, true))
-  const delta = byChannel(emitter, dy)
-  const dims = [filters, channels / groups, rows.kernel, columns.kernel]
-  if (groups === 1) {
-    const factors = [
-      reshape(emitter, delta, [filters, -1]),
-      reshape(emitter, cut, [channels * field, -1]),
-    ]
-    return reshape(emitter, emitter.op('Gemm', factors, { transB: 1 }), dims)
-  }
-  const product = batchedProduct(
-    emitter,
-    reshape(emitter, delta, [groups, filters / groups, -1]),
-    reshape(emitter, cut, [groups, (channels / groups) * field, -1]),
-  )
-  return reshape(emitter, product, dims)
+  const move = rows.kernel * columns.kernel === 1 ? costs.joined : costs.elements
+  return costs.repacked * repacked + (tapsFirst ? move : costs.joined) * moved
 }
 
 // ------------------------------------------------------------ tall kernels
@@ -311,51 +246,30 @@ function stacked(emitter: Emitter, images: string, more: number): string {
     : emitter.op('Concat', [given, zerosBeside(emitter, given, more * width!)], { axis: 2 })
 }
 
-/** From [C, L, N·H·W'], x shifted along the columns, to [C, K·L, …]: shifted along the rows too. */
-function shiftedAlongRows({ emitter, x, channels, rows, columns }: Layer, shifted: string): string {
-  const { kernel, stride, dilation, pads, input, output } = rows
-  const width = columns.output
-  const lines = channels * columns.kernel
-  const flat = [channels, 1, -1]
-  if (kernel === 1 && stride === 1 && pads.begin === 0 && pads.end === 0)
-    return reshape(emitter, shifted, [channels, columns.kernel, -1])
-  const given = reshape(emitter, shifted, [lines, batchOf(x), input * width])
-  const last = (kernel - 1) * dilation + (output - 1) * stride
-  const below = Math.max(0, last + 1 - pads.begin - input)
-  const zeros = (count: number) => (count === 0 ? [] : [zerosBeside(emitter, given, count * width)])
-  const padded = joined(emitter, [...zeros(pads.begin), given, ...zeros(below)], 2)
-  const tall = reshape(emitter, padded, [lines, batchOf(x), pads.begin + input + below, width])
-  const taps = range(kernel).map((k) => {
-    const start = k * dilation
-    const tap = slice(emitter, tall, [2], [start], [start + (output - 1) * stride + 1], [stride])
-    return reshape(emitter, tap, flat)
-  })
-  return joined(emitter, taps, 1)
-}
-
 const byChannel = (emitter: Emitter, images: string): string =>
   transpose(emitter, images, [1, 0, 2, 3])
 
-/**
- * A: x for every tap along the columns, for outputs of width W′: [L·C, N·H·W′], or with the channels before
- * the taps [C, L, N·H·W′].
- */
-function shiftedColumns(layer: Layer, channelsFirst: boolean): string {
-  const { emitter, x, channels, columns } = layer
+/** A: x for every tap along the columns, [L·C, N·H·W′] for outputs of width W′. */
+function shiftedColumns({ emitter, x, channels, columns }: Layer): string {
   const { kernel, stride, dilation, pads, input, output } = columns
-  const flat = channelsFirst ? [channels, kernel, -1] : [kernel * channels, -1]
+  const flat = [kernel * channels, -1]
   const images = byChannel(emitter, x)
   if (kernel === 1 && stride === 1 && pads.begin === 0 && pads.end === 0)
     return reshape(emitter, images, flat)
   if (input > widestProduct) {
     const padding = ints(emitter, [0, 0, 0, pads.begin, 0, 0, 0, pads.end])
     const padded = emitter.op('Pad', [images, padding])
-    const shifted = range(kernel).map((l) => {
-      const [start, end] = [l * dilation, l * dilation + (output - 1) * stride + 1]
-      const tap = slice(emitter, padded, [3], [start], [end], [stride])
-      return channelsFirst ? reshape(emitter, tap, [channels, 1, -1]) : tap
-    })
-    return reshape(emitter, joined(emitter, shifted, channelsFirst ? 1 : 0), flat)
+    const shifted = range(kernel).map((l) =>
+      slice(
+        emitter,
+        padded,
+        [3],
+        [l * dilation],
+        [l * dilation + (output - 1) * stride + 1],
+        [stride],
+      ),
+    )
+    return reshape(emitter, joined(emitter, shifted, 0), flat)
   }
   const moves = new Float32Array(kernel * input * output)
   for (const l of range(kernel))
@@ -363,7 +277,7 @@ function shiftedColumns(layer: Layer, channelsFirst: boolean): string {
       const from = j * stride + l * dilation - pads.begin
       if (from >= 0 && from < input) moves[(l * input + from) * output + j] = 1
     }
-  const lines = reshape(emitter, images, channelsFirst ? [channels, 1, -1, input] : [1, -1, input])
+  const lines = reshape(emitter, images, [1, -1, input])
   const matrix = emitter.constant(float32([kernel, input, output], moves))
   return reshape(emitter, emitter.op('MatMul', [lines, matrix]), flat)
 }
@@ -394,14 +308,6 @@ function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): readonly s
 
 // ---------------------------------------------------------------- products
 
-/** Σ_p a[n, i, p] · b[n, j, p]: [N, I, J]. */
-function batchedProduct(emitter: Emitter, a: string, b: string): string {
-  const { dtype, shape } = emitter.info(a)
-  const infos = [{ dtype, shape: [shape![0]!, shape![1]!, emitter.info(b).shape![1]!] }]
-  const options = { domain: 'com.microsoft', infos }
-  return emitter.emit('FusedMatMul', [a, b], { transB: 1 }, options)[0]!
-}
-
 /** Σ_{n, p} a[n, i, p] · b[n, j, p], shaped [I, J] or anything with as many elements. */
 function productOverPositions(emitter: Emitter, a: string, b: string): string {
   const [i, j] = [a, b].map((factor) => emitter.info(factor).shape![1] as number)
@@ -410,36 +316,8 @@ function productOverPositions(emitter: Emitter, a: string, b: string): string {
 }
 
 /** [1, N] of ones for the batch of `value`. */
-function onesRow(emitter: Emitter, value: string): string {
-  const batch = emitter.info(value).shape![0]!
-  return filled(
-    emitter,
-    [1, batch],
-    () => [ints(emitter, [1]), emitter.op('Shape', [value], { start: 0, end: 1 })],
-    1,
-  )
-}
+const onesRow = (emitter: Emitter, value: string): string => filled(emitter, [1, batchOf(value)], 1)
 
 /** [A, B, length] of zeros for a value [A, B, …]. */
-function zerosBeside(emitter: Emitter, value: string, length: number): string {
-  const outer = emitter.info(value).shape!.slice(0, 2)
-  return filled(
-    emitter,
-    [...outer, length],
-    () => [emitter.op('Shape', [value], { start: 0, end: 2 }), ints(emitter, [length])],
-    0,
-  )
-}
-
-/** A constant where the size is known, otherwise filled when the graph runs. */
-function filled(
-  emitter: Emitter,
-  dims: readonly Dim[],
-  sizes: () => readonly string[],
-  value: number,
-): string {
-  if (dims.every((dim) => typeof dim === 'number'))
-    return emitter.constant(float32(dims, new Float32Array(elementCount(dims)).fill(value)))
-  const shape = emitter.op('Concat', sizes(), { axis: 0 })
-  return emitter.op('ConstantOfShape', [shape], { value: float32([1], [value]) })
-}
+const zerosBeside = (emitter: Emitter, value: string, length: number): string =>
+  filled(emitter, [batchOf(value), { of: value, axis: 1 }, length], 0)

@@ -29,6 +29,7 @@ import {
 } from '../helpers/emission.ts'
 import { allKnown, type KnownWindowAxis, reach, windowOf } from '../helpers/windows.ts'
 import { weightGradientByProducts } from './conv-weight-products.ts'
+import { columnsPay, imageConvolution, inputGradientByColumns } from './convolution-columns.ts'
 
 export const convGradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
@@ -54,7 +55,7 @@ const biasGradient = (emitter: Emitter, dy: string, spatialAxes: number): string
   reduce(emitter, 'Sum', emitter.info(dy).sums ?? dy, [0, ...range(spatialAxes + 2, 2)], false)
 
 /** The form that the target computes fastest. */
-const bestWeightGradient: typeof weightGradient = (emitter, dy, x, window, group) =>
+export const bestWeightGradient: typeof weightGradient = (emitter, dy, x, window, group) =>
   (isCpu(emitter.target) ? weightGradientByProducts(emitter, dy, x, window, group) : undefined) ??
   weightGradient(emitter, dy, x, window, group)
 
@@ -67,6 +68,11 @@ export function inputGradient(
   window: readonly KnownWindowAxis[],
   group: number,
 ): string {
+  const images =
+    emitter.target === 'onnxruntime-cpu'
+      ? imageConvolution(emitter, x, dy, window, group)
+      : undefined
+  if (images && columnsPay(images)) return inputGradientByColumns(emitter, dy, weight, images)
   const convolves =
     (group === 1 || isCpu(emitter.target)) &&
     window.every(

@@ -1,6 +1,7 @@
 /** What ONNX Runtime's CPU computes faster than the standard's operators as they stand. */
 import type { Model } from '../../model/model.ts'
 import { blockLayout } from './blocked-layout.ts'
+import { columnConvolutions } from './column-convolutions.ts'
 import { equalRanks } from './equal-ranks.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
 
@@ -19,5 +20,5 @@ export const lowerForWasm = (model: Model): Model => phaseConvolutions(equalRank
  */
 export function lowerForCpu(model: Model, block: number): Model {
   const even = equalRanks(model)
-  return block > 1 ? blockLayout(phaseConvolutions(even), block) : even
+  return block > 1 ? blockLayout(phaseConvolutions(columnConvolutions(even)), block) : even
 }
