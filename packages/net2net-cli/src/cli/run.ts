@@ -1,8 +1,9 @@
 /** The command line: finds the command, runs it, and turns what went wrong into an exit code. */
+
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { type ErrorKind, Net2NetError, usageError } from 'net2net/internal/errors'
-import { quote } from 'net2net/internal/model/quote'
+import { type ErrorKind, Net2NetError } from 'net2net'
+import { usageError } from '../errors.ts'
 import { type CliCommand, ExitCode, type Io } from './command.ts'
 
 interface Entry {
@@ -126,7 +127,7 @@ function calledCommand(args: readonly string[]): string | undefined {
   const names = commands.map(({ name }) => name)
   if (!names.includes(called))
     throw usageError(
-      `There is no command ${quote(called)}; there are ${names.join(', ')} and help.`,
+      `There is no command ${JSON.stringify(called)}; there are ${names.join(', ')} and help.`,
       { hint: 'Run "net2net --help" for what they do.' },
     )
   return called
@@ -176,15 +177,23 @@ function processIo(): Io {
     if (error.code === 'EPIPE') process.exit(0)
     throw error
   })
-  // Work goes on where nobody reads its messages any more.
-  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-  })
+  let hasMessages = false
   return {
     out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
+    err: (text) => {
+      // Node opens the stream when it is first asked for, which takes a while: not where nothing is written to it.
+      if (!hasMessages)
+        process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+          // Work goes on where nobody reads its messages any more.
+          if (error.code !== 'EPIPE') throw error
+        })
+      hasMessages = true
+      process.stderr.write(text)
+    },
     env: process.env,
-    isTerminal: process.stderr.isTTY === true,
+    get isTerminal() {
+      return process.stderr.isTTY === true
+    },
     signal: controller.signal,
   }
 }

@@ -12,7 +12,7 @@ import {
   scalar,
   Tensor,
 } from '../../tensor/tensor.ts'
-import type { Emitter } from '../contract/operator.ts'
+import type { Emitter } from '../contract/gradient.ts'
 
 export const ints = (emitter: Emitter, values: readonly number[]): string =>
   emitter.constant(int64(values))

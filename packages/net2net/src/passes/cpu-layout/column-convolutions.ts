@@ -6,7 +6,8 @@
  */
 import { type AttributeLike, attributes, intAttribute } from '../../model/attributes.ts'
 import { type Model, type Node, opsetOf } from '../../model/model.ts'
-import type { EmitOptions, Emitter, Target, ValueInfo } from '../../operators/contract/operator.ts'
+import type { EmitOptions, Emitter, Target, ValueHints } from '../../operators/contract/gradient.ts'
+import type { ValueInfo } from '../../operators/contract/infer.ts'
 import {
   columnsPay,
   convolveByColumns,
@@ -92,5 +93,12 @@ class RewritingEmitter implements Emitter {
 
   info(name: string): ValueInfo {
     return this.#infos.get(name) ?? {}
+  }
+
+  /** Hints are for gradients, which are there already. */
+  hint(): void {}
+
+  hintOf(): ValueHints {
+    return {}
   }
 }

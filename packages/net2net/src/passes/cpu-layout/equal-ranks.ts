@@ -17,7 +17,7 @@ export function equalRanks(model: Model): Model {
   let changed = false
   for (const node of model.graph.nodes) {
     const shape = infos.get(node.outputs[0] ?? '')?.shape
-    if (operatorOf(node)?.broadcasts !== true || shape?.at(-1) !== 1) {
+    if (operatorOf(node)?.execution?.broadcasts !== true || shape?.at(-1) !== 1) {
       rewriter.keep(node)
       continue
     }
