@@ -130,6 +130,27 @@ describe('the weight gradient of Conv', () => {
     }
   })
 
+  test('by tall kernels, of depthwise convolutions', async () => {
+    await checkGradients({
+      draws: 12,
+      targets: [target],
+      draw: (random) => {
+        const channels = 2 + random.below(3)
+        return drawConv(random, {
+          channels,
+          filters: channels,
+          size: odd(random),
+          kernel: [1 + random.below(4), 1 + random.below(4)],
+          strides: [1 + random.below(3), 1 + random.below(3)],
+          dilations: [1 + random.below(2), 1 + random.below(2)],
+          group: channels,
+        })
+      },
+    })
+    const spec = { channels: 8, filters: 8, size: [6, 6], kernel: [3, 3], group: 8 } as const
+    expect(operatorsFor(spec).filter((op) => op === 'Conv')).toHaveLength(1)
+  })
+
   test('of signals', () =>
     checkGradients({
       draws: 4,

@@ -3,6 +3,7 @@ import type { Model } from '../../model/model.ts'
 import { blockLayout } from './blocked-layout.ts'
 import { columnConvolutions } from './column-convolutions.ts'
 import { equalRanks } from './equal-ranks.ts'
+import { foldUpdates } from './fold-updates.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
 
 /**
@@ -14,11 +15,11 @@ export const lowerForWasm = (model: Model): Model => phaseConvolutions(equalRank
 /**
  * Rewrites a model in terms of what ONNX Runtime has on this machine's CPU. The result computes the
  * same values, up to rounding, and is for this machine alone. Without a blocked layout, phases do not
- * pay either, and the model stays as it is but for `equalRanks`.
+ * pay either, and convolutions stay where they are.
  *
  * @param block channels per block of the runtime's blocked layout; 1 where it has none
  */
 export function lowerForCpu(model: Model, block: number): Model {
-  const even = equalRanks(model)
-  return block > 1 ? blockLayout(phaseConvolutions(columnConvolutions(even)), block) : even
+  const even = equalRanks(foldUpdates(columnConvolutions(model)))
+  return block > 1 ? blockLayout(phaseConvolutions(even), block) : even
 }
