@@ -13,7 +13,14 @@ import {
   Tensor,
   type TypedArray,
 } from '../tensor/tensor.ts'
-import type { Feeds, Runtime, Session, SessionOptions, SessionValue } from './runtime.ts'
+import type {
+  Feeds,
+  InPlaceOptions,
+  Runtime,
+  Session,
+  SessionOptions,
+  SessionValue,
+} from './runtime.ts'
 
 /** The two classes of ONNX Runtime's API that we use. */
 export type Ort = Pick<typeof OrtApi, 'InferenceSession' | 'Tensor'>
@@ -25,6 +32,7 @@ export interface OrtBuild {
   /** Name and version. */
   describe(): string
   readonly blockedImages?: true
+  readonly copiesInPlaceOutputs?: true
   /** Loads the library, on first use. */
   load(): Promise<Ort>
   options(options: SessionOptions): NativeOptions
@@ -41,6 +49,7 @@ export function ortRuntime(build: OrtBuild): Runtime {
       return build.describe()
     },
     ...(build.blockedImages && { blockedImages: true }),
+    ...(build.copiesInPlaceOutputs && { copiesInPlaceOutputs: true }),
     async createSession(model, options = {}) {
       const ort = await build.load()
       const native = { ...build.options(options), ...keepOnDevice(options) }
@@ -64,7 +73,7 @@ export function ortRuntime(build: OrtBuild): Runtime {
           where === undefined ? { cause } : { where, cause },
         )
       }
-      return new OrtSession(ort, session, build.copiesOutputs === true)
+      return new OrtSession(ort, session, build.copiesOutputs === true, options.refused)
     },
   }
 }
@@ -94,14 +103,23 @@ class OrtSession implements Session {
   readonly #ort: Ort
   readonly #session: NativeSession
   readonly #copiesOutputs: boolean
+  readonly #refused: InPlaceOptions['refused']
   #released = false
 
-  constructor(ort: Ort, session: NativeSession, copiesOutputs: boolean) {
+  constructor(
+    ort: Ort,
+    session: NativeSession,
+    copiesOutputs: boolean,
+    refused: InPlaceOptions['refused'],
+  ) {
+    this.#refused = refused
     this.#ort = ort
     this.#session = session
     this.#copiesOutputs = copiesOutputs
     this.inputs = session.inputMetadata.map(sessionValue)
-    this.outputs = session.outputMetadata.map(sessionValue)
+    this.outputs = session.outputMetadata
+      .filter(({ name }) => name !== refused?.output)
+      .map(sessionValue)
   }
 
   async run(feeds: Feeds, outputs?: readonly string[] | Feeds): Promise<Record<string, Tensor>> {
@@ -127,7 +145,8 @@ class OrtSession implements Session {
     let results: OrtApi.InferenceSession.OnnxValueMapType
     try {
       if (preallocated && !this.#copiesOutputs) {
-        const fetches: Record<string, NativeTensor> = {}
+        const fetches: Record<string, NativeTensor | null> = {}
+        if (this.#refused) fetches[this.#refused.output] = null
         for (const name of wanted) fetches[name] = this.#toNative(name, preallocated[name]!)
         await this.#session.run(nativeFeeds, fetches)
         return { ...preallocated }
@@ -135,6 +154,8 @@ class OrtSession implements Session {
       results = await this.#session.run(nativeFeeds, wanted)
     } catch (cause) {
       if (cause instanceof Net2NetError) throw cause
+      if (preallocated && cause instanceof Error && cause.message === this.#refused?.message)
+        return { ...preallocated }
       throw inputError(`ONNX Runtime cannot run the model: ${shortReason(cause)}.`, { cause })
     }
     const outcome = wanted.map((name) => [name, fromNative(name, results[name]!)] as const)
