@@ -96,6 +96,10 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   get model(): Model {
     return this.#training.model
   }
+  /** What differs from what was asked for, in sentences. */
+  get notes(): readonly string[] {
+    return this.#training.notes
+  }
   get position(): GrowthPosition {
     return { model: this.model, stage: this.#stage }
   }

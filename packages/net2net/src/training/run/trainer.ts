@@ -61,7 +61,7 @@ export class Training implements AsyncIterable<EpochResult> {
 
   constructor(model: Model, data: TrainingData, options: TrainOptions) {
     mustBeOptions(options)
-    const { batchSize = 32, validation, resume } = options
+    const { validation, resume } = options
     this.#data = data
     this.#options = options
     const passes = this.#passesLeft(resume)
@@ -74,7 +74,6 @@ export class Training implements AsyncIterable<EpochResult> {
     })
     this.#model = model
     if (isSampleSet(data)) {
-      mustFitSamples(this.step, data, batchSize)
       const classes = this.step.target.classes === undefined ? undefined : data.classes
       mustHaveClassesOf(model, classes, trainingData)
       if (classes) this.#model = withClasses(model, classes)
@@ -99,9 +98,10 @@ export class Training implements AsyncIterable<EpochResult> {
     }
   }
 
-  /** What would fail after the first epoch fails before the first step. */
-  async #checkValidation(): Promise<void> {
-    const { validation } = this.#options
+  /** What would fail later fails before the first step. */
+  async #checkData(): Promise<void> {
+    const { validation, batchSize = 32 } = this.#options
+    if (isSampleSet(this.#data)) await mustFitSamples(this.step, this.#data, batchSize)
     if (!validation) return
     const passes = this.#passesLeft(this.#state)
     await mustBeFitForEvaluation(
@@ -150,7 +150,7 @@ export class Training implements AsyncIterable<EpochResult> {
   async *[Symbol.asyncIterator](): AsyncGenerator<EpochResult, void> {
     const { epochs = 1, runtime, session = {} } = this.#options
     if (this.#state.epoch >= epochs || this.#stopped()) return
-    await this.#checkValidation()
+    await this.#checkData()
     const stepper = await createStepper(this.step, this.#state.tensors, runtime, session)
     try {
       while (this.#state.epoch < epochs && !this.#stopped()) {
