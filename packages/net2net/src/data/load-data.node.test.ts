@@ -211,6 +211,7 @@ describe('arrays', () => {
       /x and y have 1 and 2 samples/,
     ],
     [new Map<string, Tensor>(), /no arrays/],
+    [new Map([['x', [1, 2]]]) as never, /The array x must be a Tensor/],
     [
       new Map<string, Tensor>([
         ['x', float32([0, 3], [])],
