@@ -13,7 +13,7 @@ import type { Model } from '../../model/model.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { permutation, randomStream } from '../../tensor/random.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { buildStep, type StepGraph, slotName } from '../compile/step-graph.ts'
+import { buildStep, type StepGraph, type StepOptions, slotName } from '../compile/step-graph.ts'
 import { forServing, withParameters } from '../compile/trainable.ts'
 import { afterEpoch, rateAt } from '../schedules.ts'
 import type { StepEvent, TrainOptions } from '../train-options.ts'
@@ -49,6 +49,13 @@ export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from '../
 export const train = (model: Model, data: TrainingData, options: TrainOptions): Training =>
   new Training(model, data, options)
 
+/** How the step of a training is compiled. */
+export const stepOptionsOf = (options: TrainOptions): StepOptions => ({
+  ...options,
+  watch: true,
+  target: targetOf(options.runtime, options.session?.device),
+})
+
 export class Training implements AsyncIterable<EpochResult> {
   /** The compiled step. */
   readonly step: StepGraph
@@ -59,7 +66,8 @@ export class Training implements AsyncIterable<EpochResult> {
   readonly #options: TrainOptions
   #state: TrainingState
 
-  constructor(model: Model, data: TrainingData, options: TrainOptions) {
+  /** @param compiled the step of this model with these options, where it is at hand */
+  constructor(model: Model, data: TrainingData, options: TrainOptions, compiled?: StepGraph) {
     mustBeOptions(options)
     const { validation, resume } = options
     this.#data = data
@@ -67,11 +75,7 @@ export class Training implements AsyncIterable<EpochResult> {
     const passes = this.#passesLeft(resume)
     mustServe(data, trainingData, data === validation ? 2 * passes : passes)
     if (validation) mustServe(validation, validationData, passes)
-    this.step = buildStep(model, {
-      ...options,
-      watch: true,
-      target: targetOf(options.runtime, options.session?.device),
-    })
+    this.step = compiled ?? buildStep(model, stepOptionsOf(options))
     this.#model = model
     if (isSampleSet(data)) {
       const classes = this.step.target.classes === undefined ? undefined : data.classes
