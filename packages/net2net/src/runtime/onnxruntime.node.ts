@@ -17,6 +17,7 @@ export const nodeRuntime: Runtime = ortRuntime({
   },
   blockedImages: true,
   copiesInPlaceOutputs: true,
+  halfFloatsAsBits: true,
   async load() {
     const ort = await loadPackage('onnxruntime-node', () => import('onnxruntime-node'))
     // Errors come back as exceptions: nothing is to be printed beside them.
