@@ -3,10 +3,10 @@
  * In a project of your own, import from 'net2net' and 'net2net/layers'.
  */
 
-import { compare, deepen, inspect, load, save, widen } from 'net2net'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { compare, deepen, inspect, load, save, widen } from 'net2net'
 import { conv2d, dense, flatten, maxPool2d, sequential } from 'net2net/layers'
 
 // Any ONNX file will do; this one is made here, so that the example needs nothing.
