@@ -2,7 +2,8 @@
 import * as kind from './arguments.ts'
 import type { Model, Node } from './model/model.ts'
 import { constantsOf as findConstants } from './operators/constants-of.ts'
-import type { ValueInfo } from './operators/contract/operator.ts'
+import type { ValueInfo } from './operators/contract/infer.ts'
+import { movesElements } from './operators/helpers/scaling.ts'
 import { inferModel } from './operators/inference.ts'
 import { operatorOf } from './operators/table.ts'
 import { upgrade } from './passes/upgrade-opset.ts'
@@ -60,8 +61,8 @@ export type OperatorKind = 'layer' | 'normalization' | 'activation' | 'view' | '
 export function operatorKind(node: Pick<Node, 'domain' | 'opType'>): OperatorKind | undefined {
   const operator = operatorOf(node)
   if (operator === undefined) return undefined
-  if (operator.layer !== undefined) return 'layer'
-  if (operator.normalization !== undefined) return 'normalization'
-  if (operator.activation !== undefined) return 'activation'
-  return operator.view ? 'view' : 'other'
+  if (operator.growth?.layer !== undefined) return 'layer'
+  if (operator.growth?.normalization !== undefined) return 'normalization'
+  if (operator.growth?.activation !== undefined) return 'activation'
+  return movesElements(operator) ? 'view' : 'other'
 }

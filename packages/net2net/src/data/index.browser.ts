@@ -30,6 +30,7 @@ export const parseCsv = checked('parseCsv', csv.parseCsv, {
     target: kind.either('the name or the position of a column', text, number),
     targetKind: text,
     delimiter: text,
+    classes: kind.texts,
   }),
   source: named,
 })

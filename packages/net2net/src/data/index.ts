@@ -20,7 +20,8 @@ const digitsOptions = kind.options<digits.DigitsOptions>({
 
 /**
  * Loads `mnist`, `fashion-mnist`, a folder of IDX files, a folder of pictures (one subfolder per
- * class, perhaps inside `train` and `test`), an .npz or a .csv file.
+ * class, perhaps inside `train` and `test`, which share one numbering), an .npz file, or a table
+ * (.csv or .tsv).
  *
  * @throws Net2NetError (input) where there is no such thing, or it is broken
  */
@@ -31,6 +32,7 @@ export const loadData = checkedAsync('loadData', anything.loadData, {
     dims: kind.numbers,
     targetKind: text,
     target: text,
+    classes: kind.texts,
   }),
 })
 
@@ -49,7 +51,7 @@ export const loadFashionMnist = checkedAsync('loadFashionMnist', digits.loadFash
 export const loadImages = checkedAsync('loadImages', pictures.loadImages, {
   folder: text,
   options: kind.options<pictures.ImagesOptions>(
-    { signal: kind.signal, onProgress: kind.callback },
+    { classes: kind.texts, signal: kind.signal, onProgress: kind.callback },
     { dims: kind.numbers },
   ),
 })
