@@ -3,7 +3,7 @@
  * of files then, instead of 300: see docs/decisions/the-program-is-a-bundle.md.
  */
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vite'
+import { defineConfig, type Plugin } from 'vite'
 import type { Program } from './src/package-files.ts'
 
 const programs: readonly Program[] = ['cli/main', 'mnist/arm-process', 'sweep/trial/trial-process']
@@ -18,7 +18,21 @@ const external = [
   'ioredis',
 ]
 
+/** A single character beyond ASCII doubles what Node's compiler has to read of a file: they are escaped. */
+const asciiAlone: Plugin = {
+  name: 'ascii-alone',
+  generateBundle(_, bundle) {
+    for (const chunk of Object.values(bundle))
+      if (chunk.type === 'chunk')
+        chunk.code = chunk.code.replace(
+          /[\u0080-\uffff]/g,
+          (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+        )
+  },
+}
+
 export default defineConfig({
+  plugins: [asciiAlone],
   root: fileURLToPath(new URL('.', import.meta.url)),
   publicDir: false,
   resolve: { conditions: ['net2net-source'] },
