@@ -84,22 +84,17 @@ export function ortRuntime(build: OrtBuild): Runtime {
 }
 
 /**
- * Loads a build of ONNX Runtime.
- *
- * @throws input where its package is not installed: it is an optional peer of this one
+ * Why a build of ONNX Runtime cannot be loaded: its package is an optional peer of this one. (Where it is loaded, `import` stands
+ * in a `try`, which bundlers take for leave to go on without the package.)
  */
-export async function loadPackage<T>(name: string, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load()
-  } catch (cause) {
-    const isMissing = (cause as { readonly code?: unknown }).code === 'ERR_MODULE_NOT_FOUND'
-    throw inputError(
-      isMissing
-        ? `Running models needs ONNX Runtime: npm install ${name}.`
-        : `ONNX Runtime (${name}) cannot be loaded: ${shortReason(cause)}.`,
-      { cause },
-    )
-  }
+export function loadError(name: string, cause: unknown): Net2NetError {
+  const isMissing = (cause as { readonly code?: unknown }).code === 'ERR_MODULE_NOT_FOUND'
+  return inputError(
+    isMissing
+      ? `Running models needs ONNX Runtime: npm install ${name}.`
+      : `ONNX Runtime (${name}) cannot be loaded: ${shortReason(cause)}.`,
+    { cause },
+  )
 }
 
 class OrtSession implements Session {
