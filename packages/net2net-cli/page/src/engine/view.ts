@@ -10,7 +10,8 @@ import {
   type Shape,
 } from 'net2net/internal/model/model'
 import { nodeLabel } from 'net2net/internal/model/names'
-import type { ValueInfo } from 'net2net/internal/operators/contract/operator'
+import type { ValueInfo } from 'net2net/internal/operators/contract/infer'
+import { movesElements } from 'net2net/internal/operators/helpers/scaling'
 import { operatorOf } from 'net2net/internal/operators/table'
 import { elementCount, type LazyTensor, toNumbers } from 'net2net/internal/tensor/tensor'
 
@@ -150,10 +151,10 @@ export function constantsOf(model: Model): Map<string, LazyTensor> {
 function kindOf(node: Node, hasParameters: boolean): NodeKind {
   const operator = operatorOf(node)
   if (operator === undefined) return 'unknown'
-  if (operator.layer !== undefined && hasParameters) return 'layer'
-  if (operator.normalization !== undefined) return 'normalization'
-  if (operator.activation !== undefined) return 'activation'
-  return operator.view ? 'view' : 'other'
+  if (operator.growth?.layer !== undefined && hasParameters) return 'layer'
+  if (operator.growth?.normalization !== undefined) return 'normalization'
+  if (operator.growth?.activation !== undefined) return 'activation'
+  return movesElements(operator) ? 'view' : 'other'
 }
 
 /** The last part of the parameter's name: `weight` of `conv1.weight`; its position otherwise. */

@@ -12,7 +12,7 @@
 import { backward } from '../../autodiff/backward.ts'
 import { refusedError, usageError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
-import { type Emitter, isCpu, type Target } from '../../operators/contract/operator.ts'
+import { type Emitter, isCpu, type Target } from '../../operators/contract/gradient.ts'
 import { poolFirst } from '../../passes/cpu-layout/pool-first.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'

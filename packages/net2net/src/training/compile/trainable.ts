@@ -55,7 +55,7 @@ export function trainableCandidates(model: Model, lifted: Model): readonly strin
 export function storedStatistics(model: Model): ReadonlySet<string> {
   const names = new Set<string>()
   for (const node of model.graph.nodes) {
-    const facet = operatorOf(node)?.normalization
+    const facet = operatorOf(node)?.growth?.normalization
     if (!facet) continue
     for (const i of [facet.mean, facet.variance]) {
       const name = node.inputs[i]
@@ -111,7 +111,7 @@ export function forServing(model: Model): Model {
     ...graph.outputs.map((output) => output.name),
   ])
   const nodes = graph.nodes.map((node) => {
-    const served = operatorOf(node)?.serving?.(node)
+    const served = operatorOf(node)?.training?.forInference?.(node)
     // Where somebody reads what would be gone, the node stays as it is.
     const gone = served && node.outputs.slice(served.outputs.length)
     return served && !gone!.some((name) => read.has(name)) ? served : node
