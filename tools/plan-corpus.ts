@@ -32,11 +32,6 @@ const SAMPLED = 5
 /** … those of at most so many elements. */
 const MOST_ELEMENTS = 20_000
 
-/** A plan in the words of the newest format, so that the corpus outlives its names. */
-function canonical(plan: GrowthPlan): unknown {
-  return plan
-}
-
 /** Objects with their keys in order, so that only what they hold counts. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)
@@ -66,7 +61,7 @@ function hashOf(model: Model, seed: number): string {
   const attempt = (base: Model, make: () => GrowthPlan): Model => {
     try {
       const plan = make()
-      add(hash, canonical(plan))
+      add(hash, plan)
       const grown = applyPlan(base, plan)
       if (seed % SAMPLED === 0) addWeights(hash, grown)
       inspect(grown)

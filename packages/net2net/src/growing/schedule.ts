@@ -4,7 +4,7 @@
  */
 
 import { isSampleSet, type TrainingData } from '../data/samples.ts'
-import { type GrowthPlan, growByRecipe, planDeepen, type RecipeStep } from '../growth/index.ts'
+import { type GrowthPlan, type GrowthStep, grow, planStep } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
 import type { Optimizer } from '../training/compile/optimizers/index.ts'
 import type { StepGraph, StepOptions } from '../training/compile/step-graph.ts'
@@ -26,7 +26,7 @@ export type GrowthMoment =
 export interface GrowthStage {
   readonly when: GrowthMoment
   /** As in a recipe: what to widen and to deepen, and how. */
-  readonly steps: readonly RecipeStep[]
+  readonly steps: readonly GrowthStep[]
   /** Of the steps that have none of their own. Default 0. */
   readonly seed?: number
   /** What the learning rate is multiplied by from then on. Default 0.1. */
@@ -161,8 +161,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
 /** A growth that is not possible is refused before the first step, not after hours. */
 function mustGrow(model: Model, stages: readonly GrowthStage[]): void {
   let grown = model
-  for (const { steps, seed = 0 } of stages)
-    grown = growByRecipe(grown, { seed, steps: [...steps] }).model
+  for (const { steps, seed = 0 } of stages) grown = grow(grown, steps, { seed }).model
 }
 
 const withTrained = (model: Model, step: StepGraph, state: TrainingState): Model =>
@@ -204,7 +203,7 @@ async function growAll(
   for (const [i, each] of stage.steps.entries()) {
     // As a recipe of all steps counts the seeds.
     const seed = each.seed ?? (stage.seed ?? 0) + i
-    const plan = await planStep({ ...each, seed }, model, options)
+    const plan = await planMeasured({ ...each, seed }, model, options)
     const grown = growTraining(model, step, current, plan, options)
     plans.push(plan)
     model = grown.model
@@ -214,26 +213,18 @@ async function growAll(
   return { model, state: current, plans }
 }
 
-/** Where normalizations are inserted, with the statistics of what passes there now. */
-async function planStep(
-  step: RecipeStep,
+/** With the statistics of what passes now where normalizations are to be inserted. */
+async function planMeasured(
+  step: GrowthStep,
   model: Model,
   { data, runtime, session }: Surroundings,
 ): Promise<GrowthPlan> {
-  if ('deepen' in step && !step.plan && isSampleSet(data)) {
-    const { deepen, seed, init, block } = step
-    const layers = typeof deepen === 'string' ? [deepen] : deepen
-    const statistics = await measureStatistics(model, layers, {
-      samples: data,
-      runtime,
-      ...(session ? { session } : {}),
-    })
-    return planDeepen(model, layers, {
-      statistics,
-      ...(seed === undefined ? {} : { seed }),
-      ...(init === undefined ? {} : { init }),
-      ...(block === undefined ? {} : { block }),
-    })
-  }
-  return growByRecipe(model, { steps: [step] }).plans[0]!
+  if (!('deepen' in step) || step.plan || !isSampleSet(data)) return planStep(model, step)
+  const layers = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
+  const statistics = await measureStatistics(model, layers, {
+    samples: data,
+    runtime,
+    ...(session ? { session } : {}),
+  })
+  return planStep(model, step, { statistics })
 }

@@ -253,7 +253,7 @@ test('the units of an Einsum with a weight are its own axis of the result', () =
 test('a random layer has Keras’s fans: window size times channels in and out', () => {
   const model = build(6, 4, middles['Conv, strided, dilated, asymmetric']!)
   const layer = inspect(model).layers[1]!
-  const [insertion] = planDeepen(model, [layer.name]).insertions
+  const [insertion] = planDeepen(model, [layer.name]).inserted
   const parameter = insertion!.layer.parameters.find((found) => found.name === 'weight')!
   expect(parameter.dims).toEqual([5, 5, 3, 2])
   expect(parameter.random).toEqual({ kind: 'uniform', limit: Math.sqrt(6 / (6 * 5 + 6 * 5)) })

@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { schemaFile, schemaText } from '../../../../tools/recipe-schema.ts'
 import { expectEqualFunctions } from '../../testing/check.ts'
 import { Net2NetError } from '../errors.ts'
-import { formatRecipe, growByRecipe, inspect, parseRecipe } from '../growth/index.ts'
 import { activation, conv2d, dense, flatten, sequential } from '../layers/index.ts'
 import { encodeModel } from '../onnx/encode.ts'
+import { formatRecipe, growByRecipe, parseRecipe } from './growth-recipe.ts'
+import { inspect } from '../growth/index.ts'
 
 const model = sequential(
   [
@@ -47,7 +48,7 @@ describe('recipes', () => {
   it('grow a model step by step', async () => {
     const { model: grown, plans, resolved } = growByRecipe(model, parseRecipe(text))
     expect(inspect(grown).layers.find((layer) => layer.name === 'conv1')?.width).toBe(11)
-    expect(plans.map((plan) => [plan.seed, plan.units.length, plan.insertions.length])).toEqual([
+    expect(plans.map((plan) => [plan.seed, plan.units.length, plan.inserted.length])).toEqual([
       [7, 2, 0],
       [8, 0, 2],
       [9, 0, 1],

@@ -4,7 +4,12 @@ import type { Command } from 'commander'
 import { readData } from 'net2net/internal/data/data-file.node'
 import { usageError } from 'net2net/internal/errors'
 import { AtomicFile } from 'net2net/internal/files/atomic-file'
-import { formatRecipe, growByRecipe, parseRecipe, type Recipe } from 'net2net/internal/growth/index'
+import {
+  formatRecipe,
+  growByRecipe,
+  parseRecipe,
+  type Recipe,
+} from 'net2net/internal/recipe/growth-recipe'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
 

@@ -1,7 +1,7 @@
 /** A trial's words in those of the training room. */
 
 import type { GrowthStage } from 'net2net/internal/growing/schedule'
-import type { RecipeStep } from 'net2net/internal/growth/index'
+import type { GrowthStep } from 'net2net/internal/growth/index'
 import {
   adam,
   adamw,
@@ -24,7 +24,7 @@ export function optimizerOf(
 
 export const stageOf = (stage: TrialStage, seed: number): GrowthStage => {
   const { widen, deepen, widenInit, deepenInit, noise, noiseSize, block } = stage
-  const steps: RecipeStep[] = []
+  const steps: GrowthStep[] = []
   if (widen)
     steps.push({
       widen: { ...widen },

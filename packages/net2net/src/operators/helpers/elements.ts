@@ -9,7 +9,7 @@ import { elementCount, type LazyTensor, toNumbers } from '../../tensor/tensor.ts
 import type { InferContext, ValueInfo } from '../contract/infer.ts'
 
 /** Tensors with more elements than this are data, not sizes. */
-const MAX_ELEMENTS = 256
+export const MAX_ELEMENTS = 256
 
 const cache = new WeakMap<LazyTensor, readonly number[] | null>()
 
