@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { schemaFile, schemaText } from '../../../../tools/recipe-schema.ts'
 import { expectEqualFunctions } from '../../testing/check.ts'
 import { Net2NetError } from '../errors.ts'
+import { inspect } from '../growth/index.ts'
 import { activation, conv2d, dense, flatten, sequential } from '../layers/index.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { formatRecipe, growByRecipe, parseRecipe } from './growth-recipe.ts'
-import { inspect } from '../growth/index.ts'
 
 const model = sequential(
   [

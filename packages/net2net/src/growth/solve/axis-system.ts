@@ -43,7 +43,7 @@ export interface Edge {
 export class Refusal extends Error {}
 
 /** No network concatenates an axis of so many parts, or cuts one into so many. */
-const MOST_PARTS = 1024
+const MOST_PARTS = 512
 /** Parts of a product of sums, multiplied out. */
 const MOST_TERMS = 4096
 
@@ -68,6 +68,9 @@ export type SolvedAxes = Pick<
   | 'variableCount'
 >
 
+const one = () => 1
+const numberOf = ({ size }: AxisVariable): number | null => (typeof size === 'number' ? size : null)
+
 export class AxisSystem {
   readonly sources: FixedSource[] = []
   readonly edges: Edge[] = []
@@ -81,6 +84,10 @@ export class AxisSystem {
   /** Expressions and leaves of variables; they hold until a variable is bound. */
   readonly #expanded = new Map<number, Axis>()
   readonly #leaves = new WeakMap<Axis, readonly number[]>()
+  readonly #sizes = new WeakMap<Axis, number>()
+  /** Axes that were found to have few parts, when so many variables were bound. */
+  readonly #simple = new WeakMap<Axis, number>()
+  #bound = 0
   /** The node whose cuts are counted, and how many there are. */
   #cutter: Position | undefined
   #cuts = 0
@@ -144,6 +151,7 @@ export class AxisSystem {
   /** Binds a free variable to an expression over others; what fixes the variable fixes its parts. */
   bind(variable: AxisVariable, axis: Axis, at: Position): void {
     if (this.#isClosed) throw internalError('An axis was bound after all axes had been related.')
+    this.#bound++
     this.#expanded.clear()
     this.#bindings[variable.id] = axis
     if (axis.kind === 'variable') this.#successors.set(variable.id, axis.id)
@@ -238,18 +246,12 @@ export class AxisSystem {
   /** Does an axis have more parts than are worth following? */
   isIntricate(axis: Axis): boolean {
     const resolved = this.resolve(axis)
-    if (resolved.kind === 'variable') return false
-    const parts = this.#fold(
-      resolved,
-      () => 1,
-      (_, counts) => counts.reduce((total, count) => total + count, 0),
-    )
-    const terms = this.#fold(
-      resolved,
-      () => 1,
-      (kind, counts) => joinSizes(kind, counts) ?? 0,
-    )
-    return parts > MOST_PARTS || terms > MOST_TERMS
+    if (resolved.kind === 'variable' || this.#simple.get(resolved) === this.#bound) return false
+    const parts = this.#fold(resolved, one, (_, counts) => joinSizes('sum', counts)!)
+    const terms = this.#fold(resolved, one, (kind, counts) => joinSizes(kind, counts)!)
+    if (parts > MOST_PARTS || terms > MOST_TERMS) return true
+    this.#simple.set(resolved, this.#bound)
+    return false
   }
 
   /** @throws Refusal for an axis of too many parts. */
@@ -283,15 +285,16 @@ export class AxisSystem {
     return axis.kind === 'sum' ? sum(parts) : product(parts)
   }
 
+  /** Size before growth; null where a part is symbolic or unknown. */
   sizeOf(axis: Axis): number | null {
     const resolved = this.resolve(axis)
-    if (resolved.kind === 'variable')
-      return typeof resolved.size === 'number' ? resolved.size : null
-    return this.#fold<number | null>(
-      resolved,
-      ({ size }) => (typeof size === 'number' ? size : null),
-      joinSizes,
-    )
+    if (resolved.kind === 'variable') return numberOf(resolved)
+    const known = this.#sizes.get(resolved)
+    if (known !== undefined) return known
+    const size = this.#fold<number | null>(resolved, numberOf, joinSizes)
+    // A size that is known stays what it is, whatever is bound later.
+    if (size !== null) this.#sizes.set(resolved, size)
+    return size
   }
 
   /** The free variables in an axis, in order. */

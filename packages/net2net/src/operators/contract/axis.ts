@@ -27,7 +27,10 @@ export type Axis = AxisVariable | SumAxis | ProductAxis
 
 /** Concatenation; nested sums are flattened. */
 export function sum(terms: readonly Axis[]): Axis {
-  const flat = terms.flatMap((term) => (term.kind === 'sum' ? term.terms : [term]))
+  const flat: Axis[] = []
+  for (const term of terms)
+    if (term.kind === 'sum') for (const part of term.terms) flat.push(part)
+    else flat.push(term)
   return flat.length === 1 ? flat[0]! : { kind: 'sum', terms: flat }
 }
 

@@ -11,6 +11,13 @@ import type { InferContext, ValueInfo } from '../contract/infer.ts'
 /** Tensors with more elements than this are data, not sizes. */
 export const MAX_ELEMENTS = 256
 
+/** No tensor has more axes than this: a longer list is no shape. */
+const MAX_RANK = 64
+
+/** A shape of which only the rank is known. */
+export const unknownShape = (rank: number): Shape | undefined =>
+  rank <= MAX_RANK ? Array<Dim>(rank).fill(null) : undefined
+
 const cache = new WeakMap<LazyTensor, readonly number[] | null>()
 
 /** The elements of a small constant (integers, booleans, and single precision and double). */
