@@ -13,6 +13,7 @@ const levels: Readonly<Record<string, number>> = {
   arguments: 1,
   issues: 1,
   tensor: 1,
+  files: 2,
   model: 2,
   onnx: 3,
   operators: 4,
@@ -30,7 +31,8 @@ const levels: Readonly<Record<string, number>> = {
 /** Files that may use Node's own modules; everything else also runs in the browser. */
 const nodeOnly = [
   /^src\/cli\//,
-  /^src\/onnx\/(file|file-source|.*-file|external-data|copier|copy-range)\.ts$/,
+  /^src\/files\//,
+  /^src\/onnx\/(file|external-data)\.ts$/,
   /^src\/runtime\/node\.ts$/,
   /-(file|folder|node|process)\.ts$/,
   /\/(node|testing)\//,

@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import { promisify } from 'node:util'
 import { inputError } from '../errors.ts'
-import type { ByteSource } from '../onnx/wire.ts'
+import type { ByteSource } from '../tensor/bytes.ts'
 import type { StoredBytes } from '../tensor/tensor.ts'
 
 const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants

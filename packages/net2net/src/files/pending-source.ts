@@ -1,6 +1,6 @@
 /** Reading a file while it is being written. */
 
-import type { ByteSource } from '../onnx/wire.ts'
+import type { ByteSource } from '../tensor/bytes.ts'
 import type { FileSource } from './file-source.ts'
 
 /** Bytes [start, end) of a file. */
@@ -18,7 +18,7 @@ interface Waiting extends Range {
  * A file of which some ranges are still to be written. `ready` waits for them; what is read before
  * it is there reads as zeros.
  */
-export class UnfinishedSource implements ByteSource {
+export class PendingSource implements ByteSource {
   readonly #file: FileSource
   /** In the order in which they will be written, from `#next` on. */
   readonly #missing: readonly Range[]

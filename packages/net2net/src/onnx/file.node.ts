@@ -4,7 +4,7 @@ import path from 'node:path'
 import { inputError, internalError, Net2NetError, usageError } from '../errors.ts'
 import { AtomicFile, refuseExisting, syncFolder, temporaryName } from '../files/atomic-file.ts'
 import { errorCode, FileSource } from '../files/file-source.ts'
-import { UnfinishedSource } from '../files/pending-source.ts'
+import { PendingSource } from '../files/pending-source.ts'
 import type { Model } from '../model/model.ts'
 import { bytesFrom, type LazyTensor } from '../tensor/tensor.ts'
 import { decodeSource } from './decode.ts'
@@ -73,7 +73,7 @@ export async function save(model: Model, file: string, options: SaveOptions = {}
   const writers: {
     readonly file: AtomicFile
     readonly plan: FilePlan
-    reader?: UnfinishedSource
+    reader?: PendingSource
   }[] = []
   const write = async (isLate: boolean) => {
     for (const { file, plan, reader } of writers)
@@ -93,7 +93,7 @@ export async function save(model: Model, file: string, options: SaveOptions = {}
         const missing = plan.pieces
           .filter(({ part }) => late.has(part))
           .map(({ at, part }) => ({ start: at, end: at + part.byteLength }))
-        writer.reader = new UnfinishedSource(await file.reader(plan.byteLength), missing)
+        writer.reader = new PendingSource(await file.reader(plan.byteLength), missing)
       }
       const [main, data] = writers.map(({ reader }) => reader!).reverse()
       onReadable(decodeSource(main!, { openExternal: placedIn(data) }))
@@ -125,7 +125,7 @@ const LARGE = 2 ** 20
 
 /** The data that this process itself has placed in the one file beside the model. */
 const placedIn =
-  (data: UnfinishedSource | undefined): OpenExternal =>
+  (data: PendingSource | undefined): OpenExternal =>
   ({ offset, length }, where) => {
     if (!data) throw internalError(`${where()}: has external data, but none were written.`)
     return { size: length, ...bytesFrom(data, offset) }
