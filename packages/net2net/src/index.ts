@@ -16,7 +16,7 @@ export type {
   Widths,
 } from './growth/index.ts'
 export type { Model } from './model/model.ts'
-export type { SaveOptions } from './onnx/file.node.ts'
+export type { SaveOptions, StagedModel, StageOptions } from './onnx/file.node.ts'
 export { nodeRuntime } from './runtime/onnxruntime.node.ts'
 export type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
 export { Tensor } from './tensor/tensor.ts'
@@ -35,6 +35,12 @@ const deepening = {
     seed,
     statistics: kind.recordOf('an object of statistics by layer', kind.options({}, {})),
   }),
+}
+const saving = {
+  force: flag,
+  externalData: flag,
+  onProgress: kind.callback,
+  signal: kind.signal,
 }
 const plan = kind.object('a growth plan', 'parameters', 'object')
 const subject = kind.either('a model or the path of one', model, text)
@@ -55,12 +61,30 @@ export const load = kind.checkedAsync('load', files.load, { file: text })
 export const save = kind.checkedAsync('save', files.save, {
   model,
   file: text,
+  options: kind.options(saving),
+})
+
+/**
+ * Begins to write a model to a file under a temporary name, so that it can be read and checked
+ * before it is published. Call `discard` in the end, whatever happened.
+ *
+ * ```ts
+ * const staged = await stage(student, 'student.onnx')
+ * try {
+ *   if ((await compare(teacher, staged.model)).equal) await staged.publish()
+ * } finally {
+ *   await staged.discard()
+ * }
+ * ```
+ *
+ * @throws as `save`
+ */
+export const stage = kind.checkedAsync('stage', files.stage, {
+  model,
+  file: text,
   options: kind.options({
-    force: flag,
-    externalData: flag,
-    onProgress: kind.callback,
-    onReadable: kind.callback,
-    signal: kind.signal,
+    ...saving,
+    beside: kind.object('a Map of contents by path', 'entries', 'function'),
   }),
 })
 
@@ -110,7 +134,7 @@ export const applyPlan = kind.checked('applyPlan', growth.applyPlan, { model, pl
  */
 export const compare = kind.checkedAsync('compare', compareModels, {
   a: subject,
-  b: kind.either('a model or the path of one', subject, kind.object('', 'file', 'object')),
+  b: subject,
   options: kind.options({
     inputs: kind.listOf('a list of sets of inputs', kind.options({}, {})),
     samples: number,

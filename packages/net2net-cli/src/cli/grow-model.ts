@@ -1,17 +1,16 @@
 /** What widen, deepen and grow share: print the plan, prove the result, write it. */
-import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { Comparison } from 'net2net/internal/check/comparison'
 import { Net2NetError, usageError } from 'net2net/internal/errors'
+import { refuseExisting } from 'net2net/internal/files/target'
 import { compare } from 'net2net/internal/growth/compare'
 import { countMultiplyAdds, countParameters, type GrowthPlan } from 'net2net/internal/growth/index'
 import type { Model } from 'net2net/internal/model/model'
-import { load } from 'net2net/internal/onnx/file.node'
+import { load, stage } from 'net2net/internal/onnx/file.node'
 import { type Io, printResult } from './command.ts'
 import { comparisonText, readInputs } from './commands/check.ts'
 import { seed } from './options.ts'
 import { type Progress, progress, type Task } from './progress.ts'
-import { saveProven } from './save-proven.ts'
 import { table } from './table.ts'
 
 export interface GrowthOptions {
@@ -41,23 +40,26 @@ export interface Growth {
   readonly grow: (model: Model) => { readonly plans: readonly GrowthPlan[]; readonly model: Model }
   /** Whether the function must stay; false for the random baselines and the paper's noise. */
   readonly exact: boolean
+  /** Files that appear together with the model: their names are known before it is grown. */
+  readonly beside?: {
+    readonly names: readonly string[]
+    readonly contents: () => ReadonlyMap<string, string>
+  }
 }
 
 /**
- * Plans, applies, writes to a temporary folder, compares that file with the input model in ONNX
- * Runtime, and only then gives it its name.
+ * Plans, applies, writes under a temporary name, compares what is written with the input model in
+ * ONNX Runtime, and only then gives it its name.
  *
  * @throws difference, with nothing left behind, where growth that should be exact is not
  */
 export async function growModel(io: Io, growth: Growth): Promise<void> {
-  const { input, options, exact } = growth
-  const { output, force = false, json } = options
+  const { input, options, exact, beside } = growth
+  const { output, force, externalData, json } = options
   if (output === undefined && !options.dryRun)
     throw usageError('Where to? Give the file to write with -o, or --dry-run.')
-  if (output !== undefined && !options.dryRun && !force && existsSync(output))
-    throw usageError(`${output} exists already; give another name, or replace it with --force.`, {
-      where: output,
-    })
+  if (output !== undefined && !options.dryRun)
+    for (const file of [output, ...(beside?.names ?? [])]) await refuseExisting(file, force)
   const model = await load(input)
   const { plans, model: student } = growth.grow(model)
   // A recipe has several plans, in the order of its steps.
@@ -68,37 +70,38 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
     printResult(io, json, { plan, parameters }, text)
     return
   }
-  const inputs = options.inputs === undefined ? undefined : [await readInputs(options.inputs)]
-  let check: Comparison | undefined
+  const inputs = options.inputs === undefined ? {} : { inputs: [await readInputs(options.inputs)] }
+  const { signal } = io
   const view = progress(io)
   const show = sharesOf(view, 'Writing and checking')
+  const staged = await stage(student, output, {
+    force,
+    externalData,
+    beside: beside?.contents(),
+    signal,
+    onProgress: (bytes, total) => show({ written: bytes / total }),
+  })
+  let check: Comparison
   try {
-    await saveProven(student, output, {
-      signal: io.signal,
-      externalData: options.externalData,
-      onProgress: (bytes, total) => show({ written: bytes / total }),
-      async prove(upcoming) {
-        check = await compare(input, upcoming, {
-          signal: io.signal,
-          onProgress: (checked) => show({ checked }),
-          ...(inputs ? { inputs } : {}),
-        })
-        if (exact && !check.equal)
-          throw new Net2NetError(
-            'difference',
-            `The grown model does not compute what ${input} computes (${worst(check)}), so nothing was written.`,
-          )
-      },
-    })
+    const onProgress = (checked: number) => show({ checked })
+    check = await compare(model, staged.model, { signal, onProgress, ...inputs })
+    if (exact && !check.equal)
+      throw new Net2NetError(
+        'difference',
+        `The grown model does not compute what ${input} computes (${worst(check)}), so nothing was written.`,
+      )
+    await staged.publish()
   } finally {
+    await staged.discard()
     view.stop()
   }
   const note = exact ? '' : '\nThis initialization does not keep the function, on purpose.'
+  const written = [output, ...(beside?.names ?? [])].join(' and ')
   printResult(
     io,
     json,
     { plan, parameters, check },
-    `${text}\n\n${comparisonText(check!)}${note}\nWritten: ${output}`,
+    `${text}\n\n${comparisonText(check)}${note}\nWritten: ${written}`,
   )
 }
 

@@ -80,6 +80,11 @@ export class PendingSource implements ByteSource {
     for (const { reject } of this.#waiting.splice(0)) reject(cause)
   }
 
+  /** Closes the file, which cannot be read any more. */
+  close(): void {
+    this.#file.close()
+  }
+
   #isThere({ start, end }: Range): boolean {
     let done = this.#written
     for (let i = this.#next; i < this.#missing.length; i++) {

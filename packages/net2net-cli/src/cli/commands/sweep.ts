@@ -114,7 +114,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     view.stop()
   }
   const report = join(folder.path, 'report.html')
-  await writeSweepReport(folder.path, report)
+  await writeSweepReport(folder.path, report, { force: true })
   const summary = summarize(await readSweepRecord(folder.path))
   const tables = summary.experiments.flatMap((experiment) => {
     const { header, rows } = armTable(experiment)

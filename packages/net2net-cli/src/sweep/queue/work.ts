@@ -1,14 +1,16 @@
 /** A worker: takes trials from a queue, trains them in processes of their own, and gives results. */
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import path from 'node:path'
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import { Net2NetError } from 'net2net/internal/errors'
+import { makeFolder } from 'net2net/internal/files/make-folder'
+import { writeWhole } from 'net2net/internal/files/write-whole'
 import { failureOf } from '../schedule/run-sweep.ts'
 import { forkTrial, TrialCrash } from '../trial/fork-trial.ts'
-import { SweepFolder, writeWhole } from '../trial/sweep-folder.ts'
+import { SweepFolder } from '../trial/sweep-folder.ts'
 import { type Trial, trialTitle } from '../trial/trial.ts'
 import { addJob, Claims, defaultQueueName, maxAttempts, openQueue, type TrialJob } from './queue.ts'
 import { connectRedis } from './redis.ts'
@@ -258,8 +260,9 @@ class Trainer {
     const checkpoint = await files.get(id, 'checkpoint')
     if (!checkpoint) return
     await folder.removeCheckpoints(id)
-    await mkdir(folder.checkpoints(id), { recursive: true })
-    await writeWhole(path.join(folder.checkpoints(id), 'checkpoint-0000000001.n2n'), checkpoint)
+    makeFolder(folder.checkpoints(id))
+    const file = path.join(folder.checkpoints(id), 'checkpoint-0000000001.n2n')
+    await writeWhole(file, checkpoint, { force: true })
   }
 
   async #giveUp(trial: Trial, error: unknown): Promise<void> {
