@@ -1,8 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
+  // The packages find one another as source: nothing has to be built to run one test.
+  resolve: { conditions: ['net2net-source'] },
+  ssr: { resolve: { conditions: ['net2net-source'] } },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'tools/**/*.test.ts'],
     // ONNX Runtime must not be torn down inside a worker thread: processes, not threads.
     pool: 'forks',
     maxWorkers: 2,

@@ -13,7 +13,7 @@ import type { Settings } from './steps.ts'
 export async function benchmarkCommandLine({ quick }: Settings): Promise<Section> {
   const root = fileURLToPath(new URL('..', import.meta.url))
   execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
-  const main = path.join(root, 'dist/cli/main.js')
+  const main = path.join(root, 'packages/net2net-cli/dist/cli/main.js')
   const folder = mkdtempSync(path.join(tmpdir(), 'net2net-bench-'))
   const call = (...parameters: readonly string[]) => {
     const { status, stderr } = spawnSync(process.execPath, parameters, { encoding: 'utf8' })

@@ -46,7 +46,12 @@ export async function benchmarkExperiments({ quick, threads, python }: Settings)
     writeImages(folder, await loadRunData({ trainSize, testSize }))
     const ours = await timed([
       start(process.execPath, [
-        ...[path.join(root, 'dist/cli/main.js'), 'mnist', '--train-size', `${trainSize}`],
+        ...[
+          path.join(root, 'packages/net2net-cli/dist/cli/main.js'),
+          'mnist',
+          '--train-size',
+          `${trainSize}`,
+        ],
         ...['--test-size', `${testSize}`, '--epochs', `${epochs}`],
         ...['-o', path.join(folder, 'run')],
       ]),

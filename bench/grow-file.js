@@ -1,6 +1,5 @@
 /** Widens a layer of the model in one file and writes another; prints time and memory as JSON. */
-import { widen } from '../dist/growth/index.js'
-import { load, save } from '../dist/onnx/file.js'
+import { load, save, widen } from 'net2net'
 
 const [from = '', to = ''] = process.argv.slice(2)
 const start = performance.now()

@@ -65,7 +65,7 @@ export async function benchmarkGrowth({ quick }: Settings): Promise<Section> {
   const folder = mkdtempSync(path.join(tmpdir(), 'net2net-bench-'))
   const script = fileURLToPath(new URL('./grow-file.js', import.meta.url))
   const root = fileURLToPath(new URL('..', import.meta.url))
-  const main = path.join(root, 'dist/cli/main.js')
+  const main = path.join(root, 'packages/net2net-cli/dist/cli/main.js')
   execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
   const rows: Row[] = []
   try {

@@ -1,95 +1,67 @@
 /**
- * Holds the import directions of docs/architecture.md: a room imports only rooms below it, and no
- * module imports itself through others, not even for types alone.
+ * Holds the import directions of docs/architecture.md: a folder imports only folders of lower
+ * levels, and no module imports itself through others, not even for types alone.
  * Prints each violation as `file:line message` and exits with 1 if there is any.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import path from 'node:path'
 import { circles } from './circles.ts'
+import { library, libraryPart, parts, placeIn, resolveFrom, sourceFiles } from './layout.ts'
 
-/** A room may import itself and every room of a lower level; rooms of one level stay apart. */
-const levels: Readonly<Record<string, number>> = {
-  errors: 0,
-  arguments: 1,
-  issues: 1,
-  tensor: 1,
-  files: 2,
-  model: 2,
-  onnx: 3,
-  operators: 4,
-  runtime: 4,
-  growth: 5,
-  training: 5,
-  layers: 6,
-  data: 6,
-  experiments: 7,
-  index: 8,
-  cli: 8,
-  web: 9,
-}
-
-/** Files that may use Node's own modules; everything else also runs in the browser. */
-const nodeOnly = [
-  /^src\/cli\//,
-  /^src\/files\//,
-  /^src\/onnx\/(file|external-data)\.ts$/,
-  /^src\/runtime\/node\.ts$/,
-  /-(file|folder|node|process)\.ts$/,
-  /\/(node|testing)\//,
+/** Folders of the library that stay apart although their levels would allow the import. */
+const apart: readonly (readonly [from: string, to: string])[] = [
+  ['growth', 'onnx'],
+  ['growth', 'runtime'],
+  ['growth', 'files'],
+  ['operators', 'onnx'],
+  ['training', 'growth'],
 ]
 
-const roomOf = (file: string): string => {
-  const [top, second] = file.split('/')
-  return top === 'web' ? 'web' : path.basename(second ?? '', '.ts')
-}
+/** Files of the library that may use Node's own modules; everything else also runs in a browser. */
+const nodeOnly = [/\.node\.ts$/, /\/src\/(files|checkpoints)\//]
 
 const problems: string[] = []
-const files = ['src', 'web']
-  .filter((folder) => existsSync(folder))
-  .flatMap((folder) =>
-    readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) =>
-      path.posix.join(folder, name.split(path.sep).join('/')),
-    ),
-  )
-  .filter(
-    (file) =>
-      /\.tsx?$/.test(file) &&
-      !/\.test\.tsx?$|\/testing\/|^web\/(dist|node_modules)\/|\.config\.ts$/.test(file),
-  )
+const files = sourceFiles()
 /** What each file imports, and in which line. */
-const imports = new Map(files.map((file) => [file, new Map<string, number>()]))
-for (const file of files) {
-  const room = roomOf(file)
-  const level = levels[room]
+const imports = new Map([...files.keys()].map((file) => [file, new Map<string, number>()]))
+for (const [file, lines] of files) {
+  const inLibrary = file.startsWith(library)
   const complain = (line: number, message: string) => problems.push(`${file}:${line} ${message}`)
-  if (level === undefined) complain(1, `The room "${room}" is not in the plan of the house.`)
-  readFileSync(file, 'utf8')
-    .split('\n')
-    .forEach((text, index) => {
-      const line = index + 1
-      const specifier =
-        /(?:^|\s)(?:import|export)\s[^'"]*['"]([^'"]+)['"]/.exec(text)?.[1] ??
-        /^\s*\}?\s*from\s+['"]([^'"]+)['"]/.exec(text)?.[1] ??
-        /^import\s+['"]([^'"]+)['"]/.exec(text)?.[1] ??
-        /\bimport\(\s*['"]([^'"]+)['"]/.exec(text)?.[1]
-      if (specifier?.startsWith('.')) {
-        const imported = path.posix.join(path.posix.dirname(file), specifier)
-        if (imports.has(imported)) imports.get(file)!.set(imported, line)
-        const target = roomOf(imported)
-        const targetLevel = levels[target]
-        if (target !== room && (targetLevel === undefined || targetLevel >= (level ?? 0)))
-          complain(line, `${room} must not import ${target}.`)
-      } else if (specifier?.startsWith('onnxruntime')) {
-        if (room !== 'runtime') complain(line, 'Only runtime/ imports ONNX Runtime.')
-      } else if (specifier?.startsWith('node:')) {
-        if (!nodeOnly.some((pattern) => pattern.test(file)))
-          complain(line, `${specifier} is not there in the browser.`)
+  for (const part of parts) {
+    const place = placeIn(part, file)
+    if (place && place.level === undefined)
+      complain(1, `"${place.room}" has no level in ${part.root}.`)
+  }
+  for (const { number, text, specifier } of lines) {
+    if (specifier?.startsWith('.')) {
+      const imported = resolveFrom(file, specifier)
+      if (imports.has(imported)) imports.get(file)!.set(imported, number)
+      if (!inLibrary && imported.startsWith('packages/net2net/'))
+        complain(number, 'The application imports the library by its name.')
+      for (const part of parts) {
+        const from = placeIn(part, file)
+        const to = placeIn(part, imported)
+        if (!from || !to || from.room === to.room) continue
+        const isApart = apart.some(([a, b]) => a === from.room && b === to.room)
+        if ((part === libraryPart && isApart) || (to.level ?? 0) >= (from.level ?? 0))
+          complain(number, `${from.room} must not import ${to.room}.`)
       }
-      if (room !== 'cli' && room !== 'web' && /\bconsole\.|\bprocess\.(argv|env|std)/.test(text))
-        complain(line, 'Only cli/ prints and reads arguments or the environment.')
-      if (room !== 'operators' && /\.opType\s*(===|!==|==)|switch\s*\(.*\.opType/.test(text))
-        complain(line, 'An operator is asked by name; its own file should answer instead.')
-    })
+    } else if (specifier?.startsWith('onnxruntime')) {
+      if (inLibrary && !file.startsWith(`${library}runtime/`))
+        complain(number, 'Only runtime/ imports ONNX Runtime.')
+    } else if (specifier === 'yaml' || specifier === 'zod') {
+      if (inLibrary && !file.startsWith(`${library}recipe/`))
+        complain(number, `Only recipe/ imports ${specifier}.`)
+    } else if (specifier?.startsWith('node:')) {
+      if (inLibrary && !nodeOnly.some((pattern) => pattern.test(file)))
+        complain(number, `${specifier} is not there in the browser.`)
+    }
+    if (!/\/(cli|page)\//.test(file) && /\bconsole\.|\bprocess\.(argv|env|std)/.test(text))
+      complain(number, 'Only cli/ prints and reads arguments or the environment.')
+    if (
+      !/^packages\/net2net\/src\/(operators|passes)\//.test(file) &&
+      /\.opType\s*(===|!==|==)|switch\s*\(.*\.opType/.test(text)
+    )
+      complain(number, 'An operator is asked by name; its own file should answer instead.')
+  }
 }
 for (const circle of circles(imports)) {
   const [first, second = first] = circle
@@ -98,5 +70,5 @@ for (const circle of circles(imports)) {
   )
 }
 for (const problem of problems) process.stderr.write(`${problem}\n`)
-process.stdout.write(`${files.length} files, ${problems.length} import violations\n`)
+process.stdout.write(`${files.size} files, ${problems.length} import violations\n`)
 process.exitCode = problems.length > 0 ? 1 : 0

@@ -31,7 +31,13 @@ const command = (name: string, ...more: string[]) =>
   spawn(
     process.execPath,
     [
-      ...['dist/cli/main.js', 'train', at('model.onnx'), '--data', at('data.csv')],
+      ...[
+        'packages/net2net-cli/bin/net2net.js',
+        'train',
+        at('model.onnx'),
+        '--data',
+        at('data.csv'),
+      ],
       ...['--optimizer', 'adam', '--batch-size', '8', '--epochs', String(6 * wanted)],
       ...['--checkpoint-every', String(interval), '--threads', '1', '-o', at(name), ...more],
     ],

@@ -15,7 +15,7 @@ const args = process.argv.slice(2)
 const plain = args.includes('--plain')
 const address = args.find((text) => !text.startsWith('--')) ?? 'tab=train&images=6000'
 
-const root = fileURLToPath(new URL('../web/dist/', import.meta.url))
+const root = fileURLToPath(new URL('../packages/net2net-cli/page/dist/', import.meta.url))
 const server = createServer(async (request, response) => {
   const file = await fileUnder(root, (request.url ?? '').split('?')[0]!)
   response.writeHead(file ? 200 : 404, {

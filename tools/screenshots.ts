@@ -19,7 +19,10 @@ const { values, positionals } = parseArgs({
     images: { type: 'string', default: '1000' },
     only: { type: 'string' },
     readme: { type: 'boolean', default: false },
-    page: { type: 'string', default: fileURLToPath(new URL('../web/dist', import.meta.url)) },
+    page: {
+      type: 'string',
+      default: fileURLToPath(new URL('../packages/net2net-cli/page/dist', import.meta.url)),
+    },
   },
 })
 const [folder = 'screenshots'] = positionals

@@ -17,7 +17,7 @@ function check(files: Readonly<Record<string, string>>) {
     writeFileSync(join(house, file), text)
   }
   const tsx = ['--import', import.meta.resolve('tsx')]
-  const script = resolve('scripts/check-imports.ts')
+  const script = resolve('tools/check-imports.ts')
   const { status, stderr } = spawnSync(process.execPath, [...tsx, script], {
     cwd: house,
     encoding: 'utf8',
@@ -27,39 +27,41 @@ function check(files: Readonly<Record<string, string>>) {
 
 it('accepts modules that import downwards', () => {
   const files = {
-    'src/model/a.ts': "import { b } from './b.ts'\nexport const a = b\n",
-    'src/model/b.ts': "import type { C } from '../tensor/c.ts'\nexport const b: C = 1\n",
-    'src/tensor/c.ts': 'export type C = number\n',
+    'packages/net2net/src/model/a.ts': "import { b } from './b.ts'\nexport const a = b\n",
+    'packages/net2net/src/model/b.ts':
+      "import type { C } from '../tensor/c.ts'\nexport const b: C = 1\n",
+    'packages/net2net/src/tensor/c.ts': 'export type C = number\n',
   }
   expect(check(files)).toEqual({ status: 0, problems: [] })
 })
 
 it('forbids circles of modules, those of types alone and of re-exports too', () => {
   const files = {
-    'src/model/a.ts': "import { b } from './b.ts'\nexport type A = typeof b\n",
-    'src/model/b.ts': "\nimport {\n  type C,\n} from './c.ts'\nexport const b: C = 1\n",
-    'src/model/c.ts': "export type C = number\nexport type { A } from './a.ts'\n",
-    'src/model/above.ts': "import { b } from './b.ts'\nexport const above = b\n",
-    'src/tensor/lazy.ts': "export const lazy = () => import('./lazy.ts')\n",
+    'packages/net2net/src/model/a.ts': "import { b } from './b.ts'\nexport type A = typeof b\n",
+    'packages/net2net/src/model/b.ts':
+      "\nimport {\n  type C,\n} from './c.ts'\nexport const b: C = 1\n",
+    'packages/net2net/src/model/c.ts': "export type C = number\nexport type { A } from './a.ts'\n",
+    'packages/net2net/src/model/above.ts': "import { b } from './b.ts'\nexport const above = b\n",
+    'packages/net2net/src/tensor/lazy.ts': "export const lazy = () => import('./lazy.ts')\n",
   }
   expect(check(files)).toEqual({
     status: 1,
     problems: [
       expect.stringMatching(
-        /^src\/model\/a\.ts:1 imports itself: src\/model\/a\.ts → src\/model\/b\.ts → src\/model\/c\.ts → src\/model\/a\.ts\.$/,
+        /^packages\/net2net\/src\/model\/a\.ts:1 imports itself: packages\/net2net\/src\/model\/a\.ts → packages\/net2net\/src\/model\/b\.ts → packages\/net2net\/src\/model\/c\.ts → packages\/net2net\/src\/model\/a\.ts\.$/,
       ),
-      expect.stringMatching(/^src\/tensor\/lazy\.ts:1 imports itself: /),
+      expect.stringMatching(/^packages\/net2net\/src\/tensor\/lazy\.ts:1 imports itself: /),
     ],
   })
 })
 
 it('forbids a room that imports one above it', () => {
   const files = {
-    'src/tensor/a.ts': "import { b } from '../model/b.ts'\nexport const a = b\n",
-    'src/model/b.ts': 'export const b = 1\n',
+    'packages/net2net/src/tensor/a.ts': "import { b } from '../model/b.ts'\nexport const a = b\n",
+    'packages/net2net/src/model/b.ts': 'export const b = 1\n',
   }
   expect(check(files)).toEqual({
     status: 1,
-    problems: ['src/tensor/a.ts:1 tensor must not import model.'],
+    problems: ['packages/net2net/src/tensor/a.ts:1 tensor must not import model.'],
   })
 })

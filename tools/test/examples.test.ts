@@ -30,6 +30,7 @@ describe('examples', () => {
     '%s',
     async (name, patterns) => {
       const { stdout, stderr } = await promisify(execFile)(process.execPath, [
+        '--conditions=net2net-source',
         '--import',
         'tsx',
         `examples/${name}`,

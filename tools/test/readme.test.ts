@@ -1,12 +1,16 @@
 /** The README's examples are executed, word for word. */
 import { execFile } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { compare, inspect, load, save } from '../../packages/net2net/src/index.ts'
 import { mnistNetwork } from '../../packages/net2net-cli/src/mnist/networks.ts'
-import { temporaryFolder } from '../../packages/net2net-cli/test/cli/net2net.ts'
+import {
+  commandLine,
+  sources,
+  temporaryFolder,
+} from '../../packages/net2net-cli/test/cli/net2net.ts'
 
 const readme = readFileSync('README.md', 'utf8')
 const blocks = (language: string) =>
@@ -14,7 +18,6 @@ const blocks = (language: string) =>
     (match) => match[1]!,
   )
 const run = promisify(execFile)
-const tsx = resolve('node_modules/tsx/dist/loader.mjs')
 const folder = temporaryFolder()
 
 beforeAll(() => save(mnistNetwork('teacher', 0), join(folder, 'teacher.onnx')))
@@ -28,7 +31,7 @@ describe('README', () => {
     expect(commands).toContain('net2net widen teacher.onnx conv1=128 fc1=96 -o wider.onnx')
     for (const command of commands) {
       const args = command.split(/\s+/).slice(1)
-      await run(process.execPath, ['--import', tsx, resolve('src/cli/main.ts'), ...args], {
+      await run(process.execPath, [...commandLine, ...args], {
         cwd: folder,
       })
     }
@@ -40,14 +43,10 @@ describe('README', () => {
     const [code] = blocks('ts')
     expect(code).toMatch(/from 'net2net'/)
     const file = join(folder, 'example.ts')
-    writeFileSync(
-      file,
-      code!.replaceAll(/from 'net2net(\/\w+)?'/g, (_, room: string | undefined) =>
-        JSON.stringify(resolve(`src${room ?? ''}/index.ts`)).replace(/^/, 'from '),
-      ),
-    )
+    writeFileSync(file, code!)
     writeFileSync(join(folder, 'package.json'), '{"type": "module"}')
-    const { stdout } = await run(process.execPath, ['--import', tsx, file], { cwd: folder })
+    symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
+    const { stdout } = await run(process.execPath, [...sources, file], { cwd: folder })
     expect(stdout).toMatch(/equal: true/)
     expect(await compare(join(folder, 'teacher.onnx'), join(folder, 'student.onnx'))).toMatchObject(
       { equal: true },

@@ -15,7 +15,7 @@ import { teacherArm } from '../src/mnist/arms.ts'
 import { trainArm } from '../src/mnist/train-arm.ts'
 
 const require = createRequire(import.meta.url)
-const publicFolder = fileURLToPath(new URL('../web/public/', import.meta.url))
+const publicFolder = fileURLToPath(new URL('./public/', import.meta.url))
 const dataFolder = join(publicFolder, 'data')
 const runtimeFolder = join(publicFolder, 'ort')
 

@@ -21,7 +21,7 @@ const policyInPage: Plugin = {
   ],
 }
 
-const library = fileURLToPath(new URL('../src/', import.meta.url))
+const library = fileURLToPath(new URL('../../net2net/src/', import.meta.url))
 const moduleSideEffects = (id: string) => !id.startsWith(library)
 
 export default defineConfig({
@@ -33,7 +33,14 @@ export default defineConfig({
   resolve: {
     // Of its builds the one for the CPU: the others are twice as large.
     alias: [{ find: /^onnxruntime-web$/, replacement: 'onnxruntime-web/wasm' }],
-    conditions: ['onnxruntime-web-use-extern-wasm', 'module', 'browser', 'import', 'default'],
+    conditions: [
+      'net2net-source',
+      'onnxruntime-web-use-extern-wasm',
+      'module',
+      'browser',
+      'import',
+      'default',
+    ],
   },
   build: {
     outDir: 'dist',

@@ -6,7 +6,8 @@ import { parseResults } from '../src/sweep/analysis/results-file.ts'
 import { readSweep, trialId } from '../src/sweep/file/sweep-plan.ts'
 import { summaryFiles } from '../src/sweep/report/summary.ts'
 
-const file = (name: string) => fileURLToPath(new URL(`../docs/study/${name}`, import.meta.url))
+const file = (name: string) =>
+  fileURLToPath(new URL(`../../../docs/study/${name}`, import.meta.url))
 const text = (name: string) => readFileSync(file(name), 'utf8')
 const plan = await readSweep(text('sweep.yaml'), 'sweep.yaml')
 

@@ -4,6 +4,15 @@ import { spawnSync } from 'node:child_process'
 export const runScript = (options: readonly string[], script: string, ...args: readonly string[]) =>
   spawnSync(
     process.execPath,
-    [...options, '--import', 'tsx', '--input-type=module', '-e', script, ...args],
+    [
+      ...options,
+      '--conditions=net2net-source',
+      '--import',
+      'tsx',
+      '--input-type=module',
+      '-e',
+      script,
+      ...args,
+    ],
     { encoding: 'utf8' },
   )

@@ -1,6 +1,6 @@
 /**
  * The arms of the experiment: how each network starts and how fast it learns. The first five are
- * the seed document's; the others say what the gain is due to.
+ * the Keras example's; the others say what the gain is due to.
  */
 import { usageError } from 'net2net/internal/errors'
 import { deepen, widen } from 'net2net/internal/growth/index'
@@ -18,7 +18,7 @@ export interface Arm {
   readonly exact?: true
   /** The network before its first step. `teacher` is the trained one (for students). */
   readonly build: (teacher: Model, seed: number) => Model
-  /** The seed document's validation losses after epochs 1 to 3. */
+  /** The Keras example's validation losses after epochs 1 to 3. */
   readonly published?: readonly [number, number, number]
 }
 
@@ -94,7 +94,7 @@ export const arms: readonly Arm[] = [
   }),
 ]
 
-/** The seed document's five. */
+/** The Keras example's five. */
 export const defaultArms: readonly string[] = arms
   .filter(({ published }) => published !== undefined)
   .map(({ name }) => name)

@@ -19,7 +19,7 @@ const widths = (name: string) => {
 }
 
 describe('arms', () => {
-  test('the default is the seed document’s five, teacher first', () => {
+  test('the default is the Keras example’s five, teacher first', () => {
     expect(defaultArms).toEqual([
       'teacher',
       'wider_random_pad',
@@ -41,7 +41,7 @@ describe('arms', () => {
     expect(() => selectArms(['wider'])).toThrow(/no arm "wider"; the arms are teacher, /)
   })
 
-  test('have the architectures of the seed document', () => {
+  test('have the architectures of the Keras example', () => {
     const narrow = { conv1: 64, conv2: 64, fc1: 64, fc2: 10 }
     const deep = { ...narrow, 'conv2-deeper': 64, 'fc1-deeper': 64 }
     expect(widths('teacher')).toEqual(narrow)

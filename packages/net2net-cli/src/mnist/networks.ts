@@ -1,11 +1,11 @@
-/** The networks of the experiments: the seed document's teacher and its students' architectures. */
+/** The networks of the experiments: the Keras example's teacher and its students' architectures. */
 
 import type { Model } from 'net2net/internal/model/model'
 import { conv2d, dense, flatten, type Layer, maxPool2d, sequential } from 'net2net/layers'
 
 export interface Widths {
   readonly conv1: number
-  /** Default 64, as in the seed document. */
+  /** Default 64, as in the Keras example. */
   readonly conv2?: number
   readonly fc1: number
 }
@@ -25,7 +25,7 @@ export function mnistNetwork(
   }: {
     widths?: Widths
     deeper?: boolean
-    /** A ReLU after each convolution, which the seed document's network has not. */
+    /** A ReLU after each convolution, which the Keras example's network has not. */
     relu?: boolean
   } = {},
 ): Model {

@@ -1,4 +1,4 @@
-/** The table of the seed document, with its own numbers beside ours. */
+/** The table of the Keras example, with its own numbers beside ours. */
 
 import type { RunResults } from '../runs/results.ts'
 import { arms } from './arms.ts'

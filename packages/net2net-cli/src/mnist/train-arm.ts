@@ -1,4 +1,4 @@
-/** Trains one arm as the seed document does: SGD with momentum 0.9, validation after each epoch. */
+/** Trains one arm as the Keras example does: SGD with momentum 0.9, validation after each epoch. */
 import type { Dataset } from 'net2net/internal/data/dataset'
 import { inspect } from 'net2net/internal/growth/index'
 import type { Model } from 'net2net/internal/model/model'

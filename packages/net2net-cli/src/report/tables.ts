@@ -41,7 +41,7 @@ function shownEpochs(epochs: number): readonly number[] {
   )
 }
 
-/** Validation loss per epoch and arm, the seed's own numbers beside ours. */
+/** Validation loss per epoch and arm, the Keras example's own numbers beside ours. */
 export function lossTable(runs: readonly RunRecord[]): string {
   const names = armNames(runs)
   const epochs = Math.max(0, ...runs.flatMap((run) => run.arms.map((arm) => arm.epochs.length)))

@@ -224,7 +224,7 @@ export class Runs {
 /** This very program. The compiled file and the source differ in nothing but the ending. */
 function ourselves(): readonly string[] {
   const ending = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
-  const main = fileURLToPath(new URL(`../main${ending}`, import.meta.url))
+  const main = fileURLToPath(new URL(`../cli/main${ending}`, import.meta.url))
   return [process.execPath, ...process.execArgv, main]
 }
 

@@ -261,7 +261,7 @@ describe('bad input: one sentence, the right exit code, nothing half-written', (
       4,
       /package\.json is not an ONNX file: .* Give a file that was exported as ONNX/,
     ],
-    ['a folder', ['inspect', 'src'], 4, /src is not a regular file/],
+    ['a folder', ['inspect', 'tools'], 4, /tools is not a regular file/],
     ['a truncated model', ['inspect', '$BROKEN'], 4, /broken\.onnx: /],
     ['a truncated model to check', ['check', '$T', '$BROKEN'], 4, /broken\.onnx: /],
     [
@@ -383,7 +383,7 @@ describe('help', () => {
     expect(out).toMatch(/--json/)
   })
   test('the version is the package’s', async () => {
-    const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+    const { version } = JSON.parse(readFileSync('packages/net2net-cli/package.json', 'utf8'))
     expect((await net2net(['--version'])).out).toBe(`${version}\n`)
   })
 })

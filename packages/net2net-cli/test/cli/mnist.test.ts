@@ -39,7 +39,7 @@ describe('a small run', () => {
     results = JSON.parse(outcome.out)
   }, 180_000)
 
-  test('prints the shapes as the seed document does, and every epoch', () => {
+  test('prints the shapes as the Keras example does, and every epoch', () => {
     expect(err).toContain('x_train shape: (640, 1, 28, 28) y_train shape: (640, 10)\n')
     expect(err).toContain('x_test shape: (200, 1, 28, 28) y_test shape (200, 10)\n')
     for (const arm of fiveArms) expect(err).toMatch(new RegExp(`^${arm} epoch 1/1: loss `, 'm'))

@@ -3,8 +3,22 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { save } from 'net2net/internal/onnx/file.node'
 import { conv2d, dense, flatten, maxPool2d, sequential } from 'net2net/layers'
+
+/** Node's arguments that run TypeScript which imports the packages' sources, in any folder. */
+export const sources: readonly string[] = [
+  '--conditions=net2net-source',
+  '--import',
+  import.meta.resolve('tsx'),
+]
+
+/** Node's arguments that run the command line from its sources, in any folder. */
+export const commandLine: readonly string[] = [
+  ...sources,
+  fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)),
+]
 
 export interface Outcome {
   readonly code: number | null
@@ -22,7 +36,7 @@ export interface RunOptions {
 
 export function net2net(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const command = [process.execPath, '--import', 'tsx', 'src/cli/main.ts', ...args]
+    const command = [process.execPath, ...commandLine, ...args]
     // The signal of the limit is ignored, so that writes fail as they do on a full disk.
     const limit = `trap '' XFSZ; ulimit -f ${options.fileKibibytes}; exec "$@"`
     const [file, ...rest] =

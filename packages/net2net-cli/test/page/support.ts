@@ -10,6 +10,9 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { expect } from 'vitest'
 import { Runs } from '../../src/server/runs.ts'
 import { type PageServer, startPageServer } from '../../src/server/server.ts'
+import { commandLine } from '../cli/net2net.ts'
+
+export { commandLine }
 
 export const executable = [
   '/usr/bin/chromium',
@@ -18,8 +21,8 @@ export const executable = [
 ].find((path) => existsSync(path))
 export const noBrowser = executable === undefined
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
-export const pageFolder = join(root, 'web', 'dist')
+const root = fileURLToPath(new URL('../../../../', import.meta.url))
+export const pageFolder = join(root, 'packages/net2net-cli/page/dist')
 
 export interface Site {
   readonly url: string
@@ -121,11 +124,5 @@ export async function download(page: Page, click: () => Promise<void>) {
   return { name: file.suggestedFilename(), bytes: await readFile(await file.path()) }
 }
 
-/** The command line, from its sources. */
-export const commandLine = [
-  '--import',
-  import.meta.resolve('tsx'),
-  fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)),
-]
 export const net2net = (args: readonly string[], cwd: string) =>
   promisify(execFile)(process.execPath, [...commandLine, ...args], { cwd })

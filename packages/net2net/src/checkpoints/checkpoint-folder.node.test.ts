@@ -122,7 +122,7 @@ describe('checkpoints', () => {
 })
 
 describe('kill -9', () => {
-  const script = fileURLToPath(new URL('testing/train-child.ts', import.meta.url))
+  const script = fileURLToPath(new URL('../../testing/train-child.ts', import.meta.url))
 
   interface Kill {
     readonly steps?: number

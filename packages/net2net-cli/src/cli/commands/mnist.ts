@@ -1,4 +1,4 @@
-/** net2net mnist: the experiments of the seed document. */
+/** net2net mnist: the experiments of the Keras example. */
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { Net2NetError } from 'net2net/internal/errors'

@@ -15,7 +15,7 @@ interface Options {
 }
 
 /** The built page; the compiled file and the source lie equally deep. */
-const pageFolder = fileURLToPath(new URL('../../web/dist/', import.meta.url))
+const pageFolder = fileURLToPath(new URL('../../../page/dist/', import.meta.url))
 
 export const serve: CliCommand = {
   configure(command: Command, io: Io) {

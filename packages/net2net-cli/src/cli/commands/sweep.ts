@@ -32,7 +32,7 @@ interface Options {
 export const sweep: CliCommand = {
   configure(command: Command, io: Io) {
     command
-      .argument('<file>', 'the sweep: a YAML file (see docs/sweeps.md)')
+      .argument('<file>', 'the sweep: a YAML file (see docs/guides/sweeps.md)')
       .option(
         '-o, --output <dir>',
         'folder of the sweep (default: runs/NAME); resumes what is there',

@@ -23,7 +23,7 @@ export async function forkTrial(task: TrialTask, options: ForkOptions): Promise<
   const source = import.meta.url.endsWith('.ts')
   const child = fork(new URL(`./trial-process.${source ? 'ts' : 'js'}`, import.meta.url), {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    execArgv: source ? ['--import', 'tsx'] : [],
+    execArgv: source ? ['--conditions=net2net-source', '--import', 'tsx'] : [],
   })
   await supervise<TrialTask, TrialEvent>(child, task, {
     signal,

@@ -111,7 +111,7 @@ interface SweepNetwork {
 }
 
 export const sweepNetworks = {
-  /** The seed document's: no activation between its convolutions. */
+  /** The Keras example's: no activation between its convolutions. */
   cnn: { width: 64, build: (width, seed) => cnn(width, seed, false) },
   'cnn-relu': { width: 64, build: (width, seed) => cnn(width, seed, true) },
   resnet: { width: 16, build: resnet },

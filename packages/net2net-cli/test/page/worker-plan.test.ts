@@ -1,20 +1,20 @@
 import { describe, expect, it } from 'vitest'
-import { lanesFor } from '../../page/src/train/lanes.ts'
 import { Meter } from '../../page/src/train/meter.ts'
 import type { TrainEvent } from '../../page/src/train/protocol.ts'
+import { planWorkers } from '../../page/src/train/worker-plan.ts'
 
 describe('the workers that train side by side', () => {
   it('are as many as arms and cores allow, and share the cores', () => {
     const isolated = true
-    expect(lanesFor(4, { cores: 2, isolated })).toEqual({ count: 2, threads: 1 })
-    expect(lanesFor(4, { cores: 8, isolated })).toEqual({ count: 4, threads: 2 })
-    expect(lanesFor(1, { cores: 8, isolated })).toEqual({ count: 1, threads: 4 })
-    expect(lanesFor(8, { cores: 64, isolated })).toEqual({ count: 4, threads: 4 })
-    expect(lanesFor(0, { cores: 1, isolated })).toEqual({ count: 1, threads: 1 })
+    expect(planWorkers(4, { cores: 2, isolated })).toEqual({ count: 2, threads: 1 })
+    expect(planWorkers(4, { cores: 8, isolated })).toEqual({ count: 4, threads: 2 })
+    expect(planWorkers(1, { cores: 8, isolated })).toEqual({ count: 1, threads: 4 })
+    expect(planWorkers(8, { cores: 64, isolated })).toEqual({ count: 4, threads: 4 })
+    expect(planWorkers(0, { cores: 1, isolated })).toEqual({ count: 1, threads: 1 })
   })
 
   it('need no isolation to be several', () => {
-    expect(lanesFor(4, { cores: 8, isolated: false })).toEqual({ count: 4, threads: 1 })
+    expect(planWorkers(4, { cores: 8, isolated: false })).toEqual({ count: 4, threads: 1 })
   })
 })
 

@@ -3,7 +3,7 @@ import { internalError, Net2NetError } from 'net2net/internal/errors'
 import type { Failure } from '../engine/protocol.ts'
 import type { ArmCommand, ArmEvent, ChosenDevice, TrainSettings } from './protocol.ts'
 
-export class ArmLane {
+export class ArmWorkerClient {
   /** Where it trains; changes where the device fails. */
   device: ChosenDevice = { device: 'cpu', reason: '' }
   readonly #threads: number

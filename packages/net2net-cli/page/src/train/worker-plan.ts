@@ -5,9 +5,9 @@
  */
 
 /** More would need much memory for little gain. */
-const mostLanes = 4
+const mostWorkers = 4
 
-export interface Lanes {
+export interface WorkerPlan {
   readonly count: number
   /** Threads of ONNX Runtime in each. */
   readonly threads: number
@@ -20,7 +20,7 @@ export interface Machine {
 }
 
 /** Workers for so many arms that may all begin. */
-export function lanesFor(arms: number, { cores, isolated }: Machine): Lanes {
-  const count = Math.max(1, Math.min(arms, cores, mostLanes))
+export function planWorkers(arms: number, { cores, isolated }: Machine): WorkerPlan {
+  const count = Math.max(1, Math.min(arms, cores, mostWorkers))
   return { count, threads: isolated ? Math.max(1, Math.min(4, Math.floor(cores / count))) : 1 }
 }
