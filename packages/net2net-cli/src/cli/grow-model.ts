@@ -1,14 +1,22 @@
 /** What widen, deepen and grow share: print the plan, prove the result, write it. */
+import { freemem } from 'node:os'
+import { getHeapStatistics } from 'node:v8'
 import type { Command } from 'commander'
 import type { Comparison } from 'net2net/internal/check/comparison'
 import { Net2NetError, usageError } from 'net2net/internal/errors'
 import { refuseExisting } from 'net2net/internal/files/target'
 import { compare } from 'net2net/internal/growth/compare'
-import { countMultiplyAdds, countParameters, type GrowthPlan } from 'net2net/internal/growth/index'
+import {
+  countMultiplyAdds,
+  countParameters,
+  type GrowthPlan,
+  type PlanningContext,
+} from 'net2net/internal/growth/index'
 import type { Model } from 'net2net/internal/model/model'
 import { load, stage } from 'net2net/internal/onnx/file.node'
 import { type Io, printResult } from './command.ts'
 import { comparisonText, readInputs } from './commands/check.ts'
+import { interruptible } from './interruptible.ts'
 import { seed } from './options.ts'
 import { type Progress, progress, type Task } from './progress.ts'
 import { table } from './table.ts'
@@ -37,7 +45,10 @@ export const growthOptions = (command: Command): Command =>
 export interface Growth {
   readonly input: string
   readonly options: GrowthOptions
-  readonly grow: (model: Model) => { readonly plans: readonly GrowthPlan[]; readonly model: Model }
+  readonly grow: (
+    model: Model,
+    context: PlanningContext,
+  ) => { readonly plans: readonly GrowthPlan[]; readonly model: Model }
   /** Whether the function must stay; false for the random baselines and the paper's noise. */
   readonly exact: boolean
   /** Files that appear together with the model: their names are known before it is grown. */
@@ -60,8 +71,11 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
     throw usageError('Where to? Give the file to write with -o, or --dry-run.')
   if (output !== undefined && !options.dryRun)
     for (const file of [output, ...(beside?.names ?? [])]) await refuseExisting(file, force)
-  const model = await load(input)
-  const { plans, model: student } = growth.grow(model)
+  const model = await interruptible(io.signal, () => load(input))
+  const onMemory = (bytes: number) => mustFitIntoMemory(io, bytes)
+  const { plans, model: student } = await interruptible(io.signal, () =>
+    growth.grow(model, { onMemory }),
+  )
   // A recipe has several plans, in the order of its steps.
   const plan = plans.length === 1 ? plans[0] : plans
   const parameters = { before: countParameters(model), after: countParameters(student) }
@@ -103,6 +117,25 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
     { plan, parameters, check },
     `${text}\n\n${comparisonText(check)}${note}\nWritten: ${written}`,
   )
+}
+
+/** Less than this is taken without a word. */
+const MUCH_MEMORY = 2 ** 28
+
+/** Says how much memory planning will take, or that there is not so much. */
+function mustFitIntoMemory(io: Io, bytes: number): void {
+  if (bytes < MUCH_MEMORY) return
+  const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics()
+  const available = Math.min(limit - used, freemem())
+  const size = (value: number) => `${(value / 1e9).toFixed(1)} GB`
+  if (bytes > available)
+    throw usageError(
+      `Planning this growth takes about ${size(bytes)} of memory, and ${size(available)} may be used here.`,
+      {
+        hint: 'Give smaller widths, or allow Node more: NODE_OPTIONS=--max-old-space-size=MEGABYTES.',
+      },
+    )
+  io.err(`Planning takes about ${size(bytes)} of memory.\n`)
 }
 
 /** Shows how much of both is done, which overlap, if they take more than a moment. */

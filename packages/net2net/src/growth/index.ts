@@ -20,7 +20,7 @@ export type * from './growth-plan.ts'
 export { type InspectedLayer, type InspectedValue, type Inspection, inspect } from './inspect.ts'
 export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
-export { planWiden, type WidenOptions, type Widths } from './plan/widen.ts'
+export { type PlanningContext, planWiden, type WidenOptions, type Widths } from './plan/widen.ts'
 export type { WidthTarget } from './plan/widths.ts'
 
 /**

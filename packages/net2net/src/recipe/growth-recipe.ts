@@ -17,7 +17,7 @@ import { inputError } from '../errors.ts'
 import { applyPlan } from '../growth/apply/apply.ts'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
 import { planDeepen } from '../growth/plan/deepen.ts'
-import { planWiden } from '../growth/plan/widen.ts'
+import { type PlanningContext, planWiden } from '../growth/plan/widen.ts'
 import type { Model } from '../model/model.ts'
 import { planSchema } from './plan-schema.ts'
 import { wordsOf } from './schema-messages.ts'
@@ -178,11 +178,15 @@ export interface RecipeResult {
  *
  * @throws Net2NetError as `planWiden` and `planDeepen`, naming the step.
  */
-export function growByRecipe(model: Model, recipe: Recipe): RecipeResult {
+export function growByRecipe(
+  model: Model,
+  recipe: Recipe,
+  context: PlanningContext = {},
+): RecipeResult {
   let grown = model
   const plans: GrowthPlan[] = []
   const steps = recipe.steps.map((step, i): RecipeStep => {
-    const resolved = resolveStep(grown, step, (recipe.seed ?? 0) + i)
+    const resolved = resolveStep(grown, step, (recipe.seed ?? 0) + i, context)
     const { plan: stepPlan } = resolved
     plans.push(stepPlan)
     grown = applyPlan(grown, stepPlan)
@@ -191,7 +195,12 @@ export function growByRecipe(model: Model, recipe: Recipe): RecipeResult {
   return { model: grown, plans, resolved: { version: 1, seed: recipe.seed ?? 0, steps } }
 }
 
-function resolveStep(model: Model, step: RecipeStep, defaultSeed: number) {
+function resolveStep(
+  model: Model,
+  step: RecipeStep,
+  defaultSeed: number,
+  context: PlanningContext,
+) {
   const stepSeed = step.seed ?? defaultSeed
   if ('widen' in step) {
     const { widen, init = 'net2wider', noise = 'zero-sum', noiseSize } = step
@@ -201,7 +210,11 @@ function resolveStep(model: Model, step: RecipeStep, defaultSeed: number) {
       noise,
       ...(noiseSize === undefined ? {} : { noiseSize }),
     }
-    return { widen, ...options, plan: step.plan ?? planWiden(model, widen, options) }
+    return {
+      widen,
+      ...options,
+      plan: step.plan ?? planWiden(model, widen, { ...options, ...context }),
+    }
   }
   const { init = 'net2deeper', block = 'identity' } = step
   const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen

@@ -38,8 +38,8 @@ replays to the same bits. "seed" in the recipe comes before --seed.`,
         await growModel(io, {
           input,
           options,
-          grow(model) {
-            const result = growByRecipe(model, recipe)
+          grow(model, context) {
+            const result = growByRecipe(model, recipe, context)
             resolved = result.resolved
             return result
           },
