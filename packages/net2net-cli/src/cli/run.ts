@@ -94,7 +94,13 @@ export async function run(args: readonly string[]): Promise<void> {
   } catch (error) {
     process.exitCode = report(error, io, json)
   }
+  // Everything is done and said: what a library holds open (a connection that it tries to make
+  // again, say) does not keep the program.
+  setTimeout(() => process.exit(), LINGER).unref()
 }
+
+/** Milliseconds for output that is still on its way. */
+const LINGER = 2000
 
 async function program(args: readonly string[], io: Io): Promise<Command> {
   const root = new Command('net2net')

@@ -4,7 +4,9 @@ import { inputError, usageError } from 'net2net/internal/errors'
 
 const patience = 10_000
 
-export interface RedisEvents {
+export interface RedisOptions {
+  /** Ends the wait for the first answer. */
+  readonly signal?: AbortSignal | undefined
   readonly onLost?: () => void
   readonly onBack?: () => void
 }
@@ -16,7 +18,7 @@ export interface RedisEvents {
  */
 export async function connectRedis(
   url: string,
-  events: RedisEvents = {},
+  events: RedisOptions = {},
 ): Promise<{ readonly redis: Redis; readonly close: () => void }> {
   const address = addressOf(url)
   const redis = new Redis(url, {
@@ -41,7 +43,10 @@ export async function connectRedis(
     if (lost) events.onBack?.()
     lost = false
   })
+  const stop = () => redis.disconnect()
+  events.signal?.addEventListener('abort', stop, { once: true })
   try {
+    events.signal?.throwIfAborted()
     await redis.connect()
     connected = true
     return {
@@ -53,6 +58,7 @@ export async function connectRedis(
     }
   } catch (cause) {
     redis.disconnect()
+    events.signal?.throwIfAborted()
     throw inputError(
       `Redis does not answer at ${address} (${(last ?? (cause as Error)).message}).`,
       {
@@ -61,6 +67,8 @@ export async function connectRedis(
         cause,
       },
     )
+  } finally {
+    events.signal?.removeEventListener('abort', stop)
   }
 }
 
