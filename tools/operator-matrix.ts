@@ -31,11 +31,15 @@ function reasonsOf(operator: Operator): string {
 /** What else the operator declares. */
 function facetsOf(operator: Operator): string {
   return [
-    operator.layer ? 'layer' : '',
-    operator.activation ? 'activation' : '',
-    operator.normalization ? 'normalization' : '',
-    operator.training ? 'own form in training' : '',
-    operator.homogeneous ? (operator.homogeneous.linear ? 'linear' : 'homogeneous') : '',
+    operator.growth?.layer ? 'layer' : '',
+    operator.growth?.activation ? 'activation' : '',
+    operator.growth?.normalization ? 'normalization' : '',
+    operator.training?.inTraining ? 'own form in training' : '',
+    typeof operator.scaling === 'object'
+      ? operator.scaling.linear
+        ? 'linear'
+        : 'homogeneous'
+      : '',
   ]
     .filter((facet) => facet !== '')
     .join(', ')

@@ -1,7 +1,7 @@
 /** Work that holds the thread, and still ends when the user presses Ctrl-C. */
 import { setImmediate } from 'node:timers/promises'
 import { Script } from 'node:vm'
-import { Net2NetError } from 'net2net/internal/errors'
+import { Net2NetError } from 'net2net'
 
 const call = Symbol.for('net2net.interruptible')
 const script = new Script(`globalThis[Symbol.for('net2net.interruptible')]()`)

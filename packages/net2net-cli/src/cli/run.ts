@@ -1,14 +1,9 @@
 /** The command line: finds the command, runs it, and turns what went wrong into an exit code. */
+
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import {
-  type ErrorKind,
-  inputError,
-  internalError,
-  Net2NetError,
-  usageError,
-} from 'net2net/internal/errors'
-import { quote } from 'net2net/internal/model/quote'
+import { type ErrorKind, Net2NetError } from 'net2net'
+import { inputError, internalError, usageError } from '../errors.ts'
 import { type CliCommand, ExitCode, type Io } from './command.ts'
 
 interface Entry {
@@ -138,7 +133,7 @@ function calledCommand(args: readonly string[]): string | undefined {
   const names = commands.map(({ name }) => name)
   if (!names.includes(called))
     throw usageError(
-      `There is no command ${quote(called)}; there are ${names.join(', ')} and help.`,
+      `There is no command ${JSON.stringify(called)}; there are ${names.join(', ')} and help.`,
       { hint: 'Run "net2net --help" for what they do.' },
     )
   return called
@@ -201,6 +196,7 @@ function processIo(): Io {
     }
     isOutputGone = true
   }
+  let hasMessages = false
   const io: Io = {
     out(text) {
       if (isOutputGone) return
@@ -211,9 +207,21 @@ function processIo(): Io {
         loseOutput(error as NodeJS.ErrnoException)
       }
     },
-    err: (text) => void process.stderr.write(text),
+    err(text) {
+      // Node opens the stream when it is first asked for, which takes a while: not where nothing is
+      // written to it. Work goes on where nobody reads its messages.
+      if (!hasMessages) process.stderr.on('error', () => undefined)
+      hasMessages = true
+      try {
+        process.stderr.write(text)
+      } catch {
+        // A full disk, for one who keeps the messages in a file.
+      }
+    },
     env: process.env,
-    isTerminal: process.stderr.isTTY === true,
+    get isTerminal() {
+      return process.stderr.isTTY === true
+    },
     signal: controller.signal,
   }
   process.stdout.on('error', loseOutput)

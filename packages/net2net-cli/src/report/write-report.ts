@@ -1,4 +1,4 @@
-import { writeWhole } from 'net2net/internal/files/write-whole'
+import { writeWhole } from 'net2net/files'
 import { readRun } from '../runs/read-run.ts'
 import { reportHtml } from './report.ts'
 

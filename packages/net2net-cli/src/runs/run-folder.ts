@@ -2,14 +2,12 @@
  * A run's folder: results.json (replaced whole after every epoch), metrics.jsonl (appended), and
  * every arm's network as `ARM.onnx`.
  */
+
 import fs from 'node:fs'
 import path from 'node:path'
-import { inputError, Net2NetError, usageError } from 'net2net/internal/errors'
-import { folderError, makeFolder } from 'net2net/internal/files/make-folder'
-import { removeLeftovers, temporaryName } from 'net2net/internal/files/temporary-name'
-import { writeWhole } from 'net2net/internal/files/write-whole'
-import type { Model } from 'net2net/internal/model/model'
-import { save } from 'net2net/internal/onnx/file.node'
+import { type Model, Net2NetError, save } from 'net2net'
+import { folderError, makeFolder, removeLeftovers, temporaryName, writeWhole } from 'net2net/files'
+import { inputError, usageError } from '../errors.ts'
 import type { MetricsLine } from './results.ts'
 
 const resultsFile = 'results.json'

@@ -1,11 +1,12 @@
 /** The runs of a folder: listed, read while they go on, started and stopped in child processes. */
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { inputError, usageError } from 'net2net/internal/errors'
-import { wordsOf } from 'net2net/internal/recipe/schema-messages'
+import { schemaMessage } from 'net2net/recipe'
 import { z } from 'zod'
+import { inputError, usageError } from '../errors.ts'
 import { reportHtml } from '../report/index.ts'
 import { readResults, readRun } from '../runs/read-run.ts'
 import type { RunRecord } from '../runs/run-record.ts'
@@ -215,7 +216,7 @@ export class Runs {
     if (!parsed.success) {
       const [issue] = parsed.error.issues
       throw usageError(
-        `The run cannot be started: ${issue!.path.join('.') || 'the settings'}: ${wordsOf(issue!)}.`,
+        `The run cannot be started: ${issue!.path.join('.') || 'the settings'}: ${schemaMessage(issue!)}.`,
       )
     }
     if (this.#children.size > 0)

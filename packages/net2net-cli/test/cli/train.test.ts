@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { load, nodeRuntime, save } from 'net2net'
-import { readCheckpoint } from 'net2net/internal/checkpoints/checkpoint-file.node'
+import { load, save } from 'net2net'
+import { readCheckpoint } from 'net2net/checkpoints'
 import { dense, sequential } from 'net2net/layers'
+import { nodeRuntime } from 'net2net/runtime'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { net2net, temporaryFolder } from './net2net.ts'
 

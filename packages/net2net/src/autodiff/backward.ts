@@ -6,7 +6,9 @@ import { refusedError } from '../errors.ts'
 import { capturedValues } from '../model/links.ts'
 import type { Node } from '../model/model.ts'
 import { describeNode } from '../model/names.ts'
-import { type GradientContext, none, type Operator } from '../operators/contract/operator.ts'
+import { none } from '../operators/contract/answers.ts'
+import type { GradientContext } from '../operators/contract/gradient.ts'
+import type { Operator } from '../operators/contract/operator.ts'
 import { operatorOf } from '../operators/table.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import type { GraphEmitter } from './emitter.ts'
@@ -123,6 +125,8 @@ function nodeGradient(
     op: (...call) => emitter.op(...call),
     constant: (tensor) => emitter.constant(tensor),
     info: (name) => emitter.info(name),
+    hint: (...call) => emitter.hint(...call),
+    hintOf: (name) => emitter.hintOf(name),
     has: (i) => input(i) !== '',
     input,
     output,

@@ -7,9 +7,9 @@ import { dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { inputError } from '../errors.ts'
 import { makeFolder } from '../files/make-folder.ts'
+import { readWhole } from '../files/read-whole.ts'
 import { writeWhole } from '../files/write-whole.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { readData } from './data-file.node.ts'
 import type { ArrayDataset } from './dataset.ts'
 import { digitsDataset } from './digits.ts'
 import { decodeIdx } from './idx.ts'
@@ -59,7 +59,7 @@ export async function loadDigits(known: KnownDataset, options: DigitsOptions): P
   const read = async (file: KnownFile): Promise<Tensor> => {
     const path =
       folder === undefined ? await download(known, file, options) : find(folder, known, file)
-    const bytes = await readData(path)
+    const bytes = await readWhole(path)
     const array = decodeIdx(bytes, path)
     if (options.verify !== false && sha256(bytes) !== file.sha256)
       throw inputError(

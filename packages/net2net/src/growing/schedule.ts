@@ -4,8 +4,9 @@
  */
 
 import { isSampleSet, type TrainingData } from '../data/samples.ts'
-import { type GrowthPlan, growByRecipe, planDeepen, type RecipeStep } from '../growth/index.ts'
+import { type GrowthPlan, planDeepen } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
+import { growByRecipe, type RecipeStep } from '../recipe/growth-recipe.ts'
 import type { Optimizer } from '../training/compile/optimizers/index.ts'
 import type { StepGraph, StepOptions } from '../training/compile/step-graph.ts'
 import { withParameters } from '../training/compile/trainable.ts'

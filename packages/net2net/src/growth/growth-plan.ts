@@ -2,7 +2,7 @@
  * A growth plan: what a growth does to a model, as plain data. It can be printed, stored,
  * replayed, applied to weights and to optimizer slots alike, and drawn. No tensor is in it.
  */
-import type { InsertedLayer } from '../operators/contract/operator.ts'
+import type { InsertedLayer } from '../operators/contract/facets.ts'
 import type { DType } from '../tensor/dtype.ts'
 import type { HeldValue } from './solve/held-value.ts'
 

@@ -5,20 +5,13 @@ import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
 import { planWiden, type WidenOptions, type Widths } from './plan/widen.ts'
 
 export { countMultiplyAdds, countParameters } from '../operators/model-size.ts'
-export {
-  formatRecipe,
-  growByRecipe,
-  parseRecipe,
-  type Recipe,
-  type RecipeResult,
-  type RecipeStep,
-  recipeJsonSchema,
-} from '../recipe/growth-recipe.ts'
 export { applyPlan } from './apply/apply.ts'
 export { growAverages, growSlots, type SlotPower } from './apply/grow-slots.ts'
 export type * from './growth-plan.ts'
 export { type InspectedLayer, type InspectedValue, type Inspection, inspect } from './inspect.ts'
 export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
+export type { ChannelStatistics } from './plan/inserted-layer.ts'
+export { rolesIn } from './plan/project.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
 export { type PlanningContext, planWiden, type WidenOptions, type Widths } from './plan/widen.ts'
 export type { WidthTarget } from './plan/widths.ts'
@@ -42,4 +35,3 @@ export const widen = (model: Model, widths: Widths, options?: WidenOptions): Mod
  */
 export const deepen = (model: Model, layers: readonly string[], options?: DeepenOptions): Model =>
   applyPlan(model, planDeepen(model, layers, options))
-export type { ChannelStatistics } from './plan/inserted-layer.ts'

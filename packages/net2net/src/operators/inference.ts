@@ -5,7 +5,7 @@
 import { Net2NetError } from '../errors.ts'
 import { type Dim, type Model, type Node, opsetOf, type ValueDeclaration } from '../model/model.ts'
 import { describeNode } from '../model/names.ts'
-import type { InferContext, ValueInfo } from './contract/operator.ts'
+import type { InferContext, ValueInfo } from './contract/infer.ts'
 import { elementsOf } from './helpers/elements.ts'
 import { operatorOf } from './table.ts'
 

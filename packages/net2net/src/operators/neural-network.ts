@@ -15,10 +15,11 @@ import { layerNormalization } from './rules/layer-normalization.ts'
 import { lrn } from './rules/lrn.ts'
 import { matMul } from './rules/mat-mul.ts'
 import { maxPool } from './rules/max-pool.ts'
+import { maxUnpool } from './rules/max-unpool.ts'
 import { pRelu } from './rules/p-relu.ts'
 import { resize, upsample } from './rules/resize.ts'
 import { rmsNormalization, simplifiedLayerNormalization } from './rules/rms-normalization.ts'
-import { fusedOperators, maxUnpool } from './rules/runtime-fused.ts'
+import { runtimeFused } from './rules/runtime-fused.ts'
 import { logSoftmax, softmax } from './rules/softmax.ts'
 
 export const neuralNetworkOperators: readonly Operator[] = [
@@ -47,6 +48,6 @@ export const neuralNetworkOperators: readonly Operator[] = [
   pRelu,
   resize,
   upsample,
-  ...fusedOperators,
+  ...runtimeFused,
   ...depthSpace,
 ]

@@ -28,7 +28,7 @@ import { splits } from './rules/split.ts'
 import { squeezes } from './rules/squeeze.ts'
 import { transposition } from './rules/transpose.ts'
 import { selections } from './rules/where.ts'
-import { frozenOperators } from './rules/without-rules.ts'
+import { withoutRules } from './rules/without-rules.ts'
 
 const families: readonly (readonly Operator[])[] = [
   neuralNetworkOperators,
@@ -56,7 +56,7 @@ const families: readonly (readonly Operator[])[] = [
   scatters,
   orderings,
   recurrent,
-  frozenOperators,
+  withoutRules,
 ]
 
 /** All supported operators, in the order of the table. */
@@ -76,4 +76,4 @@ export const operatorOf = (node: Pick<Node, 'domain' | 'opType'>): Operator | un
 
 /** How a node is computed from slices of a large weight, where its operator says so. */
 export const linearFormOf: LinearFormOf = (node, position, dims) =>
-  operatorOf(node)?.linear?.(node, position, dims)
+  operatorOf(node)?.execution?.slicing?.(node, position, dims)

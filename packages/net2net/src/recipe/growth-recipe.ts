@@ -17,6 +17,9 @@ import { inputError } from '../errors.ts'
 import { applyPlan } from '../growth/apply/apply.ts'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
 import { planDeepen } from '../growth/plan/deepen.ts'
+
+export type { PlanningContext } from '../growth/plan/widen.ts'
+
 import { type PlanningContext, planWiden } from '../growth/plan/widen.ts'
 import type { Model } from '../model/model.ts'
 import { planSchema } from './plan-schema.ts'

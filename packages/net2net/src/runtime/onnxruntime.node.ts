@@ -2,19 +2,24 @@
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { usageError } from '../errors.ts'
-import { ortRuntime } from './ort.ts'
+import { loadPackage, ortRuntime } from './ort.ts'
 import type { Runtime, SessionOptions } from './runtime.ts'
 
-const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as {
-  version: string
-}
+const require = createRequire(import.meta.url)
 
 /** ONNX Runtime on this machine: CPU, WebGPU (needs a Vulkan loader on Linux) or CUDA. */
 export const nodeRuntime: Runtime = ortRuntime({
-  description: `onnxruntime-node ${version}`,
+  describe() {
+    try {
+      const { version } = require('onnxruntime-node/package.json') as { version: string }
+      return `onnxruntime-node ${version}`
+    } catch {
+      return 'onnxruntime-node'
+    }
+  },
   blockedImages: true,
   async load() {
-    const ort = await import('onnxruntime-node')
+    const ort = await loadPackage('onnxruntime-node', () => import('onnxruntime-node'))
     // Errors come back as exceptions: nothing is to be printed beside them.
     ort.env.logLevel = 'fatal'
     return ort
@@ -37,8 +42,11 @@ export const nodeRuntime: Runtime = ortRuntime({
   },
 })
 
+/** What computes where no other runtime is given. */
+export const defaultRuntime: Runtime = nodeRuntime
+
 /** More threads than this only cost: each takes memory, and a hundred thousand all of it. */
-export const maxThreads = (): number => 4 * availableParallelism()
+const maxThreads = (): number => 4 * availableParallelism()
 
 function allowedThreads(threads: number): number {
   if (Number.isSafeInteger(threads) && threads >= 1 && threads <= maxThreads()) return threads

@@ -22,7 +22,8 @@ type NativeTensor = OrtApi.Tensor
 export type NativeOptions = OrtApi.InferenceSession.SessionOptions
 
 export interface OrtBuild {
-  readonly description: string
+  /** Name and version. */
+  describe(): string
   readonly blockedImages?: true
   /** Loads the library, on first use. */
   load(): Promise<Ort>
@@ -36,7 +37,9 @@ export interface OrtBuild {
 /** A runtime on one build of ONNX Runtime. */
 export function ortRuntime(build: OrtBuild): Runtime {
   return {
-    description: build.description,
+    get description() {
+      return build.describe()
+    },
     ...(build.blockedImages && { blockedImages: true }),
     async createSession(model, options = {}) {
       const ort = await build.load()
@@ -63,6 +66,25 @@ export function ortRuntime(build: OrtBuild): Runtime {
       }
       return new OrtSession(ort, session, build.copiesOutputs === true)
     },
+  }
+}
+
+/**
+ * Loads a build of ONNX Runtime.
+ *
+ * @throws input where its package is not installed: it is an optional peer of this one
+ */
+export async function loadPackage<T>(name: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (cause) {
+    const isMissing = (cause as { readonly code?: unknown }).code === 'ERR_MODULE_NOT_FOUND'
+    throw inputError(
+      isMissing
+        ? `Running models needs ONNX Runtime: npm install ${name}.`
+        : `ONNX Runtime (${name}) cannot be loaded: ${shortReason(cause)}.`,
+      { cause },
+    )
   }
 }
 

@@ -34,6 +34,10 @@ export interface Session {
   release(): Promise<void>
 }
 
+/** Options whose runtime may be left away: then it is ONNX Runtime in Node or in this browser. */
+export type RuntimeOptional<T extends { readonly runtime: unknown }> = Omit<T, 'runtime'> &
+  Partial<Pick<T, 'runtime'>>
+
 export interface Runtime {
   /** For records: name, version and device. */
   readonly description: string

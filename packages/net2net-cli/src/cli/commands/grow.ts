@@ -1,8 +1,9 @@
 /** net2net grow: several steps of growth, by a recipe. */
+
 import type { Command } from 'commander'
-import { readData } from 'net2net/internal/data/data-file.node'
-import { usageError } from 'net2net/internal/errors'
-import { formatRecipe, growByRecipe, parseRecipe, type Recipe } from 'net2net/internal/growth/index'
+import { readWhole } from 'net2net/files'
+import { formatRecipe, growByRecipe, parseRecipe, type Recipe } from 'net2net/recipe'
+import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
 
@@ -31,7 +32,7 @@ replays to the same bits. "seed" in the recipe comes before --seed.`,
           throw usageError(`The recipe comes first, and ${file} is named as a model is.`, {
             hint: `Write: net2net grow RECIPE ${file}`,
           })
-        const text = new TextDecoder().decode(await readData(file))
+        const text = new TextDecoder().decode(await readWhole(file))
         const recipe: Recipe = { seed: options.seed, ...parseRecipe(text, file) }
         const resolvedFile = `${output}.recipe.yaml`
         let resolved = recipe

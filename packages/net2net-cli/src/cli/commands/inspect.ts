@@ -1,10 +1,10 @@
 /** net2net inspect: the layers of a model, and what can be grown. */
+
 import type { Command } from 'commander'
-import { inspect as inspectModel, whyNoLayers } from 'net2net/internal/growth/index'
-import { load } from 'net2net/internal/onnx/file.node'
+import { inspect as inspectModel, load, whyNoLayers } from 'net2net'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
 import { interruptible } from '../interruptible.ts'
-import { table } from '../table.ts'
+import { grouped, table } from '../table.ts'
 
 export const inspect: CliCommand = {
   configure(command: Command, io: Io) {
@@ -30,7 +30,7 @@ function sizesText({ inputs, outputs, parameters, opset }: Report): string {
   return [
     `Inputs: ${inputs.map(value).join('; ')}`,
     `Outputs: ${outputs.map(value).join('; ')}`,
-    `Parameters: ${parameters.toLocaleString('en')}; operator set ${opset}`,
+    `Parameters: ${grouped(parameters)}; operator set ${opset}`,
   ].join('\n')
 }
 

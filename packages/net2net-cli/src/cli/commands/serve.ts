@@ -1,9 +1,10 @@
 /** net2net serve: the page, on loopback. */
+
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
-import { inputError } from 'net2net/internal/errors'
+import { inputError } from '../../errors.ts'
 import { Runs } from '../../server/runs.ts'
 import { startPageServer } from '../../server/server.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'

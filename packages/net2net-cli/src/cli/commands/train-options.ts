@@ -1,8 +1,9 @@
 /** The options of net2net train. */
+
 import { type Command, Option } from 'commander'
-import { usageError } from 'net2net/internal/errors'
-import type { Device } from 'net2net/internal/runtime/runtime'
+import type { Device } from 'net2net/runtime'
 import { adam, adamw, type LossName, lossNames, type Optimizer, sgd } from 'net2net/training'
+import { usageError } from '../../errors.ts'
 import { examples } from '../command.ts'
 import { integer, list, number, parallel, seed } from '../options.ts'
 

@@ -1,30 +1,32 @@
 /** net2net train: train a model on a data set. */
+
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { type ArrayDataset, loadData, split } from 'net2net/data'
 import {
-  type Checkpoint,
-  CheckpointFolder,
-  fingerprintOf,
-} from 'net2net/internal/checkpoints/checkpoint-folder.node'
-import { readData } from 'net2net/internal/data/data-file.node'
-import { Net2NetError, usageError } from 'net2net/internal/errors'
-import { countParameters } from 'net2net/internal/growth/index'
-import type { Model } from 'net2net/internal/model/model'
-import { decodeModel } from 'net2net/internal/onnx/decode'
-import { encodeModel } from 'net2net/internal/onnx/encode'
-import { load, save } from 'net2net/internal/onnx/file.node'
-import { nodeRuntime } from 'net2net/internal/runtime/onnxruntime.node'
-import { buildStep, type EpochResult, type TrainingState } from 'net2net/training'
+  countParameters,
+  decodeModel,
+  encodeModel,
+  load,
+  type Model,
+  Net2NetError,
+  save,
+} from 'net2net'
+import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
+import { type ArrayDataset, loadData, split } from 'net2net/data'
+import { readWhole } from 'net2net/files'
 import {
   type GrowingEvent,
-  GrowingTraining,
+  type GrowingTraining,
   type GrowthPosition,
   type GrowthStage,
-  parseTrainingRecipe,
-} from '../../mnist/index.ts'
+  trainGrowing,
+} from 'net2net/growing'
+import { parseTrainingRecipe } from 'net2net/recipe'
+import { nodeRuntime } from 'net2net/runtime'
+import { buildStep, type EpochResult, type TrainingState } from 'net2net/training'
+import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
@@ -112,7 +114,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     cleared = true
     return checkpoints.save(state, savedPosition(position))
   }
-  const training = new GrowingTraining(model, samples, {
+  const training = trainGrowing(model, samples, {
     runtime: nodeRuntime,
     stages,
     loss,
@@ -183,7 +185,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
 }
 
 async function readRecipe(file: string): Promise<readonly GrowthStage[]> {
-  return parseTrainingRecipe(new TextDecoder().decode(await readData(file)), file)
+  return parseTrainingRecipe(new TextDecoder().decode(await readWhole(file)), file)
 }
 
 /** A network that grew on the way goes into the checkpoint. */

@@ -1,5 +1,5 @@
 /** From the arms of an experiment to the specifications of their trials. */
-import { randomStream } from 'net2net/internal/tensor/random'
+import { randomStream } from 'net2net/tensor'
 import { scratchName, type TrialSpec, teacherArmName } from '../trial/trial.ts'
 import type { Arm } from './entries.ts'
 import {

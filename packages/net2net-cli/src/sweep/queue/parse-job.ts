@@ -3,9 +3,9 @@
  * identity of a trial is the hash of its specification, so that it names neither a folder elsewhere
  * nor a trial that it is not.
  */
-import { inputError } from 'net2net/internal/errors'
-import { wordsOf } from 'net2net/internal/recipe/schema-messages'
+import { schemaMessage } from 'net2net/recipe'
 import { z } from 'zod'
+import { inputError } from '../../errors.ts'
 import { count, growth, seed } from '../file/schema.ts'
 import { sweepNetworkNames } from '../trial/networks.ts'
 import type { Trial, TrialFailure } from '../trial/trial.ts'
@@ -99,5 +99,5 @@ function read<T>(schema: z.ZodType<T>, data: unknown, what: string): T {
     throw inputError(`${what} cannot be read.`, { cause })
   }
   const where = issue?.path.join('.') ?? ''
-  throw inputError(`${what} is not valid: ${where} ${issue ? wordsOf(issue) : 'is wrong'}.`)
+  throw inputError(`${what} is not valid: ${where} ${issue ? schemaMessage(issue) : 'is wrong'}.`)
 }

@@ -1,4 +1,5 @@
 /** A worker: takes trials from a queue, trains them in processes of their own, and gives results. */
+
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -6,9 +7,8 @@ import { hostname, tmpdir } from 'node:os'
 import path from 'node:path'
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { Net2NetError } from 'net2net/internal/errors'
-import { makeFolder } from 'net2net/internal/files/make-folder'
-import { writeWhole } from 'net2net/internal/files/write-whole'
+import { Net2NetError } from 'net2net'
+import { makeFolder, writeWhole } from 'net2net/files'
 import { failureOf } from '../schedule/run-sweep.ts'
 import { forkTrial, TrialCrash } from '../trial/fork-trial.ts'
 import { SweepFolder } from '../trial/sweep-folder.ts'

@@ -1,6 +1,7 @@
 /** Runs a trial in a process of its own, which can be stopped, or die, without harm to others. */
+
 import { fork } from 'node:child_process'
-import { Net2NetError } from 'net2net/internal/errors'
+import { Net2NetError } from 'net2net'
 import { supervise } from '../../processes/child-process.ts'
 import type { TrialProgress } from './trial.ts'
 import type { TrialEvent, TrialTask } from './trial-process.ts'

@@ -1,14 +1,11 @@
 /** How a trial's network starts: growth of a network, or of its architecture alone. */
 
-import type { SampleSet } from 'net2net/internal/data/samples'
-import { measureStatistics } from 'net2net/internal/growing/channel-statistics'
-import { applyPlan, type GrowthPlan, planDeepen, planWiden } from 'net2net/internal/growth/index'
-import type { Model } from 'net2net/internal/model/model'
-import type { Runtime } from 'net2net/internal/runtime/runtime'
-import { isFloat } from 'net2net/internal/tensor/dtype'
-import { fillTensor, glorotUniform } from 'net2net/internal/tensor/fill'
-import { elementCount } from 'net2net/internal/tensor/tensor'
-import { withParameters } from 'net2net/internal/training/compile/trainable'
+import { applyPlan, type GrowthPlan, type Model, planDeepen, planWiden } from 'net2net'
+import type { SampleSet } from 'net2net/data'
+import { measureStatistics } from 'net2net/growing'
+import type { Runtime } from 'net2net/runtime'
+import { elementCount, fillTensor, glorotUniform, isFloat } from 'net2net/tensor'
+import { withParameters } from 'net2net/training'
 import type { Growth } from './trial.ts'
 
 export interface GrowOptions {

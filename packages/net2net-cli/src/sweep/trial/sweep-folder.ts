@@ -3,12 +3,12 @@
  * `trials/ID/` with its result, network, optimizer state and checkpoints. What is there is whole:
  * files appear under their names when they are.
  */
+
 import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { inputError } from 'net2net/internal/errors'
-import { makeFolder } from 'net2net/internal/files/make-folder'
-import { writeWhole } from 'net2net/internal/files/write-whole'
+import { makeFolder, writeWhole } from 'net2net/files'
+import { inputError } from '../../errors.ts'
 import type { SweepPlan, Trial, TrialFailure, TrialResult } from './trial.ts'
 
 export const trialFiles = {

@@ -1,13 +1,8 @@
 /** A trial's words in those of the training room. */
 
-import type { GrowthStage } from 'net2net/internal/growing/schedule'
-import type { RecipeStep } from 'net2net/internal/growth/index'
-import {
-  adam,
-  adamw,
-  type Optimizer,
-  sgd,
-} from 'net2net/internal/training/compile/optimizers/index'
+import type { GrowthStage } from 'net2net/growing'
+import type { RecipeStep } from 'net2net/recipe'
+import { adam, adamw, type Optimizer, sgd } from 'net2net/training'
 import type { TrialOptimizer, TrialStage } from './trial.ts'
 
 /** What all trials minimize. */

@@ -1,5 +1,5 @@
 /** A trial: one training of a sweep, as plain data that decides every bit of its outcome. */
-import type { DeepenOptions, WidenOptions } from 'net2net/internal/growth/index'
+import type { DeepenOptions, WidenOptions } from 'net2net'
 import type { SweepNetworkName } from './networks.ts'
 
 export interface TrialData {

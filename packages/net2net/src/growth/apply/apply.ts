@@ -15,7 +15,7 @@ import {
   type ValueDeclaration,
 } from '../../model/model.ts'
 import { NameSupply } from '../../model/names.ts'
-import type { ValueInfo } from '../../operators/contract/operator.ts'
+import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { inferModel, inferNode } from '../../operators/inference.ts'
 import { lazyFill } from '../../tensor/lazy.ts'
 import { type LazyTensor, materialize, Tensor } from '../../tensor/tensor.ts'

@@ -9,7 +9,7 @@
 import { mustBeOneOf, refusedError, usageError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
 import { describeNode, NameSupply, valueNames } from '../../model/names.ts'
-import type { InsertedLayer } from '../../operators/contract/operator.ts'
+import type { InsertedLayer } from '../../operators/contract/facets.ts'
 import type { GrowthPlan, Insertion } from '../growth-plan.ts'
 import { type Layer, type Solution, solve } from '../solve/relate.ts'
 import type { ChannelStatistics } from './inserted-layer.ts'

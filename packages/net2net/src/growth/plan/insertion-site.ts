@@ -4,7 +4,8 @@
  */
 import type { Links } from '../../model/links.ts'
 import { type Node, opsetOf } from '../../model/model.ts'
-import type { InsertedLayer, InsertedNode, Unsupported } from '../../operators/contract/operator.ts'
+import type { Unsupported } from '../../operators/contract/answers.ts'
+import type { InsertedLayer, InsertedNode } from '../../operators/contract/facets.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { isFloat } from '../../tensor/dtype.ts'
 import { zeros } from '../../tensor/fill.ts'
@@ -42,12 +43,13 @@ export function neighbourhood(solution: Solution, layer: Layer): Neighbourhood {
     const operator = operatorOf(next)
     const others = next.inputs.filter((name) => name !== value && name !== '')
     const shifts =
-      operator?.bias && !normalization && others.every((name) => isConstant(solution, name))
-    if (operator?.normalization && !normalization && next.inputs[0] === value) normalization = next
+      operator?.growth?.bias && !normalization && others.every((name) => isConstant(solution, name))
+    if (operator?.growth?.normalization && !normalization && next.inputs[0] === value)
+      normalization = next
     else if (!shifts) break
     value = next.outputs[0]!
   }
-  const active = next && operatorOf(next)?.activation && next.inputs[0] === value
+  const active = next && operatorOf(next)?.growth?.activation && next.inputs[0] === value
   return {
     value,
     ...(normalization && { normalization }),
@@ -64,7 +66,7 @@ function identityOn(
   const info = values.get(value) ?? {}
   if (info.dtype !== undefined && !isFloat(info.dtype))
     return { unsupported: `its values are of type ${info.dtype}` }
-  return layer.operator.layer!.identity({
+  return layer.operator.growth!.layer!.identity({
     node: layer.node,
     opset: opsetOf(model, layer.node.domain),
     value: info,
@@ -89,7 +91,7 @@ export function siteOf(
     return 'unsupported' in linear ? linear : { value, layer: linear }
   const after = activation.outputs[0]!
   const constant = (i: number) => values.get(activation.inputs[i] ?? '')?.constant
-  if (operatorOf(activation)!.activation!.idempotent(activation, constant))
+  if (operatorOf(activation)!.growth!.activation!.idempotent(activation, constant))
     return { value: after, layer: followedBy(linear, copyOf(activation)) }
   if (isNonNegative(solution, after)) return { value: after, layer: followedBy(linear, relu) }
   return { value, layer: linear }

@@ -87,7 +87,7 @@ function needOf(context: Planning, use: ParameterUse): Need | undefined {
     return [{ axis: k, ...parameterMapOf(algebra, marked, size, ids) }]
   })
   if (axes.length === 0) return undefined
-  const padding = operatorOf(use.node)?.padding?.[use.input]
+  const padding = operatorOf(use.node)?.growth?.padding?.[use.input]
   return {
     axes,
     after,

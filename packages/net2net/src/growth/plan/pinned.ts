@@ -6,7 +6,7 @@
  */
 import { type Dim, opsetOf } from '../../model/model.ts'
 import type { Axis } from '../../operators/contract/axis.ts'
-import type { ValueInfo } from '../../operators/contract/operator.ts'
+import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
 import { inferNode } from '../../operators/inference.ts'
 import { editModel } from '../apply/apply.ts'

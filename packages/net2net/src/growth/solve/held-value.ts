@@ -1,6 +1,6 @@
 /** Small tensors of numbers that nodes compute from sizes, as constants. */
 
-import type { ValueInfo } from '../../operators/contract/operator.ts'
+import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
 import { dtypes, isFloat } from '../../tensor/dtype.ts'
 import {

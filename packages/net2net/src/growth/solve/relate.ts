@@ -6,14 +6,11 @@
 import { capturedValues, type Links, linksOf } from '../../model/links.ts'
 import { type Model, type Node, opsetOf } from '../../model/model.ts'
 import { nodeLabel } from '../../model/names.ts'
+import type { AxesOutput, AxisElement } from '../../operators/contract/axes.ts'
 import type { Axis } from '../../operators/contract/axis.ts'
-import type {
-  AxesOutput,
-  AxisElement,
-  Operator,
-  ValueInfo,
-} from '../../operators/contract/operator.ts'
-import { homogeneityOf } from '../../operators/helpers/scaling.ts'
+import type { ValueInfo } from '../../operators/contract/infer.ts'
+import type { Operator } from '../../operators/contract/operator.ts'
+import { movesElements, scalingOf } from '../../operators/helpers/scaling.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
@@ -188,7 +185,7 @@ class Solver {
         if (!(error instanceof Refusal)) throw error
         this.#giveUp(node, error.message, context)
       }
-    if (operator?.layer) this.#addLayer(node, operator)
+    if (operator?.growth?.layer) this.#addLayer(node, operator)
     const isSize = (name: string) =>
       this.#elements.get(name)?.some((element) => element.kind === 'size')
     if (!computed || (node.outputs.some(isSize) && this.#hold(node))) return
@@ -276,20 +273,20 @@ class Solver {
       const use = read.get(i)
       return use ? [use] : [...this.#weights.usesIn(node.inputs[i] ?? '')]
     }
-    const isView = operator?.view === true && usesAt(0).length > 0
+    const isView = movesElements(operator) && usesAt(0).length > 0
     const isAlone = this.#readsWeightsAlone(node)
     if (!isView && !isAlone) return
     const forms = node.inputs.map((name) => this.#weights.formOf(name))
     const isNumber = this.#values.get(node.outputs[0] ?? '')?.shape?.every((size) => size === 1)
     const isProduct = forms.includes('product')
-    if (operator?.layer && isProduct && !isNumber) return
-    const form = operator?.layer || isProduct ? 'product' : isView ? forms[0]! : 'computed'
+    if (operator?.growth?.layer && isProduct && !isNumber) return
+    const form = operator?.growth?.layer || isProduct ? 'product' : isView ? forms[0]! : 'computed'
     const uses = new Set(isAlone ? node.inputs.flatMap((_, i) => usesAt(i)) : usesAt(0))
     for (const name of node.outputs) if (name !== '') this.#weights.add(name, uses, form)
   }
 
   #addLayer(node: Node, operator: Operator): void {
-    const facet = operator.layer?.weight((i) => this.#isWeight(node, i), node)
+    const facet = operator.growth?.layer?.weight((i) => this.#isWeight(node, i), node)
     const output = node.outputs[0] ?? ''
     const axes = this.#axes.get(output)
     if (!facet || !axes) return
@@ -319,7 +316,7 @@ class Solver {
     const names = [name]
     for (let next = names.pop(); next !== undefined; next = names.pop()) {
       const node = this.#links.producers.get(next)
-      if (!node || this.#inWeights.has(node) || !homogeneityOf(this.#lookup(node))) continue
+      if (!node || this.#inWeights.has(node) || !scalingOf(this.#lookup(node))) continue
       this.#inWeights.add(node)
       names.push(...node.inputs)
     }

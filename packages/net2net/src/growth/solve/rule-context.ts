@@ -1,14 +1,14 @@
 /** The solver's answers to the axes rule of one node, and a record of what the rule did. */
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Dim, Node, Shape } from '../../model/model.ts'
-import type { Axis } from '../../operators/contract/axis.ts'
 import type {
   AxesContext,
   AxisElement,
   ElementOrigin,
   FactorAxis,
-  ValueInfo,
-} from '../../operators/contract/operator.ts'
+} from '../../operators/contract/axes.ts'
+import type { Axis } from '../../operators/contract/axis.ts'
+import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { followSizeElement } from '../../operators/helpers/axis-elements.ts'
 import { constantElements, elementsOf } from '../../operators/helpers/elements.ts'
 import type { DType } from '../../tensor/dtype.ts'
@@ -74,6 +74,8 @@ export interface SolverState {
 }
 
 const unknownValue: ValueInfo = {}
+
+const isFactor = (each: FactorAxis | Axis): each is FactorAxis => !('kind' in each)
 
 const withWeight = 'sums over it with a weight'
 
@@ -190,14 +192,14 @@ export class NodeContext implements AxesContext {
   fixed(size: Dim, reason: string): Axis {
     return this.#state.algebra.fixed(size, reason)
   }
-  same(a: Axis, b: Axis): Axis {
+  unify(a: Axis, b: Axis): Axis {
     const { algebra } = this.#state
     return algebra.expand(algebra.same(a, b))
   }
-  freeze(axis: Axis, reason: string): void {
+  fix(axis: Axis, reason: string): void {
     this.#state.algebra.freeze(axis, reason)
   }
-  equalCopies(axis: Axis, reason: string): void {
+  balanced(axis: Axis, reason: string): void {
     const { algebra } = this.#state
     algebra.equalCopies.push({ axis, reason, node: algebra.node })
   }
@@ -211,19 +213,18 @@ export class NodeContext implements AxesContext {
     throw new Refusal(reason)
   }
 
-  contract(i: number, k: number, axis: Axis): void {
-    const own = this.axes(i)[k] ?? this.refuse(`has no axis ${k} at input ${i}`)
-    this.#state.algebra.same(axis, own)
-    this.#sum(axis, [{ input: i, axis: k }], withWeight)
-  }
-
-  sumProducts(factors: readonly FactorAxis[], does: string): void {
-    const [axis, ...others] = factors.map((each) => this.axes(each.input)[each.axis]!)
+  contract(factors: readonly (FactorAxis | Axis)[], does = withWeight): void {
+    const [axis, ...others] = factors.map((each) => (isFactor(each) ? this.#axisOf(each) : each))
     if (!axis) return
     for (const other of others) this.#state.algebra.same(axis, other)
-    const weights = factors.filter(({ input }) => this.isParameter(input))
-    const values = factors.filter((each) => !weights.includes(each))
+    const inputs = factors.filter(isFactor)
+    const weights = inputs.filter(({ input }) => this.isParameter(input))
+    const values = inputs.filter((each) => !weights.includes(each))
     this.#sum(axis, [...weights.reverse(), ...values], weights.length > 0 ? withWeight : does)
+  }
+
+  #axisOf({ input, axis }: FactorAxis): Axis {
+    return this.axes(input)[axis] ?? this.refuse(`has no axis ${axis} at input ${input}`)
   }
 
   /** A constant takes the shares itself; who else does is found out with all others. */
@@ -234,7 +235,7 @@ export class NodeContext implements AxesContext {
     if (use) use.summed[constant.axis] = true
     contractions.push({ node: this.node, axis, does, ...(use ? {} : { factors }) })
   }
-  pick(entry: Axis): void {
+  selectEntry(entry: Axis): void {
     this.#state.picks.push({ node: this.node, entry })
   }
 

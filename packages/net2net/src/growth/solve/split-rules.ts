@@ -1,8 +1,9 @@
 /** Where shares may flow in a graph, for all units alike: nodes, and what they do to their inputs. */
 import type { Node } from '../../model/model.ts'
+import type { FactorAxis } from '../../operators/contract/axes.ts'
 import type { Axis } from '../../operators/contract/axis.ts'
-import type { FactorAxis, HomogeneityFacet } from '../../operators/contract/operator.ts'
-import { homogeneityOf } from '../../operators/helpers/scaling.ts'
+import type { ScalesWith } from '../../operators/contract/facets.ts'
+import { movesElements, scalingOf } from '../../operators/helpers/scaling.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { elementCount, toNumbers } from '../../tensor/tensor.ts'
 import type { Solution } from './relate.ts'
@@ -15,9 +16,9 @@ export type Sum = Contraction & { readonly factors: readonly FactorAxis[] }
 export const isSum = (contraction: Contraction): contraction is Sum =>
   contraction.factors !== undefined
 
-export const isView = (node: Node): boolean => operatorOf(node)?.view === true
+export const isView = (node: Node): boolean => movesElements(operatorOf(node))
 
-export const facetOf = (node: Node): HomogeneityFacet | undefined => homogeneityOf(operatorOf(node))
+export const facetOf = (node: Node): ScalesWith | undefined => scalingOf(operatorOf(node))
 
 /** What is known of the graph for all units alike. */
 export class Flow {

@@ -234,7 +234,7 @@ export class Search {
 
   /** What a node that reads shares needs in turn. */
   #reading(node: Node, input: number, cell: Cell): readonly Demand[] | Failure {
-    if (operatorOf(node)?.shapesOnly) return []
+    if (operatorOf(node)?.reads?.shapes) return []
     const { algebra } = this.#flow.solution
     for (const { axis, factors, does } of this.#flow.contractionsOf(node)) {
       if (!algebra.leaves(axis).includes(this.#unit)) continue

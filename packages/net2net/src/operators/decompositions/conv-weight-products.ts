@@ -20,7 +20,7 @@
  */
 import type { Dim } from '../../model/model.ts'
 import { elementCount, float32 } from '../../tensor/tensor.ts'
-import type { Emitter } from '../contract/operator.ts'
+import type { Emitter } from '../contract/gradient.ts'
 import { ints, range, reshape, slice, type TargetSize, transpose } from '../helpers/emission.ts'
 import type { KnownWindowAxis } from '../helpers/windows.ts'
 
@@ -83,7 +83,7 @@ const batchOf = (of: string): TargetSize => ({ of, axis: 0 })
 function byPatches(layer: Layer): string {
   const { emitter, dy, channels, filters, rows, columns } = layer
   const dims = [filters, channels, rows.kernel, columns.kernel]
-  const phases = emitter.info(dy).phases
+  const phases = emitter.hintOf(dy).phases
   const plain = [rows, columns].every((axis) => axis.stride === 1 && axis.dilation === 1)
   if (phases !== undefined && plain) return byPhasedPatches(layer, phases)
   const patches = laidOut(layer, [rows, columns], rows.output * columns.output)

@@ -13,7 +13,7 @@
  */
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
-import { type Emitter, type GradientRule, isCpu } from '../contract/operator.ts'
+import { type Emitter, type GradientRule, isCpu } from '../contract/gradient.ts'
 import {
   cannotDifferentiate,
   ints,
@@ -51,7 +51,7 @@ export const convGradient: GradientRule = (context) => {
 
 /** δ summed over batch and positions, which may have been pooled to a smaller image with the same sum. */
 const biasGradient = (emitter: Emitter, dy: string, spatialAxes: number): string =>
-  reduce(emitter, 'Sum', emitter.info(dy).sums ?? dy, [0, ...range(spatialAxes + 2, 2)], false)
+  reduce(emitter, 'Sum', emitter.hintOf(dy).sums ?? dy, [0, ...range(spatialAxes + 2, 2)], false)
 
 /** The form that the target computes fastest. */
 const bestWeightGradient: typeof weightGradient = (emitter, dy, x, window, group) =>

@@ -1,7 +1,7 @@
 /** How operators compute images in blocks of channels; see `../../passes/cpu-layout/blocked-layout.ts`. */
 import { intAttribute, stringAttribute } from '../../model/attributes.ts'
 import { int64 } from '../../tensor/tensor.ts'
-import type { BlockedContext, BlockedRule } from '../contract/operator.ts'
+import type { BlockedContext, BlockedRule } from '../contract/facets.ts'
 
 const ints = (context: BlockedContext, values: readonly number[]) =>
   context.constantOf(int64(values))

@@ -6,7 +6,7 @@
 import type { Dim, Shape } from '../../model/model.ts'
 import { dtypes } from '../../tensor/dtype.ts'
 import { elementCount, type LazyTensor, toNumbers } from '../../tensor/tensor.ts'
-import type { InferContext, ValueInfo } from '../contract/operator.ts'
+import type { InferContext, ValueInfo } from '../contract/infer.ts'
 
 /** Tensors with more elements than this are data, not sizes. */
 const MAX_ELEMENTS = 256

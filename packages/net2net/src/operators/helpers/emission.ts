@@ -5,7 +5,7 @@ import { describeNode } from '../../model/names.ts'
 import type { DType } from '../../tensor/dtype.ts'
 import { fillTensor, ones } from '../../tensor/fill.ts'
 import { int64, type LazyTensor, scalar, Tensor } from '../../tensor/tensor.ts'
-import type { Emitter } from '../contract/operator.ts'
+import type { Emitter } from '../contract/gradient.ts'
 
 export const ints = (emitter: Emitter, values: readonly number[]): string =>
   emitter.constant(int64(values))

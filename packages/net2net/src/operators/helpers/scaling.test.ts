@@ -7,6 +7,7 @@ import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { float32, int64, Tensor, toNumbers } from '../../tensor/tensor.ts'
 import { operatorOf, operators } from '../table.ts'
+import { scalingOf } from './scaling.ts'
 
 const UNITS = 4
 const factors = [0.5, 0.25, 2, 3]
@@ -136,7 +137,9 @@ function nodeOf(opType: string, { inputs, attributes = {}, constants = {} }: Cas
   return modelOf(b.graph(), opType === 'RMSNormalization' ? 23 : 21)
 }
 
-const declared = operators.filter(({ homogeneous }) => homogeneous).map(({ name }) => name)
+const declared = operators
+  .filter(({ scaling }) => typeof scaling === 'object')
+  .map(({ name }) => name)
 
 describe('homogeneity', () => {
   it('is tested for every operator that has it', () => {
@@ -148,13 +151,13 @@ describe('homogeneity', () => {
     b.input('x', 'float32', [1])
     b.node('Cast', ['x'], { to: 6 })
     const [node] = b.graph().nodes
-    expect(operatorOf(node!)!.homogeneous!.inputs(node!)).toEqual([])
+    expect(scalingOf(operatorOf(node!))!.inputs(node!)).toEqual([])
   })
 
   it.each(Object.entries(cases))('of %s is what it says', async (opType, each) => {
     const model = nodeOf(opType, each)
     const node = model.graph.nodes.find((other) => other.opType === opType)!
-    const { inputs: sets, linear } = operatorOf(node)!.homogeneous!
+    const { inputs: sets, linear } = scalingOf(operatorOf(node))!
     const session = await nodeRuntime.createSession(encodeModel(model), { threads: 1 })
     const run = async (values: readonly (Tensor | undefined)[]) => {
       const feeds = values.flatMap((value, i) => (value ? [[`x${i}`, value] as const] : []))

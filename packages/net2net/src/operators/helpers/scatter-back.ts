@@ -3,7 +3,7 @@
  * 0, 1, 2, … instead of the values, and add every g at the position that it came from.
  */
 import { elementCount, float32, int64, scalar, Tensor } from '../../tensor/tensor.ts'
-import type { Emitter } from '../contract/operator.ts'
+import type { Emitter } from '../contract/gradient.ts'
 import { isStatic } from './elements.ts'
 import { floatType, ints, shapeOf } from './emission.ts'
 

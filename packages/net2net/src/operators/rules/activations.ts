@@ -8,7 +8,8 @@
 
 import { floatAttribute, stringAttribute } from '../../model/attributes.ts'
 import type { Node } from '../../model/model.ts'
-import { isCpu, type Operator } from '../contract/operator.ts'
+import { isCpu } from '../contract/gradient.ts'
+import type { Operator } from '../contract/operator.ts'
 import type { Backward } from '../helpers/formula.ts'
 import { positive } from '../helpers/masks.ts'
 import { positivelyHomogeneous } from '../helpers/scaling.ts'
@@ -48,12 +49,12 @@ export const activations: readonly Operator[] = [
     idempotent: true,
     poolsFirst: true,
     sign: 'non-negative',
-    homogeneous: positivelyHomogeneous,
+    scaling: positivelyHomogeneous,
     gradient: (context) => reluGradient(context),
   }),
   unary('LeakyRelu', {
     idempotent: (node) => [0, 1].includes(alpha(node, 0.01)),
-    homogeneous: positivelyHomogeneous,
+    scaling: positivelyHomogeneous,
     gradient: ({ f, g, x, node }) => f.where(f.greater(x, 0), g, f.mul(g, alpha(node, 0.01))),
   }),
   unary('ThresholdedRelu', {

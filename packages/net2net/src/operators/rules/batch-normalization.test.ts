@@ -13,7 +13,8 @@ import type { Node } from '../../model/model.ts'
 import { encodeModel } from '../../onnx/index.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
-import type { Target, ValueInfo } from '../contract/operator.ts'
+import type { Target } from '../contract/gradient.ts'
+import type { ValueInfo } from '../contract/infer.ts'
 import { batchNormalization } from './batch-normalization.ts'
 
 describe('the gradient of BatchNormalization', () => {
@@ -72,7 +73,7 @@ describe('BatchNormalization in training', () => {
       outputs: ['y'],
       attributes: attributes({ momentum: float(0.8), epsilon: float(1e-3) }),
     }
-    const form = batchNormalization.training!({
+    const form = batchNormalization.training!.inTraining!({
       node,
       opset: 18,
       target,
@@ -82,6 +83,8 @@ describe('BatchNormalization in training', () => {
       op: (...call) => emitter.op(...call),
       constant: (tensor) => emitter.constant(tensor),
       info: (name) => emitter.info(name),
+      hint: (...call) => emitter.hint(...call),
+      hintOf: (name) => emitter.hintOf(name),
       uniformLike: () => '',
     })
     for (const replacement of form.nodes) emitter.append(replacement)

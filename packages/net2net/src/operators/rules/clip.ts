@@ -8,7 +8,8 @@
  */
 import { floatAttribute } from '../../model/attributes.ts'
 import { float32 } from '../../tensor/tensor.ts'
-import type { GradientContext, Operator } from '../contract/operator.ts'
+import type { GradientContext } from '../contract/gradient.ts'
+import type { Operator } from '../contract/operator.ts'
 import { sameAxes } from '../helpers/axes-rules.ts'
 import { gradientOf, type Term } from '../helpers/formula.ts'
 import { inferUnary } from '../helpers/unary.ts'
@@ -34,16 +35,21 @@ export const clips: readonly Operator[] = [
       const inside = above && below ? f.and(above, below) : (above ?? below)
       return inside === undefined ? g : f.where(inside, g, 0)
     }),
-    activation: { idempotent: () => true },
-    upgrade: ({ node, from, constant }) => {
-      if (from >= 11) return node
-      const [low, high] = ['min', 'max'].map((name) => {
-        const value = floatAttribute(node, name, undefined)
-        return value === undefined ? '' : constant(float32([], [value]))
-      })
-      const inputs = [node.inputs[0]!, low!, high!]
-      while (inputs.at(-1) === '') inputs.pop()
-      return { ...node, inputs, attributes: new Map() }
+    scaling: 'none',
+    sign: 'unknown',
+    reads: { numbers: [1, 2] },
+    growth: { activation: { idempotent: () => true } },
+    training: {
+      upgrade: ({ node, from, constant }) => {
+        if (from >= 11) return node
+        const [low, high] = ['min', 'max'].map((name) => {
+          const value = floatAttribute(node, name, undefined)
+          return value === undefined ? '' : constant(float32([], [value]))
+        })
+        const inputs = [node.inputs[0]!, low!, high!]
+        while (inputs.at(-1) === '') inputs.pop()
+        return { ...node, inputs, attributes: new Map() }
+      },
     },
   },
 ]

@@ -5,9 +5,10 @@
  * Growth: as for arithmetic; copies of a unit compare alike. There is no gradient.
  */
 
-import { none, type Operator } from '../contract/operator.ts'
+import { none } from '../contract/answers.ts'
+import type { Operator } from '../contract/operator.ts'
+import { broadcastRule, inferBroadcast } from '../helpers/broadcast.ts'
 import type { ElementOperation } from '../helpers/elements.ts'
-import { broadcastRule, inferBroadcast } from './arithmetic.ts'
 
 const bool = (condition: boolean): number => (condition ? 1 : 0)
 
@@ -22,6 +23,8 @@ const comparison = (
     infer: inferBroadcast(element, true),
     axes: broadcastRule(element),
     gradient: none,
+    scaling: 'none',
+    sign: 'unknown',
   }
 }
 
@@ -30,6 +33,8 @@ const bitwise = (name: string): Operator => ({
   infer: inferBroadcast(),
   axes: broadcastRule(),
   gradient: none,
+  scaling: 'none',
+  sign: 'unknown',
 })
 
 export const comparisons: readonly Operator[] = [

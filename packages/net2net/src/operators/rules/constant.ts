@@ -6,7 +6,8 @@
 import { inputError } from '../../errors.ts'
 import type { Node } from '../../model/model.ts'
 import { float32, int64, type LazyTensor } from '../../tensor/tensor.ts'
-import { none, type Operator } from '../contract/operator.ts'
+import { none } from '../contract/answers.ts'
+import type { Operator } from '../contract/operator.ts'
 import { outputShape } from '../helpers/axes-rules.ts'
 
 const encoder = new TextEncoder()
@@ -64,5 +65,7 @@ export const constants: readonly Operator[] = [
       },
     ],
     gradient: none,
+    scaling: 'none',
+    sign: 'unknown',
   },
 ]

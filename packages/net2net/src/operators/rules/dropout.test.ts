@@ -8,7 +8,7 @@ import { encodeModel } from '../../onnx/index.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { float32, scalar, Tensor } from '../../tensor/tensor.ts'
-import type { TrainingContext } from '../contract/operator.ts'
+import type { TrainingContext } from '../contract/facets.ts'
 import { dropout } from './dropout.ts'
 
 test('the gradient of Dropout in evaluation', () =>
@@ -56,9 +56,12 @@ async function trained(ratio: number, opset: number) {
     op: (...call) => emitter.op(...call),
     constant: (tensor) => emitter.constant(tensor),
     info: (name) => emitter.info(name),
+    hint: (...call) => emitter.hint(...call),
+    hintOf: (name) => emitter.hintOf(name),
     uniformLike: () => 'u',
   }
-  for (const replacement of dropout.training!(context).nodes) emitter.append(replacement)
+  for (const replacement of dropout.training!.inTraining!(context).nodes)
+    emitter.append(replacement)
   const gradient = backward(emitter, builder.graph().nodes, new Map([['y0', 'dy']]), ['x']).get(
     'x',
   )!

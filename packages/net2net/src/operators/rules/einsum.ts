@@ -12,20 +12,18 @@
 import { inputError } from '../../errors.ts'
 import { stringAttribute } from '../../model/attributes.ts'
 import type { Dim, Node } from '../../model/model.ts'
+import { unsupported } from '../contract/answers.ts'
+import type { AxesRule } from '../contract/axes.ts'
 import type { Axis } from '../contract/axis.ts'
-import {
-  type AxesRule,
-  type GradientRule,
-  type InferRule,
-  type LayerFacet,
-  type Operator,
-  unsupported,
-} from '../contract/operator.ts'
+import type { ExecutionFacets, LayerFacet } from '../contract/facets.ts'
+import type { GradientRule } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { broadcastDim } from '../helpers/broadcast.ts'
 import { cannotDifferentiate } from '../helpers/emission.ts'
+import { sumsProducts } from '../helpers/matrix-product.ts'
 import { multilinear } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
-import { sumsProducts } from './gemm.ts'
 import { matMul } from './mat-mul.ts'
 
 interface Equation {
@@ -96,18 +94,17 @@ const axes: AxesRule = (context) => {
     if (result.includes(letter)) {
       carried.set(
         letter,
-        uses.map((use) => use.axis).reduce((a, b) => context.same(a, b)),
+        uses.map((use) => use.axis).reduce((a, b) => context.unify(a, b)),
       )
       continue
     }
     const weights = uses.filter((use) => context.isParameter(use.operand))
     if (weights.length === 0 || (weights.length === 1 && uses.length === 2))
-      context.sumProducts(
+      context.contract(
         uses.map(({ operand, position }) => ({ input: operand, axis: position })),
         uses.length === 2 ? sumsProducts : 'sums over it',
       )
-    else
-      for (const { axis } of uses) context.freeze(axis, 'sums over it without a weight for shares')
+    else for (const { axis } of uses) context.fix(axis, 'sums over it without a weight for shares')
   }
   return [{ axes: result.map((letter) => carried.get(letter)!) }]
 }
@@ -150,10 +147,10 @@ const identity: LayerFacet['identity'] = (context) => {
   const axis = weight((i) => i === context.weightInput, context.node)?.widthAxis
   const last = equationOf(context.node)!.result.length - 1
   if (axis !== last) return unsupported('its units are not the last axis of its result')
-  return matMul.layer!.identity({ ...context, weightInput: 1 })
+  return matMul.growth!.layer!.identity({ ...context, weightInput: 1 })
 }
 
-const multiplyAdds: Operator['multiplyAdds'] = (context) => {
+const multiplyAdds: ExecutionFacets['multiplyAdds'] = (context) => {
   const sizes = new Map<string, Dim>()
   equationOf(context.node)?.operands.forEach((letters, i) => {
     letters.forEach((letter, k) => {
@@ -169,7 +166,8 @@ export const einsum: Operator = {
   infer,
   axes,
   gradient,
-  homogeneous: multilinear,
-  layer: { weight, identity },
-  multiplyAdds,
+  scaling: multilinear,
+  sign: 'unknown',
+  growth: { layer: { weight, identity } },
+  execution: { multiplyAdds },
 }

@@ -10,9 +10,11 @@ import { intAttribute, tensorAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
 import { dtypeFromCode } from '../../tensor/dtype.ts'
 import { elementCount } from '../../tensor/tensor.ts'
-import { type InferContext, none, type Operator } from '../contract/operator.ts'
-import { fixedOutput, freezeAll, outputShape } from '../helpers/axes-rules.ts'
-import { freezeSizes, isWholeSize } from '../helpers/axis-elements.ts'
+import { none } from '../contract/answers.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixAll, fixedOutput, outputShape } from '../helpers/axes-rules.ts'
+import { fixSizes, isWholeSize } from '../helpers/axis-elements.ts'
 import { constantElements, isStatic } from '../helpers/elements.ts'
 import { axisPosition } from '../helpers/shapes.ts'
 
@@ -63,6 +65,9 @@ export const generators: readonly Operator[] = [
       return [elements && steady ? { axes, elements } : { axes }]
     },
     gradient: none,
+    scaling: 'none',
+    sign: 'unknown',
+    reads: { numbers: [0] },
   },
   {
     name: 'Range',
@@ -71,11 +76,13 @@ export const generators: readonly Operator[] = [
       return [{ dtype: context.dtype(0), shape: [size], ...(elements && { elements }) }]
     },
     axes: (context) => {
-      for (const i of [0, 1, 2])
-        freezeSizes(context, context.axisElements(i), 'counts up to its size')
+      for (const i of [0, 1, 2]) fixSizes(context, context.axisElements(i), 'counts up to its size')
       return [{ axes: fixedOutput(context, 'counts up to its size') }]
     },
     gradient: none,
+    scaling: 'none',
+    sign: 'unknown',
+    reads: { numbers: [0, 1, 2] },
   },
   {
     name: 'EyeLike',
@@ -85,10 +92,12 @@ export const generators: readonly Operator[] = [
       return [{ dtype, shape: context.shape(0) }]
     },
     axes: (context) => {
-      freezeAll(context, context.axes(0), 'makes a diagonal of its size')
+      fixAll(context, context.axes(0), 'makes a diagonal of its size')
       return [{ axes: context.axes(0) }]
     },
     gradient: none,
+    scaling: 'none',
+    sign: 'unknown',
   },
   {
     name: 'OneHot',
@@ -102,11 +111,14 @@ export const generators: readonly Operator[] = [
     },
     axes: (context) => {
       const indices = context.axes(0)
-      freezeSizes(context, context.axisElements(1), 'makes so many classes')
+      fixSizes(context, context.axisElements(1), 'makes so many classes')
       const axis = axisPosition(intAttribute(context.node, 'axis', -1), indices.length + 1)
       const depth = context.fixed(outputShape(context)[axis]!, 'makes one entry per class')
       return [{ axes: [...indices.slice(0, axis), depth, ...indices.slice(axis)] }]
     },
     gradient: none,
+    scaling: 'none',
+    sign: 'unknown',
+    reads: { numbers: [1, 2] },
   },
 ]

@@ -8,7 +8,9 @@ import { inputError } from '../../errors.ts'
 import { intAttribute } from '../../model/attributes.ts'
 import type { Dim, Node } from '../../model/model.ts'
 import { type DType, dtypeFromCode, isFloat } from '../../tensor/dtype.ts'
-import type { AxesRule, AxisElement, InferContext, Operator } from '../contract/operator.ts'
+import type { AxesRule, AxisElement } from '../contract/axes.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { castLike, gradientOf } from '../helpers/formula.ts'
 
 /** Axes and elements of input 0, unchanged. */
@@ -72,8 +74,7 @@ const cast = (name: string): Operator => ({
     return [wanted ? castLike(context, g, context.input(0)) : undefined]
   },
   sign: 'inherited',
-  view: true,
-  homogeneous: { inputs: (node) => (isToFloat(node) ? [[0]] : []), linear: true },
+  scaling: { inputs: (node) => (isToFloat(node) ? [[0]] : []), linear: true, moves: true },
 })
 
 export const identities: readonly Operator[] = [
@@ -90,8 +91,8 @@ export const identities: readonly Operator[] = [
     axes: sameValue,
     gradient: gradientOf(({ g }) => g),
     sign: 'inherited',
-    view: true,
+    scaling: 'view',
   },
   cast('Cast'),
-  cast('CastLike'),
+  { ...cast('CastLike'), reads: { numbers: [1] } },
 ]

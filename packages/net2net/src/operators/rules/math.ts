@@ -6,8 +6,9 @@
  */
 
 import type { Dim } from '../../model/model.ts'
-import { none, type Operator } from '../contract/operator.ts'
-import { freezeSizes } from '../helpers/axis-elements.ts'
+import { none } from '../contract/answers.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixSizes } from '../helpers/axis-elements.ts'
 import { linearIn, positivelyHomogeneous } from '../helpers/scaling.ts'
 import { unary } from '../helpers/unary.ts'
 
@@ -27,7 +28,7 @@ const withElements = (
   },
   axes: (context) => {
     const found = context.axisElements(0)
-    if (!rounds) freezeSizes(context, found)
+    if (!rounds) fixSizes(context, found)
     const elements = found?.map((element) => {
       if (element.kind === 'size' && rounds) return element
       return element.kind === 'value'
@@ -47,13 +48,13 @@ export const mathematics: readonly Operator[] = [
     gradient: ({ f, g, y }) => f.neg(f.mul(g, f.square(y))),
   }),
   withElements(
-    unary('Neg', { gradient: ({ f, g }) => f.neg(g), homogeneous: linearIn([0]) }),
+    unary('Neg', { gradient: ({ f, g }) => f.neg(g), scaling: linearIn([0]) }),
     (value) => -value,
   ),
   unary('Abs', {
     idempotent: true,
     sign: 'non-negative',
-    homogeneous: positivelyHomogeneous,
+    scaling: positivelyHomogeneous,
     gradient: ({ f, g, x }) => f.mul(g, f.sign(x)),
   }),
   unary('Erf', {

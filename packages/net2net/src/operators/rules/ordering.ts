@@ -11,10 +11,12 @@
 import { intAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
 import { int64 } from '../../tensor/tensor.ts'
+import { none } from '../contract/answers.ts'
 import { one } from '../contract/axis.ts'
-import { type InferContext, none, type Operator } from '../contract/operator.ts'
-import { fixedOutput, freezeAll, outputShape } from '../helpers/axes-rules.ts'
-import { freezeSizes } from '../helpers/axis-elements.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixAll, fixedOutput, outputShape } from '../helpers/axes-rules.ts'
+import { fixSizes } from '../helpers/axis-elements.ts'
 import { numbers } from '../helpers/elements.ts'
 import { gradientOf } from '../helpers/formula.ts'
 import { zerosLike } from '../helpers/scatter-back.ts'
@@ -31,10 +33,12 @@ const extremeIndex = (name: string): Operator => ({
   axes: (context) => {
     const axes = context.axes(0)
     const axis = axisPosition(intAttribute(context.node, 'axis', 0), axes.length)
-    context.freeze(axes[axis]!, 'finds a position along it')
+    context.fix(axes[axis]!, 'finds a position along it')
     return [{ axes: replaceAxis(axes, axis, keeps(context) ? [one] : []) }]
   },
   gradient: none,
+  scaling: 'none',
+  sign: 'unknown',
 })
 
 const keeps = (context: Pick<InferContext, 'node'>) =>
@@ -68,8 +72,8 @@ export const orderings: readonly Operator[] = [
       const axes = context.axes(0)
       const axis = topAxis(context, axes.length)
       const reason = 'takes the largest entries along it'
-      context.freeze(axes[axis]!, reason)
-      freezeSizes(context, context.opset < 10 ? undefined : context.axisElements(1))
+      context.fix(axes[axis]!, reason)
+      fixSizes(context, context.opset < 10 ? undefined : context.axisElements(1))
       const taken = replaceAxis(axes, axis, [context.fixed(outputShape(context)[axis]!, reason)])
       return [{ axes: taken }, { axes: taken }]
     },
@@ -79,11 +83,16 @@ export const orderings: readonly Operator[] = [
         axis: intAttribute(context.node, 'axis', -1),
       })
     }),
-    upgrade: ({ node, from, constant }) => {
-      if (from >= 10) return node
-      const k = constant(int64([intAttribute(node, 'k', 1)]))
-      const attributes = new Map([...node.attributes].filter(([name]) => name !== 'k'))
-      return { ...node, inputs: [node.inputs[0]!, k], attributes }
+    scaling: 'none',
+    sign: 'unknown',
+    reads: { numbers: [1] },
+    training: {
+      upgrade: ({ node, from, constant }) => {
+        if (from >= 10) return node
+        const k = constant(int64([intAttribute(node, 'k', 1)]))
+        const attributes = new Map([...node.attributes].filter(([name]) => name !== 'k'))
+        return { ...node, inputs: [node.inputs[0]!, k], attributes }
+      },
     },
   },
   {
@@ -93,7 +102,7 @@ export const orderings: readonly Operator[] = [
       const axes = context.axes(0)
       const axis = numbers(context, 1)?.[0]
       const summed = axis === undefined ? axes : [axes[axisPosition(axis, axes.length)]!]
-      freezeAll(context, summed, 'sums along it')
+      fixAll(context, summed, 'sums along it')
       return [{ axes }]
     },
     gradient: gradientOf((context) =>
@@ -102,14 +111,16 @@ export const orderings: readonly Operator[] = [
         reverse: 1 - intAttribute(context.node, 'reverse', 0),
       }),
     ),
+    scaling: 'none',
     sign: 'inherited',
+    reads: { numbers: [1] },
   },
   {
     name: 'Trilu',
     infer: (context) => [{ dtype: context.dtype(0), shape: context.shape(0) }],
     axes: (context) => {
       const axes = context.axes(0)
-      freezeAll(context, axes.slice(-2), 'keeps a triangle of it')
+      fixAll(context, axes.slice(-2), 'keeps a triangle of it')
       return [{ axes }]
     },
     gradient: gradientOf((context) =>
@@ -117,15 +128,19 @@ export const orderings: readonly Operator[] = [
         upper: intAttribute(context.node, 'upper', 1),
       }),
     ),
+    scaling: 'none',
     sign: 'inherited',
+    reads: { numbers: [1] },
   },
   {
     name: 'NonZero',
     infer: (context) => [{ dtype: 'int64', shape: [context.shape(0)?.length ?? null, null] }],
     axes: (context) => {
-      freezeAll(context, context.axes(0), 'lists positions along it')
+      fixAll(context, context.axes(0), 'lists positions along it')
       return [{ axes: fixedOutput(context, 'lists positions') }]
     },
     gradient: none,
+    scaling: 'none',
+    sign: 'unknown',
   },
 ]

@@ -21,8 +21,8 @@ test('PRelu is idempotent for slopes 0 and 1 only', () => {
   const model = oneNode({ op: 'PRelu', inputs: [float32([2], [1, 2]), float32([2], [0, 1])] }).model
   const node = model.graph.nodes[0]!
   const idempotent = (values: readonly number[]) =>
-    pRelu.activation!.idempotent(node, () => float32([values.length], values))
+    pRelu.growth!.activation!.idempotent(node, () => float32([values.length], values))
   expect(idempotent([0, 1])).toBe(true)
   expect(idempotent([0, 0.25])).toBe(false)
-  expect(pRelu.activation!.idempotent(node, () => undefined)).toBe(false)
+  expect(pRelu.growth!.activation!.idempotent(node, () => undefined)).toBe(false)
 })

@@ -9,7 +9,8 @@
  */
 
 import { toNumbers } from '../../tensor/tensor.ts'
-import type { GradientRule, Operator } from '../contract/operator.ts'
+import type { GradientRule } from '../contract/gradient.ts'
+import type { Operator } from '../contract/operator.ts'
 import { broadcastAxes, sumToInput } from '../helpers/broadcast.ts'
 import { formula } from '../helpers/formula.ts'
 import { positivelyHomogeneous } from '../helpers/scaling.ts'
@@ -32,13 +33,16 @@ export const pRelu: Operator = {
   infer: (context) => [inferredFrom(context, context.shape(0))],
   axes: (context) => [{ axes: broadcastAxes(context, [0, 1]) }],
   gradient,
-  homogeneous: positivelyHomogeneous,
-  activation: {
-    // With slope a, applying it twice gives a²·x below zero.
-    idempotent(_node, constant) {
-      const slope = constant(1)
-      return slope !== undefined && toNumbers(slope).every((a) => a === 0 || a === 1)
+  scaling: positivelyHomogeneous,
+  sign: 'unknown',
+  growth: {
+    activation: {
+      // With slope a, applying it twice gives a²·x below zero.
+      idempotent(_node, constant) {
+        const slope = constant(1)
+        return slope !== undefined && toNumbers(slope).every((a) => a === 0 || a === 1)
+      },
     },
+    padding: { 1: 0.25 },
   },
-  padding: { 1: 0.25 },
 }

@@ -11,9 +11,11 @@ import { inputError } from '../../errors.ts'
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Dim, Shape } from '../../model/model.ts'
 import { int64 } from '../../tensor/tensor.ts'
+import type { AxesContext } from '../contract/axes.ts'
 import { type Axis, product } from '../contract/axis.ts'
-import type { AxesContext, InferContext, Operator } from '../contract/operator.ts'
-import { freezeAll, outputShape } from '../helpers/axes-rules.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixAll, outputShape } from '../helpers/axes-rules.ts'
 import { isWholeSize } from '../helpers/axis-elements.ts'
 import { productOf, quotient } from '../helpers/dims.ts'
 import { reshapeLike } from '../helpers/emission.ts'
@@ -94,7 +96,7 @@ function endsThatStay(
   let back = 0
   while (back < shorter - front && stays(before.length - 1 - back, sizes.length - 1 - back)) back++
   const reason = 'reshapes it to sizes that do not follow from its axes'
-  freezeAll(context, data.slice(front, data.length - back), reason)
+  fixAll(context, data.slice(front, data.length - back), reason)
   return sizes.map((size, k) => {
     if (k < front) return data[k]!
     const fromBack = sizes.length - k
@@ -115,11 +117,14 @@ export const reshapes: readonly Operator[] = [
     axes: (context) => [{ axes: reshapeAxes(context), elements: context.axisElements(0) }],
     gradient: gradientOf((context) => reshapeLike(context, context.g, context.input(0))),
     sign: 'inherited',
-    view: true,
-    upgrade: ({ node, from, constant }) => {
-      const shape = intsAttribute(node, 'shape')
-      if (from >= 5 || shape === undefined) return node
-      return { ...node, inputs: [node.inputs[0]!, constant(int64(shape))], attributes: new Map() }
+    reads: { numbers: [1] },
+    scaling: 'view',
+    training: {
+      upgrade: ({ node, from, constant }) => {
+        const shape = intsAttribute(node, 'shape')
+        if (from >= 5 || shape === undefined) return node
+        return { ...node, inputs: [node.inputs[0]!, constant(int64(shape))], attributes: new Map() }
+      },
     },
   },
   {
@@ -138,7 +143,7 @@ export const reshapes: readonly Operator[] = [
     },
     gradient: gradientOf((context) => reshapeLike(context, context.g, context.input(0))),
     sign: 'inherited',
-    view: true,
+    scaling: 'view',
   },
 ]
 

@@ -6,7 +6,8 @@ import { EMITTED_IR_VERSION, GraphBuilder } from '../../model/builder.ts'
 import { capturedValues } from '../../model/links.ts'
 import type { Graph, Model, Node } from '../../model/model.ts'
 import { opsetOf, requiredInputs } from '../../model/model.ts'
-import type { Target, TrainingContext, TrainingRule } from '../../operators/contract/operator.ts'
+import type { TrainingContext, TrainingRule } from '../../operators/contract/facets.ts'
+import type { Target } from '../../operators/contract/gradient.ts'
 import { declaredInfo } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { type Loss, type LossName, lossOf, type TargetType } from './losses/index.ts'
@@ -48,7 +49,7 @@ export class ForwardGraph {
     const { graph } = source
     const output = outputOf(source, options.output)
     const last = graph.nodes.find((node) => node.outputs.includes(output))
-    const facet = last && operatorOf(last)?.link
+    const facet = last && operatorOf(last)?.training?.link
     const linked = facet !== undefined && facet.kind === this.#loss.link
     this.prediction = linked ? last!.inputs[0]! : output
     const nodes = ancestors(graph.nodes, this.prediction)
@@ -116,6 +117,8 @@ export class ForwardGraph {
       op: (...call) => emitter.op(...call),
       constant: (tensor) => emitter.constant(tensor),
       info: (name) => emitter.info(name),
+      hint: (...call) => emitter.hint(...call),
+      hintOf: (name) => emitter.hintOf(name),
       uniformLike: (value) => {
         if (!this.drawsRandomly) {
           const key = randomKey(seed)
@@ -193,9 +196,9 @@ export class ForwardGraph {
 /** A normalization whose scale and shift are frozen keeps its statistics too. */
 function trainingRule(node: Node, frozen: ReadonlySet<string>): TrainingRule | undefined {
   const operator = operatorOf(node)
-  const facet = operator?.normalization
+  const facet = operator?.growth?.normalization
   const still = facet && [facet.scale, facet.shift].every((i) => frozen.has(node.inputs[i] ?? ''))
-  return still ? undefined : operator?.training
+  return still ? undefined : operator?.training?.inTraining
 }
 
 function renamed(graph: Graph, names: ReadonlyMap<string, string>): Graph {

@@ -1,6 +1,7 @@
 /** What a loss is: a scalar of prediction and target, and its gradient. */
 import type { Shape } from '../../../model/model.ts'
-import type { Emitter, LinkFacet } from '../../../operators/contract/operator.ts'
+import type { LinkFacet } from '../../../operators/contract/facets.ts'
+import type { Emitter } from '../../../operators/contract/gradient.ts'
 
 export interface LossContext {
   readonly emitter: Emitter

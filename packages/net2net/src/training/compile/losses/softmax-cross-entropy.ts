@@ -9,7 +9,7 @@
  */
 import { refusedError, usageError } from '../../../errors.ts'
 import type { Shape } from '../../../model/model.ts'
-import type { Emitter } from '../../../operators/contract/operator.ts'
+import type { Emitter } from '../../../operators/contract/gradient.ts'
 import { int64, Tensor } from '../../../tensor/tensor.ts'
 import { countEqual, countOf, number, sumOf } from './counts.ts'
 import type { Loss } from './loss.ts'

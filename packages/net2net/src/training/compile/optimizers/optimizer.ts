@@ -1,5 +1,5 @@
 /** What an optimizer is: slots per parameter, and one update in terms of them. */
-import type { Emitter } from '../../../operators/contract/operator.ts'
+import type { Emitter } from '../../../operators/contract/gradient.ts'
 import { float32 } from '../../../tensor/tensor.ts'
 import type { Schedule } from '../../schedules.ts'
 
