@@ -15,7 +15,11 @@ import {
 import { z } from 'zod'
 import { inputError } from '../errors.ts'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
+import type { PlanningContext } from '../growth/plan/widen.ts'
 import { type GrowthStep, grow } from '../growth/steps.ts'
+
+export type { PlanningContext }
+
 import type { Model } from '../model/model.ts'
 import { planSchema } from './plan-schema.ts'
 import { wordsOf } from './schema-messages.ts'
@@ -180,8 +184,12 @@ export interface RecipeResult {
  *
  * @throws Net2NetError as `grow`.
  */
-export function growByRecipe(model: Model, { seed = 0, steps }: Recipe): RecipeResult {
-  const grown = grow(model, steps, { seed })
+export function growByRecipe(
+  model: Model,
+  { seed = 0, steps }: Recipe,
+  context: PlanningContext = {},
+): RecipeResult {
+  const grown = grow(model, steps, { seed, ...context })
   return {
     model: grown.model,
     plans: grown.plans,

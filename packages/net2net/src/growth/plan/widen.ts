@@ -13,7 +13,19 @@ import { Projection } from './project.ts'
 import { type ReplicateOptions, replicate, replicateOptions } from './replicate.ts'
 import { chooseSizes, type Widths } from './widths.ts'
 
-export type WidenOptions = ReplicateOptions
+/** What planning is done with, and what does not change the plan. */
+export interface PlanningContext {
+  /**
+   * Gets the bytes that planning will take for the grown units, about, before it takes them. What it
+   * throws ends the planning.
+   */
+  readonly onMemory?: (bytes: number) => void
+}
+
+export type WidenOptions = ReplicateOptions & PlanningContext
+
+/** Measured from 1 to 16 million units: maps and coefficients, once in the plan and once for the tensors. */
+const BYTES_PER_UNIT = 160
 
 /**
  * Plans to widen layers and everything that must grow with them.
@@ -32,6 +44,7 @@ export function planWiden(
   const solution = solutionOf(from)
   const sizes = chooseSizes(solution, widths)
   const chosen = replicateOptions(options)
+  options.onMemory?.(BYTES_PER_UNIT * [...sizes.values()].reduce((sum, size) => sum + size, 0))
   const grown = replicate(solution, sizes, chosen)
   const projection = new Projection(solution, grown)
   const names = new NameSupply(valueNames(solution.facts.model.graph))
