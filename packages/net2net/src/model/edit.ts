@@ -26,6 +26,14 @@ export interface AttributeEdit {
   readonly to: number
 }
 
+/** Nodes that are copied for some readers of their results, as plain data. */
+export interface NodeCopies {
+  /** By every output of the nodes: the name of the copy. */
+  readonly outputs: Readonly<Record<string, string>>
+  /** The uses that are rewired to the copies. */
+  readonly uses: readonly ConstantUse[]
+}
+
 /** A change of a number that a model writes down. */
 export type IntegerEdit = ElementEdit | AttributeEdit
 
@@ -39,8 +47,8 @@ export class ModelEdit {
   readonly #nodes = new Map<string, Node>()
   readonly #original: ReadonlyMap<string, Node>
   readonly #order: readonly (Node | string)[]
-  /** Nodes that follow a node, by its key. */
-  readonly #following = new Map<string, Node[]>()
+  /** Nodes that follow a node, by its key, or the keys of such that can be edited. */
+  readonly #following = new Map<string, (Node | string)[]>()
   readonly #added = new Set<string>()
   /** Names of nodes that are taken. */
   readonly nodeNames: NameSupply
@@ -127,6 +135,28 @@ export class ModelEdit {
     }
   }
 
+  /** Copies nodes, which then are edited as others are: a copy is known by its first output. */
+  copyNodes({ outputs, uses }: NodeCopies): void {
+    const copyOf = (name: string) => outputs[name] ?? name
+    for (const [key, node] of this.#original) {
+      if (!node.outputs.some((name) => name in outputs)) continue
+      const copy: Node = {
+        ...node,
+        name: node.name === '' ? '' : this.nodeNames.fresh(`${node.name}_grown`),
+        inputs: node.inputs.map(copyOf),
+        outputs: node.outputs.map(copyOf),
+      }
+      const copyKey = nodeKey(copy)
+      this.#nodes.set(copyKey, copy)
+      this.follow(key, [copyKey])
+    }
+    for (const { node, input } of uses)
+      this.editNode(node, (old) => ({
+        ...old,
+        inputs: old.inputs.map((read, i) => (i === input ? copyOf(read) : read)),
+      }))
+  }
+
   editNode(key: string, edit: (node: Node) => Node): void {
     const node = this.#nodes.get(key)
     if (!node)
@@ -143,18 +173,19 @@ export class ModelEdit {
   }
 
   /** Puts nodes behind a node, before those that were put there earlier. */
-  follow(key: string, nodes: readonly Node[]): void {
+  follow(key: string, nodes: readonly (Node | string)[]): void {
     this.#following.set(key, [...nodes, ...(this.#following.get(key) ?? [])])
   }
 
   /** The edited model. Its declared shapes of intermediate values are still those of before. */
   model(): Model {
     const { graph, irVersion } = this.#base
-    const nodes = this.#order.flatMap((entry) => {
+    const nodesAt = (entry: Node | string): readonly Node[] => {
       if (typeof entry !== 'string') return [entry]
       const node = this.#nodes.get(entry)
-      return node ? [node, ...(this.#following.get(entry) ?? [])] : []
-    })
+      return node ? [node, ...(this.#following.get(entry) ?? []).flatMap(nodesAt)] : []
+    }
+    const nodes = this.#order.flatMap(nodesAt)
     const declarationOf = (name: string): ValueDeclaration['type'] | undefined => {
       const tensor = this.#initializers.get(name)?.tensor
       return tensor && { kind: 'tensor', dtype: tensor.dtype, shape: tensor.dims }

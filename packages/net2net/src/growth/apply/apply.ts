@@ -22,6 +22,7 @@ import { growTensor } from './grow-tensor.ts'
  */
 export function applyPlan(model: Model, plan: GrowthPlan): Model {
   const edit = new ModelEdit(model, constantsOf(model))
+  for (const copies of plan.copied) edit.copyNodes(copies)
   for (const change of plan.parameters) {
     const tensor = edit.constantOf(change.name)
     if (String(tensor.dims) !== String(change.before))

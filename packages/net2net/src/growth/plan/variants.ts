@@ -1,6 +1,5 @@
 /** The uses of a constant fall into variants, by what they need; at most one keeps the constant's name. */
 import type { ConstantUse } from '../../model/links.ts'
-import type { Node } from '../../model/model.ts'
 import { nodeKey } from '../../model/names.ts'
 import type { Solution } from '../solve/index.ts'
 
@@ -10,26 +9,36 @@ export interface Variant<T> {
   readonly uses?: readonly ConstantUse[]
 }
 
-export const useKey = (node: Node, input: number): string => `${input}:${nodeKey(node)}`
+export const useKey = ({ node, input }: ConstantUse): string => `${input}:${node}`
 
-/** Uses with equal needs share one tensor. Uses without a need keep the constant as it is. */
+/**
+ * Uses with equal needs share one tensor. Uses without a need keep the constant as it is.
+ *
+ * @param needs By use (`useKey`).
+ * @param copies Uses by nodes that the plan copies.
+ */
 export function variantsOf<T>(
   { facts }: Solution,
   name: string,
   needs: ReadonlyMap<string, T>,
+  copies: readonly ConstantUse[] = [],
 ): readonly Variant<T>[] {
   const variants = new Map<string, { need: T; uses: ConstantUse[] }>()
   let isKept = facts.model.graph.outputs.some((output) => output.name === name)
-  for (const { node, input } of facts.links.uses.get(name) ?? []) {
-    const need = needs.get(useKey(node, input))
+  const uses = (facts.links.uses.get(name) ?? []).map(({ node, input }) => ({
+    node: nodeKey(node),
+    input,
+  }))
+  for (const use of [...uses, ...copies]) {
+    const need = needs.get(useKey(use))
     if (need === undefined) {
       // A node whose result follows from sizes may read what it will: it is pinned where it must be.
-      if (facts.provenance(nodeKey(node)).kind !== 'size') isKept = true
+      if (facts.provenance(use.node).kind !== 'size') isKept = true
       continue
     }
     const text = JSON.stringify(need)
     const variant = variants.get(text) ?? { need, uses: [] }
-    variant.uses.push({ node: nodeKey(node), input })
+    variant.uses.push(use)
     variants.set(text, variant)
   }
   return [...variants.values()].map(({ need, uses }, i) =>

@@ -30,20 +30,20 @@ export function planWiden(
   options: WidenOptions = {},
 ): GrowthPlan {
   const solution = solutionOf(from)
-  const sizes = chooseSizes(solution, widths)
   const chosen = replicateOptions(options)
-  const grown = replicate(solution, sizes, chosen)
+  const grown = replicate(solution, chooseSizes(solution, widths), chosen)
   const projection = new Projection(solution, grown)
   const names = new NameSupply(valueNames(solution.facts.model.graph))
   const noise = { kind: chosen.noise, relative: chosen.noiseSize }
   const parameters = parameterChanges(solution, projection, noise, names)
-  const changes = integerChanges(solution, projection, names)
-  const { integers, pinned } = pinnedNumbers(solution, projection, parameters, changes)
+  const sizes = integerChanges(solution, projection, names)
+  const { integers, pinned } = pinnedNumbers(solution, projection, parameters, sizes)
   return {
     version: 2,
     seed: chosen.seed,
     units: grown.map(({ units }) => units),
     parameters,
+    copied: sizes.copied,
     integers,
     pinned,
     inserted: [],
