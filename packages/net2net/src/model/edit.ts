@@ -50,6 +50,8 @@ export class ModelEdit {
   /** Nodes that follow a node, by its key, or the keys of such that can be edited. */
   readonly #following = new Map<string, (Node | string)[]>()
   readonly #added = new Set<string>()
+  /** Constants whose integers were changed. */
+  readonly #edited = new Map<string, LazyTensor>()
   /** Names of nodes that are taken. */
   readonly nodeNames: NameSupply
 
@@ -70,11 +72,15 @@ export class ModelEdit {
   }
 
   /**
-   * The tensor of a constant as it was before any change.
+   * The tensor of a constant as it was before any change but that of its integers.
    *
    * @throws Net2NetError (input) if the model has no such constant.
    */
   constantOf(name: string): LazyTensor {
+    return this.#edited.get(name) ?? this.#originalOf(name)
+  }
+
+  #originalOf(name: string): LazyTensor {
     const known = this.#constants.get(name)
     if (!known) throw otherModel(`The plan changes "${name}", which is no constant of this model.`)
     return known
@@ -120,7 +126,7 @@ export class ModelEdit {
     }
     for (const [target, changes] of byTarget) {
       const { constant, uses } = changes[0]!
-      const old = materialize(this.constantOf(constant))
+      const old = materialize(this.#originalOf(constant))
       const data = old.data.slice()
       for (const { index, from, to } of changes) {
         if (Number(data[index]) !== from)
@@ -131,7 +137,9 @@ export class ModelEdit {
           data[index] = BigInt(to)
         else data[index] = to
       }
-      this.setConstant(target, new Tensor(old.dtype, old.dims, data), uses)
+      const edited = new Tensor(old.dtype, old.dims, data)
+      this.#edited.set(target, edited)
+      this.setConstant(target, edited, uses)
     }
   }
 

@@ -5,7 +5,7 @@ import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
 import { planSchema } from '../../recipe/plan-schema.ts'
 import { fillTensor } from '../../tensor/fill.ts'
-import { int64 } from '../../tensor/tensor.ts'
+import { int64, toNumbers } from '../../tensor/tensor.ts'
 import { applyPlan, inspect, planWiden } from '../index.ts'
 
 /** Tokens [batch, time, 6] through linear layers on flattened tokens, as exporters write them. */
@@ -106,5 +106,33 @@ describe('a list of sizes that several layers share', () => {
     })
     for (const widths of [{ q: 10 }, { k: 12 }, { q: 12, k: 10 }])
       await expectEqualFunctions(model, applyPlan(model, planWiden(model, { ...widths })))
+  })
+})
+
+describe('a list of positions', () => {
+  /** Layers a and b side by side; b times the last unit of a. */
+  const gated = () => {
+    const b = new GraphBuilder()
+    const x = b.input('x', 'float32', ['batch', 2])
+    const ints = (...values: number[]) => b.constant(int64(values))
+    const dense = (name: string, from: string, dims: readonly [number, number]) => {
+      const fill = { kind: 'normal', mean: 0, deviation: 0.5 } as const
+      const weight = fillTensor(fill, 'float32', dims, 6, name)
+      return b.node('MatMul', [from, b.constant(weight)], {}, { name })
+    }
+    const both = b.node('Concat', [dense('a', x, [2, 3]), dense('b', x, [2, 1])], { axis: 1 })
+    const part = b.node('Slice', [both, ints(3), ints(4), ints(1)])
+    const gate = b.node('Gather', [both, b.constant(int64([2]), 'positions')], { axis: 1 })
+    b.output(dense('head', b.node('Mul', [part, gate]), [1, 2]))
+    return b.model()
+  }
+
+  it('grows, and follows what grows before the positions', async () => {
+    const model = gated()
+    const longer = applyPlan(model, planWiden(model, { b: 3 }))
+    expect(toNumbers(longer.graph.initializers.get('positions')!.tensor)).toEqual([2, 2, 2])
+    const both = applyPlan(longer, planWiden(longer, { a: 5, b: 8 }, { seed: 1 }))
+    expect(toNumbers(both.graph.initializers.get('positions')!.tensor)).toEqual(Array(8).fill(4))
+    await expectEqualFunctions(model, both)
   })
 })

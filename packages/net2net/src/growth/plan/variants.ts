@@ -1,6 +1,8 @@
 /** The uses of a constant fall into variants, by what they need; at most one keeps the constant's name. */
+import { refusedError } from '../../errors.ts'
 import type { ConstantUse } from '../../model/links.ts'
 import { nodeKey } from '../../model/names.ts'
+import type { IntegerChange, ParameterChange } from '../growth-plan.ts'
 import type { Solution } from '../solve/index.ts'
 
 export interface Variant<T> {
@@ -44,4 +46,22 @@ export function variantsOf<T>(
   return [...variants.values()].map(({ need, uses }, i) =>
     isKept || i > 0 ? { need, uses } : { need },
   )
+}
+
+/**
+ * Of a constant that only some readers need otherwise, one clone cannot have other integers while another grows.
+ *
+ * @throws Net2NetError (refused) where a plan would need that.
+ */
+export function refuseBoth(
+  parameters: readonly ParameterChange[],
+  integers: readonly IntegerChange[],
+): void {
+  const grown = new Set(parameters.map(({ name }) => name))
+  for (const change of integers)
+    if ('constant' in change && change.clone !== undefined && grown.has(change.constant))
+      throw refusedError(
+        `"${change.constant}" lists sizes and would have to grow itself, both for some of its readers only.`,
+        { where: change.constant },
+      )
 }

@@ -11,6 +11,7 @@ import { parameterChanges } from './parameters.ts'
 import { pinnedNumbers } from './pinned.ts'
 import { Projection } from './project.ts'
 import { type ReplicateOptions, replicate, replicateOptions } from './replicate.ts'
+import { refuseBoth } from './variants.ts'
 import { chooseSizes, type Widths } from './widths.ts'
 
 export type WidenOptions = ReplicateOptions
@@ -37,6 +38,7 @@ export function planWiden(
   const noise = { kind: chosen.noise, relative: chosen.noiseSize }
   const parameters = parameterChanges(solution, projection, noise, names)
   const sizes = integerChanges(solution, projection, names)
+  refuseBoth(parameters, sizes.integers)
   const { integers, pinned } = pinnedNumbers(solution, projection, parameters, sizes)
   return {
     version: 2,
