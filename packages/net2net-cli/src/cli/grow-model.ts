@@ -1,18 +1,24 @@
 /** What widen, deepen and grow share: print the plan, prove the result, write it. */
+
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import type { Comparison } from 'net2net/internal/check/comparison'
-import { Net2NetError, usageError } from 'net2net/internal/errors'
+import {
+  type Comparison,
+  countMultiplyAdds,
+  countParameters,
+  type GrowthPlan,
+  load,
+  type Model,
+  Net2NetError,
+} from 'net2net'
 import { compare } from 'net2net/internal/growth/compare'
-import { countMultiplyAdds, countParameters, type GrowthPlan } from 'net2net/internal/growth/index'
-import type { Model } from 'net2net/internal/model/model'
-import { load } from 'net2net/internal/onnx/file.node'
+import { usageError } from '../errors.ts'
 import { type Io, printResult } from './command.ts'
 import { comparisonText, readInputs } from './commands/check.ts'
 import { seed } from './options.ts'
 import { type Progress, progress, type Task } from './progress.ts'
 import { saveProven } from './save-proven.ts'
-import { table } from './table.ts'
+import { grouped, table } from './table.ts'
 
 export interface GrowthOptions {
   readonly output?: string
@@ -163,7 +169,7 @@ function sizesText(before: Model, after: Model): string {
   const line = (what: string, a: number | null, b: number | null) =>
     a === null || b === null || a === 0
       ? []
-      : [`${what}: ${a.toLocaleString('en')} → ${b.toLocaleString('en')} (× ${(b / a).toFixed(2)})`]
+      : [`${what}: ${grouped(a)} → ${grouped(b)} (× ${(b / a).toFixed(2)})`]
   return [
     ...line('Parameters', countParameters(before), countParameters(after)),
     ...line('Multiply-adds per sample', countMultiplyAdds(before), countMultiplyAdds(after)),

@@ -1,11 +1,11 @@
 /** Saving a model that is checked, as a file, before it has its name. */
+
 import { mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { type Model, save } from 'net2net'
+import { syncFolder } from 'net2net/files'
 import type { Upcoming } from 'net2net/internal/check/compare'
-import { inputError, usageError } from 'net2net/internal/errors'
-import { syncFolder } from 'net2net/internal/files/atomic-file'
-import type { Model } from 'net2net/internal/model/model'
-import { save } from 'net2net/internal/onnx/file.node'
+import { inputError, usageError } from '../errors.ts'
 
 export interface ProvenOptions {
   readonly signal?: AbortSignal

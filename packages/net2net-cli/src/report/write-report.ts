@@ -1,4 +1,4 @@
-import { AtomicFile } from 'net2net/internal/files/atomic-file'
+import { AtomicFile } from 'net2net/files'
 import { readRun } from '../runs/read-run.ts'
 import { reportHtml } from './report.ts'
 

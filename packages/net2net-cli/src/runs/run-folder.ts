@@ -2,13 +2,12 @@
  * A run's folder: results.json (replaced whole after every epoch), metrics.jsonl (appended), and
  * every arm's network as `ARM.onnx`.
  */
+
 import fs from 'node:fs'
 import path from 'node:path'
-import { inputError, usageError } from 'net2net/internal/errors'
-import { AtomicFile, temporaryName } from 'net2net/internal/files/atomic-file'
-import { makeFolder } from 'net2net/internal/files/make-folder'
-import type { Model } from 'net2net/internal/model/model'
-import { save } from 'net2net/internal/onnx/file.node'
+import { type Model, save } from 'net2net'
+import { AtomicFile, makeFolder, temporaryName } from 'net2net/files'
+import { inputError, usageError } from '../errors.ts'
 import type { MetricsLine } from './results.ts'
 
 const resultsFile = 'results.json'

@@ -1,11 +1,12 @@
 /** The runs of a folder: listed, read while they go on, started and stopped in child processes. */
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { inputError, usageError } from 'net2net/internal/errors'
-import { wordsOf } from 'net2net/internal/recipe/schema-messages'
+import { schemaMessage } from 'net2net/recipe'
 import { z } from 'zod'
+import { inputError, usageError } from '../errors.ts'
+import { nodeArguments, programFile } from '../package-files.ts'
 import { reportHtml, type StepRecord } from '../report/index.ts'
 import { parseMetrics, readResults, readRun, type StoredResults } from '../runs/read-run.ts'
 import { fileUnder, isPlainName, pathSegments } from './files.ts'
@@ -173,7 +174,7 @@ export class Runs {
     if (!parsed.success) {
       const [issue] = parsed.error.issues
       throw usageError(
-        `The run cannot be started: ${issue!.path.join('.') || 'the settings'}: ${wordsOf(issue!)}.`,
+        `The run cannot be started: ${issue!.path.join('.') || 'the settings'}: ${schemaMessage(issue!)}.`,
       )
     }
     if (this.#children.size > 0)
@@ -221,12 +222,12 @@ export class Runs {
   }
 }
 
-/** This very program. The compiled file and the source differ in nothing but the ending. */
-function ourselves(): readonly string[] {
-  const ending = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
-  const main = fileURLToPath(new URL(`../cli/main${ending}`, import.meta.url))
-  return [process.execPath, ...process.execArgv, main]
-}
+/** This very program. */
+const ourselves = (): readonly string[] => [
+  process.execPath,
+  ...nodeArguments(),
+  programFile('cli/main'),
+]
 
 /** At most a thousand points per arm: what a curve can show. */
 async function readSteps(file: string): Promise<readonly StepRecord[]> {

@@ -3,13 +3,15 @@
  * but a page that it served itself: a foreign Host (DNS rebinding) or Origin (another site) gets
  * 403 before anything is looked at.
  */
+
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
-import { inputError, Net2NetError, usageError } from 'net2net/internal/errors'
+import { Net2NetError } from 'net2net'
+import { inputError, usageError } from '../errors.ts'
 import { contentType, fileUnder } from './files.ts'
 import { securityHeaders } from './headers.ts'
 

@@ -1,7 +1,7 @@
+import { load } from '#file'
+import { defaultRuntime } from '#runtime'
 import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
-import { load } from '../onnx/file.node.ts'
-import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import {
   type Comparison,
@@ -12,7 +12,7 @@ import {
 import { stoppable } from './out-of-core/abort.ts'
 
 export interface CompareOptions extends ComparisonOptions {
-  /** Default: ONNX Runtime in Node, on the CPU. */
+  /** Default: ONNX Runtime in Node or in this browser, on the CPU. */
   readonly runtime?: Runtime
   /**
    * Models with more bytes of weights than this are computed in stretches, in memory that does not
@@ -45,7 +45,7 @@ export async function compare(
   b: Model | string | Upcoming,
   options: CompareOptions = {},
 ): Promise<Comparison> {
-  const { runtime = nodeRuntime, wholeUpTo = 2 ** 25, ...others } = options
+  const { runtime = defaultRuntime, wholeUpTo = 2 ** 25, ...others } = options
   // ONNX Runtime loads many broken files: our own reader refuses them first, by name and field.
   const models = [await modelOf(a), await modelOf(b)] as const
   const whole = models.every((model) => bytesOfWeights(model) <= wholeUpTo)

@@ -9,6 +9,7 @@ export { countMultiplyAdds, countParameters } from '../operators/model-size.ts'
 export { applyPlan } from './apply/apply.ts'
 export { growAverages, growSlots, type SlotPower } from './apply/grow-slots.ts'
 export type * from './growth-plan.ts'
+export { rolesIn } from './growth-plan.ts'
 
 export { type InspectedLayer, type InspectedValue, type Inspection, inspect } from './inspect.ts'
 export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'

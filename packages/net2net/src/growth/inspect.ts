@@ -1,4 +1,5 @@
 /** What a model consists of, and what of it can grow. */
+import { classesOf } from '../model/classes.ts'
 import {
   type Dim,
   type Model,
@@ -15,6 +16,8 @@ export interface Inspection {
   readonly outputs: readonly InspectedValue[]
   readonly parameters: number
   readonly opset: number
+  /** Names of the classes that the model tells apart, where its file has them. */
+  readonly classes?: readonly string[]
   readonly layers: readonly InspectedLayer[]
 }
 
@@ -73,11 +76,13 @@ export function inspect(from: Model | Solution): Inspection {
       group: members.filter((name) => name !== layer.name),
     }
   })
+  const classes = classesOf(model)
   return {
     inputs: requiredInputs(model.graph).map(describe),
     outputs: model.graph.outputs.map(describe),
     parameters: countParameters(model),
     opset: opsetOf(model),
+    ...(classes ? { classes } : {}),
     layers,
   }
 }

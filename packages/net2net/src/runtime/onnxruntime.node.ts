@@ -1,21 +1,32 @@
 /** ONNX Runtime in Node. A run is synchronous native code: it blocks the event loop. */
 import { createRequire } from 'node:module'
-import { ortRuntime } from './ort.ts'
+import { loadError, ortRuntime } from './ort.ts'
 import type { Runtime, SessionOptions } from './runtime.ts'
 
-const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as {
-  version: string
-}
+const require = createRequire(import.meta.url)
 
 /** ONNX Runtime on this machine: CPU, WebGPU (needs a Vulkan loader on Linux) or CUDA. */
 export const nodeRuntime: Runtime = ortRuntime({
-  description: `onnxruntime-node ${version}`,
+  describe() {
+    try {
+      const { version } = require('onnxruntime-node/package.json') as { version: string }
+      return `onnxruntime-node ${version}`
+    } catch {
+      return 'onnxruntime-node'
+    }
+  },
   blockedImages: true,
+  copiesInPlaceOutputs: true,
+  halfFloatsAsBits: true,
   async load() {
-    const ort = await import('onnxruntime-node')
-    // Errors come back as exceptions: nothing is to be printed beside them.
-    ort.env.logLevel = 'fatal'
-    return ort
+    try {
+      const ort = await import('onnxruntime-node')
+      // Errors come back as exceptions: nothing is to be printed beside them.
+      ort.env.logLevel = 'fatal'
+      return ort
+    } catch (cause) {
+      throw loadError('onnxruntime-node', cause)
+    }
   },
   options: ({ device = 'cpu', threads, optimization }: SessionOptions) => ({
     executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],
@@ -34,3 +45,6 @@ export const nodeRuntime: Runtime = ortRuntime({
     return undefined
   },
 })
+
+/** What computes where no other runtime is given. */
+export const defaultRuntime: Runtime = nodeRuntime

@@ -1,8 +1,14 @@
 /** What the Grow tab does to a model: widen, then deepen. */
 
-import { type GrowthPlan, rolesIn } from 'net2net/internal/growth/growth-plan'
-import { applyPlan, inspect, planDeepen, planWiden } from 'net2net/internal/growth/index'
-import type { Model } from 'net2net/internal/model/model'
+import {
+  applyPlan,
+  type GrowthPlan,
+  inspect,
+  type Model,
+  planDeepen,
+  planWiden,
+  rolesIn,
+} from 'net2net'
 import type { GrowSettings, LayerView } from './protocol.ts'
 
 export const inspectLayers = (model: Model): readonly LayerView[] => inspect(model).layers

@@ -1,15 +1,10 @@
 /** net2net grow: several steps of growth, by a recipe. */
+
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { readData } from 'net2net/internal/data/data-file.node'
-import { usageError } from 'net2net/internal/errors'
-import { AtomicFile } from 'net2net/internal/files/atomic-file'
-import {
-  formatRecipe,
-  growByRecipe,
-  parseRecipe,
-  type Recipe,
-} from 'net2net/internal/recipe/growth-recipe'
+import { AtomicFile, readWhole } from 'net2net/files'
+import { formatRecipe, growByRecipe, parseRecipe, type Recipe } from 'net2net/recipe'
+import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
 
@@ -41,7 +36,7 @@ replays to the same bits. "seed" in the recipe comes before --seed.`,
         const resolvedFile = output === undefined ? undefined : `${output}.recipe.yaml`
         if (resolvedFile !== undefined && !force && !dryRun && existsSync(resolvedFile))
           throw usageError(`${resolvedFile} exists already; replace it with --force.`)
-        const text = new TextDecoder().decode(await readData(file))
+        const text = new TextDecoder().decode(await readWhole(file))
         const recipe: Recipe = { seed: options.seed, ...parseRecipe(text, file) }
         let resolved: Recipe | undefined
         await growModel(io, {

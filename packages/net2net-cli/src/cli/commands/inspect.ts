@@ -1,9 +1,9 @@
 /** net2net inspect: the layers of a model, and what can be grown. */
+
 import type { Command } from 'commander'
-import { inspect as inspectModel, whyNoLayers } from 'net2net/internal/growth/index'
-import { load } from 'net2net/internal/onnx/file.node'
+import { inspect as inspectModel, load, whyNoLayers } from 'net2net'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
-import { table } from '../table.ts'
+import { grouped, table } from '../table.ts'
 
 export const inspect: CliCommand = {
   configure(command: Command, io: Io) {
@@ -23,13 +23,14 @@ export const inspect: CliCommand = {
 
 type Report = ReturnType<typeof inspectModel>
 
-function sizesText({ inputs, outputs, parameters, opset }: Report): string {
+function sizesText({ inputs, outputs, parameters, opset, classes }: Report): string {
   const value = ({ name, dtype, shape }: Report['inputs'][number]) =>
     `${name} ${dtype ?? '?'}${shape ? ` [${shape.map((dim) => dim ?? '?').join(', ')}]` : ''}`
   return [
     `Inputs: ${inputs.map(value).join('; ')}`,
     `Outputs: ${outputs.map(value).join('; ')}`,
-    `Parameters: ${parameters.toLocaleString('en')}; operator set ${opset}`,
+    `Parameters: ${grouped(parameters)}; operator set ${opset}`,
+    ...(classes ? [`Classes: ${classes.join(', ')}`] : []),
   ].join('\n')
 }
 

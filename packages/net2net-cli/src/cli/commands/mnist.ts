@@ -1,7 +1,8 @@
 /** net2net mnist: the experiments of the Keras example. */
+
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { Net2NetError } from 'net2net/internal/errors'
+import { Net2NetError } from 'net2net'
 import { arms, defaultArms } from '../../mnist/arms.ts'
 import { resultsTable } from '../../mnist/results-table.ts'
 import { type RunEvent, runExperiment } from '../../mnist/run-experiment.ts'

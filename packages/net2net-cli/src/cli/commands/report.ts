@@ -1,9 +1,9 @@
 /** net2net report: runs as one self-contained page. */
+
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { readData } from 'net2net/internal/data/data-file.node'
-import { usageError } from 'net2net/internal/errors'
-import { refuseExisting } from 'net2net/internal/files/atomic-file'
+import { readWhole, refuseExisting } from 'net2net/files'
+import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { distinctFolders } from '../../runs/read-run.ts'
 import type { SweepSummary } from '../../sweep/analysis/findings.ts'
@@ -93,7 +93,7 @@ async function make(io: Io, given: readonly string[], options: Options) {
 
 async function readSweepFile(file: string): Promise<SweepPlan> {
   const { readSweep } = await import('../../sweep/file/sweep-plan.ts')
-  const source = new TextDecoder().decode(await readData(file))
+  const source = new TextDecoder().decode(await readWhole(file))
   return readSweep(source, file)
 }
 

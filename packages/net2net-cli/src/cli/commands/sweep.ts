@@ -1,10 +1,12 @@
 /** net2net sweep: many trials, here or on many machines. */
+
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { readData } from 'net2net/internal/data/data-file.node'
-import { Net2NetError } from 'net2net/internal/errors'
+import { Net2NetError } from 'net2net'
+import { readWhole } from 'net2net/files'
 import { summarize } from '../../sweep/analysis/analysis.ts'
 import { readSweep } from '../../sweep/file/sweep-plan.ts'
+import { loadSubmit } from '../../sweep/queue/load.ts'
 import { armTable } from '../../sweep/report/report.ts'
 import { readSweepRecord, writeSweepReport } from '../../sweep/report/write-report.ts'
 import type { SweepEvent } from '../../sweep/schedule/events.ts'
@@ -65,7 +67,7 @@ export const sweep: CliCommand = {
 }
 
 async function run(io: Io, file: string, options: Options): Promise<void> {
-  const source = new TextDecoder().decode(await readData(file))
+  const source = new TextDecoder().decode(await readWhole(file))
   const plan = await readSweep(source, file)
   const { json } = options
   if (options.dryRun) return printPlan(io, json, plan)
@@ -92,8 +94,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       })
     } else {
       await folder.savePlan(plan, source)
-      // Loaded only where there is a queue.
-      const { submitSweep } = await import('../../sweep/queue/submit.ts')
+      const { submitSweep } = await loadSubmit()
       outcome = await submitSweep(plan, folder, {
         ...shared,
         url: options.queue,

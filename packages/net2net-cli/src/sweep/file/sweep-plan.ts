@@ -1,7 +1,8 @@
 /** Reads sweep files: everything that is wrong with one is said at once, before anything runs. */
+
 import { createHash } from 'node:crypto'
-import { inputError } from 'net2net/internal/errors'
-import { type Path, parseLocated } from 'net2net/internal/recipe/located-yaml'
+import { type Path, parseLocated } from 'net2net/recipe'
+import { inputError } from '../../errors.ts'
 import {
   type ExperimentPlan,
   type SweepPlan,

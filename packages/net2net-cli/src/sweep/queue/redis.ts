@@ -1,6 +1,7 @@
 /** The connection to Redis, which may go away and come back. */
+
 import { Redis } from 'ioredis'
-import { inputError, usageError } from 'net2net/internal/errors'
+import { inputError, usageError } from '../../errors.ts'
 
 const patience = 10_000
 

@@ -1,8 +1,9 @@
 /** Submits a sweep to a queue, and follows it until every trial has ended. */
+
 import { createHash } from 'node:crypto'
 import { mkdir, realpath } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { Net2NetError } from 'net2net/internal/errors'
+import { Net2NetError } from 'net2net'
 import type { SweepEvent, SweepOutcome } from '../schedule/events.ts'
 import { SweepProgress } from '../schedule/run-sweep.ts'
 import type { SweepFolder } from '../trial/sweep-folder.ts'

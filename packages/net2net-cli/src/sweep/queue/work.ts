@@ -1,11 +1,12 @@
 /** A worker: takes trials from a queue, trains them in processes of their own, and gives results. */
+
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import path from 'node:path'
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
-import { Net2NetError } from 'net2net/internal/errors'
+import { Net2NetError } from 'net2net'
 import { failureOf } from '../schedule/run-sweep.ts'
 import { forkTrial, TrialCrash } from '../trial/fork-trial.ts'
 import { SweepFolder, writeWhole } from '../trial/sweep-folder.ts'

@@ -1,8 +1,9 @@
 /** Reads what a sweep's folder holds, and writes its report. */
+
 import { existsSync, readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { makeFolder } from 'net2net/internal/files/make-folder'
+import { makeFolder } from 'net2net/files'
 import { summarize } from '../analysis/analysis.ts'
 import type { SweepRecord, SweepSummary } from '../analysis/findings.ts'
 import { isResults, parseResults } from '../analysis/results-file.ts'

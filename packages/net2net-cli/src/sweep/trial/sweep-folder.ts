@@ -3,12 +3,12 @@
  * `trials/ID/` with its result, network, optimizer state and checkpoints. What is there is whole:
  * files appear under their names when they are.
  */
+
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { inputError, usageError } from 'net2net/internal/errors'
-import { AtomicFile } from 'net2net/internal/files/atomic-file'
-import { makeFolder } from 'net2net/internal/files/make-folder'
+import { AtomicFile, makeFolder } from 'net2net/files'
+import { inputError, usageError } from '../../errors.ts'
 import type { SweepPlan, Trial, TrialFailure, TrialResult } from './trial.ts'
 
 export const trialFiles = {

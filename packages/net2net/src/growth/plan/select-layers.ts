@@ -1,4 +1,5 @@
 /** From what a user calls a layer to the layer. */
+import { nearestName } from '../../arguments.ts'
 import { refusedError, usageError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
 import { operatorOf } from '../../operators/table.ts'
@@ -90,32 +91,4 @@ function list(layers: readonly LayerSite[]): string {
   const names = layers.slice(0, SHOWN).map((layer) => layer.name)
   const rest = layers.length - names.length
   return rest > 0 ? `${names.join(', ')} and ${rest} more` : names.join(', ')
-}
-
-/** The nearest candidate by edit distance, if it is near at all. */
-export function nearestName(name: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined
-  let least = Math.max(2, Math.ceil(name.length / 2)) + 1
-  for (const candidate of candidates) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase())
-    if (distance < least) {
-      least = distance
-      best = candidate
-    }
-  }
-  return best
-}
-
-/** Levenshtein's distance: insertions, deletions and replacements of one character. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++)
-      next.push(
-        Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)),
-      )
-    row = next
-  }
-  return row[b.length]!
 }

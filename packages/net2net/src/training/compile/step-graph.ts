@@ -15,6 +15,7 @@ import type { Model } from '../../model/model.ts'
 import { type Emitter, isCpu, type Target } from '../../operators/contract/gradient.ts'
 import { poolFirst } from '../../passes/cpu-layout/pool-first.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
+import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
 import { float32, materialize, Tensor } from '../../tensor/tensor.ts'
@@ -85,7 +86,7 @@ export interface StepGraph {
  */
 export function buildStep(model: Model, options: StepOptions): StepGraph {
   const { optimizer, seed = 0 } = options
-  const constant = withConstantsAsInitializers(model)
+  const constant = withConstantsAsInitializers(inFloat32(model).model)
   const candidates = trainableCandidates(model, constant)
   const frozen = matchingParameters(constant, candidates, options.freeze ?? [])
   const upgraded = withSymbolicBatch(upgrade(constant))
@@ -218,7 +219,8 @@ export function buildEvaluation(
   model: Model,
   options: Pick<StepOptions, 'loss' | 'output' | 'target'>,
 ): EvaluationGraph {
-  const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(forServing(model))))
+  const single = inFloat32(forServing(model)).model
+  const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(single)))
   const forward = new ForwardGraph(source, { ...options, variables: [] })
   const { loss, correct } = forward.emitLoss()
   const right = correct?.()

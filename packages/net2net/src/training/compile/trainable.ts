@@ -5,8 +5,9 @@ import type { Initializer, Model, Node } from '../../model/model.ts'
 import { nodeLabel } from '../../model/names.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
+import { asFloats } from '../../passes/single-precision.ts'
 import { isFloat } from '../../tensor/dtype.ts'
-import { elementCount, type LazyTensor } from '../../tensor/tensor.ts'
+import { elementCount, type LazyTensor, materialize } from '../../tensor/tensor.ts'
 
 /**
  * The model with the constants that sit in nodes (outputs of nodes without inputs whose value is
@@ -121,15 +122,21 @@ export function forServing(model: Model): Model {
     : { ...model, graph: { ...graph, nodes } }
 }
 
-/** The model with other values for some of its constants (initializers or Constant nodes). */
+/**
+ * The model with other values for some of its constants (initializers or Constant nodes). Floats
+ * of another precision become those of the constant: training computes in float32 alone.
+ */
 export function withParameters(model: Model, values: ReadonlyMap<string, LazyTensor>): Model {
   const { graph } = model
   const initializers = new Map<string, Initializer>(graph.initializers)
   const replaced = new Set<string>()
-  for (const [name, tensor] of values) {
+  const constants = withConstantsAsInitializers(model).graph.initializers
+  for (const [name, value] of values) {
     replaced.add(name)
-    const old = graph.initializers.get(name)
-    initializers.set(name, { ...(old ?? {}), tensor })
+    const dtype = constants.get(name)?.tensor.dtype ?? value.dtype
+    const differs = dtype !== value.dtype && isFloat(dtype) && isFloat(value.dtype)
+    const tensor = differs ? asFloats(materialize(value), dtype) : value
+    initializers.set(name, { ...(graph.initializers.get(name) ?? {}), tensor })
   }
   const nodes = graph.nodes.filter(
     (node) => !(node.inputs.length === 0 && node.outputs.some((name) => replaced.has(name))),
