@@ -87,7 +87,8 @@ const measuring = {
   output: text,
   signal: kind.signal,
 }
-const step = { freeze: kind.texts, clipNorm: number, seed: number }
+const targetShape = kind.object('a list of sizes', 'length', 'number')
+const step = { freeze: kind.texts, trainOnly: kind.texts, clipNorm: number, seed: number }
 const adaptive = kind.options<optimizers.AdamOptions>({
   learningRate,
   beta1: number,
@@ -157,7 +158,7 @@ export const averaged = checked('averaged', optimizers.averaged, { optimizer, de
 export const buildStep = checked('buildStep', steps.buildStep, {
   model,
   options: kind.options<steps.StepOptions>(
-    { ...step, gradients: flag, watch: flag, output: text, target: text },
+    { ...step, targetShape, gradients: flag, watch: flag, output: text, target: text },
     { loss, optimizer },
   ),
 })
@@ -165,7 +166,7 @@ export const buildStep = checked('buildStep', steps.buildStep, {
 export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation, {
   model,
   options: kind.options<Parameters<typeof steps.buildEvaluation>[1]>(
-    { output: text, target: text },
+    { output: text, target: text, targetShape },
     { loss },
   ),
 })
@@ -225,6 +226,7 @@ export const measureStep = kind.checkedAsync(
     options: kind.options<RuntimeOptional<MeasureOptions>>(
       {
         ...step,
+        targetShape,
         runtime: kind.runtime,
         session,
         output: text,
