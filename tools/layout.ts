@@ -40,7 +40,7 @@ export const applicationPart: Part = {
   name: 'net2net-cli',
   root: `${application}src/`,
   levels: [
-    ['errors'],
+    ['errors', 'package-files'],
     ['runs', 'processes'],
     ['mnist'],
     ['sweep/trial'],

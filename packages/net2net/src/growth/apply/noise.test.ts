@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { randomStream } from '../../tensor/random.ts'
 import { float32, type LazyTensor, materialize, toNumbers } from '../../tensor/tensor.ts'
 import type { GrowthPlan, NoiseKind, ParameterChange } from '../growth-plan.ts'
-import { equalShares } from '../plan/replicate.ts'
-import { growParameter } from './grow-tensor.ts'
+import { equalSplit } from '../plan/replicate.ts'
+import { growTensor } from './grow-tensor.ts'
 
 const FROM = 50
 const OUT = 40
@@ -14,15 +14,15 @@ const map = [
 
 function planWith(init: 'net2wider' | 'random-pad'): GrowthPlan {
   return {
-    version: 1,
+    version: 2,
     seed: 3,
     units: [
-      { id: 'fc', members: [], from: FROM, to: map.length, init, map, shares: equalShares(map) },
+      { id: 'fc', members: [], from: FROM, to: map.length, init, map, split: equalSplit(map) },
     ],
     parameters: [],
-    sizes: [],
-    attributes: [],
-    insertions: [],
+    integers: [],
+    pinned: [],
+    inserted: [],
   }
 }
 
@@ -31,7 +31,7 @@ const change = (noise: NoiseKind): ParameterChange => ({
   to: 'w',
   before: [FROM, OUT],
   after: [map.length, OUT],
-  axes: [{ axis: 0, map: { units: 'fc' }, role: 'summed' }],
+  axes: [{ axis: 0, map: { units: 'fc' }, role: 'split' }],
   noise: { kind: noise, relative: 0.05 },
 })
 
@@ -41,7 +41,7 @@ const weight: LazyTensor = float32(
   Array.from({ length: FROM * OUT }, () => random.normal()),
 )
 const grow = (noise: NoiseKind, init: 'net2wider' | 'random-pad' = 'net2wider') =>
-  toNumbers(growParameter(planWith(init), change(noise), weight))
+  toNumbers(growTensor(planWith(init), change(noise), weight))
 const deviation = (values: readonly number[]) => {
   const mean = values.reduce((a, b) => a + b, 0) / values.length
   return Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length)
@@ -55,7 +55,7 @@ it('a unit with one copy keeps its out-weights bit for bit', () => {
   bits(values.buffer).fill(0x7fa00001, 30 * columns)
   const wide = { ...change('zero-sum'), before: [rows, columns], after: [map.length, columns] }
   const { data } = materialize(
-    growParameter(planWith('net2wider'), wide, float32([rows, columns], values)),
+    growTensor(planWith('net2wider'), wide, float32([rows, columns], values)),
   )
   expect(new Set(bits(data.buffer).subarray(30 * columns, FROM * columns))).toEqual(
     new Set([0x7fa00001]),
@@ -99,7 +99,7 @@ describe('noise on out-weights', () => {
   })
 
   it('reads the same by ranges', () => {
-    const lazy = growParameter(planWith('net2wider'), change('zero-sum'), weight)
+    const lazy = growTensor(planWith('net2wider'), change('zero-sum'), weight)
     const whole = lazy.read(0, lazy.byteLength)
     for (const [start, end] of [
       [0, 4],
@@ -122,14 +122,14 @@ describe('random padding', () => {
   it('pads vectors with one value', () => {
     const vector = (padding?: number) =>
       toNumbers(
-        growParameter(
+        growTensor(
           planWith('random-pad'),
           {
             name: 'b',
             to: 'b',
             before: [FROM],
             after: [map.length],
-            axes: [{ axis: 0, map: { units: 'fc' }, role: 'carried' }],
+            axes: [{ axis: 0, map: { units: 'fc' }, role: 'copied' }],
             ...(padding !== undefined && { padding }),
           },
           float32([FROM], new Float32Array(FROM).fill(7)),

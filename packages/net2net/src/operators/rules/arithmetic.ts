@@ -46,7 +46,7 @@ const binary = (
   scaling,
   sign,
   ...(bias && { growth: { bias } }),
-  execution: { blocked: blockedElementwise },
+  execution: { blocked: blockedElementwise, broadcasts: true },
 })
 
 type Operands = Backward & { readonly a: string; readonly b: string; readonly y: string }
@@ -100,6 +100,7 @@ const power: Operator = {
   ),
   scaling: 'none',
   sign: 'unknown',
+  execution: { broadcasts: true },
 }
 
 export const arithmetic: readonly Operator[] = [

@@ -26,6 +26,7 @@ const comparison = (
     gradient: none,
     scaling: 'none',
     sign: 'unknown',
+    execution: { broadcasts: true },
   }
 }
 

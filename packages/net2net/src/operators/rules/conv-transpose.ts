@@ -23,7 +23,7 @@ import { product } from '../contract/axis.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
-import { weightGradient } from '../decompositions/convolution-gradient.ts'
+import { bestWeightGradient } from '../decompositions/convolution-gradient.ts'
 import { diracConvolution, groupsOf, splitGroups } from '../helpers/convolution.ts'
 import { knownShape, knownSizes, range, reduce } from '../helpers/emission.ts'
 import { linearIn } from '../helpers/scaling.ts'
@@ -167,7 +167,7 @@ const gradient: GradientRule = (context) => {
   const group = intAttribute(context.node, 'group', 1)
   return [
     context.needs(0) ? inputGradient(context, dy, w, window, group) : undefined,
-    context.needs(1) ? weightGradient(context, x, dy, window, group) : undefined,
+    context.needs(1) ? bestWeightGradient(context, x, dy, window, group) : undefined,
     context.has(2) && context.needs(2)
       ? reduce(context, 'Sum', dy, [0, ...range(window.length + 2, 2)], false)
       : undefined,

@@ -35,6 +35,7 @@ export const pRelu: Operator = {
   gradient,
   scaling: positivelyHomogeneous,
   sign: 'unknown',
+  execution: { broadcasts: true },
   growth: {
     activation: {
       // With slope a, applying it twice gives a²·x below zero.

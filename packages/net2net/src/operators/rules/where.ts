@@ -95,5 +95,6 @@ export const selections: readonly Operator[] = [
     ),
     scaling: linearIn([1, 2]),
     sign: 'inherited',
+    execution: { broadcasts: true },
   },
 ]

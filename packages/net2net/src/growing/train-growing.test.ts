@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Batch, SampleSet } from '../data/samples.ts'
+import type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
 import { type DeepenOptions, planDeepen, planWiden } from '../growth/index.ts'
 import { batchNorm, conv2d, dense, flatten, maxPool2d, relu, sequential } from '../layers/index.ts'
 import type { Model } from '../model/model.ts'
@@ -9,15 +9,12 @@ import { float32, int64, materialize, type Tensor } from '../tensor/tensor.ts'
 import { adam, averaged, type Optimizer, sgd } from '../training/compile/optimizers/index.ts'
 import type { TrainingState } from '../training/run/state.ts'
 import { Training, type TrainOptions } from '../training/run/trainer.ts'
-import { growTraining } from './carry-state.ts'
+import { cosine } from '../training/schedules.ts'
+import { carryState } from './carry-state.ts'
 import { measureStatistics } from './channel-statistics.ts'
-import {
-  type GrowingEvent,
-  type GrowingOptions,
-  type GrowthPosition,
-  type GrowthStage,
-  trainGrowing,
-} from './schedule.ts'
+import { trainGrowing } from './index.ts'
+import type { GrowthStage } from './schedule.ts'
+import type { GrowingEvent, GrowingOptions, GrowthPosition } from './train-growing.ts'
 
 const network = () =>
   sequential(
@@ -51,7 +48,9 @@ const data: SampleSet = {
   },
 }
 
-const options = (optimizer: Optimizer): TrainOptions => ({
+const options = (
+  optimizer: Optimizer,
+): Omit<TrainOptions, 'checkpoint' | 'resume' | 'untilStep'> => ({
   loss: 'softmax-cross-entropy',
   optimizer,
   batchSize: 8,
@@ -93,15 +92,9 @@ describe('the law of optimizer-state transfer', () => {
       const settings = options(optimizer)
       const teacher = await trained(network(), settings)
       const plan = planWiden(network(), widths, noiseless)
-      const grown = growTraining(
-        teacher.training.model,
-        teacher.training.step,
-        teacher.training.state,
-        plan,
-        settings,
-      )
+      const grown = carryState(teacher.training, plan, settings)
       const fresh = new Training(network(), data, settings)
-      const start = growTraining(network(), fresh.step, fresh.state, plan, settings)
+      const start = carryState(fresh, plan, settings)
       const direct = await trained(start.model, settings)
       expect(grown.step.slots.length).toBe(optimizer.slots.length * 8)
       const { tensors } = direct.training.state
@@ -136,13 +129,13 @@ describe('the law of optimizer-state transfer', () => {
       planDeepen(half.training.model, ['fc1']),
     ]) {
       const { training } = half
-      const grown = growTraining(training.model, training.step, training.state, plan, settings)
+      const grown = carryState(training, plan, settings)
       const next = await trained(grown.model, { ...settings, resume: grown.state, untilStep: 8 })
       expect(Math.abs(next.losses[0]! - whole.losses[7]!)).toBeLessThan(
         1e-5 * Math.max(1, whole.losses[7]!),
       )
       const inserted = grown.step.slots.filter(({ parameter }) => /deeper/.test(parameter))
-      expect(inserted.length > 0).toBe(plan.insertions.length > 0)
+      expect(inserted.length > 0).toBe(plan.inserted.length > 0)
       for (const { name, slot, parameter } of grown.step.slots) {
         const values = [...grown.state.tensors.get(name)!.data].map(Number)
         if (/deeper/.test(parameter)) {
@@ -160,8 +153,12 @@ describe('the law of optimizer-state transfer', () => {
     const settings = options(averaged(sgd({ learningRate: 0.1 }), 0.5))
     const { training } = await trained(network(), settings)
     const plan = planWiden(training.model, widths, noiseless)
-    const grown = growTraining(training.model, training.step, training.state, plan, settings)
-    const old = growTraining(training.averagedModel, training.step, training.state, plan, settings)
+    const grown = carryState(training, plan, settings)
+    const old = carryState(
+      { model: training.averagedModel, step: training.step, state: training.state },
+      plan,
+      settings,
+    )
     for (const { name, slot, parameter } of grown.step.slots)
       if (slot === 'ema')
         near(
@@ -171,6 +168,88 @@ describe('the law of optimizer-state transfer', () => {
           name,
         )
   })
+})
+
+describe('where the learning rate changes at growth', () => {
+  const factor = 0.1
+  const rate = 0.05
+  /** What one step adds to each parameter. */
+  const update = (before: TrainingState, after: TrainingState, name: string) => {
+    const [a, b] = [before, after].map(({ tensors }) => tensors.get(name)!.data as Float32Array)
+    return Float64Array.from(b!, (value, i) => value - a![i]!)
+  }
+  const norm = (values: Float64Array) => Math.hypot(...values)
+
+  test.each([
+    ['momentum', (learningRate: number) => sgd({ learningRate, momentum: 0.9 })],
+    ['nesterov', (learningRate: number) => sgd({ learningRate, momentum: 0.9, nesterov: true })],
+    ['adam', (learningRate: number) => adam({ learningRate })],
+  ])('the first update is as much smaller, in both ways of growing: %s', async (_, optimizerAt) => {
+    const settings = options(optimizerAt(rate))
+    const until = async (untilStep: number) =>
+      (await trained(network(), { ...settings, untilStep })).training
+    const [at7, at8] = [await until(7), await until(8)]
+
+    // One way: state that is carried, and a training that goes on with it at another rate.
+    const slow = options(optimizerAt(factor * rate))
+    const plan = planDeepen(at7.model, ['fc1'])
+    const carried = carryState(at7, plan, slow)
+    const next = await trained(carried.model, { ...slow, resume: carried.state, untilStep: 8 })
+
+    // The other way: a training that grows by itself.
+    const states = new Map<number, TrainingState>()
+    const growing = trainGrowing(network(), data, {
+      ...settings,
+      stages: [{ when: { step: 7 }, steps: [{ deepen: 'fc1' }], learningRateFactor: factor }],
+      checkpoint: { everySteps: 1, save: async (state) => void states.set(state.step, state) },
+    })
+    for await (const _event of growing);
+
+    for (const name of ['conv1.weight', 'norm1.weight', 'fc1.weight', 'fc2.weight']) {
+      const ungrown = update(at7.state, at8.state, name)
+      const wanted = ungrown.map((value) => factor * value)
+      for (const [before, after] of [
+        [carried.state, next.training.state],
+        [carried.state, states.get(8)!],
+      ] as const) {
+        const actual = update(before, after, name)
+        const error = norm(actual.map((value, i) => value - wanted[i]!))
+        expect(error / norm(wanted), name).toBeLessThan(1e-3)
+      }
+    }
+  })
+
+  test('a rate of a schedule counts as that of the step, not as that of its beginning', async () => {
+    const settings = {
+      ...options(sgd({ learningRate: cosine(rate, 2), momentum: 0.9 })),
+      untilStep: 7,
+    }
+    const { training } = await trained(network(), settings)
+    const plan = planWiden(training.model, widths, noiseless)
+    const same = carryState(training, plan, { ...settings, learningRate: 0.02 })
+    const half = carryState(training, plan, { ...settings, learningRate: 0.01 })
+    const last = training.state.totals.learningRate
+    expect(last).toBeLessThan(0.6 * rate)
+    const name = 'fc2.weight.momentum'
+    const old = training.state.tensors.get(name)!.data
+    const largest = (data: ArrayLike<number | bigint>) =>
+      Math.max(...Array.from(data, (value) => Math.abs(Number(value))))
+    expect(largest(same.state.tensors.get(name)!.data) / largest(old)).toBeCloseTo(0.02 / last, 5)
+    expect(largest(half.state.tensors.get(name)!.data) / largest(old)).toBeCloseTo(0.01 / last, 5)
+  })
+})
+
+test('state goes through several plans as through one after the other', async () => {
+  const settings = options(averaged(adam({ learningRate: 0.01 }), 0.9))
+  const { training } = await trained(network(), settings)
+  const first = planWiden(training.model, widths, { seed: 1 })
+  const middle = carryState(training, first, settings)
+  const second = planDeepen(middle.model, ['fc1'], { seed: 2 })
+  const oneByOne = carryState(middle, second, settings)
+  const atOnce = carryState(training, [first, second], settings)
+  expect([...atOnce.state.tensors.keys()].sort()).toEqual([...oneByOne.state.tensors.keys()].sort())
+  for (const [name, tensor] of oneByOne.state.tensors)
+    expect(atOnce.state.tensors.get(name)!.data, name).toEqual(tensor.data)
 })
 
 describe('training recipes', () => {
@@ -278,4 +357,35 @@ test('a stage that cannot be grown is refused before anything is trained', () =>
   const settings = { loss, optimizer: sgd({ learningRate: 0.1 }), runtime: nodeRuntime } as const
   const start = () => trainGrowing(network(), data, { ...settings, stages })
   expect(start).toThrow(/fc1 has width 8; the new width must be larger/)
+})
+
+test('stages that are none, and data that cannot be taken twice, are refused at once', () => {
+  const steps = [{ widen: { fc1: 8 } }]
+  const settings = {
+    loss: 'softmax-cross-entropy',
+    optimizer: sgd({ learningRate: 0.1 }),
+    runtime: nodeRuntime,
+  } as const
+  const start = (stages: unknown, samples: TrainingData = data) =>
+    trainGrowing(network(), samples, { ...settings, stages: stages as GrowthStage[] })
+  const wrong: readonly (readonly [unknown, RegExp])[] = [
+    [undefined, /stages must be a list/],
+    [[{}], /stages\[0\]\.when must be one of/],
+    [[{ when: { epoch: 1, step: 2 }, steps }], /stages\[0\]\.when/],
+    [[{ when: { epoch: 0.5 }, steps }], /stages\[0\]\.when/],
+    [[{ when: { plateau: 0 }, steps }], /stages\[0\]\.when/],
+    [[{ when: { epoch: 1 } }], /stages\[0\]\.steps must be a list/],
+    [[{ when: { epoch: 1 }, steps: [] }], /stages\[0\]\.steps/],
+    [
+      [{ when: { epoch: 1 }, steps, learningRateFactor: 0 }],
+      /learningRateFactor must be .*above 0/,
+    ],
+    [[{ when: { epoch: 1 }, steps, learningRateFactor: Number.NaN }], /learningRateFactor/],
+  ]
+  for (const [stages, message] of wrong)
+    expect(() => start(stages)).toThrow(
+      expect.objectContaining({ kind: 'usage', message: expect.stringMatching(message) }),
+    )
+  const generator = data.batches(8) as Iterable<Batch>
+  expect(() => start([{ when: { step: 1 }, steps }], generator)).toThrow(/only once, but 2 passes/)
 })
