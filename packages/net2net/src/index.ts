@@ -3,7 +3,7 @@ import * as kind from './arguments.ts'
 import * as files from './onnx/file.node.ts'
 
 export * from './index.browser.ts'
-export type { SaveOptions, StagedModel, StageOptions } from './onnx/file.node.ts'
+export type { LoadedModel, SaveOptions, StagedModel, StageOptions } from './onnx/file.node.ts'
 
 const { model, text, flag } = kind
 const saving = {
