@@ -4,7 +4,7 @@ import { flag, model, text } from './arguments.ts'
 import * as files from './onnx/file.node.ts'
 
 export * from './index.browser.ts'
-export type { SaveOptions, StagedModel, StageOptions } from './onnx/file.node.ts'
+export type { LoadedModel, SaveOptions, StagedModel, StageOptions } from './onnx/file.node.ts'
 
 const saving = {
   force: flag,
