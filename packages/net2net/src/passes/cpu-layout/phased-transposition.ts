@@ -8,7 +8,7 @@
  * computed that is not needed, and the blocked layout has fast kernels for all of it, but none for
  * ConvTranspose.
  */
-import { intAttribute, intsAttribute } from '../../model/attributes.ts'
+import { intAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
 import type { Model, Node } from '../../model/model.ts'
 import type { Emitter } from '../../operators/contract/gradient.ts'
 import { ints, range, reshape, transpose } from '../../operators/helpers/emission.ts'
@@ -60,7 +60,8 @@ function phasesOf(
     return undefined
   if (stride < 2 || strides.some((other) => other !== stride)) return undefined
   if ((intsAttribute(node, 'dilations') ?? []).some((dilation) => dilation !== 1)) return undefined
-  if (node.attributes.has('auto_pad') || node.attributes.has('output_shape')) return undefined
+  const automatic = stringAttribute(node, 'auto_pad', 'NOTSET') !== 'NOTSET'
+  if (automatic || node.attributes.has('output_shape')) return undefined
   const [rows, columns] = [0, 1].map((i) => {
     const [taps, given, output] = [kernel?.[i], x[i + 2], y?.[i + 2]]
     if (typeof taps !== 'number' || typeof given !== 'number' || typeof output !== 'number')
