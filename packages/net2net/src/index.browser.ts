@@ -1,5 +1,6 @@
 /** The public face of net2net: models in, grown models out. Its functions check what they are given. */
 import * as kind from './arguments.ts'
+import { model, number, numbers, text } from './arguments.ts'
 import type { CompareOptions } from './check/compare.ts'
 import type { Comparison } from './check/comparison.ts'
 import * as growth from './growth/index.ts'
@@ -33,7 +34,6 @@ export { type ByteSource, memorySource } from './onnx/wire.ts'
 export type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
 export { Tensor } from './tensor/tensor.ts'
 
-const { model, number, numbers, text } = kind
 const seed = number
 const widening = {
   model,

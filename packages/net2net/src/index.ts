@@ -1,11 +1,10 @@
 /** The public face of net2net in Node: what index.browser.ts has, and models in files. */
 import * as kind from './arguments.ts'
+import { flag, model, text } from './arguments.ts'
 import * as files from './onnx/file.node.ts'
 
 export * from './index.browser.ts'
 export type { SaveOptions } from './onnx/file.node.ts'
-
-const { model, text, flag } = kind
 
 /**
  * Reads an ONNX file. Weights stay in the file until somebody reads them.

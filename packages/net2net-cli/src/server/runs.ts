@@ -3,10 +3,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { schemaMessage } from 'net2net/recipe'
 import { z } from 'zod'
 import { inputError, usageError } from '../errors.ts'
+import { nodeArguments, programFile } from '../package-files.ts'
 import { reportHtml, type StepRecord } from '../report/index.ts'
 import { parseMetrics, readResults, readRun, type StoredResults } from '../runs/read-run.ts'
 import { fileUnder, isPlainName, pathSegments } from './files.ts'
@@ -222,12 +222,12 @@ export class Runs {
   }
 }
 
-/** This very program. The compiled file and the source differ in nothing but the ending. */
-function ourselves(): readonly string[] {
-  const ending = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
-  const main = fileURLToPath(new URL(`../cli/main${ending}`, import.meta.url))
-  return [process.execPath, ...process.execArgv, main]
-}
+/** This very program. */
+const ourselves = (): readonly string[] => [
+  process.execPath,
+  ...nodeArguments(),
+  programFile('cli/main'),
+]
 
 /** At most a thousand points per arm: what a curve can show. */
 async function readSteps(file: string): Promise<readonly StepRecord[]> {

@@ -13,7 +13,14 @@ import {
   Tensor,
   type TypedArray,
 } from '../tensor/tensor.ts'
-import type { Feeds, Runtime, Session, SessionOptions, SessionValue } from './runtime.ts'
+import type {
+  Feeds,
+  InPlaceOptions,
+  Runtime,
+  Session,
+  SessionOptions,
+  SessionValue,
+} from './runtime.ts'
 
 /** The two classes of ONNX Runtime's API that we use. */
 export type Ort = Pick<typeof OrtApi, 'InferenceSession' | 'Tensor'>
@@ -25,6 +32,7 @@ export interface OrtBuild {
   /** Name and version. */
   describe(): string
   readonly blockedImages?: true
+  readonly copiesInPlaceOutputs?: true
   /** Loads the library, on first use. */
   load(): Promise<Ort>
   options(options: SessionOptions): NativeOptions
@@ -46,6 +54,7 @@ export function ortRuntime(build: OrtBuild): Runtime {
       return build.describe()
     },
     ...(build.blockedImages && { blockedImages: true }),
+    ...(build.copiesInPlaceOutputs && { copiesInPlaceOutputs: true }),
     async createSession(model, options = {}) {
       const ort = await build.load()
       const native = { ...build.options(options), ...keepOnDevice(options) }
@@ -69,28 +78,23 @@ export function ortRuntime(build: OrtBuild): Runtime {
           where === undefined ? { cause } : { where, cause },
         )
       }
-      return new OrtSession(ort, session, build)
+      return new OrtSession(ort, session, build, options.refused)
     },
   }
 }
 
 /**
- * Loads a build of ONNX Runtime.
- *
- * @throws input where its package is not installed: it is an optional peer of this one
+ * Why a build of ONNX Runtime cannot be loaded: its package is an optional peer of this one. (Where it is loaded, `import` stands
+ * in a `try`, which bundlers take for leave to go on without the package.)
  */
-export async function loadPackage<T>(name: string, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load()
-  } catch (cause) {
-    const isMissing = (cause as { readonly code?: unknown }).code === 'ERR_MODULE_NOT_FOUND'
-    throw inputError(
-      isMissing
-        ? `Running models needs ONNX Runtime: npm install ${name}.`
-        : `ONNX Runtime (${name}) cannot be loaded: ${shortReason(cause)}.`,
-      { cause },
-    )
-  }
+export function loadError(name: string, cause: unknown): Net2NetError {
+  const isMissing = (cause as { readonly code?: unknown }).code === 'ERR_MODULE_NOT_FOUND'
+  return inputError(
+    isMissing
+      ? `Running models needs ONNX Runtime: npm install ${name}.`
+      : `ONNX Runtime (${name}) cannot be loaded: ${shortReason(cause)}.`,
+    { cause },
+  )
 }
 
 class OrtSession implements Session {
@@ -99,14 +103,23 @@ class OrtSession implements Session {
   readonly #ort: Ort
   readonly #session: NativeSession
   readonly #build: OrtBuild
+  readonly #refused: InPlaceOptions['refused']
   #released = false
 
-  constructor(ort: Ort, session: NativeSession, build: OrtBuild) {
+  constructor(
+    ort: Ort,
+    session: NativeSession,
+    build: OrtBuild,
+    refused: InPlaceOptions['refused'],
+  ) {
+    this.#refused = refused
     this.#ort = ort
     this.#session = session
     this.#build = build
     this.inputs = session.inputMetadata.map(sessionValue)
-    this.outputs = session.outputMetadata.map(sessionValue)
+    this.outputs = session.outputMetadata
+      .filter(({ name }) => name !== refused?.output)
+      .map(sessionValue)
   }
 
   async run(feeds: Feeds, outputs?: readonly string[] | Feeds): Promise<Record<string, Tensor>> {
@@ -132,7 +145,8 @@ class OrtSession implements Session {
     let results: OrtApi.InferenceSession.OnnxValueMapType
     try {
       if (preallocated && !this.#build.copiesOutputs) {
-        const fetches: Record<string, NativeTensor> = {}
+        const fetches: Record<string, NativeTensor | null> = {}
+        if (this.#refused) fetches[this.#refused.output] = null
         for (const name of wanted) fetches[name] = this.#toNative(name, preallocated[name]!)
         await this.#session.run(nativeFeeds, fetches)
         return { ...preallocated }
@@ -140,6 +154,8 @@ class OrtSession implements Session {
       results = await this.#session.run(nativeFeeds, wanted)
     } catch (cause) {
       if (cause instanceof Net2NetError) throw cause
+      if (preallocated && cause instanceof Error && cause.message === this.#refused?.message)
+        return { ...preallocated }
       throw inputError(`ONNX Runtime cannot run the model: ${shortReason(cause)}.`, { cause })
     }
     const outcome = wanted.map((name) => [name, fromNative(name, results[name]!)] as const)
