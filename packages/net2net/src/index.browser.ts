@@ -3,6 +3,7 @@ import * as kind from './arguments.ts'
 import { model, number, numbers, text } from './arguments.ts'
 import type { CompareOptions } from './check/compare.ts'
 import type { Comparison } from './check/comparison.ts'
+import { growthStep } from './growing/kinds.ts'
 import * as growth from './growth/index.ts'
 import type { Model } from './model/model.ts'
 import { type DecodeOptions, decodeModel as decode } from './onnx/decode.ts'
@@ -108,12 +109,7 @@ export const planDeepen = kind.checked('planDeepen', growth.planDeepen, deepenin
  */
 export const planStep = kind.checked('planStep', growth.planStep, {
   model,
-  step: kind.either(
-    'a step with widen or deepen',
-    kind.object('', 'widen', 'object'),
-    kind.object('', 'deepen', 'object'),
-    kind.object('', 'deepen', 'string'),
-  ),
+  step: growthStep,
   context: kind.options<growth.StepContext>({ seed, statistics, onMemory: kind.callback }),
 })
 

@@ -44,9 +44,10 @@ export function planWiden(
 ): GrowthPlan {
   const solution = solutionOf(from)
   const chosen = replicateOptions(options)
-  const sizes = chooseSizes(solution, widths)
-  options.onMemory?.(BYTES_PER_UNIT * [...sizes.values()].reduce((sum, size) => sum + size, 0))
-  const grown = replicate(solution, sizes, chosen)
+  const chosenSizes = chooseSizes(solution, widths)
+  const units = [...chosenSizes.values()].reduce((sum, size) => sum + size, 0)
+  options.onMemory?.(BYTES_PER_UNIT * units)
+  const grown = replicate(solution, chosenSizes, chosen)
   const projection = new Projection(solution, grown)
   const names = new NameSupply(valueNames(solution.facts.model.graph))
   const noise = { kind: chosen.noise, relative: chosen.noiseSize }
