@@ -9,16 +9,16 @@ import { type DecodeOptions, decodeModel as decode } from './onnx/decode.ts'
 import { encodeModel as encode } from './onnx/encode.ts'
 
 export type { CompareOptions } from './check/compare.ts'
-export type { Comparison } from './check/comparison.ts'
+export type { Comparison, OutputDifference } from './check/comparison.ts'
 export { type ErrorDetails, type ErrorKind, Net2NetError } from './errors.ts'
+export type * from './growth/growth-plan.ts'
 export type {
   ChannelStatistics,
   DeepenOptions,
-  GrownUnits,
-  GrowthPlan,
+  InspectedLayer,
+  InspectedValue,
   Inspection,
-  NoiseKind,
-  WidenInit,
+  SlotPower,
   WidenOptions,
   Widths,
 } from './growth/index.ts'
@@ -91,7 +91,7 @@ export const planDeepen = kind.checked('planDeepen', growth.planDeepen, deepenin
 /** The model that a plan makes of a model; its tensors are computed when somebody reads them. */
 export const applyPlan = kind.checked('applyPlan', growth.applyPlan, { model, plan })
 
-type Subject = Model | string
+export type Subject = Model | string
 
 const tensors = kind.object('a Map of tensors by parameter', 'entries', 'function')
 

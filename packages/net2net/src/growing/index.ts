@@ -8,6 +8,7 @@ import { type MeasureOptions, measureStatistics as measureWith } from './channel
 import { type GrowingOptions, GrowingTraining } from './schedule.ts'
 
 export { growTraining } from './carry-state.ts'
+export type { MeasureOptions } from './channel-statistics.ts'
 export type {
   GrowingEvent,
   GrowingOptions,
