@@ -60,7 +60,6 @@ export const parts: readonly Part[] = [
       ['helpers'],
       ['decompositions'],
       ['rules'],
-      ['neural-network'],
       ['table'],
       ['inference'],
       ['model-size', 'constants-of'],

@@ -15,11 +15,15 @@ export type * from './growth/growth-plan.ts'
 export type {
   ChannelStatistics,
   DeepenOptions,
+  DeepenStep,
+  GrowthStep,
   InspectedLayer,
   InspectedValue,
   Inspection,
   SlotPower,
+  StepContext,
   WidenOptions,
+  WidenStep,
   Widths,
 } from './growth/index.ts'
 export { rolesIn } from './growth/index.ts'
@@ -36,6 +40,10 @@ const widening = {
   widths: kind.recordOf('an object of widths by layer', kind.either('a width', number, text)),
   options: kind.options<growth.WidenOptions>({ seed, init: text, noise: text, noiseSize: number }),
 }
+const statistics = kind.recordOf(
+  'an object of statistics by layer',
+  kind.options<growth.ChannelStatistics>({}, { mean: numbers, variance: numbers }),
+)
 const deepening = {
   model,
   layers: kind.listOf('a list of names of layers', text),
@@ -43,10 +51,7 @@ const deepening = {
     seed,
     init: text,
     block: text,
-    statistics: kind.recordOf(
-      'an object of statistics by layer',
-      kind.options<growth.ChannelStatistics>({}, { mean: numbers, variance: numbers }),
-    ),
+    statistics,
   }),
 }
 const plan = kind.object('a growth plan', 'parameters', 'object')
@@ -87,6 +92,23 @@ export const planWiden = kind.checked('planWiden', growth.planWiden, widening)
 
 /** What `deepen` would do, as plain data. */
 export const planDeepen = kind.checked('planDeepen', growth.planDeepen, deepening)
+
+/**
+ * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }` or
+ * `{ deepen: layers, …options }`.
+ *
+ * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
+ */
+export const planStep = kind.checked('planStep', growth.planStep, {
+  model,
+  step: kind.either(
+    'a step with widen or deepen',
+    kind.object('', 'widen', 'object'),
+    kind.object('', 'deepen', 'object'),
+    kind.object('', 'deepen', 'string'),
+  ),
+  context: kind.options<growth.StepContext>({ seed, statistics }),
+})
 
 /** The model that a plan makes of a model; its tensors are computed when somebody reads them. */
 export const applyPlan = kind.checked('applyPlan', growth.applyPlan, { model, plan })

@@ -7,7 +7,7 @@ import * as digits from './load-mnist.node.ts'
 
 export type { ImagesOptions } from './image-folder.node.ts'
 export * from './index.browser.ts'
-export type { LoadedData, LoadOptions } from './load-data.node.ts'
+export { isTable, type LoadedData, type LoadOptions } from './load-data.node.ts'
 export type { DigitsOptions, TrainTest } from './load-mnist.node.ts'
 
 const downloading = { cacheFolder: text, signal: kind.signal, onDownload: kind.callback }

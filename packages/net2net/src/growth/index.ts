@@ -15,6 +15,7 @@ export { rolesIn } from './plan/project.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
 export { planWiden, type WidenOptions, type Widths } from './plan/widen.ts'
 export type { WidthTarget } from './plan/widths.ts'
+export * from './steps.ts'
 
 /**
  * A wider model that computes the same function (Net2WiderNet).

@@ -1,4 +1,5 @@
 /** What a model consists of, and what of it can grow. */
+import { classesOf } from '../model/classes.ts'
 import {
   type Dim,
   type Model,
@@ -16,6 +17,8 @@ export interface Inspection {
   readonly outputs: readonly InspectedValue[]
   readonly parameters: number
   readonly opset: number
+  /** Names of the classes that the model tells apart, where its file has them. */
+  readonly classes?: readonly string[]
   readonly layers: readonly InspectedLayer[]
 }
 
@@ -70,11 +73,13 @@ export function inspect(model: Model): Inspection {
       group: members.filter((name) => name !== layer.name),
     }
   })
+  const classes = classesOf(model)
   return {
     inputs: requiredInputs(model.graph).map(describe),
     outputs: model.graph.outputs.map(describe),
     parameters: countParameters(model),
     opset: opsetOf(model),
+    ...(classes ? { classes } : {}),
     layers,
   }
 }

@@ -16,8 +16,7 @@ import { z } from 'zod'
 import { inputError } from '../errors.ts'
 import { applyPlan } from '../growth/apply/apply.ts'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
-import { planDeepen } from '../growth/plan/deepen.ts'
-import { planWiden } from '../growth/plan/widen.ts'
+import { planStep } from '../growth/steps.ts'
 import type { Model } from '../model/model.ts'
 import { planSchema } from './plan-schema.ts'
 import { wordsOf } from './schema-messages.ts'
@@ -201,12 +200,12 @@ function resolveStep(model: Model, step: RecipeStep, defaultSeed: number) {
       noise,
       ...(noiseSize === undefined ? {} : { noiseSize }),
     }
-    return { widen, ...options, plan: step.plan ?? planWiden(model, widen, options) }
+    return { widen, ...options, plan: planStep(model, { ...step, ...options }) }
   }
   const { init = 'net2deeper', block = 'identity' } = step
   const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
   const options = { seed: stepSeed, init, block }
-  return { deepen, ...options, plan: step.plan ?? planDeepen(model, deepen, options) }
+  return { deepen, ...options, plan: planStep(model, { ...step, ...options }) }
 }
 
 /** A recipe as text: YAML with lists of numbers in one line, or JSON. */

@@ -16,6 +16,8 @@ export const nodeRuntime: Runtime = ortRuntime({
     }
   },
   blockedImages: true,
+  copiesInPlaceOutputs: true,
+  halfFloatsAsBits: true,
   async load() {
     try {
       const ort = await import('onnxruntime-node')

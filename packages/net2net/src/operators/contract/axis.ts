@@ -12,7 +12,7 @@ export interface UnitAxis {
   readonly kind: 'unit'
   readonly id: number
   readonly size: Dim
-  /** On an axis of a parameter: its entries take shares of the unit. */
+  /** On an axis of a parameter: its entries take split coefficients. */
   readonly shares?: true
 }
 export interface SumAxis {

@@ -26,7 +26,7 @@ export function fixSizes(
 
 /**
  * The result of an operation on two elements, one of either input, and their positions there. Where
- * it cannot be said, the axes whose sizes went in are frozen.
+ * it cannot be said, the axes whose sizes went in are fixed.
  */
 export function joinAxisElements(
   context: AxesContext,

@@ -4,7 +4,7 @@
  *
  * Growth. Expand: an axis that keeps its size is the same axis; one that is repeated from size one
  * holds equal entries, of which there may be any number, so it is free and the size that is
- * written in the target follows; the size-one axis itself is frozen. Tile: r repetitions of an
+ * written in the target follows; the size-one axis itself is fixed. Tile: r repetitions of an
  * axis are the product r · axis.
  *
  * Gradients: g summed over what was repeated.

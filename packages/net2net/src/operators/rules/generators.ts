@@ -4,7 +4,7 @@
  *
  * Growth. ConstantOfShape holds equal entries, so its axes grow with whatever needs them, and the
  * sizes that are written in its input follow. The others hold positions, which copies of units do
- * not share: what they are made from is frozen. None has a gradient.
+ * not share: what they are made from is fixed. None has a gradient.
  */
 import { intAttribute, tensorAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'

@@ -81,7 +81,7 @@ function reshapeAxes(context: AxesContext): readonly Axis[] {
 
 /**
  * Where the middle cannot be followed: axes at either end that keep their sizes are the same axes
- * (row-major order leaves no choice), what lies between is frozen.
+ * (row-major order leaves no choice), what lies between is fixed.
  */
 function endsThatStay(
   context: AxesContext,
