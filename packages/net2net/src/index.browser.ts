@@ -20,6 +20,7 @@ export type {
   InspectedLayer,
   InspectedValue,
   Inspection,
+  PlanningContext,
   SlotPower,
   StepContext,
   WidenOptions,
@@ -30,15 +31,21 @@ export { rolesIn } from './growth/index.ts'
 export type { Model } from './model/model.ts'
 export type { DecodeOptions } from './onnx/decode.ts'
 export type { OpenExternal } from './onnx/tensor-proto.ts'
-export { type ByteSource, memorySource } from './onnx/wire.ts'
 export type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
+export { type ByteSource, memorySource } from './tensor/bytes.ts'
 export { Tensor } from './tensor/tensor.ts'
 
 const seed = number
 const widening = {
   model,
   widths: kind.recordOf('an object of widths by layer', kind.either('a width', number, text)),
-  options: kind.options<growth.WidenOptions>({ seed, init: text, noise: text, noiseSize: number }),
+  options: kind.options<growth.WidenOptions>({
+    seed,
+    init: text,
+    noise: text,
+    noiseSize: number,
+    onMemory: kind.callback,
+  }),
 }
 const statistics = kind.recordOf(
   'an object of statistics by layer',

@@ -16,6 +16,7 @@ import { z } from 'zod'
 import { inputError } from '../errors.ts'
 import { applyPlan } from '../growth/apply/apply.ts'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
+import type { PlanningContext } from '../growth/plan/widen.ts'
 import { planStep } from '../growth/steps.ts'
 import type { Model } from '../model/model.ts'
 import { planSchema } from './plan-schema.ts'
@@ -177,11 +178,15 @@ export interface RecipeResult {
  *
  * @throws Net2NetError as `planWiden` and `planDeepen`, naming the step.
  */
-export function growByRecipe(model: Model, recipe: Recipe): RecipeResult {
+export function growByRecipe(
+  model: Model,
+  recipe: Recipe,
+  context: PlanningContext = {},
+): RecipeResult {
   let grown = model
   const plans: GrowthPlan[] = []
   const steps = recipe.steps.map((step, i): RecipeStep => {
-    const resolved = resolveStep(grown, step, (recipe.seed ?? 0) + i)
+    const resolved = resolveStep(grown, step, (recipe.seed ?? 0) + i, context)
     const { plan: stepPlan } = resolved
     plans.push(stepPlan)
     grown = applyPlan(grown, stepPlan)
@@ -190,7 +195,12 @@ export function growByRecipe(model: Model, recipe: Recipe): RecipeResult {
   return { model: grown, plans, resolved: { version: 1, seed: recipe.seed ?? 0, steps } }
 }
 
-function resolveStep(model: Model, step: RecipeStep, defaultSeed: number) {
+function resolveStep(
+  model: Model,
+  step: RecipeStep,
+  defaultSeed: number,
+  context: PlanningContext,
+) {
   const stepSeed = step.seed ?? defaultSeed
   if ('widen' in step) {
     const { widen, init = 'net2wider', noise = 'zero-sum', noiseSize } = step
@@ -200,7 +210,7 @@ function resolveStep(model: Model, step: RecipeStep, defaultSeed: number) {
       noise,
       ...(noiseSize === undefined ? {} : { noiseSize }),
     }
-    return { widen, ...options, plan: planStep(model, { ...step, ...options }) }
+    return { widen, ...options, plan: planStep(model, { ...step, ...options, ...context }) }
   }
   const { init = 'net2deeper', block = 'identity' } = step
   const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen

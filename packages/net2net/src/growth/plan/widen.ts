@@ -17,7 +17,16 @@ import { isPattern, selectLayers } from './select-layers.ts'
 import { newSize, type Planning } from './variants.ts'
 import { type GrownSizes, grownWidth, growToWidth, parseWidth, type WidthTarget } from './widths.ts'
 
-export interface WidenOptions {
+/** What planning is done with, and what does not change the plan. */
+export interface PlanningContext {
+  /**
+   * Gets the bytes that planning will take for the grown units, about, before it takes them. What it
+   * throws ends the planning.
+   */
+  readonly onMemory?: (bytes: number) => void
+}
+
+export interface WidenOptions extends PlanningContext {
   /** Seed of the maps and of all noise (default 0). */
   readonly seed?: number
   /** Default `net2wider`. */
@@ -30,6 +39,9 @@ export interface WidenOptions {
 
 /** Layer (name, part of a name, or pattern) → new width, or a factor as `'x2'`. */
 export type Widths = Readonly<Record<string, WidthTarget>>
+
+/** Measured from 1 to 16 million units: maps and shares, once in the plan and once for the tensors. */
+const BYTES_PER_UNIT = 160
 
 /** The seed experiment's 5%. */
 const DEFAULT_NOISE_SIZE = 0.05
@@ -86,12 +98,14 @@ export function planGrowth(
     init = 'net2wider',
     noise = 'zero-sum',
     noiseSize = DEFAULT_NOISE_SIZE,
+    onMemory,
   }: WidenOptions,
 ): GrowthPlan {
   mustBeOneOf('init', init, ['net2wider', 'random-pad'])
   mustBeOneOf('noise', noise, ['zero-sum', 'paper', 'none'])
   if (!(noiseSize >= 0))
     throw usageError(`noiseSize must be a number that is not negative, not ${noiseSize}.`)
+  onMemory?.(BYTES_PER_UNIT * [...sizes.values()].reduce((sum, size) => sum + size, 0))
   const noiseOf = init === 'random-pad' ? 'none' : noise
   const ids = new Map<number, string>()
   const units = [...sizes].map(([unit, to]): GrownUnits => {
