@@ -7,9 +7,6 @@ import { z } from 'zod'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
 import type { PlanningContext } from '../growth/plan/widen.ts'
 import { type GrowthStep, grow } from '../growth/steps.ts'
-
-export type { PlanningContext }
-
 import type { Model } from '../model/model.ts'
 import { parseLocated, problemIn } from './located-yaml.ts'
 import { planSchema } from './plan-schema.ts'
