@@ -62,7 +62,8 @@ export const parts: readonly Part[] = [
       ['rules'],
       ['table'],
       ['inference'],
-      ['model-size', 'constants-of'],
+      ['model-size', 'constants-of', 'trainable'],
+      ['shared-constants'],
     ],
   },
   {
