@@ -21,6 +21,7 @@ export type {
   GrowthStep,
   Inspection,
   NoiseKind,
+  PlanningContext,
   StepContext,
   WidenInit,
   WidenOptions,
@@ -31,15 +32,21 @@ export { rolesIn } from './growth/index.ts'
 export type { Model } from './model/model.ts'
 export type { DecodeOptions } from './onnx/decode.ts'
 export type { OpenExternal } from './onnx/tensor-proto.ts'
-export { type ByteSource, memorySource } from './onnx/wire.ts'
 export type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
+export { type ByteSource, memorySource } from './tensor/bytes.ts'
 export { Tensor } from './tensor/tensor.ts'
 
 const seed = number
 const widening = {
   model,
   widths: kind.recordOf('an object of widths by layer', kind.either('a width', number, text)),
-  options: kind.options<growth.WidenOptions>({ seed, init: text, noise: text, noiseSize: number }),
+  options: kind.options<growth.WidenOptions>({
+    seed,
+    init: text,
+    noise: text,
+    noiseSize: number,
+    onMemory: kind.callback,
+  }),
 }
 const statistics = kind.recordOf(
   'an object of statistics by layer',
@@ -103,7 +110,7 @@ export const planDeepen = kind.checked('planDeepen', growth.planDeepen, deepenin
 export const planStep = kind.checked('planStep', growth.planStep, {
   model,
   step: growthStep,
-  context: kind.options<growth.StepContext>({ seed, statistics }),
+  context: kind.options<growth.StepContext>({ seed, statistics, onMemory: kind.callback }),
 })
 
 /** The model that a plan makes of a model; its tensors are computed when somebody reads them. */

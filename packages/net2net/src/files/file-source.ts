@@ -1,8 +1,8 @@
 /** Files as byte sources: positioned reads, nothing kept in memory. Node only. */
 import fs from 'node:fs'
 import { promisify } from 'node:util'
-import { inputError } from '../errors.ts'
-import type { ByteSource } from '../onnx/wire.ts'
+import { inputError, usageError } from '../errors.ts'
+import type { ByteSource } from '../tensor/bytes.ts'
 import type { StoredBytes } from '../tensor/tensor.ts'
 
 const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants
@@ -31,7 +31,10 @@ export class FileSource implements ByteSource {
   readonly #flags: number
   /** Undefined for a file that may change. */
   readonly #identity: string | undefined
-  readonly #descriptor: number | undefined
+  #descriptor: number | undefined
+  #isClosed = false
+  /** How many asynchronous reads are under way. */
+  #reads = 0
 
   constructor(path: string, options: FileSourceOptions = {}) {
     this.path = path
@@ -50,7 +53,7 @@ export class FileSource implements ByteSource {
       if (!keep) fs.closeSync(descriptor)
     }
     this.#descriptor = keep ? descriptor : undefined
-    if (keep) descriptors.register(this, descriptor)
+    if (keep) descriptors.register(this, descriptor, this)
   }
 
   read(offset: number, length: number): Uint8Array {
@@ -61,22 +64,27 @@ export class FileSource implements ByteSource {
 
   readInto(offset: number, into: Uint8Array): void {
     const descriptor = this.#descriptor ?? this.#open()
+    const isKept = descriptor === this.#descriptor
     try {
       this.#mustBeUnchanged(descriptor)
       readFully(descriptor, offset, into, this.path)
     } finally {
-      if (this.#descriptor === undefined) fs.closeSync(descriptor)
+      if (!isKept) fs.closeSync(descriptor)
     }
   }
 
   async readAsync(offset: number, into: Uint8Array): Promise<void> {
     const descriptor = this.#descriptor ?? this.#open()
+    const isKept = descriptor === this.#descriptor
+    this.#reads++
     try {
       await readFullyAsync(descriptor, offset, into, this.path)
       // Asked last: the descriptor of a source that nobody needs any more is closed.
       this.#mustBeUnchanged(descriptor)
     } finally {
-      if (this.#descriptor === undefined) fs.closeSync(descriptor)
+      this.#reads--
+      if (!isKept) fs.closeSync(descriptor)
+      else if (this.#isClosed) this.#release()
     }
   }
 
@@ -88,6 +96,19 @@ export class FileSource implements ByteSource {
     return { file: { path: this.path, descriptor, mustBeUnchanged }, at: offset }
   }
 
+  /** Closes the file; reads that are under way end, and nothing can be read any more. */
+  close(): void {
+    this.#isClosed = true
+    this.#release()
+  }
+
+  #release(): void {
+    if (this.#descriptor === undefined || this.#reads > 0) return
+    descriptors.unregister(this)
+    fs.closeSync(this.#descriptor)
+    this.#descriptor = undefined
+  }
+
   #mustBeUnchanged(descriptor: number): void {
     if (this.#identity === undefined) return
     if (identityOf(fs.fstatSync(descriptor, { bigint: true })) !== this.#identity)
@@ -95,6 +116,10 @@ export class FileSource implements ByteSource {
   }
 
   #open(): number {
+    if (this.#isClosed)
+      throw usageError(`${this.path} was closed, and cannot be read any more.`, {
+        where: this.path,
+      })
     try {
       return fs.openSync(this.path, this.#flags)
     } catch (cause) {

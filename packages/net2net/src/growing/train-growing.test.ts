@@ -135,7 +135,7 @@ describe('the law of optimizer-state transfer', () => {
         1e-5 * Math.max(1, whole.losses[7]!),
       )
       const inserted = grown.step.slots.filter(({ parameter }) => /deeper/.test(parameter))
-      expect(inserted.length > 0).toBe(plan.insertions.length > 0)
+      expect(inserted.length > 0).toBe(plan.inserted.length > 0)
       for (const { name, slot, parameter } of grown.step.slots) {
         const values = [...grown.state.tensors.get(name)!.data].map(Number)
         if (/deeper/.test(parameter)) {

@@ -46,7 +46,7 @@ function askedAxes(model: Model, node: Node): ReadonlySet<number> | undefined {
   const info = (name: string | undefined) => values.get(name ?? '') ?? {}
   const asked = new Set<number>()
   let units = 0
-  const unit = (size: Dim): Axis => ({ kind: 'unit', id: units++, size })
+  const unit = (size: Dim): Axis => ({ kind: 'variable', id: units++, size })
   const context: AxesContext = {
     node,
     opset: opsetOf(model, node.domain),

@@ -40,6 +40,7 @@ export const formatRecipe = checked('formatRecipe', growth.formatRecipe, {
 export const growByRecipe = checked('growByRecipe', growth.growByRecipe, {
   model: kind.model,
   recipe,
+  context: kind.options<growth.PlanningContext>({ onMemory: kind.callback }),
 })
 
 /**

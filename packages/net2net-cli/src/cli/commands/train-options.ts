@@ -6,7 +6,7 @@ import type { Device } from 'net2net/runtime'
 import { adam, adamw, type LossName, lossNames, type Optimizer, sgd } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { examples } from '../command.ts'
-import { integer, list, number, seed } from '../options.ts'
+import { integer, list, number, parallel, seed } from '../options.ts'
 
 export interface TrainOptions {
   readonly data?: string
@@ -65,7 +65,7 @@ export const trainOptions = (command: Command): Command =>
     .option('--batch-size <n>', 'samples per step', integer(1), 32)
     .option('--freeze <patterns>', 'parameters or layers that stay as they are: conv1,fc*', list)
     .addOption(new Option('--device <name>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
-    .option('--threads <n>', 'threads of ONNX Runtime; they may decide the last bits', integer(1))
+    .option('--threads <n>', 'threads of ONNX Runtime; they may decide the last bits', parallel)
     .option('--seed <n>', 'seed of the order of samples and of masks', seed, 0)
     .option('--checkpoint-every <n>', 'steps between checkpoints within an epoch', integer(1), 500)
     .option('--recipe <file>', 'when to grow on the way, and how: a training recipe')

@@ -203,9 +203,9 @@ function positionOf({ extra, attachments }: Checkpoint, model: Model): GrowthPos
 }
 
 const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
-  const what = plans.flatMap(({ units, insertions }) => [
+  const what = plans.flatMap(({ units, inserted }) => [
     ...units.map(({ members, from, to }) => `${members.join(', ')} from ${from} to ${to}`),
-    ...insertions.map(({ name, after }) => `${name} after ${after}`),
+    ...inserted.map(({ name, after }) => `${name} after ${after}`),
   ])
   return `grown after step ${step}: ${what.join('; ')}`
 }
