@@ -4,7 +4,7 @@ import { flag, model, text } from './arguments.ts'
 import * as files from './onnx/file.node.ts'
 
 export * from './index.browser.ts'
-export type { SaveOptions, StagedModel, StageOptions } from './onnx/file.node.ts'
+export type { LoadedModel, SaveOptions, StagedModel, StageOptions } from './onnx/file.node.ts'
 
 const saving = {
   force: flag,
@@ -14,7 +14,8 @@ const saving = {
 }
 
 /**
- * Reads an ONNX file. Weights stay in the file until somebody reads them.
+ * Reads an ONNX file. Weights stay in the file until somebody reads them; `using model = await load(file)`
+ * closes it at the end of the block.
  *
  * @throws Net2NetError (input), naming the file and the field, for whatever is broken
  */

@@ -7,15 +7,28 @@ import type { StoredBytes } from '../tensor/tensor.ts'
 
 const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants
 
+/**
+ * So many files stay open at once, whoever opened them: a loop that loads many models must not use up
+ * the descriptors of the process (often 1,024) before the garbage collector closes the first of them.
+ */
+export const mostOpenFiles = 128
+
+/** The sources that keep their file open, by descriptor, the least recently read first. */
+const openSources = new Map<number, WeakRef<FileSource>>()
+
 /** Closes the descriptors of sources that nobody can read any more. */
-const descriptors = new FinalizationRegistry<number>((descriptor) => fs.closeSync(descriptor))
+const descriptors = new FinalizationRegistry<number>((descriptor) => {
+  openSources.delete(descriptor)
+  fs.closeSync(descriptor)
+})
 
 export interface FileSourceOptions {
   /** Refuses a symbolic link. */
   readonly noFollow?: boolean
   /**
-   * Keeps the file open (the default), so that it stays readable when another takes its name.
-   * Otherwise it is opened for each read, and a file that was replaced is refused.
+   * Keeps the file open (the default), so that it stays readable when another takes its name, until
+   * `mostOpenFiles` others are open. Otherwise it is opened for each read, and a file that was
+   * replaced is refused.
    */
   readonly keepOpen?: boolean
   /** Reads the file although it changes; for a file that this process itself is writing. */
@@ -35,6 +48,8 @@ export class FileSource implements ByteSource {
   #isClosed = false
   /** How many asynchronous reads are under way. */
   #reads = 0
+  /** Others may read through the descriptor themselves, or the file may get another name. */
+  #isPinned: boolean
 
   constructor(path: string, options: FileSourceOptions = {}) {
     this.path = path
@@ -52,8 +67,31 @@ export class FileSource implements ByteSource {
     } finally {
       if (!keep) fs.closeSync(descriptor)
     }
-    this.#descriptor = keep ? descriptor : undefined
-    if (keep) descriptors.register(this, descriptor, this)
+    this.#isPinned = options.beingWritten ?? false
+    if (!keep) return
+    this.#descriptor = descriptor
+    descriptors.register(this, descriptor, this)
+    this.#used()
+    FileSource.#makeRoom()
+  }
+
+  /** Closes the files that were not read for the longest time where too many are open. */
+  static #makeRoom(): void {
+    for (const [descriptor, reference] of openSources) {
+      if (openSources.size <= mostOpenFiles) return
+      const source = reference.deref()
+      // What is collected is closed by the registry.
+      if (!source) openSources.delete(descriptor)
+      else if (!source.#isPinned) source.#release()
+    }
+  }
+
+  #used(): void {
+    const descriptor = this.#descriptor
+    if (descriptor === undefined) return
+    const reference = openSources.get(descriptor) ?? new WeakRef(this)
+    openSources.delete(descriptor)
+    openSources.set(descriptor, reference)
   }
 
   read(offset: number, length: number): Uint8Array {
@@ -65,6 +103,7 @@ export class FileSource implements ByteSource {
   readInto(offset: number, into: Uint8Array): void {
     const descriptor = this.#descriptor ?? this.#open()
     const isKept = descriptor === this.#descriptor
+    this.#used()
     try {
       this.#mustBeUnchanged(descriptor)
       readFully(descriptor, offset, into, this.path)
@@ -76,6 +115,7 @@ export class FileSource implements ByteSource {
   async readAsync(offset: number, into: Uint8Array): Promise<void> {
     const descriptor = this.#descriptor ?? this.#open()
     const isKept = descriptor === this.#descriptor
+    this.#used()
     this.#reads++
     try {
       await readFullyAsync(descriptor, offset, into, this.path)
@@ -92,6 +132,7 @@ export class FileSource implements ByteSource {
   stored(offset: number): StoredBytes | undefined {
     const descriptor = this.#descriptor
     if (descriptor === undefined) return undefined
+    this.#isPinned = true
     const mustBeUnchanged = () => this.#mustBeUnchanged(descriptor)
     return { file: { path: this.path, descriptor, mustBeUnchanged }, at: offset }
   }
@@ -105,6 +146,7 @@ export class FileSource implements ByteSource {
   #release(): void {
     if (this.#descriptor === undefined || this.#reads > 0) return
     descriptors.unregister(this)
+    openSources.delete(this.#descriptor)
     fs.closeSync(this.#descriptor)
     this.#descriptor = undefined
   }

@@ -11,13 +11,17 @@ import { quote } from '../model/quote.ts'
 import { bytesFrom } from '../tensor/tensor.ts'
 import type { OpenExternal } from './tensor-proto.ts'
 
-/** Exporters that write one file per tensor must not use up the descriptors of the process. */
+/** Of one model, whose exporter may have written one file per tensor. */
 const MAX_OPEN_FILES = 64
 
 /** Gives access to the external data of the model in `folder`. Nothing is read yet. */
-export function externalDataOf(folder: string): OpenExternal {
+export function externalDataOf(folder: string): {
+  readonly open: OpenExternal
+  /** Closes all of them: nothing can be read any more. */
+  close(): void
+} {
   const files = new Map<string, FileSource>()
-  return ({ location, offset, length }, where) => {
+  const open: OpenExternal = ({ location, offset, length }, where) => {
     const place = () => `${where()}: external_data.location ${quote(location)}`
     let file = files.get(location)
     if (!file) {
@@ -29,6 +33,12 @@ export function externalDataOf(folder: string): OpenExternal {
         `${place()}: bytes ${offset} to ${offset + length} lie past the end of the file, which has ${file.size}.`,
       )
     return { size: length, ...bytesFrom(file, offset) }
+  }
+  return {
+    open,
+    close() {
+      for (const file of files.values()) file.close()
+    },
   }
 }
 

@@ -5,7 +5,8 @@ import { linear } from '../../testing/linear.ts'
 import { plain } from '../../testing/plain.ts'
 import { runScript } from '../../testing/run-script.ts'
 import { temporaryFolder } from '../../testing/temporary-folder.ts'
-import { FileSource } from '../files/file-source.ts'
+import { FileSource, mostOpenFiles } from '../files/file-source.ts'
+import type { Model } from '../model/model.ts'
 import { materialize } from '../tensor/tensor.ts'
 import { encodeModel } from './encode.ts'
 import { load, save, stage } from './file.node.ts'
@@ -34,6 +35,54 @@ describe('load and save', () => {
     expect(plain(model)).toEqual(plain(linear(600)))
     await save(model, at('b.onnx'))
     expect(plain(await load(at('b.onnx')))).toEqual(plain(linear(600)))
+  })
+
+  /** How many descriptors of this process are of files that are in the test's folder now. */
+  const open = () =>
+    fs
+      .readdirSync('/proc/self/fd')
+      .map((descriptor) => {
+        try {
+          return fs.readlinkSync(`/proc/self/fd/${descriptor}`)
+        } catch {
+          // That of the listing itself.
+          return ''
+        }
+      })
+      .filter((path) => path.startsWith(at()) && !path.endsWith('(deleted)')).length
+
+  test('a loop that loads models does not use up the descriptors, and all stay readable', async () => {
+    await save(linear(600), at('a.onnx'))
+    await save(linear(600), at('b.onnx'), { externalData: true })
+    const models: Model[] = []
+    for (let i = 0; i < 300; i++) models.push(await load(at(i % 2 ? 'a.onnx' : 'b.onnx')))
+    expect(open()).toBeLessThanOrEqual(mostOpenFiles)
+    for (const model of [...models.slice(0, 4), ...models.slice(-4)])
+      expect(plain(model)).toEqual(plain(linear(600)))
+    // One that was closed to make room is another file now; one that was read just now is not.
+    fs.rmSync(at('a.onnx'))
+    await save(linear(600), at('a.onnx'))
+    expect(() => plain(models[5]!)).toThrow(/a\.onnx has changed since it was opened/)
+    expect(plain(models.at(-1)!)).toEqual(plain(linear(600)))
+  })
+
+  test('a model that is disposed of has closed its files', async () => {
+    await save(linear(600), at('a.onnx'), { externalData: true })
+    {
+      using model = await load(at('a.onnx'))
+      expect(Symbol.dispose in { ...model }).toBe(false)
+      expect(open()).toBe(2)
+    }
+    expect(open()).toBe(0)
+    const model = await load(at('a.onnx'))
+    model[Symbol.dispose]()
+    model[Symbol.dispose]()
+    expect(() => plain(model)).toThrow(
+      expect.objectContaining({ kind: 'usage', message: expect.stringMatching(/was closed/) }),
+    )
+    fs.writeFileSync(at('broken.onnx'), 'x')
+    await expect(load(at('broken.onnx'))).rejects.toThrow(/ONNX/)
+    expect(open()).toBe(0)
   })
 
   test('a model may be saved over the files that it was loaded from', async () => {

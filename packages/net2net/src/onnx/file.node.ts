@@ -15,15 +15,31 @@ import { PartWriter } from './part-writer.node.ts'
 import type { OpenExternal } from './tensor-proto.ts'
 
 /**
+ * A model in a file. Whoever is done with it may close the file: `using model = await load(file)`,
+ * or `model[Symbol.dispose]()`. Models that were grown from it read it, too. Without that, it is
+ * closed when nobody can reach the model any more.
+ */
+export type LoadedModel = Model & Disposable
+
+/**
  * Reads the ONNX file at `file`. Weights stay in the file (or in the files of external data beside
  * it) until somebody reads them; the files may be replaced in the meantime, but not changed in
- * place. Throws an `input` error that names the file and the field for whatever is broken.
+ * place, unless more than a hundred others were read since. Throws an `input` error that names the
+ * file and the field for whatever is broken.
  */
-export async function load(file: string): Promise<Model> {
+export async function load(file: string): Promise<LoadedModel> {
   const source = new FileSource(file)
+  const external = externalDataOf(path.dirname(file))
+  const close = () => {
+    source.close()
+    external.close()
+  }
   try {
-    return decodeSource(source, { name: file, openExternal: externalDataOf(path.dirname(file)) })
+    const model = decodeSource(source, { name: file, openExternal: external.open })
+    // Not enumerable: what is made of the model by copying does not close its files.
+    return Object.defineProperty(model, Symbol.dispose, { value: close }) as LoadedModel
   } catch (cause) {
+    close()
     if (!(cause instanceof Net2NetError) || cause.where !== undefined) throw cause
     throw inputError(`${file}: ${cause.message}`, { where: file, cause })
   }
