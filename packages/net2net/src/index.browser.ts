@@ -10,20 +10,20 @@ import { type DecodeOptions, decodeModel as decode } from './onnx/decode.ts'
 import { encodeModel as encode } from './onnx/encode.ts'
 
 export type { CompareOptions } from './check/compare.ts'
-export type { Comparison } from './check/comparison.ts'
+export type { Comparison, OutputDifference } from './check/comparison.ts'
 export { type ErrorDetails, type ErrorKind, Net2NetError } from './errors.ts'
+export type * from './growth/growth-plan.ts'
 export type {
   ChannelStatistics,
   DeepenOptions,
   DeepenStep,
-  GrownUnits,
-  GrowthPlan,
   GrowthStep,
+  InspectedLayer,
+  InspectedValue,
   Inspection,
-  NoiseKind,
   PlanningContext,
+  SlotPower,
   StepContext,
-  WidenInit,
   WidenOptions,
   WidenStep,
   Widths,
@@ -116,7 +116,7 @@ export const planStep = kind.checked('planStep', growth.planStep, {
 /** The model that a plan makes of a model; its tensors are computed when somebody reads them. */
 export const applyPlan = kind.checked('applyPlan', growth.applyPlan, { model, plan })
 
-type Subject = Model | string
+export type Subject = Model | string
 
 const tensors = kind.object('a Map of tensors by parameter', 'entries', 'function')
 

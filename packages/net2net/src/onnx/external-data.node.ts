@@ -11,16 +11,18 @@ import { quote } from '../model/quote.ts'
 import { bytesFrom } from '../tensor/tensor.ts'
 import type { OpenExternal } from './tensor-proto.ts'
 
-/** Of one model, whose exporter may have written one file per tensor. */
+/** Exporters that write one file per tensor must not use up the descriptors of the process. */
 const MAX_OPEN_FILES = 64
 
-/** Gives access to the external data of the model in `folder`. Nothing is read yet. */
+/** Gives access to the external data of the model in `folder`, and closes it. Nothing is read yet. */
 export function externalDataOf(folder: string): {
   readonly open: OpenExternal
-  /** Closes all of them: nothing can be read any more. */
-  close(): void
+  readonly close: () => void
 } {
   const files = new Map<string, FileSource>()
+  const close = () => {
+    for (const file of files.values()) file.close()
+  }
   const open: OpenExternal = ({ location, offset, length }, where) => {
     const place = () => `${where()}: external_data.location ${quote(location)}`
     let file = files.get(location)
@@ -34,12 +36,7 @@ export function externalDataOf(folder: string): {
       )
     return { size: length, ...bytesFrom(file, offset) }
   }
-  return {
-    open,
-    close() {
-      for (const file of files.values()) file.close()
-    },
-  }
+  return { open, close }
 }
 
 function openConfined(
@@ -68,7 +65,7 @@ function openConfined(
   }
   const seen = lstat(at, place)
   if (!seen.isFile()) throw inputError(`${place()} is not a regular file.`)
-  const file = open(at, keepOpen, place)
+  const file = openFile(at, keepOpen, place)
   if (file.links > 1)
     throw inputError(`${place()} is a hard link, which may name a file from anywhere.`)
   return file
@@ -82,7 +79,7 @@ function lstat(file: string, place: () => string): fs.Stats {
   }
 }
 
-function open(file: string, keepOpen: boolean, place: () => string): FileSource {
+function openFile(file: string, keepOpen: boolean, place: () => string): FileSource {
   try {
     return new FileSource(file, { noFollow: true, keepOpen })
   } catch (cause) {

@@ -14,18 +14,16 @@ import { externalDataOf } from './external-data.node.ts'
 import { PartWriter } from './part-writer.node.ts'
 import type { OpenExternal } from './tensor-proto.ts'
 
-/**
- * A model in a file. Whoever is done with it may close the file: `using model = await load(file)`,
- * or `model[Symbol.dispose]()`. Models that were grown from it read it, too. Without that, it is
- * closed when nobody can reach the model any more.
- */
-export type LoadedModel = Model & Disposable
+/** A model whose weights lie in files; `using` closes these. */
+export interface LoadedModel extends Model, Disposable {}
 
 /**
  * Reads the ONNX file at `file`. Weights stay in the file (or in the files of external data beside
- * it) until somebody reads them; the files may be replaced in the meantime, but not changed in
- * place, unless more than a hundred others were read since. Throws an `input` error that names the
- * file and the field for whatever is broken.
+ * it) until somebody reads them; the files may be replaced in the meantime (those of the last hundred
+ * models at least), but not changed in place. Throws an `input` error that names the file and the field for whatever is broken.
+ *
+ * The files are closed when nobody can read the model any more, or as soon as it is disposed of:
+ * `using model = await load(file)`. Then neither it nor a model that was grown from it can be read.
  */
 export async function load(file: string): Promise<LoadedModel> {
   const source = new FileSource(file)
@@ -36,8 +34,8 @@ export async function load(file: string): Promise<LoadedModel> {
   }
   try {
     const model = decodeSource(source, { name: file, openExternal: external.open })
-    // Not enumerable: what is made of the model by copying does not close its files.
-    return Object.defineProperty(model, Symbol.dispose, { value: close }) as LoadedModel
+    // Not enumerable: a model that is made of this one by spreading is not the owner of the files.
+    return Object.defineProperty(model as LoadedModel, Symbol.dispose, { value: close })
   } catch (cause) {
     close()
     if (!(cause instanceof Net2NetError) || cause.where !== undefined) throw cause

@@ -69,6 +69,7 @@ const learningRate = kind.either(
 )
 const weightDecay = number
 const data = kind.data
+const targetShape = kind.object('a list of sizes', 'length', 'number')
 const adaptive = kind.options<optimizers.AdamOptions>({
   learningRate,
   beta1: number,
@@ -138,7 +139,7 @@ export const averaged = checked('averaged', optimizers.averaged, { optimizer, de
 export const buildStep = checked('buildStep', steps.buildStep, {
   model,
   options: kind.options<steps.StepOptions>(
-    { ...step, gradients: flag, watch: flag, output: text, target: text },
+    { ...step, targetShape, gradients: flag, watch: flag, output: text, target: text },
     { loss, optimizer },
   ),
 })
@@ -146,7 +147,7 @@ export const buildStep = checked('buildStep', steps.buildStep, {
 export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation, {
   model,
   options: kind.options<Parameters<typeof steps.buildEvaluation>[1]>(
-    { output: text, target: text },
+    { output: text, target: text, targetShape },
     { loss },
   ),
 })
@@ -196,6 +197,7 @@ export const measureStep = kind.checkedAsync(
     options: kind.options<RuntimeOptional<MeasureOptions>>(
       {
         ...step,
+        targetShape,
         runtime: kind.runtime,
         session,
         output: text,

@@ -24,7 +24,7 @@ export const measuring = {
   output: text,
   signal: kind.signal,
 }
-export const step = { freeze: kind.texts, clipNorm: number, seed: number }
+export const step = { freeze: kind.texts, trainOnly: kind.texts, clipNorm: number, seed: number }
 /** Of every training; where it is saved and goes on differs. */
 export const training = {
   ...step,
