@@ -14,7 +14,8 @@ const saving = {
 }
 
 /**
- * Reads an ONNX file. Weights stay in the file until somebody reads them.
+ * Reads an ONNX file. Weights stay in the file until somebody reads them; `using model = await load(file)`
+ * closes it at the end of the block.
  *
  * @throws Net2NetError (input), naming the file and the field, for whatever is broken
  */

