@@ -1,5 +1,6 @@
 /** The public face of net2net: models in, grown models out. Its functions check what they are given. */
 import * as kind from './arguments.ts'
+import { model, number, numbers, text } from './arguments.ts'
 import type { CompareOptions } from './check/compare.ts'
 import type { Comparison } from './check/comparison.ts'
 import * as growth from './growth/index.ts'
@@ -13,13 +14,17 @@ export { type ErrorDetails, type ErrorKind, Net2NetError } from './errors.ts'
 export type {
   ChannelStatistics,
   DeepenOptions,
+  DeepenStep,
   GrownUnits,
   GrowthPlan,
+  GrowthStep,
   Inspection,
   NoiseKind,
   PlanningContext,
+  StepContext,
   WidenInit,
   WidenOptions,
+  WidenStep,
   Widths,
 } from './growth/index.ts'
 export { rolesIn } from './growth/index.ts'
@@ -30,7 +35,6 @@ export type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
 export { type ByteSource, memorySource } from './tensor/bytes.ts'
 export { Tensor } from './tensor/tensor.ts'
 
-const { model, number, numbers, text } = kind
 const seed = number
 const widening = {
   model,
@@ -43,6 +47,10 @@ const widening = {
     onMemory: kind.callback,
   }),
 }
+const statistics = kind.recordOf(
+  'an object of statistics by layer',
+  kind.options<growth.ChannelStatistics>({}, { mean: numbers, variance: numbers }),
+)
 const deepening = {
   model,
   layers: kind.listOf('a list of names of layers', text),
@@ -50,10 +58,7 @@ const deepening = {
     seed,
     init: text,
     block: text,
-    statistics: kind.recordOf(
-      'an object of statistics by layer',
-      kind.options<growth.ChannelStatistics>({}, { mean: numbers, variance: numbers }),
-    ),
+    statistics,
   }),
 }
 const plan = kind.object('a growth plan', 'parameters', 'object')
@@ -94,6 +99,23 @@ export const planWiden = kind.checked('planWiden', growth.planWiden, widening)
 
 /** What `deepen` would do, as plain data. */
 export const planDeepen = kind.checked('planDeepen', growth.planDeepen, deepening)
+
+/**
+ * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }` or
+ * `{ deepen: layers, …options }`.
+ *
+ * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
+ */
+export const planStep = kind.checked('planStep', growth.planStep, {
+  model,
+  step: kind.either(
+    'a step with widen or deepen',
+    kind.object('', 'widen', 'object'),
+    kind.object('', 'deepen', 'object'),
+    kind.object('', 'deepen', 'string'),
+  ),
+  context: kind.options<growth.StepContext>({ seed, statistics, onMemory: kind.callback }),
+})
 
 /** The model that a plan makes of a model; its tensors are computed when somebody reads them. */
 export const applyPlan = kind.checked('applyPlan', growth.applyPlan, { model, plan })

@@ -1,11 +1,11 @@
 /** The public face of net2net in Node: what index.browser.ts has, and models in files. */
 import * as kind from './arguments.ts'
+import { flag, model, text } from './arguments.ts'
 import * as files from './onnx/file.node.ts'
 
 export * from './index.browser.ts'
 export type { LoadedModel, SaveOptions, StagedModel, StageOptions } from './onnx/file.node.ts'
 
-const { model, text, flag } = kind
 const saving = {
   force: flag,
   externalData: flag,

@@ -1,75 +1,11 @@
 /** The command line: finds the command, runs it, and turns what went wrong into an exit code. */
 
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { type ErrorKind, Net2NetError } from 'net2net'
 import { inputError, internalError, usageError } from '../errors.ts'
-import { type CliCommand, ExitCode, type Io } from './command.ts'
-
-interface Entry {
-  readonly name: string
-  readonly summary: string
-  readonly load: () => Promise<CliCommand>
-}
-
-/** Summaries stand here, so that the general help loads no command. */
-const commands: readonly Entry[] = [
-  {
-    name: 'mnist',
-    summary: 'run the Net2Net experiments on MNIST: teacher, wider and deeper students',
-    load: async () => (await import('./commands/mnist.ts')).mnist,
-  },
-  {
-    name: 'inspect',
-    summary: 'show the layers of a model, and what can be widened or deepened',
-    load: async () => (await import('./commands/inspect.ts')).inspect,
-  },
-  {
-    name: 'widen',
-    summary: 'give layers more units without changing what the model computes',
-    load: async () => (await import('./commands/widen.ts')).widen,
-  },
-  {
-    name: 'deepen',
-    summary: 'add layers without changing what the model computes',
-    load: async () => (await import('./commands/deepen.ts')).deepen,
-  },
-  {
-    name: 'grow',
-    summary: 'grow a model by a recipe of steps',
-    load: async () => (await import('./commands/grow.ts')).grow,
-  },
-  {
-    name: 'check',
-    summary: 'compare two models: do they compute the same function?',
-    load: async () => (await import('./commands/check.ts')).check,
-  },
-  {
-    name: 'train',
-    summary: 'train a model on a data set, with checkpoints',
-    load: async () => (await import('./commands/train.ts')).train,
-  },
-  {
-    name: 'sweep',
-    summary: 'run many trials with many seeds, on this machine or on many',
-    load: async () => (await import('./commands/sweep.ts')).sweep,
-  },
-  {
-    name: 'worker',
-    summary: 'train the trials that sweeps put into a queue',
-    load: async () => (await import('./commands/worker.ts')).worker,
-  },
-  {
-    name: 'report',
-    summary: 'show runs as one self-contained page: table, curves, networks',
-    load: async () => (await import('./commands/report.ts')).report,
-  },
-  {
-    name: 'serve',
-    summary: 'open the page where networks grow and train, on this machine only',
-    load: async () => (await import('./commands/serve.ts')).serve,
-  },
-]
+import { version } from '../package-files.ts'
+import { ExitCode, type Io } from './command.ts'
+import { commands, description, generalHelp } from './commands.ts'
 
 const exitCodes: Readonly<Record<ErrorKind, number>> = {
   difference: 1,
@@ -99,7 +35,7 @@ const LINGER = 2000
 
 async function program(args: readonly string[], io: Io): Promise<Command> {
   const root = new Command('net2net')
-    .description('Grow trained neural networks (ONNX) without losing what they know.')
+    .description(description)
     .version(version(), '-V, --version')
     .showHelpAfterError('Run "net2net --help" for help.')
   const called = calledCommand(args)
@@ -110,10 +46,7 @@ async function program(args: readonly string[], io: Io): Promise<Command> {
     if (name === called) (await load()).configure(command, io)
   }
   prepare(root)
-  root.addHelpText(
-    'after',
-    '\nRun "net2net COMMAND --help" for the options of a command, with examples.\nExit codes: 0 done, 1 difference or failure, 2 usage, 3 refused, 4 bad input,\n130 and 143 interrupted.',
-  )
+  root.helpInformation = generalHelp
   return root
 
   function prepare(command: Command): void {
@@ -230,10 +163,4 @@ function processIo(): Io {
   // What nobody waited for has no better place to be said.
   process.on('uncaughtException', (error) => process.exit(report(error, io, false)))
   return io
-}
-
-function version(): string {
-  // The compiled file and the source lie equally deep.
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(manifest) as { version: string }).version
 }

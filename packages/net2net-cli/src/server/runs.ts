@@ -3,10 +3,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { schemaMessage } from 'net2net/recipe'
 import { z } from 'zod'
 import { inputError, usageError } from '../errors.ts'
+import { nodeArguments, programFile } from '../package-files.ts'
 import { reportHtml } from '../report/index.ts'
 import { readResults, readRun } from '../runs/read-run.ts'
 import type { RunRecord } from '../runs/run-record.ts'
@@ -264,12 +264,12 @@ export class Runs {
   }
 }
 
-/** This very program. The compiled file and the source differ in nothing but the ending. */
-function ourselves(): readonly string[] {
-  const ending = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
-  const main = fileURLToPath(new URL(`../cli/main${ending}`, import.meta.url))
-  return [process.execPath, ...process.execArgv, main]
-}
+/** This very program. */
+const ourselves = (): readonly string[] => [
+  process.execPath,
+  ...nodeArguments(),
+  programFile('cli/main'),
+]
 
 /** `20260131-235959`, in local time. */
 function timestamp(now: Date): string {

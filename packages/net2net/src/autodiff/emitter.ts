@@ -10,7 +10,7 @@ import { byteLengthOf } from '../tensor/dtype.ts'
 import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
 
 /** Constants up to this many bytes share one initializer where they are equal. */
-const sharedConstantBytes = 4096
+const sharedConstantBytes = 1 << 17
 
 export class GraphEmitter implements Emitter {
   readonly target: Target

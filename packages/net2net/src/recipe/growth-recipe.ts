@@ -14,13 +14,12 @@ import {
 } from 'yaml'
 import { z } from 'zod'
 import { inputError } from '../errors.ts'
-import { applyPlan } from '../growth/apply/apply.ts'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
-import { planDeepen } from '../growth/plan/deepen.ts'
+import type { PlanningContext } from '../growth/plan/widen.ts'
+import { type GrowthStep, grow } from '../growth/steps.ts'
 
-export type { PlanningContext } from '../growth/plan/widen.ts'
+export type { PlanningContext }
 
-import { type PlanningContext, planWiden } from '../growth/plan/widen.ts'
 import type { Model } from '../model/model.ts'
 import { planSchema } from './plan-schema.ts'
 import { wordsOf } from './schema-messages.ts'
@@ -77,8 +76,13 @@ const recipeSchema = z
   })
   .meta({ title: 'net2net recipe', description: 'Steps that grow a trained network.' })
 
-export type Recipe = z.infer<typeof recipeSchema>
-export type RecipeStep = Recipe['steps'][number]
+export interface Recipe {
+  readonly version?: 1
+  /** Of the steps that have none of their own, with their position added. */
+  readonly seed?: number
+  readonly steps: readonly GrowthStep[]
+}
+export type RecipeStep = GrowthStep
 
 /** JSON Schema of recipes, for completion in editors. */
 export const recipeJsonSchema = (): object => z.toJSONSchema(recipeSchema)
@@ -176,53 +180,21 @@ export interface RecipeResult {
 }
 
 /**
- * Grows a model step by step. Steps without a seed use the recipe's plus their position, so that
- * equal steps draw different maps.
+ * Grows a model by a recipe.
  *
- * @throws Net2NetError as `planWiden` and `planDeepen`, naming the step.
+ * @throws Net2NetError as `grow`.
  */
 export function growByRecipe(
   model: Model,
-  recipe: Recipe,
+  { seed = 0, steps }: Recipe,
   context: PlanningContext = {},
 ): RecipeResult {
-  let grown = model
-  const plans: GrowthPlan[] = []
-  const steps = recipe.steps.map((step, i): RecipeStep => {
-    const resolved = resolveStep(grown, step, (recipe.seed ?? 0) + i, context)
-    const { plan: stepPlan } = resolved
-    plans.push(stepPlan)
-    grown = applyPlan(grown, stepPlan)
-    return resolved as RecipeStep
-  })
-  return { model: grown, plans, resolved: { version: 1, seed: recipe.seed ?? 0, steps } }
-}
-
-function resolveStep(
-  model: Model,
-  step: RecipeStep,
-  defaultSeed: number,
-  context: PlanningContext,
-) {
-  const stepSeed = step.seed ?? defaultSeed
-  if ('widen' in step) {
-    const { widen, init = 'net2wider', noise = 'zero-sum', noiseSize } = step
-    const options = {
-      seed: stepSeed,
-      init,
-      noise,
-      ...(noiseSize === undefined ? {} : { noiseSize }),
-    }
-    return {
-      widen,
-      ...options,
-      plan: step.plan ?? planWiden(model, widen, { ...options, ...context }),
-    }
+  const grown = grow(model, steps, { seed, ...context })
+  return {
+    model: grown.model,
+    plans: grown.plans,
+    resolved: { version: 1, seed, steps: grown.steps },
   }
-  const { init = 'net2deeper', block = 'identity' } = step
-  const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
-  const options = { seed: stepSeed, init, block }
-  return { deepen, ...options, plan: step.plan ?? planDeepen(model, deepen, options) }
 }
 
 /** A recipe as text: YAML with lists of numbers in one line, or JSON. */

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { usageError } from '../errors.ts'
-import { loadPackage, ortRuntime } from './ort.ts'
+import { loadError, ortRuntime } from './ort.ts'
 import type { Runtime, SessionOptions } from './runtime.ts'
 
 const require = createRequire(import.meta.url)
@@ -18,11 +18,17 @@ export const nodeRuntime: Runtime = ortRuntime({
     }
   },
   blockedImages: true,
+  copiesInPlaceOutputs: true,
+  halfFloatsAsBits: true,
   async load() {
-    const ort = await loadPackage('onnxruntime-node', () => import('onnxruntime-node'))
-    // Errors come back as exceptions: nothing is to be printed beside them.
-    ort.env.logLevel = 'fatal'
-    return ort
+    try {
+      const ort = await import('onnxruntime-node')
+      // Errors come back as exceptions: nothing is to be printed beside them.
+      ort.env.logLevel = 'fatal'
+      return ort
+    } catch (cause) {
+      throw loadError('onnxruntime-node', cause)
+    }
   },
   options: ({ device = 'cpu', threads, optimization }: SessionOptions) => ({
     executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],

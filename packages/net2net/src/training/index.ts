@@ -1,6 +1,7 @@
 /** Training: gradients, losses, optimizers, step graphs, the trainer. Its functions check what they are given. */
 import { defaultRuntime } from '#runtime'
 import * as kind from '../arguments.ts'
+import { checked, flag, model, number, text } from '../arguments.ts'
 import type { Batch, TrainingData } from '../data/samples.ts'
 import type { Model } from '../model/model.ts'
 import type { RuntimeOptional, SessionOptions } from '../runtime/runtime.ts'
@@ -60,7 +61,6 @@ export type {
   Schedule,
 } from './schedules.ts'
 
-const { model, number, flag, text, checked } = kind
 const loss = kind.either(
   'a loss or the name of one',
   text,
@@ -112,13 +112,13 @@ export const constant = checked('constant', schedules.constant, { rate })
 export const stepDecay = checked('stepDecay', schedules.stepDecay, {
   rate,
   every: number,
-  factor: number.optional(),
+  factor: kind.optional(number),
 })
 /** From `rate` to `end` over `epochs` along half a cosine (Loshchilov and Hutter 2017). */
 export const cosine = checked('cosine', schedules.cosine, {
   rate,
   epochs: number,
-  end: number.optional(),
+  end: kind.optional(number),
 })
 /** Rises linearly from 0 over the first `steps` steps, then follows `next`. */
 export const warmUp = checked('warmUp', schedules.warmUp, { steps: number, next: learningRate })

@@ -24,13 +24,14 @@ export const inspect: CliCommand = {
 
 type Report = ReturnType<typeof inspectModel>
 
-function sizesText({ inputs, outputs, parameters, opset }: Report): string {
+function sizesText({ inputs, outputs, parameters, opset, classes }: Report): string {
   const value = ({ name, dtype, shape }: Report['inputs'][number]) =>
     `${name} ${dtype ?? '?'}${shape ? ` [${shape.map((dim) => dim ?? '?').join(', ')}]` : ''}`
   return [
     `Inputs: ${inputs.map(value).join('; ')}`,
     `Outputs: ${outputs.map(value).join('; ')}`,
     `Parameters: ${grouped(parameters)}; operator set ${opset}`,
+    ...(classes ? [`Classes: ${classes.join(', ')}`] : []),
   ].join('\n')
 }
 

@@ -6,6 +6,7 @@ import { Net2NetError } from 'net2net'
 import { readWhole } from 'net2net/files'
 import { summarize } from '../../sweep/analysis/analysis.ts'
 import { readSweep } from '../../sweep/file/sweep-plan.ts'
+import { loadSubmit } from '../../sweep/queue/load.ts'
 import { armTable } from '../../sweep/report/report.ts'
 import { readSweepRecord, writeSweepReport } from '../../sweep/report/write-report.ts'
 import type { SweepEvent } from '../../sweep/schedule/events.ts'
@@ -89,8 +90,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       })
     } else {
       await folder.savePlan(plan, source)
-      // Loaded only where there is a queue.
-      const { submitSweep } = await import('../../sweep/queue/submit.ts')
+      const { submitSweep } = await loadSubmit()
       outcome = await submitSweep(plan, folder, {
         ...shared,
         url: options.queue,

@@ -1,6 +1,7 @@
 /** The options of net2net train. */
 
 import { type Command, Option } from 'commander'
+import { isTable } from 'net2net/data'
 import type { Device } from 'net2net/runtime'
 import { adam, adamw, type LossName, lossNames, type Optimizer, sgd } from 'net2net/training'
 import { usageError } from '../../errors.ts'
@@ -10,7 +11,8 @@ import { integer, list, number, parallel, seed } from '../options.ts'
 export interface TrainOptions {
   readonly data?: string
   readonly target?: string
-  readonly validation: number
+  /** Share of the data held back; undefined where nothing was asked for. */
+  readonly validation?: number
   readonly loss: LossName
   readonly optimizer: keyof typeof optimizers
   readonly learningRate?: number
@@ -46,14 +48,13 @@ export const trainOptions = (command: Command): Command =>
     .argument('<model>', 'an ONNX file')
     .option(
       '--data <what>',
-      'mnist, fashion-mnist, an .npz or .csv file, a folder of IDX files or pictures (see below)',
+      'mnist, fashion-mnist, an .npz, .csv or .tsv file, a folder of IDX files or pictures (see below)',
     )
-    .option('--target <column>', 'column of the target, for .csv files (default: the last)')
+    .option('--target <column>', 'column of the target, for tables (default: the last)')
     .option(
       '--validation <share>',
-      'share of the data held back, where they have no test part',
+      'share of the data held back, where they have no test part (default: 0.1)',
       number(0),
-      0.1,
     )
     .addOption(new Option('--loss <name>').choices(lossNames).default('softmax-cross-entropy'))
     .addOption(new Option('--optimizer <name>').choices(Object.keys(optimizers)).default('sgd'))
@@ -83,8 +84,10 @@ export const trainOptions = (command: Command): Command =>
         'train model.onnx --data table.csv --loss mse --optimizer adam -o runs/table',
         'train model.onnx --export-step step.onnx --gradients',
       )}
-Data: one sample per line of a .csv file; arrays x and y, or x_train, y_train, x_test and y_test, in
-an .npz file; one folder per class of pictures, perhaps in train and test. Bytes become [0, 1].
+Data: one sample per line of a .csv or .tsv file; arrays x and y, or x_train, y_train, x_test and
+y_test, in an .npz file; one folder per class of pictures, perhaps in train and test. Bytes become
+[0, 1]. Text, folders and whole numbers are classes: numbers are the indices of the model's outputs,
+names are numbered in the order of their values and stored with the trained model.
 
 A training recipe (grow.yaml):
   stages:
@@ -109,6 +112,6 @@ export function refuseUnused({
   if (gradients && exportStep === undefined) throw usageError('--gradients is for --export-step.')
   if (rest.resume && rest.force)
     throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')
-  if (rest.target !== undefined && !/\.csv(\.gz)?$/i.test(rest.data ?? ''))
-    throw usageError('--target is for .csv files.')
+  if (rest.target !== undefined && !isTable(rest.data ?? ''))
+    throw usageError('--target is for .csv files and other tables.')
 }

@@ -1,6 +1,7 @@
 /** net2net worker: trains what sweeps put into a queue. */
 import type { Command } from 'commander'
-import { type WorkEvent, work } from '../../sweep/queue/work.ts'
+import { loadWork } from '../../sweep/queue/load.ts'
+import type { WorkEvent } from '../../sweep/queue/work.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
 import { number, parallel } from '../options.ts'
 
@@ -49,6 +50,7 @@ export const worker: CliCommand = {
 async function run(io: Io, options: Options): Promise<void> {
   const finished: string[] = []
   const failed: string[] = []
+  const { work } = await loadWork()
   await work({
     url: options.queue,
     ...(options.queueName === undefined ? {} : { queue: options.queueName }),

@@ -1,27 +1,42 @@
 /** The part of a plan that is about sizes that a model writes down, in constants and attributes. */
 import { refusedError } from '../../errors.ts'
 import type { Node } from '../../model/model.ts'
-import { describeNode, nodeLabel } from '../../model/names.ts'
-import type { AttributeChange, SizeChange } from '../growth-plan.ts'
-import { nodeKey } from '../solve/rule-context.ts'
-import { axisMapOf } from './project.ts'
-import { newSize, type Planning, partition, useKey } from './variants.ts'
+import { describeNode, type NameSupply, nodeKey, nodeLabel } from '../../model/names.ts'
+import type { IntegerChange } from '../growth-plan.ts'
+import type { Solution } from '../solve/index.ts'
+import type { Projection } from './project.ts'
+import { useKey, variantsOf } from './variants.ts'
 
-export function planSizes(context: Planning): SizeChange[] {
-  const { sizes, model, algebra } = context.solution
-  const byName = new Map<
-    string,
-    Map<string, Map<number, { from: number; to: number; node: Node }>>
-  >()
-  for (const { origin, value, axis, node } of sizes) {
-    const map = axisMapOf(algebra, axis, value, context.ids)
-    const to = map ? newSize(context, map) : value
-    const use = origin.use ?? { node: nodeKey(node), input: -1 }
-    const key = useKey(use.node, use.input)
-    const uses = byName.get(origin.name) ?? new Map()
-    byName.set(origin.name, uses)
-    const elements = uses.get(key) ?? new Map()
-    uses.set(key, elements)
+export const integerChanges = (
+  solution: Solution,
+  projection: Projection,
+  names: NameSupply,
+): readonly IntegerChange[] => [
+  ...elementChanges(solution, projection, names),
+  ...attributeChanges(solution, projection),
+]
+
+interface Element {
+  readonly from: number
+  readonly to: number
+  /** The node that takes it for the size of an axis. */
+  readonly node: Node
+}
+
+function elementChanges(
+  solution: Solution,
+  projection: Projection,
+  names: NameSupply,
+): IntegerChange[] {
+  /** By constant, then by use, then by position. */
+  const byName = new Map<string, Map<string, Map<number, Element>>>()
+  for (const { origin, value, axis, node } of solution.relations.sizes) {
+    const to = projection.sizeAfter(axis, value)
+    const byUse = byName.get(origin.name) ?? new Map<string, Map<number, Element>>()
+    byName.set(origin.name, byUse)
+    const key = origin.use ? `${origin.use.input}:${origin.use.node}` : useKey(node, -1)
+    const elements = byUse.get(key) ?? new Map<number, Element>()
+    byUse.set(key, elements)
     const other = elements.get(origin.index)
     if (other && other.to !== to)
       throw refusedError(
@@ -30,34 +45,25 @@ export function planSizes(context: Planning): SizeChange[] {
       )
     elements.set(origin.index, { from: value, to, node })
   }
-  const outputs = new Set(model.graph.outputs.map((output) => output.name))
-  const changes: SizeChange[] = []
-  for (const [name, uses] of byName) {
-    const needs = new Map<string, { index: number; from: number; to: number }[]>()
-    for (const [key, elements] of uses) {
+  return [...byName].flatMap(([name, byUse]) => {
+    const needs = new Map<string, readonly { index: number; from: number; to: number }[]>()
+    for (const [key, elements] of byUse) {
       const edits = [...elements].flatMap(([index, { from, to }]) =>
         from === to ? [] : [{ index, from, to }],
       )
       if (edits.length > 0) needs.set(key, edits)
     }
-    if (needs.size === 0) continue
-    const { shared, variants } = partition(context.solution, name, outputs.has(name), needs)
-    variants.forEach(({ need, uses: rewired }, i) => {
-      const clone = shared || i > 0 ? context.names.fresh(`${name}_grown`) : undefined
-      for (const edit of need)
-        changes.push({ constant: name, ...edit, ...(clone && { clone, uses: rewired }) })
+    return variantsOf(solution, name, needs).flatMap(({ need, uses }) => {
+      const clone = uses && { clone: names.fresh(`${name}_grown`), uses }
+      return need.map((edit): IntegerChange => ({ constant: name, ...edit, ...clone }))
     })
-  }
-  return changes
+  })
 }
 
-export function planAttributes(context: Planning): AttributeChange[] {
-  const { attributes, algebra } = context.solution
-  const changes = new Map<string, AttributeChange>()
-  for (const { node, attribute, index, axis, value } of attributes) {
-    const map = axisMapOf(algebra, axis, value, context.ids)
-    if (!map) continue
-    const to = newSize(context, map)
+function attributeChanges({ relations }: Solution, projection: Projection): IntegerChange[] {
+  const changes = new Map<string, IntegerChange>()
+  for (const { node, attribute, index, axis, value } of relations.attributes) {
+    const to = projection.sizeAfter(axis, value)
     const key = JSON.stringify([nodeKey(node), attribute, index ?? null])
     const other = changes.get(key)
     if (other && other.to !== to)
@@ -73,5 +79,5 @@ export function planAttributes(context: Planning): AttributeChange[] {
       to,
     })
   }
-  return [...changes.values()]
+  return [...changes.values()].filter(({ from, to }) => from !== to)
 }

@@ -190,6 +190,8 @@ export interface ExecutionFacets {
   readonly blocked?: BlockedRule
   /** True if max-pooling may come first: see lowering/pool-first.ts. */
   readonly poolsFirst?: true
+  /** True if the output is computed element by element from inputs that are broadcast to one shape. */
+  readonly broadcasts?: true
   /** Multiply-adds of one evaluation; null where a size is not known. */
   readonly multiplyAdds?: (context: InferContext, outputs: readonly ValueInfo[]) => number | null
 }

@@ -4,7 +4,7 @@
  *
  * Growth: an element of y depends on one element of each operand, so copies of a unit in all
  * operands give copies in y. Equal sizes are one axis (a residual stream is one group); a constant
- * per channel is carried; see broadcast.ts.
+ * per channel is copied with its channel; see helpers/broadcast.ts.
  *
  * Gradients, summed back over what was broadcast:
  *   a + b: g, g            a − b: g, −g           a·b: g·b, g·a
@@ -46,7 +46,7 @@ const binary = (
   scaling,
   sign,
   ...(bias && { growth: { bias } }),
-  execution: { blocked: blockedElementwise },
+  execution: { blocked: blockedElementwise, broadcasts: true },
 })
 
 type Operands = Backward & { readonly a: string; readonly b: string; readonly y: string }
@@ -100,6 +100,7 @@ const power: Operator = {
   ),
   scaling: 'none',
   sign: 'unknown',
+  execution: { broadcasts: true },
 }
 
 export const arithmetic: readonly Operator[] = [

@@ -1,7 +1,8 @@
 /**
  * Constant: a tensor written in the node. https://onnx.ai/onnx/operators/onnx__Constant.html
  *
- * Growth: a weight like any other; every axis is free. It has no inputs and so no gradient.
+ * Growth: the tensor is a weight like any other, so every axis is free and is gathered as its reader needs
+ * it. It has no inputs and so no gradient.
  */
 import { inputError } from '../../errors.ts'
 import type { Node } from '../../model/model.ts'

@@ -4,10 +4,10 @@
  * https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
  *
  * Growth. With input channels g·k_in and output channels g·k_out, weight axis 0 is g·k_in and
- * weight axis 1 is k_out. Axis 0 is summed over (shares), axis 1 and the bias are carried. With
- * several groups, whole groups are copied, or the outputs inside them; inside a group of more
- * than one input channel the axis would be carried in one factor and summed in the other, which
- * we leave frozen.
+ * weight axis 1 is k_out. Axis 0 is summed over and takes split coefficients, axis 1 and the bias
+ * are copied. With several groups, whole groups are copied, or the outputs inside them; inside a group of
+ * more than one input channel the axis would be copied in one factor and split in the other,
+ * so it is fixed.
  *
  * Identity: as for Conv, whose inserted layer is used. Transposing a Dirac kernel gives no more.
  *
@@ -23,7 +23,7 @@ import { product } from '../contract/axis.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
-import { weightGradient } from '../decompositions/convolution-gradient.ts'
+import { bestWeightGradient } from '../decompositions/convolution-gradient.ts'
 import { diracConvolution, groupsOf, splitGroups } from '../helpers/convolution.ts'
 import { knownShape, knownSizes, range, reduce } from '../helpers/emission.ts'
 import { linearIn } from '../helpers/scaling.ts'
@@ -167,7 +167,7 @@ const gradient: GradientRule = (context) => {
   const group = intAttribute(context.node, 'group', 1)
   return [
     context.needs(0) ? inputGradient(context, dy, w, window, group) : undefined,
-    context.needs(1) ? weightGradient(context, x, dy, window, group) : undefined,
+    context.needs(1) ? bestWeightGradient(context, x, dy, window, group) : undefined,
     context.has(2) && context.needs(2)
       ? reduce(context, 'Sum', dy, [0, ...range(window.length + 2, 2)], false)
       : undefined,

@@ -2,9 +2,9 @@
  * Einsum: a sum of products over named axes; letters that the result does not have are summed
  * over. https://onnx.ai/onnx/operators/onnx__Einsum.html
  *
- * Growth. A letter names one axis in all operands that have it. A letter of the result is carried.
- * A letter that is summed over takes shares in the weight if one of two operands that have it is
- * one, and in one of the operands (growth/shares.ts) if none is; otherwise it is frozen.
+ * Growth. A letter names one axis in all operands that have it. A letter of the result is copied.
+ * A letter that is summed over takes split coefficients in the weight if one of two operands that have it
+ * is one, and in one of the operands, which the growth solver finds, if none is; otherwise it is fixed.
  *
  * Gradients: with ∂L/∂y in place of the operand and the operand in place of the result, the same
  * kind of product. Letters that occur in one operand alone would have to be repeated.
@@ -87,12 +87,12 @@ const axes: AxesRule = (context) => {
       named.set(letter, uses)
     })
   })
-  const carried = new Map<string, Axis>()
+  const kept = new Map<string, Axis>()
   for (const [letter, uses] of named) {
     const sizes = new Set(uses.map((use) => context.shape(use.operand)?.[use.position]))
     if (sizes.size > 1) context.refuse(`repeats the axis "${letter}" of size one over a larger one`)
     if (result.includes(letter)) {
-      carried.set(
+      kept.set(
         letter,
         uses.map((use) => use.axis).reduce((a, b) => context.unify(a, b)),
       )
@@ -104,9 +104,11 @@ const axes: AxesRule = (context) => {
         uses.map(({ operand, position }) => ({ input: operand, axis: position })),
         uses.length === 2 ? sumsProducts : 'sums over it',
       )
-    else for (const { axis } of uses) context.fix(axis, 'sums over it without a weight for shares')
+    else
+      for (const { axis } of uses)
+        context.fix(axis, 'sums products of several weights or of more than two operands over it')
   }
-  return [{ axes: result.map((letter) => carried.get(letter)!) }]
+  return [{ axes: result.map((letter) => kept.get(letter)!) }]
 }
 
 const gradient: GradientRule = (context) => {

@@ -4,7 +4,7 @@
  * channels of each of G groups; γ and β are per group before operator set 21, per channel since.
  * https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html, …/onnx__GroupNormalization.html
  *
- * Growth. Instance: channels do not meet, γ and β are carried. Group: write the channels as g·k.
+ * Growth. Instance: channels do not meet, γ and β are copied with them. Group: write the channels as g·k.
  * Whole groups are copied freely; inside them mean and variance stay only if every unit has
  * equally many copies. The same holds for spatial axes.
  *

@@ -1,6 +1,6 @@
 /** From a data set's batch to what a compiled graph takes. */
 
-import type { Batch, SampleSet } from '../../data/samples.ts'
+import { type Batch, batchesOf, type SampleSet } from '../../data/samples.ts'
 import { inputError, usageError } from '../../errors.ts'
 import type { Dim, Model, Shape, ValueType } from '../../model/model.ts'
 import { type DType, dtypes, isFloat } from '../../tensor/dtype.ts'
@@ -61,13 +61,22 @@ export function feedAdapter(graph: FedGraph): FeedAdapter {
 }
 
 /**
- * What can be said of a whole set of samples before any is taken: that its batches have the size
- * that the graph takes, and that its labels are classes of the model.
+ * What can be said of a set of samples before anything is computed: that its batches have the size
+ * that the graph takes, that the first one fits, and that all labels in memory are classes of the
+ * model.
  *
  * @throws usage or input
  */
-export function mustFitSamples({ target }: FedGraph, samples: SampleSet, size: number): void {
-  mustBeSize(target, size)
+export async function mustFitSamples(
+  graph: FedGraph,
+  samples: SampleSet,
+  size: number,
+): Promise<void> {
+  const { target } = graph
+  for await (const batch of batchesOf(samples, size)) {
+    feedAdapter(graph)(batch, {})
+    break
+  }
   if (typeof target.shape[0] === 'number') mustBeSize(target, samples.length % size || size)
   const { data, dtype } = samples.target ?? {}
   if (target.classes !== undefined && ArrayBuffer.isView(data) && !isHalf(dtype))
