@@ -158,8 +158,6 @@ function processIo(): Io {
     signal: controller.signal,
   }
   process.stdout.on('error', loseOutput)
-  // Work goes on where nobody reads its messages.
-  process.stderr.on('error', () => undefined)
   // What nobody waited for has no better place to be said.
   process.on('uncaughtException', (error) => process.exit(report(error, io, false)))
   return io

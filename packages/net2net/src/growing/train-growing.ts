@@ -122,7 +122,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     this.#stage++
     const options = this.#trainOptions()
     const { step, state } = carryInto(model, old, plans, {
-      ...stepOptionsOf(options),
+      ...stepOptionsOf(options, this.#data),
       learningRate: this.#nextRate(options, old.state),
     })
     this.#training = this.#start(model, state, step)

@@ -2,7 +2,7 @@
  * A growth plan: what a growth does to a model, as plain data. It can be printed, stored,
  * replayed, applied to weights and to optimizer slots alike, and drawn. No tensor is in it.
  */
-import type { IntegerEdit } from '../model/edit.ts'
+import type { IntegerEdit, NodeCopies } from '../model/edit.ts'
 import type { ConstantUse } from '../model/links.ts'
 import type { InsertedLayer } from '../operators/contract/facets.ts'
 import type { DType } from '../tensor/dtype.ts'
@@ -14,6 +14,8 @@ export interface GrowthPlan {
   readonly seed: number
   readonly units: readonly GrownUnits[]
   readonly parameters: readonly ParameterChange[]
+  /** Computations of sizes that several readers shared which now need other numbers. */
+  readonly copied: readonly NodeCopies[]
   /** Sizes that the model writes down: elements of integer constants, and attributes. */
   readonly integers: readonly IntegerChange[]
   readonly pinned: readonly PinnedNumber[]

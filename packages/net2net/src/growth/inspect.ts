@@ -1,5 +1,6 @@
 /** What a model consists of, and what of it can grow. */
 import { classesOf } from '../model/classes.ts'
+import { linksOf } from '../model/links.ts'
 import {
   type Dim,
   type Model,
@@ -7,7 +8,10 @@ import {
   requiredInputs,
   type ValueDeclaration,
 } from '../model/model.ts'
+import { nodeLabel } from '../model/names.ts'
 import { countParameters } from '../operators/model-size.ts'
+import { separateConstants } from '../operators/shared-constants.ts'
+import { type LeftConstant, trainableConstants } from '../operators/trainable.ts'
 import { deepenRefusal } from './plan/deepen.ts'
 import { type Solution, solutionOf } from './solve/index.ts'
 
@@ -19,6 +23,17 @@ export interface Inspection {
   /** Names of the classes that the model tells apart, where its file has them. */
   readonly classes?: readonly string[]
   readonly layers: readonly InspectedLayer[]
+  /** What a training changes: each under the name that `freeze` and `trainOnly` take. */
+  readonly trainable: readonly InspectedParameter[]
+  /** Constants that could be taken for parameters and are not trained, and why. */
+  readonly untrained: readonly LeftConstant[]
+}
+
+export interface InspectedParameter {
+  readonly name: string
+  readonly shape: readonly number[]
+  /** The nodes that read it. */
+  readonly readBy: readonly string[]
 }
 
 export interface InspectedValue {
@@ -84,5 +99,20 @@ export function inspect(from: Model | Solution): Inspection {
     opset: opsetOf(model),
     ...(classes ? { classes } : {}),
     layers,
+    ...inspectParameters(model),
+  }
+}
+
+function inspectParameters(model: Model): Pick<Inspection, 'trainable' | 'untrained'> {
+  const separate = separateConstants(model)
+  const { parameters, possible, left } = trainableConstants(separate)
+  const { uses } = linksOf(separate.graph)
+  return {
+    trainable: parameters.map((name) => ({
+      name,
+      shape: possible.get(name)!.dims,
+      readBy: [...new Set((uses.get(name) ?? []).map(({ node }) => nodeLabel(node)))],
+    })),
+    untrained: left,
   }
 }

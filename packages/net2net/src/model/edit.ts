@@ -26,6 +26,14 @@ export interface AttributeEdit {
   readonly to: number
 }
 
+/** Nodes that are copied for some readers of their results, as plain data. */
+export interface NodeCopies {
+  /** By every output of the nodes: the name of the copy. */
+  readonly outputs: Readonly<Record<string, string>>
+  /** The uses that are rewired to the copies. */
+  readonly uses: readonly ConstantUse[]
+}
+
 /** A change of a number that a model writes down. */
 export type IntegerEdit = ElementEdit | AttributeEdit
 
@@ -39,9 +47,11 @@ export class ModelEdit {
   readonly #nodes = new Map<string, Node>()
   readonly #original: ReadonlyMap<string, Node>
   readonly #order: readonly (Node | string)[]
-  /** Nodes that follow a node, by its key. */
-  readonly #following = new Map<string, Node[]>()
+  /** Nodes that follow a node, by its key, or the keys of such that can be edited. */
+  readonly #following = new Map<string, (Node | string)[]>()
   readonly #added = new Set<string>()
+  /** Constants whose integers were changed. */
+  readonly #edited = new Map<string, LazyTensor>()
   /** Names of nodes that are taken. */
   readonly nodeNames: NameSupply
 
@@ -62,11 +72,15 @@ export class ModelEdit {
   }
 
   /**
-   * The tensor of a constant as it was before any change.
+   * The tensor of a constant as it was before any change but that of its integers.
    *
    * @throws Net2NetError (input) if the model has no such constant.
    */
   constantOf(name: string): LazyTensor {
+    return this.#edited.get(name) ?? this.#originalOf(name)
+  }
+
+  #originalOf(name: string): LazyTensor {
     const known = this.#constants.get(name)
     if (!known) throw otherModel(`The plan changes "${name}", which is no constant of this model.`)
     return known
@@ -112,7 +126,7 @@ export class ModelEdit {
     }
     for (const [target, changes] of byTarget) {
       const { constant, uses } = changes[0]!
-      const old = materialize(this.constantOf(constant))
+      const old = materialize(this.#originalOf(constant))
       const data = old.data.slice()
       for (const { index, from, to } of changes) {
         if (Number(data[index]) !== from)
@@ -123,8 +137,32 @@ export class ModelEdit {
           data[index] = BigInt(to)
         else data[index] = to
       }
-      this.setConstant(target, new Tensor(old.dtype, old.dims, data), uses)
+      const edited = new Tensor(old.dtype, old.dims, data)
+      this.#edited.set(target, edited)
+      this.setConstant(target, edited, uses)
     }
+  }
+
+  /** Copies nodes, which then are edited as others are: a copy is known by its first output. */
+  copyNodes({ outputs, uses }: NodeCopies): void {
+    const copyOf = (name: string) => outputs[name] ?? name
+    for (const [key, node] of this.#original) {
+      if (!node.outputs.some((name) => name in outputs)) continue
+      const copy: Node = {
+        ...node,
+        name: node.name === '' ? '' : this.nodeNames.fresh(`${node.name}_grown`),
+        inputs: node.inputs.map(copyOf),
+        outputs: node.outputs.map(copyOf),
+      }
+      const copyKey = nodeKey(copy)
+      this.#nodes.set(copyKey, copy)
+      this.follow(key, [copyKey])
+    }
+    for (const { node, input } of uses)
+      this.editNode(node, (old) => ({
+        ...old,
+        inputs: old.inputs.map((read, i) => (i === input ? copyOf(read) : read)),
+      }))
   }
 
   editNode(key: string, edit: (node: Node) => Node): void {
@@ -143,18 +181,19 @@ export class ModelEdit {
   }
 
   /** Puts nodes behind a node, before those that were put there earlier. */
-  follow(key: string, nodes: readonly Node[]): void {
+  follow(key: string, nodes: readonly (Node | string)[]): void {
     this.#following.set(key, [...nodes, ...(this.#following.get(key) ?? [])])
   }
 
   /** The edited model. Its declared shapes of intermediate values are still those of before. */
   model(): Model {
     const { graph, irVersion } = this.#base
-    const nodes = this.#order.flatMap((entry) => {
+    const nodesAt = (entry: Node | string): readonly Node[] => {
       if (typeof entry !== 'string') return [entry]
       const node = this.#nodes.get(entry)
-      return node ? [node, ...(this.#following.get(entry) ?? [])] : []
-    })
+      return node ? [node, ...(this.#following.get(entry) ?? []).flatMap(nodesAt)] : []
+    }
+    const nodes = this.#order.flatMap(nodesAt)
     const declarationOf = (name: string): ValueDeclaration['type'] | undefined => {
       const tensor = this.#initializers.get(name)?.tensor
       return tensor && { kind: 'tensor', dtype: tensor.dtype, shape: tensor.dims }

@@ -107,6 +107,10 @@ export function declaredInfo({ type }: ValueDeclaration): ValueInfo {
   return type.kind === 'tensor' ? { dtype: type.dtype, shape: type.shape } : unknownValue
 }
 
+/** What is known of a value, and what its declaration says beyond that. */
+export const withDeclared = (info: ValueInfo, declaration: ValueDeclaration): ValueInfo =>
+  merge(info, declaredInfo(declaration))
+
 /** Inference has the word; the declaration fills what it left open. */
 function merge(inferred: ValueInfo, declared: ValueInfo | undefined): ValueInfo {
   if (declared === undefined) return inferred

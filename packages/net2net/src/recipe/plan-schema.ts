@@ -145,6 +145,7 @@ export const planSchema = z
     seed: z.number(),
     units: z.array(units),
     parameters: z.array(parameter),
+    copied: z.array(z.strictObject({ outputs: z.record(name, name), uses: z.array(use) })),
     integers: z.array(z.union([elementChange, attributeChange])),
     pinned: z.array(pinnedNumber),
     inserted: z.array(insertion),

@@ -71,7 +71,7 @@ export const bytesFrom = (source: ReadableBytes, start: number): ReadableBytes =
   ...(source.stored && { stored: (offset) => source.stored?.(start + offset) }),
 })
 
-interface ArrayTypes {
+export interface ArrayTypes {
   float32: Float32Array
   float64: Float64Array
   float16: Uint16Array

@@ -94,4 +94,3 @@ export const sweepSchema = z.strictObject(
   },
   { error: ({ code }) => (code === 'invalid_type' ? 'must have name and experiments' : undefined) },
 )
-export type SweepEntry = z.infer<typeof sweepSchema>

@@ -22,6 +22,9 @@ import { growTensor } from './grow-tensor.ts'
  */
 export function applyPlan(model: Model, plan: GrowthPlan): Model {
   const edit = new ModelEdit(model, constantsOf(model))
+  for (const copies of plan.copied) edit.copyNodes(copies)
+  // A list of positions may grow as well: its numbers change first.
+  edit.setIntegers(plan.integers)
   for (const change of plan.parameters) {
     const tensor = edit.constantOf(change.name)
     if (String(tensor.dims) !== String(change.before))
@@ -31,7 +34,6 @@ export function applyPlan(model: Model, plan: GrowthPlan): Model {
       )
     edit.setConstant(change.to, growTensor(plan, change, tensor), change.uses)
   }
-  edit.setIntegers(plan.integers)
   for (const number of plan.pinned)
     edit.pin(number.value, number.to, numbersTensor(number), number.uses)
   for (const { name } of plan.inserted) edit.nodeNames.claim(name)

@@ -21,6 +21,7 @@ function planWith(init: 'net2wider' | 'random-pad'): GrowthPlan {
       { id: 'fc', members: [], from: FROM, to: map.length, init, map, split: equalSplit(map) },
     ],
     parameters: [],
+    copied: [],
     integers: [],
     pinned: [],
     inserted: [],

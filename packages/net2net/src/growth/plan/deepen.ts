@@ -85,7 +85,16 @@ export function planDeepen(
       layer: withoutGaps(chain),
     }
   })
-  return { version: 2, seed, units: [], parameters: [], integers: [], pinned: [], inserted }
+  return {
+    version: 2,
+    seed,
+    units: [],
+    parameters: [],
+    copied: [],
+    integers: [],
+    pinned: [],
+    inserted,
+  }
 }
 
 /** Attributes that are not set are left out, as JSON would. */

@@ -1,5 +1,5 @@
 /** The part of a plan that is about parameters: along which axes they are gathered, split, and given noise. */
-import type { NameSupply } from '../../model/names.ts'
+import { type NameSupply, nodeKey } from '../../model/names.ts'
 import { type NoiseKind, type ParameterChange, rolesIn } from '../growth-plan.ts'
 import type { Reading } from '../solve/facts.ts'
 import type { Solution } from '../solve/index.ts'
@@ -37,7 +37,7 @@ export function parameterChanges(
     const needs = new Map<string, Need>()
     for (const reading of readings) {
       const need = needOf(solution, projection, reading)
-      if (need) needs.set(useKey(reading.node, reading.input), need)
+      if (need) needs.set(useKey({ node: nodeKey(reading.node), input: reading.input }), need)
     }
     return variantsOf(solution, name, needs).map(({ need, uses }): ParameterChange => {
       const { axes, after, padding } = need

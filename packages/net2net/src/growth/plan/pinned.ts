@@ -15,6 +15,7 @@ import { type KnownNumbers, numbersTensor } from '../../tensor/known-numbers.ts'
 import type { IntegerChange, ParameterChange, PinnedNumber } from '../growth-plan.ts'
 import { type Facts, sizesIn } from '../solve/facts.ts'
 import type { Solution } from '../solve/index.ts'
+import type { IntegerPlan } from './integers.ts'
 import type { Projection } from './project.ts'
 
 /** The changes without those of sizes that are computed, and in their place the numbers to pin. */
@@ -22,7 +23,7 @@ export function pinnedNumbers(
   { facts, relations }: Solution,
   projection: Projection,
   parameters: readonly ParameterChange[],
-  changes: readonly IntegerChange[],
+  { copied, integers: changes }: IntegerPlan,
 ): { readonly integers: readonly IntegerChange[]; readonly pinned: readonly PinnedNumber[] } {
   const known = new Map(sizesIn(facts))
   if (known.size === 0) return { integers: changes, pinned: [] }
@@ -43,6 +44,7 @@ export function pinnedNumbers(
     }
   }
   const edit = new ModelEdit(facts.model, constantsOf(facts.model))
+  for (const copies of copied) edit.copyNodes(copies)
   edit.setIntegers(integers)
   for (const clone of clones.values())
     edit.pin(clone.value, clone.to, numbersTensor(clone), clone.uses)

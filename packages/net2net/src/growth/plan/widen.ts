@@ -11,6 +11,7 @@ import { parameterChanges } from './parameters.ts'
 import { pinnedNumbers } from './pinned.ts'
 import { Projection } from './project.ts'
 import { type ReplicateOptions, replicate, replicateOptions } from './replicate.ts'
+import { refuseBoth } from './variants.ts'
 import { chooseSizes, type Widths } from './widths.ts'
 
 /** What planning is done with, and what does not change the plan. */
@@ -42,21 +43,24 @@ export function planWiden(
   options: WidenOptions = {},
 ): GrowthPlan {
   const solution = solutionOf(from)
-  const sizes = chooseSizes(solution, widths)
   const chosen = replicateOptions(options)
-  options.onMemory?.(BYTES_PER_UNIT * [...sizes.values()].reduce((sum, size) => sum + size, 0))
-  const grown = replicate(solution, sizes, chosen)
+  const chosenSizes = chooseSizes(solution, widths)
+  const units = [...chosenSizes.values()].reduce((sum, size) => sum + size, 0)
+  options.onMemory?.(BYTES_PER_UNIT * units)
+  const grown = replicate(solution, chosenSizes, chosen)
   const projection = new Projection(solution, grown)
   const names = new NameSupply(valueNames(solution.facts.model.graph))
   const noise = { kind: chosen.noise, relative: chosen.noiseSize }
   const parameters = parameterChanges(solution, projection, noise, names)
-  const changes = integerChanges(solution, projection, names)
-  const { integers, pinned } = pinnedNumbers(solution, projection, parameters, changes)
+  const sizes = integerChanges(solution, projection, names)
+  refuseBoth(parameters, sizes.integers)
+  const { integers, pinned } = pinnedNumbers(solution, projection, parameters, sizes)
   return {
     version: 2,
     seed: chosen.seed,
     units: grown.map(({ units }) => units),
     parameters,
+    copied: sizes.copied,
     integers,
     pinned,
     inserted: [],

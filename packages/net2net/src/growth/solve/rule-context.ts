@@ -54,7 +54,9 @@ export interface SizeRelation {
   readonly origin: ElementOrigin
   readonly value: number
   readonly axis: Axis
+  /** The node that takes it for the size, and the input where it does. */
   readonly node: Node
+  readonly input: number
 }
 
 /** A node attribute that is the size of an axis. */
@@ -248,7 +250,8 @@ export class RuleContext implements AxesContext {
     const { value, origin } = element
     if (value <= 0 || !origin) return
     const size = system.sizeOf(axis)
-    if (size === null || size === value) sizes.push({ origin, value, axis, node: this.node })
+    if (size === null || size === value)
+      sizes.push({ origin, value, axis, node: this.node, input: i })
     else if (value < size) this.fix(axis, `takes another size for it (${value})`)
   }
 

@@ -279,36 +279,3 @@ describe('sizes', () => {
     expect(system.sameSize(product([a, b]), sum([a, a, a]))).toBe(false)
   })
 })
-
-describe('regrouping', () => {
-  it('leaves a shuffled axis alone whose size is that of another composition', () => {
-    const system = new AxisSystem()
-    const [a, two] = [system.variable(3, 'a'), system.fixed(2, 'groups', 0)]
-    const frozen = system.sources.length
-    const [shuffled] = regroup(system, [a, two], [sum([a, a])], 0)!
-    expect(system.leaves(shuffled!)).toEqual([a.id, two.id])
-    expect(system.sources.length).toBe(frozen)
-  })
-
-  it('keeps an unknown batch and flattens the rest', () => {
-    const system = new AxisSystem()
-    const axes = ['n', 64, null, null].map((size) => system.variable(size, 'axis'))
-    const [batch, features] = regroup(system, axes, [null, 3136], 0)!
-    expect(system.leaves(batch!)).toEqual([axes[0]!.id])
-    expect(system.leaves(features!)).toEqual(axes.slice(1).map((axis) => axis.id))
-  })
-
-  it('takes an axis that the rule names', () => {
-    const system = new AxisSystem()
-    const axes = [null, null, 6].map((size) => system.variable(size, 'axis'))
-    const result = regroup(system, axes, [axes[0]!, axes[1]!, 2, 3], 0)!
-    expect(system.leaves(result[1]!)).toEqual([axes[1]!.id])
-    expect(result.map((axis) => system.sizeOf(axis))).toEqual([null, null, 2, 3])
-  })
-
-  it('gives up where sizes do not divide', () => {
-    const system = new AxisSystem()
-    const axes = [2, 3].map((size) => system.variable(size, 'axis'))
-    expect(regroup(system, axes, [3, 2], 0)).toBeUndefined()
-  })
-})

@@ -18,7 +18,7 @@ import { float32, type Tensor } from '../../tensor/tensor.ts'
 import type { Loss, LossName } from '../compile/losses/index.ts'
 import { buildEvaluation, type EvaluationGraph } from '../compile/step-graph.ts'
 import { withByteInputs } from './byte-inputs.ts'
-import { feedAdapter, mustFitSamples } from './feeds.ts'
+import { feedAdapter, mustFitSamples, targetShapeOf } from './feeds.ts'
 
 export interface EvaluateOptions {
   readonly loss: Loss | LossName
@@ -114,7 +114,11 @@ async function prepared(model: Model, data: TrainingData, options: EvaluateOptio
   if (!(Number.isInteger(batchSize) && batchSize >= 1))
     throw usageError(`batchSize must be a whole number from 1 on, not ${batchSize}.`)
   mustServe(data, what, 1)
-  const graph = buildEvaluation(model, { loss, ...(output === undefined ? {} : { output }) })
+  const graph = buildEvaluation(model, {
+    loss,
+    ...targetShapeOf(data),
+    ...(output === undefined ? {} : { output }),
+  })
   const size = samplesPerRun(graph, batchSize)
   if (isSampleSet(data) && graph.target.classes !== undefined)
     mustHaveClassesOf(model, data.classes, what)

@@ -24,7 +24,7 @@ import {
   mustBeFitForEvaluation,
   throwIfAborted,
 } from './evaluate.ts'
-import { mustFitSamples } from './feeds.ts'
+import { mustFitSamples, targetShapeOf } from './feeds.ts'
 import { assertFinite, notFinite } from './finite.ts'
 import {
   copyTensor,
@@ -49,9 +49,10 @@ export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from '../
 export const train = (model: Model, data: TrainingData, options: TrainOptions): Training =>
   new Training(model, data, options)
 
-/** How the step of a training is compiled. */
-export const stepOptionsOf = (options: TrainOptions): StepOptions => ({
+/** How the step of a training on this data is compiled. */
+export const stepOptionsOf = (options: TrainOptions, data: TrainingData): StepOptions => ({
   ...options,
+  ...targetShapeOf(data),
   watch: true,
   target: targetOf(options.runtime, options.session?.device),
 })
@@ -75,7 +76,7 @@ export class Training implements AsyncIterable<EpochResult> {
     const passes = this.#passesLeft(resume)
     mustServe(data, trainingData, data === validation ? 2 * passes : passes)
     if (validation) mustServe(validation, validationData, passes)
-    this.step = compiled ?? buildStep(model, stepOptionsOf(options))
+    this.step = compiled ?? buildStep(model, stepOptionsOf(options, data))
     this.#model = model
     if (isSampleSet(data)) {
       const classes = this.step.target.classes === undefined ? undefined : data.classes
@@ -83,10 +84,13 @@ export class Training implements AsyncIterable<EpochResult> {
       if (classes) this.#model = withClasses(model, classes)
     }
     const { from } = inFloat32(model)
-    this.notes = [...from].map(
-      (dtype) =>
-        `The model holds ${dtype} numbers: it is trained in float32, and stored as ${dtype} again.`,
-    )
+    this.notes = [
+      ...[...from].map(
+        (dtype) =>
+          `The model holds ${dtype} numbers: it is trained in float32, and stored as ${dtype} again.`,
+      ),
+      ...this.step.left.map(({ name, reason }) => `${name} is not trained: ${reason}.`),
+    ]
     this.#state = resume ? fitting(resume, this.step) : startingState(this.step.state)
   }
 
