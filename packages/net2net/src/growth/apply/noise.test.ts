@@ -23,6 +23,7 @@ function planWith(init: 'net2wider' | 'random-pad'): GrowthPlan {
     copied: [],
     integers: [],
     pinned: [],
+    positions: [],
     inserted: [],
   }
 }
