@@ -40,7 +40,7 @@ export const applicationPart: Part = {
   name: 'net2net-cli',
   root: `${application}src/`,
   levels: [
-    ['errors'],
+    ['errors', 'package-files'],
     ['runs', 'processes'],
     ['mnist'],
     ['sweep/trial'],
@@ -60,7 +60,6 @@ export const parts: readonly Part[] = [
       ['helpers'],
       ['decompositions'],
       ['rules'],
-      ['neural-network'],
       ['table'],
       ['inference'],
       ['model-size', 'constants-of'],

@@ -2,6 +2,8 @@
  * What the compiler holds callers in TypeScript to, held to callers in JavaScript too: public entries wrap their
  * functions in `checked`, which refuses arguments of wrong types, and options that do not exist, in one sentence,
  * before anything is done with them. Ranges, names and shapes are the business of the functions themselves.
+ *
+ * What makes checks is marked as free of side effects, so that bundlers can leave out the functions that nobody calls.
  */
 import { usageError } from './errors.ts'
 
@@ -13,20 +15,8 @@ interface Fault {
   readonly message: string
 }
 
-/** What an argument must be. */
-export class Kind {
-  /** What is wrong with a value, if anything. */
-  readonly find: (value: unknown) => Fault | undefined
-
-  constructor(find: (value: unknown) => Fault | undefined) {
-    this.find = find
-  }
-
-  /** The same, or left away. */
-  optional(): Kind {
-    return new Kind((value) => (value === undefined ? undefined : this.find(value)))
-  }
-}
+/** What an argument must be: a function that finds what is wrong with a value, if anything. */
+export type Kind = (value: unknown) => Fault | undefined
 
 type Kinds = Readonly<Record<string, Kind>>
 type RequiredKeys<O> = { [K in keyof O]-?: object extends Pick<O, K> ? never : K }[keyof O]
@@ -36,9 +26,8 @@ type KindsOf<Keys extends PropertyKey> = { readonly [K in Keys]: Kind }
 /** A kind in words (`a number`), and the values that are of it. */
 // @__NO_SIDE_EFFECTS__
 function kind(words: string, is: (value: unknown) => boolean): Kind {
-  return new Kind((value) =>
-    is(value) ? undefined : { path: [], message: `must be ${words}, not ${described(value)}.` },
-  )
+  return (value) =>
+    is(value) ? undefined : { path: [], message: `must be ${words}, not ${described(value)}.` }
 }
 
 const holds = (value: unknown, property: string, type: string) =>
@@ -76,7 +65,7 @@ export const data = kind(
 // @__NO_SIDE_EFFECTS__
 export function listOf(words: string, element: Kind): Kind {
   const list = kind(words, Array.isArray)
-  return new Kind((value) => list.find(value) ?? faultWithin(Object.entries(value!), () => element))
+  return (value) => list(value) ?? faultWithin(Object.entries(value!), () => element)
 }
 export const texts = listOf('a list of strings', text)
 export const numbers = listOf('a list of numbers', number)
@@ -84,29 +73,33 @@ export const numbers = listOf('a list of numbers', number)
 // @__NO_SIDE_EFFECTS__
 export function recordOf(words: string, element: Kind): Kind {
   const record = kind(words, isRecord)
-  return new Kind(
-    (value) => record.find(value) ?? faultWithin(Object.entries(value!), () => element),
-  )
+  return (value) => record(value) ?? faultWithin(Object.entries(value!), () => element)
+}
+
+/** The same, or left away. */
+// @__NO_SIDE_EFFECTS__
+export function optional(kind: Kind): Kind {
+  return (value) => (value === undefined ? undefined : kind(value))
 }
 
 // @__NO_SIDE_EFFECTS__
 export function either(words: string, ...kinds: readonly Kind[]): Kind {
-  return kind(words, (value) => kinds.some((candidate) => candidate.find(value) === undefined))
+  return kind(words, (value) => kinds.some((candidate) => candidate(value) === undefined))
 }
 
 /** Options of the type `O`: those that may be left away, and, where there are any, those that must be given. */
 // @__NO_SIDE_EFFECTS__
 export function options<O extends object>(
-  optional: KindsOf<Exclude<keyof O, RequiredKeys<O>>>,
+  voluntary: KindsOf<Exclude<keyof O, RequiredKeys<O>>>,
   ...[mandatory]: [RequiredKeys<O>] extends [never] ? [] : [KindsOf<RequiredKeys<O>>]
 ): Kind {
   const kinds = new Map<string, Kind>([
-    ...Object.entries<Kind>(optional).map(([name, kind]) => [name, kind.optional()] as const),
+    ...Object.entries<Kind>(voluntary).map(([name, kind]) => [name, optional(kind)] as const),
     ...Object.entries<Kind>(mandatory ?? {}),
   ])
   const record = kind('an object of options', isRecord)
-  const whole = new Kind((value) => {
-    const fault = record.find(value)
+  const whole: Kind = (value) => {
+    const fault = record(value)
     if (fault) return fault
     const given = value as Record<string, unknown>
     const unknown = Object.keys(given).find((name) => !kinds.has(name))
@@ -116,8 +109,8 @@ export function options<O extends object>(
       [...kinds.keys()].map((name) => [name, given[name]]),
       (name) => kinds.get(name)!,
     )
-  })
-  return mandatory ? whole : whole.optional()
+  }
+  return mandatory ? whole : optional(whole)
 }
 
 /** The first fault among the parts of a value. */
@@ -126,7 +119,7 @@ function faultWithin(
   kindOf: (key: string) => Kind,
 ): Fault | undefined {
   for (const [key, part] of parts) {
-    const fault = kindOf(key).find(part)
+    const fault = kindOf(key)(part)
     if (fault) return { path: [key, ...fault.path], message: fault.message }
   }
   return undefined
@@ -139,38 +132,40 @@ function unknownOption(name: string, known: readonly string[]): string {
     : `has no option ${JSON.stringify(name)}; did you mean ${JSON.stringify(nearest)}?`
 }
 
-type Call<R> = (...args: never[]) => R
-
 /**
  * The function, its arguments checked.
  *
  * @param parameters in their order; what comes behind them is not checked
  */
 // @__NO_SIDE_EFFECTS__
-export function checked<F extends Call<unknown>>(name: string, call: F, parameters: Kinds): F {
-  return ((...args: Parameters<F>) => {
+export function checked<Args extends unknown[], Result>(
+  name: string,
+  call: (...args: Args) => Result,
+  parameters: Kinds,
+): (...args: Args) => Result {
+  return (...args) => {
     mustFit(name, parameters, args)
     return call(...args)
-  }) as F
+  }
 }
 
 /** The same for functions that give promises: these are rejected. */
 // @__NO_SIDE_EFFECTS__
-export function checkedAsync<F extends Call<Promise<unknown>>>(
+export function checkedAsync<Args extends unknown[], Result>(
   name: string,
-  call: F,
+  call: (...args: Args) => Promise<Result>,
   parameters: Kinds,
-): F {
-  return (async (...args: Parameters<F>) => {
+): (...args: Args) => Promise<Result> {
+  return async (...args) => {
     mustFit(name, parameters, args)
     return call(...args)
-  }) as F
+  }
 }
 
 /** @throws usage, naming the function, the argument and what belongs there */
 function mustFit(name: string, parameters: Kinds, args: readonly unknown[]): void {
   for (const [i, [parameter, kind]] of Object.entries(parameters).entries()) {
-    const fault = kind.find(args[i])
+    const fault = kind(args[i])
     if (!fault) continue
     const where = [parameter, ...fault.path].join('.')
     throw usageError(`${name}: ${where} ${fault.message}`, { where })

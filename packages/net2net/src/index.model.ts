@@ -1,5 +1,6 @@
 /** `net2net/model`: a model as data, its shapes, and what its nodes are. */
 import * as kind from './arguments.ts'
+import * as classes from './model/classes.ts'
 import type { Model, Node } from './model/model.ts'
 import { constantsOf as findConstants } from './operators/constants-of.ts'
 import type { ValueInfo } from './operators/contract/infer.ts'
@@ -26,6 +27,15 @@ export {
 } from './model/model.ts'
 export { describeNode, nodeLabel } from './model/names.ts'
 export type { ValueInfo }
+
+/** The names of the classes that a model tells apart, where its file has them. See model/classes.ts. */
+export const classesOf = kind.checked('classesOf', classes.classesOf, { model: kind.model })
+
+/** The model with names for the classes that it tells apart, in the order of its outputs. */
+export const withClasses = kind.checked('withClasses', classes.withClasses, {
+  model: kind.model,
+  classes: kind.texts,
+})
 
 /**
  * Type, shape and constant value of every value of the main graph, as far as they follow from the model.

@@ -4,10 +4,9 @@ import { fileURLToPath } from 'node:url'
 import type { Operator } from '../src/operators/contract/operator.ts'
 import type { Cases, NodeCase, OperatorCases } from './cases.ts'
 
-const folder = new URL('../', import.meta.url)
+const folder = new URL('../src/operators/rules/', import.meta.url)
 
-const files = readdirSync(fileURLToPath(folder), { recursive: true, encoding: 'utf8' })
-  .map((file) => file.replaceAll('\\', '/'))
+const files = readdirSync(fileURLToPath(folder), { encoding: 'utf8' })
   .filter((file) => file.endsWith('.cases.ts'))
   .sort()
 

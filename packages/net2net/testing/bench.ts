@@ -24,8 +24,13 @@ export class Bench {
     this.builder.input('image', 'float32', [BATCH, 3, 5, 4])
   }
 
-  op(type: string, inputs: readonly string[], attributes: Attributes = {}, name?: string): string {
-    return this.builder.node(type, inputs, attributes, name === undefined ? {} : { name })
+  op(
+    type: string,
+    inputs: readonly string[],
+    attributes: Attributes = {},
+    options: { readonly name?: string; readonly domain?: string } = {},
+  ): string {
+    return this.builder.node(type, inputs, attributes, options)
   }
 
   outputs(type: string, inputs: readonly string[], attributes: Attributes, n: number) {
@@ -67,17 +72,17 @@ export class Bench {
 
   /** A dense layer [BATCH, width]. */
   dense(name = 'grown', width = WIDTH): string {
-    return this.op('Gemm', ['x', this.weight(6, width), this.weight(width)], {}, name)
+    return this.op('Gemm', ['x', this.weight(6, width), this.weight(width)], {}, { name })
   }
 
   /** A convolution [BATCH, width, 5, 4]. */
   conv(name = 'grown', width = WIDTH): string {
-    return this.op('Conv', ['image', this.weight(width, 3, 1, 1)], {}, name)
+    return this.op('Conv', ['image', this.weight(width, 3, 1, 1)], {}, { name })
   }
 
   /** The layer's units as the last axis: [BATCH, 5, 4, WIDTH]. */
-  lastAxis(): string {
-    return this.op('Transpose', [this.conv()], { perm: [0, 2, 3, 1] })
+  lastAxis(name = 'grown'): string {
+    return this.op('Transpose', [this.conv(name)], { perm: [0, 2, 3, 1] })
   }
 
   /** Values of the layer in (0.1, 0.9), where every function is defined, or as far above `low`. */
@@ -97,7 +102,10 @@ export class Bench {
   }
 
   #model(): Model {
-    return modelOf(this.builder.graph(), this.opset)
+    const model = modelOf(this.builder.graph(), this.opset)
+    const domains = new Set(model.graph.nodes.map(({ domain }) => domain))
+    const own = [...domains].filter((domain) => domain !== '').map((domain) => [domain, 1] as const)
+    return { ...model, opsets: new Map([...model.opsets, ...own]) }
   }
 
   finish(outputs: readonly string[]): Model {
@@ -119,11 +127,15 @@ export interface GrowthCase {
   readonly opset?: number
   /** Widths that `grown` gets; by default one that is no multiple of its own, and a larger one. */
   readonly widths?: readonly number[]
+  /** The reason why one unit less than the first of `widths` is refused. */
+  readonly others?: RegExp
+  /** `grown` is deepened instead of widened. */
+  readonly deepened?: true
   /** Inputs that the node does not read: see `expectEqualFunctions`. */
   readonly unread?: readonly string[]
 }
 
-type Options = Pick<GrowthCase, 'opset' | 'widths' | 'unread'>
+type Options = Pick<GrowthCase, 'opset' | 'widths' | 'others' | 'unread'>
 
 /** `grown` can be widened, and the network computes what it did. */
 export const grows = (
@@ -143,6 +155,13 @@ export const refuses = (
   build: GrowthCase['build'],
   options: Options = {},
 ): GrowthCase => ({ what, build, refused, ...options })
+
+/** A layer after `grown` that computes the identity changes nothing, and a random one does. */
+export const deepens = (
+  what: string,
+  build: GrowthCase['build'],
+  options: Options = {},
+): GrowthCase => ({ what, build, deepened: true, ...options })
 
 /** The network of a case. */
 export function networkOf({ build, opset = 18 }: GrowthCase): Model {

@@ -52,8 +52,10 @@ export const vaguely =
     return { ...node, shapes: vagueShapes(random, index, data) }
   }
 
-/** `vaguely` for each of several draws. */
-export const allVaguely = <K extends string>(draws: Readonly<Record<K, Draw>>) =>
-  Object.fromEntries(
-    Object.entries<Draw>(draws).map(([name, draw]) => [name, { gradient: vaguely(draw) }]),
-  ) as Readonly<Record<K, Cases>>
+/** Declared shapes of input 0 with symbols for a third of its sizes. */
+export const someSymbols = (
+  random: RandomStream,
+  dims: readonly number[],
+): DrawnNode['shapes'] & object => ({
+  0: dims.map((dim, k) => (random.below(3) === 0 ? `s${k}` : dim)),
+})

@@ -225,13 +225,14 @@ export function oneNode(spec: OneNode): GradientCase {
   })
   const outputs = Array.from({ length: spec.outputs ?? 1 }, (_, k) => `y${k}`)
   builder.nodeOutputs(op, names, attributes, { name: op, domain, outputs })
-  const model = modelOf(builder.graph(), opset)
-  const known = inferModel({ ...model, opsets: new Map([...model.opsets, [domain, opset]]) })
+  const withDomain = (model: Model): Model =>
+    domain === '' ? model : { ...model, opsets: new Map([...model.opsets, [domain, 1]]) }
+  const known = inferModel(withDomain(modelOf(builder.graph(), opset)))
   for (const name of outputs) {
     const { dtype, shape } = known.get(name) ?? {}
     builder.output(name, dtype ?? 'float32', shape)
   }
-  return { model: modelOf(builder.graph(), opset), inputs }
+  return { model: withDomain(modelOf(builder.graph(), opset)), inputs }
 }
 
 /** A float32 tensor of normal numbers (times `scale`, plus `shift`). */

@@ -1,4 +1,12 @@
 #!/usr/bin/env node
-import { run } from './run.ts'
+import { generalHelp } from './commands.ts'
 
-await run(process.argv.slice(2))
+const args = process.argv.slice(2)
+if (args.length === 1 && ['--help', '-h', 'help'].includes(args[0]!)) {
+  // A reader that has seen enough (| head) is no error.
+  process.stdout.on('error', () => {})
+  process.stdout.write(generalHelp())
+} else {
+  const { run } = await import('./run.ts')
+  await run(args)
+}

@@ -1,5 +1,5 @@
 /** Named arrays (an NPZ file) as data sets. */
-import { inputError, mustBeOneOf } from '../errors.ts'
+import { inputError, mustBeOneOf, usageError } from '../errors.ts'
 import { float32, type Tensor, toNumbers } from '../tensor/tensor.ts'
 import { type TargetKind, targetKinds } from './classes.ts'
 import { ArrayDataset, type Column } from './dataset.ts'
@@ -47,9 +47,12 @@ export function datasetOfArrays(
       targetColumn(own.get(target)!, options.targetKind ?? 'class'),
     )
   }
-  for (const [name, { dims }] of arrays)
+  for (const [name, tensor] of arrays) {
+    const { dims } = Object(tensor) as Partial<Tensor>
+    if (!Array.isArray(dims)) throw usageError(`The array ${name} must be a Tensor.`)
     if (dims.length === 0 || dims.includes(0))
       throw inputError(`${source}: the array ${name} of shape [${dims}] holds no samples.`)
+  }
   const train = part('_train')
   const test = part('_test') ?? part('_val')
   if (train) return test ? { train, test } : { train }

@@ -98,7 +98,10 @@ class Table {
   }
 
   empty(row: number, column: number) {
-    return inputError(`${this.#in(column)}: line ${this.#lineOf(row)} has no value there.`, {
+    const field = this.rows[row]![column]
+    const written = field ? ` but "${field}"` : ''
+    const line = this.#lineOf(row)
+    return inputError(`${this.#in(column)}: line ${line} has no value there${written}.`, {
       hint: 'Leave samples with missing values out, or fill them in.',
     })
   }
@@ -172,6 +175,9 @@ function isHeader(
   )
 }
 
+/** What programs write where a number is missing. */
+const isMissing = (field: string): boolean => /^(na|n\/a|nan|null|none|\?|-)$/i.test(field)
+
 const hasDecimalComma = (field: string): boolean => /^[+-]?\d+,\d+$/.test(field)
 
 const isNumber = (field: string): boolean => field !== '' && Number.isFinite(Number(field))
@@ -197,6 +203,10 @@ function targetOf(
 ): { readonly column: Column; readonly classes?: readonly string[] } {
   const fields = table.rows.map((row) => row[at]!)
   const numeric = fields.every(isNumber)
+  const missing = fields.findIndex((field) => isMissing(field))
+  // Among numbers, such a word is no class; among words it may be one.
+  if (missing >= 0 && fields.every((field) => isNumber(field) || isMissing(field)))
+    throw table.empty(missing, at)
   const whole = numeric && fields.every((field) => /^[+-]?\d+$/.test(field))
   if (kind === 'value' || (kind === undefined && numeric && !whole)) {
     const text = fields.findIndex((field) => !isNumber(field))

@@ -1,5 +1,6 @@
 /** Data sets from bytes: MNIST, NumPy files, tables, arrays. Its functions check what they are given. */
 import * as kind from '../arguments.ts'
+import { bytes, checked, number, text } from '../arguments.ts'
 import * as arrays from './arrays.ts'
 import * as csv from './csv.ts'
 import * as sets from './dataset.ts'
@@ -19,8 +20,7 @@ export { digitsDataset } from './digits.ts'
 export { fashionMnistSource, type KnownDataset, mnistSource } from './known-datasets.ts'
 export type { SampleSet } from './samples.ts'
 
-const { bytes, text, number, checked } = kind
-const named = text.optional()
+const named = kind.optional(text)
 const map = kind.object('a Map of arrays', 'entries', 'function')
 
 /** A table of numbers; one column is the target. See csv.ts. */
@@ -46,7 +46,7 @@ export const datasetOfArrays = checked('datasetOfArrays', arrays.datasetOfArrays
 export const split = checked('split', sets.split, {
   dataset: kind.object('a data set', 'pick', 'function'),
   fraction: number,
-  seed: number.optional(),
+  seed: kind.optional(number),
 })
 
 export const decodeIdx = checked('decodeIdx', idx.decodeIdx, { bytes, source: named })

@@ -1,15 +1,15 @@
 /** Data sets: what index.browser.ts has, and what is read from files, in Node. */
 import * as kind from '../arguments.ts'
+import { checkedAsync, text } from '../arguments.ts'
 import * as pictures from './image-folder.node.ts'
 import * as anything from './load-data.node.ts'
 import * as digits from './load-mnist.node.ts'
 
 export type { ImagesOptions } from './image-folder.node.ts'
 export * from './index.browser.ts'
-export type { LoadedData, LoadOptions } from './load-data.node.ts'
+export { isTable, type LoadedData, type LoadOptions } from './load-data.node.ts'
 export type { DigitsOptions, TrainTest } from './load-mnist.node.ts'
 
-const { text, checkedAsync } = kind
 const downloading = { cacheFolder: text, signal: kind.signal, onDownload: kind.callback }
 const digitsOptions = kind.options<digits.DigitsOptions>({
   ...downloading,

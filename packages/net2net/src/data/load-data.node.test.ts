@@ -55,6 +55,8 @@ describe('CSV', () => {
   test.each([
     ['a,b\n1,2\n,3\n', /column a: line 3 has no value there/],
     ['a,b,kind\n1,2,x\n\n3,4,\n', /column kind: line 4 has no value there/],
+    ['1,2,0\n3,4,NaN\n', /column 3: line 2 has no value there but "NaN"/],
+    ['1,2,0.5\n3,4,n/a\n', /column 3: line 2 has no value there but "n\/a"/],
     ['1,2,0\n3,4,1\n5,6\n', /not a table: line 3 has 2 fields, but line 1 has 3 fields/],
     ['a,b,c\n1,2\n', /not a table: line 2 has 2 fields, but line 1 has 3 fields/],
     ['a,b,c\n1,oops,2\n', /column b: "oops" in line 2 is not a number, and features must be/],
@@ -82,6 +84,7 @@ describe('CSV', () => {
     ['-1,1,-10,2', [1, 2, 0, 3], ['-10', '-1', '1', '2']],
     ['0.5,10.5,2.5', [0, 2, 1], ['0.5', '2.5', '10.5']],
     ['b,B,a,10,9', [4, 2, 3, 0, 1], ['10', '9', 'B', 'a', 'b']],
+    ['EU,NA,AS', [1, 2, 0], ['AS', 'EU', 'NA']],
   ])('the labels %s are classes in the order of their values', (labels, indices, classes) => {
     const text = labels.split(',').map((label) => `0,${label}`)
     const data = parseCsv(text.join('\n'), { targetKind: 'class' })
@@ -211,6 +214,7 @@ describe('arrays', () => {
       /x and y have 1 and 2 samples/,
     ],
     [new Map<string, Tensor>(), /no arrays/],
+    [new Map([['x', [1, 2]]]) as never, /The array x must be a Tensor/],
     [
       new Map<string, Tensor>([
         ['x', float32([0, 3], [])],

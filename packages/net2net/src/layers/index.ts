@@ -1,5 +1,6 @@
 /** A small Keras-like builder of networks. Its functions check what they are given. */
 import * as kind from '../arguments.ts'
+import { checked, number, text } from '../arguments.ts'
 import * as activations from './activations.ts'
 import * as branches from './combine.ts'
 import * as plain from './layers.ts'
@@ -8,11 +9,16 @@ import * as networks from './sequential.ts'
 export type { Activation } from './activations.ts'
 export * as initializers from './initializers.ts'
 export type { Initializer, Layer } from './layer.ts'
-export type { BatchNormOptions, Conv2dOptions, KernelOptions, PoolOptions } from './layers.ts'
+export type {
+  BatchNormOptions,
+  Conv2dOptions,
+  KernelOptions,
+  Named,
+  PoolOptions,
+} from './layers.ts'
 export type { SequentialOptions } from './sequential.ts'
 export type { Padding, Pair } from './window.ts'
 
-const { number, text, checked } = kind
 const pair = kind.either('a number, or [height, width]', number, kind.numbers)
 const named = { name: text }
 const kernel = {
@@ -23,7 +29,7 @@ const kernel = {
   biasInitializer: kind.callback,
 }
 const pool = {
-  poolSize: pair.optional(),
+  poolSize: kind.optional(pair),
   options: kind.options<plain.PoolOptions>({ ...named, strides: pair, padding: text }),
 }
 const layers = kind.listOf('a list of layers', kind.object('a layer', 'apply', 'function'))
@@ -93,7 +99,7 @@ export const add = checked('add', branches.add, {
 /** `body(x) + shortcut(x)`; without a shortcut `body(x) + x` (He et al. 2016). */
 export const residual = checked('residual', branches.residual, {
   body: layers,
-  shortcut: layers.optional(),
+  shortcut: kind.optional(layers),
   options,
 })
 

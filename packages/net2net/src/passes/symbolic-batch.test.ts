@@ -87,6 +87,10 @@ const inexact: Readonly<Record<string, (n: number) => Model>> = {
     })
     return s.model(s.op('Sub', 'x', mean), 4)
   },
+  'probabilities over the batch'(n) {
+    const s = new Sketch(n, 4)
+    return s.model(s.builder.node('Softmax', ['x'], { axis: 0 }), 4)
+  },
   'samples compared with each other'(n) {
     const s = new Sketch(n, 4)
     const scores = s.op('MatMul', 'x', s.transpose('x', 1, 0))

@@ -24,6 +24,7 @@ import { NameSupply, valueNames } from '../model/names.ts'
 import type { ValueInfo } from '../operators/contract/infer.ts'
 import { productOf, quotient } from '../operators/helpers/dims.ts'
 import { declaredInfo, inferModel, inferNode } from '../operators/inference.ts'
+import { operatorOf } from '../operators/table.ts'
 import { int64, toNumbers } from '../tensor/tensor.ts'
 
 const batch = 'batch'
@@ -104,8 +105,8 @@ class Liberation {
       const data = freed.inputs.filter((name) => this.#carries(name))
       freed.outputs.forEach((name, k) => void this.#known.set(name, outputs[k]!))
       if (data.length > 0) {
-        if (freed.outputs.some((name) => read.has(name) && !this.#isPerSample(name)))
-          return undefined
+        const mixes = (name: string) => !this.#isPerSample(name) || this.#sumsOver(freed, name)
+        if (freed.outputs.some((name) => read.has(name) && mixes(name))) return undefined
         for (const name of freed.outputs)
           if (freed !== node || this.#leads(name, data)) this.#leading.add(name)
       }
@@ -163,6 +164,15 @@ class Liberation {
     const { shape, elements, constant } = this.#known.get(name) ?? {}
     if (elements !== undefined || constant !== undefined) return true
     return shape !== undefined && shape.filter(hasBatch).length === 1
+  }
+
+  /** Does a softmax make probabilities over the samples? */
+  #sumsOver(node: Node, name: string): boolean {
+    const link = operatorOf(node)?.training?.link
+    const shape = this.#known.get(name)?.shape
+    if (!link?.axis || !shape) return false
+    const axis = link.axis(node, shape.length)
+    return hasBatch(shape[axis < 0 ? axis + shape.length : axis] ?? null)
   }
 
   /** Is the batch the outermost factor of the first axis, as it was in what the value comes from? */

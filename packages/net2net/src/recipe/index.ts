@@ -1,5 +1,7 @@
 /** Recipes: growth, and training that grows, as text in YAML or JSON. Its functions check what they are given. */
 import * as kind from '../arguments.ts'
+import { checked, text } from '../arguments.ts'
+import type { PlanningContext } from '../growth/index.ts'
 import * as growth from './growth-recipe.ts'
 import * as yaml from './located-yaml.ts'
 import * as training from './training-recipe.ts'
@@ -13,8 +15,7 @@ export {
 export type { LocatedYaml, Path, Problem } from './located-yaml.ts'
 export { wordsOf as schemaMessage } from './schema-messages.ts'
 
-const { text, checked } = kind
-const file = text.optional()
+const file = kind.optional(text)
 const recipe = kind.object('a recipe, as parseRecipe gives it', 'steps', 'object')
 
 /**
@@ -28,7 +29,7 @@ export const parseRecipe = checked('parseRecipe', growth.parseRecipe, { text, fi
 /** A recipe as text: YAML (the default) or JSON. */
 export const formatRecipe = checked('formatRecipe', growth.formatRecipe, {
   recipe,
-  format: text.optional(),
+  format: kind.optional(text),
 })
 
 /**
@@ -40,6 +41,7 @@ export const formatRecipe = checked('formatRecipe', growth.formatRecipe, {
 export const growByRecipe = checked('growByRecipe', growth.growByRecipe, {
   model: kind.model,
   recipe,
+  context: kind.options<PlanningContext>({ onMemory: kind.callback }),
 })
 
 /**

@@ -1,5 +1,5 @@
 /** ONNX Runtime in the browser: WebAssembly, and WebGPU where the browser has it. */
-import { loadPackage, type Ort, type OrtBuild, ortRuntime } from './ort.ts'
+import { loadError, type Ort, type OrtBuild, ortRuntime } from './ort.ts'
 import type { Runtime, SessionOptions } from './runtime.ts'
 
 export interface WebRuntimeOptions {
@@ -23,7 +23,7 @@ export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runt
       ...common,
       describe,
       async load() {
-        const ort = await loadPackage('onnxruntime-web', load)
+        const ort = await load()
         version = ort.env.versions.web ?? ''
         if (wasmPaths !== undefined) ort.env.wasm.wasmPaths = wasmPaths
         if (count !== undefined) ort.env.wasm.numThreads = count
@@ -31,9 +31,21 @@ export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runt
       },
     })
   // The build for the CPU alone is half as large as the package's default one.
-  const cpu = build(() => import('onnxruntime-web/wasm'), threads)
-  // Hardly anything is left to the CPU.
-  const webgpu = build(() => import('onnxruntime-web/webgpu'), 1)
+  const cpu = build(async () => {
+    try {
+      return await import('onnxruntime-web/wasm')
+    } catch (cause) {
+      throw loadError('onnxruntime-web', cause)
+    }
+  }, threads)
+  const webgpu = build(async () => {
+    try {
+      return await import('onnxruntime-web/webgpu')
+    } catch (cause) {
+      throw loadError('onnxruntime-web', cause)
+    }
+    // Hardly anything is left to the CPU.
+  }, 1)
   return {
     get description() {
       return describe()

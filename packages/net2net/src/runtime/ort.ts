@@ -38,6 +38,11 @@ export interface OrtBuild {
   options(options: SessionOptions): NativeOptions
   /** True where outputs that the caller allocated are not written by the library itself. */
   readonly copiesOutputs?: true
+  /**
+   * True where the library reads float16 from a Uint16Array alone. Engines that have Float16Array make
+   * the constructor of its tensors insist on that, and its native part then finds no elements in it.
+   */
+  readonly halfFloatsAsBits?: true
   /** A sentence for a device that cannot be had; undefined if `reason` is about something else. */
   deviceHint(options: SessionOptions, reason: string): string | undefined
 }
@@ -73,28 +78,23 @@ export function ortRuntime(build: OrtBuild): Runtime {
           where === undefined ? { cause } : { where, cause },
         )
       }
-      return new OrtSession(ort, session, build.copiesOutputs === true, options.refused)
+      return new OrtSession(ort, session, build, options.refused)
     },
   }
 }
 
 /**
- * Loads a build of ONNX Runtime.
- *
- * @throws input where its package is not installed: it is an optional peer of this one
+ * Why a build of ONNX Runtime cannot be loaded: its package is an optional peer of this one. (Where it is loaded, `import` stands
+ * in a `try`, which bundlers take for leave to go on without the package.)
  */
-export async function loadPackage<T>(name: string, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load()
-  } catch (cause) {
-    const isMissing = (cause as { readonly code?: unknown }).code === 'ERR_MODULE_NOT_FOUND'
-    throw inputError(
-      isMissing
-        ? `Running models needs ONNX Runtime: npm install ${name}.`
-        : `ONNX Runtime (${name}) cannot be loaded: ${shortReason(cause)}.`,
-      { cause },
-    )
-  }
+export function loadError(name: string, cause: unknown): Net2NetError {
+  const isMissing = (cause as { readonly code?: unknown }).code === 'ERR_MODULE_NOT_FOUND'
+  return inputError(
+    isMissing
+      ? `Running models needs ONNX Runtime: npm install ${name}.`
+      : `ONNX Runtime (${name}) cannot be loaded: ${shortReason(cause)}.`,
+    { cause },
+  )
 }
 
 class OrtSession implements Session {
@@ -102,20 +102,20 @@ class OrtSession implements Session {
   readonly outputs: readonly SessionValue[]
   readonly #ort: Ort
   readonly #session: NativeSession
-  readonly #copiesOutputs: boolean
+  readonly #build: OrtBuild
   readonly #refused: InPlaceOptions['refused']
   #released = false
 
   constructor(
     ort: Ort,
     session: NativeSession,
-    copiesOutputs: boolean,
+    build: OrtBuild,
     refused: InPlaceOptions['refused'],
   ) {
     this.#refused = refused
     this.#ort = ort
     this.#session = session
-    this.#copiesOutputs = copiesOutputs
+    this.#build = build
     this.inputs = session.inputMetadata.map(sessionValue)
     this.outputs = session.outputMetadata
       .filter(({ name }) => name !== refused?.output)
@@ -144,7 +144,7 @@ class OrtSession implements Session {
 
     let results: OrtApi.InferenceSession.OnnxValueMapType
     try {
-      if (preallocated && !this.#copiesOutputs) {
+      if (preallocated && !this.#build.copiesOutputs) {
         const fetches: Record<string, NativeTensor | null> = {}
         if (this.#refused) fetches[this.#refused.output] = null
         for (const name of wanted) fetches[name] = this.#toNative(name, preallocated[name]!)
@@ -178,9 +178,15 @@ class OrtSession implements Session {
     const { dtype, dims } = tensor
     if (dtype === 'bfloat16')
       throw usageError(`ONNX Runtime's JavaScript API takes no bfloat16 tensors (${name}).`)
-    const data = unshared(dtype === 'float16' ? asHalfFloats(tensor.data) : tensor.data)
+    const elements = unshared(tensor.data)
+    const data = dtype === 'float16' ? asHalfFloats(elements) : elements
     // The constructor is overloaded per type; dtype and array agree by Tensor's own type.
-    return new this.#ort.Tensor(dtype as 'float32', data as Float32Array<ArrayBuffer>, [...dims])
+    const native = new this.#ort.Tensor(dtype as 'float32', data as Float32Array<ArrayBuffer>, [
+      ...dims,
+    ])
+    if (data !== elements && this.#build.halfFloatsAsBits)
+      Object.defineProperty(native, 'cpuData', { value: elements })
+    return native
   }
 }
 

@@ -35,8 +35,11 @@ export interface TrialOptimizer {
 }
 
 export interface TrialSpec {
-  /** Rises when the same specification means other bits. */
-  readonly format: 1
+  /**
+   * Rises when the same specification means other bits. 2: SGD's velocity changes with the learning rate
+   * where a stage changes that; all other specifications mean the same bits as in format 1.
+   */
+  readonly format: 1 | 2
   readonly data: TrialData
   readonly network: SweepNetworkName
   /** Units of the network's first layer. */

@@ -52,7 +52,7 @@ export function followPosition(
 /** Why an axis that is looked up by index may not grow. */
 export const BY_INDEX = 'picks entries of it by index'
 
-/** The axes of a tensor and of the indices into it, where they run in step; frozen otherwise. */
+/** The axes of a tensor and of the indices into it, where they run in step; fixed otherwise. */
 export function inStep(context: AxesContext, a: Axis, b: Axis, sameSize: boolean): Axis {
   if (sameSize) return context.unify(a, b)
   context.fix(a, BY_INDEX)

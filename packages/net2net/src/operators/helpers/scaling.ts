@@ -1,6 +1,7 @@
 /**
- * Vocabulary of homogeneity: in which inputs an output is linear, or only keeps positive factors
- * (Relu, max). Growth shares a unit out among its copies with such factors: see growth/shares.ts.
+ * Vocabulary of scaling: in which inputs an output is linear, or only keeps positive factors (Relu, max).
+ * Growth splits a unit among its copies with such factors, and follows them through these operators to where
+ * they add up to 1 again.
  */
 import type { ScalesWith } from '../contract/facets.ts'
 import type { Operator } from '../contract/operator.ts'

@@ -2,9 +2,10 @@
  * Clip: y = min(max(x, low), high). The bounds are scalars, attributes before opset 11.
  * https://onnx.ai/onnx/operators/onnx__Clip.html
  *
- * Clipping twice is clipping once, so an identity layer followed by the same Clip (ReLU6) changes
- * nothing. Growth: see unary.ts. Gradient: g where low ≤ x ≤ high, as in PyTorch; none for the
- * bounds.
+ * Growth: an element of y depends on one element of x (helpers/unary.ts). Clipping twice is clipping once,
+ * so an identity layer followed by the same Clip (ReLU6) changes nothing.
+ *
+ * Gradient: g where low ≤ x ≤ high, as in PyTorch; none for the bounds.
  */
 import { floatAttribute } from '../../model/attributes.ts'
 import { float32 } from '../../tensor/tensor.ts'

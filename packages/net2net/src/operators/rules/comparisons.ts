@@ -2,7 +2,8 @@
  * Comparisons and logic with broadcasting: y[i] = a[i] ∘ b[i], a boolean (or an integer for the
  * bitwise ones). https://onnx.ai/onnx/operators/onnx__Equal.html and neighbours
  *
- * Growth: as for arithmetic; copies of a unit compare alike. There is no gradient.
+ * Growth: an element of y depends on one element of each operand, so copies of a unit compare alike; axes
+ * are unified as for arithmetic (helpers/broadcast.ts). There is no gradient.
  */
 
 import { none } from '../contract/answers.ts'

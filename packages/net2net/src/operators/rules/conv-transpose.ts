@@ -4,10 +4,10 @@
  * https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
  *
  * Growth. With input channels g·k_in and output channels g·k_out, weight axis 0 is g·k_in and
- * weight axis 1 is k_out. Axis 0 is summed over (shares), axis 1 and the bias are carried. With
- * several groups, whole groups are copied, or the outputs inside them; inside a group of more
- * than one input channel the axis would be carried in one factor and summed in the other, which
- * we leave frozen.
+ * weight axis 1 is k_out. Axis 0 is summed over and takes split coefficients, axis 1 and the bias
+ * are copied. With several groups, whole groups are copied, or the outputs inside them; inside a group of
+ * more than one input channel the axis would be copied in one factor and split in the other,
+ * so it is fixed.
  *
  * Identity: as for Conv, whose inserted layer is used. Transposing a Dirac kernel gives no more.
  *
@@ -196,6 +196,7 @@ export const convTranspose: Operator = {
   gradient,
   scaling: linearIn([1, 2], [0, 2]),
   sign: 'unknown',
+  training: { parameters: [1, 2] },
   growth: {
     layer: {
       weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),

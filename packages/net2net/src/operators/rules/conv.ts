@@ -5,9 +5,9 @@
  * [M, C/g, k…]. https://onnx.ai/onnx/operators/onnx__Conv.html
  *
  * Growth. Write the input channels as g·k_in and the output channels as g·k_out. An output unit
- * is carried: its weight slice and bias are gathered, so copies compute the same map. An input
- * unit is summed over: if x holds c copies of a channel and their weight slices take shares that
- * add up to one, the sum over k_in does not change. Both hold inside every group, and copying
+ * is copied: its weight slice and bias are gathered, so copies compute the same map. An input
+ * unit is summed over: if x holds c copies of a channel and their weight slices take split
+ * coefficients that add up to one, the sum over k_in does not change. Both hold inside every group, and copying
  * a whole group copies its inputs, weights and outputs alike; so the three factors grow freely.
  * An ordinary convolution is the case g = 1, a depthwise one k_in = 1. Channels that arrive in an
  * order which the groups cut across (some shuffles) keep g and k_in as they are; k_out still grows.
@@ -99,6 +99,7 @@ export const conv: Operator = {
   gradient: convGradient,
   scaling: linearIn([1, 2], [0, 2]),
   sign: 'unknown',
+  training: { parameters: [1, 2] },
   growth: {
     layer: {
       weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),

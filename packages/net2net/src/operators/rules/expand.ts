@@ -4,13 +4,12 @@
  *
  * Growth. Expand: an axis that keeps its size is the same axis; one that is repeated from size one
  * holds equal entries, of which there may be any number, so it is free and the size that is
- * written in the target follows; the size-one axis itself is frozen. Tile: r repetitions of an
+ * written in the target follows; the size-one axis itself is fixed. Tile: r repetitions of an
  * axis are the product r · axis.
  *
  * Gradients: g summed over what was repeated.
  */
 
-import type { Dim } from '../../model/model.ts'
 import type { AxesContext } from '../contract/axes.ts'
 import { type Axis, product } from '../contract/axis.ts'
 import type { InferContext, ValueInfo } from '../contract/infer.ts'
@@ -18,7 +17,7 @@ import type { Operator } from '../contract/operator.ts'
 import { outputShape } from '../helpers/axes-rules.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
 import { broadcastShape, sumTo } from '../helpers/broadcast.ts'
-import { numbers } from '../helpers/elements.ts'
+import { numbers, unknownShape } from '../helpers/elements.ts'
 import { cannotDifferentiate, ints, knownShape, reshape } from '../helpers/emission.ts'
 import { gradientOf, inferView } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
@@ -30,8 +29,8 @@ function inferExpand(context: InferContext): ValueInfo {
   if (shape && target) return { dtype, shape: broadcastShape([shape, target]) }
   const length = context.shape(1)?.[0]
   if (!shape || typeof length !== 'number') return { dtype }
-  const unknown: readonly Dim[] = Array(length).fill(null)
-  return { dtype, shape: broadcastShape([shape, unknown]) }
+  const unknown = unknownShape(length)
+  return unknown ? { dtype, shape: broadcastShape([shape, unknown]) } : { dtype }
 }
 
 function expandedAxes(context: AxesContext): readonly Axis[] {

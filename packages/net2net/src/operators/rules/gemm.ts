@@ -3,10 +3,10 @@
  * broadcast to the result or missing. https://onnx.ai/onnx/operators/onnx__Gemm.html
  *
  * Growth. Y[i, j] = α Σ_k A′[i, k]·B′[k, j] + β·C[i, j]. The rows of A′ and the columns of B′ are
- * carried to the result; the bias is carried with them, or repeated over them where it has size
+ * those of the result; the bias is copied with them, or repeated over them where it has size
  * one. The inner axis is summed over: where one factor is a weight, copies of index k in the
- * other factor meet weight slices whose shares add up to one, so the sum is what it was; where none
- * is, one of the two holds the shares (growth/shares.ts). α and β multiply the whole result and
+ * other factor meet weight slices whose split coefficients add up to one, so the sum is what it
+ * was; where none is, one of the two is split, which the growth solver finds. α and β multiply the whole result and
  * change nothing of this.
  *
  * Identity: B′ is the identity matrix, C zero, α = β = 1.
@@ -163,6 +163,7 @@ export const gemm: Operator = {
   gradient,
   scaling: linearIn([1, 2], [0, 2]),
   sign: 'unknown',
+  training: { parameters: [0, 1, 2] },
   growth: {
     layer: {
       weight: (isParameter) =>

@@ -2,7 +2,7 @@
  * Identity, Cast and CastLike: y = x, possibly in another element type.
  * https://onnx.ai/onnx/operators/onnx__Cast.html
  *
- * Growth: every axis is kept. Gradient: g, cast back; none through integers and booleans.
+ * Growth: an element of y depends on one element of x, so every axis is kept. Gradient: g, cast back; none through integers and booleans.
  */
 import { inputError } from '../../errors.ts'
 import { intAttribute } from '../../model/attributes.ts'

@@ -4,7 +4,7 @@
  * channels of each of G groups; γ and β are per group before operator set 21, per channel since.
  * https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html, …/onnx__GroupNormalization.html
  *
- * Growth. Instance: channels do not meet, γ and β are carried. Group: write the channels as g·k.
+ * Growth. Instance: channels do not meet, γ and β are copied with them. Group: write the channels as g·k.
  * Whole groups are copied freely; inside them mean and variance stay only if every unit has
  * equally many copies. The same holds for spatial axes.
  *
@@ -103,6 +103,7 @@ export const instanceNormalization: Operator = {
   gradient: instanceGradient,
   scaling: linearIn([1, 2]),
   sign: 'unknown',
+  training: { parameters: [1, 2] },
   growth: { padding: { 1: 1, 2: 0 } },
 }
 
@@ -113,5 +114,6 @@ export const groupNormalization: Operator = {
   gradient: groupGradient,
   scaling: linearIn([1, 2]),
   sign: 'unknown',
+  training: { parameters: [1, 2] },
   growth: { padding: { 1: 1, 2: 0 } },
 }

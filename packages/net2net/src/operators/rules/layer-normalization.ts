@@ -3,7 +3,7 @@
  * to the last. https://onnx.ai/onnx/operators/onnx__LayerNormalization.html
  *
  * Growth. Mean and variance of the units do not change if every unit has equally many copies; γ
- * and β are carried. With unequal numbers of copies they do change: such growth is refused.
+ * and β are copied with the units. With unequal numbers of copies they do change: such growth is refused.
  *
  * Gradients: see standardize.ts, with g = γ·δ; ∂L/∂γ = Σ δ·x̂ and ∂L/∂β = Σ δ over the axes that
  * γ and β do not have.
@@ -70,5 +70,6 @@ export const layerNormalization: Operator = {
   gradient,
   scaling: linearIn([1, 2]),
   sign: 'unknown',
+  training: { parameters: [1, 2] },
   growth: { padding: { 1: 1, 2: 0 } },
 }

@@ -3,7 +3,7 @@
  * normalization, Krizhevsky et al. 2012). https://onnx.ai/onnx/operators/onnx__LRN.html
  *
  * Growth. The sum runs over neighbouring channels, and copies would change who the neighbours
- * are: channels are frozen. Everything else passes through.
+ * are: channels are fixed. Everything else passes through.
  *
  * Gradient: ∂L/∂x_i = δ_i·S_i^(−β) − 2αβ/n · x_i · Σ_j δ_j·x_j·S_j^(−β−1), over those j whose
  * window holds i. Sums over windows of channels are poolings of [N, 1, C, positions].

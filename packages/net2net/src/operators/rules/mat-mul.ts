@@ -2,9 +2,9 @@
  * MatMul: Y[…, i, j] = Σ_k A[…, i, k]·B[…, k, j], with leading axes broadcast, and with a vector
  * as a row on the left or a column on the right. https://onnx.ai/onnx/operators/onnx__MatMul.html
  *
- * Growth. As for Gemm: i and j are carried; k takes shares in whichever factor is a weight. In a
- * product of two activations (the depth of attention's queries and keys) one of the two holds the
- * shares: growth/shares.ts. Leading axes are unified like those of any broadcasting operator.
+ * Growth. As for Gemm: i and j are copied; k takes split coefficients in whichever factor is a weight. In a
+ * product of two activations (the depth of attention's queries and keys) one of the two is split, which
+ * the growth solver finds. Leading axes are unified like those of any broadcasting operator.
  *
  * Identity: a product with the identity matrix, followed by the addition of a zero bias.
  *
@@ -200,6 +200,7 @@ export const matMul: Operator = {
   gradient,
   scaling: linearIn([1], [0]),
   sign: 'unknown',
+  training: { parameters: [0, 1] },
   growth: {
     layer: {
       weight: (isParameter) =>

@@ -1,8 +1,12 @@
 /**
- * Element-wise mathematics of one input. https://onnx.ai/onnx/operators/onnx__Exp.html etc.
+ * Element-wise mathematics of one input: y = φ(x) for the function that the operator is named after.
+ * https://onnx.ai/onnx/operators/onnx__Exp.html and the page of each name
  *
- * Each entry is the textbook derivative. Functions that are constant between their jumps (Sign,
- * Floor, Ceil, Round) pass no gradient. Growth: see unary.ts.
+ * Growth. An element of y depends on one element of x, so copies of a unit stay copies of it
+ * (helpers/unary.ts).
+ *
+ * Gradients. Each entry is g times the textbook derivative φ′(x). Functions that are constant between their
+ * jumps (Sign, Floor, Ceil, Round) pass no gradient.
  */
 
 import type { Dim } from '../../model/model.ts'

@@ -1,9 +1,11 @@
 /**
- * Operators that depend on the order of the entries along an axis: ArgMax, ArgMin, TopK, CumSum,
- * Trilu, NonZero. https://onnx.ai/onnx/operators/onnx__TopK.html and neighbours
+ * Operators that depend on the order of the entries along an axis: ArgMax and ArgMin (the position of
+ * the extremum), TopK (the k largest or smallest entries and their positions), CumSum (running sums),
+ * Trilu (a matrix without one of its triangles), NonZero (the positions of what is not 0).
+ * https://onnx.ai/onnx/operators/onnx__TopK.html and the page of each name
  *
- * Growth: that axis is frozen, for copies of units would change positions, ranks and running sums;
- * the others are kept.
+ * Growth: that axis is fixed, for copies of units would change positions, ranks and running sums;
+ * the others pass, since every line along the axis is computed by itself.
  *
  * Gradients. TopK: g of the values, added back at their indices. CumSum: the running sum of g in
  * the other direction. Trilu: the same triangle of g. Positions have none.

@@ -2,7 +2,7 @@
  * PRelu: y = x for x > 0, otherwise a·x, with a slope a that is broadcast to x (He et al. 2015).
  * https://onnx.ai/onnx/operators/onnx__PRelu.html
  *
- * Growth. All axes pass through; a slope per channel is carried with its channel.
+ * Growth. All axes pass through; a slope per channel is copied with its channel.
  *
  * Gradients: ∂L/∂x is δ for x > 0 and a·δ elsewhere; ∂L/∂a is x·δ where x ≤ 0, summed over the
  * axes along which a was repeated.
@@ -35,6 +35,7 @@ export const pRelu: Operator = {
   gradient,
   scaling: positivelyHomogeneous,
   sign: 'unknown',
+  training: { parameters: [1] },
   execution: { broadcasts: true },
   growth: {
     activation: {

@@ -4,7 +4,7 @@
  *
  * Growth: with a constant the axis becomes fixed + axis + fixed: units grow between entries that
  * stay (the zero channels of a parameter-free shortcut). An axis that is mirrored, repeated at
- * its edge, or cropped is frozen.
+ * its edge, or cropped is fixed.
  *
  * Gradient: with a constant, g without its borders (padding by the negative amounts); otherwise g
  * added back at the positions that were read. The padding value has none.

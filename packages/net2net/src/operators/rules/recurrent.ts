@@ -4,11 +4,11 @@
  * [directions, G·hidden, hidden], B [directions, 2·G·hidden], P (LSTM) [directions, 3·hidden].
  * https://onnx.ai/onnx/operators/onnx__LSTM.html
  *
- * Growth. The inputs are summed over by W. A hidden unit is carried by the rows of W and R, gate
+ * Growth. The inputs are summed over by W. A hidden unit is copied in the rows of W and R, gate
  * by gate, and by B, P and the initial states; the columns of R sum over it. Copies that start from
  * the same state take the same state at every step: their rows are equal but for what R's columns
- * add to each other's shares and noise, and these sum to what the one column was. So both grow
- * freely.
+ * add to each other's split coefficients and noise, and these sum to what the one column was. So both
+ * grow freely.
  */
 import { intAttribute, stringAttribute } from '../../model/attributes.ts'
 import { unsupported } from '../contract/answers.ts'
@@ -99,6 +99,7 @@ export const recurrent: readonly Operator[] = Object.entries({ LSTM: 4, GRU: 3, 
     gradient: unsupported(GRADIENT),
     scaling: 'none',
     sign: 'unknown',
+    training: { parameters: [1, 2, 3, 7] },
     reads: { numbers: [4] },
     growth: {
       layer: {

@@ -4,8 +4,8 @@
  *
  * Growth. The axes that stay are kept. Of those that are reduced: a maximum or minimum does not
  * change when units are repeated; a mean does not if every unit is repeated equally often; a sum
- * does not where its input holds shares (growth/shares.ts); the others do change, so they freeze
- * the axis.
+ * does not where its input is split, with coefficients that add up to 1; the others do change, so they
+ * fix the axis.
  *
  * Gradients, g and y repeated along the reduced axes:
  *   sum: g   mean: g/n   L1: g·sign x   L2: g·x/y (0 where y = 0)   sum of squares: 2·g·x

@@ -2,7 +2,8 @@
  * RMSNormalization: y = γ·x/√(mean(x²) + ε) over the axes from `axis` to the last; also known as
  * SimplifiedLayerNormalization. https://onnx.ai/onnx/operators/onnx__RMSNormalization.html
  *
- * Growth. The mean of squares does not change if every unit has equally many copies; γ is carried.
+ * Growth. The mean of squares does not change if every unit has equally many copies; γ is
+ * copied with the units.
  *
  * Gradients, with r = 1/√(mean(x²) + ε), x̂ = x·r and g = γ·δ: ∂L/∂x = r·(g − x̂·mean(g·x̂)) and
  * ∂L/∂γ = Σ δ·x̂.
@@ -65,6 +66,7 @@ export const rmsNormalization: Operator = {
   gradient,
   scaling: linearIn([1]),
   sign: 'unknown',
+  training: { parameters: [1] },
   growth: { padding: { 1: 1 } },
 }
 

@@ -1,5 +1,6 @@
 /**
- * Operators that appear only in files which a runtime has optimized for itself. They are known so that the reason why they do not grow can be said; the rest of the graph grows.
+ * Operators that appear only in files which a runtime has optimized for itself. They are known, so that the
+ * reason why they do not grow can be given; the rest of the graph grows.
  */
 import { unsupported } from '../contract/answers.ts'
 import type { InferRule } from '../contract/infer.ts'

@@ -4,7 +4,7 @@
  *
  * Growth: with step 1 the slice is a part of its axis, and the bounds are the sizes of the parts
  * before and up to it; they follow when these grow. A bound that counts from the end fixes the
- * size of what lies behind it. Any other step freezes the axis.
+ * size of what lies behind it. Any other step fixes the axis.
  *
  * Gradient: g, padded with zeros where nothing was taken; with other steps, or sizes that only the
  * run knows, added back at the positions that were read.
@@ -131,7 +131,7 @@ function slicedAxes(context: AxesContext): readonly Axis[] {
   const axes = [...context.axes(0)]
   const bounds = boundsOf(context, axes.length)
   const sizes = context.output(0).shape
-  // Bounds that are sizes of other axes are followed, or else freeze these.
+  // Bounds that are sizes of other axes are followed, or else fix these.
   const elements = [1, 2].map((i) => (context.opset < 10 ? undefined : context.axisElements(i)))
   if (!bounds) {
     for (const list of elements) fixSizes(context, list)

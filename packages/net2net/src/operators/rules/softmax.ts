@@ -5,7 +5,7 @@
  * https://onnx.ai/onnx/operators/onnx__Softmax.html
  *
  * Growth. A copy of unit i adds exp(x_i) to the sum, so the probabilities of all units change:
- * the axis of the sum is frozen. Every other axis passes through.
+ * the axis of the sum is fixed. Every other axis passes through.
  *
  * Gradients, with δ = ∂L/∂y: y·(δ − Σ_j y_j·δ_j), and δ − exp(y)·Σ_j δ_j.
  */

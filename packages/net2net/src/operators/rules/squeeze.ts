@@ -3,7 +3,7 @@
  * https://onnx.ai/onnx/operators/onnx__Squeeze.html, onnx__Unsqueeze.html
  *
  * Growth: the other axes are kept. An axis that is dropped must stay at size one, so it is
- * frozen; one that is added is the empty product. Gradient: the original shape again.
+ * fixed; one that is added is the empty product. Gradient: the original shape again.
  */
 import { inputError } from '../../errors.ts'
 import { intsAttribute } from '../../model/attributes.ts'

@@ -2,7 +2,7 @@
  * Transpose: y[i_perm(0), i_perm(1), …] = x[i₀, i₁, …].
  * https://onnx.ai/onnx/operators/onnx__Transpose.html
  *
- * Growth: axis k of y is axis perm[k] of x; nothing else changes. Gradient: the inverse permutation.
+ * Growth: the elements only move, and axis k of y is axis perm[k] of x, with the same copies. Gradient: the inverse permutation.
  */
 import { inputError } from '../../errors.ts'
 import { intsAttribute } from '../../model/attributes.ts'

@@ -24,13 +24,13 @@ function choose<T>(
   condition: readonly (boolean | undefined)[] | undefined,
   a: readonly T[] | undefined,
   b: readonly T[] | undefined,
-  pick: (condition: boolean | undefined, a: T, b: T) => T,
+  select: (condition: boolean | undefined, a: T, b: T) => T,
 ): readonly T[] | undefined {
   if (!condition || !a || !b) return undefined
   const length = Math.max(condition.length, a.length, b.length)
   if ([condition, a, b].some((list) => list.length !== 1 && list.length !== length))
     return undefined
-  return Array.from({ length }, (_, k) => pick(at(condition, k), at(a, k), at(b, k)))
+  return Array.from({ length }, (_, k) => select(at(condition, k), at(a, k), at(b, k)))
 }
 
 const truth = (value: Dim): boolean | undefined =>

@@ -18,7 +18,7 @@ import { float32, type Tensor } from '../../tensor/tensor.ts'
 import type { Loss, LossName } from '../compile/losses/index.ts'
 import { buildEvaluation, type EvaluationGraph } from '../compile/step-graph.ts'
 import { withByteInputs } from './byte-inputs.ts'
-import { feedAdapter, mustFitSamples } from './feeds.ts'
+import { feedAdapter, mustFitSamples, targetShapeOf } from './feeds.ts'
 
 export interface EvaluateOptions {
   readonly loss: Loss | LossName
@@ -57,7 +57,7 @@ export async function evaluate(
   again = false,
 ): Promise<Evaluation> {
   const { runtime, session: sessionOptions, signal } = options
-  const { graph, fed, samples, size } = prepared(model, data, options, what)
+  const { graph, fed, samples, size } = await prepared(model, data, options, what)
   const session = await runtime.createSession(encodeModel(fed.model), sessionOptions)
   try {
     const adapt = feedAdapter(fed)
@@ -99,8 +99,8 @@ export async function mustBeFitForEvaluation(
   times: number,
 ): Promise<void> {
   mustServe(data, what, times)
-  const { fed, samples, size } = prepared(model, data, options, what)
-  if (!isSampleSet(data) && times === 1) return
+  const { fed, samples, size } = await prepared(model, data, options, what)
+  if (isSampleSet(samples) || times === 1) return
   for await (const batch of batchesOf(samples, size)) {
     feedAdapter(fed)(batch, {})
     return
@@ -109,21 +109,25 @@ export async function mustBeFitForEvaluation(
 }
 
 /** The graph that measures a model, and the samples in the form and number in which it takes them. */
-function prepared(model: Model, data: TrainingData, options: EvaluateOptions, what: string) {
+async function prepared(model: Model, data: TrainingData, options: EvaluateOptions, what: string) {
   const { loss, output, batchSize = 100, session } = options
   if (!(Number.isInteger(batchSize) && batchSize >= 1))
     throw usageError(`batchSize must be a whole number from 1 on, not ${batchSize}.`)
   mustServe(data, what, 1)
-  const graph = buildEvaluation(model, { loss, ...(output === undefined ? {} : { output }) })
+  const graph = buildEvaluation(model, {
+    loss,
+    ...targetShapeOf(data),
+    ...(output === undefined ? {} : { output }),
+  })
   const size = samplesPerRun(graph, batchSize)
-  if (isSampleSet(data)) {
-    if (graph.target.classes !== undefined) mustHaveClassesOf(model, data.classes, what)
-    mustFitSamples(graph, data, size)
-  }
+  if (isSampleSet(data) && graph.target.classes !== undefined)
+    mustHaveClassesOf(model, data.classes, what)
   const cpu = (session?.device ?? 'cpu') === 'cpu'
   const bytes = cpu ? withByteInputs(graph.model, graph.inputs, data) : undefined
   const fed = { ...(bytes ?? graph), target: graph.target }
-  return { graph, fed, samples: bytes?.samples ?? data, size }
+  const samples = bytes?.samples ?? data
+  if (isSampleSet(samples)) await mustFitSamples(fed, samples, size)
+  return { graph, fed, samples, size }
 }
 
 /** Larger values than this leave the caches, and the first run waits for their memory. */

@@ -1,6 +1,12 @@
 /** From a data set's batch to what a compiled graph takes. */
 
-import type { Batch, SampleSet } from '../../data/samples.ts'
+import {
+  type Batch,
+  batchesOf,
+  isSampleSet,
+  type SampleSet,
+  type TrainingData,
+} from '../../data/samples.ts'
 import { inputError, usageError } from '../../errors.ts'
 import type { Dim, Model, Shape, ValueType } from '../../model/model.ts'
 import { type DType, dtypes, isFloat } from '../../tensor/dtype.ts'
@@ -61,18 +67,33 @@ export function feedAdapter(graph: FedGraph): FeedAdapter {
 }
 
 /**
- * What can be said of a whole set of samples before any is taken: that its batches have the size
- * that the graph takes, and that its labels are classes of the model.
+ * What can be said of a set of samples before anything is computed: that its batches have the size
+ * that the graph takes, that the first one fits, and that all labels in memory are classes of the
+ * model.
  *
  * @throws usage or input
  */
-export function mustFitSamples({ target }: FedGraph, samples: SampleSet, size: number): void {
-  mustBeSize(target, size)
+export async function mustFitSamples(
+  graph: FedGraph,
+  samples: SampleSet,
+  size: number,
+): Promise<void> {
+  const { target } = graph
+  for await (const batch of batchesOf(samples, size)) {
+    feedAdapter(graph)(batch, {})
+    break
+  }
   if (typeof target.shape[0] === 'number') mustBeSize(target, samples.length % size || size)
   const { data, dtype } = samples.target ?? {}
   if (target.classes !== undefined && ArrayBuffer.isView(data) && !isHalf(dtype))
     mustBeClasses(data, target.classes)
 }
+
+/** What is known of a batch's targets before any is taken, as an option of `buildStep`. */
+export const targetShapeOf = (data: TrainingData): { readonly targetShape?: Shape } =>
+  isSampleSet(data) && data.target?.dims
+    ? { targetShape: ['batch', ...data.target.dims.slice(1)] }
+    : {}
 
 /** Does an input's first axis hold the samples that the target's first axis holds? */
 function isBatch(type: ValueType | undefined, { shape }: TargetType): boolean {

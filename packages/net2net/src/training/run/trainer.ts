@@ -13,7 +13,7 @@ import type { Model } from '../../model/model.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { permutation, randomStream } from '../../tensor/random.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { buildStep, type StepGraph, slotName } from '../compile/step-graph.ts'
+import { buildStep, type StepGraph, type StepOptions, slotName } from '../compile/step-graph.ts'
 import { forServing, withParameters } from '../compile/trainable.ts'
 import { afterEpoch, rateAt } from '../schedules.ts'
 import type { StepEvent, TrainOptions } from '../train-options.ts'
@@ -24,7 +24,7 @@ import {
   mustBeFitForEvaluation,
   throwIfAborted,
 } from './evaluate.ts'
-import { mustFitSamples } from './feeds.ts'
+import { mustFitSamples, targetShapeOf } from './feeds.ts'
 import { assertFinite, notFinite } from './finite.ts'
 import {
   copyTensor,
@@ -49,6 +49,14 @@ export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from '../
 export const train = (model: Model, data: TrainingData, options: TrainOptions): Training =>
   new Training(model, data, options)
 
+/** How the step of a training on this data is compiled. */
+export const stepOptionsOf = (options: TrainOptions, data: TrainingData): StepOptions => ({
+  ...options,
+  ...targetShapeOf(data),
+  watch: true,
+  target: targetOf(options.runtime, options.session?.device),
+})
+
 export class Training implements AsyncIterable<EpochResult> {
   /** The compiled step. */
   readonly step: StepGraph
@@ -59,31 +67,30 @@ export class Training implements AsyncIterable<EpochResult> {
   readonly #options: TrainOptions
   #state: TrainingState
 
-  constructor(model: Model, data: TrainingData, options: TrainOptions) {
+  /** @param compiled the step of this model with these options, where it is at hand */
+  constructor(model: Model, data: TrainingData, options: TrainOptions, compiled?: StepGraph) {
     mustBeOptions(options)
-    const { batchSize = 32, validation, resume } = options
+    const { validation, resume } = options
     this.#data = data
     this.#options = options
     const passes = this.#passesLeft(resume)
     mustServe(data, trainingData, data === validation ? 2 * passes : passes)
     if (validation) mustServe(validation, validationData, passes)
-    this.step = buildStep(model, {
-      ...options,
-      watch: true,
-      target: targetOf(options.runtime, options.session?.device),
-    })
+    this.step = compiled ?? buildStep(model, stepOptionsOf(options, data))
     this.#model = model
     if (isSampleSet(data)) {
-      mustFitSamples(this.step, data, batchSize)
       const classes = this.step.target.classes === undefined ? undefined : data.classes
       mustHaveClassesOf(model, classes, trainingData)
       if (classes) this.#model = withClasses(model, classes)
     }
     const { from } = inFloat32(model)
-    this.notes = [...from].map(
-      (dtype) =>
-        `The model holds ${dtype} numbers: it is trained in float32, and stored as ${dtype} again.`,
-    )
+    this.notes = [
+      ...[...from].map(
+        (dtype) =>
+          `The model holds ${dtype} numbers: it is trained in float32, and stored as ${dtype} again.`,
+      ),
+      ...this.step.left.map(({ name, reason }) => `${name} is not trained: ${reason}.`),
+    ]
     this.#state = resume ? fitting(resume, this.step) : startingState(this.step.state)
   }
 
@@ -99,9 +106,10 @@ export class Training implements AsyncIterable<EpochResult> {
     }
   }
 
-  /** What would fail after the first epoch fails before the first step. */
-  async #checkValidation(): Promise<void> {
-    const { validation } = this.#options
+  /** What would fail later fails before the first step. */
+  async #checkData(): Promise<void> {
+    const { validation, batchSize = 32 } = this.#options
+    if (isSampleSet(this.#data)) await mustFitSamples(this.step, this.#data, batchSize)
     if (!validation) return
     const passes = this.#passesLeft(this.#state)
     await mustBeFitForEvaluation(
@@ -150,7 +158,7 @@ export class Training implements AsyncIterable<EpochResult> {
   async *[Symbol.asyncIterator](): AsyncGenerator<EpochResult, void> {
     const { epochs = 1, runtime, session = {} } = this.#options
     if (this.#state.epoch >= epochs || this.#stopped()) return
-    await this.#checkValidation()
+    await this.#checkData()
     const stepper = await createStepper(this.step, this.#state.tensors, runtime, session)
     try {
       while (this.#state.epoch < epochs && !this.#stopped()) {
