@@ -29,7 +29,7 @@ export const libraryPart: Part = {
     ['onnx'],
     ['operators', 'runtime'],
     ['passes', 'autodiff', 'growth'],
-    ['training', 'check'],
+    ['training', 'check', 'bridges'],
     ['growing', 'checkpoints'],
     ['recipe', 'index', 'index.browser'],
   ],
