@@ -1,0 +1,43 @@
+/** Python with the packages that a test compares with, where it is installed. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const inClone = (folder: string) =>
+  fileURLToPath(new URL(`../../../${folder}/bin/python`, import.meta.url))
+
+/** Current PyTorch with onnx and transformers: `NET2NET_PYTHON`, or what CI installs into `.venv`. */
+export const torchPython = pythonWith('torch, onnx', process.env.NET2NET_PYTHON, inClone('.venv'))
+
+/** Keras on TensorFlow: `NET2NET_KERAS_PYTHON`, or what CI installs into `.venv-keras`. */
+export const kerasPython = pythonWith(
+  'h5py',
+  process.env.NET2NET_KERAS_PYTHON,
+  inClone('.venv-keras'),
+)
+
+/** The first of these interpreters that can import the modules. Loading them takes seconds: they are only found. */
+function pythonWith(
+  modules: string,
+  ...candidates: readonly (string | undefined)[]
+): string | undefined {
+  const code = `import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, "${modules}".split(", "))))`
+  return candidates.find(
+    (python) => python && existsSync(python) && spawnSync(python, ['-c', code]).status === 0,
+  )
+}
+
+/** Runs a script in a folder; its arguments follow. Returns what it printed. */
+export const runPython = (
+  python: string,
+  script: string,
+  folder: string,
+  ...args: readonly string[]
+): string =>
+  execFileSync(python, ['-c', script, ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, KERAS_BACKEND: 'tensorflow', TF_CPP_MIN_LOG_LEVEL: '3' },
+  })
