@@ -24,10 +24,14 @@ export type ValueType = TensorType | OpaqueType
 /** What the onnx room read and must write back, and nobody else interprets. */
 export type Opaque = unknown
 
+/** What an exporter noted of a value, a tensor or a node: free-form keys and values. */
+export type Metadata = ReadonlyMap<string, string>
+
 /** The declaration of a graph input, output or intermediate value. */
 export interface ValueDeclaration {
   readonly name: string
   readonly type: ValueType
+  readonly metadata?: Metadata
   readonly rest?: Opaque
 }
 
@@ -56,6 +60,7 @@ export interface Node {
   /** '' marks an output that is not computed. */
   readonly outputs: readonly string[]
   readonly attributes: ReadonlyMap<string, Attribute>
+  readonly metadata?: Metadata
   readonly rest?: Opaque
 }
 
@@ -74,6 +79,7 @@ export interface Graph {
 
 export interface Initializer {
   readonly tensor: LazyTensor
+  readonly metadata?: Metadata
   readonly rest?: Opaque
 }
 

@@ -12,7 +12,7 @@ import {
   type NodeProto,
   NodeProtoSchema,
 } from './onnx_pb.ts'
-import { hasUnknown, leftover, metadataEntry } from './passthrough.ts'
+import { hasUnknown, leftover, metadataEntry, metadataOf } from './passthrough.ts'
 import { reduce } from './skeleton.ts'
 import { decodeTensor, type OpenExternal } from './tensor-proto.ts'
 import { validateGraph } from './validate.ts'
@@ -112,8 +112,10 @@ function decodeGraphProto(proto: GraphProto, context: AttributeDecoding, where: 
     if (name === '') throw inputError(`${place()} has no name.`)
     if (initializers.has(name))
       throw inputError(`${place()}: another initializer has the same name.`)
-    const { tensor, rest } = decodeTensor(tensorProto, context, place, 'name')
-    initializers.set(name, rest ? { tensor, rest } : { tensor })
+    const metadata = metadataOf(tensorProto.metadataProps)
+    const shown = metadata ? ['name', 'metadata_props'] : ['name']
+    const { tensor, rest } = decodeTensor(tensorProto, context, place, ...shown)
+    initializers.set(name, { tensor, ...(metadata && { metadata }), ...(rest && { rest }) })
   })
   const rest = leftover(
     GraphProtoSchema,
@@ -148,16 +150,9 @@ function decodeNode(proto: NodeProto, context: AttributeDecoding, where: Where):
     if (attributes.has(key)) throw inputError(`${at()}: the node has this attribute twice.`)
     attributes.set(key, decodeAttribute(attribute, context, at))
   })
-  const rest = leftover(
-    NodeProtoSchema,
-    proto,
-    'name',
-    'op_type',
-    'domain',
-    'input',
-    'output',
-    'attribute',
-  )
+  const metadata = metadataOf(proto.metadataProps)
+  const shown = ['name', 'op_type', 'domain', 'input', 'output', 'attribute']
+  const rest = leftover(NodeProtoSchema, proto, ...shown, ...(metadata ? ['metadata_props'] : []))
   return {
     name,
     opType,
@@ -165,6 +160,7 @@ function decodeNode(proto: NodeProto, context: AttributeDecoding, where: Where):
     inputs: input,
     outputs: output,
     attributes,
+    ...(metadata && { metadata }),
     ...(rest && { rest }),
   }
 }

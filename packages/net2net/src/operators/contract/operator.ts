@@ -39,6 +39,13 @@ export interface Operator {
   readonly link?: LinkFacet
   /** True if, with a constant as one operand, the node shifts units: the bias of the layer before. */
   readonly bias?: true
+  /** Inputs that hold weights, biases, scales or tables of the operator, where they are constants. */
+  readonly parameters?: readonly number[]
+  /**
+   * What a constant operand may be that training changes: the bias or the scale of what it meets,
+   * or entries of its own (a class token).
+   */
+  readonly operand?: 'bias' | 'scale' | 'entries'
   /** What is known of the sign of the (first) output. Default: nothing. */
   readonly sign?: 'non-negative' | 'inherited'
   /** Random padding of parameters by input position, where 0.1 (vectors) would be absurd. */
@@ -342,13 +349,19 @@ export interface NormalizationFacet {
   readonly variance: number
 }
 
-/** Emits what replaces the node in training; see `Operator.training`. */
-export type TrainingRule = (context: TrainingContext) => TrainingForm
+/** Emits what replaces the node in training, where anything does; see `Operator.training`. */
+export type TrainingRule = (context: TrainingContext) => TrainingForm | undefined
 export interface TrainingContext extends Emitter {
   readonly node: Node
   readonly opset: number
   has(i: number): boolean
   input(i: number): string
+  /**
+   * Input i as it is now, where it is a constant of the model that training updates: its value
+   * before the step, or what an earlier node of the same step has made of it. undefined where it
+   * is computed.
+   */
+  stored(i: number): string | undefined
   /** A scalar uint32/int64-seeded mask source: the name of a float32 tensor of uniforms shaped like `value`. */
   uniformLike(value: string): string
 }

@@ -154,6 +154,16 @@ export const cannotDifferentiate = (context: NodeEmitter, reason: string) =>
     where: describeNode(context.node),
   })
 
+/** A node that gives a value another name: how a rule puts what it emitted in a node's place. */
+export const copyTo = (output: string, value: string): Node => ({
+  name: output,
+  opType: 'Identity',
+  domain: '',
+  inputs: [value],
+  outputs: [output],
+  attributes: new Map(),
+})
+
 /** A constant, if it is one: for rules that read it while building. */
 export const constantOf = (emitter: Emitter, name: string): LazyTensor | undefined =>
   emitter.info(name).constant

@@ -99,11 +99,12 @@ interface BinaryOptions {
   readonly homogeneous?: Operator['homogeneous']
   readonly sign?: Operator['sign']
   readonly bias?: true
+  readonly operand?: Operator['operand']
 }
 
 const binary = (
   name: string,
-  { element, gradient, homogeneous, sign, bias }: BinaryOptions,
+  { element, gradient, homogeneous, sign, bias, operand }: BinaryOptions,
 ): Operator => ({
   name,
   infer: inferBroadcast(element),
@@ -113,6 +114,7 @@ const binary = (
   ...(homogeneous ? { homogeneous } : {}),
   ...(sign ? { sign } : {}),
   ...(bias ? { bias } : {}),
+  ...(operand ? { operand } : {}),
 })
 
 type Operands = Backward & { readonly a: string; readonly b: string; readonly y: string }
@@ -176,6 +178,7 @@ export const arithmetic: readonly Operator[] = [
     ),
     sign: 'inherited',
     bias: true,
+    operand: 'bias',
   }),
   binary('Sub', {
     homogeneous: linearInAll,
@@ -194,6 +197,7 @@ export const arithmetic: readonly Operator[] = [
       sizes: 'product',
       symbols: (a, b) => productOf([a, b]),
     },
+    operand: 'scale',
     gradient: binaryGradient(
       ({ f, g, b }) => f.mul(g, b),
       ({ f, g, a }) => f.mul(g, a),

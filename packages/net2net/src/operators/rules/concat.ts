@@ -124,6 +124,7 @@ export const concatenation: readonly Operator[] = [
       return [elements ? { axes: axes(context), elements } : { axes: axes(context) }]
     },
     gradient,
+    operand: 'entries',
     sign: 'inherited',
     homogeneous: joined,
     blocked: blockedChannels,

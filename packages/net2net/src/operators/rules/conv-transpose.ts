@@ -197,6 +197,7 @@ export const convTranspose: Operator = {
   infer,
   axes,
   gradient,
+  parameters: [1, 2],
   homogeneous: linearIn([1, 2], [0, 2]),
   layer: {
     weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),

@@ -184,6 +184,7 @@ export const conv: Operator = {
   infer,
   axes,
   gradient: convGradient,
+  parameters: [1, 2],
   homogeneous: linearIn([1, 2], [0, 2]),
   layer: {
     weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),

@@ -52,13 +52,14 @@ async function trained(ratio: number, opset: number) {
     target: 'standard',
     has: (i) => i < inputs.length,
     input: (i) => inputs[i] ?? '',
+    stored: () => undefined,
     emit: (...call) => emitter.emit(...call),
     op: (...call) => emitter.op(...call),
     constant: (tensor) => emitter.constant(tensor),
     info: (name) => emitter.info(name),
     uniformLike: () => 'u',
   }
-  for (const replacement of dropout.training!(context).nodes) emitter.append(replacement)
+  for (const replacement of dropout.training!(context)!.nodes) emitter.append(replacement)
   const gradient = backward(emitter, builder.graph().nodes, new Map([['y0', 'dy']]), ['x']).get(
     'x',
   )!

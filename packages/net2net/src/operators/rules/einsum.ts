@@ -169,6 +169,7 @@ export const einsum: Operator = {
   infer,
   axes,
   gradient,
+  parameters: [0, 1, 2, 3],
   homogeneous: multilinear,
   layer: { weight, identity },
   multiplyAdds,

@@ -3,15 +3,14 @@
  * https://onnx.ai/onnx/operators/onnx__GatherElements.html, onnx__GatherND.html
  *
  * Growth: an axis that is looked up by index is frozen; the others are carried where the operator
- * runs over all of them alike. Gradients: g added back where it was read (ScatterElements,
- * ScatterND; with batch axes by position).
+ * runs over all of them alike. Gradients: g added back where it was read (scatter-back.ts).
  */
 import { intAttribute } from '../../model/attributes.ts'
 import type { Axis } from '../contract/axis.ts'
 import type { AxesContext, InferContext, Operator } from '../contract/operator.ts'
 import { outputShape } from '../helpers/axes-rules.ts'
 import { gradientOf } from '../helpers/formula.ts'
-import { scatterBack, zerosLike } from '../helpers/scatter-back.ts'
+import { addAt, scatterBack, zerosLike } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
 
 const BY_INDEX = 'picks entries of it by index'
@@ -55,12 +54,15 @@ export const gathersByElement: readonly Operator[] = [
       ]
     },
     gradient: gradientOf((context) =>
-      context.op(
-        'ScatterElements',
-        [zerosLike(context, context.input(0)), context.input(1), context.g],
-        { axis: intAttribute(context.node, 'axis', 0), reduction: 'add' },
+      addAt(
+        context,
+        zerosLike(context, context.input(0)),
+        context.input(1),
+        context.g,
+        intAttribute(context.node, 'axis', 0),
       ),
     ),
+    parameters: [0],
     sign: 'inherited',
   },
   {
@@ -87,15 +89,11 @@ export const gathersByElement: readonly Operator[] = [
     },
     gradient: gradientOf((context) => {
       const [data, indices] = [context.input(0), context.input(1)]
-      const batch = batchDims(context)
-      if (batch > 0)
-        return scatterBack(context, data, context.g, (positions) =>
-          context.op('GatherND', [positions, indices], { batch_dims: batch }),
-        )
-      return context.op('ScatterND', [zerosLike(context, data), indices, context.g], {
-        reduction: 'add',
-      })
+      return scatterBack(context, data, context.g, (positions) =>
+        context.op('GatherND', [positions, indices], { batch_dims: batchDims(context) }),
+      )
     }),
+    parameters: [0],
     sign: 'inherited',
   },
 ]

@@ -7,8 +7,7 @@
  * an entry: entries that constants pick are frozen, and the constants follow what grows before them;
  * where anything may be picked, the whole axis is frozen.
  *
- * Gradient: every g is added where its value was read: ScatterND along the first axis, otherwise
- * ScatterElements.
+ * Gradient: every g is added where its value was read, by ScatterElements (see scatter-back.ts).
  */
 
 import { intAttribute } from '../../model/attributes.ts'
@@ -22,10 +21,10 @@ import {
 } from '../contract/operator.ts'
 import { freezeSizes } from '../helpers/axis-elements.ts'
 import { moveElements, numbers } from '../helpers/elements.ts'
-import { knownShape, reshape, shapeOf, unsqueeze } from '../helpers/emission.ts'
+import { knownShape, reshape, shapeOf } from '../helpers/emission.ts'
 import { gradientOf } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
-import { zerosLike } from '../helpers/scatter-back.ts'
+import { addAt, zerosLike } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
 import { followPosition } from './slice.ts'
 
@@ -94,14 +93,8 @@ export const gathers: readonly Operator[] = [
       const { g } = context
       const [data, indices] = [context.input(0), context.input(1)]
       const shape = knownShape(context, data)
-      const indexRank = knownShape(context, indices).length
       const given = intAttribute(context.node, 'axis', 0)
       const axis = given < 0 ? given + shape.length : given
-      const zeros = zerosLike(context, data)
-      if (axis === 0)
-        return context.op('ScatterND', [zeros, unsqueeze(context, indices, [indexRank]), g], {
-          reduction: 'add',
-        })
       // One index axis in the place of the axis that was looked up, however many there were.
       const updates = reshape(
         context,
@@ -110,8 +103,9 @@ export const gathers: readonly Operator[] = [
       )
       const column = reshape(context, indices, [-1, ...shape.slice(axis + 1).map(() => 1)])
       const spread = context.op('Expand', [column, shapeOf(context, updates)])
-      return context.op('ScatterElements', [zeros, spread, updates], { axis, reduction: 'add' })
+      return addAt(context, zerosLike(context, data), spread, updates, axis)
     }),
+    parameters: [0],
     sign: 'inherited',
     homogeneous: linearIn([0]),
     layer: {

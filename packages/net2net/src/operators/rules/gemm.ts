@@ -174,6 +174,7 @@ export const gemm: Operator = {
   infer,
   axes,
   gradient,
+  parameters: [0, 1, 2],
   homogeneous: linearIn([1, 2], [0, 2]),
   layer: {
     weight: (isParameter) =>

@@ -105,6 +105,7 @@ export const instanceNormalization: Operator = {
   infer,
   axes: instanceAxes,
   gradient: instanceGradient,
+  parameters: [1, 2],
   homogeneous: linearIn([1, 2]),
   padding: { 1: 1, 2: 0 },
 }
@@ -114,6 +115,7 @@ export const groupNormalization: Operator = {
   infer,
   axes: groupAxes,
   gradient: groupGradient,
+  parameters: [1, 2],
   homogeneous: linearIn([1, 2]),
   padding: { 1: 1, 2: 0 },
 }

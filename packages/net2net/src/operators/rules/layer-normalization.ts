@@ -80,6 +80,7 @@ export const layerNormalization: Operator = {
   infer,
   axes,
   gradient,
+  parameters: [1, 2],
   homogeneous: linearIn([1, 2]),
   padding: { 1: 1, 2: 0 },
 }

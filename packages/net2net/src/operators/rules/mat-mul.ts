@@ -206,6 +206,7 @@ export const matMul: Operator = {
   infer,
   axes,
   gradient,
+  parameters: [0, 1],
   homogeneous: linearIn([1], [0]),
   layer: {
     weight: (isParameter) =>

@@ -32,6 +32,7 @@ export const pRelu: Operator = {
   infer: (context) => [inferredFrom(context, context.shape(0))],
   axes: (context) => [{ axes: broadcastAxes(context, [0, 1]) }],
   gradient,
+  parameters: [1],
   homogeneous: positivelyHomogeneous,
   activation: {
     // With slope a, applying it twice gives a²·x below zero.

@@ -100,6 +100,7 @@ export const recurrent: readonly Operator[] = Object.entries({ LSTM: 4, GRU: 3, 
     infer,
     axes: axesWith(gates),
     gradient: unsupported(GRADIENT),
+    parameters: [1, 2, 3, 7],
     layer: {
       weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: -1 } : undefined),
       identity: () => unsupported('a recurrent layer cannot be the identity'),

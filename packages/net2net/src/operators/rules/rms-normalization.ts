@@ -60,6 +60,7 @@ export const rmsNormalization: Operator = {
   infer,
   axes,
   gradient,
+  parameters: [1],
   homogeneous: linearIn([1]),
   padding: { 1: 1 },
 }

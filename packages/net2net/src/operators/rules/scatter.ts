@@ -8,14 +8,22 @@
  * Gradients without reduction: g for x, with zeros where it was overwritten; for the updates, g
  * read at the indices (which must not repeat: the standard leaves open which update wins). With
  * `add`, x takes g whole. Products, minima and maxima have no rule.
+ *
+ * Training. ScatterND with `add` is computed as ScatterElements: see scatter-back.ts.
  */
 import { stringAttribute } from '../../model/attributes.ts'
 import type { Node } from '../../model/model.ts'
-import type { AxesRule, GradientRule, InferRule, Operator } from '../contract/operator.ts'
+import type {
+  AxesRule,
+  GradientRule,
+  InferRule,
+  Operator,
+  TrainingRule,
+} from '../contract/operator.ts'
 import { freezeAll } from '../helpers/axes-rules.ts'
-import { cannotDifferentiate } from '../helpers/emission.ts'
+import { cannotDifferentiate, copyTo } from '../helpers/emission.ts'
 import { type Backward, gradientOf } from '../helpers/formula.ts'
-import { zerosLike } from '../helpers/scatter-back.ts'
+import { addAtPositions, positionsOf, zerosLike } from '../helpers/scatter-back.ts'
 import { indexDepth } from './gather-elements.ts'
 
 const infer: InferRule = (context) => [{ dtype: context.dtype(0), shape: context.shape(0) }]
@@ -55,6 +63,15 @@ const byElement: AxesRule = (context) => {
   return [{ axes: context.axes(0) }]
 }
 
+const withoutRace: TrainingRule = (context) => {
+  const { node } = context
+  if (stringAttribute(node, 'reduction', 'none') !== 'add') return undefined
+  const [data, indices, updates] = [0, 1, 2].map((i) => context.input(i))
+  const positions = context.op('GatherND', [positionsOf(context, data!), indices!])
+  const sums = addAtPositions(context, data!, positions, updates!)
+  return { nodes: [copyTo(node.outputs[0]!, sums)] }
+}
+
 const scatterElements: Operator = {
   name: 'ScatterElements',
   infer,
@@ -90,5 +107,6 @@ export const scatters: readonly Operator[] = [
       ]
     },
     gradient: gradientWith('ScatterND', 'GatherND', []),
+    training: withoutRace,
   },
 ]

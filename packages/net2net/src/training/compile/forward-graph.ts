@@ -6,11 +6,11 @@ import { EMITTED_IR_VERSION, GraphBuilder } from '../../model/builder.ts'
 import { capturedValues } from '../../model/links.ts'
 import type { Graph, Model, Node } from '../../model/model.ts'
 import { opsetOf, requiredInputs } from '../../model/model.ts'
-import type { Target, TrainingContext, TrainingRule } from '../../operators/contract/operator.ts'
+import type { Target, TrainingContext, TrainingForm } from '../../operators/contract/operator.ts'
 import { declaredInfo } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
+import { storedStatistics } from '../../operators/trainable.ts'
 import { type Loss, type LossName, lossOf, type TargetType } from './losses/index.ts'
-import { storedStatistics } from './trainable.ts'
 import { emitUniform, RANDOM_KEY, randomKey } from './uniform.ts'
 
 export interface ForwardOptions {
@@ -92,8 +92,7 @@ export class ForwardGraph {
       )
     }
     for (const node of nodes) {
-      const rule = options.training && trainingRule(node, options.training.frozen)
-      if (rule) this.#train(node, options.training!.seed, rule)
+      if (options.training) this.#train(node, options.training)
       else emitter.append(node)
     }
 
@@ -104,10 +103,37 @@ export class ForwardGraph {
     this.target = this.#loss.target(shape, this.#classAxis)
   }
 
-  #train(node: Node, seed: number, rule: TrainingRule): void {
+  /** Adds the node as it trains. */
+  #train(node: Node, training: NonNullable<ForwardOptions['training']>): void {
+    const { nodes, updates } = this.#trainingForm(node, training) ?? { nodes: [node] }
+    for (const replacement of nodes) this.emitter.append(replacement)
+    for (const [name, value] of updates ?? []) this.updates.set(name, value)
+  }
+
+  #trainingForm(
+    node: Node,
+    { seed, frozen }: NonNullable<ForwardOptions['training']>,
+  ): TrainingForm | undefined {
+    const operator = operatorOf(node)
+    const stored = (i: number) => {
+      const name = node.inputs[i] ?? ''
+      if (!this.#source.graph.initializers.has(name)) return undefined
+      return this.updates.get(name) ?? name
+    }
+    const facet = operator?.normalization
+    if (facet && [facet.mean, facet.variance].every((i) => stored(i) !== undefined)) {
+      // Where scale and shift are frozen, the statistics stay as they are too.
+      const still = [facet.scale, facet.shift].every((i) => frozen.has(node.inputs[i] ?? ''))
+      if (still) return { nodes: [operator.serving?.(node) ?? node] }
+    }
+    return operator?.training?.(this.#trainingContext(node, seed, stored))
+  }
+
+  #trainingContext(node: Node, seed: number, stored: TrainingContext['stored']): TrainingContext {
     const { emitter } = this
-    const context: TrainingContext = {
+    return {
       node,
+      stored,
       opset: emitter.opset,
       target: emitter.target,
       has: (i) => (node.inputs[i] ?? '') !== '',
@@ -127,9 +153,6 @@ export class ForwardGraph {
         return emitUniform(emitter, RANDOM_KEY, value, this.#streams++)
       },
     }
-    const { nodes, updates } = rule(context)
-    for (const replacement of nodes) emitter.append(replacement)
-    for (const [name, value] of updates ?? []) this.updates.set(name, value)
   }
 
   nodes(): readonly Node[] {
@@ -188,14 +211,6 @@ export class ForwardGraph {
       graph: renamed(this.builder.graph(source.graph.name), this.#aliases),
     }
   }
-}
-
-/** A normalization whose scale and shift are frozen keeps its statistics too. */
-function trainingRule(node: Node, frozen: ReadonlySet<string>): TrainingRule | undefined {
-  const operator = operatorOf(node)
-  const facet = operator?.normalization
-  const still = facet && [facet.scale, facet.shift].every((i) => frozen.has(node.inputs[i] ?? ''))
-  return still ? undefined : operator?.training
 }
 
 function renamed(graph: Graph, names: ReadonlyMap<string, string>): Graph {
