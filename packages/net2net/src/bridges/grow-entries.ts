@@ -141,9 +141,10 @@ function boundChanges(
       continue
     }
     const [first] = changes
-    const isSame = changes.every((change) => sameGrowth(change, first!))
+    const staysToo = isStillRead(model, name, changes)
+    const isSame = !staysToo && changes.every((change) => sameGrowth(change, first!))
     if (isSame) for (const holder of holders) found.push([holder, first!])
-    else if (options.untie && holders.length === changes.length) {
+    else if (options.untie && !staysToo && holders.length === changes.length) {
       // The change that keeps the name belongs to the entry that has it; clones follow in order.
       const inOrder = [...changes].sort((a, b) => Number(b.to === name) - Number(a.to === name))
       const named = [...holders].sort((a, b) => Number(b.entry === name) - Number(a.entry === name))
@@ -152,7 +153,7 @@ function boundChanges(
       })
     } else
       throw refusedError(
-        `${holders.map(({ entry }) => quote(entry)).join(' and ')} of ${options.file} ${holders.length > 1 ? 'are' : 'is'} one tensor for ${changes.length} uses, which would grow in different ways.`,
+        `${holders.map(({ entry }) => quote(entry)).join(' and ')} of ${options.file} ${holders.length > 1 ? 'are' : 'is'} one tensor for ${changes.length + (staysToo ? 1 : 0)} uses, which would grow in different ways.`,
         {
           where: holders[0]!.entry,
           hint: 'Add --untie where the network can hold two tensors (for transformers: tie_word_embeddings: false).',
@@ -160,6 +161,17 @@ function boundChanges(
       )
   }
   return found
+}
+
+/** Whether something still reads the tensor as it was, since the plan only changes clones of it. */
+function isStillRead(model: Model, name: string, changes: readonly ParameterChange[]): boolean {
+  if (changes.some(({ to }) => to === name)) return false
+  const rewired = new Set(
+    changes.flatMap(({ uses = [] }) => uses.map(({ node, input }) => `${node} ${input}`)),
+  )
+  return model.graph.nodes.some(({ inputs, outputs }) =>
+    inputs.some((input, i) => input === name && !rewired.has(`${outputs[0]} ${i}`)),
+  )
 }
 
 const sameGrowth = (a: ParameterChange, b: ParameterChange): boolean =>

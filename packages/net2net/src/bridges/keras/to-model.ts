@@ -216,7 +216,7 @@ class Conversion {
   }
 
   #apply(
-    { name, entry, call }: Call,
+    { name, entry, node, call }: Call,
     inputs: readonly KerasValue[],
     prefix: string,
     group: Hdf5Group | undefined,
@@ -254,7 +254,8 @@ class Conversion {
     }
     return layer.build(
       {
-        path,
+        // The nodes of a later call have names of their own.
+        path: node === 0 ? path : `${path}@${node + 1}`,
         kind,
         config,
         call,
