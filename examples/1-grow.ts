@@ -2,6 +2,7 @@
  * Grow a network and prove that it still computes the same. Run it with: npx tsx examples/1-grow.ts
  * In a project of your own, import from 'net2net' and 'net2net/layers'.
  */
+
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

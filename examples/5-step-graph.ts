@@ -2,8 +2,9 @@
  * A training step is one ONNX model: any ONNX Runtime, in any language, can run it. Here it is
  * run by hand, without the trainer.
  */
-import { encodeModel, type Model, nodeRuntime, Tensor } from 'net2net'
+import { encodeModel, type Model, Tensor } from 'net2net'
 import { dense, sequential } from 'net2net/layers'
+import { nodeRuntime } from 'net2net/runtime'
 import { buildStep, sgd } from 'net2net/training'
 
 const model = sequential([dense(1, { name: 'fc' })], { input: [1] })

@@ -1,9 +1,9 @@
 /**
  * Holds the import directions of docs/architecture.md: a folder imports only folders of lower
- * levels, and no module imports itself through others, not even for types alone.
+ * levels. (That no module imports itself through others, not even for types alone, is Biome's
+ * to hold: noImportCycles.)
  * Prints each violation as `file:line message` and exits with 1 if there is any.
  */
-import { circles } from './circles.ts'
 import { library, libraryPart, parts, placeIn, resolveFrom, sourceFiles } from './layout.ts'
 
 /** Folders of the library that stay apart although their levels would allow the import. */
@@ -20,8 +20,6 @@ const nodeOnly = [/\.node\.ts$/, /\/src\/(files|checkpoints)\//]
 
 const problems: string[] = []
 const files = sourceFiles()
-/** What each file imports, and in which line. */
-const imports = new Map([...files.keys()].map((file) => [file, new Map<string, number>()]))
 for (const [file, lines] of files) {
   const inLibrary = file.startsWith(library)
   const complain = (line: number, message: string) => problems.push(`${file}:${line} ${message}`)
@@ -33,7 +31,6 @@ for (const [file, lines] of files) {
   for (const { number, text, specifier } of lines) {
     if (specifier?.startsWith('.')) {
       const imported = resolveFrom(file, specifier)
-      if (imports.has(imported)) imports.get(file)!.set(imported, number)
       if (!inLibrary && imported.startsWith('packages/net2net/'))
         complain(number, 'The application imports the library by its name.')
       for (const part of parts) {
@@ -62,12 +59,6 @@ for (const [file, lines] of files) {
     )
       complain(number, 'An operator is asked by name; its own file should answer instead.')
   }
-}
-for (const circle of circles(imports)) {
-  const [first, second = first] = circle
-  problems.push(
-    `${first}:${imports.get(first!)!.get(second!)} imports itself: ${[...circle, first].join(' → ')}.`,
-  )
 }
 for (const problem of problems) process.stderr.write(`${problem}\n`)
 process.stdout.write(`${files.size} files, ${problems.length} import violations\n`)

@@ -31,7 +31,8 @@ export const libraryPart: Part = {
     ['passes', 'autodiff', 'growth'],
     ['training', 'check', 'bridges'],
     ['growing', 'checkpoints'],
-    ['recipe', 'index', 'index.browser'],
+    ['recipe', 'index.browser', 'index.model'],
+    ['index'],
   ],
 }
 
@@ -39,6 +40,7 @@ export const applicationPart: Part = {
   name: 'net2net-cli',
   root: `${application}src/`,
   levels: [
+    ['errors', 'package-files'],
     ['runs', 'processes'],
     ['mnist'],
     ['sweep/trial'],
@@ -58,7 +60,6 @@ export const parts: readonly Part[] = [
       ['helpers'],
       ['decompositions'],
       ['rules'],
-      ['neural-network'],
       ['table'],
       ['inference'],
       ['model-size', 'constants-of'],

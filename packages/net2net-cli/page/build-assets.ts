@@ -2,15 +2,16 @@
  * Lays beside the page what it needs besides its scripts: ONNX Runtime's WebAssembly, a subset of
  * MNIST, and a teacher trained on it. Nothing of it is committed; the build makes it.
  */
+
 import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
+import { save } from 'net2net'
 import { loadMnist } from 'net2net/data'
-import { save } from 'net2net/internal/onnx/file.node'
-import { nodeRuntime } from 'net2net/internal/runtime/onnxruntime.node'
+import { nodeRuntime } from 'net2net/runtime'
 import { teacherArm } from '../src/mnist/arms.ts'
 import { trainArm } from '../src/mnist/train-arm.ts'
 

@@ -21,9 +21,6 @@ const policyInPage: Plugin = {
   ],
 }
 
-const library = fileURLToPath(new URL('../../net2net/src/', import.meta.url))
-const moduleSideEffects = (id: string) => !id.startsWith(library)
-
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
   // Relative addresses: the page works from any folder of any web server.
@@ -31,8 +28,6 @@ export default defineConfig({
   plugins: [policyInPage],
   // ONNX Runtime loads its WebAssembly from the files that the build lays beside the page.
   resolve: {
-    // Of its builds the one for the CPU: the others are twice as large.
-    alias: [{ find: /^onnxruntime-web$/, replacement: 'onnxruntime-web/wasm' }],
     conditions: [
       'net2net-source',
       'onnxruntime-web-use-extern-wasm',
@@ -49,9 +44,7 @@ export default defineConfig({
     sourcemap: false,
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1500,
-    // The library's modules do nothing by being loaded: what is not used is left out.
-    rolldownOptions: { treeshake: { moduleSideEffects } },
   },
-  worker: { format: 'es', rolldownOptions: { treeshake: { moduleSideEffects } } },
+  worker: { format: 'es' },
   server: { headers: isolationHeaders },
 })

@@ -2,8 +2,12 @@
 import { expect, test } from 'vitest'
 import * as data from '../src/data/index.ts'
 import { Net2NetError } from '../src/errors.ts'
+import * as growing from '../src/growing/index.ts'
+import * as modelEntry from '../src/index.model.ts'
 import * as net2net from '../src/index.ts'
 import * as layers from '../src/layers/index.ts'
+import * as recipe from '../src/recipe/index.ts'
+import * as runtime from '../src/runtime/index.ts'
 import * as training from '../src/training/index.ts'
 
 const { dense, sequential } = layers
@@ -12,7 +16,16 @@ const loaded = Promise.resolve(model)
 const sgd = training.sgd({ learningRate: 0.1 })
 const loss = 'mse'
 
-const entries = { ...net2net, ...layers, ...training, ...data } as Readonly<Record<string, unknown>>
+const entries = {
+  ...net2net,
+  ...layers,
+  ...training,
+  ...data,
+  ...growing,
+  ...modelEntry,
+  ...recipe,
+  ...runtime,
+} as Readonly<Record<string, unknown>>
 const call = async (name: string, args: readonly unknown[]): Promise<unknown> =>
   (entries[name] as (...args: readonly unknown[]) => unknown)(...args)
 
@@ -84,6 +97,72 @@ test.each(cases)('%s(…): %3$s', async (name, args, message) => {
   expect(error).toMatchObject({ kind: 'usage', message: `${name}: ${message}.` })
 })
 
+const unknownOptions: readonly (readonly [name: string, args: readonly unknown[], end: string])[] =
+  [
+    ['widen', [model, { a: 6 }, { sede: 1 }], 'options has no option "sede"; did you mean "seed"?'],
+    [
+      'widen',
+      [model, { a: 6 }, { precision: 1 }],
+      'options has no option "precision"; it has seed, init, noise, noiseSize, onMemory.',
+    ],
+    [
+      'save',
+      [model, 'a.onnx', { Force: true }],
+      'options has no option "Force"; did you mean "force"?',
+    ],
+    [
+      'dense',
+      [8, { activaton: 'relu' }],
+      'options has no option "activaton"; did you mean "activation"?',
+    ],
+    [
+      'sequential',
+      [[], { input: [1], sed: 0 }],
+      'options has no option "sed"; did you mean "seed"?',
+    ],
+    [
+      'train',
+      [model, [], { loss, optimizer: sgd, epoch: 3 }],
+      'options has no option "epoch"; did you mean "epochs"?',
+    ],
+    [
+      'train',
+      [model, [], { loss, optimizer: sgd, earlyStopping: { patience: 1, patiense: 2 } }],
+      'options.earlyStopping has no option "patiense"; did you mean "patience"?',
+    ],
+    [
+      'trainGrowing',
+      [model, [], { loss, optimizer: sgd, stages: [], patience: 1 }],
+      'options has no option "patience"; it has freeze, clipNorm, seed, batchSize, runtime, session, output, signal, epochs, validation, evaluationBatchSize, shuffle, earlyStopping, onStep, checkpoint, resume, loss, optimizer, stages.',
+    ],
+    [
+      'planStep',
+      [model, { widen: { a: 6 }, noize: 'none' }],
+      'step has no option "noize"; did you mean "noise"?',
+    ],
+    [
+      'evaluate',
+      [model, [], { loss, session: { thread: 1 } }],
+      'options.session has no option "thread"; did you mean "threads"?',
+    ],
+  ]
+
+test.each(unknownOptions)('%s refuses an unknown option: %3$s', async (name, args, end) => {
+  const error: unknown = await call(name, args).catch((error: unknown) => error)
+  expect(error).toBeInstanceOf(Net2NetError)
+  expect(error).toMatchObject({ kind: 'usage', message: `${name}: ${end}` })
+})
+
+test('lists, maps and other classes are no options', async () => {
+  for (const [wrong, words] of [
+    [[], 'a list'],
+    [new Map(), 'an object (Map)'],
+  ] as const)
+    await expect(call('dense', [8, wrong])).rejects.toThrow(
+      `dense: options must be an object of options, not ${words}.`,
+    )
+})
+
 test('functions that give promises reject', () => {
   for (const name of ['load', 'save', 'compare', 'evaluate', 'loadData', 'loadMnist', 'loadImages'])
     expect(() => void call(name, [5]).catch(() => {}), name).not.toThrow()
@@ -94,9 +173,10 @@ test('functions that give promises reject', () => {
 
 test('what is right is passed on as it is', () => {
   const widths = Object.freeze({ a: 6 })
-  const wider = net2net.widen(model, widths, Object.freeze({ seed: 1, unknown: true }))
+  const wider = net2net.widen(model, widths, Object.freeze({ seed: 1 }))
   expect(net2net.inspect(wider).layers.map(({ width }) => width)).toEqual([6, 3])
   expect(layers.dense(3, {}).apply).toBeTypeOf('function')
+  expect(layers.dense(3, { name: undefined } as never).apply).toBeTypeOf('function')
 })
 
 test('whatever is given, what is thrown is ours', async () => {
@@ -113,20 +193,29 @@ test('whatever is given, what is thrown is ours', async () => {
     }
 })
 
-/** Classes, what only those call who write losses, optimizers and schedules of their own, and what may download. */
+/** Classes, readers of parts of a model, what only those call who write losses, optimizers and schedules of their own, and what may download. */
 const unchecked = new Set([
   'Net2NetError',
   'Tensor',
   'ArrayDataset',
-  'afterEpoch',
+  'GraphBuilder',
+  'attributes',
   'backward',
-  'lossOf',
-  'loadMnist',
-  'loadFashionMnist',
-  'rateAt',
-  'scaled',
-  'scheduleOf',
-  'upgrade',
-  'withParameters',
+  'describeNode',
   'digitsDataset',
+  'growTraining',
+  'loadFashionMnist',
+  'loadMnist',
+  'lossOf',
+  'memorySource',
+  'modelOf',
+  'nodeLabel',
+  'operatorKind',
+  'opsetOf',
+  'requiredInputs',
+  'rolesIn',
+  'schemaMessage',
+  'startingState',
+  'tensorAttribute',
+  'withParameters',
 ])

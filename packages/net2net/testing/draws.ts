@@ -88,3 +88,7 @@ export const bool = (random: RandomStream, dims: readonly number[]): Tensor =>
     dims,
     Uint8Array.from({ length: elementCount(dims) }, () => random.below(2)),
   )
+
+/** A shape of `low` to `high` axes. */
+export const anyShape = (random: RandomStream, low = 1, high = 4): number[] =>
+  randomShape(random, between(random, low, high))

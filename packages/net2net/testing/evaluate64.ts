@@ -38,6 +38,10 @@ function widenedNode(node: Node): Node {
   return { ...node, attributes }
 }
 
+/** Our kernel for a node, by `Conv` or `com.microsoft.Gelu`. */
+const kernelOf = ({ domain, opType }: Node) =>
+  kernels.get(domain === '' ? opType : `${domain}.${opType}`)
+
 /** Neighbouring nodes that ONNX Runtime computes in one session, or one node with our kernel. */
 interface Segment {
   readonly nodes: readonly Node[]
@@ -63,7 +67,7 @@ export class Evaluator64 {
       run = []
     }
     for (const node of model.graph.nodes.map(widenedNode)) {
-      if (node.domain === '' && kernels.has(node.opType)) {
+      if (kernelOf(node)) {
         close()
         this.#segments.push(segmentOf([node]))
       } else run.push(node)
@@ -77,7 +81,7 @@ export class Evaluator64 {
     for (const [name, tensor] of Object.entries(inputs)) values.set(name, widened(tensor))
     for (const segment of this.#segments) {
       const [node] = segment.nodes
-      const kernel = node?.domain === '' ? kernels.get(node.opType) : undefined
+      const kernel = node && kernelOf(node)
       if (kernel) {
         const results = kernel(
           node!,

@@ -9,7 +9,7 @@ import type { AttributeLike } from '../src/model/attributes.ts'
 import { GraphBuilder, modelOf } from '../src/model/builder.ts'
 import { type Model, opsetOf, type Shape } from '../src/model/model.ts'
 import { encodeModel } from '../src/onnx/encode.ts'
-import type { Target } from '../src/operators/contract/operator.ts'
+import type { Target } from '../src/operators/contract/gradient.ts'
 import { inferModel } from '../src/operators/inference.ts'
 import { upgrade } from '../src/passes/upgrade-opset.ts'
 import { nodeRuntime } from '../src/runtime/onnxruntime.node.ts'
@@ -225,13 +225,14 @@ export function oneNode(spec: OneNode): GradientCase {
   })
   const outputs = Array.from({ length: spec.outputs ?? 1 }, (_, k) => `y${k}`)
   builder.nodeOutputs(op, names, attributes, { name: op, domain, outputs })
-  const model = modelOf(builder.graph(), opset)
-  const known = inferModel({ ...model, opsets: new Map([...model.opsets, [domain, opset]]) })
+  const withDomain = (model: Model): Model =>
+    domain === '' ? model : { ...model, opsets: new Map([...model.opsets, [domain, 1]]) }
+  const known = inferModel(withDomain(modelOf(builder.graph(), opset)))
   for (const name of outputs) {
     const { dtype, shape } = known.get(name) ?? {}
     builder.output(name, dtype ?? 'float32', shape)
   }
-  return { model: modelOf(builder.graph(), opset), inputs }
+  return { model: withDomain(modelOf(builder.graph(), opset)), inputs }
 }
 
 /** A float32 tensor of normal numbers (times `scale`, plus `shift`). */

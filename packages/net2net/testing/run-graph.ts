@@ -3,7 +3,7 @@
 import { GraphEmitter } from '../src/autodiff/emitter.ts'
 import { GraphBuilder, modelOf } from '../src/model/builder.ts'
 import { encodeModel } from '../src/onnx/encode.ts'
-import type { Target } from '../src/operators/contract/operator.ts'
+import type { Target } from '../src/operators/contract/gradient.ts'
 import { nodeRuntime } from '../src/runtime/onnxruntime.node.ts'
 import type { Tensor } from '../src/tensor/tensor.ts'
 

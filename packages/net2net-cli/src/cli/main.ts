@@ -1,8 +1,12 @@
 #!/usr/bin/env node
-import module from 'node:module'
-import { run } from './run.ts'
+import { generalHelp } from './commands.ts'
 
-// Shortens the start where Node has it (22.1 and newer).
-const { enableCompileCache } = module as { enableCompileCache?: () => unknown }
-enableCompileCache?.()
-await run(process.argv.slice(2))
+const args = process.argv.slice(2)
+if (args.length === 1 && ['--help', '-h', 'help'].includes(args[0]!)) {
+  // A reader that has seen enough (| head) is no error.
+  process.stdout.on('error', () => {})
+  process.stdout.write(generalHelp())
+} else {
+  const { run } = await import('./run.ts')
+  await run(args)
+}

@@ -1,74 +1,11 @@
 /** The command line: finds the command, runs it, and turns what went wrong into an exit code. */
-import { readFileSync } from 'node:fs'
+
 import { Command, CommanderError } from 'commander'
-import { type ErrorKind, Net2NetError, usageError } from 'net2net/internal/errors'
-import { quote } from 'net2net/internal/model/quote'
-import { type CliCommand, ExitCode, type Io } from './command.ts'
-
-interface Entry {
-  readonly name: string
-  readonly summary: string
-  readonly load: () => Promise<CliCommand>
-}
-
-/** Summaries stand here, so that the general help loads no command. */
-const commands: readonly Entry[] = [
-  {
-    name: 'mnist',
-    summary: 'run the Net2Net experiments on MNIST: teacher, wider and deeper students',
-    load: async () => (await import('./commands/mnist.ts')).mnist,
-  },
-  {
-    name: 'inspect',
-    summary: 'show the layers of a model, and what can be widened or deepened',
-    load: async () => (await import('./commands/inspect.ts')).inspect,
-  },
-  {
-    name: 'widen',
-    summary: 'give layers more units without changing what the model computes',
-    load: async () => (await import('./commands/widen.ts')).widen,
-  },
-  {
-    name: 'deepen',
-    summary: 'add layers without changing what the model computes',
-    load: async () => (await import('./commands/deepen.ts')).deepen,
-  },
-  {
-    name: 'grow',
-    summary: 'grow a model by a recipe of steps',
-    load: async () => (await import('./commands/grow.ts')).grow,
-  },
-  {
-    name: 'check',
-    summary: 'compare two models: do they compute the same function?',
-    load: async () => (await import('./commands/check.ts')).check,
-  },
-  {
-    name: 'train',
-    summary: 'train a model on a data set, with checkpoints',
-    load: async () => (await import('./commands/train.ts')).train,
-  },
-  {
-    name: 'sweep',
-    summary: 'run many trials with many seeds, on this machine or on many',
-    load: async () => (await import('./commands/sweep.ts')).sweep,
-  },
-  {
-    name: 'worker',
-    summary: 'train the trials that sweeps put into a queue',
-    load: async () => (await import('./commands/worker.ts')).worker,
-  },
-  {
-    name: 'report',
-    summary: 'show runs as one self-contained page: table, curves, networks',
-    load: async () => (await import('./commands/report.ts')).report,
-  },
-  {
-    name: 'serve',
-    summary: 'open the page where networks grow and train, on this machine only',
-    load: async () => (await import('./commands/serve.ts')).serve,
-  },
-]
+import { type ErrorKind, Net2NetError } from 'net2net'
+import { inputError, internalError, usageError } from '../errors.ts'
+import { version } from '../package-files.ts'
+import { ExitCode, type Io } from './command.ts'
+import { commands, description, generalHelp } from './commands.ts'
 
 const exitCodes: Readonly<Record<ErrorKind, number>> = {
   difference: 1,
@@ -88,11 +25,17 @@ export async function run(args: readonly string[]): Promise<void> {
   } catch (error) {
     process.exitCode = report(error, io, json)
   }
+  // Everything is done and said: what a library holds open (a connection that it tries to make
+  // again, say) does not keep the program.
+  setTimeout(() => process.exit(), LINGER).unref()
 }
+
+/** Milliseconds for output that is still on its way. */
+const LINGER = 2000
 
 async function program(args: readonly string[], io: Io): Promise<Command> {
   const root = new Command('net2net')
-    .description('Grow trained neural networks (ONNX) without losing what they know.')
+    .description(description)
     .version(version(), '-V, --version')
     .showHelpAfterError('Run "net2net --help" for help.')
   const called = calledCommand(args)
@@ -103,10 +46,7 @@ async function program(args: readonly string[], io: Io): Promise<Command> {
     if (name === called) (await load()).configure(command, io)
   }
   prepare(root)
-  root.addHelpText(
-    'after',
-    '\nRun "net2net COMMAND --help" for the options of a command, with examples.\nExit codes: 0 done, 1 difference or failure, 2 usage, 3 refused, 4 bad input,\n130 and 143 interrupted.',
-  )
+  root.helpInformation = generalHelp
   return root
 
   function prepare(command: Command): void {
@@ -126,7 +66,7 @@ function calledCommand(args: readonly string[]): string | undefined {
   const names = commands.map(({ name }) => name)
   if (!names.includes(called))
     throw usageError(
-      `There is no command ${quote(called)}; there are ${names.join(', ')} and help.`,
+      `There is no command ${JSON.stringify(called)}; there are ${names.join(', ')} and help.`,
       { hint: 'Run "net2net --help" for what they do.' },
     )
   return called
@@ -137,26 +77,35 @@ function report(error: unknown, io: Io, json: boolean): number {
   if (error instanceof ExitCode) return error.code
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0
-    if (json) io.out(`${JSON.stringify({ error: { kind: 'usage', message: error.message } })}\n`)
+    // Commander has said it already, where people read.
+    if (json) io.out(errorDocument('usage', error.message.replace(/^error: /, '')))
     return exitCodes.usage
   }
   // Whatever broke because of an interruption is no news beside it.
   const said = error instanceof Net2NetError && error.kind === 'interrupted' && error.where
-  const reason = io.signal.aborted && !said ? io.signal.reason : error
-  if (reason instanceof Net2NetError) {
-    const hint = reason.hint === undefined ? '' : ` ${reason.hint}`
-    io.err(`net2net: ${reason.message}${hint}\n`)
-    if (json)
-      io.out(`${JSON.stringify({ error: { kind: reason.kind, message: reason.message } })}\n`)
-    return reason.kind === 'interrupted' && reason.where === 'SIGTERM'
-      ? 143
-      : exitCodes[reason.kind]
-  }
-  const message = reason instanceof Error ? reason.message : String(reason)
-  io.err(`net2net: internal error: ${message}\n`)
-  if (json) io.out(`${JSON.stringify({ error: { kind: 'internal', message } })}\n`)
-  if (io.env.NET2NET_DEBUG && reason instanceof Error) io.err(`${reason.stack}\n`)
-  return exitCodes.internal
+  const cause = knownError(io.signal.aborted && !said ? io.signal.reason : error)
+  const { kind, message, hint } = cause
+  io.err(`net2net: ${[message, hint].filter((part) => part !== undefined).join(' ')}\n`)
+  if (json) io.out(errorDocument(kind, message, hint))
+  if (kind === 'internal' && io.env.NET2NET_DEBUG) io.err(`${String(cause.cause ?? cause)}\n`)
+  if (kind !== 'interrupted') return exitCodes[kind]
+  const by = io.signal.aborted ? (io.signal.reason as Net2NetError).where : cause.where
+  return by === 'SIGTERM' ? 143 : exitCodes.interrupted
+}
+
+const errorDocument = (kind: ErrorKind, message: string, hint?: string): string =>
+  `${JSON.stringify({ error: { kind, message, ...(hint === undefined ? {} : { hint }) } })}\n`
+
+/** What was thrown, as an error of ours: the system's refusals in words, all else as a fault of ours. */
+function knownError(thrown: unknown): Net2NetError {
+  if (thrown instanceof Net2NetError) return thrown
+  const { code, syscall, path, message } = thrown as NodeJS.ErrnoException
+  if (code !== undefined && syscall !== undefined && path !== undefined)
+    return inputError(`${path}: the system refuses (${message}).`, { where: path, cause: thrown })
+  return internalError(`internal error: ${thrown instanceof Error ? message : String(thrown)}`, {
+    hint: 'This is a fault of net2net, not of yours; with NET2NET_DEBUG=1 it says where it happened.',
+    cause: thrown instanceof Error ? thrown.stack : thrown,
+  })
 }
 
 function processIo(): Io {
@@ -171,26 +120,45 @@ function processIo(): Io {
         new Net2NetError('interrupted', `Interrupted by ${signal}.`, { where: signal }),
       )
     })
-  // A reader that has seen enough (| head) is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
-  // Work goes on where nobody reads its messages any more.
-  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-  })
-  return {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
+  let isOutputGone = false
+  const loseOutput = (error: NodeJS.ErrnoException): void => {
+    // A reader that has seen enough (| head) is no error.
+    if (!isOutputGone && error.code !== 'EPIPE') {
+      process.exitCode = 1
+      io.err(`net2net: the output cannot be written: ${error.message}.\n`)
+    }
+    isOutputGone = true
+  }
+  let hasMessages = false
+  const io: Io = {
+    out(text) {
+      if (isOutputGone) return
+      try {
+        process.stdout.write(text)
+      } catch (error) {
+        // Files and devices are written at once, and fail so.
+        loseOutput(error as NodeJS.ErrnoException)
+      }
+    },
+    err(text) {
+      // Node opens the stream when it is first asked for, which takes a while: not where nothing is
+      // written to it. Work goes on where nobody reads its messages.
+      if (!hasMessages) process.stderr.on('error', () => undefined)
+      hasMessages = true
+      try {
+        process.stderr.write(text)
+      } catch {
+        // A full disk, for one who keeps the messages in a file.
+      }
+    },
     env: process.env,
-    isTerminal: process.stderr.isTTY === true,
+    get isTerminal() {
+      return process.stderr.isTTY === true
+    },
     signal: controller.signal,
   }
-}
-
-function version(): string {
-  // The compiled file and the source lie equally deep.
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(manifest) as { version: string }).version
+  process.stdout.on('error', loseOutput)
+  // What nobody waited for has no better place to be said.
+  process.on('uncaughtException', (error) => process.exit(report(error, io, false)))
+  return io
 }

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Io } from './command.ts'
 import { integer, list, number, seed } from './options.ts'
 import { duration, progress } from './progress.ts'
-import { table } from './table.ts'
+import { grouped, table } from './table.ts'
 
 test('tables align names to the left and numbers to the right', () => {
   expect(
@@ -15,6 +15,11 @@ test('tables align names to the left and numbers to the right', () => {
       { indent: 1 },
     ),
   ).toBe([' layer  width  why', ' conv1     64', ' fc     1,234  not this'].join('\n'))
+})
+
+test('whole numbers have their thousands apart', () => {
+  for (const count of [0, 7, 999, 1000, 12345, 123456, 1234567, 2 ** 53 - 1])
+    expect(grouped(count)).toBe(count.toLocaleString('en'))
 })
 
 test('durations are read at a glance', () => {

@@ -1,6 +1,6 @@
 /** The child process that trains one arm; see run-node.ts. */
-import { load, save } from 'net2net/internal/onnx/file.node'
-import { nodeRuntime } from 'net2net/internal/runtime/onnxruntime.node'
+import { load, save } from 'net2net'
+import { nodeRuntime } from 'net2net/runtime'
 import { serveParent } from '../processes/child-process.ts'
 import type { ArmEvent } from '../runs/results.ts'
 import { selectArms } from './arms.ts'

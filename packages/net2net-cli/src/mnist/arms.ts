@@ -2,9 +2,9 @@
  * The arms of the experiment: how each network starts and how fast it learns. The first five are
  * the Keras example's; the others say what the gain is due to.
  */
-import { usageError } from 'net2net/internal/errors'
-import { deepen, widen } from 'net2net/internal/growth/index'
-import type { Model } from 'net2net/internal/model/model'
+
+import { deepen, type Model, widen } from 'net2net'
+import { usageError } from '../errors.ts'
 import { deepenedLayers, mnistNetwork, widerWidths } from './networks.ts'
 
 export interface Arm {

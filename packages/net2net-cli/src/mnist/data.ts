@@ -1,9 +1,5 @@
 /** The data of a run: MNIST, or a part of it. */
-import {
-  type DigitsOptions,
-  loadMnist,
-  type TrainTest,
-} from 'net2net/internal/data/load-mnist.node'
+import { type DigitsOptions, loadMnist, type TrainTest } from 'net2net/data'
 
 export interface DataSettings {
   /** Folder with the four IDX files; default: an installed copy, or a download. */

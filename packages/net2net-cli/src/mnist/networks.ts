@@ -1,6 +1,6 @@
 /** The networks of the experiments: the Keras example's teacher and its students' architectures. */
 
-import type { Model } from 'net2net/internal/model/model'
+import type { Model } from 'net2net'
 import { conv2d, dense, flatten, type Layer, maxPool2d, sequential } from 'net2net/layers'
 
 export interface Widths {

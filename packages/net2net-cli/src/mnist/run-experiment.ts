@@ -1,10 +1,11 @@
 /** Runs the experiment in Node: the teacher first, then its students, several at a time. */
+
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
-import { internalError, Net2NetError } from 'net2net/internal/errors'
-import type { Model } from 'net2net/internal/model/model'
-import { load } from 'net2net/internal/onnx/file.node'
-import { nodeRuntime } from 'net2net/internal/runtime/onnxruntime.node'
+import { load, type Model, Net2NetError } from 'net2net'
+import { nodeRuntime } from 'net2net/runtime'
+import { internalError } from '../errors.ts'
+import { nodeArguments, programFile } from '../package-files.ts'
 import { supervise } from '../processes/child-process.ts'
 import type { ArmEvent, ArmResult, RunResults } from '../runs/results.ts'
 import { RunFolder } from '../runs/run-folder.ts'
@@ -221,9 +222,8 @@ async function trainApart(
 ): Promise<void> {
   const interrupted = () => new Net2NetError('interrupted', 'The run was interrupted.')
   if (signal?.aborted) throw interrupted()
-  // The compiled program and its sources differ in nothing but the ending.
-  const ending = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
-  const child = fork(new URL(`./arm-process${ending}`, import.meta.url), {
+  const child = fork(programFile('mnist/arm-process'), {
+    execArgv: nodeArguments(),
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   await supervise(child, task, {

@@ -1,12 +1,9 @@
 /** Trains one arm as the Keras example does: SGD with momentum 0.9, validation after each epoch. */
-import type { Dataset } from 'net2net/internal/data/dataset'
-import { inspect } from 'net2net/internal/growth/index'
-import type { Model } from 'net2net/internal/model/model'
-import type { Device, Runtime } from 'net2net/internal/runtime/runtime'
-import { randomStream } from 'net2net/internal/tensor/random'
-import { sgd } from 'net2net/internal/training/compile/optimizers/index'
-import { evaluate } from 'net2net/internal/training/run/evaluate'
-import { type StepEvent, Training } from 'net2net/internal/training/run/trainer'
+import { inspect, type Model } from 'net2net'
+import type { Dataset } from 'net2net/data'
+import type { Device, Runtime } from 'net2net/runtime'
+import { randomStream } from 'net2net/tensor'
+import { evaluate, type StepEvent, sgd, train as trainNetwork } from 'net2net/training'
 import type { ArmEvent, ArmResult } from '../runs/results.ts'
 import type { Arm } from './arms.ts'
 
@@ -70,7 +67,7 @@ export async function trainArm(
     epochs: [],
   }
   onEvent({ kind: 'start', arm: result })
-  const training = new Training(start, train, {
+  const training = trainNetwork(start, train, {
     ...stepOf(arm.learningRate),
     epochs,
     batchSize,

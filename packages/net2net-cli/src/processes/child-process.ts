@@ -3,8 +3,9 @@
  * the task as the first message, and `stop` to interrupt; the child sends events and ends with
  * `done` or `failed`.
  */
+
 import type { ChildProcess } from 'node:child_process'
-import { type ErrorDetails, type ErrorKind, Net2NetError } from 'net2net/internal/errors'
+import { type ErrorDetails, type ErrorKind, Net2NetError } from 'net2net'
 
 type ToChild<Task> = { readonly task: Task } | 'stop'
 type FromChild<Event> =

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { save } from 'net2net/internal/onnx/file.node'
+import { save } from 'net2net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { mnistNetwork, widerWidths } from '../mnist/networks.ts'
 import { distinctFolders, parseMetrics, readRun } from '../runs/read-run.ts'

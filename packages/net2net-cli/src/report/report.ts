@@ -1,5 +1,5 @@
 /** A run, or several, as one HTML file that needs nothing else: no network, no script. */
-import { usageError } from 'net2net/internal/errors'
+import { usageError } from '../errors.ts'
 import {
   armNames,
   armsCalled,

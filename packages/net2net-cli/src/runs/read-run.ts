@@ -1,11 +1,11 @@
 /** Reads the folders of runs. */
+
 import fs from 'node:fs/promises'
 import path from 'node:path'
-import { inputError } from 'net2net/internal/errors'
-import { countMultiplyAdds, inspect } from 'net2net/internal/growth/index'
-import { load } from 'net2net/internal/onnx/file.node'
-import { wordsOf } from 'net2net/internal/recipe/schema-messages'
+import { countMultiplyAdds, inspect, load } from 'net2net'
+import { schemaMessage } from 'net2net/recipe'
 import { z } from 'zod'
+import { inputError } from '../errors.ts'
 import type { ArmRecord, RunRecord, StepRecord } from './run-record.ts'
 
 /** A figure that is not finite is null in JSON. */
@@ -77,7 +77,7 @@ export async function readResults(folder: string): Promise<StoredResults> {
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
   throw inputError(
-    `${file} is not a run's results: ${issue!.path.join('.') || 'it'}: ${wordsOf(issue!)}.`,
+    `${file} is not a run's results: ${issue!.path.join('.') || 'it'}: ${schemaMessage(issue!)}.`,
     {
       where: file,
     },

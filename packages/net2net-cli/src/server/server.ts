@@ -3,13 +3,16 @@
  * but a page that it served itself: a foreign Host (DNS rebinding) or Origin (another site) gets
  * 403 before anything is looked at.
  */
+
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
-import { inputError, Net2NetError, usageError } from 'net2net/internal/errors'
+import { Net2NetError } from 'net2net'
+import { inputError, usageError } from '../errors.ts'
 import { contentType, fileUnder } from './files.ts'
 import { securityHeaders } from './headers.ts'
 
@@ -18,8 +21,8 @@ export type ApiReply =
   | { readonly status?: number; readonly json: unknown }
   | { readonly file: string; readonly downloadAs?: string }
   | { readonly text: string; readonly headers?: Readonly<Record<string, string>> }
-  /** A stream of server-sent events; ends when the signal aborts. */
-  | { readonly events: (signal: AbortSignal) => AsyncIterable<unknown> }
+  /** Server-sent events, each a JSON text; asked for the next when the reader has taken the last. */
+  | { readonly events: (signal: AbortSignal) => AsyncIterable<string> }
 
 export interface ApiRequest {
   readonly method: string
@@ -198,7 +201,9 @@ async function send(
   response.write(': hello\n\n')
   for await (const event of reply.events(controller.signal)) {
     if (controller.signal.aborted) break
-    response.write(`data: ${JSON.stringify(event)}\n\n`)
+    // Nothing is piled up for a reader that is slow.
+    if (!response.write(`data: ${event}\n\n`))
+      await once(response, 'drain', { signal: controller.signal }).catch(() => undefined)
   }
   response.end()
 }

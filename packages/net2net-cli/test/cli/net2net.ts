@@ -1,10 +1,11 @@
 /** Runs the command line as a user does: in a process of its own. */
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { save } from 'net2net/internal/onnx/file.node'
+import { save } from 'net2net'
 import { conv2d, dense, flatten, maxPool2d, sequential } from 'net2net/layers'
 
 /** Node's arguments that run TypeScript which imports the packages' sources, in any folder. */

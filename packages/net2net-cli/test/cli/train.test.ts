@@ -1,8 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { load, nodeRuntime, save } from 'net2net'
-import { readCheckpoint } from 'net2net/internal/checkpoints/checkpoint-file.node'
+import { load, save } from 'net2net'
+import { readCheckpoint } from 'net2net/checkpoints'
+import { encodeNpz } from 'net2net/data'
 import { dense, sequential } from 'net2net/layers'
+import { classesOf, GraphBuilder } from 'net2net/model'
+import { nodeRuntime } from 'net2net/runtime'
+import { float32, int64, Tensor } from 'net2net/tensor'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { net2net, temporaryFolder } from './net2net.ts'
 
@@ -186,6 +190,117 @@ describe('train', () => {
     }
     expect(bytes(after, 'hidden.weight').equals(bytes(before, 'hidden.weight'))).toBe(true)
     expect(bytes(after, 'out.weight').equals(bytes(before, 'out.weight'))).toBe(false)
+  })
+
+  test('keeps the names of the classes, shows them, and follows or refuses those of other data', async () => {
+    expect((await train('-o', at('named'))).code).toBe(0)
+    const trained = at('named/model.onnx')
+    const report = await net2net(['inspect', trained, '--json'])
+    expect(JSON.parse(report.out).classes).toEqual(['inside', 'outside'])
+    expect((await net2net(['inspect', trained])).out).toMatch(/^Classes: inside, outside$/m)
+    expect(JSON.parse((await net2net(['inspect', model, '--json'])).out)).not.toHaveProperty(
+      'classes',
+    )
+    const wider = at('named-wider.onnx')
+    expect((await net2net(['widen', trained, 'hidden=x2', '-o', wider])).code).toBe(0)
+    expect((await net2net(['inspect', wider])).out).toMatch(/^Classes: inside, outside$/m)
+
+    const again = (data: string) =>
+      net2net(['train', trained, '--data', data, '--validation', '0', '-o', at('again'), '--force'])
+    writeFileSync(at('others.csv'), '1,2,inside\n3,4,beside\n')
+    const refused = await again(at('others.csv'))
+    expect(refused).toMatchObject({ code: 4, out: '' })
+    expect(refused.err).toMatch(/"beside" in line 2 is none of the classes inside, outside\.$/m)
+    expect(existsSync(at('again'))).toBe(false)
+    writeFileSync(at('one.csv'), '1;2;outside\n3;4;outside\n')
+    expect((await again(at('one.csv'))).code).toBe(0)
+    expect(classesOf(await load(at('again/model.onnx')))).toEqual(['inside', 'outside'])
+    const digits = await net2net(['train', trained, '--data', 'mnist', '-o', at('never')])
+    expect(digits.err).toMatch(/classes 0, 1, .*but the model tells inside, outside apart/)
+    expect(digits.code).toBe(4)
+  })
+
+  test('says that --validation is not used where the data have a test part', async () => {
+    const arrays = new Map<string, Tensor>()
+    for (const part of ['train', 'test']) {
+      arrays.set(`x_${part}`, float32([4, 2], [0, 1, 2, 3, 4, 5, 6, 7]))
+      arrays.set(`y_${part}`, int64([0, 1, 0, 1]))
+    }
+    writeFileSync(at('parts.npz'), encodeNpz(arrays))
+    const run = (...args: string[]) =>
+      net2net([
+        'train',
+        model,
+        '--data',
+        at('parts.npz'),
+        '-o',
+        at('with-test'),
+        '--force',
+        ...args,
+      ])
+    expect((await run()).err).not.toMatch(/--validation/)
+    const { code, err } = await run('--validation', '0.5')
+    expect(err).toMatch(/^--validation 0\.5 is not used: .*parts\.npz has a test part/m)
+    expect(code).toBe(0)
+  })
+
+  test('takes what exporters write by default: one sample, flattened by a fixed target', async () => {
+    const exported = (flat: (builder: GraphBuilder) => string) => {
+      const builder = new GraphBuilder()
+      builder.input('x', 'float32', [1, 1, 2])
+      const weight = builder.initializer('w', float32([2, 2], [1, 2, 3, 4]))
+      builder.nodeOutputs('MatMul', [flat(builder), weight], {}, { outputs: ['y'] })
+      builder.output('y', 'float32', [1, 2])
+      return builder.model()
+    }
+    const shape = (builder: GraphBuilder) => builder.constant(int64([1, 2]))
+    const arrays = new Map<string, Tensor>([
+      [
+        'x',
+        float32(
+          [150, 1, 2],
+          Array.from({ length: 300 }, (_, i) => Math.sin(i)),
+        ),
+      ],
+      ['y', int64(Array.from({ length: 150 }, (_, i) => i % 2))],
+    ])
+    writeFileSync(at('samples.npz'), encodeNpz(arrays))
+    await save(
+      exported((b) => b.node('Reshape', ['x', shape(b)])),
+      at('flat.onnx'),
+    )
+    const run = (name: string, ...args: string[]) =>
+      net2net(['train', at(name), '--data', at('samples.npz'), ...args])
+    expect(await run('flat.onnx', '-o', at('flat'))).toMatchObject({ code: 0 })
+
+    // A batch that is turned inside out cannot be another one.
+    await save(
+      exported((b) =>
+        b.node('Reshape', [b.node('Transpose', ['x'], { perm: [1, 0, 2] }), shape(b)]),
+      ),
+      at('turned.onnx'),
+    )
+    const refused = await run('turned.onnx', '-o', at('never'))
+    expect(refused).toMatchObject({ code: 2, out: '' })
+    expect(refused.err).toMatch(/^net2net: The model takes batches of exactly 1, but .*has 32;/m)
+    expect(refused.err).not.toMatch(/epoch/)
+    expect((await run('turned.onnx', '--batch-size', '1', '-o', at('turned'))).code).toBe(0)
+  })
+
+  test('says once that a model in float64 is trained in float32', async () => {
+    const builder = new GraphBuilder()
+    builder.input('x', 'float64', ['batch', 2])
+    const weight = new Tensor('float64', [2, 2], Float64Array.of(1, 2, 3, 4))
+    const product = builder.node('MatMul', ['x', builder.initializer('w', weight)])
+    builder.output(product, 'float64', ['batch', 2])
+    await save(builder.model(), at('double.onnx'))
+    const { code, err } = await net2net([
+      ...['train', at('double.onnx'), '--data', table, '--epochs', '2', '-o', at('double')],
+    ])
+    expect(err.match(/float64 numbers: it is trained in float32/g)).toHaveLength(1)
+    expect(code).toBe(0)
+    const trained = (await load(at('double/model.onnx'))).graph.initializers.get('w')!.tensor
+    expect(trained.dtype).toBe('float64')
   })
 
   test('exports the step with the names of the contract', async () => {

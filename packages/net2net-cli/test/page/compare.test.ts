@@ -1,5 +1,4 @@
-import { deepen, widen } from 'net2net/internal/growth/index'
-import { encodeModel } from 'net2net/internal/onnx/encode'
+import { deepen, encodeModel, widen } from 'net2net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { mnistNetwork } from '../../src/mnist/networks.ts'
 import { dropFile, noBrowser, type Site, startSite } from './support.ts'

@@ -1,11 +1,10 @@
 /** What the page draws and computes without a browser. */
+
 import fc from 'fast-check'
-import { deepen, widen } from 'net2net/internal/growth/index'
-import { GraphBuilder } from 'net2net/internal/model/builder'
-import type { Model } from 'net2net/internal/model/model'
-import { inferModel } from 'net2net/internal/operators/inference'
-import type { Runtime } from 'net2net/internal/runtime/runtime'
-import { float32 } from 'net2net/internal/tensor/tensor'
+import { deepen, type Model, widen } from 'net2net'
+import { GraphBuilder, inferShapes } from 'net2net/model'
+import type { Runtime } from 'net2net/runtime'
+import { float32 } from 'net2net/tensor'
 import { describe, expect, it } from 'vitest'
 import { diffOf, single } from '../../page/src/engine/diff.ts'
 import { layoutOf } from '../../page/src/engine/layout.ts'
@@ -14,7 +13,7 @@ import { centred } from '../../page/src/train/centre.ts'
 import { Gate, gated } from '../../page/src/train/gate.ts'
 import { mnistNetwork } from '../../src/mnist/networks.ts'
 
-const view = (model: Model) => viewOf(model, 'model.onnx', inferModel(model))
+const view = (model: Model) => viewOf(model, 'model.onnx', inferShapes(model))
 const teacher = mnistNetwork('teacher', 0)
 
 /** Random graphs of element-wise operators, every value used. */

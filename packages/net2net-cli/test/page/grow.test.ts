@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { encodeModel } from 'net2net/internal/onnx/encode'
+import { encodeModel } from 'net2net'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { mnistNetwork } from '../../src/mnist/networks.ts'

@@ -1,4 +1,5 @@
 /** What holds on every tab: access, size, speed, colours, narrow screens. */
+
 import { readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
@@ -6,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { AxeResults } from 'axe-core'
-import { encodeModel } from 'net2net/internal/onnx/encode'
+import { encodeModel } from 'net2net'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { mnistNetwork } from '../../src/mnist/networks.ts'

@@ -1,12 +1,11 @@
+import { decodeModel, type Model } from 'net2net'
 import { loadMnist } from 'net2net/data'
-import type { Model } from 'net2net/internal/model/model'
-import { decodeModel } from 'net2net/internal/onnx/decode'
-import { nodeRuntime } from 'net2net/internal/runtime/onnxruntime.node'
+import { nodeRuntime } from 'net2net/runtime'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { allArmNames, defaultArmNames } from '../../page/src/train/arms.ts'
-import { arms, defaultArms } from '../../src/mnist/arms.ts'
-import { type Arm, selectArms, trainArm } from '../../src/mnist/index.ts'
+import { type Arm, arms, defaultArms, selectArms } from '../../src/mnist/arms.ts'
+import { trainArm } from '../../src/mnist/train-arm.ts'
 import { download, noBrowser, type Site, startSite } from './support.ts'
 
 const status = (page: Page) => page.locator('.status-text')

@@ -3,13 +3,14 @@ import { type AttributeLike, attributes } from '../model/attributes.ts'
 import type { GraphBuilder } from '../model/builder.ts'
 import { expressionKey } from '../model/common-subexpressions.ts'
 import type { Node } from '../model/model.ts'
-import type { EmitOptions, Emitter, Target, ValueInfo } from '../operators/contract/operator.ts'
+import type { EmitOptions, Emitter, Target, ValueHints } from '../operators/contract/gradient.ts'
+import type { ValueInfo } from '../operators/contract/infer.ts'
 import { inferNode } from '../operators/inference.ts'
 import { byteLengthOf } from '../tensor/dtype.ts'
 import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
 
 /** Constants up to this many bytes share one initializer where they are equal. */
-const sharedConstantBytes = 4096
+const sharedConstantBytes = 1 << 17
 
 export class GraphEmitter implements Emitter {
   readonly target: Target
@@ -19,6 +20,7 @@ export class GraphEmitter implements Emitter {
   /** Domains of emitted nodes beside the standard's: the model must import them. */
   readonly domains = new Set<string>()
   readonly #infos: Map<string, ValueInfo>
+  readonly #hints = new Map<string, ValueHints>()
   readonly #constants = new Map<string, string>()
   readonly #expressions = new Map<string, readonly string[]>()
 
@@ -91,6 +93,14 @@ export class GraphEmitter implements Emitter {
 
   info(name: string): ValueInfo {
     return this.#infos.get(name) ?? {}
+  }
+
+  hint(name: string, hints: ValueHints): void {
+    this.#hints.set(name, hints)
+  }
+
+  hintOf(name: string): ValueHints {
+    return this.#hints.get(name) ?? {}
   }
 
   /** States what is known of a value that was added to the builder directly. */

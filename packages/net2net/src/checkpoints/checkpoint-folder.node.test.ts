@@ -187,13 +187,15 @@ describe('kill -9', () => {
     return kills
   }
 
-  // scripts/kill-training.ts does the same to the command line, as often as one likes.
+  // As often as one likes: KILLS=100.
   test('at random moments: every resume works, and the end is the same, bit for bit', async () => {
-    const random = randomStream(Date.now(), 'kills')
+    const seed = Date.now()
+    const attempts = Number(process.env.KILLS ?? 12)
+    const random = randomStream(seed, 'kills')
     const kills = await killed('random', (done) =>
-      done < 12 ? { steps: 1 + random.below(4), milliseconds: random.below(25) } : {},
+      done < attempts ? { steps: 1 + random.below(4), milliseconds: random.below(25) } : {},
     )
-    expect(kills).toBeGreaterThan(3)
+    expect(kills, `seed ${seed}`).toBeGreaterThan(3)
   }, 180_000)
 
   test('at every file boundary of a checkpoint write, likewise', async () => {

@@ -1,13 +1,14 @@
 /** Named arrays (an NPZ file) as data sets. */
-import { inputError } from '../errors.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { inputError, mustBeOneOf, usageError } from '../errors.ts'
+import { float32, type Tensor, toNumbers } from '../tensor/tensor.ts'
+import { type TargetKind, targetKinds } from './classes.ts'
 import { ArrayDataset, type Column } from './dataset.ts'
 
 const targetNames = ['y', 'target', 'targets', 'label', 'labels']
 
 export interface ArraysOptions {
   /** What integers in the target mean; default `class`. */
-  readonly targetKind?: 'class' | 'value'
+  readonly targetKind?: TargetKind
 }
 
 /**
@@ -22,6 +23,7 @@ export function datasetOfArrays(
   source = 'The data',
   options: ArraysOptions = {},
 ): { readonly train: ArrayDataset; readonly test?: ArrayDataset } {
+  if (options.targetKind) mustBeOneOf('targetKind', options.targetKind, targetKinds)
   const part = (suffix: string): ArrayDataset | undefined => {
     const own = new Map(
       [...arrays]
@@ -45,6 +47,12 @@ export function datasetOfArrays(
       targetColumn(own.get(target)!, options.targetKind ?? 'class'),
     )
   }
+  for (const [name, tensor] of arrays) {
+    const { dims } = Object(tensor) as Partial<Tensor>
+    if (!Array.isArray(dims)) throw usageError(`The array ${name} must be a Tensor.`)
+    if (dims.length === 0 || dims.includes(0))
+      throw inputError(`${source}: the array ${name} of shape [${dims}] holds no samples.`)
+  }
   const train = part('_train')
   const test = part('_test') ?? part('_val')
   if (train) return test ? { train, test } : { train }
@@ -55,15 +63,21 @@ function missing(source: string): never {
   throw inputError(`${source} holds no arrays.`)
 }
 
-function inputColumn({ dtype, dims, data }: Tensor): Column {
+function inputColumn(tensor: Tensor): Column {
+  const { dtype, dims, data } = withoutHalf(tensor)
   const row = dims.slice(1)
   if (dtype === 'uint8') return { dtype: 'float32', dims: row, data, divisor: 255 }
   if (dtype === 'float64') return { dtype: 'float32', dims: row, data }
   return { dtype, dims: row, data }
 }
 
-function targetColumn({ dtype, dims, data }: Tensor, kind: 'class' | 'value'): Column {
+function targetColumn(tensor: Tensor, kind: TargetKind): Column {
+  const { dtype, dims, data } = withoutHalf(tensor)
   const float = dtype === 'float32' || dtype === 'float64'
   if (!float && kind === 'class') return { dtype: 'int32', dims: dims.slice(1), data }
   return { dtype: 'float32', dims: dims.length === 1 ? [1] : dims.slice(1), data }
 }
+
+/** Half precision is stored as bit patterns, which no arithmetic of JavaScript reads. */
+const withoutHalf = (tensor: Tensor): Tensor =>
+  tensor.dtype === 'float16' ? float32(tensor.dims, toNumbers(tensor)) : tensor

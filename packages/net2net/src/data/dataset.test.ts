@@ -86,6 +86,55 @@ test('columns of different lengths are refused', () => {
   )
 })
 
+test('what is no column, no batch size and no sample is refused', () => {
+  const column = { dtype: 'float32', dims: [2], data: new Float32Array(4) } as const
+  const wrong: readonly unknown[] = [
+    undefined,
+    [1, 2],
+    { ...column, data: [1, 2] },
+    { ...column, dims: undefined },
+    { ...column, dims: [0] },
+    { ...column, dtype: 'float' },
+    { ...column, data: new Float32Array(3) },
+  ]
+  for (const value of wrong)
+    expect(() => new ArrayDataset({ x: value as never }, column)).toThrow(
+      expect.objectContaining({ kind: 'usage', where: 'x' }),
+    )
+  const data = new ArrayDataset({ x: column }, column)
+  for (const size of [0, -1, 1.5, Number.NaN])
+    expect(() => [...data.batches(size)]).toThrow(/size of a batch must be a whole number/)
+  for (const order of [[2], [-1], [0.5]]) {
+    expect(() => [...data.batches(1, order)]).toThrow(/no sample .*samples 0 to 1/)
+    expect(() => data.pick(order)).toThrow(/no sample .*samples 0 to 1/)
+  }
+  expect(() => split(data, 1.5)).toThrow(/from 0 to 1, not 1.5/)
+})
+
+test('integers arrive as they are, or are refused', () => {
+  const integers = ['int8', 'uint8', 'int32', 'int64', 'uint64'] as const
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...integers),
+      fc.oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.bigInt(-300n, 300n)),
+      (dtype, value) => {
+        const x = { dtype: 'float32', dims: [], data: new Float32Array(1) } as const
+        const target = { dtype, dims: [], data: BigInt64Array.of(value) }
+        const data = new ArrayDataset({ x }, target)
+        const bits = BigInt(dtype.replace(/\D/g, ''))
+        const fits = dtype.startsWith('u')
+          ? BigInt.asUintN(Number(bits), value) === value
+          : BigInt.asIntN(Number(bits), value) === value
+        const take = () => data.batches(1).next().value!.target.data[0]
+        if (fits) expect(BigInt(take()!)).toBe(value)
+        else expect(take).toThrow(`target holds ${value}`)
+      },
+    ),
+  )
+  const fraction = { dtype: 'int32', dims: [], data: Float64Array.of(0.5) } as const
+  expect(() => [...new ArrayDataset({}, fraction).batches(1)]).toThrow(/target holds 0.5/)
+})
+
 test('slices share memory, picks copy, splits lose nothing', () => {
   const dataset = bytes(10)
   expect(dataset.slice(2, 5).inputs.input!.data.buffer).toBe(dataset.inputs.input!.data.buffer)

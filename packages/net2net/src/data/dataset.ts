@@ -1,9 +1,10 @@
 /** Labelled samples in memory, and their batches. */
-import { usageError } from '../errors.ts'
+import { inputError, usageError } from '../errors.ts'
 import { permutation, randomStream } from '../tensor/random.ts'
 import {
   allocate,
   elementCount,
+  isNumeric,
   type NumericDType,
   Tensor,
   type TypedArray,
@@ -52,12 +53,13 @@ export class ArrayDataset implements Dataset {
   readonly target: Column
   readonly classes?: readonly string[]
 
-  /** @throws usage where the columns differ in length */
+  /** @throws usage where a column is none, or the columns differ in length */
   constructor(
     inputs: Readonly<Record<string, Column>>,
     target: Column,
     classes?: readonly string[],
   ) {
+    for (const [name, column] of Object.entries({ ...inputs, target })) mustBeColumn(name, column)
     this.inputs = inputs
     this.target = target
     if (classes) this.classes = classes
@@ -87,6 +89,8 @@ export class ArrayDataset implements Dataset {
   }
 
   *batches(size: number, order?: ArrayLike<number>): Generator<Batch> {
+    if (!(Number.isInteger(size) && size >= 1))
+      throw usageError(`The size of a batch must be a whole number from 1 on, not ${size}.`)
     const count = order?.length ?? this.length
     const buffers = new Map<number, Batch>()
     for (let start = 0; start < count; start += size) {
@@ -97,8 +101,8 @@ export class ArrayDataset implements Dataset {
         buffers.set(rows, batch)
       }
       for (const [name, column] of Object.entries(this.inputs))
-        fillRows(column, batch.inputs[name]!, order, start)
-      fillRows(this.target, batch.target, order, start)
+        fillRows(column, batch.inputs[name]!, order, start, `input ${name}`)
+      fillRows(this.target, batch.target, order, start, 'target')
       yield batch
     }
   }
@@ -111,8 +115,9 @@ export class ArrayDataset implements Dataset {
     })
   }
 
-  /** A copy of the samples `order`. */
+  /** A copy of the samples `order`. @throws usage for a sample that there is not */
   pick(order: ArrayLike<number>): ArrayDataset {
+    for (let i = 0; i < order.length; i++) mustBeSample(order[i]!, this.length)
     return this.#map((column) => {
       const row = elementCount(column.dims)
       const data = column.data.slice(0, 0).constructor as new (length: number) => TypedArray
@@ -147,6 +152,8 @@ export function split(
   fraction: number,
   seed = 0,
 ): { readonly train: ArrayDataset; readonly test: ArrayDataset } {
+  if (!(fraction >= 0 && fraction <= 1))
+    throw usageError(`The fraction to split off must be from 0 to 1, not ${fraction}.`)
   const order = permutation(dataset.length, randomStream(seed, 'split'))
   const held = Math.round(dataset.length * fraction)
   return { train: dataset.pick(order.subarray(held)), test: dataset.pick(order.subarray(0, held)) }
@@ -154,24 +161,50 @@ export function split(
 
 const rowsOf = ({ data, dims }: Column): number => data.length / elementCount(dims)
 
+/** What the compiler holds callers in TypeScript to, and that the elements make whole samples. */
+function mustBeColumn(name: string, column: Column): void {
+  const { dtype, dims, data } = Object(column) as Partial<Column>
+  const isList = Array.isArray(dims) && dims.every((dim) => Number.isInteger(dim) && dim >= 1)
+  if (dtype === undefined || !isNumeric(dtype) || !isList || !ArrayBuffer.isView(data))
+    throw usageError(
+      `The data's column ${name} must have a dtype, dims (the sizes of one sample, each from 1 on) and data (a typed array).`,
+      { where: name },
+    )
+  const row = elementCount(dims as readonly number[])
+  if ((data as TypedArray).length % row !== 0)
+    throw usageError(
+      `The data's column ${name} has ${(data as TypedArray).length} elements, which are no whole samples of ${row}.`,
+      { where: name },
+    )
+}
+
+function mustBeSample(index: number, length: number): void {
+  if (Number.isInteger(index) && index >= 0 && index < length) return
+  throw usageError(`There is no sample ${index}: the data have the samples 0 to ${length - 1}.`)
+}
+
 /** Copies rows into a batch's tensor, converting them if the types differ. */
 function fillRows(
   column: Column,
   target: Tensor,
   order: ArrayLike<number> | undefined,
   start: number,
+  name: string,
 ): void {
   const { data, divisor = 1 } = column
   const row = elementCount(column.dims)
   const rows = target.dims[0]!
   const same = data.constructor === target.data.constructor
-  const convert = same ? undefined : converter(data, target.data, divisor)
+  const convert = same ? undefined : converter(data, target.data, divisor, name)
   if (same && !order) {
     setRow(target.data, data.subarray(start * row, (start + rows) * row), 0)
     return
   }
+  const length = rowsOf(column)
   for (let i = 0; i < rows; i++) {
-    const from = (order ? order[start + i]! : start + i) * row
+    const sample = order ? order[start + i]! : start + i
+    mustBeSample(sample, length)
+    const from = sample * row
     if (convert) convert(from, row, i * row)
     else setRow(target.data, data.subarray(from, from + row), i * row)
   }
@@ -181,21 +214,38 @@ function fillRows(
 const setRow = (target: TypedArray, row: TypedArray, offset: number): void =>
   (target as Float32Array).set(row as Float32Array, offset)
 
-function converter(from: TypedArray, to: TypedArray, divisor: number) {
-  if (from instanceof Uint8Array && (to instanceof Float32Array || to instanceof Float64Array)) {
-    // Every byte has one of 256 quotients: look them up.
-    const quotients = to instanceof Float32Array ? new Float32Array(256) : new Float64Array(256)
-    for (let value = 0; value < 256; value++) quotients[value] = value / divisor
+/** Converts elements of one type to another. Integers arrive as they are, or are refused. */
+function converter(from: TypedArray, to: TypedArray, divisor: number, name: string) {
+  if (to instanceof Float32Array || to instanceof Float64Array) {
+    if (from instanceof Uint8Array) {
+      // Every byte has one of 256 quotients: look them up.
+      const quotients = allocate(to instanceof Float32Array ? 'float32' : 'float64', 256)
+      for (let value = 0; value < 256; value++) quotients[value] = value / divisor
+      return (start: number, count: number, at: number) => {
+        for (let i = 0; i < count; i++) to[at + i] = quotients[from[start + i]!]!
+      }
+    }
     return (start: number, count: number, at: number) => {
-      for (let i = 0; i < count; i++) to[at + i] = quotients[from[start + i]!]!
+      for (let i = 0; i < count; i++) {
+        const value = Number(from[start + i]!)
+        to[at + i] = divisor === 1 ? value : value / divisor
+      }
     }
   }
-  const bigTarget = to instanceof BigInt64Array || to instanceof BigUint64Array
+  const big = to instanceof BigInt64Array || to instanceof BigUint64Array
   return (start: number, count: number, at: number) => {
     for (let i = 0; i < count; i++) {
-      const value = Number(from[start + i]!)
-      if (bigTarget) to[at + i] = BigInt(Math.trunc(value))
-      else (to as Float32Array)[at + i] = divisor === 1 ? value : value / divisor
+      const value = from[start + i]!
+      if (typeof value !== 'bigint' && !Number.isInteger(value)) throw notExact(name, value, to)
+      // What does not fit wraps around, and is seen by that.
+      const wanted = big ? BigInt(value) : Number(value)
+      to[at + i] = wanted
+      if (to[at + i] !== wanted) throw notExact(name, value, to)
     }
   }
 }
+
+const notExact = (name: string, value: number | bigint, to: TypedArray) =>
+  inputError(
+    `The data's ${name} holds ${value}, which is not a whole number that ${to.constructor.name.replace('Array', '')} can hold.`,
+  )

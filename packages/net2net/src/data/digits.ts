@@ -8,7 +8,7 @@ import type { KnownDataset } from './known-datasets.ts'
 export function digitsDataset(
   images: Tensor,
   labels: Tensor,
-  { title, classes }: Pick<KnownDataset, 'title' | 'classes'>,
+  { title, classes }: Pick<KnownDataset, 'title'> & Partial<Pick<KnownDataset, 'classes'>>,
 ): ArrayDataset {
   const count = images.dims[0]
   if (images.dims.length !== 3 || images.dtype !== 'uint8')

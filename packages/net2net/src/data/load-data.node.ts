@@ -2,9 +2,10 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { inputError } from '../errors.ts'
+import { readWhole } from '../files/read-whole.ts'
 import { datasetOfArrays } from './arrays.ts'
+import type { TargetKind } from './classes.ts'
 import { parseCsv } from './csv.ts'
-import { readData } from './data-file.node.ts'
 import type { ArrayDataset } from './dataset.ts'
 import { loadImages } from './image-folder.node.ts'
 import { mnistSource } from './known-datasets.ts'
@@ -21,9 +22,11 @@ export interface LoadOptions extends Pick<DigitsOptions, 'cacheFolder' | 'signal
   /** Shape of one sample, for a folder of pictures: [channels, height, width]. */
   readonly dims?: readonly number[]
   /** What integers in a target mean. */
-  readonly targetKind?: 'class' | 'value'
+  readonly targetKind?: TargetKind
   /** Name of the target's column, for tables. */
   readonly target?: string
+  /** Names of a model's classes, whose numbering tables and pictures follow; others are refused. */
+  readonly classes?: readonly string[]
 }
 
 export interface LoadedData {
@@ -33,7 +36,8 @@ export interface LoadedData {
 
 /**
  * Loads `mnist`, `fashion-mnist`, a folder of IDX files, a folder of pictures (one subfolder per
- * class, perhaps inside `train` and `test`), an .npz or a .csv file.
+ * class, perhaps inside `train` and `test`, which share one numbering), an .npz file, or a table
+ * (.csv or .tsv).
  *
  * @throws input where it is missing, broken or of no kind that we know
  */
@@ -42,35 +46,47 @@ export async function loadData(spec: string, options: LoadOptions = {}): Promise
   if (spec === 'fashion-mnist') return loadFashionMnist(options)
   if (!existsSync(spec))
     throw inputError(
-      `${spec} does not exist; data are mnist, fashion-mnist, an .npz or .csv file, or a folder of IDX files or pictures.`,
+      `${spec} does not exist; data are mnist, fashion-mnist, an .npz, .csv or .tsv file, or a folder of IDX files or pictures.`,
       { where: spec },
     )
   if (statSync(spec).isDirectory()) return loadFolder(spec, options)
   if (/\.npz$/i.test(spec))
-    return datasetOfArrays(decodeNpz(await readData(spec), spec), spec, options)
-  if (/\.csv(\.gz)?$/i.test(spec))
-    return { train: parseCsv(new TextDecoder().decode(await readData(spec)), options, spec) }
-  throw inputError(`${spec} is of no known kind: data files are .npz or .csv.`, { where: spec })
+    return datasetOfArrays(decodeNpz(await readWhole(spec), spec), spec, options)
+  if (isTable(spec))
+    return { train: parseCsv(new TextDecoder().decode(await readWhole(spec)), options, spec) }
+  throw inputError(`${spec} is of no known kind: data files are .npz, .csv or .tsv.`, {
+    where: spec,
+  })
 }
 
+/** Whether a name is that of a file that is read as a table. */
+export const isTable = (spec: string): boolean => /\.(csv|tsv)(\.gz)?$/i.test(spec)
+
 async function loadFolder(folder: string, options: LoadOptions): Promise<LoadedData> {
-  if (isDigitsFolder(folder))
-    return loadDigits({ ...mnistSource, title: folder }, { ...options, folder, verify: false })
+  if (isDigitsFolder(folder)) {
+    // Other data than MNIST come in its form, too: nobody knows what their classes are called.
+    const { classes: _, ...files } = mnistSource
+    return loadDigits({ ...files, title: folder }, { ...options, folder, verify: false })
+  }
   const [channels, height, width] = options.dims ?? []
   if ((channels !== 1 && channels !== 3) || height === undefined || width === undefined)
     throw inputError(
       `${folder} looks like a folder of pictures, but the model's input is not an image of 1 or 3 channels.`,
       { where: folder },
     )
-  const read = (path: string) =>
+  const read = (path: string, classes: readonly string[] | undefined) =>
     loadImages(path, {
       dims: [channels, height, width],
+      ...(classes ? { classes } : {}),
       ...(options.signal ? { signal: options.signal } : {}),
     })
-  const train = join(folder, 'train')
-  if (!existsSync(train)) return { train: await read(folder) }
-  const test = ['test', 'val', 'validation'].map((n) => join(folder, n)).find((p) => existsSync(p))
+  const folders = (...names: readonly string[]) =>
+    names.map((name) => join(folder, name)).find((path) => existsSync(path))
+  const train = folders('train')
+  if (train === undefined) return { train: await read(folder, options.classes) }
+  const first = await read(train, options.classes)
+  const test = folders('test', 'val', 'validation')
   return test === undefined
-    ? { train: await read(train) }
-    : { train: await read(train), test: await read(test) }
+    ? { train: first }
+    : { train: first, test: await read(test, first.classes) }
 }

@@ -1,5 +1,7 @@
 /** What the trainer asks of data. The data room's sets satisfy it, and so may anybody's. */
-import type { Tensor } from '../tensor/tensor.ts'
+import { usageError } from '../errors.ts'
+import type { DType } from '../tensor/dtype.ts'
+import type { Tensor, TypedArray } from '../tensor/tensor.ts'
 
 /** Tensors of one batch; their first axis is the batch. */
 export interface Batch {
@@ -24,9 +26,78 @@ export interface SampleSet {
   readonly bytes?:
     | { readonly samples: SampleSet; readonly divisors: ReadonlyMap<string, number> }
     | undefined
+  /** Names of the classes, where the target is a class index. A trained model keeps them. */
+  readonly classes?: readonly string[]
+  /** All targets, where they are in memory: then all labels are checked before the first step. */
+  readonly target?: {
+    readonly dtype: DType
+    /** Samples first; tells a loss which axis of the predictions the targets do not have. */
+    readonly dims?: readonly number[]
+    readonly data?: TypedArray
+  }
 }
 
-/** A set of samples, or a stream of ready batches: iterated anew in every epoch. */
-export type TrainingData = SampleSet | AsyncIterable<Batch>
+/**
+ * A set of samples, or ready batches: iterated anew in every epoch. A generator can be iterated
+ * only once; what serves for several epochs is an object whose iterator starts anew, such as
+ * `{ [Symbol.asyncIterator]: makeBatches }`.
+ */
+export type TrainingData = SampleSet | AsyncIterable<Batch> | Iterable<Batch>
 
 export const isSampleSet = (data: TrainingData): data is SampleSet => 'batches' in data
+
+/**
+ * Refuses data that hold nothing, or less than is asked for.
+ *
+ * @param what the beginning of a sentence: `The training data`
+ * @param times how often the data will be iterated
+ * @throws usage
+ */
+export function mustServe(data: TrainingData, what: string, times: number): void {
+  if (isSampleSet(data)) {
+    const { length } = data
+    if (!(Number.isInteger(length) && length >= 0))
+      throw usageError(`${what} must have a length, the number of their samples, not ${length}.`)
+    if (length === 0) throw emptyData(what)
+  } else if (times > 1 && isOneShot(data))
+    throw usageError(
+      `${what} are a generator, which can be iterated only once, but ${times} passes over them are asked for.`,
+      { hint: startAnew },
+    )
+}
+
+/** @param again whether the data have been iterated before: then they are a generator in disguise */
+export const emptyData = (what: string, again = false) =>
+  again
+    ? usageError(`${what} gave no batch when they were iterated again.`, { hint: startAnew })
+    : usageError(`${what} are empty.`)
+
+const startAnew =
+  'Give an object whose iterator starts anew: { [Symbol.asyncIterator]: makeBatches }.'
+
+/** Whether data are their own iterator, as generators are: what was taken of them is gone. */
+function isOneShot(data: AsyncIterable<Batch> | Iterable<Batch>): boolean {
+  // A generator that has not begun runs none of its code here.
+  const iterator: unknown =
+    Symbol.asyncIterator in data ? data[Symbol.asyncIterator]?.() : data[Symbol.iterator]?.()
+  return iterator === data
+}
+
+/**
+ * The data's batches, whatever it is.
+ *
+ * @throws usage where nothing can be iterated
+ */
+export function batchesOf(
+  data: TrainingData,
+  size: number,
+  order?: ArrayLike<number>,
+): Iterable<Batch> | AsyncIterable<Batch> {
+  const batches = isSampleSet(data) ? data.batches(size, order) : data
+  const iterators = Object(batches) as Partial<AsyncIterable<Batch> & Iterable<Batch>>
+  const begin = iterators[Symbol.asyncIterator] ?? iterators[Symbol.iterator]
+  if (typeof begin === 'function') return batches
+  throw usageError(
+    'The batches of the data cannot be iterated: give a list or a generator of them.',
+  )
+}

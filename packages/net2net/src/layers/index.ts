@@ -1,5 +1,6 @@
 /** A small Keras-like builder of networks. Its functions check what they are given. */
 import * as kind from '../arguments.ts'
+import { checked, number, text } from '../arguments.ts'
 import * as activations from './activations.ts'
 import * as branches from './combine.ts'
 import * as plain from './layers.ts'
@@ -8,11 +9,16 @@ import * as networks from './sequential.ts'
 export type { Activation } from './activations.ts'
 export * as initializers from './initializers.ts'
 export type { Initializer, Layer } from './layer.ts'
-export type { BatchNormOptions, Conv2dOptions, KernelOptions, PoolOptions } from './layers.ts'
+export type {
+  BatchNormOptions,
+  Conv2dOptions,
+  KernelOptions,
+  Named,
+  PoolOptions,
+} from './layers.ts'
 export type { SequentialOptions } from './sequential.ts'
 export type { Padding, Pair } from './window.ts'
 
-const { number, text, checked } = kind
 const pair = kind.either('a number, or [height, width]', number, kind.numbers)
 const named = { name: text }
 const kernel = {
@@ -23,11 +29,11 @@ const kernel = {
   biasInitializer: kind.callback,
 }
 const pool = {
-  poolSize: pair.optional(),
-  options: kind.options({ ...named, strides: pair, padding: text }),
+  poolSize: kind.optional(pair),
+  options: kind.options<plain.PoolOptions>({ ...named, strides: pair, padding: text }),
 }
 const layers = kind.listOf('a list of layers', kind.object('a layer', 'apply', 'function'))
-const options = kind.options(named)
+const options = kind.options<plain.Named>(named)
 
 /**
  * 2-D convolution: weight [filters, channels / groups, kernel height, kernel width], bias [filters].
@@ -36,7 +42,7 @@ const options = kind.options(named)
 export const conv2d = checked('conv2d', plain.conv2d, {
   filters: number,
   kernelSize: pair,
-  options: kind.options({
+  options: kind.options<plain.Conv2dOptions>({
     ...kernel,
     strides: pair,
     padding: text,
@@ -49,7 +55,10 @@ export const conv2d = checked('conv2d', plain.conv2d, {
  * Fully connected layer on vectors: weight [units, inputs], bias [units].
  * https://onnx.ai/onnx/operators/onnx__Gemm.html
  */
-export const dense = checked('dense', plain.dense, { units: number, options: kind.options(kernel) })
+export const dense = checked('dense', plain.dense, {
+  units: number,
+  options: kind.options<plain.KernelOptions>(kernel),
+})
 
 /** https://onnx.ai/onnx/operators/onnx__MaxPool.html */
 export const maxPool2d = checked('maxPool2d', plain.maxPool2d, pool)
@@ -70,7 +79,7 @@ export const flatten = checked('flatten', plain.flatten, { options })
  * `running_var`. https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
  */
 export const batchNorm = checked('batchNorm', plain.batchNorm, {
-  options: kind.options({ ...named, momentum: number, epsilon: number }),
+  options: kind.options<plain.BatchNormOptions>({ ...named, momentum: number, epsilon: number }),
 })
 
 /** Drops a fraction `rate` of the values in training and nothing otherwise. */
@@ -90,7 +99,7 @@ export const add = checked('add', branches.add, {
 /** `body(x) + shortcut(x)`; without a shortcut `body(x) + x` (He et al. 2016). */
 export const residual = checked('residual', branches.residual, {
   body: layers,
-  shortcut: layers.optional(),
+  shortcut: kind.optional(layers),
   options,
 })
 
@@ -108,5 +117,8 @@ export const concatenate = checked('concatenate', branches.concatenate, {
  */
 export const sequential = checked('sequential', networks.sequential, {
   layers,
-  options: kind.options({ seed: number, name: text }, { input: kind.numbers }),
+  options: kind.options<networks.SequentialOptions>(
+    { seed: number, name: text },
+    { input: kind.numbers },
+  ),
 })

@@ -46,3 +46,6 @@ export const nodeLabel = (node: Node): string =>
 
 /** `Conv conv1`: operator and name, for messages. */
 export const describeNode = (node: Node): string => `${node.opType} ${nodeLabel(node)}`
+
+/** How plans know a node: by its first output. */
+export const nodeKey = (node: Node): string => node.outputs.find((output) => output !== '') ?? ''

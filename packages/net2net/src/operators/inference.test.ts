@@ -3,7 +3,7 @@ import { attributes } from '../model/attributes.ts'
 import { GraphBuilder, modelOf, tensorDeclaration } from '../model/builder.ts'
 import type { Model, Node, Shape } from '../model/model.ts'
 import { float32, int64, scalar } from '../tensor/tensor.ts'
-import type { ValueInfo } from './contract/operator.ts'
+import type { ValueInfo } from './contract/infer.ts'
 import { inferModel, inferNode } from './inference.ts'
 
 const node = (opType: string, inputs: readonly string[], entries = {}): Node => ({

@@ -26,7 +26,7 @@ export function countMultiplyAdds(model: Model): number | null {
   const values = inferModel(single)
   let total = 0
   for (const node of single.graph.nodes) {
-    const rule = operatorOf(node)?.multiplyAdds
+    const rule = operatorOf(node)?.execution?.multiplyAdds
     if (!rule) continue
     const context = inferContext(node, opsetOf(model, node.domain), (name) => values.get(name))
     const outputs = node.outputs.map((name) => values.get(name) ?? {})

@@ -21,7 +21,7 @@ import { NameSupply, valueNames } from '../model/names.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import { elementCount, type LazyTensor, materialize } from '../tensor/tensor.ts'
 import { operatorOf } from './table.ts'
-import { isUniform, storedStatistics, trainableConstants } from './trainable.ts'
+import { FOLDED_FROM, isUniform, storedStatistics, trainableConstants } from './trainable.ts'
 
 /** Key of PyTorch's exporter: the modules around a node, from the outermost, then the operation. */
 const SCOPES = 'pkg.torch.onnx.name_scopes'
@@ -108,15 +108,22 @@ function withOneForEachModule(model: Model): Model {
       if (module !== undefined) modules.set(module, [...(modules.get(module) ?? []), node])
     }
     if (modules.size < 2 || !areMerged([...modules.keys()], initializer.tensor)) continue
-    const owner = [...modules.keys()].find((path) => name.startsWith(`${path}.`))
-    const last = owner === undefined ? name.split('.').at(-1)! : name.slice(owner.length + 1)
+    // What the exporter transposed is called after what it was.
+    const declaration = graph.values.find((value) => value.name === name)
+    const folded = declaration?.metadata?.get(FOLDED_FROM)?.match(/^\['([^']+)'\]$/)?.[1]
+    const known = folded ?? name
+    const owner = [...modules.keys()].find((path) => known.startsWith(`${path}.`))
+    const last = owner === undefined ? known.split('.').at(-1)! : known.slice(owner.length + 1)
     const kept = owner ?? [...modules.keys()][0]!
     for (const [path, nodes] of modules) {
       if (path === kept) continue
       const own = names.fresh(path === '' ? last : `${path}.${last}`)
       initializers.set(own, initializer)
-      const declaration = graph.values.find((value) => value.name === name)
-      if (declaration) values.push({ ...declaration, name: own })
+      if (declaration) {
+        const metadata = new Map(declaration.metadata)
+        if (folded !== undefined) metadata.set(FOLDED_FROM, `['${own}']`)
+        values.push({ ...declaration, name: own, metadata })
+      }
       for (const node of nodes)
         changes.set(node, new Map([...(changes.get(node) ?? []), [name, own]]))
     }

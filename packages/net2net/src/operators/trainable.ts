@@ -3,8 +3,9 @@
  *
  * Exporters write every constant as an initializer: weights, but also masks, scales of attention,
  * rotary tables, grids of positions. PyTorch's exporter says which is which, in the metadata of the
- * value (`InputSpec.kind`): a PARAMETER is trained, a BUFFER or CONSTANT_TENSOR is not. What it folded
- * into another constant has lost its mark, and other exporters have none. Then the use decides:
+ * value (`InputSpec.kind`): a PARAMETER is trained, a BUFFER or CONSTANT_TENSOR is not. What it computed
+ * from others has lost its mark, but says from which; from a `weight` or `bias` comes a parameter. Other
+ * exporters have no marks. Then the use decides:
  *
  * - Weights, biases, scales and tables of layers, norms and embeddings are parameters
  *   (`Operator.parameters`), and so is what they are computed from.
@@ -27,7 +28,18 @@ import { operatorOf } from './table.ts'
 /** Key of PyTorch's exporter: what a constant was in the program that was exported. */
 const KIND = 'pkg.torch.export.graph_signature.InputSpec.kind'
 /** Key of its optimizer: the constants that this one was computed from. */
-const FOLDED_FROM = 'pkg.onnxscript.optimizer.folded_from'
+export const FOLDED_FROM = 'pkg.onnxscript.optimizer.folded_from'
+
+const PARAMETER = 'PARAMETER'
+
+/** The user's constants, by their names, that the exporter computed this one from. */
+const sourcesOf = (metadata: Metadata | undefined): readonly string[] =>
+  (metadata?.get(FOLDED_FROM)?.match(/[^'"[\], ]+/g) ?? []).filter(
+    (name) => !/^val_\d+$/.test(name),
+  )
+
+/** What every layer of PyTorch calls its parameters, and no layer its buffers. */
+const isWeightName = (name: string): boolean => /(weight|bias)$/.test(name)
 
 /** A constant that could be taken for a parameter and is not trained. */
 export interface LeftConstant {
@@ -40,61 +52,51 @@ export interface TrainableConstants {
   /** The parameters, in the order of the file. */
   readonly parameters: readonly string[]
   readonly left: readonly LeftConstant[]
-  /** Every floating-point constant that could be trained if somebody asked for it. */
-  readonly possible: readonly string[]
+  /** Every floating-point constant that could be trained if somebody asked for it, by name. */
+  readonly possible: ReadonlyMap<string, LazyTensor>
 }
 
 export function trainableConstants(model: Model): TrainableConstants {
   const constants = floatConstants(model)
   const metadata = metadataOf(model)
-  const kindOf = (name: string) => metadata.get(name)?.get(KIND)
   const statistics = storedStatistics(model)
-  const isMarked = [...metadata.values()].some((entries) => entries.get(KIND) === 'PARAMETER')
+  const isMarked = [...metadata.values()].some((entries) => entries.get(KIND) === PARAMETER)
   const uses = usesOf(model, constants)
   const isStored = (name: string) => model.graph.initializers.has(name)
   // Some files keep all weights in Constant nodes.
   const storesWeights = [...uses.own].some(
     (name) => isStored(name) && elementCount(constants.get(name)!.dims) > 1,
   )
-  const possible = [...constants.keys()].filter((name) => !statistics.has(name))
+  const possible = new Map([...constants].filter(([name]) => !statistics.has(name)))
   const parameters: string[] = []
   const left: LeftConstant[] = []
-  for (const name of possible) {
-    const kind = kindOf(name)
-    if (kind !== undefined) {
-      if (kind === 'PARAMETER') parameters.push(name)
+  for (const [name, tensor] of possible) {
+    const sources = sourcesOf(metadata.get(name))
+    const kind = metadata.get(name)?.get(KIND) ?? (sources.some(isWeightName) && PARAMETER)
+    if (kind) {
+      if (kind === PARAMETER) parameters.push(name)
       continue
     }
-    const tensor = constants.get(name)!
-    const invented = isMarked
+    const isInvented = isMarked
       ? !name.includes('.')
       : name.startsWith('onnx::') || (storesWeights && !isStored(name))
-    if (uses.own.has(name)) {
-      // Ones and zeros in the place of a scale and a shift that a layer has not got.
-      const isFiller = invented && isUniform(tensor)
-      if (!isFiller && !(uses.lookedUp.has(name) && isTrigonometric(tensor))) parameters.push(name)
-      continue
-    }
     const use = uses.operands.get(name)
-    if (!use) continue
-    if (!isMarked && !invented && looksTrained(use, tensor)) {
-      parameters.push(name)
-      continue
+    if (uses.own.has(name)) {
+      const isFixed =
+        (isInvented && isFiller(tensor)) || (uses.lookedUp.has(name) && isTrigonometric(tensor))
+      if (!isFixed) parameters.push(name)
+    } else if (use && isMarked) {
+      // Sizes of values are among the sources too.
+      const constant = sources.filter((source) => !uses.computed.has(source))
+      const isKnown = isTable(tensor) || elementCount(tensor.dims) === 1
+      if (isKnown && constant.length > 0)
+        left.push({ name, reason: `the exporter computed it from ${constant.join(', ')}` })
+    } else if (use && !isInvented) {
+      if (looksTrained(use, tensor)) parameters.push(name)
+      else if (isTable(tensor)) left.push({ name, reason: 'it may be a table or a fixed constant' })
+      else if (isStored(name) && elementCount(tensor.dims) === 1)
+        left.push({ name, reason: 'it is a single number, which may be a fixed factor' })
     }
-    const sources = metadata
-      .get(name)
-      ?.get(FOLDED_FROM)
-      ?.match(/[^'"[\], ]+/g)
-    const gathered = sources && isTable(tensor)
-    if (gathered || (!isMarked && !invented && isTable(tensor)))
-      left.push({
-        name,
-        reason: gathered
-          ? `the exporter computed it from ${sources.join(', ')}`
-          : 'it may be a table or a fixed constant',
-      })
-    else if (!isMarked && isStored(name) && !invented && elementCount(tensor.dims) === 1)
-      left.push({ name, reason: 'it is a single number, which may be a fixed factor' })
   }
   return { parameters, left, possible }
 }
@@ -103,7 +105,7 @@ export function trainableConstants(model: Model): TrainableConstants {
 export function storedStatistics(model: Model): ReadonlySet<string> {
   const names = new Set<string>()
   for (const node of model.graph.nodes) {
-    const facet = operatorOf(node)?.normalization
+    const facet = operatorOf(node)?.growth?.normalization
     if (!facet) continue
     for (const i of [facet.mean, facet.variance]) {
       const name = node.inputs[i]
@@ -149,6 +151,8 @@ interface Uses {
   readonly lookedUp: ReadonlySet<string>
   /** Constants that meet values of the network otherwise. */
   readonly operands: ReadonlyMap<string, OperandUse>
+  /** Values that nodes compute. */
+  readonly computed: ReadonlySet<string>
 }
 
 function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses {
@@ -170,7 +174,7 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
     raw.add(name)
   }
   const toProbabilities = new Set(
-    graph.nodes.filter((node) => operatorOf(node)?.link).map((node) => node.inputs[0]!),
+    graph.nodes.filter((node) => operatorOf(node)?.training?.link).map((node) => node.inputs[0]!),
   )
   const own = new Set<string>()
   const lookedUp = new Set<string>()
@@ -180,7 +184,7 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
     if (constants.has(name)) return [name]
     const node = producers.get(name)
     if (!node || !through(node)) return []
-    const facet = operatorOf(node)?.normalization
+    const facet = operatorOf(node)?.growth?.normalization
     return node.inputs.flatMap((input, i) =>
       input === '' || i === facet?.mean || i === facet?.variance ? [] : sources(input, through),
     )
@@ -192,7 +196,9 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
     const inputs = [...node.inputs, ...capturedValues(node)].filter((name) => name !== '')
     const given = inputs.filter((name) => !fixed.has(name))
     const met = given.filter((name) => signals.has(name))
-    const weights = (operator?.parameters ?? []).filter((i) => fixed.has(node.inputs[i] ?? ''))
+    const weights = (operator?.training?.parameters ?? []).filter((i) =>
+      fixed.has(node.inputs[i] ?? ''),
+    )
     for (const name of node.outputs) producers.set(name, node)
     if (given.length === 0) for (const name of node.outputs) fixed.add(name)
 
@@ -201,12 +207,12 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
       const dims = infos.get(name)?.shape ?? []
       // What multiplies numbers that no signal gave (positions, say) is a weight only as a matrix.
       if (met.length === 0 && dims.filter((dim) => dim !== 1).length < 2) continue
-      if (given.length === 0 && operator?.layer) continue
+      if (given.length === 0 && operator?.growth?.layer) continue
       for (const source of sources(name, isDifferentiable))
         if (source === name || isLarge(source)) own.add(source)
       if (met.length === 0 && constants.has(name)) lookedUp.add(name)
     }
-    const kind = operator?.operand
+    const kind = operator?.training?.operand
     if (kind && met.length > 0 && !met.every((name) => raw.has(name)))
       for (const name of node.inputs.filter((input) => fixed.has(input)))
         for (const source of sources(name, isMoved)) {
@@ -223,7 +229,7 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
       if (weights.length === 0 && met.every((input) => raw.has(input))) raw.add(name)
     }
   }
-  return { own, lookedUp, operands }
+  return { own, lookedUp, operands, computed: new Set(producers.keys()) }
 }
 
 const isDifferentiable = (node: Node): boolean =>
@@ -231,8 +237,9 @@ const isDifferentiable = (node: Node): boolean =>
 
 /** Does the node only move, repeat or scale the elements of its first input? */
 const isMoved = (node: Node): boolean => {
-  const operator = operatorOf(node)
-  return operator?.view === true || (operator?.homogeneous?.linear === true && !operator.operand)
+  const { scaling, training } = operatorOf(node) ?? { scaling: 'none' }
+  if (scaling === 'none' || training?.operand) return false
+  return scaling === 'view' || scaling.linear
 }
 
 /** Beyond this, a number that is added shuts something out. */
@@ -252,6 +259,15 @@ function looksTrained({ kind, rank }: OperandUse, tensor: LazyTensor): boolean {
   if (values.some((value) => !(Math.abs(value) < MASK))) return false
   if (isToken) return values.some((value) => value !== values[0])
   return isVector || !isTrigonometric(tensor)
+}
+
+/** Ones or zeros, in the place of a scale and a shift that a layer has not got? */
+const isFiller = (tensor: LazyTensor): boolean =>
+  isUniform(tensor) && [0, 1].includes(toNumbers(firstOf(tensor))[0] ?? Number.NaN)
+
+const firstOf = (tensor: LazyTensor): LazyTensor => {
+  const unit = tensor.byteLength / elementCount(tensor.dims)
+  return { dtype: tensor.dtype, dims: [1], byteLength: unit, read: (at, n) => tensor.read(at, n) }
 }
 
 /** Is every element the same number? */

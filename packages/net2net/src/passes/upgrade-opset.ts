@@ -5,7 +5,8 @@ import { EMITTED_IR_VERSION, EMITTED_OPSET } from '../model/builder.ts'
 import type { Attribute, Graph, Initializer, Model, Node } from '../model/model.ts'
 import { opsetOf } from '../model/model.ts'
 import { describeNode, NameSupply, valueNames } from '../model/names.ts'
-import type { UpgradedNode, ValueInfo } from '../operators/contract/operator.ts'
+import type { UpgradedNode } from '../operators/contract/facets.ts'
+import type { ValueInfo } from '../operators/contract/infer.ts'
 import { inferModel } from '../operators/inference.ts'
 import { operatorOf } from '../operators/table.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
@@ -52,8 +53,9 @@ function upgradeGraph(
           hint: `Export the model with operator set ${EMITTED_OPSET} or newer.`,
         },
       )
-    if (!operator.upgrade) return node
-    return operator.upgrade({
+    const upgrade = operator.training?.upgrade
+    if (!upgrade) return node
+    return upgrade({
       node,
       from,
       shape: (i) => infos.get(node.inputs[i] ?? '')?.shape,

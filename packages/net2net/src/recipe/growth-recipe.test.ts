@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { schemaFile, schemaText } from '../../../../tools/recipe-schema.ts'
 import { expectEqualFunctions } from '../../testing/check.ts'
 import { Net2NetError } from '../errors.ts'
-import { formatRecipe, growByRecipe, inspect, parseRecipe } from '../growth/index.ts'
+import { inspect } from '../growth/index.ts'
 import { activation, conv2d, dense, flatten, sequential } from '../layers/index.ts'
 import { encodeModel } from '../onnx/encode.ts'
+import { formatRecipe, growByRecipe, parseRecipe, recipeJsonSchema } from './growth-recipe.ts'
 
 const model = sequential(
   [
@@ -47,7 +46,7 @@ describe('recipes', () => {
   it('grow a model step by step', async () => {
     const { model: grown, plans, resolved } = growByRecipe(model, parseRecipe(text))
     expect(inspect(grown).layers.find((layer) => layer.name === 'conv1')?.width).toBe(11)
-    expect(plans.map((plan) => [plan.seed, plan.units.length, plan.insertions.length])).toEqual([
+    expect(plans.map((plan) => [plan.seed, plan.units.length, plan.inserted.length])).toEqual([
       [7, 2, 0],
       [8, 0, 2],
       [9, 0, 1],
@@ -105,7 +104,16 @@ describe('recipes', () => {
     expect(failure(bomb).kind).toBe('input')
   })
 
-  it('have a published schema that is up to date', () => {
-    expect(JSON.parse(readFileSync(schemaFile, 'utf8'))).toEqual(JSON.parse(schemaText()))
+  it('have a JSON Schema: every field with its meaning, and no others', () => {
+    const schema = JSON.parse(JSON.stringify(recipeJsonSchema())) as {
+      properties: Record<string, { items: { anyOf: Record<string, unknown>[] } }>
+      additionalProperties: unknown
+    }
+    expect(Object.keys(schema.properties)).toEqual(['version', 'seed', 'steps'])
+    expect(schema.additionalProperties).toBe(false)
+    const [widen, deepen] = schema.properties.steps!.items.anyOf
+    expect(widen).toMatchObject({ required: ['widen'], additionalProperties: false })
+    expect(deepen).toMatchObject({ required: ['deepen'], additionalProperties: false })
+    expect(JSON.stringify(widen)).toContain('Seed of maps, noise and random weights.')
   })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { GraphBuilder } from '../model/builder.ts'
 import { encodeModel } from '../onnx/encode.ts'
+import { toFloat16 } from '../tensor/half.ts'
 import { float32, type NumericDType, Tensor } from '../tensor/tensor.ts'
 import { nodeRuntime } from './onnxruntime.node.ts'
 
@@ -20,6 +21,18 @@ describe('a session', () => {
     const { inputs, outputs } = await session()
     expect(inputs).toEqual([{ name: 'x', ...value }])
     expect(outputs).toEqual([{ name: 'y', ...value }])
+  })
+
+  // From Node 24 on, JavaScript has Float16Array, which changes what the library takes.
+  test('takes and gives float16 as bit patterns, also into memory of the caller', async () => {
+    const half = (...values: number[]) =>
+      new Tensor('float16', [1, 2], Uint16Array.from(values, toFloat16))
+    const doubler = await session(doubling('float16'))
+    const { y } = await doubler.run({ x: half(1.5, -2) })
+    expect(y).toEqual(half(3, -4))
+    const into = half(0, 0)
+    await doubler.run({ x: half(0.25, 5) }, { y: into })
+    expect(into).toEqual(half(0.5, 10))
   })
 
   test.each([

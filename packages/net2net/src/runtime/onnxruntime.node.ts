@@ -1,25 +1,38 @@
 /** ONNX Runtime in Node. A run is synchronous native code: it blocks the event loop. */
 import { createRequire } from 'node:module'
-import { ortRuntime } from './ort.ts'
+import { availableParallelism } from 'node:os'
+import { usageError } from '../errors.ts'
+import { loadError, ortRuntime } from './ort.ts'
 import type { Runtime, SessionOptions } from './runtime.ts'
 
-const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as {
-  version: string
-}
+const require = createRequire(import.meta.url)
 
 /** ONNX Runtime on this machine: CPU, WebGPU (needs a Vulkan loader on Linux) or CUDA. */
 export const nodeRuntime: Runtime = ortRuntime({
-  description: `onnxruntime-node ${version}`,
+  describe() {
+    try {
+      const { version } = require('onnxruntime-node/package.json') as { version: string }
+      return `onnxruntime-node ${version}`
+    } catch {
+      return 'onnxruntime-node'
+    }
+  },
   blockedImages: true,
+  copiesInPlaceOutputs: true,
+  halfFloatsAsBits: true,
   async load() {
-    const ort = await import('onnxruntime-node')
-    // Errors come back as exceptions: nothing is to be printed beside them.
-    ort.env.logLevel = 'fatal'
-    return ort
+    try {
+      const ort = await import('onnxruntime-node')
+      // Errors come back as exceptions: nothing is to be printed beside them.
+      ort.env.logLevel = 'fatal'
+      return ort
+    } catch (cause) {
+      throw loadError('onnxruntime-node', cause)
+    }
   },
   options: ({ device = 'cpu', threads, optimization }: SessionOptions) => ({
     executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],
-    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    ...(threads === undefined ? {} : { intraOpNumThreads: allowedThreads(threads) }),
     ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
     logSeverityLevel: 4,
     // Idle threads sleep instead of spinning, so that several processes can share the cores.
@@ -34,3 +47,17 @@ export const nodeRuntime: Runtime = ortRuntime({
     return undefined
   },
 })
+
+/** What computes where no other runtime is given. */
+export const defaultRuntime: Runtime = nodeRuntime
+
+/** More threads than this only cost: each takes memory, and a hundred thousand all of it. */
+const maxThreads = (): number => 4 * availableParallelism()
+
+function allowedThreads(threads: number): number {
+  if (Number.isSafeInteger(threads) && threads >= 1 && threads <= maxThreads()) return threads
+  throw usageError(
+    `threads must be a whole number from 1 to ${maxThreads()} (four for each core of this machine), not ${threads}.`,
+    { where: 'threads' },
+  )
+}

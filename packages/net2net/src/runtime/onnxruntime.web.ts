@@ -1,6 +1,5 @@
 /** ONNX Runtime in the browser: WebAssembly, and WebGPU where the browser has it. */
-import * as ort from 'onnxruntime-web'
-import { type OrtBuild, ortRuntime } from './ort.ts'
+import { loadError, type Ort, type OrtBuild, ortRuntime } from './ort.ts'
 import type { Runtime, SessionOptions } from './runtime.ts'
 
 export interface WebRuntimeOptions {
@@ -10,34 +9,54 @@ export interface WebRuntimeOptions {
   readonly threads?: number
 }
 
+type WebOrt = Ort & Pick<typeof import('onnxruntime-web'), 'env'>
+
 /**
- * ONNX Runtime in this browser. The settings hold for the whole page: call it once. WebGPU has a
- * build of its own, which is loaded with the first session on `webgpu`.
+ * ONNX Runtime in this browser. It is loaded with the first session, and the settings hold for the whole page: call this
+ * once. WebGPU has a build of its own, which is loaded with the first session on `webgpu`.
  */
 export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runtime {
-  if (wasmPaths !== undefined) ort.env.wasm.wasmPaths = wasmPaths
-  if (threads !== undefined) ort.env.wasm.numThreads = threads
-  const cpu = ortRuntime({ ...common, load: async () => ort })
-  const webgpu = ortRuntime({
-    ...common,
-    async load() {
-      const gpu = await import('onnxruntime-web/webgpu')
-      if (wasmPaths !== undefined) gpu.env.wasm.wasmPaths = wasmPaths
-      // Hardly anything is left to the CPU.
-      gpu.env.wasm.numThreads = 1
-      return gpu
-    },
-  })
+  let version = ''
+  const describe = () => `onnxruntime-web ${version}`.trim()
+  const build = (load: () => Promise<WebOrt>, count: number | undefined) =>
+    ortRuntime({
+      ...common,
+      describe,
+      async load() {
+        const ort = await load()
+        version = ort.env.versions.web ?? ''
+        if (wasmPaths !== undefined) ort.env.wasm.wasmPaths = wasmPaths
+        if (count !== undefined) ort.env.wasm.numThreads = count
+        return ort
+      },
+    })
+  // The build for the CPU alone is half as large as the package's default one.
+  const cpu = build(async () => {
+    try {
+      return await import('onnxruntime-web/wasm')
+    } catch (cause) {
+      throw loadError('onnxruntime-web', cause)
+    }
+  }, threads)
+  const webgpu = build(async () => {
+    try {
+      return await import('onnxruntime-web/webgpu')
+    } catch (cause) {
+      throw loadError('onnxruntime-web', cause)
+    }
+    // Hardly anything is left to the CPU.
+  }, 1)
   return {
-    description: cpu.description,
+    get description() {
+      return describe()
+    },
     webAssembly: true,
     createSession: (model, options) =>
       (options?.device === 'webgpu' ? webgpu : cpu).createSession(model, options),
   }
 }
 
-const common: Omit<OrtBuild, 'load'> = {
-  description: `onnxruntime-web ${ort.env.versions.web ?? ''}`.trim(),
+const common: Omit<OrtBuild, 'load' | 'describe'> = {
   // The web build leaves buffers in JavaScript's memory untouched.
   copiesOutputs: true,
   options: ({ device = 'cpu', optimization }: SessionOptions) => ({
@@ -51,3 +70,6 @@ const common: Omit<OrtBuild, 'load'> = {
       ? 'This browser has no WebGPU adapter; choose the CPU.'
       : undefined,
 }
+
+/** What computes where no other runtime is given. */
+export const defaultRuntime: Runtime = webRuntime()

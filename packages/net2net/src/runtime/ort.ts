@@ -13,7 +13,14 @@ import {
   Tensor,
   type TypedArray,
 } from '../tensor/tensor.ts'
-import type { Feeds, Runtime, Session, SessionOptions, SessionValue } from './runtime.ts'
+import type {
+  Feeds,
+  InPlaceOptions,
+  Runtime,
+  Session,
+  SessionOptions,
+  SessionValue,
+} from './runtime.ts'
 
 /** The two classes of ONNX Runtime's API that we use. */
 export type Ort = Pick<typeof OrtApi, 'InferenceSession' | 'Tensor'>
@@ -22,13 +29,20 @@ type NativeTensor = OrtApi.Tensor
 export type NativeOptions = OrtApi.InferenceSession.SessionOptions
 
 export interface OrtBuild {
-  readonly description: string
+  /** Name and version. */
+  describe(): string
   readonly blockedImages?: true
+  readonly copiesInPlaceOutputs?: true
   /** Loads the library, on first use. */
   load(): Promise<Ort>
   options(options: SessionOptions): NativeOptions
   /** True where outputs that the caller allocated are not written by the library itself. */
   readonly copiesOutputs?: true
+  /**
+   * True where the library reads float16 from a Uint16Array alone. Engines that have Float16Array make
+   * the constructor of its tensors insist on that, and its native part then finds no elements in it.
+   */
+  readonly halfFloatsAsBits?: true
   /** A sentence for a device that cannot be had; undefined if `reason` is about something else. */
   deviceHint(options: SessionOptions, reason: string): string | undefined
 }
@@ -36,8 +50,11 @@ export interface OrtBuild {
 /** A runtime on one build of ONNX Runtime. */
 export function ortRuntime(build: OrtBuild): Runtime {
   return {
-    description: build.description,
+    get description() {
+      return build.describe()
+    },
     ...(build.blockedImages && { blockedImages: true }),
+    ...(build.copiesInPlaceOutputs && { copiesInPlaceOutputs: true }),
     async createSession(model, options = {}) {
       const ort = await build.load()
       const native = { ...build.options(options), ...keepOnDevice(options) }
@@ -61,9 +78,23 @@ export function ortRuntime(build: OrtBuild): Runtime {
           where === undefined ? { cause } : { where, cause },
         )
       }
-      return new OrtSession(ort, session, build.copiesOutputs === true)
+      return new OrtSession(ort, session, build, options.refused)
     },
   }
+}
+
+/**
+ * Why a build of ONNX Runtime cannot be loaded: its package is an optional peer of this one. (Where it is loaded, `import` stands
+ * in a `try`, which bundlers take for leave to go on without the package.)
+ */
+export function loadError(name: string, cause: unknown): Net2NetError {
+  const isMissing = (cause as { readonly code?: unknown }).code === 'ERR_MODULE_NOT_FOUND'
+  return inputError(
+    isMissing
+      ? `Running models needs ONNX Runtime: npm install ${name}.`
+      : `ONNX Runtime (${name}) cannot be loaded: ${shortReason(cause)}.`,
+    { cause },
+  )
 }
 
 class OrtSession implements Session {
@@ -71,15 +102,24 @@ class OrtSession implements Session {
   readonly outputs: readonly SessionValue[]
   readonly #ort: Ort
   readonly #session: NativeSession
-  readonly #copiesOutputs: boolean
+  readonly #build: OrtBuild
+  readonly #refused: InPlaceOptions['refused']
   #released = false
 
-  constructor(ort: Ort, session: NativeSession, copiesOutputs: boolean) {
+  constructor(
+    ort: Ort,
+    session: NativeSession,
+    build: OrtBuild,
+    refused: InPlaceOptions['refused'],
+  ) {
+    this.#refused = refused
     this.#ort = ort
     this.#session = session
-    this.#copiesOutputs = copiesOutputs
+    this.#build = build
     this.inputs = session.inputMetadata.map(sessionValue)
-    this.outputs = session.outputMetadata.map(sessionValue)
+    this.outputs = session.outputMetadata
+      .filter(({ name }) => name !== refused?.output)
+      .map(sessionValue)
   }
 
   async run(feeds: Feeds, outputs?: readonly string[] | Feeds): Promise<Record<string, Tensor>> {
@@ -104,8 +144,9 @@ class OrtSession implements Session {
 
     let results: OrtApi.InferenceSession.OnnxValueMapType
     try {
-      if (preallocated && !this.#copiesOutputs) {
-        const fetches: Record<string, NativeTensor> = {}
+      if (preallocated && !this.#build.copiesOutputs) {
+        const fetches: Record<string, NativeTensor | null> = {}
+        if (this.#refused) fetches[this.#refused.output] = null
         for (const name of wanted) fetches[name] = this.#toNative(name, preallocated[name]!)
         await this.#session.run(nativeFeeds, fetches)
         return { ...preallocated }
@@ -113,6 +154,8 @@ class OrtSession implements Session {
       results = await this.#session.run(nativeFeeds, wanted)
     } catch (cause) {
       if (cause instanceof Net2NetError) throw cause
+      if (preallocated && cause instanceof Error && cause.message === this.#refused?.message)
+        return { ...preallocated }
       throw inputError(`ONNX Runtime cannot run the model: ${shortReason(cause)}.`, { cause })
     }
     const outcome = wanted.map((name) => [name, fromNative(name, results[name]!)] as const)
@@ -135,9 +178,15 @@ class OrtSession implements Session {
     const { dtype, dims } = tensor
     if (dtype === 'bfloat16')
       throw usageError(`ONNX Runtime's JavaScript API takes no bfloat16 tensors (${name}).`)
-    const data = unshared(dtype === 'float16' ? asHalfFloats(tensor.data) : tensor.data)
+    const elements = unshared(tensor.data)
+    const data = dtype === 'float16' ? asHalfFloats(elements) : elements
     // The constructor is overloaded per type; dtype and array agree by Tensor's own type.
-    return new this.#ort.Tensor(dtype as 'float32', data as Float32Array<ArrayBuffer>, [...dims])
+    const native = new this.#ort.Tensor(dtype as 'float32', data as Float32Array<ArrayBuffer>, [
+      ...dims,
+    ])
+    if (data !== elements && this.#build.halfFloatsAsBits)
+      Object.defineProperty(native, 'cpuData', { value: elements })
+    return native
   }
 }
 

@@ -15,6 +15,12 @@ export interface SessionOptions {
   readonly keepOnDevice?: readonly string[]
 }
 
+/** What only in-place.ts asks for. */
+export interface InPlaceOptions extends SessionOptions {
+  /** An output that is no tensor, and the error that runs end with when all is done. */
+  readonly refused?: { readonly output: string; readonly message: string }
+}
+
 export interface SessionValue {
   readonly name: string
   readonly dtype: DType | undefined
@@ -34,6 +40,10 @@ export interface Session {
   release(): Promise<void>
 }
 
+/** Options whose runtime may be left away: then it is ONNX Runtime in Node or in this browser. */
+export type RuntimeOptional<T extends { readonly runtime: unknown }> = Omit<T, 'runtime'> &
+  Partial<Pick<T, 'runtime'>>
+
 export interface Runtime {
   /** For records: name, version and device. */
   readonly description: string
@@ -41,6 +51,8 @@ export interface Runtime {
   readonly blockedImages?: true
   /** Present if its CPU is WebAssembly's: vectors of four numbers, and no fused forms for processors. */
   readonly webAssembly?: true
+  /** Present if it copies what runs wrote into the caller's tensors, unless asked otherwise: see in-place.ts. */
+  readonly copiesInPlaceOutputs?: true
   /** Bytes of an ONNX file, or the path of one where the runtime can read files. */
-  createSession(model: Uint8Array | string, options?: SessionOptions): Promise<Session>
+  createSession(model: Uint8Array | string, options?: InPlaceOptions): Promise<Session>
 }

@@ -1,18 +1,21 @@
 /** Training: gradients, losses, optimizers, step graphs, the trainer. Its functions check what they are given. */
+import { defaultRuntime } from '#runtime'
 import * as kind from '../arguments.ts'
-import type { TrainingData } from '../data/samples.ts'
+import { checked, flag, model, number, text } from '../arguments.ts'
+import type { Batch, TrainingData } from '../data/samples.ts'
 import type { Model } from '../model/model.ts'
-import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
+import type { RuntimeOptional } from '../runtime/runtime.ts'
 import * as losses from './compile/losses/index.ts'
 import * as optimizers from './compile/optimizers/index.ts'
 import * as steps from './compile/step-graph.ts'
+import { checkpoint, loss, measuring, optimizer, session, step, training } from './kinds.ts'
 import { type EvaluateOptions, type Evaluation, evaluate as evaluateWith } from './run/evaluate.ts'
+import { type MeasureOptions, measureStep as measureWith } from './run/measure.ts'
 import { Training, type TrainOptions } from './run/trainer.ts'
 import * as schedules from './schedules.ts'
 
 export { backward } from '../autodiff/backward.ts'
 export type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
-export { upgrade } from '../passes/upgrade-opset.ts'
 export {
   bceWithLogits,
   type EmittedLoss,
@@ -38,7 +41,13 @@ export type {
 export type { EvaluationGraph, SlotState, StepGraph, StepOptions } from './compile/step-graph.ts'
 export { withParameters } from './compile/trainable.ts'
 export type { EvaluateOptions, Evaluation } from './run/evaluate.ts'
-export type { EpochResult, EpochTotals, TrainingState } from './run/state.ts'
+export type { MeasureOptions } from './run/measure.ts'
+export {
+  type EpochResult,
+  type EpochTotals,
+  startingState,
+  type TrainingState,
+} from './run/state.ts'
 export type {
   CheckpointHook,
   EarlyStopping,
@@ -46,25 +55,13 @@ export type {
   Training,
   TrainOptions,
 } from './run/trainer.ts'
-export {
-  afterEpoch,
-  freshPlateau,
-  type LearningRate,
-  type Moment,
-  type PlateauState,
-  rateAt,
-  type Schedule,
-  scaled,
-  scheduleOf,
+export type {
+  LearningRate,
+  Moment,
+  PlateauState,
+  Schedule,
 } from './schedules.ts'
 
-const { model, number, flag, text, checked } = kind
-const loss = kind.either(
-  'a loss or the name of one',
-  text,
-  kind.object('a loss', 'emit', 'function'),
-)
-const optimizer = kind.object('an optimizer, as sgd gives it', 'update', 'function')
 const learningRate = kind.either(
   'a number or a schedule',
   number,
@@ -72,15 +69,8 @@ const learningRate = kind.either(
 )
 const weightDecay = number
 const data = kind.data
-const measuring = {
-  batchSize: number,
-  runtime: kind.runtime,
-  session: kind.options({}, {}),
-  output: text,
-  signal: kind.signal,
-}
-const step = { freeze: kind.texts, clipNorm: number, seed: number }
-const adaptive = kind.options({
+const targetShape = kind.object('a list of sizes', 'length', 'number')
+const adaptive = kind.options<optimizers.AdamOptions>({
   learningRate,
   beta1: number,
   beta2: number,
@@ -91,7 +81,11 @@ const adaptive = kind.options({
 
 /** The mean cross-entropy of logits with classes. See losses/softmax-cross-entropy.ts. */
 export const softmaxCrossEntropy = checked('softmaxCrossEntropy', losses.softmaxCrossEntropy, {
-  options: kind.options({ target: text, labelSmoothing: number, axis: number }),
+  options: kind.options<losses.SoftmaxCrossEntropyOptions>({
+    target: text,
+    labelSmoothing: number,
+    axis: number,
+  }),
 })
 
 const rate = number
@@ -100,25 +94,32 @@ export const constant = checked('constant', schedules.constant, { rate })
 export const stepDecay = checked('stepDecay', schedules.stepDecay, {
   rate,
   every: number,
-  factor: number.optional(),
+  factor: kind.optional(number),
 })
 /** From `rate` to `end` over `epochs` along half a cosine (Loshchilov and Hutter 2017). */
 export const cosine = checked('cosine', schedules.cosine, {
   rate,
   epochs: number,
-  end: number.optional(),
+  end: kind.optional(number),
 })
 /** Rises linearly from 0 over the first `steps` steps, then follows `next`. */
 export const warmUp = checked('warmUp', schedules.warmUp, { steps: number, next: learningRate })
 /** Multiplied by `factor` whenever the watched loss has not improved for `patience` epochs. */
 export const reduceOnPlateau = checked('reduceOnPlateau', schedules.reduceOnPlateau, {
   rate,
-  options: kind.options({ factor: number, patience: number, minimum: number }),
+  options: kind.options<NonNullable<Parameters<typeof schedules.reduceOnPlateau>[1]>>({
+    factor: number,
+    patience: number,
+    minimum: number,
+  }),
 })
 
 /** Stochastic gradient descent with momentum, by Keras's rule. See optimizers/sgd.ts. */
 export const sgd = checked('sgd', optimizers.sgd, {
-  options: kind.options({ momentum: number, nesterov: flag, weightDecay }, { learningRate }),
+  options: kind.options<optimizers.SgdOptions>(
+    { momentum: number, nesterov: flag, weightDecay },
+    { learningRate },
+  ),
 })
 /** Kingma and Ba 2015. Default learning rate 0.001. */
 export const adam = checked('adam', optimizers.adam, { options: adaptive })
@@ -126,7 +127,7 @@ export const adam = checked('adam', optimizers.adam, { options: adaptive })
 export const adamw = checked('adamw', optimizers.adamw, { options: adaptive })
 /** Duchi, Hazan and Singer 2011. Default learning rate 0.01. */
 export const adagrad = checked('adagrad', optimizers.adagrad, {
-  options: kind.options({ learningRate, epsilon: number, weightDecay }),
+  options: kind.options<optimizers.AdagradOptions>({ learningRate, epsilon: number, weightDecay }),
 })
 /**
  * Adds the slot `ema`: a ← d a + (1 − d) w after each step, starting at w. The trained network
@@ -137,19 +138,19 @@ export const averaged = checked('averaged', optimizers.averaged, { optimizer, de
 /** A model, its loss and its optimizer as one ONNX graph: a training step. See step-graph.ts. */
 export const buildStep = checked('buildStep', steps.buildStep, {
   model,
-  options: kind.options(
-    { ...step, gradients: flag, watch: flag, output: text },
+  options: kind.options<steps.StepOptions>(
+    { ...step, targetShape, gradients: flag, watch: flag, output: text, target: text },
     { loss, optimizer },
   ),
 })
 /** A model and its loss as one ONNX graph. See step-graph.ts. */
 export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation, {
   model,
-  options: kind.options({ output: text }, { loss }),
+  options: kind.options<Parameters<typeof steps.buildEvaluation>[1]>(
+    { output: text, target: text, targetShape },
+    { loss },
+  ),
 })
-
-/** The runtime is ONNX Runtime in Node unless another one is given. */
-export type InNode<T extends { readonly runtime: unknown }> = Omit<T, 'runtime'> & Partial<T>
 
 /**
  * Trains a model. Iterating yields one result per epoch; afterwards `model` of what it gives is the trained one.
@@ -157,25 +158,16 @@ export type InNode<T extends { readonly runtime: unknown }> = Omit<T, 'runtime'>
  */
 export const train = checked(
   'train',
-  (model: Model, data: TrainingData, options: InNode<TrainOptions>): Training =>
-    new Training(model, data, { runtime: nodeRuntime, ...options }),
+  (model: Model, data: TrainingData, options: RuntimeOptional<TrainOptions>): Training =>
+    new Training(model, data, { runtime: defaultRuntime, ...options }),
   {
     model,
     data,
-    options: kind.options(
+    options: kind.options<RuntimeOptional<TrainOptions>>(
       {
-        ...step,
-        ...measuring,
-        epochs: number,
-        validation: data,
-        evaluationBatchSize: number,
-        shuffle: flag,
-        earlyStopping: kind.options(
-          { minimumChange: number, restoreBest: flag },
-          { patience: number },
-        ),
-        onStep: kind.callback,
-        checkpoint: kind.object('an object with a function save', 'save', 'function'),
+        ...training,
+        checkpoint,
+        resume: kind.object('the state of a training', 'tensors', 'object'),
         untilStep: number,
       },
       { loss, optimizer },
@@ -186,7 +178,36 @@ export const train = checked(
 /** Loss and accuracy of a model on data. See evaluate.ts. */
 export const evaluate = kind.checkedAsync(
   'evaluate',
-  (model: Model, data: TrainingData, options: InNode<EvaluateOptions>): Promise<Evaluation> =>
-    evaluateWith(model, data, { runtime: nodeRuntime, ...options }),
-  { model, data, options: kind.options(measuring, { loss }) },
+  (
+    model: Model,
+    data: TrainingData,
+    options: RuntimeOptional<EvaluateOptions>,
+  ): Promise<Evaluation> => evaluateWith(model, data, { runtime: defaultRuntime, ...options }),
+  { model, data, options: kind.options<RuntimeOptional<EvaluateOptions>>(measuring, { loss }) },
+)
+
+/** How long a training step takes on a device: the median of a few, in milliseconds. See run/measure.ts. */
+export const measureStep = kind.checkedAsync(
+  'measureStep',
+  (model: Model, batch: Batch, options: RuntimeOptional<MeasureOptions>): Promise<number> =>
+    measureWith(model, batch, { runtime: defaultRuntime, ...options }),
+  {
+    model,
+    batch: kind.object('a batch', 'inputs', 'object'),
+    options: kind.options<RuntimeOptional<MeasureOptions>>(
+      {
+        ...step,
+        targetShape,
+        runtime: kind.runtime,
+        session,
+        output: text,
+        gradients: flag,
+        watch: flag,
+        warmUp: number,
+        timed: number,
+        goOn: kind.callback,
+      },
+      { loss, optimizer },
+    ),
+  },
 )

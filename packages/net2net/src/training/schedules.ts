@@ -35,24 +35,30 @@ export const constant = (rate: number): Schedule => ({ kind: 'constant', rate: p
 export const stepDecay = (rate: number, every: number, factor = 0.1): Schedule => ({
   kind: 'step',
   rate: positive(rate),
-  every,
-  factor,
+  every: span('every', every),
+  factor: notNegative('factor', factor),
 })
 export const cosine = (rate: number, epochs: number, end = 0): Schedule => ({
   kind: 'cosine',
   rate: positive(rate),
-  end,
-  epochs,
+  end: notNegative('end', end),
+  epochs: span('epochs', epochs),
 })
 export const warmUp = (steps: number, next: LearningRate): Schedule => ({
   kind: 'warm-up',
-  steps,
+  steps: notNegative('steps', steps),
   next: scheduleOf(next),
 })
 export const reduceOnPlateau = (
   rate: number,
   { factor = 0.1, patience = 2, minimum = 0 } = {},
-): Schedule => ({ kind: 'plateau', rate: positive(rate), factor, patience, minimum })
+): Schedule => ({
+  kind: 'plateau',
+  rate: positive(rate),
+  factor: notNegative('factor', factor),
+  patience: notNegative('patience', patience),
+  minimum: notNegative('minimum', minimum),
+})
 
 export const scheduleOf = (rate: LearningRate): Schedule =>
   typeof rate === 'number' ? constant(rate) : rate
@@ -74,6 +80,17 @@ export function scaled(schedule: Schedule, factor: number): Schedule {
 function positive(rate: number): number {
   if (rate >= 0 && Number.isFinite(rate)) return rate
   throw usageError(`The learning rate must be a number that is not negative, not ${rate}.`)
+}
+
+function notNegative(name: string, value: number): number {
+  if (value >= 0 && Number.isFinite(value)) return value
+  throw usageError(`${name} of a schedule must be a number that is not negative, not ${value}.`)
+}
+
+/** A length of time: of none, a rate would become NaN. */
+function span(name: string, value: number): number {
+  if (value > 0 && Number.isFinite(value)) return value
+  throw usageError(`${name} of a schedule must be a positive number, not ${value}.`)
 }
 
 /** Where training stands. */

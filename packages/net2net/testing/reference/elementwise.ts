@@ -27,6 +27,12 @@ const clamp01 = (x: number) => Math.min(1, Math.max(0, x))
 const attribute = (node: Parameters<Kernel>[0], name: string, fallback: number) =>
   Math.fround(floatAttribute(node, name, fallback))
 
+const gelu = unary((x, node) =>
+  stringAttribute(node, 'approximate', 'none') === 'tanh'
+    ? 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))
+    : 0.5 * x * (1 + erf(x / Math.SQRT2)),
+)
+
 export const elementwise = {
   Acos: unary(Math.acos),
   Acosh: unary(Math.acosh),
@@ -48,11 +54,8 @@ export const elementwise = {
   Cosh: unary(Math.cosh),
   Elu: unary((x, node) => (x > 0 ? x : attribute(node, 'alpha', 1) * Math.expm1(x))),
   Erf: unary(erf),
-  Gelu: unary((x, node) =>
-    stringAttribute(node, 'approximate', 'none') === 'tanh'
-      ? 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))
-      : 0.5 * x * (1 + erf(x / Math.SQRT2)),
-  ),
+  Gelu: gelu,
+  'com.microsoft.Gelu': gelu,
   HardSigmoid: unary((x, node) =>
     clamp01(attribute(node, 'alpha', 0.2) * x + attribute(node, 'beta', 0.5)),
   ),

@@ -1,4 +1,5 @@
 /** The float64 kernels of our own, by operator. ONNX Runtime computes the others in double. */
+import { attentions } from './attention.ts'
 import { convolutions } from './convolution.ts'
 import { elementwise } from './elementwise.ts'
 import type { Kernel } from './kernel.ts'
@@ -6,5 +7,7 @@ import { normalizations } from './normalization.ts'
 import { pools } from './pooling.ts'
 
 export const kernels: ReadonlyMap<string, Kernel> = new Map<string, Kernel>(
-  [convolutions, elementwise, normalizations, pools].flatMap((family) => Object.entries(family)),
+  [attentions, convolutions, elementwise, normalizations, pools].flatMap((family) =>
+    Object.entries(family),
+  ),
 )

@@ -1,8 +1,5 @@
 /** Runs two models on the same inputs: in a worker of its own, so that models grow meanwhile. */
-
-import { compareSubjects } from 'net2net/internal/check/comparison'
-import { decodeModel } from 'net2net/internal/onnx/decode'
-import { linearFormOf } from 'net2net/internal/operators/table'
+import { compare, decodeModel } from 'net2net'
 import type { CheckMethods } from './protocol.ts'
 import { runtime } from './runtime.ts'
 import { serveMethods } from './serve.ts'
@@ -10,10 +7,7 @@ import { serveMethods } from './serve.ts'
 serveMethods<CheckMethods>({
   async check([a, b]) {
     const start = performance.now()
-    const subject = (file: Uint8Array) => ({ file, model: decodeModel(file) })
-    const result = await compareSubjects(await runtime(), subject(a), subject(b), {
-      linearForm: linearFormOf,
-    })
+    const result = await compare(decodeModel(a), decodeModel(b), { runtime: await runtime() })
     return { ...result, seconds: (performance.now() - start) / 1000 }
   },
 })

@@ -1,7 +1,7 @@
 /** External data of a model, in files that were opened together with it. */
-import { inputError } from 'net2net/internal/errors'
-import type { OpenExternal } from 'net2net/internal/onnx/tensor-proto'
-import { memorySource } from 'net2net/internal/onnx/wire'
+
+import { memorySource, type OpenExternal } from 'net2net'
+import { inputError } from '../../../src/errors.ts'
 import type { NamedBytes } from './protocol.ts'
 
 /** A browser says nothing of folders: files are found by their names alone. */

@@ -1,9 +1,14 @@
 /** What the Grow tab does to a model: widen, then deepen. */
 
-import type { GrowthPlan } from 'net2net/internal/growth/growth-plan'
-import { applyPlan, inspect, planDeepen, planWiden } from 'net2net/internal/growth/index'
-import { rolesIn } from 'net2net/internal/growth/plan/project'
-import type { Model } from 'net2net/internal/model/model'
+import {
+  applyPlan,
+  type GrowthPlan,
+  inspect,
+  type Model,
+  planDeepen,
+  planWiden,
+  rolesIn,
+} from 'net2net'
 import type { GrowSettings, LayerView } from './protocol.ts'
 
 export const inspectLayers = (model: Model): readonly LayerView[] => inspect(model).layers
@@ -46,14 +51,15 @@ export function planText(plans: readonly GrowthPlan[]): string {
       const clone = to === name ? '' : ` (cloned as ${to})`
       return `  ${name}${clone}: ${before.join('×')} → ${after.join('×')}, ${roles}`
     }),
-    ...plan.sizes.map(
-      ({ constant, index, from, to }) => `  size ${constant}[${index}]: ${from} → ${to}`,
-    ),
-    ...(plan.held ?? []).map(({ to, elements }) => `  hold ${to} at ${elements.join(', ')}`),
-    ...plan.attributes.map(
-      ({ node, attribute, from, to }) => `  attribute ${attribute} of ${node}: ${from} → ${to}`,
-    ),
-    ...plan.insertions.map(
+    ...plan.integers.map((change) => {
+      const what =
+        'constant' in change
+          ? `size ${change.constant}[${change.index}]`
+          : `attribute ${change.attribute} of ${change.node}`
+      return `  ${what}: ${change.from} → ${change.to}`
+    }),
+    ...plan.pinned.map(({ to, elements }) => `  pin ${to} at ${elements.join(', ')}`),
+    ...plan.inserted.map(
       ({ after, name, init, layer }) =>
         `insert ${name} after ${after}: ${layer.nodes.map((node) => node.opType).join(', ')}, ${init}`,
     ),

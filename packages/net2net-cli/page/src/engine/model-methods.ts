@@ -1,9 +1,8 @@
 /** Holds the models: reads, inspects, grows, compares and writes them (other workers run them), off the page's thread. */
-import { inputError, Net2NetError, usageError } from 'net2net/internal/errors'
-import type { Model } from 'net2net/internal/model/model'
-import { decodeModel } from 'net2net/internal/onnx/decode'
-import { encodeModel } from 'net2net/internal/onnx/encode'
-import { inferModel } from 'net2net/internal/operators/inference'
+
+import { decodeModel, encodeModel, type Model, Net2NetError } from 'net2net'
+import { constantsOf, inferShapes } from 'net2net/model'
+import { inputError, usageError } from '../../../src/errors.ts'
 import { diffOf, single } from './diff.ts'
 import { externalDataIn } from './external.ts'
 import { grow, inspectLayers, planText, recipeOf } from './growth.ts'
@@ -12,7 +11,7 @@ import type { ComparedModels, GrowSettings, ModelMethods, Pair, Source } from '.
 import { samples } from './samples.ts'
 import { serveMethods } from './serve.ts'
 import { parameterStatistics } from './statistics.ts'
-import { constantsOf, type ModelView, type ParameterView, viewOf } from './view.ts'
+import { type ModelView, type ParameterView, viewOf } from './view.ts'
 
 interface Loaded {
   readonly model: Model
@@ -120,7 +119,7 @@ async function fetchBytes(path: string): Promise<Uint8Array> {
 const pageAddress = new URL(import.meta.env.DEV ? '/' : '../', import.meta.url)
 
 function viewOfModel(model: Model, name: string): ModelView {
-  return viewOf(model, name, inferModel(model))
+  return viewOf(model, name, inferShapes(model))
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -1,6 +1,5 @@
 /** What the page asks of its workers, and what they answer: plain data only. */
-import type { ErrorKind } from 'net2net/internal/errors'
-import type { GrowthPlan, NoiseKind, WidenInit } from 'net2net/internal/growth/growth-plan'
+import type { ErrorKind, GrowthPlan, NoiseKind, WidenInit } from 'net2net'
 import type { Diff } from './diff.ts'
 import type { Layout } from './layout.ts'
 import type { ModelView } from './view.ts'

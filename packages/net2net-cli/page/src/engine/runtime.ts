@@ -1,5 +1,5 @@
 /** ONNX Runtime for this worker; loaded when something is first computed. */
-import type { Runtime } from 'net2net/internal/runtime/runtime'
+import type { Runtime } from 'net2net/runtime'
 
 let loading: Promise<Runtime> | undefined
 
@@ -8,7 +8,7 @@ const wasmFolder = new URL(import.meta.env.DEV ? '/ort/' : '../ort/', import.met
 
 /** The number of threads is that of the worker's first call. */
 export function runtime(count = threads()): Promise<Runtime> {
-  loading ??= import('net2net/internal/runtime/onnxruntime.web').then(({ webRuntime }) =>
+  loading ??= import('net2net/runtime').then(({ webRuntime }) =>
     webRuntime({ wasmPaths: wasmFolder, threads: count }),
   )
   return loading

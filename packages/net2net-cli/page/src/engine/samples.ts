@@ -1,6 +1,6 @@
 /** Networks to try growth on without a file of one's own. */
 
-import type { Model } from 'net2net/internal/model/model'
+import type { Model } from 'net2net'
 import {
   add,
   batchNorm,

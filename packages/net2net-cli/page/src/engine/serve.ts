@@ -1,5 +1,5 @@
 /** The worker's side of `client.ts`. */
-import { Net2NetError } from 'net2net/internal/errors'
+import { Net2NetError } from 'net2net'
 import type { Failure, Request } from './protocol.ts'
 
 type Handlers<M> = {

@@ -1,6 +1,5 @@
 /** Histograms of parameters, before and after on the same scale. */
-import { isFloat } from 'net2net/internal/tensor/dtype'
-import { elementCount, type LazyTensor, materialize } from 'net2net/internal/tensor/tensor'
+import { elementCount, isFloat, type LazyTensor, materialize } from 'net2net/tensor'
 import type { ParameterStatistics, Statistics } from './protocol.ts'
 
 const binCount = 48

@@ -1,18 +1,17 @@
 /** A model as the page draws it: plain data that crosses from the worker to the page. */
-import { countMultiplyAdds } from 'net2net/internal/growth/index'
-import { tensorAttribute } from 'net2net/internal/model/attributes'
+import { countMultiplyAdds, type Model } from 'net2net'
 import {
   type Attribute,
-  type Model,
+  constantsOf,
   type Node,
+  nodeLabel,
+  operatorKind,
   opsetOf,
   requiredInputs,
   type Shape,
-} from 'net2net/internal/model/model'
-import { nodeLabel } from 'net2net/internal/model/names'
-import type { ValueInfo } from 'net2net/internal/operators/contract/operator'
-import { operatorOf } from 'net2net/internal/operators/table'
-import { elementCount, type LazyTensor, toNumbers } from 'net2net/internal/tensor/tensor'
+  type ValueInfo,
+} from 'net2net/model'
+import { elementCount, toNumbers } from 'net2net/tensor'
 
 /** What a node is for, as its operator declares it; decides its colour. */
 export type NodeKind = 'layer' | 'activation' | 'normalization' | 'view' | 'other' | 'unknown'
@@ -60,7 +59,7 @@ export interface ModelView {
   readonly multiplyAdds: number | null
 }
 
-export const shapeText = (shape: Shape | undefined): string =>
+const shapeText = (shape: Shape | undefined): string =>
   shape === undefined ? '' : shape.length === 0 ? 'scalar' : shape.map((d) => d ?? '?').join('×')
 
 /** Shows a model; `values` is what shape inference found. */
@@ -136,24 +135,9 @@ export function viewOf(
   }
 }
 
-/** Every stored tensor by the name of its value: initializers and nodes that hold a tensor. */
-export function constantsOf(model: Model): Map<string, LazyTensor> {
-  const constants = new Map<string, LazyTensor>()
-  for (const [name, { tensor }] of model.graph.initializers) constants.set(name, tensor)
-  for (const node of model.graph.nodes) {
-    const tensor = node.inputs.length === 0 ? tensorAttribute(node, 'value') : undefined
-    if (tensor !== undefined && node.outputs.length === 1) constants.set(node.outputs[0]!, tensor)
-  }
-  return constants
-}
-
 function kindOf(node: Node, hasParameters: boolean): NodeKind {
-  const operator = operatorOf(node)
-  if (operator === undefined) return 'unknown'
-  if (operator.layer !== undefined && hasParameters) return 'layer'
-  if (operator.normalization !== undefined) return 'normalization'
-  if (operator.activation !== undefined) return 'activation'
-  return operator.view ? 'view' : 'other'
+  const kind = operatorKind(node) ?? 'unknown'
+  return kind === 'layer' && !hasParameters ? 'other' : kind
 }
 
 /** The last part of the parameter's name: `weight` of `conv1.weight`; its position otherwise. */

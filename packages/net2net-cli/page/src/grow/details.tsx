@@ -1,6 +1,7 @@
 /** Everything about the chosen node, beside the graph. */
+
 import { computed, useSignal } from '@preact/signals'
-import type { GrownUnits } from 'net2net/internal/growth/growth-plan'
+import type { GrownUnits } from 'net2net'
 import { useEffect } from 'preact/hooks'
 import type { NodeDiff, ParameterDiff } from '../engine/diff.ts'
 import { models } from '../engine/model-client.ts'

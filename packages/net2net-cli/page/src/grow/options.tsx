@@ -1,4 +1,4 @@
-import type { NoiseKind } from 'net2net/internal/growth/growth-plan'
+import type { NoiseKind } from 'net2net'
 import { NumberField } from '../ui/number-field.tsx'
 import { change, largestSeed, settings } from './settings.ts'
 

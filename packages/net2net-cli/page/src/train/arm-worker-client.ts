@@ -1,5 +1,7 @@
 /** A worker that trains arms, as the worker that plans the run sees it. */
-import { internalError, Net2NetError } from 'net2net/internal/errors'
+
+import { Net2NetError } from 'net2net'
+import { internalError } from '../../../src/errors.ts'
 import type { Failure } from '../engine/protocol.ts'
 import type { ArmCommand, ArmEvent, ChosenDevice, TrainSettings } from './protocol.ts'
 

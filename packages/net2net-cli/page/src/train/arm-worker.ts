@@ -1,9 +1,7 @@
 /** Trains arms that it is given, one after the other; several such workers train side by side. */
 
-import type { Model } from 'net2net/internal/model/model'
-import { decodeModel } from 'net2net/internal/onnx/decode'
-import { encodeModel } from 'net2net/internal/onnx/encode'
-import { measureStep } from 'net2net/internal/training/run/measure'
+import { decodeModel, encodeModel, type Model } from 'net2net'
+import { measureStep } from 'net2net/training'
 import { type Arm, arms } from '../../../src/mnist/arms.ts'
 import { mnistNetwork } from '../../../src/mnist/networks.ts'
 import { stepOf, trainArm } from '../../../src/mnist/train-arm.ts'

@@ -1,9 +1,8 @@
 /** The page's part of MNIST: labels, then images, one byte each, packed by the build. */
-import type { ArrayDataset } from 'net2net/internal/data/dataset'
-import { digitsDataset } from 'net2net/internal/data/digits'
-import { mnistSource } from 'net2net/internal/data/known-datasets'
-import { inputError } from 'net2net/internal/errors'
-import { Tensor } from 'net2net/internal/tensor/tensor'
+
+import { Tensor } from 'net2net'
+import { type ArrayDataset, digitsDataset, mnistSource } from 'net2net/data'
+import { inputError } from '../../../src/errors.ts'
 
 const pixels = 28 * 28
 const folder = new URL(import.meta.env.DEV ? '/data/' : '../data/', import.meta.url)

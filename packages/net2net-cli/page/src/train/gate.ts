@@ -1,5 +1,5 @@
 /** A runtime whose training steps can be held, let through one by one, and watched. */
-import type { Runtime, Session } from 'net2net/internal/runtime/runtime'
+import type { Runtime, Session } from 'net2net/runtime'
 
 export class Gate {
   #open = true

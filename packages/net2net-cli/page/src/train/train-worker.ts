@@ -1,8 +1,8 @@
 /** Plans a run: the teacher first, then its students side by side; and asks what was trained. */
 
-import { countMultiplyAdds } from 'net2net/internal/growth/index'
-import type { Runtime, Session } from 'net2net/internal/runtime/runtime'
-import { float32 } from 'net2net/internal/tensor/tensor'
+import { countMultiplyAdds } from 'net2net'
+import type { Runtime, Session } from 'net2net/runtime'
+import { float32 } from 'net2net/tensor'
 import { type Arm, arms, selectArms } from '../../../src/mnist/arms.ts'
 import { mnistNetwork } from '../../../src/mnist/networks.ts'
 import { cores, runtime, threads } from '../engine/runtime.ts'

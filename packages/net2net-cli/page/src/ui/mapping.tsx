@@ -1,4 +1,4 @@
-import type { GrownUnits } from 'net2net/internal/growth/growth-plan'
+import type { GrownUnits } from 'net2net'
 
 /** Which unit came from where: the old units above, the new ones below, a line per copy. */
 export function Mapping({ units }: { units: GrownUnits }) {

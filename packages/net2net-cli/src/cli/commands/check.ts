@@ -1,10 +1,10 @@
 /** net2net check: do two models compute the same function? */
+
 import type { Command } from 'commander'
-import type { Comparison } from 'net2net/internal/check/comparison'
-import { readData } from 'net2net/internal/data/data-file.node'
-import { decodeNpz } from 'net2net/internal/data/npy'
-import { compare } from 'net2net/internal/growth/compare'
-import type { Feeds } from 'net2net/internal/runtime/runtime'
+import { type Comparison, compare } from 'net2net'
+import { decodeNpz } from 'net2net/data'
+import { readWhole } from 'net2net/files'
+import type { Feeds } from 'net2net/runtime'
 import { type CliCommand, ExitCode, examples, type Io, printResult } from '../command.ts'
 import { integer, number, seed } from '../options.ts'
 import { table } from '../table.ts'
@@ -54,7 +54,7 @@ small. Exit code 1 means that the models differ.`,
 
 /** The arrays of an .npz file, by name. */
 export async function readInputs(file: string): Promise<Feeds> {
-  return Object.fromEntries(decodeNpz(await readData(file), file))
+  return Object.fromEntries(decodeNpz(await readWhole(file), file))
 }
 
 /** The differences as a table, and what they mean. */

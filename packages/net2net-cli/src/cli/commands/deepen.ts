@@ -1,6 +1,7 @@
 /** net2net deepen: Net2DeeperNet on any model. */
+
 import { type Command, Option } from 'commander'
-import { applyPlan, planDeepen } from 'net2net/internal/growth/index'
+import { applyPlan, planDeepen } from 'net2net'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
 

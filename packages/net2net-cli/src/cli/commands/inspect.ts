@@ -1,9 +1,10 @@
 /** net2net inspect: the layers of a model, and what can be grown. */
+
 import type { Command } from 'commander'
-import { inspect as inspectModel, whyNoLayers } from 'net2net/internal/growth/index'
-import { load } from 'net2net/internal/onnx/file.node'
+import { inspect as inspectModel, load, whyNoLayers } from 'net2net'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
-import { table } from '../table.ts'
+import { interruptible } from '../interruptible.ts'
+import { grouped, table } from '../table.ts'
 
 export const inspect: CliCommand = {
   configure(command: Command, io: Io) {
@@ -12,24 +13,25 @@ export const inspect: CliCommand = {
       .option('--json', 'print one JSON document')
       .addHelpText('after', examples('inspect model.onnx', 'inspect model.onnx --json'))
       .action(async (file: string, options: { readonly json?: true }) => {
-        const model = await load(file)
-        const report = inspectModel(model)
+        const model = await interruptible(io.signal, () => load(file))
+        const report = await interruptible(io.signal, () => inspectModel(model))
         const sizes = `${sizesText(report)}\n\n`
         const layers = report.layers.length > 0 ? layersText(report) : whyNoLayers(model)
-        printResult(io, options.json, report, sizes + layers)
+        printResult(io, options.json, report, sizes + layers + parametersText(report))
       })
   },
 }
 
 type Report = ReturnType<typeof inspectModel>
 
-function sizesText({ inputs, outputs, parameters, opset }: Report): string {
+function sizesText({ inputs, outputs, parameters, opset, classes }: Report): string {
   const value = ({ name, dtype, shape }: Report['inputs'][number]) =>
     `${name} ${dtype ?? '?'}${shape ? ` [${shape.map((dim) => dim ?? '?').join(', ')}]` : ''}`
   return [
     `Inputs: ${inputs.map(value).join('; ')}`,
     `Outputs: ${outputs.map(value).join('; ')}`,
-    `Parameters: ${parameters.toLocaleString('en')}; operator set ${opset}`,
+    `Parameters: ${grouped(parameters)}; operator set ${opset}`,
+    ...(classes ? [`Classes: ${classes.join(', ')}`] : []),
   ].join('\n')
 }
 
@@ -49,5 +51,18 @@ function layersText({ layers }: Report): string {
   return [
     table(['layer', 'operator', 'width', 'widen', 'deepen', 'grows with'], rows),
     ...(reasons.length > 0 ? ['', ...reasons] : []),
+  ].join('\n')
+}
+
+function parametersText({ trainable, untrained }: Report): string {
+  const rows = trainable.map(({ name, shape, readBy }) => [
+    name,
+    shape.join(' × '),
+    readBy.join(', '),
+  ])
+  return [
+    ...(rows.length > 0 ? ['', '', table(['parameter', 'shape', 'read by'], rows)] : []),
+    ...(untrained.length > 0 ? [''] : []),
+    ...untrained.map(({ name, reason }) => `${name} is not trained: ${reason}`),
   ].join('\n')
 }

@@ -1,9 +1,9 @@
 /** net2net report: runs as one self-contained page. */
+
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { readData } from 'net2net/internal/data/data-file.node'
-import { usageError } from 'net2net/internal/errors'
-import { refuseExisting } from 'net2net/internal/files/atomic-file'
+import { readWhole, refuseExisting } from 'net2net/files'
+import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { distinctFolders } from '../../runs/read-run.ts'
 import type { SweepSummary } from '../../sweep/analysis/findings.ts'
@@ -28,7 +28,7 @@ export const report: CliCommand = {
         'folders of runs, reported together, arm by arm, each folder once; or the folder of a sweep',
       )
       .option('-o, --output <file>', 'the file to write (one run: report.html in its folder)')
-      .option('--force', 'replace a file given with -o')
+      .option('--force', 'replace files given with -o or --summary')
       .option('--target <loss>', 'sweeps: the validation loss that times are measured to', number())
       .option(
         '--sweep <file>',
@@ -69,7 +69,10 @@ async function make(io: Io, given: readonly string[], options: Options) {
   if (options.summary !== undefined) {
     if (output !== undefined)
       throw usageError('--summary writes several files into its folder: leave -o away.')
-    const { summary, files } = await sweeps.writeSweepSummary(runs[0]!, options.summary, settings)
+    const { summary, files } = await sweeps.writeSweepSummary(runs[0]!, options.summary, {
+      ...settings,
+      force: force === true,
+    })
     const text = [...sentencesOf(summary), `Written: ${files.join(', ')}`].join('\n')
     return printResult(io, json, { files, summary }, text)
   }
@@ -78,7 +81,10 @@ async function make(io: Io, given: readonly string[], options: Options) {
   const replace = force === true || (output === undefined && runs.length === 1)
   await refuseExisting(file, replace)
   if (isSweep) {
-    const { summary, markdown } = await sweeps.writeSweepReport(runs[0]!, file, settings)
+    const { summary, markdown } = await sweeps.writeSweepReport(runs[0]!, file, {
+      ...settings,
+      force: replace,
+    })
     printResult(
       io,
       json,
@@ -93,7 +99,7 @@ async function make(io: Io, given: readonly string[], options: Options) {
 
 async function readSweepFile(file: string): Promise<SweepPlan> {
   const { readSweep } = await import('../../sweep/file/sweep-plan.ts')
-  const source = new TextDecoder().decode(await readData(file))
+  const source = new TextDecoder().decode(await readWhole(file))
   return readSweep(source, file)
 }
 

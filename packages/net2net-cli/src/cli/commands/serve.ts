@@ -1,9 +1,10 @@
 /** net2net serve: the page, on loopback. */
+
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
-import { inputError } from 'net2net/internal/errors'
+import { inputError } from '../../errors.ts'
+import { packageFile } from '../../package-files.ts'
 import { Runs } from '../../server/runs.ts'
 import { startPageServer } from '../../server/server.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
@@ -15,7 +16,7 @@ interface Options {
 }
 
 /** The built page; the compiled file and the source lie equally deep. */
-const pageFolder = fileURLToPath(new URL('../../../page/dist/', import.meta.url))
+const pageFolder = packageFile('page/dist')
 
 export const serve: CliCommand = {
   configure(command: Command, io: Io) {

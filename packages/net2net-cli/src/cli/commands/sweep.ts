@@ -1,10 +1,12 @@
 /** net2net sweep: many trials, here or on many machines. */
+
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { readData } from 'net2net/internal/data/data-file.node'
-import { Net2NetError } from 'net2net/internal/errors'
+import { Net2NetError } from 'net2net'
+import { readWhole } from 'net2net/files'
 import { summarize } from '../../sweep/analysis/analysis.ts'
 import { readSweep } from '../../sweep/file/sweep-plan.ts'
+import { loadSubmit } from '../../sweep/queue/load.ts'
 import { armTable } from '../../sweep/report/report.ts'
 import { readSweepRecord, writeSweepReport } from '../../sweep/report/write-report.ts'
 import type { SweepEvent } from '../../sweep/schedule/events.ts'
@@ -13,7 +15,7 @@ import { verifyData } from '../../sweep/trial/sweep-data.ts'
 import { SweepFolder } from '../../sweep/trial/sweep-folder.ts'
 import { type SweepPlan, trialTitle } from '../../sweep/trial/trial.ts'
 import { type CliCommand, ExitCode, examples, type Io, printResult } from '../command.ts'
-import { integer, number } from '../options.ts'
+import { number, parallel } from '../options.ts'
 import { duration, progress, type Task } from '../progress.ts'
 import { table } from '../table.ts'
 
@@ -37,11 +39,7 @@ export const sweep: CliCommand = {
         '-o, --output <dir>',
         'folder of the sweep (default: runs/NAME); resumes what is there',
       )
-      .option(
-        '--jobs <n>',
-        'trials at a time, here (default: cores / threads per trial)',
-        integer(1),
-      )
+      .option('--jobs <n>', 'trials at a time, here (default: cores / threads per trial)', parallel)
       .option('--data <dir>', 'folder with the IDX files of the data set')
       .option('--checkpoint-every <seconds>', 'time between checkpoints of a trial', number(0), 30)
       .option('--queue <url>', 'give the trials to workers over Redis: redis://HOST:PORT')
@@ -65,7 +63,7 @@ export const sweep: CliCommand = {
 }
 
 async function run(io: Io, file: string, options: Options): Promise<void> {
-  const source = new TextDecoder().decode(await readData(file))
+  const source = new TextDecoder().decode(await readWhole(file))
   const plan = await readSweep(source, file)
   const { json } = options
   if (options.dryRun) return printPlan(io, json, plan)
@@ -92,8 +90,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       })
     } else {
       await folder.savePlan(plan, source)
-      // Loaded only where there is a queue.
-      const { submitSweep } = await import('../../sweep/queue/submit.ts')
+      const { submitSweep } = await loadSubmit()
       outcome = await submitSweep(plan, folder, {
         ...shared,
         url: options.queue,
@@ -114,7 +111,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     view.stop()
   }
   const report = join(folder.path, 'report.html')
-  await writeSweepReport(folder.path, report)
+  await writeSweepReport(folder.path, report, { force: true })
   const summary = summarize(await readSweepRecord(folder.path))
   const tables = summary.experiments.flatMap((experiment) => {
     const { header, rows } = armTable(experiment)

@@ -1,15 +1,27 @@
 /** The options of net2net train. */
+
 import { type Command, Option } from 'commander'
-import { usageError } from 'net2net/internal/errors'
-import type { Device } from 'net2net/internal/runtime/runtime'
-import { adam, adamw, type LossName, lossNames, type Optimizer, sgd } from 'net2net/training'
+import { isTable } from 'net2net/data'
+import type { Device } from 'net2net/runtime'
+import {
+  adam,
+  adamw,
+  type Loss,
+  type LossName,
+  lossNames,
+  type Optimizer,
+  sgd,
+  softmaxCrossEntropy,
+} from 'net2net/training'
+import { usageError } from '../../errors.ts'
 import { examples } from '../command.ts'
-import { integer, list, number, seed } from '../options.ts'
+import { integer, list, number, parallel, seed } from '../options.ts'
 
 export interface TrainOptions {
   readonly data?: string
   readonly target?: string
-  readonly validation: number
+  /** Share of the data held back; undefined where nothing was asked for. */
+  readonly validation?: number
   readonly loss: LossName
   readonly optimizer: keyof typeof optimizers
   readonly learningRate?: number
@@ -18,6 +30,8 @@ export interface TrainOptions {
   readonly epochs: number
   readonly batchSize: number
   readonly freeze?: readonly string[]
+  readonly trainOnly?: readonly string[]
+  readonly classAxis?: number
   readonly device: Device
   readonly threads?: number
   readonly seed: number
@@ -40,19 +54,27 @@ export const optimizers = {
     adamw({ learningRate, weightDecay }),
 } satisfies Record<string, (options: TrainOptions) => Optimizer>
 
+/** The loss and the choice of parameters, as the library takes them. */
+export const choicesOf = ({ loss, classAxis, freeze = [], trainOnly }: TrainOptions) => {
+  if (classAxis !== undefined && loss !== 'softmax-cross-entropy')
+    throw usageError('--class-axis is for softmax-cross-entropy; other losses have no classes.')
+  const chosen: Loss | LossName =
+    classAxis === undefined ? loss : softmaxCrossEntropy({ axis: classAxis })
+  return { loss: chosen, freeze, ...(trainOnly ? { trainOnly } : {}) }
+}
+
 export const trainOptions = (command: Command): Command =>
   command
     .argument('<model>', 'an ONNX file')
     .option(
       '--data <what>',
-      'mnist, fashion-mnist, an .npz or .csv file, a folder of IDX files or pictures (see below)',
+      'mnist, fashion-mnist, an .npz, .csv or .tsv file, a folder of IDX files or pictures (see below)',
     )
-    .option('--target <column>', 'column of the target, for .csv files (default: the last)')
+    .option('--target <column>', 'column of the target, for tables (default: the last)')
     .option(
       '--validation <share>',
-      'share of the data held back, where they have no test part',
+      'share of the data held back, where they have no test part (default: 0.1)',
       number(0),
-      0.1,
     )
     .addOption(new Option('--loss <name>').choices(lossNames).default('softmax-cross-entropy'))
     .addOption(new Option('--optimizer <name>').choices(Object.keys(optimizers)).default('sgd'))
@@ -62,8 +84,18 @@ export const trainOptions = (command: Command): Command =>
     .option('--epochs <n>', 'passes over the data', integer(1), 1)
     .option('--batch-size <n>', 'samples per step', integer(1), 32)
     .option('--freeze <patterns>', 'parameters or layers that stay as they are: conv1,fc*', list)
+    .option(
+      '--train-only <patterns>',
+      'parameters, layers or other constants that are trained, and nothing else: head*',
+      list,
+    )
+    .option(
+      '--class-axis <axis>',
+      'axis of the classes in the scores, where the targets do not tell it: 1, -1',
+      integer(Number.NEGATIVE_INFINITY),
+    )
     .addOption(new Option('--device <name>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
-    .option('--threads <n>', 'threads of ONNX Runtime; they may decide the last bits', integer(1))
+    .option('--threads <n>', 'threads of ONNX Runtime; they may decide the last bits', parallel)
     .option('--seed <n>', 'seed of the order of samples and of masks', seed, 0)
     .option('--checkpoint-every <n>', 'steps between checkpoints within an epoch', integer(1), 500)
     .option('--recipe <file>', 'when to grow on the way, and how: a training recipe')
@@ -82,8 +114,10 @@ export const trainOptions = (command: Command): Command =>
         'train model.onnx --data table.csv --loss mse --optimizer adam -o runs/table',
         'train model.onnx --export-step step.onnx --gradients',
       )}
-Data: one sample per line of a .csv file; arrays x and y, or x_train, y_train, x_test and y_test, in
-an .npz file; one folder per class of pictures, perhaps in train and test. Bytes become [0, 1].
+Data: one sample per line of a .csv or .tsv file; arrays x and y, or x_train, y_train, x_test and
+y_test, in an .npz file; one folder per class of pictures, perhaps in train and test. Bytes become
+[0, 1]. Text, folders and whole numbers are classes: numbers are the indices of the model's outputs,
+names are numbered in the order of their values and stored with the trained model.
 
 A training recipe (grow.yaml):
   stages:
@@ -108,6 +142,6 @@ export function refuseUnused({
   if (gradients && exportStep === undefined) throw usageError('--gradients is for --export-step.')
   if (rest.resume && rest.force)
     throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')
-  if (rest.target !== undefined && !/\.csv(\.gz)?$/i.test(rest.data ?? ''))
-    throw usageError('--target is for .csv files.')
+  if (rest.target !== undefined && !isTable(rest.data ?? ''))
+    throw usageError('--target is for .csv files and other tables.')
 }

@@ -1,35 +1,39 @@
 /** net2net train: train a model on a data set. */
+
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { type ArrayDataset, loadData, split } from 'net2net/data'
 import {
-  type Checkpoint,
-  CheckpointFolder,
-  fingerprintOf,
-} from 'net2net/internal/checkpoints/checkpoint-folder.node'
-import { readData } from 'net2net/internal/data/data-file.node'
-import { Net2NetError, usageError } from 'net2net/internal/errors'
-import { countParameters } from 'net2net/internal/growth/index'
-import type { Model } from 'net2net/internal/model/model'
-import { decodeModel } from 'net2net/internal/onnx/decode'
-import { encodeModel } from 'net2net/internal/onnx/encode'
-import { load, save } from 'net2net/internal/onnx/file.node'
-import { nodeRuntime } from 'net2net/internal/runtime/onnxruntime.node'
-import { buildStep, type EpochResult, type TrainingState } from 'net2net/training'
+  countParameters,
+  decodeModel,
+  encodeModel,
+  load,
+  type Model,
+  Net2NetError,
+  save,
+} from 'net2net'
+import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
+import { type ArrayDataset, loadData, split } from 'net2net/data'
+import { readWhole } from 'net2net/files'
 import {
   type GrowingEvent,
-  GrowingTraining,
+  type GrowingTraining,
   type GrowthPosition,
   type GrowthStage,
-  parseTrainingRecipe,
-} from '../../mnist/index.ts'
+  trainGrowing,
+} from 'net2net/growing'
+import { classesOf } from 'net2net/model'
+import { parseTrainingRecipe } from 'net2net/recipe'
+import { nodeRuntime } from 'net2net/runtime'
+import { buildStep, type EpochResult, type TrainingState } from 'net2net/training'
+import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
 import { progress, type Task } from '../progress.ts'
 import {
+  choicesOf,
   type TrainOptions as Options,
   optimizers,
   refuseUnused,
@@ -48,18 +52,18 @@ export const train: CliCommand = {
 }
 
 async function exportStep(io: Io, file: string, output: string, options: Options): Promise<void> {
-  const { loss, freeze = [], gradients = false, force = false, json } = options
+  const { gradients = false, force = false, json } = options
   if (!force && existsSync(output))
     throw usageError(`${output} exists already; give another name, or replace it with --force.`, {
       where: output,
     })
   const step = buildStep(await load(file), {
-    loss,
+    ...choicesOf(options),
     optimizer: optimizers[options.optimizer](options),
-    freeze,
     gradients,
     seed: options.seed,
   })
+  for (const { name, reason } of step.left) io.err(`${name} is not trained: ${reason}.\n`)
   await save(step.model, output, { force, signal: io.signal })
   const { inputs, outputs } = step.model.graph
   const value = {
@@ -76,12 +80,13 @@ async function exportStep(io: Io, file: string, output: string, options: Options
 }
 
 async function run(io: Io, file: string, options: Options): Promise<void> {
-  const { data: spec, output, resume = false, force = false, epochs, loss } = options
+  const { data: spec, output, resume = false, force = false, epochs } = options
   if (spec === undefined) throw usageError('On what? Give the data with --data.')
   if (output === undefined) throw usageError('Where to? Give a folder with -o.')
-  if (options.validation >= 1) throw usageError('--validation must be less than 1.')
+  if ((options.validation ?? 0) >= 1) throw usageError('--validation must be less than 1.')
   const model = await load(file)
-  const { train: samples, validation } = await dataFor(model, spec, options, io.signal)
+  const view = progress(io)
+  const { train: samples, validation } = await dataFor(model, spec, options, io, view)
   const optimizer = optimizers[options.optimizer](options)
   const stages = options.recipe === undefined ? [] : await readRecipe(options.recipe)
   const checkpoints = new CheckpointFolder(join(output, 'checkpoints'), {
@@ -89,7 +94,17 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       model: createHash('sha256').update(encodeModel(model)).digest('hex'),
       data: [spec, samples.length, validation?.length ?? 0],
       optimizer: [optimizer.name, optimizer.learningRate, optimizer.settings],
-      rest: [loss, options.batchSize, options.freeze ?? [], options.seed, stages],
+      rest: [
+        options.loss,
+        options.batchSize,
+        options.freeze ?? [],
+        options.seed,
+        stages,
+        // Fingerprints from before these options stay as they were.
+        ...(options.trainOnly || options.classAxis !== undefined
+          ? [options.trainOnly ?? [], options.classAxis ?? null]
+          : []),
+      ],
     }),
   })
   const found = resume ? await checkpoints.latest() : undefined
@@ -102,7 +117,6 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       where: output,
       ...(found?.skipped.length ? { hint: 'Give all options of that training again.' } : {}),
     })
-  const view = progress(io)
   let task: Task | undefined
   /** A new training does not go on from the checkpoints of the one before. */
   let cleared = from !== undefined
@@ -112,16 +126,15 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     cleared = true
     return checkpoints.save(state, savedPosition(position))
   }
-  const training = new GrowingTraining(model, samples, {
+  const training = trainGrowing(model, samples, {
     runtime: nodeRuntime,
     stages,
-    loss,
+    ...choicesOf(options),
     optimizer,
     epochs,
     batchSize: options.batchSize,
     seed: options.seed,
     signal: io.signal,
-    freeze: options.freeze ?? [],
     session: {
       device: options.device,
       ...(options.threads === undefined ? {} : { threads: options.threads }),
@@ -142,6 +155,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       task.update(batch, `loss ${event.epochLoss.toFixed(4)}`)
     },
   })
+  for (const note of training.notes) view.line(note)
   for (const { when } of stages)
     if ('epoch' in when && when.epoch >= epochs)
       view.line(`The growth after epoch ${when.epoch} comes too late: training ends there.`)
@@ -183,7 +197,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
 }
 
 async function readRecipe(file: string): Promise<readonly GrowthStage[]> {
-  return parseTrainingRecipe(new TextDecoder().decode(await readData(file)), file)
+  return parseTrainingRecipe(new TextDecoder().decode(await readWhole(file)), file)
 }
 
 /** A network that grew on the way goes into the checkpoint. */
@@ -199,32 +213,40 @@ function positionOf({ extra, attachments }: Checkpoint, model: Model): GrowthPos
 }
 
 const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
-  const what = plans.flatMap(({ units, insertions }) => [
+  const what = plans.flatMap(({ units, inserted }) => [
     ...units.map(({ members, from, to }) => `${members.join(', ')} from ${from} to ${to}`),
-    ...insertions.map(({ name, after }) => `${name} after ${after}`),
+    ...inserted.map(({ name, after }) => `${name} after ${after}`),
   ])
   return `grown after step ${step}: ${what.join('; ')}`
 }
+
+const heldBack = 0.1
 
 async function dataFor(
   model: Model,
   spec: string,
   { loss, target, validation: share, seed: value }: Options,
-  signal: AbortSignal,
+  { signal }: Io,
+  view: { line(text: string): void },
 ): Promise<{ readonly train: ArrayDataset; readonly validation?: ArrayDataset }> {
   const { inputs, initializers } = model.graph
   const type = inputs.find(({ name }) => !initializers.has(name))?.type
   const shape = type?.kind === 'tensor' ? (type.shape ?? []) : []
   const dims = shape.slice(1).filter((dim) => typeof dim === 'number')
+  const classes = classesOf(model)
   const loaded = await loadData(spec, {
     dims,
     signal,
     targetKind: loss === 'softmax-cross-entropy' ? 'class' : 'value',
     ...(target === undefined ? {} : { target }),
+    ...(classes ? { classes } : {}),
   })
-  if (loaded.test) return { train: loaded.train, validation: loaded.test }
-  if (share === 0) return { train: loaded.train }
-  const parts = split(loaded.train, share, value)
+  if (loaded.test) {
+    if (share !== undefined)
+      view.line(`--validation ${share} is not used: ${spec} has a test part, which serves instead.`)
+    return { train: loaded.train, validation: loaded.test }
+  }
+  const parts = split(loaded.train, share ?? heldBack, value)
   return parts.test.length > 0 && parts.train.length > 0
     ? { train: parts.train, validation: parts.test }
     : { train: loaded.train }
@@ -242,7 +264,7 @@ function resultsOf(
   const { epochs, seed: value } = options
   return {
     seed: value,
-    settings: { model: file, ...options },
+    settings: { model: file, validation: heldBack, ...options },
     finished: !io.signal.aborted && history.length >= epochs,
     steps: step,
     seconds: history.reduce((sum, epoch) => sum + epoch.seconds, 0),

@@ -1,7 +1,8 @@
 /** net2net widen: Net2WiderNet on any model. */
+
 import { type Command, Option } from 'commander'
-import { usageError } from 'net2net/internal/errors'
-import { applyPlan, type NoiseKind, planWiden, type WidenInit } from 'net2net/internal/growth/index'
+import { applyPlan, type NoiseKind, planWiden, type WidenInit } from 'net2net'
+import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
 
@@ -53,8 +54,8 @@ text. Layers that must grow with it (residual streams) do. Only "--noise paper" 
         return growModel(io, {
           input,
           options,
-          grow(model) {
-            const plan = planWiden(model, widths, { seed, init, noise })
+          grow(model, context) {
+            const plan = planWiden(model, widths, { seed, init, noise, ...context })
             return { plans: [plan], model: applyPlan(model, plan) }
           },
           exact: init === 'net2wider' && noise !== 'paper',

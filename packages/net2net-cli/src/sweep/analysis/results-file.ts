@@ -2,7 +2,7 @@
  * All that a sweep found, as one small file without networks: from it the report can be written
  * again. Figures have 7 significant digits; one trial stands on one line.
  */
-import { inputError } from 'net2net/internal/errors'
+import { inputError } from '../../errors.ts'
 import type { CurvePoint, SweepPlan, TrialFailure, TrialResult } from '../trial/trial.ts'
 import type { SweepRecord } from './findings.ts'
 

@@ -1,7 +1,6 @@
 /** What can be wrong with an experiment though every field has its form: tried on untrained networks. */
-import { Net2NetError } from 'net2net/internal/errors'
-import type { Model } from 'net2net/internal/model/model'
-import type { Path } from 'net2net/internal/recipe/located-yaml'
+import { type Model, Net2NetError } from 'net2net'
+import type { Path } from 'net2net/recipe'
 import { growNetwork } from '../trial/grow.ts'
 import { buildNetwork } from '../trial/networks.ts'
 import { type Growth, scratchName, teacherArmName } from '../trial/trial.ts'

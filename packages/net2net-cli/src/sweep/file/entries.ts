@@ -1,7 +1,6 @@
 /** The experiments and arms of a sweep file, grids written out, as far as they can be read. */
 
-import type { Path } from 'net2net/internal/recipe/located-yaml'
-import { wordsOf } from 'net2net/internal/recipe/schema-messages'
+import { type Path, schemaMessage } from 'net2net/recipe'
 import type { z } from 'zod'
 import { scratchName, teacherArmName } from '../trial/trial.ts'
 import { gridChoices, seedsOf } from './expand.ts'
@@ -129,7 +128,7 @@ function choicesOf(
       const result = check({ [field]: value })
       for (const issue of result.error?.issues ?? [])
         if (issue.code === 'unrecognized_keys') problems.add([...path, field], noField(field))
-        else problems.add([...path, field, i], `${field}: ${lower(wordsOf(issue))}`)
+        else problems.add([...path, field, i], `${field}: ${lower(schemaMessage(issue))}`)
       return result.success
     })
   }

@@ -1,7 +1,6 @@
 /** What is wrong with a sweep file, each problem with its line. */
 
-import type { LocatedYaml, Path, Problem } from 'net2net/internal/recipe/located-yaml'
-import { wordsOf } from 'net2net/internal/recipe/schema-messages'
+import { type LocatedYaml, type Path, type Problem, schemaMessage } from 'net2net/recipe'
 import type { z } from 'zod'
 
 export class Problems {
@@ -23,7 +22,7 @@ export class Problems {
       const at = [...path, ...issue.path]
       if (issue.code === 'unrecognized_keys')
         for (const key of issue.keys) this.add([...at, key], noField(key))
-      else this.add(at, `${String(at.at(-1) ?? 'the sweep')}: ${lower(wordsOf(issue))}`)
+      else this.add(at, `${String(at.at(-1) ?? 'the sweep')}: ${lower(schemaMessage(issue))}`)
     }
   }
 }

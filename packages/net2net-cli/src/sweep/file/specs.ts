@@ -1,5 +1,5 @@
 /** From the arms of an experiment to the specifications of their trials. */
-import { randomStream } from 'net2net/internal/tensor/random'
+import { randomStream } from 'net2net/tensor'
 import { scratchName, type TrialSpec, teacherArmName } from '../trial/trial.ts'
 import type { Arm } from './entries.ts'
 import {
@@ -50,8 +50,11 @@ export function armSpec(
 ): TrialSpec {
   const growth = growthOf(entry)
   const stages = stagesOf(entry)
+  const own = specOf(resolveSettings(shared, entry), seed, threads)
+  const changesRate = stages?.some(({ learningRateFactor = 1 }) => learningRateFactor !== 1)
   return {
-    ...specOf(resolveSettings(shared, entry), seed, threads),
+    ...own,
+    ...(changesRate && own.optimizer.momentum ? { format: 2 as const } : {}),
     ...(parent
       ? {
           parent: parent.id,

@@ -199,7 +199,7 @@ describe('a sweep file', () => {
       teacher: 'tded7d8a391bf1ea4',
       wider: 't68d95f33025886b2',
       deeper: 't8d4202519ef75158',
-      staged: 'tc0d1f749b8cceeb1',
+      staged: 'tfe1a7fee8e3dac2c',
       fresh: 't1057486e0664a8be',
       adam: 't7803cfc8a135a028',
     })

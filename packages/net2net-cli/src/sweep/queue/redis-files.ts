@@ -1,7 +1,8 @@
 /** Files of trials in Redis, where machines see no common folder. */
+
 import { readFile } from 'node:fs/promises'
 import type { Redis } from 'ioredis'
-import { inputError } from 'net2net/internal/errors'
+import { inputError } from '../../errors.ts'
 import { type SweepFolder, type TrialFile, trialFiles } from '../trial/sweep-folder.ts'
 import type { Trial } from '../trial/trial.ts'
 

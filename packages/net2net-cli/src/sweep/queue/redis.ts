@@ -1,10 +1,13 @@
 /** The connection to Redis, which may go away and come back. */
+
 import { Redis } from 'ioredis'
-import { inputError, usageError } from 'net2net/internal/errors'
+import { inputError, usageError } from '../../errors.ts'
 
 const patience = 10_000
 
-export interface RedisEvents {
+export interface RedisOptions {
+  /** Ends the wait for the first answer. */
+  readonly signal?: AbortSignal | undefined
   readonly onLost?: () => void
   readonly onBack?: () => void
 }
@@ -16,7 +19,7 @@ export interface RedisEvents {
  */
 export async function connectRedis(
   url: string,
-  events: RedisEvents = {},
+  events: RedisOptions = {},
 ): Promise<{ readonly redis: Redis; readonly close: () => void }> {
   const address = addressOf(url)
   const redis = new Redis(url, {
@@ -41,7 +44,10 @@ export async function connectRedis(
     if (lost) events.onBack?.()
     lost = false
   })
+  const stop = () => redis.disconnect()
+  events.signal?.addEventListener('abort', stop, { once: true })
   try {
+    events.signal?.throwIfAborted()
     await redis.connect()
     connected = true
     return {
@@ -53,6 +59,7 @@ export async function connectRedis(
     }
   } catch (cause) {
     redis.disconnect()
+    events.signal?.throwIfAborted()
     throw inputError(
       `Redis does not answer at ${address} (${(last ?? (cause as Error)).message}).`,
       {
@@ -61,6 +68,8 @@ export async function connectRedis(
         cause,
       },
     )
+  } finally {
+    events.signal?.removeEventListener('abort', stop)
   }
 }
 

@@ -1,12 +1,14 @@
 /** Submits a sweep to a queue, and follows it until every trial has ended. */
+
 import { createHash } from 'node:crypto'
 import { mkdir, realpath } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { Net2NetError } from 'net2net/internal/errors'
+import { Net2NetError } from 'net2net'
 import type { SweepEvent, SweepOutcome } from '../schedule/events.ts'
 import { SweepProgress } from '../schedule/run-sweep.ts'
 import type { SweepFolder } from '../trial/sweep-folder.ts'
 import type { SweepPlan, Trial, TrialFailure, TrialProgress } from '../trial/trial.ts'
+import { parseFailure } from './parse-job.ts'
 import {
   addJob,
   Claims,
@@ -47,6 +49,7 @@ export async function submitSweep(
 ): Promise<SweepOutcome> {
   const { onEvent, signal, queue: name = defaultQueueName } = options
   const { redis, close } = await connectRedis(options.url, {
+    signal,
     onLost: () => onEvent({ kind: 'note', message: 'Redis is away; waiting until it is back.' }),
     onBack: () => {
       follower.forgotten()
@@ -196,7 +199,7 @@ class Follower {
     for (const trial of trials) {
       const text = await files?.get(trial.id, 'failure')
       const failure = files
-        ? text && (JSON.parse(text.toString()) as TrialFailure)
+        ? text && parseFailure(text.toString(), trial)
         : await this.#folder.readFailure(trial.id)
       if (failure) failed.push({ trial, failure })
     }

@@ -1,9 +1,11 @@
 /** Runs a sweep on this machine: as many trials at a time as the cores carry. */
+
 import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, hostname } from 'node:os'
 import path from 'node:path'
-import { Net2NetError, usageError } from 'net2net/internal/errors'
+import { Net2NetError } from 'net2net'
+import { usageError } from '../../errors.ts'
 import { forkTrial } from '../trial/fork-trial.ts'
 import type { SweepFolder } from '../trial/sweep-folder.ts'
 import type { SweepPlan, Trial, TrialFailure } from '../trial/trial.ts'

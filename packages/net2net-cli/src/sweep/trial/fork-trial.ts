@@ -1,6 +1,8 @@
 /** Runs a trial in a process of its own, which can be stopped, or die, without harm to others. */
+
 import { fork } from 'node:child_process'
-import { Net2NetError } from 'net2net/internal/errors'
+import { Net2NetError } from 'net2net'
+import { nodeArguments, programFile } from '../../package-files.ts'
 import { supervise } from '../../processes/child-process.ts'
 import type { TrialProgress } from './trial.ts'
 import type { TrialEvent, TrialTask } from './trial-process.ts'
@@ -19,11 +21,9 @@ export async function forkTrial(task: TrialTask, options: ForkOptions): Promise<
   const { signal, onProgress, onCheckpoint } = options
   const interrupted = () => new Net2NetError('interrupted', 'The trial was interrupted.')
   if (signal?.aborted) throw interrupted()
-  // The compiled program and its sources differ in the ending, and in who reads them.
-  const source = import.meta.url.endsWith('.ts')
-  const child = fork(new URL(`./trial-process.${source ? 'ts' : 'js'}`, import.meta.url), {
+  const child = fork(programFile('sweep/trial/trial-process'), {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    execArgv: source ? ['--conditions=net2net-source', '--import', 'tsx'] : [],
+    execArgv: nodeArguments(),
   })
   await supervise<TrialTask, TrialEvent>(child, task, {
     signal,

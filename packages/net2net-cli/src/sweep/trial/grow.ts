@@ -1,14 +1,11 @@
 /** How a trial's network starts: growth of a network, or of its architecture alone. */
 
-import type { SampleSet } from 'net2net/internal/data/samples'
-import { measureStatistics } from 'net2net/internal/growing/channel-statistics'
-import { applyPlan, type GrowthPlan, planDeepen, planWiden } from 'net2net/internal/growth/index'
-import type { Model } from 'net2net/internal/model/model'
-import type { Runtime } from 'net2net/internal/runtime/runtime'
-import { isFloat } from 'net2net/internal/tensor/dtype'
-import { fillTensor, glorotUniform } from 'net2net/internal/tensor/fill'
-import { elementCount } from 'net2net/internal/tensor/tensor'
-import { withParameters } from 'net2net/internal/training/compile/trainable'
+import { applyPlan, type GrowthPlan, type GrowthStep, type Model, planStep } from 'net2net'
+import type { SampleSet } from 'net2net/data'
+import { measureStatistics } from 'net2net/growing'
+import type { Runtime } from 'net2net/runtime'
+import { elementCount, fillTensor, glorotUniform, isFloat } from 'net2net/tensor'
+import { withParameters } from 'net2net/training'
 import type { Growth } from './trial.ts'
 
 export interface GrowOptions {
@@ -19,42 +16,49 @@ export interface GrowOptions {
   readonly threads?: number
 }
 
-/** The plans of a growth, each with the network that it yields. */
+/** A growth in the library's words: widening first, then deepening. */
+export function stepsOf(growth: Growth): readonly GrowthStep[] {
+  const { widen, deepen, widenInit, deepenInit, noise, noiseSize, block } = growth
+  const widening: GrowthStep[] = widen
+    ? [
+        {
+          widen,
+          ...(widenInit === undefined ? {} : { init: widenInit }),
+          ...(noise === undefined ? {} : { noise }),
+          ...(noiseSize === undefined ? {} : { noiseSize }),
+        },
+      ]
+    : []
+  const deepening: GrowthStep[] = deepen
+    ? [
+        {
+          deepen,
+          ...(deepenInit === undefined ? {} : { init: deepenInit }),
+          ...(block === undefined ? {} : { block }),
+        },
+      ]
+    : []
+  return [...widening, ...deepening]
+}
+
+/** The plans of a growth, and the network that they yield. */
 export async function growNetwork(
   model: Model,
   growth: Growth,
-  options: GrowOptions,
+  { seed, samples, runtime, threads }: GrowOptions,
 ): Promise<{ readonly model: Model; readonly plans: readonly GrowthPlan[] }> {
-  const { seed, samples, runtime, threads } = options
   const plans: GrowthPlan[] = []
   let grown = model
-  if (growth.widen) {
-    const { widenInit: init, noise, noiseSize } = growth
-    const plan = planWiden(grown, growth.widen, {
-      seed,
-      ...(init === undefined ? {} : { init }),
-      ...(noise === undefined ? {} : { noise }),
-      ...(noiseSize === undefined ? {} : { noiseSize }),
-    })
-    grown = applyPlan(grown, plan)
-    plans.push(plan)
-  }
-  if (growth.deepen) {
-    const { deepenInit: init, block } = growth
+  for (const step of stepsOf(growth)) {
     const statistics =
-      samples && runtime
-        ? await measureStatistics(grown, growth.deepen, {
+      'deepen' in step && samples && runtime
+        ? await measureStatistics(grown, [step.deepen].flat(), {
             samples,
             runtime,
             ...(threads === undefined ? {} : { session: { threads } }),
           })
         : {}
-    const plan = planDeepen(grown, growth.deepen, {
-      seed,
-      statistics,
-      ...(init === undefined ? {} : { init }),
-      ...(block === undefined ? {} : { block }),
-    })
+    const plan = planStep(grown, step, { seed, statistics })
     grown = applyPlan(grown, plan)
     plans.push(plan)
   }

@@ -1,6 +1,6 @@
 /** The teachers of sweeps: small networks for 28×28 grey images and 10 classes. */
 
-import type { Model } from 'net2net/internal/model/model'
+import type { Model } from 'net2net'
 import {
   batchNorm,
   concatenate,

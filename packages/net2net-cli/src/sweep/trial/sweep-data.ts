@@ -1,14 +1,16 @@
 /** The data sets of sweeps, always the published ones: results would not be comparable otherwise. */
+
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { fashionMnistSource, mnistSource } from 'net2net/internal/data/known-datasets'
+import { Net2NetError } from 'net2net'
 import {
   type DigitsOptions,
+  fashionMnistSource,
   loadFashionMnist,
   loadMnist,
+  mnistSource,
   type TrainTest,
-} from 'net2net/internal/data/load-mnist.node'
-import { Net2NetError } from 'net2net/internal/errors'
+} from 'net2net/data'
 import type { SweepPlan, TrialData } from './trial.ts'
 
 const sets = {

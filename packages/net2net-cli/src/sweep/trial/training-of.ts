@@ -1,13 +1,8 @@
 /** A trial's words in those of the training room. */
 
-import type { GrowthStage } from 'net2net/internal/growing/schedule'
-import type { RecipeStep } from 'net2net/internal/growth/index'
-import {
-  adam,
-  adamw,
-  type Optimizer,
-  sgd,
-} from 'net2net/internal/training/compile/optimizers/index'
+import type { GrowthStage } from 'net2net/growing'
+import { adam, adamw, type Optimizer, sgd } from 'net2net/training'
+import { stepsOf } from './grow.ts'
 import type { TrialOptimizer, TrialStage } from './trial.ts'
 
 /** What all trials minimize. */
@@ -22,27 +17,10 @@ export function optimizerOf(
   return (name === 'adam' ? adam : adamw)({ learningRate, ...decay })
 }
 
-export const stageOf = (stage: TrialStage, seed: number): GrowthStage => {
-  const { widen, deepen, widenInit, deepenInit, noise, noiseSize, block } = stage
-  const steps: RecipeStep[] = []
-  if (widen)
-    steps.push({
-      widen: { ...widen },
-      ...(widenInit === undefined ? {} : { init: widenInit }),
-      ...(noise === undefined ? {} : { noise }),
-      ...(noiseSize === undefined ? {} : { noiseSize }),
-    })
-  if (deepen)
-    steps.push({
-      deepen: [...deepen],
-      ...(deepenInit === undefined ? {} : { init: deepenInit }),
-      ...(block === undefined ? {} : { block }),
-    })
-  return {
-    when: { epoch: stage.afterEpoch },
-    steps,
-    // Growths of one trial draw different maps.
-    seed: seed + 1000 * stage.afterEpoch,
-    learningRateFactor: stage.learningRateFactor ?? 1,
-  }
-}
+export const stageOf = (stage: TrialStage, seed: number): GrowthStage => ({
+  when: { epoch: stage.afterEpoch },
+  steps: stepsOf(stage),
+  // Growths of one trial draw different maps.
+  seed: seed + 1000 * stage.afterEpoch,
+  learningRateFactor: stage.learningRateFactor ?? 1,
+})

@@ -1,15 +1,11 @@
 /** Where a trial starts: its network before the first step, and the state that it carries. */
 
-import { readCheckpoint } from 'net2net/internal/checkpoints/checkpoint-file.node'
-import type { TrainTest } from 'net2net/internal/data/load-mnist.node'
-import { growTraining } from 'net2net/internal/growing/carry-state'
-import type { Model } from 'net2net/internal/model/model'
-import { load } from 'net2net/internal/onnx/file.node'
-import { nodeRuntime } from 'net2net/internal/runtime/onnxruntime.node'
-import { type NumericDType, Tensor } from 'net2net/internal/tensor/tensor'
-import type { Optimizer } from 'net2net/internal/training/compile/optimizers/index'
-import { buildStep } from 'net2net/internal/training/compile/step-graph'
-import { startingState, type TrainingState } from 'net2net/internal/training/run/state'
+import { load, type Model } from 'net2net'
+import { readCheckpoint } from 'net2net/checkpoints'
+import type { TrainTest } from 'net2net/data'
+import { carryState } from 'net2net/growing'
+import { nodeRuntime } from 'net2net/runtime'
+import { buildStep, type Optimizer, startingState, type TrainingState } from 'net2net/training'
 import { growNetwork, withFreshKernels } from './grow.ts'
 import { buildNetwork } from './networks.ts'
 import type { SweepFolder } from './sweep-folder.ts'
@@ -28,45 +24,17 @@ export async function startOf(
     parent === undefined
       ? buildNetwork(spec.network, spec.width, seed)
       : await load(folder.file(parent, 'model'))
-  const options = { seed, samples: data.train, runtime: nodeRuntime, threads }
+  const measuring = { seed, samples: data.train, runtime: nodeRuntime, threads }
   const grown = growth
-    ? await growNetwork(base, growth, spec.fresh ? { seed } : options)
+    ? await growNetwork(base, growth, spec.fresh ? { seed } : measuring)
     : { model: base, plans: [] }
   if (spec.fresh) return { model: withFreshKernels(grown.model, seed) }
   if (!spec.carryOptimizer || parent === undefined) return { model: grown.model }
 
   const { state } = await readCheckpoint(folder.file(parent, 'state'))
-  let carried = { model: base, step: buildStep(base, { loss: trialLoss, optimizer }), state }
-  for (const plan of grown.plans)
-    carried = growTraining(carried.model, carried.step, carried.state, plan, {
-      loss: trialLoss,
-      optimizer,
-    })
-  return {
-    model: grown.model,
-    state: startingState(
-      atRate(carried, spec.learningRate / (state.history.at(-1)?.learningRate ?? 1)),
-    ),
-  }
-}
-
-/** SGD's velocity is in units of the learning rate: at another one it is as much larger or smaller. */
-function atRate(
-  { step, state }: Pick<ReturnType<typeof growTraining>, 'step' | 'state'>,
-  ratio: number,
-): ReadonlyMap<string, Tensor> {
-  const tensors = new Map(state.tensors)
-  for (const { name, slot } of step.slots) {
-    const tensor = tensors.get(name)
-    if (slot !== 'momentum' || !(tensor?.data instanceof Float32Array)) continue
-    tensors.set(
-      name,
-      new Tensor<NumericDType>(
-        tensor.dtype,
-        tensor.dims,
-        tensor.data.map((velocity) => velocity * ratio),
-      ),
-    )
-  }
-  return tensors
+  const options = { loss: trialLoss, optimizer } as const
+  const teacher = { model: base, step: buildStep(base, options), state }
+  const { learningRate } = spec
+  const carried = carryState(teacher, grown.plans, { ...options, learningRate })
+  return { model: grown.model, state: startingState(carried.state.tensors) }
 }

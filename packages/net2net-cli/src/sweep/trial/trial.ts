@@ -1,5 +1,5 @@
 /** A trial: one training of a sweep, as plain data that decides every bit of its outcome. */
-import type { DeepenOptions, WidenOptions } from 'net2net/internal/growth/index'
+import type { DeepenOptions, WidenOptions } from 'net2net'
 import type { SweepNetworkName } from './networks.ts'
 
 export interface TrialData {
@@ -35,8 +35,11 @@ export interface TrialOptimizer {
 }
 
 export interface TrialSpec {
-  /** Rises when the same specification means other bits. */
-  readonly format: 1
+  /**
+   * Rises when the same specification means other bits. 2: SGD's velocity changes with the learning rate
+   * where a stage changes that; all other specifications mean the same bits as in format 1.
+   */
+  readonly format: 1 | 2
   readonly data: TrialData
   readonly network: SweepNetworkName
   /** Units of the network's first layer. */

@@ -1,9 +1,10 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { randomStream } from '../../tensor/random.ts'
 import { float32, type LazyTensor, materialize, toNumbers } from '../../tensor/tensor.ts'
 import type { GrowthPlan, NoiseKind, ParameterChange } from '../growth-plan.ts'
-import { equalShares } from '../plan/replicate.ts'
-import { growParameter } from './grow-tensor.ts'
+import { equalSplit } from '../plan/replicate.ts'
+import { growTensor } from './grow-tensor.ts'
 
 const FROM = 50
 const OUT = 40
@@ -14,15 +15,16 @@ const map = [
 
 function planWith(init: 'net2wider' | 'random-pad'): GrowthPlan {
   return {
-    version: 1,
+    version: 2,
     seed: 3,
     units: [
-      { id: 'fc', members: [], from: FROM, to: map.length, init, map, shares: equalShares(map) },
+      { id: 'fc', members: [], from: FROM, to: map.length, init, map, split: equalSplit(map) },
     ],
     parameters: [],
-    sizes: [],
-    attributes: [],
-    insertions: [],
+    copied: [],
+    integers: [],
+    pinned: [],
+    inserted: [],
   }
 }
 
@@ -31,7 +33,7 @@ const change = (noise: NoiseKind): ParameterChange => ({
   to: 'w',
   before: [FROM, OUT],
   after: [map.length, OUT],
-  axes: [{ axis: 0, map: { units: 'fc' }, role: 'summed' }],
+  axes: [{ axis: 0, map: { units: 'fc' }, role: 'split' }],
   noise: { kind: noise, relative: 0.05 },
 })
 
@@ -41,7 +43,7 @@ const weight: LazyTensor = float32(
   Array.from({ length: FROM * OUT }, () => random.normal()),
 )
 const grow = (noise: NoiseKind, init: 'net2wider' | 'random-pad' = 'net2wider') =>
-  toNumbers(growParameter(planWith(init), change(noise), weight))
+  toNumbers(growTensor(planWith(init), change(noise), weight))
 const deviation = (values: readonly number[]) => {
   const mean = values.reduce((a, b) => a + b, 0) / values.length
   return Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length)
@@ -55,7 +57,7 @@ it('a unit with one copy keeps its out-weights bit for bit', () => {
   bits(values.buffer).fill(0x7fa00001, 30 * columns)
   const wide = { ...change('zero-sum'), before: [rows, columns], after: [map.length, columns] }
   const { data } = materialize(
-    growParameter(planWith('net2wider'), wide, float32([rows, columns], values)),
+    growTensor(planWith('net2wider'), wide, float32([rows, columns], values)),
   )
   expect(new Set(bits(data.buffer).subarray(30 * columns, FROM * columns))).toEqual(
     new Set([0x7fa00001]),
@@ -98,8 +100,91 @@ describe('noise on out-weights', () => {
     expect(plain[30 * OUT]).toBe(toNumbers(weight)[30 * OUT])
   })
 
+  it('is that of independent normals less their mean, for any number of copies', () => {
+    for (const copies of [2, 3, 5, 8, 13]) {
+      const columns = 30_000
+      const to = Array.from({ length: copies }, () => 0)
+      const plan: GrowthPlan = {
+        ...planWith('net2wider'),
+        units: [
+          {
+            ...planWith('net2wider').units[0]!,
+            from: 1,
+            to: copies,
+            map: to,
+            split: equalSplit(to),
+          },
+        ],
+      }
+      const wide = { ...change('zero-sum'), before: [1, columns], after: [copies, columns] }
+      const values = float32(
+        [1, columns],
+        Float32Array.from({ length: columns }, (_, i) => copies * ((i % 2) - 0.5)),
+      )
+      const grown = toNumbers(growTensor(plan, wide, values))
+      const noise = grown.map((value, i) => value - ((i % columns) % 2) + 0.5)
+      // The deviation of what was added is 0.5, and 5% of it that of the normals.
+      const variance = (0.05 * 0.5) ** 2
+      for (let a = 0; a < copies; a++)
+        for (let b = 0; b <= a; b++) {
+          let sum = 0
+          for (let i = 0; i < columns; i++) sum += noise[a * columns + i]! * noise[b * columns + i]!
+          const expected = variance * ((a === b ? 1 : 0) - 1 / copies)
+          // Five standard deviations of a covariance of normals.
+          expect(Math.abs(sum / columns - expected)).toBeLessThan(
+            (5 * Math.SQRT2 * variance) / Math.sqrt(columns),
+          )
+        }
+    }
+  })
+
+  it('takes time in proportion to the width, not to its square', () => {
+    const time = (width: number) => {
+      const wideMap = Array.from({ length: width }, (_, i) => i % 4)
+      const unit = { ...planWith('net2wider').units[0]!, from: 4, to: width }
+      const plan = {
+        ...planWith('net2wider'),
+        units: [{ ...unit, map: wideMap, split: equalSplit(wideMap) }],
+      }
+      const wide = { ...change('zero-sum'), before: [4, 8], after: [width, 8] }
+      const grown = growTensor(plan, wide, float32([4, 8], new Float32Array(32).fill(1)))
+      const start = process.cpuUsage()
+      grown.read(0, grown.byteLength)
+      return process.cpuUsage(start).user
+    }
+    const least = (width: number) => Math.min(time(width), time(width), time(width))
+    least(3000)
+    // 32 times the width: 1,024 times the time where each copy reads all others.
+    expect(least(96_000) / least(3000)).toBeLessThan(200)
+  })
+
+  it('reads the same by ranges where units have many copies, in any order', () => {
+    const many = Array.from({ length: 300 }, (_, i) => (i < 7 ? i : (i * i) % 7))
+    const unit = { ...planWith('net2wider').units[0]!, from: 7, to: many.length, map: many }
+    const plan = { ...planWith('net2wider'), units: [{ ...unit, split: equalSplit(many) }] }
+    const axes = [{ axis: 1, map: { units: 'fc' }, role: 'split' as const }]
+    const wide = { ...change('zero-sum'), before: [3, 7, 5], after: [3, many.length, 5], axes }
+    const source = float32(
+      [3, 7, 5],
+      Float32Array.from({ length: 105 }, (_, i) => i % 11),
+    )
+    const lazy = () => growTensor(plan, wide, source)
+    const whole = lazy().read(0, lazy().byteLength)
+    const again = lazy()
+    const ranges = fc.array(fc.tuple(fc.nat(4499), fc.integer({ min: 1, max: 3000 })))
+    fc.assert(
+      fc.property(ranges, (reads) => {
+        for (const [start, count] of reads) {
+          const end = Math.min(4500, start + count)
+          expect(again.read(4 * start, 4 * (end - start))).toEqual(whole.slice(4 * start, 4 * end))
+        }
+      }),
+      { numRuns: 15 },
+    )
+  })
+
   it('reads the same by ranges', () => {
-    const lazy = growParameter(planWith('net2wider'), change('zero-sum'), weight)
+    const lazy = growTensor(planWith('net2wider'), change('zero-sum'), weight)
     const whole = lazy.read(0, lazy.byteLength)
     for (const [start, end] of [
       [0, 4],
@@ -122,14 +207,14 @@ describe('random padding', () => {
   it('pads vectors with one value', () => {
     const vector = (padding?: number) =>
       toNumbers(
-        growParameter(
+        growTensor(
           planWith('random-pad'),
           {
             name: 'b',
             to: 'b',
             before: [FROM],
             after: [map.length],
-            axes: [{ axis: 0, map: { units: 'fc' }, role: 'carried' }],
+            axes: [{ axis: 0, map: { units: 'fc' }, role: 'copied' }],
             ...(padding !== undefined && { padding }),
           },
           float32([FROM], new Float32Array(FROM).fill(7)),

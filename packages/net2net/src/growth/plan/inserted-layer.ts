@@ -1,12 +1,12 @@
 /** Chains of nodes to insert: joining them, and the parts that a layer's surroundings ask for. */
 import { floatAttribute } from '../../model/attributes.ts'
 import type { Node } from '../../model/model.ts'
+import type { Unsupported } from '../../operators/contract/answers.ts'
 import type {
   InsertedLayer,
   InsertedNode,
   InsertedParameter,
-  Unsupported,
-} from '../../operators/contract/operator.ts'
+} from '../../operators/contract/facets.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { type Fill, ones, zeros } from '../../tensor/fill.ts'
 
@@ -99,7 +99,7 @@ export function withNormalization(
   statistics: ChannelStatistics | undefined,
 ): InsertedLayer | Unsupported {
   const channels = shape?.[1]
-  const facet = operatorOf(node)!.normalization!
+  const facet = operatorOf(node)!.growth!.normalization!
   if (typeof channels !== 'number')
     return { unsupported: 'the number of its channels is not known' }
   const epsilon = floatAttribute(node, 'epsilon', 1e-5)

@@ -72,8 +72,8 @@ describe('numbers that are computed from sizes', () => {
 
   it('keep a scale and the depth of the heads where the stream grows', () => {
     const plan = planWiden(attention(), { stream: 12 })
-    const held = plan.held?.map(({ dtype, elements }) => `${dtype} ${elements}`)
-    expect([...new Set(held)]).toEqual(['int64 4', 'float32 4', 'int64 8'])
+    const pinned = plan.pinned.map(({ dtype, elements }) => `${dtype} ${elements}`)
+    expect([...new Set(pinned)]).toEqual(['int64 4', 'float32 4', 'int64 8'])
     const { nodes } = applyPlan(attention(), plan).graph
     expect(nodes.map(({ opType }) => opType)).not.toContain('Cast')
     expect(inspect(applyPlan(attention(), plan)).layers.map(({ width }) => width)).toEqual([
@@ -87,14 +87,14 @@ describe('numbers that are computed from sizes', () => {
     expect(encodeModel(applyPlan(attention(), read))).toEqual(
       encodeModel(applyPlan(attention(), plan)),
     )
-    const bad = { ...plan, held: [{ ...plan.held![0]!, dims: [3] }] }
+    const bad = { ...plan, pinned: [{ ...plan.pinned[0]!, dims: [3] }] }
     expect(planSchema.safeParse(bad).error?.issues[0]?.message).toMatch(/as many elements/)
   })
 
   it('are refused where the model does not compute them', () => {
     const plan = planWiden(attention(), { stream: 12 })
-    const held = [{ ...plan.held![0]!, value: 'nothing', to: 'nothing' }]
-    expect(() => applyPlan(attention(), { ...plan, held })).toThrow(/holds "nothing", which this/)
+    const pinned = [{ ...plan.pinned[0]!, value: 'nothing', to: 'nothing' }]
+    expect(() => applyPlan(attention(), { ...plan, pinned })).toThrow(/pins "nothing", which this/)
   })
 
   it('follow by themselves where they can', async () => {
@@ -109,8 +109,8 @@ describe('numbers that are computed from sizes', () => {
       3,
     ])
     const plan = planWiden(model, { grown: 13 })
-    expect(plan).not.toHaveProperty('held')
-    expect(plan.sizes).toEqual([])
+    expect(plan.pinned).toEqual([])
+    expect(plan.integers).toEqual([])
     await expectEqualFunctions(model, applyPlan(model, plan))
   })
 
@@ -139,7 +139,7 @@ describe('numbers that are computed from sizes', () => {
     const scaled = b.node('Div', [h, b.node('Sqrt', [b.node('Cast', [size], { to: 1 })])])
     const model = b.finish([b.dense(scaled, 'head', 8, 3), 'batch', 3])
     const plan = planWiden(model, { grown: 12 })
-    expect(plan.held).toMatchObject([{ dtype: 'int64', dims: [1], elements: [8] }])
+    expect(plan.pinned).toMatchObject([{ dtype: 'int64', dims: [1], elements: [8] }])
     await expectEqualFunctions(model, applyPlan(model, plan))
   })
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { balancedMap, equalShares, randomMap, unequalShares } from './replicate.ts'
+import { balancedMap, equalSplit, randomMap, unequalSplit } from './replicate.ts'
 
 const sizes = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 100 }))
 
@@ -41,7 +41,7 @@ describe('replication maps', () => {
     fc.assert(
       fc.property(sizes, fc.integer(), ([from, more], seed) => {
         const map = randomMap(from, from + more, 0, 'x')
-        for (const shares of [equalShares(map), unequalShares(map, 0.5, seed, 'x')]) {
+        for (const shares of [equalSplit(map), unequalSplit(map, 0.5, seed, 'x')]) {
           const totals: number[] = Array(from).fill(0)
           map.forEach((unit, i) => {
             expect(shares[i]).toBeGreaterThan(0)
@@ -55,7 +55,7 @@ describe('replication maps', () => {
 
   it('have unequal shares as far apart as wanted, other ones for each name and seed', () => {
     const map = Array.from({ length: 20_000 }, (_, i) => i % 10_000)
-    const shares = (size: number, seed = 1, name = 'a') => unequalShares(map, size, seed, name)
+    const shares = (size: number, seed = 1, name = 'a') => unequalSplit(map, size, seed, name)
     // Of two copies, the logarithm of their ratio is normal, with √2 times the size.
     const ratios = shares(0.1)
       .slice(0, 10_000)
@@ -65,6 +65,6 @@ describe('replication maps', () => {
     expect(shares(0.1)).toEqual(shares(0.1))
     expect(shares(0.1)).not.toEqual(shares(0.1, 2))
     expect(shares(0.1)).not.toEqual(shares(0.1, 1, 'b'))
-    expect(shares(0)).toEqual(equalShares(map))
+    expect(shares(0)).toEqual(equalSplit(map))
   })
 })

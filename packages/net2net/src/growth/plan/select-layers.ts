@@ -1,8 +1,9 @@
 /** From what a user calls a layer to the layer. */
+import { nearestName } from '../../arguments.ts'
 import { refusedError, usageError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
 import { operatorOf } from '../../operators/table.ts'
-import type { Layer, Solution } from '../solve/relate.ts'
+import type { LayerSite } from '../solve/facts.ts'
 
 /** Layers shown in a message before the rest is counted. */
 const SHOWN = 12
@@ -16,11 +17,11 @@ export const isPattern = (name: string): boolean => /[*?]/.test(name)
  *
  * @throws Net2NetError (usage) for an unknown or ambiguous name, with what there is.
  */
-export function selectLayer(layers: readonly Layer[], name: string): Layer {
+export function selectLayer<L extends LayerSite>(layers: readonly L[], name: string): L {
   for (const fits of [
-    (layer: Layer) => layer.name === name,
-    (layer: Layer) => layer.weight === name,
-    (layer: Layer) => layer.name.includes(name) || layer.weight.includes(name),
+    (layer: L) => layer.name === name,
+    (layer: L) => layer.weight === name,
+    (layer: L) => layer.name.includes(name) || layer.weight.includes(name),
   ]) {
     const found = name === '' ? [] : layers.filter(fits)
     if (found.length === 1) return found[0]!
@@ -38,10 +39,11 @@ export function selectLayer(layers: readonly Layer[], name: string): Layer {
  *
  * @throws Net2NetError (usage) where there are none, (refused) where the model has no layers at all
  */
-export function selectLayers(
-  { layers, model }: Pick<Solution, 'layers' | 'model'>,
+export function selectLayers<L extends LayerSite>(
+  model: Model,
+  layers: readonly L[],
   name: string,
-): readonly Layer[] {
+): readonly L[] {
   if (layers.length === 0) throw refusedError(whyNoLayers(model))
   if (!isPattern(name)) return [selectLayer(layers, name)]
   const expression = new RegExp(
@@ -74,7 +76,7 @@ export function whyNoLayers({ graph }: Model): string {
 
 const nodes = (count: number) => (count === 1 ? '1 node' : `${count} nodes`)
 
-function unknown(layers: readonly Layer[], name: string) {
+function unknown(layers: readonly LayerSite[], name: string) {
   const nearest = nearestName(
     name,
     layers.flatMap((layer) => [layer.name, layer.weight]),
@@ -85,36 +87,8 @@ function unknown(layers: readonly Layer[], name: string) {
   )
 }
 
-function list(layers: readonly Layer[]): string {
+function list(layers: readonly LayerSite[]): string {
   const names = layers.slice(0, SHOWN).map((layer) => layer.name)
   const rest = layers.length - names.length
   return rest > 0 ? `${names.join(', ')} and ${rest} more` : names.join(', ')
-}
-
-/** The nearest candidate by edit distance, if it is near at all. */
-export function nearestName(name: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined
-  let least = Math.max(2, Math.ceil(name.length / 2)) + 1
-  for (const candidate of candidates) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase())
-    if (distance < least) {
-      least = distance
-      best = candidate
-    }
-  }
-  return best
-}
-
-/** Levenshtein's distance: insertions, deletions and replacements of one character. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++)
-      next.push(
-        Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)),
-      )
-    row = next
-  }
-  return row[b.length]!
 }

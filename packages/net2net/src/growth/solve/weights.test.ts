@@ -394,9 +394,9 @@ describe('computed weights', () => {
       plan.parameters.map(({ name, axes, noise }) => [name, [axes[0]!.role, noise?.kind]]),
     )
     expect(changes).toMatchObject({
-      base: ['summed', 'zero-sum'],
-      mask: ['carried', undefined],
-      up: ['summed', 'zero-sum'],
+      base: ['split', 'zero-sum'],
+      mask: ['copied', undefined],
+      up: ['split', 'zero-sum'],
     })
     await expectEqualFunctions(model, applyPlan(model, plan))
   })

@@ -14,19 +14,20 @@ interface Drawn {
   readonly kernel: readonly [number, number]
   readonly strides?: readonly [number, number]
   readonly dilations?: readonly [number, number]
+  readonly group?: number
 }
 
 function drawConv(random: RandomStream, spec: Drawn) {
-  const { channels, filters, size, kernel, strides = [1, 1], dilations = [1, 1] } = spec
+  const { channels, filters, size, kernel, strides = [1, 1], dilations = [1, 1], group = 1 } = spec
   const pads = Array.from({ length: 4 }, () => random.below(3))
   const batch = 1 + random.below(3)
   const x = [batch, channels, ...size]
   return oneNode({
     op: 'Conv',
-    attributes: { kernel_shape: kernel, strides, dilations, pads },
+    attributes: { kernel_shape: kernel, strides, dilations, pads, group },
     inputs: [
       normalTensor(random, x),
-      normalTensor(random, [filters, channels, ...kernel]),
+      normalTensor(random, [filters, channels / group, ...kernel]),
       normalTensor(random, [filters]),
     ],
     shapes: random.below(2) ? { 0: ['n', ...x.slice(1)] } : {},
@@ -42,8 +43,9 @@ function operatorsFor(spec: Drawn & { batch?: number }): readonly string[] {
     emitter.declare(name, { dtype: 'float32', shape: dims })
   }
   declare('x', [spec.batch ?? 2, spec.channels, ...spec.size])
-  declare('w', [spec.filters, spec.channels, ...spec.kernel])
-  const y = emitter.op('Conv', ['x', 'w'], { kernel_shape: spec.kernel, strides: spec.strides })
+  const { kernel, strides, group = 1 } = spec
+  declare('w', [spec.filters, spec.channels / group, ...kernel])
+  const y = emitter.op('Conv', ['x', 'w'], { kernel_shape: kernel, strides, group })
   declare('seed', emitter.info(y).shape as readonly number[])
   const { nodes } = builder.graph()
   backward(emitter, nodes, new Map([[y, 'seed']]), ['w'])
@@ -96,6 +98,79 @@ describe('the weight gradient of Conv', () => {
     expect(used).not.toContain('Conv')
     expect(used).toContain('Gemm')
   })
+
+  test('by columns: small images, strides along the rows, groups', async () => {
+    await checkGradients({
+      draws: 8,
+      targets: [target],
+      draw: (random, i) => {
+        const group = [1, 2, 3][i % 3]!
+        return drawConv(random, {
+          channels: group * (4 + random.below(3)),
+          filters: group * (1 + random.below(3)),
+          size: odd(random),
+          kernel: [3, 3 + random.below(2)],
+          strides: [2 + random.below(2), 1 + random.below(3)],
+          dilations: [1, 1 + random.below(2)],
+          group,
+        })
+      },
+    })
+    const small = { channels: 256, filters: 256, size: [4, 4], kernel: [3, 3] } as const
+    for (const spec of [
+      small,
+      { ...small, size: [64, 64], strides: [2, 2] } as const,
+      { ...small, group: 2 },
+    ]) {
+      const used = operatorsFor(spec)
+      expect(used.filter((op) => op === 'Gemm' || op === 'FusedMatMul')).toHaveLength(1)
+      expect(used).not.toContain('Conv')
+      // Of images alone: the product is in the order of the weight.
+      expect(used.at(-1)).toBe('Reshape')
+    }
+  })
+
+  test('by tall kernels, of depthwise convolutions', async () => {
+    await checkGradients({
+      draws: 12,
+      targets: [target],
+      draw: (random) => {
+        const channels = 2 + random.below(3)
+        return drawConv(random, {
+          channels,
+          filters: channels,
+          size: odd(random),
+          kernel: [1 + random.below(4), 1 + random.below(4)],
+          strides: [1 + random.below(3), 1 + random.below(3)],
+          dilations: [1 + random.below(2), 1 + random.below(2)],
+          group: channels,
+        })
+      },
+    })
+    const spec = { channels: 8, filters: 8, size: [6, 6], kernel: [3, 3], group: 8 } as const
+    expect(operatorsFor(spec).filter((op) => op === 'Conv')).toHaveLength(1)
+  })
+
+  test('of signals', () =>
+    checkGradients({
+      draws: 4,
+      targets: [target],
+      draw: (random) => {
+        const [channels, group, kernel] = [12, 1 + random.below(3), 1 + random.below(4)]
+        const x = [2, channels, 9]
+        return oneNode({
+          op: 'Conv',
+          attributes: {
+            kernel_shape: [kernel],
+            pads: [1, 0],
+            strides: [1 + random.below(2)],
+            group,
+          },
+          inputs: [normalTensor(random, x), normalTensor(random, [6, channels / group, kernel])],
+          shapes: random.below(2) ? { 0: ['n', ...x.slice(1)] } : {},
+        })
+      },
+    }))
 
   // The smaller factor comes second.
   test('by shifts, with more filters than columns of taps', () =>

@@ -15,66 +15,83 @@
  * [L·C, N·H·W] × [N·H·W, M] give every tap; K + L shifted copies stand in for the K·L of the usual
  * im2col. The columns are shifted by a product with a 0/1 matrix, exact to the bit.
  *
+ * **By columns** (`convolution-columns.ts`), where the images are small beside the weight, for several
+ * groups and for strides along the rows.
+ *
+ * **By tall kernels**, for depthwise convolutions: with the images below each other, zero rows between
+ * them, a depthwise convolution of x by δ gives all taps, summed over the batch. ONNX Runtime's blocked
+ * layout has a fast one.
+ *
  * By patches, where the products are small beside their factors, each image has one of its own, and
  * the sum over the batch is a product with a row of ones: it is bound by memory alone.
  */
-import type { Dim } from '../../model/model.ts'
-import { elementCount, float32 } from '../../tensor/tensor.ts'
-import type { Emitter } from '../contract/operator.ts'
-import { ints, range, reshape, slice, type TargetSize, transpose } from '../helpers/emission.ts'
-import type { KnownWindowAxis } from '../helpers/windows.ts'
+import { float32 } from '../../tensor/tensor.ts'
+import type { Emitter } from '../contract/gradient.ts'
+import {
+  batchedProduct,
+  filled,
+  ints,
+  range,
+  reshape,
+  slice,
+  type TargetSize,
+  transpose,
+  unsqueeze,
+} from '../helpers/emission.ts'
+import { type KnownWindowAxis, reach } from '../helpers/windows.ts'
+import {
+  columnsPay,
+  type ImageConvolution,
+  imageConvolution,
+  weightGradientByColumns,
+} from './convolution-columns.ts'
+import { costs, positionsOf } from './costs.ts'
 
 /** Patches beyond this many channels cost more than they save. */
 const mostPatchChannels = 64
 /** Images wider than this are shifted by slices: the 0/1 matrix grows with the width. */
 const widestProduct = 64
 
-interface Layer {
+interface Layer extends ImageConvolution {
   readonly emitter: Emitter
   readonly x: string
   readonly dy: string
-  readonly channels: number
-  readonly filters: number
-  readonly rows: SizedAxis
-  readonly columns: SizedAxis
-}
-interface SizedAxis extends KnownWindowAxis {
-  readonly input: number
-  readonly output: number
 }
 
-/** ∂L/∂w [M, C, K, L], or undefined where neither form holds (groups, row strides, no image). */
+/**
+ * ∂L/∂w [M, C / groups, K, L] (or [M, C / groups, L] for signals), or undefined where no form holds: three
+ * spatial axes, sizes that are not known, other types than float32.
+ */
 export function weightGradientByProducts(
   emitter: Emitter,
   dy: string,
   x: string,
   window: readonly KnownWindowAxis[],
-  group: number,
+  groups: number,
 ): string | undefined {
-  const given = emitter.info(x)
-  const channels = given.shape?.[1]
-  const delta = emitter.info(dy).shape
-  const filters = delta?.[1]
-  const [rows, columns] = window.map((axis, i) => sized(axis, delta?.[i + 2] ?? null))
-  if (
-    group !== 1 ||
-    window.length !== 2 ||
-    given.dtype !== 'float32' ||
-    typeof channels !== 'number' ||
-    typeof filters !== 'number' ||
-    !rows ||
-    !columns
-  )
-    return undefined
-  const layer: Layer = { emitter, x, dy, channels, filters, rows, columns }
+  if (window.length === 1) {
+    const asImage = (value: string) => unsqueeze(emitter, value, [2])
+    const row: KnownWindowAxis = { ...single, input: 1 }
+    const images = [asImage(dy), asImage(x)] as const
+    const found = weightGradientByProducts(emitter, ...images, [row, window[0]!], groups)
+    return found && emitter.op('Squeeze', [found, ints(emitter, [2])])
+  }
+  const convolution = imageConvolution(emitter, x, dy, window, groups)
+  if (!convolution) return undefined
+  const { batch, channels, filters, rows, columns } = convolution
+  const byColumns = () => weightGradientByColumns(emitter, dy, x, convolution)
+  const layer: Layer = { ...convolution, emitter, x, dy }
+  const depthwise = groups === channels && groups === filters
+  if (depthwise && emitter.target === 'onnxruntime-cpu') return byTallKernels(layer)
+  if (groups > 1) return byColumns()
   if (channels * rows.kernel * columns.kernel <= mostPatchChannels) return byPatches(layer)
-  return rows.stride === 1 ? byShifts(layer) : undefined
+  return rows.stride > 1 || columnsPay(convolution)
+    ? byColumns()
+    : byShifts(layer, positionsOf(batch) * rows.output * columns.output)
 }
 
-const sized = (axis: KnownWindowAxis, output: Dim): SizedAxis | undefined =>
-  typeof axis.input === 'number' && typeof output === 'number'
-    ? { ...axis, input: axis.input, output }
-    : undefined
+/** A window of one element. */
+const single = { kernel: 1, stride: 1, dilation: 1, pads: { begin: 0, end: 0 } }
 
 const batchOf = (of: string): TargetSize => ({ of, axis: 0 })
 
@@ -83,7 +100,7 @@ const batchOf = (of: string): TargetSize => ({ of, axis: 0 })
 function byPatches(layer: Layer): string {
   const { emitter, dy, channels, filters, rows, columns } = layer
   const dims = [filters, channels, rows.kernel, columns.kernel]
-  const phases = emitter.info(dy).phases
+  const phases = emitter.hintOf(dy).phases
   const plain = [rows, columns].every((axis) => axis.stride === 1 && axis.dilation === 1)
   if (phases !== undefined && plain) return byPhasedPatches(layer, phases)
   const patches = laidOut(layer, [rows, columns], rows.output * columns.output)
@@ -147,24 +164,86 @@ function laidOut(
 
 // ------------------------------------------------------------------ shifts
 
-function byShifts(layer: Layer): string {
+function byShifts(layer: Layer, positions: number): string {
   const { emitter, channels, filters, rows, columns } = layer
   const shifted = shiftedColumns(layer)
-  // ONNX Runtime repacks the second factor of a product: better the smaller one.
-  const tapsFirst = columns.kernel * channels > filters
+  const tapsFirst = orderCost(layer, positions, true) < orderCost(layer, positions, false)
   const taps = [columns.kernel, channels]
   const products = shiftedRows(layer).map((delta) => {
     const factors = tapsFirst ? [shifted, delta] : [delta, shifted]
-    const product = emitter.op('Gemm', factors, { transB: 1 })
-    return reshape(emitter, product, [1, ...(tapsFirst ? [...taps, filters] : [filters, ...taps])])
+    return emitter.op('Gemm', factors, { transB: 1 })
   })
-  const all = products.length === 1 ? products[0]! : emitter.op('Concat', products, { axis: 0 })
-  return reshape(emitter, transpose(emitter, all, tapsFirst ? [3, 2, 0, 1] : [1, 3, 0, 2]), [
-    filters,
-    channels,
-    rows.kernel,
-    columns.kernel,
+  const dims = [filters, channels, rows.kernel, columns.kernel]
+  if (tapsFirst) {
+    const parts = products.map((product) => reshape(emitter, product, [1, ...taps, filters]))
+    const all = joined(emitter, parts, 0)
+    return reshape(emitter, transpose(emitter, all, [3, 2, 0, 1]), dims)
+  }
+  const field = rows.kernel * columns.kernel
+  const all = reshape(emitter, joined(emitter, products, 1), [filters, field, channels])
+  return reshape(emitter, field === 1 ? all : transpose(emitter, all, [0, 2, 1]), dims)
+}
+
+/**
+ * What the order of the two factors costs: ONNX Runtime repacks the second factor of a product, and with
+ * the taps first the result has to be transposed element by element.
+ */
+function orderCost(layer: Layer, positions: number, tapsFirst: boolean): number {
+  const { channels, filters, rows, columns } = layer
+  const taps = columns.kernel * channels
+  const repacked = rows.kernel * positions * (tapsFirst ? filters : taps)
+  const moved = rows.kernel * taps * filters
+  const move = rows.kernel * columns.kernel === 1 ? costs.joined : costs.elements
+  return costs.repacked * repacked + (tapsFirst ? move : costs.joined) * moved
+}
+
+// ------------------------------------------------------------ tall kernels
+
+/** ∂L/∂w [C, 1, K, L] of a depthwise convolution: that of the image [1, C, N·R·s, W] by the kernel [C, 1, N·R, W′]. */
+function byTallKernels({ emitter, x, dy, channels, rows, columns }: Layer): string {
+  // Rows for each image, in steps of the stride: enough for all windows, and what they read beyond is 0.
+  const last = (rows.output - 1) * rows.stride + reach(rows) - rows.pads.begin
+  const between = Math.max(rows.pads.begin, last - rows.input)
+  const steps = Math.max(rows.output, Math.ceil((rows.input + between) / rows.stride))
+  const image = stacked(emitter, x, steps * rows.stride - rows.input)
+  const kernel = stacked(emitter, dy, steps - rows.output)
+  const axes = [
+    { ...rows, beyond: rows.stride - 1 },
+    { ...columns, beyond: columns.input - 1 - (columns.output - 1) * columns.stride },
+  ]
+  // As many positions of the kernel as there are taps; more where the image is larger than needed.
+  const ends = axes.map((axis) => reach(axis) - 1 - axis.pads.begin - axis.beyond)
+  const taps = emitter.op(
+    'Conv',
+    [
+      reshape(emitter, image, [1, channels, -1, columns.input]),
+      reshape(emitter, kernel, [channels, 1, -1, columns.output]),
+    ],
+    {
+      strides: axes.map((axis) => axis.dilation),
+      dilations: axes.map((axis) => axis.stride),
+      pads: [...axes.map((axis) => axis.pads.begin), ...ends.map((end) => Math.max(0, end))],
+      group: channels,
+    },
+  )
+  const kernels = [rows.kernel, columns.kernel]
+  const wanted = ends.every((end) => end >= 0)
+    ? taps
+    : slice(emitter, taps, [2, 3], [0, 0], kernels)
+  return reshape(emitter, wanted, [channels, 1, ...kernels])
+}
+
+/** [N, C, H, W] as [C, N, (H + more)·W], with zeros below each image. */
+function stacked(emitter: Emitter, images: string, more: number): string {
+  const [, channels, height, width] = emitter.info(images).shape as readonly number[]
+  const given = reshape(emitter, byChannel(emitter, images), [
+    channels!,
+    batchOf(images),
+    height! * width!,
   ])
+  return more === 0
+    ? given
+    : emitter.op('Concat', [given, zerosBeside(emitter, given, more * width!)], { axis: 2 })
 }
 
 const byChannel = (emitter: Emitter, images: string): string =>
@@ -190,8 +269,7 @@ function shiftedColumns({ emitter, x, channels, columns }: Layer): string {
         [stride],
       ),
     )
-    const all = kernel === 1 ? shifted[0]! : emitter.op('Concat', shifted, { axis: 0 })
-    return reshape(emitter, all, flat)
+    return reshape(emitter, joined(emitter, shifted, 0), flat)
   }
   const moves = new Float32Array(kernel * input * output)
   for (const l of range(kernel))
@@ -204,6 +282,9 @@ function shiftedColumns({ emitter, x, channels, columns }: Layer): string {
   return reshape(emitter, emitter.op('MatMul', [lines, matrix]), flat)
 }
 
+const joined = (emitter: Emitter, parts: readonly string[], axis: number): string =>
+  parts.length === 1 ? parts[0]! : emitter.op('Concat', parts, { axis })
+
 /** B: δ for each tap along the rows, [M, N·H·W′], at the rows of x that it meets. */
 function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): readonly string[] {
   const width = columns.output
@@ -213,8 +294,7 @@ function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): readonly s
   const above = Math.max(0, ...offsets)
   const below = Math.max(0, ...offsets.map((offset) => rows.input - offset - rows.output))
   const zeros = (lines: number) => (lines === 0 ? [] : [zerosBeside(emitter, given, lines * width)])
-  const parts = [...zeros(above), given, ...zeros(below)]
-  const extended = parts.length === 1 ? given : emitter.op('Concat', parts, { axis: 2 })
+  const extended = joined(emitter, [...zeros(above), given, ...zeros(below)], 2)
   const total = above + rows.output + below
   const from = (start: number): string =>
     start === 0 && total === rows.input
@@ -230,53 +310,14 @@ function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): readonly s
 
 /** Σ_{n, p} a[n, i, p] · b[n, j, p], shaped [I, J] or anything with as many elements. */
 function productOverPositions(emitter: Emitter, a: string, b: string): string {
-  const [batch, i] = emitter.info(a).shape as readonly [Dim, number]
-  const j = emitter.info(b).shape![1] as number
-  const dtype = emitter.info(a).dtype
-  const single = emitter.emit(
-    'FusedMatMul',
-    [a, b],
-    { transB: 1 },
-    {
-      domain: 'com.microsoft',
-      infos: [{ dtype, shape: [batch, i, j] }],
-    },
-  )[0]!
-  const flat = reshape(emitter, single, [batchOf(a), i * j])
+  const [i, j] = [a, b].map((factor) => emitter.info(factor).shape![1] as number)
+  const flat = reshape(emitter, batchedProduct(emitter, a, b), [batchOf(a), i! * j!])
   return emitter.op('MatMul', [onesRow(emitter, a), flat])
 }
 
 /** [1, N] of ones for the batch of `value`. */
-function onesRow(emitter: Emitter, value: string): string {
-  const batch = emitter.info(value).shape![0]!
-  return filled(
-    emitter,
-    [1, batch],
-    () => [ints(emitter, [1]), emitter.op('Shape', [value], { start: 0, end: 1 })],
-    1,
-  )
-}
+const onesRow = (emitter: Emitter, value: string): string => filled(emitter, [1, batchOf(value)], 1)
 
 /** [A, B, length] of zeros for a value [A, B, …]. */
-function zerosBeside(emitter: Emitter, value: string, length: number): string {
-  const outer = emitter.info(value).shape!.slice(0, 2)
-  return filled(
-    emitter,
-    [...outer, length],
-    () => [emitter.op('Shape', [value], { start: 0, end: 2 }), ints(emitter, [length])],
-    0,
-  )
-}
-
-/** A constant where the size is known, otherwise filled when the graph runs. */
-function filled(
-  emitter: Emitter,
-  dims: readonly Dim[],
-  sizes: () => readonly string[],
-  value: number,
-): string {
-  if (dims.every((dim) => typeof dim === 'number'))
-    return emitter.constant(float32(dims, new Float32Array(elementCount(dims)).fill(value)))
-  const shape = emitter.op('Concat', sizes(), { axis: 0 })
-  return emitter.op('ConstantOfShape', [shape], { value: float32([1], [value]) })
-}
+const zerosBeside = (emitter: Emitter, value: string, length: number): string =>
+  filled(emitter, [batchOf(value), { of: value, axis: 1 }, length], 0)

@@ -3,7 +3,7 @@
  *
  * Input: ∂L/∂x is δ spread back through the same windows, a transposed convolution with the
  * same weight. For stride 1 that is an ordinary convolution of δ with the kernel turned round and
- * its two channel axes exchanged, padded by d·(k − 1) − p.
+ * its two channel axes exchanged (within each group), padded by d·(k − 1) − p.
  *
  * Weight: ∂L/∂w[m, c, k] = Σ_{n, o} x[n, c, o·s + k·d − p] · δ[n, m, o]. Reading k as the output
  * position and o as the tap, this is a convolution too: of x with channels and batch exchanged,
@@ -13,7 +13,7 @@
  */
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
-import { type Emitter, type GradientRule, isCpu } from '../contract/operator.ts'
+import { type Emitter, type GradientRule, isCpu } from '../contract/gradient.ts'
 import {
   cannotDifferentiate,
   ints,
@@ -29,6 +29,7 @@ import {
 } from '../helpers/emission.ts'
 import { allKnown, type KnownWindowAxis, reach, windowOf } from '../helpers/windows.ts'
 import { weightGradientByProducts } from './conv-weight-products.ts'
+import { columnsPay, imageConvolution, inputGradientByColumns } from './convolution-columns.ts'
 
 export const convGradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
@@ -51,10 +52,10 @@ export const convGradient: GradientRule = (context) => {
 
 /** δ summed over batch and positions, which may have been pooled to a smaller image with the same sum. */
 const biasGradient = (emitter: Emitter, dy: string, spatialAxes: number): string =>
-  reduce(emitter, 'Sum', emitter.info(dy).sums ?? dy, [0, ...range(spatialAxes + 2, 2)], false)
+  reduce(emitter, 'Sum', emitter.hintOf(dy).sums ?? dy, [0, ...range(spatialAxes + 2, 2)], false)
 
 /** The form that the target computes fastest. */
-const bestWeightGradient: typeof weightGradient = (emitter, dy, x, window, group) =>
+export const bestWeightGradient: typeof weightGradient = (emitter, dy, x, window, group) =>
   (isCpu(emitter.target) ? weightGradientByProducts(emitter, dy, x, window, group) : undefined) ??
   weightGradient(emitter, dy, x, window, group)
 
@@ -67,27 +68,34 @@ export function inputGradient(
   window: readonly KnownWindowAxis[],
   group: number,
 ): string {
+  const images =
+    emitter.target === 'onnxruntime-cpu'
+      ? imageConvolution(emitter, x, dy, window, group)
+      : undefined
+  if (images && columnsPay(images)) return inputGradientByColumns(emitter, dy, weight, images)
   const convolves =
-    group === 1 &&
+    (group === 1 || isCpu(emitter.target)) &&
     window.every(
       (axis) =>
         axis.stride === 1 && axis.pads.begin <= reach(axis) - 1 && axis.pads.end <= reach(axis) - 1,
     )
   return convolves
-    ? turnedConvolution(emitter, dy, weight, window)
+    ? turnedConvolution(emitter, dy, weight, window, group)
     : spreadWindows(emitter, dy, weight, x, window, group)
 }
 
-/** Stride 1, one group: Conv with the kernel turned round. */
+/** Stride 1: Conv with the kernel turned round. */
 function turnedConvolution(
   emitter: Emitter,
   dy: string,
   weight: string,
   window: readonly KnownWindowAxis[],
+  group: number,
 ): string {
   const spatial = range(window.length + 2, 2)
   const long = spatial.filter((_, i) => window[i]!.kernel > 1)
-  const exchanged = turnRound(emitter, weight, long)
+  const exchanged =
+    group === 1 ? turnRound(emitter, weight, long) : turnGroupsRound(emitter, weight, group)
   return emitter.op('Conv', [dy, exchanged], {
     kernel_shape: window.map((axis) => axis.kernel),
     dilations: window.map((axis) => axis.dilation),
@@ -95,7 +103,19 @@ function turnedConvolution(
       ...window.map((axis) => reach(axis) - 1 - axis.pads.begin),
       ...window.map((axis) => reach(axis) - 1 - axis.pads.end),
     ],
+    ...(group === 1 ? {} : { group }),
   })
+}
+
+/** The weight [g·M, C, K, L] as [g·C, M, K, L], read backwards along its spatial axes. */
+function turnGroupsRound(emitter: Emitter, weight: string, group: number): string {
+  const [filters, channels, ...kernel] = emitter.info(weight).shape as readonly number[]
+  const field = kernel.reduce((a, b) => a * b, 1)
+  const taps = reshape(emitter, weight, [group, filters! / group, channels!, field])
+  const backwards = ints(emitter, range(field).reverse())
+  const turned = field === 1 ? taps : emitter.op('Gather', [taps, backwards], { axis: 3 })
+  const exchanged = filters === group ? turned : transpose(emitter, turned, [0, 2, 1, 3])
+  return reshape(emitter, exchanged, [group * channels!, filters! / group, ...kernel])
 }
 
 /**

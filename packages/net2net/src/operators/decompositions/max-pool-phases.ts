@@ -10,7 +10,7 @@
  * whole tensors. The form also keeps the phases apart, which a convolution below or above can use.
  */
 import type { Dim } from '../../model/model.ts'
-import type { Emitter } from '../contract/operator.ts'
+import type { Emitter } from '../contract/gradient.ts'
 import { ints } from '../helpers/emission.ts'
 import { positive } from '../helpers/masks.ts'
 import type { KnownWindowAxis } from '../helpers/windows.ts'
@@ -55,9 +55,15 @@ export function phasedPoolGradient(
   const [top, bottom] = share(emitter, dy, max(q00, q01), max(q10, q11))
   const parts = [...share(emitter, top, q00, q01), ...share(emitter, bottom, q10, q11)]
   const joined = emitter.op('Concat', parts, { axis: 1 })
+  const [dx] = emitter.emit(
+    'DepthToSpace',
+    [joined],
+    { blocksize: 2 },
+    { infos: [emitter.info(x)] },
+  )
   // Every δ arrives exactly once, so the sums per channel stay what they were.
-  const info = { ...emitter.info(x), phases: parts, sums: dy }
-  return emitter.emit('DepthToSpace', [joined], { blocksize: 2 }, { infos: [info] })[0]!
+  emitter.hint(dx!, { phases: parts, sums: dy })
+  return dx!
 }
 
 /** δ where a ≥ b and δ where not; the mask is cheaper than comparing, casting and selecting. */

@@ -6,7 +6,7 @@ import { encodeModel } from '../../onnx/encode.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { elementCount, float32 } from '../../tensor/tensor.ts'
-import type { Target } from '../contract/operator.ts'
+import type { Target } from '../contract/gradient.ts'
 
 const random = randomStream(11, 'windows')
 

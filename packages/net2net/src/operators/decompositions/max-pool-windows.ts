@@ -7,7 +7,7 @@
  * first of equal maxima wins, as the standard demands of positions, and δ arrives exactly once.
  */
 
-import type { Emitter } from '../contract/operator.ts'
+import type { Emitter } from '../contract/gradient.ts'
 import { ints, numberLike, range, slice } from '../helpers/emission.ts'
 import type { KnownWindowAxis } from '../helpers/windows.ts'
 

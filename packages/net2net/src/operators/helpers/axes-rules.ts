@@ -3,12 +3,12 @@
  * axis`.
  */
 import type { Dim } from '../../model/model.ts'
+import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import type { Axis } from '../contract/axis.ts'
-import type { AxesContext, AxesRule } from '../contract/operator.ts'
 
 /** Freezes several axes for one reason. */
-export function freezeAll(context: AxesContext, axes: readonly Axis[], reason: string): void {
-  for (const axis of axes) context.freeze(axis, reason)
+export function fixAll(context: AxesContext, axes: readonly Axis[], reason: string): void {
+  for (const axis of axes) context.fix(axis, reason)
 }
 
 /** Axes that never grow, with the sizes that inference found for output k. */

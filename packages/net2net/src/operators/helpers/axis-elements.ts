@@ -2,9 +2,10 @@
  * Sizes of axes, as elements of integer tensors: which axis an element is the size of, through the
  * arithmetic by which exporters compute products, sums and equal parts of sizes.
  */
+
+import type { AxesContext, AxisElement } from '../contract/axes.ts'
 import { type Axis, product, sizeOf, sum } from '../contract/axis.ts'
 import { sizeKey, unitsOf } from '../contract/axis-size.ts'
-import type { AxesContext, AxisElement } from '../contract/operator.ts'
 import type { ElementOperation } from './elements.ts'
 
 type SizeElement = AxisElement & { readonly kind: 'size' }
@@ -14,18 +15,18 @@ export const isWholeSize = (element: AxisElement | undefined): element is SizeEl
   element?.kind === 'size' && !element.plus && !element.divisor
 
 /** Freezes every axis whose size is among the elements. */
-export function freezeSizes(
+export function fixSizes(
   context: AxesContext,
   elements: readonly AxisElement[] | undefined,
   reason = 'computes with the size of the axis',
 ): void {
   for (const element of elements ?? [])
-    if (element.kind === 'size') context.freeze(element.axis, reason)
+    if (element.kind === 'size') context.fix(element.axis, reason)
 }
 
 /**
  * The result of an operation on two elements, one of either input, and their positions there. Where
- * it cannot be said, the axes whose sizes went in are frozen.
+ * it cannot be said, the axes whose sizes went in are fixed.
  */
 export function joinAxisElements(
   context: AxesContext,
@@ -46,7 +47,7 @@ export function joinAxisElements(
       ? multiplySizes(context, [a, b], positions)
       : operation.sizes && joinSizes(operation.sizes, a, b)
   if (joined) return joined
-  freezeSizes(context, [a, b])
+  fixSizes(context, [a, b])
   return { kind: 'unknown' }
 }
 
@@ -113,7 +114,7 @@ function quotient({ axis, plus = 0, divisor }: SizeElement, k: number): AxisElem
 }
 
 const isSameAxis = (a: Axis, b: Axis): boolean =>
-  a === b || (a.kind === 'unit' && b.kind === 'unit' && a.id === b.id)
+  a === b || (a.kind === 'variable' && b.kind === 'variable' && a.id === b.id)
 
 /**
  * Says that `axis` has the size that a size element stands for: it is the element's axis, that axis
@@ -124,9 +125,9 @@ export function followSizeElement(context: AxesContext, element: SizeElement, ax
   const { plus = 0, divisor } = element
   if (divisor) followPart(context, element.axis, divisor, axis)
   else if (plus > 0)
-    context.same(sum([element.axis, context.fixed(plus, 'adds this number')]), axis)
+    context.unify(sum([element.axis, context.fixed(plus, 'adds this number')]), axis)
   else if (plus === 0) followWhole(context, element.axis, axis)
-  else for (const each of [element.axis, axis]) context.freeze(each, 'computes with the size of it')
+  else for (const each of [element.axis, axis]) context.fix(each, 'computes with the size of it')
 }
 
 /**
@@ -134,7 +135,7 @@ export function followSizeElement(context: AxesContext, element: SizeElement, ax
  * shuffle), or c + c and 2·c. Units that only one of them has must stay what they are for that.
  */
 function followWhole(context: AxesContext, whole: Axis, axis: Axis): void {
-  const [a, b] = [context.same(whole, whole), context.same(axis, axis)]
+  const [a, b] = [context.unify(whole, whole), context.unify(axis, axis)]
   const [inA, inB] = [unitsOf(a), unitsOf(b)]
   const lone = [...inA, ...inB].filter(([id]) => inA.has(id) !== inB.has(id))
   const constants = new Map(
@@ -147,19 +148,19 @@ function followWhole(context: AxesContext, whole: Axis, axis: Axis): void {
   const isAligned =
     left.length === right.length &&
     left.every((factor, k) => isSameAxis(factor, right[k]!) || areNumbers(factor, right[k]!))
-  if (!isEqual || isAligned) context.same(whole, axis)
-  else for (const [, unit] of lone) context.freeze(unit, 'computes with this number')
+  if (!isEqual || isAligned) context.unify(whole, axis)
+  else for (const [, unit] of lone) context.fix(unit, 'computes with this number')
 }
 
 function followPart(context: AxesContext, whole: Axis, divisor: number, part: Axis): void {
   // Both in terms of the units that they consist of by now.
-  const expanded = context.same(whole, whole)
-  const inner = factorsOf(context.same(part, part))
+  const expanded = context.unify(whole, whole)
+  const inner = factorsOf(context.unify(part, part))
   const outer = factorsOf(expanded)
   const at = outer.findIndex((_, k) => inner.every((factor, j) => isSameAt(outer, k + j, factor)))
   const rest = at < 0 ? [] : [...outer.slice(0, at), ...outer.slice(at + inner.length)]
   if (at >= 0 && sizeOf(product(rest)) === divisor) {
-    for (const factor of rest) context.freeze(factor, `divides the axis by ${divisor}`)
+    for (const factor of rest) context.fix(factor, `divides the axis by ${divisor}`)
     return
   }
   const size = sizeOf(expanded)
@@ -170,14 +171,14 @@ function followPart(context: AxesContext, whole: Axis, divisor: number, part: Ax
           context.slice(whole, (k * size) / divisor, ((k + 1) * size) / divisor),
         )
   if (parts.length > 0 && parts.every((each) => each !== undefined))
-    for (const each of parts) context.same(each!, part)
-  else for (const each of [whole, part]) context.freeze(each, `divides the axis by ${divisor}`)
+    for (const each of parts) context.unify(each!, part)
+  else for (const each of [whole, part]) context.fix(each, `divides the axis by ${divisor}`)
 }
 
 const factorsOf = (axis: Axis) => (axis.kind === 'product' ? axis.factors : [axis])
 
 const areNumbers = (a: Axis, b: Axis): boolean =>
-  a.kind === 'unit' && b.kind === 'unit' && typeof a.size === 'number' && a.size === b.size
+  a.kind === 'variable' && b.kind === 'variable' && typeof a.size === 'number' && a.size === b.size
 
 const isSameAt = (axes: readonly Axis[], k: number, axis: Axis) =>
   axes[k] !== undefined && isSameAxis(axes[k]!, axis)

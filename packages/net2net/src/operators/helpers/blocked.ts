@@ -1,7 +1,7 @@
 /** How operators compute images in blocks of channels; see `../../passes/cpu-layout/blocked-layout.ts`. */
 import { intAttribute, stringAttribute } from '../../model/attributes.ts'
 import { int64 } from '../../tensor/tensor.ts'
-import type { BlockedContext, BlockedRule } from '../contract/operator.ts'
+import type { BlockedContext, BlockedRule } from '../contract/facets.ts'
 
 const ints = (context: BlockedContext, values: readonly number[]) =>
   context.constantOf(int64(values))
@@ -66,8 +66,9 @@ export const blockedConv: BlockedRule = (context) => {
   const { node, block } = context
   const weight = context.shape(1)
   const output = context.output(0)
-  if (!context.fits(output) || weight?.length !== 4 || intAttribute(node, 'group', 1) !== 1)
-    return undefined
+  if (!context.fits(output) || weight?.length !== 4) return undefined
+  const group = intAttribute(node, 'group', 1)
+  if (group > 1) return blockedDepthwise(context, group)
   if (context.dtype(0) !== 'float32' || !weight.every((dim) => typeof dim === 'number'))
     return undefined
   const [filters, channels, rows, columns] = weight as readonly number[] as [
@@ -100,6 +101,18 @@ export const blockedConv: BlockedRule = (context) => {
     ...(context.has(2) ? [context.plain(2)] : []),
   ]
   return context.emit('Conv', inputs, node.attributes, { blocked: true })
+}
+
+/** A depthwise convolution: its weight [C, 1, K, L] is blocked like an image of C channels. */
+function blockedDepthwise(context: BlockedContext, group: number) {
+  const [filters, channels] = context.shape(1)!
+  if (filters !== group || channels !== 1 || context.dtype(0) !== 'float32') return undefined
+  const exchange = { perm: [1, 0, 2, 3] }
+  const image = context.emit('Transpose', [context.plain(1)], exchange)[0]!
+  const inner = context.emit('ReorderInput', [image], {}, { blocked: true })[0]!
+  const weight = context.emit('Transpose', [inner], exchange)[0]!
+  const inputs = [context.blocks(0), weight, ...(context.has(2) ? [context.plain(2)] : [])]
+  return context.emit('Conv', inputs, context.node.attributes, { blocked: true })
 }
 
 /** SpaceToDepth and DepthToSpace (DCR) move whole blocks of pixels. */

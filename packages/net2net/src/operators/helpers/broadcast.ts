@@ -6,10 +6,16 @@
  * size-one axis against a larger one is repeated over whatever that grows to; it never grows itself.
  */
 import { inputError } from '../../errors.ts'
+import { intAttribute } from '../../model/attributes.ts'
 import type { Dim, Shape } from '../../model/model.ts'
+import { isFloat } from '../../tensor/dtype.ts'
 import { int64, scalar } from '../../tensor/tensor.ts'
+import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { type Axis, one } from '../contract/axis.ts'
-import type { AxesContext, Emitter, GradientContext } from '../contract/operator.ts'
+import type { Emitter, GradientContext } from '../contract/gradient.ts'
+import type { InferContext, InferRule } from '../contract/infer.ts'
+import { joinAxisElements } from './axis-elements.ts'
+import { type ElementOperation, joinDims, zipElements } from './elements.ts'
 import { ints, reduce } from './emission.ts'
 
 /** The size of an axis after broadcasting; undefined where the sizes contradict each other. */
@@ -78,20 +84,19 @@ function broadcastAxis(
     const activations = growing.filter(({ parameter }) => !parameter)
     const joined = activations.length > 0 ? activations : growing
     for (const operand of growing)
-      if (!joined.includes(operand)) context.freeze(operand.axis, REPEATED)
+      if (!joined.includes(operand)) context.fix(operand.axis, REPEATED)
     return unify(context, joined) ?? one
   }
-  for (const { axis, dim } of operands) if (dim === 1) context.freeze(axis, REPEATED)
+  for (const { axis, dim } of operands) if (dim === 1) context.fix(axis, REPEATED)
   if (wide.some(({ dim }) => dim !== wide[0]!.dim || dim === null) && wide.length > 1)
-    for (const { axis } of wide)
-      context.freeze(axis, 'joins it with an axis whose size is not known')
+    for (const { axis } of wide) context.fix(axis, 'joins it with an axis whose size is not known')
   const known = wide.filter(({ dim }) => typeof dim === 'number')
   return unify(context, known.length > 0 ? known : wide) ?? one
 }
 
 function unify(context: AxesContext, operands: readonly { axis: Axis }[]): Axis | undefined {
   const [first, ...rest] = operands
-  return first && rest.reduce((axis, operand) => context.same(axis, operand.axis), first.axis)
+  return first && rest.reduce((axis, operand) => context.unify(axis, operand.axis), first.axis)
 }
 
 /**
@@ -157,3 +162,59 @@ export const sumToInput = (context: GradientContext, i: number, gradient: string
     context.input(i),
     context.node.inputs.filter((name, k) => k !== i && name !== ''),
   )
+
+const positions = (context: { readonly node: { readonly inputs: readonly string[] } }) =>
+  context.node.inputs.map((_, i) => i)
+
+/** Before opset 7, `broadcast` aligned the second operand at `axis`; the first gives the shape. */
+const isLegacyBroadcast = (context: Pick<AxesContext, 'node' | 'opset'>) =>
+  context.opset < 7 && intAttribute(context.node, 'broadcast', 0) === 1
+
+export const inferBroadcast =
+  (element?: ElementOperation, bool = false): InferRule =>
+  (context) => {
+    const inputs = positions(context)
+    if (inputs.length === 0) throw inputError(`${context.node.opType} needs an input.`)
+    const dtype = bool
+      ? 'bool'
+      : inputs.map((i) => context.dtype(i)).find((found) => found !== undefined)
+    const shape = isLegacyBroadcast(context)
+      ? context.shape(0)
+      : broadcastShape(inputs.map((i) => context.shape(i)))
+    const first = element && inputs.length === 2 ? context.elements(0) : undefined
+    const elements =
+      first &&
+      zipElements(
+        first,
+        context.elements(1),
+        [context.shape(0)?.length, context.shape(1)?.length],
+        (a, b) => joinDims(inTypeOf(context, element!), a, b),
+      )
+    return [elements ? { dtype, shape, elements } : { dtype, shape }]
+  }
+
+/** The arithmetic of the operands' type: integer division truncates, float32 rounds. */
+function inTypeOf(context: InferContext, element: ElementOperation): ElementOperation {
+  const dtype = context.dtype(0)
+  if (dtype === undefined || dtype === 'float64') return element
+  const round = isFloat(dtype) ? Math.fround : Math.trunc
+  return { ...element, numbers: (a, b) => round(element.numbers(a, b)) }
+}
+
+export const broadcastRule =
+  (element?: ElementOperation): AxesRule =>
+  (context) => {
+    if (isLegacyBroadcast(context)) context.refuse('broadcasts by the rules from before opset 7')
+    const axes = broadcastAxes(context, positions(context))
+    const first = element && context.node.inputs.length === 2 ? context.axisElements(0) : undefined
+    const exact = element && inTypeOf(context, element)
+    const elements =
+      first &&
+      zipElements(
+        first,
+        context.axisElements(1),
+        [context.shape(0)?.length, context.shape(1)?.length],
+        (a, b, positions) => joinAxisElements(context, exact!, [a, b], positions),
+      )
+    return [elements ? { axes, elements } : { axes }]
+  }

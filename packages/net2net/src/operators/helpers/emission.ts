@@ -4,8 +4,15 @@ import type { Dim, Node } from '../../model/model.ts'
 import { describeNode } from '../../model/names.ts'
 import type { DType } from '../../tensor/dtype.ts'
 import { fillTensor, ones } from '../../tensor/fill.ts'
-import { int64, type LazyTensor, scalar, Tensor } from '../../tensor/tensor.ts'
-import type { Emitter } from '../contract/operator.ts'
+import {
+  elementCount,
+  float32,
+  int64,
+  type LazyTensor,
+  scalar,
+  Tensor,
+} from '../../tensor/tensor.ts'
+import type { Emitter } from '../contract/gradient.ts'
 
 export const ints = (emitter: Emitter, values: readonly number[]): string =>
   emitter.constant(int64(values))
@@ -77,13 +84,8 @@ export type TargetSize = number | { readonly of: string; readonly axis: number }
 
 /** Reshapes; sizes that are known are written down, the others are looked up when it runs. */
 export function reshape(emitter: Emitter, value: string, sizes: readonly TargetSize[]): string {
-  const known = sizes.map((size) => {
-    if (typeof size === 'number') return size
-    const dim = emitter.info(size.of).shape?.[size.axis]
-    return typeof dim === 'number' ? dim : undefined
-  })
+  const known = sizes.map((size) => knownSize(emitter, size))
   const unknown = known.filter((size) => size === undefined).length
-  if (unknown === 0) return emitter.op('Reshape', [value, ints(emitter, known as number[])])
   if (unknown === 1 && !known.includes(-1))
     return emitter.op('Reshape', [
       value,
@@ -92,12 +94,41 @@ export function reshape(emitter: Emitter, value: string, sizes: readonly TargetS
         known.map((size) => size ?? -1),
       ),
     ])
+  return emitter.op('Reshape', [value, sizesOf(emitter, sizes)])
+}
+
+function knownSize(emitter: Emitter, size: TargetSize): number | undefined {
+  if (typeof size === 'number') return size
+  const dim = emitter.info(size.of).shape?.[size.axis]
+  return typeof dim === 'number' ? dim : undefined
+}
+
+/** The sizes as a tensor: a constant where all are known. */
+function sizesOf(emitter: Emitter, sizes: readonly TargetSize[]): string {
+  const known = sizes.map((size) => knownSize(emitter, size))
+  if (known.every((size) => size !== undefined)) return ints(emitter, known)
   const parts = sizes.map((size, i) =>
     typeof size === 'number' || known[i] !== undefined
       ? ints(emitter, [known[i]!])
       : shapeOf(emitter, size.of, size.axis, size.axis + 1),
   )
-  return emitter.op('Reshape', [value, emitter.op('Concat', parts, { axis: 0 })])
+  return emitter.op('Concat', parts, { axis: 0 })
+}
+
+/** A float32 tensor of one number: a constant where the sizes are known, else filled when it runs. */
+export function filled(emitter: Emitter, sizes: readonly TargetSize[], value: number): string {
+  const known = sizes.map((size) => knownSize(emitter, size))
+  return known.every((size) => size !== undefined)
+    ? emitter.constant(float32(known, new Float32Array(elementCount(known)).fill(value)))
+    : emitter.op('ConstantOfShape', [sizesOf(emitter, sizes)], { value: float32([1], [value]) })
+}
+
+/** Σ_p a[n, i, p] · b[n, j, p]: [N, I, J], by ONNX Runtime's product with a transposed factor. */
+export function batchedProduct(emitter: Emitter, a: string, b: string): string {
+  const { dtype, shape } = emitter.info(a)
+  const infos = [{ dtype, shape: [shape![0]!, shape![1]!, emitter.info(b).shape![1]!] }]
+  const options = { domain: 'com.microsoft', infos }
+  return emitter.emit('FusedMatMul', [a, b], { transB: 1 }, options)[0]!
 }
 
 /** Reshapes to the shape that another value has. */

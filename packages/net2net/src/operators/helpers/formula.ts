@@ -1,12 +1,7 @@
 /** Writing gradients as formulas: numbers become constants of the right type. */
 import { dtypes } from '../../tensor/dtype.ts'
-import type {
-  Emitter,
-  GradientContext,
-  GradientRule,
-  InferContext,
-  ValueInfo,
-} from '../contract/operator.ts'
+import type { Emitter, GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { InferContext, ValueInfo } from '../contract/infer.ts'
 import { elementsOf } from './elements.ts'
 import { numberLike } from './emission.ts'
 

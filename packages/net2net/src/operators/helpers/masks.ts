@@ -7,7 +7,7 @@
  * branches; there four passes of vector operations are faster.
  */
 import { float } from '../../model/attributes.ts'
-import type { Emitter } from '../contract/operator.ts'
+import type { Emitter } from '../contract/gradient.ts'
 import { numberLike } from './emission.ts'
 
 const slope = 3e38

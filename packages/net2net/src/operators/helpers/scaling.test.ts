@@ -7,6 +7,7 @@ import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { float32, int64, Tensor, toNumbers } from '../../tensor/tensor.ts'
 import { operatorOf, operators } from '../table.ts'
+import { scalingOf } from './scaling.ts'
 
 const UNITS = 4
 const factors = [0.5, 0.25, 2, 3]
@@ -94,6 +95,39 @@ const cases: Readonly<Record<string, Case>> = {
   },
   Cast: { ...unary, attributes: { to: 1 } },
   CastLike: { ...unary, inputs: [image, null], constants: { 1: float32([1], [0]) } },
+  ReverseSequence: {
+    inputs: [rows, null],
+    axes: [2],
+    output: 2,
+    constants: { 1: int64([2, 1, 2]) },
+  },
+  GridSample: {
+    inputs: [image, null],
+    axes: [1],
+    output: 1,
+    constants: { 1: float32([2, 1, 2, 2], [0, 0.5, -0.5, 0.2, 0.1, 0, 0.9, -0.7]) },
+  },
+  Col2Im: {
+    inputs: [[1, UNITS, 4], null, null],
+    axes: [1],
+    output: 1,
+    constants: { 1: int64([2, 2]), 2: int64([1, 1]) },
+  },
+  RotaryEmbedding: {
+    inputs: [[1, UNITS, 3, 2], null, null],
+    axes: [1],
+    output: 1,
+    constants: { 1: float32([1, 3, 1], [1, 0.5, 0]), 2: float32([1, 3, 1], [0, 0.5, 1]) },
+  },
+  Attention: {
+    inputs: [
+      [1, 1, 2, 3],
+      [1, 1, 3, 3],
+      [1, 1, 3, UNITS],
+    ],
+    axes: [undefined, undefined, 3],
+    output: 3,
+  },
   Concat: { ...pair, attributes: { axis: 2 } },
   Expand: { ...unary, inputs: [image, null], constants: { 1: int64([2, 1, 1, 1, 1]) }, output: 2 },
   Tile: { ...unary, inputs: [image, null], constants: { 1: int64([1, 1, 2, 1]) } },
@@ -133,10 +167,15 @@ function nodeOf(opType: string, { inputs, attributes = {}, constants = {} }: Cas
     dims ? b.input(`x${i}`, 'float32', dims) : b.constant(constants[i]!),
   )
   b.output(b.node(opType, names, attributes), 'float32')
-  return modelOf(b.graph(), opType === 'RMSNormalization' ? 23 : 21)
+  return modelOf(
+    b.graph(),
+    ['RMSNormalization', 'Attention', 'RotaryEmbedding'].includes(opType) ? 23 : 21,
+  )
 }
 
-const declared = operators.filter(({ homogeneous }) => homogeneous).map(({ name }) => name)
+const declared = operators
+  .filter(({ scaling }) => typeof scaling === 'object')
+  .map(({ name }) => name)
 
 describe('homogeneity', () => {
   it('is tested for every operator that has it', () => {
@@ -148,13 +187,13 @@ describe('homogeneity', () => {
     b.input('x', 'float32', [1])
     b.node('Cast', ['x'], { to: 6 })
     const [node] = b.graph().nodes
-    expect(operatorOf(node!)!.homogeneous!.inputs(node!)).toEqual([])
+    expect(scalingOf(operatorOf(node!))!.inputs(node!)).toEqual([])
   })
 
   it.each(Object.entries(cases))('of %s is what it says', async (opType, each) => {
     const model = nodeOf(opType, each)
     const node = model.graph.nodes.find((other) => other.opType === opType)!
-    const { inputs: sets, linear } = operatorOf(node)!.homogeneous!
+    const { inputs: sets, linear } = scalingOf(operatorOf(node))!
     const session = await nodeRuntime.createSession(encodeModel(model), { threads: 1 })
     const run = async (values: readonly (Tensor | undefined)[]) => {
       const feeds = values.flatMap((value, i) => (value ? [[`x${i}`, value] as const] : []))

@@ -8,7 +8,7 @@
  * bits do not depend on the threads either.
  */
 import { elementCount, float32, int64, scalar, Tensor } from '../../tensor/tensor.ts'
-import type { Emitter } from '../contract/operator.ts'
+import type { Emitter } from '../contract/gradient.ts'
 import { isStatic } from './elements.ts'
 import { floatType, ints, shapeOf } from './emission.ts'
 

@@ -1,7 +1,7 @@
 /** Helpers of infer rules. */
 import { inputError } from '../../errors.ts'
 import type { Dim, Shape } from '../../model/model.ts'
-import type { InferContext, ValueInfo } from '../contract/operator.ts'
+import type { InferContext, ValueInfo } from '../contract/infer.ts'
 
 /** An output of the element type of input 0 (or of another input). */
 export const inferredFrom = (

@@ -5,7 +5,9 @@
  *   ∂L/∂x = r·(g − mean_A(g) − x̂·mean_A(g·x̂)).
  */
 
-import type { Emitter } from '../contract/operator.ts'
+import type { AxesContext } from '../contract/axes.ts'
+import { type Axis, sizeOf } from '../contract/axis.ts'
+import type { Emitter } from '../contract/gradient.ts'
 import { reduce } from './emission.ts'
 import { formula } from './formula.ts'
 
@@ -41,4 +43,13 @@ export function standardizeGradient(
   const mean = reduce(emitter, 'Mean', g, axes, true)
   const slope = reduce(emitter, 'Mean', mul(g, normal), axes, true)
   return mul(factor, sub(sub(g, mean), mul(normal, slope)))
+}
+
+/** Carries the axes of a scale or shift with the last axes of x; those of size one are repeated. */
+export function unifyLast(context: AxesContext, i: number, x: readonly Axis[]): void {
+  const own = context.axes(i)
+  own.forEach((axis, k) => {
+    const target = x[k + x.length - own.length]
+    if (target && (context.shape(i)?.[k] !== 1 || sizeOf(target) === 1)) context.unify(target, axis)
+  })
 }

@@ -5,7 +5,10 @@
  * is the same axis of x.
  */
 import type { DType } from '../../tensor/dtype.ts'
-import { type InferRule, none, type Operator, type UpgradeRule } from '../contract/operator.ts'
+import { none } from '../contract/answers.ts'
+import type { ActivationFacet, LinkFacet } from '../contract/facets.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { sameAxes } from './axes-rules.ts'
 import { blockedElementwise } from './blocked.ts'
 import { type Backward, gradientOf } from './formula.ts'
@@ -20,37 +23,34 @@ export type UnaryGradient = (context: Backward & { x: string; y: string }) => st
 export interface UnaryOptions {
   readonly gradient: UnaryGradient | typeof none
   /** φ(φ(x)) = φ(x): for every node, or as this node's attributes decide. */
-  readonly idempotent?: NonNullable<Operator['activation']>['idempotent'] | boolean
+  readonly idempotent?: ActivationFacet['idempotent'] | boolean
   readonly sign?: Operator['sign']
   /** Output type, where it is not the input's. */
   readonly dtype?: DType
-  readonly upgrade?: UpgradeRule
-  readonly link?: Operator['link']
-  readonly poolsFirst?: Operator['poolsFirst']
-  readonly homogeneous?: Operator['homogeneous']
+  readonly link?: LinkFacet
+  readonly poolsFirst?: true
+  readonly scaling?: Operator['scaling']
 }
 
 /** An element-wise operator: `unary('Relu', { gradient, idempotent: true })`. */
 export function unary(name: string, options: UnaryOptions): Operator {
-  const { gradient, idempotent, sign, dtype, upgrade, link, poolsFirst, homogeneous } = options
+  const { gradient, idempotent, dtype, link, poolsFirst } = options
   return {
     name,
     infer: dtype === undefined ? inferUnary : (context) => [{ dtype, shape: context.shape(0) }],
     axes: sameAxes,
-    blocked: blockedElementwise,
     gradient: gradient === none ? none : unaryGradient(gradient),
-    ...(idempotent === undefined
-      ? {}
-      : {
-          activation: {
-            idempotent: typeof idempotent === 'function' ? idempotent : () => idempotent,
-          },
-        }),
-    ...(sign === undefined ? {} : { sign }),
-    ...(upgrade === undefined ? {} : { upgrade }),
-    ...(link === undefined ? {} : { link }),
-    ...(poolsFirst === undefined ? {} : { poolsFirst }),
-    ...(homogeneous === undefined ? {} : { homogeneous }),
+    scaling: options.scaling ?? 'none',
+    sign: options.sign ?? 'unknown',
+    ...(idempotent !== undefined && {
+      growth: {
+        activation: {
+          idempotent: typeof idempotent === 'function' ? idempotent : () => idempotent,
+        },
+      },
+    }),
+    ...(link && { training: { link } }),
+    execution: { blocked: blockedElementwise, ...(poolsFirst && { poolsFirst }) },
   }
 }
 

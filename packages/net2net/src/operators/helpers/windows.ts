@@ -7,6 +7,9 @@
 import { inputError } from '../../errors.ts'
 import { intAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
 import type { Dim, Node } from '../../model/model.ts'
+import type { AxesContext } from '../contract/axes.ts'
+import type { Axis } from '../contract/axis.ts'
+import type { InferContext } from '../contract/infer.ts'
 
 /** The window along one spatial axis. */
 export interface WindowAxis {
@@ -125,3 +128,46 @@ export const allKnown = (axes: readonly WindowAxis[]): axes is readonly KnownWin
   axes.every((axis) => axis.pads !== undefined)
 
 export const ceilMode = (node: Node): boolean => intAttribute(node, 'ceil_mode', 0) === 1
+
+/** The output's spatial axes: pointwise ones stay what they are, the others never grow. */
+export function spatialAxes(
+  context: AxesContext,
+  x: readonly Axis[],
+  kernel: readonly number[] | undefined,
+): readonly Axis[] {
+  const reason = 'slides its window along it'
+  const window =
+    kernel && context.shape(0) ? windowOf(context.node, kernel, context.shape(0)!.slice(2)) : []
+  const sizes = context.output(0).shape
+  return x.slice(2).map((axis, i) => {
+    const along = window[i]
+    if (along && isPointwise(along)) return axis
+    context.fix(axis, reason)
+    return context.fixed(sizes?.[i + 2] ?? null, reason)
+  })
+}
+
+/** Batch and channels pass; the spatial axes are new. */
+export const poolingAxes = (context: AxesContext) => {
+  const x = context.axes(0)
+  return [x[0]!, x[1]!, ...spatialAxes(context, x, poolKernel(context.node))]
+}
+
+/** Output shape of a pooling with the attribute `kernel_shape`. */
+export function pooledShape(context: InferContext): readonly Dim[] | undefined {
+  const x = context.shape(0)
+  if (!x) return undefined
+  const kernel = poolKernel(context.node)
+  return [
+    ...x.slice(0, 2),
+    ...windowOf(context.node, kernel, x.slice(2)).map((axis) =>
+      outputSize(axis, context.node, ceilMode(context.node)),
+    ),
+  ]
+}
+
+export function poolKernel(node: Node): readonly number[] {
+  const kernel = intsAttribute(node, 'kernel_shape')
+  if (!kernel) throw inputError('A pooling needs the attribute "kernel_shape".')
+  return kernel
+}

@@ -1,14 +1,30 @@
 /**
- * Activations: element-wise non-linearities. https://onnx.ai/onnx/operators/onnx__Relu.html etc.
+ * Activations: element-wise non-linearities y = φ(x), by the definitions of the standard
+ * (https://onnx.ai/onnx/operators/onnx__Relu.html and the page of each name):
  *
- * Each entry is the derivative of its definition, written with what is cheapest: y where the
+ *   Relu             max(0, x)                        LeakyRelu    x, or α·x below 0
+ *   ThresholdedRelu  x above α, 0 elsewhere           Elu          x, or α·(eˣ − 1) below 0
+ *   Selu             γ·Elu(x)                         Celu         x, or α·(e^(x/α) − 1) below 0
+ *   Sigmoid          1 / (1 + e⁻ˣ) = σ(x)             HardSigmoid  α·x + β, cut to [0, 1]
+ *   Swish            x·σ(α·x)                         HardSwish    x·(x/6 + ½ cut to [0, 1])
+ *   Softplus         ln(1 + eˣ)                       Softsign     x / (1 + |x|)
+ *   Tanh             tanh x                           Mish         x·tanh(ln(1 + eˣ))
+ *   Gelu             x·Φ(x), or x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))
+ *   Shrink           x + bias below −λ, x − bias above λ, 0 between
+ *
+ * Growth. An element of y depends on one element of x, so copies of a unit stay copies of it
+ * (helpers/unary.ts). Where φ(φ(x)) = φ(x), an identity layer with the same activation behind it changes
+ * nothing.
+ *
+ * Gradients. Each entry is the derivative of its definition, written with what is cheapest: y where the
  * derivative is a function of the output, x otherwise. At a kink the derivative is the one that
- * PyTorch takes (0 for Relu at 0). Growth: see unary.ts.
+ * PyTorch takes (0 for Relu at 0).
  */
 
 import { floatAttribute, stringAttribute } from '../../model/attributes.ts'
 import type { Node } from '../../model/model.ts'
-import { isCpu, type Operator } from '../contract/operator.ts'
+import { isCpu } from '../contract/gradient.ts'
+import type { Operator } from '../contract/operator.ts'
 import type { Backward } from '../helpers/formula.ts'
 import { positive } from '../helpers/masks.ts'
 import { positivelyHomogeneous } from '../helpers/scaling.ts'
@@ -48,12 +64,12 @@ export const activations: readonly Operator[] = [
     idempotent: true,
     poolsFirst: true,
     sign: 'non-negative',
-    homogeneous: positivelyHomogeneous,
+    scaling: positivelyHomogeneous,
     gradient: (context) => reluGradient(context),
   }),
   unary('LeakyRelu', {
     idempotent: (node) => [0, 1].includes(alpha(node, 0.01)),
-    homogeneous: positivelyHomogeneous,
+    scaling: positivelyHomogeneous,
     gradient: ({ f, g, x, node }) => f.where(f.greater(x, 0), g, f.mul(g, alpha(node, 0.01))),
   }),
   unary('ThresholdedRelu', {
@@ -96,6 +112,15 @@ export const activations: readonly Operator[] = [
     gradient: ({ f, g, x }) => {
       const inside = f.mul(g, f.add(f.div(x, 3), 0.5))
       return f.where(f.greater(x, 3), g, f.where(f.less(x, -3), 0, inside))
+    },
+  }),
+  unary('Swish', {
+    idempotent: false,
+    // y = x·s with s = σ(αx), and so y′ = s + αx·s·(1 − s) = s + α·y·(1 − s)
+    gradient: ({ f, g, x, y, node }) => {
+      const a = alpha(node, 1)
+      const s = f.sigmoid(f.mul(x, a))
+      return f.mul(g, f.add(s, f.mul(f.mul(y, a), f.sub(1, s))))
     },
   }),
   unary('Tanh', {

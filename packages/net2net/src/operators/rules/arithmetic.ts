@@ -4,7 +4,7 @@
  *
  * Growth: an element of y depends on one element of each operand, so copies of a unit in all
  * operands give copies in y. Equal sizes are one axis (a residual stream is one group); a constant
- * per channel is carried; see broadcast.ts.
+ * per channel is copied with its channel; see helpers/broadcast.ts.
  *
  * Gradients, summed back over what was broadcast:
  *   a + b: g, g            a − b: g, −g           a·b: g·b, g·a
@@ -13,22 +13,13 @@
  *   mod (fmod = 1): g, −g·(a − y)/b
  */
 
-import { inputError } from '../../errors.ts'
-import { intAttribute } from '../../model/attributes.ts'
-import { isFloat } from '../../tensor/dtype.ts'
-import type {
-  AxesContext,
-  AxesRule,
-  GradientRule,
-  InferContext,
-  InferRule,
-  Operator,
-} from '../contract/operator.ts'
-import { joinAxisElements } from '../helpers/axis-elements.ts'
+import type { TrainingFacets } from '../contract/facets.ts'
+import type { GradientRule } from '../contract/gradient.ts'
+import type { Operator } from '../contract/operator.ts'
 import { blockedElementwise } from '../helpers/blocked.ts'
-import { broadcastAxes, broadcastShape, sumToInput } from '../helpers/broadcast.ts'
+import { broadcastRule, inferBroadcast, sumToInput } from '../helpers/broadcast.ts'
 import { productOf, quotient } from '../helpers/dims.ts'
-import { type ElementOperation, elementsOf, joinDims, zipElements } from '../helpers/elements.ts'
+import { type ElementOperation, elementsOf } from '../helpers/elements.ts'
 import { type Backward, backward, castLike, gradientOf } from '../helpers/formula.ts'
 import {
   linearIn,
@@ -37,84 +28,28 @@ import {
   positivelyHomogeneousInAll,
 } from '../helpers/scaling.ts'
 
-const positions = (context: { readonly node: { readonly inputs: readonly string[] } }) =>
-  context.node.inputs.map((_, i) => i)
-
-/** Before opset 7, `broadcast` aligned the second operand at `axis`; the first gives the shape. */
-const isLegacyBroadcast = (context: Pick<AxesContext, 'node' | 'opset'>) =>
-  context.opset < 7 && intAttribute(context.node, 'broadcast', 0) === 1
-
-export const inferBroadcast =
-  (element?: ElementOperation, bool = false): InferRule =>
-  (context) => {
-    const inputs = positions(context)
-    if (inputs.length === 0) throw inputError(`${context.node.opType} needs an input.`)
-    const dtype = bool
-      ? 'bool'
-      : inputs.map((i) => context.dtype(i)).find((found) => found !== undefined)
-    const shape = isLegacyBroadcast(context)
-      ? context.shape(0)
-      : broadcastShape(inputs.map((i) => context.shape(i)))
-    const first = element && inputs.length === 2 ? context.elements(0) : undefined
-    const elements =
-      first &&
-      zipElements(
-        first,
-        context.elements(1),
-        [context.shape(0)?.length, context.shape(1)?.length],
-        (a, b) => joinDims(inTypeOf(context, element!), a, b),
-      )
-    return [elements ? { dtype, shape, elements } : { dtype, shape }]
-  }
-
-/** The arithmetic of the operands' type: integer division truncates, float32 rounds. */
-function inTypeOf(context: InferContext, element: ElementOperation): ElementOperation {
-  const dtype = context.dtype(0)
-  if (dtype === undefined || dtype === 'float64') return element
-  const round = isFloat(dtype) ? Math.fround : Math.trunc
-  return { ...element, numbers: (a, b) => round(element.numbers(a, b)) }
-}
-
-export const broadcastRule =
-  (element?: ElementOperation): AxesRule =>
-  (context) => {
-    if (isLegacyBroadcast(context)) context.refuse('broadcasts by the rules from before opset 7')
-    const axes = broadcastAxes(context, positions(context))
-    const first = element && context.node.inputs.length === 2 ? context.axisElements(0) : undefined
-    const exact = element && inTypeOf(context, element)
-    const elements =
-      first &&
-      zipElements(
-        first,
-        context.axisElements(1),
-        [context.shape(0)?.length, context.shape(1)?.length],
-        (a, b, positions) => joinAxisElements(context, exact!, [a, b], positions),
-      )
-    return [elements ? { axes, elements } : { axes }]
-  }
-
 interface BinaryOptions {
   readonly element?: ElementOperation
   readonly gradient: GradientRule
-  readonly homogeneous?: Operator['homogeneous']
-  readonly sign?: Operator['sign']
+  readonly scaling: Operator['scaling']
+  readonly sign: Operator['sign']
   readonly bias?: true
-  readonly operand?: Operator['operand']
+  readonly operand?: TrainingFacets['operand']
 }
 
 const binary = (
   name: string,
-  { element, gradient, homogeneous, sign, bias, operand }: BinaryOptions,
+  { element, gradient, scaling, sign, bias, operand }: BinaryOptions,
 ): Operator => ({
   name,
   infer: inferBroadcast(element),
   axes: broadcastRule(element),
   gradient,
-  blocked: blockedElementwise,
-  ...(homogeneous ? { homogeneous } : {}),
-  ...(sign ? { sign } : {}),
-  ...(bias ? { bias } : {}),
-  ...(operand ? { operand } : {}),
+  scaling,
+  sign,
+  ...(bias && { growth: { bias } }),
+  ...(operand && { training: { operand } }),
+  execution: { blocked: blockedElementwise, broadcasts: true },
 })
 
 type Operands = Backward & { readonly a: string; readonly b: string; readonly y: string }
@@ -166,11 +101,14 @@ const power: Operator = {
   gradient: binaryGradient(powerOfBase, ({ f, g, a, y }) =>
     f.mul(g, f.where(f.equal(a, 0), 0, f.mul(y, f.log(a)))),
   ),
+  scaling: 'none',
+  sign: 'unknown',
+  execution: { broadcasts: true },
 }
 
 export const arithmetic: readonly Operator[] = [
   binary('Add', {
-    homogeneous: linearInAll,
+    scaling: linearInAll,
     element: { numbers: (a, b) => a + b, neutralLeft: 0, neutralRight: 0, sizes: 'sum' },
     gradient: binaryGradient(
       ({ g }) => g,
@@ -181,15 +119,16 @@ export const arithmetic: readonly Operator[] = [
     operand: 'bias',
   }),
   binary('Sub', {
-    homogeneous: linearInAll,
+    scaling: linearInAll,
     element: { numbers: (a, b) => a - b, neutralRight: 0, equalSymbols: 0, sizes: 'difference' },
     gradient: binaryGradient(
       ({ g }) => g,
       ({ f, g }) => f.neg(g),
     ),
+    sign: 'unknown',
   }),
   binary('Mul', {
-    homogeneous: multilinear,
+    scaling: multilinear,
     element: {
       numbers: (a, b) => a * b,
       neutralLeft: 1,
@@ -205,7 +144,7 @@ export const arithmetic: readonly Operator[] = [
     sign: 'inherited',
   }),
   binary('Div', {
-    homogeneous: linearIn([0]),
+    scaling: linearIn([0]),
     element: {
       numbers: (a, b) => a / b,
       neutralRight: 1,
@@ -220,6 +159,8 @@ export const arithmetic: readonly Operator[] = [
     sign: 'inherited',
   }),
   binary('Mod', {
+    scaling: 'none',
+    sign: 'unknown',
     gradient: binaryGradient(
       ({ g }) => g,
       ({ f, g, a, b, y }) => f.neg(f.div(f.mul(g, f.sub(a, y)), b)),
@@ -227,24 +168,24 @@ export const arithmetic: readonly Operator[] = [
   }),
   power,
   binary('Max', {
-    homogeneous: positivelyHomogeneousInAll,
+    scaling: positivelyHomogeneousInAll,
     element: { numbers: Math.max, equalSymbols: 'itself' },
     gradient: extremum,
     sign: 'inherited',
   }),
   binary('Min', {
-    homogeneous: positivelyHomogeneousInAll,
+    scaling: positivelyHomogeneousInAll,
     element: { numbers: Math.min, equalSymbols: 'itself' },
     gradient: extremum,
     sign: 'inherited',
   }),
   binary('Sum', {
-    homogeneous: linearInAll,
+    scaling: linearInAll,
     gradient: variadicGradient(({ g }) => g),
     sign: 'inherited',
   }),
   binary('Mean', {
-    homogeneous: linearInAll,
+    scaling: linearInAll,
     gradient: variadicGradient(({ f, g, node }) => f.div(g, node.inputs.length)),
     sign: 'inherited',
   }),

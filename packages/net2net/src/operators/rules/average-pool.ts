@@ -12,13 +12,10 @@
 import { intAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
 import { elementCount } from '../../tensor/tensor.ts'
-import type {
-  AxesRule,
-  GradientContext,
-  GradientRule,
-  InferRule,
-  Operator,
-} from '../contract/operator.ts'
+import type { AxesRule } from '../contract/axes.ts'
+import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { spreadWindows } from '../decompositions/convolution-gradient.ts'
 import {
   cannotDifferentiate,
@@ -30,10 +27,18 @@ import {
   tensorLike,
 } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
+import { lpInner, lpOuter } from '../helpers/lp.ts'
 import { linearIn, positivelyHomogeneous } from '../helpers/scaling.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
-import { allKnown, ceilMode, type KnownWindowAxis, windowOf } from '../helpers/windows.ts'
-import { pooledShape, poolingAxes, poolKernel } from './max-pool.ts'
+import {
+  allKnown,
+  ceilMode,
+  type KnownWindowAxis,
+  pooledShape,
+  poolingAxes,
+  poolKernel,
+  windowOf,
+} from '../helpers/windows.ts'
 
 const infer: InferRule = (context) => [inferredFrom(context, pooledShape(context))]
 const axes: AxesRule = (context) => [{ axes: poolingAxes(context) }]
@@ -106,32 +111,12 @@ const lpGradient: GradientRule = (context) => {
   return [lpInner(context, spread)]
 }
 
-/** δ·y^(1−p); zero where the whole window is zero. */
-export function lpOuter(context: GradientContext, dy: string): string {
-  const p = intAttribute(context.node, 'p', 2)
-  const { mul, pow, where, equal } = formula(context, dy)
-  if (p === 1) return dy
-  const y = context.output(0)
-  const zero = equal(y, 0)
-  return mul(dy, where(zero, 0, pow(where(zero, 1, y), 1 - p)))
-}
-
-/** Times sign(x)·|x|^(p−1). */
-export function lpInner(context: GradientContext, spread: string): string {
-  const p = intAttribute(context.node, 'p', 2)
-  const { mul, pow, sign } = formula(context, spread)
-  const x = context.input(0)
-  if (p === 2) return mul(spread, x)
-  const signed = mul(spread, sign(x))
-  return p === 1 ? signed : mul(signed, pow(context.op('Abs', [x]), p - 1))
-}
-
 export const averagePool: Operator = {
   name: 'AveragePool',
   infer,
   axes,
   gradient: averageGradient,
-  homogeneous: linearIn([0]),
+  scaling: linearIn([0]),
   sign: 'inherited',
 }
 
@@ -140,6 +125,6 @@ export const lpPool: Operator = {
   infer,
   axes,
   gradient: lpGradient,
-  homogeneous: positivelyHomogeneous,
+  scaling: positivelyHomogeneous,
   sign: 'non-negative',
 }

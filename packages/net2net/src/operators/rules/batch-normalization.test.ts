@@ -1,10 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import {
-  checkGradients,
-  normalTensor,
-  oneNode,
-  uniformTensor,
-} from '../../../testing/gradient-check.ts'
+import { normalTensor, uniformTensor } from '../../../testing/gradient-check.ts'
 import { backward } from '../../autodiff/backward.ts'
 import { GraphEmitter } from '../../autodiff/emitter.ts'
 import { attributes, float } from '../../model/attributes.ts'
@@ -13,36 +8,9 @@ import type { Node } from '../../model/model.ts'
 import { encodeModel } from '../../onnx/index.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
-import type { Target, ValueInfo } from '../contract/operator.ts'
+import type { Target } from '../contract/gradient.ts'
+import type { ValueInfo } from '../contract/infer.ts'
 import { batchNormalization } from './batch-normalization.ts'
-
-describe('the gradient of BatchNormalization', () => {
-  for (const training_mode of [0, 1])
-    test(training_mode ? 'with statistics of the batch' : 'with stored statistics', () =>
-      checkGradients({
-        draws: 20,
-        draw(random) {
-          const space = Array.from({ length: random.below(4) }, () => 2 + random.below(3))
-          const dims = [3 + random.below(2), 1 + random.below(3), ...space]
-          const vector = [dims[1]!]
-          const drawn = oneNode({
-            op: 'BatchNormalization',
-            attributes: { training_mode, epsilon: float(1e-3) },
-            inputs: [
-              normalTensor(random, dims),
-              normalTensor(random, vector),
-              normalTensor(random, vector),
-              normalTensor(random, vector),
-              uniformTensor(random, vector, 0.5, 2),
-            ],
-            outputs: training_mode ? 3 : 1,
-          })
-          // The running statistics of training mode are no part of the function.
-          return training_mode ? { ...drawn, outputs: ['y0'] } : drawn
-        },
-      }),
-    )
-})
 
 describe('BatchNormalization in training', () => {
   /** Runs the training form; `n` values per channel, of which the first channel is drawn. */
@@ -72,7 +40,7 @@ describe('BatchNormalization in training', () => {
       outputs: ['y'],
       attributes: attributes({ momentum: float(0.8), epsilon: float(1e-3) }),
     }
-    const form = batchNormalization.training!({
+    const form = batchNormalization.training!.inTraining!({
       node,
       opset: 18,
       target,
@@ -83,6 +51,8 @@ describe('BatchNormalization in training', () => {
       op: (...call) => emitter.op(...call),
       constant: (tensor) => emitter.constant(tensor),
       info: (name) => emitter.info(name),
+      hint: (...call) => emitter.hint(...call),
+      hintOf: (name) => emitter.hintOf(name),
       uniformLike: () => '',
     })!
     for (const replacement of form.nodes) emitter.append(replacement)

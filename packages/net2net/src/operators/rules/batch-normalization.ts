@@ -22,16 +22,11 @@ import { refusedError } from '../../errors.ts'
 import { attributes, float, floatAttribute, intAttribute } from '../../model/attributes.ts'
 import type { Node } from '../../model/model.ts'
 import { describeNode } from '../../model/names.ts'
-import type {
-  AxesRule,
-  GradientContext,
-  GradientRule,
-  InferRule,
-  Operator,
-  TrainingContext,
-  TrainingRule,
-  UpgradeRule,
-} from '../contract/operator.ts'
+import type { AxesRule } from '../contract/axes.ts'
+import type { TrainingContext, TrainingRule, UpgradeRule } from '../contract/facets.ts'
+import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { copyTo, knownShape, numberLike, perChannel, range, reduce } from '../helpers/emission.ts'
 import { castLike, formula } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
@@ -65,7 +60,7 @@ const axes: AxesRule = (context) => {
   const x = context.axes(0)
   // A batch of vectors without channels counts as one channel.
   let channels = x[1] ?? context.fixed(1, 'has a single channel')
-  for (const i of [1, 2, 3, 4]) channels = context.same(channels, context.axes(i)[0]!)
+  for (const i of [1, 2, 3, 4]) channels = context.unify(channels, context.axes(i)[0]!)
   return context.node.outputs.map((_, k) => ({ axes: k === 0 ? x : [channels] }))
 }
 
@@ -178,7 +173,7 @@ function normalizeBatch(context: TrainingContext, old: readonly string[]): reado
   return [context.op('BatchNormalization', inputs, { epsilon }), batchMean, batchVariance]
 }
 
-const training: TrainingRule = (context) => {
+const inTraining: TrainingRule = (context) => {
   const { node } = context
   const [oldMean, oldVariance] = [3, 4].map((i) => context.stored(i))
   if (oldMean === undefined || oldVariance === undefined) {
@@ -234,7 +229,7 @@ const upgrade: UpgradeRule = ({ node, from }) => {
 }
 
 /** With stored statistics, and the normalized values alone. */
-const serving = (node: Node): Node => {
+const forInference = (node: Node): Node => {
   const kept = [...node.attributes].filter(([name]) => name !== 'training_mode')
   return { ...node, outputs: node.outputs.slice(0, 1), attributes: new Map(kept) }
 }
@@ -244,11 +239,11 @@ export const batchNormalization: Operator = {
   infer,
   axes,
   gradient,
-  parameters: [1, 2],
-  homogeneous: linearIn([1, 2]),
-  padding: { 1: 1, 2: 0, 3: 0, 4: 1 },
-  training,
-  serving,
-  upgrade,
-  normalization: { scale: 1, shift: 2, mean: 3, variance: 4 },
+  scaling: linearIn([1, 2]),
+  sign: 'unknown',
+  growth: {
+    normalization: { scale: 1, shift: 2, mean: 3, variance: 4 },
+    padding: { 1: 1, 2: 0, 3: 0, 4: 1 },
+  },
+  training: { parameters: [1, 2], inTraining, forInference, upgrade },
 }

@@ -2,12 +2,14 @@
  * Comparisons and logic with broadcasting: y[i] = a[i] ∘ b[i], a boolean (or an integer for the
  * bitwise ones). https://onnx.ai/onnx/operators/onnx__Equal.html and neighbours
  *
- * Growth: as for arithmetic; copies of a unit compare alike. There is no gradient.
+ * Growth: an element of y depends on one element of each operand, so copies of a unit compare alike; axes
+ * are unified as for arithmetic (helpers/broadcast.ts). There is no gradient.
  */
 
-import { none, type Operator } from '../contract/operator.ts'
+import { none } from '../contract/answers.ts'
+import type { Operator } from '../contract/operator.ts'
+import { broadcastRule, inferBroadcast } from '../helpers/broadcast.ts'
 import type { ElementOperation } from '../helpers/elements.ts'
-import { broadcastRule, inferBroadcast } from './arithmetic.ts'
 
 const bool = (condition: boolean): number => (condition ? 1 : 0)
 
@@ -22,6 +24,9 @@ const comparison = (
     infer: inferBroadcast(element, true),
     axes: broadcastRule(element),
     gradient: none,
+    scaling: 'none',
+    sign: 'unknown',
+    execution: { broadcasts: true },
   }
 }
 
@@ -30,6 +35,8 @@ const bitwise = (name: string): Operator => ({
   infer: inferBroadcast(),
   axes: broadcastRule(),
   gradient: none,
+  scaling: 'none',
+  sign: 'unknown',
 })
 
 export const comparisons: readonly Operator[] = [

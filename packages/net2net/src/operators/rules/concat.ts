@@ -9,14 +9,11 @@
 import { inputError } from '../../errors.ts'
 import { intAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
+import type { AxesContext } from '../contract/axes.ts'
 import { sum } from '../contract/axis.ts'
-import type {
-  AxesContext,
-  GradientContext,
-  GradientRule,
-  InferContext,
-  Operator,
-} from '../contract/operator.ts'
+import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { blockedChannels } from '../helpers/blocked.ts'
 import { ints, knownShape, shapeOf } from '../helpers/emission.ts'
 import { joined } from '../helpers/scaling.ts'
@@ -100,7 +97,7 @@ function axes(context: AxesContext) {
   return inputs[0]!.map((first, k) =>
     k === found.axis
       ? sum(inputs.map((own) => own[k]!))
-      : inputs.slice(1).reduce((axis, own) => context.same(axis, own[k]!), first),
+      : inputs.slice(1).reduce((axis, own) => context.unify(axis, own[k]!), first),
   )
 }
 
@@ -124,9 +121,9 @@ export const concatenation: readonly Operator[] = [
       return [elements ? { axes: axes(context), elements } : { axes: axes(context) }]
     },
     gradient,
-    operand: 'entries',
     sign: 'inherited',
-    homogeneous: joined,
-    blocked: blockedChannels,
+    scaling: joined,
+    training: { operand: 'entries' },
+    execution: { blocked: blockedChannels },
   },
 ]

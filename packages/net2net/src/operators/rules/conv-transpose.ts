@@ -4,10 +4,10 @@
  * https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
  *
  * Growth. With input channels g·k_in and output channels g·k_out, weight axis 0 is g·k_in and
- * weight axis 1 is k_out. Axis 0 is summed over (shares), axis 1 and the bias are carried. With
- * several groups, whole groups are copied, or the outputs inside them; inside a group of more
- * than one input channel the axis would be carried in one factor and summed in the other, which
- * we leave frozen.
+ * weight axis 1 is k_out. Axis 0 is summed over and takes split coefficients, axis 1 and the bias
+ * are copied. With several groups, whole groups are copied, or the outputs inside them; inside a group of
+ * more than one input channel the axis would be copied in one factor and split in the other,
+ * so it is fixed.
  *
  * Identity: as for Conv, whose inserted layer is used. Transposing a Dirac kernel gives no more.
  *
@@ -18,15 +18,13 @@
 import { inputError } from '../../errors.ts'
 import { intAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
 import type { Dim, Node } from '../../model/model.ts'
+import type { AxesRule } from '../contract/axes.ts'
 import { product } from '../contract/axis.ts'
-import type {
-  AxesRule,
-  GradientContext,
-  GradientRule,
-  InferRule,
-  Operator,
-} from '../contract/operator.ts'
-import { weightGradient } from '../decompositions/convolution-gradient.ts'
+import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { bestWeightGradient } from '../decompositions/convolution-gradient.ts'
+import { diracConvolution, groupsOf, splitGroups } from '../helpers/convolution.ts'
 import { knownShape, knownSizes, range, reduce } from '../helpers/emission.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
@@ -37,7 +35,6 @@ import {
   kernelShape,
   reach,
 } from '../helpers/windows.ts'
-import { diracConvolution, groupsOf, splitGroups } from './conv.ts'
 
 /** A window over the output y, and the sizes it leads to. */
 interface TransposedAxis extends KnownWindowAxis {
@@ -129,17 +126,17 @@ const axes: AxesRule = (context) => {
   const w = context.axes(1)
   const x = context.axes(0, w.length)
   const group = groupsOf(node)
-  for (const axis of w.slice(2)) context.freeze(axis, 'has its kernel size there')
+  for (const axis of w.slice(2)) context.fix(axis, 'has its kernel size there')
   let channels = w[1]!
-  if (group === 1) context.contract(1, 0, x[1]!)
+  if (group === 1) context.contract([x[1]!, { input: 1, axis: 0 }])
   else {
     const [g, inside] = splitGroups(context, x[1]!, group)
-    context.freeze(inside, 'sums over these channels inside each of its groups')
-    context.same(w[0]!, x[1]!)
+    context.fix(inside, 'sums over these channels inside each of its groups')
+    context.unify(w[0]!, x[1]!)
     context.sizeAttribute('group', g)
     channels = product([g, w[1]!])
   }
-  if (context.has(2)) context.same(context.axes(2)[0]!, channels)
+  if (context.has(2)) context.unify(context.axes(2)[0]!, channels)
   const kernel = kernelShape(node, context.shape(1)?.slice(2))
   const image = context.shape(0)
   const window = kernel && image ? transposedWindow(node, kernel, image.slice(2)) : []
@@ -148,7 +145,7 @@ const axes: AxesRule = (context) => {
   const spatial = x.slice(2).map((axis, i) => {
     const along = window[i]
     if (along && isPointwise(along) && along.extra === 0) return axis
-    context.freeze(axis, reason)
+    context.fix(axis, reason)
     return context.fixed(sizes?.[i + 2] ?? null, reason)
   })
   return [{ axes: [x[0]!, channels, ...spatial] }]
@@ -170,7 +167,7 @@ const gradient: GradientRule = (context) => {
   const group = intAttribute(context.node, 'group', 1)
   return [
     context.needs(0) ? inputGradient(context, dy, w, window, group) : undefined,
-    context.needs(1) ? weightGradient(context, x, dy, window, group) : undefined,
+    context.needs(1) ? bestWeightGradient(context, x, dy, window, group) : undefined,
     context.has(2) && context.needs(2)
       ? reduce(context, 'Sum', dy, [0, ...range(window.length + 2, 2)], false)
       : undefined,
@@ -197,26 +194,31 @@ export const convTranspose: Operator = {
   infer,
   axes,
   gradient,
-  parameters: [1, 2],
-  homogeneous: linearIn([1, 2], [0, 2]),
-  layer: {
-    weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),
-    identity: (context) => {
-      const [, perGroup, ...kernel] = context.weightDims
-      const group = groupsOf(context.node)
-      const dilations = attributeList(context.node, 'dilations', kernel.length, 1)
-      return diracConvolution(perGroup! * group, kernel, dilations, group)
+  scaling: linearIn([1, 2], [0, 2]),
+  sign: 'unknown',
+  training: { parameters: [1, 2] },
+  growth: {
+    layer: {
+      weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),
+      identity: (context) => {
+        const [, perGroup, ...kernel] = context.weightDims
+        const group = groupsOf(context.node)
+        const dilations = attributeList(context.node, 'dilations', kernel.length, 1)
+        return diracConvolution(perGroup! * group, kernel, dilations, group)
+      },
     },
   },
-  linear: (node, position) =>
-    position === 1 && groupsOf(node) === 1
-      ? {
-          data: 0,
-          summed: { weight: 0, data: 1 },
-          carried: { weight: 1, output: 1 },
-          batch: { data: 0, output: 0 },
-          bias: 2,
-        }
-      : undefined,
-  multiplyAdds: (context) => countProduct([context.shape(0), context.shape(1)?.slice(1)]),
+  execution: {
+    slicing: (node, position) =>
+      position === 1 && groupsOf(node) === 1
+        ? {
+            data: 0,
+            summed: { weight: 0, data: 1 },
+            carried: { weight: 1, output: 1 },
+            batch: { data: 0, output: 0 },
+            bias: 2,
+          }
+        : undefined,
+    multiplyAdds: (context) => countProduct([context.shape(0), context.shape(1)?.slice(1)]),
+  },
 }

@@ -1,35 +1,14 @@
-import { describe, test } from 'vitest'
-import { drawConvolution } from '../../../testing/draw.ts'
-import { checkGradients, normalTensor, oneNode } from '../../../testing/gradient-check.ts'
+import { expect, test } from 'vitest'
+import { networkOf } from '../../../testing/bench.ts'
+import { planDeepen } from '../../growth/index.ts'
 
-describe('the gradient of Conv', () => {
-  for (const rank of [1, 2, 3])
-    test(`over ${rank} spatial axes`, () =>
-      checkGradients({
-        draws: 25,
-        seed: rank,
-        draw(random, index) {
-          const { x, w, attributes } = drawConvolution(random, rank)
-          const bias = index % 2 === 0 ? normalTensor(random, [w[0]!]) : undefined
-          return oneNode({
-            op: 'Conv',
-            attributes,
-            inputs: [normalTensor(random, x), normalTensor(random, w), bias],
-          })
-        },
-      }))
-
-  test('with symbolic sizes', () =>
-    checkGradients({
-      draws: 20,
-      draw(random) {
-        const { x, w, attributes } = drawConvolution(random, 2, { auto: false })
-        return oneNode({
-          op: 'Conv',
-          attributes,
-          inputs: [normalTensor(random, x), normalTensor(random, w)],
-          shapes: { 0: ['n', x[1]!, 'h', 'w'] },
-        })
-      },
-    }))
+test('a random layer has the fans of Keras: window size times channels in and out', () => {
+  const model = networkOf({
+    what: 'a convolution of 5 filters',
+    build: (b) => b.op('Conv', ['image', b.weight(5, 3, 3, 2)], {}, { name: 'grown' }),
+  })
+  const [insertion] = planDeepen(model, ['grown']).inserted
+  const parameter = insertion!.layer.parameters.find((found) => found.name === 'weight')!
+  expect(parameter.dims).toEqual([5, 5, 3, 2])
+  expect(parameter.random).toEqual({ kind: 'uniform', limit: Math.sqrt(6 / (6 * 5 + 6 * 5)) })
 })

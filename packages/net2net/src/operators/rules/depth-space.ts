@@ -12,8 +12,9 @@
 import { inputError } from '../../errors.ts'
 import { intAttribute, stringAttribute } from '../../model/attributes.ts'
 import type { Dim, Node } from '../../model/model.ts'
+import type { AxesContext } from '../contract/axes.ts'
 import type { Axis } from '../contract/axis.ts'
-import type { AxesContext, Operator } from '../contract/operator.ts'
+import type { Operator } from '../contract/operator.ts'
 import { blockedDepthSpace } from '../helpers/blocked.ts'
 import { range, reshape, transpose } from '../helpers/emission.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
@@ -39,7 +40,7 @@ function stillSpatial(context: AxesContext, x: readonly Axis[]): readonly Axis[]
   const reason = 'cuts it into phases'
   const shape = context.output(0).shape
   return x.slice(2).map((axis, i) => {
-    context.freeze(axis, reason)
+    context.fix(axis, reason)
     return context.fixed(shape?.[i + 2] ?? null, reason)
   })
 }
@@ -47,7 +48,9 @@ function stillSpatial(context: AxesContext, x: readonly Axis[]): readonly Axis[]
 export const depthSpace: readonly Operator[] = [
   {
     name: 'SpaceToDepth',
-    blocked: blockedDepthSpace,
+    scaling: 'none',
+    sign: 'unknown',
+    execution: { blocked: blockedDepthSpace },
     infer: (context) => {
       const size = blockSize(context.node)
       const x = context.shape(0)
@@ -73,7 +76,9 @@ export const depthSpace: readonly Operator[] = [
   },
   {
     name: 'DepthToSpace',
-    blocked: blockedDepthSpace,
+    scaling: 'none',
+    sign: 'unknown',
+    execution: { blocked: blockedDepthSpace },
     infer: (context) => {
       const size = blockSize(context.node)
       const x = context.shape(0)
@@ -92,7 +97,7 @@ export const depthSpace: readonly Operator[] = [
       const parts = context.regroup([x[1]!], columnFirst ? [size, phases] : [phases, size])
       if (!parts) return context.refuse('has a number of channels that is not known')
       const channels = parts[columnFirst ? 0 : 1]!
-      context.freeze(parts[columnFirst ? 1 : 0]!, 'holds the phases of the image')
+      context.fix(parts[columnFirst ? 1 : 0]!, 'holds the phases of the image')
       return [{ axes: [x[0]!, channels, ...stillSpatial(context, x)] }]
     },
     gradient: (context) => {

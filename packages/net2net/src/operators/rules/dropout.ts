@@ -12,16 +12,11 @@
 import { attributes, floatAttribute } from '../../model/attributes.ts'
 import type { Node } from '../../model/model.ts'
 import { scalar, toNumbers } from '../../tensor/tensor.ts'
-import type {
-  AxesRule,
-  Emitter,
-  GradientContext,
-  GradientRule,
-  InferRule,
-  Operator,
-  TrainingRule,
-  UpgradeRule,
-} from '../contract/operator.ts'
+import type { AxesRule } from '../contract/axes.ts'
+import type { TrainingRule, UpgradeRule } from '../contract/facets.ts'
+import type { Emitter, GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { cannotDifferentiate } from '../helpers/emission.ts'
 import { castLike, formula } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
@@ -81,7 +76,7 @@ const gradient: GradientRule = (context) => {
   return [div(mul(dy, castLike(context, mask, dy)), sub(1, ratioOf(context)))]
 }
 
-const training: TrainingRule = (context) => {
+const inTraining: TrainingRule = (context) => {
   const x = context.input(0)
   const [y, maskName] = context.node.outputs
   const ratio = ratioOf(context)
@@ -114,16 +109,15 @@ const upgrade: UpgradeRule = (context) => {
 }
 
 /** Without the input that switches training on. */
-const serving = (node: Node): Node => ({ ...node, inputs: node.inputs.slice(0, 2) })
+const forInference = (node: Node): Node => ({ ...node, inputs: node.inputs.slice(0, 2) })
 
 export const dropout: Operator = {
   name: 'Dropout',
   infer,
   axes,
   gradient,
-  homogeneous: linearIn([0]),
+  scaling: linearIn([0]),
   sign: 'inherited',
-  training,
-  serving,
-  upgrade,
+  reads: { numbers: [1, 2] },
+  training: { inTraining, forInference, upgrade },
 }

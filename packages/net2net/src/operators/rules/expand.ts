@@ -4,19 +4,20 @@
  *
  * Growth. Expand: an axis that keeps its size is the same axis; one that is repeated from size one
  * holds equal entries, of which there may be any number, so it is free and the size that is
- * written in the target follows; the size-one axis itself is frozen. Tile: r repetitions of an
+ * written in the target follows; the size-one axis itself is fixed. Tile: r repetitions of an
  * axis are the product r · axis.
  *
  * Gradients: g summed over what was repeated.
  */
 
-import type { Dim } from '../../model/model.ts'
+import type { AxesContext } from '../contract/axes.ts'
 import { type Axis, product } from '../contract/axis.ts'
-import type { AxesContext, InferContext, Operator, ValueInfo } from '../contract/operator.ts'
+import type { InferContext, ValueInfo } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { outputShape } from '../helpers/axes-rules.ts'
-import { freezeSizes } from '../helpers/axis-elements.ts'
+import { fixSizes } from '../helpers/axis-elements.ts'
 import { broadcastShape, sumTo } from '../helpers/broadcast.ts'
-import { numbers } from '../helpers/elements.ts'
+import { numbers, unknownShape } from '../helpers/elements.ts'
 import { cannotDifferentiate, ints, knownShape, reshape } from '../helpers/emission.ts'
 import { gradientOf, inferView } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
@@ -28,8 +29,8 @@ function inferExpand(context: InferContext): ValueInfo {
   if (shape && target) return { dtype, shape: broadcastShape([shape, target]) }
   const length = context.shape(1)?.[0]
   if (!shape || typeof length !== 'number') return { dtype }
-  const unknown: readonly Dim[] = Array(length).fill(null)
-  return { dtype, shape: broadcastShape([shape, unknown]) }
+  const unknown = unknownShape(length)
+  return unknown ? { dtype, shape: broadcastShape([shape, unknown]) } : { dtype }
 }
 
 function expandedAxes(context: AxesContext): readonly Axis[] {
@@ -38,7 +39,7 @@ function expandedAxes(context: AxesContext): readonly Axis[] {
   const sizes = outputShape(context)
   const target = context.axisElements(1)
   if (!target) {
-    for (const axis of axes) context.freeze(axis, 'repeats it to a size that only the run knows')
+    for (const axis of axes) context.fix(axis, 'repeats it to a size that only the run knows')
     return sizes.map((size) => context.fixed(size, 'takes its size from the run'))
   }
   return sizes.map((size, k) => {
@@ -46,7 +47,7 @@ function expandedAxes(context: AxesContext): readonly Axis[] {
     const entry = k - (sizes.length - target.length)
     const element = target[entry]
     if (own < 0 || (shape[own] === 1 && size !== 1)) {
-      if (own >= 0) context.freeze(axes[own]!, 'repeats this axis of size one')
+      if (own >= 0) context.fix(axes[own]!, 'repeats this axis of size one')
       const repeated = context.unit(size, 'repeated entries')
       context.sizeElement(1, entry, repeated)
       return repeated
@@ -65,8 +66,9 @@ export const expansions: readonly Operator[] = [
     gradient: gradientOf((context) =>
       sumTo(context, context.g, context.output(0), context.input(0)),
     ),
-    homogeneous: linearIn([0]),
+    scaling: linearIn([0]),
     sign: 'inherited',
+    reads: { numbers: [1] },
   },
   {
     name: 'Tile',
@@ -86,7 +88,7 @@ export const expansions: readonly Operator[] = [
     axes: (context) => {
       const axes = context.axes(0)
       const repeats = numbers(context, 1)
-      freezeSizes(context, context.axisElements(1))
+      fixSizes(context, context.axisElements(1))
       return [
         {
           axes: axes.map((axis, k) => {
@@ -94,7 +96,7 @@ export const expansions: readonly Operator[] = [
             if (times === 1) return axis
             if (times !== undefined && times > 0)
               return product([context.fixed(times, 'repeats it so many times'), axis])
-            context.freeze(axis, 'repeats it as often as only the run knows')
+            context.fix(axis, 'repeats it as often as only the run knows')
             return context.fixed(outputShape(context)[k]!, 'takes its size from the run')
           }),
         },
@@ -117,7 +119,8 @@ export const expansions: readonly Operator[] = [
         keepdims: 0,
       })
     }),
-    homogeneous: linearIn([0]),
+    scaling: linearIn([0]),
     sign: 'inherited',
+    reads: { numbers: [1] },
   },
 ]

@@ -6,31 +6,16 @@
  * runs over all of them alike. Gradients: g added back where it was read (scatter-back.ts).
  */
 import { intAttribute } from '../../model/attributes.ts'
-import type { Axis } from '../contract/axis.ts'
-import type { AxesContext, InferContext, Operator } from '../contract/operator.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { outputShape } from '../helpers/axes-rules.ts'
 import { gradientOf } from '../helpers/formula.ts'
+import { BY_INDEX, indexDepth, inStep } from '../helpers/indexing.ts'
 import { addAt, scatterBack, zerosLike } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
 
-const BY_INDEX = 'picks entries of it by index'
-
-/** The axes of a tensor and of the indices into it, where they run in step; frozen otherwise. */
-export function inStep(context: AxesContext, a: Axis, b: Axis, sameSize: boolean): Axis {
-  if (sameSize) return context.same(a, b)
-  context.freeze(a, BY_INDEX)
-  context.freeze(b, BY_INDEX)
-  return b
-}
-
 const batchDims = (context: Pick<InferContext, 'node'>) =>
   intAttribute(context.node, 'batch_dims', 0)
-
-/** How many axes of the data an index of GatherND or ScatterND covers. */
-export function indexDepth(context: InferContext, i = 1): number | undefined {
-  const depth = context.shape(i)?.at(-1)
-  return typeof depth === 'number' ? depth : undefined
-}
 
 export const gathersByElement: readonly Operator[] = [
   {
@@ -44,7 +29,7 @@ export const gathersByElement: readonly Operator[] = [
         {
           axes: indices.map((own, k) => {
             if (k === axis) {
-              context.freeze(data[k]!, BY_INDEX)
+              context.fix(data[k]!, BY_INDEX)
               return own
             }
             const sizes = [context.shape(0)?.[k], context.shape(1)?.[k]]
@@ -62,8 +47,9 @@ export const gathersByElement: readonly Operator[] = [
         intAttribute(context.node, 'axis', 0),
       ),
     ),
-    parameters: [0],
+    scaling: 'none',
     sign: 'inherited',
+    training: { parameters: [0] },
   },
   {
     name: 'GatherND',
@@ -83,8 +69,8 @@ export const gathersByElement: readonly Operator[] = [
       outputShape(context)
       const batch = batchDims(context)
       const depth = indexDepth(context) ?? context.refuse('looks up by indices of unknown depth')
-      for (let k = 0; k < batch; k++) context.same(data[k]!, indices[k]!)
-      for (const axis of data.slice(batch, batch + depth)) context.freeze(axis, BY_INDEX)
+      for (let k = 0; k < batch; k++) context.unify(data[k]!, indices[k]!)
+      for (const axis of data.slice(batch, batch + depth)) context.fix(axis, BY_INDEX)
       return [{ axes: [...indices.slice(0, -1), ...data.slice(batch + depth)] }]
     },
     gradient: gradientOf((context) => {
@@ -93,7 +79,8 @@ export const gathersByElement: readonly Operator[] = [
         context.op('GatherND', [positions, indices], { batch_dims: batchDims(context) }),
       )
     }),
-    parameters: [0],
+    scaling: 'none',
     sign: 'inherited',
+    training: { parameters: [0] },
   },
 ]

@@ -12,21 +12,19 @@
 
 import { intAttribute } from '../../model/attributes.ts'
 import type { Dim, Shape } from '../../model/model.ts'
+import { unsupported } from '../contract/answers.ts'
+import type { AxesContext } from '../contract/axes.ts'
 import type { Axis } from '../contract/axis.ts'
-import {
-  type AxesContext,
-  type InferContext,
-  type Operator,
-  unsupported,
-} from '../contract/operator.ts'
-import { freezeSizes } from '../helpers/axis-elements.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixSizes } from '../helpers/axis-elements.ts'
 import { moveElements, numbers } from '../helpers/elements.ts'
 import { knownShape, reshape, shapeOf } from '../helpers/emission.ts'
 import { gradientOf } from '../helpers/formula.ts'
+import { followPosition } from '../helpers/indexing.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { addAt, zerosLike } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
-import { followPosition } from './slice.ts'
 
 const axisOf = (context: InferContext, rank: number) =>
   axisPosition(intAttribute(context.node, 'axis', 0), rank)
@@ -47,16 +45,16 @@ function gatheredAxes(context: AxesContext): readonly Axis[] {
 /** Freezes the entries of an axis that are picked. */
 function lookUp(context: AxesContext, axis: Axis, dim: Dim): void {
   const isVocabulary = context.isParameter(0)
-  if (isVocabulary) context.freeze(axis, 'looks up entries along it (a vocabulary)')
+  if (isVocabulary) context.fix(axis, 'looks up entries along it (a vocabulary)')
   const reason = 'picks entries of it by index'
   const indices = typeof dim === 'number' ? numbers(context, 1) : undefined
-  if (!indices) context.freeze(axis, reason)
+  if (!indices) context.fix(axis, reason)
   else if (!isVocabulary || indices.length === 1)
     for (const [k, written] of indices.entries()) {
       const at = written < 0 ? written + Number(dim) : written
       const entry = context.slice(axis, at, at + 1)
-      context.freeze(entry ?? axis, reason)
-      if (entry && indices.length === 1) context.pick(entry)
+      context.fix(entry ?? axis, reason)
+      if (entry && indices.length === 1) context.selectEntry(entry)
       followPosition(context, axis, { written, at, dim: Number(dim) }, (before) =>
         context.sizeElement(1, k, before),
       )
@@ -85,7 +83,7 @@ export const gathers: readonly Operator[] = [
     axes: (context) => {
       const elements = context.axisElements(0)
       const moved = moveElements(elements, () => picked(context, elements!.length))
-      if (!moved) freezeSizes(context, elements)
+      if (!moved) fixSizes(context, elements)
       const axes = gatheredAxes(context)
       return [moved ? { axes, elements: moved } : { axes }]
     },
@@ -105,13 +103,15 @@ export const gathers: readonly Operator[] = [
       const spread = context.op('Expand', [column, shapeOf(context, updates)])
       return addAt(context, zerosLike(context, data), spread, updates, axis)
     }),
-    parameters: [0],
+    scaling: linearIn([0]),
     sign: 'inherited',
-    homogeneous: linearIn([0]),
-    layer: {
-      weight: (isParameter) =>
-        isParameter(0) && !isParameter(1) ? { input: 0, widthAxis: -1 } : undefined,
-      identity: () => unsupported('an embedding is a lookup and cannot be the identity'),
+    training: { parameters: [0] },
+    growth: {
+      layer: {
+        weight: (isParameter) =>
+          isParameter(0) && !isParameter(1) ? { input: 0, widthAxis: -1 } : undefined,
+        identity: () => unsupported('an embedding is a lookup and cannot be the identity'),
+      },
     },
   },
 ]

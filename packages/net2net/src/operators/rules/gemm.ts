@@ -3,10 +3,10 @@
  * broadcast to the result or missing. https://onnx.ai/onnx/operators/onnx__Gemm.html
  *
  * Growth. Y[i, j] = α Σ_k A′[i, k]·B′[k, j] + β·C[i, j]. The rows of A′ and the columns of B′ are
- * carried to the result; the bias is carried with them, or repeated over them where it has size
+ * those of the result; the bias is copied with them, or repeated over them where it has size
  * one. The inner axis is summed over: where one factor is a weight, copies of index k in the
- * other factor meet weight slices whose shares add up to one, so the sum is what it was; where none
- * is, one of the two holds the shares (growth/shares.ts). α and β multiply the whole result and
+ * other factor meet weight slices whose split coefficients add up to one, so the sum is what it
+ * was; where none is, one of the two is split, which the growth solver finds. α and β multiply the whole result and
  * change nothing of this.
  *
  * Identity: B′ is the identity matrix, C zero, α = β = 1.
@@ -16,21 +16,17 @@
  */
 import { inputError } from '../../errors.ts'
 import { float, floatAttribute, intAttribute } from '../../model/attributes.ts'
-import type { Dim, Node } from '../../model/model.ts'
+import type { Node } from '../../model/model.ts'
 import { glorotUniform, zeros } from '../../tensor/fill.ts'
-import {
-  type AxesRule,
-  type GradientContext,
-  type GradientRule,
-  type IdentityContext,
-  type InferRule,
-  type InsertedLayer,
-  type Operator,
-  type Unsupported,
-  unsupported,
-} from '../contract/operator.ts'
+import { type Unsupported, unsupported } from '../contract/answers.ts'
+import type { AxesRule } from '../contract/axes.ts'
+import type { IdentityContext, InsertedLayer } from '../contract/facets.ts'
+import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { sumTo } from '../helpers/broadcast.ts'
 import { formula } from '../helpers/formula.ts'
+import { agree, sumsProducts } from '../helpers/matrix-product.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
 
@@ -60,22 +56,13 @@ const infer: InferRule = (context) => {
   return [inferredFrom(context, [rows ?? null, columns ?? null])]
 }
 
-/** Throws where the inner sizes of a matrix product are known and differ. */
-export function agree(a: Dim | undefined, b: Dim | undefined): void {
-  if (typeof a === 'number' && typeof b === 'number' && a !== b)
-    throw inputError(`The factors of a matrix product have inner sizes ${a} and ${b}.`)
-}
-
-/** What a contraction of two computed values does, for messages. */
-export const sumsProducts = 'sums products of two activations over it'
-
 const axes: AxesRule = (context) => {
   const { transA, transB } = formOf(context.node)
   const a = context.axes(0, 2)
   const b = context.axes(1, 2)
   const innerA = transA ? 0 : 1
   const innerB = transB ? 1 : 0
-  context.sumProducts(
+  context.contract(
     [
       { input: 0, axis: innerA },
       { input: 1, axis: innerB },
@@ -89,8 +76,8 @@ const axes: AxesRule = (context) => {
     const output = context.output(0).shape
     c.forEach((axis, k) => {
       const at = k + 2 - c.length
-      if (sizes[k] !== 1 || output?.[at] === 1) result[at] = context.same(result[at]!, axis)
-      else context.freeze(axis, 'repeats it over a larger axis')
+      if (sizes[k] !== 1 || output?.[at] === 1) result[at] = context.unify(result[at]!, axis)
+      else context.fix(axis, 'repeats it over a larger axis')
     })
   }
   return [{ axes: result }]
@@ -174,32 +161,37 @@ export const gemm: Operator = {
   infer,
   axes,
   gradient,
-  parameters: [0, 1, 2],
-  homogeneous: linearIn([1, 2], [0, 2]),
-  layer: {
-    weight: (isParameter) =>
-      isParameter(1)
-        ? { input: 1, widthAxis: 1 }
-        : isParameter(0)
-          ? { input: 0, widthAxis: 0 }
-          : undefined,
-    identity,
+  scaling: linearIn([1, 2], [0, 2]),
+  sign: 'unknown',
+  training: { parameters: [0, 1, 2] },
+  growth: {
+    layer: {
+      weight: (isParameter) =>
+        isParameter(1)
+          ? { input: 1, widthAxis: 1 }
+          : isParameter(0)
+            ? { input: 0, widthAxis: 0 }
+            : undefined,
+      identity,
+    },
   },
-  linear(node, position) {
-    if (position !== 1) return undefined
-    const { transA, transB } = formOf(node)
-    const inner = transB ? 1 : 0
-    return {
-      data: 0,
-      summed: { weight: inner, data: transA ? 0 : 1 },
-      carried: { weight: 1 - inner, output: 1 },
-      batch: { data: transA ? 1 : 0, output: 0 },
-      bias: 2,
-    }
-  },
-  multiplyAdds: (context, outputs) => {
-    const a = context.shape(0)
-    const inner = a?.[formOf(context.node).transA ? 0 : 1]
-    return countProduct([outputs[0]?.shape, inner === undefined ? undefined : [inner]])
+  execution: {
+    slicing(node, position) {
+      if (position !== 1) return undefined
+      const { transA, transB } = formOf(node)
+      const inner = transB ? 1 : 0
+      return {
+        data: 0,
+        summed: { weight: inner, data: transA ? 0 : 1 },
+        carried: { weight: 1 - inner, output: 1 },
+        batch: { data: transA ? 1 : 0, output: 0 },
+        bias: 2,
+      }
+    },
+    multiplyAdds: (context, outputs) => {
+      const a = context.shape(0)
+      const inner = a?.[formOf(context.node).transA ? 0 : 1]
+      return countProduct([outputs[0]?.shape, inner === undefined ? undefined : [inner]])
+    },
   },
 }

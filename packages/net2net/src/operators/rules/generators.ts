@@ -4,20 +4,19 @@
  *
  * Growth. ConstantOfShape holds equal entries, so its axes grow with whatever needs them, and the
  * sizes that are written in its input follow. The others hold positions, which copies of units do
- * not share: what they are made from is frozen. None has a gradient.
+ * not share: what they are made from is fixed. None has a gradient.
  */
 import { intAttribute, tensorAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
 import { dtypeFromCode } from '../../tensor/dtype.ts'
 import { elementCount } from '../../tensor/tensor.ts'
-import { type InferContext, none, type Operator } from '../contract/operator.ts'
-import { fixedOutput, freezeAll, outputShape } from '../helpers/axes-rules.ts'
-import { freezeSizes, isWholeSize } from '../helpers/axis-elements.ts'
-import { constantElements, isStatic } from '../helpers/elements.ts'
+import { none } from '../contract/answers.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixAll, fixedOutput, outputShape } from '../helpers/axes-rules.ts'
+import { fixSizes, isWholeSize } from '../helpers/axis-elements.ts'
+import { constantElements, isStatic, MAX_ELEMENTS, unknownShape } from '../helpers/elements.ts'
 import { axisPosition } from '../helpers/shapes.ts'
-
-/** Larger results are data, not sizes. */
-const MAX_ELEMENTS = 256
 
 /** The number of values in a Range, and the values themselves if there are few. */
 function rangeOf(context: InferContext): { size: Dim; elements?: readonly number[] } {
@@ -39,7 +38,7 @@ export const generators: readonly Operator[] = [
       const dtype = value?.dtype ?? 'float32'
       const length = context.shape(0)?.[0]
       const shape =
-        context.elements(0) ?? (typeof length === 'number' ? Array(length).fill(null) : undefined)
+        context.elements(0) ?? (typeof length === 'number' ? unknownShape(length) : undefined)
       const count = isStatic(shape) ? elementCount(shape) : undefined
       const [number] = value ? (constantElements(value) ?? []) : [0]
       return count !== undefined && count <= MAX_ELEMENTS && number !== undefined
@@ -63,6 +62,9 @@ export const generators: readonly Operator[] = [
       return [elements && steady ? { axes, elements } : { axes }]
     },
     gradient: none,
+    scaling: 'none',
+    sign: 'unknown',
+    reads: { numbers: [0] },
   },
   {
     name: 'Range',
@@ -71,11 +73,13 @@ export const generators: readonly Operator[] = [
       return [{ dtype: context.dtype(0), shape: [size], ...(elements && { elements }) }]
     },
     axes: (context) => {
-      for (const i of [0, 1, 2])
-        freezeSizes(context, context.axisElements(i), 'counts up to its size')
+      for (const i of [0, 1, 2]) fixSizes(context, context.axisElements(i), 'counts up to its size')
       return [{ axes: fixedOutput(context, 'counts up to its size') }]
     },
     gradient: none,
+    scaling: 'none',
+    sign: 'unknown',
+    reads: { numbers: [0, 1, 2] },
   },
   {
     name: 'EyeLike',
@@ -85,10 +89,12 @@ export const generators: readonly Operator[] = [
       return [{ dtype, shape: context.shape(0) }]
     },
     axes: (context) => {
-      freezeAll(context, context.axes(0), 'makes a diagonal of its size')
+      fixAll(context, context.axes(0), 'makes a diagonal of its size')
       return [{ axes: context.axes(0) }]
     },
     gradient: none,
+    scaling: 'none',
+    sign: 'unknown',
   },
   {
     name: 'OneHot',
@@ -102,11 +108,14 @@ export const generators: readonly Operator[] = [
     },
     axes: (context) => {
       const indices = context.axes(0)
-      freezeSizes(context, context.axisElements(1), 'makes so many classes')
+      fixSizes(context, context.axisElements(1), 'makes so many classes')
       const axis = axisPosition(intAttribute(context.node, 'axis', -1), indices.length + 1)
       const depth = context.fixed(outputShape(context)[axis]!, 'makes one entry per class')
       return [{ axes: [...indices.slice(0, axis), depth, ...indices.slice(axis)] }]
     },
     gradient: none,
+    scaling: 'none',
+    sign: 'unknown',
+    reads: { numbers: [1, 2] },
   },
 ]

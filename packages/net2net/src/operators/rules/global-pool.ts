@@ -11,18 +11,15 @@
 
 import type { Dim } from '../../model/model.ts'
 import { int64 } from '../../tensor/tensor.ts'
-import type {
-  AxesContext,
-  AxesRule,
-  GradientContext,
-  InferRule,
-  Operator,
-} from '../contract/operator.ts'
+import type { AxesContext, AxesRule } from '../contract/axes.ts'
+import type { GradientContext } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { knownShape, reshape, reshapeLike, shapeOf } from '../helpers/emission.ts'
 import { castLike, formula } from '../helpers/formula.ts'
+import { lpInner, lpOuter } from '../helpers/lp.ts'
 import { linearIn, positivelyHomogeneous } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
-import { lpInner, lpOuter } from './average-pool.ts'
 
 const infer: InferRule = (context) => {
   const shape = context.shape(0)
@@ -85,16 +82,16 @@ function maxGradient(context: GradientContext, dy: string): string {
 const lpGradient = (context: GradientContext, dy: string): string =>
   lpInner(context, lpOuter(context, dy))
 
-const spatialMean = axesWith((context, axis) => context.equalCopies(axis, 'takes the mean over it'))
+const spatialMean = axesWith((context, axis) => context.balanced(axis, 'takes the mean over it'))
 const spatialMaximum = axesWith(() => {})
-const spatialNorm = axesWith((context, axis) => context.freeze(axis, 'takes the norm over it'))
+const spatialNorm = axesWith((context, axis) => context.fix(axis, 'takes the norm over it'))
 
 export const globalAveragePool: Operator = {
   name: 'GlobalAveragePool',
   infer,
   axes: spatialMean,
   gradient: gradientWith(averageGradient),
-  homogeneous: linearIn([0]),
+  scaling: linearIn([0]),
   sign: 'inherited',
 }
 export const globalMaxPool: Operator = {
@@ -102,7 +99,7 @@ export const globalMaxPool: Operator = {
   infer,
   axes: spatialMaximum,
   gradient: gradientWith(maxGradient),
-  homogeneous: positivelyHomogeneous,
+  scaling: positivelyHomogeneous,
   sign: 'inherited',
 }
 export const globalLpPool: Operator = {
@@ -110,6 +107,6 @@ export const globalLpPool: Operator = {
   infer,
   axes: spatialNorm,
   gradient: gradientWith(lpGradient),
-  homogeneous: positivelyHomogeneous,
+  scaling: positivelyHomogeneous,
   sign: 'non-negative',
 }

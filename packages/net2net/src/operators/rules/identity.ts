@@ -2,13 +2,15 @@
  * Identity, Cast and CastLike: y = x, possibly in another element type.
  * https://onnx.ai/onnx/operators/onnx__Cast.html
  *
- * Growth: every axis is kept. Gradient: g, cast back; none through integers and booleans.
+ * Growth: an element of y depends on one element of x, so every axis is kept. Gradient: g, cast back; none through integers and booleans.
  */
 import { inputError } from '../../errors.ts'
 import { intAttribute } from '../../model/attributes.ts'
 import type { Dim, Node } from '../../model/model.ts'
 import { type DType, dtypeFromCode, isFloat } from '../../tensor/dtype.ts'
-import type { AxesRule, AxisElement, InferContext, Operator } from '../contract/operator.ts'
+import type { AxesRule, AxisElement } from '../contract/axes.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { castLike, gradientOf } from '../helpers/formula.ts'
 
 /** Axes and elements of input 0, unchanged. */
@@ -72,8 +74,7 @@ const cast = (name: string): Operator => ({
     return [wanted ? castLike(context, g, context.input(0)) : undefined]
   },
   sign: 'inherited',
-  view: true,
-  homogeneous: { inputs: (node) => (isToFloat(node) ? [[0]] : []), linear: true },
+  scaling: { inputs: (node) => (isToFloat(node) ? [[0]] : []), linear: true, moves: true },
 })
 
 export const identities: readonly Operator[] = [
@@ -90,8 +91,8 @@ export const identities: readonly Operator[] = [
     axes: sameValue,
     gradient: gradientOf(({ g }) => g),
     sign: 'inherited',
-    view: true,
+    scaling: 'view',
   },
   cast('Cast'),
-  cast('CastLike'),
+  { ...cast('CastLike'), reads: { numbers: [1] } },
 ]

@@ -4,7 +4,7 @@
  * channels of each of G groups; γ and β are per group before operator set 21, per channel since.
  * https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html, …/onnx__GroupNormalization.html
  *
- * Growth. Instance: channels do not meet, γ and β are carried. Group: write the channels as g·k.
+ * Growth. Instance: channels do not meet, γ and β are copied with them. Group: write the channels as g·k.
  * Whole groups are copied freely; inside them mean and variance stay only if every unit has
  * equally many copies. The same holds for spatial axes.
  *
@@ -12,31 +12,27 @@
  */
 
 import { floatAttribute, intAttribute } from '../../model/attributes.ts'
-import type {
-  AxesContext,
-  AxesRule,
-  GradientContext,
-  GradientRule,
-  InferRule,
-  Operator,
-} from '../contract/operator.ts'
+import type { AxesContext, AxesRule } from '../contract/axes.ts'
+import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { splitGroups } from '../helpers/convolution.ts'
 import { knownShape, perChannel, range, reduce, reshape, reshapeLike } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
 import { standardize, standardizeGradient } from '../helpers/standardize.ts'
-import { splitGroups } from './conv.ts'
 
 const infer: InferRule = (context) => [inferredFrom(context, context.shape(0))]
 
 const meanOverSpace = (context: AxesContext) => {
   for (const axis of context.axes(0).slice(2))
-    context.equalCopies(axis, 'takes mean and variance over it')
+    context.balanced(axis, 'takes mean and variance over it')
 }
 
 const instanceAxes: AxesRule = (context) => {
   const x = context.axes(0)
-  for (const i of [1, 2]) context.same(x[1]!, context.axes(i)[0]!)
+  for (const i of [1, 2]) context.unify(x[1]!, context.axes(i)[0]!)
   meanOverSpace(context)
   return [{ axes: x }]
 }
@@ -44,9 +40,9 @@ const instanceAxes: AxesRule = (context) => {
 const groupAxes: AxesRule = (context) => {
   const x = context.axes(0)
   const [g, inside] = splitGroups(context, x[1]!, intAttribute(context.node, 'num_groups', 1))
-  context.equalCopies(inside, 'takes mean and variance over the channels of a group')
+  context.balanced(inside, 'takes mean and variance over the channels of a group')
   context.sizeAttribute('num_groups', g)
-  for (const i of [1, 2]) context.same(context.opset < 21 ? g : x[1]!, context.axes(i)[0]!)
+  for (const i of [1, 2]) context.unify(context.opset < 21 ? g : x[1]!, context.axes(i)[0]!)
   meanOverSpace(context)
   return [{ axes: x }]
 }
@@ -105,9 +101,10 @@ export const instanceNormalization: Operator = {
   infer,
   axes: instanceAxes,
   gradient: instanceGradient,
-  parameters: [1, 2],
-  homogeneous: linearIn([1, 2]),
-  padding: { 1: 1, 2: 0 },
+  scaling: linearIn([1, 2]),
+  sign: 'unknown',
+  training: { parameters: [1, 2] },
+  growth: { padding: { 1: 1, 2: 0 } },
 }
 
 export const groupNormalization: Operator = {
@@ -115,7 +112,8 @@ export const groupNormalization: Operator = {
   infer,
   axes: groupAxes,
   gradient: groupGradient,
-  parameters: [1, 2],
-  homogeneous: linearIn([1, 2]),
-  padding: { 1: 1, 2: 0 },
+  scaling: linearIn([1, 2]),
+  sign: 'unknown',
+  training: { parameters: [1, 2] },
+  growth: { padding: { 1: 1, 2: 0 } },
 }

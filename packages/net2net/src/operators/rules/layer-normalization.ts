@@ -3,7 +3,7 @@
  * to the last. https://onnx.ai/onnx/operators/onnx__LayerNormalization.html
  *
  * Growth. Mean and variance of the units do not change if every unit has equally many copies; γ
- * and β are carried. With unequal numbers of copies they do change: such growth is refused.
+ * and β are copied with the units. With unequal numbers of copies they do change: such growth is refused.
  *
  * Gradients: see standardize.ts, with g = γ·δ; ∂L/∂γ = Σ δ·x̂ and ∂L/∂β = Σ δ over the axes that
  * γ and β do not have.
@@ -11,20 +11,17 @@
 
 import { floatAttribute, intAttribute } from '../../model/attributes.ts'
 import type { Dim, Node } from '../../model/model.ts'
-import { type Axis, sizeOf } from '../contract/axis.ts'
-import type {
-  AxesContext,
-  AxesRule,
-  GradientRule,
-  InferRule,
-  Operator,
-} from '../contract/operator.ts'
+import type { AxesRule } from '../contract/axes.ts'
+import type { Axis } from '../contract/axis.ts'
+import type { GradientRule } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { sumTo } from '../helpers/broadcast.ts'
 import { knownShape, range } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { axisPosition, inferredFrom } from '../helpers/shapes.ts'
-import { standardize, standardizeGradient } from '../helpers/standardize.ts'
+import { standardize, standardizeGradient, unifyLast } from '../helpers/standardize.ts'
 
 const firstAxis = (node: Node, rank: number) => axisPosition(intAttribute(node, 'axis', -1), rank)
 
@@ -42,21 +39,12 @@ const infer: InferRule = (context) => {
 const axes: AxesRule = (context) => {
   const x = context.axes(0)
   const first = firstAxis(context.node, x.length)
-  for (const axis of x.slice(first)) context.equalCopies(axis, 'takes mean and variance over it')
+  for (const axis of x.slice(first)) context.balanced(axis, 'takes mean and variance over it')
   const vectors = [1, 2].filter((i) => context.has(i))
   for (const i of vectors) unifyLast(context, i, x)
   const single = (axis: Axis, k: number) =>
     k < first ? axis : context.fixed(1, 'takes mean and variance over it')
   return context.node.outputs.map((_, k) => ({ axes: k === 0 ? x : x.map(single) }))
-}
-
-/** Carries the axes of a scale or shift with the last axes of x; those of size one are repeated. */
-export function unifyLast(context: AxesContext, i: number, x: readonly Axis[]): void {
-  const own = context.axes(i)
-  own.forEach((axis, k) => {
-    const target = x[k + x.length - own.length]
-    if (target && (context.shape(i)?.[k] !== 1 || sizeOf(target) === 1)) context.same(target, axis)
-  })
 }
 
 const gradient: GradientRule = (context) => {
@@ -80,7 +68,8 @@ export const layerNormalization: Operator = {
   infer,
   axes,
   gradient,
-  parameters: [1, 2],
-  homogeneous: linearIn([1, 2]),
-  padding: { 1: 1, 2: 0 },
+  scaling: linearIn([1, 2]),
+  sign: 'unknown',
+  training: { parameters: [1, 2] },
+  growth: { padding: { 1: 1, 2: 0 } },
 }

@@ -3,19 +3,16 @@
  * normalization, Krizhevsky et al. 2012). https://onnx.ai/onnx/operators/onnx__LRN.html
  *
  * Growth. The sum runs over neighbouring channels, and copies would change who the neighbours
- * are: channels are frozen. Everything else passes through.
+ * are: channels are fixed. Everything else passes through.
  *
  * Gradient: ∂L/∂x_i = δ_i·S_i^(−β) − 2αβ/n · x_i · Σ_j δ_j·x_j·S_j^(−β−1), over those j whose
  * window holds i. Sums over windows of channels are poolings of [N, 1, C, positions].
  */
 import { floatAttribute, intAttribute } from '../../model/attributes.ts'
-import type {
-  AxesRule,
-  GradientContext,
-  GradientRule,
-  InferRule,
-  Operator,
-} from '../contract/operator.ts'
+import type { AxesRule } from '../contract/axes.ts'
+import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { reshape, reshapeLike } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
@@ -24,7 +21,7 @@ const infer: InferRule = (context) => [inferredFrom(context, context.shape(0))]
 
 const axes: AxesRule = (context) => {
   const x = context.axes(0)
-  context.freeze(x[1]!, 'normalizes over neighbouring channels')
+  context.fix(x[1]!, 'normalizes over neighbouring channels')
   return [{ axes: x }]
 }
 
@@ -63,4 +60,11 @@ const windowMean = (
     count_include_pad: 1,
   })
 
-export const lrn: Operator = { name: 'LRN', infer, axes, gradient, sign: 'inherited' }
+export const lrn: Operator = {
+  name: 'LRN',
+  infer,
+  axes,
+  gradient,
+  scaling: 'none',
+  sign: 'inherited',
+}

@@ -2,9 +2,9 @@
  * MatMul: Y[…, i, j] = Σ_k A[…, i, k]·B[…, k, j], with leading axes broadcast, and with a vector
  * as a row on the left or a column on the right. https://onnx.ai/onnx/operators/onnx__MatMul.html
  *
- * Growth. As for Gemm: i and j are carried; k takes shares in whichever factor is a weight. In a
- * product of two activations (the depth of attention's queries and keys) one of the two holds the
- * shares: growth/shares.ts. Leading axes are unified like those of any broadcasting operator.
+ * Growth. As for Gemm: i and j are copied; k takes split coefficients in whichever factor is a weight. In a
+ * product of two activations (the depth of attention's queries and keys) one of the two is split, which
+ * the growth solver finds. Leading axes are unified like those of any broadcasting operator.
  *
  * Identity: a product with the identity matrix, followed by the addition of a zero bias.
  *
@@ -15,21 +15,13 @@
 import type { Dim, Shape } from '../../model/model.ts'
 import { glorotUniform, zeros } from '../../tensor/fill.ts'
 import { int64 } from '../../tensor/tensor.ts'
+import { type Unsupported, unsupported } from '../contract/answers.ts'
+import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import type { Axis } from '../contract/axis.ts'
-import {
-  type AxesContext,
-  type AxesRule,
-  type GradientContext,
-  type GradientRule,
-  type IdentityContext,
-  type InferContext,
-  type InferRule,
-  type InsertedLayer,
-  type InsertedNode,
-  type Operator,
-  type Unsupported,
-  unsupported,
-} from '../contract/operator.ts'
+import type { IdentityContext, InsertedLayer, InsertedNode } from '../contract/facets.ts'
+import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { InferContext, InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { broadcastShape, sumTo } from '../helpers/broadcast.ts'
 import {
   knownShape,
@@ -40,9 +32,9 @@ import {
   transpose,
   unsqueeze,
 } from '../helpers/emission.ts'
+import { agree, sumsProducts } from '../helpers/matrix-product.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
-import { agree, sumsProducts } from './gemm.ts'
 
 const infer: InferRule = (context) => {
   const a = context.shape(0)
@@ -67,7 +59,7 @@ const axes: AxesRule = (context) => {
   const b = context.axes(1)
   const innerA = a.length - 1
   const innerB = Math.max(0, b.length - 2)
-  context.sumProducts(
+  context.contract(
     [
       { input: 0, axis: innerA },
       { input: 1, axis: innerB },
@@ -96,12 +88,12 @@ function leadingAxes(context: AxesContext, a: readonly Axis[], b: readonly Axis[
     const [m, n] = [dim(0, i), dim(1, j)]
     if (m === 1 && n !== 1) return repeated(context, a[i]!, b[j]!)
     if (n === 1 && m !== 1) return repeated(context, b[j]!, a[i]!)
-    return context.same(a[i]!, b[j]!)
+    return context.unify(a[i]!, b[j]!)
   })
 }
 
 function repeated(context: AxesContext, single: Axis, wide: Axis): Axis {
-  context.freeze(single, 'repeats it over a larger axis')
+  context.fix(single, 'repeats it over a larger axis')
   return wide
 }
 
@@ -206,32 +198,37 @@ export const matMul: Operator = {
   infer,
   axes,
   gradient,
-  parameters: [0, 1],
-  homogeneous: linearIn([1], [0]),
-  layer: {
-    weight: (isParameter) =>
-      isParameter(1)
-        ? { input: 1, widthAxis: -1 }
-        : isParameter(0)
-          ? { input: 0, widthAxis: -2 }
-          : undefined,
-    identity,
+  scaling: linearIn([1], [0]),
+  sign: 'unknown',
+  training: { parameters: [0, 1] },
+  growth: {
+    layer: {
+      weight: (isParameter) =>
+        isParameter(1)
+          ? { input: 1, widthAxis: -1 }
+          : isParameter(0)
+            ? { input: 0, widthAxis: -2 }
+            : undefined,
+      identity,
+    },
   },
-  linear: (_, position, dims) =>
-    dims.length !== 2
-      ? undefined
-      : position === 1
-        ? {
-            data: 0,
-            summed: { weight: 0, data: -1 },
-            carried: { weight: 1, output: -1 },
-            batch: { data: -2, output: -2 },
-          }
-        : {
-            data: 1,
-            summed: { weight: 1, data: -2 },
-            carried: { weight: 0, output: -2 },
-            batch: { data: -1, output: -1 },
-          },
-  multiplyAdds,
+  execution: {
+    slicing: (_, position, dims) =>
+      dims.length !== 2
+        ? undefined
+        : position === 1
+          ? {
+              data: 0,
+              summed: { weight: 0, data: -1 },
+              carried: { weight: 1, output: -1 },
+              batch: { data: -2, output: -2 },
+            }
+          : {
+              data: 1,
+              summed: { weight: 1, data: -2 },
+              carried: { weight: 0, output: -2 },
+              batch: { data: -1, output: -1 },
+            },
+    multiplyAdds,
+  },
 }

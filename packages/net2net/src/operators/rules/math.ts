@@ -1,13 +1,18 @@
 /**
- * Element-wise mathematics of one input. https://onnx.ai/onnx/operators/onnx__Exp.html etc.
+ * Element-wise mathematics of one input: y = φ(x) for the function that the operator is named after.
+ * https://onnx.ai/onnx/operators/onnx__Exp.html and the page of each name
  *
- * Each entry is the textbook derivative. Functions that are constant between their jumps (Sign,
- * Floor, Ceil, Round) pass no gradient. Growth: see unary.ts.
+ * Growth. An element of y depends on one element of x, so copies of a unit stay copies of it
+ * (helpers/unary.ts).
+ *
+ * Gradients. Each entry is g times the textbook derivative φ′(x). Functions that are constant between their
+ * jumps (Sign, Floor, Ceil, Round) pass no gradient.
  */
 
 import type { Dim } from '../../model/model.ts'
-import { none, type Operator } from '../contract/operator.ts'
-import { freezeSizes } from '../helpers/axis-elements.ts'
+import { none } from '../contract/answers.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixSizes } from '../helpers/axis-elements.ts'
 import { linearIn, positivelyHomogeneous } from '../helpers/scaling.ts'
 import { unary } from '../helpers/unary.ts'
 
@@ -27,7 +32,7 @@ const withElements = (
   },
   axes: (context) => {
     const found = context.axisElements(0)
-    if (!rounds) freezeSizes(context, found)
+    if (!rounds) fixSizes(context, found)
     const elements = found?.map((element) => {
       if (element.kind === 'size' && rounds) return element
       return element.kind === 'value'
@@ -47,13 +52,13 @@ export const mathematics: readonly Operator[] = [
     gradient: ({ f, g, y }) => f.neg(f.mul(g, f.square(y))),
   }),
   withElements(
-    unary('Neg', { gradient: ({ f, g }) => f.neg(g), homogeneous: linearIn([0]) }),
+    unary('Neg', { gradient: ({ f, g }) => f.neg(g), scaling: linearIn([0]) }),
     (value) => -value,
   ),
   unary('Abs', {
     idempotent: true,
     sign: 'non-negative',
-    homogeneous: positivelyHomogeneous,
+    scaling: positivelyHomogeneous,
     gradient: ({ f, g, x }) => f.mul(g, f.sign(x)),
   }),
   unary('Erf', {

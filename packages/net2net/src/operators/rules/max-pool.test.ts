@@ -1,35 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { distinctTensor, drawWindow } from '../../../testing/draw.ts'
-import { checkGradients, oneNode } from '../../../testing/gradient-check.ts'
 import { backward } from '../../autodiff/backward.ts'
 import { GraphEmitter } from '../../autodiff/emitter.ts'
 import { GraphBuilder, modelOf } from '../../model/builder.ts'
 import { encodeModel } from '../../onnx/index.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { float32 } from '../../tensor/tensor.ts'
-
-describe('the gradient of MaxPool', () => {
-  for (const rank of [1, 2, 3])
-    test(`over ${rank} spatial axes`, () =>
-      checkGradients({
-        draws: 30,
-        seed: rank,
-        draw(random) {
-          const { space, kernel, attributes } = drawWindow(random, rank, { pooling: true })
-          const dims = [1 + random.below(2), 1 + random.below(3), ...space]
-          return oneNode({
-            op: 'MaxPool',
-            attributes: {
-              ...attributes,
-              kernel_shape: kernel,
-              ceil_mode: attributes.auto_pad ? undefined : random.below(2),
-            },
-            inputs: [distinctTensor(random, dims)],
-            shapes: random.below(2) ? { 0: ['n', ...dims.slice(1)] } : {},
-          })
-        },
-      }))
-})
 
 describe('equal maxima: the first one takes the gradient', () => {
   const cases = [

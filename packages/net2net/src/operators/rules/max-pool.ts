@@ -1,28 +1,8 @@
-/**
- * MaxPool: y[n, c, o] = max_k x[n, c, o·s + k·d − p], pads left out; the optional second output
- * holds the (flat) position of each maximum, the first one where several are equal.
- * https://onnx.ai/onnx/operators/onnx__MaxPool.html
- *
- * Growth. Every channel is pooled by itself, so batch and channels pass through unchanged.
- *
- * Gradient: each δ goes to the position that won. Windows that do not overlap have different
- * winners (MaxUnpool, or no positions at all: see `forms/`); otherwise the gradients of a position that won twice add up
- * (ScatterElements). Ties go to the first element, so a gradient is never counted twice.
- */
-
-import { inputError } from '../../errors.ts'
-import { intAttribute, intsAttribute } from '../../model/attributes.ts'
-import type { Dim, Node } from '../../model/model.ts'
-import {
-  type AxesContext,
-  type AxesRule,
-  type GradientContext,
-  type GradientRule,
-  type InferContext,
-  type InferRule,
-  isCpu,
-  type Operator,
-} from '../contract/operator.ts'
+import { intAttribute } from '../../model/attributes.ts'
+import type { AxesRule } from '../contract/axes.ts'
+import { type GradientContext, type GradientRule, isCpu } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { phasedPoolGradient, poolsByPhases } from '../decompositions/max-pool-phases.ts'
 import { poolsByWindows, windowedPoolGradient } from '../decompositions/max-pool-windows.ts'
 import { blockedPool } from '../helpers/blocked.ts'
@@ -41,45 +21,21 @@ import {
   allKnown,
   ceilMode,
   type KnownWindowAxis,
-  outputSize,
+  pooledShape,
+  poolingAxes,
+  poolKernel,
   windowOf,
 } from '../helpers/windows.ts'
-import { spatialAxes } from './conv.ts'
-
-/** Output shape of a pooling with the attribute `kernel_shape`. */
-export function pooledShape(context: InferContext): readonly Dim[] | undefined {
-  const x = context.shape(0)
-  if (!x) return undefined
-  const kernel = poolKernel(context.node)
-  return [
-    ...x.slice(0, 2),
-    ...windowOf(context.node, kernel, x.slice(2)).map((axis) =>
-      outputSize(axis, context.node, ceilMode(context.node)),
-    ),
-  ]
-}
-
-export function poolKernel(node: Node): readonly number[] {
-  const kernel = intsAttribute(node, 'kernel_shape')
-  if (!kernel) throw inputError('A pooling needs the attribute "kernel_shape".')
-  return kernel
-}
 
 const infer: InferRule = (context) => {
   const shape = pooledShape(context)
   return [inferredFrom(context, shape), { dtype: 'int64', shape }]
 }
 
-/** Batch and channels pass; the spatial axes are new. */
-export const poolingAxes = (context: AxesContext) => {
-  const x = context.axes(0)
-  return [x[0]!, x[1]!, ...spatialAxes(context, x, poolKernel(context.node))]
-}
-
 const axes: AxesRule = (context) => {
   const pooled = poolingAxes(context)
   if ((context.node.outputs[1] ?? '') !== '')
-    context.freeze(pooled[1]!, 'gives positions that count through all channels')
+    context.fix(pooled[1]!, 'gives positions that count through all channels')
   return context.node.outputs.map(() => ({ axes: pooled }))
 }
 
@@ -168,7 +124,7 @@ export const maxPool: Operator = {
   infer,
   axes,
   gradient,
-  homogeneous: positivelyHomogeneous,
+  scaling: positivelyHomogeneous,
   sign: 'inherited',
-  blocked: blockedPool,
+  execution: { blocked: blockedPool },
 }

@@ -1,9 +1,11 @@
 /**
- * Operators that depend on the order of the entries along an axis: ArgMax, ArgMin, TopK, CumSum,
- * Trilu, NonZero. https://onnx.ai/onnx/operators/onnx__TopK.html and neighbours
+ * Operators that depend on the order of the entries along an axis: ArgMax and ArgMin (the position of
+ * the extremum), TopK (the k largest or smallest entries and their positions), CumSum (running sums),
+ * Trilu (a matrix without one of its triangles), NonZero (the positions of what is not 0).
+ * https://onnx.ai/onnx/operators/onnx__TopK.html and the page of each name
  *
- * Growth: that axis is frozen, for copies of units would change positions, ranks and running sums;
- * the others are kept.
+ * Growth: that axis is fixed, for copies of units would change positions, ranks and running sums;
+ * the others pass, since every line along the axis is computed by itself.
  *
  * Gradients. TopK: g of the values, added back at their indices. CumSum: the running sum of g in
  * the other direction. Trilu: the same triangle of g. Positions have none.
@@ -11,10 +13,12 @@
 import { intAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
 import { int64 } from '../../tensor/tensor.ts'
+import { none } from '../contract/answers.ts'
 import { one } from '../contract/axis.ts'
-import { type InferContext, none, type Operator } from '../contract/operator.ts'
-import { fixedOutput, freezeAll, outputShape } from '../helpers/axes-rules.ts'
-import { freezeSizes } from '../helpers/axis-elements.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixAll, fixedOutput, outputShape } from '../helpers/axes-rules.ts'
+import { fixSizes } from '../helpers/axis-elements.ts'
 import { numbers } from '../helpers/elements.ts'
 import { gradientOf } from '../helpers/formula.ts'
 import { zerosLike } from '../helpers/scatter-back.ts'
@@ -31,10 +35,12 @@ const extremeIndex = (name: string): Operator => ({
   axes: (context) => {
     const axes = context.axes(0)
     const axis = axisPosition(intAttribute(context.node, 'axis', 0), axes.length)
-    context.freeze(axes[axis]!, 'finds a position along it')
+    context.fix(axes[axis]!, 'finds a position along it')
     return [{ axes: replaceAxis(axes, axis, keeps(context) ? [one] : []) }]
   },
   gradient: none,
+  scaling: 'none',
+  sign: 'unknown',
 })
 
 const keeps = (context: Pick<InferContext, 'node'>) =>
@@ -68,8 +74,8 @@ export const orderings: readonly Operator[] = [
       const axes = context.axes(0)
       const axis = topAxis(context, axes.length)
       const reason = 'takes the largest entries along it'
-      context.freeze(axes[axis]!, reason)
-      freezeSizes(context, context.opset < 10 ? undefined : context.axisElements(1))
+      context.fix(axes[axis]!, reason)
+      fixSizes(context, context.opset < 10 ? undefined : context.axisElements(1))
       const taken = replaceAxis(axes, axis, [context.fixed(outputShape(context)[axis]!, reason)])
       return [{ axes: taken }, { axes: taken }]
     },
@@ -79,11 +85,16 @@ export const orderings: readonly Operator[] = [
         axis: intAttribute(context.node, 'axis', -1),
       })
     }),
-    upgrade: ({ node, from, constant }) => {
-      if (from >= 10) return node
-      const k = constant(int64([intAttribute(node, 'k', 1)]))
-      const attributes = new Map([...node.attributes].filter(([name]) => name !== 'k'))
-      return { ...node, inputs: [node.inputs[0]!, k], attributes }
+    scaling: 'none',
+    sign: 'unknown',
+    reads: { numbers: [1] },
+    training: {
+      upgrade: ({ node, from, constant }) => {
+        if (from >= 10) return node
+        const k = constant(int64([intAttribute(node, 'k', 1)]))
+        const attributes = new Map([...node.attributes].filter(([name]) => name !== 'k'))
+        return { ...node, inputs: [node.inputs[0]!, k], attributes }
+      },
     },
   },
   {
@@ -93,7 +104,7 @@ export const orderings: readonly Operator[] = [
       const axes = context.axes(0)
       const axis = numbers(context, 1)?.[0]
       const summed = axis === undefined ? axes : [axes[axisPosition(axis, axes.length)]!]
-      freezeAll(context, summed, 'sums along it')
+      fixAll(context, summed, 'sums along it')
       return [{ axes }]
     },
     gradient: gradientOf((context) =>
@@ -102,14 +113,16 @@ export const orderings: readonly Operator[] = [
         reverse: 1 - intAttribute(context.node, 'reverse', 0),
       }),
     ),
+    scaling: 'none',
     sign: 'inherited',
+    reads: { numbers: [1] },
   },
   {
     name: 'Trilu',
     infer: (context) => [{ dtype: context.dtype(0), shape: context.shape(0) }],
     axes: (context) => {
       const axes = context.axes(0)
-      freezeAll(context, axes.slice(-2), 'keeps a triangle of it')
+      fixAll(context, axes.slice(-2), 'keeps a triangle of it')
       return [{ axes }]
     },
     gradient: gradientOf((context) =>
@@ -117,15 +130,19 @@ export const orderings: readonly Operator[] = [
         upper: intAttribute(context.node, 'upper', 1),
       }),
     ),
+    scaling: 'none',
     sign: 'inherited',
+    reads: { numbers: [1] },
   },
   {
     name: 'NonZero',
     infer: (context) => [{ dtype: 'int64', shape: [context.shape(0)?.length ?? null, null] }],
     axes: (context) => {
-      freezeAll(context, context.axes(0), 'lists positions along it')
+      fixAll(context, context.axes(0), 'lists positions along it')
       return [{ axes: fixedOutput(context, 'lists positions') }]
     },
     gradient: none,
+    scaling: 'none',
+    sign: 'unknown',
   },
 ]

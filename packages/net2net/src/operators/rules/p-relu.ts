@@ -2,14 +2,15 @@
  * PRelu: y = x for x > 0, otherwise a·x, with a slope a that is broadcast to x (He et al. 2015).
  * https://onnx.ai/onnx/operators/onnx__PRelu.html
  *
- * Growth. All axes pass through; a slope per channel is carried with its channel.
+ * Growth. All axes pass through; a slope per channel is copied with its channel.
  *
  * Gradients: ∂L/∂x is δ for x > 0 and a·δ elsewhere; ∂L/∂a is x·δ where x ≤ 0, summed over the
  * axes along which a was repeated.
  */
 
 import { toNumbers } from '../../tensor/tensor.ts'
-import type { GradientRule, Operator } from '../contract/operator.ts'
+import type { GradientRule } from '../contract/gradient.ts'
+import type { Operator } from '../contract/operator.ts'
 import { broadcastAxes, sumToInput } from '../helpers/broadcast.ts'
 import { formula } from '../helpers/formula.ts'
 import { positivelyHomogeneous } from '../helpers/scaling.ts'
@@ -32,14 +33,18 @@ export const pRelu: Operator = {
   infer: (context) => [inferredFrom(context, context.shape(0))],
   axes: (context) => [{ axes: broadcastAxes(context, [0, 1]) }],
   gradient,
-  parameters: [1],
-  homogeneous: positivelyHomogeneous,
-  activation: {
-    // With slope a, applying it twice gives a²·x below zero.
-    idempotent(_node, constant) {
-      const slope = constant(1)
-      return slope !== undefined && toNumbers(slope).every((a) => a === 0 || a === 1)
+  scaling: positivelyHomogeneous,
+  sign: 'unknown',
+  training: { parameters: [1] },
+  execution: { broadcasts: true },
+  growth: {
+    activation: {
+      // With slope a, applying it twice gives a²·x below zero.
+      idempotent(_node, constant) {
+        const slope = constant(1)
+        return slope !== undefined && toNumbers(slope).every((a) => a === 0 || a === 1)
+      },
     },
+    padding: { 1: 0.25 },
   },
-  padding: { 1: 0.25 },
 }

@@ -4,7 +4,7 @@
  *
  * Growth: with a constant the axis becomes fixed + axis + fixed: units grow between entries that
  * stay (the zero channels of a parameter-free shortcut). An axis that is mirrored, repeated at
- * its edge, or cropped is frozen.
+ * its edge, or cropped is fixed.
  *
  * Gradient: with a constant, g without its borders (padding by the negative amounts); otherwise g
  * added back at the positions that were read. The padding value has none.
@@ -12,9 +12,11 @@
 import { floatAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
+import type { AxesContext } from '../contract/axes.ts'
 import { type Axis, sum } from '../contract/axis.ts'
-import type { AxesContext, InferContext, Operator } from '../contract/operator.ts'
-import { freezeSizes } from '../helpers/axis-elements.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixSizes } from '../helpers/axis-elements.ts'
 import { numbers } from '../helpers/elements.ts'
 import { ints } from '../helpers/emission.ts'
 import { gradientOf, inferView } from '../helpers/formula.ts'
@@ -55,7 +57,7 @@ function padAxis(context: AxesContext, axis: Axis, pads: readonly [Dim, Dim], si
   if (!grows) {
     const reason =
       modeOf(context) === 'constant' ? 'crops it' : `pads it by mode "${modeOf(context)}"`
-    context.freeze(axis, reason)
+    context.fix(axis, reason)
     return context.fixed(size, reason)
   }
   const border = (count: number) => (count > 0 ? [context.fixed(count, 'adds it as padding')] : [])
@@ -86,7 +88,7 @@ export const pads: readonly Operator[] = [
     axes: (context) => {
       const axes = context.axes(0)
       const found = padsOf(context, axes.length)
-      if (context.opset >= 11) freezeSizes(context, context.axisElements(1))
+      if (context.opset >= 11) fixSizes(context, context.axisElements(1))
       const sizes = context.output(0).shape
       return [
         {
@@ -120,20 +122,25 @@ export const pads: readonly Operator[] = [
       const reverse = context.op('Neg', [context.input(1)])
       return context.op('Pad', [g, reverse, ...(context.has(3) ? ['', context.input(3)] : [])])
     }),
-    upgrade: ({ node, from, constant }) => {
-      if (from >= 11) return node
-      const amounts = intsAttribute(node, 'pads') ?? []
-      const value = floatAttribute(node, 'value', 0)
-      const mode = node.attributes.get('mode')
-      return {
-        ...node,
-        inputs: [
-          node.inputs[0]!,
-          constant(int64(amounts)),
-          ...(value === 0 ? [] : [constant(float32([], [value]))]),
-        ],
-        attributes: new Map(mode ? [['mode', mode]] : []),
-      }
+    scaling: 'none',
+    sign: 'unknown',
+    reads: { numbers: [1, 2, 3] },
+    training: {
+      upgrade: ({ node, from, constant }) => {
+        if (from >= 11) return node
+        const amounts = intsAttribute(node, 'pads') ?? []
+        const value = floatAttribute(node, 'value', 0)
+        const mode = node.attributes.get('mode')
+        return {
+          ...node,
+          inputs: [
+            node.inputs[0]!,
+            constant(int64(amounts)),
+            ...(value === 0 ? [] : [constant(float32([], [value]))]),
+          ],
+          attributes: new Map(mode ? [['mode', mode]] : []),
+        }
+      },
     },
   },
 ]

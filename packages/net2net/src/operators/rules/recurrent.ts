@@ -4,22 +4,19 @@
  * [directions, G·hidden, hidden], B [directions, 2·G·hidden], P (LSTM) [directions, 3·hidden].
  * https://onnx.ai/onnx/operators/onnx__LSTM.html
  *
- * Growth. The inputs are summed over by W. A hidden unit is carried by the rows of W and R, gate
+ * Growth. The inputs are summed over by W. A hidden unit is copied in the rows of W and R, gate
  * by gate, and by B, P and the initial states; the columns of R sum over it. Copies that start from
  * the same state take the same state at every step: their rows are equal but for what R's columns
- * add to each other's shares and noise, and these sum to what the one column was. So both grow
- * freely.
+ * add to each other's split coefficients and noise, and these sum to what the one column was. So both
+ * grow freely.
  */
 import { intAttribute, stringAttribute } from '../../model/attributes.ts'
+import { unsupported } from '../contract/answers.ts'
+import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { type Axis, sizeOf } from '../contract/axis.ts'
-import {
-  type AxesContext,
-  type AxesRule,
-  type InferRule,
-  type Operator,
-  unsupported,
-} from '../contract/operator.ts'
-import { freezeAll } from '../helpers/axes-rules.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixAll } from '../helpers/axes-rules.ts'
 
 const isBatchFirst = (context: Pick<AxesContext, 'node'>) =>
   intAttribute(context.node, 'layout', 0) === 1
@@ -47,7 +44,7 @@ function hiddenOf(context: AxesContext, axis: Axis, count: number): Axis {
   const size = sizeOf(axis)
   const parts = size === null ? undefined : context.regroup([axis], [count, size / count])
   if (!parts) context.refuse(`has ${count} gates, into which its weight does not divide`)
-  context.freeze(parts[0]!, 'has one part for each gate')
+  context.fix(parts[0]!, 'has one part for each gate')
   return parts[1]!
 }
 
@@ -60,29 +57,29 @@ const axesWith =
     const [sequence, batch, input] = context.axes(0, 3)
     const [w, r] = [context.axes(1), context.axes(2)]
     const directions = 'has weights of their own for each direction'
-    freezeAll(context, [w[0]!, r[0]!], directions)
-    freezeAll(context, [sequence!], 'runs along it')
-    context.contract(1, 2, input!)
+    fixAll(context, [w[0]!, r[0]!], directions)
+    fixAll(context, [sequence!], 'runs along it')
+    context.contract([input!, { input: 1, axis: 2 }])
     let hidden = hiddenOf(context, r[1]!, gates)
     const join = (axis: Axis, count: number) => {
-      hidden = context.same(hidden, count === 1 ? axis : hiddenOf(context, axis, count))
+      hidden = context.unify(hidden, count === 1 ? axis : hiddenOf(context, axis, count))
     }
     join(w[1]!, gates)
-    context.contract(2, 2, hidden)
+    context.contract([hidden, { input: 2, axis: 2 }])
     for (const [i, count] of [
       [3, 2 * gates],
       [7, 3],
     ] as const)
       if (context.has(i)) {
         const [each, all] = context.axes(i)
-        context.freeze(each!, directions)
+        context.fix(each!, directions)
         join(all!, count)
       }
     for (const i of [5, 6])
       if (context.has(i)) {
         const [each, own, units] = context.axes(i)
-        context.freeze(each!, directions)
-        context.same(batch!, own!)
+        context.fix(each!, directions)
+        context.unify(batch!, own!)
         join(units!, 1)
       }
     context.sizeAttribute('hidden_size', hidden)
@@ -100,10 +97,15 @@ export const recurrent: readonly Operator[] = Object.entries({ LSTM: 4, GRU: 3, 
     infer,
     axes: axesWith(gates),
     gradient: unsupported(GRADIENT),
-    parameters: [1, 2, 3, 7],
-    layer: {
-      weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: -1 } : undefined),
-      identity: () => unsupported('a recurrent layer cannot be the identity'),
+    scaling: 'none',
+    sign: 'unknown',
+    training: { parameters: [1, 2, 3, 7] },
+    reads: { numbers: [4] },
+    growth: {
+      layer: {
+        weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: -1 } : undefined),
+        identity: () => unsupported('a recurrent layer cannot be the identity'),
+      },
     },
   }),
 )

@@ -4,8 +4,8 @@
  *
  * Growth. The axes that stay are kept. Of those that are reduced: a maximum or minimum does not
  * change when units are repeated; a mean does not if every unit is repeated equally often; a sum
- * does not where its input holds shares (growth/shares.ts); the others do change, so they freeze
- * the axis.
+ * does not where its input is split, with coefficients that add up to 1; the others do change, so they
+ * fix the axis.
  *
  * Gradients, g and y repeated along the reduced axes:
  *   sum: g   mean: g/n   L1: g·sign x   L2: g·x/y (0 where y = 0)   sum of squares: 2·g·x
@@ -17,15 +17,11 @@
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Shape } from '../../model/model.ts'
 import { elementCount, int64 } from '../../tensor/tensor.ts'
+import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { one } from '../contract/axis.ts'
-import type {
-  AxesContext,
-  AxesRule,
-  InferContext,
-  InferRule,
-  Operator,
-} from '../contract/operator.ts'
-import { freezeSizes } from '../helpers/axis-elements.ts'
+import type { InferContext, InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixSizes } from '../helpers/axis-elements.ts'
 import { productOf } from '../helpers/dims.ts'
 import { isStatic, numbers } from '../helpers/elements.ts'
 import { ints, reshape, shapeOf } from '../helpers/emission.ts'
@@ -92,7 +88,7 @@ const infer: InferRule = (context) => {
 const axesRule =
   (treat: (context: AxesContext, k: number) => void): AxesRule =>
   (context) => {
-    freezeSizes(context, context.axisElements(0))
+    fixSizes(context, context.axisElements(0))
     const axes = context.axes(0)
     const reduced =
       reducedAxes(context, axes.length) ?? context.refuse('reduces axes that only the run knows')
@@ -100,8 +96,7 @@ const axesRule =
     return [{ axes: remaining(axes, reduced, keepsDims(context), one) }]
   }
 
-const freezes = (does: string) =>
-  axesRule((context, k) => context.freeze(context.axes(0)[k]!, does))
+const fixes = (does: string) => axesRule((context, k) => context.fix(context.axes(0)[k]!, does))
 
 interface Reduced extends Backward {
   readonly f: Formula
@@ -119,22 +114,25 @@ const reduction = (
   name: string,
   axes: AxesRule,
   gradient: (context: Reduced) => string,
-  { sign, homogeneous }: Pick<Operator, 'sign' | 'homogeneous'> = {},
+  { sign = 'unknown', scaling = 'none' }: Partial<Pick<Operator, 'sign' | 'scaling'>> = {},
 ): Operator => ({
   name,
   infer,
   axes,
   gradient: gradientOf((context) => gradient(reducedContext(context))),
-  ...(sign ? { sign } : {}),
-  ...(homogeneous ? { homogeneous } : {}),
-  upgrade: ({ node, from, constant }) => {
-    const given = intsAttribute(node, 'axes')
-    if (from >= inputSince(name) || given === undefined) return node
-    return {
-      ...node,
-      inputs: [node.inputs[0]!, constant(int64(given))],
-      attributes: new Map([...node.attributes].filter(([key]) => key !== 'axes')),
-    }
+  scaling,
+  sign,
+  reads: { numbers: [1] },
+  training: {
+    upgrade: ({ node, from, constant }) => {
+      const given = intsAttribute(node, 'axes')
+      if (from >= inputSince(name) || given === undefined) return node
+      return {
+        ...node,
+        inputs: [node.inputs[0]!, constant(int64(given))],
+        attributes: new Map([...node.attributes].filter(([key]) => key !== 'axes')),
+      }
+    },
   },
 })
 
@@ -220,38 +218,36 @@ function productLike(context: Reduced, value: string): string {
   )
 }
 
-const freezesSum = freezes('sums over it')
-const sum = axesRule((context, k) => context.sumProducts([{ input: 0, axis: k }], 'sums over it'))
+const fixesSum = fixes('sums over it')
+const sum = axesRule((context, k) => context.contract([{ input: 0, axis: k }], 'sums over it'))
 const invariant = axesRule(() => {})
-const linear = { homogeneous: linearIn([0]) } as const
-const positive = { homogeneous: positivelyHomogeneous } as const
+const linear = { scaling: linearIn([0]) } as const
+const positive = { scaling: positivelyHomogeneous } as const
 
 export const reductions: readonly Operator[] = [
   reduction('ReduceSum', sum, ({ spread, gy }) => spread(gy), { sign: 'inherited', ...linear }),
   reduction(
     'ReduceMean',
-    axesRule((context, k) => context.equalCopies(context.axes(0)[k]!, 'takes the mean over it')),
+    axesRule((context, k) => context.balanced(context.axes(0)[k]!, 'takes the mean over it')),
     ({ f, spread, gy, count }) => spread(f.div(gy, count())),
     { sign: 'inherited', ...linear },
   ),
   reduction('ReduceMax', invariant, attained, { sign: 'inherited', ...positive }),
   reduction('ReduceMin', invariant, attained, { sign: 'inherited', ...positive }),
-  reduction('ReduceProd', freezes('multiplies over it'), productGradient, { sign: 'inherited' }),
-  reduction('ReduceL1', freezesSum, ({ f, gy, x }) => f.mul(gy, f.sign(x)), {
+  reduction('ReduceProd', fixes('multiplies over it'), productGradient, { sign: 'inherited' }),
+  reduction('ReduceL1', fixesSum, ({ f, gy, x }) => f.mul(gy, f.sign(x)), {
     sign: 'non-negative',
     ...positive,
   }),
   reduction(
     'ReduceL2',
-    freezesSum,
+    fixesSum,
     ({ f, gy, x, y }) => f.mul(x, f.where(f.equal(y, 0), 0, f.div(gy, y))),
     { sign: 'non-negative', ...positive },
   ),
-  reduction('ReduceLogSum', freezesSum, ({ f, gy, y, spread }) =>
-    spread(f.mul(gy, f.exp(f.neg(y)))),
-  ),
-  reduction('ReduceLogSumExp', freezesSum, ({ f, gy, x, y }) => f.mul(gy, f.exp(f.sub(x, y)))),
-  reduction('ReduceSumSquare', freezesSum, ({ f, gy, x }) => f.mul(f.mul(2, gy), x), {
+  reduction('ReduceLogSum', fixesSum, ({ f, gy, y, spread }) => spread(f.mul(gy, f.exp(f.neg(y))))),
+  reduction('ReduceLogSumExp', fixesSum, ({ f, gy, x, y }) => f.mul(gy, f.exp(f.sub(x, y)))),
+  reduction('ReduceSumSquare', fixesSum, ({ f, gy, x }) => f.mul(f.mul(2, gy), x), {
     sign: 'non-negative',
   }),
 ]

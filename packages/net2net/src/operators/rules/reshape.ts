@@ -7,15 +7,19 @@
  * product says which. The sizes that are written in the target shape follow, as constants that a
  * plan edits or as sizes computed from other tensors. Gradient: the original shape again.
  */
+
 import { inputError } from '../../errors.ts'
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Dim, Shape } from '../../model/model.ts'
 import { int64 } from '../../tensor/tensor.ts'
+import type { AxesContext } from '../contract/axes.ts'
 import { type Axis, product } from '../contract/axis.ts'
-import type { AxesContext, InferContext, Operator } from '../contract/operator.ts'
-import { freezeAll, outputShape } from '../helpers/axes-rules.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixAll, outputShape } from '../helpers/axes-rules.ts'
 import { isWholeSize } from '../helpers/axis-elements.ts'
 import { productOf, quotient } from '../helpers/dims.ts'
+import { unknownShape } from '../helpers/elements.ts'
 import { reshapeLike } from '../helpers/emission.ts'
 import { gradientOf } from '../helpers/formula.ts'
 import { axisPosition } from '../helpers/shapes.ts'
@@ -30,7 +34,7 @@ function reshaped(context: InferContext): Shape | undefined {
   if (target === undefined) {
     const rank = context.shape(1)?.[0]
     return typeof rank === 'number' && context.shape(1)?.length === 1
-      ? Array(rank).fill(null)
+      ? unknownShape(rank)
       : undefined
   }
   const copies = intAttribute(context.node, 'allowzero', 0) === 0
@@ -79,7 +83,7 @@ function reshapeAxes(context: AxesContext): readonly Axis[] {
 
 /**
  * Where the middle cannot be followed: axes at either end that keep their sizes are the same axes
- * (row-major order leaves no choice), what lies between is frozen.
+ * (row-major order leaves no choice), what lies between is fixed.
  */
 function endsThatStay(
   context: AxesContext,
@@ -94,7 +98,7 @@ function endsThatStay(
   let back = 0
   while (back < shorter - front && stays(before.length - 1 - back, sizes.length - 1 - back)) back++
   const reason = 'reshapes it to sizes that do not follow from its axes'
-  freezeAll(context, data.slice(front, data.length - back), reason)
+  fixAll(context, data.slice(front, data.length - back), reason)
   return sizes.map((size, k) => {
     if (k < front) return data[k]!
     const fromBack = sizes.length - k
@@ -115,11 +119,14 @@ export const reshapes: readonly Operator[] = [
     axes: (context) => [{ axes: reshapeAxes(context), elements: context.axisElements(0) }],
     gradient: gradientOf((context) => reshapeLike(context, context.g, context.input(0))),
     sign: 'inherited',
-    view: true,
-    upgrade: ({ node, from, constant }) => {
-      const shape = intsAttribute(node, 'shape')
-      if (from >= 5 || shape === undefined) return node
-      return { ...node, inputs: [node.inputs[0]!, constant(int64(shape))], attributes: new Map() }
+    reads: { numbers: [1] },
+    scaling: 'view',
+    training: {
+      upgrade: ({ node, from, constant }) => {
+        const shape = intsAttribute(node, 'shape')
+        if (from >= 5 || shape === undefined) return node
+        return { ...node, inputs: [node.inputs[0]!, constant(int64(shape))], attributes: new Map() }
+      },
     },
   },
   {
@@ -138,7 +145,7 @@ export const reshapes: readonly Operator[] = [
     },
     gradient: gradientOf((context) => reshapeLike(context, context.g, context.input(0))),
     sign: 'inherited',
-    view: true,
+    scaling: 'view',
   },
 ]
 

@@ -21,16 +21,11 @@ import type { Dim, Node, Shape } from '../../model/model.ts'
 import { describeNode } from '../../model/names.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import { elementCount, float32, toNumbers } from '../../tensor/tensor.ts'
-import type {
-  AxesContext,
-  AxesRule,
-  GradientContext,
-  GradientRule,
-  InferContext,
-  InferRule,
-  Operator,
-  UpgradeRule,
-} from '../contract/operator.ts'
+import type { AxesContext, AxesRule } from '../contract/axes.ts'
+import type { UpgradeRule } from '../contract/facets.ts'
+import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { InferContext, InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { elementsOf } from '../helpers/elements.ts'
 import {
   cannotDifferentiate,
@@ -131,9 +126,9 @@ const axes: AxesRule = (context) => {
     {
       axes: x.map((axis, k) => {
         if (keeps(context, k, changes[k]!)) return axis
-        context.freeze(axis, reason)
+        context.fix(axis, reason)
         const element = context.axisElements(3)?.[changes[k]!.entry ?? -1]
-        if (element?.kind === 'size') context.freeze(element.axis, reason)
+        if (element?.kind === 'size') context.fix(element.axis, reason)
         return context.fixed(context.output(0).shape?.[k] ?? null, reason)
       }),
     },
@@ -295,5 +290,14 @@ function withoutTensorFlowPixels(node: Node): Node {
   return { ...node, attributes: new Map([...node.attributes, ...changed]) }
 }
 
-export const resize: Operator = { name: 'Resize', infer, axes, gradient, upgrade }
+export const resize: Operator = {
+  name: 'Resize',
+  infer,
+  axes,
+  gradient,
+  scaling: 'none',
+  sign: 'unknown',
+  reads: { numbers: [1, 2, 3] },
+  training: { upgrade },
+}
 export const upsample: Operator = { ...resize, name: 'Upsample', sign: 'inherited' }

@@ -2,7 +2,8 @@
  * RMSNormalization: y = γ·x/√(mean(x²) + ε) over the axes from `axis` to the last; also known as
  * SimplifiedLayerNormalization. https://onnx.ai/onnx/operators/onnx__RMSNormalization.html
  *
- * Growth. The mean of squares does not change if every unit has equally many copies; γ is carried.
+ * Growth. The mean of squares does not change if every unit has equally many copies; γ is
+ * copied with the units.
  *
  * Gradients, with r = 1/√(mean(x²) + ε), x̂ = x·r and g = γ·δ: ∂L/∂x = r·(g − x̂·mean(g·x̂)) and
  * ∂L/∂γ = Σ δ·x̂.
@@ -10,13 +11,16 @@
 
 import { floatAttribute, intAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
-import type { AxesRule, GradientRule, InferRule, Operator } from '../contract/operator.ts'
+import type { AxesRule } from '../contract/axes.ts'
+import type { GradientRule } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { sumTo } from '../helpers/broadcast.ts'
 import { knownShape, range, reduce } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { axisPosition, inferredFrom } from '../helpers/shapes.ts'
-import { unifyLast } from './layer-normalization.ts'
+import { unifyLast } from '../helpers/standardize.ts'
 
 const infer: InferRule = (context) => {
   const shape = context.shape(0)
@@ -29,7 +33,7 @@ const infer: InferRule = (context) => {
 const axes: AxesRule = (context) => {
   const x = context.axes(0)
   const first = axisPosition(intAttribute(context.node, 'axis', -1), x.length)
-  for (const axis of x.slice(first)) context.equalCopies(axis, 'takes the mean of squares over it')
+  for (const axis of x.slice(first)) context.balanced(axis, 'takes the mean of squares over it')
   unifyLast(context, 1, x)
   const single = x.map((axis, k) =>
     k < first ? axis : context.fixed(1, 'takes the mean of squares over it'),
@@ -60,9 +64,10 @@ export const rmsNormalization: Operator = {
   infer,
   axes,
   gradient,
-  parameters: [1],
-  homogeneous: linearIn([1]),
-  padding: { 1: 1 },
+  scaling: linearIn([1]),
+  sign: 'unknown',
+  training: { parameters: [1] },
+  growth: { padding: { 1: 1 } },
 }
 
 /** The name under which ONNX Runtime had it before the standard. */

@@ -13,18 +13,16 @@
  */
 import { stringAttribute } from '../../model/attributes.ts'
 import type { Node } from '../../model/model.ts'
-import type {
-  AxesRule,
-  GradientRule,
-  InferRule,
-  Operator,
-  TrainingRule,
-} from '../contract/operator.ts'
-import { freezeAll } from '../helpers/axes-rules.ts'
+import type { AxesRule } from '../contract/axes.ts'
+import type { TrainingRule } from '../contract/facets.ts'
+import type { GradientRule } from '../contract/gradient.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixAll } from '../helpers/axes-rules.ts'
 import { cannotDifferentiate, copyTo } from '../helpers/emission.ts'
 import { type Backward, gradientOf } from '../helpers/formula.ts'
+import { indexDepth } from '../helpers/indexing.ts'
 import { addAtPositions, positionsOf, zerosLike } from '../helpers/scatter-back.ts'
-import { indexDepth } from './gather-elements.ts'
 
 const infer: InferRule = (context) => [{ dtype: context.dtype(0), shape: context.shape(0) }]
 
@@ -59,7 +57,7 @@ const gradientWith = (scatter: string, gather: string, names: readonly string[])
   )
 
 const byElement: AxesRule = (context) => {
-  for (const i of [0, 1, 2]) freezeAll(context, context.axes(i), BY_INDEX)
+  for (const i of [0, 1, 2]) fixAll(context, context.axes(i), BY_INDEX)
   return [{ axes: context.axes(0) }]
 }
 
@@ -77,6 +75,9 @@ const scatterElements: Operator = {
   infer,
   axes: byElement,
   gradient: gradientWith('ScatterElements', 'GatherElements', ['axis']),
+  scaling: 'none',
+  sign: 'unknown',
+  training: { operand: 'entries' },
 }
 
 export const scatters: readonly Operator[] = [
@@ -84,7 +85,10 @@ export const scatters: readonly Operator[] = [
   {
     ...scatterElements,
     name: 'Scatter',
-    upgrade: ({ node, from }) => (from < 11 ? { ...node, opType: 'ScatterElements' } : node),
+    training: {
+      operand: 'entries',
+      upgrade: ({ node, from }) => (from < 11 ? { ...node, opType: 'ScatterElements' } : node),
+    },
   },
   {
     name: 'ScatterND',
@@ -92,21 +96,23 @@ export const scatters: readonly Operator[] = [
     axes: (context) => {
       const [data, indices, updates] = [0, 1, 2].map((i) => context.axes(i))
       const depth = indexDepth(context) ?? context.refuse('writes at indices of unknown depth')
-      freezeAll(context, data!.slice(0, depth), BY_INDEX)
-      freezeAll(context, indices!, BY_INDEX)
+      fixAll(context, data!.slice(0, depth), BY_INDEX)
+      fixAll(context, indices!, BY_INDEX)
       const behind = data!.slice(depth)
       return [
         {
           axes: [
             ...data!.slice(0, depth),
             ...behind.map((axis, k) =>
-              context.same(axis, updates![updates!.length - behind.length + k]!),
+              context.unify(axis, updates![updates!.length - behind.length + k]!),
             ),
           ],
         },
       ]
     },
     gradient: gradientWith('ScatterND', 'GatherND', []),
-    training: withoutRace,
+    scaling: 'none',
+    sign: 'unknown',
+    training: { operand: 'entries', inTraining: withoutRace },
   },
 ]

@@ -6,8 +6,9 @@
  */
 import { intAttribute } from '../../model/attributes.ts'
 import type { Node } from '../../model/model.ts'
+import { none } from '../contract/answers.ts'
 import { product } from '../contract/axis.ts'
-import { none, type Operator } from '../contract/operator.ts'
+import type { Operator } from '../contract/operator.ts'
 import { productOf } from '../helpers/dims.ts'
 
 /** The part of the shape that is asked for (opset 15); positions are clamped, as in a slice. */
@@ -34,7 +35,9 @@ export const shapes: readonly Operator[] = [
       return [{ axes: [context.fixed(elements.length, 'lists the sizes of a tensor')], elements }]
     },
     gradient: none,
-    shapesOnly: true,
+    scaling: 'none',
+    sign: 'unknown',
+    reads: { shapes: true },
   },
   {
     name: 'Size',
@@ -44,6 +47,8 @@ export const shapes: readonly Operator[] = [
     },
     axes: (context) => [{ axes: [], elements: [{ kind: 'size', axis: product(context.axes(0)) }] }],
     gradient: none,
-    shapesOnly: true,
+    scaling: 'none',
+    sign: 'unknown',
+    reads: { shapes: true },
   },
 ]

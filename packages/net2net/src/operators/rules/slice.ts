@@ -4,7 +4,7 @@
  *
  * Growth: with step 1 the slice is a part of its axis, and the bounds are the sizes of the parts
  * before and up to it; they follow when these grow. A bound that counts from the end fixes the
- * size of what lies behind it. Any other step freezes the axis.
+ * size of what lies behind it. Any other step fixes the axis.
  *
  * Gradient: g, padded with zeros where nothing was taken; with other steps, or sizes that only the
  * run knows, added back at the positions that were read.
@@ -12,12 +12,15 @@
 import { intsAttribute } from '../../model/attributes.ts'
 import type { Dim, Shape } from '../../model/model.ts'
 import { elementCount, int64 } from '../../tensor/tensor.ts'
+import type { AxesContext } from '../contract/axes.ts'
 import type { Axis } from '../contract/axis.ts'
-import type { AxesContext, InferContext, Operator } from '../contract/operator.ts'
-import { freezeSizes } from '../helpers/axis-elements.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixSizes } from '../helpers/axis-elements.ts'
 import { gridPositions, isStatic, moveElements, numbers } from '../helpers/elements.ts'
 import { ints } from '../helpers/emission.ts'
 import { type Backward, gradientOf, inferView } from '../helpers/formula.ts'
+import { BEYOND, followPosition, type Range, resolveRange } from '../helpers/indexing.ts'
 import { scatterBack } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
 
@@ -54,30 +57,6 @@ function boundsOf(context: InferContext, rank: number): readonly Bounds[] | unde
     step: hasSteps ? number(steps?.[entry]) : 1,
   }))
 }
-
-/** The bounds as positions on an axis of known size. */
-interface Range {
-  readonly start: number
-  readonly end: number
-  readonly step: number
-  readonly length: number
-}
-
-export function resolveRange(
-  { start, end, step }: Pick<Bounds, 'start' | 'end' | 'step'>,
-  dim: Dim,
-): Range | undefined {
-  if (start === undefined || end === undefined || !step || typeof dim !== 'number') return undefined
-  const clamp = (at: number, low: number, high: number) =>
-    Math.min(Math.max(at < 0 ? at + dim : at, low), high)
-  const [low, high] = step > 0 ? [0, dim] : [-1, dim - 1]
-  const first = clamp(start, step > 0 ? 0 : 0, high)
-  const last = end <= -dim - 1 ? low : clamp(end, low, high)
-  return { start: first, end: last, step, length: Math.max(0, Math.ceil((last - first) / step)) }
-}
-
-/** No axis is that long: a bound that says "from the beginning" or "to the end", whatever the size. */
-const BEYOND = 2 ** 31 - 1
 
 /** "Everything", whatever the size: from 0 to (beyond) any end. */
 const isWhole = ({ start, end, step }: Bounds) =>
@@ -124,7 +103,7 @@ function sliceAxis(context: AxesContext, axis: Axis, bounds: Bounds, dim: Dim, s
         : undefined
     if (part === undefined) {
       const reason = 'takes a part of it that does not follow when it grows'
-      context.freeze(axis, reason)
+      context.fix(axis, reason)
       return context.fixed(size, reason)
     }
     follow(context, axis, bounds, range!, Number(dim))
@@ -148,37 +127,16 @@ function follow(context: AxesContext, axis: Axis, bounds: Bounds, range: Range, 
   tie(2, 'ends', bounds.end!, range.end)
 }
 
-/**
- * Ties a position on an axis of size `dim` to the size of what lies before it. One that was written
- * from the end fixes what lies behind.
- */
-export function followPosition(
-  context: AxesContext,
-  axis: Axis,
-  { written, at, dim }: { readonly written: number; readonly at: number; readonly dim: number },
-  tie: (before: Axis) => void,
-): void {
-  if (written < 0) {
-    const behind = written > -BEYOND ? context.slice(axis, at, dim) : undefined
-    if (behind) context.freeze(behind, 'counts from the end of the axis')
-    return
-  }
-  if (at === 0) return
-  const before = context.slice(axis, 0, at)
-  if (before) tie(before)
-  else context.freeze(axis, 'cuts the axis inside of a block')
-}
-
 function slicedAxes(context: AxesContext): readonly Axis[] {
   const axes = [...context.axes(0)]
   const bounds = boundsOf(context, axes.length)
   const sizes = context.output(0).shape
-  // Bounds that are sizes of other axes are followed, or else freeze these.
+  // Bounds that are sizes of other axes are followed, or else fix these.
   const elements = [1, 2].map((i) => (context.opset < 10 ? undefined : context.axisElements(i)))
   if (!bounds) {
-    for (const list of elements) freezeSizes(context, list)
+    for (const list of elements) fixSizes(context, list)
     return axes.map((axis, k) => {
-      context.freeze(axis, 'slices it in a way that only the run knows')
+      context.fix(axis, 'slices it in a way that only the run knows')
       return context.fixed(sizes?.[k] ?? null, 'slices it in a way that only the run knows')
     })
   }
@@ -186,7 +144,7 @@ function slicedAxes(context: AxesContext): readonly Axis[] {
     const dim = context.shape(0)?.[each.axis] ?? null
     const range = resolveRange(each, dim)
     if (range?.step !== 1)
-      for (const list of elements) freezeSizes(context, list?.slice(each.entry, each.entry + 1))
+      for (const list of elements) fixSizes(context, list?.slice(each.entry, each.entry + 1))
     axes[each.axis] = sliceAxis(context, axes[each.axis]!, each, dim, sizes?.[each.axis] ?? null)
   }
   return axes
@@ -225,7 +183,7 @@ export const slices: readonly Operator[] = [
     axes: (context) => {
       const elements = context.axisElements(0)
       const moved = moveElements(elements, () => positions(context))
-      if (!moved) freezeSizes(context, elements)
+      if (!moved) fixSizes(context, elements)
       const axes = slicedAxes(context)
       return [moved ? { axes, elements: moved } : { axes }]
     },
@@ -246,18 +204,21 @@ export const slices: readonly Operator[] = [
       )
     }),
     sign: 'inherited',
-    view: true,
-    upgrade: ({ node, from, constant }) => {
-      if (from >= 10) return node
-      const inputs = ['starts', 'ends', 'axes'].map((name) => intsAttribute(node, name))
-      return {
-        ...node,
-        inputs: [
-          node.inputs[0]!,
-          ...inputs.flatMap((list) => (list ? [constant(int64(list))] : [])),
-        ],
-        attributes: new Map(),
-      }
+    reads: { numbers: [1, 2, 3, 4] },
+    scaling: 'view',
+    training: {
+      upgrade: ({ node, from, constant }) => {
+        if (from >= 10) return node
+        const inputs = ['starts', 'ends', 'axes'].map((name) => intsAttribute(node, name))
+        return {
+          ...node,
+          inputs: [
+            node.inputs[0]!,
+            ...inputs.flatMap((list) => (list ? [constant(int64(list))] : [])),
+          ],
+          attributes: new Map(),
+        }
+      },
     },
   },
 ]

@@ -5,21 +5,16 @@
  * https://onnx.ai/onnx/operators/onnx__Softmax.html
  *
  * Growth. A copy of unit i adds exp(x_i) to the sum, so the probabilities of all units change:
- * the axis of the sum is frozen. Every other axis passes through.
+ * the axis of the sum is fixed. Every other axis passes through.
  *
  * Gradients, with δ = ∂L/∂y: y·(δ − Σ_j y_j·δ_j), and δ − exp(y)·Σ_j δ_j.
  */
 import { attributes, intAttribute } from '../../model/attributes.ts'
-import type {
-  AxesRule,
-  GradientContext,
-  GradientRule,
-  InferContext,
-  InferRule,
-  LinkFacet,
-  Operator,
-  UpgradeRule,
-} from '../contract/operator.ts'
+import type { AxesRule } from '../contract/axes.ts'
+import type { LinkFacet, UpgradeRule } from '../contract/facets.ts'
+import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { InferContext, InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { knownShape, range, reduce } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
 import { axisPosition, inferredFrom } from '../helpers/shapes.ts'
@@ -40,7 +35,7 @@ const infer: InferRule = (context) => {
 const axes: AxesRule = (context) => {
   const x = context.axes(0)
   for (const axis of summedAxes(context, x.length))
-    context.freeze(x[axis]!, 'normalizes over it: a copy would change the other probabilities')
+    context.fix(x[axis]!, 'normalizes over it: a copy would change the other probabilities')
   return [{ axes: x }]
 }
 
@@ -97,9 +92,9 @@ export const softmax: Operator = {
   infer,
   axes,
   gradient: softmaxGradient,
-  link,
+  scaling: 'none',
   sign: 'non-negative',
-  upgrade,
+  training: { link, upgrade },
 }
 
 export const logSoftmax: Operator = {
@@ -107,6 +102,7 @@ export const logSoftmax: Operator = {
   infer,
   axes,
   gradient: logSoftmaxGradient,
-  link,
-  upgrade,
+  scaling: 'none',
+  sign: 'unknown',
+  training: { link, upgrade },
 }

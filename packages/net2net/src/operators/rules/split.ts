@@ -10,9 +10,12 @@ import { inputError } from '../../errors.ts'
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
 import { int64 } from '../../tensor/tensor.ts'
+import type { AxesContext } from '../contract/axes.ts'
 import type { Axis } from '../contract/axis.ts'
-import type { AxesContext, GradientRule, InferContext, Operator } from '../contract/operator.ts'
-import { freezeSizes } from '../helpers/axis-elements.ts'
+import type { GradientRule } from '../contract/gradient.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixSizes } from '../helpers/axis-elements.ts'
 import { blockedChannels } from '../helpers/blocked.ts'
 import { numbers } from '../helpers/elements.ts'
 import { zerosLike } from '../helpers/scatter-back.ts'
@@ -70,8 +73,8 @@ function partAxes(context: AxesContext, axis: Axis, dim: Dim): readonly Axis[] {
         : undefined
     if (part === undefined) {
       const reason = 'splits it into parts that do not follow when it grows'
-      context.freeze(axis, reason)
-      freezeSizes(context, context.opset < 13 ? undefined : context.axisElements(1))
+      context.fix(axis, reason)
+      fixSizes(context, context.opset < 13 ? undefined : context.axisElements(1))
       return sizes.map((each) => context.fixed(each, reason))
     }
     parts.push(part)
@@ -83,8 +86,8 @@ function partAxes(context: AxesContext, axis: Axis, dim: Dim): readonly Axis[] {
       else context.sizeElement(1, k, part)
     })
   else if (new Set(sizes).size === 1)
-    for (const part of parts.slice(1)) context.same(parts[0]!, part)
-  else context.freeze(axis, 'splits it into unequal parts')
+    for (const part of parts.slice(1)) context.unify(parts[0]!, part)
+  else context.fix(axis, 'splits it into unequal parts')
   return parts
 }
 
@@ -104,7 +107,6 @@ const gradient: GradientRule = (context) => {
 export const splits: readonly Operator[] = [
   {
     name: 'Split',
-    blocked: blockedChannels,
     infer: (context) => {
       const shape = context.shape(0)
       const dtype = context.dtype(0)
@@ -126,7 +128,7 @@ export const splits: readonly Operator[] = [
       const sizes = partSizes(context, dim)
       const source = context.axisElements(0)
       const elements = splitElements(sizes, axes.length, source)
-      if (!elements) freezeSizes(context, source)
+      if (!elements) fixSizes(context, source)
       return parts.map((part, k) => ({
         axes: axes.map((own, j) => (j === axis ? part : own)),
         ...(elements && { elements: elements[k] }),
@@ -134,15 +136,19 @@ export const splits: readonly Operator[] = [
     },
     gradient,
     sign: 'inherited',
-    view: true,
-    upgrade: ({ node, from, constant }) => {
-      if (from >= 18) return node
-      const sizes = from < 13 ? intsAttribute(node, 'split') : undefined
-      const given = sizes ? constant(int64(sizes)) : from < 13 ? undefined : node.inputs[1]
-      const attributes = new Map([...node.attributes].filter(([name]) => name !== 'split'))
-      if (given) return { ...node, inputs: [node.inputs[0]!, given], attributes }
-      attributes.set('num_outputs', { type: 'int', value: BigInt(node.outputs.length) })
-      return { ...node, inputs: [node.inputs[0]!], attributes }
+    reads: { numbers: [1] },
+    scaling: 'view',
+    execution: { blocked: blockedChannels },
+    training: {
+      upgrade: ({ node, from, constant }) => {
+        if (from >= 18) return node
+        const sizes = from < 13 ? intsAttribute(node, 'split') : undefined
+        const given = sizes ? constant(int64(sizes)) : from < 13 ? undefined : node.inputs[1]
+        const attributes = new Map([...node.attributes].filter(([name]) => name !== 'split'))
+        if (given) return { ...node, inputs: [node.inputs[0]!, given], attributes }
+        attributes.set('num_outputs', { type: 'int', value: BigInt(node.outputs.length) })
+        return { ...node, inputs: [node.inputs[0]!], attributes }
+      },
     },
   },
 ]

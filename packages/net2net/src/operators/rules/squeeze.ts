@@ -3,14 +3,16 @@
  * https://onnx.ai/onnx/operators/onnx__Squeeze.html, onnx__Unsqueeze.html
  *
  * Growth: the other axes are kept. An axis that is dropped must stay at size one, so it is
- * frozen; one that is added is the empty product. Gradient: the original shape again.
+ * fixed; one that is added is the empty product. Gradient: the original shape again.
  */
 import { inputError } from '../../errors.ts'
 import { intsAttribute } from '../../model/attributes.ts'
 import type { Node } from '../../model/model.ts'
 import { int64 } from '../../tensor/tensor.ts'
 import { one } from '../contract/axis.ts'
-import type { InferContext, Operator, UpgradeRule } from '../contract/operator.ts'
+import type { UpgradeRule } from '../contract/facets.ts'
+import type { InferContext } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 import { numbers } from '../helpers/elements.ts'
 import { reshapeLike } from '../helpers/emission.ts'
 import { gradientOf } from '../helpers/formula.ts'
@@ -79,13 +81,14 @@ export const squeezes: readonly Operator[] = [
     axes: (context) => {
       const axes = context.axes(0)
       const dropped = squeezed(context) ?? context.refuse('drops axes that are not known')
-      for (const k of dropped) context.freeze(axes[k]!, 'drops this axis of size one')
+      for (const k of dropped) context.fix(axes[k]!, 'drops this axis of size one')
       return [{ axes: axes.filter((_, k) => !dropped.has(k)), elements: context.axisElements(0) }]
     },
     gradient: gradientOf((context) => reshapeLike(context, context.g, context.input(0))),
     sign: 'inherited',
-    view: true,
-    upgrade: axesToInput,
+    reads: { numbers: [1] },
+    scaling: 'view',
+    training: { upgrade: axesToInput },
   },
   {
     name: 'Unsqueeze',
@@ -108,7 +111,8 @@ export const squeezes: readonly Operator[] = [
     },
     gradient: gradientOf((context) => reshapeLike(context, context.g, context.input(0))),
     sign: 'inherited',
-    view: true,
-    upgrade: axesToInput,
+    reads: { numbers: [1] },
+    scaling: 'view',
+    training: { upgrade: axesToInput },
   },
 ]

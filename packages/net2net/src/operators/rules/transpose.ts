@@ -2,14 +2,14 @@
  * Transpose: y[i_perm(0), i_perm(1), …] = x[i₀, i₁, …].
  * https://onnx.ai/onnx/operators/onnx__Transpose.html
  *
- * Growth: axis k of y is axis perm[k] of x; nothing else changes. Gradient: the inverse permutation.
+ * Growth: the elements only move, and axis k of y is axis perm[k] of x, with the same copies. Gradient: the inverse permutation.
  */
 import { inputError } from '../../errors.ts'
 import { intsAttribute } from '../../model/attributes.ts'
 import type { Node, Shape } from '../../model/model.ts'
 import { elementCount } from '../../tensor/tensor.ts'
 import type { Operator } from '../contract/operator.ts'
-import { freezeSizes } from '../helpers/axis-elements.ts'
+import { fixSizes } from '../helpers/axis-elements.ts'
 import { gridPositions, isStatic, moveElements } from '../helpers/elements.ts'
 import { knownShape, transpose } from '../helpers/emission.ts'
 import { gradientOf } from '../helpers/formula.ts'
@@ -55,7 +55,7 @@ export const transposition: readonly Operator[] = [
       const perm = permutationOf(context.node, axes.length)
       const found = context.axisElements(0)
       const elements = moveElements(found, () => positions(perm, context.shape(0)))
-      if (!elements) freezeSizes(context, found)
+      if (!elements) fixSizes(context, found)
       const moved = perm.map((k) => axes[k]!)
       return [elements ? { axes: moved, elements } : { axes: moved }]
     },
@@ -69,6 +69,6 @@ export const transposition: readonly Operator[] = [
       )
     }),
     sign: 'inherited',
-    view: true,
+    scaling: 'view',
   },
 ]

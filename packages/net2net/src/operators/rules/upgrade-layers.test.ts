@@ -1,6 +1,6 @@
 /** Layers, poolings and normalizations of older operator sets compute the same after their upgrade. */
 import { describe, expect, test } from 'vitest'
-import { pick } from '../../../testing/draw.ts'
+import { anyOf } from '../../../testing/draws.ts'
 import { normalTensor, oneNode, uniformTensor } from '../../../testing/gradient-check.ts'
 import { type AttributeLike, float } from '../../model/attributes.ts'
 import { GraphBuilder, modelOf } from '../../model/builder.ts'
@@ -26,7 +26,7 @@ const flattening =
   (op: string) =>
   (random: RandomStream): Drawn => {
     const dims = Array.from({ length: 1 + random.below(4) }, () => 1 + random.below(4))
-    const opset = pick(random, [7, 9, 11, 12])
+    const opset = anyOf(random, [7, 9, 11, 12])
     const axis = random.below(dims.length)
     return oneNode({
       op,
@@ -42,7 +42,7 @@ const draws: Readonly<Record<string, (random: RandomStream) => Drawn>> = {
   LogSoftmax: flattening('LogSoftmax'),
   BatchNormalization(random) {
     const dims = [2, 3, 1 + random.below(4), 2]
-    const opset = pick(random, [7, 8, 9, 13])
+    const opset = anyOf(random, [7, 8, 9, 13])
     const vector = () => normalTensor(random, [3])
     return oneNode({
       op: 'BatchNormalization',
@@ -63,18 +63,18 @@ const draws: Readonly<Record<string, (random: RandomStream) => Drawn>> = {
   Dropout: (random) =>
     oneNode({
       op: 'Dropout',
-      opset: pick(random, [7, 10, 11]),
+      opset: anyOf(random, [7, 10, 11]),
       attributes: { ratio: float(0.3) },
       inputs: [normalTensor(random, [3, 4])],
     }),
   Upsample(random) {
-    const opset = pick(random, [7, 9])
-    const factors = [1, 1, pick(random, [1, 2, 3, 1.5]), pick(random, [1, 2, 2.5])]
+    const opset = anyOf(random, [7, 9])
+    const factors = [1, 1, anyOf(random, [1, 2, 3, 1.5]), anyOf(random, [1, 2, 2.5])]
     return oneNode({
       op: 'Upsample',
       opset,
       attributes: {
-        mode: pick(random, ['nearest', 'linear']),
+        mode: anyOf(random, ['nearest', 'linear']),
         scales: opset < 9 ? { type: 'floats', value: factors } : undefined,
       },
       inputs: [
@@ -85,13 +85,13 @@ const draws: Readonly<Record<string, (random: RandomStream) => Drawn>> = {
     })
   },
   'Resize 10': (random) => {
-    const factors = [1, 1, pick(random, [1, 2, 3, 1.5, 0.5]), pick(random, [1, 2, 0.6])]
+    const factors = [1, 1, anyOf(random, [1, 2, 3, 1.5, 0.5]), anyOf(random, [1, 2, 0.6])]
     // Axes that get longer are rounded down, shorter ones up: not both in one node.
     if (factors.some((f) => f < 1)) for (const k of [2, 3]) factors[k] = Math.min(1, factors[k]!)
     return oneNode({
       op: 'Resize',
       opset: 10,
-      attributes: { mode: pick(random, ['nearest', 'linear']) },
+      attributes: { mode: anyOf(random, ['nearest', 'linear']) },
       inputs: [
         normalTensor(random, [1, 2, 2 + random.below(4), 2 + random.below(4)]),
         float32([4], factors),
@@ -101,14 +101,14 @@ const draws: Readonly<Record<string, (random: RandomStream) => Drawn>> = {
   },
   'Resize 11': (random) => {
     const attributes: Record<string, AttributeLike> = {
-      mode: pick(random, ['nearest', 'linear']),
-      coordinate_transformation_mode: pick(random, ['half_pixel', 'asymmetric', 'align_corners']),
+      mode: anyOf(random, ['nearest', 'linear']),
+      coordinate_transformation_mode: anyOf(random, ['half_pixel', 'asymmetric', 'align_corners']),
     }
     const x = normalTensor(random, [1, 2, 3, 4])
     const none = float32([0], [])
     return oneNode({
       op: 'Resize',
-      opset: pick(random, [11, 12]),
+      opset: anyOf(random, [11, 12]),
       attributes,
       inputs: random.below(2)
         ? [x, none, float32([4], [1, 1, 2, 1.5])]
@@ -128,7 +128,7 @@ const draws: Readonly<Record<string, (random: RandomStream) => Drawn>> = {
       inputs: [
         normalTensor(random, [1, 2, 3, 4]),
         float32([0], []),
-        float32([4], [1, 1, pick(random, [2, 3, 1.5]), pick(random, [2, 0.5])]),
+        float32([4], [1, 1, anyOf(random, [2, 3, 1.5]), anyOf(random, [2, 0.5])]),
       ],
       constants: [1, 2],
     }),
@@ -149,12 +149,12 @@ const draws: Readonly<Record<string, (random: RandomStream) => Drawn>> = {
   'Gemm 7': (random) =>
     oneNode({
       op: 'Gemm',
-      opset: pick(random, [7, 9]),
+      opset: anyOf(random, [7, 9]),
       attributes: { transA: 1, alpha: float(0.5) },
       inputs: [
         normalTensor(random, [3, 2]),
         normalTensor(random, [3, 4]),
-        normalTensor(random, pick(random, [[4], [1], [2, 1]])),
+        normalTensor(random, anyOf(random, [[4], [1], [2, 1]])),
       ],
     }),
 }

@@ -7,8 +7,9 @@
  */
 
 import type { Dim } from '../../model/model.ts'
-import type { AxisElement, Operator } from '../contract/operator.ts'
-import { freezeSizes } from '../helpers/axis-elements.ts'
+import type { AxisElement } from '../contract/axes.ts'
+import type { Operator } from '../contract/operator.ts'
+import { fixSizes } from '../helpers/axis-elements.ts'
 import { broadcastAxes, broadcastShape, sumToInput } from '../helpers/broadcast.ts'
 import { gradientOf } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
@@ -23,13 +24,13 @@ function choose<T>(
   condition: readonly (boolean | undefined)[] | undefined,
   a: readonly T[] | undefined,
   b: readonly T[] | undefined,
-  pick: (condition: boolean | undefined, a: T, b: T) => T,
+  select: (condition: boolean | undefined, a: T, b: T) => T,
 ): readonly T[] | undefined {
   if (!condition || !a || !b) return undefined
   const length = Math.max(condition.length, a.length, b.length)
   if ([condition, a, b].some((list) => list.length !== 1 && list.length !== length))
     return undefined
-  return Array.from({ length }, (_, k) => pick(at(condition, k), at(a, k), at(b, k)))
+  return Array.from({ length }, (_, k) => select(at(condition, k), at(a, k), at(b, k)))
 }
 
 const truth = (value: Dim): boolean | undefined =>
@@ -60,7 +61,7 @@ export const selections: readonly Operator[] = [
     axes: (context) => {
       const axes = broadcastAxes(context, [0, 1, 2])
       const [conditions, a, b] = [0, 1, 2].map((i) => context.axisElements(i))
-      freezeSizes(context, conditions)
+      fixSizes(context, conditions)
       const elements = [0, 1, 2].every((i) => isVector(context.shape(i)))
         ? choose<AxisElement>(
             conditions?.map((element) =>
@@ -70,14 +71,14 @@ export const selections: readonly Operator[] = [
             b,
             (condition, yes, no) => {
               if (condition !== undefined) return condition ? yes : no
-              freezeSizes(context, [yes, no])
+              fixSizes(context, [yes, no])
               return { kind: 'unknown' }
             },
           )
         : undefined
       if (elements === undefined) {
-        freezeSizes(context, a)
-        freezeSizes(context, b)
+        fixSizes(context, a)
+        fixSizes(context, b)
       }
       return [elements ? { axes, elements } : { axes }]
     },
@@ -92,7 +93,8 @@ export const selections: readonly Operator[] = [
         return sumToInput(context, 2, f.where(context.input(0), 0, g))
       },
     ),
-    homogeneous: linearIn([1, 2]),
+    scaling: linearIn([1, 2]),
     sign: 'inherited',
+    execution: { broadcasts: true },
   },
 ]

@@ -3,12 +3,14 @@
  * arithmetic, sequences, detection heads. Everything that touches them keeps its size, for the
  * reason given here, and the rest of the graph stays growable.
  */
-import { intAttribute } from '../../model/attributes.ts'
+import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import { dtypeFromCode } from '../../tensor/dtype.ts'
-import { type InferRule, none, type Operator, unsupported } from '../contract/operator.ts'
+import { none, unsupported } from '../contract/answers.ts'
+import type { InferRule } from '../contract/infer.ts'
+import type { Operator } from '../contract/operator.ts'
 
-/** A family of operators frozen for one reason (a verb phrase). */
-const frozen = (
+/** A family of operators without rules, for one reason (a verb phrase). */
+const without = (
   names: readonly string[],
   reason: string,
   infer: Operator['infer'] = unsupported('its output types are taken from the file'),
@@ -20,6 +22,8 @@ const frozen = (
     infer,
     axes: unsupported(reason),
     gradient: unsupported(reason),
+    scaling: 'none',
+    sign: 'unknown',
   }))
 
 /** Nothing flows back through indices and random draws. */
@@ -48,12 +52,7 @@ const drawn: InferRule = (context) => {
   const code = intAttribute(context.node, 'dtype', undefined)
   const like = context.has(0)
   const dtype = code === undefined ? (like ? context.dtype(0) : 'float32') : dtypeFromCode(code)
-  const attribute = context.node.attributes.get('shape')
-  const shape = like
-    ? context.shape(0)
-    : attribute?.type === 'ints'
-      ? attribute.value.map(Number)
-      : undefined
+  const shape = like ? context.shape(0) : intsAttribute(context.node, 'shape')
   return [{ dtype, shape }]
 }
 
@@ -63,25 +62,25 @@ const SEQUENCES = 'works on sequences or optional values, for which there is no 
 const RANDOM = 'draws random numbers for each element, which copies of a unit would not share'
 const DETECTION = 'selects boxes, for which there is no rule'
 
-export const frozenOperators: readonly Operator[] = [
-  ...frozen(['If', 'Loop', 'Scan'], CONTROL),
-  ...frozen(['QuantizeLinear'], QUANTIZED, quantize),
-  ...frozen(['DequantizeLinear'], QUANTIZED, dequantize),
-  ...frozen(['DynamicQuantizeLinear'], QUANTIZED, dynamicQuantize),
-  ...frozen(['QLinearConv', 'QLinearMatMul', 'ConvInteger', 'MatMulInteger'], QUANTIZED),
-  ...frozen(
+export const withoutRules: readonly Operator[] = [
+  ...without(['If', 'Loop', 'Scan'], CONTROL),
+  ...without(['QuantizeLinear'], QUANTIZED, quantize),
+  ...without(['DequantizeLinear'], QUANTIZED, dequantize),
+  ...without(['DynamicQuantizeLinear'], QUANTIZED, dynamicQuantize),
+  ...without(['QLinearConv', 'QLinearMatMul', 'ConvInteger', 'MatMulInteger'], QUANTIZED),
+  ...without(
     ['QLinearAdd', 'QLinearMul', 'QLinearConcat', 'QLinearSigmoid', 'QLinearLeakyRelu'],
     QUANTIZED,
     undefined,
     'com.microsoft',
   ),
-  ...frozen(
+  ...without(
     ['QLinearAveragePool', 'QLinearGlobalAveragePool', 'QLinearSoftmax', 'QGemm'],
     QUANTIZED,
     undefined,
     'com.microsoft',
   ),
-  ...frozen(
+  ...without(
     [
       'SequenceEmpty',
       'SequenceConstruct',
@@ -98,11 +97,11 @@ export const frozenOperators: readonly Operator[] = [
     ],
     SEQUENCES,
   ),
-  ...withoutGradient(frozen(['NonMaxSuppression'], DETECTION, boxes)),
-  ...frozen(['RoiAlign', 'MaxRoiPool'], DETECTION),
+  ...withoutGradient(without(['NonMaxSuppression'], DETECTION, boxes)),
+  ...without(['RoiAlign', 'MaxRoiPool'], DETECTION),
   ...withoutGradient([
-    ...frozen(['RandomNormal', 'RandomUniform'], RANDOM, drawn),
-    ...frozen(['RandomNormalLike', 'RandomUniformLike', 'Bernoulli'], RANDOM, drawn),
-    ...frozen(['Multinomial'], RANDOM),
+    ...without(['RandomNormal', 'RandomUniform'], RANDOM, drawn),
+    ...without(['RandomNormalLike', 'RandomUniformLike', 'Bernoulli'], RANDOM, drawn),
+    ...without(['Multinomial'], RANDOM),
   ]),
 ]

@@ -4,12 +4,13 @@
  * `com.microsoft.nchwc`; b depends on the processor). It converts graphs with constant weights by
  * itself, but not ones whose weights are inputs, as in a training step: this pass does.
  *
- * Each operator says in its own file how it computes blocks from blocks (`Operator.blocked`). Values
+ * Each operator says in its own file how it computes blocks from blocks (`ExecutionFacets.blocked`). Values
  * are converted where the two kinds of node meet, once each, and only where somebody reads them.
  */
 import { capturedValues } from '../../model/links.ts'
 import { type Model, type Node, opsetOf } from '../../model/model.ts'
-import type { BlockedContext, ValueInfo } from '../../operators/contract/operator.ts'
+import type { BlockedContext } from '../../operators/contract/facets.ts'
+import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { Rewriter } from './rewriter.ts'
@@ -47,7 +48,7 @@ class BlockedGraph {
   rewrite(): Model {
     const { nodes, outputs } = this.#model.graph
     for (const node of nodes) {
-      const blocks = operatorOf(node)?.blocked?.(this.#context(node))
+      const blocks = operatorOf(node)?.execution?.blocked?.(this.#context(node))
       if (blocks) {
         for (const [k, name] of node.outputs.entries()) this.#blocks.set(name, blocks[k]!)
         continue

@@ -1,21 +1,26 @@
 /** What ONNX Runtime's CPU computes faster than the standard's operators as they stand. */
 import type { Model } from '../../model/model.ts'
 import { blockLayout } from './blocked-layout.ts'
+import { columnConvolutions } from './column-convolutions.ts'
+import { equalRanks } from './equal-ranks.ts'
+import { foldUpdates } from './fold-updates.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
+import { phaseTranspositions } from './phased-transposition.ts'
 
 /**
  * Rewrites for WebAssembly, which has no blocked layout: phases, and what nobody reads is left out. The
  * same values, up to rounding.
  */
-export const lowerForWasm = (model: Model): Model => phaseConvolutions(model)
+export const lowerForWasm = (model: Model): Model => phaseConvolutions(equalRanks(model))
 
 /**
  * Rewrites a model in terms of what ONNX Runtime has on this machine's CPU. The result computes the
  * same values, up to rounding, and is for this machine alone. Without a blocked layout, phases do not
- * pay either, and the model stays as it is.
+ * pay either, and convolutions stay where they are.
  *
  * @param block channels per block of the runtime's blocked layout; 1 where it has none
  */
 export function lowerForCpu(model: Model, block: number): Model {
-  return block > 1 ? blockLayout(phaseConvolutions(model), block) : model
+  const even = equalRanks(foldUpdates(columnConvolutions(model)))
+  return block > 1 ? blockLayout(phaseConvolutions(phaseTranspositions(even, block)), block) : even
 }

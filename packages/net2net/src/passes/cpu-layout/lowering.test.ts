@@ -3,12 +3,12 @@ import { normalTensor } from '../../../testing/gradient-check.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
 import { encodeModel } from '../../onnx/encode.ts'
-import type { Target } from '../../operators/contract/operator.ts'
+import type { Target } from '../../operators/contract/gradient.ts'
 import { channelBlock } from '../../runtime/channel-block.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import type { Feeds } from '../../runtime/runtime.ts'
 import { randomStream } from '../../tensor/random.ts'
-import { Tensor } from '../../tensor/tensor.ts'
+import { int64, type NumericDType, Tensor } from '../../tensor/tensor.ts'
 import { sgd } from '../../training/compile/optimizers/index.ts'
 import { buildStep } from '../../training/compile/step-graph.ts'
 import { withoutDefaults } from '../../training/run/create-stepper.ts'
@@ -36,6 +36,8 @@ interface Spec {
   readonly layers: (net: Net) => readonly [string, number]
   readonly input: readonly number[]
   readonly batch?: number
+  /** Default true: gradients are outputs too. */
+  readonly gradients?: boolean
 }
 
 /** Layers whose parameters are inputs with random values. */
@@ -62,7 +64,7 @@ class Net {
 
 /** Runs the step of a network in the standard's form and lowered; returns the lowered one. */
 async function compareSteps(
-  { layers, input, batch = 3 }: Spec,
+  { layers, input, batch = 3, gradients = true }: Spec,
   lower = (model: Model) => lowerForCpu(model, block),
   target: Target = 'onnxruntime-cpu',
 ): Promise<Model> {
@@ -77,7 +79,7 @@ async function compareSteps(
     buildStep(net.builder.model(), {
       loss: 'softmax-cross-entropy',
       optimizer: sgd({ learningRate: 0.1, momentum: 0.9 }),
-      gradients: true,
+      gradients,
       target,
     })
   const standard = step('standard')
@@ -93,11 +95,20 @@ async function compareSteps(
     ),
   }
   const expected = await run(withoutDefaults(standard.model), feeds)
-  const actual = await run(lowered, feeds)
+  // State may be fed in another shape with the same elements.
+  const shaped = lowered.graph.inputs.flatMap(({ name, type }) => {
+    const tensor = standard.state.get(name)
+    const shape = type.kind === 'tensor' ? type.shape : undefined
+    if (!tensor || !shape?.every((dim) => typeof dim === 'number')) return []
+    return [[name, new Tensor<NumericDType>(tensor.dtype, shape as number[], tensor.data)]]
+  })
+  const actual = await run(lowered, { ...feeds, ...Object.fromEntries(shaped) })
   for (const [name, tensor] of Object.entries(expected)) {
     const [wanted, found] = [numbers(tensor), numbers(actual[name]!)]
-    const scale = Math.max(1e-3, ...wanted.map(Math.abs))
-    const error = Math.max(...wanted.map((value, i) => Math.abs(value - found[i]!)))
+    const largest = (values: readonly number[]) =>
+      values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+    const scale = Math.max(1e-3, largest(wanted))
+    const error = largest(wanted.map((value, i) => value - found[i]!))
     expect(error / scale, name).toBeLessThan(2e-5)
   }
   return lowered
@@ -191,6 +202,68 @@ describe('a lowered training step computes what the standard one does', () => {
       },
     }))
 
+  test('depthwise convolutions, forward and back', async () => {
+    const lowered = await compareSteps({
+      input: [3, 9, 8],
+      layers: (net) => {
+        const a = net.conv('input', [32, 3, 3, 3])
+        const b = net.conv(a, [32, 1, 3, 3], { group: 32 })
+        const c = net.conv(net.relu(b), [32, 1, 5, 5], { group: 32, strides: [2, 2] })
+        return [net.conv(c, [16, 32, 1, 1]), 16 * 5 * 4]
+      },
+    })
+    if (block === 1) return
+    const depthwise = lowered.graph.nodes.filter(
+      ({ opType, attributes }) => opType === 'Conv' && attributes.has('group'),
+    )
+    const groups = depthwise.filter(
+      ({ attributes }) => (attributes.get('group') as { value: bigint }).value === 32n,
+    )
+    // Two outputs, two gradients of weights, and the gradient of the input of the one with stride 1.
+    expect(groups.map(({ domain }) => domain)).toEqual(Array(5).fill('com.microsoft.nchwc'))
+  })
+
+  test.each([
+    [2, 2, 0],
+    [3, 2, 1],
+    [4, 2, 1],
+    [5, 2, 2],
+    [4, 3, 0],
+  ])('the gradient of a kernel of %i with stride %i and pad %i', async (size, stride, pad) => {
+    const height = stride * 4
+    const [given, channels] = [{ height, width: stride * 3 }, 16]
+    const lowered = await compareSteps({
+      input: [3, given.height, given.width],
+      layers: (net) => {
+        const a = net.conv('input', [channels, 3, 1, 1])
+        const strides = [stride, stride]
+        const pads = [pad, pad, pad, pad]
+        const b = net.conv(a, [32, channels, size, size], { strides, pads })
+        const depthwise = { strides, pads, group: channels }
+        const c = net.conv(a, [channels, 1, size, size], depthwise)
+        const both = net.builder.node('Concat', [b, c], { axis: 1 })
+        return [net.builder.node('GlobalAveragePool', [both]), 48]
+      },
+    })
+    const transposed = lowered.graph.nodes.filter(({ opType }) => opType === 'ConvTranspose')
+    expect(transposed).toHaveLength(block === 1 ? 2 : 0)
+  })
+
+  test('a transposed convolution', async () => {
+    const lowered = await compareSteps({
+      input: [16, 3, 5],
+      layers: (net) => {
+        const weight = net.parameter('up', [16, 32, 2, 2])
+        const y = net.builder.node('ConvTranspose', ['input', weight, net.parameter('b', [32])], {
+          kernel_shape: [2, 2],
+          strides: [2, 2],
+        })
+        return [net.conv(y, [16, 32, 3, 3]), 16 * 6 * 10]
+      },
+    })
+    expect(operatorsOf(lowered).includes('ConvTranspose')).toBe(block === 1)
+  })
+
   test('a value that is read in both orders', () =>
     compareSteps({
       input: [16, 4, 4],
@@ -230,4 +303,99 @@ test('an output of the model that a pooling reads stays whole', async () => {
   for (const name of ['y', 'z'])
     for (const [i, value] of expected[name]!.data.entries())
       expect(Number(actual[name]!.data[i])).toBeCloseTo(Number(value), 4)
+})
+
+describe('convolutions with large weights on small images', () => {
+  const large = (net: Net, index: number): readonly [string, number] => {
+    const { random } = net
+    const groups = [1, 1, 3][index % 3]!
+    const channels = groups * (20 + random.below(4))
+    const filters = groups * (260 + random.below(20))
+    const kernel = [1 + random.below(3), 1 + random.below(3)]
+    const strides = [1 + random.below(2), 1 + random.below(2)]
+    const dilations = [1 + random.below(2), 1]
+    const pads = [0, 0, kernel[0]! * dilations[0]! - 1, kernel[1]! - 1].map((end, i) =>
+      i < 2 ? random.below(2) : end,
+    )
+    const first = net.conv('input', [channels, 2, 1, 1])
+    const y = net.conv(first, [filters, channels / groups, ...kernel], {
+      strides,
+      dilations,
+      pads,
+      group: groups,
+    })
+    return [net.builder.node('GlobalAveragePool', [y]), filters]
+  }
+  test.each([0, 1, 2, 3, 4, 5])('draw %i', async (index) => {
+    const lowered = await compareSteps({
+      input: [2, 2, 2],
+      batch: 1 + index,
+      layers: (net) => {
+        for (let i = 0; i < index; i++) net.random.uniform()
+        return large(net, index)
+      },
+    })
+    const weights = lowered.graph.nodes.flatMap(({ opType, inputs }) =>
+      /Conv/.test(opType) ? [inputs[1]!] : [],
+    )
+    expect(weights).not.toContain('w_1')
+    const { nodes } = lowered.graph
+    const gathered = nodes
+      .filter(({ opType }) => opType === 'Gather')
+      .map(({ inputs }) => inputs[0])
+    // The output and the gradient of the weight share their columns.
+    expect(new Set(gathered).size).toBe(gathered.length)
+  })
+})
+
+describe('updates of large parameters', () => {
+  const wide = (width: number): Spec => ({
+    input: [8],
+    gradients: false,
+    layers: (net) => {
+      const { builder } = net
+      const first = builder.node('MatMul', ['input', net.parameter('m', [8, width])])
+      const hidden = builder.node('MatMul', [net.relu(first), net.parameter('n', [width, width])])
+      const image = builder.node('Reshape', [
+        hidden,
+        builder.constant(int64([0, width, 1, 1]), 'image'),
+      ])
+      return [net.conv(image, [width, width, 1, 1]), width]
+    },
+  })
+  const folded = ({ graph }: Model) =>
+    graph.nodes.filter(
+      ({ opType, inputs }) => opType === 'Gemm' && inputs[2]?.endsWith('.momentum'),
+    )
+
+  test('a product gives the new velocity', async () => {
+    const lowered = await compareSteps(wide(800))
+    expect(folded(lowered).map(({ outputs }) => outputs[0])).toEqual(
+      expect.arrayContaining(['n.momentum.next', 'w.momentum.next']),
+    )
+  })
+
+  test('small parameters are updated as they stand', async () => {
+    expect(folded(await compareSteps(wide(40)))).toEqual([])
+  })
+})
+
+test('scalars have the rank of results that end in axes of one', async () => {
+  const lowered = await compareSteps({
+    input: [16, 2, 2],
+    layers: (net) => [
+      net.builder.node('GlobalAveragePool', [net.conv('input', [16, 16, 1, 1])]),
+      16,
+    ],
+  })
+  const rankOf = new Map(
+    lowered.graph.nodes
+      .flatMap(({ opType, outputs }) => (opType === 'Unsqueeze' ? outputs : []))
+      .map((name) => [name, 4]),
+  )
+  const scaled = lowered.graph.nodes.filter(
+    ({ opType, inputs }) => opType === 'Mul' && inputs.includes('w.momentum'),
+  )
+  expect(scaled).toHaveLength(1)
+  expect(scaled[0]!.inputs.some((name) => rankOf.has(name))).toBe(true)
 })

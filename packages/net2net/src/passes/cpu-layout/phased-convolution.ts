@@ -12,7 +12,7 @@
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import { linksOf } from '../../model/links.ts'
 import type { Model, Node } from '../../model/model.ts'
-import type { ValueInfo } from '../../operators/contract/operator.ts'
+import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { poolsByPhases } from '../../operators/decompositions/max-pool-phases.ts'
 import {
   allKnown,

@@ -21,7 +21,7 @@ export function poolFirst(model: Model): Model {
   for (const pool of graph.nodes) {
     if (pool.opType !== 'MaxPool' || pool.domain !== '' || pool.outputs.length !== 1) continue
     const activation = links.producers.get(pool.inputs[0]!)
-    if (!activation || !operatorOf(activation)?.poolsFirst) continue
+    if (!activation || !operatorOf(activation)?.execution?.poolsFirst) continue
     const [value = ''] = activation.outputs
     if (outputs.has(value) || links.uses.get(value)?.length !== 1) continue
     const pooled = names.fresh(`${value}.pooled`)

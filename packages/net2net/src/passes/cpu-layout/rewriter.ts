@@ -6,18 +6,25 @@ import type { Initializer, Model, Node } from '../../model/model.ts'
 import { NameSupply, valueNames } from '../../model/names.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 
+/** Constants up to this many bytes are compared with those that the model has. */
+const sharedConstantBytes = 1 << 17
+
 export class Rewriter {
   readonly #source: Model
   readonly #names: NameSupply
   readonly #nodes: Node[] = []
   readonly #initializers: Map<string, Initializer>
   readonly #expressions = new Map<string, readonly string[]>()
-  readonly #constants = new Map<string, string>()
+  /** The initializers by their contents. */
+  #constants: Map<string, string> | undefined
   /** Value of the source → the value that took its place. */
   readonly #replaced = new Map<string, string>()
   readonly #domains = new Set<string>()
+  /** The graph's outputs. */
+  readonly #results: ReadonlySet<string>
 
   constructor(source: Model) {
+    this.#results = new Set(source.graph.outputs.map((output) => output.name))
     this.#source = source
     this.#names = new NameSupply(valueNames(source.graph))
     // Nodes are called as their first output, and no two nodes may share a name.
@@ -37,6 +44,17 @@ export class Rewriter {
   /** Takes a node of the source over. */
   keep(node: Node): void {
     this.#nodes.push({ ...node, inputs: node.inputs.map((name) => this.value(name)) })
+  }
+
+  /** Takes a node of the source over, or puts an equal one that was emitted in its place. */
+  share(node: Node): void {
+    const { opType, domain, attributes: map, outputs } = node
+    const inputs = node.inputs.map((name) => this.value(name))
+    const key = expressionKey(opType, domain, inputs, map, outputs.length)
+    const known = key === undefined ? undefined : this.#expressions.get(key)
+    if (known && !outputs.some((name) => this.#results.has(name)))
+      for (const [k, name] of outputs.entries()) this.replace(name, known[k]!)
+    else this.keep(node)
   }
 
   /** Adds a node, unless an equal one is there already. */
@@ -66,7 +84,12 @@ export class Rewriter {
 
   /** A small constant; equal ones share one initializer. */
   constant(tensor: LazyTensor, hint: string): string {
-    const key = `${tensor.dtype}[${tensor.dims}]${tensor.read(0, tensor.byteLength).join()}`
+    const key = constantKey(tensor)
+    this.#constants ??= new Map(
+      [...this.#initializers].flatMap(([name, { tensor: own }]) =>
+        own.byteLength <= sharedConstantBytes && !own.strings ? [[constantKey(own), name]] : [],
+      ),
+    )
     const known = this.#constants.get(key)
     if (known !== undefined) return known
     const name = this.#names.fresh(hint)
@@ -99,6 +122,9 @@ export class Rewriter {
     }
   }
 }
+
+const constantKey = (tensor: LazyTensor): string =>
+  `${tensor.dtype}[${tensor.dims}]${tensor.read(0, tensor.byteLength).join()}`
 
 const plain = (entries: Readonly<Record<string, AttributeLike>> | Node['attributes']) =>
   entries as Readonly<Record<string, AttributeLike>>

@@ -4,10 +4,12 @@ import { GraphEmitter, tensorInfo } from '../../autodiff/emitter.ts'
 import { refusedError, usageError } from '../../errors.ts'
 import { EMITTED_IR_VERSION, GraphBuilder } from '../../model/builder.ts'
 import { capturedValues } from '../../model/links.ts'
-import type { Graph, Model, Node } from '../../model/model.ts'
+import type { Graph, Model, Node, Shape } from '../../model/model.ts'
 import { opsetOf, requiredInputs } from '../../model/model.ts'
-import type { Target, TrainingContext, TrainingForm } from '../../operators/contract/operator.ts'
-import { declaredInfo } from '../../operators/inference.ts'
+import { describeNode } from '../../model/names.ts'
+import type { TrainingContext, TrainingReplacement } from '../../operators/contract/facets.ts'
+import type { Target } from '../../operators/contract/gradient.ts'
+import { declaredInfo, withDeclared } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { storedStatistics } from '../../operators/trainable.ts'
 import { type Loss, type LossName, lossOf, type TargetType } from './losses/index.ts'
@@ -17,6 +19,7 @@ export interface ForwardOptions {
   readonly loss: Loss | LossName
   readonly output?: string
   readonly target?: Target
+  readonly targetShape?: Shape
   /** Initializers whose values change, so that nothing may be concluded from them. */
   readonly variables: readonly string[]
   /** Use the operators' training forms. */
@@ -48,7 +51,7 @@ export class ForwardGraph {
     const { graph } = source
     const output = outputOf(source, options.output)
     const last = graph.nodes.find((node) => node.outputs.includes(output))
-    const facet = last && operatorOf(last)?.link
+    const facet = last && operatorOf(last)?.training?.link
     const linked = facet !== undefined && facet.kind === this.#loss.link
     this.prediction = linked ? last!.inputs[0]! : output
     const nodes = ancestors(graph.nodes, this.prediction)
@@ -91,42 +94,46 @@ export class ForwardGraph {
           : tensorInfo(tensor),
       )
     }
+    const declared = new Map([...graph.values, ...graph.outputs].map((one) => [one.name, one]))
     for (const node of nodes) {
       if (options.training) this.#train(node, options.training)
       else emitter.append(node)
+      for (const name of node.outputs) {
+        const declaration = declared.get(name)
+        if (declaration) emitter.declare(name, withDeclared(emitter.info(name), declaration))
+      }
     }
 
     const { shape } = emitter.info(this.prediction)
-    if (!shape)
-      throw refusedError(`The shape of the model's output "${this.prediction}" is not known.`)
+    if (!shape) throw unknownShape(this.prediction, nodes)
     this.#classAxis = linked ? facet.axis?.(last!, shape.length) : undefined
-    this.target = this.#loss.target(shape, this.#classAxis)
+    this.target = this.#loss.target(shape, this.#classAxis, options.targetShape)
   }
 
   /** Adds the node as it trains. */
   #train(node: Node, training: NonNullable<ForwardOptions['training']>): void {
-    const { nodes, updates } = this.#trainingForm(node, training) ?? { nodes: [node] }
+    const { nodes, updates } = this.#trainingReplacement(node, training) ?? { nodes: [node] }
     for (const replacement of nodes) this.emitter.append(replacement)
     for (const [name, value] of updates ?? []) this.updates.set(name, value)
   }
 
-  #trainingForm(
+  #trainingReplacement(
     node: Node,
     { seed, frozen }: NonNullable<ForwardOptions['training']>,
-  ): TrainingForm | undefined {
+  ): TrainingReplacement | undefined {
     const operator = operatorOf(node)
     const stored = (i: number) => {
       const name = node.inputs[i] ?? ''
       if (!this.#source.graph.initializers.has(name)) return undefined
       return this.updates.get(name) ?? name
     }
-    const facet = operator?.normalization
+    const facet = operator?.growth?.normalization
     if (facet && [facet.mean, facet.variance].every((i) => stored(i) !== undefined)) {
       // Where scale and shift are frozen, the statistics stay as they are too.
       const still = [facet.scale, facet.shift].every((i) => frozen.has(node.inputs[i] ?? ''))
-      if (still) return { nodes: [operator.serving?.(node) ?? node] }
+      if (still) return { nodes: [operator?.training?.forInference?.(node) ?? node] }
     }
-    return operator?.training?.(this.#trainingContext(node, seed, stored))
+    return operator?.training?.inTraining?.(this.#trainingContext(node, seed, stored))
   }
 
   #trainingContext(node: Node, seed: number, stored: TrainingContext['stored']): TrainingContext {
@@ -142,6 +149,8 @@ export class ForwardGraph {
       op: (...call) => emitter.op(...call),
       constant: (tensor) => emitter.constant(tensor),
       info: (name) => emitter.info(name),
+      hint: (...call) => emitter.hint(...call),
+      hintOf: (name) => emitter.hintOf(name),
       uniformLike: (value) => {
         if (!this.drawsRandomly) {
           const key = randomKey(seed)
@@ -211,6 +220,16 @@ export class ForwardGraph {
       graph: renamed(this.builder.graph(source.graph.name), this.#aliases),
     }
   }
+}
+
+/** Names the node that left a value without a shape, if there is one. */
+function unknownShape(name: string, nodes: readonly Node[]) {
+  const without = nodes.filter((node) => typeof operatorOf(node)?.infer !== 'function')
+  const why = without.map(describeNode).slice(0, 3).join(', ')
+  return refusedError(
+    `The shape of the model's output "${name}" is not known${why === '' ? '' : `: it depends on ${why}, of which no rule says it`}.`,
+    { where: name },
+  )
 }
 
 function renamed(graph: Graph, names: ReadonlyMap<string, string>): Graph {

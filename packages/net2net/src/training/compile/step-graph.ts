@@ -11,12 +11,13 @@
 
 import { backward } from '../../autodiff/backward.ts'
 import { refusedError, usageError } from '../../errors.ts'
-import type { Model } from '../../model/model.ts'
-import { type Emitter, isCpu, type Target } from '../../operators/contract/operator.ts'
+import type { Model, Shape } from '../../model/model.ts'
+import { type Emitter, isCpu, type Target } from '../../operators/contract/gradient.ts'
 import { separateConstants } from '../../operators/shared-constants.ts'
 import type { LeftConstant } from '../../operators/trainable.ts'
 import { poolFirst } from '../../passes/cpu-layout/pool-first.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
+import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
 import { float32, materialize, Tensor } from '../../tensor/tensor.ts'
@@ -50,6 +51,11 @@ export interface StepOptions {
   readonly clipNorm?: number
   /** Which of the model's outputs the loss is of. Default: the first. */
   readonly output?: string
+  /**
+   * The shape of a batch's targets, [batch, …], where it is known: it tells the loss which axis of the
+   * predictions holds the classes.
+   */
+  readonly targetShape?: Shape
   /** Which forms may be emitted. Default: standard ONNX for any runtime. */
   readonly target?: Target
   /** Seed of the random masks (Dropout). Default 0. */
@@ -95,7 +101,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     options.trainOnly,
     options.freeze ?? [],
   )
-  const constant = withConstantsAsInitializers(separate)
+  const constant = withConstantsAsInitializers(inFloat32(separate).model)
   const upgraded = withSymbolicBatch(upgrade(constant))
   const source =
     options.target !== undefined && isCpu(options.target) ? poolFirst(upgraded) : upgraded
@@ -225,9 +231,10 @@ export interface EvaluationGraph {
 /** The model with outputs `loss` (mean of the batch) and `correct`, with its weights constant. */
 export function buildEvaluation(
   model: Model,
-  options: Pick<StepOptions, 'loss' | 'output' | 'target'>,
+  options: Pick<StepOptions, 'loss' | 'output' | 'target' | 'targetShape'>,
 ): EvaluationGraph {
-  const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(forServing(model))))
+  const single = inFloat32(forServing(model)).model
+  const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(single)))
   const forward = new ForwardGraph(source, { ...options, variables: [] })
   const { loss, correct } = forward.emitLoss()
   const right = correct?.()

@@ -7,7 +7,9 @@ import { inferModel } from '../../operators/inference.ts'
 import { separateConstants } from '../../operators/shared-constants.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { type LeftConstant, trainableConstants } from '../../operators/trainable.ts'
-import type { LazyTensor } from '../../tensor/tensor.ts'
+import { asFloats } from '../../passes/single-precision.ts'
+import { isFloat } from '../../tensor/dtype.ts'
+import { type LazyTensor, materialize } from '../../tensor/tensor.ts'
 
 /**
  * The model with the constants that sit in nodes (outputs of nodes without inputs whose value is
@@ -55,7 +57,9 @@ export function chooseParameters(
   freeze: readonly string[],
 ): TrainingChoice {
   const { parameters, left, possible } = trainableConstants(model)
-  const chosen = trainOnly ? [...matchingParameters(model, possible, trainOnly)] : parameters
+  const names = [...possible.keys()]
+  const asked = trainOnly && matchingParameters(model, names, trainOnly)
+  const chosen = asked ? names.filter((name) => asked.has(name)) : parameters
   const excluded = matchingParameters(model, chosen, freeze)
   const trained = chosen.filter((name) => !excluded.has(name))
   const wanted = new Set(trained)
@@ -112,7 +116,7 @@ export function forServing(model: Model): Model {
     ...graph.outputs.map((output) => output.name),
   ])
   const nodes = graph.nodes.map((node) => {
-    const served = operatorOf(node)?.serving?.(node)
+    const served = operatorOf(node)?.training?.forInference?.(node)
     // Where somebody reads what would be gone, the node stays as it is.
     const gone = served && node.outputs.slice(served.outputs.length)
     return served && !gone!.some((name) => read.has(name)) ? served : node
@@ -123,18 +127,21 @@ export function forServing(model: Model): Model {
 }
 
 /**
- * The model with other values for some of its constants (initializers or Constant nodes). Constants
- * that an exporter merged are apart in it (operators/shared-constants.ts), as they are in a training.
+ * The model with other values for some of its constants (initializers or Constant nodes). Floats
+ * of another precision become those of the constant: training computes in float32 alone.
  */
 export function withParameters(model: Model, values: ReadonlyMap<string, LazyTensor>): Model {
   const separate = separateConstants(model)
   const { graph } = separate
   const initializers = new Map<string, Initializer>(graph.initializers)
   const replaced = new Set<string>()
-  for (const [name, tensor] of values) {
+  const constants = withConstantsAsInitializers(separate).graph.initializers
+  for (const [name, value] of values) {
     replaced.add(name)
-    const old = graph.initializers.get(name)
-    initializers.set(name, { ...(old ?? {}), tensor })
+    const dtype = constants.get(name)?.tensor.dtype ?? value.dtype
+    const differs = dtype !== value.dtype && isFloat(dtype) && isFloat(value.dtype)
+    const tensor = differs ? asFloats(materialize(value), dtype) : value
+    initializers.set(name, { ...(graph.initializers.get(name) ?? {}), tensor })
   }
   const nodes = graph.nodes.filter(
     (node) => !(node.inputs.length === 0 && node.outputs.some((name) => replaced.has(name))),

@@ -11,7 +11,7 @@
  * vectors); their hashes are then joined per element by two products and a last round.
  */
 
-import type { Emitter } from '../../operators/contract/operator.ts'
+import type { Emitter } from '../../operators/contract/gradient.ts'
 import { range, reshape, shapeOf } from '../../operators/helpers/emission.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
 

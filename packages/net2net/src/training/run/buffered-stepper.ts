@@ -1,8 +1,9 @@
 /** A stepper whose state takes turns between two sets of buffers. */
 
 import type { Batch } from '../../data/samples.ts'
+import type { Shape } from '../../model/model.ts'
 import type { Feeds, Session } from '../../runtime/runtime.ts'
-import { float32, type Tensor } from '../../tensor/tensor.ts'
+import { elementCount, float32, type NumericDType, Tensor } from '../../tensor/tensor.ts'
 import type { StepGraph } from '../compile/step-graph.ts'
 import { type FeedAdapter, feedAdapter } from './feeds.ts'
 import { copyTensor } from './state.ts'
@@ -13,6 +14,14 @@ interface Side {
   readonly feeds: Record<string, Tensor>
   /** Where the other side's step writes. */
   readonly outputs: Feeds
+}
+
+/** The same elements in the shape that the session takes them in. */
+function viewedAs(tensor: Tensor, shape: Shape | undefined): Tensor {
+  const sizes = shape?.every((dim) => typeof dim === 'number') ? (shape as number[]) : undefined
+  return sizes === undefined || elementCount(sizes) !== tensor.data.length
+    ? tensor
+    : new Tensor<NumericDType>(tensor.dtype, sizes, tensor.data)
 }
 
 export class BufferedStepper implements Stepper {
@@ -28,17 +37,18 @@ export class BufferedStepper implements Stepper {
   constructor(graph: StepGraph, state: ReadonlyMap<string, Tensor>, session: Session) {
     this.#session = session
     this.#adapt = feedAdapter(graph)
+    const shapes = new Map(session.inputs.map(({ name, shape }) => [name, shape]))
     const side = (): Side => {
       const tensors = new Map([...state].map(([name, tensor]) => [name, copyTensor(tensor)]))
       const outputs: Record<string, Tensor> = { loss: this.#loss }
       if (graph.counts) outputs.correct = this.#correct
       if (graph.stateSum !== undefined) outputs[graph.stateSum] = this.#stateSum
-      for (const [name, tensor] of tensors) outputs[`${name}.next`] = tensor
-      return {
-        tensors,
-        feeds: { ...Object.fromEntries(tensors), learning_rate: this.#rate },
-        outputs,
+      const feeds: Record<string, Tensor> = { learning_rate: this.#rate }
+      for (const [name, tensor] of tensors) {
+        feeds[name] = viewedAs(tensor, shapes.get(name))
+        outputs[`${name}.next`] = feeds[name]
       }
+      return { tensors, feeds, outputs }
     }
     this.#current = side()
     this.#other = side()

@@ -85,6 +85,7 @@ const nodeOf = (
 /** The samples with byte columns under the names of their inputs, and with what divides them. */
 const withDivisors = (samples: SampleSet, columns: ReadonlyMap<string, ByteColumn>): SampleSet => ({
   length: samples.length,
+  ...(samples.target ? { target: samples.target } : {}),
   async *batches(size, order): AsyncGenerator<Batch> {
     for await (const { inputs, target } of samples.batches(size, order))
       yield {

@@ -3,6 +3,7 @@ import type { Model } from '../../model/model.ts'
 import { encodeModel } from '../../onnx/encode.ts'
 import { lowerForCpu, lowerForWasm } from '../../passes/cpu-layout/lower-for-cpu.ts'
 import { channelBlock } from '../../runtime/channel-block.ts'
+import { createInPlaceSession } from '../../runtime/in-place.ts'
 import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { StepGraph } from '../compile/step-graph.ts'
@@ -28,7 +29,7 @@ export async function createStepper(
   }
   const onCpu = (options.device ?? 'cpu') === 'cpu'
   const forms = onCpu ? await lowered(model, runtime) : model
-  const session = await runtime.createSession(encodeModel(forms), options)
+  const session = await createInPlaceSession(runtime, forms, options)
   return new BufferedStepper(graph, state, session)
 }
 

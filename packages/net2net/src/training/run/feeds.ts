@@ -1,29 +1,51 @@
 /** From a data set's batch to what a compiled graph takes. */
 
-import type { Batch } from '../../data/samples.ts'
+import {
+  type Batch,
+  batchesOf,
+  isSampleSet,
+  type SampleSet,
+  type TrainingData,
+} from '../../data/samples.ts'
 import { inputError, usageError } from '../../errors.ts'
 import type { Dim, Model, Shape, ValueType } from '../../model/model.ts'
-import { elementCount, type NumericDType, Tensor } from '../../tensor/tensor.ts'
+import { type DType, dtypes, isFloat } from '../../tensor/dtype.ts'
+import {
+  allocate,
+  elementCount,
+  float32,
+  isNumeric,
+  type NumericDType,
+  Tensor,
+  type TypedArray,
+  toNumbers,
+} from '../../tensor/tensor.ts'
 import type { TargetType } from '../compile/losses/loss.ts'
+
+/** A compiled graph, and what data it takes. */
+export interface FedGraph {
+  readonly model: Model
+  /** Names of the inputs that data is fed to. */
+  readonly inputs: readonly string[]
+  readonly target: TargetType
+}
 
 /**
  * Puts a batch into `feeds`; returns how many predictions it asks for.
  *
- * @throws usage where the batch's size or targets do not fit; input where its inputs do not, or a
- *   class is none of the model's
+ * @throws usage where it is no batch, or its size or targets do not fit; input where its inputs do
+ *   not, or a class is none of the model's
  */
 export type FeedAdapter = (batch: Batch, feeds: Record<string, Tensor>) => number
 
-export function feedAdapter(graph: {
-  readonly model: Model
-  readonly inputs: readonly string[]
-  readonly target: TargetType
-}): FeedAdapter {
+export function feedAdapter(graph: FedGraph): FeedAdapter {
   const { model, inputs, target } = graph
   const types = new Map(model.graph.inputs.map(({ name, type }) => [name, type]))
   const convert = targetConverter(target)
-  const size = target.shape[0]
   return (batch, feeds) => {
+    mustBeBatch(batch)
+    const rows = batch.target.dims[0] ?? 1
+    mustBeSize(target, rows)
     const only = inputs.length === 1 ? Object.values(batch.inputs) : []
     for (const name of inputs) {
       const tensor = batch.inputs[name] ?? (only.length === 1 ? only[0] : undefined)
@@ -31,35 +53,130 @@ export function feedAdapter(graph: {
         throw usageError(
           `The data has no input "${name}"; it has ${Object.keys(batch.inputs).join(', ')}.`,
         )
-      mustFit(tensor, types.get(name), inputs.length === 1 ? '' : ` "${name}"`)
-      feeds[name] = tensor
+      const type = types.get(name)
+      const shown = inputs.length === 1 ? '' : ` "${name}"`
+      feeds[name] = fitting(tensor, type, shown)
+      if (isBatch(type, target) && tensor.dims[0] !== rows)
+        throw inputError(
+          `The data's input${shown} has ${tensor.dims[0]} samples in a batch, but there are ${rows} targets.`,
+        )
     }
-    const rows = batch.target.dims[0] ?? 1
-    if (typeof size === 'number' && rows !== size)
-      throw usageError(
-        `The model takes batches of exactly ${size}, but this batch has ${rows}; export it with a dynamic batch, or choose a batch size that fits and divides the data.`,
-      )
     feeds.target = convert(batch.target)
     return elementCount(feeds.target.dims) / target.perPrediction
   }
 }
 
+/**
+ * What can be said of a set of samples before anything is computed: that its batches have the size
+ * that the graph takes, that the first one fits, and that all labels in memory are classes of the
+ * model.
+ *
+ * @throws usage or input
+ */
+export async function mustFitSamples(
+  graph: FedGraph,
+  samples: SampleSet,
+  size: number,
+): Promise<void> {
+  const { target } = graph
+  for await (const batch of batchesOf(samples, size)) {
+    feedAdapter(graph)(batch, {})
+    break
+  }
+  if (typeof target.shape[0] === 'number') mustBeSize(target, samples.length % size || size)
+  const { data, dtype } = samples.target ?? {}
+  if (target.classes !== undefined && ArrayBuffer.isView(data) && !isHalf(dtype))
+    mustBeClasses(data, target.classes)
+}
+
+/** What is known of a batch's targets before any is taken, as an option of `buildStep`. */
+export const targetShapeOf = (data: TrainingData): { readonly targetShape?: Shape } =>
+  isSampleSet(data) && data.target?.dims
+    ? { targetShape: ['batch', ...data.target.dims.slice(1)] }
+    : {}
+
+/** Does an input's first axis hold the samples that the target's first axis holds? */
+function isBatch(type: ValueType | undefined, { shape }: TargetType): boolean {
+  const first = type?.kind === 'tensor' ? type.shape?.[0] : undefined
+  return typeof first === 'string' && first === shape[0]
+}
+
+function mustBeSize({ shape: [size] }: TargetType, rows: number): void {
+  if (typeof size === 'number' && rows !== size)
+    throw usageError(
+      `The model takes batches of exactly ${size}, but this batch has ${rows}; export it with a dynamic batch, or choose a batch size that fits and divides the data.`,
+    )
+}
+
+/** What the compiler holds callers in TypeScript to. */
+function mustBeBatch(batch: unknown): asserts batch is Batch {
+  const { inputs, target } = Object(batch) as Partial<Batch>
+  const isRecord = typeof inputs === 'object' && inputs !== null && !isTensor(inputs)
+  if (!isRecord || target === undefined)
+    throw usageError(
+      'A batch must be an object with inputs (an object of Tensors by name) and target (a Tensor).',
+    )
+  for (const [name, tensor] of [...Object.entries(inputs), ['target', target] as const])
+    if (!isTensor(tensor))
+      throw usageError(
+        `"${name}" of a batch must be a Tensor: dtype, dims, and a typed array of as many elements.`,
+        { where: name },
+      )
+}
+
+function isTensor(value: unknown): value is Tensor {
+  // Tensors have made sure of that themselves; those on a device have no elements to count.
+  if (value instanceof Tensor) return true
+  const { dtype, dims, data } = Object(value) as Partial<Tensor>
+  return (
+    typeof dtype === 'string' &&
+    isNumeric(dtype) &&
+    Array.isArray(dims) &&
+    ArrayBuffer.isView(data) &&
+    (data as TypedArray).length === elementCount(dims)
+  )
+}
+
 /** The size of the batch is none of its business. */
-function mustFit({ dtype, dims }: Tensor, type: ValueType | undefined, name: string): void {
-  if (type?.kind !== 'tensor') return
-  if (dtype !== type.dtype)
-    throw inputError(`The data's input${name} is ${dtype}, but the model takes ${type.dtype}.`)
+function fitting(tensor: Tensor, type: ValueType | undefined, name: string): Tensor {
+  if (type?.kind !== 'tensor') return tensor
+  const { dtype, dims } = tensor
   const { shape } = type
+  const fed = dtype === type.dtype ? tensor : converted(tensor, type.dtype)
+  if (!fed)
+    throw inputError(`The data's input${name} is ${dtype}, but the model takes ${type.dtype}.`)
   const fits = (dim: Dim, a: number) => a === 0 || typeof dim !== 'number' || dim === dims[a]
-  if (!shape || (shape.length === dims.length && shape.every(fits))) return
+  if (!shape || (shape.length === dims.length && shape.every(fits))) return fed
   throw inputError(
     `The data's input${name} has the shape ${shownShape(dims)}, but the model takes ${shownShape(shape)}.`,
   )
 }
 
+/** Floats of another size as float32, and integers as other integers that hold all of them. */
+function converted(tensor: Tensor, dtype: DType | undefined): Tensor | undefined {
+  if (dtype === 'float32' && isFloat(tensor.dtype)) return inFloat32(tensor)
+  const isInteger = (type: DType) => dtypes[type].kind === 'integer'
+  if (dtype === undefined || !isNumeric(dtype) || !isInteger(dtype) || !isInteger(tensor.dtype))
+    return undefined
+  const data = allocate(dtype, tensor.data.length)
+  const big = data instanceof BigInt64Array || data instanceof BigUint64Array
+  for (let i = 0; i < data.length; i++) {
+    const value = BigInt(tensor.data[i]!)
+    data[i] = big ? value : Number(value)
+    if (BigInt(data[i]!) !== value) return undefined
+  }
+  return new Tensor<NumericDType>(dtype, tensor.dims, data)
+}
+
+/** Half precision is stored as bit patterns, which are no numbers. */
+const isHalf = (dtype: DType | undefined) => dtype === 'float16' || dtype === 'bfloat16'
+
+const inFloat32 = (tensor: Tensor): Tensor =>
+  float32(tensor.dims, tensor.data instanceof Float64Array ? tensor.data : toNumbers(tensor))
+
 /** Class indices must be those of classes that there are. */
-function mustBeClasses(target: Tensor, classes: number): void {
-  for (const value of target.data) {
+function mustBeClasses(labels: TypedArray, classes: number): void {
+  for (const value of labels) {
     const index = Number(value)
     if (!(Number.isInteger(index) && index >= 0 && index < classes))
       throw inputError(
@@ -76,12 +193,13 @@ function mustBeClasses(target: Tensor, classes: number): void {
 /** Targets as the loss wants them: class indices as int64, numbers as float32. */
 function targetConverter({ dtype, shape, classes }: TargetType): (target: Tensor) => Tensor {
   let held: Tensor | undefined
-  return (target) => {
+  return (given) => {
+    const target = isHalf(given.dtype) ? inFloat32(given) : given
     const dims = fittingDims(target.dims, shape)
-    if (classes !== undefined) mustBeClasses(target, classes)
+    if (classes !== undefined) mustBeClasses(target.data, classes)
     if (target.dtype === dtype) return dims === target.dims ? target : retyped(target, dims)
     const count = target.data.length
-    if (held?.data.length !== count)
+    if (held?.data.length !== count || String(held.dims) !== String(dims))
       held =
         dtype === 'int64'
           ? new Tensor('int64', dims, new BigInt64Array(count))

@@ -1,6 +1,6 @@
 /** Everything that decides how a training goes on, as plain data. */
 import { elementCount, type NumericDType, Tensor } from '../../tensor/tensor.ts'
-import { freshPlateau, type PlateauState } from '../schedules.ts'
+import { freshPlateau, type Moment, type PlateauState } from '../schedules.ts'
 
 export interface EpochResult {
   /** From 1. */
@@ -68,6 +68,16 @@ export const startingState = (tensors: ReadonlyMap<string, Tensor>): TrainingSta
   best: Number.POSITIVE_INFINITY,
   waited: 0,
 })
+
+/** Where a training stands between two steps, for its schedule; in an epoch of `batches`, where known. */
+export const momentOf = (
+  { step, epoch, batch, plateau }: TrainingState,
+  batches?: number | undefined,
+): Moment => ({ step, epoch: epoch + (batches === undefined ? 0 : batch / batches), plateau })
+
+/** The learning rate of the last step; undefined before the first. */
+export const lastRate = ({ batch, totals, history }: TrainingState): number | undefined =>
+  batch > 0 ? totals.learningRate : history.at(-1)?.learningRate
 
 /** A copy that shares no memory. */
 export const copyTensor = (tensor: Tensor): Tensor =>

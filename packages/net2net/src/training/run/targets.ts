@@ -1,4 +1,4 @@
-import type { Target } from '../../operators/contract/operator.ts'
+import type { Target } from '../../operators/contract/gradient.ts'
 import type { Device, Runtime } from '../../runtime/runtime.ts'
 
 /** The forms of operators that each device computes best. */

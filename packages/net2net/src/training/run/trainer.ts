@@ -1,16 +1,30 @@
 /** Trains a model: epochs, validation, schedules, stopping, and a state that can be taken away. */
 
-import { type Batch, isSampleSet, type TrainingData } from '../../data/samples.ts'
+import {
+  batchesOf,
+  emptyData,
+  isSampleSet,
+  mustServe,
+  type TrainingData,
+} from '../../data/samples.ts'
 import { Net2NetError, usageError } from '../../errors.ts'
+import { mustHaveClassesOf, withClasses } from '../../model/classes.ts'
 import type { Model } from '../../model/model.ts'
+import { inFloat32 } from '../../passes/single-precision.ts'
 import { permutation, randomStream } from '../../tensor/random.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { buildStep, type StepGraph, slotName } from '../compile/step-graph.ts'
+import { buildStep, type StepGraph, type StepOptions, slotName } from '../compile/step-graph.ts'
 import { forServing, withParameters } from '../compile/trainable.ts'
 import { afterEpoch, rateAt } from '../schedules.ts'
 import type { StepEvent, TrainOptions } from '../train-options.ts'
 import { createStepper } from './create-stepper.ts'
-import { batchesOf, evaluate, throwIfAborted } from './evaluate.ts'
+import {
+  type EvaluateOptions,
+  evaluate,
+  mustBeFitForEvaluation,
+  throwIfAborted,
+} from './evaluate.ts'
+import { mustFitSamples, targetShapeOf } from './feeds.ts'
 import { assertFinite, notFinite } from './finite.ts'
 import {
   copyTensor,
@@ -35,30 +49,80 @@ export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from '../
 export const train = (model: Model, data: TrainingData, options: TrainOptions): Training =>
   new Training(model, data, options)
 
+/** How the step of a training on this data is compiled. */
+export const stepOptionsOf = (options: TrainOptions, data: TrainingData): StepOptions => ({
+  ...options,
+  ...targetShapeOf(data),
+  watch: true,
+  target: targetOf(options.runtime, options.session?.device),
+})
+
 export class Training implements AsyncIterable<EpochResult> {
   /** The compiled step. */
   readonly step: StepGraph
+  /** What differs from what was asked for, in sentences: a model of another precision, say. */
+  readonly notes: readonly string[]
   readonly #model: Model
   readonly #data: TrainingData
   readonly #options: TrainOptions
   #state: TrainingState
 
-  constructor(model: Model, data: TrainingData, options: TrainOptions) {
-    const { epochs = 1, batchSize = 32 } = options
-    for (const [name, value] of Object.entries({ epochs, batchSize }))
-      if (!(Number.isInteger(value) && value >= 1))
-        throw usageError(`${name} must be a whole number from 1 on, not ${value}.`)
-    this.#model = model
+  /** @param compiled the step of this model with these options, where it is at hand */
+  constructor(model: Model, data: TrainingData, options: TrainOptions, compiled?: StepGraph) {
+    mustBeOptions(options)
+    const { validation, resume } = options
     this.#data = data
     this.#options = options
-    this.step = buildStep(model, {
-      ...options,
-      watch: true,
-      target: targetOf(options.runtime, options.session?.device),
-    })
-    this.#state = options.resume
-      ? fitting(options.resume, this.step)
-      : startingState(this.step.state)
+    const passes = this.#passesLeft(resume)
+    mustServe(data, trainingData, data === validation ? 2 * passes : passes)
+    if (validation) mustServe(validation, validationData, passes)
+    this.step = compiled ?? buildStep(model, stepOptionsOf(options, data))
+    this.#model = model
+    if (isSampleSet(data)) {
+      const classes = this.step.target.classes === undefined ? undefined : data.classes
+      mustHaveClassesOf(model, classes, trainingData)
+      if (classes) this.#model = withClasses(model, classes)
+    }
+    const { from } = inFloat32(model)
+    this.notes = [
+      ...[...from].map(
+        (dtype) =>
+          `The model holds ${dtype} numbers: it is trained in float32, and stored as ${dtype} again.`,
+      ),
+      ...this.step.left.map(({ name, reason }) => `${name} is not trained: ${reason}.`),
+    ]
+    this.#state = resume ? fitting(resume, this.step) : startingState(this.step.state)
+  }
+
+  #evaluating(): EvaluateOptions {
+    const { evaluationBatchSize, loss, output, runtime, session, signal } = this.#options
+    return {
+      loss,
+      runtime,
+      signal,
+      ...(session ? { session } : {}),
+      ...(output === undefined ? {} : { output }),
+      ...(evaluationBatchSize === undefined ? {} : { batchSize: evaluationBatchSize }),
+    }
+  }
+
+  /** What would fail later fails before the first step. */
+  async #checkData(): Promise<void> {
+    const { validation, batchSize = 32 } = this.#options
+    if (isSampleSet(this.#data)) await mustFitSamples(this.step, this.#data, batchSize)
+    if (!validation) return
+    const passes = this.#passesLeft(this.#state)
+    await mustBeFitForEvaluation(
+      this.#model,
+      validation,
+      this.#evaluating(),
+      validationData,
+      passes,
+    )
+  }
+
+  #passesLeft(state: TrainingState | undefined): number {
+    return (this.#options.epochs ?? 1) - (state?.epoch ?? 0)
   }
 
   /** Everything that decides the future, as of the last step that was waited for. */
@@ -94,6 +158,7 @@ export class Training implements AsyncIterable<EpochResult> {
   async *[Symbol.asyncIterator](): AsyncGenerator<EpochResult, void> {
     const { epochs = 1, runtime, session = {} } = this.#options
     if (this.#state.epoch >= epochs || this.#stopped()) return
+    await this.#checkData()
     const stepper = await createStepper(this.step, this.#state.tensors, runtime, session)
     try {
       while (this.#state.epoch < epochs && !this.#stopped()) {
@@ -120,16 +185,15 @@ export class Training implements AsyncIterable<EpochResult> {
     const data = this.#data
     const { epoch } = this.#state
     let { batch: done, step, totals } = this.#state
-    let order: Uint32Array | undefined
     let batches: number | undefined
-    let batchList = data as Iterable<Batch> | AsyncIterable<Batch>
+    let order: Uint32Array | undefined
     let skip = done
     if (isSampleSet(data)) {
       order = shuffle
         ? permutation(data.length, randomStream(seed, 'shuffle', epoch))
         : Uint32Array.from({ length: data.length }, (_, i) => i)
+      order = order.subarray(done * batchSize)
       batches = Math.ceil(data.length / batchSize)
-      batchList = batchesOf(data, batchSize, order.subarray(done * batchSize))
       skip = 0
     }
     const seconds = () => (performance.now() - start) / 1000
@@ -144,7 +208,7 @@ export class Training implements AsyncIterable<EpochResult> {
     }
 
     try {
-      for await (const batch of batchList) {
+      for await (const batch of batchesOf(data, batchSize, order)) {
         if (skip-- > 0) continue
         if (step >= untilStep) {
           await take()
@@ -184,7 +248,7 @@ export class Training implements AsyncIterable<EpochResult> {
       if (error instanceof Net2NetError && error.kind === 'interrupted') await take()
       throw error
     }
-    if (totals.predictions === 0) throw usageError('The training data are empty.')
+    if (totals.predictions === 0) throw emptyData(trainingData, epoch > 0)
     await take()
     assertFinite(this.#state.tensors, step)
     return this.#finishEpoch(totals, seconds)
@@ -211,18 +275,16 @@ export class Training implements AsyncIterable<EpochResult> {
   }
 
   async #finishEpoch(totals: EpochTotals, seconds: () => number): Promise<EpochResult> {
-    const { validation, evaluationBatchSize, loss, output, runtime, session, signal } =
-      this.#options
+    const { validation } = this.#options
     const measured =
       validation &&
-      (await evaluate(this.model, validation, {
-        loss,
-        runtime,
-        signal,
-        ...(session ? { session } : {}),
-        ...(output === undefined ? {} : { output }),
-        ...(evaluationBatchSize === undefined ? {} : { batchSize: evaluationBatchSize }),
-      }))
+      (await evaluate(
+        this.model,
+        validation,
+        this.#evaluating(),
+        validationData,
+        this.#passesLeft(this.#state) > 1 || this.#state.epoch > 0,
+      ))
     const mean = totals.loss / totals.predictions
     const result: EpochResult = {
       epoch: this.#state.epoch + 1,
@@ -265,6 +327,23 @@ export class Training implements AsyncIterable<EpochResult> {
     const { earlyStopping } = this.#options
     return earlyStopping !== undefined && this.#state.waited >= earlyStopping.patience
   }
+}
+
+const trainingData = 'The training data'
+const validationData = 'The validation data'
+
+/** @throws usage for a number that no training can be told */
+function mustBeOptions(options: TrainOptions): void {
+  const { epochs, batchSize, evaluationBatchSize, untilStep, earlyStopping, checkpoint } = options
+  const { patience, minimumChange = 0 } = earlyStopping ?? {}
+  const everySteps = checkpoint?.everySteps
+  const counts = { epochs, batchSize, evaluationBatchSize, patience, everySteps }
+  for (const [name, value] of Object.entries(counts))
+    if (value !== undefined && !(Number.isInteger(value) && value >= 1))
+      throw usageError(`${name} must be a whole number from 1 on, not ${value}.`, { where: name })
+  for (const [name, value] of Object.entries({ untilStep, minimumChange }))
+    if (value !== undefined && !(value >= 0))
+      throw usageError(`${name} must be a number from 0 on, not ${value}.`, { where: name })
 }
 
 const addOutcome = (

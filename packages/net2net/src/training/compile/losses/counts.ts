@@ -1,4 +1,4 @@
-import type { Emitter } from '../../../operators/contract/operator.ts'
+import type { Emitter } from '../../../operators/contract/gradient.ts'
 import { float32 } from '../../../tensor/tensor.ts'
 
 export const number = (emitter: Emitter, value: number): string =>

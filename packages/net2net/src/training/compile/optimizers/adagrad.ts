@@ -21,7 +21,7 @@ export function adagrad(options: AdagradOptions = {}): Optimizer {
     name: 'adagrad',
     learningRate: scheduleOf(options.learningRate ?? 0.01),
     settings: { epsilon, weightDecay },
-    slots: [{ name: 'accumulator', shape: 'parameter', initial: 'zero' }],
+    slots: [{ name: 'accumulator', shape: 'parameter', initial: 'zero', grows: 2 }],
     update(context) {
       const { add, sub, mul, div, sqrt } = arithmetic(context.emitter)
       const gradient = withWeightDecay(context, weightDecay)

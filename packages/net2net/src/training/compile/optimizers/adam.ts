@@ -28,9 +28,9 @@ export interface AdamOptions {
 }
 
 const slots: readonly Slot[] = [
-  { name: 'm', shape: 'parameter', initial: 'zero', shows: true },
-  { name: 'v', shape: 'parameter', initial: 'zero' },
-  { name: 'step', shape: 'scalar', initial: 'zero' },
+  { name: 'm', shape: 'parameter', initial: 'zero', grows: 1, shows: true },
+  { name: 'v', shape: 'parameter', initial: 'zero', grows: 2 },
+  { name: 'step', shape: 'scalar', initial: 'zero', grows: 'not' },
 ]
 
 /** Default learning rate 0.001. */

@@ -14,7 +14,13 @@ export function averaged(optimizer: Optimizer, decay: number): Optimizer {
     settings: { ...optimizer.settings, ema: decay },
     slots: [
       ...optimizer.slots,
-      { name: 'ema', shape: 'parameter', initial: 'parameter', shows: true },
+      {
+        name: 'ema',
+        shape: 'parameter',
+        initial: 'parameter',
+        grows: 'like-parameters',
+        shows: true,
+      },
     ],
     update(context) {
       const update = optimizer.update(context)

@@ -1,5 +1,5 @@
 /** Gradient clipping by the global norm (Pascanu, Mikolov and Bengio 2013). */
-import type { Emitter } from '../../../operators/contract/operator.ts'
+import type { Emitter } from '../../../operators/contract/gradient.ts'
 import { float32 } from '../../../tensor/tensor.ts'
 import { sumOf } from '../losses/counts.ts'
 import { arithmetic } from './optimizer.ts'

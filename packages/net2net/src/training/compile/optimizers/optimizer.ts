@@ -1,5 +1,5 @@
 /** What an optimizer is: slots per parameter, and one update in terms of them. */
-import type { Emitter } from '../../../operators/contract/operator.ts'
+import type { Emitter } from '../../../operators/contract/gradient.ts'
 import { float32 } from '../../../tensor/tensor.ts'
 import type { Schedule } from '../../schedules.ts'
 
@@ -10,6 +10,13 @@ export interface Slot {
   readonly shape: 'parameter' | 'scalar'
   /** Starts as zeros, or as a copy of the parameter. */
   readonly initial: 'zero' | 'parameter'
+  /**
+   * How it grows with its parameter: with this power of the gradient (of a unit that is copied, each
+   * copy has a share of the gradient), as the parameter itself, or not at all.
+   */
+  readonly grows: 1 | 2 | 'like-parameters' | 'not'
+  /** True where it is in units of the learning rate, and changes with it at growth. */
+  readonly holdsRate?: true
   /** Where it is NaN or infinite after a step, so is the parameter: one need not look at both. */
   readonly shows?: true
 }

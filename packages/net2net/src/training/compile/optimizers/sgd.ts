@@ -33,7 +33,16 @@ export function sgd(options: SgdOptions): Optimizer {
     slots:
       momentum === 0
         ? []
-        : [{ name: 'momentum', shape: 'parameter', initial: 'zero', shows: true }],
+        : [
+            {
+              name: 'momentum',
+              shape: 'parameter',
+              initial: 'zero',
+              grows: 1,
+              holdsRate: true,
+              shows: true,
+            },
+          ],
     update(context) {
       const { emitter, parameter, learningRate } = context
       const { add, sub, mul } = arithmetic(emitter)

@@ -1,0 +1,450 @@
+"""The networks that training steps are measured on, as people define them in PyTorch.
+
+`python networks.py FOLDER [NAME ...]` exports them to ONNX with `torch.onnx.export(dynamo=True)`, the
+batch dynamic. pytorch.py trains the same definitions in PyTorch.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+# ------------------------------------------------------------------ convolutional networks
+
+
+class BasicBlock(nn.Module):
+    """He et al. 2016."""
+
+    def __init__(self, channels, filters, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, filters, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(filters)
+        self.conv2 = nn.Conv2d(filters, filters, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(filters)
+        self.shortcut = None
+        if stride != 1 or channels != filters:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels, filters, 1, stride, bias=False), nn.BatchNorm2d(filters)
+            )
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        return F.relu(y + (x if self.shortcut is None else self.shortcut(x)))
+
+
+class Bottleneck(nn.Module):
+    """ResNet-50's block, with groups and a width of its own as in ResNeXt (Xie et al. 2017)."""
+
+    def __init__(self, channels, width, filters, stride, groups):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, width, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, stride, 1, groups=groups, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, filters, 1, bias=False),
+            nn.BatchNorm2d(filters),
+        )
+        self.shortcut = nn.Identity()
+        if stride != 1 or channels != filters:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels, filters, 1, stride, bias=False), nn.BatchNorm2d(filters)
+            )
+
+    def forward(self, x):
+        return F.relu(self.body(x) + self.shortcut(x))
+
+
+def stem(filters):
+    return [
+        nn.Conv2d(3, filters, 7, 2, 3, bias=False),
+        nn.BatchNorm2d(filters),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+    ]
+
+
+def head(channels, classes):
+    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)]
+
+
+def resnet18(classes=1000):
+    layers, channels = stem(64), 64
+    for filters, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
+        layers += [BasicBlock(channels, filters, stride), BasicBlock(filters, filters, 1)]
+        channels = filters
+    return nn.Sequential(*layers, *head(channels, classes))
+
+
+def resnext(classes=100):
+    layers, channels = stem(64), 64
+    for width, filters, stride in ((64, 128, 1), (128, 256, 2), (256, 512, 2)):
+        layers += [
+            Bottleneck(channels, width, filters, stride, 16),
+            Bottleneck(filters, width, filters, 1, 16),
+        ]
+        channels = filters
+    return nn.Sequential(*layers, *head(channels, classes))
+
+
+def convolution(channels, filters, kernel, stride=1, groups=1, activation=nn.ReLU6):
+    return nn.Sequential(
+        nn.Conv2d(
+            channels, filters, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False
+        ),
+        nn.BatchNorm2d(filters),
+        activation(),
+    )
+
+
+class InvertedResidual(nn.Module):
+    """Sandler et al. 2018."""
+
+    def __init__(self, channels, filters, stride, expansion):
+        super().__init__()
+        hidden = channels * expansion
+        self.residual = stride == 1 and channels == filters
+        self.body = nn.Sequential(
+            *([convolution(channels, hidden, 1)] if expansion != 1 else []),
+            convolution(hidden, hidden, 3, stride, hidden),
+            nn.Conv2d(hidden, filters, 1, bias=False),
+            nn.BatchNorm2d(filters),
+        )
+
+    def forward(self, x):
+        return x + self.body(x) if self.residual else self.body(x)
+
+
+def mobilenet_v2(classes=1000):
+    layers, channels = [convolution(3, 32, 3, 2)], 32
+    for expansion, filters, count, stride in (
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    ):
+        for i in range(count):
+            layers.append(InvertedResidual(channels, filters, stride if i == 0 else 1, expansion))
+            channels = filters
+    return nn.Sequential(*layers, convolution(channels, 1280, 1), *head(1280, classes))
+
+
+class SqueezeExcitation(nn.Module):
+    def __init__(self, channels, squeezed):
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, squeezed, 1)
+        self.expand = nn.Conv2d(squeezed, channels, 1)
+
+    def forward(self, x):
+        s = F.silu(self.reduce(F.adaptive_avg_pool2d(x, 1)))
+        return x * torch.sigmoid(self.expand(s))
+
+
+class MBConv(nn.Module):
+    """Tan and Le 2019."""
+
+    def __init__(self, channels, filters, kernel, stride, expansion):
+        super().__init__()
+        hidden = channels * expansion
+        self.residual = stride == 1 and channels == filters
+        expand = [convolution(channels, hidden, 1, activation=nn.SiLU)] if expansion != 1 else []
+        self.body = nn.Sequential(
+            *expand,
+            convolution(hidden, hidden, kernel, stride, hidden, nn.SiLU),
+            SqueezeExcitation(hidden, channels // 4),
+            nn.Conv2d(hidden, filters, 1, bias=False),
+            nn.BatchNorm2d(filters),
+        )
+
+    def forward(self, x):
+        return x + self.body(x) if self.residual else self.body(x)
+
+
+def efficientnet(classes=100):
+    layers, channels = [convolution(3, 32, 3, 2, activation=nn.SiLU)], 32
+    for expansion, filters, count, stride, kernel in (
+        (1, 16, 1, 1, 3),
+        (6, 24, 2, 2, 3),
+        (6, 40, 2, 2, 5),
+        (6, 80, 3, 2, 3),
+        (6, 112, 3, 1, 5),
+    ):
+        for i in range(count):
+            layers.append(MBConv(channels, filters, kernel, stride if i == 0 else 1, expansion))
+            channels = filters
+    return nn.Sequential(*layers, *head(channels, classes))
+
+
+def double_convolution(channels, filters, dilation=1):
+    return nn.Sequential(
+        nn.Conv2d(channels, filters, 3, padding=dilation, dilation=dilation, bias=False),
+        nn.BatchNorm2d(filters),
+        nn.ReLU(),
+        nn.Conv2d(filters, filters, 3, padding=dilation, dilation=dilation, bias=False),
+        nn.BatchNorm2d(filters),
+        nn.ReLU(),
+    )
+
+
+class UNet(nn.Module):
+    """Ronneberger et al. 2015; the mean over positions of its output serves as logits."""
+
+    def __init__(self, widths=(32, 64, 128), classes=10, dilation=1):
+        super().__init__()
+        self.down = nn.ModuleList()
+        channels = 3
+        for width in widths:
+            self.down.append(double_convolution(channels, width, dilation))
+            channels = width
+        self.up, self.merge = nn.ModuleList(), nn.ModuleList()
+        for width in reversed(widths[:-1]):
+            self.up.append(nn.ConvTranspose2d(channels, width, 2, 2))
+            self.merge.append(double_convolution(2 * width, width, dilation))
+            channels = width
+        self.out = nn.Conv2d(channels, classes, 1)
+
+    def forward(self, x):
+        kept = []
+        for i, block in enumerate(self.down):
+            x = block(x if i == 0 else F.max_pool2d(x, 2))
+            kept.append(x)
+        kept.pop()
+        for up, merge in zip(self.up, self.merge):
+            x = merge(torch.cat([kept.pop(), up(x)], 1))
+        return self.out(x).mean((2, 3))
+
+
+class ConvNeXtBlock(nn.Module):
+    """Liu et al. 2022."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.depthwise = nn.Conv2d(width, width, 7, padding=3, groups=width)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.expand = nn.Linear(width, 4 * width)
+        self.project = nn.Linear(4 * width, width)
+        self.scale = nn.Parameter(1e-1 * torch.ones(width))
+
+    def forward(self, x):
+        y = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
+        y = self.scale * self.project(F.gelu(self.expand(y)))
+        return x + y.permute(0, 3, 1, 2)
+
+
+class ChannelNorm(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+
+    def forward(self, x):
+        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def convnext(classes=100, widths=(48, 96, 192), depths=(2, 2, 4)):
+    layers, channels = [], 3
+    for width, depth in zip(widths, depths):
+        if channels == 3:
+            layers += [nn.Conv2d(3, width, 4, 4), ChannelNorm(width)]
+        else:
+            layers += [ChannelNorm(channels), nn.Conv2d(channels, width, 2, 2)]
+        layers += [ConvNeXtBlock(width) for _ in range(depth)]
+        channels = width
+    return nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(channels), nn.Linear(channels, classes)
+    )
+
+
+def group_norm_network(classes=10):
+    """Large kernels, GroupNorm, other activations."""
+    layers, channels = [], 3
+    for filters, kernel, stride, activation in (
+        (32, 5, 1, nn.SiLU()),
+        (64, 5, 2, nn.Hardswish()),
+        (96, 3, 2, nn.ELU()),
+        (128, 3, 1, nn.LeakyReLU(0.1)),
+    ):
+        layers += [
+            nn.Conv2d(channels, filters, kernel, stride, kernel // 2),
+            nn.GroupNorm(8, filters),
+            activation,
+        ]
+        channels = filters
+    return nn.Sequential(*layers, *head(channels, classes))
+
+
+# ------------------------------------------------------------------ transformers
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block."""
+
+    def __init__(self, width, heads, causal, approximate):
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.norm1 = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.project = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width),
+            nn.GELU(approximate=approximate),
+            nn.Linear(4 * width, width),
+        )
+
+    def forward(self, x):
+        batch, length, width = x.shape
+        parts = self.qkv(self.norm1(x)).split(width, 2)
+        q, k, v = (
+            part.view(batch, length, self.heads, width // self.heads).transpose(1, 2)
+            for part in parts
+        )
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        x = x + self.project(y.transpose(1, 2).reshape(batch, length, width))
+        return x + self.mlp(self.norm2(x))
+
+
+class GPT(nn.Module):
+    """GPT-2's shape: learned positions, the head tied to the embedding."""
+
+    def __init__(self, width=128, depth=4, heads=4, vocabulary=1000, length=64):
+        super().__init__()
+        self.token = nn.Embedding(vocabulary, width)
+        self.position = nn.Embedding(length, width)
+        self.blocks = nn.Sequential(*[Block(width, heads, True, "tanh") for _ in range(depth)])
+        self.norm = nn.LayerNorm(width)
+        nn.init.normal_(self.token.weight, std=0.02)
+
+    def forward(self, x):
+        positions = torch.arange(x.shape[1], device=x.device)
+        y = self.token(x) + self.position(positions)
+        return self.norm(self.blocks(y)) @ self.token.weight.T
+
+
+class ViT(nn.Module):
+    """Dosovitskiy et al. 2021."""
+
+    def __init__(self, width=192, depth=6, heads=3, patch=8, size=64, classes=100):
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, patch, patch)
+        self.cls = nn.Parameter(torch.zeros(1, 1, width))
+        self.position = nn.Parameter(0.02 * torch.randn(1, (size // patch) ** 2 + 1, width))
+        self.blocks = nn.Sequential(*[Block(width, heads, False, "none") for _ in range(depth)])
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        y = self.patches(x).flatten(2).transpose(1, 2)
+        y = torch.cat([self.cls.expand(x.shape[0], -1, -1), y], 1) + self.position
+        return self.head(self.norm(self.blocks(y))[:, 0])
+
+
+def mlp():
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(784, 1024),
+        nn.ReLU(),
+        nn.Linear(1024, 1024),
+        nn.ReLU(),
+        nn.Linear(1024, 10),
+    )
+
+
+# ------------------------------------------------------------------ the experiment
+
+
+def experiment(kind):
+    conv1, fc1 = (128, 128) if kind == "wider" else (64, 64)
+    deeper = kind == "deeper"
+    return nn.Sequential(
+        nn.Conv2d(1, conv1, 3, padding=1),
+        nn.MaxPool2d(2),
+        nn.Conv2d(conv1, 64, 3, padding=1),
+        *([nn.Conv2d(64, 64, 3, padding=1)] if deeper else []),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(64 * 7 * 7, fc1),
+        nn.ReLU(),
+        *([nn.Linear(fc1, fc1), nn.ReLU()] if deeper else []),
+        nn.Linear(fc1, 10),
+    )
+
+
+def images(channels=3, size=64):
+    return lambda batch: torch.randn(batch, channels, size, size)
+
+
+def digits(batch):
+    return torch.rand(batch, 1, 28, 28) * (torch.rand(batch, 1, 28, 28) < 0.2)
+
+
+def tokens(batch):
+    return torch.randint(0, 1000, (batch, 64))
+
+
+# The exporter folds batch normalizations into the convolutions before them unless it is told not to
+# optimize. Names with this ending are exported so that they keep them.
+KEPT = "+bn"
+
+# name: (definition, inputs of a batch, classes, batch size)
+NETWORKS = {
+    "resnet18": (resnet18, images(), 1000, 8),
+    "mobilenet-v2": (mobilenet_v2, images(), 1000, 8),
+    "unet": (UNet, images(), 10, 8),
+    "convnext": (convnext, images(), 100, 8),
+    "gpt": (GPT, tokens, 1000, 8),
+    "vit": (ViT, images(), 100, 8),
+    "mlp": (mlp, digits, 10, 32),
+    "teacher": (lambda: experiment("teacher"), digits, 10, 32),
+    "wider": (lambda: experiment("wider"), digits, 10, 32),
+    "deeper": (lambda: experiment("deeper"), digits, 10, 32),
+    "resnext": (resnext, images(), 100, 8),
+    "efficientnet": (efficientnet, images(), 100, 8),
+    "dilated-unet": (lambda: UNet((24, 48), 10, 2), images(), 10, 8),
+    "group-norm": (group_norm_network, images(), 10, 8),
+}
+
+
+def draw(name, batch):
+    """A batch of inputs and of classes, one per prediction, the same in every process."""
+    _, inputs, classes, _ = NETWORKS[name.removesuffix(KEPT)]
+    torch.manual_seed(1)
+    x = inputs(batch)
+    shape = x.shape if x.dtype == torch.int64 else (batch,)
+    return x, torch.randint(0, classes, shape)
+
+
+def define(name):
+    torch.manual_seed(0)
+    return NETWORKS[name.removesuffix(KEPT)][0]()
+
+
+def export(name, file):
+    x, _ = draw(name, 2)
+    program = torch.onnx.export(
+        define(name).eval(),
+        (x,),
+        dynamo=True,
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        input_names=["input"],
+        output_names=["logits"],
+        verbose=False,
+        optimize=not name.endswith(KEPT),
+    )
+    program.save(file)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in sys.argv[2:] or NETWORKS:
+        export(name, folder / f"{name}.onnx")
+    print("exported")

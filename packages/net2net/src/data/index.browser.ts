@@ -1,0 +1,56 @@
+/** Data sets from bytes: MNIST, NumPy files, tables, arrays. Its functions check what they are given. */
+import * as kind from '../arguments.ts'
+import { bytes, checked, number, text } from '../arguments.ts'
+import * as arrays from './arrays.ts'
+import * as csv from './csv.ts'
+import * as sets from './dataset.ts'
+import * as idx from './idx.ts'
+import * as numpy from './npy.ts'
+
+export type { ArraysOptions } from './arrays.ts'
+export type { CsvOptions } from './csv.ts'
+export {
+  ArrayDataset,
+  type Batch,
+  type Column,
+  type ColumnShape,
+  type Dataset,
+} from './dataset.ts'
+export { digitsDataset } from './digits.ts'
+export { fashionMnistSource, type KnownDataset, mnistSource } from './known-datasets.ts'
+export type { SampleSet } from './samples.ts'
+
+const named = kind.optional(text)
+const map = kind.object('a Map of arrays', 'entries', 'function')
+
+/** A table of numbers; one column is the target. See csv.ts. */
+export const parseCsv = checked('parseCsv', csv.parseCsv, {
+  text,
+  options: kind.options<csv.CsvOptions>({
+    target: kind.either('the name or the position of a column', text, number),
+    targetKind: text,
+    delimiter: text,
+    classes: kind.texts,
+  }),
+  source: named,
+})
+
+/** A data set of arrays whose first axis is the sample. See arrays.ts. */
+export const datasetOfArrays = checked('datasetOfArrays', arrays.datasetOfArrays, {
+  arrays: map,
+  source: named,
+  options: kind.options<arrays.ArraysOptions>({ targetKind: text }),
+})
+
+/** Two parts of a data set, in random order; `test` has this fraction of its samples. */
+export const split = checked('split', sets.split, {
+  dataset: kind.object('a data set', 'pick', 'function'),
+  fraction: number,
+  seed: kind.optional(number),
+})
+
+export const decodeIdx = checked('decodeIdx', idx.decodeIdx, { bytes, source: named })
+export const decodeNpy = checked('decodeNpy', numpy.decodeNpy, { bytes, source: named })
+export const decodeNpz = checked('decodeNpz', numpy.decodeNpz, { bytes, source: named })
+export const encodeNpy = checked('encodeNpy', numpy.encodeNpy, { tensor: kind.tensor })
+export const encodeNpz = checked('encodeNpz', numpy.encodeNpz, { arrays: map })

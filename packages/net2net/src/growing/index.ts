@@ -1,0 +1,81 @@
+/** Trainings that grow the network on their way. Its functions check what they are given. */
+import { defaultRuntime } from '#runtime'
+import * as kind from '../arguments.ts'
+import type { TrainingData } from '../data/samples.ts'
+import type { Model } from '../model/model.ts'
+import type { RuntimeOptional } from '../runtime/runtime.ts'
+import { checkpoint, loss, optimizer, session, training } from '../training/kinds.ts'
+import { carryState as carry } from './carry-state.ts'
+import { type MeasureOptions, measureStatistics as measureWith } from './channel-statistics.ts'
+import { stages } from './kinds.ts'
+import { type GrowingOptions, GrowingTraining } from './train-growing.ts'
+
+export type { CarryOptions, TrainingMoment } from './carry-state.ts'
+export type { MeasureOptions } from './channel-statistics.ts'
+export type { GrowthMoment, GrowthStage } from './schedule.ts'
+export type {
+  GrowingEvent,
+  GrowingOptions,
+  GrowingTraining,
+  GrowthPosition,
+} from './train-growing.ts'
+
+/**
+ * Trains a network that grows in stages. Iterating yields every epoch and every growth; the last event has the trained
+ * network.
+ *
+ * @throws Net2NetError (usage, refused), at once, where a stage cannot be grown; while iterating, as `train`
+ */
+export const trainGrowing = kind.checked(
+  'trainGrowing',
+  (model: Model, data: TrainingData, options: RuntimeOptional<GrowingOptions>): GrowingTraining =>
+    new GrowingTraining(model, data, { runtime: defaultRuntime, ...options }),
+  {
+    model: kind.model,
+    data: kind.data,
+    options: kind.options<RuntimeOptional<GrowingOptions>>(
+      {
+        ...training,
+        checkpoint,
+        resume: kind.object('a state with its position', 'position', 'object'),
+      },
+      { loss, optimizer, stages },
+    ),
+  },
+)
+
+/**
+ * A training after growth: its network, its state and its compiled step. Go on with
+ * `train(model, data, { resume: state, … })`. Where the learning rate changes, velocity changes with it.
+ * See carry-state.ts.
+ *
+ * @throws Net2NetError (usage, refused) as `buildStep`
+ */
+export const carryState = kind.checked('carryState', carry, {
+  training: kind.object('a training', 'state', 'object'),
+  plan: kind.either(
+    'a growth plan, or a list of them',
+    kind.object('', 'parameters', 'object'),
+    kind.listOf('', kind.object('', 'parameters', 'object')),
+  ),
+  options: kind.object('the options of a training', 'optimizer', 'object'),
+})
+
+/**
+ * Mean and variance per channel of what passes where normalizations are to be inserted, by layer; see `deepen`.
+ *
+ * @param layers names, parts of names or patterns
+ */
+export const measureStatistics = kind.checkedAsync(
+  'measureStatistics',
+  (model: Model, layers: readonly string[], options: RuntimeOptional<MeasureOptions>) =>
+    measureWith(model, layers, { runtime: defaultRuntime, ...options }),
+  {
+    model: kind.model,
+    layers: kind.texts,
+    options: kind.options<RuntimeOptional<MeasureOptions>>(
+      { runtime: kind.runtime, session },
+      { samples: kind.object('a data set', 'batches', 'function') },
+    ),
+  },
+)

@@ -1,0 +1,208 @@
+/**
+ * Growth in the middle of training: joins growth (which knows how a network and its slots grow) with
+ * training (which knows when, and goes on).
+ */
+import { isSampleSet, mustServe, type TrainingData } from '../data/samples.ts'
+import {
+  applyPlan,
+  type ChannelStatistics,
+  type GrowthPlan,
+  type GrowthStep,
+  planStep,
+} from '../growth/index.ts'
+import type { Model } from '../model/model.ts'
+import type { StepGraph } from '../training/compile/step-graph.ts'
+import { withParameters } from '../training/compile/trainable.ts'
+import { type EpochResult, momentOf, type TrainingState } from '../training/run/state.ts'
+import { stepOptionsOf, Training } from '../training/run/trainer.ts'
+import { freshPlateau, rateAt } from '../training/schedules.ts'
+import type { TrainOptions } from '../training/train-options.ts'
+import { carryInto } from './carry-state.ts'
+import { measureStatistics } from './channel-statistics.ts'
+import { type GrowthStage, isDue, mustBeStages, rateFactor, slowed } from './schedule.ts'
+
+/** Where a growing training stands, beside the state of its training. */
+export interface GrowthPosition {
+  /** The network as it is now. */
+  readonly model: Model
+  /** Stages that are done. */
+  readonly stage: number
+}
+
+export interface GrowingOptions extends Omit<TrainOptions, 'checkpoint' | 'resume' | 'untilStep'> {
+  /** In the order in which they come. */
+  readonly stages: readonly GrowthStage[]
+  readonly checkpoint?: {
+    readonly everySteps?: number
+    save(state: TrainingState, position: GrowthPosition): Promise<void>
+  }
+  readonly resume?: { readonly state: TrainingState; readonly position: GrowthPosition }
+}
+
+export type GrowingEvent =
+  | { readonly kind: 'epoch'; readonly result: EpochResult }
+  | {
+      readonly kind: 'growth'
+      /** How many stages are done. */
+      readonly stage: number
+      /** Steps since the training began. */
+      readonly step: number
+      readonly plans: readonly GrowthPlan[]
+      readonly learningRateFactor: number
+    }
+  | { readonly kind: 'end'; readonly model: Model; readonly state: TrainingState }
+
+/**
+ * Trains a network that grows as the stages say, in their order. Ends with the event `end`.
+ *
+ * @throws usage or refused, at once, where a stage cannot be grown; while iterating, as `train`
+ */
+export class GrowingTraining implements AsyncIterable<GrowingEvent> {
+  readonly #data: TrainingData
+  readonly #options: GrowingOptions
+  #training: Training
+  #stage: number
+
+  constructor(model: Model, data: TrainingData, options: GrowingOptions) {
+    const { resume, stages } = options
+    this.#data = data
+    this.#options = options
+    this.#stage = resume?.position.stage ?? 0
+    mustBeStages(stages)
+    const left = stages.slice(this.#stage)
+    // An epoch may be interrupted by growth, and is gone through anew up to there.
+    mustServe(data, 'The training data', 1 + left.length)
+    const current = resume?.position.model ?? model
+    mustGrow(current, left)
+    this.#training = this.#start(current, resume?.state)
+  }
+
+  /** Everything that decides the future, with `position`. */
+  get state(): TrainingState {
+    return this.#training.state
+  }
+  /** The network with its present weights. */
+  get model(): Model {
+    return this.#training.model
+  }
+  /** What differs from what was asked for, in sentences. */
+  get notes(): readonly string[] {
+    return this.#training.notes
+  }
+  get position(): GrowthPosition {
+    return { model: this.model, stage: this.#stage }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<GrowingEvent, void> {
+    const { stages, epochs = 1 } = this.#options
+    for (;;) {
+      const next = stages[this.#stage]
+      const isDueNow = () => next !== undefined && isDue(next.when, this.state)
+      if (!isDueNow())
+        for await (const result of this.#training) {
+          yield { kind: 'epoch', result }
+          if (isDueNow()) break
+        }
+      if (!next || !isDueNow() || this.state.epoch >= epochs) break
+      yield await this.#grow(next)
+    }
+    yield { kind: 'end', model: this.model, state: this.state }
+  }
+
+  async #grow(stage: GrowthStage): Promise<GrowingEvent> {
+    const old = this.#training
+    const plans: GrowthPlan[] = []
+    let { model } = old
+    for (const [i, step] of stage.steps.entries()) {
+      const statistics = await this.#statistics(model, step)
+      const plan = planStep(model, step, { seed: seedOf(stage, i), statistics })
+      plans.push(plan)
+      model = applyPlan(model, plan)
+    }
+    this.#stage++
+    const options = this.#trainOptions()
+    const { step, state } = carryInto(model, old, plans, {
+      ...stepOptionsOf(options, this.#data),
+      learningRate: this.#nextRate(options, old.state),
+    })
+    this.#training = this.#start(model, state, step)
+    return {
+      kind: 'growth',
+      stage: this.#stage,
+      step: state.step,
+      plans,
+      learningRateFactor: rateFactor(stage),
+    }
+  }
+
+  /** Where normalizations are inserted: of what passes there now, where samples can be taken again. */
+  async #statistics(
+    model: Model,
+    step: GrowthStep,
+  ): Promise<Readonly<Record<string, ChannelStatistics>>> {
+    if (!('deepen' in step) || step.plan || !isSampleSet(this.#data)) return {}
+    const { runtime, session } = this.#options
+    return measureStatistics(model, [step.deepen].flat(), {
+      samples: this.#data,
+      runtime,
+      ...(session ? { session } : {}),
+    })
+  }
+
+  /** The learning rate of the next step. */
+  #nextRate({ optimizer, batchSize = 32 }: TrainOptions, state: TrainingState): number {
+    const data = this.#data
+    const batches = isSampleSet(data) ? Math.ceil(data.length / batchSize) : undefined
+    return rateAt(optimizer.learningRate, momentOf({ ...state, plateau: freshPlateau }, batches))
+  }
+
+  /** Of the training up to the next stage, but for its checkpoints and state. */
+  #trainOptions(): TrainOptions {
+    const { stages, resume: _, checkpoint: __, ...rest } = this.#options
+    const when = stages[this.#stage]?.when
+    return {
+      ...rest,
+      optimizer: slowed(rest.optimizer, stages.slice(0, this.#stage)),
+      ...(when && 'step' in when ? { untilStep: when.step } : {}),
+    }
+  }
+
+  #start(model: Model, state: TrainingState | undefined, step?: StepGraph): Training {
+    const { checkpoint } = this.#options
+    const stage = this.#stage
+    const options: TrainOptions = {
+      ...this.#trainOptions(),
+      ...(state ? { resume: state } : {}),
+      ...(checkpoint
+        ? {
+            checkpoint: {
+              ...(checkpoint.everySteps === undefined ? {} : { everySteps: checkpoint.everySteps }),
+              save: (saved) =>
+                checkpoint.save(saved, { stage, model: withTrained(model, training.step, saved) }),
+            },
+          }
+        : {}),
+    }
+    const training: Training = new Training(model, this.#data, options, step)
+    return training
+  }
+}
+
+/** As a recipe of all steps counts the seeds. */
+const seedOf = ({ seed = 0 }: GrowthStage, position: number): number => seed + position
+
+/** A growth that is not possible is refused before the first step, not after hours. */
+function mustGrow(model: Model, stages: readonly GrowthStage[]): void {
+  let grown = model
+  for (const stage of stages)
+    for (const [i, step] of stage.steps.entries())
+      grown = applyPlan(grown, planStep(grown, step, { seed: seedOf(stage, i) }))
+}
+
+const withTrained = (model: Model, step: StepGraph, state: TrainingState): Model =>
+  withParameters(
+    model,
+    new Map(
+      [...step.parameters, ...step.statistics].map((name) => [name, state.tensors.get(name)!]),
+    ),
+  )

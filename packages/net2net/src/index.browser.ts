@@ -1,0 +1,186 @@
+/** The public face of net2net: models in, grown models out. Its functions check what they are given. */
+import * as kind from './arguments.ts'
+import { model, number, numbers, text } from './arguments.ts'
+import type { CompareOptions } from './check/compare.ts'
+import type { Comparison } from './check/comparison.ts'
+import { growthStep } from './growing/kinds.ts'
+import * as growth from './growth/index.ts'
+import type { Model } from './model/model.ts'
+import { type DecodeOptions, decodeModel as decode } from './onnx/decode.ts'
+import { encodeModel as encode } from './onnx/encode.ts'
+
+export type { CompareOptions } from './check/compare.ts'
+export type { Comparison, OutputDifference } from './check/comparison.ts'
+export { type ErrorDetails, type ErrorKind, Net2NetError } from './errors.ts'
+export type * from './growth/growth-plan.ts'
+export type {
+  ChannelStatistics,
+  DeepenOptions,
+  DeepenStep,
+  GrowthStep,
+  InspectedLayer,
+  InspectedValue,
+  Inspection,
+  PlanningContext,
+  SlotPower,
+  StepContext,
+  WidenOptions,
+  WidenStep,
+  Widths,
+} from './growth/index.ts'
+export { rolesIn } from './growth/index.ts'
+export type { Model } from './model/model.ts'
+export type { DecodeOptions } from './onnx/decode.ts'
+export type { OpenExternal } from './onnx/tensor-proto.ts'
+export type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
+export { type ByteSource, memorySource } from './tensor/bytes.ts'
+export { Tensor } from './tensor/tensor.ts'
+
+const seed = number
+const widening = {
+  model,
+  widths: kind.recordOf('an object of widths by layer', kind.either('a width', number, text)),
+  options: kind.options<growth.WidenOptions>({
+    seed,
+    init: text,
+    noise: text,
+    noiseSize: number,
+    onMemory: kind.callback,
+  }),
+}
+const statistics = kind.recordOf(
+  'an object of statistics by layer',
+  kind.options<growth.ChannelStatistics>({}, { mean: numbers, variance: numbers }),
+)
+const deepening = {
+  model,
+  layers: kind.listOf('a list of names of layers', text),
+  options: kind.options<growth.DeepenOptions>({
+    seed,
+    init: text,
+    block: text,
+    statistics,
+  }),
+}
+const plan = kind.object('a growth plan', 'parameters', 'object')
+
+/** Decodes an ONNX file that is in memory; the bytes must not change afterwards. @throws Net2NetError (input) */
+export const decodeModel = kind.checked('decodeModel', decode, {
+  bytes: kind.bytes,
+  options: kind.options<DecodeOptions>({ openExternal: kind.callback, name: text }),
+})
+
+/** A model as the bytes of an ONNX file. */
+export const encodeModel = kind.checked('encodeModel', encode, { model })
+
+/** What a model has of layers, how wide they are, and what can be widened or deepened, or why not. */
+export const inspect = kind.checked('inspect', growth.inspect, { model })
+
+/**
+ * A wider model that computes the same function (Net2WiderNet).
+ *
+ * ```ts
+ * const wider = widen(teacher, { conv1: 128, fc1: 'x2' }, { seed: 1 })
+ * ```
+ *
+ * @throws Net2NetError (usage) for unknown layers and impossible widths; (refused) for a layer
+ *   that cannot grow, naming the node and the reason
+ */
+export const widen = kind.checked('widen', growth.widen, widening)
+
+/**
+ * A deeper model that computes the same function (Net2DeeperNet).
+ *
+ * @throws Net2NetError (usage) for unknown layers; (refused) where no layer can be inserted
+ */
+export const deepen = kind.checked('deepen', growth.deepen, deepening)
+
+/** What `widen` would do, as plain data. */
+export const planWiden = kind.checked('planWiden', growth.planWiden, widening)
+
+/** What `deepen` would do, as plain data. */
+export const planDeepen = kind.checked('planDeepen', growth.planDeepen, deepening)
+
+/**
+ * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }` or
+ * `{ deepen: layers, …options }`.
+ *
+ * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
+ */
+export const planStep = kind.checked('planStep', growth.planStep, {
+  model,
+  step: growthStep,
+  context: kind.options<growth.StepContext>({ seed, statistics, onMemory: kind.callback }),
+})
+
+/** The model that a plan makes of a model; its tensors are computed when somebody reads them. */
+export const applyPlan = kind.checked('applyPlan', growth.applyPlan, { model, plan })
+
+export type Subject = Model | string
+
+const tensors = kind.object('a Map of tensors by parameter', 'entries', 'function')
+
+/**
+ * An optimizer's slots of one kind (a tensor for each parameter, of its shape before growth) after growth, by the names of the
+ * grown parameters.
+ *
+ * @param power with which power of the gradient a slot scales: 1 for momentum, 2 for squared gradients
+ */
+export const growSlots = kind.checked('growSlots', growth.growSlots, {
+  plan,
+  slots: tensors,
+  power: number,
+})
+
+/** Moving averages of the parameters after growth: they grow like the parameters, but without noise. */
+export const growAverages = kind.checked('growAverages', growth.growAverages, {
+  plan,
+  averages: tensors,
+})
+
+/** How many numbers the model has learnt: floating-point constants that reach an output. */
+export const countParameters = kind.checked('countParameters', growth.countParameters, { model })
+
+/** Multiplications with a following addition for one sample; null where a size is not known. */
+export const countMultiplyAdds = kind.checked('countMultiplyAdds', growth.countMultiplyAdds, {
+  model,
+})
+
+/** What a model that has no layer with weights of its own has instead, in one sentence. */
+export const whyNoLayers = kind.checked('whyNoLayers', growth.whyNoLayers, { model })
+
+const subject = kind.either('a model or the path of one', model, text)
+
+/**
+ * Runs two models (or the files of two) on the same inputs and reports the largest difference of
+ * every output. They are equal where every |Δ| ≤ tolerance · max(1, |y|). See growth/compare.ts.
+ *
+ * @throws Net2NetError (difference) where their inputs or outputs have other names or types; (input) where
+ *   one of them does not load or run
+ */
+export const compare = kind.checkedAsync(
+  'compare',
+  async (a: Subject, b: Subject, options?: CompareOptions): Promise<Comparison> => {
+    // With its own modules: growing needs none of them, nor a runtime.
+    const { compare } = await import('./growth/compare.ts')
+    return compare(a, b, options)
+  },
+  {
+    a: subject,
+    b: subject,
+    options: kind.options<CompareOptions>({
+      inputs: kind.listOf(
+        'a list of sets of inputs',
+        kind.recordOf('an object of tensors by input', kind.tensor),
+      ),
+      samples: number,
+      seed,
+      tolerance: number,
+      wholeUpTo: number,
+      linearForm: kind.callback,
+      runtime: kind.runtime,
+      signal: kind.signal,
+      onProgress: kind.callback,
+    }),
+  },
+)

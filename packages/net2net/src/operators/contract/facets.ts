@@ -1,0 +1,237 @@
+/** What an operator may be beside its rules: a layer, an activation, something that trains otherwise. */
+import type { AttributeLike } from '../../model/attributes.ts'
+import type { Node, Shape } from '../../model/model.ts'
+import type { Fill } from '../../tensor/fill.ts'
+import type { LazyTensor } from '../../tensor/tensor.ts'
+import type { Unsupported } from './answers.ts'
+import type { Emitter } from './gradient.ts'
+import type { InferContext, ValueInfo } from './infer.ts'
+import type { LinearFormOf } from './slicing.ts'
+
+// ------------------------------------------------------- scaling and sign
+
+/**
+ * How factors on the inputs come out on output 0. `view`: the output holds the elements of input 0,
+ * moved but unchanged, so every factor moves with its element. `none`: they do not come out as
+ * factors (Exp, Add of one operand), or nobody has said that they do.
+ */
+export type Scaling = 'view' | ScalesWith | 'none'
+
+/**
+ * Homogeneity of degree one in some inputs: where the entries of these are multiplied by positive
+ * factors along an axis and the other inputs are as they were, so are the entries of output 0.
+ */
+export interface ScalesWith {
+  /** Each set of inputs that takes the factors together. */
+  inputs(node: Node): readonly (readonly number[])[]
+  /** Sums come out as sums too: the node is linear in each set, not only |x| or max(0, x). */
+  readonly linear: boolean
+  /** An entry of the output comes from one input of the set alone (Concat), not from each. */
+  readonly joins?: true
+  /** As in a view, the output holds the elements of input 0, moved; but factors only come out as told here. */
+  readonly moves?: true
+}
+
+/**
+ * The sign of output 0. `inherited`: it is non-negative where every input is (integers, such as indices, do
+ * not count). `unknown`: nothing follows.
+ */
+export type Sign = 'non-negative' | 'inherited' | 'unknown'
+
+export interface Reads {
+  /**
+   * Inputs whose axes the axes rule never asks for: numbers (the shape of Reshape, the bounds of Slice),
+   * not tensors of which something could grow.
+   */
+  readonly numbers?: readonly number[]
+  /** True if the outputs depend on the shapes of the inputs alone. */
+  readonly shapes?: true
+}
+
+// ----------------------------------------------------------------- growth
+
+export interface GrowthFacets {
+  /** Present if the operator can be a layer: a node with weights of its own. */
+  readonly layer?: LayerFacet
+  /** Present if the operator is an element-wise activation. */
+  readonly activation?: ActivationFacet
+  /** Present if the operator normalizes with stored statistics (BatchNormalization). */
+  readonly normalization?: NormalizationFacet
+  /** True if, with a constant as one operand, the node shifts units: the bias of the layer before. */
+  readonly bias?: true
+  /** Random padding of parameters by input position, where 0.1 (vectors) would be absurd. */
+  readonly padding?: Readonly<Record<number, number>>
+}
+
+export interface LayerFacet {
+  /**
+   * The weight's input position and the output axis that is the layer's width (from the back
+   * where negative), or undefined if this node has no weight of its own (a MatMul of two
+   * activations).
+   */
+  weight(
+    isParameter: (input: number) => boolean,
+    node: Node,
+  ): { readonly input: number; readonly widthAxis: number } | undefined
+  /**
+   * A layer of the same kind that computes the identity on this layer's output, for deepening;
+   * the reason where there is none.
+   */
+  identity(context: IdentityContext): InsertedLayer | Unsupported
+}
+
+export interface IdentityContext {
+  readonly node: Node
+  readonly opset: number
+  /** Shape and type of the value that the new layer takes and gives. */
+  readonly value: ValueInfo
+  /** Dimensions of the layer's own weight. */
+  readonly weightDims: readonly number[]
+  /** Its input position (`LayerFacet.weight`), where an operator takes it on either side. */
+  readonly weightInput?: number
+}
+
+/**
+ * A chain of nodes from one value to another. `$in` and `$out` stand for the two values, `@NAME`
+ * for the value NAME of the model, every other name is local to the chain.
+ */
+export interface InsertedLayer {
+  readonly nodes: readonly InsertedNode[]
+  readonly parameters: readonly InsertedParameter[]
+}
+export interface InsertedNode {
+  readonly opType: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly attributes: Readonly<Record<string, AttributeLike>>
+}
+export interface InsertedParameter {
+  /** Local name, as the inserted nodes use it (`weight`, `bias`). */
+  readonly name: string
+  readonly dims: readonly number[]
+  /** What makes the layer the identity. */
+  readonly identity: Fill
+  /** The ordinary random initialization: the baseline. */
+  readonly random: Fill
+}
+
+export interface ActivationFacet {
+  /** φ(φ(x)) = φ(x), so that φ after an inserted identity changes nothing. */
+  idempotent(node: Node, constant: (i: number) => LazyTensor | undefined): boolean
+}
+
+export interface NormalizationFacet {
+  /** Input positions of the per-channel vectors. */
+  readonly scale: number
+  readonly shift: number
+  readonly mean: number
+  readonly variance: number
+}
+
+// --------------------------------------------------------------- training
+
+export interface TrainingFacets {
+  /** Inputs that hold weights, biases, scales or tables of the operator, where they are constants. */
+  readonly parameters?: readonly number[]
+  /**
+   * What a constant operand may be that training changes: the bias or the scale of what it meets,
+   * or entries of its own (a class token).
+   */
+  readonly operand?: 'bias' | 'scale' | 'entries'
+  /** How the node changes when the model trains (batch statistics, random masks). */
+  readonly inTraining?: TrainingRule
+  /** The node as it is used after training, where a file may hold it as it trains. */
+  readonly forInference?: (node: Node) => Node
+  /** Present if the operator turns scores into probabilities, where a loss may have it inside. */
+  readonly link?: LinkFacet
+  /** Rewrites a node of an older operator set in terms of `EMITTED_OPSET`. */
+  readonly upgrade?: UpgradeRule
+}
+
+/** A link function: what makes probabilities (or their logarithms) of logits, input 0. */
+export interface LinkFacet {
+  readonly kind: 'softmax' | 'sigmoid'
+  /** For a softmax: the axis that sums to 1. */
+  axis?(node: Node, rank: number): number
+}
+
+/** Emits what replaces the node in training, where anything does. */
+export type TrainingRule = (context: TrainingContext) => TrainingReplacement | undefined
+export interface TrainingContext extends Emitter {
+  readonly node: Node
+  readonly opset: number
+  has(i: number): boolean
+  input(i: number): string
+  /**
+   * Input i as it is now, where it is a constant of the model that training updates: its value
+   * before the step, or what an earlier node of the same step has made of it. undefined where it
+   * is computed.
+   */
+  stored(i: number): string | undefined
+  /** A scalar uint32/int64-seeded mask source: the name of a float32 tensor of uniforms shaped like `value`. */
+  uniformLike(value: string): string
+}
+export interface TrainingReplacement {
+  /** The nodes that replace this one; they produce the node's own output names. */
+  readonly nodes: readonly Node[]
+  /** Values that replace parameters after each step (running statistics): parameter → value. */
+  readonly updates?: ReadonlyMap<string, string>
+}
+
+/** Emits equivalent nodes; returns the names that take the place of the node's outputs. */
+export type UpgradeRule = (context: UpgradeContext) => UpgradedNode
+export interface UpgradeContext {
+  readonly node: Node
+  /** Operator-set version of the model that the node comes from. */
+  readonly from: number
+  shape(i: number): Shape | undefined
+  /** Input i, where it is constant. */
+  tensor(i: number): LazyTensor | undefined
+  /** Adds an initializer and returns its name. */
+  constant(tensor: LazyTensor): string
+  fresh(hint: string): string
+}
+/** One node (the common case) or a chain that ends in the node's own outputs. */
+export type UpgradedNode = Node | readonly Node[]
+
+// -------------------------------------------------------------- execution
+
+export interface ExecutionFacets {
+  /** How the node is computed from slices of a large weight. */
+  readonly slicing?: LinearFormOf
+  /** How ONNX Runtime computes the node on images in blocks of channels. */
+  readonly blocked?: BlockedRule
+  /** True if max-pooling may come first: see lowering/pool-first.ts. */
+  readonly poolsFirst?: true
+  /** True if the output is computed element by element from inputs that are broadcast to one shape. */
+  readonly broadcasts?: true
+  /** Multiply-adds of one evaluation; null where a size is not known. */
+  readonly multiplyAdds?: (context: InferContext, outputs: readonly ValueInfo[]) => number | null
+}
+
+/**
+ * Emits the node on blocked images (`lowering/blocked-layout.ts`) and returns the values that hold
+ * its outputs' blocks; undefined where it cannot, or where it would not pay.
+ */
+export type BlockedRule = (context: BlockedContext) => readonly string[] | undefined
+export interface BlockedContext extends InferContext {
+  /** Channels per block. */
+  readonly block: number
+  output(k: number): ValueInfo
+  /** Is input i there in blocks? */
+  isBlocked(i: number): boolean
+  /** Is this an image [N, C, H, W] of float32 in whole blocks? */
+  fits(info: ValueInfo): boolean
+  /** Input i in blocks; converted if need be. */
+  blocks(i: number): string
+  /** Input i in the order of the standard; converted if need be. */
+  plain(i: number): string
+  emit(
+    opType: string,
+    inputs: readonly string[],
+    attributes?: Readonly<Record<string, AttributeLike>> | Node['attributes'],
+    /** `blocked`: the operator of the runtime's domain for blocked images. */
+    options?: { readonly blocked?: boolean; readonly outputs?: number },
+  ): readonly string[]
+  constantOf(tensor: LazyTensor): string
+}

@@ -1,0 +1,73 @@
+/** Question 3: which operators compute the gradients of your inputs? */
+import type { AttributeLike } from '../../model/attributes.ts'
+import type { Node } from '../../model/model.ts'
+import type { LazyTensor } from '../../tensor/tensor.ts'
+import type { ValueInfo } from './infer.ts'
+
+/**
+ * Which decompositions may be emitted. `standard` is plain ONNX for any runtime; the others add what
+ * that runtime has beyond the standard or computes faster.
+ */
+export type Target = 'standard' | 'onnxruntime-cpu' | 'onnxruntime-wasm' | 'onnxruntime-webgpu'
+
+/** ONNX Runtime on a processor: in Node, or in WebAssembly. */
+export const isCpu = (target: Target): boolean =>
+  target === 'onnxruntime-cpu' || target === 'onnxruntime-wasm'
+
+export interface EmitOptions {
+  /** How many outputs (default 1). */
+  readonly outputs?: number
+  readonly domain?: string
+  /** What is known of the outputs, for an operator that is not in the table. */
+  readonly infos?: readonly ValueInfo[]
+}
+
+/** What one gradient leaves for others that read the same value: the same numbers in cheaper forms. */
+export interface ValueHints {
+  /** The four values that hold this image's 2 × 2 phases, in row order. */
+  readonly phases?: readonly string[]
+  /** A smaller image with the same sum per channel, over batch and positions. */
+  readonly sums?: string
+}
+
+/** Emits nodes of opset `EMITTED_OPSET` (or of the model's own, where that is newer). */
+export interface Emitter {
+  readonly target: Target
+  emit(
+    opType: string,
+    inputs: readonly string[],
+    attributes?: Readonly<Record<string, AttributeLike>>,
+    options?: EmitOptions,
+  ): readonly string[]
+  /** Emits a node with one output. */
+  op(
+    opType: string,
+    inputs: readonly string[],
+    attributes?: Readonly<Record<string, AttributeLike>>,
+    domain?: string,
+  ): string
+  /** A constant; equal constants may share one initializer. */
+  constant(tensor: LazyTensor): string
+  /** What is known of any value, emitted ones included. */
+  info(name: string): ValueInfo
+  /** Leaves hints for whoever reads this value. */
+  hint(name: string, hints: ValueHints): void
+  /** The hints that were left for a value; none is promised. */
+  hintOf(name: string): ValueHints
+}
+
+export interface GradientContext extends Emitter {
+  readonly node: Node
+  readonly opset: number
+  has(i: number): boolean
+  /** Names of the node's inputs and outputs. */
+  input(i: number): string
+  output(k: number): string
+  /** Gradient of the loss with respect to output k; undefined where nothing depends on it. */
+  outputGradient(k: number): string | undefined
+  /** Does anybody want the gradient of input i? */
+  needs(i: number): boolean
+}
+
+/** Returns one name per input; undefined where there is none or nobody needs it. */
+export type GradientRule = (context: GradientContext) => readonly (string | undefined)[]

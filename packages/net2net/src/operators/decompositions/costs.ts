@@ -1,0 +1,26 @@
+/**
+ * What decides between decompositions: counts of elements times nanoseconds. The numbers are fitted to
+ * kernel times of ONNX Runtime 1.30 on one core with AVX-512 (docs/lab/training-steps.md). Only their
+ * ratios matter, and only where two forms differ by much. Nothing is timed when a session starts, so
+ * that the same model gives the same bits.
+ */
+import type { Dim } from '../../model/model.ts'
+
+export const costs = {
+  /** Gathering the columns of a convolution, adding them up again, and what they push out of caches. */
+  columns: 1,
+  /** Bringing a convolution's weight into blocks, forward and turned round, and its gradient back. */
+  weight: 2.85,
+  /** Transposing a matrix, and a tensor of more axes, element by element. */
+  matrix: 0.15,
+  elements: 4.5,
+  /** Concatenating products and transposing them as matrices. */
+  joined: 0.5,
+  /** Repacking an element of a product's second factor. */
+  repacked: 0.15,
+} as const
+
+/** The batch that forms are chosen for where a model leaves its batch open. */
+const usualBatch = 32
+
+export const positionsOf = (batch: Dim): number => (typeof batch === 'number' ? batch : usualBatch)

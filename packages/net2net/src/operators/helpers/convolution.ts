@@ -1,0 +1,76 @@
+/** What Conv and ConvTranspose share. Source: https://onnx.ai/onnx/operators/onnx__Conv.html */
+import { intAttribute } from '../../model/attributes.ts'
+import type { Node } from '../../model/model.ts'
+import { type Fill, glorotUniform, zeros } from '../../tensor/fill.ts'
+import { elementCount } from '../../tensor/tensor.ts'
+import type { AxesContext } from '../contract/axes.ts'
+import { type Axis, sizeOf } from '../contract/axis.ts'
+import type { InsertedLayer } from '../contract/facets.ts'
+
+export const groupsOf = (node: Node): number => intAttribute(node, 'group', 1)
+
+/** Why channels do not divide into groups, as a reason. */
+export const doNotDivide = (group: number) =>
+  `has ${group} groups, into which its channels do not divide`
+
+/** Channels as groups · units inside a group; undefined where they are composed differently. */
+export function groupsIn(
+  context: AxesContext,
+  axis: Axis,
+  group: number,
+): readonly [Axis, Axis] | undefined {
+  const size = sizeOf(axis)
+  const parts =
+    size === null || size % group !== 0 ? undefined : context.regroup([axis], [group, size / group])
+  return parts && [parts[0]!, parts[1]!]
+}
+
+/** The same; refuses the node where they are composed differently. */
+export const splitGroups = (
+  context: AxesContext,
+  axis: Axis,
+  group: number,
+): readonly [Axis, Axis] => groupsIn(context, axis, group) ?? context.refuse(doNotDivide(group))
+
+/**
+ * A Dirac convolution on `channels` channels: kernel and dilations of the layer, stride 1, and
+ * pads that keep the size. A layer with an even kernel gets its odd zero at the end.
+ */
+export function diracConvolution(
+  channels: number,
+  kernel: readonly number[],
+  dilations: readonly number[],
+  group: number,
+): InsertedLayer {
+  const begin = kernel.map((k, i) => Math.floor((k - 1) / 2) * dilations[i]!)
+  const end = kernel.map((k, i) => (k - 1) * dilations[i]! - begin[i]!)
+  const taps = kernel.map((_, i) => begin[i]! / dilations[i]!)
+  const identity: Fill = {
+    kind: 'identity',
+    axes: [0, 1],
+    at: Object.fromEntries(taps.map((tap, i) => [i + 2, tap])),
+    ...(group > 1 && { wrap: true }),
+  }
+  const dims = [channels, channels / group, ...kernel]
+  const field = elementCount(kernel)
+  return {
+    nodes: [
+      {
+        opType: 'Conv',
+        inputs: ['$in', 'weight', 'bias'],
+        outputs: ['$out'],
+        attributes: {
+          kernel_shape: kernel,
+          strides: kernel.map(() => 1),
+          dilations,
+          pads: [...begin, ...end],
+          group,
+        },
+      },
+    ],
+    parameters: [
+      { name: 'weight', dims, identity, random: glorotUniform(field * dims[1]!, field * channels) },
+      { name: 'bias', dims: [channels], identity: zeros, random: zeros },
+    ],
+  }
+}

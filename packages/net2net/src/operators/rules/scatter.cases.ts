@@ -1,0 +1,106 @@
+/** Test cases of ScatterElements, ScatterND and Scatter. */
+import { grows, refuses } from '../../../testing/bench.ts'
+import { type Draw, type DrawnNode, type OperatorCases, vaguely } from '../../../testing/cases.ts'
+import { anyShape, between, randomAxis, randomIndices } from '../../../testing/draws.ts'
+import { normalTensor } from '../../../testing/gradient-check.ts'
+import { permutation, type RandomStream } from '../../tensor/random.ts'
+import { elementCount, int64 } from '../../tensor/tensor.ts'
+
+/** Indices into one axis: each at most once where updates overwrite. */
+const scatterElements = (random: RandomStream, adds = random.below(2) === 0): DrawnNode => {
+  const dims = anyShape(random, 1, 3)
+  const axis = randomAxis(random, dims.length)
+  const at = axis < 0 ? axis + dims.length : axis
+  const picked = dims.map((size) => between(random, 1, size))
+  const indices = adds
+    ? randomIndices(random, picked, dims[at]!)
+    : int64(distinctAlong(random, picked, at, dims[at]!), picked)
+  return {
+    inputs: [normalTensor(random, dims), indices, normalTensor(random, picked)],
+    attributes: adds ? { axis, reduction: 'add' } : { axis },
+  }
+}
+
+function distinctAlong(
+  random: RandomStream,
+  dims: readonly number[],
+  axis: number,
+  size: number,
+): number[] {
+  const stride = elementCount(dims.slice(axis + 1))
+  const lines = new Map<number, Uint32Array>()
+  return Array.from({ length: elementCount(dims) }, (_, i) => {
+    const place = Math.floor(i / stride) % dims[axis]!
+    const line = i - place * stride
+    const order = lines.get(line) ?? permutation(size, random)
+    lines.set(line, order)
+    return order[place]!
+  })
+}
+
+const scatterND: Draw = (random) => {
+  const dims = anyShape(random, 1, 3)
+  const depth = between(random, 1, dims.length)
+  const places = elementCount(dims.slice(0, depth))
+  const adds = random.below(2) === 0
+  const count = between(random, 1, places)
+  const flat = adds
+    ? Array.from({ length: count }, () => random.below(places))
+    : Array.from(permutation(places, random).subarray(0, count))
+  const values = flat.flatMap((place) =>
+    Array.from({ length: depth }, (_, k) => {
+      const stride = elementCount(dims.slice(k + 1, depth))
+      return Math.floor(place / stride) % dims[k]!
+    }),
+  )
+  return {
+    inputs: [
+      normalTensor(random, dims),
+      int64(values, [count, depth]),
+      normalTensor(random, [count, ...dims.slice(depth)]),
+    ],
+    attributes: adds ? { reduction: 'add' } : {},
+  }
+}
+
+export const cases: OperatorCases = {
+  ScatterElements: {
+    gradient: vaguely((random) => scatterElements(random)),
+    growth: [
+      refuses('of units', /by index/, (b) =>
+        b.read(
+          b.op('ScatterElements', [b.dense(), b.constant(int64([1, 2], [2, 1])), b.weight(2, 1)], {
+            axis: 1,
+          }),
+          1,
+        ),
+      ),
+    ],
+  },
+  Scatter: {
+    gradient: vaguely((random) => ({ ...scatterElements(random, false), opset: 10 })),
+    growth: [
+      refuses(
+        'of units',
+        /by index/,
+        (b) =>
+          b.read(
+            b.op('Scatter', [b.dense(), b.constant(int64([1, 2], [2, 1])), b.weight(2, 1)], {
+              axis: 1,
+            }),
+            1,
+          ),
+        { opset: 10 },
+      ),
+    ],
+  },
+  ScatterND: {
+    gradient: vaguely(scatterND),
+    growth: [
+      grows('of rows', (b) => {
+        const other = b.op('Slice', [b.dense('other'), b.ints(0), b.ints(1), b.ints(0)])
+        return b.read(b.op('ScatterND', [b.dense(), b.constant(int64([1], [1, 1])), other]), 1)
+      }),
+    ],
+  },
+}
