@@ -5,7 +5,7 @@
  */
 import { internalError, refusedError } from '../errors.ts'
 import { growSlots, type SlotPower } from '../growth/apply/grow-slots.ts'
-import { gatheredAxes, growParameter } from '../growth/apply/grow-tensor.ts'
+import { gatheredAxes, growTensor } from '../growth/apply/grow-tensor.ts'
 import type { GrowthPlan, ParameterChange } from '../growth/growth-plan.ts'
 import type { Model } from '../model/model.ts'
 import { quote } from '../model/quote.ts'
@@ -39,7 +39,7 @@ export function growEntries(
   const result = new Map(entries)
   for (const [binding, change] of boundChanges(model, plan, bindings, entries, options)) {
     const tensor = entries.get(binding.entry)!
-    const grown = growParameter(plan, change, toInitializer(binding, tensor, change))
+    const grown = growTensor(plan, change, toInitializer(binding, tensor, change))
     result.set(binding.entry, fromInitializer(binding, tensor, grown))
   }
   for (const { entry, initializer, vectors, factors } of bindings.folded) {
@@ -47,13 +47,13 @@ export function growEntries(
     if (!change) continue
     const tensor = entries.get(entry)!
     const channels = gatheredAxes(plan, change, tensor).find(({ axis }) => axis === 0)
-    if (channels?.gathered.shares.some((share) => share !== 1))
+    if (channels?.gathered.split.some((share) => share !== 1))
       throw refusedError(
         `${quote(entry)} would take split coefficients along the channels of the normalization behind it.`,
         { where: entry },
       )
     const { noise, ...exact } = change
-    const plain = growParameter(plan, exact, tensor)
+    const plain = growTensor(plan, exact, tensor)
     result.set(entry, plain)
     if (noise && noise.kind !== 'none') {
       // Noise is drawn on the scale of the folded weight, and the norm multiplies it again.
@@ -63,7 +63,7 @@ export function growEntries(
       result.set(
         entry,
         combined(
-          [plain, growParameter(plan, change, folded), growParameter(plan, exact, folded)],
+          [plain, growTensor(plan, change, folded), growTensor(plan, exact, folded)],
           (at, own, noisy, quiet) => own + (noisy - quiet) / factors[index[Math.floor(at / row)]!]!,
         ),
       )

@@ -28,7 +28,7 @@ import type { KerasModel, PlacedLayer } from './to-model.ts'
  *   optimizer keeps state whose growth is unknown
  */
 export function growKeras(file: KerasFile, network: KerasModel, plan: GrowthPlan): KerasChanges {
-  const [inserted] = plan.insertions
+  const [inserted] = plan.inserted
   if (inserted)
     throw refusedError(
       `${quote(inserted.name)} would be a new layer of ${file.name}; files of Keras are only widened.`,
