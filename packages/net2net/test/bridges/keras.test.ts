@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { growKeras } from '../../src/bridges/keras/grow-keras.ts'
-import { kerasParts, readKerasFile } from '../../src/bridges/keras/keras-file.ts'
+import { kerasParts, readKerasFile, withChanges } from '../../src/bridges/keras/keras-file.ts'
 import { kerasToModel } from '../../src/bridges/keras/to-model.ts'
 import { decodeNpz } from '../../src/data/npy.ts'
 import { type GrowthPlan, inspect, planWiden } from '../../src/growth/index.ts'
@@ -73,7 +73,7 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
     python('make')
     for (const each of cases) {
       const { file, network, plan } = widen(each)
-      const parts = kerasParts(file, growKeras(file, network, plan))
+      const parts = kerasParts(withChanges(file, growKeras(file, network, plan)))
       writeFileSync(
         at(`grown-${each}`),
         Buffer.concat(parts.map((part) => part.read(0, part.byteLength))),

@@ -116,22 +116,25 @@ export interface KerasChanges {
   readonly tensors: ReadonlyMap<string, LazyTensor>
 }
 
-/** The parts of a file of the same format with another config and other tensors, to be written one after the other. */
-export function kerasParts(file: KerasFile, { model, tensors }: KerasChanges): readonly ZipPart[] {
+/** The file with another config and other tensors. */
+export function withChanges(file: KerasFile, { model, tensors }: KerasChanges): KerasFile {
   const weights = withTensors(file.weights, tensors, '')
-  if (file.format === 'h5') {
+  return { ...file, model, weights, tensors: tensorsIn(weights) }
+}
+
+/** The parts of a file of the same format, to be written one after the other. */
+export function kerasParts({ format, model, weights, others }: KerasFile): readonly ZipPart[] {
+  if (format === 'h5') {
     const attributes = new Map(weights.attributes)
     attributes.set('model_config', { kind: 'texts', dims: [], texts: [JSON.stringify(model)] })
     return hdf5Parts({ ...weights, attributes })
   }
+  const metadata = others.get('metadata.json')
   return zipParts([
-    ...['metadata.json'].flatMap((member) => {
-      const bytes = file.others.get(member)
-      return bytes ? [{ name: member, data: wholeOf(bytes) }] : []
-    }),
+    ...(metadata ? [{ name: 'metadata.json', data: wholeOf(metadata) }] : []),
     { name: 'config.json', data: inMemory(new TextEncoder().encode(JSON.stringify(model))) },
     { name: 'model.weights.h5', data: joined(hdf5Parts(weights)) },
-    ...[...file.others]
+    ...[...others]
       .filter(([member]) => member !== 'metadata.json')
       .map(([member, bytes]) => ({ name: member, data: wholeOf(bytes) })),
   ])
