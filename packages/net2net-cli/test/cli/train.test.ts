@@ -192,6 +192,29 @@ describe('train', () => {
     expect(bytes(after, 'out.weight').equals(bytes(before, 'out.weight'))).toBe(false)
   })
 
+  test('--train-only trains what it names, under the names that inspect lists', async () => {
+    const { out } = await net2net(['inspect', model, '--json'])
+    const { trainable } = JSON.parse(out) as { trainable: { name: string; shape: number[] }[] }
+    expect(trainable.map(({ name }) => name)).toContain('out.weight')
+    expect((await net2net(['inspect', model])).out).toMatch(/out\.weight +\d+ × \d+/)
+    expect((await train('--train-only', 'out.weight', '-o', at('only'))).code).toBe(0)
+    const [before, after] = [await load(model), await load(at('only/model.onnx'))]
+    for (const { name } of trainable) {
+      const [a, b] = [before, after].map(({ graph }) => {
+        const { tensor } = graph.initializers.get(name)!
+        return Buffer.from(tensor.read(0, tensor.byteLength))
+      })
+      expect(a!.equals(b!), name).toBe(name !== 'out.weight')
+    }
+  })
+
+  test('--class-axis is for losses of classes, and must be an axis', async () => {
+    const other = await train('--loss', 'mse', '--class-axis', '1', '-o', at('axis'))
+    expect(other).toMatchObject({ code: 2, err: expect.stringContaining('--class-axis') })
+    const wrong = await train('--class-axis', '7', '-o', at('axis'))
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('class axis 7') })
+  })
+
   test('keeps the names of the classes, shows them, and follows or refuses those of other data', async () => {
     expect((await train('-o', at('named'))).code).toBe(0)
     const trained = at('named/model.onnx')

@@ -50,7 +50,7 @@ import { costs, positionsOf } from './costs.ts'
 /** Patches beyond this many channels cost more than they save. */
 const mostPatchChannels = 64
 /** Images wider than this are shifted by slices: the 0/1 matrix grows with the width. */
-const widestProduct = 64
+const widestProduct = 32
 
 interface Layer extends ImageConvolution {
   readonly emitter: Emitter
