@@ -22,6 +22,7 @@ import { extname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { build as bundle } from 'esbuild'
 import { type Browser, chromium } from 'playwright-core'
+import { publint } from 'publint'
 import { build as vite } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -128,6 +129,95 @@ describe('the tarballs', () => {
     )
     expect(schema).toBe('version,seed,steps')
   })
+})
+
+describe('what tools say', () => {
+  test.each(packages)(
+    'publint finds nothing in %s',
+    async (name) => {
+      const tarball = await readFile(packed.get(name)!.file)
+      const { messages } = await publint({
+        pack: { tarball: new Uint8Array(tarball).buffer },
+        strict: true,
+      })
+      // ONNX Runtime's script beside the page is another's file.
+      const ours = messages.filter(({ path }) => !path.join('/').includes('page/dist/ort'))
+      expect(ours.map(({ code, path }) => `${code} ${path.join('.')}`)).toEqual([])
+    },
+    60_000,
+  )
+
+  test('are the types wrong? No', async () => {
+    const attw = join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js')
+    const args = [attw, packed.get('net2net')!.file, '--profile', 'esm-only', '--format', 'json']
+    const { stdout } = await run(node20, args, { maxBuffer: 2 ** 26 })
+    const { analysis } = JSON.parse(stdout) as {
+      analysis: { problems: { kind: string; resolutionKind?: string }[] }
+    }
+    const problems = analysis.problems.filter(
+      ({ resolutionKind }) => resolutionKind !== 'node10' && resolutionKind !== 'node16-cjs',
+    )
+    expect(problems).toEqual([])
+  }, 60_000)
+
+  test.each([
+    ['nodenext', ['--module', 'nodenext', '--lib', 'es2023', '--types', 'node']],
+    [
+      'bundler',
+      [
+        '--module',
+        'esnext',
+        '--moduleResolution',
+        'bundler',
+        '--lib',
+        'es2023,dom',
+        '--customConditions',
+        'browser',
+      ],
+    ],
+  ])(
+    'strict TypeScript takes the declarations; resolution: %s',
+    async (resolution, options) => {
+      await writeFile(
+        join(bare, 'user.ts'),
+        `import { compare, inspect, type Model, widen${resolution === 'bundler' ? '' : ', save'} } from 'net2net'
+      import { ArrayDataset } from 'net2net/data'
+      import { trainGrowing } from 'net2net/growing'
+      import { dense, sequential } from 'net2net/layers'
+      import { inferShapes } from 'net2net/model'
+      import { parseRecipe } from 'net2net/recipe'
+      import { type Runtime, webRuntime } from 'net2net/runtime'
+      import { float32 } from 'net2net/tensor'
+      import { adam, train } from 'net2net/training'
+      const model: Model = sequential([dense(4, { name: 'a' })], { input: [3] })
+      const runtime: Runtime = webRuntime()
+      export const isEqual: boolean = (await compare(model, widen(model, { a: 6 }), { runtime })).equal
+      // @ts-expect-error an unknown option
+      widen(model, { a: 6 }, { sede: 1 })
+      // @ts-expect-error without an optimizer
+      train(model, [], { loss: 'mse' })
+      export { adam, ArrayDataset, float32, inferShapes, inspect, parseRecipe, trainGrowing }`,
+      )
+      const tsc = join(root, 'node_modules/typescript/bin/tsc')
+      const roots = ['--typeRoots', join(root, 'node_modules/@types')]
+      const strict = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess']
+      const args = [
+        tsc,
+        '--noEmit',
+        '--target',
+        'es2022',
+        ...strict,
+        ...options,
+        ...roots,
+        'user.ts',
+      ]
+      const { stdout } = await run(node20, args, { cwd: bare }).catch(
+        (error: { stdout: string }) => error,
+      )
+      expect(stdout).toBe('')
+    },
+    60_000,
+  )
 })
 
 describe('in Node', () => {

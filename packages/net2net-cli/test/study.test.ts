@@ -3,8 +3,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { parseResults } from '../src/sweep/analysis/results-file.ts'
-import { readSweep, trialId } from '../src/sweep/file/sweep-plan.ts'
+import { readSweep } from '../src/sweep/file/sweep-plan.ts'
 import { summaryFiles } from '../src/sweep/report/summary.ts'
+import { trialId } from '../src/sweep/trial/trial-id.ts'
 
 const file = (name: string) =>
   fileURLToPath(new URL(`../../../docs/study/${name}`, import.meta.url))

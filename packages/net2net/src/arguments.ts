@@ -132,32 +132,34 @@ function unknownOption(name: string, known: readonly string[]): string {
     : `has no option ${JSON.stringify(name)}; did you mean ${JSON.stringify(nearest)}?`
 }
 
-type Call<R> = (...args: never[]) => R
-
 /**
  * The function, its arguments checked.
  *
  * @param parameters in their order; what comes behind them is not checked
  */
 // @__NO_SIDE_EFFECTS__
-export function checked<F extends Call<unknown>>(name: string, call: F, parameters: Kinds): F {
-  return ((...args: Parameters<F>) => {
+export function checked<Args extends unknown[], Result>(
+  name: string,
+  call: (...args: Args) => Result,
+  parameters: Kinds,
+): (...args: Args) => Result {
+  return (...args) => {
     mustFit(name, parameters, args)
     return call(...args)
-  }) as F
+  }
 }
 
 /** The same for functions that give promises: these are rejected. */
 // @__NO_SIDE_EFFECTS__
-export function checkedAsync<F extends Call<Promise<unknown>>>(
+export function checkedAsync<Args extends unknown[], Result>(
   name: string,
-  call: F,
+  call: (...args: Args) => Promise<Result>,
   parameters: Kinds,
-): F {
-  return (async (...args: Parameters<F>) => {
+): (...args: Args) => Promise<Result> {
+  return async (...args) => {
     mustFit(name, parameters, args)
     return call(...args)
-  }) as F
+  }
 }
 
 /** @throws usage, naming the function, the argument and what belongs there */

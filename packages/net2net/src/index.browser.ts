@@ -3,25 +3,27 @@ import * as kind from './arguments.ts'
 import { model, number, numbers, text } from './arguments.ts'
 import type { CompareOptions } from './check/compare.ts'
 import type { Comparison } from './check/comparison.ts'
+import { growthStep } from './growing/kinds.ts'
 import * as growth from './growth/index.ts'
 import type { Model } from './model/model.ts'
 import { type DecodeOptions, decodeModel as decode } from './onnx/decode.ts'
 import { encodeModel as encode } from './onnx/encode.ts'
 
 export type { CompareOptions } from './check/compare.ts'
-export type { Comparison } from './check/comparison.ts'
+export type { Comparison, OutputDifference } from './check/comparison.ts'
 export { type ErrorDetails, type ErrorKind, Net2NetError } from './errors.ts'
+export type * from './growth/growth-plan.ts'
 export type {
   ChannelStatistics,
   DeepenOptions,
   DeepenStep,
-  GrownUnits,
-  GrowthPlan,
   GrowthStep,
+  InspectedLayer,
+  InspectedValue,
   Inspection,
-  NoiseKind,
+  PlanningContext,
+  SlotPower,
   StepContext,
-  WidenInit,
   WidenOptions,
   WidenStep,
   Widths,
@@ -30,15 +32,21 @@ export { rolesIn } from './growth/index.ts'
 export type { Model } from './model/model.ts'
 export type { DecodeOptions } from './onnx/decode.ts'
 export type { OpenExternal } from './onnx/tensor-proto.ts'
-export { type ByteSource, memorySource } from './onnx/wire.ts'
 export type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
+export { type ByteSource, memorySource } from './tensor/bytes.ts'
 export { Tensor } from './tensor/tensor.ts'
 
 const seed = number
 const widening = {
   model,
   widths: kind.recordOf('an object of widths by layer', kind.either('a width', number, text)),
-  options: kind.options<growth.WidenOptions>({ seed, init: text, noise: text, noiseSize: number }),
+  options: kind.options<growth.WidenOptions>({
+    seed,
+    init: text,
+    noise: text,
+    noiseSize: number,
+    onMemory: kind.callback,
+  }),
 }
 const statistics = kind.recordOf(
   'an object of statistics by layer',
@@ -101,19 +109,14 @@ export const planDeepen = kind.checked('planDeepen', growth.planDeepen, deepenin
  */
 export const planStep = kind.checked('planStep', growth.planStep, {
   model,
-  step: kind.either(
-    'a step with widen or deepen',
-    kind.object('', 'widen', 'object'),
-    kind.object('', 'deepen', 'object'),
-    kind.object('', 'deepen', 'string'),
-  ),
-  context: kind.options<growth.StepContext>({ seed, statistics }),
+  step: growthStep,
+  context: kind.options<growth.StepContext>({ seed, statistics, onMemory: kind.callback }),
 })
 
 /** The model that a plan makes of a model; its tensors are computed when somebody reads them. */
 export const applyPlan = kind.checked('applyPlan', growth.applyPlan, { model, plan })
 
-type Subject = Model | string
+export type Subject = Model | string
 
 const tensors = kind.object('a Map of tensors by parameter', 'entries', 'function')
 

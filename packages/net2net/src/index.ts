@@ -4,7 +4,14 @@ import { flag, model, text } from './arguments.ts'
 import * as files from './onnx/file.node.ts'
 
 export * from './index.browser.ts'
-export type { SaveOptions } from './onnx/file.node.ts'
+export type { LoadedModel, SaveOptions, StagedModel, StageOptions } from './onnx/file.node.ts'
+
+const saving = {
+  force: flag,
+  externalData: flag,
+  onProgress: kind.callback,
+  signal: kind.signal,
+}
 
 /**
  * Reads an ONNX file. Weights stay in the file until somebody reads them.
@@ -22,11 +29,29 @@ export const load = kind.checkedAsync('load', files.load, { file: text })
 export const save = kind.checkedAsync('save', files.save, {
   model,
   file: text,
-  options: kind.options<files.SaveOptions>({
-    force: flag,
-    externalData: flag,
-    onProgress: kind.callback,
-    onReadable: kind.callback,
-    signal: kind.signal,
+  options: kind.options<files.SaveOptions>(saving),
+})
+
+/**
+ * Begins to write a model to a file under a temporary name, so that it can be read and checked
+ * before it is published. Call `discard` in the end, whatever happened.
+ *
+ * ```ts
+ * const staged = await stage(student, 'student.onnx')
+ * try {
+ *   if ((await compare(teacher, staged.model)).equal) await staged.publish()
+ * } finally {
+ *   await staged.discard()
+ * }
+ * ```
+ *
+ * @throws as `save`
+ */
+export const stage = kind.checkedAsync('stage', files.stage, {
+  model,
+  file: text,
+  options: kind.options<files.StageOptions>({
+    ...saving,
+    beside: kind.object('a Map of contents by path', 'entries', 'function'),
   }),
 })

@@ -103,7 +103,7 @@ const unknownOptions: readonly (readonly [name: string, args: readonly unknown[]
     [
       'widen',
       [model, { a: 6 }, { precision: 1 }],
-      'options has no option "precision"; it has seed, init, noise, noiseSize.',
+      'options has no option "precision"; it has seed, init, noise, noiseSize, onMemory.',
     ],
     [
       'save',
@@ -129,6 +129,16 @@ const unknownOptions: readonly (readonly [name: string, args: readonly unknown[]
       'train',
       [model, [], { loss, optimizer: sgd, earlyStopping: { patience: 1, patiense: 2 } }],
       'options.earlyStopping has no option "patiense"; did you mean "patience"?',
+    ],
+    [
+      'trainGrowing',
+      [model, [], { loss, optimizer: sgd, stages: [], patience: 1 }],
+      'options has no option "patience"; it has freeze, clipNorm, seed, batchSize, runtime, session, output, signal, epochs, validation, evaluationBatchSize, shuffle, earlyStopping, onStep, checkpoint, resume, loss, optimizer, stages.',
+    ],
+    [
+      'planStep',
+      [model, { widen: { a: 6 }, noize: 'none' }],
+      'step has no option "noize"; did you mean "noise"?',
     ],
     [
       'evaluate',

@@ -1,23 +1,27 @@
 /** What widen, deepen and grow share: print the plan, prove the result, write it. */
 
-import { existsSync } from 'node:fs'
+import { freemem } from 'node:os'
+import { getHeapStatistics } from 'node:v8'
 import type { Command } from 'commander'
 import {
   type Comparison,
+  compare,
   countMultiplyAdds,
   countParameters,
   type GrowthPlan,
   load,
   type Model,
   Net2NetError,
+  type PlanningContext,
+  stage,
 } from 'net2net'
-import { compare } from 'net2net/internal/growth/compare'
+import { refuseExisting } from 'net2net/files'
 import { usageError } from '../errors.ts'
 import { type Io, printResult } from './command.ts'
 import { comparisonText, readInputs } from './commands/check.ts'
+import { interruptible } from './interruptible.ts'
 import { seed } from './options.ts'
 import { type Progress, progress, type Task } from './progress.ts'
-import { saveProven } from './save-proven.ts'
 import { grouped, table } from './table.ts'
 
 export interface GrowthOptions {
@@ -44,28 +48,37 @@ export const growthOptions = (command: Command): Command =>
 export interface Growth {
   readonly input: string
   readonly options: GrowthOptions
-  readonly grow: (model: Model) => { readonly plans: readonly GrowthPlan[]; readonly model: Model }
+  readonly grow: (
+    model: Model,
+    context: PlanningContext,
+  ) => { readonly plans: readonly GrowthPlan[]; readonly model: Model }
   /** Whether the function must stay; false for the random baselines and the paper's noise. */
   readonly exact: boolean
+  /** Files that appear together with the model: their names are known before it is grown. */
+  readonly beside?: {
+    readonly names: readonly string[]
+    readonly contents: () => ReadonlyMap<string, string>
+  }
 }
 
 /**
- * Plans, applies, writes to a temporary folder, compares that file with the input model in ONNX
- * Runtime, and only then gives it its name.
+ * Plans, applies, writes under a temporary name, compares what is written with the input model in
+ * ONNX Runtime, and only then gives it its name.
  *
  * @throws difference, with nothing left behind, where growth that should be exact is not
  */
 export async function growModel(io: Io, growth: Growth): Promise<void> {
-  const { input, options, exact } = growth
-  const { output, force = false, json } = options
+  const { input, options, exact, beside } = growth
+  const { output, force, externalData, json } = options
   if (output === undefined && !options.dryRun)
     throw usageError('Where to? Give the file to write with -o, or --dry-run.')
-  if (output !== undefined && !options.dryRun && !force && existsSync(output))
-    throw usageError(`${output} exists already; give another name, or replace it with --force.`, {
-      where: output,
-    })
-  const model = await load(input)
-  const { plans, model: student } = growth.grow(model)
+  if (output !== undefined && !options.dryRun)
+    for (const file of [output, ...(beside?.names ?? [])]) await refuseExisting(file, force)
+  const model = await interruptible(io.signal, () => load(input))
+  const onMemory = (bytes: number) => mustFitIntoMemory(io, bytes)
+  const { plans, model: student } = await interruptible(io.signal, () =>
+    growth.grow(model, { onMemory }),
+  )
   // A recipe has several plans, in the order of its steps.
   const plan = plans.length === 1 ? plans[0] : plans
   const parameters = { before: countParameters(model), after: countParameters(student) }
@@ -74,38 +87,58 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
     printResult(io, json, { plan, parameters }, text)
     return
   }
-  const inputs = options.inputs === undefined ? undefined : [await readInputs(options.inputs)]
-  let check: Comparison | undefined
+  const inputs = options.inputs === undefined ? {} : { inputs: [await readInputs(options.inputs)] }
+  const { signal } = io
   const view = progress(io)
   const show = sharesOf(view, 'Writing and checking')
+  const staged = await stage(student, output, {
+    force,
+    externalData,
+    beside: beside?.contents(),
+    signal,
+    onProgress: (bytes, total) => show({ written: bytes / total }),
+  })
+  let check: Comparison
   try {
-    await saveProven(student, output, {
-      signal: io.signal,
-      externalData: options.externalData,
-      onProgress: (bytes, total) => show({ written: bytes / total }),
-      async prove(upcoming) {
-        check = await compare(input, upcoming, {
-          signal: io.signal,
-          onProgress: (checked) => show({ checked }),
-          ...(inputs ? { inputs } : {}),
-        })
-        if (exact && !check.equal)
-          throw new Net2NetError(
-            'difference',
-            `The grown model does not compute what ${input} computes (${worst(check)}), so nothing was written.`,
-          )
-      },
-    })
+    const onProgress = (checked: number) => show({ checked })
+    check = await compare(model, staged.model, { signal, onProgress, ...inputs })
+    if (exact && !check.equal)
+      throw new Net2NetError(
+        'difference',
+        `The grown model does not compute what ${input} computes (${worst(check)}), so nothing was written.`,
+      )
+    await staged.publish()
   } finally {
+    await staged.discard()
     view.stop()
   }
   const note = exact ? '' : '\nThis initialization does not keep the function, on purpose.'
+  const written = [output, ...(beside?.names ?? [])].join(' and ')
   printResult(
     io,
     json,
     { plan, parameters, check },
-    `${text}\n\n${comparisonText(check!)}${note}\nWritten: ${output}`,
+    `${text}\n\n${comparisonText(check)}${note}\nWritten: ${written}`,
   )
+}
+
+/** Less than this is taken without a word. */
+const MUCH_MEMORY = 2 ** 28
+
+/** Says how much memory planning will take, or that there is not so much. */
+function mustFitIntoMemory(io: Io, bytes: number): void {
+  if (bytes < MUCH_MEMORY) return
+  const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics()
+  const available = Math.min(limit - used, freemem())
+  const size = (value: number) => `${(value / 1e9).toFixed(1)} GB`
+  if (bytes > available)
+    throw usageError(
+      `Planning this growth takes about ${size(bytes)} of memory, and ${size(available)} may be used here.`,
+      {
+        hint: 'Give smaller widths, or allow Node more: NODE_OPTIONS=--max-old-space-size=MEGABYTES.',
+      },
+    )
+  io.err(`Planning takes about ${size(bytes)} of memory.\n`)
 }
 
 /** Shows how much of both is done, which overlap, if they take more than a moment. */

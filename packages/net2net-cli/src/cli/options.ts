@@ -1,4 +1,5 @@
 /** Reading numbers and lists from the command line. */
+import { availableParallelism } from 'node:os'
 import { InvalidArgumentError } from 'commander'
 
 /** A parser of integers from `minimum` up, to `maximum`. */
@@ -11,6 +12,9 @@ export const integer =
     if (value > maximum) throw new InvalidArgumentError(`It must be at most ${maximum}.`)
     return value
   }
+
+/** A number of threads, or of processes: at most four for each core. */
+export const parallel = (text: string): number => integer(1, 4 * availableParallelism())(text)
 
 /** A parser of numbers from `minimum` up. */
 export const number =

@@ -2,7 +2,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { type ErrorKind, Net2NetError } from 'net2net'
-import { usageError } from '../errors.ts'
+import { inputError, internalError, usageError } from '../errors.ts'
 import { version } from '../package-files.ts'
 import { ExitCode, type Io } from './command.ts'
 import { commands, description, generalHelp } from './commands.ts'
@@ -25,7 +25,13 @@ export async function run(args: readonly string[]): Promise<void> {
   } catch (error) {
     process.exitCode = report(error, io, json)
   }
+  // Everything is done and said: what a library holds open (a connection that it tries to make
+  // again, say) does not keep the program.
+  setTimeout(() => process.exit(), LINGER).unref()
 }
+
+/** Milliseconds for output that is still on its way. */
+const LINGER = 2000
 
 async function program(args: readonly string[], io: Io): Promise<Command> {
   const root = new Command('net2net')
@@ -71,26 +77,35 @@ function report(error: unknown, io: Io, json: boolean): number {
   if (error instanceof ExitCode) return error.code
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0
-    if (json) io.out(`${JSON.stringify({ error: { kind: 'usage', message: error.message } })}\n`)
+    // Commander has said it already, where people read.
+    if (json) io.out(errorDocument('usage', error.message.replace(/^error: /, '')))
     return exitCodes.usage
   }
   // Whatever broke because of an interruption is no news beside it.
   const said = error instanceof Net2NetError && error.kind === 'interrupted' && error.where
-  const reason = io.signal.aborted && !said ? io.signal.reason : error
-  if (reason instanceof Net2NetError) {
-    const hint = reason.hint === undefined ? '' : ` ${reason.hint}`
-    io.err(`net2net: ${reason.message}${hint}\n`)
-    if (json)
-      io.out(`${JSON.stringify({ error: { kind: reason.kind, message: reason.message } })}\n`)
-    return reason.kind === 'interrupted' && reason.where === 'SIGTERM'
-      ? 143
-      : exitCodes[reason.kind]
-  }
-  const message = reason instanceof Error ? reason.message : String(reason)
-  io.err(`net2net: internal error: ${message}\n`)
-  if (json) io.out(`${JSON.stringify({ error: { kind: 'internal', message } })}\n`)
-  if (io.env.NET2NET_DEBUG && reason instanceof Error) io.err(`${reason.stack}\n`)
-  return exitCodes.internal
+  const cause = knownError(io.signal.aborted && !said ? io.signal.reason : error)
+  const { kind, message, hint } = cause
+  io.err(`net2net: ${[message, hint].filter((part) => part !== undefined).join(' ')}\n`)
+  if (json) io.out(errorDocument(kind, message, hint))
+  if (kind === 'internal' && io.env.NET2NET_DEBUG) io.err(`${String(cause.cause ?? cause)}\n`)
+  if (kind !== 'interrupted') return exitCodes[kind]
+  const by = io.signal.aborted ? (io.signal.reason as Net2NetError).where : cause.where
+  return by === 'SIGTERM' ? 143 : exitCodes.interrupted
+}
+
+const errorDocument = (kind: ErrorKind, message: string, hint?: string): string =>
+  `${JSON.stringify({ error: { kind, message, ...(hint === undefined ? {} : { hint }) } })}\n`
+
+/** What was thrown, as an error of ours: the system's refusals in words, all else as a fault of ours. */
+function knownError(thrown: unknown): Net2NetError {
+  if (thrown instanceof Net2NetError) return thrown
+  const { code, syscall, path, message } = thrown as NodeJS.ErrnoException
+  if (code !== undefined && syscall !== undefined && path !== undefined)
+    return inputError(`${path}: the system refuses (${message}).`, { where: path, cause: thrown })
+  return internalError(`internal error: ${thrown instanceof Error ? message : String(thrown)}`, {
+    hint: 'This is a fault of net2net, not of yours; with NET2NET_DEBUG=1 it says where it happened.',
+    cause: thrown instanceof Error ? thrown.stack : thrown,
+  })
 }
 
 function processIo(): Io {
@@ -105,23 +120,36 @@ function processIo(): Io {
         new Net2NetError('interrupted', `Interrupted by ${signal}.`, { where: signal }),
       )
     })
-  // A reader that has seen enough (| head) is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
+  let isOutputGone = false
+  const loseOutput = (error: NodeJS.ErrnoException): void => {
+    // A reader that has seen enough (| head) is no error.
+    if (!isOutputGone && error.code !== 'EPIPE') {
+      process.exitCode = 1
+      io.err(`net2net: the output cannot be written: ${error.message}.\n`)
+    }
+    isOutputGone = true
+  }
   let hasMessages = false
-  return {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => {
-      // Node opens the stream when it is first asked for, which takes a while: not where nothing is written to it.
-      if (!hasMessages)
-        process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-          // Work goes on where nobody reads its messages any more.
-          if (error.code !== 'EPIPE') throw error
-        })
+  const io: Io = {
+    out(text) {
+      if (isOutputGone) return
+      try {
+        process.stdout.write(text)
+      } catch (error) {
+        // Files and devices are written at once, and fail so.
+        loseOutput(error as NodeJS.ErrnoException)
+      }
+    },
+    err(text) {
+      // Node opens the stream when it is first asked for, which takes a while: not where nothing is
+      // written to it. Work goes on where nobody reads its messages.
+      if (!hasMessages) process.stderr.on('error', () => undefined)
       hasMessages = true
-      process.stderr.write(text)
+      try {
+        process.stderr.write(text)
+      } catch {
+        // A full disk, for one who keeps the messages in a file.
+      }
     },
     env: process.env,
     get isTerminal() {
@@ -129,4 +157,8 @@ function processIo(): Io {
     },
     signal: controller.signal,
   }
+  process.stdout.on('error', loseOutput)
+  // What nobody waited for has no better place to be said.
+  process.on('uncaughtException', (error) => process.exit(report(error, io, false)))
+  return io
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compare, inspect } from 'net2net'
 import { describe, expect, test } from 'vitest'
+import { leftover } from '../../../net2net/testing/leftover.ts'
 import type { ArmResult, RunResults } from '../runs/results.ts'
 import { RunFolder } from '../runs/run-folder.ts'
 import { arms, defaultArms, selectArms } from './arms.ts'
@@ -142,7 +143,7 @@ describe('a run’s folder', () => {
     const line = (step: number) => JSON.stringify({ arm: 'model', epoch: 1, step })
     writeFileSync(join(path, 'metrics.jsonl'), `${line(1)}\n${line(2)}\n${line(3)}\n{"arm": "mo`)
     // Left by a process that was killed while it wrote.
-    writeFileSync(join(path, '.results.json.0123456789ab.tmp'), '{')
+    writeFileSync(leftover(join(path, 'results.json')), '{')
     const run = RunFolder.reopen(path, 2)
     expect(readdirSync(path)).toEqual(['metrics.jsonl'])
     run.appendMetrics({ arm: 'model', epoch: 2, step: 3 })

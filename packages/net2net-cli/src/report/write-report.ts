@@ -1,4 +1,4 @@
-import { AtomicFile } from 'net2net/files'
+import { writeWhole } from 'net2net/files'
 import { readRun } from '../runs/read-run.ts'
 import { reportHtml } from './report.ts'
 
@@ -13,13 +13,5 @@ export async function writeReport(
   { force = false } = {},
 ): Promise<void> {
   const runs = await Promise.all(folders.map(readRun))
-  const html = await reportHtml(runs)
-  const file = await AtomicFile.create(output)
-  try {
-    await file.write(new TextEncoder().encode(html))
-    await file.finish()
-    await file.publish(force)
-  } finally {
-    await file.discard()
-  }
+  await writeWhole(output, await reportHtml(runs), { force })
 }

@@ -5,8 +5,8 @@
 
 import fs from 'node:fs'
 import path from 'node:path'
-import { type Model, save } from 'net2net'
-import { AtomicFile, makeFolder, temporaryName } from 'net2net/files'
+import { type Model, Net2NetError, save } from 'net2net'
+import { folderError, makeFolder, removeLeftovers, temporaryName, writeWhole } from 'net2net/files'
 import { inputError, usageError } from '../errors.ts'
 import type { MetricsLine } from './results.ts'
 
@@ -43,16 +43,7 @@ export class RunFolder {
       fs.accessSync(folder, fs.constants.W_OK)
       return new RunFolder(folder, { made })
     } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException
-      if (code === undefined) throw cause
-      if (code === 'EEXIST')
-        throw usageError(`${folder} is a file, not a folder.`, { where: folder, cause })
-      if (code === 'ENOTDIR')
-        throw usageError(`${folder} is not in a folder.`, { where: folder, cause })
-      throw inputError(`The folder ${folder} cannot be written (${message}).`, {
-        where: folder,
-        cause,
-      })
+      throw cause instanceof Net2NetError ? cause : folderError(folder, cause)
     }
   }
 
@@ -60,7 +51,7 @@ export class RunFolder {
   static reopen(folder: string, step: number): RunFolder {
     const file = path.join(folder, metricsFile)
     try {
-      removeTemporaries(folder)
+      removeLeftovers(folder)
       const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n') : []
       const kept = lines.filter((line) => isLineUpTo(line, step))
       const temporary = temporaryName(file)
@@ -119,14 +110,8 @@ export class RunFolder {
 
   async saveResults(results: object): Promise<void> {
     this.begin()
-    const file = await AtomicFile.create(path.join(this.path, resultsFile))
-    try {
-      await file.write(new TextEncoder().encode(`${JSON.stringify(results, null, 2)}\n`))
-      await file.finish()
-      await file.publish(true)
-    } finally {
-      await file.discard()
-    }
+    const text = `${JSON.stringify(results, null, 2)}\n`
+    await writeWhole(path.join(this.path, resultsFile), text, { force: true })
   }
 
   /** Ends the run; one that never began takes the folders that it made away again. */
@@ -160,12 +145,6 @@ function removeEmpty(folder: string, first: string): void {
     }
     if (at === last || at === path.dirname(at)) return
   }
-}
-
-/** Removes what processes that were killed had not finished. */
-function removeTemporaries(folder: string): void {
-  for (const name of fs.readdirSync(folder))
-    if (/^\..*\.[0-9a-f]{12}\.tmp$/.test(name)) fs.rmSync(path.join(folder, name))
 }
 
 /** A whole line of metrics of a step up to this one; the last line may be torn. */

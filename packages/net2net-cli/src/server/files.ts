@@ -13,12 +13,22 @@ export async function fileUnder(root: string, urlPath: string): Promise<string |
   try {
     const base = await realpath(root)
     const found = await realpath(join(base, ...segments))
-    if (found !== base && !found.startsWith(base + sep)) return undefined
+    if (!(await isInside(base, found))) return undefined
     const facts = await stat(found)
     if (facts.isDirectory()) return await fileUnder(base, `${urlPath}/index.html`)
     return facts.isFile() ? found : undefined
   } catch {
     return undefined
+  }
+}
+
+/** Whether a path, when all links are followed, is the folder or lies in it. */
+export async function isInside(folder: string, path: string): Promise<boolean> {
+  try {
+    const [base, found] = await Promise.all([realpath(folder), realpath(path)])
+    return found === base || found.startsWith(base.endsWith(sep) ? base : base + sep)
+  } catch {
+    return false
   }
 }
 

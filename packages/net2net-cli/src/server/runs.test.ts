@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import fs from 'node:fs'
+import { appendFile, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Runs } from './runs.ts'
 import type { ApiReply } from './server.ts'
 
@@ -71,6 +72,77 @@ describe('the runs of a folder', () => {
     for (const path of ['runs/..', 'runs/%2e%2e/models/secret', 'runs/a/models', 'other'])
       expect(await get(path), path).toBeUndefined()
   })
+
+  it('follows no link out of the folder, and those inside', async () => {
+    const outside = join(folder, 'outside')
+    await mkdir(outside)
+    const results = JSON.stringify({ seed: 9, finished: true, arms: [] })
+    await writeFile(join(outside, 'results.json'), results)
+    await writeFile(join(outside, 'teacher.onnx'), 'secret')
+    await write('a', true)
+    await write('b', true)
+    await symlink(outside, join(folder, 'runs', 'link'))
+    await symlink('a', join(folder, 'runs', 'inside'))
+    await symlink(join(outside, 'results.json'), join(folder, 'runs', 'b', 'metrics.jsonl'))
+    await mkdir(join(folder, 'runs', 'c'))
+    await symlink(join(outside, 'results.json'), join(folder, 'runs', 'c', 'results.json'))
+    const { runs: list } = jsonOf(await get('runs')) as { runs: { id: string }[] }
+    expect(list.map(({ id }) => id).sort()).toEqual(['a', 'b', 'inside'])
+    for (const id of ['link', 'c'])
+      await expect(get(`runs/${id}`)).rejects.toMatchObject({ kind: 'input' })
+    expect(await get('runs/link/models/teacher')).toBeUndefined()
+    for (const id of ['link', 'b', 'c'])
+      await expect(get(`runs/${id}/report`)).rejects.toThrow(/is not reported/)
+    expect(jsonOf(await get('runs/b'))).toMatchObject({ seed: 4, steps: [] })
+  })
+
+  it('reads metrics as they grow, and keeps a curve of them', async () => {
+    await write('a', false)
+    const file = join(folder, 'runs', 'a', 'metrics.jsonl')
+    const lines = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, i) =>
+        JSON.stringify({ arm: 'teacher', step: from + i, loss: 1 / (from + i + 1) }),
+      ).join('\n')
+    const steps = async () => (jsonOf(await get('runs/a')) as { steps: { step: number }[] }).steps
+    await writeFile(file, `${lines(0, 10)}\n{"arm":"teacher","st`)
+    expect((await steps()).map(({ step }) => step)).toEqual([...Array(10).keys()])
+    await appendFile(file, 'ep":10,"loss":0.5}\n')
+    expect((await steps()).at(-1)).toEqual({ arm: 'teacher', step: 10, loss: 0.5 })
+    await appendFile(file, `${lines(11, 50_000)}\n`)
+    const many = await steps()
+    expect(many.length).toBeGreaterThan(500)
+    expect(many.length).toBeLessThanOrEqual(1000)
+    const [first, second] = many
+    expect(many.map(({ step }) => step)).toEqual(
+      many.map((_, i) => first!.step + i * (second!.step - first!.step)),
+    )
+    expect(await steps()).toEqual(many)
+    await writeFile(file, `${lines(0, 3)}\n`)
+    expect(await steps()).toHaveLength(3)
+  })
+
+  it('looks at the folder once for all who watch, and tells each what is new', async () => {
+    for (let i = 0; i < 300; i++) await write(`run-${i}`, true)
+    const read = vi.spyOn(fs.promises, 'readdir')
+    const ends = Array.from({ length: 20 }, () => new AbortController())
+    const watching = ends.map(async ({ signal }) => {
+      const reply = await get('runs/events')
+      if (!reply || !('events' in reply)) throw new Error('no events')
+      const counts: number[] = []
+      for await (const text of reply.events(signal)) {
+        counts.push((JSON.parse(text) as { runs: unknown[] }).runs.length)
+        if (counts.at(-1) === 301) break
+      }
+      return counts
+    })
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await write('new', false)
+    for (const counts of await Promise.all(watching)) expect([300, 301]).toEqual(counts)
+    // Twenty who watch for two seconds: without sharing, at least three times as many as there are.
+    expect(read.mock.calls.length).toBeGreaterThan(1)
+    expect(read.mock.calls.length).toBeLessThan(20)
+    read.mockRestore()
+  }, 60_000)
 
   it('says what is wrong with results that cannot be read', async () => {
     await mkdir(join(folder, 'runs', 'torn'), { recursive: true })

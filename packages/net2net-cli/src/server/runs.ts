@@ -1,15 +1,18 @@
 /** The runs of a folder: listed, read while they go on, started and stopped in child processes. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { open, readdir, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { schemaMessage } from 'net2net/recipe'
 import { z } from 'zod'
 import { inputError, usageError } from '../errors.ts'
 import { nodeArguments, programFile } from '../package-files.ts'
-import { reportHtml, type StepRecord } from '../report/index.ts'
-import { parseMetrics, readResults, readRun, type StoredResults } from '../runs/read-run.ts'
-import { fileUnder, isPlainName, pathSegments } from './files.ts'
+import { reportHtml } from '../report/report.ts'
+import { readResults, readRun } from '../runs/read-run.ts'
+import type { RunRecord } from '../runs/run-record.ts'
+import { fileUnder, isInside, pathSegments } from './files.ts'
+import { Metrics } from './metrics.ts'
+import { RunList } from './run-list.ts'
 import type { ApiReply, ApiRequest } from './server.ts'
 
 /** A run as the list shows it. */
@@ -24,19 +27,12 @@ interface RunSummary {
   readonly ours: boolean
 }
 
-/** A run as its folder and its process show it. */
-interface RunState {
-  readonly summary: RunSummary
-  readonly results: StoredResults | undefined
-  /** Why it failed, or why its results cannot be read. */
-  readonly message: string | undefined
-}
-
 /** A run that has not written for so long, and is no child of ours, goes on no more. */
 const silence = 60_000
 /** How often the folder is looked at for whoever watches it. */
 const interval = 700
-const mostMetrics = 64 << 20
+/** And where a look takes long. */
+const longest = 5000
 
 const startSchema = z.strictObject({
   arms: z
@@ -59,10 +55,31 @@ export class Runs {
   /** The last words of a run that failed. */
   readonly #messages = new Map<string, string>()
 
+  readonly #runs: RunList
+  readonly #metrics = new Metrics()
+  #watchers = 0
+  #watching: Promise<void> | undefined
+  /** The list that watchers were told last, and a promise that is kept when there is another. */
+  #text = ''
+  #news: Promise<void>
+  #tell: (text: string) => void = () => undefined
+
   /** `command`: how net2net is called, program first. */
   constructor(folder: string, command: readonly string[] = ourselves()) {
     this.#folder = folder
     this.#command = command
+    this.#runs = new RunList(folder)
+    this.#news = this.#nextNews()
+  }
+
+  #nextNews(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#tell = (text) => {
+        this.#text = text
+        this.#news = this.#nextNews()
+        resolve()
+      }
+    })
   }
 
   readonly api = async (request: ApiRequest): Promise<ApiReply | undefined> => {
@@ -78,14 +95,15 @@ export class Runs {
     if (id === 'events' && what === undefined) return { events: (signal) => this.#watch(signal) }
     if (what === undefined) return { json: await this.#read(id) }
     if (what === 'models' && arm !== undefined) {
-      const file = await fileUnder(join(this.#folder, id), `/${encodeURIComponent(arm)}.onnx`)
+      const path = `${encodeURIComponent(id)}/${encodeURIComponent(arm)}.onnx`
+      const file = await fileUnder(this.#folder, path)
       return file === undefined
         ? undefined
         : { file, downloadAs: `${encodeURIComponent(arm)}.onnx` }
     }
     if (what === 'report' && arm === undefined)
       return {
-        text: await reportHtml([await readRun(join(this.#folder, id))]),
+        text: await reportHtml([await this.#record(id)]),
         headers: {
           'Content-Type': 'text/html; charset=utf-8',
           'Content-Disposition': 'attachment; filename="report.html"',
@@ -100,73 +118,97 @@ export class Runs {
   }
 
   async #list(): Promise<readonly RunSummary[]> {
-    const found = await readdir(this.#folder).catch(() => [] as string[])
-    // What was started here may not have a folder yet, or have failed before it had one.
-    const names = new Set([...found.filter(isPlainName), ...this.#times.keys()])
-    const runs = await Promise.all([...names].map((name) => this.#look(name)))
-    return runs
-      .flatMap((run) => (run === undefined ? [] : [run.summary]))
-      .sort((a, b) => b.changed - a.changed || a.id.localeCompare(b.id))
+    await this.#runs.look()
+    return this.#summaries()
   }
 
-  async #look(id: string): Promise<RunState | undefined> {
-    const folder = join(this.#folder, id)
-    const times = await Promise.all(
-      ['results.json', 'metrics.jsonl'].map((file) =>
-        stat(join(folder, file)).then(
-          ({ mtimeMs }) => mtimeMs,
-          () => 0,
-        ),
-      ),
-    )
-    const changed = Math.max(...times, this.#times.get(id) ?? 0)
-    if (changed === 0) return undefined
-    let results: StoredResults | undefined
-    let message = this.#messages.get(id)
-    if (times[0] !== 0)
-      try {
-        results = await readResults(folder)
-      } catch (error) {
-        message ??= error instanceof Error ? error.message : String(error)
-      }
+  #summaries(): readonly RunSummary[] {
+    // What was started here may not have a folder yet, or have failed before it had one.
+    const names = new Set([...this.#runs.facts.keys(), ...this.#times.keys()])
+    return [...names]
+      .map((id) => this.#summary(id))
+      .sort((a, b) => b.changed - a.changed || (a.id < b.id ? -1 : 1))
+  }
+
+  #summary(id: string): RunSummary {
+    const facts = this.#runs.facts.get(id)
     const ours = this.#children.has(id)
-    const goesOn = ours || (message === undefined && Date.now() - changed < silence)
+    const changed = Math.max(facts?.changed ?? 0, this.#times.get(id) ?? 0)
+    const failed = this.#messageOf(id) !== undefined
+    const goesOn = ours || (!failed && Date.now() - changed < silence)
     const ended = this.#times.has(id) && !ours
     return {
-      results,
-      message,
-      summary: {
-        id,
-        state: results?.finished ? 'finished' : goesOn && !ended ? 'running' : 'stopped',
-        changed,
-        seed: results?.seed ?? null,
-        arms: results?.arms.map((arm) => arm.name) ?? [],
-        ours,
-      },
+      id,
+      state: facts?.finished ? 'finished' : goesOn && !ended ? 'running' : 'stopped',
+      changed,
+      seed: facts?.seed ?? null,
+      arms: facts?.arms ?? [],
+      ours,
     }
   }
+
+  /** Why a run failed, or why its results cannot be read. */
+  readonly #messageOf = (id: string): string | undefined =>
+    this.#messages.get(id) ?? this.#runs.facts.get(id)?.message
 
   async #read(id: string): Promise<unknown> {
-    const run = await this.#look(id)
-    if (run === undefined) throw inputError(`There is no run called ${id} in ${this.#folder}.`)
+    await this.#runs.look()
+    const facts = this.#runs.facts.get(id)
+    if (!facts && !this.#times.has(id))
+      throw inputError(`There is no run called ${id} in ${this.#folder}.`)
+    const folder = join(this.#folder, id)
+    const metrics = await fileUnder(this.#folder, `${encodeURIComponent(id)}/metrics.jsonl`)
     return {
-      ...run.summary,
-      message: run.message ?? null,
-      results: run.results ?? null,
-      steps: await readSteps(join(this.#folder, id, 'metrics.jsonl')),
+      ...this.#summary(id),
+      message: this.#messageOf(id) ?? null,
+      results: facts?.version && !facts.message ? await readResults(folder) : null,
+      steps: metrics === undefined ? [] : await this.#metrics.stepsOf(metrics),
     }
   }
 
-  /** Yields the list whenever something in the folder has changed. */
-  async *#watch(signal: AbortSignal): AsyncGenerator<unknown> {
-    let last = ''
-    while (!signal.aborted) {
-      const runs = await this.#list()
-      const text = JSON.stringify(runs)
-      if (text !== last) yield { runs }
-      last = text
-      await new Promise((resolve) => setTimeout(resolve, interval))
+  /** A run's record, if no link in its folder leads out of the folder of runs. */
+  async #record(id: string): Promise<RunRecord> {
+    const folder = join(this.#folder, id)
+    for (const name of ['', ...(await readdir(folder).catch(() => []))])
+      if (!(await isInside(this.#folder, join(folder, name))))
+        throw inputError(`${id} is not reported: ${name || 'it'} is not in ${this.#folder}.`)
+    return readRun(folder)
+  }
+
+  /** Yields the list, as JSON, whenever it has changed. One look at the folder serves all who watch. */
+  async *#watch(signal: AbortSignal): AsyncGenerator<string> {
+    this.#watchers++
+    const ended = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    try {
+      for (let seen = ''; !signal.aborted; ) {
+        this.#watching ??= this.#keepLooking()
+        const text = this.#text
+        if (text !== '' && text !== seen) {
+          seen = text
+          yield text
+        } else await Promise.race([this.#news, ended])
+      }
+    } finally {
+      this.#watchers--
     }
+  }
+
+  /** Looks at the folder again and again while somebody watches, less often where it takes long. */
+  async #keepLooking(): Promise<void> {
+    while (this.#watchers > 0) {
+      const start = performance.now()
+      const text = JSON.stringify({ runs: await this.#list() })
+      if (text !== this.#text) this.#tell(text)
+      const took = performance.now() - start
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.max(interval, Math.min(4 * took, longest))),
+      )
+    }
+    this.#watching = undefined
+    // Who comes later is told how it is then.
+    this.#text = ''
   }
 
   async #start(body: unknown): Promise<{ readonly id: string }> {
@@ -228,28 +270,6 @@ const ourselves = (): readonly string[] => [
   ...nodeArguments(),
   programFile('cli/main'),
 ]
-
-/** At most a thousand points per arm: what a curve can show. */
-async function readSteps(file: string): Promise<readonly StepRecord[]> {
-  const handle = await open(file).catch(() => undefined)
-  if (handle === undefined) return []
-  try {
-    const { size } = await handle.stat()
-    const length = Math.min(size, mostMetrics)
-    const { buffer } = await handle.read(Buffer.alloc(length), 0, length, size - length)
-    const steps = parseMetrics(buffer.toString('utf8'))
-    const counts = new Map<string, number>()
-    for (const { arm } of steps) counts.set(arm, (counts.get(arm) ?? 0) + 1)
-    const seen = new Map<string, number>()
-    return steps.filter(({ arm }) => {
-      const index = seen.get(arm) ?? 0
-      seen.set(arm, index + 1)
-      return index % Math.ceil(counts.get(arm)! / 1000) === 0
-    })
-  } finally {
-    await handle.close()
-  }
-}
 
 /** `20260131-235959`, in local time. */
 function timestamp(now: Date): string {

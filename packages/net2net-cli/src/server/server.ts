@@ -4,6 +4,7 @@
  * 403 before anything is looked at.
  */
 
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -20,8 +21,8 @@ export type ApiReply =
   | { readonly status?: number; readonly json: unknown }
   | { readonly file: string; readonly downloadAs?: string }
   | { readonly text: string; readonly headers?: Readonly<Record<string, string>> }
-  /** A stream of server-sent events; ends when the signal aborts. */
-  | { readonly events: (signal: AbortSignal) => AsyncIterable<unknown> }
+  /** Server-sent events, each a JSON text; asked for the next when the reader has taken the last. */
+  | { readonly events: (signal: AbortSignal) => AsyncIterable<string> }
 
 export interface ApiRequest {
   readonly method: string
@@ -200,7 +201,9 @@ async function send(
   response.write(': hello\n\n')
   for await (const event of reply.events(controller.signal)) {
     if (controller.signal.aborted) break
-    response.write(`data: ${JSON.stringify(event)}\n\n`)
+    // Nothing is piled up for a reader that is slow.
+    if (!response.write(`data: ${event}\n\n`))
+      await once(response, 'drain', { signal: controller.signal }).catch(() => undefined)
   }
   response.end()
 }

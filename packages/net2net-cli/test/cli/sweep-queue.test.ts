@@ -1,6 +1,8 @@
 /** Sweeps over Redis: workers that die or are stopped, a Redis that goes away, queues that are shared. */
 import { spawnSync } from 'node:child_process'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { net2net, temporaryFolder } from './net2net.ts'
@@ -193,6 +195,48 @@ describe.skipIf(!hasRedis)('a sweep over Redis', () => {
     expect(err).toMatch(/There is nothing left to do/)
     expect(code).toBe(0)
   }, 240_000)
+
+  test('is not harmed by jobs that a stranger puts into its queue', async () => {
+    const { url } = await queue()
+    const own = join(folder, 'stranger', 'inner')
+    mkdirSync(own, { recursive: true })
+    const jobs = new Queue('net2net', { connection: { url } })
+    const { trials } = planOf(local)
+    const job = { trial: trials[0]!, checkpointSeconds: 0, commonFolder: true, children: [] }
+    const { labels: _, ...unlabelled } = trials[0]!
+    for (const [i, trial] of [{ ...trials[0]!, id: '../../x' }, unlabelled, 'x'].entries())
+      await jobs.add('trial', { ...job, trial }, { jobId: `stranger-${i}` })
+    const worker = startWorker(url, '--folder', own, '--idle-exit', '2', '--json')
+    const { code, out } = await worker.outcome
+    await jobs.close()
+    expect(code).toBe(0)
+    const { finished, failed } = JSON.parse(out)
+    expect(finished).toEqual([])
+    expect(failed.toSorted()).toEqual(['stranger-0', 'stranger-1', 'stranger-2'])
+    expect(worker.said).toMatch(/stranger-0 .*trial\.id is no identity of a trial/)
+    expect(readdirSync(join(folder, 'stranger'))).toEqual(['inner'])
+    expect(readdirSync(own)).toEqual(['trials'])
+  }, 240_000)
+
+  test.each(['away', 'frozen'])(
+    'leaves workers that SIGTERM ends while Redis is %s',
+    async (state) => {
+      const { server, url } = await queue()
+      const workers = [startWorker(url), startWorker(url, '--idle-exit', '3600')]
+      await until(() => workers.every(({ said }) => said.includes('Ready for trials')))
+      server.removeAllListeners('exit')
+      server.kill(state === 'away' ? 'SIGKILL' : 'SIGSTOP')
+      if (state === 'away')
+        await until(() => workers.every(({ said }) => said.includes('Redis is away')))
+      else await new Promise((resolve) => setTimeout(resolve, 1500))
+      const start = Date.now()
+      const outcomes = await stopWorkers(workers)
+      expect(Date.now() - start).toBeLessThan(15_000)
+      expect(outcomes.map(({ code }) => code)).toEqual([0, 0])
+      server.kill('SIGKILL')
+    },
+    240_000,
+  )
 
   test('that nobody can reach says so at once', async () => {
     const { code, err } = await net2net([

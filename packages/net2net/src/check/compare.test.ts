@@ -1,16 +1,17 @@
+import { readdirSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../testing/temporary-folder.ts'
 import { inputError } from '../errors.ts'
 import { GraphBuilder } from '../model/builder.ts'
 import type { Model, Shape } from '../model/model.ts'
-import { load, save } from '../onnx/file.node.ts'
+import { stage } from '../onnx/file.node.ts'
 import { linearFormOf } from '../operators/table.ts'
 import type { DType } from '../tensor/dtype.ts'
 import { gather } from '../tensor/lazy.ts'
 import { randomStream } from '../tensor/random.ts'
-import { elementCount, float32, int64, type Tensor } from '../tensor/tensor.ts'
-import { compare, type Upcoming } from './compare.ts'
+import { elementCount, float32, int64, type LazyTensor, type Tensor } from '../tensor/tensor.ts'
+import { compare } from './compare.ts'
 
 /** y = x · scale + shift */
 function affine(scale: number, shift = 0, shape: Shape = ['batch', 3]): Model {
@@ -302,14 +303,28 @@ describe('compare', () => {
     )
   })
 
-  describe('with a model whose file is still being written', () => {
+  describe('with a model whose files are still being written', () => {
     const at = temporaryFolder()
     const large = { wholeUpTo: 0 }
-    function upcoming(file: Promise<string>): Upcoming {
-      const written = file.then(load)
-      written.catch(() => undefined)
-      return { model: affine(2), written, file }
-    }
+    /** The same, its weights not there before the promise is kept. */
+    const pending = (model: Model, arrival: Promise<void>): Model => ({
+      ...model,
+      graph: {
+        ...model.graph,
+        initializers: new Map(
+          [...model.graph.initializers].map(([name, { tensor }]) => [
+            name,
+            { tensor: { ...lazily(tensor), ready: () => arrival } },
+          ]),
+        ),
+      },
+    })
+    const lazily = (tensor: LazyTensor): LazyTensor => ({
+      dtype: tensor.dtype,
+      dims: tensor.dims,
+      byteLength: tensor.byteLength,
+      read: (offset, length) => tensor.read(offset, length),
+    })
     /** Tells when the first model has been computed, by asking for its weights. */
     function watched(model: Model, onRead: () => void): Model {
       const initializers = new Map(
@@ -330,30 +345,37 @@ describe('compare', () => {
       return { ...model, graph: { ...model.graph, initializers } }
     }
 
-    test.each([large, {}])('compares with what is in the file: %o', async (options) => {
-      await save(affine(3), at('other.onnx'))
-      const report = (file: string) =>
-        compare(affine(2), upcoming(Promise.resolve(at(file))), options)
-      expect((await report('other.onnx')).equal).toBe(false)
-      await save(affine(2), at('same.onnx'))
-      expect(await report('same.onnx')).toEqual(await compare(affine(2), at('same.onnx'), options))
-      await save(affine(2, 0, ['batch', 4]), at('wider.onnx'))
-      await expect(report('wider.onnx')).rejects.toMatchObject({ kind: 'difference' })
+    test.each([large, {}])('compares with what is in the files: %o', async (options) => {
+      for (const externalData of [false, true]) {
+        const report = async (model: Model) => {
+          const staged = await stage(model, at('b.onnx'), { externalData })
+          try {
+            return await compare(affine(2), staged.model, options)
+          } finally {
+            await staged.discard()
+          }
+        }
+        expect((await report(affine(3))).equal).toBe(false)
+        expect(await report(affine(2))).toEqual(await compare(affine(2), affine(2), options))
+        await expect(report(affine(2, 0, ['batch', 4]))).rejects.toMatchObject({
+          kind: 'difference',
+        })
+      }
+      expect(readdirSync(at())).toEqual([])
     })
 
     test('computes the first in the meantime', async () => {
-      await save(affine(2), at('a.onnx'))
-      let write = (_: string): void => undefined
-      const file = new Promise<string>((resolve) => {
-        write = resolve
+      let arrive = (): void => undefined
+      const arrival = new Promise<void>((resolve) => {
+        arrive = resolve
       })
       let computed = (): void => undefined
       const isComputed = new Promise<void>((resolve) => {
         computed = resolve
       })
-      const report = compare(watched(affine(2), computed), upcoming(file), large)
+      const report = compare(watched(affine(2), computed), pending(affine(2), arrival), large)
       await isComputed
-      write(at('a.onnx'))
+      arrive()
       expect(await report).toMatchObject({ equal: true })
     })
 
@@ -369,17 +391,16 @@ describe('compare', () => {
         graph.output('y', 'float32', [1, 1000])
         return graph.model()
       }
-      let saving: Promise<string> | undefined
-      let saved = false
-      const written = new Promise<Model>((onReadable) => {
-        saving = save(tall(shift), at('tall.onnx'), { onReadable }).then(() => at('tall.onnx'))
+      let isWritten = false
+      const staged = await stage(tall(shift), at('tall.onnx'), {
+        onProgress: (done, total) => {
+          isWritten = done === total
+        },
       })
-      saving!.then(() => (saved = true))
-      await written
-      expect(saved).toBe(false)
-      const b = { model: tall(0), written, file: saving! }
-      const report = await compare(tall(0), b, { ...large, linearForm: linearFormOf })
-      await saving
+      expect(isWritten).toBe(false)
+      const report = await compare(tall(0), staged.model, { ...large, linearForm: linearFormOf })
+      await staged.discard()
+      expect(isWritten).toBe(true)
       expect(report.equal).toBe(shift === 0)
     })
 
@@ -389,11 +410,12 @@ describe('compare', () => {
       await compare(first, first, large)
       const once = reads / 2
       reads = 0
-      const file = new Promise<string>((_, reject) => {
-        setTimeout(() => reject(inputError('No space.')), 200)
+      const arrival = new Promise<void>((_, reject) => {
+        setTimeout(() => reject(inputError('No space.', { where: 'b.onnx' })), 200)
       })
-      file.catch(() => undefined)
-      await expect(compare(first, upcoming(file), large)).rejects.toThrow('No space.')
+      arrival.catch(() => undefined)
+      const second = pending(affine(2), arrival)
+      await expect(compare(first, second, large)).rejects.toThrow('No space.')
       expect(reads).toBe(once)
     })
   })

@@ -73,8 +73,6 @@ export interface Subject {
    */
   readonly file?: Uint8Array | string
   readonly model: Model
-  /** Where its file is still being written: the model as the file has it, which is what counts. */
-  readonly written?: () => Promise<Model>
 }
 
 /**
@@ -117,25 +115,10 @@ export async function compareSubjects(
 
 async function open(
   runtime: Runtime,
-  { file, model, written }: Subject,
+  { file, model }: Subject,
   linearForm: LinearFormOf | undefined,
 ): Promise<Computation> {
-  if (file === undefined) {
-    const session = streamedSession(runtime, model, { linearForm })
-    if (!written) return session
-    const { inputs, outputs, release, isStreamed } = session
-    return {
-      inputs,
-      outputs,
-      release,
-      isStreamed,
-      async run(samples, options) {
-        const there = streamedSession(runtime, await written(), { linearForm })
-        mustCorrespond(session, there)
-        return there.run(samples, options)
-      },
-    }
-  }
+  if (file === undefined) return streamedSession(runtime, model, { linearForm })
   const session = await runtime.createSession(file)
   return {
     inputs: session.inputs,
@@ -243,7 +226,9 @@ async function compareComputations(
     try {
       return await measure(Array.from({ length: samples }, (_, i) => draw(i)))
     } catch (cause) {
-      const refused = cause instanceof Net2NetError && cause.kind === 'input'
+      // What is wrong with a file (then `where` names it) is wrong with any inputs.
+      const refused =
+        cause instanceof Net2NetError && cause.kind === 'input' && cause.where === undefined
       if (!refused || signal?.aborted) throw cause
       failure ??= cause
     }

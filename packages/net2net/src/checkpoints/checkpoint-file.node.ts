@@ -6,7 +6,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { inputError } from '../errors.ts'
-import { AtomicFile } from '../files/atomic-file.ts'
+import { AtomicFiles } from '../files/atomic-files.ts'
 import { dtypes } from '../tensor/dtype.ts'
 import { allocate, elementCount, isNumeric, type NumericDType, Tensor } from '../tensor/tensor.ts'
 import type { TrainingState } from '../training/run/state.ts'
@@ -72,18 +72,17 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
   new DataView(length.buffer).setUint32(0, text.length, true)
 
   const hash = createHash('sha256')
-  const file = await AtomicFile.create(path)
+  const files = new AtomicFiles({ force: true })
   try {
+    const file = await files.create(path)
     for (const bytes of [magic, length, text, ...contents.map((content) => content.bytes)]) {
       hash.update(bytes)
       await file.write(bytes)
     }
     await file.write(hash.digest())
-    await file.finish()
-    await file.publish(true)
-  } catch (error) {
-    await file.discard()
-    throw error
+    await files.publish()
+  } finally {
+    await files.discard()
   }
 }
 

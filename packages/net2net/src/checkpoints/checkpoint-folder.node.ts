@@ -1,9 +1,10 @@
 /** A folder of checkpoints: the newest whole one is found again, whatever happened. Node only. */
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inputError, Net2NetError } from '../errors.ts'
-import { syncFolder } from '../files/atomic-file.ts'
+import { makeFolder } from '../files/make-folder.ts'
+import { removeLeftovers } from '../files/temporary-name.ts'
 import type { TrainingState } from '../training/run/state.ts'
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint-file.node.ts'
 
@@ -23,9 +24,6 @@ export interface SkippedCheckpoint {
 }
 
 const pattern = /^checkpoint-(\d{10})\.n2n$/
-const temporaries = /^\.checkpoint-\d{10}\.n2n\..*\.tmp$/
-/** Temporary files that are older than this were left by a process that was killed. */
-const staleMilliseconds = 60_000
 
 export class CheckpointFolder {
   readonly folder: string
@@ -46,14 +44,13 @@ export class CheckpointFolder {
     state: TrainingState,
     more: Pick<Checkpoint, 'extra' | 'attachments'> = {},
   ): Promise<string> {
-    await this.#makeFolder()
+    makeFolder(this.folder)
     const file = `checkpoint-${String(state.step).padStart(10, '0')}.n2n`
     await writeCheckpoint(join(this.folder, file), {
       fingerprint: this.#fingerprint,
       state,
       ...more,
     })
-    await syncFolder(this.folder)
     const older = (await this.#files()).filter((name) => name <= file)
     for (const name of older.slice(this.#keep)) await rm(join(this.folder, name), { force: true })
     return join(this.folder, file)
@@ -70,7 +67,7 @@ export class CheckpointFolder {
     readonly skipped: readonly SkippedCheckpoint[]
   }> {
     const skipped: SkippedCheckpoint[] = []
-    await this.#removeStale()
+    removeLeftovers(this.folder)
     for (const name of await this.#files()) {
       const file = join(this.folder, name)
       try {
@@ -88,14 +85,6 @@ export class CheckpointFolder {
     return { checkpoint: undefined, skipped }
   }
 
-  async #makeFolder(): Promise<void> {
-    try {
-      await mkdir(this.folder, { recursive: true })
-    } catch (cause) {
-      throw inputError(`The folder ${this.folder} cannot be made.`, { where: this.folder, cause })
-    }
-  }
-
   /** The checkpoints, newest first. */
   async #files(): Promise<readonly string[]> {
     return (await this.#names())
@@ -110,15 +99,6 @@ export class CheckpointFolder {
     } catch (cause) {
       if ((cause as { code?: string }).code === 'ENOENT') return []
       throw inputError(`The folder ${this.folder} cannot be read.`, { where: this.folder, cause })
-    }
-  }
-
-  async #removeStale(): Promise<void> {
-    for (const name of await this.#names()) {
-      if (!temporaries.test(name)) continue
-      const file = join(this.folder, name)
-      const found = await stat(file).catch(() => undefined)
-      if (found && Date.now() - found.mtimeMs > staleMilliseconds) await rm(file, { force: true })
     }
   }
 }

@@ -3,8 +3,8 @@ import type { Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inputError, usageError } from '../errors.ts'
+import { fileProblem } from '../files/read-whole.ts'
 import { shown } from '../model/classes.ts'
-import { fileProblem } from './data-file.node.ts'
 import { ArrayDataset } from './dataset.ts'
 
 export interface ImagesOptions {

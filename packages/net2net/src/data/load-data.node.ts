@@ -2,10 +2,10 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { inputError } from '../errors.ts'
+import { readWhole } from '../files/read-whole.ts'
 import { datasetOfArrays } from './arrays.ts'
 import type { TargetKind } from './classes.ts'
 import { parseCsv } from './csv.ts'
-import { readData } from './data-file.node.ts'
 import type { ArrayDataset } from './dataset.ts'
 import { loadImages } from './image-folder.node.ts'
 import { mnistSource } from './known-datasets.ts'
@@ -51,9 +51,9 @@ export async function loadData(spec: string, options: LoadOptions = {}): Promise
     )
   if (statSync(spec).isDirectory()) return loadFolder(spec, options)
   if (/\.npz$/i.test(spec))
-    return datasetOfArrays(decodeNpz(await readData(spec), spec), spec, options)
+    return datasetOfArrays(decodeNpz(await readWhole(spec), spec), spec, options)
   if (isTable(spec))
-    return { train: parseCsv(new TextDecoder().decode(await readData(spec)), options, spec) }
+    return { train: parseCsv(new TextDecoder().decode(await readWhole(spec)), options, spec) }
   throw inputError(`${spec} is of no known kind: data files are .npz, .csv or .tsv.`, {
     where: spec,
   })

@@ -1,14 +1,15 @@
 /** MNIST and Fashion-MNIST from a folder, a package or the network, checked by SHA-256. */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { inputError } from '../errors.ts'
+import { makeFolder } from '../files/make-folder.ts'
+import { readWhole } from '../files/read-whole.ts'
+import { writeWhole } from '../files/write-whole.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { readData } from './data-file.node.ts'
 import type { ArrayDataset } from './dataset.ts'
 import { digitsDataset } from './digits.ts'
 import { decodeIdx } from './idx.ts'
@@ -58,7 +59,7 @@ export async function loadDigits(known: KnownDataset, options: DigitsOptions): P
   const read = async (file: KnownFile): Promise<Tensor> => {
     const path =
       folder === undefined ? await download(known, file, options) : find(folder, known, file)
-    const bytes = await readData(path)
+    const bytes = await readWhole(path)
     const array = decodeIdx(bytes, path)
     if (options.verify !== false && sha256(bytes) !== file.sha256)
       throw inputError(
@@ -133,7 +134,9 @@ async function download(
       const bytes = gunzipSync(await response.arrayBuffer())
       if (options.verify !== false && sha256(bytes) !== file.sha256)
         throw new Error('the SHA-256 checksum differs from the published one')
-      await writeWhole(path, bytes)
+      makeFolder(dirname(path))
+      // Another process may have fetched it meanwhile.
+      await writeWhole(path, bytes, { force: true })
       return path
     } catch (cause) {
       if (options.signal?.aborted) throw cause
@@ -147,19 +150,6 @@ async function download(
       hint: `${known.source}, or give a folder with ${file.name} and its three companions: --data DIR.`,
     },
   )
-}
-
-/** Writes a file that is either whole or not there. */
-async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
-  const temporary = `${path}.${process.pid}.part`
-  try {
-    await writeFile(temporary, bytes, { flush: true })
-    await rename(temporary, path)
-  } catch (cause) {
-    await rm(temporary, { force: true })
-    throw cause
-  }
 }
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')

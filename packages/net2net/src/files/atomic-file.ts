@@ -1,11 +1,11 @@
-/** Files that appear whole or not at all. Node only. */
-import { randomBytes } from 'node:crypto'
+/** One file of those that appear together (`AtomicFiles`), while it is written. Node only. */
 import fs from 'node:fs'
 import path from 'node:path'
-import { inputError, Net2NetError, usageError } from '../errors.ts'
 import type { StoredBytes } from '../tensor/tensor.ts'
 import type { Copier } from './copier.ts'
 import { endError, errorCode, FileSource, readError } from './file-source.ts'
+import { refuseExisting, writeError } from './target.ts'
+import { removeLeftoversOnce, temporaryName } from './temporary-name.ts'
 
 /** Small writes are collected up to this size. */
 const BUFFER = 2 ** 20
@@ -13,8 +13,8 @@ const BUFFER = 2 ** 20
 const SYNC_EVERY = 2 ** 23
 
 /**
- * A file under a temporary name in the target's folder. Write to it, then publish it or discard
- * it; until it is published, nothing is seen under the target's name.
+ * A file under a temporary name in the target's folder. Until it is published, nothing is seen
+ * under the target's name.
  */
 export class AtomicFile {
   readonly target: string
@@ -34,6 +34,7 @@ export class AtomicFile {
   }
 
   static async create(target: string): Promise<AtomicFile> {
+    removeLeftoversOnce(path.dirname(target))
     const temporary = temporaryName(target)
     try {
       const handle = await fs.promises.open(temporary, 'wx', await modeOf(target))
@@ -44,10 +45,11 @@ export class AtomicFile {
   }
 
   /**
-   * Appends bytes; they may change as soon as the promise is kept. Large writes are on their way
-   * when the call returns, so that the caller can compute meanwhile.
+   * Appends a text or bytes; these may change as soon as the promise is kept. Large writes are on
+   * their way when the call returns, so that the caller can compute meanwhile.
    */
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(content: string | Uint8Array): Promise<void> {
+    const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content
     const large = bytes.length > BUFFER / 4
     const full = large || this.#bufferedBytes + bytes.length > BUFFER
     const flushed = full ? this.#flush() : undefined
@@ -69,10 +71,12 @@ export class AtomicFile {
     this.#position += length
     await flushed
     const to = this.#handle.fd
-    const failure = await copier.copy({ from: file.descriptor, at, to, position, length })
-    if (failure?.during === 'write') throw writeError(this.target, failure)
-    // A file that was changed is said to be, whatever became of its bytes.
-    file.mustBeUnchanged()
+    const failure = await file.use(async (from) => {
+      const failed = await copier.copy({ from, at, to, position, length })
+      if (failed?.during === 'write') throw writeError(this.target, failed)
+      // A file that was changed is said to be, whatever became of its bytes.
+      return failed
+    })
     if (failure?.during === 'read') throw readError(file.path, failure)
     if (failure) throw endError(file.path, failure.at)
     this.#syncSome(length)
@@ -111,20 +115,13 @@ export class AtomicFile {
   /** Gives the finished file its name; replaces an existing file only with `force`. */
   async publish(force: boolean): Promise<void> {
     try {
-      if (force) {
-        await fs.promises.rename(this.#temporary, this.target)
-        return
-      }
-      // Unlike rename, link never replaces a file that came to be in the meantime.
-      await fs.promises.link(this.#temporary, this.target)
+      if (!force) return await nameExclusively(this.#temporary, this.target)
+      // What is there may have become something else since it was looked at first.
+      await refuseExisting(this.target, true)
+      await rename(this.#temporary, this.target)
     } catch (cause) {
-      if (force || errorCode(cause) === 'EEXIST') throw writeError(this.target, cause)
-      // A file system without hard links.
-      await refuseExisting(this.target, force)
-      await fs.promises.rename(this.#temporary, this.target)
-      return
+      throw writeError(this.target, cause)
     }
-    await fs.promises.unlink(this.#temporary)
   }
 
   /** Removes the temporary file, if it is still there. */
@@ -190,12 +187,6 @@ async function settled(promises: readonly (Promise<void> | undefined)[]): Promis
     if (result.status === 'rejected') throw result.reason
 }
 
-/** A name in the same folder that nobody else uses. */
-export function temporaryName(target: string): string {
-  const name = `.${path.basename(target).slice(0, 50)}.${randomBytes(6).toString('hex')}.tmp`
-  return path.join(path.dirname(target), name)
-}
-
 /** Permissions of the file that is replaced: what was private stays private. */
 async function modeOf(target: string): Promise<number> {
   try {
@@ -205,68 +196,47 @@ async function modeOf(target: string): Promise<number> {
   }
 }
 
-/** Throws a `usage` error if the target exists and may not be replaced, or never could be. */
-export async function refuseExisting(target: string, force: boolean): Promise<void> {
-  let stat: fs.Stats
+/**
+ * Gives a file a name that nobody has: of several processes that want it, one gets it.
+ *
+ * @throws the system's own error, `EEXIST` where the name is taken
+ */
+export async function nameExclusively(from: string, to: string): Promise<void> {
   try {
-    stat = await fs.promises.lstat(target)
+    // Unlike rename, link never replaces anything, not even a symbolic link that leads nowhere.
+    await fs.promises.link(from, to)
   } catch (cause) {
-    if (errorCode(cause) === 'ENOENT') return
-    throw writeError(target, cause)
+    if (errorCode(cause) === 'EEXIST') throw cause
+    await nameWithoutLinks(from, to)
+    return
   }
-  if (stat.isDirectory())
-    throw usageError(`${target} is a folder; give the name of a file.`, { where: target })
-  if (!force) throw existsError(target)
-  if (!stat.isFile() && !stat.isSymbolicLink())
-    throw usageError(`${target} is not a regular file and is not replaced.`, { where: target })
+  // If this fails, the file is there under both names, and the next process removes the second.
+  await fs.promises.unlink(from).catch(() => undefined)
 }
 
-const existsError = (target: string) =>
-  usageError(`${target}: exists already; give another name, or replace it (force).`, {
-    where: target,
-  })
-
-/** Makes renames in the folder last through a power failure, where the system can. */
-export async function syncFolder(folder: string): Promise<void> {
+/** For file systems without hard links: whoever creates an empty file there may replace it. */
+async function nameWithoutLinks(from: string, to: string): Promise<void> {
+  const placeholder = await fs.promises.open(to, 'wx')
+  await placeholder.close()
   try {
-    const handle = await fs.promises.open(folder, 'r')
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  } catch {
-    // Windows cannot; the files themselves are synced.
+    await rename(from, to)
+  } catch (cause) {
+    await fs.promises.rm(to, { force: true })
+    throw cause
   }
 }
 
-const full = 'no space is left on the device; nothing was changed'
-const inputReasons: Readonly<Record<string, string>> = {
-  ENOSPC: full,
-  EDQUOT: 'the disk quota is used up; nothing was changed',
-  EFBIG: 'the file would be larger than the system allows; nothing was changed',
-  EIO: 'the device reports an input/output error',
-  EROFS: 'the file system is read-only',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-}
-const usageReasons: Readonly<Record<string, string>> = {
-  ENOENT: 'its folder does not exist',
-  ENOTDIR: 'its folder is not a folder',
-  ENAMETOOLONG: 'the name is too long',
-  ERR_INVALID_ARG_VALUE: 'the name has a NUL in it',
-}
-
-/** The system's refusal to write a file, in words. */
-function writeError(target: string, cause: unknown): Net2NetError {
-  if (cause instanceof Net2NetError) return cause
-  const code = errorCode(cause)
-  if (code === 'EEXIST') return existsError(target)
-  const usage = usageReasons[code]
-  const make = usage ? usageError : inputError
-  const reason = usage ?? inputReasons[code] ?? code
-  return make(`${target.replaceAll('\0', '\\0')}: cannot be written: ${reason}.`, {
-    where: target,
-    cause,
-  })
+/**
+ * Replaces what is there. On Windows, virus scanners and indexers open new files for a moment, and
+ * the system refuses to rename them meanwhile: there it is tried again for a second.
+ */
+export async function rename(from: string, to: string): Promise<void> {
+  const tries = process.platform === 'win32' ? 20 : 1
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await fs.promises.rename(from, to)
+    } catch (cause) {
+      if (attempt === tries || !['EPERM', 'EACCES', 'EBUSY'].includes(errorCode(cause))) throw cause
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
 }

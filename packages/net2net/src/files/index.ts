@@ -1,4 +1,8 @@
 /** Files that are whole or not there at all. Node only. */
-export { readData as readWhole } from '../data/data-file.node.ts'
-export { AtomicFile, refuseExisting, syncFolder, temporaryName } from './atomic-file.ts'
-export { makeFolder } from './make-folder.ts'
+
+export { AtomicFiles, type ReplaceOptions } from './atomic-files.ts'
+export { folderError, makeFolder } from './make-folder.ts'
+export { readWhole } from './read-whole.ts'
+export { refuseExisting } from './target.ts'
+export { removeLeftovers, temporaryName } from './temporary-name.ts'
+export { writeAllWhole, writeWhole } from './write-whole.ts'

@@ -16,8 +16,15 @@ test('makes what is missing, and says where it began', () => {
 
 test('a file in the way is an error', () => {
   writeFileSync(join(folder, 'file'), '')
-  expect(() => makeFolder(join(folder, 'file'))).toThrow(/EEXIST/)
-  expect(() => makeFolder(join(folder, 'file/inside'))).toThrow(/ENOTDIR/)
+  expect(() => makeFolder(join(folder, 'file'))).toThrow(
+    expect.objectContaining({ kind: 'usage', message: expect.stringMatching(/is a file, not a/) }),
+  )
+  expect(() => makeFolder(join(folder, 'file/inside'))).toThrow(
+    expect.objectContaining({
+      kind: 'usage',
+      message: expect.stringMatching(/is not in a folder/),
+    }),
+  )
 })
 
 test.runIf(existsSync('/proc/self'))('a folder that takes no new one is an error, at once', () => {

@@ -3,13 +3,13 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../testing/temporary-folder.ts'
 import { FileSource } from './file-source.ts'
-import { type Range, UnfinishedSource } from './pending-source.ts'
+import { PendingSource, type Range } from './pending-source.ts'
 
 const at = temporaryFolder()
 
-function sourceOf(size: number, missing: readonly Range[]): UnfinishedSource {
+function sourceOf(size: number, missing: readonly Range[]): PendingSource {
   fs.writeFileSync(at('a'), new Uint8Array(size))
-  return new UnfinishedSource(new FileSource(at('a'), { beingWritten: true }), missing)
+  return new PendingSource(new FileSource(at('a'), { beingWritten: true }), missing)
 }
 
 /** What has become of promises, once all that can be kept is. */

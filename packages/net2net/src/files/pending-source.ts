@@ -1,6 +1,6 @@
 /** Reading a file while it is being written. */
 
-import type { ByteSource } from '../onnx/wire.ts'
+import type { ByteSource } from '../tensor/bytes.ts'
 import type { FileSource } from './file-source.ts'
 
 /** Bytes [start, end) of a file. */
@@ -18,7 +18,7 @@ interface Waiting extends Range {
  * A file of which some ranges are still to be written. `ready` waits for them; what is read before
  * it is there reads as zeros.
  */
-export class UnfinishedSource implements ByteSource {
+export class PendingSource implements ByteSource {
   readonly #file: FileSource
   /** In the order in which they will be written, from `#next` on. */
   readonly #missing: readonly Range[]
@@ -78,6 +78,11 @@ export class UnfinishedSource implements ByteSource {
   fail(cause: unknown): void {
     this.#failure = { cause }
     for (const { reject } of this.#waiting.splice(0)) reject(cause)
+  }
+
+  /** Closes the file, which cannot be read any more. */
+  close(): void {
+    this.#file.close()
   }
 
   #isThere({ start, end }: Range): boolean {

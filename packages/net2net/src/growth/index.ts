@@ -14,7 +14,7 @@ export { rolesIn } from './growth-plan.ts'
 export { type InspectedLayer, type InspectedValue, type Inspection, inspect } from './inspect.ts'
 export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
-export { planWiden, type WidenOptions } from './plan/widen.ts'
+export { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
 export type { Widths, WidthTarget } from './plan/widths.ts'
 export { type Solution, solve } from './solve/index.ts'
 export {

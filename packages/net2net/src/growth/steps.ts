@@ -4,7 +4,7 @@ import { countParameters } from '../operators/model-size.ts'
 import { applyPlan } from './apply/apply.ts'
 import type { GrowthPlan } from './growth-plan.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
-import { planWiden, type WidenOptions } from './plan/widen.ts'
+import { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
 import type { Solution } from './solve/index.ts'
 
@@ -12,7 +12,7 @@ interface Planned {
   /** The resolved plan; if given, it is applied as it is. */
   readonly plan?: GrowthPlan
 }
-export interface WidenStep extends WidenOptions, Planned {
+export interface WidenStep extends Omit<WidenOptions, keyof PlanningContext>, Planned {
   readonly widen: Widths
 }
 export interface DeepenStep extends Omit<DeepenOptions, 'statistics'>, Planned {
@@ -22,7 +22,7 @@ export interface DeepenStep extends Omit<DeepenOptions, 'statistics'>, Planned {
 export type GrowthStep = WidenStep | DeepenStep
 
 /** What a step is planned with beside its own options. */
-export interface StepContext {
+export interface StepContext extends PlanningContext {
   /** Of steps that have no seed of their own. */
   readonly seed?: number
   /** For layers that are inserted with a normalization; see `DeepenOptions`. */
@@ -47,13 +47,17 @@ export const planStep = (
 function resolveStep(
   from: Model | Solution,
   step: GrowthStep,
-  { seed: defaultSeed = 0, statistics }: StepContext,
+  { seed: defaultSeed = 0, statistics, onMemory }: StepContext,
 ): ResolvedStep {
   const { seed = defaultSeed, plan } = step
   if ('widen' in step) {
     const { widen, init = 'net2wider', noise = 'zero-sum', noiseSize } = step
     const options = { seed, init, noise, ...(noiseSize !== undefined && { noiseSize }) }
-    return { widen, ...options, plan: plan ?? planWiden(from, widen, options) }
+    return {
+      widen,
+      ...options,
+      plan: plan ?? planWiden(from, widen, { ...options, ...(onMemory && { onMemory }) }),
+    }
   }
   const { init = 'net2deeper', block = 'identity' } = step
   const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
@@ -80,11 +84,11 @@ export interface GrownModel {
 export function grow(
   model: Model,
   steps: readonly GrowthStep[],
-  { seed = 0 }: { readonly seed?: number } = {},
+  { seed = 0, ...context }: PlanningContext & { readonly seed?: number } = {},
 ): GrownModel {
   let grown = model
   const resolved = steps.map((step, i) => {
-    const found = resolveStep(grown, step, { seed: seed + i })
+    const found = resolveStep(grown, step, { ...context, seed: seed + i })
     grown = applyPlan(grown, found.plan)
     return found
   })

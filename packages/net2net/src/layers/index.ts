@@ -9,7 +9,13 @@ import * as networks from './sequential.ts'
 export type { Activation } from './activations.ts'
 export * as initializers from './initializers.ts'
 export type { Initializer, Layer } from './layer.ts'
-export type { BatchNormOptions, Conv2dOptions, KernelOptions, PoolOptions } from './layers.ts'
+export type {
+  BatchNormOptions,
+  Conv2dOptions,
+  KernelOptions,
+  Named,
+  PoolOptions,
+} from './layers.ts'
 export type { SequentialOptions } from './sequential.ts'
 export type { Padding, Pair } from './window.ts'
 

@@ -3,6 +3,7 @@ import { fromBinary } from '@bufbuild/protobuf'
 import { inputError, Net2NetError } from '../errors.ts'
 import type { Attribute, Graph, Initializer, Model, Node } from '../model/model.ts'
 import { quote } from '../model/quote.ts'
+import { type ByteSource, memorySource } from '../tensor/bytes.ts'
 import { type AttributeDecoding, decodeAttribute } from './attribute-proto.ts'
 import {
   type GraphProto,
@@ -17,7 +18,7 @@ import { reduce } from './skeleton.ts'
 import { decodeTensor, type OpenExternal } from './tensor-proto.ts'
 import { validateGraph } from './validate.ts'
 import { decodeValueInfo } from './value-info.ts'
-import { type ByteSource, memorySource, type Where } from './wire.ts'
+import type { Where } from './wire.ts'
 
 /** The newest IR version that onnx.proto describes. */
 export const NEWEST_IR_VERSION = 14

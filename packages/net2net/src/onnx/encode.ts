@@ -2,6 +2,7 @@
 import { create, type DescMessage, toBinary } from '@bufbuild/protobuf'
 import { inputError, usageError } from '../errors.ts'
 import type { Graph, Model, Node } from '../model/model.ts'
+import { memorySource } from '../tensor/bytes.ts'
 import { type LazyTensor, readInto } from '../tensor/tensor.ts'
 import { type AttributeEncoding, encodeAttribute } from './attribute-proto.ts'
 import {
@@ -17,7 +18,7 @@ import { metadataEntry, metadataProps, opsetEntry, restored } from './passthroug
 import { fieldsOf } from './schema.ts'
 import { type ExternalPlace, encodeTensor } from './tensor-proto.ts'
 import { encodeValueInfo } from './value-info.ts'
-import { memorySource, varint, varintValue, WireReader, WireType } from './wire.ts'
+import { varint, varintValue, WireReader, WireType } from './wire.ts'
 
 /** Protobuf messages end here; larger models need external data. */
 export const MAX_MESSAGE_BYTES = 2 ** 31 - 1

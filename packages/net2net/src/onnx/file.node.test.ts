@@ -8,7 +8,7 @@ import { temporaryFolder } from '../../testing/temporary-folder.ts'
 import { FileSource } from '../files/file-source.ts'
 import { materialize } from '../tensor/tensor.ts'
 import { encodeModel } from './encode.ts'
-import { load, save } from './file.node.ts'
+import { load, save, stage } from './file.node.ts'
 
 const at = temporaryFolder()
 afterEach(() => {
@@ -123,41 +123,83 @@ describe('load and save', () => {
     expect(stdout, stderr).toMatch(/^[1-9]\d* [01]\n$/)
   })
 
+  test.skipIf(process.platform !== 'linux')(
+    'many models in a row do not use up the descriptors, and all can be read',
+    () => {
+      const script = `
+      import fs from 'node:fs'
+      import { load } from '${new URL('./file.node.ts', import.meta.url)}'
+      const models = []
+      for (let i = 0; i < 1500; i++) models.push(await load(process.argv[1]))
+      const open = fs.readdirSync('/proc/self/fd').length
+      let sum = 0
+      for (const { graph } of models) sum += graph.initializers.get('w').tensor.read(4000, 8)[2]
+      console.log(open < 200, sum)`
+      fs.writeFileSync(at('a.onnx'), encodeModel(linear(600)))
+      const byte = new Uint8Array(Float32Array.of(1000).buffer)[2]!
+      const { stdout, stderr } = runScript([], script, at('a.onnx'))
+      expect(byte).toBeGreaterThan(0)
+      expect(stdout, stderr).toBe(`true ${1500 * byte}\n`)
+    },
+    60_000,
+  )
+
+  test.each([false, true])(
+    'a model is closed when it is disposed of; data apart: %s',
+    async (externalData) => {
+      await save(linear(600), at('a.onnx'), { externalData })
+      const closed = vi.spyOn(fs, 'closeSync')
+      const model = await load(at('a.onnx'))
+      closed.mockClear()
+      const { tensor } = model.graph.initializers.get('w')!
+      const reading = tensor.readAsync!(4000, new Uint8Array(8))
+      expect(Symbol.dispose in { ...model }).toBe(false)
+      model[Symbol.dispose]()
+      model[Symbol.dispose]()
+      await reading
+      expect(closed).toHaveBeenCalledTimes(externalData ? 2 : 1)
+      expect(() => tensor.read(0, 4)).toThrow(/a\.onnx.* was closed/)
+      await expect(save(model, at('b.onnx'))).rejects.toMatchObject({ kind: 'usage' })
+      expect(files()).not.toContain('b.onnx')
+    },
+  )
+
   test.each([false, true])(
     'is readable while it is written; data apart: %s',
     async (externalData) => {
       const model = linear(60_000)
       const states: string[] = []
-      let reading: Promise<void> | undefined
-      await save(model, at('a.onnx'), {
+      const staged = await stage(model, at('a.onnx'), {
         externalData,
-        onReadable(written) {
-          expect(fs.readdirSync(at())).not.toContain('a.onnx')
-          const weight = written.graph.initializers.get('w')!.tensor
-          const bias = written.graph.initializers.get('b')!.tensor
-          expect(Object.keys(plain(written))).toEqual(Object.keys(plain(model)))
-          const read = async (start: number, length: number) => {
-            await weight.ready!(start, length)
-            states.push(`${start}`)
-            expect(weight.read(start, length)).toEqual(
-              Uint8Array.from(model.graph.initializers.get('w')!.tensor.read(start, length)),
-            )
-          }
-          reading = Promise.all([
-            read(weight.byteLength - 8, 8),
-            read(0, 8),
-            (async () => {
-              await bias.ready?.(0, bias.byteLength)
-              states.push('bias')
-            })(),
-          ]).then(() => undefined)
-        },
         onProgress: (done, total) => {
-          if (reading && done === total) states.push('all')
+          if (done === total) states.push('all')
         },
       })
-      await reading
+      expect(fs.readdirSync(at())).not.toContain('a.onnx')
+      const { initializers } = staged.model.graph
+      const weight = initializers.get('w')!.tensor
+      const bias = initializers.get('b')!.tensor
+      expect(Object.keys(plain(staged.model))).toEqual(Object.keys(plain(model)))
+      const read = async (start: number, length: number) => {
+        await weight.ready!(start, length)
+        states.push(`${start}`)
+        expect(weight.read(start, length)).toEqual(
+          Uint8Array.from(model.graph.initializers.get('w')!.tensor.read(start, length)),
+        )
+      }
+      await Promise.all([
+        read(weight.byteLength - 8, 8),
+        read(0, 8),
+        (async () => {
+          await bias.ready?.(0, bias.byteLength)
+          states.push('bias')
+        })(),
+      ])
+      expect(files()).not.toContain('a.onnx')
+      await staged.publish()
+      await staged.discard()
       expect(plain(await load(at('a.onnx')))).toEqual(plain(linear(60_000)))
+      expect(plain(staged.model)).toEqual(plain(linear(60_000)))
       expect(states.indexOf('bias')).toBeLessThan(states.indexOf('all'))
       const last = `${60_000 * 400 - 8}`
       expect(states.filter((state) => state !== 'bias')).toEqual(['0', 'all', last])
@@ -202,7 +244,7 @@ describe('save refuses', () => {
     fs.writeFileSync(at('a.onnx'), 'precious')
     await expect(save(linear(6), at('a.onnx'))).rejects.toMatchObject({
       kind: 'usage',
-      message: expect.stringMatching(/a\.onnx: exists already/),
+      message: expect.stringMatching(/a\.onnx exists already/),
     })
     expect(fs.readFileSync(at('a.onnx'), 'utf8')).toBe('precious')
     await save(linear(6), at('a.onnx'), { force: true })

@@ -1,10 +1,11 @@
 /** ONNX files: weights are read when they are needed, and written as a stream. Node only. */
-import fs from 'node:fs'
 import path from 'node:path'
 import { inputError, internalError, Net2NetError, usageError } from '../errors.ts'
-import { AtomicFile, refuseExisting, syncFolder, temporaryName } from '../files/atomic-file.ts'
-import { errorCode, FileSource } from '../files/file-source.ts'
-import { UnfinishedSource } from '../files/pending-source.ts'
+import type { AtomicFile } from '../files/atomic-file.ts'
+import { AtomicFiles } from '../files/atomic-files.ts'
+import { FileSource } from '../files/file-source.ts'
+import { PendingSource } from '../files/pending-source.ts'
+import { refuseExisting } from '../files/target.ts'
 import type { Model } from '../model/model.ts'
 import { bytesFrom, type LazyTensor } from '../tensor/tensor.ts'
 import { decodeSource } from './decode.ts'
@@ -13,16 +14,30 @@ import { externalDataOf } from './external-data.node.ts'
 import { PartWriter } from './part-writer.node.ts'
 import type { OpenExternal } from './tensor-proto.ts'
 
+/** A model whose weights lie in files; `using` closes these. */
+export interface LoadedModel extends Model, Disposable {}
+
 /**
  * Reads the ONNX file at `file`. Weights stay in the file (or in the files of external data beside
- * it) until somebody reads them; the files may be replaced in the meantime, but not changed in
- * place. Throws an `input` error that names the file and the field for whatever is broken.
+ * it) until somebody reads them; the files may be replaced in the meantime (those of the last hundred
+ * models at least), but not changed in place. Throws an `input` error that names the file and the field for whatever is broken.
+ *
+ * The files are closed when nobody can read the model any more, or as soon as it is disposed of:
+ * `using model = await load(file)`. Then neither it nor a model that was grown from it can be read.
  */
-export async function load(file: string): Promise<Model> {
+export async function load(file: string): Promise<LoadedModel> {
   const source = new FileSource(file)
+  const external = externalDataOf(path.dirname(file))
+  const close = () => {
+    source.close()
+    external.close()
+  }
   try {
-    return decodeSource(source, { name: file, openExternal: externalDataOf(path.dirname(file)) })
+    const model = decodeSource(source, { name: file, openExternal: external.open })
+    // Not enumerable: a model that is made of this one by spreading is not the owner of the files.
+    return Object.defineProperty(model as LoadedModel, Symbol.dispose, { value: close })
   } catch (cause) {
+    close()
     if (!(cause instanceof Net2NetError) || cause.where !== undefined) throw cause
     throw inputError(`${file}: ${cause.message}`, { where: file, cause })
   }
@@ -38,13 +53,35 @@ export interface SaveOptions {
   readonly externalData?: boolean | undefined
   /** Called after each chunk with the bytes written and the bytes in all. */
   readonly onProgress?: ((written: number, total: number) => void) | undefined
-  /**
-   * Gets the model as the files have it, as soon as all but its large weights is written. Those
-   * are written then, and each can be read once it is `ready`.
-   */
-  readonly onReadable?: ((model: Model) => void) | undefined
   /** Stops writing; nothing is left behind. */
   readonly signal?: AbortSignal | undefined
+}
+
+export interface StageOptions extends SaveOptions {
+  /** Further files by path, with their content: they appear together with the model. */
+  readonly beside?: ReadonlyMap<string, string | Uint8Array> | undefined
+}
+
+/**
+ * A model that is being written under temporary names. Whoever stages one calls `discard` in the
+ * end, whatever happened; after `publish` that does nothing.
+ */
+export interface StagedModel extends AsyncDisposable {
+  /**
+   * The model as the temporary files have it. Large weights are still on their way: a part of one
+   * may be read once its `ready` is kept, which is rejected where the writing fails. It stays
+   * readable after `publish`, and not after `discard`.
+   */
+  readonly model: Model
+  /**
+   * Waits for the rest and gives the files their names, all of them or none.
+   *
+   * @throws usage where one of them exists by now (without `force`); input where the device is full
+   *   or refuses; interrupted where the signal stops it
+   */
+  publish(): Promise<void>
+  /** Stops writing and removes the temporary files. */
+  discard(): Promise<void>
 }
 
 /**
@@ -54,64 +91,130 @@ export interface SaveOptions {
  * error if the device is full or refuses, and `interrupted` where the signal stops it.
  */
 export async function save(model: Model, file: string, options: SaveOptions = {}): Promise<void> {
-  const { force = false, onReadable } = options
-  stopIfAborted(file, options.signal)
+  const staged = await stage(model, file, options)
+  try {
+    await staged.publish()
+  } finally {
+    await staged.discard()
+  }
+}
+
+/**
+ * Begins to write a model to `file` under a temporary name, so that it can be read and checked
+ * before it is published. All but the large weights is written when the promise is kept; those
+ * follow meanwhile.
+ *
+ * ```ts
+ * const staged = await stage(student, 'student.onnx')
+ * try {
+ *   if ((await compare(teacher, staged.model)).equal) await staged.publish()
+ * } finally {
+ *   await staged.discard()
+ * }
+ * ```
+ *
+ * @throws as `save`
+ */
+export async function stage(
+  model: Model,
+  file: string,
+  options: StageOptions = {},
+): Promise<StagedModel> {
+  const { force, signal, beside = new Map() } = options
+  stopIfAborted(file, signal)
   await refuseExisting(file, force)
   const plans = planFiles(model, file, options.externalData)
-  for (const plan of plans) await refuseExisting(plan.file, force)
-
   const parts = plans.flatMap(({ pieces }) => pieces.map(({ part }) => part))
   const total = parts.reduce((sum, part) => sum + part.byteLength, 0)
+  const partWriter = new PartWriter(parts)
+  const files = new AtomicFiles({ force })
+  const writers: Writer[] = []
   let written = 0
+  let isDiscarded = false
   const onProgress = (bytes: number) => {
     written += bytes
     options.onProgress?.(written, total)
-    stopIfAborted(file, options.signal)
+    stopIfAborted(file, signal)
+    if (isDiscarded) throw interrupted(file)
   }
-  const partWriter = new PartWriter(parts)
-  const late = onReadable ? largeWeights(model) : new Set()
-  const writers: {
-    readonly file: AtomicFile
-    readonly plan: FilePlan
-    reader?: UnfinishedSource
-  }[] = []
+  const late = largeWeights(model)
   const write = async (isLate: boolean) => {
-    for (const { file, plan, reader } of writers)
+    for (const { file, plan, source } of writers)
       for (const { at, part } of plan.pieces) {
         if (late.has(part) !== isLate) continue
         await file.seek(at)
-        const onArrival = (bytes: number) => reader?.arrived(bytes)
-        await partWriter.write(file, part, { onProgress, onArrival })
+        await partWriter.write(file, part, {
+          onProgress,
+          onArrival: (bytes) => source?.arrived(bytes),
+        })
       }
+  }
+  const end = async () => {
+    await partWriter.end()
+    await files.discard()
   }
   try {
-    for (const plan of plans) writers.push({ file: await AtomicFile.create(plan.file), plan })
-    await write(false)
-    if (onReadable) {
-      for (const writer of writers) {
-        const { file, plan } = writer
-        const missing = plan.pieces
-          .filter(({ part }) => late.has(part))
-          .map(({ at, part }) => ({ start: at, end: at + part.byteLength }))
-        writer.reader = new UnfinishedSource(await file.reader(plan.byteLength), missing)
-      }
-      const [main, data] = writers.map(({ reader }) => reader!).reverse()
-      onReadable(decodeSource(main!, { openExternal: placedIn(data) }))
-      await write(true)
+    for (const [i, plan] of plans.entries()) {
+      // The model comes last: it is there only if all the others are.
+      if (i === plans.length - 1)
+        for (const [name, content] of beside) await (await files.create(name)).write(content)
+      writers.push({ file: await files.create(plan.file), plan })
     }
-    for (const { file } of writers) await file.finish()
-    await publishAll(
-      writers.map(({ file }) => file),
-      force,
-    )
+    await write(false)
+    for (const writer of writers) writer.source = await sourceOf(writer, late)
   } catch (cause) {
-    for (const { reader } of writers) reader?.fail(cause)
+    await end()
     throw cause
-  } finally {
-    await partWriter.end()
-    for (const { file } of writers) await file.discard()
   }
-  await syncFolder(path.dirname(file))
+  const sources = writers.map(({ source }) => source!)
+  const writing = write(true)
+    .catch((cause) => {
+      for (const source of sources) source.fail(cause)
+      throw cause
+    })
+    .finally(() => partWriter.end())
+  // It is reported to whoever reads or publishes; one who does neither need not handle it.
+  writing.catch(() => undefined)
+  let decoded: Model | undefined
+  let isPublished = false
+  const discard = async () => {
+    if (isPublished) return
+    isDiscarded = true
+    await writing.catch(() => undefined)
+    for (const source of sources) source.close()
+    await end()
+  }
+  return {
+    get model() {
+      decoded ??= decodeSource(sources.at(-1)!, {
+        name: file,
+        openExternal: placedIn(sources.length > 1 ? sources[0] : undefined),
+      })
+      return decoded
+    },
+    async publish() {
+      await writing
+      stopIfAborted(file, signal)
+      await files.publish()
+      isPublished = true
+    },
+    discard,
+    [Symbol.asyncDispose]: discard,
+  }
+}
+
+interface Writer {
+  readonly file: AtomicFile
+  readonly plan: FilePlan
+  /** What reads the file meanwhile. */
+  source?: PendingSource
+}
+
+async function sourceOf({ file, plan }: Writer, late: ReadonlySet<unknown>) {
+  const missing = plan.pieces
+    .filter(({ part }) => late.has(part))
+    .map(({ at, part }) => ({ start: at, end: at + part.byteLength }))
+  return new PendingSource(await file.reader(plan.byteLength), missing)
 }
 
 /** The large initializers: what is written last where the rest is read before. */
@@ -125,19 +228,21 @@ const LARGE = 2 ** 20
 
 /** The data that this process itself has placed in the one file beside the model. */
 const placedIn =
-  (data: UnfinishedSource | undefined): OpenExternal =>
+  (data: PendingSource | undefined): OpenExternal =>
   ({ offset, length }, where) => {
     if (!data) throw internalError(`${where()}: has external data, but none were written.`)
     return { size: length, ...bytesFrom(data, offset) }
   }
 
 function stopIfAborted(file: string, signal: AbortSignal | undefined): void {
-  if (signal?.aborted)
-    throw new Net2NetError('interrupted', `${file}: was not written, for it was interrupted.`, {
-      where: file,
-      cause: signal.reason,
-    })
+  if (signal?.aborted) throw interrupted(file, signal.reason)
 }
+
+const interrupted = (file: string, cause?: unknown) =>
+  new Net2NetError('interrupted', `${file}: was not written, for it was interrupted.`, {
+    where: file,
+    cause,
+  })
 
 interface FilePlan {
   readonly file: string
@@ -198,36 +303,4 @@ function modelFile(file: string, { byteLength, parts }: EncodedModel): FilePlan 
     return { at, part }
   })
   return { file, byteLength, pieces }
-}
-
-/** Gives all files their names; if the last cannot have it, the others get theirs back. */
-async function publishAll(files: readonly AtomicFile[], force: boolean): Promise<void> {
-  const undo: (() => Promise<void>)[] = []
-  const backups: string[] = []
-  try {
-    for (const each of files.slice(0, -1)) {
-      const backup = temporaryName(each.target)
-      const before = force ? await secondName(each.target, backup) : 'absent'
-      if (before === 'kept') backups.push(backup)
-      await each.publish(force)
-      if (before === 'kept') undo.push(() => fs.promises.rename(backup, each.target))
-      if (before === 'absent') undo.push(() => fs.promises.rm(each.target, { force: true }))
-    }
-    await files.at(-1)?.publish(force)
-  } catch (cause) {
-    for (const restore of undo) await restore()
-    throw cause
-  } finally {
-    for (const backup of backups) await fs.promises.rm(backup, { force: true })
-  }
-}
-
-/** Gives a file that is about to be replaced a second name, where the file system can. */
-async function secondName(file: string, name: string): Promise<'kept' | 'absent' | 'impossible'> {
-  try {
-    await fs.promises.link(file, name)
-    return 'kept'
-  } catch (cause) {
-    return errorCode(cause) === 'ENOENT' ? 'absent' : 'impossible'
-  }
 }

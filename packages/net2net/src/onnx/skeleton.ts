@@ -8,11 +8,11 @@
  */
 import type { DescMessage } from '@bufbuild/protobuf'
 import { inputError, Net2NetError } from '../errors.ts'
+import type { ByteSource } from '../tensor/bytes.ts'
 import { ModelProtoSchema, TensorProto_DataLocation } from './onnx_pb.ts'
 import { type FieldFacts, fieldsOf, type TensorDataField } from './schema.ts'
 import {
   ByteSink,
-  type ByteSource,
   type Field,
   varint,
   varintValue,

@@ -1,12 +1,13 @@
 /** The forms in which a TensorProto can give its numbers, all read as little-endian bytes. */
 import { inputError } from '../errors.ts'
 import { shapeText } from '../model/quote.ts'
+import type { ByteSource } from '../tensor/bytes.ts'
 import { byteLengthOf, type DType, dtypes } from '../tensor/dtype.ts'
 import { computedTensor } from '../tensor/lazy.ts'
 import { bytesFrom, elementCount, type LazyTensor } from '../tensor/tensor.ts'
 import type { TensorDataField } from './schema.ts'
 import type { Payload, Span } from './skeleton.ts'
-import { type ByteSource, type Where, WireReader } from './wire.ts'
+import { type Where, WireReader } from './wire.ts'
 
 /** The element types that each typed list may give; `raw_data` may give all of these. */
 const typesOfField: Readonly<Record<TensorDataField, (dtype: DType) => boolean>> = {

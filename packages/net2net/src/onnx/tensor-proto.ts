@@ -2,6 +2,7 @@
 import { create } from '@bufbuild/protobuf'
 import { inputError } from '../errors.ts'
 import { quote, shapeText } from '../model/quote.ts'
+import type { ByteSource } from '../tensor/bytes.ts'
 import { type DType, dtypeFromCode, dtypes } from '../tensor/dtype.ts'
 import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
 import {
@@ -13,7 +14,7 @@ import {
 import { leftover, restored } from './passthrough.ts'
 import type { ReducedModel } from './skeleton.ts'
 import { payloadTensor, sourceTensor } from './tensor-data.ts'
-import { type ByteSource, varintValue, type Where } from './wire.ts'
+import { varintValue, type Where } from './wire.ts'
 
 /** Where a tensor's data lie in a file beside the model; offset and length as given. */
 export interface ExternalReference {

@@ -3,16 +3,7 @@
  * (https://protobuf.dev/programming-guides/encoding/).
  */
 import { inputError } from '../errors.ts'
-import type { ReadableBytes } from '../tensor/tensor.ts'
-
-export interface ByteSource extends ReadableBytes {
-  readonly size: number
-}
-
-export const memorySource = (bytes: Uint8Array): ByteSource => ({
-  size: bytes.byteLength,
-  read: (offset, length) => bytes.subarray(offset, offset + length),
-})
+import type { ByteSource } from '../tensor/bytes.ts'
 
 export const WireType = { varint: 0, fixed64: 1, delimited: 2, fixed32: 5 } as const
 

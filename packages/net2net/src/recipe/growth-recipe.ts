@@ -2,21 +2,13 @@
  * Recipes: growth as a list of steps, in YAML or JSON. Growing by a recipe yields the resolved
  * recipe, in which every option, seed and map is written down; it replays to the same bits.
  */
-import {
-  Document,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  parseDocument,
-  visit,
-  type Node as YamlNode,
-} from 'yaml'
+import { Document, isScalar, visit } from 'yaml'
 import { z } from 'zod'
-import { inputError } from '../errors.ts'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
+import type { PlanningContext } from '../growth/plan/widen.ts'
 import { type GrowthStep, grow } from '../growth/steps.ts'
 import type { Model } from '../model/model.ts'
+import { parseLocated, problemIn } from './located-yaml.ts'
 import { planSchema } from './plan-schema.ts'
 import { wordsOf } from './schema-messages.ts'
 
@@ -91,29 +83,12 @@ export const recipeJsonSchema = (): object => z.toJSONSchema(recipeSchema)
  * @throws Net2NetError (input) with line and column for the first thing that is wrong.
  */
 export function parseRecipe(text: string, file = 'recipe'): Recipe {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
-  const at = (offset: number) => {
-    const { line, col } = lines.linePos(offset)
-    return `${file}:${line}:${col}`
-  }
-  const [problem] = document.errors
-  if (problem)
-    throw inputError(`${at(problem.pos[0])}: ${problem.message}`, { where: at(problem.pos[0]) })
-  let value: unknown
-  try {
-    value = document.toJS({ maxAliasCount: 100 })
-  } catch (cause) {
-    throw inputError(`${file}: ${cause instanceof Error ? cause.message : 'cannot be read'}`, {
-      where: file,
-      cause,
-    })
-  }
-  const found = readRecipe(value)
+  const yaml = parseLocated(text)
+  const [unreadable] = yaml.problems
+  if (unreadable) throw problemIn(file, unreadable)
+  const found = readRecipe(yaml.value)
   if (!('message' in found)) return found
-  const where = at(offsetOf(document.contents, found.path))
-  const field = found.path.length === 0 ? 'the recipe' : fieldName(found.path)
-  throw inputError(`${where}: ${field}: ${found.message}`, { where })
+  throw problemIn(file, yaml.atField(found.path, found.message, 'value'))
 }
 
 /** The recipe that a value is, or the first thing that is wrong with it. */
@@ -143,31 +118,6 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
 
 const stepHelp = 'a step has "widen" (layers and widths) or "deepen" (layers)'
 
-export const fieldName = (path: readonly PropertyKey[]): string =>
-  path
-    .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i > 0 ? '.' : ''}${String(key)}`))
-    .join('')
-
-/** Where in the text a field stands, or the nearest thing around it that does. */
-function offsetOf(root: YamlNode | null, path: readonly PropertyKey[]): number {
-  let node: unknown = root
-  let offset = root?.range?.[0] ?? 0
-  for (const key of path) {
-    let next: unknown
-    if (isMap(node)) {
-      const pair = node.items.find((item) => isScalar(item.key) && item.key.value === key)
-      if (isScalar(pair?.key)) offset = pair.key.range?.[0] ?? offset
-      next = pair?.value
-    } else if (isSeq(node)) next = node.items[Number(key)]
-    if (next === undefined || next === null) return offset
-    node = next
-    const range = (next as YamlNode).range
-    if (range && !isMap(node)) offset = range[0]
-    else if (range && typeof key === 'number') offset = range[0]
-  }
-  return offset
-}
-
 export interface RecipeResult {
   readonly model: Model
   readonly plans: readonly GrowthPlan[]
@@ -180,8 +130,12 @@ export interface RecipeResult {
  *
  * @throws Net2NetError as `grow`.
  */
-export function growByRecipe(model: Model, { seed = 0, steps }: Recipe): RecipeResult {
-  const grown = grow(model, steps, { seed })
+export function growByRecipe(
+  model: Model,
+  { seed = 0, steps }: Recipe,
+  context: PlanningContext = {},
+): RecipeResult {
+  const grown = grow(model, steps, { seed, ...context })
   return {
     model: grown.model,
     plans: grown.plans,

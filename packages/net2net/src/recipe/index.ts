@@ -1,6 +1,7 @@
 /** Recipes: growth, and training that grows, as text in YAML or JSON. Its functions check what they are given. */
 import * as kind from '../arguments.ts'
 import { checked, text } from '../arguments.ts'
+import type { PlanningContext } from '../growth/index.ts'
 import * as growth from './growth-recipe.ts'
 import * as yaml from './located-yaml.ts'
 import * as training from './training-recipe.ts'
@@ -40,6 +41,7 @@ export const formatRecipe = checked('formatRecipe', growth.formatRecipe, {
 export const growByRecipe = checked('growByRecipe', growth.growByRecipe, {
   model: kind.model,
   recipe,
+  context: kind.options<PlanningContext>({ onMemory: kind.callback }),
 })
 
 /**

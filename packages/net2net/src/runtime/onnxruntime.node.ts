@@ -1,5 +1,7 @@
 /** ONNX Runtime in Node. A run is synchronous native code: it blocks the event loop. */
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
+import { usageError } from '../errors.ts'
 import { loadError, ortRuntime } from './ort.ts'
 import type { Runtime, SessionOptions } from './runtime.ts'
 
@@ -30,7 +32,7 @@ export const nodeRuntime: Runtime = ortRuntime({
   },
   options: ({ device = 'cpu', threads, optimization }: SessionOptions) => ({
     executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],
-    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    ...(threads === undefined ? {} : { intraOpNumThreads: allowedThreads(threads) }),
     ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
     logSeverityLevel: 4,
     // Idle threads sleep instead of spinning, so that several processes can share the cores.
@@ -48,3 +50,14 @@ export const nodeRuntime: Runtime = ortRuntime({
 
 /** What computes where no other runtime is given. */
 export const defaultRuntime: Runtime = nodeRuntime
+
+/** More threads than this only cost: each takes memory, and a hundred thousand all of it. */
+const maxThreads = (): number => 4 * availableParallelism()
+
+function allowedThreads(threads: number): number {
+  if (Number.isSafeInteger(threads) && threads >= 1 && threads <= maxThreads()) return threads
+  throw usageError(
+    `threads must be a whole number from 1 to ${maxThreads()} (four for each core of this machine), not ${threads}.`,
+    { where: 'threads' },
+  )
+}

@@ -10,9 +10,12 @@ export interface StoredBytes {
 }
 export interface OpenFile {
   readonly path: string
-  readonly descriptor: number
-  /** Throws where the file is no longer what was opened. */
-  mustBeUnchanged(): void
+  /**
+   * Works with the file's descriptor, which stays open meanwhile.
+   *
+   * @throws input where the file is no longer what was opened, whatever the work gave
+   */
+  use<T>(work: (descriptor: number) => Promise<T>): Promise<T>
 }
 
 export interface ReadableBytes {
@@ -68,7 +71,7 @@ export const bytesFrom = (source: ReadableBytes, start: number): ReadableBytes =
   ...(source.stored && { stored: (offset) => source.stored?.(start + offset) }),
 })
 
-interface ArrayTypes {
+export interface ArrayTypes {
   float32: Float32Array
   float64: Float64Array
   float16: Uint16Array

@@ -59,7 +59,7 @@ export interface ModelView {
   readonly multiplyAdds: number | null
 }
 
-export const shapeText = (shape: Shape | undefined): string =>
+const shapeText = (shape: Shape | undefined): string =>
   shape === undefined ? '' : shape.length === 0 ? 'scalar' : shape.map((d) => d ?? '?').join('×')
 
 /** Shows a model; `values` is what shape inference found. */

@@ -1,8 +1,7 @@
 /** net2net grow: several steps of growth, by a recipe. */
 
-import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { AtomicFile, readWhole } from 'net2net/files'
+import { readWhole } from 'net2net/files'
 import { formatRecipe, growByRecipe, parseRecipe, type Recipe } from 'net2net/recipe'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
@@ -28,31 +27,29 @@ The recipe with every seed and map written down is saved beside the output as OU
 replays to the same bits. "seed" in the recipe comes before --seed.`,
       )
       .action(async (file: string, input: string, options: GrowthOptions) => {
-        const { output, force = false, dryRun, json } = options
+        const { output } = options
         if (/\.onnx$/i.test(file))
           throw usageError(`The recipe comes first, and ${file} is named as a model is.`, {
             hint: `Write: net2net grow RECIPE ${file}`,
           })
-        const resolvedFile = output === undefined ? undefined : `${output}.recipe.yaml`
-        if (resolvedFile !== undefined && !force && !dryRun && existsSync(resolvedFile))
-          throw usageError(`${resolvedFile} exists already; replace it with --force.`)
         const text = new TextDecoder().decode(await readWhole(file))
         const recipe: Recipe = { seed: options.seed, ...parseRecipe(text, file) }
-        let resolved: Recipe | undefined
+        const resolvedFile = `${output}.recipe.yaml`
+        let resolved = recipe
         await growModel(io, {
           input,
           options,
-          grow(model) {
-            const result = growByRecipe(model, recipe)
+          grow(model, context) {
+            const result = growByRecipe(model, recipe, context)
             resolved = result.resolved
             return result
           },
+          beside: {
+            names: [resolvedFile],
+            contents: () => new Map([[resolvedFile, formatRecipe(resolved)]]),
+          },
           exact: recipe.steps.every(isExact),
         })
-        if (!dryRun && resolved && resolvedFile !== undefined) {
-          await writeText(resolvedFile, formatRecipe(resolved))
-          if (!json) io.out(`The recipe with every choice written down: ${resolvedFile}\n`)
-        }
       })
   },
 }
@@ -62,14 +59,3 @@ const isExact = (step: Recipe['steps'][number]): boolean =>
   'widen' in step
     ? step.init !== 'random-pad' && step.noise !== 'paper'
     : step.init !== 'random-init'
-
-async function writeText(file: string, text: string): Promise<void> {
-  const target = await AtomicFile.create(file)
-  try {
-    await target.write(new TextEncoder().encode(text))
-    await target.finish()
-    await target.publish(true)
-  } finally {
-    await target.discard()
-  }
-}

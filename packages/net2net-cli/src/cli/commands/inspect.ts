@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import { inspect as inspectModel, load, whyNoLayers } from 'net2net'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
+import { interruptible } from '../interruptible.ts'
 import { grouped, table } from '../table.ts'
 
 export const inspect: CliCommand = {
@@ -12,8 +13,8 @@ export const inspect: CliCommand = {
       .option('--json', 'print one JSON document')
       .addHelpText('after', examples('inspect model.onnx', 'inspect model.onnx --json'))
       .action(async (file: string, options: { readonly json?: true }) => {
-        const model = await load(file)
-        const report = inspectModel(model)
+        const model = await interruptible(io.signal, () => load(file))
+        const report = await interruptible(io.signal, () => inspectModel(model))
         const sizes = `${sizesText(report)}\n\n`
         const layers = report.layers.length > 0 ? layersText(report) : whyNoLayers(model)
         printResult(io, options.json, report, sizes + layers + parametersText(report))

@@ -8,7 +8,7 @@ import { resultsTable } from '../../mnist/results-table.ts'
 import { type RunEvent, runExperiment } from '../../mnist/run-experiment.ts'
 import type { ArmEpoch, ArmResult, RunResults } from '../../runs/results.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
-import { integer, list, seed } from '../options.ts'
+import { integer, list, parallel, seed } from '../options.ts'
 import { duration, progress, type Task } from '../progress.ts'
 import { table } from '../table.ts'
 
@@ -43,9 +43,9 @@ export const mnist: CliCommand = {
       .option(
         '--jobs <n>',
         'arms trained at the same time, after the teacher (default: 2)',
-        integer(1),
+        parallel,
       )
-      .option('--threads <n>', 'threads per arm (default: all cores, or half of them)', integer(1))
+      .option('--threads <n>', 'threads per arm (default: all cores, or half of them)', parallel)
       .option('--data <dir>', 'folder with the four IDX files of MNIST')
       .option('-o, --output <dir>', 'folder of the run (default: runs/mnist-TIME)')
       .option('--force', 'replace what a former run left in the folder')

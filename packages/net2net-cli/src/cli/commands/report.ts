@@ -28,7 +28,7 @@ export const report: CliCommand = {
         'folders of runs, reported together, arm by arm, each folder once; or the folder of a sweep',
       )
       .option('-o, --output <file>', 'the file to write (one run: report.html in its folder)')
-      .option('--force', 'replace a file given with -o')
+      .option('--force', 'replace files given with -o or --summary')
       .option('--target <loss>', 'sweeps: the validation loss that times are measured to', number())
       .option(
         '--sweep <file>',
@@ -69,7 +69,10 @@ async function make(io: Io, given: readonly string[], options: Options) {
   if (options.summary !== undefined) {
     if (output !== undefined)
       throw usageError('--summary writes several files into its folder: leave -o away.')
-    const { summary, files } = await sweeps.writeSweepSummary(runs[0]!, options.summary, settings)
+    const { summary, files } = await sweeps.writeSweepSummary(runs[0]!, options.summary, {
+      ...settings,
+      force: force === true,
+    })
     const text = [...sentencesOf(summary), `Written: ${files.join(', ')}`].join('\n')
     return printResult(io, json, { files, summary }, text)
   }
@@ -78,7 +81,10 @@ async function make(io: Io, given: readonly string[], options: Options) {
   const replace = force === true || (output === undefined && runs.length === 1)
   await refuseExisting(file, replace)
   if (isSweep) {
-    const { summary, markdown } = await sweeps.writeSweepReport(runs[0]!, file, settings)
+    const { summary, markdown } = await sweeps.writeSweepReport(runs[0]!, file, {
+      ...settings,
+      force: replace,
+    })
     printResult(
       io,
       json,

@@ -15,7 +15,7 @@ import { verifyData } from '../../sweep/trial/sweep-data.ts'
 import { SweepFolder } from '../../sweep/trial/sweep-folder.ts'
 import { type SweepPlan, trialTitle } from '../../sweep/trial/trial.ts'
 import { type CliCommand, ExitCode, examples, type Io, printResult } from '../command.ts'
-import { integer, number } from '../options.ts'
+import { number, parallel } from '../options.ts'
 import { duration, progress, type Task } from '../progress.ts'
 import { table } from '../table.ts'
 
@@ -39,11 +39,7 @@ export const sweep: CliCommand = {
         '-o, --output <dir>',
         'folder of the sweep (default: runs/NAME); resumes what is there',
       )
-      .option(
-        '--jobs <n>',
-        'trials at a time, here (default: cores / threads per trial)',
-        integer(1),
-      )
+      .option('--jobs <n>', 'trials at a time, here (default: cores / threads per trial)', parallel)
       .option('--data <dir>', 'folder with the IDX files of the data set')
       .option('--checkpoint-every <seconds>', 'time between checkpoints of a trial', number(0), 30)
       .option('--queue <url>', 'give the trials to workers over Redis: redis://HOST:PORT')
@@ -115,7 +111,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     view.stop()
   }
   const report = join(folder.path, 'report.html')
-  await writeSweepReport(folder.path, report)
+  await writeSweepReport(folder.path, report, { force: true })
   const summary = summarize(await readSweepRecord(folder.path))
   const tables = summary.experiments.flatMap((experiment) => {
     const { header, rows } = armTable(experiment)

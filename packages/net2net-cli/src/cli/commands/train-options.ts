@@ -15,7 +15,7 @@ import {
 } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { examples } from '../command.ts'
-import { integer, list, number, seed } from '../options.ts'
+import { integer, list, number, parallel, seed } from '../options.ts'
 
 export interface TrainOptions {
   readonly data?: string
@@ -95,7 +95,7 @@ export const trainOptions = (command: Command): Command =>
       integer(Number.NEGATIVE_INFINITY),
     )
     .addOption(new Option('--device <name>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
-    .option('--threads <n>', 'threads of ONNX Runtime; they may decide the last bits', integer(1))
+    .option('--threads <n>', 'threads of ONNX Runtime; they may decide the last bits', parallel)
     .option('--seed <n>', 'seed of the order of samples and of masks', seed, 0)
     .option('--checkpoint-every <n>', 'steps between checkpoints within an epoch', integer(1), 500)
     .option('--recipe <file>', 'when to grow on the way, and how: a training recipe')

@@ -54,8 +54,8 @@ text. Layers that must grow with it (residual streams) do. Only "--noise paper" 
         return growModel(io, {
           input,
           options,
-          grow(model) {
-            const plan = planWiden(model, widths, { seed, init, noise })
+          grow(model, context) {
+            const plan = planWiden(model, widths, { seed, init, noise, ...context })
             return { plans: [plan], model: applyPlan(model, plan) }
           },
           exact: init === 'net2wider' && noise !== 'paper',

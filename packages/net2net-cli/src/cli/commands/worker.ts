@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { loadWork } from '../../sweep/queue/load.ts'
 import type { WorkEvent } from '../../sweep/queue/work.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
-import { integer, number } from '../options.ts'
+import { number, parallel } from '../options.ts'
 
 interface Options {
   readonly queue: string
@@ -23,7 +23,7 @@ export const worker: CliCommand = {
       .option('--queue-name <name>', 'the queue, where there are several')
       .option('--folder <dir>', "the sweep's folder, where all machines see it")
       .option('--data <dir>', 'folder with the IDX files of the data set')
-      .option('--jobs <n>', 'trials at a time', integer(1), 1)
+      .option('--jobs <n>', 'trials at a time', parallel, 1)
       .option(
         '--idle-exit <seconds>',
         'end after so long without any trial in the queue',

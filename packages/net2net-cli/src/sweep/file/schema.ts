@@ -2,15 +2,23 @@
 import { z } from 'zod'
 import { sweepNetworkNames } from '../trial/networks.ts'
 
-const count = z.int('must be a whole number').positive('must be at least 1')
-const seed = z.int('must be a whole number').min(0).max(0xffffffff)
+export const count = z.int('must be a whole number').positive('must be at least 1')
+export const seed = z.int('must be a whole number').min(0).max(0xffffffff)
+/** So many, or these: each is a trial of every arm. */
+const seeds = z.union([
+  count.max(10_000, 'must be at most 10,000'),
+  z.array(seed).min(1).max(10_000, 'must be at most 10,000'),
+])
 const name = z
   .string()
   .regex(/^[\w][\w.+-]*$/, 'a name has letters, digits, ".", "_", "+" and "-" only')
 
 const settings = {
   network: z.enum(sweepNetworkNames).exactOptional(),
-  width: count.exactOptional().describe("Units of the network's first layer."),
+  width: count
+    .max(2 ** 24, 'must be at most 2^24')
+    .exactOptional()
+    .describe("Units of the network's first layer."),
   data: z.enum(['mnist', 'fashion-mnist']).exactOptional(),
   trainSize: count.exactOptional(),
   testSize: count.exactOptional(),
@@ -25,7 +33,8 @@ const settings = {
 export type Settings = z.infer<z.ZodObject<typeof settings>>
 export const settingNames = Object.keys(settings) as (keyof Settings)[]
 
-const growth = {
+/** One growth, as sweep files and jobs have it. */
+export const growth = {
   widen: z
     .record(
       z.string(),
@@ -63,7 +72,7 @@ export type ArmEntry = z.infer<typeof armSchema>
 
 export const experimentSchema = z.strictObject({
   name,
-  seeds: z.union([count, z.array(seed).min(1)]).exactOptional(),
+  seeds: seeds.exactOptional(),
   teacher: z.strictObject(settings).exactOptional(),
   arms: z.array(armSchema),
   compare: z.array(z.tuple([z.string(), z.string()])).exactOptional(),
@@ -77,7 +86,7 @@ export const sweepSchema = z.strictObject(
   {
     name,
     threads: count.exactOptional().describe('Threads per trial; default 1.'),
-    seeds: z.union([count, z.array(seed).min(1)]).exactOptional(),
+    seeds: seeds.exactOptional(),
     defaults: z.strictObject(settings).exactOptional(),
     experiments: z
       .array(experimentSchema, 'must be a list of experiments')
@@ -85,4 +94,3 @@ export const sweepSchema = z.strictObject(
   },
   { error: ({ code }) => (code === 'invalid_type' ? 'must have name and experiments' : undefined) },
 )
-export type SweepEntry = z.infer<typeof sweepSchema>

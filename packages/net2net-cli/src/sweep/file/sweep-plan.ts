@@ -1,6 +1,4 @@
 /** Reads sweep files: everything that is wrong with one is said at once, before anything runs. */
-
-import { createHash } from 'node:crypto'
 import { type Path, parseLocated } from 'net2net/recipe'
 import { inputError } from '../../errors.ts'
 import {
@@ -12,6 +10,7 @@ import {
   type TrialSpec,
   teacherArmName,
 } from '../trial/trial.ts'
+import { trialId } from '../trial/trial-id.ts'
 import { checkExperiment } from './checks.ts'
 import { type Arm, type Experiment, readExperiments } from './entries.ts'
 import { armsMeant, growthOf } from './expand.ts'
@@ -150,21 +149,4 @@ function defaultPairs(arms: readonly Arm[]): readonly (readonly [string, string]
   )
   const grown = arms.filter((arm) => !controls.includes(arm))
   return grown.flatMap((arm) => controls.map((control) => [arm.name, control.name] as const))
-}
-
-/** The same specification has the same identity, whatever it is called and wherever it stands. */
-export const trialId = (spec: TrialSpec): string =>
-  `t${createHash('sha256')
-    .update(JSON.stringify(sorted(spec)))
-    .digest('hex')
-    .slice(0, 16)}`
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (!isRecord(value)) return value
-  return Object.fromEntries(
-    Object.keys(value)
-      .sort()
-      .map((key) => [key, sorted(value[key])]),
-  )
 }

@@ -5,7 +5,9 @@ import { inputError, usageError } from '../../errors.ts'
 
 const patience = 10_000
 
-export interface RedisEvents {
+export interface RedisOptions {
+  /** Ends the wait for the first answer. */
+  readonly signal?: AbortSignal | undefined
   readonly onLost?: () => void
   readonly onBack?: () => void
 }
@@ -17,7 +19,7 @@ export interface RedisEvents {
  */
 export async function connectRedis(
   url: string,
-  events: RedisEvents = {},
+  events: RedisOptions = {},
 ): Promise<{ readonly redis: Redis; readonly close: () => void }> {
   const address = addressOf(url)
   const redis = new Redis(url, {
@@ -42,7 +44,10 @@ export async function connectRedis(
     if (lost) events.onBack?.()
     lost = false
   })
+  const stop = () => redis.disconnect()
+  events.signal?.addEventListener('abort', stop, { once: true })
   try {
+    events.signal?.throwIfAborted()
     await redis.connect()
     connected = true
     return {
@@ -54,6 +59,7 @@ export async function connectRedis(
     }
   } catch (cause) {
     redis.disconnect()
+    events.signal?.throwIfAborted()
     throw inputError(
       `Redis does not answer at ${address} (${(last ?? (cause as Error)).message}).`,
       {
@@ -62,6 +68,8 @@ export async function connectRedis(
         cause,
       },
     )
+  } finally {
+    events.signal?.removeEventListener('abort', stop)
   }
 }
 

@@ -8,6 +8,7 @@ import type { SweepEvent, SweepOutcome } from '../schedule/events.ts'
 import { SweepProgress } from '../schedule/run-sweep.ts'
 import type { SweepFolder } from '../trial/sweep-folder.ts'
 import type { SweepPlan, Trial, TrialFailure, TrialProgress } from '../trial/trial.ts'
+import { parseFailure } from './parse-job.ts'
 import {
   addJob,
   Claims,
@@ -48,6 +49,7 @@ export async function submitSweep(
 ): Promise<SweepOutcome> {
   const { onEvent, signal, queue: name = defaultQueueName } = options
   const { redis, close } = await connectRedis(options.url, {
+    signal,
     onLost: () => onEvent({ kind: 'note', message: 'Redis is away; waiting until it is back.' }),
     onBack: () => {
       follower.forgotten()
@@ -197,7 +199,7 @@ class Follower {
     for (const trial of trials) {
       const text = await files?.get(trial.id, 'failure')
       const failure = files
-        ? text && (JSON.parse(text.toString()) as TrialFailure)
+        ? text && parseFailure(text.toString(), trial)
         : await this.#folder.readFailure(trial.id)
       if (failure) failed.push({ trial, failure })
     }

@@ -2,15 +2,18 @@
 
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import path from 'node:path'
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
+import type { Redis } from 'ioredis'
 import { Net2NetError } from 'net2net'
+import { makeFolder, writeWhole } from 'net2net/files'
 import { failureOf } from '../schedule/run-sweep.ts'
 import { forkTrial, TrialCrash } from '../trial/fork-trial.ts'
-import { SweepFolder, writeWhole } from '../trial/sweep-folder.ts'
+import { SweepFolder } from '../trial/sweep-folder.ts'
 import { type Trial, trialTitle } from '../trial/trial.ts'
+import { parseJob } from './parse-job.ts'
 import { addJob, Claims, defaultQueueName, maxAttempts, openQueue, type TrialJob } from './queue.ts'
 import { connectRedis } from './redis.ts'
 import { RedisFiles } from './redis-files.ts'
@@ -47,9 +50,11 @@ export type WorkEvent =
 export async function work(options: WorkOptions): Promise<void> {
   const { onEvent, signal, queue: name = defaultQueueName } = options
   const { redis, close } = await connectRedis(options.url, {
+    signal,
     onLost: () => onEvent({ kind: 'lost' }),
     onBack: () => onEvent({ kind: 'back' }),
   })
+  const stopping = aborted(signal)
   const queue = openQueue(redis, name)
   const lost = (options.lostAfterSeconds ?? 30) * 1000
   const own =
@@ -62,10 +67,11 @@ export async function work(options: WorkOptions): Promise<void> {
     lost,
     add: (job) => addJob(queue, job),
   })
-  // BullMQ leaves open what it did not open itself.
+  // BullMQ leaves open what it did not open itself, and waits for a Redis that is away: all
+  // connections are ended here.
   const taking = redis.duplicate({ lazyConnect: false })
-  taking.on('error', () => {})
-  const worker = new Worker<TrialJob>(name, (job, token) => trainer.take(job, token), {
+  const connections = withDuplicates(taking)
+  const worker = new Worker<unknown>(name, (job, token) => trainer.take(job, token), {
     connection: taking,
     concurrency: options.jobs,
     lockDuration: lost,
@@ -76,22 +82,19 @@ export async function work(options: WorkOptions): Promise<void> {
   // Said by the connection's own events.
   worker.on('error', () => {})
   try {
-    await worker.waitUntilReady()
-    onEvent({ kind: 'ready' })
-    await untilDone()
+    const isReady = await Promise.race([worker.waitUntilReady().then(() => true), stopping])
+    if (isReady) {
+      onEvent({ kind: 'ready' })
+      await untilDone()
+    }
   } finally {
     // Without waiting for what a Redis that is away cannot answer.
-    const done = new AbortController()
-    await Promise.race([stopped().finally(() => done.abort()), pause(15_000, done.signal)])
+    worker.pause(true).catch(() => {})
+    await within(SAVING, trainer.settled())
+    await within(CLOSING, Promise.allSettled([worker.close(), queue.close()]))
     close()
-    taking.disconnect()
+    for (const connection of connections) connection.disconnect()
     if (own !== undefined) await rm(own, { recursive: true, force: true })
-  }
-
-  async function stopped(): Promise<void> {
-    await trainer.settled()
-    await worker.close()
-    await queue.close()
   }
 
   async function untilDone(): Promise<void> {
@@ -99,19 +102,51 @@ export async function work(options: WorkOptions): Promise<void> {
     while (!signal?.aborted) {
       await pause(500, signal)
       if (options.idleSeconds === undefined || redis.status !== 'ready') continue
-      const {
-        active = 0,
-        waiting = 0,
-        delayed = 0,
-      } = await queue.getJobCounts('active', 'waiting', 'delayed')
+      const counts = await Promise.race([
+        queue.getJobCounts('active', 'waiting', 'delayed'),
+        stopping,
+      ])
+      if (!counts) return
+      const { active = 0, waiting = 0, delayed = 0 } = counts
       if (active + waiting + delayed > 0 || trainer.busy) since = Date.now()
       else if (Date.now() - since > options.idleSeconds * 1000) {
         onEvent({ kind: 'idle' })
         return
       }
     }
-    await worker.pause(true)
   }
+}
+
+/** Milliseconds in which trials save what they have, and in which connections end in good order. */
+const SAVING = 15_000
+const CLOSING = 2000
+
+/** Kept when the signal comes. */
+const aborted = (signal: AbortSignal | undefined): Promise<undefined> =>
+  new Promise((resolve) => {
+    if (signal?.aborted) resolve(undefined)
+    signal?.addEventListener('abort', () => resolve(undefined), { once: true })
+  })
+
+/** Waits, but not longer than so many milliseconds. */
+async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
+  const done = new AbortController()
+  const ended = work.catch(() => {}).finally(() => done.abort())
+  await Promise.race([ended, pause(milliseconds, done.signal)])
+}
+
+/** A connection and all that will be made like it. */
+function withDuplicates(redis: Redis): readonly Redis[] {
+  const connections = [redis]
+  redis.on('error', () => {})
+  const duplicate = redis.duplicate.bind(redis)
+  redis.duplicate = (override) => {
+    const made = duplicate(override)
+    made.on('error', () => {})
+    connections.push(made)
+    return made
+  }
+  return connections
 }
 
 interface Surroundings {
@@ -141,17 +176,18 @@ class Trainer {
     await Promise.allSettled(this.#running)
   }
 
-  take(job: Job<TrialJob>, token: string | undefined): Promise<void> {
+  take(job: Job<unknown>, token: string | undefined): Promise<void> {
     const work = this.#take(job, token)
     const counted = work.finally(() => this.#running.delete(counted))
     this.#running.add(counted)
     return counted
   }
 
-  async #take(job: Job<TrialJob>, token: string | undefined): Promise<void> {
-    const { trial, children } = job.data
+  async #take(job: Job<unknown>, token: string | undefined): Promise<void> {
+    const known = this.#parse(job)
+    const { trial, children } = known
     const { claims, lost, add } = this.#around
-    this.#checkFolder(job.data)
+    this.#checkFolder(known)
     if (await this.#isDone(trial)) this.#say('known', trial)
     else {
       const release = await claims.take(trial.id)
@@ -160,12 +196,25 @@ class Trainer {
         throw new DelayedError()
       }
       try {
-        if (!(await this.#train(job, token))) return
+        if (!(await this.#train(job, known, token))) return
       } finally {
         await release()
       }
     }
     for (const child of children) await add(child)
+  }
+
+  /** A job that is none fails at once: no other try makes it better. */
+  #parse({ id, data }: Job<unknown>): TrialJob {
+    try {
+      return parseJob(data)
+    } catch (cause) {
+      const { message } = cause as Error
+      // Whatever it is called is shown, and used for nothing.
+      const name = String(id ?? 'without a name').slice(0, 80)
+      this.#options.onEvent({ kind: 'fail', id: name, title: 'not a valid job', message })
+      throw new UnrecoverableError(message)
+    }
   }
 
   /** A worker that looks for files elsewhere than the submitter would work in vain. */
@@ -187,8 +236,11 @@ class Trainer {
   }
 
   /** Whether the trial has a result. */
-  async #train(job: Job<TrialJob>, token: string | undefined): Promise<boolean> {
-    const { trial, checkpointSeconds } = job.data
+  async #train(
+    job: Job<unknown>,
+    { trial, checkpointSeconds }: TrialJob,
+    token: string | undefined,
+  ): Promise<boolean> {
     const { folder, files } = this.#around
     const { signal, dataFolder } = this.#options
     let uploads: Promise<unknown> = Promise.resolve()
@@ -259,8 +311,9 @@ class Trainer {
     const checkpoint = await files.get(id, 'checkpoint')
     if (!checkpoint) return
     await folder.removeCheckpoints(id)
-    await mkdir(folder.checkpoints(id), { recursive: true })
-    await writeWhole(path.join(folder.checkpoints(id), 'checkpoint-0000000001.n2n'), checkpoint)
+    makeFolder(folder.checkpoints(id))
+    const file = path.join(folder.checkpoints(id), 'checkpoint-0000000001.n2n')
+    await writeWhole(file, checkpoint, { force: true })
   }
 
   async #giveUp(trial: Trial, error: unknown): Promise<void> {

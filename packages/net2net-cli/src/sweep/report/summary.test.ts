@@ -168,7 +168,7 @@ describe('the folder of a summary', () => {
     expect(holdsSweep(run)).toBe(false)
     const readme = await readFile(join(output, 'README.md'), 'utf8')
     await writeFile(join(output, 'answers.md'), 'By hand.')
-    await writeSweepSummary(output, output)
+    await writeSweepSummary(output, output, { force: true })
     expect(await readFile(join(output, 'README.md'), 'utf8')).toBe(
       readme.replace('\n\n# The figures', '\n\nBy hand.\n\n# The figures'),
     )

@@ -3,11 +3,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { makeFolder } from 'net2net/files'
+import { makeFolder, writeAllWhole } from 'net2net/files'
 import { summarize } from '../analysis/analysis.ts'
 import type { SweepRecord, SweepSummary } from '../analysis/findings.ts'
 import { isResults, parseResults } from '../analysis/results-file.ts'
-import { SweepFolder, writeWhole } from '../trial/sweep-folder.ts'
+import { SweepFolder } from '../trial/sweep-folder.ts'
 import type { SweepPlan, TrialFailure, TrialResult } from '../trial/trial.ts'
 import { summaryMarkdown, sweepHtml } from './report.ts'
 import { answersFile, resultsFile, summaryFiles } from './summary.ts'
@@ -56,19 +56,24 @@ export interface SweepReportOptions {
   readonly target?: number
   /** The plan to report, in place of the folder's own. */
   readonly plan?: SweepPlan
+  /** Replaces files that exist. */
+  readonly force?: boolean
 }
 
 /** Writes the page, and beside it the same as Markdown. */
 export async function writeSweepReport(
   directory: string,
   output: string,
-  { target, plan }: SweepReportOptions = {},
+  { target, plan, force }: SweepReportOptions = {},
 ): Promise<{ readonly summary: SweepSummary; readonly markdown: string }> {
   const record = await readSweepRecord(directory, plan)
   const summary = summarize(record, target)
   const markdown = output.replace(/(\.html?)?$/, '.md')
-  await writeWhole(markdown, summaryMarkdown(summary))
-  await writeWhole(output, await sweepHtml(record, target))
+  const contents = new Map([
+    [markdown, summaryMarkdown(summary)],
+    [output, await sweepHtml(record, target)],
+  ])
+  await writeAllWhole(contents, { force })
   return { summary, markdown }
 }
 
@@ -80,7 +85,7 @@ export async function writeSweepReport(
 export async function writeSweepSummary(
   directory: string,
   output: string,
-  { target, plan }: SweepReportOptions = {},
+  { target, plan, force }: SweepReportOptions = {},
 ): Promise<{ readonly summary: SweepSummary; readonly files: readonly string[] }> {
   const record = await readSweepRecord(directory, plan)
   const answers = await readAnswers(path.join(output, answersFile))
@@ -89,11 +94,9 @@ export async function writeSweepSummary(
     ...(target === undefined ? {} : { target }),
   })
   makeFolder(output)
-  for (const [name, content] of files) await writeWhole(path.join(output, name), content)
-  return {
-    summary: summarize(record, target),
-    files: [...files.keys()].map((name) => path.join(output, name)),
-  }
+  const contents = new Map([...files].map(([name, content]) => [path.join(output, name), content]))
+  await writeAllWhole(contents, { force })
+  return { summary: summarize(record, target), files: [...contents.keys()] }
 }
 
 async function readAnswers(file: string): Promise<string | undefined> {

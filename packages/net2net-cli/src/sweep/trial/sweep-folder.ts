@@ -5,10 +5,10 @@
  */
 
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { AtomicFile, makeFolder } from 'net2net/files'
-import { inputError, usageError } from '../../errors.ts'
+import { makeFolder, writeWhole } from 'net2net/files'
+import { inputError } from '../../errors.ts'
 import type { SweepPlan, Trial, TrialFailure, TrialResult } from './trial.ts'
 
 export const trialFiles = {
@@ -31,17 +31,7 @@ export class SweepFolder {
 
   /** @throws usage where the folder is something else; input where it cannot be made */
   static create(folder: string): SweepFolder {
-    try {
-      makeFolder(path.join(folder, 'trials'))
-    } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException
-      if (code === 'EEXIST' || code === 'ENOTDIR')
-        throw usageError(`${folder} is not a folder.`, { where: folder, cause })
-      throw inputError(`The folder ${folder} cannot be made (${message}).`, {
-        where: folder,
-        cause,
-      })
-    }
+    makeFolder(path.join(folder, 'trials'))
     return new SweepFolder(folder)
   }
 
@@ -69,8 +59,9 @@ export class SweepFolder {
   }
 
   async savePlan(plan: SweepPlan, source: string): Promise<void> {
-    await writeWhole(path.join(this.path, sourceFile), source)
-    await writeWhole(path.join(this.path, planFile), `${JSON.stringify(plan, null, 2)}\n`)
+    await writeWhole(path.join(this.path, sourceFile), source, { force: true })
+    const text = `${JSON.stringify(plan, null, 2)}\n`
+    await writeWhole(path.join(this.path, planFile), text, { force: true })
   }
 
   /** @throws input where the folder is no sweep's */
@@ -99,8 +90,8 @@ export class SweepFolder {
   }
 
   async write(id: string, which: TrialFile, content: string | Uint8Array): Promise<void> {
-    await mkdir(this.trial(id), { recursive: true })
-    await writeWhole(this.file(id, which), content)
+    makeFolder(this.trial(id))
+    await writeWhole(this.file(id, which), content, { force: true })
   }
 
   /** A trial that failed may try again. */
@@ -110,17 +101,6 @@ export class SweepFolder {
 
   removeCheckpoints(id: string): Promise<void> {
     return rm(this.checkpoints(id), { recursive: true, force: true })
-  }
-}
-
-export async function writeWhole(file: string, content: string | Uint8Array): Promise<void> {
-  const target = await AtomicFile.create(file)
-  try {
-    await target.write(typeof content === 'string' ? new TextEncoder().encode(content) : content)
-    await target.finish()
-    await target.publish(true)
-  } finally {
-    await target.discard()
   }
 }
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { randomStream } from '../../tensor/random.ts'
 import { float32, type LazyTensor, materialize, toNumbers } from '../../tensor/tensor.ts'
@@ -98,6 +99,89 @@ describe('noise on out-weights', () => {
     expect(plain[0]).toBeCloseTo(weight.dims.length === 2 ? toNumbers(weight)[0]! / 3 : 0, 6)
     expect(plain[15 * OUT]).toBeCloseTo(toNumbers(weight)[15 * OUT]! / 2, 6)
     expect(plain[30 * OUT]).toBe(toNumbers(weight)[30 * OUT])
+  })
+
+  it('is that of independent normals less their mean, for any number of copies', () => {
+    for (const copies of [2, 3, 5, 8, 13]) {
+      const columns = 30_000
+      const to = Array.from({ length: copies }, () => 0)
+      const plan: GrowthPlan = {
+        ...planWith('net2wider'),
+        units: [
+          {
+            ...planWith('net2wider').units[0]!,
+            from: 1,
+            to: copies,
+            map: to,
+            split: equalSplit(to),
+          },
+        ],
+      }
+      const wide = { ...change('zero-sum'), before: [1, columns], after: [copies, columns] }
+      const values = float32(
+        [1, columns],
+        Float32Array.from({ length: columns }, (_, i) => copies * ((i % 2) - 0.5)),
+      )
+      const grown = toNumbers(growTensor(plan, wide, values))
+      const noise = grown.map((value, i) => value - ((i % columns) % 2) + 0.5)
+      // The deviation of what was added is 0.5, and 5% of it that of the normals.
+      const variance = (0.05 * 0.5) ** 2
+      for (let a = 0; a < copies; a++)
+        for (let b = 0; b <= a; b++) {
+          let sum = 0
+          for (let i = 0; i < columns; i++) sum += noise[a * columns + i]! * noise[b * columns + i]!
+          const expected = variance * ((a === b ? 1 : 0) - 1 / copies)
+          // Five standard deviations of a covariance of normals.
+          expect(Math.abs(sum / columns - expected)).toBeLessThan(
+            (5 * Math.SQRT2 * variance) / Math.sqrt(columns),
+          )
+        }
+    }
+  })
+
+  it('takes time in proportion to the width, not to its square', () => {
+    const time = (width: number) => {
+      const wideMap = Array.from({ length: width }, (_, i) => i % 4)
+      const unit = { ...planWith('net2wider').units[0]!, from: 4, to: width }
+      const plan = {
+        ...planWith('net2wider'),
+        units: [{ ...unit, map: wideMap, split: equalSplit(wideMap) }],
+      }
+      const wide = { ...change('zero-sum'), before: [4, 8], after: [width, 8] }
+      const grown = growTensor(plan, wide, float32([4, 8], new Float32Array(32).fill(1)))
+      const start = process.cpuUsage()
+      grown.read(0, grown.byteLength)
+      return process.cpuUsage(start).user
+    }
+    const least = (width: number) => Math.min(time(width), time(width), time(width))
+    least(3000)
+    // 32 times the width: 1,024 times the time where each copy reads all others.
+    expect(least(96_000) / least(3000)).toBeLessThan(200)
+  })
+
+  it('reads the same by ranges where units have many copies, in any order', () => {
+    const many = Array.from({ length: 300 }, (_, i) => (i < 7 ? i : (i * i) % 7))
+    const unit = { ...planWith('net2wider').units[0]!, from: 7, to: many.length, map: many }
+    const plan = { ...planWith('net2wider'), units: [{ ...unit, split: equalSplit(many) }] }
+    const axes = [{ axis: 1, map: { units: 'fc' }, role: 'split' as const }]
+    const wide = { ...change('zero-sum'), before: [3, 7, 5], after: [3, many.length, 5], axes }
+    const source = float32(
+      [3, 7, 5],
+      Float32Array.from({ length: 105 }, (_, i) => i % 11),
+    )
+    const lazy = () => growTensor(plan, wide, source)
+    const whole = lazy().read(0, lazy().byteLength)
+    const again = lazy()
+    const ranges = fc.array(fc.tuple(fc.nat(4499), fc.integer({ min: 1, max: 3000 })))
+    fc.assert(
+      fc.property(ranges, (reads) => {
+        for (const [start, count] of reads) {
+          const end = Math.min(4500, start + count)
+          expect(again.read(4 * start, 4 * (end - start))).toEqual(whole.slice(4 * start, 4 * end))
+        }
+      }),
+      { numRuns: 15 },
+    )
   })
 
   it('reads the same by ranges', () => {

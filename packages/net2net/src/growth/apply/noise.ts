@@ -4,7 +4,12 @@
  *
  * `zero-sum`: distributed like one normal per entry minus the mean over the copies of its unit. The
  * copies' activations (of the other factor) are equal, so noise that sums to zero over them does not
- * move the function at all. k copies need k − 1 normals: they weigh the Helmert basis of the vectors that sum to zero.
+ * move the function at all. k copies need k − 1 normals, which weigh an orthonormal basis of the
+ * vectors that sum to zero: the copies are halved again and again, and each halving adds b/√(ab(a+b)) times
+ * its normal to the first a copies and −a/√(ab(a+b)) times that to the other b (the Haar basis, for any
+ * number of copies). An entry is the sum of about log₂ k terms, from the first halving on, whichever range of the
+ * tensor is read; neighbouring copies share all but two of these on average, and where they fit into memory, the
+ * sums up to each halving are kept from one copy to the next.
  *
  * `paper`: the seed experiment's: N(0, (relative · std of the new out-weights)²) on the added
  * copies only. Not exactly function-preserving.
@@ -46,19 +51,94 @@ export function zeroSumNoise(site: NoiseSite): ElementChange {
   const copies = siblingsOf(gathered)
   // The rank of each index among the copies of its unit.
   const ranks = new Uint32Array(gathered.to)
-  for (const siblings of copies)
+  let depth = 0
+  for (const siblings of copies) {
+    depth = Math.max(depth, Math.ceil(Math.log2(siblings.length)))
     siblings.forEach((index, rank) => {
       ranks[index] = rank
     })
+  }
+  const isKept = depth > 2 && copies.length * depth * stride <= KEPT_SUMS
+  const kept = copies.map(() => (isKept ? new KeptSums(depth, stride) : undefined))
+  const unkept = new KeptSums(1, Math.min(stride, SCRATCH))
   return (values, start) => {
     const scale = deviation()
     forBlocks(values.length, start, stride, gathered.to, (at, from, to, position) => {
-      const siblings = copies[gathered.siblings[at]!]!
-      for (let c = Math.max(1, ranks[at]!); c < siblings.length; c++) {
-        const weight = (scale * (ranks[at] === c ? -c : 1)) / Math.sqrt(c * (c + 1))
-        addNormals(values, from, to, position + (siblings[c]! - at) * stride, weight)
+      const family = gathered.siblings[at]!
+      const siblings = copies[family]!
+      if (siblings.length === 1) return
+      const rank = ranks[at]!
+      const own = to - from === stride ? kept[family] : undefined
+      const sums = own ?? unkept
+      const step = own ? stride : SCRATCH
+      for (let part = from; part < to; part += step) {
+        const count = Math.min(step, to - part)
+        const base = position + part - from
+        sums.begin(own ? Math.floor(position / (stride * gathered.to)) : undefined)
+        for (let level = 0, first = 0, end = siblings.length; end - first > 1; level++) {
+          const a = Math.ceil((end - first) / 2)
+          const b = end - first - a
+          const middle = first + a
+          const isBefore = rank < middle
+          const sum = sums.next(level, isBefore ? -middle : middle)
+          if (sum) {
+            const weight = (scale * (isBefore ? b : -a)) / Math.sqrt(a * b * (a + b))
+            // No two halvings have one middle: its position is the key of the normal.
+            addNormals(sum, 0, count, base + (siblings[middle]! - at) * stride, weight)
+          }
+          if (isBefore) end = middle
+          else first = middle
+        }
+        const { sum } = sums
+        for (let i = 0; i < count; i++) values[part + i]! += sum[i]!
       }
     })
+  }
+}
+
+/** So many sums are kept from copy to copy, 8 bytes each. */
+const KEPT_SUMS = 1 << 21
+/** Otherwise, so many elements are summed up at a time. */
+const SCRATCH = 1 << 12
+
+/**
+ * The noise of copies of a unit, summed up to each halving: a copy takes over the sums up to the
+ * halvings that it shares with the one before. With a depth of 1, every term goes into one sum.
+ */
+class KeptSums {
+  readonly #sums: readonly Float64Array[]
+  /** The middle of each halving, with its sign: before it or behind it. 0 is no middle. */
+  readonly #middles: Float64Array
+  #row: number | undefined
+  /** The sum up to the last halving. */
+  sum: Float64Array
+
+  constructor(depth: number, length: number) {
+    this.#sums = Array.from({ length: depth }, () => new Float64Array(length))
+    this.#middles = new Float64Array(depth)
+    this.sum = this.#sums[0]!
+  }
+
+  /** Begins with a copy, in a row of the tensor; another row, or none, has other normals. */
+  begin(row: number | undefined): void {
+    if (row === undefined || row !== this.#row) this.#middles[0] = 0
+    this.#row = row
+  }
+
+  /** The sum up to this halving, to which its term must still be added; undefined where it is there. */
+  next(level: number, middle: number): Float64Array | undefined {
+    const sum = this.#sums[level]
+    // Everything goes into the one sum.
+    if (!sum) return this.sum
+    const before = this.sum
+    this.sum = sum
+    if (this.#middles[level] === middle) return undefined
+    this.#middles[level] = middle
+    // Whatever was behind another halving has other terms.
+    if (level + 1 < this.#middles.length) this.#middles[level + 1] = 0
+    if (level === 0) sum.fill(0)
+    else for (let i = 0; i < sum.length; i++) sum[i] = before[i]!
+    return sum
   }
 }
 
@@ -69,25 +149,9 @@ export function paperNoise(site: NoiseSite): ElementChange {
   const stride = elementCount(dims.slice(axis + 1))
   return (values, start) => {
     const scale = deviation()
-    forRuns(values.length, start, stride, gathered.to, (from, to, at) => {
-      if (gathered.added[at]) addNormals(values, from, to, start + from, scale)
+    forBlocks(values.length, start, stride, gathered.to, (at, from, to, position) => {
+      if (gathered.added[at]) addNormals(values, from, to, position, scale)
     })
-  }
-}
-
-/** Calls `visit` for each run [from, to) of elements with one index `at` along an axis. */
-function forRuns(
-  length: number,
-  start: number,
-  stride: number,
-  size: number,
-  visit: (from: number, to: number, at: number) => void,
-): void {
-  for (let i = 0; i < length; ) {
-    const position = start + i
-    const to = Math.min(length, i + stride - (position % stride))
-    visit(i, to, Math.floor(position / stride) % size)
-    i = to
   }
 }
 

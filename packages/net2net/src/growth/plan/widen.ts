@@ -15,7 +15,19 @@ import { type ReplicateOptions, replicate, replicateOptions } from './replicate.
 import { refuseBoth } from './variants.ts'
 import { chooseSizes, type Widths } from './widths.ts'
 
-export type WidenOptions = ReplicateOptions
+/** What planning is done with, and what does not change the plan. */
+export interface PlanningContext {
+  /**
+   * Gets the bytes that planning will take for the grown units, about, before it takes them. What it
+   * throws ends the planning.
+   */
+  readonly onMemory?: (bytes: number) => void
+}
+
+export type WidenOptions = ReplicateOptions & PlanningContext
+
+/** Measured from 1 to 16 million units: maps and coefficients, once in the plan and once for the tensors. */
+const BYTES_PER_UNIT = 160
 
 /**
  * Plans to widen layers and everything that must grow with them.
@@ -33,7 +45,10 @@ export function planWiden(
 ): GrowthPlan {
   const solution = solutionOf(from)
   const chosen = replicateOptions(options)
-  const grown = replicate(solution, chooseSizes(solution, widths), chosen)
+  const chosenSizes = chooseSizes(solution, widths)
+  const units = [...chosenSizes.values()].reduce((sum, size) => sum + size, 0)
+  options.onMemory?.(BYTES_PER_UNIT * units)
+  const grown = replicate(solution, chosenSizes, chosen)
   const projection = new Projection(solution, grown)
   const names = new NameSupply(valueNames(solution.facts.model.graph))
   const noise = { kind: chosen.noise, relative: chosen.noiseSize }

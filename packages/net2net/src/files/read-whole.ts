@@ -1,4 +1,4 @@
-/** Reading data files in Node. */
+/** Whole files, unpacked where they are packed. Node only. */
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
@@ -11,7 +11,7 @@ const maxUnpackedBytes = 2 ** 32 - 1
  *
  * @throws input where it does not exist, cannot be read or is not whole
  */
-export async function readData(path: string): Promise<Uint8Array> {
+export async function readWhole(path: string): Promise<Uint8Array> {
   let bytes: Uint8Array
   try {
     bytes = await readFile(path)

@@ -1,0 +1,71 @@
+/** Names of files that are not finished yet, and the removal of those that nobody will finish. Node only. */
+import { createHash, randomBytes } from 'node:crypto'
+import fs from 'node:fs'
+import { hostname } from 'node:os'
+import path from 'node:path'
+
+/** `.NAME.MACHINE-PROCESS-RANDOM.tmp` */
+const pattern = /^\..*\.([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{12}\.tmp$/
+const machine = createHash('sha256').update(hostname()).digest('hex').slice(0, 8)
+const DAY = 86_400_000
+/** Folders that this process has cleared already. */
+const cleared = new Set<string>()
+
+/** A name in the target's folder that nobody else uses; `ending` other than `tmp` is never removed. */
+export function temporaryName(target: string, ending = 'tmp'): string {
+  const name = path.basename(target).slice(0, 50)
+  const tag = `${machine}-${process.pid}-${randomBytes(6).toString('hex')}`
+  return path.join(path.dirname(target), `.${name}.${tag}.${ending}`)
+}
+
+/**
+ * Removes the temporary files that killed processes left in a folder. A file of this machine is
+ * removed if its process is gone. Whether a process on another machine (in a shared folder), or
+ * under a number that is in use again, still writes cannot be known: its files are removed once they
+ * are a day old.
+ */
+export function removeLeftovers(folder: string): void {
+  for (const name of namesIn(folder)) {
+    const file = path.join(folder, name)
+    try {
+      if (isLeftover(file)) fs.rmSync(file, { force: true })
+    } catch {
+      // What cannot be removed is no reason not to write beside it.
+    }
+  }
+}
+
+/** The same, for folders that this process has not cleared yet. */
+export function removeLeftoversOnce(folder: string): void {
+  const whole = path.resolve(folder)
+  if (cleared.has(whole)) return
+  cleared.add(whole)
+  removeLeftovers(whole)
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return fs.readdirSync(folder)
+  } catch {
+    // Writing will say why.
+    return []
+  }
+}
+
+function isLeftover(file: string): boolean {
+  const [, at, pid] = pattern.exec(path.basename(file)) ?? []
+  if (pid === undefined) return false
+  const stat = fs.lstatSync(file)
+  if (!stat.isFile()) return false
+  return (at === machine && !isRunning(Number(pid))) || Date.now() - stat.mtimeMs > DAY
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    // Signal 0 sends nothing; it asks whether the process is there. Windows can do that, too.
+    return process.kill(pid, 0)
+  } catch (cause) {
+    // The process of another user.
+    return (cause as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

@@ -1,0 +1,11 @@
+/** Bytes of a known number, in memory or in a file. */
+import type { ReadableBytes } from './tensor.ts'
+
+export interface ByteSource extends ReadableBytes {
+  readonly size: number
+}
+
+export const memorySource = (bytes: Uint8Array): ByteSource => ({
+  size: bytes.byteLength,
+  read: (offset, length) => bytes.subarray(offset, offset + length),
+})
