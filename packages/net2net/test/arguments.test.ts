@@ -103,7 +103,7 @@ const unknownOptions: readonly (readonly [name: string, args: readonly unknown[]
     [
       'widen',
       [model, { a: 6 }, { precision: 1 }],
-      'options has no option "precision"; it has seed, init, noise, noiseSize.',
+      'options has no option "precision"; it has seed, init, noise, noiseSize, onMemory.',
     ],
     [
       'save',

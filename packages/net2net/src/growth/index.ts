@@ -14,7 +14,6 @@ export type { ChannelStatistics } from './plan/inserted-layer.ts'
 export { rolesIn } from './plan/project.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
 export { type PlanningContext, planWiden, type WidenOptions, type Widths } from './plan/widen.ts'
-export type { WidthTarget } from './plan/widths.ts'
 export * from './steps.ts'
 
 /**

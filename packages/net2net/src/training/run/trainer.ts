@@ -39,16 +39,6 @@ import { targetOf } from './targets.ts'
 
 export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from '../train-options.ts'
 
-/**
- * Trains a model. Iterating yields one result per epoch; afterwards `model` is the trained one.
- * The model that was given stays as it is.
- *
- * @throws while iterating: refused or usage where the model cannot be trained so; internal where
- *   a number became NaN or infinite (named); interrupted where the signal said so
- */
-export const train = (model: Model, data: TrainingData, options: TrainOptions): Training =>
-  new Training(model, data, options)
-
 /** How the step of a training is compiled. */
 export const stepOptionsOf = (options: TrainOptions): StepOptions => ({
   ...options,
@@ -56,6 +46,13 @@ export const stepOptionsOf = (options: TrainOptions): StepOptions => ({
   target: targetOf(options.runtime, options.session?.device),
 })
 
+/**
+ * Trains a model. Iterating yields one result per epoch; afterwards `model` is the trained one.
+ * The model that was given stays as it is.
+ *
+ * @throws while iterating: refused or usage where the model cannot be trained so; internal where
+ *   a number became NaN or infinite (named); interrupted where the signal said so
+ */
 export class Training implements AsyncIterable<EpochResult> {
   /** The compiled step. */
   readonly step: StepGraph
