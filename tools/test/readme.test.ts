@@ -20,7 +20,7 @@ describe('README', () => {
   beforeAll(async () => {
     folder = await folderOfReader()
     outputs = await follow('README.md', folder)
-  }, 300_000)
+  }, 600_000)
 
   test('the commands grow the teacher', async () => {
     const commands = blocksOf(readFileSync('README.md', 'utf8')).flatMap(({ text }) =>
@@ -50,7 +50,7 @@ describe('guides', () => {
     async (guide) => {
       await follow(guide, await folderOfReader())
     },
-    300_000,
+    600_000,
   )
 
   test('programs for browsers are bundled without a module of Node', async () => {
