@@ -4,8 +4,8 @@
  *
  * Growth: the axes before and after are those of x, carried where x is a weight (the width of an
  * embedding); those in between are the indices' own. Along the axis that is looked up an index means
- * an entry: entries that constants pick are frozen, and the constants follow what grows before them;
- * where anything may be picked, the whole axis is frozen.
+ * an entry: entries that constants select are fixed, and the constants follow what grows before them;
+ * where anything may be selected, the whole axis is fixed.
  *
  * Gradient: every g is added where its value was read, by ScatterElements (see scatter-back.ts).
  */
@@ -42,7 +42,7 @@ function gatheredAxes(context: AxesContext): readonly Axis[] {
   return [...data.slice(0, axis), ...context.axes(1), ...data.slice(axis + 1)]
 }
 
-/** Freezes the entries of an axis that are picked. */
+/** Fixes the entries of an axis that are selected. */
 function lookUp(context: AxesContext, axis: Axis, dim: Dim): void {
   const isVocabulary = context.isParameter(0)
   if (isVocabulary) context.fix(axis, 'looks up entries along it (a vocabulary)')
