@@ -98,7 +98,7 @@ describe('widening', () => {
     expect(failure(() => planWiden(chain, { c: 4 })).message).toContain('graph output')
   })
 
-  it('freezes only what an unknown operator touches', async () => {
+  it('fixes only what an unknown operator touches', async () => {
     const model = build(
       (b) => {
         const first = conv(b, 'first', 'x', [3, 2, 1, 1])
@@ -212,7 +212,7 @@ describe('widening', () => {
       ['n', 5, 6],
     )
     expect(failure(() => planWiden(model, { qkv: 24 })).message).toBe(
-      'MatMul qkv cannot be widened: its units reach MatMul scores, which sums products of two activations over it, and neither can hold shares of it (Tanh Tanh does not scale with its input).',
+      'MatMul qkv cannot be widened: its units reach MatMul scores, which sums products of two activations over it, and neither can be split along it (Tanh Tanh does not scale with its input).',
     )
   })
 

@@ -48,14 +48,14 @@ export function searchSplits(
   }
   const contraction = contractions.at(-1)!
   const first = describeNode(contractions[0]!.node)
-  const reason = `${contraction.does}, whose shares do not fit with those that ${first} needs`
+  const reason = `${contraction.does}, whose split does not fit with the one that ${first} needs`
   return { contraction, node: contraction.node, reason }
 }
 
 function withoutSplit({ factors }: OpenContraction, failures: readonly Failure[]): string {
   const reasons = new Set(failures.map(({ node, reason }) => `${describeNode(node)} ${reason}`))
   const who =
-    factors.length === 1 ? 'shares of it do not get there' : 'neither can hold shares of it'
+    factors.length === 1 ? 'what it sums cannot be split' : 'neither can be split along it'
   return `${who} (${[...reasons].join('; ')})`
 }
 
@@ -126,7 +126,7 @@ class Search {
       if (!isFailure(result)) return result
       failure ??= result
     }
-    return failure ?? { node, reason: 'leaves too many ways to share it out' }
+    return failure ?? { node, reason: 'leaves too many ways to split it' }
   }
 
   #isExcluded(isSplit: Found['isSplit'], { requirements, isLinear }: Option): boolean {

@@ -1,11 +1,11 @@
-/** Units that computed values are summed over: one factor holds their shares, the others copies. */
+/** Units that computed values are summed over: one factor is split, the others are copied. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { expectEqualFunctions } from '../../../testing/check.ts'
 import { float } from '../../model/attributes.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
-import { encodeModel } from '../../onnx/index.ts'
+import { encodeModel } from '../../onnx/encode.ts'
 import { planSchema } from '../../recipe/plan-schema.ts'
 import { fillTensor } from '../../tensor/fill.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
@@ -78,7 +78,7 @@ async function expectExact(model: Model, widths: Record<string, number>, more: W
 }
 
 describe('of two factors q·k', () => {
-  it('the first takes the shares, with noise, and the second copies', async () => {
+  it('the first is split, with noise, and the second copied', async () => {
     const model = build((b) => b.scores(b.project('q', 4), b.project('k', 4)))
     expect(inspect(model).layers.map(({ widen, group }) => [widen, group])).toEqual([
       [true, ['k']],
@@ -120,9 +120,9 @@ describe('of two factors q·k', () => {
       return b.scores(q, b.node('Softmax', [b.project('k', 4)], { axis: 1 }, { name: 'soft' }))
     })
     expect(refusal(model, 'q')).toMatch(
-      /^its units reach MatMul scores, which sums products of two activations over it, and neither can hold shares of it \(Tanh .* does not scale with its input; Softmax soft does not scale with its input\)$/,
+      /^its units reach MatMul scores, which sums products of two activations over it, and neither can be split along it \(Tanh .* does not scale with its input; Softmax soft does not scale with its input\)$/,
     )
-    expect(() => planWiden(model, { k: 7 })).toThrow(/MatMul scores.*neither can hold shares/)
+    expect(() => planWiden(model, { k: 7 })).toThrow(/MatMul scores.*neither can be split/)
   })
 
   it('a value cannot be both', () => {
@@ -130,7 +130,7 @@ describe('of two factors q·k', () => {
       const x = b.project('q', 4)
       return b.scores(x, x)
     })
-    expect(refusal(model, 'q')).toMatch(/MatMul scores.*copies and shares at once/)
+    expect(refusal(model, 'q')).toMatch(/MatMul scores.*copied and split at once/)
   })
 
   it('a number for all units does not scale with them', async () => {
@@ -163,13 +163,13 @@ describe('of two factors q·k', () => {
     })
   })
 
-  it('take no noise behind what only keeps positive factors, but unequal shares', async () => {
+  it('take no noise behind what only keeps positive factors, but unequal split coefficients', async () => {
     const model = build((b) =>
       b.scores(b.unary('Relu', b.project('q', 4)), b.unary('Relu', b.project('k', 4))),
     )
     const plan = await expectExact(model, { q: 8 })
     expect(roles(plan)).toMatchObject({ 'q.w': 'split', 'q.b': 'split' })
-    /** The least difference between the shares of copies of one unit. */
+    /** The least difference between the coefficients of copies of one unit. */
     const apart = ({ units: [units] }: GrowthPlan) => {
       const { map, split } = units!
       return Math.min(
@@ -327,7 +327,7 @@ describe('more heads and deeper ones in one plan', () => {
 })
 
 describe('a sum over computed values', () => {
-  it('takes shares of what it sums', async () => {
+  it('splits what it sums', async () => {
     const model = build((b) => b.node('ReduceSum', [b.project('a', 4), b.ints(2)]))
     expect(roles(await expectExact(model, { a: 7 }))).toEqual({
       'a.w': 'split+',
@@ -358,11 +358,11 @@ describe('a sum over computed values', () => {
       return product(b, a, a)
     })
     expect(refusal(square, 'a')).toMatch(
-      /ReduceSum sum.*sums over it, and shares of it do not get there/,
+      /ReduceSum sum.*sums over it, and what it sums cannot be split/,
     )
   })
 
-  it('takes shares of all parts of an axis that was split before and is taken as equal parts', async () => {
+  it('splits all parts of an axis that was split before and is taken as equal parts', async () => {
     const model = build((b) => {
       const a = b.project('a', 8)
       b.nodeOutputs('Split', [a, b.ints(4, 4)], { axis: 2 }, { outputs: 2 })
@@ -373,9 +373,9 @@ describe('a sum over computed values', () => {
     expect(roles(await expectExact(model, { a: 12 }))).toMatchObject({ 'a.w': 'split+' })
   })
 
-  it('is refused where nothing gives shares', () => {
+  it('is refused where nothing can be split', () => {
     const model = build((b) => b.node('ReduceSum', [b.unary('Exp', b.project('a', 4)), b.ints(2)]))
-    expect(refusal(model, 'a')).toMatch(/sums over it, and shares of it do not get there \(Exp /)
+    expect(refusal(model, 'a')).toMatch(/sums over it, and what it sums cannot be split \(Exp /)
   })
 })
 
