@@ -98,7 +98,7 @@ describe('widening', () => {
     expect(failure(() => planWiden(chain, { c: 4 })).message).toContain('graph output')
   })
 
-  it('freezes only what an unknown operator touches', async () => {
+  it('fixes only what an unknown operator touches', async () => {
     const model = build(
       (b) => {
         const first = conv(b, 'first', 'x', [3, 2, 1, 1])

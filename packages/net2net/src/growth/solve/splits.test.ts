@@ -5,7 +5,7 @@ import { expectEqualFunctions } from '../../../testing/check.ts'
 import { float } from '../../model/attributes.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
-import { encodeModel } from '../../onnx/index.ts'
+import { encodeModel } from '../../onnx/encode.ts'
 import { planSchema } from '../../recipe/plan-schema.ts'
 import { fillTensor } from '../../tensor/fill.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
@@ -78,7 +78,7 @@ async function expectExact(model: Model, widths: Record<string, number>, more: W
 }
 
 describe('of two factors q·k', () => {
-  it('the first takes the shares, with noise, and the second copies', async () => {
+  it('the first is split, with noise, and the second copied', async () => {
     const model = build((b) => b.scores(b.project('q', 4), b.project('k', 4)))
     expect(inspect(model).layers.map(({ widen, group }) => [widen, group])).toEqual([
       [true, ['k']],
@@ -163,7 +163,7 @@ describe('of two factors q·k', () => {
     })
   })
 
-  it('take no noise behind what only keeps positive factors, but unequal shares', async () => {
+  it('take no noise behind what only keeps positive factors, but unequal split coefficients', async () => {
     const model = build((b) =>
       b.scores(b.unary('Relu', b.project('q', 4)), b.unary('Relu', b.project('k', 4))),
     )
@@ -327,7 +327,7 @@ describe('more heads and deeper ones in one plan', () => {
 })
 
 describe('a sum over computed values', () => {
-  it('takes shares of what it sums', async () => {
+  it('splits what it sums', async () => {
     const model = build((b) => b.node('ReduceSum', [b.project('a', 4), b.ints(2)]))
     expect(roles(await expectExact(model, { a: 7 }))).toEqual({
       'a.w': 'split+',
@@ -362,7 +362,7 @@ describe('a sum over computed values', () => {
     )
   })
 
-  it('takes shares of all parts of an axis that was split before and is taken as equal parts', async () => {
+  it('splits all parts of an axis that was split before and is taken as equal parts', async () => {
     const model = build((b) => {
       const a = b.project('a', 8)
       b.nodeOutputs('Split', [a, b.ints(4, 4)], { axis: 2 }, { outputs: 2 })
@@ -373,7 +373,7 @@ describe('a sum over computed values', () => {
     expect(roles(await expectExact(model, { a: 12 }))).toMatchObject({ 'a.w': 'split+' })
   })
 
-  it('is refused where nothing gives shares', () => {
+  it('is refused where nothing can be split', () => {
     const model = build((b) => b.node('ReduceSum', [b.unary('Exp', b.project('a', 4)), b.ints(2)]))
     expect(refusal(model, 'a')).toMatch(/sums over it, and what it sums cannot be split \(Exp /)
   })

@@ -373,7 +373,7 @@ describe('computed weights', () => {
     expect(() => planWiden(model, { base: 8 })).toThrow('MatMul second cannot be widened')
   })
 
-  it('take shares and noise in every term of a sum, and in one factor of a product', async () => {
+  it('are split and take noise in every term of a sum, and in one factor of a product', async () => {
     const model = perceptron((b) => {
       const hidden = b.node('Relu', [product(b, 'x', weight(b, 4, 6), 'first')])
       const masked = b.node('Mul', [

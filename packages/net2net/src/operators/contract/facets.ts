@@ -18,7 +18,7 @@ import type { LinearFormOf } from './slicing.ts'
 export type Scaling = 'view' | ScalesWith | 'none'
 
 /**
- * Homogeneity of degree one in some inputs: where the entries of these are multiplied by positive
+ * How the operator scales (homogeneous of degree one in some inputs): where the entries of these are multiplied by positive
  * factors along an axis and the other inputs are as they were, so are the entries of output 0.
  */
 export interface ScalesWith {
