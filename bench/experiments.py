@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 
 parameters = sys.argv[1:]
-sys.stdin = open("/dev/null")
-from pytorch import network  # noqa: E402
+from networks import experiment  # noqa: E402
 
 folder = parameters[0]
 train_size, test_size, epochs, threads = map(int, parameters[1:5])
@@ -35,7 +34,7 @@ x, y = load("train", train_size)
 x_test, y_test = load("test", test_size)
 for kind in networks:
     layout = best[kind]
-    model = network(kind).to(memory_format=layout)
+    model = experiment(kind).to(memory_format=layout)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
     for _ in range(epochs):
         order = torch.randperm(train_size)

@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- --quick] [-- --only SECTION,… | all] [-- --threads N] [-- --output FOLDER]
+ * npm run bench [-- --quick] [-- --only SECTION,… | all] [-- --networks NAME,…] [-- --threads N] [-- --output FOLDER]
  *
  * Runs the benchmarks (without --only all but the experiments) and writes benchmarks.md and
  * benchmarks.json into docs/. Sections that are not run, or that fail, keep what an earlier run on
@@ -17,6 +17,7 @@ import { benchmarkEvaluation } from './evaluation.ts'
 import { benchmarkExperiments } from './experiments.ts'
 import { benchmarkGrowth } from './growth.ts'
 import { busyProcessors } from './measure.ts'
+import { benchmarkNetworks } from './networks.ts'
 import { benchmarkPlanning } from './planning.ts'
 import { findPyTorch } from './pytorch.ts'
 import { markdown, type Report, type Section } from './report.ts'
@@ -24,6 +25,7 @@ import { benchmarkSteps, type Settings } from './steps.ts'
 
 const sections: Readonly<Record<string, (settings: Settings) => Promise<Section>>> = {
   steps: benchmarkSteps,
+  networks: benchmarkNetworks,
   evaluation: benchmarkEvaluation,
   growth: benchmarkGrowth,
   planning: benchmarkPlanning,
@@ -35,6 +37,7 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
+    networks: { type: 'string' },
     threads: { type: 'string', default: `${os.availableParallelism()}` },
     output: { type: 'string', default: fileURLToPath(new URL('../docs', import.meta.url)) },
   },
@@ -79,7 +82,13 @@ for (const name of chosen) {
   const busy = load > 0.2
   let section: Section
   try {
-    section = await sections[name]!({ quick: values.quick, threads, python: torch?.python, busy })
+    section = await sections[name]!({
+      quick: values.quick,
+      threads,
+      python: torch?.python,
+      networks: values.networks?.split(','),
+      busy,
+    })
   } catch (cause) {
     console.error(`${name}: failed.`, cause)
     process.exitCode = 1

@@ -21,6 +21,8 @@ export interface Timing {
   readonly rounds: readonly number[]
   /** The same in processor time, which tells more where others use the machine. */
   readonly processor: readonly number[]
+  /** How many rounds were left out because somebody disturbed them. */
+  readonly disturbed: number
 }
 
 export interface Ratio {
@@ -38,9 +40,13 @@ export const median = (values: readonly number[]): number => quantile(values, 0.
 const quartilesOf = (values: readonly number[]) =>
   [quantile(values, 0.25), quantile(values, 0.75)] as const
 
+/** A round in which a contestant takes so many times its median tells of the machine, not of the contestant. */
+const disturbance = 3
+
 /**
  * Every round runs each contestant `times` times, in turn and from a changing start. The first run
- * of a turn only warms caches and threads and does not count.
+ * of a turn only warms caches and threads and does not count. Rounds that somebody disturbed are left
+ * out for all, and counted.
  */
 export async function interleave(
   contestants: readonly Contestant[],
@@ -55,13 +61,19 @@ export async function interleave(
       medians[i]!.push(median(runs.map((run) => run.wall)))
       processor[i]!.push(median(runs.map((run) => run.processor)))
     }
+  const usual = medians.map(median)
+  const quiet = Array.from({ length: rounds }, (_, round) =>
+    medians.every((own, i) => own[round]! <= disturbance * usual[i]!),
+  )
+  const kept = (values: readonly number[]) => values.filter((_, round) => quiet[round])
   return contestants.map(({ name }, i) => ({
     name,
-    median: median(medians[i]!),
-    quartiles: quartilesOf(medians[i]!),
-    runs: rounds * times,
-    rounds: medians[i]!,
-    processor: processor[i]!,
+    median: median(kept(medians[i]!)),
+    quartiles: quartilesOf(kept(medians[i]!)),
+    runs: kept(medians[i]!).length * times,
+    rounds: kept(medians[i]!),
+    processor: kept(processor[i]!),
+    disturbed: quiet.filter((isQuiet) => !isQuiet).length,
   }))
 }
 

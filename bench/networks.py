@@ -1,7 +1,7 @@
 """The networks that training steps are measured on, as people define them in PyTorch.
 
 `python networks.py FOLDER [NAME ...]` exports them to ONNX with `torch.onnx.export(dynamo=True)`, the
-batch dynamic. `python pytorch.py` trains the same definitions in PyTorch.
+batch dynamic. pytorch.py trains the same definitions in PyTorch.
 """
 
 import sys
@@ -390,6 +390,10 @@ def tokens(batch):
     return torch.randint(0, 1000, (batch, 64))
 
 
+# The exporter folds batch normalizations into the convolutions before them unless it is told not to
+# optimize. Names with this ending are exported so that they keep them.
+KEPT = "+bn"
+
 # name: (definition, inputs of a batch, classes, batch size)
 NETWORKS = {
     "resnet18": (resnet18, images(), 1000, 8),
@@ -411,7 +415,7 @@ NETWORKS = {
 
 def draw(name, batch):
     """A batch of inputs and of classes, one per prediction, the same in every process."""
-    _, inputs, classes, _ = NETWORKS[name]
+    _, inputs, classes, _ = NETWORKS[name.removesuffix(KEPT)]
     torch.manual_seed(1)
     x = inputs(batch)
     shape = x.shape if x.dtype == torch.int64 else (batch,)
@@ -420,7 +424,7 @@ def draw(name, batch):
 
 def define(name):
     torch.manual_seed(0)
-    return NETWORKS[name][0]()
+    return NETWORKS[name.removesuffix(KEPT)][0]()
 
 
 def export(name, file):
@@ -433,6 +437,7 @@ def export(name, file):
         input_names=["input"],
         output_names=["logits"],
         verbose=False,
+        optimize=not name.endswith(KEPT),
     )
     program.save(file)
 
@@ -442,3 +447,4 @@ if __name__ == "__main__":
     folder.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[2:] or NETWORKS:
         export(name, folder / f"{name}.onnx")
+    print("exported")

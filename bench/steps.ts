@@ -14,13 +14,17 @@ import { createStepper } from '../packages/net2net/src/training/run/create-stepp
 import { Training } from '../packages/net2net/src/training/run/trainer.ts'
 import { mnistNetwork, widerWidths } from '../packages/net2net-cli/src/mnist/networks.ts'
 import { contestant, interleave, median, speedup, type Timing } from './measure.ts'
-import { type Kind, PyTorch } from './pytorch.ts'
+import { formats, PyTorch } from './pytorch.ts'
 import { milliseconds, percent, type Row, type Section, short, times } from './report.ts'
+
+export type Kind = 'teacher' | 'wider' | 'deeper'
 
 export interface Settings {
   readonly quick: boolean
   readonly threads: number
   readonly python: string | undefined
+  /** Which networks of networks.ts; default: all. */
+  readonly networks: readonly string[] | undefined
   /** Others use the machine. */
   readonly busy: boolean
 }
@@ -73,8 +77,15 @@ async function oneStep(kind: Kind, size: number, settings: Settings): Promise<re
   const gemm = await gemmSession(threads)
   const workers = python
     ? await Promise.all(
-        (['contiguous', 'channels_last'] as const).map((format) =>
-          PyTorch.start(python, { kind, batch: size, format, threads, busy }),
+        formats.map((format) =>
+          PyTorch.start(python, {
+            network: kind,
+            batch: size,
+            format,
+            optimizer: 'sgd',
+            threads,
+            busy,
+          }),
         ),
       )
     : []
@@ -85,7 +96,7 @@ async function oneStep(kind: Kind, size: number, settings: Settings): Promise<re
         contestant('net2net', () => stepper.step(batch, 0.01)),
         contestant('standard', plain.run),
         contestant('gemm', gemm.run),
-        ...workers.map((worker, i) => worker.contestant(i === 0 ? 'contiguous' : 'channels_last')),
+        ...workers.map((worker, i) => worker.contestant(formats[i]!)),
       ],
       { rounds: quick ? 5 : 15, times: quick ? 3 : size > 64 ? 3 : 8 },
     )) as [Timing, Timing, Timing, ...Timing[]]

@@ -3,6 +3,7 @@ import * as kind from './arguments.ts'
 import { model, number, numbers, text } from './arguments.ts'
 import type { CompareOptions } from './check/compare.ts'
 import type { Comparison } from './check/comparison.ts'
+import { growthStep } from './growing/kinds.ts'
 import * as growth from './growth/index.ts'
 import type { Model } from './model/model.ts'
 import { type DecodeOptions, decodeModel as decode } from './onnx/decode.ts'
@@ -18,8 +19,10 @@ export type {
   DeepenStep,
   GrowthStep,
   InspectedLayer,
+  InspectedParameter,
   InspectedValue,
   Inspection,
+  LeftConstant,
   PlanningContext,
   SlotPower,
   StepContext,
@@ -108,13 +111,8 @@ export const planDeepen = kind.checked('planDeepen', growth.planDeepen, deepenin
  */
 export const planStep = kind.checked('planStep', growth.planStep, {
   model,
-  step: kind.either(
-    'a step with widen or deepen',
-    kind.object('', 'widen', 'object'),
-    kind.object('', 'deepen', 'object'),
-    kind.object('', 'deepen', 'string'),
-  ),
-  context: kind.options<growth.StepContext>({ seed, statistics }),
+  step: growthStep,
+  context: kind.options<growth.StepContext>({ seed, statistics, onMemory: kind.callback }),
 })
 
 /** The model that a plan makes of a model; its tensors are computed when somebody reads them. */

@@ -131,6 +131,16 @@ const unknownOptions: readonly (readonly [name: string, args: readonly unknown[]
       'options.earlyStopping has no option "patiense"; did you mean "patience"?',
     ],
     [
+      'trainGrowing',
+      [model, [], { loss, optimizer: sgd, stages: [], patience: 1 }],
+      'options has no option "patience"; it has freeze, clipNorm, seed, batchSize, runtime, session, output, signal, epochs, validation, evaluationBatchSize, shuffle, earlyStopping, onStep, checkpoint, resume, loss, optimizer, stages.',
+    ],
+    [
+      'planStep',
+      [model, { widen: { a: 6 }, noize: 'none' }],
+      'step has no option "noize"; did you mean "noise"?',
+    ],
+    [
       'evaluate',
       [model, [], { loss, session: { thread: 1 } }],
       'options.session has no option "thread"; did you mean "threads"?',

@@ -156,11 +156,11 @@ it('optimizer slots of computed weights grow to what the student would have gath
   const plan = planWiden(teacher, { hidden: 7 }, { noise: 'none' })
   const roles = plan.parameters.map(({ name, axes }) => [name, axes.map(({ role }) => role)])
   expect(Object.fromEntries(roles)).toEqual({
-    v: ['carried'],
-    g: ['carried'],
-    w: ['summed'],
-    mask: ['carried'],
-    a: ['summed'],
+    v: ['copied'],
+    g: ['copied'],
+    w: ['split'],
+    mask: ['copied'],
+    a: ['split'],
   })
   const [before, after] = [await gradientsOf(teacher), await gradientsOf(applyPlan(teacher, plan))]
   expect([...before.keys()].sort()).toEqual(['a', 'b', 'g', 'mask', 'v', 'w'])

@@ -171,11 +171,11 @@ function planText(plan: GrowthPlan): string {
         plan.units.map(({ members, from, to, init }) => [members.join(', '), from, to, init]),
       ),
     )
-  if (plan.insertions.length > 0)
+  if (plan.inserted.length > 0)
     parts.push(
       table(
         ['new layer', 'after', 'nodes', 'initialization'],
-        plan.insertions.map(({ name, after, layer, init }) => [
+        plan.inserted.map(({ name, after, layer, init }) => [
           name,
           after,
           layer.nodes.map((node) => node.opType).join(' + '),

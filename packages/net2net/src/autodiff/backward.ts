@@ -2,7 +2,7 @@
  * Reverse-mode differentiation of a graph into a graph. The chain rule is the only mathematics
  * here; each operator's own rule says how gradients pass through it.
  */
-import { refusedError } from '../errors.ts'
+import { Net2NetError, refusedError } from '../errors.ts'
 import { capturedValues } from '../model/links.ts'
 import type { Node } from '../model/model.ts'
 import { describeNode } from '../model/names.ts'
@@ -53,7 +53,12 @@ export function backward(
     const operator = operatorOf(node)
     if (operator?.gradient === none) continue
     const rule = gradientRule(node, operator)
-    const gradients = rule(nodeGradient(emitter, node, needed, total))
+    const gradients = withCause(
+      () => rule(nodeGradient(emitter, node, needed, total)),
+      nodes.slice(0, position),
+      node,
+      needed,
+    )
     node.inputs.forEach((name, i) => {
       const gradient = gradients[i]
       if (gradient === undefined || !needed.has(name)) return
@@ -69,6 +74,34 @@ export function backward(
     if (gradient !== undefined) result.set(name, gradient)
   }
   return result
+}
+
+/**
+ * What a rule gives. Where it is refused because nobody knows a shape, the cause may be an operator
+ * without rules further up, which has to be passed too: then this one is named.
+ */
+function withCause<T>(
+  gradients: () => T,
+  before: readonly Node[],
+  refused: Node,
+  needed: ReadonlySet<string>,
+): T {
+  try {
+    return gradients()
+  } catch (error) {
+    if (!(error instanceof Net2NetError) || error.kind !== 'refused') throw error
+    const passed = new Set(reads(refused))
+    for (const node of [...before].reverse()) {
+      if (!node.outputs.some((name) => passed.has(name))) continue
+      if (!reads(node).some((name) => needed.has(name))) continue
+      const operator = operatorOf(node)
+      if (operator?.gradient === none) continue
+      // This refuses it, by its name.
+      if (typeof operator?.gradient !== 'function') gradientRule(node, operator)
+      for (const name of reads(node)) passed.add(name)
+    }
+    throw error
+  }
 }
 
 /** The values whose gradients are on the way to the values `wrt`. */

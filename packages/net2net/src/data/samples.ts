@@ -1,4 +1,4 @@
-/** What the trainer asks of data. The data room's sets satisfy it, and so may anybody's. */
+/** What the trainer requires of data. The sets of `data/` satisfy it, and so may those of a program. */
 import { usageError } from '../errors.ts'
 import type { DType } from '../tensor/dtype.ts'
 import type { Tensor, TypedArray } from '../tensor/tensor.ts'
@@ -29,7 +29,12 @@ export interface SampleSet {
   /** Names of the classes, where the target is a class index. A trained model keeps them. */
   readonly classes?: readonly string[]
   /** All targets, where they are in memory: then all labels are checked before the first step. */
-  readonly target?: { readonly dtype: DType; readonly data?: TypedArray }
+  readonly target?: {
+    readonly dtype: DType
+    /** Samples first; tells a loss which axis of the predictions the targets do not have. */
+    readonly dims?: readonly number[]
+    readonly data?: TypedArray
+  }
 }
 
 /**

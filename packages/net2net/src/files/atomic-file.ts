@@ -71,10 +71,12 @@ export class AtomicFile {
     this.#position += length
     await flushed
     const to = this.#handle.fd
-    const failure = await copier.copy({ from: file.descriptor, at, to, position, length })
-    if (failure?.during === 'write') throw writeError(this.target, failure)
-    // A file that was changed is said to be, whatever became of its bytes.
-    file.mustBeUnchanged()
+    const failure = await file.use(async (from) => {
+      const failed = await copier.copy({ from, at, to, position, length })
+      if (failed?.during === 'write') throw writeError(this.target, failed)
+      // A file that was changed is said to be, whatever became of its bytes.
+      return failed
+    })
     if (failure?.during === 'read') throw readError(file.path, failure)
     if (failure) throw endError(file.path, failure.at)
     this.#syncSome(length)

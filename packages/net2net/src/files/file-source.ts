@@ -10,12 +10,21 @@ const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants
 /** Closes the descriptors of sources that nobody can read any more. */
 const descriptors = new FinalizationRegistry<number>((descriptor) => fs.closeSync(descriptor))
 
+/** The sources that keep their files open, the oldest first. */
+const kept = new Set<WeakRef<FileSource>>()
+/**
+ * So many files are kept open at a time, so that a program that loads many models in a row does not
+ * run out of descriptors before garbage is collected. The others are opened for each read.
+ */
+const MOST_KEPT = 128
+
 export interface FileSourceOptions {
   /** Refuses a symbolic link. */
   readonly noFollow?: boolean
   /**
-   * Keeps the file open (the default), so that it stays readable when another takes its name.
-   * Otherwise it is opened for each read, and a file that was replaced is refused.
+   * Keeps the file open (the default), so that it stays readable when another takes its name; of the
+   * files that are opened last, at least. Otherwise it is opened for each read, and a file that was
+   * replaced is refused.
    */
   readonly keepOpen?: boolean
   /** Reads the file although it changes; for a file that this process itself is writing. */
@@ -32,9 +41,14 @@ export class FileSource implements ByteSource {
   /** Undefined for a file that may change. */
   readonly #identity: string | undefined
   #descriptor: number | undefined
+  /** Whether nothing may be read any more. */
   #isClosed = false
-  /** How many asynchronous reads are under way. */
-  #reads = 0
+  /** Whether the file is opened for each read from now on. */
+  #isReleased = false
+  /** How much is under way that needs the descriptor. */
+  #uses = 0
+  /** Its place among those that keep their files open. */
+  readonly #ref: WeakRef<FileSource> | undefined
 
   constructor(path: string, options: FileSourceOptions = {}) {
     this.path = path
@@ -52,8 +66,10 @@ export class FileSource implements ByteSource {
     } finally {
       if (!keep) fs.closeSync(descriptor)
     }
-    this.#descriptor = keep ? descriptor : undefined
-    if (keep) descriptors.register(this, descriptor, this)
+    if (!keep) return
+    this.#descriptor = descriptor
+    descriptors.register(this, descriptor, this)
+    this.#ref = FileSource.#keep(this)
   }
 
   read(offset: number, length: number): Uint8Array {
@@ -73,40 +89,59 @@ export class FileSource implements ByteSource {
     }
   }
 
-  async readAsync(offset: number, into: Uint8Array): Promise<void> {
+  readAsync(offset: number, into: Uint8Array): Promise<void> {
+    return this.#use((descriptor) => readFullyAsync(descriptor, offset, into, this.path))
+  }
+
+  /** Undefined for a file that is opened for each read from the beginning. */
+  stored(offset: number): StoredBytes | undefined {
+    if (this.#ref === undefined) return undefined
+    return { file: { path: this.path, use: (work) => this.#use(work) }, at: offset }
+  }
+
+  /** Works with the descriptor, which stays open meanwhile; then the file must be what it was. */
+  async #use<T>(work: (descriptor: number) => Promise<T>): Promise<T> {
     const descriptor = this.#descriptor ?? this.#open()
     const isKept = descriptor === this.#descriptor
-    this.#reads++
+    this.#uses++
     try {
-      await readFullyAsync(descriptor, offset, into, this.path)
-      // Asked last: the descriptor of a source that nobody needs any more is closed.
+      const result = await work(descriptor)
       this.#mustBeUnchanged(descriptor)
+      return result
     } finally {
-      this.#reads--
+      this.#uses--
       if (!isKept) fs.closeSync(descriptor)
-      else if (this.#isClosed) this.#release()
+      else if (this.#isReleased) this.#release()
     }
   }
 
-  /** Undefined for a file that is opened for each read. */
-  stored(offset: number): StoredBytes | undefined {
-    const descriptor = this.#descriptor
-    if (descriptor === undefined) return undefined
-    const mustBeUnchanged = () => this.#mustBeUnchanged(descriptor)
-    return { file: { path: this.path, descriptor, mustBeUnchanged }, at: offset }
-  }
-
-  /** Closes the file; reads that are under way end, and nothing can be read any more. */
+  /** Closes the file; what is under way ends, and then nothing can be read any more. */
   close(): void {
     this.#isClosed = true
     this.#release()
   }
 
+  /** Lets go of the descriptor as soon as nobody uses it. */
   #release(): void {
-    if (this.#descriptor === undefined || this.#reads > 0) return
+    this.#isReleased = true
+    if (this.#ref) kept.delete(this.#ref)
+    if (this.#descriptor === undefined || this.#uses > 0) return
     descriptors.unregister(this)
     fs.closeSync(this.#descriptor)
     this.#descriptor = undefined
+  }
+
+  /** Remembers the source as one that keeps its file open, and lets the oldest go where there are many. */
+  static #keep(source: FileSource): WeakRef<FileSource> {
+    const ref = new WeakRef(source)
+    kept.add(ref)
+    for (const oldest of kept) {
+      if (kept.size <= MOST_KEPT) break
+      kept.delete(oldest)
+      const another = oldest.deref()
+      if (another) another.#release()
+    }
+    return ref
   }
 
   #mustBeUnchanged(descriptor: number): void {

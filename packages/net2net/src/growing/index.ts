@@ -4,8 +4,10 @@ import * as kind from '../arguments.ts'
 import type { TrainingData } from '../data/samples.ts'
 import type { Model } from '../model/model.ts'
 import type { RuntimeOptional } from '../runtime/runtime.ts'
+import { checkpoint, loss, optimizer, session, training } from '../training/kinds.ts'
 import { carryState as carry } from './carry-state.ts'
 import { type MeasureOptions, measureStatistics as measureWith } from './channel-statistics.ts'
+import { stages } from './kinds.ts'
 import { type GrowingOptions, GrowingTraining } from './train-growing.ts'
 
 export type { CarryOptions, TrainingMoment } from './carry-state.ts'
@@ -28,7 +30,18 @@ export const trainGrowing = kind.checked(
   'trainGrowing',
   (model: Model, data: TrainingData, options: RuntimeOptional<GrowingOptions>): GrowingTraining =>
     new GrowingTraining(model, data, { runtime: defaultRuntime, ...options }),
-  { model: kind.model, data: kind.data },
+  {
+    model: kind.model,
+    data: kind.data,
+    options: kind.options<RuntimeOptional<GrowingOptions>>(
+      {
+        ...training,
+        checkpoint,
+        resume: kind.object('a state with its position', 'position', 'object'),
+      },
+      { loss, optimizer, stages },
+    ),
+  },
 )
 
 /**
@@ -57,5 +70,12 @@ export const measureStatistics = kind.checkedAsync(
   'measureStatistics',
   (model: Model, layers: readonly string[], options: RuntimeOptional<MeasureOptions>) =>
     measureWith(model, layers, { runtime: defaultRuntime, ...options }),
-  { model: kind.model, layers: kind.texts },
+  {
+    model: kind.model,
+    layers: kind.texts,
+    options: kind.options<RuntimeOptional<MeasureOptions>>(
+      { runtime: kind.runtime, session },
+      { samples: kind.object('a data set', 'batches', 'function') },
+    ),
+  },
 )

@@ -29,25 +29,20 @@ const defaultFactor = 0.1
 export const rateFactor = ({ learningRateFactor = defaultFactor }: GrowthStage): number =>
   learningRateFactor
 
-/** @throws usage for a stage that never comes, or after which nothing could be learned */
+/** @throws usage for a stage that never comes, grows nothing, or after which nothing could be learned */
 export function mustBeStages(stages: readonly GrowthStage[]): void {
-  if (!Array.isArray(stages)) throw usageError('stages must be a list of stages.')
   for (const [i, stage] of stages.entries()) {
-    const { when, steps } = Object(stage) as Partial<GrowthStage>
-    const [[kind, value] = [], ...others] = Object.entries(Object(when))
-    const isMoment = kind === 'epoch' || kind === 'step' || kind === 'plateau'
+    const [[kind, value] = [], ...others] = Object.entries<number>(stage.when)
+    const isOne = others.length === 0 && ['epoch', 'step', 'plateau'].includes(kind ?? '')
     const least = kind === 'plateau' ? 1 : 0
-    if (!isMoment || others.length > 0 || !(Number.isInteger(value) && Number(value) >= least))
+    if (!isOne || !Number.isInteger(value) || value! < least)
       throw usageError(
-        `stages[${i}].when must be one of epoch, step and plateau, with a whole number.`,
+        `stages[${i}].when must be one of epoch, step and plateau, with a whole number from ${least} on.`,
       )
-    if (!Array.isArray(steps) || steps.length === 0)
-      throw usageError(`stages[${i}].steps must be a list of steps that widen or deepen.`)
+    if (stage.steps.length === 0) throw usageError(`stages[${i}].steps must have a step.`)
     const factor = rateFactor(stage)
     if (!(factor > 0 && Number.isFinite(factor)))
-      throw usageError(
-        `stages[${i}].learningRateFactor must be a number above 0, not ${String(factor)}.`,
-      )
+      throw usageError(`stages[${i}].learningRateFactor must be a number above 0, not ${factor}.`)
   }
 }
 

@@ -135,7 +135,7 @@ describe('the law of optimizer-state transfer', () => {
         1e-5 * Math.max(1, whole.losses[7]!),
       )
       const inserted = grown.step.slots.filter(({ parameter }) => /deeper/.test(parameter))
-      expect(inserted.length > 0).toBe(plan.insertions.length > 0)
+      expect(inserted.length > 0).toBe(plan.inserted.length > 0)
       for (const { name, slot, parameter } of grown.step.slots) {
         const values = [...grown.state.tensors.get(name)!.data].map(Number)
         if (/deeper/.test(parameter)) {
@@ -370,11 +370,14 @@ test('stages that are none, and data that cannot be taken twice, are refused at 
     trainGrowing(network(), samples, { ...settings, stages: stages as GrowthStage[] })
   const wrong: readonly (readonly [unknown, RegExp])[] = [
     [undefined, /stages must be a list/],
-    [[{}], /stages\[0\]\.when must be one of/],
-    [[{ when: { epoch: 1, step: 2 }, steps }], /stages\[0\]\.when/],
+    [[{ steps }], /stages\.0\.when must be one of epoch, step and plateau/],
+    [[{ when: { epoch: 1 }, steps, learningRate: 1 }], /stages\.0 has no option "learningRate"/],
+    [[{ when: { epoch: 1 }, steps: [{ widen: {}, nois: 1 }] }], /no option "nois"; .*"noise"/],
+    [[{ when: { epoch: 1 }, steps: [{ deepen: 5 }] }], /steps\.0\.deepen must be a layer, or/],
+    [[{ when: { epoch: 1, step: 2 }, steps }], /stages\[0\]\.when must be one of/],
     [[{ when: { epoch: 0.5 }, steps }], /stages\[0\]\.when/],
     [[{ when: { plateau: 0 }, steps }], /stages\[0\]\.when/],
-    [[{ when: { epoch: 1 } }], /stages\[0\]\.steps must be a list/],
+    [[{ when: { epoch: 1 } }], /stages\.0\.steps must be a list/],
     [[{ when: { epoch: 1 }, steps: [] }], /stages\[0\]\.steps/],
     [
       [{ when: { epoch: 1 }, steps, learningRateFactor: 0 }],

@@ -2,33 +2,37 @@
  * A growth plan: what a growth does to a model, as plain data. It can be printed, stored,
  * replayed, applied to weights and to optimizer slots alike, and drawn. No tensor is in it.
  */
+import type { IntegerEdit, NodeCopies } from '../model/edit.ts'
+import type { ConstantUse } from '../model/links.ts'
 import type { InsertedLayer } from '../operators/contract/facets.ts'
 import type { DType } from '../tensor/dtype.ts'
-import type { HeldValue } from './solve/held-value.ts'
+import type { KnownNumbers } from '../tensor/known-numbers.ts'
 
 export interface GrowthPlan {
-  readonly version: 1
+  readonly version: 2
   /** Seed of every random number that applying the plan draws (noise, random weights). */
   readonly seed: number
   readonly units: readonly GrownUnits[]
   readonly parameters: readonly ParameterChange[]
-  readonly sizes: readonly SizeChange[]
-  readonly attributes: readonly AttributeChange[]
-  /** Left out where there are none. */
-  readonly held?: readonly HeldNumber[]
-  readonly insertions: readonly Insertion[]
+  /** Computations of sizes that several readers shared which now need other numbers. */
+  readonly copied: readonly NodeCopies[]
+  /** Sizes that the model writes down: elements of integer constants, and attributes. */
+  readonly integers: readonly IntegerChange[]
+  readonly pinned: readonly PinnedNumber[]
+  readonly positions: readonly PositionsChange[]
+  readonly inserted: readonly Insertion[]
 }
 
 /** How new units start: copies of old ones, or the baseline's random padding. */
 export type WidenInit = 'net2wider' | 'random-pad'
 /**
- * `zero-sum`: exact, sums to zero over the copies of each unit; where noise cannot follow their shares
- * (behind a Relu), unequal shares. `paper`: the seed document's, on the new copies only, not exact.
- * Only for net2wider.
+ * `zero-sum`: exact, sums to zero over the copies of each unit; where noise cannot follow the split
+ * (behind a Relu), unequal split coefficients. `paper`: the Keras example's, on the new copies only, not
+ * exact. Only for net2wider.
  */
 export type NoiseKind = 'zero-sum' | 'paper' | 'none'
 
-/** A set of units that grows as one: a channel group. */
+/** The units of one channel group, which grow as one. */
 export interface GrownUnits {
   readonly id: string
   /** Layers (node names) whose width these units are. */
@@ -36,19 +40,19 @@ export interface GrownUnits {
   readonly from: number
   readonly to: number
   readonly init: WidenInit
-  /** The replication map: for each new unit, the old unit it copies. Identity on the first `from`. */
+  /** The replication map: for each new unit, the old unit that it copies. Identity on the first `from`. */
   readonly map: readonly number[]
-  /** For each new unit, its share of the old unit's outgoing weight; copies' shares sum to 1. */
-  readonly shares: readonly number[]
+  /** For each new unit its split coefficient α; over the copies of an old unit they add up to 1. */
+  readonly split: readonly number[]
 }
 
 /**
- * Along an axis of a parameter, `carried`: gathered. `summed`: gathered and multiplied by the shares,
- * since it is summed over, or since the values computed from it are.
+ * Along an axis of a parameter, `copied`: gathered by the replication map. `split`: gathered and multiplied
+ * by the split coefficients, since the axis is contracted, or since values computed from it are.
  */
-export type AxisRole = 'carried' | 'summed'
+export type AxisRole = 'copied' | 'split'
 
-/** How the indices of a grown axis follow from the grown units: the axis algebra, written out. */
+/** How the indices of a grown axis follow from the grown units: the axis expression, written out. */
 export type AxisMap =
   /** `role`: where it differs from that of the axis (the queries among queries, keys and values). */
   | { readonly units: string; readonly role?: AxisRole }
@@ -61,7 +65,7 @@ export interface ParameterChange {
   readonly name: string
   /** Where the grown tensor goes; differs from `name` where a shared constant had to be cloned. */
   readonly to: string
-  /** For a clone: the uses that are rewired to it (a node is known by its first output). */
+  /** For a clone: the uses that are rewired to it. */
   readonly uses?: readonly ConstantUse[]
   readonly before: readonly number[]
   readonly after: readonly number[]
@@ -75,30 +79,20 @@ export interface ParameterChange {
   readonly noise?: {
     readonly kind: NoiseKind
     readonly relative: number
-    /** The axis along which it sums to zero, where that is not the first that is summed. */
+    /** The axis along which it sums to zero, where that is not the first that is split. */
     readonly axis?: number
     /** Set where it is equal on all copies along the other axes, since more follows before the sum. */
     readonly alike?: true
   }
 }
 
-/** An element of an integer constant that holds a size. */
-export interface SizeChange {
-  readonly constant: string
-  readonly index: number
-  readonly from: number
-  readonly to: number
-  /** Name of the edited clone, where the constant is shared with nodes that need the old number. */
-  readonly clone?: string
-  /** The uses that are rewired to the clone. */
-  readonly uses?: readonly ConstantUse[]
-}
+export type IntegerChange = IntegerEdit
 
 /**
  * A number that nodes compute from sizes, made a constant: a scale by the old size of what has grown,
  * or the size of something that does not grow with it.
  */
-export interface HeldNumber extends HeldValue {
+export interface PinnedNumber extends KnownNumbers {
   /** The value that held it so far. */
   readonly value: string
   /** Name of the constant: `value`, whose node it replaces, or a new one. */
@@ -107,19 +101,14 @@ export interface HeldNumber extends HeldValue {
   readonly uses?: readonly ConstantUse[]
 }
 
-/** Where a constant is read: a node, known by its first output, and its input. */
-export interface ConstantUse {
-  readonly node: string
-  readonly input: number
-}
-
-export interface AttributeChange {
-  /** The node, known by its first output. */
-  readonly node: string
-  readonly attribute: string
-  readonly index?: number
-  readonly from: number
-  readonly to: number
+/** A constant that lists the positions 0, 1, 2, … of a tensor in row-major order, with another shape. */
+export interface PositionsChange {
+  readonly name: string
+  /** Differs from `name` where others read the list as it was. */
+  readonly to: string
+  readonly uses?: readonly ConstantUse[]
+  readonly before: readonly number[]
+  readonly after: readonly number[]
 }
 
 /** A chain of new nodes between a value and its consumers. */
@@ -136,4 +125,19 @@ export interface Insertion {
   /** Names in the model of the chain's parameters and inner values. */
   readonly names: Readonly<Record<string, string>>
   readonly layer: InsertedLayer
+}
+
+/** The roles of the units on an axis, which itself has the given one. */
+export function rolesIn(map: AxisMap, role: AxisRole): ReadonlySet<AxisRole> {
+  if ('units' in map) return new Set([map.role ?? role])
+  if ('keep' in map) return new Set()
+  return new Set(('sum' in map ? map.sum : map.product).flatMap((part) => [...rolesIn(part, role)]))
+}
+
+/** Size of an axis when each group of units has the size that `sizeOf` gives it. */
+export function sizeWith(map: AxisMap, sizeOf: (units: string) => number): number {
+  if ('units' in map) return sizeOf(map.units)
+  if ('keep' in map) return map.keep
+  if ('sum' in map) return map.sum.reduce((size, part) => size + sizeWith(part, sizeOf), 0)
+  return map.product.reduce((size, part) => size * sizeWith(part, sizeOf), 1)
 }

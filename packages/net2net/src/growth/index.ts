@@ -2,19 +2,37 @@
 import type { Model } from '../model/model.ts'
 import { applyPlan } from './apply/apply.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
-import { planWiden, type WidenOptions, type Widths } from './plan/widen.ts'
+import { planWiden, type WidenOptions } from './plan/widen.ts'
+import type { Widths } from './plan/widths.ts'
 
 export { countMultiplyAdds, countParameters } from '../operators/model-size.ts'
+export type { LeftConstant } from '../operators/trainable.ts'
 export { applyPlan } from './apply/apply.ts'
 export { growAverages, growSlots, type SlotPower } from './apply/grow-slots.ts'
 export type * from './growth-plan.ts'
-export { type InspectedLayer, type InspectedValue, type Inspection, inspect } from './inspect.ts'
+export { rolesIn } from './growth-plan.ts'
+export {
+  type InspectedLayer,
+  type InspectedParameter,
+  type InspectedValue,
+  type Inspection,
+  inspect,
+} from './inspect.ts'
 export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
-export type { ChannelStatistics } from './plan/inserted-layer.ts'
-export { rolesIn } from './plan/project.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
-export { type PlanningContext, planWiden, type WidenOptions, type Widths } from './plan/widen.ts'
-export * from './steps.ts'
+export { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
+export type { Widths, WidthTarget } from './plan/widths.ts'
+export { type Solution, solve } from './solve/index.ts'
+export {
+  type DeepenStep,
+  type GrownModel,
+  type GrowthStep,
+  grow,
+  planStep,
+  type ResolvedStep,
+  type StepContext,
+  type WidenStep,
+} from './steps.ts'
 
 /**
  * A wider model that computes the same function (Net2WiderNet).
@@ -35,3 +53,4 @@ export const widen = (model: Model, widths: Widths, options?: WidenOptions): Mod
  */
 export const deepen = (model: Model, layers: readonly string[], options?: DeepenOptions): Model =>
   applyPlan(model, planDeepen(model, layers, options))
+export type { ChannelStatistics } from './plan/inserted-layer.ts'

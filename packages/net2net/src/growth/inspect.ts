@@ -1,5 +1,6 @@
 /** What a model consists of, and what of it can grow. */
 import { classesOf } from '../model/classes.ts'
+import { linksOf } from '../model/links.ts'
 import {
   type Dim,
   type Model,
@@ -7,10 +8,12 @@ import {
   requiredInputs,
   type ValueDeclaration,
 } from '../model/model.ts'
+import { nodeLabel } from '../model/names.ts'
 import { countParameters } from '../operators/model-size.ts'
+import { separateConstants } from '../operators/shared-constants.ts'
+import { type LeftConstant, trainableConstants } from '../operators/trainable.ts'
 import { deepenRefusal } from './plan/deepen.ts'
-import { groupsOf } from './solve/channel-groups.ts'
-import { solve } from './solve/relate.ts'
+import { type Solution, solutionOf } from './solve/index.ts'
 
 export interface Inspection {
   readonly inputs: readonly InspectedValue[]
@@ -20,6 +23,17 @@ export interface Inspection {
   /** Names of the classes that the model tells apart, where its file has them. */
   readonly classes?: readonly string[]
   readonly layers: readonly InspectedLayer[]
+  /** What a training changes: each under the name that `freeze` and `trainOnly` take. */
+  readonly trainable: readonly InspectedParameter[]
+  /** Constants that could be taken for parameters and are not trained, and why. */
+  readonly untrained: readonly LeftConstant[]
+}
+
+export interface InspectedParameter {
+  readonly name: string
+  readonly shape: readonly number[]
+  /** The nodes that read it. */
+  readonly readBy: readonly string[]
 }
 
 export interface InspectedValue {
@@ -30,6 +44,8 @@ export interface InspectedValue {
 
 export interface InspectedLayer {
   readonly name: string
+  /** The module's name in the framework that wrote the file, where it says that. */
+  readonly module?: string
   readonly op: string
   readonly width: number | null
   /** true, or why not. */
@@ -42,12 +58,16 @@ export interface InspectedLayer {
 /** A size that only inference named is not known. */
 const unnamed = (dim: Dim): Dim => (typeof dim === 'string' && dim.includes('?') ? null : dim)
 
-/** Layers, their widths, and what can be widened or deepened, or why not. Plain JSON. */
-export function inspect(model: Model): Inspection {
-  const solution = solve(model)
-  const groups = groupsOf(solution)
+/**
+ * Layers, their widths, and what can be widened or deepened, or why not. Plain JSON.
+ *
+ * @param from A model, or what has been solved of it.
+ */
+export function inspect(from: Model | Solution): Inspection {
+  const { facts, relations, groups } = solutionOf(from)
+  const { model } = facts
   const describe = ({ name, type }: ValueDeclaration): InspectedValue => {
-    const info = solution.values.get(name)
+    const info = facts.values.get(name)
     const declared = type.kind === 'tensor' ? type : undefined
     return {
       name,
@@ -56,20 +76,21 @@ export function inspect(model: Model): Inspection {
     }
   }
   const names = new Map<number, readonly string[]>()
-  const namesOf = (unit: number): readonly string[] => {
-    const known = names.get(unit) ?? groups.layersOf(unit).map((layer) => layer.name)
-    names.set(unit, known)
+  const namesOf = (variable: number): readonly string[] => {
+    const known = names.get(variable) ?? groups.layersOf(variable).map((layer) => layer.name)
+    names.set(variable, known)
     return known
   }
-  const layers = solution.layers.map((layer): InspectedLayer => {
-    const [first, ...others] = groups.freeUnits(layer.axis).map(namesOf)
+  const layers = relations.layers.map((layer): InspectedLayer => {
+    const [first, ...others] = groups.freeVariables(layer.axis).map(namesOf)
     const members = others.length === 0 ? (first ?? []) : [...new Set([first!, ...others].flat())]
     return {
       name: layer.name,
+      ...(layer.module !== undefined && { module: layer.module }),
       op: layer.node.opType,
       width: layer.width,
       widen: groups.refusal(layer) ?? true,
-      deepen: deepenRefusal(solution, layer) ?? true,
+      deepen: deepenRefusal(facts, layer) ?? true,
       group: members.filter((name) => name !== layer.name),
     }
   })
@@ -81,5 +102,20 @@ export function inspect(model: Model): Inspection {
     opset: opsetOf(model),
     ...(classes ? { classes } : {}),
     layers,
+    ...inspectParameters(model),
+  }
+}
+
+function inspectParameters(model: Model): Pick<Inspection, 'trainable' | 'untrained'> {
+  const separate = separateConstants(model)
+  const { parameters, possible, left } = trainableConstants(separate)
+  const { uses } = linksOf(separate.graph)
+  return {
+    trainable: parameters.map((name) => ({
+      name,
+      shape: possible.get(name)!.dims,
+      readBy: [...new Set((uses.get(name) ?? []).map(({ node }) => nodeLabel(node)))],
+    })),
+    untrained: left,
   }
 }

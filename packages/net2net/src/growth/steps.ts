@@ -1,49 +1,101 @@
-/** Steps of growth as plain data, and the one place where a step becomes a plan. */
+/** Growth in steps: the only place that makes a plan of what somebody asks for. */
 import type { Model } from '../model/model.ts'
+import { countParameters } from '../operators/model-size.ts'
+import { applyPlan } from './apply/apply.ts'
 import type { GrowthPlan } from './growth-plan.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
-import { planWiden, type WidenOptions, type Widths } from './plan/widen.ts'
+import { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
+import type { Widths } from './plan/widths.ts'
+import type { Solution } from './solve/index.ts'
 
-/** One step of growth: what to widen and how. */
-export interface WidenStep extends WidenOptions {
+interface Planned {
+  /** The resolved plan; if given, it is applied as it is. */
+  readonly plan?: GrowthPlan
+}
+export interface WidenStep extends Omit<WidenOptions, keyof PlanningContext>, Planned {
   readonly widen: Widths
-  /** The resolved plan; if given, it is taken as it is. */
-  readonly plan?: GrowthPlan
 }
-
-/** One step of growth: after which layers to insert new ones, and how. */
-export interface DeepenStep extends Omit<DeepenOptions, 'statistics'> {
+export interface DeepenStep extends Omit<DeepenOptions, 'statistics'>, Planned {
+  /** Layers after which a layer is inserted: names, parts of names or patterns. */
   readonly deepen: string | readonly string[]
-  /** The resolved plan; if given, it is taken as it is. */
-  readonly plan?: GrowthPlan
 }
-
 export type GrowthStep = WidenStep | DeepenStep
 
-/** What a step does not say itself. */
-export interface StepContext {
-  /** Of a step without a seed of its own. Default 0. */
+/** What a step is planned with beside its own options. */
+export interface StepContext extends PlanningContext {
+  /** Of steps that have no seed of their own. */
   readonly seed?: number
-  /** Of the channels where normalizations are inserted; see `DeepenOptions`. */
-  readonly statistics?: NonNullable<DeepenOptions['statistics']>
+  /** For layers that are inserted with a normalization; see `DeepenOptions`. */
+  readonly statistics?: DeepenOptions['statistics']
+}
+
+/** A step with every option, its seed and its plan written down. */
+export type ResolvedStep = GrowthStep & { readonly seed: number; readonly plan: GrowthPlan }
+
+/**
+ * The plan of a step.
+ *
+ * @param from A model, or what has been solved of it.
+ * @throws Net2NetError as `planWiden` and `planDeepen`.
+ */
+export const planStep = (
+  from: Model | Solution,
+  step: GrowthStep,
+  context: StepContext = {},
+): GrowthPlan => resolveStep(from, step, context).plan
+
+function resolveStep(
+  from: Model | Solution,
+  step: GrowthStep,
+  { seed: defaultSeed = 0, statistics, onMemory }: StepContext,
+): ResolvedStep {
+  const { seed = defaultSeed, plan } = step
+  if ('widen' in step) {
+    const { widen, init = 'net2wider', noise = 'zero-sum', noiseSize } = step
+    const options = { seed, init, noise, ...(noiseSize !== undefined && { noiseSize }) }
+    return {
+      widen,
+      ...options,
+      plan: plan ?? planWiden(from, widen, { ...options, ...(onMemory && { onMemory }) }),
+    }
+  }
+  const { init = 'net2deeper', block = 'identity' } = step
+  const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
+  const options = { seed, init, block }
+  const measured = statistics && { statistics }
+  return { deepen, ...options, plan: plan ?? planDeepen(from, deepen, { ...options, ...measured }) }
+}
+
+export interface GrownModel {
+  readonly model: Model
+  readonly plans: readonly GrowthPlan[]
+  /** The steps with every option, seed and plan written down: they grow the same model to the same bits. */
+  readonly steps: readonly ResolvedStep[]
+  /** Floating-point parameters. */
+  readonly parameters: { readonly before: number; readonly after: number }
 }
 
 /**
- * The plan of one step.
+ * Grows a model step by step. Steps without a seed use the given one plus their position, so that
+ * equal steps draw different maps.
  *
- * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
+ * @throws Net2NetError as `planWiden` and `planDeepen`.
  */
-export function planStep(
+export function grow(
   model: Model,
-  step: GrowthStep,
-  { seed = 0, statistics = {} }: StepContext = {},
-): GrowthPlan {
-  const { plan, ...rest } = step
-  if (plan) return plan
-  if ('widen' in rest) {
-    const { widen, ...options } = rest
-    return planWiden(model, widen, { seed, ...options })
+  steps: readonly GrowthStep[],
+  { seed = 0, ...context }: PlanningContext & { readonly seed?: number } = {},
+): GrownModel {
+  let grown = model
+  const resolved = steps.map((step, i) => {
+    const found = resolveStep(grown, step, { ...context, seed: seed + i })
+    grown = applyPlan(grown, found.plan)
+    return found
+  })
+  return {
+    model: grown,
+    plans: resolved.map(({ plan }) => plan),
+    steps: resolved,
+    parameters: { before: countParameters(model), after: countParameters(grown) },
   }
-  const { deepen, ...options } = rest
-  return planDeepen(model, [deepen].flat(), { seed, statistics, ...options })
 }

@@ -8,6 +8,12 @@ export interface Use {
   readonly input: number
 }
 
+/** Where a constant is read, as plain data: a node, known by its first output, and its input. */
+export interface ConstantUse {
+  readonly node: string
+  readonly input: number
+}
+
 export interface Links {
   readonly producers: ReadonlyMap<string, Node>
   readonly uses: ReadonlyMap<string, readonly Use[]>

@@ -13,9 +13,8 @@ import {
   type NodeProto,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
-  StringStringEntryProtoSchema,
 } from './onnx_pb.ts'
-import { metadataEntry, opsetEntry, restored } from './passthrough.ts'
+import { metadataEntry, metadataProps, opsetEntry, restored } from './passthrough.ts'
 import { fieldsOf } from './schema.ts'
 import { type ExternalPlace, encodeTensor } from './tensor-proto.ts'
 import { encodeValueInfo } from './value-info.ts'
@@ -122,9 +121,7 @@ function modelProto(model: Model, payloads: LazyTensor[], options: EncodeOptions
   proto.graph = context.encodeGraph(model.graph)
   const metadata = [...model.metadata]
   if (!sameEntries(metadata, proto.metadataProps.map(metadataEntry)))
-    proto.metadataProps = metadata.map(([key, value]) =>
-      create(StringStringEntryProtoSchema, { key, value }),
-    )
+    proto.metadataProps = metadataProps(model.metadata)
   return proto
 }
 
@@ -142,10 +139,11 @@ function graphProto(graph: Graph, context: AttributeEncoding, options: EncodeOpt
   const proto = restored(GraphProtoSchema, graph.rest)
   proto.name = graph.name
   proto.node = graph.nodes.map((node) => nodeProto(node, context))
-  proto.initializer = [...graph.initializers].map(([name, { tensor, rest }]) => {
+  proto.initializer = [...graph.initializers].map(([name, { tensor, metadata, rest }]) => {
     const place = tensor.strings ? undefined : options.placeExternal?.(tensor)
     const encoded = encodeTensor(tensor, rest, context.addPayload, place)
     encoded.name = name
+    if (metadata) encoded.metadataProps = metadataProps(metadata)
     return encoded
   })
   proto.input = graph.inputs.map(encodeValueInfo)
@@ -159,6 +157,7 @@ function nodeProto(node: Node, context: AttributeEncoding): NodeProto {
   if (node.name !== '') proto.name = node.name
   if (node.domain !== '') proto.domain = node.domain
   proto.opType = node.opType
+  if (node.metadata) proto.metadataProps = metadataProps(node.metadata)
   proto.input = [...node.inputs]
   proto.output = [...node.outputs]
   proto.attribute = [...node.attributes].map(([name, attribute]) =>
@@ -168,7 +167,7 @@ function nodeProto(node: Node, context: AttributeEncoding): NodeProto {
 }
 
 /**
- * The inverse of `reduce`: puts the payloads back where the skeleton has their numbers, and
+ * The inverse of `readSkeleton`: puts the payloads back where the skeleton has their numbers, and
  * corrects the lengths of all messages around them.
  */
 function expand(skeleton: Uint8Array, payloads: readonly LazyTensor[]): Part[] {

@@ -14,10 +14,16 @@ import type { OpenExternal } from './tensor-proto.ts'
 /** Exporters that write one file per tensor must not use up the descriptors of the process. */
 const MAX_OPEN_FILES = 64
 
-/** Gives access to the external data of the model in `folder`. Nothing is read yet. */
-export function externalDataOf(folder: string): OpenExternal {
+/** Gives access to the external data of the model in `folder`, and closes it. Nothing is read yet. */
+export function externalDataOf(folder: string): {
+  readonly open: OpenExternal
+  readonly close: () => void
+} {
   const files = new Map<string, FileSource>()
-  return ({ location, offset, length }, where) => {
+  const close = () => {
+    for (const file of files.values()) file.close()
+  }
+  const open: OpenExternal = ({ location, offset, length }, where) => {
     const place = () => `${where()}: external_data.location ${quote(location)}`
     let file = files.get(location)
     if (!file) {
@@ -30,6 +36,7 @@ export function externalDataOf(folder: string): OpenExternal {
       )
     return { size: length, ...bytesFrom(file, offset) }
   }
+  return { open, close }
 }
 
 function openConfined(
@@ -58,7 +65,7 @@ function openConfined(
   }
   const seen = lstat(at, place)
   if (!seen.isFile()) throw inputError(`${place()} is not a regular file.`)
-  const file = open(at, keepOpen, place)
+  const file = openFile(at, keepOpen, place)
   if (file.links > 1)
     throw inputError(`${place()} is a hard link, which may name a file from anywhere.`)
   return file
@@ -72,7 +79,7 @@ function lstat(file: string, place: () => string): fs.Stats {
   }
 }
 
-function open(file: string, keepOpen: boolean, place: () => string): FileSource {
+function openFile(file: string, keepOpen: boolean, place: () => string): FileSource {
   try {
     return new FileSource(file, { noFollow: true, keepOpen })
   } catch (cause) {

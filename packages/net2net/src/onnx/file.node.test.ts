@@ -123,6 +123,47 @@ describe('load and save', () => {
     expect(stdout, stderr).toMatch(/^[1-9]\d* [01]\n$/)
   })
 
+  test.skipIf(process.platform !== 'linux')(
+    'many models in a row do not use up the descriptors, and all can be read',
+    () => {
+      const script = `
+      import fs from 'node:fs'
+      import { load } from '${new URL('./file.node.ts', import.meta.url)}'
+      const models = []
+      for (let i = 0; i < 1500; i++) models.push(await load(process.argv[1]))
+      const open = fs.readdirSync('/proc/self/fd').length
+      let sum = 0
+      for (const { graph } of models) sum += graph.initializers.get('w').tensor.read(4000, 8)[2]
+      console.log(open < 200, sum)`
+      fs.writeFileSync(at('a.onnx'), encodeModel(linear(600)))
+      const byte = new Uint8Array(Float32Array.of(1000).buffer)[2]!
+      const { stdout, stderr } = runScript([], script, at('a.onnx'))
+      expect(byte).toBeGreaterThan(0)
+      expect(stdout, stderr).toBe(`true ${1500 * byte}\n`)
+    },
+    60_000,
+  )
+
+  test.each([false, true])(
+    'a model is closed when it is disposed of; data apart: %s',
+    async (externalData) => {
+      await save(linear(600), at('a.onnx'), { externalData })
+      const closed = vi.spyOn(fs, 'closeSync')
+      const model = await load(at('a.onnx'))
+      closed.mockClear()
+      const { tensor } = model.graph.initializers.get('w')!
+      const reading = tensor.readAsync!(4000, new Uint8Array(8))
+      expect(Symbol.dispose in { ...model }).toBe(false)
+      model[Symbol.dispose]()
+      model[Symbol.dispose]()
+      await reading
+      expect(closed).toHaveBeenCalledTimes(externalData ? 2 : 1)
+      expect(() => tensor.read(0, 4)).toThrow(/a\.onnx.* was closed/)
+      await expect(save(model, at('b.onnx'))).rejects.toMatchObject({ kind: 'usage' })
+      expect(files()).not.toContain('b.onnx')
+    },
+  )
+
   test.each([false, true])(
     'is readable while it is written; data apart: %s',
     async (externalData) => {

@@ -6,6 +6,7 @@ import { AtomicFiles } from '../files/atomic-files.ts'
 import { FileSource } from '../files/file-source.ts'
 import { PendingSource } from '../files/pending-source.ts'
 import { refuseExisting } from '../files/target.ts'
+import { type FileContent, writeContent } from '../files/write-whole.ts'
 import type { Model } from '../model/model.ts'
 import { bytesFrom, type LazyTensor } from '../tensor/tensor.ts'
 import { decodeSource } from './decode.ts'
@@ -14,16 +15,30 @@ import { externalDataOf } from './external-data.node.ts'
 import { PartWriter } from './part-writer.node.ts'
 import type { OpenExternal } from './tensor-proto.ts'
 
+/** A model whose weights lie in files; `using` closes these. */
+export interface LoadedModel extends Model, Disposable {}
+
 /**
  * Reads the ONNX file at `file`. Weights stay in the file (or in the files of external data beside
- * it) until somebody reads them; the files may be replaced in the meantime, but not changed in
- * place. Throws an `input` error that names the file and the field for whatever is broken.
+ * it) until somebody reads them; the files may be replaced in the meantime (those of the last hundred
+ * models at least), but not changed in place. Throws an `input` error that names the file and the field for whatever is broken.
+ *
+ * The files are closed when nobody can read the model any more, or as soon as it is disposed of:
+ * `using model = await load(file)`. Then neither it nor a model that was grown from it can be read.
  */
-export async function load(file: string): Promise<Model> {
+export async function load(file: string): Promise<LoadedModel> {
   const source = new FileSource(file)
+  const external = externalDataOf(path.dirname(file))
+  const close = () => {
+    source.close()
+    external.close()
+  }
   try {
-    return decodeSource(source, { name: file, openExternal: externalDataOf(path.dirname(file)) })
+    const model = decodeSource(source, { name: file, openExternal: external.open })
+    // Not enumerable: a model that is made of this one by spreading is not the owner of the files.
+    return Object.defineProperty(model as LoadedModel, Symbol.dispose, { value: close })
   } catch (cause) {
+    close()
     if (!(cause instanceof Net2NetError) || cause.where !== undefined) throw cause
     throw inputError(`${file}: ${cause.message}`, { where: file, cause })
   }
@@ -45,7 +60,7 @@ export interface SaveOptions {
 
 export interface StageOptions extends SaveOptions {
   /** Further files by path, with their content: they appear together with the model. */
-  readonly beside?: ReadonlyMap<string, string | Uint8Array> | undefined
+  readonly beside?: ReadonlyMap<string, FileContent> | undefined
 }
 
 /**
@@ -143,7 +158,7 @@ export async function stage(
     for (const [i, plan] of plans.entries()) {
       // The model comes last: it is there only if all the others are.
       if (i === plans.length - 1)
-        for (const [name, content] of beside) await (await files.create(name)).write(content)
+        for (const [name, content] of beside) await writeContent(await files.create(name), content)
       writers.push({ file: await files.create(plan.file), plan })
     }
     await write(false)

@@ -8,10 +8,14 @@ import {
   type Message,
   type MessageShape,
 } from '@bufbuild/protobuf'
-import type { OperatorSetIdProto, StringStringEntryProto } from './onnx_pb.ts'
+import {
+  type OperatorSetIdProto,
+  type StringStringEntryProto,
+  StringStringEntryProtoSchema,
+} from './onnx_pb.ts'
 
 /** A copy of `message` without the named fields; undefined if nothing is left. */
-export function leftover<Desc extends DescMessage>(
+export function passthrough<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
   ...shown: readonly string[]
@@ -43,5 +47,17 @@ export const metadataEntry = ({
   key = '',
   value = '',
 }: StringStringEntryProto): [key: string, value: string] => [key, value]
+
+/** The entries as a model shows them; undefined if there are none, or one key has several. */
+export function metadataOf(
+  entries: readonly StringStringEntryProto[],
+): ReadonlyMap<string, string> | undefined {
+  const metadata = new Map(entries.map(metadataEntry))
+  const plain = metadata.size === entries.length && !entries.some(hasUnknown)
+  return plain && metadata.size > 0 ? metadata : undefined
+}
+
+export const metadataProps = (metadata: ReadonlyMap<string, string>): StringStringEntryProto[] =>
+  [...metadata].map(([key, value]) => create(StringStringEntryProtoSchema, { key, value }))
 
 export const hasUnknown = (message: Message): boolean => (message.$unknown?.length ?? 0) > 0

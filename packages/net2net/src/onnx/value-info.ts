@@ -15,7 +15,7 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from './onnx_pb.ts'
-import { hasUnknown, leftover, restored } from './passthrough.ts'
+import { hasUnknown, metadataOf, metadataProps, passthrough, restored } from './passthrough.ts'
 import type { Where } from './wire.ts'
 
 export function decodeValueInfo(proto: ValueInfoProto, where: Where): ValueDeclaration {
@@ -24,13 +24,16 @@ export function decodeValueInfo(proto: ValueInfoProto, where: Where): ValueDecla
   const type = decodeType(proto.type, () => `${where()} ${quote(name)}`)
   // A type that says more than a `ValueType` can is kept whole.
   const shown = sameMeaning(proto.type, type) ? ['name', 'type'] : ['name']
-  const rest = leftover(ValueInfoProtoSchema, proto, ...shown)
-  return rest ? { name, type, rest } : { name, type }
+  const metadata = metadataOf(proto.metadataProps)
+  if (metadata) shown.push('metadata_props')
+  const rest = passthrough(ValueInfoProtoSchema, proto, ...shown)
+  return { name, type, ...(metadata && { metadata }), ...(rest && { rest }) }
 }
 
 export function encodeValueInfo(value: ValueDeclaration): ValueInfoProto {
   const proto = restored(ValueInfoProtoSchema, value.rest)
   proto.name = value.name
+  if (value.metadata) proto.metadataProps = metadataProps(value.metadata)
   if (
     proto.type &&
     sameType(

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { allCases, caseKey, nodeCases } from '../../testing/all-cases.ts'
 import { networkOf } from '../../testing/bench.ts'
 import type { Cases } from '../../testing/cases.ts'
-import { inputError } from '../errors.ts'
+import { inputError, Net2NetError } from '../errors.ts'
 import { type Dim, type Model, type Node, opsetOf } from '../model/model.ts'
 import type { AxesContext } from './contract/axes.ts'
 import { type Axis, sizeOf } from './contract/axis.ts'
@@ -46,7 +46,7 @@ function askedAxes(model: Model, node: Node): ReadonlySet<number> | undefined {
   const info = (name: string | undefined) => values.get(name ?? '') ?? {}
   const asked = new Set<number>()
   let units = 0
-  const unit = (size: Dim): Axis => ({ kind: 'unit', id: units++, size })
+  const unit = (size: Dim): Axis => ({ kind: 'variable', id: units++, size })
   const context: AxesContext = {
     node,
     opset: opsetOf(model, node.domain),
@@ -79,6 +79,7 @@ function askedAxes(model: Model, node: Node): ReadonlySet<number> | undefined {
       sizes.map((size) => unit(typeof size === 'object' && size !== null ? sizeOf(size) : size)),
     sizeElement: () => {},
     sizeAttribute: () => {},
+    listsPositions: () => {},
     refuse: (reason) => {
       throw inputError(reason)
     },
@@ -87,7 +88,8 @@ function askedAxes(model: Model, node: Node): ReadonlySet<number> | undefined {
   if (typeof rule !== 'function') return undefined
   try {
     rule(context)
-  } catch {
+  } catch (error) {
+    if (!(error instanceof Net2NetError)) throw error
     return undefined
   }
   return asked

@@ -6,7 +6,7 @@ import { Net2NetError } from '../errors.ts'
 import { type Dim, type Model, type Node, opsetOf, type ValueDeclaration } from '../model/model.ts'
 import { describeNode } from '../model/names.ts'
 import type { InferContext, ValueInfo } from './contract/infer.ts'
-import { elementsOf } from './helpers/elements.ts'
+import { elementsOf, MAX_ELEMENTS } from './helpers/elements.ts'
 import { operatorOf } from './table.ts'
 
 /** Nothing is known. */
@@ -64,7 +64,7 @@ export function inferNode(
   if (typeof rule !== 'function') return node.outputs.map(() => unknownValue)
   try {
     const outputs = rule(inferContext(node, opset, lookup))
-    return node.outputs.map((_, k) => outputs[k] ?? unknownValue)
+    return node.outputs.map((_, k) => withinBounds(outputs[k] ?? unknownValue))
   } catch (error) {
     if (!(error instanceof Net2NetError) || error.where !== undefined) throw error
     throw new Net2NetError(error.kind, `${describeNode(node)}: ${error.message}`, {
@@ -72,6 +72,13 @@ export function inferNode(
       cause: error,
     })
   }
+}
+
+/** A longer list is data: nobody follows its elements. */
+function withinBounds(info: ValueInfo): ValueInfo {
+  if (info.elements === undefined || info.elements.length <= MAX_ELEMENTS) return info
+  const { elements: _, ...rest } = info
+  return rest
 }
 
 /** The view of a node that infer rules take. */
@@ -99,6 +106,10 @@ export function inferContext(
 export function declaredInfo({ type }: ValueDeclaration): ValueInfo {
   return type.kind === 'tensor' ? { dtype: type.dtype, shape: type.shape } : unknownValue
 }
+
+/** What is known of a value, and what its declaration says beyond that. */
+export const withDeclared = (info: ValueInfo, declaration: ValueDeclaration): ValueInfo =>
+  merge(info, declaredInfo(declaration))
 
 /** Inference has the word; the declaration fills what it left open. */
 function merge(inferred: ValueInfo, declared: ValueInfo | undefined): ValueInfo {

@@ -46,7 +46,7 @@ describe('recipes', () => {
   it('grow a model step by step', async () => {
     const { model: grown, plans, resolved } = growByRecipe(model, parseRecipe(text))
     expect(inspect(grown).layers.find((layer) => layer.name === 'conv1')?.width).toBe(11)
-    expect(plans.map((plan) => [plan.seed, plan.units.length, plan.insertions.length])).toEqual([
+    expect(plans.map((plan) => [plan.seed, plan.units.length, plan.inserted.length])).toEqual([
       [7, 2, 0],
       [8, 0, 2],
       [9, 0, 1],

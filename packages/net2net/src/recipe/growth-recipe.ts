@@ -2,25 +2,17 @@
  * Recipes: growth as a list of steps, in YAML or JSON. Growing by a recipe yields the resolved
  * recipe, in which every option, seed and map is written down; it replays to the same bits.
  */
-import {
-  Document,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  parseDocument,
-  visit,
-  type Node as YamlNode,
-} from 'yaml'
+import { Document, isScalar, visit } from 'yaml'
 import { z } from 'zod'
-import { inputError } from '../errors.ts'
-import { applyPlan } from '../growth/apply/apply.ts'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
 import type { PlanningContext } from '../growth/plan/widen.ts'
-import { planStep } from '../growth/steps.ts'
+import { type GrowthStep, grow } from '../growth/steps.ts'
 import type { Model } from '../model/model.ts'
+import { parseLocated, problemIn } from './located-yaml.ts'
 import { planSchema } from './plan-schema.ts'
 import { wordsOf } from './schema-messages.ts'
+
+export type { PlanningContext }
 
 const seed = z.int().describe('Seed of maps, noise and random weights.')
 const plan = planSchema
@@ -74,8 +66,13 @@ const recipeSchema = z
   })
   .meta({ title: 'net2net recipe', description: 'Steps that grow a trained network.' })
 
-export type Recipe = z.infer<typeof recipeSchema>
-export type RecipeStep = Recipe['steps'][number]
+export interface Recipe {
+  readonly version?: 1
+  /** Of the steps that have none of their own, with their position added. */
+  readonly seed?: number
+  readonly steps: readonly GrowthStep[]
+}
+export type RecipeStep = GrowthStep
 
 /** JSON Schema of recipes, for completion in editors. */
 export const recipeJsonSchema = (): object => z.toJSONSchema(recipeSchema)
@@ -88,29 +85,12 @@ export const recipeJsonSchema = (): object => z.toJSONSchema(recipeSchema)
  * @throws Net2NetError (input) with line and column for the first thing that is wrong.
  */
 export function parseRecipe(text: string, file = 'recipe'): Recipe {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
-  const at = (offset: number) => {
-    const { line, col } = lines.linePos(offset)
-    return `${file}:${line}:${col}`
-  }
-  const [problem] = document.errors
-  if (problem)
-    throw inputError(`${at(problem.pos[0])}: ${problem.message}`, { where: at(problem.pos[0]) })
-  let value: unknown
-  try {
-    value = document.toJS({ maxAliasCount: 100 })
-  } catch (cause) {
-    throw inputError(`${file}: ${cause instanceof Error ? cause.message : 'cannot be read'}`, {
-      where: file,
-      cause,
-    })
-  }
-  const found = readRecipe(value)
+  const yaml = parseLocated(text)
+  const [unreadable] = yaml.problems
+  if (unreadable) throw problemIn(file, unreadable)
+  const found = readRecipe(yaml.value)
   if (!('message' in found)) return found
-  const where = at(offsetOf(document.contents, found.path))
-  const field = found.path.length === 0 ? 'the recipe' : fieldName(found.path)
-  throw inputError(`${where}: ${field}: ${found.message}`, { where })
+  throw problemIn(file, yaml.atField(found.path, found.message, 'value'))
 }
 
 /** The recipe that a value is, or the first thing that is wrong with it. */
@@ -140,31 +120,6 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
 
 const stepHelp = 'a step has "widen" (layers and widths) or "deepen" (layers)'
 
-export const fieldName = (path: readonly PropertyKey[]): string =>
-  path
-    .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i > 0 ? '.' : ''}${String(key)}`))
-    .join('')
-
-/** Where in the text a field stands, or the nearest thing around it that does. */
-function offsetOf(root: YamlNode | null, path: readonly PropertyKey[]): number {
-  let node: unknown = root
-  let offset = root?.range?.[0] ?? 0
-  for (const key of path) {
-    let next: unknown
-    if (isMap(node)) {
-      const pair = node.items.find((item) => isScalar(item.key) && item.key.value === key)
-      if (isScalar(pair?.key)) offset = pair.key.range?.[0] ?? offset
-      next = pair?.value
-    } else if (isSeq(node)) next = node.items[Number(key)]
-    if (next === undefined || next === null) return offset
-    node = next
-    const range = (next as YamlNode).range
-    if (range && !isMap(node)) offset = range[0]
-    else if (range && typeof key === 'number') offset = range[0]
-  }
-  return offset
-}
-
 export interface RecipeResult {
   readonly model: Model
   readonly plans: readonly GrowthPlan[]
@@ -173,49 +128,21 @@ export interface RecipeResult {
 }
 
 /**
- * Grows a model step by step. Steps without a seed use the recipe's plus their position, so that
- * equal steps draw different maps.
+ * Grows a model by a recipe.
  *
- * @throws Net2NetError as `planWiden` and `planDeepen`, naming the step.
+ * @throws Net2NetError as `grow`.
  */
 export function growByRecipe(
   model: Model,
-  recipe: Recipe,
+  { seed = 0, steps }: Recipe,
   context: PlanningContext = {},
 ): RecipeResult {
-  let grown = model
-  const plans: GrowthPlan[] = []
-  const steps = recipe.steps.map((step, i): RecipeStep => {
-    const resolved = resolveStep(grown, step, (recipe.seed ?? 0) + i, context)
-    const { plan: stepPlan } = resolved
-    plans.push(stepPlan)
-    grown = applyPlan(grown, stepPlan)
-    return resolved as RecipeStep
-  })
-  return { model: grown, plans, resolved: { version: 1, seed: recipe.seed ?? 0, steps } }
-}
-
-function resolveStep(
-  model: Model,
-  step: RecipeStep,
-  defaultSeed: number,
-  context: PlanningContext,
-) {
-  const stepSeed = step.seed ?? defaultSeed
-  if ('widen' in step) {
-    const { widen, init = 'net2wider', noise = 'zero-sum', noiseSize } = step
-    const options = {
-      seed: stepSeed,
-      init,
-      noise,
-      ...(noiseSize === undefined ? {} : { noiseSize }),
-    }
-    return { widen, ...options, plan: planStep(model, { ...step, ...options, ...context }) }
+  const grown = grow(model, steps, { seed, ...context })
+  return {
+    model: grown.model,
+    plans: grown.plans,
+    resolved: { version: 1, seed, steps: grown.steps },
   }
-  const { init = 'net2deeper', block = 'identity' } = step
-  const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
-  const options = { seed: stepSeed, init, block }
-  return { deepen, ...options, plan: planStep(model, { ...step, ...options }) }
 }
 
 /** A recipe as text: YAML with lists of numbers in one line, or JSON. */

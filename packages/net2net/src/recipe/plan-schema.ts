@@ -9,7 +9,7 @@ const name = z.string()
 const dims = z.array(size)
 const use = z.strictObject({ node: name, input: size })
 
-const role = z.enum(['carried', 'summed'])
+const role = z.enum(['copied', 'split'])
 
 const axisMap: z.ZodType<AxisMap> = z
   .lazy(() =>
@@ -30,10 +30,13 @@ const units = z
     to: size,
     init: z.enum(['net2wider', 'random-pad']),
     map: z.array(size),
-    shares: z.array(z.number()),
+    split: z.array(z.number()),
   })
   .refine(({ map, to }) => map.length === to, 'the map must have one entry per new unit')
-  .refine(({ shares, to }) => shares.length === to, 'there must be one share per new unit')
+  .refine(
+    ({ split, to }) => split.length === to,
+    'there must be one split coefficient per new unit',
+  )
   .refine(
     ({ map, from }) => map.every((unit) => unit < from),
     'the map names a unit that is not there',
@@ -57,7 +60,7 @@ const parameter = z.strictObject({
     .exactOptional(),
 })
 
-const sizeChange = z.strictObject({
+const elementChange = z.strictObject({
   constant: name,
   index: size,
   from: z.int(),
@@ -74,7 +77,7 @@ const attributeChange = z.strictObject({
   to: z.int(),
 })
 
-const heldNumber = z
+const pinnedNumber = z
   .strictObject({
     value: name,
     to: name,
@@ -92,6 +95,14 @@ const heldNumber = z
     ({ dims, elements }) => elementCount(dims) === elements.length,
     'there must be as many elements as the dimensions say',
   )
+
+const positions = z.strictObject({
+  name,
+  to: name,
+  uses: z.array(use).exactOptional(),
+  before: dims,
+  after: dims,
+})
 
 const fill = z.union([
   z.strictObject({ kind: z.literal('constant'), value: z.number() }),
@@ -138,14 +149,15 @@ const insertion = z.strictObject({
 /** A growth plan as JSON. */
 export const planSchema = z
   .strictObject({
-    version: z.literal(1),
+    version: z.literal(2),
     seed: z.number(),
     units: z.array(units),
     parameters: z.array(parameter),
-    sizes: z.array(sizeChange),
-    attributes: z.array(attributeChange),
-    held: z.array(heldNumber).exactOptional(),
-    insertions: z.array(insertion),
+    copied: z.array(z.strictObject({ outputs: z.record(name, name), uses: z.array(use) })),
+    integers: z.array(z.union([elementChange, attributeChange])),
+    pinned: z.array(pinnedNumber),
+    positions: z.array(positions),
+    inserted: z.array(insertion),
   })
   .meta({ id: 'GrowthPlan', description: 'What a growth does to a model, as it was planned.' })
 

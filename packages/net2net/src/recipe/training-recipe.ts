@@ -9,10 +9,9 @@
  *         - deepen: [fc1]
  */
 import { z } from 'zod'
-import { inputError } from '../errors.ts'
 import type { GrowthMoment, GrowthStage } from '../growing/schedule.ts'
-import { fieldName, readRecipe } from './growth-recipe.ts'
-import { type Path, parseLocated } from './located-yaml.ts'
+import { readRecipe } from './growth-recipe.ts'
+import { type Path, parseLocated, problemIn } from './located-yaml.ts'
 import { wordsOf } from './schema-messages.ts'
 
 const momentHelp = 'must be one of epoch, step and plateau, with a whole number from 1 on'
@@ -51,17 +50,18 @@ const recipe = z.strictObject(
  */
 export function parseTrainingRecipe(text: string, file = 'recipe'): readonly GrowthStage[] {
   const yaml = parseLocated(text)
+  const wrongAt = (path: Path, message: string) => problemIn(file, yaml.atField(path, message))
   const [unreadable] = yaml.problems
-  if (unreadable) throw wrong(unreadable)
+  if (unreadable) throw problemIn(file, unreadable)
   const result = recipe.safeParse(yaml.value)
   if (!result.success) {
     const [issue] = result.error.issues
-    throw wrongField(issue!.path, wordsOf(issue!))
+    throw wrongAt(issue!.path, wordsOf(issue!))
   }
   const { seed = 0, stages } = result.data
   return stages.map(({ when, learningRate, steps }, i): GrowthStage => {
     const growth = readRecipe({ steps })
-    if ('message' in growth) throw wrongField(['stages', i, ...growth.path], growth.message)
+    if ('message' in growth) throw wrongAt(['stages', i, ...growth.path], growth.message)
     return {
       when: when as GrowthMoment,
       steps: growth.steps,
@@ -70,14 +70,4 @@ export function parseTrainingRecipe(text: string, file = 'recipe'): readonly Gro
       ...(learningRate === undefined ? {} : { learningRateFactor: learningRate }),
     }
   })
-
-  function wrong({ line, column, message }: (typeof yaml.problems)[number]) {
-    const where = `${file}:${line}:${column}`
-    return inputError(`${where}: ${message}`, { where })
-  }
-
-  function wrongField(path: Path, message: string) {
-    const field = path.length === 0 ? 'the recipe' : fieldName(path)
-    return wrong(yaml.at(path, `${field}: ${message}`))
-  }
 }

@@ -10,9 +10,12 @@ export interface StoredBytes {
 }
 export interface OpenFile {
   readonly path: string
-  readonly descriptor: number
-  /** Throws where the file is no longer what was opened. */
-  mustBeUnchanged(): void
+  /**
+   * Works with the file's descriptor, which stays open meanwhile.
+   *
+   * @throws input where the file is no longer what was opened, whatever the work gave
+   */
+  use<T>(work: (descriptor: number) => Promise<T>): Promise<T>
 }
 
 export interface ReadableBytes {

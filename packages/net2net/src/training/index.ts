@@ -4,13 +4,14 @@ import * as kind from '../arguments.ts'
 import { checked, flag, model, number, text } from '../arguments.ts'
 import type { Batch, TrainingData } from '../data/samples.ts'
 import type { Model } from '../model/model.ts'
-import type { RuntimeOptional, SessionOptions } from '../runtime/runtime.ts'
+import type { RuntimeOptional } from '../runtime/runtime.ts'
 import * as losses from './compile/losses/index.ts'
 import * as optimizers from './compile/optimizers/index.ts'
 import * as steps from './compile/step-graph.ts'
+import { checkpoint, loss, measuring, optimizer, session, step, training } from './kinds.ts'
 import { type EvaluateOptions, type Evaluation, evaluate as evaluateWith } from './run/evaluate.ts'
 import { type MeasureOptions, measureStep as measureWith } from './run/measure.ts'
-import { type EarlyStopping, Training, type TrainOptions } from './run/trainer.ts'
+import { Training, type TrainOptions } from './run/trainer.ts'
 import * as schedules from './schedules.ts'
 
 export { backward } from '../autodiff/backward.ts'
@@ -61,12 +62,6 @@ export type {
   Schedule,
 } from './schedules.ts'
 
-const loss = kind.either(
-  'a loss or the name of one',
-  text,
-  kind.object('a loss', 'emit', 'function'),
-)
-const optimizer = kind.object('an optimizer, as sgd gives it', 'update', 'function')
 const learningRate = kind.either(
   'a number or a schedule',
   number,
@@ -74,20 +69,7 @@ const learningRate = kind.either(
 )
 const weightDecay = number
 const data = kind.data
-const session = kind.options<SessionOptions>({
-  device: text,
-  threads: number,
-  optimization: text,
-  keepOnDevice: kind.texts,
-})
-const measuring = {
-  batchSize: number,
-  runtime: kind.runtime,
-  session,
-  output: text,
-  signal: kind.signal,
-}
-const step = { freeze: kind.texts, clipNorm: number, seed: number }
+const targetShape = kind.object('a list of sizes', 'length', 'number')
 const adaptive = kind.options<optimizers.AdamOptions>({
   learningRate,
   beta1: number,
@@ -157,7 +139,7 @@ export const averaged = checked('averaged', optimizers.averaged, { optimizer, de
 export const buildStep = checked('buildStep', steps.buildStep, {
   model,
   options: kind.options<steps.StepOptions>(
-    { ...step, gradients: flag, watch: flag, output: text, target: text },
+    { ...step, targetShape, gradients: flag, watch: flag, output: text, target: text },
     { loss, optimizer },
   ),
 })
@@ -165,7 +147,7 @@ export const buildStep = checked('buildStep', steps.buildStep, {
 export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation, {
   model,
   options: kind.options<Parameters<typeof steps.buildEvaluation>[1]>(
-    { output: text, target: text },
+    { output: text, target: text, targetShape },
     { loss },
   ),
 })
@@ -183,18 +165,8 @@ export const train = checked(
     data,
     options: kind.options<RuntimeOptional<TrainOptions>>(
       {
-        ...step,
-        ...measuring,
-        epochs: number,
-        validation: data,
-        evaluationBatchSize: number,
-        shuffle: flag,
-        earlyStopping: kind.options<EarlyStopping>(
-          { minimumChange: number, restoreBest: flag },
-          { patience: number },
-        ),
-        onStep: kind.callback,
-        checkpoint: kind.object('an object with a function save', 'save', 'function'),
+        ...training,
+        checkpoint,
         resume: kind.object('the state of a training', 'tensors', 'object'),
         untilStep: number,
       },
@@ -225,6 +197,7 @@ export const measureStep = kind.checkedAsync(
     options: kind.options<RuntimeOptional<MeasureOptions>>(
       {
         ...step,
+        targetShape,
         runtime: kind.runtime,
         session,
         output: text,

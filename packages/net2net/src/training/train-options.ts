@@ -5,7 +5,8 @@ import type { Runtime, SessionOptions } from '../runtime/runtime.ts'
 import type { StepOptions } from './compile/step-graph.ts'
 import type { TrainingState } from './run/state.ts'
 
-export interface TrainOptions extends Omit<StepOptions, 'gradients' | 'target' | 'watch'> {
+export interface TrainOptions
+  extends Omit<StepOptions, 'gradients' | 'target' | 'targetShape' | 'watch'> {
   readonly runtime: Runtime
   /** Default 1. */
   readonly epochs?: number

@@ -25,18 +25,21 @@ export interface TorchRun {
 /**
  * Runs `test/pytorch/SCRIPT` in a temporary folder that holds `input.npz`, and calls `use` with
  * what came of it.
+ *
+ * @param command the Python to run it with; default: that of `hasTorch`
  */
 export async function withTorch<T>(
   script: string,
   inputs: Readonly<Record<string, Tensor>>,
   args: readonly string[],
   use: (run: TorchRun) => Promise<T>,
+  command = python,
 ): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'net2net-torch-'))
   try {
     writeFileSync(join(folder, 'input.npz'), encodeNpz(new Map(Object.entries(inputs))))
     const path = fileURLToPath(new URL(script, import.meta.url))
-    const text = execFileSync(python!, [path, ...args], {
+    const text = execFileSync(command!, [path, ...args], {
       cwd: folder,
       encoding: 'utf8',
       maxBuffer: 1 << 28,

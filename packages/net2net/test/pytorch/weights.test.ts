@@ -25,7 +25,7 @@ const networks: Readonly<Record<string, [layers: string[], refused: Record<strin
     image,
     { '/2/Conv': normalized, '/6/Gemm': normalized, '/8/Gemm': outputs },
   ],
-  // The norm uᵀ·W·v already sums over the inputs with v, which would take the shares once more.
+  // The norm uᵀ·W·v already sums over the inputs with v, which would be split once more.
   'spectral-norm': [
     image,
     {

@@ -51,14 +51,22 @@ export function planText(plans: readonly GrowthPlan[]): string {
       const clone = to === name ? '' : ` (cloned as ${to})`
       return `  ${name}${clone}: ${before.join('×')} → ${after.join('×')}, ${roles}`
     }),
-    ...plan.sizes.map(
-      ({ constant, index, from, to }) => `  size ${constant}[${index}]: ${from} → ${to}`,
+    ...plan.integers.map((change) => {
+      const what =
+        'constant' in change
+          ? `size ${change.constant}[${change.index}]`
+          : `attribute ${change.attribute} of ${change.node}`
+      return `  ${what}: ${change.from} → ${change.to}`
+    }),
+    ...plan.copied.map(
+      ({ outputs, uses }) =>
+        `  compute ${Object.keys(outputs).join(', ')} anew for ${uses.map(({ node }) => node).join(', ')}`,
     ),
-    ...(plan.held ?? []).map(({ to, elements }) => `  hold ${to} at ${elements.join(', ')}`),
-    ...plan.attributes.map(
-      ({ node, attribute, from, to }) => `  attribute ${attribute} of ${node}: ${from} → ${to}`,
+    ...plan.positions.map(
+      ({ to, before, after }) => `  positions ${to}: ${before.join('×')} → ${after.join('×')}`,
     ),
-    ...plan.insertions.map(
+    ...plan.pinned.map(({ to, elements }) => `  pin ${to} at ${elements.join(', ')}`),
+    ...plan.inserted.map(
       ({ after, name, init, layer }) =>
         `insert ${name} after ${after}: ${layer.nodes.map((node) => node.opType).join(', ')}, ${init}`,
     ),

@@ -17,7 +17,7 @@ export const inspect: CliCommand = {
         const report = await interruptible(io.signal, () => inspectModel(model))
         const sizes = `${sizesText(report)}\n\n`
         const layers = report.layers.length > 0 ? layersText(report) : whyNoLayers(model)
-        printResult(io, options.json, report, sizes + layers)
+        printResult(io, options.json, report, sizes + layers + parametersText(report))
       })
   },
 }
@@ -51,5 +51,18 @@ function layersText({ layers }: Report): string {
   return [
     table(['layer', 'operator', 'width', 'widen', 'deepen', 'grows with'], rows),
     ...(reasons.length > 0 ? ['', ...reasons] : []),
+  ].join('\n')
+}
+
+function parametersText({ trainable, untrained }: Report): string {
+  const rows = trainable.map(({ name, shape, readBy }) => [
+    name,
+    shape.join(' × '),
+    readBy.join(', '),
+  ])
+  return [
+    ...(rows.length > 0 ? ['', '', table(['parameter', 'shape', 'read by'], rows)] : []),
+    ...(untrained.length > 0 ? [''] : []),
+    ...untrained.map(({ name, reason }) => `${name} is not trained: ${reason}`),
   ].join('\n')
 }

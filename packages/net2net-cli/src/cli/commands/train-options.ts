@@ -3,7 +3,16 @@
 import { type Command, Option } from 'commander'
 import { isTable } from 'net2net/data'
 import type { Device } from 'net2net/runtime'
-import { adam, adamw, type LossName, lossNames, type Optimizer, sgd } from 'net2net/training'
+import {
+  adam,
+  adamw,
+  type Loss,
+  type LossName,
+  lossNames,
+  type Optimizer,
+  sgd,
+  softmaxCrossEntropy,
+} from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { examples } from '../command.ts'
 import { integer, list, number, parallel, seed } from '../options.ts'
@@ -21,6 +30,8 @@ export interface TrainOptions {
   readonly epochs: number
   readonly batchSize: number
   readonly freeze?: readonly string[]
+  readonly trainOnly?: readonly string[]
+  readonly classAxis?: number
   readonly device: Device
   readonly threads?: number
   readonly seed: number
@@ -43,6 +54,13 @@ export const optimizers = {
     adamw({ learningRate, weightDecay }),
 } satisfies Record<string, (options: TrainOptions) => Optimizer>
 
+/** The loss and the choice of parameters, as the library takes them. */
+export const choicesOf = ({ loss, classAxis, freeze = [], trainOnly }: TrainOptions) => {
+  const chosen: Loss | LossName =
+    classAxis === undefined ? loss : softmaxCrossEntropy({ axis: classAxis })
+  return { loss: chosen, freeze, ...(trainOnly ? { trainOnly } : {}) }
+}
+
 export const trainOptions = (command: Command): Command =>
   command
     .argument('<model>', 'an ONNX file')
@@ -64,6 +82,16 @@ export const trainOptions = (command: Command): Command =>
     .option('--epochs <n>', 'passes over the data', integer(1), 1)
     .option('--batch-size <n>', 'samples per step', integer(1), 32)
     .option('--freeze <patterns>', 'parameters or layers that stay as they are: conv1,fc*', list)
+    .option(
+      '--train-only <patterns>',
+      'parameters, layers or other constants that are trained, and nothing else: head*',
+      list,
+    )
+    .option(
+      '--class-axis <axis>',
+      'axis of the classes in the scores, where the targets do not tell it: 1, -1',
+      integer(Number.NEGATIVE_INFINITY),
+    )
     .addOption(new Option('--device <name>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
     .option('--threads <n>', 'threads of ONNX Runtime; they may decide the last bits', parallel)
     .option('--seed <n>', 'seed of the order of samples and of masks', seed, 0)
@@ -114,4 +142,6 @@ export function refuseUnused({
     throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')
   if (rest.target !== undefined && !isTable(rest.data ?? ''))
     throw usageError('--target is for .csv files and other tables.')
+  if (rest.classAxis !== undefined && rest.loss !== 'softmax-cross-entropy')
+    throw usageError('--class-axis is for softmax-cross-entropy; other losses have no classes.')
 }

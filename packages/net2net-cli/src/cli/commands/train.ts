@@ -33,6 +33,7 @@ import { RunFolder } from '../../runs/run-folder.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
 import { progress, type Task } from '../progress.ts'
 import {
+  choicesOf,
   type TrainOptions as Options,
   optimizers,
   refuseUnused,
@@ -51,18 +52,18 @@ export const train: CliCommand = {
 }
 
 async function exportStep(io: Io, file: string, output: string, options: Options): Promise<void> {
-  const { loss, freeze = [], gradients = false, force = false, json } = options
+  const { gradients = false, force = false, json } = options
   if (!force && existsSync(output))
     throw usageError(`${output} exists already; give another name, or replace it with --force.`, {
       where: output,
     })
   const step = buildStep(await load(file), {
-    loss,
+    ...choicesOf(options),
     optimizer: optimizers[options.optimizer](options),
-    freeze,
     gradients,
     seed: options.seed,
   })
+  for (const { name, reason } of step.left) io.err(`${name} is not trained: ${reason}.\n`)
   await save(step.model, output, { force, signal: io.signal })
   const { inputs, outputs } = step.model.graph
   const value = {
@@ -79,7 +80,7 @@ async function exportStep(io: Io, file: string, output: string, options: Options
 }
 
 async function run(io: Io, file: string, options: Options): Promise<void> {
-  const { data: spec, output, resume = false, force = false, epochs, loss } = options
+  const { data: spec, output, resume = false, force = false, epochs } = options
   if (spec === undefined) throw usageError('On what? Give the data with --data.')
   if (output === undefined) throw usageError('Where to? Give a folder with -o.')
   if ((options.validation ?? 0) >= 1) throw usageError('--validation must be less than 1.')
@@ -93,7 +94,17 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       model: createHash('sha256').update(encodeModel(model)).digest('hex'),
       data: [spec, samples.length, validation?.length ?? 0],
       optimizer: [optimizer.name, optimizer.learningRate, optimizer.settings],
-      rest: [loss, options.batchSize, options.freeze ?? [], options.seed, stages],
+      rest: [
+        options.loss,
+        options.batchSize,
+        options.freeze ?? [],
+        options.seed,
+        stages,
+        // Fingerprints from before these options stay as they were.
+        ...(options.trainOnly || options.classAxis !== undefined
+          ? [options.trainOnly ?? [], options.classAxis ?? null]
+          : []),
+      ],
     }),
   })
   const found = resume ? await checkpoints.latest() : undefined
@@ -118,13 +129,12 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   const training = trainGrowing(model, samples, {
     runtime: nodeRuntime,
     stages,
-    loss,
+    ...choicesOf(options),
     optimizer,
     epochs,
     batchSize: options.batchSize,
     seed: options.seed,
     signal: io.signal,
-    freeze: options.freeze ?? [],
     session: {
       device: options.device,
       ...(options.threads === undefined ? {} : { threads: options.threads }),
@@ -203,9 +213,9 @@ function positionOf({ extra, attachments }: Checkpoint, model: Model): GrowthPos
 }
 
 const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
-  const what = plans.flatMap(({ units, insertions }) => [
+  const what = plans.flatMap(({ units, inserted }) => [
     ...units.map(({ members, from, to }) => `${members.join(', ')} from ${from} to ${to}`),
-    ...insertions.map(({ name, after }) => `${name} after ${after}`),
+    ...inserted.map(({ name, after }) => `${name} after ${after}`),
   ])
   return `grown after step ${step}: ${what.join('; ')}`
 }

@@ -1,16 +1,17 @@
 /**
- * Optimizer state of replicated units. A copy of a unit with share α of the out-weights receives
- * α times the gradient on its way in, and the full gradient on its way out. So what an optimizer
- * remembers of a parameter follows the plan: where units are carried it is gathered and multiplied by
- * α (first powers of the gradient, momentum) or α² (second powers, Adam's v); where they are summed
- * it is gathered as it is. The same holds of two factors q·k: the gradient of q's copies, which hold
- * the shares, is that of k times what it was, and k's copies meet shares of q. Exact where the plan adds no noise; with noise up to its size.
+ * Optimizer state of replicated units. A copy of a unit whose out-weights are split with coefficient α
+ * receives α times the gradient on its way in, and the full gradient on its way out. So what an optimizer
+ * remembers of a parameter follows the plan: where units are copied it is gathered and multiplied by
+ * α (first powers of the gradient, momentum) or α² (second powers, Adam's v); where they are split
+ * it is gathered as it is. The same holds of two factors q·k of which q is split: the gradient of q's
+ * copies is that of k, as before, and k's copies meet α·q. Exact where the plan adds no noise; with noise up
+ * to its size.
  */
 import { isFloat } from '../../tensor/dtype.ts'
 import { type AxisSelection, gather } from '../../tensor/lazy.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
-import { gatheredAxes, scaledBy, sharedOut } from './grow-tensor.ts'
+import { gatheredAxes, scaledBy, splitUp } from './grow-tensor.ts'
 
 /** With which power of the gradient a slot scales: momentum 1, squared gradients 2. */
 export type SlotPower = 0 | 1 | 2
@@ -34,11 +35,11 @@ export function growSlots(
     const slot = slots.get(change.name)
     if (!slot) continue
     const selections = gatheredAxes(plan, change, slot).map(
-      ({ axis, gathered: { index, carriedShares } }): AxisSelection =>
+      ({ axis, gathered: { index, copiedSplit } }): AxisSelection =>
         isFloat(slot.dtype)
           ? scaledBy(
               { axis, index },
-              carriedShares.map((share) => share ** power),
+              copiedSplit.map((coefficient) => coefficient ** power),
             )
           : { axis, index },
     )
@@ -56,7 +57,7 @@ export function growAverages(
   for (const change of plan.parameters) {
     const average = averages.get(change.name)
     if (!average) continue
-    result.set(change.to, gather(average, gatheredAxes(plan, change, average).map(sharedOut)))
+    result.set(change.to, gather(average, gatheredAxes(plan, change, average).map(splitUp)))
   }
   return result
 }

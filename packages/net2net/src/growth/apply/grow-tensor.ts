@@ -10,7 +10,7 @@ import {
 } from '../../tensor/lazy.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { GrownUnits, GrowthPlan, ParameterChange } from '../growth-plan.ts'
-import { type AxisGather, evaluateAxis } from '../plan/project.ts'
+import { type AxisGather, evaluateAxis } from './axis-gather.ts'
 import { paperNoise, randomPadding, zeroSumNoise } from './noise.ts'
 
 const DEFAULT_PADDING = 0.1
@@ -41,9 +41,9 @@ export function gatheredAxes(
   })
 }
 
-/** Entries of one axis, gathered and multiplied by the shares of the summed units. */
-export const sharedOut = ({ axis, gathered: { index, shares } }: GatheredAxis): AxisSelection =>
-  scaledBy({ axis, index }, shares)
+/** Entries of one axis, gathered and multiplied by the split coefficients. */
+export const splitUp = ({ axis, gathered: { index, split } }: GatheredAxis): AxisSelection =>
+  scaledBy({ axis, index }, split)
 
 /** Entries of one axis times factors, unless these are all one. */
 export const scaledBy = (
@@ -52,36 +52,36 @@ export const scaledBy = (
 ): AxisSelection =>
   factors.every((factor) => factor === 1) ? selection : { ...selection, factors }
 
-/** Is there a unit on the axis of which copies are summed? */
-const isSummed = ({ gathered }: GatheredAxis): boolean => gathered.families < gathered.to
+/** Is there a unit on the axis of which copies are contracted? */
+const isSplit = ({ gathered }: GatheredAxis): boolean => gathered.families < gathered.to
 
-/** The axis along which the plan's noise sums to zero: the first that is summed, if it names none. */
+/** The axis along which the plan's noise sums to zero: the first that is split, if it names none. */
 const noisyAxis = ({ noise }: ParameterChange, axes: readonly GatheredAxis[]) =>
-  axes.find((each) => isSummed(each) && each.axis === (noise?.axis ?? each.axis))
+  axes.find((each) => isSplit(each) && each.axis === (noise?.axis ?? each.axis))
 
-/** The grown parameter: gathered, shared out, and with the plan's noise or padding. */
-export function growParameter(
+/** The grown parameter: gathered, split, and with the plan's noise or padding. */
+export function growTensor(
   plan: GrowthPlan,
   change: ParameterChange,
   tensor: LazyTensor,
 ): LazyTensor {
   const axes = gatheredAxes(plan, change, tensor)
   if (change.noise?.alike) return growWithNoiseAlike(plan, change, tensor, axes)
-  const selections = axes.map(sharedOut)
+  const selections = axes.map(splitUp)
   const untouched = onlyCopies(axes)
   const base = gather(tensor, selections, undefined, untouched)
   if (!isFloat(tensor.dtype)) return base
   const changes: ElementChange[] = []
-  const summed = noisyAxis(change, axes)
-  if (change.noise && change.noise.kind !== 'none' && summed) {
+  const noisy = noisyAxis(change, axes)
+  if (change.noise && change.noise.kind !== 'none' && noisy) {
     const noise = change.noise.kind === 'zero-sum' ? zeroSumNoise : paperNoise
     changes.push(
       noise({
         seed: plan.seed,
         parameter: change.to,
         dims: change.after,
-        axis: summed.axis,
-        gathered: summed.gathered,
+        axis: noisy.axis,
+        gathered: noisy.gathered,
         relative: change.noise.relative,
         base,
       }),
@@ -117,19 +117,19 @@ function growWithNoiseAlike(
   const after = tensor.dims.map((dim, k) => (k === along ? change.after[k]! : dim))
   const first = { ...change, after, axes: change.axes.filter(isAlong), noise }
   const others = axes.filter((each) => !isAlong(each))
-  return gather(growParameter(plan, first, tensor), others.map(sharedOut))
+  return gather(growTensor(plan, first, tensor), others.map(splitUp))
 }
 
 /** What stays as it was, bit for bit: entries of which there is one copy, without noise or padding. */
 function onlyCopies(axes: readonly GatheredAxis[]): Untouched | undefined {
-  const [summed, another] = axes.filter(isSummed)
-  if (!summed || another || axes.some(({ gathered }) => gathered.padded.includes(1)))
+  const [first, another] = axes.filter(isSplit)
+  if (!first || another || axes.some(({ gathered }) => gathered.padded.includes(1)))
     return undefined
-  const { siblings, families, shares, added } = summed.gathered
+  const { siblings, families, split, added } = first.gathered
   const copies = new Uint32Array(families)
   for (const family of siblings) copies[family]!++
   const flags = Uint8Array.from(siblings, (family, i) =>
-    copies[family] === 1 && shares[i] === 1 && !added[i] ? 1 : 0,
+    copies[family] === 1 && split[i] === 1 && !added[i] ? 1 : 0,
   )
-  return { axis: summed.axis, flags }
+  return { axis: first.axis, flags }
 }

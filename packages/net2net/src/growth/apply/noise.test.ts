@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { randomStream } from '../../tensor/random.ts'
 import { float32, type LazyTensor, materialize, toNumbers } from '../../tensor/tensor.ts'
 import type { GrowthPlan, NoiseKind, ParameterChange } from '../growth-plan.ts'
-import { equalShares } from '../plan/replicate.ts'
-import { growParameter } from './grow-tensor.ts'
+import { equalSplit } from '../plan/replicate.ts'
+import { growTensor } from './grow-tensor.ts'
 
 const FROM = 50
 const OUT = 40
@@ -15,15 +15,17 @@ const map = [
 
 function planWith(init: 'net2wider' | 'random-pad'): GrowthPlan {
   return {
-    version: 1,
+    version: 2,
     seed: 3,
     units: [
-      { id: 'fc', members: [], from: FROM, to: map.length, init, map, shares: equalShares(map) },
+      { id: 'fc', members: [], from: FROM, to: map.length, init, map, split: equalSplit(map) },
     ],
     parameters: [],
-    sizes: [],
-    attributes: [],
-    insertions: [],
+    copied: [],
+    integers: [],
+    pinned: [],
+    positions: [],
+    inserted: [],
   }
 }
 
@@ -32,7 +34,7 @@ const change = (noise: NoiseKind): ParameterChange => ({
   to: 'w',
   before: [FROM, OUT],
   after: [map.length, OUT],
-  axes: [{ axis: 0, map: { units: 'fc' }, role: 'summed' }],
+  axes: [{ axis: 0, map: { units: 'fc' }, role: 'split' }],
   noise: { kind: noise, relative: 0.05 },
 })
 
@@ -42,7 +44,7 @@ const weight: LazyTensor = float32(
   Array.from({ length: FROM * OUT }, () => random.normal()),
 )
 const grow = (noise: NoiseKind, init: 'net2wider' | 'random-pad' = 'net2wider') =>
-  toNumbers(growParameter(planWith(init), change(noise), weight))
+  toNumbers(growTensor(planWith(init), change(noise), weight))
 const deviation = (values: readonly number[]) => {
   const mean = values.reduce((a, b) => a + b, 0) / values.length
   return Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length)
@@ -56,7 +58,7 @@ it('a unit with one copy keeps its out-weights bit for bit', () => {
   bits(values.buffer).fill(0x7fa00001, 30 * columns)
   const wide = { ...change('zero-sum'), before: [rows, columns], after: [map.length, columns] }
   const { data } = materialize(
-    growParameter(planWith('net2wider'), wide, float32([rows, columns], values)),
+    growTensor(planWith('net2wider'), wide, float32([rows, columns], values)),
   )
   expect(new Set(bits(data.buffer).subarray(30 * columns, FROM * columns))).toEqual(
     new Set([0x7fa00001]),
@@ -111,7 +113,7 @@ describe('noise on out-weights', () => {
             from: 1,
             to: copies,
             map: to,
-            shares: equalShares(to),
+            split: equalSplit(to),
           },
         ],
       }
@@ -120,7 +122,7 @@ describe('noise on out-weights', () => {
         [1, columns],
         Float32Array.from({ length: columns }, (_, i) => copies * ((i % 2) - 0.5)),
       )
-      const grown = toNumbers(growParameter(plan, wide, values))
+      const grown = toNumbers(growTensor(plan, wide, values))
       const noise = grown.map((value, i) => value - ((i % columns) % 2) + 0.5)
       // The deviation of what was added is 0.5, and 5% of it that of the normals.
       const variance = (0.05 * 0.5) ** 2
@@ -143,10 +145,10 @@ describe('noise on out-weights', () => {
       const unit = { ...planWith('net2wider').units[0]!, from: 4, to: width }
       const plan = {
         ...planWith('net2wider'),
-        units: [{ ...unit, map: wideMap, shares: equalShares(wideMap) }],
+        units: [{ ...unit, map: wideMap, split: equalSplit(wideMap) }],
       }
       const wide = { ...change('zero-sum'), before: [4, 8], after: [width, 8] }
-      const grown = growParameter(plan, wide, float32([4, 8], new Float32Array(32).fill(1)))
+      const grown = growTensor(plan, wide, float32([4, 8], new Float32Array(32).fill(1)))
       const start = process.cpuUsage()
       grown.read(0, grown.byteLength)
       return process.cpuUsage(start).user
@@ -160,14 +162,14 @@ describe('noise on out-weights', () => {
   it('reads the same by ranges where units have many copies, in any order', () => {
     const many = Array.from({ length: 300 }, (_, i) => (i < 7 ? i : (i * i) % 7))
     const unit = { ...planWith('net2wider').units[0]!, from: 7, to: many.length, map: many }
-    const plan = { ...planWith('net2wider'), units: [{ ...unit, shares: equalShares(many) }] }
-    const axes = [{ axis: 1, map: { units: 'fc' }, role: 'summed' as const }]
+    const plan = { ...planWith('net2wider'), units: [{ ...unit, split: equalSplit(many) }] }
+    const axes = [{ axis: 1, map: { units: 'fc' }, role: 'split' as const }]
     const wide = { ...change('zero-sum'), before: [3, 7, 5], after: [3, many.length, 5], axes }
     const source = float32(
       [3, 7, 5],
       Float32Array.from({ length: 105 }, (_, i) => i % 11),
     )
-    const lazy = () => growParameter(plan, wide, source)
+    const lazy = () => growTensor(plan, wide, source)
     const whole = lazy().read(0, lazy().byteLength)
     const again = lazy()
     const ranges = fc.array(fc.tuple(fc.nat(4499), fc.integer({ min: 1, max: 3000 })))
@@ -183,7 +185,7 @@ describe('noise on out-weights', () => {
   })
 
   it('reads the same by ranges', () => {
-    const lazy = growParameter(planWith('net2wider'), change('zero-sum'), weight)
+    const lazy = growTensor(planWith('net2wider'), change('zero-sum'), weight)
     const whole = lazy.read(0, lazy.byteLength)
     for (const [start, end] of [
       [0, 4],
@@ -206,14 +208,14 @@ describe('random padding', () => {
   it('pads vectors with one value', () => {
     const vector = (padding?: number) =>
       toNumbers(
-        growParameter(
+        growTensor(
           planWith('random-pad'),
           {
             name: 'b',
             to: 'b',
             before: [FROM],
             after: [map.length],
-            axes: [{ axis: 0, map: { units: 'fc' }, role: 'carried' }],
+            axes: [{ axis: 0, map: { units: 'fc' }, role: 'copied' }],
             ...(padding !== undefined && { padding }),
           },
           float32([FROM], new Float32Array(FROM).fill(7)),

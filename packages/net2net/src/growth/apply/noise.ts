@@ -1,6 +1,6 @@
 /**
  * What breaks the symmetry between copies: noise on the out-weights of grown units, or on those
- * weights of two factors that take the shares (q of q·k, shares.ts).
+ * weights of the one of two factors that is split (q of q·k, solve/splits.ts).
  *
  * `zero-sum`: distributed like one normal per entry minus the mean over the copies of its unit. The
  * copies' activations (of the other factor) are equal, so noise that sums to zero over them does not
@@ -19,7 +19,7 @@ import { dtypes } from '../../tensor/dtype.ts'
 import { decode, type ElementChange } from '../../tensor/lazy.ts'
 import { normalsByPosition } from '../../tensor/normal-field.ts'
 import { elementCount, type LazyTensor } from '../../tensor/tensor.ts'
-import type { AxisGather } from '../plan/project.ts'
+import type { AxisGather } from './axis-gather.ts'
 
 /** Standard deviation of random padding (the seed experiment's). */
 const PADDING_DEVIATION = 0.1
@@ -156,7 +156,7 @@ export function paperNoise(site: NoiseSite): ElementChange {
 }
 
 /**
- * Calls `visit` for each stretch of values with one index `at` along an axis: values [from, to),
+ * Calls `visit` for each run of values with one index `at` along an axis: values [from, to),
  * the first of them at `position` of the tensor.
  */
 function forBlocks(
@@ -227,7 +227,7 @@ function measure({ base, dims, axis, gathered }: NoiseSite): number {
     decode(base.dtype, base.read(start * item, count * item))
   const rowStep = Math.max(1, Math.floor((outer * added.length * stride) / SAMPLE))
   if (stride >= WIDE) {
-    // One stretch per added index; of long ones, evenly spread parts.
+    // One run per added index; of long ones, evenly spread parts.
     for (let k = 0; k < outer * added.length; k++) {
       if (rowStep > 1 && stride <= SAMPLE_PART && k % rowStep !== 0) continue
       const row = Math.floor(k / added.length)

@@ -11,7 +11,8 @@ import type { Model } from '../../model/model.ts'
 import { describeNode, NameSupply, valueNames } from '../../model/names.ts'
 import type { InsertedLayer } from '../../operators/contract/facets.ts'
 import type { GrowthPlan, Insertion } from '../growth-plan.ts'
-import { type Layer, type Solution, solve } from '../solve/relate.ts'
+import type { Facts, LayerSite } from '../solve/facts.ts'
+import { type Solution, solutionOf } from '../solve/index.ts'
 import type { ChannelStatistics } from './inserted-layer.ts'
 import { neighbourhood, residualSite, siteOf } from './insertion-site.ts'
 import { selectLayers } from './select-layers.ts'
@@ -38,36 +39,38 @@ export interface DeepenOptions {
 /**
  * Plans to insert a layer after each of the given ones.
  *
+ * @param from A model, or what has been solved of it.
  * @throws Net2NetError (usage) for unknown layers; (refused) where no layer can be inserted.
  */
 export function planDeepen(
-  model: Model,
+  from: Model | Solution,
   layers: readonly string[],
   { seed = 0, init = 'net2deeper', block = 'identity', statistics = {} }: DeepenOptions = {},
 ): GrowthPlan {
   mustBeOneOf('init', init, ['net2deeper', 'random-init'])
   mustBeOneOf('block', block, ['identity', 'residual'])
   if (layers.length === 0) throw usageError('No layer to deepen was given.')
-  const solution = solve(model)
-  const chosen = new Set(layers.flatMap((name) => selectLayers(solution, name)))
+  const { facts } = solutionOf(from)
+  const { model } = facts
+  const chosen = new Set(layers.flatMap((name) => selectLayers(model, facts.layers, name)))
   const names = new NameSupply([
     ...valueNames(model.graph),
     ...model.graph.nodes.map((node) => node.name),
   ])
-  const insertions = [...chosen].map((layer): Insertion => {
+  const inserted = [...chosen].map((layer): Insertion => {
     const site =
       block === 'residual'
-        ? residualSite(solution, layer)
-        : siteOf(solution, layer, statistics[layer.name])
+        ? residualSite(facts, layer)
+        : siteOf(facts, layer, statistics[layer.name])
     if ('unsupported' in site)
       throw refusedError(`${describeNode(layer.node)} cannot be deepened: ${site.unsupported}.`, {
         where: describeNode(layer.node),
       })
-    const { value, layer: inserted } = site
+    const { value, layer: chain } = site
     const name = names.fresh(`${layer.name}-deeper`)
     const locals = new Set([
-      ...inserted.parameters.map((parameter) => parameter.name),
-      ...inserted.nodes.flatMap((node) => node.outputs.filter((output) => output !== '$out')),
+      ...chain.parameters.map((parameter) => parameter.name),
+      ...chain.nodes.flatMap((node) => node.outputs.filter((output) => output !== '$out')),
     ])
     return {
       after: layer.name,
@@ -75,14 +78,24 @@ export function planDeepen(
       value,
       source: names.fresh(`${value}_before`),
       init,
-      dtype: solution.values.get(value)?.dtype ?? 'float32',
+      dtype: facts.values.get(value)?.dtype ?? 'float32',
       names: Object.fromEntries(
         [...locals].map((local) => [local, names.fresh(`${name}.${local}`)]),
       ),
-      layer: withoutGaps(inserted),
+      layer: withoutGaps(chain),
     }
   })
-  return { version: 1, seed, units: [], parameters: [], sizes: [], attributes: [], insertions }
+  return {
+    version: 2,
+    seed,
+    units: [],
+    parameters: [],
+    copied: [],
+    integers: [],
+    pinned: [],
+    positions: [],
+    inserted,
+  }
 }
 
 /** Attributes that are not set are left out, as JSON would. */
@@ -97,8 +110,8 @@ const withoutGaps = (layer: InsertedLayer): InsertedLayer => ({
 })
 
 /** Why a layer cannot be deepened; undefined if it can. */
-export function deepenRefusal(solution: Solution, layer: Layer): string | undefined {
-  const site = siteOf(solution, layer)
+export function deepenRefusal(facts: Facts, layer: LayerSite): string | undefined {
+  const site = siteOf(facts, layer)
   return 'unsupported' in site ? site.unsupported : undefined
 }
 
@@ -107,15 +120,15 @@ export function deepenRefusal(solution: Solution, layer: Layer): string | undefi
  * channels pass the inserted one.
  */
 export function measuredValues(
-  model: Model,
+  from: Model | Solution,
   layers: readonly string[],
 ): Readonly<Record<string, string>> {
-  const solution = solve(model)
-  const chosen = layers.flatMap((name) => selectLayers(solution, name))
+  const { facts } = solutionOf(from)
+  const chosen = layers.flatMap((name) => selectLayers(facts.model, facts.layers, name))
   return Object.fromEntries(
     chosen.flatMap((layer) => {
-      const site = siteOf(solution, layer)
-      return 'unsupported' in site || !neighbourhood(solution, layer).normalization
+      const site = siteOf(facts, layer)
+      return 'unsupported' in site || !neighbourhood(facts, layer).normalization
         ? []
         : [[layer.name, site.value]]
     }),

@@ -2,14 +2,13 @@
  * Where a layer can be inserted behind another, and which. The other's bias, normalization and
  * activation count as parts of it.
  */
-import type { Links } from '../../model/links.ts'
 import { type Node, opsetOf } from '../../model/model.ts'
 import type { Unsupported } from '../../operators/contract/answers.ts'
 import type { InsertedLayer, InsertedNode } from '../../operators/contract/facets.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { isFloat } from '../../tensor/dtype.ts'
 import { zeros } from '../../tensor/fill.ts'
-import type { Layer, Solution } from '../solve/relate.ts'
+import { type Facts, isWeight, type LayerSite } from '../solve/facts.ts'
 import {
   type ChannelStatistics,
   copyOf,
@@ -35,15 +34,17 @@ interface Neighbourhood {
 }
 
 /** A layer, then perhaps a bias of its own, a normalization, an activation: each the only reader. */
-export function neighbourhood(solution: Solution, layer: Layer): Neighbourhood {
+export function neighbourhood(facts: Facts, layer: LayerSite): Neighbourhood {
   let value = layer.node.outputs[0] ?? ''
   let normalization: Node | undefined
-  let next = onlyConsumer(solution, value)
-  for (; next; next = onlyConsumer(solution, value)) {
+  let next = onlyConsumer(facts, value)
+  for (; next; next = onlyConsumer(facts, value)) {
     const operator = operatorOf(next)
     const others = next.inputs.filter((name) => name !== value && name !== '')
     const shifts =
-      operator?.growth?.bias && !normalization && others.every((name) => isConstant(solution, name))
+      operator?.growth?.bias &&
+      !normalization &&
+      others.every((name) => isWeight(facts.provenance(name)))
     if (operator?.growth?.normalization && !normalization && next.inputs[0] === value)
       normalization = next
     else if (!shifts) break
@@ -59,8 +60,8 @@ export function neighbourhood(solution: Solution, layer: Layer): Neighbourhood {
 
 /** A layer like this one that computes the identity on a value. */
 function identityOn(
-  { model, values }: Solution,
-  layer: Layer,
+  { model, values }: Facts,
+  layer: LayerSite,
   value: string,
 ): InsertedLayer | Unsupported {
   const info = values.get(value) ?? {}
@@ -76,13 +77,13 @@ function identityOn(
 }
 
 export function siteOf(
-  solution: Solution,
-  layer: Layer,
+  facts: Facts,
+  layer: LayerSite,
   statistics?: ChannelStatistics,
 ): Site | Unsupported {
-  const { values } = solution
-  const { value, normalization, activation } = neighbourhood(solution, layer)
-  const identity = identityOn(solution, layer, value)
+  const { values } = facts
+  const { value, normalization, activation } = neighbourhood(facts, layer)
+  const identity = identityOn(facts, layer, value)
   if ('unsupported' in identity) return identity
   const linear = normalization
     ? withNormalization(identity, normalization, values.get(value)?.shape, statistics)
@@ -93,14 +94,14 @@ export function siteOf(
   const constant = (i: number) => values.get(activation.inputs[i] ?? '')?.constant
   if (operatorOf(activation)!.growth!.activation!.idempotent(activation, constant))
     return { value: after, layer: followedBy(linear, copyOf(activation)) }
-  if (isNonNegative(solution, after)) return { value: after, layer: followedBy(linear, relu) }
+  if (isNonNegative(facts, after)) return { value: after, layer: followedBy(linear, relu) }
   return { value, layer: linear }
 }
 
 /** x + W₂·φ(W₁·x) behind the layer's activation, or with a ReLU where it has none. */
-export function residualSite(solution: Solution, layer: Layer): Site | Unsupported {
-  const { value, activation } = neighbourhood(solution, layer)
-  const identity = identityOn(solution, layer, value)
+export function residualSite(facts: Facts, layer: LayerSite): Site | Unsupported {
+  const { value, activation } = neighbourhood(facts, layer)
+  const identity = identityOn(facts, layer, value)
   if ('unsupported' in identity) return identity
   const phi = activation ? copyOf(activation) : relu
   const first = prefixed(identity, 'inner', (parameter) => parameter.random)
@@ -119,30 +120,25 @@ export function residualSite(solution: Solution, layer: Layer): Site | Unsupport
 }
 
 /** The one node that reads a value, if nobody else does. */
-function onlyConsumer({ links, model }: Solution, value: string): Node | undefined {
+function onlyConsumer({ links, model }: Facts, value: string): Node | undefined {
   const uses = links.uses.get(value) ?? []
   const [use] = uses
   const isOutput = model.graph.outputs.some((output) => output.name === value)
   return use && use.input >= 0 && uses.length === 1 && !isOutput ? use.node : undefined
 }
 
-const isConstant = (
-  { values, links }: { values: Solution['values']; links: Links },
-  name: string,
-) => values.get(name)?.constant !== undefined || !(links.producers.has(name) || values.has(name))
-
 /** Are all elements of a value known to be ≥ 0? Follows pools, concatenations and views. */
-function isNonNegative(solution: Solution, value: string): boolean {
+function isNonNegative(facts: Facts, value: string): boolean {
   const seen = new Set<string>()
   const visit = (name: string): boolean => {
-    const node = solution.links.producers.get(name)
+    const node = facts.links.producers.get(name)
     if (!node || node.outputs[0] !== name || seen.has(name)) return false
     seen.add(name)
     const sign = operatorOf(node)?.sign
     if (sign === 'non-negative') return true
     if (sign !== 'inherited') return false
     return node.inputs.every((input) => {
-      const dtype = solution.values.get(input)?.dtype
+      const dtype = facts.values.get(input)?.dtype
       return input === '' || (dtype !== undefined && !isFloat(dtype)) || visit(input)
     })
   }

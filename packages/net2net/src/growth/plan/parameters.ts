@@ -1,15 +1,18 @@
-/**
- * The part of a plan that is about parameters: which of their axes are gathered by which map, and which
- * units' shares and what noise they take.
- */
-import { type Axis, partsOf } from '../../operators/contract/axis.ts'
-import { operatorOf } from '../../operators/table.ts'
-import type { ParameterChange } from '../growth-plan.ts'
-import { nodeKey } from '../solve/rule-context.ts'
-import type { ParameterUse } from '../solve/weights.ts'
-import { axisMapOf, parameterMapOf, rolesIn } from './project.ts'
-import { newSize, type Planning, partition, useKey } from './variants.ts'
+/** The part of a plan that is about parameters: along which axes they are gathered, split, and given noise. */
+import { type NameSupply, nodeKey } from '../../model/names.ts'
+import { type NoiseKind, type ParameterChange, rolesIn } from '../growth-plan.ts'
+import type { Reading } from '../solve/facts.ts'
+import type { Solution } from '../solve/index.ts'
+import type { Projection } from './project.ts'
+import { useKey, variantsOf } from './variants.ts'
 
+export interface Noise {
+  readonly kind: NoiseKind
+  /** Its size, relative to the standard deviation of the out-weights. */
+  readonly relative: number
+}
+
+/** What growth makes of a parameter for some of its readers. */
 type Need = Pick<ParameterChange, 'axes' | 'padding'> & {
   readonly after: readonly number[]
   /** The axis along which noise may sum to zero. */
@@ -18,85 +21,71 @@ type Need = Pick<ParameterChange, 'axes' | 'padding'> & {
   readonly isBeforeSum?: true
 }
 
-export function planParameters(context: Planning): ParameterChange[] {
-  const { parameters, model } = context.solution
-  const byName = new Map<string, ParameterUse[]>()
-  for (const use of parameters) {
-    const list = byName.get(use.name)
-    if (list) list.push(use)
-    else byName.set(use.name, [use])
+export function parameterChanges(
+  solution: Solution,
+  projection: Projection,
+  noise: Noise,
+  names: NameSupply,
+): readonly ParameterChange[] {
+  const byName = new Map<string, Reading[]>()
+  for (const reading of solution.relations.readings.keys()) {
+    const known = byName.get(reading.name)
+    if (known) known.push(reading)
+    else byName.set(reading.name, [reading])
   }
-  const outputs = new Set(model.graph.outputs.map((output) => output.name))
-  const changes: ParameterChange[] = []
-  for (const [name, uses] of byName) {
+  return [...byName].flatMap(([name, readings]) => {
     const needs = new Map<string, Need>()
-    for (const use of uses) {
-      const need = needOf(context, use)
-      if (need) needs.set(useKey(nodeKey(use.node), use.input), need)
+    for (const reading of readings) {
+      const need = needOf(solution, projection, reading)
+      if (need) needs.set(useKey({ node: nodeKey(reading.node), input: reading.input }), need)
     }
-    if (needs.size === 0) continue
-    const { shared, variants } = partition(context.solution, name, outputs.has(name), needs)
-    variants.forEach(({ need, uses: rewired }, i) => {
-      const cloned = shared || i > 0
-      changes.push({
+    return variantsOf(solution, name, needs).map(({ need, uses }): ParameterChange => {
+      const { axes, after, padding } = need
+      return {
         name,
-        to: cloned ? context.names.fresh(`${name}_grown`) : name,
-        ...(cloned && { uses: rewired }),
-        before: uses[0]!.tensor.dims,
-        after: need.after,
-        axes: need.axes,
-        ...(need.padding !== undefined && { padding: need.padding }),
-        ...(need.noiseAxis !== undefined &&
-          context.noise !== 'none' && {
-            noise: {
-              kind: context.noise,
-              relative: context.noiseSize,
-              ...(need.noiseAxis !== firstSummed(need) && { axis: need.noiseAxis }),
-              ...(need.isBeforeSum && need.axes.length > 1 && { alike: true as const }),
-            },
-          }),
-      })
+        to: uses ? names.fresh(`${name}_grown`) : name,
+        ...(uses && { uses }),
+        before: readings[0]!.tensor.dims,
+        after,
+        axes,
+        ...(padding !== undefined && { padding }),
+        ...noiseOf(need, noise),
+      }
     })
-  }
-  return changes
+  })
 }
 
-const firstSummed = ({ axes }: Need): number | undefined =>
-  axes.find(({ map, role }) => rolesIn(map, role).has('summed'))?.axis
-
-/** What growth makes of one use of a parameter; undefined if it stays as it is. */
-function needOf(context: Planning, use: ParameterUse): Need | undefined {
-  const { shares, ids } = context
-  const { algebra } = context.solution
-  const after = [...use.tensor.dims]
-  let noiseAxis: number | undefined
-  const axes = use.axes.flatMap((axis, k) => {
-    const size = use.tensor.dims[k]!
-    const plain = axisMapOf(algebra, axis, size, ids)
-    if (!plain) return []
-    after[k] = newSize(context, plain)
-    if (use.summed[k]) {
-      noiseAxis ??= k
-      return [{ axis: k, map: plain, role: 'summed' as const }]
-    }
-    const marked = shares.axisOf(use, k)
-    const units = marked ? sharedUnits(marked).filter((unit) => ids.has(unit)) : []
-    if (!marked || units.length === 0) return [{ axis: k, map: plain, role: 'carried' as const }]
-    // Noise cannot follow shares through a node that is not linear.
-    if (units.every((unit) => shares.allowsNoise(unit))) noiseAxis ??= k
-    return [{ axis: k, ...parameterMapOf(algebra, marked, size, ids) }]
-  })
-  if (axes.length === 0) return undefined
-  const padding = operatorOf(use.node)?.growth?.padding?.[use.input]
+function noiseOf(need: Need, { kind, relative }: Noise): Pick<ParameterChange, 'noise'> {
+  const { axes, noiseAxis, isBeforeSum } = need
+  if (noiseAxis === undefined || kind === 'none') return {}
+  const firstSplit = axes.find(({ map, role }) => rolesIn(map, role).has('split'))?.axis
   return {
-    axes,
+    noise: {
+      kind,
+      relative,
+      ...(noiseAxis !== firstSplit && { axis: noiseAxis }),
+      ...(isBeforeSum && axes.length > 1 && { alike: true as const }),
+    },
+  }
+}
+
+/** Undefined where the reading stays as it is. */
+function needOf(solution: Solution, projection: Projection, reading: Reading): Need | undefined {
+  const { node, input, tensor } = reading
+  const after = [...tensor.dims]
+  const found = tensor.dims.flatMap((_, axis) => {
+    const projected = projection.parameter(reading, axis)
+    if (projected) after[axis] = projection.sizeOf(projected.map)
+    return projected ? [{ axis, ...projected }] : []
+  })
+  if (found.length === 0) return undefined
+  const padding = solution.facts.operatorOf(node)?.growth?.padding?.[input]
+  const noisy = found.find(({ noise }) => noise !== undefined)
+  return {
+    axes: found.map(({ axis, map, role }) => ({ axis, map, role })),
     after,
     ...(padding !== undefined && { padding }),
-    ...(noiseAxis !== undefined && { noiseAxis }),
-    ...(noiseAxis !== undefined && !use.summed[noiseAxis] && { isBeforeSum: true }),
+    ...(noisy && { noiseAxis: noisy.axis }),
+    ...(noisy?.noise === 'before' && { isBeforeSum: true }),
   }
 }
-
-/** The units of an axis whose shares it takes. */
-const sharedUnits = (axis: Axis): readonly number[] =>
-  axis.kind === 'unit' ? (axis.shares ? [axis.id] : []) : partsOf(axis).flatMap(sharedUnits)

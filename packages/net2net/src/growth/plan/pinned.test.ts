@@ -73,8 +73,8 @@ describe('numbers that are computed from sizes', () => {
 
   it('keep a scale and the depth of the heads where the stream grows', () => {
     const plan = planWiden(attention(), { stream: 12 })
-    const held = plan.held?.map(({ dtype, elements }) => `${dtype} ${elements}`)
-    expect([...new Set(held)]).toEqual(['int64 4', 'float32 4', 'int64 8'])
+    const pinned = plan.pinned.map(({ dtype, elements }) => `${dtype} ${elements}`)
+    expect([...new Set(pinned)]).toEqual(['int64 4', 'float32 4', 'int64 8'])
     const { nodes } = applyPlan(attention(), plan).graph
     expect(nodes.map(({ opType }) => opType)).not.toContain('Cast')
     expect(inspect(applyPlan(attention(), plan)).layers.map(({ width }) => width)).toEqual([
@@ -88,14 +88,14 @@ describe('numbers that are computed from sizes', () => {
     expect(encodeModel(applyPlan(attention(), read))).toEqual(
       encodeModel(applyPlan(attention(), plan)),
     )
-    const bad = { ...plan, held: [{ ...plan.held![0]!, dims: [3] }] }
+    const bad = { ...plan, pinned: [{ ...plan.pinned[0]!, dims: [3] }] }
     expect(planSchema.safeParse(bad).error?.issues[0]?.message).toMatch(/as many elements/)
   })
 
   it('are refused where the model does not compute them', () => {
     const plan = planWiden(attention(), { stream: 12 })
-    const held = [{ ...plan.held![0]!, value: 'nothing', to: 'nothing' }]
-    expect(() => applyPlan(attention(), { ...plan, held })).toThrow(/holds "nothing", which this/)
+    const pinned = [{ ...plan.pinned[0]!, value: 'nothing', to: 'nothing' }]
+    expect(() => applyPlan(attention(), { ...plan, pinned })).toThrow(/pins "nothing", which this/)
   })
 
   it('follow by themselves where they can', async () => {
@@ -110,8 +110,8 @@ describe('numbers that are computed from sizes', () => {
       3,
     ])
     const plan = planWiden(model, { grown: 13 })
-    expect(plan).not.toHaveProperty('held')
-    expect(plan.sizes).toEqual([])
+    expect(plan.pinned).toEqual([])
+    expect(plan.integers).toEqual([])
     await expectEqualFunctions(model, applyPlan(model, plan))
   })
 
@@ -140,8 +140,34 @@ describe('numbers that are computed from sizes', () => {
     const scaled = b.node('Div', [h, b.node('Sqrt', [b.node('Cast', [size], { to: 1 })])])
     const model = b.finish([b.dense(scaled, 'head', 8, 3), 'batch', 3])
     const plan = planWiden(model, { grown: 12 })
-    expect(plan.held).toMatchObject([{ dtype: 'int64', dims: [1], elements: [8] }])
+    expect(plan.pinned).toMatchObject([{ dtype: 'int64', dims: [1], elements: [8] }])
     await expectEqualFunctions(model, applyPlan(model, plan))
+  })
+
+  /** Zeros of the length of a weight, as exporters write a bias that a layer does not have. */
+  it.each(['Shape', 'Gather', 'Slice', 'Expand'])('make a bias by %s that grows', async (how) => {
+    const b = new Sizes()
+    b.input('x', 'float32', ['batch', 6, 4, 3])
+    const bias = (weight: string) => {
+      const first = () => b.node('Shape', [weight], { start: 0, end: 1 })
+      const shape = () => b.node('Shape', [weight])
+      const forms: Readonly<Record<string, () => string>> = {
+        Shape: first,
+        Gather: () => b.node('Gather', [shape(), b.list(0)]),
+        Slice: () => b.node('Slice', [shape(), b.list(0), b.list(1)]),
+        Expand: () => b.node('Expand', [first(), b.list(1)]),
+      }
+      return b.node('Expand', [b.constant(scalar('float32', 0)), forms[how]!()])
+    }
+    const conv = (x: string, name: string, from: number, to: number) => {
+      const weight = b.weight(to, from, 1, 1)
+      return b.node('Relu', [b.node('Conv', [x, weight, bias(weight)], {}, { name })])
+    }
+    const image = conv(conv('x', 'first', 6, 4), 'second', 4, 5)
+    const flat = b.node('Flatten', [b.node('GlobalAveragePool', [image])])
+    const model = b.finish([b.dense(flat, 'head', 5, 3), 'batch', 3])
+    for (const widths of [{ first: 7 }, { second: 9 }, { first: 8, second: 8 }])
+      await expectEqualFunctions(model, widen(model, { ...widths }))
   })
 
   it('survive a file, and are refused as outputs', async () => {

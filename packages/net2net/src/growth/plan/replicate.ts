@@ -1,5 +1,74 @@
-/** Replication maps: which old unit each new unit copies, and with which share. */
+/** Replication: which old unit each new unit copies, and with which split coefficient. */
+import { mustBeOneOf, refusedError, usageError } from '../../errors.ts'
 import { permutation, randomStream } from '../../tensor/random.ts'
+import type { GrownUnits, NoiseKind, WidenInit } from '../growth-plan.ts'
+import type { Solution } from '../solve/index.ts'
+import type { GrownVariable } from './project.ts'
+
+export interface ReplicateOptions {
+  /** Seed of the maps and of all noise (default 0). */
+  readonly seed?: number
+  /** Default `net2wider`. */
+  readonly init?: WidenInit
+  /** Default `zero-sum`, which is exact. */
+  readonly noise?: NoiseKind
+  /** Size of the noise, relative to the standard deviation of the out-weights; default 0.05. */
+  readonly noiseSize?: number
+}
+
+/** The Keras example's 5%. */
+const DEFAULT_NOISE_SIZE = 0.05
+
+/**
+ * The options with their defaults.
+ *
+ * @throws Net2NetError (usage) for values that there are not.
+ */
+export function replicateOptions({
+  seed = 0,
+  init = 'net2wider',
+  noise = 'zero-sum',
+  noiseSize = DEFAULT_NOISE_SIZE,
+}: ReplicateOptions): Required<ReplicateOptions> {
+  mustBeOneOf('init', init, ['net2wider', 'random-pad'])
+  mustBeOneOf('noise', noise, ['zero-sum', 'paper', 'none'])
+  if (!(noiseSize >= 0))
+    throw usageError(`noiseSize must be a number that is not negative, not ${noiseSize}.`)
+  return { seed, init, noise: init === 'random-pad' ? 'none' : noise, noiseSize }
+}
+
+/** The units of a grown variable. */
+export interface Replicated extends GrownVariable {
+  readonly units: GrownUnits
+}
+
+/** Maps and split coefficients for variables that grow to the given sizes. */
+export function replicate(
+  { axes, groups, splits }: Solution,
+  sizes: ReadonlyMap<number, number>,
+  { seed, init, noise, noiseSize }: Required<ReplicateOptions>,
+): readonly Replicated[] {
+  const taken = new Set<string>()
+  return [...sizes].map(([variable, to]): Replicated => {
+    const members = groups.layersOf(variable).map((layer) => layer.name)
+    const base = members[0] ?? `units ${variable}`
+    let id = base
+    for (let i = 2; taken.has(id); i++) id = `${base}#${i}`
+    taken.add(id)
+    const from = axes.sizeOfVariable(variable) ?? groups.layersOf(variable)[0]?.width
+    if (typeof from !== 'number')
+      throw refusedError(`The size of ${axes.nameOf(variable)} is not known.`)
+    const map =
+      groups.balanced(variable) === undefined
+        ? randomMap(from, to, seed, id)
+        : balancedMap(from, to, seed, id)
+    const split =
+      noise === 'zero-sum' && !splits.allowsNoise(variable)
+        ? unequalSplit(map, noiseSize, seed, id)
+        : equalSplit(map)
+    return { variable, id, to, units: { id, members, from, to, init, map, split } }
+  })
+}
 
 /**
  * The replication mapping g of Net2WiderNet (Chen et al., section 2.2): the identity on the first
@@ -19,19 +88,19 @@ export function balancedMap(from: number, to: number, seed: number, name: string
   return map
 }
 
-/** Equal shares: one over the number of copies, so that the copies of each unit sum to one. */
-export const equalShares = (map: readonly number[]): number[] =>
+/** Equal coefficients: one over the number of copies, so that the copies of each unit sum to one. */
+export const equalSplit = (map: readonly number[]): number[] =>
   inProportion(
     map,
     map.map(() => 1),
   )
 
 /**
- * Shares that break the symmetry between copies where noise cannot: behind a Relu, copies α·w and β·w
- * compute α and β times the same, but receive equal gradients. Proportional to exp(size · N(0, 1)),
+ * Coefficients that break the symmetry between copies where noise cannot: behind a Relu, copies α·w and
+ * β·w compute α and β times the same, but receive equal gradients. Proportional to exp(size · N(0, 1)),
  * so that they are positive; the stream is keyed by (seed, 'shares', name).
  */
-export function unequalShares(
+export function unequalSplit(
   map: readonly number[],
   size: number,
   seed: number,
@@ -44,7 +113,7 @@ export function unequalShares(
   )
 }
 
-/** Shares in proportion to weights, those of the copies of each unit summing to one. */
+/** Coefficients in proportion to weights, those of the copies of each unit summing to one. */
 function inProportion(map: readonly number[], weights: readonly number[]): number[] {
   const totals = new Map<number, number>()
   map.forEach((unit, i) => {

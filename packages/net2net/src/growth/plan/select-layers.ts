@@ -3,7 +3,10 @@ import { nearestName } from '../../arguments.ts'
 import { refusedError, usageError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
 import { operatorOf } from '../../operators/table.ts'
-import type { Layer, Solution } from '../solve/relate.ts'
+import type { LayerSite } from '../solve/facts.ts'
+
+const namesOf = ({ name, weight, module }: LayerSite): readonly string[] =>
+  module === undefined ? [name, weight] : [name, weight, module]
 
 /** Layers shown in a message before the rest is counted. */
 const SHOWN = 12
@@ -12,16 +15,18 @@ const SHOWN = 12
 export const isPattern = (name: string): boolean => /[*?]/.test(name)
 
 /**
- * The one layer that a name means: a node's name, its weight's name, or a part of either that
- * fits one layer only.
+ * The one layer that a name means: a node's name, its weight's name, its module's name in the framework that
+ * wrote the file, or a part of one that fits one layer only.
  *
  * @throws Net2NetError (usage) for an unknown or ambiguous name, with what there is.
  */
-export function selectLayer(layers: readonly Layer[], name: string): Layer {
+export function selectLayer<L extends LayerSite>(layers: readonly L[], name: string): L {
   for (const fits of [
-    (layer: Layer) => layer.name === name,
-    (layer: Layer) => layer.weight === name,
-    (layer: Layer) => layer.name.includes(name) || layer.weight.includes(name),
+    (layer: L) => layer.name === name,
+    (layer: L) => layer.weight === name,
+    (layer: L) => layer.module === name,
+    (layer: L) => layer.name.includes(name) || layer.weight.includes(name),
+    (layer: L) => layer.module?.includes(name) === true,
   ]) {
     const found = name === '' ? [] : layers.filter(fits)
     if (found.length === 1) return found[0]!
@@ -39,10 +44,11 @@ export function selectLayer(layers: readonly Layer[], name: string): Layer {
  *
  * @throws Net2NetError (usage) where there are none, (refused) where the model has no layers at all
  */
-export function selectLayers(
-  { layers, model }: Pick<Solution, 'layers' | 'model'>,
+export function selectLayers<L extends LayerSite>(
+  model: Model,
+  layers: readonly L[],
   name: string,
-): readonly Layer[] {
+): readonly L[] {
   if (layers.length === 0) throw refusedError(whyNoLayers(model))
   if (!isPattern(name)) return [selectLayer(layers, name)]
   const expression = new RegExp(
@@ -52,9 +58,7 @@ export function selectLayers(
       .replaceAll('?', '.')}$`,
     's',
   )
-  const found = layers.filter(
-    (layer) => expression.test(layer.name) || expression.test(layer.weight),
-  )
+  const found = layers.filter((layer) => namesOf(layer).some((each) => expression.test(each)))
   if (found.length === 0) throw unknown(layers, name)
   return found
 }
@@ -75,18 +79,15 @@ export function whyNoLayers({ graph }: Model): string {
 
 const nodes = (count: number) => (count === 1 ? '1 node' : `${count} nodes`)
 
-function unknown(layers: readonly Layer[], name: string) {
-  const nearest = nearestName(
-    name,
-    layers.flatMap((layer) => [layer.name, layer.weight]),
-  )
+function unknown(layers: readonly LayerSite[], name: string) {
+  const nearest = nearestName(name, layers.flatMap(namesOf))
   return usageError(
     `There is no layer "${name}"; the layers are ${list(layers)}.`,
     nearest === undefined ? { where: name } : { where: name, hint: `Did you mean "${nearest}"?` },
   )
 }
 
-function list(layers: readonly Layer[]): string {
+function list(layers: readonly LayerSite[]): string {
   const names = layers.slice(0, SHOWN).map((layer) => layer.name)
   const rest = layers.length - names.length
   return rest > 0 ? `${names.join(', ')} and ${rest} more` : names.join(', ')

@@ -98,7 +98,7 @@ describe('widening', () => {
     expect(failure(() => planWiden(chain, { c: 4 })).message).toContain('graph output')
   })
 
-  it('freezes only what an unknown operator touches', async () => {
+  it('fixes only what an unknown operator touches', async () => {
     const model = build(
       (b) => {
         const first = conv(b, 'first', 'x', [3, 2, 1, 1])
@@ -212,7 +212,7 @@ describe('widening', () => {
       ['n', 5, 6],
     )
     expect(failure(() => planWiden(model, { qkv: 24 })).message).toBe(
-      'MatMul qkv cannot be widened: its units reach MatMul scores, which sums products of two activations over it, and neither can hold shares of it (Tanh Tanh does not scale with its input).',
+      'MatMul qkv cannot be widened: its units reach MatMul scores, which sums products of two activations over it, and neither can be split over it (Tanh Tanh does not scale with its input).',
     )
   })
 
@@ -265,8 +265,8 @@ describe('widening', () => {
       ['n', 2, 2, 1],
     )
     const plan = planWiden(model, { c: 5 })
-    expect(plan.sizes).toMatchObject([{ constant: 'sizes', index: 1, from: 6, to: 10 }])
-    expect(plan.sizes[0]!.clone).toBe('sizes_grown')
+    expect(plan.integers).toMatchObject([{ constant: 'sizes', index: 1, from: 6, to: 10 }])
+    expect(plan.integers[0]).toHaveProperty('clone', 'sizes_grown')
     const grown = applyPlan(model, plan)
     expect(toNumbers(grown.graph.initializers.get('sizes')!.tensor)).toEqual([0, 6])
     await expectEqualFunctions(model, grown)
@@ -283,7 +283,7 @@ describe('widening', () => {
     const plan = planWiden(model, { c: 4 })
     expect(plan.parameters.find(({ name }) => name === 'w')).toMatchObject({
       after: [80, 2],
-      axes: [{ axis: 0, map: { product: [{ units: 'c' }, { keep: 20 }] }, role: 'summed' }],
+      axes: [{ axis: 0, map: { product: [{ units: 'c' }, { keep: 20 }] }, role: 'split' }],
     })
   })
 
@@ -297,7 +297,7 @@ describe('widening', () => {
       ['n', 2, 3, 2],
     )
     const whole = planWiden(model, { grouped: 6 })
-    expect(whole.attributes).toMatchObject([{ attribute: 'group', from: 2, to: 3 }])
+    expect(whole.integers).toMatchObject([{ attribute: 'group', from: 2, to: 3 }])
     await expectEqualFunctions(model, applyPlan(model, whole))
     await expectEqualFunctions(model, widen(model, { first: 8 }))
     await expectEqualFunctions(model, widen(model, { grouped: 10 }))

@@ -1,26 +1,71 @@
-/** Which units to grow, and to what size, so that a layer gets a wanted width. */
+/** From the widths that layers are to have to the sizes of the variables that grow. */
 import { refusedError, usageError } from '../../errors.ts'
 import { describeNode } from '../../model/names.ts'
-import { type Axis, partsOf } from '../../operators/contract/axis.ts'
-import type { AxisMap } from '../growth-plan.ts'
-import type { Groups } from '../solve/channel-groups.ts'
-import type { Layer, Solution } from '../solve/relate.ts'
-import { axisMapOf, sizeWith } from './project.ts'
+import { type AxisMap, sizeWith } from '../growth-plan.ts'
+import type { Solution } from '../solve/index.ts'
+import type { Layer } from '../solve/relate.ts'
+import { Projection } from './project.ts'
+import { isPattern, selectLayers } from './select-layers.ts'
 
 /** A width, or a factor: `x2`, `x1.5`. */
 export type WidthTarget = number | string
 
-/** Sizes of the units that grow, by unit. */
-export type GrownSizes = Map<number, number>
+/** Layer (name, part of a name, or pattern) → new width, or a factor as `'x2'`. */
+export type Widths = Readonly<Record<string, WidthTarget>>
+
+/** Sizes of variables that grow. */
+type Sizes = ReadonlyMap<number, number>
+
+type Target = { readonly width: number } | { readonly factor: number }
 
 /** A plan writes down every unit: more than any layer has, and still a list that fits in memory. */
 const largestWidth = 2 ** 24
 
+/**
+ * The sizes to which variables must grow so that every layer gets its width. Of a product the outermost
+ * free factor grows (whole groups first), then the next; parts of a sum grow in proportion.
+ *
+ * @throws Net2NetError (usage) for unknown layers, for a width that is not larger or that cannot be
+ * reached, with the widths that can; (refused) for a layer that cannot grow at all, with the reason.
+ */
+export function chooseSizes(solution: Solution, widths: Widths): Sizes {
+  const requests = Object.entries(widths)
+  if (requests.length === 0) throw usageError('No layer to widen was given.')
+  let sizes: Sizes = new Map()
+  const exact: [Layer, number][] = []
+  for (const [name, text] of requests)
+    for (const layer of growableLayers(solution, name)) {
+      const target = parseWidth(text, layer.name)
+      sizes = new Map([...sizes, ...growLayer(new LayerWidth(solution, layer, sizes), target)])
+      if ('width' in target) exact.push([layer, target.width])
+    }
+  for (const [layer, width] of exact) {
+    const found = new LayerWidth(solution, layer, sizes).width
+    if (found !== width)
+      throw usageError(
+        `${describeNode(layer.node)} cannot have width ${width}: it grows together with a layer that takes it to ${found}.`,
+        { where: describeNode(layer.node) },
+      )
+  }
+  return sizes
+}
+
+/** The layers that a name means; of a pattern those that can grow. */
+function growableLayers({ facts, relations, groups }: Solution, name: string): readonly Layer[] {
+  const found = selectLayers(facts.model, relations.layers, name)
+  if (!isPattern(name)) return found
+  const able = found.filter((layer) => groups.refusal(layer) === undefined)
+  const [first] = found
+  if (able.length === 0 && first)
+    throw refusedError(
+      `None of the layers that "${name}" fits can be widened: ${describeNode(first.node)}: ${groups.refusal(first)}.`,
+      { where: name },
+    )
+  return able
+}
+
 /** Reads a width as a user writes it: 128, '128' or 'x2'. */
-export function parseWidth(
-  text: WidthTarget,
-  layer: string,
-): { width: number } | { factor: number } {
+export function parseWidth(text: WidthTarget, layer: string): Target {
   if (typeof text === 'string' && /^[x×]\d*\.?\d+$/i.test(text)) {
     const factor = Number(text.slice(1))
     if (factor > 1) return { factor }
@@ -37,181 +82,161 @@ export function parseWidth(
   return { width }
 }
 
-/** The width of a layer when units have grown. */
-export function grownWidth(
-  { algebra }: Solution,
-  layer: Layer,
-  sizes: ReadonlyMap<number, number>,
-): number | null {
-  const ids = new Map([...sizes.keys()].map((unit) => [unit, String(unit)]))
-  const map = axisMapOf(algebra, layer.axis, layer.width, ids)
-  return map ? sizeWith(map, (id) => sizes.get(Number(id))!) : layer.width
-}
-
-/** One unit of a layer that can grow. */
+/** One variable of a layer that can grow. */
 interface Candidate {
-  readonly unit: number
+  readonly variable: number
   readonly from: number
   /** Sizes must be multiples of this. */
   readonly step: number
 }
 
-/**
- * Grows units in `sizes` until the layer has the wanted width. Of a product the outermost free
- * factor grows (whole groups first), then the next; parts of a sum grow in proportion.
- *
- * @throws Net2NetError (usage) for a width that is not larger or that cannot be reached, with the
- * widths that can; (refused) where the layer cannot grow at all.
- */
-export function growToWidth(
-  solution: Solution,
-  groups: Groups,
-  layer: Layer,
-  target: { width: number } | { factor: number },
-  sizes: GrownSizes,
-): void {
-  const label = describeNode(layer.node)
-  const refusal = groups.refusal(layer)
-  if (refusal !== undefined)
-    throw refusedError(`${label} cannot be widened: ${refusal}.`, { where: label })
-  const free = groups.freeUnits(layer.axis)
-  const map = axisMapOf(
-    solution.algebra,
-    layer.axis,
-    layer.width,
-    new Map(free.map((unit) => [unit, String(unit)])),
-  )
-  const candidates = candidatesOf(solution, groups, layer, free)
-  const first = candidates[0]
-  if (!map || !first || layer.width === null)
-    throw refusedError(`${label} cannot be widened: the model does not say its width.`, {
-      where: label,
-    })
-  const current = new Map(candidates.map(({ unit, from }) => [unit, sizes.get(unit) ?? from]))
-  const widthWith = (unit?: number, size?: number) =>
-    sizeWith(map, (id) => (Number(id) === unit ? size! : current.get(Number(id))!))
-  const now = widthWith()
-  const touched = candidates.some(({ unit }) => sizes.has(unit))
+/** A layer's width, as a function of the sizes of its variables. */
+class LayerWidth {
+  readonly label: string
+  readonly before: number
+  readonly candidates: readonly Candidate[]
+  /** Sizes of the candidates so far. */
+  readonly current: ReadonlyMap<number, number>
+  readonly isTouched: boolean
+  readonly isSum: boolean
+  /** Why every unit needs equally many copies, if it does. */
+  readonly balanced: string | undefined
+  readonly #map: AxisMap
 
+  constructor(solution: Solution, layer: Layer, sizes: Sizes) {
+    const { axes, groups } = solution
+    this.label = describeNode(layer.node)
+    const refusal = groups.refusal(layer)
+    if (refusal !== undefined) throw this.#refused(refusal)
+    const free = groups.freeVariables(layer.axis)
+    const expanded = axes.expand(layer.axis)
+    this.isSum = expanded.kind === 'sum'
+    this.candidates = free.flatMap((variable): Candidate[] => {
+      const known = expanded.kind === 'variable' ? (layer.width ?? undefined) : undefined
+      const from = known ?? axes.sizeOfVariable(variable)
+      if (typeof from !== 'number') return []
+      return [{ variable, from, step: groups.balanced(variable) === undefined ? 1 : from }]
+    })
+    this.balanced = this.candidates
+      .map(({ variable }) => groups.balanced(variable))
+      .find((reason) => reason)
+    const projection = new Projection(
+      solution,
+      free.map((variable) => ({ variable, id: String(variable), to: Number.NaN })),
+    )
+    const map = projection.map(layer.axis, layer.width)
+    if (!map || this.candidates.length === 0 || layer.width === null)
+      throw this.#refused('the model does not say its width')
+    this.#map = map
+    this.before = layer.width
+    this.current = new Map(
+      this.candidates.map(({ variable, from }) => [variable, sizes.get(variable) ?? from]),
+    )
+    this.isTouched = this.candidates.some(({ variable }) => sizes.has(variable))
+  }
+
+  #refused(reason: string) {
+    return refusedError(`${this.label} cannot be widened: ${reason}.`, { where: this.label })
+  }
+
+  get isOneGroup(): boolean {
+    return 'units' in this.#map
+  }
+
+  /** The width so far. */
+  get width(): number {
+    return this.with(new Map())
+  }
+
+  /** The width if these variables had other sizes. */
+  with(sizes: Sizes): number {
+    return sizeWith(this.#map, (id) => {
+      const variable = Number(id)
+      return sizes.get(variable) ?? this.current.get(variable)!
+    })
+  }
+
+  /** The smallest allowed size of a variable at which the width is at least `wanted`. */
+  smallest({ variable, step }: Candidate, wanted: number): number {
+    let low = 1
+    let high = Math.ceil((wanted + Math.max(...this.current.values())) / step)
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      if (this.with(new Map([[variable, middle * step]])) >= wanted) high = middle
+      else low = middle + 1
+    }
+    return low * step
+  }
+}
+
+/** A way to give a layer its width; undefined where it is none. */
+type Strategy = (layer: LayerWidth, target: Target, wanted: number) => Sizes | undefined
+
+/** Another layer, with which it grows, has brought it there. */
+const alreadyThere: Strategy = (layer, target, wanted) =>
+  layer.isTouched && ('factor' in target ? layer.width >= wanted : layer.width === wanted)
+    ? new Map()
+    : undefined
+
+/** All parts of a concatenation by one factor, where that gives whole numbers. */
+const inProportion: Strategy = (layer, target, wanted) => {
+  if ('factor' in target || layer.isTouched || !layer.isSum) return undefined
+  const factor = wanted / layer.before
+  const sizes = new Map(
+    layer.candidates.map(({ variable, from }) => [variable, Math.round(from * factor)]),
+  )
+  const isAllowed = layer.candidates.every(
+    ({ variable, from, step }) => sizes.get(variable)! > from && sizes.get(variable)! % step === 0,
+  )
+  return isAllowed && layer.with(sizes) === wanted ? sizes : undefined
+}
+
+/** One variable alone: for a factor the outermost, for a width the first that reaches it. */
+const oneVariable: Strategy = (layer, target, wanted) => {
+  const candidates = 'factor' in target ? layer.candidates.slice(0, 1) : layer.candidates
+  for (const candidate of candidates) {
+    const sizes = new Map([[candidate.variable, layer.smallest(candidate, wanted)]])
+    if ('factor' in target || layer.with(sizes) === wanted) return sizes
+  }
+  return undefined
+}
+
+function growLayer(layer: LayerWidth, target: Target): Sizes {
+  const { before, label } = layer
   const wanted =
-    'factor' in target
-      ? Math.max(layer.width + 1, Math.round(layer.width * target.factor))
-      : target.width
+    'factor' in target ? Math.max(before + 1, Math.round(before * target.factor)) : target.width
   if (wanted > largestWidth)
     throw usageError(
       `${label} cannot get width ${wanted}; the largest is ${largestWidth.toLocaleString('en')}.`,
       { where: label },
     )
-  if ('factor' in target) {
-    if (touched && now >= wanted) return
-    const size = smallest((candidate) => widthWith(first.unit, candidate), wanted, first, current)
-    sizes.set(first.unit, size)
-    return
+  const isGrowth = wanted > before && layer.width <= wanted
+  const strategies = isGrowth ? [alreadyThere, inProportion, oneVariable] : [alreadyThere]
+  for (const strategy of strategies) {
+    const sizes = strategy(layer, target, wanted)
+    if (sizes) return sizes
   }
-  const { width } = target
-  if (touched && now === width) return
-  if (width <= layer.width)
-    throw usageError(
-      `${label} has width ${layer.width}; the new width must be larger, not ${width}.`,
-      { where: label },
-    )
-  if (touched && now > width)
-    throw usageError(
-      `${label} grows together with another layer to ${now}; it cannot have width ${width}.`,
-      { where: label },
-    )
-  const inProportion = proportional(candidates, width / layer.width)
-  if (
-    !touched &&
-    isSum(solution.algebra.expand(layer.axis)) &&
-    inProportion &&
-    sizeWith(map, (id) => inProportion.get(Number(id))!) === width
-  ) {
-    for (const [unit, size] of inProportion) sizes.set(unit, size)
-    return
-  }
-  for (const candidate of candidates) {
-    const grow = (size: number) => widthWith(candidate.unit, size)
-    const size = smallest(grow, width, candidate, current)
-    if (grow(size) === width) {
-      sizes.set(candidate.unit, size)
-      return
-    }
-  }
-  throw unreachable(label, map, candidates, now, width, widthWith, current, groups)
+  throw usageError(`${label} ${whyNot(layer, wanted)}.`, { where: label })
 }
 
-function candidatesOf(
-  { algebra }: Solution,
-  groups: Groups,
-  layer: Layer,
-  free: readonly number[],
-): readonly Candidate[] {
-  const sizes = new Map<number, number>()
-  const visit = (axis: Axis): void => {
-    if (axis.kind === 'unit') {
-      if (typeof axis.size === 'number') sizes.set(axis.id, axis.size)
-    } else for (const part of partsOf(axis)) visit(part)
-  }
-  const expanded = algebra.expand(layer.axis)
-  visit(expanded)
-  if (expanded.kind === 'unit' && layer.width !== null) sizes.set(expanded.id, layer.width)
-  return free.flatMap((unit) => {
-    const from = sizes.get(unit)
-    if (from === undefined) return []
-    return [{ unit, from, step: groups.equalCopies(unit) === undefined ? 1 : from }]
-  })
-}
-
-const isSum = (axis: Axis): boolean => axis.kind === 'sum'
-
-/** All units by one factor, where that gives whole numbers. */
-function proportional(
-  candidates: readonly Candidate[],
-  factor: number,
-): ReadonlyMap<number, number> | undefined {
-  const sizes = new Map(candidates.map(({ unit, from }) => [unit, Math.round(from * factor)]))
-  const fits = candidates.every(
-    ({ unit, from, step }) => sizes.get(unit)! > from && sizes.get(unit)! % step === 0,
+/** Why a layer cannot have a width, and which widths there are. */
+function whyNot(layer: LayerWidth, wanted: number): string {
+  const { before, width, candidates, current, balanced } = layer
+  if (wanted <= before) return `has width ${before}; the new width must be larger, not ${wanted}`
+  if (width > wanted)
+    return `grows together with another layer to ${width}; it cannot have width ${wanted}`
+  const steps = candidates.map(
+    ({ variable, step }) =>
+      layer.with(new Map([[variable, current.get(variable)! + step]])) - width,
   )
-  return fits ? sizes : undefined
-}
-
-/** The smallest allowed size of a unit at which the width is at least `wanted`. */
-function smallest(
-  widthAt: (size: number) => number,
-  wanted: number,
-  { step }: Candidate,
-  current: ReadonlyMap<number, number>,
-): number {
-  let low = 1
-  let high = Math.ceil((wanted + Math.max(...current.values())) / step)
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2)
-    if (widthAt(middle * step) >= wanted) high = middle
-    else low = middle + 1
-  }
-  return low * step
-}
-
-function unreachable(
-  label: string,
-  map: AxisMap,
-  candidates: readonly Candidate[],
-  now: number,
-  width: number,
-  widthWith: (unit?: number, size?: number) => number,
-  current: ReadonlyMap<number, number>,
-  groups: Groups,
-) {
-  const steps = candidates.map(({ unit, step }) => widthWith(unit, current.get(unit)! + step) - now)
   const step = Math.min(...steps)
-  const choice = now % step === 0 ? `a multiple of ${step}` : `${now} plus a multiple of ${step}`
-  const equal = candidates.map(({ unit }) => groups.equalCopies(unit)).find((why) => why)
-  const why = equal === undefined ? '' : ` (every unit needs equally many copies: ${equal})`
-  const parts = 'units' in map ? '' : ' because its units come in groups'
-  return usageError(
-    `${label} cannot have width ${width}${equal === undefined ? parts : why}; choose ${choice}.`,
-    { where: label },
-  )
+  const choice =
+    width % step === 0 ? `a multiple of ${step}` : `${width} plus a multiple of ${step}`
+  const why =
+    balanced !== undefined
+      ? ` (every unit needs equally many copies: ${balanced})`
+      : layer.isOneGroup
+        ? ''
+        : ' because its units come in groups'
+  return `cannot have width ${wanted}${why}; choose ${choice}`
 }

@@ -5,7 +5,8 @@
  */
 import type { Dim } from '../../model/model.ts'
 import { type Axis, product } from '../../operators/contract/axis.ts'
-import type { AxisAlgebra } from './unify.ts'
+import type { AxisSystem, Position } from './axis-system.ts'
+import { split, unify } from './unify.ts'
 
 /** A wanted output axis: its size, or the very axis where the rule knows it. */
 export type Target = Dim | Axis
@@ -14,16 +15,22 @@ const isAxis = (target: Target): target is Axis => typeof target === 'object' &&
 
 /** The same elements regrouped to `targets`; undefined where the sizes do not divide. */
 export function regroup(
-  algebra: AxisAlgebra,
+  system: AxisSystem,
   axes: readonly Axis[],
   targets: readonly Target[],
+  at: Position,
 ): readonly Axis[] | undefined {
-  const factors = axes.flatMap((axis) => algebra.factors(axis))
+  const factors = axes.flatMap((axis) => system.factors(axis))
   // A group of one unit each (a depthwise convolution) may come to hold more of them.
   const [only] = factors
-  if (only?.kind === 'unit' && factors.length === 1 && targets.length === 2 && targets[1] === 1) {
-    const size = algebra.sizeOf(only)
-    const parts = size !== null && size === targets[0] ? algebra.split(only, size) : undefined
+  if (
+    only?.kind === 'variable' &&
+    factors.length === 1 &&
+    targets.length === 2 &&
+    targets[1] === 1
+  ) {
+    const size = system.sizeOf(only)
+    const parts = size !== null && size === targets[0] ? split(system, only, size, at) : undefined
     if (parts) return parts
   }
   const result: (Axis | undefined)[] = targets.map(() => undefined)
@@ -33,14 +40,14 @@ export function regroup(
   let back = targets.length
   const takeFront = () => {
     while (front < back) {
-      const taken = take(algebra, factors, targets[front]!, 'front')
+      const taken = take(system, factors, targets[front]!, 'front', at)
       if (!taken) return
       result[front++] = taken
     }
   }
   const takeBack = () => {
     while (back > front) {
-      const taken = take(algebra, factors, targets[back - 1]!, 'back')
+      const taken = take(system, factors, targets[back - 1]!, 'back', at)
       if (!taken) return
       result[--back] = taken
     }
@@ -50,7 +57,7 @@ export function regroup(
   // Two or more axes of unknown extent: a leading axis (the batch) is taken to stay itself.
   if (back - front > 1 && front === 0 && axes[0] && factors.length > 0) {
     const target = targets[0]!
-    const first = algebra.factors(axes[0])
+    const first = system.factors(axes[0])
     if (!isAxis(target) && typeof target !== 'number' && first.length === 1) {
       result[front++] = factors.shift()!
       takeFront()
@@ -62,19 +69,19 @@ export function regroup(
     if (factors.length !== back - front) return undefined
     for (const factor of factors) {
       const target = targets[front]!
-      const size = algebra.sizeOf(factor)
-      const wanted = isAxis(target) ? algebra.sizeOf(target) : target
+      const size = system.sizeOf(factor)
+      const wanted = isAxis(target) ? system.sizeOf(target) : target
       if (typeof wanted === 'number' && size !== null && size !== wanted) return undefined
-      result[front++] = isAxis(target) ? algebra.same(factor, target) : factor
+      result[front++] = isAxis(target) ? unify(system, factor, target, at) : factor
     }
   } else if (back - front === 1) {
     const target = targets[front]!
-    const size = algebra.sizeOf(product(factors))
+    const size = system.sizeOf(product(factors))
     if (typeof target === 'number' && size !== null && size !== target) return undefined
     result[front++] = product(factors)
   } else if (factors.length > 0) {
     // Only axes of size one can be left over; they join a neighbour.
-    if (algebra.sizeOf(product(factors)) !== 1 || result.length === 0) return undefined
+    if (system.sizeOf(product(factors)) !== 1 || result.length === 0) return undefined
     result[result.length - 1] = product([result.at(-1)!, ...factors])
   }
   return result.every((axis) => axis !== undefined) ? result : undefined
@@ -82,24 +89,25 @@ export function regroup(
 
 /** Takes the factors of one output axis off one end of the list, if its extent is certain. */
 function take(
-  algebra: AxisAlgebra,
+  system: AxisSystem,
   factors: Axis[],
   target: Target,
   end: 'front' | 'back',
+  position: Position,
 ): Axis | undefined {
   const next = () => (end === 'front' ? factors[0] : factors.at(-1))
   const remove = () => (end === 'front' ? factors.shift() : factors.pop())
   const restore = (axis: Axis) => (end === 'front' ? factors.unshift(axis) : factors.push(axis))
-  if (isAxis(target)) return takeAxis(algebra, factors, target, end)
+  if (isAxis(target)) return takeAxis(system, factors, target, end, position)
   const first = next()
   if (typeof target === 'string') {
-    if (first?.kind !== 'unit' || first.size !== target) return undefined
+    if (first?.kind !== 'variable' || first.size !== target) return undefined
     remove()
     return first
   }
   if (target === null) return undefined
   if (target === 1) {
-    if (first && algebra.sizeOf(first) === 1) {
+    if (first && system.sizeOf(first) === 1) {
       remove()
       return first
     }
@@ -109,14 +117,14 @@ function take(
   let left = target
   while (left > 1) {
     const factor = next()
-    const size = factor === undefined ? null : algebra.sizeOf(factor)
+    const size = factor === undefined ? null : system.sizeOf(factor)
     if (factor === undefined || size === null) break
     if (left % size === 0) {
       remove()
       taken.push(factor)
       left /= size
     } else if (size % left === 0) {
-      const parts = algebra.split(factor, end === 'front' ? left : size / left)
+      const parts = split(system, factor, end === 'front' ? left : size / left, position)
       if (!parts) break
       remove()
       const [mine, rest] = end === 'front' ? parts : [parts[1], parts[0]]
@@ -134,27 +142,28 @@ function take(
 
 /** Takes exactly the given axis off one end. */
 function takeAxis(
-  algebra: AxisAlgebra,
+  system: AxisSystem,
   factors: Axis[],
   target: Axis,
   end: 'front' | 'back',
+  position: Position,
 ): Axis | undefined {
-  const wanted = algebra.factors(target)
+  const wanted = system.factors(target)
   const at = end === 'front' ? 0 : factors.length - wanted.length
   const matches =
     at >= 0 &&
     wanted.every((axis, i) => {
       const other = factors[at + i]
-      return other !== undefined && algebra.identical(axis, other)
+      return other !== undefined && system.identical(axis, other)
     })
   if (matches) {
     factors.splice(at, wanted.length)
     return target
   }
-  const size = algebra.sizeOf(target)
+  const size = system.sizeOf(target)
   if (size === null) return undefined
-  const taken = take(algebra, factors, size, end)
+  const taken = take(system, factors, size, end, position)
   if (!taken) return undefined
   // The rule knows a size; the same size may be composed in another order (a channel shuffle).
-  return algebra.sameSize(taken, target) ? taken : algebra.same(taken, target)
+  return system.sameSize(taken, target) ? taken : unify(system, taken, target, position)
 }

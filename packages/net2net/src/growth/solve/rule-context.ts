@@ -1,6 +1,7 @@
 /** The solver's answers to the axes rule of one node, and a record of what the rule did. */
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Dim, Node, Shape } from '../../model/model.ts'
+import { nodeKey } from '../../model/names.ts'
 import type {
   AxesContext,
   AxisElement,
@@ -13,25 +14,39 @@ import { followSizeElement } from '../../operators/helpers/axis-elements.ts'
 import { constantElements, elementsOf } from '../../operators/helpers/elements.ts'
 import type { DType } from '../../tensor/dtype.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
-import type { HeldValue } from './held-value.ts'
+import { type AxisSystem, type Position, Refusal } from './axis-system.ts'
+import { type Facts, isWeight, type Reading } from './facts.ts'
 import { regroup, type Target } from './regroup.ts'
-import type { AxisAlgebra } from './unify.ts'
-import type { ParameterUse, Weights } from './weights.ts'
+import { slice, unify } from './unify.ts'
 
 /** A sum over an axis. */
 export interface Contraction {
   readonly node: Node
   readonly axis: Axis
-  /** Axes of computed values of which one must hold shares; undefined where a constant takes them. */
+  /** Axes of computed values of which one must be split; undefined where a constant is. */
   readonly factors?: readonly FactorAxis[]
   /** What the node does, for messages. */
   readonly does: string
 }
 
-/** A node that reads one entry of an axis alone. */
-export interface PickedEntry {
+/** A node that reads one entry of an axis and nothing else of it. */
+export interface SelectedEntry {
   readonly node: Node
   readonly entry: Axis
+}
+
+/** An axis of which every unit must have equally many copies. */
+export interface BalancedAxis {
+  readonly axis: Axis
+  readonly reason: string
+  readonly at: Position
+}
+
+/** The axes of one reading of a constant. */
+export interface ReadingAxes {
+  readonly axes: readonly Axis[]
+  /** Which of them are contracted: these are split, the others copied. */
+  readonly contracted: boolean[]
 }
 
 /** An element of an integer constant that is the size of an axis. */
@@ -39,7 +54,9 @@ export interface SizeRelation {
   readonly origin: ElementOrigin
   readonly value: number
   readonly axis: Axis
+  /** The node that takes it for the size, and the input where it does. */
   readonly node: Node
+  readonly input: number
 }
 
 /** A node attribute that is the size of an axis. */
@@ -51,58 +68,53 @@ export interface AttributeRelation {
   readonly axis: Axis
 }
 
-/** How a plan knows a node: by its first output. */
-export const nodeKey = (node: Node): string => node.outputs.find((output) => output !== '') ?? ''
+/** A constant that lists all positions of axes, in row-major order. */
+export interface PositionList {
+  readonly node: Node
+  readonly input: number
+  readonly name: string
+  readonly dims: readonly number[]
+  readonly axes: readonly Axis[]
+}
 
-/** Thrown by `refuse`: the solver freezes the node. */
-export class Refusal extends Error {}
-
-/** What the solver knows when a node's turn comes. */
-export interface SolverState {
-  readonly algebra: AxisAlgebra
-  readonly values: ReadonlyMap<string, ValueInfo>
+/** What is known when a node's turn comes, and what the rules of nodes say. */
+export interface Relating {
+  readonly facts: Facts
+  readonly system: AxisSystem
   readonly axes: ReadonlyMap<string, readonly Axis[]>
   readonly elements: ReadonlyMap<string, readonly AxisElement[]>
-  readonly weights: Weights
-  readonly constants: ReadonlyMap<string, LazyTensor>
-  readonly held: ReadonlyMap<string, HeldValue>
-  readonly parameters: ParameterUse[]
+  readonly contractions: Contraction[]
+  readonly selections: SelectedEntry[]
   readonly sizes: SizeRelation[]
   readonly attributes: AttributeRelation[]
-  readonly contractions: Contraction[]
-  readonly picks: PickedEntry[]
+  readonly balanced: BalancedAxis[]
+  readonly positions: PositionList[]
+  axesOf(reading: Reading): ReadingAxes
 }
 
 const unknownValue: ValueInfo = {}
 
-const isFactor = (each: FactorAxis | Axis): each is FactorAxis => !('kind' in each)
-
 const withWeight = 'sums over it with a weight'
 
-export class NodeContext implements AxesContext {
+const isFactor = (each: FactorAxis | Axis): each is FactorAxis => !('kind' in each)
+
+export class RuleContext implements AxesContext {
   readonly node: Node
   readonly opset: number
-  readonly #state: SolverState
-  readonly #uses = new Map<number, ParameterUse>()
-  readonly #looked = new Set<number>()
+  readonly at: Position
+  /** The axes of constants that the rule asked for, by input. */
+  readonly readings = new Map<number, ReadingAxes>()
+  /** Inputs whose elements the rule looked at. */
+  readonly looked = new Set<number>()
+  readonly #state: Relating
   /** The axes of inputs whose rank the rule alone knows. */
   readonly #unranked = new Map<number, readonly Axis[]>()
 
-  constructor(node: Node, opset: number, state: SolverState) {
+  constructor(node: Node, opset: number, at: Position, state: Relating) {
     this.node = node
     this.opset = opset
+    this.at = at
     this.#state = state
-  }
-
-  // ------------------------------------------------- what the rule did
-
-  /** Constants that the rule asked the axes of, by input. */
-  get uses(): ReadonlyMap<number, ParameterUse> {
-    return this.#uses
-  }
-  /** Inputs whose elements the rule looked at. */
-  get looked(): ReadonlySet<number> {
-    return this.#looked
   }
 
   // --------------------------------------------------------- inference
@@ -111,7 +123,7 @@ export class NodeContext implements AxesContext {
     return this.node.inputs[i] ?? ''
   }
   #info(i: number): ValueInfo {
-    return this.#state.values.get(this.#name(i)) ?? unknownValue
+    return this.#state.facts.values.get(this.#name(i)) ?? unknownValue
   }
   has(i: number): boolean {
     return this.#name(i) !== ''
@@ -129,85 +141,86 @@ export class NodeContext implements AxesContext {
     return this.#info(i).constant
   }
   output(k: number): ValueInfo {
-    return this.#state.values.get(this.node.outputs[k] ?? '') ?? unknownValue
+    return this.#state.facts.values.get(this.node.outputs[k] ?? '') ?? unknownValue
   }
 
   // -------------------------------------------------------------- axes
 
   isParameter(i: number): boolean {
-    const name = this.#name(i)
-    return this.#state.constants.has(name) || this.#state.weights.has(name)
+    return isWeight(this.#state.facts.provenance(this.#name(i)))
   }
 
-  /** The use of the constant at input i, with axes of its own. */
-  #use(i: number): ParameterUse | undefined {
-    const known = this.#uses.get(i)
-    if (known) return known
-    const name = this.#name(i)
-    const tensor = this.#state.constants.get(name)
-    if (!tensor) return undefined
-    const use: ParameterUse = {
-      name,
-      tensor,
-      node: this.node,
-      input: i,
-      axes: tensor.dims.map((size) => this.#state.algebra.unit(size, `an axis of "${name}"`)),
-      summed: tensor.dims.map(() => false),
-    }
-    this.#uses.set(i, use)
-    this.#state.parameters.push(use)
-    return use
+  #reading(i: number): ReadingAxes | undefined {
+    const reading = this.#state.facts.readingAt(this.node, i)
+    if (!reading) return undefined
+    const found = this.#state.axesOf(reading)
+    this.readings.set(i, found)
+    return found
   }
 
   axes(i: number, rank?: number): readonly Axis[] {
-    const { algebra, axes } = this.#state
-    const found = this.#use(i)?.axes ?? axes.get(this.#name(i)) ?? this.#unranked.get(i)
-    if (found) return found.map((axis) => algebra.expand(axis))
+    const { system, axes } = this.#state
+    const found = this.#reading(i)?.axes ?? axes.get(this.#name(i)) ?? this.#unranked.get(i)
+    if (found) return found.map((axis) => system.expand(axis))
     const reason = `reads "${this.#name(i)}", whose rank is not known`
     if (rank === undefined) return this.refuse(reason)
-    const fixed = Array.from({ length: rank }, () => algebra.fixed(null, reason))
+    const fixed = Array.from({ length: rank }, () => this.fixed(null, reason))
     this.#unranked.set(i, fixed)
     return fixed
   }
 
   axisElements(i: number): readonly AxisElement[] | undefined {
-    this.#looked.add(i)
+    this.looked.add(i)
     const name = this.#name(i)
     const propagated = this.#state.elements.get(name)
     if (propagated) return propagated.map((element) => this.#expanded(element))
-    const tensor = this.#state.constants.get(name)
-    const values = this.#state.held.get(name)?.elements ?? (tensor && constantElements(tensor))
     const use = { node: nodeKey(this.node), input: i }
-    return values?.map((value, index) => ({ kind: 'value', value, origin: { name, index, use } }))
+    return this.#numbers(name)?.map((value, index) => ({
+      kind: 'value',
+      value,
+      origin: { name, index, use },
+    }))
+  }
+
+  #numbers(name: string): readonly number[] | undefined {
+    const found = this.#state.facts.provenance(name)
+    if (found.kind === 'size') return found.numbers.elements
+    return found.kind === 'constant' ? constantElements(found.tensor) : undefined
   }
 
   #expanded(element: AxisElement): AxisElement {
     if (element.kind !== 'size') return element
-    return { ...element, axis: this.#state.algebra.expand(element.axis) }
+    return { ...element, axis: this.#state.system.expand(element.axis) }
   }
 
   unit(size: Dim, what: string): Axis {
-    return this.#state.algebra.unit(size, what)
+    return this.#state.system.variable(size, what)
   }
   fixed(size: Dim, reason: string): Axis {
-    return this.#state.algebra.fixed(size, reason)
+    return this.#state.system.fixed(size, reason, this.at)
   }
   unify(a: Axis, b: Axis): Axis {
-    const { algebra } = this.#state
-    return algebra.expand(algebra.same(a, b))
+    const { system } = this.#state
+    return system.expand(unify(system, a, b, this.at))
   }
   fix(axis: Axis, reason: string): void {
-    this.#state.algebra.freeze(axis, reason)
+    this.#state.system.fix(axis, reason, this.at)
   }
   balanced(axis: Axis, reason: string): void {
-    const { algebra } = this.#state
-    algebra.equalCopies.push({ axis, reason, node: algebra.node })
+    this.#state.balanced.push({ axis, reason, at: this.at })
   }
   slice(axis: Axis, start: number, end: number): Axis | undefined {
-    return this.#state.algebra.slice(axis, start, end)
+    return slice(this.#state.system, axis, start, end, this.at)
   }
   regroup(axes: readonly Axis[], targets: readonly Target[]): readonly Axis[] | undefined {
-    return regroup(this.#state.algebra, axes, targets)
+    return regroup(this.#state.system, axes, targets, this.at)
+  }
+  listsPositions(input: number, axes: readonly Axis[]): void {
+    const name = this.#name(input)
+    const found = this.#state.facts.provenance(name)
+    if (found.kind === 'constant')
+      this.#state.positions.push({ node: this.node, input, name, dims: found.tensor.dims, axes })
+    else for (const axis of axes) this.fix(axis, 'reads positions of it that are computed')
   }
   refuse(reason: string): never {
     throw new Refusal(reason)
@@ -216,7 +229,7 @@ export class NodeContext implements AxesContext {
   contract(factors: readonly (FactorAxis | Axis)[], does = withWeight): void {
     const [axis, ...others] = factors.map((each) => (isFactor(each) ? this.#axisOf(each) : each))
     if (!axis) return
-    for (const other of others) this.#state.algebra.same(axis, other)
+    for (const other of others) unify(this.#state.system, axis, other, this.at)
     const inputs = factors.filter(isFactor)
     const weights = inputs.filter(({ input }) => this.isParameter(input))
     const values = inputs.filter((each) => !weights.includes(each))
@@ -227,47 +240,48 @@ export class NodeContext implements AxesContext {
     return this.axes(input)[axis] ?? this.refuse(`has no axis ${axis} at input ${input}`)
   }
 
-  /** A constant takes the shares itself; who else does is found out with all others. */
+  /** A constant is split itself; who else is, is found out with all others. */
   #sum(axis: Axis, factors: readonly FactorAxis[], does: string): void {
     const { contractions } = this.#state
-    const constant = factors.find(({ input }) => this.#use(input))
-    const use = constant && this.#use(constant.input)
-    if (use) use.summed[constant.axis] = true
-    contractions.push({ node: this.node, axis, does, ...(use ? {} : { factors }) })
+    const constant = factors.find(({ input }) => this.#reading(input))
+    const reading = constant && this.#reading(constant.input)
+    if (reading) reading.contracted[constant.axis] = true
+    contractions.push({ node: this.node, axis, does, ...(reading ? {} : { factors }) })
   }
   selectEntry(entry: Axis): void {
-    this.#state.picks.push({ node: this.node, entry })
+    this.#state.selections.push({ node: this.node, entry })
   }
 
   sizeElement(i: number, k: number, axis: Axis): void {
-    const { algebra, sizes } = this.#state
+    const { system, sizes } = this.#state
     const element = this.axisElements(i)?.[k]
     if (element?.kind === 'size') {
       const whole = element.plus === undefined && element.divisor === undefined
-      if (!whole || !algebra.sameSize(element.axis, axis)) followSizeElement(this, element, axis)
+      if (!whole || !system.sameSize(element.axis, axis)) followSizeElement(this, element, axis)
       return
     }
     if (element?.kind !== 'value' || (element.value > 0 && !element.origin)) {
-      algebra.freeze(axis, 'computes its size in a way that cannot be followed')
+      this.fix(axis, 'computes its size in a way that cannot be followed')
       return
     }
     const { value, origin } = element
     if (value <= 0 || !origin) return
-    const size = algebra.sizeOf(axis)
-    if (size === null || size === value) sizes.push({ origin, value, axis, node: this.node })
-    else if (value < size) algebra.freeze(axis, `takes another size for it (${value})`)
+    const size = system.sizeOf(axis)
+    if (size === null || size === value)
+      sizes.push({ origin, value, axis, node: this.node, input: i })
+    else if (value < size) this.fix(axis, `takes another size for it (${value})`)
   }
 
   sizeAttribute(attribute: string, axis: Axis, index?: number): void {
-    const { algebra, attributes } = this.#state
+    const { system, attributes } = this.#state
     const { node } = this
-    const size = algebra.sizeOf(axis)
+    const size = system.sizeOf(axis)
     const value =
       (index === undefined
         ? intAttribute(node, attribute, undefined)
         : intsAttribute(node, attribute)?.[index]) ?? size
     if (value === null || (size !== null && value > 0 && value < size))
-      algebra.freeze(axis, `has another size for it in its attribute "${attribute}"`)
+      this.fix(axis, `has another size for it in its attribute "${attribute}"`)
     else if (value > 0 && (size === null || size === value))
       attributes.push({ node, attribute, value, axis, ...(index !== undefined && { index }) })
   }

@@ -1,4 +1,4 @@
-/** Units that computed values are summed over: one factor holds their shares, the others copies. */
+/** Units that computed values are summed over: one factor is split, the others are copied. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { expectEqualFunctions } from '../../../testing/check.ts'
@@ -10,8 +10,8 @@ import { planSchema } from '../../recipe/plan-schema.ts'
 import { fillTensor } from '../../tensor/fill.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
+import { rolesIn } from '../growth-plan.ts'
 import { applyPlan, inspect, planWiden, type WidenOptions } from '../index.ts'
-import { rolesIn } from '../plan/project.ts'
 
 /** Tokens [batch, 5, 6]. */
 const [TOKENS, STREAM] = [5, 6]
@@ -78,7 +78,7 @@ async function expectExact(model: Model, widths: Record<string, number>, more: W
 }
 
 describe('of two factors q·k', () => {
-  it('the first takes the shares, with noise, and the second copies', async () => {
+  it('the first is split, with noise, and the second copied', async () => {
     const model = build((b) => b.scores(b.project('q', 4), b.project('k', 4)))
     expect(inspect(model).layers.map(({ widen, group }) => [widen, group])).toEqual([
       [true, ['k']],
@@ -86,18 +86,18 @@ describe('of two factors q·k', () => {
     ])
     const plan = await expectExact(model, { q: 7 })
     expect(roles(plan)).toEqual({
-      'q.w': 'summed+',
-      'q.b': 'summed+',
-      'k.w': 'carried',
-      'k.b': 'carried',
+      'q.w': 'split+',
+      'q.b': 'split+',
+      'k.w': 'copied',
+      'k.b': 'copied',
     })
   })
 
   it('the second takes them where the first does not scale', async () => {
     const model = build((b) => b.scores(b.unary('Tanh', b.project('q', 4)), b.project('k', 4)))
     expect(roles(await expectExact(model, { k: 7 }))).toMatchObject({
-      'q.w': 'carried',
-      'k.b': 'summed+',
+      'q.w': 'copied',
+      'k.b': 'split+',
     })
   })
 
@@ -108,9 +108,9 @@ describe('of two factors q·k', () => {
       return b.node('Add', [b.scores(q, b.project('k', 4)), other])
     })
     expect(roles(await expectExact(model, { q: 9 }))).toMatchObject({
-      'q.b': 'carried',
-      'k.b': 'summed+',
-      'other.w': 'summed+',
+      'q.b': 'copied',
+      'k.b': 'split+',
+      'other.w': 'split+',
     })
   })
 
@@ -120,9 +120,9 @@ describe('of two factors q·k', () => {
       return b.scores(q, b.node('Softmax', [b.project('k', 4)], { axis: 1 }, { name: 'soft' }))
     })
     expect(refusal(model, 'q')).toMatch(
-      /^its units reach MatMul scores, which sums products of two activations over it, and neither can hold shares of it \(Tanh .* does not scale with its input; Softmax soft does not scale with its input\)$/,
+      /^its units reach MatMul scores, which sums products of two activations over it, and neither can be split over it \(Tanh .* does not scale with its input; Softmax soft does not scale with its input\)$/,
     )
-    expect(() => planWiden(model, { k: 7 })).toThrow(/MatMul scores.*neither can hold shares/)
+    expect(() => planWiden(model, { k: 7 })).toThrow(/MatMul scores.*neither can be split/)
   })
 
   it('a value cannot be both', () => {
@@ -130,7 +130,7 @@ describe('of two factors q·k', () => {
       const x = b.project('q', 4)
       return b.scores(x, x)
     })
-    expect(refusal(model, 'q')).toMatch(/MatMul scores.*copies and shares at once/)
+    expect(refusal(model, 'q')).toMatch(/MatMul scores.*copied and split at once/)
   })
 
   it('a number for all units does not scale with them', async () => {
@@ -138,8 +138,8 @@ describe('of two factors q·k', () => {
       b.node('Add', [x, b.constant(float32([], [0.5]))], {}, { name: `shift ${x}` })
     const model = build((b) => b.scores(shifted(b, b.project('q', 4)), b.project('k', 4)))
     expect(roles(await expectExact(model, { q: 6 }))).toMatchObject({
-      'q.w': 'carried',
-      'k.w': 'summed+',
+      'q.w': 'copied',
+      'k.w': 'split+',
     })
     const both = build((b) =>
       b.scores(shifted(b, b.project('q', 4)), shifted(b, b.project('k', 4))),
@@ -156,26 +156,26 @@ describe('of two factors q·k', () => {
       )
     const model = build((b) => b.scores(normed(b, 'q'), normed(b, 'k')))
     expect(roles(await expectExact(model, { q: 8 }))).toMatchObject({
-      'q.w': 'carried',
-      'q.scale': 'summed+',
-      'q.shift': 'summed+',
-      'k.scale': 'carried',
+      'q.w': 'copied',
+      'q.scale': 'split+',
+      'q.shift': 'split+',
+      'k.scale': 'copied',
     })
   })
 
-  it('take no noise behind what only keeps positive factors, but unequal shares', async () => {
+  it('take no noise behind what only keeps positive factors, but unequal split coefficients', async () => {
     const model = build((b) =>
       b.scores(b.unary('Relu', b.project('q', 4)), b.unary('Relu', b.project('k', 4))),
     )
     const plan = await expectExact(model, { q: 8 })
-    expect(roles(plan)).toMatchObject({ 'q.w': 'summed', 'q.b': 'summed' })
-    /** The least difference between the shares of copies of one unit. */
+    expect(roles(plan)).toMatchObject({ 'q.w': 'split', 'q.b': 'split' })
+    /** The least difference between the split coefficients of copies of one unit. */
     const apart = ({ units: [units] }: GrowthPlan) => {
-      const { map, shares } = units!
+      const { map, split } = units!
       return Math.min(
         ...map.flatMap((unit, i) =>
           map.flatMap((other, j) =>
-            j < i && other === unit ? [Math.abs(shares[i]! - shares[j]!)] : [],
+            j < i && other === unit ? [Math.abs(split[i]! - split[j]!)] : [],
           ),
         ),
       )
@@ -185,7 +185,7 @@ describe('of two factors q·k', () => {
     // A linear way is taken first.
     const half = build((b) => b.scores(b.unary('Relu', b.project('q', 4)), b.project('k', 4)))
     const linear = await expectExact(half, { q: 8 })
-    expect(roles(linear)).toMatchObject({ 'q.w': 'carried', 'k.w': 'summed+' })
+    expect(roles(linear)).toMatchObject({ 'q.w': 'copied', 'k.w': 'split+' })
     expect(apart(linear)).toBe(0)
   })
 
@@ -203,8 +203,8 @@ describe('of two factors q·k', () => {
     const plan = await expectExact(model, { q: 7, h: 9 })
     expect(plan.parameters.find(({ name }) => name === 'q.w')).toMatchObject({
       axes: [
-        { axis: 0, role: 'summed' },
-        { axis: 1, role: 'summed' },
+        { axis: 0, role: 'split' },
+        { axis: 1, role: 'split' },
       ],
       noise: { axis: 1 },
     })
@@ -218,7 +218,7 @@ describe('of two factors q·k', () => {
       return b.node('Einsum', [q, k], { equation: 'bihd,bjhd->bhij' }, { name: 'scores' })
     })
     // Two heads of seven.
-    expect(roles(await expectExact(model, { q: 14 }))).toMatchObject({ 'q.w': 'summed+' })
+    expect(roles(await expectExact(model, { q: 14 }))).toMatchObject({ 'q.w': 'split+' })
   })
 
   it('may be of rotated positions', async () => {
@@ -238,7 +238,7 @@ describe('of two factors q·k', () => {
       return b.scores(rotated(b.project('q', 4)), rotated(b.project('k', 4)))
     })
     const plan = await expectExact(model, { q: 10 })
-    expect(roles(plan)).toMatchObject({ 'q.w': 'summed+', cos: 'carried', sin: 'carried' })
+    expect(roles(plan)).toMatchObject({ 'q.w': 'split+', cos: 'copied', sin: 'copied' })
   })
 })
 
@@ -256,10 +256,10 @@ describe('queries, keys and values of one layer', () => {
     const before = 8 + values
     const plan = await expectExact(model, { qkv: before + 6 })
     const weight = plan.parameters.find(({ name }) => name === 'qkv.w')!
-    expect(weight).toMatchObject({ axes: [{ role: 'carried' }], noise: { kind: 'zero-sum' } })
-    expect([...rolesIn(weight.axes[0]!.map, 'carried')]).toEqual(['summed', 'carried'])
+    expect(weight).toMatchObject({ axes: [{ role: 'copied' }], noise: { kind: 'zero-sum' } })
+    expect([...rolesIn(weight.axes[0]!.map, 'copied')]).toEqual(['split', 'copied'])
     expect(JSON.stringify(weight.axes[0]!.map)).toMatch(
-      /^{"sum":\[{"units":"qkv","role":"summed"},{"units":"qkv"},/,
+      /^{"sum":\[{"units":"qkv","role":"split"},{"units":"qkv"},/,
     )
   })
 
@@ -319,19 +319,19 @@ describe('more heads and deeper ones in one plan', () => {
     expect(plan.parameters.find(({ name }) => name === 'q.w')?.axes).toEqual([
       {
         axis: 1,
-        map: { product: [{ units: 'q' }, { units: 'q#2', role: 'summed' }] },
-        role: 'carried',
+        map: { product: [{ units: 'q' }, { units: 'q#2', role: 'split' }] },
+        role: 'copied',
       },
     ])
   })
 })
 
 describe('a sum over computed values', () => {
-  it('takes shares of what it sums', async () => {
+  it('splits what it sums', async () => {
     const model = build((b) => b.node('ReduceSum', [b.project('a', 4), b.ints(2)]))
     expect(roles(await expectExact(model, { a: 7 }))).toEqual({
-      'a.w': 'summed+',
-      'a.b': 'summed+',
+      'a.w': 'split+',
+      'a.b': 'split+',
     })
   })
 
@@ -345,24 +345,24 @@ describe('a sum over computed values', () => {
       )
     const model = build((b) => product(b, b.project('a', 4), b.unary('Tanh', b.project('b', 4))))
     expect(roles(await expectExact(model, { a: 7 }))).toMatchObject({
-      'a.w': 'summed+',
-      'b.w': 'carried',
+      'a.w': 'split+',
+      'b.w': 'copied',
     })
     const other = build((b) => product(b, b.unary('Tanh', b.project('a', 4)), b.project('b', 4)))
     expect(roles(await expectExact(other, { a: 7 }))).toMatchObject({
-      'a.w': 'carried',
-      'b.w': 'summed+',
+      'a.w': 'copied',
+      'b.w': 'split+',
     })
     const square = build((b) => {
       const a = b.project('a', 4)
       return product(b, a, a)
     })
     expect(refusal(square, 'a')).toMatch(
-      /ReduceSum sum.*sums over it, and shares of it do not get there/,
+      /ReduceSum sum.*sums over it, and nothing can be split over it/,
     )
   })
 
-  it('takes shares of all parts of an axis that was split before and is taken as equal parts', async () => {
+  it('splits all parts of an axis that was split before and is taken as equal parts', async () => {
     const model = build((b) => {
       const a = b.project('a', 8)
       b.nodeOutputs('Split', [a, b.ints(4, 4)], { axis: 2 }, { outputs: 2 })
@@ -370,12 +370,12 @@ describe('a sum over computed values', () => {
       const first = b.node('Gather', [apart, b.constant(int64([0], []))], { axis: 2 })
       return b.node('ReduceSum', [first, b.ints(2)])
     })
-    expect(roles(await expectExact(model, { a: 12 }))).toMatchObject({ 'a.w': 'summed+' })
+    expect(roles(await expectExact(model, { a: 12 }))).toMatchObject({ 'a.w': 'split+' })
   })
 
-  it('is refused where nothing gives shares', () => {
+  it('is refused where nothing can be split', () => {
     const model = build((b) => b.node('ReduceSum', [b.unary('Exp', b.project('a', 4)), b.ints(2)]))
-    expect(refusal(model, 'a')).toMatch(/sums over it, and shares of it do not get there \(Exp /)
+    expect(refusal(model, 'a')).toMatch(/sums over it, and nothing can be split over it \(Exp /)
   })
 })
 

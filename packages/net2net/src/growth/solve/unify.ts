@@ -1,77 +1,110 @@
 /**
  * Unification of axis expressions. To say that two expressions are the same axis aligns them: sums
- * by cutting units in two (u := v + w), products by splitting them (u := v·w). What cannot be
- * aligned is frozen, on both sides.
+ * by cutting variables in two (u := v + w), products by splitting them (u := v·w). What cannot be
+ * aligned is fixed, on both sides.
  */
-import { type Axis, product, sum, type UnitAxis } from '../../operators/contract/axis.ts'
-import { Units } from './axis-system.ts'
+import { type Axis, type AxisVariable, product, sum } from '../../operators/contract/axis.ts'
+import type { AxisSystem, Position } from './axis-system.ts'
 
-export class AxisAlgebra extends Units {
-  /** Makes two axes one. Where that is impossible, both are frozen. */
-  same(a: Axis, b: Axis): Axis {
-    this.#unify(a, b)
-    return this.resolve(a)
+/**
+ * Makes two axes one. Where that is impossible, both are fixed.
+ *
+ * @throws Refusal where it would take axes of too many parts.
+ */
+export function unify(system: AxisSystem, a: Axis, b: Axis, at: Position): Axis {
+  new Unification(system, at).unify(a, b)
+  return system.resolve(a)
+}
+
+/**
+ * Splits an axis into outer·inner with an outer part of the given size. A concatenation of equal
+ * parts a + a + … is n·a; its parts then grow alike. undefined where the axis does not divide.
+ */
+export const split = (
+  system: AxisSystem,
+  axis: Axis,
+  outer: number,
+  at: Position,
+): readonly [Axis, Axis] | undefined => new Unification(system, at).split(axis, outer)
+
+/** The part [start, end) of an axis; undefined where it cannot be taken apart. */
+export const slice = (
+  system: AxisSystem,
+  axis: Axis,
+  start: number,
+  end: number,
+  at: Position,
+): Axis | undefined => new Unification(system, at).slice(axis, start, end)
+
+/** What one node says of axes. */
+class Unification {
+  readonly #system: AxisSystem
+  readonly #at: Position
+
+  constructor(system: AxisSystem, at: Position) {
+    this.#system = system
+    this.#at = at
   }
 
-  #unify(first: Axis, second: Axis): void {
-    const a = this.resolve(first)
-    const b = this.resolve(second)
-    if (a === b || (a.kind === 'unit' && b.kind === 'unit' && a.id === b.id)) return
-    if (a.kind === 'unit' && b.kind === 'unit') {
+  unify(first: Axis, second: Axis): void {
+    const a = this.#system.resolve(first)
+    const b = this.#system.resolve(second)
+    if (a === b || (a.kind === 'variable' && b.kind === 'variable' && a.id === b.id)) return
+    if (a.kind === 'variable' && b.kind === 'variable') {
       this.#merge(a, b)
       return
     }
-    if (a.kind === 'unit') {
+    if (a.kind === 'variable') {
       this.#express(a, b)
       return
     }
-    if (b.kind === 'unit') {
+    if (b.kind === 'variable') {
       this.#express(b, a)
       return
     }
     if (a.kind === 'sum' && b.kind === 'sum') {
-      this.#alignSums(this.terms(a), this.terms(b))
+      this.#alignSums(this.#system.terms(a), this.#system.terms(b))
       return
     }
-    this.#alignProducts(this.factors(a), this.factors(b))
+    this.#alignProducts(this.#system.factors(a), this.#system.factors(b))
   }
 
-  #merge(a: UnitAxis, b: UnitAxis): void {
+  #merge(a: AxisVariable, b: AxisVariable): void {
     if (typeof a.size === 'number' && typeof b.size === 'number' && a.size !== b.size) {
       this.#mismatch(a, b)
       return
     }
     // What is known is kept: a number, else a symbol.
     const keep = typeof a.size === 'number' || (a.size !== null && typeof b.size !== 'number')
-    if (keep) this.join(a, b)
-    else this.join(b, a)
+    if (keep) this.#system.join(a, b, this.#at)
+    else this.#system.join(b, a, this.#at)
   }
 
-  #express(unit: UnitAxis, axis: Axis): void {
+  #express(variable: AxisVariable, axis: Axis): void {
     if (axis.kind === 'product') {
-      const factors = this.factors(axis)
+      const factors = this.#system.factors(axis)
       const only = factors[0]
       if (factors.length === 1 && only) {
-        this.#unify(unit, only)
+        this.unify(variable, only)
         return
       }
     }
-    const leaves = this.leaves(axis)
-    const size = this.sizeOf(axis)
-    const fits = typeof unit.size !== 'number' || size === null || size === unit.size
-    if (!fits || leaves.includes(unit.id)) {
-      this.#mismatch(unit, axis)
+    const leaves = this.#system.leaves(axis)
+    const size = this.#system.sizeOf(axis)
+    const fits = typeof variable.size !== 'number' || size === null || size === variable.size
+    if (!fits || leaves.includes(variable.id)) {
+      this.#mismatch(variable, axis)
       return
     }
     // An empty product stands for an axis of size one that never grows.
-    if (leaves.length === 0) this.fixToOne(unit)
-    else this.bind(unit, axis)
+    if (leaves.length === 0) this.#system.fixToOne(variable, this.#at)
+    else this.#system.bind(variable, axis, this.#at)
   }
 
   #mismatch(a: Axis, b: Axis): void {
     const reason = 'joins two axes that are composed differently'
-    this.freeze(a, reason)
-    this.freeze(b, reason)
+    this.#system.fix(a, reason, this.#at)
+    this.#system.fix(b, reason, this.#at)
   }
 
   #alignSums(left: readonly Axis[], right: readonly Axis[]): void {
@@ -81,12 +114,12 @@ export class AxisAlgebra extends Units {
       const x = a.pop()!
       const y = b.pop()!
       if (a.length === 0 && b.length === 0) {
-        this.#unify(x, y)
+        this.unify(x, y)
         return
       }
-      const [sx, sy] = [this.sizeOf(x), this.sizeOf(y)]
-      if (this.identical(x, y) || (sx !== null && sx === sy)) {
-        this.#unify(x, y)
+      const [sx, sy] = [this.#system.sizeOf(x), this.#system.sizeOf(y)]
+      if (this.#system.identical(x, y) || (sx !== null && sx === sy)) {
+        this.unify(x, y)
         continue
       }
       const [longer, shorter, rest] = (sx ?? 0) > (sy ?? 0) ? [x, sy, a] : [y, sx, b]
@@ -95,46 +128,49 @@ export class AxisAlgebra extends Units {
         this.#mismatch(sum([x, ...a]), sum([y, ...b]))
         return
       }
-      this.#unify(longer === x ? parts[0] : x, longer === x ? y : parts[0])
+      this.unify(longer === x ? parts[0] : x, longer === x ? y : parts[0])
       rest.push(parts[1])
     }
-    for (const axis of [...a, ...b]) this.freeze(axis, 'joins concatenations of different sizes')
+    for (const axis of [...a, ...b])
+      this.#system.fix(axis, 'joins concatenations of different sizes', this.#at)
   }
 
   #alignProducts(left: readonly Axis[], right: readonly Axis[]): void {
     let a = [...left]
     let b = [...right]
     for (;;) {
-      while (a.length > 0 && b.length > 0 && this.identical(a[0]!, b[0]!)) {
+      while (a.length > 0 && b.length > 0 && this.#system.identical(a[0]!, b[0]!)) {
         a.shift()
         b.shift()
       }
-      while (a.length > 0 && b.length > 0 && this.identical(a.at(-1)!, b.at(-1)!)) {
+      while (a.length > 0 && b.length > 0 && this.#system.identical(a.at(-1)!, b.at(-1)!)) {
         a.pop()
         b.pop()
       }
       if (a.length === 0 || b.length === 0) {
-        for (const axis of [...a, ...b]) this.freeze(axis, 'drops an axis of size one')
+        for (const axis of [...a, ...b])
+          this.#system.fix(axis, 'drops an axis of size one', this.#at)
         return
       }
       if (a.length === 1 && b.length === 1) {
-        const [x, y] = [this.resolve(a[0]!), this.resolve(b[0]!)]
-        if (x.kind !== 'unit' && y.kind !== 'unit' && x.kind !== y.kind) this.#mismatch(x, y)
-        else this.#unify(x, y)
+        const [x, y] = [this.#system.resolve(a[0]!), this.#system.resolve(b[0]!)]
+        if (x.kind !== 'variable' && y.kind !== 'variable' && x.kind !== y.kind)
+          this.#mismatch(x, y)
+        else this.unify(x, y)
         return
       }
-      if (a.length === 1 && a[0]!.kind === 'unit') {
+      if (a.length === 1 && a[0]!.kind === 'variable') {
         this.#express(a[0]!, product(b))
         return
       }
-      if (b.length === 1 && b[0]!.kind === 'unit') {
+      if (b.length === 1 && b[0]!.kind === 'variable') {
         this.#express(b[0]!, product(a))
         return
       }
       const [x, y] = [a[0]!, b[0]!]
-      const [sx, sy] = [this.sizeOf(x), this.sizeOf(y)]
+      const [sx, sy] = [this.#system.sizeOf(x), this.#system.sizeOf(y)]
       if (sx !== null && sx === sy) {
-        this.#unify(x, y)
+        this.unify(x, y)
       } else if (this.#fixSingle(x, y, a) || this.#fixSingle(y, x, b)) {
         continue
       } else if (sx !== null && sy !== null && (sx % sy === 0 || sy % sx === 0)) {
@@ -143,20 +179,20 @@ export class AxisAlgebra extends Units {
           this.#mismatch(product(a), product(b))
           return
         }
-        this.#unify(parts[0], sx > sy ? y : x)
+        this.unify(parts[0], sx > sy ? y : x)
         if (sx > sy) a = [x, parts[1], ...a.slice(1)]
         else b = [y, parts[1], ...b.slice(1)]
       } else if (this.#compatible(a, b)) {
         a.forEach((axis, i) => {
-          this.#unify(axis, b[i]!)
+          this.unify(axis, b[i]!)
         })
         return
       } else {
         this.#mismatch(product(a), product(b))
         return
       }
-      a = a.slice(1).flatMap((axis) => this.factors(axis))
-      b = b.slice(1).flatMap((axis) => this.factors(axis))
+      a = a.slice(1).flatMap((axis) => this.#system.factors(axis))
+      b = b.slice(1).flatMap((axis) => this.#system.factors(axis))
     }
   }
 
@@ -165,12 +201,14 @@ export class AxisAlgebra extends Units {
    * factors then.
    */
   #fixSingle(single: Axis, other: Axis, factors: Axis[]): boolean {
-    const resolved = this.resolve(single)
-    if (resolved.kind !== 'unit' || resolved.size !== 1) return false
-    const leaves = this.leaves(other)
-    const isOnBothSides = this.leaves(product(factors)).some((leaf) => leaves.includes(leaf))
+    const resolved = this.#system.resolve(single)
+    if (resolved.kind !== 'variable' || resolved.size !== 1) return false
+    const leaves = this.#system.leaves(other)
+    const isOnBothSides = this.#system
+      .leaves(product(factors))
+      .some((leaf) => leaves.includes(leaf))
     if (!isOnBothSides) return false
-    this.fixToOne(resolved)
+    this.#system.fixToOne(resolved, this.#at)
     factors.shift()
     return true
   }
@@ -180,7 +218,7 @@ export class AxisAlgebra extends Units {
     return (
       a.length === b.length &&
       a.every((axis, i) => {
-        const [x, y] = [this.sizeOf(axis), this.sizeOf(b[i]!)]
+        const [x, y] = [this.#system.sizeOf(axis), this.#system.sizeOf(b[i]!)]
         return x === null || y === null || x === y
       })
     )
@@ -191,13 +229,17 @@ export class AxisAlgebra extends Units {
    * parts a + a + … is n·a; its parts then grow alike.
    */
   split(axis: Axis, outer: number): readonly [Axis, Axis] | undefined {
-    const resolved = this.resolve(axis)
-    const size = this.sizeOf(resolved)
+    const resolved = this.#system.resolve(axis)
+    const size = this.#system.sizeOf(resolved)
     if (size === null || size % outer !== 0 || resolved.kind === 'product') return undefined
     const inner = size / outer
-    if (resolved.kind === 'unit') {
-      const parts = [this.derive(resolved, outer), this.derive(resolved, inner)] as const
-      this.bind(resolved, product(parts))
+    if (resolved.kind === 'variable') {
+      this.#system.countCut(this.#at)
+      const parts = [
+        this.#system.derive(resolved, outer),
+        this.#system.derive(resolved, inner),
+      ] as const
+      this.#system.bind(resolved, product(parts), this.#at)
       return parts
     }
     const parts: Axis[] = []
@@ -206,14 +248,17 @@ export class AxisAlgebra extends Units {
       if (!part) return undefined
       parts.push(part)
     }
-    for (const part of parts.slice(1)) this.same(parts[0]!, part)
+    for (const part of parts.slice(1)) this.unify(parts[0]!, part)
     // What all parts have become, not the first of them.
-    return [this.fixed(outer, 'takes concatenated parts for groups'), this.expand(parts[0]!)]
+    return [
+      this.#system.fixed(outer, 'takes concatenated parts for groups', this.#at),
+      this.#system.expand(parts[0]!),
+    ]
   }
 
   /** Cuts an axis in two after `at` entries. */
   #cut(axis: Axis, at: number): readonly [Axis, Axis] | undefined {
-    const size = this.sizeOf(axis)
+    const size = this.#system.sizeOf(axis)
     if (size === null || at <= 0 || at >= size) return undefined
     const head = this.slice(axis, 0, at)
     const tail = head && this.slice(axis, at, size)
@@ -222,44 +267,47 @@ export class AxisAlgebra extends Units {
 
   /** The part [start, end) of an axis; undefined where it cannot be taken apart. */
   slice(axis: Axis, start: number, end: number): Axis | undefined {
-    const resolved = this.resolve(axis)
-    const size = this.sizeOf(resolved)
+    const resolved = this.#system.resolve(axis)
+    const size = this.#system.sizeOf(resolved)
     const stop = size === null ? end : Math.min(end, size)
     if (start < 0 || stop <= start) return undefined
     if (start === 0 && stop === size) return resolved
     switch (resolved.kind) {
-      case 'unit':
-        return this.#sliceUnit(resolved, start, stop)
+      case 'variable':
+        return this.#cutVariable(resolved, start, stop)
       case 'sum':
         return this.#sliceSum(resolved.terms, start, stop)
       case 'product': {
-        const factors = this.factors(resolved)
-        const outer = factors.findIndex((factor) => this.sizeOf(factor) !== 1)
+        const factors = this.#system.factors(resolved)
+        const outer = factors.findIndex((factor) => this.#system.sizeOf(factor) !== 1)
         if (outer < 0) return undefined
-        const inner = this.sizeOf(product(factors.slice(outer + 1)))
+        const inner = this.#system.sizeOf(product(factors.slice(outer + 1)))
         if (inner === null || start % inner !== 0 || stop % inner !== 0) return undefined
         // Once an outer axis of size one grew, the part would no longer lie in one piece.
         for (const single of factors.slice(0, outer))
-          this.freeze(single, 'takes a part of an axis inside of it')
+          this.#system.fix(single, 'takes a part of an axis inside of it', this.#at)
         const part = this.slice(factors[outer]!, start / inner, stop / inner)
         return part && product(factors.map((factor, i) => (i === outer ? part : factor)))
       }
     }
   }
 
-  #sliceUnit(unit: UnitAxis, start: number, end: number): Axis {
-    const known = typeof unit.size === 'number' ? unit.size : null
+  #cutVariable(variable: AxisVariable, start: number, end: number): Axis {
+    const known = typeof variable.size === 'number' ? variable.size : null
     const toEnd = end === Number.MAX_SAFE_INTEGER
-    const head = start > 0 ? [this.derive(unit, start)] : []
-    const middle = this.derive(unit, toEnd ? null : end - start)
+    const head = start > 0 ? [this.#system.derive(variable, start)] : []
+    const middle = this.#system.derive(variable, toEnd ? null : end - start)
     const tail =
-      toEnd || end === known ? [] : [this.derive(unit, known === null ? null : known - end)]
+      toEnd || end === known
+        ? []
+        : [this.#system.derive(variable, known === null ? null : known - end)]
     const parts = [...head, middle, ...tail]
     if (parts.length > 1) {
-      this.bind(unit, sum(parts))
+      this.#system.countCut(this.#at)
+      this.#system.bind(variable, sum(parts), this.#at)
       return middle
     }
-    return unit
+    return variable
   }
 
   #sliceSum(terms: readonly Axis[], start: number, end: number): Axis | undefined {
@@ -267,7 +315,7 @@ export class AxisAlgebra extends Units {
     let offset = 0
     for (const term of terms) {
       if (offset >= end) break
-      const size = this.sizeOf(term)
+      const size = this.#system.sizeOf(term)
       if (size === null) return undefined
       const from = Math.max(start - offset, 0)
       const to = Math.min(end - offset, size)

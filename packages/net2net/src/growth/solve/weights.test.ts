@@ -100,7 +100,7 @@ const forms: Readonly<Record<string, Case>> = {
       return b.node('Div', [v, norm(b, v, 0)], {}, { name: 'direction' })
     },
     out: /sums over it/,
-    in: /ReduceL2 norm would have to hold copies and shares/,
+    in: /ReduceL2 norm would have to be copied and split/,
   },
   'a mask': { form: (b, ...dims) => b.node('Mul', [weight(b, ...dims), weight(b, ...dims)]) },
   'a mask of booleans': {
@@ -250,7 +250,7 @@ const forms: Readonly<Record<string, Case>> = {
       const w = weight(b, ...dims)
       return b.node('Mul', [w, w], {}, { name: 'square' })
     },
-    in: /Mul square would have to hold copies and shares/,
+    in: /Mul square would have to be copied and split/,
   },
   'a weight times a sum with it': {
     form: (b, ...dims) => {
@@ -373,7 +373,7 @@ describe('computed weights', () => {
     expect(() => planWiden(model, { base: 8 })).toThrow('MatMul second cannot be widened')
   })
 
-  it('take shares and noise in every term of a sum, and in one factor of a product', async () => {
+  it('are split and take noise in every term of a sum, and in one factor of a product', async () => {
     const model = perceptron((b) => {
       const hidden = b.node('Relu', [product(b, 'x', weight(b, 4, 6), 'first')])
       const masked = b.node('Mul', [
@@ -394,9 +394,9 @@ describe('computed weights', () => {
       plan.parameters.map(({ name, axes, noise }) => [name, [axes[0]!.role, noise?.kind]]),
     )
     expect(changes).toMatchObject({
-      base: ['summed', 'zero-sum'],
-      mask: ['carried', undefined],
-      up: ['summed', 'zero-sum'],
+      base: ['split', 'zero-sum'],
+      mask: ['copied', undefined],
+      up: ['split', 'zero-sum'],
     })
     await expectEqualFunctions(model, applyPlan(model, plan))
   })
@@ -412,7 +412,7 @@ describe('computed weights', () => {
       })
     const alike = shared(false)
     await expectEqualFunctions(alike, widen(alike, { first: 9 }))
-    expect(answerOf(shared(true), 'first')).toMatch(/MatMul middle.*neither can hold shares of it/)
+    expect(answerOf(shared(true), 'first')).toMatch(/MatMul middle.*neither can be split over it/)
   })
 
   it('are not data that layers compute from constants', async () => {

@@ -1,9 +1,12 @@
 /** Sizes of axes as polynomials in the sizes of their units, which say more than numbers. */
-import { type Axis, partsOf, type UnitAxis } from './axis.ts'
+import { type Axis, type AxisVariable, partsOf } from './axis.ts'
 
 /** The units of an axis, by id. */
-export function unitsOf(axis: Axis, into = new Map<number, UnitAxis>()): Map<number, UnitAxis> {
-  if (axis.kind === 'unit') into.set(axis.id, axis)
+export function unitsOf(
+  axis: Axis,
+  into = new Map<number, AxisVariable>(),
+): Map<number, AxisVariable> {
+  if (axis.kind === 'variable') into.set(axis.id, axis)
   else for (const part of partsOf(axis)) unitsOf(part, into)
   return into
 }
@@ -24,7 +27,7 @@ type Polynomial = ReadonlyMap<string, number>
 
 function polynomial(axis: Axis, constants: ReadonlyMap<number, number>): Polynomial {
   switch (axis.kind) {
-    case 'unit': {
+    case 'variable': {
       const size = constants.get(axis.id)
       return size === undefined ? new Map([[`${axis.id}`, 1]]) : new Map([['', size]])
     }

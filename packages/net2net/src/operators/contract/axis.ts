@@ -1,19 +1,19 @@
 /**
- * The algebra of axes: every axis of every tensor is a unit, a sum (concatenation) or a product
- * (regrouping) of axes. docs/architecture.md has the theory; the growth solver evaluates it.
+ * The algebra of axes: every axis of every tensor is a variable, a sum (concatenation) or a product
+ * (regrouping) of axes. docs/growth.md has the theory; the growth solver evaluates it.
  *
  * Indices are row-major: entry (i, j) of the product a·b lies at i·|b| + j, and the entries of
  * the sum a + b are those of a, then those of b.
  */
 import type { Dim } from '../../model/model.ts'
 
-/** An axis that no operator has taken apart: the channels of a conv, a height, a batch. */
-export interface UnitAxis {
-  readonly kind: 'unit'
+/** An axis that no operator has taken apart: the channels of a convolution, a height, a batch. */
+export interface AxisVariable {
+  readonly kind: 'variable'
   readonly id: number
   readonly size: Dim
-  /** On an axis of a parameter: its entries take split coefficients. */
-  readonly shares?: true
+  /** Set on an axis of a parameter whose entries take the split coefficients of the variable. */
+  readonly split?: true
 }
 export interface SumAxis {
   readonly kind: 'sum'
@@ -23,11 +23,14 @@ export interface ProductAxis {
   readonly kind: 'product'
   readonly factors: readonly Axis[]
 }
-export type Axis = UnitAxis | SumAxis | ProductAxis
+export type Axis = AxisVariable | SumAxis | ProductAxis
 
 /** Concatenation; nested sums are flattened. */
 export function sum(terms: readonly Axis[]): Axis {
-  const flat = terms.flatMap((term) => (term.kind === 'sum' ? term.terms : [term]))
+  const flat: Axis[] = []
+  for (const term of terms)
+    if (term.kind === 'sum') for (const part of term.terms) flat.push(part)
+    else flat.push(term)
   return flat.length === 1 ? flat[0]! : { kind: 'sum', terms: flat }
 }
 
@@ -46,22 +49,16 @@ export const one: Axis = { kind: 'product', factors: [] }
 
 /** Size of an axis before growth; null where a part is symbolic or unknown. */
 export function sizeOf(axis: Axis): number | null {
-  switch (axis.kind) {
-    case 'unit':
-      return typeof axis.size === 'number' ? axis.size : null
-    case 'sum':
-      return fold(axis.terms, 0, (a, b) => a + b)
-    case 'product':
-      return fold(axis.factors, 1, (a, b) => a * b)
-  }
+  if (axis.kind === 'variable') return typeof axis.size === 'number' ? axis.size : null
+  return joinSizes(axis.kind, partsOf(axis).map(sizeOf))
 }
 
-function fold(axes: readonly Axis[], start: number, join: (a: number, b: number) => number) {
-  let result = start
-  for (const axis of axes) {
-    const size = sizeOf(axis)
+/** The size of a sum or product of parts of these sizes. */
+export function joinSizes(kind: 'sum' | 'product', sizes: readonly (number | null)[]) {
+  let total = kind === 'sum' ? 0 : 1
+  for (const size of sizes) {
     if (size === null) return null
-    result = join(result, size)
+    total = kind === 'sum' ? total + size : total * size
   }
-  return result
+  return total
 }

@@ -18,7 +18,7 @@ import type { LinearFormOf } from './slicing.ts'
 export type Scaling = 'view' | ScalesWith | 'none'
 
 /**
- * Homogeneity of degree one in some inputs: where the entries of these are multiplied by positive
+ * How the operator scales (homogeneous of degree one in some inputs): where the entries of these are multiplied by positive
  * factors along an axis and the other inputs are as they were, so are the entries of output 0.
  */
 export interface ScalesWith {
@@ -131,6 +131,13 @@ export interface NormalizationFacet {
 // --------------------------------------------------------------- training
 
 export interface TrainingFacets {
+  /** Inputs that hold weights, biases, scales or tables of the operator, where they are constants. */
+  readonly parameters?: readonly number[]
+  /**
+   * What a constant operand may be that training changes: the bias or the scale of what it meets,
+   * or entries of its own (a class token).
+   */
+  readonly operand?: 'bias' | 'scale' | 'entries'
   /** How the node changes when the model trains (batch statistics, random masks). */
   readonly inTraining?: TrainingRule
   /** The node as it is used after training, where a file may hold it as it trains. */
@@ -148,13 +155,19 @@ export interface LinkFacet {
   axis?(node: Node, rank: number): number
 }
 
-/** Emits what replaces the node in training. */
-export type TrainingRule = (context: TrainingContext) => TrainingReplacement
+/** Emits what replaces the node in training, where anything does. */
+export type TrainingRule = (context: TrainingContext) => TrainingReplacement | undefined
 export interface TrainingContext extends Emitter {
   readonly node: Node
   readonly opset: number
   has(i: number): boolean
   input(i: number): string
+  /**
+   * Input i as it is now, where it is a constant of the model that training updates: its value
+   * before the step, or what an earlier node of the same step has made of it. undefined where it
+   * is computed.
+   */
+  stored(i: number): string | undefined
   /** A scalar uint32/int64-seeded mask source: the name of a float32 tensor of uniforms shaped like `value`. */
   uniformLike(value: string): string
 }

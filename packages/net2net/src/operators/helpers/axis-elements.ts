@@ -14,7 +14,7 @@ type SizeElement = AxisElement & { readonly kind: 'size' }
 export const isWholeSize = (element: AxisElement | undefined): element is SizeElement =>
   element?.kind === 'size' && !element.plus && !element.divisor
 
-/** Freezes every axis whose size is among the elements. */
+/** Fixes every axis whose size is among the elements. */
 export function fixSizes(
   context: AxesContext,
   elements: readonly AxisElement[] | undefined,
@@ -114,7 +114,7 @@ function quotient({ axis, plus = 0, divisor }: SizeElement, k: number): AxisElem
 }
 
 const isSameAxis = (a: Axis, b: Axis): boolean =>
-  a === b || (a.kind === 'unit' && b.kind === 'unit' && a.id === b.id)
+  a === b || (a.kind === 'variable' && b.kind === 'variable' && a.id === b.id)
 
 /**
  * Says that `axis` has the size that a size element stands for: it is the element's axis, that axis
@@ -178,7 +178,7 @@ function followPart(context: AxesContext, whole: Axis, divisor: number, part: Ax
 const factorsOf = (axis: Axis) => (axis.kind === 'product' ? axis.factors : [axis])
 
 const areNumbers = (a: Axis, b: Axis): boolean =>
-  a.kind === 'unit' && b.kind === 'unit' && typeof a.size === 'number' && a.size === b.size
+  a.kind === 'variable' && b.kind === 'variable' && typeof a.size === 'number' && a.size === b.size
 
 const isSameAt = (axes: readonly Axis[], k: number, axis: Axis) =>
   axes[k] !== undefined && isSameAxis(axes[k]!, axis)

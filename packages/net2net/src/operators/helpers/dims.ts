@@ -26,7 +26,11 @@ function monomialOf(dims: readonly Dim[]): Monomial | undefined {
   return { count, symbols: symbols.sort() }
 }
 
+/** No size is a product of so many symbols, or so large: what is, is not followed. */
+const MOST_SYMBOLS = 64
+
 function dimOf({ count, symbols }: Monomial): Dim {
+  if (symbols.length > MOST_SYMBOLS || count > Number.MAX_SAFE_INTEGER) return null
   if (symbols.length === 0) return count
   return count === 1 ? symbols.join('*') : [count, ...symbols].join('*')
 }

@@ -9,7 +9,14 @@ import { elementCount, type LazyTensor, toNumbers } from '../../tensor/tensor.ts
 import type { InferContext, ValueInfo } from '../contract/infer.ts'
 
 /** Tensors with more elements than this are data, not sizes. */
-const MAX_ELEMENTS = 256
+export const MAX_ELEMENTS = 256
+
+/** No tensor has more axes than this: a longer list is no shape. */
+const MAX_RANK = 64
+
+/** A shape of which only the rank is known. */
+export const unknownShape = (rank: number): Shape | undefined =>
+  rank <= MAX_RANK ? Array<Dim>(rank).fill(null) : undefined
 
 const cache = new WeakMap<LazyTensor, readonly number[] | null>()
 

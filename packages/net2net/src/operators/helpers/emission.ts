@@ -178,5 +178,15 @@ export const cannotDifferentiate = (context: NodeEmitter, reason: string) =>
     where: describeNode(context.node),
   })
 
+/** A node that gives a value another name: how a rule puts what it emitted in a node's place. */
+export const copyTo = (output: string, value: string): Node => ({
+  name: output,
+  opType: 'Identity',
+  domain: '',
+  inputs: [value],
+  outputs: [output],
+  attributes: new Map(),
+})
+
 export const range = (end: number, start = 0): number[] =>
   Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i)

@@ -1,6 +1,11 @@
 /**
  * Gradients of operators that only pick and move elements: run the operator on the positions
  * 0, 1, 2, … instead of the values, and add every g at the position that it came from.
+ *
+ * One position may be read several times, so the additions must not overtake each other. ONNX
+ * Runtime's ScatterND with reduction = add works on several threads without locks and loses
+ * additions (docs/lab/scatternd-race.md); its ScatterElements works on one, in order, so that the
+ * bits do not depend on the threads either.
  */
 import { elementCount, float32, int64, scalar, Tensor } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
@@ -21,8 +26,17 @@ export function zerosLike(emitter: Emitter, like: string): string {
   )
 }
 
+/** Adds updates to `data` at indices along one axis, wherever indices repeat. */
+export const addAt = (
+  emitter: Emitter,
+  data: string,
+  indices: string,
+  updates: string,
+  axis: number,
+): string => emitter.op('ScatterElements', [data, indices, updates], { axis, reduction: 'add' })
+
 /** The row-major position of every element of a value, in the value's own shape. */
-function positionsOf(emitter: Emitter, value: string): string {
+export function positionsOf(emitter: Emitter, value: string): string {
   const { shape } = emitter.info(value)
   if (isStatic(shape)) {
     const count = elementCount(shape)
@@ -49,12 +63,17 @@ export function scatterBack(
   g: string,
   move: (positions: string) => string,
 ): string {
+  return addAtPositions(emitter, zerosLike(emitter, input), move(positionsOf(emitter, input)), g)
+}
+
+/** `data` with updates added at these row-major positions of it. */
+export function addAtPositions(
+  emitter: Emitter,
+  data: string,
+  positions: string,
+  updates: string,
+): string {
   const flatten = (value: string) => emitter.op('Reshape', [value, ints(emitter, [-1])])
-  const positions = flatten(move(positionsOf(emitter, input)))
-  const sums = emitter.op(
-    'ScatterElements',
-    [flatten(zerosLike(emitter, input)), positions, flatten(g)],
-    { axis: 0, reduction: 'add' },
-  )
-  return emitter.op('Reshape', [sums, shapeOf(emitter, input)])
+  const sums = addAt(emitter, flatten(data), flatten(positions), flatten(updates), 0)
+  return emitter.op('Reshape', [sums, shapeOf(emitter, data)])
 }

@@ -13,6 +13,7 @@
  *   mod (fmod = 1): g, −g·(a − y)/b
  */
 
+import type { TrainingFacets } from '../contract/facets.ts'
 import type { GradientRule } from '../contract/gradient.ts'
 import type { Operator } from '../contract/operator.ts'
 import { blockedElementwise } from '../helpers/blocked.ts'
@@ -33,11 +34,12 @@ interface BinaryOptions {
   readonly scaling: Operator['scaling']
   readonly sign: Operator['sign']
   readonly bias?: true
+  readonly operand?: TrainingFacets['operand']
 }
 
 const binary = (
   name: string,
-  { element, gradient, scaling, sign, bias }: BinaryOptions,
+  { element, gradient, scaling, sign, bias, operand }: BinaryOptions,
 ): Operator => ({
   name,
   infer: inferBroadcast(element),
@@ -46,6 +48,7 @@ const binary = (
   scaling,
   sign,
   ...(bias && { growth: { bias } }),
+  ...(operand && { training: { operand } }),
   execution: { blocked: blockedElementwise, broadcasts: true },
 })
 
@@ -113,6 +116,7 @@ export const arithmetic: readonly Operator[] = [
     ),
     sign: 'inherited',
     bias: true,
+    operand: 'bias',
   }),
   binary('Sub', {
     scaling: linearInAll,
@@ -132,6 +136,7 @@ export const arithmetic: readonly Operator[] = [
       sizes: 'product',
       symbols: (a, b) => productOf([a, b]),
     },
+    operand: 'scale',
     gradient: binaryGradient(
       ({ f, g, b }) => f.mul(g, b),
       ({ f, g, a }) => f.mul(g, a),

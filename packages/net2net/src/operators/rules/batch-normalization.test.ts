@@ -46,6 +46,7 @@ describe('BatchNormalization in training', () => {
       target,
       has: (i) => i < inputs.length,
       input: (i) => inputs[i] ?? '',
+      stored: (i) => inputs[i],
       emit: (...call) => emitter.emit(...call),
       op: (...call) => emitter.op(...call),
       constant: (tensor) => emitter.constant(tensor),
@@ -53,7 +54,7 @@ describe('BatchNormalization in training', () => {
       hint: (...call) => emitter.hint(...call),
       hintOf: (name) => emitter.hintOf(name),
       uniformLike: () => '',
-    })
+    })!
     for (const replacement of form.nodes) emitter.append(replacement)
     const next = [form.updates!.get('mean')!, form.updates!.get('variance')!]
     const gradient = backward(emitter, builder.graph().nodes, new Map([['y', 'x']]), ['x']).get(

@@ -8,7 +8,10 @@
  *
  * Training. Statistics of the batch replace the stored ones, and these follow as in Keras and
  * PyTorch: new = momentum·old + (1 − momentum)·batch, where the batch variance of n values per
- * channel is the unbiased one, n/(n − 1)·σ². (The standard's own training mode stores σ².)
+ * channel is the unbiased one, n/(n − 1)·σ². (The standard's own training mode stores σ².) Two
+ * nodes that share their statistics update them one after the other. Statistics that the model
+ * computes (those of a weight that is standardized, say) are no stored ones: the node stays as it
+ * is, and gradients pass through them.
  *
  * Gradients, with δ = ∂L/∂y, x̂ the normalized input and r = 1/√(σ² + ε): ∂L/∂γ = Σ δ·x̂,
  * ∂L/∂β = Σ δ, and ∂L/∂x = γ·r·δ with stored statistics (constants), or γ·r·(δ − mean(δ) −
@@ -24,7 +27,7 @@ import type { TrainingContext, TrainingRule, UpgradeRule } from '../contract/fac
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
-import { knownShape, numberLike, perChannel, range, reduce } from '../helpers/emission.ts'
+import { copyTo, knownShape, numberLike, perChannel, range, reduce } from '../helpers/emission.ts'
 import { castLike, formula } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
@@ -140,17 +143,22 @@ function storedGradients(context: GradientContext, dy: string): (string | undefi
 /** All axes but the channels. */
 const otherAxes = (rank: number): number[] => [0, ...range(rank, 2)]
 
+/**
+ * Zeros in the place of old statistics. ONNX Runtime writes the new ones over them, whoever else
+ * reads them, and merges equal nodes: two nodes must not be given the same values. They are not,
+ * since of two nodes that share their statistics the first has updated those of the second.
+ */
+const unread = (context: TrainingContext, old: string): string => formula(context, old).mul(old, 0)
+
 /** The normalized batch, and its mean and biased variance per channel. */
-function normalizeBatch(context: TrainingContext): readonly string[] {
-  const [x, scale, shift, mean, variance] = range(5).map((i) => context.input(i))
+function normalizeBatch(context: TrainingContext, old: readonly string[]): readonly string[] {
+  const [x, scale, shift] = range(3).map((i) => context.input(i))
   const epsilon = float(epsilonOf(context.node))
   if (context.target !== 'onnxruntime-webgpu') {
-    // With momentum 0 the new statistics are the batch's. ONNX Runtime may write them over the old
-    // ones, which others still read: it is given values that nobody else does.
-    const unread = [mean!, variance!].map((name) => context.op('Neg', [name]))
+    // With momentum 0 the new statistics are the batch's, whatever the old ones are.
     return context.emit(
       'BatchNormalization',
-      [x!, scale!, shift!, ...unread],
+      [x!, scale!, shift!, ...old.map((name) => unread(context, name))],
       { epsilon, momentum: float(0), training_mode: 1 },
       { outputs: 3 },
     )
@@ -166,14 +174,21 @@ function normalizeBatch(context: TrainingContext): readonly string[] {
 }
 
 const inTraining: TrainingRule = (context) => {
-  const [y, mean, biased] = normalizeBatch(context)
+  const { node } = context
+  const [oldMean, oldVariance] = [3, 4].map((i) => context.stored(i))
+  if (oldMean === undefined || oldVariance === undefined) {
+    if (!usesBatch(node, context.opset)) return undefined
+    const old = [3, 4].map((i) => unread(context, context.input(i)))
+    return { nodes: [{ ...node, inputs: [...node.inputs.slice(0, 3), ...old] }] }
+  }
+  const [y, mean, biased] = normalizeBatch(context, [oldMean, oldVariance])
   const { add, mul } = formula(context, mean!)
   const momentum = momentumOf(context.node)
   const follow = (old: string, batch: string) => add(mul(old, momentum), mul(batch, 1 - momentum))
-  const nextMean = follow(context.input(3), mean!)
-  const nextVariance = follow(context.input(4), unbiased(context, biased!))
+  const nextMean = follow(oldMean, mean!)
+  const nextVariance = follow(oldVariance, unbiased(context, biased!))
   const results = [y!, nextMean, nextVariance]
-  const nodes = context.node.outputs.flatMap((name, k): Node[] => {
+  const nodes = node.outputs.flatMap((name, k): Node[] => {
     const result = results[k]
     return name === '' || result === undefined ? [] : [copyTo(name, result)]
   })
@@ -185,15 +200,6 @@ const inTraining: TrainingRule = (context) => {
     ]),
   }
 }
-
-const copyTo = (output: string, input: string): Node => ({
-  name: output,
-  opType: 'Identity',
-  domain: '',
-  inputs: [input],
-  outputs: [output],
-  attributes: new Map(),
-})
 
 /** n/(n − 1)·σ² = σ² + σ²/(n − 1); a single value per channel has no variance to correct. */
 function unbiased(context: TrainingContext, biased: string): string {
@@ -239,5 +245,5 @@ export const batchNormalization: Operator = {
     normalization: { scale: 1, shift: 2, mean: 3, variance: 4 },
     padding: { 1: 1, 2: 0, 3: 0, 4: 1 },
   },
-  training: { inTraining, forInference, upgrade },
+  training: { parameters: [1, 2], inTraining, forInference, upgrade },
 }

@@ -9,10 +9,13 @@
  */
 import { floatAttribute } from '../../model/attributes.ts'
 import { float32 } from '../../tensor/tensor.ts'
-import type { GradientContext } from '../contract/gradient.ts'
+import { type GradientContext, isCpu } from '../contract/gradient.ts'
 import type { Operator } from '../contract/operator.ts'
 import { sameAxes } from '../helpers/axes-rules.ts'
+import { blockedElementwise } from '../helpers/blocked.ts'
+import { elementsOf } from '../helpers/elements.ts'
 import { gradientOf, type Term } from '../helpers/formula.ts'
+import { positive } from '../helpers/masks.ts'
 import { inferUnary } from '../helpers/unary.ts'
 
 /** The bounds that are given: names of inputs, or numbers from attributes. */
@@ -31,6 +34,15 @@ export const clips: readonly Operator[] = [
       const x = context.input(0)
       const low = bound(context, 1, 'min')
       const high = bound(context, 2, 'max')
+      if (isCpu(context.target) && context.info(g).dtype === 'float32') {
+        // (x − low)·(high − x) is negative outside alone: one mask, which stays in blocks of channels.
+        const isZero = typeof low === 'string' && elementsOf(context.info(low))?.[0] === 0
+        const over = low === undefined ? undefined : isZero ? x : f.sub(x, low)
+        const under = high === undefined ? undefined : f.sub(high, x)
+        const product = over !== undefined && under !== undefined ? f.mul(over, under) : undefined
+        const inside = product ?? over ?? under
+        return inside === undefined ? g : f.mul(g, positive(context, inside, 1))
+      }
       const above = low === undefined ? undefined : f.greaterOrEqual(x, low)
       const below = high === undefined ? undefined : f.lessOrEqual(x, high)
       const inside = above && below ? f.and(above, below) : (above ?? below)
@@ -39,6 +51,7 @@ export const clips: readonly Operator[] = [
     scaling: 'none',
     sign: 'unknown',
     reads: { numbers: [1, 2] },
+    execution: { blocked: blockedElementwise },
     growth: { activation: { idempotent: () => true } },
     training: {
       upgrade: ({ node, from, constant }) => {

@@ -123,6 +123,7 @@ export const concatenation: readonly Operator[] = [
     gradient,
     sign: 'inherited',
     scaling: joined,
+    training: { operand: 'entries' },
     execution: { blocked: blockedChannels },
   },
 ]

@@ -6,7 +6,7 @@
  */
 import { inputError } from '../../errors.ts'
 import type { Node } from '../../model/model.ts'
-import { float32, int64, type LazyTensor } from '../../tensor/tensor.ts'
+import { float32, type LazyTensor, Tensor } from '../../tensor/tensor.ts'
 import { none } from '../contract/answers.ts'
 import type { Operator } from '../contract/operator.ts'
 import { outputShape } from '../helpers/axes-rules.ts'
@@ -39,9 +39,9 @@ function readValue(node: Node): LazyTensor | undefined {
     if (name === 'value_floats' && attribute.type === 'floats')
       return float32([attribute.value.length], attribute.value)
     if (name === 'value_int' && attribute.type === 'int')
-      return int64([Number(attribute.value)], [])
+      return new Tensor('int64', [], BigInt64Array.of(attribute.value))
     if (name === 'value_ints' && attribute.type === 'ints')
-      return int64(attribute.value.map(Number))
+      return new Tensor('int64', [attribute.value.length], BigInt64Array.from(attribute.value))
     if (name === 'value_string' && attribute.type === 'string')
       return stringTensor([], [attribute.value])
     if (name === 'value_strings' && attribute.type === 'strings')

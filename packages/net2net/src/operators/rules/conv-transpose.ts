@@ -196,6 +196,7 @@ export const convTranspose: Operator = {
   gradient,
   scaling: linearIn([1, 2], [0, 2]),
   sign: 'unknown',
+  training: { parameters: [1, 2] },
   growth: {
     layer: {
       weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),

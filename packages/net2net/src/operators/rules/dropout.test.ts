@@ -45,6 +45,7 @@ async function trained(ratio: number, opset: number) {
     target: 'standard',
     has: (i) => i < inputs.length,
     input: (i) => inputs[i] ?? '',
+    stored: () => undefined,
     emit: (...call) => emitter.emit(...call),
     op: (...call) => emitter.op(...call),
     constant: (tensor) => emitter.constant(tensor),
@@ -53,7 +54,7 @@ async function trained(ratio: number, opset: number) {
     hintOf: (name) => emitter.hintOf(name),
     uniformLike: () => 'u',
   }
-  for (const replacement of dropout.training!.inTraining!(context).nodes)
+  for (const replacement of dropout.training!.inTraining!(context)!.nodes)
     emitter.append(replacement)
   const gradient = backward(emitter, builder.graph().nodes, new Map([['y0', 'dy']]), ['x']).get(
     'x',

@@ -2,9 +2,8 @@
  * GatherElements: y[i, j] = x[index[i, j], j] (axis 0), and GatherND: y[i…] = x[indices[i…, :], …].
  * https://onnx.ai/onnx/operators/onnx__GatherElements.html, onnx__GatherND.html
  *
- * Growth: an axis that is looked up by index is frozen; the others are carried where the operator
- * runs over all of them alike. Gradients: g added back where it was read (ScatterElements,
- * ScatterND; with batch axes by position).
+ * Growth: an axis that is looked up by index is fixed; the others are carried where the operator
+ * runs over all of them alike. Gradients: g added back where it was read (scatter-back.ts).
  */
 import { intAttribute } from '../../model/attributes.ts'
 import type { InferContext } from '../contract/infer.ts'
@@ -12,7 +11,7 @@ import type { Operator } from '../contract/operator.ts'
 import { outputShape } from '../helpers/axes-rules.ts'
 import { gradientOf } from '../helpers/formula.ts'
 import { BY_INDEX, indexDepth, inStep } from '../helpers/indexing.ts'
-import { scatterBack, zerosLike } from '../helpers/scatter-back.ts'
+import { addAt, scatterBack, zerosLike } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
 
 const batchDims = (context: Pick<InferContext, 'node'>) =>
@@ -40,14 +39,17 @@ export const gathersByElement: readonly Operator[] = [
       ]
     },
     gradient: gradientOf((context) =>
-      context.op(
-        'ScatterElements',
-        [zerosLike(context, context.input(0)), context.input(1), context.g],
-        { axis: intAttribute(context.node, 'axis', 0), reduction: 'add' },
+      addAt(
+        context,
+        zerosLike(context, context.input(0)),
+        context.input(1),
+        context.g,
+        intAttribute(context.node, 'axis', 0),
       ),
     ),
     scaling: 'none',
     sign: 'inherited',
+    training: { parameters: [0] },
   },
   {
     name: 'GatherND',
@@ -73,16 +75,12 @@ export const gathersByElement: readonly Operator[] = [
     },
     gradient: gradientOf((context) => {
       const [data, indices] = [context.input(0), context.input(1)]
-      const batch = batchDims(context)
-      if (batch > 0)
-        return scatterBack(context, data, context.g, (positions) =>
-          context.op('GatherND', [positions, indices], { batch_dims: batch }),
-        )
-      return context.op('ScatterND', [zerosLike(context, data), indices, context.g], {
-        reduction: 'add',
-      })
+      return scatterBack(context, data, context.g, (positions) =>
+        context.op('GatherND', [positions, indices], { batch_dims: batchDims(context) }),
+      )
     }),
     scaling: 'none',
     sign: 'inherited',
+    training: { parameters: [0] },
   },
 ]

@@ -163,6 +163,7 @@ export const gemm: Operator = {
   gradient,
   scaling: linearIn([1, 2], [0, 2]),
   sign: 'unknown',
+  training: { parameters: [0, 1, 2] },
   growth: {
     layer: {
       weight: (isParameter) =>

@@ -15,11 +15,8 @@ import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixAll, fixedOutput, outputShape } from '../helpers/axes-rules.ts'
 import { fixSizes, isWholeSize } from '../helpers/axis-elements.ts'
-import { constantElements, isStatic } from '../helpers/elements.ts'
+import { constantElements, isStatic, MAX_ELEMENTS, unknownShape } from '../helpers/elements.ts'
 import { axisPosition } from '../helpers/shapes.ts'
-
-/** Larger results are data, not sizes. */
-const MAX_ELEMENTS = 256
 
 /** The number of values in a Range, and the values themselves if there are few. */
 function rangeOf(context: InferContext): { size: Dim; elements?: readonly number[] } {
@@ -41,7 +38,7 @@ export const generators: readonly Operator[] = [
       const dtype = value?.dtype ?? 'float32'
       const length = context.shape(0)?.[0]
       const shape =
-        context.elements(0) ?? (typeof length === 'number' ? Array(length).fill(null) : undefined)
+        context.elements(0) ?? (typeof length === 'number' ? unknownShape(length) : undefined)
       const count = isStatic(shape) ? elementCount(shape) : undefined
       const [number] = value ? (constantElements(value) ?? []) : [0]
       return count !== undefined && count <= MAX_ELEMENTS && number !== undefined

@@ -103,6 +103,7 @@ export const instanceNormalization: Operator = {
   gradient: instanceGradient,
   scaling: linearIn([1, 2]),
   sign: 'unknown',
+  training: { parameters: [1, 2] },
   growth: { padding: { 1: 1, 2: 0 } },
 }
 
@@ -113,5 +114,6 @@ export const groupNormalization: Operator = {
   gradient: groupGradient,
   scaling: linearIn([1, 2]),
   sign: 'unknown',
+  training: { parameters: [1, 2] },
   growth: { padding: { 1: 1, 2: 0 } },
 }

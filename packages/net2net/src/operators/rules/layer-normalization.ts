@@ -70,5 +70,6 @@ export const layerNormalization: Operator = {
   gradient,
   scaling: linearIn([1, 2]),
   sign: 'unknown',
+  training: { parameters: [1, 2] },
   growth: { padding: { 1: 1, 2: 0 } },
 }

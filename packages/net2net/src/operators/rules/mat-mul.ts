@@ -200,6 +200,7 @@ export const matMul: Operator = {
   gradient,
   scaling: linearIn([1], [0]),
   sign: 'unknown',
+  training: { parameters: [0, 1] },
   growth: {
     layer: {
       weight: (isParameter) =>

@@ -15,6 +15,7 @@ import {
   tensorLike,
 } from '../helpers/emission.ts'
 import { positivelyHomogeneous } from '../helpers/scaling.ts'
+import { addAt } from '../helpers/scatter-back.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
 import {
   allKnown,
@@ -113,11 +114,8 @@ function scatter(
   window: readonly KnownWindowAxis[],
 ): string {
   const zero = context.op('Mul', [reshape(context, x, [-1]), tensorLike(context, x, [], [0])])
-  const flat = context.op(
-    'ScatterElements',
-    [zero, reshape(context, positions(context, window), [-1]), reshape(context, dy, [-1])],
-    { axis: 0, reduction: 'add' },
-  )
+  const winners = reshape(context, positions(context, window), [-1])
+  const flat = addAt(context, zero, winners, reshape(context, dy, [-1]), 0)
   return reshapeLike(context, flat, x)
 }
 

@@ -35,6 +35,7 @@ export const pRelu: Operator = {
   gradient,
   scaling: positivelyHomogeneous,
   sign: 'unknown',
+  training: { parameters: [1] },
   execution: { broadcasts: true },
   growth: {
     activation: {

@@ -99,6 +99,7 @@ export const recurrent: readonly Operator[] = Object.entries({ LSTM: 4, GRU: 3, 
     gradient: unsupported(GRADIENT),
     scaling: 'none',
     sign: 'unknown',
+    training: { parameters: [1, 2, 3, 7] },
     reads: { numbers: [4] },
     growth: {
       layer: {

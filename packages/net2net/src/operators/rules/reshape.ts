@@ -7,6 +7,7 @@
  * product says which. The sizes that are written in the target shape follow, as constants that a
  * plan edits or as sizes computed from other tensors. Gradient: the original shape again.
  */
+
 import { inputError } from '../../errors.ts'
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Dim, Shape } from '../../model/model.ts'
@@ -18,6 +19,7 @@ import type { Operator } from '../contract/operator.ts'
 import { fixAll, outputShape } from '../helpers/axes-rules.ts'
 import { isWholeSize } from '../helpers/axis-elements.ts'
 import { productOf, quotient } from '../helpers/dims.ts'
+import { unknownShape } from '../helpers/elements.ts'
 import { reshapeLike } from '../helpers/emission.ts'
 import { gradientOf } from '../helpers/formula.ts'
 import { axisPosition } from '../helpers/shapes.ts'
@@ -32,7 +34,7 @@ function reshaped(context: InferContext): Shape | undefined {
   if (target === undefined) {
     const rank = context.shape(1)?.[0]
     return typeof rank === 'number' && context.shape(1)?.length === 1
-      ? Array(rank).fill(null)
+      ? unknownShape(rank)
       : undefined
   }
   const copies = intAttribute(context.node, 'allowzero', 0) === 0

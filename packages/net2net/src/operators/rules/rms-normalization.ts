@@ -66,6 +66,7 @@ export const rmsNormalization: Operator = {
   gradient,
   scaling: linearIn([1]),
   sign: 'unknown',
+  training: { parameters: [1] },
   growth: { padding: { 1: 1 } },
 }
 

@@ -2,24 +2,27 @@
  * ScatterElements, ScatterND and the old Scatter: x with updates written, or added, at indices.
  * https://onnx.ai/onnx/operators/onnx__ScatterElements.html, onnx__ScatterND.html
  *
- * Growth: axes that are addressed by index are frozen; the axes behind the index of ScatterND are
+ * Growth: axes that are addressed by index are fixed; the axes behind the index of ScatterND are
  * the same in x and the updates.
  *
  * Gradients without reduction: g for x, with zeros where it was overwritten; for the updates, g
  * read at the indices (which must not repeat: the standard leaves open which update wins). With
  * `add`, x takes g whole. Products, minima and maxima have no rule.
+ *
+ * Training. ScatterND with `add` is computed as ScatterElements: see scatter-back.ts.
  */
 import { stringAttribute } from '../../model/attributes.ts'
 import type { Node } from '../../model/model.ts'
 import type { AxesRule } from '../contract/axes.ts'
+import type { TrainingRule } from '../contract/facets.ts'
 import type { GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixAll } from '../helpers/axes-rules.ts'
-import { cannotDifferentiate } from '../helpers/emission.ts'
+import { cannotDifferentiate, copyTo } from '../helpers/emission.ts'
 import { type Backward, gradientOf } from '../helpers/formula.ts'
 import { indexDepth } from '../helpers/indexing.ts'
-import { zerosLike } from '../helpers/scatter-back.ts'
+import { addAtPositions, positionsOf, zerosLike } from '../helpers/scatter-back.ts'
 
 const infer: InferRule = (context) => [{ dtype: context.dtype(0), shape: context.shape(0) }]
 
@@ -58,6 +61,15 @@ const byElement: AxesRule = (context) => {
   return [{ axes: context.axes(0) }]
 }
 
+const withoutRace: TrainingRule = (context) => {
+  const { node } = context
+  if (stringAttribute(node, 'reduction', 'none') !== 'add') return undefined
+  const [data, indices, updates] = [0, 1, 2].map((i) => context.input(i))
+  const positions = context.op('GatherND', [positionsOf(context, data!), indices!])
+  const sums = addAtPositions(context, data!, positions, updates!)
+  return { nodes: [copyTo(node.outputs[0]!, sums)] }
+}
+
 const scatterElements: Operator = {
   name: 'ScatterElements',
   infer,
@@ -65,6 +77,7 @@ const scatterElements: Operator = {
   gradient: gradientWith('ScatterElements', 'GatherElements', ['axis']),
   scaling: 'none',
   sign: 'unknown',
+  training: { operand: 'entries' },
 }
 
 export const scatters: readonly Operator[] = [
@@ -73,6 +86,7 @@ export const scatters: readonly Operator[] = [
     ...scatterElements,
     name: 'Scatter',
     training: {
+      operand: 'entries',
       upgrade: ({ node, from }) => (from < 11 ? { ...node, opType: 'ScatterElements' } : node),
     },
   },
@@ -99,5 +113,6 @@ export const scatters: readonly Operator[] = [
     gradient: gradientWith('ScatterND', 'GatherND', []),
     scaling: 'none',
     sign: 'unknown',
+    training: { operand: 'entries', inTraining: withoutRace },
   },
 ]

@@ -3,7 +3,7 @@
  * arithmetic, sequences, detection heads. Everything that touches them keeps its size, for the
  * reason given here, and the rest of the graph stays growable.
  */
-import { intAttribute } from '../../model/attributes.ts'
+import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import { dtypeFromCode } from '../../tensor/dtype.ts'
 import { none, unsupported } from '../contract/answers.ts'
 import type { InferRule } from '../contract/infer.ts'
@@ -52,12 +52,7 @@ const drawn: InferRule = (context) => {
   const code = intAttribute(context.node, 'dtype', undefined)
   const like = context.has(0)
   const dtype = code === undefined ? (like ? context.dtype(0) : 'float32') : dtypeFromCode(code)
-  const attribute = context.node.attributes.get('shape')
-  const shape = like
-    ? context.shape(0)
-    : attribute?.type === 'ints'
-      ? attribute.value.map(Number)
-      : undefined
+  const shape = like ? context.shape(0) : intsAttribute(context.node, 'shape')
   return [{ dtype, shape }]
 }
 

@@ -5,6 +5,7 @@ import { columnConvolutions } from './column-convolutions.ts'
 import { equalRanks } from './equal-ranks.ts'
 import { foldUpdates } from './fold-updates.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
+import { phaseTranspositions } from './phased-transposition.ts'
 
 /**
  * Rewrites for WebAssembly, which has no blocked layout: phases, and what nobody reads is left out. The
@@ -21,5 +22,5 @@ export const lowerForWasm = (model: Model): Model => phaseConvolutions(equalRank
  */
 export function lowerForCpu(model: Model, block: number): Model {
   const even = equalRanks(foldUpdates(columnConvolutions(model)))
-  return block > 1 ? blockLayout(phaseConvolutions(even), block) : even
+  return block > 1 ? blockLayout(phaseConvolutions(phaseTranspositions(even, block)), block) : even
 }

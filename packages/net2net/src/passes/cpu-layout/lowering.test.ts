@@ -223,6 +223,47 @@ describe('a lowered training step computes what the standard one does', () => {
     expect(groups.map(({ domain }) => domain)).toEqual(Array(5).fill('com.microsoft.nchwc'))
   })
 
+  test.each([
+    [2, 2, 0],
+    [3, 2, 1],
+    [4, 2, 1],
+    [5, 2, 2],
+    [4, 3, 0],
+  ])('the gradient of a kernel of %i with stride %i and pad %i', async (size, stride, pad) => {
+    const height = stride * 4
+    const [given, channels] = [{ height, width: stride * 3 }, 16]
+    const lowered = await compareSteps({
+      input: [3, given.height, given.width],
+      layers: (net) => {
+        const a = net.conv('input', [channels, 3, 1, 1])
+        const strides = [stride, stride]
+        const pads = [pad, pad, pad, pad]
+        const b = net.conv(a, [32, channels, size, size], { strides, pads })
+        const depthwise = { strides, pads, group: channels }
+        const c = net.conv(a, [channels, 1, size, size], depthwise)
+        const both = net.builder.node('Concat', [b, c], { axis: 1 })
+        return [net.builder.node('GlobalAveragePool', [both]), 48]
+      },
+    })
+    const transposed = lowered.graph.nodes.filter(({ opType }) => opType === 'ConvTranspose')
+    expect(transposed).toHaveLength(block === 1 ? 2 : 0)
+  })
+
+  test('a transposed convolution', async () => {
+    const lowered = await compareSteps({
+      input: [16, 3, 5],
+      layers: (net) => {
+        const weight = net.parameter('up', [16, 32, 2, 2])
+        const y = net.builder.node('ConvTranspose', ['input', weight, net.parameter('b', [32])], {
+          kernel_shape: [2, 2],
+          strides: [2, 2],
+        })
+        return [net.conv(y, [16, 32, 3, 3]), 16 * 6 * 10]
+      },
+    })
+    expect(operatorsOf(lowered).includes('ConvTranspose')).toBe(block === 1)
+  })
+
   test('a value that is read in both orders', () =>
     compareSteps({
       input: [16, 4, 4],

@@ -4,20 +4,22 @@ import { GraphEmitter, tensorInfo } from '../../autodiff/emitter.ts'
 import { refusedError, usageError } from '../../errors.ts'
 import { EMITTED_IR_VERSION, GraphBuilder } from '../../model/builder.ts'
 import { capturedValues } from '../../model/links.ts'
-import type { Graph, Model, Node } from '../../model/model.ts'
+import type { Graph, Model, Node, Shape } from '../../model/model.ts'
 import { opsetOf, requiredInputs } from '../../model/model.ts'
-import type { TrainingContext, TrainingRule } from '../../operators/contract/facets.ts'
+import { describeNode } from '../../model/names.ts'
+import type { TrainingContext, TrainingReplacement } from '../../operators/contract/facets.ts'
 import type { Target } from '../../operators/contract/gradient.ts'
-import { declaredInfo } from '../../operators/inference.ts'
+import { declaredInfo, withDeclared } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
+import { storedStatistics } from '../../operators/trainable.ts'
 import { type Loss, type LossName, lossOf, type TargetType } from './losses/index.ts'
-import { storedStatistics } from './trainable.ts'
 import { emitUniform, RANDOM_KEY, randomKey } from './uniform.ts'
 
 export interface ForwardOptions {
   readonly loss: Loss | LossName
   readonly output?: string
   readonly target?: Target
+  readonly targetShape?: Shape
   /** Initializers whose values change, so that nothing may be concluded from them. */
   readonly variables: readonly string[]
   /** Use the operators' training forms. */
@@ -92,23 +94,53 @@ export class ForwardGraph {
           : tensorInfo(tensor),
       )
     }
+    const declared = new Map([...graph.values, ...graph.outputs].map((one) => [one.name, one]))
     for (const node of nodes) {
-      const rule = options.training && trainingRule(node, options.training.frozen)
-      if (rule) this.#train(node, options.training!.seed, rule)
+      if (options.training) this.#train(node, options.training)
       else emitter.append(node)
+      for (const name of node.outputs) {
+        const declaration = declared.get(name)
+        if (declaration) emitter.declare(name, withDeclared(emitter.info(name), declaration))
+      }
     }
 
     const { shape } = emitter.info(this.prediction)
-    if (!shape)
-      throw refusedError(`The shape of the model's output "${this.prediction}" is not known.`)
+    if (!shape) throw unknownShape(this.prediction, nodes)
     this.#classAxis = linked ? facet.axis?.(last!, shape.length) : undefined
-    this.target = this.#loss.target(shape, this.#classAxis)
+    this.target = this.#loss.target(shape, this.#classAxis, options.targetShape)
   }
 
-  #train(node: Node, seed: number, rule: TrainingRule): void {
+  /** Adds the node as it trains. */
+  #train(node: Node, training: NonNullable<ForwardOptions['training']>): void {
+    const { nodes, updates } = this.#trainingReplacement(node, training) ?? { nodes: [node] }
+    for (const replacement of nodes) this.emitter.append(replacement)
+    for (const [name, value] of updates ?? []) this.updates.set(name, value)
+  }
+
+  #trainingReplacement(
+    node: Node,
+    { seed, frozen }: NonNullable<ForwardOptions['training']>,
+  ): TrainingReplacement | undefined {
+    const operator = operatorOf(node)
+    const stored = (i: number) => {
+      const name = node.inputs[i] ?? ''
+      if (!this.#source.graph.initializers.has(name)) return undefined
+      return this.updates.get(name) ?? name
+    }
+    const facet = operator?.growth?.normalization
+    if (facet && [facet.mean, facet.variance].every((i) => stored(i) !== undefined)) {
+      // Where scale and shift are frozen, the statistics stay as they are too.
+      const still = [facet.scale, facet.shift].every((i) => frozen.has(node.inputs[i] ?? ''))
+      if (still) return { nodes: [operator?.training?.forInference?.(node) ?? node] }
+    }
+    return operator?.training?.inTraining?.(this.#trainingContext(node, seed, stored))
+  }
+
+  #trainingContext(node: Node, seed: number, stored: TrainingContext['stored']): TrainingContext {
     const { emitter } = this
-    const context: TrainingContext = {
+    return {
       node,
+      stored,
       opset: emitter.opset,
       target: emitter.target,
       has: (i) => (node.inputs[i] ?? '') !== '',
@@ -130,9 +162,6 @@ export class ForwardGraph {
         return emitUniform(emitter, RANDOM_KEY, value, this.#streams++)
       },
     }
-    const { nodes, updates } = rule(context)
-    for (const replacement of nodes) emitter.append(replacement)
-    for (const [name, value] of updates ?? []) this.updates.set(name, value)
   }
 
   nodes(): readonly Node[] {
@@ -193,12 +222,14 @@ export class ForwardGraph {
   }
 }
 
-/** A normalization whose scale and shift are frozen keeps its statistics too. */
-function trainingRule(node: Node, frozen: ReadonlySet<string>): TrainingRule | undefined {
-  const operator = operatorOf(node)
-  const facet = operator?.growth?.normalization
-  const still = facet && [facet.scale, facet.shift].every((i) => frozen.has(node.inputs[i] ?? ''))
-  return still ? undefined : operator?.training?.inTraining
+/** Names the node that left a value without a shape, if there is one. */
+function unknownShape(name: string, nodes: readonly Node[]) {
+  const without = nodes.filter((node) => typeof operatorOf(node)?.infer !== 'function')
+  const why = without.map(describeNode).slice(0, 3).join(', ')
+  return refusedError(
+    `The shape of the model's output "${name}" is not known${why === '' ? '' : `: it depends on ${why}, of which no rule says it`}.`,
+    { where: name },
+  )
 }
 
 function renamed(graph: Graph, names: ReadonlyMap<string, string>): Graph {

@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'vitest'
+import { normalTensor } from '../../../testing/gradient-check.ts'
 import { smallData, smallNetwork } from '../../../testing/small-training.ts'
+import { float } from '../../model/attributes.ts'
 import { GraphBuilder, modelOf } from '../../model/builder.ts'
-import type { Model } from '../../model/model.ts'
+import type { Model, Node } from '../../model/model.ts'
 import { decodeModel } from '../../onnx/decode.ts'
 import { encodeModel } from '../../onnx/encode.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
-import { float32, int64, materialize } from '../../tensor/tensor.ts'
+import { randomStream } from '../../tensor/random.ts'
+import { float32, int64, materialize, type Tensor } from '../../tensor/tensor.ts'
 import { withoutDefaults } from '../run/create-stepper.ts'
 import { adam, averaged, sgd } from './optimizers/index.ts'
 import { buildEvaluation, buildStep, type StepOptions } from './step-graph.ts'
@@ -187,4 +190,184 @@ test('evaluation keeps the weights constant and the operators as they are', () =
   expect(counts).toBe(true)
   const weight = model.graph.initializers.get('fc.weight')!.tensor
   expect(materialize(weight).dims).toEqual([64, 3])
+})
+
+describe('normalizations', () => {
+  const x = normalTensor(randomStream(0, 'normalizations'), [6, 4])
+  const vectors = {
+    scale: [1, 2, 0.5, -1],
+    shift: [0, 1, -1, 2],
+    mean: [1, 0, 2, 0],
+    variance: [1, 2, 1, 3],
+  }
+
+  /** Two normalizations in a row, of the constants with these endings. */
+  function twice(first: string, second: string): Model {
+    const builder = new GraphBuilder()
+    builder.input('x', 'float32', ['batch', 4])
+    for (const ending of new Set([first, second]))
+      for (const [name, values] of Object.entries(vectors))
+        builder.initializer(`${name}${ending}`, float32([4], values))
+    const normalize = (value: string, ending: string) =>
+      builder.node(
+        'BatchNormalization',
+        [value, ...Object.keys(vectors).map((name) => `${name}${ending}`)],
+        { momentum: float(0.9) },
+      )
+    const bent = builder.node('Tanh', [normalize('x', first)])
+    builder.nodeOutputs('Identity', [normalize(bent, second)], {}, { outputs: ['y'] })
+    builder.output('y', 'float32', ['batch', 4])
+    return modelOf(builder.graph())
+  }
+
+  const run = async (model: Model, options: Partial<StepOptions> = {}) => {
+    const step = buildStep(model, {
+      loss: 'mse',
+      optimizer: sgd({ learningRate: 0.1 }),
+      gradients: true,
+      ...options,
+    })
+    const session = await nodeRuntime.createSession(encodeModel(step.model), { threads: 1 })
+    const results = await session.run({ x, target: float32([6, 4], new Float32Array(24)) })
+    await session.release()
+    const numbers = (name: string) => Array.from(results[name]!.data, Number)
+    return { step, numbers }
+  }
+  const close = (a: readonly number[], b: readonly number[]) =>
+    a.forEach((value, i) => {
+      expect(value).toBeCloseTo(b[i]!, 5)
+    })
+
+  test('one that is used twice has the gradients of both uses, and updates its statistics twice', async () => {
+    const shared = await run(twice('', ''))
+    const apart = await run(twice('1', '2'))
+    expect(shared.step.parameters).toEqual(['scale', 'shift'])
+    close(shared.numbers('loss'), apart.numbers('loss'))
+    for (const name of ['scale', 'shift']) {
+      const [a, b] = [1, 2].map((k) => apart.numbers(`${name}${k}.gradient`))
+      close(
+        shared.numbers(`${name}.gradient`),
+        a!.map((value, i) => value + b![i]!),
+      )
+    }
+    for (const name of ['mean', 'variance'] as const) {
+      const [a, b] = [1, 2].map((k) => apart.numbers(`${name}${k}.next`))
+      // Each moves a tenth of the way; the second from where the first has come to.
+      const expected = a!.map((value, i) => 0.9 * value + b![i]! - 0.9 * vectors[name][i]!)
+      close(shared.numbers(`${name}.next`), expected)
+    }
+  })
+
+  test('one with computed statistics keeps them, and gradients pass through them', async () => {
+    const builder = new GraphBuilder()
+    builder.input('x', 'float32', ['batch', 4])
+    builder.initializer(
+      'w',
+      float32(
+        [3, 4],
+        Array.from({ length: 12 }, (_, i) => Math.sin(i)),
+      ),
+    )
+    for (const [name, values] of Object.entries(vectors))
+      builder.initializer(name, float32([4], values))
+    const rows = builder.initializer('rows', int64([0]))
+    const mean = builder.node('ReduceMean', ['w', rows], { keepdims: 0 })
+    const square = builder.node('ReduceSumSquare', ['w', rows], { keepdims: 0 })
+    const standard = builder.node('BatchNormalization', ['w', 'scale', 'shift', mean, square])
+    const turned = builder.node('Transpose', [standard], { perm: [1, 0] })
+    builder.nodeOutputs('MatMul', ['x', turned], {}, { outputs: ['y'] })
+    builder.output('y', 'float32', ['batch', 3])
+    const step = buildStep(modelOf(builder.graph()), {
+      loss: 'mse',
+      optimizer: sgd({ learningRate: 0.1 }),
+      gradients: true,
+    })
+    expect(step.statistics).toEqual([])
+    expect(step.parameters).toEqual(['w', 'scale', 'shift'])
+    const session = await nodeRuntime.createSession(encodeModel(withoutDefaults(step.model)), {
+      threads: 1,
+    })
+    const target = float32([6, 3], new Float32Array(18))
+    const at = (state: Readonly<Record<string, Tensor>>) =>
+      session.run({ x, target, learning_rate: float32([], [0]), ...state })
+    try {
+      const state = Object.fromEntries(step.state)
+      const results = await at(state)
+      for (const name of step.parameters) {
+        const gradient = Array.from(results[`${name}.gradient`]!.data, Number)
+        const { dims, data } = state[name]!
+        for (const i of [0, 3]) {
+          const moved = async (h: number) => {
+            const changed = Float32Array.from(data as Float32Array)
+            changed[i]! += h
+            const { loss } = await at({ ...state, [name]: float32(dims, changed) })
+            return Number(loss!.data[0])
+          }
+          const slope = ((await moved(0.01)) - (await moved(-0.01))) / 0.02
+          expect(Math.abs(gradient[i]! - slope)).toBeLessThan(
+            0.01 * Math.max(...gradient.map(Math.abs)),
+          )
+        }
+      }
+    } finally {
+      await session.release()
+    }
+  })
+
+  test('a frozen one in training mode is computed with its stored statistics', async () => {
+    const whole = twice('1', '2')
+    const trains = (node: Node): Node => ({
+      ...node,
+      outputs: [...node.outputs, `${node.outputs[0]}.mean`, `${node.outputs[0]}.variance`],
+      attributes: new Map(node.attributes).set('training_mode', { type: 'int', value: 1n }),
+    })
+    const nodes = whole.graph.nodes.map((node) => (node.inputs.length === 5 ? trains(node) : node))
+    const exported = { ...whole, graph: { ...whole.graph, nodes } }
+    const options = { freeze: ['scale1', 'shift1'] }
+    const [a, b] = [await run(exported, options), await run(whole, options)]
+    expect(a.step.statistics).toEqual(['mean2', 'variance2'])
+    expect(a.numbers('loss')).toEqual(b.numbers('loss'))
+    expect(a.numbers('scale2.gradient')).toEqual(b.numbers('scale2.gradient'))
+  })
+})
+
+describe('what is trained', () => {
+  test('trainOnly and freeze choose by name or by layer, and may name any constant', () => {
+    const only = (options: Partial<StepOptions>) =>
+      buildStep(smallNetwork(), { ...plain, ...options }).parameters
+    expect(only({ trainOnly: ['fc*'] })).toEqual(['fc.weight', 'fc.bias'])
+    expect(only({ trainOnly: ['fc*', 'conv*'], freeze: ['fc.bias'] })).toEqual([
+      'conv.weight',
+      'fc.weight',
+    ])
+    expect(() => only({ trainOnly: ['nothing'] })).toThrow(/No parameter matches "nothing"/)
+    const builder = new GraphBuilder()
+    builder.input('x', 'float32', ['batch', 4])
+    builder.initializer('factor', float32([], [2]))
+    builder.nodeOutputs('Mul', ['x', 'factor'], {}, { outputs: ['y'] })
+    builder.output('y', 'float32', ['batch', 4])
+    const model = modelOf(builder.graph())
+    expect(() => buildStep(model, { ...plain, loss: 'mse' })).toThrow(/Nothing/)
+    expect(buildStep(model, { ...plain, loss: 'mse', trainOnly: ['factor'] }).parameters).toEqual([
+      'factor',
+    ])
+  })
+
+  test('an operator without rules is named, also where the model ends with what depends on it', () => {
+    const builder = new GraphBuilder()
+    builder.input('x', 'float32', ['batch', 4])
+    builder.initializer('w', float32([4, 4], new Float32Array(16)))
+    const product = builder.node('MatMul', ['x', 'w'])
+    const odd = builder.node('Rocket', [product], {}, { name: 'launch', domain: 'example' })
+    builder.nodeOutputs('Softplus', [odd], {}, { outputs: ['y'] })
+    builder.output('y', 'float32', ['batch', 4])
+    const model = modelOf(builder.graph())
+    expect(() => buildStep(model, { ...plain, loss: 'mse' })).toThrow(/Rocket launch/)
+    const { graph } = model
+    const bare = {
+      ...model,
+      graph: { ...graph, outputs: [{ name: 'y', type: { kind: 'opaque' as const } }] },
+    }
+    expect(() => buildStep(bare, { ...plain, loss: 'mse' })).toThrow(/Rocket launch/)
+  })
 })

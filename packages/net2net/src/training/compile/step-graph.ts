@@ -11,8 +11,10 @@
 
 import { backward } from '../../autodiff/backward.ts'
 import { refusedError, usageError } from '../../errors.ts'
-import type { Model } from '../../model/model.ts'
+import type { Model, Shape } from '../../model/model.ts'
 import { type Emitter, isCpu, type Target } from '../../operators/contract/gradient.ts'
+import { separateConstants } from '../../operators/shared-constants.ts'
+import type { LeftConstant } from '../../operators/trainable.ts'
 import { poolFirst } from '../../passes/cpu-layout/pool-first.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
@@ -25,12 +27,7 @@ import { sumOf } from './losses/counts.ts'
 import type { Loss, LossName, TargetType } from './losses/index.ts'
 import { clipByNorm } from './optimizers/clip.ts'
 import type { Optimizer, Slot } from './optimizers/optimizer.ts'
-import {
-  forServing,
-  matchingParameters,
-  trainableCandidates,
-  withConstantsAsInitializers,
-} from './trainable.ts'
+import { chooseParameters, forServing, withConstantsAsInitializers } from './trainable.ts'
 import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
 
 export interface StepOptions {
@@ -38,6 +35,11 @@ export interface StepOptions {
   readonly optimizer: Optimizer
   /** Names or patterns (`conv1*`) of parameters, or of layers, that stay as they are. */
   readonly freeze?: readonly string[]
+  /**
+   * Names or patterns of what is trained, and nothing else. They may name any floating-point constant,
+   * also one that would not be taken for a parameter.
+   */
+  readonly trainOnly?: readonly string[]
   /** Add the outputs `PARAMETER.gradient`. */
   readonly gradients?: boolean
   /**
@@ -49,6 +51,11 @@ export interface StepOptions {
   readonly clipNorm?: number
   /** Which of the model's outputs the loss is of. Default: the first. */
   readonly output?: string
+  /**
+   * The shape of a batch's targets, [batch, …], where it is known: it tells the loss which axis of the
+   * predictions holds the classes.
+   */
+  readonly targetShape?: Shape
   /** Which forms may be emitted. Default: standard ONNX for any runtime. */
   readonly target?: Target
   /** Seed of the random masks (Dropout). Default 0. */
@@ -69,6 +76,8 @@ export interface StepGraph {
   readonly target: TargetType
   /** Trained parameters. */
   readonly parameters: readonly string[]
+  /** Constants that could be taken for parameters and stay as they are, and why. */
+  readonly left: readonly LeftConstant[]
   /** Running statistics that each step updates. */
   readonly statistics: readonly string[]
   readonly slots: readonly SlotState[]
@@ -86,16 +95,20 @@ export interface StepGraph {
  */
 export function buildStep(model: Model, options: StepOptions): StepGraph {
   const { optimizer, seed = 0 } = options
-  const constant = withConstantsAsInitializers(inFloat32(model).model)
-  const candidates = trainableCandidates(model, constant)
-  const frozen = matchingParameters(constant, candidates, options.freeze ?? [])
+  const separate = separateConstants(model)
+  const { trained, frozen, left } = chooseParameters(
+    separate,
+    options.trainOnly,
+    options.freeze ?? [],
+  )
+  const constant = withConstantsAsInitializers(inFloat32(separate).model)
   const upgraded = withSymbolicBatch(upgrade(constant))
   const source =
     options.target !== undefined && isCpu(options.target) ? poolFirst(upgraded) : upgraded
   const forward = new ForwardGraph(source, {
     ...options,
     training: { seed, frozen },
-    variables: candidates.filter((name) => !frozen.has(name)),
+    variables: trained,
   })
   const { builder, emitter } = forward
   const { loss, gradient, correct } = forward.emitLoss()
@@ -189,6 +202,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     inputs: forward.inputs,
     target: forward.target,
     parameters,
+    left,
     statistics: [...forward.updates.keys()],
     slots,
     state,
@@ -217,7 +231,7 @@ export interface EvaluationGraph {
 /** The model with outputs `loss` (mean of the batch) and `correct`, with its weights constant. */
 export function buildEvaluation(
   model: Model,
-  options: Pick<StepOptions, 'loss' | 'output' | 'target'>,
+  options: Pick<StepOptions, 'loss' | 'output' | 'target' | 'targetShape'>,
 ): EvaluationGraph {
   const single = inFloat32(forServing(model)).model
   const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(single)))

@@ -4,10 +4,12 @@ import { capturedValues } from '../../model/links.ts'
 import type { Initializer, Model, Node } from '../../model/model.ts'
 import { nodeLabel } from '../../model/names.ts'
 import { inferModel } from '../../operators/inference.ts'
+import { separateConstants } from '../../operators/shared-constants.ts'
 import { operatorOf } from '../../operators/table.ts'
+import { type LeftConstant, trainableConstants } from '../../operators/trainable.ts'
 import { asFloats } from '../../passes/single-precision.ts'
 import { isFloat } from '../../tensor/dtype.ts'
-import { elementCount, type LazyTensor, materialize } from '../../tensor/tensor.ts'
+import { type LazyTensor, materialize } from '../../tensor/tensor.ts'
 
 /**
  * The model with the constants that sit in nodes (outputs of nodes without inputs whose value is
@@ -33,37 +35,39 @@ export function withConstantsAsInitializers(model: Model): Model {
   return { ...model, graph: { ...graph, nodes, initializers } }
 }
 
-/**
- * Float constants that training may change: initializers other than scalars (which exporters use
- * for factors and exponents) and than the stored statistics of normalizations. Where a model has
- * no such initializer, its weights sit in Constant nodes: these are taken, single numbers apart.
- * Of the candidates, those that a gradient reaches are trained.
- */
-export function trainableCandidates(model: Model, lifted: Model): readonly string[] {
-  const statistics = storedStatistics(lifted)
-  const floats = [...lifted.graph.initializers].filter(
-    ([name, { tensor }]) =>
-      isFloat(tensor.dtype) && tensor.dims.length > 0 && !statistics.has(name),
-  )
-  const stored = floats.filter(([name]) => model.graph.initializers.has(name))
-  const several = floats.filter(([, { tensor }]) => elementCount(tensor.dims) > 1)
-  const large = stored.some(([, { tensor }]) => elementCount(tensor.dims) > 1)
-  const weights = large || several.length === 0 ? stored : several
-  return weights.map(([name]) => name)
+/** What of a model a training changes. */
+export interface TrainingChoice {
+  /** The parameters to train. */
+  readonly trained: readonly string[]
+  /** Parameters that stay as they are because the user wants it. */
+  readonly frozen: ReadonlySet<string>
+  /** Constants that could be taken for parameters and are left as they are, and why. */
+  readonly left: readonly LeftConstant[]
 }
 
-/** Running means and variances, by name. */
-export function storedStatistics(model: Model): ReadonlySet<string> {
-  const names = new Set<string>()
-  for (const node of model.graph.nodes) {
-    const facet = operatorOf(node)?.growth?.normalization
-    if (!facet) continue
-    for (const i of [facet.mean, facet.variance]) {
-      const name = node.inputs[i]
-      if (name) names.add(name)
-    }
+/**
+ * The parameters of a model (operators/trainable.ts), or those that `trainOnly` names among all its
+ * floating-point constants, without those that `freeze` names.
+ *
+ * @throws usage for a pattern that matches nothing
+ */
+export function chooseParameters(
+  model: Model,
+  trainOnly: readonly string[] | undefined,
+  freeze: readonly string[],
+): TrainingChoice {
+  const { parameters, left, possible } = trainableConstants(model)
+  const names = [...possible.keys()]
+  const asked = trainOnly && matchingParameters(model, names, trainOnly)
+  const chosen = asked ? names.filter((name) => asked.has(name)) : parameters
+  const excluded = matchingParameters(model, chosen, freeze)
+  const trained = chosen.filter((name) => !excluded.has(name))
+  const wanted = new Set(trained)
+  return {
+    trained,
+    frozen: new Set([...parameters, ...excluded].filter((name) => !wanted.has(name))),
+    left: left.filter(({ name }) => !wanted.has(name) && !excluded.has(name)),
   }
-  return names
 }
 
 /**
@@ -127,10 +131,11 @@ export function forServing(model: Model): Model {
  * of another precision become those of the constant: training computes in float32 alone.
  */
 export function withParameters(model: Model, values: ReadonlyMap<string, LazyTensor>): Model {
-  const { graph } = model
+  const separate = separateConstants(model)
+  const { graph } = separate
   const initializers = new Map<string, Initializer>(graph.initializers)
   const replaced = new Set<string>()
-  const constants = withConstantsAsInitializers(model).graph.initializers
+  const constants = withConstantsAsInitializers(separate).graph.initializers
   for (const [name, value] of values) {
     replaced.add(name)
     const dtype = constants.get(name)?.tensor.dtype ?? value.dtype
@@ -141,5 +146,5 @@ export function withParameters(model: Model, values: ReadonlyMap<string, LazyTen
   const nodes = graph.nodes.filter(
     (node) => !(node.inputs.length === 0 && node.outputs.some((name) => replaced.has(name))),
   )
-  return { ...model, graph: { ...graph, nodes, initializers } }
+  return { ...separate, graph: { ...graph, nodes, initializers } }
 }

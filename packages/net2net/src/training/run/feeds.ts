@@ -1,6 +1,12 @@
 /** From a data set's batch to what a compiled graph takes. */
 
-import { type Batch, batchesOf, type SampleSet } from '../../data/samples.ts'
+import {
+  type Batch,
+  batchesOf,
+  isSampleSet,
+  type SampleSet,
+  type TrainingData,
+} from '../../data/samples.ts'
 import { inputError, usageError } from '../../errors.ts'
 import type { Dim, Model, Shape, ValueType } from '../../model/model.ts'
 import { type DType, dtypes, isFloat } from '../../tensor/dtype.ts'
@@ -82,6 +88,12 @@ export async function mustFitSamples(
   if (target.classes !== undefined && ArrayBuffer.isView(data) && !isHalf(dtype))
     mustBeClasses(data, target.classes)
 }
+
+/** What is known of a batch's targets before any is taken, as an option of `buildStep`. */
+export const targetShapeOf = (data: TrainingData): { readonly targetShape?: Shape } =>
+  isSampleSet(data) && data.target?.dims
+    ? { targetShape: ['batch', ...data.target.dims.slice(1)] }
+    : {}
 
 /** Does an input's first axis hold the samples that the target's first axis holds? */
 function isBatch(type: ValueType | undefined, { shape }: TargetType): boolean {

@@ -24,7 +24,7 @@ import {
   mustBeFitForEvaluation,
   throwIfAborted,
 } from './evaluate.ts'
-import { mustFitSamples } from './feeds.ts'
+import { mustFitSamples, targetShapeOf } from './feeds.ts'
 import { assertFinite, notFinite } from './finite.ts'
 import {
   copyTensor,
@@ -39,9 +39,10 @@ import { targetOf } from './targets.ts'
 
 export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from '../train-options.ts'
 
-/** How the step of a training is compiled. */
-export const stepOptionsOf = (options: TrainOptions): StepOptions => ({
+/** How the step of a training on this data is compiled. */
+export const stepOptionsOf = (options: TrainOptions, data: TrainingData): StepOptions => ({
   ...options,
+  ...targetShapeOf(data),
   watch: true,
   target: targetOf(options.runtime, options.session?.device),
 })
@@ -72,7 +73,7 @@ export class Training implements AsyncIterable<EpochResult> {
     const passes = this.#passesLeft(resume)
     mustServe(data, trainingData, data === validation ? 2 * passes : passes)
     if (validation) mustServe(validation, validationData, passes)
-    this.step = compiled ?? buildStep(model, stepOptionsOf(options))
+    this.step = compiled ?? buildStep(model, stepOptionsOf(options, data))
     this.#model = model
     if (isSampleSet(data)) {
       const classes = this.step.target.classes === undefined ? undefined : data.classes
@@ -80,10 +81,13 @@ export class Training implements AsyncIterable<EpochResult> {
       if (classes) this.#model = withClasses(model, classes)
     }
     const { from } = inFloat32(model)
-    this.notes = [...from].map(
-      (dtype) =>
-        `The model holds ${dtype} numbers: it is trained in float32, and stored as ${dtype} again.`,
-    )
+    this.notes = [
+      ...[...from].map(
+        (dtype) =>
+          `The model holds ${dtype} numbers: it is trained in float32, and stored as ${dtype} again.`,
+      ),
+      ...this.step.left.map(({ name, reason }) => `${name} is not trained: ${reason}.`),
+    ]
     this.#state = resume ? fitting(resume, this.step) : startingState(this.step.state)
   }
 
@@ -276,7 +280,7 @@ export class Training implements AsyncIterable<EpochResult> {
         validation,
         this.#evaluating(),
         validationData,
-        this.#passesLeft(this.#state) > 1 || this.#state.epoch > 0,
+        isSampleSet(validation) || this.#passesLeft(this.#state) > 1 || this.#state.epoch > 0,
       ))
     const mean = totals.loss / totals.predictions
     const result: EpochResult = {

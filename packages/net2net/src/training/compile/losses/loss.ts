@@ -35,7 +35,12 @@ export interface Loss {
   readonly name: string
   /** A link function that the loss has in itself: a model that ends in it trains below it. */
   readonly link?: LinkFacet['kind']
-  /** What `target` must be, given the prediction's shape. */
-  target(prediction: Shape, classAxis: number | undefined): TargetType
+  /**
+   * What `target` must be, given the prediction's shape.
+   *
+   * @param classAxis as the link at the end of the model says
+   * @param given the shape of the targets that there are, where it is known
+   */
+  target(prediction: Shape, classAxis: number | undefined, given?: Shape): TargetType
   emit(context: LossContext): EmittedLoss
 }

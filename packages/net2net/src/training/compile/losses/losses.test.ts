@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { normalTensor } from '../../../../testing/gradient-check.ts'
 import { hasOnnxVectors, onnxVector } from '../../../../testing/onnx-vectors.ts'
 import { runGraph } from '../../../../testing/run-graph.ts'
+import type { Shape } from '../../../model/model.ts'
 import { type RandomStream, randomStream } from '../../../tensor/random.ts'
 import { elementCount, float32, int64, type Tensor } from '../../../tensor/tensor.ts'
 import {
@@ -134,6 +135,24 @@ describe('softmax cross-entropy', () => {
     const wrong = await run(softmaxCrossEntropy(), float32([1, 2], [1e4, 0]), int64([1]))
     expect(wrong.loss).toBe(1e4)
     expect([...wrong.gradient.data]).toEqual([1, -1])
+  })
+
+  test('the class axis is the one that the targets do not have', () => {
+    const shapeOf = (prediction: Shape, given?: Shape, axis?: number) =>
+      softmaxCrossEntropy(axis === undefined ? {} : { axis }).target(prediction, undefined, given)
+        .shape
+    // Tokens, sequences, images.
+    expect(shapeOf(['batch', 6, 40], ['batch', 6])).toEqual(['batch', 6])
+    expect(shapeOf(['batch', 4, 20], ['batch', 20])).toEqual(['batch', 20])
+    expect(shapeOf(['batch', 3, 8, 9], ['batch', 8, 9])).toEqual(['batch', 8, 9])
+    expect(shapeOf(['batch', 8, 9, 3], ['batch', 8, 9])).toEqual(['batch', 8, 9])
+    // Where they do not tell: the last axis of tokens, axis 1 of images.
+    expect(shapeOf(['batch', 5, 7])).toEqual(['batch', 5])
+    expect(shapeOf(['batch', 5, 5], ['batch', 5])).toEqual(['batch', 5])
+    expect(shapeOf(['batch', 3, 8, 8])).toEqual(['batch', 8, 8])
+    expect(shapeOf(['batch', 3])).toEqual(['batch'])
+    expect(shapeOf(['batch', 5, 7], ['batch', 5], 1)).toEqual(['batch', 7])
+    expect(softmaxCrossEntropy().target(['batch', 5, 7], 1).classes).toBe(5)
   })
 
   test('options out of range are refused', () => {

@@ -19,7 +19,11 @@ export interface SoftmaxCrossEntropyOptions {
   readonly target?: 'indices' | 'one-hot'
   /** ε: how much of each target is spread over all classes. Default 0. */
   readonly labelSmoothing?: number
-  /** Axis of the classes. Default: that of the model's softmax, else 1. */
+  /**
+   * Axis of the classes, from the back where negative. Default: that of the model's softmax; else
+   * the one that the targets do not have, [N, T] for scores [N, T, V] or [N, H, W] for [N, C, H, W];
+   * where they do not tell, the last one of scores of rank 3, axis 1 otherwise.
+   */
   readonly axis?: number
 }
 
@@ -27,8 +31,9 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
   const { target: form = 'indices', labelSmoothing = 0 } = options
   if (!(labelSmoothing >= 0 && labelSmoothing < 1))
     throw usageError(`Label smoothing must be in [0, 1), not ${labelSmoothing}.`)
-  const axisOf = (rank: number, classAxis: number | undefined) => {
-    const axis = options.axis ?? classAxis ?? 1
+  const axisOf = (shape: Shape, classAxis: number | undefined, given: Shape | undefined) => {
+    const rank = shape.length
+    const axis = options.axis ?? classAxis ?? missingAxis(shape, given)
     const positive = axis < 0 ? axis + rank : axis
     if (positive < 1 || positive >= rank)
       throw usageError(`The class axis ${axis} does not fit predictions of rank ${rank}.`)
@@ -37,8 +42,8 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
   return {
     name: 'softmax-cross-entropy',
     link: 'softmax',
-    target(shape, classAxis) {
-      const axis = axisOf(shape.length, classAxis)
+    target(shape, classAxis, given) {
+      const axis = axisOf(shape, classAxis, form === 'indices' ? given : undefined)
       const classes = classesOf(shape, axis)
       return form === 'one-hot'
         ? { dtype: 'float32', shape, perPrediction: classes }
@@ -46,7 +51,8 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
     },
     emit({ emitter, prediction, target, classAxis }) {
       const shape: Shape = emitter.info(prediction).shape!
-      const axis = axisOf(shape.length, classAxis)
+      const targetShape = form === 'indices' ? emitter.info(target).shape : undefined
+      const axis = axisOf(shape, classAxis, targetShape)
       const classes = classesOf(shape, axis)
       const axes = emitter.constant(int64([axis]))
       const over = (op: string, value: string) => emitter.op(op, [value, axes], { keepdims: 1 })
@@ -86,6 +92,20 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
       }
     },
   }
+}
+
+/** The axis of scores that targets of this shape do not have, or the usual one. */
+function missingAxis(shape: Shape, given: Shape | undefined): number {
+  const usual = shape.length === 3 ? 2 : 1
+  if (given?.length !== shape.length - 1) return usual
+  const fits = (axis: number) =>
+    shape
+      .filter((_, a) => a !== axis)
+      .every(
+        (dim, a) => typeof dim !== 'number' || typeof given[a] !== 'number' || dim === given[a],
+      )
+  if (fits(usual)) return usual
+  return shape.findIndex((_, axis) => axis > 0 && fits(axis))
 }
 
 function classesOf(shape: Shape, axis: number): number {

@@ -1,0 +1,41 @@
+/** What steps and stages must be, for callers without a compiler: see arguments.ts. */
+import * as kind from '../arguments.ts'
+import type { DeepenStep, WidenStep } from '../growth/index.ts'
+import type { GrowthStage } from './schedule.ts'
+
+const { number, text } = kind
+const common = {
+  seed: number,
+  init: text,
+  plan: kind.object('a growth plan', 'parameters', 'object'),
+}
+const widening = kind.options<WidenStep>(
+  { ...common, noise: text, noiseSize: number },
+  { widen: kind.recordOf('an object of widths by layer', kind.either('a width', number, text)) },
+)
+const deepening = kind.options<DeepenStep>(
+  { ...common, block: text },
+  { deepen: kind.either('a layer, or a list of layers', text, kind.texts) },
+)
+
+/** A step of growth: what is wrong with one that widens is said of a widening. */
+export const growthStep: kind.Kind = (value) =>
+  typeof value === 'object' && value !== null && 'deepen' in value
+    ? deepening(value)
+    : widening(value)
+
+export const stages = kind.listOf(
+  'a list of stages',
+  kind.options<GrowthStage>(
+    { seed: number, learningRateFactor: number },
+    {
+      when: kind.either(
+        'one of epoch, step and plateau, with a number',
+        kind.object('', 'epoch', 'number'),
+        kind.object('', 'step', 'number'),
+        kind.object('', 'plateau', 'number'),
+      ),
+      steps: kind.listOf('a list of steps', growthStep),
+    },
+  ),
+)

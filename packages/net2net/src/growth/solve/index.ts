@@ -1,0 +1,36 @@
+/**
+ * The growth solver: which axes of a model can grow, what grows with them, and who is split.
+ *
+ * Six phases, none of which writes into the result of another: what each value is; how axes are related;
+ * what is fixed; who takes split coefficients; what that fixes in turn; what grows together.
+ */
+import type { Model } from '../../model/model.ts'
+import type { SolvedAxes } from './axis-system.ts'
+import { type ChannelGroups, channelGroups, unbalancedSums } from './channel-groups.ts'
+import { type Facts, factsOf, type OperatorLookup } from './facts.ts'
+import { spread } from './fixed.ts'
+import { type Relations, relate } from './relate.ts'
+import { assignSplits, type Splits } from './splits.ts'
+
+export interface Solution {
+  readonly facts: Facts
+  readonly axes: SolvedAxes
+  readonly relations: Relations
+  readonly splits: Splits
+  readonly groups: ChannelGroups
+}
+
+/** Solves a model. Never fails for what it does not understand: that is fixed, with the reason. */
+export function solve(model: Model, operatorOf?: OperatorLookup): Solution {
+  const facts = factsOf(model, operatorOf)
+  const { axes, relations } = relate(facts)
+  const fixed = [...axes.sources, ...unbalancedSums(axes, relations)]
+  const related = spread(axes, fixed)
+  const { splits, refused } = assignSplits(facts, axes, relations, related)
+  const reasons = refused.length === 0 ? related : spread(axes, [...fixed, ...refused])
+  return { facts, axes, relations, splits, groups: channelGroups(facts, axes, relations, reasons) }
+}
+
+/** What planners take: a model, or what has been solved of it already. */
+export const solutionOf = (from: Model | Solution): Solution =>
+  'facts' in from ? from : solve(from)

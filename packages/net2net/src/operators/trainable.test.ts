@@ -1,0 +1,303 @@
+import { describe, expect, test } from 'vitest'
+import { type AttributeLike, float } from '../model/attributes.ts'
+import { GraphBuilder, modelOf } from '../model/builder.ts'
+import type { Model } from '../model/model.ts'
+import { decodeModel } from '../onnx/decode.ts'
+import { encodeModel } from '../onnx/encode.ts'
+import { randomStream } from '../tensor/random.ts'
+import { elementCount, float32, int64, type Tensor } from '../tensor/tensor.ts'
+import { separateConstants } from './shared-constants.ts'
+import { trainableConstants } from './trainable.ts'
+
+const KIND = 'pkg.torch.export.graph_signature.InputSpec.kind'
+const FOLDED = 'pkg.onnxscript.optimizer.folded_from'
+const SCOPES = 'pkg.torch.onnx.name_scopes'
+
+const random = randomStream(0, 'trainable')
+const normal = (...dims: number[]): Tensor =>
+  float32(
+    dims,
+    Float32Array.from({ length: elementCount(dims) }, () => random.normal()),
+  )
+const filled = (value: number, ...dims: number[]): Tensor =>
+  float32(dims, new Float32Array(elementCount(dims)).fill(value))
+
+type Step = readonly [
+  op: string,
+  inputs: readonly string[],
+  output: string,
+  attributes?: Readonly<Record<string, AttributeLike>>,
+  scopes?: string,
+]
+
+/** A model of x, float32 [2, 6, 8], or of token ids; `marks` is metadata by the name of a constant. */
+function modelWith(
+  constants: Readonly<Record<string, Tensor>>,
+  steps: readonly Step[],
+  marks: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
+): Model {
+  const builder = new GraphBuilder()
+  builder.input('x', 'float32', ['batch', 6, 8])
+  builder.input('ids', 'int64', ['batch', 6])
+  for (const [name, tensor] of Object.entries(constants)) builder.initializer(name, tensor)
+  for (const [op, inputs, output, attributes = {}] of steps)
+    builder.nodeOutputs(op, inputs, attributes, { outputs: [output] })
+  builder.output(steps.at(-1)![2], 'float32')
+  const model = modelOf(builder.graph())
+  const nodes = model.graph.nodes.map((node, i) => {
+    const scopes = steps[i]![4]
+    return scopes === undefined ? node : { ...node, metadata: new Map([[SCOPES, scopes]]) }
+  })
+  const values = Object.entries(marks).map(([name, entries]) => ({
+    name,
+    type: { kind: 'tensor' as const, dtype: 'float32' as const, shape: constants[name]!.dims },
+    metadata: new Map(Object.entries(entries)),
+  }))
+  // What exporters note survives a file.
+  return decodeModel(encodeModel({ ...model, graph: { ...model.graph, nodes, values } }))
+}
+
+const parametersOf = (model: Model) => [...trainableConstants(model).parameters].sort()
+
+describe('marked files', () => {
+  const parameter = { [KIND]: 'PARAMETER' }
+  const buffer = { [KIND]: 'BUFFER' }
+
+  test('parameters are trained, whatever they look like, and buffers are not', () => {
+    const model = modelWith(
+      {
+        w: normal(8, 8),
+        scale: filled(1),
+        table: normal(8, 8),
+        ones: filled(1, 8),
+        eps: filled(2),
+      },
+      [
+        ['MatMul', ['x', 'w'], 'a'],
+        ['MatMul', ['a', 'table'], 'b'],
+        ['Mul', ['b', 'scale'], 'c'],
+        ['Mul', ['c', 'ones'], 'd'],
+        ['Add', ['d', 'eps'], 'y'],
+      ],
+      { w: parameter, scale: parameter, table: buffer },
+    )
+    expect(parametersOf(model)).toEqual(['scale', 'w'])
+  })
+
+  test('what the exporter made of a weight or a bias is trained, and what it made of others is named', () => {
+    const model = modelWith(
+      { w: normal(8, 8), val_1: normal(8), val_2: normal(6, 6), val_3: filled(0.5) },
+      [
+        ['MatMul', ['x', 'w'], 'a'],
+        ['Mul', ['a', 'val_1'], 'b'],
+        ['Transpose', ['b'], 'bt', { perm: [0, 2, 1] }],
+        ['MatMul', ['b', 'bt'], 'scores'],
+        ['Add', ['scores', 'val_2'], 'c'],
+        ['Mul', ['c', 'val_3'], 'd'],
+        ['Softmax', ['d'], 'y', { axis: -1 }],
+      ],
+      {
+        w: parameter,
+        val_1: { [FOLDED]: "['gn.weight', 'val_0']" },
+        val_2: { [FOLDED]: "['attn.biases', 'attn.index']" },
+        val_3: { [FOLDED]: "['logit_scale', 'b']" },
+      },
+    )
+    expect(parametersOf(model)).toEqual(['val_1', 'w'])
+    const left = new Map(
+      trainableConstants(model).left.map(({ name, reason }) => [name, reason] as const),
+    )
+    expect(left.get('val_2')).toContain('attn.biases')
+    expect(left.get('val_3')).toMatch(/from logit_scale$/)
+  })
+
+  test('ones and zeros in the place of a scale and a shift stay', () => {
+    const model = modelWith(
+      { w: normal(8, 8), clone: filled(1, 8), zeros: filled(0, 8), 'n.weight': filled(1, 8) },
+      [
+        ['MatMul', ['x', 'w'], 'a'],
+        ['LayerNormalization', ['a', 'clone', 'zeros'], 'b'],
+        ['LayerNormalization', ['b', 'n.weight', 'zeros'], 'y'],
+      ],
+      { w: parameter },
+    )
+    // A layer that growth inserted has no marks, and a name of its own.
+    expect(parametersOf(model)).toEqual(['n.weight', 'w'])
+  })
+})
+
+describe('files without marks', () => {
+  test('weights, biases, scales and tables of positions are trained; masks and scalars are not', () => {
+    const mask = float32(
+      [6, 6],
+      Array.from({ length: 36 }, (_, i) => (i % 6 > i / 6 ? -1e9 : 0)),
+    )
+    const sines = float32(
+      [1, 6, 8],
+      Array.from({ length: 48 }, (_, i) => {
+        const angle = Math.floor(i / 8) / 10 ** ((i % 8) >> 1)
+        return i % 2 ? Math.cos(angle) : Math.sin(angle)
+      }),
+    )
+    const model = modelWith(
+      {
+        embedding: normal(20, 8),
+        positions: normal(1, 6, 8),
+        sines,
+        mask,
+        w: normal(8, 8),
+        bias: normal(8),
+        scale: filled(1, 8),
+        temperature: filled(0.3),
+        'onnx::Mul_1': normal(8),
+        half: filled(0.5, 1),
+      },
+      [
+        ['Gather', ['embedding', 'ids'], 'e'],
+        ['Add', ['e', 'positions'], 'p'],
+        ['Add', ['p', 'sines'], 's'],
+        ['MatMul', ['s', 'w'], 'q'],
+        ['Transpose', ['q'], 'k', { perm: [0, 2, 1] }],
+        ['MatMul', ['q', 'k'], 'scores'],
+        ['Mul', ['scores', 'half'], 'halved'],
+        ['Add', ['halved', 'mask'], 'masked'],
+        ['Softmax', ['masked'], 'a', { axis: -1 }],
+        ['MatMul', ['a', 'q'], 'v'],
+        ['Mul', ['v', 'scale'], 'm'],
+        ['Mul', ['m', 'onnx::Mul_1'], 'n'],
+        ['Add', ['n', 'bias'], 'o'],
+        ['Mul', ['o', 'temperature'], 'y'],
+      ],
+    )
+    expect(parametersOf(model)).toEqual(['bias', 'embedding', 'positions', 'scale', 'w'])
+    const left = trainableConstants(model).left.map(({ name }) => name)
+    expect(left).toContain('temperature')
+    expect(left).not.toContain('mask')
+  })
+
+  test('what standardizes the input stays, and so do grids and frequencies', () => {
+    const model = modelWith(
+      {
+        mean: normal(8),
+        std: normal(8),
+        frequencies: normal(1, 4),
+        w: normal(8, 4),
+        last: int64([-1]),
+      },
+      [
+        ['Sub', ['x', 'mean'], 'a'],
+        ['Mul', ['a', 'std'], 'b'],
+        ['MatMul', ['b', 'w'], 'c'],
+        ['Cast', ['ids'], 'i', { to: 1 }],
+        ['Unsqueeze', ['i', 'last'], 'j'],
+        ['MatMul', ['j', 'frequencies'], 'angles'],
+        ['Cos', ['angles'], 'cos'],
+        ['Mul', ['c', 'cos'], 'y'],
+      ],
+    )
+    expect(parametersOf(model)).toEqual(['w'])
+  })
+
+  test('what a weight is computed from is trained, and running statistics are not', () => {
+    const model = modelWith(
+      {
+        v: normal(8, 8),
+        g: normal(8),
+        scale: normal(6),
+        shift: normal(6),
+        mean: normal(6),
+        variance: filled(1, 6),
+      },
+      [
+        ['Mul', ['v', 'g'], 'w'],
+        ['MatMul', ['x', 'w'], 'a'],
+        [
+          'BatchNormalization',
+          ['a', 'scale', 'shift', 'mean', 'variance'],
+          'y',
+          { epsilon: float(1e-5) },
+        ],
+      ],
+    )
+    expect(parametersOf(model)).toEqual(['g', 'scale', 'shift', 'v'])
+  })
+})
+
+describe('constants that an exporter merged', () => {
+  const norms: readonly Step[] = [
+    ['Identity', ['n1.weight'], 'n2.weight'],
+    ['LayerNormalization', ['x', 'n1.weight', 'n1.bias'], 'a'],
+    ['LayerNormalization', ['a', 'n2.weight', 'n1.bias'], 'y'],
+  ]
+
+  test('those that share through an Identity are apart, under the names that it gave', () => {
+    const model = modelWith({ 'n1.weight': filled(1, 8), 'n1.bias': filled(0, 8) }, norms)
+    const separate = separateConstants(model)
+    expect(parametersOf(separate)).toEqual(['n1.bias', 'n1.weight', 'n2.weight'])
+    expect(separate.graph.nodes.length).toBe(2)
+  })
+
+  test('a variable that is read by Identities alone is one', () => {
+    const model = modelWith({ variable: normal(8, 8) }, [
+      ['Identity', ['variable'], 'read1'],
+      ['Identity', ['variable'], 'read2'],
+      ['MatMul', ['x', 'read1'], 'a'],
+      ['MatMul', ['a', 'read2'], 'y'],
+    ])
+    expect(parametersOf(separateConstants(model))).toEqual(['variable'])
+  })
+
+  const merged = (tensor: Tensor, modules: readonly [string, string]) =>
+    separateConstants(
+      modelWith({ 'a.weight': tensor, 'a.bias': normal(8) }, [
+        [
+          'LayerNormalization',
+          ['x', 'a.weight', 'a.bias'],
+          'h',
+          {},
+          `['', '${modules[0]}', 'norm']`,
+        ],
+        [
+          'LayerNormalization',
+          ['h', 'a.weight', 'a.bias'],
+          'y',
+          {},
+          `['', '${modules[1]}', 'norm_1']`,
+        ],
+      ]),
+    )
+
+  test('fresh numbers of several modules are those of each', () => {
+    expect(parametersOf(merged(filled(1, 8), ['a', 'b']))).toEqual([
+      'a.bias',
+      'a.weight',
+      'b.weight',
+    ])
+  })
+
+  test('copies in a list are apart, and what the user shares stays one', () => {
+    expect(parametersOf(merged(normal(8), ['l.0.a', 'l.1.a'])).length).toBe(4)
+    expect(parametersOf(merged(normal(8), ['a', 'b']))).toEqual(['a.bias', 'a.weight'])
+    expect(parametersOf(merged(filled(1, 8), ['a', 'a']))).toEqual(['a.bias', 'a.weight'])
+  })
+
+  test('an embedding and a head that is its transpose are one', () => {
+    const table = normal(20, 8)
+    const head = float32(
+      [8, 20],
+      Array.from({ length: 160 }, (_, i) => Number(table.data[(i % 20) * 8 + Math.floor(i / 20)])),
+    )
+    const tied = modelWith({ 'onnx::MatMul_7': head, 'table.weight': table }, [
+      ['Gather', ['table.weight', 'ids'], 'a'],
+      ['MatMul', ['a', 'onnx::MatMul_7'], 'y'],
+    ])
+    const separate = separateConstants(tied)
+    expect(parametersOf(separate)).toEqual(['table.weight'])
+    expect(separate.graph.nodes[0]!.outputs).toEqual(['onnx::MatMul_7'])
+    const apart = modelWith({ head: normal(8, 20), table }, [
+      ['Gather', ['table', 'ids'], 'a'],
+      ['MatMul', ['a', 'head'], 'y'],
+    ])
+    expect(separateConstants(apart)).toBe(apart)
+  })
+})

@@ -1,0 +1,314 @@
+/**
+ * Which constants of a model are its parameters: what training changes.
+ *
+ * Exporters write every constant as an initializer: weights, but also masks, scales of attention,
+ * rotary tables, grids of positions. PyTorch's exporter says which is which, in the metadata of the
+ * value (`InputSpec.kind`): a PARAMETER is trained, a BUFFER or CONSTANT_TENSOR is not. What it computed
+ * from others has lost its mark, but says from which; from a `weight` or `bias` comes a parameter. Other
+ * exporters have no marks. Then the use decides:
+ *
+ * - Weights, biases, scales and tables of layers, norms and embeddings are parameters
+ *   (`Operator.parameters`), and so is what they are computed from.
+ * - In a file without any mark, a constant that is added to values of the network, multiplies them or
+ *   stands among them (`Operator.operand`) is a parameter if it looks like a bias, a scale or a
+ *   table of positions: not a mask, not a scalar, not a table of sines, not applied to the
+ *   model's input itself (which is how inputs are standardized), not under a name that an
+ *   exporter invented.
+ *
+ * Running statistics are never parameters, nor is what is not floating-point, nor are ones and zeros
+ * that an exporter put in the place of a scale and a shift. Whoever trains may name others.
+ */
+import { capturedValues } from '../model/links.ts'
+import { type Metadata, type Model, type Node, requiredInputs } from '../model/model.ts'
+import { isFloat } from '../tensor/dtype.ts'
+import { elementCount, type LazyTensor, readInto, toNumbers } from '../tensor/tensor.ts'
+import { inferModel } from './inference.ts'
+import { operatorOf } from './table.ts'
+
+/** Key of PyTorch's exporter: what a constant was in the program that was exported. */
+const KIND = 'pkg.torch.export.graph_signature.InputSpec.kind'
+/** Key of its optimizer: the constants that this one was computed from. */
+export const FOLDED_FROM = 'pkg.onnxscript.optimizer.folded_from'
+
+const PARAMETER = 'PARAMETER'
+
+/** The user's constants, by their names, that the exporter computed this one from. */
+const sourcesOf = (metadata: Metadata | undefined): readonly string[] =>
+  (metadata?.get(FOLDED_FROM)?.match(/[^'"[\], ]+/g) ?? []).filter(
+    (name) => !/^val_\d+$/.test(name),
+  )
+
+/** What every layer of PyTorch calls its parameters, and no layer its buffers. */
+const isWeightName = (name: string): boolean => /(weight|bias)$/.test(name)
+
+/** A constant that could be taken for a parameter and is not trained. */
+export interface LeftConstant {
+  readonly name: string
+  /** Why, to follow the name in a sentence. */
+  readonly reason: string
+}
+
+export interface TrainableConstants {
+  /** The parameters, in the order of the file. */
+  readonly parameters: readonly string[]
+  readonly left: readonly LeftConstant[]
+  /** Every floating-point constant that could be trained if somebody asked for it, by name. */
+  readonly possible: ReadonlyMap<string, LazyTensor>
+}
+
+export function trainableConstants(model: Model): TrainableConstants {
+  const constants = floatConstants(model)
+  const metadata = metadataOf(model)
+  const statistics = storedStatistics(model)
+  const isMarked = [...metadata.values()].some((entries) => entries.get(KIND) === PARAMETER)
+  const uses = usesOf(model, constants)
+  const isStored = (name: string) => model.graph.initializers.has(name)
+  // Some files keep all weights in Constant nodes.
+  const storesWeights = [...uses.own].some(
+    (name) => isStored(name) && elementCount(constants.get(name)!.dims) > 1,
+  )
+  const possible = new Map([...constants].filter(([name]) => !statistics.has(name)))
+  const parameters: string[] = []
+  const left: LeftConstant[] = []
+  for (const [name, tensor] of possible) {
+    const sources = sourcesOf(metadata.get(name))
+    const kind = metadata.get(name)?.get(KIND) ?? (sources.some(isWeightName) && PARAMETER)
+    if (kind) {
+      if (kind === PARAMETER) parameters.push(name)
+      continue
+    }
+    const isInvented = isMarked
+      ? !name.includes('.')
+      : name.startsWith('onnx::') || (storesWeights && !isStored(name))
+    const use = uses.operands.get(name)
+    if (uses.own.has(name)) {
+      const isFixed =
+        (isInvented && isFiller(tensor)) || (uses.lookedUp.has(name) && isTrigonometric(tensor))
+      if (!isFixed) parameters.push(name)
+    } else if (use && isMarked) {
+      // Sizes of values are among the sources too.
+      const constant = sources.filter((source) => !uses.computed.has(source))
+      const isKnown = isTable(tensor) || elementCount(tensor.dims) === 1
+      if (isKnown && constant.length > 0)
+        left.push({ name, reason: `the exporter computed it from ${constant.join(', ')}` })
+    } else if (use && !isInvented) {
+      if (looksTrained(use, tensor)) parameters.push(name)
+      else if (isTable(tensor)) left.push({ name, reason: 'it may be a table or a fixed constant' })
+      else if (isStored(name) && elementCount(tensor.dims) === 1)
+        left.push({ name, reason: 'it is a single number, which may be a fixed factor' })
+    }
+  }
+  return { parameters, left, possible }
+}
+
+/** Running means and variances, by name. */
+export function storedStatistics(model: Model): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const node of model.graph.nodes) {
+    const facet = operatorOf(node)?.growth?.normalization
+    if (!facet) continue
+    for (const i of [facet.mean, facet.variance]) {
+      const name = node.inputs[i]
+      if (name) names.add(name)
+    }
+  }
+  return names
+}
+
+/** Floating-point initializers and constants that sit in nodes, by name. */
+function floatConstants(model: Model): ReadonlyMap<string, LazyTensor> {
+  const constants = new Map<string, LazyTensor>()
+  const add = (name: string, tensor: LazyTensor | undefined) => {
+    if (tensor && isFloat(tensor.dtype)) constants.set(name, tensor)
+  }
+  for (const [name, { tensor }] of model.graph.initializers) add(name, tensor)
+  const nodes = model.graph.nodes.filter(({ inputs }) => inputs.length === 0)
+  const infos = inferModel({ ...model, graph: { ...model.graph, nodes } })
+  for (const { outputs } of nodes) for (const name of outputs) add(name, infos.get(name)?.constant)
+  return constants
+}
+
+/** What exporters noted of each value. */
+function metadataOf({ graph }: Model): ReadonlyMap<string, Metadata> {
+  const found = new Map<string, Metadata>()
+  for (const { name, metadata } of [...graph.inputs, ...graph.values])
+    if (metadata) found.set(name, metadata)
+  for (const [name, { metadata }] of graph.initializers)
+    if (metadata) found.set(name, new Map([...(found.get(name) ?? []), ...metadata]))
+  return found
+}
+
+interface OperandUse {
+  readonly kind: 'bias' | 'scale' | 'entries'
+  /** Of the value that it meets, where it is known. */
+  readonly rank: number | undefined
+}
+
+interface Uses {
+  /** Constants that are parameters of operators, or that such are computed from. */
+  readonly own: ReadonlySet<string>
+  /** Of these, the tables of which entries are looked up. */
+  readonly lookedUp: ReadonlySet<string>
+  /** Constants that meet values of the network otherwise. */
+  readonly operands: ReadonlyMap<string, OperandUse>
+  /** Values that nodes compute. */
+  readonly computed: ReadonlySet<string>
+}
+
+function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses {
+  const { graph } = model
+  const infos = inferModel(model)
+  const producers = new Map<string, Node>()
+  /** Values that depend on nothing that the model is given. */
+  const fixed = new Set(graph.initializers.keys())
+  /** Values that carry what the model computes with: its float inputs, and what was looked up. */
+  const signals = new Set<string>()
+  /** Signals that no layer has touched. */
+  const raw = new Set<string>()
+  for (const { name, type } of requiredInputs(graph)) {
+    const dtype = type.kind === 'tensor' ? type.dtype : undefined
+    // Images come as bytes too; other integers count, name or place.
+    const isSignal = dtype === undefined || isFloat(dtype) || dtype === 'uint8' || dtype === 'int8'
+    if (!isSignal) continue
+    signals.add(name)
+    raw.add(name)
+  }
+  const toProbabilities = new Set(
+    graph.nodes.filter((node) => operatorOf(node)?.training?.link).map((node) => node.inputs[0]!),
+  )
+  const own = new Set<string>()
+  const lookedUp = new Set<string>()
+  const operands = new Map<string, OperandUse>()
+  /** The float constants that a value is computed from, `through` nodes for which that holds. */
+  const sources = (name: string, through: (node: Node) => boolean): readonly string[] => {
+    if (constants.has(name)) return [name]
+    const node = producers.get(name)
+    if (!node || !through(node)) return []
+    const facet = operatorOf(node)?.growth?.normalization
+    return node.inputs.flatMap((input, i) =>
+      input === '' || i === facet?.mean || i === facet?.variance ? [] : sources(input, through),
+    )
+  }
+  const isLarge = (name: string) => elementCount(constants.get(name)!.dims) > 1
+
+  for (const node of graph.nodes) {
+    const operator = operatorOf(node)
+    const inputs = [...node.inputs, ...capturedValues(node)].filter((name) => name !== '')
+    const given = inputs.filter((name) => !fixed.has(name))
+    const met = given.filter((name) => signals.has(name))
+    const weights = (operator?.training?.parameters ?? []).filter((i) =>
+      fixed.has(node.inputs[i] ?? ''),
+    )
+    for (const name of node.outputs) producers.set(name, node)
+    if (given.length === 0) for (const name of node.outputs) fixed.add(name)
+
+    for (const i of weights) {
+      const name = node.inputs[i]!
+      const dims = infos.get(name)?.shape ?? []
+      // What multiplies numbers that no signal gave (positions, say) is a weight only as a matrix.
+      if (met.length === 0 && dims.filter((dim) => dim !== 1).length < 2) continue
+      if (given.length === 0 && operator?.growth?.layer) continue
+      for (const source of sources(name, isDifferentiable))
+        if (source === name || isLarge(source)) own.add(source)
+      if (met.length === 0 && constants.has(name)) lookedUp.add(name)
+    }
+    const kind = operator?.training?.operand
+    if (kind && met.length > 0 && !met.every((name) => raw.has(name)))
+      for (const name of node.inputs.filter((input) => fixed.has(input)))
+        for (const source of sources(name, isMoved)) {
+          const isBiasOfScores = node.outputs.some((output) => toProbabilities.has(output))
+          const rank = isBiasOfScores ? undefined : infos.get(met[0]!)?.shape?.length
+          if (!operands.has(source)) operands.set(source, { kind, rank })
+        }
+
+    if (met.length === 0 && (weights.length === 0 || given.length === 0)) continue
+    for (const name of node.outputs) {
+      const { dtype } = infos.get(name) ?? {}
+      if (dtype !== undefined && !isFloat(dtype)) continue
+      signals.add(name)
+      if (weights.length === 0 && met.every((input) => raw.has(input))) raw.add(name)
+    }
+  }
+  return { own, lookedUp, operands, computed: new Set(producers.keys()) }
+}
+
+const isDifferentiable = (node: Node): boolean =>
+  typeof operatorOf(node)?.gradient === 'function' && node.inputs.length > 0
+
+/** Does the node only move, repeat or scale the elements of its first input? */
+const isMoved = (node: Node): boolean => {
+  const { scaling, training } = operatorOf(node) ?? { scaling: 'none' }
+  if (scaling === 'none' || training?.operand) return false
+  return scaling === 'view' || scaling.linear
+}
+
+/** Beyond this, a number that is added shuts something out. */
+const MASK = 1e4
+
+/** Is it a bias, a scale, a table of positions or a token, by its shape and its numbers? */
+function looksTrained({ kind, rank }: OperandUse, tensor: LazyTensor): boolean {
+  const { dims } = tensor
+  const wide = dims.flatMap((dim, k) => (dim > 1 ? [k - dims.length] : []))
+  if (wide.length === 0 || rank === undefined) return false
+  const axis = wide[0]!
+  const isVector = wide.length === 1 && (axis === -1 || axis === 1 - rank)
+  const isPositions = kind === 'bias' && rank === 3 && wide.length === 2
+  const isToken = kind === 'entries' && dims.length >= 2
+  if (!isVector && !isPositions && !isToken) return false
+  const values = toNumbers(tensor)
+  if (values.some((value) => !(Math.abs(value) < MASK))) return false
+  if (isToken) return values.some((value) => value !== values[0])
+  return isVector || !isTrigonometric(tensor)
+}
+
+/** Ones or zeros, in the place of a scale and a shift that a layer has not got? */
+const isFiller = (tensor: LazyTensor): boolean =>
+  isUniform(tensor) && [0, 1].includes(toNumbers(firstOf(tensor))[0] ?? Number.NaN)
+
+const firstOf = (tensor: LazyTensor): LazyTensor => {
+  const unit = tensor.byteLength / elementCount(tensor.dims)
+  return { dtype: tensor.dtype, dims: [1], byteLength: unit, read: (at, n) => tensor.read(at, n) }
+}
+
+/** Is every element the same number? */
+export function isUniform(tensor: LazyTensor): boolean {
+  const unit = tensor.byteLength / elementCount(tensor.dims)
+  const chunk = unit * 4096
+  const first = tensor.read(0, Math.min(unit, tensor.byteLength)).slice()
+  for (let at = 0; at < tensor.byteLength; at += chunk) {
+    const bytes = tensor.read(at, Math.min(chunk, tensor.byteLength - at))
+    if (!bytes.every((byte, k) => byte === first[k % unit])) return false
+  }
+  return true
+}
+
+/** Different numbers, none of which shuts anything out, in more than a vector. */
+function isTable(tensor: LazyTensor): boolean {
+  if (tensor.dims.filter((dim) => dim > 1).length < 2) return false
+  const values = toNumbers(tensor)
+  return (
+    values.every((value) => Math.abs(value) < MASK) &&
+    values.some((value) => value !== 0 && value !== 1)
+  )
+}
+
+/**
+ * Are the rows sines and cosines of positions? Then the squares of each row add up to half its length
+ * (Vaswani et al. 2017), or its halves are equal (rotary tables).
+ */
+function isTrigonometric(tensor: LazyTensor): boolean {
+  const width = tensor.dims.at(-1) ?? 1
+  const half = width / 2
+  const count = elementCount(tensor.dims) / width
+  if (tensor.dtype !== 'float32' || width % 2 !== 0 || count < 2) return false
+  let [isPosition, isRotary] = [true, true]
+  for (let r = 0; r < count && (isPosition || isRotary); r++) {
+    const row = new Float32Array(width)
+    readInto(tensor, 4 * width * r, new Uint8Array(row.buffer))
+    if (row.some((x) => Math.abs(x) > 1.0001)) return false
+    const squares = row.reduce((sum, x) => sum + x * x, 0)
+    isPosition &&= Math.abs(squares - half) < 1e-3 * half
+    isRotary &&= row.every((x, k) => x === row[(k + half) % width])
+  }
+  return isPosition || isRotary
+}

@@ -1,0 +1,42 @@
+/** What the options of trainings must be, for callers without a compiler: see arguments.ts. */
+import * as kind from '../arguments.ts'
+import type { SessionOptions } from '../runtime/runtime.ts'
+import type { EarlyStopping } from './train-options.ts'
+
+const { flag, number, text } = kind
+
+export const loss = kind.either(
+  'a loss or the name of one',
+  text,
+  kind.object('a loss', 'emit', 'function'),
+)
+export const optimizer = kind.object('an optimizer, as sgd gives it', 'update', 'function')
+export const session = kind.options<SessionOptions>({
+  device: text,
+  threads: number,
+  optimization: text,
+  keepOnDevice: kind.texts,
+})
+export const measuring = {
+  batchSize: number,
+  runtime: kind.runtime,
+  session,
+  output: text,
+  signal: kind.signal,
+}
+export const step = { freeze: kind.texts, trainOnly: kind.texts, clipNorm: number, seed: number }
+/** Of every training; where it is saved and goes on differs. */
+export const training = {
+  ...step,
+  ...measuring,
+  epochs: number,
+  validation: kind.data,
+  evaluationBatchSize: number,
+  shuffle: flag,
+  earlyStopping: kind.options<EarlyStopping>(
+    { minimumChange: number, restoreBest: flag },
+    { patience: number },
+  ),
+  onStep: kind.callback,
+}
+export const checkpoint = kind.object('an object with a function save', 'save', 'function')
