@@ -70,8 +70,8 @@ export default defineConfig({
             },
           ],
         },
-        // Names stay, for stack traces; comments and spaces cost a start 3 ms.
-        minify: { mangle: false, compress: false, codegen: { removeWhitespace: true } },
+        // The names of functions stay, for stack traces; comments and long names inside cost a start 5 ms.
+        minify: { mangle: { toplevel: false }, codegen: { removeWhitespace: true } },
       },
       treeshake: { moduleSideEffects: (id) => !id.includes('/packages/net2net/src/') },
     },

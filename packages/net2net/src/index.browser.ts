@@ -17,6 +17,7 @@ export type {
   ChannelStatistics,
   DeepenOptions,
   DeepenStep,
+  GrownModel,
   GrowthStep,
   InspectedLayer,
   InspectedParameter,
@@ -24,6 +25,7 @@ export type {
   Inspection,
   LeftConstant,
   PlanningContext,
+  ResolvedStep,
   SlotPower,
   StepContext,
   WidenOptions,
@@ -113,6 +115,22 @@ export const planStep = kind.checked('planStep', growth.planStep, {
   model,
   step: growthStep,
   context: kind.options<growth.StepContext>({ seed, statistics, onMemory: kind.callback }),
+})
+
+/**
+ * Grows a model step by step; a step is as for `planStep`. Steps without a seed use the given one plus their position, so
+ * that equal steps draw different maps. What it gives also has the steps with every option, seed and plan written down:
+ * they grow the same model to the same bits.
+ *
+ * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
+ */
+export const grow = kind.checked('grow', growth.grow, {
+  model,
+  steps: kind.listOf('a list of steps', growthStep),
+  options: kind.options<growth.PlanningContext & { readonly seed?: number }>({
+    seed,
+    onMemory: kind.callback,
+  }),
 })
 
 /** The model that a plan makes of a model; its tensors are computed when somebody reads them. */

@@ -16,6 +16,8 @@ const entries = {
   'net2net/checkpoints': () => import('../src/checkpoints/index.ts'),
   'net2net/recipe': () => import('../src/recipe/index.ts'),
   'net2net/files': () => import('../src/files/index.ts'),
+  'net2net/bridges': () => import('../src/bridges/index.node.ts'),
+  'net2net/bridges in a browser': () => import('../src/bridges/index.browser.ts'),
 } as const
 
 // A name that appears or vanishes here changes what users can rely on: see CHANGELOG.md.

@@ -21,7 +21,7 @@ export {
 export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
 export { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
-export type { Widths, WidthTarget } from './plan/widths.ts'
+export type { Widths } from './plan/widths.ts'
 export { type Solution, solve } from './solve/index.ts'
 export {
   type DeepenStep,
