@@ -57,11 +57,8 @@ export async function benchmarkNetworks(settings: Settings): Promise<Section> {
       )
     const files = exportNetworks(python, folder, names)
     for (const name of names)
-      for (const optimizer of quick ? (['sgd'] as const) : (['sgd', 'adamw'] as const)) {
-        const row = await oneNetwork(name, files.get(name)!, optimizer, settings)
-        process.stderr.write(`  ${row.figure}: ${row.measured}\n`)
-        rows.push(row)
-      }
+      for (const optimizer of quick ? (['sgd'] as const) : (['sgd', 'adamw'] as const))
+        rows.push(await oneNetwork(name, files.get(name)!, optimizer, settings))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -64,7 +64,7 @@ export const parts: readonly Part[] = [
       ['inference'],
       ['trainable'],
       ['shared-constants'],
-      ['model-size', 'constants-of', 'trainable'],
+      ['model-size', 'constants-of', 'trainable', 'sign'],
       ['shared-constants'],
     ],
   },
@@ -80,17 +80,17 @@ export const parts: readonly Part[] = [
 export function placeIn(
   part: Part,
   file: string,
-): { module: string; level: number | undefined } | undefined {
+): { room: string; level: number | undefined } | undefined {
   if (!file.startsWith(part.root)) return undefined
   const steps = file
     .slice(part.root.length)
     .replace(/\.tsx?$/, '')
     .split('/')
-  for (const module of [steps.slice(0, 2).join('/'), steps[0]!]) {
-    const level = part.levels.findIndex((modules) => modules.includes(module))
-    if (level >= 0) return { module, level }
+  for (const room of [steps.slice(0, 2).join('/'), steps[0]!]) {
+    const level = part.levels.findIndex((rooms) => rooms.includes(room))
+    if (level >= 0) return { room, level }
   }
-  return { module: steps[0]!, level: undefined }
+  return { room: steps[0]!, level: undefined }
 }
 
 export interface Line {

@@ -1,4 +1,4 @@
-/** What the trainer requires of data. The sets of `data/` satisfy it, and so may those of a program. */
+/** What the trainer asks of data. The data room's sets satisfy it, and so may anybody's. */
 import { usageError } from '../errors.ts'
 import type { DType } from '../tensor/dtype.ts'
 import type { Tensor, TypedArray } from '../tensor/tensor.ts'

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { decodeModel } from '../../src/onnx/decode.ts'
-import { encodeModel } from '../../src/onnx/encode.ts'
+import { decodeModel, encodeModel } from '../../src/onnx/index.ts'
 import { nodeRuntime } from '../../src/runtime/onnxruntime.node.ts'
 import { float32, type Tensor } from '../../src/tensor/tensor.ts'
 import { adam, adamw, buildStep, type Optimizer, sgd } from '../../src/training/index.ts'

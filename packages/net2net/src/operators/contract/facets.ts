@@ -18,7 +18,7 @@ import type { LinearFormOf } from './slicing.ts'
 export type Scaling = 'view' | ScalesWith | 'none'
 
 /**
- * How the operator scales (homogeneous of degree one in some inputs): where the entries of these are multiplied by positive
+ * Homogeneity of degree one in some inputs: where the entries of these are multiplied by positive
  * factors along an axis and the other inputs are as they were, so are the entries of output 0.
  */
 export interface ScalesWith {
@@ -46,6 +46,15 @@ export interface Reads {
   readonly numbers?: readonly number[]
   /** True if the outputs depend on the shapes of the inputs alone. */
   readonly shapes?: true
+  /** An input whose elements are positions along an axis of another: the ids of an embedding. */
+  readonly positions?: Positions
+}
+
+export interface Positions {
+  readonly input: number
+  /** The input that is looked into, and the axis. */
+  readonly of: number
+  axis(node: Node, rank: number): number
 }
 
 // ----------------------------------------------------------------- growth

@@ -156,9 +156,7 @@ const axes: AxesRule = (context) => {
         uses.map(({ operand, position }) => ({ input: operand, axis: position })),
         uses.length === 2 ? sumsProducts : 'sums over it',
       )
-    else
-      for (const { axis } of uses)
-        context.fix(axis, 'sums over it without a weight that could be split')
+    else for (const { axis } of uses) context.fix(axis, 'sums over it without a weight for shares')
   }
   return [{ axes: result.map((letter) => kept.get(letter)!) }]
 }

@@ -2,7 +2,7 @@
  * GatherElements: y[i, j] = x[index[i, j], j] (axis 0), and GatherND: y[i…] = x[indices[i…, :], …].
  * https://onnx.ai/onnx/operators/onnx__GatherElements.html, onnx__GatherND.html
  *
- * Growth: an axis that is looked up by index is fixed; the others are carried where the operator
+ * Growth: an axis that is looked up by index is frozen; the others are carried where the operator
  * runs over all of them alike. Gradients: g added back where it was read (scatter-back.ts).
  */
 import { intAttribute } from '../../model/attributes.ts'
@@ -20,6 +20,13 @@ const batchDims = (context: Pick<InferContext, 'node'>) =>
 export const gathersByElement: readonly Operator[] = [
   {
     name: 'GatherElements',
+    reads: {
+      positions: {
+        input: 1,
+        of: 0,
+        axis: (node, rank) => axisPosition(intAttribute(node, 'axis', 0), rank),
+      },
+    },
     infer: (context) => [{ dtype: context.dtype(0), shape: context.shape(1) }],
     axes: (context) => {
       const data = context.axes(0)
