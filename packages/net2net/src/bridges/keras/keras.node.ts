@@ -1,13 +1,18 @@
 /** Keras files on disk, as networks that can be grown and written again. Node only. */
 import { AtomicFiles, type ReplaceOptions } from '../../files/atomic-files.ts'
 import { FileSource } from '../../files/file-source.ts'
-import { writeContent } from '../../files/write-whole.ts'
-import type { StagedModel } from '../../onnx/file.node.ts'
+import { type FileContent, writeContent } from '../../files/write-whole.ts'
 import type { GrowthPlan } from '../../growth/growth-plan.ts'
 import type { Model } from '../../model/model.ts'
+import type { StagedModel } from '../../onnx/file.node.ts'
 import { growKeras } from './grow-keras.ts'
 import { type KerasFile, kerasParts, readKerasFile, withChanges } from './keras-file.ts'
 import { kerasToModel } from './to-model.ts'
+
+export interface KerasStageOptions extends ReplaceOptions {
+  /** Further files by path, with their content: they appear together with the network. */
+  readonly beside?: ReadonlyMap<string, FileContent> | undefined
+}
 
 /** A network of Keras: its file, and the ONNX model that computes the same. `using` closes the file. */
 export interface KerasNetwork extends Disposable {
@@ -28,7 +33,7 @@ export interface KerasNetwork extends Disposable {
    *
    * @throws Net2NetError (usage) where the file exists and `force` is not set
    */
-  stage(file: string, options?: ReplaceOptions): Promise<StagedModel>
+  stage(file: string, options?: KerasStageOptions): Promise<StagedModel>
   /**
    * Writes the network to a file in the format that it was read from, whole or not at all.
    *
@@ -78,10 +83,11 @@ function networkOf(file: KerasFile, close: () => void): KerasNetwork {
 async function stageKeras(
   file: KerasFile,
   target: string,
-  options: ReplaceOptions = {},
+  { force, beside = new Map() }: KerasStageOptions = {},
 ): Promise<StagedModel> {
-  const files = new AtomicFiles(options)
+  const files = new AtomicFiles({ force })
   try {
+    for (const [name, content] of beside) await writeContent(await files.create(name), content)
     const written = await files.create(target)
     const parts = kerasParts(file)
     await writeContent(written, parts)
