@@ -2,6 +2,8 @@
 import * as kind from './arguments.ts'
 import { flag, model, text } from './arguments.ts'
 import { isKerasFile } from './files/file-kind.ts'
+import { compare as compareModels } from './index.browser.ts'
+import type { Model } from './model/model.ts'
 import * as files from './onnx/file.node.ts'
 
 export * from './index.browser.ts'
@@ -67,3 +69,10 @@ export const stage = kind.checkedAsync('stage', files.stage, {
     beside: kind.object('a Map of contents by path', 'entries', 'function'),
   }),
 })
+
+/** As in index.browser.ts; in Node the file of a subject may be one of Keras. */
+export const compare: typeof compareModels = async (a, b, options) =>
+  compareModels(await opened(a), await opened(b), options)
+
+const opened = async (subject: Model | string): Promise<Model | string> =>
+  typeof subject === 'string' && isKerasFile(subject) ? load(subject) : subject

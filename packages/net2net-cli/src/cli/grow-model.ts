@@ -15,12 +15,13 @@ import {
   type PlanningContext,
   stage,
 } from 'net2net'
-import { refuseExisting } from 'net2net/files'
+import type { GrowStateOptions } from 'net2net/bridges'
+import { type FileContent, refuseExisting } from 'net2net/files'
 import { usageError } from '../errors.ts'
 import { type Io, printResult } from './command.ts'
 import { comparisonText, readInputs } from './commands/check.ts'
 import { interruptible } from './interruptible.ts'
-import { seed } from './options.ts'
+import { list, seed } from './options.ts'
 import { type Progress, progress, type Task } from './progress.ts'
 import { grouped, table } from './table.ts'
 
@@ -32,16 +33,26 @@ export interface GrowthOptions {
   readonly externalData?: true
   readonly force?: true
   readonly json?: true
+  readonly weights?: string
+  readonly optimizer?: string
+  readonly names?: readonly string[]
+  readonly untie?: true
+  readonly weightsDiffer?: true
 }
 
 /** The options that every growing command has. */
 export const growthOptions = (command: Command): Command =>
   command
-    .option('-o, --output <file>', 'the ONNX file to write')
+    .option('-o, --output <file>', 'the file to write: .onnx, or .keras or .h5 from such a file')
     .option('--seed <n>', 'seed of maps, noise and random weights', seed, 0)
     .option('--inputs <file>', 'check on these inputs (.npz) instead of random ones')
     .option('--dry-run', 'print the plan, write nothing')
     .option('--external-data', 'write the weights to a file of their own (automatic above 2 GiB)')
+    .option('--weights <file>', 'grow this state dict of PyTorch along (.safetensors, .pt, .bin)')
+    .option('--optimizer <file>', "grow this state of PyTorch's optimizer along (.pt)")
+    .option('--names <a,b>', "names of the parameters in the optimizer's order", list)
+    .option('--untie', 'let a tensor that two layers share become two')
+    .option('--weights-differ', 'take entries by their names although their numbers differ')
     .option('--force', 'replace the output file if it exists')
     .option('--json', 'print one JSON document')
 
@@ -74,7 +85,10 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
     throw usageError('Where to? Give the file to write with -o, or --dry-run.')
   if (output !== undefined && !options.dryRun)
     for (const file of [output, ...(beside?.names ?? [])]) await refuseExisting(file, force)
-  const model = await interruptible(io.signal, () => load(input))
+  const keras = output !== undefined && isKeras(output)
+  if (keras) mustSuitKeras(input, output, options)
+  using network = keras ? (await import('net2net/bridges')).openKeras(input) : undefined
+  const model = network?.model ?? (await interruptible(io.signal, () => load(input)))
   const onMemory = (bytes: number) => mustFitIntoMemory(io, bytes)
   const { plans, model: student } = await interruptible(io.signal, () =>
     growth.grow(model, { onMemory }),
@@ -91,13 +105,17 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
   const { signal } = io
   const view = progress(io)
   const show = sharesOf(view, 'Writing and checking')
-  const staged = await stage(student, output, {
-    force,
-    externalData,
-    beside: beside?.contents(),
-    signal,
-    onProgress: (bytes, total) => show({ written: bytes / total }),
-  })
+  const state = await stateBeside(model, plans, output, options)
+  for (const file of state.keys()) await refuseExisting(file, force)
+  const staged = network
+    ? await network.grow(plans).stage(output, { force, beside: beside?.contents() })
+    : await stage(student, output, {
+        force,
+        externalData,
+        beside: new Map([...(beside?.contents() ?? []), ...state]),
+        signal,
+        onProgress: (bytes, total) => show({ written: bytes / total }),
+      })
   let check: Comparison
   try {
     const onProgress = (checked: number) => show({ checked })
@@ -113,13 +131,59 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
     view.stop()
   }
   const note = exact ? '' : '\nThis initialization does not keep the function, on purpose.'
-  const written = [output, ...(beside?.names ?? [])].join(' and ')
+  const written = [output, ...(beside?.names ?? []), ...state.keys()].join(' and ')
   printResult(
     io,
     json,
     { plan, parameters, check },
     `${text}\n\n${comparisonText(check)}${note}\nWritten: ${written}`,
   )
+}
+
+const isKeras = (file: string): boolean => /\.(keras|h5|hdf5)$/i.test(file)
+
+/** What a file of Keras cannot be written with is said before anything is read. */
+function mustSuitKeras(input: string, output: string, options: GrowthOptions): void {
+  if (!isKeras(input))
+    throw usageError(
+      `${output} would be a file of Keras, and ${input} is none: a file of Keras is written from one only. Give a name that ends with .onnx.`,
+      { where: output },
+    )
+  const format = (file: string) => (/\.keras$/i.test(file) ? '.keras' : '.h5')
+  if (format(input) !== format(output))
+    throw usageError(
+      `${output} would be another format of Keras than ${input}: give a name that ends with ${format(input)}.`,
+      { where: output },
+    )
+  if (options.weights !== undefined || options.externalData)
+    throw usageError(
+      `${options.weights === undefined ? '--external-data' : '--weights'} goes with ONNX files, and ${output} is a file of Keras.`,
+    )
+}
+
+/** What the plans make of the state dict and the optimizer state of PyTorch, beside the output. */
+async function stateBeside(
+  model: Model,
+  plans: readonly GrowthPlan[],
+  output: string,
+  { weights, optimizer, names, untie, weightsDiffer }: GrowthOptions,
+): Promise<ReadonlyMap<string, FileContent>> {
+  if (weights === undefined) {
+    if (optimizer !== undefined || names || untie || weightsDiffer)
+      throw usageError(
+        '--optimizer, --names, --untie and --weights-differ say how --weights grow: give these, too.',
+      )
+    return new Map()
+  }
+  const options: GrowStateOptions = {
+    weights,
+    ...(optimizer !== undefined && { optimizer }),
+    ...(names && { names }),
+    ...(untie && { untie }),
+    ...(weightsDiffer && { weightsDiffer }),
+  }
+  const { growState } = await import('net2net/bridges')
+  return growState(model, plans, output.replace(/\.onnx$/i, ''), options)
 }
 
 /** Less than this is taken without a word. */

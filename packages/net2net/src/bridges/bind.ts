@@ -134,6 +134,10 @@ function describe(name: string, tensor: LazyTensor): Known {
   return { name, tensor, isConstant, key: `${sizes.join('x')}/${sum}/${mix}` }
 }
 
+/** Whether two tensors hold the same numbers, in whatever order of their axes. */
+export const holdSameNumbers = (a: LazyTensor, b: LazyTensor): boolean =>
+  describe('', a).key === describe('', b).key
+
 const sameShape = (a: Known, b: Known): boolean =>
   a.tensor.dims.length === b.tensor.dims.length &&
   a.tensor.dims.every((size, k) => size === b.tensor.dims[k])

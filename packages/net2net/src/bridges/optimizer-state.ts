@@ -29,6 +29,8 @@ export interface OptimizerSlot {
 export interface OptimizerNames {
   /** Names of the parameters in the order in which the optimizer got them. */
   readonly names?: readonly string[]
+  /** Whether the entries stand in the order in which the network made them, as in files of PyTorch; default true. */
+  readonly inOrder?: boolean
   readonly file: string
 }
 
@@ -44,7 +46,7 @@ export interface OptimizerNames {
 export function optimizerSlots(
   file: TorchFile,
   entries: ReadonlyMap<string, LazyTensor>,
-  { names, file: name }: OptimizerNames,
+  { names, inOrder = true, file: name }: OptimizerNames,
 ): readonly OptimizerSlot[] {
   const root = entryOf(file.value, 'state') ? file.value : optimizerIn(file.value)
   const state = entryOf(root, 'state')
@@ -54,7 +56,7 @@ export function optimizerSlots(
       where: name,
       hint: 'Save one: torch.save(optimizer.state_dict(), FILE).',
     })
-  const parameters = numbered(groups, names, entries, name)
+  const parameters = numbered(groups, names, inOrder, entries, name)
   const slots: OptimizerSlot[] = []
   for (const [number, values] of state.entries) {
     const entry = typeof number === 'bigint' ? parameters.get(number) : undefined
@@ -93,6 +95,7 @@ const optimizerIn = (value: PickleValue): PickleValue | undefined =>
 function numbered(
   groups: PickleList,
   given: readonly string[] | undefined,
+  inOrder: boolean,
   entries: ReadonlyMap<string, LazyTensor>,
   file: string,
 ): ReadonlyMap<bigint, string> {
@@ -102,19 +105,16 @@ function numbered(
     numbers.push(...listOf(entryOf(group, 'params')).filter((item) => typeof item === 'bigint'))
     own.push(...listOf(entryOf(group, 'param_names')).filter((item) => typeof item === 'string'))
   }
-  const inOrder = [...entries.keys()].filter((name) => !isBuffer(name))
-  const names =
-    given ??
-    (own.length === numbers.length ? own : undefined) ??
-    (groups.items.length === 1 ? inOrder : undefined)
+  const ordered =
+    inOrder && groups.items.length === 1
+      ? [...entries.keys()].filter((name) => !isBuffer(name))
+      : undefined
+  const names = given ?? (own.length === numbers.length ? own : undefined) ?? ordered
   if (!names)
-    throw refusedError(
-      `${file} has ${groups.items.length} groups of parameters and does not name them.`,
-      {
-        where: file,
-        hint: 'Give the names in the order of the groups: --names NAME,NAME,… (or make the optimizer from named_parameters()).',
-      },
-    )
+    throw refusedError(`${file} does not say which of its ${numbers.length} parameters is which.`, {
+      where: file,
+      hint: 'Give the names in the order of the optimizer: --names NAME,NAME,… (or make the optimizer from named_parameters(), or give the weights as a .pt file).',
+    })
   if (names.length !== numbers.length)
     throw refusedError(
       `${file} has ${numbers.length} parameters, and there are ${names.length} names.`,

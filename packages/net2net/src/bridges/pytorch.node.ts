@@ -1,6 +1,6 @@
 /** State dicts and optimizer states of PyTorch on disk, grown by plans. Node only. */
 import path from 'node:path'
-import { inputError, Net2NetError, usageError } from '../errors.ts'
+import { inputError, internalError, Net2NetError, usageError } from '../errors.ts'
 import { FileSource } from '../files/file-source.ts'
 import type { FileContent } from '../files/write-whole.ts'
 import { applyPlan } from '../growth/apply/apply.ts'
@@ -8,7 +8,7 @@ import type { GrowthPlan } from '../growth/growth-plan.ts'
 import type { Model } from '../model/model.ts'
 import { quote } from '../model/quote.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
-import { bindEntries } from './bind.ts'
+import { bindEntries, holdSameNumbers } from './bind.ts'
 import { growEntries, growEntrySlots } from './grow-entries.ts'
 import { optimizerSlots } from './optimizer-state.ts'
 import { readSafetensors, safetensorsParts } from './safetensors.ts'
@@ -49,6 +49,7 @@ export function growState(
     optimizer && options.optimizer !== undefined
       ? optimizerSlots(optimizer, entries, {
           file: options.optimizer,
+          inOrder: state.inOrder,
           ...(options.names && { names: options.names }),
         })
       : []
@@ -81,6 +82,7 @@ export function growState(
     entries = new Map([...entries, ...insertedTensors(plan, grown)])
     current = grown
   }
+  if (!options.weightsDiffer) mustHoldTheModel(current, entries, options.weights)
   const replaced = new Map(slots.map((slot) => [slot.tensor, slotTensors.get(slot)!]))
   const files = new Map(state.files(entries, stem))
   if (optimizer)
@@ -95,6 +97,23 @@ export function growState(
   return files
 }
 
+/** Binds the grown entries to the grown model again: what is written is what the plans say, number by number. */
+function mustHoldTheModel(
+  grown: Model,
+  entries: ReadonlyMap<string, LazyTensor>,
+  file: string,
+): void {
+  const { bound, folded } = bindEntries(grown, entries, { file, weightsDiffer: true })
+  const held = new Set([...bound, ...folded].map(({ entry }) => entry))
+  for (const { entry, initializer } of bound) {
+    const a = entries.get(entry)!
+    const b = grown.graph.initializers.get(initializer)!.tensor
+    if (!holdSameNumbers(a, b) && a.dtype === b.dtype)
+      throw internalError(`The entry ${entry} did not grow as ${initializer} of the model did.`)
+  }
+  if (held.size === 0) throw internalError(`Nothing of ${file} is in the grown model.`)
+}
+
 function insertedTensors(plan: GrowthPlan, grown: Model): readonly [string, LazyTensor][] {
   return plan.inserted.flatMap(({ names }) =>
     Object.values(names).flatMap((name): [string, LazyTensor][] => {
@@ -106,6 +125,8 @@ function insertedTensors(plan: GrowthPlan, grown: Model): readonly [string, Lazy
 
 /** A state dict that was read, and how files of its format are written. */
 interface OpenState {
+  /** Whether the entries stand in the order in which the network made them. */
+  readonly inOrder: boolean
   readonly entries: ReadonlyMap<string, LazyTensor>
   files(
     entries: ReadonlyMap<string, LazyTensor>,
@@ -118,6 +139,7 @@ function openState(file: string): OpenState {
   if (file.endsWith('.safetensors')) {
     const { tensors, metadata } = readSafetensors(new FileSource(file), file)
     return {
+      inOrder: false,
       entries: tensors,
       files: (entries, stem) => [[`${stem}.safetensors`, safetensorsParts(entries, metadata)]],
     }
@@ -125,6 +147,7 @@ function openState(file: string): OpenState {
   const torch = openTorch(file)
   const entries = stateDictOf(torch, file)
   return {
+    inOrder: true,
     entries,
     files(grown, stem) {
       const added = [...grown.keys()].filter((name) => !entries.has(name))
@@ -162,6 +185,7 @@ function openIndex(file: string): OpenState {
   const missing = Object.keys(map).find((key) => !parts.some(({ tensors }) => tensors.has(key)))
   if (missing !== undefined) throw broken(`no file holds ${quote(missing)}`)
   return {
+    inOrder: false,
     entries: new Map(parts.flatMap(({ tensors }) => [...tensors])),
     files(entries, stem) {
       const name = (i: number) =>

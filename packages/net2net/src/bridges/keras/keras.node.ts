@@ -1,11 +1,18 @@
 /** Keras files on disk, as networks that can be grown and written again. Node only. */
+import { AtomicFiles, type ReplaceOptions } from '../../files/atomic-files.ts'
 import { FileSource } from '../../files/file-source.ts'
-import { writeWhole } from '../../files/write-whole.ts'
+import { type FileContent, writeContent } from '../../files/write-whole.ts'
 import type { GrowthPlan } from '../../growth/growth-plan.ts'
 import type { Model } from '../../model/model.ts'
+import type { StagedModel } from '../../onnx/file.node.ts'
 import { growKeras } from './grow-keras.ts'
 import { type KerasFile, kerasParts, readKerasFile, withChanges } from './keras-file.ts'
 import { kerasToModel } from './to-model.ts'
+
+export interface KerasStageOptions extends ReplaceOptions {
+  /** Further files by path, with their content: they appear together with the network. */
+  readonly beside?: ReadonlyMap<string, FileContent> | undefined
+}
 
 /** A network of Keras: its file, and the ONNX model that computes the same. `using` closes the file. */
 export interface KerasNetwork extends Disposable {
@@ -21,11 +28,18 @@ export interface KerasNetwork extends Disposable {
   /** What a file of the network is written from, one part after the other. */
   parts(): ReturnType<typeof kerasParts>
   /**
+   * Begins to write the network to a file under a temporary name, so that what is written can be read and checked
+   * before it is published; `model` of the result is read back from there.
+   *
+   * @throws Net2NetError (usage) where the file exists and `force` is not set
+   */
+  stage(file: string, options?: KerasStageOptions): Promise<StagedModel>
+  /**
    * Writes the network to a file in the format that it was read from, whole or not at all.
    *
    * @throws Net2NetError (usage) where the file exists and `force` is not set
    */
-  save(file: string, options?: { readonly force?: boolean }): Promise<void>
+  save(file: string, options?: ReplaceOptions): Promise<void>
 }
 
 /**
@@ -57,7 +71,41 @@ function networkOf(file: KerasFile, close: () => void): KerasNetwork {
       return networkOf(grown, close)
     },
     parts: () => kerasParts(file),
-    save: (path, options) => writeWhole(path, kerasParts(file), options),
+    stage: (path, options) => stageKeras(file, path, options),
+    async save(path, options) {
+      await using staged = await stageKeras(file, path, options)
+      await staged.publish()
+    },
     [Symbol.dispose]: close,
+  }
+}
+
+async function stageKeras(
+  file: KerasFile,
+  target: string,
+  { force, beside = new Map() }: KerasStageOptions = {},
+): Promise<StagedModel> {
+  const files = new AtomicFiles({ force })
+  try {
+    for (const [name, content] of beside) await writeContent(await files.create(name), content)
+    const written = await files.create(target)
+    const parts = kerasParts(file)
+    await writeContent(written, parts)
+    const size = parts.reduce((sum, part) => sum + part.byteLength, 0)
+    const source = await written.reader(size)
+    const { model } = kerasToModel(readKerasFile(source, target))
+    const discard = async () => {
+      source.close()
+      await files.discard()
+    }
+    return {
+      model,
+      publish: () => files.publish(),
+      discard,
+      [Symbol.asyncDispose]: discard,
+    }
+  } catch (cause) {
+    await files.discard()
+    throw cause
   }
 }
