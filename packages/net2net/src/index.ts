@@ -1,6 +1,7 @@
 /** The public face of net2net in Node: what index.browser.ts has, and models in files. */
 import * as kind from './arguments.ts'
 import { flag, model, text } from './arguments.ts'
+import { isKerasFile } from './files/file-kind.ts'
 import * as files from './onnx/file.node.ts'
 
 export * from './index.browser.ts'
@@ -13,12 +14,23 @@ const saving = {
   signal: kind.signal,
 }
 
+/** Files of Keras are told apart by their first bytes; what reads them is loaded only then. */
+async function loadAny(file: string): Promise<files.LoadedModel> {
+  if (!isKerasFile(file)) return files.load(file)
+  const { openKeras } = await import('./bridges/keras/keras.node.ts')
+  const network = openKeras(file)
+  const close = () => network[Symbol.dispose]()
+  return Object.defineProperty(network.model as files.LoadedModel, Symbol.dispose, { value: close })
+}
+
 /**
- * Reads an ONNX file. Weights stay in the file until somebody reads them.
+ * Reads an ONNX file, or a network of Keras (`.keras`, `.h5`) as an ONNX model. Weights stay in the file until
+ * somebody reads them; `using model = await load(file)` closes it at the end of the block.
  *
- * @throws Net2NetError (input), naming the file and the field, for whatever is broken
+ * @throws Net2NetError (input), naming the file and the field, for whatever is broken; (refused) for layers of Keras that are
+ *   not supported
  */
-export const load = kind.checkedAsync('load', files.load, { file: text })
+export const load = kind.checkedAsync('load', loadAny, { file: text })
 
 /**
  * Writes a model to a file, whole or not at all. May replace the file that the model was loaded from.

@@ -39,6 +39,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/check.ts')).check,
   },
   {
+    name: 'convert',
+    summary: 'write a network of Keras as an ONNX file',
+    load: async () => (await import('./commands/convert.ts')).convert,
+  },
+  {
     name: 'train',
     summary: 'train a model on a data set, with checkpoints',
     load: async () => (await import('./commands/train.ts')).train,

@@ -102,7 +102,7 @@ function knownError(thrown: unknown): Net2NetError {
   const { code, syscall, path, message } = thrown as NodeJS.ErrnoException
   if (code !== undefined && syscall !== undefined && path !== undefined)
     return inputError(`${path}: the system refuses (${message}).`, { where: path, cause: thrown })
-  return internalError(`internal error: ${thrown instanceof Error ? message : String(thrown)}`, {
+  return internalError(`internal error: ${thrown instanceof Error ? message : String(thrown)}.`, {
     hint: 'This is a fault of net2net, not of yours; with NET2NET_DEBUG=1 it says where it happened.',
     cause: thrown instanceof Error ? thrown.stack : thrown,
   })

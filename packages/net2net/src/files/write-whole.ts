@@ -1,26 +1,45 @@
 /** Small files, written whole or not at all. Node only. */
+import type { ReadableBytes } from '../tensor/tensor.ts'
+import type { AtomicFile } from './atomic-file.ts'
 import { AtomicFiles, type ReplaceOptions } from './atomic-files.ts'
 
+/** What a file shall hold: a text, bytes, or parts that are read one after the other. */
+export type FileContent =
+  | string
+  | Uint8Array
+  | readonly (ReadableBytes & { readonly byteLength: number })[]
+
+/** Bytes of a part that are in memory at a time. */
+const PIECE = 2 ** 22
+
+/** Appends a content to a file. */
+export async function writeContent(file: AtomicFile, content: FileContent): Promise<void> {
+  if (typeof content === 'string' || content instanceof Uint8Array) return file.write(content)
+  for (const part of content)
+    for (let at = 0; at < part.byteLength; at += PIECE)
+      await file.write(part.read(at, Math.min(PIECE, part.byteLength - at)))
+}
+
 /**
- * Writes a text or bytes to a file: whole and on the disk, or not at all.
+ * Writes a content to a file: whole and on the disk, or not at all.
  *
  * @throws usage where the file exists (without `force`), or where no file may be; input where the
  *   system refuses
  */
 export const writeWhole = (
   file: string,
-  content: string | Uint8Array,
+  content: FileContent,
   options: ReplaceOptions = {},
 ): Promise<void> => writeAllWhole(new Map([[file, content]]), options)
 
 /** The same for several files: all of them appear, or none does. */
 export async function writeAllWhole(
-  contents: ReadonlyMap<string, string | Uint8Array>,
+  contents: ReadonlyMap<string, FileContent>,
   options: ReplaceOptions = {},
 ): Promise<void> {
   const files = new AtomicFiles(options)
   try {
-    for (const [file, content] of contents) await (await files.create(file)).write(content)
+    for (const [file, content] of contents) await writeContent(await files.create(file), content)
     await files.publish()
   } finally {
     await files.discard()

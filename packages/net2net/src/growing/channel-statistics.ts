@@ -1,7 +1,7 @@
 /** What passes through the channels where normalizations are to be inserted (the paper's section 2.4). */
 
 import type { Batch, SampleSet } from '../data/samples.ts'
-import { type ChannelStatistics, measuredValues } from '../growth/index.ts'
+import { type ChannelStatistics, measuredValues, type Solution } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { inferModel } from '../operators/inference.ts'
@@ -23,16 +23,18 @@ export interface MeasureOptions {
  * normalization changes (almost) nothing in training mode either. Nothing for layers that are
  * inserted without a normalization.
  *
+ * @param from a model, or what has been solved of it
  * @param layers names, parts of names or patterns, as for growth
  */
 export async function measureStatistics(
-  model: Model,
+  from: Model | Solution,
   layers: readonly string[],
   { samples, runtime, session: options }: MeasureOptions,
 ): Promise<Readonly<Record<string, ChannelStatistics>>> {
-  const values = measuredValues(model, layers)
+  const values = measuredValues(from, layers)
   const names = [...new Set(Object.values(values))]
   if (names.length === 0) return {}
+  const model = 'facts' in from ? from.facts.model : from
   const known = inferModel(model)
   const outputs = names.map((name) => {
     const { dtype = 'float32', shape } = known.get(name) ?? {}

@@ -9,6 +9,8 @@ import {
   type GrowthPlan,
   type GrowthStep,
   planStep,
+  type Solution,
+  solve,
 } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
 import type { StepGraph } from '../training/compile/step-graph.ts'
@@ -114,8 +116,9 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     const plans: GrowthPlan[] = []
     let { model } = old
     for (const [i, step] of stage.steps.entries()) {
-      const statistics = await this.#statistics(model, step)
-      const plan = planStep(model, step, { seed: seedOf(stage, i), statistics })
+      const from = step.plan ? model : solve(model)
+      const statistics = await this.#statistics(from, step)
+      const plan = planStep(from, step, { seed: seedOf(stage, i), statistics })
       plans.push(plan)
       model = applyPlan(model, plan)
     }
@@ -137,12 +140,12 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
 
   /** Where normalizations are inserted: of what passes there now, where samples can be taken again. */
   async #statistics(
-    model: Model,
+    from: Model | Solution,
     step: GrowthStep,
   ): Promise<Readonly<Record<string, ChannelStatistics>>> {
     if (!('deepen' in step) || step.plan || !isSampleSet(this.#data)) return {}
     const { runtime, session } = this.#options
-    return measureStatistics(model, [step.deepen].flat(), {
+    return measureStatistics(from, [step.deepen].flat(), {
       samples: this.#data,
       runtime,
       ...(session ? { session } : {}),

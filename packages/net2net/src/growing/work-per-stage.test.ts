@@ -6,7 +6,7 @@ import { randomStream } from '../tensor/random.ts'
 import { sgd } from '../training/index.ts'
 import { trainGrowing } from './index.ts'
 
-const calls = vi.hoisted(() => ({ applyPlan: 0, buildStep: 0 }))
+const calls = vi.hoisted(() => ({ solve: 0, applyPlan: 0, buildStep: 0 }))
 vi.mock('../growth/apply/apply.ts', async (original) => {
   const module = await original<typeof import('../growth/apply/apply.ts')>()
   const applyPlan: typeof module.applyPlan = (...args) => {
@@ -14,6 +14,15 @@ vi.mock('../growth/apply/apply.ts', async (original) => {
     return module.applyPlan(...args)
   }
   return { ...module, applyPlan }
+})
+// Solving begins with the facts of a model.
+vi.mock('../growth/solve/facts.ts', async (original) => {
+  const module = await original<typeof import('../growth/solve/facts.ts')>()
+  const factsOf: typeof module.factsOf = (...args) => {
+    calls.solve++
+    return module.factsOf(...args)
+  }
+  return { ...module, factsOf }
 })
 vi.mock('../training/compile/step-graph.ts', async (original) => {
   const module = await original<typeof import('../training/compile/step-graph.ts')>()
@@ -24,7 +33,7 @@ vi.mock('../training/compile/step-graph.ts', async (original) => {
   return { ...module, buildStep }
 })
 
-test('each step of a stage is applied once, and each stage compiled once', async () => {
+test('each step of a stage is solved and applied once, and each stage compiled once', async () => {
   const model = sequential(
     [
       dense(4, { name: 'a', activation: 'relu' }),
@@ -51,8 +60,8 @@ test('each step of a stage is applied once, and each stage compiled once', async
   for await (const { kind } of training) if (kind === 'growth') counts.push({ ...calls })
   // All steps were tried, and the first model was compiled, before the first step.
   expect(counts).toEqual([
-    { applyPlan: 3 + 2, buildStep: 1 + 1 },
-    { applyPlan: 3 + 2 + 1, buildStep: 1 + 1 + 1 },
+    { solve: 3 + 2, applyPlan: 3 + 2, buildStep: 1 + 1 },
+    { solve: 3 + 2 + 1, applyPlan: 3 + 2 + 1, buildStep: 1 + 1 + 1 },
   ])
   expect(calls).toEqual(counts.at(-1))
 })

@@ -19,6 +19,7 @@ export interface GrowthPlan {
   /** Sizes that the model writes down: elements of integer constants, and attributes. */
   readonly integers: readonly IntegerChange[]
   readonly pinned: readonly PinnedNumber[]
+  readonly positions: readonly PositionsChange[]
   readonly inserted: readonly Insertion[]
 }
 
@@ -98,6 +99,16 @@ export interface PinnedNumber extends KnownNumbers {
   readonly to: string
   /** For a new one: the uses that are rewired to it. */
   readonly uses?: readonly ConstantUse[]
+}
+
+/** A constant that lists the positions 0, 1, 2, … of a tensor in row-major order, with another shape. */
+export interface PositionsChange {
+  readonly name: string
+  /** Differs from `name` where others read the list as it was. */
+  readonly to: string
+  readonly uses?: readonly ConstantUse[]
+  readonly before: readonly number[]
+  readonly after: readonly number[]
 }
 
 /** A chain of new nodes between a value and its consumers. */

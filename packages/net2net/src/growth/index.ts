@@ -6,12 +6,18 @@ import { planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
 
 export { countMultiplyAdds, countParameters } from '../operators/model-size.ts'
+export type { LeftConstant } from '../operators/trainable.ts'
 export { applyPlan } from './apply/apply.ts'
 export { growAverages, growSlots, type SlotPower } from './apply/grow-slots.ts'
 export type * from './growth-plan.ts'
 export { rolesIn } from './growth-plan.ts'
-
-export { type InspectedLayer, type InspectedValue, type Inspection, inspect } from './inspect.ts'
+export {
+  type InspectedLayer,
+  type InspectedParameter,
+  type InspectedValue,
+  type Inspection,
+  inspect,
+} from './inspect.ts'
 export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
 export { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'

@@ -44,6 +44,8 @@ export interface InspectedValue {
 
 export interface InspectedLayer {
   readonly name: string
+  /** The module's name in the framework that wrote the file, where it says that. */
+  readonly module?: string
   readonly op: string
   readonly width: number | null
   /** true, or why not. */
@@ -84,6 +86,7 @@ export function inspect(from: Model | Solution): Inspection {
     const members = others.length === 0 ? (first ?? []) : [...new Set([first!, ...others].flat())]
     return {
       name: layer.name,
+      ...(layer.module !== undefined && { module: layer.module }),
       op: layer.node.opType,
       width: layer.width,
       widen: groups.refusal(layer) ?? true,

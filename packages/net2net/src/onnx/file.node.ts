@@ -6,6 +6,7 @@ import { AtomicFiles } from '../files/atomic-files.ts'
 import { FileSource } from '../files/file-source.ts'
 import { PendingSource } from '../files/pending-source.ts'
 import { refuseExisting } from '../files/target.ts'
+import { type FileContent, writeContent } from '../files/write-whole.ts'
 import type { Model } from '../model/model.ts'
 import { bytesFrom, type LazyTensor } from '../tensor/tensor.ts'
 import { decodeSource } from './decode.ts'
@@ -59,7 +60,7 @@ export interface SaveOptions {
 
 export interface StageOptions extends SaveOptions {
   /** Further files by path, with their content: they appear together with the model. */
-  readonly beside?: ReadonlyMap<string, string | Uint8Array> | undefined
+  readonly beside?: ReadonlyMap<string, FileContent> | undefined
 }
 
 /**
@@ -157,7 +158,7 @@ export async function stage(
     for (const [i, plan] of plans.entries()) {
       // The model comes last: it is there only if all the others are.
       if (i === plans.length - 1)
-        for (const [name, content] of beside) await (await files.create(name)).write(content)
+        for (const [name, content] of beside) await writeContent(await files.create(name), content)
       writers.push({ file: await files.create(plan.file), plan })
     }
     await write(false)

@@ -12,6 +12,8 @@ import { parseLocated, problemIn } from './located-yaml.ts'
 import { planSchema } from './plan-schema.ts'
 import { wordsOf } from './schema-messages.ts'
 
+export type { PlanningContext }
+
 const seed = z.int().describe('Seed of maps, noise and random weights.')
 const plan = planSchema
   .exactOptional()

@@ -96,6 +96,14 @@ const pinnedNumber = z
     'there must be as many elements as the dimensions say',
   )
 
+const positions = z.strictObject({
+  name,
+  to: name,
+  uses: z.array(use).exactOptional(),
+  before: dims,
+  after: dims,
+})
+
 const fill = z.union([
   z.strictObject({ kind: z.literal('constant'), value: z.number() }),
   z.strictObject({
@@ -148,6 +156,7 @@ export const planSchema = z
     copied: z.array(z.strictObject({ outputs: z.record(name, name), uses: z.array(use) })),
     integers: z.array(z.union([elementChange, attributeChange])),
     pinned: z.array(pinnedNumber),
+    positions: z.array(positions),
     inserted: z.array(insertion),
   })
   .meta({ id: 'GrowthPlan', description: 'What a growth does to a model, as it was planned.' })

@@ -58,6 +58,13 @@ export function planText(plans: readonly GrowthPlan[]): string {
           : `attribute ${change.attribute} of ${change.node}`
       return `  ${what}: ${change.from} → ${change.to}`
     }),
+    ...plan.copied.map(
+      ({ outputs, uses }) =>
+        `  compute ${Object.keys(outputs).join(', ')} anew for ${uses.map(({ node }) => node).join(', ')}`,
+    ),
+    ...plan.positions.map(
+      ({ to, before, after }) => `  positions ${to}: ${before.join('×')} → ${after.join('×')}`,
+    ),
     ...plan.pinned.map(({ to, elements }) => `  pin ${to} at ${elements.join(', ')}`),
     ...plan.inserted.map(
       ({ after, name, init, layer }) =>

@@ -56,8 +56,6 @@ export const optimizers = {
 
 /** The loss and the choice of parameters, as the library takes them. */
 export const choicesOf = ({ loss, classAxis, freeze = [], trainOnly }: TrainOptions) => {
-  if (classAxis !== undefined && loss !== 'softmax-cross-entropy')
-    throw usageError('--class-axis is for softmax-cross-entropy; other losses have no classes.')
   const chosen: Loss | LossName =
     classAxis === undefined ? loss : softmaxCrossEntropy({ axis: classAxis })
   return { loss: chosen, freeze, ...(trainOnly ? { trainOnly } : {}) }
@@ -144,4 +142,6 @@ export function refuseUnused({
     throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')
   if (rest.target !== undefined && !isTable(rest.data ?? ''))
     throw usageError('--target is for .csv files and other tables.')
+  if (rest.classAxis !== undefined && rest.loss !== 'softmax-cross-entropy')
+    throw usageError('--class-axis is for softmax-cross-entropy; other losses have no classes.')
 }

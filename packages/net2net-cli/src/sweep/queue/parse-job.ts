@@ -18,7 +18,7 @@ const whole = z.int('must be a whole number').nonnegative('must not be negative'
 const id = z.string().regex(/^t[0-9a-f]{16}$/, 'is no identity of a trial')
 
 const spec = z.strictObject({
-  format: z.literal(1),
+  format: z.literal([1, 2]),
   data: z.strictObject({
     set: z.enum(['mnist', 'fashion-mnist']),
     trainSize: size.exactOptional(),

@@ -168,13 +168,23 @@ export class SweepProgress {
 function lock(folder: SweepFolder): () => void {
   const file = path.join(folder.path, 'running.json')
   const owner = readOwner(file)
+  const other = (who: string) =>
+    usageError(`Another process runs a sweep in ${folder.path} (${who}).`, {
+      where: folder.path,
+      hint: `If it does not, remove ${file}.`,
+    })
   if (owner && (owner.host !== hostname() || isAlive(owner.pid)))
-    throw usageError(
-      `Another process runs a sweep in ${folder.path} (process ${owner.pid} on ${owner.host}).`,
-      { where: folder.path, hint: `If it does not, remove ${file}.` },
-    )
+    throw other(`process ${owner.pid} on ${owner.host}`)
+  // Left by a process that is gone, or torn.
+  rmSync(file, { force: true })
   const key = randomUUID()
-  writeFileSync(file, JSON.stringify({ pid: process.pid, host: hostname(), key }))
+  try {
+    // Of two that begin at once, one gets the file.
+    writeFileSync(file, JSON.stringify({ pid: process.pid, host: hostname(), key }), { flag: 'wx' })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
+    throw other('it has just begun')
+  }
   return () => {
     if (readOwner(file)?.key === key) rmSync(file, { force: true })
   }

@@ -8,7 +8,9 @@ import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { makeFolder, writeWhole } from 'net2net/files'
-import { inputError } from '../../errors.ts'
+import { schemaMessage } from 'net2net/recipe'
+import { z } from 'zod'
+import { inputError, usageError } from '../../errors.ts'
 import type { SweepPlan, Trial, TrialFailure, TrialResult } from './trial.ts'
 
 export const trialFiles = {
@@ -21,6 +23,38 @@ export type TrialFile = keyof typeof trialFiles
 
 const planFile = 'sweep.json'
 const sourceFile = 'sweep.yaml'
+const reportFiles = ['report.html', 'report.md']
+
+/** A figure that is not finite is null in JSON. */
+const figure = z.number().nullable()
+/** What is read of a result. */
+const resultSchema = z.looseObject({
+  id: z.string(),
+  spec: z.looseObject({}),
+  outcome: z.looseObject({
+    parameters: z.number(),
+    curve: z
+      .array(
+        z.looseObject({
+          step: z.number(),
+          epoch: z.number(),
+          valLoss: figure,
+          valAccuracy: figure,
+        }),
+      )
+      .min(1),
+    epochs: z.array(z.looseObject({ epoch: z.number(), loss: figure })),
+    growths: z.array(z.looseObject({ step: z.number(), parameters: z.number() })),
+    steps: z.number(),
+    model: z.string(),
+  }),
+  cost: z.looseObject({
+    seconds: z.array(z.number()),
+    processorSeconds: z.array(z.number()),
+    environment: z.record(z.string(), z.union([z.string(), z.number()])),
+    resumed: z.number(),
+  }),
+})
 
 export class SweepFolder {
   readonly path: string
@@ -58,10 +92,28 @@ export class SweepFolder {
     return this.has(id, 'result') && this.has(id, 'model') && (!keepState || this.has(id, 'state'))
   }
 
+  /** @throws usage where the folder has another sweep, or files of others in the places of ours */
   async savePlan(plan: SweepPlan, source: string): Promise<void> {
+    await this.#mustBeOurs(plan, source)
     await writeWhole(path.join(this.path, sourceFile), source, { force: true })
     const text = `${JSON.stringify(plan, null, 2)}\n`
     await writeWhole(path.join(this.path, planFile), text, { force: true })
+  }
+
+  async #mustBeOurs({ name }: SweepPlan, source: string): Promise<void> {
+    const refuse = (why: string) => {
+      throw usageError(`${this.path} ${why}; choose another folder with -o.`, { where: this.path })
+    }
+    if (SweepFolder.isSweep(this.path)) {
+      const { name: other } = await this.readPlan()
+      if (other !== name) refuse(`holds the sweep "${other}", not "${name}"`)
+      return
+    }
+    for (const file of [sourceFile, ...reportFiles]) {
+      const text = await readFile(path.join(this.path, file), 'utf8').catch(() => undefined)
+      const isSource = file === sourceFile && text === source
+      if (text !== undefined && !isSource) refuse(`has a ${file} that is of no sweep`)
+    }
   }
 
   /** @throws input where the folder is no sweep's */
@@ -73,8 +125,18 @@ export class SweepFolder {
     })
   }
 
-  readResult(id: string): Promise<TrialResult | undefined> {
-    return readJson(this.file(id, 'result'))
+  /** @throws input where the file is not what a trial yields; it may have come through a queue */
+  async readResult(id: string): Promise<TrialResult | undefined> {
+    const file = this.file(id, 'result')
+    const value = await readJson<unknown>(file)
+    if (value === undefined) return undefined
+    const { success, error } = resultSchema.safeParse(value)
+    if (success) return value as TrialResult
+    const [issue] = error.issues
+    throw inputError(
+      `${file} is not a trial's result: ${issue!.path.join('.') || 'it'} ${schemaMessage(issue!)}.`,
+      { where: file },
+    )
   }
 
   readFailure(id: string): Promise<TrialFailure | undefined> {

@@ -12,6 +12,7 @@ import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { numbersTensor } from '../../tensor/known-numbers.ts'
 import { lazyFill } from '../../tensor/lazy.ts'
+import { elementCount, type LazyTensor } from '../../tensor/tensor.ts'
 import type { GrowthPlan, Insertion } from '../growth-plan.ts'
 import { growTensor } from './grow-tensor.ts'
 
@@ -26,13 +27,12 @@ export function applyPlan(model: Model, plan: GrowthPlan): Model {
   // A list of positions may grow as well: its numbers change first.
   edit.setIntegers(plan.integers)
   for (const change of plan.parameters) {
-    const tensor = edit.constantOf(change.name)
-    if (String(tensor.dims) !== String(change.before))
-      throw inputError(
-        `The plan expects "${change.name}" with shape [${change.before}], but it has [${tensor.dims}].`,
-        { hint: 'Apply the plan to the model that it was made for.' },
-      )
+    const tensor = expectShape(edit, change)
     edit.setConstant(change.to, growTensor(plan, change, tensor), change.uses)
+  }
+  for (const change of plan.positions) {
+    const { dtype } = expectShape(edit, change)
+    edit.setConstant(change.to, positionsOf(change.after, dtype === 'int32'), change.uses)
   }
   for (const number of plan.pinned)
     edit.pin(number.value, number.to, numbersTensor(number), number.uses)
@@ -42,6 +42,26 @@ export function applyPlan(model: Model, plan: GrowthPlan): Model {
   if (plan.pinned.length === 0) return refreshDeclarations(grown)
   // What computed the numbers that are constants now may have no reader left.
   return refreshDeclarations({ ...grown, graph: withoutUnread(grown.graph, model.graph) })
+}
+
+/** The constant that a change is about, if it is as the plan expects it. */
+function expectShape(
+  edit: ModelEdit,
+  { name, before }: { readonly name: string; readonly before: readonly number[] },
+): LazyTensor {
+  const tensor = edit.constantOf(name)
+  if (String(tensor.dims) !== String(before))
+    throw inputError(
+      `The plan expects "${name}" with shape [${before}], but it has [${tensor.dims}].`,
+      { hint: 'Apply the plan to the model that it was made for.' },
+    )
+  return tensor
+}
+
+/** 0, 1, 2, … in row-major order. */
+function positionsOf(dims: readonly number[], isShort: boolean): LazyTensor {
+  const elements = Array.from({ length: elementCount(dims) }, (_, i) => i)
+  return numbersTensor({ dtype: isShort ? 'int32' : 'int64', dims, elements })
 }
 
 /**

@@ -24,6 +24,7 @@ function planWith(init: 'net2wider' | 'random-pad'): GrowthPlan {
     copied: [],
     integers: [],
     pinned: [],
+    positions: [],
     inserted: [],
   }
 }

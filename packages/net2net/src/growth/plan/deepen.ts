@@ -93,6 +93,7 @@ export function planDeepen(
     copied: [],
     integers: [],
     pinned: [],
+    positions: [],
     inserted,
   }
 }

@@ -143,6 +143,32 @@ describe('numbers that are computed from sizes', () => {
     await expectEqualFunctions(model, applyPlan(model, plan))
   })
 
+  /** Zeros of the length of a weight, as exporters write a bias that a layer does not have. */
+  it.each(['Shape', 'Gather', 'Slice', 'Expand'])('make a bias by %s that grows', async (how) => {
+    const b = new Sizes()
+    b.input('x', 'float32', ['batch', 6, 4, 3])
+    const bias = (weight: string) => {
+      const first = () => b.node('Shape', [weight], { start: 0, end: 1 })
+      const shape = () => b.node('Shape', [weight])
+      const forms: Readonly<Record<string, () => string>> = {
+        Shape: first,
+        Gather: () => b.node('Gather', [shape(), b.list(0)]),
+        Slice: () => b.node('Slice', [shape(), b.list(0), b.list(1)]),
+        Expand: () => b.node('Expand', [first(), b.list(1)]),
+      }
+      return b.node('Expand', [b.constant(scalar('float32', 0)), forms[how]!()])
+    }
+    const conv = (x: string, name: string, from: number, to: number) => {
+      const weight = b.weight(to, from, 1, 1)
+      return b.node('Relu', [b.node('Conv', [x, weight, bias(weight)], {}, { name })])
+    }
+    const image = conv(conv('x', 'first', 6, 4), 'second', 4, 5)
+    const flat = b.node('Flatten', [b.node('GlobalAveragePool', [image])])
+    const model = b.finish([b.dense(flat, 'head', 5, 3), 'batch', 3])
+    for (const widths of [{ first: 7 }, { second: 9 }, { first: 8, second: 8 }])
+      await expectEqualFunctions(model, widen(model, { ...widths }))
+  })
+
   it('survive a file, and are refused as outputs', async () => {
     const b = new Sizes()
     b.input('x', 'float32', ['batch', 6])

@@ -22,7 +22,7 @@ import type { Projection } from './project.ts'
 export function pinnedNumbers(
   { facts, relations }: Solution,
   projection: Projection,
-  parameters: readonly ParameterChange[],
+  grown: readonly Pick<ParameterChange, 'to' | 'after'>[],
   { copied, integers: changes }: IntegerPlan,
 ): { readonly integers: readonly IntegerChange[]; readonly pinned: readonly PinnedNumber[] } {
   const known = new Map(sizesIn(facts))
@@ -48,7 +48,7 @@ export function pinnedNumbers(
   edit.setIntegers(integers)
   for (const clone of clones.values())
     edit.pin(clone.value, clone.to, numbersTensor(clone), clone.uses)
-  const dimsAfter = new Map(parameters.map(({ to, after }) => [to, after]))
+  const dimsAfter = new Map(grown.map(({ to, after }) => [to, after]))
   const sizeAfter = (name: string, k: number, size: number) => {
     const axis = relations.axes.get(name)?.[k]
     return dimsAfter.get(name)?.[k] ?? (axis ? projection.sizeAfter(axis, size) : size)

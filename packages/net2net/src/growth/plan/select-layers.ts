@@ -5,6 +5,9 @@ import type { Model } from '../../model/model.ts'
 import { operatorOf } from '../../operators/table.ts'
 import type { LayerSite } from '../solve/facts.ts'
 
+const namesOf = ({ name, weight, module }: LayerSite): readonly string[] =>
+  module === undefined ? [name, weight] : [name, weight, module]
+
 /** Layers shown in a message before the rest is counted. */
 const SHOWN = 12
 
@@ -12,8 +15,8 @@ const SHOWN = 12
 export const isPattern = (name: string): boolean => /[*?]/.test(name)
 
 /**
- * The one layer that a name means: a node's name, its weight's name, or a part of either that
- * fits one layer only.
+ * The one layer that a name means: a node's name, its weight's name, its module's name in the framework that
+ * wrote the file, or a part of one that fits one layer only.
  *
  * @throws Net2NetError (usage) for an unknown or ambiguous name, with what there is.
  */
@@ -21,7 +24,9 @@ export function selectLayer<L extends LayerSite>(layers: readonly L[], name: str
   for (const fits of [
     (layer: L) => layer.name === name,
     (layer: L) => layer.weight === name,
+    (layer: L) => layer.module === name,
     (layer: L) => layer.name.includes(name) || layer.weight.includes(name),
+    (layer: L) => layer.module?.includes(name) === true,
   ]) {
     const found = name === '' ? [] : layers.filter(fits)
     if (found.length === 1) return found[0]!
@@ -53,9 +58,7 @@ export function selectLayers<L extends LayerSite>(
       .replaceAll('?', '.')}$`,
     's',
   )
-  const found = layers.filter(
-    (layer) => expression.test(layer.name) || expression.test(layer.weight),
-  )
+  const found = layers.filter((layer) => namesOf(layer).some((each) => expression.test(each)))
   if (found.length === 0) throw unknown(layers, name)
   return found
 }
@@ -77,10 +80,7 @@ export function whyNoLayers({ graph }: Model): string {
 const nodes = (count: number) => (count === 1 ? '1 node' : `${count} nodes`)
 
 function unknown(layers: readonly LayerSite[], name: string) {
-  const nearest = nearestName(
-    name,
-    layers.flatMap((layer) => [layer.name, layer.weight]),
-  )
+  const nearest = nearestName(name, layers.flatMap(namesOf))
   return usageError(
     `There is no layer "${name}"; the layers are ${list(layers)}.`,
     nearest === undefined ? { where: name } : { where: name, hint: `Did you mean "${nearest}"?` },

@@ -9,6 +9,7 @@ import { type Solution, solutionOf } from '../solve/index.ts'
 import { integerChanges } from './integers.ts'
 import { parameterChanges } from './parameters.ts'
 import { pinnedNumbers } from './pinned.ts'
+import { positionsChanges } from './positions.ts'
 import { Projection } from './project.ts'
 import { type ReplicateOptions, replicate, replicateOptions } from './replicate.ts'
 import { refuseBoth } from './variants.ts'
@@ -52,9 +53,15 @@ export function planWiden(
   const names = new NameSupply(valueNames(solution.facts.model.graph))
   const noise = { kind: chosen.noise, relative: chosen.noiseSize }
   const parameters = parameterChanges(solution, projection, noise, names)
+  const positions = positionsChanges(solution, projection, names)
   const sizes = integerChanges(solution, projection, names)
   refuseBoth(parameters, sizes.integers)
-  const { integers, pinned } = pinnedNumbers(solution, projection, parameters, sizes)
+  const { integers, pinned } = pinnedNumbers(
+    solution,
+    projection,
+    [...parameters, ...positions],
+    sizes,
+  )
   return {
     version: 2,
     seed: chosen.seed,
@@ -63,6 +70,7 @@ export function planWiden(
     copied: sizes.copied,
     integers,
     pinned,
+    positions,
     inserted: [],
   }
 }

@@ -7,7 +7,7 @@
  */
 import { type Links, linksOf } from '../../model/links.ts'
 import type { Model, Node } from '../../model/model.ts'
-import { nodeLabel } from '../../model/names.ts'
+import { moduleName, nodeLabel } from '../../model/names.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import type { Operator } from '../../operators/contract/operator.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
@@ -49,6 +49,8 @@ export type Provenance =
 export interface LayerSite {
   readonly node: Node
   readonly name: string
+  /** The module's name in the framework that wrote the file (`h.0.mlp.c_fc`), where it says that. */
+  readonly module?: string
   readonly operator: Operator
   /** Name of the constant that holds the weight; of several that it is computed from, the largest. */
   readonly weight: string
@@ -275,9 +277,11 @@ class FactFinder implements Facts {
     // Of constants alone, whatever is computed may be data.
     if (!this.isAlone(node)) this.#markInWeight(read)
     else if (this.#derivationOf(read) !== 'moved') return undefined
+    const module = moduleName(node)
     return {
       node,
       name: nodeLabel(node),
+      ...(module !== undefined && { module }),
       operator,
       weight,
       weightDims: dims.map((dim) => (typeof dim === 'number' ? dim : 0)),

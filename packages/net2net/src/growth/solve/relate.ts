@@ -13,6 +13,7 @@ import {
   type AttributeRelation,
   type BalancedAxis,
   type Contraction,
+  type PositionList,
   type ReadingAxes,
   type Relating,
   RuleContext,
@@ -36,6 +37,7 @@ export interface Relations {
   readonly sizes: readonly SizeRelation[]
   readonly attributes: readonly AttributeRelation[]
   readonly balanced: readonly BalancedAxis[]
+  readonly positions: readonly PositionList[]
   readonly layers: readonly Layer[]
 }
 
@@ -62,6 +64,7 @@ class RelatingAll implements Relating {
   readonly sizes: SizeRelation[] = []
   readonly attributes: AttributeRelation[] = []
   readonly balanced: BalancedAxis[] = []
+  readonly positions: PositionList[] = []
 
   constructor(facts: Facts) {
     this.facts = facts
@@ -70,17 +73,18 @@ class RelatingAll implements Relating {
   run(): Relations {
     const { model, layers } = this.facts
     const { graph } = model
-    const positions = new Map(graph.nodes.map((node, at) => [node, at]))
+    const places = new Map(graph.nodes.map((node, at) => [node, at]))
     for (const { name } of graph.inputs)
       if (!graph.initializers.has(name)) this.#setFixed(name, `graph input "${name}"`, OUTSIDE)
     graph.nodes.forEach((node, at) => {
       this.#visit(node, at)
     })
-    this.#fixUnlike(positions)
+    this.#fixUnlike(places)
     for (const { name } of graph.outputs) this.#fixValue(name, `graph output "${name}"`, OUTSIDE)
     const related = layers.flatMap((site) => this.#layerOf(site) ?? [])
-    this.#fixIntricate(positions)
-    const { axes, readings, contractions, selections, sizes, attributes, balanced } = this
+    this.#fixIntricate(places)
+    const { axes, readings, contractions, selections, sizes, attributes, balanced, positions } =
+      this
     return {
       axes,
       readings,
@@ -89,6 +93,7 @@ class RelatingAll implements Relating {
       sizes,
       attributes,
       balanced,
+      positions,
       layers: related,
     }
   }
@@ -210,7 +215,7 @@ class RelatingAll implements Relating {
   }
 
   /** A constant that a weight reads twice is not split where only one of the readings is contracted. */
-  #fixUnlike(positions: ReadonlyMap<Node, Position>): void {
+  #fixUnlike(places: ReadonlyMap<Node, Position>): void {
     for (const [reading, { axes, contracted }] of this.readings)
       contracted.forEach((isContracted, k) => {
         const others = [...this.facts.tiedTo(reading)]
@@ -218,7 +223,7 @@ class RelatingAll implements Relating {
         this.system.fix(
           axes[k]!,
           `sums over it in "${reading.name}", which the same weight reads without a sum, too`,
-          positions.get(reading.node)!,
+          places.get(reading.node)!,
         )
       })
   }
@@ -232,17 +237,17 @@ class RelatingAll implements Relating {
   }
 
   /** Axes that have come to have too many parts since they were related do not grow. */
-  #fixIntricate(positions: ReadonlyMap<Node, Position>): void {
+  #fixIntricate(places: ReadonlyMap<Node, Position>): void {
     const check = (axis: Axis, at: Position) => {
       if (this.system.isIntricate(axis)) this.system.fix(axis, tooIntricate, at)
     }
     for (const [name, axes] of this.axes) {
       const producer = this.facts.links.producers.get(name)
-      for (const axis of axes) check(axis, (producer && positions.get(producer)) ?? OUTSIDE)
+      for (const axis of axes) check(axis, (producer && places.get(producer)) ?? OUTSIDE)
     }
     for (const [{ node }, { axes }] of this.readings)
-      for (const axis of axes) check(axis, positions.get(node)!)
+      for (const axis of axes) check(axis, places.get(node)!)
     for (const { axis, node } of [...this.contractions, ...this.sizes, ...this.attributes])
-      check(axis, positions.get(node)!)
+      check(axis, places.get(node)!)
   }
 }

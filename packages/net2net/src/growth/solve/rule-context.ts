@@ -68,6 +68,15 @@ export interface AttributeRelation {
   readonly axis: Axis
 }
 
+/** A constant that lists all positions of axes, in row-major order. */
+export interface PositionList {
+  readonly node: Node
+  readonly input: number
+  readonly name: string
+  readonly dims: readonly number[]
+  readonly axes: readonly Axis[]
+}
+
 /** What is known when a node's turn comes, and what the rules of nodes say. */
 export interface Relating {
   readonly facts: Facts
@@ -79,6 +88,7 @@ export interface Relating {
   readonly sizes: SizeRelation[]
   readonly attributes: AttributeRelation[]
   readonly balanced: BalancedAxis[]
+  readonly positions: PositionList[]
   axesOf(reading: Reading): ReadingAxes
 }
 
@@ -204,6 +214,13 @@ export class RuleContext implements AxesContext {
   }
   regroup(axes: readonly Axis[], targets: readonly Target[]): readonly Axis[] | undefined {
     return regroup(this.#state.system, axes, targets, this.at)
+  }
+  listsPositions(input: number, axes: readonly Axis[]): void {
+    const name = this.#name(input)
+    const found = this.#state.facts.provenance(name)
+    if (found.kind === 'constant')
+      this.#state.positions.push({ node: this.node, input, name, dims: found.tensor.dims, axes })
+    else for (const axis of axes) this.fix(axis, 'reads positions of it that are computed')
   }
   refuse(reason: string): never {
     throw new Refusal(reason)

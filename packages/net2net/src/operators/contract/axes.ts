@@ -87,6 +87,11 @@ export interface AxesContext extends InferContext {
   sizeElement(i: number, k: number, axis: Axis): void
   /** So is attribute `name` (entry `k` of it, for a list). */
   sizeAttribute(name: string, axis: Axis, k?: number): void
+  /**
+   * The constant at input i has one axis for each of these, and lists all their positions 0, 1, 2, … in
+   * row-major order: a plan lists them anew where the axes grow.
+   */
+  listsPositions(i: number, axes: readonly Axis[]): void
   /** Gives the node up: everything that touches it is fixed, for this reason. */
   refuse(reason: string): never
 }

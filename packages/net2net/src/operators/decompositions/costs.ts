@@ -1,6 +1,6 @@
 /**
  * What decides between decompositions: counts of elements times nanoseconds. The numbers are fitted to
- * kernel times of ONNX Runtime 1.30 on one core with AVX-512 (docs/lab/training-steps.md). Only their
+ * kernel times of ONNX Runtime 1.30 on one core with AVX-512 (docs/lab/steps-of-any-network.md). Only their
  * ratios matter, and only where two forms differ by much. Nothing is timed when a session starts, so
  * that the same model gives the same bits.
  */

@@ -10,6 +10,8 @@
  * Gradients: g summed over what was repeated.
  */
 
+import type { Dim, Shape } from '../../model/model.ts'
+import { elementCount } from '../../tensor/tensor.ts'
 import type { AxesContext } from '../contract/axes.ts'
 import { type Axis, product } from '../contract/axis.ts'
 import type { InferContext, ValueInfo } from '../contract/infer.ts'
@@ -17,7 +19,7 @@ import type { Operator } from '../contract/operator.ts'
 import { outputShape } from '../helpers/axes-rules.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
 import { broadcastShape, sumTo } from '../helpers/broadcast.ts'
-import { numbers, unknownShape } from '../helpers/elements.ts'
+import { isStatic, MAX_ELEMENTS, numbers, unknownShape } from '../helpers/elements.ts'
 import { cannotDifferentiate, ints, knownShape, reshape } from '../helpers/emission.ts'
 import { gradientOf, inferView } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
@@ -31,6 +33,20 @@ function inferExpand(context: InferContext): ValueInfo {
   if (!shape || typeof length !== 'number') return { dtype }
   const unknown = unknownShape(length)
   return unknown ? { dtype, shape: broadcastShape([shape, unknown]) } : { dtype }
+}
+
+/** A list of sizes that is repeated: every element as often as the shape says, the last axis fastest. */
+function repeated<T>(
+  elements: readonly T[] | undefined,
+  context: InferContext,
+  shape: Shape | undefined,
+): readonly T[] | undefined {
+  const [from, to] = [context.shape(0), shape]
+  if (!elements || !from || from.length > 1 || !isStatic(to)) return undefined
+  const count = elementCount(to)
+  const isOne = elements.length === 1
+  if (count > MAX_ELEMENTS || (!isOne && to.length !== 1)) return undefined
+  return Array.from({ length: count }, (_, i) => elements[isOne ? 0 : i]!)
 }
 
 function expandedAxes(context: AxesContext): readonly Axis[] {
@@ -61,8 +77,17 @@ function expandedAxes(context: AxesContext): readonly Axis[] {
 export const expansions: readonly Operator[] = [
   {
     name: 'Expand',
-    infer: (context) => [inferExpand(context)],
-    axes: (context) => [{ axes: expandedAxes(context) }],
+    infer: (context) => {
+      const info = inferExpand(context)
+      const elements = repeated<Dim>(context.elements(0), context, info.shape)
+      return [elements ? { ...info, elements } : info]
+    },
+    axes: (context) => {
+      const elements = repeated(context.axisElements(0), context, context.output(0).shape)
+      const axes = expandedAxes(context)
+      if (!elements) fixSizes(context, context.axisElements(0))
+      return [elements ? { axes, elements } : { axes }]
+    },
     gradient: gradientOf((context) =>
       sumTo(context, context.g, context.output(0), context.input(0)),
     ),

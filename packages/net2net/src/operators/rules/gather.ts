@@ -5,13 +5,15 @@
  * Growth: the axes before and after are those of x, carried where x is a weight (the width of an
  * embedding); those in between are the indices' own. Along the axis that is looked up an index means
  * an entry: entries that constants select are fixed, and the constants follow what grows before them;
- * where anything may be selected, the whole axis is fixed.
+ * where anything may be selected, the whole axis is fixed. A constant 0, 1, 2, … over the whole axis selects nothing:
+ * y holds the same entries in the shape of the indices, and the constant is listed anew when the axis grows.
  *
  * Gradient: every g is added where its value was read, by ScatterElements (see scatter-back.ts).
  */
 
 import { intAttribute } from '../../model/attributes.ts'
 import type { Dim, Shape } from '../../model/model.ts'
+import { elementCount, toNumbers } from '../../tensor/tensor.ts'
 import { unsupported } from '../contract/answers.ts'
 import type { AxesContext } from '../contract/axes.ts'
 import type { Axis } from '../contract/axis.ts'
@@ -38,12 +40,27 @@ function picked(context: InferContext, length: number | undefined): readonly num
 function gatheredAxes(context: AxesContext): readonly Axis[] {
   const data = context.axes(0)
   const axis = axisOf(context, data.length)
-  lookUp(context, data[axis]!, context.shape(0)?.[axis] ?? null)
-  return [...data.slice(0, axis), ...context.axes(1), ...data.slice(axis + 1)]
+  const dim = context.shape(0)?.[axis] ?? null
+  const taken = regrouped(context, data[axis]!, dim) ?? lookUp(context, data[axis]!, dim)
+  return [...data.slice(0, axis), ...taken, ...data.slice(axis + 1)]
 }
 
-/** Fixes the entries of an axis that are selected. */
-function lookUp(context: AxesContext, axis: Axis, dim: Dim): void {
+/** A list of indices longer than this is not looked through for being 0, 1, 2, … */
+const MOST_POSITIONS = 2 ** 20
+
+/** Where the indices are a constant 0, 1, 2, … over the whole axis, the node only gives it another shape. */
+function regrouped(context: AxesContext, axis: Axis, dim: Dim): readonly Axis[] | undefined {
+  const indices = context.constant(1)
+  const isWhole = indices && elementCount(indices.dims) === dim && dim > 1 && dim <= MOST_POSITIONS
+  if (!isWhole || context.isParameter(0) || !context.isParameter(1)) return undefined
+  if (!toNumbers(indices).every((index, k) => index === k)) return undefined
+  const axes = context.regroup([axis], indices.dims)
+  if (axes) context.listsPositions(1, axes)
+  return axes
+}
+
+/** Fixes the entries of an axis that are selected; the axes of the indices take its place. */
+function lookUp(context: AxesContext, axis: Axis, dim: Dim): readonly Axis[] {
   const isVocabulary = context.isParameter(0)
   if (isVocabulary) context.fix(axis, 'looks up entries along it (a vocabulary)')
   const reason = 'picks entries of it by index'
@@ -59,6 +76,7 @@ function lookUp(context: AxesContext, axis: Axis, dim: Dim): void {
         context.sizeElement(1, k, before),
       )
     }
+  return context.axes(1)
 }
 
 const insertIndices = (data: Shape, axis: number, indices: Shape): Shape => [

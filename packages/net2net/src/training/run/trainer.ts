@@ -283,7 +283,7 @@ export class Training implements AsyncIterable<EpochResult> {
         validation,
         this.#evaluating(),
         validationData,
-        this.#passesLeft(this.#state) > 1 || this.#state.epoch > 0,
+        isSampleSet(validation) || this.#passesLeft(this.#state) > 1 || this.#state.epoch > 0,
       ))
     const mean = totals.loss / totals.predictions
     const result: EpochResult = {

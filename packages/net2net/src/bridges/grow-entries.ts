@@ -1,0 +1,242 @@
+/**
+ * A growth plan, made on an ONNX model, applied to the state dict and the optimizer state of the same
+ * network. The plan is applied to the entries themselves, in their own types and layouts; no grown number
+ * of the ONNX model is copied.
+ */
+import { internalError, refusedError } from '../errors.ts'
+import { growSlots, type SlotPower } from '../growth/apply/grow-slots.ts'
+import { gatheredAxes, growTensor } from '../growth/apply/grow-tensor.ts'
+import type { GrowthPlan, ParameterChange } from '../growth/growth-plan.ts'
+import type { Model } from '../model/model.ts'
+import { quote } from '../model/quote.ts'
+import { isFloat } from '../tensor/dtype.ts'
+import { gather } from '../tensor/lazy.ts'
+import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
+import { type Binding, type Bindings, readersOf } from './bind.ts'
+import { combined } from './combined.ts'
+import { rearranged } from './rearranged.ts'
+
+export interface GrowEntriesOptions {
+  /** Allows an entry that two layers share to grow two ways, where two entries hold it. */
+  readonly untie?: boolean
+  /** What the weights' file is called in messages. */
+  readonly file: string
+}
+
+/**
+ * The entries of a state dict after growth, in their order. Entries that the plan leaves alone are passed on.
+ *
+ * @throws Net2NetError (refused) where the plan changes an initializer that no entry is bound to, or changes one entry in
+ *   two ways
+ */
+export function growEntries(
+  model: Model,
+  plan: GrowthPlan,
+  bindings: Bindings,
+  entries: ReadonlyMap<string, LazyTensor>,
+  options: GrowEntriesOptions,
+): ReadonlyMap<string, LazyTensor> {
+  const result = new Map(entries)
+  for (const [binding, change] of boundChanges(model, plan, bindings, entries, options)) {
+    const tensor = entries.get(binding.entry)!
+    const grown = growTensor(plan, change, toInitializer(binding, tensor, change))
+    result.set(binding.entry, fromInitializer(binding, tensor, grown))
+  }
+  for (const { entry, initializer, vectors, factors } of bindings.folded) {
+    const change = onlyChange(plan, initializer, entry, options)
+    if (!change) continue
+    const tensor = entries.get(entry)!
+    const channels = gatheredAxes(plan, change, tensor).find(({ axis }) => axis === 0)
+    if (channels?.gathered.split.some((share) => share !== 1))
+      throw refusedError(
+        `${quote(entry)} would take split coefficients along the channels of the normalization behind it.`,
+        { where: entry },
+      )
+    const { noise, ...exact } = change
+    const plain = growTensor(plan, exact, tensor)
+    result.set(entry, plain)
+    if (noise && noise.kind !== 'none') {
+      // Noise is drawn on the scale of the folded weight, and the norm multiplies it again.
+      const index = channels?.gathered.index ?? Uint32Array.from(factors, (_, i) => i)
+      const row = elementCount(plain.dims.slice(1))
+      const folded = model.graph.initializers.get(initializer)!.tensor
+      result.set(
+        entry,
+        combined(
+          [plain, growTensor(plan, change, folded), growTensor(plan, exact, folded)],
+          (at, own, noisy, quiet) => own + (noisy - quiet) / factors[index[Math.floor(at / row)]!]!,
+        ),
+      )
+    }
+    if (channels)
+      for (const name of vectors)
+        result.set(name, gather(entries.get(name)!, [{ axis: 0, index: channels.gathered.index }]))
+  }
+  return result
+}
+
+/**
+ * Optimizer state by entry, after growth.
+ *
+ * @param power 1 for what remembers gradients (momentum), 2 for their squares
+ */
+export function growEntrySlots(
+  model: Model,
+  plan: GrowthPlan,
+  bindings: Bindings,
+  entries: ReadonlyMap<string, LazyTensor>,
+  slots: ReadonlyMap<string, LazyTensor>,
+  power: SlotPower,
+  options: GrowEntriesOptions,
+): ReadonlyMap<string, LazyTensor> {
+  const result = new Map(slots)
+  for (const [binding, change] of boundChanges(model, plan, bindings, entries, options)) {
+    const slot = slots.get(binding.entry)
+    if (!slot) continue
+    const grown = growSlots(
+      plan,
+      new Map([[change.name, toInitializer(binding, slot, change)]]),
+      power,
+    )
+    result.set(binding.entry, fromInitializer(binding, slot, grown.get(change.to)!))
+  }
+  for (const { entry, initializer, vectors } of bindings.folded) {
+    const change = onlyChange(plan, initializer, entry, options)
+    if (!change) continue
+    const channels = change.axes.filter(({ axis }) => axis === 0)
+    const grow = (name: string, only: ParameterChange) => {
+      const slot = slots.get(name)
+      if (!slot) return
+      const part = { ...plan, parameters: [only] }
+      result.set(name, growSlots(part, new Map([[only.name, slot]]), power).get(only.to)!)
+    }
+    grow(entry, change)
+    for (const name of vectors) if (channels.length > 0) grow(name, { ...change, axes: channels })
+  }
+  return result
+}
+
+/** Every change of the plan that an entry is bound to. */
+function boundChanges(
+  model: Model,
+  plan: GrowthPlan,
+  { bound, folded }: Bindings,
+  entries: ReadonlyMap<string, LazyTensor>,
+  options: GrowEntriesOptions,
+): [Binding, ParameterChange][] {
+  const found: [Binding, ParameterChange][] = []
+  const inNorms = new Set(folded.map(({ initializer }) => initializer))
+  for (const name of new Set(plan.parameters.map((change) => change.name))) {
+    const changes = plan.parameters.filter((change) => change.name === name)
+    const holders = bound.filter(({ initializer }) => initializer === name)
+    if (holders.length === 0) {
+      if (!inNorms.has(name) && !mayBeUnbound(model, name, folded))
+        throw refusedError(
+          `The plan changes ${quote(name)}, and no entry of ${options.file} holds its numbers${nearest(model, name, entries)}.`,
+          {
+            where: name,
+            hint: 'Export the model from these weights, for PyTorch with optimize=False, so that its names stay.',
+          },
+        )
+      continue
+    }
+    const [first] = changes
+    const staysToo = isStillRead(model, name, changes)
+    const isSame = !staysToo && changes.every((change) => sameGrowth(change, first!))
+    if (isSame) for (const holder of holders) found.push([holder, first!])
+    else if (options.untie && !staysToo && holders.length === changes.length) {
+      // The change that keeps the name belongs to the entry that has it; clones follow in order.
+      const inOrder = [...changes].sort((a, b) => Number(b.to === name) - Number(a.to === name))
+      const named = [...holders].sort((a, b) => Number(b.entry === name) - Number(a.entry === name))
+      named.forEach((holder, i) => {
+        found.push([holder, inOrder[i]!])
+      })
+    } else
+      throw refusedError(
+        `${holders.map(({ entry }) => quote(entry)).join(' and ')} of ${options.file} ${holders.length > 1 ? 'are' : 'is'} one tensor for ${changes.length + (staysToo ? 1 : 0)} uses, which would grow in different ways.`,
+        {
+          where: holders[0]!.entry,
+          hint: 'Add --untie where the network can hold two tensors (for transformers: tie_word_embeddings: false).',
+        },
+      )
+  }
+  return found
+}
+
+/** Whether something still reads the tensor as it was, since the plan only changes clones of it. */
+function isStillRead(model: Model, name: string, changes: readonly ParameterChange[]): boolean {
+  if (changes.some(({ to }) => to === name)) return false
+  const rewired = new Set(
+    changes.flatMap(({ uses = [] }) => uses.map(({ node, input }) => `${node} ${input}`)),
+  )
+  return model.graph.nodes.some(({ inputs, outputs }) =>
+    inputs.some((input, i) => input === name && !rewired.has(`${outputs[0]} ${i}`)),
+  )
+}
+
+const sameGrowth = (a: ParameterChange, b: ParameterChange): boolean =>
+  JSON.stringify([a.axes, a.noise]) === JSON.stringify([b.axes, b.noise])
+
+function onlyChange(
+  plan: GrowthPlan,
+  initializer: string,
+  entry: string,
+  { file }: GrowEntriesOptions,
+): ParameterChange | undefined {
+  const changes = plan.parameters.filter(({ name }) => name === initializer)
+  if (changes.length > 1)
+    throw refusedError(
+      `${quote(entry)} of ${file} would grow in ${changes.length} different ways.`,
+      {
+        where: entry,
+      },
+    )
+  return changes[0]
+}
+
+/**
+ * Constants that exporters make and no state dict holds: all entries alike (a zero bias), whole numbers, or
+ * the bias into which a normalization was folded.
+ */
+function mayBeUnbound(model: Model, name: string, folded: Bindings['folded']): boolean {
+  const tensor = model.graph.initializers.get(name)?.tensor
+  if (!tensor || !isFloat(tensor.dtype)) return true
+  const item = tensor.byteLength / elementCount(tensor.dims)
+  const bytes = tensor.read(0, tensor.byteLength)
+  if (bytes.every((byte, i) => byte === bytes[i % item])) return true
+  const layers = new Set(folded.map(({ initializer }) => initializer))
+  return readersOf(model, name).every(({ inputs }) => inputs.some((input) => layers.has(input)))
+}
+
+function nearest(model: Model, name: string, entries: ReadonlyMap<string, LazyTensor>): string {
+  const tensor = model.graph.initializers.get(name)?.tensor
+  if (!tensor) return ''
+  const sizes = (dims: readonly number[]) =>
+    [...dims]
+      .filter((size) => size !== 1)
+      .sort((a, b) => a - b)
+      .join('x')
+  const alike = [...entries].find(([, { dims }]) => sizes(dims) === sizes(tensor.dims))
+  return alike ? ` (${quote(alike[0])} has its shape)` : ''
+}
+
+function toInitializer({ axes }: Binding, tensor: LazyTensor, change: ParameterChange): LazyTensor {
+  const from = change.before.map((_, axis) => {
+    const k = axes.indexOf(axis)
+    return k < 0 ? undefined : k
+  })
+  return rearranged(tensor, from)
+}
+
+function fromInitializer(
+  { axes, entry }: Binding,
+  tensor: LazyTensor,
+  grown: LazyTensor,
+): LazyTensor {
+  const covered = new Set(axes)
+  if (grown.dims.some((size, axis) => size !== 1 && !covered.has(axis)))
+    throw internalError(`${entry} grew along an axis that it does not have.`)
+  const back = rearranged(grown, axes)
+  if (back.dtype !== tensor.dtype) throw internalError(`${entry} changed its type.`)
+  return back
+}
