@@ -1,7 +1,7 @@
 /** Networks from PyTorch whose weights are computed in the graph: parametrizations, unfolded. */
 import { expect, test } from 'vitest'
 import { inspect } from '../../src/growth/index.ts'
-import { decodeModel } from '../../src/onnx/index.ts'
+import { decodeModel } from '../../src/onnx/decode.ts'
 import { grow, growthsOf, Teacher } from '../real-models/grow-layers.ts'
 import { hasTorch, withTorch } from './torch.ts'
 

@@ -8,7 +8,7 @@ import {
 import { Net2NetError } from '../../src/errors.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
 import type { Model } from '../../src/model/model.ts'
-import { encodeModel } from '../../src/onnx/index.ts'
+import { encodeModel } from '../../src/onnx/encode.ts'
 import { linearFormOf } from '../../src/operators/table.ts'
 import { nodeRuntime } from '../../src/runtime/onnxruntime.node.ts'
 import type { Feeds, Runtime, Session } from '../../src/runtime/runtime.ts'

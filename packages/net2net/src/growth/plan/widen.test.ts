@@ -212,7 +212,7 @@ describe('widening', () => {
       ['n', 5, 6],
     )
     expect(failure(() => planWiden(model, { qkv: 24 })).message).toBe(
-      'MatMul qkv cannot be widened: its units reach MatMul scores, which sums products of two activations over it, and neither can be split over it (Tanh Tanh does not scale with its input).',
+      'MatMul qkv cannot be widened: its units reach MatMul scores, which sums products of two activations over it, and neither can be split along it (Tanh Tanh does not scale with its input).',
     )
   })
 

@@ -54,7 +54,8 @@ export function searchSplits(
 
 function withoutSplit({ factors }: OpenContraction, failures: readonly Failure[]): string {
   const reasons = new Set(failures.map(({ node, reason }) => `${describeNode(node)} ${reason}`))
-  const who = factors.length === 1 ? 'nothing can be split over it' : 'neither can be split over it'
+  const who =
+    factors.length === 1 ? 'what it sums cannot be split' : 'neither can be split along it'
   return `${who} (${[...reasons].join('; ')})`
 }
 

@@ -5,7 +5,7 @@ import { expectEqualFunctions } from '../../../testing/check.ts'
 import { float } from '../../model/attributes.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
-import { encodeModel } from '../../onnx/index.ts'
+import { encodeModel } from '../../onnx/encode.ts'
 import { planSchema } from '../../recipe/plan-schema.ts'
 import { fillTensor } from '../../tensor/fill.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
@@ -120,7 +120,7 @@ describe('of two factors q·k', () => {
       return b.scores(q, b.node('Softmax', [b.project('k', 4)], { axis: 1 }, { name: 'soft' }))
     })
     expect(refusal(model, 'q')).toMatch(
-      /^its units reach MatMul scores, which sums products of two activations over it, and neither can be split over it \(Tanh .* does not scale with its input; Softmax soft does not scale with its input\)$/,
+      /^its units reach MatMul scores, which sums products of two activations over it, and neither can be split along it \(Tanh .* does not scale with its input; Softmax soft does not scale with its input\)$/,
     )
     expect(() => planWiden(model, { k: 7 })).toThrow(/MatMul scores.*neither can be split/)
   })
@@ -169,7 +169,7 @@ describe('of two factors q·k', () => {
     )
     const plan = await expectExact(model, { q: 8 })
     expect(roles(plan)).toMatchObject({ 'q.w': 'split', 'q.b': 'split' })
-    /** The least difference between the split coefficients of copies of one unit. */
+    /** The least difference between the coefficients of copies of one unit. */
     const apart = ({ units: [units] }: GrowthPlan) => {
       const { map, split } = units!
       return Math.min(
@@ -358,7 +358,7 @@ describe('a sum over computed values', () => {
       return product(b, a, a)
     })
     expect(refusal(square, 'a')).toMatch(
-      /ReduceSum sum.*sums over it, and nothing can be split over it/,
+      /ReduceSum sum.*sums over it, and what it sums cannot be split/,
     )
   })
 
@@ -375,7 +375,7 @@ describe('a sum over computed values', () => {
 
   it('is refused where nothing can be split', () => {
     const model = build((b) => b.node('ReduceSum', [b.unary('Exp', b.project('a', 4)), b.ints(2)]))
-    expect(refusal(model, 'a')).toMatch(/sums over it, and nothing can be split over it \(Exp /)
+    expect(refusal(model, 'a')).toMatch(/sums over it, and what it sums cannot be split \(Exp /)
   })
 })
 

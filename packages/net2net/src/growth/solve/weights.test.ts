@@ -412,7 +412,7 @@ describe('computed weights', () => {
       })
     const alike = shared(false)
     await expectEqualFunctions(alike, widen(alike, { first: 9 }))
-    expect(answerOf(shared(true), 'first')).toMatch(/MatMul middle.*neither can be split over it/)
+    expect(answerOf(shared(true), 'first')).toMatch(/MatMul middle.*neither can be split along it/)
   })
 
   it('are not data that layers compute from constants', async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { type AttributeLike, float } from '../../model/attributes.ts'
 import { GraphBuilder, modelOf } from '../../model/builder.ts'
-import { encodeModel } from '../../onnx/index.ts'
+import { encodeModel } from '../../onnx/encode.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { float32, int64, Tensor, toNumbers } from '../../tensor/tensor.ts'
