@@ -64,7 +64,7 @@ export const parts: readonly Part[] = [
       ['inference'],
       ['trainable'],
       ['shared-constants'],
-      ['model-size', 'constants-of', 'trainable'],
+      ['model-size', 'constants-of', 'trainable', 'sign'],
       ['shared-constants'],
     ],
   },

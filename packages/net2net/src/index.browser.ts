@@ -155,7 +155,9 @@ const subject = kind.either('a model or the path of one', model, text)
 
 /**
  * Runs two models (or the files of two) on the same inputs and reports the largest difference of
- * every output. They are equal where every |Δ| ≤ tolerance · max(1, |y|). See growth/compare.ts.
+ * every output. The parts in which they differ also run by themselves on random numbers, so that "equal"
+ * does not depend on what the inputs reach. `equal` is true, false, or null where a mistake in some layer
+ * (`notExercised`) could have been overlooked. See docs/decisions/what-equal-means.md.
  *
  * @throws Net2NetError (difference) where their inputs or outputs have other names or types; (input) where
  *   one of them does not load or run
@@ -164,7 +166,7 @@ export const compare = kind.checkedAsync(
   'compare',
   async (a: Subject, b: Subject, options?: CompareOptions): Promise<Comparison> => {
     // With its own modules: growing needs none of them, nor a runtime.
-    const { compare } = await import('./growth/compare.ts')
+    const { compare } = await import('./check/compare.ts')
     return compare(a, b, options)
   },
   {
@@ -179,7 +181,6 @@ export const compare = kind.checkedAsync(
       seed,
       tolerance: number,
       wholeUpTo: number,
-      linearForm: kind.callback,
       runtime: kind.runtime,
       signal: kind.signal,
       onProgress: kind.callback,

@@ -4,9 +4,9 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { compare } from '../src/check/compare.ts'
 import { streamedSession } from '../src/check/out-of-core/segmented-session.ts'
 import { Net2NetError } from '../src/errors.ts'
-import { compare } from '../src/growth/compare.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../src/growth/index.ts'
 import type { Model } from '../src/model/model.ts'
 import { encodeModel } from '../src/onnx/encode.ts'

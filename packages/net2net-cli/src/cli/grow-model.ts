@@ -102,7 +102,7 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
   try {
     const onProgress = (checked: number) => show({ checked })
     check = await compare(model, staged.model, { signal, onProgress, ...inputs })
-    if (exact && !check.equal)
+    if (exact && check.equal === false)
       throw new Net2NetError(
         'difference',
         `The grown model does not compute what ${input} computes (${worst(check)}), so nothing was written.`,

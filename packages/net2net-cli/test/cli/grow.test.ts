@@ -184,6 +184,29 @@ test('check tells equal from different by its exit code', async () => {
   expect((await net2net(['check', teacher, other, '--tolerance', '10'])).code).toBe(0)
 })
 
+test('check says what it cannot tell, and growth that keeps the function is proven all the same', async () => {
+  const model = await load(teacher)
+  // The outputs, whatever they are, become one and the same number.
+  const graph = new GraphBuilder(model.graph)
+  const [output] = model.graph.outputs
+  const bounds = [5, 6].map((bound) => graph.constant(float32([], [bound])))
+  graph.node('Clip', [output!.name, ...bounds], {}, { outputs: ['clipped'] })
+  const clipped = { ...graph.graph(), outputs: [{ ...output!, name: 'clipped' }] }
+  const [blind, padded, grown] = [at('blind.onnx'), at('padded.onnx'), at('grown.onnx')]
+  await save({ ...model, graph: clipped }, blind)
+  await net2net(['widen', blind, 'fc1=9', '--init', 'random-pad', '-o', padded])
+  const { code, out } = await net2net(['check', blind, padded, '--json'])
+  expect(code).toBe(1)
+  expect(JSON.parse(out)).toMatchObject({ equal: null, outputs: [{ maxAbs: 0 }] })
+  expect(JSON.parse(out).notExercised).toContain('fc1')
+  const text = await net2net(['check', blind, padded])
+  expect(text.out).toMatch(/Cannot tell: .*could have been overlooked: .*fc1/)
+  expect(text.out).toMatch(/--inputs.*--samples/)
+  const widened = await net2net(['widen', blind, 'fc1=9', '-o', grown])
+  expect([widened.code, widened.err]).toEqual([0, ''])
+  expect(widened.out).toMatch(/Equal: /)
+})
+
 test('a layer of a name with "=" is found', async () => {
   const { out, code, err } = await net2net(['widen', teacher, 'conv1=9=10', '--dry-run'])
   expect([out, code]).toEqual(['', 2])

@@ -14,7 +14,7 @@ export interface CompareOptions extends ComparisonOptions {
   /** Default: ONNX Runtime in Node or in this browser, on the CPU. */
   readonly runtime?: Runtime
   /**
-   * Models with more bytes of weights than this are computed in stretches, in memory that does not
+   * Models with more bytes of weights than this are computed in segments, in memory that does not
    * depend on their size; default 32 MiB.
    */
   readonly wholeUpTo?: number
@@ -22,10 +22,11 @@ export interface CompareOptions extends ComparisonOptions {
 
 /**
  * Runs two models (or the files of two) on the same inputs and reports the largest difference of
- * every output. They are equal where every |Δ| ≤ tolerance · max(1, |y|).
+ * every output. The parts in which they differ are run by themselves as well (see evidence.ts): `equal`
+ * is null where the outputs agree and a mistake in some layer could have been overlooked.
  *
  * Either may be a staged model, whose files are still being written: each weight is waited for until
- * it is there, and where models are computed in stretches, the other is computed meanwhile.
+ * it is there, and where models are computed in segments, the other is computed meanwhile.
  *
  * @throws difference where their inputs or outputs have other names or types; input where one of
  *   them does not load or run; whatever the writing of a staged model fails with

@@ -1,13 +1,15 @@
 /**
- * Do two models compute the same function? Both run on the same inputs, random ones or the
- * user's own, and every element of every output is compared.
+ * Do two models compute the same function? Both run on the same inputs, random ones or the user's
+ * own, and every element of every output is compared. Outputs that agree are no evidence yet: that
+ * comes from the parts in which the models differ (see evidence.ts).
  */
 import { inputError, Net2NetError } from '../errors.ts'
 import type { Dim, Model } from '../model/model.ts'
-import type { LinearFormOf } from '../operators/contract/slicing.ts'
 import { inSinglePrecision, singleFeeds } from '../passes/single-precision.ts'
 import type { Feeds, Runtime, SessionValue } from '../runtime/runtime.ts'
-import { type Tensor, toNumbers } from '../tensor/tensor.ts'
+import { type Difference, DifferenceMeter } from './difference.ts'
+import { evidenceOf } from './evidence.ts'
+import { indexRanges } from './index-ranges.ts'
 import {
   type Computation,
   type RunOptions,
@@ -17,7 +19,7 @@ import {
 } from './out-of-core/segmented-session.ts'
 import { inputAttempts } from './random-inputs.ts'
 
-/** |Δ| ≤ tolerance · max(1, |y|) counts as equal: what float32 sums in another order differ by. */
+/** What float32 sums in another order differ by, relative to the values (`maxRel`). */
 export const defaultTolerance = 1e-5
 
 export interface ComparisonOptions {
@@ -33,36 +35,36 @@ export interface ComparisonOptions {
    * ONNX Runtime sums in another order, which it does for other widths.
    */
   readonly tolerance?: number
-  /** Which nodes can take a large weight in slices (`linearFormOf` of the operators). */
-  readonly linearForm?: LinearFormOf
   readonly signal?: AbortSignal
   /** Gets the share that is done, where models are computed in stretches. */
   readonly onProgress?: ((share: number) => void) | undefined
 }
 
-export interface OutputDifference {
+/** How far the models' outputs are apart, over all elements and samples. */
+export interface OutputDifference extends Difference {
   readonly name: string
-  /** max |Δ| over all elements and samples; infinite where the outputs cannot be compared. */
-  readonly maxAbs: number
-  /** max |Δ| / max(1, |y|), y being the first model's output. */
-  readonly maxRel: number
   /**
    * The first model's own rounding, measured where the tolerance was not met: the largest
    * difference between its output and that of the same model in ONNX Runtime's plain kernels,
    * with sums over large weights taken in parts, and in single precision where it has half.
    */
   readonly rounding?: number
-  /** Why the outputs cannot be compared: different shapes, or NaN on one side. */
-  readonly problem?: string
 }
 
 export interface Comparison {
-  /** Whether every output's maxRel is within the tolerance, or its maxAbs within four roundings. */
-  readonly equal: boolean
+  /**
+   * false: some output differs by more than the tolerance and, where none was given, by more than four
+   * of the first model's own roundings. true: none does, and all parts in which the models differ
+   * compute the same on random numbers, which would have shown a mistake in any layer that differs.
+   * null: none does, but a mistake in the layers of `notExercised` could have been overlooked.
+   */
+  readonly equal: boolean | null
   readonly tolerance: number
   /** Number of input sets compared. */
   readonly samples: number
   readonly outputs: readonly OutputDifference[]
+  /** Present where `equal` is null. */
+  readonly notExercised?: readonly string[]
 }
 
 /** A model to compare. */
@@ -87,38 +89,65 @@ export async function compareSubjects(
   b: Subject,
   options: ComparisonOptions = {},
 ): Promise<Comparison> {
-  const { linearForm, tolerance = defaultTolerance } = options
-  const first = await open(runtime, a, linearForm)
-  try {
-    const { feeds, outputs } = await using(open(runtime, b, linearForm), (second) =>
-      compareComputations(first, second, options),
+  const { feeds, report, isWithin } = await compareOutputs(runtime, a, b, options)
+  if (!isWithin) return { ...report, equal: false }
+  const { seed, signal, tolerance } = options
+  const evidence = await evidenceOf(runtime, a.model, b.model, feeds[0]!, {
+    seed,
+    signal,
+    tolerance,
+  })
+  return evidence.isComplete
+    ? { ...report, equal: true }
+    : { ...report, equal: null, notExercised: evidence.notExercised }
+}
+
+/** The ranges of indices that both models accept. */
+function rangesOf(a: Model, b: Model): ReadonlyMap<string, number> {
+  const [ranges, others] = [indexRanges(a), indexRanges(b)]
+  return new Map(
+    [...ranges].map(([name, size]) => [name, Math.min(size, others.get(name) ?? size)]),
+  )
+}
+
+interface OutputComparison {
+  readonly feeds: readonly Feeds[]
+  readonly report: Omit<Comparison, 'equal'>
+  /** Is no output further from the first model's than it may be? */
+  readonly isWithin: boolean
+}
+
+async function compareOutputs(
+  runtime: Runtime,
+  a: Subject,
+  b: Subject,
+  options: ComparisonOptions,
+): Promise<OutputComparison> {
+  const { tolerance = defaultTolerance } = options
+  return using(open(runtime, a), async (first) => {
+    const { feeds, outputs } = await using(open(runtime, b), (second) =>
+      compareComputations(first, second, { ...options, ranges: rangesOf(a.model, b.model) }),
     )
-    const equal = outputs.every(({ maxRel }) => maxRel <= tolerance)
-    const report = { equal, tolerance, samples: feeds.length, outputs }
+    const report = { tolerance, samples: feeds.length, outputs }
+    const isWithin = outputs.every(({ maxRel }) => maxRel <= tolerance)
     const beyond = outputs.some(({ maxRel }) => maxRel > MAX_ROUNDING)
-    if (equal || beyond || options.tolerance !== undefined) return report
+    if (isWithin || beyond || options.tolerance !== undefined) return { feeds, report, isWithin }
     const again = { ...options, inputs: feeds, onProgress: undefined }
     const own = await ownRounding(runtime, first, a.model, again)
     const rounded = outputs.map((output, i) => ({ ...output, rounding: own[i]!.maxAbs }))
     return {
-      ...report,
-      equal: rounded.every(
+      feeds,
+      report: { ...report, outputs: rounded },
+      isWithin: rounded.every(
         ({ maxAbs, maxRel, rounding }) =>
           maxRel <= tolerance || maxAbs <= ROUNDING_FACTOR * rounding,
       ),
-      outputs: rounded,
     }
-  } finally {
-    await first.release()
-  }
+  })
 }
 
-async function open(
-  runtime: Runtime,
-  { file, model }: Subject,
-  linearForm: LinearFormOf | undefined,
-): Promise<Computation> {
-  if (file === undefined) return streamedSession(runtime, model, { linearForm })
+async function open(runtime: Runtime, { file, model }: Subject): Promise<Computation> {
+  if (file === undefined) return streamedSession(runtime, model)
   const session = await runtime.createSession(file)
   return {
     inputs: session.inputs,
@@ -146,21 +175,19 @@ async function ownRounding(
   model: Model,
   options: ComparisonOptions,
 ): Promise<readonly OutputDifference[]> {
-  const { linearForm } = options
   const measure = async (other: Computation) =>
     (await compareComputations(computation, other, options)).outputs
   const single = inSinglePrecision(model)
   if (single)
     try {
-      const other = streamedSession(runtime, single, { linearForm, ...ORDERS[0] })
+      const other = streamedSession(runtime, single, ORDERS[0])
       return await measure(takingHalf(computation, other))
     } catch (cause) {
       // Some operators of a runtime's own exist in half precision alone.
       if (!(cause instanceof Net2NetError) || cause.kind !== 'input') throw cause
     }
   const found: (readonly OutputDifference[])[] = []
-  for (const order of ORDERS)
-    found.push(await measure(streamedSession(runtime, model, { linearForm, ...order })))
+  for (const order of ORDERS) found.push(await measure(streamedSession(runtime, model, order)))
   return computation.outputs.map((_, i) =>
     found.map((outputs) => outputs[i]!).reduce((a, b) => (b.maxAbs > a.maxAbs ? b : a)),
   )
@@ -203,18 +230,18 @@ async function using<T>(
 async function compareComputations(
   a: Computation,
   b: Computation,
-  options: ComparisonOptions,
+  options: ComparisonOptions & { readonly ranges?: ReadonlyMap<string, number> },
 ): Promise<{ readonly feeds: readonly Feeds[]; readonly outputs: readonly OutputDifference[] }> {
   const { seed = 0, samples = 4, signal, onProgress } = options
   mustCorrespond(a, b)
   const measure = async (feeds: readonly Feeds[]) => {
     const [before, after] = await runBoth(a, b, feeds, { signal, onProgress })
     const outputs = a.outputs.map(({ name }) => {
-      const meter = new Meter(name)
+      const meter = new DifferenceMeter()
       before.forEach((values, i) => {
         meter.add(values[name]!, after[i]![name]!)
       })
-      return meter.result()
+      return { name, ...meter.result() }
     })
     return { feeds, outputs }
   }
@@ -222,7 +249,7 @@ async function compareComputations(
   if (options.inputs) return measure(options.inputs)
   // Symbolic sizes and index ranges are guesses: the first guess that both models accept is kept.
   let failure: Net2NetError | undefined
-  for (const draw of inputAttempts(a.inputs, b.inputs, seed))
+  for (const draw of inputAttempts(a.inputs, b.inputs, seed, options.ranges))
     try {
       return await measure(Array.from({ length: samples }, (_, i) => draw(i)))
     } catch (cause) {
@@ -288,51 +315,3 @@ function mustFit(a: readonly SessionValue[], b: readonly SessionValue[]): void {
       )
   }
 }
-
-/** Collects the largest differences of one output over all samples. */
-class Meter {
-  readonly #name: string
-  #maxAbs = 0
-  #maxRel = 0
-  #numbers = 0
-  #problem: string | undefined
-
-  constructor(name: string) {
-    this.#name = name
-  }
-
-  add(a: Tensor, b: Tensor): void {
-    if (`${a.dims}` !== `${b.dims}`) {
-      this.#problem ??= `shapes [${a.dims}] and [${b.dims}]`
-      return
-    }
-    const [before, after] = [values(a), values(b)]
-    for (let i = 0; i < before.length; i++) {
-      const [x, y] = [Number(before[i]), Number(after[i])]
-      if (Number.isNaN(x) && Number.isNaN(y)) continue
-      this.#numbers++
-      // Infinities of one sign are equal too.
-      if (x === y) continue
-      const difference = Math.abs(x - y)
-      if (!Number.isFinite(difference)) this.#problem ??= `${x} became ${y}`
-      this.#maxAbs = Math.max(this.#maxAbs, difference)
-      this.#maxRel = Math.max(this.#maxRel, difference / Math.max(1, Math.abs(x)))
-    }
-    if (before.length > 0 && this.#numbers === 0) this.#problem ??= 'nothing but NaN'
-  }
-
-  result(): OutputDifference {
-    if (this.#problem !== undefined)
-      return {
-        name: this.#name,
-        maxAbs: Number.POSITIVE_INFINITY,
-        maxRel: Number.POSITIVE_INFINITY,
-        problem: this.#problem,
-      }
-    return { name: this.#name, maxAbs: this.#maxAbs, maxRel: this.#maxRel }
-  }
-}
-
-/** The elements as numbers; those of half precision come as bit patterns. */
-const values = (tensor: Tensor): ArrayLike<number | bigint> =>
-  tensor.dtype === 'float16' || tensor.dtype === 'bfloat16' ? toNumbers(tensor) : tensor.data

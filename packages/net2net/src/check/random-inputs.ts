@@ -2,6 +2,7 @@
 import { inputError } from '../errors.ts'
 import type { Dim } from '../model/model.ts'
 import type { Feeds, SessionValue } from '../runtime/runtime.ts'
+import { toFloat16 } from '../tensor/half.ts'
 import { type RandomStream, randomStream } from '../tensor/random.ts'
 import { allocate, elementCount, isNumeric, type NumericDType, Tensor } from '../tensor/tensor.ts'
 
@@ -10,9 +11,12 @@ interface Guess {
   readonly batch: number
   /** Height, width, depth of images; lengths of sequences. */
   readonly sizes: readonly number[]
-  /** Integers (indices, token ids, masks) are drawn from {0, …, range − 1}. */
+  /** Integers of which it is not known what they index (masks, say) are drawn from {0, …, range − 1}. */
   readonly range: number
 }
+
+/** Every other sample has shorter axes where sizes are open, by a fourth: lengths vary. */
+const SHORTER = 0.75
 
 // Not square first, so that a confusion of axes shows.
 const guesses: readonly Guess[] = [
@@ -30,16 +34,18 @@ const guesses: readonly Guess[] = [
 /**
  * Ways to draw inputs that two models share, to be tried in this order; each takes the number of
  * the sample. Sizes that one of the models fixes are kept; a symbolic size is the same wherever
- * its name stands; a symbolic first axis is the batch.
+ * its name stands; a symbolic first axis is the batch. Other open sizes vary from sample to sample, as long
+ * as both models accept that.
  *
  * Ranges: floats are N(0, 1) in even samples and uniform on [0, 1) in odd ones; 8-bit integers
- * without sign (images) are uniform on {0, …, 255}; all other integers and booleans are small, see
- * `Guess`.
+ * without sign (images) are uniform on {0, …, 255}; integers that look up entries go over all of them
+ * (`ranges`). All other integers and booleans are small (`Guess`): beside ids they are masks, of 0 and 1.
  */
 export function* inputAttempts(
   a: readonly SessionValue[],
   b: readonly SessionValue[],
   seed: number,
+  ranges: ReadonlyMap<string, number> = new Map(),
 ): Generator<(sample: number) => Feeds> {
   const other = new Map(b.map((value) => [value.name, value]))
   const inputs = a.map((input) => ({
@@ -53,17 +59,24 @@ export function* inputAttempts(
     ({ shape, dtype }) =>
       shape.some((dim) => typeof dim !== 'number') || dtype === 'int32' || dtype === 'int64',
   )
+  const varies = inputs.some(({ shape }) =>
+    shape.some((dim, i) => i > 0 && typeof dim !== 'number'),
+  )
   for (const guess of open ? guesses : guesses.slice(0, 1))
-    yield (sample) => {
-      const symbols = new Map<string, number>()
-      return Object.fromEntries(
-        inputs.map((input) => {
-          const dims = input.shape.map((dim, axis) => sizeOf(dim, axis, input, guess, symbols))
-          const random = randomStream(seed, 'compare', sample, input.name)
-          return [input.name, draw(input, dims, sample, guess, random)]
-        }),
-      )
-    }
+    for (const isVaried of varies ? [true, false] : [false])
+      yield (sample) => {
+        const symbols = new Map<string, number>()
+        const scale = isVaried && sample % 2 === 1 ? SHORTER : 1
+        const sized = { ...guess, sizes: guess.sizes.map((size) => Math.ceil(scale * size)) }
+        const other = ranges.size > 0 ? 2 : guess.range
+        return Object.fromEntries(
+          inputs.map((input) => {
+            const dims = input.shape.map((dim, axis) => sizeOf(dim, axis, input, sized, symbols))
+            const random = randomStream(seed, 'compare', sample, input.name)
+            return [input.name, draw(input, dims, sample, ranges.get(input.name) ?? other, random)]
+          }),
+        )
+      }
 }
 
 function sizeOf(
@@ -87,7 +100,7 @@ function draw(
   { name, dtype }: SessionValue,
   dims: readonly number[],
   sample: number,
-  { range }: Guess,
+  range: number,
   random: RandomStream,
 ): Tensor {
   if (dtype === undefined || !isNumeric(dtype) || dtype === 'bfloat16')
@@ -110,7 +123,7 @@ function generatorOf(
     case 'float64':
       return float
     case 'float16':
-      return () => toHalf(float())
+      return () => toFloat16(float())
     case 'int64':
     case 'uint64':
       return () => BigInt(random.below(range))
@@ -121,13 +134,4 @@ function generatorOf(
     default:
       return () => random.below(range)
   }
-}
-
-/** The float16 bit pattern of a number of ordinary size, rounded towards zero. */
-function toHalf(value: number): number {
-  const magnitude = Math.abs(value)
-  const sign = value < 0 ? 0x8000 : 0
-  if (magnitude < 2 ** -14) return sign | Math.floor(magnitude * 2 ** 24)
-  const exponent = Math.floor(Math.log2(magnitude))
-  return sign | ((exponent + 15) << 10) | Math.floor((magnitude / 2 ** exponent - 1) * 1024)
 }

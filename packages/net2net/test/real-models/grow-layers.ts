@@ -9,7 +9,6 @@ import { Net2NetError } from '../../src/errors.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
 import type { Model } from '../../src/model/model.ts'
 import { encodeModel } from '../../src/onnx/encode.ts'
-import { linearFormOf } from '../../src/operators/table.ts'
 import { nodeRuntime } from '../../src/runtime/onnxruntime.node.ts'
 import type { Feeds, Runtime, Session } from '../../src/runtime/runtime.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
@@ -22,7 +21,7 @@ export type Growth =
 export type GrowthResult = Growth & {
   readonly maxAbs?: number
   /** Whether the functions are equal, as `compare` has it. */
-  readonly equal?: boolean
+  readonly equal?: boolean | null
   /** Whether they are equal within 1e-5, without regard to the teacher's own rounding. */
   readonly within?: boolean
   readonly refusal?: string
@@ -57,7 +56,7 @@ export class Teacher {
       runtime,
       teacher,
       { file: encodeModel(student), model: student },
-      { linearForm: linearFormOf, ...options },
+      options,
     )
   }
 

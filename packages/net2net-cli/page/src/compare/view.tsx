@@ -7,7 +7,8 @@ import { sampleTitles } from '../grow/samples.ts'
 import { setParams } from '../state.ts'
 import { DropArea, FileButton } from '../ui/drop.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
-import { brief, tiny } from '../ui/format.ts'
+import { brief } from '../ui/format.ts'
+import { Verdict } from '../ui/verdict.tsx'
 import {
   check,
   compared,
@@ -32,7 +33,7 @@ export function CompareView() {
         <SideBox side="b" title="Second" />
       </section>
       <section class="compare-verdict" aria-label="Result" aria-live="polite">
-        {failure.value === undefined ? <Verdict /> : <FailureNotice failure={failure.value} />}
+        {failure.value === undefined ? <Facts /> : <FailureNotice failure={failure.value} />}
       </section>
       <section class="stage" aria-label="Graphs" aria-busy={comparing.value}>
         {result === undefined ? (
@@ -91,7 +92,7 @@ function SideBox({ side, title }: { side: 'a' | 'b'; title: string }) {
   )
 }
 
-function Verdict() {
+function Facts() {
   const state = check.value
   const result = compared.value
   if (result === undefined) return null
@@ -107,11 +108,7 @@ function Verdict() {
           <span aria-hidden="true">≠</span> {state.message}
         </span>
       ) : (
-        <span class={`badge check-badge ${state.equal ? 'good' : 'bad'}`} data-equal={state.equal}>
-          <span aria-hidden="true">{state.equal ? '✓' : '≠'}</span>
-          {state.equal ? 'same function' : 'another function'}: max |Δ|{' '}
-          {tiny(Math.max(0, ...state.outputs.map((output) => output.maxAbs)))}
-        </span>
+        <Verdict check={state} />
       )}
       <span class="number">
         <span class="muted">Parameters</span> {brief(before.parameters)} →{' '}

@@ -49,7 +49,9 @@ export interface CheckedOutput {
   readonly maxRel: number
 }
 export interface Check {
-  readonly equal: boolean
+  /** null: the outputs agree, but a mistake in the layers of `notExercised` could have been overlooked. */
+  readonly equal: boolean | null
+  readonly notExercised?: readonly string[]
   readonly tolerance: number
   readonly samples: number
   readonly outputs: readonly CheckedOutput[]

@@ -15,6 +15,7 @@ import { param, setParams, tab } from '../state.ts'
 import { announce } from '../ui/announce.tsx'
 import { failureFrom } from '../ui/failure.tsx'
 import { plural, tiny } from '../ui/format.ts'
+import { verdictOf } from '../ui/verdict.tsx'
 import { growing, settings } from './settings.ts'
 
 export const modelParam = param('model', 'sample:teacher')
@@ -151,7 +152,7 @@ async function runCheck(of: GrownModel): Promise<void> {
     if (result === undefined || grown.peek() !== of) return
     check.value = { state: 'done', check: result }
     const worst = Math.max(0, ...result.outputs.map((output) => output.maxAbs))
-    announce(`Checked: largest difference ${tiny(worst)}.`)
+    announce(`Checked: ${verdictOf(result).words}, largest difference ${tiny(worst)}.`)
   } catch (error) {
     if (grown.peek() === of) check.value = { state: 'failed', failure: failureFrom(error) }
   }

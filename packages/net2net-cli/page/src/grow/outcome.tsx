@@ -3,8 +3,9 @@ import { models } from '../engine/model-client.ts'
 import type { Failure } from '../engine/protocol.ts'
 import { announce } from '../ui/announce.tsx'
 import { FailureNotice, failureFrom } from '../ui/failure.tsx'
-import { brief, tiny } from '../ui/format.ts'
+import { brief } from '../ui/format.ts'
 import { saveAs } from '../ui/save.ts'
+import { Verdict } from '../ui/verdict.tsx'
 import { commands, outputName } from './command.ts'
 import { check, grown, opened, regrowing } from './model.ts'
 import { settings } from './settings.ts'
@@ -106,18 +107,7 @@ function CheckBadge() {
     )
   if (state.state === 'failed') return <FailureNotice failure={state.failure} />
   if (state.state !== 'done') return null
-  const { equal, outputs, tolerance, samples } = state.check
-  const worst = Math.max(0, ...outputs.map((output) => output.maxAbs))
-  return (
-    <span
-      class={`badge check-badge ${equal ? 'good' : 'bad'}`}
-      data-equal={equal}
-      title={`${samples} random samples; tolerance ${tolerance}`}
-    >
-      <span aria-hidden="true">{equal ? '✓' : '≠'}</span>
-      {equal ? 'same function' : 'another function'}: max |Δ| {tiny(worst)}
-    </span>
-  )
+  return <Verdict check={state.check} />
 }
 
 function Change({

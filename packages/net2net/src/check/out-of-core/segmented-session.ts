@@ -14,6 +14,7 @@ import {
 } from '../../model/model.ts'
 import { encodeWhenReady } from '../../onnx/encode.ts'
 import type { LinearFormOf } from '../../operators/contract/slicing.ts'
+import { linearFormOf } from '../../operators/table.ts'
 import type {
   Feeds,
   Runtime,
@@ -21,7 +22,9 @@ import type {
   SessionOptions,
   SessionValue,
 } from '../../runtime/runtime.ts'
-import { type LazyTensor, materialize, type Tensor } from '../../tensor/tensor.ts'
+import { isNumeric, type LazyTensor, materialize, type Tensor } from '../../tensor/tensor.ts'
+import { changed, nonZero, withChangedUnits } from '../change.ts'
+import { movement } from '../difference.ts'
 import { stoppable } from './abort.ts'
 import { Participant } from './rendezvous.ts'
 import { readBy, type Stretch, stretchesOf } from './segments.ts'
@@ -44,6 +47,23 @@ export interface RunOptions {
   readonly participant?: Participant | undefined
   /** Gets the share that is done. */
   readonly onProgress?: ((share: number) => void) | undefined
+  /** Gets an output for all samples as soon as it is there; then it is not among the results. */
+  readonly onOutput?: ((name: string, samples: readonly Tensor[]) => void) | undefined
+  readonly probe?: Probe | undefined
+}
+
+/** Finds out on the way what moves where something changes a little. */
+export interface Probe {
+  /** The sample on which it is found out. */
+  readonly sample: number
+  /** How much a little is, as a share of each number. */
+  readonly share: number
+  /** Weights to change, one by one. */
+  readonly weights: ReadonlySet<string>
+  /** Is this a value to change, where it is taken from an earlier segment? */
+  readonly changes: (value: string) => boolean
+  /** Gets by how much a value moves (see `movement`) where a weight or another value changes. */
+  readonly onMovement: (of: string, value: string, by: number) => void
 }
 
 export interface StreamOptions extends Pick<SessionOptions, 'optimization'> {
@@ -54,8 +74,11 @@ export interface StreamOptions extends Pick<SessionOptions, 'optimization'> {
   readonly blockBytes?: number
   /** Most bytes of a weight that are fed at a time; default `blockBytes` if given, else 16 MiB. */
   readonly sliceBytes?: number
-  /** Which nodes can take a weight in slices; the others take it whole, however large it is. */
-  readonly linearForm?: LinearFormOf | undefined
+  /**
+   * Which nodes can take a weight in slices (default: as their operators say); the others take it
+   * whole, however large it is.
+   */
+  readonly linearForm?: LinearFormOf
   /** Cuts the sums over a sliced weight into so many parts, which rounds them otherwise; default 1. */
   readonly sumParts?: number
 }
@@ -67,22 +90,26 @@ export function streamedSession(
 ): Computation {
   const { graph } = model
   const { blockBytes = 2 ** 22, sliceBytes = options.blockBytes ?? 2 ** 24 } = options
-  const sizes = { blockBytes, sliceBytes }
+  const { linearForm = linearFormOf } = options
+  const sizes = { blockBytes, sliceBytes, linearForm }
   const inputs = requiredInputs(graph).map(sessionValue)
   const stretches = stretchesOf(graph, blockBytes)
   return {
     inputs,
     outputs: graph.outputs.map(sessionValue),
     isStreamed: true,
-    async run(samples, { signal, onProgress, participant } = {}) {
+    async run(samples, { signal, onProgress, participant, onOutput, probe } = {}) {
       for (const feeds of samples) mustFit(feeds, inputs)
       const pass = new Pass(runtime, model, samples, {
         ...options,
         ...sizes,
         signal,
         participant,
+        onOutput,
+        probe,
+        isTaken: (name) => stretches.some(({ takes }) => takes.includes(name)),
       })
-      participant?.join(stretches.map((stretch) => keyOf(model, stretch, options.linearForm)))
+      participant?.join(stretches.map((stretch) => keyOf(model, stretch, linearForm)))
       for (const [i, stretch] of stretches.entries()) {
         signal?.throwIfAborted()
         onProgress?.(i / stretches.length)
@@ -95,6 +122,10 @@ export function streamedSession(
   }
 }
 
+type TogetherOptions = Pick<RunOptions, 'signal' | 'onProgress'> & {
+  readonly [computation in 0 | 1]?: Pick<RunOptions, 'onOutput' | 'probe'>
+}
+
 /**
  * Runs two computations on the same samples, each at its own pace; a large weight that both have is
  * read by both at once, and where it is equal in both, multiplied once.
@@ -103,7 +134,7 @@ export async function runTogether(
   a: Computation,
   b: Computation,
   samples: readonly Feeds[],
-  { signal, onProgress }: Omit<RunOptions, 'participant'> = {},
+  { signal, onProgress, ...observers }: TogetherOptions = {},
 ): Promise<readonly [readonly Feeds[], readonly Feeds[]]> {
   return stoppable(signal, async (stop) => {
     const runner = new SliceRunner()
@@ -116,7 +147,7 @@ export async function runTogether(
         onProgress?.((shares[0]! + shares[1]!) / 2)
       }
       try {
-        const options = { signal: stop.signal, participant, onProgress: show }
+        const options = { signal: stop.signal, participant, onProgress: show, ...observers[i] }
         return await computation.run(samples, options)
       } catch (cause) {
         stop.abort(cause)
@@ -140,21 +171,24 @@ export async function runTogether(
 function keyOf(
   { graph, opsets }: Model,
   { nodes, large }: Stretch,
-  linearForm: LinearFormOf | undefined,
+  linearForm: LinearFormOf,
 ): string | undefined {
   if (!large) return undefined
   const node = nodes[0]!
   const { opType, domain, attributes, inputs } = node
   const tensors = inputs.map((name) => graph.initializers.get(name)?.tensor)
-  if (!tensors.some((tensor, i) => tensor && linearForm?.(node, i, tensor.dims))) return undefined
+  if (!tensors.some((tensor, i) => tensor && linearForm(node, i, tensor.dims))) return undefined
   const weights = tensors.map((tensor, i) => tensor && [inputs[i], tensor.dtype, tensor.dims])
   const facts = [opType, domain, opsets.get(domain), [...attributes], weights]
   return JSON.stringify(facts, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
 }
 
 type PassOptions = StreamOptions &
-  Required<Pick<StreamOptions, 'blockBytes' | 'sliceBytes'>> &
-  Pick<RunOptions, 'signal' | 'participant'>
+  Required<Pick<StreamOptions, 'blockBytes' | 'sliceBytes' | 'linearForm'>> &
+  Pick<RunOptions, 'signal' | 'participant' | 'onOutput' | 'probe'> & {
+    /** Does some segment take this value from another? */
+    readonly isTaken: (value: string) => boolean
+  }
 
 /** One computation of all samples: the values that somebody still needs. */
 class Pass {
@@ -175,6 +209,7 @@ class Pass {
   }
 
   async outputs(): Promise<readonly Feeds[]> {
+    if (this.#options.onOutput) return this.#values.map(() => ({}))
     const { outputs } = this.#model.graph
     const constants = new Map<string, Tensor>()
     for (const { name } of outputs) {
@@ -189,6 +224,7 @@ class Pass {
   }
 
   async whole(stretch: Stretch): Promise<void> {
+    await this.#probe(stretch)
     const session = await this.#open(stretch, [])
     try {
       for (const values of this.#values) {
@@ -198,6 +234,7 @@ class Pass {
     } finally {
       await session.release()
     }
+    this.#handOver(stretch)
   }
 
   /** A node with a large weight: takes it in slices where it can, else whole. */
@@ -206,9 +243,10 @@ class Pass {
     const { blockBytes } = this.#options
     const large = node.inputs.filter((name) => (this.#weight(name)?.byteLength ?? 0) > blockBytes)
     const slices = large.length === 1 ? this.#slices(node, large[0]!) : undefined
+    if (!slices) await this.#probe(stretch)
     const bias = slices && this.#weight(slices.names.bias)
     const fed = [...new Set([...large, ...(bias ? [slices.names.bias] : [])])]
-    const session = await this.#open(stretch, fed)
+    const session = await this.#open(stretch, fed, slices !== undefined)
     try {
       const outcomes = slices
         ? await this.#runSlices(session, slices, bias && (await materializeWhenReady(bias)), stage)
@@ -219,6 +257,7 @@ class Pass {
     } finally {
       await session.release()
     }
+    this.#handOver(stretch)
   }
 
   async #runSlices(session: Session, node: SlicedNode, bias: Tensor | undefined, stage: number) {
@@ -228,11 +267,80 @@ class Pass {
       data: values.get(data)!,
       bias: bias ?? values.get(name),
     }))
-    const run = { session, node, samples }
+    const { probe } = this.#options
+    const probed = probe && samples[probe.sample]!
+    // The node is linear in its data as well: one more sample shows what moves with these.
+    const more =
+      probed && probe.changes(data)
+        ? [{ ...probed, data: changed(probed.data, probe.share, data) }]
+        : []
+    const run = { session, node, samples: [...samples, ...more] }
     const outputs = participant
       ? await participant.compute(stage, run)
       : (await this.#runner.run([run], signal))[0]!
-    return outputs.map((tensor) => ({ [output]: tensor }))
+    if (probed) {
+      const before = outputs[probe.sample]!
+      const after = outputs[samples.length]
+      if (after) probe.onMovement(data, output, movement(before, after))
+      if (probe.weights.has(node.names.weight))
+        probe.onMovement(
+          node.names.weight,
+          output,
+          movement(
+            before,
+            withChangedUnits(before, probed.bias, node.form.carried.output, probe.share),
+          ),
+        )
+    }
+    return outputs.slice(0, samples.length).map((tensor) => ({ [output]: tensor }))
+  }
+
+  /** What the segment gives where one of its weights, or one of the values that it takes, changes. */
+  async #probe(stretch: Stretch): Promise<void> {
+    const { probe } = this.#options
+    if (!probe) return
+    const read = new Set(stretch.nodes.flatMap(readBy))
+    const weights: Record<string, Tensor> = {}
+    for (const name of probe.weights) {
+      const source = read.has(name) ? this.#weight(name) : undefined
+      if (source && isNumeric(source.dtype) && source.dtype !== 'bfloat16')
+        weights[name] = nonZero(await materializeWhenReady(source), name)
+    }
+    const values = this.#feeds(this.#values[probe.sample]!, stretch.takes)
+    const changing = { ...weights, ...values }
+    const names = [
+      ...Object.keys(weights),
+      ...Object.keys(values).filter((name) => probe.changes(name)),
+    ]
+    if (names.length === 0) return
+    const session = await this.#open(stretch, Object.keys(weights))
+    try {
+      const before = await session.run(changing)
+      for (const name of names) {
+        this.#options.signal?.throwIfAborted()
+        const other = changed(changing[name]!, probe.share, name)
+        const after = await session.run({ ...changing, [name]: other })
+        for (const value of stretch.gives)
+          probe.onMovement(name, value, movement(before[value]!, after[value]!))
+      }
+    } finally {
+      await session.release()
+    }
+  }
+
+  /** Outputs that somebody waits for are kept no longer than other nodes need them. */
+  #handOver({ gives }: Stretch): void {
+    const { onOutput, isTaken } = this.#options
+    if (!onOutput) return
+    const results = new Set(this.#model.graph.outputs.map(({ name }) => name))
+    for (const name of gives) {
+      if (!results.has(name)) continue
+      onOutput(
+        name,
+        this.#values.map((values) => values.get(name)!),
+      )
+      if (!isTaken(name)) for (const values of this.#values) values.delete(name)
+    }
   }
 
   async #runWith(session: Session, stretch: Stretch, fed: readonly string[]): Promise<Feeds[]> {
@@ -248,7 +356,7 @@ class Pass {
   #slices(node: Node, name: string): SlicedNode | undefined {
     const { sliceBytes, sumParts = 1 } = this.#options
     const weight = this.#weight(name)!
-    const form = this.#options.linearForm?.(node, node.inputs.indexOf(name), weight.dims)
+    const form = this.#options.linearForm(node, node.inputs.indexOf(name), weight.dims)
     const data = form && this.#values[0]!.get(node.inputs[form.data]!)
     if (!form || !data || data.dims.length + form.summed.data < 0) return undefined
     return {
@@ -264,22 +372,28 @@ class Pass {
     }
   }
 
-  /** The nodes of a stretch as a model; `fed` are the weights that it takes as inputs. */
-  async #open(stretch: Stretch, fed: readonly string[]): Promise<Session> {
+  /**
+   * The nodes of a stretch as a model; `fed` are the weights that it takes as inputs, in slices or not.
+   */
+  async #open(stretch: Stretch, fed: readonly string[], isSliced = false): Promise<Session> {
     const { graph } = this.#model
     const initializers = new Map<string, Initializer>()
     for (const name of stretch.nodes.flatMap(readBy)) {
       const initializer = graph.initializers.get(name)
       if (initializer && !fed.includes(name)) initializers.set(name, initializer)
     }
-    const sliced = fed.length > 0
-    const [sample] = this.#values
     const taken = stretch.takes.map((name) => {
-      const tensor = sample!.get(name)
+      const tensors = this.#values.map((values) => values.get(name))
+      const [tensor] = tensors
       if (!tensor) throw inputError(`Nothing was given for input ${name}.`)
       // The sizes that the model fixes are held to, but not in slices.
-      const declared = sliced ? undefined : this.#declarations.get(name)
-      return declared ?? declarationOf(name, tensor)
+      const declared = isSliced ? undefined : this.#declarations.get(name)
+      if (declared) return declared
+      // ONNX Runtime takes a list of sizes of unknown length for one without any.
+      const isFixed = !isSliced && tensors.every((other) => `${other!.dims}` === `${tensor.dims}`)
+      return isFixed
+        ? tensorDeclaration(name, tensor.dtype, tensor.dims)
+        : declarationOf(name, tensor)
     })
     const weights = fed.map((name) => declarationOf(name, this.#weight(name)!))
     return this.#runtime.createSession(

@@ -86,15 +86,17 @@ export class SliceRunner {
 }
 
 async function runSlices(
-  runs: readonly SlicedRun[],
+  given: readonly SlicedRun[],
   memory: Memory,
   signal: AbortSignal | undefined,
 ): Promise<readonly (readonly Tensor[])[]> {
+  const runs = withOneBias(given)
   const { session, node } = runs[0]!
   const { form, carried, summed } = node
   const ranges = carried.flatMap((units) => summed.map((terms): Range => ({ units, terms })))
   const sums = runs.map((run) => new Sums(run))
-  const together = runs.length > 1 ? oneBatch(withOneBias(runs), form) : undefined
+  const samples = runs.flatMap((run) => run.samples)
+  const together = runs.length > 1 ? oneBatch(samples, form) : undefined
   function* slices() {
     for (const { units, terms } of ranges)
       yield runs.map(({ node: { weight } }) =>
@@ -176,13 +178,12 @@ async function productOf(
   return (await session.run(feeds))[names.output]!
 }
 
-/** The samples of all runs; biases with the same bits are one. */
-function withOneBias(runs: readonly SlicedRun[]): readonly SlicedSample[] {
-  const samples = runs.flatMap((run) => run.samples)
-  const bias = samples[0]?.bias
-  return samples.map((sample) =>
-    bias && sample.bias && sameBits(bias, sample.bias) ? { ...sample, bias } : sample,
-  )
+/** The runs with one tensor for all biases that have the same bits, as computed ones may. */
+function withOneBias(runs: readonly SlicedRun[]): readonly SlicedRun[] {
+  const bias = runs[0]!.samples[0]?.bias
+  const shared = (sample: SlicedSample) =>
+    bias && sample.bias && sameBits(bias, sample.bias) ? { ...sample, bias } : sample
+  return runs.map((run) => ({ ...run, samples: run.samples.map(shared) }))
 }
 
 /**

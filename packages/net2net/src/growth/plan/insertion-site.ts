@@ -5,6 +5,7 @@
 import { type Node, opsetOf } from '../../model/model.ts'
 import type { Unsupported } from '../../operators/contract/answers.ts'
 import type { InsertedLayer, InsertedNode } from '../../operators/contract/facets.ts'
+import { isNonNegative } from '../../operators/sign.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { isFloat } from '../../tensor/dtype.ts'
 import { zeros } from '../../tensor/fill.ts'
@@ -94,7 +95,8 @@ export function siteOf(
   const constant = (i: number) => values.get(activation.inputs[i] ?? '')?.constant
   if (operatorOf(activation)!.growth!.activation!.idempotent(activation, constant))
     return { value: after, layer: followedBy(linear, copyOf(activation)) }
-  if (isNonNegative(facts, after)) return { value: after, layer: followedBy(linear, relu) }
+  if (isNonNegative(after, facts.links.producers, facts.values))
+    return { value: after, layer: followedBy(linear, relu) }
   return { value, layer: linear }
 }
 
@@ -125,22 +127,4 @@ function onlyConsumer({ links, model }: Facts, value: string): Node | undefined 
   const [use] = uses
   const isOutput = model.graph.outputs.some((output) => output.name === value)
   return use && use.input >= 0 && uses.length === 1 && !isOutput ? use.node : undefined
-}
-
-/** Are all elements of a value known to be ≥ 0? Follows pools, concatenations and views. */
-function isNonNegative(facts: Facts, value: string): boolean {
-  const seen = new Set<string>()
-  const visit = (name: string): boolean => {
-    const node = facts.links.producers.get(name)
-    if (!node || node.outputs[0] !== name || seen.has(name)) return false
-    seen.add(name)
-    const sign = operatorOf(node)?.sign
-    if (sign === 'non-negative') return true
-    if (sign !== 'inherited') return false
-    return node.inputs.every((input) => {
-      const dtype = facts.values.get(input)?.dtype
-      return input === '' || (dtype !== undefined && !isFloat(dtype)) || visit(input)
-    })
-  }
-  return visit(value)
 }

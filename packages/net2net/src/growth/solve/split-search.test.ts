@@ -134,6 +134,8 @@ it('random sums of products keep their function in ONNX Runtime, or are refused'
           await expectEqualFunctions(
             model,
             widen(model, { [name]: width! * 2 }, { seed, noiseSize: 1 }),
+            // What a Relu or a maximum lets through may depend on nothing of a layer.
+            { isBlind: true },
           )
           grown++
         }

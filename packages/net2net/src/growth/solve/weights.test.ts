@@ -314,7 +314,7 @@ function network(form: Form, { rank, read }: { rank: 2 | 4; read: Reader }): Mod
 }
 
 describe.each(Object.entries(readers))('a computed weight of %s', (op, reader) => {
-  it.each(Object.entries(forms))('%s', async (_, { form, out, in: summed }) => {
+  it.each(Object.entries(forms))('%s', async (what, { form, out, in: summed }) => {
     const model = network(form, reader)
     const layers = inspect(model).layers
     expect(layers.map((layer) => [layer.name, layer.op, layer.width])).toEqual([
@@ -335,7 +335,8 @@ describe.each(Object.entries(readers))('a computed weight of %s', (op, reader) =
         for (const width of [7, 12]) {
           const wider = widen(model, { [name]: width }, { seed: width })
           expect(inspect(wider).layers[i]!.width).toBe(width)
-          await expectEqualFunctions(model, wider)
+          // Small numbers are rounded to zero.
+          await expectEqualFunctions(model, wider, { isBlind: /rounded/.test(what) })
         }
       }
     }

@@ -46,6 +46,15 @@ export interface Reads {
   readonly numbers?: readonly number[]
   /** True if the outputs depend on the shapes of the inputs alone. */
   readonly shapes?: true
+  /** An input whose elements are positions along an axis of another: the ids of an embedding. */
+  readonly positions?: Positions
+}
+
+export interface Positions {
+  readonly input: number
+  /** The input that is looked into, and the axis. */
+  readonly of: number
+  axis(node: Node, rank: number): number
 }
 
 // ----------------------------------------------------------------- growth

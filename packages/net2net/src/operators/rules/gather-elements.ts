@@ -20,6 +20,13 @@ const batchDims = (context: Pick<InferContext, 'node'>) =>
 export const gathersByElement: readonly Operator[] = [
   {
     name: 'GatherElements',
+    reads: {
+      positions: {
+        input: 1,
+        of: 0,
+        axis: (node, rank) => axisPosition(intAttribute(node, 'axis', 0), rank),
+      },
+    },
     infer: (context) => [{ dtype: context.dtype(0), shape: context.shape(1) }],
     axes: (context) => {
       const data = context.axes(0)

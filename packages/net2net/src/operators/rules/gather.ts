@@ -88,6 +88,13 @@ const insertIndices = (data: Shape, axis: number, indices: Shape): Shape => [
 export const gathers: readonly Operator[] = [
   {
     name: 'Gather',
+    reads: {
+      positions: {
+        input: 1,
+        of: 0,
+        axis: (node, rank) => axisPosition(intAttribute(node, 'axis', 0), rank),
+      },
+    },
     infer: (context) => {
       const data = context.shape(0)
       const indices = context.shape(1)

@@ -1,0 +1,385 @@
+/**
+ * Models whose outputs hide what happens inside. A growth that keeps the function is proven on each;
+ * random padding, which makes another function, is never called equal.
+ */
+import { describe, expect, test } from 'vitest'
+import { applyPlan, planDeepen, planWiden } from '../growth/index.ts'
+import { GraphBuilder } from '../model/builder.ts'
+import type { Graph, Model } from '../model/model.ts'
+import type { DType } from '../tensor/dtype.ts'
+import { gather } from '../tensor/lazy.ts'
+import { randomStream } from '../tensor/random.ts'
+import { elementCount, float32, int64, materialize, scalar } from '../tensor/tensor.ts'
+import { compare } from './compare.ts'
+
+type Hide = (graph: GraphBuilder, z: string) => string
+
+const normal = (key: string, factor: number, ...dims: number[]) => {
+  const random = randomStream(7, key)
+  return float32(
+    dims,
+    Array.from({ length: elementCount(dims) }, () => factor * random.normal()),
+  )
+}
+const number = (graph: GraphBuilder, value: number) => graph.constant(float32([], [value]))
+
+/** 12 inputs, 10 hidden units, 6 outputs; `inner` is the activation, `hide` what follows. */
+function hidden(
+  hide: Hide,
+  inner: Hide = (graph, h) => graph.node('Relu', [h]),
+  type: DType = 'float32',
+): Model {
+  const graph = new GraphBuilder()
+  graph.input('x', 'float32', ['batch', 12])
+  const h = graph.node(
+    'Gemm',
+    [
+      'x',
+      graph.initializer('w1', normal('w1', 0.3, 12, 10)),
+      graph.initializer('b1', normal('b1', 0.3, 10)),
+    ],
+    {},
+    { name: 'fc1' },
+  )
+  const z = graph.node(
+    'Gemm',
+    [
+      inner(graph, h),
+      graph.initializer('w2', normal('w2', 0.3, 10, 6)),
+      graph.initializer('b2', normal('b2', 0.3, 6)),
+    ],
+    {},
+    { name: 'fc2' },
+  )
+  graph.node('Identity', [hide(graph, z)], {}, { outputs: ['y'] })
+  graph.output('y', type, undefined)
+  return graph.model()
+}
+
+const scaled =
+  (factor: number): Hide =>
+  (graph, z) =>
+    graph.node('Mul', [z, number(graph, factor)])
+const shifted =
+  (by: number): Hide =>
+  (graph, z) =>
+    graph.node('Add', [z, number(graph, by)])
+const then =
+  (...hides: readonly Hide[]): Hide =>
+  (graph, z) =>
+    hides.reduce((value, hide) => hide(graph, value), z)
+const apply =
+  (op: string, entries = {}): Hide =>
+  (graph, z) =>
+    graph.node(op, [z], entries)
+const clipped =
+  (low: number, high: number): Hide =>
+  (graph, z) =>
+    graph.node('Clip', [z, number(graph, low), number(graph, high)])
+/** Is some number of the input larger than this? */
+const gate = (graph: GraphBuilder, bound: number) =>
+  graph.node('Greater', [graph.node('ReduceMax', ['x'], { keepdims: 0 }), number(graph, bound)])
+const branch = (outputs: (graph: GraphBuilder) => string): Graph => {
+  const graph = new GraphBuilder()
+  graph.output(outputs(graph), 'float32', undefined)
+  return graph.graph('branch')
+}
+const chosen: Hide = (graph, z) => {
+  const [value] = graph.nodeOutputs('If', [gate(graph, 50)], {
+    then_branch: {
+      type: 'graph',
+      value: branch((inner) => inner.node('Identity', [z], {}, { outputs: ['opened'] })),
+    },
+    else_branch: {
+      type: 'graph',
+      value: branch((inner) =>
+        inner.node(
+          'Mul',
+          [z, inner.constant(float32([], [0]), 'nought')],
+          {},
+          { outputs: ['shut'] },
+        ),
+      ),
+    },
+  })
+  return value!
+}
+
+const blind: Readonly<Record<string, Hide>> = {
+  'times 1e-7': scaled(1e-7),
+  'plus 1e9': shifted(1e9),
+  'clipped to a range that it never leaves': then(clipped(-1, 1), shifted(6), clipped(-20, 3)),
+  'the largest': apply('ArgMax', { axis: 1 }),
+  'greater than -1e3': (graph, z) => graph.node('Greater', [z, number(graph, -1e3)]),
+  rounded: then(scaled(1e-3), apply('Round')),
+  'softmax over one entry': (graph, z) =>
+    graph.node('Softmax', [graph.node('ReduceSum', [z, graph.constant(int64([1]))])], { axis: 1 }),
+  'where a gate is shut': (graph, z) => graph.node('Where', [gate(graph, 50), z, number(graph, 0)]),
+  'if a gate is shut': chosen,
+  'exp plus infinity': then(apply('Exp'), shifted(Number.POSITIVE_INFINITY)),
+  NaN: scaled(Number.NaN),
+  'tanh far out': then(shifted(40), apply('Tanh')),
+  'sigmoid far out': then(shifted(-200), apply('Sigmoid')),
+  'hard swish far out': then(shifted(-90), apply('HardSwish')),
+  'hard sigmoid far out': then(shifted(90), apply('HardSigmoid')),
+  'relu far below': then(shifted(-1e4), apply('Relu')),
+  'times zero': scaled(0),
+  'at most a constant': (graph, z) => graph.node('Min', [z, number(graph, -1e4)]),
+  'at least a constant': (graph, z) => graph.node('Max', [z, number(graph, 1e4)]),
+  'the sign far out': then(shifted(1e4), apply('Sign')),
+  hardmax: then(scaled(1e-3), apply('Hardmax', { axis: 1 })),
+  'the positions of the top': (graph, z) =>
+    graph.nodeOutputs('TopK', [z, graph.constant(int64([2]))], { axis: 1 }, { outputs: 2 })[1]!,
+  'which are not zero': apply('NonZero'),
+  'an integer': then(scaled(1e-2), apply('Cast', { to: 7 })),
+  'integer division': (graph, z) =>
+    graph.node('Div', [graph.node('Cast', [z], { to: 7 }), graph.constant(int64([1000]))]),
+  'a remainder of one': (graph, z) =>
+    graph.node('Mod', [graph.node('Cast', [z], { to: 7 }), graph.constant(int64([1]))]),
+  floored: then(scaled(1e-3), shifted(0.5), apply('Floor')),
+  'quantized coarsely': (graph, z) =>
+    graph.node('DequantizeLinear', [
+      graph.node('QuantizeLinear', [z, number(graph, 1e3), graph.constant(scalar('uint8', 3))]),
+      number(graph, 1e3),
+      graph.constant(scalar('uint8', 3)),
+    ]),
+  'its shape': apply('Shape'),
+  'masked out': (graph, z) => {
+    const mask = graph.constant(float32([1, 6], Array<number>(6).fill(-3e38)))
+    return graph.node('Softmax', [graph.node('Add', [z, mask])], { axis: 1 })
+  },
+  'is it NaN': apply('IsNaN'),
+}
+
+describe.each(Object.entries(blind))('outputs that are %s', (name, hide) => {
+  const type: DType = /largest|positions|not zero|integer|remainder|shape/.test(name)
+    ? 'int64'
+    : /greater than|is it NaN/.test(name)
+      ? 'bool'
+      : 'float32'
+  const model = hidden(hide, undefined, type)
+
+  test('prove growth that keeps the function', async () => {
+    expect(await compare(model, applyPlan(model, planWiden(model, { fc1: 17 })))).toMatchObject({
+      equal: true,
+    })
+    expect(await compare(model, applyPlan(model, planDeepen(model, ['fc1'])))).toMatchObject({
+      equal: true,
+    })
+  })
+
+  test('do not hide random units', async () => {
+    const padded = applyPlan(model, planWiden(model, { fc1: 17 }, { init: 'random-pad' }))
+    const report = await compare(model, padded)
+    expect(report.equal).not.toBe(true)
+    if (report.equal === null) expect(report.notExercised!.length).toBeGreaterThan(0)
+  })
+
+  test('do not hide a random layer', async () => {
+    const random = applyPlan(model, planDeepen(model, ['fc1'], { init: 'random-init' }))
+    expect((await compare(model, random)).equal).not.toBe(true)
+  })
+
+  test('do not hide noise that is not exact', async () => {
+    const noisy = applyPlan(model, planWiden(model, { fc1: 17 }, { noise: 'paper' }))
+    expect((await compare(model, noisy)).equal).not.toBe(true)
+  })
+
+  test.each(['w1', 'b1', 'w2', 'b2'])('do not hide a mistake in %s', async (weight) => {
+    const student = applyPlan(model, planWiden(model, { fc1: 17 }))
+    expect((await compare(model, corrupted(student, weight))).equal).not.toBe(true)
+  })
+})
+
+/** The model with one number of a weight replaced. */
+function corrupted(model: Model, weight: string): Model {
+  const { tensor } = model.graph.initializers.get(weight)!
+  const values = new Float32Array(tensor.read(0, tensor.byteLength).slice().buffer)
+  const at = randomStream(3, weight).below(values.length)
+  values[at] = values[at]! * 1.5 + 0.05
+  const initializers = new Map(model.graph.initializers)
+  initializers.set(weight, { tensor: float32(tensor.dims, values) })
+  return { ...model, graph: { ...model.graph, initializers } }
+}
+
+/** The model with other names for everything but its inputs and outputs. */
+function renamed(model: Model): Model {
+  const { graph } = model
+  const kept = new Set([...graph.inputs, ...graph.outputs].map(({ name }) => name))
+  const other = (name: string) => (name === '' || kept.has(name) ? name : `other.${name}`)
+  return {
+    ...model,
+    graph: {
+      ...graph,
+      initializers: new Map([...graph.initializers].map(([name, each]) => [other(name), each])),
+      nodes: graph.nodes.map((node) => ({
+        ...node,
+        name: other(node.name),
+        inputs: node.inputs.map(other),
+        outputs: node.outputs.map(other),
+      })),
+    },
+  }
+}
+
+describe('models that no growth has made', () => {
+  const plain: Hide = (_, z) => z
+  const model = hidden(plain)
+
+  test('are equal under other names, and different where a number is', async () => {
+    expect(await compare(model, renamed(model))).toMatchObject({ equal: true })
+    const grown = applyPlan(model, planWiden(model, { fc1: 17 }))
+    expect(await compare(model, renamed(grown))).toMatchObject({ equal: true })
+    for (const weight of ['w1', 'b1', 'w2', 'b2'])
+      expect((await compare(model, renamed(corrupted(grown, weight)))).equal).toBe(false)
+  })
+
+  test('cannot be told apart behind what hides them, under other names either', async () => {
+    const blinded = hidden(clipped(7, 8))
+    const padded = applyPlan(blinded, planWiden(blinded, { fc1: 17 }, { init: 'random-pad' }))
+    const report = await compare(blinded, renamed(padded))
+    expect(report.equal).not.toBe(true)
+  })
+
+  test('are equal with their hidden units in another order', async () => {
+    const order = Uint32Array.from({ length: 10 }, (_, i) => (i * 3 + 1) % 10)
+    const initializers = new Map(model.graph.initializers)
+    for (const [name, axis] of [
+      ['w1', 1],
+      ['b1', 0],
+      ['w2', 0],
+    ] as const)
+      initializers.set(name, {
+        tensor: gather(initializers.get(name)!.tensor, [{ axis, index: order }]),
+      })
+    const permuted = { ...model, graph: { ...model.graph, initializers } }
+    expect(await compare(model, permuted)).toMatchObject({ equal: true })
+  })
+
+  test('are the same in segments', async () => {
+    const inSegments = { wholeUpTo: 0 }
+    const grown = applyPlan(model, planWiden(model, { fc1: 17 }))
+    const deeper = applyPlan(grown, planDeepen(grown, ['fc1']))
+    expect(await compare(model, deeper, inSegments)).toMatchObject({ equal: true })
+    expect((await compare(model, corrupted(grown, 'w2'), inSegments)).equal).toBe(false)
+    const blinded = hidden(clipped(7, 8))
+    const padded = applyPlan(blinded, planWiden(blinded, { fc1: 17 }, { init: 'random-pad' }))
+    expect((await compare(blinded, padded, inSegments)).equal).not.toBe(true)
+  })
+
+  test('with another weight in a branch that is not taken cannot be told apart', async () => {
+    const choosing = (weight: number): Model => {
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', ['batch', 12])
+      const branchTimes = (factor: number, name: string) =>
+        branch((inner) =>
+          inner.node(
+            'Mul',
+            ['x', inner.constant(float32([], [factor]), name)],
+            {},
+            { outputs: [`${name}.y`] },
+          ),
+        )
+      graph.nodeOutputs(
+        'If',
+        [gate(graph, 50)],
+        {
+          then_branch: { type: 'graph', value: branchTimes(weight, 'then') },
+          else_branch: { type: 'graph', value: branchTimes(3, 'else') },
+        },
+        { name: 'choice', outputs: ['y'] },
+      )
+      graph.output('y', 'float32', undefined)
+      return graph.model()
+    }
+    expect(await compare(choosing(2), choosing(2))).toMatchObject({ equal: true })
+    expect(await compare(choosing(2), choosing(5))).toMatchObject({
+      equal: null,
+      notExercised: ['choice'],
+    })
+  })
+})
+
+describe('a recurrent layer that hardly hears its input', () => {
+  /** frames → conv → LSTM whose gates stay nearly shut → output. */
+  function listener(): Model {
+    const graph = new GraphBuilder()
+    graph.input('sound', 'float32', [1, 8, 20])
+    const conv = graph.node(
+      'Conv',
+      ['sound', graph.initializer('c.w', normal('c', 0.2, 12, 8, 3))],
+      { pads: [1, 1] },
+      { name: 'conv' },
+    )
+    const frames = graph.node('Transpose', [graph.node('Relu', [conv])], { perm: [2, 0, 1] })
+    const [states] = graph.nodeOutputs(
+      'LSTM',
+      [
+        frames,
+        graph.initializer('l.w', normal('l.w', 1e-4, 1, 64, 12)),
+        graph.initializer('l.r', normal('l.r', 1e-4, 1, 64, 16)),
+        graph.initializer('l.b', float32([1, 128], new Float32Array(128).fill(-9))),
+      ],
+      { hidden_size: 16 },
+      { name: 'lstm' },
+    )
+    graph.node('Sigmoid', [states!], {}, { outputs: ['y'] })
+    graph.output('y', 'float32', undefined)
+    return graph.model()
+  }
+
+  test('is not called equal behind a fresh layer, and is behind one that is the identity', async () => {
+    const model = listener()
+    const fresh = applyPlan(model, planDeepen(model, ['conv'], { init: 'random-init' }))
+    expect((await compare(model, fresh)).equal).not.toBe(true)
+    const deeper = applyPlan(model, planDeepen(model, ['conv']))
+    expect(await compare(model, deeper)).toMatchObject({ equal: true })
+  })
+})
+
+describe('residual blocks that start at zero', () => {
+  test('are equal, and may be widened', async () => {
+    const model = hidden((_, z) => z)
+    const deeper = applyPlan(model, planDeepen(model, ['fc1'], { block: 'residual' }))
+    expect(await compare(model, deeper)).toMatchObject({ equal: true })
+    const inner = deeper.graph.nodes.find(({ name }) => name.startsWith('fc1-deeper'))!.name
+    const wider = applyPlan(deeper, planWiden(deeper, { [inner]: 15 }))
+    expect(await compare(deeper, wider)).toMatchObject({ equal: true })
+  })
+})
+
+describe('a table of ids', () => {
+  /** ids → embedding → dense; one number of a row is off. */
+  const embedding = (row?: number): Model => {
+    const table = normal('table', 1, 3000, 6)
+    if (row !== undefined) table.data[row * 6 + 2]! += 1
+    const graph = new GraphBuilder()
+    graph.input('ids', 'int64', ['batch', 'length'])
+    const words = graph.node(
+      'Gather',
+      [graph.initializer('table', table), 'ids'],
+      {},
+      { name: 'words' },
+    )
+    const weight = graph.initializer('w', normal('w', 1, 6, 4))
+    graph.node('MatMul', [words, weight], {}, { name: 'head', outputs: ['y'] })
+    graph.output('y', 'float32', undefined)
+    return graph.model()
+  }
+  const model = embedding()
+  const grown = applyPlan(model, planWiden(model, { words: 11 }))
+
+  test('may grow', async () => {
+    expect(await compare(model, grown)).toMatchObject({ equal: true })
+  })
+
+  test.each([20, 1500, 2999])('has no mistake in row %s, asked for or not', async (row) => {
+    expect((await compare(model, embedding(row))).equal).not.toBe(true)
+    const initializers = new Map(grown.graph.initializers)
+    const table = materialize(initializers.get('table')!.tensor)
+    table.data[row * 11 + 9] = Number(table.data[row * 11 + 9]) + 0.5
+    initializers.set('table', { tensor: table })
+    const mistaken = { ...grown, graph: { ...grown.graph, initializers } }
+    expect((await compare(model, mistaken)).equal).not.toBe(true)
+  })
+})
