@@ -94,12 +94,8 @@ const rules: readonly Rule[] = [
       'docs/decisions',
       'docs/architecture.md',
     ],
-    // The first two are being rewritten; of Resize it is a value of an attribute.
-    except: [
-      `${library}src/check/`,
-      `${library}src/growth/compare.ts`,
-      `${library}src/operators/rules/resize`,
-    ],
+    // The first is being rewritten; of Resize it is a value of an attribute.
+    except: [`${library}src/check/`, `${library}src/operators/rules/resize`],
   },
   {
     old: 'meeting',
@@ -111,7 +107,7 @@ const rules: readonly Rule[] = [
     pattern: /\bstreamed/i,
     where: [`${library}src`, 'docs/lab', 'docs/decisions', 'docs/architecture.md'],
     // Being rewritten.
-    except: [`${library}src/check/`, `${library}src/growth/compare.ts`],
+    except: [`${library}src/check/`],
   },
   { old: 'serving', pattern: /\bserving\b/i, where: [`${library}src`] },
   { old: 'lane', pattern: /\blanes?\b/i, where: [application, 'docs'] },
