@@ -4,7 +4,10 @@ import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { save } from 'net2net'
+import { safetensorsParts } from 'net2net/bridges'
+import { writeWhole } from 'net2net/files'
 import { dense, sequential } from 'net2net/layers'
+import { constantsOf } from 'net2net/model'
 import { mnistNetwork } from '../../packages/net2net-cli/src/mnist/networks.ts'
 import {
   commandLine,
@@ -55,6 +58,7 @@ export async function folderOfReader(): Promise<string> {
   await save(mnistNetwork('teacher', 0), join(folder, 'teacher.onnx'))
   await save(flowers, join(folder, 'flowers.onnx'))
   await save(network, join(folder, 'network.onnx'))
+  await writeWhole(join(folder, 'network.safetensors'), safetensorsParts(constantsOf(network)))
   const species = ['setosa', 'versicolor', 'virginica']
   const rows = Array.from({ length: 60 }, (_, i) => {
     const numbers = [5 + (i % 3) + (i % 7) / 10, 3 + (i % 5) / 10, 1.4 + 2 * (i % 3), 0.2 + (i % 3)]
