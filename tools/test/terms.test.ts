@@ -77,10 +77,8 @@ const rules: readonly Rule[] = [
   { old: 'homogeneity', pattern: /\bhomogeneity\b/i, where: everywhere },
   {
     old: 'form',
-    pattern: /\bforms\/|\bLinearForm\b/,
-    where: growth,
-    // Belongs to check/, which is being rewritten.
-    except: [`${library}src/operators/contract/slicing.ts`],
+    pattern: /\bforms\/|linear-?form/i,
+    where: [...growth, `${library}src/check`],
   },
   { old: 'leftover', pattern: /\bleftover\b/i, where: [`${library}src/onnx`] },
   { old: 'proven save', pattern: /\bproven saves?\b|\bsave-?proven\b/i, where: everywhere },
@@ -94,20 +92,18 @@ const rules: readonly Rule[] = [
       'docs/decisions',
       'docs/architecture.md',
     ],
-    // The first is being rewritten; of Resize it is a value of an attribute.
-    except: [`${library}src/check/`, `${library}src/operators/rules/resize`],
+    // A value of an attribute of the standard.
+    except: [`${library}src/operators/rules/resize`],
   },
   {
     old: 'meeting',
-    pattern: /\bmeeting\b/i,
+    pattern: /\bmeeting\b|\bparticipants?\b|\btwins?\b/i,
     where: [`${library}src/check`, 'docs/lab', 'docs/decisions', 'docs/architecture.md'],
   },
   {
     old: 'streamed',
     pattern: /\bstreamed/i,
     where: [`${library}src`, 'docs/lab', 'docs/decisions', 'docs/architecture.md'],
-    // Being rewritten.
-    except: [`${library}src/check/`],
   },
   { old: 'serving', pattern: /\bserving\b/i, where: [`${library}src`] },
   { old: 'lane', pattern: /\blanes?\b/i, where: [application, 'docs'] },

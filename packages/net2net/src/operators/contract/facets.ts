@@ -6,7 +6,7 @@ import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { Unsupported } from './answers.ts'
 import type { Emitter } from './gradient.ts'
 import type { InferContext, ValueInfo } from './infer.ts'
-import type { LinearFormOf } from './slicing.ts'
+import type { WeightSlicingOf } from './slicing.ts'
 
 // ------------------------------------------------------- scaling and sign
 
@@ -207,7 +207,7 @@ export type UpgradedNode = Node | readonly Node[]
 
 export interface ExecutionFacets {
   /** How the node is computed from slices of a large weight. */
-  readonly slicing?: LinearFormOf
+  readonly slicing?: WeightSlicingOf
   /** How ONNX Runtime computes the node on images in blocks of channels. */
   readonly blocked?: BlockedRule
   /** True if max-pooling may come first: see lowering/pool-first.ts. */
