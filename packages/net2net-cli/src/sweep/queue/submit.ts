@@ -137,7 +137,7 @@ class Follower {
     for (const trial of progress.open) if (progress.isReady(trial)) await this.#add(trial)
   }
 
-  /** Redis may have lost everything: tell it again. */
+  /** Submits everything again, since Redis may have lost it. */
   forgotten(): void {
     this.#isKnown = false
   }
@@ -152,7 +152,7 @@ class Follower {
     )
   }
 
-  /** Takes what has ended, adds what is missing, tells how the others go. */
+  /** Collects the trials that have ended, adds the missing ones, and reports on the others. */
   async look(): Promise<void> {
     const { progress } = this.#context
     await this.#want()

@@ -1,4 +1,4 @@
-/** A worker: takes trials from a queue, trains them in processes of their own, and gives results. */
+/** A worker takes trials from a queue, trains each in a separate process, and returns the results. */
 
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
