@@ -57,8 +57,11 @@ export async function benchmarkNetworks(settings: Settings): Promise<Section> {
       )
     const files = exportNetworks(python, folder, names)
     for (const name of names)
-      for (const optimizer of quick ? (['sgd'] as const) : (['sgd', 'adamw'] as const))
-        rows.push(await oneNetwork(name, files.get(name)!, optimizer, settings))
+      for (const optimizer of quick ? (['sgd'] as const) : (['sgd', 'adamw'] as const)) {
+        const row = await oneNetwork(name, files.get(name)!, optimizer, settings)
+        process.stderr.write(`  ${row.figure}: ${row.measured}\n`)
+        rows.push(row)
+      }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

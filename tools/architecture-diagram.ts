@@ -18,13 +18,13 @@ const [begin, end] = ['<!-- diagram: begin -->', '<!-- diagram: end -->']
 
 /** What each folder of a part imports of the others. */
 function importsWithin(part: Part): ReadonlyMap<string, ReadonlySet<string>> {
-  const found = new Map(part.levels.flat().map((room) => [room, new Set<string>()]))
+  const found = new Map(part.levels.flat().map((module) => [module, new Set<string>()]))
   for (const [file, lines] of sourceFiles()) {
     const from = placeIn(part, file)
     for (const { specifier } of from ? lines : []) {
       if (!specifier?.startsWith('.')) continue
       const to = placeIn(part, resolveFrom(file, specifier))
-      if (to && (to.level ?? 0) < (from!.level ?? 0)) found.get(from!.room)?.add(to.room)
+      if (to && (to.level ?? 0) < (from!.level ?? 0)) found.get(from!.module)?.add(to.module)
     }
   }
   return found
@@ -42,22 +42,22 @@ function reduced(imports: ReadonlyMap<string, ReadonlySet<string>>): [string, st
 }
 
 function chart(part: Part): string[] {
-  const id = (room: string) => room.replace(/[^a-z]/g, '_')
+  const id = (module: string) => module.replace(/[^a-z]/g, '_')
   const imports = importsWithin(part)
   // The faces of the package import nearly everything and would hide the rest.
-  const rooms = part.levels
+  const modules = part.levels
     .flat()
-    .filter((room) => !['errors', 'arguments', 'index', 'index.browser'].includes(room))
+    .filter((module) => !['errors', 'arguments', 'index', 'index.browser'].includes(module))
   const shown = new Map(
-    rooms.map((room) => [
-      room,
-      new Set([...imports.get(room)!].filter((to) => rooms.includes(to))),
+    modules.map((module) => [
+      module,
+      new Set([...imports.get(module)!].filter((to) => modules.includes(to))),
     ]),
   )
   return [
     '```mermaid',
     'flowchart BT',
-    ...rooms.map((room) => `  ${id(room)}[${room}]`),
+    ...modules.map((module) => `  ${id(module)}[${module}]`),
     ...reduced(shown).map(([from, to]) => `  ${id(from)} --> ${id(to)}`),
     '```',
   ]

@@ -26,7 +26,7 @@ for (const [file, lines] of files) {
   for (const part of parts) {
     const place = placeIn(part, file)
     if (place && place.level === undefined)
-      complain(1, `"${place.room}" has no level in ${part.root}.`)
+      complain(1, `"${place.module}" has no level in ${part.root}.`)
   }
   for (const { number, text, specifier } of lines) {
     if (specifier?.startsWith('.')) {
@@ -36,10 +36,10 @@ for (const [file, lines] of files) {
       for (const part of parts) {
         const from = placeIn(part, file)
         const to = placeIn(part, imported)
-        if (!from || !to || from.room === to.room) continue
-        const isApart = apart.some(([a, b]) => a === from.room && b === to.room)
+        if (!from || !to || from.module === to.module) continue
+        const isApart = apart.some(([a, b]) => a === from.module && b === to.module)
         if ((part === libraryPart && isApart) || (to.level ?? 0) >= (from.level ?? 0))
-          complain(number, `${from.room} must not import ${to.room}.`)
+          complain(number, `${from.module} must not import ${to.module}.`)
       }
     } else if (specifier?.startsWith('onnxruntime')) {
       if (inLibrary && !file.startsWith(`${library}runtime/`))

@@ -80,17 +80,17 @@ export const parts: readonly Part[] = [
 export function placeIn(
   part: Part,
   file: string,
-): { room: string; level: number | undefined } | undefined {
+): { module: string; level: number | undefined } | undefined {
   if (!file.startsWith(part.root)) return undefined
   const steps = file
     .slice(part.root.length)
     .replace(/\.tsx?$/, '')
     .split('/')
-  for (const room of [steps.slice(0, 2).join('/'), steps[0]!]) {
-    const level = part.levels.findIndex((rooms) => rooms.includes(room))
-    if (level >= 0) return { room, level }
+  for (const module of [steps.slice(0, 2).join('/'), steps[0]!]) {
+    const level = part.levels.findIndex((modules) => modules.includes(module))
+    if (level >= 0) return { module, level }
   }
-  return { room: steps[0]!, level: undefined }
+  return { module: steps[0]!, level: undefined }
 }
 
 export interface Line {

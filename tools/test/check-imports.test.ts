@@ -5,16 +5,16 @@ import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 
-let house: string
+let folder: string
 beforeEach(() => {
-  house = realpathSync(mkdtempSync(join(tmpdir(), 'house-')))
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'folder-')))
 })
-afterEach(() => rmSync(house, { recursive: true }))
+afterEach(() => rmSync(folder, { recursive: true }))
 
 function write(files: Readonly<Record<string, string>>) {
   for (const [file, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(house, file)), { recursive: true })
-    writeFileSync(join(house, file), text)
+    mkdirSync(dirname(join(folder, file)), { recursive: true })
+    writeFileSync(join(folder, file), text)
   }
 }
 
@@ -23,7 +23,7 @@ function check(files: Readonly<Record<string, string>>) {
   const tsx = ['--import', import.meta.resolve('tsx')]
   const script = resolve('tools/check-imports.ts')
   const { status, stderr } = spawnSync(process.execPath, [...tsx, script], {
-    cwd: house,
+    cwd: folder,
     encoding: 'utf8',
   })
   return { status, problems: stderr.split('\n').filter(Boolean) }
@@ -50,15 +50,15 @@ it('forbids circles of modules, those of types alone and of re-exports too', () 
   write({ ...files, 'biome.json': JSON.stringify({ linter }) })
   const biome = resolve('node_modules/@biomejs/biome/bin/biome')
   const args = [biome, 'lint', '--reporter=github', '--only=suspicious/noImportCycles']
-  const { status, stdout } = spawnSync(process.execPath, args, { cwd: house, encoding: 'utf8' })
+  const { status, stdout } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' })
   const found = [...stdout.matchAll(/noImportCycles.*?file=([^,]*)/g)].map(([, file]) =>
-    relative(house, file!),
+    relative(folder, file!),
   )
   expect(status).toBe(1)
   expect(found.sort()).toEqual(['src/model/a.ts', 'src/model/b.ts', 'src/model/c.ts'])
 })
 
-it('forbids a room that imports one above it', () => {
+it('forbids a module that imports one above it', () => {
   const files = {
     'packages/net2net/src/tensor/a.ts': "import { b } from '../model/b.ts'\nexport const a = b\n",
     'packages/net2net/src/model/b.ts': 'export const b = 1\n',

@@ -1,5 +1,5 @@
 /**
- * What went wrong, in the terms of whoever can act on it. The command line maps kinds to exit
+ * What went wrong, in terms of what the caller can do about it. The command line maps kinds to exit
  * codes; the library only throws.
  *
  * - `usage`: the call itself is wrong (an unknown option, a width that is not larger).

@@ -5,12 +5,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { compare } from '../src/check/compare.ts'
-import { streamedSession } from '../src/check/out-of-core/segmented-session.ts'
+import { outOfCoreSession } from '../src/check/out-of-core/segmented-session.ts'
 import { Net2NetError } from '../src/errors.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../src/growth/index.ts'
 import type { Model } from '../src/model/model.ts'
 import { encodeModel } from '../src/onnx/encode.ts'
-import { linearFormOf } from '../src/operators/table.ts'
+import { slicingOf } from '../src/operators/table.ts'
 import { nodeRuntime } from '../src/runtime/onnxruntime.node.ts'
 import type { Feeds } from '../src/runtime/runtime.ts'
 import { randomStream } from '../src/tensor/random.ts'
@@ -136,7 +136,7 @@ describe('random networks', () => {
     10 * 60_000,
   )
 
-  it('compute the same in stretches, however small', async () => {
+  it('compute the same in segments, however small', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 0, max: 2 ** 31 - 1 }),
@@ -144,10 +144,10 @@ describe('random networks', () => {
         async (seed, blockBytes) => {
           const model = randomNetwork(seed)
           const feeds = inputFor(model, seed)
-          const session = streamedSession(nodeRuntime, model, {
+          const session = outOfCoreSession(nodeRuntime, model, {
             blockBytes,
             sumParts: 2,
-            linearForm: linearFormOf,
+            slicing: slicingOf,
           })
           const [found] = await session.run([feeds])
           expect(differenceOf(await outputsOf(model, feeds), found!)).toBeLessThanOrEqual(TOLERANCE)

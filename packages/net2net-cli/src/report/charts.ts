@@ -1,7 +1,7 @@
 /**
  * The charts, drawn by Vega-Lite as SVG without a browser. Colours are variables of the report's
  * style sheet, so that one drawing serves light, dark and print; arms differ by dash and mark too,
- * for whoever does not see colours.
+ * for readers who do not see colours.
  */
 import type { TopLevelSpec } from 'vega-lite'
 import { armNames, armTitle, mean, type RunRecord, teacherName } from '../runs/run-record.ts'

@@ -1,4 +1,4 @@
-/** What a run tells: while it goes on (events) and at the end (results.json). */
+/** What is reported of a run: events while it goes on, and results.json at the end. */
 
 export interface ArmEpoch {
   /** From 1. */
@@ -60,7 +60,7 @@ export interface MetricsLine {
   readonly valAccuracy?: number
 }
 
-/** What an arm tells while it is trained. */
+/** What is reported of an arm while it is trained. */
 export type ArmEvent =
   | { readonly kind: 'start'; readonly arm: ArmResult }
   | {

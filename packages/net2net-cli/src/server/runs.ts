@@ -29,7 +29,7 @@ interface RunSummary {
 
 /** A run that has not written for so long, and is no child of ours, goes on no more. */
 const silence = 60_000
-/** How often the folder is looked at for whoever watches it. */
+/** The least milliseconds between two readings of the folder while a page watches it. */
 const interval = 700
 /** And where a look takes long. */
 const longest = 5000

@@ -141,9 +141,9 @@ describe('compare', () => {
     })
 
     test('are compared without being loaded whole where they are large', async () => {
-      const stretches = { ...options, wholeUpTo: 0 }
-      expect(await compare(dense(), dense({ copies: 3 }), stretches)).toMatchObject({ equal: true })
-      expect(await compare(dense(), dense({ scale: 1.1 }), stretches)).toMatchObject({
+      const segments = { ...options, wholeUpTo: 0 }
+      expect(await compare(dense(), dense({ copies: 3 }), segments)).toMatchObject({ equal: true })
+      expect(await compare(dense(), dense({ scale: 1.1 }), segments)).toMatchObject({
         equal: false,
       })
     })

@@ -12,10 +12,10 @@ import { evidenceOf } from './evidence.ts'
 import { indexRanges } from './index-ranges.ts'
 import {
   type Computation,
+  type OutOfCoreOptions,
+  outOfCoreSession,
   type RunOptions,
   runTogether,
-  type StreamOptions,
-  streamedSession,
 } from './out-of-core/segmented-session.ts'
 import { inputAttempts } from './random-inputs.ts'
 
@@ -36,7 +36,7 @@ export interface ComparisonOptions {
    */
   readonly tolerance?: number
   readonly signal?: AbortSignal
-  /** Gets the share that is done, where models are computed in stretches. */
+  /** Gets the share that is done, where models are computed in segments. */
   readonly onProgress?: ((share: number) => void) | undefined
 }
 
@@ -71,7 +71,7 @@ export interface Comparison {
 export interface Subject {
   /**
    * Its ONNX file, as bytes or, where the runtime can read files, as a path: computed as a whole.
-   * Left out, it is computed in stretches, in memory that does not depend on its size.
+   * Left out, it is computed in segments, in memory that does not depend on its size.
    */
   readonly file?: Uint8Array | string
   readonly model: Model
@@ -147,7 +147,7 @@ async function compareOutputs(
 }
 
 async function open(runtime: Runtime, { file, model }: Subject): Promise<Computation> {
-  if (file === undefined) return streamedSession(runtime, model)
+  if (file === undefined) return outOfCoreSession(runtime, model)
   const session = await runtime.createSession(file)
   return {
     inputs: session.inputs,
@@ -180,14 +180,14 @@ async function ownRounding(
   const single = inSinglePrecision(model)
   if (single)
     try {
-      const other = streamedSession(runtime, single, ORDERS[0])
+      const other = outOfCoreSession(runtime, single, ORDERS[0])
       return await measure(takingHalf(computation, other))
     } catch (cause) {
       // Some operators of a runtime's own exist in half precision alone.
       if (!(cause instanceof Net2NetError) || cause.kind !== 'input') throw cause
     }
   const found: (readonly OutputDifference[])[] = []
-  for (const order of ORDERS) found.push(await measure(streamedSession(runtime, model, order)))
+  for (const order of ORDERS) found.push(await measure(outOfCoreSession(runtime, model, order)))
   return computation.outputs.map((_, i) =>
     found.map((outputs) => outputs[i]!).reduce((a, b) => (b.maxAbs > a.maxAbs ? b : a)),
   )
@@ -197,7 +197,7 @@ async function ownRounding(
  * Other orders of a model's sums: in parts where products are large, and as plain kernels have
  * them. Either may happen to move the outputs little.
  */
-const ORDERS: readonly StreamOptions[] = [
+const ORDERS: readonly OutOfCoreOptions[] = [
   { optimization: 'basic', blockBytes: 2 ** 14, sumParts: 3 },
   { optimization: 'basic', blockBytes: 2 ** 25 },
 ]
@@ -270,7 +270,7 @@ async function runBoth(
   a: Computation,
   b: Computation,
   feeds: readonly Feeds[],
-  { signal, onProgress }: Omit<RunOptions, 'participant'>,
+  { signal, onProgress }: Omit<RunOptions, 'peer'>,
 ): Promise<readonly [readonly Feeds[], readonly Feeds[]]> {
   if (a.isStreamed && b.isStreamed) return runTogether(a, b, feeds, { signal, onProgress })
   const half = (at: number) => ({ signal, onProgress: (x: number) => onProgress?.(at + x / 2) })
@@ -299,19 +299,22 @@ function mustAgree(what: string, a: readonly SessionValue[], b: readonly Session
 
 /** No input may have one size here and another there. */
 function mustFit(a: readonly SessionValue[], b: readonly SessionValue[]): void {
-  const twins = new Map(b.map(({ name, shape }) => [name, shape]))
+  const counterparts = new Map(b.map(({ name, shape }) => [name, shape]))
   const show = (shape: readonly Dim[]) => `[${shape.map((dim) => dim ?? '?').join(', ')}]`
   for (const { name, shape } of a) {
-    const twin = twins.get(name)!
+    const counterpart = counterparts.get(name)!
     // The shape of an input need not be known.
-    if (shape.length === 0 || twin.length === 0) continue
+    if (shape.length === 0 || counterpart.length === 0) continue
     const fits =
-      shape.length === twin.length &&
-      shape.every((dim, i) => [dim, twin[i]].some((d) => typeof d !== 'number') || dim === twin[i])
+      shape.length === counterpart.length &&
+      shape.every(
+        (dim, i) =>
+          [dim, counterpart[i]].some((d) => typeof d !== 'number') || dim === counterpart[i],
+      )
     if (!fits)
       throw new Net2NetError(
         'difference',
-        `The models cannot compute the same: input "${name}" is ${show(shape)} in one and ${show(twin)} in the other.`,
+        `The models cannot compute the same: input "${name}" is ${show(shape)} in one and ${show(counterpart)} in the other.`,
       )
   }
 }

@@ -24,7 +24,7 @@ import {
   sideOf,
 } from './cut.ts'
 import { DifferenceMeter } from './difference.ts'
-import { type Computation, runTogether, streamedSession } from './out-of-core/segmented-session.ts'
+import { type Computation, outOfCoreSession, runTogether } from './out-of-core/segmented-session.ts'
 
 export interface Evidence {
   /** Do all regions compute the same, and would a mistake in any changed layer have been seen? */
@@ -229,7 +229,7 @@ class Laboratory {
       tensorDeclaration(name, dtype, dims),
     )
     const graph = { ...model.graph, inputs }
-    return streamedSession(this.#runtime, { ...model, graph }, { optimization: 'basic' })
+    return outOfCoreSession(this.#runtime, { ...model, graph }, { optimization: 'basic' })
   }
 
   async #run(cut: Cut, samples: readonly Feeds[], share: number): Promise<Outcome> {

@@ -51,8 +51,8 @@ export function* inputAttempts(
   const inputs = a.map((input) => ({
     ...input,
     shape: input.shape.map((dim, i) => {
-      const twin = other.get(input.name)?.shape[i]
-      return typeof twin === 'number' ? twin : dim
+      const counterpart = other.get(input.name)?.shape[i]
+      return typeof counterpart === 'number' ? counterpart : dim
     }),
   }))
   const open = inputs.some(

@@ -1,4 +1,4 @@
-/** What the trainer asks of data. The data room's sets satisfy it, and so may anybody's. */
+/** What the trainer requires of data. The sets of `data/` satisfy it, and so may those of a program. */
 import { usageError } from '../errors.ts'
 import type { DType } from '../tensor/dtype.ts'
 import type { Tensor, TypedArray } from '../tensor/tensor.ts'
@@ -47,7 +47,7 @@ export type TrainingData = SampleSet | AsyncIterable<Batch> | Iterable<Batch>
 export const isSampleSet = (data: TrainingData): data is SampleSet => 'batches' in data
 
 /**
- * Refuses data that hold nothing, or less than is asked for.
+ * Refuses data that are empty, or that cannot be iterated as often as needed.
  *
  * @param what the beginning of a sentence: `The training data`
  * @param times how often the data will be iterated

@@ -74,7 +74,7 @@ export class AtomicFile {
     const failure = await file.use(async (from) => {
       const failed = await copier.copy({ from, at, to, position, length })
       if (failed?.during === 'write') throw writeError(this.target, failed)
-      // A file that was changed is said to be, whatever became of its bytes.
+      // The caller is told that the file was changed, even if writing its bytes failed.
       return failed
     })
     if (failure?.during === 'read') throw readError(file.path, failure)

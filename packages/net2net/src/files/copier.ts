@@ -3,10 +3,10 @@ import fs from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { type CopyFailure, type CopyTask, copyRange } from './copy-range.ts'
 
-/** Less than this is copied sooner than a thread has started. */
+/** Bytes from which on a thread is worth its start. */
 const WORTH_A_THREAD = 2 ** 28
 
-/** As text, the thread needs no file that whoever compiles or bundles this would have to know of. */
+/** The program of the thread. It is a text, so that compilers and bundlers need not know of a second file. */
 const program = `
   const fs = require('node:fs')
   const { parentPort } = require('node:worker_threads')

@@ -121,7 +121,7 @@ export class FileSource implements ByteSource {
     this.#release()
   }
 
-  /** Lets go of the descriptor as soon as nobody uses it. */
+  /** Closes the descriptor as soon as it is not in use. */
   #release(): void {
     this.#isReleased = true
     if (this.#ref) kept.delete(this.#ref)

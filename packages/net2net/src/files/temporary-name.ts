@@ -1,4 +1,4 @@
-/** Names of files that are not finished yet, and the removal of those that nobody will finish. Node only. */
+/** Names of unfinished files, and the removal of those whose process has ended. Node only. */
 import fs from 'node:fs'
 import { hostname } from 'node:os'
 import path from 'node:path'

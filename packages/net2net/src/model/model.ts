@@ -1,5 +1,5 @@
 /**
- * A network as immutable data: a graph of operators over named values. This room knows the shape
+ * A network as immutable data: a graph of operators over named values. This module knows the shape
  * of the ONNX format but neither its encoding (`onnx/`) nor any operator (`operators/`).
  */
 import type { DType } from '../tensor/dtype.ts'
@@ -21,7 +21,7 @@ export interface OpaqueType {
 }
 export type ValueType = TensorType | OpaqueType
 
-/** What the onnx room read and must write back, and nobody else interprets. */
+/** What `onnx/` read and must write back, and nothing else interprets. */
 export type Opaque = unknown
 
 /** What an exporter noted of a value, a tensor or a node: free-form keys and values. */

@@ -8,7 +8,7 @@ import {
   AttributeProto_AttributeType as AttributeType,
   type GraphProto,
 } from './onnx_pb.ts'
-import { leftover, restored } from './passthrough.ts'
+import { passthrough, restored } from './passthrough.ts'
 import { decodeTensor, encodeTensor, type TensorContext } from './tensor-proto.ts'
 import type { Where } from './wire.ts'
 
@@ -29,7 +29,7 @@ export function decodeAttribute(
   const type = typeOf(proto)
   refuseStrays(proto, type, where)
   const rest = (...shown: readonly string[]) => {
-    const left = leftover(AttributeProtoSchema, proto, 'name', 'type', ...shown)
+    const left = passthrough(AttributeProtoSchema, proto, 'name', 'type', ...shown)
     return left ? { rest: left } : {}
   }
   // A reference to a function's attribute has no value of its own.
@@ -59,7 +59,7 @@ export function decodeAttribute(
       if (!proto.t) throw inputError(`${where()} has type TENSOR, but no tensor t.`)
       const { tensor, rest: left } = decodeTensor(proto.t, context, () => `${where()}.t`)
       const { t: _, ...others } = proto
-      const kept = leftover(
+      const kept = passthrough(
         AttributeProtoSchema,
         left ? { ...others, t: left } : others,
         'name',

@@ -13,8 +13,8 @@ import {
   type NodeProto,
   NodeProtoSchema,
 } from './onnx_pb.ts'
-import { hasUnknown, leftover, metadataEntry, metadataOf } from './passthrough.ts'
-import { reduce } from './skeleton.ts'
+import { hasUnknown, metadataEntry, metadataOf, passthrough } from './passthrough.ts'
+import { readSkeleton } from './skeleton.ts'
 import { decodeTensor, type OpenExternal } from './tensor-proto.ts'
 import { validateGraph } from './validate.ts'
 import { decodeValueInfo } from './value-info.ts'
@@ -41,10 +41,10 @@ export const decodeModel = (bytes: Uint8Array, options: DecodeOptions = {}): Mod
 /** Decodes an ONNX file; tensors are read from the source when they are needed. */
 export function decodeSource(source: ByteSource, options: DecodeOptions = {}): Model {
   const { name = 'The model' } = options
-  const reduced = reduce(source, name)
+  const parts = readSkeleton(source, name)
   let proto: ModelProto
   try {
-    proto = fromBinary(ModelProtoSchema, reduced.skeleton)
+    proto = fromBinary(ModelProtoSchema, parts.skeleton)
   } catch (cause) {
     if (cause instanceof Net2NetError) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)
@@ -52,7 +52,7 @@ export function decodeSource(source: ByteSource, options: DecodeOptions = {}): M
   }
   if (!proto.graph)
     throw inputError(`${name} is not an ONNX model: it has no graph.`, { where: name })
-  const { source: data, payloads } = reduced
+  const { source: data, payloads } = parts
   const decoding = { source: data, payloads, openExternal: options.openExternal, decodeGraph }
   function decodeGraph(graph: GraphProto, where: Where): Graph {
     return decodeGraphProto(graph, decoding, where)
@@ -66,7 +66,7 @@ export function decodeSource(source: ByteSource, options: DecodeOptions = {}): M
   const keys = new Set(proto.metadataProps.map(({ key }) => key))
   if (keys.size === proto.metadataProps.length && !proto.metadataProps.some(hasUnknown))
     shown.push('metadata_props')
-  const rest = leftover(ModelProtoSchema, proto, ...shown)
+  const rest = passthrough(ModelProtoSchema, proto, ...shown)
   return {
     irVersion,
     opsets: decodeOpsets(proto, irVersion),
@@ -118,7 +118,7 @@ function decodeGraphProto(proto: GraphProto, context: AttributeDecoding, where: 
     const { tensor, rest } = decodeTensor(tensorProto, context, place, ...shown)
     initializers.set(name, { tensor, ...(metadata && { metadata }), ...(rest && { rest }) })
   })
-  const rest = leftover(
+  const rest = passthrough(
     GraphProtoSchema,
     proto,
     'name',
@@ -153,7 +153,12 @@ function decodeNode(proto: NodeProto, context: AttributeDecoding, where: Where):
   })
   const metadata = metadataOf(proto.metadataProps)
   const shown = ['name', 'op_type', 'domain', 'input', 'output', 'attribute']
-  const rest = leftover(NodeProtoSchema, proto, ...shown, ...(metadata ? ['metadata_props'] : []))
+  const rest = passthrough(
+    NodeProtoSchema,
+    proto,
+    ...shown,
+    ...(metadata ? ['metadata_props'] : []),
+  )
   return {
     name,
     opType,

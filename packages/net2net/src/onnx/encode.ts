@@ -167,7 +167,7 @@ function nodeProto(node: Node, context: AttributeEncoding): NodeProto {
 }
 
 /**
- * The inverse of `reduce`: puts the payloads back where the skeleton has their numbers, and
+ * The inverse of `readSkeleton`: puts the payloads back where the skeleton has their numbers, and
  * corrects the lengths of all messages around them.
  */
 function expand(skeleton: Uint8Array, payloads: readonly LazyTensor[]): Part[] {

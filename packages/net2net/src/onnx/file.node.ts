@@ -174,7 +174,7 @@ export async function stage(
       throw cause
     })
     .finally(() => partWriter.end())
-  // It is reported to whoever reads or publishes; one who does neither need not handle it.
+  // The error reaches callers that read or publish. Callers that do neither need not handle it.
   writing.catch(() => undefined)
   let decoded: Model | undefined
   let isPublished = false

@@ -15,7 +15,7 @@ import {
 } from './onnx_pb.ts'
 
 /** A copy of `message` without the named fields; undefined if nothing is left. */
-export function leftover<Desc extends DescMessage>(
+export function passthrough<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
   ...shown: readonly string[]

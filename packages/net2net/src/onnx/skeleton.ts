@@ -1,5 +1,5 @@
 /**
- * Reading a model that may be larger than memory. `reduce` walks the wire format once and splits it
+ * Reading a model that may be larger than memory. `readSkeleton` walks the wire format once and splits it
  * into a small skeleton (an ordinary ModelProto) and the payloads: where the tensors' numbers lie
  * in the source. In the skeleton, the `raw_data` of each such tensor is the number of its payload.
  *
@@ -21,7 +21,7 @@ import {
   WireType,
 } from './wire.ts'
 
-/** A stretch of a tensor's numbers: packed, or tag and value by turns. */
+/** A range of a tensor's numbers: packed, or tag and value by turns. */
 export interface Span {
   readonly start: number
   readonly end: number
@@ -34,7 +34,7 @@ export interface Payload {
   readonly spans: readonly Span[]
 }
 
-export interface ReducedModel {
+export interface ModelSkeleton {
   readonly source: ByteSource
   readonly skeleton: Uint8Array
   readonly payloads: readonly Payload[]
@@ -58,7 +58,7 @@ interface Place {
 }
 
 /** @param name what messages call the file */
-export function reduce(source: ByteSource, name = 'The model'): ReducedModel {
+export function readSkeleton(source: ByteSource, name = 'The model'): ModelSkeleton {
   const unlike = (why: string, cause?: unknown) =>
     inputError(`${name} is not an ONNX file: ${why}`, {
       where: name,

@@ -29,7 +29,7 @@ const MAX_LIST_BYTES = 2 ** 28
 /** The longest tag and the longest value. */
 const MAX_ENTRY_BYTES = 20
 
-/** A tensor whose bytes are a stretch of a source. */
+/** A tensor whose bytes are a range of a source. */
 export function sourceTensor(
   source: ByteSource,
   start: number,

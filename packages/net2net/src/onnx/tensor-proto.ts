@@ -11,8 +11,8 @@ import {
   TensorProto_DataLocation,
   TensorProtoSchema,
 } from './onnx_pb.ts'
-import { leftover, restored } from './passthrough.ts'
-import type { ReducedModel } from './skeleton.ts'
+import { passthrough, restored } from './passthrough.ts'
+import type { ModelSkeleton } from './skeleton.ts'
 import { payloadTensor, sourceTensor } from './tensor-data.ts'
 import { varintValue, type Where } from './wire.ts'
 
@@ -26,7 +26,7 @@ export interface ExternalReference {
 /** Opens the bytes that a reference points to: `length` of them, or refuses. */
 export type OpenExternal = (reference: ExternalReference, where: Where) => ByteSource
 
-export interface TensorContext extends Pick<ReducedModel, 'source' | 'payloads'> {
+export interface TensorContext extends Pick<ModelSkeleton, 'source' | 'payloads'> {
   readonly openExternal?: OpenExternal | undefined
 }
 
@@ -56,7 +56,7 @@ export function decodeTensor(
   const dims = decodeDims(proto.dims, dtype, where)
   return {
     tensor: tensorOf(proto, dtype, dims, context, where),
-    rest: leftover(TensorProtoSchema, proto, ...shownFields, ...shown),
+    rest: passthrough(TensorProtoSchema, proto, ...shownFields, ...shown),
   }
 }
 

@@ -15,7 +15,7 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from './onnx_pb.ts'
-import { hasUnknown, leftover, metadataOf, metadataProps, restored } from './passthrough.ts'
+import { hasUnknown, metadataOf, metadataProps, passthrough, restored } from './passthrough.ts'
 import type { Where } from './wire.ts'
 
 export function decodeValueInfo(proto: ValueInfoProto, where: Where): ValueDeclaration {
@@ -26,7 +26,7 @@ export function decodeValueInfo(proto: ValueInfoProto, where: Where): ValueDecla
   const shown = sameMeaning(proto.type, type) ? ['name', 'type'] : ['name']
   const metadata = metadataOf(proto.metadataProps)
   if (metadata) shown.push('metadata_props')
-  const rest = leftover(ValueInfoProtoSchema, proto, ...shown)
+  const rest = passthrough(ValueInfoProtoSchema, proto, ...shown)
   return { name, type, ...(metadata && { metadata }), ...(rest && { rest }) }
 }
 

@@ -2,7 +2,7 @@
 
 import type { Node } from '../model/model.ts'
 import type { Operator } from './contract/operator.ts'
-import type { LinearFormOf } from './contract/slicing.ts'
+import type { WeightSlicingOf } from './contract/slicing.ts'
 import { activations } from './rules/activations.ts'
 import { arithmetic } from './rules/arithmetic.ts'
 import { attention } from './rules/attention.ts'
@@ -137,5 +137,5 @@ export const operatorOf = (node: Pick<Node, 'domain' | 'opType'>): Operator | un
   table.get(keyOf(node.domain, node.opType))
 
 /** How a node is computed from slices of a large weight, where its operator says so. */
-export const linearFormOf: LinearFormOf = (node, position, dims) =>
+export const slicingOf: WeightSlicingOf = (node, position, dims) =>
   operatorOf(node)?.execution?.slicing?.(node, position, dims)

@@ -53,7 +53,7 @@ export function withSymbolicBatch(model: Model): Model {
     },
   }
   try {
-    const freed = new Liberation(model, candidate, size).model()
+    const freed = new Loosening(model, candidate, size).model()
     if (!freed) return model
     // Sizes that agree with a symbol need not agree with a number.
     inferModel(withSize(freed, size + 1))
@@ -64,7 +64,7 @@ export function withSymbolicBatch(model: Model): Model {
   }
 }
 
-class Liberation {
+class Loosening {
   readonly #model: Model
   readonly #size: number
   /** Of the model as it is. */

@@ -161,5 +161,5 @@ export const planSchema = z
   })
   .meta({ id: 'GrowthPlan', description: 'What a growth does to a model, as it was planned.' })
 
-/** Plans from `planWiden` and `planDeepen` fit the schema, and what fits it is a plan. */
+/** Plans from `planWiden` and `planDeepen` fit the schema, and what fits it is a plan. @public to the compiler alone */
 export const asPlan = (plan: z.infer<typeof planSchema>): GrowthPlan => plan

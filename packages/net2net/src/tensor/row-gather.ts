@@ -163,7 +163,7 @@ export class RowGather {
     }
   }
 
-  /** A stretch of the source that contains the row. */
+  /** A range of the source that contains the row. */
   #rows(row: number): Uint8Array {
     const start = row * this.#sourceRowBytes
     const held = this.#window

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { compare } from '../../src/check/compare.ts'
 import { applyPlan, inspect, planWiden } from '../../src/growth/index.ts'
-import { decodeModel } from '../../src/onnx/index.ts'
+import { decodeModel } from '../../src/onnx/decode.ts'
 import { hasTorch, withTorch } from './torch.ts'
 
 /**

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { applyPlan, inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
 import type { Model } from '../../src/model/model.ts'
-import { decodeModel } from '../../src/onnx/index.ts'
+import { decodeModel } from '../../src/onnx/decode.ts'
 import type { Feeds } from '../../src/runtime/runtime.ts'
 import { randomStream } from '../../src/tensor/random.ts'
 import { float32 } from '../../src/tensor/tensor.ts'

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { decodeModel, encodeModel } from '../../src/onnx/index.ts'
+import { decodeModel } from '../../src/onnx/decode.ts'
+import { encodeModel } from '../../src/onnx/encode.ts'
 import { nodeRuntime } from '../../src/runtime/onnxruntime.node.ts'
 import { float32, type Tensor } from '../../src/tensor/tensor.ts'
 import { adam, adamw, buildStep, type Optimizer, sgd } from '../../src/training/index.ts'

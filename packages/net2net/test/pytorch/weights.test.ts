@@ -1,7 +1,7 @@
 /** Networks from PyTorch whose weights are computed in the graph: parametrizations, unfolded. */
 import { expect, test } from 'vitest'
 import { inspect } from '../../src/growth/index.ts'
-import { decodeModel } from '../../src/onnx/index.ts'
+import { decodeModel } from '../../src/onnx/decode.ts'
 import { grow, growthsOf, Teacher } from '../real-models/grow-layers.ts'
 import { hasTorch, withTorch } from './torch.ts'
 
@@ -25,7 +25,7 @@ const networks: Readonly<Record<string, [layers: string[], refused: Record<strin
     image,
     { '/2/Conv': normalized, '/6/Gemm': normalized, '/8/Gemm': outputs },
   ],
-  // The norm uᵀ·W·v already sums over the inputs with v, which would take the shares once more.
+  // The norm uᵀ·W·v already sums over the inputs with v, which would be split once more.
   'spectral-norm': [
     image,
     {

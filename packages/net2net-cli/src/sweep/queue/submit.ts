@@ -97,7 +97,7 @@ export async function submitSweep(
   }
 }
 
-interface Surroundings {
+interface Context {
   readonly queue: TrialQueue
   /** undefined: the workers see the folder. */
   readonly files: RedisFiles | undefined
@@ -112,20 +112,20 @@ interface Surroundings {
 class Follower {
   readonly #plan: SweepPlan
   readonly #folder: SweepFolder
-  readonly #around: Surroundings
+  readonly #context: Context
   readonly #missingSince = new Map<string, number>()
   readonly #started = new Set<string>()
   #checked = 0
   #isKnown = false
 
-  constructor(plan: SweepPlan, folder: SweepFolder, around: Surroundings) {
+  constructor(plan: SweepPlan, folder: SweepFolder, context: Context) {
     this.#plan = plan
     this.#folder = folder
-    this.#around = around
+    this.#context = context
   }
 
   async begin(): Promise<void> {
-    const { progress, queue, files } = this.#around
+    const { progress, queue, files } = this.#context
     await progress.begin()
     await this.#want()
     for (const { id } of progress.open) {
@@ -137,7 +137,7 @@ class Follower {
     for (const trial of progress.open) if (progress.isReady(trial)) await this.#add(trial)
   }
 
-  /** Redis may have lost everything: tell it again. */
+  /** Submits everything again, since Redis may have lost it. */
   forgotten(): void {
     this.#isKnown = false
   }
@@ -145,16 +145,16 @@ class Follower {
   async #want(): Promise<void> {
     if (this.#isKnown) return
     this.#isKnown = true
-    const { files, sweep } = this.#around
+    const { files, sweep } = this.#context
     await files?.want(
       this.#plan.trials.map(({ id }) => id),
       sweep,
     )
   }
 
-  /** Takes what has ended, adds what is missing, tells how the others go. */
+  /** Collects the trials that have ended, adds the missing ones, and reports on the others. */
   async look(): Promise<void> {
-    const { progress } = this.#around
+    const { progress } = this.#context
     await this.#want()
     const ready = progress.open.filter((trial) => progress.isReady(trial))
     for (const trial of await this.#ended(ready)) {
@@ -173,7 +173,7 @@ class Follower {
 
   /** Nothing of a sweep that is over stays in Redis, but for what other sweeps need. */
   async clean(): Promise<void> {
-    const { files, sweep } = this.#around
+    const { files, sweep } = this.#context
     await files?.release(
       this.#plan.trials.map(({ id }) => id),
       sweep,
@@ -181,7 +181,7 @@ class Follower {
   }
 
   async #ended(trials: readonly Trial[]): Promise<readonly Trial[]> {
-    const { files } = this.#around
+    const { files } = this.#context
     if (!files) return trials.filter((trial) => this.#folder.isFinished(trial))
     const there = await files.having(
       trials.map(({ id }) => id),
@@ -194,7 +194,7 @@ class Follower {
   }
 
   async #failed(trials: readonly Trial[]) {
-    const { files } = this.#around
+    const { files } = this.#context
     const failed: { trial: Trial; failure: TrialFailure }[] = []
     for (const trial of trials) {
       const text = await files?.get(trial.id, 'failure')
@@ -207,7 +207,7 @@ class Follower {
   }
 
   async #tell(): Promise<void> {
-    const { queue, onEvent, progress } = this.#around
+    const { queue, onEvent, progress } = this.#context
     const byId = new Map(progress.open.map((trial) => [trial.id, trial]))
     for (const job of await queue.getJobs(['active'])) {
       const trial = job?.id === undefined ? undefined : byId.get(job.id)
@@ -222,7 +222,7 @@ class Follower {
 
   /** Sees to it that a trial that could run has a job. */
   async #check(trial: Trial): Promise<void> {
-    const { queue, claims, progress } = this.#around
+    const { queue, claims, progress } = this.#context
     const { id } = trial
     const job = await queue.getJob(id)
     if (job) {
@@ -243,7 +243,7 @@ class Follower {
 
   /** Adds a trial, and gives Redis what it starts from. */
   async #add(trial: Trial): Promise<void> {
-    const { queue, files, progress, settings } = this.#around
+    const { queue, files, progress, settings } = this.#context
     const { parent } = trial.spec
     const source = this.#plan.trials.find(({ id }) => id === parent)
     if (source && files && !(await files.having([source.id], 'result')).has(source.id))

@@ -1,4 +1,4 @@
-/** A worker: takes trials from a queue, trains them in processes of their own, and gives results. */
+/** A worker takes trials from a queue, trains each in a separate process, and returns the results. */
 
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -149,7 +149,7 @@ function withDuplicates(redis: Redis): readonly Redis[] {
   return connections
 }
 
-interface Surroundings {
+interface Context {
   readonly folder: SweepFolder
   /** undefined: the folder is common. */
   readonly files: RedisFiles | undefined
@@ -160,12 +160,12 @@ interface Surroundings {
 
 class Trainer {
   readonly #options: WorkOptions
-  readonly #around: Surroundings
+  readonly #context: Context
   readonly #running = new Set<Promise<unknown>>()
 
-  constructor(options: WorkOptions, around: Surroundings) {
+  constructor(options: WorkOptions, context: Context) {
     this.#options = options
-    this.#around = around
+    this.#context = context
   }
 
   get busy(): boolean {
@@ -186,7 +186,7 @@ class Trainer {
   async #take(job: Job<unknown>, token: string | undefined): Promise<void> {
     const known = this.#parse(job)
     const { trial, children } = known
-    const { claims, lost, add } = this.#around
+    const { claims, lost, add } = this.#context
     this.#checkFolder(known)
     if (await this.#isDone(trial)) this.#say('known', trial)
     else {
@@ -219,7 +219,7 @@ class Trainer {
 
   /** A worker that looks for files elsewhere than the submitter would work in vain. */
   #checkFolder({ trial, commonFolder }: TrialJob): void {
-    const { files, folder } = this.#around
+    const { files, folder } = this.#context
     const problem = commonFolder
       ? files
         ? 'the sweep keeps its files in a common folder (--common-folder), but the worker has none: --folder DIR'
@@ -241,7 +241,7 @@ class Trainer {
     { trial, checkpointSeconds }: TrialJob,
     token: string | undefined,
   ): Promise<boolean> {
-    const { folder, files } = this.#around
+    const { folder, files } = this.#context
     const { signal, dataFolder } = this.#options
     let uploads: Promise<unknown> = Promise.resolve()
     try {
@@ -288,7 +288,7 @@ class Trainer {
   }
 
   async #isDone(trial: Trial): Promise<boolean> {
-    const { files, folder } = this.#around
+    const { files, folder } = this.#context
     if (!files) return folder.isFinished(trial)
     // Another sweep may have trained it without keeping its state.
     const needed = trial.keepState ? (['result', 'state'] as const) : (['result'] as const)
@@ -298,7 +298,7 @@ class Trainer {
 
   /** What the trial starts from, and its last checkpoint. */
   async #fetch({ id, spec }: Trial): Promise<void> {
-    const { files, folder } = this.#around
+    const { files, folder } = this.#context
     if (!files) return
     const { parent } = spec
     const wanted = spec.carryOptimizer ? (['model', 'state'] as const) : (['model'] as const)
@@ -317,7 +317,7 @@ class Trainer {
   }
 
   async #giveUp(trial: Trial, error: unknown): Promise<void> {
-    const { files, folder } = this.#around
+    const { files, folder } = this.#context
     const failure = failureOf(trial.id, error)
     if (files) await files.putText(trial.id, 'failure', JSON.stringify(failure))
     else await folder.saveFailure(failure)

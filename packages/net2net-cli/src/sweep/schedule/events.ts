@@ -1,4 +1,4 @@
-/** What a sweep tells while it runs. */
+/** What is reported of a sweep while it runs. */
 import type { Trial, TrialFailure, TrialProgress, TrialResult } from '../trial/trial.ts'
 
 export type SweepEvent =

@@ -1,4 +1,4 @@
-/** A trial's words in those of the training room. */
+/** What a trial says, as options of a training. */
 
 import type { GrowthStage } from 'net2net/growing'
 import { adam, adamw, type Optimizer, sgd } from 'net2net/training'

@@ -1,6 +1,9 @@
 /** Work that can be stopped from inside as well as by a signal. */
 
-/** The controller's signal is given where `signal` is too; nothing listens to that any more afterwards. */
+/**
+ * Runs work with a controller that aborts when `signal` does. The work may also abort it by itself. Afterwards the listener
+ * on `signal` is removed.
+ */
 export async function stoppable<T>(
   signal: AbortSignal | undefined,
   work: (stop: AbortController) => Promise<T>,

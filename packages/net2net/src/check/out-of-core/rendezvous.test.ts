@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { Participant } from './rendezvous.ts'
+import { Peer } from './rendezvous.ts'
 import type { SlicedRun } from './sliced-node.ts'
 
 /** What one of the two does at each of its stages, and after how many turns of the event loop. */
@@ -18,7 +18,7 @@ const turns = async (count: number) => {
 /** The stages of both one after the other, and which were computed together. */
 async function follow(sides: readonly (readonly Stage[])[]) {
   const computed: string[][] = []
-  const participants = Participant.pair(async (runs) => {
+  const peers = Peer.pair(async (runs) => {
     const names = runs.map((run) => String(run))
     computed.push(names)
     await turns(1)
@@ -26,20 +26,20 @@ async function follow(sides: readonly (readonly Stage[])[]) {
   })
   const ended = await Promise.allSettled(
     sides.map(async (stages, side) => {
-      const participant = participants[side]!
+      const peer = peers[side]!
       try {
         await turns(stages.length)
-        participant.join(stages.map(({ key }) => key))
+        peer.join(stages.map(({ key }) => key))
         for (const [i, { does, turns: count }] of stages.entries()) {
           await turns(count)
           if (does === 'fail') throw new Error('failed')
           const run = `${side}:${i}`
           if (does === 'compute')
-            expect(await participant.compute(i, run as unknown as SlicedRun)).toEqual([run])
-          participant.passed(i + 1)
+            expect(await peer.compute(i, run as unknown as SlicedRun)).toEqual([run])
+          peer.passed(i + 1)
         }
       } finally {
-        participant.passed()
+        peer.passed()
       }
     }),
   )

@@ -15,14 +15,14 @@ interface Waiting {
 }
 
 /** One of the two computations. */
-export class Participant {
+export class Peer {
   readonly #compute: Compute
-  #other: Participant = this
+  #other: Peer = this
   /** What is computed at each stage; stages with equal keys are those at which they can meet. */
   #keys: readonly (string | undefined)[] = []
   #stage = 0
   #waiting: Waiting | undefined
-  #twins: ReadonlyMap<number, number> | undefined
+  #counterparts: ReadonlyMap<number, number> | undefined
   /** Kept as soon as the keys are there, or will never be. */
   readonly #known: Promise<void>
   #announce = (): void => undefined
@@ -34,8 +34,8 @@ export class Participant {
     })
   }
 
-  static pair(compute: Compute): readonly [Participant, Participant] {
-    const [a, b] = [new Participant(compute), new Participant(compute)]
+  static pair(compute: Compute): readonly [Peer, Peer] {
+    const [a, b] = [new Peer(compute), new Peer(compute)]
     a.#other = b
     b.#other = a
     return [a, b]
@@ -48,30 +48,32 @@ export class Participant {
   }
 
   /** The stage of the other at which the two meet at a stage of this one. */
-  async #twinOf(stage: number): Promise<number | undefined> {
+  async #counterpartOf(stage: number): Promise<number | undefined> {
     const other = this.#other
     if (this.#keys[stage] === undefined) return undefined
     await other.#known
-    if (!this.#twins) {
-      this.#twins = commonStages(this.#keys, other.#keys)
-      other.#twins = new Map([...this.#twins].map(([own, twin]) => [twin, own]))
+    if (!this.#counterparts) {
+      this.#counterparts = commonStages(this.#keys, other.#keys)
+      other.#counterparts = new Map(
+        [...this.#counterparts].map(([own, counterpart]) => [counterpart, own]),
+      )
     }
-    return this.#twins.get(stage)
+    return this.#counterparts.get(stage)
   }
 
   /** Computes the node of a stage, together with the other where they meet. */
   async compute(stage: number, run: SlicedRun): Promise<readonly Tensor[]> {
     const other = this.#other
-    const twin = await this.#twinOf(stage)
+    const counterpart = await this.#counterpartOf(stage)
     const waiting = other.#waiting
-    if (twin !== undefined && waiting?.stage === twin) {
+    if (counterpart !== undefined && waiting?.stage === counterpart) {
       other.#waiting = undefined
       const both = this.#compute([run, waiting.run])
       waiting.resolve(both.then(([, outputs]) => outputs!))
       const [outputs] = await both
       return outputs!
     }
-    if (twin === undefined || other.#stage > twin) return this.#alone(run)
+    if (counterpart === undefined || other.#stage > counterpart) return this.#alone(run)
     return new Promise((resolve) => {
       this.#waiting = { stage, run, resolve }
     })
@@ -83,7 +85,7 @@ export class Participant {
     const other = this.#other
     const waiting = other.#waiting
     if (stage === Number.POSITIVE_INFINITY) this.#announce()
-    if (!waiting || stage <= other.#twins!.get(waiting.stage)!) return
+    if (!waiting || stage <= other.#counterparts!.get(waiting.stage)!) return
     other.#waiting = undefined
     waiting.resolve(this.#alone(waiting.run))
   }
@@ -99,13 +101,13 @@ function commonStages(
   a: readonly (string | undefined)[],
   b: readonly (string | undefined)[],
 ): ReadonlyMap<number, number> {
-  const twins = new Map<number, number>()
+  const counterparts = new Map<number, number>()
   let from = 0
   a.forEach((key, stage) => {
-    const twin = key === undefined ? -1 : b.indexOf(key, from)
-    if (twin < 0) return
-    twins.set(stage, twin)
-    from = twin + 1
+    const counterpart = key === undefined ? -1 : b.indexOf(key, from)
+    if (counterpart < 0) return
+    counterparts.set(stage, counterpart)
+    from = counterpart + 1
   })
-  return twins
+  return counterparts
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
 import { encodeModel } from '../../onnx/encode.ts'
-import { linearFormOf } from '../../operators/table.ts'
+import { slicingOf } from '../../operators/table.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import type { Feeds, Runtime } from '../../runtime/runtime.ts'
 import { randomStream } from '../../tensor/random.ts'
@@ -15,16 +15,16 @@ import {
   Tensor,
   toNumbers,
 } from '../../tensor/tensor.ts'
-import { runTogether, streamedSession } from './segmented-session.ts'
+import { outOfCoreSession, runTogether } from './segmented-session.ts'
 
-const random = randomStream(3, 'streamed')
+const random = randomStream(3, 'outOfCore')
 const normal = (...dims: number[]): Tensor =>
   float32(
     dims,
     Array.from({ length: elementCount(dims) }, () => random.normal()),
   )
 
-/** Every linear form, joined by branches; some weights on both sides, with and without bias. */
+/** Every kind of slicing, joined by branches; some weights on both sides, with and without bias. */
 function everyForm(): Model {
   const graph = new GraphBuilder()
   const weight = (...dims: number[]) => graph.constant(normal(...dims))
@@ -141,14 +141,14 @@ test('waits for weights that are still being written', async () => {
   const [first] = samples
   for (const each of [model, graph.model()])
     for (const blockBytes of [40, 2 ** 20]) {
-      const options = { blockBytes, linearForm: linearFormOf }
-      const found = await streamedSession(nodeRuntime, arriving(each), options).run([first!])
+      const options = { blockBytes, slicing: slicingOf }
+      const found = await outOfCoreSession(nodeRuntime, arriving(each), options).run([first!])
       expect(early).toEqual([])
       expectClose(await whole(each, [first!]), found)
     }
 })
 
-describe('a streamed session', () => {
+describe('a outOfCore session', () => {
   test('computes what a whole one computes, however weights are cut', async () => {
     const expected = await whole(model, samples)
     await fc.assert(
@@ -157,10 +157,10 @@ describe('a streamed session', () => {
         fc.integer({ min: 1, max: 5 }),
         fc.boolean(),
         async (blockBytes, sumParts, slices) => {
-          const session = streamedSession(nodeRuntime, model, {
+          const session = outOfCoreSession(nodeRuntime, model, {
             blockBytes,
             sumParts,
-            ...(slices && { linearForm: linearFormOf }),
+            ...(slices && { slicing: slicingOf }),
           })
           expectClose(expected, await session.run(samples))
         },
@@ -197,9 +197,9 @@ describe('a streamed session', () => {
       },
     }
     const blockBytes = 1024
-    const session = streamedSession(nodeRuntime, watchedModel, {
+    const session = outOfCoreSession(nodeRuntime, watchedModel, {
       blockBytes,
-      linearForm: linearFormOf,
+      slicing: slicingOf,
     })
     expectClose(await whole(model, samples), await session.run(samples))
     expect(largest).toBeGreaterThan(0)
@@ -220,8 +220,8 @@ describe('a streamed session', () => {
       ]
       let count = 0
       const counting = watching(() => count++)
-      const options = { blockBytes: (inner * 5 * 4) / 3, linearForm: linearFormOf }
-      const found = await streamedSession(counting, model, options).run(samples)
+      const options = { blockBytes: (inner * 5 * 4) / 3, slicing: slicingOf }
+      const found = await outOfCoreSession(counting, model, options).run(samples)
       expectClose(await whole(model, samples), found)
       return count
     }
@@ -251,8 +251,8 @@ describe('a streamed session', () => {
       graph.output('y', 'float32', [2, 5])
       const samples = [{ x: normal(2, 6) }]
       const runtime = watching(() => log.push('run'))
-      const options = { blockBytes: 40, linearForm: linearFormOf }
-      const found = await streamedSession(runtime, graph.model(), options).run(samples)
+      const options = { blockBytes: 40, slicing: slicingOf }
+      const found = await outOfCoreSession(runtime, graph.model(), options).run(samples)
       expect(log).toEqual(['read', 'read', 'run', 'read', 'run', 'run'])
       expectClose(await whole(graph.model(), samples), found)
     })
@@ -264,12 +264,12 @@ describe('a streamed session', () => {
         count++
         stop.abort(new Error('enough'))
       })
-      const options = { blockBytes: 40, linearForm: linearFormOf }
+      const options = { blockBytes: 40, slicing: slicingOf }
       const graph = new GraphBuilder()
       graph.input('x', 'float32', [2, 6])
       graph.node('MatMul', ['x', graph.constant(normal(6, 5))], {}, { outputs: ['y'] })
       graph.output('y', 'float32', [2, 5])
-      const session = streamedSession(runtime, graph.model(), options)
+      const session = outOfCoreSession(runtime, graph.model(), options)
       const { signal } = stop
       await expect(session.run([{ x: normal(2, 6) }], { signal })).rejects.toThrow('enough')
       expect(count).toBe(1)
@@ -301,9 +301,9 @@ describe('a streamed session', () => {
           fc.constantFrom(1, 200, 1024),
           fc.constantFrom(1, 2),
           async (flags, blockBytes, sumParts) => {
-            const options = { blockBytes, sumParts, linearForm: linearFormOf }
+            const options = { blockBytes, sumParts, slicing: slicingOf }
             const pair = [model, changed(model, (i) => flags[i]!)] as const
-            const open = (each: Model) => streamedSession(nodeRuntime, each, options)
+            const open = (each: Model) => outOfCoreSession(nodeRuntime, each, options)
             const found = await runTogether(open(pair[0]), open(pair[1]), samples)
             for (const [i, each] of pair.entries())
               expectClose(await open(each).run(samples), found[i]!)
@@ -315,13 +315,13 @@ describe('a streamed session', () => {
     test('uses equal slices once', async () => {
       let count = 0
       const runtime = watching(() => count++)
-      const options = { blockBytes: 40, linearForm: linearFormOf }
+      const options = { blockBytes: 40, slicing: slicingOf }
       const graph = new GraphBuilder()
       graph.input('x', 'float32', [2, 6])
       const inputs = ['x', graph.constant(normal(6, 5)), graph.constant(normal(5))]
       graph.node('Gemm', inputs, {}, { outputs: ['y'] })
       graph.output('y', 'float32', [2, 5])
-      const open = (each: Model) => streamedSession(runtime, each, options)
+      const open = (each: Model) => outOfCoreSession(runtime, each, options)
       const runs = async (a: Model, b: Model) => {
         count = 0
         await runTogether(open(a), open(b), [{ x: normal(2, 6) }, { x: normal(2, 6) }])
@@ -353,14 +353,14 @@ describe('a streamed session', () => {
       const other = new GraphBuilder()
       other.input('q', 'float32', [2, 6])
       other.output(other.node('Relu', ['q']), 'float32', [2, 6])
-      const [a, b] = [model, other.model()].map((each) => streamedSession(nodeRuntime, each))
+      const [a, b] = [model, other.model()].map((each) => outOfCoreSession(nodeRuntime, each))
       await expect(runTogether(a!, b!, samples)).rejects.toThrow(/no input/)
       await expect(runTogether(b!, a!, samples)).rejects.toThrow(/no input/)
     })
   })
 
   test('has the inputs and outputs of the model', () => {
-    const { inputs, outputs } = streamedSession(nodeRuntime, model)
+    const { inputs, outputs } = outOfCoreSession(nodeRuntime, model)
     expect(inputs).toEqual([
       { name: 'x', dtype: 'float32', shape: ['batch', 6, 8, 8] },
       { name: 'v', dtype: 'float32', shape: ['batch', 10] },
@@ -370,7 +370,7 @@ describe('a streamed session', () => {
   })
 
   test('says which input is missing, unknown, or of the wrong size', async () => {
-    const session = streamedSession(nodeRuntime, model)
+    const session = outOfCoreSession(nodeRuntime, model)
     const [feeds] = samples
     await expect(session.run([{ x: feeds!.x! }])).rejects.toThrow('Nothing was given for input v.')
     await expect(session.run([{ ...feeds, w: feeds!.v! }])).rejects.toThrow(
@@ -387,7 +387,7 @@ describe('a streamed session', () => {
     graph.initializer('w', float32([2], [3, 4]))
     graph.node('Add', ['x', 'w'], {}, { outputs: ['y'] })
     for (const name of ['x', 'w', 'y']) graph.output(name, 'float32', [2])
-    const session = streamedSession(nodeRuntime, graph.model())
+    const session = outOfCoreSession(nodeRuntime, graph.model())
     const [outputs] = await session.run([{ x: float32([2], [1, 2]) }])
     const found = Object.entries(outputs!).map(([name, { data }]) => [name, [...data]])
     expect(Object.fromEntries(found)).toEqual({ x: [1, 2], w: [3, 4], y: [4, 6] })

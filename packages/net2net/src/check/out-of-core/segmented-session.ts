@@ -1,5 +1,5 @@
 /**
- * Computing a model that may be larger than memory: its nodes run in stretches, one after the
+ * Computing a model that may be larger than memory: its nodes run in segments, one after the
  * other, each as a model of its own with no more weights than fit into a block. A weight larger
  * than that is fed in slices to a node that is linear in it.
  */
@@ -13,8 +13,8 @@ import {
   type ValueDeclaration,
 } from '../../model/model.ts'
 import { encodeWhenReady } from '../../onnx/encode.ts'
-import type { LinearFormOf } from '../../operators/contract/slicing.ts'
-import { linearFormOf } from '../../operators/table.ts'
+import type { WeightSlicingOf } from '../../operators/contract/slicing.ts'
+import { slicingOf } from '../../operators/table.ts'
 import type {
   Feeds,
   Runtime,
@@ -26,15 +26,15 @@ import { isNumeric, type LazyTensor, materialize, type Tensor } from '../../tens
 import { changed, nonZero, withChangedUnits } from '../change.ts'
 import { movement } from '../difference.ts'
 import { stoppable } from './abort.ts'
-import { Participant } from './rendezvous.ts'
-import { readBy, type Stretch, stretchesOf } from './segments.ts'
+import { Peer } from './rendezvous.ts'
+import { readBy, type Segment, segmentsOf } from './segments.ts'
 import { rangesOf, type SlicedNode, SliceRunner } from './sliced-node.ts'
 
 /** What computes a model's function, on several sets of inputs at a time. */
 export interface Computation {
   readonly inputs: readonly SessionValue[]
   readonly outputs: readonly SessionValue[]
-  /** Can it run together with another (`participant`)? */
+  /** Can it run together with another (`peer`)? */
   readonly isStreamed: boolean
   /** One set of outputs for each set of inputs. */
   run(samples: readonly Feeds[], options?: RunOptions): Promise<readonly Feeds[]>
@@ -44,7 +44,7 @@ export interface Computation {
 export interface RunOptions {
   readonly signal?: AbortSignal | undefined
   /** Computes large weights together with another computation, where both have them. */
-  readonly participant?: Participant | undefined
+  readonly peer?: Peer | undefined
   /** Gets the share that is done. */
   readonly onProgress?: ((share: number) => void) | undefined
   /** Gets an output for all samples as soon as it is there; then it is not among the results. */
@@ -66,9 +66,9 @@ export interface Probe {
   readonly onMovement: (of: string, value: string, by: number) => void
 }
 
-export interface StreamOptions extends Pick<SessionOptions, 'optimization'> {
+export interface OutOfCoreOptions extends Pick<SessionOptions, 'optimization'> {
   /**
-   * Most bytes of weights in one stretch; default 4 MiB, which processors have in their cache for the
+   * Most bytes of weights in one segment; default 4 MiB, which processors have in their cache for the
    * samples after the first. Larger weights are fed to their nodes.
    */
   readonly blockBytes?: number
@@ -78,43 +78,43 @@ export interface StreamOptions extends Pick<SessionOptions, 'optimization'> {
    * Which nodes can take a weight in slices (default: as their operators say); the others take it
    * whole, however large it is.
    */
-  readonly linearForm?: LinearFormOf
+  readonly slicing?: WeightSlicingOf
   /** Cuts the sums over a sliced weight into so many parts, which rounds them otherwise; default 1. */
   readonly sumParts?: number
 }
 
-export function streamedSession(
+export function outOfCoreSession(
   runtime: Runtime,
   model: Model,
-  options: StreamOptions = {},
+  options: OutOfCoreOptions = {},
 ): Computation {
   const { graph } = model
   const { blockBytes = 2 ** 22, sliceBytes = options.blockBytes ?? 2 ** 24 } = options
-  const { linearForm = linearFormOf } = options
-  const sizes = { blockBytes, sliceBytes, linearForm }
+  const { slicing = slicingOf } = options
+  const sizes = { blockBytes, sliceBytes, slicing }
   const inputs = requiredInputs(graph).map(sessionValue)
-  const stretches = stretchesOf(graph, blockBytes)
+  const segments = segmentsOf(graph, blockBytes)
   return {
     inputs,
     outputs: graph.outputs.map(sessionValue),
     isStreamed: true,
-    async run(samples, { signal, onProgress, participant, onOutput, probe } = {}) {
+    async run(samples, { signal, onProgress, peer, onOutput, probe } = {}) {
       for (const feeds of samples) mustFit(feeds, inputs)
       const pass = new Pass(runtime, model, samples, {
         ...options,
         ...sizes,
         signal,
-        participant,
+        peer,
         onOutput,
         probe,
-        isTaken: (name) => stretches.some(({ takes }) => takes.includes(name)),
+        isTaken: (name) => segments.some(({ takes }) => takes.includes(name)),
       })
-      participant?.join(stretches.map((stretch) => keyOf(model, stretch, linearForm)))
-      for (const [i, stretch] of stretches.entries()) {
+      peer?.join(segments.map((segment) => keyOf(model, segment, slicing)))
+      for (const [i, segment] of segments.entries()) {
         signal?.throwIfAborted()
-        onProgress?.(i / stretches.length)
-        await (stretch.large ? pass.sliced(stretch, i) : pass.whole(stretch))
-        participant?.passed(i + 1)
+        onProgress?.(i / segments.length)
+        await (segment.large ? pass.sliced(segment, i) : pass.whole(segment))
+        peer?.passed(i + 1)
       }
       return await pass.outputs()
     },
@@ -138,22 +138,22 @@ export async function runTogether(
 ): Promise<readonly [readonly Feeds[], readonly Feeds[]]> {
   return stoppable(signal, async (stop) => {
     const runner = new SliceRunner()
-    const participants = Participant.pair((runs) => runner.run(runs, stop.signal))
+    const peers = Peer.pair((runs) => runner.run(runs, stop.signal))
     const shares = [0, 0]
     const run = async (computation: Computation, i: 0 | 1) => {
-      const participant = participants[i]
+      const peer = peers[i]
       const show = (share: number) => {
         shares[i] = share
         onProgress?.((shares[0]! + shares[1]!) / 2)
       }
       try {
-        const options = { signal: stop.signal, participant, onProgress: show, ...observers[i] }
+        const options = { signal: stop.signal, peer, onProgress: show, ...observers[i] }
         return await computation.run(samples, options)
       } catch (cause) {
         stop.abort(cause)
         throw cause
       } finally {
-        participant.passed()
+        peer.passed()
       }
     }
     const [first, second] = await Promise.allSettled([run(a, 0), run(b, 1)])
@@ -170,22 +170,22 @@ export async function runTogether(
  */
 function keyOf(
   { graph, opsets }: Model,
-  { nodes, large }: Stretch,
-  linearForm: LinearFormOf,
+  { nodes, large }: Segment,
+  slicing: WeightSlicingOf,
 ): string | undefined {
   if (!large) return undefined
   const node = nodes[0]!
   const { opType, domain, attributes, inputs } = node
   const tensors = inputs.map((name) => graph.initializers.get(name)?.tensor)
-  if (!tensors.some((tensor, i) => tensor && linearForm(node, i, tensor.dims))) return undefined
+  if (!tensors.some((tensor, i) => tensor && slicing(node, i, tensor.dims))) return undefined
   const weights = tensors.map((tensor, i) => tensor && [inputs[i], tensor.dtype, tensor.dims])
   const facts = [opType, domain, opsets.get(domain), [...attributes], weights]
   return JSON.stringify(facts, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
 }
 
-type PassOptions = StreamOptions &
-  Required<Pick<StreamOptions, 'blockBytes' | 'sliceBytes' | 'linearForm'>> &
-  Pick<RunOptions, 'signal' | 'participant' | 'onOutput' | 'probe'> & {
+type PassOptions = OutOfCoreOptions &
+  Required<Pick<OutOfCoreOptions, 'blockBytes' | 'sliceBytes' | 'slicing'>> &
+  Pick<RunOptions, 'signal' | 'peer' | 'onOutput' | 'probe'> & {
     /** Does some segment take this value from another? */
     readonly isTaken: (value: string) => boolean
   }
@@ -223,46 +223,46 @@ class Pass {
     )
   }
 
-  async whole(stretch: Stretch): Promise<void> {
-    await this.#probe(stretch)
-    const session = await this.#open(stretch, [])
+  async whole(segment: Segment): Promise<void> {
+    await this.#probe(segment)
+    const session = await this.#open(segment, [])
     try {
       for (const values of this.#values) {
-        const given = await session.run(this.#feeds(values, stretch.takes))
-        this.#keep(values, stretch, given)
+        const given = await session.run(this.#feeds(values, segment.takes))
+        this.#keep(values, segment, given)
       }
     } finally {
       await session.release()
     }
-    this.#handOver(stretch)
+    this.#handOver(segment)
   }
 
   /** A node with a large weight: takes it in slices where it can, else whole. */
-  async sliced(stretch: Stretch, stage: number): Promise<void> {
-    const node = stretch.nodes[0]!
+  async sliced(segment: Segment, stage: number): Promise<void> {
+    const node = segment.nodes[0]!
     const { blockBytes } = this.#options
     const large = node.inputs.filter((name) => (this.#weight(name)?.byteLength ?? 0) > blockBytes)
     const slices = large.length === 1 ? this.#slices(node, large[0]!) : undefined
-    if (!slices) await this.#probe(stretch)
+    if (!slices) await this.#probe(segment)
     const bias = slices && this.#weight(slices.names.bias)
     const fed = [...new Set([...large, ...(bias ? [slices.names.bias] : [])])]
-    const session = await this.#open(stretch, fed, slices !== undefined)
+    const session = await this.#open(segment, fed, slices !== undefined)
     try {
       const outcomes = slices
         ? await this.#runSlices(session, slices, bias && (await materializeWhenReady(bias)), stage)
-        : await this.#runWith(session, stretch, fed)
+        : await this.#runWith(session, segment, fed)
       this.#values.forEach((values, i) => {
-        this.#keep(values, stretch, outcomes[i]!)
+        this.#keep(values, segment, outcomes[i]!)
       })
     } finally {
       await session.release()
     }
-    this.#handOver(stretch)
+    this.#handOver(segment)
   }
 
   async #runSlices(session: Session, node: SlicedNode, bias: Tensor | undefined, stage: number) {
     const { data, bias: name, output } = node.names
-    const { participant, signal } = this.#options
+    const { peer, signal } = this.#options
     const samples = this.#values.map((values) => ({
       data: values.get(data)!,
       bias: bias ?? values.get(name),
@@ -275,8 +275,8 @@ class Pass {
         ? [{ ...probed, data: changed(probed.data, probe.share, data) }]
         : []
     const run = { session, node, samples: [...samples, ...more] }
-    const outputs = participant
-      ? await participant.compute(stage, run)
+    const outputs = peer
+      ? await peer.compute(stage, run)
       : (await this.#runner.run([run], signal))[0]!
     if (probed) {
       const before = outputs[probe.sample]!
@@ -288,7 +288,7 @@ class Pass {
           output,
           movement(
             before,
-            withChangedUnits(before, probed.bias, node.form.carried.output, probe.share),
+            withChangedUnits(before, probed.bias, node.slicing.outputAxis.output, probe.share),
           ),
         )
     }
@@ -296,31 +296,31 @@ class Pass {
   }
 
   /** What the segment gives where one of its weights, or one of the values that it takes, changes. */
-  async #probe(stretch: Stretch): Promise<void> {
+  async #probe(segment: Segment): Promise<void> {
     const { probe } = this.#options
     if (!probe) return
-    const read = new Set(stretch.nodes.flatMap(readBy))
+    const read = new Set(segment.nodes.flatMap(readBy))
     const weights: Record<string, Tensor> = {}
     for (const name of probe.weights) {
       const source = read.has(name) ? this.#weight(name) : undefined
       if (source && isNumeric(source.dtype) && source.dtype !== 'bfloat16')
         weights[name] = nonZero(await materializeWhenReady(source), name)
     }
-    const values = this.#feeds(this.#values[probe.sample]!, stretch.takes)
+    const values = this.#feeds(this.#values[probe.sample]!, segment.takes)
     const changing = { ...weights, ...values }
     const names = [
       ...Object.keys(weights),
       ...Object.keys(values).filter((name) => probe.changes(name)),
     ]
     if (names.length === 0) return
-    const session = await this.#open(stretch, Object.keys(weights))
+    const session = await this.#open(segment, Object.keys(weights))
     try {
       const before = await session.run(changing)
       for (const name of names) {
         this.#options.signal?.throwIfAborted()
         const other = changed(changing[name]!, probe.share, name)
         const after = await session.run({ ...changing, [name]: other })
-        for (const value of stretch.gives)
+        for (const value of segment.gives)
           probe.onMovement(name, value, movement(before[value]!, after[value]!))
       }
     } finally {
@@ -329,7 +329,7 @@ class Pass {
   }
 
   /** Outputs that somebody waits for are kept no longer than other nodes need them. */
-  #handOver({ gives }: Stretch): void {
+  #handOver({ gives }: Segment): void {
     const { onOutput, isTaken } = this.#options
     if (!onOutput) return
     const results = new Set(this.#model.graph.outputs.map(({ name }) => name))
@@ -343,12 +343,12 @@ class Pass {
     }
   }
 
-  async #runWith(session: Session, stretch: Stretch, fed: readonly string[]): Promise<Feeds[]> {
+  async #runWith(session: Session, segment: Segment, fed: readonly string[]): Promise<Feeds[]> {
     const weights: Record<string, Tensor> = {}
     for (const name of fed) weights[name] = await materializeWhenReady(this.#weight(name)!)
     const outcomes: Feeds[] = []
     for (const values of this.#values)
-      outcomes.push(await session.run({ ...this.#feeds(values, stretch.takes), ...weights }))
+      outcomes.push(await session.run({ ...this.#feeds(values, segment.takes), ...weights }))
     return outcomes
   }
 
@@ -356,33 +356,33 @@ class Pass {
   #slices(node: Node, name: string): SlicedNode | undefined {
     const { sliceBytes, sumParts = 1 } = this.#options
     const weight = this.#weight(name)!
-    const form = this.#options.linearForm(node, node.inputs.indexOf(name), weight.dims)
-    const data = form && this.#values[0]!.get(node.inputs[form.data]!)
-    if (!form || !data || data.dims.length + form.summed.data < 0) return undefined
+    const slicing = this.#options.slicing(node, node.inputs.indexOf(name), weight.dims)
+    const data = slicing && this.#values[0]!.get(node.inputs[slicing.data]!)
+    if (!slicing || !data || data.dims.length + slicing.contractedAxis.data < 0) return undefined
     return {
-      form,
+      slicing,
       weight,
-      ...rangesOf(weight, form, sliceBytes, sumParts),
+      ...rangesOf(weight, slicing, sliceBytes, sumParts),
       names: {
         weight: name,
-        data: node.inputs[form.data]!,
-        bias: form.bias === undefined ? '' : (node.inputs[form.bias] ?? ''),
+        data: node.inputs[slicing.data]!,
+        bias: slicing.bias === undefined ? '' : (node.inputs[slicing.bias] ?? ''),
         output: node.outputs[0]!,
       },
     }
   }
 
   /**
-   * The nodes of a stretch as a model; `fed` are the weights that it takes as inputs, in slices or not.
+   * The nodes of a segment as a model; `fed` are the weights that it takes as inputs, in slices or not.
    */
-  async #open(stretch: Stretch, fed: readonly string[], isSliced = false): Promise<Session> {
+  async #open(segment: Segment, fed: readonly string[], isSliced = false): Promise<Session> {
     const { graph } = this.#model
     const initializers = new Map<string, Initializer>()
-    for (const name of stretch.nodes.flatMap(readBy)) {
+    for (const name of segment.nodes.flatMap(readBy)) {
       const initializer = graph.initializers.get(name)
       if (initializer && !fed.includes(name)) initializers.set(name, initializer)
     }
-    const taken = stretch.takes.map((name) => {
+    const taken = segment.takes.map((name) => {
       const tensors = this.#values.map((values) => values.get(name))
       const [tensor] = tensors
       if (!tensor) throw inputError(`Nothing was given for input ${name}.`)
@@ -401,9 +401,9 @@ class Pass {
         ...this.#model,
         graph: {
           name: graph.name,
-          nodes: stretch.nodes,
+          nodes: segment.nodes,
           inputs: [...taken, ...weights],
-          outputs: stretch.gives.map((name) => tensorDeclaration(name, undefined, undefined)),
+          outputs: segment.gives.map((name) => tensorDeclaration(name, undefined, undefined)),
           values: [],
           initializers,
         },
@@ -416,7 +416,7 @@ class Pass {
     return Object.fromEntries(names.map((name) => [name, values.get(name)!]))
   }
 
-  #keep(values: Map<string, Tensor>, { gives, last }: Stretch, given: Feeds): void {
+  #keep(values: Map<string, Tensor>, { gives, last }: Segment, given: Feeds): void {
     for (const name of last) values.delete(name)
     for (const name of gives) values.set(name, given[name]!)
   }

@@ -1,9 +1,9 @@
-/** Dividing a graph into stretches of nodes that are computed one after the other. */
+/** Dividing a graph into segments of nodes that are computed one after the other. */
 import { capturedValues } from '../../model/links.ts'
 import type { Graph, Node } from '../../model/model.ts'
 import { isNumeric } from '../../tensor/tensor.ts'
 
-export interface Stretch {
+export interface Segment {
   readonly nodes: readonly Node[]
   /** A single node with a weight that is larger than a block. */
   readonly large: boolean
@@ -19,7 +19,7 @@ export interface Stretch {
  * Consecutive nodes, as many at a time as have no more than a block of weights together; nodes that
  * nobody takes anything from are left out.
  */
-export function stretchesOf(graph: Graph, blockBytes: number): readonly Stretch[] {
+export function segmentsOf(graph: Graph, blockBytes: number): readonly Segment[] {
   const groups: { nodes: Node[]; large: boolean }[] = []
   let weights = new Set<string>()
   let bytes = 0
@@ -41,7 +41,7 @@ export function stretchesOf(graph: Graph, blockBytes: number): readonly Stretch[
   }
 
   const results = new Set(graph.outputs.map(({ name }) => name))
-  const stretches: Stretch[] = []
+  const segments: Segment[] = []
   const later = new Set<string>()
   for (const { nodes, large } of groups.reverse()) {
     const made = new Set(nodes.flatMap((node) => node.outputs).filter((name) => name !== ''))
@@ -52,9 +52,9 @@ export function stretchesOf(graph: Graph, blockBytes: number): readonly Stretch[
     if (gives.length === 0) continue
     const last = takes.filter((name) => !later.has(name) && !results.has(name))
     for (const name of takes) later.add(name)
-    stretches.push({ nodes, large, takes, gives, last })
+    segments.push({ nodes, large, takes, gives, last })
   }
-  return stretches.reverse()
+  return segments.reverse()
 }
 
 export const readBy = (node: Node): readonly string[] => [

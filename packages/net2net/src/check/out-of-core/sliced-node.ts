@@ -1,5 +1,5 @@
 /** Computing a node that is linear in a large weight from slices of that weight. */
-import type { LinearForm } from '../../operators/contract/slicing.ts'
+import type { WeightSlicing } from '../../operators/contract/slicing.ts'
 import type { Session } from '../../runtime/runtime.ts'
 import {
   allocate,
@@ -17,11 +17,11 @@ import { addTo, concatenate, cuts, sameBits, sliceAxis } from './slices.ts'
 const BATCH_BYTES = 2 ** 22
 
 export interface SlicedNode {
-  readonly form: LinearForm
+  readonly slicing: WeightSlicing
   readonly weight: LazyTensor
   /** Ranges along the two axes of the weight. */
-  readonly carried: Ranges
-  readonly summed: Ranges
+  readonly outputRanges: Ranges
+  readonly contractedRanges: Ranges
   /** The names of what the node takes and gives; '' for a bias that it has not. */
   readonly names: Readonly<Record<'weight' | 'data' | 'bias' | 'output', string>>
 }
@@ -30,18 +30,21 @@ type Ranges = ReturnType<typeof cuts>
 /** Where to cut a weight into slices of no more than a block, and its sums into so many parts. */
 export function rangesOf(
   { dims, byteLength, dtype }: LazyTensor,
-  form: LinearForm,
+  slicing: WeightSlicing,
   blockBytes: number,
   sumParts: number,
-): Pick<SlicedNode, 'carried' | 'summed'> {
+): Pick<SlicedNode, 'outputRanges' | 'contractedRanges'> {
   // Half floats are not added up here: they would be rounded twice.
   const addable = dtype === 'float32' || dtype === 'float64'
   const blocks = Math.ceil(byteLength / blockBytes)
   // Slices of the first axis lie together in the file.
-  const cutSum = addable && form.summed.weight === 0
+  const cutSum = addable && slicing.contractedAxis.weight === 0
   return {
-    carried: cuts(dims[form.carried.weight]!, cutSum ? 1 : blocks),
-    summed: cuts(dims[form.summed.weight]!, Math.max(cutSum ? blocks : 1, addable ? sumParts : 1)),
+    outputRanges: cuts(dims[slicing.outputAxis.weight]!, cutSum ? 1 : blocks),
+    contractedRanges: cuts(
+      dims[slicing.contractedAxis.weight]!,
+      Math.max(cutSum ? blocks : 1, addable ? sumParts : 1),
+    ),
   }
 }
 
@@ -60,7 +63,7 @@ export interface SlicedRun {
 
 type Bytes = Uint8Array<ArrayBuffer>
 
-/** For each run two stretches of memory: slices are read into one while those in the other are used. */
+/** For each run two areas of memory: slices are read into one while those in the other are used. */
 type Memory = [Bytes[], Bytes[]]
 
 /** Computes nodes from slices of their weights, in memory that it uses again. */
@@ -92,15 +95,21 @@ async function runSlices(
 ): Promise<readonly (readonly Tensor[])[]> {
   const runs = withOneBias(given)
   const { session, node } = runs[0]!
-  const { form, carried, summed } = node
-  const ranges = carried.flatMap((units) => summed.map((terms): Range => ({ units, terms })))
+  const { slicing, outputRanges, contractedRanges } = node
+  const ranges = outputRanges.flatMap((units) =>
+    contractedRanges.map((terms): Range => ({ units, terms })),
+  )
   const sums = runs.map((run) => new Sums(run))
   const samples = runs.flatMap((run) => run.samples)
-  const together = runs.length > 1 ? oneBatch(samples, form) : undefined
+  const together = runs.length > 1 ? oneBatch(samples, slicing) : undefined
   function* slices() {
     for (const { units, terms } of ranges)
       yield runs.map(({ node: { weight } }) =>
-        sliceAxis(sliceAxis(weight, form.carried.weight, ...units), form.summed.weight, ...terms),
+        sliceAxis(
+          sliceAxis(weight, slicing.outputAxis.weight, ...units),
+          slicing.contractedAxis.weight,
+          ...terms,
+        ),
       )
   }
   let next = 0
@@ -109,15 +118,15 @@ async function runSlices(
     const range = ranges[next++]!
     if (together && others.every((slice) => sameBits(first!, slice))) {
       const product = await productOf(session, node, first!, together, range)
-      const counts = sums.map((sum) => sum.batches[0]!.data.dims.at(form.batch.data)!)
-      for (const [i, output] of apart(product, form.batch.output, counts).entries())
+      const counts = sums.map((sum) => sum.batches[0]!.data.dims.at(slicing.batch.data)!)
+      for (const [i, output] of apart(product, slicing.batch.output, counts).entries())
         sums[i]!.add(0, output, range)
     } else for (const [i, slice] of [first!, ...others].entries()) await sums[i]!.run(slice, range)
   }
   return sums.map((sum) => sum.outputs())
 }
 
-/** A part of a weight: entries of its carried and of its summed axis. */
+/** A part of a weight: entries of its output axis and of its contracted one. */
 interface Range {
   readonly units: readonly [number, number]
   readonly terms: readonly [number, number]
@@ -132,7 +141,7 @@ class Sums {
 
   constructor(run: SlicedRun) {
     this.#run = run
-    this.batches = batchesOf(run.samples, run.node.form)
+    this.batches = batchesOf(run.samples, run.node.slicing)
     this.#parts = this.batches.map(() => [])
   }
 
@@ -150,8 +159,8 @@ class Sums {
 
   outputs(): readonly Tensor[] {
     const { node, samples } = this.#run
-    const { carried, batch } = node.form
-    const outputs = this.#parts.map((tensors) => concatenate(tensors, carried.output))
+    const { outputAxis, batch } = node.slicing
+    const outputs = this.#parts.map((tensors) => concatenate(tensors, outputAxis.output))
     if (outputs.length === samples.length) return outputs
     const sizes = samples.map(({ data }) => data.dims.at(batch.data)!)
     return apart(outputs[0]!, batch.output, sizes)
@@ -161,17 +170,17 @@ class Sums {
 /** What a slice of the weight adds to the output; the bias comes with the first terms. */
 async function productOf(
   session: Session,
-  { form, weight, names }: SlicedNode,
+  { slicing, weight, names }: SlicedNode,
   slice: Tensor,
   { data, bias }: SlicedSample,
   { units, terms }: Range,
 ): Promise<Tensor> {
   const feeds: Record<string, Tensor> = {
     [names.weight]: slice,
-    [names.data]: materialize(sliceAxis(data, form.summed.data, ...terms)),
+    [names.data]: materialize(sliceAxis(data, slicing.contractedAxis.data, ...terms)),
   }
   if (bias) {
-    const isWide = bias.dims.at(-1) === weight.dims[form.carried.weight]
+    const isWide = bias.dims.at(-1) === weight.dims[slicing.outputAxis.weight]
     const part = isWide ? materialize(sliceAxis(bias, -1, ...units)) : bias
     feeds[names.bias] = terms[0] === 0 ? part : zerosLike(part)
   }
@@ -190,14 +199,17 @@ function withOneBias(runs: readonly SlicedRun[]): readonly SlicedRun[] {
  * The samples as one batch where that changes nothing but the time: a product with eight rows
  * takes little longer than one with two.
  */
-const batchesOf = (samples: readonly SlicedSample[], form: LinearForm): readonly SlicedSample[] => {
-  const batch = oneBatch(samples, form)
+const batchesOf = (
+  samples: readonly SlicedSample[],
+  slicing: WeightSlicing,
+): readonly SlicedSample[] => {
+  const batch = oneBatch(samples, slicing)
   return batch ? [batch] : samples
 }
 
 function oneBatch(
   samples: readonly SlicedSample[],
-  { batch }: LinearForm,
+  { batch }: WeightSlicing,
 ): SlicedSample | undefined {
   const [first] = samples
   if (!first || samples.length === 1) return first

@@ -147,7 +147,7 @@ describe('optimizer state of replicated units', () => {
     )
   })
 
-  it('of two factors too: who holds the shares, gets the whole gradient', () => {
+  it('of two factors too: the one that is split gets the whole gradient', () => {
     fc.assert(
       fc.property(
         fc.integer(),

@@ -156,7 +156,7 @@ export function paperNoise(site: NoiseSite): ElementChange {
 }
 
 /**
- * Calls `visit` for each stretch of values with one index `at` along an axis: values [from, to),
+ * Calls `visit` for each run of values with one index `at` along an axis: values [from, to),
  * the first of them at `position` of the tensor.
  */
 function forBlocks(
@@ -227,7 +227,7 @@ function measure({ base, dims, axis, gathered }: NoiseSite): number {
     decode(base.dtype, base.read(start * item, count * item))
   const rowStep = Math.max(1, Math.floor((outer * added.length * stride) / SAMPLE))
   if (stride >= WIDE) {
-    // One stretch per added index; of long ones, evenly spread parts.
+    // One run per added index; of long ones, evenly spread parts.
     for (let k = 0; k < outer * added.length; k++) {
       if (rowStep > 1 && stride <= SAMPLE_PART && k % rowStep !== 0) continue
       const row = Math.floor(k / added.length)

@@ -1,4 +1,4 @@
-/** Chains of nodes to insert: joining them, and the parts that a layer's surroundings ask for. */
+/** Chains of nodes to insert: joining them, and the parts that the place of a layer requires. */
 import { floatAttribute } from '../../model/attributes.ts'
 import type { Node } from '../../model/model.ts'
 import type { Unsupported } from '../../operators/contract/answers.ts'

@@ -121,7 +121,7 @@ export function residualSite(facts: Facts, layer: LayerSite): Site | Unsupported
   }
 }
 
-/** The one node that reads a value, if nobody else does. */
+/** The node that reads a value, if it is the only one. */
 function onlyConsumer({ links, model }: Facts, value: string): Node | undefined {
   const uses = links.uses.get(value) ?? []
   const [use] = uses

@@ -37,15 +37,15 @@ describe('replication maps', () => {
     )
   })
 
-  it('have shares that sum to one over the copies of each unit', () => {
+  it('have split coefficients that sum to one over the copies of each unit', () => {
     fc.assert(
       fc.property(sizes, fc.integer(), ([from, more], seed) => {
         const map = randomMap(from, from + more, 0, 'x')
-        for (const shares of [equalSplit(map), unequalSplit(map, 0.5, seed, 'x')]) {
+        for (const coefficients of [equalSplit(map), unequalSplit(map, 0.5, seed, 'x')]) {
           const totals: number[] = Array(from).fill(0)
           map.forEach((unit, i) => {
-            expect(shares[i]).toBeGreaterThan(0)
-            totals[unit]! += shares[i]!
+            expect(coefficients[i]).toBeGreaterThan(0)
+            totals[unit]! += coefficients[i]!
           })
           for (const total of totals) expect(total).toBeCloseTo(1, 12)
         }
@@ -53,18 +53,18 @@ describe('replication maps', () => {
     )
   })
 
-  it('have unequal shares as far apart as wanted, other ones for each name and seed', () => {
+  it('have unequal coefficients as far apart as wanted, other ones for each name and seed', () => {
     const map = Array.from({ length: 20_000 }, (_, i) => i % 10_000)
-    const shares = (size: number, seed = 1, name = 'a') => unequalSplit(map, size, seed, name)
+    const coefficients = (size: number, seed = 1, name = 'a') => unequalSplit(map, size, seed, name)
     // Of two copies, the logarithm of their ratio is normal, with √2 times the size.
-    const ratios = shares(0.1)
+    const ratios = coefficients(0.1)
       .slice(0, 10_000)
-      .map((share) => Math.log(share / (1 - share)))
+      .map((coefficient) => Math.log(coefficient / (1 - coefficient)))
     const variance = ratios.reduce((sum, x) => sum + x * x, 0) / ratios.length
     expect(Math.sqrt(variance / 2)).toBeCloseTo(0.1, 2)
-    expect(shares(0.1)).toEqual(shares(0.1))
-    expect(shares(0.1)).not.toEqual(shares(0.1, 2))
-    expect(shares(0.1)).not.toEqual(shares(0.1, 1, 'b'))
-    expect(shares(0)).toEqual(equalSplit(map))
+    expect(coefficients(0.1)).toEqual(coefficients(0.1))
+    expect(coefficients(0.1)).not.toEqual(coefficients(0.1, 2))
+    expect(coefficients(0.1)).not.toEqual(coefficients(0.1, 1, 'b'))
+    expect(coefficients(0)).toEqual(equalSplit(map))
   })
 })

@@ -69,9 +69,9 @@ export function channelGroups(
     layersOf: (variable) => layers.get(variable) ?? [],
     refusal(layer) {
       if (freeVariables(layer.axis).length > 0) return undefined
-      // What became of a variable's own number is the shortest way to what fixed it.
+      // The variables that the layer's axis was first written in have the shortest way to the reason.
       const fixed = axes.origins(layer.axis).filter((variable) => !isFree(variable))
-      // What keeps a factor of one (the queries among queries, keys and values) is of little interest.
+      // The reason of a factor of size one (the number of queries, say) helps little, if there is another.
       const variable = fixed.find((each) => axes.sizeOfVariable(each) !== 1) ?? fixed[0]
       if (variable === undefined) return 'it has a single output that stands for no unit'
       return explain(facts, reasons, variable, layer)

@@ -8,10 +8,10 @@ describe('regrouping', () => {
   it('leaves a shuffled axis alone whose size is that of another composition', () => {
     const system = new AxisSystem()
     const [a, two] = [system.variable(3, 'a'), system.fixed(2, 'groups', 0)]
-    const frozen = system.sources.length
+    const fixed = system.sources.length
     const [shuffled] = regroup(system, [a, two], [sum([a, a])], 0)!
     expect(system.leaves(shuffled!)).toEqual([a.id, two.id])
-    expect(system.sources.length).toBe(frozen)
+    expect(system.sources.length).toBe(fixed)
   })
 
   it('keeps an unknown batch and flattens the rest', () => {

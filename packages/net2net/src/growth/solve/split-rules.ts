@@ -158,7 +158,7 @@ export class SplitRules {
     const name = this.#names.get(part)
     const { producers, uses } = this.graph.facts.links
     const node = part.constant?.reading.node ?? producers.get(name!) ?? uses.get(name!)![0]!.node
-    return { node, reason: 'would have to hold copies and shares at once' }
+    return { node, reason: 'would have to be copied and split at once' }
   }
 
   #ofConstant(part: TensorPart, { node, input }: Reading): Consequences | Failure {

@@ -163,8 +163,8 @@ describe('unification', () => {
       system.variable(1, 'v'),
     ]
     unify(system, product([single, u]), product([u, v]), 0)
-    const frozen = new Set(system.sources.map((source) => source.variable))
-    expect(frozen).toEqual(new Set([single.id, v.id]))
+    const fixed = new Set(system.sources.map((source) => source.variable))
+    expect(fixed).toEqual(new Set([single.id, v.id]))
     expect(system.resolve(u)).toBe(u)
   })
 
@@ -207,7 +207,7 @@ describe('unification', () => {
     )
   })
 
-  it('freezes both sides where sizes differ, a unit contains itself, or nothing divides', () => {
+  it('fixes both sides where sizes differ, a unit contains itself, or nothing divides', () => {
     const cases: ((system: AxisSystem) => [Axis, Axis])[] = [
       (system) => [system.variable(2, 'a'), system.variable(3, 'b')],
       (system) => {
@@ -223,8 +223,8 @@ describe('unification', () => {
       const system = new AxisSystem()
       const [a, b] = make(system)
       unify(system, a, b, 0)
-      const frozen = new Set(system.sources.map((source) => source.variable))
-      for (const leaf of [...system.leaves(a), ...system.leaves(b)]) expect(frozen).toContain(leaf)
+      const fixed = new Set(system.sources.map((source) => source.variable))
+      for (const leaf of [...system.leaves(a), ...system.leaves(b)]) expect(fixed).toContain(leaf)
     }
   })
 
@@ -237,7 +237,7 @@ describe('unification', () => {
     expect(system.leaves(part)).toEqual([system.leaves(a)[1], system.leaves(b)[0]])
   })
 
-  it('freezes an outer axis of size one when an inner one is cut', () => {
+  it('fixes an outer axis of size one when an inner one is cut', () => {
     const system = new AxisSystem()
     const [single, inner] = [system.variable(1, 'single'), system.variable(4, 'inner')]
     const part = slice(system, product([single, inner]), 0, 2, 0)

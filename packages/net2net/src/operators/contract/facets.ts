@@ -6,7 +6,7 @@ import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { Unsupported } from './answers.ts'
 import type { Emitter } from './gradient.ts'
 import type { InferContext, ValueInfo } from './infer.ts'
-import type { LinearFormOf } from './slicing.ts'
+import type { WeightSlicingOf } from './slicing.ts'
 
 // ------------------------------------------------------- scaling and sign
 
@@ -18,7 +18,7 @@ import type { LinearFormOf } from './slicing.ts'
 export type Scaling = 'view' | ScalesWith | 'none'
 
 /**
- * Homogeneity of degree one in some inputs: where the entries of these are multiplied by positive
+ * How the operator scales (homogeneous of degree one in some inputs): where the entries of these are multiplied by positive
  * factors along an axis and the other inputs are as they were, so are the entries of output 0.
  */
 export interface ScalesWith {
@@ -207,7 +207,7 @@ export type UpgradedNode = Node | readonly Node[]
 
 export interface ExecutionFacets {
   /** How the node is computed from slices of a large weight. */
-  readonly slicing?: LinearFormOf
+  readonly slicing?: WeightSlicingOf
   /** How ONNX Runtime computes the node on images in blocks of channels. */
   readonly blocked?: BlockedRule
   /** True if max-pooling may come first: see lowering/pool-first.ts. */

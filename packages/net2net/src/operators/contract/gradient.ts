@@ -50,7 +50,7 @@ export interface Emitter {
   constant(tensor: LazyTensor): string
   /** What is known of any value, emitted ones included. */
   info(name: string): ValueInfo
-  /** Leaves hints for whoever reads this value. */
+  /** Leaves hints for the readers of this value. */
   hint(name: string, hints: ValueHints): void
   /** The hints that were left for a value; none is promised. */
   hintOf(name: string): ValueHints
@@ -65,9 +65,9 @@ export interface GradientContext extends Emitter {
   output(k: number): string
   /** Gradient of the loss with respect to output k; undefined where nothing depends on it. */
   outputGradient(k: number): string | undefined
-  /** Does anybody want the gradient of input i? */
+  /** Whether the gradient of input i is needed. */
   needs(i: number): boolean
 }
 
-/** Returns one name per input; undefined where there is none or nobody needs it. */
+/** Returns one name per input; undefined where there is no gradient or none is needed. */
 export type GradientRule = (context: GradientContext) => readonly (string | undefined)[]

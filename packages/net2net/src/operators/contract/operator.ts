@@ -1,5 +1,5 @@
 /**
- * What an operator must tell us. Each operator lives in a file of its own (or of its family of
+ * What an operator has to declare. Each operator lives in a file of its own (or of its family of
  * look-alikes) and answers a few questions with small declarative rules; the generic drivers
  * (shape inference, the growth solver, backward) know no operator by name. Every question but the
  * facets must be answered: an operator that forgets one does not compile.

@@ -2,24 +2,24 @@
 import type { Node } from '../../model/model.ts'
 
 /**
- * Negative axes count from the back. With W = [W₁, W₂] cut along `carried.weight`, the output is
- * [f(x, W₁), f(x, W₂)] along `carried.output`; cut along `summed.weight`, and x with it along
- * `summed.data`, the output is f(x₁, W₁) + f(x₂, W₂), the bias being added once.
+ * Negative axes count from the back. With W = [W₁, W₂] cut along `outputAxis.weight`, the output is
+ * [f(x, W₁), f(x, W₂)] along `outputAxis.output`; cut along `contractedAxis.weight`, and x with it along
+ * `contractedAxis.data`, the output is f(x₁, W₁) + f(x₂, W₂), the bias being added once.
  */
-export interface LinearForm {
+export interface WeightSlicing {
   /** Input position of x. */
   readonly data: number
-  readonly summed: { readonly weight: number; readonly data: number }
-  readonly carried: { readonly weight: number; readonly output: number }
+  readonly contractedAxis: { readonly weight: number; readonly data: number }
+  readonly outputAxis: { readonly weight: number; readonly output: number }
   /** Axes of x and of the output along which several x may lie side by side: none reads another. */
   readonly batch: { readonly data: number; readonly output: number }
-  /** Input position of the bias; its last axis is the carried one, or has size 1. */
+  /** Input position of the bias; its last axis is the output axis, or has size 1. */
   readonly bias?: number
 }
 
-/** The form of a node with respect to its input at `position`, of dimensions `dims`, if it has one. */
-export type LinearFormOf = (
+/** How a node is computed from slices of its input at `position`, of dimensions `dims`; undefined where it cannot be. */
+export type WeightSlicingOf = (
   node: Node,
   position: number,
   dims: readonly number[],
-) => LinearForm | undefined
+) => WeightSlicing | undefined

@@ -130,6 +130,12 @@ describe('the weight gradient of Conv', () => {
     }
   })
 
+  test('columns that would take hundreds of megabytes are not laid out', () => {
+    const spec = { channels: 64, filters: 64, kernel: [3, 3], strides: [2, 2], batch: 32 } as const
+    expect(operatorsFor({ ...spec, size: [64, 64] })).toContain('Gather')
+    expect(operatorsFor({ ...spec, size: [256, 256] })).not.toContain('Gather')
+  })
+
   test('by tall kernels, of depthwise convolutions', async () => {
     await checkGradients({
       draws: 12,

@@ -52,6 +52,9 @@ const mostPatchChannels = 64
 /** Images wider than this are shifted by slices: the 0/1 matrix grows with the width. */
 const widestProduct = 32
 
+/** Columns beyond this many elements (256 MB) take more memory than they are worth. */
+const mostColumnElements = 2 ** 26
+
 interface Layer extends ImageConvolution {
   readonly emitter: Emitter
   readonly x: string
@@ -60,7 +63,7 @@ interface Layer extends ImageConvolution {
 
 /**
  * ∂L/∂w [M, C / groups, K, L] (or [M, C / groups, L] for signals), or undefined where no form holds: three
- * spatial axes, sizes that are not known, other types than float32.
+ * spatial axes, sizes that are not known, other types than float32, columns that take too much memory.
  */
 export function weightGradientByProducts(
   emitter: Emitter,
@@ -79,15 +82,15 @@ export function weightGradientByProducts(
   const convolution = imageConvolution(emitter, x, dy, window, groups)
   if (!convolution) return undefined
   const { batch, channels, filters, rows, columns } = convolution
-  const byColumns = () => weightGradientByColumns(emitter, dy, x, convolution)
+  const positions = positionsOf(batch) * rows.output * columns.output
+  const fits = channels * rows.kernel * columns.kernel * positions <= mostColumnElements
+  const byColumns = () => (fits ? weightGradientByColumns(emitter, dy, x, convolution) : undefined)
   const layer: Layer = { ...convolution, emitter, x, dy }
-  const depthwise = groups === channels && groups === filters
+  const depthwise = groups > 1 && groups === channels && groups === filters
   if (depthwise && emitter.target === 'onnxruntime-cpu') return byTallKernels(layer)
   if (groups > 1) return byColumns()
   if (channels * rows.kernel * columns.kernel <= mostPatchChannels) return byPatches(layer)
-  return rows.stride > 1 || columnsPay(convolution)
-    ? byColumns()
-    : byShifts(layer, positionsOf(batch) * rows.output * columns.output)
+  return rows.stride > 1 || columnsPay(convolution) ? byColumns() : byShifts(layer, positions)
 }
 
 /** A window of one element. */

@@ -6,7 +6,7 @@ import type { Dim } from '../../model/model.ts'
 import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import type { Axis } from '../contract/axis.ts'
 
-/** Freezes several axes for one reason. */
+/** Fixes several axes for one reason. */
 export function fixAll(context: AxesContext, axes: readonly Axis[], reason: string): void {
   for (const axis of axes) context.fix(axis, reason)
 }

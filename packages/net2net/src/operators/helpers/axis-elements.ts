@@ -14,7 +14,7 @@ type SizeElement = AxisElement & { readonly kind: 'size' }
 export const isWholeSize = (element: AxisElement | undefined): element is SizeElement =>
   element?.kind === 'size' && !element.plus && !element.divisor
 
-/** Freezes every axis whose size is among the elements. */
+/** Fixes every axis whose size is among the elements. */
 export function fixSizes(
   context: AxesContext,
   elements: readonly AxisElement[] | undefined,

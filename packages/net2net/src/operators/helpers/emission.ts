@@ -4,14 +4,7 @@ import type { Dim, Node } from '../../model/model.ts'
 import { describeNode } from '../../model/names.ts'
 import type { DType } from '../../tensor/dtype.ts'
 import { fillTensor, ones } from '../../tensor/fill.ts'
-import {
-  elementCount,
-  float32,
-  int64,
-  type LazyTensor,
-  scalar,
-  Tensor,
-} from '../../tensor/tensor.ts'
+import { elementCount, float32, int64, scalar, Tensor } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
 
 export const ints = (emitter: Emitter, values: readonly number[]): string =>
@@ -194,10 +187,6 @@ export const copyTo = (output: string, value: string): Node => ({
   outputs: [output],
   attributes: new Map(),
 })
-
-/** A constant, if it is one: for rules that read it while building. */
-export const constantOf = (emitter: Emitter, name: string): LazyTensor | undefined =>
-  emitter.info(name).constant
 
 export const range = (end: number, start = 0): number[] =>
   Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i)

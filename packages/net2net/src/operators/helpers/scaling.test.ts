@@ -1,8 +1,8 @@
-/** What operators say of homogeneity is true in ONNX Runtime: of factors, and of sums where it is linear. */
+/** What operators say of scaling is true in ONNX Runtime: of factors, and of sums where it is linear. */
 import { describe, expect, it } from 'vitest'
 import { type AttributeLike, float } from '../../model/attributes.ts'
 import { GraphBuilder, modelOf } from '../../model/builder.ts'
-import { encodeModel } from '../../onnx/index.ts'
+import { encodeModel } from '../../onnx/encode.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { float32, int64, Tensor, toNumbers } from '../../tensor/tensor.ts'
@@ -31,7 +31,7 @@ const norm: Case = { inputs: [image, [UNITS], [UNITS]], axes: [1, 0, 0], output:
 const reduced: Case = { ...unary, inputs: [image, null], constants: { 1: int64([2]) } }
 const layer: Case = { inputs: [rows, [UNITS], [UNITS]], axes: [2, 0, 0], output: 2 }
 
-/** One node for each operator that says something of homogeneity. */
+/** One node for each operator that says something of scaling. */
 const cases: Readonly<Record<string, Case>> = {
   Conv: { inputs: [[1, 2, 3, 3], [UNITS, 2, 2, 2], [UNITS]], axes: [undefined, 0, 0], output: 1 },
   ConvTranspose: {
@@ -145,7 +145,7 @@ const cases: Readonly<Record<string, Case>> = {
   ReduceL2: reduced,
 }
 
-const random = randomStream(3, 'homogeneity')
+const random = randomStream(3, 'scaling')
 const normal = (dims: readonly number[]): Tensor =>
   float32(
     dims,
@@ -177,7 +177,7 @@ const declared = operators
   .filter(({ scaling }) => typeof scaling === 'object')
   .map(({ name }) => name)
 
-describe('homogeneity', () => {
+describe('scaling', () => {
   it('is tested for every operator that has it', () => {
     expect(Object.keys(cases).sort()).toEqual([...new Set(declared)].sort())
   })

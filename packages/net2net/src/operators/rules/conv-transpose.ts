@@ -213,8 +213,8 @@ export const convTranspose: Operator = {
       position === 1 && groupsOf(node) === 1
         ? {
             data: 0,
-            summed: { weight: 0, data: 1 },
-            carried: { weight: 1, output: 1 },
+            contractedAxis: { weight: 0, data: 1 },
+            outputAxis: { weight: 1, output: 1 },
             batch: { data: 0, output: 0 },
             bias: 2,
           }

@@ -111,8 +111,8 @@ export const conv: Operator = {
       position === 1 && groupsOf(node) === 1
         ? {
             data: 0,
-            summed: { weight: 1, data: 1 },
-            carried: { weight: 0, output: 1 },
+            contractedAxis: { weight: 1, data: 1 },
+            outputAxis: { weight: 0, output: 1 },
             batch: { data: 0, output: 0 },
             bias: 2,
           }

@@ -156,7 +156,9 @@ const axes: AxesRule = (context) => {
         uses.map(({ operand, position }) => ({ input: operand, axis: position })),
         uses.length === 2 ? sumsProducts : 'sums over it',
       )
-    else for (const { axis } of uses) context.fix(axis, 'sums over it without a weight for shares')
+    else
+      for (const { axis } of uses)
+        context.fix(axis, 'sums over it without a weight that could be split')
   }
   return [{ axes: result.map((letter) => kept.get(letter)!) }]
 }

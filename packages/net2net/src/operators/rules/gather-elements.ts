@@ -2,7 +2,7 @@
  * GatherElements: y[i, j] = x[index[i, j], j] (axis 0), and GatherND: y[i…] = x[indices[i…, :], …].
  * https://onnx.ai/onnx/operators/onnx__GatherElements.html, onnx__GatherND.html
  *
- * Growth: an axis that is looked up by index is frozen; the others are carried where the operator
+ * Growth: an axis that is looked up by index is fixed; the others are carried where the operator
  * runs over all of them alike. Gradients: g added back where it was read (scatter-back.ts).
  */
 import { intAttribute } from '../../model/attributes.ts'

@@ -4,8 +4,8 @@
  *
  * Growth: the axes before and after are those of x, carried where x is a weight (the width of an
  * embedding); those in between are the indices' own. Along the axis that is looked up an index means
- * an entry: entries that constants pick are frozen, and the constants follow what grows before them;
- * where anything may be picked, the whole axis is frozen. A constant 0, 1, 2, … over the whole axis picks nothing:
+ * an entry: entries that constants select are fixed, and the constants follow what grows before them;
+ * where anything may be selected, the whole axis is fixed. A constant 0, 1, 2, … over the whole axis selects nothing:
  * y holds the same entries in the shape of the indices, and the constant is listed anew when the axis grows.
  *
  * Gradient: every g is added where its value was read, by ScatterElements (see scatter-back.ts).
@@ -59,7 +59,7 @@ function regrouped(context: AxesContext, axis: Axis, dim: Dim): readonly Axis[] 
   return axes
 }
 
-/** Fixes the entries of an axis that are picked; the axes of the indices take its place. */
+/** Fixes the entries of an axis that are selected; the axes of the indices take its place. */
 function lookUp(context: AxesContext, axis: Axis, dim: Dim): readonly Axis[] {
   const isVocabulary = context.isParameter(0)
   if (isVocabulary) context.fix(axis, 'looks up entries along it (a vocabulary)')

@@ -182,8 +182,8 @@ export const gemm: Operator = {
       const inner = transB ? 1 : 0
       return {
         data: 0,
-        summed: { weight: inner, data: transA ? 0 : 1 },
-        carried: { weight: 1 - inner, output: 1 },
+        contractedAxis: { weight: inner, data: transA ? 0 : 1 },
+        outputAxis: { weight: 1 - inner, output: 1 },
         batch: { data: transA ? 1 : 0, output: 0 },
         bias: 2,
       }

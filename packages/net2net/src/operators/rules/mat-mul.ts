@@ -219,14 +219,14 @@ export const matMul: Operator = {
         : position === 1
           ? {
               data: 0,
-              summed: { weight: 0, data: -1 },
-              carried: { weight: 1, output: -1 },
+              contractedAxis: { weight: 0, data: -1 },
+              outputAxis: { weight: 1, output: -1 },
               batch: { data: -2, output: -2 },
             }
           : {
               data: 1,
-              summed: { weight: 1, data: -2 },
-              carried: { weight: 0, output: -2 },
+              contractedAxis: { weight: 1, data: -2 },
+              outputAxis: { weight: 0, output: -2 },
               batch: { data: -1, output: -1 },
             },
     multiplyAdds,

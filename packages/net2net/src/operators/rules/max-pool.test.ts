@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { backward } from '../../autodiff/backward.ts'
 import { GraphEmitter } from '../../autodiff/emitter.ts'
 import { GraphBuilder, modelOf } from '../../model/builder.ts'
-import { encodeModel } from '../../onnx/index.ts'
+import { encodeModel } from '../../onnx/encode.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { float32 } from '../../tensor/tensor.ts'
 

@@ -2,7 +2,7 @@
  * ScatterElements, ScatterND and the old Scatter: x with updates written, or added, at indices.
  * https://onnx.ai/onnx/operators/onnx__ScatterElements.html, onnx__ScatterND.html
  *
- * Growth: axes that are addressed by index are frozen; the axes behind the index of ScatterND are
+ * Growth: axes that are addressed by index are fixed; the axes behind the index of ScatterND are
  * the same in x and the updates.
  *
  * Gradients without reduction: g for x, with zeros where it was overwritten; for the updates, g

@@ -5,7 +5,7 @@ import { normalTensor, oneNode, uniformTensor } from '../../../testing/gradient-
 import { type AttributeLike, float } from '../../model/attributes.ts'
 import { GraphBuilder, modelOf } from '../../model/builder.ts'
 import { opsetOf } from '../../model/model.ts'
-import { encodeModel } from '../../onnx/index.ts'
+import { encodeModel } from '../../onnx/encode.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { type RandomStream, randomStream } from '../../tensor/random.ts'

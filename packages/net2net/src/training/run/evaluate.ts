@@ -45,7 +45,7 @@ export interface Evaluation {
  * Mean loss and accuracy of a model over all of the data.
  *
  * @param what the data are called in messages, as the beginning of a sentence
- * @param again whether the data have been iterated before
+ * @param again whether the data have been iterated before, and found to fit
  * @throws usage where the data are empty, or give no batches that fit; input where their inputs,
  *   labels or classes are not those of the model
  */
@@ -57,7 +57,7 @@ export async function evaluate(
   again = false,
 ): Promise<Evaluation> {
   const { runtime, session: sessionOptions, signal } = options
-  const { graph, fed, samples, size } = await prepared(model, data, options, what)
+  const { graph, fed, samples, size } = await prepared(model, data, options, what, again)
   const session = await runtime.createSession(encodeModel(fed.model), sessionOptions)
   try {
     const adapt = feedAdapter(fed)
@@ -109,7 +109,13 @@ export async function mustBeFitForEvaluation(
 }
 
 /** The graph that measures a model, and the samples in the form and number in which it takes them. */
-async function prepared(model: Model, data: TrainingData, options: EvaluateOptions, what: string) {
+async function prepared(
+  model: Model,
+  data: TrainingData,
+  options: EvaluateOptions,
+  what: string,
+  again = false,
+) {
   const { loss, output, batchSize = 100, session } = options
   if (!(Number.isInteger(batchSize) && batchSize >= 1))
     throw usageError(`batchSize must be a whole number from 1 on, not ${batchSize}.`)
@@ -126,7 +132,7 @@ async function prepared(model: Model, data: TrainingData, options: EvaluateOptio
   const bytes = cpu ? withByteInputs(graph.model, graph.inputs, data) : undefined
   const fed = { ...(bytes ?? graph), target: graph.target }
   const samples = bytes?.samples ?? data
-  if (isSampleSet(samples)) await mustFitSamples(fed, samples, size)
+  if (isSampleSet(samples) && !again) await mustFitSamples(fed, samples, size)
   return { graph, fed, samples, size }
 }
 

@@ -39,16 +39,6 @@ import { targetOf } from './targets.ts'
 
 export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from '../train-options.ts'
 
-/**
- * Trains a model. Iterating yields one result per epoch; afterwards `model` is the trained one.
- * The model that was given stays as it is.
- *
- * @throws while iterating: refused or usage where the model cannot be trained so; internal where
- *   a number became NaN or infinite (named); interrupted where the signal said so
- */
-export const train = (model: Model, data: TrainingData, options: TrainOptions): Training =>
-  new Training(model, data, options)
-
 /** How the step of a training on this data is compiled. */
 export const stepOptionsOf = (options: TrainOptions, data: TrainingData): StepOptions => ({
   ...options,
@@ -57,6 +47,13 @@ export const stepOptionsOf = (options: TrainOptions, data: TrainingData): StepOp
   target: targetOf(options.runtime, options.session?.device),
 })
 
+/**
+ * Trains a model. Iterating yields one result per epoch; afterwards `model` is the trained one.
+ * The model that was given stays as it is.
+ *
+ * @throws while iterating: refused or usage where the model cannot be trained so; internal where
+ *   a number became NaN or infinite (named); interrupted where the signal said so
+ */
 export class Training implements AsyncIterable<EpochResult> {
   /** The compiled step. */
   readonly step: StepGraph
@@ -283,7 +280,7 @@ export class Training implements AsyncIterable<EpochResult> {
         validation,
         this.#evaluating(),
         validationData,
-        this.#passesLeft(this.#state) > 1 || this.#state.epoch > 0,
+        isSampleSet(validation) || this.#passesLeft(this.#state) > 1 || this.#state.epoch > 0,
       ))
     const mean = totals.loss / totals.predictions
     const result: EpochResult = {
