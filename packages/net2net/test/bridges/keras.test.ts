@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { growKeras } from '../../src/bridges/keras/grow-keras.ts'
 import { kerasParts, readKerasFile, withChanges } from '../../src/bridges/keras/keras-file.ts'
@@ -121,6 +122,31 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
       /"layers\/dense\/vars\/0" of residual\.keras is one tensor for 2 uses/,
     )
   })
+
+  test('damaged at random are refused in one sentence, or read', () => {
+    for (const name of ['residual.keras', 'residual.h5']) {
+      const whole = readFileSync(at(name))
+      const changes = fc.tuple(fc.nat(whole.length - 1), fc.nat(255))
+      fc.assert(
+        fc.property(
+          fc.array(changes, { minLength: 1, maxLength: 8 }),
+          fc.option(fc.nat(whole.length)),
+          (all, length) => {
+            const bytes = new Uint8Array(whole.subarray(0, length ?? whole.length))
+            for (const [place, value] of all) if (place < bytes.length) bytes[place] = value
+            const read = (from: number, size: number) => bytes.subarray(from, from + size)
+            try {
+              kerasToModel(readKerasFile({ size: bytes.length, read }, name))
+            } catch (error) {
+              expect(error).toMatchObject({ name: 'Net2NetError' })
+              expect((error as { kind: string }).kind).toMatch(/^(input|refused)$/)
+            }
+          },
+        ),
+        { numRuns: 1000 },
+      )
+    }
+  }, 120_000)
 
   test('layers are known by their names, those of models in the model by both', () => {
     expect(

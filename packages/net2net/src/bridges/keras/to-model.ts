@@ -146,11 +146,14 @@ class Conversion {
       const name = nameOf(entry)
       if (entry.class_name === 'InputLayer') value = this.#inputLayer(entry, value, prefix)
       else {
-        value = this.#apply({ name, entry, node: 0, inputs: [], call: {} }, [value!], prefix, group)
+        const from = value ? [value] : []
+        value = this.#apply({ name, entry, node: 0, inputs: [], call: {} }, from, prefix, group)
         last = name
       }
     }
-    return [[last, value!]]
+    if (!value || last === '')
+      throw inputError(`${this.#file.name}: a model has no layers but inputs.`)
+    return [[last, value]]
   }
 
   #functional(
@@ -223,6 +226,10 @@ class Conversion {
   ): KerasValue {
     const kind = String(entry.class_name)
     const path = `${prefix}${name}`
+    if (inputs.length === 0)
+      throw inputError(`${this.#file.name}: the layer ${quote(path)} has no input.`, {
+        where: path,
+      })
     if (modelClasses.has(kind)) {
       const outputs = this.#model(entry, inputs, `${path}/`, this.#groupOf(group, name))
       if (outputs.length !== 1)

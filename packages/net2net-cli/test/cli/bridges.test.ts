@@ -1,0 +1,149 @@
+/** The command line on files of Keras and PyTorch, as a user of these frameworks meets it. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { kerasPython, torchPython } from '../../../net2net/testing/python.ts'
+import { net2net, temporaryFolder } from './net2net.ts'
+
+const script = (name: string) =>
+  fileURLToPath(new URL(`../../../net2net/test/bridges/${name}`, import.meta.url))
+const run = (python: string, folder: string, ...args: readonly string[]) =>
+  execFileSync(python, args, {
+    cwd: folder,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3' },
+  })
+
+describe.skipIf(!kerasPython)('files of Keras', () => {
+  const folder = temporaryFolder()
+  const at = (name: string) => join(folder, name)
+  beforeAll(() => run(kerasPython!, folder, script('keras_networks.py'), 'make'), 300_000)
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  test('are inspected, widened, checked and converted', async () => {
+    const inspected = await net2net(['inspect', at('example.keras'), '--json'])
+    expect(JSON.parse(inspected.out).layers.map(({ name }: { name: string }) => name)).toEqual([
+      'conv1',
+      'conv2',
+      'fc1',
+      'fc2',
+    ])
+    const widened = await net2net([
+      ...['widen', at('example.keras'), 'conv1=13', 'fc1=20'],
+      ...['-o', at('wider.keras'), '--json'],
+    ])
+    expect(widened).toMatchObject({ code: 0 })
+    expect(JSON.parse(widened.out).check).toMatchObject({ equal: true })
+    const checked = await net2net(['check', at('example.keras'), at('wider.keras'), '--json'])
+    expect(checked.code).toBe(0)
+    expect(JSON.parse(checked.out)).toMatchObject({ equal: true })
+    expect(await net2net(['convert', at('wider.keras'), at('wider.onnx')])).toMatchObject({
+      code: 0,
+    })
+    const again = await net2net(['check', at('wider.keras'), at('wider.onnx')])
+    expect(again).toMatchObject({ code: 0 })
+    const loaded = `import keras; m = keras.models.load_model("wider.keras"); print(m.get_layer("conv1").filters, m.get_layer("fc1").units)`
+    expect(run(kerasPython!, folder, '-c', loaded).trim().split('\n').at(-1)).toBe('13 20')
+  }, 300_000)
+
+  test('follow recipes, whose resolved form appears beside them', async () => {
+    const recipe = at('recipe.yaml')
+    writeFileSync(
+      recipe,
+      'version: 1\nsteps:\n  - widen: {conv1: 11}\n  - widen: {conv1: 17, fc1: x2}\n',
+    )
+    const grown = await net2net(['grow', recipe, at('example.keras'), '-o', at('grown.keras')])
+    expect(grown).toMatchObject({ code: 0 })
+    expect(grown.out).toMatch(/Equal/)
+    expect(readdirSync(folder)).toContain('grown.keras.recipe.yaml')
+  }, 120_000)
+
+  test.each([
+    [
+      'deepening',
+      ['deepen', 'example.keras', 'fc1', '-o', 'x.keras'],
+      3,
+      /only widened.*-o FILE\.onnx/,
+    ],
+    [
+      'the other format',
+      ['widen', 'example.keras', 'fc1=x2', '-o', 'x.h5'],
+      2,
+      /ends with \.keras/,
+    ],
+    ['a file of Keras from ONNX', ['widen', 'wider.onnx', 'fc1=x2', '-o', 'x.keras'], 2, /is none/],
+    [
+      'a state dict beside it',
+      ['widen', 'example.keras', 'fc1=x2', '-o', 'x.keras', '--weights', 'a.pt'],
+      2,
+      /--weights goes with ONNX/,
+    ],
+    ['what exists', ['widen', 'example.keras', 'fc1=x2', '-o', 'example.h5'], 2, /./],
+    [
+      'conversion into Keras',
+      ['convert', 'example.keras', 'y.keras'],
+      2,
+      /convert writes ONNX files only/,
+    ],
+  ] as const)(
+    'refuse %s in one sentence',
+    async (_, args, code, message) => {
+      const paths = args.map((arg) => (/\.(keras|h5|onnx|pt)$/.test(arg) ? at(arg) : arg))
+      const result = await net2net(paths)
+      expect(result.code).toBe(code)
+      expect(result.err).toMatch(message)
+      expect(result.err).not.toMatch(/\n\s+at /)
+      expect(existsSync(at('x.keras'))).toBe(false)
+    },
+    60_000,
+  )
+})
+
+describe.skipIf(!torchPython)('state dicts of PyTorch', () => {
+  const folder = temporaryFolder()
+  const at = (name: string) => join(folder, name)
+  beforeAll(() => run(torchPython!, folder, script('torch_networks.py'), 'make'), 300_000)
+  afterAll(() => rmSync(folder, { recursive: true }))
+  const widen = (...args: readonly string[]) =>
+    net2net(['widen', at('mlp.onnx'), 'node_linear=x2', ...args])
+
+  test('grow beside the model, with the state of the optimizer', async () => {
+    const state = ['--weights', at('mlp.pt'), '--optimizer', at('mlp-optimizer.pt')]
+    expect(await widen('-o', at('wider.onnx'), ...state)).toMatchObject({ code: 0 })
+    const cases = JSON.stringify([{ name: 'mlp', grown: 'wider', sizes: { hidden: 24 } }])
+    const [loaded] = JSON.parse(
+      run(torchPython!, folder, script('torch_networks.py'), 'load', cases),
+    )
+    expect(loaded.difference).toBeLessThan(1e-5)
+    const [before, after] = loaded.losses as number[][]
+    before!.forEach((loss, k) => {
+      expect(Math.abs(after![k]! - loss)).toBeLessThan(2e-3 * loss)
+    })
+  }, 300_000)
+
+  test('that do not say which parameter is which are refused, and nothing is written', async () => {
+    const state = ['--weights', at('mlp.safetensors'), '--optimizer', at('mlp-optimizer.pt')]
+    const refused = await widen('-o', at('no.onnx'), ...state)
+    expect(refused.code).toBe(3)
+    expect(refused.err).toMatch(/does not say which of its 6 parameters is which\. Give the names/)
+    expect(readdirSync(folder).filter((name) => name.startsWith('no'))).toEqual([])
+    const names = [
+      '--names',
+      'body.0.weight,body.0.bias,body.2.weight,body.2.bias,head.weight,head.bias',
+    ]
+    expect(await widen('-o', at('yes.onnx'), ...state, ...names)).toMatchObject({ code: 0 })
+  }, 120_000)
+
+  test('of another state of training are refused', async () => {
+    const other = `import torch; s = torch.load("mlp.pt"); s["head.bias"] += 1; torch.save(s, "other.pt")`
+    run(torchPython!, folder, '-c', other)
+    const refused = await widen('-o', at('other.onnx'), '--weights', at('other.pt'))
+    expect(refused.code).toBe(3)
+    expect(refused.err).toMatch(
+      /"head\.bias" of .*other\.pt and of the model differ in their numbers/,
+    )
+  }, 120_000)
+})
