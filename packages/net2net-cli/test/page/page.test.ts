@@ -103,7 +103,7 @@ describe.skipIf(noBrowser)('the page', () => {
     let bytes = 0
     for (const name of scripts) {
       // ONNX Runtime's own scripts lie in chunks of their own.
-      if (/^(web-|ort\.webgpu)/.test(name)) continue
+      if (/^ort\./.test(name)) continue
       bytes += gzipSync(await readFile(join(folder, name))).length
     }
     expect(scripts.length).toBeGreaterThan(2)
