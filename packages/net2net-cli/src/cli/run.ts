@@ -1,5 +1,6 @@
 /** The command line: finds the command, runs it, and turns what went wrong into an exit code. */
 
+import { writeSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { type ErrorKind, Net2NetError } from 'net2net'
 import { inputError, internalError, usageError } from '../errors.ts'
@@ -129,7 +130,6 @@ function processIo(): Io {
     }
     isOutputGone = true
   }
-  let hasMessages = false
   const io: Io = {
     out(text) {
       if (isOutputGone) return
@@ -141,14 +141,13 @@ function processIo(): Io {
       }
     },
     err(text) {
-      // Node opens the stream when it is first asked for, which takes a while: not where nothing is
-      // written to it. Work goes on where nobody reads its messages.
-      if (!hasMessages) process.stderr.on('error', () => undefined)
-      hasMessages = true
+      // Not by the stream: Node opens it when it is first asked for, which takes a while, and a write that
+      // Ctrl-C breaks off (see interruptible.ts) would leave it waiting for ever.
+      const bytes = Buffer.from(text)
       try {
-        process.stderr.write(text)
+        for (let at = 0; at < bytes.length; ) at += writeSync(2, bytes, at)
       } catch {
-        // A full disk, for one who keeps the messages in a file.
+        // A full disk, or a reader that is gone or too slow: work goes on where nobody reads its messages.
       }
     },
     env: process.env,
