@@ -193,7 +193,7 @@ describe('kill -9', () => {
     const attempts = Number(process.env.KILLS ?? 12)
     const random = randomStream(seed, 'kills')
     const kills = await killed('random', (done) =>
-      done < attempts ? { steps: 1 + random.below(4), milliseconds: random.below(25) } : {},
+      done < attempts ? { steps: 1 + random.below(2), milliseconds: random.below(25) } : {},
     )
     expect(kills, `seed ${seed}`).toBeGreaterThan(3)
   }, 180_000)

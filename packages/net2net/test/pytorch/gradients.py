@@ -447,7 +447,7 @@ case("functions", "chunks as a sequence", lambda: Net(
     lambda s, x: torch.cat([part.tanh() for part in s.a(x).chunk(2, -1)]), a=nn.Linear(5, 4)), (2, 3, 5), optimize=False, refused="SequenceAt")
 case("functions", "grid_sample", lambda: Net(
     lambda s, x: F.grid_sample(s.a(x), s.grid, align_corners=False), a=nn.Conv2d(3, 4, 1), grid=Buffer(torch.rand(2, 4, 4, 2) * 2 - 1)),
-    (2, 3, 6, 6), refused="GridSample")
+    (2, 3, 6, 6))
 
 
 # --------------------------------------------------------------------------------- reference

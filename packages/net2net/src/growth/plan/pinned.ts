@@ -22,7 +22,7 @@ import type { Projection } from './project.ts'
 export function pinnedNumbers(
   { facts, relations }: Solution,
   projection: Projection,
-  grown: readonly Pick<ParameterChange, 'to' | 'after'>[],
+  grown: readonly Pick<ParameterChange, 'name' | 'to' | 'after' | 'uses'>[],
   { copied, integers: changes }: IntegerPlan,
 ): { readonly integers: readonly IntegerChange[]; readonly pinned: readonly PinnedNumber[] } {
   const known = new Map(sizesIn(facts))
@@ -53,6 +53,9 @@ export function pinnedNumbers(
     const axis = relations.axes.get(name)?.[k]
     return dimsAfter.get(name)?.[k] ?? (axis ? projection.sizeAfter(axis, size) : size)
   }
+  // A clone of a parameter has other sizes than what its other readers go on to read.
+  for (const { name, to, uses } of grown)
+    if (to !== name) edit.setConstant(to, edit.constantOf(name), uses)
   const wrong = computedOtherwise(facts, edit.model(), wanted, sizeAfter)
   const replaced = wrong.map((value): PinnedNumber => {
     const numbers: KnownNumbers = { ...known.get(value)!, elements: wanted.get(value)! }

@@ -68,12 +68,17 @@ const refusal = (model: Model, name: string) =>
   inspect(model).layers.find((layer) => layer.name === name)?.widen
 
 /** Grows with noise as large as the weights, so that nothing but exact noise passes. */
-async function expectExact(model: Model, widths: Record<string, number>, more: WidenOptions = {}) {
+async function expectExact(
+  model: Model,
+  widths: Record<string, number>,
+  more: WidenOptions = {},
+  seen: { readonly isBlind?: boolean } = {},
+) {
   const plan = planWiden(model, widths, { noiseSize: 1, ...more })
   const read = planSchema.parse(JSON.parse(JSON.stringify(plan))) as GrowthPlan
   const student = applyPlan(model, read)
   expect(encodeModel(student)).toEqual(encodeModel(applyPlan(model, plan)))
-  await expectEqualFunctions(model, student)
+  await expectEqualFunctions(model, student, seen)
   return plan
 }
 
@@ -446,7 +451,9 @@ describe('random attention', () => {
           const deeper = heads * depth * (equal ? more + 1 : 1) + (equal ? 0 : heads * more)
           const target = fused ? 2 * deeper : deeper
           if (refusal(model, 'q') !== true) return
-          await expectExact(model, { q: target }, { seed })
+          // A norm over one channel gives the same whatever it gets: then nothing shows a mistake.
+          const isBlind = heads * depth === 1
+          await expectExact(model, { q: target }, { seed }, { isBlind })
           grown++
         },
       ),
