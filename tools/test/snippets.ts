@@ -38,10 +38,11 @@ export const commandsIn = (text: string): readonly string[] =>
     .filter((line) => line !== '')
 
 /**
- * Commands that finish soon on small models. Of the others, the options are looked up in their help; those on files of
+ * Commands that finish soon on small models. Of the others, the options are looked up in their help; those on files of PyTorch and
  * Keras are run by the tests of the bridge.
  */
-const runnable = /^net2net (inspect|widen|deepen|grow|check|train) (?!.*(--data mnist|\.keras\b))/
+const runnable =
+  /^net2net (inspect|widen|deepen|grow|check|train) (?!.*(--data mnist|--weights|\.keras\b))/
 
 /** A folder with the files that the documents speak of, small. */
 export async function folderOfReader(): Promise<string> {
