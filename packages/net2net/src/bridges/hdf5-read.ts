@@ -5,10 +5,12 @@
  *
  * @see https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t11.html
  */
+
 import { inputError } from '../errors.ts'
 import { quote } from '../model/quote.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
 import { bytesFrom, elementCount, type LazyTensor } from '../tensor/tensor.ts'
+import { viewOf } from './bytes.ts'
 import type { SizedBytes } from './zip.ts'
 
 export type Hdf5Object = Hdf5Group | Hdf5Dataset
@@ -397,6 +399,3 @@ function decodeText(bytes: Uint8Array): string {
   const end = bytes.indexOf(0)
   return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end))
 }
-
-const viewOf = (bytes: Uint8Array): DataView =>
-  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -4,9 +4,11 @@
  *
  * @see https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t11.html
  */
+
 import { inputError } from '../errors.ts'
 import { type DType, dtypes } from '../tensor/dtype.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
+import { inMemory, viewOf } from './bytes.ts'
 import type { Hdf5Group, Hdf5Object, Hdf5Value } from './hdf5-read.ts'
 import type { ZipPart } from './zip.ts'
 
@@ -289,11 +291,3 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
   for (let i = 0; i < Math.min(a.length, b.length); i++) if (a[i] !== b[i]) return a[i]! - b[i]!
   return a.length - b.length
 }
-
-const inMemory = (bytes: Uint8Array): ZipPart => ({
-  byteLength: bytes.length,
-  read: (at, length) => bytes.subarray(at, at + length),
-})
-
-const viewOf = (bytes: Uint8Array): DataView =>
-  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

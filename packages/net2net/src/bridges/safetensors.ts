@@ -4,9 +4,11 @@
  *
  * @see https://github.com/huggingface/safetensors#format
  */
+
 import { inputError } from '../errors.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
 import { bytesFrom, elementCount, type LazyTensor, type ReadableBytes } from '../tensor/tensor.ts'
+import { viewOf } from './bytes.ts'
 
 export interface SafetensorsFile {
   /** In the order in which their data lies in the file. */
@@ -156,6 +158,3 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 const isCounts = (value: unknown): value is number[] =>
   Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0)
-
-const viewOf = (bytes: Uint8Array): DataView =>
-  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -4,8 +4,10 @@
  *
  * @see https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
  */
+
 import { inputError } from '../errors.ts'
 import { bytesFrom, type ReadableBytes } from '../tensor/tensor.ts'
+import { inMemory, viewOf } from './bytes.ts'
 
 export type SizedBytes = ReadableBytes & { readonly size: number }
 
@@ -265,11 +267,6 @@ function endOfDirectory(count: number, size: number, at: number): Uint8Array {
   return concat([end64, locator, end])
 }
 
-const inMemory = (bytes: Uint8Array): ZipPart => ({
-  byteLength: bytes.length,
-  read: (offset, length) => bytes.subarray(offset, offset + length),
-})
-
 const table = Uint32Array.from({ length: 256 }, (_, n) => {
   let c = n
   for (let bit = 0; bit < 8; bit++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1
@@ -295,6 +292,3 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   }
   return whole
 }
-
-const viewOf = (bytes: Uint8Array): DataView =>
-  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -79,7 +79,7 @@ function grownConfig(
         config: {
           ...withoutBuildShape(config),
           layers: config.layers.map((layer: Json) =>
-            isObject(layer) ? change(layer, pathOf(layer, prefix, network)) : layer,
+            isObject(layer) ? change(layer, pathOf(layer, prefix)) : layer,
           ),
         },
       }
@@ -103,7 +103,7 @@ function grownConfig(
 }
 
 /** The prefix under which the layers of an entry lie: its own name for models inside the model. */
-function pathOf(entry: JsonObject, prefix: string, _: KerasModel): string {
+function pathOf(entry: JsonObject, prefix: string): string {
   const config = isObject(entry.config) ? entry.config : {}
   return Array.isArray(config.layers) ? `${prefix}${String(config.name)}/` : prefix
 }

@@ -4,8 +4,10 @@
  *
  * @see https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
  */
+
 import { inputError } from '../../errors.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
+import { inMemory } from '../bytes.ts'
 import {
   type Hdf5Group,
   type Hdf5Object,
@@ -198,11 +200,6 @@ function parseJson(text: string, what: string): JsonObject {
 }
 
 const wholeOf = (bytes: SizedBytes): ZipPart => ({ byteLength: bytes.size, ...bytes })
-
-const inMemory = (bytes: Uint8Array): ZipPart => ({
-  byteLength: bytes.length,
-  read: (at, length) => bytes.subarray(at, at + length),
-})
 
 /** Parts that lie one after the other, as one. */
 function joined(parts: readonly ZipPart[]): ZipPart {
