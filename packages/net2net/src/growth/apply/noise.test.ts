@@ -151,12 +151,14 @@ describe('noise on out-weights', () => {
       const grown = growTensor(plan, wide, float32([4, 8], new Float32Array(32).fill(1)))
       const start = process.cpuUsage()
       grown.read(0, grown.byteLength)
-      return process.cpuUsage(start).user
+      const { user, system } = process.cpuUsage(start)
+      return user + system
     }
     const least = (width: number) => Math.min(time(width), time(width), time(width))
     least(3000)
-    // 32 times the width: 1,024 times the time where each copy reads all others.
-    expect(least(96_000) / least(3000)).toBeLessThan(200)
+    // 32 times the width: 1,024 times the time where each copy reads all others. Some kernels
+    // count processor time in ticks, so a short time can read as zero: a millisecond is the least.
+    expect(least(96_000) / Math.max(least(3000), 1000)).toBeLessThan(200)
   })
 
   it('reads the same by ranges where units have many copies, in any order', () => {
