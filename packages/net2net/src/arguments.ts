@@ -52,6 +52,7 @@ export function object(
   return kind(words, (value) => holds(value, property, type))
 }
 export const model = object('a model, as load gives it', 'graph', 'object')
+export const blob = object('a Blob', 'arrayBuffer', 'function')
 export const runtime = object('a runtime, as nodeRuntime', 'createSession', 'function')
 export const tensor = object('a Tensor', 'dtype', 'string')
 

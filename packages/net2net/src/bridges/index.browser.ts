@@ -2,11 +2,14 @@
  * `net2net/bridges`: the files of other frameworks. Keras networks become ONNX models and are written back after their growth;
  * state dicts and optimizer states of PyTorch follow plans that were made on an export of the same network.
  */
+export { beginsAsKeras } from '../onnx/other-format.ts'
 export { type Bindings, type BindOptions, bindEntries } from './bind.ts'
 export { type GrowEntriesOptions, growEntries, growEntrySlots } from './grow-entries.ts'
+export { type GrowStateOptions, growStateIn, type OpenFile } from './grow-state.ts'
 export { growKeras } from './keras/grow-keras.ts'
 export { type KerasFile, kerasParts, readKerasFile, withChanges } from './keras/keras-file.ts'
+export { type KerasContent, readKeras } from './keras/network.ts'
 export { type KerasModel, kerasToModel } from './keras/to-model.ts'
-export { type OptimizerSlot, optimizerSlots } from './optimizer-state.ts'
+export { isOptimizerState, type OptimizerSlot, optimizerSlots } from './optimizer-state.ts'
 export { readSafetensors, type SafetensorsFile, safetensorsParts } from './safetensors.ts'
 export { readTorchFile, stateDictOf, type TorchFile, torchFileParts } from './torch-file.ts'

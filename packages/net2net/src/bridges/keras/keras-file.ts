@@ -6,6 +6,7 @@
  */
 
 import { inputError } from '../../errors.ts'
+import { weightsAlone } from '../../onnx/other-format.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import { inMemory } from '../bytes.ts'
 import {
@@ -57,6 +58,8 @@ export function readKerasFile(source: SizedBytes, name: string): KerasFile {
 
 function readArchive(source: SizedBytes, name: string): KerasFile {
   const members = new Map(readZip(source, name))
+  if ([...members.keys()].some((member) => member.endsWith('/data.pkl')))
+    throw inputError(`${name} ${weightsAlone.what}.`, { where: name, hint: weightsAlone.hint })
   const take = (member: string): SizedBytes => {
     const found = members.get(member)
     if (!found)
