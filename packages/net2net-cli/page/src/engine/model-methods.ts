@@ -1,12 +1,13 @@
 /** Holds the models: reads, inspects, grows, compares and writes them (other workers run them), off the page's thread. */
 
-import { decodeModel, encodeModel, type Model, Net2NetError } from 'net2net'
+import { decodeModel, encodeModel, type Model } from 'net2net'
 import { constantsOf, inferShapes } from 'net2net/model'
 import { inputError, usageError } from '../../../src/errors.ts'
 import { diffOf, single } from './diff.ts'
-import { externalDataIn } from './external.ts'
+import { type Network, namingFile, openNetwork } from './formats.ts'
 import { grow, inspectLayers, planText, recipeOf } from './growth.ts'
 import { layoutOf } from './layout.ts'
+import { outputName } from './output-name.ts'
 import type { ComparedModels, GrowSettings, ModelMethods, Pair, Source } from './protocol.ts'
 import { samples } from './samples.ts'
 import { serveMethods } from './serve.ts'
@@ -17,7 +18,10 @@ interface Loaded {
   readonly model: Model
   readonly view: ModelView
 }
-let original: Loaded | undefined
+interface Opened extends Loaded {
+  readonly network?: Network
+}
+let original: Opened | undefined
 let grown: Loaded | undefined
 let compared: readonly [Loaded, Loaded] | undefined
 
@@ -27,26 +31,36 @@ serveMethods<ModelMethods>({
     original = loaded
     grown = undefined
     const diff = single(loaded.view)
+    const { weights, optimizer } = loaded.network ?? {}
     return {
       view: loaded.view,
       layers: inspectLayers(loaded.model),
       diff,
       layout: layoutOf(diff),
+      ...(weights !== undefined && { weights }),
+      ...(optimizer !== undefined && { optimizer }),
     }
   },
 
-  grow(settings) {
+  async grow(settings) {
     const before = opened()
-    const { model, plans } = grow(before.model, settings)
+    const { model: planned, plans } = grow(before.model, settings)
+    const model = (await before.network?.afterGrowth(plans, planned)) ?? planned
     grown = { model, view: viewOfModel(model, before.view.name) }
     const diff = diffOf(before.view, grown.view, () => false)
     return { view: grown.view, diff, layout: layoutOf(diff), plans, text: planText(plans) }
   },
 
-  download(settings) {
-    const { model } = grow(opened().model, settings)
-    return { bytes: ownBytes(encodeModel(model)), recipe: recipeOf(settings) }
+  async download(settings) {
+    const { model, network, view } = opened()
+    const { model: after, plans } = grow(model, settings)
+    const files = await network?.write(plans, after)
+    return {
+      files: files ?? [{ name: outputName(view.name), bytes: ownBytes(encodeModel(after)) }],
+    }
   },
+
+  recipe: recipeOf,
 
   statistics({ before, after, of }) {
     const [a, b] = pair(of)
@@ -78,22 +92,19 @@ serveMethods<ModelMethods>({
 
 const pair = (of: Pair) => (of === 'growth' ? [original, grown] : (compared ?? []))
 
-function opened(): Loaded {
+function opened(): Opened {
   if (original === undefined) throw usageError('No model is open.')
   return original
 }
 
-async function load(source: Source): Promise<Loaded> {
+async function load(source: Source): Promise<Opened> {
   if (source.kind === 'bytes') {
-    const { bytes, name, data = [] } = source
+    const { name, data = [] } = source
     try {
-      const model = decodeModel(bytes, { name, openExternal: externalDataIn(data) })
-      return { model, view: viewOfModel(model, name) }
+      const network = await openNetwork(source, data)
+      return { network, model: network.model, view: viewOfModel(network.model, name) }
     } catch (error) {
-      if (!(error instanceof Net2NetError) || error.kind !== 'input' || error.where === name)
-        throw error
-      const { message, hint } = error
-      throw inputError(`${name}: ${message}`, hint === undefined ? {} : { hint })
+      throw namingFile(error, name)
     }
   }
   const sample = samples.find(({ id }) => id === source.id)
