@@ -7,9 +7,9 @@ import { encodeModel, load } from 'net2net'
 import { readSafetensors, safetensorsParts } from 'net2net/bridges'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { kerasBytes } from '../../../net2net/testing/framework-files.ts'
 import { torchPython } from '../../../net2net/testing/python.ts'
 import { mnistNetwork } from '../../src/mnist/networks.ts'
-import { kerasBytes } from './keras-file.ts'
 import { download, dropFiles, net2net, noBrowser, type Site, startSite } from './support.ts'
 
 describe.skipIf(noBrowser)('files of other frameworks', () => {

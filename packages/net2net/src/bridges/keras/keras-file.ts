@@ -191,7 +191,27 @@ function jsonOf(bytes: SizedBytes, what: string): JsonObject {
   return parseJson(new TextDecoder().decode(bytes.read(0, bytes.size)), what)
 }
 
+/** Models within models: deeper ones are none. */
+const deepestConfig = 200
+
+/** How deep lists and tables lie within one another at most. */
+function nesting(text: string): number {
+  let depth = 0
+  let deepest = 0
+  let isText = false
+  for (let i = 0; i < text.length; i++) {
+    const letter = text[i]
+    if (isText && letter === '\\') i++
+    else if (letter === '"') isText = !isText
+    else if (!isText && (letter === '{' || letter === '[')) deepest = Math.max(deepest, ++depth)
+    else if (!isText && (letter === '}' || letter === ']')) depth--
+  }
+  return deepest
+}
+
 function parseJson(text: string, what: string): JsonObject {
+  if (nesting(text) > deepestConfig)
+    throw inputError(`${what} nests more than ${deepestConfig} lists and tables in one another.`)
   let value: Json
   try {
     value = JSON.parse(text) as Json
