@@ -13,6 +13,7 @@ import {
   type Model,
   Net2NetError,
   type PlanningContext,
+  type StagedModel,
   stage,
 } from 'net2net'
 import type { GrowStateOptions } from 'net2net/bridges'
@@ -120,6 +121,7 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
   try {
     const onProgress = (checked: number) => show({ checked })
     check = await compare(model, staged.model, { signal, onProgress, ...inputs })
+    await mustHoldState(staged.beside, student, output, options)
     if (exact && check.equal === false)
       throw new Net2NetError(
         'difference',
@@ -161,29 +163,55 @@ function mustSuitKeras(input: string, output: string, options: GrowthOptions): v
     )
 }
 
+/** Reads the state dict and the optimizer state that were written, before they are in place. */
+async function mustHoldState(
+  written: StagedModel['beside'],
+  student: Model,
+  output: string,
+  options: GrowthOptions,
+): Promise<void> {
+  const given = stateOptions(options)
+  if (!given) return
+  const { mustHoldState } = await import('net2net/bridges')
+  mustHoldState((file) => written.get(file)!, student, stemOf(output), given)
+}
+
+const stemOf = (output: string): string => output.replace(/\.onnx$/i, '')
+
 /** What the plans make of the state dict and the optimizer state of PyTorch, beside the output. */
 async function stateBeside(
   model: Model,
   plans: readonly GrowthPlan[],
   output: string,
-  { weights, optimizer, names, untie, weightsDiffer }: GrowthOptions,
+  options: GrowthOptions,
 ): Promise<ReadonlyMap<string, FileContent>> {
+  const given = stateOptions(options)
+  if (!given) return new Map()
+  const { growState } = await import('net2net/bridges')
+  return growState(model, plans, stemOf(output), given)
+}
+
+function stateOptions({
+  weights,
+  optimizer,
+  names,
+  untie,
+  weightsDiffer,
+}: GrowthOptions): GrowStateOptions | undefined {
   if (weights === undefined) {
     if (optimizer !== undefined || names || untie || weightsDiffer)
       throw usageError(
         '--optimizer, --names, --untie and --weights-differ say how --weights grow: give these, too.',
       )
-    return new Map()
+    return undefined
   }
-  const options: GrowStateOptions = {
+  return {
     weights,
     ...(optimizer !== undefined && { optimizer }),
     ...(names && { names }),
     ...(untie && { untie }),
     ...(weightsDiffer && { weightsDiffer }),
   }
-  const { growState } = await import('net2net/bridges')
-  return growState(model, plans, output.replace(/\.onnx$/i, ''), options)
 }
 
 /** Less than this is taken without a word. */

@@ -89,7 +89,6 @@ export function growStateIn(
     entries = new Map([...entries, ...insertedTensors(plan, grown)])
     current = grown
   }
-  if (!options.weightsDiffer) mustHoldTheModel(current, entries, options.weights)
   const replaced = new Map(slots.map((slot) => [slot.tensor, slotTensors.get(slot)!]))
   const files = new Map(state.files(entries, stem))
   if (optimizer)
@@ -100,7 +99,29 @@ export function growStateIn(
   return files
 }
 
-/** Binds the grown entries to the grown model again: what is written is what the plans say, number by number. */
+/**
+ * Reads files of `growStateIn` that were written and binds them to the grown model again: what is in them is what the plans
+ * say, number by number.
+ *
+ * @param open opens what was written
+ * @param options those that the files were grown with
+ * @throws Net2NetError (internal) where they hold something else
+ */
+export function mustHoldState(
+  open: OpenFile,
+  grown: Model,
+  stem: string,
+  { weights, optimizer, names, weightsDiffer }: GrowStateOptions,
+): void {
+  const file = `${stem}${weightsEnding(weights)}`
+  const { entries, inOrder } = openState(file, open)
+  if (!weightsDiffer) mustHoldTheModel(grown, entries, file)
+  if (optimizer === undefined) return
+  const written = `${stem}-optimizer.pt`
+  const state = readTorchFile(open(written), written)
+  optimizerSlots(state, entries, { file: written, inOrder, ...(names && { names }) })
+}
+
 function mustHoldTheModel(
   grown: Model,
   entries: ReadonlyMap<string, LazyTensor>,
@@ -160,7 +181,7 @@ function openState(file: string, open: OpenFile): OpenState {
         )
       const next = new Map([...entries].map(([name, tensor]) => [tensor, grown.get(name)!]))
       const replace = (tensor: LazyTensor) => next.get(tensor)
-      return [[`${stem}${extension(file)}`, torchFileParts(torch, replace, baseName(stem))]]
+      return [[`${stem}${weightsEnding(file)}`, torchFileParts(torch, replace, baseName(stem))]]
     },
   }
 }
@@ -221,4 +242,6 @@ function openIndex(file: string, open: OpenFile): OpenState {
 const baseName = (file: string): string => file.split(/[/\\]/).at(-1)!
 /** With the slash at its end. */
 const folderOf = (file: string): string => file.slice(0, file.length - baseName(file).length)
-const extension = (file: string): string => /\.[^.]*$/.exec(baseName(file))?.[0] ?? ''
+/** What the name of a file of weights ends with, that of an index in full. */
+const weightsEnding = (file: string): string =>
+  /\.safetensors\.index\.json$|\.[^.]*$/.exec(baseName(file))?.[0] ?? ''

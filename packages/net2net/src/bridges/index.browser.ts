@@ -5,7 +5,7 @@
 export { beginsAsKeras } from '../onnx/other-format.ts'
 export { type Bindings, type BindOptions, bindEntries } from './bind.ts'
 export { type GrowEntriesOptions, growEntries, growEntrySlots } from './grow-entries.ts'
-export { type GrowStateOptions, growStateIn, type OpenFile } from './grow-state.ts'
+export { type GrowStateOptions, growStateIn, mustHoldState, type OpenFile } from './grow-state.ts'
 export { growKeras } from './keras/grow-keras.ts'
 export { type KerasFile, kerasParts, readKerasFile, withChanges } from './keras/keras-file.ts'
 export { type KerasContent, readKeras } from './keras/network.ts'

@@ -69,9 +69,10 @@ export async function openNetwork(
       const output = outputName(name)
       const files = [{ name: output, bytes: encodeModel(grown) }]
       if (weights !== undefined) {
-        const { growStateIn } = await bridges()
+        const { growStateIn, mustHoldState } = await bridges()
         const stem = outputStem(name)
-        const contents = growStateIn(opener(beside), model, plans, stem, { ...state, weights })
+        const options = { ...state, weights }
+        const contents = growStateIn(opener(beside), model, plans, stem, options)
         for (const [file, content] of contents)
           files.push({
             name: file,
@@ -82,7 +83,7 @@ export async function openNetwork(
                   ? content
                   : joined(content),
           })
-        await mustBeReadable(files.slice(1))
+        mustHoldState(opener(files), grown, stem, options)
       }
       return files.map((file) => ({ name: file.name, bytes: new Uint8Array(file.bytes) }))
     },
@@ -93,7 +94,7 @@ export async function openNetwork(
 const looksZippedOrHdf = ([first]: Uint8Array): boolean => first === 0x50 || first === 0x89
 
 const opener =
-  (files: readonly NamedBytes[]) =>
+  (files: readonly { readonly name: string; readonly bytes: Uint8Array }[]) =>
   (wanted: string): ByteSource => {
     const file = files.find(({ name }) => name === wanted)
     if (!file)
@@ -138,17 +139,6 @@ async function stateAmong(
   return {
     ...(first && { weights: first.name }),
     ...(optimizer && { optimizer: optimizer.name }),
-  }
-}
-
-/** Reads what was written, as the next one will. */
-async function mustBeReadable(
-  files: readonly { name: string; bytes: Uint8Array }[],
-): Promise<void> {
-  const { readSafetensors, readTorchFile } = await import('net2net/bridges')
-  for (const { name, bytes } of files) {
-    if (name.endsWith('.safetensors')) readSafetensors(memorySource(bytes), name)
-    else if (!name.endsWith('.json')) readTorchFile(memorySource(bytes), name)
   }
 }
 

@@ -1,7 +1,7 @@
 /** Keras files on disk, as networks that can be grown and written again. Node only. */
 import { AtomicFiles, type ReplaceOptions } from '../../files/atomic-files.ts'
 import { FileSource } from '../../files/file-source.ts'
-import { type FileContent, writeContent } from '../../files/write-whole.ts'
+import { type FileContent, writtenSource } from '../../files/write-whole.ts'
 import type { GrowthPlan } from '../../growth/growth-plan.ts'
 import type { StagedModel } from '../../onnx/file.node.ts'
 import { type KerasContent, readKeras } from './network.ts'
@@ -63,20 +63,19 @@ async function stageKeras(
   { force, beside = new Map() }: KerasStageOptions = {},
 ): Promise<StagedModel> {
   const files = new AtomicFiles({ force })
+  const besides = new Map<string, FileSource>()
   try {
-    for (const [name, content] of beside) await writeContent(await files.create(name), content)
-    const written = await files.create(target)
-    const parts = content.parts()
-    await writeContent(written, parts)
-    const size = parts.reduce((sum, part) => sum + part.byteLength, 0)
-    const source = await written.reader(size)
+    for (const [name, further] of beside)
+      besides.set(name, await writtenSource(await files.create(name), further))
+    const source = await writtenSource(await files.create(target), content.parts())
     const { model } = readKeras(source, target)
     const discard = async () => {
-      source.close()
+      for (const each of [source, ...besides.values()]) each.close()
       await files.discard()
     }
     return {
       model,
+      beside: besides,
       publish: () => files.publish(),
       discard,
       [Symbol.asyncDispose]: discard,
