@@ -44,7 +44,11 @@ const cases: readonly (readonly [name: string, args: readonly unknown[], message
   ['planWiden', [model, []], 'widths must be an object of widths by layer, not a list'],
   ['deepen', [model, 'a'], 'layers must be a list of names of layers, not "a"'],
   ['deepen', [model, [5]], 'layers.0 must be a string, not 5'],
-  ['inspect', ['teacher.onnx'], 'model must be a model, as load gives it, not "teacher.onnx"'],
+  [
+    'inspect',
+    ['teacher.onnx'],
+    'from must be a model, as load gives it, or what solve makes of one, not "teacher.onnx"',
+  ],
   ['applyPlan', [model, {}], 'plan must be a growth plan, not an object (Object)'],
   ['load', [undefined], 'file must be a string, not undefined'],
   ['save', [model], 'file must be a string, not undefined'],
