@@ -3,6 +3,7 @@ import * as kind from './arguments.ts'
 import { model, number, numbers, plan, text } from './arguments.ts'
 import type { CompareOptions } from './check/compare.ts'
 import type { Comparison } from './check/comparison.ts'
+import { comparing } from './check/kinds.ts'
 import { growthStep } from './growing/kinds.ts'
 import * as growth from './growth/index.ts'
 import type { Model } from './model/model.ts'
@@ -204,8 +205,6 @@ export const countMultiplyAdds = kind.checked('countMultiplyAdds', growth.countM
 /** What a model that has no layer with weights of its own has instead, in one sentence. */
 export const whyNoLayers = kind.checked('whyNoLayers', growth.whyNoLayers, { model })
 
-const subject = kind.either('a model or the path of one', model, text)
-
 /**
  * Runs two models (or the files of two) on the same inputs and reports the largest difference of
  * every output. The parts in which they differ also run by themselves on random numbers, so that "equal"
@@ -222,21 +221,5 @@ export const compare = kind.checkedAsync(
     const { compare } = await import('./check/compare.ts')
     return compare(a, b, options)
   },
-  {
-    a: subject,
-    b: subject,
-    options: kind.options<CompareOptions>({
-      inputs: kind.listOf(
-        'a list of sets of inputs',
-        kind.recordOf('an object of tensors by input', kind.tensor),
-      ),
-      samples: number,
-      seed,
-      tolerance: number,
-      wholeUpTo: number,
-      runtime: kind.runtime,
-      signal: kind.signal,
-      onProgress: kind.callback,
-    }),
-  },
+  comparing,
 )
