@@ -184,10 +184,10 @@ async function stateBeside(
   }
   const options: GrowStateOptions = {
     weights,
-    ...(optimizer !== undefined && { optimizer }),
-    ...(names && { names }),
-    ...(untie && { untie }),
-    ...(weightsDiffer && { weightsDiffer }),
+    optimizer,
+    names,
+    untie,
+    weightsDiffer,
   }
   const { growState } = await import('net2net/bridges')
   return growState(model, plans, output.replace(/\.onnx$/i, ''), options)

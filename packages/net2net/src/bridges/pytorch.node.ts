@@ -18,13 +18,13 @@ export interface GrowStateOptions {
   /** The state dict: `.safetensors`, an index of several (`.safetensors.index.json`), `.pt`, `.pth` or `.bin`. */
   readonly weights: string
   /** The optimizer's state dict (`.pt`). */
-  readonly optimizer?: string
+  readonly optimizer?: string | undefined
   /** Names of the parameters in the optimizer's order, where its file does not say them. */
-  readonly names?: readonly string[]
+  readonly names?: readonly string[] | undefined
   /** Lets an entry that two layers share become two. */
-  readonly untie?: boolean
+  readonly untie?: boolean | undefined
   /** Takes entries by their names although their numbers differ from the model's. */
-  readonly weightsDiffer?: boolean
+  readonly weightsDiffer?: boolean | undefined
 }
 
 /**
@@ -50,7 +50,7 @@ export function growState(
       ? optimizerSlots(optimizer, entries, {
           file: options.optimizer,
           inOrder: state.inOrder,
-          ...(options.names && { names: options.names }),
+          names: options.names,
         })
       : []
   let slotTensors = new Map(slots.map((slot) => [slot, slot.tensor]))

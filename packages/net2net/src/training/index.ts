@@ -1,10 +1,10 @@
 /** Training: gradients, losses, optimizers, step graphs, the trainer. Its functions check what they are given. */
-import { defaultRuntime } from '#runtime'
 import * as kind from '../arguments.ts'
 import { checked, flag, model, number, text } from '../arguments.ts'
 import * as autodiff from '../autodiff/backward.ts'
 import type { Batch, TrainingData } from '../data/samples.ts'
 import type { Model } from '../model/model.ts'
+import { withRuntime } from '../runtime/default-runtime.ts'
 import type { RuntimeOptional } from '../runtime/runtime.ts'
 import * as losses from './compile/losses/index.ts'
 import * as optimizers from './compile/optimizers/index.ts'
@@ -181,7 +181,7 @@ export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation,
 export const train = checked(
   'train',
   (model: Model, data: TrainingData, options: RuntimeOptional<TrainOptions>): Training =>
-    new Training(model, data, { runtime: defaultRuntime, ...options }),
+    new Training(model, data, withRuntime(options)),
   {
     model,
     data,
@@ -204,7 +204,7 @@ export const evaluate = kind.checkedAsync(
     model: Model,
     data: TrainingData,
     options: RuntimeOptional<EvaluateOptions>,
-  ): Promise<Evaluation> => evaluateWith(model, data, { runtime: defaultRuntime, ...options }),
+  ): Promise<Evaluation> => evaluateWith(model, data, withRuntime(options)),
   { model, data, options: kind.options<RuntimeOptional<EvaluateOptions>>(measuring, { loss }) },
 )
 
@@ -212,7 +212,7 @@ export const evaluate = kind.checkedAsync(
 export const measureStep = kind.checkedAsync(
   'measureStep',
   (model: Model, batch: Batch, options: RuntimeOptional<MeasureOptions>): Promise<number> =>
-    measureWith(model, batch, { runtime: defaultRuntime, ...options }),
+    measureWith(model, batch, withRuntime(options)),
   {
     model,
     batch: kind.object('a batch', 'inputs', 'object'),

@@ -111,8 +111,8 @@ export interface CheckMethods {
 export interface Failure {
   readonly kind: ErrorKind
   readonly message: string
-  readonly where?: string
-  readonly hint?: string
+  readonly where?: string | undefined
+  readonly hint?: string | undefined
 }
 
 export interface Request<M> {
