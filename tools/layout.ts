@@ -71,7 +71,13 @@ export const parts: readonly Part[] = [
   {
     name: 'growth',
     root: `${library}growth/`,
-    levels: [['growth-plan'], ['solve', 'apply'], ['plan'], ['inspect', 'steps'], ['index']],
+    levels: [
+      ['growth-plan', 'copied-names'],
+      ['solve', 'apply'],
+      ['plan'],
+      ['inspect', 'steps'],
+      ['index'],
+    ],
   },
   applicationPart,
 ]

@@ -25,6 +25,8 @@ export type {
   Inspection,
   LeftConstant,
   PlanningContext,
+  RepeatOptions,
+  RepeatStep,
   ResolvedStep,
   SlotPower,
   StepContext,
@@ -66,6 +68,11 @@ const deepening = {
     statistics,
   }),
 }
+const repeating = {
+  model,
+  blocks: kind.listOf('a list of names of blocks', text),
+  options: kind.options<growth.RepeatOptions>({ seed, copy: text, start: text }),
+}
 const plan = kind.object('a growth plan', 'parameters', 'object')
 
 /** Decodes an ONNX file that is in memory; the bytes must not change afterwards. @throws Net2NetError (input) */
@@ -99,17 +106,33 @@ export const widen = kind.checked('widen', growth.widen, widening)
  */
 export const deepen = kind.checked('deepen', growth.deepen, deepening)
 
+/**
+ * A deeper model that computes the same function: residual blocks are there once more, and their copies add nothing to the
+ * stream yet.
+ *
+ * ```ts
+ * const deeper = repeat(teacher, ['h.*'])
+ * ```
+ *
+ * @throws Net2NetError (usage) for unknown names; (refused) where no residual block holds a layer, or a copy would not
+ *   be exact
+ */
+export const repeat = kind.checked('repeat', growth.repeat, repeating)
+
 /** What `widen` would do, as plain data. */
 export const planWiden = kind.checked('planWiden', growth.planWiden, widening)
 
 /** What `deepen` would do, as plain data. */
 export const planDeepen = kind.checked('planDeepen', growth.planDeepen, deepening)
 
+/** What `repeat` would do, as plain data. */
+export const planRepeat = kind.checked('planRepeat', growth.planRepeat, repeating)
+
 /**
  * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }` or
- * `{ deepen: layers, …options }`.
+ * `{ deepen: layers, …options }` or `{ repeat: blocks, …options }`.
  *
- * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
+ * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen` and `planRepeat`
  */
 export const planStep = kind.checked('planStep', growth.planStep, {
   model,
@@ -122,7 +145,7 @@ export const planStep = kind.checked('planStep', growth.planStep, {
  * that equal steps draw different maps. What it gives also has the steps with every option, seed and plan written down:
  * they grow the same model to the same bits.
  *
- * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
+ * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen` and `planRepeat`
  */
 export const grow = kind.checked('grow', growth.grow, {
   model,

@@ -247,6 +247,21 @@ function planText(plan: GrowthPlan): string {
         ]),
       ),
     )
+  if (plan.repeated)
+    parts.push(
+      table(
+        ['repeated', 'nodes', 'parameters', 'zero at first'],
+        plan.repeated.map(({ blocks, nodes, parameters, gates }) => [
+          blocks.join(', '),
+          nodes.length,
+          parameters.length + gates.length,
+          [
+            ...parameters.filter(({ start }) => start === 'zero').map(({ to }) => to),
+            ...gates.map(({ name }) => name),
+          ].join(', '),
+        ]),
+      ),
+    )
   if (plan.parameters.length > 0)
     parts.push(
       table(

@@ -70,6 +70,13 @@ export function planText(plans: readonly GrowthPlan[]): string {
       ({ after, name, init, layer }) =>
         `insert ${name} after ${after}: ${layer.nodes.map((node) => node.opType).join(', ')}, ${init}`,
     ),
+    ...(plan.repeated ?? []).flatMap(({ blocks, value, nodes, parameters, gates }) => [
+      `repeat ${blocks.join(', ')} behind ${value}: ${nodes.length} nodes`,
+      ...parameters.map(
+        ({ name, to, start }) => `  ${to}: ${start === 'zero' ? 'zero' : `as ${name}`}`,
+      ),
+      ...gates.map(({ name, dims }) => `  gate ${name}: zero, ${dims.join('×')}`),
+    ]),
   ])
   return lines.join('\n')
 }

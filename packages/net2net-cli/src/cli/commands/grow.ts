@@ -22,6 +22,7 @@ A recipe:
   steps:
     - widen: { conv1: 128, fc*: x1.5 }
     - deepen: [conv2, fc1]
+    - repeat: layers.*
 
 The recipe with every seed and map written down is saved beside the output as OUT.recipe.yaml; it
 replays to the same bits. "seed" in the recipe comes before --seed.`,
@@ -55,7 +56,9 @@ replays to the same bits. "seed" in the recipe comes before --seed.`,
 }
 
 /** Whether a step keeps the function. */
-const isExact = (step: Recipe['steps'][number]): boolean =>
-  'widen' in step
+const isExact = (step: Recipe['steps'][number]): boolean => {
+  if ('repeat' in step) return true
+  return 'widen' in step
     ? step.init !== 'random-pad' && step.noise !== 'paper'
     : step.init !== 'random-init'
+}
