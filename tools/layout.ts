@@ -23,7 +23,8 @@ export const libraryPart: Part = {
   root: library,
   levels: [
     ['errors'],
-    ['tensor', 'arguments'],
+    ['arguments'],
+    ['tensor'],
     ['model', 'files'],
     ['layers', 'data'],
     ['onnx'],
@@ -75,7 +76,7 @@ export const parts: readonly Part[] = [
       ['growth-plan', 'copied-names'],
       ['solve', 'apply'],
       ['plan'],
-      ['inspect', 'steps'],
+      ['describe-plan', 'inspect', 'steps'],
       ['index'],
     ],
   },

@@ -7,7 +7,7 @@ const { number, text } = kind
 const common = {
   seed: number,
   init: text,
-  plan: kind.object('a growth plan', 'parameters', 'object'),
+  plan: kind.plan,
 }
 const widening = kind.options<WidenStep>(
   { ...common, noise: text, noiseSize: number },

@@ -10,8 +10,8 @@ export { countMultiplyAdds, countParameters } from '../operators/model-size.ts'
 export type { LeftConstant } from '../operators/trainable.ts'
 export { applyPlan } from './apply/apply.ts'
 export { growAverages, growSlots, type SlotPower } from './apply/grow-slots.ts'
+export { describePlan } from './describe-plan.ts'
 export type * from './growth-plan.ts'
-export { rolesIn } from './growth-plan.ts'
 export {
   type InspectedLayer,
   type InspectedParameter,
@@ -24,7 +24,7 @@ export { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
 export { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
 export type { Widths } from './plan/widths.ts'
-export { type Solution, solve } from './solve/index.ts'
+export { modelOf, type Solution, solve } from './solve/index.ts'
 export {
   type DeepenStep,
   type GrownModel,

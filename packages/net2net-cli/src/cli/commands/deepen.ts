@@ -1,7 +1,7 @@
 /** net2net deepen: Net2DeeperNet on any model, and copies of residual blocks. */
 
 import { type Command, Option } from 'commander'
-import { type DeepenStep, grow, type RepeatStep } from 'net2net'
+import type { GrowthStep } from 'net2net'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
@@ -70,8 +70,8 @@ layer, or all blocks of a module. The copy's last weights start at zero, so that
           throw usageError('Deepen what? Give layers, or blocks with --repeat.')
         if (repeat.length === 0 && (copy !== undefined || start !== undefined))
           throw usageError('--copy and --start say how blocks are repeated: give --repeat, too.')
-        const inserting: DeepenStep = { deepen: layers, seed, init, block }
-        const repeating: RepeatStep = {
+        const inserting: GrowthStep = { deepen: layers, seed, init, block }
+        const repeating: GrowthStep = {
           repeat,
           seed,
           ...(copy && { copy }),
@@ -81,12 +81,7 @@ layer, or all blocks of a module. The copy's last weights start at zero, so that
           ...(layers.length > 0 ? [inserting] : []),
           ...(repeat.length > 0 ? [repeating] : []),
         ]
-        return growModel(io, {
-          input,
-          options,
-          grow: (model) => grow(model, steps),
-          exact: init === 'net2deeper',
-        })
+        return growModel(io, { input, options, steps })
       })
   },
 }
