@@ -5,28 +5,28 @@ import { applyPlan } from '../growth/apply/apply.ts'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
 import type { Model } from '../model/model.ts'
 import { quote } from '../model/quote.ts'
+import type { ByteSource } from '../tensor/bytes.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import { bindEntries, holdSameNumbers } from './bind.ts'
 import { growEntries, growEntrySlots } from './grow-entries.ts'
 import { optimizerSlots } from './optimizer-state.ts'
 import { readSafetensors, safetensorsParts } from './safetensors.ts'
 import { readTorchFile, stateDictOf, torchFileParts } from './torch-file.ts'
-import type { SizedBytes } from './zip.ts'
 
 /** Gives the bytes of a file; throws an `input` error where there is none of that name. */
-export type OpenFile = (file: string) => SizedBytes
+export type OpenFile = (file: string) => ByteSource
 
 export interface GrowStateOptions {
   /** The state dict: `.safetensors`, an index of several (`.safetensors.index.json`), `.pt`, `.pth` or `.bin`. */
   readonly weights: string
   /** The optimizer's state dict (`.pt`). */
-  readonly optimizer?: string
+  readonly optimizer?: string | undefined
   /** Names of the parameters in the optimizer's order, where its file does not say them. */
-  readonly names?: readonly string[]
+  readonly names?: readonly string[] | undefined
   /** Lets an entry that two layers share become two. */
-  readonly untie?: boolean
+  readonly untie?: boolean | undefined
   /** Takes entries by their names although their numbers differ from the model's. */
-  readonly weightsDiffer?: boolean
+  readonly weightsDiffer?: boolean | undefined
 }
 
 /**
@@ -57,17 +57,17 @@ export function growStateIn(
       ? optimizerSlots(optimizer, entries, {
           file: options.optimizer,
           inOrder: state.inOrder,
-          ...(options.names && { names: options.names }),
+          names: options.names,
         })
       : []
   let slotTensors = new Map(slots.map((slot) => [slot, slot.tensor]))
   let current = model
   const naming = { file: options.weights, ...(options.untie && { untie: true }) }
   for (const plan of plans) {
-    const [inserted] = plan.inserted
-    if (inserted && optimizer)
+    const inserted = plan.inserted[0]?.name ?? plan.repeated?.[0]?.parameters[0]?.to
+    if (inserted !== undefined && optimizer)
       throw usageError(
-        `${quote(inserted.name)} is a new layer, for which ${options.optimizer} has no state: leave out --optimizer.`,
+        `${quote(inserted)} is new, for which ${options.optimizer} has no state: leave out --optimizer.`,
       )
     const bindings = bindEntries(current, entries, {
       file: options.weights,
@@ -85,7 +85,7 @@ export function growStateIn(
     }
     slotTensors = next
     const grown = applyPlan(current, plan)
-    // Layers that are inserted are new entries, under the plan's names.
+    // Parameters that are new are new entries, under the plan's names.
     entries = new Map([...entries, ...insertedTensors(plan, grown)])
     current = grown
   }
@@ -139,12 +139,17 @@ function mustHoldTheModel(
 }
 
 function insertedTensors(plan: GrowthPlan, grown: Model): readonly [string, LazyTensor][] {
-  return plan.inserted.flatMap(({ names }) =>
-    Object.values(names).flatMap((name): [string, LazyTensor][] => {
-      const tensor = grown.graph.initializers.get(name)?.tensor
-      return tensor ? [[name, tensor]] : []
-    }),
-  )
+  const names = [
+    ...plan.inserted.flatMap((insertion) => Object.values(insertion.names)),
+    ...(plan.repeated ?? []).flatMap(({ parameters, gates }) => [
+      ...parameters.map(({ to }) => to),
+      ...gates.map(({ name }) => name),
+    ]),
+  ]
+  return names.flatMap((name): [string, LazyTensor][] => {
+    const tensor = grown.graph.initializers.get(name)?.tensor
+    return tensor ? [[name, tensor]] : []
+  })
 }
 
 /** A state dict that was read, and how files of its format are written. */

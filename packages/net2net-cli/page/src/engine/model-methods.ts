@@ -1,14 +1,25 @@
 /** Holds the models: reads, inspects, grows, compares and writes them (other workers run them), off the page's thread. */
 
-import { decodeModel, encodeModel, type Model } from 'net2net'
+import {
+  decodeModel,
+  describePlan,
+  encodeModel,
+  type GrowthPlan,
+  type GrowthStep,
+  grow,
+  inspect,
+  type Model,
+  type Solution,
+  solve,
+} from 'net2net'
 import { constantsOf, inferShapes } from 'net2net/model'
 import { inputError, usageError } from '../../../src/errors.ts'
 import { diffOf, single } from './diff.ts'
 import { type Network, namingFile, openNetwork } from './formats.ts'
-import { grow, inspectLayers, planText, recipeOf } from './growth.ts'
+import { stepsOf } from './growth.ts'
 import { layoutOf } from './layout.ts'
 import { outputName } from './output-name.ts'
-import type { ComparedModels, GrowSettings, ModelMethods, Pair, Source } from './protocol.ts'
+import type { ComparedModels, ModelMethods, Pair, Source } from './protocol.ts'
 import { samples } from './samples.ts'
 import { serveMethods } from './serve.ts'
 import { parameterStatistics } from './statistics.ts'
@@ -19,22 +30,29 @@ interface Loaded {
   readonly view: ModelView
 }
 interface Opened extends Loaded {
+  /** The file that it is from; undefined for a sample. */
   readonly network?: Network
 }
-let original: Opened | undefined
-let grown: Loaded | undefined
+interface Grown extends Loaded {
+  readonly steps: readonly GrowthStep[]
+  readonly plans: readonly GrowthPlan[]
+}
+/** With its solution, so that a change of the settings plans and does not solve. */
+let original: (Opened & { readonly solution: Solution }) | undefined
+let grown: Grown | undefined
 let compared: readonly [Loaded, Loaded] | undefined
 
 serveMethods<ModelMethods>({
   async open(source) {
     const loaded = await load(source)
-    original = loaded
+    const solution = solve(loaded.model)
+    original = { ...loaded, solution }
     grown = undefined
     const diff = single(loaded.view)
     const { weights, optimizer } = loaded.network ?? {}
     return {
       view: loaded.view,
-      layers: inspectLayers(loaded.model),
+      layers: inspect(solution).layers,
       diff,
       layout: layoutOf(diff),
       ...(weights !== undefined && { weights }),
@@ -43,24 +61,38 @@ serveMethods<ModelMethods>({
   },
 
   async grow(settings) {
-    const before = opened()
-    const { model: planned, plans } = grow(before.model, settings)
-    const model = (await before.network?.afterGrowth(plans, planned)) ?? planned
-    grown = { model, view: viewOfModel(model, before.view.name) }
-    const diff = diffOf(before.view, grown.view, () => false)
-    return { view: grown.view, diff, layout: layoutOf(diff), plans, text: planText(plans) }
-  },
-
-  async download(settings) {
-    const { model, network, view } = opened()
-    const { model: after, plans } = grow(model, settings)
-    const files = await network?.write(plans, after)
+    if (original === undefined) throw usageError('No model is open.')
+    grown = undefined
+    const { view: before, network } = original
+    const steps = stepsOf(settings)
+    const { model: planned, plans } = grow(original.solution, steps)
+    const model = network ? await network.afterGrowth(plans, planned) : planned
+    const view = viewOfModel(model, before.name)
+    grown = { model, view, steps, plans }
+    const diff = diffOf(before, view, () => false)
     return {
-      files: files ?? [{ name: outputName(view.name), bytes: ownBytes(encodeModel(after)) }],
+      view,
+      diff,
+      layout: layoutOf(diff),
+      plans,
+      text: plans.map((plan) => describePlan(plan).join('\n')).join('\n\n'),
     }
   },
 
-  recipe: recipeOf,
+  async download() {
+    if (original === undefined || grown === undefined) throw usageError('Nothing has grown.')
+    const { model, plans, view } = grown
+    const files = await original.network?.write(plans, model)
+    return {
+      files: files ?? [{ name: outputName(view.name), bytes: ownBytes(encodeModel(model)) }],
+    }
+  },
+
+  recipe() {
+    if (grown === undefined) throw usageError('Nothing has grown.')
+    // JSON, which is YAML too: what writes YAML is not loaded for that.
+    return `${JSON.stringify({ version: 1, steps: grown.steps }, null, 2)}\n`
+  },
 
   statistics({ before, after, of }) {
     const [a, b] = pair(of)
@@ -91,11 +123,6 @@ serveMethods<ModelMethods>({
 })
 
 const pair = (of: Pair) => (of === 'growth' ? [original, grown] : (compared ?? []))
-
-function opened(): Opened {
-  if (original === undefined) throw usageError('No model is open.')
-  return original
-}
 
 async function load(source: Source): Promise<Opened> {
   if (source.kind === 'bytes') {
@@ -141,5 +168,3 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Bytes that can be handed over: an array of its own, not shared. */
 const ownBytes = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes)
-
-export type { GrowSettings }

@@ -1,23 +1,19 @@
 /** What the page asks of its workers, and what they answer: plain data only. */
-import type { ErrorKind, GrowthPlan, NoiseKind, WidenInit } from 'net2net'
+import type {
+  Comparison,
+  ErrorKind,
+  GrowthPlan,
+  InspectedLayer,
+  NoiseKind,
+  WidenInit,
+} from 'net2net'
 import type { Diff } from './diff.ts'
 import type { Layout } from './layout.ts'
 import type { ModelView } from './view.ts'
 
-/** What is known of a layer's growth: `true`, or the reason against it. */
-export interface LayerView {
-  readonly name: string
-  readonly op: string
-  readonly width: number | null
-  readonly widen: true | string
-  readonly deepen: true | string
-  /** The other layers that grow with it. */
-  readonly group: readonly string[]
-}
-
 export interface OpenedModel {
   readonly view: ModelView
-  readonly layers: readonly LayerView[]
+  readonly layers: readonly InspectedLayer[]
   readonly diff: Diff
   readonly layout: Layout
   /** Names of the files of PyTorch that grow along. */
@@ -46,18 +42,7 @@ export interface GrownModel {
   readonly text: string
 }
 
-export interface CheckedOutput {
-  readonly name: string
-  readonly maxAbs: number
-  readonly maxRel: number
-}
-export interface Check {
-  /** null: the outputs agree, but a mistake in the layers of `notExercised` could have been overlooked. */
-  readonly equal: boolean | null
-  readonly notExercised?: readonly string[]
-  readonly tolerance: number
-  readonly samples: number
-  readonly outputs: readonly CheckedOutput[]
+export interface Check extends Comparison {
   readonly seconds: number
 }
 
@@ -106,9 +91,10 @@ export type Pair = 'growth' | 'comparison'
 export interface ModelMethods {
   open(source: Source): OpenedModel
   grow(settings: GrowSettings): GrownModel
-  download(settings: GrowSettings): Download
-  /** What makes the same file from the same model. */
-  recipe(settings: GrowSettings): string
+  /** What is shown, in the format that the network came in, and what grew along. */
+  download(): Download
+  /** The recipe that makes the same file from the same model. */
+  recipe(): string
   statistics(parameters: {
     readonly before?: string
     readonly after?: string
@@ -129,8 +115,8 @@ export interface CheckMethods {
 export interface Failure {
   readonly kind: ErrorKind
   readonly message: string
-  readonly where?: string
-  readonly hint?: string
+  readonly where?: string | undefined
+  readonly hint?: string | undefined
 }
 
 export interface Request<M> {

@@ -35,12 +35,12 @@ export function Outcome() {
     failure.value = undefined
     try {
       if (what === 'model') {
-        const { files } = await models.call('download', current)
+        const { files } = await models.call('download', undefined)
         for (const { name, bytes } of files) saveAs(name, bytes, 'application/octet-stream')
         announce(`Saved ${files.map(({ name }) => name).join(', ')}.`)
         return
       }
-      const recipe = await models.call('recipe', current)
+      const recipe = await models.call('recipe', undefined)
       saveAs(`${outputStem(before.name)}.recipe.json`, recipe, 'application/json')
       announce('Saved the recipe.')
     } catch (error) {

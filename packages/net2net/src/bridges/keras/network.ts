@@ -1,7 +1,7 @@
 /** A network of Keras that can be grown and written again, from the bytes of its file. */
 import type { GrowthPlan } from '../../growth/growth-plan.ts'
 import type { Model } from '../../model/model.ts'
-import type { SizedBytes } from '../zip.ts'
+import type { ByteSource } from '../../tensor/bytes.ts'
 import { growKeras } from './grow-keras.ts'
 import { type KerasFile, kerasParts, readKerasFile, withChanges } from './keras-file.ts'
 import { kerasToModel } from './to-model.ts'
@@ -28,7 +28,7 @@ export interface KerasContent {
  * @param name what the file is called in messages
  * @throws Net2NetError (input) where it is broken; (refused) for layers that are not supported, by name
  */
-export const readKeras = (source: SizedBytes, name: string): KerasContent =>
+export const readKeras = (source: ByteSource, name: string): KerasContent =>
   contentOf(readKerasFile(source, name))
 
 function contentOf(file: KerasFile): KerasContent {
