@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { load } from '../../src/index.ts'
 import { torchPython } from '../../testing/python.ts'
-import { grow, growthsOf, Teacher } from '../real-models/grow-layers.ts'
+import { type GrowthResult, grow, growthsOf, Teacher } from '../real-models/grow-layers.ts'
 
 /** By network and way: its layers, how many are widened and deepened, and why not the others. */
 const expected: Readonly<Record<string, readonly [number, number, number, RegExp]>> = {
@@ -46,7 +46,7 @@ describe.skipIf(!torchPython)('networks as PyTorch exports them', () => {
     async (name, [layers, widened, deepened, reasons]) => {
       using model = await load(join(folder, `${name.replace(/\.$/, '')}.onnx`))
       const teacher = new Teacher(model)
-      const results = []
+      const results: GrowthResult[] = []
       for (const growth of growthsOf(model)) {
         const result = await grow(teacher, growth, { samples: 1 })
         const again = result.notThisWidth && growth.kind === 'widen'
