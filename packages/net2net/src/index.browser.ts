@@ -27,6 +27,8 @@ export type {
   Inspection,
   LeftConstant,
   PlanningContext,
+  RepeatOptions,
+  RepeatStep,
   ResolvedStep,
   SlotPower,
   Solution,
@@ -66,6 +68,10 @@ const deepening = {
     block: text,
     statistics,
   }),
+}
+const repeating = {
+  blocks: kind.listOf('a list of names of blocks', text),
+  options: kind.options<growth.RepeatOptions>({ seed, copy: text, start: text }),
 }
 const context = kind.options<growth.StepContext>({ seed, statistics, onMemory: kind.callback })
 
@@ -123,6 +129,19 @@ export const widen = kind.checked('widen', growth.widen, { model, ...widening })
 export const deepen = kind.checked('deepen', growth.deepen, { model, ...deepening })
 
 /**
+ * A deeper model that computes the same function: residual blocks are there once more, and their copies add nothing to the
+ * stream yet.
+ *
+ * ```ts
+ * const deeper = repeat(teacher, ['h.*'])
+ * ```
+ *
+ * @throws Net2NetError (usage) for unknown names; (refused) where no residual block holds a layer, or a copy would not
+ *   be exact
+ */
+export const repeat = kind.checked('repeat', growth.repeat, { model, ...repeating })
+
+/**
  * What `widen` would do, as plain data.
  *
  * @param from a model, or what has been solved of it
@@ -137,11 +156,18 @@ export const planWiden = kind.checked('planWiden', growth.planWiden, { from, ...
 export const planDeepen = kind.checked('planDeepen', growth.planDeepen, { from, ...deepening })
 
 /**
- * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }` or
- * `{ deepen: layers, …options }`.
+ * What `repeat` would do, as plain data.
  *
  * @param from a model, or what has been solved of it
- * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
+ */
+export const planRepeat = kind.checked('planRepeat', growth.planRepeat, { from, ...repeating })
+
+/**
+ * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }` or
+ * `{ deepen: layers, …options }` or `{ repeat: blocks, …options }`.
+ *
+ * @param from a model, or what has been solved of it
+ * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen` and `planRepeat`
  */
 export const planStep = kind.checked('planStep', growth.planStep, {
   from,
@@ -155,7 +181,7 @@ export const planStep = kind.checked('planStep', growth.planStep, {
  * they grow the same model to the same bits.
  *
  * @param from a model, or what has been solved of it
- * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
+ * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen` and `planRepeat`
  */
 export const grow = kind.checked('grow', growth.grow, {
   from,

@@ -17,6 +17,7 @@ import * as training from '../src/training/index.ts'
 
 const { dense, sequential } = layers
 const model = sequential([dense(4, { name: 'a', activation: 'relu' }), dense(3)], { input: [5] })
+const blocks = sequential([layers.residual([dense(5, { name: 'up' })]), dense(3)], { input: [5] })
 const loaded = Promise.resolve(model)
 const sgd = training.sgd({ learningRate: 0.1 })
 const loss = 'mse'
@@ -264,6 +265,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     countParameters: [model],
     decodeModel: [new Uint8Array(), options()],
     deepen: [model, ['a'], options()],
+    repeat: [blocks, ['up'], options()],
     describePlan: [plan],
     encodeModel: [model],
     grow: [model, [step], options()],
@@ -273,6 +275,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     load: [text],
     memorySource: [new Uint8Array()],
     planDeepen: [net2net.solve(model), ['a'], options()],
+    planRepeat: [net2net.solve(blocks), ['up'], options()],
     planStep: [model, step, options()],
     planWiden: [model, { a: 6 }, options()],
     save: [model, text, options()],

@@ -70,10 +70,10 @@ export interface Growth {
 }
 
 /** Whether a step keeps the function: the random baselines and the paper's noise do not. */
-const isExact = (step: GrowthStep): boolean =>
-  'widen' in step
-    ? step.init !== 'random-pad' && step.noise !== 'paper'
-    : step.init !== 'random-init'
+const isExact = (step: GrowthStep): boolean => {
+  if ('widen' in step) return step.init !== 'random-pad' && step.noise !== 'paper'
+  return !('deepen' in step) || step.init !== 'random-init'
+}
 
 /**
  * Plans, applies, writes under a temporary name, compares what is written with the input model in

@@ -6,7 +6,7 @@ import { type GrowthPlan, rolesIn } from './growth-plan.ts'
  * sizes and numbers. Each is a table with a head, and an empty line lies between two. A plan without changes gives no line.
  */
 export function describePlan(plan: GrowthPlan): readonly string[] {
-  const { units, inserted, parameters, positions, integers, copied, pinned } = plan
+  const { units, inserted, repeated = [], parameters, positions, integers, copied, pinned } = plan
   const tables = [
     table(
       ['units of', 'from', 'to', 'initialization'],
@@ -19,6 +19,18 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
         after,
         layer.nodes.map(({ opType }) => opType).join(' + '),
         init,
+      ]),
+    ),
+    table(
+      ['repeated', 'nodes', 'parameters', 'zero at first'],
+      repeated.map(({ blocks, nodes, parameters, gates }) => [
+        blocks.join(', '),
+        nodes.length,
+        parameters.length + gates.length,
+        [
+          ...parameters.flatMap(({ start, to }) => (start === 'zero' ? [to] : [])),
+          ...gates.map(({ name }) => name),
+        ].join(', '),
       ]),
     ),
     table(

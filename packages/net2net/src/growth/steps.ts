@@ -4,6 +4,7 @@ import { countParameters } from '../operators/model-size.ts'
 import { applyPlan } from './apply/apply.ts'
 import type { GrowthPlan } from './growth-plan.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
+import { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 import { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
 import { modelOf, type Solution } from './solve/index.ts'
@@ -19,7 +20,11 @@ export interface DeepenStep extends Omit<DeepenOptions, 'statistics'>, Planned {
   /** Layers after which a layer is inserted: names, parts of names or patterns. */
   readonly deepen: string | readonly string[]
 }
-export type GrowthStep = WidenStep | DeepenStep
+export interface RepeatStep extends RepeatOptions, Planned {
+  /** Residual blocks that are copied: modules, layers of them, or patterns. */
+  readonly repeat: string | readonly string[]
+}
+export type GrowthStep = WidenStep | DeepenStep | RepeatStep
 
 /** What a step is planned with beside its own options. */
 export interface StepContext extends PlanningContext {
@@ -36,7 +41,7 @@ export type ResolvedStep = GrowthStep & { readonly seed: number; readonly plan: 
  * The plan of a step.
  *
  * @param from A model, or what has been solved of it.
- * @throws Net2NetError as `planWiden` and `planDeepen`.
+ * @throws Net2NetError as `planWiden`, `planDeepen` and `planRepeat`.
  */
 export const planStep = (
   from: Model | Solution,
@@ -58,6 +63,12 @@ function resolveStep(
       ...options,
       plan: plan ?? planWiden(from, widen, { ...options, onMemory }),
     }
+  }
+  if ('repeat' in step) {
+    const { copy = 'interleave', start = 'zero' } = step
+    const repeat = typeof step.repeat === 'string' ? [step.repeat] : step.repeat
+    const options = { seed, copy, start }
+    return { repeat, ...options, plan: plan ?? planRepeat(from, repeat, options) }
   }
   const { init = 'net2deeper', block = 'identity' } = step
   const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
@@ -83,7 +94,7 @@ export interface GrownModel {
  * equal steps draw different maps.
  *
  * @param from A model, or what has been solved of it.
- * @throws Net2NetError as `planWiden` and `planDeepen`.
+ * @throws Net2NetError as `planWiden`, `planDeepen` and `planRepeat`.
  */
 export function grow(
   from: Model | Solution,
