@@ -68,6 +68,8 @@ export interface GrowthFacets {
   readonly normalization?: NormalizationFacet
   /** True if, with a constant as one operand, the node shifts units: the bias of the layer before. */
   readonly bias?: true
+  /** True if output 0 is the sum of all inputs: where all of them but one are zero, it is that one. */
+  readonly sum?: true
   /** Random padding of parameters by input position, where 0.1 (vectors) would be absurd. */
   readonly padding?: Readonly<Record<number, number>>
 }
