@@ -18,6 +18,7 @@ import { Training, type TrainOptions } from './run/trainer.ts'
 import * as schedules from './schedules.ts'
 
 export type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
+export type { JoinedState } from './compile/joined-vectors.ts'
 export {
   bceWithLogits,
   type EmittedLoss,
@@ -161,7 +162,15 @@ export const averaged = checked('averaged', optimizers.averaged, { optimizer, de
 export const buildStep = checked('buildStep', steps.buildStep, {
   model,
   options: kind.options<steps.StepOptions>(
-    { ...step, targetShape, gradients: flag, watch: flag, output: text, target: text },
+    {
+      ...step,
+      targetShape,
+      gradients: flag,
+      joinVectors: flag,
+      watch: flag,
+      output: text,
+      target: text,
+    },
     { loss, optimizer },
   ),
 })

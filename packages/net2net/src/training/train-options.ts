@@ -6,7 +6,7 @@ import type { StepOptions } from './compile/step-graph.ts'
 import type { TrainingState } from './run/state.ts'
 
 export interface TrainOptions
-  extends Omit<StepOptions, 'gradients' | 'target' | 'targetShape' | 'watch'> {
+  extends Omit<StepOptions, 'gradients' | 'joinVectors' | 'target' | 'targetShape' | 'watch'> {
   readonly runtime: Runtime
   /** Default 1. */
   readonly epochs?: number | undefined
