@@ -4,6 +4,11 @@
  */
 export { type Bindings, type BindOptions, bindEntries } from './bind.ts'
 export { type GrowEntriesOptions, growEntries, growEntrySlots } from './grow-entries.ts'
+export type { ArchitectureMapping, LayerStack, TiedEntries } from './hugging-face/architecture.ts'
+export { architectures } from './hugging-face/architectures.ts'
+export type { CheckpointGrowth } from './hugging-face/grow-checkpoint.ts'
+export type { AddedLayers } from './hugging-face/layers.ts'
+export type { WantedSizes } from './hugging-face/plan.ts'
 export { growKeras } from './keras/grow-keras.ts'
 export { type KerasFile, kerasParts, readKerasFile, withChanges } from './keras/keras-file.ts'
 export { type KerasModel, kerasToModel } from './keras/to-model.ts'
