@@ -1,11 +1,11 @@
 /** net2net hf: folders of Hugging Face's transformers, grown by plans on an export of the same network. */
 import type { Command } from 'commander'
-import { applyPlan, type Comparison, compare, load, Net2NetError } from 'net2net'
+import { type Comparison, compare, describePlan, load, Net2NetError } from 'net2net'
 import type { ConfigChange, WantedSizes } from 'net2net/bridges'
 import { readWhole } from 'net2net/files'
 import { inputError, usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
-import { mustFitIntoMemory, planText, worst } from '../grow-model.ts'
+import { mustFitIntoMemory, worst } from '../grow-model.ts'
 import { interruptible } from '../interruptible.ts'
 import { list, seed } from '../options.ts'
 import { grouped, table } from '../table.ts'
@@ -73,8 +73,8 @@ async function run(io: Io, folder: string, options: Options): Promise<void> {
   const { output, layers, repeat, untie, force, onnx } = options
   if (output === undefined && !options.dryRun)
     throw usageError('Where to? Give the folder to write with -o, or --dry-run.')
-  const wanted = wantedSizes(options)
-  const isWider = Object.keys(wanted).length > 0
+  const { ffn, heads, hidden } = options
+  const isWider = ffn !== undefined || heads !== undefined || hidden !== undefined
   const isDeeper = layers !== undefined || repeat !== undefined
   if (!isWider && !isDeeper)
     throw usageError('Nothing to grow was given: --ffn, --heads, --hidden, --layers or --repeat.')
@@ -85,21 +85,19 @@ async function run(io: Io, folder: string, options: Options): Promise<void> {
   const mapping = options.mapping === undefined ? {} : await readMapping(options.mapping)
   const { openHuggingFace } = await import('net2net/bridges')
   using opened = openHuggingFace(folder, mapping)
-  using model = isWider ? await interruptible(io.signal, () => load(onnx!)) : undefined
+  using model = onnx === undefined ? undefined : await interruptible(io.signal, () => load(onnx))
   const onMemory = (bytes: number) => mustFitIntoMemory(io, bytes)
-  const plan = model && opened.plan(model, wanted, { seed: options.seed, onMemory })
-  const grown = opened.grow({
-    ...(model && plan && { widen: { model, plan } }),
-    layers: { ...(layers !== undefined && { last: layers }), ...(repeat && { repeat }) },
-    ...(untie && { untie }),
-  })
+  const plan =
+    isWider && model
+      ? opened.plan(model, { ffn, heads, hidden }, { seed: options.seed, onMemory })
+      : undefined
+  const grown = opened.grow({ model, plan, layers: { last: layers, repeat }, untie })
   const parameters = {
     before: countElements(opened.entries.values()),
     after: countElements(grown.entries.values()),
   }
-  const student = model && plan && applyPlan(model, plan)
   const text = [
-    plan ? planText(plan) : '',
+    plan ? describePlan(plan).join('\n') : '',
     changesText(grown.changes),
     layersText(grown.added),
     `Parameters: ${grouped(parameters.before)} → ${grouped(parameters.after)} (× ${(parameters.after / parameters.before).toFixed(2)})`,
@@ -115,10 +113,10 @@ async function run(io: Io, folder: string, options: Options): Promise<void> {
     return
   }
   let check: Comparison | undefined
-  if (model && student) {
+  if (model && grown.model && (plan || grown.hasLayers)) {
     const inputs =
       options.inputs === undefined ? {} : { inputs: [await readInputs(options.inputs)] }
-    check = await compare(model, student, { signal: io.signal, ...inputs })
+    check = await compare(model, grown.model, { signal: io.signal, ...inputs })
     if (check.equal === false)
       throw new Net2NetError(
         'difference',
@@ -126,7 +124,7 @@ async function run(io: Io, folder: string, options: Options): Promise<void> {
       )
     text.push(comparisonText(check))
   }
-  if (isDeeper) text.push(deeperNote)
+  if (isDeeper && !grown.hasLayers) text.push(notRun)
   const files = await grown.save(output, { force, signal: io.signal })
   printResult(
     io,
@@ -136,17 +134,9 @@ async function run(io: Io, folder: string, options: Options): Promise<void> {
   )
 }
 
-/** What the check cannot see: the ONNX model has no more layers than it had. */
-const deeperNote =
-  'The added layers end in zeros, so that they add nothing; no model with them was run.'
-
-function wantedSizes({ ffn, heads, hidden }: Options): WantedSizes {
-  return {
-    ...(ffn !== undefined && { ffn }),
-    ...(heads !== undefined && { heads }),
-    ...(hidden !== undefined && { hidden }),
-  }
-}
+/** Without a model, or with one whose blocks cannot be repeated, nothing computes the deeper network here. */
+const notRun = `The new layers end in zeros, so that they add nothing. No model with them was run: --onnx gives
+one, and net2net repeats its blocks where it can.`
 
 async function readMapping(file: string) {
   const text = new TextDecoder().decode(await readWhole(file))

@@ -68,6 +68,10 @@ export interface GrownFolder {
   readonly changes: readonly ConfigChange[]
   /** The new layers by name, and the layers that they are copies of. */
   readonly added: ReadonlyMap<string, string>
+  /** The model after the same growth; undefined where none was given. */
+  readonly model: Model | undefined
+  /** Whether the model has the new layers, too: not where one of its blocks cannot be repeated. */
+  readonly hasLayers: boolean
   /**
    * Writes config.json, the weights as safetensors, in files as large as they were, and copies of the tokenizer's and all other small
    * files: under temporary names, which are read back before they are published, all or none.
@@ -132,11 +136,13 @@ export function openHuggingFace(
       entries: weights.entries,
       plan: (from, wanted, options) => planCheckpoint(from, checkpoint, wanted, options),
       grow(growth) {
-        const { entries, changes, added } = growCheckpoint(checkpoint, growth)
+        const { entries, changes, added, model, hasLayers } = growCheckpoint(checkpoint, growth)
         const written = withValues(text, changes)
         return {
           entries,
           added,
+          model,
+          hasLayers,
           changes: [...changes].map(([field, after]) => ({
             field,
             before: fieldOf(config, field),

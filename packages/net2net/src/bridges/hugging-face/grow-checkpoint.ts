@@ -1,5 +1,5 @@
 /** Checkpoints of transformers, grown by plans that were made on exports of the same networks. */
-import { internalError, refusedError } from '../../errors.ts'
+import { internalError, refusedError, usageError } from '../../errors.ts'
 import { applyPlan } from '../../growth/apply/apply.ts'
 import { gatheredAxes } from '../../growth/apply/grow-tensor.ts'
 import type { GrowthPlan } from '../../growth/growth-plan.ts'
@@ -22,17 +22,20 @@ import {
   sizesOf,
 } from './config.ts'
 import type { ConfigValue } from './config-text.ts'
+import { deepenedModel, type Held } from './deepened-model.ts'
 import { type AddedLayers, addLayers } from './layers.ts'
 import { planSizes, type WantedSizes } from './plan.ts'
 import { evaluate, type SizeExpression, type SizeOf } from './size-expression.ts'
 
 export interface CheckpointGrowth {
-  /** A plan, and the ONNX model on which it was made. */
-  readonly widen?: { readonly model: Model; readonly plan: GrowthPlan }
-  /** Layers that are added after the widening. */
-  readonly layers?: AddedLayers
+  /** An ONNX model that was exported from the same network. */
+  readonly model?: Model | undefined
+  /** A plan that was made on it. */
+  readonly plan?: GrowthPlan | undefined
+  /** Layers that are added after what the plan does. */
+  readonly layers?: AddedLayers | undefined
   /** Lets embeddings that are tied become two tensors. */
-  readonly untie?: boolean
+  readonly untie?: boolean | undefined
 }
 
 export interface GrownCheckpoint {
@@ -41,12 +44,19 @@ export interface GrownCheckpoint {
   readonly changes: ReadonlyMap<string, ConfigValue>
   /** The new layers by name, and the layers that they are copies of. */
   readonly added: ReadonlyMap<string, string>
+  /** The model after the same growth; undefined where none was given. */
+  readonly model: Model | undefined
+  /** Whether the model has the new layers, too: not where one of its blocks cannot be repeated. */
+  readonly hasLayers: boolean
 }
 
 interface WidenedCheckpoint {
   readonly entries: ReadonlyMap<string, LazyTensor>
   readonly fields: ReadonlyMap<string, number>
   readonly isUntied: boolean
+  readonly model: Model
+  /** Which initializers of the model hold which entries. */
+  readonly held: readonly Held[]
 }
 
 /**
@@ -70,15 +80,34 @@ export const planCheckpoint = (
  * @throws Net2NetError (refused) where no config says what has grown, where tied entries would grow apart, where it is not
  *   clear which entry is which initializer, or where a layer cannot be added that adds nothing
  */
-export function growCheckpoint(checkpoint: Checkpoint, growth: CheckpointGrowth): GrownCheckpoint {
-  const widened = growth.widen
-    ? widenCheckpoint(checkpoint, growth.widen.model, growth.widen.plan, growth.untie)
-    : { entries: checkpoint.entries, fields: new Map<string, number>(), isUntied: false }
-  const deepened = addLayers(checkpoint, widened.entries, growth.layers ?? {})
-  const fields = new Map([...widened.fields, ...deepened.fields])
-  const changes = new Map([...configChanges(checkpoint, fields), ...deepened.lists])
-  if (widened.isUntied) changes.set('tie_word_embeddings', false)
-  return { entries: deepened.entries, changes, added: deepened.added }
+export function growCheckpoint(
+  checkpoint: Checkpoint,
+  { model, plan, layers = {}, untie }: CheckpointGrowth,
+): GrownCheckpoint {
+  if (plan && !model) throw usageError('A plan is for a model: give the one on which it was made.')
+  const widened = model && widenCheckpoint(checkpoint, model, plan ?? nothing, untie)
+  const { entries, added, lists, ...deepened } = addLayers(
+    checkpoint,
+    widened?.entries ?? checkpoint.entries,
+    layers,
+  )
+  const fields = new Map([...(widened?.fields ?? []), ...deepened.fields])
+  const changes = new Map([...configChanges(checkpoint, fields), ...lists])
+  if (widened?.isUntied) changes.set('tie_word_embeddings', false)
+  const deep = widened && deepenedModel(widened.model, widened.held, added, entries)
+  return { entries, changes, added, model: deep ?? widened?.model, hasLayers: deep !== undefined }
+}
+
+const nothing: GrowthPlan = {
+  version: 2,
+  seed: 0,
+  units: [],
+  parameters: [],
+  copied: [],
+  integers: [],
+  pinned: [],
+  positions: [],
+  inserted: [],
 }
 
 function widenCheckpoint(
@@ -88,11 +117,11 @@ function widenCheckpoint(
   untie: boolean | undefined,
 ): WidenedCheckpoint {
   const { name, architecture } = checkpoint
-  const [inserted] = plan.inserted
-  if (inserted)
+  const added = plan.inserted[0]?.name ?? plan.repeated?.[0]?.blocks[0]
+  if (added !== undefined)
     throw refusedError(
-      `${quote(inserted.name)} is a layer that networks of the type ${quote(architecture.name)} do not have: config.json cannot say it.`,
-      { where: inserted.name },
+      `The plan adds ${quote(added)} to the model, and layers are added to ${name} in its own way: give their names or number instead.`,
+      { where: added },
     )
   const bound = bind(model, checkpoint)
   const { bindings, entries, uniform } = bound
@@ -121,7 +150,8 @@ function widenCheckpoint(
         (field) => fields.get(field) ?? before(field),
       ),
     )
-  const { initializers } = applyPlan(model, plan).graph
+  const grownModel = applyPlan(model, plan)
+  const { initializers } = grownModel.graph
   const computed = new Set(bindings.derived?.map(({ entry }) => entry))
   for (const [{ entry }, { to }] of changes) {
     const [own, of] = [grown.get(entry), initializers.get(to)?.tensor]
@@ -135,7 +165,13 @@ function widenCheckpoint(
     for (const [entry, tensor] of grown)
       if (pattern.test(entry)) grown.set(entry, timesFactor(entry, tensor, factor, field))
   }
-  return { entries: grown, fields, isUntied }
+  const now = new Map(changes.map(([{ entry }, { to }]) => [entry, to]))
+  const held = bindings.bound.map(({ entry, initializer, axes: places }) => ({
+    entry,
+    initializer: now.get(entry) ?? initializer,
+    axes: places,
+  }))
+  return { entries: grown, fields, isUntied, model: grownModel, held }
 }
 
 interface Bound {

@@ -13,9 +13,9 @@ import type { ConfigValue } from './config-text.ts'
 
 export interface AddedLayers {
   /** So many layers behind the last one of every stack. */
-  readonly last?: number
+  readonly last?: number | undefined
   /** Behind each of these layers one more: `h.3`, or any end of its name. */
-  readonly repeat?: readonly string[]
+  readonly repeat?: readonly string[] | undefined
 }
 
 export interface Deepened {

@@ -12,7 +12,7 @@ import { type Checkpoint, configChanges, sizesOf } from './config.ts'
 import { evaluate, fieldsOf } from './size-expression.ts'
 
 /** Sizes by role: a number, or a factor as `'x2'`. */
-export type WantedSizes = Readonly<Partial<Record<SizeRole, WidthTarget>>>
+export type WantedSizes = Readonly<Partial<Record<SizeRole, WidthTarget | undefined>>>
 
 /**
  * A plan that gives all layers of a kind the wanted size.
