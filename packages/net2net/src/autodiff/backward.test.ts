@@ -43,6 +43,23 @@ describe('backward', () => {
       },
     }))
 
+  test('a value times its sigmoid, which others read too', async () => {
+    const graph = graphOf((builder) => {
+      const a = builder.node('MatMul', ['x', 'w'])
+      const s = builder.node('Sigmoid', [a])
+      const b = builder.node('Mul', [s, a])
+      builder.nodeOutputs('Add', [builder.node('Mul', [b, s]), a], {}, { outputs: ['y'] })
+    })
+    await checkGradients({
+      draw: (random) => ({
+        model: modelOf(graph),
+        inputs: { x: normalTensor(random, [3, 4]), w: normalTensor(random, [4, 4]) },
+      }),
+    })
+    const { added } = differentiate(graph, ['x'])
+    expect(added.filter(({ opType }) => opType === 'Sigmoid')).toEqual([])
+  })
+
   test('builds nothing for inputs that nobody differentiates', () => {
     const graph = graphOf((builder) => {
       const a = builder.node('MatMul', ['x', 'w'])
