@@ -10,8 +10,8 @@ import { inputError } from '../errors.ts'
 import { quote } from '../model/quote.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
 import { bytesFrom, elementCount, type LazyTensor } from '../tensor/tensor.ts'
-import { viewOf } from './bytes.ts'
-import type { SizedBytes } from './zip.ts'
+import { viewOf } from '../data/bytes.ts'
+import type { SizedBytes } from '../data/zip.ts'
 
 export type Hdf5Object = Hdf5Group | Hdf5Dataset
 

@@ -8,9 +8,9 @@
 import { inputError } from '../errors.ts'
 import { type DType, dtypes } from '../tensor/dtype.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
-import { inMemory, viewOf } from './bytes.ts'
+import { inMemory, viewOf } from '../data/bytes.ts'
 import type { Hdf5Group, Hdf5Object, Hdf5Value } from './hdf5-read.ts'
-import type { ZipPart } from './zip.ts'
+import type { ZipPart } from '../data/zip.ts'
 
 /** Children of the inner nodes of a group's tree: 2 × 16, as HDF5 itself has it. */
 const innerK = 16

@@ -21,7 +21,7 @@ import {
   readPickle,
   writePickle,
 } from './pickle.ts'
-import { readZip, type SizedBytes, type ZipPart, zipParts } from './zip.ts'
+import { readZip, type SizedBytes, type ZipPart, zipParts } from '../data/zip.ts'
 
 const storageTypes: Readonly<Record<string, DType>> = {
   DoubleStorage: 'float64',

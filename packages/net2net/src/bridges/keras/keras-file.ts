@@ -7,7 +7,7 @@
 
 import { inputError } from '../../errors.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
-import { inMemory } from '../bytes.ts'
+import { inMemory } from '../../data/bytes.ts'
 import {
   type Hdf5Group,
   type Hdf5Object,
@@ -17,7 +17,7 @@ import {
   textsOf,
 } from '../hdf5-read.ts'
 import { hdf5Parts } from '../hdf5-write.ts'
-import { readZip, type SizedBytes, type ZipPart, zipParts } from '../zip.ts'
+import { readZip, type SizedBytes, type ZipPart, zipParts } from '../../data/zip.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject
 export interface JsonObject {
