@@ -49,6 +49,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/train.ts')).train,
   },
   {
+    name: 'predict',
+    summary: 'write what a model says of data: classes with probabilities, or values',
+    load: async () => (await import('./commands/predict.ts')).predict,
+  },
+  {
     name: 'sweep',
     summary: 'run many trials with many seeds, on this machine or on many',
     load: async () => (await import('./commands/sweep.ts')).sweep,

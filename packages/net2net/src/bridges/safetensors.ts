@@ -5,10 +5,10 @@
  * @see https://github.com/huggingface/safetensors#format
  */
 
+import { viewOf } from '../data/bytes.ts'
 import { inputError } from '../errors.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
 import { bytesFrom, elementCount, type LazyTensor, type ReadableBytes } from '../tensor/tensor.ts'
-import { viewOf } from '../data/bytes.ts'
 
 export interface SafetensorsFile {
   /** In the order in which their data lies in the file. */

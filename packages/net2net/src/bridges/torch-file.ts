@@ -5,6 +5,8 @@
  *
  * @see https://docs.pytorch.org/docs/stable/notes/serialization.html
  */
+
+import { readZip, type SizedBytes, type ZipPart, zipParts } from '../data/zip.ts'
 import { inputError } from '../errors.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
 import { computedTensor } from '../tensor/lazy.ts'
@@ -21,7 +23,6 @@ import {
   readPickle,
   writePickle,
 } from './pickle.ts'
-import { readZip, type SizedBytes, type ZipPart, zipParts } from '../data/zip.ts'
 
 const storageTypes: Readonly<Record<string, DType>> = {
   DoubleStorage: 'float64',

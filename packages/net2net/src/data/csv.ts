@@ -49,11 +49,16 @@ export function parseCsv(
     })
   })
   const { column, classes } = targetOf(table, targetAt, options)
-  const input: Column = { dtype: 'float32', dims: [columns - 1], data: features }
+  const input: Column = {
+    dtype: 'float32',
+    dims: [columns - 1],
+    data: features,
+    ...(table.header ? { names: table.header.filter((_, i) => i !== targetAt) } : {}),
+  }
   return new ArrayDataset({ input }, column, classes)
 }
 
-const reading = (delimiter: string) =>
+export const reading = (delimiter: string) =>
   ({
     delimiter,
     trim: true,
@@ -137,11 +142,11 @@ class Table {
 }
 
 /** Lines that are looked at to find out what separates fields. */
-const sniffedLines = 20
+export const sniffedLines = 20
 const delimiters = [',', ';', '\t'] as const
 
 /** The delimiter that yields the most numbers in the first lines; of equals, the one that yields the most fields. */
-function delimiterOf(text: string): string {
+export function delimiterOf(text: string): string {
   const scores = delimiters.map((delimiter) => {
     let fields: readonly string[] = []
     try {
@@ -161,7 +166,7 @@ function delimiterOf(text: string): string {
  * Whether the first line names columns: it has the target's name, or text where a feature of the
  * next line is none. In the target's column, text may stand in every line.
  */
-function isHeader(
+export function isHeader(
   [first = [], second]: readonly (readonly string[])[],
   target: CsvOptions['target'],
 ): boolean {
@@ -178,9 +183,9 @@ function isHeader(
 /** What programs write where a number is missing. */
 const isMissing = (field: string): boolean => /^(na|n\/a|nan|null|none|\?|-)$/i.test(field)
 
-const hasDecimalComma = (field: string): boolean => /^[+-]?\d+,\d+$/.test(field)
+export const hasDecimalComma = (field: string): boolean => /^[+-]?\d+,\d+$/.test(field)
 
-const isNumber = (field: string): boolean => field !== '' && Number.isFinite(Number(field))
+export const isNumber = (field: string): boolean => field !== '' && Number.isFinite(Number(field))
 
 function targetColumn(
   target: string | number | undefined,

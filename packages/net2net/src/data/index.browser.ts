@@ -17,6 +17,7 @@ export {
   type Dataset,
 } from './dataset.ts'
 export { digitsDataset } from './digits.ts'
+export type { InputBatch, InputStream } from './inputs.ts'
 export { fashionMnistSource, type KnownDataset, mnistSource } from './known-datasets.ts'
 export type { SampleSet } from './samples.ts'
 

@@ -11,6 +11,12 @@ import * as steps from './compile/step-graph.ts'
 import { checkpoint, loss, measuring, optimizer, session, step, training } from './kinds.ts'
 import { type EvaluateOptions, type Evaluation, evaluate as evaluateWith } from './run/evaluate.ts'
 import { type MeasureOptions, measureStep as measureWith } from './run/measure.ts'
+import {
+  type PredictData,
+  type PredictionBatch,
+  type PredictOptions,
+  predict as predictWith,
+} from './run/predict.ts'
 import { Training, type TrainOptions } from './run/trainer.ts'
 import * as schedules from './schedules.ts'
 
@@ -42,6 +48,7 @@ export type { EvaluationGraph, SlotState, StepGraph, StepOptions } from './compi
 export { withParameters } from './compile/trainable.ts'
 export type { EvaluateOptions, Evaluation } from './run/evaluate.ts'
 export type { MeasureOptions } from './run/measure.ts'
+export type { PredictData, Prediction, PredictionBatch, PredictOptions } from './run/predict.ts'
 export {
   type EpochResult,
   type EpochTotals,
@@ -184,6 +191,33 @@ export const evaluate = kind.checkedAsync(
     options: RuntimeOptional<EvaluateOptions>,
   ): Promise<Evaluation> => evaluateWith(model, data, { runtime: defaultRuntime, ...options }),
   { model, data, options: kind.options<RuntimeOptional<EvaluateOptions>>(measuring, { loss }) },
+)
+
+/**
+ * What a model predicts for samples, batch by batch: classes with their probabilities, or values. See
+ * run/predict.ts.
+ */
+export const predict = checked(
+  'predict',
+  (
+    model: Model,
+    data: PredictData,
+    options: RuntimeOptional<PredictOptions> = {},
+  ): AsyncGenerator<PredictionBatch, void> =>
+    predictWith(model, data, { runtime: defaultRuntime, ...options }),
+  {
+    model,
+    data,
+    options: kind.options<RuntimeOptional<PredictOptions>>({
+      batchSize: number,
+      outputs: kind.texts,
+      activation: text,
+      axis: number,
+      runtime: kind.runtime,
+      session,
+      signal: kind.signal,
+    }),
+  },
 )
 
 /** How long a training step takes on a device: the median of a few, in milliseconds. See run/measure.ts. */

@@ -5,9 +5,10 @@
  * @see https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
  */
 
+import { inMemory } from '../../data/bytes.ts'
+import { readZip, type SizedBytes, type ZipPart, zipParts } from '../../data/zip.ts'
 import { inputError } from '../../errors.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
-import { inMemory } from '../../data/bytes.ts'
 import {
   type Hdf5Group,
   type Hdf5Object,
@@ -17,7 +18,6 @@ import {
   textsOf,
 } from '../hdf5-read.ts'
 import { hdf5Parts } from '../hdf5-write.ts'
-import { readZip, type SizedBytes, type ZipPart, zipParts } from '../../data/zip.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject
 export interface JsonObject {

@@ -12,6 +12,7 @@
 import { backward } from '../../autodiff/backward.ts'
 import { refusedError, usageError } from '../../errors.ts'
 import type { Model, Shape } from '../../model/model.ts'
+import type { OutputMeaning } from '../../model/output-meaning.ts'
 import { type Emitter, isCpu, type Target } from '../../operators/contract/gradient.ts'
 import { separateConstants } from '../../operators/shared-constants.ts'
 import type { LeftConstant } from '../../operators/trainable.ts'
@@ -74,6 +75,9 @@ export interface StepGraph {
   /** Names of the inputs that data is fed to. */
   readonly inputs: readonly string[]
   readonly target: TargetType
+  /** Which of the model's outputs the loss is of, and what its numbers mean to the loss. */
+  readonly output: string
+  readonly meaning: OutputMeaning
   /** Trained parameters. */
   readonly parameters: readonly string[]
   /** Constants that could be taken for parameters and stay as they are, and why. */
@@ -201,6 +205,8 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     model: { ...whole, graph: nearestFirst(whole.graph) },
     inputs: forward.inputs,
     target: forward.target,
+    output: forward.modelOutput,
+    meaning: forward.meaning,
     parameters,
     left,
     statistics: [...forward.updates.keys()],

@@ -142,7 +142,11 @@ const largestValueBytes = 16 * 2 ** 20
 /** How many samples a run takes: what the model fixes, or so few that no value is larger than that. */
 function samplesPerRun({ model, target }: EvaluationGraph, most: number): number {
   const [fixed] = target.shape
-  if (typeof fixed === 'number') return fixed
+  return typeof fixed === 'number' ? fixed : samplesWithin(model, most)
+}
+
+/** So many samples, or so few that no value of the model is larger than the limit. */
+export function samplesWithin(model: Model, most: number): number {
   let largest = 1
   for (const { dtype, shape } of inferModel(model).values()) {
     // Without a symbolic size it is not of samples.
@@ -158,5 +162,5 @@ function samplesPerRun({ model, target }: EvaluationGraph, most: number): number
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted)
-    throw new Net2NetError('interrupted', 'Training was interrupted.', { cause: signal.reason })
+    throw new Net2NetError('interrupted', 'Interrupted.', { cause: signal.reason })
 }

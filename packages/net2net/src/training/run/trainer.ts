@@ -10,6 +10,7 @@ import {
 import { Net2NetError, usageError } from '../../errors.ts'
 import { mustHaveClassesOf, withClasses } from '../../model/classes.ts'
 import type { Model } from '../../model/model.ts'
+import { withColumns, withOutputMeaning } from '../../model/output-meaning.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { permutation, randomStream } from '../../tensor/random.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
@@ -79,7 +80,9 @@ export class Training implements AsyncIterable<EpochResult> {
       const classes = this.step.target.classes === undefined ? undefined : data.classes
       mustHaveClassesOf(model, classes, trainingData)
       if (classes) this.#model = withClasses(model, classes)
+      if (data.columns) this.#model = withColumns(this.#model, data.columns)
     }
+    this.#model = withOutputMeaning(this.#model, this.step.output, this.step.meaning)
     const { from } = inFloat32(model)
     this.notes = [
       ...[...from].map(

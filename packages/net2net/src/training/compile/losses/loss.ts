@@ -29,6 +29,8 @@ export interface TargetType {
   readonly perPrediction: number
   /** How many classes there are, where the target holds their indices. */
   readonly classes?: number
+  /** The axis of the prediction that holds the classes, where there are any. */
+  readonly classAxis?: number
 }
 
 export interface Loss {

@@ -46,8 +46,14 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
       const axis = axisOf(shape, classAxis, form === 'indices' ? given : undefined)
       const classes = classesOf(shape, axis)
       return form === 'one-hot'
-        ? { dtype: 'float32', shape, perPrediction: classes }
-        : { dtype: 'int64', shape: shape.filter((_, a) => a !== axis), perPrediction: 1, classes }
+        ? { dtype: 'float32', shape, perPrediction: classes, classAxis: axis }
+        : {
+            dtype: 'int64',
+            shape: shape.filter((_, a) => a !== axis),
+            perPrediction: 1,
+            classes,
+            classAxis: axis,
+          }
     },
     emit({ emitter, prediction, target, classAxis }) {
       const shape: Shape = emitter.info(prediction).shape!
