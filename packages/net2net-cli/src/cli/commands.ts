@@ -49,6 +49,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/train.ts')).train,
   },
   {
+    name: 'evaluate',
+    summary: 'measure a model on data: loss, metrics with intervals, each class',
+    load: async () => (await import('./commands/evaluate.ts')).evaluate,
+  },
+  {
     name: 'predict',
     summary: 'write what a model says of data: classes with probabilities, or values',
     load: async () => (await import('./commands/predict.ts')).predict,

@@ -32,6 +32,7 @@ export const parseCsv = checked('parseCsv', csv.parseCsv, {
     targetKind: text,
     delimiter: text,
     classes: kind.texts,
+    columns: kind.texts,
   }),
   source: named,
 })

@@ -36,6 +36,7 @@ export const loadData = checkedAsync('loadData', anything.loadData, {
     targetKind: text,
     target: text,
     classes: kind.texts,
+    columns: kind.texts,
   }),
 })
 

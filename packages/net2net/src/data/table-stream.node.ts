@@ -8,7 +8,15 @@ import { inputError, usageError } from '../errors.ts'
 import { fileProblem } from '../files/read-whole.ts'
 import { shown } from '../model/classes.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { delimiterOf, hasDecimalComma, isHeader, isNumber, reading, sniffedLines } from './csv.ts'
+import {
+  delimiterOf,
+  hasDecimalComma,
+  isHeader,
+  isNumber,
+  positionsOf,
+  reading,
+  sniffedLines,
+} from './csv.ts'
 import type { InputBatch, InputStream } from './inputs.ts'
 
 export interface TableInputs {
@@ -208,15 +216,7 @@ function chooseColumns(
     header,
     width,
   })
-  if (header && columns) {
-    const missing = columns.filter((name) => !header.includes(name))
-    if (missing.length > 0)
-      throw inputError(
-        `${source} has no column ${shown(missing)}, which the model was trained on; it has ${shown(header)}.`,
-        { hint: 'A table without a line of names is read in the order of its columns.' },
-      )
-    return chosen(columns.map((name) => header.indexOf(name)))
-  }
+  if (header && columns) return chosen(positionsOf(columns, header, source))
   if (target !== undefined) {
     const at = typeof target === 'number' ? target : (header?.indexOf(target) ?? -1)
     if (!(at >= 0 && at < width))

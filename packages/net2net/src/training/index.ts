@@ -8,7 +8,16 @@ import type { RuntimeOptional } from '../runtime/runtime.ts'
 import * as losses from './compile/losses/index.ts'
 import * as optimizers from './compile/optimizers/index.ts'
 import * as steps from './compile/step-graph.ts'
-import { checkpoint, loss, measuring, optimizer, session, step, training } from './kinds.ts'
+import {
+  checkpoint,
+  loss,
+  measuring,
+  metrics,
+  optimizer,
+  session,
+  step,
+  training,
+} from './kinds.ts'
 import { type EvaluateOptions, type Evaluation, evaluate as evaluateWith } from './run/evaluate.ts'
 import { type MeasureOptions, measureStep as measureWith } from './run/measure.ts'
 import {
@@ -17,6 +26,7 @@ import {
   type PredictOptions,
   predict as predictWith,
 } from './run/predict.ts'
+import { storedLoss as storedLossOf } from './run/probabilities.ts'
 import { Training, type TrainOptions } from './run/trainer.ts'
 import * as schedules from './schedules.ts'
 
@@ -44,8 +54,39 @@ export type {
   Update,
   UpdateContext,
 } from './compile/optimizers/index.ts'
-export type { EvaluationGraph, SlotState, StepGraph, StepOptions } from './compile/step-graph.ts'
+export type {
+  EvaluationGraph,
+  EvaluationGraphOptions,
+  SlotState,
+  StepGraph,
+  StepOptions,
+} from './compile/step-graph.ts'
 export { withParameters } from './compile/trainable.ts'
+export {
+  type Average,
+  accuracy,
+  auc,
+  type ClassCounts,
+  f1,
+  type Metric,
+  meanAbsolute,
+  metricNames,
+  metricOf,
+  perplexity,
+  precision,
+  r2,
+  recall,
+  rootMeanSquare,
+  topK,
+  type Weights,
+} from './metrics/metrics.ts'
+export type {
+  ClassOutcomes,
+  LabelOutcomes,
+  Outcomes,
+  ValueOutcomes,
+} from './metrics/outcomes.ts'
+export type { ClassReport, Measured, MetricsReport } from './metrics/report.ts'
 export type { EvaluateOptions, Evaluation } from './run/evaluate.ts'
 export type { MeasureOptions } from './run/measure.ts'
 export type { PredictData, Prediction, PredictionBatch, PredictOptions } from './run/predict.ts'
@@ -109,6 +150,21 @@ export const cosine = checked('cosine', schedules.cosine, {
   epochs: number,
   end: kind.optional(number),
 })
+/** `rate`, and over the last part of `epochs` linearly down to `end`; behind `warmUp`: warm-up, stable, decay. */
+export const warmupStableDecay = checked('warmupStableDecay', schedules.warmupStableDecay, {
+  rate,
+  epochs: number,
+  options: kind.options<NonNullable<Parameters<typeof schedules.warmupStableDecay>[2]>>({
+    decay: number,
+    end: number,
+  }),
+})
+/** Up to `rate` and far down again over `epochs`, along half cosines (Smith and Topin 2018). */
+export const oneCycle = checked('oneCycle', schedules.oneCycle, {
+  rate,
+  epochs: number,
+  options: kind.options<NonNullable<Parameters<typeof schedules.oneCycle>[2]>>({ rise: number }),
+})
 /** Rises linearly from 0 over the first `steps` steps, then follows `next`. */
 export const warmUp = checked('warmUp', schedules.warmUp, { steps: number, next: learningRate })
 /** Multiplied by `factor` whenever the watched loss has not improved for `patience` epochs. */
@@ -154,7 +210,7 @@ export const buildStep = checked('buildStep', steps.buildStep, {
 export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation, {
   model,
   options: kind.options<Parameters<typeof steps.buildEvaluation>[1]>(
-    { output: text, target: text, targetShape },
+    { output: text, target: text, targetShape, prediction: flag },
     { loss },
   ),
 })
@@ -182,15 +238,29 @@ export const train = checked(
   },
 )
 
-/** Loss and accuracy of a model on data. See evaluate.ts. */
+/**
+ * The loss of a model on data, and its accuracy where there are classes; with `metrics` also these, with 95% intervals, the
+ * confusion matrix and each class by itself. See run/evaluate.ts.
+ */
 export const evaluate = kind.checkedAsync(
   'evaluate',
   (
     model: Model,
     data: TrainingData,
-    options: RuntimeOptional<EvaluateOptions>,
+    options: RuntimeOptional<EvaluateOptions> = {},
   ): Promise<Evaluation> => evaluateWith(model, data, { runtime: defaultRuntime, ...options }),
-  { model, data, options: kind.options<RuntimeOptional<EvaluateOptions>>(measuring, { loss }) },
+  {
+    model,
+    data,
+    options: kind.options<RuntimeOptional<EvaluateOptions>>({
+      ...measuring,
+      metrics: kind.either("'usual', or a list of metrics and names of them", text, metrics),
+      intervals: flag,
+      seed: number,
+      onProgress: kind.callback,
+      loss,
+    }),
+  },
 )
 
 /**
@@ -219,6 +289,15 @@ export const predict = checked(
     }),
   },
 )
+
+/**
+ * The name of the loss that one of the model's outputs was trained with (default: the first), as far as the model tells.
+ * See run/probabilities.ts.
+ */
+export const storedLoss = checked('storedLoss', storedLossOf, {
+  model,
+  output: kind.optional(text),
+})
 
 /** How long a training step takes on a device: the median of a few, in milliseconds. See run/measure.ts. */
 export const measureStep = kind.checkedAsync(

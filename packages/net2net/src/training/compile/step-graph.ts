@@ -28,10 +28,11 @@ import { sumOf } from './losses/counts.ts'
 import type { Loss, LossName, TargetType } from './losses/index.ts'
 import { clipByNorm } from './optimizers/clip.ts'
 import type { Optimizer, Slot } from './optimizers/optimizer.ts'
+import { type GroupOptions, parameterGroups } from './parameter-groups.ts'
 import { chooseParameters, forServing, withConstantsAsInitializers } from './trainable.ts'
 import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
 
-export interface StepOptions {
+export interface StepOptions extends GroupOptions {
   readonly loss: Loss | LossName
   readonly optimizer: Optimizer
   /** Names or patterns (`conv1*`) of parameters, or of layers, that stay as they are. */
@@ -141,6 +142,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const next = new Map<string, string>()
   const slots: SlotState[] = []
   const parameters = forward.variables.filter((name) => gradients.has(name))
+  const groupOf = parameterGroups(separate, parameters, options)
   for (const parameter of parameters) {
     const tensor = materialize(source.graph.initializers.get(parameter)!.tensor)
     state.set(parameter, tensor)
@@ -154,11 +156,16 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
       builder.input(name, value.dtype, value.dims)
       emitter.declare(name, { dtype: value.dtype, shape: value.dims })
     }
+    const { rate, decays } = groupOf(parameter, tensor)
     const update = optimizer.update({
       emitter,
       parameter,
       gradient: gradients.get(parameter)!,
-      learningRate: 'learning_rate',
+      learningRate:
+        rate === 1
+          ? 'learning_rate'
+          : emitter.op('Mul', ['learning_rate', emitter.constant(float32([], [rate]))]),
+      decays,
       slot: (name) => slotName(parameter, name),
     })
     next.set(parameter, update.parameter)
@@ -232,13 +239,22 @@ export interface EvaluationGraph {
   readonly inputs: readonly string[]
   readonly target: TargetType
   readonly counts: boolean
+  /** What the numbers of the model's output mean to the loss. */
+  readonly meaning: OutputMeaning
+  /** The names of all outputs. */
+  readonly outputs: readonly string[]
+  /** The name of the output that `prediction` adds. */
+  readonly prediction: string | undefined
+}
+
+export interface EvaluationGraphOptions
+  extends Pick<StepOptions, 'loss' | 'output' | 'target' | 'targetShape'> {
+  /** Add an output with what the loss is computed from: the model's output, or the logits below it. */
+  readonly prediction?: boolean
 }
 
 /** The model with outputs `loss` (mean of the batch) and `correct`, with its weights constant. */
-export function buildEvaluation(
-  model: Model,
-  options: Pick<StepOptions, 'loss' | 'output' | 'target' | 'targetShape'>,
-): EvaluationGraph {
+export function buildEvaluation(model: Model, options: EvaluationGraphOptions): EvaluationGraph {
   const single = inFloat32(forServing(model)).model
   const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(single)))
   const forward = new ForwardGraph(source, { ...options, variables: [] })
@@ -246,11 +262,17 @@ export function buildEvaluation(
   const right = correct?.()
   forward.output('loss', loss)
   if (right !== undefined) forward.output('correct', right)
+  const prediction = options.prediction ? forward.builder.names.fresh('prediction') : undefined
+  if (prediction !== undefined) forward.output(prediction, forward.prediction)
+  const evaluation = forward.model()
   return {
-    model: forward.model(),
+    model: evaluation,
     inputs: forward.inputs,
     target: forward.target,
     counts: correct !== undefined,
+    meaning: forward.meaning,
+    outputs: evaluation.graph.outputs.map(({ name }) => name),
+    prediction,
   }
 }
 

@@ -3,6 +3,7 @@ import { usageError } from '../../errors.ts'
 import { classesOf } from '../../model/classes.ts'
 import type { Model, Node } from '../../model/model.ts'
 import { type Activation, outputMeanings } from '../../model/output-meaning.ts'
+import { isCopy } from '../../operators/shared-constants.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { isFloat } from '../../tensor/dtype.ts'
 import { elementCount, float32, Tensor, toNumbers } from '../../tensor/tensor.ts'
@@ -67,11 +68,27 @@ export function outputKind(
   }
 }
 
+/**
+ * The name of the loss that an output was trained with, where training stored it; else the one that goes with the
+ * Softmax or Sigmoid at its end, or with names of classes.
+ *
+ * @param output default: the first
+ */
+export function storedLoss(model: Model, output?: string): string | undefined {
+  const name = output ?? model.graph.outputs[0]?.name
+  if (name === undefined) return undefined
+  const { activation } = outputKind(model, name)
+  return (
+    outputMeanings(model).get(name)?.loss ??
+    { softmax: 'softmax-cross-entropy', sigmoid: 'bce-with-logits', none: undefined }[activation]
+  )
+}
+
 /** The node that computes an output, seen through copies. */
 function lastNode({ graph }: Model, output: string): Node | undefined {
   const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node])))
   let node = producers.get(output)
-  while (node?.opType === 'Identity') node = producers.get(node.inputs[0]!)
+  while (node && isCopy(node)) node = producers.get(node.inputs[0]!)
   return node
 }
 
@@ -129,7 +146,7 @@ function classesAlong(
 const namesOf = (classNames: readonly string[] | undefined, classes: number) =>
   classNames?.length === classes ? { classNames } : {}
 
-const floats = (tensor: Tensor): ArrayLike<number> =>
+export const floats = (tensor: Tensor): ArrayLike<number> =>
   tensor.data instanceof Float32Array || tensor.data instanceof Float64Array
     ? tensor.data
     : toNumbers(tensor)
@@ -140,13 +157,13 @@ const asFloat32 = (tensor: Tensor): Tensor<'float32'> =>
     : float32(tensor.dims, floats(tensor))
 
 /** 1 / (1 + e⁻ᶻ), where neither end overflows. */
-const sigmoid = (z: number): number => {
+export const sigmoid = (z: number): number => {
   const e = Math.exp(-Math.abs(z))
   return z >= 0 ? 1 / (1 + e) : e / (1 + e)
 }
 
 /** The elements before, along and behind an axis. */
-const around = (dims: readonly number[], axis: number) => ({
+export const around = (dims: readonly number[], axis: number) => ({
   outer: elementCount(dims.slice(0, axis)),
   size: dims[axis]!,
   inner: elementCount(dims.slice(axis + 1)),

@@ -16,6 +16,7 @@ import { permutation, randomStream } from '../../tensor/random.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { buildStep, type StepGraph, type StepOptions, slotName } from '../compile/step-graph.ts'
 import { forServing, withParameters } from '../compile/trainable.ts'
+import { metricOf } from '../metrics/metrics.ts'
 import { afterEpoch, rateAt } from '../schedules.ts'
 import type { StepEvent, TrainOptions } from '../train-options.ts'
 import { createStepper } from './create-stepper.ts'
@@ -95,11 +96,12 @@ export class Training implements AsyncIterable<EpochResult> {
   }
 
   #evaluating(): EvaluateOptions {
-    const { evaluationBatchSize, loss, output, runtime, session, signal } = this.#options
+    const { evaluationBatchSize, loss, metrics, output, runtime, session, signal } = this.#options
     return {
       loss,
       runtime,
       signal,
+      ...(metrics ? { metrics, intervals: false } : {}),
       ...(session ? { session } : {}),
       ...(output === undefined ? {} : { output }),
       ...(evaluationBatchSize === undefined ? {} : { batchSize: evaluationBatchSize }),
@@ -292,6 +294,13 @@ export class Training implements AsyncIterable<EpochResult> {
       ...(this.step.counts ? { accuracy: totals.correct / totals.predictions } : {}),
       ...(measured ? { valLoss: measured.loss } : {}),
       ...(measured?.accuracy === undefined ? {} : { valAccuracy: measured.accuracy }),
+      ...(measured?.metrics
+        ? {
+            metrics: Object.fromEntries(
+              Object.entries(measured.metrics).map(([name, { value }]) => [name, value]),
+            ),
+          }
+        : {}),
       seconds: seconds(),
       learningRate: totals.learningRate,
       step: this.#state.step,
@@ -303,7 +312,8 @@ export class Training implements AsyncIterable<EpochResult> {
 
   #afterEpoch(result: EpochResult): TrainingState {
     const { optimizer, earlyStopping } = this.#options
-    const watched = result.valLoss ?? result.loss
+    const plateauLoss = result.valLoss ?? result.loss
+    const watched = watchedOf(this.#options, result)
     const state = this.#state
     const better = watched < state.best - (earlyStopping?.minimumChange ?? 0)
     const best = better && earlyStopping?.restoreBest
@@ -313,7 +323,7 @@ export class Training implements AsyncIterable<EpochResult> {
       epoch: result.epoch,
       batch: 0,
       totals: noTotals,
-      plateau: afterEpoch(optimizer.learningRate, state.plateau, watched),
+      plateau: afterEpoch(optimizer.learningRate, state.plateau, plateauLoss),
       history: [...state.history, result],
       best: better ? watched : state.best,
       waited: better ? 0 : state.waited + 1,
@@ -329,6 +339,14 @@ export class Training implements AsyncIterable<EpochResult> {
   }
 }
 
+/** What is to become smaller: the loss, or the metric that is asked for. */
+function watchedOf({ earlyStopping, metrics = [] }: TrainOptions, result: EpochResult): number {
+  const metric = metrics.map(metricOf).find(({ name }) => name === earlyStopping?.metric)
+  if (!metric) return result.valLoss ?? result.loss
+  const value = result.metrics?.[metric.name] ?? Number.NaN
+  return metric.better === 'higher' ? -value : value
+}
+
 const trainingData = 'The training data'
 const validationData = 'The validation data'
 
@@ -341,6 +359,18 @@ function mustBeOptions(options: TrainOptions): void {
   for (const [name, value] of Object.entries(counts))
     if (value !== undefined && !(Number.isInteger(value) && value >= 1))
       throw usageError(`${name} must be a whole number from 1 on, not ${value}.`, { where: name })
+  const names = (options.metrics ?? []).map((metric) => metricOf(metric).name)
+  if (names.length > 0 && !options.validation)
+    throw usageError(
+      `The metrics ${names.join(', ')} are measured on validation data, but there are none.`,
+      { where: 'metrics' },
+    )
+  const watched = earlyStopping?.metric
+  if (watched !== undefined && !names.includes(watched))
+    throw usageError(
+      `Early stopping watches the metric "${watched}", which is not measured${names.length > 0 ? `; measured are ${names.join(', ')}` : ''}.`,
+      { where: 'earlyStopping.metric' },
+    )
   for (const [name, value] of Object.entries({ untilStep, minimumChange }))
     if (value !== undefined && !(value >= 0))
       throw usageError(`${name} must be a number from 0 on, not ${value}.`, { where: name })

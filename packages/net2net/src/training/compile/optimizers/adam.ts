@@ -71,7 +71,7 @@ function adaptive(
       const rate = biasCorrection ? div(learningRate, corrected(beta1)) : learningRate
       const root = biasCorrection ? div(sqrt(v), sqrt(corrected(beta2))) : sqrt(v)
       const decayed =
-        decoupled && weightDecay !== 0
+        decoupled && weightDecay !== 0 && context.decays !== false
           ? mul(parameter, sub(1, mul(learningRate, weightDecay)))
           : parameter
       return {

@@ -27,6 +27,8 @@ export interface UpdateContext {
   readonly gradient: string
   /** A float scalar. */
   readonly learningRate: string
+  /** False for a parameter that weight decay leaves alone. */
+  readonly decays?: boolean
   /** Current values of the parameter's slots. */
   slot(name: Slot['name']): string
 }
@@ -65,10 +67,10 @@ export function arithmetic(emitter: Emitter) {
 
 /** L2 regularization: the gradient of λ/2 · |w|² added to the loss's. */
 export function withWeightDecay(
-  { emitter, gradient, parameter }: UpdateContext,
+  { emitter, gradient, parameter, decays = true }: UpdateContext,
   weightDecay: number,
 ): string {
-  if (weightDecay === 0) return gradient
+  if (weightDecay === 0 || !decays) return gradient
   const { add, mul } = arithmetic(emitter)
   return add(gradient, mul(parameter, weightDecay))
 }
