@@ -19,14 +19,12 @@ export function loadFor(
   const [input] = requiredInputs(model.graph)
   const shape = input?.type.kind === 'tensor' ? (input.type.shape ?? []) : []
   const dims = shape.slice(1).filter((dim) => typeof dim === 'number')
-  const classes = classesOf(model)
-  const columns = columnsOf(model)
   return loadData(spec, {
     dims,
     signal,
     targetKind: loss === 'softmax-cross-entropy' ? 'class' : 'value',
-    ...(target === undefined ? {} : { target }),
-    ...(classes ? { classes } : {}),
-    ...(columns ? { columns } : {}),
+    target,
+    classes: classesOf(model),
+    columns: columnsOf(model),
   })
 }

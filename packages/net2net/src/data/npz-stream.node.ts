@@ -2,6 +2,7 @@
 import { createInflateRaw } from 'node:zlib'
 import { inputError } from '../errors.ts'
 import { FileSource } from '../files/file-source.ts'
+import type { ByteSource } from '../tensor/bytes.ts'
 import { elementCount, type LazyTensor, Tensor } from '../tensor/tensor.ts'
 import type { InputStream } from './inputs.ts'
 import {
@@ -13,7 +14,7 @@ import {
   npyHeader,
   npyStart,
 } from './npy.ts'
-import { type SizedBytes, type ZipEntry, zipEntries } from './zip.ts'
+import { type ZipEntry, zipEntries } from './zip.ts'
 
 /** An array in a file: its type and shape, and its rows in their order. */
 export interface StoredArray extends Pick<LazyTensor, 'dims'> {
@@ -137,7 +138,7 @@ interface Reader {
 const readerOf = (entry: ZipEntry, source: string): Reader =>
   entry.packing === 'stored' ? storedReader(entry.bytes, source) : inflatingReader(entry, source)
 
-function storedReader(bytes: SizedBytes, source: string): Reader {
+function storedReader(bytes: ByteSource, source: string): Reader {
   let at = 0
   return {
     async take(count) {

@@ -4,6 +4,7 @@ import { AtomicFile } from '../files/atomic-file.ts'
 import { AtomicFiles, type ReplaceOptions } from '../files/atomic-files.ts'
 import { refuseExisting } from '../files/target.ts'
 import { writeContent } from '../files/write-whole.ts'
+import type { BytePart } from '../tensor/bytes.ts'
 import type { ReadableBytes, Tensor } from '../tensor/tensor.ts'
 import { inMemory, viewOf } from './bytes.ts'
 import { encodeNpyHeader, npyType } from './npy.ts'
@@ -126,11 +127,7 @@ export class NpzWriter {
 }
 
 /** A header in memory and what follows it. */
-function joined(
-  header: Uint8Array,
-  body: ReadableBytes,
-  bytes: number,
-): ReadableBytes & { readonly byteLength: number } {
+function joined(header: Uint8Array, body: ReadableBytes, bytes: number): BytePart {
   const start = header.length
   return {
     byteLength: start + bytes,

@@ -18,9 +18,9 @@ import { openUnpacked, tableStream } from './table-stream.node.ts'
 
 export interface OpenOptions extends Pick<LoadOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
   /** A column of a table that is no input: its name. */
-  readonly target?: string
+  readonly target?: string | undefined
   /** The table that `-` means. */
-  readonly stdin?: Readable
+  readonly stdin?: Readable | undefined
 }
 
 /**

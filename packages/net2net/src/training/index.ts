@@ -1,13 +1,15 @@
 /** Training: gradients, losses, optimizers, step graphs, the trainer. Its functions check what they are given. */
-import { defaultRuntime } from '#runtime'
 import * as kind from '../arguments.ts'
 import { checked, flag, model, number, text } from '../arguments.ts'
+import * as autodiff from '../autodiff/backward.ts'
 import type { Batch, TrainingData } from '../data/samples.ts'
 import type { Model } from '../model/model.ts'
+import { withRuntime } from '../runtime/default-runtime.ts'
 import type { RuntimeOptional } from '../runtime/runtime.ts'
 import * as losses from './compile/losses/index.ts'
 import * as optimizers from './compile/optimizers/index.ts'
 import * as steps from './compile/step-graph.ts'
+import * as trainable from './compile/trainable.ts'
 import {
   checkpoint,
   loss,
@@ -18,6 +20,7 @@ import {
   step,
   training,
 } from './kinds.ts'
+import * as metric from './metrics/metrics.ts'
 import { type EvaluateOptions, type Evaluation, evaluate as evaluateWith } from './run/evaluate.ts'
 import { type MeasureOptions, measureStep as measureWith } from './run/measure.ts'
 import {
@@ -27,11 +30,12 @@ import {
   predict as predictWith,
 } from './run/predict.ts'
 import { storedLoss as storedLossOf } from './run/probabilities.ts'
+import * as states from './run/state.ts'
 import { Training, type TrainOptions } from './run/trainer.ts'
 import * as schedules from './schedules.ts'
 
-export { backward } from '../autodiff/backward.ts'
 export type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
+export type { JoinedState } from './compile/joined-vectors.ts'
 export {
   bceWithLogits,
   type EmittedLoss,
@@ -39,7 +43,6 @@ export {
   type LossContext,
   type LossName,
   lossNames,
-  lossOf,
   meanAbsoluteError,
   meanSquaredError,
   type SoftmaxCrossEntropyOptions,
@@ -61,23 +64,11 @@ export type {
   StepGraph,
   StepOptions,
 } from './compile/step-graph.ts'
-export { withParameters } from './compile/trainable.ts'
 export {
   type Average,
-  accuracy,
-  auc,
   type ClassCounts,
-  f1,
   type Metric,
-  meanAbsolute,
   metricNames,
-  metricOf,
-  perplexity,
-  precision,
-  r2,
-  recall,
-  rootMeanSquare,
-  topK,
   type Weights,
 } from './metrics/metrics.ts'
 export type {
@@ -90,12 +81,7 @@ export type { ClassReport, Measured, MetricsReport } from './metrics/report.ts'
 export type { EvaluateOptions, Evaluation } from './run/evaluate.ts'
 export type { MeasureOptions } from './run/measure.ts'
 export type { PredictData, Prediction, PredictionBatch, PredictOptions } from './run/predict.ts'
-export {
-  type EpochResult,
-  type EpochTotals,
-  startingState,
-  type TrainingState,
-} from './run/state.ts'
+export type { EpochResult, EpochTotals, TrainingState } from './run/state.ts'
 export type {
   CheckpointHook,
   EarlyStopping,
@@ -126,6 +112,33 @@ const adaptive = kind.options<optimizers.AdamOptions>({
   weightDecay,
   biasCorrection: flag,
 })
+
+const tensors = kind.map('a Map of tensors by name')
+
+/**
+ * Emits the gradients of a scalar with respect to the values `wrt`: what only those need who compile steps of their own. See
+ * autodiff/backward.ts.
+ *
+ * @throws Net2NetError (refused), naming the node, where a gradient is needed and has no rule
+ */
+export const backward = checked('backward', autodiff.backward, {
+  emitter: kind.object('an emitter of a graph', 'node', 'function'),
+  nodes: kind.listOf('a list of nodes', kind.object('a node', 'opType', 'string')),
+  seeds: kind.map('a Map of gradients by value'),
+  wrt: kind.iterable,
+})
+
+/** The model with other tensors in the place of its parameters, by their names; they take the parameters' types. */
+export const withParameters = checked('withParameters', trainable.withParameters, {
+  model,
+  values: tensors,
+})
+
+/** The state of a training before its first step, with these parameters and slots. */
+export const startingState = checked('startingState', states.startingState, { tensors })
+
+/** The loss of a name, or the loss itself. @throws Net2NetError (usage) for an unknown name */
+export const lossOf = checked('lossOf', losses.lossOf, { loss })
 
 /** The mean cross-entropy of logits with classes. See losses/softmax-cross-entropy.ts. */
 export const softmaxCrossEntropy = checked('softmaxCrossEntropy', losses.softmaxCrossEntropy, {
@@ -198,11 +211,45 @@ export const adagrad = checked('adagrad', optimizers.adagrad, {
  */
 export const averaged = checked('averaged', optimizers.averaged, { optimizer, decay: number })
 
+const average = kind.optional(text)
+/** The metric `accuracy`: the share of right predictions. See metrics/metrics.ts. */
+export const accuracy = checked('accuracy', metric.accuracy, {})
+/** The metric `top-K`: the share of predictions whose true class is among the K most probable ones. */
+export const topK = checked('topK', metric.topK, { k: number })
+/** The metric `precision`: TP / (TP + FP), in the mean over the classes. */
+export const precision = checked('precision', metric.precision, { average })
+/** The metric `recall`: TP / (TP + FN), in the mean over the classes. */
+export const recall = checked('recall', metric.recall, { average })
+/** The metric `f1`: the harmonic mean of precision and recall, in the mean over the classes. */
+export const f1 = checked('f1', metric.f1, { average })
+/** The metric `auc`: the area under the ROC curve. */
+export const auc = checked('auc', metric.auc, {})
+/** The metric `perplexity`: e to the mean of −log of the true class's probability. */
+export const perplexity = checked('perplexity', metric.perplexity, {})
+/** The metric `rmse`: the root of the mean of (y − t)². */
+export const rootMeanSquare = checked('rootMeanSquare', metric.rootMeanSquare, {})
+/** The metric `mae`: the mean of |y − t|. */
+export const meanAbsolute = checked('meanAbsolute', metric.meanAbsolute, {})
+/** The metric `r2`: 1 − Σ (y − t)² / Σ (t − mean t)². */
+export const r2 = checked('r2', metric.r2, {})
+/** A metric, or the one of this name: one of `metricNames`, or `top-1`, `top-2` and so on. */
+export const metricOf = checked('metricOf', metric.metricOf, {
+  metric: kind.either('a metric or the name of one', text, kind.object('', 'measure', 'function')),
+})
+
 /** A model, its loss and its optimizer as one ONNX graph: a training step. See step-graph.ts. */
 export const buildStep = checked('buildStep', steps.buildStep, {
   model,
   options: kind.options<steps.StepOptions>(
-    { ...step, targetShape, gradients: flag, watch: flag, output: text, target: text },
+    {
+      ...step,
+      targetShape,
+      gradients: flag,
+      joinVectors: flag,
+      watch: flag,
+      output: text,
+      target: text,
+    },
     { loss, optimizer },
   ),
 })
@@ -222,7 +269,7 @@ export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation,
 export const train = checked(
   'train',
   (model: Model, data: TrainingData, options: RuntimeOptional<TrainOptions>): Training =>
-    new Training(model, data, { runtime: defaultRuntime, ...options }),
+    new Training(model, data, withRuntime(options)),
   {
     model,
     data,
@@ -248,7 +295,7 @@ export const evaluate = kind.checkedAsync(
     model: Model,
     data: TrainingData,
     options: RuntimeOptional<EvaluateOptions> = {},
-  ): Promise<Evaluation> => evaluateWith(model, data, { runtime: defaultRuntime, ...options }),
+  ): Promise<Evaluation> => evaluateWith(model, data, withRuntime(options)),
   {
     model,
     data,
@@ -273,8 +320,7 @@ export const predict = checked(
     model: Model,
     data: PredictData,
     options: RuntimeOptional<PredictOptions> = {},
-  ): AsyncGenerator<PredictionBatch, void> =>
-    predictWith(model, data, { runtime: defaultRuntime, ...options }),
+  ): AsyncGenerator<PredictionBatch, void> => predictWith(model, data, withRuntime(options)),
   {
     model,
     data,
@@ -303,7 +349,7 @@ export const storedLoss = checked('storedLoss', storedLossOf, {
 export const measureStep = kind.checkedAsync(
   'measureStep',
   (model: Model, batch: Batch, options: RuntimeOptional<MeasureOptions>): Promise<number> =>
-    measureWith(model, batch, { runtime: defaultRuntime, ...options }),
+    measureWith(model, batch, withRuntime(options)),
   {
     model,
     batch: kind.object('a batch', 'inputs', 'object'),

@@ -96,10 +96,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       batchSize: options.batchSize,
       seed: options.seed,
       signal: io.signal,
-      session: {
-        device: options.device,
-        ...(options.threads === undefined ? {} : { threads: options.threads }),
-      },
+      session: { device: options.device, threads: options.threads },
       onProgress: (done) => task.update(done),
     })
     const { accuracy: _, ...rest } = result

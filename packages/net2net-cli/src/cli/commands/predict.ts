@@ -88,7 +88,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   const inputs = await openInputs(spec, model, {
     signal: io.signal,
     stdin: process.stdin,
-    ...(options.target === undefined ? {} : { target: options.target }),
+    target: options.target,
   })
   const writer =
     output === undefined
@@ -102,13 +102,10 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       runtime: nodeRuntime,
       batchSize: options.batchSize,
       signal: io.signal,
-      session: {
-        device: options.device,
-        ...(options.threads === undefined ? {} : { threads: options.threads }),
-      },
-      ...(options.outputs ? { outputs: options.outputs } : {}),
-      ...(options.activation ? { activation: options.activation } : {}),
-      ...(options.classAxis === undefined ? {} : { axis: options.classAxis }),
+      session: { device: options.device, threads: options.threads },
+      outputs: options.outputs,
+      activation: options.activation,
+      axis: options.classAxis,
     })
     for await (const batch of predictions) {
       await writer.write(batch)

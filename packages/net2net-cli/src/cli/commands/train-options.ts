@@ -99,17 +99,14 @@ export function choicesOf(options: TrainOptions) {
   const chosen: Loss | LossName =
     classAxis === undefined && labelSmoothing === undefined
       ? loss
-      : softmaxCrossEntropy({
-          ...(classAxis === undefined ? {} : { axis: classAxis }),
-          ...(labelSmoothing === undefined ? {} : { labelSmoothing }),
-        })
+      : softmaxCrossEntropy({ axis: classAxis, labelSmoothing })
   return {
     loss: chosen,
     freeze,
-    ...(trainOnly ? { trainOnly } : {}),
-    ...(clipNorm === undefined ? {} : { clipNorm }),
-    ...(rate ? { rates: rate } : {}),
-    ...(decayOnly ? { decayOnly: decayOnly === true ? ('matrices' as const) : decayOnly } : {}),
+    trainOnly,
+    clipNorm,
+    rates: rate,
+    decayOnly: decayOnly === true ? ('matrices' as const) : decayOnly,
   }
 }
 

@@ -139,9 +139,9 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     signal: io.signal,
     session: {
       device: options.device,
-      ...(options.threads === undefined ? {} : { threads: options.threads }),
+      threads: options.threads,
     },
-    ...(validation ? { validation } : {}),
+    validation,
     ...(checkpoint
       ? { resume: { state: checkpoint.state, position: positionOf(checkpoint, model) } }
       : {}),
@@ -217,11 +217,8 @@ function watching(options: Options) {
   const { metric, earlyStopping } = options
   if (!keepsBest(options)) return {}
   return {
-    ...(metric ? { metrics: metric } : {}),
-    earlyStopping: {
-      patience: earlyStopping ?? Number.MAX_SAFE_INTEGER,
-      ...(metric?.[0] === undefined ? {} : { metric: metric[0] }),
-    },
+    metrics: metric,
+    earlyStopping: { patience: earlyStopping ?? Number.MAX_SAFE_INTEGER, metric: metric?.[0] },
   }
 }
 

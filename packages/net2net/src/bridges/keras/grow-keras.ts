@@ -28,11 +28,11 @@ import type { KerasModel, PlacedLayer } from './to-model.ts'
  *   optimizer keeps state whose growth is unknown
  */
 export function growKeras(file: KerasFile, network: KerasModel, plan: GrowthPlan): KerasChanges {
-  const [inserted] = plan.inserted
-  if (inserted)
+  const inserted = plan.inserted[0]?.name ?? plan.repeated?.[0]?.parameters[0]?.to
+  if (inserted !== undefined)
     throw refusedError(
-      `${quote(inserted.name)} would be a new layer of ${file.name}; files of Keras are only widened.`,
-      { where: inserted.name, hint: 'Write an ONNX file instead (-o FILE.onnx).' },
+      `${quote(inserted)} would be a new layer of ${file.name}; files of Keras are only widened.`,
+      { where: inserted, hint: 'Write an ONNX file instead (-o FILE.onnx).' },
     )
   const { model } = network
   const bindings = { bound: network.bindings, folded: [] }

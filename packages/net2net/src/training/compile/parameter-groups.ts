@@ -9,12 +9,12 @@ export interface GroupOptions {
    * Factors on the learning rate, by names or patterns (`conv1*`) of parameters or layers. The last one that matches
    * counts; what none matches has the learning rate itself.
    */
-  readonly rates?: Readonly<Record<string, number>>
+  readonly rates?: Readonly<Record<string, number>> | undefined
   /**
    * Which parameters weight decay shrinks: names or patterns, or `matrices` for those with at least two axes longer than 1, which leaves
    * biases and the vectors of norms alone. Default: all.
    */
-  readonly decayOnly?: readonly string[] | 'matrices'
+  readonly decayOnly?: readonly string[] | 'matrices' | undefined
 }
 
 export interface ParameterGroup {

@@ -1,6 +1,6 @@
 /** Metrics: how good predictions are, as one number. */
 import { nearestName } from '../../arguments.ts'
-import { usageError } from '../../errors.ts'
+import { mustBeOneOf, usageError } from '../../errors.ts'
 import type { ClassOutcomes, LabelOutcomes, Outcomes, ValueOutcomes } from './outcomes.ts'
 
 /** How often each prediction counts; everyone once, where missing. A resample of the data is such a list. */
@@ -84,32 +84,41 @@ export const f1Of = ({ truePositives, falsePositives, falseNegatives }: ClassCou
  * decisions together.
  */
 export type Average = 'macro' | 'micro' | 'weighted'
-export const averages: readonly Average[] = ['macro', 'micro', 'weighted']
+const averages: readonly Average[] = ['macro', 'micro', 'weighted']
 
 const averaged =
   (name: string, of: (counts: ClassCounts) => number) =>
-  (average: Average = 'macro'): Metric => ({
-    name: average === 'macro' ? name : `${name}-${average}`,
-    better: 'higher',
-    measure(outcomes, weights) {
-      const counts = countsOf(classified(name, outcomes), weights)
-      if (average === 'micro')
-        return of({
-          truePositives: sum(counts.map(({ truePositives }) => truePositives)),
-          falsePositives: sum(counts.map(({ falsePositives }) => falsePositives)),
-          falseNegatives: sum(counts.map(({ falseNegatives }) => falseNegatives)),
-        })
-      const each = counts.map((count) => {
-        const support = count.truePositives + count.falseNegatives
-        const occurs = support + count.falsePositives > 0
-        return { value: of(count), weight: average === 'weighted' ? support : Number(occurs) }
+  (average: Average = 'macro'): Metric => {
+    mustBeOneOf('average', average, averages)
+    return averagedMetric(average === 'macro' ? name : `${name}-${average}`, average, of)
+  }
+
+const averagedMetric = (
+  name: string,
+  average: Average,
+  of: (counts: ClassCounts) => number,
+): Metric => ({
+  name,
+  better: 'higher',
+  measure(outcomes, weights) {
+    const counts = countsOf(classified(name, outcomes), weights)
+    if (average === 'micro')
+      return of({
+        truePositives: sum(counts.map(({ truePositives }) => truePositives)),
+        falsePositives: sum(counts.map(({ falsePositives }) => falsePositives)),
+        falseNegatives: sum(counts.map(({ falseNegatives }) => falseNegatives)),
       })
-      return ratio(
-        sum(each.map(({ value, weight }) => value * weight)),
-        sum(each.map(({ weight }) => weight)),
-      )
-    },
-  })
+    const each = counts.map((count) => {
+      const support = count.truePositives + count.falseNegatives
+      const occurs = support + count.falsePositives > 0
+      return { value: of(count), weight: average === 'weighted' ? support : Number(occurs) }
+    })
+    return ratio(
+      sum(each.map(({ value, weight }) => value * weight)),
+      sum(each.map(({ weight }) => weight)),
+    )
+  },
+})
 
 /** Share of what is predicted as a class that is of it: TP / (TP + FP). */
 export const precision = averaged('precision', precisionOf)

@@ -26,25 +26,25 @@ import { storedLoss } from './probabilities.ts'
 
 export interface EvaluateOptions {
   /** Default: the one that the model was trained with, where it tells. */
-  readonly loss?: Loss | LossName
+  readonly loss?: Loss | LossName | undefined
   readonly runtime: Runtime
   /**
    * Samples per run at most; default 100. Fewer where they would take much memory, which costs more
    * time than it saves, and as many as the model takes where it takes one number only. The result
    * is the mean over all samples whatever the size.
    */
-  readonly batchSize?: number
-  readonly session?: SessionOptions
-  readonly output?: string
+  readonly batchSize?: number | undefined
+  readonly session?: SessionOptions | undefined
+  readonly output?: string | undefined
   readonly signal?: AbortSignal | undefined
   /** What to measure besides the loss: names, metrics of your own, or what is usual. Default: nothing. */
-  readonly metrics?: readonly (Metric | string)[] | 'usual'
+  readonly metrics?: readonly (Metric | string)[] | 'usual' | undefined
   /** With `metrics`: whether to compute their 95% intervals. Default true. */
-  readonly intervals?: boolean
+  readonly intervals?: boolean | undefined
   /** With `metrics`: of the resamples for the intervals. Default 0. */
-  readonly seed?: number
+  readonly seed?: number | undefined
   /** Told how many samples are done. */
-  readonly onProgress?: (done: number) => void
+  readonly onProgress?: ((done: number) => void) | undefined
 }
 
 export interface Evaluation extends Partial<MetricsReport> {
@@ -157,8 +157,8 @@ async function prepared(
   const graph = buildEvaluation(model, {
     loss: options.loss ?? lossFor(model, output),
     ...targetShapeOf(data),
-    ...(output === undefined ? {} : { output }),
-    ...(options.metrics === undefined ? {} : { prediction: true }),
+    output,
+    prediction: options.metrics !== undefined,
   })
   const size = samplesPerRun(graph, batchSize)
   if (isSampleSet(data) && graph.target.classes !== undefined)

@@ -26,17 +26,17 @@ export type PredictData =
 export interface PredictOptions {
   readonly runtime: Runtime
   /** Samples per run at most; default 100. Fewer where they would take much memory. */
-  readonly batchSize?: number
+  readonly batchSize?: number | undefined
   /** Which of the model's outputs to compute. Default: all. */
-  readonly outputs?: readonly string[]
+  readonly outputs?: readonly string[] | undefined
   /**
    * What makes probabilities of the (first) output, where the model does not tell or tells otherwise. `none`: its
    * numbers are quantities. Where the graph ends in it already, it is not applied again.
    */
-  readonly activation?: Activation | 'none'
+  readonly activation?: Activation | 'none' | undefined
   /** The axis of the classes of the (first) output, from the back where negative. */
-  readonly axis?: number
-  readonly session?: SessionOptions
+  readonly axis?: number | undefined
+  readonly session?: SessionOptions | undefined
   readonly signal?: AbortSignal | undefined
 }
 

@@ -46,7 +46,10 @@ export interface OutputKind {
 export function outputKind(
   model: Model,
   output: string,
-  asked: { readonly activation?: Activation | 'none'; readonly axis?: number } = {},
+  asked: {
+    readonly activation?: Activation | 'none' | undefined
+    readonly axis?: number | undefined
+  } = {},
 ): OutputKind {
   const meanings = outputMeanings(model)
   const meaning = meanings.get(output)

@@ -14,7 +14,8 @@ import { withColumns, withOutputMeaning } from '../../model/output-meaning.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { permutation, randomStream } from '../../tensor/random.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { buildStep, type StepGraph, type StepOptions, slotName } from '../compile/step-graph.ts'
+import { slotName } from '../compile/optimizers/optimizer.ts'
+import { buildStep, type StepGraph, type StepOptions } from '../compile/step-graph.ts'
 import { forServing, withParameters } from '../compile/trainable.ts'
 import { metricOf } from '../metrics/metrics.ts'
 import { afterEpoch, rateAt } from '../schedules.ts'
@@ -37,7 +38,7 @@ import {
   type TrainingState,
 } from './state.ts'
 import type { StepOutcome, Stepper } from './stepper.ts'
-import { targetOf } from './targets.ts'
+import { formsFor } from './targets.ts'
 
 export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from '../train-options.ts'
 
@@ -46,7 +47,7 @@ export const stepOptionsOf = (options: TrainOptions, data: TrainingData): StepOp
   ...options,
   ...targetShapeOf(data),
   watch: true,
-  target: targetOf(options.runtime, options.session?.device),
+  ...formsFor(options.runtime, options.session?.device),
 })
 
 /**
@@ -102,9 +103,9 @@ export class Training implements AsyncIterable<EpochResult> {
       runtime,
       signal,
       ...(metrics ? { metrics, intervals: false } : {}),
-      ...(session ? { session } : {}),
-      ...(output === undefined ? {} : { output }),
-      ...(evaluationBatchSize === undefined ? {} : { batchSize: evaluationBatchSize }),
+      session,
+      output,
+      batchSize: evaluationBatchSize,
     }
   }
 

@@ -16,15 +16,15 @@ import type { Loss } from './loss.ts'
 
 export interface SoftmaxCrossEntropyOptions {
   /** Class indices (int64, without the class axis; the default), or a distribution per sample. */
-  readonly target?: 'indices' | 'one-hot'
+  readonly target?: 'indices' | 'one-hot' | undefined
   /** ε: how much of each target is spread over all classes. Default 0. */
-  readonly labelSmoothing?: number
+  readonly labelSmoothing?: number | undefined
   /**
    * Axis of the classes, from the back where negative. Default: that of the model's softmax; else
    * the one that the targets do not have, [N, T] for scores [N, T, V] or [N, H, W] for [N, C, H, W];
    * where they do not tell, the last one of scores of rank 3, axis 1 otherwise.
    */
-  readonly axis?: number
+  readonly axis?: number | undefined
 }
 
 export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): Loss {
