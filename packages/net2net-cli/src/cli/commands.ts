@@ -49,6 +49,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/hf.ts')).hf,
   },
   {
+    name: 'data',
+    summary: 'look at data: shapes, ranges, classes, missing values, what they fit',
+    load: async () => (await import('./commands/data.ts')).data,
+  },
+  {
     name: 'train',
     summary: 'train a model on a data set, with checkpoints',
     load: async () => (await import('./commands/train.ts')).train,

@@ -165,3 +165,29 @@ describe('predict', () => {
     expect(readFileSync(table, 'utf8')).toBe(before)
   })
 })
+
+describe('data', () => {
+  test('shows columns and classes, and whether they fit the model', async () => {
+    writeFileSync(at('three.csv'), 'a,b,c\n1,2,3\n')
+    const [fits, not, json, missing] = await Promise.all([
+      net2net(['data', table, '--model', trained]),
+      net2net(['data', at('three.csv'), '--model', at('model.onnx'), '--target', 'a']),
+      net2net(['data', at('three.csv'), '--model', trained, '--json']),
+      net2net(['data', at('nothing.csv')]),
+    ])
+    expect(fits!.out).toMatch(
+      /^230 samples\n\ncolumn .*missing {2}values\nx +number .*\ny +number .*\nwhere +text/,
+    )
+    expect(fits!.out).toMatch(
+      /outside: \d+.*\n\n.*model\.onnx takes input float32 \[batch, 2\]: the data fit\.\nIt tells apart inside, near, outside\.\n$/,
+    )
+    expect(not!.out).toMatch(/: the data fit\.\n$/)
+    const { fit, kind, parts } = JSON.parse(json!.out)
+    expect([kind, parts[0].samples, parts[0].columns.length]).toEqual(['table', 1, 3])
+    expect(fit.fits).toMatch(/has no column x, y, which the model was trained on/)
+    expect([missing!.code, missing!.err]).toEqual([
+      4,
+      expect.stringMatching(/nothing\.csv does not exist/),
+    ])
+  })
+})

@@ -189,7 +189,7 @@ export function isHeader(
 }
 
 /** What programs write where a number is missing. */
-const isMissing = (field: string): boolean => /^(na|n\/a|nan|null|none|\?|-)$/i.test(field)
+export const isMissing = (field: string): boolean => /^(na|n\/a|nan|null|none|\?|-)$/i.test(field)
 
 export const hasDecimalComma = (field: string): boolean => /^[+-]?\d+,\d+$/.test(field)
 

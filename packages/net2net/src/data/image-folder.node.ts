@@ -64,7 +64,7 @@ export async function loadImages(folder: string, options: ImagesOptions): Promis
 }
 
 /** The subfolders that hold pictures, and these, each in alphabetical order. */
-async function picturesIn(folder: string) {
+export async function picturesIn(folder: string) {
   const found: { readonly name: string; readonly paths: readonly string[] }[] = []
   for (const entry of await list(folder)) {
     if (!(await isA('isDirectory', folder, entry))) continue

@@ -1,11 +1,18 @@
 /** Data sets: what index.browser.ts has, and what is read from files, in Node. */
 import * as kind from '../arguments.ts'
 import { checked, checkedAsync, text } from '../arguments.ts'
+import * as description from './describe-data.node.ts'
 import * as pictures from './image-folder.node.ts'
 import * as anything from './load-data.node.ts'
 import * as digits from './load-mnist.node.ts'
 import * as inputs from './open-inputs.node.ts'
 
+export type {
+  ColumnDescription,
+  DataDescription,
+  PartDescription,
+  ValueCount,
+} from './describe-data.node.ts'
 export type { ImagesOptions } from './image-folder.node.ts'
 export * from './index.browser.ts'
 export type { LoadedData, LoadOptions } from './load-data.node.ts'
@@ -41,6 +48,16 @@ export const loadData = checkedAsync('loadData', anything.loadData, {
     classes: kind.texts,
     columns: kind.texts,
   }),
+})
+
+/**
+ * Looks at data: shapes, types, ranges, classes with how often they occur, and what is missing. See describe-data.node.ts.
+ *
+ * @throws Net2NetError (input) where there is no such thing, or it is broken
+ */
+export const describeData = checkedAsync('describeData', description.describeData, {
+  spec: text,
+  options: kind.options<NonNullable<Parameters<typeof description.describeData>[1]>>(downloading),
 })
 
 /**

@@ -41,6 +41,17 @@ export async function pictureReader(): Promise<ReadPicture> {
   }
 }
 
+/** How large a picture is, as its file says. @throws input, naming the picture, where it cannot be read */
+export async function pictureSize(path: string) {
+  const sharp = await loadSharp()
+  try {
+    const { width, height, channels } = await sharp(path).metadata()
+    return { width, height, channels }
+  } catch (cause) {
+    throw unreadable(path, `cannot be read as a picture: ${(cause as Error).message}`, cause)
+  }
+}
+
 export const unreadable = (path: string, problem: string, cause?: unknown) =>
   inputError(`${path} ${problem.replace(/\.$/, '')}.`, { where: path, cause })
 

@@ -80,6 +80,15 @@ async function* readTable(
   options: TableInputs,
   source: string,
 ): AsyncGenerator<InputBatch> {
+  const { first, rows } = await openRows(stream, source)
+  yield* batchesOf(rows, size, chooseColumns(first, options, source), source)
+}
+
+/** The lines of a table: the first two of them, and all as they are read. @throws input, when iterated */
+export async function openRows(
+  stream: Readable,
+  source: string,
+): Promise<{ readonly first: readonly (readonly string[])[]; readonly rows: AsyncIterable<Row> }> {
   const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   const head: Buffer[] = []
   const text = () => Buffer.concat(head).toString()
@@ -91,19 +100,21 @@ async function* readTable(
     for (const byte of value) if (byte === 10) lines++
   }
   const delimiter = delimiterOf(text())
-  const chosen = chooseColumns(firstRows(text(), delimiter), options, source)
-  const parser = parse({ ...reading(delimiter), info: true })
-  const fed = feed(parser, head, chunks)
-  try {
-    yield* batchesOf(reportedAll(source, parser), size, chosen, source)
-    await reported(source, fed)
-  } finally {
-    parser.destroy()
-    await fed.catch(() => undefined)
+  async function* rows() {
+    const parser = parse({ ...reading(delimiter), info: true })
+    const fed = feed(parser, head, chunks)
+    try {
+      yield* reportedAll(source, parser)
+      await reported(source, fed)
+    } finally {
+      parser.destroy()
+      await fed.catch(() => undefined)
+    }
   }
+  return { first: firstRows(text(), delimiter), rows: rows() }
 }
 
-interface Row {
+export interface Row {
   readonly record: readonly string[]
   readonly info: Info
 }
