@@ -38,7 +38,11 @@ export type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
 export type { JoinedState } from './compile/joined-vectors.ts'
 export {
   bceWithLogits,
+  type DiceOptions,
   type EmittedLoss,
+  type FocalOptions,
+  type HuberOptions,
+  type KlDivergenceOptions,
   type Loss,
   type LossContext,
   type LossName,
@@ -51,7 +55,9 @@ export {
 export type {
   AdagradOptions,
   AdamOptions,
+  LionOptions,
   Optimizer,
+  RmspropOptions,
   SgdOptions,
   Slot,
   Update,
@@ -149,6 +155,23 @@ export const softmaxCrossEntropy = checked('softmaxCrossEntropy', losses.softmax
   }),
 })
 
+/** (y − t)² / 2 near the target, a line far from it. See losses/regression.ts. */
+export const huber = checked('huber', losses.huber, {
+  options: kind.options<losses.HuberOptions>({ delta: number }),
+})
+/** Cross-entropy in which what is predicted well counts less. See losses/focal.ts. */
+export const focal = checked('focal', losses.focal, {
+  options: kind.options<losses.FocalOptions>({ gamma: number, axis: number }),
+})
+/** One minus the overlap of masks. See losses/distributions.ts. */
+export const dice = checked('dice', losses.dice, {
+  options: kind.options<losses.DiceOptions>({ smooth: number }),
+})
+/** The divergence of the prediction's softmax from a given distribution. See losses/distributions.ts. */
+export const klDivergence = checked('klDivergence', losses.klDivergence, {
+  options: kind.options<losses.KlDivergenceOptions>({ axis: number }),
+})
+
 const rate = number
 export const constant = checked('constant', schedules.constant, { rate })
 /** Multiplied by `factor` at every `every`-th epoch. */
@@ -201,6 +224,25 @@ export const sgd = checked('sgd', optimizers.sgd, {
 export const adam = checked('adam', optimizers.adam, { options: adaptive })
 /** Loshchilov and Hutter 2019. Default learning rate 0.001. */
 export const adamw = checked('adamw', optimizers.adamw, { options: adaptive })
+/** Chen et al. 2023. Default learning rate 0.0001. See optimizers/lion.ts. */
+export const lion = checked('lion', optimizers.lion, {
+  options: kind.options<optimizers.LionOptions>({
+    learningRate,
+    beta1: number,
+    beta2: number,
+    weightDecay,
+  }),
+})
+/** Tieleman and Hinton 2012, by PyTorch's rule. Default learning rate 0.01. See optimizers/rmsprop.ts. */
+export const rmsprop = checked('rmsprop', optimizers.rmsprop, {
+  options: kind.options<optimizers.RmspropOptions>({
+    learningRate,
+    rho: number,
+    momentum: number,
+    epsilon: number,
+    weightDecay,
+  }),
+})
 /** Duchi, Hazan and Singer 2011. Default learning rate 0.01. */
 export const adagrad = checked('adagrad', optimizers.adagrad, {
   options: kind.options<optimizers.AdagradOptions>({ learningRate, epsilon: number, weightDecay }),

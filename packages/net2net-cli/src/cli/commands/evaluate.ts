@@ -9,12 +9,11 @@ import {
   type LossName,
   lossNames,
   metricNames,
-  softmaxCrossEntropy,
   storedLoss,
 } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
-import { loadFor } from '../model-data.ts'
+import { loadFor, lossAlong } from '../model-data.ts'
 import { integer, list, parallel, seed } from '../options.ts'
 import { progress } from '../progress.ts'
 import { table } from '../table.ts'
@@ -82,8 +81,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   const loss = options.loss ?? lossNames.find((name) => name === storedLoss(model))
   if (!loss)
     throw usageError('The model does not tell which loss it was trained with: give it with --loss.')
-  if (classAxis !== undefined && loss !== 'softmax-cross-entropy')
-    throw usageError('--class-axis is for softmax-cross-entropy; other losses have no classes.')
+  const chosen = lossAlong(loss, classAxis)
   const { train, test } = await loadFor(model, spec, { loss, target, signal: io.signal })
   const samples = test ?? train
   const view = progress(io)
@@ -91,7 +89,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   try {
     const result = await evaluateWith(model, samples, {
       runtime: nodeRuntime,
-      loss: classAxis === undefined ? loss : softmaxCrossEntropy({ axis: classAxis }),
+      loss: chosen,
       metrics: options.metric ?? 'usual',
       batchSize: options.batchSize,
       seed: options.seed,

@@ -8,16 +8,18 @@ import {
   adamw,
   averaged,
   type LearningRate,
-  type Loss,
   type LossName,
+  lion,
   lossNames,
   metricNames,
   type Optimizer,
+  rmsprop,
   sgd,
   softmaxCrossEntropy,
 } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { examples } from '../command.ts'
+import { lossAlong } from '../model-data.ts'
 import { integer, list, number, parallel, seed } from '../options.ts'
 import { scheduleForms, scheduleOf } from '../schedule.ts'
 
@@ -78,6 +80,15 @@ const kinds = {
     make: ({ learningRate, weightDecay = 0.01 }: OptimizerOptions) =>
       adamw({ learningRate, weightDecay }),
   },
+  rmsprop: {
+    rate: 0.01,
+    make: ({ learningRate, momentum, weightDecay }: OptimizerOptions) =>
+      rmsprop({ learningRate, momentum, weightDecay }),
+  },
+  lion: {
+    rate: 0.0001,
+    make: ({ learningRate, weightDecay }: OptimizerOptions) => lion({ learningRate, weightDecay }),
+  },
 } satisfies Record<string, { readonly rate: number; make(options: OptimizerOptions): Optimizer }>
 
 /** The optimizer with its learning rate over time. @throws usage for a schedule that there is not */
@@ -96,9 +107,9 @@ export function optimizerOf(options: TrainOptions): Optimizer {
 export function choicesOf(options: TrainOptions) {
   const { loss, classAxis, labelSmoothing, freeze = [], trainOnly, clipNorm } = options
   const { decayOnly, rate } = options
-  const chosen: Loss | LossName =
-    classAxis === undefined && labelSmoothing === undefined
-      ? loss
+  const chosen =
+    labelSmoothing === undefined
+      ? lossAlong(loss, classAxis)
       : softmaxCrossEntropy({ axis: classAxis, labelSmoothing })
   return {
     loss: chosen,
@@ -125,10 +136,14 @@ export const trainOptions = (command: Command): Command =>
     )
     .addOption(new Option('--loss <name>').choices(lossNames).default('softmax-cross-entropy'))
     .addOption(new Option('--optimizer <name>').choices(Object.keys(kinds)).default('sgd'))
-    .option('--learning-rate <x>', 'default: 0.01 for sgd, 0.001 for the others', number(0))
+    .option(
+      '--learning-rate <x>',
+      'default: 0.01 for sgd and rmsprop, 0.0001 for lion, 0.001 for the others',
+      number(0),
+    )
     .option('--schedule <name>', 'of the learning rate: see below', 'constant')
     .option('--warm-up <steps>', 'steps over which the learning rate rises from 0', integer(0), 0)
-    .option('--momentum <x>', 'for sgd; default 0.9', number(0))
+    .option('--momentum <x>', 'for sgd (default 0.9) and rmsprop (default 0)', number(0))
     .option('--weight-decay <x>', 'default: 0.01 for adamw, 0 for the others', number(0))
     .option(
       '--decay-only [patterns]',
@@ -231,8 +246,8 @@ export function refuseUnused({
   exportStep,
   ...rest
 }: TrainOptions): void {
-  if (momentum !== undefined && optimizer !== 'sgd')
-    throw usageError(`--momentum is for --optimizer sgd, not ${optimizer}.`)
+  if (momentum !== undefined && optimizer !== 'sgd' && optimizer !== 'rmsprop')
+    throw usageError(`--momentum is for --optimizer sgd and rmsprop, not ${optimizer}.`)
   if (rest.nesterov && optimizer !== 'sgd')
     throw usageError(`--nesterov is for --optimizer sgd, not ${optimizer}.`)
   if (rest.labelSmoothing !== undefined && rest.loss !== 'softmax-cross-entropy')
@@ -242,6 +257,5 @@ export function refuseUnused({
     throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')
   if (rest.target !== undefined && !isTable(rest.data ?? ''))
     throw usageError('--target is for .csv files and other tables.')
-  if (rest.classAxis !== undefined && rest.loss !== 'softmax-cross-entropy')
-    throw usageError('--class-axis is for softmax-cross-entropy; other losses have no classes.')
+  lossAlong(rest.loss, rest.classAxis)
 }

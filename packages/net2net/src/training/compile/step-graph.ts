@@ -25,7 +25,7 @@ import { float32, materialize, Tensor } from '../../tensor/tensor.ts'
 import { freshPlateau, rateAt } from '../schedules.ts'
 import { ForwardGraph } from './forward-graph.ts'
 import { isVector, type JoinedState, JoinedVectors } from './joined-vectors.ts'
-import { sumOf } from './losses/counts.ts'
+import { number, sumOf } from './losses/counts.ts'
 import type { Loss, LossName, TargetType } from './losses/index.ts'
 import { clipByNorm } from './optimizers/clip.ts'
 import { type Optimizer, type Slot, slotName } from './optimizers/optimizer.ts'
@@ -128,7 +128,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const reached = backward(
     emitter,
     forward.nodes(),
-    new Map([[forward.prediction, gradient()]]),
+    new Map([gradient ? [forward.prediction, gradient()] : [loss, number(emitter, 1)]]),
     forward.variables,
   )
   if (reached.size === 0)

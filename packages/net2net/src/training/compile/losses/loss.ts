@@ -16,8 +16,11 @@ export interface LossContext {
 export interface EmittedLoss {
   /** The mean loss of the batch: a scalar. */
   readonly loss: string
-  /** ∂loss/∂prediction, of the prediction's shape. */
-  readonly gradient: () => string
+  /**
+   * ∂loss/∂prediction, of the prediction's shape. Default: what automatic differentiation makes of the nodes
+   * that were emitted, so that any expression in ONNX operators is a loss.
+   */
+  readonly gradient?: () => string
   /** Number of right predictions of the batch, a float scalar, where the loss is of classes. */
   readonly correct?: () => string
 }

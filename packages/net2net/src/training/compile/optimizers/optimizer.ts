@@ -14,7 +14,7 @@ export interface Slot {
    * How it grows with its parameter: with this power of the gradient (of a unit that is copied, each
    * copy has a share of the gradient), as the parameter itself, or not at all.
    */
-  readonly grows: 1 | 2 | 'like-parameters' | 'not'
+  readonly grows: 0 | 1 | 2 | 'like-parameters' | 'not'
   /** True where it is in units of the learning rate, and changes with it at growth. */
   readonly holdsRate?: true
   /** Where it is NaN or infinite after a step, so is the parameter: one need not look at both. */
