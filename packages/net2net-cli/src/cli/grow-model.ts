@@ -225,7 +225,7 @@ function stateOptions({
 const MUCH_MEMORY = 2 ** 28
 
 /** Says how much memory planning will take, or that there is not so much. */
-function mustFitIntoMemory(io: Io, bytes: number): void {
+export function mustFitIntoMemory(io: Io, bytes: number): void {
   if (bytes < MUCH_MEMORY) return
   const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics()
   const available = Math.min(limit - used, freemem())
@@ -253,7 +253,7 @@ function sharesOf(view: Progress, title: string) {
   }
 }
 
-const worst = ({ outputs }: Comparison): string =>
+export const worst = ({ outputs }: Comparison): string =>
   outputs
     .map(
       ({ name, maxAbs, problem }) => `${name}: ${problem ?? `max |Δ| ${maxAbs.toExponential(2)}`}`,

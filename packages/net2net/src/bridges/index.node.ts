@@ -4,8 +4,16 @@ import { checked, flag, text } from '../arguments.ts'
 import * as kinds from '../onnx/file-kind.node.ts'
 import * as state from './grow-state.node.ts'
 import type { GrowStateOptions } from './grow-state.ts'
+import * as huggingFace from './hugging-face/folder.node.ts'
 import * as keras from './keras/keras.node.ts'
 
+export type {
+  ConfigChange,
+  GrownFolder,
+  HuggingFaceFolder,
+  OpenHuggingFaceOptions,
+  SaveFolderOptions,
+} from './hugging-face/folder.node.ts'
 export * from './index.browser.ts'
 export type { KerasNetwork } from './keras/keras.node.ts'
 
@@ -18,6 +26,22 @@ export const isKerasFile = checked('isKerasFile', kinds.isKerasFile, { file: tex
  * @throws Net2NetError (input) where it is broken; (refused) for layers that are not supported, by name
  */
 export const openKeras = checked('openKeras', keras.openKeras, { file: text })
+
+/**
+ * Opens a folder as `save_pretrained` of transformers writes it.
+ *
+ * @throws Net2NetError (input) where it is broken, or its config and its weights do not belong together; (refused) for
+ *   architectures that no mapping describes
+ */
+export const openHuggingFace = checked('openHuggingFace', huggingFace.openHuggingFace, {
+  folder: text,
+  options: kind.optional(
+    kind.options<huggingFace.OpenHuggingFaceOptions>({
+      mapping: kind.anything,
+      mappingName: text,
+    }),
+  ),
+})
 
 /**
  * What plans make of the state dict of a network, and of the state of its optimizer. The plans were made on the ONNX model
