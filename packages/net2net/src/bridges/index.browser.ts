@@ -4,8 +4,8 @@
  */
 export { type Bindings, type BindOptions, bindEntries } from './bind.ts'
 export { type GrowEntriesOptions, growEntries, growEntrySlots } from './grow-entries.ts'
-export { growKeras } from './keras/grow-keras.ts'
-export { type KerasFile, kerasParts, readKerasFile, withChanges } from './keras/keras-file.ts'
+export { growKeras, type KerasState } from './keras/grow-keras.ts'
+export { type KerasFile, kerasParts, readKerasFile } from './keras/keras-file.ts'
 export { type KerasModel, kerasToModel } from './keras/to-model.ts'
 export { type OptimizerSlot, optimizerSlots } from './optimizer-state.ts'
 export { readSafetensors, type SafetensorsFile, safetensorsParts } from './safetensors.ts'

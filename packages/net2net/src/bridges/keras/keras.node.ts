@@ -5,8 +5,8 @@ import { type FileContent, writeContent } from '../../files/write-whole.ts'
 import type { GrowthPlan } from '../../growth/growth-plan.ts'
 import type { Model } from '../../model/model.ts'
 import type { StagedModel } from '../../onnx/file.node.ts'
-import { growKeras } from './grow-keras.ts'
-import { type KerasFile, kerasParts, readKerasFile, withChanges } from './keras-file.ts'
+import { growKeras, type KerasState } from './grow-keras.ts'
+import { type KerasFile, kerasParts, readKerasFile } from './keras-file.ts'
 import { kerasToModel } from './to-model.ts'
 
 export interface KerasStageOptions extends ReplaceOptions {
@@ -22,7 +22,7 @@ export interface KerasNetwork extends Disposable {
    * The network after growth: variables, optimizer state and config.
    *
    * @param plans made on `model`, each on what the one before made of it
-   * @throws Net2NetError (refused) where a plan inserts layers or takes a shared layer apart
+   * @throws Net2NetError (refused) where no config of Keras says what a plan does, or a layer that is shared would become two
    */
   grow(plans: readonly GrowthPlan[]): KerasNetwork
   /** What a file of the network is written from, one part after the other. */
@@ -50,26 +50,19 @@ export interface KerasNetwork extends Disposable {
 export function openKeras(file: string): KerasNetwork {
   const source = new FileSource(file)
   try {
-    return networkOf(readKerasFile(source, file), () => source.close())
+    const read = readKerasFile(source, file)
+    return networkOf({ file: read, network: kerasToModel(read) }, () => source.close())
   } catch (cause) {
     source.close()
     throw cause
   }
 }
 
-function networkOf(file: KerasFile, close: () => void): KerasNetwork {
-  const network = kerasToModel(file)
+function networkOf(state: KerasState, close: () => void): KerasNetwork {
+  const { file, network } = state
   return {
     model: network.model,
-    grow(plans) {
-      let grown = file
-      let on = network
-      for (const [i, plan] of plans.entries()) {
-        if (i > 0) on = kerasToModel(grown)
-        grown = withChanges(grown, growKeras(grown, on, plan))
-      }
-      return networkOf(grown, close)
-    },
+    grow: (plans) => networkOf(plans.reduce(growKeras, state), close),
     parts: () => kerasParts(file),
     stage: (path, options) => stageKeras(file, path, options),
     async save(path, options) {
