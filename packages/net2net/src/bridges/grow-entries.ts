@@ -19,6 +19,8 @@ import { rearranged } from './rearranged.ts'
 export interface GrowEntriesOptions {
   /** Allows an entry that two layers share to grow two ways, where two entries hold it. */
   readonly untie?: boolean
+  /** Initializers that no entry holds, whose numbers the caller reads from the grown model. */
+  readonly constants?: ReadonlySet<string>
   /** What the weights' file is called in messages. */
   readonly file: string
 }
@@ -130,7 +132,7 @@ function boundChanges(
     const changes = plan.parameters.filter((change) => change.name === name)
     const holders = bound.filter(({ initializer }) => initializer === name)
     if (holders.length === 0) {
-      if (!inNorms.has(name) && !mayBeUnbound(model, name, folded))
+      if (!inNorms.has(name) && !options.constants?.has(name) && !mayBeUnbound(model, name, folded))
         throw refusedError(
           `The plan changes ${quote(name)}, and no entry of ${options.file} holds its numbers${nearest(model, name, entries)}.`,
           {

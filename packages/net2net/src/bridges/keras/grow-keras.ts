@@ -5,6 +5,7 @@
 import { internalError, refusedError } from '../../errors.ts'
 import { applyPlan } from '../../growth/apply/apply.ts'
 import type { GrowthPlan, Insertion } from '../../growth/growth-plan.ts'
+import { intAttribute } from '../../model/attributes.ts'
 import type { Model } from '../../model/model.ts'
 import { quote } from '../../model/quote.ts'
 import { inferModel } from '../../operators/inference.ts'
@@ -61,7 +62,7 @@ export function growKeras({ file, network }: KerasState, plan: GrowthPlan): Kera
 function widen({ file, network }: KerasState, plan: GrowthPlan): KerasState {
   const { model, layers } = network
   const bindings = { bound: network.bindings, folded: [] }
-  const options = { file: file.name }
+  const options = { file: file.name, constants: network.constants }
   const entries = new Map(
     network.bindings.map(({ entry }) => [entry, file.tensors.get(entry)!] as const),
   )
@@ -200,15 +201,20 @@ function sizesOf(
   grown: Model,
 ): JsonObject {
   const { layer, config, path, kind } = placed
-  const sizes = layer.sizes?.(dimsOf(placed, file, tensors).after, config)
+  const node = grown.graph.nodes.find(({ name }) => name === path)
+  const sizes = layer.sizes?.(dimsOf(placed, file, tensors).after, config, {
+    constant(name) {
+      const tensor = grown.graph.initializers.get(`${path}/${name}`)?.tensor
+      return tensor && toNumbers(tensor)
+    },
+    attribute: (name) => node && intAttribute(node, name, undefined),
+  })
   if (typeof sizes === 'string')
     throw refusedError(`The layer ${quote(path)} (${kind}) cannot grow so: ${sizes}.`, {
       where: path,
       hint: 'Grow its other layers along, or write an ONNX file instead (-o FILE.onnx).',
     })
-  // A Reshape says sizes itself.
-  const shape = grown.graph.initializers.get(`${path}/target_shape`)?.tensor
-  return { ...sizes, ...(shape && { target_shape: toNumbers(shape).slice(1) }) }
+  return sizes ?? {}
 }
 
 // New layers --------------------------------------------------------------------------------------------

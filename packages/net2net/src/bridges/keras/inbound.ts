@@ -14,7 +14,13 @@ export interface LayerCall {
   readonly named: ReadonlyMap<string, readonly KerasTensor[]>
   /** Arguments by name, whatever they are. */
   readonly call: JsonObject
+  /** Arguments without a name, in order. */
+  readonly operands: readonly (KerasTensor | Json)[]
 }
+
+/** Whether an argument is a value of the graph. */
+export const isTensor = (item: KerasTensor | Json): item is KerasTensor =>
+  typeof item === 'object' && item !== null && 'layer' in item && 'node' in item
 
 export const keyOf = ({ layer, node, tensor }: KerasTensor): string => `${layer}/${node}/${tensor}`
 
@@ -38,6 +44,10 @@ export function tensorsOf(value: Json | undefined): KerasTensor[] {
   return Object.values(value).flatMap(tensorsOf)
 }
 
+/** The value that an argument is, where it is one and no list. */
+const onlyTensor = (value: Json): KerasTensor | undefined =>
+  isObject(value) || tensorOf(value) ? tensorsOf(value)[0] : undefined
+
 /** The calls of a layer, in order. */
 export function callsOf({ inbound_nodes: nodes }: JsonObject): readonly LayerCall[] {
   return (Array.isArray(nodes) ? (nodes as readonly Json[]) : []).map((node) => {
@@ -57,7 +67,10 @@ export function callsOf({ inbound_nodes: nodes }: JsonObject): readonly LayerCal
       const tensors = tensorsOf(value)
       return tensors.length > 0 ? [[name, tensors] as const] : []
     })
-    return { inputs: tensorsOf(args), named: new Map(named), call }
+    const operands = (Array.isArray(args) ? (args as readonly Json[]) : []).map(
+      (item) => onlyTensor(item) ?? item,
+    )
+    return { inputs: tensorsOf(args), named: new Map(named), call, operands }
   })
 }
 

@@ -22,6 +22,7 @@ import {
   containerFolders,
   entriesOf,
   folderNames,
+  isLayer,
   isModel,
   isSequential,
   kindOf,
@@ -208,6 +209,7 @@ function inArchive(
   const made = new Map(layers.map((layer) => [layer.name, layer]))
   const nameFor = folderNames()
   const children = entriesOf(changed).flatMap((entry): [string, Hdf5Object][] => {
+    if (!isLayer(entry)) return []
     const name = nameOf(entry)
     const layer = made.get(name)
     const place = nameFor(kindOf(entry))

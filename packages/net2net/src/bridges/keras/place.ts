@@ -5,7 +5,7 @@ import { textOf } from '../hdf5-read.ts'
 import { groupAt, isObject, type JsonObject, type KerasFile, listedWeights } from './keras-file.ts'
 import { exportInstead } from './layers/config.ts'
 import type { KerasLayer } from './layers/contract.ts'
-import { kerasLayers } from './layers/table.ts'
+import { kerasLayers, kerasOperations } from './layers/table.ts'
 
 /** A layer of a network, with what its variables are called in the file. */
 export interface PlacedLayer {
@@ -59,9 +59,14 @@ interface Site {
   readonly top: string
 }
 
-/** Keras' `to_snake_case`, which names folders by classes: `MaxPooling2D` is `max_pooling2d`. */
+/** Operations stand in the config of a model, and not among its layers. */
+export const isLayer = ({ module }: JsonObject): boolean =>
+  typeof module !== 'string' || !module.startsWith('keras.src.ops')
+
+/** Keras' `to_snake_case`, which names folders by classes: `MaxPooling2D` is `max_pooling2d`; one class has two names. */
 export const folderName = (kind: string): string =>
   kind
+    .replace(/^GroupQuery/, 'GroupedQuery')
     .replaceAll(/\W+/g, '')
     .replaceAll(/(.)([A-Z][a-z]+)/g, '$1_$2')
     .replaceAll(/([a-z])([A-Z])/g, '$1_$2')
@@ -135,10 +140,12 @@ export function containerFolders(
   const folderOf = folderNames()
   const root = `${folder}${layersFolder(file)}`
   return new Map(
-    entriesOf(model).map((entry) => {
-      const name = nameOf(entry)
-      return [name, folderNamed(file, root, `${root}/${folderOf(kindOf(entry))}`, name)]
-    }),
+    entriesOf(model)
+      .filter(isLayer)
+      .map((entry) => {
+        const name = nameOf(entry)
+        return [name, folderNamed(file, root, `${root}/${folderOf(kindOf(entry))}`, name)]
+      }),
   )
 }
 
@@ -150,7 +157,7 @@ function* sitesIn(file: KerasFile, model: JsonObject, around: Around): Generator
     const name = nameOf(entry)
     yield* sitesOf(file, entry, {
       path: `${around.prefix}${name}`,
-      folder: folders.get(name)!,
+      folder: folders.get(name) ?? '',
       isTrained: around.isTrained && configOf(entry).trainable !== false,
       top: around.top ?? name,
     })
@@ -184,14 +191,16 @@ function folderNamed(file: KerasFile, root: string, expected: string, name: stri
 
 function layerOf(file: KerasFile, path: string, entry: JsonObject): KerasLayer {
   const kind = kindOf(entry)
-  const { registered_name: registered, module } = entry
+  const { registered_name: registered } = entry
   const isOwn = typeof registered === 'string' && registered !== kind
-  const isOperation = typeof module === 'string' && module.startsWith('keras.src.ops')
-  if (isOperation)
+  if (!isLayer(entry)) {
+    const operation = Object.hasOwn(kerasOperations, kind) ? kerasOperations[kind] : undefined
+    if (operation) return operation
     throw refusedError(
       `${quote(path)} of ${file.name} is the operation ${quote(kind)} of keras.ops, which is not supported.`,
       { where: path, hint: `Use a layer for it, or: ${exportInstead}` },
     )
+  }
   const layer = Object.hasOwn(kerasLayers, kind) ? kerasLayers[kind] : undefined
   if (!layer || isOwn)
     throw refusedError(

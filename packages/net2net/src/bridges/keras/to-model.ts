@@ -6,10 +6,10 @@ import { quote } from '../../model/quote.ts'
 import { int64, type LazyTensor } from '../../tensor/tensor.ts'
 import type { Binding } from '../bind.ts'
 import { rearranged } from '../rearranged.ts'
-import { callsOf, type KerasTensor, keyOf, type LayerCall, tensorsOf } from './inbound.ts'
+import { callsOf, isTensor, type KerasTensor, keyOf, type LayerCall, tensorsOf } from './inbound.ts'
 import { isObject, type Json, type JsonObject, type KerasFile } from './keras-file.ts'
 import { asInKeras } from './layers/axes.ts'
-import type { KerasValue } from './layers/contract.ts'
+import { type KerasValue, maskOf } from './layers/contract.ts'
 import {
   configOf,
   entriesOf,
@@ -47,8 +47,10 @@ export interface KerasModel {
   readonly innerInputs: readonly InnerInput[]
   /** Values of the ONNX model behind which a layer of Keras can stand. */
   readonly sites: ReadonlyMap<string, ValueSite>
-  /** How often each model inside the model is called. */
+  /** How often each layer, and each model inside the model, is called. */
   readonly calls: ReadonlyMap<string, number>
+  /** Initializers whose numbers the config says. */
+  readonly constants: ReadonlySet<string>
 }
 
 /**
@@ -63,7 +65,14 @@ export function kerasToModel(file: KerasFile): KerasModel {
 type Values = readonly KerasValue[]
 type NamedValues = readonly (readonly [string, KerasValue])[]
 
-const noCall: LayerCall = { inputs: [], named: new Map(), call: {} }
+const noCall: AppliedCall = { call: {}, operands: [], named: new Map() }
+
+/** The arguments of a call beside its inputs. */
+interface AppliedCall {
+  readonly call: JsonObject
+  readonly operands: readonly (KerasValue | Json)[]
+  readonly named: ReadonlyMap<string, Values>
+}
 
 class Conversion {
   readonly #file: KerasFile
@@ -73,6 +82,7 @@ class Conversion {
   readonly #innerInputs: InnerInput[] = []
   readonly #sites = new Map<string, ValueSite>()
   readonly #calls = new Map<string, number>()
+  readonly #constants = new Set<string>()
 
   constructor(file: KerasFile) {
     this.#file = file
@@ -92,13 +102,15 @@ class Conversion {
       this.#graph.output(output, 'float32')
     }
     const { name: title } = configOf(this.#file.model)
+    const model = this.#graph.model(typeof title === 'string' ? title : 'keras')
     return {
-      model: this.#graph.model(typeof title === 'string' ? title : 'keras'),
+      model,
       bindings: this.#bindings,
       layers: this.#layers,
       innerInputs: this.#innerInputs,
       sites: this.#sites,
       calls: this.#calls,
+      constants: this.#constants,
     }
   }
 
@@ -136,7 +148,7 @@ class Conversion {
       }
       last = nameOf(entry)
       const path = `${prefix}${last}`
-      const outputs = this.#apply(entry, path, 0, noCall, value ? [value] : [], new Map())
+      const outputs = this.#apply(entry, path, 0, noCall, value ? [value] : [])
       if (outputs.length !== 1)
         throw refusedError(`The layer ${quote(path)} has ${outputs.length} outputs in a sequence.`)
       value = outputs[0]!
@@ -171,7 +183,9 @@ class Conversion {
       const named = new Map([...call.named].map(([name, list]) => [name, list.map(valueAt)]))
       const layer = nameOf(entry)
       const path = `${prefix}${layer}`
-      const outputs = this.#apply(entry, path, node, call, call.inputs.map(valueAt), named)
+      const operands = call.operands.map((item) => (isTensor(item) ? valueAt(item) : item))
+      const applied = { call: call.call, operands, named }
+      const outputs = this.#apply(entry, path, node, applied, call.inputs.map(valueAt))
       for (const [tensor, value] of outputs.entries())
         values.set(keyOf({ layer, node, tensor }), value)
     }
@@ -211,10 +225,13 @@ class Conversion {
     entry: JsonObject,
     path: string,
     node: number,
-    { call }: LayerCall,
-    inputs: Values,
-    named: ReadonlyMap<string, Values>,
+    { call, operands, named }: AppliedCall,
+    given: Values,
   ): Values {
+    const masks = named.get('mask') ?? []
+    const inputs = given.map((input, i) =>
+      masks[i] ? { ...input, mask: maskOf(masks[i].name) } : input,
+    )
     if (inputs.length + named.size === 0)
       throw inputError(`${this.#file.name}: the layer ${quote(path)} has no input.`, {
         where: path,
@@ -246,9 +263,11 @@ class Conversion {
         kind,
         config,
         call,
+        operands,
         named,
         graph: this.#graph,
         tensor,
+        constant: (name, value) => this.#constant(`${path}/${name}`, value),
         weight: (variable, axes) => this.#weight(placed, variable, tensor(variable), axes),
         beforeActivation: (value) => this.#site(value, { ...site, beforeActivation: true }),
       },
@@ -278,13 +297,20 @@ class Conversion {
     const all = graph.constant(int64([-1]), 'all')
     const flat = graph.node('Reshape', [value.name, joined(all, part(value.name, 2))])
     const step = { name: flat, rank: value.rank - 1, channelsFirst: false }
-    const outputs = this.#apply(entry, path, 0, noCall, [step], new Map())
+    const outputs = this.#apply(entry, path, 0, noCall, [step])
     return outputs.map((output) => {
       const last = asInKeras(graph, output)
       const shape = joined(part(value.name, 0, 2), part(last.name, 1))
       const name = graph.node('Reshape', [last.name, shape])
       return { name, rank: last.rank + 1, channelsFirst: false, mask: input.mask }
     })
+  }
+
+  #constant(name: string, tensor: LazyTensor): string {
+    // A layer that is called twice reads the same constant.
+    if (this.#constants.has(name)) return name
+    this.#constants.add(name)
+    return this.#graph.initializer(name, tensor)
   }
 
   #weight(

@@ -4,9 +4,16 @@
  * @see https://keras.io/api/layers/attention_layers/
  */
 import { int64 } from '../../../tensor/tensor.ts'
+import type { JsonObject } from '../keras-file.ts'
 import { asInKeras } from './axes.ts'
 import { has, isNumbers, isSet, mustHaveRank, number, numberOf, refuse } from './config.ts'
-import type { KerasLayer, KerasLayers, KerasValue, LayerContext } from './contract.ts'
+import {
+  type KerasLayer,
+  type KerasLayers,
+  type KerasValue,
+  type LayerContext,
+  maskOf,
+} from './contract.ts'
 
 const einsum = (
   { graph }: LayerContext,
@@ -50,10 +57,10 @@ function visible(context: LayerContext, sources: Sources): string | undefined {
   const { graph, call, config, named } = context
   const { query, key, value } = sources
   let mask: string | undefined
-  if (query.mask !== undefined) mask = both(context, mask, unsqueezed(context, query.mask, 1, 3))
-  if (value.mask !== undefined) mask = both(context, mask, unsqueezed(context, value.mask, 1, 2))
+  if (query.mask !== undefined) mask = both(context, mask, unsqueezed(context, query.mask(), 1, 3))
+  if (value.mask !== undefined) mask = both(context, mask, unsqueezed(context, value.mask(), 1, 2))
   if (key.mask !== undefined && key !== value)
-    mask = both(context, mask, unsqueezed(context, key.mask, 1, 2))
+    mask = both(context, mask, unsqueezed(context, key.mask(), 1, 2))
   if (call.use_causal_mask === true) {
     const behind = distance(context, query.name, key.name)
     const zero = graph.constant(int64([0]), 'zero')
@@ -74,25 +81,31 @@ function visible(context: LayerContext, sources: Sources): string | undefined {
 
 /** The three that a layer attends with: given in this order, the key by name or as the value. */
 function sourcesOf(context: LayerContext, inputs: readonly KerasValue[]): Sources {
-  const all = ['query', 'value', 'key'].map((name, i) => context.named.get(name)?.[0] ?? inputs[i])
+  const all = ['query', 'value', 'key'].map((name, i) => {
+    const value = context.named.get(name)?.[0] ?? inputs[i]
+    const [mask] = context.named.get(`${name}_mask`) ?? []
+    return value && mask ? { ...value, mask: maskOf(mask.name) } : value
+  })
   const [query, value, key] = all.map((each) => each && asInKeras(context.graph, each))
   for (const each of [query, value]) mustHaveRank(context, each, 3)
   return { query: query!, value: value!, key: key ?? value! }
 }
 
-const projections = (config: { readonly use_gate?: unknown }): string[] => [
-  'query_dense',
-  'key_dense',
-  ...(config.use_gate === true ? ['gate_dense'] : []),
-  'value_dense',
-  'output_dense',
-]
-
-/** The variables of both layers: kernels [features, heads, depth], biases [heads, depth]. */
-const variables: KerasLayer['variables'] = (config) =>
-  projections(config).flatMap((each) =>
-    has(config, 'use_bias') ? [`${each}/kernel`, `${each}/bias`] : [`${each}/kernel`],
+/** The folders of the projections: Keras keeps those without a property of their own under their attribute. */
+const projections = (config: JsonObject, isGrouped: boolean): readonly string[] =>
+  ['query', 'key', ...(config.use_gate === true ? ['gate'] : []), 'value', 'output'].map((name) =>
+    folderOf(name, isGrouped),
   )
+const folderOf = (name: string, isGrouped: boolean): string =>
+  `${isGrouped || name === 'gate' ? '_' : ''}${name}_dense`
+
+/** Kernels [features, heads, depth] and biases [heads, depth]. */
+const variablesOf =
+  (isGrouped: boolean): NonNullable<KerasLayer['variables']> =>
+  (config) =>
+    projections(config, isGrouped).flatMap((each) =>
+      has(config, 'use_bias') ? [`${each}/kernel`, `${each}/bias`] : [`${each}/kernel`],
+    )
 
 /** softmax(q·k / √depth)·v for each head, between projections; where grouped, several heads share a key and a value. */
 function multiHead(context: LayerContext, inputs: readonly KerasValue[], isGrouped: boolean) {
@@ -100,19 +113,24 @@ function multiHead(context: LayerContext, inputs: readonly KerasValue[], isGroup
   const axes = config.attention_axes
   if (isNumbers(axes) && axes.join() !== '1') throw refuse(context, `the attention axes ${axes}`)
   const sources = sourcesOf(context, inputs)
-  const biased = (product: string, folder: string) =>
+  const folder = (name: string) => folderOf(name, isGrouped)
+  const biased = (product: string, name: string) =>
     has(config, 'use_bias')
-      ? graph.node('Add', [product, context.weight(`${folder}/bias`)])
+      ? graph.node('Add', [product, context.weight(`${folder(name)}/bias`)])
       : product
   const project = (input: KerasValue, name: string) => {
-    const operands = [input.name, context.weight(`${name}_dense/kernel`)]
-    return biased(einsum(context, 'abc,cde->abde', operands, `${path}/${name}`), `${name}_dense`)
+    const operands = [input.name, context.weight(`${folder(name)}/kernel`)]
+    return biased(einsum(context, 'abc,cde->abde', operands, `${path}/${name}`), name)
   }
   const query = project(sources.query, 'query')
   const key = project(sources.key, 'key')
   const value = project(sources.value, 'value')
-  const [, heads, depth] = context.tensor('query_dense/kernel').dims as [number, number, number]
-  const [, shared] = context.tensor('key_dense/kernel').dims as [number, number, number]
+  const [, heads, depth] = context.tensor(`${folder('query')}/kernel`).dims as [
+    number,
+    number,
+    number,
+  ]
+  const [, shared] = context.tensor(`${folder('key')}/kernel`).dims as [number, number, number]
   const reshaped = (name: string, ...shape: readonly number[]) =>
     graph.node('Reshape', [name, graph.constant(int64(shape), 'shape')])
   const scaled = graph.node('Mul', [query, number(graph, 1 / Math.sqrt(depth))])
@@ -140,10 +158,10 @@ function multiHead(context: LayerContext, inputs: readonly KerasValue[], isGroup
     config.use_gate === true
       ? graph.node('Mul', [attended, graph.node('Sigmoid', [project(sources.query, 'gate')])])
       : attended
-  const operands = [gated, context.weight('output_dense/kernel')]
+  const operands = [gated, context.weight(`${folder('output')}/kernel`)]
   const product = einsum(context, 'abde,dec->abc', operands, `${path}/attention_output`)
   const output: KerasValue = {
-    name: biased(product, 'output_dense'),
+    name: biased(product, 'output'),
     rank: 3,
     channelsFirst: false,
     mask: isGrouped ? undefined : sources.query.mask,
@@ -153,8 +171,18 @@ function multiHead(context: LayerContext, inputs: readonly KerasValue[], isGroup
   return [output, { name: attention, rank: 4, channelsFirst: false }]
 }
 
+/** Keras divides the scores by √depth: the queries make up for what that becomes. */
+const scaleKept =
+  (isGrouped: boolean): NonNullable<KerasLayer['factors']> =>
+  (before, after) => {
+    const query = folderOf('query', isGrouped)
+    const [old, grown] = [before, after].map((of) => of(`${query}/kernel`)[2]!) as [number, number]
+    const factor = Math.sqrt(grown / old)
+    return { [`${query}/kernel`]: factor, [`${query}/bias`]: factor }
+  }
+
 const multiHeadAttention: KerasLayer = {
-  variables,
+  variables: variablesOf(false),
   mask: 'own',
   sizes(of, config) {
     const [features, heads, depth] = of('query_dense/kernel') as [number, number, number]
@@ -167,7 +195,7 @@ const multiHeadAttention: KerasLayer = {
       ...(says && { output_shape: [out] }),
     }
   },
-  factors: scaleKept,
+  factors: scaleKept(false),
   build(context, inputs) {
     if (context.tensor('output_dense/kernel').dims.length !== 3)
       throw refuse(context, 'an output of several axes')
@@ -175,30 +203,21 @@ const multiHeadAttention: KerasLayer = {
   },
 }
 
-/** Keras divides the scores by √depth: the queries make up for what that becomes. */
-function scaleKept(
-  before: (variable: string) => readonly number[],
-  after: (variable: string) => readonly number[],
-): Readonly<Record<string, number>> {
-  const [old, grown] = [before, after].map((of) => of('query_dense/kernel')[2]!) as [number, number]
-  const factor = Math.sqrt(grown / old)
-  return { 'query_dense/kernel': factor, 'query_dense/bias': factor }
-}
-
 const groupQueryAttention: KerasLayer = {
-  variables,
+  variables: variablesOf(true),
+  mask: 'own',
   sizes(of) {
-    const [, heads, depth] = of('query_dense/kernel') as [number, number, number]
-    if (of('value_dense/kernel')[2] !== depth) return 'its keys and values have one depth'
-    if (of('output_dense/kernel').at(-1) !== of('query_dense/kernel')[0])
+    const [, heads, depth] = of('_query_dense/kernel') as [number, number, number]
+    if (of('_value_dense/kernel')[2] !== depth) return 'its keys and values have one depth'
+    if (of('_output_dense/kernel').at(-1) !== of('_query_dense/kernel')[0])
       return 'its output is as wide as its queries are'
     return {
       head_dim: depth,
       num_query_heads: heads,
-      num_key_value_heads: of('key_dense/kernel')[1]!,
+      num_key_value_heads: of('_key_dense/kernel')[1]!,
     }
   },
-  factors: scaleKept,
+  factors: scaleKept(true),
   build: (context, inputs) => multiHead(context, inputs, true),
 }
 
@@ -216,7 +235,7 @@ const attention = (
     )
     if (!query || !value || !key) throw refuse(context, `${inputs.length} inputs`)
     const scores = emit(context, query.name, key.name)
-    let mask = value.mask === undefined ? undefined : unsqueezed(context, value.mask, 1)
+    let mask = value.mask === undefined ? undefined : unsqueezed(context, value.mask(), 1)
     if (call.use_causal_mask === true) {
       const behind = distance(context, query.name, value.name)
       const zero = graph.constant(int64([0]), 'zero')
@@ -229,7 +248,7 @@ const attention = (
     const name =
       query.mask === undefined
         ? attended
-        : graph.node('Where', [unsqueezed(context, query.mask, 2), attended, number(graph, 0)])
+        : graph.node('Where', [unsqueezed(context, query.mask(), 2), attended, number(graph, 0)])
     const output = { name, rank: 3, channelsFirst: false, mask: query.mask }
     if (call.return_attention_scores !== true) return output
     return [output, { name: weights, rank: 3, channelsFirst: false }]

@@ -1,7 +1,7 @@
 /** What a layer of Keras is to this bridge. */
 import type { GraphBuilder } from '../../../model/builder.ts'
 import type { LazyTensor } from '../../../tensor/tensor.ts'
-import type { JsonObject } from '../keras-file.ts'
+import type { Json, JsonObject } from '../keras-file.ts'
 
 /** A value of the graph. */
 export interface KerasValue {
@@ -10,8 +10,24 @@ export interface KerasValue {
   readonly rank: number
   /** Whether the channels, last in Keras, are axis 1 here. */
   readonly channelsFirst: boolean
-  /** A boolean value [batch, steps]: which steps count (`mask_zero`, `Masking`). */
-  readonly mask?: string | undefined
+  readonly mask?: Mask | undefined
+}
+
+/** A boolean value [batch, steps]: which steps count (`mask_zero`, `Masking`). Its nodes are built when a layer asks. */
+export type Mask = () => string
+
+export const maskOf =
+  (name: string): Mask =>
+  () =>
+    name
+
+/** A mask whose nodes are built once. */
+export function builtOnce(build: () => string): Mask {
+  let name: string | undefined
+  return () => {
+    name ??= build()
+    return name
+  }
 }
 
 /** What a layer is given to build its nodes. */
@@ -30,10 +46,14 @@ export interface LayerContext {
   weight(variable: string, axes?: readonly (number | undefined)[]): string
   /** A variable as it is, to compute constants from. */
   tensor(variable: string): LazyTensor
+  /** An initializer whose numbers the config says: growth may change them, and `sizes` reads them again. */
+  constant(name: string, tensor: LazyTensor): string
   /** Says which value an activation of the layer's own is computed from: a new layer may stand before it. */
   beforeActivation(value: string): void
-  /** Named arguments of the call that are no tensors (`use_causal_mask`). */
+  /** Arguments of the call by name, also those that are no values of the graph (`use_causal_mask`). */
   readonly call: JsonObject
+  /** Its other arguments, in order. */
+  readonly operands: readonly (KerasValue | Json)[]
   /** The inputs that the call names (`key`, `attention_mask`); those without a name are `inputs` of `build`. */
   readonly named: ReadonlyMap<string, readonly KerasValue[]>
 }
@@ -60,6 +80,7 @@ export interface KerasLayer {
   readonly sizes?: (
     dims: (variable: string) => readonly number[],
     config: JsonObject,
+    grown: GrownNumbers,
   ) => JsonObject | string
   /**
    * Factors on variables that undo what Keras itself computes from the new sizes (the scale of dot products).
@@ -70,6 +91,14 @@ export interface KerasLayer {
     before: (variable: string) => readonly number[],
     after: (variable: string) => readonly number[],
   ) => Readonly<Record<string, number>>
+}
+
+/** Numbers of a layer in the grown ONNX model; undefined where it has none of that name. */
+export interface GrownNumbers {
+  /** A constant that `build` made. */
+  constant(name: string): readonly number[] | undefined
+  /** An attribute of the node that is named as the layer. */
+  attribute(name: string): number | undefined
 }
 
 /** The layers of one family by their classes. */

@@ -24,11 +24,16 @@ export function windowOf(context: LayerContext, kernel: readonly number[], dims:
   const strides = numbersOf(context, 'strides', dims, 1)
   const dilations = numbersOf(context, 'dilation_rate', dims, 1)
   const window = { kernel_shape: kernel, strides, dilations }
+  const reach = kernel.map((size, k) => dilations[k]! * (size - 1))
+  if (padding === 'same' && dilations.some((dilation) => dilation > 1)) {
+    // ONNX Runtime computes no pads of a dilated window; Keras strides none.
+    const begin = reach.map((size) => Math.floor(size / 2))
+    return { ...window, pads: [...begin, ...reach.map((size, k) => size - begin[k]!)] }
+  }
   if (padding === 'same') return { ...window, auto_pad: 'SAME_UPPER' }
   if (padding === 'valid') return { ...window, auto_pad: 'VALID' }
   // Causal: everything that is padded lies before the sequence.
-  if (padding === 'causal' && dims === 1)
-    return { ...window, pads: [dilations[0]! * (kernel[0]! - 1), 0] }
+  if (padding === 'causal' && dims === 1) return { ...window, pads: [reach[0]!, 0] }
   throw refuse(context, `the padding ${quote(String(padding))}`)
 }
 
@@ -37,7 +42,10 @@ const kernelOrder = (dims: number) => [dims + 1, dims, ...range(0, dims)]
 
 const convolution = (dims: number): KerasLayer => ({
   variables: (config) => kernelAndBias(config, 'kernel'),
-  sizes: (of) => ({ filters: of('kernel').at(-1)! }),
+  sizes: (of, { groups }, grown) => ({
+    filters: of('kernel').at(-1)!,
+    ...(groups !== undefined && { groups: grown.attribute('group') ?? groups }),
+  }),
   build(context, [input]) {
     const value = image(context, input, dims)
     const kernel = numbersOf(context, 'kernel_size', dims)

@@ -8,7 +8,7 @@ import { int64 } from '../../../tensor/tensor.ts'
 import { activate } from './activate.ts'
 import { asInKeras } from './axes.ts'
 import { isSet, number, numberOf, refuse } from './config.ts'
-import type { KerasLayer, KerasLayers, LayerContext } from './contract.ts'
+import { builtOnce, type KerasLayer, type KerasLayers, type LayerContext } from './contract.ts'
 import { kernelAndBias } from './convolutions.ts'
 
 const dense: KerasLayer = {
@@ -84,8 +84,9 @@ const embedding: KerasLayer = {
     const name = graph.node('Gather', inputs, { axis: 0 }, { name: path })
     const value = { name, rank: input!.rank + 1, channelsFirst: false }
     if (config.mask_zero !== true) return value
-    const zero = graph.constant(int64([0]), 'zero')
-    return { ...value, mask: graph.node('Not', [graph.node('Equal', [ids, zero])]) }
+    const mask = () =>
+      graph.node('Not', [graph.node('Equal', [ids, graph.constant(int64([0]), 'zero')])])
+    return { ...value, mask: builtOnce(mask) }
   },
 }
 
@@ -101,8 +102,8 @@ const masking: KerasLayer = {
     const found = graph.node('Cast', [differs], { to: 1 })
     const counts = graph.node('ReduceMax', [found, last], { keepdims: 1 })
     const name = graph.node('Mul', [value.name, counts], {}, { name: context.path })
-    const isAny = graph.node('Squeeze', [graph.node('Cast', [counts], { to: 9 }), last])
-    return { ...value, name, mask: isAny }
+    const mask = () => graph.node('Squeeze', [graph.node('Cast', [counts], { to: 9 }), last])
+    return { ...value, name, mask: builtOnce(mask) }
   },
 }
 

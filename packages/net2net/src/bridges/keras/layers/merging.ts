@@ -7,13 +7,22 @@ import type { GraphBuilder } from '../../../model/builder.ts'
 import { float32, int64 } from '../../../tensor/tensor.ts'
 import { alike, asInKeras, axisIn, range } from './axes.ts'
 import { isNumbers, numberOf, refuse } from './config.ts'
-import type { KerasLayer, KerasLayers, KerasValue } from './contract.ts'
+import {
+  builtOnce,
+  type KerasLayer,
+  type KerasLayers,
+  type KerasValue,
+  type Mask,
+} from './contract.ts'
 
 /** A step counts that counts in any; where one has no mask, none has. */
-function anyMask(graph: GraphBuilder, values: readonly KerasValue[]): string | undefined {
+function anyMask(graph: GraphBuilder, values: readonly KerasValue[]): Mask | undefined {
   const masks = values.flatMap(({ mask }) => (mask === undefined ? [] : [mask]))
   if (masks.length < values.length) return undefined
-  return masks.reduce((one, other) => (one === other ? one : graph.node('Or', [one, other])))
+  return builtOnce(() => {
+    const names = [...new Set(masks.map((mask) => mask()))]
+    return names.reduce((one, other) => graph.node('Or', [one, other]))
+  })
 }
 
 /** Several inputs, element by element. */
@@ -58,7 +67,13 @@ const concatenate: KerasLayer = {
         ? anyMask(graph, inputs)
         : isLast
           ? undefined
-          : graph.node('Concat', masks, { axis: axisIn(values[0]!, place) })
+          : builtOnce(() =>
+              graph.node(
+                'Concat',
+                masks.map((each) => each()),
+                { axis: place < 0 ? place + rank : place },
+              ),
+            )
     if (!isLast && masks.length < inputs.length)
       throw refuse(context, 'inputs of which only some are masked')
     return { ...values[0]!, name, mask }

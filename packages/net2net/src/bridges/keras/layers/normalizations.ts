@@ -127,6 +127,7 @@ const rmsNormalization: KerasLayer = {
 /** Statistics of each group of channels, which ONNX computes as those of instances. */
 const groupNormalization: KerasLayer = {
   variables: scaleAndShift,
+  sizes: (_, __, grown) => ({ groups: grown.constant('grouped')![1]! }),
   mask: 'kept',
   build(context, [input]) {
     const { graph, config, path } = context
@@ -135,10 +136,8 @@ const groupNormalization: KerasLayer = {
     const [vector] = scaleAndShift(config)
     if (vector === undefined && given === -1) throw refuse(context, 'no scale and no shift')
     const groups = given === -1 ? context.tensor(vector!).dims[0]! : given
-    const grouped = graph.node('Reshape', [
-      value.name,
-      graph.constant(int64([0, groups, -1]), 'shape'),
-    ])
+    const shape = context.constant('grouped', int64([0, groups, -1]))
+    const grouped = graph.node('Reshape', [value.name, shape])
     const unit = graph.node(
       'InstanceNormalization',
       [grouped, filled(graph, groups, 1), filled(graph, groups, 0)],
@@ -165,19 +164,29 @@ const unitNormalization: KerasLayer = {
   },
 }
 
-/** One number, or one for each channel. */
-const constantOf = (graph: GraphBuilder, given: Json | undefined, otherwise: number): string => {
+/** A setting: one number, or one for each channel. */
+const settingOf = (context: LayerContext, key: string, otherwise: number): string => {
+  const given = flatNumbers(context.config[key])
   const numbers = isNumbers(given) ? given : [typeof given === 'number' ? given : otherwise]
-  return graph.constant(float32(numbers.length === 1 ? [] : [numbers.length], numbers))
+  return context.constant(key, float32(numbers.length === 1 ? [] : [numbers.length], numbers))
 }
 
+/** Settings of one number per channel, which grow with the channels. */
+const settings =
+  (...keys: readonly string[]): NonNullable<KerasLayer['sizes']> =>
+  (_, config, grown) =>
+    Object.fromEntries(
+      keys.flatMap((key) => (Array.isArray(config[key]) ? [[key, grown.constant(key)!]] : [])),
+    )
+
 const rescaling: KerasLayer = {
+  sizes: settings('scale', 'offset'),
   mask: 'kept',
   build(context, [input]) {
-    const { graph, config, path } = context
+    const { graph, path } = context
     const value = asInKeras(graph, input!)
-    const scaled = graph.node('Mul', [value.name, constantOf(graph, config.scale, 1)])
-    const inputs = [scaled, constantOf(graph, config.offset, 0)]
+    const scaled = graph.node('Mul', [value.name, settingOf(context, 'scale', 1)])
+    const inputs = [scaled, settingOf(context, 'offset', 0)]
     return { ...value, name: graph.node('Add', inputs, {}, { name: path }) }
   },
 }
@@ -186,6 +195,7 @@ const rescaling: KerasLayer = {
 const normalization: KerasLayer = {
   variables: ({ mean }) => (isGiven(mean) ? [] : ['mean', 'variance', 'count']),
   trained: [],
+  sizes: settings('mean', 'variance'),
   mask: 'kept',
   build(context, [input]) {
     const { graph, config, path } = context
@@ -193,7 +203,7 @@ const normalization: KerasLayer = {
     const axes = config.axis === null ? [] : axesOf(context, value.rank)
     const statistic = (name: 'mean' | 'variance') =>
       isGiven(config[name])
-        ? constantOf(graph, flatNumbers(config[name]), 0)
+        ? settingOf(context, name, 0)
         : alongAxes(context, name, axes, value.rank)
     if (isGiven(config.mean) && axes.length > 0 && axes.join() !== `${value.rank - 1}`)
       throw refuse(context, `the axis ${JSON.stringify(config.axis)}`)

@@ -6,7 +6,7 @@
 import { int64 } from '../../../tensor/tensor.ts'
 import { asInKeras, hasChannelsFirst, image } from './axes.ts'
 import { numbersOf } from './config.ts'
-import type { KerasLayer, KerasLayers, KerasValue, LayerContext } from './contract.ts'
+import type { KerasLayer, KerasLayers, KerasValue, LayerContext, Mask } from './contract.ts'
 import { windowOf } from './convolutions.ts'
 
 const pooling = (opType: 'MaxPool' | 'AveragePool', dims: number): KerasLayer => ({
@@ -28,7 +28,7 @@ const globalPooling = (
 ): KerasLayer => ({
   build(context, [input]) {
     const isMasked = input?.mask !== undefined && opType === 'GlobalAveragePool' && dims === 1
-    if (isMasked) return maskedMean(context, input)
+    if (isMasked) return maskedMean(context, input, input.mask!)
     const value = image(context, input, dims)
     const name = context.graph.node(opType, [value.name], {}, { name: context.path })
     return context.config.keepdims === true ? { ...value, name } : flat(context, name)
@@ -42,13 +42,13 @@ const flat = ({ graph }: LayerContext, name: string): KerasValue => ({
 })
 
 /** The mean of the steps that count. */
-function maskedMean(context: LayerContext, input: KerasValue): KerasValue {
+function maskedMean(context: LayerContext, input: KerasValue, mask: Mask): KerasValue {
   const { graph, config, path } = context
   const value = asInKeras(graph, input)
   const [steps, features] = hasChannelsFirst(context) ? [2, 1] : [1, 2]
   const alongSteps = graph.constant(int64([steps]), 'axes')
   const axes = graph.constant(int64([features]), 'axes')
-  const weights = graph.node('Unsqueeze', [graph.node('Cast', [input.mask!], { to: 1 }), axes])
+  const weights = graph.node('Unsqueeze', [graph.node('Cast', [mask()], { to: 1 }), axes])
   const keepdims = config.keepdims === true ? 1 : 0
   const sum = (name: string) => graph.node('ReduceSum', [name, alongSteps], { keepdims })
   const total = sum(graph.node('Mul', [value.name, weights]))

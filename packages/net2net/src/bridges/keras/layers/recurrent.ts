@@ -142,7 +142,8 @@ function sequenceOf(
   if (input.mask === undefined) return { name: stepsFirst(input.name) }
   const axis = (value: number) => graph.constant(int64([value]), 'axis')
   const unsqueezed = (name: string, at: number) => graph.node('Unsqueeze', [name, axis(at)])
-  const counts = graph.node('Cast', [input.mask], { to: 7 })
+  const mask = input.mask()
+  const counts = graph.node('Cast', [mask], { to: 7 })
   const along = graph.node('Squeeze', [axis(1)])
   const before = graph.node('CumSum', [counts, along], { exclusive: 1 })
   const one = axis(1)
@@ -154,11 +155,11 @@ function sequenceOf(
   const asFloat = (name: string) => graph.node('Cast', [name], { to: 1 })
   // [batch, steps that count, steps]: whether a step that counts has so many before it.
   const isPlace = graph.node('Equal', [unsqueezed(before, 1), unsqueezed(steps, 1)])
-  const together = asFloat(graph.node('And', [isPlace, unsqueezed(input.mask, 1)]))
+  const together = asFloat(graph.node('And', [isPlace, unsqueezed(mask, 1)]))
   // A step that does not count repeats the output of the last one that did, as the layer went.
   const last = isReversed ? before : graph.node('Sub', [graph.node('Add', [before, counts]), one])
   const isLast = graph.node('Equal', [unsqueezed(last, 2), steps])
-  const back = zeroOutput ? graph.node('And', [isLast, unsqueezed(input.mask, 2)]) : isLast
+  const back = zeroOutput ? graph.node('And', [isLast, unsqueezed(mask, 2)]) : isLast
   const sum = graph.node('ReduceSum', [counts, axis(1)], { keepdims: 0 })
   const name = stepsFirst(graph.node('MatMul', [together, input.name]))
   return { name, masked: { lengths: graph.node('Cast', [sum], { to: 6 }), back: asFloat(back) } }

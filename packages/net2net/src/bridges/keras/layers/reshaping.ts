@@ -29,12 +29,13 @@ const flatten: KerasLayer = {
 }
 
 const reshape: KerasLayer = {
+  sizes: (_, __, grown) => ({ target_shape: grown.constant('target_shape')!.slice(1) }),
   build(context, [input]) {
     const { graph, config } = context
     const target = config.target_shape
     if (!isNumbers(target)) throw refuse(context, 'no target shape')
     const value = asInKeras(graph, input!)
-    const shape = graph.initializer(`${context.path}/target_shape`, int64([0, ...target]))
+    const shape = context.constant('target_shape', int64([0, ...target]))
     const name = graph.node('Reshape', [value.name, shape], {}, { name: context.path })
     return { name, rank: target.length + 1, channelsFirst: false }
   },

@@ -14,6 +14,7 @@ import { convolutions } from './convolutions.ts'
 import { core } from './core.ts'
 import { merges } from './merging.ts'
 import { normalizations } from './normalizations.ts'
+import { operations } from './operations.ts'
 import { poolings } from './pooling.ts'
 import { recurrences } from './recurrent.ts'
 import { reshapings } from './reshaping.ts'
@@ -30,3 +31,6 @@ export const kerasLayers: KerasLayers = {
   ...attentions,
   ...recurrences,
 }
+
+/** Every operation of keras.ops that is understood, by its class. */
+export const kerasOperations: KerasLayers = operations
