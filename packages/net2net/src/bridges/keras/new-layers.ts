@@ -36,21 +36,28 @@ interface Draft {
   variables: readonly NewVariable[]
   inputs: readonly (Draft | undefined)[]
   output: string
+  /** The value that its first node gives, which names the layer. */
+  first: string
   linear?: string
-  name?: string
 }
 
-/** Operators that are an activation of Keras by themselves. */
-const activations: Readonly<Record<string, string>> = {
-  Relu: 'relu',
-  Sigmoid: 'sigmoid',
-  Tanh: 'tanh',
-  Softplus: 'softplus',
-  Softsign: 'softsign',
-  Selu: 'selu',
-  Exp: 'exponential',
-  HardSwish: 'hard_silu',
-}
+/** Operators that are an activation of Keras, where their numbers are these. */
+const activations: readonly (readonly [name: string, opType: string, ...numbers: number[]])[] = [
+  ['relu', 'Relu'],
+  ['relu6', 'Clip', 0, 6],
+  ['hard_tanh', 'Clip', -1, 1],
+  ['sigmoid', 'Sigmoid'],
+  ['hard_sigmoid', 'HardSigmoid', 1 / 6, 0.5],
+  ['tanh', 'Tanh'],
+  ['softplus', 'Softplus'],
+  ['softsign', 'Softsign'],
+  ['elu', 'Elu', 1],
+  ['celu', 'Celu', 1],
+  ['selu', 'Selu', 1.6732631921768188, 1.0507010221481323],
+  ['exponential', 'Exp'],
+  ['hard_silu', 'HardSwish'],
+  ['hard_shrink', 'Shrink', 0.5, 0],
+]
 
 const firstAxes = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => from + i)
@@ -100,15 +107,16 @@ export function newLayers(
       ...own,
     }
   }
-  const add = (node: InsertedNode, draft: Omit<Draft, 'output' | 'inputs'>, ...from: string[]) => {
+  const add = (
+    node: InsertedNode,
+    draft: Omit<Draft, 'output' | 'first' | 'inputs'>,
+    ...from: string[]
+  ) => {
     const local = node.outputs[0]!
     for (const input of from)
       if (!makers.has(input)) throw refuse(`a node ${node.opType} of ${quote(input)}`)
-    const made = {
-      ...draft,
-      inputs: from.map((input) => makers.get(input)),
-      output: modelName(local),
-    }
+    const output = modelName(local)
+    const made = { ...draft, inputs: from.map((input) => makers.get(input)), output, first: output }
     drafts.push(made)
     makers.set(local, made)
   }
@@ -206,42 +214,41 @@ export function newLayers(
     return tensor && toNumbers(tensor)[0]
   }
   const activation = (node: InsertedNode) => {
-    const [input = '', low, high] = node.inputs
-    const { opType } = node
-    const alpha = floatOf(node.attributes.alpha)
-    let own = activations[opType]
-    if (opType === 'Elu' && (alpha ?? 1) === 1) own = 'elu'
-    if (opType === 'Clip' && bound(low) === 0 && bound(high) === 6) own = 'relu6'
+    const [input = '', ...bounds] = node.inputs
+    const { opType, attributes } = node
+    const given = [
+      attributes.alpha,
+      attributes.lambd,
+      attributes.beta,
+      attributes.gamma,
+      attributes.bias,
+    ]
+    const numbers = [...bounds.map(bound), ...given.map(floatOf)].filter(
+      (value) => value !== undefined,
+    )
+    const own = activations.find(
+      ([, type, ...expected]) =>
+        type === opType &&
+        expected.length === numbers.length &&
+        expected.every((value, i) => Math.abs(value - numbers[i]!) < 1e-6),
+    )?.[0]
     const before = makers.get(input)
+    const [first, second] = numbers
     if (own !== undefined && before && canActivate(before) && uses.get(input) === 1) {
       before.config = { ...before.config, activation: own }
       before.linear = before.output
       before.output = modelName(node.outputs[0]!)
       makers.set(node.outputs[0]!, before)
-    } else if (own !== undefined)
-      add(
-        node,
-        { kind: 'Activation', config: settings('', { activation: own }), variables: [] },
-        input,
-      )
-    else if (opType === 'Clip' && bound(low) === 0 && bound(high) !== undefined)
-      add(
-        node,
-        { kind: 'ReLU', config: settings('', { max_value: bound(high)! }), variables: [] },
-        input,
-      )
-    else if (opType === 'LeakyRelu' || opType === 'Elu')
-      add(
-        node,
-        {
-          kind: opType === 'Elu' ? 'ELU' : 'LeakyReLU',
-          config: settings('', { [opType === 'Elu' ? 'alpha' : 'negative_slope']: alpha ?? 0.01 }),
-          variables: [],
-        },
-        input,
-      )
+    } else if (own !== undefined) simple(node, 'Activation', { activation: own })
+    else if (opType === 'Clip' && first === 0 && second !== undefined)
+      simple(node, 'ReLU', { max_value: second })
+    else if (opType === 'LeakyRelu') simple(node, 'LeakyReLU', { negative_slope: first ?? 0.01 })
+    else if (opType === 'Elu') simple(node, 'ELU', { alpha: first ?? 1 })
     else throw refuse(`a node ${opType}`)
   }
+  /** A layer without variables on the node's first input. */
+  const simple = (node: InsertedNode, kind: string, own: JsonObject) =>
+    add(node, { kind, config: settings('', own), variables: [] }, node.inputs[0]!)
   const handlers: Readonly<Record<string, (node: InsertedNode) => void>> = {
     Conv: convolution,
     Gemm: dense,
@@ -250,29 +257,31 @@ export function newLayers(
     BatchNormalization: normalization,
   }
   for (const node of chain.nodes) (handlers[node.opType] ?? activation)(node)
-  return named(drafts, name.slice(name.lastIndexOf('/') + 1))
+  const nodes = new Map(model.graph.nodes.map((node) => [node.outputs[0], node.name]))
+  const nameOf = ({ first }: Draft): string => {
+    const found = nodes.get(first)
+    if (found === undefined) throw internalError(`No node gives ${first}.`)
+    // Layers of models inside the model have the names of these before their own.
+    return found.slice(found.lastIndexOf('/') + 1)
+  }
+  return drafts.map((draft): NewLayer => {
+    const { kind, config, variables, inputs, output, linear } = draft
+    const own = nameOf(draft)
+    const from = inputs.map((input) => input && nameOf(input))
+    return {
+      name: own,
+      kind,
+      config: { name: own, ...config },
+      variables,
+      inputs: from,
+      output,
+      linear,
+    }
+  })
 }
 
 const canActivate = ({ kind, linear }: Draft): boolean =>
   linear === undefined && /^(Dense|(Depthwise)?Conv\dD)$/.test(kind)
-
-/** The first layer has the plan's name, the others what they are behind it. */
-function named(drafts: readonly Draft[], first: string): readonly NewLayer[] {
-  const used = new Map<string, number>()
-  drafts.forEach((draft, i) => {
-    const base = i === 0 ? first : `${first}_${draft.kind.toLowerCase()}`
-    const count = used.get(base) ?? 0
-    used.set(base, count + 1)
-    draft.name = count === 0 ? base : `${base}_${count + 1}`
-  })
-  return drafts.map((draft): NewLayer => {
-    const { name, kind, config, variables, inputs, output, linear } = draft
-    if (name === undefined) throw internalError('A new layer has no name.')
-    const from = inputs.map((input) => input?.name)
-    const all: JsonObject = { name, ...config }
-    return { name, kind, config: all, variables, inputs: from, output, linear }
-  })
-}
 
 /** `same` or `causal`, where a convolution pads like that. */
 function paddingOf(

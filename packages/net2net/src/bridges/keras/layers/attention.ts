@@ -15,12 +15,8 @@ import {
   maskOf,
 } from './contract.ts'
 
-const einsum = (
-  { graph }: LayerContext,
-  equation: string,
-  inputs: readonly string[],
-  name?: string,
-): string => graph.node('Einsum', inputs, { equation }, name === undefined ? {} : { name })
+const einsum = ({ graph }: LayerContext, equation: string, inputs: readonly string[]): string =>
+  graph.node('Einsum', inputs, { equation })
 
 const unsqueezed = ({ graph }: LayerContext, name: string, ...axes: readonly number[]): string =>
   graph.node('Unsqueeze', [name, graph.constant(int64(axes), 'axes')])
@@ -114,13 +110,27 @@ function multiHead(context: LayerContext, inputs: readonly KerasValue[], isGroup
   if (isNumbers(axes) && axes.join() !== '1') throw refuse(context, `the attention axes ${axes}`)
   const sources = sourcesOf(context, inputs)
   const folder = (name: string) => folderOf(name, isGrouped)
-  const biased = (product: string, name: string) =>
-    has(config, 'use_bias')
-      ? graph.node('Add', [product, context.weight(`${folder(name)}/bias`)])
-      : product
+  const reshaped = (name: string, ...shape: readonly number[]) =>
+    graph.node('Reshape', [name, graph.constant(int64(shape), 'shape')])
+  const kernelOf = (name: string) => context.weight(`${folder(name)}/kernel`)
+  const product = (
+    input: string,
+    weight: string,
+    name: string,
+    bias: (given: string) => string,
+  ) => {
+    const node = { name: `${path}/${name === 'output' ? 'attention_output' : name}` }
+    const result = graph.node('MatMul', [input, weight], {}, node)
+    return has(config, 'use_bias')
+      ? graph.node('Add', [result, bias(context.weight(`${folder(name)}/bias`))])
+      : result
+  }
+  /** [batch, steps, heads, depth] */
   const project = (input: KerasValue, name: string) => {
-    const operands = [input.name, context.weight(`${folder(name)}/kernel`)]
-    return biased(einsum(context, 'abc,cde->abde', operands, `${path}/${name}`), name)
+    const [, count, depth] = context.tensor(`${folder(name)}/kernel`).dims as readonly number[]
+    const weight = reshaped(kernelOf(name), 0, -1)
+    const flat = product(input.name, weight, name, (bias) => reshaped(bias, -1))
+    return reshaped(flat, 0, 0, count!, depth!)
   }
   const query = project(sources.query, 'query')
   const key = project(sources.key, 'key')
@@ -131,8 +141,6 @@ function multiHead(context: LayerContext, inputs: readonly KerasValue[], isGroup
     number,
   ]
   const [, shared] = context.tensor(`${folder('key')}/kernel`).dims as [number, number, number]
-  const reshaped = (name: string, ...shape: readonly number[]) =>
-    graph.node('Reshape', [name, graph.constant(int64(shape), 'shape')])
   const scaled = graph.node('Mul', [query, number(graph, 1 / Math.sqrt(depth))])
   const scores = isGrouped
     ? einsum(context, 'abghe,aige->aghbi', [
@@ -158,10 +166,11 @@ function multiHead(context: LayerContext, inputs: readonly KerasValue[], isGroup
     config.use_gate === true
       ? graph.node('Mul', [attended, graph.node('Sigmoid', [project(sources.query, 'gate')])])
       : attended
-  const operands = [gated, context.weight(`${folder('output')}/kernel`)]
-  const product = einsum(context, 'abde,dec->abc', operands, `${path}/attention_output`)
+  const out = context.tensor(`${folder('output')}/kernel`).dims.at(-1)!
+  const weight = reshaped(kernelOf('output'), -1, out)
+  const name = product(reshaped(gated, 0, 0, -1), weight, 'output', (bias) => bias)
   const output: KerasValue = {
-    name: biased(product, 'output'),
+    name,
     rank: 3,
     channelsFirst: false,
     mask: isGrouped ? undefined : sources.query.mask,

@@ -7,20 +7,25 @@ import { quote } from '../../../model/quote.ts'
 import { int64 } from '../../../tensor/tensor.ts'
 import { activate } from './activate.ts'
 import { asInKeras } from './axes.ts'
-import { isSet, number, numberOf, refuse } from './config.ts'
+import { has, isSet, number, numberOf, refuse } from './config.ts'
 import { builtOnce, type KerasLayer, type KerasLayers, type LayerContext } from './contract.ts'
 import { kernelAndBias } from './convolutions.ts'
 
 const dense: KerasLayer = {
   variables: (config) => kernelAndBias(config, 'kernel'),
-  sizes: (of) => ({ units: of('kernel')[1]! }),
+  sizes(of, config) {
+    const [, units = 0] = of('kernel')
+    // A sum repeats the bias of one unit by itself, so that nothing says that it grows.
+    if (has(config, 'use_bias') && of('bias')[0] !== units) return 'its one unit has one bias'
+    return { units }
+  },
   mask: 'kept',
   build(context, [input]) {
     const { graph, path } = context
     if (isSet(context.config.lora_rank)) throw refuse(context, 'a LoRA adapter')
     const value = asInKeras(graph, input!)
     const weight = context.weight('kernel')
-    const bias = context.config.use_bias === false ? [] : [context.weight('bias')]
+    const bias = has(context.config, 'use_bias') ? [context.weight('bias')] : []
     if (value.rank === 2) {
       const name = graph.node('Gemm', [value.name, weight, ...bias], {}, { name: path })
       return activate(context, { ...value, name })
