@@ -10,6 +10,7 @@ import {
 import { join } from 'node:path'
 import { compare, inspect, load, save } from 'net2net'
 import { encodeNpz } from 'net2net/data'
+import { conv2d, residual, sequential } from 'net2net/layers'
 import { GraphBuilder } from 'net2net/model'
 import { float32 } from 'net2net/tensor'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -138,6 +139,66 @@ test('deepen writes a deeper model that computes the same', async () => {
   const random = at('random.onnx')
   await net2net(['deepen', teacher, 'fc1', '-o', random, '--init', 'random-init'])
   expect(await compare(teacher, random)).toMatchObject({ equal: false })
+})
+
+test('deepen --repeat copies residual blocks, alone or after layers', async () => {
+  const block = (name: string) =>
+    residual(
+      [
+        conv2d(3, 3, { name: `${name}.up`, padding: 'same', activation: 'relu' }),
+        conv2d(4, 3, { name: `${name}.down`, padding: 'same' }),
+      ],
+      undefined,
+      { name },
+    )
+  const model = sequential([conv2d(4, 3, { name: 'stem' }), block('h.0'), block('h.1')], {
+    input: [1, 6, 5],
+    seed: 4,
+  })
+  const [input, output] = [at('blocks.onnx'), at('repeated.onnx')]
+  await save(model, input)
+  const { code, out } = await net2net([
+    'deepen',
+    input,
+    'stem',
+    '--repeat',
+    'h.*',
+    '--copy',
+    'stack',
+    '-o',
+    output,
+  ])
+  expect(code).toBe(0)
+  expect(out).toMatch(
+    /h\.0, h\.1 +\d+ +8 +h\.0_copy1\.down\.weight, h\.0_copy1\.down\.bias, h\.1_copy1/,
+  )
+  expect(out).toMatch(/Equal: every output agrees/)
+  expect(Object.keys(await widths(output))).toEqual([
+    'stem',
+    'stem-deeper',
+    ...['h.0', 'h.1', 'h.0_copy1', 'h.1_copy1'].flatMap((name) => [`${name}.up`, `${name}.down`]),
+  ])
+  const dry = await net2net([
+    'deepen',
+    input,
+    '--repeat',
+    'h.1.up',
+    '--start',
+    'identity',
+    '--dry-run',
+    '--json',
+  ])
+  expect(JSON.parse(dry.out).plan.repeated[0]).toMatchObject({
+    blocks: ['h.1.up'],
+    gates: [{ dims: [4, 1, 1] }],
+  })
+  expect(await net2net(['deepen', input, '--repeat', 'stem', '-o', at('none.onnx')])).toMatchObject(
+    { code: 3 },
+  )
+  expect(
+    await net2net(['deepen', input, 'stem', '--copy', 'stack', '-o', at('none.onnx')]),
+  ).toMatchObject({ code: 2 })
+  expect(await net2net(['deepen', input, '-o', at('none.onnx')])).toMatchObject({ code: 2 })
 })
 
 test('inspect shows layers, and why one cannot grow', async () => {

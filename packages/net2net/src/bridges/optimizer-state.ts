@@ -28,9 +28,9 @@ export interface OptimizerSlot {
 
 export interface OptimizerNames {
   /** Names of the parameters in the order in which the optimizer got them. */
-  readonly names?: readonly string[]
+  readonly names?: readonly string[] | undefined
   /** Whether the entries stand in the order in which the network made them, as in files of PyTorch; default true. */
-  readonly inOrder?: boolean
+  readonly inOrder?: boolean | undefined
   readonly file: string
 }
 

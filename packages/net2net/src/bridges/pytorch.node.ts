@@ -18,13 +18,13 @@ export interface GrowStateOptions {
   /** The state dict: `.safetensors`, an index of several (`.safetensors.index.json`), `.pt`, `.pth` or `.bin`. */
   readonly weights: string
   /** The optimizer's state dict (`.pt`). */
-  readonly optimizer?: string
+  readonly optimizer?: string | undefined
   /** Names of the parameters in the optimizer's order, where its file does not say them. */
-  readonly names?: readonly string[]
+  readonly names?: readonly string[] | undefined
   /** Lets an entry that two layers share become two. */
-  readonly untie?: boolean
+  readonly untie?: boolean | undefined
   /** Takes entries by their names although their numbers differ from the model's. */
-  readonly weightsDiffer?: boolean
+  readonly weightsDiffer?: boolean | undefined
 }
 
 /**
@@ -50,17 +50,17 @@ export function growState(
       ? optimizerSlots(optimizer, entries, {
           file: options.optimizer,
           inOrder: state.inOrder,
-          ...(options.names && { names: options.names }),
+          names: options.names,
         })
       : []
   let slotTensors = new Map(slots.map((slot) => [slot, slot.tensor]))
   let current = model
   const naming = { file: options.weights, ...(options.untie && { untie: true }) }
   for (const plan of plans) {
-    const [inserted] = plan.inserted
-    if (inserted && optimizer)
+    const inserted = plan.inserted[0]?.name ?? plan.repeated?.[0]?.parameters[0]?.to
+    if (inserted !== undefined && optimizer)
       throw usageError(
-        `${quote(inserted.name)} is a new layer, for which ${options.optimizer} has no state: leave out --optimizer.`,
+        `${quote(inserted)} is new, for which ${options.optimizer} has no state: leave out --optimizer.`,
       )
     const bindings = bindEntries(current, entries, {
       file: options.weights,
@@ -78,7 +78,7 @@ export function growState(
     }
     slotTensors = next
     const grown = applyPlan(current, plan)
-    // Layers that are inserted are new entries, under the plan's names.
+    // Parameters that are new are new entries, under the plan's names.
     entries = new Map([...entries, ...insertedTensors(plan, grown)])
     current = grown
   }
@@ -115,12 +115,17 @@ function mustHoldTheModel(
 }
 
 function insertedTensors(plan: GrowthPlan, grown: Model): readonly [string, LazyTensor][] {
-  return plan.inserted.flatMap(({ names }) =>
-    Object.values(names).flatMap((name): [string, LazyTensor][] => {
-      const tensor = grown.graph.initializers.get(name)?.tensor
-      return tensor ? [[name, tensor]] : []
-    }),
-  )
+  const names = [
+    ...plan.inserted.flatMap((insertion) => Object.values(insertion.names)),
+    ...(plan.repeated ?? []).flatMap(({ parameters, gates }) => [
+      ...parameters.map(({ to }) => to),
+      ...gates.map(({ name }) => name),
+    ]),
+  ]
+  return names.flatMap((name): [string, LazyTensor][] => {
+    const tensor = grown.graph.initializers.get(name)?.tensor
+    return tensor ? [[name, tensor]] : []
+  })
 }
 
 /** A state dict that was read, and how files of its format are written. */

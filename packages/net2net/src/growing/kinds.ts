@@ -1,13 +1,13 @@
 /** What steps and stages must be, for callers without a compiler: see arguments.ts. */
 import * as kind from '../arguments.ts'
-import type { DeepenStep, WidenStep } from '../growth/index.ts'
+import type { DeepenStep, RepeatStep, WidenStep } from '../growth/index.ts'
 import type { GrowthStage } from './schedule.ts'
 
 const { number, text } = kind
 const common = {
   seed: number,
   init: text,
-  plan: kind.object('a growth plan', 'parameters', 'object'),
+  plan: kind.plan,
 }
 const widening = kind.options<WidenStep>(
   { ...common, noise: text, noiseSize: number },
@@ -18,11 +18,17 @@ const deepening = kind.options<DeepenStep>(
   { deepen: kind.either('a layer, or a list of layers', text, kind.texts) },
 )
 
+const repeating = kind.options<RepeatStep>(
+  { seed: number, plan: common.plan, copy: text, start: text },
+  { repeat: kind.either('a block, or a list of blocks', text, kind.texts) },
+)
+
 /** A step of growth: what is wrong with one that widens is said of a widening. */
-export const growthStep: kind.Kind = (value) =>
-  typeof value === 'object' && value !== null && 'deepen' in value
-    ? deepening(value)
-    : widening(value)
+export const growthStep: kind.Kind = (value) => {
+  if (typeof value !== 'object' || value === null) return widening(value)
+  if ('deepen' in value) return deepening(value)
+  return 'repeat' in value ? repeating(value) : widening(value)
+}
 
 export const stages = kind.listOf(
   'a list of stages',

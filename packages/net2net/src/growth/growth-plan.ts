@@ -21,6 +21,8 @@ export interface GrowthPlan {
   readonly pinned: readonly PinnedNumber[]
   readonly positions: readonly PositionsChange[]
   readonly inserted: readonly Insertion[]
+  /** Residual blocks that are there once more. */
+  readonly repeated?: readonly Repetition[]
 }
 
 /** How new units start: copies of old ones, or the baseline's random padding. */
@@ -125,6 +127,52 @@ export interface Insertion {
   /** Names in the model of the chain's parameters and inner values. */
   readonly names: Readonly<Record<string, string>>
   readonly layer: InsertedLayer
+}
+
+/**
+ * A copy of residual blocks, behind the last of them. It adds nothing to the stream at first: what its branches end with is
+ * zero, or multiplied by a gate of zeros.
+ */
+export interface Repetition {
+  /** What is repeated, as a user calls it: modules, or layers whose blocks they are. */
+  readonly blocks: readonly string[]
+  /** What the names of the copy have in addition (`_copy1`): behind a block's name where they hold one. */
+  readonly mark: string
+  /** The stream's value behind the blocks. The copy takes over its name, so that consumers stay. */
+  readonly value: string
+  /** The name of what that value was before: the copy's input. */
+  readonly source: string
+  /** The stream's value before the blocks: where the copied nodes read it, the copies read `source`. */
+  readonly input: string
+  /** The nodes that are copied, in their order; a node is known by its first output. */
+  readonly nodes: readonly { readonly node: string; readonly name: string }[]
+  /** By the values that these nodes compute, the names of those of the copies. */
+  readonly values: Readonly<Record<string, string>>
+  readonly parameters: readonly RepeatedParameter[]
+  readonly gates: readonly Gate[]
+}
+
+/** A parameter of the copy. */
+export interface RepeatedParameter {
+  /** The constant that the copied nodes read. */
+  readonly name: string
+  readonly to: string
+  readonly dims: readonly number[]
+  /** Copied, or zero. */
+  readonly start: 'copied' | 'zero'
+  /** Where the copied nodes read the constant, and the copies this parameter. */
+  readonly uses: readonly ConstantUse[]
+}
+
+/** Zeros by which the result of a branch is multiplied in the copy (ReZero, arXiv:2003.04887; LayerScale, arXiv:2103.17239). */
+export interface Gate {
+  /** The operand of a sum, in the block that is copied. */
+  readonly use: ConstantUse
+  readonly name: string
+  /** Name of the product. */
+  readonly value: string
+  readonly dims: readonly number[]
+  readonly dtype: DType
 }
 
 /** The roles of the units on an axis, which itself has the given one. */

@@ -2,6 +2,7 @@
 import type { Model } from '../model/model.ts'
 import { applyPlan } from './apply/apply.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
+import { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 import { planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
 
@@ -9,8 +10,8 @@ export { countMultiplyAdds, countParameters } from '../operators/model-size.ts'
 export type { LeftConstant } from '../operators/trainable.ts'
 export { applyPlan } from './apply/apply.ts'
 export { growAverages, growSlots, type SlotPower } from './apply/grow-slots.ts'
+export { describePlan } from './describe-plan.ts'
 export type * from './growth-plan.ts'
-export { rolesIn } from './growth-plan.ts'
 export {
   type InspectedLayer,
   type InspectedParameter,
@@ -19,16 +20,18 @@ export {
   inspect,
 } from './inspect.ts'
 export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
+export { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
 export { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
 export type { Widths } from './plan/widths.ts'
-export { type Solution, solve } from './solve/index.ts'
+export { modelOf, type Solution, solve } from './solve/index.ts'
 export {
   type DeepenStep,
   type GrownModel,
   type GrowthStep,
   grow,
   planStep,
+  type RepeatStep,
   type ResolvedStep,
   type StepContext,
   type WidenStep,
@@ -53,4 +56,16 @@ export const widen = (model: Model, widths: Widths, options?: WidenOptions): Mod
  */
 export const deepen = (model: Model, layers: readonly string[], options?: DeepenOptions): Model =>
   applyPlan(model, planDeepen(model, layers, options))
+
+/**
+ * A deeper model that computes the same function: residual blocks are there once more, and their copies add nothing yet.
+ *
+ * ```ts
+ * const deeper = repeat(teacher, ['h.*'])
+ * ```
+ *
+ * @throws Net2NetError (usage, refused) as `planRepeat`.
+ */
+export const repeat = (model: Model, blocks: readonly string[], options?: RepeatOptions): Model =>
+  applyPlan(model, planRepeat(model, blocks, options))
 export type { ChannelStatistics } from './plan/inserted-layer.ts'

@@ -4,9 +4,10 @@ import { countParameters } from '../operators/model-size.ts'
 import { applyPlan } from './apply/apply.ts'
 import type { GrowthPlan } from './growth-plan.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
+import { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 import { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
-import type { Solution } from './solve/index.ts'
+import { modelOf, type Solution } from './solve/index.ts'
 
 interface Planned {
   /** The resolved plan; if given, it is applied as it is. */
@@ -19,14 +20,18 @@ export interface DeepenStep extends Omit<DeepenOptions, 'statistics'>, Planned {
   /** Layers after which a layer is inserted: names, parts of names or patterns. */
   readonly deepen: string | readonly string[]
 }
-export type GrowthStep = WidenStep | DeepenStep
+export interface RepeatStep extends RepeatOptions, Planned {
+  /** Residual blocks that are copied: modules, layers of them, or patterns. */
+  readonly repeat: string | readonly string[]
+}
+export type GrowthStep = WidenStep | DeepenStep | RepeatStep
 
 /** What a step is planned with beside its own options. */
 export interface StepContext extends PlanningContext {
   /** Of steps that have no seed of their own. */
-  readonly seed?: number
+  readonly seed?: number | undefined
   /** For layers that are inserted with a normalization; see `DeepenOptions`. */
-  readonly statistics?: DeepenOptions['statistics']
+  readonly statistics?: DeepenOptions['statistics'] | undefined
 }
 
 /** A step with every option, its seed and its plan written down. */
@@ -36,7 +41,7 @@ export type ResolvedStep = GrowthStep & { readonly seed: number; readonly plan: 
  * The plan of a step.
  *
  * @param from A model, or what has been solved of it.
- * @throws Net2NetError as `planWiden` and `planDeepen`.
+ * @throws Net2NetError as `planWiden`, `planDeepen` and `planRepeat`.
  */
 export const planStep = (
   from: Model | Solution,
@@ -56,14 +61,23 @@ function resolveStep(
     return {
       widen,
       ...options,
-      plan: plan ?? planWiden(from, widen, { ...options, ...(onMemory && { onMemory }) }),
+      plan: plan ?? planWiden(from, widen, { ...options, onMemory }),
     }
+  }
+  if ('repeat' in step) {
+    const { copy = 'interleave', start = 'zero' } = step
+    const repeat = typeof step.repeat === 'string' ? [step.repeat] : step.repeat
+    const options = { seed, copy, start }
+    return { repeat, ...options, plan: plan ?? planRepeat(from, repeat, options) }
   }
   const { init = 'net2deeper', block = 'identity' } = step
   const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
   const options = { seed, init, block }
-  const measured = statistics && { statistics }
-  return { deepen, ...options, plan: plan ?? planDeepen(from, deepen, { ...options, ...measured }) }
+  return {
+    deepen,
+    ...options,
+    plan: plan ?? planDeepen(from, deepen, { ...options, statistics }),
+  }
 }
 
 export interface GrownModel {
@@ -79,16 +93,18 @@ export interface GrownModel {
  * Grows a model step by step. Steps without a seed use the given one plus their position, so that
  * equal steps draw different maps.
  *
- * @throws Net2NetError as `planWiden` and `planDeepen`.
+ * @param from A model, or what has been solved of it.
+ * @throws Net2NetError as `planWiden`, `planDeepen` and `planRepeat`.
  */
 export function grow(
-  model: Model,
+  from: Model | Solution,
   steps: readonly GrowthStep[],
-  { seed = 0, ...context }: PlanningContext & { readonly seed?: number } = {},
+  { seed = 0, ...context }: StepContext = {},
 ): GrownModel {
+  const model = modelOf(from)
   let grown = model
   const resolved = steps.map((step, i) => {
-    const found = resolveStep(grown, step, { ...context, seed: seed + i })
+    const found = resolveStep(i === 0 ? from : grown, step, { ...context, seed: seed + i })
     grown = applyPlan(grown, found.plan)
     return found
   })

@@ -2,7 +2,7 @@
 import { inputError } from '../errors.ts'
 import { type LazyTensor, materialize, Tensor } from '../tensor/tensor.ts'
 import type { ConstantUse } from './links.ts'
-import type { Attribute, Initializer, Model, Node, ValueDeclaration } from './model.ts'
+import type { Attribute, Initializer, Metadata, Model, Node, ValueDeclaration } from './model.ts'
 import { NameSupply, nodeKey } from './names.ts'
 
 /** A change of an element of an integer constant, as plain data. */
@@ -50,6 +50,7 @@ export class ModelEdit {
   /** Nodes that follow a node, by its key, or the keys of such that can be edited. */
   readonly #following = new Map<string, (Node | string)[]>()
   readonly #added = new Set<string>()
+  readonly #noted: ValueDeclaration[] = []
   /** Constants whose integers were changed. */
   readonly #edited = new Map<string, LazyTensor>()
   /** Names of nodes that are taken. */
@@ -172,6 +173,20 @@ export class ModelEdit {
     this.#nodes.set(key, edit(node))
   }
 
+  /** A node as it was before any change, by its first output. */
+  originalNode(key: string): Node {
+    const node = this.#original.get(key)
+    if (!node)
+      throw otherModel(`The plan copies the node of "${key}", which this model does not have.`)
+    return node
+  }
+
+  /** Declares a value with notes of its own. */
+  note(name: string, tensor: LazyTensor, metadata: Metadata): void {
+    const { dtype, dims } = tensor
+    this.#noted.push({ name, type: { kind: 'tensor', dtype, shape: dims }, metadata })
+  }
+
   /** The node that computes a value, by any of its outputs. */
   producerOf(value: string): { readonly key: string; readonly node: Node } | undefined {
     const direct = this.#nodes.get(value)
@@ -212,6 +227,7 @@ export class ModelEdit {
         nodes,
         inputs: [...inputs, ...extra],
         initializers: this.#initializers,
+        ...(this.#noted.length > 0 && { values: [...graph.values, ...this.#noted] }),
       },
     }
   }

@@ -25,9 +25,9 @@ export const NEWEST_IR_VERSION = 14
 
 export interface DecodeOptions {
   /** Gives access to data in other files; without it, a model that has such data is refused. */
-  readonly openExternal?: OpenExternal
+  readonly openExternal?: OpenExternal | undefined
   /** What messages call the model where it is none: the name of its file. Default: "The model". */
-  readonly name?: string
+  readonly name?: string | undefined
 }
 
 /**

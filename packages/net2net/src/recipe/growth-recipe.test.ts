@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { expectEqualFunctions } from '../../testing/check.ts'
 import { Net2NetError } from '../errors.ts'
 import { inspect } from '../growth/index.ts'
-import { activation, conv2d, dense, flatten, sequential } from '../layers/index.ts'
+import { activation, conv2d, dense, flatten, residual, sequential } from '../layers/index.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { formatRecipe, growByRecipe, parseRecipe, recipeJsonSchema } from './growth-recipe.ts'
 
@@ -65,6 +65,29 @@ describe('recipes', () => {
       expect(again.resolved).toEqual(first.resolved)
     },
   )
+
+  it('repeat residual blocks, and read plans that know nothing of them', async () => {
+    const blocks = sequential(
+      [
+        conv2d(4, 3),
+        residual([conv2d(4, 3, { name: 'body', padding: 'same' })]),
+        flatten(),
+        dense(2),
+      ],
+      { input: [2, 5, 4], seed: 1 },
+    )
+    const { model: grown, resolved } = growByRecipe(
+      blocks,
+      parseRecipe('steps:\n  - repeat: body\n    start: identity\n  - widen: { body: x2 }\n'),
+    )
+    await expectEqualFunctions(blocks, grown)
+    const again = growByRecipe(blocks, parseRecipe(formatRecipe(resolved)))
+    expect(encodeModel(again.model)).toEqual(encodeModel(grown))
+    expect(resolved.steps[1]!.plan).not.toHaveProperty('repeated')
+    expect(failure('steps:\n  - repeat: body\n    copy: twice\n').message).toMatch(
+      /^grow\.yaml:3:11: steps\[0\]\.copy: /,
+    )
+  })
 
   it('say line and column of what is wrong', () => {
     expect(failure('steps:\n  - widen: { conv1: 7 }\n    noise: loud\n').message).toMatch(

@@ -58,11 +58,29 @@ const deepenStep = z.strictObject({
   plan,
 })
 
+const repeatStep = z.strictObject({
+  repeat: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .describe('Residual blocks that are copied: modules, layers of them, or patterns as h.*.'),
+  copy: z
+    .enum(['stack', 'interleave'])
+    .exactOptional()
+    .describe(
+      'Where copies of neighbouring blocks go: behind the last of them, or each behind its own.',
+    ),
+  start: z
+    .enum(['zero', 'identity'])
+    .exactOptional()
+    .describe('How a copy adds nothing yet: its last weights are zero, or a gate behind them.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
 const recipeSchema = z
   .strictObject({
     version: z.literal(1).exactOptional(),
     seed: seed.exactOptional(),
-    steps: z.array(z.union([widenStep, deepenStep])).min(1),
+    steps: z.array(z.union([widenStep, deepenStep, repeatStep])).min(1),
   })
   .meta({ title: 'net2net recipe', description: 'Steps that grow a trained network.' })
 
@@ -111,14 +129,18 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
   )
   if (typeof step !== 'object' || step === null) return { ...issue, message: stepHelp }
   const isStep = issue.path.length === 2 && issue.path[0] === 'steps'
-  if (isStep && !('widen' in step) && !('deepen' in step)) return { ...issue, message: stepHelp }
-  const branch = isStep ? issue.errors['widen' in step ? 0 : 1] : issue.errors[0]
+  const kind = kinds.findIndex((name) => name in step)
+  if (isStep && kind < 0) return { ...issue, message: stepHelp }
+  const branch = isStep ? issue.errors[kind] : issue.errors[0]
   if (!branch?.[0]) return { path: issue.path, message: wordsOf(issue) }
   const inner = mostSpecific(branch, step)
   return { message: inner.message, path: [...issue.path, ...inner.path] }
 }
 
-const stepHelp = 'a step has "widen" (layers and widths) or "deepen" (layers)'
+/** In the order of the schema. */
+const kinds = ['widen', 'deepen', 'repeat']
+const stepHelp =
+  'a step has "widen" (layers and widths), "deepen" (layers) or "repeat" (residual blocks)'
 
 export interface RecipeResult {
   readonly model: Model

@@ -125,13 +125,15 @@ const attributeValue = z.union([
   z.strictObject({ type: z.literal('floats'), value: z.array(z.number()) }),
 ])
 
+const dtype = z.enum(Object.keys(dtypes) as [keyof typeof dtypes, ...(keyof typeof dtypes)[]])
+
 const insertion = z.strictObject({
   after: name,
   name,
   value: name,
   source: name,
   init: z.enum(['net2deeper', 'random-init']),
-  dtype: z.enum(Object.keys(dtypes) as [keyof typeof dtypes, ...(keyof typeof dtypes)[]]),
+  dtype,
   names: z.record(z.string(), z.string()),
   layer: z.strictObject({
     nodes: z.array(
@@ -146,6 +148,26 @@ const insertion = z.strictObject({
   }),
 })
 
+const repetition = z.strictObject({
+  blocks: z.array(name),
+  mark: name,
+  value: name,
+  source: name,
+  input: name,
+  nodes: z.array(z.strictObject({ node: name, name })),
+  values: z.record(name, name),
+  parameters: z.array(
+    z.strictObject({
+      name,
+      to: name,
+      dims,
+      start: z.enum(['copied', 'zero']),
+      uses: z.array(use),
+    }),
+  ),
+  gates: z.array(z.strictObject({ use, name, value: name, dims, dtype })),
+})
+
 /** A growth plan as JSON. */
 export const planSchema = z
   .strictObject({
@@ -158,6 +180,7 @@ export const planSchema = z
     pinned: z.array(pinnedNumber),
     positions: z.array(positions),
     inserted: z.array(insertion),
+    repeated: z.array(repetition).exactOptional(),
   })
   .meta({ id: 'GrowthPlan', description: 'What a growth does to a model, as it was planned.' })
 

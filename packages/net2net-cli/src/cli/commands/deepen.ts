@@ -1,21 +1,27 @@
-/** net2net deepen: Net2DeeperNet on any model. */
+/** net2net deepen: Net2DeeperNet on any model, and copies of residual blocks. */
 
 import { type Command, Option } from 'commander'
-import { applyPlan, planDeepen } from 'net2net'
+import type { GrowthStep } from 'net2net'
+import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
 
 interface Options extends GrowthOptions {
   readonly init: 'net2deeper' | 'random-init'
   readonly block: 'identity' | 'residual'
+  readonly repeat?: readonly string[]
+  readonly copy?: 'stack' | 'interleave'
+  readonly start?: 'zero' | 'identity'
 }
+
+const each = (name: string, before: readonly string[] = []) => [...before, name]
 
 export const deepen: CliCommand = {
   configure(command: Command, io: Io) {
     growthOptions(
       command
         .argument('<model>', 'an ONNX file')
-        .argument('<layer...>', 'layers to add a layer of the same kind after')
+        .argument('[layer...]', 'layers to add a layer of the same kind after')
         .addOption(
           new Option('--init <kind>', 'how the new layers start')
             .choices(['net2deeper', 'random-init'])
@@ -25,6 +31,23 @@ export const deepen: CliCommand = {
           new Option('--block <kind>', 'what is inserted: such a layer, or a residual block')
             .choices(['identity', 'residual'])
             .default('identity'),
+        )
+        .option(
+          '--repeat <name>',
+          'copy the residual block of a layer or a module (h.3), or of all that a pattern fits (h.*)',
+          each,
+        )
+        .addOption(
+          new Option('--copy <order>', 'copies of neighbours: a b a b (stack) or a a b b').choices([
+            'stack',
+            'interleave',
+          ]),
+        )
+        .addOption(
+          new Option(
+            '--start <kind>',
+            'what is zero in a copy: its last weights, or a new gate',
+          ).choices(['zero', 'identity']),
         ),
     )
       .addHelpText(
@@ -32,21 +55,33 @@ export const deepen: CliCommand = {
         `${examples(
           'deepen teacher.onnx conv2 fc1 -o deeper.onnx',
           'deepen teacher.onnx conv2 --dry-run --json',
+          'deepen gpt.onnx --repeat "h.*" -o deeper.onnx',
         )}
 A new layer starts as the identity, behind the old one's activation; a residual block starts with
-a zero branch. Only "--init random-init" changes what the model computes.`,
+a zero branch. Only "--init random-init" changes what the model computes.
+
+--repeat copies what lies between two points of a residual stream: the smallest block that holds a
+layer, or all blocks of a module. The copy's last weights start at zero, so that it adds nothing
+("--start identity": they are copied, and a gate of zeros is put behind them).`,
       )
       .action((input: string, layers: readonly string[], options: Options) => {
-        const { seed, init, block } = options
-        return growModel(io, {
-          input,
-          options,
-          grow(model) {
-            const plan = planDeepen(model, layers, { seed, init, block })
-            return { plans: [plan], model: applyPlan(model, plan) }
-          },
-          exact: init === 'net2deeper',
-        })
+        const { seed, init, block, repeat = [], copy, start } = options
+        if (layers.length === 0 && repeat.length === 0)
+          throw usageError('Deepen what? Give layers, or blocks with --repeat.')
+        if (repeat.length === 0 && (copy !== undefined || start !== undefined))
+          throw usageError('--copy and --start say how blocks are repeated: give --repeat, too.')
+        const inserting: GrowthStep = { deepen: layers, seed, init, block }
+        const repeating: GrowthStep = {
+          repeat,
+          seed,
+          ...(copy && { copy }),
+          ...(start && { start }),
+        }
+        const steps = [
+          ...(layers.length > 0 ? [inserting] : []),
+          ...(repeat.length > 0 ? [repeating] : []),
+        ]
+        return growModel(io, { input, options, steps })
       })
   },
 }

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { readWhole } from 'net2net/files'
-import { formatRecipe, growByRecipe, parseRecipe, type Recipe } from 'net2net/recipe'
+import { formatRecipe, parseRecipe } from 'net2net/recipe'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
@@ -22,6 +22,7 @@ A recipe:
   steps:
     - widen: { conv1: 128, fc*: x1.5 }
     - deepen: [conv2, fc1]
+    - repeat: layers.*
 
 The recipe with every seed and map written down is saved beside the output as OUT.recipe.yaml; it
 replays to the same bits. "seed" in the recipe comes before --seed.`,
@@ -33,29 +34,17 @@ replays to the same bits. "seed" in the recipe comes before --seed.`,
             hint: `Write: net2net grow RECIPE ${file}`,
           })
         const text = new TextDecoder().decode(await readWhole(file))
-        const recipe: Recipe = { seed: options.seed, ...parseRecipe(text, file) }
-        const resolvedFile = `${output}.recipe.yaml`
-        let resolved = recipe
+        const { seed = options.seed, steps } = parseRecipe(text, file)
         await growModel(io, {
           input,
           options,
-          grow(model, context) {
-            const result = growByRecipe(model, recipe, context)
-            resolved = result.resolved
-            return result
-          },
+          steps,
+          seed,
           beside: {
-            names: [resolvedFile],
-            contents: () => new Map([[resolvedFile, formatRecipe(resolved)]]),
+            name: `${output}.recipe.yaml`,
+            content: (grown) => formatRecipe({ version: 1, seed, steps: grown.steps }),
           },
-          exact: recipe.steps.every(isExact),
         })
       })
   },
 }
-
-/** Whether a step keeps the function. */
-const isExact = (step: Recipe['steps'][number]): boolean =>
-  'widen' in step
-    ? step.init !== 'random-pad' && step.noise !== 'paper'
-    : step.init !== 'random-init'

@@ -12,7 +12,6 @@ import { internalError } from '../../errors.ts'
 import { Stopwatch, type Times } from './stopwatch.ts'
 import { loadTrialData } from './sweep-data.ts'
 import type { SweepFolder } from './sweep-folder.ts'
-import { optimizerOf, stageOf, trialLoss } from './training-of.ts'
 import {
   type CurvePoint,
   stepsOf,
@@ -20,19 +19,19 @@ import {
   type TrialProgress,
   type TrialResult,
 } from './trial.ts'
-import { startOf } from './trial-start.ts'
+import { optimizerOf, startOf, trialLoss } from './trial-start.ts'
 
 const evaluationBatchSize = 100
 
 export interface RunTrialOptions {
   /** Folder with the data set's files, where it is not the usual one. */
-  readonly dataFolder?: string
+  readonly dataFolder?: string | undefined
   /** Least time between two checkpoints. */
   readonly checkpointSeconds: number
-  readonly signal?: AbortSignal
-  readonly onProgress?: (progress: TrialProgress) => void
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: TrialProgress) => void) | undefined
   /** Told when a checkpoint was written. */
-  readonly onCheckpoint?: (file: string) => void
+  readonly onCheckpoint?: ((file: string) => void) | undefined
 }
 
 /** What a checkpoint says beside the training's state. */
@@ -57,14 +56,13 @@ export async function runTrial(
   const { signal, onProgress } = options
   const data = await loadTrialData(spec.data, options.dataFolder)
   const session = { threads: spec.threads }
-  const optimizer = optimizerOf(spec.optimizer, spec.learningRate)
   const checkpoints = new CheckpointFolder(folder.checkpoints(id), { fingerprint: id, keep: 2 })
   const { checkpoint } = await checkpoints.latest()
   const extra = checkpoint?.extra as Extra | undefined
   const attached = checkpoint?.attachments?.get('model')
   const start = attached
     ? { model: decodeModel(attached), state: checkpoint?.state }
-    : await startOf(spec, folder, data, optimizer)
+    : await startOf(spec, folder, data)
 
   const curve: CurvePoint[] = [...(extra?.curve ?? [])]
   const growths = [...(extra?.growths ?? [])]
@@ -83,7 +81,6 @@ export async function runTrial(
   }
   if (curve.length === 0) await measure(start.model, { step: 0, epoch: 0 })
 
-  const stages = spec.stages ?? []
   const everySteps = spec.evaluateEvery
   const isMeasured = ({ step, batch }: TrainingState) =>
     batch === 0 || (everySteps !== undefined && step % everySteps === 0)
@@ -119,20 +116,20 @@ export async function runTrial(
   let ended: { readonly model: Model; readonly state: TrainingState } | undefined
   const training = trainGrowing(start.model, data.train, {
     loss: trialLoss,
-    optimizer,
+    optimizer: optimizerOf(spec),
     epochs: spec.epochs,
     batchSize: spec.batchSize,
     seed: spec.order,
     runtime: nodeRuntime,
     session,
-    stages: stages.map((stage) => stageOf(stage, spec.seed)),
-    ...(signal ? { signal } : {}),
+    stages: spec.stages ?? [],
+    signal,
     onStep: (event) => {
       if (Date.now() - told < 250) return
       told = Date.now()
       onProgress?.({ id, step: event.step, steps, loss: event.loss })
     },
-    checkpoint: { ...(everySteps === undefined ? {} : { everySteps }), save: takeState },
+    checkpoint: { everySteps, save: takeState },
     ...(start.state
       ? {
           resume: {

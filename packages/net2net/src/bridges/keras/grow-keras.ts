@@ -53,6 +53,12 @@ export interface KerasState {
  *   become two; where the optimizer keeps state whose growth is unknown
  */
 export function growKeras({ file, network }: KerasState, plan: GrowthPlan): KerasState {
+  const [repeated] = plan.repeated ?? []
+  if (repeated)
+    throw refusedError(
+      `${quote(repeated.blocks.join(', '))} would be there once more in ${file.name}; blocks are repeated in ONNX files only.`,
+      { where: repeated.blocks[0], hint: 'Write an ONNX file instead (-o FILE.onnx).' },
+    )
   const widened = widen({ file, network }, plan)
   return plan.inserted.reduce((state, insertion) => deepen(state, insertion, plan), widened)
 }

@@ -15,6 +15,7 @@ import { lazyFill } from '../../tensor/lazy.ts'
 import { elementCount, type LazyTensor } from '../../tensor/tensor.ts'
 import type { GrowthPlan, Insertion } from '../growth-plan.ts'
 import { growTensor } from './grow-tensor.ts'
+import { repeat } from './repeat.ts'
 
 /**
  * The grown model. Weights are read only when the result's are.
@@ -38,6 +39,7 @@ export function applyPlan(model: Model, plan: GrowthPlan): Model {
     edit.pin(number.value, number.to, numbersTensor(number), number.uses)
   for (const { name } of plan.inserted) edit.nodeNames.claim(name)
   for (const insertion of plan.inserted) insert(edit, insertion, plan.seed)
+  if (plan.repeated) repeat(edit, model, plan.repeated)
   const grown = edit.model()
   if (plan.pinned.length === 0) return refreshDeclarations(grown)
   // What computed the numbers that are constants now may have no reader left.

@@ -68,6 +68,8 @@ export interface GrowthFacets {
   readonly normalization?: NormalizationFacet
   /** True if, with a constant as one operand, the node shifts units: the bias of the layer before. */
   readonly bias?: true
+  /** True if output 0 is the sum of all inputs: where all of them but one are zero, it is that one. */
+  readonly sum?: true
   /** Random padding of parameters by input position, where 0.1 (vectors) would be absurd. */
   readonly padding?: Readonly<Record<number, number>>
 }
@@ -210,12 +212,23 @@ export interface ExecutionFacets {
   readonly slicing?: WeightSlicingOf
   /** How ONNX Runtime computes the node on images in blocks of channels. */
   readonly blocked?: BlockedRule
+  /** The node by operators that ONNX Runtime's CPU has faster kernels of: see passes/cpu-layout/fast-kernels.ts. */
+  readonly fastKernels?: FastKernelsRule
   /** True if max-pooling may come first: see lowering/pool-first.ts. */
   readonly poolsFirst?: true
   /** True if the output is computed element by element from inputs that are broadcast to one shape. */
   readonly broadcasts?: true
   /** Multiply-adds of one evaluation; null where a size is not known. */
   readonly multiplyAdds?: (context: InferContext, outputs: readonly ValueInfo[]) => number | null
+}
+
+/** Emits the node in other operators; returns what takes the place of output 0, or undefined to leave the node as it is. */
+export type FastKernelsRule = (context: FastKernelsContext) => string | undefined
+export interface FastKernelsContext extends Emitter {
+  readonly node: Node
+  input(i: number): string
+  /** The node that gives input i, where one does, with its inputs as they are now. */
+  producer(i: number): Node | undefined
 }
 
 /**

@@ -13,7 +13,7 @@
  *   mod (fmod = 1): g, −g·(a − y)/b
  */
 
-import type { TrainingFacets } from '../contract/facets.ts'
+import type { GrowthFacets, TrainingFacets } from '../contract/facets.ts'
 import type { GradientRule } from '../contract/gradient.ts'
 import type { Operator } from '../contract/operator.ts'
 import { blockedElementwise } from '../helpers/blocked.ts'
@@ -33,13 +33,13 @@ interface BinaryOptions {
   readonly gradient: GradientRule
   readonly scaling: Operator['scaling']
   readonly sign: Operator['sign']
-  readonly bias?: true
+  readonly growth?: GrowthFacets
   readonly operand?: TrainingFacets['operand']
 }
 
 const binary = (
   name: string,
-  { element, gradient, scaling, sign, bias, operand }: BinaryOptions,
+  { element, gradient, scaling, sign, growth, operand }: BinaryOptions,
 ): Operator => ({
   name,
   infer: inferBroadcast(element),
@@ -47,7 +47,7 @@ const binary = (
   gradient,
   scaling,
   sign,
-  ...(bias && { growth: { bias } }),
+  ...(growth && { growth }),
   ...(operand && { training: { operand } }),
   execution: { blocked: blockedElementwise, broadcasts: true },
 })
@@ -115,7 +115,7 @@ export const arithmetic: readonly Operator[] = [
       ({ g }) => g,
     ),
     sign: 'inherited',
-    bias: true,
+    growth: { bias: true, sum: true },
     operand: 'bias',
   }),
   binary('Sub', {
@@ -181,6 +181,7 @@ export const arithmetic: readonly Operator[] = [
   }),
   binary('Sum', {
     scaling: linearInAll,
+    growth: { sum: true },
     gradient: variadicGradient(({ g }) => g),
     sign: 'inherited',
   }),

@@ -34,32 +34,32 @@ export interface StepOptions {
   readonly loss: Loss | LossName
   readonly optimizer: Optimizer
   /** Names or patterns (`conv1*`) of parameters, or of layers, that stay as they are. */
-  readonly freeze?: readonly string[]
+  readonly freeze?: readonly string[] | undefined
   /**
    * Names or patterns of what is trained, and nothing else. They may name any floating-point constant,
    * also one that would not be taken for a parameter.
    */
-  readonly trainOnly?: readonly string[]
+  readonly trainOnly?: readonly string[] | undefined
   /** Add the outputs `PARAMETER.gradient`. */
-  readonly gradients?: boolean
+  readonly gradients?: boolean | undefined
   /**
    * Add an output (see `stateSum`): the sum of all that the step computes for the next one. It is finite
    * only if all of that is, so one number a step tells whether to look closer.
    */
-  readonly watch?: boolean
+  readonly watch?: boolean | undefined
   /** Scale the gradients so that their common norm is at most this. */
-  readonly clipNorm?: number
+  readonly clipNorm?: number | undefined
   /** Which of the model's outputs the loss is of. Default: the first. */
-  readonly output?: string
+  readonly output?: string | undefined
   /**
    * The shape of a batch's targets, [batch, …], where it is known: it tells the loss which axis of the
    * predictions holds the classes.
    */
-  readonly targetShape?: Shape
+  readonly targetShape?: Shape | undefined
   /** Which forms may be emitted. Default: standard ONNX for any runtime. */
-  readonly target?: Target
+  readonly target?: Target | undefined
   /** Seed of the random masks (Dropout). Default 0. */
-  readonly seed?: number
+  readonly seed?: number | undefined
 }
 
 export interface SlotState {

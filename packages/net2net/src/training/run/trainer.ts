@@ -97,9 +97,9 @@ export class Training implements AsyncIterable<EpochResult> {
       loss,
       runtime,
       signal,
-      ...(session ? { session } : {}),
-      ...(output === undefined ? {} : { output }),
-      ...(evaluationBatchSize === undefined ? {} : { batchSize: evaluationBatchSize }),
+      session,
+      output,
+      batchSize: evaluationBatchSize,
     }
   }
 

@@ -14,17 +14,17 @@ import { type LearningRate, scheduleOf } from '../../schedules.ts'
 import { arithmetic, type Optimizer, type Slot, withWeightDecay } from './optimizer.ts'
 
 export interface AdamOptions {
-  readonly learningRate?: LearningRate
+  readonly learningRate?: LearningRate | undefined
   /** Default 0.9. */
-  readonly beta1?: number
+  readonly beta1?: number | undefined
   /** Default 0.999. */
-  readonly beta2?: number
+  readonly beta2?: number | undefined
   /** Default 1e-8. */
-  readonly epsilon?: number
+  readonly epsilon?: number | undefined
   /** Default 0 for Adam, 0.01 for AdamW. */
-  readonly weightDecay?: number
+  readonly weightDecay?: number | undefined
   /** Divide the moments by 1 − βᵗ. Default true. */
-  readonly biasCorrection?: boolean
+  readonly biasCorrection?: boolean | undefined
 }
 
 const slots: readonly Slot[] = [
@@ -35,11 +35,11 @@ const slots: readonly Slot[] = [
 
 /** Default learning rate 0.001. */
 export const adam = (options: AdamOptions = {}): Optimizer =>
-  adaptive('adam', { weightDecay: 0, ...options }, false)
+  adaptive('adam', { ...options, weightDecay: options.weightDecay ?? 0 }, false)
 
 /** Default learning rate 0.001. */
 export const adamw = (options: AdamOptions = {}): Optimizer =>
-  adaptive('adamw', { weightDecay: 0.01, ...options }, true)
+  adaptive('adamw', { ...options, weightDecay: options.weightDecay ?? 0.01 }, true)
 
 function adaptive(
   name: string,
