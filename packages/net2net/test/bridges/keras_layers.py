@@ -61,6 +61,11 @@ for padding in ("same", "valid"):
 sequence("transposed-extra", (5, 5, 3), conv(), L.Conv2DTranspose(4, 3, strides=2, padding="same", output_padding=1))
 sequence("pool3d", (4, 6, 5, 2), L.Conv3D(4, 3, name="before", padding="same"), L.MaxPooling3D(2), L.ZeroPadding3D(1), L.GlobalAveragePooling3D())
 sequence("moves1d", (6, 3), L.Conv1D(4, 2, name="before"), L.ZeroPadding1D((1, 2)), L.UpSampling1D(2), L.Cropping1D((1, 1)), L.GlobalMaxPooling1D())
+sequence("moves2d", (6, 5, 3), conv(), L.AveragePooling2D(2, padding="same"), L.UpSampling2D(2), L.Cropping2D(((1, 0), (0, 1))), L.GlobalMaxPooling2D())
+sequence("moves3d", (4, 4, 5, 2), L.Conv3D(3, 2, name="before"), L.UpSampling3D(2), L.Cropping3D(1), L.AveragePooling3D(2), L.GlobalMaxPooling3D())
+sequence("random1d", (6, 3), L.Conv1D(4, 2, name="before"), L.SpatialDropout1D(0.2), L.GaussianNoise(0.1), L.GaussianDropout(0.1), L.Identity())
+sequence("random2d", (6, 5, 3), conv(), L.SpatialDropout2D(0.2), L.Dropout(0.2), L.AlphaDropout(0.1), L.ActivityRegularization(0.1))
+sequence("random3d", (3, 3, 3, 2), L.Conv3D(3, 2, name="before"), L.SpatialDropout3D(0.2))
 sequence("vector", (3,), L.Dense(4, name="before"), L.RepeatVector(3), L.Permute((2, 1)), L.Reshape((2, 6)))
 
 for name, layer in {
@@ -68,13 +73,15 @@ for name, layer in {
     "layer-shift": L.LayerNormalization(scale=False), "layer-axis": L.LayerNormalization(axis=1),
     "layer-axes": L.LayerNormalization(axis=[1, 2, 3]), "rms": L.RMSNormalization(), "group": L.GroupNormalization(2),
     "instance": L.GroupNormalization(-1), "group-plain": L.GroupNormalization(2, center=False, scale=False),
-    "unit": L.UnitNormalization(), "batch": L.BatchNormalization(), "batch-plain": L.BatchNormalization(center=False, scale=False),
+    "batch": L.BatchNormalization(), "batch-plain": L.BatchNormalization(center=False, scale=False),
     "rescaling": L.Rescaling([1, 2, 3, 4.0], offset=0.5), "normalization": L.Normalization(mean=[0.1] * 4, variance=[2.0] * 4),
 }.items():
     sequence(f"norm-{name}", (5, 6, 3), conv(activation="relu"), layer, L.Conv2D(2, 1))
 
+sequence("norm-unit", (5, 6, 3), conv(), L.UnitNormalization(), L.Conv2D(2, 1))
+
 for name, layer in {
-    "relu": L.ReLU(max_value=2.0), "leaky": L.LeakyReLU(negative_slope=0.1), "prelu": L.PReLU(shared_axes=[1, 2]), "elu": L.ELU(0.5),
+    "relu": L.ReLU(max_value=2.0), "leaky": L.LeakyReLU(negative_slope=0.1), "prelu": L.PReLU(shared_axes=[1, 2]), "elu-layer": L.ELU(0.5),
     "softmax": L.Softmax(), **{name: L.Activation(name) for name in (
         "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "log_sigmoid", "log_softmax",
         "mish", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softplus", "softsign", "tanh", "tanh_shrink")},
@@ -232,7 +239,8 @@ else:
     for name in json.loads(sys.argv[2]):
         try:
             old, new = keras.models.load_model(f"{name}.keras"), keras.models.load_model(f"grown-{name}.keras")
-            result.append(max(float(np.abs(a - b).max()) for a, b in zip(outputs_of(old), outputs_of(new))))
+            pairs = zip(outputs_of(old), outputs_of(new))
+            result.append(max(float((np.abs(a - b) / np.maximum(1, np.abs(a))).max()) for a, b in pairs))
         except Exception as error:
             result.append(str(error)[-600:])
     print(json.dumps(result))
