@@ -20,6 +20,8 @@ import { rearranged } from './rearranged.ts'
 export interface GrowEntriesOptions {
   /** Allows an entry that two layers share to grow two ways, where two entries hold it. */
   readonly untie?: boolean
+  /** Initializers that no entry holds, whose numbers the caller reads from the grown model. */
+  readonly constants?: ReadonlySet<string>
   /** What the weights' file is called in messages. */
   readonly file: string
 }
@@ -141,6 +143,7 @@ export function boundChanges(
       if (own) found.push(own)
       else if (
         !inNorms.has(name) &&
+        !options.constants?.has(name) &&
         !changes.every(isBroadcast) &&
         !mayBeUnbound(model, name, folded)
       )
