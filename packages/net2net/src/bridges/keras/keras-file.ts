@@ -5,11 +5,12 @@
  * @see https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
  */
 
+import { inMemory } from '../../data/bytes.ts'
+import { readZip, zipParts } from '../../data/zip.ts'
 import { inputError } from '../../errors.ts'
 import { weightsAlone } from '../../onnx/other-format.ts'
 import type { BytePart, ByteSource } from '../../tensor/bytes.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
-import { inMemory } from '../bytes.ts'
 import {
   type Hdf5Group,
   type Hdf5Object,
@@ -19,7 +20,6 @@ import {
   textsOf,
 } from '../hdf5-read.ts'
 import { hdf5Parts } from '../hdf5-write.ts'
-import { readZip, zipParts } from '../zip.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject
 export interface JsonObject {
