@@ -279,6 +279,12 @@ export const metricOf = checked('metricOf', metric.metricOf, {
   metric: kind.either('a metric or the name of one', text, kind.object('', 'measure', 'function')),
 })
 
+/** Updates once in so many batches, by the mean of their gradients. See optimizers/accumulate.ts. */
+export const accumulated = checked('accumulated', optimizers.accumulated, {
+  optimizer,
+  batches: number,
+})
+
 /** A model, its loss and its optimizer as one ONNX graph: a training step. See step-graph.ts. */
 export const buildStep = checked('buildStep', steps.buildStep, {
   model,

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { isTable } from 'net2net/data'
 import type { Device } from 'net2net/runtime'
 import {
+  accumulated,
   adam,
   adamw,
   averaged,
@@ -37,6 +38,7 @@ export interface TrainOptions {
   readonly clipNorm?: number
   readonly labelSmoothing?: number
   readonly ema?: number
+  readonly accumulate?: number
   /** `true` for those with at least two axes. */
   readonly decayOnly?: readonly string[] | true
   readonly rate?: Readonly<Record<string, number>>
@@ -100,7 +102,9 @@ export function optimizerOf(options: TrainOptions): Optimizer {
     warmUpSteps: options.warmUp,
   })
   const optimizer = make({ ...options, learningRate })
-  return options.ema === undefined ? optimizer : averaged(optimizer, options.ema)
+  const { ema, accumulate } = options
+  const averaging = ema === undefined ? optimizer : averaged(optimizer, ema)
+  return accumulate === undefined ? averaging : accumulated(averaging, accumulate)
 }
 
 /** The loss and the choice of parameters, as the library takes them. */
@@ -162,6 +166,7 @@ export const trainOptions = (command: Command): Command =>
       'for softmax-cross-entropy: share spread over all classes',
       number(0),
     )
+    .option('--accumulate <n>', 'batches whose gradients make one update', integer(1))
     .option('--ema <decay>', 'also average the weights, into averaged.onnx: 0.999', number(0))
     .option(
       '--metric <names>',
@@ -248,6 +253,10 @@ export function refuseUnused({
 }: TrainOptions): void {
   if (momentum !== undefined && optimizer !== 'sgd' && optimizer !== 'rmsprop')
     throw usageError(`--momentum is for --optimizer sgd and rmsprop, not ${optimizer}.`)
+  if (rest.accumulate !== undefined && rest.clipNorm !== undefined)
+    throw usageError(
+      'Gradients that are accumulated cannot be clipped: give --accumulate or --clip-norm.',
+    )
   if (rest.nesterov && optimizer !== 'sgd')
     throw usageError(`--nesterov is for --optimizer sgd, not ${optimizer}.`)
   if (rest.labelSmoothing !== undefined && rest.loss !== 'softmax-cross-entropy')
