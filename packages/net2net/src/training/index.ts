@@ -152,6 +152,8 @@ export const softmaxCrossEntropy = checked('softmaxCrossEntropy', losses.softmax
     target: text,
     labelSmoothing: number,
     axis: number,
+    classWeights: kind.numbers,
+    ignoredLabel: number,
   }),
 })
 
