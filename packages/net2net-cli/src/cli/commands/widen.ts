@@ -61,7 +61,7 @@ text. Layers that must grow with it (residual streams) do. Only "--noise paper" 
 }
 
 /** `conv1=128`; the name itself may hold further `=`. */
-function parseWidths(pairs: readonly string[]): Record<string, string> {
+export function parseWidths(pairs: readonly string[]): Record<string, string> {
   // A map: a layer may be called as what every object has.
   const widths = new Map<string, string>()
   for (const pair of pairs) {

@@ -155,6 +155,7 @@ export class ForwardGraph {
       info: (name) => emitter.info(name),
       hint: (...call) => emitter.hint(...call),
       hintOf: (name) => emitter.hintOf(name),
+      fresh: (hint) => this.builder.names.fresh(hint),
       uniformLike: (value) => {
         if (!this.drawsRandomly) {
           const key = randomKey(seed)
