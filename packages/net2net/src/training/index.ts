@@ -152,6 +152,8 @@ export const softmaxCrossEntropy = checked('softmaxCrossEntropy', losses.softmax
     target: text,
     labelSmoothing: number,
     axis: number,
+    classWeights: kind.numbers,
+    ignoredLabel: number,
   }),
 })
 
@@ -277,6 +279,12 @@ export const r2 = checked('r2', metric.r2, {})
 /** A metric, or the one of this name: one of `metricNames`, or `top-1`, `top-2` and so on. */
 export const metricOf = checked('metricOf', metric.metricOf, {
   metric: kind.either('a metric or the name of one', text, kind.object('', 'measure', 'function')),
+})
+
+/** Updates once in so many batches, by the mean of their gradients. See optimizers/accumulate.ts. */
+export const accumulated = checked('accumulated', optimizers.accumulated, {
+  optimizer,
+  batches: number,
 })
 
 /** A model, its loss and its optimizer as one ONNX graph: a training step. See step-graph.ts. */

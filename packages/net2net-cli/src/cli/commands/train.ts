@@ -130,7 +130,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   const training = trainGrowing(model, samples, {
     runtime: nodeRuntime,
     stages,
-    ...choicesOf(options),
+    ...choicesOf(options, samples),
     ...watching(options),
     optimizer,
     epochs,
@@ -225,7 +225,17 @@ function watching(options: Options) {
 /** Options that fingerprints have where they are given: those from before stay as they were. */
 function laterOptions(options: Options): readonly unknown[] {
   const { clipNorm, labelSmoothing, decayOnly, rate, metric, earlyStopping } = options
-  const later = { clipNorm, labelSmoothing, decayOnly, rate, metric, earlyStopping }
+  const { classWeights, ignoreLabel } = options
+  const later = {
+    clipNorm,
+    labelSmoothing,
+    decayOnly,
+    rate,
+    metric,
+    earlyStopping,
+    classWeights,
+    ignoreLabel,
+  }
   const given = Object.entries(later).filter(([, value]) => value !== undefined)
   return given.length === 0 ? [] : [Object.fromEntries(given)]
 }

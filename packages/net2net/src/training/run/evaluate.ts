@@ -74,7 +74,9 @@ export async function evaluate(
   const { graph, fed, samples, size } = await prepared(model, data, options, what, again)
   const { activation, axis } = graph.meaning
   const scores = metrics === 'usual' ? isFewClasses(graph) : metrics?.some((one) => one.scores)
-  const collector = metrics && collectOutcomes({ activation, axis, scores: scores === true })
+  const collector =
+    metrics &&
+    collectOutcomes({ activation, axis, ignored: graph.target.ignored, scores: scores === true })
   const session = await runtime.createSession(encodeModel(fed.model), sessionOptions)
   try {
     const adapt = feedAdapter(fed)
