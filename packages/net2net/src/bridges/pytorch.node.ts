@@ -62,6 +62,11 @@ export function growState(
       throw usageError(
         `${quote(inserted)} is new, for which ${options.optimizer} has no state: leave out --optimizer.`,
       )
+    const [removed] = plan.removed ?? []
+    if (removed && optimizer)
+      throw usageError(
+        `${quote(removed.name)} is removed, and ${options.optimizer} has state for it: leave out --optimizer.`,
+      )
     const bindings = bindEntries(current, entries, {
       file: options.weights,
       ...(options.weightsDiffer && { weightsDiffer: true }),
@@ -80,6 +85,14 @@ export function growState(
     const grown = applyPlan(current, plan)
     // Parameters that are new are new entries, under the plan's names.
     entries = new Map([...entries, ...insertedTensors(plan, grown)])
+    if (plan.removed) {
+      const isGone = (name: string) =>
+        current.graph.initializers.has(name) && !grown.graph.initializers.has(name)
+      const gone = new Set(
+        bindings.bound.flatMap(({ entry, initializer }) => (isGone(initializer) ? [entry] : [])),
+      )
+      entries = new Map([...entries].filter(([entry]) => !gone.has(entry)))
+    }
     current = grown
   }
   if (!options.weightsDiffer) mustHoldTheModel(current, entries, options.weights)

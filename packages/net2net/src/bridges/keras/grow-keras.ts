@@ -4,7 +4,7 @@
  */
 import { inputError, refusedError } from '../../errors.ts'
 import { applyPlan } from '../../growth/apply/apply.ts'
-import type { SlotPower } from '../../growth/apply/grow-slots.ts'
+import type { SlotPower } from '../../growth/apply/merge-tensor.ts'
 import type { GrowthPlan } from '../../growth/growth-plan.ts'
 import type { Model } from '../../model/model.ts'
 import { quote } from '../../model/quote.ts'
@@ -28,6 +28,14 @@ import type { KerasModel, PlacedLayer } from './to-model.ts'
  *   optimizer keeps state whose growth is unknown
  */
 export function growKeras(file: KerasFile, network: KerasModel, plan: GrowthPlan): KerasChanges {
+  if (plan.removed)
+    throw refusedError(
+      `Layers of ${file.name} would be removed; files of Keras are only widened.`,
+      {
+        where: plan.removed[0]!.name,
+        hint: 'Write an ONNX file instead (-o FILE.onnx).',
+      },
+    )
   const inserted = plan.inserted[0]?.name ?? plan.repeated?.[0]?.parameters[0]?.to
   if (inserted !== undefined)
     throw refusedError(
