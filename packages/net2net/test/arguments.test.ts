@@ -189,6 +189,18 @@ test('what is right is passed on as it is', () => {
   expect(layers.dense(3, { name: undefined } as never).apply).toBeTypeOf('function')
 })
 
+test('an option that is undefined is as one that is left away', async () => {
+  const graph = (optimizer: ReturnType<typeof training.adamw>) =>
+    net2net.encodeModel(training.buildStep(model, { loss, optimizer }).model)
+  expect(graph(training.adamw({ weightDecay: undefined }))).toEqual(graph(training.adamw()))
+  const input = { dtype: 'float32', dims: [5], data: new Float32Array(10) } as const
+  const target = { dtype: 'float32', dims: [3], data: new Float32Array(6) } as const
+  const samples = new data.ArrayDataset({ input }, target)
+  const left = { session: undefined, runtime: undefined, batchSize: undefined }
+  const { loss: measured } = await training.evaluate(model, samples, { loss, ...left })
+  expect(measured).toBeCloseTo((await training.evaluate(model, samples, { loss })).loss)
+})
+
 test('whatever is given, what is thrown is ours', async () => {
   const called = Object.keys(entries).filter(
     (name) => typeof entries[name] === 'function' && !uncalled.has(name),

@@ -49,6 +49,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/convert.ts')).convert,
   },
   {
+    name: 'hf',
+    summary: 'grow a folder of Hugging Face transformers: config, weights and tokenizer files',
+    load: async () => (await import('./commands/hf.ts')).hf,
+  },
+  {
     name: 'train',
     summary: 'train a model on a data set, with checkpoints',
     load: async () => (await import('./commands/train.ts')).train,

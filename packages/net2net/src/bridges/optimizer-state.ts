@@ -28,11 +28,16 @@ export interface OptimizerSlot {
 
 export interface OptimizerNames {
   /** Names of the parameters in the order in which the optimizer got them. */
-  readonly names?: readonly string[]
+  readonly names?: readonly string[] | undefined
   /** Whether the entries stand in the order in which the network made them, as in files of PyTorch; default true. */
-  readonly inOrder?: boolean
+  readonly inOrder?: boolean | undefined
   readonly file: string
 }
+
+/** Whether a file holds the state of an optimizer and no weights. */
+export const isOptimizerState = ({ value }: TorchFile): boolean =>
+  entryOf(value, 'state') instanceof PickleDict &&
+  entryOf(value, 'param_groups') instanceof PickleList
 
 /**
  * The slots of an optimizer's state dict that have a parameter's shape.

@@ -8,7 +8,7 @@ const targetNames = ['y', 'target', 'targets', 'label', 'labels']
 
 export interface ArraysOptions {
   /** What integers in the target mean; default `class`. */
-  readonly targetKind?: TargetKind
+  readonly targetKind?: TargetKind | undefined
 }
 
 /**

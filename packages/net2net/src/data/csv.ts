@@ -6,13 +6,13 @@ import { ArrayDataset, type Column } from './dataset.ts'
 
 export interface CsvOptions {
   /** Name or position (from 0) of the target's column; default: the last. */
-  readonly target?: string | number
+  readonly target?: string | number | undefined
   /** Whether the target is a class (an integer or any text) or a value; default: seen from the data. */
-  readonly targetKind?: TargetKind
+  readonly targetKind?: TargetKind | undefined
   /** What separates fields; default: comma, semicolon or tab, whichever splits the lines into numbers. */
-  readonly delimiter?: string
+  readonly delimiter?: string | undefined
   /** Names of the classes in the order of a model's outputs; others are refused. Default: those of the data. */
-  readonly classes?: readonly string[]
+  readonly classes?: readonly string[] | undefined
 }
 
 /**

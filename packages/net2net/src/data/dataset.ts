@@ -1,5 +1,5 @@
 /** Labelled samples in memory, and their batches. */
-import { mustFit, object, optional, recordOf, texts } from '../arguments.ts'
+import { anything, mustFit, object, optional, recordOf, texts } from '../arguments.ts'
 import { inputError, usageError } from '../errors.ts'
 import { permutation, randomStream } from '../tensor/random.ts'
 import {
@@ -47,10 +47,9 @@ export interface Column extends ColumnShape {
   readonly divisor?: number
 }
 
-const column = object('a column of numbers', 'data', 'object')
 const parameters = {
-  inputs: recordOf('an object of columns by input', column),
-  target: column,
+  inputs: recordOf('an object of columns by input', anything),
+  target: object('a column of numbers', 'data', 'object'),
   classes: optional(texts),
 }
 

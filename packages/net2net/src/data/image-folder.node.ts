@@ -14,10 +14,10 @@ export interface ImagesOptions {
    * Names of the classes whose numbering is followed, such as those of the training data; a
    * subfolder with another name is refused. Default: the subfolders in alphabetical order.
    */
-  readonly classes?: readonly string[]
-  readonly signal?: AbortSignal
+  readonly classes?: readonly string[] | undefined
+  readonly signal?: AbortSignal | undefined
   /** Told how many of the pictures have been read. */
-  readonly onProgress?: (read: number, total: number) => void
+  readonly onProgress?: ((read: number, total: number) => void) | undefined
 }
 
 const pictures = /\.(png|jpe?g|webp|gif|tiff?|avif|svg)$/i

@@ -36,9 +36,9 @@ export type GrowthStep = WidenStep | DeepenStep | RepeatStep | ShrinkStep
 /** What a step is planned with beside its own options. */
 export interface StepContext extends PlanningContext {
   /** Of steps that have no seed of their own. */
-  readonly seed?: number
+  readonly seed?: number | undefined
   /** For layers that are inserted with a normalization; see `DeepenOptions`. */
-  readonly statistics?: DeepenOptions['statistics']
+  readonly statistics?: DeepenOptions['statistics'] | undefined
 }
 
 /** A step with every option, its seed and its plan written down. */
@@ -68,7 +68,7 @@ function resolveStep(
     return {
       widen,
       ...options,
-      plan: plan ?? planWiden(from, widen, { ...options, ...(onMemory && { onMemory }) }),
+      plan: plan ?? planWiden(from, widen, { ...options, onMemory }),
     }
   }
   if ('repeat' in step) {
@@ -84,8 +84,11 @@ function resolveStep(
   const { init = 'net2deeper', block = 'identity' } = step
   const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
   const options = { seed, init, block }
-  const measured = statistics && { statistics }
-  return { deepen, ...options, plan: plan ?? planDeepen(from, deepen, { ...options, ...measured }) }
+  return {
+    deepen,
+    ...options,
+    plan: plan ?? planDeepen(from, deepen, { ...options, statistics }),
+  }
 }
 
 export interface GrownModel {

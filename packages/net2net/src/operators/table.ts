@@ -48,7 +48,7 @@ import { runtimeFused } from './rules/runtime-fused.ts'
 import { scatters } from './rules/scatter.ts'
 import { shapes } from './rules/shape.ts'
 import { slices } from './rules/slice.ts'
-import { logSoftmax, softmax } from './rules/softmax.ts'
+import { hardmax, logSoftmax, softmax } from './rules/softmax.ts'
 import { splits } from './rules/split.ts'
 import { squeezes } from './rules/squeeze.ts'
 import { transposition } from './rules/transpose.ts'
@@ -81,6 +81,7 @@ const layers: readonly Operator[] = [
   lpNormalization,
   reverseSequence,
   softmax,
+  hardmax,
   logSoftmax,
   dropout,
   pRelu,

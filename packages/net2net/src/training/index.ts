@@ -1,10 +1,10 @@
 /** Training: gradients, losses, optimizers, step graphs, the trainer. Its functions check what they are given. */
-import { defaultRuntime } from '#runtime'
 import * as kind from '../arguments.ts'
 import { checked, flag, model, number, text } from '../arguments.ts'
 import * as autodiff from '../autodiff/backward.ts'
 import type { Batch, TrainingData } from '../data/samples.ts'
 import type { Model } from '../model/model.ts'
+import { withRuntime } from '../runtime/default-runtime.ts'
 import type { RuntimeOptional } from '../runtime/runtime.ts'
 import * as losses from './compile/losses/index.ts'
 import * as optimizers from './compile/optimizers/index.ts'
@@ -18,6 +18,7 @@ import { Training, type TrainOptions } from './run/trainer.ts'
 import * as schedules from './schedules.ts'
 
 export type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
+export type { JoinedState } from './compile/joined-vectors.ts'
 export {
   bceWithLogits,
   type EmittedLoss,
@@ -161,7 +162,15 @@ export const averaged = checked('averaged', optimizers.averaged, { optimizer, de
 export const buildStep = checked('buildStep', steps.buildStep, {
   model,
   options: kind.options<steps.StepOptions>(
-    { ...step, targetShape, gradients: flag, watch: flag, output: text, target: text },
+    {
+      ...step,
+      targetShape,
+      gradients: flag,
+      joinVectors: flag,
+      watch: flag,
+      output: text,
+      target: text,
+    },
     { loss, optimizer },
   ),
 })
@@ -181,7 +190,7 @@ export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation,
 export const train = checked(
   'train',
   (model: Model, data: TrainingData, options: RuntimeOptional<TrainOptions>): Training =>
-    new Training(model, data, { runtime: defaultRuntime, ...options }),
+    new Training(model, data, withRuntime(options)),
   {
     model,
     data,
@@ -204,7 +213,7 @@ export const evaluate = kind.checkedAsync(
     model: Model,
     data: TrainingData,
     options: RuntimeOptional<EvaluateOptions>,
-  ): Promise<Evaluation> => evaluateWith(model, data, { runtime: defaultRuntime, ...options }),
+  ): Promise<Evaluation> => evaluateWith(model, data, withRuntime(options)),
   { model, data, options: kind.options<RuntimeOptional<EvaluateOptions>>(measuring, { loss }) },
 )
 
@@ -212,7 +221,7 @@ export const evaluate = kind.checkedAsync(
 export const measureStep = kind.checkedAsync(
   'measureStep',
   (model: Model, batch: Batch, options: RuntimeOptional<MeasureOptions>): Promise<number> =>
-    measureWith(model, batch, { runtime: defaultRuntime, ...options }),
+    measureWith(model, batch, withRuntime(options)),
   {
     model,
     batch: kind.object('a batch', 'inputs', 'object'),

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { growState } from '../../src/bridges/pytorch.node.ts'
+import { growState } from '../../src/bridges/grow-state.node.ts'
 import { readSafetensors, safetensorsParts } from '../../src/bridges/safetensors.ts'
 import { applyPlan, planRepeat, planShrink } from '../../src/growth/index.ts'
 import { conv2d, dense, flatten, residual, sequential } from '../../src/layers/index.ts'

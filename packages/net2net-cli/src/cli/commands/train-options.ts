@@ -58,7 +58,7 @@ export const optimizers = {
 export const choicesOf = ({ loss, classAxis, freeze = [], trainOnly }: TrainOptions) => {
   const chosen: Loss | LossName =
     classAxis === undefined ? loss : softmaxCrossEntropy({ axis: classAxis })
-  return { loss: chosen, freeze, ...(trainOnly ? { trainOnly } : {}) }
+  return { loss: chosen, freeze, trainOnly }
 }
 
 export const trainOptions = (command: Command): Command =>

@@ -137,9 +137,9 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     signal: io.signal,
     session: {
       device: options.device,
-      ...(options.threads === undefined ? {} : { threads: options.threads }),
+      threads: options.threads,
     },
-    ...(validation ? { validation } : {}),
+    validation,
     ...(checkpoint
       ? { resume: { state: checkpoint.state, position: positionOf(checkpoint, model) } }
       : {}),
@@ -238,8 +238,8 @@ async function dataFor(
     dims,
     signal,
     targetKind: loss === 'softmax-cross-entropy' ? 'class' : 'value',
-    ...(target === undefined ? {} : { target }),
-    ...(classes ? { classes } : {}),
+    target,
+    classes,
   })
   if (loaded.test) {
     if (share !== undefined)

@@ -19,21 +19,21 @@ import { selectLayers } from './select-layers.ts'
 
 export interface DeepenOptions {
   /** Seed of random weights (default 0). */
-  readonly seed?: number
+  readonly seed?: number | undefined
   /** `net2deeper`, the default, computes the identity; `random-init` is the baseline. */
-  readonly init?: Insertion['init']
+  readonly init?: Insertion['init'] | undefined
   /**
    * `identity` (default): a layer like the one before. `residual`: a block x + W₂·φ(W₁·x) behind
    * the activation with W₂ = 0 and W₁ random (two zeros would keep each other's gradient at zero);
    * exact for every φ, in training mode too.
    */
-  readonly block?: 'identity' | 'residual'
+  readonly block?: 'identity' | 'residual' | undefined
   /**
    * Mean and variance per channel of the values that pass where a normalization is inserted, by
    * layer name; see `measuredValues`. Without them the normalization takes mean 0 and variance 1:
    * as exact in eval mode, but not in training mode.
    */
-  readonly statistics?: Readonly<Record<string, ChannelStatistics>>
+  readonly statistics?: Readonly<Record<string, ChannelStatistics>> | undefined
 }
 
 /**

@@ -21,7 +21,7 @@ export interface PlanningContext {
    * Gets the bytes that planning will take for the grown units, about, before it takes them. What it
    * throws ends the planning.
    */
-  readonly onMemory?: (bytes: number) => void
+  readonly onMemory?: ((bytes: number) => void) | undefined
 }
 
 export type WidenOptions = ReplicateOptions & PlanningContext

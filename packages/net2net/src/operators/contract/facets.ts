@@ -212,12 +212,23 @@ export interface ExecutionFacets {
   readonly slicing?: WeightSlicingOf
   /** How ONNX Runtime computes the node on images in blocks of channels. */
   readonly blocked?: BlockedRule
+  /** The node by operators that ONNX Runtime's CPU has faster kernels of: see passes/cpu-layout/fast-kernels.ts. */
+  readonly fastKernels?: FastKernelsRule
   /** True if max-pooling may come first: see lowering/pool-first.ts. */
   readonly poolsFirst?: true
   /** True if the output is computed element by element from inputs that are broadcast to one shape. */
   readonly broadcasts?: true
   /** Multiply-adds of one evaluation; null where a size is not known. */
   readonly multiplyAdds?: (context: InferContext, outputs: readonly ValueInfo[]) => number | null
+}
+
+/** Emits the node in other operators; returns what takes the place of output 0, or undefined to leave the node as it is. */
+export type FastKernelsRule = (context: FastKernelsContext) => string | undefined
+export interface FastKernelsContext extends Emitter {
+  readonly node: Node
+  input(i: number): string
+  /** The node that gives input i, where one does, with its inputs as they are now. */
+  producer(i: number): Node | undefined
 }
 
 /**

@@ -101,6 +101,19 @@ const cases: Readonly<Record<string, Case>> = {
     output: 2,
     constants: { 1: int64([2, 1, 2]) },
   },
+  GatherElements: {
+    inputs: [rows, null],
+    axes: [2],
+    output: 2,
+    constants: { 1: int64([0, 2, 1, 0, 1, 1, 2, 0], [2, 1, UNITS]) },
+    attributes: { axis: 1 },
+  },
+  GatherND: {
+    inputs: [rows, null],
+    axes: [2],
+    output: 1,
+    constants: { 1: int64([1, 2, 0, 1], [2, 2]) },
+  },
   GridSample: {
     inputs: [image, null],
     axes: [1],

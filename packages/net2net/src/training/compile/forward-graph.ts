@@ -17,13 +17,13 @@ import { emitUniform, RANDOM_KEY, randomKey } from './uniform.ts'
 
 export interface ForwardOptions {
   readonly loss: Loss | LossName
-  readonly output?: string
-  readonly target?: Target
-  readonly targetShape?: Shape
+  readonly output?: string | undefined
+  readonly target?: Target | undefined
+  readonly targetShape?: Shape | undefined
   /** Initializers whose values change, so that nothing may be concluded from them. */
   readonly variables: readonly string[]
   /** Use the operators' training forms. */
-  readonly training?: { readonly seed: number; readonly frozen: ReadonlySet<string> }
+  readonly training?: { readonly seed: number; readonly frozen: ReadonlySet<string> } | undefined
 }
 
 /** The part of the model that the loss needs, in a builder of its own. */

@@ -23,10 +23,11 @@ import { upgrade } from '../../passes/upgrade-opset.ts'
 import { float32, materialize, Tensor } from '../../tensor/tensor.ts'
 import { freshPlateau, rateAt } from '../schedules.ts'
 import { ForwardGraph } from './forward-graph.ts'
+import { isVector, type JoinedState, JoinedVectors } from './joined-vectors.ts'
 import { sumOf } from './losses/counts.ts'
 import type { Loss, LossName, TargetType } from './losses/index.ts'
 import { clipByNorm } from './optimizers/clip.ts'
-import type { Optimizer, Slot } from './optimizers/optimizer.ts'
+import { type Optimizer, type Slot, slotName } from './optimizers/optimizer.ts'
 import { chooseParameters, forServing, withConstantsAsInitializers } from './trainable.ts'
 import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
 
@@ -34,32 +35,37 @@ export interface StepOptions {
   readonly loss: Loss | LossName
   readonly optimizer: Optimizer
   /** Names or patterns (`conv1*`) of parameters, or of layers, that stay as they are. */
-  readonly freeze?: readonly string[]
+  readonly freeze?: readonly string[] | undefined
   /**
    * Names or patterns of what is trained, and nothing else. They may name any floating-point constant,
    * also one that would not be taken for a parameter.
    */
-  readonly trainOnly?: readonly string[]
+  readonly trainOnly?: readonly string[] | undefined
   /** Add the outputs `PARAMETER.gradient`. */
-  readonly gradients?: boolean
+  readonly gradients?: boolean | undefined
   /**
    * Add an output (see `stateSum`): the sum of all that the step computes for the next one. It is finite
    * only if all of that is, so one number a step tells whether to look closer.
    */
-  readonly watch?: boolean
+  readonly watch?: boolean | undefined
   /** Scale the gradients so that their common norm is at most this. */
-  readonly clipNorm?: number
+  readonly clipNorm?: number | undefined
   /** Which of the model's outputs the loss is of. Default: the first. */
-  readonly output?: string
+  readonly output?: string | undefined
   /**
    * The shape of a batch's targets, [batch, …], where it is known: it tells the loss which axis of the
    * predictions holds the classes.
    */
-  readonly targetShape?: Shape
+  readonly targetShape?: Shape | undefined
   /** Which forms may be emitted. Default: standard ONNX for any runtime. */
-  readonly target?: Target
+  readonly target?: Target | undefined
+  /**
+   * Take all vectors that are trained (biases, scales) as one input, and give them back as one output: see `JoinedState`.
+   * Default: every parameter and slot under its own name.
+   */
+  readonly joinVectors?: boolean | undefined
   /** Seed of the random masks (Dropout). Default 0. */
-  readonly seed?: number
+  readonly seed?: number | undefined
 }
 
 export interface SlotState {
@@ -81,6 +87,8 @@ export interface StepGraph {
   /** Running statistics that each step updates. */
   readonly statistics: readonly string[]
   readonly slots: readonly SlotState[]
+  /** Which of the state is not an input of its own. */
+  readonly joined: readonly JoinedState[]
   /** All state (parameters, statistics, slots, random key) at its start. */
   readonly state: ReadonlyMap<string, Tensor>
   /** Does the graph count right predictions? */
@@ -137,19 +145,24 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const next = new Map<string, string>()
   const slots: SlotState[] = []
   const parameters = forward.variables.filter((name) => gradients.has(name))
+  const vectors = options.joinVectors ? parameters.filter((name) => isVector(emitter, name)) : []
+  const joined = vectors.length > 1 ? new JoinedVectors(builder, emitter, vectors) : undefined
   for (const parameter of parameters) {
     const tensor = materialize(source.graph.initializers.get(parameter)!.tensor)
     state.set(parameter, tensor)
+    const isJoined = joined?.vectors.includes(parameter) ?? false
     for (const slot of optimizer.slots) {
       const name = slotName(parameter, slot.name)
       builder.names.claim(name)
       slots.push({ name, parameter, slot: slot.name })
       const value = initialSlot(slot, tensor)
       state.set(name, value)
+      if (isJoined) continue
       builder.initializer(name, value)
       builder.input(name, value.dtype, value.dims)
       emitter.declare(name, { dtype: value.dtype, shape: value.dims })
     }
+    if (isJoined) continue
     const update = optimizer.update({
       emitter,
       parameter,
@@ -161,6 +174,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     for (const slot of optimizer.slots)
       next.set(slotName(parameter, slot.name), update.slots[slot.name]!)
   }
+  for (const [name, value] of joined?.update(optimizer, gradients) ?? []) next.set(name, value)
   for (const [name, value] of forward.updates) {
     state.set(name, materialize(source.graph.initializers.get(name)!.tensor))
     next.set(name, value)
@@ -171,6 +185,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   }
   for (const [name, tensor] of state) {
     // Parameters and statistics are initializers already; they become inputs as well.
+    if (joined?.vectors.includes(name)) continue
     if (parameters.includes(name) || forward.updates.has(name))
       builder.input(name, tensor.dtype, tensor.dims)
   }
@@ -188,6 +203,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
         .filter(({ slot }) => optimizer.slots.some(({ name, shows }) => shows && name === slot))
         .map(({ name }) => name),
     )
+    for (const name of joined?.shown(optimizer) ?? []) shown.add(name)
     const watched = [...next].filter(([name]) => name !== RANDOM_KEY && !shown.has(name))
     const sum = sumOfAll(
       emitter,
@@ -197,14 +213,16 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     forward.output(stateSum, sum)
   }
   const whole = forward.model()
+  const graph = joined?.split(whole.graph) ?? whole.graph
   return {
-    model: { ...whole, graph: nearestFirst(whole.graph) },
+    model: { ...whole, graph: nearestFirst(graph) },
     inputs: forward.inputs,
     target: forward.target,
     parameters,
     left,
     statistics: [...forward.updates.keys()],
     slots,
+    joined: joined?.states(optimizer) ?? [],
     state,
     counts: correct !== undefined,
     stateSum,
@@ -247,8 +265,6 @@ export function buildEvaluation(
     counts: correct !== undefined,
   }
 }
-
-export const slotName = (parameter: string, slot: Slot['name']): string => `${parameter}.${slot}`
 
 /** A slot's value before the first step. */
 export function initialSlot({ shape, initial }: Slot, parameter: Tensor): Tensor {

@@ -28,9 +28,9 @@ export interface EvaluateOptions {
    * time than it saves, and as many as the model takes where it takes one number only. The result
    * is the mean over all samples whatever the size.
    */
-  readonly batchSize?: number
-  readonly session?: SessionOptions
-  readonly output?: string
+  readonly batchSize?: number | undefined
+  readonly session?: SessionOptions | undefined
+  readonly output?: string | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -123,7 +123,7 @@ async function prepared(
   const graph = buildEvaluation(model, {
     loss,
     ...targetShapeOf(data),
-    ...(output === undefined ? {} : { output }),
+    output,
   })
   const size = samplesPerRun(graph, batchSize)
   if (isSampleSet(data) && graph.target.classes !== undefined)

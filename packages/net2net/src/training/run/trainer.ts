@@ -13,7 +13,8 @@ import type { Model } from '../../model/model.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { permutation, randomStream } from '../../tensor/random.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { buildStep, type StepGraph, type StepOptions, slotName } from '../compile/step-graph.ts'
+import { slotName } from '../compile/optimizers/optimizer.ts'
+import { buildStep, type StepGraph, type StepOptions } from '../compile/step-graph.ts'
 import { forServing, withParameters } from '../compile/trainable.ts'
 import { afterEpoch, rateAt } from '../schedules.ts'
 import type { StepEvent, TrainOptions } from '../train-options.ts'
@@ -35,7 +36,7 @@ import {
   type TrainingState,
 } from './state.ts'
 import type { StepOutcome, Stepper } from './stepper.ts'
-import { targetOf } from './targets.ts'
+import { formsFor } from './targets.ts'
 
 export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from '../train-options.ts'
 
@@ -44,7 +45,7 @@ export const stepOptionsOf = (options: TrainOptions, data: TrainingData): StepOp
   ...options,
   ...targetShapeOf(data),
   watch: true,
-  target: targetOf(options.runtime, options.session?.device),
+  ...formsFor(options.runtime, options.session?.device),
 })
 
 /**
@@ -97,9 +98,9 @@ export class Training implements AsyncIterable<EpochResult> {
       loss,
       runtime,
       signal,
-      ...(session ? { session } : {}),
-      ...(output === undefined ? {} : { output }),
-      ...(evaluationBatchSize === undefined ? {} : { batchSize: evaluationBatchSize }),
+      session,
+      output,
+      batchSize: evaluationBatchSize,
     }
   }
 

@@ -21,6 +21,9 @@ export interface Slot {
   readonly shows?: true
 }
 
+/** What a parameter's slot is called in the state. */
+export const slotName = (parameter: string, slot: Slot['name']): string => `${parameter}.${slot}`
+
 export interface UpdateContext {
   readonly emitter: Emitter
   readonly parameter: string

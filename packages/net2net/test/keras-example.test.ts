@@ -1,7 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { expectEqualFunctions, largestDifference } from '../../testing/check.ts'
-import { conv2d, dense, flatten, maxPool2d, sequential } from '../layers/index.ts'
-import { toNumbers } from '../tensor/tensor.ts'
 import {
   applyPlan,
   countParameters,
@@ -10,7 +7,10 @@ import {
   planDeepen,
   planWiden,
   widen,
-} from './index.ts'
+} from '../src/growth/index.ts'
+import { conv2d, dense, flatten, maxPool2d, sequential } from '../src/layers/index.ts'
+import { toNumbers } from '../src/tensor/tensor.ts'
+import { expectEqualFunctions, largestDifference } from '../testing/check.ts'
 
 /** The seed experiment's teacher, on smaller and non-square images. */
 const teacher = (width = 8, seed = 1) =>
