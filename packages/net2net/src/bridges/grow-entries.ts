@@ -4,8 +4,9 @@
  * of the ONNX model is copied.
  */
 import { internalError, refusedError } from '../errors.ts'
-import { growSlots, type SlotPower } from '../growth/apply/grow-slots.ts'
+import { growSlots } from '../growth/apply/grow-slots.ts'
 import { gatheredAxes, growTensor } from '../growth/apply/grow-tensor.ts'
+import type { SlotPower } from '../growth/apply/merge-tensor.ts'
 import { type GrowthPlan, type ParameterChange, rolesIn } from '../growth/growth-plan.ts'
 import type { Model } from '../model/model.ts'
 import { quote } from '../model/quote.ts'

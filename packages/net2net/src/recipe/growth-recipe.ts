@@ -76,11 +76,19 @@ const repeatStep = z.strictObject({
   plan,
 })
 
+const shrinkStep = z.strictObject({
+  shrink: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .describe('Layers that lose what the function does not need: names, or patterns as *.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
 const recipeSchema = z
   .strictObject({
     version: z.literal(1).exactOptional(),
     seed: seed.exactOptional(),
-    steps: z.array(z.union([widenStep, deepenStep, repeatStep])).min(1),
+    steps: z.array(z.union([widenStep, deepenStep, repeatStep, shrinkStep])).min(1),
   })
   .meta({ title: 'net2net recipe', description: 'Steps that grow a trained network.' })
 
@@ -138,9 +146,9 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
 }
 
 /** In the order of the schema. */
-const kinds = ['widen', 'deepen', 'repeat']
+const kinds = ['widen', 'deepen', 'repeat', 'shrink']
 const stepHelp =
-  'a step has "widen" (layers and widths), "deepen" (layers) or "repeat" (residual blocks)'
+  'a step has "widen" (layers and widths), "deepen" (layers), "repeat" (residual blocks) or "shrink" (layers)'
 
 export interface RecipeResult {
   readonly model: Model

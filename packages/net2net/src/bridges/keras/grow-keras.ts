@@ -53,6 +53,11 @@ export interface KerasState {
  *   become two; where the optimizer keeps state whose growth is unknown
  */
 export function growKeras({ file, network }: KerasState, plan: GrowthPlan): KerasState {
+  if (plan.removed)
+    throw refusedError(`Layers of ${file.name} would be removed; files of Keras are only grown.`, {
+      where: plan.removed[0]!.name,
+      hint: 'Write an ONNX file instead (-o FILE.onnx).',
+    })
   const [repeated] = plan.repeated ?? []
   if (repeated)
     throw refusedError(
