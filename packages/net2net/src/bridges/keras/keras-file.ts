@@ -19,11 +19,7 @@ import {
 } from '../hdf5-read.ts'
 import { hdf5Parts } from '../hdf5-write.ts'
 import { readZip, zipParts } from '../zip.ts'
-
-export type Json = null | boolean | number | string | readonly Json[] | JsonObject
-export interface JsonObject {
-  readonly [key: string]: Json
-}
+import { isObject, type JsonObject, jsonText, parseJson } from './json.ts'
 
 export interface KerasFile {
   readonly format: 'keras' | 'h5'
@@ -127,13 +123,13 @@ export const withWeights = (file: KerasFile, weights: Hdf5Group): KerasFile => (
 export function kerasParts({ format, model, weights, others }: KerasFile): readonly BytePart[] {
   if (format === 'h5') {
     const attributes = new Map(weights.attributes)
-    attributes.set('model_config', { kind: 'texts', dims: [], texts: [JSON.stringify(model)] })
+    attributes.set('model_config', { kind: 'texts', dims: [], texts: [jsonText(model)] })
     return hdf5Parts({ ...weights, attributes })
   }
   const metadata = others.get('metadata.json')
   return zipParts([
     ...(metadata ? [{ name: 'metadata.json', data: wholeOf(metadata) }] : []),
-    { name: 'config.json', data: inMemory(new TextEncoder().encode(JSON.stringify(model))) },
+    { name: 'config.json', data: inMemory(new TextEncoder().encode(jsonText(model))) },
     { name: 'model.weights.h5', data: joined(hdf5Parts(weights)) },
     ...[...others]
       .filter(([member]) => member !== 'metadata.json')
@@ -206,23 +202,9 @@ export function withGroup(root: Hdf5Group, path: string, group: Hdf5Group): Hdf5
   return { ...root, children }
 }
 
-export const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 function jsonOf(bytes: ByteSource, what: string): JsonObject {
   if (bytes.size > longestConfig) throw inputError(`${what} is absurdly long.`)
   return parseJson(new TextDecoder().decode(bytes.read(0, bytes.size)), what)
-}
-
-function parseJson(text: string, what: string): JsonObject {
-  let value: Json
-  try {
-    value = JSON.parse(text) as Json
-  } catch (cause) {
-    throw inputError(`${what} is not JSON.`, { cause })
-  }
-  if (!isObject(value)) throw inputError(`${what} is not a table.`)
-  return value
 }
 
 const wholeOf = (bytes: ByteSource): BytePart => ({ byteLength: bytes.size, ...bytes })
