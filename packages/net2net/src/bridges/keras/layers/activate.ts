@@ -2,7 +2,7 @@
 import { float } from '../../../model/attributes.ts'
 import type { GraphBuilder } from '../../../model/builder.ts'
 import { quote } from '../../../model/quote.ts'
-import { isObject, type Json } from '../keras-file.ts'
+import { isObject, type Json } from '../json.ts'
 import { axisIn } from './axes.ts'
 import { number, refuse } from './config.ts'
 import type { KerasValue, LayerContext } from './contract.ts'

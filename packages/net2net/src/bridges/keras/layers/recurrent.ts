@@ -11,7 +11,7 @@
  */
 import { floats } from '../../../model/attributes.ts'
 import { int64 } from '../../../tensor/tensor.ts'
-import { isObject, type Json, type JsonObject } from '../keras-file.ts'
+import { isObject, type Json, type JsonObject } from '../json.ts'
 import { activationName } from './activate.ts'
 import { asInKeras } from './axes.ts'
 import { has, mustHaveRank, refuse } from './config.ts'
