@@ -415,6 +415,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     isKerasFile: [text],
     kerasParts: [kerasFile],
     kerasToModel: [kerasFile],
+    openHuggingFace: [text, options()],
     openKeras: [text],
     optimizerSlots: [torchFile, tensors, options({ file: text })],
     readKerasFile: [source, text],
