@@ -172,6 +172,7 @@ const sameShape = (a: Known, b: Known): boolean =>
 
 /** How the axes of an entry lie in a weight that holds the same numbers; undefined if it does not. */
 function axesBetween(entry: Known, weight: Known): (number | undefined)[] | undefined {
+  if (isSame(entry, weight)) return entry.tensor.dims.map((_, k) => k)
   const large = (dims: readonly number[]) => dims.flatMap((size, k) => (size === 1 ? [] : [k]))
   const from = large(entry.tensor.dims)
   const to = large(weight.tensor.dims)
@@ -185,6 +186,17 @@ function axesBetween(entry: Known, weight: Known): (number | undefined)[] | unde
     return entry.tensor.dims.map((size, k) => (size === 1 ? free.shift() : order[from.indexOf(k)]))
   }
   return undefined
+}
+
+/** Most entries are as they were: these are compared a piece at a time. */
+function isSame(entry: Known, weight: Known): boolean {
+  if (!sameShape(entry, weight)) return false
+  const others = pieces(weight.tensor)
+  for (const piece of pieces(entry.tensor)) {
+    const other = others.next().value
+    if (!other || !piece.every((value, i) => Object.is(value, other[i]))) return false
+  }
+  return true
 }
 
 function allElements(tensor: LazyTensor): Float32Array {

@@ -1,10 +1,11 @@
 /** `net2net/bridges` in Node: what index.browser.ts has, and files on disk. */
 import * as kind from '../arguments.ts'
 import { checked, flag, text } from '../arguments.ts'
-import * as kinds from '../files/file-kind.ts'
+import * as kinds from '../onnx/file-kind.node.ts'
+import * as state from './grow-state.node.ts'
+import type { GrowStateOptions } from './grow-state.ts'
 import * as huggingFace from './hugging-face/folder.node.ts'
 import * as keras from './keras/keras.node.ts'
-import * as pytorch from './pytorch.node.ts'
 
 export type {
   ConfigChange,
@@ -15,7 +16,6 @@ export type {
 } from './hugging-face/folder.node.ts'
 export * from './index.browser.ts'
 export type { KerasNetwork } from './keras/keras.node.ts'
-export type { GrowStateOptions } from './pytorch.node.ts'
 
 /** Whether a file begins as a zip archive (`.keras`) or an HDF5 file (`.h5`) does. */
 export const isKerasFile = checked('isKerasFile', kinds.isKerasFile, { file: text })
@@ -52,11 +52,11 @@ export const openHuggingFace = checked('openHuggingFace', huggingFace.openHuggin
  * @returns the files by path, in the formats that they had
  * @throws Net2NetError (input) where a file is broken; (refused) where it is not clear which entry is which initializer
  */
-export const growState = checked('growState', pytorch.growState, {
+export const growState = checked('growState', state.growState, {
   model: kind.model,
   plans: kind.listOf('a list of growth plans', kind.plan),
   stem: text,
-  options: kind.options<pytorch.GrowStateOptions>(
+  options: kind.options<GrowStateOptions>(
     { optimizer: text, names: kind.texts, untie: flag, weightsDiffer: flag },
     { weights: text },
   ),

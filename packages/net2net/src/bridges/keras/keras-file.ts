@@ -5,10 +5,12 @@
  * @see https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
  */
 
+import { inMemory } from '../../data/bytes.ts'
+import { readZip, zipParts } from '../../data/zip.ts'
 import { inputError } from '../../errors.ts'
+import { weightsAlone } from '../../onnx/other-format.ts'
 import type { BytePart, ByteSource } from '../../tensor/bytes.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
-import { inMemory } from '../bytes.ts'
 import {
   type Hdf5Group,
   type Hdf5Object,
@@ -18,7 +20,6 @@ import {
   textsOf,
 } from '../hdf5-read.ts'
 import { hdf5Parts } from '../hdf5-write.ts'
-import { readZip, zipParts } from '../zip.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject
 export interface JsonObject {
@@ -58,6 +59,8 @@ export function readKerasFile(source: ByteSource, name: string): KerasFile {
 
 function readArchive(source: ByteSource, name: string): KerasFile {
   const members = new Map(readZip(source, name))
+  if ([...members.keys()].some((member) => member.endsWith('/data.pkl')))
+    throw inputError(`${name} ${weightsAlone.what}.`, { where: name, hint: weightsAlone.hint })
   const take = (member: string): ByteSource => {
     const found = members.get(member)
     if (!found)
@@ -189,7 +192,27 @@ function jsonOf(bytes: ByteSource, what: string): JsonObject {
   return parseJson(new TextDecoder().decode(bytes.read(0, bytes.size)), what)
 }
 
+/** Models within models: deeper ones are none. */
+const deepestConfig = 200
+
+/** How deep lists and tables lie within one another at most. */
+function nesting(text: string): number {
+  let depth = 0
+  let deepest = 0
+  let isText = false
+  for (let i = 0; i < text.length; i++) {
+    const letter = text[i]
+    if (isText && letter === '\\') i++
+    else if (letter === '"') isText = !isText
+    else if (!isText && (letter === '{' || letter === '[')) deepest = Math.max(deepest, ++depth)
+    else if (!isText && (letter === '}' || letter === ']')) depth--
+  }
+  return deepest
+}
+
 function parseJson(text: string, what: string): JsonObject {
+  if (nesting(text) > deepestConfig)
+    throw inputError(`${what} nests more than ${deepestConfig} lists and tables in one another.`)
   let value: Json
   try {
     value = JSON.parse(text) as Json

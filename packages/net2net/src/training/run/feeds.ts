@@ -41,11 +41,33 @@ export type FeedAdapter = (batch: Batch, feeds: Record<string, Tensor>) => numbe
 export function feedAdapter(graph: FedGraph): FeedAdapter {
   const { model, inputs, target } = graph
   const types = new Map(model.graph.inputs.map(({ name, type }) => [name, type]))
+  const feedInputs = inputsAdapter(graph)
   const convert = targetConverter(target)
   return (batch, feeds) => {
     mustBeBatch(batch)
     const rows = batch.target.dims[0] ?? 1
     mustBeSize(target, rows)
+    feedInputs(batch, feeds)
+    for (const name of inputs) {
+      if (!isBatch(types.get(name), target) || feeds[name]!.dims[0] === rows) continue
+      const shown = inputs.length === 1 ? '' : ` "${name}"`
+      throw inputError(
+        `The data's input${shown} has ${feeds[name]!.dims[0]} samples in a batch, but there are ${rows} targets.`,
+      )
+    }
+    feeds.target = convert(batch.target)
+    return elementCount(feeds.target.dims) / target.perPrediction
+  }
+}
+
+/**
+ * Puts the inputs of a batch into `feeds`, in the types that the model takes.
+ *
+ * @throws usage where there is no such input; input where one does not fit
+ */
+export function inputsAdapter({ model, inputs }: Pick<FedGraph, 'model' | 'inputs'>) {
+  const types = new Map(model.graph.inputs.map(({ name, type }) => [name, type]))
+  return (batch: Pick<Batch, 'inputs'>, feeds: Record<string, Tensor>): void => {
     const only = inputs.length === 1 ? Object.values(batch.inputs) : []
     for (const name of inputs) {
       const tensor = batch.inputs[name] ?? (only.length === 1 ? only[0] : undefined)
@@ -53,16 +75,8 @@ export function feedAdapter(graph: FedGraph): FeedAdapter {
         throw usageError(
           `The data has no input "${name}"; it has ${Object.keys(batch.inputs).join(', ')}.`,
         )
-      const type = types.get(name)
-      const shown = inputs.length === 1 ? '' : ` "${name}"`
-      feeds[name] = fitting(tensor, type, shown)
-      if (isBatch(type, target) && tensor.dims[0] !== rows)
-        throw inputError(
-          `The data's input${shown} has ${tensor.dims[0]} samples in a batch, but there are ${rows} targets.`,
-        )
+      feeds[name] = fitting(tensor, types.get(name), inputs.length === 1 ? '' : ` "${name}"`)
     }
-    feeds.target = convert(batch.target)
-    return elementCount(feeds.target.dims) / target.perPrediction
   }
 }
 
