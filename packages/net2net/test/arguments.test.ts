@@ -369,6 +369,8 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     constant: [1],
     cosine: [1, 1, 0],
     dice: [options()],
+    distillation: [options()],
+    distilled: [dataset, model, options()],
     evaluate: [model, dataset, options()],
     f1: [text],
     focal: [options()],
