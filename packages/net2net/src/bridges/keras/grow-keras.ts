@@ -28,6 +28,12 @@ import type { KerasModel, PlacedLayer } from './to-model.ts'
  *   optimizer keeps state whose growth is unknown
  */
 export function growKeras(file: KerasFile, network: KerasModel, plan: GrowthPlan): KerasChanges {
+  const [kernel] = plan.kernels ?? []
+  if (kernel)
+    throw refusedError(
+      `${quote(kernel.name)} of ${file.name} would have another size; kernels of Keras files stay.`,
+      { where: kernel.name, hint: 'Write an ONNX file instead (-o FILE.onnx).' },
+    )
   if (plan.removed)
     throw refusedError(
       `Layers of ${file.name} would be removed; files of Keras are only widened.`,
