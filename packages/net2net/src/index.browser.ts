@@ -28,6 +28,8 @@ export type {
   InspectedParameter,
   InspectedValue,
   Inspection,
+  KernelStep,
+  Kernels,
   LeftConstant,
   PlanningContext,
   RepeatOptions,
@@ -217,8 +219,24 @@ export const planRepeat = kind.checked('planRepeat', growth.planRepeat, { from, 
 export const planShrink = kind.checked('planShrink', growth.planShrink, { from, ...shrinking })
 
 /**
+ * Larger kernels, as plain data: zeros around them, and as much more padding.
+ *
+ * @param from a model, or what has been solved of it
+ * @throws Net2NetError (usage) for unknown layers and sizes that are not larger by an even number; (refused) where a layer has no
+ *   kernel, or its padding cannot say it
+ */
+export const planKernels = kind.checked('planKernels', growth.planKernels, {
+  from,
+  kernels: kind.recordOf(
+    'an object of kernel sizes by layer',
+    kind.either('a size, or a list of sizes', number, numbers),
+  ),
+  options: kind.options<{ readonly seed?: number }>({ seed }),
+})
+
+/**
  * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }` or
- * `{ deepen: layers, …options }`, `{ repeat: blocks, …options }` or `{ shrink: layers }`.
+ * `{ deepen: layers, …options }`, `{ repeat: blocks, …options }` `{ shrink: layers }` or `{ kernel: sizes }`.
  *
  * @param from a model, or what has been solved of it
  * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen`, `planRepeat` and `planShrink`

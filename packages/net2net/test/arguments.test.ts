@@ -18,6 +18,7 @@ import * as training from '../src/training/index.ts'
 const { dense, sequential } = layers
 const model = sequential([dense(4, { name: 'a', activation: 'relu' }), dense(3)], { input: [5] })
 const blocks = sequential([layers.residual([dense(5, { name: 'up' })]), dense(3)], { input: [5] })
+const images = sequential([layers.conv2d(2, 1, { name: 'c' })], { input: [1, 4, 4] })
 const loaded = Promise.resolve(model)
 const sgd = training.sgd({ learningRate: 0.1 })
 const loss = 'mse'
@@ -276,6 +277,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     load: [text],
     memorySource: [new Uint8Array()],
     planDeepen: [net2net.solve(model), ['a'], options()],
+    planKernels: [net2net.solve(images), { c: 3 }, options()],
     planRepeat: [net2net.solve(blocks), ['up'], options()],
     planShrink: [net2net.solve(model), ['a']],
     planStep: [model, step, options()],

@@ -1,7 +1,8 @@
 /** State dicts and optimizer states of PyTorch in their files, grown by plans. */
-import { inputError, internalError, Net2NetError, usageError } from '../errors.ts'
+import { inputError, internalError, Net2NetError, refusedError, usageError } from '../errors.ts'
 import type { FileContent } from '../files/write-whole.ts'
 import { applyPlan } from '../growth/apply/apply.ts'
+import { withBorder } from '../growth/apply/larger-kernel.ts'
 import { markedParameter, markedPath } from '../growth/copied-names.ts'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
 import type { Model } from '../model/model.ts'
@@ -83,6 +84,7 @@ export function growStateIn(
     })
     const before = entries
     entries = growEntries(current, plan, bindings, before, naming)
+    entries = withLargerKernels(plan, bindings, entries, optimizer && options.optimizer)
     const next = new Map(slotTensors)
     for (const kind of new Set(slots.map(({ slot }) => slot))) {
       const own = slots.filter(({ slot }) => slot === kind)
@@ -151,6 +153,32 @@ function mustHoldTheModel(
       throw internalError(`The entry ${entry} did not grow as ${initializer} of the model did.`)
   }
   if (held.size === 0) throw internalError(`Nothing of ${file} is in the grown model.`)
+}
+
+/** @throws Net2NetError (refused) where a kernel is not one entry alone, (usage) for optimizer state */
+function withLargerKernels(
+  plan: GrowthPlan,
+  { bound, folded }: Bindings,
+  entries: ReadonlyMap<string, LazyTensor>,
+  optimizer: string | undefined,
+): ReadonlyMap<string, LazyTensor> {
+  const result = new Map(entries)
+  for (const change of plan.kernels ?? []) {
+    const { name, to, before } = change
+    const own = [...bound, ...folded].filter(({ initializer }) => initializer === name)
+    const [one, another] = own
+    const tensor = one && entries.get(one.entry)
+    if (!one || another || !tensor || to !== name || String(tensor.dims) !== String(before))
+      throw refusedError(`No entry alone holds ${name}, the kernel of which becomes larger.`, {
+        where: name,
+      })
+    if (optimizer !== undefined)
+      throw usageError(
+        `The state in ${optimizer} does not follow larger kernels: leave out --optimizer.`,
+      )
+    result.set(one.entry, withBorder(change, tensor))
+  }
+  return result
 }
 
 /** Entries of parameters that are new: those of inserted layers under the plan's names, those of copies like their originals. */

@@ -1,6 +1,6 @@
 /** What steps and stages must be, for callers without a compiler: see arguments.ts. */
 import * as kind from '../arguments.ts'
-import type { DeepenStep, RepeatStep, ShrinkStep, WidenStep } from '../growth/index.ts'
+import type { DeepenStep, KernelStep, RepeatStep, ShrinkStep, WidenStep } from '../growth/index.ts'
 import type { GrowthStage } from './schedule.ts'
 
 const { number, text } = kind
@@ -28,11 +28,22 @@ const shrinking = kind.options<ShrinkStep>(
   { shrink: kind.either('a layer, or a list of layers', text, kind.texts) },
 )
 
+const enlarging = kind.options<KernelStep>(
+  { seed: number, plan: common.plan },
+  {
+    kernel: kind.recordOf(
+      'an object of kernel sizes by layer',
+      kind.either('a size, or a list of sizes', number, kind.numbers),
+    ),
+  },
+)
+
 /** A step of growth: what is wrong with one that widens is said of a widening. */
 export const growthStep: kind.Kind = (value) => {
   if (typeof value !== 'object' || value === null) return widening(value)
   if ('deepen' in value) return deepening(value)
   if ('repeat' in value) return repeating(value)
+  if ('kernel' in value) return enlarging(value)
   return 'shrink' in value ? shrinking(value) : widening(value)
 }
 

@@ -11,6 +11,7 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
     inserted,
     repeated = [],
     removed = [],
+    kernels = [],
     parameters,
     positions,
     integers,
@@ -34,6 +35,15 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
         after,
         layer.nodes.map(({ opType }) => opType).join(' + '),
         init,
+      ]),
+    ),
+    table(
+      ['kernel', 'before', 'after', 'of'],
+      kernels.map(({ to, before, border, layers }) => [
+        to,
+        before.join('×'),
+        before.map((size, axis) => size + 2 * (border[axis - 2] ?? 0)).join('×'),
+        layers.map(({ name }) => name).join(', '),
       ]),
     ),
     table(

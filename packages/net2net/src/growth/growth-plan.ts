@@ -25,6 +25,7 @@ export interface GrowthPlan {
   readonly repeated?: readonly Repetition[]
   /** Layers and blocks that computed the identity, and are there no more. */
   readonly removed?: readonly Removal[]
+  readonly kernels?: readonly KernelChange[]
 }
 
 /** What options of growth may be, the default first. */
@@ -210,6 +211,24 @@ export interface Removal {
   readonly from: string
   /** What read this value reads `from`. */
   readonly to: string
+}
+
+/** A kernel that gets zeros around it, and what its layers pad for that. */
+export interface KernelChange {
+  /** The constant, and where the larger one goes: elsewhere, if others read it as it was. */
+  readonly name: string
+  readonly to: string
+  readonly uses?: readonly ConstantUse[]
+  readonly before: readonly number[]
+  /** Zeros before and behind, along each axis from 2 on. */
+  readonly border: readonly number[]
+  readonly layers: readonly {
+    /** The node, by its first output. */
+    readonly node: string
+    readonly name: string
+    /** null for an attribute that goes. */
+    readonly attributes: Readonly<Record<string, readonly number[] | null>>
+  }[]
 }
 
 /** The roles of the units on an axis, which itself has the given one. */

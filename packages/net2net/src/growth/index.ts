@@ -23,6 +23,7 @@ export {
   inspect,
 } from './inspect.ts'
 export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
+export { type Kernels, planKernels } from './plan/kernel.ts'
 export { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
 export { planShrink } from './plan/shrink.ts'
@@ -34,6 +35,7 @@ export {
   type GrownModel,
   type GrowthStep,
   grow,
+  type KernelStep,
   planStep,
   type RepeatStep,
   type ResolvedStep,

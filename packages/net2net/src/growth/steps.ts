@@ -4,6 +4,7 @@ import { countParameters } from '../operators/model-size.ts'
 import { applyPlan } from './apply/apply.ts'
 import type { GrowthPlan } from './growth-plan.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
+import { type Kernels, planKernels } from './plan/kernel.ts'
 import { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 import { isNothing, planShrink } from './plan/shrink.ts'
 import { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
@@ -31,7 +32,12 @@ export interface ShrinkStep extends Planned {
   /** Nothing of it is random: written down as of other steps. */
   readonly seed?: number
 }
-export type GrowthStep = WidenStep | DeepenStep | RepeatStep | ShrinkStep
+export interface KernelStep extends Planned {
+  readonly kernel: Kernels
+  /** Nothing of it is random: written down as of other steps. */
+  readonly seed?: number
+}
+export type GrowthStep = WidenStep | DeepenStep | RepeatStep | ShrinkStep | KernelStep
 
 /** What a step is planned with beside its own options. */
 export interface StepContext extends PlanningContext {
@@ -76,6 +82,10 @@ function resolveStep(
     const repeat = typeof step.repeat === 'string' ? [step.repeat] : step.repeat
     const options = { seed, copy, start }
     return { repeat, ...options, plan: plan ?? planRepeat(from, repeat, options) }
+  }
+  if ('kernel' in step) {
+    const { kernel } = step
+    return { kernel, seed, plan: plan ?? planKernels(from, kernel, { seed }) }
   }
   if ('shrink' in step) {
     const shrink = typeof step.shrink === 'string' ? [step.shrink] : step.shrink

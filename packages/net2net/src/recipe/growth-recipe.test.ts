@@ -78,12 +78,14 @@ describe('recipes', () => {
     )
     const { model: grown, resolved } = growByRecipe(
       blocks,
-      parseRecipe('steps:\n  - repeat: body\n    start: identity\n  - widen: { body: x2 }\n'),
+      parseRecipe(
+        'steps:\n  - repeat: body\n    start: identity\n  - kernel: { body: [5, 3] }\n  - widen: { body: x2 }\n',
+      ),
     )
     await expectEqualFunctions(blocks, grown)
     const again = growByRecipe(blocks, parseRecipe(formatRecipe(resolved)))
     expect(encodeModel(again.model)).toEqual(encodeModel(grown))
-    expect(resolved.steps[1]!.plan).not.toHaveProperty('repeated')
+    expect(resolved.steps[2]!.plan).not.toHaveProperty('repeated')
     expect(failure('steps:\n  - repeat: body\n    copy: twice\n').message).toMatch(
       /^grow\.yaml:3:11: steps\[0\]\.copy: /,
     )

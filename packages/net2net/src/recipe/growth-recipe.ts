@@ -84,11 +84,20 @@ const shrinkStep = z.strictObject({
   plan,
 })
 
+const size = z.int().positive()
+const kernelStep = z.strictObject({
+  kernel: z
+    .record(z.string(), z.union([size, z.array(size)]))
+    .describe('Convolution (a name, a part of one, or a pattern) and its new kernel size.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
 const recipeSchema = z
   .strictObject({
     version: z.literal(1).exactOptional(),
     seed: seed.exactOptional(),
-    steps: z.array(z.union([widenStep, deepenStep, repeatStep, shrinkStep])).min(1),
+    steps: z.array(z.union([widenStep, deepenStep, repeatStep, shrinkStep, kernelStep])).min(1),
   })
   .meta({ title: 'net2net recipe', description: 'Steps that grow a trained network.' })
 
@@ -146,9 +155,9 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
 }
 
 /** In the order of the schema. */
-const kinds = ['widen', 'deepen', 'repeat', 'shrink']
+const kinds = ['widen', 'deepen', 'repeat', 'shrink', 'kernel']
 const stepHelp =
-  'a step has "widen" (layers and widths), "deepen" (layers), "repeat" (residual blocks) or "shrink" (layers)'
+  'a step has "widen" (layers and widths), "deepen" (layers), "repeat" (residual blocks), "shrink" (layers) or "kernel" (sizes)'
 
 export interface RecipeResult {
   readonly model: Model

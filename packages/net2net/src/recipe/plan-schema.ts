@@ -176,6 +176,21 @@ const repetition = z.strictObject({
 
 const removal = z.strictObject({ name, nodes: z.array(name), from: name, to: name })
 
+const kernelChange = z.strictObject({
+  name,
+  to: name,
+  uses: z.array(use).exactOptional(),
+  before: dims,
+  border: dims,
+  layers: z.array(
+    z.strictObject({
+      node: name,
+      name,
+      attributes: z.record(name, z.array(z.int()).nullable()),
+    }),
+  ),
+})
+
 /** A growth plan as JSON. */
 export const planSchema = z
   .strictObject({
@@ -190,6 +205,7 @@ export const planSchema = z
     inserted: z.array(insertion),
     repeated: z.array(repetition).exactOptional(),
     removed: z.array(removal).exactOptional(),
+    kernels: z.array(kernelChange).exactOptional(),
   })
   .meta({ id: 'GrowthPlan', description: 'What a growth does to a model, as it was planned.' })
 

@@ -15,6 +15,7 @@ import { lazyFill } from '../../tensor/lazy.ts'
 import { elementCount, type LazyTensor } from '../../tensor/tensor.ts'
 import type { GrowthPlan, Insertion, Removal } from '../growth-plan.ts'
 import { growTensor } from './grow-tensor.ts'
+import { enlargeKernel } from './larger-kernel.ts'
 import { repeat } from './repeat.ts'
 
 /**
@@ -39,6 +40,7 @@ export function applyPlan(model: Model, plan: GrowthPlan): Model {
     edit.pin(number.value, number.to, numbersTensor(number), number.uses)
   for (const { name } of plan.inserted) edit.nodeNames.claim(name)
   for (const insertion of plan.inserted) insert(edit, insertion, plan.seed)
+  for (const change of plan.kernels ?? []) enlargeKernel(edit, change)
   if (plan.repeated) repeat(edit, model, plan.repeated)
   if (plan.removed) remove(edit, plan.removed)
   const grown = edit.model()

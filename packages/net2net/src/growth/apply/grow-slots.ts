@@ -14,6 +14,7 @@ import { type AxisSelection, gather } from '../../tensor/lazy.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
 import { gatheredAxes, scaledBy, splitUp } from './grow-tensor.ts'
+import { withBorder } from './larger-kernel.ts'
 import { isMerged, mergeTensor, type SlotPower } from './merge-tensor.ts'
 
 /**
@@ -50,6 +51,7 @@ export function growSlots(
     )
     result.set(change.to, gather(slot, selections))
   }
+  enlarge(plan, slots, result)
   return result
 }
 
@@ -68,5 +70,18 @@ export function growAverages(
     }
     result.set(change.to, gather(average, gatheredAxes(plan, change, average).map(splitUp)))
   }
+  enlarge(plan, averages, result)
   return result
+}
+
+/** What is remembered of new taps, or averaged over them, is zero. */
+function enlarge(
+  plan: GrowthPlan,
+  slots: ReadonlyMap<string, LazyTensor>,
+  result: Map<string, LazyTensor>,
+): void {
+  for (const change of plan.kernels ?? []) {
+    const slot = slots.get(change.name)
+    if (slot) result.set(change.to, withBorder(change, slot))
+  }
 }

@@ -50,9 +50,9 @@ export function planShrink(from: Model | Solution, layers: readonly string[] = [
   return planOf(solution, merged, options)
 }
 
-/** Does a plan change nothing? */
-export const isNothing = ({ units, inserted, removed, repeated }: GrowthPlan): boolean =>
-  units.length + inserted.length + (removed?.length ?? 0) + (repeated?.length ?? 0) === 0
+/** Does a plan take nothing away? */
+export const isNothing = ({ units, removed }: GrowthPlan): boolean =>
+  units.length + (removed?.length ?? 0) === 0
 
 type Merge = Omit<GrownUnits, 'id' | 'members'>
 
