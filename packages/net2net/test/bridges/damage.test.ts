@@ -4,11 +4,11 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Json, JsonObject } from '../../src/bridges/keras/keras-file.ts'
+import type { Json, JsonObject } from '../../src/bridges/keras/json.ts'
 import { readKeras } from '../../src/bridges/keras/network.ts'
 import { readSafetensors, safetensorsParts } from '../../src/bridges/safetensors.ts'
 import { readTorchFile, stateDictOf, torchFileParts } from '../../src/bridges/torch-file.ts'
-import { readZip, zipParts } from '../../src/bridges/zip.ts'
+import { readZip, zipParts } from '../../src/data/zip.ts'
 import { Net2NetError } from '../../src/errors.ts'
 import { inspect, planWiden } from '../../src/growth/index.ts'
 import { float32, type LazyTensor, materialize } from '../../src/tensor/tensor.ts'
