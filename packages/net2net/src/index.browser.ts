@@ -9,12 +9,15 @@ import * as growth from './growth/index.ts'
 import type { Model } from './model/model.ts'
 import { type DecodeOptions, decodeModel as decode } from './onnx/decode.ts'
 import { encodeModel as encode } from './onnx/encode.ts'
+import { beginsAsKeras } from './onnx/other-format.ts'
+import { plainly } from './passes/plainly.ts'
 import { memorySource as memory } from './tensor/bytes.ts'
 
 export type { CompareOptions } from './check/compare.ts'
 export type { Comparison, OutputDifference } from './check/comparison.ts'
 export { type ErrorDetails, type ErrorKind, Net2NetError } from './errors.ts'
 export type * from './growth/growth-plan.ts'
+export { growthChoices } from './growth/growth-plan.ts'
 export type {
   ChannelStatistics,
   DeepenOptions,
@@ -78,11 +81,40 @@ const context = kind.options<growth.StepContext>({ seed, statistics, onMemory: k
 /** Bytes in memory as a file that is read from. */
 export const memorySource = kind.checked('memorySource', memory, { bytes: kind.bytes })
 
-/** Decodes an ONNX file that is in memory; the bytes must not change afterwards. @throws Net2NetError (input) */
-export const decodeModel = kind.checked('decodeModel', decode, {
-  bytes: kind.bytes,
-  options: kind.options<DecodeOptions>({ openExternal: kind.callback, name: text }),
-})
+/**
+ * Decodes an ONNX file that is in memory; the bytes must not change afterwards. Functions that the file defines are replaced
+ * by their bodies, and sequences of known length by their tensors.
+ *
+ * @throws Net2NetError (input)
+ */
+export const decodeModel = kind.checked(
+  'decodeModel',
+  (bytes: Uint8Array, options?: DecodeOptions): Model => plainly(decode(bytes, options)),
+  {
+    bytes: kind.bytes,
+    options: kind.options<DecodeOptions>({ openExternal: kind.callback, name: text }),
+  },
+)
+
+/**
+ * Reads an ONNX file, or a network of Keras (`.keras`, `.h5`) as an ONNX model, from a Blob: a file that was dropped on a
+ * page or chosen, or what `fetch` gave. It is read into memory.
+ *
+ * @throws Net2NetError (input), naming the field, for whatever is broken, and where the data of an ONNX model lie in
+ *   another file (see `decodeModel`); (refused) for layers of Keras that are not supported
+ */
+export const load = kind.checkedAsync(
+  'load',
+  async (file: Blob): Promise<Model> => {
+    const bytes = new Uint8Array(await file.arrayBuffer())
+    const name = 'name' in file && typeof file.name === 'string' ? file.name : 'The file'
+    if (!beginsAsKeras(bytes)) return plainly(decode(bytes, { name }))
+    // With its own modules: files of ONNX need none of them.
+    const { readKeras } = await import('./bridges/keras/network.ts')
+    return readKeras(memorySource(bytes), name).model
+  },
+  { file: kind.blob },
+)
 
 /** A model as the bytes of an ONNX file. */
 export const encodeModel = kind.checked('encodeModel', encode, { model })

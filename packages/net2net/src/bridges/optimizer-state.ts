@@ -34,6 +34,11 @@ export interface OptimizerNames {
   readonly file: string
 }
 
+/** Whether a file holds the state of an optimizer and no weights. */
+export const isOptimizerState = ({ value }: TorchFile): boolean =>
+  entryOf(value, 'state') instanceof PickleDict &&
+  entryOf(value, 'param_groups') instanceof PickleList
+
 /**
  * The slots of an optimizer's state dict that have a parameter's shape.
  *

@@ -101,8 +101,8 @@ function table(
   )
   return lines.map((line) =>
     line
-      .map((cell, k) =>
-        typeof rows[0]![k] === 'number' ? cell.padStart(widths[k]!) : cell.padEnd(widths[k]!),
+      .map((text, k) =>
+        typeof rows[0]![k] === 'number' ? text.padStart(widths[k]!) : text.padEnd(widths[k]!),
       )
       .join('  ')
       .trimEnd(),

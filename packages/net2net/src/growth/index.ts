@@ -12,6 +12,7 @@ export { applyPlan } from './apply/apply.ts'
 export { growAverages, growSlots, type SlotPower } from './apply/grow-slots.ts'
 export { describePlan } from './describe-plan.ts'
 export type * from './growth-plan.ts'
+export { growthChoices } from './growth-plan.ts'
 export {
   type InspectedLayer,
   type InspectedParameter,

@@ -18,6 +18,19 @@ const floats = Symbol('floats')
 const mark = '\u0000'
 const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs
 
+/** Models within models: deeper ones are none. */
+const deepest = 200
+
+/** How deep lists and tables lie within one another at most. */
+function nesting(text: string): number {
+  let depth = 0
+  let most = 0
+  for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}]/gs))
+    if (token === '{' || token === '[') most = Math.max(most, ++depth)
+    else if (token === '}' || token === ']') depth--
+  return most
+}
+
 /**
  * Reads a table.
  *
@@ -25,6 +38,8 @@ const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs
  * @throws Net2NetError (input) where it is no JSON, or no table
  */
 export function parseJson(text: string, what: string): JsonObject {
+  if (nesting(text) > deepest)
+    throw inputError(`${what} nests more than ${deepest} lists and tables in one another.`)
   let value: Json
   try {
     const marked = text.replaceAll(tokens, (token) =>

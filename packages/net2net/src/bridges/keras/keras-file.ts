@@ -5,10 +5,12 @@
  * @see https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
  */
 
+import { inMemory } from '../../data/bytes.ts'
+import { readZip, zipParts } from '../../data/zip.ts'
 import { inputError } from '../../errors.ts'
+import { weightsAlone } from '../../onnx/other-format.ts'
 import type { BytePart, ByteSource } from '../../tensor/bytes.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
-import { inMemory } from '../bytes.ts'
 import {
   type Hdf5Group,
   type Hdf5Object,
@@ -18,7 +20,6 @@ import {
   textsOf,
 } from '../hdf5-read.ts'
 import { hdf5Parts } from '../hdf5-write.ts'
-import { readZip, zipParts } from '../zip.ts'
 import { isObject, type JsonObject, jsonText, parseJson } from './json.ts'
 
 export interface KerasFile {
@@ -54,6 +55,8 @@ export function readKerasFile(source: ByteSource, name: string): KerasFile {
 
 function readArchive(source: ByteSource, name: string): KerasFile {
   const members = new Map(readZip(source, name))
+  if ([...members.keys()].some((member) => member.endsWith('/data.pkl')))
+    throw inputError(`${name} ${weightsAlone.what}.`, { where: name, hint: weightsAlone.hint })
   const take = (member: string): ByteSource => {
     const found = members.get(member)
     if (!found)

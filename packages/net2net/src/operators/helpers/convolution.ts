@@ -6,6 +6,7 @@ import { elementCount } from '../../tensor/tensor.ts'
 import type { AxesContext } from '../contract/axes.ts'
 import { type Axis, sizeOf } from '../contract/axis.ts'
 import type { InsertedLayer } from '../contract/facets.ts'
+import type { WeightSlicingOf } from '../contract/slicing.ts'
 
 export const groupsOf = (node: Node): number => intAttribute(node, 'group', 1)
 
@@ -74,3 +75,22 @@ export function diracConvolution(
     ],
   }
 }
+
+/**
+ * How a convolution of one group is computed with a part of its weight: contracted channels are summed, output channels
+ * lie side by side.
+ *
+ * @param axes Which axes of the weight are the channels.
+ */
+export const slicedByChannels =
+  (axes: { readonly contracted: number; readonly output: number }): WeightSlicingOf =>
+  (node, position) =>
+    position === 1 && groupsOf(node) === 1
+      ? {
+          data: 0,
+          contractedAxis: { weight: axes.contracted, data: 1 },
+          outputAxis: { weight: axes.output, output: 1 },
+          batch: { data: 0, output: 0 },
+          bias: 2,
+        }
+      : undefined

@@ -68,14 +68,16 @@ function adaptive(
         const t = emitter.op('Tanh', [mul(step, -Math.log(beta) / 2)])
         return div(mul(t, 2), add(t, 1))
       }
-      const rate = biasCorrection ? div(learningRate, corrected(beta1)) : learningRate
-      const root = biasCorrection ? div(sqrt(v), sqrt(corrected(beta2))) : sqrt(v)
+      // With c₁ and c₂ for the corrections, η·(m/c₁) / (√(v/c₂) + ε) is η·(√c₂/c₁) · m / (√v + ε·√c₂): one pass less over v.
+      const root = biasCorrection ? sqrt(corrected(beta2)) : 1
+      const rate = biasCorrection ? mul(learningRate, div(root, corrected(beta1))) : learningRate
+      const floor = biasCorrection ? mul(root, epsilon) : epsilon
       const decayed =
-        decoupled && weightDecay !== 0
+        decoupled && weightDecay !== 0 && context.decays !== false
           ? mul(parameter, sub(1, mul(learningRate, weightDecay)))
           : parameter
       return {
-        parameter: sub(decayed, div(mul(m, rate), add(root, epsilon))),
+        parameter: sub(decayed, mul(div(m, add(sqrt(v), floor)), rate)),
         slots: { m, v, step },
       }
     },

@@ -1,7 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { expectEqualFunctions, largestDifference } from '../../testing/check.ts'
-import { conv2d, dense, flatten, maxPool2d, sequential } from '../layers/index.ts'
-import { toNumbers } from '../tensor/tensor.ts'
 import {
   applyPlan,
   countParameters,
@@ -10,9 +7,12 @@ import {
   planDeepen,
   planWiden,
   widen,
-} from './index.ts'
+} from '../src/growth/index.ts'
+import { conv2d, dense, flatten, maxPool2d, sequential } from '../src/layers/index.ts'
+import { toNumbers } from '../src/tensor/tensor.ts'
+import { expectEqualFunctions, largestDifference } from '../testing/check.ts'
 
-/** The seed experiment's teacher, on smaller and non-square images. */
+/** The Keras example's teacher, on smaller and non-square images. */
 const teacher = (width = 8, seed = 1) =>
   sequential(
     [
@@ -27,7 +27,7 @@ const teacher = (width = 8, seed = 1) =>
     { input: [1, 12, 8], seed },
   )
 
-describe('the seed experiment’s network', () => {
+describe('the Keras example’s network', () => {
   it('is inspected', () => {
     const { layers } = inspect(teacher())
     expect(layers.map(({ name, width, widen: able }) => [name, width, able === true])).toEqual([

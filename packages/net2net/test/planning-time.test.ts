@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { GraphBuilder } from '../model/builder.ts'
-import type { Model } from '../model/model.ts'
-import { float32 } from '../tensor/tensor.ts'
-import { planWiden } from './index.ts'
+import { planWiden } from '../src/growth/index.ts'
+import { GraphBuilder } from '../src/model/builder.ts'
+import type { Model } from '../src/model/model.ts'
+import { float32 } from '../src/tensor/tensor.ts'
 
 /** Residual blocks of five nodes. */
 function residualNetwork(nodes: number): Model {

@@ -1,11 +1,11 @@
 /** Growth where nobody knows the size of the image: sizes that pass through Shape are followed. */
 import { describe, expect, test } from 'vitest'
-import { expectEqualFunctions } from '../../testing/check.ts'
-import { GraphBuilder, modelOf } from '../model/builder.ts'
-import type { Dim, Graph, Model } from '../model/model.ts'
-import { fillTensor } from '../tensor/fill.ts'
-import { int64, type LazyTensor, scalar } from '../tensor/tensor.ts'
-import { inspect, widen } from './index.ts'
+import { inspect, widen } from '../src/growth/index.ts'
+import { GraphBuilder, modelOf } from '../src/model/builder.ts'
+import type { Dim, Graph, Model } from '../src/model/model.ts'
+import { fillTensor } from '../src/tensor/fill.ts'
+import { int64, type LazyTensor, scalar } from '../src/tensor/tensor.ts'
+import { expectEqualFunctions } from '../testing/check.ts'
 
 /** Two convolutions; between them the channels go through `reshape` with sizes out of Shape. */
 function network(image: readonly [Dim, Dim]): Model {

@@ -1,18 +1,20 @@
-/** State dicts and optimizer states of PyTorch on disk, grown by plans. Node only. */
-import path from 'node:path'
+/** State dicts and optimizer states of PyTorch in their files, grown by plans. */
 import { inputError, internalError, Net2NetError, usageError } from '../errors.ts'
-import { FileSource } from '../files/file-source.ts'
 import type { FileContent } from '../files/write-whole.ts'
 import { applyPlan } from '../growth/apply/apply.ts'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
 import type { Model } from '../model/model.ts'
 import { quote } from '../model/quote.ts'
+import type { ByteSource } from '../tensor/bytes.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import { bindEntries, holdSameNumbers } from './bind.ts'
 import { growEntries, growEntrySlots } from './grow-entries.ts'
 import { optimizerSlots } from './optimizer-state.ts'
 import { readSafetensors, safetensorsParts } from './safetensors.ts'
-import { readTorchFile, stateDictOf, type TorchFile, torchFileParts } from './torch-file.ts'
+import { readTorchFile, stateDictOf, torchFileParts } from './torch-file.ts'
+
+/** Gives the bytes of a file; throws an `input` error where there is none of that name. */
+export type OpenFile = (file: string) => ByteSource
 
 export interface GrowStateOptions {
   /** The state dict: `.safetensors`, an index of several (`.safetensors.index.json`), `.pt`, `.pth` or `.bin`. */
@@ -31,19 +33,24 @@ export interface GrowStateOptions {
  * What plans make of the state dict of a network, and of the state of its optimizer. The plans were made on the ONNX model
  * that was exported from the same network.
  *
+ * @param open opens the files that the options name
  * @param plans each made on what the one before made of `model`
  * @param stem what the names of the files begin with: `wider` gives `wider.safetensors` and `wider-optimizer.pt`
  * @returns the files by path, in the formats that they had
  * @throws Net2NetError (input) where a file is broken; (refused) where it is not clear which entry is which initializer
  */
-export function growState(
+export function growStateIn(
+  open: OpenFile,
   model: Model,
   plans: readonly GrowthPlan[],
   stem: string,
   options: GrowStateOptions,
 ): ReadonlyMap<string, FileContent> {
-  const state = openState(options.weights)
-  const optimizer = options.optimizer === undefined ? undefined : openTorch(options.optimizer)
+  const state = openState(options.weights, open)
+  const optimizer =
+    options.optimizer === undefined
+      ? undefined
+      : readTorchFile(open(options.optimizer), options.optimizer)
   let entries = state.entries
   const slots =
     optimizer && options.optimizer !== undefined
@@ -82,22 +89,39 @@ export function growState(
     entries = new Map([...entries, ...insertedTensors(plan, grown)])
     current = grown
   }
-  if (!options.weightsDiffer) mustHoldTheModel(current, entries, options.weights)
   const replaced = new Map(slots.map((slot) => [slot.tensor, slotTensors.get(slot)!]))
   const files = new Map(state.files(entries, stem))
   if (optimizer)
     files.set(
       `${stem}-optimizer.pt`,
-      torchFileParts(
-        optimizer,
-        (tensor) => replaced.get(tensor),
-        `${path.basename(stem)}-optimizer`,
-      ),
+      torchFileParts(optimizer, (tensor) => replaced.get(tensor), `${baseName(stem)}-optimizer`),
     )
   return files
 }
 
-/** Binds the grown entries to the grown model again: what is written is what the plans say, number by number. */
+/**
+ * Reads files of `growStateIn` that were written and binds them to the grown model again: what is in them is what the plans
+ * say, number by number.
+ *
+ * @param open opens what was written
+ * @param options those that the files were grown with
+ * @throws Net2NetError (internal) where they hold something else
+ */
+export function mustHoldState(
+  open: OpenFile,
+  grown: Model,
+  stem: string,
+  { weights, optimizer, names, weightsDiffer }: GrowStateOptions,
+): void {
+  const file = `${stem}${weightsEnding(weights)}`
+  const { entries, inOrder } = openState(file, open)
+  if (!weightsDiffer) mustHoldTheModel(grown, entries, file)
+  if (optimizer === undefined) return
+  const written = `${stem}-optimizer.pt`
+  const state = readTorchFile(open(written), written)
+  optimizerSlots(state, entries, { file: written, inOrder, ...(names && { names }) })
+}
+
 function mustHoldTheModel(
   grown: Model,
   entries: ReadonlyMap<string, LazyTensor>,
@@ -139,17 +163,17 @@ interface OpenState {
   ): readonly (readonly [file: string, content: FileContent])[]
 }
 
-function openState(file: string): OpenState {
-  if (file.endsWith('.json')) return openIndex(file)
+function openState(file: string, open: OpenFile): OpenState {
+  if (file.endsWith('.json')) return openIndex(file, open)
   if (file.endsWith('.safetensors')) {
-    const { tensors, metadata } = readSafetensors(new FileSource(file), file)
+    const { tensors, metadata } = readSafetensors(open(file), file)
     return {
       inOrder: false,
       entries: tensors,
       files: (entries, stem) => [[`${stem}.safetensors`, safetensorsParts(entries, metadata)]],
     }
   }
-  const torch = openTorch(file)
+  const torch = readTorchFile(open(file), file)
   const entries = stateDictOf(torch, file)
   return {
     inOrder: true,
@@ -162,18 +186,18 @@ function openState(file: string): OpenState {
         )
       const next = new Map([...entries].map(([name, tensor]) => [tensor, grown.get(name)!]))
       const replace = (tensor: LazyTensor) => next.get(tensor)
-      return [[`${stem}${path.extname(file)}`, torchFileParts(torch, replace, path.basename(stem))]]
+      return [[`${stem}${weightsEnding(file)}`, torchFileParts(torch, replace, baseName(stem))]]
     },
   }
 }
 
 /** Weights in several files, with an index that says which entry is where. */
-function openIndex(file: string): OpenState {
+function openIndex(file: string, open: OpenFile): OpenState {
   const broken = (what: string) =>
     inputError(`${file} is not an index of safetensors files: ${what}.`, { where: file })
   let index: { weight_map?: unknown; metadata?: unknown }
   try {
-    const source = new FileSource(file, { keepOpen: false })
+    const source = open(file)
     if (source.size > 1 << 27) throw broken('it is absurdly long')
     index = JSON.parse(new TextDecoder().decode(source.read(0, source.size))) as typeof index
   } catch (cause) {
@@ -185,7 +209,7 @@ function openIndex(file: string): OpenState {
   const parts = [...new Set(Object.values(map))].map((part) => {
     if (typeof part !== 'string' || !/^[^/\\]+\.safetensors$/.test(part))
       throw broken(`it names ${quote(String(part))}, which is no file beside it`)
-    return { part, ...readSafetensors(new FileSource(path.join(path.dirname(file), part)), part) }
+    return { part, ...readSafetensors(open(`${folderOf(file)}${part}`), part) }
   })
   const missing = Object.keys(map).find((key) => !parts.some(({ tensors }) => tensors.has(key)))
   if (missing !== undefined) throw broken(`no file holds ${quote(missing)}`)
@@ -194,7 +218,7 @@ function openIndex(file: string): OpenState {
     entries: new Map(parts.flatMap(({ tensors }) => [...tensors])),
     files(entries, stem) {
       const name = (i: number) =>
-        `${path.basename(stem)}-${number(i + 1)}-of-${number(parts.length)}.safetensors`
+        `${baseName(stem)}-${number(i + 1)}-of-${number(parts.length)}.safetensors`
       const number = (value: number) => String(value).padStart(5, '0')
       // New entries follow those of the last file.
       const placeOf = (key: string) => {
@@ -209,8 +233,7 @@ function openIndex(file: string): OpenState {
       return [
         ...parts.map((part, i) => {
           const own = new Map([...entries].filter(([key]) => placeOf(key) === i))
-          const file = path.join(path.dirname(stem), name(i))
-          return [file, safetensorsParts(own, part.metadata)] as const
+          return [`${folderOf(stem)}${name(i)}`, safetensorsParts(own, part.metadata)] as const
         }),
         [
           `${stem}.safetensors.index.json`,
@@ -221,6 +244,9 @@ function openIndex(file: string): OpenState {
   }
 }
 
-function openTorch(file: string): TorchFile {
-  return readTorchFile(new FileSource(file), file)
-}
+const baseName = (file: string): string => file.split(/[/\\]/).at(-1)!
+/** With the slash at its end. */
+const folderOf = (file: string): string => file.slice(0, file.length - baseName(file).length)
+/** What the name of a file of weights ends with, that of an index in full. */
+const weightsEnding = (file: string): string =>
+  /\.safetensors\.index\.json$|\.[^.]*$/.exec(baseName(file))?.[0] ?? ''

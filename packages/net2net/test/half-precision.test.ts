@@ -1,13 +1,13 @@
 /** Growth of models whose weights and values are float16. */
 import { describe, expect, it } from 'vitest'
-import { compare } from '../check/compare.ts'
-import { GraphBuilder } from '../model/builder.ts'
-import type { Model } from '../model/model.ts'
-import { toFloat16 } from '../tensor/half.ts'
-import { gather } from '../tensor/lazy.ts'
-import { type RandomStream, randomStream } from '../tensor/random.ts'
-import { elementCount, Tensor } from '../tensor/tensor.ts'
-import { deepen, inspect, widen } from './index.ts'
+import { compare } from '../src/check/compare.ts'
+import { deepen, inspect, widen } from '../src/growth/index.ts'
+import { GraphBuilder } from '../src/model/builder.ts'
+import type { Model } from '../src/model/model.ts'
+import { toFloat16 } from '../src/tensor/half.ts'
+import { gather } from '../src/tensor/lazy.ts'
+import { type RandomStream, randomStream } from '../src/tensor/random.ts'
+import { elementCount, Tensor } from '../src/tensor/tensor.ts'
 
 function halves(random: RandomStream, ...dims: number[]): Tensor {
   const scale = 1 / Math.sqrt(elementCount(dims.slice(1)))
