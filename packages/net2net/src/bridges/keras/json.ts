@@ -19,21 +19,16 @@ const mark = '\u0000'
 const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs
 
 /** Models within models: deeper ones are none. */
-const deepestConfig = 200
+const deepest = 200
 
 /** How deep lists and tables lie within one another at most. */
 function nesting(text: string): number {
   let depth = 0
-  let deepest = 0
-  let isText = false
-  for (let i = 0; i < text.length; i++) {
-    const letter = text[i]
-    if (isText && letter === '\\') i++
-    else if (letter === '"') isText = !isText
-    else if (!isText && (letter === '{' || letter === '[')) deepest = Math.max(deepest, ++depth)
-    else if (!isText && (letter === '}' || letter === ']')) depth--
-  }
-  return deepest
+  let most = 0
+  for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}]/gs))
+    if (token === '{' || token === '[') most = Math.max(most, ++depth)
+    else if (token === '}' || token === ']') depth--
+  return most
 }
 
 /**
@@ -43,8 +38,8 @@ function nesting(text: string): number {
  * @throws Net2NetError (input) where it is no JSON, no table, or nests deeper than any model does
  */
 export function parseJson(text: string, what: string): JsonObject {
-  if (nesting(text) > deepestConfig)
-    throw inputError(`${what} nests more than ${deepestConfig} lists and tables in one another.`)
+  if (nesting(text) > deepest)
+    throw inputError(`${what} nests more than ${deepest} lists and tables in one another.`)
   let value: Json
   try {
     const marked = text.replaceAll(tokens, (token) =>

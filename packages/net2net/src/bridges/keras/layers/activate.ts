@@ -59,7 +59,7 @@ const activations: Readonly<Record<string, Emit>> = {
 /** The name of an activation, which a config has as text or as the object into which Keras serializes functions. */
 export function activationName(given: Json | undefined): string {
   const name = isObject(given) ? (given.config ?? given.class_name) : (given ?? 'linear')
-  return typeof name === 'string' ? name : JSON.stringify(name)
+  return typeof name === 'string' ? name : JSON.stringify(name ?? null)
 }
 
 /** The activation that the layer's config names. */
