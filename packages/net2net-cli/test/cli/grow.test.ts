@@ -201,6 +201,20 @@ test('deepen --repeat copies residual blocks, alone or after layers', async () =
   expect(await net2net(['deepen', input, '-o', at('none.onnx')])).toMatchObject({ code: 2 })
 })
 
+test('shrink gives back what widen and deepen made', async () => {
+  const [wide, deep, small] = [at('to-shrink.onnx'), at('to-shrink-2.onnx'), at('shrunk.onnx')]
+  await net2net(['widen', teacher, 'conv1=12', 'fc1=x2', '--noise', 'none', '-o', wide])
+  await net2net(['deepen', wide, 'fc1', '-o', deep])
+  const { code, out } = await net2net(['shrink', deep, '-o', small])
+  expect(code).toBe(0)
+  expect(out).toMatch(/fc1-deeper +fc1-deeper/)
+  expect(out).toMatch(/conv1 +12 +6 +merged/)
+  expect(out).toMatch(/Equal: every output agrees/)
+  expect(await widths(small)).toEqual(await widths(teacher))
+  const nothing = await net2net(['shrink', teacher, '--dry-run'])
+  expect(nothing).toMatchObject({ code: 0, out: expect.stringMatching(/^Nothing changes\./) })
+})
+
 test('inspect shows layers, and why one cannot grow', async () => {
   const { out, code } = await net2net(['inspect', teacher])
   expect(code).toBe(0)

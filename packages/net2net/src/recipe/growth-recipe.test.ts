@@ -96,7 +96,7 @@ describe('recipes', () => {
     expect(failure('steps:\n  - widen:\n      conv1: -7\n').message).toMatch(
       /^grow\.yaml:3:14: steps\[0\]\.widen\.conv1: /,
     )
-    expect(failure('steps:\n  - shrink: [conv1]\n').message).toMatch(
+    expect(failure('steps:\n  - shorten: [conv1]\n').message).toMatch(
       /^grow\.yaml:2:5: steps\[0\]: a step has "widen"/,
     )
     expect(failure('steps:\n  - widen: {conv1: 4\n').message).toMatch(/^grow\.yaml:\d+:\d+: /)

@@ -1,7 +1,7 @@
 /** net2net widen: Net2WiderNet on any model. */
 
 import { type Command, Option } from 'commander'
-import type { NoiseKind, WidenInit } from 'net2net'
+import { growthChoices, type NoiseKind, type WidenInit } from 'net2net'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
@@ -21,12 +21,12 @@ export const widen: CliCommand = {
         .option('--all <factor>', 'widen every layer that can be widened, for example by x1.5')
         .addOption(
           new Option('--init <kind>', 'how new units start')
-            .choices(['net2wider', 'random-pad'])
+            .choices(growthChoices.widenInit)
             .default('net2wider'),
         )
         .addOption(
           new Option('--noise <kind>', 'what breaks the symmetry of copies')
-            .choices(['zero-sum', 'paper', 'none'])
+            .choices(growthChoices.noise)
             .default('zero-sum'),
         ),
     )
