@@ -444,7 +444,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     bindEntries: [model, tensors, options({ file: text })],
     growEntries: [model, plan, { bound: [] }, tensors, options({ file: text })],
     growEntrySlots: [model, plan, { bound: [] }, tensors, tensors, 1, options({ file: text })],
-    growKeras: [{ network: {} }, plan],
+    growKeras: [{ file: kerasFile, network: {} }, plan],
     growState: [model, [plan], text, options({ weights: text })],
     growStateIn: [() => source, model, [plan], text, options({ weights: text })],
     isKerasFile: [text],
