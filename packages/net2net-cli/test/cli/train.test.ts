@@ -542,6 +542,73 @@ describe('how it is trained', () => {
     ])
   })
 
+  test('classes that are seldom count as much as the others, and some labels not at all', async () => {
+    // Nine of ten are of class 0, and x says nothing: balanced, both are as probable.
+    const labels = Int32Array.from({ length: 400 }, (_, i) =>
+      i % 20 === 7 ? -1 : Number(i % 10 === 0),
+    )
+    const x = float32([400, 2], new Float32Array(800).fill(1))
+    writeFileSync(
+      at('uneven.npz'),
+      encodeNpz(
+        new Map<string, Tensor>([
+          ['x', x],
+          ['y', new Tensor('int32', [400], labels)],
+        ]),
+      ),
+    )
+    const args = [
+      'train',
+      model,
+      '--data',
+      at('uneven.npz'),
+      '--optimizer',
+      'adam',
+      '--learning-rate',
+      '0.05',
+      '--epochs',
+      '12',
+      '--validation',
+      '0',
+      '--accumulate',
+      '2',
+    ]
+    const ignoring = ['--ignore-label', '-1']
+    const [plain, balanced, refused] = await Promise.all([
+      net2net([...args, ...ignoring, '-o', at('plain')]),
+      net2net([...args, ...ignoring, '--class-weights', 'balanced', '-o', at('balanced')]),
+      net2net([...args, '-o', at('refused')]),
+    ])
+    expect([plain.code, balanced.code, refused.code], plain.err + balanced.err).toEqual([0, 0, 4])
+    expect(refused.err).toMatch(/the class -1/)
+    const session = async (name: string) => {
+      const run = await nodeRuntime.createSession(at(`${name}/model.onnx`))
+      const { output } = await run.run({ [run.inputs[0]!.name]: float32([1, 2], [1, 1]) })
+      await run.release()
+      const [a, b] = [...output!.data].map(Number)
+      return 1 / (1 + Math.exp(a! - b!))
+    }
+    expect(await session('plain')).toBeLessThan(0.25)
+    expect(Math.abs((await session('balanced')) - 0.5)).toBeLessThan(0.15)
+  })
+
+  test('learns from a teacher', async () => {
+    const teacher = at('run/model.onnx')
+    const how = ['--distill', teacher, '--distill-weight', '1', '--temperature', '1']
+    const [run, refused] = await Promise.all([
+      train('--epochs', '20', ...how, '-o', at('student'), '--json'),
+      train('--temperature', '2', '-o', at('never-taught')),
+    ])
+    expect(run.code, run.err).toBe(0)
+    const { epochs } = JSON.parse(run.out).arms[0]
+    expect(epochs.at(-1).valLoss).toBeLessThan(0.5 * epochs[0].valLoss)
+    expect(classesOf(await load(at('student/model.onnx')))).toEqual(['inside', 'outside'])
+    expect([refused.code, refused.err]).toEqual([
+      2,
+      expect.stringMatching(/--temperature is for --distill/),
+    ])
+  })
+
   test('ends early, and keeps the best model', async () => {
     // A rate of zero improves nothing.
     const args = ['--epochs', '9', '--early-stopping', '2', '--metric', 'accuracy', '--json']

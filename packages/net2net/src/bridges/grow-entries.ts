@@ -4,8 +4,9 @@
  * of the ONNX model is copied.
  */
 import { internalError, refusedError } from '../errors.ts'
-import { growSlots, type SlotPower } from '../growth/apply/grow-slots.ts'
+import { growSlots } from '../growth/apply/grow-slots.ts'
 import { gatheredAxes, growTensor } from '../growth/apply/grow-tensor.ts'
+import type { SlotPower } from '../growth/apply/merge-tensor.ts'
 import { type GrowthPlan, type ParameterChange, rolesIn } from '../growth/growth-plan.ts'
 import type { Model } from '../model/model.ts'
 import { quote } from '../model/quote.ts'
@@ -20,6 +21,8 @@ import { rearranged } from './rearranged.ts'
 export interface GrowEntriesOptions {
   /** Allows an entry that two layers share to grow two ways, where two entries hold it. */
   readonly untie?: boolean
+  /** Initializers that no entry holds, whose numbers the caller reads from the grown model. */
+  readonly constants?: ReadonlySet<string>
   /** What the weights' file is called in messages. */
   readonly file: string
 }
@@ -141,6 +144,7 @@ export function boundChanges(
       if (own) found.push(own)
       else if (
         !inNorms.has(name) &&
+        !options.constants?.has(name) &&
         !changes.every(isBroadcast) &&
         !mayBeUnbound(model, name, folded)
       )

@@ -1,12 +1,14 @@
 /** The options of net2net train. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { isTable } from 'net2net/data'
+import { type ArrayDataset, isTable } from 'net2net/data'
 import type { Device } from 'net2net/runtime'
 import {
+  accumulated,
   adam,
   adamw,
   averaged,
+  distillation,
   type LearningRate,
   type LossName,
   lion,
@@ -36,7 +38,13 @@ export interface TrainOptions {
   readonly nesterov?: true
   readonly clipNorm?: number
   readonly labelSmoothing?: number
+  readonly classWeights?: readonly number[] | 'balanced'
+  readonly ignoreLabel?: number
   readonly ema?: number
+  readonly distill?: string
+  readonly distillWeight?: number
+  readonly temperature?: number
+  readonly accumulate?: number
   /** `true` for those with at least two axes. */
   readonly decayOnly?: readonly string[] | true
   readonly rate?: Readonly<Record<string, number>>
@@ -100,17 +108,28 @@ export function optimizerOf(options: TrainOptions): Optimizer {
     warmUpSteps: options.warmUp,
   })
   const optimizer = make({ ...options, learningRate })
-  return options.ema === undefined ? optimizer : averaged(optimizer, options.ema)
+  const { ema, accumulate } = options
+  const averaging = ema === undefined ? optimizer : averaged(optimizer, ema)
+  return accumulate === undefined ? averaging : accumulated(averaging, accumulate)
 }
 
 /** The loss and the choice of parameters, as the library takes them. */
-export function choicesOf(options: TrainOptions) {
+export function choicesOf(options: TrainOptions, samples?: ArrayDataset) {
   const { loss, classAxis, labelSmoothing, freeze = [], trainOnly, clipNorm } = options
   const { decayOnly, rate } = options
+  const { ignoreLabel: ignoredLabel } = options
+  const classWeights =
+    options.classWeights === 'balanced'
+      ? samples && balancedWeights(samples, ignoredLabel)
+      : options.classWeights
+  const special = { labelSmoothing, ignoredLabel, classWeights }
+  const { distillWeight: weight, temperature } = options
   const chosen =
-    labelSmoothing === undefined
-      ? lossAlong(loss, classAxis)
-      : softmaxCrossEntropy({ axis: classAxis, labelSmoothing })
+    options.distill !== undefined
+      ? distillation({ weight, temperature, axis: classAxis })
+      : Object.values(special).every((one) => one === undefined)
+        ? lossAlong(loss, classAxis)
+        : softmaxCrossEntropy({ axis: classAxis, ...special })
   return {
     loss: chosen,
     freeze,
@@ -162,6 +181,20 @@ export const trainOptions = (command: Command): Command =>
       'for softmax-cross-entropy: share spread over all classes',
       number(0),
     )
+    .option(
+      '--class-weights <numbers>',
+      'for softmax-cross-entropy: how much each class counts, in their order; or balanced: all classes alike',
+      weights,
+    )
+    .option(
+      '--ignore-label <n>',
+      'for softmax-cross-entropy: a label that does not count, such as -100',
+      integer(Number.NEGATIVE_INFINITY),
+    )
+    .option('--distill <teacher>', 'also learn from what this ONNX file says of the samples')
+    .option('--distill-weight <x>', 'how much the teacher counts, 0 to 1 (default: 0.5)', number(0))
+    .option('--temperature <x>', 'how soft the distributions are for it (default: 2)', number(0))
+    .option('--accumulate <n>', 'batches whose gradients make one update', integer(1))
     .option('--ema <decay>', 'also average the weights, into averaged.onnx: 0.999', number(0))
     .option(
       '--metric <names>',
@@ -225,6 +258,28 @@ A training recipe (grow.yaml):
 `,
     )
 
+/** `balanced`, or a number for each class. */
+const weights = (text: string): readonly number[] | 'balanced' =>
+  text === 'balanced' ? text : list(text).map(number(0))
+
+/** For each class the inverse of how often it occurs, 1 in the mean over the samples (as scikit-learn's `balanced`). */
+function balancedWeights(
+  { target, classes }: ArrayDataset,
+  ignored: number | undefined,
+): readonly number[] {
+  const counts: number[] = Array.from(classes ?? [], () => 0)
+  let all = 0
+  for (const label of target.data) {
+    const c = Number(label)
+    if (c === ignored || !Number.isInteger(c) || c < 0) continue
+    while (counts.length <= c) counts.push(0)
+    counts[c]!++
+    all++
+  }
+  const occurring = counts.filter((count) => count > 0).length
+  return counts.map((count) => (count === 0 ? 0 : all / (occurring * count)))
+}
+
 /** `conv*=0.1,fc1=2`, after those that were given before. */
 function rates(
   text: string,
@@ -248,10 +303,41 @@ export function refuseUnused({
 }: TrainOptions): void {
   if (momentum !== undefined && optimizer !== 'sgd' && optimizer !== 'rmsprop')
     throw usageError(`--momentum is for --optimizer sgd and rmsprop, not ${optimizer}.`)
+  if (rest.accumulate !== undefined && rest.clipNorm !== undefined)
+    throw usageError(
+      'Gradients that are accumulated cannot be clipped: give --accumulate or --clip-norm.',
+    )
   if (rest.nesterov && optimizer !== 'sgd')
     throw usageError(`--nesterov is for --optimizer sgd, not ${optimizer}.`)
-  if (rest.labelSmoothing !== undefined && rest.loss !== 'softmax-cross-entropy')
-    throw usageError('--label-smoothing is for softmax-cross-entropy.')
+  const special = {
+    '--label-smoothing': rest.labelSmoothing,
+    '--class-weights': rest.classWeights,
+    '--ignore-label': rest.ignoreLabel,
+  }
+  for (const [name, value] of Object.entries(special))
+    if (value !== undefined && rest.loss !== 'softmax-cross-entropy')
+      throw usageError(`${name} is for softmax-cross-entropy.`)
+  if (rest.classWeights === 'balanced' && exportStep !== undefined)
+    throw usageError(
+      '--class-weights balanced counts the classes of the data: --export-step has none.',
+    )
+  const ofTeacher = {
+    '--distill-weight': rest.distillWeight,
+    '--temperature': rest.temperature,
+  }
+  for (const [name, value] of Object.entries(ofTeacher))
+    if (value !== undefined && rest.distill === undefined)
+      throw usageError(`${name} is for --distill.`)
+  if (rest.distill !== undefined) {
+    if (rest.loss !== 'softmax-cross-entropy')
+      throw usageError('--distill is for classes, and has a loss of its own: leave --loss away.')
+    for (const [name, value] of Object.entries(special))
+      if (value !== undefined) throw usageError(`${name} cannot be used with --distill.`)
+    if (exportStep !== undefined)
+      throw usageError(
+        '--distill runs a teacher beside the step, which --export-step does not write.',
+      )
+  }
   if (gradients && exportStep === undefined) throw usageError('--gradients is for --export-step.')
   if (rest.resume && rest.force)
     throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')

@@ -2,7 +2,7 @@
 import { mustBeOneOf, refusedError, usageError } from '../../errors.ts'
 import { isFloat } from '../../tensor/dtype.ts'
 import { permutation, randomStream } from '../../tensor/random.ts'
-import type { GrownUnits, NoiseKind, WidenInit } from '../growth-plan.ts'
+import { type GrownUnits, growthChoices, type NoiseKind, type WidenInit } from '../growth-plan.ts'
 import type { Solution } from '../solve/index.ts'
 import type { GrownVariable } from './project.ts'
 
@@ -31,8 +31,8 @@ export function replicateOptions({
   noise = 'zero-sum',
   noiseSize = DEFAULT_NOISE_SIZE,
 }: ReplicateOptions): Required<ReplicateOptions> {
-  mustBeOneOf('init', init, ['net2wider', 'random-pad'])
-  mustBeOneOf('noise', noise, ['zero-sum', 'paper', 'none'])
+  mustBeOneOf('init', init, growthChoices.widenInit)
+  mustBeOneOf('noise', noise, growthChoices.noise)
   if (!(noiseSize >= 0))
     throw usageError(`noiseSize must be a number that is not negative, not ${noiseSize}.`)
   return { seed, init, noise: init === 'random-pad' ? 'none' : noise, noiseSize }

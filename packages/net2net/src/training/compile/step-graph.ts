@@ -138,6 +138,10 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const limit = options.clipNorm
   if (limit !== undefined && !(limit > 0))
     throw usageError(`The norm to clip gradients to must be positive, not ${limit}.`)
+  if (limit !== undefined && optimizer.slots.some(({ name }) => name === 'accumulated'))
+    throw usageError(
+      'Gradients that are accumulated cannot be clipped: it would be those of each batch, not their sum.',
+    )
   const gradients = limit === undefined ? reached : clipByNorm(emitter, reached, limit)
 
   builder.input('learning_rate', 'float32', [])

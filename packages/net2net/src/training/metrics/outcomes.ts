@@ -52,6 +52,8 @@ export interface OutcomesOptions {
   readonly activation?: 'softmax' | 'sigmoid' | undefined
   /** The axis of the classes, for a softmax. */
   readonly axis?: number | undefined
+  /** A label whose predictions do not count. */
+  readonly ignored?: number | undefined
   /** Keep the probabilities of all classes. */
   readonly scores: boolean
 }
@@ -71,7 +73,11 @@ export function collectOutcomes(options: OutcomesOptions): OutcomesCollector {
   return options.activation === 'sigmoid' ? labelsCollector(options) : valuesCollector()
 }
 
-function classesCollector({ axis = 1, scores: keepScores }: OutcomesOptions): OutcomesCollector {
+function classesCollector({
+  axis = 1,
+  ignored,
+  scores: keepScores,
+}: OutcomesOptions): OutcomesCollector {
   const targets = new Growing(Int32Array)
   const predicted = new Growing(Int32Array)
   const ranks = new Growing(Int32Array)
@@ -89,6 +95,7 @@ function classesCollector({ axis = 1, scores: keepScores }: OutcomesOptions): Ou
       for (let o = 0; o < outer; o++)
         for (let i = 0; i < inner; i++) {
           const start = o * size * inner + i
+          if (!isOneHot && ignored !== undefined && Number(t[o * inner + i]) === ignored) continue
           let best = 0
           for (let c = 0; c < size; c++) {
             row[c] = z[start + c * inner]!

@@ -74,7 +74,9 @@ export async function evaluate(
   const { graph, fed, samples, size } = await prepared(model, data, options, what, again)
   const { activation, axis } = graph.meaning
   const scores = metrics === 'usual' ? isFewClasses(graph) : metrics?.some((one) => one.scores)
-  const collector = metrics && collectOutcomes({ activation, axis, scores: scores === true })
+  const collector =
+    metrics &&
+    collectOutcomes({ activation, axis, ignored: graph.target.ignored, scores: scores === true })
   const session = await runtime.createSession(encodeModel(fed.model), sessionOptions)
   try {
     const adapt = feedAdapter(fed)
@@ -175,14 +177,10 @@ async function prepared(
 /** @throws usage where the model does not tell */
 function lossFor(model: Model, output: string | undefined): LossName {
   const stored = storedLoss(model, output)
-  const known = lossNames.find((name) => name === stored)
-  if (known) return known
-  throw usageError(
-    stored === undefined
-      ? 'The model does not tell which loss it was trained with: give one.'
-      : `The model was trained with the loss "${stored}", which has to be given.`,
-    { hint: `Known by name: ${lossNames.join(', ')}.` },
-  )
+  if (stored) return stored
+  throw usageError('The model does not tell which loss it was trained with: give one.', {
+    hint: `Known by name: ${lossNames.join(', ')}.`,
+  })
 }
 
 /** Refuses metrics that are not of the model's kind of predictions, before anything is computed. */

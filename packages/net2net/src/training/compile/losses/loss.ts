@@ -32,6 +32,8 @@ export interface TargetType {
   readonly perPrediction: number
   /** How many classes there are, where the target holds their indices. */
   readonly classes?: number
+  /** A label that does not count. */
+  readonly ignored?: number
   /** The axis of the prediction that holds the classes, where there are any. */
   readonly classAxis?: number
 }

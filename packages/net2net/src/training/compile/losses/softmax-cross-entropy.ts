@@ -13,6 +13,7 @@ import type { Emitter } from '../../../operators/contract/gradient.ts'
 import { int64, Tensor } from '../../../tensor/tensor.ts'
 import { countEqual, countOf, number, sumOf } from './counts.ts'
 import type { Loss } from './loss.ts'
+import { emitWeighted } from './weighted-cross-entropy.ts'
 
 export interface SoftmaxCrossEntropyOptions {
   /** Class indices (int64, without the class axis; the default), or a distribution per sample. */
@@ -25,10 +26,21 @@ export interface SoftmaxCrossEntropyOptions {
    * where they do not tell, the last one of scores of rank 3, axis 1 otherwise.
    */
   readonly axis?: number | undefined
+  /** How much each class counts, for indices: one number for each. Default: all the same. */
+  readonly classWeights?: readonly number[] | undefined
+  /** A label that does not count: of padding, say, or of what nobody knows. Default: all count. */
+  readonly ignoredLabel?: number | undefined
 }
 
 export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): Loss {
-  const { target: form = 'indices', labelSmoothing = 0 } = options
+  const { target: form = 'indices', labelSmoothing = 0, classWeights, ignoredLabel } = options
+  const isWeighted = classWeights !== undefined || ignoredLabel !== undefined
+  if (isWeighted && form === 'one-hot')
+    throw usageError('Class weights and ignored labels are for targets that are indices.')
+  if (classWeights?.some((weight) => !(weight >= 0 && Number.isFinite(weight))))
+    throw usageError(`Class weights must be numbers that are not negative: ${classWeights}.`)
+  if (ignoredLabel !== undefined && !Number.isInteger(ignoredLabel))
+    throw usageError(`The label to ignore must be a whole number, not ${ignoredLabel}.`)
   if (!(labelSmoothing >= 0 && labelSmoothing < 1))
     throw usageError(`Label smoothing must be in [0, 1), not ${labelSmoothing}.`)
   const axisOf = (shape: Shape, classAxis: number | undefined, given: Shape | undefined) =>
@@ -39,6 +51,10 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
     target(shape, classAxis, given) {
       const axis = axisOf(shape, classAxis, form === 'indices' ? given : undefined)
       const classes = classesOf(shape, axis)
+      if (classWeights && classWeights.length !== classes)
+        throw usageError(
+          `There are ${classWeights.length} class weights, but the model has ${classes} classes.`,
+        )
       return form === 'one-hot'
         ? { dtype: 'float32', shape, perPrediction: classes, classAxis: axis }
         : {
@@ -47,6 +63,7 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
             perPrediction: 1,
             classes,
             classAxis: axis,
+            ...(ignoredLabel === undefined ? {} : { ignored: ignoredLabel }),
           }
     },
     emit({ emitter, prediction, target, classAxis }) {
@@ -58,6 +75,19 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
       const over = (op: string, value: string) => emitter.op(op, [value, axes], { keepdims: 1 })
 
       const indices = form === 'indices' ? emitter.op('Cast', [target], { to: 6 }) : undefined
+      if (isWeighted && indices !== undefined)
+        return emitWeighted({
+          emitter,
+          prediction,
+          indices,
+          shape,
+          axis,
+          classes,
+          labelSmoothing,
+          weights: classWeights,
+          ignored: ignoredLabel,
+          oneHot: (value) => oneHot(emitter, value, axis, classes, shape),
+        })
       const given = indices === undefined ? target : oneHot(emitter, indices, axis, classes, shape)
       const smooth =
         labelSmoothing === 0

@@ -1,3 +1,4 @@
+export { accumulated } from './accumulate.ts'
 export { type AdagradOptions, adagrad } from './adagrad.ts'
 export { type AdamOptions, adam, adamw } from './adam.ts'
 export { averaged } from './average.ts'

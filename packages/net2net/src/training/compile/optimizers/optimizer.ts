@@ -5,7 +5,7 @@ import type { Schedule } from '../../schedules.ts'
 
 export interface Slot {
   /** The slot of parameter P is called `P.NAME`. */
-  readonly name: 'momentum' | 'm' | 'v' | 'step' | 'accumulator' | 'ema'
+  readonly name: 'momentum' | 'm' | 'v' | 'step' | 'accumulator' | 'ema' | 'accumulated' | 'batches'
   /** Shaped like its parameter, or one number. */
   readonly shape: 'parameter' | 'scalar'
   /** Starts as zeros, or as a copy of the parameter. */
