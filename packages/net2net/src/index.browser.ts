@@ -28,11 +28,14 @@ export type {
   InspectedParameter,
   InspectedValue,
   Inspection,
+  KernelStep,
+  Kernels,
   LeftConstant,
   PlanningContext,
   RepeatOptions,
   RepeatStep,
   ResolvedStep,
+  ShrinkStep,
   SlotPower,
   Solution,
   StepContext,
@@ -76,6 +79,7 @@ const repeating = {
   blocks: kind.listOf('a list of names of blocks', text),
   options: kind.options<growth.RepeatOptions>({ seed, copy: text, start: text }),
 }
+const shrinking = { layers: kind.optional(kind.listOf('a list of names of layers', text)) }
 const context = kind.options<growth.StepContext>({ seed, statistics, onMemory: kind.callback })
 
 /** Bytes in memory as a file that is read from. */
@@ -174,6 +178,19 @@ export const deepen = kind.checked('deepen', growth.deepen, { model, ...deepenin
 export const repeat = kind.checked('repeat', growth.repeat, { model, ...repeating })
 
 /**
+ * The model without what its function does not need: units that are copies of others or that nothing depends on, layers and
+ * residual blocks that compute the identity. The way back from `widen`, `deepen` and `repeat`, as far as it is exact.
+ *
+ * ```ts
+ * const teacher = shrink(student)
+ * ```
+ *
+ * @param layers names, parts of names or patterns; default all
+ * @throws Net2NetError (usage) for unknown layers; (refused) where the model has none
+ */
+export const shrink = kind.checked('shrink', growth.shrink, { model, ...shrinking })
+
+/**
  * What `widen` would do, as plain data.
  *
  * @param from a model, or what has been solved of it
@@ -195,11 +212,34 @@ export const planDeepen = kind.checked('planDeepen', growth.planDeepen, { from, 
 export const planRepeat = kind.checked('planRepeat', growth.planRepeat, { from, ...repeating })
 
 /**
- * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }` or
- * `{ deepen: layers, …options }` or `{ repeat: blocks, …options }`.
+ * One pass of `shrink`, as plain data: what follows from it may let another take away more.
  *
  * @param from a model, or what has been solved of it
- * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen` and `planRepeat`
+ */
+export const planShrink = kind.checked('planShrink', growth.planShrink, { from, ...shrinking })
+
+/**
+ * Larger kernels, as plain data: zeros around them, and as much more padding.
+ *
+ * @param from a model, or what has been solved of it
+ * @throws Net2NetError (usage) for unknown layers and sizes that are not larger by an even number; (refused) where a layer has no
+ *   kernel, or its padding cannot say it
+ */
+export const planKernels = kind.checked('planKernels', growth.planKernels, {
+  from,
+  kernels: kind.recordOf(
+    'an object of kernel sizes by layer',
+    kind.either('a size, or a list of sizes', number, numbers),
+  ),
+  options: kind.options<{ readonly seed?: number }>({ seed }),
+})
+
+/**
+ * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }` or
+ * `{ deepen: layers, …options }`, `{ repeat: blocks, …options }` `{ shrink: layers }` or `{ kernel: sizes }`.
+ *
+ * @param from a model, or what has been solved of it
+ * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen`, `planRepeat` and `planShrink`
  */
 export const planStep = kind.checked('planStep', growth.planStep, {
   from,
@@ -213,7 +253,7 @@ export const planStep = kind.checked('planStep', growth.planStep, {
  * they grow the same model to the same bits.
  *
  * @param from a model, or what has been solved of it
- * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen` and `planRepeat`
+ * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen`, `planRepeat` and `planShrink`
  */
 export const grow = kind.checked('grow', growth.grow, {
   from,

@@ -34,6 +34,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/grow.ts')).grow,
   },
   {
+    name: 'shrink',
+    summary: 'take away units and layers that a model does not need for what it computes',
+    load: async () => (await import('./commands/shrink.ts')).shrink,
+  },
+  {
     name: 'check',
     summary: 'compare two models: do they compute the same function?',
     load: async () => (await import('./commands/check.ts')).check,

@@ -99,7 +99,7 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
   const { plans, model: student, parameters } = grown
   // A recipe has several plans, in the order of its steps.
   const plan = plans.length === 1 ? plans[0] : plans
-  const planTexts = plans.map((plan) => describePlan(plan).join('\n'))
+  const planTexts = plans.map((plan) => describePlan(plan).join('\n') || 'Nothing changes.')
   const text = [...planTexts, sizesText(model, student)].join('\n\n')
   if (options.dryRun || output === undefined) {
     printResult(io, json, { plan, parameters }, text)

@@ -208,9 +208,8 @@ describe.skipIf(!torchPython)('folders of transformers', () => {
     const commands = blocks('sh').flatMap((text) => text.trim().split('\n'))
     for (const command of commands) {
       const args = command.replace(/#.*/, '').trim().split(/\s+/).slice(1)
-      const isPath = (_: string, i: number) =>
-        i === 1 || /^(--onnx|-o|--mapping)$/.test(args[i - 1]!)
-      const outcome = await net2net(args.map((arg, i) => (isPath(arg, i) ? at(arg) : arg)))
+      const isPath = (i: number) => i === 1 || /^(--onnx|-o|--mapping)$/.test(args[i - 1]!)
+      const outcome = await net2net(args.map((arg, i) => (isPath(i) ? at(arg) : arg)))
       expect(outcome).toMatchObject({ code: 0, err: '' })
       expect(outcome.out).toMatch(/Equal/)
     }

@@ -201,6 +201,51 @@ test('deepen --repeat copies residual blocks, alone or after layers', async () =
   expect(await net2net(['deepen', input, '-o', at('none.onnx')])).toMatchObject({ code: 2 })
 })
 
+test('widen --kernel makes kernels larger, alone or with widths', async () => {
+  const output = at('kernels.onnx')
+  const args = [
+    'widen',
+    teacher,
+    'fc1=9',
+    '--kernel',
+    'conv1=5',
+    '--kernel',
+    'conv2=3x7',
+    '-o',
+    output,
+  ]
+  const { code, out } = await net2net(args)
+  expect(code).toBe(0)
+  expect(out).toMatch(/conv1\.weight +6×2×3×3 +6×2×5×5 +conv1/)
+  expect(out).toMatch(/fc1 +7 +9 +net2wider/)
+  expect(out).toMatch(/Equal: every output agrees/)
+  const dry = await net2net(['widen', teacher, '--kernel', 'conv*=5', '--dry-run', '--json'])
+  expect(JSON.parse(dry.out).plan.kernels).toHaveLength(2)
+  expect(await net2net(['widen', teacher, '--kernel', 'conv1=4', '--dry-run'])).toMatchObject({
+    code: 2,
+  })
+  expect(await net2net(['widen', teacher, '--kernel', 'conv1', '--dry-run'])).toMatchObject({
+    code: 2,
+  })
+  expect(await net2net(['widen', teacher, '--kernel', 'fc1=3', '--dry-run'])).toMatchObject({
+    code: 3,
+  })
+})
+
+test('shrink gives back what widen and deepen made', async () => {
+  const [wide, deep, small] = [at('to-shrink.onnx'), at('to-shrink-2.onnx'), at('shrunk.onnx')]
+  await net2net(['widen', teacher, 'conv1=12', 'fc1=x2', '--noise', 'none', '-o', wide])
+  await net2net(['deepen', wide, 'fc1', '-o', deep])
+  const { code, out } = await net2net(['shrink', deep, '-o', small])
+  expect(code).toBe(0)
+  expect(out).toMatch(/fc1-deeper +fc1-deeper/)
+  expect(out).toMatch(/conv1 +12 +6 +merged/)
+  expect(out).toMatch(/Equal: every output agrees/)
+  expect(await widths(small)).toEqual(await widths(teacher))
+  const nothing = await net2net(['shrink', teacher, '--dry-run'])
+  expect(nothing).toMatchObject({ code: 0, out: expect.stringMatching(/^Nothing changes\./) })
+})
+
 test('inspect shows layers, and why one cannot grow', async () => {
   const { out, code } = await net2net(['inspect', teacher])
   expect(code).toBe(0)

@@ -1,14 +1,18 @@
 /** State dicts and optimizer states of PyTorch in their files, grown by plans. */
-import { inputError, internalError, Net2NetError, usageError } from '../errors.ts'
+import { inputError, internalError, Net2NetError, refusedError, usageError } from '../errors.ts'
 import type { FileContent } from '../files/write-whole.ts'
 import { applyPlan } from '../growth/apply/apply.ts'
+import { withBorder } from '../growth/apply/larger-kernel.ts'
+import { markedParameter, markedPath } from '../growth/copied-names.ts'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
 import type { Model } from '../model/model.ts'
 import { quote } from '../model/quote.ts'
 import type { ByteSource } from '../tensor/bytes.ts'
+import { zeros } from '../tensor/fill.ts'
+import { lazyFill } from '../tensor/lazy.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
-import { bindEntries, holdSameNumbers } from './bind.ts'
-import { growEntries, growEntrySlots } from './grow-entries.ts'
+import { type Bindings, bindEntries, holdSameNumbers } from './bind.ts'
+import { growEntries, growEntrySlots, UNTIE } from './grow-entries.ts'
 import { optimizerSlots } from './optimizer-state.ts'
 import { readSafetensors, safetensorsParts } from './safetensors.ts'
 import { readTorchFile, stateDictOf, torchFileParts } from './torch-file.ts'
@@ -69,12 +73,18 @@ export function growStateIn(
       throw usageError(
         `${quote(inserted)} is new, for which ${options.optimizer} has no state: leave out --optimizer.`,
       )
+    const [removed] = plan.removed ?? []
+    if (removed && optimizer)
+      throw usageError(
+        `${quote(removed.name)} is removed, and ${options.optimizer} has state for it: leave out --optimizer.`,
+      )
     const bindings = bindEntries(current, entries, {
       file: options.weights,
       ...(options.weightsDiffer && { weightsDiffer: true }),
     })
     const before = entries
     entries = growEntries(current, plan, bindings, before, naming)
+    entries = withLargerKernels(plan, bindings, entries, optimizer && options.optimizer)
     const next = new Map(slotTensors)
     for (const kind of new Set(slots.map(({ slot }) => slot))) {
       const own = slots.filter(({ slot }) => slot === kind)
@@ -84,9 +94,17 @@ export function growStateIn(
       for (const slot of own) next.set(slot, grown.get(slot.entry)!)
     }
     slotTensors = next
+    if (!options.untie) mustStayTied(state.ties, entries, options.weights)
     const grown = applyPlan(current, plan)
-    // Parameters that are new are new entries, under the plan's names.
-    entries = new Map([...entries, ...insertedTensors(plan, grown)])
+    entries = new Map([...entries, ...newEntries(plan, grown, bindings, before)])
+    if (plan.removed) {
+      const isGone = (name: string) =>
+        current.graph.initializers.has(name) && !grown.graph.initializers.has(name)
+      const gone = new Set(
+        bindings.bound.flatMap(({ entry, initializer }) => (isGone(initializer) ? [entry] : [])),
+      )
+      entries = new Map([...entries].filter(([entry]) => !gone.has(entry)))
+    }
     current = grown
   }
   const replaced = new Map(slots.map((slot) => [slot.tensor, slotTensors.get(slot)!]))
@@ -122,6 +140,26 @@ export function mustHoldState(
   optimizerSlots(state, entries, { file: written, inOrder, ...(names && { names }) })
 }
 
+/** Entries that are one tensor in the network must grow alike: whoever loads them would keep one of them. */
+function mustStayTied(
+  ties: readonly (readonly string[])[],
+  entries: ReadonlyMap<string, LazyTensor>,
+  file: string,
+): void {
+  for (const [first, ...others] of ties) {
+    const tensor = entries.get(first!)!
+    const apart = others.find((name) => {
+      const other = entries.get(name)!
+      return other.dims.join() !== tensor.dims.join() || !holdSameNumbers(tensor, other)
+    })
+    if (apart !== undefined)
+      throw refusedError(
+        `${quote(first!)} and ${quote(apart)} are one tensor in ${file}, and would grow in different ways.`,
+        { where: first, hint: UNTIE },
+      )
+  }
+}
+
 function mustHoldTheModel(
   grown: Model,
   entries: ReadonlyMap<string, LazyTensor>,
@@ -138,22 +176,72 @@ function mustHoldTheModel(
   if (held.size === 0) throw internalError(`Nothing of ${file} is in the grown model.`)
 }
 
-function insertedTensors(plan: GrowthPlan, grown: Model): readonly [string, LazyTensor][] {
-  const names = [
-    ...plan.inserted.flatMap((insertion) => Object.values(insertion.names)),
-    ...(plan.repeated ?? []).flatMap(({ parameters, gates }) => [
-      ...parameters.map(({ to }) => to),
-      ...gates.map(({ name }) => name),
+/** @throws Net2NetError (refused) where a kernel is not one entry alone, (usage) for optimizer state */
+function withLargerKernels(
+  plan: GrowthPlan,
+  { bound, folded }: Bindings,
+  entries: ReadonlyMap<string, LazyTensor>,
+  optimizer: string | undefined,
+): ReadonlyMap<string, LazyTensor> {
+  const result = new Map(entries)
+  for (const change of plan.kernels ?? []) {
+    const { name, to, before } = change
+    const own = [...bound, ...folded].filter(({ initializer }) => initializer === name)
+    const [one, another] = own
+    const tensor = one && entries.get(one.entry)
+    if (!one || another || !tensor || to !== name || String(tensor.dims) !== String(before))
+      throw refusedError(`No entry alone holds ${name}, the kernel of which becomes larger.`, {
+        where: name,
+      })
+    if (optimizer !== undefined)
+      throw usageError(
+        `The state in ${optimizer} does not follow larger kernels: leave out --optimizer.`,
+      )
+    result.set(one.entry, withBorder(change, tensor))
+  }
+  return result
+}
+
+/** Entries of parameters that are new: those of inserted layers under the plan's names, those of copies like their originals. */
+function newEntries(
+  plan: GrowthPlan,
+  grown: Model,
+  { bound }: Bindings,
+  entries: ReadonlyMap<string, LazyTensor>,
+): readonly (readonly [string, LazyTensor])[] {
+  const stored = (name: string) => {
+    const tensor = grown.graph.initializers.get(name)?.tensor
+    return tensor ? [[name, tensor] as const] : []
+  }
+  return [
+    ...plan.inserted.flatMap(({ names }) => Object.values(names).flatMap(stored)),
+    ...(plan.repeated ?? []).flatMap(({ blocks, mark, parameters, gates }) => [
+      // What the export does not hold (a bias that was zero) has a copy as well.
+      ...[...entries].flatMap(([entry, tensor]) => {
+        const to = markedPath(entry, blocks, mark)
+        return to === undefined ? [] : [[to, tensor] as const]
+      }),
+      ...parameters.flatMap(({ name, to, start }) => {
+        const own = bound.filter(({ initializer }) => initializer === name)
+        if (own.length === 0) return stored(to)
+        // Of entries that were equal in the export, and are one initializer: those of the block.
+        const inBlock = own.filter(({ entry }) => markedPath(entry, blocks, mark) !== undefined)
+        return (inBlock.length > 0 ? inBlock : own).map(({ entry }) => {
+          const tensor = entries.get(entry)!
+          const { dtype, dims } = tensor
+          const copy = start === 'zero' ? lazyFill(zeros, dtype, dims, 0) : tensor
+          return [markedParameter(entry, blocks, mark), copy] as const
+        })
+      }),
+      ...gates.flatMap(({ name }) => stored(name)),
     ]),
   ]
-  return names.flatMap((name): [string, LazyTensor][] => {
-    const tensor = grown.graph.initializers.get(name)?.tensor
-    return tensor ? [[name, tensor]] : []
-  })
 }
 
 /** A state dict that was read, and how files of its format are written. */
 interface OpenState {
+  /** Names of entries that are one tensor. */
+  readonly ties: readonly (readonly string[])[]
   /** Whether the entries stand in the order in which the network made them. */
   readonly inOrder: boolean
   readonly entries: ReadonlyMap<string, LazyTensor>
@@ -168,6 +256,7 @@ function openState(file: string, open: OpenFile): OpenState {
   if (file.endsWith('.safetensors')) {
     const { tensors, metadata } = readSafetensors(open(file), file)
     return {
+      ties: [],
       inOrder: false,
       entries: tensors,
       files: (entries, stem) => [[`${stem}.safetensors`, safetensorsParts(entries, metadata)]],
@@ -175,7 +264,14 @@ function openState(file: string, open: OpenFile): OpenState {
   }
   const torch = readTorchFile(open(file), file)
   const entries = stateDictOf(torch, file)
+  const byPlace = new Map<string, string[]>()
+  for (const [name, tensor] of entries) {
+    const place = torch.placeOf?.(tensor)
+    if (place === undefined || tensor.byteLength === 0) continue
+    byPlace.set(place, [...(byPlace.get(place) ?? []), name])
+  }
   return {
+    ties: [...byPlace.values()].filter(({ length }) => length > 1),
     inOrder: true,
     entries,
     files(grown, stem) {
@@ -214,6 +310,7 @@ function openIndex(file: string, open: OpenFile): OpenState {
   const missing = Object.keys(map).find((key) => !parts.some(({ tensors }) => tensors.has(key)))
   if (missing !== undefined) throw broken(`no file holds ${quote(missing)}`)
   return {
+    ties: [],
     inOrder: false,
     entries: new Map(parts.flatMap(({ tensors }) => [...tensors])),
     files(entries, stem) {

@@ -1,6 +1,6 @@
 /** The state dict of a PyTorch optimizer: which of its tensors belongs to which parameter, and how it grows. */
 import { inputError, refusedError } from '../errors.ts'
-import type { SlotPower } from '../growth/apply/grow-slots.ts'
+import type { SlotPower } from '../growth/apply/merge-tensor.ts'
 import { quote } from '../model/quote.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import { entryOf, PickleCall, PickleDict, PickleList, type PickleValue } from './pickle.ts'

@@ -6,11 +6,27 @@ import { type GrowthPlan, rolesIn } from './growth-plan.ts'
  * sizes and numbers. Each is a table with a head, and an empty line lies between two. A plan without changes gives no line.
  */
 export function describePlan(plan: GrowthPlan): readonly string[] {
-  const { units, inserted, repeated = [], parameters, positions, integers, copied, pinned } = plan
+  const {
+    units,
+    inserted,
+    repeated = [],
+    removed = [],
+    kernels = [],
+    parameters,
+    positions,
+    integers,
+    copied,
+    pinned,
+  } = plan
   const tables = [
     table(
       ['units of', 'from', 'to', 'initialization'],
-      units.map(({ members, from, to, init }) => [members.join(', '), from, to, init]),
+      units.map(({ members, from, to, init, merged }) => [
+        members.join(', '),
+        from,
+        to,
+        merged ? 'merged' : init,
+      ]),
     ),
     table(
       ['new layer', 'after', 'nodes', 'initialization'],
@@ -20,6 +36,19 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
         layer.nodes.map(({ opType }) => opType).join(' + '),
         init,
       ]),
+    ),
+    table(
+      ['kernel', 'before', 'after', 'of'],
+      kernels.map(({ to, before, border, layers }) => [
+        to,
+        before.join('×'),
+        before.map((size, axis) => size + 2 * (border[axis - 2] ?? 0)).join('×'),
+        layers.map(({ name }) => name).join(', '),
+      ]),
+    ),
+    table(
+      ['removed', 'nodes'],
+      removed.map(({ name, nodes }) => [name, nodes.join(', ')]),
     ),
     table(
       ['repeated', 'nodes', 'parameters', 'zero at first'],

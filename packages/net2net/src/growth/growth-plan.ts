@@ -23,6 +23,9 @@ export interface GrowthPlan {
   readonly inserted: readonly Insertion[]
   /** Residual blocks that are there once more. */
   readonly repeated?: readonly Repetition[]
+  /** Layers and blocks that computed the identity, and are there no more. */
+  readonly removed?: readonly Removal[]
+  readonly kernels?: readonly KernelChange[]
 }
 
 /** What options of growth may be, the default first. */
@@ -65,6 +68,11 @@ export interface GrownUnits {
   readonly map: readonly number[]
   /** For each new unit its split coefficient α; over the copies of an old unit they add up to 1. */
   readonly split: readonly number[]
+  /**
+   * Where units are merged (`to` < `from`): for each old unit the new one that takes its place, -1 for none. What is
+   * split is added up over the old units of a new one; what is copied is that of the unit in `map`.
+   */
+  readonly merged?: readonly number[]
 }
 
 /**
@@ -192,6 +200,35 @@ export interface Gate {
   readonly value: string
   readonly dims: readonly number[]
   readonly dtype: DType
+}
+
+/** Nodes between two values that were the same. */
+export interface Removal {
+  /** The layer, or one of the block. */
+  readonly name: string
+  /** The nodes, by their first outputs. */
+  readonly nodes: readonly string[]
+  readonly from: string
+  /** What read this value reads `from`. */
+  readonly to: string
+}
+
+/** A kernel that gets zeros around it, and what its layers pad for that. */
+export interface KernelChange {
+  /** The constant, and where the larger one goes: elsewhere, if others read it as it was. */
+  readonly name: string
+  readonly to: string
+  readonly uses?: readonly ConstantUse[]
+  readonly before: readonly number[]
+  /** Zeros before and behind, along each axis from 2 on. */
+  readonly border: readonly number[]
+  readonly layers: readonly {
+    /** The node, by its first output. */
+    readonly node: string
+    readonly name: string
+    /** null for an attribute that goes. */
+    readonly attributes: Readonly<Record<string, readonly number[] | null>>
+  }[]
 }
 
 /** The roles of the units on an axis, which itself has the given one. */

@@ -4,7 +4,9 @@ import { countParameters } from '../operators/model-size.ts'
 import { applyPlan } from './apply/apply.ts'
 import type { GrowthPlan } from './growth-plan.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
+import { type Kernels, planKernels } from './plan/kernel.ts'
 import { planRepeat, type RepeatOptions } from './plan/repeat.ts'
+import { isNothing, planShrink } from './plan/shrink.ts'
 import { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
 import { modelOf, type Solution } from './solve/index.ts'
@@ -24,7 +26,18 @@ export interface RepeatStep extends RepeatOptions, Planned {
   /** Residual blocks that are copied: modules, layers of them, or patterns. */
   readonly repeat: string | readonly string[]
 }
-export type GrowthStep = WidenStep | DeepenStep | RepeatStep
+export interface ShrinkStep extends Planned {
+  /** Layers from which is taken what the function does not need: names, parts of names or patterns. */
+  readonly shrink: string | readonly string[]
+  /** Nothing of it is random: written down as of other steps. */
+  readonly seed?: number
+}
+export interface KernelStep extends Planned {
+  readonly kernel: Kernels
+  /** Nothing of it is random: written down as of other steps. */
+  readonly seed?: number
+}
+export type GrowthStep = WidenStep | DeepenStep | RepeatStep | ShrinkStep | KernelStep
 
 /** What a step is planned with beside its own options. */
 export interface StepContext extends PlanningContext {
@@ -41,7 +54,7 @@ export type ResolvedStep = GrowthStep & { readonly seed: number; readonly plan: 
  * The plan of a step.
  *
  * @param from A model, or what has been solved of it.
- * @throws Net2NetError as `planWiden`, `planDeepen` and `planRepeat`.
+ * @throws Net2NetError as `planWiden`, `planDeepen`, `planRepeat` and `planShrink`.
  */
 export const planStep = (
   from: Model | Solution,
@@ -70,6 +83,14 @@ function resolveStep(
     const options = { seed, copy, start }
     return { repeat, ...options, plan: plan ?? planRepeat(from, repeat, options) }
   }
+  if ('kernel' in step) {
+    const { kernel } = step
+    return { kernel, seed, plan: plan ?? planKernels(from, kernel, { seed }) }
+  }
+  if ('shrink' in step) {
+    const shrink = typeof step.shrink === 'string' ? [step.shrink] : step.shrink
+    return { shrink, seed, plan: plan ?? planShrink(from, shrink) }
+  }
   const { init = 'net2deeper', block = 'identity' } = step
   const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
   const options = { seed, init, block }
@@ -91,10 +112,10 @@ export interface GrownModel {
 
 /**
  * Grows a model step by step. Steps without a seed use the given one plus their position, so that
- * equal steps draw different maps.
+ * equal steps draw different maps. A step that shrinks becomes as many resolved ones as it takes.
  *
  * @param from A model, or what has been solved of it.
- * @throws Net2NetError as `planWiden`, `planDeepen` and `planRepeat`.
+ * @throws Net2NetError as `planWiden`, `planDeepen`, `planRepeat` and `planShrink`.
  */
 export function grow(
   from: Model | Solution,
@@ -103,11 +124,17 @@ export function grow(
 ): GrownModel {
   const model = modelOf(from)
   let grown = model
-  const resolved = steps.map((step, i) => {
-    const found = resolveStep(i === 0 ? from : grown, step, { ...context, seed: seed + i })
-    grown = applyPlan(grown, found.plan)
-    return found
-  })
+  const resolved: ResolvedStep[] = []
+  for (const [i, step] of steps.entries())
+    for (let isMore = true, first = true; isMore; first = false) {
+      const start = i === 0 && first ? from : grown
+      const found = resolveStep(start, step, { ...context, seed: seed + i })
+      // What one plan takes away may let another take away more.
+      isMore = 'shrink' in step && step.plan === undefined && !isNothing(found.plan)
+      if (!first && isNothing(found.plan)) break
+      grown = applyPlan(grown, found.plan)
+      resolved.push(found)
+    }
   return {
     model: grown,
     plans: resolved.map(({ plan }) => plan),

@@ -181,6 +181,24 @@ export class ModelEdit {
     return node
   }
 
+  /** Takes nodes away, of which the last gave `to`; what read that reads `from`. */
+  bypass(keys: readonly string[], from: string, to: string): void {
+    for (const key of keys) {
+      this.originalNode(key)
+      this.#nodes.delete(key)
+    }
+    const isOutput = this.#base.graph.outputs.some(({ name }) => name === to)
+    // An output keeps its name: then what gives `from` gives it under that name.
+    const [old, now] = isOutput ? [from, to] : [to, from]
+    const renamed = (names: readonly string[]) => names.map((name) => (name === old ? now : name))
+    for (const [key, node] of this.#nodes)
+      this.#nodes.set(key, {
+        ...node,
+        inputs: renamed(node.inputs),
+        outputs: isOutput ? renamed(node.outputs) : node.outputs,
+      })
+  }
+
   /** Declares a value with notes of its own. */
   note(name: string, tensor: LazyTensor, metadata: Metadata): void {
     const { dtype, dims } = tensor

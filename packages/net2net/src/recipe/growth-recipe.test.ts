@@ -78,12 +78,14 @@ describe('recipes', () => {
     )
     const { model: grown, resolved } = growByRecipe(
       blocks,
-      parseRecipe('steps:\n  - repeat: body\n    start: identity\n  - widen: { body: x2 }\n'),
+      parseRecipe(
+        'steps:\n  - repeat: body\n    start: identity\n  - kernel: { body: [5, 3] }\n  - widen: { body: x2 }\n',
+      ),
     )
     await expectEqualFunctions(blocks, grown)
     const again = growByRecipe(blocks, parseRecipe(formatRecipe(resolved)))
     expect(encodeModel(again.model)).toEqual(encodeModel(grown))
-    expect(resolved.steps[1]!.plan).not.toHaveProperty('repeated')
+    expect(resolved.steps[2]!.plan).not.toHaveProperty('repeated')
     expect(failure('steps:\n  - repeat: body\n    copy: twice\n').message).toMatch(
       /^grow\.yaml:3:11: steps\[0\]\.copy: /,
     )
@@ -96,7 +98,7 @@ describe('recipes', () => {
     expect(failure('steps:\n  - widen:\n      conv1: -7\n').message).toMatch(
       /^grow\.yaml:3:14: steps\[0\]\.widen\.conv1: /,
     )
-    expect(failure('steps:\n  - shrink: [conv1]\n').message).toMatch(
+    expect(failure('steps:\n  - shorten: [conv1]\n').message).toMatch(
       /^grow\.yaml:2:5: steps\[0\]: a step has "widen"/,
     )
     expect(failure('steps:\n  - widen: {conv1: 4\n').message).toMatch(/^grow\.yaml:\d+:\d+: /)

@@ -76,11 +76,28 @@ const repeatStep = z.strictObject({
   plan,
 })
 
+const shrinkStep = z.strictObject({
+  shrink: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .describe('Layers that lose what the function does not need: names, or patterns as *.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
+const size = z.int().positive()
+const kernelStep = z.strictObject({
+  kernel: z
+    .record(z.string(), z.union([size, z.array(size)]))
+    .describe('Convolution (a name, a part of one, or a pattern) and its new kernel size.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
 const recipeSchema = z
   .strictObject({
     version: z.literal(1).exactOptional(),
     seed: seed.exactOptional(),
-    steps: z.array(z.union([widenStep, deepenStep, repeatStep])).min(1),
+    steps: z.array(z.union([widenStep, deepenStep, repeatStep, shrinkStep, kernelStep])).min(1),
   })
   .meta({ title: 'net2net recipe', description: 'Steps that grow a trained network.' })
 
@@ -138,9 +155,9 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
 }
 
 /** In the order of the schema. */
-const kinds = ['widen', 'deepen', 'repeat']
+const kinds = ['widen', 'deepen', 'repeat', 'shrink', 'kernel']
 const stepHelp =
-  'a step has "widen" (layers and widths), "deepen" (layers) or "repeat" (residual blocks)'
+  'a step has "widen" (layers and widths), "deepen" (layers), "repeat" (residual blocks), "shrink" (layers) or "kernel" (sizes)'
 
 export interface RecipeResult {
   readonly model: Model

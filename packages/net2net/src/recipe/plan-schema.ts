@@ -31,6 +31,7 @@ const units = z
     init: z.enum(growthChoices.widenInit),
     map: z.array(size),
     split: z.array(z.number()),
+    merged: z.array(z.int().min(-1)).exactOptional(),
   })
   .refine(({ map, to }) => map.length === to, 'the map must have one entry per new unit')
   .refine(
@@ -40,6 +41,11 @@ const units = z
   .refine(
     ({ map, from }) => map.every((unit) => unit < from),
     'the map names a unit that is not there',
+  )
+  .refine(
+    ({ merged, from, to }) =>
+      !merged || (merged.length === from && merged.every((unit) => unit < to)),
+    'there must be one new unit, or -1, per old unit',
   )
 
 const parameter = z.strictObject({
@@ -168,6 +174,23 @@ const repetition = z.strictObject({
   gates: z.array(z.strictObject({ use, name, value: name, dims, dtype })),
 })
 
+const removal = z.strictObject({ name, nodes: z.array(name), from: name, to: name })
+
+const kernelChange = z.strictObject({
+  name,
+  to: name,
+  uses: z.array(use).exactOptional(),
+  before: dims,
+  border: dims,
+  layers: z.array(
+    z.strictObject({
+      node: name,
+      name,
+      attributes: z.record(name, z.array(z.int()).nullable()),
+    }),
+  ),
+})
+
 /** A growth plan as JSON. */
 export const planSchema = z
   .strictObject({
@@ -181,6 +204,8 @@ export const planSchema = z
     positions: z.array(positions),
     inserted: z.array(insertion),
     repeated: z.array(repetition).exactOptional(),
+    removed: z.array(removal).exactOptional(),
+    kernels: z.array(kernelChange).exactOptional(),
   })
   .meta({ id: 'GrowthPlan', description: 'What a growth does to a model, as it was planned.' })
 

@@ -51,6 +51,17 @@ export interface KerasState {
  *   become two; where the optimizer keeps state whose growth is unknown
  */
 export function growKeras({ file, network }: KerasState, plan: GrowthPlan): KerasState {
+  const [kernel] = plan.kernels ?? []
+  if (kernel)
+    throw refusedError(
+      `${quote(kernel.name)} of ${file.name} would have another size; kernels of Keras files stay.`,
+      { where: kernel.name, hint: 'Write an ONNX file instead (-o FILE.onnx).' },
+    )
+  if (plan.removed)
+    throw refusedError(`Layers of ${file.name} would be removed; files of Keras are only grown.`, {
+      where: plan.removed[0]!.name,
+      hint: 'Write an ONNX file instead (-o FILE.onnx).',
+    })
   const [repeated] = plan.repeated ?? []
   if (repeated)
     throw refusedError(

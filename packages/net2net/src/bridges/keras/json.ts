@@ -35,7 +35,7 @@ function nesting(text: string): number {
  * Reads a table.
  *
  * @param what what the text is called in messages
- * @throws Net2NetError (input) where it is no JSON, or no table
+ * @throws Net2NetError (input) where it is no JSON, no table, or nests deeper than any model does
  */
 export function parseJson(text: string, what: string): JsonObject {
   if (nesting(text) > deepest)

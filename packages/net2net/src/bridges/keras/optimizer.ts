@@ -5,7 +5,7 @@
  * @see https://keras.io/api/optimizers/
  */
 import { inputError, refusedError } from '../../errors.ts'
-import type { SlotPower } from '../../growth/apply/grow-slots.ts'
+import type { SlotPower } from '../../growth/apply/merge-tensor.ts'
 import { quote } from '../../model/quote.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import { isObject, type JsonObject } from './json.ts'

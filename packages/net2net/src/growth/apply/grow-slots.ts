@@ -6,15 +6,16 @@
  * it is gathered as it is. The same holds of two factors q·k of which q is split: the gradient of q's
  * copies is that of k, as before, and k's copies meet α·q. Exact where the plan adds no noise; with noise up
  * to its size.
+ *
+ * Units that are merged are the way back: the gradients of copies that come in add up to that of the unit.
  */
 import { isFloat } from '../../tensor/dtype.ts'
 import { type AxisSelection, gather } from '../../tensor/lazy.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
 import { gatheredAxes, scaledBy, splitUp } from './grow-tensor.ts'
-
-/** With which power of the gradient a slot scales: momentum 1, squared gradients 2. */
-export type SlotPower = 0 | 1 | 2
+import { withBorder } from './larger-kernel.ts'
+import { isMerged, mergeTensor, type SlotPower } from './merge-tensor.ts'
 
 /**
  * The slots of one kind after growth, by the names of the grown parameters. Slots of parameters
@@ -34,6 +35,11 @@ export function growSlots(
   for (const change of plan.parameters) {
     const slot = slots.get(change.name)
     if (!slot) continue
+    if (isMerged(plan, change)) {
+      gatheredAxes(plan, change, slot)
+      result.set(change.to, mergeTensor(plan, change, slot, { adds: 'copied', power }))
+      continue
+    }
     const selections = gatheredAxes(plan, change, slot).map(
       ({ axis, gathered: { index, copiedSplit } }): AxisSelection =>
         isFloat(slot.dtype)
@@ -45,6 +51,7 @@ export function growSlots(
     )
     result.set(change.to, gather(slot, selections))
   }
+  enlarge(plan, slots, result)
   return result
 }
 
@@ -57,7 +64,24 @@ export function growAverages(
   for (const change of plan.parameters) {
     const average = averages.get(change.name)
     if (!average) continue
+    if (isMerged(plan, change)) {
+      result.set(change.to, mergeTensor(plan, change, average))
+      continue
+    }
     result.set(change.to, gather(average, gatheredAxes(plan, change, average).map(splitUp)))
   }
+  enlarge(plan, averages, result)
   return result
+}
+
+/** What is remembered of new taps, or averaged over them, is zero. */
+function enlarge(
+  plan: GrowthPlan,
+  slots: ReadonlyMap<string, LazyTensor>,
+  result: Map<string, LazyTensor>,
+): void {
+  for (const change of plan.kernels ?? []) {
+    const slot = slots.get(change.name)
+    if (slot) result.set(change.to, withBorder(change, slot))
+  }
 }

@@ -9,14 +9,12 @@ import {
   type Untouched,
 } from '../../tensor/lazy.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
-import type { GrownUnits, GrowthPlan, ParameterChange } from '../growth-plan.ts'
+import type { GrowthPlan, ParameterChange } from '../growth-plan.ts'
 import { type AxisGather, evaluateAxis } from './axis-gather.ts'
+import { isMerged, mergeTensor, unitsById } from './merge-tensor.ts'
 import { paperNoise, randomPadding, zeroSumNoise } from './noise.ts'
 
 const DEFAULT_PADDING = 0.1
-
-export const unitsById = (plan: GrowthPlan): ReadonlyMap<string, GrownUnits> =>
-  new Map(plan.units.map((units) => [units.id, units]))
 
 export interface GatheredAxis {
   readonly axis: number
@@ -66,6 +64,7 @@ export function growTensor(
   tensor: LazyTensor,
 ): LazyTensor {
   const axes = gatheredAxes(plan, change, tensor)
+  if (isMerged(plan, change)) return mergeTensor(plan, change, tensor)
   if (change.noise?.alike) return growWithNoiseAlike(plan, change, tensor, axes)
   const selections = axes.map(splitUp)
   const untouched = onlyCopies(axes)

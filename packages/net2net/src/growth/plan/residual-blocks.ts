@@ -29,6 +29,7 @@ export interface ResidualBlock {
    * its sizes alone is the same for a copy.
    */
   readonly nodes: readonly Node[]
+  /** Those of the last sum first. */
   readonly branches: readonly BranchEnd[]
   readonly layers: readonly LayerSite[]
   /** The activation of the sum that the block ends with. */

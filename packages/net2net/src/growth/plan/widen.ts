@@ -11,7 +11,7 @@ import { parameterChanges } from './parameters.ts'
 import { pinnedNumbers } from './pinned.ts'
 import { positionsChanges } from './positions.ts'
 import { Projection } from './project.ts'
-import { type ReplicateOptions, replicate, replicateOptions } from './replicate.ts'
+import { type Replicated, type ReplicateOptions, replicate, replicateOptions } from './replicate.ts'
 import { refuseBoth } from './variants.ts'
 import { chooseSizes, type Widths } from './widths.ts'
 
@@ -49,6 +49,15 @@ export function planWiden(
   const units = [...chosenSizes.values()].reduce((sum, size) => sum + size, 0)
   options.onMemory?.(BYTES_PER_UNIT * units)
   const grown = replicate(solution, chosenSizes, chosen)
+  return planOf(solution, grown, chosen)
+}
+
+/** The plan of units that grow, or are merged: what follows from them for everything else. */
+export function planOf(
+  solution: Solution,
+  grown: readonly Replicated[],
+  chosen: Pick<Required<ReplicateOptions>, 'seed' | 'noise' | 'noiseSize'>,
+): GrowthPlan {
   const projection = new Projection(solution, grown)
   const names = new NameSupply(valueNames(solution.facts.model.graph))
   const noise = { kind: chosen.noise, relative: chosen.noiseSize }

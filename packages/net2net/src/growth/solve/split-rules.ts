@@ -105,11 +105,11 @@ export class SplittingGraph {
   /** Is an input the constant 0, which is a multiple of anything? */
   isZero(node: Node, input: number): boolean {
     const tensor = this.facts.readingAt(node, input)?.tensor
-    return (
-      tensor !== undefined &&
-      elementCount(tensor.dims) <= MOST_ZEROS &&
-      toNumbers(tensor).every((number) => number === 0)
-    )
+    if (tensor === undefined) return false
+    // The zero points of quantized weights, one for each channel; other lists of zeros are learned.
+    const count = elementCount(tensor.dims)
+    const isList = dtypes[tensor.dtype].kind === 'integer' && count <= MOST_ZEROS
+    return (count === 1 || isList) && toNumbers(tensor).every((number) => number === 0)
   }
 
   /** Numbers of the axes that a node contracts: the output may have them too, but not from there. */

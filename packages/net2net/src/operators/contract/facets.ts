@@ -89,6 +89,15 @@ export interface LayerFacet {
    * the reason where there is none.
    */
   identity(context: IdentityContext): InsertedLayer | Unsupported
+  /**
+   * Present if the weight's axes from 2 on are a kernel: the attributes with which the node computes the same if zeros are put
+   * before and behind it along each of these axes; undefined for an attribute that goes.
+   */
+  largerKernel?(
+    node: Node,
+    kernel: readonly number[],
+    border: readonly number[],
+  ): Readonly<Record<string, AttributeLike | undefined>> | Unsupported
 }
 
 export interface IdentityContext {

@@ -27,6 +27,7 @@ import { bestWeightGradient } from '../decompositions/convolution-gradient.ts'
 import {
   diracConvolution,
   groupsOf,
+  largerKernel,
   slicedByChannels,
   splitGroups,
 } from '../helpers/convolution.ts'
@@ -211,6 +212,7 @@ export const convTranspose: Operator = {
         const dilations = attributeList(context.node, 'dilations', kernel.length, 1)
         return diracConvolution(perGroup! * group, kernel, dilations, group)
       },
+      largerKernel,
     },
   },
   execution: {

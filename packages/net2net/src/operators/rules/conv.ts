@@ -30,6 +30,7 @@ import {
   doNotDivide,
   groupsIn,
   groupsOf,
+  largerKernel,
   slicedByChannels,
   splitGroups,
 } from '../helpers/convolution.ts'
@@ -105,6 +106,7 @@ export const conv: Operator = {
     layer: {
       weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),
       identity,
+      largerKernel,
     },
   },
   execution: {

@@ -26,7 +26,7 @@ interface Cell {
   readonly activations: readonly string[]
   /** States beside the output. */
   readonly states: number
-  /** Whether a gate resets the state, before or after its product (`reset_after`). */
+  /** A reset gate, before or after the product with the recurrent kernel. */
   readonly resets?: true
 }
 
