@@ -2,7 +2,7 @@
  * Grows every layer of the ONNX files in a folder, and prints a line for each file with what came of it, and the reasons of refusals.
  * Usage: tsx --conditions=net2net-source tools/exported-models.ts FOLDER [PART OF A FILE NAME …]
  *
- * `packages/net2net/test/exporters/exported_models.py make FOLDER` fills such a folder with small networks of many kinds, exported
+ * `packages/net2net/test/exporters/exported_models.py FOLDER` fills such a folder with small networks of many kinds, exported
  * in many ways.
  */
 import { readdirSync } from 'node:fs'

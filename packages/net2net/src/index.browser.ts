@@ -17,6 +17,7 @@ export type { CompareOptions } from './check/compare.ts'
 export type { Comparison, OutputDifference } from './check/comparison.ts'
 export { type ErrorDetails, type ErrorKind, Net2NetError } from './errors.ts'
 export type * from './growth/growth-plan.ts'
+export { growthChoices } from './growth/growth-plan.ts'
 export type {
   ChannelStatistics,
   DeepenOptions,

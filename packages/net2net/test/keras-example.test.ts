@@ -12,7 +12,7 @@ import { conv2d, dense, flatten, maxPool2d, sequential } from '../src/layers/ind
 import { toNumbers } from '../src/tensor/tensor.ts'
 import { expectEqualFunctions, largestDifference } from '../testing/check.ts'
 
-/** The seed experiment's teacher, on smaller and non-square images. */
+/** The Keras example's teacher, on smaller and non-square images. */
 const teacher = (width = 8, seed = 1) =>
   sequential(
     [
@@ -27,7 +27,7 @@ const teacher = (width = 8, seed = 1) =>
     { input: [1, 12, 8], seed },
   )
 
-describe('the seed experiment’s network', () => {
+describe('the Keras example’s network', () => {
   it('is inspected', () => {
     const { layers } = inspect(teacher())
     expect(layers.map(({ name, width, widen: able }) => [name, width, able === true])).toEqual([

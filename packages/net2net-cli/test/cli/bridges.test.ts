@@ -1,11 +1,11 @@
 /** The command line on files of Keras and PyTorch, as a user of these frameworks meets it. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { kerasPython, torchPython } from '../../../net2net/testing/python.ts'
-import { net2net, temporaryFolder } from './net2net.ts'
+import { net2net, sources, temporaryFolder } from './net2net.ts'
 
 const script = (name: string) =>
   fileURLToPath(new URL(`../../../net2net/test/bridges/${name}`, import.meta.url))
@@ -146,4 +146,91 @@ describe.skipIf(!torchPython)('state dicts of PyTorch', () => {
       /"head\.bias" of .*other\.pt and of the model differ in their numbers/,
     )
   }, 120_000)
+})
+
+describe.skipIf(!torchPython)('folders of transformers', () => {
+  const folder = temporaryFolder()
+  const at = (name: string) => join(folder, name)
+  const guide = readFileSync(
+    fileURLToPath(new URL('../../../../docs/guides/hugging-face.md', import.meta.url)),
+    'utf8',
+  )
+  const blocks = (language: string) =>
+    [...guide.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(
+      ([, text]) => text!,
+    )
+  const [make, open] = blocks('python')
+  beforeAll(() => run(torchPython!, folder, '-c', make!), 300_000)
+  afterAll(() => rmSync(folder, { recursive: true }))
+  const hf = (...args: readonly string[]) =>
+    net2net(['hf', at('gpt2'), '--onnx', at('gpt2.onnx'), ...args])
+
+  test('grow as the guide says, word for word', async () => {
+    writeFileSync(at('mapping.yaml'), blocks('yaml')[0]!)
+    const commands = blocks('sh').flatMap((text) => text.trim().split('\n'))
+    for (const command of commands) {
+      const args = command.replace(/#.*/, '').trim().split(/\s+/).slice(1)
+      const isPath = (_: string, i: number) =>
+        i === 1 || /^(--onnx|-o|--mapping)$/.test(args[i - 1]!)
+      const outcome = await net2net(args.map((arg, i) => (isPath(arg, i) ? at(arg) : arg)))
+      expect(outcome).toMatchObject({ code: 0, err: '' })
+      expect(outcome.out).toMatch(/Equal/)
+    }
+    const printed = run(torchPython!, folder, '-c', open!)
+    const differences = printed.trim().split('\n').map(Number)
+    expect(differences).toHaveLength(4)
+    for (const difference of differences) expect(difference).toBeLessThan(1e-5)
+    const program = join(folder, 'program.ts')
+    writeFileSync(at('package.json'), '{"type": "module"}')
+    symlinkSync(
+      fileURLToPath(new URL('../../../../node_modules', import.meta.url)),
+      at('node_modules'),
+    )
+    writeFileSync(program, blocks('ts')[0]!)
+    const out = execFileSync(process.execPath, [...sources, program], {
+      cwd: folder,
+      encoding: 'utf8',
+    })
+    expect(out).toMatch(/field: 'n_inner'.*after: 384/s)
+    expect(readdirSync(at('gpt2-larger'))).toContain('config.json')
+  }, 300_000)
+
+  test('say what they do as one JSON document, or as a plan', async () => {
+    const { code, out } = await hf('--ffn', 'x2', '--layers', '+1', '-o', at('json'), '--json')
+    expect(code).toBe(0)
+    const document = JSON.parse(out)
+    expect(document).toMatchObject({
+      config: [
+        { field: 'n_inner', before: null, after: 384 },
+        { field: 'n_layer', before: 2, after: 3 },
+      ],
+      layers: { 'transformer.h.2': 'transformer.h.1' },
+      check: { equal: true },
+      files: ['model.safetensors', 'generation_config.json', 'config.json'],
+    })
+    const dry = await hf('h.0.mlp.c_fc=x2', 'h.1.mlp.c_fc=x2', '--dry-run')
+    expect(dry.out).toMatch(/n_inner\s+not set\s+384/)
+    expect(existsSync(at('dry'))).toBe(false)
+  }, 120_000)
+
+  test.each([
+    ['what exists', ['--ffn', 'x2', '-o', 'gpt2'], 2, /give another one/],
+    ['uneven plans', ['h.0.mlp.c_fc=x2', '-o', 'x'], 3, /one n_inner for all layers/],
+    ['tied embeddings', ['--hidden', 'x2', '--heads', 'x2', '-o', 'x'], 3, /--untie/],
+    ['sizes and layers', ['h.0.mlp.c_fc=x2', '--ffn', 'x2', '-o', 'x'], 2, /not given together/],
+    ['no mapping', ['--ffn', 'x2', '--mapping', 'none.yaml', '-o', 'x'], 4, /none\.yaml/],
+  ] as const)(
+    'refuse %s in one sentence',
+    async (_, args, code, message) => {
+      const paths = args.map((arg, i) =>
+        /^(-o|--mapping)$/.test(args[i - 1] ?? '') ? at(arg) : arg,
+      )
+      const result = await hf(...paths)
+      expect(result.code).toBe(code)
+      expect(result.err).toMatch(message)
+      expect(result.err).not.toMatch(/\n\s+at /)
+      expect(existsSync(at('x'))).toBe(false)
+    },
+    60_000,
+  )
 })

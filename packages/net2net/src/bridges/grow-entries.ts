@@ -21,6 +21,8 @@ import { rearranged } from './rearranged.ts'
 export interface GrowEntriesOptions {
   /** Allows an entry that two layers share to grow two ways, where two entries hold it. */
   readonly untie?: boolean
+  /** Initializers that no entry holds, whose numbers the caller reads from the grown model. */
+  readonly constants?: ReadonlySet<string>
   /** What the weights' file is called in messages. */
   readonly file: string
 }
@@ -140,7 +142,12 @@ export function boundChanges(
       const [source] = derived.filter(({ initializer }) => initializer === name)
       const own = source && changeOfSource(source, changes, entries.get(source.entry)!)
       if (own) found.push(own)
-      else if (!inNorms.has(name) && !mayBeUnbound(model, name, folded))
+      else if (
+        !inNorms.has(name) &&
+        !options.constants?.has(name) &&
+        !changes.every(isBroadcast) &&
+        !mayBeUnbound(model, name, folded)
+      )
         throw refusedError(
           `The plan changes ${quote(name)}, and no entry of ${options.file} holds its numbers${nearest(model, name, entries)}.`,
           {
@@ -273,6 +280,10 @@ function mayBeUnbound(model: Model, name: string, folded: Bindings['folded']): b
   const layers = new Set(folded.map(({ initializer }) => initializer))
   return readersOf(model, name).every(({ inputs }) => inputs.some((input) => layers.has(input)))
 }
+
+/** Whether only axes of size one are copied: as the network broadcasts the constant, it need not change. */
+const isBroadcast = ({ axes, before }: ParameterChange): boolean =>
+  axes.every(({ axis, map, role }) => before[axis] === 1 && !rolesIn(map, role).has('split'))
 
 function nearest(model: Model, name: string, entries: ReadonlyMap<string, LazyTensor>): string {
   const tensor = model.graph.initializers.get(name)?.tensor

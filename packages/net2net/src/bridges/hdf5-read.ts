@@ -6,12 +6,12 @@
  * @see https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t11.html
  */
 
+import { viewOf } from '../data/bytes.ts'
 import { inputError } from '../errors.ts'
 import { quote } from '../model/quote.ts'
 import type { ByteSource } from '../tensor/bytes.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
 import { bytesFrom, elementCount, type LazyTensor } from '../tensor/tensor.ts'
-import { viewOf } from './bytes.ts'
 
 export type Hdf5Object = Hdf5Group | Hdf5Dataset
 

@@ -5,11 +5,11 @@
  * @see https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t11.html
  */
 
+import { inMemory, viewOf } from '../data/bytes.ts'
 import { inputError } from '../errors.ts'
 import type { BytePart } from '../tensor/bytes.ts'
 import { type DType, dtypes } from '../tensor/dtype.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
-import { inMemory, viewOf } from './bytes.ts'
 import type { Hdf5Group, Hdf5Object, Hdf5Value } from './hdf5-read.ts'
 
 /** Children of the inner nodes of a group's tree: 2 × 16, as HDF5 itself has it. */

@@ -25,6 +25,7 @@ export { architectures } from './hugging-face/architectures.ts'
 export type { CheckpointGrowth } from './hugging-face/grow-checkpoint.ts'
 export type { AddedLayers } from './hugging-face/layers.ts'
 export type { WantedSizes } from './hugging-face/plan.ts'
+export type { KerasState } from './keras/grow-keras.ts'
 export type { KerasFile } from './keras/keras-file.ts'
 export type { KerasContent } from './keras/network.ts'
 export type { KerasModel } from './keras/to-model.ts'
@@ -42,7 +43,7 @@ const torchFile = kind.object(
 )
 const kerasFile = kind.object('a file of Keras, as readKerasFile gives it', 'tensors', 'object')
 const growEntriesOptions = kind.options<entriesOf.GrowEntriesOptions>(
-  { untie: flag },
+  { untie: flag, constants: kind.object('a Set of names', 'has', 'function') },
   { file: text },
 )
 
@@ -147,21 +148,14 @@ export const readKerasFile = checked('readKerasFile', keras.readKerasFile, { sou
 export const kerasToModel = checked('kerasToModel', conversion.kerasToModel, { file: kerasFile })
 
 /**
- * What a file of Keras holds after growth.
+ * A file of Keras and its ONNX model after growth; a plan that was made on that model can follow.
  *
- * @throws Net2NetError (refused) where the plan inserts layers, or splits a variable that layers share; where the
- *   optimizer keeps state whose growth is unknown
+ * @throws Net2NetError (refused) where no config of Keras says what the plan does, or a variable that layers share would
+ *   become two; where the optimizer keeps state whose growth is unknown
  */
 export const growKeras = checked('growKeras', growing.growKeras, {
-  file: kerasFile,
-  network: kind.object('what kerasToModel gives', 'bindings', 'object'),
+  state: kind.object('a file of Keras and what kerasToModel makes of it', 'network', 'object'),
   plan: kind.plan,
-})
-
-/** A file of Keras with another config and other tensors. */
-export const withChanges = checked('withChanges', keras.withChanges, {
-  file: kerasFile,
-  changes: kind.object('what growKeras gives', 'tensors', 'object'),
 })
 
 /** The parts of a file of the same format, to be written one after the other. */

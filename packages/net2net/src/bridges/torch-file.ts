@@ -5,6 +5,8 @@
  *
  * @see https://docs.pytorch.org/docs/stable/notes/serialization.html
  */
+
+import { readZip, zipParts } from '../data/zip.ts'
 import { inputError } from '../errors.ts'
 import type { BytePart, ByteSource } from '../tensor/bytes.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
@@ -22,7 +24,6 @@ import {
   readPickle,
   writePickle,
 } from './pickle.ts'
-import { readZip, zipParts } from './zip.ts'
 
 const storageTypes: Readonly<Record<string, DType>> = {
   DoubleStorage: 'float64',

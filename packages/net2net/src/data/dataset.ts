@@ -45,6 +45,8 @@ export interface Column extends ColumnShape {
   readonly data: TypedArray
   /** For bytes that become floats: what they are divided by (255 for images). */
   readonly divisor?: number
+  /** Names of the elements of a sample, where a table has them. */
+  readonly names?: readonly string[]
 }
 
 const parameters = {
@@ -77,6 +79,12 @@ export class ArrayDataset implements Dataset {
         throw usageError(
           `The data's input ${name} has ${rowsOf(column)} samples, but its target has ${this.length}.`,
         )
+  }
+
+  /** The names of the features, where there is one input, of a table that has names. */
+  get columns(): readonly string[] | undefined {
+    const [input, ...others] = Object.values(this.inputs)
+    return others.length === 0 ? input?.names : undefined
   }
 
   /**

@@ -27,6 +27,8 @@ export interface LoadOptions extends Pick<DigitsOptions, 'cacheFolder' | 'signal
   readonly target?: string | undefined
   /** Names of a model's classes, whose numbering tables and pictures follow; others are refused. */
   readonly classes?: readonly string[] | undefined
+  /** Names of the features of a model, which a table with names may have in any order. */
+  readonly columns?: readonly string[] | undefined
 }
 
 export interface LoadedData {

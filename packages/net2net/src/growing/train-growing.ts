@@ -79,6 +79,10 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   get model(): Model {
     return this.#training.model
   }
+  /** The network with the moving averages of its weights, where the optimizer keeps them. */
+  get averagedModel(): Model {
+    return this.#training.averagedModel
+  }
   /** What differs from what was asked for, in sentences. */
   get notes(): readonly string[] {
     return this.#training.notes

@@ -28,14 +28,33 @@ export interface GrowthPlan {
   readonly kernels?: readonly KernelChange[]
 }
 
+/** What options of growth may be, the default first. */
+export const growthChoices = {
+  widenInit: ['net2wider', 'random-pad'],
+  noise: ['zero-sum', 'paper', 'none'],
+  deepenInit: ['net2deeper', 'random-init'],
+  block: ['identity', 'residual'],
+  copy: ['interleave', 'stack'],
+  start: ['zero', 'identity'],
+} as const
+type Choice<Option extends keyof typeof growthChoices> = (typeof growthChoices)[Option][number]
+
 /** How new units start: copies of old ones, or the baseline's random padding. */
-export type WidenInit = 'net2wider' | 'random-pad'
+export type WidenInit = Choice<'widenInit'>
 /**
  * `zero-sum`: exact, sums to zero over the copies of each unit; where noise cannot follow the split
  * (behind a Relu), unequal split coefficients. `paper`: the Keras example's, on the new copies only, not
  * exact. Only for net2wider.
  */
-export type NoiseKind = 'zero-sum' | 'paper' | 'none'
+export type NoiseKind = Choice<'noise'>
+/** How inserted layers start: they compute the identity, or the baseline's random numbers. */
+export type DeepenInit = Choice<'deepenInit'>
+/** What is inserted: a layer like the one before, or a residual block. */
+export type InsertedBlock = Choice<'block'>
+/** Where copies of neighbouring blocks go: each behind its original (a a′ b b′), or all behind the last (a b a′ b′). */
+export type CopyOrder = Choice<'copy'>
+/** How copies of blocks add nothing: their last weights are zero, or a gate of zeros stands behind them. */
+export type CopyStart = Choice<'start'>
 
 /** The units of one channel group, which grow as one. */
 export interface GrownUnits {
@@ -130,7 +149,7 @@ export interface Insertion {
   readonly value: string
   /** The name of what that value was before: the chain's input. */
   readonly source: string
-  readonly init: 'net2deeper' | 'random-init'
+  readonly init: DeepenInit
   readonly dtype: DType
   /** Names in the model of the chain's parameters and inner values. */
   readonly names: Readonly<Record<string, string>>

@@ -68,7 +68,7 @@ function withoutCopies(model: Model): Model {
   return { ...model, graph: { ...graph, nodes, initializers } }
 }
 
-const isCopy = (node: Node): boolean => operatorOf(node)?.name === 'Identity'
+export const isCopy = (node: Node): boolean => operatorOf(node)?.name === 'Identity'
 
 function readersOf(graph: Graph): ReadonlyMap<string, readonly Node[]> {
   const readers = new Map<string, Node[]>()

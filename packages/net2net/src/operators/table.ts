@@ -37,6 +37,7 @@ import { maxUnpool } from './rules/max-unpool.ts'
 import { orderings } from './rules/ordering.ts'
 import { pRelu } from './rules/p-relu.ts'
 import { pads } from './rules/pad.ts'
+import { quantizations } from './rules/quantize.ts'
 import { recurrent } from './rules/recurrent.ts'
 import { reductions } from './rules/reduce.ts'
 import { reshapes } from './rules/reshape.ts'
@@ -119,6 +120,7 @@ const families: readonly (readonly Operator[])[] = [
   scatters,
   orderings,
   recurrent,
+  quantizations,
   withoutRules,
 ]
 

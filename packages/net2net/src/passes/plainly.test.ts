@@ -123,6 +123,21 @@ describe('sequences', () => {
   })
 })
 
+test('Erfc, which ONNX has not, is 1 − Erf, also behind another', async () => {
+  const model = modelWith(
+    [node('Erfc', ['x'], ['a']), node('Neg', ['a'], ['b']), node('Erfc', ['b'], ['y'])],
+    {},
+    { shape: [2], opset: 15 },
+  )
+  const session = await nodeRuntime.createSession(encodeModel(plainly(model)))
+  const { y } = await session.run({ x: float32([2], [0, 1]) })
+  await session.release()
+  // erfc(0) = 1, erfc(1) = 0.157299…, erfc(−1) = 1.842701…, erfc(−0.157299…) = 1.176060…
+  const [first, second] = [...(y!.data as Float32Array)]
+  expect(first).toBeCloseTo(1.842701, 5)
+  expect(second).toBeCloseTo(1.17606, 4)
+})
+
 describe('Gathers of everything', () => {
   const positions = (step: number, channels: string): readonly Node[] => [
     node('Shape', ['x'], ['n'], { start: 0, end: 1 }),

@@ -1,5 +1,6 @@
 import { Net2NetError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
+import { withoutErfc } from './without-erfc.ts'
 import { withoutSequences } from './without-sequences.ts'
 import { withoutWholeGathers } from './without-whole-gathers.ts'
 
@@ -10,7 +11,7 @@ import { withoutWholeGathers } from './without-whole-gathers.ts'
  */
 export function plainly(model: Model): Model {
   try {
-    return withoutWholeGathers(withoutSequences(model))
+    return withoutWholeGathers(withoutSequences(withoutErfc(model)))
   } catch (error) {
     // Whoever goes on with it says what is wrong, in the words of what they do.
     if (error instanceof Net2NetError) return model

@@ -4,7 +4,7 @@
  */
 import { Document, isScalar, visit } from 'yaml'
 import { z } from 'zod'
-import type { GrowthPlan } from '../growth/growth-plan.ts'
+import { type GrowthPlan, growthChoices } from '../growth/growth-plan.ts'
 import type { PlanningContext } from '../growth/plan/widen.ts'
 import { type GrowthStep, grow } from '../growth/steps.ts'
 import type { Model } from '../model/model.ts'
@@ -31,9 +31,9 @@ const widenStep = z.strictObject({
     .describe(
       'Layer (a name, a part of one, or a pattern as conv*) and its new width, or a factor.',
     ),
-  init: z.enum(['net2wider', 'random-pad']).exactOptional().describe('How new units start.'),
+  init: z.enum(growthChoices.widenInit).exactOptional().describe('How new units start.'),
   noise: z
-    .enum(['zero-sum', 'paper', 'none'])
+    .enum(growthChoices.noise)
     .exactOptional()
     .describe('What breaks the symmetry of copies; zero-sum is exact.'),
   noiseSize: z
@@ -49,9 +49,9 @@ const deepenStep = z.strictObject({
   deepen: z
     .union([z.string(), z.array(z.string()).min(1)])
     .describe('Layers after which a layer is inserted.'),
-  init: z.enum(['net2deeper', 'random-init']).exactOptional().describe('How new layers start.'),
+  init: z.enum(growthChoices.deepenInit).exactOptional().describe('How new layers start.'),
   block: z
-    .enum(['identity', 'residual'])
+    .enum(growthChoices.block)
     .exactOptional()
     .describe('A layer that computes the identity, or a residual block of zero output.'),
   seed: seed.exactOptional(),
@@ -63,13 +63,13 @@ const repeatStep = z.strictObject({
     .union([z.string(), z.array(z.string()).min(1)])
     .describe('Residual blocks that are copied: modules, layers of them, or patterns as h.*.'),
   copy: z
-    .enum(['stack', 'interleave'])
+    .enum(growthChoices.copy)
     .exactOptional()
     .describe(
       'Where copies of neighbouring blocks go: behind the last of them, or each behind its own.',
     ),
   start: z
-    .enum(['zero', 'identity'])
+    .enum(growthChoices.start)
     .exactOptional()
     .describe('How a copy adds nothing yet: its last weights are zero, or a gate behind them.'),
   seed: seed.exactOptional(),

@@ -1,6 +1,6 @@
 /** What a plan from a file must look like: checked field by field before anything uses it. */
 import { z } from 'zod'
-import type { AxisMap, GrowthPlan } from '../growth/growth-plan.ts'
+import { type AxisMap, type GrowthPlan, growthChoices } from '../growth/growth-plan.ts'
 import { dtypes } from '../tensor/dtype.ts'
 import { elementCount, isNumeric, type NumericDType } from '../tensor/tensor.ts'
 
@@ -28,7 +28,7 @@ const units = z
     members: z.array(name),
     from: size,
     to: size,
-    init: z.enum(['net2wider', 'random-pad']),
+    init: z.enum(growthChoices.widenInit),
     map: z.array(size),
     split: z.array(z.number()),
     merged: z.array(z.int().min(-1)).exactOptional(),
@@ -58,7 +58,7 @@ const parameter = z.strictObject({
   padding: z.number().exactOptional(),
   noise: z
     .strictObject({
-      kind: z.enum(['zero-sum', 'paper', 'none']),
+      kind: z.enum(growthChoices.noise),
       relative: z.number(),
       axis: size.exactOptional(),
       alike: z.literal(true).exactOptional(),
@@ -138,7 +138,7 @@ const insertion = z.strictObject({
   name,
   value: name,
   source: name,
-  init: z.enum(['net2deeper', 'random-init']),
+  init: z.enum(growthChoices.deepenInit),
   dtype,
   names: z.record(z.string(), z.string()),
   layer: z.strictObject({

@@ -3,6 +3,7 @@
 import type { TrainingData } from '../data/samples.ts'
 import type { Runtime, SessionOptions } from '../runtime/runtime.ts'
 import type { StepOptions } from './compile/step-graph.ts'
+import type { Metric } from './metrics/metrics.ts'
 import type { TrainingState } from './run/state.ts'
 
 export interface TrainOptions
@@ -14,6 +15,11 @@ export interface TrainOptions
   readonly batchSize?: number | undefined
   /** Measured after each epoch. */
   readonly validation?: TrainingData | undefined
+  /**
+   * What to measure on the validation data after each epoch, besides loss and accuracy: names (`f1`, `auc`, `top-5`, `mae` …)
+   * or metrics of your own.
+   */
+  readonly metrics?: readonly (Metric | string)[] | undefined
   /** Samples per run of the validation; default 100. */
   readonly evaluationBatchSize?: number | undefined
   /** Decides the order of the samples and the random masks. Default 0. */
@@ -34,8 +40,10 @@ export interface TrainOptions
 }
 
 export interface EarlyStopping {
-  /** Epochs without improvement of the validation loss (or the loss) before training ends. */
+  /** Epochs without improvement before training ends. */
   readonly patience: number
+  /** What is to improve: the name of one of the `metrics`. Default: the validation loss, or the loss. */
+  readonly metric?: string | undefined
   /** What counts as an improvement; default 0. */
   readonly minimumChange?: number
   /** End with the parameters of the best epoch. Default false. */

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { growKeras } from '../../src/bridges/keras/grow-keras.ts'
-import { kerasParts, readKerasFile, withChanges } from '../../src/bridges/keras/keras-file.ts'
+import { kerasParts, readKerasFile } from '../../src/bridges/keras/keras-file.ts'
 import { kerasToModel } from '../../src/bridges/keras/to-model.ts'
 import { decodeNpz } from '../../src/data/npy.ts'
 import { type GrowthPlan, inspect, planWiden } from '../../src/growth/index.ts'
@@ -47,7 +47,7 @@ const widen = (name: string) => {
     for (const wider of widen === true && width !== null ? [Math.ceil(1.6 * width), 2 * width] : [])
       try {
         const next = planWiden(network.model, { ...grown, [layer]: wider }, { seed: 1 })
-        growKeras(file, network, next)
+        growKeras({ file, network }, next)
         plan = next
         grown[layer] = wider
         break
@@ -74,7 +74,7 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
     python('make')
     for (const each of cases) {
       const { file, network, plan } = widen(each)
-      const parts = kerasParts(withChanges(file, growKeras(file, network, plan)))
+      const parts = kerasParts(growKeras({ file, network }, plan).file)
       writeFileSync(
         at(`grown-${each}`),
         Buffer.concat(parts.map((part) => part.read(0, part.byteLength))),
@@ -118,7 +118,7 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
     const file = open('residual.keras')
     const network = kerasToModel(file)
     const plan = planWiden(network.model, { 'inner/a': 8 }, { seed: 1 })
-    expect(() => growKeras(file, network, plan)).toThrow(
+    expect(() => growKeras({ file, network }, plan)).toThrow(
       /"layers\/dense\/vars\/0" of residual\.keras is one tensor for 2 uses/,
     )
   })

@@ -1,16 +1,16 @@
 """Small networks of many kinds, exported in the ways in which people export today.
 
-    exported_models.py make FOLDER [--models A,B] [--ways C,D]
+    exported_models.py FOLDER [PART ...]
 
-writes FOLDER/MODEL.WAY.onnx, and prints a line of JSON for each: {"file"}, or {"file", "error"} where PyTorch itself cannot export it.
+writes FOLDER/MODEL.WAY.onnx for all whose name MODEL.WAY holds one of the parts (without parts: all), and prints a line of JSON for each: {"file"}, or {"file", "error"} where PyTorch itself cannot export it.
 """
-import argparse
 import copy
 import io
 import contextlib
 import json
 import logging
 import os
+import sys
 import warnings
 
 import torch
@@ -541,15 +541,14 @@ models = {
 
 
 class Logits(nn.Module):
-    """What a model of transformers computes first, without its wrapping."""
-    def __init__(self, model, *names):
+    """What a model of transformers computes first, without its wrapping and without a cache."""
+    def __init__(self, model, names, cached):
         super().__init__()
         self.model, self.names = model, names
+        self.options = {"return_dict": True, **({"use_cache": False} if cached else {})}
 
     def forward(self, *inputs):
-        return self.model(**dict(zip(self.names, inputs)), use_cache=False, return_dict=True)[0] if self.cached else self.model(**dict(zip(self.names, inputs)), return_dict=True)[0]
-
-    cached = False
+        return self.model(**dict(zip(self.names, inputs)), **self.options)[0]
 
 
 def hugging(config, kind, inputs, dims, names=("input_ids",), cached=False, **settings):
@@ -558,9 +557,7 @@ def hugging(config, kind, inputs, dims, names=("input_ids",), cached=False, **se
         model = getattr(transformers, kind)(getattr(transformers, config)(**settings))
         for _, p in model.named_parameters():
             p.data += 0.02 * torch.randn_like(p)
-        wrapped = Logits(model, *names)
-        wrapped.cached = cached
-        return wrapped
+        return Logits(model, names, cached)
     return (make, inputs, dims)
 
 
@@ -606,9 +603,11 @@ def warmed(make, inputs):
 
 def dynamo(**options):
     def export(module, inputs, dims, path, is_dynamic=False):
-        shapes = (tuple(dims) if not isinstance(module, Logits) else (tuple(dims),)) if is_dynamic else None
-        torch.onnx.export(module, inputs, path, dynamo=True, verbose=False, external_data=options.get("external_data", False),
-                          dynamic_shapes=shapes, **{k: v for k, v in options.items() if k != "external_data"})
+        shapes = tuple(dims)
+        # The inputs of a variadic forward are one list.
+        shapes = (shapes,) if isinstance(module, Logits) else shapes
+        torch.onnx.export(module, inputs, path, dynamo=True, verbose=False, dynamic_shapes=shapes if is_dynamic else None,
+                          **{"external_data": False, **options})
     return export
 
 
@@ -641,11 +640,11 @@ ways = {
 }
 
 
-def make(folder, chosen, by):
-    for name in chosen:
-        build, inputs, dims = models[name]
-        for way in by:
-            export, is_dynamic = ways[way]
+def make(folder, parts):
+    for name, (build, inputs, dims) in models.items():
+        for way, (export, is_dynamic) in ways.items():
+            if parts and not any(part in f"{name}.{way}." for part in parts):
+                continue
             file = f"{name}.{way}.onnx"
             said = {"file": file}
             try:
@@ -653,15 +652,10 @@ def make(folder, chosen, by):
                 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), torch.no_grad():
                     export(module, given, dims, os.path.join(folder, file), is_dynamic)
             except Exception as error:
-                said["error"] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300] if str(error).strip() else ''}"
+                lines = str(error).strip().splitlines()
+                said["error"] = f"{type(error).__name__}: {lines[0][:300] if lines else ''}"
             print(json.dumps(said), flush=True)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("command", choices=["make"])
-    parser.add_argument("folder")
-    parser.add_argument("--models", default=",".join(models))
-    parser.add_argument("--ways", default=",".join(ways))
-    chosen = parser.parse_args()
-    make(chosen.folder, chosen.models.split(","), chosen.ways.split(","))
+    make(sys.argv[1], sys.argv[2:])

@@ -1,8 +1,10 @@
 /** What the page asks of its workers, and what they answer: plain data only. */
 import type {
   Comparison,
+  DeepenInit,
   ErrorKind,
   GrowthPlan,
+  InsertedBlock,
   InspectedLayer,
   NoiseKind,
   WidenInit,
@@ -27,8 +29,8 @@ export interface GrowSettings {
   readonly deepen: readonly string[]
   readonly init: WidenInit
   /** What is inserted: a layer like the one before, or a residual block behind it. */
-  readonly block: 'identity' | 'residual'
-  readonly deepInit: 'net2deeper' | 'random-init'
+  readonly block: InsertedBlock
+  readonly deepInit: DeepenInit
   readonly noise: NoiseKind
   readonly seed: number
 }

@@ -1,17 +1,24 @@
 /** net2net deepen: Net2DeeperNet on any model, and copies of residual blocks. */
 
 import { type Command, Option } from 'commander'
-import type { GrowthStep } from 'net2net'
+import {
+  type CopyOrder,
+  type CopyStart,
+  type DeepenInit,
+  type GrowthStep,
+  growthChoices,
+  type InsertedBlock,
+} from 'net2net'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
 
 interface Options extends GrowthOptions {
-  readonly init: 'net2deeper' | 'random-init'
-  readonly block: 'identity' | 'residual'
+  readonly init: DeepenInit
+  readonly block: InsertedBlock
   readonly repeat?: readonly string[]
-  readonly copy?: 'stack' | 'interleave'
-  readonly start?: 'zero' | 'identity'
+  readonly copy?: CopyOrder
+  readonly start?: CopyStart
 }
 
 const each = (name: string, before: readonly string[] = []) => [...before, name]
@@ -24,12 +31,12 @@ export const deepen: CliCommand = {
         .argument('[layer...]', 'layers to add a layer of the same kind after')
         .addOption(
           new Option('--init <kind>', 'how the new layers start')
-            .choices(['net2deeper', 'random-init'])
+            .choices(growthChoices.deepenInit)
             .default('net2deeper'),
         )
         .addOption(
           new Option('--block <kind>', 'what is inserted: such a layer, or a residual block')
-            .choices(['identity', 'residual'])
+            .choices(growthChoices.block)
             .default('identity'),
         )
         .option(
@@ -38,16 +45,15 @@ export const deepen: CliCommand = {
           each,
         )
         .addOption(
-          new Option('--copy <order>', 'copies of neighbours: a b a b (stack) or a a b b').choices([
-            'stack',
-            'interleave',
-          ]),
+          new Option('--copy <order>', 'copies of neighbours: a b a b (stack) or a a b b').choices(
+            growthChoices.copy,
+          ),
         )
         .addOption(
           new Option(
             '--start <kind>',
             'what is zero in a copy: its last weights, or a new gate',
-          ).choices(['zero', 'identity']),
+          ).choices(growthChoices.start),
         ),
     )
       .addHelpText(

@@ -1,6 +1,6 @@
 /** net2net hf: folders of Hugging Face's transformers, grown by plans on an export of the same network. */
 import type { Command } from 'commander'
-import { type Comparison, compare, describePlan, load, Net2NetError } from 'net2net'
+import { type Comparison, compare, describePlan, load, Net2NetError, planWiden } from 'net2net'
 import type { ConfigChange, WantedSizes } from 'net2net/bridges'
 import { readWhole } from 'net2net/files'
 import { inputError, usageError } from '../../errors.ts'
@@ -10,6 +10,7 @@ import { interruptible } from '../interruptible.ts'
 import { list, seed } from '../options.ts'
 import { grouped, table } from '../table.ts'
 import { comparisonText, readInputs } from './check.ts'
+import { parseWidths } from './widen.ts'
 
 interface Options extends WantedSizes {
   readonly output?: string
@@ -29,6 +30,7 @@ export const hf: CliCommand = {
   configure(command: Command, io: Io) {
     command
       .argument('<folder>', 'a folder that save_pretrained of transformers wrote')
+      .argument('[layer=width...]', 'layers of the export and their new widths, instead of sizes')
       .option('-o, --output <folder>', 'the folder to write')
       .option('--onnx <file>', 'an export of the same network, on which the growth is planned')
       .option('--ffn <size>', 'width of the feed-forwards: a number, or a factor as x2')
@@ -59,7 +61,9 @@ The new folder has config.json with the new sizes, the weights as safetensors, a
 tokenizer's and the other small files; from_pretrained opens it. One number in config.json holds for
 all layers, so that all of a kind grow.`,
       )
-      .action((folder: string, options: Options) => run(io, folder, options))
+      .action((folder: string, pairs: readonly string[], options: Options) =>
+        run(io, folder, pairs, options),
+      )
   },
 }
 
@@ -69,12 +73,20 @@ function added(text: string): number {
   throw usageError(`--layers says how many more there shall be, as in --layers +2, not "${text}".`)
 }
 
-async function run(io: Io, folder: string, options: Options): Promise<void> {
+async function run(
+  io: Io,
+  folder: string,
+  pairs: readonly string[],
+  options: Options,
+): Promise<void> {
   const { output, layers, repeat, untie, force, onnx } = options
   if (output === undefined && !options.dryRun)
     throw usageError('Where to? Give the folder to write with -o, or --dry-run.')
   const { ffn, heads, hidden } = options
-  const isWider = ffn !== undefined || heads !== undefined || hidden !== undefined
+  const hasSizes = ffn !== undefined || heads !== undefined || hidden !== undefined
+  if (hasSizes && pairs.length > 0)
+    throw usageError('Sizes (--ffn, --heads, --hidden) and single layers are not given together.')
+  const isWider = hasSizes || pairs.length > 0
   const isDeeper = layers !== undefined || repeat !== undefined
   if (!isWider && !isDeeper)
     throw usageError('Nothing to grow was given: --ffn, --heads, --hidden, --layers or --repeat.')
@@ -87,9 +99,12 @@ async function run(io: Io, folder: string, options: Options): Promise<void> {
   using opened = openHuggingFace(folder, mapping)
   using model = onnx === undefined ? undefined : await interruptible(io.signal, () => load(onnx))
   const onMemory = (bytes: number) => mustFitIntoMemory(io, bytes)
+  const context = { seed: options.seed, onMemory }
   const plan =
     isWider && model
-      ? opened.plan(model, { ffn, heads, hidden }, { seed: options.seed, onMemory })
+      ? hasSizes
+        ? opened.plan(model, { ffn, heads, hidden }, context)
+        : planWiden(model, parseWidths(pairs), context)
       : undefined
   const grown = opened.grow({ model, plan, layers: { last: layers, repeat }, untie })
   const parameters = {
@@ -124,7 +139,12 @@ async function run(io: Io, folder: string, options: Options): Promise<void> {
       )
     text.push(comparisonText(check))
   }
-  if (isDeeper && !grown.hasLayers) text.push(notRun)
+  if (isDeeper && !grown.hasLayers)
+    text.push(
+      `The new layers end in zeros, so that they add nothing. No model with them was run here: ${
+        model ? 'their blocks in the export cannot be repeated' : 'there is no export (--onnx)'
+      }.`,
+    )
   const files = await grown.save(output, { force, signal: io.signal })
   printResult(
     io,
@@ -133,10 +153,6 @@ async function run(io: Io, folder: string, options: Options): Promise<void> {
     [...text, `Written: ${output} (${files.join(', ')})`].join('\n\n'),
   )
 }
-
-/** Without a model, or with one whose blocks cannot be repeated, nothing computes the deeper network here. */
-const notRun = `The new layers end in zeros, so that they add nothing. No model with them was run: --onnx gives
-one, and net2net repeats its blocks where it can.`
 
 async function readMapping(file: string) {
   const text = new TextDecoder().decode(await readWhole(file))

@@ -1,7 +1,7 @@
 /** net2net widen: Net2WiderNet on any model. */
 
 import { type Command, Option } from 'commander'
-import type { GrowthStep, NoiseKind, WidenInit } from 'net2net'
+import { type GrowthStep, growthChoices, type NoiseKind, type WidenInit } from 'net2net'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
@@ -27,12 +27,12 @@ export const widen: CliCommand = {
         )
         .addOption(
           new Option('--init <kind>', 'how new units start')
-            .choices(['net2wider', 'random-pad'])
+            .choices(growthChoices.widenInit)
             .default('net2wider'),
         )
         .addOption(
           new Option('--noise <kind>', 'what breaks the symmetry of copies')
-            .choices(['zero-sum', 'paper', 'none'])
+            .choices(growthChoices.noise)
             .default('zero-sum'),
         ),
     )
@@ -68,7 +68,7 @@ text. Layers that must grow with it (residual streams) do. Only "--noise paper" 
 }
 
 /** `conv1=128`; the name itself may hold further `=`. */
-function parseWidths(pairs: readonly string[]): Record<string, string> {
+export function parseWidths(pairs: readonly string[]): Record<string, string> {
   // A map: a layer may be called as what every object has.
   const widths = new Map<string, string>()
   for (const pair of pairs) {

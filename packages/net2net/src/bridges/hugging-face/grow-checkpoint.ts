@@ -131,7 +131,7 @@ function widenCheckpoint(
   const grown = new Map(growEntries(model, plan, bindings, entries, options))
   const isUntied = takeApart(checkpoint, bound, grown, untie)
   const axes = changes.flatMap(([{ entry, axes: places }, change]): GrownAxis[] =>
-    gatheredAxes(plan, change, { ...entries.get(entry)!, dims: change.before }).map(
+    gatheredAxes(probe(plan), change, { ...entries.get(entry)!, dims: change.before }).map(
       ({ axis, gathered }) => {
         const k = places.indexOf(axis)
         const own = grown.has(entry) ? entry : bound.aliases.get(entry)!
@@ -173,6 +173,18 @@ function widenCheckpoint(
   }))
   return { entries: grown, fields, isUntied, model: grownModel, held }
 }
+
+/**
+ * The plan with other copies: all new units are copies of the first. Which factor of an axis grows is seen from the places that are
+ * copied, and some copies of parts of heads would look like copies of heads.
+ */
+const probe = (plan: GrowthPlan): GrowthPlan => ({
+  ...plan,
+  units: plan.units.map((units) => ({
+    ...units,
+    map: units.map.map((_, unit) => (unit < units.from ? unit : 0)),
+  })),
+})
 
 interface Bound {
   readonly bindings: Bindings

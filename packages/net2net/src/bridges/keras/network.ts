@@ -2,8 +2,8 @@
 import type { GrowthPlan } from '../../growth/growth-plan.ts'
 import type { Model } from '../../model/model.ts'
 import type { ByteSource } from '../../tensor/bytes.ts'
-import { growKeras } from './grow-keras.ts'
-import { type KerasFile, kerasParts, readKerasFile, withChanges } from './keras-file.ts'
+import { growKeras, type KerasState } from './grow-keras.ts'
+import { type KerasFile, kerasParts, readKerasFile } from './keras-file.ts'
 import { kerasToModel } from './to-model.ts'
 
 export interface KerasContent {
@@ -15,7 +15,8 @@ export interface KerasContent {
    * The network after growth: variables, optimizer state and config.
    *
    * @param plans made on `model`, each on what the one before made of it
-   * @throws Net2NetError (refused) where a plan inserts layers or takes a shared layer apart
+   * @throws Net2NetError (refused) where no config of Keras says what a plan does, or a variable that layers share would
+   *   become two; where the optimizer keeps state whose growth is unknown
    */
   grow(plans: readonly GrowthPlan[]): KerasContent
   /** What a file of the network is written from, one part after the other. */
@@ -28,23 +29,14 @@ export interface KerasContent {
  * @param name what the file is called in messages
  * @throws Net2NetError (input) where it is broken; (refused) for layers that are not supported, by name
  */
-export const readKeras = (source: ByteSource, name: string): KerasContent =>
-  contentOf(readKerasFile(source, name))
-
-function contentOf(file: KerasFile): KerasContent {
-  const network = kerasToModel(file)
-  return {
-    file,
-    model: network.model,
-    grow(plans) {
-      let grown = file
-      let on = network
-      for (const [i, plan] of plans.entries()) {
-        if (i > 0) on = kerasToModel(grown)
-        grown = withChanges(grown, growKeras(grown, on, plan))
-      }
-      return contentOf(grown)
-    },
-    parts: () => kerasParts(file),
-  }
+export function readKeras(source: ByteSource, name: string): KerasContent {
+  const file = readKerasFile(source, name)
+  return contentOf({ file, network: kerasToModel(file) })
 }
+
+const contentOf = (state: KerasState): KerasContent => ({
+  file: state.file,
+  model: state.network.model,
+  grow: (plans) => contentOf(plans.reduce(growKeras, state)),
+  parts: () => kerasParts(state.file),
+})

@@ -18,7 +18,15 @@ import { isUniform, storedStatistics, trainableConstants } from '../../operators
 import { isFloat } from '../../tensor/dtype.ts'
 import { toNumbers } from '../../tensor/tensor.ts'
 import { markedParameter, markedPath } from '../copied-names.ts'
-import type { Gate, GrowthPlan, RepeatedParameter, Repetition } from '../growth-plan.ts'
+import {
+  type CopyOrder,
+  type CopyStart,
+  type Gate,
+  type GrowthPlan,
+  growthChoices,
+  type RepeatedParameter,
+  type Repetition,
+} from '../growth-plan.ts'
 import { type Facts, isWeight } from '../solve/facts.ts'
 import { type Solution, solutionOf } from '../solve/index.ts'
 import { type BranchEnd, isChain, outermost, type ResidualBlock } from './residual-blocks.ts'
@@ -32,9 +40,9 @@ export interface RepeatOptions {
    * Where the copies of neighbouring blocks go: `interleave` (default) each behind its original (a a′ b b′), `stack` all
    * behind the last (a b a′ b′).
    */
-  readonly copy?: 'stack' | 'interleave'
+  readonly copy?: CopyOrder
   /** How the copies add nothing: `zero` (default) or `identity`, see above. */
-  readonly start?: 'zero' | 'identity'
+  readonly start?: CopyStart
 }
 
 /**
@@ -51,8 +59,8 @@ export function planRepeat(
   names: readonly string[],
   { seed = 0, copy = 'interleave', start = 'zero' }: RepeatOptions = {},
 ): GrowthPlan {
-  mustBeOneOf('copy', copy, ['stack', 'interleave'])
-  mustBeOneOf('start', start, ['zero', 'identity'])
+  mustBeOneOf('copy', copy, growthChoices.copy)
+  mustBeOneOf('start', start, growthChoices.start)
   if (names.length === 0) throw usageError('No block to repeat was given.')
   const solution = solutionOf(from)
   const planner = new Repeating(solution, start)

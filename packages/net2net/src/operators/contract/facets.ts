@@ -188,6 +188,8 @@ export interface TrainingContext extends Emitter {
    * is computed.
    */
   stored(i: number): string | undefined
+  /** A name that nothing in the graph has. */
+  fresh(hint: string): string
   /** A scalar uint32/int64-seeded mask source: the name of a float32 tensor of uniforms shaped like `value`. */
   uniformLike(value: string): string
 }

@@ -186,8 +186,11 @@ function nodeOf(opType: string, { inputs, attributes = {}, constants = {} }: Cas
   )
 }
 
+/** Operators on integers, which the cases cannot scale; `quantize.cases.ts` grows through them. */
+const ofIntegers = new Set(['DequantizeLinear'])
+
 const declared = operators
-  .filter(({ scaling }) => typeof scaling === 'object')
+  .filter(({ name, scaling }) => typeof scaling === 'object' && !ofIntegers.has(name))
   .map(({ name }) => name)
 
 describe('scaling', () => {

@@ -7,13 +7,14 @@ import { fastKernels } from './fast-kernels.ts'
 import { foldUpdates } from './fold-updates.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
 import { phaseTranspositions } from './phased-transposition.ts'
+import { singleReshapes } from './single-reshapes.ts'
 
 /**
  * Rewrites for WebAssembly, which has no blocked layout: phases, and what nobody reads is left out. The
  * same values, up to rounding.
  */
 export const lowerForWasm = (model: Model): Model =>
-  phaseConvolutions(equalRanks(fastKernels(model)))
+  singleReshapes(phaseConvolutions(equalRanks(fastKernels(model))))
 
 /**
  * Rewrites a model in terms of what ONNX Runtime has on this machine's CPU. The result computes the
@@ -25,5 +26,5 @@ export const lowerForWasm = (model: Model): Model =>
 export function lowerForCpu(model: Model, block: number): Model {
   const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
   const phased = phaseTranspositions(even, block)
-  return block > 1 ? blockLayout(phaseConvolutions(phased), block) : phased
+  return singleReshapes(block > 1 ? blockLayout(phaseConvolutions(phased), block) : phased)
 }

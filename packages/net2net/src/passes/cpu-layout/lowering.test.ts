@@ -329,6 +329,33 @@ test('far from zero, the forms of slow activations are exact', async () => {
   }
 })
 
+test('a Reshape of a Reshape is one, unless it takes a size over', async () => {
+  const builder = new GraphBuilder()
+  const sizes = (...values: number[]) => builder.constant(int64(values), 'sizes')
+  builder.input('x', 'float32', [2, 3, 4])
+  const flat = builder.node('Reshape', ['x', sizes(-1)])
+  const rows = builder.node('Reshape', [flat, sizes(6, -1)])
+  builder.nodeOutputs(
+    'Relu',
+    [builder.node('Reshape', [rows, sizes(3, 8)])],
+    {},
+    { outputs: ['y'] },
+  )
+  builder.nodeOutputs(
+    'Relu',
+    [builder.node('Reshape', [rows, sizes(0, 2, 2)])],
+    {},
+    { outputs: ['z'] },
+  )
+  builder.output('y', 'float32', [3, 8])
+  builder.output('z', 'float32', [6, 2, 2])
+  const lowered = lowerForCpu(builder.model(), block)
+  expect(operatorsOf(lowered).filter((name) => name === 'Reshape')).toHaveLength(3)
+  const x = normalTensor(randomStream(2, 'reshapes'), [2, 3, 4])
+  const [expected, actual] = [await run(builder.model(), { x }), await run(lowered, { x })]
+  for (const name of ['y', 'z']) expect(numbers(actual[name]!)).toEqual(numbers(expected[name]!))
+})
+
 test('a model without convolutions stays as it is', () => {
   const builder = new GraphBuilder()
   builder.input('x', 'float32', [2, 16, 4, 4])

@@ -12,6 +12,7 @@
 import { backward } from '../../autodiff/backward.ts'
 import { refusedError, usageError } from '../../errors.ts'
 import type { Model, Shape } from '../../model/model.ts'
+import type { OutputMeaning } from '../../model/output-meaning.ts'
 import { type Emitter, isCpu, type Target } from '../../operators/contract/gradient.ts'
 import { separateConstants } from '../../operators/shared-constants.ts'
 import type { LeftConstant } from '../../operators/trainable.ts'
@@ -24,14 +25,15 @@ import { float32, materialize, Tensor } from '../../tensor/tensor.ts'
 import { freshPlateau, rateAt } from '../schedules.ts'
 import { ForwardGraph } from './forward-graph.ts'
 import { isVector, type JoinedState, JoinedVectors } from './joined-vectors.ts'
-import { sumOf } from './losses/counts.ts'
+import { number, sumOf } from './losses/counts.ts'
 import type { Loss, LossName, TargetType } from './losses/index.ts'
 import { clipByNorm } from './optimizers/clip.ts'
 import { type Optimizer, type Slot, slotName } from './optimizers/optimizer.ts'
+import { type GroupOptions, parameterGroups } from './parameter-groups.ts'
 import { chooseParameters, forServing, withConstantsAsInitializers } from './trainable.ts'
 import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
 
-export interface StepOptions {
+export interface StepOptions extends GroupOptions {
   readonly loss: Loss | LossName
   readonly optimizer: Optimizer
   /** Names or patterns (`conv1*`) of parameters, or of layers, that stay as they are. */
@@ -80,6 +82,9 @@ export interface StepGraph {
   /** Names of the inputs that data is fed to. */
   readonly inputs: readonly string[]
   readonly target: TargetType
+  /** Which of the model's outputs the loss is of, and what its numbers mean to the loss. */
+  readonly output: string
+  readonly meaning: OutputMeaning
   /** Trained parameters. */
   readonly parameters: readonly string[]
   /** Constants that could be taken for parameters and stay as they are, and why. */
@@ -123,7 +128,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const reached = backward(
     emitter,
     forward.nodes(),
-    new Map([[forward.prediction, gradient()]]),
+    new Map([gradient ? [forward.prediction, gradient()] : [loss, number(emitter, 1)]]),
     forward.variables,
   )
   if (reached.size === 0)
@@ -133,6 +138,10 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const limit = options.clipNorm
   if (limit !== undefined && !(limit > 0))
     throw usageError(`The norm to clip gradients to must be positive, not ${limit}.`)
+  if (limit !== undefined && optimizer.slots.some(({ name }) => name === 'accumulated'))
+    throw usageError(
+      'Gradients that are accumulated cannot be clipped: it would be those of each batch, not their sum.',
+    )
   const gradients = limit === undefined ? reached : clipByNorm(emitter, reached, limit)
 
   builder.input('learning_rate', 'float32', [])
@@ -145,7 +154,10 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const next = new Map<string, string>()
   const slots: SlotState[] = []
   const parameters = forward.variables.filter((name) => gradients.has(name))
-  const vectors = options.joinVectors ? parameters.filter((name) => isVector(emitter, name)) : []
+  const groupOf = parameterGroups(separate, parameters, options)
+  // What is joined has one update.
+  const isJoinable = options.joinVectors && !options.rates && !options.decayOnly
+  const vectors = isJoinable ? parameters.filter((name) => isVector(emitter, name)) : []
   const joined = vectors.length > 1 ? new JoinedVectors(builder, emitter, vectors) : undefined
   for (const parameter of parameters) {
     const tensor = materialize(source.graph.initializers.get(parameter)!.tensor)
@@ -163,11 +175,16 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
       emitter.declare(name, { dtype: value.dtype, shape: value.dims })
     }
     if (isJoined) continue
+    const { rate, decays } = groupOf(parameter, tensor)
     const update = optimizer.update({
       emitter,
       parameter,
       gradient: gradients.get(parameter)!,
-      learningRate: 'learning_rate',
+      learningRate:
+        rate === 1
+          ? 'learning_rate'
+          : emitter.op('Mul', ['learning_rate', emitter.constant(float32([], [rate]))]),
+      decays,
       slot: (name) => slotName(parameter, name),
     })
     next.set(parameter, update.parameter)
@@ -218,6 +235,8 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     model: { ...whole, graph: nearestFirst(graph) },
     inputs: forward.inputs,
     target: forward.target,
+    output: forward.modelOutput,
+    meaning: forward.meaning,
     parameters,
     left,
     statistics: [...forward.updates.keys()],
@@ -244,13 +263,22 @@ export interface EvaluationGraph {
   readonly inputs: readonly string[]
   readonly target: TargetType
   readonly counts: boolean
+  /** What the numbers of the model's output mean to the loss. */
+  readonly meaning: OutputMeaning
+  /** The names of all outputs. */
+  readonly outputs: readonly string[]
+  /** The name of the output that `prediction` adds. */
+  readonly prediction: string | undefined
+}
+
+export interface EvaluationGraphOptions
+  extends Pick<StepOptions, 'loss' | 'output' | 'target' | 'targetShape'> {
+  /** Add an output with what the loss is computed from: the model's output, or the logits below it. */
+  readonly prediction?: boolean
 }
 
 /** The model with outputs `loss` (mean of the batch) and `correct`, with its weights constant. */
-export function buildEvaluation(
-  model: Model,
-  options: Pick<StepOptions, 'loss' | 'output' | 'target' | 'targetShape'>,
-): EvaluationGraph {
+export function buildEvaluation(model: Model, options: EvaluationGraphOptions): EvaluationGraph {
   const single = inFloat32(forServing(model)).model
   const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(single)))
   const forward = new ForwardGraph(source, { ...options, variables: [] })
@@ -258,11 +286,17 @@ export function buildEvaluation(
   const right = correct?.()
   forward.output('loss', loss)
   if (right !== undefined) forward.output('correct', right)
+  const prediction = options.prediction ? forward.builder.names.fresh('prediction') : undefined
+  if (prediction !== undefined) forward.output(prediction, forward.prediction)
+  const evaluation = forward.model()
   return {
-    model: forward.model(),
+    model: evaluation,
     inputs: forward.inputs,
     target: forward.target,
     counts: correct !== undefined,
+    meaning: forward.meaning,
+    outputs: evaluation.graph.outputs.map(({ name }) => name),
+    prediction,
   }
 }
 

@@ -73,7 +73,7 @@ function adaptive(
       const rate = biasCorrection ? mul(learningRate, div(root, corrected(beta1))) : learningRate
       const floor = biasCorrection ? mul(root, epsilon) : epsilon
       const decayed =
-        decoupled && weightDecay !== 0
+        decoupled && weightDecay !== 0 && context.decays !== false
           ? mul(parameter, sub(1, mul(learningRate, weightDecay)))
           : parameter
       return {

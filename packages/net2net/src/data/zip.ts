@@ -1,5 +1,5 @@
 /**
- * Zip archives whose members are stored without compression, as PyTorch and Keras write them. Members
+ * Zip archives. Members that are stored without compression, as PyTorch, Keras and NumPy write them,
  * are read where they lie, so that an archive may be larger than memory. Zip64 is understood.
  *
  * @see https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
@@ -21,6 +21,14 @@ const longestComment = 0xffff
 /** Larger directories than of a million members are no model's. */
 const largestDirectory = 1 << 28
 
+/** A member as it lies in the archive. */
+export interface ZipEntry {
+  readonly bytes: ByteSource
+  /** Bytes of the member when it is unpacked. */
+  readonly unpackedSize: number
+  readonly packing: 'stored' | 'deflated' | 'unknown'
+}
+
 /**
  * The members of an archive by name, each as bytes that are read when somebody asks.
  *
@@ -28,35 +36,59 @@ const largestDirectory = 1 << 28
  * @throws Net2NetError (input) where the archive is broken or a member is compressed or encrypted
  */
 export function readZip(source: ByteSource, name: string): ReadonlyMap<string, ByteSource> {
-  const broken = (what: string) =>
-    inputError(`${name} is not a zip archive that can be read: ${what}.`, { where: name })
-  const { at, size, count } = findDirectory(source, broken)
+  return new Map(
+    [...zipEntries(source, name)].map(([member, { bytes, packing }]) => {
+      if (packing !== 'stored') throw broken(name, `its member "${member}" is compressed`)
+      return [member, bytes]
+    }),
+  )
+}
+
+/**
+ * The members of an archive by name, packed or not.
+ *
+ * @param archive what it is called in messages
+ * @throws Net2NetError (input) where the archive is broken or a member is encrypted
+ */
+export function zipEntries(source: ByteSource, archive: string): ReadonlyMap<string, ZipEntry> {
+  const problem = (what: string) => broken(archive, what)
+  const { at, size, count } = findDirectory(source, problem)
   if (size > largestDirectory || at + size > source.size || count > size / 46)
-    throw broken('its directory does not fit into the file')
+    throw problem('its directory does not fit into the file')
   const directory = source.read(at, size)
   const view = viewOf(directory)
-  const members = new Map<string, ByteSource>()
+  const members = new Map<string, ZipEntry>()
   const spans: { from: number; to: number }[] = []
   for (let i = 0, offset = 0; i < count; i++) {
     if (offset + 46 > size || view.getUint32(offset, true) !== signatures.central)
-      throw broken('its directory is damaged')
-    const entry = readEntry(directory, view, offset, broken)
+      throw problem('its directory is damaged')
+    const entry = readEntry(directory, view, offset, problem)
     offset = entry.next
     if (entry.name.endsWith('/') && entry.size === 0) continue
-    if (entry.flags & 1) throw broken(`its member "${entry.name}" is encrypted`)
-    if (entry.method !== 0 || entry.packed !== entry.size)
-      throw broken(`its member "${entry.name}" is compressed`)
-    if (members.has(entry.name)) throw broken(`it holds "${entry.name}" twice`)
-    const start = dataStart(source, entry.at, broken)
-    if (start + entry.size > source.size) throw broken(`its member "${entry.name}" is cut off`)
-    spans.push({ from: entry.at, to: start + entry.size })
-    members.set(entry.name, { size: entry.size, ...bytesFrom(source, start) })
+    if (entry.flags & 1) throw problem(`its member "${entry.name}" is encrypted`)
+    if (members.has(entry.name)) throw problem(`it holds "${entry.name}" twice`)
+    const start = dataStart(source, entry.at, problem)
+    if (start + entry.packed > source.size) throw problem(`its member "${entry.name}" is cut off`)
+    spans.push({ from: entry.at, to: start + entry.packed })
+    members.set(entry.name, {
+      bytes: { size: entry.packed, ...bytesFrom(source, start) },
+      unpackedSize: entry.size,
+      packing:
+        entry.method === 8
+          ? 'deflated'
+          : entry.method === 0 && entry.packed === entry.size
+            ? 'stored'
+            : 'unknown',
+    })
   }
   spans.sort((a, b) => a.from - b.from)
   if (spans.some(({ from }, i) => from < (spans[i - 1]?.to ?? 0)))
-    throw broken('its members overlap')
+    throw problem('its members overlap')
   return members
 }
+
+const broken = (name: string, what: string) =>
+  inputError(`${name} is not a zip archive that can be read: ${what}.`, { where: name })
 
 export interface ZipMember {
   readonly name: string
