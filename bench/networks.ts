@@ -36,6 +36,11 @@ const networks: Readonly<Record<string, number>> = {
   efficientnet: 8,
   'dilated-unet': 8,
   'group-norm': 8,
+  separable: 8,
+  translation: 8,
+  signals: 16,
+  volumes: 8,
+  'gated-gpt': 8,
 }
 const optimizers = {
   sgd: sgd({ learningRate: 0.001, momentum: 0.9 }),
@@ -85,7 +90,7 @@ async function oneNetwork(
 ): Promise<Row> {
   const started = performance.now()
   const graph = buildStep(await load(file), {
-    loss: name === 'gpt' ? softmaxCrossEntropy({ axis: -1 }) : 'softmax-cross-entropy',
+    loss: name.endsWith('gpt') ? softmaxCrossEntropy({ axis: -1 }) : 'softmax-cross-entropy',
     optimizer: optimizers[optimizer],
     ...formsFor(nodeRuntime),
     watch: true,

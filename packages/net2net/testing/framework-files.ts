@@ -1,6 +1,7 @@
 /** Small files of Keras and PyTorch, made without either. */
 import { hdf5Parts } from '../src/bridges/hdf5-write.ts'
-import { type JsonObject, type KerasFile, kerasParts } from '../src/bridges/keras/keras-file.ts'
+import type { JsonObject } from '../src/bridges/keras/json.ts'
+import { type KerasFile, kerasParts } from '../src/bridges/keras/keras-file.ts'
 import {
   PickleCall,
   PickleDict,

@@ -1,5 +1,5 @@
 /** Where predictions go: a table, JSON lines or arrays, in a file or to the standard output. */
-import { NpzWriter } from 'net2net/data'
+import { createNpz, type NpzWriter } from 'net2net/data'
 import { AtomicFiles } from 'net2net/files'
 import { Tensor } from 'net2net/tensor'
 import type { Prediction, PredictionBatch } from 'net2net/training'
@@ -48,7 +48,7 @@ export async function fileWriter(
   format: Format,
   force: boolean | undefined,
 ): Promise<PredictionWriter> {
-  if (format === 'npz') return npzRows(await NpzWriter.create(file, { force }))
+  if (format === 'npz') return npzRows(await createNpz(file, { force }))
   const files = new AtomicFiles({ force })
   const target = await files.create(file)
   const put: Put = (text) => target.write(text)

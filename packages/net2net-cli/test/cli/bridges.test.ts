@@ -20,7 +20,8 @@ const run = (python: string, folder: string, ...args: readonly string[]) =>
 describe.skipIf(!kerasPython)('files of Keras', () => {
   const folder = temporaryFolder()
   const at = (name: string) => join(folder, name)
-  beforeAll(() => run(kerasPython!, folder, script('keras_networks.py'), 'make'), 300_000)
+  const made = ['make', '["example", "unet", "ftrl"]']
+  beforeAll(() => run(kerasPython!, folder, script('keras_networks.py'), ...made), 300_000)
   afterAll(() => rmSync(folder, { recursive: true }))
 
   test('are inspected, widened, checked and converted', async () => {
@@ -49,11 +50,42 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
     expect(run(kerasPython!, folder, '-c', loaded).trim().split('\n').at(-1)).toBe('13 20')
   }, 300_000)
 
-  test('follow recipes, whose resolved form appears beside them', async () => {
+  test('follow the guide, from the training in Keras to the training of the students', async () => {
+    const guide = readFileSync(new URL('../../../../docs/guides/keras.md', import.meta.url), 'utf8')
+    const blocks = [...guide.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+    const code = (language: string) =>
+      blocks.flatMap(([, of, text]) => (of === language ? [text!] : []))
+    const [teacher, student] = code('python')
+    const data =
+      'import numpy as np; x = np.random.default_rng(0).random((32, 28, 28, 1)); y = np.eye(10)[np.arange(32) % 10]'
+    const loss = (name: string) =>
+      `print(float(${name}.evaluate(x, y, verbose=0, return_dict=True)["loss"]))`
+    const python = (...lines: readonly string[]) =>
+      Number(run(kerasPython!, folder, '-c', lines.join('\n')).trim().split('\n').at(-1))
+    const before = python(data, teacher!, loss('teacher'))
+    for (const line of code('sh').flatMap((text) => text.split('\n'))) {
+      const [name, ...args] = line.replace(/#.*/, '').trim().split(/\s+/)
+      if (name !== 'net2net') continue
+      // Several commands of the guide write one file.
+      const paths = args.map((arg) => (/\.(keras|onnx)$/.test(arg) ? at(arg) : arg))
+      const again = args.includes('-o') || args[0] === 'convert' ? ['--force'] : []
+      expect(await net2net([...paths, ...again]), line).toMatchObject({ code: 0 })
+    }
+    for (const file of ['wider.keras', 'deeper.keras']) {
+      const [load, ...others] = student!.replace('wider.keras', file).split('\n')
+      expect(Math.abs(python('import keras', data, load!, loss('student')) - before)).toBeLessThan(
+        1e-5,
+      )
+      const after = python('import keras', data, load!, ...others, loss('student'))
+      expect(after).toBeLessThan(before + 1e-3)
+    }
+  }, 300_000)
+
+  test('follow recipes that widen and deepen, whose resolved form appears beside them', async () => {
     const recipe = at('recipe.yaml')
     writeFileSync(
       recipe,
-      'version: 1\nsteps:\n  - widen: {conv1: 11}\n  - widen: {conv1: 17, fc1: x2}\n',
+      'version: 1\nsteps:\n  - widen: {conv1: 11}\n  - deepen: [conv1]\n  - widen: {conv1-deeper: 17, fc1: x2}\n',
     )
     const grown = await net2net(['grow', recipe, at('example.keras'), '-o', at('grown.keras')])
     expect(grown).toMatchObject({ code: 0 })
@@ -63,10 +95,16 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
 
   test.each([
     [
-      'deepening',
-      ['deepen', 'example.keras', 'fc1', '-o', 'x.keras'],
+      'a sum of two ways in a sequence',
+      ['deepen', 'example.keras', 'fc1', '--block', 'residual', '-o', 'x.keras'],
       3,
-      /only widened.*-o FILE\.onnx/,
+      /"fc1-deeper" would be a sum of two ways, which a Sequential model cannot have\. Build/,
+    ],
+    [
+      'state that does not grow',
+      ['deepen', 'ftrl.keras', 'fc', '-o', 'x.keras'],
+      3,
+      /"Ftrl" .* cannot be grown.*include_optimizer=False/,
     ],
     [
       'the other format',
@@ -170,9 +208,8 @@ describe.skipIf(!torchPython)('folders of transformers', () => {
     const commands = blocks('sh').flatMap((text) => text.trim().split('\n'))
     for (const command of commands) {
       const args = command.replace(/#.*/, '').trim().split(/\s+/).slice(1)
-      const isPath = (_: string, i: number) =>
-        i === 1 || /^(--onnx|-o|--mapping)$/.test(args[i - 1]!)
-      const outcome = await net2net(args.map((arg, i) => (isPath(arg, i) ? at(arg) : arg)))
+      const isPath = (i: number) => i === 1 || /^(--onnx|-o|--mapping)$/.test(args[i - 1]!)
+      const outcome = await net2net(args.map((arg, i) => (isPath(i) ? at(arg) : arg)))
       expect(outcome).toMatchObject({ code: 0, err: '' })
       expect(outcome.out).toMatch(/Equal/)
     }

@@ -24,7 +24,7 @@ beforeAll(async () => {
   const outcome = await net2net([...args, ...best, '-o', at('run')])
   expect(outcome.code, outcome.err).toBe(0)
   expect(outcome.err).toMatch(/epoch 1\/6: .* val_accuracy \S+ {2}f1 0\.\d+ {2}auc 0\.\d+/)
-})
+}, 120_000)
 
 describe('evaluate', () => {
   test('agrees with what predict writes', async () => {

@@ -27,7 +27,7 @@ beforeAll(async () => {
   const rate = ['--optimizer', 'adam', '--learning-rate', '0.05']
   const args = ['train', at('model.onnx'), '--data', table, ...rate, '--epochs', '10']
   expect((await net2net([...args, '-o', at('run')])).code).toBe(0)
-})
+}, 120_000)
 
 /** The logits of the samples, by ONNX Runtime itself. */
 async function logits(): Promise<readonly (readonly [number, number])[]> {

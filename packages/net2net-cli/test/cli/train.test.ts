@@ -592,6 +592,23 @@ describe('how it is trained', () => {
     expect(Math.abs((await session('balanced')) - 0.5)).toBeLessThan(0.15)
   })
 
+  test('learns from a teacher', async () => {
+    const teacher = at('run/model.onnx')
+    const how = ['--distill', teacher, '--distill-weight', '1', '--temperature', '1']
+    const [run, refused] = await Promise.all([
+      train('--epochs', '20', ...how, '-o', at('student'), '--json'),
+      train('--temperature', '2', '-o', at('never-taught')),
+    ])
+    expect(run.code, run.err).toBe(0)
+    const { epochs } = JSON.parse(run.out).arms[0]
+    expect(epochs.at(-1).valLoss).toBeLessThan(0.5 * epochs[0].valLoss)
+    expect(classesOf(await load(at('student/model.onnx')))).toEqual(['inside', 'outside'])
+    expect([refused.code, refused.err]).toEqual([
+      2,
+      expect.stringMatching(/--temperature is for --distill/),
+    ])
+  })
+
   test('ends early, and keeps the best model', async () => {
     // A rate of zero improves nothing.
     const args = ['--epochs', '9', '--early-stopping', '2', '--metric', 'accuracy', '--json']

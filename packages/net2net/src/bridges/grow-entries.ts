@@ -161,35 +161,45 @@ export function boundChanges(
     const staysToo = isStillRead(model, name, changes)
     const isSame = !staysToo && changes.every((change) => sameGrowth(change, first!))
     if (isSame) for (const holder of holders) found.push([holder, first!])
-    else if (options.untie && !staysToo && holders.length >= changes.length) {
-      found.push(...paired(model, name, changes, holders))
-    } else
+    else if (options.untie && holders.length >= changes.length + (staysToo ? 1 : 0))
+      found.push(...paired(model, name, staysToo ? [...changes, stays] : changes, holders, options))
+    else
       throw refusedError(
         `${holders.map(({ entry }) => quote(entry)).join(' and ')} of ${options.file} ${holders.length > 1 ? 'are' : 'is'} one tensor for ${changes.length + (staysToo ? 1 : 0)} uses, which would grow in different ways.`,
         {
           where: holders[0]!.entry,
-          hint: 'Add --untie where the network can hold two tensors (for transformers: tie_word_embeddings: false).',
+          hint: UNTIE,
         },
       )
   }
   return found
 }
 
+/** In the place of a change: some readers keep the tensor as it was. */
+const stays = 'stays'
+
+export const UNTIE =
+  'Add --untie where the network can hold two tensors (for transformers: tie_word_embeddings: false).'
+
 /**
  * Which change is that of which entry, where several entries hold one tensor: that of what reads it, if the exporter
- * noted that. Of the others the change that keeps the name belongs to the entry that has it; clones follow in order.
+ * noted that. Of the others the change that keeps the name belongs to the entry that has it; clones follow in order. An entry
+ * for which none is left goes with the most of the others: it is one more name of one of them.
  */
 function paired(
   model: Model,
   name: string,
-  changes: readonly ParameterChange[],
+  changes: readonly (ParameterChange | typeof stays)[],
   holders: readonly Binding[],
+  { file }: GrowEntriesOptions,
 ): readonly (readonly [Binding, ParameterChange])[] {
-  const rewired = rewiredBy(changes)
+  const usesOf = (change: ParameterChange | typeof stays) =>
+    change === stays ? undefined : change.uses
+  const rewired = rewiredBy(changes.filter((change) => change !== stays))
   const readers = new Map(
     changes.map((change) => {
-      const own = rewiredBy([change])
-      const reads = (use: string) => (change.uses ? own.has(use) : !rewired.has(use))
+      const own = change === stays ? rewired : rewiredBy([change])
+      const reads = (use: string) => (usesOf(change) ? own.has(use) : !rewired.has(use))
       return [
         change,
         model.graph.nodes.filter(({ inputs, outputs }) =>
@@ -207,14 +217,35 @@ function paired(
   const taken = new Set(noted.values())
   const left = changes
     .filter((change) => !taken.has(change))
-    .sort((a, b) => Number(b.to === name) - Number(a.to === name))
-  return [...holders]
-    .sort((a, b) => Number(b.entry === name) - Number(a.entry === name))
-    .flatMap((holder) => {
-      const change = noted.get(holder) ?? left.shift()
-      return change ? [[holder, change] as const] : []
-    })
+    .sort((a, b) => Number(keepsName(b, name)) - Number(keepsName(a, name)))
+  // Where one stays as it was, names do not tell which.
+  if (changes.includes(stays) && left.length > 1)
+    throw refusedError(
+      `Which of ${holders.map(({ entry }) => quote(entry)).join(' and ')} of ${file} grows cannot be told: the model does not say who reads them.`,
+      {
+        where: name,
+        hint: 'Export the network with dynamo=True, which notes it.',
+      },
+    )
+  const chosen = new Map<Binding, ParameterChange | typeof stays>()
+  for (const holder of [...holders].sort(
+    (a, b) => Number(b.entry === name) - Number(a.entry === name),
+  )) {
+    const change = noted.get(holder) ?? left.shift()
+    if (change) chosen.set(holder, change)
+  }
+  const given = [...chosen.values()]
+  const times = (change: ParameterChange | typeof stays) =>
+    given.filter((other) => other === change).length
+  const most = [...given].sort((a, b) => times(b) - times(a))[0]
+  return holders.flatMap((holder) => {
+    const change = chosen.get(holder) ?? most
+    return change && change !== stays ? [[holder, change] as const] : []
+  })
 }
+
+const keepsName = (change: ParameterChange | typeof stays, name: string): boolean =>
+  change === stays || change.to === name
 
 /** A change of a constant as one of the entry from which it was computed; undefined where that does not follow. */
 function changeOfSource(

@@ -12,7 +12,7 @@ import { zeros } from '../tensor/fill.ts'
 import { lazyFill } from '../tensor/lazy.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import { type Bindings, bindEntries, holdSameNumbers } from './bind.ts'
-import { growEntries, growEntrySlots } from './grow-entries.ts'
+import { growEntries, growEntrySlots, UNTIE } from './grow-entries.ts'
 import { optimizerSlots } from './optimizer-state.ts'
 import { readSafetensors, safetensorsParts } from './safetensors.ts'
 import { readTorchFile, stateDictOf, torchFileParts } from './torch-file.ts'
@@ -94,6 +94,7 @@ export function growStateIn(
       for (const slot of own) next.set(slot, grown.get(slot.entry)!)
     }
     slotTensors = next
+    if (!options.untie) mustStayTied(state.ties, entries, options.weights)
     const grown = applyPlan(current, plan)
     entries = new Map([...entries, ...newEntries(plan, grown, bindings, before)])
     if (plan.removed) {
@@ -137,6 +138,26 @@ export function mustHoldState(
   const written = `${stem}-optimizer.pt`
   const state = readTorchFile(open(written), written)
   optimizerSlots(state, entries, { file: written, inOrder, ...(names && { names }) })
+}
+
+/** Entries that are one tensor in the network must grow alike: whoever loads them would keep one of them. */
+function mustStayTied(
+  ties: readonly (readonly string[])[],
+  entries: ReadonlyMap<string, LazyTensor>,
+  file: string,
+): void {
+  for (const [first, ...others] of ties) {
+    const tensor = entries.get(first!)!
+    const apart = others.find((name) => {
+      const other = entries.get(name)!
+      return other.dims.join() !== tensor.dims.join() || !holdSameNumbers(tensor, other)
+    })
+    if (apart !== undefined)
+      throw refusedError(
+        `${quote(first!)} and ${quote(apart)} are one tensor in ${file}, and would grow in different ways.`,
+        { where: first, hint: UNTIE },
+      )
+  }
 }
 
 function mustHoldTheModel(
@@ -219,6 +240,8 @@ function newEntries(
 
 /** A state dict that was read, and how files of its format are written. */
 interface OpenState {
+  /** Names of entries that are one tensor. */
+  readonly ties: readonly (readonly string[])[]
   /** Whether the entries stand in the order in which the network made them. */
   readonly inOrder: boolean
   readonly entries: ReadonlyMap<string, LazyTensor>
@@ -233,6 +256,7 @@ function openState(file: string, open: OpenFile): OpenState {
   if (file.endsWith('.safetensors')) {
     const { tensors, metadata } = readSafetensors(open(file), file)
     return {
+      ties: [],
       inOrder: false,
       entries: tensors,
       files: (entries, stem) => [[`${stem}.safetensors`, safetensorsParts(entries, metadata)]],
@@ -240,7 +264,14 @@ function openState(file: string, open: OpenFile): OpenState {
   }
   const torch = readTorchFile(open(file), file)
   const entries = stateDictOf(torch, file)
+  const byPlace = new Map<string, string[]>()
+  for (const [name, tensor] of entries) {
+    const place = torch.placeOf?.(tensor)
+    if (place === undefined || tensor.byteLength === 0) continue
+    byPlace.set(place, [...(byPlace.get(place) ?? []), name])
+  }
   return {
+    ties: [...byPlace.values()].filter(({ length }) => length > 1),
     inOrder: true,
     entries,
     files(grown, stem) {
@@ -279,6 +310,7 @@ function openIndex(file: string, open: OpenFile): OpenState {
   const missing = Object.keys(map).find((key) => !parts.some(({ tensors }) => tensors.has(key)))
   if (missing !== undefined) throw broken(`no file holds ${quote(missing)}`)
   return {
+    ties: [],
     inOrder: false,
     entries: new Map(parts.flatMap(({ tensors }) => [...tensors])),
     files(entries, stem) {

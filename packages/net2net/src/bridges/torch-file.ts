@@ -68,6 +68,8 @@ export interface TorchFile {
   readonly value: PickleValue
   /** The tensor that a value of the file is, or undefined for anything else. */
   tensorOf(value: PickleValue | undefined): LazyTensor | undefined
+  /** Where a tensor of the file lies: equal for those that are one tensor (tied weights). */
+  placeOf?(tensor: LazyTensor): string | undefined
 }
 
 /**
@@ -101,8 +103,10 @@ export function readTorchFile(source: ByteSource, name: string): TorchFile {
     })
   const value = readPickle(text.read(0, text.size), (path) => allowed.has(path), name)
   const tensors = new Map<PickleCall, LazyTensor>()
+  const places = new Map<LazyTensor, string>()
   return {
     value,
+    placeOf: (tensor) => places.get(tensor),
     tensorOf(candidate) {
       const call = tensorCall(candidate)
       if (!call) return undefined
@@ -110,9 +114,18 @@ export function readTorchFile(source: ByteSource, name: string): TorchFile {
       if (known) return known
       const tensor = readTensor(call, (key) => members.get(`${folder}data/${key}`), name)
       tensors.set(call, tensor)
+      places.set(tensor, placeOf(call))
       return tensor
     },
   }
+}
+
+/** The storage, the offset, the sizes and the strides of a tensor that was read. */
+function placeOf({ args }: PickleCall): string {
+  const [persistent, offset, size, stride] = args.items
+  const id = persistent instanceof PicklePersistent ? persistent.id : undefined
+  const key = id instanceof PickleTuple ? id.items[2] : undefined
+  return JSON.stringify([key, String(offset), countsOf(size), countsOf(stride)])
 }
 
 /** The call that makes the tensor itself, without the parameter around it. */

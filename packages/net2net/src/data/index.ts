@@ -5,6 +5,7 @@ import * as description from './describe-data.node.ts'
 import * as pictures from './image-folder.node.ts'
 import * as anything from './load-data.node.ts'
 import * as digits from './load-mnist.node.ts'
+import { NpzWriter } from './npz-writer.node.ts'
 import * as inputs from './open-inputs.node.ts'
 
 export type {
@@ -17,7 +18,7 @@ export type { ImagesOptions } from './image-folder.node.ts'
 export * from './index.browser.ts'
 export type { LoadedData, LoadOptions } from './load-data.node.ts'
 export type { DigitsOptions, TrainTest } from './load-mnist.node.ts'
-export { NpzWriter } from './npz-writer.node.ts'
+export type { NpzWriter } from './npz-writer.node.ts'
 export type { OpenOptions } from './open-inputs.node.ts'
 
 const downloading = { cacheFolder: text, signal: kind.signal, onDownload: kind.callback }
@@ -48,6 +49,16 @@ export const loadData = checkedAsync('loadData', anything.loadData, {
     classes: kind.texts,
     columns: kind.texts,
   }),
+})
+
+/**
+ * Begins an .npz file whose arrays grow row by row, in memory that does not depend on their length. See npz-writer.node.ts.
+ *
+ * @throws Net2NetError (usage) where it exists (without `force`), or where no file may be
+ */
+export const createNpz = checkedAsync('createNpz', NpzWriter.create, {
+  path: text,
+  options: kind.options<NonNullable<Parameters<typeof NpzWriter.create>[1]>>({ force: kind.flag }),
 })
 
 /**

@@ -11,7 +11,7 @@ import { GraphBuilder } from '../model/builder.ts'
 import type { Model } from '../model/model.ts'
 import { withColumns } from '../model/output-meaning.ts'
 import { float32, Tensor } from '../tensor/tensor.ts'
-import { decodeNpy, encodeNpy, encodeNpz, NpzWriter, openInputs, parseCsv } from './index.ts'
+import { createNpz, decodeNpy, encodeNpy, encodeNpz, openInputs, parseCsv } from './index.ts'
 import type { InputStream } from './inputs.ts'
 
 const at = temporaryFolder()
@@ -223,7 +223,7 @@ describe('arrays', () => {
   })
 
   test('are written row by row, strings included', async () => {
-    const npz = await NpzWriter.create(at('written.npz'))
+    const npz = await createNpz(at('written.npz'))
     for (const row of [0, 1, 2]) {
       await npz.append('numbers', float32([2, 1], [2 * row, 2 * row + 1]))
       await npz.append('names', [`é${row}`, '𝛼𝛽'])
@@ -235,7 +235,7 @@ describe('arrays', () => {
     expect(readdirSync(at())).not.toContain('written.npz')
     await npz.publish()
     await npz.discard()
-    await expect(NpzWriter.create(at('written.npz'))).rejects.toThrow(/exists already/)
+    await expect(createNpz(at('written.npz'))).rejects.toThrow(/exists already/)
     expect([...decodeNpy(member('written.npz', 'numbers')).data]).toEqual([0, 1, 2, 3, 4, 5])
     const names = Buffer.from(member('written.npz', 'names'))
     expect(names.subarray(0, 128).toString('latin1')).toContain(

@@ -14,7 +14,6 @@ export { growAverages, growSlots } from './apply/grow-slots.ts'
 export type { SlotPower } from './apply/merge-tensor.ts'
 export { describePlan } from './describe-plan.ts'
 export type * from './growth-plan.ts'
-export { growthChoices } from './growth-plan.ts'
 export {
   type InspectedLayer,
   type InspectedParameter,

@@ -2,7 +2,7 @@
 import * as kind from '../arguments.ts'
 import { checked, flag, model, number, text } from '../arguments.ts'
 import * as autodiff from '../autodiff/backward.ts'
-import type { Batch, TrainingData } from '../data/samples.ts'
+import type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
 import type { Model } from '../model/model.ts'
 import { withRuntime } from '../runtime/default-runtime.ts'
 import type { RuntimeOptional } from '../runtime/runtime.ts'
@@ -21,6 +21,7 @@ import {
   training,
 } from './kinds.ts'
 import * as metric from './metrics/metrics.ts'
+import { type DistillOptions, distilled as distilledBy } from './run/distill.ts'
 import { type EvaluateOptions, type Evaluation, evaluate as evaluateWith } from './run/evaluate.ts'
 import { type MeasureOptions, measureStep as measureWith } from './run/measure.ts'
 import {
@@ -39,6 +40,7 @@ export type { JoinedState } from './compile/joined-vectors.ts'
 export {
   bceWithLogits,
   type DiceOptions,
+  type DistillationOptions,
   type EmittedLoss,
   type FocalOptions,
   type HuberOptions,
@@ -84,6 +86,7 @@ export type {
   ValueOutcomes,
 } from './metrics/outcomes.ts'
 export type { ClassReport, Measured, MetricsReport } from './metrics/report.ts'
+export type { DistillOptions } from './run/distill.ts'
 export type { EvaluateOptions, Evaluation } from './run/evaluate.ts'
 export type { MeasureOptions } from './run/measure.ts'
 export type { PredictData, Prediction, PredictionBatch, PredictOptions } from './run/predict.ts'
@@ -173,6 +176,31 @@ export const dice = checked('dice', losses.dice, {
 export const klDivergence = checked('klDivergence', losses.klDivergence, {
   options: kind.options<losses.KlDivergenceOptions>({ axis: number }),
 })
+
+/** Learning from labels and from a teacher at once, on the samples that `distilled` makes. See losses/distillation.ts. */
+export const distillation = checked('distillation', losses.distillation, {
+  options: kind.options<losses.DistillationOptions>({
+    weight: number,
+    temperature: number,
+    axis: number,
+  }),
+})
+/** Labelled samples with what a teacher says of them, for the loss `distillation`. See run/distill.ts. */
+export const distilled = checked(
+  'distilled',
+  (samples: SampleSet, teacher: Model, options: RuntimeOptional<DistillOptions> = {}): SampleSet =>
+    distilledBy(samples, teacher, withRuntime(options)),
+  {
+    samples: kind.object('a set of samples', 'batches', 'function'),
+    teacher: model,
+    options: kind.options<RuntimeOptional<DistillOptions>>({
+      runtime: kind.runtime,
+      session,
+      output: text,
+      axis: number,
+    }),
+  },
+)
 
 const rate = number
 export const constant = checked('constant', schedules.constant, { rate })

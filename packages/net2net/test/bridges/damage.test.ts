@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Json, JsonObject } from '../../src/bridges/keras/keras-file.ts'
+import type { Json, JsonObject } from '../../src/bridges/keras/json.ts'
 import { readKeras } from '../../src/bridges/keras/network.ts'
 import { readSafetensors, safetensorsParts } from '../../src/bridges/safetensors.ts'
 import { readTorchFile, stateDictOf, torchFileParts } from '../../src/bridges/torch-file.ts'

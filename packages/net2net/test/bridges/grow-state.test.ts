@@ -2,10 +2,13 @@
 import { describe, expect, test } from 'vitest'
 import { growStateIn, mustHoldState } from '../../src/bridges/grow-state.ts'
 import { readSafetensors, safetensorsParts } from '../../src/bridges/safetensors.ts'
+import { readTorchFile, stateDictOf } from '../../src/bridges/torch-file.ts'
 import { applyPlan, planWiden } from '../../src/growth/index.ts'
 import { dense, relu, sequential } from '../../src/layers/index.ts'
+import { GraphBuilder, modelOf } from '../../src/model/builder.ts'
+import type { Model } from '../../src/model/model.ts'
 import { memorySource } from '../../src/tensor/bytes.ts'
-import { materialize } from '../../src/tensor/tensor.ts'
+import { float32, type LazyTensor, materialize } from '../../src/tensor/tensor.ts'
 import { joined, torchBytes } from '../../testing/framework-files.ts'
 
 const model = sequential(
@@ -96,5 +99,104 @@ describe('a state dict', () => {
     const bytes = [...grown.graph.initializers.values()].map(({ tensor }) => tensor.byteLength)
     expect(said.metadata).toEqual({ total_size: bytes.reduce((a, b) => a + b), more: 'kept' })
     expect(said.weight_map['a.weight']).toMatch(/^wider-0000/)
+  })
+})
+
+describe('a tensor that two layers share', () => {
+  const table = float32(
+    [7, 4],
+    Array.from({ length: 28 }, (_, i) => Math.sin(i + 1)),
+  )
+  /** An embedding, a layer between, and a head that reads the table of the embedding, or a transposed copy of it. */
+  function network(isCopied: boolean, hasLayer: boolean, isNoted = true): Model {
+    const b = new GraphBuilder()
+    b.input('ids', 'int64', ['n', 3])
+    const shared = b.initializer('embed.weight', table)
+    const embedded = b.node('Gather', [shared, 'ids'], {}, { name: 'embed' })
+    const square = float32(
+      [4, 4],
+      Array.from({ length: 16 }, (_, i) => Math.cos(3 * i)),
+    )
+    const hidden = hasLayer
+      ? b.node('MatMul', [embedded, b.initializer('mid.weight', square)], {}, { name: 'mid' })
+      : embedded
+    const flipped = float32(
+      [4, 7],
+      Array.from({ length: 28 }, (_, i) => Number(table.data[(i % 7) * 4 + Math.floor(i / 7)])),
+    )
+    const head = isCopied
+      ? b.initializer('val_1', flipped)
+      : b.node('Transpose', [shared], { perm: [1, 0] })
+    const output = b.node('MatMul', [hidden, head], {}, { name: 'head' })
+    b.output(output, 'float32')
+    // PyTorch's exporter notes of which module a node is.
+    const notes = new Map([
+      [embedded, "['', 'embed', 'embedding']"],
+      [isCopied ? output : head, "['', 'head', 'linear']"],
+    ])
+    const { graph, ...model } = modelOf(b.graph(), 18)
+    const nodes = graph.nodes.map((node) => {
+      const note = notes.get(node.outputs[0]!)
+      return note === undefined || !isNoted
+        ? node
+        : { ...node, metadata: new Map([['pkg.torch.onnx.name_scopes', note]]) }
+    })
+    return { ...model, graph: { ...graph, nodes } }
+  }
+
+  test.each([
+    ['reads it in both places', false, false],
+    ['has a transposed copy of it', true, false],
+    ['keeps it in one place', false, true],
+  ])(
+    'grows in two ways only where it may become two, in a model that %s',
+    (_, isCopied, hasLayer) => {
+      const tied = network(isCopied, hasLayer)
+      const wide = planWiden(tied, { embed: 9 }, { seed: 1 })
+      const state = new Map<string, LazyTensor>([
+        ['embed.weight', table],
+        ['head.weight', table],
+        ...(hasLayer
+          ? [['mid.weight', tied.graph.initializers.get('mid.weight')!.tensor] as const]
+          : []),
+      ])
+      const bytes = torchBytes(state)
+      const grow = (untie: boolean) =>
+        growStateIn(() => memorySource(bytes), tied, [wide], 'w', { weights: 'net.pt', untie })
+      expect(() => grow(false)).toThrow(
+        /"embed\.weight" and "head\.weight" .*net\.pt.* in different ways/,
+      )
+      const files = new Map(
+        [...grow(true)].map(([file, content]) => [
+          file,
+          joined(content as Parameters<typeof joined>[0]),
+        ]),
+      )
+      mustHoldState((file) => memorySource(files.get(file)!), applyPlan(tied, wide), 'w', {
+        weights: 'net.pt',
+      })
+      const written = readTorchFile(memorySource(files.get('w.pt')!), 'w.pt')
+      const grown = stateDictOf(written, 'w.pt')
+      expect(grown.get('embed.weight')!.dims).toEqual([7, 9])
+      expect(grown.get('head.weight')!.dims).toEqual([7, hasLayer ? 4 : 9])
+      expect(materialize(grown.get('embed.weight')!)).not.toEqual(
+        materialize(grown.get('head.weight')!),
+      )
+    },
+  )
+
+  test('of which one name stays is refused where the model does not say which', () => {
+    const tied = network(false, true, false)
+    const wide = planWiden(tied, { embed: 9 }, { seed: 1 })
+    const bytes = torchBytes(
+      new Map([
+        ['embed.weight', table],
+        ['head.weight', table],
+      ]),
+    )
+    const options = { weights: 'net.pt', untie: true, weightsDiffer: true }
+    expect(() => growStateIn(() => memorySource(bytes), tied, [wide], 'w', options)).toThrow(
+      /Which of "embed\.weight" and "head\.weight" of net\.pt grows cannot be told/,
+    )
   })
 })

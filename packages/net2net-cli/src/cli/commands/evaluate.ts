@@ -78,7 +78,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   if (target !== undefined && !isTable(spec))
     throw usageError('--target is for .csv files and other tables.')
   const model = await load(file)
-  const loss = options.loss ?? lossNames.find((name) => name === storedLoss(model))
+  const loss = options.loss ?? storedLoss(model)
   if (!loss)
     throw usageError('The model does not tell which loss it was trained with: give it with --loss.')
   const chosen = lossAlong(loss, classAxis)

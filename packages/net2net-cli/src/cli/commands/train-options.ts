@@ -8,6 +8,7 @@ import {
   adam,
   adamw,
   averaged,
+  distillation,
   type LearningRate,
   type LossName,
   lion,
@@ -40,6 +41,9 @@ export interface TrainOptions {
   readonly classWeights?: readonly number[] | 'balanced'
   readonly ignoreLabel?: number
   readonly ema?: number
+  readonly distill?: string
+  readonly distillWeight?: number
+  readonly temperature?: number
   readonly accumulate?: number
   /** `true` for those with at least two axes. */
   readonly decayOnly?: readonly string[] | true
@@ -119,9 +123,13 @@ export function choicesOf(options: TrainOptions, samples?: ArrayDataset) {
       ? samples && balancedWeights(samples, ignoredLabel)
       : options.classWeights
   const special = { labelSmoothing, ignoredLabel, classWeights }
-  const chosen = Object.values(special).every((one) => one === undefined)
-    ? lossAlong(loss, classAxis)
-    : softmaxCrossEntropy({ axis: classAxis, ...special })
+  const { distillWeight: weight, temperature } = options
+  const chosen =
+    options.distill !== undefined
+      ? distillation({ weight, temperature, axis: classAxis })
+      : Object.values(special).every((one) => one === undefined)
+        ? lossAlong(loss, classAxis)
+        : softmaxCrossEntropy({ axis: classAxis, ...special })
   return {
     loss: chosen,
     freeze,
@@ -183,6 +191,9 @@ export const trainOptions = (command: Command): Command =>
       'for softmax-cross-entropy: a label that does not count, such as -100',
       integer(Number.NEGATIVE_INFINITY),
     )
+    .option('--distill <teacher>', 'also learn from what this ONNX file says of the samples')
+    .option('--distill-weight <x>', 'how much the teacher counts, 0 to 1 (default: 0.5)', number(0))
+    .option('--temperature <x>', 'how soft the distributions are for it (default: 2)', number(0))
     .option('--accumulate <n>', 'batches whose gradients make one update', integer(1))
     .option('--ema <decay>', 'also average the weights, into averaged.onnx: 0.999', number(0))
     .option(
@@ -310,6 +321,23 @@ export function refuseUnused({
     throw usageError(
       '--class-weights balanced counts the classes of the data: --export-step has none.',
     )
+  const ofTeacher = {
+    '--distill-weight': rest.distillWeight,
+    '--temperature': rest.temperature,
+  }
+  for (const [name, value] of Object.entries(ofTeacher))
+    if (value !== undefined && rest.distill === undefined)
+      throw usageError(`${name} is for --distill.`)
+  if (rest.distill !== undefined) {
+    if (rest.loss !== 'softmax-cross-entropy')
+      throw usageError('--distill is for classes, and has a loss of its own: leave --loss away.')
+    for (const [name, value] of Object.entries(special))
+      if (value !== undefined) throw usageError(`${name} cannot be used with --distill.`)
+    if (exportStep !== undefined)
+      throw usageError(
+        '--distill runs a teacher beside the step, which --export-step does not write.',
+      )
+  }
   if (gradients && exportStep === undefined) throw usageError('--gradients is for --export-step.')
   if (rest.resume && rest.force)
     throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')

@@ -14,7 +14,7 @@ import {
   save,
 } from 'net2net'
 import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
-import { type ArrayDataset, split } from 'net2net/data'
+import { type ArrayDataset, type SampleSet, split } from 'net2net/data'
 import { readWhole } from 'net2net/files'
 import {
   type GrowingEvent,
@@ -25,7 +25,7 @@ import {
 } from 'net2net/growing'
 import { parseTrainingRecipe } from 'net2net/recipe'
 import { nodeRuntime } from 'net2net/runtime'
-import { buildStep, type EpochResult, type TrainingState } from 'net2net/training'
+import { buildStep, distilled, type EpochResult, type TrainingState } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
@@ -87,6 +87,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   const model = await load(file)
   const view = progress(io)
   const { train: samples, validation } = await dataFor(model, spec, options, io, view)
+  const taught = await teaching(options)
   const optimizer = optimizerOf(options)
   const stages = options.recipe === undefined ? [] : await readRecipe(options.recipe)
   const checkpoints = new CheckpointFolder(join(output, 'checkpoints'), {
@@ -127,7 +128,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     cleared = true
     return checkpoints.save(state, savedPosition(position))
   }
-  const training = trainGrowing(model, samples, {
+  const training = trainGrowing(model, taught(samples), {
     runtime: nodeRuntime,
     stages,
     ...choicesOf(options, samples),
@@ -141,7 +142,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       device: options.device,
       threads: options.threads,
     },
-    validation,
+    validation: validation && taught(validation),
     ...(checkpoint
       ? { resume: { state: checkpoint.state, position: positionOf(checkpoint, model) } }
       : {}),
@@ -208,6 +209,14 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   )
 }
 
+/** The samples as they are, or with what a teacher says of them. */
+async function teaching(options: Options): Promise<(samples: ArrayDataset) => SampleSet> {
+  const { distill, device, threads, classAxis: axis } = options
+  if (distill === undefined) return (samples) => samples
+  const teacher = await load(distill)
+  return (samples) => distilled(samples, teacher, { session: { device, threads }, axis })
+}
+
 /** Whether the model of the best epoch is kept. */
 const keepsBest = ({ metric, earlyStopping }: Options): boolean =>
   metric !== undefined || earlyStopping !== undefined
@@ -225,7 +234,7 @@ function watching(options: Options) {
 /** Options that fingerprints have where they are given: those from before stay as they were. */
 function laterOptions(options: Options): readonly unknown[] {
   const { clipNorm, labelSmoothing, decayOnly, rate, metric, earlyStopping } = options
-  const { classWeights, ignoreLabel } = options
+  const { classWeights, ignoreLabel, distill, distillWeight, temperature } = options
   const later = {
     clipNorm,
     labelSmoothing,
@@ -235,6 +244,9 @@ function laterOptions(options: Options): readonly unknown[] {
     earlyStopping,
     classWeights,
     ignoreLabel,
+    distill,
+    distillWeight,
+    temperature,
   }
   const given = Object.entries(later).filter(([, value]) => value !== undefined)
   return given.length === 0 ? [] : [Object.fromEntries(given)]

@@ -1,6 +1,8 @@
 /** Folders of Hugging Face's transformers: read, grown, written. Node only. */
 import fs from 'node:fs'
 import path from 'node:path'
+import * as kind from '../../arguments.ts'
+import { checked, checkedAsync, flag, number, text as string } from '../../arguments.ts'
 import { inputError, internalError, Net2NetError, refusedError, usageError } from '../../errors.ts'
 import { AtomicFiles, type ReplaceOptions } from '../../files/atomic-files.ts'
 import { errorCode, FileSource } from '../../files/file-source.ts'
@@ -19,6 +21,7 @@ import { architectures } from './architectures.ts'
 import { type Checkpoint, fieldOf, mustFitConfig } from './config.ts'
 import { type ConfigValue, withValues } from './config-text.ts'
 import { type CheckpointGrowth, growCheckpoint, planCheckpoint } from './grow-checkpoint.ts'
+import type { AddedLayers } from './layers.ts'
 import type { WantedSizes } from './plan.ts'
 
 export interface OpenHuggingFaceOptions {
@@ -134,31 +137,55 @@ export function openHuggingFace(
       folder,
       config,
       entries: weights.entries,
-      plan: (from, wanted, options) => planCheckpoint(from, checkpoint, wanted, options),
-      grow(growth) {
-        const { entries, changes, added, model, hasLayers } = growCheckpoint(checkpoint, growth)
-        const written = withValues(text, changes)
-        return {
-          entries,
-          added,
-          model,
-          hasLayers,
-          changes: [...changes].map(([field, after]) => ({
-            field,
-            before: fieldOf(config, field),
-            after,
-          })),
-          save: (target, options) =>
-            save(folder, target, { entries, config: written }, weights, options),
-        }
-      },
+      plan: checked(
+        'plan',
+        (from: Model | Solution, wanted: WantedSizes, options?: WidenOptions) =>
+          planCheckpoint(from, checkpoint, wanted, options),
+        { from: kind.solvable, wanted: wantedKind, options: kind.optional(planOptions) },
+      ),
+      grow: checked('grow', (growth: CheckpointGrowth) => grow(growth), { growth: growthKind }),
       [Symbol.dispose]: close,
+    }
+    function grow(growth: CheckpointGrowth): GrownFolder {
+      const { changes, ...grown } = growCheckpoint(checkpoint, growth)
+      const written = { entries: grown.entries, config: withValues(text, changes) }
+      return {
+        ...grown,
+        changes: [...changes].map(([field, after]) => ({
+          field,
+          before: fieldOf(config, field),
+          after,
+        })),
+        save: checkedAsync(
+          'save',
+          (target: string, options?: SaveFolderOptions) =>
+            save(folder, target, written, weights, options),
+          { folder: string, options: kind.optional(saveOptions) },
+        ),
+      }
     }
   } catch (cause) {
     close()
     throw cause
   }
 }
+
+const size = kind.either('a size', number, string)
+const wantedKind = kind.options<WantedSizes>({ ffn: size, heads: size, hidden: size })
+const planOptions = kind.options<WidenOptions>({
+  seed: number,
+  init: string,
+  noise: string,
+  noiseSize: number,
+  onMemory: kind.callback,
+})
+const growthKind = kind.options<CheckpointGrowth>({
+  model: kind.model,
+  plan: kind.plan,
+  layers: kind.options<AddedLayers>({ last: number, repeat: kind.texts }),
+  untie: flag,
+})
+const saveOptions = kind.options<SaveFolderOptions>({ force: flag, signal: kind.signal })
 
 function checkpointOf(
   folder: string,

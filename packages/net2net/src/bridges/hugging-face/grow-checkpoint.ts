@@ -123,6 +123,10 @@ function widenCheckpoint(
       `The plan adds ${quote(added)} to the model, and layers are added to ${name} in its own way: give their names or number instead.`,
       { where: added },
     )
+  if (plan.units.some(({ init }) => init !== 'net2wider'))
+    throw usageError(
+      'Random padding is not what the entries of a checkpoint are grown by: plan with init "net2wider".',
+    )
   const bound = bind(model, checkpoint)
   const { bindings, entries, uniform } = bound
   // Whether tied entries may grow apart is judged here, with the words of transformers.

@@ -17,11 +17,9 @@ import { growEntries, growEntrySlots } from '../grow-entries.ts'
 import type { Hdf5Dataset } from '../hdf5-read.ts'
 import { rearranged } from '../rearranged.ts'
 import { insertLayers } from './insert-layers.ts'
+import { isObject, type Json, type JsonObject } from './json.ts'
 import {
   groupAt,
-  isObject,
-  type Json,
-  type JsonObject,
   type KerasFile,
   withGroup,
   withNames,

@@ -1,5 +1,5 @@
 /** The calls of layers in the config of a functional model: which values each takes, and its other arguments. */
-import { isObject, type Json, type JsonObject } from './keras-file.ts'
+import { isObject, type Json, type JsonObject } from './json.ts'
 
 /** A value of a functional model: an output of one call of one layer. */
 export interface KerasTensor {

@@ -4,11 +4,9 @@ import { quote } from '../../model/quote.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { Hdf5Group, Hdf5Object, Hdf5Value } from '../hdf5-read.ts'
 import { type KerasTensor, withTensors } from './inbound.ts'
+import { isObject, type Json, type JsonObject } from './json.ts'
 import {
   groupAt,
-  isObject,
-  type Json,
-  type JsonObject,
   type KerasFile,
   listedWeights,
   withGroup,

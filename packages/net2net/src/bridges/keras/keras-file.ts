@@ -20,11 +20,7 @@ import {
   textsOf,
 } from '../hdf5-read.ts'
 import { hdf5Parts } from '../hdf5-write.ts'
-
-export type Json = null | boolean | number | string | readonly Json[] | JsonObject
-export interface JsonObject {
-  readonly [key: string]: Json
-}
+import { isObject, type JsonObject, jsonText, parseJson } from './json.ts'
 
 export interface KerasFile {
   readonly format: 'keras' | 'h5'
@@ -130,13 +126,13 @@ export const withWeights = (file: KerasFile, weights: Hdf5Group): KerasFile => (
 export function kerasParts({ format, model, weights, others }: KerasFile): readonly BytePart[] {
   if (format === 'h5') {
     const attributes = new Map(weights.attributes)
-    attributes.set('model_config', { kind: 'texts', dims: [], texts: [JSON.stringify(model)] })
+    attributes.set('model_config', { kind: 'texts', dims: [], texts: [jsonText(model)] })
     return hdf5Parts({ ...weights, attributes })
   }
   const metadata = others.get('metadata.json')
   return zipParts([
     ...(metadata ? [{ name: 'metadata.json', data: wholeOf(metadata) }] : []),
-    { name: 'config.json', data: inMemory(new TextEncoder().encode(JSON.stringify(model))) },
+    { name: 'config.json', data: inMemory(new TextEncoder().encode(jsonText(model))) },
     { name: 'model.weights.h5', data: joined(hdf5Parts(weights)) },
     ...[...others]
       .filter(([member]) => member !== 'metadata.json')
@@ -209,43 +205,9 @@ export function withGroup(root: Hdf5Group, path: string, group: Hdf5Group): Hdf5
   return { ...root, children }
 }
 
-export const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 function jsonOf(bytes: ByteSource, what: string): JsonObject {
   if (bytes.size > longestConfig) throw inputError(`${what} is absurdly long.`)
   return parseJson(new TextDecoder().decode(bytes.read(0, bytes.size)), what)
-}
-
-/** Models within models: deeper ones are none. */
-const deepestConfig = 200
-
-/** How deep lists and tables lie within one another at most. */
-function nesting(text: string): number {
-  let depth = 0
-  let deepest = 0
-  let isText = false
-  for (let i = 0; i < text.length; i++) {
-    const letter = text[i]
-    if (isText && letter === '\\') i++
-    else if (letter === '"') isText = !isText
-    else if (!isText && (letter === '{' || letter === '[')) deepest = Math.max(deepest, ++depth)
-    else if (!isText && (letter === '}' || letter === ']')) depth--
-  }
-  return deepest
-}
-
-function parseJson(text: string, what: string): JsonObject {
-  if (nesting(text) > deepestConfig)
-    throw inputError(`${what} nests more than ${deepestConfig} lists and tables in one another.`)
-  let value: Json
-  try {
-    value = JSON.parse(text) as Json
-  } catch (cause) {
-    throw inputError(`${what} is not JSON.`, { cause })
-  }
-  if (!isObject(value)) throw inputError(`${what} is not a table.`)
-  return value
 }
 
 const wholeOf = (bytes: ByteSource): BytePart => ({ byteLength: bytes.size, ...bytes })

@@ -6,7 +6,7 @@ import type { Model } from '../../model/model.ts'
 import { quote } from '../../model/quote.ts'
 import type { InsertedNode } from '../../operators/contract/facets.ts'
 import { toNumbers } from '../../tensor/tensor.ts'
-import type { Json, JsonObject } from './keras-file.ts'
+import type { Json, JsonObject } from './json.ts'
 
 export interface NewVariable {
   readonly name: string

@@ -8,7 +8,8 @@ import { inputError, refusedError } from '../../errors.ts'
 import type { SlotPower } from '../../growth/apply/merge-tensor.ts'
 import { quote } from '../../model/quote.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
-import { groupAt, isObject, type JsonObject, type KerasFile, listedWeights } from './keras-file.ts'
+import { isObject, type JsonObject } from './json.ts'
+import { groupAt, type KerasFile, listedWeights } from './keras-file.ts'
 import { configOf, kindOf, type PlacedLayer, trainedIn } from './place.ts'
 
 /** A variable of the network: its layer and its name there. */
@@ -73,8 +74,8 @@ const optimizers: Readonly<Record<string, Arrange>> = {
   SGD: (config, variables) => (isOn(config.momentum) ? beside(variables, momentum) : []),
   Adam: adam,
   AdamW: adam,
-  // A product of its rates is counted before the slots.
-  Nadam: (_, variables) => [{}, ...beside(variables, momentum, velocity)],
+  // A product of its rates comes last.
+  Nadam: (_, variables) => [...beside(variables, momentum, velocity), {}],
   Lamb: (_, variables) => beside(variables, momentum, velocity),
   Adamax: (_, variables) => beside(variables, momentum, slot('norm', 1)),
   Adagrad: (config, variables) => beside(variables, slot('accumulator', 2, initialOf(config))),

@@ -1,6 +1,6 @@
 /** The order of the layers of a functional model, from which Keras counts folders and optimizer state. */
 import { callsOf, type KerasTensor, tensorsOf } from './inbound.ts'
-import type { JsonObject } from './keras-file.ts'
+import type { JsonObject } from './json.ts'
 import { configOf, entriesOf, isSequential, kindOf, nameOf } from './place.ts'
 
 interface Call {

@@ -2,7 +2,8 @@
 import { inputError, refusedError } from '../../errors.ts'
 import { quote } from '../../model/quote.ts'
 import { textOf } from '../hdf5-read.ts'
-import { groupAt, isObject, type JsonObject, type KerasFile, listedWeights } from './keras-file.ts'
+import { isObject, type JsonObject } from './json.ts'
+import { groupAt, type KerasFile, listedWeights } from './keras-file.ts'
 import { exportInstead } from './layers/config.ts'
 import type { KerasLayer } from './layers/contract.ts'
 import { kerasLayers, kerasOperations } from './layers/table.ts'
@@ -59,9 +60,16 @@ interface Site {
   readonly top: string
 }
 
-/** Operations stand in the config of a model, and not among its layers. */
-export const isLayer = ({ module }: JsonObject): boolean =>
-  typeof module !== 'string' || !module.startsWith('keras.src.ops')
+/**
+ * Operations stand in the config of a model, and not among its layers. Older files do not say their module; only layers
+ * can be trained.
+ */
+export function isLayer(entry: JsonObject): boolean {
+  const { module } = entry
+  if (typeof module === 'string') return !module.startsWith('keras.src.ops')
+  const isOperation = Object.hasOwn(kerasOperations, kindOf(entry))
+  return !isOperation || 'trainable' in configOf(entry)
+}
 
 /** Keras' `to_snake_case`, which names folders by classes: `MaxPooling2D` is `max_pooling2d`; one class has two names. */
 export const folderName = (kind: string): string =>

@@ -23,9 +23,11 @@ const axes: AxesRule = (context) => {
   if (dtype !== undefined && dtypes[dtype].bits < 8)
     context.refuse('holds numbers of less than eight bits, which are not followed')
   const scale = context.shape(1) ?? context.refuse('has a scale of unknown shape')
-  if (scale.length === 1 && scale[0] !== 1) {
+  for (const i of [1, 2]) {
+    const [own] = context.has(i) ? context.axes(i) : []
+    if (!own || scale[0] === 1) continue
     const axis = axisPosition(intAttribute(context.node, 'axis', 1), data.length)
-    for (const i of [1, 2]) if (context.has(i)) context.unify(data[axis]!, context.axes(i)[0]!)
+    context.unify(data[axis]!, own)
   }
   return [{ axes: data }]
 }

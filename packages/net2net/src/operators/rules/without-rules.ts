@@ -49,7 +49,8 @@ const drawn: InferRule = (context) => {
 }
 
 const CONTROL = 'runs a subgraph, for which there is no rule yet'
-const QUANTIZED = 'works on quantized values, for which there is no rule yet'
+const QUANTIZED =
+  'works on quantized values, for which there is no rule: grow the network from before the quantization'
 const SEQUENCES = 'works on sequences or optional values, for which there is no rule yet'
 const RANDOM = 'draws random numbers for each element, which copies of a unit would not share'
 const DETECTION = 'selects boxes, for which there is no rule'

@@ -177,14 +177,10 @@ async function prepared(
 /** @throws usage where the model does not tell */
 function lossFor(model: Model, output: string | undefined): LossName {
   const stored = storedLoss(model, output)
-  const known = lossNames.find((name) => name === stored)
-  if (known) return known
-  throw usageError(
-    stored === undefined
-      ? 'The model does not tell which loss it was trained with: give one.'
-      : `The model was trained with the loss "${stored}", which has to be given.`,
-    { hint: `Known by name: ${lossNames.join(', ')}.` },
-  )
+  if (stored) return stored
+  throw usageError('The model does not tell which loss it was trained with: give one.', {
+    hint: `Known by name: ${lossNames.join(', ')}.`,
+  })
 }
 
 /** Refuses metrics that are not of the model's kind of predictions, before anything is computed. */

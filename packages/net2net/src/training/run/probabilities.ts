@@ -7,6 +7,7 @@ import { isCopy } from '../../operators/shared-constants.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { isFloat } from '../../tensor/dtype.ts'
 import { elementCount, float32, Tensor, toNumbers } from '../../tensor/tensor.ts'
+import { type LossName, lossNames } from '../compile/losses/index.ts'
 
 /** What one of the model's outputs predicts for a batch. */
 export interface Prediction {
@@ -72,19 +73,22 @@ export function outputKind(
 }
 
 /**
- * The name of the loss that an output was trained with, where training stored it; else the one that goes with the
- * Softmax or Sigmoid at its end, or with names of classes.
+ * The name of the loss that an output was trained with, where training stored it and it is known by name; else the
+ * one that goes with the softmax or sigmoid behind the output, or with names of classes.
  *
  * @param output default: the first
  */
-export function storedLoss(model: Model, output?: string): string | undefined {
+export function storedLoss(model: Model, output?: string): LossName | undefined {
   const name = output ?? model.graph.outputs[0]?.name
   if (name === undefined) return undefined
+  const stored = outputMeanings(model).get(name)?.loss
   const { activation } = outputKind(model, name)
-  return (
-    outputMeanings(model).get(name)?.loss ??
-    { softmax: 'softmax-cross-entropy', sigmoid: 'bce-with-logits', none: undefined }[activation]
-  )
+  const usual = {
+    softmax: 'softmax-cross-entropy',
+    sigmoid: 'bce-with-logits',
+    none: undefined,
+  } as const
+  return lossNames.find((known) => known === stored) ?? usual[activation]
 }
 
 /** The node that computes an output, seen through copies. */

@@ -79,7 +79,7 @@ export class Training implements AsyncIterable<EpochResult> {
     this.step = compiled ?? buildStep(model, stepOptionsOf(options, data))
     this.#model = model
     if (isSampleSet(data)) {
-      const classes = this.step.target.classes === undefined ? undefined : data.classes
+      const classes = this.step.target.classAxis === undefined ? undefined : data.classes
       mustHaveClassesOf(model, classes, trainingData)
       if (classes) this.#model = withClasses(model, classes)
       if (data.columns) this.#model = withColumns(this.#model, data.columns)

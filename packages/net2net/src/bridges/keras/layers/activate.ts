@@ -2,7 +2,7 @@
 import { float } from '../../../model/attributes.ts'
 import type { GraphBuilder } from '../../../model/builder.ts'
 import { quote } from '../../../model/quote.ts'
-import { isObject, type Json } from '../keras-file.ts'
+import { isObject, type Json } from '../json.ts'
 import { axisIn } from './axes.ts'
 import { number, refuse } from './config.ts'
 import type { KerasValue, LayerContext } from './contract.ts'
@@ -59,7 +59,7 @@ const activations: Readonly<Record<string, Emit>> = {
 /** The name of an activation, which a config has as text or as the object into which Keras serializes functions. */
 export function activationName(given: Json | undefined): string {
   const name = isObject(given) ? (given.config ?? given.class_name) : (given ?? 'linear')
-  return typeof name === 'string' ? name : JSON.stringify(name)
+  return typeof name === 'string' ? name : JSON.stringify(name ?? null)
 }
 
 /** The activation that the layer's config names. */

@@ -4,7 +4,7 @@
  * @see https://keras.io/api/layers/attention_layers/
  */
 import { int64 } from '../../../tensor/tensor.ts'
-import type { JsonObject } from '../keras-file.ts'
+import type { JsonObject } from '../json.ts'
 import { asInKeras } from './axes.ts'
 import { has, isNumbers, isSet, mustHaveRank, number, numberOf, refuse } from './config.ts'
 import {

@@ -3,7 +3,7 @@ import { refusedError } from '../../../errors.ts'
 import type { GraphBuilder } from '../../../model/builder.ts'
 import { quote } from '../../../model/quote.ts'
 import { float32 } from '../../../tensor/tensor.ts'
-import type { Json, JsonObject } from '../keras-file.ts'
+import type { Json, JsonObject } from '../json.ts'
 import type { KerasValue, LayerContext } from './contract.ts'
 
 /** What to do with a network that cannot be read here. */

@@ -1,7 +1,7 @@
 /** What a layer of Keras is to this bridge. */
 import type { GraphBuilder } from '../../../model/builder.ts'
 import type { LazyTensor } from '../../../tensor/tensor.ts'
-import type { Json, JsonObject } from '../keras-file.ts'
+import type { Json, JsonObject } from '../json.ts'
 
 /** A value of the graph. */
 export interface KerasValue {

@@ -5,7 +5,7 @@
  */
 import { quote } from '../../../model/quote.ts'
 import { int64 } from '../../../tensor/tensor.ts'
-import type { JsonObject } from '../keras-file.ts'
+import type { JsonObject } from '../json.ts'
 import { activate } from './activate.ts'
 import { image, range } from './axes.ts'
 import { has, isSet, numberOf, numbersOf, refuse } from './config.ts'

@@ -6,7 +6,7 @@
 import { float } from '../../../model/attributes.ts'
 import type { GraphBuilder } from '../../../model/builder.ts'
 import { float32, int64 } from '../../../tensor/tensor.ts'
-import type { Json, JsonObject } from '../keras-file.ts'
+import type { Json, JsonObject } from '../json.ts'
 import { asInKeras, channelsFirst, range } from './axes.ts'
 import { axesOf, axisOf, has, isNumbers, number, numberOf, refuse } from './config.ts'
 import type { KerasLayer, KerasLayers, KerasValue, LayerContext } from './contract.ts'

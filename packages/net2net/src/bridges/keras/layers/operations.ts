@@ -5,7 +5,7 @@
  * @see https://keras.io/api/ops/
  */
 import { int64 } from '../../../tensor/tensor.ts'
-import type { Json } from '../keras-file.ts'
+import type { Json } from '../json.ts'
 import { alike, asInKeras } from './axes.ts'
 import { isNumbers, number, refuse } from './config.ts'
 import type { KerasLayer, KerasLayers, KerasValue, LayerContext } from './contract.ts'

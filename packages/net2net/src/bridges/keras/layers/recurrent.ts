@@ -11,7 +11,7 @@
  */
 import { floats } from '../../../model/attributes.ts'
 import { int64 } from '../../../tensor/tensor.ts'
-import { isObject, type Json, type JsonObject } from '../keras-file.ts'
+import { isObject, type Json, type JsonObject } from '../json.ts'
 import { activationName } from './activate.ts'
 import { asInKeras } from './axes.ts'
 import { has, mustHaveRank, refuse } from './config.ts'
@@ -26,6 +26,8 @@ interface Cell {
   readonly activations: readonly string[]
   /** States beside the output. */
   readonly states: number
+  /** A reset gate, before or after the product with the recurrent kernel. */
+  readonly resets?: true
 }
 
 const cells: Readonly<Record<string, Cell>> = {
@@ -41,6 +43,7 @@ const cells: Readonly<Record<string, Cell>> = {
     gates: 3,
     activations: ['recurrent_activation', 'activation'],
     states: 1,
+    resets: true,
   },
   SimpleRNN: { opType: 'RNN', gates: 1, activations: ['activation'], states: 1 },
 }
@@ -175,7 +178,6 @@ function run(direction: Direction, input: KerasValue, states: readonly KerasValu
   const { name, masked } = sequenceOf(context, input, isReversed, zeroOutput)
   const axis = (value: number) => graph.constant(int64([value]), 'axis')
   const initial = states.map((state) => graph.node('Unsqueeze', [state.name, axis(0)]))
-  const isGru = cell.opType === 'GRU'
   const inputs = [
     name,
     gatesOf(direction, `${folder}kernel`, [undefined, 1, 0]),
@@ -192,7 +194,7 @@ function run(direction: Direction, input: KerasValue, states: readonly KerasValu
       hidden_size: context.tensor(`${folder}recurrent_kernel`).dims[0]!,
       direction: isReversed ? 'reverse' : 'forward',
       ...activationsOf(context, cell, config),
-      ...(isGru && { linear_before_reset: has(config, 'reset_after') ? 1 : 0 }),
+      ...(cell.resets && { linear_before_reset: has(config, 'reset_after') ? 1 : 0 }),
     },
     { name: node, outputs: 1 + cell.states },
   ) as [string, ...string[]]

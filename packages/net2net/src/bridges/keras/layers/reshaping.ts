@@ -5,7 +5,7 @@
  */
 import { quote } from '../../../model/quote.ts'
 import { float32, int64 } from '../../../tensor/tensor.ts'
-import type { Json } from '../keras-file.ts'
+import type { Json } from '../json.ts'
 import { asInKeras, image, range } from './axes.ts'
 import { isNumbers, mustHaveRank, numberOf, numbersOf, refuse } from './config.ts'
 import type { KerasLayer, KerasLayers, LayerContext } from './contract.ts'

@@ -7,6 +7,7 @@ import { huber, meanAbsoluteError, meanSquaredError } from './regression.ts'
 import { softmaxCrossEntropy } from './softmax-cross-entropy.ts'
 
 export { bceWithLogits } from './bce-with-logits.ts'
+export { type DistillationOptions, distillation } from './distillation.ts'
 export {
   type DiceOptions,
   dice,

@@ -49,8 +49,11 @@ export function emitWeighted(of: WeightedClasses): EmittedLoss {
           mul(mul(weights, number(emitter, labelSmoothing / classes)), isThere()),
         ])
   const logarithms = emitter.op('LogSoftmax', [prediction], { axis })
-  const count = emitter.op('Max', [sumOf(emitter, given), number(emitter, 1e-12)])
-  const total = sumOf(emitter, mul(smooth, logarithms))
+  const weight = sumOf(emitter, given)
+  // Where nothing counts, nothing is lost, not even by smoothing.
+  const isAny = emitter.op('Cast', [emitter.op('Greater', [weight, number(emitter, 0)])], { to: 1 })
+  const count = emitter.op('Max', [weight, number(emitter, 1e-12)])
+  const total = mul(sumOf(emitter, mul(smooth, logarithms)), isAny)
   return {
     loss: emitter.op('Neg', [emitter.op('Div', [total, count])]),
     correct() {
