@@ -54,7 +54,7 @@ export function growKeras({ file, network }: KerasState, plan: GrowthPlan): Kera
   const [kernel] = plan.kernels ?? []
   if (kernel)
     throw refusedError(
-      `${quote(kernel.name)} of ${file.name} would have another size; kernels of Keras files stay.`,
+      `${quote(kernel.name)} of ${file.name} would have another size; kernels become larger in ONNX files only.`,
       { where: kernel.name, hint: 'Write an ONNX file instead (-o FILE.onnx).' },
     )
   if (plan.removed)
