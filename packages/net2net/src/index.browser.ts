@@ -3,20 +3,25 @@ import * as kind from './arguments.ts'
 import { model, number, numbers, text } from './arguments.ts'
 import type { CompareOptions } from './check/compare.ts'
 import type { Comparison } from './check/comparison.ts'
-import { growthStep } from './growing/kinds.ts'
+import { extension, growthStep } from './growing/kinds.ts'
 import * as growth from './growth/index.ts'
 import type { Model } from './model/model.ts'
 import { type DecodeOptions, decodeModel as decode } from './onnx/decode.ts'
 import { encodeModel as encode } from './onnx/encode.ts'
 
 export type { CompareOptions } from './check/compare.ts'
-export type { Comparison, OutputDifference } from './check/comparison.ts'
+export type { Comparison, OutputDifference, SignatureComparison } from './check/comparison.ts'
 export { type ErrorDetails, type ErrorKind, Net2NetError } from './errors.ts'
 export type * from './growth/growth-plan.ts'
 export type {
+  Added,
   ChannelStatistics,
   DeepenOptions,
   DeepenStep,
+  ExtendOptions,
+  Extension,
+  ExtensionStart,
+  ExtendStep,
   GrownModel,
   GrowthStep,
   InspectedLayer,
@@ -66,6 +71,16 @@ const deepening = {
     statistics,
   }),
 }
+const extending = {
+  model,
+  extension,
+  options: kind.options<growth.ExtendOptions>({
+    seed,
+    start: text,
+    unlikely: kind.flag,
+    classes: kind.texts,
+  }),
+}
 const plan = kind.object('a growth plan', 'parameters', 'object')
 
 /** Decodes an ONNX file that is in memory; the bytes must not change afterwards. @throws Net2NetError (input) */
@@ -99,17 +114,32 @@ export const widen = kind.checked('widen', growth.widen, widening)
  */
 export const deepen = kind.checked('deepen', growth.deepen, deepening)
 
+/**
+ * A model with new classes, tokens, positions or input channels behind the old ones, which compute what they did.
+ *
+ * ```ts
+ * const more = extend(model, { outputs: { logits: '+5' } }, { start: 'mean' })
+ * ```
+ *
+ * @throws Net2NetError (usage) for unknown names and numbers that there are not; (refused) where an axis cannot be
+ *   extended, naming the node and the reason
+ */
+export const extend = kind.checked('extend', growth.extend, extending)
+
 /** What `widen` would do, as plain data. */
 export const planWiden = kind.checked('planWiden', growth.planWiden, widening)
 
 /** What `deepen` would do, as plain data. */
 export const planDeepen = kind.checked('planDeepen', growth.planDeepen, deepening)
 
+/** What `extend` would do, as plain data. */
+export const planExtend = kind.checked('planExtend', growth.planExtend, extending)
+
 /**
- * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }` or
- * `{ deepen: layers, …options }`.
+ * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }`, `{ deepen: layers, …options }` or
+ * `{ extend: extension, …options }`.
  *
- * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
+ * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen` and `planExtend`
  */
 export const planStep = kind.checked('planStep', growth.planStep, {
   model,
@@ -122,7 +152,7 @@ export const planStep = kind.checked('planStep', growth.planStep, {
  * that equal steps draw different maps. What it gives also has the steps with every option, seed and plan written down:
  * they grow the same model to the same bits.
  *
- * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
+ * @throws Net2NetError (usage, refused) as `planStep`
  */
 export const grow = kind.checked('grow', growth.grow, {
   model,

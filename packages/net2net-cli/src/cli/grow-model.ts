@@ -40,17 +40,20 @@ export interface GrowthOptions {
   readonly weightsDiffer?: true
 }
 
-/** The options that every growing command has. */
-export const growthOptions = (command: Command): Command =>
+/** The options that every growing command has; where a command has its own --output and --names, under other names. */
+export const growthOptions = (
+  command: Command,
+  { output = '-o, --output', names = '--names' } = {},
+): Command =>
   command
-    .option('-o, --output <file>', 'the file to write: .onnx, or .keras or .h5 from such a file')
+    .option(`${output} <file>`, 'the file to write: .onnx, or .keras or .h5 from such a file')
     .option('--seed <n>', 'seed of maps, noise and random weights', seed, 0)
     .option('--inputs <file>', 'check on these inputs (.npz) instead of random ones')
     .option('--dry-run', 'print the plan, write nothing')
     .option('--external-data', 'write the weights to a file of their own (automatic above 2 GiB)')
     .option('--weights <file>', 'grow this state dict of PyTorch along (.safetensors, .pt, .bin)')
     .option('--optimizer <file>', "grow this state of PyTorch's optimizer along (.pt)")
-    .option('--names <a,b>', "names of the parameters in the optimizer's order", list)
+    .option(`${names} <a,b>`, "names of the parameters in the optimizer's order", list)
     .option('--untie', 'let a tensor that two layers share become two')
     .option('--weights-differ', 'take entries by their names although their numbers differ')
     .option('--force', 'replace the output file if it exists')
@@ -232,7 +235,12 @@ function planText(plan: GrowthPlan): string {
     parts.push(
       table(
         ['units of', 'from', 'to', 'initialization'],
-        plan.units.map(({ members, from, to, init }) => [members.join(', '), from, to, init]),
+        plan.units.map(({ id, members, from, to, init }) => [
+          members.length === 0 ? id : members.join(', '),
+          from,
+          to,
+          init,
+        ]),
       ),
     )
   if (plan.inserted.length > 0)
@@ -247,20 +255,51 @@ function planText(plan: GrowthPlan): string {
         ]),
       ),
     )
+  if (plan.declared && plan.declared.length > 0)
+    parts.push(
+      table(
+        ['', 'name', 'axis', 'from', 'to', 'found as'],
+        plan.declared.map(({ kind, name, axis, from, to, why = '' }) => [
+          kind,
+          name,
+          String(axis),
+          from,
+          to,
+          why,
+        ]),
+      ),
+    )
+  if (plan.classes) parts.push(`New classes: ${plan.classes.join(', ')}`)
   if (plan.parameters.length > 0)
     parts.push(
       table(
         ['parameter', 'before', 'after', ''],
-        plan.parameters.map(({ name, to, before, after }) => [
+        plan.parameters.map(({ name, to, before, after, added }) => [
           to,
           before.join('×'),
           after.join('×'),
-          name === to ? '' : `a copy of ${name}`,
+          [...(name === to ? [] : [`a copy of ${name}`]), ...(added ? [startText(added)] : [])].join(
+            '; ',
+          ),
         ]),
       ),
     )
   return parts.join('\n\n')
 }
+
+const starts = {
+  zero: 'zeros',
+  random: 'random numbers',
+  mean: 'the mean of the old ones',
+  copy: 'those of an old one',
+}
+
+/** What the entries of added units begin with. */
+const startText = ({
+  start,
+  shift,
+}: NonNullable<GrowthPlan['parameters'][number]['added']>): string =>
+  `new entries: ${starts[start]}${shift === undefined ? '' : `, minus ${(-shift).toFixed(2)}: unlikely`}`
 
 function sizesText(before: Model, after: Model): string {
   const line = (what: string, a: number | null, b: number | null) =>

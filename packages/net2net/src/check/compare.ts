@@ -3,6 +3,7 @@ import { defaultRuntime } from '#runtime'
 import type { Model } from '../model/model.ts'
 import { encodeWhenReady } from '../onnx/encode.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import { keptPart } from './kept.ts'
 import {
   type Comparison,
   type ComparisonOptions,
@@ -23,7 +24,8 @@ export interface CompareOptions extends ComparisonOptions {
 /**
  * Runs two models (or the files of two) on the same inputs and reports the largest difference of
  * every output. The parts in which they differ are run by themselves as well (see evidence.ts): `equal`
- * is null where the outputs agree and a mistake in some layer could have been overlooked.
+ * is null where the outputs agree and a mistake in some layer could have been overlooked. Of a second model with more
+ * entries of outputs or inputs the first model's are compared; `equal` is 'kept' then.
  *
  * Either may be a staged model, whose files are still being written: each weight is waited for until
  * it is there, and where models are computed in segments, the other is computed meanwhile.
@@ -38,14 +40,22 @@ export async function compare(
 ): Promise<Comparison> {
   const { runtime = defaultRuntime, wholeUpTo = 2 ** 25, ...others } = options
   // ONNX Runtime loads many broken files: our own reader refuses them first, by name and field.
-  const models = [await modelOf(a), await modelOf(b)] as const
+  const [first, second] = [await modelOf(a), await modelOf(b)]
+  const part = keptPart(first, second)
+  const models = [first, part?.model ?? second] as const
   const whole = models.every((model) => bytesOfWeights(model) <= wholeUpTo)
   const subject = async (given: Model | string, model: Model): Promise<Subject> =>
     whole
       ? { file: typeof given === 'string' ? given : await encodeWhenReady(model), model }
       : { model }
-  const subjects = [await subject(a, models[0]), await subject(b, models[1])] as const
-  return compareSubjects(runtime, ...subjects, others)
+  const subjects = [
+    await subject(a, models[0]),
+    await subject(part ? models[1] : b, models[1]),
+  ] as const
+  const report = await compareSubjects(runtime, ...subjects, others)
+  return part
+    ? { ...report, equal: report.equal === true ? 'kept' : report.equal, kept: part.kept }
+    : report
 }
 
 const modelOf = async (given: Model | string): Promise<Model> =>

@@ -13,7 +13,7 @@ const PART = 2 ** 22
 const FIRST = 64
 const TOLERANCE = 1e-3
 
-/** Is every column of `after` [rows, columns] a multiple of one column of `before`, over all rows? */
+/** Is every column of `after` [rows, columns] a multiple of one column of `before`, over all rows of that? */
 export async function hasCopiedColumns(
   before: LazyTensor,
   after: LazyTensor,
@@ -22,10 +22,10 @@ export async function hasCopiedColumns(
   const [rows, columns] = before.dims
   const [others, grown] = after.dims
   const isTable = before.dims.length === 2 && after.dims.length === 2 && isFloat(after.dtype)
-  if (!isTable || rows !== others || before.dtype !== after.dtype || rows! * columns! === 0)
+  if (!isTable || (others ?? 0) < rows! || before.dtype !== after.dtype || rows! * columns! === 0)
     return false
   const read = async (table: LazyTensor, from: number, count: number) => {
-    const width = table.byteLength / rows!
+    const width = table.byteLength / table.dims[0]!
     await table.ready?.(from * width, count * width)
     return decode(table.dtype, table.read(from * width, count * width))
   }
@@ -37,7 +37,7 @@ export async function hasCopiedColumns(
     grown!,
   )
   if (!copies) return false
-  const step = Math.max(1, Math.floor(PART / (after.byteLength / rows!)))
+  const step = Math.max(1, Math.floor(PART / (after.byteLength / others!)))
   for (let row = 0; row < rows!; row += step) {
     signal?.throwIfAborted()
     const count = Math.min(step, rows! - row)

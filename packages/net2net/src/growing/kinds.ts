@@ -1,14 +1,11 @@
 /** What steps and stages must be, for callers without a compiler: see arguments.ts. */
 import * as kind from '../arguments.ts'
-import type { DeepenStep, WidenStep } from '../growth/index.ts'
+import type { DeepenStep, ExtendStep, Extension, WidenStep } from '../growth/index.ts'
 import type { GrowthStage } from './schedule.ts'
 
 const { number, text } = kind
-const common = {
-  seed: number,
-  init: text,
-  plan: kind.object('a growth plan', 'parameters', 'object'),
-}
+const planned = { seed: number, plan: kind.object('a growth plan', 'parameters', 'object') }
+const common = { ...planned, init: text }
 const widening = kind.options<WidenStep>(
   { ...common, noise: text, noiseSize: number },
   { widen: kind.recordOf('an object of widths by layer', kind.either('a width', number, text)) },
@@ -18,11 +15,31 @@ const deepening = kind.options<DeepenStep>(
   { deepen: kind.either('a layer, or a list of layers', text, kind.texts) },
 )
 
-/** A step of growth: what is wrong with one that widens is said of a widening. */
-export const growthStep: kind.Kind = (value) =>
-  typeof value === 'object' && value !== null && 'deepen' in value
-    ? deepening(value)
-    : widening(value)
+const added = kind.either('a number of new entries, as 5 or "+5"', number, text)
+const addedByName = kind.recordOf('an object of numbers by name', added)
+const addedOrByName = kind.either(
+  'a number of new entries, or an object of these by name',
+  added,
+  addedByName,
+)
+
+/** What is extended, and by how much. */
+export const extension = kind.options<Extension>({
+  outputs: addedByName,
+  inputs: addedByName,
+  vocabulary: addedOrByName,
+  positions: addedOrByName,
+})
+const extending = kind.options<ExtendStep>(
+  { ...planned, start: text, unlikely: kind.flag, classes: kind.texts },
+  { extend: extension },
+)
+
+/** A step of growth: what is wrong with one that neither deepens nor extends is said of a widening. */
+export const growthStep: kind.Kind = (value) => {
+  if (typeof value !== 'object' || value === null) return widening(value)
+  return 'deepen' in value ? deepening(value) : 'extend' in value ? extending(value) : widening(value)
+}
 
 export const stages = kind.listOf(
   'a list of stages',

@@ -2,6 +2,8 @@
 import type { Model } from '../model/model.ts'
 import { applyPlan } from './apply/apply.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
+import { type ExtendOptions, planExtend } from './plan/extend.ts'
+import type { Extension } from './plan/extended-axes.ts'
 import { planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
 
@@ -19,12 +21,15 @@ export {
   inspect,
 } from './inspect.ts'
 export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
+export { type ExtendOptions, type ExtensionStart, planExtend } from './plan/extend.ts'
+export type { Added, Extension } from './plan/extended-axes.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
 export { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
 export type { Widths } from './plan/widths.ts'
 export { type Solution, solve } from './solve/index.ts'
 export {
   type DeepenStep,
+  type ExtendStep,
   type GrownModel,
   type GrowthStep,
   grow,
@@ -53,4 +58,16 @@ export const widen = (model: Model, widths: Widths, options?: WidenOptions): Mod
  */
 export const deepen = (model: Model, layers: readonly string[], options?: DeepenOptions): Model =>
   applyPlan(model, planDeepen(model, layers, options))
+
+/**
+ * A model with new classes, tokens, positions or input channels, whose old entries compute what they did.
+ *
+ * ```ts
+ * const more = extend(model, { outputs: { logits: '+5' } }, { start: 'mean' })
+ * ```
+ *
+ * @throws Net2NetError (usage, refused) as `planExtend`.
+ */
+export const extend = (model: Model, extension: Extension, options?: ExtendOptions): Model =>
+  applyPlan(model, planExtend(model, extension, options))
 export type { ChannelStatistics } from './plan/inserted-layer.ts'

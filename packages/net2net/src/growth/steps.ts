@@ -4,6 +4,8 @@ import { countParameters } from '../operators/model-size.ts'
 import { applyPlan } from './apply/apply.ts'
 import type { GrowthPlan } from './growth-plan.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
+import { type ExtendOptions, planExtend } from './plan/extend.ts'
+import type { Extension } from './plan/extended-axes.ts'
 import { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
 import type { Solution } from './solve/index.ts'
@@ -19,7 +21,10 @@ export interface DeepenStep extends Omit<DeepenOptions, 'statistics'>, Planned {
   /** Layers after which a layer is inserted: names, parts of names or patterns. */
   readonly deepen: string | readonly string[]
 }
-export type GrowthStep = WidenStep | DeepenStep
+export interface ExtendStep extends ExtendOptions, Planned {
+  readonly extend: Extension
+}
+export type GrowthStep = WidenStep | DeepenStep | ExtendStep
 
 /** What a step is planned with beside its own options. */
 export interface StepContext extends PlanningContext {
@@ -36,7 +41,7 @@ export type ResolvedStep = GrowthStep & { readonly seed: number; readonly plan: 
  * The plan of a step.
  *
  * @param from A model, or what has been solved of it.
- * @throws Net2NetError as `planWiden` and `planDeepen`.
+ * @throws Net2NetError as `planWiden`, `planDeepen` and `planExtend`.
  */
 export const planStep = (
   from: Model | Solution,
@@ -59,6 +64,16 @@ function resolveStep(
       plan: plan ?? planWiden(from, widen, { ...options, ...(onMemory && { onMemory }) }),
     }
   }
+  if ('extend' in step) {
+    const { extend, start, unlikely, classes } = step
+    const options: ExtendOptions = {
+      seed,
+      ...(start !== undefined && { start }),
+      ...(unlikely !== undefined && { unlikely }),
+      ...(classes && { classes }),
+    }
+    return { extend, ...options, seed, plan: plan ?? planExtend(from, extend, options) }
+  }
   const { init = 'net2deeper', block = 'identity' } = step
   const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
   const options = { seed, init, block }
@@ -79,7 +94,7 @@ export interface GrownModel {
  * Grows a model step by step. Steps without a seed use the given one plus their position, so that
  * equal steps draw different maps.
  *
- * @throws Net2NetError as `planWiden` and `planDeepen`.
+ * @throws Net2NetError as `planStep`.
  */
 export function grow(
   model: Model,

@@ -58,11 +58,43 @@ const deepenStep = z.strictObject({
   plan,
 })
 
+const added = z.union([
+  z.int().positive(),
+  z.string().regex(/^\+?\d+$/, 'a number of new entries looks like +5'),
+])
+const addedByName = z.record(z.string(), added)
+
+const extendStep = z.strictObject({
+  extend: z.strictObject({
+    outputs: addedByName.exactOptional().describe('Outputs and how many entries each gets.'),
+    inputs: addedByName.exactOptional().describe('Inputs and how many channels each gets.'),
+    vocabulary: z
+      .union([added, addedByName])
+      .exactOptional()
+      .describe('How many tokens more (of the table with this name).'),
+    positions: z
+      .union([added, addedByName])
+      .exactOptional()
+      .describe('How many positions more (of the table with this name).'),
+  }),
+  start: z
+    .union([z.enum(['zero', 'random', 'mean']), z.templateLiteral(['like:', z.int().nonnegative()])])
+    .exactOptional()
+    .describe('How new entries start.'),
+  unlikely: z
+    .boolean()
+    .exactOptional()
+    .describe('Whether new entries start so low that a softmax gives the old ones what it gave.'),
+  classes: z.array(z.string()).exactOptional().describe('Names of the new classes.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
 const recipeSchema = z
   .strictObject({
     version: z.literal(1).exactOptional(),
     seed: seed.exactOptional(),
-    steps: z.array(z.union([widenStep, deepenStep])).min(1),
+    steps: z.array(z.union([widenStep, deepenStep, extendStep])).min(1),
   })
   .meta({ title: 'net2net recipe', description: 'Steps that grow a trained network.' })
 
@@ -111,14 +143,19 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
   )
   if (typeof step !== 'object' || step === null) return { ...issue, message: stepHelp }
   const isStep = issue.path.length === 2 && issue.path[0] === 'steps'
-  if (isStep && !('widen' in step) && !('deepen' in step)) return { ...issue, message: stepHelp }
-  const branch = isStep ? issue.errors['widen' in step ? 0 : 1] : issue.errors[0]
+  const kind = moves.findIndex((move) => move in step)
+  if (isStep && kind < 0) return { ...issue, message: stepHelp }
+  const branch = issue.errors[isStep ? kind : 0]
   if (!branch?.[0]) return { path: issue.path, message: wordsOf(issue) }
   const inner = mostSpecific(branch, step)
   return { message: inner.message, path: [...issue.path, ...inner.path] }
 }
 
-const stepHelp = 'a step has "widen" (layers and widths) or "deepen" (layers)'
+/** The key of each kind of step, in the order of the schemas. */
+const moves = ['widen', 'deepen', 'extend']
+
+const stepHelp =
+  'a step has "widen" (layers and widths), "deepen" (layers) or "extend" (outputs, inputs, vocabulary, positions)'
 
 export interface RecipeResult {
   readonly model: Model

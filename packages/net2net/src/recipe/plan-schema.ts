@@ -28,7 +28,7 @@ const units = z
     members: z.array(name),
     from: size,
     to: size,
-    init: z.enum(['net2wider', 'random-pad']),
+    init: z.enum(['net2wider', 'random-pad', 'added']),
     map: z.array(size),
     split: z.array(z.number()),
   })
@@ -50,6 +50,12 @@ const parameter = z.strictObject({
   after: dims,
   axes: z.array(z.strictObject({ axis: size, map: axisMap, role })),
   padding: z.number().exactOptional(),
+  added: z
+    .strictObject({
+      start: z.enum(['zero', 'random', 'mean', 'copy']),
+      shift: z.number().exactOptional(),
+    })
+    .exactOptional(),
   noise: z
     .strictObject({
       kind: z.enum(['zero-sum', 'paper', 'none']),
@@ -146,10 +152,19 @@ const insertion = z.strictObject({
   }),
 })
 
+const declaredAxis = z.strictObject({
+  kind: z.enum(['input', 'output']),
+  name,
+  axis: size,
+  from: size,
+  to: size,
+  why: name.exactOptional(),
+})
+
 /** A growth plan as JSON. */
 export const planSchema = z
   .strictObject({
-    version: z.literal(2),
+    version: z.union([z.literal(2), z.literal(3)]),
     seed: z.number(),
     units: z.array(units),
     parameters: z.array(parameter),
@@ -158,6 +173,8 @@ export const planSchema = z
     pinned: z.array(pinnedNumber),
     positions: z.array(positions),
     inserted: z.array(insertion),
+    declared: z.array(declaredAxis).exactOptional(),
+    classes: z.array(name).exactOptional(),
   })
   .meta({ id: 'GrowthPlan', description: 'What a growth does to a model, as it was planned.' })
 

@@ -55,7 +55,7 @@ replays to the same bits. "seed" in the recipe comes before --seed.`,
 }
 
 /** Whether a step keeps the function. */
-const isExact = (step: Recipe['steps'][number]): boolean =>
-  'widen' in step
-    ? step.init !== 'random-pad' && step.noise !== 'paper'
-    : step.init !== 'random-init'
+function isExact(step: Recipe['steps'][number]): boolean {
+  if ('widen' in step) return step.init !== 'random-pad' && step.noise !== 'paper'
+  return 'deepen' in step ? step.init !== 'random-init' : step.unlikely !== false
+}

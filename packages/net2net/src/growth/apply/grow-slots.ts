@@ -11,7 +11,8 @@ import { isFloat } from '../../tensor/dtype.ts'
 import { type AxisSelection, gather } from '../../tensor/lazy.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
-import { gatheredAxes, scaledBy, splitUp } from './grow-tensor.ts'
+import { withAddedEntries } from './added-entries.ts'
+import { addEntries, gatheredAxes, scaledBy, splitUp } from './grow-tensor.ts'
 
 /** With which power of the gradient a slot scales: momentum 1, squared gradients 2. */
 export type SlotPower = 0 | 1 | 2
@@ -34,7 +35,8 @@ export function growSlots(
   for (const change of plan.parameters) {
     const slot = slots.get(change.name)
     if (!slot) continue
-    const selections = gatheredAxes(plan, change, slot).map(
+    const axes = gatheredAxes(plan, change, slot)
+    const selections = axes.map(
       ({ axis, gathered: { index, copiedSplit } }): AxisSelection =>
         isFloat(slot.dtype)
           ? scaledBy(
@@ -43,7 +45,17 @@ export function growSlots(
             )
           : { axis, index },
     )
-    result.set(change.to, gather(slot, selections))
+    // Nothing is remembered of added units; their squared gradients are taken to be as those of the others.
+    const start = power === 2 ? 'mean' : 'zero'
+    const added = { start, seed: plan.seed, parameter: change.to } as const
+    const grown = axes.reduce(
+      (tensor, { axis, gathered }) =>
+        isFloat(slot.dtype)
+          ? withAddedEntries(tensor, { axis, gathered: { ...gathered, split: gathered.split.map(() => 1) } }, added)
+          : tensor,
+      gather(slot, selections),
+    )
+    result.set(change.to, grown)
   }
   return result
 }
@@ -57,7 +69,12 @@ export function growAverages(
   for (const change of plan.parameters) {
     const average = averages.get(change.name)
     if (!average) continue
-    result.set(change.to, gather(average, gatheredAxes(plan, change, average).map(splitUp)))
+    const axes = gatheredAxes(plan, change, average)
+    const grown = gather(average, axes.map(splitUp))
+    result.set(
+      change.to,
+      isFloat(average.dtype) ? addEntries(plan, change, grown, axes) : grown,
+    )
   }
   return result
 }

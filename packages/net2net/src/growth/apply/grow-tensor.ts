@@ -10,18 +10,14 @@ import {
 } from '../../tensor/lazy.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { GrownUnits, GrowthPlan, ParameterChange } from '../growth-plan.ts'
-import { type AxisGather, evaluateAxis } from './axis-gather.ts'
+import { withAddedEntries } from './added-entries.ts'
+import { evaluateAxis, type GatheredAxis } from './axis-gather.ts'
 import { paperNoise, randomPadding, zeroSumNoise } from './noise.ts'
 
 const DEFAULT_PADDING = 0.1
 
 export const unitsById = (plan: GrowthPlan): ReadonlyMap<string, GrownUnits> =>
   new Map(plan.units.map((units) => [units.id, units]))
-
-export interface GatheredAxis {
-  readonly axis: number
-  readonly gathered: AxisGather
-}
 
 /** The axes of a parameter change, evaluated and checked against the tensor. */
 export function gatheredAxes(
@@ -59,13 +55,37 @@ const isSplit = ({ gathered }: GatheredAxis): boolean => gathered.families < gat
 const noisyAxis = ({ noise }: ParameterChange, axes: readonly GatheredAxis[]) =>
   axes.find((each) => isSplit(each) && each.axis === (noise?.axis ?? each.axis))
 
-/** The grown parameter: gathered, split, and with the plan's noise or padding. */
+/** The grown parameter: gathered, split, with the plan's noise or padding, and with what is added. */
 export function growTensor(
   plan: GrowthPlan,
   change: ParameterChange,
   tensor: LazyTensor,
 ): LazyTensor {
   const axes = gatheredAxes(plan, change, tensor)
+  const grown = growCopies(plan, change, tensor, axes)
+  return isFloat(tensor.dtype) ? addEntries(plan, change, grown, axes) : grown
+}
+
+/** Along a split axis the entries of added units are zero, along a copied one as the plan says. */
+export function addEntries(
+  { seed }: Pick<GrowthPlan, 'seed'>,
+  { added, to }: ParameterChange,
+  grown: LazyTensor,
+  axes: readonly GatheredAxis[],
+): LazyTensor {
+  if (added === undefined) return grown
+  return axes.reduce(
+    (tensor, along) => withAddedEntries(tensor, along, { ...added, seed, parameter: to }),
+    grown,
+  )
+}
+
+function growCopies(
+  plan: GrowthPlan,
+  change: ParameterChange,
+  tensor: LazyTensor,
+  axes: readonly GatheredAxis[],
+): LazyTensor {
   if (change.noise?.alike) return growWithNoiseAlike(plan, change, tensor, axes)
   const selections = axes.map(splitUp)
   const untouched = onlyCopies(axes)

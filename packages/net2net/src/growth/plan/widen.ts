@@ -3,16 +3,10 @@
  * that the solver found; everything that their growth touches is in the plan.
  */
 import type { Model } from '../../model/model.ts'
-import { NameSupply, valueNames } from '../../model/names.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
 import { type Solution, solutionOf } from '../solve/index.ts'
-import { integerChanges } from './integers.ts'
-import { parameterChanges } from './parameters.ts'
-import { pinnedNumbers } from './pinned.ts'
-import { positionsChanges } from './positions.ts'
-import { Projection } from './project.ts'
+import { planUnits } from './plan-units.ts'
 import { type ReplicateOptions, replicate, replicateOptions } from './replicate.ts'
-import { refuseBoth } from './variants.ts'
 import { chooseSizes, type Widths } from './widths.ts'
 
 /** What planning is done with, and what does not change the plan. */
@@ -49,28 +43,6 @@ export function planWiden(
   const units = [...chosenSizes.values()].reduce((sum, size) => sum + size, 0)
   options.onMemory?.(BYTES_PER_UNIT * units)
   const grown = replicate(solution, chosenSizes, chosen)
-  const projection = new Projection(solution, grown)
-  const names = new NameSupply(valueNames(solution.facts.model.graph))
   const noise = { kind: chosen.noise, relative: chosen.noiseSize }
-  const parameters = parameterChanges(solution, projection, noise, names)
-  const positions = positionsChanges(solution, projection, names)
-  const sizes = integerChanges(solution, projection, names)
-  refuseBoth(parameters, sizes.integers)
-  const { integers, pinned } = pinnedNumbers(
-    solution,
-    projection,
-    [...parameters, ...positions],
-    sizes,
-  )
-  return {
-    version: 2,
-    seed: chosen.seed,
-    units: grown.map(({ units }) => units),
-    parameters,
-    copied: sizes.copied,
-    integers,
-    pinned,
-    positions,
-    inserted: [],
-  }
+  return { version: 2, seed: chosen.seed, ...planUnits(solution, grown, noise), inserted: [] }
 }

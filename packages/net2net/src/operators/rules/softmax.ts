@@ -5,7 +5,8 @@
  * https://onnx.ai/onnx/operators/onnx__Softmax.html
  *
  * Growth. A copy of unit i adds exp(x_i) to the sum, so the probabilities of all units change:
- * the axis of the sum is fixed. Every other axis passes through.
+ * the axis of the sum is fixed. New units far below the others add next to nothing to the sum. Every other axis
+ * passes through.
  *
  * Gradients, with δ = ∂L/∂y: y·(δ − Σ_j y_j·δ_j), and δ − exp(y)·Σ_j δ_j.
  */
@@ -35,7 +36,11 @@ const infer: InferRule = (context) => {
 const axes: AxesRule = (context) => {
   const x = context.axes(0)
   for (const axis of summedAxes(context, x.length))
-    context.fix(x[axis]!, 'normalizes over it: a copy would change the other probabilities')
+    context.fix(
+      x[axis]!,
+      'normalizes over it: a copy would change the other probabilities',
+      'unlikely',
+    )
   return [{ axes: x }]
 }
 
