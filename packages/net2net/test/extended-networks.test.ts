@@ -72,7 +72,8 @@ function expectKept(before: Feeds, after: Feeds, label: string): void {
     const found = leading(after[name]!, expected.dims)
     toNumbers(expected).forEach((y, i) => {
       const error = Math.abs(found[i]! - y) / Math.max(1, Math.abs(y))
-      if (!(error <= TOLERANCE)) expect.fail(`${label}: ${name}[${i}] is ${found[i]} instead of ${y}`)
+      if (!(error <= TOLERANCE))
+        expect.fail(`${label}: ${name}[${i}] is ${found[i]} instead of ${y}`)
     })
   }
 }
@@ -137,7 +138,10 @@ describe('random networks', () => {
           const larger = extended(model, seed)
           tally.networks++
           if (!larger) return
-          const [before, after] = [shapeOf(model.graph.inputs[0]!), shapeOf(larger.graph.inputs[0]!)]
+          const [before, after] = [
+            shapeOf(model.graph.inputs[0]!),
+            shapeOf(larger.graph.inputs[0]!),
+          ]
           const random = randomStream(seed, 'input')
           const x = float32(
             before,
@@ -157,7 +161,6 @@ describe('random networks', () => {
 
   it('are extended for the most part', () => {
     expect(tally.outputs + tally.inputs).toBeGreaterThan(tally.networks / 2)
-    console.log(tally)
   })
 
   it('are seen to keep the old entries, or not', async () => {

@@ -278,9 +278,10 @@ function planText(plan: GrowthPlan): string {
           to,
           before.join('×'),
           after.join('×'),
-          [...(name === to ? [] : [`a copy of ${name}`]), ...(added ? [startText(added)] : [])].join(
-            '; ',
-          ),
+          [
+            ...(name === to ? [] : [`a copy of ${name}`]),
+            ...(added ? [startText(added)] : []),
+          ].join('; '),
         ]),
       ),
     )

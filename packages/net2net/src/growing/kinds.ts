@@ -38,7 +38,11 @@ const extending = kind.options<ExtendStep>(
 /** A step of growth: what is wrong with one that neither deepens nor extends is said of a widening. */
 export const growthStep: kind.Kind = (value) => {
   if (typeof value !== 'object' || value === null) return widening(value)
-  return 'deepen' in value ? deepening(value) : 'extend' in value ? extending(value) : widening(value)
+  return 'deepen' in value
+    ? deepening(value)
+    : 'extend' in value
+      ? extending(value)
+      : widening(value)
 }
 
 export const stages = kind.listOf(

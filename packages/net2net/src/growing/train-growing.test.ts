@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
-import { type DeepenOptions, planDeepen, planWiden } from '../growth/index.ts'
+import { type DeepenOptions, planDeepen, planExtend, planWiden } from '../growth/index.ts'
 import { batchNorm, conv2d, dense, flatten, maxPool2d, relu, sequential } from '../layers/index.ts'
 import type { Model } from '../model/model.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
@@ -127,6 +127,8 @@ describe('the law of optimizer-state transfer', () => {
     for (const plan of [
       planWiden(half.training.model, widths, { seed: 1 }),
       planDeepen(half.training.model, ['fc1']),
+      // The new classes are so unlikely that the loss of the old ones stays.
+      planExtend(half.training.model, { outputs: { output: '+2' } }),
     ]) {
       const { training } = half
       const grown = carryState(training, plan, settings)

@@ -78,7 +78,10 @@ const extendStep = z.strictObject({
       .describe('How many positions more (of the table with this name).'),
   }),
   start: z
-    .union([z.enum(['zero', 'random', 'mean']), z.templateLiteral(['like:', z.int().nonnegative()])])
+    .union([
+      z.enum(['zero', 'random', 'mean']),
+      z.templateLiteral(['like:', z.int().nonnegative()]),
+    ])
     .exactOptional()
     .describe('How new entries start.'),
   unlikely: z

@@ -1,9 +1,9 @@
 /** Grows every layer of a model by itself and measures the difference in ONNX Runtime. */
 import { createHash } from 'node:crypto'
 import {
-  type SignatureComparison,
   type ComparisonOptions,
   compareSubjects,
+  type SignatureComparison,
 } from '../../src/check/comparison.ts'
 import { Net2NetError } from '../../src/errors.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../../src/growth/index.ts'

@@ -101,7 +101,7 @@ const keptText = (kept: NonNullable<Comparison['kept']>): string =>
     .map(({ kind, name, axis, entries, of }) =>
       kind === 'output'
         ? `of the output "${name}" the first ${entries} of ${of} entries of axis ${axis} are compared`
-        : `the input "${name}" has ${of - entries} more entries on axis ${axis}, which hold anything`,
+        : `the input "${name}" has ${of} entries instead of ${entries} on axis ${axis}, and the new ones hold anything`,
     )
     .join('; ')
 

@@ -40,7 +40,11 @@ export const extend: CliCommand = {
         )
         .option('--unlikely', 'start so low that a softmax gives the old entries what it gave')
         .option('--no-unlikely', 'start as --start says although the model has a softmax')
-        .option('--names <a,b>', 'names of the new classes, where the model names its classes', list),
+        .option(
+          '--names <a,b>',
+          'names of the new classes, where the model names its classes',
+          list,
+        ),
       { output: '-o', names: '--parameter-names' },
     )
       .addHelpText(

@@ -85,7 +85,10 @@ function grownConfig(
       }
     const path = `${prefix}${String(config.name)}`
     if (entry.class_name === 'InputLayer') {
-      const shape = innerShape.get(path)
+      const outer =
+        prefix === '' ? grown.graph.inputs.find(({ name }) => name === config.name) : undefined
+      const shape =
+        innerShape.get(path) ?? (outer?.type.kind === 'tensor' ? outer.type.shape : undefined)
       const key = 'batch_shape' in config ? 'batch_shape' : 'batch_input_shape'
       const old = config[key]
       if (!shape || !Array.isArray(old)) return { ...rest, config }

@@ -131,14 +131,20 @@ function declare(model: Model, { declared = [], classes }: GrowthPlan): Model {
   return classes ? withClasses(grown, [...(classesOf(model) ?? []), ...classes]) : grown
 }
 
-function withSize(value: ValueDeclaration, { name, axis, from, to }: DeclaredAxis): ValueDeclaration {
+function withSize(
+  value: ValueDeclaration,
+  { name, axis, from, to }: DeclaredAxis,
+): ValueDeclaration {
   if (value.type.kind !== 'tensor' || !value.type.shape) return value
   const size = value.type.shape[axis]
   if (typeof size !== 'number') return value
   if (size !== from)
-    throw inputError(`The plan expects ${from} entries on axis ${axis} of "${name}", but it has ${size}.`, {
-      hint: 'Apply the plan to the model that it was made for.',
-    })
+    throw inputError(
+      `The plan expects ${from} entries on axis ${axis} of "${name}", but it has ${size}.`,
+      {
+        hint: 'Apply the plan to the model that it was made for.',
+      },
+    )
   return { ...value, type: { ...value.type, shape: value.type.shape.with(axis, to) } }
 }
 

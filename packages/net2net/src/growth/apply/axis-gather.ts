@@ -178,8 +178,7 @@ function multiply(outer: AxisGather, inner: AxisGather): AxisGather {
       result.padded[k] = outer.padded[i]! | inner.padded[j]!
       result.fresh[k] = outer.fresh[i]! | inner.fresh[j]!
       const [set, other] = isOuter ? [outer.sets[i]!, j] : [inner.sets[j]!, i]
-      if (set >= 0)
-        result.sets[k] = isOuter ? set * inner.to + other : other * inner.setCount + set
+      if (set >= 0) result.sets[k] = isOuter ? set * inner.to + other : other * inner.setCount + set
     }
   return { ...result, setCount: isOuter ? outer.setCount * inner.to : outer.to * inner.setCount }
 }

@@ -51,7 +51,11 @@ export function growSlots(
     const grown = axes.reduce(
       (tensor, { axis, gathered }) =>
         isFloat(slot.dtype)
-          ? withAddedEntries(tensor, { axis, gathered: { ...gathered, split: gathered.split.map(() => 1) } }, added)
+          ? withAddedEntries(
+              tensor,
+              { axis, gathered: { ...gathered, split: gathered.split.map(() => 1) } },
+              added,
+            )
           : tensor,
       gather(slot, selections),
     )
@@ -71,10 +75,7 @@ export function growAverages(
     if (!average) continue
     const axes = gatheredAxes(plan, change, average)
     const grown = gather(average, axes.map(splitUp))
-    result.set(
-      change.to,
-      isFloat(average.dtype) ? addEntries(plan, change, grown, axes) : grown,
-    )
+    result.set(change.to, isFloat(average.dtype) ? addEntries(plan, change, grown, axes) : grown)
   }
   return result
 }

@@ -6,7 +6,7 @@
  */
 import { mustBeOneOf, refusedError, usageError } from '../../errors.ts'
 import { classesOf } from '../../model/classes.ts'
-import type { Model } from '../../model/model.ts'
+import { type Model, requiredInputs } from '../../model/model.ts'
 import { describeNode } from '../../model/names.ts'
 import type { Axis } from '../../operators/contract/axis.ts'
 import { movesElements } from '../../operators/helpers/scaling.ts'
@@ -54,7 +54,7 @@ export function planExtend(
   const { facts } = solutionOf(from)
   const { seed = 0, classes } = options
   const { kind, like } = startOf(options.start)
-  const solution = solveExtension(facts, new Set(Object.keys(extension.inputs ?? {})))
+  const solution = solveExtension(facts, inputsOf(facts.model, extension))
   const extended = extendedAxes(solution, extension)
   mustKeepOld(solution, extended)
   const starts = new Map<number, AddedStart>()
@@ -65,7 +65,8 @@ export function planExtend(
         ? unlikelyEntries(solution, each, { unlikely: options.unlikely, start: kind })
         : undefined
     if (found) unlikely.push(found)
-    const byDefault = found || each.what === 'vocabulary' || each.what === 'positions' ? 'mean' : 'zero'
+    const byDefault =
+      found || each.what === 'vocabulary' || each.what === 'positions' ? 'mean' : 'zero'
     starts.set(each.variable, each.what === 'input' ? 'mean' : (kind ?? byDefault))
   }
   const grown = extended.map((each) => unitsOf(solution, each, like))
@@ -86,6 +87,14 @@ export function planExtend(
     ...classNames(facts.model, declared, classes),
   }
 }
+
+/** The inputs whose axes are open. */
+const inputsOf = ({ graph }: Model, { inputs = {} }: Extension): ReadonlySet<string> =>
+  new Set(
+    requiredInputs(graph)
+      .map(({ name }) => name)
+      .filter((name) => Object.keys(inputs).some((given) => name.includes(given))),
+  )
 
 function startOf(start: ExtensionStart | undefined): {
   readonly kind?: AddedStart
@@ -147,12 +156,17 @@ function mustKeepOld(solution: Solution, extended: readonly Extended[]): void {
     const has = (axis: Axis) => axes.leaves(axis).includes(variable)
     const refuse = (at: number, reason: string) => {
       const node = describeNode(nodes[at]!)
-      throw refusedError(`${label} cannot be extended: its entries reach ${node}, which ${reason}.`, {
-        where: node,
-      })
+      throw refusedError(
+        `${label} cannot be extended: its entries reach ${node}, which ${reason}.`,
+        {
+          where: node,
+        },
+      )
     }
     for (const { axis, reason, at } of relations.balanced) if (has(axis)) refuse(at, reason)
-    const sums = new Set(relations.contractions.flatMap(({ node, axis }) => (has(axis) ? [node] : [])))
+    const sums = new Set(
+      relations.contractions.flatMap(({ node, axis }) => (has(axis) ? [node] : [])),
+    )
     const lookups = new Set(
       axes.sources.flatMap(({ variable: id, at, extends: kind }) =>
         kind === 'entries' && has({ kind: 'variable', id, size: null }) ? [at] : [],
@@ -236,7 +250,7 @@ function classNames(
   }
   if (!given)
     throw usageError(
-      `The model names its ${known!.length} classes: name the ${count} new ones as well.`,
+      `The model names its ${known!.length} classes: name the ${count === 1 ? 'new one' : `${count} new ones`} as well.`,
       { hint: 'Give them with --names a,b,c (in JavaScript: classes).' },
     )
   if (given.length !== count)

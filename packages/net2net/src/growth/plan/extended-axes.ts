@@ -1,6 +1,7 @@
 /** From what a user wants to extend to the variables that grow: which axis it is, and of which layer. */
 import { nearestName } from '../../arguments.ts'
 import { refusedError, usageError } from '../../errors.ts'
+import { requiredInputs } from '../../model/model.ts'
 import { describeNode } from '../../model/names.ts'
 import type { Axis, AxisVariable } from '../../operators/contract/axis.ts'
 import { movesElements } from '../../operators/helpers/scaling.ts'
@@ -60,8 +61,10 @@ export function extendedAxes(solution: Solution, extension: Extension): readonly
       )
     if (!other) found.push(extended)
   }
-  if (vocabulary !== undefined) for (const each of tables(solution, 'vocabulary', vocabulary)) add(each)
-  if (positions !== undefined) for (const each of tables(solution, 'positions', positions)) add(each)
+  if (vocabulary !== undefined)
+    for (const each of tables(solution, 'vocabulary', vocabulary)) add(each)
+  if (positions !== undefined)
+    for (const each of tables(solution, 'positions', positions)) add(each)
   for (const [name, by] of Object.entries(outputs)) add(ofValue(solution, 'output', name, by))
   for (const [name, by] of Object.entries(inputs)) add(ofValue(solution, 'input', name, by))
   if (found.length === 0) throw usageError('Nothing to extend was given.')
@@ -98,7 +101,9 @@ function tailOf(axes: Solution['axes'], axis: Axis): Tail | undefined {
   const [first, ...rest] = axes.factors(expanded)
   const inner = axes.sizeOf({ kind: 'product', factors: rest })
   const tail = first && tailOf(axes, first)
-  return tail && inner !== null ? { ...tail, offset: tail.offset * inner, inner: tail.inner * inner } : undefined
+  return tail && inner !== null
+    ? { ...tail, offset: tail.offset * inner, inner: tail.inner * inner }
+    : undefined
 }
 
 interface Candidate extends Tail {
@@ -106,30 +111,45 @@ interface Candidate extends Tail {
   readonly layers: readonly Layer[]
 }
 
-function ofValue(solution: Solution, what: 'output' | 'input', name: string, by: Added): Extended {
+/** The value that a name means: its whole name, or a part of one that fits one only. */
+function selectValue(names: readonly string[], what: string, name: string): string {
+  const found = names.includes(name) ? [name] : names.filter((each) => each.includes(name))
+  const [only, another] = found
+  if (only !== undefined && another === undefined && name !== '') return only
+  const nearest = nearestName(name, names)
+  const hint = nearest === undefined ? {} : { hint: `Did you mean "${nearest}"?` }
+  throw usageError(
+    another === undefined
+      ? `There is no ${what} "${name}"; the ${what}s are ${names.join(', ')}.`
+      : `"${name}" could be any of the ${what}s ${found.join(', ')}.`,
+    { where: name, ...hint },
+  )
+}
+
+function ofValue(solution: Solution, what: 'output' | 'input', given: string, by: Added): Extended {
   const { facts, relations, groups } = solution
   const { graph } = facts.model
-  const declared = what === 'output' ? graph.outputs : graph.inputs
-  const names = declared.map((each) => each.name).filter((each) => !graph.initializers.has(each))
+  const declared = what === 'output' ? graph.outputs : requiredInputs(graph)
+  const name = selectValue(
+    declared.map((each) => each.name),
+    what,
+    given,
+  )
   const label = `The ${what} "${name}"`
-  if (!names.includes(name)) {
-    const nearest = nearestName(name, names)
-    throw usageError(
-      `There is no ${what} "${name}"; the ${what}s are ${names.join(', ')}.`,
-      nearest === undefined ? { where: name } : { where: name, hint: `Did you mean "${nearest}"?` },
-    )
-  }
   const more = parseAdded(by, name)
   const tails = (relations.axes.get(name) ?? []).flatMap((expression, axis): Candidate[] => {
     const tail = axis === 0 ? undefined : tailOf(solution.axes, expression)
     if (!tail || typeof facts.values.get(name)?.shape?.[axis] !== 'number') return []
     return [{ ...tail, axis, layers: layersAt(solution, what, tail.variable.id) }]
   })
-  const chosen = choose(tails.filter(({ variable, layers }) => groups.isFree(variable.id) && layers.length > 0))
+  const chosen = choose(
+    tails.filter(({ variable, layers }) => groups.isFree(variable.id) && layers.length > 0),
+  )
   if (!chosen) {
     const [nearest] = [...tails].reverse().filter(({ layers }) => layers.length > 0)
     const reason = nearest && groups.whyFixed(nearest.variable.id)
-    const because = reason ?? `no layer ${what === 'output' ? 'computes' : 'reads'} one of its axes unit by unit`
+    const because =
+      reason ?? `no layer ${what === 'output' ? 'computes' : 'reads'} one of its axes unit by unit`
     throw refusedError(`${label} cannot be extended: ${because}.`, { where: name })
   }
   const { axis, layers, variable, offset, inner } = chosen
@@ -142,7 +162,18 @@ function ofValue(solution: Solution, what: 'output' | 'input', name: string, by:
   const verb = what === 'output' ? 'holds the units of' : 'is summed by'
   const why = `axis ${axis} ${verb} ${layers.map(({ node }) => describeNode(node)).join(', ')}`
   const id = what === 'input' ? name : layers[0]!.name
-  return { what, variable: variable.id, id, from, to: from + more / inner, offset, label, name, axis, why }
+  return {
+    what,
+    variable: variable.id,
+    id,
+    from,
+    to: from + more / inner,
+    offset,
+    label,
+    name,
+    axis,
+    why,
+  }
 }
 
 /** Layers whose units a variable counts; for an input, layers that sum over it with a weight. */
@@ -155,7 +186,9 @@ function layersAt({ axes, relations, groups }: Solution, what: string, variable:
 
 /** Of several axes the channels of an image, else the last. */
 function choose(candidates: readonly Candidate[]): Candidate | undefined {
-  return candidates.length > 1 && candidates[0]!.axis === 1 && candidates.some(({ axis }) => axis >= 3)
+  return candidates.length > 1 &&
+    candidates[0]!.axis === 1 &&
+    candidates.some(({ axis }) => axis >= 3)
     ? candidates[0]
     : candidates.at(-1)
 }
@@ -190,36 +223,44 @@ function tables(
   const all = tablesOf(solution)
   const named =
     typeof wanted === 'object' ? Object.entries(wanted) : ([[undefined, wanted]] as const)
-  return named.flatMap(([name, by]) => {
-    const asked = what === 'vocabulary'
-    const own = all.filter(({ isAsked }) => isAsked === asked)
-    const layer = name === undefined ? undefined : selectLayer(all.map((each) => each.layer), name)
-    const rows = Math.max(...own.map((table) => table.rows))
-    const chosen =
-      name === undefined
-        ? own.filter((table) => table.rows === rows)
-        : all.filter((table) => table.layer === layer)
-    const [first] = chosen
-    if (!first)
-      throw refusedError(
-        asked
-          ? 'The model has no vocabulary: no layer looks up rows of a table by numbers that an input gives.'
-          : 'The model has no learned table of positions: no layer looks up rows of a table by numbers that it computes itself.',
+  return named
+    .flatMap(([name, by]) => {
+      const asked = what === 'vocabulary'
+      const own = all.filter(({ isAsked }) => isAsked === asked)
+      const layer =
+        name === undefined
+          ? undefined
+          : selectLayer(
+              all.map((each) => each.layer),
+              name,
+            )
+      const rows = Math.max(...own.map((table) => table.rows))
+      const chosen =
+        name === undefined
+          ? own.filter((table) => table.rows === rows)
+          : all.filter((table) => table.layer === layer)
+      const [first] = chosen
+      if (!first)
+        throw refusedError(
+          asked
+            ? 'The model has no vocabulary: no layer looks up rows of a table by numbers that an input gives.'
+            : 'The model has no learned table of positions: no layer looks up rows of a table by numbers that it computes itself.',
+        )
+      const more = parseAdded(by, first.layer.name)
+      const label = `The table of ${describeNode(first.layer.node)}`
+      if (!asked) mustBeOpen(solution, first, label)
+      const id = first.layer.name
+      const common = { what, id, from: first.rows, to: first.rows + more, offset: 0 }
+      const found = chosen.map(
+        ({ variable, layer: { node } }): Extended => ({
+          ...common,
+          variable: variable.id,
+          label: `The table of ${describeNode(node)}`,
+        }),
       )
-    const more = parseAdded(by, first.layer.name)
-    const label = `The table of ${describeNode(first.layer.node)}`
-    if (!asked) mustBeOpen(solution, first, label)
-    const id = first.layer.name
-    const common = { what, id, from: first.rows, to: first.rows + more, offset: 0 }
-    const found = chosen.map(
-      ({ variable, layer: { node } }): Extended => ({
-        ...common,
-        variable: variable.id,
-        label: `The table of ${describeNode(node)}`,
-      }),
-    )
-    return asked ? [...found, ...logits(solution, first, common)] : found
-  }).map((each) => mustBeFree(solution, each))
+      return asked ? [...found, ...logits(solution, first, common)] : found
+    })
+    .map((each) => mustBeFree(solution, each))
 }
 
 function mustBeFree({ groups }: Solution, extended: Extended): Extended {
@@ -253,7 +294,8 @@ function fromInputs({ facts }: Solution): ReadonlySet<string> {
   const reached = new Set(graph.inputs.map(({ name }) => name))
   for (const node of graph.nodes) {
     const isMoved = movesElements(facts.operatorOf(node)) || node.opType === 'Cast'
-    if (isMoved && reached.has(node.inputs[0] ?? '')) for (const name of node.outputs) reached.add(name)
+    if (isMoved && reached.has(node.inputs[0] ?? ''))
+      for (const name of node.outputs) reached.add(name)
   }
   return reached
 }
@@ -283,15 +325,22 @@ function logits(
 /** Are the positions computed from the length of an input, which may be any? Does nothing else hold one entry for each? */
 function mustBeOpen({ facts, relations }: Solution, { layer, rows }: Table, label: string): void {
   const refuse = (reason: string) => {
-    throw refusedError(`${label} cannot be extended: ${reason}.`, { where: describeNode(layer.node) })
+    throw refusedError(`${label} cannot be extended: ${reason}.`, {
+      where: describeNode(layer.node),
+    })
   }
   const positions = facts.operatorOf(layer.node)!.reads!.positions!
   const asked = layer.node.inputs[positions.input] ?? ''
   if (facts.provenance(asked).kind !== 'activation')
-    refuse('its positions are written down in the model, whose declared length does not follow from the table')
+    refuse(
+      'its positions are written down in the model, whose declared length does not follow from the table',
+    )
   for (const [{ node, name, tensor }] of relations.readings) {
-    const isOther = node !== layer.node && name !== layer.weight && movesElements(facts.operatorOf(node))
+    const isOther =
+      node !== layer.node && name !== layer.weight && movesElements(facts.operatorOf(node))
     if (isOther && tensor.dims.includes(rows))
-      refuse(`${describeNode(node)} takes a part of "${name}", which has ${rows} entries as well and does not follow`)
+      refuse(
+        `${describeNode(node)} takes a part of "${name}", which has ${rows} entries as well and does not follow`,
+      )
   }
 }

@@ -35,5 +35,12 @@ export function planUnits(
   const changed = [...parameters, ...positions]
   const { integers, pinned } = pinnedNumbers(solution, projection, changed, sizes)
   const units = new Map(grown.map((each) => [each.id, each.units]))
-  return { units: [...units.values()], parameters, copied: sizes.copied, integers, pinned, positions }
+  return {
+    units: [...units.values()],
+    parameters,
+    copied: sizes.copied,
+    integers,
+    pinned,
+    positions,
+  }
 }

@@ -67,7 +67,9 @@ export function unlikelyEntries(
         ? Math.log(to - from) - Math.log(SHARE)
         : FAR
   const shift = -Math.max(margin, -Math.log(SHARE))
-  return site.bias ? { shift, bias: site.bias } : { shift, insertion: inserted(extended, site, shift) }
+  return site.bias
+    ? { shift, bias: site.bias }
+    : { shift, insertion: inserted(extended, site, shift) }
 }
 
 /** The bias of logits, or where one can be inserted. */
@@ -82,12 +84,19 @@ interface Site {
 }
 
 /** Follows the logits back to the layer that computes them. */
-function biasOf(solution: Solution, extended: Extended, value: string, reader: Node | undefined): Site {
+function biasOf(
+  solution: Solution,
+  extended: Extended,
+  value: string,
+  reader: Node | undefined,
+): Site {
   const { facts, axes, relations } = solution
   const { variable, label } = extended
   const axesAt = (node: Node, i: number) => {
     const reading = facts.readingAt(node, i)
-    return (reading && relations.readings.get(reading)?.axes) ?? relations.axes.get(node.inputs[i] ?? '')
+    return (
+      (reading && relations.readings.get(reading)?.axes) ?? relations.axes.get(node.inputs[i] ?? '')
+    )
   }
   const has = (node: Node, i: number) =>
     axesAt(node, i)?.some((axis) => axes.leaves(axis).includes(variable)) === true
@@ -109,11 +118,13 @@ function biasOf(solution: Solution, extended: Extended, value: string, reader: N
     const layer = facts.layers.find((each) => each.node === node)
     if (layer) {
       const own = node.inputs.findIndex((_, i) => i !== layer.weightInput && isAlone(node, i))
-      if (!bias && own >= 0 && floatAttribute(node, 'beta', 1) === 1) bias = facts.readingAt(node, own)
+      if (!bias && own >= 0 && floatAttribute(node, 'beta', 1) === 1)
+        bias = facts.readingAt(node, own)
       const found = relations.axes.get(at) ?? []
       const k = found.findIndex((axis) => axes.leaves(axis).includes(variable))
       const isPlain = k >= 0 && axes.expand(found[k]!).kind === 'variable'
-      if (!bias && !isPlain) return refuse(`${describeNode(node)} has no bias, and none can be inserted behind it`)
+      if (!bias && !isPlain)
+        return refuse(`${describeNode(node)} has no bias, and none can be inserted behind it`)
       return {
         ...(bias && { bias }),
         after: node,
@@ -126,18 +137,25 @@ function biasOf(solution: Solution, extended: Extended, value: string, reader: N
         dtype: facts.values.get(at)?.dtype ?? 'float32',
       }
     }
-    const readers = node.inputs.flatMap((_, i) => (has(node, i) && !facts.readingAt(node, i) ? [i] : []))
+    const readers = node.inputs.flatMap((_, i) =>
+      has(node, i) && !facts.readingAt(node, i) ? [i] : [],
+    )
     const [only] = readers
     const shift = operator?.growth?.bias ? node.inputs.findIndex((_, i) => isAlone(node, i)) : -1
     const isFollowed =
       readers.length === 1 && (shift >= 0 || movesElements(operator) || scalingOf(operator)?.joins)
-    if (only === undefined || !isFollowed) return refuse(`${describeNode(node)} lies between it and the layer's units`)
+    if (only === undefined || !isFollowed)
+      return refuse(`${describeNode(node)} lies between it and the layer's units`)
     if (shift >= 0) bias ??= facts.readingAt(node, shift)
     at = node.inputs[only]!
   }
 }
 
-function inserted({ from, to }: Extended, { after, value, behind, names, dtype }: Site, shift: number): Insertion {
+function inserted(
+  { from, to }: Extended,
+  { after, value, behind, names, dtype }: Site,
+  shift: number,
+): Insertion {
   const name = names.fresh(`${describeNode(after).split(' ').at(-1)}-bias`)
   const values = Array.from({ length: to }, (_, i) => (i < from ? 0 : shift))
   return {

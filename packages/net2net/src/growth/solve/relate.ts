@@ -7,7 +7,14 @@ import { type Node, opsetOf } from '../../model/model.ts'
 import type { AxesOutput, AxisElement } from '../../operators/contract/axes.ts'
 import type { Axis } from '../../operators/contract/axis.ts'
 import { MAX_ELEMENTS } from '../../operators/helpers/elements.ts'
-import { AxisSystem, type Extensible, OUTSIDE, type Position, Refusal, type SolvedAxes } from './axis-system.ts'
+import {
+  AxisSystem,
+  type Extensible,
+  OUTSIDE,
+  type Position,
+  Refusal,
+  type SolvedAxes,
+} from './axis-system.ts'
 import type { Facts, LayerSite, Reading } from './facts.ts'
 import {
   type AttributeRelation,
@@ -84,8 +91,7 @@ class RelatingAll implements Relating {
     const { model, layers } = this.facts
     const { graph } = model
     const places = new Map(graph.nodes.map((node, at) => [node, at]))
-    for (const { name } of graph.inputs)
-      if (!graph.initializers.has(name)) this.#setInput(name)
+    for (const { name } of graph.inputs) if (!graph.initializers.has(name)) this.#setInput(name)
     graph.nodes.forEach((node, at) => {
       this.#visit(node, at)
     })
