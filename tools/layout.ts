@@ -23,7 +23,8 @@ export const libraryPart: Part = {
   root: library,
   levels: [
     ['errors'],
-    ['tensor', 'arguments'],
+    ['arguments'],
+    ['tensor'],
     ['model', 'files'],
     ['layers', 'data'],
     ['onnx'],
@@ -71,7 +72,13 @@ export const parts: readonly Part[] = [
   {
     name: 'growth',
     root: `${library}growth/`,
-    levels: [['growth-plan'], ['solve', 'apply'], ['plan'], ['inspect', 'steps'], ['index']],
+    levels: [
+      ['growth-plan'],
+      ['solve', 'apply'],
+      ['plan'],
+      ['describe-plan', 'inspect', 'steps'],
+      ['index'],
+    ],
   },
   applicationPart,
 ]

@@ -10,7 +10,7 @@ import { trialId } from '../src/sweep/trial/trial-id.ts'
 const file = (name: string) =>
   fileURLToPath(new URL(`../../../docs/study/${name}`, import.meta.url))
 const text = (name: string) => readFileSync(file(name), 'utf8')
-const plan = await readSweep(text('sweep.yaml'), 'sweep.yaml')
+const plan = readSweep(text('sweep.yaml'), 'sweep.yaml')
 
 describe.skipIf(!existsSync(file('results.json')))('the summary of the study', () => {
   test('is that of its sweep file', () => {

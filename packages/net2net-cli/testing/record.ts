@@ -23,7 +23,7 @@ export function madeRecord(
     losses.forEach((own, seed) => {
       const id = `${arm}-${seed}`
       const spec: Trial['spec'] = {
-        format: 1,
+        format: 3,
         data: { set: 'mnist', trainSize: 320, testSize: 100 },
         network: 'cnn',
         width: 8,

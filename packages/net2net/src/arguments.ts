@@ -37,12 +37,21 @@ const holds = (value: unknown, property: string, type: string) =>
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   Object.prototype.toString.call(value) === '[object Object]'
 
+// @__NO_SIDE_EFFECTS__
+export function oneOf(words: string, known: readonly string[]): Kind {
+  return kind(words, (value) => typeof value === 'string' && known.includes(value))
+}
 export const number = kind('a number', (value) => typeof value === 'number')
 export const text = kind('a string', (value) => typeof value === 'string')
 export const flag = kind('true or false', (value) => typeof value === 'boolean')
 export const callback = kind('a function', (value) => typeof value === 'function')
 export const bytes = kind('a Uint8Array', (value) => ArrayBuffer.isView(value))
 export const signal = kind('an AbortSignal', (value) => holds(value, 'aborted', 'boolean'))
+/** Whatever it is: what went wrong, or what only the caller reads. */
+export const anything: Kind = () => undefined
+export const json = kind('what JSON can say', (value) =>
+  ['object', 'string', 'number', 'boolean'].includes(typeof value),
+)
 // @__NO_SIDE_EFFECTS__
 export function object(
   words: string,
@@ -51,10 +60,24 @@ export function object(
 ): Kind {
   return kind(words, (value) => holds(value, property, type))
 }
+// @__NO_SIDE_EFFECTS__
+export function map(words: string): Kind {
+  return object(words, 'entries', 'function')
+}
 export const model = object('a model, as load gives it', 'graph', 'object')
+/** What planners take: a model, or the solution of one. */
+export const solvable = kind(
+  'a model, as load gives it, or what solve makes of one',
+  (value) => holds(value, 'graph', 'object') || holds(value, 'facts', 'object'),
+)
+export const plan = object('a growth plan', 'parameters', 'object')
 export const runtime = object('a runtime, as nodeRuntime', 'createSession', 'function')
 export const tensor = object('a Tensor', 'dtype', 'string')
 
+export const iterable = kind(
+  'a list, or what can be iterated',
+  (value) => value instanceof Object && Symbol.iterator in value,
+)
 export const data = kind(
   'a data set, or batches that can be iterated',
   (value) =>
@@ -162,8 +185,12 @@ export function checkedAsync<Args extends unknown[], Result>(
   }
 }
 
-/** @throws usage, naming the function, the argument and what belongs there */
-function mustFit(name: string, parameters: Kinds, args: readonly unknown[]): void {
+/**
+ * What classes call when they are constructed, with their arguments.
+ *
+ * @throws usage, naming the function, the argument and what belongs there
+ */
+export function mustFit(name: string, parameters: Kinds, args: readonly unknown[]): void {
   for (const [i, [parameter, kind]] of Object.entries(parameters).entries()) {
     const fault = kind(args[i])
     if (!fault) continue

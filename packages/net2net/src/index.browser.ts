@@ -1,13 +1,15 @@
 /** The public face of net2net: models in, grown models out. Its functions check what they are given. */
 import * as kind from './arguments.ts'
-import { model, number, numbers, text } from './arguments.ts'
+import { model, number, numbers, plan, text } from './arguments.ts'
 import type { CompareOptions } from './check/compare.ts'
 import type { Comparison } from './check/comparison.ts'
+import { comparing } from './check/kinds.ts'
 import { extension, growthStep } from './growing/kinds.ts'
 import * as growth from './growth/index.ts'
 import type { Model } from './model/model.ts'
 import { type DecodeOptions, decodeModel as decode } from './onnx/decode.ts'
 import { encodeModel as encode } from './onnx/encode.ts'
+import { memorySource as memory } from './tensor/bytes.ts'
 
 export type { CompareOptions } from './check/compare.ts'
 export type { Comparison, OutputDifference, SignatureComparison } from './check/comparison.ts'
@@ -32,22 +34,22 @@ export type {
   PlanningContext,
   ResolvedStep,
   SlotPower,
+  Solution,
   StepContext,
   WidenOptions,
   WidenStep,
   Widths,
 } from './growth/index.ts'
-export { rolesIn } from './growth/index.ts'
 export type { Model } from './model/model.ts'
 export type { DecodeOptions } from './onnx/decode.ts'
 export type { OpenExternal } from './onnx/tensor-proto.ts'
 export type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
-export { type ByteSource, memorySource } from './tensor/bytes.ts'
+export type { ByteSource } from './tensor/bytes.ts'
 export { Tensor } from './tensor/tensor.ts'
 
 const seed = number
+const from = kind.solvable
 const widening = {
-  model,
   widths: kind.recordOf('an object of widths by layer', kind.either('a width', number, text)),
   options: kind.options<growth.WidenOptions>({
     seed,
@@ -62,7 +64,6 @@ const statistics = kind.recordOf(
   kind.options<growth.ChannelStatistics>({}, { mean: numbers, variance: numbers }),
 )
 const deepening = {
-  model,
   layers: kind.listOf('a list of names of layers', text),
   options: kind.options<growth.DeepenOptions>({
     seed,
@@ -72,7 +73,6 @@ const deepening = {
   }),
 }
 const extending = {
-  model,
   extension,
   options: kind.options<growth.ExtendOptions>({
     seed,
@@ -81,7 +81,10 @@ const extending = {
     classes: kind.texts,
   }),
 }
-const plan = kind.object('a growth plan', 'parameters', 'object')
+const context = kind.options<growth.StepContext>({ seed, statistics, onMemory: kind.callback })
+
+/** Bytes in memory as a file that is read from. */
+export const memorySource = kind.checked('memorySource', memory, { bytes: kind.bytes })
 
 /** Decodes an ONNX file that is in memory; the bytes must not change afterwards. @throws Net2NetError (input) */
 export const decodeModel = kind.checked('decodeModel', decode, {
@@ -92,8 +95,27 @@ export const decodeModel = kind.checked('decodeModel', decode, {
 /** A model as the bytes of an ONNX file. */
 export const encodeModel = kind.checked('encodeModel', encode, { model })
 
-/** What a model has of layers, how wide they are, and what can be widened or deepened, or why not. */
-export const inspect = kind.checked('inspect', growth.inspect, { model })
+/**
+ * Solves a model once for many plans: `inspect` and whatever plans take a solution in place of the model. Never fails for
+ * what it does not understand: that cannot grow, and plans say why.
+ *
+ * ```ts
+ * const solution = solve(teacher)
+ * const sizes = [64, 96, 128].map((width) => planWiden(solution, { conv1: width }))
+ * ```
+ */
+export const solve: (model: Model) => growth.Solution = kind.checked(
+  'solve',
+  (model: Model) => growth.solve(model),
+  { model },
+)
+
+/**
+ * What a model has of layers, how wide they are, and what can be widened or deepened, or why not.
+ *
+ * @param from a model, or what has been solved of it
+ */
+export const inspect = kind.checked('inspect', growth.inspect, { from })
 
 /**
  * A wider model that computes the same function (Net2WiderNet).
@@ -105,14 +127,14 @@ export const inspect = kind.checked('inspect', growth.inspect, { model })
  * @throws Net2NetError (usage) for unknown layers and impossible widths; (refused) for a layer
  *   that cannot grow, naming the node and the reason
  */
-export const widen = kind.checked('widen', growth.widen, widening)
+export const widen = kind.checked('widen', growth.widen, { model, ...widening })
 
 /**
  * A deeper model that computes the same function (Net2DeeperNet).
  *
  * @throws Net2NetError (usage) for unknown layers; (refused) where no layer can be inserted
  */
-export const deepen = kind.checked('deepen', growth.deepen, deepening)
+export const deepen = kind.checked('deepen', growth.deepen, { model, ...deepening })
 
 /**
  * A model with new classes, tokens, positions or input channels behind the old ones, which compute what they did.
@@ -124,27 +146,42 @@ export const deepen = kind.checked('deepen', growth.deepen, deepening)
  * @throws Net2NetError (usage) for unknown names and numbers that there are not; (refused) where an axis cannot be
  *   extended, naming the node and the reason
  */
-export const extend = kind.checked('extend', growth.extend, extending)
+export const extend = kind.checked('extend', growth.extend, { model, ...extending })
 
-/** What `widen` would do, as plain data. */
-export const planWiden = kind.checked('planWiden', growth.planWiden, widening)
+/**
+ * What `widen` would do, as plain data.
+ *
+ * @param from a model, or what has been solved of it
+ */
+export const planWiden = kind.checked('planWiden', growth.planWiden, { from, ...widening })
 
-/** What `deepen` would do, as plain data. */
-export const planDeepen = kind.checked('planDeepen', growth.planDeepen, deepening)
+/**
+ * What `deepen` would do, as plain data.
+ *
+ * @param from a model, or what has been solved of it
+ */
+export const planDeepen = kind.checked('planDeepen', growth.planDeepen, { from, ...deepening })
 
-/** What `extend` would do, as plain data. */
-export const planExtend = kind.checked('planExtend', growth.planExtend, extending)
+/**
+ * What `extend` would do, as plain data.
+ *
+ * @param from a model, or what has been solved of it
+ */
+export const planExtend = kind.checked('planExtend', growth.planExtend, { from, ...extending })
 
 /**
  * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }`, `{ deepen: layers, …options }` or
  * `{ extend: extension, …options }`.
  *
  * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen` and `planExtend`
+/**
+ * @param from a model, or what has been solved of it
+ * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
  */
 export const planStep = kind.checked('planStep', growth.planStep, {
-  model,
+  from,
   step: growthStep,
-  context: kind.options<growth.StepContext>({ seed, statistics, onMemory: kind.callback }),
+  context,
 })
 
 /**
@@ -153,15 +190,21 @@ export const planStep = kind.checked('planStep', growth.planStep, {
  * they grow the same model to the same bits.
  *
  * @throws Net2NetError (usage, refused) as `planStep`
+/**
+ * @param from a model, or what has been solved of it
+ * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
  */
 export const grow = kind.checked('grow', growth.grow, {
-  model,
+  from,
   steps: kind.listOf('a list of steps', growthStep),
-  options: kind.options<growth.PlanningContext & { readonly seed?: number }>({
-    seed,
-    onMemory: kind.callback,
-  }),
+  options: context,
 })
+
+/**
+ * What a plan does, as lines of text: layers that grow or are inserted, and what follows from them for parameters,
+ * sizes and numbers.
+ */
+export const describePlan = kind.checked('describePlan', growth.describePlan, { plan })
 
 /** The model that a plan makes of a model; its tensors are computed when somebody reads them. */
 export const applyPlan = kind.checked('applyPlan', growth.applyPlan, { model, plan })
@@ -188,7 +231,7 @@ export const growAverages = kind.checked('growAverages', growth.growAverages, {
   averages: tensors,
 })
 
-/** How many numbers the model has learnt: floating-point constants that reach an output. */
+/** How many numbers the model stores in floating-point tensors; single numbers do not count. */
 export const countParameters = kind.checked('countParameters', growth.countParameters, { model })
 
 /** Multiplications with a following addition for one sample; null where a size is not known. */
@@ -198,8 +241,6 @@ export const countMultiplyAdds = kind.checked('countMultiplyAdds', growth.countM
 
 /** What a model that has no layer with weights of its own has instead, in one sentence. */
 export const whyNoLayers = kind.checked('whyNoLayers', growth.whyNoLayers, { model })
-
-const subject = kind.either('a model or the path of one', model, text)
 
 /**
  * Runs two models (or the files of two) on the same inputs and reports the largest difference of
@@ -217,21 +258,5 @@ export const compare = kind.checkedAsync(
     const { compare } = await import('./check/compare.ts')
     return compare(a, b, options)
   },
-  {
-    a: subject,
-    b: subject,
-    options: kind.options<CompareOptions>({
-      inputs: kind.listOf(
-        'a list of sets of inputs',
-        kind.recordOf('an object of tensors by input', kind.tensor),
-      ),
-      samples: number,
-      seed,
-      tolerance: number,
-      wholeUpTo: number,
-      runtime: kind.runtime,
-      signal: kind.signal,
-      onProgress: kind.callback,
-    }),
-  },
+  comparing,
 )

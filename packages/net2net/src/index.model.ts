@@ -1,7 +1,10 @@
 /** `net2net/model`: a model as data, its shapes, and what its nodes are. */
 import * as kind from './arguments.ts'
+import * as attributeValues from './model/attributes.ts'
+import * as builder from './model/builder.ts'
 import * as classes from './model/classes.ts'
-import type { Model, Node } from './model/model.ts'
+import * as models from './model/model.ts'
+import * as names from './model/names.ts'
 import { constantsOf as findConstants } from './operators/constants-of.ts'
 import type { ValueInfo } from './operators/contract/infer.ts'
 import { movesElements } from './operators/helpers/scaling.ts'
@@ -10,23 +13,69 @@ import { operatorOf } from './operators/table.ts'
 import { upgrade } from './passes/upgrade-opset.ts'
 import type { LazyTensor } from './tensor/tensor.ts'
 
-export { type AttributeLike, attributes, tensorAttribute } from './model/attributes.ts'
-export { GraphBuilder, modelOf } from './model/builder.ts'
-export {
-  type Attribute,
-  type Dim,
-  type Graph,
-  type Initializer,
-  type Model,
-  type Node,
-  opsetOf,
-  requiredInputs,
-  type Shape,
-  type ValueDeclaration,
-  type ValueType,
+export type { AttributeLike } from './model/attributes.ts'
+export { GraphBuilder } from './model/builder.ts'
+export type {
+  Attribute,
+  Dim,
+  Graph,
+  Initializer,
+  Model,
+  Node,
+  Shape,
+  ValueDeclaration,
+  ValueType,
 } from './model/model.ts'
-export { describeNode, nodeLabel } from './model/names.ts'
 export type { ValueInfo }
+
+type Model = models.Model
+
+const node = kind.object('a node', 'opType', 'string')
+const graph = kind.object('a graph', 'nodes', 'object')
+
+/** A map of attributes from plain values; entries that are undefined are left out. */
+export const attributes = kind.checked('attributes', attributeValues.attributes, {
+  entries: kind.recordOf(
+    'an object of attributes by name',
+    kind.optional(
+      kind.either(
+        'a whole number, a list of them, a string, a tensor or an attribute',
+        kind.number,
+        kind.numbers,
+        kind.text,
+        kind.tensor,
+        kind.object('', 'type', 'string'),
+      ),
+    ),
+  ),
+})
+
+/** The tensor that an attribute holds; undefined where there is no such attribute. */
+export const tensorAttribute = kind.checked('tensorAttribute', attributeValues.tensorAttribute, {
+  node,
+  name: kind.text,
+})
+
+/** A model with nothing but a graph in it. */
+export const modelOf = kind.checked('modelOf', builder.modelOf, {
+  graph,
+  opset: kind.optional(kind.number),
+})
+
+/** The version of an operator set that a model imports (1 where none is declared); '' is ONNX's own. */
+export const opsetOf = kind.checked('opsetOf', models.opsetOf, {
+  model: kind.model,
+  domain: kind.optional(kind.text),
+})
+
+/** The inputs that a caller must feed: graph inputs without an initializer. */
+export const requiredInputs = kind.checked('requiredInputs', models.requiredInputs, { graph })
+
+/** `Conv conv1`: operator and name of a node, for messages. */
+export const describeNode = kind.checked('describeNode', names.describeNode, { node })
+
+/** What a node is called: its name, or that of its first output. */
+export const nodeLabel = kind.checked('nodeLabel', names.nodeLabel, { node })
 
 /** The names of the classes that a model tells apart, where its file has them. See model/classes.ts. */
 export const classesOf = kind.checked('classesOf', classes.classesOf, { model: kind.model })
@@ -62,13 +111,15 @@ export const constantsOf: (model: Model) => ReadonlyMap<string, LazyTensor> = ki
   { model: kind.model },
 )
 
+export type OperatorKind = 'layer' | 'normalization' | 'activation' | 'view' | 'other'
+
 /**
  * What an operator is to growth: `layer` (it contracts its input with a weight), `normalization`, `activation`, `view` (it moves
  * values and computes none) or `other`; undefined where the operator is not known.
  */
-export type OperatorKind = 'layer' | 'normalization' | 'activation' | 'view' | 'other'
+export const operatorKind = kind.checked('operatorKind', kindOf, { node })
 
-export function operatorKind(node: Pick<Node, 'domain' | 'opType'>): OperatorKind | undefined {
+function kindOf(node: Pick<models.Node, 'domain' | 'opType'>): OperatorKind | undefined {
   const operator = operatorOf(node)
   if (operator === undefined) return undefined
   if (operator.growth?.layer !== undefined) return 'layer'

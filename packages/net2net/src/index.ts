@@ -1,9 +1,14 @@
 /** The public face of net2net in Node: what index.browser.ts has, and models in files. */
 import * as kind from './arguments.ts'
 import { flag, model, text } from './arguments.ts'
+import { comparing } from './check/kinds.ts'
 import { isKerasFile } from './files/file-kind.ts'
-import { compare as compareModels } from './index.browser.ts'
-import type { Model } from './model/model.ts'
+import {
+  type CompareOptions,
+  type Comparison,
+  compare as compareModels,
+  type Subject,
+} from './index.browser.ts'
 import * as files from './onnx/file.node.ts'
 
 export * from './index.browser.ts'
@@ -70,9 +75,12 @@ export const stage = kind.checkedAsync('stage', files.stage, {
   }),
 })
 
-/** As in index.browser.ts; in Node the file of a subject may be one of Keras. */
-export const compare: typeof compareModels = async (a, b, options) =>
-  compareModels(await opened(a), await opened(b), options)
+async function compareAny(a: Subject, b: Subject, options?: CompareOptions): Promise<Comparison> {
+  return compareModels(await opened(a), await opened(b), options)
+}
 
-const opened = async (subject: Model | string): Promise<Model | string> =>
+/** As in index.browser.ts; in Node the file of a subject may be one of Keras. */
+export const compare = kind.checkedAsync('compare', compareAny, comparing)
+
+const opened = async (subject: Subject): Promise<Subject> =>
   typeof subject === 'string' && isKerasFile(subject) ? load(subject) : subject

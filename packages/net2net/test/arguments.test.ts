@@ -1,13 +1,18 @@
 /** Public functions called as no compiler would allow: from plain JavaScript. */
-import { expect, test } from 'vitest'
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import * as bridges from '../src/bridges/index.node.ts'
+import * as checkpoints from '../src/checkpoints/index.ts'
 import * as data from '../src/data/index.ts'
 import { Net2NetError } from '../src/errors.ts'
+import * as files from '../src/files/index.ts'
 import * as growing from '../src/growing/index.ts'
 import * as modelEntry from '../src/index.model.ts'
 import * as net2net from '../src/index.ts'
 import * as layers from '../src/layers/index.ts'
 import * as recipe from '../src/recipe/index.ts'
 import * as runtime from '../src/runtime/index.ts'
+import * as tensorEntry from '../src/tensor/index.ts'
 import * as training from '../src/training/index.ts'
 
 const { dense, sequential } = layers
@@ -44,7 +49,11 @@ const cases: readonly (readonly [name: string, args: readonly unknown[], message
   ['planWiden', [model, []], 'widths must be an object of widths by layer, not a list'],
   ['deepen', [model, 'a'], 'layers must be a list of names of layers, not "a"'],
   ['deepen', [model, [5]], 'layers.0 must be a string, not 5'],
-  ['inspect', ['teacher.onnx'], 'model must be a model, as load gives it, not "teacher.onnx"'],
+  [
+    'inspect',
+    ['teacher.onnx'],
+    'from must be a model, as load gives it, or what solve makes of one, not "teacher.onnx"',
+  ],
   ['applyPlan', [model, {}], 'plan must be a growth plan, not an object (Object)'],
   ['load', [undefined], 'file must be a string, not undefined'],
   ['save', [model], 'file must be a string, not undefined'],
@@ -180,11 +189,11 @@ test('what is right is passed on as it is', () => {
 })
 
 test('whatever is given, what is thrown is ours', async () => {
-  const checked = Object.keys(entries).filter(
-    (name) => typeof entries[name] === 'function' && !unchecked.has(name),
+  const called = Object.keys(entries).filter(
+    (name) => typeof entries[name] === 'function' && !uncalled.has(name),
   )
-  expect(checked.length).toBeGreaterThan(40)
-  for (const name of checked)
+  expect(called.length).toBeGreaterThan(60)
+  for (const name of called)
     for (const wrong of [undefined, null, 5, 'text', [], {}, () => {}, new Map()]) {
       const args = [wrong, wrong, wrong]
       const error: unknown = await call(name, args).catch((error: unknown) => error)
@@ -193,29 +202,284 @@ test('whatever is given, what is thrown is ours', async () => {
     }
 })
 
-/** Classes, readers of parts of a model, what only those call who write losses, optimizers and schedules of their own, and what may download. */
-const unchecked = new Set([
+/** Classes, which are constructed, and what may download. */
+const uncalled = new Set([
   'Net2NetError',
   'Tensor',
   'ArrayDataset',
   'GraphBuilder',
-  'attributes',
-  'backward',
-  'describeNode',
-  'digitsDataset',
-  'growTraining',
   'loadFashionMnist',
   'loadMnist',
-  'lossOf',
-  'memorySource',
-  'modelOf',
-  'nodeLabel',
-  'operatorKind',
-  'opsetOf',
-  'requiredInputs',
-  'rolesIn',
-  'schemaMessage',
-  'startingState',
-  'tensorAttribute',
-  'withParameters',
 ])
+
+/** Stands for an object of options: whatever it has not is refused. */
+const options = (mandatory: Readonly<Record<string, unknown>> = {}) => {
+  const given = { ...mandatory }
+  optionObjects.add(given)
+  return given
+}
+const optionObjects = new WeakSet<object>()
+
+const plan = { parameters: [], units: [] }
+const step = { widen: { a: 6 } }
+const tensors = new Map()
+const tensor = tensorEntry.float32([1], [0])
+const source = { size: 0, read: () => new Uint8Array() }
+const torchFile = { tensorOf: () => undefined }
+const kerasFile = { tensors }
+const node = {
+  opType: 'Relu',
+  domain: '',
+  name: '',
+  inputs: [],
+  outputs: [],
+  attributes: new Map(),
+}
+const column = { data: new Float32Array(), dims: [] }
+const dataset = { batches: () => [], pick: () => undefined, length: 0 }
+const text = 'text'
+const state = { tensors }
+
+/**
+ * Right arguments of every public function and class, as far as their types go, those included that may be left away. Nothing
+ * is called with them: one at a time is replaced by something wrong. A new function needs a line here.
+ */
+const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>> = {
+  net2net: {
+    applyPlan: [model, plan],
+    compare: [model, text, options()],
+    countMultiplyAdds: [model],
+    countParameters: [model],
+    decodeModel: [new Uint8Array(), options()],
+    deepen: [model, ['a'], options()],
+    describePlan: [plan],
+    encodeModel: [model],
+    grow: [model, [step], options()],
+    growAverages: [plan, tensors],
+    growSlots: [plan, tensors, 1],
+    inspect: [model],
+    load: [text],
+    memorySource: [new Uint8Array()],
+    planDeepen: [net2net.solve(model), ['a'], options()],
+    planStep: [model, step, options()],
+    planWiden: [model, { a: 6 }, options()],
+    save: [model, text, options()],
+    solve: [model],
+    stage: [model, text, options()],
+    Tensor: ['float32', [1], new Float32Array(1)],
+    whyNoLayers: [model],
+    widen: [model, { a: 'x2' }, options()],
+  },
+  'net2net/model': {
+    attributes: [{ axis: 1 }],
+    classesOf: [model],
+    constantsOf: [model],
+    describeNode: [node],
+    GraphBuilder: [model.graph],
+    inferShapes: [model],
+    modelOf: [model.graph, 18],
+    nodeLabel: [node],
+    operatorKind: [node],
+    opsetOf: [model, text],
+    requiredInputs: [model.graph],
+    tensorAttribute: [node, text],
+    upgradeOpset: [model],
+    withClasses: [model, [text]],
+  },
+  'net2net/tensor': {
+    elementCount: [[1]],
+    fillTensor: [{ kind: 'constant', value: 1 }, 'float32', [1], 0],
+    float32: [[1], [0]],
+    glorotUniform: [1, 1],
+    int64: [[1], [1]],
+    isFloat: ['int8'],
+    materialize: [tensor],
+    randomStream: [0, text],
+    scalar: ['float32', 1],
+    Tensor: ['float32', [1], new Float32Array(1)],
+    toNumbers: [tensor],
+  },
+  'net2net/layers': {
+    activation: ['relu', options()],
+    add: [[[]], options()],
+    averagePool2d: [2, options()],
+    batchNorm: [options()],
+    concatenate: [[[]], options()],
+    conv2d: [8, 3, options()],
+    dense: [8, options()],
+    dropout: [0.5, options()],
+    flatten: [options()],
+    globalAveragePool2d: [options()],
+    maxPool2d: [2, options()],
+    relu: [options()],
+    residual: [[], [], options()],
+    sequential: [[], options({ input: [1] })],
+    softmax: [options()],
+  },
+  'net2net/data': {
+    ArrayDataset: [{ input: column }, column, [text]],
+    datasetOfArrays: [tensors, text, options()],
+    decodeIdx: [new Uint8Array(), text],
+    decodeNpy: [new Uint8Array(), text],
+    decodeNpz: [new Uint8Array(), text],
+    digitsDataset: [tensor, tensor, { title: text }],
+    encodeNpy: [tensor],
+    encodeNpz: [tensors],
+    isTable: [text],
+    loadData: [text, options()],
+    loadFashionMnist: [options()],
+    loadImages: [text, options({ dims: [1] })],
+    loadMnist: [options()],
+    parseCsv: [text, options(), text],
+    split: [dataset, 0.5, 1],
+  },
+  'net2net/runtime': { webRuntime: [options()] },
+  'net2net/training': {
+    adagrad: [options()],
+    adam: [options()],
+    adamw: [options()],
+    averaged: [sgd, 0.9],
+    backward: [{ node: () => text }, [node], tensors, [text]],
+    bceWithLogits: [],
+    buildEvaluation: [model, options({ loss })],
+    buildStep: [model, options({ loss, optimizer: sgd })],
+    constant: [1],
+    cosine: [1, 1, 0],
+    evaluate: [model, dataset, options({ loss })],
+    lossOf: [loss],
+    meanAbsoluteError: [],
+    meanSquaredError: [],
+    measureStep: [model, { inputs: {} }, options({ loss, optimizer: sgd })],
+    reduceOnPlateau: [1, options()],
+    sgd: [options({ learningRate: 1 })],
+    softmaxCrossEntropy: [options()],
+    startingState: [tensors],
+    stepDecay: [1, 1, 0.5],
+    train: [model, dataset, options({ loss, optimizer: sgd })],
+    warmUp: [1, 1],
+    withParameters: [model, tensors],
+  },
+  'net2net/growing': {
+    carryState: [{ state }, plan, { optimizer: sgd }],
+    growMeasured: [model, [step], options()],
+    measureStatistics: [model, [text], options({ samples: dataset })],
+    trainGrowing: [model, dataset, options({ loss, optimizer: sgd, stages: [] })],
+  },
+  'net2net/checkpoints': {
+    CheckpointFolder: [text, options({ fingerprint: text })],
+    fingerprintOf: [{}],
+    readCheckpoint: [text],
+    writeCheckpoint: [text, options({ fingerprint: text, state })],
+  },
+  'net2net/recipe': {
+    formatRecipe: [{ steps: [] }, text],
+    growByRecipe: [model, { steps: [] }, options()],
+    parseLocated: [text],
+    parseRecipe: [text, text],
+    parseTrainingRecipe: [text, text],
+    recipeJsonSchema: [],
+    schemaMessage: [{ message: text }],
+  },
+  'net2net/files': {
+    AtomicFiles: [options()],
+    folderError: [text],
+    makeFolder: [text],
+    readWhole: [text],
+    refuseExisting: [text, true],
+    removeLeftovers: [text],
+    temporaryName: [text, text],
+    writeAllWhole: [new Map(), options()],
+    writeWhole: [text, text, options()],
+  },
+  'net2net/bridges': {
+    bindEntries: [model, tensors, options({ file: text })],
+    growEntries: [model, plan, { bound: [] }, tensors, options({ file: text })],
+    growEntrySlots: [model, plan, { bound: [] }, tensors, tensors, 1, options({ file: text })],
+    growKeras: [kerasFile, { bindings: [] }, plan],
+    growState: [model, [plan], text, options({ weights: text })],
+    isKerasFile: [text],
+    kerasParts: [kerasFile],
+    kerasToModel: [kerasFile],
+    openKeras: [text],
+    optimizerSlots: [torchFile, tensors, options({ file: text })],
+    readKerasFile: [source, text],
+    readSafetensors: [source, text],
+    readTorchFile: [source, text],
+    safetensorsParts: [tensors, {}],
+    stateDictOf: [torchFile, text],
+    torchFileParts: [torchFile, () => undefined, text],
+    withChanges: [kerasFile, { tensors }],
+  },
+}
+/** What an error says is the business of who throws it. */
+const free = new Set(['Net2NetError'])
+
+const publicEntries: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  net2net,
+  'net2net/model': modelEntry,
+  'net2net/tensor': tensorEntry,
+  'net2net/layers': layers,
+  'net2net/data': data,
+  'net2net/runtime': runtime,
+  'net2net/training': training,
+  'net2net/growing': growing,
+  'net2net/checkpoints': checkpoints,
+  'net2net/recipe': recipe,
+  'net2net/files': files,
+  'net2net/bridges': bridges,
+}
+
+test('every entry is gone through', () => {
+  const { exports } = JSON.parse(
+    readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+  ) as { exports: Record<string, unknown> }
+  const names = Object.keys(exports).filter((name) => !name.endsWith('.json'))
+  expect(Object.keys(publicEntries)).toEqual(names.map((name) => name.replace('.', 'net2net')))
+})
+
+describe.each(Object.entries(publicEntries))('%s', (entry, exported) => {
+  const functions = Object.keys(exported).filter(
+    (name) => typeof exported[name] === 'function' && !free.has(name),
+  )
+
+  test('has its functions and their right arguments listed here', () => {
+    expect(Object.keys(right[entry]!).sort()).toEqual(functions.sort())
+  })
+
+  const used = async (name: string, args: readonly unknown[]): Promise<unknown> => {
+    const it = exported[name] as ((...args: readonly unknown[]) => unknown) &
+      (new (
+        ...args: readonly unknown[]
+      ) => unknown)
+    try {
+      return /^class\b/.test(String(it)) ? new it(...args) : await it(...args)
+    } catch (error) {
+      return error
+    }
+  }
+
+  test.each(functions)('%s refuses what is of no type that it takes', async (name) => {
+    const args = right[entry]?.[name] ?? []
+    for (const position of args.keys()) {
+      // No kind of arguments takes a symbol.
+      const error = await used(name, args.with(position, Symbol('wrong')))
+      expect(error, `argument ${position}`).toBeInstanceOf(Net2NetError)
+      expect(error).toMatchObject({
+        kind: 'usage',
+        message: expect.stringMatching(new RegExp(`^${name}: \\w+ must be .*Symbol\\(wrong\\)`)),
+      })
+    }
+  })
+
+  test.each(functions)('%s refuses options that it has not', async (name) => {
+    const args = right[entry]?.[name] ?? []
+    for (const [position, given] of args.entries()) {
+      if (!optionObjects.has(given as object)) continue
+      const error = await used(name, args.with(position, { ...(given as object), noSuch: 1 }))
+      expect(error).toMatchObject({
+        kind: 'usage',
+        message: expect.stringMatching(new RegExp(`^${name}: \\w+ has no option "noSuch"`)),
+      })
+    }
+  })
+})

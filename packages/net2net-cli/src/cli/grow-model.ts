@@ -8,11 +8,14 @@ import {
   compare,
   countMultiplyAdds,
   countParameters,
+  describePlan,
+  type GrownModel,
   type GrowthPlan,
+  type GrowthStep,
+  grow,
   load,
   type Model,
   Net2NetError,
-  type PlanningContext,
   stage,
 } from 'net2net'
 import type { GrowStateOptions } from 'net2net/bridges'
@@ -23,7 +26,7 @@ import { comparisonText, readInputs } from './commands/check.ts'
 import { interruptible } from './interruptible.ts'
 import { list, seed } from './options.ts'
 import { type Progress, progress, type Task } from './progress.ts'
-import { grouped, table } from './table.ts'
+import { grouped } from './table.ts'
 
 export interface GrowthOptions {
   readonly output?: string
@@ -62,17 +65,20 @@ export const growthOptions = (
 export interface Growth {
   readonly input: string
   readonly options: GrowthOptions
-  readonly grow: (
-    model: Model,
-    context: PlanningContext,
-  ) => { readonly plans: readonly GrowthPlan[]; readonly model: Model }
-  /** Whether the function must stay; false for the random baselines and the paper's noise. */
-  readonly exact: boolean
-  /** Files that appear together with the model: their names are known before it is grown. */
-  readonly beside?: {
-    readonly names: readonly string[]
-    readonly contents: () => ReadonlyMap<string, string>
-  }
+  readonly steps: readonly GrowthStep[]
+  /** Of the steps that have none; default that of the options. */
+  readonly seed?: number
+  /** A file that appears together with the model. */
+  readonly beside?: { readonly name: string; readonly content: (grown: GrownModel) => string }
+}
+
+/**
+ * Whether a step keeps the function: the random baselines, the paper's noise, and classes that take probability from the
+ * old ones do not.
+ */
+function isExact(step: GrowthStep): boolean {
+  if ('widen' in step) return step.init !== 'random-pad' && step.noise !== 'paper'
+  return 'deepen' in step ? step.init !== 'random-init' : step.unlikely !== false
 }
 
 /**
@@ -82,24 +88,24 @@ export interface Growth {
  * @throws difference, with nothing left behind, where growth that should be exact is not
  */
 export async function growModel(io: Io, growth: Growth): Promise<void> {
-  const { input, options, exact, beside } = growth
+  const { input, options, steps, seed = options.seed, beside } = growth
   const { output, force, externalData, json } = options
+  const exact = steps.every(isExact)
   if (output === undefined && !options.dryRun)
     throw usageError('Where to? Give the file to write with -o, or --dry-run.')
   if (output !== undefined && !options.dryRun)
-    for (const file of [output, ...(beside?.names ?? [])]) await refuseExisting(file, force)
+    for (const file of [output, ...(beside ? [beside.name] : [])]) await refuseExisting(file, force)
   const keras = output !== undefined && isKeras(output)
   if (keras) mustSuitKeras(input, output, options)
   using network = keras ? (await import('net2net/bridges')).openKeras(input) : undefined
   const model = network?.model ?? (await interruptible(io.signal, () => load(input)))
   const onMemory = (bytes: number) => mustFitIntoMemory(io, bytes)
-  const { plans, model: student } = await interruptible(io.signal, () =>
-    growth.grow(model, { onMemory }),
-  )
+  const grown = await interruptible(io.signal, () => grow(model, steps, { seed, onMemory }))
+  const { plans, model: student, parameters } = grown
   // A recipe has several plans, in the order of its steps.
   const plan = plans.length === 1 ? plans[0] : plans
-  const parameters = { before: countParameters(model), after: countParameters(student) }
-  const text = [...plans.map(planText), sizesText(model, student)].join('\n\n')
+  const planTexts = plans.map((plan) => describePlan(plan).join('\n'))
+  const text = [...planTexts, sizesText(model, student)].join('\n\n')
   if (options.dryRun || output === undefined) {
     printResult(io, json, { plan, parameters }, text)
     return
@@ -110,12 +116,16 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
   const show = sharesOf(view, 'Writing and checking')
   const state = await stateBeside(model, plans, output, options)
   for (const file of state.keys()) await refuseExisting(file, force)
+  const others = new Map([
+    ...(beside ? [[beside.name, beside.content(grown)] as const] : []),
+    ...state,
+  ])
   const staged = network
-    ? await network.grow(plans).stage(output, { force, beside: beside?.contents() })
+    ? await network.grow(plans).stage(output, { force, beside: others })
     : await stage(student, output, {
         force,
         externalData,
-        beside: new Map([...(beside?.contents() ?? []), ...state]),
+        beside: others,
         signal,
         onProgress: (bytes, total) => show({ written: bytes / total }),
       })
@@ -134,7 +144,7 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
     view.stop()
   }
   const note = exact ? '' : '\nThis initialization does not keep the function, on purpose.'
-  const written = [output, ...(beside?.names ?? []), ...state.keys()].join(' and ')
+  const written = [output, ...others.keys()].join(' and ')
   printResult(
     io,
     json,
@@ -227,80 +237,6 @@ const worst = ({ outputs }: Comparison): string =>
       ({ name, maxAbs, problem }) => `${name}: ${problem ?? `max |Δ| ${maxAbs.toExponential(2)}`}`,
     )
     .join(', ')
-
-/** Widths, inserted layers and the shapes of parameters, before and after. */
-function planText(plan: GrowthPlan): string {
-  const parts: string[] = []
-  if (plan.units.length > 0)
-    parts.push(
-      table(
-        ['units of', 'from', 'to', 'initialization'],
-        plan.units.map(({ id, members, from, to, init }) => [
-          members.length === 0 ? id : members.join(', '),
-          from,
-          to,
-          init,
-        ]),
-      ),
-    )
-  if (plan.inserted.length > 0)
-    parts.push(
-      table(
-        ['new layer', 'after', 'nodes', 'initialization'],
-        plan.inserted.map(({ name, after, layer, init }) => [
-          name,
-          after,
-          layer.nodes.map((node) => node.opType).join(' + '),
-          init,
-        ]),
-      ),
-    )
-  if (plan.declared && plan.declared.length > 0)
-    parts.push(
-      table(
-        ['', 'name', 'axis', 'from', 'to', 'found as'],
-        plan.declared.map(({ kind, name, axis, from, to, why = '' }) => [
-          kind,
-          name,
-          String(axis),
-          from,
-          to,
-          why,
-        ]),
-      ),
-    )
-  if (plan.classes) parts.push(`New classes: ${plan.classes.join(', ')}`)
-  if (plan.parameters.length > 0)
-    parts.push(
-      table(
-        ['parameter', 'before', 'after', ''],
-        plan.parameters.map(({ name, to, before, after, added }) => [
-          to,
-          before.join('×'),
-          after.join('×'),
-          [
-            ...(name === to ? [] : [`a copy of ${name}`]),
-            ...(added ? [startText(added)] : []),
-          ].join('; '),
-        ]),
-      ),
-    )
-  return parts.join('\n\n')
-}
-
-const starts = {
-  zero: 'zeros',
-  random: 'random numbers',
-  mean: 'the mean of the old ones',
-  copy: 'those of an old one',
-}
-
-/** What the entries of added units begin with. */
-const startText = ({
-  start,
-  shift,
-}: NonNullable<GrowthPlan['parameters'][number]['added']>): string =>
-  `new entries: ${starts[start]}${shift === undefined ? '' : `, minus ${(-shift).toFixed(2)}: unlikely`}`
 
 function sizesText(before: Model, after: Model): string {
   const line = (what: string, a: number | null, b: number | null) =>

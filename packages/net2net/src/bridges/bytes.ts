@@ -1,8 +1,8 @@
 /** Bytes in memory, as files are read from and written from. */
-import type { ReadableBytes } from '../tensor/tensor.ts'
+import type { BytePart } from '../tensor/bytes.ts'
 
 /** Bytes as a part of a file that is to be written. */
-export const inMemory = (bytes: Uint8Array): ReadableBytes & { readonly byteLength: number } => ({
+export const inMemory = (bytes: Uint8Array): BytePart => ({
   byteLength: bytes.length,
   read: (offset, length) => bytes.subarray(offset, offset + length),
 })

@@ -8,10 +8,10 @@
 
 import { inputError } from '../errors.ts'
 import { quote } from '../model/quote.ts'
+import type { ByteSource } from '../tensor/bytes.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
 import { bytesFrom, elementCount, type LazyTensor } from '../tensor/tensor.ts'
 import { viewOf } from './bytes.ts'
-import type { SizedBytes } from './zip.ts'
 
 export type Hdf5Object = Hdf5Group | Hdf5Dataset
 
@@ -53,7 +53,7 @@ const nowhere = 0xffffffffffffffffn
  * @param name what the file is called in messages
  * @throws Net2NetError (input) where the file is broken or uses other parts of HDF5
  */
-export function readHdf5(source: SizedBytes, name: string): Hdf5Group {
+export function readHdf5(source: ByteSource, name: string): Hdf5Group {
   const root = new Reader(source, name)
   return root.file()
 }
@@ -70,12 +70,12 @@ interface DataType {
 }
 
 class Reader {
-  readonly #source: SizedBytes
+  readonly #source: ByteSource
   readonly #name: string
   readonly #heaps = new Map<number, ReadonlyMap<number, Uint8Array>>()
   #objects = 0
 
-  constructor(source: SizedBytes, name: string) {
+  constructor(source: ByteSource, name: string) {
     this.#source = source
     this.#name = name
   }
@@ -240,7 +240,7 @@ class Reader {
     return { size, kind: 'number', dtype: found }
   }
 
-  #data(layout: Uint8Array, byteLength: number, path: string): SizedBytes {
+  #data(layout: Uint8Array, byteLength: number, path: string): ByteSource {
     const version = layout[0]!
     const kind = layout[1]!
     const view = viewOf(layout)
@@ -267,7 +267,7 @@ class Reader {
   #value(
     { kind, size, dtype }: DataType,
     dims: readonly number[],
-    data: SizedBytes,
+    data: ByteSource,
     path: string,
   ): Hdf5Value {
     const count = elementCount(dims)

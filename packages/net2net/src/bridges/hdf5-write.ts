@@ -6,11 +6,11 @@
  */
 
 import { inputError } from '../errors.ts'
+import type { BytePart } from '../tensor/bytes.ts'
 import { type DType, dtypes } from '../tensor/dtype.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import { inMemory, viewOf } from './bytes.ts'
 import type { Hdf5Group, Hdf5Object, Hdf5Value } from './hdf5-read.ts'
-import type { ZipPart } from './zip.ts'
 
 /** Children of the inner nodes of a group's tree: 2 × 16, as HDF5 itself has it. */
 const innerK = 16
@@ -21,7 +21,7 @@ const innerK = 16
  *
  * @throws Net2NetError (input) for element types that HDF5 files of Keras do not have
  */
-export function hdf5Parts(root: Hdf5Group): readonly ZipPart[] {
+export function hdf5Parts(root: Hdf5Group): readonly BytePart[] {
   const most = largestGroup(root)
   // One node of the tree holds 32 tables of 2K names each: K is chosen so that this suffices.
   const leafK = Math.max(4, Math.ceil(most / (4 * innerK)))
@@ -51,11 +51,11 @@ class Writer {
     this.#leafK = leafK
   }
 
-  write(root: Hdf5Group): readonly ZipPart[] {
+  write(root: Hdf5Group): readonly BytePart[] {
     const head = this.#allocate(96)
     const { header, tree, heap } = this.#group(root)
     let at = this.#end
-    const parts: ZipPart[] = []
+    const parts: BytePart[] = []
     for (const { tensor, places } of this.#data) {
       for (const place of places) this.#uint64(place, at)
       const missing = (8 - (tensor.byteLength % 8)) % 8

@@ -1,6 +1,39 @@
 /** `net2net/bridges` in Node: what index.browser.ts has, and files on disk. */
+import * as kind from '../arguments.ts'
+import { checked, flag, text } from '../arguments.ts'
+import * as kinds from '../files/file-kind.ts'
+import * as keras from './keras/keras.node.ts'
+import * as pytorch from './pytorch.node.ts'
 
-export { isKerasFile } from '../files/file-kind.ts'
 export * from './index.browser.ts'
-export { type KerasNetwork, openKeras } from './keras/keras.node.ts'
-export { type GrowStateOptions, growState } from './pytorch.node.ts'
+export type { KerasNetwork } from './keras/keras.node.ts'
+export type { GrowStateOptions } from './pytorch.node.ts'
+
+/** Whether a file begins as a zip archive (`.keras`) or an HDF5 file (`.h5`) does. */
+export const isKerasFile = checked('isKerasFile', kinds.isKerasFile, { file: text })
+
+/**
+ * Opens a `.keras` or `.h5` file. Weights stay in the file until somebody reads them.
+ *
+ * @throws Net2NetError (input) where it is broken; (refused) for layers that are not supported, by name
+ */
+export const openKeras = checked('openKeras', keras.openKeras, { file: text })
+
+/**
+ * What plans make of the state dict of a network, and of the state of its optimizer. The plans were made on the ONNX model
+ * that was exported from the same network.
+ *
+ * @param plans each made on what the one before made of `model`
+ * @param stem what the names of the files begin with: `wider` gives `wider.safetensors` and `wider-optimizer.pt`
+ * @returns the files by path, in the formats that they had
+ * @throws Net2NetError (input) where a file is broken; (refused) where it is not clear which entry is which initializer
+ */
+export const growState = checked('growState', pytorch.growState, {
+  model: kind.model,
+  plans: kind.listOf('a list of growth plans', kind.plan),
+  stem: text,
+  options: kind.options<pytorch.GrowStateOptions>(
+    { optimizer: text, names: kind.texts, untie: flag, weightsDiffer: flag },
+    { weights: text },
+  ),
+})

@@ -6,8 +6,9 @@
  */
 
 import { inputError } from '../errors.ts'
+import type { BytePart, ByteSource } from '../tensor/bytes.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
-import { bytesFrom, elementCount, type LazyTensor, type ReadableBytes } from '../tensor/tensor.ts'
+import { bytesFrom, elementCount, type LazyTensor } from '../tensor/tensor.ts'
 import { viewOf } from './bytes.ts'
 
 export interface SafetensorsFile {
@@ -49,10 +50,7 @@ const longestHeader = 100_000_000
  * @throws Net2NetError (input) where the header is broken, or describes data that is not there, overlaps
  *   or leaves gaps
  */
-export function readSafetensors(
-  source: ReadableBytes & { readonly size: number },
-  name: string,
-): SafetensorsFile {
+export function readSafetensors(source: ByteSource, name: string): SafetensorsFile {
   const broken = (what: string) =>
     inputError(`${name} is not a safetensors file that can be read: ${what}.`, { where: name })
   if (source.size < 8) throw broken('it is shorter than eight bytes')
@@ -98,7 +96,7 @@ export function readSafetensors(
 export function safetensorsParts(
   tensors: ReadonlyMap<string, LazyTensor>,
   metadata: Readonly<Record<string, string>> = {},
-): readonly (ReadableBytes & { readonly byteLength: number })[] {
+): readonly BytePart[] {
   const header: Record<string, unknown> =
     Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {}
   let at = 0

@@ -6,6 +6,7 @@
  * @see https://docs.pytorch.org/docs/stable/notes/serialization.html
  */
 import { inputError } from '../errors.ts'
+import type { BytePart, ByteSource } from '../tensor/bytes.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
 import { computedTensor } from '../tensor/lazy.ts'
 import { bytesFrom, elementCount, type LazyTensor } from '../tensor/tensor.ts'
@@ -21,7 +22,7 @@ import {
   readPickle,
   writePickle,
 } from './pickle.ts'
-import { readZip, type SizedBytes, type ZipPart, zipParts } from './zip.ts'
+import { readZip, zipParts } from './zip.ts'
 
 const storageTypes: Readonly<Record<string, DType>> = {
   DoubleStorage: 'float64',
@@ -70,7 +71,7 @@ export interface TorchFile {
  *
  * @throws Net2NetError (input) where the file is broken, is of PyTorch's old format, or names what is not allowed
  */
-export function readTorchFile(source: SizedBytes, name: string): TorchFile {
+export function readTorchFile(source: ByteSource, name: string): TorchFile {
   const start = source.size >= 2 ? source.read(0, 2) : new Uint8Array(0)
   if (start[0] !== 0x50 || start[1] !== 0x4b)
     throw inputError(`${name} is not a zip archive, as PyTorch has written since version 1.6.`, {
@@ -119,7 +120,7 @@ function tensorCall(value: PickleValue | undefined): PickleCall | undefined {
 
 function readTensor(
   { args }: PickleCall,
-  storage: (key: string) => SizedBytes | undefined,
+  storage: (key: string) => ByteSource | undefined,
   name: string,
 ): LazyTensor {
   const broken = (what: string) =>
@@ -194,7 +195,7 @@ export function torchFileParts(
   file: TorchFile,
   replace: (tensor: LazyTensor) => LazyTensor | undefined,
   folder: string,
-): readonly ZipPart[] {
+): readonly BytePart[] {
   const storages = new Map<LazyTensor, string>()
   const mapped = new Map<object, PickleValue>()
   const storageFor = (tensor: LazyTensor): PicklePersistent => {
@@ -265,7 +266,7 @@ export function torchFileParts(
     return value
   }
   const pickle = writePickle(map(file.value), folder)
-  const bytes = (content: string | Uint8Array): ZipPart => {
+  const bytes = (content: string | Uint8Array): BytePart => {
     const data = typeof content === 'string' ? new TextEncoder().encode(content) : content
     return { byteLength: data.length, read: (at, length) => data.subarray(at, at + length) }
   }

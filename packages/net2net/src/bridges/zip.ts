@@ -6,10 +6,9 @@
  */
 
 import { inputError } from '../errors.ts'
-import { bytesFrom, type ReadableBytes } from '../tensor/tensor.ts'
+import type { BytePart, ByteSource } from '../tensor/bytes.ts'
+import { bytesFrom } from '../tensor/tensor.ts'
 import { inMemory, viewOf } from './bytes.ts'
-
-export type SizedBytes = ReadableBytes & { readonly size: number }
 
 const signatures = {
   local: 0x04034b50,
@@ -28,7 +27,7 @@ const largestDirectory = 1 << 28
  * @param name what the archive is called in messages
  * @throws Net2NetError (input) where the archive is broken or a member is compressed or encrypted
  */
-export function readZip(source: SizedBytes, name: string): ReadonlyMap<string, SizedBytes> {
+export function readZip(source: ByteSource, name: string): ReadonlyMap<string, ByteSource> {
   const broken = (what: string) =>
     inputError(`${name} is not a zip archive that can be read: ${what}.`, { where: name })
   const { at, size, count } = findDirectory(source, broken)
@@ -36,7 +35,7 @@ export function readZip(source: SizedBytes, name: string): ReadonlyMap<string, S
     throw broken('its directory does not fit into the file')
   const directory = source.read(at, size)
   const view = viewOf(directory)
-  const members = new Map<string, SizedBytes>()
+  const members = new Map<string, ByteSource>()
   const spans: { from: number; to: number }[] = []
   for (let i = 0, offset = 0; i < count; i++) {
     if (offset + 46 > size || view.getUint32(offset, true) !== signatures.central)
@@ -61,21 +60,18 @@ export function readZip(source: SizedBytes, name: string): ReadonlyMap<string, S
 
 export interface ZipMember {
   readonly name: string
-  readonly data: ReadableBytes & { readonly byteLength: number }
+  readonly data: BytePart
 }
-
-/** A span of zero bytes, or bytes in memory, or the data of a member: what an archive is written from. */
-export type ZipPart = ReadableBytes & { readonly byteLength: number }
 
 /**
  * The parts of an archive with these members, to be written one after the other. The data of each
  * member is aligned to 64 bytes, as PyTorch does, so that it can be mapped into memory.
  */
-export function zipParts(members: readonly ZipMember[]): readonly ZipPart[] {
-  const parts: ZipPart[] = []
+export function zipParts(members: readonly ZipMember[]): readonly BytePart[] {
+  const parts: BytePart[] = []
   const directory: Uint8Array[] = []
   let at = 0
-  const push = (part: ZipPart) => {
+  const push = (part: BytePart) => {
     parts.push(part)
     at += part.byteLength
   }
@@ -97,7 +93,7 @@ export function zipParts(members: readonly ZipMember[]): readonly ZipPart[] {
 
 type Broken = (what: string) => Error
 
-function findDirectory(source: SizedBytes, broken: Broken) {
+function findDirectory(source: ByteSource, broken: Broken) {
   const length = Math.min(source.size, 22 + longestComment)
   const tail = source.read(source.size - length, length)
   const view = viewOf(tail)
@@ -164,7 +160,7 @@ function readEntry(bytes: Uint8Array, view: DataView, at: number, broken: Broken
   }
 }
 
-function dataStart(source: SizedBytes, at: number, broken: Broken): number {
+function dataStart(source: ByteSource, at: number, broken: Broken): number {
   if (at + 30 > source.size) throw broken('a member lies behind its end')
   const view = viewOf(source.read(at, 30))
   if (view.getUint32(0, true) !== signatures.local)
@@ -274,7 +270,7 @@ const table = Uint32Array.from({ length: 256 }, (_, n) => {
 })
 
 /** The CRC-32 of bytes, read a piece at a time. */
-function crc32Of(data: ZipPart): number {
+function crc32Of(data: BytePart): number {
   let sum = 0xffffffff
   const piece = 1 << 22
   for (let at = 0; at < data.byteLength; at += piece)

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import * as kind from '../arguments.ts'
 import { inputError, Net2NetError } from '../errors.ts'
 import { makeFolder } from '../files/make-folder.ts'
 import { removeLeftovers } from '../files/temporary-name.ts'
@@ -25,12 +26,18 @@ export interface SkippedCheckpoint {
 
 const pattern = /^checkpoint-(\d{10})\.n2n$/
 
+const parameters = {
+  folder: kind.text,
+  options: kind.options<CheckpointFolderOptions>({ keep: kind.number }, { fingerprint: kind.text }),
+}
+
 export class CheckpointFolder {
   readonly folder: string
   readonly #fingerprint: string
   readonly #keep: number
 
   constructor(folder: string, options: CheckpointFolderOptions) {
+    kind.mustFit('CheckpointFolder', parameters, [folder, options])
     this.folder = folder
     this.#fingerprint = options.fingerprint
     this.#keep = Math.max(1, options.keep ?? 3)

@@ -1,4 +1,5 @@
 /** Labelled samples in memory, and their batches. */
+import { mustFit, object, optional, recordOf, texts } from '../arguments.ts'
 import { inputError, usageError } from '../errors.ts'
 import { permutation, randomStream } from '../tensor/random.ts'
 import {
@@ -46,6 +47,13 @@ export interface Column extends ColumnShape {
   readonly divisor?: number
 }
 
+const column = object('a column of numbers', 'data', 'object')
+const parameters = {
+  inputs: recordOf('an object of columns by input', column),
+  target: column,
+  classes: optional(texts),
+}
+
 /** A data set of arrays in memory; bytes stay bytes until a batch is made of them. */
 export class ArrayDataset implements Dataset {
   readonly length: number
@@ -59,6 +67,7 @@ export class ArrayDataset implements Dataset {
     target: Column,
     classes?: readonly string[],
   ) {
+    mustFit('ArrayDataset', parameters, [inputs, target, classes])
     for (const [name, column] of Object.entries({ ...inputs, target })) mustBeColumn(name, column)
     this.inputs = inputs
     this.target = target

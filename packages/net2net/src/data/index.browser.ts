@@ -4,6 +4,7 @@ import { bytes, checked, number, text } from '../arguments.ts'
 import * as arrays from './arrays.ts'
 import * as csv from './csv.ts'
 import * as sets from './dataset.ts'
+import * as digits from './digits.ts'
 import * as idx from './idx.ts'
 import * as numpy from './npy.ts'
 
@@ -16,7 +17,6 @@ export {
   type ColumnShape,
   type Dataset,
 } from './dataset.ts'
-export { digitsDataset } from './digits.ts'
 export { fashionMnistSource, type KnownDataset, mnistSource } from './known-datasets.ts'
 export type { SampleSet } from './samples.ts'
 
@@ -40,6 +40,13 @@ export const datasetOfArrays = checked('datasetOfArrays', arrays.datasetOfArrays
   arrays: map,
   source: named,
   options: kind.options<arrays.ArraysOptions>({ targetKind: text }),
+})
+
+/** Images [n, h, w] of bytes and labels [n] as a data set. */
+export const digitsDataset = checked('digitsDataset', digits.digitsDataset, {
+  images: kind.tensor,
+  labels: kind.tensor,
+  about: kind.object('a data set to name, as mnistSource', 'title', 'string'),
 })
 
 /** Two parts of a data set, in random order; `test` has this fraction of its samples. */

@@ -1,13 +1,13 @@
 /** Data sets: what index.browser.ts has, and what is read from files, in Node. */
 import * as kind from '../arguments.ts'
-import { checkedAsync, text } from '../arguments.ts'
+import { checked, checkedAsync, text } from '../arguments.ts'
 import * as pictures from './image-folder.node.ts'
 import * as anything from './load-data.node.ts'
 import * as digits from './load-mnist.node.ts'
 
 export type { ImagesOptions } from './image-folder.node.ts'
 export * from './index.browser.ts'
-export { isTable, type LoadedData, type LoadOptions } from './load-data.node.ts'
+export type { LoadedData, LoadOptions } from './load-data.node.ts'
 export type { DigitsOptions, TrainTest } from './load-mnist.node.ts'
 
 const downloading = { cacheFolder: text, signal: kind.signal, onDownload: kind.callback }
@@ -17,6 +17,9 @@ const digitsOptions = kind.options<digits.DigitsOptions>({
   mirrors: kind.texts,
   verify: kind.flag,
 })
+
+/** Whether a name is that of a file that is read as a table. */
+export const isTable = checked('isTable', anything.isTable, { spec: text })
 
 /**
  * Loads `mnist`, `fashion-mnist`, a folder of IDX files, a folder of pictures (one subfolder per

@@ -1,6 +1,7 @@
 /** Files that appear whole, and all together, or not at all. Node only. */
 import fs from 'node:fs'
 import path from 'node:path'
+import * as kind from '../arguments.ts'
 import { AtomicFile, nameExclusively, rename } from './atomic-file.ts'
 import { errorCode } from './file-source.ts'
 import { refuseExisting } from './target.ts'
@@ -10,6 +11,8 @@ export interface ReplaceOptions {
   /** Replaces regular files (and symbolic links to such) that exist; nothing else is ever replaced. */
   readonly force?: boolean | undefined
 }
+
+const replacing = kind.options<ReplaceOptions>({ force: kind.flag })
 
 /**
  * One or several files that are written under temporary names in their own folders. `publish` gives
@@ -24,8 +27,9 @@ export class AtomicFiles {
   readonly #force: boolean
   readonly #files: AtomicFile[] = []
 
-  constructor({ force = false }: ReplaceOptions = {}) {
-    this.#force = force
+  constructor(options: ReplaceOptions = {}) {
+    kind.mustFit('AtomicFiles', { options: replacing }, [options])
+    this.#force = options.force ?? false
   }
 
   /** Begins a file. @throws usage where it may not be there; input where the system refuses */

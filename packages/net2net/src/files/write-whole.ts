@@ -1,13 +1,10 @@
 /** Small files, written whole or not at all. Node only. */
-import type { ReadableBytes } from '../tensor/tensor.ts'
+import type { BytePart } from '../tensor/bytes.ts'
 import type { AtomicFile } from './atomic-file.ts'
 import { AtomicFiles, type ReplaceOptions } from './atomic-files.ts'
 
 /** What a file shall hold: a text, bytes, or parts that are read one after the other. */
-export type FileContent =
-  | string
-  | Uint8Array
-  | readonly (ReadableBytes & { readonly byteLength: number })[]
+export type FileContent = string | Uint8Array | readonly BytePart[]
 
 /** Bytes of a part that are in memory at a time. */
 const PIECE = 2 ** 22

@@ -1,7 +1,7 @@
 /** What passes through the channels where normalizations are to be inserted (the paper's section 2.4). */
 
 import type { Batch, SampleSet } from '../data/samples.ts'
-import { type ChannelStatistics, measuredValues, type Solution } from '../growth/index.ts'
+import { type ChannelStatistics, measuredValues, modelOf, type Solution } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { inferModel } from '../operators/inference.ts'
@@ -34,7 +34,7 @@ export async function measureStatistics(
   const values = measuredValues(from, layers)
   const names = [...new Set(Object.values(values))]
   if (names.length === 0) return {}
-  const model = 'facts' in from ? from.facts.model : from
+  const model = modelOf(from)
   const known = inferModel(model)
   const outputs = names.map((name) => {
     const { dtype = 'float32', shape } = known.get(name) ?? {}

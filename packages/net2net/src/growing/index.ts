@@ -2,16 +2,19 @@
 import { defaultRuntime } from '#runtime'
 import * as kind from '../arguments.ts'
 import type { TrainingData } from '../data/samples.ts'
+import type { GrowthStep, Solution } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
 import type { RuntimeOptional } from '../runtime/runtime.ts'
 import { checkpoint, loss, optimizer, session, training } from '../training/kinds.ts'
 import { carryState as carry } from './carry-state.ts'
 import { type MeasureOptions, measureStatistics as measureWith } from './channel-statistics.ts'
-import { stages } from './kinds.ts'
+import { type GrowMeasuredOptions, growMeasured as growWith } from './grow-measured.ts'
+import { growthStep, stages } from './kinds.ts'
 import { type GrowingOptions, GrowingTraining } from './train-growing.ts'
 
 export type { CarryOptions, TrainingMoment } from './carry-state.ts'
 export type { MeasureOptions } from './channel-statistics.ts'
+export type { GrowMeasuredOptions } from './grow-measured.ts'
 export type { GrowthMoment, GrowthStage } from './schedule.ts'
 export type {
   GrowingEvent,
@@ -53,29 +56,51 @@ export const trainGrowing = kind.checked(
  */
 export const carryState = kind.checked('carryState', carry, {
   training: kind.object('a training', 'state', 'object'),
-  plan: kind.either(
-    'a growth plan, or a list of them',
-    kind.object('', 'parameters', 'object'),
-    kind.listOf('', kind.object('', 'parameters', 'object')),
-  ),
+  plan: kind.either('a growth plan, or a list of them', kind.plan, kind.listOf('', kind.plan)),
   options: kind.object('the options of a training', 'optimizer', 'object'),
 })
 
 /**
  * Mean and variance per channel of what passes where normalizations are to be inserted, by layer; see `deepen`.
  *
+ * @param from a model, or what has been solved of it
  * @param layers names, parts of names or patterns
  */
 export const measureStatistics = kind.checkedAsync(
   'measureStatistics',
-  (model: Model, layers: readonly string[], options: RuntimeOptional<MeasureOptions>) =>
-    measureWith(model, layers, { runtime: defaultRuntime, ...options }),
+  (from: Model | Solution, layers: readonly string[], options: RuntimeOptional<MeasureOptions>) =>
+    measureWith(from, layers, { runtime: defaultRuntime, ...options }),
   {
-    model: kind.model,
+    from: kind.solvable,
     layers: kind.texts,
     options: kind.options<RuntimeOptional<MeasureOptions>>(
       { runtime: kind.runtime, session },
       { samples: kind.object('a data set', 'batches', 'function') },
     ),
+  },
+)
+
+/**
+ * Grows a model step by step, as `grow`, but every normalization that is inserted gets the mean and variance of what
+ * passes there in the samples: in training mode, too, it changes (almost) nothing at first.
+ *
+ * @throws Net2NetError (usage, refused) as `grow`; as the runtime, where the model does not run on the samples
+ */
+export const growMeasured = kind.checkedAsync(
+  'growMeasured',
+  (
+    model: Model,
+    steps: readonly GrowthStep[],
+    options: RuntimeOptional<GrowMeasuredOptions> = {},
+  ) => growWith(model, steps, { runtime: defaultRuntime, ...options }),
+  {
+    model: kind.model,
+    steps: kind.listOf('a list of steps', growthStep),
+    options: kind.options<RuntimeOptional<GrowMeasuredOptions>>({
+      seed: kind.number,
+      samples: kind.object('a data set', 'batches', 'function'),
+      runtime: kind.runtime,
+      session,
+    }),
   },
 )

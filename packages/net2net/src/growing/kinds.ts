@@ -4,7 +4,7 @@ import type { DeepenStep, ExtendStep, Extension, WidenStep } from '../growth/ind
 import type { GrowthStage } from './schedule.ts'
 
 const { number, text } = kind
-const planned = { seed: number, plan: kind.object('a growth plan', 'parameters', 'object') }
+const planned = { seed: number, plan: kind.plan }
 const common = { ...planned, init: text }
 const widening = kind.options<WidenStep>(
   { ...common, noise: text, noiseSize: number },

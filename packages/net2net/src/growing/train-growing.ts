@@ -3,15 +3,7 @@
  * training (which knows when, and goes on).
  */
 import { isSampleSet, mustServe, type TrainingData } from '../data/samples.ts'
-import {
-  applyPlan,
-  type ChannelStatistics,
-  type GrowthPlan,
-  type GrowthStep,
-  planStep,
-  type Solution,
-  solve,
-} from '../growth/index.ts'
+import { type GrowthPlan, grow } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
 import type { StepGraph } from '../training/compile/step-graph.ts'
 import { withParameters } from '../training/compile/trainable.ts'
@@ -20,7 +12,7 @@ import { stepOptionsOf, Training } from '../training/run/trainer.ts'
 import { freshPlateau, rateAt } from '../training/schedules.ts'
 import type { TrainOptions } from '../training/train-options.ts'
 import { carryInto } from './carry-state.ts'
-import { measureStatistics } from './channel-statistics.ts'
+import { growMeasured } from './grow-measured.ts'
 import { type GrowthStage, isDue, mustBeStages, rateFactor, slowed } from './schedule.ts'
 
 /** Where a growing training stands, beside the state of its training. */
@@ -113,15 +105,14 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
 
   async #grow(stage: GrowthStage): Promise<GrowingEvent> {
     const old = this.#training
-    const plans: GrowthPlan[] = []
-    let { model } = old
-    for (const [i, step] of stage.steps.entries()) {
-      const from = step.plan ? model : solve(model)
-      const statistics = await this.#statistics(from, step)
-      const plan = planStep(from, step, { seed: seedOf(stage, i), statistics })
-      plans.push(plan)
-      model = applyPlan(model, plan)
-    }
+    const { runtime, session } = this.#options
+    const { model, plans } = await growMeasured(old.model, stage.steps, {
+      ...(stage.seed !== undefined && { seed: stage.seed }),
+      // Batches that are not a set of samples can be gone through only once.
+      samples: isSampleSet(this.#data) ? this.#data : undefined,
+      runtime,
+      session,
+    })
     this.#stage++
     const options = this.#trainOptions()
     const { step, state } = carryInto(model, old, plans, {
@@ -136,20 +127,6 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
       plans,
       learningRateFactor: rateFactor(stage),
     }
-  }
-
-  /** Where normalizations are inserted: of what passes there now, where samples can be taken again. */
-  async #statistics(
-    from: Model | Solution,
-    step: GrowthStep,
-  ): Promise<Readonly<Record<string, ChannelStatistics>>> {
-    if (!('deepen' in step) || step.plan || !isSampleSet(this.#data)) return {}
-    const { runtime, session } = this.#options
-    return measureStatistics(from, [step.deepen].flat(), {
-      samples: this.#data,
-      runtime,
-      ...(session ? { session } : {}),
-    })
   }
 
   /** The learning rate of the next step. */
@@ -191,15 +168,10 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   }
 }
 
-/** As a recipe of all steps counts the seeds. */
-const seedOf = ({ seed = 0 }: GrowthStage, position: number): number => seed + position
-
 /** A growth that is not possible is refused before the first step, not after hours. */
 function mustGrow(model: Model, stages: readonly GrowthStage[]): void {
   let grown = model
-  for (const stage of stages)
-    for (const [i, step] of stage.steps.entries())
-      grown = applyPlan(grown, planStep(grown, step, { seed: seedOf(stage, i) }))
+  for (const { steps, seed = 0 } of stages) grown = grow(grown, steps, { seed }).model
 }
 
 const withTrained = (model: Model, step: StepGraph, state: TrainingState): Model =>

@@ -11,8 +11,8 @@ export { countMultiplyAdds, countParameters } from '../operators/model-size.ts'
 export type { LeftConstant } from '../operators/trainable.ts'
 export { applyPlan } from './apply/apply.ts'
 export { growAverages, growSlots, type SlotPower } from './apply/grow-slots.ts'
+export { describePlan } from './describe-plan.ts'
 export type * from './growth-plan.ts'
-export { rolesIn } from './growth-plan.ts'
 export {
   type InspectedLayer,
   type InspectedParameter,
@@ -26,7 +26,7 @@ export type { Added, Extension } from './plan/extended-axes.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
 export { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
 export type { Widths } from './plan/widths.ts'
-export { type Solution, solve } from './solve/index.ts'
+export { modelOf, type Solution, solve } from './solve/index.ts'
 export {
   type DeepenStep,
   type ExtendStep,

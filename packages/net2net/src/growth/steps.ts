@@ -8,7 +8,7 @@ import { type ExtendOptions, planExtend } from './plan/extend.ts'
 import type { Extension } from './plan/extended-axes.ts'
 import { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
-import type { Solution } from './solve/index.ts'
+import { modelOf, type Solution } from './solve/index.ts'
 
 interface Planned {
   /** The resolved plan; if given, it is applied as it is. */
@@ -94,16 +94,18 @@ export interface GrownModel {
  * Grows a model step by step. Steps without a seed use the given one plus their position, so that
  * equal steps draw different maps.
  *
+ * @param from A model, or what has been solved of it.
  * @throws Net2NetError as `planStep`.
  */
 export function grow(
-  model: Model,
+  from: Model | Solution,
   steps: readonly GrowthStep[],
-  { seed = 0, ...context }: PlanningContext & { readonly seed?: number } = {},
+  { seed = 0, ...context }: StepContext = {},
 ): GrownModel {
+  const model = modelOf(from)
   let grown = model
   const resolved = steps.map((step, i) => {
-    const found = resolveStep(grown, step, { ...context, seed: seed + i })
+    const found = resolveStep(i === 0 ? from : grown, step, { ...context, seed: seed + i })
     grown = applyPlan(grown, found.plan)
     return found
   })

@@ -1,4 +1,5 @@
 /** Building models by hand: one mutable builder, one immutable result. */
+import { mustFit, object, optional } from '../arguments.ts'
 import type { DType } from '../tensor/dtype.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import { type AttributeLike, attributes } from './attributes.ts'
@@ -36,6 +37,7 @@ export class GraphBuilder {
 
   /** Starts empty, or from a copy of `base`. */
   constructor(base?: Graph) {
+    mustFit('GraphBuilder', { base: optional(object('a graph', 'nodes', 'object')) }, [base])
     this.#base = base
     this.#nodes = [...(base?.nodes ?? [])]
     this.#inputs = [...(base?.inputs ?? [])]

@@ -4,6 +4,7 @@ import { checked, text } from '../arguments.ts'
 import type { PlanningContext } from '../growth/index.ts'
 import * as growth from './growth-recipe.ts'
 import * as yaml from './located-yaml.ts'
+import * as messages from './schema-messages.ts'
 import * as training from './training-recipe.ts'
 
 export {
@@ -13,7 +14,6 @@ export {
   recipeJsonSchema,
 } from './growth-recipe.ts'
 export type { LocatedYaml, Path, Problem } from './located-yaml.ts'
-export { wordsOf as schemaMessage } from './schema-messages.ts'
 
 const file = kind.optional(text)
 const recipe = kind.object('a recipe, as parseRecipe gives it', 'steps', 'object')
@@ -52,6 +52,11 @@ export const growByRecipe = checked('growByRecipe', growth.growByRecipe, {
 export const parseTrainingRecipe = checked('parseTrainingRecipe', training.parseTrainingRecipe, {
   text,
   file,
+})
+
+/** What is wrong where a schema of zod found something wrong, in words. */
+export const schemaMessage = checked('schemaMessage', messages.wordsOf, {
+  issue: kind.object('an issue of zod', 'message', 'string'),
 })
 
 /** YAML whose values know the lines that they stand in, for messages. */

@@ -1,3 +1,4 @@
+import { mustFit, numbers, object, oneOf } from '../arguments.ts'
 import { internalError } from '../errors.ts'
 import { byteLengthOf, type DType } from './dtype.ts'
 import { fromBfloat16, fromFloat16 } from './half.ts'
@@ -124,6 +125,12 @@ export function viewAs<T extends NumericDType>(
   return new arrays[dtype](memory, 0, count) as ArrayTypes[T]
 }
 
+const parameters = {
+  dtype: oneOf('a type of numbers, as "float32"', Object.keys(arrays)),
+  dims: numbers,
+  data: object('an array of numbers, as Float32Array', 'buffer', 'object'),
+}
+
 /** A tensor in memory. `data` has one entry per element and must not be written to. */
 export class Tensor<T extends NumericDType = NumericDType> implements LazyTensor {
   readonly dtype: T
@@ -131,6 +138,8 @@ export class Tensor<T extends NumericDType = NumericDType> implements LazyTensor
   readonly data: ArrayTypes[T]
 
   constructor(dtype: T, dims: readonly number[], data: ArrayTypes[T]) {
+    if (!(isNumeric(dtype) && Array.isArray(dims) && ArrayBuffer.isView(data)))
+      mustFit('Tensor', parameters, [dtype, dims, data])
     if (data.length !== elementCount(dims))
       throw internalError(`A tensor of shape [${dims}] was given ${data.length} elements.`)
     this.dtype = dtype

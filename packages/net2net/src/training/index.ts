@@ -2,19 +2,21 @@
 import { defaultRuntime } from '#runtime'
 import * as kind from '../arguments.ts'
 import { checked, flag, model, number, text } from '../arguments.ts'
+import * as autodiff from '../autodiff/backward.ts'
 import type { Batch, TrainingData } from '../data/samples.ts'
 import type { Model } from '../model/model.ts'
 import type { RuntimeOptional } from '../runtime/runtime.ts'
 import * as losses from './compile/losses/index.ts'
 import * as optimizers from './compile/optimizers/index.ts'
 import * as steps from './compile/step-graph.ts'
+import * as trainable from './compile/trainable.ts'
 import { checkpoint, loss, measuring, optimizer, session, step, training } from './kinds.ts'
 import { type EvaluateOptions, type Evaluation, evaluate as evaluateWith } from './run/evaluate.ts'
 import { type MeasureOptions, measureStep as measureWith } from './run/measure.ts'
+import * as states from './run/state.ts'
 import { Training, type TrainOptions } from './run/trainer.ts'
 import * as schedules from './schedules.ts'
 
-export { backward } from '../autodiff/backward.ts'
 export type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
 export {
   bceWithLogits,
@@ -23,7 +25,6 @@ export {
   type LossContext,
   type LossName,
   lossNames,
-  lossOf,
   meanAbsoluteError,
   meanSquaredError,
   type SoftmaxCrossEntropyOptions,
@@ -39,15 +40,9 @@ export type {
   UpdateContext,
 } from './compile/optimizers/index.ts'
 export type { EvaluationGraph, SlotState, StepGraph, StepOptions } from './compile/step-graph.ts'
-export { withParameters } from './compile/trainable.ts'
 export type { EvaluateOptions, Evaluation } from './run/evaluate.ts'
 export type { MeasureOptions } from './run/measure.ts'
-export {
-  type EpochResult,
-  type EpochTotals,
-  startingState,
-  type TrainingState,
-} from './run/state.ts'
+export type { EpochResult, EpochTotals, TrainingState } from './run/state.ts'
 export type {
   CheckpointHook,
   EarlyStopping,
@@ -78,6 +73,33 @@ const adaptive = kind.options<optimizers.AdamOptions>({
   weightDecay,
   biasCorrection: flag,
 })
+
+const tensors = kind.map('a Map of tensors by name')
+
+/**
+ * Emits the gradients of a scalar with respect to the values `wrt`: what only those need who compile steps of their own. See
+ * autodiff/backward.ts.
+ *
+ * @throws Net2NetError (refused), naming the node, where a gradient is needed and has no rule
+ */
+export const backward = checked('backward', autodiff.backward, {
+  emitter: kind.object('an emitter of a graph', 'node', 'function'),
+  nodes: kind.listOf('a list of nodes', kind.object('a node', 'opType', 'string')),
+  seeds: kind.map('a Map of gradients by value'),
+  wrt: kind.iterable,
+})
+
+/** The model with other tensors in the place of its parameters, by their names; they take the parameters' types. */
+export const withParameters = checked('withParameters', trainable.withParameters, {
+  model,
+  values: tensors,
+})
+
+/** The state of a training before its first step, with these parameters and slots. */
+export const startingState = checked('startingState', states.startingState, { tensors })
+
+/** The loss of a name, or the loss itself. @throws Net2NetError (usage) for an unknown name */
+export const lossOf = checked('lossOf', losses.lossOf, { loss })
 
 /** The mean cross-entropy of logits with classes. See losses/softmax-cross-entropy.ts. */
 export const softmaxCrossEntropy = checked('softmaxCrossEntropy', losses.softmaxCrossEntropy, {

@@ -1,13 +1,24 @@
 /** Holds the models: reads, inspects, grows, compares and writes them (other workers run them), off the page's thread. */
 
-import { decodeModel, encodeModel, type Model, Net2NetError } from 'net2net'
+import {
+  decodeModel,
+  describePlan,
+  encodeModel,
+  type GrowthStep,
+  grow,
+  inspect,
+  type Model,
+  Net2NetError,
+  type Solution,
+  solve,
+} from 'net2net'
 import { constantsOf, inferShapes } from 'net2net/model'
 import { inputError, usageError } from '../../../src/errors.ts'
 import { diffOf, single } from './diff.ts'
 import { externalDataIn } from './external.ts'
-import { grow, inspectLayers, planText, recipeOf } from './growth.ts'
+import { stepsOf } from './growth.ts'
 import { layoutOf } from './layout.ts'
-import type { ComparedModels, GrowSettings, ModelMethods, Pair, Source } from './protocol.ts'
+import type { ComparedModels, ModelMethods, Pair, Source } from './protocol.ts'
 import { samples } from './samples.ts'
 import { serveMethods } from './serve.ts'
 import { parameterStatistics } from './statistics.ts'
@@ -17,35 +28,51 @@ interface Loaded {
   readonly model: Model
   readonly view: ModelView
 }
-let original: Loaded | undefined
-let grown: Loaded | undefined
+interface Opened extends Loaded {
+  /** Of the opened model, so that a change of the settings plans and does not solve. */
+  readonly solution: Solution
+}
+interface Grown extends Loaded {
+  readonly steps: readonly GrowthStep[]
+}
+let original: Opened | undefined
+let grown: Grown | undefined
 let compared: readonly [Loaded, Loaded] | undefined
 
 serveMethods<ModelMethods>({
   async open(source) {
     const loaded = await load(source)
-    original = loaded
+    const solution = solve(loaded.model)
+    original = { ...loaded, solution }
     grown = undefined
     const diff = single(loaded.view)
-    return {
-      view: loaded.view,
-      layers: inspectLayers(loaded.model),
-      diff,
-      layout: layoutOf(diff),
-    }
+    return { view: loaded.view, layers: inspect(solution).layers, diff, layout: layoutOf(diff) }
   },
 
   grow(settings) {
-    const before = opened()
-    const { model, plans } = grow(before.model, settings)
-    grown = { model, view: viewOfModel(model, before.view.name) }
-    const diff = diffOf(before.view, grown.view, () => false)
-    return { view: grown.view, diff, layout: layoutOf(diff), plans, text: planText(plans) }
+    if (original === undefined) throw usageError('No model is open.')
+    grown = undefined
+    const before = original.view
+    const steps = stepsOf(settings)
+    const { model, plans } = grow(original.solution, steps)
+    const view = viewOfModel(model, before.name)
+    grown = { model, view, steps }
+    const diff = diffOf(before, view, () => false)
+    return {
+      view,
+      diff,
+      layout: layoutOf(diff),
+      plans,
+      text: plans.map((plan) => describePlan(plan).join('\n')).join('\n\n'),
+    }
   },
 
-  download(settings) {
-    const { model } = grow(opened().model, settings)
-    return { bytes: ownBytes(encodeModel(model)), recipe: recipeOf(settings) }
+  download() {
+    if (grown === undefined) throw usageError('Nothing has grown.')
+    const { model, steps } = grown
+    // JSON, which is YAML too: what writes YAML is not loaded for that.
+    const recipe = `${JSON.stringify({ version: 1, steps }, null, 2)}\n`
+    return { bytes: ownBytes(encodeModel(model)), recipe }
   },
 
   statistics({ before, after, of }) {
@@ -77,11 +104,6 @@ serveMethods<ModelMethods>({
 })
 
 const pair = (of: Pair) => (of === 'growth' ? [original, grown] : (compared ?? []))
-
-function opened(): Loaded {
-  if (original === undefined) throw usageError('No model is open.')
-  return original
-}
 
 async function load(source: Source): Promise<Loaded> {
   if (source.kind === 'bytes') {
@@ -130,5 +152,3 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Bytes that can be handed over: an array of its own, not shared. */
 const ownBytes = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes)
-
-export type { GrowSettings }

@@ -1,23 +1,19 @@
 /** What the page asks of its workers, and what they answer: plain data only. */
-import type { ErrorKind, GrowthPlan, NoiseKind, WidenInit } from 'net2net'
+import type {
+  Comparison,
+  ErrorKind,
+  GrowthPlan,
+  InspectedLayer,
+  NoiseKind,
+  WidenInit,
+} from 'net2net'
 import type { Diff } from './diff.ts'
 import type { Layout } from './layout.ts'
 import type { ModelView } from './view.ts'
 
-/** What is known of a layer's growth: `true`, or the reason against it. */
-export interface LayerView {
-  readonly name: string
-  readonly op: string
-  readonly width: number | null
-  readonly widen: true | string
-  readonly deepen: true | string
-  /** The other layers that grow with it. */
-  readonly group: readonly string[]
-}
-
 export interface OpenedModel {
   readonly view: ModelView
-  readonly layers: readonly LayerView[]
+  readonly layers: readonly InspectedLayer[]
   readonly diff: Diff
   readonly layout: Layout
 }
@@ -43,18 +39,7 @@ export interface GrownModel {
   readonly text: string
 }
 
-export interface CheckedOutput {
-  readonly name: string
-  readonly maxAbs: number
-  readonly maxRel: number
-}
-export interface Check {
-  /** null: the outputs agree, but a mistake in the layers of `notExercised` could have been overlooked. */
-  readonly equal: boolean | null
-  readonly notExercised?: readonly string[]
-  readonly tolerance: number
-  readonly samples: number
-  readonly outputs: readonly CheckedOutput[]
+export interface Check extends Comparison {
   readonly seconds: number
 }
 
@@ -104,7 +89,8 @@ export type Pair = 'growth' | 'comparison'
 export interface ModelMethods {
   open(source: Source): OpenedModel
   grow(settings: GrowSettings): GrownModel
-  download(settings: GrowSettings): Download
+  /** What is shown. */
+  download(): Download
   statistics(parameters: {
     readonly before?: string
     readonly after?: string

@@ -1,5 +1,5 @@
 /** A model as the page draws it: plain data that crosses from the worker to the page. */
-import { countMultiplyAdds, type Model } from 'net2net'
+import { countMultiplyAdds, countParameters, type Model } from 'net2net'
 import {
   type Attribute,
   constantsOf,
@@ -73,7 +73,6 @@ export function viewOf(
   const isConstantNode = (node: Node) => node.outputs.every((output) => constants.has(output))
   const counted = new Set<string>()
   const nodes: NodeView[] = []
-  let parameters = 0
   let bytes = 0
   for (const node of graph.nodes) {
     if (isConstantNode(node)) continue
@@ -94,8 +93,6 @@ export function viewOf(
       if (counted.has(input)) return
       counted.add(input)
       bytes += tensor.byteLength
-      if (tensor.dtype.startsWith('float') || tensor.dtype === 'bfloat16')
-        parameters += elementCount(tensor.dims)
     })
     nodes.push({
       id: node.outputs.find((output) => output !== '') ?? `#${nodes.length}`,
@@ -129,7 +126,7 @@ export function viewOf(
     inputs: requiredInputs(graph).map(value),
     outputs: graph.outputs.map(value),
     shapes,
-    parameters,
+    parameters: countParameters(model),
     bytes,
     multiplyAdds: countMultiplyAdds(model),
   }

@@ -1,11 +1,11 @@
 /** Everything about the chosen node, beside the graph. */
 
 import { computed, useSignal } from '@preact/signals'
-import type { GrownUnits } from 'net2net'
+import type { GrownUnits, InspectedLayer } from 'net2net'
 import { useEffect } from 'preact/hooks'
 import type { NodeDiff, ParameterDiff } from '../engine/diff.ts'
 import { models } from '../engine/model-client.ts'
-import type { LayerView, ParameterStatistics } from '../engine/protocol.ts'
+import type { ParameterStatistics } from '../engine/protocol.ts'
 import type { ModelView } from '../engine/view.ts'
 import { statusWords } from '../graph/card.tsx'
 import { count } from '../ui/format.ts'
@@ -53,7 +53,7 @@ interface NodeDetailsProps {
   readonly after: ModelView | undefined
   /** Changes when the parameters may have. */
   readonly version: unknown
-  readonly layer?: LayerView | undefined
+  readonly layer?: InspectedLayer | undefined
   readonly units?: readonly GrownUnits[] | undefined
   readonly onClose: () => void
 }

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals'
+import type { InspectedLayer } from 'net2net'
 import { useId } from 'preact/hooks'
-import type { LayerView } from '../engine/protocol.ts'
 import { selectLayer } from './model.ts'
 import { clear, growing, settings, setWidth, toggleDeeper } from './settings.ts'
 
@@ -8,7 +8,7 @@ import { clear, growing, settings, setWidth, toggleDeeper } from './settings.ts'
 const most = 120
 
 /** What all names of the list begin with, up to the last slash: a path that says nothing here. */
-function sharedPath(layers: readonly LayerView[]): string {
+function sharedPath(layers: readonly InspectedLayer[]): string {
   let path = layers[0]?.name ?? ''
   for (const { name } of layers) while (!name.startsWith(path)) path = path.slice(0, -1)
   path = path.slice(0, path.lastIndexOf('/') + 1)
@@ -16,7 +16,7 @@ function sharedPath(layers: readonly LayerView[]): string {
 }
 
 /** Every layer: its width to choose, whether a layer follows it, or why it cannot grow. */
-export function LayerList({ layers }: { layers: readonly LayerView[] }) {
+export function LayerList({ layers }: { layers: readonly InspectedLayer[] }) {
   const filter = useSignal('')
   const wanted = filter.value.trim().toLowerCase()
   const { widths, deepen } = settings.value
@@ -69,7 +69,7 @@ export function LayerList({ layers }: { layers: readonly LayerView[] }) {
   )
 }
 
-function LayerRow({ layer, path }: { layer: LayerView; path: string }) {
+function LayerRow({ layer, path }: { layer: InspectedLayer; path: string }) {
   const short = (full: string) => full.slice(path.length)
   const id = useId()
   const { widths, deepen, block } = settings.value

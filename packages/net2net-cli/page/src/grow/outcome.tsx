@@ -34,7 +34,7 @@ export function Outcome() {
     failure.value = undefined
     try {
       const output = outputName(before.name)
-      const made = await models.call('download', current)
+      const made = await models.call('download', undefined)
       if (what === 'model') saveAs(output, made.bytes, 'application/octet-stream')
       else saveAs(output.replace(/\.onnx$/, '.recipe.json'), made.recipe, 'application/json')
       announce(`Saved ${what === 'model' ? output : 'the recipe'}.`)

@@ -1,7 +1,6 @@
 /** net2net deepen: Net2DeeperNet on any model. */
 
 import { type Command, Option } from 'commander'
-import { applyPlan, planDeepen } from 'net2net'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
 
@@ -38,15 +37,7 @@ a zero branch. Only "--init random-init" changes what the model computes.`,
       )
       .action((input: string, layers: readonly string[], options: Options) => {
         const { seed, init, block } = options
-        return growModel(io, {
-          input,
-          options,
-          grow(model) {
-            const plan = planDeepen(model, layers, { seed, init, block })
-            return { plans: [plan], model: applyPlan(model, plan) }
-          },
-          exact: init === 'net2deeper',
-        })
+        return growModel(io, { input, options, steps: [{ deepen: layers, seed, init, block }] })
       })
   },
 }

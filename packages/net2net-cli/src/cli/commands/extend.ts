@@ -1,7 +1,7 @@
 /** net2net extend: new entries of outputs, inputs, vocabularies and position tables, behind the old ones. */
 
 import type { Command } from 'commander'
-import { applyPlan, type ExtendOptions, type Extension, planExtend } from 'net2net'
+import type { ExtendOptions, Extension } from 'net2net'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
@@ -60,7 +60,16 @@ the table's layer where there are several: wte=+256. Behind a softmax new classe
 that the old probabilities stay. New channels are read with weights of zero, whatever they hold.`,
       )
       .action((input: string, options: Options) => {
-        const { o: file, output, seed, start, unlikely, names, parameterNames, ...others } = options
+        const {
+          o: file,
+          output: _,
+          seed,
+          start,
+          unlikely,
+          names,
+          parameterNames,
+          ...others
+        } = options
         const extension = extensionOf(options)
         return growModel(io, {
           input,
@@ -70,16 +79,15 @@ that the old probabilities stay. New channels are read with weights of zero, wha
             ...(file !== undefined && { output: file }),
             ...(parameterNames && { names: parameterNames }),
           },
-          grow(model) {
-            const plan = planExtend(model, extension, {
+          steps: [
+            {
+              extend: extension,
               seed,
               ...(start !== undefined && { start }),
               ...(unlikely !== undefined && { unlikely }),
               ...(names && { classes: names }),
-            })
-            return { plans: [plan], model: applyPlan(model, plan) }
-          },
-          exact: unlikely !== false,
+            },
+          ],
         })
       })
   },

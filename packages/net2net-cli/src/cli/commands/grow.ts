@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { readWhole } from 'net2net/files'
-import { formatRecipe, growByRecipe, parseRecipe, type Recipe } from 'net2net/recipe'
+import { formatRecipe, parseRecipe } from 'net2net/recipe'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
@@ -33,29 +33,17 @@ replays to the same bits. "seed" in the recipe comes before --seed.`,
             hint: `Write: net2net grow RECIPE ${file}`,
           })
         const text = new TextDecoder().decode(await readWhole(file))
-        const recipe: Recipe = { seed: options.seed, ...parseRecipe(text, file) }
-        const resolvedFile = `${output}.recipe.yaml`
-        let resolved = recipe
+        const { seed = options.seed, steps } = parseRecipe(text, file)
         await growModel(io, {
           input,
           options,
-          grow(model, context) {
-            const result = growByRecipe(model, recipe, context)
-            resolved = result.resolved
-            return result
-          },
+          steps,
+          seed,
           beside: {
-            names: [resolvedFile],
-            contents: () => new Map([[resolvedFile, formatRecipe(resolved)]]),
+            name: `${output}.recipe.yaml`,
+            content: (grown) => formatRecipe({ version: 1, seed, steps: grown.steps }),
           },
-          exact: recipe.steps.every(isExact),
         })
       })
   },
-}
-
-/** Whether a step keeps the function. */
-function isExact(step: Recipe['steps'][number]): boolean {
-  if ('widen' in step) return step.init !== 'random-pad' && step.noise !== 'paper'
-  return 'deepen' in step ? step.init !== 'random-init' : step.unlikely !== false
 }

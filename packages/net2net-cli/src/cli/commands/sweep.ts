@@ -64,7 +64,7 @@ export const sweep: CliCommand = {
 
 async function run(io: Io, file: string, options: Options): Promise<void> {
   const source = new TextDecoder().decode(await readWhole(file))
-  const plan = await readSweep(source, file)
+  const plan = readSweep(source, file)
   const { json } = options
   if (options.dryRun) return printPlan(io, json, plan)
   const folder = SweepFolder.create(options.output ?? join('runs', plan.name))

@@ -1,7 +1,7 @@
 /** net2net widen: Net2WiderNet on any model. */
 
 import { type Command, Option } from 'commander'
-import { applyPlan, type NoiseKind, planWiden, type WidenInit } from 'net2net'
+import type { NoiseKind, WidenInit } from 'net2net'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
@@ -54,11 +54,7 @@ text. Layers that must grow with it (residual streams) do. Only "--noise paper" 
         return growModel(io, {
           input,
           options,
-          grow(model, context) {
-            const plan = planWiden(model, widths, { seed, init, noise, ...context })
-            return { plans: [plan], model: applyPlan(model, plan) }
-          },
-          exact: init === 'net2wider' && noise !== 'paper',
+          steps: [{ widen: widths, seed, init, noise }],
         })
       })
   },

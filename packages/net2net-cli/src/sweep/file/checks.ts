@@ -1,11 +1,10 @@
 /** What can be wrong with an experiment though every field has its form: tried on untrained networks. */
-import { type Model, Net2NetError } from 'net2net'
+import { type GrowthStep, grow, type Model, Net2NetError } from 'net2net'
 import type { Path } from 'net2net/recipe'
-import { growNetwork } from '../trial/grow.ts'
 import { buildNetwork } from '../trial/networks.ts'
-import { type Growth, scratchName, teacherArmName } from '../trial/trial.ts'
+import { scratchName, teacherArmName } from '../trial/trial.ts'
 import { type Arm, type Experiment, settingsIn } from './entries.ts'
-import { growthOf, optimizerOf, type ResolvedSettings, resolveSettings } from './expand.ts'
+import { optimizerOf, type ResolvedSettings, resolveSettings, stepsOf } from './expand.ts'
 import type { Problems } from './problems.ts'
 import type { Settings } from './schema.ts'
 import { inOrder, sourceOf } from './specs.ts'
@@ -13,10 +12,7 @@ import { inOrder, sourceOf } from './specs.ts'
 const samples = { trainSize: 60_000, testSize: 10_000 } as const
 
 /** The names of the arms that can be trained. */
-export async function checkExperiment(
-  experiment: Experiment,
-  problems: Problems,
-): Promise<ReadonlySet<string>> {
+export function checkExperiment(experiment: Experiment, problems: Problems): ReadonlySet<string> {
   const { arms, path, teacher, shared } = experiment
   checkSizes(shared, path, problems)
   if (teacher.trainSize !== shared.trainSize || teacher.testSize !== shared.testSize)
@@ -41,7 +37,7 @@ export async function checkExperiment(
     }
     const start = networks.get(from)
     const { epochs } = resolveSettings(shared, entry)
-    const grown = start && (await checkGrowth(arm, { start, epochs }, problems))
+    const grown = start && checkGrowth(arm, { start, epochs }, problems)
     if (grown) networks.set(name, grown)
   }
   return new Set(networks.keys())
@@ -86,24 +82,23 @@ function checkCarry(
 }
 
 /** The network at the end; undefined where its growth is not possible. */
-async function checkGrowth(
+function checkGrowth(
   { entry, path }: Arm,
   { start, epochs }: { readonly start: Model; readonly epochs: number },
   problems: Problems,
-): Promise<Model | undefined> {
+): Model | undefined {
   let model: Model | undefined = start
-  const attempt = async (growth: Growth | undefined, at: Path) => {
-    if (!growth || !model) return
-    try {
-      model = (await growNetwork(model, growth, { seed: 0 })).model
-    } catch (error) {
-      if (!(error instanceof Net2NetError)) throw error
-      const field = growth.widen && growth.deepen ? [] : [growth.widen ? 'widen' : 'deepen']
-      problems.add([...at, ...field], error.message)
-      model = undefined
-    }
+  const attempt = (steps: readonly GrowthStep[], at: Path) => {
+    for (const step of steps)
+      try {
+        model &&= grow(model, [step]).model
+      } catch (error) {
+        if (!(error instanceof Net2NetError)) throw error
+        problems.add([...at, 'widen' in step ? 'widen' : 'deepen'], error.message)
+        model = undefined
+      }
   }
-  await attempt(growthOf(entry), path)
+  attempt(stepsOf(entry), path)
   let last = 0
   for (const [i, stage] of (entry.stages ?? []).entries()) {
     const at = [...path, 'stages', i]
@@ -112,9 +107,9 @@ async function checkGrowth(
     if (stage.afterEpoch >= epochs)
       problems.add([...at, 'afterEpoch'], `afterEpoch: the training ends after epoch ${epochs}`)
     last = stage.afterEpoch
-    const growth = growthOf(stage)
-    if (!growth) problems.add(at, 'a stage says what to widen or to deepen')
-    await attempt(growth, at)
+    const steps = stepsOf(stage)
+    if (steps.length === 0) problems.add(at, 'a stage says what to widen or to deepen')
+    attempt(steps, at)
   }
   return model
 }

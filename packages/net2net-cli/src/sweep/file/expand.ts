@@ -1,9 +1,11 @@
 /** From a sweep file's entries to arms with all their settings, grids written out. */
 
+import type { GrowthStep } from 'net2net'
+import type { GrowthStage } from 'net2net/growing'
 import { sweepNetworks } from '../trial/networks.ts'
-import type { Growth, TrialOptimizer, TrialStage } from '../trial/trial.ts'
-import type { ArmEntry, ExperimentEntry, Settings } from './schema.ts'
-import { growthNames, settingNames } from './schema.ts'
+import type { TrialOptimizer } from '../trial/trial.ts'
+import type { ArmEntry, ExperimentEntry, GrowthEntry, Settings } from './schema.ts'
+import { settingNames } from './schema.ts'
 
 /** What holds where the file says nothing. */
 const builtIn = {
@@ -38,25 +40,36 @@ export const optimizerOf = (settings: ResolvedSettings): TrialOptimizer => ({
 /** A tenth, without the last digits that a division would leave. */
 export const studentRate = (rate: number): number => Number((rate / studentShare).toPrecision(12))
 
-/** The growth of an arm or stage; undefined where it has none. */
-export function growthOf(entry: Growth): Growth | undefined {
-  if (entry.widen === undefined && entry.deepen === undefined) return undefined
-  const relevant = growthNames.filter(
-    (name) =>
-      entry[name] !== undefined &&
-      (entry.widen !== undefined || !['widenInit', 'noise', 'noiseSize'].includes(name)) &&
-      (entry.deepen !== undefined || !['deepenInit', 'block'].includes(name)),
-  )
-  return Object.fromEntries(relevant.map((name) => [name, entry[name]])) as Growth
+/** The growth of an arm or stage in the library's words: widening first, then deepening. */
+export function stepsOf(entry: GrowthEntry): readonly GrowthStep[] {
+  const { widen, deepen, widenInit, deepenInit, noise, noiseSize, block } = entry
+  return [
+    ...(widen
+      ? [
+          {
+            widen,
+            ...(widenInit && { init: widenInit }),
+            ...(noise && { noise }),
+            ...(noiseSize !== undefined && { noiseSize }),
+          },
+        ]
+      : []),
+    ...(deepen
+      ? [{ deepen, ...(deepenInit && { init: deepenInit }), ...(block && { block }) }]
+      : []),
+  ]
 }
 
-export const stagesOf = (arm: ArmEntry): readonly TrialStage[] | undefined =>
+/** @param seed of the trial: growths of one trial draw different maps */
+export const stagesOf = (
+  arm: Pick<ArmEntry, 'stages'>,
+  seed: number,
+): readonly GrowthStage[] | undefined =>
   arm.stages?.map((stage) => ({
-    ...growthOf(stage),
-    afterEpoch: stage.afterEpoch,
-    ...(stage.learningRateFactor === undefined
-      ? {}
-      : { learningRateFactor: stage.learningRateFactor }),
+    when: { epoch: stage.afterEpoch },
+    steps: stepsOf(stage),
+    seed: seed + 1000 * stage.afterEpoch,
+    learningRateFactor: stage.learningRateFactor ?? 1,
   }))
 
 /** The seeds of an experiment: so many from 0 on, or exactly these. */

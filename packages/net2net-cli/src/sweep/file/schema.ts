@@ -33,7 +33,7 @@ const settings = {
 export type Settings = z.infer<z.ZodObject<typeof settings>>
 export const settingNames = Object.keys(settings) as (keyof Settings)[]
 
-/** One growth, as sweep files and jobs have it. */
+/** One growth: widening first, then deepening. */
 export const growth = {
   widen: z
     .record(
@@ -48,7 +48,7 @@ export const growth = {
   noiseSize: z.number().positive('must be greater than 0').exactOptional(),
   block: z.enum(['identity', 'residual']).exactOptional(),
 }
-export const growthNames = Object.keys(growth) as (keyof typeof growth)[]
+export type GrowthEntry = z.infer<z.ZodObject<typeof growth>>
 
 const stage = z.strictObject({
   afterEpoch: count,

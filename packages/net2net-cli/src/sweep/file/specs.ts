@@ -3,11 +3,11 @@ import { randomStream } from 'net2net/tensor'
 import { scratchName, type TrialSpec, teacherArmName } from '../trial/trial.ts'
 import type { Arm } from './entries.ts'
 import {
-  growthOf,
   optimizerOf,
   type ResolvedSettings,
   resolveSettings,
   stagesOf,
+  stepsOf,
   studentRate,
 } from './expand.ts'
 import type { ArmEntry, Settings } from './schema.ts'
@@ -48,13 +48,10 @@ export function armSpec(
   entry: ArmEntry,
   { shared, seed, threads, parent }: ArmSurroundings,
 ): TrialSpec {
-  const growth = growthOf(entry)
-  const stages = stagesOf(entry)
-  const own = specOf(resolveSettings(shared, entry), seed, threads)
-  const changesRate = stages?.some(({ learningRateFactor = 1 }) => learningRateFactor !== 1)
+  const growth = stepsOf(entry).map((step) => ({ ...step, seed }))
+  const stages = stagesOf(entry, seed)
   return {
-    ...own,
-    ...(changesRate && own.optimizer.momentum ? { format: 2 as const } : {}),
+    ...specOf(resolveSettings(shared, entry), seed, threads),
     ...(parent
       ? {
           parent: parent.id,
@@ -64,8 +61,8 @@ export function armSpec(
         }
       : {}),
     ...(entry.carryOptimizer ? { carryOptimizer: true as const } : {}),
-    ...(growth ? { growth } : {}),
-    ...(growth && !parent ? { fresh: true as const } : {}),
+    ...(growth.length > 0 ? { growth } : {}),
+    ...(growth.length > 0 && !parent ? { fresh: true as const } : {}),
     ...(stages ? { stages } : {}),
   }
 }
@@ -75,7 +72,7 @@ const inheritedRate = ({ parent, learningRate }: TrialSpec): number =>
   parent === undefined ? studentRate(learningRate) : learningRate
 
 const specOf = (settings: ResolvedSettings, seed: number, threads: number): TrialSpec => ({
-  format: 1,
+  format: 3,
   data: {
     set: settings.data,
     ...(settings.trainSize === undefined ? {} : { trainSize: settings.trainSize }),

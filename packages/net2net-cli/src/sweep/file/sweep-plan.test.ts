@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { readSweep } from './sweep-plan.ts'
 
 const read = (...lines: readonly string[]) => readSweep(lines.join('\n'), 'sweep.yaml')
-const errorsOf = async (...lines: readonly string[]): Promise<readonly string[]> => {
+const errorsOf = (...lines: readonly string[]): readonly string[] => {
   try {
-    await read(...lines)
+    read(...lines)
   } catch (error) {
     return (error as Error).message.split('\n').slice(1)
   }
@@ -12,8 +12,8 @@ const errorsOf = async (...lines: readonly string[]): Promise<readonly string[]>
 }
 
 describe('a sweep file', () => {
-  test('with errors has all of them said at once, with their lines', async () => {
-    const errors = await errorsOf(
+  test('with errors has all of them said at once, with their lines', () => {
+    const errors = errorsOf(
       'name: bad',
       'treads: 2',
       'defaults: {epochs: 0, optimizer: rmsprop}',
@@ -54,8 +54,8 @@ describe('a sweep file', () => {
     expect(errors).toHaveLength(13)
   })
 
-  test('with a mistake in an experiment or arm has the others in it said too', async () => {
-    const errors = await errorsOf(
+  test('with a mistake in an experiment or arm has the others in it said too', () => {
+    const errors = errorsOf(
       'name: bad',
       'experiments:',
       '  - name: one',
@@ -74,16 +74,14 @@ describe('a sweep file', () => {
       expect.stringMatching(/^sweep\.yaml:9:54: afterEpoch: the training ends after epoch 2/),
       expect.stringMatching(/^sweep\.yaml:10:15: compare: "b" with itself/),
     ])
-    expect(await errorsOf('')).toEqual([
-      'sweep.yaml:1:1: the sweep: must have name and experiments',
-    ])
-    expect(await errorsOf('name: x', 'experiments: no')).toEqual([
+    expect(errorsOf('')).toEqual(['sweep.yaml:1:1: the sweep: must have name and experiments'])
+    expect(errorsOf('name: x', 'experiments: no')).toEqual([
       'sweep.yaml:2:1: experiments: must be a list of experiments',
     ])
   })
 
-  test('may merge settings from elsewhere', async () => {
-    const plan = await read(
+  test('may merge settings from elsewhere', () => {
+    const plan = read(
       'name: x',
       'defaults: &small {width: 4, trainSize: 64}',
       'experiments:',
@@ -94,12 +92,12 @@ describe('a sweep file', () => {
     expect(plan.trials[0]!.spec).toMatchObject({ width: 4, data: { trainSize: 32 } })
   })
 
-  test('that is no YAML says where', async () => {
-    expect(await errorsOf('name: [a', 'experiments: b')).not.toEqual([])
+  test('that is no YAML says where', () => {
+    expect(errorsOf('name: [a', 'experiments: b')).not.toEqual([])
   })
 
-  test('becomes a graph: a teacher per seed, once for all that start from it', async () => {
-    const plan = await read(
+  test('becomes a graph: a teacher per seed, once for all that start from it', () => {
+    const plan = read(
       'name: good',
       'seeds: [3, 5]',
       'defaults: {width: 4, trainSize: 64}',
@@ -145,14 +143,14 @@ describe('a sweep file', () => {
     ])
   })
 
-  test('without arms trains teachers, and reports them', async () => {
-    const plan = await read('name: x', 'experiments:', '  - {name: x, arms: []}')
+  test('without arms trains teachers, and reports them', () => {
+    const plan = read('name: x', 'experiments:', '  - {name: x, arms: []}')
     expect(plan.trials.map(({ labels }) => labels[0]!.arm)).toEqual(['teacher'])
     expect(plan.experiments).toEqual([{ name: 'x', teacher: 'teacher', arms: [], compare: [] }])
   })
 
-  test('checks the optimizer that is carried in every arm of a grid', async () => {
-    const errors = await errorsOf(
+  test('checks the optimizer that is carried in every arm of a grid', () => {
+    const errors = errorsOf(
       'name: x',
       'experiments:',
       '  - name: x',
@@ -164,22 +162,20 @@ describe('a sweep file', () => {
     ])
   })
 
-  test('names a trial by what it is, not by what it is called', async () => {
-    const ids = async (name: string, rate: number) =>
-      (
-        await read(
-          `name: ${name}`,
-          'experiments:',
-          `  - {name: ${name}, learningRate: ${rate}, arms: []}`,
-        )
+  test('names a trial by what it is, not by what it is called', () => {
+    const ids = (name: string, rate: number) =>
+      read(
+        `name: ${name}`,
+        'experiments:',
+        `  - {name: ${name}, learningRate: ${rate}, arms: []}`,
       ).trials.map(({ id }) => id)
-    expect(await ids('x', 0.1)).toEqual(await ids('y', 0.1))
-    expect(await ids('x', 0.1)).not.toEqual(await ids('x', 0.2))
+    expect(ids('x', 0.1)).toEqual(ids('y', 0.1))
+    expect(ids('x', 0.1)).not.toEqual(ids('x', 0.2))
   })
 
   // Whoever changes one makes all finished trials of its kind be trained again.
-  test('keeps the identities of its trials from version to version', async () => {
-    const { trials } = await read(
+  test('keeps the identities of its trials from version to version', () => {
+    const { trials } = read(
       'name: pin',
       'seeds: [3]',
       'experiments:',
@@ -196,12 +192,12 @@ describe('a sweep file', () => {
       '      - {name: adam, optimizer: adam, learningRate: 0.003, batchSize: 16}',
     )
     expect(Object.fromEntries(trials.map(({ id, labels }) => [labels[0]!.arm, id]))).toEqual({
-      teacher: 'tded7d8a391bf1ea4',
-      wider: 't68d95f33025886b2',
-      deeper: 't8d4202519ef75158',
-      staged: 'tfe1a7fee8e3dac2c',
-      fresh: 't1057486e0664a8be',
-      adam: 't7803cfc8a135a028',
+      teacher: 't1c37a14532659fb9',
+      wider: 'tf4ef9f3fcb43943d',
+      deeper: 't1564e4538e547674',
+      staged: 't6b7bca92bc84c2ed',
+      fresh: 'tc2203853e54987a4',
+      adam: 't6efdf8467305ec92',
     })
   })
 })

@@ -13,7 +13,7 @@ import {
 import { trialId } from '../trial/trial-id.ts'
 import { checkExperiment } from './checks.ts'
 import { type Arm, type Experiment, readExperiments } from './entries.ts'
-import { armsMeant, growthOf } from './expand.ts'
+import { armsMeant, stepsOf } from './expand.ts'
 import { isRecord, Problems } from './problems.ts'
 import { sweepSchema } from './schema.ts'
 import { armSpec, inOrder, sourceOf, teacherSpec } from './specs.ts'
@@ -25,10 +25,10 @@ import { armSpec, inOrder, sourceOf, teacherSpec } from './specs.ts'
  * @param file its name, for messages
  * @throws input with every problem and its line
  */
-export async function readSweep(text: string, file: string): Promise<SweepPlan> {
+export function readSweep(text: string, file: string): SweepPlan {
   const yaml = parseLocated(text)
   const problems = new Problems(yaml)
-  const plan = problems.all.length > 0 ? undefined : await planSweep(yaml.value, problems)
+  const plan = problems.all.length > 0 ? undefined : planSweep(yaml.value, problems)
   if (plan && problems.all.length === 0) return plan
   const sorted = problems.all.toSorted((a, b) => a.line - b.line || a.column - b.column)
   const lines = sorted.map(({ line, column, message }) => `${file}:${line}:${column}: ${message}`)
@@ -40,14 +40,14 @@ export async function readSweep(text: string, file: string): Promise<SweepPlan> 
 }
 
 /** What can be read is planned even where something is wrong: further mistakes are found so. */
-async function planSweep(root: unknown, problems: Problems): Promise<SweepPlan | undefined> {
+function planSweep(root: unknown, problems: Problems): SweepPlan | undefined {
   const parsed = sweepSchema.safeParse(root)
   if (!parsed.success) problems.addAll(parsed.error, [])
   const threads = isRecord(root) && typeof root.threads === 'number' ? root.threads : 1
   const trials = new Trials()
   const experiments: ExperimentPlan[] = []
   for (const experiment of readExperiments(root, problems)) {
-    const possible = await checkExperiment(experiment, problems)
+    const possible = checkExperiment(experiment, problems)
     addTrials(experiment, possible, { threads, trials })
     experiments.push(comparisonsOf(experiment, problems))
   }
@@ -145,7 +145,7 @@ function comparisonsOf(experiment: Experiment, problems: Problems): ExperimentPl
 /** Every grown arm against the networks from scratch, and against a teacher that trains on. */
 function defaultPairs(arms: readonly Arm[]): readonly (readonly [string, string])[] {
   const controls = arms.filter(
-    ({ entry }) => entry.from === scratchName || (!growthOf(entry) && !entry.stages),
+    ({ entry }) => entry.from === scratchName || (stepsOf(entry).length === 0 && !entry.stages),
   )
   const grown = arms.filter((arm) => !controls.includes(arm))
   return grown.flatMap((arm) => controls.map((control) => [arm.name, control.name] as const))

@@ -18,46 +18,53 @@ experiments:
       - {name: scratch-wide, from: scratch, widen: {conv1: 12}, optimizer: adamw, weightDecay: 0.1}
 `
 
-async function jobs(): Promise<readonly TrialJob[]> {
-  const plan = await readSweep(source, 'all.yaml')
+function jobs(): readonly TrialJob[] {
+  const plan = readSweep(source, 'all.yaml')
   const settings = { checkpointSeconds: 30, commonFolder: false }
   return plan.trials.map((trial) => jobOf(plan, trial, settings, () => true))
 }
 const asSent = (value: unknown) => JSON.parse(JSON.stringify(value))
 
-test('what submitters send is read as it is', async () => {
-  for (const job of await jobs()) expect(parseJob(asSent(job))).toEqual(job)
+test('what submitters send is read as it is', () => {
+  for (const job of jobs()) expect(parseJob(asSent(job))).toEqual(job)
 })
 
 test.each([
   ['leads out of the folder', { id: '../../x' }, /trial\.id is no identity of a trial/],
   ['is that of another trial', { id: `t${'0'.repeat(16)}` }, /is not the identity of its/],
   ['is not there', { id: undefined }, /trial\.id/],
-])('an identity that %s is refused', async (_, change, message) => {
-  const [job] = await jobs()
+])('an identity that %s is refused', (_, change, message) => {
+  const [job] = jobs()
   const poisoned = asSent({ ...job, trial: { ...job!.trial, ...change } })
   expect(() => parseJob(poisoned)).toThrow(
     expect.objectContaining({ kind: 'input', message: expect.stringMatching(message) }),
   )
 })
 
-test('a parent is an identity, too', async () => {
-  const [job] = await jobs()
+test('a parent is an identity, too', () => {
+  const [job] = jobs()
   const spec = { ...job!.trial.spec, parent: '../../../etc' }
   const poisoned = { ...job, trial: { ...job!.trial, spec, id: trialId(spec) } }
   expect(() => parseJob(asSent(poisoned))).toThrow(/trial\.spec\.parent is no identity/)
 })
 
-test('labels must be there, if only an empty list', async () => {
-  const [job] = await jobs()
+test('a job of another version is refused, and says so', () => {
+  const [job] = jobs()
+  const spec = { ...job!.trial.spec, format: 1 }
+  const old = { ...job, trial: { ...job!.trial, spec } }
+  expect(() => parseJob(asSent(old))).toThrow(/trial\.spec\.format is of another version/)
+})
+
+test('labels must be there, if only an empty list', () => {
+  const [job] = jobs()
   const { labels: _, ...unlabelled } = job!.trial
   expect(() => parseJob(asSent({ ...job, trial: unlabelled }))).toThrow(/trial\.labels/)
   const none = { ...job, trial: { ...job!.trial, labels: [] } }
   expect(parseJob(asSent(none)).trial.labels).toEqual([])
 })
 
-test('anything else is refused with a reason, and nothing escapes but that', async () => {
-  const [job] = await jobs()
+test('anything else is refused with a reason, and nothing escapes but that', () => {
+  const [job] = jobs()
   const paths = [['trial'], ['trial', 'spec'], ['trial', 'spec', 'data'], ['children'], []]
   fc.assert(
     fc.property(fc.constantFrom(...paths), fc.string(), fc.jsonValue(), (path, key, value) => {
@@ -81,8 +88,8 @@ test('anything else is refused with a reason, and nothing escapes but that', asy
   expect(() => parseJob(deep)).toThrow(expect.objectContaining({ kind: 'input' }))
 })
 
-test('a failure is read, and one that cannot be is a failure all the same', async () => {
-  const { trial } = (await jobs())[0]!
+test('a failure is read, and one that cannot be is a failure all the same', () => {
+  const { trial } = jobs()[0]!
   const failure = { id: trial.id, kind: 'input', message: 'No space.' }
   expect(parseFailure(JSON.stringify(failure), trial)).toEqual(failure)
   for (const text of ['', '{', '{}', 'null', JSON.stringify({ ...failure, id: '../../x' })])

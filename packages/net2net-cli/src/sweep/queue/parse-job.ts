@@ -17,8 +17,27 @@ const size = count.max(2 ** 24, 'must be at most 2^24')
 const whole = z.int('must be a whole number').nonnegative('must not be negative')
 const id = z.string().regex(/^t[0-9a-f]{16}$/, 'is no identity of a trial')
 
+const common = { seed: whole.exactOptional() }
+const steps = z.array(
+  z.union([
+    z.strictObject({
+      widen: growth.widen.unwrap(),
+      init: growth.widenInit,
+      noise: growth.noise,
+      noiseSize: growth.noiseSize,
+      ...common,
+    }),
+    z.strictObject({
+      deepen: growth.deepen.unwrap(),
+      init: growth.deepenInit,
+      block: growth.block,
+      ...common,
+    }),
+  ]),
+)
+
 const spec = z.strictObject({
-  format: z.literal([1, 2]),
+  format: z.literal(3, 'is of another version of net2net-cli'),
   data: z.strictObject({
     set: z.enum(['mnist', 'fashion-mnist']),
     trainSize: size.exactOptional(),
@@ -30,14 +49,15 @@ const spec = z.strictObject({
   order: whole,
   parent: id.exactOptional(),
   carryOptimizer: z.literal(true).exactOptional(),
-  growth: z.strictObject(growth).exactOptional(),
+  growth: steps.exactOptional(),
   fresh: z.literal(true).exactOptional(),
   stages: z
     .array(
       z.strictObject({
-        afterEpoch: count,
+        when: z.strictObject({ epoch: count }),
+        steps,
         learningRateFactor: z.number().positive().exactOptional(),
-        ...growth,
+        ...common,
       }),
     )
     .exactOptional(),

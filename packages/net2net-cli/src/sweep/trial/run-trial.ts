@@ -12,7 +12,6 @@ import { internalError } from '../../errors.ts'
 import { Stopwatch, type Times } from './stopwatch.ts'
 import { loadTrialData } from './sweep-data.ts'
 import type { SweepFolder } from './sweep-folder.ts'
-import { optimizerOf, stageOf, trialLoss } from './training-of.ts'
 import {
   type CurvePoint,
   stepsOf,
@@ -20,7 +19,7 @@ import {
   type TrialProgress,
   type TrialResult,
 } from './trial.ts'
-import { startOf } from './trial-start.ts'
+import { optimizerOf, startOf, trialLoss } from './trial-start.ts'
 
 const evaluationBatchSize = 100
 
@@ -57,14 +56,13 @@ export async function runTrial(
   const { signal, onProgress } = options
   const data = await loadTrialData(spec.data, options.dataFolder)
   const session = { threads: spec.threads }
-  const optimizer = optimizerOf(spec.optimizer, spec.learningRate)
   const checkpoints = new CheckpointFolder(folder.checkpoints(id), { fingerprint: id, keep: 2 })
   const { checkpoint } = await checkpoints.latest()
   const extra = checkpoint?.extra as Extra | undefined
   const attached = checkpoint?.attachments?.get('model')
   const start = attached
     ? { model: decodeModel(attached), state: checkpoint?.state }
-    : await startOf(spec, folder, data, optimizer)
+    : await startOf(spec, folder, data)
 
   const curve: CurvePoint[] = [...(extra?.curve ?? [])]
   const growths = [...(extra?.growths ?? [])]
@@ -83,7 +81,6 @@ export async function runTrial(
   }
   if (curve.length === 0) await measure(start.model, { step: 0, epoch: 0 })
 
-  const stages = spec.stages ?? []
   const everySteps = spec.evaluateEvery
   const isMeasured = ({ step, batch }: TrainingState) =>
     batch === 0 || (everySteps !== undefined && step % everySteps === 0)
@@ -119,13 +116,13 @@ export async function runTrial(
   let ended: { readonly model: Model; readonly state: TrainingState } | undefined
   const training = trainGrowing(start.model, data.train, {
     loss: trialLoss,
-    optimizer,
+    optimizer: optimizerOf(spec),
     epochs: spec.epochs,
     batchSize: spec.batchSize,
     seed: spec.order,
     runtime: nodeRuntime,
     session,
-    stages: stages.map((stage) => stageOf(stage, spec.seed)),
+    stages: spec.stages ?? [],
     ...(signal ? { signal } : {}),
     onStep: (event) => {
       if (Date.now() - told < 250) return

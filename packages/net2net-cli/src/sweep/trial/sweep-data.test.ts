@@ -28,7 +28,7 @@ describe('the data of trials', () => {
     await writeFile(join(folder, 'mnist', changed), labels)
     const text =
       'name: x\ndefaults: {width: 4, trainSize: 64, testSize: 100}\nexperiments: [{name: x, arms: []}]'
-    trial = (await readSweep(text, 'x')).trials[0]!
+    trial = readSweep(text, 'x').trials[0]!
   })
   afterAll(() => rm(folder, { recursive: true }))
 
@@ -57,10 +57,7 @@ describe('the data of trials', () => {
   })
 
   test('that are missing say how to provide them', async () => {
-    const plan = await readSweep(
-      'name: x\nexperiments: [{name: x, data: fashion-mnist, arms: []}]',
-      'x',
-    )
+    const plan = readSweep('name: x\nexperiments: [{name: x, data: fashion-mnist, arms: []}]', 'x')
     await expect(verifyData(plan, folder)).rejects.toMatchObject({
       kind: 'input',
       message: expect.stringContaining('Fashion-MNIST is not in'),

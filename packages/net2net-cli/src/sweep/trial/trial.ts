@@ -1,5 +1,6 @@
 /** A trial: one training of a sweep, as plain data that decides every bit of its outcome. */
-import type { DeepenOptions, WidenOptions } from 'net2net'
+import type { GrowthStep } from 'net2net'
+import type { GrowthStage } from 'net2net/growing'
 import type { SweepNetworkName } from './networks.ts'
 
 export interface TrialData {
@@ -9,25 +10,6 @@ export interface TrialData {
   readonly testSize?: number
 }
 
-/** One growth: widening first, then deepening. */
-export interface Growth {
-  readonly widen?: Readonly<Record<string, number | string>>
-  readonly deepen?: readonly string[]
-  /** Start of new units or layers: `net2wider`, `random-pad`, `net2deeper`, `random-init`. */
-  readonly widenInit?: NonNullable<WidenOptions['init']>
-  readonly deepenInit?: NonNullable<DeepenOptions['init']>
-  readonly noise?: NonNullable<WidenOptions['noise']>
-  readonly noiseSize?: number
-  readonly block?: NonNullable<DeepenOptions['block']>
-}
-
-/** A growth in the middle of the training. */
-export interface TrialStage extends Growth {
-  readonly afterEpoch: number
-  /** What the learning rate is multiplied by from then on; default 1. */
-  readonly learningRateFactor?: number
-}
-
 export interface TrialOptimizer {
   readonly name: 'sgd' | 'adam' | 'adamw'
   readonly momentum?: number
@@ -35,11 +17,8 @@ export interface TrialOptimizer {
 }
 
 export interface TrialSpec {
-  /**
-   * Rises when the same specification means other bits. 2: SGD's velocity changes with the learning rate
-   * where a stage changes that; all other specifications mean the same bits as in format 1.
-   */
-  readonly format: 1 | 2
+  /** Rises when the same specification means other bits, or when its form changes. */
+  readonly format: 3
   readonly data: TrialData
   readonly network: SweepNetworkName
   /** Units of the network's first layer. */
@@ -53,10 +32,11 @@ export interface TrialSpec {
   /** Go on with the parent's optimizer state, grown along. */
   readonly carryOptimizer?: true
   /** Before the training. */
-  readonly growth?: Growth
+  readonly growth?: readonly GrowthStep[]
   /** Only the architecture is kept: all parameters are drawn anew. */
   readonly fresh?: true
-  readonly stages?: readonly TrialStage[]
+  /** In the middle of the training. */
+  readonly stages?: readonly GrowthStage[]
   readonly optimizer: TrialOptimizer
   readonly learningRate: number
   readonly epochs: number

@@ -6,6 +6,7 @@
  */
 
 import { inputError } from '../../errors.ts'
+import type { BytePart, ByteSource } from '../../tensor/bytes.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import { inMemory } from '../bytes.ts'
 import {
@@ -17,7 +18,7 @@ import {
   textsOf,
 } from '../hdf5-read.ts'
 import { hdf5Parts } from '../hdf5-write.ts'
-import { readZip, type SizedBytes, type ZipPart, zipParts } from '../zip.ts'
+import { readZip, zipParts } from '../zip.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject
 export interface JsonObject {
@@ -37,7 +38,7 @@ export interface KerasFile {
   /** All numbers of that file by their path (`layers/dense/vars/0`). */
   readonly tensors: ReadonlyMap<string, LazyTensor>
   /** Other members of the archive. */
-  readonly others: ReadonlyMap<string, SizedBytes>
+  readonly others: ReadonlyMap<string, ByteSource>
 }
 
 /** Longer configs are no model's. */
@@ -48,16 +49,16 @@ const longestConfig = 1 << 27
  *
  * @throws Net2NetError (input) where it is none, or is broken
  */
-export function readKerasFile(source: SizedBytes, name: string): KerasFile {
+export function readKerasFile(source: ByteSource, name: string): KerasFile {
   const start = source.read(0, Math.min(4, source.size))
   return start[0] === 0x50 && start[1] === 0x4b
     ? readArchive(source, name)
     : readLegacy(source, name)
 }
 
-function readArchive(source: SizedBytes, name: string): KerasFile {
+function readArchive(source: ByteSource, name: string): KerasFile {
   const members = new Map(readZip(source, name))
-  const take = (member: string): SizedBytes => {
+  const take = (member: string): ByteSource => {
     const found = members.get(member)
     if (!found)
       throw inputError(`${name} has no ${member}: it is not a file that Keras 3 saved.`, {
@@ -86,7 +87,7 @@ function readArchive(source: SizedBytes, name: string): KerasFile {
   }
 }
 
-function readLegacy(source: SizedBytes, name: string): KerasFile {
+function readLegacy(source: ByteSource, name: string): KerasFile {
   const weights = readHdf5(source, name)
   const attribute = (key: string) => {
     const text = textOf(weights.attributes.get(key))
@@ -125,7 +126,7 @@ export function withChanges(file: KerasFile, { model, tensors }: KerasChanges): 
 }
 
 /** The parts of a file of the same format, to be written one after the other. */
-export function kerasParts({ format, model, weights, others }: KerasFile): readonly ZipPart[] {
+export function kerasParts({ format, model, weights, others }: KerasFile): readonly BytePart[] {
   if (format === 'h5') {
     const attributes = new Map(weights.attributes)
     attributes.set('model_config', { kind: 'texts', dims: [], texts: [JSON.stringify(model)] })
@@ -183,7 +184,7 @@ export const listedWeights = (group: Hdf5Group): readonly string[] =>
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-function jsonOf(bytes: SizedBytes, what: string): JsonObject {
+function jsonOf(bytes: ByteSource, what: string): JsonObject {
   if (bytes.size > longestConfig) throw inputError(`${what} is absurdly long.`)
   return parseJson(new TextDecoder().decode(bytes.read(0, bytes.size)), what)
 }
@@ -199,10 +200,10 @@ function parseJson(text: string, what: string): JsonObject {
   return value
 }
 
-const wholeOf = (bytes: SizedBytes): ZipPart => ({ byteLength: bytes.size, ...bytes })
+const wholeOf = (bytes: ByteSource): BytePart => ({ byteLength: bytes.size, ...bytes })
 
 /** Parts that lie one after the other, as one. */
-function joined(parts: readonly ZipPart[]): ZipPart {
+function joined(parts: readonly BytePart[]): BytePart {
   let byteLength = 0
   const places = parts.map((part) => {
     const from = byteLength

@@ -293,7 +293,7 @@ function fromInputs({ facts }: Solution): ReadonlySet<string> {
   const { graph } = facts.model
   const reached = new Set(graph.inputs.map(({ name }) => name))
   for (const node of graph.nodes) {
-    const isMoved = movesElements(facts.operatorOf(node)) || node.opType === 'Cast'
+    const isMoved = movesElements(facts.operatorOf(node))
     if (isMoved && reached.has(node.inputs[0] ?? ''))
       for (const name of node.outputs) reached.add(name)
   }

@@ -12,11 +12,21 @@ import { spread } from './fixed.ts'
 import { type Relations, relate } from './relate.ts'
 import { assignSplits, type Splits } from './splits.ts'
 
+/**
+ * What has been solved of a model. Planners and `inspect` take it in place of the model, so that who plans often solves
+ * once. What else is in it is no part of the interface.
+ */
 export interface Solution {
+  readonly model: Model
+  /** @internal */
   readonly facts: Facts
+  /** @internal */
   readonly axes: SolvedAxes
+  /** @internal */
   readonly relations: Relations
+  /** @internal */
   readonly splits: Splits
+  /** @internal */
   readonly groups: ChannelGroups
 }
 
@@ -41,9 +51,12 @@ function solveFacts(
   const related = spread(axes, fixed)
   const { splits, refused } = assignSplits(facts, axes, relations, related)
   const reasons = refused.length === 0 ? related : spread(axes, [...fixed, ...refused])
-  return { facts, axes, relations, splits, groups: channelGroups(facts, axes, relations, reasons) }
+  const groups = channelGroups(facts, axes, relations, reasons)
+  return { model: facts.model, facts, axes, relations, splits, groups }
 }
 
 /** What planners take: a model, or what has been solved of it already. */
 export const solutionOf = (from: Model | Solution): Solution =>
   'facts' in from ? from : solve(from)
+
+export const modelOf = (from: Model | Solution): Model => ('facts' in from ? from.model : from)

@@ -1,0 +1,134 @@
+/** A growth plan as text. */
+import { type GrowthPlan, rolesIn } from './growth-plan.ts'
+
+/**
+ * What a plan does, as lines of text: layers that grow or are inserted, and what follows from them for parameters,
+ * sizes and numbers. Each is a table with a head, and an empty line lies between two. A plan without changes gives no line.
+ */
+export function describePlan(plan: GrowthPlan): readonly string[] {
+  const { units, inserted, parameters, positions, integers, copied, pinned } = plan
+  const { declared = [], classes = [] } = plan
+  const tables = [
+    table(
+      ['units of', 'from', 'to', 'initialization'],
+      units.map(({ id, members, from, to, init }) => [
+        members.length === 0 ? id : members.join(', '),
+        from,
+        to,
+        init,
+      ]),
+    ),
+    table(
+      ['new layer', 'after', 'nodes', 'initialization'],
+      inserted.map(({ name, after, layer, init }) => [
+        name,
+        after,
+        layer.nodes.map(({ opType }) => opType).join(' + '),
+        init,
+      ]),
+    ),
+    table(
+      ['of', 'axis', 'from', 'to', 'found as'],
+      declared.map(({ kind, name, axis, from, to, why = '' }) => [
+        `${kind} ${name}`,
+        axis,
+        from,
+        to,
+        why,
+      ]),
+    ),
+    table(
+      ['new class'],
+      classes.map((name) => [name]),
+    ),
+    table(
+      ['parameter', 'before', 'after', 'how'],
+      [
+        ...parameters.map((change) => [
+          ...changed(change),
+          [
+            ...change.axes.map(
+              ({ axis, map, role }) => `axis ${axis} ${[...rolesIn(map, role)].join(' and ')}`,
+            ),
+            ...startOf(change),
+            ...copyOf(change),
+          ].join(', '),
+        ]),
+        ...positions.map((change) => [
+          ...changed(change),
+          ['positions counted anew', ...copyOf(change)].join(', '),
+        ]),
+      ],
+    ),
+    table(
+      ['size', 'from', 'to'],
+      integers.map((change) => [
+        'constant' in change
+          ? `${change.constant}[${change.index}]`
+          : `${change.attribute} of ${change.node}`,
+        change.from,
+        change.to,
+      ]),
+    ),
+    table(
+      ['computed anew', 'for'],
+      copied.map(({ outputs, uses }) => [
+        Object.keys(outputs).join(', '),
+        uses.map(({ node }) => node).join(', '),
+      ]),
+    ),
+    table(
+      ['pinned number', 'at'],
+      pinned.map(({ to, elements }) => [to, elements.join(', ')]),
+    ),
+  ]
+  return tables
+    .filter((lines) => lines.length > 0)
+    .flatMap((lines, i) => (i > 0 ? ['', ...lines] : lines))
+}
+
+type Change = GrowthPlan['positions'][number]
+
+const changed = ({ to, before, after }: Pick<Change, 'to' | 'before' | 'after'>) => [
+  to,
+  before.join('×'),
+  after.join('×'),
+]
+
+const copyOf = ({ name, to }: Pick<Change, 'name' | 'to'>) =>
+  name === to ? [] : [`a copy of ${name}`]
+
+const starts = {
+  zero: 'zeros',
+  random: 'random numbers',
+  mean: 'the mean of the old ones',
+  copy: 'those of an old one',
+}
+
+/** What the entries of added units begin with. */
+function startOf({ added }: GrowthPlan['parameters'][number]): readonly string[] {
+  if (!added) return []
+  const { start, shift } = added
+  const lowered = shift === undefined ? '' : ` minus ${(-shift).toFixed(2)} (unlikely)`
+  return [`new entries ${starts[start]}${lowered}`]
+}
+
+/** Aligned columns, numbers to the right; nothing without rows. */
+function table(
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+): readonly string[] {
+  if (rows.length === 0) return []
+  const lines = [head, ...rows.map((row) => row.map(String))]
+  const widths = head.map((_, k) =>
+    lines.reduce((most, line) => Math.max(most, line[k]!.length), 0),
+  )
+  return lines.map((line) =>
+    line
+      .map((cell, k) =>
+        typeof rows[0]![k] === 'number' ? cell.padStart(widths[k]!) : cell.padEnd(widths[k]!),
+      )
+      .join('  ')
+      .trimEnd(),
+  )
+}
