@@ -7,7 +7,7 @@ import { type GrowthPlan, rolesIn } from './growth-plan.ts'
  */
 export function describePlan(plan: GrowthPlan): readonly string[] {
   const { units, inserted, parameters, positions, integers, copied, pinned } = plan
-  const { declared = [], classes = [] } = plan
+  const { declared = [], classes = [], floats = [] } = plan
   const tables = [
     table(
       ['units of', 'from', 'to', 'initialization'],
@@ -51,6 +51,7 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
               ({ axis, map, role }) => `axis ${axis} ${[...rolesIn(map, role)].join(' and ')}`,
             ),
             ...startOf(change),
+            ...(change.factor === undefined ? [] : [`all times ${change.factor.toFixed(4)}`]),
             ...copyOf(change),
           ].join(', '),
         ]),
@@ -68,6 +69,14 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
           : `${change.attribute} of ${change.node}`,
         change.from,
         change.to,
+      ]),
+    ),
+    table(
+      ['attribute', 'from', 'to'],
+      floats.map(({ node, attribute, from, to }) => [
+        `${attribute} of ${node}`,
+        from.toPrecision(6),
+        to.toPrecision(6),
       ]),
     ),
     table(
@@ -106,9 +115,11 @@ const starts = {
 }
 
 /** What the entries of added units begin with. */
-function startOf({ added }: GrowthPlan['parameters'][number]): readonly string[] {
+function startOf({ added, axes }: GrowthPlan['parameters'][number]): readonly string[] {
   if (!added) return []
-  const { start, shift } = added
+  const { start, shift, read } = added
+  const roles = new Set(axes.flatMap(({ map, role }) => [...rolesIn(map, role)]))
+  if (!roles.has('copied')) return [`new entries ${starts[read ?? 'zero']}`]
   const lowered = shift === undefined ? '' : ` minus ${(-shift).toFixed(2)} (unlikely)`
   return [`new entries ${starts[start]}${lowered}`]
 }

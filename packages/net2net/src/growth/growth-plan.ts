@@ -9,7 +9,7 @@ import type { DType } from '../tensor/dtype.ts'
 import type { KnownNumbers } from '../tensor/known-numbers.ts'
 
 export interface GrowthPlan {
-  /** 2 where units are only copied and layers inserted; 3 where some are added (`added`, `declared`, `classes`). */
+  /** 2 where units are only copied and layers inserted; 3 where units are added. */
   readonly version: 2 | 3
   /** Seed of every random number that applying the plan draws (noise, random weights). */
   readonly seed: number
@@ -24,8 +24,18 @@ export interface GrowthPlan {
   readonly inserted: readonly Insertion[]
   /** Axes of the graph's inputs and outputs that grow. */
   readonly declared?: readonly DeclaredAxis[]
+  /** Attributes of nodes with other numbers, such as the ε of a norm over more units. */
+  readonly floats?: readonly FloatChange[]
   /** Names that are appended to those of the classes. */
   readonly classes?: readonly string[]
+}
+
+/** A floating-point attribute of a node, which is known by its first output. */
+export interface FloatChange {
+  readonly node: string
+  readonly attribute: string
+  readonly from: number
+  readonly to: number
 }
 
 /** An axis of an input or output of the graph, whose new entries lie behind the old ones. */
@@ -101,8 +111,17 @@ export interface ParameterChange {
   }[]
   /** Value of new entries of a vector under random padding (default 0.1); otherwise N(0, 0.1²). */
   readonly padding?: number
-  /** Of the entries of added units along a copied axis: what they begin with, and what is added to that. */
-  readonly added?: { readonly start: AddedStart; readonly shift?: number }
+  /**
+   * Of the entries of added units along a copied axis: what they begin with, and what is added to that. `read`: what they
+   * begin with along a split axis, where added units hold zero and nothing need be; otherwise they are zero there.
+   */
+  readonly added?: {
+    readonly start: AddedStart
+    readonly shift?: number
+    readonly read?: 'random'
+  }
+  /** A factor on all entries. */
+  readonly factor?: number
   readonly noise?: {
     readonly kind: NoiseKind
     readonly relative: number

@@ -54,8 +54,10 @@ const parameter = z.strictObject({
     .strictObject({
       start: z.enum(['zero', 'random', 'mean', 'copy']),
       shift: z.number().exactOptional(),
+      read: z.literal('random').exactOptional(),
     })
     .exactOptional(),
+  factor: z.number().positive().exactOptional(),
   noise: z
     .strictObject({
       kind: z.enum(['zero-sum', 'paper', 'none']),
@@ -152,6 +154,13 @@ const insertion = z.strictObject({
   }),
 })
 
+const floatChange = z.strictObject({
+  node: name,
+  attribute: name,
+  from: z.number(),
+  to: z.number(),
+})
+
 const declaredAxis = z.strictObject({
   kind: z.enum(['input', 'output']),
   name,
@@ -174,6 +183,7 @@ export const planSchema = z
     positions: z.array(positions),
     inserted: z.array(insertion),
     declared: z.array(declaredAxis).exactOptional(),
+    floats: z.array(floatChange).exactOptional(),
     classes: z.array(name).exactOptional(),
   })
   .meta({ id: 'GrowthPlan', description: 'What a growth does to a model, as it was planned.' })

@@ -11,6 +11,8 @@ import type { GatheredAxis } from './axis-gather.ts'
 
 export interface AddedEntries {
   readonly start: AddedStart
+  /** What they begin with where they are split; default zero, as they are. */
+  readonly read?: 'random'
   /** Added to each of them. */
   readonly shift?: number
   readonly seed: number
@@ -28,10 +30,14 @@ const PART = 1 << 18
 export function withAddedEntries(
   tensor: LazyTensor,
   { axis, gathered }: GatheredAxis,
-  { start, shift = 0, seed, parameter }: AddedEntries,
+  { start: copied, read, shift: more = 0, seed, parameter }: AddedEntries,
 ): LazyTensor {
   const { fresh, split, to } = gathered
-  const isSet = fresh.map((flag, at) => (split[at] === 0 ? 0 : flag))
+  const isRead = fresh.some((flag, at) => flag === 1 && split[at] === 0)
+  if (isRead && read === undefined && !fresh.some((flag, at) => flag === 1 && split[at] !== 0))
+    return tensor
+  const [start, shift] = isRead && read !== undefined ? [read, 0] : [copied, more]
+  const isSet = fresh.map((flag, at) => (split[at] === 0 && read === undefined ? 0 : flag))
   if (!isSet.includes(1) || (start === 'copy' && shift === 0)) return tensor
   const stride = elementCount(tensor.dims.slice(axis + 1))
   const valueAt = valuesOf(tensor, { axis, gathered }, start, [seed, 'added', parameter])

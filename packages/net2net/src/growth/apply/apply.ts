@@ -37,6 +37,7 @@ export function applyPlan(model: Model, plan: GrowthPlan): Model {
   }
   for (const number of plan.pinned)
     edit.pin(number.value, number.to, numbersTensor(number), number.uses)
+  for (const change of plan.floats ?? []) edit.setFloat(change)
   for (const { name } of plan.inserted) edit.nodeNames.claim(name)
   for (const insertion of plan.inserted) insert(edit, insertion, plan.seed)
   const grown = declare(edit.model(), plan)

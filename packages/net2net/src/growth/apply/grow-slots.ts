@@ -12,7 +12,7 @@ import { type AxisSelection, gather } from '../../tensor/lazy.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
 import { withAddedEntries } from './added-entries.ts'
-import { addEntries, gatheredAxes, scaledBy, splitUp } from './grow-tensor.ts'
+import { addEntries, gatheredAxes, scaled, scaledBy, splitUp } from './grow-tensor.ts'
 
 /** With which power of the gradient a slot scales: momentum 1, squared gradients 2. */
 export type SlotPower = 0 | 1 | 2
@@ -59,7 +59,11 @@ export function growSlots(
           : tensor,
       gather(slot, selections),
     )
-    result.set(change.to, grown)
+    // The gradient of γ is that of f·γ, times f.
+    result.set(
+      change.to,
+      isFloat(slot.dtype) ? scaled(grown, (change.factor ?? 1) ** -power) : grown,
+    )
   }
   return result
 }
@@ -75,7 +79,10 @@ export function growAverages(
     if (!average) continue
     const axes = gatheredAxes(plan, change, average)
     const grown = gather(average, axes.map(splitUp))
-    result.set(change.to, isFloat(average.dtype) ? addEntries(plan, change, grown, axes) : grown)
+    result.set(
+      change.to,
+      isFloat(average.dtype) ? scaled(addEntries(plan, change, grown, axes), change.factor) : grown,
+    )
   }
   return result
 }

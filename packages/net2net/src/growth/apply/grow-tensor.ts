@@ -63,7 +63,17 @@ export function growTensor(
 ): LazyTensor {
   const axes = gatheredAxes(plan, change, tensor)
   const grown = growCopies(plan, change, tensor, axes)
-  return isFloat(tensor.dtype) ? addEntries(plan, change, grown, axes) : grown
+  return isFloat(tensor.dtype)
+    ? scaled(addEntries(plan, change, grown, axes), change.factor)
+    : grown
+}
+
+/** All entries times a factor. */
+export function scaled(tensor: LazyTensor, factor = 1): LazyTensor {
+  if (factor === 1) return tensor
+  return gather(tensor, [], (values) => {
+    for (let i = 0; i < values.length; i++) values[i]! *= factor
+  })
 }
 
 /** Along a split axis the entries of added units are zero, along a copied one as the plan says. */
@@ -74,7 +84,11 @@ export function addEntries(
   axes: readonly GatheredAxis[],
 ): LazyTensor {
   if (added === undefined) return grown
-  return axes.reduce(
+  // What is read with any weights comes first: new rows are means over these, too.
+  const isSplit = ({ gathered: { fresh, split: coefficients } }: GatheredAxis) =>
+    fresh.some((flag, i) => flag === 1 && coefficients[i] === 0)
+  const inOrder = [...axes.filter(isSplit), ...axes.filter((each) => !isSplit(each))]
+  return inOrder.reduce(
     (tensor, along) => withAddedEntries(tensor, along, { ...added, seed, parameter: to }),
     grown,
   )

@@ -73,7 +73,7 @@ export function planExtend(
   const addedOf = (reading: Reading) => {
     const start = startAt(solution, reading, starts)
     const shift = unlikely.find(({ bias }) => bias === reading)?.shift
-    return start && { start, ...(shift !== undefined && { shift }) }
+    return start && { added: { start, ...(shift !== undefined && { shift }) } }
   }
   const noise = { kind: 'none', relative: 0 } as const
   const units = planUnits(solution, grown, noise, addedOf)

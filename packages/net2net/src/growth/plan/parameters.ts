@@ -13,10 +13,10 @@ export interface Noise {
 }
 
 /** What the entries of added units begin with where a constant is read. */
-export type AddedOf = (reading: Reading) => ParameterChange['added']
+export type AddedOf = (reading: Reading) => Pick<ParameterChange, 'added' | 'factor'> | undefined
 
 /** What growth makes of a parameter for some of its readers. */
-type Need = Pick<ParameterChange, 'axes' | 'padding' | 'added'> & {
+type Need = Pick<ParameterChange, 'axes' | 'padding' | 'added' | 'factor'> & {
   readonly after: readonly number[]
   /** The axis along which noise may sum to zero. */
   readonly noiseAxis?: number
@@ -44,7 +44,7 @@ export function parameterChanges(
       if (need) needs.set(useKey({ node: nodeKey(reading.node), input: reading.input }), need)
     }
     return variantsOf(solution, name, needs).map(({ need, uses }): ParameterChange => {
-      const { axes, after, padding, added } = need
+      const { axes, after, padding, added, factor } = need
       return {
         name,
         to: uses ? names.fresh(`${name}_grown`) : name,
@@ -54,6 +54,7 @@ export function parameterChanges(
         axes,
         ...(padding !== undefined && { padding }),
         ...(added && { added }),
+        ...(factor !== undefined && { factor }),
         ...noiseOf(need, noise),
       }
     })
@@ -90,14 +91,12 @@ function needOf(
   })
   if (found.length === 0) return undefined
   const padding = solution.facts.operatorOf(node)?.growth?.padding?.[input]
-  const isCopied = found.some(({ map, role }) => rolesIn(map, role).has('copied'))
-  const added = isCopied ? addedOf(reading) : undefined
   const noisy = found.find(({ noise }) => noise !== undefined)
   return {
     axes: found.map(({ axis, map, role }) => ({ axis, map, role })),
     after,
     ...(padding !== undefined && { padding }),
-    ...(added && { added }),
+    ...addedOf(reading),
     ...(noisy && { noiseAxis: noisy.axis }),
     ...(noisy?.noise === 'before' && { isBeforeSum: true }),
   }

@@ -2,11 +2,14 @@
  * Net2WiderNet on any graph: from wanted widths to a plan. Units of a layer are channel groups
  * that the solver found; everything that their growth touches is in the plan.
  */
+import { internalError, refusedError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
 import { type Solution, solutionOf } from '../solve/index.ts'
+import { addedWidth } from './added-width.ts'
+import type { AddedOf } from './parameters.ts'
 import { planUnits } from './plan-units.ts'
-import { type ReplicateOptions, replicate, replicateOptions } from './replicate.ts'
+import { type Replicated, type ReplicateOptions, replicate, replicateOptions } from './replicate.ts'
 import { chooseSizes, type Widths } from './widths.ts'
 
 /** What planning is done with, and what does not change the plan. */
@@ -44,5 +47,44 @@ export function planWiden(
   options.onMemory?.(BYTES_PER_UNIT * units)
   const grown = replicate(solution, chosenSizes, chosen)
   const noise = { kind: chosen.noise, relative: chosen.noiseSize }
-  return { version: 2, seed: chosen.seed, ...planUnits(solution, grown, noise), inserted: [] }
+  const others = grown.filter(({ units: { init: start } }) => start === 'added')
+  if (others.length === 0)
+    return { version: 2, seed: chosen.seed, ...planUnits(solution, grown, noise), inserted: [] }
+  const { addedOf, floats, inserted } = addedUnits(solution, others, chosen.noise !== 'none')
+  return {
+    version: 3,
+    seed: chosen.seed,
+    ...planUnits(solution, grown, noise, addedOf),
+    inserted,
+    floats,
+  }
+}
+
+/**
+ * What follows where units are added instead of copied.
+ *
+ * @param isRandom Whether weights that read them may be random, so that they learn different things.
+ * @throws Net2NetError (refused) for more than one group of these: what they hold is followed for one at a time
+ */
+function addedUnits(solution: Solution, others: readonly Replicated[], isRandom: boolean) {
+  const [only, another] = others
+  if (another)
+    throw refusedError(
+      `The widths of ${only!.id} and of ${another.id} are no multiples of the old ones: widen one after the other.`,
+    )
+  const { variable, id, units } = only!
+  const found = addedWidth(solution, variable, units.from, units.to)
+  if ('reason' in found)
+    throw internalError(`${id} cannot grow to ${units.to} units: ${found.reason}.`)
+  const { parameters, scaled, floats, inserted } = found
+  const addedOf: AddedOf = (reading) => {
+    const [added, factor] = [parameters.get(reading), scaled.get(reading)]
+    if (!added) return undefined
+    const { read, ...plain } = added
+    return {
+      added: read && isRandom ? added : plain,
+      ...(factor !== undefined && { factor }),
+    }
+  }
+  return { addedOf, floats, inserted }
 }

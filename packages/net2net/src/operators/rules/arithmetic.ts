@@ -13,6 +13,7 @@
  *   mod (fmod = 1): g, −g·(a − y)/b
  */
 
+import { toNumbers } from '../../tensor/tensor.ts'
 import type { TrainingFacets } from '../contract/facets.ts'
 import type { GradientRule } from '../contract/gradient.ts'
 import type { Operator } from '../contract/operator.ts'
@@ -33,13 +34,13 @@ interface BinaryOptions {
   readonly gradient: GradientRule
   readonly scaling: Operator['scaling']
   readonly sign: Operator['sign']
-  readonly bias?: true
+  readonly growth?: Operator['growth']
   readonly operand?: TrainingFacets['operand']
 }
 
 const binary = (
   name: string,
-  { element, gradient, scaling, sign, bias, operand }: BinaryOptions,
+  { element, gradient, scaling, sign, growth, operand }: BinaryOptions,
 ): Operator => ({
   name,
   infer: inferBroadcast(element),
@@ -47,7 +48,7 @@ const binary = (
   gradient,
   scaling,
   sign,
-  ...(bias && { growth: { bias } }),
+  ...(growth && { growth }),
   ...(operand && { training: { operand } }),
   execution: { blocked: blockedElementwise, broadcasts: true },
 })
@@ -103,6 +104,12 @@ const power: Operator = {
   ),
   scaling: 'none',
   sign: 'unknown',
+  growth: {
+    keepsZero: (constant) => {
+      const exponent = constant(1)
+      return exponent !== undefined && [...toNumbers(exponent)].every((value) => value > 0)
+    },
+  },
   execution: { broadcasts: true },
 }
 
@@ -115,7 +122,7 @@ export const arithmetic: readonly Operator[] = [
       ({ g }) => g,
     ),
     sign: 'inherited',
-    bias: true,
+    growth: { bias: true },
     operand: 'bias',
   }),
   binary('Sub', {
@@ -126,6 +133,7 @@ export const arithmetic: readonly Operator[] = [
       ({ f, g }) => f.neg(g),
     ),
     sign: 'unknown',
+    growth: { difference: true },
   }),
   binary('Mul', {
     scaling: multilinear,
