@@ -123,7 +123,7 @@ function network(seed: number, kind: Kind, dtype?: 'float64'): Model {
 
 async function outputOf(model: Model, seed: number): Promise<ArrayLike<number>> {
   const random = randomStream(seed, 'input')
-  const [{ name }] = model.graph.inputs as [{ name: string }]
+  const { name } = model.graph.inputs[0]!
   const feed =
     name === 'ids'
       ? int64(
