@@ -281,6 +281,86 @@ def group_norm_network(classes=10):
     return nn.Sequential(*layers, *head(channels, classes))
 
 
+class Separable(nn.Module):
+    """A depthwise convolution with dilation, then one of single taps."""
+
+    def __init__(self, channels, filters, stride, dilation):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(
+                channels, channels, 5, stride, 2 * dilation, dilation=dilation, groups=channels
+            ),
+            nn.PReLU(channels),
+            nn.Conv2d(channels, filters, 1),
+            nn.GroupNorm(4, filters),
+            nn.Mish(),
+        )
+
+    def forward(self, x):
+        return self.body(x)
+
+
+def separable(classes=10):
+    """Channels that are no blocks, activations whose kernels are slow."""
+    return nn.Sequential(
+        nn.Conv2d(3, 24, 3, 1, 1),
+        Separable(24, 48, 2, 1),
+        Separable(48, 96, 1, 2),
+        Separable(96, 96, 2, 1),
+        *head(96, classes),
+    )
+
+
+class Translation(nn.Module):
+    """Down and up again, as in Isola et al. 2017; the mean over positions serves as logits."""
+
+    def __init__(self, classes=10):
+        super().__init__()
+        layers, channels = [], 3
+        for filters in (32, 64, 128):
+            layers.append(nn.Conv2d(channels, filters, 4, 2, 1))
+            layers += [] if filters == 32 else [nn.InstanceNorm2d(filters, affine=True)]
+            layers.append(nn.LeakyReLU(0.2))
+            channels = filters
+        self.body = nn.Sequential(
+            *layers,
+            nn.ConvTranspose2d(128, 64, 4, 2, 1),
+            nn.ReLU(),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(64, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.Upsample(scale_factor=2, mode="bilinear"),
+            nn.Conv2d(32, classes, 3, padding=1),
+        )
+
+    def forward(self, x):
+        return self.body(x).mean((2, 3))
+
+
+def signals(classes=20):
+    layers, channels = [], 4
+    for filters, kernel, stride in ((32, 9, 2), (64, 9, 2), (128, 5, 2), (128, 3, 1)):
+        layers += [
+            nn.Conv1d(channels, filters, kernel, stride, kernel // 2),
+            nn.BatchNorm1d(filters),
+            nn.ReLU(),
+        ]
+        channels = filters
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(channels, classes))
+
+
+def volumes(classes=10):
+    layers, channels = [], 1
+    for filters, stride in ((16, 1), (32, 2), (64, 2)):
+        layers += [
+            nn.Conv3d(channels, filters, 3, stride, 1),
+            nn.BatchNorm3d(filters),
+            nn.ReLU(),
+        ]
+        channels = filters
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(channels, classes))
+
+
 # ------------------------------------------------------------------ transformers
 
 
@@ -347,6 +427,63 @@ class ViT(nn.Module):
         return self.head(self.norm(self.blocks(y))[:, 0])
 
 
+class RootMeanSquare(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        return self.scale * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6))
+
+
+class GatedBlock(nn.Module):
+    """Rotary positions, RMSNorm and a gated feed-forward layer, as in Touvron et al. 2023."""
+
+    def __init__(self, width, heads, length):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = RootMeanSquare(width), RootMeanSquare(width)
+        self.q, self.k, self.v, self.project = (
+            nn.Linear(width, width, False) for _ in range(4)
+        )
+        hidden = 8 * width // 3 // 16 * 16
+        self.gate, self.up = nn.Linear(width, hidden, False), nn.Linear(width, hidden, False)
+        self.down = nn.Linear(hidden, width, False)
+        size = width // heads
+        angles = torch.arange(length)[:, None] / 10000 ** (torch.arange(0, size, 2) / size)[None]
+        angles = torch.cat([angles, angles], -1)
+        self.register_buffer("cos", angles.cos())
+        self.register_buffer("sin", angles.sin())
+
+    def rotate(self, x):
+        a, b = x.chunk(2, -1)
+        return x * self.cos + torch.cat([-b, a], -1) * self.sin
+
+    def forward(self, x):
+        batch, length, width = x.shape
+        y = self.norm1(x)
+        q, k, v = (
+            layer(y).view(batch, length, self.heads, width // self.heads).transpose(1, 2)
+            for layer in (self.q, self.k, self.v)
+        )
+        y = F.scaled_dot_product_attention(self.rotate(q), self.rotate(k), v, is_causal=True)
+        x = x + self.project(y.transpose(1, 2).reshape(batch, length, width))
+        y = self.norm2(x)
+        return x + self.down(F.silu(self.gate(y)) * self.up(y))
+
+
+class GatedGPT(nn.Module):
+    def __init__(self, width=128, depth=4, heads=4, vocabulary=1000, length=64):
+        super().__init__()
+        self.token = nn.Embedding(vocabulary, width)
+        self.blocks = nn.Sequential(*[GatedBlock(width, heads, length) for _ in range(depth)])
+        self.norm = RootMeanSquare(width)
+        self.head = nn.Linear(width, vocabulary, False)
+
+    def forward(self, x):
+        return self.head(self.norm(self.blocks(self.token(x))))
+
+
 def mlp():
     return nn.Sequential(
         nn.Flatten(),
@@ -410,6 +547,11 @@ NETWORKS = {
     "efficientnet": (efficientnet, images(), 100, 8),
     "dilated-unet": (lambda: UNet((24, 48), 10, 2), images(), 10, 8),
     "group-norm": (group_norm_network, images(), 10, 8),
+    "separable": (separable, images(), 10, 8),
+    "translation": (Translation, images(), 10, 8),
+    "signals": (signals, lambda batch: torch.randn(batch, 4, 512), 20, 16),
+    "volumes": (volumes, lambda batch: torch.randn(batch, 1, 16, 32, 32), 10, 8),
+    "gated-gpt": (GatedGPT, tokens, 1000, 8),
 }
 
 

@@ -11,7 +11,7 @@ import { softmaxCrossEntropy } from '../packages/net2net/src/training/compile/lo
 import { adamw, sgd } from '../packages/net2net/src/training/compile/optimizers/index.ts'
 import { buildStep, type StepGraph } from '../packages/net2net/src/training/compile/step-graph.ts'
 import { createStepper } from '../packages/net2net/src/training/run/create-stepper.ts'
-import { targetOf } from '../packages/net2net/src/training/run/targets.ts'
+import { formsFor } from '../packages/net2net/src/training/run/targets.ts'
 import { contestant, interleave, speedup, type Timing } from './measure.ts'
 import { exportNetworks, formats, PyTorch } from './pytorch.ts'
 import { milliseconds, type Row, type Section, times } from './report.ts'
@@ -36,6 +36,11 @@ const networks: Readonly<Record<string, number>> = {
   efficientnet: 8,
   'dilated-unet': 8,
   'group-norm': 8,
+  separable: 8,
+  translation: 8,
+  signals: 16,
+  volumes: 8,
+  'gated-gpt': 8,
 }
 const optimizers = {
   sgd: sgd({ learningRate: 0.001, momentum: 0.9 }),
@@ -85,9 +90,9 @@ async function oneNetwork(
 ): Promise<Row> {
   const started = performance.now()
   const graph = buildStep(await load(file), {
-    loss: name === 'gpt' ? softmaxCrossEntropy({ axis: -1 }) : 'softmax-cross-entropy',
+    loss: name.endsWith('gpt') ? softmaxCrossEntropy({ axis: -1 }) : 'softmax-cross-entropy',
     optimizer: optimizers[optimizer],
-    target: targetOf(nodeRuntime),
+    ...formsFor(nodeRuntime),
     watch: true,
   })
   const batch = drawBatch(graph, networks[name]!)

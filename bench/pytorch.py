@@ -18,7 +18,11 @@ class Worker:
     def build(self, network, batch, format, optimizer, threads):
         torch.set_num_threads(threads)
         torch.set_flush_denormal(True)
-        layout = torch.channels_last if format == "channels_last" else torch.contiguous_format
+        self.x, self.y = networks.draw(network, batch)
+        layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+        layout = torch.contiguous_format
+        if format == "channels_last":
+            layout = layouts.get(self.x.dim(), layout)
         self.model = networks.define(network).to(memory_format=layout).train()
         parameters = self.model.parameters()
         self.optimizer = (
@@ -26,9 +30,7 @@ class Worker:
             if optimizer == "sgd"
             else torch.optim.AdamW(parameters, lr=0.0001)
         )
-        self.x, self.y = networks.draw(network, batch)
-        if self.x.dim() == 4:
-            self.x = self.x.to(memory_format=layout)
+        self.x = self.x.to(memory_format=layout)
         return {"version": torch.__version__}
 
     def step(self):

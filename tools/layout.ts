@@ -73,7 +73,7 @@ export const parts: readonly Part[] = [
     name: 'growth',
     root: `${library}growth/`,
     levels: [
-      ['growth-plan'],
+      ['growth-plan', 'copied-names'],
       ['solve', 'apply'],
       ['plan'],
       ['describe-plan', 'inspect', 'steps'],

@@ -107,7 +107,11 @@ const rules: readonly Rule[] = [
   },
   { old: 'serving', pattern: /\bserving\b/i, where: [`${library}src`] },
   { old: 'lane', pattern: /\blanes?\b/i, where: [application, 'docs'] },
-  { old: 'seed document', pattern: /\bseed document\b/i, where: everywhere },
+  {
+    old: 'seed document',
+    pattern: /\bseed (document|experiment)\b|\bthe seed[’']s\b/i,
+    where: everywhere,
+  },
   {
     old: 'room',
     pattern: /\brooms\b|\b(this|the|an?other|each|every|data|training|onnx|model) room\b/i,

@@ -65,6 +65,7 @@ export function map(words: string): Kind {
   return object(words, 'entries', 'function')
 }
 export const model = object('a model, as load gives it', 'graph', 'object')
+export const blob = object('a Blob', 'arrayBuffer', 'function')
 /** What planners take: a model, or the solution of one. */
 export const solvable = kind(
   'a model, as load gives it, or what solve makes of one',

@@ -13,9 +13,9 @@ export type ErrorKind = 'usage' | 'refused' | 'input' | 'difference' | 'interrup
 
 export interface ErrorDetails {
   /** Where: a node, file, field or option. */
-  readonly where?: string
+  readonly where?: string | undefined
   /** What the reader can do about it. */
-  readonly hint?: string
+  readonly hint?: string | undefined
   readonly cause?: unknown
 }
 

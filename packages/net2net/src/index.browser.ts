@@ -9,12 +9,15 @@ import * as growth from './growth/index.ts'
 import type { Model } from './model/model.ts'
 import { type DecodeOptions, decodeModel as decode } from './onnx/decode.ts'
 import { encodeModel as encode } from './onnx/encode.ts'
+import { beginsAsKeras } from './onnx/other-format.ts'
+import { plainly } from './passes/plainly.ts'
 import { memorySource as memory } from './tensor/bytes.ts'
 
 export type { CompareOptions } from './check/compare.ts'
 export type { Comparison, OutputDifference, SignatureComparison } from './check/comparison.ts'
 export { type ErrorDetails, type ErrorKind, Net2NetError } from './errors.ts'
 export type * from './growth/growth-plan.ts'
+export { growthChoices } from './growth/growth-plan.ts'
 export type {
   Added,
   ChannelStatistics,
@@ -30,9 +33,14 @@ export type {
   InspectedParameter,
   InspectedValue,
   Inspection,
+  KernelStep,
+  Kernels,
   LeftConstant,
   PlanningContext,
+  RepeatOptions,
+  RepeatStep,
   ResolvedStep,
+  ShrinkStep,
   SlotPower,
   Solution,
   StepContext,
@@ -81,16 +89,50 @@ const extending = {
     classes: kind.texts,
   }),
 }
+const repeating = {
+  blocks: kind.listOf('a list of names of blocks', text),
+  options: kind.options<growth.RepeatOptions>({ seed, copy: text, start: text }),
+}
+const shrinking = { layers: kind.optional(kind.listOf('a list of names of layers', text)) }
 const context = kind.options<growth.StepContext>({ seed, statistics, onMemory: kind.callback })
 
 /** Bytes in memory as a file that is read from. */
 export const memorySource = kind.checked('memorySource', memory, { bytes: kind.bytes })
 
-/** Decodes an ONNX file that is in memory; the bytes must not change afterwards. @throws Net2NetError (input) */
-export const decodeModel = kind.checked('decodeModel', decode, {
-  bytes: kind.bytes,
-  options: kind.options<DecodeOptions>({ openExternal: kind.callback, name: text }),
-})
+/**
+ * Decodes an ONNX file that is in memory; the bytes must not change afterwards. Functions that the file defines are replaced
+ * by their bodies, and sequences of known length by their tensors.
+ *
+ * @throws Net2NetError (input)
+ */
+export const decodeModel = kind.checked(
+  'decodeModel',
+  (bytes: Uint8Array, options?: DecodeOptions): Model => plainly(decode(bytes, options)),
+  {
+    bytes: kind.bytes,
+    options: kind.options<DecodeOptions>({ openExternal: kind.callback, name: text }),
+  },
+)
+
+/**
+ * Reads an ONNX file, or a network of Keras (`.keras`, `.h5`) as an ONNX model, from a Blob: a file that was dropped on a
+ * page or chosen, or what `fetch` gave. It is read into memory.
+ *
+ * @throws Net2NetError (input), naming the field, for whatever is broken, and where the data of an ONNX model lie in
+ *   another file (see `decodeModel`); (refused) for layers of Keras that are not supported
+ */
+export const load = kind.checkedAsync(
+  'load',
+  async (file: Blob): Promise<Model> => {
+    const bytes = new Uint8Array(await file.arrayBuffer())
+    const name = 'name' in file && typeof file.name === 'string' ? file.name : 'The file'
+    if (!beginsAsKeras(bytes)) return plainly(decode(bytes, { name }))
+    // With its own modules: files of ONNX need none of them.
+    const { readKeras } = await import('./bridges/keras/network.ts')
+    return readKeras(memorySource(bytes), name).model
+  },
+  { file: kind.blob },
+)
 
 /** A model as the bytes of an ONNX file. */
 export const encodeModel = kind.checked('encodeModel', encode, { model })
@@ -149,6 +191,32 @@ export const deepen = kind.checked('deepen', growth.deepen, { model, ...deepenin
 export const extend = kind.checked('extend', growth.extend, { model, ...extending })
 
 /**
+ * A deeper model that computes the same function: residual blocks are there once more, and their copies add nothing to the
+ * stream yet.
+ *
+ * ```ts
+ * const deeper = repeat(teacher, ['h.*'])
+ * ```
+ *
+ * @throws Net2NetError (usage) for unknown names; (refused) where no residual block holds a layer, or a copy would not
+ *   be exact
+ */
+export const repeat = kind.checked('repeat', growth.repeat, { model, ...repeating })
+
+/**
+ * The model without what its function does not need: units that are copies of others or that nothing depends on, layers and
+ * residual blocks that compute the identity. The way back from `widen`, `deepen` and `repeat`, as far as it is exact.
+ *
+ * ```ts
+ * const teacher = shrink(student)
+ * ```
+ *
+ * @param layers names, parts of names or patterns; default all
+ * @throws Net2NetError (usage) for unknown layers; (refused) where the model has none
+ */
+export const shrink = kind.checked('shrink', growth.shrink, { model, ...shrinking })
+
+/**
  * What `widen` would do, as plain data.
  *
  * @param from a model, or what has been solved of it
@@ -170,13 +238,41 @@ export const planDeepen = kind.checked('planDeepen', growth.planDeepen, { from, 
 export const planExtend = kind.checked('planExtend', growth.planExtend, { from, ...extending })
 
 /**
- * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }`, `{ deepen: layers, …options }` or
- * `{ extend: extension, …options }`.
+ * What `repeat` would do, as plain data.
  *
- * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen` and `planExtend`
-/**
  * @param from a model, or what has been solved of it
- * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
+ */
+export const planRepeat = kind.checked('planRepeat', growth.planRepeat, { from, ...repeating })
+
+/**
+ * One pass of `shrink`, as plain data: what follows from it may let another take away more.
+ *
+ * @param from a model, or what has been solved of it
+ */
+export const planShrink = kind.checked('planShrink', growth.planShrink, { from, ...shrinking })
+
+/**
+ * Larger kernels, as plain data: zeros around them, and as much more padding.
+ *
+ * @param from a model, or what has been solved of it
+ * @throws Net2NetError (usage) for unknown layers and sizes that are not larger by an even number; (refused) where a layer has no
+ *   kernel, or its padding cannot say it
+ */
+export const planKernels = kind.checked('planKernels', growth.planKernels, {
+  from,
+  kernels: kind.recordOf(
+    'an object of kernel sizes by layer',
+    kind.either('a size, or a list of sizes', number, numbers),
+  ),
+  options: kind.options<{ readonly seed?: number }>({ seed }),
+})
+
+/**
+ * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }` or
+ * `{ deepen: layers, …options }`, `{ repeat: blocks, …options }`, `{ shrink: layers }`, `{ kernel: sizes }` or `{ extend: extension, …options }`.
+ *
+ * @param from a model, or what has been solved of it
+ * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen`, `planRepeat`, `planShrink` and `planExtend`
  */
 export const planStep = kind.checked('planStep', growth.planStep, {
   from,
@@ -192,7 +288,7 @@ export const planStep = kind.checked('planStep', growth.planStep, {
  * @throws Net2NetError (usage, refused) as `planStep`
 /**
  * @param from a model, or what has been solved of it
- * @throws Net2NetError (usage, refused) as `planWiden` and `planDeepen`
+ * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen`, `planRepeat` and `planShrink`
  */
 export const grow = kind.checked('grow', growth.grow, {
   from,

@@ -5,6 +5,7 @@ import * as builder from './model/builder.ts'
 import * as classes from './model/classes.ts'
 import * as models from './model/model.ts'
 import * as names from './model/names.ts'
+import * as meanings from './model/output-meaning.ts'
 import { constantsOf as findConstants } from './operators/constants-of.ts'
 import type { ValueInfo } from './operators/contract/infer.ts'
 import { movesElements } from './operators/helpers/scaling.ts'
@@ -26,6 +27,7 @@ export type {
   ValueDeclaration,
   ValueType,
 } from './model/model.ts'
+export type { Activation, OutputMeaning } from './model/output-meaning.ts'
 export type { ValueInfo }
 
 type Model = models.Model
@@ -85,6 +87,14 @@ export const withClasses = kind.checked('withClasses', classes.withClasses, {
   model: kind.model,
   classes: kind.texts,
 })
+
+/** What training stored of the model's outputs, by their names: the loss, and what makes probabilities. */
+export const outputMeanings = kind.checked('outputMeanings', meanings.outputMeanings, {
+  model: kind.model,
+})
+
+/** The names of the columns of the table that the model was trained on, where its file has them. */
+export const columnsOf = kind.checked('columnsOf', meanings.columnsOf, { model: kind.model })
 
 /**
  * Type, shape and constant value of every value of the main graph, as far as they follow from the model.

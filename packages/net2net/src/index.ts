@@ -2,14 +2,16 @@
 import * as kind from './arguments.ts'
 import { flag, model, text } from './arguments.ts'
 import { comparing } from './check/kinds.ts'
-import { isKerasFile } from './files/file-kind.ts'
 import {
   type CompareOptions,
   type Comparison,
   compare as compareModels,
+  load as loadBlob,
   type Subject,
 } from './index.browser.ts'
 import * as files from './onnx/file.node.ts'
+import { isKerasFile } from './onnx/file-kind.node.ts'
+import { plainly } from './passes/plainly.ts'
 
 export * from './index.browser.ts'
 export type { LoadedModel, SaveOptions, StagedModel, StageOptions } from './onnx/file.node.ts'
@@ -22,8 +24,20 @@ const saving = {
 }
 
 /** Files of Keras are told apart by their first bytes; what reads them is loaded only then. */
-async function loadAny(file: string): Promise<files.LoadedModel> {
-  if (!isKerasFile(file)) return files.load(file)
+async function loadAny(file: string | Blob): Promise<files.LoadedModel> {
+  if (typeof file !== 'string') {
+    const model = await loadBlob(file)
+    return Object.defineProperty(model as files.LoadedModel, Symbol.dispose, { value: () => {} })
+  }
+  if (!isKerasFile(file)) {
+    const model = await files.load(file)
+    const plain = plainly(model)
+    return plain === model
+      ? model
+      : Object.defineProperty(plain as files.LoadedModel, Symbol.dispose, {
+          value: () => model[Symbol.dispose](),
+        })
+  }
   const { openKeras } = await import('./bridges/keras/keras.node.ts')
   const network = openKeras(file)
   const close = () => network[Symbol.dispose]()
@@ -31,13 +45,16 @@ async function loadAny(file: string): Promise<files.LoadedModel> {
 }
 
 /**
- * Reads an ONNX file, or a network of Keras (`.keras`, `.h5`) as an ONNX model. Weights stay in the file until
- * somebody reads them; `using model = await load(file)` closes it at the end of the block.
+ * Reads an ONNX file, or a network of Keras (`.keras`, `.h5`) as an ONNX model: the file at a path, or a Blob as in a
+ * browser. Weights stay in the file at a path until somebody reads them; `using model = await load(file)` closes it at
+ * the end of the block.
  *
  * @throws Net2NetError (input), naming the file and the field, for whatever is broken; (refused) for layers of Keras that are
  *   not supported
  */
-export const load = kind.checkedAsync('load', loadAny, { file: text })
+export const load = kind.checkedAsync('load', loadAny, {
+  file: kind.either('the path of a file or a Blob', text, kind.blob),
+})
 
 /**
  * Writes a model to a file, whole or not at all. May replace the file that the model was loaded from.

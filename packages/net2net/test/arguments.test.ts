@@ -17,6 +17,8 @@ import * as training from '../src/training/index.ts'
 
 const { dense, sequential } = layers
 const model = sequential([dense(4, { name: 'a', activation: 'relu' }), dense(3)], { input: [5] })
+const blocks = sequential([layers.residual([dense(5, { name: 'up' })]), dense(3)], { input: [5] })
+const images = sequential([layers.conv2d(2, 1, { name: 'c' })], { input: [1, 4, 4] })
 const loaded = Promise.resolve(model)
 const sgd = training.sgd({ learningRate: 0.1 })
 const loss = 'mse'
@@ -55,7 +57,7 @@ const cases: readonly (readonly [name: string, args: readonly unknown[], message
     'from must be a model, as load gives it, or what solve makes of one, not "teacher.onnx"',
   ],
   ['applyPlan', [model, {}], 'plan must be a growth plan, not an object (Object)'],
-  ['load', [undefined], 'file must be a string, not undefined'],
+  ['load', [undefined], 'file must be the path of a file or a Blob, not undefined'],
   ['save', [model], 'file must be a string, not undefined'],
   ['save', [model, 'a.onnx', { force: 'yes' }], 'options.force must be true or false, not "yes"'],
   ['compare', [model], 'b must be a model or the path of one, not undefined'],
@@ -88,7 +90,7 @@ const cases: readonly (readonly [name: string, args: readonly unknown[], message
     [model, [], { loss, optimizer: sgd, epochs: '3' }],
     'options.epochs must be a number, not "3"',
   ],
-  ['evaluate', [model, []], 'options must be an object of options, not undefined'],
+  ['evaluate', [model, [], 5], 'options must be an object of options, not 5'],
   [
     'buildStep',
     [model, { optimizer: sgd }],
@@ -142,7 +144,7 @@ const unknownOptions: readonly (readonly [name: string, args: readonly unknown[]
     [
       'trainGrowing',
       [model, [], { loss, optimizer: sgd, stages: [], patience: 1 }],
-      'options has no option "patience"; it has freeze, trainOnly, clipNorm, seed, batchSize, runtime, session, output, signal, epochs, validation, evaluationBatchSize, shuffle, earlyStopping, onStep, checkpoint, resume, loss, optimizer, stages.',
+      'options has no option "patience"; it has freeze, trainOnly, clipNorm, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, checkpoint, resume, loss, optimizer, stages.',
     ],
     [
       'planStep',
@@ -186,6 +188,18 @@ test('what is right is passed on as it is', () => {
   expect(net2net.inspect(wider).layers.map(({ width }) => width)).toEqual([6, 3])
   expect(layers.dense(3, {}).apply).toBeTypeOf('function')
   expect(layers.dense(3, { name: undefined } as never).apply).toBeTypeOf('function')
+})
+
+test('an option that is undefined is as one that is left away', async () => {
+  const graph = (optimizer: ReturnType<typeof training.adamw>) =>
+    net2net.encodeModel(training.buildStep(model, { loss, optimizer }).model)
+  expect(graph(training.adamw({ weightDecay: undefined }))).toEqual(graph(training.adamw()))
+  const input = { dtype: 'float32', dims: [5], data: new Float32Array(10) } as const
+  const target = { dtype: 'float32', dims: [3], data: new Float32Array(6) } as const
+  const samples = new data.ArrayDataset({ input }, target)
+  const left = { session: undefined, runtime: undefined, batchSize: undefined }
+  const { loss: measured } = await training.evaluate(model, samples, { loss, ...left })
+  expect(measured).toBeCloseTo((await training.evaluate(model, samples, { loss })).loss)
 })
 
 test('whatever is given, what is thrown is ours', async () => {
@@ -252,6 +266,8 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     countParameters: [model],
     decodeModel: [new Uint8Array(), options()],
     deepen: [model, ['a'], options()],
+    repeat: [blocks, ['up'], options()],
+    shrink: [model, ['a']],
     describePlan: [plan],
     encodeModel: [model],
     grow: [model, [step], options()],
@@ -261,6 +277,9 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     load: [text],
     memorySource: [new Uint8Array()],
     planDeepen: [net2net.solve(model), ['a'], options()],
+    planKernels: [net2net.solve(images), { c: 3 }, options()],
+    planRepeat: [net2net.solve(blocks), ['up'], options()],
+    planShrink: [net2net.solve(model), ['a']],
     planStep: [model, step, options()],
     planWiden: [model, { a: 6 }, options()],
     save: [model, text, options()],
@@ -273,6 +292,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
   'net2net/model': {
     attributes: [{ axis: 1 }],
     classesOf: [model],
+    columnsOf: [model],
     constantsOf: [model],
     describeNode: [node],
     GraphBuilder: [model.graph],
@@ -281,6 +301,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     nodeLabel: [node],
     operatorKind: [node],
     opsetOf: [model, text],
+    outputMeanings: [model],
     requiredInputs: [model.graph],
     tensorAttribute: [node, text],
     upgradeOpset: [model],
@@ -318,10 +339,12 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
   },
   'net2net/data': {
     ArrayDataset: [{ input: column }, column, [text]],
+    createNpz: [text, options()],
     datasetOfArrays: [tensors, text, options()],
     decodeIdx: [new Uint8Array(), text],
     decodeNpy: [new Uint8Array(), text],
     decodeNpz: [new Uint8Array(), text],
+    describeData: [text, options()],
     digitsDataset: [tensor, tensor, { title: text }],
     encodeNpy: [tensor],
     encodeNpz: [tensors],
@@ -330,14 +353,18 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     loadFashionMnist: [options()],
     loadImages: [text, options({ dims: [1] })],
     loadMnist: [options()],
+    openInputs: [text, model, options()],
     parseCsv: [text, options(), text],
     split: [dataset, 0.5, 1],
   },
   'net2net/runtime': { webRuntime: [options()] },
   'net2net/training': {
+    accumulated: [sgd, 2],
+    accuracy: [],
     adagrad: [options()],
     adam: [options()],
     adamw: [options()],
+    auc: [],
     averaged: [sgd, 0.9],
     backward: [{ node: () => text }, [node], tensors, [text]],
     bceWithLogits: [],
@@ -345,18 +372,39 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     buildStep: [model, options({ loss, optimizer: sgd })],
     constant: [1],
     cosine: [1, 1, 0],
-    evaluate: [model, dataset, options({ loss })],
+    dice: [options()],
+    distillation: [options()],
+    distilled: [dataset, model, options()],
+    evaluate: [model, dataset, options()],
+    f1: [text],
+    focal: [options()],
+    huber: [options()],
+    klDivergence: [options()],
+    lion: [options()],
     lossOf: [loss],
+    meanAbsolute: [],
     meanAbsoluteError: [],
     meanSquaredError: [],
     measureStep: [model, { inputs: {} }, options({ loss, optimizer: sgd })],
+    metricOf: [text],
+    oneCycle: [1, 1, options()],
+    perplexity: [],
+    precision: [text],
+    predict: [model, dataset, options()],
+    r2: [],
+    recall: [text],
     reduceOnPlateau: [1, options()],
+    rmsprop: [options()],
+    rootMeanSquare: [],
     sgd: [options({ learningRate: 1 })],
     softmaxCrossEntropy: [options()],
     startingState: [tensors],
     stepDecay: [1, 1, 0.5],
+    storedLoss: [model, text],
+    topK: [1],
     train: [model, dataset, options({ loss, optimizer: sgd })],
     warmUp: [1, 1],
+    warmupStableDecay: [1, 1, options()],
     withParameters: [model, tensors],
   },
   'net2net/growing': {
@@ -392,16 +440,22 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     writeWhole: [text, text, options()],
   },
   'net2net/bridges': {
+    beginsAsKeras: [new Uint8Array()],
     bindEntries: [model, tensors, options({ file: text })],
     growEntries: [model, plan, { bound: [] }, tensors, options({ file: text })],
     growEntrySlots: [model, plan, { bound: [] }, tensors, tensors, 1, options({ file: text })],
     growKeras: [kerasFile, { bindings: [] }, plan],
     growState: [model, [plan], text, options({ weights: text })],
+    growStateIn: [() => source, model, [plan], text, options({ weights: text })],
     isKerasFile: [text],
+    isOptimizerState: [torchFile],
     kerasParts: [kerasFile],
     kerasToModel: [kerasFile],
+    mustHoldState: [() => source, model, text, options({ weights: text })],
+    openHuggingFace: [text, options()],
     openKeras: [text],
     optimizerSlots: [torchFile, tensors, options({ file: text })],
+    readKeras: [source, text],
     readKerasFile: [source, text],
     readSafetensors: [source, text],
     readTorchFile: [source, text],

@@ -39,6 +39,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/grow.ts')).grow,
   },
   {
+    name: 'shrink',
+    summary: 'take away units and layers that a model does not need for what it computes',
+    load: async () => (await import('./commands/shrink.ts')).shrink,
+  },
+  {
     name: 'check',
     summary: 'compare two models: do they compute the same function?',
     load: async () => (await import('./commands/check.ts')).check,
@@ -49,9 +54,29 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/convert.ts')).convert,
   },
   {
+    name: 'hf',
+    summary: 'grow a folder of Hugging Face transformers: config, weights and tokenizer files',
+    load: async () => (await import('./commands/hf.ts')).hf,
+  },
+  {
+    name: 'data',
+    summary: 'look at data: shapes, ranges, classes, missing values, what they fit',
+    load: async () => (await import('./commands/data.ts')).data,
+  },
+  {
     name: 'train',
     summary: 'train a model on a data set, with checkpoints',
     load: async () => (await import('./commands/train.ts')).train,
+  },
+  {
+    name: 'evaluate',
+    summary: 'measure a model on data: loss, metrics with intervals, each class',
+    load: async () => (await import('./commands/evaluate.ts')).evaluate,
+  },
+  {
+    name: 'predict',
+    summary: 'write what a model says of data: classes with probabilities, or values',
+    load: async () => (await import('./commands/predict.ts')).predict,
   },
   {
     name: 'sweep',

@@ -16,6 +16,7 @@ import {
   load,
   type Model,
   Net2NetError,
+  type StagedModel,
   stage,
 } from 'net2net'
 import type { GrowStateOptions } from 'net2net/bridges'
@@ -76,9 +77,10 @@ export interface Growth {
  * Whether a step keeps the function: the random baselines, the paper's noise, and classes that take probability from the
  * old ones do not.
  */
-function isExact(step: GrowthStep): boolean {
+const isExact = (step: GrowthStep): boolean => {
   if ('widen' in step) return step.init !== 'random-pad' && step.noise !== 'paper'
-  return 'deepen' in step ? step.init !== 'random-init' : step.unlikely !== false
+  if ('extend' in step) return step.unlikely !== false
+  return !('deepen' in step) || step.init !== 'random-init'
 }
 
 /**
@@ -104,7 +106,7 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
   const { plans, model: student, parameters } = grown
   // A recipe has several plans, in the order of its steps.
   const plan = plans.length === 1 ? plans[0] : plans
-  const planTexts = plans.map((plan) => describePlan(plan).join('\n'))
+  const planTexts = plans.map((plan) => describePlan(plan).join('\n') || 'Nothing changes.')
   const text = [...planTexts, sizesText(model, student)].join('\n\n')
   if (options.dryRun || output === undefined) {
     printResult(io, json, { plan, parameters }, text)
@@ -138,6 +140,7 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
         'difference',
         `The grown model does not compute what ${input} computes (${worst(check)}), so nothing was written.`,
       )
+    await mustHoldState(staged.beside, student, output, options)
     await staged.publish()
   } finally {
     await staged.discard()
@@ -174,36 +177,62 @@ function mustSuitKeras(input: string, output: string, options: GrowthOptions): v
     )
 }
 
+/** Reads the state dict and the optimizer state that were written, before they are in place. */
+async function mustHoldState(
+  written: StagedModel['beside'],
+  student: Model,
+  output: string,
+  options: GrowthOptions,
+): Promise<void> {
+  const given = stateOptions(options)
+  if (!given) return
+  const { mustHoldState } = await import('net2net/bridges')
+  mustHoldState((file) => written.get(file)!, student, stemOf(output), given)
+}
+
+const stemOf = (output: string): string => output.replace(/\.onnx$/i, '')
+
 /** What the plans make of the state dict and the optimizer state of PyTorch, beside the output. */
 async function stateBeside(
   model: Model,
   plans: readonly GrowthPlan[],
   output: string,
-  { weights, optimizer, names, untie, weightsDiffer }: GrowthOptions,
+  options: GrowthOptions,
 ): Promise<ReadonlyMap<string, FileContent>> {
+  const given = stateOptions(options)
+  if (!given) return new Map()
+  const { growState } = await import('net2net/bridges')
+  return growState(model, plans, stemOf(output), given)
+}
+
+function stateOptions({
+  weights,
+  optimizer,
+  names,
+  untie,
+  weightsDiffer,
+}: GrowthOptions): GrowStateOptions | undefined {
   if (weights === undefined) {
     if (optimizer !== undefined || names || untie || weightsDiffer)
       throw usageError(
         '--optimizer, --names, --untie and --weights-differ say how --weights grow: give these, too.',
       )
-    return new Map()
+    return undefined
   }
-  const options: GrowStateOptions = {
+  return {
     weights,
-    ...(optimizer !== undefined && { optimizer }),
-    ...(names && { names }),
-    ...(untie && { untie }),
-    ...(weightsDiffer && { weightsDiffer }),
+    optimizer,
+    names,
+    untie,
+    weightsDiffer,
   }
-  const { growState } = await import('net2net/bridges')
-  return growState(model, plans, output.replace(/\.onnx$/i, ''), options)
 }
 
 /** Less than this is taken without a word. */
 const MUCH_MEMORY = 2 ** 28
 
 /** Says how much memory planning will take, or that there is not so much. */
-function mustFitIntoMemory(io: Io, bytes: number): void {
+export function mustFitIntoMemory(io: Io, bytes: number): void {
   if (bytes < MUCH_MEMORY) return
   const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics()
   const available = Math.min(limit - used, freemem())
@@ -231,7 +260,7 @@ function sharesOf(view: Progress, title: string) {
   }
 }
 
-const worst = ({ outputs }: Comparison): string =>
+export const worst = ({ outputs }: Comparison): string =>
   outputs
     .map(
       ({ name, maxAbs, problem }) => `${name}: ${problem ?? `max |Δ| ${maxAbs.toExponential(2)}`}`,

@@ -70,6 +70,21 @@ function lines(io: Io): Progress {
   }
 }
 
+/** A task whose size may be unknown: then a line now and then says how much is done. */
+export function counted(view: Progress, io: Io, title: string, total: number | undefined): Task {
+  if (total !== undefined) return view.task(title, total)
+  let last = Date.now()
+  return {
+    update(done) {
+      const now = Date.now()
+      if (now - last < lineEverySeconds * 1000) return
+      last = now
+      io.err(`${title}: ${done} done\n`)
+    },
+    stop() {},
+  }
+}
+
 /** `75` → `1 min 15 s` */
 export function duration(seconds: number): string {
   const whole = Math.round(seconds)

@@ -3,10 +3,10 @@ import { type DigitsOptions, loadMnist, type TrainTest } from 'net2net/data'
 
 export interface DataSettings {
   /** Folder with the four IDX files; default: an installed copy, or a download. */
-  readonly folder?: string
+  readonly folder?: string | undefined
   /** Only the first so many samples. */
-  readonly trainSize?: number
-  readonly testSize?: number
+  readonly trainSize?: number | undefined
+  readonly testSize?: number | undefined
 }
 
 export async function loadRunData(
@@ -15,7 +15,7 @@ export async function loadRunData(
 ): Promise<TrainTest> {
   const { train, test } = await loadMnist({
     ...options,
-    ...(folder === undefined ? {} : { folder }),
+    folder,
   })
   return {
     train: train.slice(0, trainSize ?? train.length),

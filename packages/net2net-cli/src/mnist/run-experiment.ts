@@ -22,14 +22,14 @@ export interface RunOptions extends DataSettings {
   /** Where results and networks go. */
   readonly directory: string
   /** Replace what a former run left there. */
-  readonly force?: boolean
+  readonly force?: boolean | undefined
   /** How many arms are trained at the same time, once the teacher is. Default 2. */
-  readonly jobs?: number
+  readonly jobs?: number | undefined
   /** Threads per arm. Default: all cores for the teacher, half of them for the others. */
-  readonly threads?: number
+  readonly threads?: number | undefined
   /** For the record: the command that makes this run again. */
   readonly command: string
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   readonly onEvent: (event: RunEvent) => void
 }
 
@@ -66,7 +66,7 @@ export async function runExperiment(options: RunOptions): Promise<RunResults> {
   const independent = selected.filter((arm) => arm !== teacherArm)
   const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), independent.length))
   const data = await loadRunData(options, {
-    ...(signal ? { signal } : {}),
+    signal,
     onDownload: (url) => onEvent({ kind: 'download', url }),
   })
   const folder = RunFolder.create(directory, { force: options.force ?? false })
@@ -88,7 +88,7 @@ export async function runExperiment(options: RunOptions): Promise<RunResults> {
     trainSize: data.train.length,
     testSize: data.test.length,
   })
-  const shared = { seed, epochs, batchSize, ...(signal ? { signal } : {}) }
+  const shared = { seed, epochs, batchSize, signal }
   let teacher: Model | undefined
   const here = async (arm: Arm, threads: number) => {
     const { model } = await trainArm(arm, teacher, {

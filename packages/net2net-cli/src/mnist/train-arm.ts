@@ -25,12 +25,12 @@ export interface ArmOptions {
   readonly batchSize: number
   readonly threads: number
   /** Default: the CPU. */
-  readonly device?: Device
+  readonly device?: Device | undefined
   readonly runtime: Runtime
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   readonly onEvent: (event: ArmEvent) => void
   /** Takes the network after each epoch, and is waited for. */
-  readonly onModel?: (model: Model) => Promise<void>
+  readonly onModel?: ((model: Model) => Promise<void>) | undefined
 }
 
 /**
@@ -46,7 +46,7 @@ export async function trainArm(
 ): Promise<{ readonly result: ArmResult; readonly model: Model }> {
   const { train, test, seed, epochs, batchSize, threads, runtime, signal, onEvent } = options
   const start = arm.build(teacher as Model, seed)
-  const session = { threads, ...(options.device ? { device: options.device } : {}) }
+  const session = { threads, device: options.device }
   const initial = arm.student
     ? await evaluate(start, test, {
         loss,
@@ -77,7 +77,7 @@ export async function trainArm(
     runtime,
     session,
     onStep: progressReporter(arm.name, onEvent),
-    ...(signal ? { signal } : {}),
+    signal,
   })
   for await (const epoch of training) {
     const { accuracy = Number.NaN, valLoss = Number.NaN, valAccuracy = Number.NaN } = epoch

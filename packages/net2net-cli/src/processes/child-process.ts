@@ -97,8 +97,8 @@ function describe(error: unknown) {
     return {
       kind,
       message,
-      ...(where === undefined ? {} : { where }),
-      ...(hint === undefined ? {} : { hint }),
+      where,
+      hint,
     }
   }
   return { kind: 'internal' as const, message: error instanceof Error ? error.message : `${error}` }

@@ -121,14 +121,23 @@ export class RunFolder {
   }
 }
 
+interface SavedArm {
+  readonly name: string
+  /** Names of files: the network of its best epoch, and the one of averaged weights. */
+  readonly best?: string
+  readonly averaged?: string
+}
+
 /** The networks of the run that a folder holds; other ONNX files are none of our business. */
 function modelsOf(folder: string): readonly string[] {
   const names = new Set(fs.readdirSync(folder))
   if (!names.has(resultsFile)) return []
   try {
     const text = fs.readFileSync(path.join(folder, resultsFile), 'utf8')
-    const { arms } = JSON.parse(text) as { readonly arms: readonly { readonly name: string }[] }
-    return arms.map(({ name }) => `${name}.onnx`).filter((name) => names.has(name))
+    const { arms } = JSON.parse(text) as { readonly arms: readonly SavedArm[] }
+    return arms
+      .flatMap(({ name, best, averaged }) => [`${name}.onnx`, best ?? '', averaged ?? ''])
+      .filter((name) => names.has(name) && name.endsWith('.onnx'))
   } catch {
     return []
   }

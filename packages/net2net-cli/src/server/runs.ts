@@ -10,22 +10,11 @@ import { nodeArguments, programFile } from '../package-files.ts'
 import { reportHtml } from '../report/report.ts'
 import { readResults, readRun } from '../runs/read-run.ts'
 import type { RunRecord } from '../runs/run-record.ts'
+import type { RunSummary } from './api.ts'
 import { fileUnder, isInside, pathSegments } from './files.ts'
 import { Metrics } from './metrics.ts'
 import { RunList } from './run-list.ts'
 import type { ApiReply, ApiRequest } from './server.ts'
-
-/** A run as the list shows it. */
-interface RunSummary {
-  readonly id: string
-  readonly state: 'running' | 'finished' | 'stopped'
-  /** Milliseconds since 1970 of the last change. */
-  readonly changed: number
-  readonly seed: number | null
-  readonly arms: readonly string[]
-  /** Can this server stop it? */
-  readonly ours: boolean
-}
 
 /** A run that has not written for so long, and is no child of ours, goes on no more. */
 const silence = 60_000

@@ -1,11 +1,11 @@
 /** The command line on files of Keras and PyTorch, as a user of these frameworks meets it. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { kerasPython, torchPython } from '../../../net2net/testing/python.ts'
-import { net2net, temporaryFolder } from './net2net.ts'
+import { net2net, sources, temporaryFolder } from './net2net.ts'
 
 const script = (name: string) =>
   fileURLToPath(new URL(`../../../net2net/test/bridges/${name}`, import.meta.url))
@@ -20,7 +20,8 @@ const run = (python: string, folder: string, ...args: readonly string[]) =>
 describe.skipIf(!kerasPython)('files of Keras', () => {
   const folder = temporaryFolder()
   const at = (name: string) => join(folder, name)
-  beforeAll(() => run(kerasPython!, folder, script('keras_networks.py'), 'make'), 300_000)
+  const made = ['make', '["example", "unet", "ftrl"]']
+  beforeAll(() => run(kerasPython!, folder, script('keras_networks.py'), ...made), 300_000)
   afterAll(() => rmSync(folder, { recursive: true }))
 
   test('are inspected, widened, checked and converted', async () => {
@@ -49,11 +50,42 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
     expect(run(kerasPython!, folder, '-c', loaded).trim().split('\n').at(-1)).toBe('13 20')
   }, 300_000)
 
-  test('follow recipes, whose resolved form appears beside them', async () => {
+  test('follow the guide, from the training in Keras to the training of the students', async () => {
+    const guide = readFileSync(new URL('../../../../docs/guides/keras.md', import.meta.url), 'utf8')
+    const blocks = [...guide.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+    const code = (language: string) =>
+      blocks.flatMap(([, of, text]) => (of === language ? [text!] : []))
+    const [teacher, student] = code('python')
+    const data =
+      'import numpy as np; x = np.random.default_rng(0).random((32, 28, 28, 1)); y = np.eye(10)[np.arange(32) % 10]'
+    const loss = (name: string) =>
+      `print(float(${name}.evaluate(x, y, verbose=0, return_dict=True)["loss"]))`
+    const python = (...lines: readonly string[]) =>
+      Number(run(kerasPython!, folder, '-c', lines.join('\n')).trim().split('\n').at(-1))
+    const before = python(data, teacher!, loss('teacher'))
+    for (const line of code('sh').flatMap((text) => text.split('\n'))) {
+      const [name, ...args] = line.replace(/#.*/, '').trim().split(/\s+/)
+      if (name !== 'net2net') continue
+      // Several commands of the guide write one file.
+      const paths = args.map((arg) => (/\.(keras|onnx)$/.test(arg) ? at(arg) : arg))
+      const again = args.includes('-o') || args[0] === 'convert' ? ['--force'] : []
+      expect(await net2net([...paths, ...again]), line).toMatchObject({ code: 0 })
+    }
+    for (const file of ['wider.keras', 'deeper.keras']) {
+      const [load, ...others] = student!.replace('wider.keras', file).split('\n')
+      expect(Math.abs(python('import keras', data, load!, loss('student')) - before)).toBeLessThan(
+        1e-5,
+      )
+      const after = python('import keras', data, load!, ...others, loss('student'))
+      expect(after).toBeLessThan(before + 1e-3)
+    }
+  }, 300_000)
+
+  test('follow recipes that widen and deepen, whose resolved form appears beside them', async () => {
     const recipe = at('recipe.yaml')
     writeFileSync(
       recipe,
-      'version: 1\nsteps:\n  - widen: {conv1: 11}\n  - widen: {conv1: 17, fc1: x2}\n',
+      'version: 1\nsteps:\n  - widen: {conv1: 11}\n  - deepen: [conv1]\n  - widen: {conv1-deeper: 17, fc1: x2}\n',
     )
     const grown = await net2net(['grow', recipe, at('example.keras'), '-o', at('grown.keras')])
     expect(grown).toMatchObject({ code: 0 })
@@ -63,10 +95,16 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
 
   test.each([
     [
-      'deepening',
-      ['deepen', 'example.keras', 'fc1', '-o', 'x.keras'],
+      'a sum of two ways in a sequence',
+      ['deepen', 'example.keras', 'fc1', '--block', 'residual', '-o', 'x.keras'],
       3,
-      /only widened.*-o FILE\.onnx/,
+      /"fc1-deeper" would be a sum of two ways, which a Sequential model cannot have\. Build/,
+    ],
+    [
+      'state that does not grow',
+      ['deepen', 'ftrl.keras', 'fc', '-o', 'x.keras'],
+      3,
+      /"Ftrl" .* cannot be grown.*include_optimizer=False/,
     ],
     [
       'the other format',
@@ -146,4 +184,90 @@ describe.skipIf(!torchPython)('state dicts of PyTorch', () => {
       /"head\.bias" of .*other\.pt and of the model differ in their numbers/,
     )
   }, 120_000)
+})
+
+describe.skipIf(!torchPython)('folders of transformers', () => {
+  const folder = temporaryFolder()
+  const at = (name: string) => join(folder, name)
+  const guide = readFileSync(
+    fileURLToPath(new URL('../../../../docs/guides/hugging-face.md', import.meta.url)),
+    'utf8',
+  )
+  const blocks = (language: string) =>
+    [...guide.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(
+      ([, text]) => text!,
+    )
+  const [make, open] = blocks('python')
+  beforeAll(() => run(torchPython!, folder, '-c', make!), 300_000)
+  afterAll(() => rmSync(folder, { recursive: true }))
+  const hf = (...args: readonly string[]) =>
+    net2net(['hf', at('gpt2'), '--onnx', at('gpt2.onnx'), ...args])
+
+  test('grow as the guide says, word for word', async () => {
+    writeFileSync(at('mapping.yaml'), blocks('yaml')[0]!)
+    const commands = blocks('sh').flatMap((text) => text.trim().split('\n'))
+    for (const command of commands) {
+      const args = command.replace(/#.*/, '').trim().split(/\s+/).slice(1)
+      const isPath = (i: number) => i === 1 || /^(--onnx|-o|--mapping)$/.test(args[i - 1]!)
+      const outcome = await net2net(args.map((arg, i) => (isPath(i) ? at(arg) : arg)))
+      expect(outcome).toMatchObject({ code: 0, err: '' })
+      expect(outcome.out).toMatch(/Equal/)
+    }
+    const printed = run(torchPython!, folder, '-c', open!)
+    const differences = printed.trim().split('\n').map(Number)
+    expect(differences).toHaveLength(4)
+    for (const difference of differences) expect(difference).toBeLessThan(1e-5)
+    const program = join(folder, 'program.ts')
+    writeFileSync(at('package.json'), '{"type": "module"}')
+    symlinkSync(
+      fileURLToPath(new URL('../../../../node_modules', import.meta.url)),
+      at('node_modules'),
+    )
+    writeFileSync(program, blocks('ts')[0]!)
+    const out = execFileSync(process.execPath, [...sources, program], {
+      cwd: folder,
+      encoding: 'utf8',
+    })
+    expect(out).toMatch(/field: 'n_inner'.*after: 384/s)
+    expect(readdirSync(at('gpt2-larger'))).toContain('config.json')
+  }, 300_000)
+
+  test('say what they do as one JSON document, or as a plan', async () => {
+    const { code, out } = await hf('--ffn', 'x2', '--layers', '+1', '-o', at('json'), '--json')
+    expect(code).toBe(0)
+    const document = JSON.parse(out)
+    expect(document).toMatchObject({
+      config: [
+        { field: 'n_inner', before: null, after: 384 },
+        { field: 'n_layer', before: 2, after: 3 },
+      ],
+      layers: { 'transformer.h.2': 'transformer.h.1' },
+      check: { equal: true },
+      files: ['model.safetensors', 'generation_config.json', 'config.json'],
+    })
+    const dry = await hf('h.0.mlp.c_fc=x2', 'h.1.mlp.c_fc=x2', '--dry-run')
+    expect(dry.out).toMatch(/n_inner\s+not set\s+384/)
+    expect(existsSync(at('dry'))).toBe(false)
+  }, 120_000)
+
+  test.each([
+    ['what exists', ['--ffn', 'x2', '-o', 'gpt2'], 2, /give another one/],
+    ['uneven plans', ['h.0.mlp.c_fc=x2', '-o', 'x'], 3, /one n_inner for all layers/],
+    ['tied embeddings', ['--hidden', 'x2', '--heads', 'x2', '-o', 'x'], 3, /--untie/],
+    ['sizes and layers', ['h.0.mlp.c_fc=x2', '--ffn', 'x2', '-o', 'x'], 2, /not given together/],
+    ['no mapping', ['--ffn', 'x2', '--mapping', 'none.yaml', '-o', 'x'], 4, /none\.yaml/],
+  ] as const)(
+    'refuse %s in one sentence',
+    async (_, args, code, message) => {
+      const paths = args.map((arg, i) =>
+        /^(-o|--mapping)$/.test(args[i - 1] ?? '') ? at(arg) : arg,
+      )
+      const result = await hf(...paths)
+      expect(result.code).toBe(code)
+      expect(result.err).toMatch(message)
+      expect(result.err).not.toMatch(/\n\s+at /)
+      expect(existsSync(at('x'))).toBe(false)
+    },
+    60_000,
+  )
 })

@@ -10,6 +10,7 @@ import {
 import { join } from 'node:path'
 import { compare, inspect, load, save } from 'net2net'
 import { encodeNpz } from 'net2net/data'
+import { conv2d, residual, sequential } from 'net2net/layers'
 import { GraphBuilder, withClasses } from 'net2net/model'
 import { float32 } from 'net2net/tensor'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -225,6 +226,111 @@ test('deepen writes a deeper model that computes the same', async () => {
   const random = at('random.onnx')
   await net2net(['deepen', teacher, 'fc1', '-o', random, '--init', 'random-init'])
   expect(await compare(teacher, random)).toMatchObject({ equal: false })
+})
+
+test('deepen --repeat copies residual blocks, alone or after layers', async () => {
+  const block = (name: string) =>
+    residual(
+      [
+        conv2d(3, 3, { name: `${name}.up`, padding: 'same', activation: 'relu' }),
+        conv2d(4, 3, { name: `${name}.down`, padding: 'same' }),
+      ],
+      undefined,
+      { name },
+    )
+  const model = sequential([conv2d(4, 3, { name: 'stem' }), block('h.0'), block('h.1')], {
+    input: [1, 6, 5],
+    seed: 4,
+  })
+  const [input, output] = [at('blocks.onnx'), at('repeated.onnx')]
+  await save(model, input)
+  const { code, out } = await net2net([
+    'deepen',
+    input,
+    'stem',
+    '--repeat',
+    'h.*',
+    '--copy',
+    'stack',
+    '-o',
+    output,
+  ])
+  expect(code).toBe(0)
+  expect(out).toMatch(
+    /h\.0, h\.1 +\d+ +8 +h\.0_copy1\.down\.weight, h\.0_copy1\.down\.bias, h\.1_copy1/,
+  )
+  expect(out).toMatch(/Equal: every output agrees/)
+  expect(Object.keys(await widths(output))).toEqual([
+    'stem',
+    'stem-deeper',
+    ...['h.0', 'h.1', 'h.0_copy1', 'h.1_copy1'].flatMap((name) => [`${name}.up`, `${name}.down`]),
+  ])
+  const dry = await net2net([
+    'deepen',
+    input,
+    '--repeat',
+    'h.1.up',
+    '--start',
+    'identity',
+    '--dry-run',
+    '--json',
+  ])
+  expect(JSON.parse(dry.out).plan.repeated[0]).toMatchObject({
+    blocks: ['h.1.up'],
+    gates: [{ dims: [4, 1, 1] }],
+  })
+  expect(await net2net(['deepen', input, '--repeat', 'stem', '-o', at('none.onnx')])).toMatchObject(
+    { code: 3 },
+  )
+  expect(
+    await net2net(['deepen', input, 'stem', '--copy', 'stack', '-o', at('none.onnx')]),
+  ).toMatchObject({ code: 2 })
+  expect(await net2net(['deepen', input, '-o', at('none.onnx')])).toMatchObject({ code: 2 })
+})
+
+test('widen --kernel makes kernels larger, alone or with widths', async () => {
+  const output = at('kernels.onnx')
+  const args = [
+    'widen',
+    teacher,
+    'fc1=9',
+    '--kernel',
+    'conv1=5',
+    '--kernel',
+    'conv2=3x7',
+    '-o',
+    output,
+  ]
+  const { code, out } = await net2net(args)
+  expect(code).toBe(0)
+  expect(out).toMatch(/conv1\.weight +6×2×3×3 +6×2×5×5 +conv1/)
+  expect(out).toMatch(/fc1 +7 +9 +net2wider/)
+  expect(out).toMatch(/Equal: every output agrees/)
+  const dry = await net2net(['widen', teacher, '--kernel', 'conv*=5', '--dry-run', '--json'])
+  expect(JSON.parse(dry.out).plan.kernels).toHaveLength(2)
+  expect(await net2net(['widen', teacher, '--kernel', 'conv1=4', '--dry-run'])).toMatchObject({
+    code: 2,
+  })
+  expect(await net2net(['widen', teacher, '--kernel', 'conv1', '--dry-run'])).toMatchObject({
+    code: 2,
+  })
+  expect(await net2net(['widen', teacher, '--kernel', 'fc1=3', '--dry-run'])).toMatchObject({
+    code: 3,
+  })
+})
+
+test('shrink gives back what widen and deepen made', async () => {
+  const [wide, deep, small] = [at('to-shrink.onnx'), at('to-shrink-2.onnx'), at('shrunk.onnx')]
+  await net2net(['widen', teacher, 'conv1=12', 'fc1=x2', '--noise', 'none', '-o', wide])
+  await net2net(['deepen', wide, 'fc1', '-o', deep])
+  const { code, out } = await net2net(['shrink', deep, '-o', small])
+  expect(code).toBe(0)
+  expect(out).toMatch(/fc1-deeper +fc1-deeper/)
+  expect(out).toMatch(/conv1 +12 +6 +merged/)
+  expect(out).toMatch(/Equal: every output agrees/)
+  expect(await widths(small)).toEqual(await widths(teacher))
+  const nothing = await net2net(['shrink', teacher, '--dry-run'])
+  expect(nothing).toMatchObject({ code: 0, out: expect.stringMatching(/^Nothing changes\./) })
 })
 
 test('inspect shows layers, and why one cannot grow', async () => {

@@ -7,6 +7,7 @@ import { dense, sequential } from 'net2net/layers'
 import { classesOf, GraphBuilder } from 'net2net/model'
 import { nodeRuntime } from 'net2net/runtime'
 import { float32, int64, Tensor } from 'net2net/tensor'
+import { cosine, type LearningRate, warmUp } from 'net2net/training'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { net2net, temporaryFolder } from './net2net.ts'
 
@@ -500,3 +501,146 @@ test('weights can go to a file of their own', async () => {
   expect((await net2net(['check', wide, output])).code).toBe(0)
   expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([])
 })
+
+describe('how it is trained', () => {
+  const rates = (folder: string) =>
+    readFileSync(join(folder, 'metrics.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).learningRate as number)
+
+  test('schedules, groups, averages: as the library computes them', async () => {
+    const how = ['--schedule', 'cosine:end=0.01', '--warm-up', '3', '--clip-norm', '0.5']
+    const groups = ['--rate', 'hidden=0', '--rate', 'out=0.5', '--decay-only', '--ema', '0.9']
+    const [run, other] = await Promise.all([
+      train('--epochs', '2', '--label-smoothing', '0.1', ...how, ...groups, '-o', at('how')),
+      train('--epochs', '2', '--schedule', 'cosin', '-o', at('other')),
+    ])
+    expect(run.code, run.err).toBe(0)
+    expect(run.out).toMatch(/Averaged: .*averaged\.onnx/)
+    const followed = rates(at('how'))
+    const schedule = warmUp(3, cosine(0.05, 2, 0.01))
+    const batches = Math.ceil(270 / 32)
+    expect(followed).toHaveLength(2 * batches)
+    followed.forEach((rate, step) => {
+      expect(rate).toBeCloseTo(rateOf(schedule, step, step / batches), 9)
+    })
+    const weights = async (file: string, name: string) => {
+      const { graph } = await load(file)
+      const found = [...graph.initializers].find(([key]) => key.startsWith(name))!
+      const { tensor } = found[1]
+      return [...tensor.read(0, tensor.byteLength)]
+    }
+    expect(await weights(at('how/model.onnx'), 'hidden')).toEqual(await weights(model, 'hidden'))
+    expect(await weights(at('how/model.onnx'), 'out')).not.toEqual(await weights(model, 'out'))
+    expect(await weights(at('how/averaged.onnx'), 'out')).not.toEqual(
+      await weights(at('how/model.onnx'), 'out'),
+    )
+    expect([other.code, other.err]).toEqual([
+      2,
+      expect.stringMatching(/no schedule "cosin"; there are constant, step/),
+    ])
+  })
+
+  test('classes that are seldom count as much as the others, and some labels not at all', async () => {
+    // Nine of ten are of class 0, and x says nothing: balanced, both are as probable.
+    const labels = Int32Array.from({ length: 400 }, (_, i) =>
+      i % 20 === 7 ? -1 : Number(i % 10 === 0),
+    )
+    const x = float32([400, 2], new Float32Array(800).fill(1))
+    writeFileSync(
+      at('uneven.npz'),
+      encodeNpz(
+        new Map<string, Tensor>([
+          ['x', x],
+          ['y', new Tensor('int32', [400], labels)],
+        ]),
+      ),
+    )
+    const args = [
+      'train',
+      model,
+      '--data',
+      at('uneven.npz'),
+      '--optimizer',
+      'adam',
+      '--learning-rate',
+      '0.05',
+      '--epochs',
+      '12',
+      '--validation',
+      '0',
+      '--accumulate',
+      '2',
+    ]
+    const ignoring = ['--ignore-label', '-1']
+    const [plain, balanced, refused] = await Promise.all([
+      net2net([...args, ...ignoring, '-o', at('plain')]),
+      net2net([...args, ...ignoring, '--class-weights', 'balanced', '-o', at('balanced')]),
+      net2net([...args, '-o', at('refused')]),
+    ])
+    expect([plain.code, balanced.code, refused.code], plain.err + balanced.err).toEqual([0, 0, 4])
+    expect(refused.err).toMatch(/the class -1/)
+    const session = async (name: string) => {
+      const run = await nodeRuntime.createSession(at(`${name}/model.onnx`))
+      const { output } = await run.run({ [run.inputs[0]!.name]: float32([1, 2], [1, 1]) })
+      await run.release()
+      const [a, b] = [...output!.data].map(Number)
+      return 1 / (1 + Math.exp(a! - b!))
+    }
+    expect(await session('plain')).toBeLessThan(0.25)
+    expect(Math.abs((await session('balanced')) - 0.5)).toBeLessThan(0.15)
+  })
+
+  test('learns from a teacher', async () => {
+    const teacher = at('run/model.onnx')
+    const how = ['--distill', teacher, '--distill-weight', '1', '--temperature', '1']
+    const [run, refused] = await Promise.all([
+      train('--epochs', '20', ...how, '-o', at('student'), '--json'),
+      train('--temperature', '2', '-o', at('never-taught')),
+    ])
+    expect(run.code, run.err).toBe(0)
+    const { epochs } = JSON.parse(run.out).arms[0]
+    expect(epochs.at(-1).valLoss).toBeLessThan(0.5 * epochs[0].valLoss)
+    expect(classesOf(await load(at('student/model.onnx')))).toEqual(['inside', 'outside'])
+    expect([refused.code, refused.err]).toEqual([
+      2,
+      expect.stringMatching(/--temperature is for --distill/),
+    ])
+  })
+
+  test('ends early, and keeps the best model', async () => {
+    // A rate of zero improves nothing.
+    const args = ['--epochs', '9', '--early-stopping', '2', '--metric', 'accuracy', '--json']
+    const still = [
+      'train',
+      model,
+      '--data',
+      table,
+      '--learning-rate',
+      '0',
+      ...args,
+      '-o',
+      at('early'),
+    ]
+    const { code, out, err } = await net2net(still)
+    expect(code, err).toBe(0)
+    const [arm] = JSON.parse(out).arms
+    expect([arm.epochs.length, arm.best, JSON.parse(out).finished]).toEqual([3, 'best.onnx', true])
+    expect(arm.epochs[0].metrics.accuracy).toBe(arm.epochs[0].valAccuracy)
+    expect(existsSync(at('early/best.onnx'))).toBe(true)
+    const again = await train('--epochs', '1', '-o', at('early'), '--force')
+    expect(again.code).toBe(0)
+    expect(existsSync(at('early/best.onnx'))).toBe(false)
+  })
+})
+
+/** The learning rate at a step. */
+function rateOf(schedule: LearningRate, step: number, epoch: number): number {
+  if (typeof schedule === 'number') return schedule
+  if (schedule.kind === 'warm-up')
+    return Math.min(1, (step + 1) / schedule.steps) * rateOf(schedule.next, step, epoch)
+  if (schedule.kind !== 'cosine') throw new Error(schedule.kind)
+  const { rate, end, epochs } = schedule
+  return end + ((rate - end) * (1 + Math.cos((Math.PI * epoch) / epochs))) / 2
+}

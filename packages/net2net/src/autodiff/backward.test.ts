@@ -5,6 +5,7 @@ import { runGraph } from '../../testing/run-graph.ts'
 import { GraphBuilder, modelOf } from '../model/builder.ts'
 import type { Graph } from '../model/model.ts'
 import { inferModel } from '../operators/inference.ts'
+import { float32, int64 } from '../tensor/tensor.ts'
 import { backward } from './backward.ts'
 import { GraphEmitter } from './emitter.ts'
 
@@ -37,6 +38,63 @@ describe('backward', () => {
           const c = builder.node('Mul', [a, b])
           const d = builder.node('Add', [a, a])
           builder.nodeOutputs('Sum', [c, d, b], {}, { outputs: ['y'] })
+        })
+        const inputs = { x: normalTensor(random, [3, 4]), w: normalTensor(random, [4, 4]) }
+        return { model: modelOf(graph), inputs }
+      },
+    }))
+
+  test('a value times its sigmoid, which others read too', async () => {
+    const graph = graphOf((builder) => {
+      const a = builder.node('MatMul', ['x', 'w'])
+      const s = builder.node('Sigmoid', [a])
+      const b = builder.node('Mul', [s, a])
+      builder.nodeOutputs('Add', [builder.node('Mul', [b, s]), a], {}, { outputs: ['y'] })
+    })
+    await checkGradients({
+      draw: (random) => ({
+        model: modelOf(graph),
+        inputs: { x: normalTensor(random, [3, 4]), w: normalTensor(random, [4, 4]) },
+      }),
+    })
+    const { added } = differentiate(graph, ['x'])
+    expect(added.filter(({ opType }) => opType === 'Sigmoid')).toEqual([])
+  })
+
+  test('a normalization that gives its statistics', () =>
+    checkGradients({
+      draw(random) {
+        const graph = graphOf((builder) => {
+          builder.input('scale', 'float32', [4])
+          const outputs = ['y', 'mean', 'factor']
+          const a = builder.node('MatMul', ['x', 'w'])
+          builder.nodeOutputs('LayerNormalization', [a, 'scale', 'scale'], {}, { outputs })
+        })
+        const inputs = {
+          x: normalTensor(random, [3, 4]),
+          w: normalTensor(random, [4, 4]),
+          scale: normalTensor(random, [4]),
+        }
+        return { model: modelOf(graph), inputs }
+      },
+    }))
+
+  test('a normalization without scale and shift, far from zero', () =>
+    checkGradients({
+      draw(random) {
+        const graph = graphOf((builder) => {
+          const vector = (value: number) => builder.constant(float32([3], Array(3).fill(value)))
+          const offset = builder.constant(float32([], [5]))
+          const a = builder.node('Add', [builder.node('MatMul', ['x', 'w']), offset])
+          const shape = builder.constant(int64([1, 3, 4]))
+          const image = builder.node('Reshape', [a, shape])
+          const y = builder.node('InstanceNormalization', [image, vector(1), vector(0)])
+          builder.nodeOutputs(
+            'Reshape',
+            [y, builder.constant(int64([3, 4]))],
+            {},
+            { outputs: ['y'] },
+          )
         })
         const inputs = { x: normalTensor(random, [3, 4]), w: normalTensor(random, [4, 4]) }
         return { model: modelOf(graph), inputs }

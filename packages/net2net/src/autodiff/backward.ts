@@ -32,6 +32,7 @@ export function backward(
 ): ReadonlyMap<string, string> {
   const differentiated = new Set(wrt)
   const needed = neededValues(emitter, nodes, differentiated)
+  const producers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node])))
   const parts = new Map<string, string[]>()
   for (const [name, gradient] of seeds) parts.set(name, [gradient])
   // A value may have several consumers; its gradient is the sum over them.
@@ -54,7 +55,7 @@ export function backward(
     if (operator?.gradient === none) continue
     const rule = gradientRule(node, operator)
     const gradients = withCause(
-      () => rule(nodeGradient(emitter, node, needed, total)),
+      () => rule(nodeGradient(emitter, node, needed, producers, total)),
       nodes.slice(0, position),
       node,
       needed,
@@ -146,6 +147,7 @@ function nodeGradient(
   emitter: GraphEmitter,
   node: Node,
   needed: ReadonlySet<string>,
+  producers: ReadonlyMap<string, Node>,
   total: (name: string) => string | undefined,
 ): GradientContext {
   const input = (i: number) => node.inputs[i] ?? ''
@@ -163,6 +165,7 @@ function nodeGradient(
     has: (i) => input(i) !== '',
     input,
     output,
+    producer: (i) => producers.get(input(i)),
     outputGradient: (k) => (output(k) === '' ? undefined : total(output(k))),
     needs: (i) => input(i) !== '' && needed.has(input(i)),
   }

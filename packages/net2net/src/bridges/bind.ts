@@ -12,6 +12,7 @@ import { quote } from '../model/quote.ts'
 import { dtypes, isFloat } from '../tensor/dtype.ts'
 import { decode } from '../tensor/lazy.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
+import { type DerivedBinding, derivedBindings } from './derived.ts'
 
 /** An entry that holds the numbers of an initializer. */
 export interface Binding {
@@ -34,6 +35,8 @@ export interface FoldedNorm {
 export interface Bindings {
   readonly bound: readonly Binding[]
   readonly folded: readonly FoldedNorm[]
+  /** Entries that are in no initializer themselves, and constants that the exporter computed from them. */
+  readonly derived?: readonly DerivedBinding[]
 }
 
 export interface BindOptions {
@@ -93,7 +96,28 @@ export function bindEntries(
       )
     bound.push({ entry: known.name, initializer: known.name, axes })
   }
-  return { bound, folded }
+  const taken = new Set([...bound, ...folded].map(({ initializer }) => initializer))
+  const left = (known: Known) => !known.isConstant && !inNorms.has(known.name)
+  const read = ({ name, tensor }: Known) => ({
+    name,
+    tensor,
+    values: once(() => allElements(tensor)),
+  })
+  const isBound = new Set(bound.map(({ entry }) => entry))
+  const derived = derivedBindings(
+    rest.filter((known) => left(known) && !isBound.has(known.name)).map(read),
+    [...weights.values()].filter((known) => left(known) && !taken.has(known.name)).map(read),
+  )
+  return { bound, folded, derived }
+}
+
+/** A value that is computed when it is first asked for. */
+function once<T>(compute: () => T): () => T {
+  let value: { readonly is: T } | undefined
+  return () => {
+    value ??= { is: compute() }
+    return value.is
+  }
 }
 
 interface Known {
@@ -134,6 +158,10 @@ function describe(name: string, tensor: LazyTensor): Known {
   return { name, tensor, isConstant, key: `${sizes.join('x')}/${sum}/${mix}` }
 }
 
+/** Whether all numbers of a tensor are the same, so that they say nothing of where they belong. */
+export const isUniform = (tensor: LazyTensor): boolean =>
+  isReadable(tensor) && describe('', tensor).isConstant
+
 /** Whether two tensors hold the same numbers, in whatever order of their axes. */
 export const holdSameNumbers = (a: LazyTensor, b: LazyTensor): boolean =>
   describe('', a).key === describe('', b).key
@@ -144,6 +172,7 @@ const sameShape = (a: Known, b: Known): boolean =>
 
 /** How the axes of an entry lie in a weight that holds the same numbers; undefined if it does not. */
 function axesBetween(entry: Known, weight: Known): (number | undefined)[] | undefined {
+  if (isSame(entry, weight)) return entry.tensor.dims.map((_, k) => k)
   const large = (dims: readonly number[]) => dims.flatMap((size, k) => (size === 1 ? [] : [k]))
   const from = large(entry.tensor.dims)
   const to = large(weight.tensor.dims)
@@ -157,6 +186,17 @@ function axesBetween(entry: Known, weight: Known): (number | undefined)[] | unde
     return entry.tensor.dims.map((size, k) => (size === 1 ? free.shift() : order[from.indexOf(k)]))
   }
   return undefined
+}
+
+/** Most entries are as they were: these are compared a piece at a time. */
+function isSame(entry: Known, weight: Known): boolean {
+  if (!sameShape(entry, weight)) return false
+  const others = pieces(weight.tensor)
+  for (const piece of pieces(entry.tensor)) {
+    const other = others.next().value
+    if (!other || !piece.every((value, i) => Object.is(value, other[i]))) return false
+  }
+  return true
 }
 
 function allElements(tensor: LazyTensor): Float32Array {
@@ -208,20 +248,41 @@ function permutations(items: readonly number[]): number[][] {
 /** What PyTorch's exporter notes on nodes, by initializer: which parameters a node reads, in which module. */
 function exporterNotes({ graph }: Model): ReadonlyMap<string, string> {
   const notes = new Map<string, string>()
-  for (const { inputs, metadata } of graph.nodes) {
-    const text = [
-      metadata?.get('pkg.torch.onnx.fx_node') ?? '',
-      metadata?.get('pkg.torch.onnx.name_scopes') ?? '',
-    ].join(' ')
+  for (const node of graph.nodes) {
+    const text = noteOn(node)
     if (text.length > 1)
-      for (const input of inputs)
+      for (const input of node.inputs)
         if (graph.initializers.has(input)) notes.set(input, `${notes.get(input) ?? ''} ${text}`)
   }
   return notes
 }
 
-/** How well the name of an entry fits an initializer: 0 for not at all. */
+const noteOn = ({ metadata }: Node): string =>
+  [
+    metadata?.get('pkg.torch.onnx.fx_node') ?? '',
+    metadata?.get('pkg.torch.onnx.name_scopes') ?? '',
+  ].join(' ')
+
+/** Whether the exporter notes on one of these nodes that it belongs to the module whose entry this is. */
+export const isNotedOn = (nodes: readonly Node[], entry: string): boolean =>
+  nodes.some((node) => isInModule(noteOn(node), entry))
+
+/** The module may be inside a wrapper, of which the entry's name says nothing. */
+function isInModule(note: string, entry: string): boolean {
+  const module = entry.split('.').slice(0, -1).join('.')
+  return module !== '' && new RegExp(`['.]${escaped(module)}'`).test(note)
+}
+
+/**
+ * How well an entry fits an initializer that holds its numbers: 0 for not at all. What reads it counts more than what it is called:
+ * of a tied head and embedding that are one tensor, exporters give either the name of the other.
+ */
 function likeness(entry: string, initializer: string, notes: ReadonlyMap<string, string>): number {
+  const note = notes.get(initializer) ?? ''
+  return likenessOfNames(entry, initializer, note) + (isInModule(note, entry) ? 2000 : 0)
+}
+
+function likenessOfNames(entry: string, initializer: string, note: string): number {
   if (entry === initializer) return 1000
   const parts = entry.split('.')
   const common = initializer.split('.')
@@ -233,12 +294,9 @@ function likeness(entry: string, initializer: string, notes: ReadonlyMap<string,
     same++
   // One of the two names lacks a wrapper's prefix ("module."), and nothing else.
   if (same > 0 && same === Math.min(parts.length, common.length)) return 100 + same
-  const note = notes.get(initializer) ?? ''
-  const inNote = entry.replaceAll('.', '_')
-  if (new RegExp(`%[pb]_${escaped(inNote)}\\b`).test(note)) return 500
-  const module = parts.slice(0, -1).join('.')
-  if (module !== '' && note.includes(`'${module}'`)) return 50
-  return 0
+  const inNote = escaped(entry.replaceAll('.', '_'))
+  if (new RegExp(`%[pb]_${inNote}\\b`).test(note)) return 500
+  return new RegExp(`%[pb]_\\w+_${inNote}\\b`).test(note) ? 90 : 0
 }
 
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')

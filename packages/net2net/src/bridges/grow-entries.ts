@@ -4,21 +4,25 @@
  * of the ONNX model is copied.
  */
 import { internalError, refusedError } from '../errors.ts'
-import { growSlots, type SlotPower } from '../growth/apply/grow-slots.ts'
+import { growSlots } from '../growth/apply/grow-slots.ts'
 import { gatheredAxes, growTensor } from '../growth/apply/grow-tensor.ts'
-import type { GrowthPlan, ParameterChange } from '../growth/growth-plan.ts'
+import type { SlotPower } from '../growth/apply/merge-tensor.ts'
+import { type GrowthPlan, type ParameterChange, rolesIn } from '../growth/growth-plan.ts'
 import type { Model } from '../model/model.ts'
 import { quote } from '../model/quote.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import { gather } from '../tensor/lazy.ts'
 import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
-import { type Binding, type Bindings, readersOf } from './bind.ts'
+import { type Binding, type Bindings, isNotedOn, readersOf } from './bind.ts'
 import { combined } from './combined.ts'
+import type { DerivedBinding } from './derived.ts'
 import { rearranged } from './rearranged.ts'
 
 export interface GrowEntriesOptions {
   /** Allows an entry that two layers share to grow two ways, where two entries hold it. */
   readonly untie?: boolean
+  /** Initializers that no entry holds, whose numbers the caller reads from the grown model. */
+  readonly constants?: ReadonlySet<string>
   /** What the weights' file is called in messages. */
   readonly file: string
 }
@@ -99,7 +103,7 @@ export function growEntrySlots(
     const slot = slots.get(binding.entry)
     if (!slot) continue
     const grown = growSlots(
-      plan,
+      { ...plan, parameters: [change] },
       new Map([[change.name, toInitializer(binding, slot, change)]]),
       power,
     )
@@ -121,21 +125,34 @@ export function growEntrySlots(
   return result
 }
 
-/** Every change of the plan that an entry is bound to. */
-function boundChanges(
+/**
+ * Every change of the plan that an entry is bound to. For a constant that was computed from the entry it is the change of the
+ * entry itself.
+ *
+ * @throws Net2NetError (refused) as `growEntries`
+ */
+export function boundChanges(
   model: Model,
   plan: GrowthPlan,
-  { bound, folded }: Bindings,
+  { bound, folded, derived = [] }: Bindings,
   entries: ReadonlyMap<string, LazyTensor>,
   options: GrowEntriesOptions,
-): [Binding, ParameterChange][] {
-  const found: [Binding, ParameterChange][] = []
+): readonly (readonly [Binding, ParameterChange])[] {
+  const found: (readonly [Binding, ParameterChange])[] = []
   const inNorms = new Set(folded.map(({ initializer }) => initializer))
   for (const name of new Set(plan.parameters.map((change) => change.name))) {
     const changes = plan.parameters.filter((change) => change.name === name)
     const holders = bound.filter(({ initializer }) => initializer === name)
     if (holders.length === 0) {
-      if (!inNorms.has(name) && !mayBeUnbound(model, name, folded))
+      const [source] = derived.filter(({ initializer }) => initializer === name)
+      const own = source && changeOfSource(source, changes, entries.get(source.entry)!)
+      if (own) found.push(own)
+      else if (
+        !inNorms.has(name) &&
+        !options.constants?.has(name) &&
+        !changes.every(isBroadcast) &&
+        !mayBeUnbound(model, name, folded)
+      )
         throw refusedError(
           `The plan changes ${quote(name)}, and no entry of ${options.file} holds its numbers${nearest(model, name, entries)}.`,
           {
@@ -149,13 +166,8 @@ function boundChanges(
     const staysToo = isStillRead(model, name, changes)
     const isSame = !staysToo && changes.every((change) => sameGrowth(change, first!))
     if (isSame) for (const holder of holders) found.push([holder, first!])
-    else if (options.untie && !staysToo && holders.length === changes.length) {
-      // The change that keeps the name belongs to the entry that has it; clones follow in order.
-      const inOrder = [...changes].sort((a, b) => Number(b.to === name) - Number(a.to === name))
-      const named = [...holders].sort((a, b) => Number(b.entry === name) - Number(a.entry === name))
-      named.forEach((holder, i) => {
-        found.push([holder, inOrder[i]!])
-      })
+    else if (options.untie && !staysToo && holders.length >= changes.length) {
+      found.push(...paired(model, name, changes, holders))
     } else
       throw refusedError(
         `${holders.map(({ entry }) => quote(entry)).join(' and ')} of ${options.file} ${holders.length > 1 ? 'are' : 'is'} one tensor for ${changes.length + (staysToo ? 1 : 0)} uses, which would grow in different ways.`,
@@ -168,12 +180,73 @@ function boundChanges(
   return found
 }
 
+/**
+ * Which change is that of which entry, where several entries hold one tensor: that of what reads it, if the exporter
+ * noted that. Of the others the change that keeps the name belongs to the entry that has it; clones follow in order.
+ */
+function paired(
+  model: Model,
+  name: string,
+  changes: readonly ParameterChange[],
+  holders: readonly Binding[],
+): readonly (readonly [Binding, ParameterChange])[] {
+  const rewired = rewiredBy(changes)
+  const readers = new Map(
+    changes.map((change) => {
+      const own = rewiredBy([change])
+      const reads = (use: string) => (change.uses ? own.has(use) : !rewired.has(use))
+      return [
+        change,
+        model.graph.nodes.filter(({ inputs, outputs }) =>
+          inputs.some((input, i) => input === name && reads(`${outputs[0]} ${i}`)),
+        ),
+      ]
+    }),
+  )
+  const noted = new Map(
+    holders.map((holder) => [
+      holder,
+      changes.find((change) => isNotedOn(readers.get(change)!, holder.entry)),
+    ]),
+  )
+  const taken = new Set(noted.values())
+  const left = changes
+    .filter((change) => !taken.has(change))
+    .sort((a, b) => Number(b.to === name) - Number(a.to === name))
+  return [...holders]
+    .sort((a, b) => Number(b.entry === name) - Number(a.entry === name))
+    .flatMap((holder) => {
+      const change = noted.get(holder) ?? left.shift()
+      return change ? [[holder, change] as const] : []
+    })
+}
+
+/** A change of a constant as one of the entry from which it was computed; undefined where that does not follow. */
+function changeOfSource(
+  { entry, initializer, axis, of }: DerivedBinding,
+  changes: readonly ParameterChange[],
+  { dims }: LazyTensor,
+): [Binding, ParameterChange] | undefined {
+  const [change, another] = changes
+  const [grown, further] = change?.axes ?? []
+  if (!change || another || !grown || further || grown.axis !== of) return undefined
+  // What is split is not only copied: it would have to be known how the constant was computed.
+  if ([...rolesIn(grown.map, grown.role)].some((role) => role !== 'copied')) return undefined
+  const { noise: _, ...rest } = change
+  const after = dims.map((size, k) => (k === axis ? change.after[of]! : size))
+  return [
+    { entry, initializer, axes: dims.map((_, k) => k) },
+    { ...rest, before: dims, after, axes: [{ ...grown, axis }] },
+  ]
+}
+
+const rewiredBy = (changes: readonly ParameterChange[]): ReadonlySet<string> =>
+  new Set(changes.flatMap(({ uses = [] }) => uses.map(({ node, input }) => `${node} ${input}`)))
+
 /** Whether something still reads the tensor as it was, since the plan only changes clones of it. */
 function isStillRead(model: Model, name: string, changes: readonly ParameterChange[]): boolean {
   if (changes.some(({ to }) => to === name)) return false
-  const rewired = new Set(
-    changes.flatMap(({ uses = [] }) => uses.map(({ node, input }) => `${node} ${input}`)),
-  )
+  const rewired = rewiredBy(changes)
   return model.graph.nodes.some(({ inputs, outputs }) =>
     inputs.some((input, i) => input === name && !rewired.has(`${outputs[0]} ${i}`)),
   )
@@ -212,6 +285,10 @@ function mayBeUnbound(model: Model, name: string, folded: Bindings['folded']): b
   const layers = new Set(folded.map(({ initializer }) => initializer))
   return readersOf(model, name).every(({ inputs }) => inputs.some((input) => layers.has(input)))
 }
+
+/** Whether only axes of size one are copied: as the network broadcasts the constant, it need not change. */
+const isBroadcast = ({ axes, before }: ParameterChange): boolean =>
+  axes.every(({ axis, map, role }) => before[axis] === 1 && !rolesIn(map, role).has('split'))
 
 function nearest(model: Model, name: string, entries: ReadonlyMap<string, LazyTensor>): string {
   const tensor = model.graph.initializers.get(name)?.tensor

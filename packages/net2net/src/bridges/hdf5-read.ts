@@ -6,12 +6,12 @@
  * @see https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t11.html
  */
 
+import { viewOf } from '../data/bytes.ts'
 import { inputError } from '../errors.ts'
 import { quote } from '../model/quote.ts'
 import type { ByteSource } from '../tensor/bytes.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
 import { bytesFrom, elementCount, type LazyTensor } from '../tensor/tensor.ts'
-import { viewOf } from './bytes.ts'
 
 export type Hdf5Object = Hdf5Group | Hdf5Dataset
 
@@ -74,6 +74,8 @@ class Reader {
   readonly #name: string
   readonly #heaps = new Map<number, ReadonlyMap<number, Uint8Array>>()
   #objects = 0
+  /** Bytes that were read to find the data. */
+  #spent = 0
 
   constructor(source: ByteSource, name: string) {
     this.#source = source
@@ -275,7 +277,9 @@ class Reader {
       const byteLength = byteLengthOf(dtype, count)
       return { kind: 'numbers', tensor: { dtype, dims, byteLength, ...bytesFrom(data, 0) } }
     }
-    if (count * size > mostText) throw this.#broken(`the texts of ${quote(path)} are absurdly long`)
+    if (count > mostObjects || count * size > mostText)
+      throw this.#broken(`the texts of ${quote(path)} are absurdly long`)
+    this.#spend(count * size)
     const bytes = data.read(0, count * size)
     const texts = Array.from({ length: count }, (_, i) => {
       const part = bytes.subarray(i * size, (i + 1) * size)
@@ -358,7 +362,15 @@ class Reader {
 
   #read(at: number, length: number): Uint8Array {
     if (at + length > this.#source.size) throw this.#broken('it ends too early')
+    this.#spend(length)
     return this.#source.read(at, length)
+  }
+
+  /** What describes data is read once; objects that point to the same place could be read without end. */
+  #spend(length: number): void {
+    this.#spent += length
+    if (this.#spent > 4 * this.#source.size + mostText)
+      throw this.#broken('its objects lie over one another')
   }
 
   #broken(what: string): Error {

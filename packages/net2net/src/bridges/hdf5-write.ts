@@ -5,12 +5,15 @@
  * @see https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t11.html
  */
 
+import { inMemory, viewOf } from '../data/bytes.ts'
 import { inputError } from '../errors.ts'
 import type { BytePart } from '../tensor/bytes.ts'
 import { type DType, dtypes } from '../tensor/dtype.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
-import { inMemory, viewOf } from './bytes.ts'
 import type { Hdf5Group, Hdf5Object, Hdf5Value } from './hdf5-read.ts'
+
+/** Longer texts of an attribute lie elsewhere in the file. */
+const longestInline = 1 << 15
 
 /** Children of the inner nodes of a group's tree: 2 × 16, as HDF5 itself has it. */
 const innerK = 16
@@ -145,7 +148,7 @@ class Writer {
 
   #attributes(attributes: ReadonlyMap<string, Hdf5Value>) {
     return [...attributes].map(([name, value]) => {
-      const { type, space, data } = encodeValue(value)
+      const { type, space, data } = this.#attributeValue(value)
       const text = new TextEncoder().encode(`${name}\0`)
       const sizes = [text, type, space].map(({ length }) => length)
       const body = new Uint8Array(
@@ -167,6 +170,38 @@ class Writer {
         )
       return { type: 0x0c, body }
     })
+  }
+
+  /** An attribute has room for 64 KiB: longer texts lie in a heap of their own, and the attribute says where. */
+  #attributeValue(value: Hdf5Value) {
+    const whole = encodeValue(value)
+    if (value.kind !== 'texts' || whole.data.byteLength <= longestInline) return whole
+    const texts = value.texts.map((text) => new TextEncoder().encode(text))
+    const used = texts.reduce((sum, { length }) => sum + 16 + padded(length), 16)
+    // What is left at the end is an object, too; HDF5 makes no smaller heaps.
+    const size = Math.max(4096, used + 16)
+    const heap = this.#allocate(size)
+    this.#text(heap, 'GCOL')
+    this.#bytes(heap + 4, [1])
+    this.#uint64(heap + 8, size)
+    const references = new Uint8Array(16 * texts.length)
+    const view = viewOf(references)
+    let at = heap + 16
+    texts.forEach((text, i) => {
+      this.#uint16(at, i + 1)
+      this.#uint64(at + 8, text.length)
+      this.#bytes(at + 16, text)
+      at += 16 + padded(text.length)
+      view.setUint32(16 * i, text.length, true)
+      view.setBigUint64(16 * i + 4, BigInt(heap), true)
+      view.setUint32(16 * i + 12, i + 1, true)
+    })
+    this.#uint64(at + 8, heap + size - at)
+    // A sequence of variable length of characters in UTF-8.
+    const type = new Uint8Array(16)
+    type.set([0x19, 0x01, 0x01, 0, 16, 0, 0, 0, 0x13, 0x10, 0, 0, 1, 0, 0, 0])
+    const data: LazyTensor = { dtype: 'uint8', dims: [references.length], ...inMemory(references) }
+    return { type, space: whole.space, data }
   }
 
   #header(messages: readonly { readonly type: number; readonly body: Uint8Array }[]): number {

@@ -154,7 +154,19 @@ with h5py.File("a.h5", "w") as f:
   it.skipIf(!kerasPython)(
     'writes what h5py reads',
     () => {
-      const samples = fc.sample(randomGroup, { numRuns: 20, seed: 5 })
+      // Texts longer than an attribute: the config of a large model, and the names of its layers.
+      const texts = ['config', 'ä日本'.repeat(20_000), ...Array(3000).fill('layer')]
+      const long = { kind: 'texts' as const, dims: [], texts: [texts[1]!] }
+      const list = { kind: 'texts' as const, dims: [texts.length], texts }
+      const large = {
+        ...group({}),
+        attributes: new Map([
+          ['long', long],
+          ['list', list],
+        ]),
+      }
+      expect(plain(readHdf5(sized(written(large)), 'a.h5'))).toEqual(plain(large))
+      const samples = [large, ...fc.sample(randomGroup, { numRuns: 20, seed: 5 })]
       for (const [i, root] of samples.entries()) writeFileSync(at(`${i}.h5`), written(root))
       runPython(
         kerasPython!,

@@ -5,10 +5,13 @@
  */
 import * as kind from '../arguments.ts'
 import { checked, flag, text } from '../arguments.ts'
+import * as formats from '../onnx/other-format.ts'
 import * as binding from './bind.ts'
 import * as entriesOf from './grow-entries.ts'
+import * as state from './grow-state.ts'
 import * as growing from './keras/grow-keras.ts'
 import * as keras from './keras/keras-file.ts'
+import * as network from './keras/network.ts'
 import * as conversion from './keras/to-model.ts'
 import * as optimizers from './optimizer-state.ts'
 import * as safetensors from './safetensors.ts'
@@ -16,7 +19,15 @@ import * as torch from './torch-file.ts'
 
 export type { Bindings, BindOptions } from './bind.ts'
 export type { GrowEntriesOptions } from './grow-entries.ts'
+export type { GrowStateOptions, OpenFile } from './grow-state.ts'
+export type { ArchitectureMapping, LayerStack, TiedEntries } from './hugging-face/architecture.ts'
+export { architectures } from './hugging-face/architectures.ts'
+export type { CheckpointGrowth } from './hugging-face/grow-checkpoint.ts'
+export type { AddedLayers } from './hugging-face/layers.ts'
+export type { WantedSizes } from './hugging-face/plan.ts'
+export type { KerasState } from './keras/grow-keras.ts'
 export type { KerasFile } from './keras/keras-file.ts'
+export type { KerasContent } from './keras/network.ts'
 export type { KerasModel } from './keras/to-model.ts'
 export type { OptimizerSlot } from './optimizer-state.ts'
 export type { SafetensorsFile } from './safetensors.ts'
@@ -32,7 +43,7 @@ const torchFile = kind.object(
 )
 const kerasFile = kind.object('a file of Keras, as readKerasFile gives it', 'tensors', 'object')
 const growEntriesOptions = kind.options<entriesOf.GrowEntriesOptions>(
-  { untie: flag },
+  { untie: flag, constants: kind.object('a Set of names', 'has', 'function') },
   { file: text },
 )
 
@@ -76,6 +87,51 @@ export const growEntrySlots = checked('growEntrySlots', entriesOf.growEntrySlots
   options: growEntriesOptions,
 })
 
+const stateOptions = kind.options<state.GrowStateOptions>(
+  { optimizer: text, names: kind.texts, untie: flag, weightsDiffer: flag },
+  { weights: text },
+)
+
+/** As `growState` of Node, with files that `open` gives: those that the options name, and the parts of an index. */
+export const growStateIn = checked('growStateIn', state.growStateIn, {
+  open: kind.callback,
+  model: kind.model,
+  plans: kind.listOf('a list of growth plans', kind.plan),
+  stem: text,
+  options: stateOptions,
+})
+
+/**
+ * Reads files of `growState` that were written and binds them to the grown model again: what is in them is what the plans
+ * say, number by number.
+ *
+ * @param open opens what was written
+ * @param options those that the files were grown with
+ * @throws Net2NetError (internal) where they hold something else
+ */
+export const mustHoldState = checked('mustHoldState', state.mustHoldState, {
+  open: kind.callback,
+  grown: kind.model,
+  stem: text,
+  options: stateOptions,
+})
+
+/** Whether bytes begin as a zip archive (`.keras`) or an HDF5 file (`.h5`) does. */
+export const beginsAsKeras = checked('beginsAsKeras', formats.beginsAsKeras, { start: kind.bytes })
+
+/**
+ * Reads a `.keras` or `.h5` file that can be grown and written again. Weights stay where they are until somebody reads them.
+ *
+ * @param name what the file is called in messages
+ * @throws Net2NetError (input) where it is broken; (refused) for layers that are not supported, by name
+ */
+export const readKeras = checked('readKeras', network.readKeras, { source, name: text })
+
+/** Whether a file of PyTorch holds the state of an optimizer and no weights. */
+export const isOptimizerState = checked('isOptimizerState', optimizers.isOptimizerState, {
+  file: torchFile,
+})
+
 /**
  * Opens a file of Keras (`.keras`, `.h5`); only what describes the weights is read.
  *
@@ -92,21 +148,14 @@ export const readKerasFile = checked('readKerasFile', keras.readKerasFile, { sou
 export const kerasToModel = checked('kerasToModel', conversion.kerasToModel, { file: kerasFile })
 
 /**
- * What a file of Keras holds after growth.
+ * A file of Keras and its ONNX model after growth; a plan that was made on that model can follow.
  *
- * @throws Net2NetError (refused) where the plan inserts layers, or splits a variable that layers share; where the
- *   optimizer keeps state whose growth is unknown
+ * @throws Net2NetError (refused) where no config of Keras says what the plan does, or a variable that layers share would
+ *   become two; where the optimizer keeps state whose growth is unknown
  */
 export const growKeras = checked('growKeras', growing.growKeras, {
-  file: kerasFile,
-  network: kind.object('what kerasToModel gives', 'bindings', 'object'),
+  state: kind.object('a file of Keras and what kerasToModel makes of it', 'network', 'object'),
   plan: kind.plan,
-})
-
-/** A file of Keras with another config and other tensors. */
-export const withChanges = checked('withChanges', keras.withChanges, {
-  file: kerasFile,
-  changes: kind.object('what growKeras gives', 'tensors', 'object'),
 })
 
 /** The parts of a file of the same format, to be written one after the other. */

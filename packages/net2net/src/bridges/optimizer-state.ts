@@ -1,6 +1,6 @@
 /** The state dict of a PyTorch optimizer: which of its tensors belongs to which parameter, and how it grows. */
 import { inputError, refusedError } from '../errors.ts'
-import type { SlotPower } from '../growth/apply/grow-slots.ts'
+import type { SlotPower } from '../growth/apply/merge-tensor.ts'
 import { quote } from '../model/quote.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import { entryOf, PickleCall, PickleDict, PickleList, type PickleValue } from './pickle.ts'
@@ -28,11 +28,16 @@ export interface OptimizerSlot {
 
 export interface OptimizerNames {
   /** Names of the parameters in the order in which the optimizer got them. */
-  readonly names?: readonly string[]
+  readonly names?: readonly string[] | undefined
   /** Whether the entries stand in the order in which the network made them, as in files of PyTorch; default true. */
-  readonly inOrder?: boolean
+  readonly inOrder?: boolean | undefined
   readonly file: string
 }
+
+/** Whether a file holds the state of an optimizer and no weights. */
+export const isOptimizerState = ({ value }: TorchFile): boolean =>
+  entryOf(value, 'state') instanceof PickleDict &&
+  entryOf(value, 'param_groups') instanceof PickleList
 
 /**
  * The slots of an optimizer's state dict that have a parameter's shape.

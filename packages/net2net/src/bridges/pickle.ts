@@ -81,6 +81,8 @@ export function entryOf(value: PickleValue | undefined, key: string): PickleValu
 
 /** Values nested deeper than this are no model's. */
 const deepest = 200
+/** A state dict of 100,000 tensors takes a tenth of this. */
+const mostSteps = 1 << 24
 const mark = Symbol('mark')
 type Slot = PickleValue | typeof mark
 
@@ -170,7 +172,8 @@ export function readPickle(
       throw broken('it calls what is no class')
     return new PickleCall(callee, args)
   }
-  while (at < bytes.length) {
+  for (let steps = 0; at < bytes.length; steps++) {
+    if (steps > mostSteps) throw broken('it is absurdly long')
     const code = bytes[at++]!
     switch (String.fromCharCode(code)) {
       case '\x80': // PROTO

@@ -5,11 +5,11 @@
  * @see https://github.com/huggingface/safetensors#format
  */
 
+import { viewOf } from '../data/bytes.ts'
 import { inputError } from '../errors.ts'
 import type { BytePart, ByteSource } from '../tensor/bytes.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
 import { bytesFrom, elementCount, type LazyTensor } from '../tensor/tensor.ts'
-import { viewOf } from './bytes.ts'
 
 export interface SafetensorsFile {
   /** In the order in which their data lies in the file. */

@@ -5,6 +5,8 @@
  *
  * @see https://docs.pytorch.org/docs/stable/notes/serialization.html
  */
+
+import { readZip, zipParts } from '../data/zip.ts'
 import { inputError } from '../errors.ts'
 import type { BytePart, ByteSource } from '../tensor/bytes.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
@@ -22,7 +24,6 @@ import {
   readPickle,
   writePickle,
 } from './pickle.ts'
-import { readZip, zipParts } from './zip.ts'
 
 const storageTypes: Readonly<Record<string, DType>> = {
   DoubleStorage: 'float64',
@@ -40,6 +41,9 @@ const storageOf = new Map(Object.entries(storageTypes).map(([name, dtype]) => [d
 
 const rebuildTensor = 'torch._utils._rebuild_tensor_v2'
 const rebuildParameter = 'torch._utils._rebuild_parameter'
+
+/** A tensor larger than this has a storage as large as itself. */
+const mostRepeated = 1 << 28
 
 /** What state dicts, optimizer states and checkpoints of them are made of. */
 const allowed = new Set([
@@ -113,9 +117,9 @@ export function readTorchFile(source: ByteSource, name: string): TorchFile {
 
 /** The call that makes the tensor itself, without the parameter around it. */
 function tensorCall(value: PickleValue | undefined): PickleCall | undefined {
-  if (!(value instanceof PickleCall)) return undefined
-  if (value.callee.path === rebuildParameter) return tensorCall(value.args.items[0])
-  return value.callee.path === rebuildTensor ? value : undefined
+  const isParameter = value instanceof PickleCall && value.callee.path === rebuildParameter
+  const call = isParameter ? value.args.items[0] : value
+  return call instanceof PickleCall && call.callee.path === rebuildTensor ? call : undefined
 }
 
 function readTensor(
@@ -153,12 +157,17 @@ function readTensor(
   const byteLength = byteLengthOf(dtype, count)
   if (isContiguous(dims, strides))
     return { dtype, dims, byteLength, ...bytesFrom(data, first * item) }
+  // Entries that several places share may be few in the file and many in memory.
+  if (byteLength > Math.max(data.size, mostRepeated))
+    throw broken(`it would take ${byteLength} bytes, and its storage "${key}" has ${data.size}`)
   return computedTensor(dtype, dims, byteLength, () => {
     const bytes = new Uint8Array(byteLength)
+    if (byteLength === 0) return bytes
+    const stored = data.read(first * item, (last - first + 1) * item)
     const index = dims.map(() => 0)
     for (let at = 0; at < byteLength; at += item) {
-      const element = index.reduce((sum, i, axis) => sum + i * strides[axis]!, first)
-      bytes.set(data.read(element * item, item), at)
+      const element = index.reduce((sum, i, axis) => sum + i * strides[axis]!, 0)
+      for (let k = 0; k < item; k++) bytes[at + k] = stored[element * item + k]!
       for (let axis = dims.length - 1; axis >= 0 && ++index[axis]! === dims[axis]; axis--)
         index[axis] = 0
     }
@@ -178,10 +187,11 @@ function isContiguous(dims: readonly number[], strides: readonly number[]): bool
 const contiguousStrides = (dims: readonly number[]): number[] =>
   dims.map((_, axis) => elementCount(dims.slice(axis + 1)))
 
+/** Sizes as a tuple, or as a torch.Size of one. */
 function countsOf(value: PickleValue | undefined): number[] | undefined {
-  if (value instanceof PickleCall) return countsOf(value.args.items[0])
-  if (!(value instanceof PickleTuple)) return undefined
-  const counts = value.items.map((item) => (typeof item === 'bigint' ? Number(item) : Number.NaN))
+  const tuple = value instanceof PickleCall ? value.args.items[0] : value
+  if (!(tuple instanceof PickleTuple)) return undefined
+  const counts = tuple.items.map((item) => (typeof item === 'bigint' ? Number(item) : Number.NaN))
   return counts.every((count) => Number.isSafeInteger(count) && count >= 0) ? counts : undefined
 }
 

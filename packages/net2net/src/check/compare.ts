@@ -15,12 +15,12 @@ import { keptParts, outputOf } from './kept.ts'
 
 export interface CompareOptions extends ComparisonOptions {
   /** Default: ONNX Runtime in Node or in this browser, on the CPU. */
-  readonly runtime?: Runtime
+  readonly runtime?: Runtime | undefined
   /**
    * Models with more bytes of weights than this are computed in segments, in memory that does not
    * depend on their size; default 32 MiB.
    */
-  readonly wholeUpTo?: number
+  readonly wholeUpTo?: number | undefined
 }
 
 /**

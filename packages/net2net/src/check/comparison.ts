@@ -25,18 +25,18 @@ export const defaultTolerance = 1e-5
 
 export interface ComparisonOptions {
   /** Sets of inputs to compare on, instead of random ones. */
-  readonly inputs?: readonly Feeds[]
+  readonly inputs?: readonly Feeds[] | undefined
   /** How many sets of random inputs; default 4. */
-  readonly samples?: number
+  readonly samples?: number | undefined
   /** Seed of the random inputs; default 0. */
-  readonly seed?: number
+  readonly seed?: number | undefined
   /**
    * Holds to the letter where it is given. The default is 1e-5, or four times the model's own
    * rounding where that is more: deep networks differ from themselves by more than 1e-5 as soon as
    * ONNX Runtime sums in another order, which it does for other widths.
    */
-  readonly tolerance?: number
-  readonly signal?: AbortSignal
+  readonly tolerance?: number | undefined
+  readonly signal?: AbortSignal | undefined
   /** Gets the share that is done, where models are computed in segments. */
   readonly onProgress?: ((share: number) => void) | undefined
 }

@@ -273,6 +273,7 @@ export class Cutter {
       const before = a && constantOf(this.#a, a.inputs[i] ?? '')
       if (before && (await this.#sameBits(before, tensor))) continue
       const count = elementCount(tensor.dims)
+      if (count === 1 && !a && (await this.#isKnownNumber(name, tensor))) continue
       if (count <= size) continue
       weight = name
       size = count
@@ -287,6 +288,12 @@ export class Cutter {
     const holdsGraphs = [...b.attributes.values()].some(({ type }) => type.startsWith('graph'))
     const differs = holdsGraphs && !(a && (await this.#sameAttributes(a.attributes, b.attributes)))
     return differs ? { label, node: b, weight: undefined } : undefined
+  }
+
+  /** A single number (an exponent, an epsilon) that the first model has under this name differs nowhere. */
+  async #isKnownNumber(name: string, tensor: LazyTensor): Promise<boolean> {
+    const known = constantOf(this.#a, name)
+    return known !== undefined && this.#sameBits(known, tensor)
   }
 
   /** Follow the rows of a table that nobody looks up from those that somebody does? */

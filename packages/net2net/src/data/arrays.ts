@@ -4,11 +4,11 @@ import { float32, type Tensor, toNumbers } from '../tensor/tensor.ts'
 import { type TargetKind, targetKinds } from './classes.ts'
 import { ArrayDataset, type Column } from './dataset.ts'
 
-const targetNames = ['y', 'target', 'targets', 'label', 'labels']
+export const targetNames = ['y', 'target', 'targets', 'label', 'labels']
 
 export interface ArraysOptions {
   /** What integers in the target mean; default `class`. */
-  readonly targetKind?: TargetKind
+  readonly targetKind?: TargetKind | undefined
 }
 
 /**

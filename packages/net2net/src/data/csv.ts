@@ -1,18 +1,24 @@
 /** Tables of numbers as text. */
 import { type Info, parse } from 'csv-parse/browser/esm/sync'
 import { inputError, mustBeOneOf, usageError } from '../errors.ts'
+import { shown } from '../model/classes.ts'
 import { labelsOf, type TargetKind, targetKinds } from './classes.ts'
 import { ArrayDataset, type Column } from './dataset.ts'
 
 export interface CsvOptions {
   /** Name or position (from 0) of the target's column; default: the last. */
-  readonly target?: string | number
+  readonly target?: string | number | undefined
   /** Whether the target is a class (an integer or any text) or a value; default: seen from the data. */
-  readonly targetKind?: TargetKind
+  readonly targetKind?: TargetKind | undefined
   /** What separates fields; default: comma, semicolon or tab, whichever splits the lines into numbers. */
-  readonly delimiter?: string
+  readonly delimiter?: string | undefined
   /** Names of the classes in the order of a model's outputs; others are refused. Default: those of the data. */
-  readonly classes?: readonly string[]
+  readonly classes?: readonly string[] | undefined
+  /**
+   * Names of the features in the order of a model's input: a table with names may have them in any order, and other
+   * columns besides. Default: all columns but the target, as they lie.
+   */
+  readonly columns?: readonly string[] | undefined
 }
 
 /**
@@ -38,22 +44,29 @@ export function parseCsv(
   if (columns < 2 || rows.length === 0)
     throw inputError(`${source} holds no samples of at least one feature and a target.`)
   const targetAt = targetColumn(options.target, table, source)
-  const features = new Float32Array(rows.length * (columns - 1))
+  const chosen = featureColumns(table, targetAt, options.columns, source)
+  const features = new Float32Array(rows.length * chosen.length)
   let at = 0
   rows.forEach((row, i) => {
-    row.forEach((field, column) => {
+    if (row[targetAt] === '') throw table.empty(i, targetAt)
+    for (const column of chosen) {
+      const field = row[column]!
       if (field === '') throw table.empty(i, column)
-      if (column === targetAt) return
       if (!isNumber(field)) throw table.notNumber(i, column, 'features')
       features[at++] = Number(field)
-    })
+    }
   })
   const { column, classes } = targetOf(table, targetAt, options)
-  const input: Column = { dtype: 'float32', dims: [columns - 1], data: features }
+  const input: Column = {
+    dtype: 'float32',
+    dims: [chosen.length],
+    data: features,
+    ...(table.header ? { names: chosen.map((i) => table.header![i]!) } : {}),
+  }
   return new ArrayDataset({ input }, column, classes)
 }
 
-const reading = (delimiter: string) =>
+export const reading = (delimiter: string) =>
   ({
     delimiter,
     trim: true,
@@ -137,11 +150,11 @@ class Table {
 }
 
 /** Lines that are looked at to find out what separates fields. */
-const sniffedLines = 20
+export const sniffedLines = 20
 const delimiters = [',', ';', '\t'] as const
 
 /** The delimiter that yields the most numbers in the first lines; of equals, the one that yields the most fields. */
-function delimiterOf(text: string): string {
+export function delimiterOf(text: string): string {
   const scores = delimiters.map((delimiter) => {
     let fields: readonly string[] = []
     try {
@@ -161,7 +174,7 @@ function delimiterOf(text: string): string {
  * Whether the first line names columns: it has the target's name, or text where a feature of the
  * next line is none. In the target's column, text may stand in every line.
  */
-function isHeader(
+export function isHeader(
   [first = [], second]: readonly (readonly string[])[],
   target: CsvOptions['target'],
 ): boolean {
@@ -176,11 +189,11 @@ function isHeader(
 }
 
 /** What programs write where a number is missing. */
-const isMissing = (field: string): boolean => /^(na|n\/a|nan|null|none|\?|-)$/i.test(field)
+export const isMissing = (field: string): boolean => /^(na|n\/a|nan|null|none|\?|-)$/i.test(field)
 
-const hasDecimalComma = (field: string): boolean => /^[+-]?\d+,\d+$/.test(field)
+export const hasDecimalComma = (field: string): boolean => /^[+-]?\d+,\d+$/.test(field)
 
-const isNumber = (field: string): boolean => field !== '' && Number.isFinite(Number(field))
+export const isNumber = (field: string): boolean => field !== '' && Number.isFinite(Number(field))
 
 function targetColumn(
   target: string | number | undefined,
@@ -194,6 +207,31 @@ function targetColumn(
       `${source} has no column ${target}${header ? `; it has ${header.join(', ')}` : ' (it has no header)'}.`,
     )
   return at
+}
+
+/** The positions of the features. @throws input where one that the model knows is missing */
+function featureColumns(
+  { columns: count, header }: Pick<Table, 'columns' | 'header'>,
+  targetAt: number,
+  known: readonly string[] | undefined,
+  source: string,
+): readonly number[] {
+  if (known && header) return positionsOf(known, header, source)
+  return Array.from({ length: count }, (_, i) => i).filter((i) => i !== targetAt)
+}
+
+/** Where the features that a model was trained on stand in a table. @throws input where one is missing */
+export function positionsOf(
+  known: readonly string[],
+  header: readonly string[],
+  source: string,
+): readonly number[] {
+  const missing = known.filter((name) => !header.includes(name))
+  if (missing.length === 0) return known.map((name) => header.indexOf(name))
+  throw inputError(
+    `${source} has no column ${shown(missing)}, which the model was trained on; it has ${shown(header)}.`,
+    { hint: 'A table without a line of names is read in the order of its columns.' },
+  )
 }
 
 function targetOf(

@@ -1,5 +1,5 @@
 /** Labelled samples in memory, and their batches. */
-import { mustFit, object, optional, recordOf, texts } from '../arguments.ts'
+import { anything, mustFit, object, optional, recordOf, texts } from '../arguments.ts'
 import { inputError, usageError } from '../errors.ts'
 import { permutation, randomStream } from '../tensor/random.ts'
 import {
@@ -45,12 +45,13 @@ export interface Column extends ColumnShape {
   readonly data: TypedArray
   /** For bytes that become floats: what they are divided by (255 for images). */
   readonly divisor?: number
+  /** Names of the elements of a sample, where a table has them. */
+  readonly names?: readonly string[]
 }
 
-const column = object('a column of numbers', 'data', 'object')
 const parameters = {
-  inputs: recordOf('an object of columns by input', column),
-  target: column,
+  inputs: recordOf('an object of columns by input', anything),
+  target: object('a column of numbers', 'data', 'object'),
   classes: optional(texts),
 }
 
@@ -78,6 +79,12 @@ export class ArrayDataset implements Dataset {
         throw usageError(
           `The data's input ${name} has ${rowsOf(column)} samples, but its target has ${this.length}.`,
         )
+  }
+
+  /** The names of the features, where there is one input, of a table that has names. */
+  get columns(): readonly string[] | undefined {
+    const [input, ...others] = Object.values(this.inputs)
+    return others.length === 0 ? input?.names : undefined
   }
 
   /**

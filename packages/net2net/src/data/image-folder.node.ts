@@ -6,21 +6,20 @@ import { inputError, usageError } from '../errors.ts'
 import { fileProblem } from '../files/read-whole.ts'
 import { shown } from '../model/classes.ts'
 import { ArrayDataset } from './dataset.ts'
+import { isPicture, type PictureDims, pictureReader, unreadable } from './picture.node.ts'
 
 export interface ImagesOptions {
   /** Shape of one sample: [channels (1: grey, 3: red, green, blue), height, width]. */
-  readonly dims: readonly [1 | 3, number, number]
+  readonly dims: PictureDims
   /**
    * Names of the classes whose numbering is followed, such as those of the training data; a
    * subfolder with another name is refused. Default: the subfolders in alphabetical order.
    */
-  readonly classes?: readonly string[]
-  readonly signal?: AbortSignal
+  readonly classes?: readonly string[] | undefined
+  readonly signal?: AbortSignal | undefined
   /** Told how many of the pictures have been read. */
-  readonly onProgress?: (read: number, total: number) => void
+  readonly onProgress?: ((read: number, total: number) => void) | undefined
 }
-
-const pictures = /\.(png|jpe?g|webp|gif|tiff?|avif|svg)$/i
 
 /**
  * Reads all pictures, resized to the given shape (stretched, not cropped). Classes are the
@@ -49,28 +48,12 @@ export async function loadImages(folder: string, options: ImagesOptions): Promis
     throw inputError(`${where} is none of the classes ${shown(classes)}.`, { where })
   })
 
-  const sharp = await loadSharp()
+  const read = await pictureReader()
   const row = channels * height * width
   const data = new Uint8Array(files.length * row)
   for (const [i, { path }] of files.entries()) {
     options.signal?.throwIfAborted()
-    let pixels: Uint8Array
-    try {
-      pixels = await sharp(path)
-        .removeAlpha()
-        .toColourspace(channels === 1 ? 'b-w' : 'srgb')
-        .resize(width, height, { fit: 'fill' })
-        .raw()
-        .toBuffer()
-    } catch (cause) {
-      throw unreadable(path, `cannot be read as a picture: ${(cause as Error).message}`, cause)
-    }
-    if (pixels.length !== row)
-      throw unreadable(path, `has ${pixels.length / height / width} channels, not ${channels}`)
-    // From height × width × channels to channels × height × width.
-    for (let c = 0; c < channels; c++)
-      for (let p = 0; p < height * width; p++)
-        data[i * row + c * height * width + p] = pixels[p * channels + c]!
+    data.set(await read(path, options.dims), i * row)
     options.onProgress?.(i + 1, files.length)
   }
   return new ArrayDataset(
@@ -81,14 +64,14 @@ export async function loadImages(folder: string, options: ImagesOptions): Promis
 }
 
 /** The subfolders that hold pictures, and these, each in alphabetical order. */
-async function picturesIn(folder: string) {
+export async function picturesIn(folder: string) {
   const found: { readonly name: string; readonly paths: readonly string[] }[] = []
   for (const entry of await list(folder)) {
     if (!(await isA('isDirectory', folder, entry))) continue
     const inside = join(folder, entry.name)
     const paths: string[] = []
     for (const picture of await list(inside))
-      if (pictures.test(picture.name) && (await isA('isFile', inside, picture)))
+      if (isPicture(picture.name) && (await isA('isFile', inside, picture)))
         paths.push(join(inside, picture.name))
     if (paths.length > 0) found.push({ name: entry.name, paths })
   }
@@ -96,7 +79,7 @@ async function picturesIn(folder: string) {
 }
 
 /** What is visible in a folder, in alphabetical order. */
-async function list(folder: string): Promise<readonly Dirent[]> {
+export async function list(folder: string): Promise<readonly Dirent[]> {
   try {
     const entries = await readdir(folder, { withFileTypes: true })
     const visible = entries.filter(({ name }) => !name.startsWith('.'))
@@ -107,23 +90,12 @@ async function list(folder: string): Promise<readonly Dirent[]> {
 }
 
 /** Whether an entry, or what it links to, is a file or a folder. */
-async function isA(kind: 'isFile' | 'isDirectory', folder: string, entry: Dirent) {
+export async function isA(kind: 'isFile' | 'isDirectory', folder: string, entry: Dirent) {
   if (!entry.isSymbolicLink()) return entry[kind]()
   const path = join(folder, entry.name)
   try {
     return (await stat(path))[kind]()
   } catch (cause) {
     throw unreadable(path, `is a link to what ${fileProblem(cause)}`, cause)
-  }
-}
-
-const unreadable = (path: string, problem: string, cause?: unknown) =>
-  inputError(`${path} ${problem.replace(/\.$/, '')}.`, { where: path, cause })
-
-async function loadSharp() {
-  try {
-    return (await import('sharp')).default
-  } catch (cause) {
-    throw inputError('Reading pictures needs the package sharp: npm install sharp.', { cause })
   }
 }

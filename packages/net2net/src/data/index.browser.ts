@@ -17,6 +17,7 @@ export {
   type ColumnShape,
   type Dataset,
 } from './dataset.ts'
+export type { InputBatch, InputStream } from './inputs.ts'
 export { fashionMnistSource, type KnownDataset, mnistSource } from './known-datasets.ts'
 export type { SampleSet } from './samples.ts'
 
@@ -31,6 +32,7 @@ export const parseCsv = checked('parseCsv', csv.parseCsv, {
     targetKind: text,
     delimiter: text,
     classes: kind.texts,
+    columns: kind.texts,
   }),
   source: named,
 })

@@ -1,14 +1,25 @@
 /** Data sets: what index.browser.ts has, and what is read from files, in Node. */
 import * as kind from '../arguments.ts'
 import { checked, checkedAsync, text } from '../arguments.ts'
+import * as description from './describe-data.node.ts'
 import * as pictures from './image-folder.node.ts'
 import * as anything from './load-data.node.ts'
 import * as digits from './load-mnist.node.ts'
+import { NpzWriter } from './npz-writer.node.ts'
+import * as inputs from './open-inputs.node.ts'
 
+export type {
+  ColumnDescription,
+  DataDescription,
+  PartDescription,
+  ValueCount,
+} from './describe-data.node.ts'
 export type { ImagesOptions } from './image-folder.node.ts'
 export * from './index.browser.ts'
 export type { LoadedData, LoadOptions } from './load-data.node.ts'
 export type { DigitsOptions, TrainTest } from './load-mnist.node.ts'
+export type { NpzWriter } from './npz-writer.node.ts'
+export type { OpenOptions } from './open-inputs.node.ts'
 
 const downloading = { cacheFolder: text, signal: kind.signal, onDownload: kind.callback }
 const digitsOptions = kind.options<digits.DigitsOptions>({
@@ -36,6 +47,44 @@ export const loadData = checkedAsync('loadData', anything.loadData, {
     targetKind: text,
     target: text,
     classes: kind.texts,
+    columns: kind.texts,
+  }),
+})
+
+/**
+ * Begins an .npz file whose arrays grow row by row, in memory that does not depend on their length. See npz-writer.node.ts.
+ *
+ * @throws Net2NetError (usage) where it exists (without `force`), or where no file may be
+ */
+export const createNpz = checkedAsync('createNpz', NpzWriter.create, {
+  path: text,
+  options: kind.options<NonNullable<Parameters<typeof NpzWriter.create>[1]>>({ force: kind.flag }),
+})
+
+/**
+ * Looks at data: shapes, types, ranges, classes with how often they occur, and what is missing. See describe-data.node.ts.
+ *
+ * @throws Net2NetError (input) where there is no such thing, or it is broken
+ */
+export const describeData = checkedAsync('describeData', description.describeData, {
+  spec: text,
+  options: kind.options<NonNullable<Parameters<typeof description.describeData>[1]>>(downloading),
+})
+
+/**
+ * Opens the inputs of a model, to be read as they are needed: a table, an .npz or .npy file, a picture or a folder of
+ * pictures, a folder of IDX files, `mnist` or `fashion-mnist` (of these the test part). `predict` of `net2net/training`
+ * takes what it gives. See open-inputs.node.ts.
+ *
+ * @throws Net2NetError (input) where there is no such thing, or it is broken or does not fit the model
+ */
+export const openInputs = checkedAsync('openInputs', inputs.openInputs, {
+  spec: text,
+  model: kind.model,
+  options: kind.options<inputs.OpenOptions>({
+    ...downloading,
+    target: text,
+    stdin: kind.object('a readable stream', 'read', 'function'),
   }),
 })
 

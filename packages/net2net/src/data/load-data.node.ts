@@ -20,13 +20,15 @@ import { decodeNpz } from './npy.ts'
 
 export interface LoadOptions extends Pick<DigitsOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
   /** Shape of one sample, for a folder of pictures: [channels, height, width]. */
-  readonly dims?: readonly number[]
+  readonly dims?: readonly number[] | undefined
   /** What integers in a target mean. */
-  readonly targetKind?: TargetKind
+  readonly targetKind?: TargetKind | undefined
   /** Name of the target's column, for tables. */
-  readonly target?: string
+  readonly target?: string | undefined
   /** Names of a model's classes, whose numbering tables and pictures follow; others are refused. */
-  readonly classes?: readonly string[]
+  readonly classes?: readonly string[] | undefined
+  /** Names of the features of a model, which a table with names may have in any order. */
+  readonly columns?: readonly string[] | undefined
 }
 
 export interface LoadedData {
@@ -77,8 +79,8 @@ async function loadFolder(folder: string, options: LoadOptions): Promise<LoadedD
   const read = (path: string, classes: readonly string[] | undefined) =>
     loadImages(path, {
       dims: [channels, height, width],
-      ...(classes ? { classes } : {}),
-      ...(options.signal ? { signal: options.signal } : {}),
+      classes,
+      signal: options.signal,
     })
   const folders = (...names: readonly string[]) =>
     names.map((name) => join(folder, name)).find((path) => existsSync(path))

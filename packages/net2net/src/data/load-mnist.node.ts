@@ -22,16 +22,16 @@ import {
 
 export interface DigitsOptions {
   /** Folder with the four IDX files, plain or `.gz`. Default: an installed copy, or a download. */
-  readonly folder?: string
+  readonly folder?: string | undefined
   /** Where downloads are kept; default `~/.cache/net2net`. */
-  readonly cacheFolder?: string
+  readonly cacheFolder?: string | undefined
   /** Base addresses to download from, instead of the public mirrors. */
-  readonly mirrors?: readonly string[]
+  readonly mirrors?: readonly string[] | undefined
   /** Whether the files must be the published ones; default true. */
-  readonly verify?: boolean
-  readonly signal?: AbortSignal
+  readonly verify?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
   /** Told when a file is about to be downloaded. */
-  readonly onDownload?: (url: string) => void
+  readonly onDownload?: ((url: string) => void) | undefined
 }
 
 /** A data set that comes in two parts. */

@@ -4,9 +4,15 @@
  */
 import { unzipSync, zipSync } from 'fflate'
 import { inputError, usageError } from '../errors.ts'
-import { byteLengthOf } from '../tensor/dtype.ts'
-import { allocate, elementCount, type NumericDType, Tensor } from '../tensor/tensor.ts'
-import { swapBytes } from './bytes.ts'
+import { byteLengthOf, type DType } from '../tensor/dtype.ts'
+import {
+  allocate,
+  elementCount,
+  type NumericDType,
+  Tensor,
+  type TypedArray,
+} from '../tensor/tensor.ts'
+import { swapBytes, viewOf } from './bytes.ts'
 
 const types: Readonly<Record<string, NumericDType>> = {
   b1: 'bool',
@@ -25,44 +31,88 @@ const types: Readonly<Record<string, NumericDType>> = {
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
 const maxArchiveBytes = 2 ** 32
 
+/** What the header of a .npy file says. */
+export interface NpyHeader {
+  readonly dtype: NumericDType
+  readonly dims: readonly number[]
+  readonly isFortran: boolean
+  readonly isBigEndian: boolean
+  /** Where the elements begin. */
+  readonly start: number
+}
+
+/** So many bytes at the beginning of a file tell how long its header is. */
+export const NPY_PREFIX = 12
+
+/** Where the elements of a .npy file begin that begins with these bytes. @throws input */
+export function npyStart(bytes: Uint8Array, source: string): number {
+  if (magic.some((byte, i) => bytes[i] !== byte))
+    throw inputError(
+      `${source} is not an NPY file: it does not begin with the format's magic number.`,
+    )
+  const wide = (bytes[6] ?? 1) >= 2
+  if (bytes.length < (wide ? 12 : 10)) throw truncatedHeader(source)
+  const view = viewOf(bytes)
+  return wide ? 12 + view.getUint32(8, true) : 10 + view.getUint16(8, true)
+}
+
+/** The header of a .npy file, of whose bytes at least the header is there. @throws input */
+export function npyHeader(bytes: Uint8Array, source: string): NpyHeader {
+  const start = npyStart(bytes, source)
+  if (bytes.length < start) throw truncatedHeader(source)
+  const header = new TextDecoder().decode(bytes.subarray((bytes[6] ?? 1) >= 2 ? 12 : 10, start))
+  const descr = /'descr'\s*:\s*'([<>|=])(\w+)'/.exec(header)
+  const shape = /'shape'\s*:\s*\(([\d,\sL]*)\)/.exec(header)
+  const dtype = types[descr?.[2] ?? '']
+  if (!descr || !shape || dtype === undefined)
+    throw inputError(
+      `${source} does not hold an array of numbers; its header says ${header.trim().slice(0, 100)}.`,
+    )
+  return {
+    dtype,
+    dims: (shape[1]!.match(/\d+/g) ?? []).map(Number),
+    isFortran: /'fortran_order'\s*:\s*True/.test(header),
+    isBigEndian: descr[1] === '>',
+    start,
+  }
+}
+
+const truncatedHeader = (source: string) =>
+  inputError(`${source} is truncated: its header is not whole.`)
+
+/** The elements of a .npy file in the machine's byte order. */
+export function npyElements(
+  { dtype, isBigEndian }: Pick<NpyHeader, 'dtype' | 'isBigEndian'>,
+  count: number,
+  body: Uint8Array,
+): TypedArray {
+  const data = allocate(dtype, count)
+  new Uint8Array(data.buffer).set(body)
+  if (isBigEndian) swapBytes(new Uint8Array(data.buffer), data.BYTES_PER_ELEMENT)
+  return data
+}
+
+/** Refuses a body that has not as many bytes as the header says. @throws input */
+export function mustBeWholeNpy({ dtype, dims }: NpyHeader, bytes: number, source: string): void {
+  const expected = byteLengthOf(dtype, elementCount(dims))
+  if (bytes !== expected)
+    throw inputError(
+      `${source} is ${bytes < expected ? 'truncated' : 'too long'}: its shape [${dims.join(', ')}] of ${dtype} takes ${expected} bytes, but ${bytes} follow the header.`,
+    )
+}
+
 /**
  * Decodes a .npy file: any byte order, C or Fortran order.
  *
  * @throws input where the bytes are not a whole .npy file of a numeric type
  */
 export function decodeNpy(bytes: Uint8Array, source = 'The NPY data'): Tensor {
-  if (magic.some((byte, i) => bytes[i] !== byte))
-    throw inputError(
-      `${source} is not an NPY file: it does not begin with the format's magic number.`,
-    )
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const wide = (bytes[6] ?? 1) >= 2
-  const start = wide ? 12 : 10
-  if (bytes.length < start) throw inputError(`${source} is truncated: its header is not whole.`)
-  const length = wide ? view.getUint32(8, true) : view.getUint16(8, true)
-  if (bytes.length < start + length)
-    throw inputError(`${source} is truncated: its header is not whole.`)
-  const header = new TextDecoder().decode(bytes.subarray(start, start + length))
-  const descr = /'descr'\s*:\s*'([<>|=])(\w+)'/.exec(header)
-  const shape = /'shape'\s*:\s*\(([\d,\sL]*)\)/.exec(header)
-  const fortran = /'fortran_order'\s*:\s*True/.test(header)
-  const dtype = types[descr?.[2] ?? '']
-  if (!descr || !shape || dtype === undefined)
-    throw inputError(
-      `${source} does not hold an array of numbers; its header says ${header.trim().slice(0, 100)}.`,
-    )
-  const dims = (shape[1]!.match(/\d+/g) ?? []).map(Number)
-  const body = bytes.subarray(start + length)
-  const expected = byteLengthOf(dtype, elementCount(dims))
-  if (body.length !== expected)
-    throw inputError(
-      `${source} is ${body.length < expected ? 'truncated' : 'too long'}: its shape [${dims.join(', ')}] of ${dtype} takes ${expected} bytes, but ${body.length} follow the header.`,
-    )
-  const data = allocate(dtype, elementCount(dims))
-  new Uint8Array(data.buffer).set(body)
-  if (descr[1] === '>') swapBytes(new Uint8Array(data.buffer), data.BYTES_PER_ELEMENT)
-  const tensor = new Tensor(dtype, dims, data)
-  return fortran && dims.length > 1 ? fromFortran(tensor) : tensor
+  const header = npyHeader(bytes, source)
+  const { dtype, dims, isFortran, start } = header
+  const body = bytes.subarray(start)
+  mustBeWholeNpy(header, body.length, source)
+  const tensor = new Tensor(dtype, dims, npyElements(header, elementCount(dims), body))
+  return isFortran && dims.length > 1 ? fromFortran(tensor) : tensor
 }
 
 /** Column-major elements in row-major order. */
@@ -85,19 +135,28 @@ function fromFortran(tensor: Tensor): Tensor {
 
 /** Encodes a tensor as a .npy file, version 1.0. */
 export function encodeNpy(tensor: Tensor): Uint8Array {
-  const code = Object.keys(types).find((key) => types[key] === tensor.dtype)
-  if (code === undefined) throw usageError(`NPY files have no element type ${tensor.dtype}.`)
-  const order = tensor.data.BYTES_PER_ELEMENT === 1 ? '|' : '<'
-  const shape = tensor.dims.length === 1 ? `${tensor.dims[0]},` : tensor.dims.join(', ')
-  const text = `{'descr': '${order}${code}', 'fortran_order': False, 'shape': (${shape}), }`
+  const header = encodeNpyHeader(npyType(tensor.dtype), tensor.dims)
+  const bytes = new Uint8Array(header.length + tensor.byteLength)
+  bytes.set(header)
+  bytes.set(tensor.read(0, tensor.byteLength), header.length)
+  return bytes
+}
+
+/** What NumPy calls a type of elements, in the machine's (little-endian) byte order. */
+export function npyType(dtype: DType): string {
+  const code = Object.keys(types).find((key) => types[key] === dtype)
+  if (code === undefined) throw usageError(`NPY files have no element type ${dtype}.`)
+  return `${code.endsWith('1') ? '|' : '<'}${code}`
+}
+
+/** What a .npy file, version 1.0, begins with: 64 bytes or a multiple of it. */
+export function encodeNpyHeader(type: string, dims: readonly number[]): Uint8Array {
+  const shape = dims.length === 1 ? `${dims[0]},` : dims.join(', ')
+  const text = `{'descr': '${type}', 'fortran_order': False, 'shape': (${shape}), }`
   // The data begins at a multiple of 64 bytes, after a line feed.
   const padding = 63 - ((magic.length + 4 + text.length) % 64)
   const header = new TextEncoder().encode(`${text}${' '.repeat(padding)}\n`)
-  const bytes = new Uint8Array(magic.length + 4 + header.length + tensor.byteLength)
-  bytes.set([...magic, 1, 0, header.length & 0xff, header.length >> 8])
-  bytes.set(header, 10)
-  bytes.set(tensor.read(0, tensor.byteLength), 10 + header.length)
-  return bytes
+  return Uint8Array.of(...magic, 1, 0, header.length & 0xff, header.length >> 8, ...header)
 }
 
 /** Decodes a .npz file: the arrays by name. */

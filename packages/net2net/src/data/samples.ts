@@ -28,6 +28,8 @@ export interface SampleSet {
     | undefined
   /** Names of the classes, where the target is a class index. A trained model keeps them. */
   readonly classes?: readonly string[]
+  /** Names of the features, of a table that has them. A trained model keeps them. */
+  readonly columns?: readonly string[] | undefined
   /** All targets, where they are in memory: then all labels are checked before the first step. */
   readonly target?: {
     readonly dtype: DType

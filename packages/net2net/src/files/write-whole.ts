@@ -2,6 +2,7 @@
 import type { BytePart } from '../tensor/bytes.ts'
 import type { AtomicFile } from './atomic-file.ts'
 import { AtomicFiles, type ReplaceOptions } from './atomic-files.ts'
+import type { FileSource } from './file-source.ts'
 
 /** What a file shall hold: a text, bytes, or parts that are read one after the other. */
 export type FileContent = string | Uint8Array | readonly BytePart[]
@@ -15,6 +16,18 @@ export async function writeContent(file: AtomicFile, content: FileContent): Prom
   for (const part of content)
     for (let at = 0; at < part.byteLength; at += PIECE)
       await file.write(part.read(at, Math.min(PIECE, part.byteLength - at)))
+}
+
+/** Appends a content to an empty file, and reads it from there. */
+export async function writtenSource(file: AtomicFile, content: FileContent): Promise<FileSource> {
+  await writeContent(file, content)
+  return file.reader(lengthOf(content))
+}
+
+function lengthOf(content: FileContent): number {
+  if (typeof content === 'string') return new TextEncoder().encode(content).length
+  if (content instanceof Uint8Array) return content.length
+  return content.reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
 /**

@@ -15,7 +15,7 @@ const batchSize = 100
 export interface MeasureOptions {
   readonly samples: SampleSet
   readonly runtime: Runtime
-  readonly session?: SessionOptions
+  readonly session?: SessionOptions | undefined
 }
 
 /**

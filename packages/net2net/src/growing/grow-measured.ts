@@ -14,7 +14,7 @@ import { measureStatistics } from './channel-statistics.ts'
 
 export interface GrowMeasuredOptions {
   /** Of steps that have none of their own, with their position added. Default 0. */
-  readonly seed?: number
+  readonly seed?: number | undefined
   /** Samples of the training. Without them, inserted normalizations take mean 0 and variance 1. */
   readonly samples?: SampleSet | undefined
   readonly runtime: Runtime
@@ -55,6 +55,6 @@ async function statisticsFor(
   { samples, runtime, session }: Omit<GrowMeasuredOptions, 'seed'>,
 ): Promise<Readonly<Record<string, ChannelStatistics>>> {
   if (!('deepen' in step) || step.plan || !samples) return {}
-  const options = { samples, runtime, ...(session && { session }) }
+  const options = { samples, runtime, session }
   return measureStatistics(from, [step.deepen].flat(), options)
 }

@@ -1,9 +1,9 @@
 /** Trainings that grow the network on their way. Its functions check what they are given. */
-import { defaultRuntime } from '#runtime'
 import * as kind from '../arguments.ts'
 import type { TrainingData } from '../data/samples.ts'
 import type { GrowthStep, Solution } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
+import { withRuntime } from '../runtime/default-runtime.ts'
 import type { RuntimeOptional } from '../runtime/runtime.ts'
 import { checkpoint, loss, optimizer, session, training } from '../training/kinds.ts'
 import { carryState as carry } from './carry-state.ts'
@@ -32,7 +32,7 @@ export type {
 export const trainGrowing = kind.checked(
   'trainGrowing',
   (model: Model, data: TrainingData, options: RuntimeOptional<GrowingOptions>): GrowingTraining =>
-    new GrowingTraining(model, data, { runtime: defaultRuntime, ...options }),
+    new GrowingTraining(model, data, withRuntime(options)),
   {
     model: kind.model,
     data: kind.data,
@@ -69,7 +69,7 @@ export const carryState = kind.checked('carryState', carry, {
 export const measureStatistics = kind.checkedAsync(
   'measureStatistics',
   (from: Model | Solution, layers: readonly string[], options: RuntimeOptional<MeasureOptions>) =>
-    measureWith(from, layers, { runtime: defaultRuntime, ...options }),
+    measureWith(from, layers, withRuntime(options)),
   {
     from: kind.solvable,
     layers: kind.texts,
@@ -92,7 +92,7 @@ export const growMeasured = kind.checkedAsync(
     model: Model,
     steps: readonly GrowthStep[],
     options: RuntimeOptional<GrowMeasuredOptions> = {},
-  ) => growWith(model, steps, { runtime: defaultRuntime, ...options }),
+  ) => growWith(model, steps, withRuntime(options)),
   {
     model: kind.model,
     steps: kind.listOf('a list of steps', growthStep),

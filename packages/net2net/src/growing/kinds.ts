@@ -1,6 +1,14 @@
 /** What steps and stages must be, for callers without a compiler: see arguments.ts. */
 import * as kind from '../arguments.ts'
-import type { DeepenStep, ExtendStep, Extension, WidenStep } from '../growth/index.ts'
+import type {
+  DeepenStep,
+  ExtendStep,
+  Extension,
+  KernelStep,
+  RepeatStep,
+  ShrinkStep,
+  WidenStep,
+} from '../growth/index.ts'
 import type { GrowthStage } from './schedule.ts'
 
 const { number, text } = kind
@@ -35,14 +43,34 @@ const extending = kind.options<ExtendStep>(
   { extend: extension },
 )
 
-/** A step of growth: what is wrong with one that neither deepens nor extends is said of a widening. */
+const repeating = kind.options<RepeatStep>(
+  { seed: number, plan: common.plan, copy: text, start: text },
+  { repeat: kind.either('a block, or a list of blocks', text, kind.texts) },
+)
+
+const shrinking = kind.options<ShrinkStep>(
+  { seed: number, plan: common.plan },
+  { shrink: kind.either('a layer, or a list of layers', text, kind.texts) },
+)
+
+const enlarging = kind.options<KernelStep>(
+  { seed: number, plan: common.plan },
+  {
+    kernel: kind.recordOf(
+      'an object of kernel sizes by layer',
+      kind.either('a size, or a list of sizes', number, kind.numbers),
+    ),
+  },
+)
+
+/** A step of growth: what is wrong with one that widens is said of a widening. */
 export const growthStep: kind.Kind = (value) => {
   if (typeof value !== 'object' || value === null) return widening(value)
-  return 'deepen' in value
-    ? deepening(value)
-    : 'extend' in value
-      ? extending(value)
-      : widening(value)
+  if ('deepen' in value) return deepening(value)
+  if ('repeat' in value) return repeating(value)
+  if ('extend' in value) return extending(value)
+  if ('kernel' in value) return enlarging(value)
+  return 'shrink' in value ? shrinking(value) : widening(value)
 }
 
 export const stages = kind.listOf(

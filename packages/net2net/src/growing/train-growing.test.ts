@@ -1,11 +1,27 @@
 import { describe, expect, test } from 'vitest'
 import type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
-import { type DeepenOptions, planDeepen, planExtend, planWiden } from '../growth/index.ts'
-import { batchNorm, conv2d, dense, flatten, maxPool2d, relu, sequential } from '../layers/index.ts'
+import {
+  applyPlan,
+  type DeepenOptions,
+  planDeepen,
+  planExtend,
+  planRepeat,
+  planWiden,
+} from '../growth/index.ts'
+import {
+  batchNorm,
+  conv2d,
+  dense,
+  flatten,
+  maxPool2d,
+  relu,
+  residual,
+  sequential,
+} from '../layers/index.ts'
 import type { Model } from '../model/model.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
 import { randomStream } from '../tensor/random.ts'
-import { float32, int64, materialize, type Tensor } from '../tensor/tensor.ts'
+import { float32, int64, materialize, type Tensor, toNumbers } from '../tensor/tensor.ts'
 import { adam, averaged, type Optimizer, sgd } from '../training/compile/optimizers/index.ts'
 import type { TrainingState } from '../training/run/state.ts'
 import { Training, type TrainOptions } from '../training/run/trainer.ts'
@@ -393,4 +409,58 @@ test('stages that are none, and data that cannot be taken twice, are refused at 
     )
   const generator = data.batches(8) as Iterable<Batch>
   expect(() => start([{ when: { step: 1 }, steps }], generator)).toThrow(/only once, but 2 passes/)
+})
+
+describe('copies of residual blocks', () => {
+  const blocks = sequential(
+    [
+      conv2d(3, 3, { padding: 'same', name: 'stem' }),
+      residual(
+        [
+          conv2d(4, 3, { padding: 'same', name: 'up' }),
+          relu(),
+          conv2d(3, 3, { padding: 'same', name: 'down' }),
+          batchNorm({ name: 'norm' }),
+        ],
+        undefined,
+        { name: 'block' },
+      ),
+      flatten(),
+      dense(3, { activation: 'softmax', name: 'out' }),
+    ],
+    { input: [1, 4, 6], seed: 2 },
+  )
+
+  test.each(['zero', 'identity'] as const)(
+    'leave the next loss as it was, and learn from then on (%s)',
+    async (start) => {
+      const settings = { ...options(adam({ learningRate: 0.01 })), epochs: 1, shuffle: false }
+      const { training } = await trained(blocks, settings)
+      const plan = planRepeat(training.model, ['up'], { start })
+      const grown = carryState(training, plan, settings)
+      const [old, deeper] = await Promise.all(
+        [training, grown].map(async ({ model, state }) => {
+          const losses: number[] = []
+          const next = new Training(model, data, {
+            ...settings,
+            epochs: 2,
+            resume: state,
+            onStep: ({ loss }) => losses.push(loss),
+          })
+          for await (const _epoch of next);
+          return { losses, model: next.model }
+        }),
+      )
+      expect(deeper!.losses[0]).toBeCloseTo(old!.losses[0]!, 6)
+      expect(deeper!.losses.every(Number.isFinite)).toBe(true)
+      const [{ parameters, gates }] = plan.repeated! as [NonNullable<typeof plan.repeated>[number]]
+      const before = applyPlan(training.model, plan)
+      for (const name of [...parameters.map(({ to }) => to), ...gates.map((gate) => gate.name)]) {
+        const [a, b] = [before, deeper!.model].map(({ graph }) =>
+          String(toNumbers(graph.initializers.get(name)!.tensor)),
+        )
+        expect(a === b, name).toBe(false)
+      }
+    },
+  )
 })

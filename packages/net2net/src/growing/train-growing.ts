@@ -27,10 +27,10 @@ export interface GrowingOptions extends Omit<TrainOptions, 'checkpoint' | 'resum
   /** In the order in which they come. */
   readonly stages: readonly GrowthStage[]
   readonly checkpoint?: {
-    readonly everySteps?: number
+    readonly everySteps?: number | undefined
     save(state: TrainingState, position: GrowthPosition): Promise<void>
   }
-  readonly resume?: { readonly state: TrainingState; readonly position: GrowthPosition }
+  readonly resume?: { readonly state: TrainingState; readonly position: GrowthPosition } | undefined
 }
 
 export type GrowingEvent =
@@ -79,6 +79,10 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   get model(): Model {
     return this.#training.model
   }
+  /** The network with the moving averages of its weights, where the optimizer keeps them. */
+  get averagedModel(): Model {
+    return this.#training.averagedModel
+  }
   /** What differs from what was asked for, in sentences. */
   get notes(): readonly string[] {
     return this.#training.notes
@@ -107,7 +111,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     const old = this.#training
     const { runtime, session } = this.#options
     const { model, plans } = await growMeasured(old.model, stage.steps, {
-      ...(stage.seed !== undefined && { seed: stage.seed }),
+      seed: stage.seed,
       // Batches that are not a set of samples can be gone through only once.
       samples: isSampleSet(this.#data) ? this.#data : undefined,
       runtime,
@@ -152,11 +156,11 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     const stage = this.#stage
     const options: TrainOptions = {
       ...this.#trainOptions(),
-      ...(state ? { resume: state } : {}),
+      resume: state,
       ...(checkpoint
         ? {
             checkpoint: {
-              ...(checkpoint.everySteps === undefined ? {} : { everySteps: checkpoint.everySteps }),
+              everySteps: checkpoint.everySteps,
               save: (saved) =>
                 checkpoint.save(saved, { stage, model: withTrained(model, training.step, saved) }),
             },

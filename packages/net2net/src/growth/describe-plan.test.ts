@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { dense, sequential } from '../layers/index.ts'
+import { dense, residual, sequential } from '../layers/index.ts'
 import { GraphBuilder } from '../model/builder.ts'
 import { float32, int64 } from '../tensor/tensor.ts'
-import { describePlan, grow, planDeepen, planWiden, solve } from './index.ts'
+import { describePlan, grow, planDeepen, planRepeat, planWiden, solve } from './index.ts'
 
 const network = sequential(
   [dense(3, { name: 'one', activation: 'relu' }), dense(2, { name: 'two' })],
@@ -27,6 +27,14 @@ test('says what is inserted', () => {
     'one-deeper  one    Gemm + Relu  net2deeper',
   ])
   expect(describePlan({ ...planWiden(network, { one: 5 }), units: [], parameters: [] })).toEqual([])
+})
+
+test('says what is repeated, and what of it is zero', () => {
+  const blocks = sequential([residual([dense(4, { name: 'up' })]), dense(2)], { input: [4] })
+  expect(describePlan(planRepeat(blocks, ['up']))).toEqual([
+    'repeated  nodes  parameters  zero at first',
+    'up            2           2  up_copy1.weight, up_copy1.bias',
+  ])
 })
 
 test('says what is cloned, and which sizes change', () => {

@@ -6,16 +6,29 @@ import { type GrowthPlan, rolesIn } from './growth-plan.ts'
  * sizes and numbers. Each is a table with a head, and an empty line lies between two. A plan without changes gives no line.
  */
 export function describePlan(plan: GrowthPlan): readonly string[] {
-  const { units, inserted, parameters, positions, integers, copied, pinned } = plan
-  const { declared = [], classes = [], floats = [] } = plan
+  const {
+    units,
+    inserted,
+    repeated = [],
+    removed = [],
+    kernels = [],
+    parameters,
+    positions,
+    integers,
+    copied,
+    pinned,
+    declared = [],
+    classes = [],
+    floats = [],
+  } = plan
   const tables = [
     table(
       ['units of', 'from', 'to', 'initialization'],
-      units.map(({ id, members, from, to, init }) => [
+      units.map(({ id, members, from, to, init, merged }) => [
         members.length === 0 ? id : members.join(', '),
         from,
         to,
-        init,
+        merged ? 'merged' : init,
       ]),
     ),
     table(
@@ -40,6 +53,31 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
     table(
       ['new class'],
       classes.map((name) => [name]),
+    ),
+    table(
+      ['kernel', 'before', 'after', 'of'],
+      kernels.map(({ to, before, border, layers }) => [
+        to,
+        before.join('×'),
+        before.map((size, axis) => size + 2 * (border[axis - 2] ?? 0)).join('×'),
+        layers.map(({ name }) => name).join(', '),
+      ]),
+    ),
+    table(
+      ['removed', 'nodes'],
+      removed.map(({ name, nodes }) => [name, nodes.join(', ')]),
+    ),
+    table(
+      ['repeated', 'nodes', 'parameters', 'zero at first'],
+      repeated.map(({ blocks, nodes, parameters, gates }) => [
+        blocks.join(', '),
+        nodes.length,
+        parameters.length + gates.length,
+        [
+          ...parameters.flatMap(({ start, to }) => (start === 'zero' ? [to] : [])),
+          ...gates.map(({ name }) => name),
+        ].join(', '),
+      ]),
     ),
     table(
       ['parameter', 'before', 'after', 'how'],
@@ -136,8 +174,8 @@ function table(
   )
   return lines.map((line) =>
     line
-      .map((cell, k) =>
-        typeof rows[0]![k] === 'number' ? cell.padStart(widths[k]!) : cell.padEnd(widths[k]!),
+      .map((text, k) =>
+        typeof rows[0]![k] === 'number' ? text.padStart(widths[k]!) : text.padEnd(widths[k]!),
       )
       .join('  ')
       .trimEnd(),

@@ -28,7 +28,23 @@ export interface GrowthPlan {
   readonly floats?: readonly FloatChange[]
   /** Names that are appended to those of the classes. */
   readonly classes?: readonly string[]
+  /** Residual blocks that are there once more. */
+  readonly repeated?: readonly Repetition[]
+  /** Layers and blocks that computed the identity, and are there no more. */
+  readonly removed?: readonly Removal[]
+  readonly kernels?: readonly KernelChange[]
 }
+
+/** What options of growth may be, the default first. */
+export const growthChoices = {
+  widenInit: ['net2wider', 'random-pad'],
+  noise: ['zero-sum', 'paper', 'none'],
+  deepenInit: ['net2deeper', 'random-init'],
+  block: ['identity', 'residual'],
+  copy: ['interleave', 'stack'],
+  start: ['zero', 'identity'],
+} as const
+type Choice<Option extends keyof typeof growthChoices> = (typeof growthChoices)[Option][number]
 
 /** A floating-point attribute of a node, which is known by its first output. */
 export interface FloatChange {
@@ -50,7 +66,7 @@ export interface DeclaredAxis {
 }
 
 /** How new units start: copies of old ones, or the baseline's random padding. */
-export type WidenInit = 'net2wider' | 'random-pad'
+export type WidenInit = Choice<'widenInit'>
 /**
  * What the weights, biases and scales of an added unit are: zeros, random numbers with the standard deviation of the old
  * ones, the mean of the old ones, or those of the unit that the replication map names.
@@ -61,7 +77,15 @@ export type AddedStart = 'zero' | 'random' | 'mean' | 'copy'
  * (behind a Relu), unequal split coefficients. `paper`: the Keras example's, on the new copies only, not
  * exact. Only for net2wider.
  */
-export type NoiseKind = 'zero-sum' | 'paper' | 'none'
+export type NoiseKind = Choice<'noise'>
+/** How inserted layers start: they compute the identity, or the baseline's random numbers. */
+export type DeepenInit = Choice<'deepenInit'>
+/** What is inserted: a layer like the one before, or a residual block. */
+export type InsertedBlock = Choice<'block'>
+/** Where copies of neighbouring blocks go: each behind its original (a a′ b b′), or all behind the last (a b a′ b′). */
+export type CopyOrder = Choice<'copy'>
+/** How copies of blocks add nothing: their last weights are zero, or a gate of zeros stands behind them. */
+export type CopyStart = Choice<'start'>
 
 /** The units of one channel group, which grow as one. */
 export interface GrownUnits {
@@ -79,6 +103,11 @@ export interface GrownUnits {
   readonly map: readonly number[]
   /** For each new unit its split coefficient α; over the copies of an old unit they add up to 1. */
   readonly split: readonly number[]
+  /**
+   * Where units are merged (`to` < `from`): for each old unit the new one that takes its place, -1 for none. What is
+   * split is added up over the old units of a new one; what is copied is that of the unit in `map`.
+   */
+  readonly merged?: readonly number[]
 }
 
 /**
@@ -166,11 +195,86 @@ export interface Insertion {
   readonly value: string
   /** The name of what that value was before: the chain's input. */
   readonly source: string
-  readonly init: 'net2deeper' | 'random-init'
+  readonly init: DeepenInit
   readonly dtype: DType
   /** Names in the model of the chain's parameters and inner values. */
   readonly names: Readonly<Record<string, string>>
   readonly layer: InsertedLayer
+}
+
+/**
+ * A copy of residual blocks, behind the last of them. It adds nothing to the stream at first: what its branches end with is
+ * zero, or multiplied by a gate of zeros.
+ */
+export interface Repetition {
+  /** What is repeated, as a user calls it: modules, or layers whose blocks they are. */
+  readonly blocks: readonly string[]
+  /** What the names of the copy have in addition (`_copy1`): behind a block's name where they hold one. */
+  readonly mark: string
+  /** The stream's value behind the blocks. The copy takes over its name, so that consumers stay. */
+  readonly value: string
+  /** The name of what that value was before: the copy's input. */
+  readonly source: string
+  /** The stream's value before the blocks: where the copied nodes read it, the copies read `source`. */
+  readonly input: string
+  /** The nodes that are copied, in their order; a node is known by its first output. */
+  readonly nodes: readonly { readonly node: string; readonly name: string }[]
+  /** By the values that these nodes compute, the names of those of the copies. */
+  readonly values: Readonly<Record<string, string>>
+  readonly parameters: readonly RepeatedParameter[]
+  readonly gates: readonly Gate[]
+}
+
+/** A parameter of the copy. */
+export interface RepeatedParameter {
+  /** The constant that the copied nodes read. */
+  readonly name: string
+  readonly to: string
+  readonly dims: readonly number[]
+  /** Copied, or zero. */
+  readonly start: 'copied' | 'zero'
+  /** Where the copied nodes read the constant, and the copies this parameter. */
+  readonly uses: readonly ConstantUse[]
+}
+
+/** Zeros by which the result of a branch is multiplied in the copy (ReZero, arXiv:2003.04887; LayerScale, arXiv:2103.17239). */
+export interface Gate {
+  /** The operand of a sum, in the block that is copied. */
+  readonly use: ConstantUse
+  readonly name: string
+  /** Name of the product. */
+  readonly value: string
+  readonly dims: readonly number[]
+  readonly dtype: DType
+}
+
+/** Nodes between two values that were the same. */
+export interface Removal {
+  /** The layer, or one of the block. */
+  readonly name: string
+  /** The nodes, by their first outputs. */
+  readonly nodes: readonly string[]
+  readonly from: string
+  /** What read this value reads `from`. */
+  readonly to: string
+}
+
+/** A kernel that gets zeros around it, and what its layers pad for that. */
+export interface KernelChange {
+  /** The constant, and where the larger one goes: elsewhere, if others read it as it was. */
+  readonly name: string
+  readonly to: string
+  readonly uses?: readonly ConstantUse[]
+  readonly before: readonly number[]
+  /** Zeros before and behind, along each axis from 2 on. */
+  readonly border: readonly number[]
+  readonly layers: readonly {
+    /** The node, by its first output. */
+    readonly node: string
+    readonly name: string
+    /** null for an attribute that goes. */
+    readonly attributes: Readonly<Record<string, readonly number[] | null>>
+  }[]
 }
 
 /** The roles of the units on an axis, which itself has the given one. */

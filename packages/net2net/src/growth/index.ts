@@ -4,13 +4,16 @@ import { applyPlan } from './apply/apply.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
 import { type ExtendOptions, planExtend } from './plan/extend.ts'
 import type { Extension } from './plan/extended-axes.ts'
+import { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 import { planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
+import { grow } from './steps.ts'
 
 export { countMultiplyAdds, countParameters } from '../operators/model-size.ts'
 export type { LeftConstant } from '../operators/trainable.ts'
 export { applyPlan } from './apply/apply.ts'
-export { growAverages, growSlots, type SlotPower } from './apply/grow-slots.ts'
+export { growAverages, growSlots } from './apply/grow-slots.ts'
+export type { SlotPower } from './apply/merge-tensor.ts'
 export { describePlan } from './describe-plan.ts'
 export type * from './growth-plan.ts'
 export {
@@ -23,7 +26,10 @@ export {
 export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
 export { type ExtendOptions, type ExtensionStart, planExtend } from './plan/extend.ts'
 export type { Added, Extension } from './plan/extended-axes.ts'
+export { type Kernels, planKernels } from './plan/kernel.ts'
+export { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
+export { planShrink } from './plan/shrink.ts'
 export { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
 export type { Widths } from './plan/widths.ts'
 export { modelOf, type Solution, solve } from './solve/index.ts'
@@ -33,8 +39,11 @@ export {
   type GrownModel,
   type GrowthStep,
   grow,
+  type KernelStep,
   planStep,
+  type RepeatStep,
   type ResolvedStep,
+  type ShrinkStep,
   type StepContext,
   type WidenStep,
 } from './steps.ts'
@@ -70,4 +79,29 @@ export const deepen = (model: Model, layers: readonly string[], options?: Deepen
  */
 export const extend = (model: Model, extension: Extension, options?: ExtendOptions): Model =>
   applyPlan(model, planExtend(model, extension, options))
+
+/**
+ * The model without what its function does not need: units that are copies of others or that nothing depends on, layers and
+ * residual blocks that compute the identity.
+ *
+ * ```ts
+ * const teacher = shrink(student)
+ * ```
+ *
+ * @throws Net2NetError (usage, refused) as `planShrink`.
+ */
+export const shrink = (model: Model, layers: readonly string[] = ['*']): Model =>
+  grow(model, [{ shrink: layers }]).model
+
+/**
+ * A deeper model that computes the same function: residual blocks are there once more, and their copies add nothing yet.
+ *
+ * ```ts
+ * const deeper = repeat(teacher, ['h.*'])
+ * ```
+ *
+ * @throws Net2NetError (usage, refused) as `planRepeat`.
+ */
+export const repeat = (model: Model, blocks: readonly string[], options?: RepeatOptions): Model =>
+  applyPlan(model, planRepeat(model, blocks, options))
 export type { ChannelStatistics } from './plan/inserted-layer.ts'

@@ -6,6 +6,9 @@ import type { GrowthPlan } from './growth-plan.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
 import { type ExtendOptions, planExtend } from './plan/extend.ts'
 import type { Extension } from './plan/extended-axes.ts'
+import { type Kernels, planKernels } from './plan/kernel.ts'
+import { planRepeat, type RepeatOptions } from './plan/repeat.ts'
+import { isNothing, planShrink } from './plan/shrink.ts'
 import { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
 import { modelOf, type Solution } from './solve/index.ts'
@@ -24,14 +27,29 @@ export interface DeepenStep extends Omit<DeepenOptions, 'statistics'>, Planned {
 export interface ExtendStep extends ExtendOptions, Planned {
   readonly extend: Extension
 }
-export type GrowthStep = WidenStep | DeepenStep | ExtendStep
+export interface RepeatStep extends RepeatOptions, Planned {
+  /** Residual blocks that are copied: modules, layers of them, or patterns. */
+  readonly repeat: string | readonly string[]
+}
+export interface ShrinkStep extends Planned {
+  /** Layers from which is taken what the function does not need: names, parts of names or patterns. */
+  readonly shrink: string | readonly string[]
+  /** Nothing of it is random: written down as of other steps. */
+  readonly seed?: number
+}
+export interface KernelStep extends Planned {
+  readonly kernel: Kernels
+  /** Nothing of it is random: written down as of other steps. */
+  readonly seed?: number
+}
+export type GrowthStep = WidenStep | DeepenStep | RepeatStep | ShrinkStep | KernelStep | ExtendStep
 
 /** What a step is planned with beside its own options. */
 export interface StepContext extends PlanningContext {
   /** Of steps that have no seed of their own. */
-  readonly seed?: number
+  readonly seed?: number | undefined
   /** For layers that are inserted with a normalization; see `DeepenOptions`. */
-  readonly statistics?: DeepenOptions['statistics']
+  readonly statistics?: DeepenOptions['statistics'] | undefined
 }
 
 /** A step with every option, its seed and its plan written down. */
@@ -41,7 +59,7 @@ export type ResolvedStep = GrowthStep & { readonly seed: number; readonly plan: 
  * The plan of a step.
  *
  * @param from A model, or what has been solved of it.
- * @throws Net2NetError as `planWiden`, `planDeepen` and `planExtend`.
+ * @throws Net2NetError as `planWiden`, `planDeepen`, `planRepeat` `planShrink` and `planExtend`.
  */
 export const planStep = (
   from: Model | Solution,
@@ -61,7 +79,7 @@ function resolveStep(
     return {
       widen,
       ...options,
-      plan: plan ?? planWiden(from, widen, { ...options, ...(onMemory && { onMemory }) }),
+      plan: plan ?? planWiden(from, widen, { ...options, onMemory }),
     }
   }
   if ('extend' in step) {
@@ -74,11 +92,28 @@ function resolveStep(
     }
     return { extend, ...options, seed, plan: plan ?? planExtend(from, extend, options) }
   }
+  if ('repeat' in step) {
+    const { copy = 'interleave', start = 'zero' } = step
+    const repeat = typeof step.repeat === 'string' ? [step.repeat] : step.repeat
+    const options = { seed, copy, start }
+    return { repeat, ...options, plan: plan ?? planRepeat(from, repeat, options) }
+  }
+  if ('kernel' in step) {
+    const { kernel } = step
+    return { kernel, seed, plan: plan ?? planKernels(from, kernel, { seed }) }
+  }
+  if ('shrink' in step) {
+    const shrink = typeof step.shrink === 'string' ? [step.shrink] : step.shrink
+    return { shrink, seed, plan: plan ?? planShrink(from, shrink) }
+  }
   const { init = 'net2deeper', block = 'identity' } = step
   const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
   const options = { seed, init, block }
-  const measured = statistics && { statistics }
-  return { deepen, ...options, plan: plan ?? planDeepen(from, deepen, { ...options, ...measured }) }
+  return {
+    deepen,
+    ...options,
+    plan: plan ?? planDeepen(from, deepen, { ...options, statistics }),
+  }
 }
 
 export interface GrownModel {
@@ -92,7 +127,7 @@ export interface GrownModel {
 
 /**
  * Grows a model step by step. Steps without a seed use the given one plus their position, so that
- * equal steps draw different maps.
+ * equal steps draw different maps. A step that shrinks becomes as many resolved ones as it takes.
  *
  * @param from A model, or what has been solved of it.
  * @throws Net2NetError as `planStep`.
@@ -104,11 +139,17 @@ export function grow(
 ): GrownModel {
   const model = modelOf(from)
   let grown = model
-  const resolved = steps.map((step, i) => {
-    const found = resolveStep(i === 0 ? from : grown, step, { ...context, seed: seed + i })
-    grown = applyPlan(grown, found.plan)
-    return found
-  })
+  const resolved: ResolvedStep[] = []
+  for (const [i, step] of steps.entries())
+    for (let isMore = true, first = true; isMore; first = false) {
+      const start = i === 0 && first ? from : grown
+      const found = resolveStep(start, step, { ...context, seed: seed + i })
+      // What one plan takes away may let another take away more.
+      isMore = 'shrink' in step && step.plan === undefined && !isNothing(found.plan)
+      if (!first && isNothing(found.plan)) break
+      grown = applyPlan(grown, found.plan)
+      resolved.push(found)
+    }
   return {
     model: grown,
     plans: resolved.map(({ plan }) => plan),

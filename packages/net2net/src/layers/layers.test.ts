@@ -38,7 +38,7 @@ const parameter = (model: Model, name: string) =>
   materialize(model.graph.initializers.get(name)!.tensor)
 const range = (count: number) => Array.from({ length: count }, (_, i) => i)
 
-describe('the seed experiment’s teacher', () => {
+describe('the Keras example’s teacher', () => {
   const teacher = sequential(
     [
       conv2d(64, 3, { padding: 'same', name: 'conv1' }),

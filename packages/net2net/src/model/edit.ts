@@ -2,7 +2,7 @@
 import { inputError } from '../errors.ts'
 import { type LazyTensor, materialize, Tensor } from '../tensor/tensor.ts'
 import type { ConstantUse } from './links.ts'
-import type { Attribute, Initializer, Model, Node, ValueDeclaration } from './model.ts'
+import type { Attribute, Initializer, Metadata, Model, Node, ValueDeclaration } from './model.ts'
 import { NameSupply, nodeKey } from './names.ts'
 
 /** A change of an element of an integer constant, as plain data. */
@@ -50,6 +50,7 @@ export class ModelEdit {
   /** Nodes that follow a node, by its key, or the keys of such that can be edited. */
   readonly #following = new Map<string, (Node | string)[]>()
   readonly #added = new Set<string>()
+  readonly #noted: ValueDeclaration[] = []
   /** Constants whose integers were changed. */
   readonly #edited = new Map<string, LazyTensor>()
   /** Names of nodes that are taken. */
@@ -183,6 +184,38 @@ export class ModelEdit {
     this.#nodes.set(key, edit(node))
   }
 
+  /** A node as it was before any change, by its first output. */
+  originalNode(key: string): Node {
+    const node = this.#original.get(key)
+    if (!node)
+      throw otherModel(`The plan copies the node of "${key}", which this model does not have.`)
+    return node
+  }
+
+  /** Takes nodes away, of which the last gave `to`; what read that reads `from`. */
+  bypass(keys: readonly string[], from: string, to: string): void {
+    for (const key of keys) {
+      this.originalNode(key)
+      this.#nodes.delete(key)
+    }
+    const isOutput = this.#base.graph.outputs.some(({ name }) => name === to)
+    // An output keeps its name: then what gives `from` gives it under that name.
+    const [old, now] = isOutput ? [from, to] : [to, from]
+    const renamed = (names: readonly string[]) => names.map((name) => (name === old ? now : name))
+    for (const [key, node] of this.#nodes)
+      this.#nodes.set(key, {
+        ...node,
+        inputs: renamed(node.inputs),
+        outputs: isOutput ? renamed(node.outputs) : node.outputs,
+      })
+  }
+
+  /** Declares a value with notes of its own. */
+  note(name: string, tensor: LazyTensor, metadata: Metadata): void {
+    const { dtype, dims } = tensor
+    this.#noted.push({ name, type: { kind: 'tensor', dtype, shape: dims }, metadata })
+  }
+
   /** The node that computes a value, by any of its outputs. */
   producerOf(value: string): { readonly key: string; readonly node: Node } | undefined {
     const direct = this.#nodes.get(value)
@@ -223,6 +256,7 @@ export class ModelEdit {
         nodes,
         inputs: [...inputs, ...extra],
         initializers: this.#initializers,
+        ...(this.#noted.length > 0 && { values: [...graph.values, ...this.#noted] }),
       },
     }
   }

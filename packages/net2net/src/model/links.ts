@@ -14,6 +14,9 @@ export interface ConstantUse {
   readonly input: number
 }
 
+/** A key for maps by use. */
+export const useKey = ({ node, input }: ConstantUse): string => `${input}:${node}`
+
 export interface Links {
   readonly producers: ReadonlyMap<string, Node>
   readonly uses: ReadonlyMap<string, readonly Use[]>

@@ -50,12 +50,15 @@ export const describeNode = (node: Node): string => `${node.opType} ${nodeLabel(
 /** How plans know a node: by its first output. */
 export const nodeKey = (node: Node): string => node.outputs.find((output) => output !== '') ?? ''
 
+/** Key of PyTorch's exporter: the modules around a node, from the outermost, then the operation. */
+export const SCOPES = 'pkg.torch.onnx.name_scopes'
+
 /**
  * The name of the module that a node was exported from, where PyTorch's exporter noted it: of the scopes
  * `['', 'h.0.mlp', 'h.0.mlp.c_fc', 'addmm']` the last but one; the last is the operation.
  */
 export function moduleName({ metadata }: Node): string | undefined {
-  const text = metadata?.get('pkg.torch.onnx.name_scopes')
+  const text = metadata?.get(SCOPES)
   if (text === undefined) return undefined
   const scopes = [...text.matchAll(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/g)]
   const [, single, double] = scopes.length > 2 ? scopes.at(-2)! : []

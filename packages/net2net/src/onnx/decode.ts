@@ -5,6 +5,7 @@ import type { Attribute, Graph, Initializer, Model, Node } from '../model/model.
 import { quote } from '../model/quote.ts'
 import { type ByteSource, memorySource } from '../tensor/bytes.ts'
 import { type AttributeDecoding, decodeAttribute } from './attribute-proto.ts'
+import { unusedDomains, withoutCalls } from './functions.ts'
 import {
   type GraphProto,
   GraphProtoSchema,
@@ -25,9 +26,9 @@ export const NEWEST_IR_VERSION = 14
 
 export interface DecodeOptions {
   /** Gives access to data in other files; without it, a model that has such data is refused. */
-  readonly openExternal?: OpenExternal
+  readonly openExternal?: OpenExternal | undefined
   /** What messages call the model where it is none: the name of its file. Default: "The model". */
-  readonly name?: string
+  readonly name?: string | undefined
 }
 
 /**
@@ -57,8 +58,22 @@ export function decodeSource(source: ByteSource, options: DecodeOptions = {}): M
   function decodeGraph(graph: GraphProto, where: Where): Graph {
     return decodeGraphProto(graph, decoding, where)
   }
-  const graph = validateGraph(decodeGraph(proto.graph, () => 'graph'))
+  const written = validateGraph(decodeGraph(proto.graph, () => 'graph'))
   const irVersion = decodeIrVersion(proto)
+  const opsets = new Map(decodeOpsets(proto, irVersion))
+  const inlined =
+    proto.functions.length === 0
+      ? undefined
+      : withoutCalls(written, proto, opsets, ({ skeleton, ...parts }) => {
+          const { node = [] } = fromBinary(ModelProtoSchema, skeleton).graph ?? {}
+          const context = { ...decoding, ...parts }
+          return node.map((each, i) => decodeNode(each, context, () => `function.node[${i}]`))
+        })
+  const graph = inlined ? validateGraph(inlined.graph) : written
+  if (inlined) {
+    for (const domain of unusedDomains(inlined, proto)) opsets.delete(domain)
+    proto.functions = [...inlined.left]
+  }
   // Lists that an exporter wrote in ways of its own are kept as they are.
   const shown = ['ir_version', 'graph']
   if (proto.opsetImport.every((entry) => entry.domain !== undefined && !hasUnknown(entry)))
@@ -69,7 +84,7 @@ export function decodeSource(source: ByteSource, options: DecodeOptions = {}): M
   const rest = passthrough(ModelProtoSchema, proto, ...shown)
   return {
     irVersion,
-    opsets: decodeOpsets(proto, irVersion),
+    opsets,
     graph,
     metadata: new Map(proto.metadataProps.map(metadataEntry)),
     ...(rest && { rest }),

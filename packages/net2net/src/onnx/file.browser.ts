@@ -4,8 +4,11 @@ import type { Model } from '../model/model.ts'
 
 export function load(file: string): Promise<Model> {
   return Promise.reject(
-    usageError(`A browser cannot open ${file}: give the model itself, as decodeModel makes it.`, {
-      where: file,
-    }),
+    usageError(
+      `A browser cannot open ${file}: give the model itself, as load makes it of a Blob.`,
+      {
+        where: file,
+      },
+    ),
   )
 }

@@ -6,8 +6,9 @@ import { AtomicFiles } from '../files/atomic-files.ts'
 import { FileSource } from '../files/file-source.ts'
 import { PendingSource } from '../files/pending-source.ts'
 import { refuseExisting } from '../files/target.ts'
-import { type FileContent, writeContent } from '../files/write-whole.ts'
+import { type FileContent, writtenSource } from '../files/write-whole.ts'
 import type { Model } from '../model/model.ts'
+import type { ByteSource } from '../tensor/bytes.ts'
 import { bytesFrom, type LazyTensor } from '../tensor/tensor.ts'
 import { decodeSource } from './decode.ts'
 import { type EncodedModel, encodeStream, MAX_MESSAGE_BYTES, type Part } from './encode.ts'
@@ -74,6 +75,8 @@ export interface StagedModel extends AsyncDisposable {
    * readable after `publish`, and not after `discard`.
    */
   readonly model: Model
+  /** The further files as they were written, by path; readable like `model`. */
+  readonly beside: ReadonlyMap<string, ByteSource>
   /**
    * Waits for the rest and gives the files their names, all of them or none.
    *
@@ -130,6 +133,7 @@ export async function stage(
   const partWriter = new PartWriter(parts)
   const files = new AtomicFiles({ force })
   const writers: Writer[] = []
+  const besides = new Map<string, FileSource>()
   let written = 0
   let isDiscarded = false
   const onProgress = (bytes: number) => {
@@ -151,6 +155,7 @@ export async function stage(
       }
   }
   const end = async () => {
+    for (const source of besides.values()) source.close()
     await partWriter.end()
     await files.discard()
   }
@@ -158,7 +163,8 @@ export async function stage(
     for (const [i, plan] of plans.entries()) {
       // The model comes last: it is there only if all the others are.
       if (i === plans.length - 1)
-        for (const [name, content] of beside) await writeContent(await files.create(name), content)
+        for (const [name, content] of beside)
+          besides.set(name, await writtenSource(await files.create(name), content))
       writers.push({ file: await files.create(plan.file), plan })
     }
     await write(false)
@@ -186,6 +192,7 @@ export async function stage(
     await end()
   }
   return {
+    beside: besides,
     get model() {
       decoded ??= decodeSource(sources.at(-1)!, {
         name: file,

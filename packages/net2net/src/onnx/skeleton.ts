@@ -10,6 +10,7 @@ import type { DescMessage } from '@bufbuild/protobuf'
 import { inputError, Net2NetError } from '../errors.ts'
 import type { ByteSource } from '../tensor/bytes.ts'
 import { ModelProtoSchema, TensorProto_DataLocation } from './onnx_pb.ts'
+import { networkFiles, otherFormat, TELLING_BYTES } from './other-format.ts'
 import { type FieldFacts, fieldsOf, type TensorDataField } from './schema.ts'
 import {
   ByteSink,
@@ -62,10 +63,16 @@ export function readSkeleton(source: ByteSource, name = 'The model'): ModelSkele
   const unlike = (why: string, cause?: unknown) =>
     inputError(`${name} is not an ONNX file: ${why}`, {
       where: name,
-      hint: 'Give a file that was exported as ONNX; a download may be an error page in its place.',
+      hint: `${networkFiles} A download may be an error page in its place.`,
       cause,
     })
   if (source.size === 0) throw unlike('it is empty.')
+  const other = otherFormat(source.read(0, Math.min(TELLING_BYTES, source.size)))
+  if (other)
+    throw inputError(`${name} is not an ONNX file: it ${other.what}.`, {
+      where: name,
+      hint: other.hint,
+    })
   const reduction = new Reduction(source)
   try {
     reduction.message(ModelProtoSchema, 0, source.size, undefined, true, 1)

@@ -17,14 +17,11 @@
  */
 import { capturedValues } from '../model/links.ts'
 import type { Graph, Initializer, Model, Node } from '../model/model.ts'
-import { NameSupply, valueNames } from '../model/names.ts'
+import { NameSupply, SCOPES, valueNames } from '../model/names.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import { elementCount, type LazyTensor, materialize } from '../tensor/tensor.ts'
 import { operatorOf } from './table.ts'
 import { FOLDED_FROM, isUniform, storedStatistics, trainableConstants } from './trainable.ts'
-
-/** Key of PyTorch's exporter: the modules around a node, from the outermost, then the operation. */
-const SCOPES = 'pkg.torch.onnx.name_scopes'
 
 /** The largest constant, in elements, that the newer exporter merges with equal ones. */
 const MERGED_ELEMENTS = 1024
@@ -71,7 +68,7 @@ function withoutCopies(model: Model): Model {
   return { ...model, graph: { ...graph, nodes, initializers } }
 }
 
-const isCopy = (node: Node): boolean => operatorOf(node)?.name === 'Identity'
+export const isCopy = (node: Node): boolean => operatorOf(node)?.name === 'Identity'
 
 function readersOf(graph: Graph): ReadonlyMap<string, readonly Node[]> {
   const readers = new Map<string, Node[]>()

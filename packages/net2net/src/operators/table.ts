@@ -37,6 +37,7 @@ import { maxUnpool } from './rules/max-unpool.ts'
 import { orderings } from './rules/ordering.ts'
 import { pRelu } from './rules/p-relu.ts'
 import { pads } from './rules/pad.ts'
+import { quantizations } from './rules/quantize.ts'
 import { recurrent } from './rules/recurrent.ts'
 import { reductions } from './rules/reduce.ts'
 import { reshapes } from './rules/reshape.ts'
@@ -48,7 +49,7 @@ import { runtimeFused } from './rules/runtime-fused.ts'
 import { scatters } from './rules/scatter.ts'
 import { shapes } from './rules/shape.ts'
 import { slices } from './rules/slice.ts'
-import { logSoftmax, softmax } from './rules/softmax.ts'
+import { hardmax, logSoftmax, softmax } from './rules/softmax.ts'
 import { splits } from './rules/split.ts'
 import { squeezes } from './rules/squeeze.ts'
 import { transposition } from './rules/transpose.ts'
@@ -81,6 +82,7 @@ const layers: readonly Operator[] = [
   lpNormalization,
   reverseSequence,
   softmax,
+  hardmax,
   logSoftmax,
   dropout,
   pRelu,
@@ -118,6 +120,7 @@ const families: readonly (readonly Operator[])[] = [
   scatters,
   orderings,
   recurrent,
+  quantizations,
   withoutRules,
 ]
 

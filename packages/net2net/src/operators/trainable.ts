@@ -32,6 +32,18 @@ export const FOLDED_FROM = 'pkg.onnxscript.optimizer.folded_from'
 
 const PARAMETER = 'PARAMETER'
 
+/** What is noted of a parameter in a file that says of its constants what they are. */
+export const parameterNote: Metadata = new Map([[KIND, PARAMETER]])
+
+/** What exporters noted of each constant, if they say which are parameters. */
+export function parameterNotes(model: Model): ReadonlyMap<string, Metadata> | undefined {
+  const metadata = metadataOf(model)
+  return isMarkedBy(metadata) ? metadata : undefined
+}
+
+const isMarkedBy = (metadata: ReadonlyMap<string, Metadata>): boolean =>
+  [...metadata.values()].some((entries) => entries.get(KIND) === PARAMETER)
+
 /** The user's constants, by their names, that the exporter computed this one from. */
 const sourcesOf = (metadata: Metadata | undefined): readonly string[] =>
   (metadata?.get(FOLDED_FROM)?.match(/[^'"[\], ]+/g) ?? []).filter(
@@ -60,7 +72,7 @@ export function trainableConstants(model: Model): TrainableConstants {
   const constants = floatConstants(model)
   const metadata = metadataOf(model)
   const statistics = storedStatistics(model)
-  const isMarked = [...metadata.values()].some((entries) => entries.get(KIND) === PARAMETER)
+  const isMarked = isMarkedBy(metadata)
   const uses = usesOf(model, constants)
   const isStored = (name: string) => model.graph.initializers.has(name)
   // Some files keep all weights in Constant nodes.

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { expectEqualFunctions } from '../../testing/check.ts'
 import { Net2NetError } from '../errors.ts'
 import { inspect } from '../growth/index.ts'
-import { activation, conv2d, dense, flatten, sequential } from '../layers/index.ts'
+import { activation, conv2d, dense, flatten, residual, sequential } from '../layers/index.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { formatRecipe, growByRecipe, parseRecipe, recipeJsonSchema } from './growth-recipe.ts'
 
@@ -93,6 +93,31 @@ steps:
     },
   )
 
+  it('repeat residual blocks, and read plans that know nothing of them', async () => {
+    const blocks = sequential(
+      [
+        conv2d(4, 3),
+        residual([conv2d(4, 3, { name: 'body', padding: 'same' })]),
+        flatten(),
+        dense(2),
+      ],
+      { input: [2, 5, 4], seed: 1 },
+    )
+    const { model: grown, resolved } = growByRecipe(
+      blocks,
+      parseRecipe(
+        'steps:\n  - repeat: body\n    start: identity\n  - kernel: { body: [5, 3] }\n  - widen: { body: x2 }\n',
+      ),
+    )
+    await expectEqualFunctions(blocks, grown)
+    const again = growByRecipe(blocks, parseRecipe(formatRecipe(resolved)))
+    expect(encodeModel(again.model)).toEqual(encodeModel(grown))
+    expect(resolved.steps[2]!.plan).not.toHaveProperty('repeated')
+    expect(failure('steps:\n  - repeat: body\n    copy: twice\n').message).toMatch(
+      /^grow\.yaml:3:11: steps\[0\]\.copy: /,
+    )
+  })
+
   it('say line and column of what is wrong', () => {
     expect(failure('steps:\n  - widen: { conv1: 7 }\n    noise: loud\n').message).toMatch(
       /^grow\.yaml:3:12: steps\[0\]\.noise: /,
@@ -100,7 +125,7 @@ steps:
     expect(failure('steps:\n  - widen:\n      conv1: -7\n').message).toMatch(
       /^grow\.yaml:3:14: steps\[0\]\.widen\.conv1: /,
     )
-    expect(failure('steps:\n  - shrink: [conv1]\n').message).toMatch(
+    expect(failure('steps:\n  - shorten: [conv1]\n').message).toMatch(
       /^grow\.yaml:2:5: steps\[0\]: a step has "widen"/,
     )
     expect(failure('steps:\n  - widen: {conv1: 4\n').message).toMatch(/^grow\.yaml:\d+:\d+: /)

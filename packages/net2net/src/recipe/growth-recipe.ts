@@ -4,7 +4,7 @@
  */
 import { Document, isScalar, visit } from 'yaml'
 import { z } from 'zod'
-import type { GrowthPlan } from '../growth/growth-plan.ts'
+import { type GrowthPlan, growthChoices } from '../growth/growth-plan.ts'
 import type { PlanningContext } from '../growth/plan/widen.ts'
 import { type GrowthStep, grow } from '../growth/steps.ts'
 import type { Model } from '../model/model.ts'
@@ -31,9 +31,9 @@ const widenStep = z.strictObject({
     .describe(
       'Layer (a name, a part of one, or a pattern as conv*) and its new width, or a factor.',
     ),
-  init: z.enum(['net2wider', 'random-pad']).exactOptional().describe('How new units start.'),
+  init: z.enum(growthChoices.widenInit).exactOptional().describe('How new units start.'),
   noise: z
-    .enum(['zero-sum', 'paper', 'none'])
+    .enum(growthChoices.noise)
     .exactOptional()
     .describe('What breaks the symmetry of copies; zero-sum is exact.'),
   noiseSize: z
@@ -49,9 +49,9 @@ const deepenStep = z.strictObject({
   deepen: z
     .union([z.string(), z.array(z.string()).min(1)])
     .describe('Layers after which a layer is inserted.'),
-  init: z.enum(['net2deeper', 'random-init']).exactOptional().describe('How new layers start.'),
+  init: z.enum(growthChoices.deepenInit).exactOptional().describe('How new layers start.'),
   block: z
-    .enum(['identity', 'residual'])
+    .enum(growthChoices.block)
     .exactOptional()
     .describe('A layer that computes the identity, or a residual block of zero output.'),
   seed: seed.exactOptional(),
@@ -93,11 +93,48 @@ const extendStep = z.strictObject({
   plan,
 })
 
+const repeatStep = z.strictObject({
+  repeat: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .describe('Residual blocks that are copied: modules, layers of them, or patterns as h.*.'),
+  copy: z
+    .enum(growthChoices.copy)
+    .exactOptional()
+    .describe(
+      'Where copies of neighbouring blocks go: behind the last of them, or each behind its own.',
+    ),
+  start: z
+    .enum(growthChoices.start)
+    .exactOptional()
+    .describe('How a copy adds nothing yet: its last weights are zero, or a gate behind them.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
+const shrinkStep = z.strictObject({
+  shrink: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .describe('Layers that lose what the function does not need: names, or patterns as *.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
+const size = z.int().positive()
+const kernelStep = z.strictObject({
+  kernel: z
+    .record(z.string(), z.union([size, z.array(size)]))
+    .describe('Convolution (a name, a part of one, or a pattern) and its new kernel size.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
 const recipeSchema = z
   .strictObject({
     version: z.literal(1).exactOptional(),
     seed: seed.exactOptional(),
-    steps: z.array(z.union([widenStep, deepenStep, extendStep])).min(1),
+    steps: z
+      .array(z.union([widenStep, deepenStep, repeatStep, shrinkStep, kernelStep, extendStep]))
+      .min(1),
   })
   .meta({ title: 'net2net recipe', description: 'Steps that grow a trained network.' })
 
@@ -146,19 +183,18 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
   )
   if (typeof step !== 'object' || step === null) return { ...issue, message: stepHelp }
   const isStep = issue.path.length === 2 && issue.path[0] === 'steps'
-  const kind = moves.findIndex((move) => move in step)
+  const kind = kinds.findIndex((name) => name in step)
   if (isStep && kind < 0) return { ...issue, message: stepHelp }
-  const branch = issue.errors[isStep ? kind : 0]
+  const branch = isStep ? issue.errors[kind] : issue.errors[0]
   if (!branch?.[0]) return { path: issue.path, message: wordsOf(issue) }
   const inner = mostSpecific(branch, step)
   return { message: inner.message, path: [...issue.path, ...inner.path] }
 }
 
-/** The key of each kind of step, in the order of the schemas. */
-const moves = ['widen', 'deepen', 'extend']
-
+/** In the order of the schema. */
+const kinds = ['widen', 'deepen', 'repeat', 'shrink', 'kernel', 'extend']
 const stepHelp =
-  'a step has "widen" (layers and widths), "deepen" (layers) or "extend" (outputs, inputs, vocabulary, positions)'
+  'a step has "widen" (layers and widths), "deepen" (layers), "repeat" (residual blocks), "shrink" (layers), "kernel" (sizes) or "extend" (outputs, inputs, vocabulary, positions)'
 
 export interface RecipeResult {
   readonly model: Model

@@ -1,6 +1,6 @@
 /** What a plan from a file must look like: checked field by field before anything uses it. */
 import { z } from 'zod'
-import type { AxisMap, GrowthPlan } from '../growth/growth-plan.ts'
+import { type AxisMap, type GrowthPlan, growthChoices } from '../growth/growth-plan.ts'
 import { dtypes } from '../tensor/dtype.ts'
 import { elementCount, isNumeric, type NumericDType } from '../tensor/tensor.ts'
 
@@ -28,9 +28,10 @@ const units = z
     members: z.array(name),
     from: size,
     to: size,
-    init: z.enum(['net2wider', 'random-pad', 'added']),
+    init: z.enum([...growthChoices.widenInit, 'added']),
     map: z.array(size),
     split: z.array(z.number()),
+    merged: z.array(z.int().min(-1)).exactOptional(),
   })
   .refine(({ map, to }) => map.length === to, 'the map must have one entry per new unit')
   .refine(
@@ -40,6 +41,11 @@ const units = z
   .refine(
     ({ map, from }) => map.every((unit) => unit < from),
     'the map names a unit that is not there',
+  )
+  .refine(
+    ({ merged, from, to }) =>
+      !merged || (merged.length === from && merged.every((unit) => unit < to)),
+    'there must be one new unit, or -1, per old unit',
   )
 
 const parameter = z.strictObject({
@@ -60,7 +66,7 @@ const parameter = z.strictObject({
   factor: z.number().positive().exactOptional(),
   noise: z
     .strictObject({
-      kind: z.enum(['zero-sum', 'paper', 'none']),
+      kind: z.enum(growthChoices.noise),
       relative: z.number(),
       axis: size.exactOptional(),
       alike: z.literal(true).exactOptional(),
@@ -133,13 +139,15 @@ const attributeValue = z.union([
   z.strictObject({ type: z.literal('floats'), value: z.array(z.number()) }),
 ])
 
+const dtype = z.enum(Object.keys(dtypes) as [keyof typeof dtypes, ...(keyof typeof dtypes)[]])
+
 const insertion = z.strictObject({
   after: name,
   name,
   value: name,
   source: name,
-  init: z.enum(['net2deeper', 'random-init']),
-  dtype: z.enum(Object.keys(dtypes) as [keyof typeof dtypes, ...(keyof typeof dtypes)[]]),
+  init: z.enum(growthChoices.deepenInit),
+  dtype,
   names: z.record(z.string(), z.string()),
   layer: z.strictObject({
     nodes: z.array(
@@ -170,6 +178,43 @@ const declaredAxis = z.strictObject({
   why: name.exactOptional(),
 })
 
+const repetition = z.strictObject({
+  blocks: z.array(name),
+  mark: name,
+  value: name,
+  source: name,
+  input: name,
+  nodes: z.array(z.strictObject({ node: name, name })),
+  values: z.record(name, name),
+  parameters: z.array(
+    z.strictObject({
+      name,
+      to: name,
+      dims,
+      start: z.enum(['copied', 'zero']),
+      uses: z.array(use),
+    }),
+  ),
+  gates: z.array(z.strictObject({ use, name, value: name, dims, dtype })),
+})
+
+const removal = z.strictObject({ name, nodes: z.array(name), from: name, to: name })
+
+const kernelChange = z.strictObject({
+  name,
+  to: name,
+  uses: z.array(use).exactOptional(),
+  before: dims,
+  border: dims,
+  layers: z.array(
+    z.strictObject({
+      node: name,
+      name,
+      attributes: z.record(name, z.array(z.int()).nullable()),
+    }),
+  ),
+})
+
 /** A growth plan as JSON. */
 export const planSchema = z
   .strictObject({
@@ -185,6 +230,9 @@ export const planSchema = z
     declared: z.array(declaredAxis).exactOptional(),
     floats: z.array(floatChange).exactOptional(),
     classes: z.array(name).exactOptional(),
+    repeated: z.array(repetition).exactOptional(),
+    removed: z.array(removal).exactOptional(),
+    kernels: z.array(kernelChange).exactOptional(),
   })
   .meta({ id: 'GrowthPlan', description: 'What a growth does to a model, as it was planned.' })
 

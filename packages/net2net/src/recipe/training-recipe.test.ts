@@ -42,8 +42,8 @@ test.each([
   ],
   ['stages: [{ when: { step: 0 }, steps: [{ widen: { a: 2 } }] }]', /stages\[0\]\.when/],
   [
-    'stages:\n  - when: { step: 5 }\n    steps:\n      - widen: { a: 2 }\n      - shrink: 1',
-    'r.yaml:5:9: stages[0].steps[1]: a step has "widen" (layers and widths), "deepen" (layers) or "extend" (outputs, inputs, vocabulary, positions)',
+    'stages:\n  - when: { step: 5 }\n    steps:\n      - widen: { a: 2 }\n      - shorten: 1',
+    'r.yaml:5:9: stages[0].steps[1]: a step has "widen" (layers and widths), "deepen" (layers), "repeat"',
   ],
   [
     'stages:\n  - when: { step: 5 }\n    steps: [{ widen: { a: 2 } }]\n    extra: 1',

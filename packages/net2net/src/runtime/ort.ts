@@ -104,6 +104,8 @@ class OrtSession implements Session {
   readonly #session: NativeSession
   readonly #build: OrtBuild
   readonly #refused: InPlaceOptions['refused']
+  /** A step is fed the same hundreds of tensors again and again. */
+  readonly #natives = new WeakMap<Tensor, NativeTensor>()
   #released = false
 
   constructor(
@@ -175,6 +177,8 @@ class OrtSession implements Session {
 
   #toNative(name: string, tensor: Tensor): NativeTensor {
     if (tensor instanceof DeviceTensor) return tensor.native
+    const known = this.#natives.get(tensor)
+    if (known) return known
     const { dtype, dims } = tensor
     if (dtype === 'bfloat16')
       throw usageError(`ONNX Runtime's JavaScript API takes no bfloat16 tensors (${name}).`)
@@ -186,6 +190,8 @@ class OrtSession implements Session {
     ])
     if (data !== elements && this.#build.halfFloatsAsBits)
       Object.defineProperty(native, 'cpuData', { value: elements })
+    // Of shared memory this is a copy, which would grow old.
+    if (elements === tensor.data) this.#natives.set(tensor, native)
     return native
   }
 }

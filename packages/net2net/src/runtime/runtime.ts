@@ -6,13 +6,13 @@ import type { Tensor } from '../tensor/tensor.ts'
 export type Device = 'cpu' | 'webgpu' | 'cuda'
 
 export interface SessionOptions {
-  readonly device?: Device
+  readonly device?: Device | undefined
   /** Threads inside one operator; default: what the runtime chooses. */
-  readonly threads?: number
+  readonly threads?: number | undefined
   /** Graph rewriting before the first run. Changes the last bits of convolutions. */
-  readonly optimization?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all'
+  readonly optimization?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all' | undefined
   /** Outputs that stay on the device between runs (WebGPU). */
-  readonly keepOnDevice?: readonly string[]
+  readonly keepOnDevice?: readonly string[] | undefined
 }
 
 /** What only in-place.ts asks for. */
@@ -41,8 +41,9 @@ export interface Session {
 }
 
 /** Options whose runtime may be left away: then it is ONNX Runtime in Node or in this browser. */
-export type RuntimeOptional<T extends { readonly runtime: unknown }> = Omit<T, 'runtime'> &
-  Partial<Pick<T, 'runtime'>>
+export type RuntimeOptional<T extends { readonly runtime: unknown }> = Omit<T, 'runtime'> & {
+  readonly runtime?: T['runtime'] | undefined
+}
 
 export interface Runtime {
   /** For records: name, version and device. */

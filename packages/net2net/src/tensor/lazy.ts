@@ -135,7 +135,7 @@ const alignedFloats = (bytes: Uint8Array): Float32Array => {
 }
 const isAligned = (bytes: Uint8Array): boolean => bytes.byteOffset % 4 === 0
 
-/** The elements of little-endian floating-point data as float64. */
+/** The elements of little-endian data as float64: floating-point numbers, or integers of at most 32 bits. */
 export function decode(dtype: DType, bytes: Uint8Array): Float64Array {
   const values = new Float64Array((bytes.length * 8) / dtypes[dtype].bits)
   decodeInto(dtype, bytes, values)
@@ -157,12 +157,35 @@ function decodeInto(dtype: DType, bytes: Uint8Array, into: Float64Array): void {
         into[i] = convert(bytes[2 * i]! | (bytes[2 * i + 1]! << 8))
       return
     }
-    default:
-      throw internalError(`Elements of type ${dtype} cannot be computed with.`)
+    default: {
+      const integers = integersIn(dtype, bytes.slice())
+      if (!integers) throw internalError(`Elements of type ${dtype} cannot be computed with.`)
+      into.set(integers)
+    }
   }
 }
 
-/** Writes float64 values as elements of a floating-point type, little-endian. */
+/** Integers of at most 32 bits in bytes of their own. */
+function integersIn(dtype: DType, { buffer }: Uint8Array<ArrayBuffer>) {
+  switch (dtype) {
+    case 'int8':
+      return new Int8Array(buffer)
+    case 'uint8':
+      return new Uint8Array(buffer)
+    case 'int16':
+      return new Int16Array(buffer)
+    case 'uint16':
+      return new Uint16Array(buffer)
+    case 'int32':
+      return new Int32Array(buffer)
+    case 'uint32':
+      return new Uint32Array(buffer)
+    default:
+      return undefined
+  }
+}
+
+/** Writes float64 values as elements of another type, little-endian; as integers only what integers hold. */
 export function encode(dtype: DType, values: Float64Array, into: Uint8Array): void {
   switch (dtype) {
     case 'float32':
@@ -182,8 +205,13 @@ export function encode(dtype: DType, values: Float64Array, into: Uint8Array): vo
       })
       return
     }
-    default:
-      throw internalError(`Elements of type ${dtype} cannot be computed with.`)
+    default: {
+      const bytes = new Uint8Array(into.length)
+      const integers = integersIn(dtype, bytes)
+      if (!integers) throw internalError(`Elements of type ${dtype} cannot be computed with.`)
+      integers.set(values)
+      into.set(bytes)
+    }
   }
 }
 

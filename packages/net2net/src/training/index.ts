@@ -1,26 +1,50 @@
 /** Training: gradients, losses, optimizers, step graphs, the trainer. Its functions check what they are given. */
-import { defaultRuntime } from '#runtime'
 import * as kind from '../arguments.ts'
 import { checked, flag, model, number, text } from '../arguments.ts'
 import * as autodiff from '../autodiff/backward.ts'
-import type { Batch, TrainingData } from '../data/samples.ts'
+import type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
 import type { Model } from '../model/model.ts'
+import { withRuntime } from '../runtime/default-runtime.ts'
 import type { RuntimeOptional } from '../runtime/runtime.ts'
 import * as losses from './compile/losses/index.ts'
 import * as optimizers from './compile/optimizers/index.ts'
 import * as steps from './compile/step-graph.ts'
 import * as trainable from './compile/trainable.ts'
-import { checkpoint, loss, measuring, optimizer, session, step, training } from './kinds.ts'
+import {
+  checkpoint,
+  loss,
+  measuring,
+  metrics,
+  optimizer,
+  session,
+  step,
+  training,
+} from './kinds.ts'
+import * as metric from './metrics/metrics.ts'
+import { type DistillOptions, distilled as distilledBy } from './run/distill.ts'
 import { type EvaluateOptions, type Evaluation, evaluate as evaluateWith } from './run/evaluate.ts'
 import { type MeasureOptions, measureStep as measureWith } from './run/measure.ts'
+import {
+  type PredictData,
+  type PredictionBatch,
+  type PredictOptions,
+  predict as predictWith,
+} from './run/predict.ts'
+import { storedLoss as storedLossOf } from './run/probabilities.ts'
 import * as states from './run/state.ts'
 import { Training, type TrainOptions } from './run/trainer.ts'
 import * as schedules from './schedules.ts'
 
 export type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
+export type { JoinedState } from './compile/joined-vectors.ts'
 export {
   bceWithLogits,
+  type DiceOptions,
+  type DistillationOptions,
   type EmittedLoss,
+  type FocalOptions,
+  type HuberOptions,
+  type KlDivergenceOptions,
   type Loss,
   type LossContext,
   type LossName,
@@ -33,15 +57,39 @@ export {
 export type {
   AdagradOptions,
   AdamOptions,
+  LionOptions,
   Optimizer,
+  RmspropOptions,
   SgdOptions,
   Slot,
   Update,
   UpdateContext,
 } from './compile/optimizers/index.ts'
-export type { EvaluationGraph, SlotState, StepGraph, StepOptions } from './compile/step-graph.ts'
+export type {
+  EvaluationGraph,
+  EvaluationGraphOptions,
+  SlotState,
+  StepGraph,
+  StepOptions,
+} from './compile/step-graph.ts'
+export {
+  type Average,
+  type ClassCounts,
+  type Metric,
+  metricNames,
+  type Weights,
+} from './metrics/metrics.ts'
+export type {
+  ClassOutcomes,
+  LabelOutcomes,
+  Outcomes,
+  ValueOutcomes,
+} from './metrics/outcomes.ts'
+export type { ClassReport, Measured, MetricsReport } from './metrics/report.ts'
+export type { DistillOptions } from './run/distill.ts'
 export type { EvaluateOptions, Evaluation } from './run/evaluate.ts'
 export type { MeasureOptions } from './run/measure.ts'
+export type { PredictData, Prediction, PredictionBatch, PredictOptions } from './run/predict.ts'
 export type { EpochResult, EpochTotals, TrainingState } from './run/state.ts'
 export type {
   CheckpointHook,
@@ -107,8 +155,52 @@ export const softmaxCrossEntropy = checked('softmaxCrossEntropy', losses.softmax
     target: text,
     labelSmoothing: number,
     axis: number,
+    classWeights: kind.numbers,
+    ignoredLabel: number,
   }),
 })
+
+/** (y − t)² / 2 near the target, a line far from it. See losses/regression.ts. */
+export const huber = checked('huber', losses.huber, {
+  options: kind.options<losses.HuberOptions>({ delta: number }),
+})
+/** Cross-entropy in which what is predicted well counts less. See losses/focal.ts. */
+export const focal = checked('focal', losses.focal, {
+  options: kind.options<losses.FocalOptions>({ gamma: number, axis: number }),
+})
+/** One minus the overlap of masks. See losses/distributions.ts. */
+export const dice = checked('dice', losses.dice, {
+  options: kind.options<losses.DiceOptions>({ smooth: number }),
+})
+/** The divergence of the prediction's softmax from a given distribution. See losses/distributions.ts. */
+export const klDivergence = checked('klDivergence', losses.klDivergence, {
+  options: kind.options<losses.KlDivergenceOptions>({ axis: number }),
+})
+
+/** Learning from labels and from a teacher at once, on the samples that `distilled` makes. See losses/distillation.ts. */
+export const distillation = checked('distillation', losses.distillation, {
+  options: kind.options<losses.DistillationOptions>({
+    weight: number,
+    temperature: number,
+    axis: number,
+  }),
+})
+/** Labelled samples with what a teacher says of them, for the loss `distillation`. See run/distill.ts. */
+export const distilled = checked(
+  'distilled',
+  (samples: SampleSet, teacher: Model, options: RuntimeOptional<DistillOptions> = {}): SampleSet =>
+    distilledBy(samples, teacher, withRuntime(options)),
+  {
+    samples: kind.object('a set of samples', 'batches', 'function'),
+    teacher: model,
+    options: kind.options<RuntimeOptional<DistillOptions>>({
+      runtime: kind.runtime,
+      session,
+      output: text,
+      axis: number,
+    }),
+  },
+)
 
 const rate = number
 export const constant = checked('constant', schedules.constant, { rate })
@@ -123,6 +215,21 @@ export const cosine = checked('cosine', schedules.cosine, {
   rate,
   epochs: number,
   end: kind.optional(number),
+})
+/** `rate`, and over the last part of `epochs` linearly down to `end`; behind `warmUp`: warm-up, stable, decay. */
+export const warmupStableDecay = checked('warmupStableDecay', schedules.warmupStableDecay, {
+  rate,
+  epochs: number,
+  options: kind.options<NonNullable<Parameters<typeof schedules.warmupStableDecay>[2]>>({
+    decay: number,
+    end: number,
+  }),
+})
+/** Up to `rate` and far down again over `epochs`, along half cosines (Smith and Topin 2018). */
+export const oneCycle = checked('oneCycle', schedules.oneCycle, {
+  rate,
+  epochs: number,
+  options: kind.options<NonNullable<Parameters<typeof schedules.oneCycle>[2]>>({ rise: number }),
 })
 /** Rises linearly from 0 over the first `steps` steps, then follows `next`. */
 export const warmUp = checked('warmUp', schedules.warmUp, { steps: number, next: learningRate })
@@ -147,6 +254,25 @@ export const sgd = checked('sgd', optimizers.sgd, {
 export const adam = checked('adam', optimizers.adam, { options: adaptive })
 /** Loshchilov and Hutter 2019. Default learning rate 0.001. */
 export const adamw = checked('adamw', optimizers.adamw, { options: adaptive })
+/** Chen et al. 2023. Default learning rate 0.0001. See optimizers/lion.ts. */
+export const lion = checked('lion', optimizers.lion, {
+  options: kind.options<optimizers.LionOptions>({
+    learningRate,
+    beta1: number,
+    beta2: number,
+    weightDecay,
+  }),
+})
+/** Tieleman and Hinton 2012, by PyTorch's rule. Default learning rate 0.01. See optimizers/rmsprop.ts. */
+export const rmsprop = checked('rmsprop', optimizers.rmsprop, {
+  options: kind.options<optimizers.RmspropOptions>({
+    learningRate,
+    rho: number,
+    momentum: number,
+    epsilon: number,
+    weightDecay,
+  }),
+})
 /** Duchi, Hazan and Singer 2011. Default learning rate 0.01. */
 export const adagrad = checked('adagrad', optimizers.adagrad, {
   options: kind.options<optimizers.AdagradOptions>({ learningRate, epsilon: number, weightDecay }),
@@ -157,11 +283,51 @@ export const adagrad = checked('adagrad', optimizers.adagrad, {
  */
 export const averaged = checked('averaged', optimizers.averaged, { optimizer, decay: number })
 
+const average = kind.optional(text)
+/** The metric `accuracy`: the share of right predictions. See metrics/metrics.ts. */
+export const accuracy = checked('accuracy', metric.accuracy, {})
+/** The metric `top-K`: the share of predictions whose true class is among the K most probable ones. */
+export const topK = checked('topK', metric.topK, { k: number })
+/** The metric `precision`: TP / (TP + FP), in the mean over the classes. */
+export const precision = checked('precision', metric.precision, { average })
+/** The metric `recall`: TP / (TP + FN), in the mean over the classes. */
+export const recall = checked('recall', metric.recall, { average })
+/** The metric `f1`: the harmonic mean of precision and recall, in the mean over the classes. */
+export const f1 = checked('f1', metric.f1, { average })
+/** The metric `auc`: the area under the ROC curve. */
+export const auc = checked('auc', metric.auc, {})
+/** The metric `perplexity`: e to the mean of −log of the true class's probability. */
+export const perplexity = checked('perplexity', metric.perplexity, {})
+/** The metric `rmse`: the root of the mean of (y − t)². */
+export const rootMeanSquare = checked('rootMeanSquare', metric.rootMeanSquare, {})
+/** The metric `mae`: the mean of |y − t|. */
+export const meanAbsolute = checked('meanAbsolute', metric.meanAbsolute, {})
+/** The metric `r2`: 1 − Σ (y − t)² / Σ (t − mean t)². */
+export const r2 = checked('r2', metric.r2, {})
+/** A metric, or the one of this name: one of `metricNames`, or `top-1`, `top-2` and so on. */
+export const metricOf = checked('metricOf', metric.metricOf, {
+  metric: kind.either('a metric or the name of one', text, kind.object('', 'measure', 'function')),
+})
+
+/** Updates once in so many batches, by the mean of their gradients. See optimizers/accumulate.ts. */
+export const accumulated = checked('accumulated', optimizers.accumulated, {
+  optimizer,
+  batches: number,
+})
+
 /** A model, its loss and its optimizer as one ONNX graph: a training step. See step-graph.ts. */
 export const buildStep = checked('buildStep', steps.buildStep, {
   model,
   options: kind.options<steps.StepOptions>(
-    { ...step, targetShape, gradients: flag, watch: flag, output: text, target: text },
+    {
+      ...step,
+      targetShape,
+      gradients: flag,
+      joinVectors: flag,
+      watch: flag,
+      output: text,
+      target: text,
+    },
     { loss, optimizer },
   ),
 })
@@ -169,7 +335,7 @@ export const buildStep = checked('buildStep', steps.buildStep, {
 export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation, {
   model,
   options: kind.options<Parameters<typeof steps.buildEvaluation>[1]>(
-    { output: text, target: text, targetShape },
+    { output: text, target: text, targetShape, prediction: flag },
     { loss },
   ),
 })
@@ -181,7 +347,7 @@ export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation,
 export const train = checked(
   'train',
   (model: Model, data: TrainingData, options: RuntimeOptional<TrainOptions>): Training =>
-    new Training(model, data, { runtime: defaultRuntime, ...options }),
+    new Training(model, data, withRuntime(options)),
   {
     model,
     data,
@@ -197,22 +363,71 @@ export const train = checked(
   },
 )
 
-/** Loss and accuracy of a model on data. See evaluate.ts. */
+/**
+ * The loss of a model on data, and its accuracy where there are classes; with `metrics` also these, with 95% intervals, the
+ * confusion matrix and each class by itself. See run/evaluate.ts.
+ */
 export const evaluate = kind.checkedAsync(
   'evaluate',
   (
     model: Model,
     data: TrainingData,
-    options: RuntimeOptional<EvaluateOptions>,
-  ): Promise<Evaluation> => evaluateWith(model, data, { runtime: defaultRuntime, ...options }),
-  { model, data, options: kind.options<RuntimeOptional<EvaluateOptions>>(measuring, { loss }) },
+    options: RuntimeOptional<EvaluateOptions> = {},
+  ): Promise<Evaluation> => evaluateWith(model, data, withRuntime(options)),
+  {
+    model,
+    data,
+    options: kind.options<RuntimeOptional<EvaluateOptions>>({
+      ...measuring,
+      metrics: kind.either("'usual', or a list of metrics and names of them", text, metrics),
+      intervals: flag,
+      seed: number,
+      onProgress: kind.callback,
+      loss,
+    }),
+  },
 )
+
+/**
+ * What a model predicts for samples, batch by batch: classes with their probabilities, or values. See
+ * run/predict.ts.
+ */
+export const predict = checked(
+  'predict',
+  (
+    model: Model,
+    data: PredictData,
+    options: RuntimeOptional<PredictOptions> = {},
+  ): AsyncGenerator<PredictionBatch, void> => predictWith(model, data, withRuntime(options)),
+  {
+    model,
+    data,
+    options: kind.options<RuntimeOptional<PredictOptions>>({
+      batchSize: number,
+      outputs: kind.texts,
+      activation: text,
+      axis: number,
+      runtime: kind.runtime,
+      session,
+      signal: kind.signal,
+    }),
+  },
+)
+
+/**
+ * The name of the loss that one of the model's outputs was trained with (default: the first), as far as the model tells.
+ * See run/probabilities.ts.
+ */
+export const storedLoss = checked('storedLoss', storedLossOf, {
+  model,
+  output: kind.optional(text),
+})
 
 /** How long a training step takes on a device: the median of a few, in milliseconds. See run/measure.ts. */
 export const measureStep = kind.checkedAsync(
   'measureStep',
   (model: Model, batch: Batch, options: RuntimeOptional<MeasureOptions>): Promise<number> =>
-    measureWith(model, batch, { runtime: defaultRuntime, ...options }),
+    measureWith(model, batch, withRuntime(options)),
   {
     model,
     batch: kind.object('a batch', 'inputs', 'object'),

@@ -24,17 +24,29 @@ export const measuring = {
   output: text,
   signal: kind.signal,
 }
-export const step = { freeze: kind.texts, trainOnly: kind.texts, clipNorm: number, seed: number }
+export const metrics = kind.listOf(
+  'a list of metrics and names of them',
+  kind.either('a metric or the name of one', text, kind.object('a metric', 'measure', 'function')),
+)
+export const step = {
+  freeze: kind.texts,
+  trainOnly: kind.texts,
+  clipNorm: number,
+  seed: number,
+  rates: kind.recordOf('factors by names of parameters', number),
+  decayOnly: kind.either("'matrices', or a list of strings", text, kind.texts),
+}
 /** Of every training; where it is saved and goes on differs. */
 export const training = {
   ...step,
   ...measuring,
   epochs: number,
   validation: kind.data,
+  metrics,
   evaluationBatchSize: number,
   shuffle: flag,
   earlyStopping: kind.options<EarlyStopping>(
-    { minimumChange: number, restoreBest: flag },
+    { metric: text, minimumChange: number, restoreBest: flag },
     { patience: number },
   ),
   onStep: kind.callback,

@@ -4,12 +4,14 @@ import {
   constant,
   cosine,
   freshPlateau,
+  oneCycle,
   rateAt,
   reduceOnPlateau,
   type Schedule,
   scaled,
   stepDecay,
   warmUp,
+  warmupStableDecay,
 } from './schedules.ts'
 
 const at = (schedule: Schedule, epoch: number, step = 0, plateau = freshPlateau) =>
@@ -49,4 +51,41 @@ test('scaling keeps the course', () => {
   for (const schedule of schedules)
     for (const moment of [0, 0.5, 3, 7])
       expect(at(scaled(schedule, 0.1), moment, 2)).toBeCloseTo(at(schedule, moment, 2) / 10, 12)
+})
+
+test('warm-up, stable, decay: as transformers computes it with a linear decay', () => {
+  // get_wsd_schedule of transformers: 10 steps of warm-up, 70 stable, 20 of decay, min_lr_ratio 0.1.
+  const schedule = warmUp(10, warmupStableDecay(1, 100, { decay: 0.2, end: 0.1 }))
+  expect(at(schedule, 9, 9)).toBe(1)
+  expect(at(schedule, 4, 4)).toBe(0.5)
+  for (const step of [10, 50, 79, 80]) expect(at(schedule, step, step)).toBeCloseTo(1, 12)
+  for (const step of [85, 90, 99, 100]) {
+    const progress = (step - 80) / 20
+    expect(at(schedule, step, step)).toBeCloseTo((1 - 0.1) * (1 - progress) + 0.1, 12)
+  }
+  expect(at(schedule, 150, 150)).toBeCloseTo(0.1, 12)
+})
+
+test('one cycle follows that of PyTorch, by less than a step of difference', () => {
+  // torch.optim.lr_scheduler.OneCycleLR(max_lr=0.5, total_steps=200), anneal_strategy 'cos'.
+  const [total, most] = [200, 0.5]
+  const between = (from: number, to: number, done: number) =>
+    to + ((from - to) / 2) * (1 + Math.cos(Math.PI * done))
+  const torch = (step: number) => {
+    const [top, end] = [0.3 * total - 1, total - 1]
+    return step <= top
+      ? between(most / 25, most, step / top)
+      : between(most, most / 25 / 1e4, (step - top) / (end - top))
+  }
+  const schedule = oneCycle(most, 10)
+  for (let step = 1; step < total - 1; step++) {
+    const rate = at(schedule, (10 * step) / total, step)
+    const near = [step - 1, step, step + 1].map(torch)
+    expect(rate).toBeGreaterThanOrEqual(Math.min(...near) - 1e-12)
+    expect(rate).toBeLessThanOrEqual(Math.max(...near) + 1e-12)
+  }
+  expect(at(schedule, 0)).toBeCloseTo(most / 25, 12)
+  expect(at(schedule, 10)).toBeCloseTo(most / 25e4, 12)
+  expect(scaled(schedule, 2)).toEqual(oneCycle(2 * most, 10))
+  expect(() => oneCycle(1, 1, { rise: 1 })).toThrow(/rise of a schedule must be between 0 and 1/)
 })

@@ -17,6 +17,27 @@ export type Schedule =
       readonly end: number
       readonly epochs: number
     }
+  /**
+   * `rate`, and over the last part of `epochs` (`decay` of them) linearly down to `end`: warm-up (with `warmUp`), stable, decay (Hu et al. 2024,
+   * MiniCPM).
+   */
+  | {
+      readonly kind: 'wsd'
+      readonly rate: number
+      readonly end: number
+      readonly epochs: number
+      readonly decay: number
+    }
+  /**
+   * Along half cosines from `rate` / 25 up to `rate`, over the first part of `epochs` (`rise` of them), and down to `rate` / 250,000 (Smith and
+   * Topin 2018, with the numbers of PyTorch's OneCycleLR).
+   */
+  | {
+      readonly kind: 'one-cycle'
+      readonly rate: number
+      readonly epochs: number
+      readonly rise: number
+    }
   /** Rises linearly from 0 over the first `steps` steps, then follows `next`. */
   | { readonly kind: 'warm-up'; readonly steps: number; readonly next: Schedule }
   /** Multiplied by `factor` whenever the watched loss has not improved for `patience` epochs. */
@@ -44,6 +65,23 @@ export const cosine = (rate: number, epochs: number, end = 0): Schedule => ({
   end: notNegative('end', end),
   epochs: span('epochs', epochs),
 })
+export const warmupStableDecay = (
+  rate: number,
+  epochs: number,
+  { decay = 0.2, end = 0 } = {},
+): Schedule => ({
+  kind: 'wsd',
+  rate: positive(rate),
+  end: notNegative('end', end),
+  epochs: span('epochs', epochs),
+  decay: share('decay', decay),
+})
+export const oneCycle = (rate: number, epochs: number, { rise = 0.3 } = {}): Schedule => ({
+  kind: 'one-cycle',
+  rate: positive(rate),
+  epochs: span('epochs', epochs),
+  rise: share('rise', rise),
+})
 export const warmUp = (steps: number, next: LearningRate): Schedule => ({
   kind: 'warm-up',
   steps: notNegative('steps', steps),
@@ -69,6 +107,7 @@ export function scaled(schedule: Schedule, factor: number): Schedule {
     case 'warm-up':
       return { ...schedule, next: scaled(schedule.next, factor) }
     case 'cosine':
+    case 'wsd':
       return { ...schedule, rate: schedule.rate * factor, end: schedule.end * factor }
     case 'plateau':
       return { ...schedule, rate: schedule.rate * factor, minimum: schedule.minimum * factor }
@@ -91,6 +130,11 @@ function notNegative(name: string, value: number): number {
 function span(name: string, value: number): number {
   if (value > 0 && Number.isFinite(value)) return value
   throw usageError(`${name} of a schedule must be a positive number, not ${value}.`)
+}
+
+function share(name: string, value: number): number {
+  if (value > 0 && value < 1) return value
+  throw usageError(`${name} of a schedule must be between 0 and 1, not ${value}.`)
 }
 
 /** Where training stands. */
@@ -128,6 +172,19 @@ export function rateAt(schedule: Schedule, moment: Moment): number {
       const done = Math.min(1, moment.epoch / epochs)
       return end + ((rate - end) * (1 + Math.cos(Math.PI * done))) / 2
     }
+    case 'wsd': {
+      const { rate, end, epochs, decay } = schedule
+      const left = Math.max(0, 1 - moment.epoch / epochs)
+      return end + (rate - end) * Math.min(1, left / decay)
+    }
+    case 'one-cycle': {
+      const { rate, epochs, rise } = schedule
+      const done = Math.min(1, moment.epoch / epochs)
+      const first = rate / 25
+      return done < rise
+        ? alongCosine(first, rate, done / rise)
+        : alongCosine(rate, first / 1e4, (done - rise) / (1 - rise))
+    }
     case 'warm-up': {
       const rise = Math.min(1, (moment.step + 1) / schedule.steps)
       return rise * rateAt(schedule.next, moment)
@@ -139,6 +196,10 @@ export function rateAt(schedule: Schedule, moment: Moment): number {
       )
   }
 }
+
+/** From one value to another along half a cosine. */
+const alongCosine = (from: number, to: number, done: number): number =>
+  to + ((from - to) * (1 + Math.cos(Math.PI * done))) / 2
 
 const plateauOf = (schedule: Schedule): Extract<Schedule, { kind: 'plateau' }> | undefined =>
   schedule.kind === 'plateau'

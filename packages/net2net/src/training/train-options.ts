@@ -3,39 +3,47 @@
 import type { TrainingData } from '../data/samples.ts'
 import type { Runtime, SessionOptions } from '../runtime/runtime.ts'
 import type { StepOptions } from './compile/step-graph.ts'
+import type { Metric } from './metrics/metrics.ts'
 import type { TrainingState } from './run/state.ts'
 
 export interface TrainOptions
-  extends Omit<StepOptions, 'gradients' | 'target' | 'targetShape' | 'watch'> {
+  extends Omit<StepOptions, 'gradients' | 'joinVectors' | 'target' | 'targetShape' | 'watch'> {
   readonly runtime: Runtime
   /** Default 1. */
-  readonly epochs?: number
+  readonly epochs?: number | undefined
   /** Samples per step; default 32. The last batch of an epoch may be smaller. */
-  readonly batchSize?: number
+  readonly batchSize?: number | undefined
   /** Measured after each epoch. */
-  readonly validation?: TrainingData
+  readonly validation?: TrainingData | undefined
+  /**
+   * What to measure on the validation data after each epoch, besides loss and accuracy: names (`f1`, `auc`, `top-5`, `mae` …)
+   * or metrics of your own.
+   */
+  readonly metrics?: readonly (Metric | string)[] | undefined
   /** Samples per run of the validation; default 100. */
-  readonly evaluationBatchSize?: number
+  readonly evaluationBatchSize?: number | undefined
   /** Decides the order of the samples and the random masks. Default 0. */
-  readonly seed?: number
+  readonly seed?: number | undefined
   /** Take the samples in a new order in every epoch. Default true. */
-  readonly shuffle?: boolean
-  readonly session?: SessionOptions
-  readonly earlyStopping?: EarlyStopping
-  readonly signal?: AbortSignal
+  readonly shuffle?: boolean | undefined
+  readonly session?: SessionOptions | undefined
+  readonly earlyStopping?: EarlyStopping | undefined
+  readonly signal?: AbortSignal | undefined
   /** Called after every step. Must not keep what it is given busy: it is not waited for. */
-  readonly onStep?: (event: StepEvent) => void
+  readonly onStep?: ((event: StepEvent) => void) | undefined
   /** Takes the state every so many steps and after every epoch, and is waited for. */
-  readonly checkpoint?: CheckpointHook
+  readonly checkpoint?: CheckpointHook | undefined
   /** Go on from here: the state of an earlier training of the same model with the same options. */
-  readonly resume?: TrainingState
+  readonly resume?: TrainingState | undefined
   /** Stop after this many steps since the training began, in the middle of an epoch if need be. */
-  readonly untilStep?: number
+  readonly untilStep?: number | undefined
 }
 
 export interface EarlyStopping {
-  /** Epochs without improvement of the validation loss (or the loss) before training ends. */
+  /** Epochs without improvement before training ends. */
   readonly patience: number
+  /** What is to improve: the name of one of the `metrics`. Default: the validation loss, or the loss. */
+  readonly metric?: string | undefined
   /** What counts as an improvement; default 0. */
   readonly minimumChange?: number
   /** End with the parameters of the best epoch. Default false. */
@@ -44,7 +52,7 @@ export interface EarlyStopping {
 
 export interface CheckpointHook {
   /** Default: only after every epoch. */
-  readonly everySteps?: number
+  readonly everySteps?: number | undefined
   save(state: TrainingState): Promise<void>
 }
 

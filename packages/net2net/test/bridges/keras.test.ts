@@ -6,11 +6,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { growKeras } from '../../src/bridges/keras/grow-keras.ts'
-import { kerasParts, readKerasFile, withChanges } from '../../src/bridges/keras/keras-file.ts'
+import { growKeras, type KerasState } from '../../src/bridges/keras/grow-keras.ts'
+import { kerasParts, readKerasFile } from '../../src/bridges/keras/keras-file.ts'
 import { kerasToModel } from '../../src/bridges/keras/to-model.ts'
 import { decodeNpz } from '../../src/data/npy.ts'
-import { type GrowthPlan, inspect, planWiden } from '../../src/growth/index.ts'
+import { Net2NetError } from '../../src/errors.ts'
+import { inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
 import { encodeModel } from '../../src/onnx/encode.ts'
 import { nodeRuntime } from '../../src/runtime/onnxruntime.node.ts'
 import { toNumbers } from '../../src/tensor/tensor.ts'
@@ -35,29 +36,51 @@ const open = (name: string) => {
   )
 }
 
-const names = ['example', 'residual', 'sequence', 'decoder'] as const
+const names = [
+  ...['example', 'residual', 'sequence', 'decoder'],
+  ...['blocks', 'transformer', 'text', 'unet'],
+]
+/** Layers that are deepened first. */
+const deepened: Readonly<Record<string, readonly string[]>> = {
+  example: ['conv2', 'fc1'],
+  residual: ['inner/a', 'wide'],
+  sequence: ['conv', 'pointwise'],
+  decoder: ['d1', 'c1'],
+  blocks: ['c0', 'c1a'],
+  transformer: ['up1', 'down2'],
+  text: ['fc'],
+  unet: ['down2', 'up2b'],
+}
 const formats = ['keras', 'h5'] as const
-/** Every layer that may be widened is, to a width that is no multiple. */
-const widen = (name: string) => {
+/** Some layers are deepened, and every layer that may be is widened to a width that is no multiple. */
+function grow(name: string): KerasState {
   const file = open(name)
-  const network = kerasToModel(file)
-  const grown: Record<string, number> = {}
-  let plan: GrowthPlan | undefined
-  for (const { name: layer, widen, width } of inspect(network.model).layers)
+  const start = { file, network: kerasToModel(file) }
+  const layers = deepened[name.split('.')[0]!]!
+  // A new normalization takes the statistics of its batch in training: only blocks leave the losses as they were.
+  const block = /^blocks/.test(name) ? 'residual' : 'identity'
+  let state = growKeras(start, planDeepen(start.network.model, layers, { seed: 3, block }))
+  let count = 0
+  for (const { name: layer, widen, width } of inspect(state.network.model).layers)
     for (const wider of widen === true && width !== null ? [Math.ceil(1.6 * width), 2 * width] : [])
       try {
-        const next = planWiden(network.model, { ...grown, [layer]: wider }, { seed: 1 })
-        growKeras(file, network, next)
-        plan = next
-        grown[layer] = wider
+        state = growKeras(state, planWiden(state.network.model, { [layer]: wider }, { seed: 1 }))
+        count++
         break
-      } catch {
-        // Layers of one channel group cannot have different widths, some widths must be multiples, and a layer that
-        // is called twice cannot become two.
+      } catch (error) {
+        // Layers of one channel group have grown already, some widths must be multiples, and a layer that is called
+        // twice cannot become two.
+        if (!(error instanceof Net2NetError)) throw error
       }
-  if (!plan) throw new Error(`Nothing of ${name} can be widened.`)
-  return { file, network, plan, grown }
+  if (count < 3) throw new Error(`Only ${count} layers of ${name} can be widened.`)
+  return state
 }
+
+const write = (name: string, { file }: KerasState) =>
+  writeFileSync(
+    at(name),
+    Buffer.concat(kerasParts(file).map((part) => part.read(0, part.byteLength))),
+  )
 
 interface Loaded {
   readonly difference: number
@@ -68,19 +91,14 @@ interface Loaded {
 
 describe.skipIf(!kerasPython)('files of Keras', () => {
   const cases = names.flatMap((name) => formats.map((format) => `${name}.${format}`))
+  // Keras 3.15 does not open an .h5 file of a network with operations, which compute masks and sums, not even its own.
+  const opened = cases.filter((each) => !/^(text|transformer)\.h5$/.test(each))
   let loaded: readonly Loaded[] = []
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'net2net-keras-'))
     python('make')
-    for (const each of cases) {
-      const { file, network, plan } = widen(each)
-      const parts = kerasParts(withChanges(file, growKeras(file, network, plan)))
-      writeFileSync(
-        at(`grown-${each}`),
-        Buffer.concat(parts.map((part) => part.read(0, part.byteLength))),
-      )
-    }
-    const tasks = cases.map((each) => [each.split('.')[0], `grown-${each}`])
+    for (const each of opened) write(`grown-${each}`, grow(each))
+    const tasks = opened.map((each) => [each.split('.')[0], `grown-${each}`])
     const printed = python('load', JSON.stringify(tasks))
     loaded = JSON.parse(printed.trim().split('\n').at(-1)!) as readonly Loaded[]
   }, 300_000)
@@ -100,8 +118,8 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
     })
   })
 
-  test.each(cases.map((each, i) => [each, i] as const))(
-    '%s, widened, is loaded by Keras, predicts the same, and trains on from its state',
+  test.each(opened.map((each, i) => [each, i] as const))(
+    '%s, deepened and widened, is loaded by Keras, predicts the same, and trains on from its state',
     (_, i) => {
       const { difference, losses, iterations } = loaded[i]!
       expect(difference).toBeLessThan(1e-5)
@@ -109,16 +127,48 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
       expect(iterations).toBe(6)
       const [before, after] = losses
       before.forEach((loss, k) => {
-        expect(Math.abs(after[k]! - loss)).toBeLessThan((k === 0 ? 1e-5 : 1e-3) * Math.max(loss, 1))
+        expect(Math.abs(after[k]! - loss)).toBeLessThan((k === 0 ? 1e-4 : 1e-2) * Math.max(loss, 1))
       })
     },
   )
+
+  test('the state of every optimizer grows with wider layers and makes room for new ones', () => {
+    const optimizers = [
+      ...['sgd', 'momentum', 'adam', 'schedule', 'average', 'accumulated', 'nadam', 'adamax'],
+      ...['adagrad', 'adadelta', 'rmsprop', 'lion', 'lamb', 'muon', 'free', 'scaled'],
+    ]
+    for (const name of optimizers) {
+      const file = open(`${name}.keras`)
+      const start = { file, network: kerasToModel(file) }
+      const deeper = growKeras(start, planDeepen(start.network.model, ['conv', 'fc'], { seed: 3 }))
+      const widths = { conv: 14, fc: 13, embed: 9 }
+      write(
+        `grown-${name}.keras`,
+        growKeras(deeper, planWiden(deeper.network.model, widths, { seed: 1, noise: 'none' })),
+      )
+    }
+    const tasks = optimizers.map((name) => [name, `grown-${name}.keras`])
+    const wrong = JSON.parse(python('state', JSON.stringify(tasks)).trim().split('\n').at(-1)!)
+    expect(Object.fromEntries(optimizers.map((name, i) => [name, wrong[i]]))).toEqual(
+      Object.fromEntries(optimizers.map((name) => [name, []])),
+    )
+  }, 120_000)
+
+  test.each([
+    ['adafactor', /"Adafactor" .* cannot be grown: it keeps sums over the rows/],
+    ['ftrl', /"Ftrl" .* cannot be grown: it computes weights anew/],
+  ])('the state of %s is refused by name', (name, message) => {
+    const file = open(`${name}.keras`)
+    const network = kerasToModel(file)
+    const plan = planWiden(network.model, { fc: 16 }, { seed: 1 })
+    expect(() => growKeras({ file, network }, plan)).toThrow(message)
+  })
 
   test('a layer that is called twice is refused where its calls would grow apart', () => {
     const file = open('residual.keras')
     const network = kerasToModel(file)
     const plan = planWiden(network.model, { 'inner/a': 8 }, { seed: 1 })
-    expect(() => growKeras(file, network, plan)).toThrow(
+    expect(() => growKeras({ file, network }, plan)).toThrow(
       /"layers\/dense\/vars\/0" of residual\.keras is one tensor for 2 uses/,
     )
   })

@@ -1,8 +1,10 @@
 """Networks of Keras that are built, trained a little and saved; and grown files that are loaded again.
 
-    keras_networks.py make         writes NAME.keras, NAME.h5, and NAME.npz with an input x and what the network predicts
+    keras_networks.py make [NAMES] writes NAME.keras, NAME.h5, and NAME.npz with an input x and what the network predicts;
+                                   and for each optimizer NAME of the list below NAME.keras
     keras_networks.py load NAMES   for each grown file GROWN.EXT of NAME: how far its predictions are from the old network's,
                                    and the losses of the next three steps of both
+    keras_networks.py state NAMES  for each grown file of an optimizer: what of its state is not as it should be
 """
 import json
 import os
@@ -66,7 +68,74 @@ def decoder():
     ]), keras.optimizers.Adam(1e-3)
 
 
-networks = {"example": example, "residual": residual, "sequence": sequence, "decoder": decoder}
+def blocks():
+    """A residual network with batch normalization, as image classifiers are."""
+    x = image = keras.Input((8, 8, 3), name="image")
+    x = L.ReLU(name="r0")(L.BatchNormalization(name="n0")(L.Conv2D(6, 3, padding="same", use_bias=False, name="c0")(x)))
+    for i in (1, 2):
+        y = L.ReLU(name=f"r{i}a")(L.BatchNormalization(name=f"n{i}a")(L.Conv2D(8, 3, padding="same", use_bias=False, name=f"c{i}a")(x)))
+        y = L.BatchNormalization(name=f"n{i}b")(L.Conv2D(6, 3, padding="same", use_bias=False, name=f"c{i}b")(y))
+        x = L.ReLU(name=f"r{i}")(L.Add(name=f"s{i}")([x, y]))
+    return keras.Model(image, L.Dense(3, name="out")(L.GlobalAveragePooling2D(name="gap")(x))), keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True)
+
+
+def transformer():
+    ids = keras.Input((8,), dtype="int32", name="ids")
+    x = L.Embedding(20, 12, name="embed")(ids)
+    for i in (1, 2):
+        y = L.LayerNormalization(name=f"ln{i}a")(x)
+        x = L.Add(name=f"s{i}a")([x, L.MultiHeadAttention(2, 4, name=f"mha{i}")(y, y, use_causal_mask=True)])
+        y = L.Dense(24, activation="gelu", name=f"up{i}")(L.LayerNormalization(name=f"ln{i}b")(x))
+        x = x + L.Dense(12, name=f"down{i}")(y)
+    return keras.Model(ids, L.Dense(4, name="out")(L.LayerNormalization(name="ln")(x))), keras.optimizers.AdamW(1e-3)
+
+
+def text():
+    """Padding is masked, and followed by both kinds of recurrent layers."""
+    ids = keras.Input((9,), dtype="int32", name="ids")
+    x = L.Embedding(20, 8, mask_zero=True, name="embed")(ids)
+    x = L.Bidirectional(L.LSTM(6, return_sequences=True), name="both")(x)
+    x = L.GRU(7, name="gru")(x)
+    return keras.Model(ids, L.Dense(3, name="out")(L.Dense(8, activation="tanh", name="fc")(x))), keras.optimizers.Adam(1e-3)
+
+
+def unet():
+    x = image = keras.Input((8, 8, 2), name="image")
+    a = L.Conv2D(6, 3, padding="same", activation="relu", name="down1")(x)
+    b = L.Conv2D(8, 3, padding="same", activation="relu", name="down2")(L.MaxPooling2D(name="p1")(a))
+    c = L.Conv2D(10, 3, padding="same", activation="relu", name="bottom")(L.MaxPooling2D(name="p2")(b))
+    d = L.Concatenate(name="j2")([L.Conv2DTranspose(8, 2, strides=2, activation="relu", name="up2")(c), b])
+    e = L.Conv2D(8, 3, padding="same", activation="relu", name="up2b")(d)
+    f = L.Concatenate(name="j1")([L.UpSampling2D(2, interpolation="bilinear", name="up1")(e), a])
+    return keras.Model(image, L.Conv2D(2, 1, name="out")(f)), keras.optimizers.Adam(1e-3)
+
+
+networks = {
+    "example": example, "residual": residual, "sequence": sequence, "decoder": decoder,
+    "blocks": blocks, "transformer": transformer, "text": text, "unet": unet,
+}
+
+O = keras.optimizers
+optimizers = {
+    "sgd": lambda: O.SGD(0.01), "momentum": lambda: O.SGD(0.01, momentum=0.9), "adam": lambda: O.Adam(1e-3, amsgrad=True),
+    "schedule": lambda: O.Adam(O.schedules.ExponentialDecay(1e-3, 10, 0.9)), "average": lambda: O.AdamW(1e-3, use_ema=True),
+    "accumulated": lambda: O.SGD(0.01, momentum=0.9, gradient_accumulation_steps=2), "nadam": lambda: O.Nadam(1e-3), "adamax": lambda: O.Adamax(1e-3),
+    "adagrad": lambda: O.Adagrad(1e-2), "adadelta": lambda: O.Adadelta(1e-2), "rmsprop": lambda: O.RMSprop(1e-3, momentum=0.5, centered=True),
+    "lion": lambda: O.Lion(1e-4), "lamb": lambda: O.Lamb(1e-3), "muon": lambda: O.Muon(1e-3), "free": lambda: O.ScheduleFreeAdamW(1e-3),
+    "scaled": lambda: O.LossScaleOptimizer(O.Adam(1e-3)), "adafactor": lambda: O.Adafactor(1e-3), "ftrl": lambda: O.Ftrl(1e-3),
+}
+
+
+def optimized(optimizer):
+    """Functional, with an embedding, a matrix, a tensor of three axes and a variable without axes."""
+    ids = keras.Input((5,), dtype="int32", name="ids")
+    x = L.Embedding(20, 6, name="embed")(ids)
+    x = L.Conv1D(7, 3, padding="same", activation="relu", name="conv")(x)
+    x = L.Attention(use_scale=True, name="attend")([x, x])
+    x = L.Dense(8, activation="relu", name="fc")(L.BatchNormalization(name="norm")(L.Flatten(name="flat")(x)))
+    model = keras.Model(ids, L.Dense(3, name="out")(x))
+    model.compile(optimizer, keras.losses.MeanSquaredError(), run_eagerly=True)
+    return model
 
 
 def data(model, count=16):
@@ -77,15 +146,25 @@ def data(model, count=16):
     return x, y
 
 
-def make():
+def make(only):
     for name, build in networks.items():
+        if only and name not in only:
+            continue
         model, optimizer = build()
-        model.compile(optimizer, keras.losses.MeanSquaredError())
+        model.compile(optimizer, keras.losses.MeanSquaredError(), run_eagerly=True)
         x, y = data(model)
         model.fit(x, y, batch_size=8, epochs=3, verbose=0)
         model.save(f"{name}.keras")
         model.save(f"{name}.h5")
-        np.savez(f"{name}.npz", x=x.astype("int32") if x.dtype == np.int64 else x, y=model.predict(x, verbose=0))
+        np.savez(f"{name}.npz", x=x.astype("int32") if x.dtype == np.int64 else x, y=np.asarray(model(x)))
+    for name, build in optimizers.items():
+        if only and name not in only:
+            continue
+        model = optimized(build())
+        x, y = data(model)
+        for _ in range(3):
+            model.train_on_batch(x, y)
+        model.save(f"{name}.keras")
 
 
 def losses(model):
@@ -105,7 +184,7 @@ def load(names):
         compiled = grown.endswith(".keras")
         old, new = keras.models.load_model(f"{name}.keras"), keras.models.load_model(grown, compile=compiled)
         x, _ = data(old)
-        difference = float(np.abs(old.predict(x, verbose=0) - new.predict(x, verbose=0)).max())
+        difference = float(np.abs(np.asarray(old(x)) - np.asarray(new(x))).max())
         result.append({"difference": difference, **({
             "iterations": int(new.optimizer.iterations),
             "losses": [losses(old), losses(new)],
@@ -113,7 +192,30 @@ def load(names):
     print(json.dumps(result))
 
 
-if sys.argv[1] == "make":
-    make()
-else:
-    load(json.loads(sys.argv[2]))
+def state(names):
+    """What was there and did not grow must be as it was, and what is new as an optimizer begins."""
+    result = []
+    for name, grown in names:
+        old, new = keras.models.load_model(f"{name}.keras"), keras.models.load_model(grown)
+        before = {v.path: np.array(v) for v in old.optimizer.variables}
+        wrong = []
+        for variable in new.optimizer.variables:
+            was, now = before.pop(variable.path, None), np.array(variable)
+            if was is not None and was.shape == now.shape and not (was == now).all():
+                wrong.append(f"{variable.path} changed")
+            if was is not None and was.shape != now.shape and was.any() and not now.any():
+                wrong.append(f"{variable.path} is lost")
+            if was is None and "average" not in variable.path and not (name == "free" and "momentum" in variable.path) and np.ptp(now) != 0:
+                wrong.append(f"{variable.path} is new and not constant")
+        # Nadam's product of rates has a name that counts on.
+        wrong += [f"{path} is gone" for path in before if not path.startswith("variable")]
+        x, y = data(new)
+        losses = [float(model.train_on_batch(x, y)) for model in (old, new)]
+        if abs(losses[0] - losses[1]) > 1e-4:
+            wrong.append(f"losses {losses}")
+        result.append(wrong)
+    print(json.dumps(result))
+
+
+tasks = json.loads(sys.argv[2]) if len(sys.argv) > 2 else []
+{"make": lambda: make(tasks), "load": lambda: load(tasks), "state": lambda: state(tasks)}[sys.argv[1]]()

@@ -1,4 +1,4 @@
-"""The seed experiment's teacher: twenty steps of SGD with momentum from given weights."""
+"""The Keras example's teacher: twenty steps of SGD with momentum from given weights."""
 import json
 
 import numpy

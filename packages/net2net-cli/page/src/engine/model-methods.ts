@@ -4,24 +4,25 @@ import {
   decodeModel,
   describePlan,
   encodeModel,
+  type GrowthPlan,
   type GrowthStep,
   grow,
   inspect,
   type Model,
-  Net2NetError,
   type Solution,
   solve,
 } from 'net2net'
 import { constantsOf, inferShapes } from 'net2net/model'
 import { inputError, usageError } from '../../../src/errors.ts'
 import { diffOf, single } from './diff.ts'
-import { externalDataIn } from './external.ts'
-import { stepsOf } from './growth.ts'
+import { type Network, namingFile, openNetwork } from './formats.ts'
 import { layoutOf } from './layout.ts'
+import { outputName } from './output-name.ts'
 import type { ComparedModels, ModelMethods, Pair, Source } from './protocol.ts'
 import { samples } from './samples.ts'
 import { serveMethods } from './serve.ts'
 import { parameterStatistics } from './statistics.ts'
+import { stepsOf } from './steps.ts'
 import { type ModelView, type ParameterView, viewOf } from './view.ts'
 
 interface Loaded {
@@ -29,13 +30,15 @@ interface Loaded {
   readonly view: ModelView
 }
 interface Opened extends Loaded {
-  /** Of the opened model, so that a change of the settings plans and does not solve. */
-  readonly solution: Solution
+  /** The file that it is from; undefined for a sample. */
+  readonly network?: Network
 }
 interface Grown extends Loaded {
   readonly steps: readonly GrowthStep[]
+  readonly plans: readonly GrowthPlan[]
 }
-let original: Opened | undefined
+/** With its solution, so that a change of the settings plans and does not solve. */
+let original: (Opened & { readonly solution: Solution }) | undefined
 let grown: Grown | undefined
 let compared: readonly [Loaded, Loaded] | undefined
 
@@ -46,17 +49,26 @@ serveMethods<ModelMethods>({
     original = { ...loaded, solution }
     grown = undefined
     const diff = single(loaded.view)
-    return { view: loaded.view, layers: inspect(solution).layers, diff, layout: layoutOf(diff) }
+    const { weights, optimizer } = loaded.network ?? {}
+    return {
+      view: loaded.view,
+      layers: inspect(solution).layers,
+      diff,
+      layout: layoutOf(diff),
+      ...(weights !== undefined && { weights }),
+      ...(optimizer !== undefined && { optimizer }),
+    }
   },
 
-  grow(settings) {
+  async grow(settings) {
     if (original === undefined) throw usageError('No model is open.')
     grown = undefined
-    const before = original.view
+    const { view: before, network } = original
     const steps = stepsOf(settings)
-    const { model, plans } = grow(original.solution, steps)
+    const { model: planned, plans } = grow(original.solution, steps)
+    const model = network ? await network.afterGrowth(plans, planned) : planned
     const view = viewOfModel(model, before.name)
-    grown = { model, view, steps }
+    grown = { model, view, steps, plans }
     const diff = diffOf(before, view, () => false)
     return {
       view,
@@ -67,12 +79,19 @@ serveMethods<ModelMethods>({
     }
   },
 
-  download() {
+  async download() {
+    if (original === undefined || grown === undefined) throw usageError('Nothing has grown.')
+    const { model, plans, view } = grown
+    const files = await original.network?.write(plans, model)
+    return {
+      files: files ?? [{ name: outputName(view.name), bytes: ownBytes(encodeModel(model)) }],
+    }
+  },
+
+  recipe() {
     if (grown === undefined) throw usageError('Nothing has grown.')
-    const { model, steps } = grown
     // JSON, which is YAML too: what writes YAML is not loaded for that.
-    const recipe = `${JSON.stringify({ version: 1, steps }, null, 2)}\n`
-    return { bytes: ownBytes(encodeModel(model)), recipe }
+    return `${JSON.stringify({ version: 1, steps: grown.steps }, null, 2)}\n`
   },
 
   statistics({ before, after, of }) {
@@ -105,17 +124,14 @@ serveMethods<ModelMethods>({
 
 const pair = (of: Pair) => (of === 'growth' ? [original, grown] : (compared ?? []))
 
-async function load(source: Source): Promise<Loaded> {
+async function load(source: Source): Promise<Opened> {
   if (source.kind === 'bytes') {
-    const { bytes, name, data = [] } = source
+    const { name, data = [] } = source
     try {
-      const model = decodeModel(bytes, { name, openExternal: externalDataIn(data) })
-      return { model, view: viewOfModel(model, name) }
+      const network = await openNetwork(source, data)
+      return { network, model: network.model, view: viewOfModel(network.model, name) }
     } catch (error) {
-      if (!(error instanceof Net2NetError) || error.kind !== 'input' || error.where === name)
-        throw error
-      const { message, hint } = error
-      throw inputError(`${name}: ${message}`, hint === undefined ? {} : { hint })
+      throw namingFile(error, name)
     }
   }
   const sample = samples.find(({ id }) => id === source.id)

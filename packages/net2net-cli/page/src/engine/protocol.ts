@@ -1,8 +1,10 @@
 /** What the page asks of its workers, and what they answer: plain data only. */
 import type {
   Comparison,
+  DeepenInit,
   ErrorKind,
   GrowthPlan,
+  InsertedBlock,
   InspectedLayer,
   NoiseKind,
   WidenInit,
@@ -16,6 +18,9 @@ export interface OpenedModel {
   readonly layers: readonly InspectedLayer[]
   readonly diff: Diff
   readonly layout: Layout
+  /** Names of the files of PyTorch that grow along. */
+  readonly weights?: string
+  readonly optimizer?: string
 }
 
 export interface GrowSettings {
@@ -24,8 +29,8 @@ export interface GrowSettings {
   readonly deepen: readonly string[]
   readonly init: WidenInit
   /** What is inserted: a layer like the one before, or a residual block behind it. */
-  readonly block: 'identity' | 'residual'
-  readonly deepInit: 'net2deeper' | 'random-init'
+  readonly block: InsertedBlock
+  readonly deepInit: DeepenInit
   readonly noise: NoiseKind
   readonly seed: number
 }
@@ -44,9 +49,8 @@ export interface Check extends Comparison {
 }
 
 export interface Download {
-  readonly bytes: Uint8Array<ArrayBuffer>
-  /** The recipe that makes the same file from the same model. */
-  readonly recipe: string
+  /** The network in the format that it came in, and what grew along. */
+  readonly files: readonly NamedBytes[]
 }
 
 export interface Statistics {
@@ -77,7 +81,7 @@ export interface NamedBytes {
   readonly bytes: Uint8Array<ArrayBuffer>
 }
 
-/** A file, with the files that hold its external data; or the id of a sample. */
+/** A file, with those that were opened together with it; or the id of a sample. */
 export type Source =
   | ({ readonly kind: 'bytes'; readonly data?: readonly NamedBytes[] | undefined } & NamedBytes)
   | { readonly kind: 'sample'; readonly id: string }
@@ -89,8 +93,10 @@ export type Pair = 'growth' | 'comparison'
 export interface ModelMethods {
   open(source: Source): OpenedModel
   grow(settings: GrowSettings): GrownModel
-  /** What is shown. */
+  /** What is shown, in the format that the network came in, and what grew along. */
   download(): Download
+  /** The recipe that makes the same file from the same model. */
+  recipe(): string
   statistics(parameters: {
     readonly before?: string
     readonly after?: string
@@ -111,8 +117,8 @@ export interface CheckMethods {
 export interface Failure {
   readonly kind: ErrorKind
   readonly message: string
-  readonly where?: string
-  readonly hint?: string
+  readonly where?: string | undefined
+  readonly hint?: string | undefined
 }
 
 export interface Request<M> {

@@ -29,8 +29,8 @@ export function failureOf(error: unknown): Failure {
     return {
       kind: error.kind,
       message: error.message,
-      ...(error.where === undefined ? {} : { where: error.where }),
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      where: error.where,
+      hint: error.hint,
     }
   // What an engine says of arrays that are too long, of memory that it has not, and of its stack.
   if (error instanceof RangeError)

@@ -49,12 +49,12 @@ export function missingSource(name: string, hint: string): Failure {
 export const sameFile = (a: string, b: string): boolean =>
   a.startsWith('file:') && a.split(':')[1] === b.split(':')[1] && b.startsWith('file:')
 
-/** What was opened together: the models, and files that hold data of theirs. */
+/** What was opened together: the networks, and files with data or weights of theirs. */
 export function modelsAmong(files: readonly File[]): {
   readonly models: readonly File[]
   readonly data: readonly File[]
 } {
-  const named = files.filter(({ name }) => /\.onnx$/i.test(name))
+  const named = files.filter(({ name }) => /\.(onnx|keras|h5|hdf5)$/i.test(name))
   const models = named.length > 0 ? named : files.slice(0, 1)
   return { models, data: files.filter((file) => !models.includes(file)) }
 }
@@ -78,7 +78,7 @@ async function contentOf(file: File): Promise<NamedBytes> {
     return { name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) }
   } catch (cause) {
     throw new Error(
-      `${file.name} cannot be read: it is a folder, too large for the browser, or changed meanwhile.`,
+      `${file.name} cannot be read: it is a folder (drop the files in it), too large for the browser, or changed meanwhile.`,
       { cause },
     )
   }

@@ -1,7 +1,12 @@
 /** The command lines that do what the page did. */
+import { endingOf, outputName, withoutEnding } from '../engine/output-name.ts'
 import type { GrowSettings } from '../engine/protocol.ts'
 
-export const outputName = (input: string): string => `${input.replace(/\.onnx$/i, '')}-grown.onnx`
+/** Files of PyTorch that grow along. */
+export interface StateFiles {
+  readonly weights?: string
+  readonly optimizer?: string
+}
 
 /** A word as a POSIX shell reads it. */
 const quote = (word: string) =>
@@ -15,12 +20,25 @@ function line(command: string, names: readonly string[], options: readonly strin
   return ['net2net', command, ...words.map(quote)].join(' ')
 }
 
-export function commands(input: string, settings: GrowSettings): string {
+const stateOptions = ({ weights, optimizer }: StateFiles): readonly string[] => [
+  ...(weights === undefined ? [] : ['--weights', weights]),
+  ...(optimizer === undefined ? [] : ['--optimizer', optimizer]),
+]
+
+/** What the command line writes beside `STEM.onnx` for files of PyTorch. */
+const writtenBeside = (stem: string, { weights, optimizer }: StateFiles): StateFiles => ({
+  ...(weights !== undefined && {
+    weights: `${stem}${/\.safetensors\.index\.json$|\.[^.]*$/.exec(weights)?.[0] ?? ''}`,
+  }),
+  ...(optimizer !== undefined && { optimizer: `${stem}-optimizer.pt` }),
+})
+
+export function commands(input: string, settings: GrowSettings, beside: StateFiles): string {
   const { widths, deepen, block, init, deepInit, noise, seed } = settings
   const output = outputName(input)
   const lines: string[] = []
   const both = widths.size > 0 && deepen.length > 0
-  const between = `${input.replace(/\.onnx$/i, '')}-wider.onnx`
+  const between = `${withoutEnding(input)}-wider${endingOf(input)}`
   const seedOption = seed === 0 ? [] : ['--seed', String(seed)]
   if (widths.size > 0)
     lines.push(
@@ -31,6 +49,7 @@ export function commands(input: string, settings: GrowSettings): string {
           ...(init === 'net2wider' ? [] : ['--init', init]),
           ...(noise === 'zero-sum' || init === 'random-pad' ? [] : ['--noise', noise]),
           ...seedOption,
+          ...stateOptions(beside),
           ...['-o', both ? between : output],
         ],
       ),
@@ -44,6 +63,7 @@ export function commands(input: string, settings: GrowSettings): string {
           ...(block === 'identity' ? [] : ['--block', block]),
           ...(deepInit === 'net2deeper' ? [] : ['--init', deepInit]),
           ...seedOption,
+          ...stateOptions(both ? writtenBeside(withoutEnding(between), beside) : beside),
           ...['-o', output],
         ],
       ),

@@ -1,12 +1,13 @@
 import { useSignal } from '@preact/signals'
 import { models } from '../engine/model-client.ts'
+import { outputStem } from '../engine/output-name.ts'
 import type { Failure } from '../engine/protocol.ts'
 import { announce } from '../ui/announce.tsx'
 import { FailureNotice, failureFrom } from '../ui/failure.tsx'
 import { brief } from '../ui/format.ts'
 import { saveAs } from '../ui/save.ts'
 import { Verdict } from '../ui/verdict.tsx'
-import { commands, outputName } from './command.ts'
+import { commands } from './command.ts'
 import { check, grown, opened, regrowing } from './model.ts'
 import { settings } from './settings.ts'
 
@@ -29,15 +30,19 @@ export function Outcome() {
     )
   }
   const current = settings.value
-  const command = commands(before.name, current)
+  const command = commands(before.name, current, opened.value ?? {})
   const download = async (what: 'model' | 'recipe') => {
     failure.value = undefined
     try {
-      const output = outputName(before.name)
-      const made = await models.call('download', undefined)
-      if (what === 'model') saveAs(output, made.bytes, 'application/octet-stream')
-      else saveAs(output.replace(/\.onnx$/, '.recipe.json'), made.recipe, 'application/json')
-      announce(`Saved ${what === 'model' ? output : 'the recipe'}.`)
+      if (what === 'model') {
+        const { files } = await models.call('download', undefined)
+        for (const { name, bytes } of files) saveAs(name, bytes, 'application/octet-stream')
+        announce(`Saved ${files.map(({ name }) => name).join(', ')}.`)
+        return
+      }
+      const recipe = await models.call('recipe', undefined)
+      saveAs(`${outputStem(before.name)}.recipe.json`, recipe, 'application/json')
+      announce('Saved the recipe.')
     } catch (error) {
       failure.value = failureFrom(error)
     }

@@ -1,4 +1,5 @@
 import { useEffect } from 'preact/hooks'
+import type { OpenedModel } from '../engine/protocol.ts'
 import { sourceTitle } from '../engine/sources.ts'
 import { GraphView } from '../graph/graph.tsx'
 import { DropArea, FileButton } from '../ui/drop.tsx'
@@ -54,7 +55,7 @@ export function GrowView() {
               </select>
             </label>
             <div class="grow-open">
-              <FileButton label="Open ONNX file…" onFiles={(files) => void openFiles(files)} />
+              <FileButton label="Open files…" onFiles={(files) => void openFiles(files)} />
             </div>
           </div>
           <p class="muted small">
@@ -62,13 +63,13 @@ export function GrowView() {
               busy.value ? (
                 'Reading …'
               ) : (
-                'Or drop a file anywhere here. It stays in this browser.'
+                'Or drop files anywhere here: ONNX (with weights of PyTorch beside it) or Keras. They stay in this browser.'
               )
             ) : (
               <>
                 {plural(model.view.nodes.length, 'node')}, {brief(model.view.parameters)}{' '}
-                parameters, {bytes(model.view.bytes)}, opset {model.view.opset}. Drop another file
-                anywhere; it stays in this browser.
+                parameters, {bytes(model.view.bytes)}, opset {model.view.opset}
+                {besideText(model)}. Drop another file anywhere; it stays in this browser.
               </>
             )}
           </p>
@@ -121,6 +122,14 @@ export function GrowView() {
       )}
     </DropArea>
   )
+}
+
+/** What grows along. */
+function besideText({ weights, optimizer }: OpenedModel): string {
+  const names = [weights, optimizer].filter((name) => name !== undefined)
+  return names.length === 0
+    ? ''
+    : `; ${names.join(' and ')} grow${names.length === 1 ? 's' : ''} along`
 }
 
 /** Widening moves nothing; another model, a second pane or an inserted layer does. */

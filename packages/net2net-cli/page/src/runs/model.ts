@@ -2,19 +2,11 @@
 import { batch, computed, effect, signal } from '@preact/signals'
 import type { RunResults } from '../../../src/runs/results.ts'
 import type { StepRecord } from '../../../src/runs/run-record.ts'
+import type { RunSummary } from '../../../src/server/api.ts'
 import type { Failure } from '../engine/protocol.ts'
 import { escapeName, param, setParams, tab, unescapeName } from '../state.ts'
 import { failureFrom } from '../ui/failure.tsx'
 import { followEvents } from './events.ts'
-
-export interface RunSummary {
-  readonly id: string
-  readonly state: 'running' | 'finished' | 'stopped'
-  readonly changed: number
-  readonly seed: number | null
-  readonly arms: readonly string[]
-  readonly ours: boolean
-}
 
 export interface RunContent extends RunSummary {
   readonly message: string | null

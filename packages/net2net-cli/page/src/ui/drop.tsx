@@ -47,7 +47,7 @@ export function refuseStrayFiles(): void {
     })
 }
 
-/** A button that lets choose files: a model, and what holds its external data. */
+/** A button that lets choose files: a network, with its external data or what grows along beside it. */
 export function FileButton({
   onFiles,
   label,
@@ -74,7 +74,7 @@ export function FileButton({
       <input
         ref={input}
         type="file"
-        accept=".onnx,.data,.onnx_data,.bin"
+        accept=".onnx,.keras,.h5,.hdf5,.data,.onnx_data,.safetensors,.pt,.pth,.bin,.json"
         multiple
         hidden
         aria-label={name}

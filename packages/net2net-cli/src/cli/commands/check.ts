@@ -44,7 +44,7 @@ vocabulary, masks 0 or 1. Exit code 1: the models differ, or the check cannot te
         const report = await compare(a, b, {
           ...(options.inputs === undefined ? {} : { inputs: [await readInputs(options.inputs)] }),
           samples,
-          ...(tolerance === undefined ? {} : { tolerance }),
+          tolerance,
           seed: options.seed,
           signal: io.signal,
         })

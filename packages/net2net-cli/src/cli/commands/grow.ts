@@ -22,6 +22,7 @@ A recipe:
   steps:
     - widen: { conv1: 128, fc*: x1.5 }
     - deepen: [conv2, fc1]
+    - repeat: layers.*
 
 The recipe with every seed and map written down is saved beside the output as OUT.recipe.yaml; it
 replays to the same bits. "seed" in the recipe comes before --seed.`,

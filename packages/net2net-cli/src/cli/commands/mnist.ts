@@ -73,7 +73,7 @@ async function run(io: Io, options: Options): Promise<void> {
   try {
     results = await runExperiment({
       ...rest,
-      ...(folder === undefined ? {} : { folder }),
+      folder,
       arms: names.includes('all') ? arms.map(({ name }) => name) : names,
       directory,
       command: commandOf(options),

@@ -65,7 +65,7 @@ async function make(io: Io, given: readonly string[], options: Options) {
   if (!isSweep && only !== undefined)
     throw usageError(`--${only} is for sweeps, and ${runs.join(', ')} holds none.`)
   const plan = options.sweep === undefined ? undefined : await readSweepFile(options.sweep)
-  const settings = { ...(target === undefined ? {} : { target }), ...(plan ? { plan } : {}) }
+  const settings = { target, plan }
   if (options.summary !== undefined) {
     if (output !== undefined)
       throw usageError('--summary writes several files into its folder: leave -o away.')

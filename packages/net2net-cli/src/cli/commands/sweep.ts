@@ -85,8 +85,8 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       await folder.savePlan(plan, source)
       outcome = await runSweep(plan, folder, {
         ...shared,
-        ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
-        ...(options.data === undefined ? {} : { dataFolder: options.data }),
+        jobs: options.jobs,
+        dataFolder: options.data,
       })
     } else {
       await folder.savePlan(plan, source)
@@ -94,7 +94,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       outcome = await submitSweep(plan, folder, {
         ...shared,
         url: options.queue,
-        ...(options.queueName === undefined ? {} : { queue: options.queueName }),
+        queue: options.queueName,
         commonFolder: options.commonFolder === true,
       })
     }

@@ -1,21 +1,29 @@
 /** The options of net2net train. */
 
-import { type Command, Option } from 'commander'
-import { isTable } from 'net2net/data'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type ArrayDataset, isTable } from 'net2net/data'
 import type { Device } from 'net2net/runtime'
 import {
+  accumulated,
   adam,
   adamw,
-  type Loss,
+  averaged,
+  distillation,
+  type LearningRate,
   type LossName,
+  lion,
   lossNames,
+  metricNames,
   type Optimizer,
+  rmsprop,
   sgd,
   softmaxCrossEntropy,
 } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { examples } from '../command.ts'
+import { lossAlong } from '../model-data.ts'
 import { integer, list, number, parallel, seed } from '../options.ts'
+import { scheduleForms, scheduleOf } from '../schedule.ts'
 
 export interface TrainOptions {
   readonly data?: string
@@ -23,8 +31,25 @@ export interface TrainOptions {
   /** Share of the data held back; undefined where nothing was asked for. */
   readonly validation?: number
   readonly loss: LossName
-  readonly optimizer: keyof typeof optimizers
+  readonly optimizer: keyof typeof kinds
   readonly learningRate?: number
+  readonly schedule: string
+  readonly warmUp: number
+  readonly nesterov?: true
+  readonly clipNorm?: number
+  readonly labelSmoothing?: number
+  readonly classWeights?: readonly number[] | 'balanced'
+  readonly ignoreLabel?: number
+  readonly ema?: number
+  readonly distill?: string
+  readonly distillWeight?: number
+  readonly temperature?: number
+  readonly accumulate?: number
+  /** `true` for those with at least two axes. */
+  readonly decayOnly?: readonly string[] | true
+  readonly rate?: Readonly<Record<string, number>>
+  readonly metric?: readonly string[]
+  readonly earlyStopping?: number
   readonly momentum?: number
   readonly weightDecay?: number
   readonly epochs: number
@@ -45,20 +70,74 @@ export interface TrainOptions {
   readonly json?: true
 }
 
-export const optimizers = {
-  sgd: ({ learningRate = 0.01, momentum = 0.9, weightDecay = 0 }: TrainOptions) =>
-    sgd({ learningRate, momentum, weightDecay }),
-  adam: ({ learningRate = 0.001, weightDecay = 0 }: TrainOptions) =>
-    adam({ learningRate, weightDecay }),
-  adamw: ({ learningRate = 0.001, weightDecay = 0.01 }: TrainOptions) =>
-    adamw({ learningRate, weightDecay }),
-} satisfies Record<string, (options: TrainOptions) => Optimizer>
+type OptimizerOptions = Omit<TrainOptions, 'learningRate'> & { readonly learningRate: LearningRate }
+
+const kinds = {
+  sgd: {
+    rate: 0.01,
+    make: ({ learningRate, momentum = 0.9, weightDecay = 0, nesterov }: OptimizerOptions) =>
+      sgd({ learningRate, momentum, weightDecay, nesterov: nesterov === true }),
+  },
+  adam: {
+    rate: 0.001,
+    make: ({ learningRate, weightDecay = 0 }: OptimizerOptions) =>
+      adam({ learningRate, weightDecay }),
+  },
+  adamw: {
+    rate: 0.001,
+    make: ({ learningRate, weightDecay = 0.01 }: OptimizerOptions) =>
+      adamw({ learningRate, weightDecay }),
+  },
+  rmsprop: {
+    rate: 0.01,
+    make: ({ learningRate, momentum, weightDecay }: OptimizerOptions) =>
+      rmsprop({ learningRate, momentum, weightDecay }),
+  },
+  lion: {
+    rate: 0.0001,
+    make: ({ learningRate, weightDecay }: OptimizerOptions) => lion({ learningRate, weightDecay }),
+  },
+} satisfies Record<string, { readonly rate: number; make(options: OptimizerOptions): Optimizer }>
+
+/** The optimizer with its learning rate over time. @throws usage for a schedule that there is not */
+export function optimizerOf(options: TrainOptions): Optimizer {
+  const { rate, make } = kinds[options.optimizer]
+  const learningRate = scheduleOf(options.schedule, {
+    rate: options.learningRate ?? rate,
+    epochs: options.epochs,
+    warmUpSteps: options.warmUp,
+  })
+  const optimizer = make({ ...options, learningRate })
+  const { ema, accumulate } = options
+  const averaging = ema === undefined ? optimizer : averaged(optimizer, ema)
+  return accumulate === undefined ? averaging : accumulated(averaging, accumulate)
+}
 
 /** The loss and the choice of parameters, as the library takes them. */
-export const choicesOf = ({ loss, classAxis, freeze = [], trainOnly }: TrainOptions) => {
-  const chosen: Loss | LossName =
-    classAxis === undefined ? loss : softmaxCrossEntropy({ axis: classAxis })
-  return { loss: chosen, freeze, ...(trainOnly ? { trainOnly } : {}) }
+export function choicesOf(options: TrainOptions, samples?: ArrayDataset) {
+  const { loss, classAxis, labelSmoothing, freeze = [], trainOnly, clipNorm } = options
+  const { decayOnly, rate } = options
+  const { ignoreLabel: ignoredLabel } = options
+  const classWeights =
+    options.classWeights === 'balanced'
+      ? samples && balancedWeights(samples, ignoredLabel)
+      : options.classWeights
+  const special = { labelSmoothing, ignoredLabel, classWeights }
+  const { distillWeight: weight, temperature } = options
+  const chosen =
+    options.distill !== undefined
+      ? distillation({ weight, temperature, axis: classAxis })
+      : Object.values(special).every((one) => one === undefined)
+        ? lossAlong(loss, classAxis)
+        : softmaxCrossEntropy({ axis: classAxis, ...special })
+  return {
+    loss: chosen,
+    freeze,
+    trainOnly,
+    clipNorm,
+    rates: rate,
+    decayOnly: decayOnly === true ? ('matrices' as const) : decayOnly,
+  }
 }
 
 export const trainOptions = (command: Command): Command =>
@@ -75,10 +154,58 @@ export const trainOptions = (command: Command): Command =>
       number(0),
     )
     .addOption(new Option('--loss <name>').choices(lossNames).default('softmax-cross-entropy'))
-    .addOption(new Option('--optimizer <name>').choices(Object.keys(optimizers)).default('sgd'))
-    .option('--learning-rate <x>', 'default: 0.01 for sgd, 0.001 for the others', number(0))
-    .option('--momentum <x>', 'for sgd; default 0.9', number(0))
+    .addOption(new Option('--optimizer <name>').choices(Object.keys(kinds)).default('sgd'))
+    .option(
+      '--learning-rate <x>',
+      'default: 0.01 for sgd and rmsprop, 0.0001 for lion, 0.001 for the others',
+      number(0),
+    )
+    .option('--schedule <name>', 'of the learning rate: see below', 'constant')
+    .option('--warm-up <steps>', 'steps over which the learning rate rises from 0', integer(0), 0)
+    .option('--momentum <x>', 'for sgd (default 0.9) and rmsprop (default 0)', number(0))
     .option('--weight-decay <x>', 'default: 0.01 for adamw, 0 for the others', number(0))
+    .option(
+      '--decay-only [patterns]',
+      'weight decay for these alone: fc*; without patterns, for all but biases and norms',
+      list,
+    )
+    .option('--nesterov', "Nesterov's momentum, for sgd")
+    .option(
+      '--rate <pattern=factor>',
+      'factor on the learning rate of some parameters or layers: old*=0.1; may be repeated',
+      rates,
+    )
+    .option('--clip-norm <x>', 'scale gradients to this norm at most', number(0))
+    .option(
+      '--label-smoothing <x>',
+      'for softmax-cross-entropy: share spread over all classes',
+      number(0),
+    )
+    .option(
+      '--class-weights <numbers>',
+      'for softmax-cross-entropy: how much each class counts, in their order; or balanced: all classes alike',
+      weights,
+    )
+    .option(
+      '--ignore-label <n>',
+      'for softmax-cross-entropy: a label that does not count, such as -100',
+      integer(Number.NEGATIVE_INFINITY),
+    )
+    .option('--distill <teacher>', 'also learn from what this ONNX file says of the samples')
+    .option('--distill-weight <x>', 'how much the teacher counts, 0 to 1 (default: 0.5)', number(0))
+    .option('--temperature <x>', 'how soft the distributions are for it (default: 2)', number(0))
+    .option('--accumulate <n>', 'batches whose gradients make one update', integer(1))
+    .option('--ema <decay>', 'also average the weights, into averaged.onnx: 0.999', number(0))
+    .option(
+      '--metric <names>',
+      'also measure these on the validation data: f1,auc; the first one decides what is best',
+      list,
+    )
+    .option(
+      '--early-stopping <epochs>',
+      'end after so many epochs without a better one; best.onnx is the best',
+      integer(1),
+    )
     .option('--epochs <n>', 'passes over the data', integer(1), 1)
     .option('--batch-size <n>', 'samples per step', integer(1), 32)
     .option('--freeze <patterns>', 'parameters or layers that stay as they are: conv1,fc*', list)
@@ -110,12 +237,16 @@ export const trainOptions = (command: Command): Command =>
         'train student.onnx --data mnist --learning-rate 0.001 --epochs 5 -o runs/student --resume',
         'train model.onnx --data mnist --epochs 6 --recipe grow.yaml -o runs/growing',
         'train model.onnx --data table.csv --loss mse --optimizer adam -o runs/table',
+        'train model.onnx --data mnist --epochs 9 --schedule cosine --warm-up 100 --metric f1 --early-stopping 3 -o runs/best',
         'train model.onnx --export-step step.onnx --gradients',
       )}
 Data: one sample per line of a .csv or .tsv file; arrays x and y, or x_train, y_train, x_test and
 y_test, in an .npz file; one folder per class of pictures, perhaps in train and test. Bytes become
 [0, 1]. Text, folders and whole numbers are classes: numbers are the indices of the model's outputs,
 names are numbered in the order of their values and stored with the trained model.
+
+Schedules, with their settings: ${scheduleForms.join(' ')}
+Each is over all epochs. Metrics: ${metricNames.join(', ')}, top-K.
 
 A training recipe (grow.yaml):
   stages:
@@ -127,6 +258,41 @@ A training recipe (grow.yaml):
 `,
     )
 
+/** `balanced`, or a number for each class. */
+const weights = (text: string): readonly number[] | 'balanced' =>
+  text === 'balanced' ? text : list(text).map(number(0))
+
+/** For each class the inverse of how often it occurs, 1 in the mean over the samples (as scikit-learn's `balanced`). */
+function balancedWeights(
+  { target, classes }: ArrayDataset,
+  ignored: number | undefined,
+): readonly number[] {
+  const counts: number[] = Array.from(classes ?? [], () => 0)
+  let all = 0
+  for (const label of target.data) {
+    const c = Number(label)
+    if (c === ignored || !Number.isInteger(c) || c < 0) continue
+    while (counts.length <= c) counts.push(0)
+    counts[c]!++
+    all++
+  }
+  const occurring = counts.filter((count) => count > 0).length
+  return counts.map((count) => (count === 0 ? 0 : all / (occurring * count)))
+}
+
+/** `conv*=0.1,fc1=2`, after those that were given before. */
+function rates(
+  text: string,
+  before: Readonly<Record<string, number>> = {},
+): Readonly<Record<string, number>> {
+  const given = list(text).map((part) => {
+    const at = part.lastIndexOf('=')
+    if (at < 1) throw new InvalidArgumentError('It must be a name or pattern, = and a factor.')
+    return [part.slice(0, at), number(0)(part.slice(at + 1))] as const
+  })
+  return { ...before, ...Object.fromEntries(given) }
+}
+
 /** An option that would change nothing is a misunderstanding. */
 export function refuseUnused({
   optimizer,
@@ -135,13 +301,47 @@ export function refuseUnused({
   exportStep,
   ...rest
 }: TrainOptions): void {
-  if (momentum !== undefined && optimizer !== 'sgd')
-    throw usageError(`--momentum is for --optimizer sgd, not ${optimizer}.`)
+  if (momentum !== undefined && optimizer !== 'sgd' && optimizer !== 'rmsprop')
+    throw usageError(`--momentum is for --optimizer sgd and rmsprop, not ${optimizer}.`)
+  if (rest.accumulate !== undefined && rest.clipNorm !== undefined)
+    throw usageError(
+      'Gradients that are accumulated cannot be clipped: give --accumulate or --clip-norm.',
+    )
+  if (rest.nesterov && optimizer !== 'sgd')
+    throw usageError(`--nesterov is for --optimizer sgd, not ${optimizer}.`)
+  const special = {
+    '--label-smoothing': rest.labelSmoothing,
+    '--class-weights': rest.classWeights,
+    '--ignore-label': rest.ignoreLabel,
+  }
+  for (const [name, value] of Object.entries(special))
+    if (value !== undefined && rest.loss !== 'softmax-cross-entropy')
+      throw usageError(`${name} is for softmax-cross-entropy.`)
+  if (rest.classWeights === 'balanced' && exportStep !== undefined)
+    throw usageError(
+      '--class-weights balanced counts the classes of the data: --export-step has none.',
+    )
+  const ofTeacher = {
+    '--distill-weight': rest.distillWeight,
+    '--temperature': rest.temperature,
+  }
+  for (const [name, value] of Object.entries(ofTeacher))
+    if (value !== undefined && rest.distill === undefined)
+      throw usageError(`${name} is for --distill.`)
+  if (rest.distill !== undefined) {
+    if (rest.loss !== 'softmax-cross-entropy')
+      throw usageError('--distill is for classes, and has a loss of its own: leave --loss away.')
+    for (const [name, value] of Object.entries(special))
+      if (value !== undefined) throw usageError(`${name} cannot be used with --distill.`)
+    if (exportStep !== undefined)
+      throw usageError(
+        '--distill runs a teacher beside the step, which --export-step does not write.',
+      )
+  }
   if (gradients && exportStep === undefined) throw usageError('--gradients is for --export-step.')
   if (rest.resume && rest.force)
     throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')
   if (rest.target !== undefined && !isTable(rest.data ?? ''))
     throw usageError('--target is for .csv files and other tables.')
-  if (rest.classAxis !== undefined && rest.loss !== 'softmax-cross-entropy')
-    throw usageError('--class-axis is for softmax-cross-entropy; other losses have no classes.')
+  lossAlong(rest.loss, rest.classAxis)
 }

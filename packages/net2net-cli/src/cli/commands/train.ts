@@ -14,7 +14,7 @@ import {
   save,
 } from 'net2net'
 import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
-import { type ArrayDataset, loadData, split } from 'net2net/data'
+import { type ArrayDataset, type SampleSet, split } from 'net2net/data'
 import { readWhole } from 'net2net/files'
 import {
   type GrowingEvent,
@@ -23,19 +23,19 @@ import {
   type GrowthStage,
   trainGrowing,
 } from 'net2net/growing'
-import { classesOf } from 'net2net/model'
 import { parseTrainingRecipe } from 'net2net/recipe'
 import { nodeRuntime } from 'net2net/runtime'
-import { buildStep, type EpochResult, type TrainingState } from 'net2net/training'
+import { buildStep, distilled, type EpochResult, type TrainingState } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
+import { loadFor } from '../model-data.ts'
 import { progress, type Task } from '../progress.ts'
 import {
   choicesOf,
   type TrainOptions as Options,
-  optimizers,
+  optimizerOf,
   refuseUnused,
   trainOptions,
 } from './train-options.ts'
@@ -59,7 +59,7 @@ async function exportStep(io: Io, file: string, output: string, options: Options
     })
   const step = buildStep(await load(file), {
     ...choicesOf(options),
-    optimizer: optimizers[options.optimizer](options),
+    optimizer: optimizerOf(options),
     gradients,
     seed: options.seed,
   })
@@ -87,7 +87,8 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   const model = await load(file)
   const view = progress(io)
   const { train: samples, validation } = await dataFor(model, spec, options, io, view)
-  const optimizer = optimizers[options.optimizer](options)
+  const taught = await teaching(options)
+  const optimizer = optimizerOf(options)
   const stages = options.recipe === undefined ? [] : await readRecipe(options.recipe)
   const checkpoints = new CheckpointFolder(join(output, 'checkpoints'), {
     fingerprint: fingerprintOf({
@@ -104,6 +105,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
         ...(options.trainOnly || options.classAxis !== undefined
           ? [options.trainOnly ?? [], options.classAxis ?? null]
           : []),
+        ...laterOptions(options),
       ],
     }),
   })
@@ -126,10 +128,11 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     cleared = true
     return checkpoints.save(state, savedPosition(position))
   }
-  const training = trainGrowing(model, samples, {
+  const training = trainGrowing(model, taught(samples), {
     runtime: nodeRuntime,
     stages,
-    ...choicesOf(options),
+    ...choicesOf(options, samples),
+    ...watching(options),
     optimizer,
     epochs,
     batchSize: options.batchSize,
@@ -137,9 +140,9 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     signal: io.signal,
     session: {
       device: options.device,
-      ...(options.threads === undefined ? {} : { threads: options.threads }),
+      threads: options.threads,
     },
-    ...(validation ? { validation } : {}),
+    validation: validation && taught(validation),
     ...(checkpoint
       ? { resume: { state: checkpoint.state, position: positionOf(checkpoint, model) } }
       : {}),
@@ -171,6 +174,10 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       if (event.kind !== 'epoch') continue
       view.line(epochText(event.result, epochs))
       await save(training.model, join(output, 'model.onnx'), { force: true })
+      if (keepsBest(options) && training.state.waited === 0)
+        await save(training.model, join(output, 'best.onnx'), { force: true })
+      if (options.ema !== undefined)
+        await save(training.averagedModel, join(output, 'averaged.onnx'), { force: true })
       await folder.saveResults(results())
     }
   } catch (error) {
@@ -192,9 +199,64 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     io,
     options.json,
     results(),
-    `Written: ${join(output, 'model.onnx')}\nReport: ${report}`,
+    [
+      ...(training.state.epoch < epochs ? [stoppedText(training.state)] : []),
+      `Written: ${join(output, 'model.onnx')}`,
+      ...(keepsBest(options) ? [`Best: ${join(output, 'best.onnx')}`] : []),
+      ...(options.ema === undefined ? [] : [`Averaged: ${join(output, 'averaged.onnx')}`]),
+      `Report: ${report}`,
+    ].join('\n'),
   )
 }
+
+/** The samples as they are, or with what a teacher says of them. */
+async function teaching(options: Options): Promise<(samples: ArrayDataset) => SampleSet> {
+  const { distill, device, threads, classAxis: axis } = options
+  if (distill === undefined) return (samples) => samples
+  const teacher = await load(distill)
+  return (samples) => distilled(samples, teacher, { session: { device, threads }, axis })
+}
+
+/** Whether the model of the best epoch is kept. */
+const keepsBest = ({ metric, earlyStopping }: Options): boolean =>
+  metric !== undefined || earlyStopping !== undefined
+
+/** What is measured after each epoch, and what decides that an epoch is the best one. */
+function watching(options: Options) {
+  const { metric, earlyStopping } = options
+  if (!keepsBest(options)) return {}
+  return {
+    metrics: metric,
+    earlyStopping: { patience: earlyStopping ?? Number.MAX_SAFE_INTEGER, metric: metric?.[0] },
+  }
+}
+
+/** Options that fingerprints have where they are given: those from before stay as they were. */
+function laterOptions(options: Options): readonly unknown[] {
+  const { clipNorm, labelSmoothing, decayOnly, rate, metric, earlyStopping } = options
+  const { classWeights, ignoreLabel, distill, distillWeight, temperature } = options
+  const later = {
+    clipNorm,
+    labelSmoothing,
+    decayOnly,
+    rate,
+    metric,
+    earlyStopping,
+    classWeights,
+    ignoreLabel,
+    distill,
+    distillWeight,
+    temperature,
+  }
+  const given = Object.entries(later).filter(([, value]) => value !== undefined)
+  return given.length === 0 ? [] : [Object.fromEntries(given)]
+}
+
+const hasStopped = ({ earlyStopping }: Options, { waited }: TrainingState): boolean =>
+  earlyStopping !== undefined && waited >= earlyStopping
+
+const stoppedText = ({ epoch, waited }: TrainingState): string =>
+  `Stopped after epoch ${epoch}: epoch ${epoch - waited} was the best.`
 
 async function readRecipe(file: string): Promise<readonly GrowthStage[]> {
   return parseTrainingRecipe(new TextDecoder().decode(await readWhole(file)), file)
@@ -229,18 +291,7 @@ async function dataFor(
   { signal }: Io,
   view: { line(text: string): void },
 ): Promise<{ readonly train: ArrayDataset; readonly validation?: ArrayDataset }> {
-  const { inputs, initializers } = model.graph
-  const type = inputs.find(({ name }) => !initializers.has(name))?.type
-  const shape = type?.kind === 'tensor' ? (type.shape ?? []) : []
-  const dims = shape.slice(1).filter((dim) => typeof dim === 'number')
-  const classes = classesOf(model)
-  const loaded = await loadData(spec, {
-    dims,
-    signal,
-    targetKind: loss === 'softmax-cross-entropy' ? 'class' : 'value',
-    ...(target === undefined ? {} : { target }),
-    ...(classes ? { classes } : {}),
-  })
+  const loaded = await loadFor(model, spec, { loss, target, signal })
   if (loaded.test) {
     if (share !== undefined)
       view.line(`--validation ${share} is not used: ${spec} has a test part, which serves instead.`)
@@ -265,7 +316,8 @@ function resultsOf(
   return {
     seed: value,
     settings: { model: file, validation: heldBack, ...options },
-    finished: !io.signal.aborted && history.length >= epochs,
+    finished:
+      !io.signal.aborted && (history.length >= epochs || hasStopped(options, training.state)),
     steps: step,
     seconds: history.reduce((sum, epoch) => sum + epoch.seconds, 0),
     arms: [
@@ -275,6 +327,8 @@ function resultsOf(
         learningRate: history.at(-1)?.learningRate ?? null,
         epochs: history,
         ...(history.length > 0 ? { model: 'model.onnx' } : {}),
+        ...(history.length > 0 && keepsBest(options) ? { best: 'best.onnx' } : {}),
+        ...(history.length > 0 && options.ema !== undefined ? { averaged: 'averaged.onnx' } : {}),
       },
     ],
     directory,
@@ -282,7 +336,7 @@ function resultsOf(
 }
 
 function epochText(result: EpochResult, epochs: number): string {
-  const { epoch, loss, accuracy, valLoss, valAccuracy } = result
+  const { epoch, loss, accuracy, valLoss, valAccuracy, metrics = {} } = result
   const share = (name: string, value: number | undefined) =>
     value === undefined ? [] : [`${name} ${(100 * value).toFixed(2)}%`]
   return [
@@ -291,5 +345,6 @@ function epochText(result: EpochResult, epochs: number): string {
     ...share('accuracy', accuracy),
     ...(valLoss === undefined ? [] : [`val_loss ${valLoss.toFixed(4)}`]),
     ...share('val_accuracy', valAccuracy),
+    ...Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`),
   ].join('  ')
 }

@@ -1,7 +1,7 @@
 /** net2net widen: Net2WiderNet on any model. */
 
 import { type Command, Option } from 'commander'
-import type { NoiseKind, WidenInit } from 'net2net'
+import { type GrowthStep, growthChoices, type NoiseKind, type WidenInit } from 'net2net'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
@@ -10,6 +10,7 @@ interface Options extends GrowthOptions {
   readonly init: WidenInit
   readonly noise: NoiseKind
   readonly all?: string
+  readonly kernel?: Readonly<Record<string, number[]>>
 }
 
 export const widen: CliCommand = {
@@ -19,14 +20,19 @@ export const widen: CliCommand = {
         .argument('<model>', 'an ONNX file')
         .argument('[layer=width...]', 'layers and their new widths, or factors: conv1=128 fc1=x2')
         .option('--all <factor>', 'widen every layer that can be widened, for example by x1.5')
+        .option(
+          '--kernel <layer=size>',
+          'a larger kernel, zeros around it: conv1=5, or conv1=3x5',
+          parseKernel,
+        )
         .addOption(
           new Option('--init <kind>', 'how new units start')
-            .choices(['net2wider', 'random-pad'])
+            .choices(growthChoices.widenInit)
             .default('net2wider'),
         )
         .addOption(
           new Option('--noise <kind>', 'what breaks the symmetry of copies')
-            .choices(['zero-sum', 'paper', 'none'])
+            .choices(growthChoices.noise)
             .default('zero-sum'),
         ),
     )
@@ -36,6 +42,7 @@ export const widen: CliCommand = {
           'widen teacher.onnx conv1=128 fc1=96 -o wider.onnx',
           'widen teacher.onnx "conv*=x2" --dry-run',
           'widen teacher.onnx --all x1.5 -o wider.onnx',
+          'widen teacher.onnx --kernel conv1=5 -o larger.onnx',
         )}
 A LAYER is a node's name, its weight's name, or an unambiguous part of either; * stands for any
 text. Layers that must grow with it (residual streams) do. Only "--noise paper" and
@@ -51,17 +58,17 @@ text. Layers that must grow with it (residual streams) do. Only "--noise paper" 
           ...(options.all === undefined ? {} : { '*': options.all }),
           ...parseWidths(pairs),
         }
-        return growModel(io, {
-          input,
-          options,
-          steps: [{ widen: widths, seed, init, noise }],
-        })
+        const { kernel } = options
+        const isWider = kernel === undefined || Object.keys(widths).length > 0
+        const steps: GrowthStep[] = isWider ? [{ widen: widths, seed, init, noise }] : []
+        if (kernel) steps.push({ kernel: kernelsOf(kernel) })
+        return growModel(io, { input, options, steps })
       })
   },
 }
 
 /** `conv1=128`; the name itself may hold further `=`. */
-function parseWidths(pairs: readonly string[]): Record<string, string> {
+export function parseWidths(pairs: readonly string[]): Record<string, string> {
   // A map: a layer may be called as what every object has.
   const widths = new Map<string, string>()
   for (const pair of pairs) {
@@ -74,3 +81,24 @@ function parseWidths(pairs: readonly string[]): Record<string, string> {
   }
   return Object.fromEntries(widths)
 }
+
+/** `conv1=5`, or a size for each axis as `conv1=3x5`; given as often as there are layers. */
+function parseKernel(
+  pair: string,
+  before: Readonly<Record<string, number[]>> = {},
+): Record<string, number[]> {
+  const at = pair.lastIndexOf('=')
+  const sizes = pair.slice(at + 1)
+  if (at <= 0 || !/^\d+(x\d+)*$/.test(sizes))
+    throw usageError(`"${pair}" is not LAYER=SIZE; write for example conv1=5 or conv1=3x5.`)
+  return Object.fromEntries([
+    ...Object.entries(before),
+    [pair.slice(0, at), sizes.split('x').map(Number)],
+  ])
+}
+
+/** One number is for all axes. */
+const kernelsOf = (kernels: Readonly<Record<string, number[]>>) =>
+  Object.fromEntries(
+    Object.entries(kernels).map(([name, sizes]) => [name, sizes.length === 1 ? sizes[0]! : sizes]),
+  )

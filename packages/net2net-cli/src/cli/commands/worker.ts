@@ -53,10 +53,10 @@ async function run(io: Io, options: Options): Promise<void> {
   const { work } = await loadWork()
   await work({
     url: options.queue,
-    ...(options.queueName === undefined ? {} : { queue: options.queueName }),
-    ...(options.folder === undefined ? {} : { folder: options.folder }),
-    ...(options.data === undefined ? {} : { dataFolder: options.data }),
-    ...(options.idleExit === undefined ? {} : { idleSeconds: options.idleExit }),
+    queue: options.queueName,
+    folder: options.folder,
+    dataFolder: options.data,
+    idleSeconds: options.idleExit,
     jobs: options.jobs,
     lostAfterSeconds: options.lostAfter,
     signal: io.signal,

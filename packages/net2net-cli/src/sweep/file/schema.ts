@@ -1,4 +1,5 @@
 /** What a sweep file may say. */
+import { growthChoices } from 'net2net'
 import { z } from 'zod'
 import { sweepNetworkNames } from '../trial/networks.ts'
 
@@ -42,11 +43,11 @@ export const growth = {
     )
     .exactOptional(),
   deepen: z.array(z.string()).min(1).exactOptional(),
-  widenInit: z.enum(['net2wider', 'random-pad']).exactOptional(),
-  deepenInit: z.enum(['net2deeper', 'random-init']).exactOptional(),
-  noise: z.enum(['zero-sum', 'paper', 'none']).exactOptional(),
+  widenInit: z.enum(growthChoices.widenInit).exactOptional(),
+  deepenInit: z.enum(growthChoices.deepenInit).exactOptional(),
+  noise: z.enum(growthChoices.noise).exactOptional(),
   noiseSize: z.number().positive('must be greater than 0').exactOptional(),
-  block: z.enum(['identity', 'residual']).exactOptional(),
+  block: z.enum(growthChoices.block).exactOptional(),
 }
 export type GrowthEntry = z.infer<z.ZodObject<typeof growth>>
 

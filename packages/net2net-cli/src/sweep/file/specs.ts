@@ -35,7 +35,7 @@ export const teacherSpec = (settings: Settings, seed: number, threads: number): 
   order: seed,
 })
 
-export interface ArmSurroundings {
+export interface ArmContext {
   /** The experiment's settings. */
   readonly shared: Settings
   readonly seed: number
@@ -44,10 +44,7 @@ export interface ArmSurroundings {
   readonly parent?: { readonly id: string; readonly spec: TrialSpec } | undefined
 }
 
-export function armSpec(
-  entry: ArmEntry,
-  { shared, seed, threads, parent }: ArmSurroundings,
-): TrialSpec {
+export function armSpec(entry: ArmEntry, { shared, seed, threads, parent }: ArmContext): TrialSpec {
   const growth = stepsOf(entry).map((step) => ({ ...step, seed }))
   const stages = stagesOf(entry, seed)
   return {

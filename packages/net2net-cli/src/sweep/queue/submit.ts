@@ -23,13 +23,13 @@ import { RedisFiles } from './redis-files.ts'
 
 export interface SubmitOptions {
   readonly url: string
-  readonly queue?: string
+  readonly queue?: string | undefined
   /** Whether the workers see the sweep's folder; otherwise files travel through Redis. */
-  readonly commonFolder?: boolean
-  readonly checkpointSeconds?: number
+  readonly commonFolder?: boolean | undefined
+  readonly checkpointSeconds?: number | undefined
   /** Time between two looks. Default 500. */
-  readonly everyMilliseconds?: number
-  readonly signal?: AbortSignal
+  readonly everyMilliseconds?: number | undefined
+  readonly signal?: AbortSignal | undefined
   readonly onEvent: (event: SweepEvent) => void
 }
 

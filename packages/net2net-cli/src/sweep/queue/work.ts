@@ -20,17 +20,17 @@ import { RedisFiles } from './redis-files.ts'
 
 export interface WorkOptions {
   readonly url: string
-  readonly queue?: string
+  readonly queue?: string | undefined
   /** A folder that all machines see; without one, files travel through Redis. */
-  readonly folder?: string
-  readonly dataFolder?: string
+  readonly folder?: string | undefined
+  readonly dataFolder?: string | undefined
   /** Trials at a time. */
   readonly jobs: number
   /** After so long without a sign of life, others take up a worker's trials. Default 30. */
-  readonly lostAfterSeconds?: number
+  readonly lostAfterSeconds?: number | undefined
   /** End after so long without anything to do, here or elsewhere. Default: never. */
-  readonly idleSeconds?: number
-  readonly signal?: AbortSignal
+  readonly idleSeconds?: number | undefined
+  readonly signal?: AbortSignal | undefined
   readonly onEvent: (event: WorkEvent) => void
 }
 
@@ -253,7 +253,7 @@ class Trainer {
           trial,
           folder: folder.path,
           checkpointSeconds,
-          ...(dataFolder === undefined ? {} : { dataFolder }),
+          dataFolder,
         },
         {
           signal,

@@ -23,7 +23,10 @@ export const answersFile = 'answers.md'
  */
 export async function summaryFiles(
   found: SweepRecord,
-  { answers, target }: { readonly answers?: string; readonly target?: number } = {},
+  {
+    answers,
+    target,
+  }: { readonly answers?: string | undefined; readonly target?: number | undefined } = {},
 ): Promise<ReadonlyMap<string, string>> {
   const results = formatResults(found)
   // Of the rounded figures, so that the summary of a summary is the same.

@@ -53,11 +53,11 @@ export async function readSweepRecord(directory: string, wanted?: SweepPlan): Pr
 
 export interface SweepReportOptions {
   /** Validation loss that times are measured to, in place of the sweep file's. */
-  readonly target?: number
+  readonly target?: number | undefined
   /** The plan to report, in place of the folder's own. */
-  readonly plan?: SweepPlan
+  readonly plan?: SweepPlan | undefined
   /** Replaces files that exist. */
-  readonly force?: boolean
+  readonly force?: boolean | undefined
 }
 
 /** Writes the page, and beside it the same as Markdown. */
@@ -90,8 +90,8 @@ export async function writeSweepSummary(
   const record = await readSweepRecord(directory, plan)
   const answers = await readAnswers(path.join(output, answersFile))
   const files = await summaryFiles(record, {
-    ...(answers === undefined ? {} : { answers }),
-    ...(target === undefined ? {} : { target }),
+    answers,
+    target,
   })
   makeFolder(output)
   const contents = new Map([...files].map(([name, content]) => [path.join(output, name), content]))

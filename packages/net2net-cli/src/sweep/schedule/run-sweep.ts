@@ -13,11 +13,11 @@ import type { SweepEvent, SweepOutcome } from './events.ts'
 
 export interface RunSweepOptions {
   /** Trials at a time. Default: the cores, divided by the threads of a trial. */
-  readonly jobs?: number
-  readonly dataFolder?: string
+  readonly jobs?: number | undefined
+  readonly dataFolder?: string | undefined
   /** Least time between two checkpoints of a trial. Default 30. */
-  readonly checkpointSeconds?: number
-  readonly signal?: AbortSignal
+  readonly checkpointSeconds?: number | undefined
+  readonly signal?: AbortSignal | undefined
   readonly onEvent: (event: SweepEvent) => void
 }
 
@@ -61,7 +61,7 @@ export async function runSweep(
             trial,
             folder: folder.path,
             checkpointSeconds: options.checkpointSeconds ?? 30,
-            ...(options.dataFolder === undefined ? {} : { dataFolder: options.dataFolder }),
+            dataFolder: options.dataFolder,
           },
           {
             signal,
@@ -112,12 +112,8 @@ export class SweepProgress {
   async begin(jobs?: number): Promise<void> {
     for (const { id } of this.#plan.trials) await this.#folder.clearFailure(id)
     const { trials } = this.#plan
-    this.#onEvent({
-      kind: 'plan',
-      trials,
-      finished: this.#finished.size,
-      ...(jobs === undefined ? {} : { jobs }),
-    })
+    const finished = this.#finished.size
+    this.#onEvent({ kind: 'plan', trials, finished, ...(jobs === undefined ? {} : { jobs }) })
   }
 
   /** Neither finished nor failed nor blocked. */

@@ -25,13 +25,13 @@ const evaluationBatchSize = 100
 
 export interface RunTrialOptions {
   /** Folder with the data set's files, where it is not the usual one. */
-  readonly dataFolder?: string
+  readonly dataFolder?: string | undefined
   /** Least time between two checkpoints. */
   readonly checkpointSeconds: number
-  readonly signal?: AbortSignal
-  readonly onProgress?: (progress: TrialProgress) => void
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: TrialProgress) => void) | undefined
   /** Told when a checkpoint was written. */
-  readonly onCheckpoint?: (file: string) => void
+  readonly onCheckpoint?: ((file: string) => void) | undefined
 }
 
 /** What a checkpoint says beside the training's state. */
@@ -123,13 +123,13 @@ export async function runTrial(
     runtime: nodeRuntime,
     session,
     stages: spec.stages ?? [],
-    ...(signal ? { signal } : {}),
+    signal,
     onStep: (event) => {
       if (Date.now() - told < 250) return
       told = Date.now()
       onProgress?.({ id, step: event.step, steps, loss: event.loss })
     },
-    checkpoint: { ...(everySteps === undefined ? {} : { everySteps }), save: takeState },
+    checkpoint: { everySteps, save: takeState },
     ...(start.state
       ? {
           resume: {

@@ -52,12 +52,12 @@ async function loadSet(
   const own = folder === undefined ? undefined : path.join(folder, set)
   const used = own !== undefined && existsSync(own) ? own : folder
   try {
-    return await load({ ...options, ...(used === undefined ? {} : { folder: used }) })
+    return await load({ ...options, folder: used })
   } catch (error) {
     if (!(error instanceof Net2NetError) || error.kind !== 'input') throw error
     const { message, where } = error
     throw new Net2NetError('input', message, {
-      ...(where === undefined ? {} : { where }),
+      where,
       hint: `${known.source}, or put the four files into DIR/${set} and say --data DIR.`,
       cause: error,
     })

@@ -8,7 +8,7 @@ export interface TrialTask {
   readonly trial: Pick<Trial, 'id' | 'spec' | 'keepState'>
   /** The sweep's folder. */
   readonly folder: string
-  readonly dataFolder?: string
+  readonly dataFolder?: string | undefined
   readonly checkpointSeconds: number
 }
 

@@ -5,10 +5,12 @@
  * @see https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
  */
 
+import { inMemory } from '../../data/bytes.ts'
+import { readZip, zipParts } from '../../data/zip.ts'
 import { inputError } from '../../errors.ts'
+import { weightsAlone } from '../../onnx/other-format.ts'
 import type { BytePart, ByteSource } from '../../tensor/bytes.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
-import { inMemory } from '../bytes.ts'
 import {
   type Hdf5Group,
   type Hdf5Object,
@@ -18,12 +20,7 @@ import {
   textsOf,
 } from '../hdf5-read.ts'
 import { hdf5Parts } from '../hdf5-write.ts'
-import { readZip, zipParts } from '../zip.ts'
-
-export type Json = null | boolean | number | string | readonly Json[] | JsonObject
-export interface JsonObject {
-  readonly [key: string]: Json
-}
+import { isObject, type JsonObject, jsonText, parseJson } from './json.ts'
 
 export interface KerasFile {
   readonly format: 'keras' | 'h5'
@@ -58,6 +55,8 @@ export function readKerasFile(source: ByteSource, name: string): KerasFile {
 
 function readArchive(source: ByteSource, name: string): KerasFile {
   const members = new Map(readZip(source, name))
+  if ([...members.keys()].some((member) => member.endsWith('/data.pkl')))
+    throw inputError(`${name} ${weightsAlone.what}.`, { where: name, hint: weightsAlone.hint })
   const take = (member: string): ByteSource => {
     const found = members.get(member)
     if (!found)
@@ -112,30 +111,28 @@ function readLegacy(source: ByteSource, name: string): KerasFile {
   }
 }
 
-/** What a changed file holds instead. */
-export interface KerasChanges {
-  readonly model: JsonObject
-  /** By path. */
-  readonly tensors: ReadonlyMap<string, LazyTensor>
-}
+/** The file with other tensors at some paths. */
+export const withTensors = (file: KerasFile, tensors: ReadonlyMap<string, LazyTensor>): KerasFile =>
+  withWeights(file, replaced(file.weights, tensors, ''))
 
-/** The file with another config and other tensors. */
-export function withChanges(file: KerasFile, { model, tensors }: KerasChanges): KerasFile {
-  const weights = withTensors(file.weights, tensors, '')
-  return { ...file, model, weights, tensors: tensorsIn(weights) }
-}
+/** The file with other groups. */
+export const withWeights = (file: KerasFile, weights: Hdf5Group): KerasFile => ({
+  ...file,
+  weights,
+  tensors: tensorsIn(weights),
+})
 
 /** The parts of a file of the same format, to be written one after the other. */
 export function kerasParts({ format, model, weights, others }: KerasFile): readonly BytePart[] {
   if (format === 'h5') {
     const attributes = new Map(weights.attributes)
-    attributes.set('model_config', { kind: 'texts', dims: [], texts: [JSON.stringify(model)] })
+    attributes.set('model_config', { kind: 'texts', dims: [], texts: [jsonText(model)] })
     return hdf5Parts({ ...weights, attributes })
   }
   const metadata = others.get('metadata.json')
   return zipParts([
     ...(metadata ? [{ name: 'metadata.json', data: wholeOf(metadata) }] : []),
-    { name: 'config.json', data: inMemory(new TextEncoder().encode(JSON.stringify(model))) },
+    { name: 'config.json', data: inMemory(new TextEncoder().encode(jsonText(model))) },
     { name: 'model.weights.h5', data: joined(hdf5Parts(weights)) },
     ...[...others]
       .filter(([member]) => member !== 'metadata.json')
@@ -143,14 +140,14 @@ export function kerasParts({ format, model, weights, others }: KerasFile): reado
   ])
 }
 
-function withTensors(
+function replaced(
   group: Hdf5Group,
   tensors: ReadonlyMap<string, LazyTensor>,
   path: string,
 ): Hdf5Group {
   const children = [...group.children].map(([name, child]): [string, Hdf5Object] => {
     const place = `${path}${name}`
-    if (child.kind === 'group') return [name, withTensors(child, tensors, `${place}/`)]
+    if (child.kind === 'group') return [name, replaced(child, tensors, `${place}/`)]
     const tensor = tensors.get(place)
     const value: Hdf5Value = tensor ? { kind: 'numbers', tensor } : child.value
     return [name, { ...child, value }]
@@ -177,27 +174,40 @@ export function groupAt(root: Hdf5Group, path: string): Hdf5Group | undefined {
   return group?.kind === 'group' ? group : undefined
 }
 
-/** Names of weights that an older file lists for a layer. */
-export const listedWeights = (group: Hdf5Group): readonly string[] =>
-  textsOf(group.attributes.get('weight_names')) ?? []
+/** Names of weights that an older file lists for a layer; long lists lie in several attributes. */
+export function listedWeights({ attributes }: Hdf5Group): readonly string[] {
+  const whole = textsOf(attributes.get('weight_names'))
+  if (whole) return whole
+  const parts: string[] = []
+  for (let k = 0; ; k++) {
+    const part = textsOf(attributes.get(`weight_names${k}`))
+    if (!part) return parts
+    parts.push(...part)
+  }
+}
 
-export const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+/** The group with another list of names. */
+export function withNames(group: Hdf5Group, key: string, texts: readonly string[]): Hdf5Group {
+  const kept = [...group.attributes].filter(([name]) => !new RegExp(`^${key}\\d*$`).test(name))
+  const value: Hdf5Value = { kind: 'texts', dims: [texts.length], texts }
+  return { ...group, attributes: new Map([...kept, [key, value]]) }
+}
+
+/** A tree of groups in which another group stands at a path. */
+export function withGroup(root: Hdf5Group, path: string, group: Hdf5Group): Hdf5Group {
+  const [step, ...further] = path.split('/').filter(Boolean)
+  if (step === undefined) return group
+  const child = root.children.get(step)
+  const inner: Hdf5Group =
+    child?.kind === 'group' ? child : { kind: 'group', attributes: new Map(), children: new Map() }
+  const children = new Map(root.children)
+  children.set(step, withGroup(inner, further.join('/'), group))
+  return { ...root, children }
+}
 
 function jsonOf(bytes: ByteSource, what: string): JsonObject {
   if (bytes.size > longestConfig) throw inputError(`${what} is absurdly long.`)
   return parseJson(new TextDecoder().decode(bytes.read(0, bytes.size)), what)
-}
-
-function parseJson(text: string, what: string): JsonObject {
-  let value: Json
-  try {
-    value = JSON.parse(text) as Json
-  } catch (cause) {
-    throw inputError(`${what} is not JSON.`, { cause })
-  }
-  if (!isObject(value)) throw inputError(`${what} is not a table.`)
-  return value
 }
 
 const wholeOf = (bytes: ByteSource): BytePart => ({ byteLength: bytes.size, ...bytes })

@@ -1,13 +1,10 @@
 /** Keras files on disk, as networks that can be grown and written again. Node only. */
 import { AtomicFiles, type ReplaceOptions } from '../../files/atomic-files.ts'
 import { FileSource } from '../../files/file-source.ts'
-import { type FileContent, writeContent } from '../../files/write-whole.ts'
+import { type FileContent, writtenSource } from '../../files/write-whole.ts'
 import type { GrowthPlan } from '../../growth/growth-plan.ts'
-import type { Model } from '../../model/model.ts'
 import type { StagedModel } from '../../onnx/file.node.ts'
-import { growKeras } from './grow-keras.ts'
-import { type KerasFile, kerasParts, readKerasFile, withChanges } from './keras-file.ts'
-import { kerasToModel } from './to-model.ts'
+import { type KerasContent, readKeras } from './network.ts'
 
 export interface KerasStageOptions extends ReplaceOptions {
   /** Further files by path, with their content: they appear together with the network. */
@@ -15,18 +12,9 @@ export interface KerasStageOptions extends ReplaceOptions {
 }
 
 /** A network of Keras: its file, and the ONNX model that computes the same. `using` closes the file. */
-export interface KerasNetwork extends Disposable {
-  /** The network as an ONNX model; its weights are views of the file. */
-  readonly model: Model
-  /**
-   * The network after growth: variables, optimizer state and config.
-   *
-   * @param plans made on `model`, each on what the one before made of it
-   * @throws Net2NetError (refused) where a plan inserts layers or takes a shared layer apart
-   */
+export interface KerasNetwork extends Omit<KerasContent, 'file' | 'grow'>, Disposable {
+  /** As `KerasContent.grow`. */
   grow(plans: readonly GrowthPlan[]): KerasNetwork
-  /** What a file of the network is written from, one part after the other. */
-  parts(): ReturnType<typeof kerasParts>
   /**
    * Begins to write the network to a file under a temporary name, so that what is written can be read and checked
    * before it is published; `model` of the result is read back from there.
@@ -50,56 +38,44 @@ export interface KerasNetwork extends Disposable {
 export function openKeras(file: string): KerasNetwork {
   const source = new FileSource(file)
   try {
-    return networkOf(readKerasFile(source, file), () => source.close())
+    return networkOf(readKeras(source, file), () => source.close())
   } catch (cause) {
     source.close()
     throw cause
   }
 }
 
-function networkOf(file: KerasFile, close: () => void): KerasNetwork {
-  const network = kerasToModel(file)
-  return {
-    model: network.model,
-    grow(plans) {
-      let grown = file
-      let on = network
-      for (const [i, plan] of plans.entries()) {
-        if (i > 0) on = kerasToModel(grown)
-        grown = withChanges(grown, growKeras(grown, on, plan))
-      }
-      return networkOf(grown, close)
-    },
-    parts: () => kerasParts(file),
-    stage: (path, options) => stageKeras(file, path, options),
-    async save(path, options) {
-      await using staged = await stageKeras(file, path, options)
-      await staged.publish()
-    },
-    [Symbol.dispose]: close,
-  }
-}
+const networkOf = (content: KerasContent, close: () => void): KerasNetwork => ({
+  model: content.model,
+  grow: (plans) => networkOf(content.grow(plans), close),
+  parts: content.parts,
+  stage: (path, options) => stageKeras(content, path, options),
+  async save(path, options) {
+    await using staged = await stageKeras(content, path, options)
+    await staged.publish()
+  },
+  [Symbol.dispose]: close,
+})
 
 async function stageKeras(
-  file: KerasFile,
+  content: KerasContent,
   target: string,
   { force, beside = new Map() }: KerasStageOptions = {},
 ): Promise<StagedModel> {
   const files = new AtomicFiles({ force })
+  const besides = new Map<string, FileSource>()
   try {
-    for (const [name, content] of beside) await writeContent(await files.create(name), content)
-    const written = await files.create(target)
-    const parts = kerasParts(file)
-    await writeContent(written, parts)
-    const size = parts.reduce((sum, part) => sum + part.byteLength, 0)
-    const source = await written.reader(size)
-    const { model } = kerasToModel(readKerasFile(source, target))
+    for (const [name, further] of beside)
+      besides.set(name, await writtenSource(await files.create(name), further))
+    const source = await writtenSource(await files.create(target), content.parts())
+    const { model } = readKeras(source, target)
     const discard = async () => {
-      source.close()
+      for (const each of [source, ...besides.values()]) each.close()
       await files.discard()
     }
     return {
       model,
+      beside: besides,
       publish: () => files.publish(),
       discard,
       [Symbol.asyncDispose]: discard,

@@ -3,24 +3,25 @@ import { inputError, refusedError } from '../../errors.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Dim, Model } from '../../model/model.ts'
 import { quote } from '../../model/quote.ts'
-import type { LazyTensor } from '../../tensor/tensor.ts'
+import { int64, type LazyTensor } from '../../tensor/tensor.ts'
 import type { Binding } from '../bind.ts'
-import { type Hdf5Group, textOf } from '../hdf5-read.ts'
 import { rearranged } from '../rearranged.ts'
-import { groupAt, isObject, type Json, type JsonObject, type KerasFile } from './keras-file.ts'
-import { channelsLast, type KerasLayer, type KerasValue, kerasLayers } from './layers.ts'
-
-/** A layer of a network, with what its variables are called in the file. */
-export interface PlacedLayer {
-  /** Names of the models around it and its own: `encoder/conv1`. */
-  readonly path: string
-  readonly kind: string
-  readonly config: JsonObject
-  readonly layer: KerasLayer
-  /** Paths of its variables in the file, by their names. */
-  readonly variables: ReadonlyMap<string, string>
-  readonly isTrained: boolean
-}
+import { callsOf, isTensor, type KerasTensor, keyOf, type LayerCall, tensorsOf } from './inbound.ts'
+import { isObject, type Json, type JsonObject } from './json.ts'
+import type { KerasFile } from './keras-file.ts'
+import { asInKeras } from './layers/axes.ts'
+import { type KerasValue, maskOf } from './layers/contract.ts'
+import {
+  configOf,
+  entriesOf,
+  isModel,
+  isSequential,
+  kindOf,
+  nameOf,
+  type PlacedLayer,
+  placeLayers,
+  wrappedIn,
+} from './place.ts'
 
 /** The input of a model inside the model. */
 export interface InnerInput {
@@ -28,13 +29,29 @@ export interface InnerInput {
   readonly value: KerasValue
 }
 
+/** Where a value of the ONNX model is one of Keras. */
+export interface ValueSite {
+  /** The layer that gives it. */
+  readonly path: string
+  readonly node: number
+  readonly tensor: number
+  /** Whether the layer's own activation is still to come. */
+  readonly beforeActivation: boolean
+}
+
 export interface KerasModel {
   readonly model: Model
   /** Which variable of the file is which initializer. */
   readonly bindings: readonly Binding[]
-  /** In the order of the file: that of the optimizer's variables. */
-  readonly layers: readonly PlacedLayer[]
+  /** By path, in the order of Keras. */
+  readonly layers: ReadonlyMap<string, PlacedLayer>
   readonly innerInputs: readonly InnerInput[]
+  /** Values of the ONNX model behind which a layer of Keras can stand. */
+  readonly sites: ReadonlyMap<string, ValueSite>
+  /** How often each layer, and each model inside the model, is called. */
+  readonly calls: ReadonlyMap<string, number>
+  /** Initializers whose numbers the config says. */
+  readonly constants: ReadonlySet<string>
 }
 
 /**
@@ -46,92 +63,74 @@ export function kerasToModel(file: KerasFile): KerasModel {
   return new Conversion(file).run()
 }
 
-/** A call of a layer that is still to be built. */
-interface Call {
-  readonly name: string
-  readonly entry: JsonObject
-  readonly node: number
-  readonly inputs: readonly string[]
-  readonly call: JsonObject
-}
+type Values = readonly KerasValue[]
+type NamedValues = readonly (readonly [string, KerasValue])[]
 
-const modelClasses = new Set(['Sequential', 'Functional', 'Model'])
+const noCall: AppliedCall = { call: {}, operands: [], named: new Map() }
+
+/** The arguments of a call beside its inputs. */
+interface AppliedCall {
+  readonly call: JsonObject
+  readonly operands: readonly (KerasValue | Json)[]
+  readonly named: ReadonlyMap<string, Values>
+}
 
 class Conversion {
   readonly #file: KerasFile
   readonly #graph = new GraphBuilder()
   readonly #bindings: Binding[] = []
-  readonly #layers = new Map<string, PlacedLayer>()
+  readonly #layers: ReadonlyMap<string, PlacedLayer>
   readonly #innerInputs: InnerInput[] = []
+  readonly #sites = new Map<string, ValueSite>()
+  readonly #calls = new Map<string, number>()
+  readonly #constants = new Set<string>()
 
   constructor(file: KerasFile) {
     this.#file = file
+    mustBeModel(file, file.model)
+    this.#layers = placeLayers(file)
   }
 
   run(): KerasModel {
-    const { model: entry, format, weights } = this.#file
-    const root = format === 'keras' ? weights : (groupAt(weights, 'model_weights') ?? weights)
-    const outputs = this.#model(entry, undefined, '', root)
+    const outputs = this.#model(this.#file.model, undefined, '')
     const taken = new Set<string>()
     for (const [name, value] of outputs) {
-      const last = channelsLast(this.#graph, value)
-      const free =
-        [...taken].includes(name) || this.#graph.names.has(name) ? `${name}_output` : name
+      const last = asInKeras(this.#graph, value)
+      const free = taken.has(name) || this.#graph.names.has(name) ? `${name}_output` : name
       taken.add(name)
-      this.#graph.output(
-        this.#graph.node(
-          'Identity',
-          [last.name],
-          {},
-          { name: free, outputs: [this.#graph.names.fresh(free)] },
-        ),
-        'float32',
-      )
+      const options = { name: free, outputs: [this.#graph.names.fresh(free)] }
+      const output = this.#graph.node('Identity', [last.name], {}, options)
+      this.#graph.output(output, 'float32')
     }
-    const title = isObject(entry.config) ? entry.config.name : undefined
+    const { name: title } = configOf(this.#file.model)
+    const model = this.#graph.model(typeof title === 'string' ? title : 'keras')
     return {
-      model: this.#graph.model(typeof title === 'string' ? title : 'keras'),
+      model,
       bindings: this.#bindings,
-      layers: [...this.#layers.values()],
+      layers: this.#layers,
       innerInputs: this.#innerInputs,
+      sites: this.#sites,
+      calls: this.#calls,
+      constants: this.#constants,
     }
   }
 
   /** Builds a model on its inputs (its own input layers for the outermost), and returns its outputs by layer. */
-  #model(
-    entry: JsonObject,
-    inputs: readonly KerasValue[] | undefined,
-    prefix: string,
-    group: Hdf5Group | undefined,
-  ): readonly (readonly [string, KerasValue])[] {
-    const { config, class_name: kind } = entry
-    if (!isObject(config) || typeof kind !== 'string' || !modelClasses.has(kind))
-      throw refusedError(
-        `${this.#file.name} holds a model of the class ${quote(String(kind))}; only Sequential and Functional models say in the file what they compute.`,
-        { where: this.#file.name },
-      )
-    const layers = (Array.isArray(config.layers) ? config.layers : []).filter(isObject)
-    if (layers.length === 0)
-      throw inputError(`${this.#file.name}: the model ${quote(String(config.name))} has no layers.`)
-    return kind === 'Sequential'
-      ? this.#sequential(layers, inputs, prefix, group, config)
-      : this.#functional(config, layers, inputs, prefix, group)
+  #model(entry: JsonObject, inputs: Values | undefined, prefix: string): NamedValues {
+    mustBeModel(this.#file, entry)
+    return isSequential(entry)
+      ? this.#sequential(entry, inputs, prefix)
+      : this.#functional(entry, inputs, prefix)
   }
 
-  #sequential(
-    layers: readonly JsonObject[],
-    inputs: readonly KerasValue[] | undefined,
-    prefix: string,
-    group: Hdf5Group | undefined,
-    config: JsonObject,
-  ): readonly (readonly [string, KerasValue])[] {
+  #sequential(model: JsonObject, inputs: Values | undefined, prefix: string): NamedValues {
+    const entries = entriesOf(model)
     let value = inputs?.[0]
     let last = ''
-    const [first] = layers
-    if (first && first.class_name !== 'InputLayer' && !value) {
-      const shape = sizesOf(
-        config.build_input_shape ?? nested(first, 'config', 'batch_input_shape'),
-      )
+    const [first] = entries
+    if (first && kindOf(first) !== 'InputLayer' && !value) {
+      const { build_input_shape: built } = configOf(model)
+      const shape = sizesOf(built ?? configOf(first).batch_input_shape)
       if (!shape)
         throw refusedError(
           `${this.#file.name} does not say the shape of its input: the model was never built.`,
@@ -140,56 +139,63 @@ class Conversion {
             hint: 'Begin it with keras.Input(…), or call it once before you save it.',
           },
         )
-      value = this.#input('input', shape, 'float32')
+      const { dtype } = configOf(first)
+      value = this.#input('input', shape, kindOf(first) === 'Embedding' ? 'int32' : dtype)
     }
-    for (const entry of layers) {
-      const name = nameOf(entry)
-      if (entry.class_name === 'InputLayer') value = this.#inputLayer(entry, value, prefix)
-      else {
-        const from = value ? [value] : []
-        value = this.#apply({ name, entry, node: 0, inputs: [], call: {} }, from, prefix, group)
-        last = name
+    for (const entry of entries) {
+      if (kindOf(entry) === 'InputLayer') {
+        value = this.#inputLayer(entry, value, prefix)
+        continue
       }
+      last = nameOf(entry)
+      const path = `${prefix}${last}`
+      const outputs = this.#apply(entry, path, 0, noCall, value ? [value] : [])
+      if (outputs.length !== 1)
+        throw refusedError(`The layer ${quote(path)} has ${outputs.length} outputs in a sequence.`)
+      value = outputs[0]!
     }
     if (!value || last === '')
       throw inputError(`${this.#file.name}: a model has no layers but inputs.`)
     return [[last, value]]
   }
 
-  #functional(
-    config: JsonObject,
-    layers: readonly JsonObject[],
-    inputs: readonly KerasValue[] | undefined,
-    prefix: string,
-    group: Hdf5Group | undefined,
-  ): readonly (readonly [string, KerasValue])[] {
+  #functional(model: JsonObject, inputs: Values | undefined, prefix: string): NamedValues {
+    const { input_layers: inputLayers, output_layers: outputLayers } = configOf(model)
     const values = new Map<string, KerasValue>()
-    const inputKeys = historiesIn(config.input_layers)
-    const pending: Call[] = []
-    for (const entry of layers) {
-      const name = nameOf(entry)
-      if (entry.class_name === 'InputLayer') {
-        const key = `${name}/0`
+    const inputKeys = tensorsOf(inputLayers).map(keyOf)
+    const pending: { entry: JsonObject; node: number; call: LayerCall }[] = []
+    for (const entry of entriesOf(model))
+      if (kindOf(entry) === 'InputLayer') {
+        const key = keyOf({ layer: nameOf(entry), node: 0, tensor: 0 })
         values.set(key, this.#inputLayer(entry, inputs?.[inputKeys.indexOf(key)], prefix))
       } else
-        for (const [node, inbound] of inboundOf(entry).entries())
-          pending.push({ name, entry, node, ...inbound })
-    }
+        for (const [node, call] of callsOf(entry).entries()) pending.push({ entry, node, call })
+    const isThere = (tensor: KerasTensor) => values.has(keyOf(tensor))
+    const valueAt = (tensor: KerasTensor) => values.get(keyOf(tensor))!
     while (pending.length > 0) {
-      const ready = pending.findIndex((call) => call.inputs.every((key) => values.has(key)))
+      const ready = pending.findIndex(
+        ({ call }) => call.inputs.every(isThere) && [...call.named.values()].flat().every(isThere),
+      )
       if (ready < 0)
         throw inputError(
-          `${this.#file.name}: the inputs of ${quote(pending[0]!.name)} are not in the file.`,
+          `${this.#file.name}: the inputs of ${quote(nameOf(pending[0]!.entry))} are not in the file.`,
         )
-      const [call] = pending.splice(ready, 1) as [Call]
-      const from = call.inputs.map((key) => values.get(key)!)
-      values.set(`${call.name}/${call.node}`, this.#apply(call, from, prefix, group))
+      const [{ entry, node, call }] = pending.splice(ready, 1) as [(typeof pending)[number]]
+      const named = new Map([...call.named].map(([name, list]) => [name, list.map(valueAt)]))
+      const layer = nameOf(entry)
+      const path = `${prefix}${layer}`
+      const operands = call.operands.map((item) => (isTensor(item) ? valueAt(item) : item))
+      const applied = { call: call.call, operands, named }
+      const outputs = this.#apply(entry, path, node, applied, call.inputs.map(valueAt))
+      for (const [tensor, value] of outputs.entries())
+        values.set(keyOf({ layer, node, tensor }), value)
     }
-    return historiesIn(config.output_layers).map((key) => {
-      const value = values.get(key)
-      if (!value)
-        throw inputError(`${this.#file.name}: its output ${quote(key)} is not in the file.`)
-      return [key.replace(/\/\d+$/, ''), value]
+    return tensorsOf(outputLayers).map((tensor) => {
+      if (!isThere(tensor))
+        throw inputError(
+          `${this.#file.name}: its output ${quote(keyOf(tensor))} is not in the file.`,
+        )
+      return [tensor.layer, valueAt(tensor)]
     })
   }
 
@@ -199,57 +205,48 @@ class Conversion {
       this.#innerInputs.push({ path: `${prefix}${name}`, value: given })
       return given
     }
-    const shape = sizesOf(
-      nested(entry, 'config', 'batch_shape') ?? nested(entry, 'config', 'batch_input_shape'),
-    )
-    if (!shape) throw inputError(`${this.#file.name}: the input ${quote(name)} has no shape.`)
-    const dtype = nested(entry, 'config', 'dtype')
-    return this.#input(name, shape, typeof dtype === 'string' ? dtype : 'float32')
+    const { batch_shape: shape, batch_input_shape: old, dtype } = configOf(entry)
+    const sizes = sizesOf(shape ?? old)
+    if (!sizes) throw inputError(`${this.#file.name}: the input ${quote(name)} has no shape.`)
+    return this.#input(name, sizes, dtype)
   }
 
-  #input(name: string, shape: readonly (number | null)[], dtype: string): KerasValue {
-    const types = { float32: 'float32', int32: 'int32', int64: 'int64', uint8: 'uint8' } as const
-    const type = Object.hasOwn(types, dtype) ? types[dtype as keyof typeof types] : undefined
-    if (!type)
+  #input(name: string, shape: readonly (number | null)[], dtype: Json | undefined): KerasValue {
+    const type = typeof dtype === 'string' ? dtype : 'float32'
+    if (!isInputType(type))
       throw refusedError(
-        `${this.#file.name}: the input ${quote(name)} has the type ${dtype}, which is not supported.`,
+        `${this.#file.name}: the input ${quote(name)} has the type ${type}, which is not supported.`,
       )
     const dims = shape.map((size, k): Dim => (k === 0 ? 'batch' : (size ?? `${name}_${k}`)))
     return { name: this.#graph.input(name, type, dims), rank: dims.length, channelsFirst: false }
   }
 
+  /** One call of a layer, or of a model inside the model. */
   #apply(
-    { name, entry, node, call }: Call,
-    inputs: readonly KerasValue[],
-    prefix: string,
-    group: Hdf5Group | undefined,
-  ): KerasValue {
-    const kind = String(entry.class_name)
-    const path = `${prefix}${name}`
-    if (inputs.length === 0)
+    entry: JsonObject,
+    path: string,
+    node: number,
+    { call, operands, named }: AppliedCall,
+    given: Values,
+  ): Values {
+    const masks = named.get('mask') ?? []
+    const inputs = given.map((input, i) =>
+      masks[i] ? { ...input, mask: maskOf(masks[i].name) } : input,
+    )
+    if (inputs.length + named.size === 0)
       throw inputError(`${this.#file.name}: the layer ${quote(path)} has no input.`, {
         where: path,
       })
-    if (modelClasses.has(kind)) {
-      const outputs = this.#model(entry, inputs, `${path}/`, this.#groupOf(group, name))
-      if (outputs.length !== 1)
-        throw refusedError(
-          `The model ${quote(path)} inside the model has ${outputs.length} outputs, which is not supported.`,
-        )
-      return outputs[0]![1]
+    const count = this.#calls.get(path) ?? 0
+    this.#calls.set(path, count + 1)
+    if (isModel(entry)) {
+      const all = [...inputs, ...[...named.values()].flat()]
+      return this.#model(entry, all, `${path}/`).map(([, value]) => value)
     }
-    const layer = Object.hasOwn(kerasLayers, kind) ? kerasLayers[kind] : undefined
-    const { registered_name: registered } = entry
-    if (!layer || (typeof registered === 'string' && registered !== kind))
-      throw refusedError(
-        `The layer ${quote(path)} of ${this.#file.name} is of the class ${quote(kind)}, which is not supported.`,
-        {
-          where: path,
-          hint: 'Export the model as ONNX (model.export(FILE, format="onnx")) and grow that.',
-        },
-      )
-    const placed = this.#place(path, kind, entry, layer, group, prefix)
-    const { config } = placed
+    const inner = wrappedIn(entry)
+    if (inner) return this.#eachStep(inner, `${path}/${nameOf(inner)}`, inputs[0]!)
+    const placed = this.#layers.get(path)!
+    const { kind, config, layer } = placed
     const tensor = (variable: string): LazyTensor => {
       const found = this.#file.tensors.get(placed.variables.get(variable) ?? '')
       if (!found)
@@ -259,99 +256,69 @@ class Conversion {
         )
       return found
     }
-    return layer.build(
+    const site = { path, node, tensor: 0, beforeActivation: false }
+    const built = layer.build(
       {
         // The nodes of a later call have names of their own.
-        path: node === 0 ? path : `${path}@${node + 1}`,
+        path: count === 0 ? path : `${path}@${count + 1}`,
         kind,
         config,
         call,
+        operands,
+        named,
         graph: this.#graph,
         tensor,
+        constant: (name, value) => this.#constant(`${path}/${name}`, value),
         weight: (variable, axes) => this.#weight(placed, variable, tensor(variable), axes),
+        beforeActivation: (value) => this.#site(value, { ...site, beforeActivation: true }),
       },
       inputs,
     )
+    const outputs: Values = 'name' in built ? [built] : built
+    outputs.forEach(({ name }, k) => {
+      this.#site(name, { ...site, tensor: k })
+    })
+    if (layer.mask === 'own') return outputs
+    const mask = layer.mask === 'kept' ? inputs[0]?.mask : undefined
+    return outputs.map((output) => ({ ...output, mask }))
   }
 
-  #place(
-    path: string,
-    kind: string,
-    entry: JsonObject,
-    layer: KerasLayer,
-    group: Hdf5Group | undefined,
-    prefix: string,
-  ): PlacedLayer {
-    const known = this.#layers.get(path)
-    if (known) return known
-    const config = isObject(entry.config) ? entry.config : {}
-    const names = layer.variables?.(config) ?? []
-    const name = nameOf(entry)
-    const variables =
-      this.#file.format === 'keras'
-        ? new Map(names.map((variable, i) => [variable, this.#variablePath(group, name, i)]))
-        : new Map(names.map((variable) => [variable, this.#legacyPath(name, variable, prefix)]))
-    const placed = { path, kind, config, layer, variables, isTrained: config.trainable !== false }
-    this.#layers.set(path, placed)
-    return placed
+  /** Layers that pass a value on leave it to the one that made it. */
+  #site(value: string, site: ValueSite): void {
+    if (!this.#sites.has(value)) this.#sites.set(value, site)
   }
 
-  /** Keras 3 names a layer's folder by its class; the layer's name is an attribute of the folder `vars`. */
-  #folderOf(group: Hdf5Group | undefined, name: string): string | undefined {
-    const layers = group?.children.get('layers')
-    if (layers?.kind !== 'group') return undefined
-    for (const [folder, child] of layers.children) {
-      const vars = child.kind === 'group' ? child.children.get('vars') : undefined
-      if (vars && textOf(vars.attributes.get('name')) === name) return folder
-    }
-    return undefined
-  }
-
-  #groupOf(group: Hdf5Group | undefined, name: string): Hdf5Group | undefined {
-    const folder = this.#folderOf(group, name)
-    return group && folder
-      ? groupAt(group, `layers/${folder}`)
-      : group && this.#file.format === 'h5'
-        ? group
-        : undefined
-  }
-
-  #variablePath(group: Hdf5Group | undefined, name: string, index: number): string {
-    const folder = this.#folderOf(group, name)
-    const vars = group && folder ? groupAt(group, `layers/${folder}/vars`) : undefined
-    const dataset = vars?.children.get(`${index}`)
-    if (dataset?.kind === 'dataset' && dataset.value.kind === 'numbers')
-      for (const [path, tensor] of this.#file.tensors)
-        if (tensor === dataset.value.tensor) return path
-    throw inputError(`${this.#file.name} has no variable ${index} for the layer ${quote(name)}.`, {
-      where: name,
+  /** A layer on each step: batch and steps count as one axis. */
+  #eachStep(entry: JsonObject, path: string, input: KerasValue): Values {
+    const graph = this.#graph
+    const value = asInKeras(graph, input)
+    const part = (name: string, start: number, end?: number) =>
+      graph.node('Shape', [name], { start, ...(end !== undefined && { end }) })
+    const joined = (...parts: readonly string[]) => graph.node('Concat', parts, { axis: 0 })
+    const all = graph.constant(int64([-1]), 'all')
+    const flat = graph.node('Reshape', [value.name, joined(all, part(value.name, 2))])
+    const step = { name: flat, rank: value.rank - 1, channelsFirst: false }
+    const outputs = this.#apply(entry, path, 0, noCall, [step])
+    return outputs.map((output) => {
+      const last = asInKeras(graph, output)
+      const shape = joined(part(value.name, 0, 2), part(last.name, 1))
+      const name = graph.node('Reshape', [last.name, shape])
+      return { name, rank: last.rank + 1, channelsFirst: false, mask: input.mask }
     })
   }
 
-  #legacyPath(name: string, variable: string, prefix: string): string {
-    const inner = `${prefix}${name}/${variable}`
-    const candidates = [...this.#file.tensors.keys()].filter((path) => {
-      const plain = path.replace(/:0$/, '')
-      return (
-        plain.startsWith('model_weights/') &&
-        (plain.endsWith(`/${inner}`) || plain.endsWith(`/${name}/${variable}`))
-      )
-    })
-    const exact = candidates.find((path) => path.replace(/:0$/, '').endsWith(`/${inner}`))
-    const found = exact ?? candidates[0]
-    if (!found || (!exact && candidates.length > 1))
-      throw inputError(
-        `${this.#file.name} has no variable ${quote(variable)} for the layer ${quote(name)}.`,
-        { where: name },
-      )
-    return found
+  #constant(name: string, tensor: LazyTensor): string {
+    // A layer that is called twice reads the same constant.
+    if (this.#constants.has(name)) return name
+    this.#constants.add(name)
+    return this.#graph.initializer(name, tensor)
   }
 
   #weight(
     { path, variables }: PlacedLayer,
     variable: string,
     tensor: LazyTensor,
-    axes: readonly number[] | undefined,
+    axes: readonly (number | undefined)[] | undefined,
   ): string {
     const initializer = `${path}/${variable}`
     // A layer that is called twice reads the same weight.
@@ -359,7 +326,10 @@ class Conversion {
     if (tensor.dtype !== 'float32')
       throw refusedError(
         `${quote(initializer)} is of type ${tensor.dtype}; only float32 variables are supported.`,
-        { where: path },
+        {
+          where: path,
+          hint: 'Save the model with its variables in float32: the policies "float32" and "mixed_float16" keep them so.',
+        },
       )
     const order = axes ?? tensor.dims.map((_, k) => k)
     this.#bindings.push({
@@ -371,54 +341,27 @@ class Conversion {
   }
 }
 
-const nested = (entry: JsonObject, ...keys: readonly string[]): Json | undefined =>
-  keys.reduce<Json | undefined>((value, key) => (isObject(value) ? value[key] : undefined), entry)
+function mustBeModel(file: KerasFile, entry: JsonObject): void {
+  if (!isObject(entry.config) || !isModel(entry))
+    throw refusedError(
+      `${file.name} holds a model of the class ${quote(kindOf(entry))}; only Sequential and Functional models say in the file what they compute.`,
+      {
+        where: file.name,
+        hint: 'Export it as ONNX (model.export(FILE, format="onnx")) and grow that.',
+      },
+    )
+  if (entriesOf(entry).length === 0)
+    throw inputError(`${file.name}: the model ${quote(nameOf(entry))} has no layers.`)
+}
 
-const nameOf = (entry: JsonObject): string =>
-  String(nested(entry, 'config', 'name') ?? entry.name ?? '')
+const inputTypes = ['float32', 'int32', 'int64', 'uint8', 'bool'] as const
+const isInputType = (type: string): type is (typeof inputTypes)[number] =>
+  inputTypes.some((each) => each === type)
 
-function sizesOf(value: Json | undefined): (number | null)[] | undefined {
+function sizesOf(value: Json | undefined): readonly (number | null)[] | undefined {
   if (!Array.isArray(value)) return undefined
   // Some versions list the shapes of all inputs.
-  const list = value.length === 1 && Array.isArray(value[0]) ? (value[0] as readonly Json[]) : value
-  return list.every((size) => size === null || typeof size === 'number')
-    ? (list as (number | null)[])
-    : undefined
-}
-
-/** `[name, node, tensor]`, or a list of such, as keys of values. */
-function historiesIn(value: Json | undefined): string[] {
-  if (isObject(value)) return Object.values(value).flatMap(historiesIn)
-  if (!Array.isArray(value)) return []
-  const [name, node] = value as readonly Json[]
-  if (typeof name === 'string' && typeof node === 'number') return [`${name}/${node}`]
-  return (value as readonly Json[]).flatMap(historiesIn)
-}
-
-/** The calls of a layer: the tensors that each takes, and its other arguments. */
-function inboundOf(entry: JsonObject): { inputs: readonly string[]; call: JsonObject }[] {
-  const nodes = Array.isArray(entry.inbound_nodes) ? (entry.inbound_nodes as readonly Json[]) : []
-  return nodes.map((node) => {
-    // Keras 2 listed [name, node, tensor, arguments] for each input.
-    if (Array.isArray(node))
-      return {
-        inputs: (node as readonly Json[]).flatMap((item) =>
-          Array.isArray(item) ? [`${item[0]}/${item[1]}`] : [],
-        ),
-        call: {},
-      }
-    const found: string[] = []
-    const collect = (value: Json | undefined): void => {
-      if (Array.isArray(value)) for (const item of value as readonly Json[]) collect(item)
-      else if (isObject(value)) {
-        if (value.class_name === '__keras_tensor__') {
-          found.push(...historiesIn(nested(value, 'config', 'keras_history')))
-        } else for (const item of Object.values(value)) collect(item)
-      }
-    }
-    const { args, kwargs } = isObject(node) ? node : {}
-    collect(args)
-    collect(kwargs)
-    return { inputs: found, call: isObject(kwargs) ? kwargs : {} }
-  })
+  const list: readonly Json[] = value.length === 1 && Array.isArray(value[0]) ? value[0] : value
+  const sizes = list.filter((size) => size === null || typeof size === 'number')
+  return sizes.length === list.length ? sizes : undefined
 }

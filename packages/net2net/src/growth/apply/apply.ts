@@ -6,7 +6,7 @@ import { inputError } from '../../errors.ts'
 import { attributes as attributeMap } from '../../model/attributes.ts'
 import { classesOf, withClasses } from '../../model/classes.ts'
 import { ModelEdit } from '../../model/edit.ts'
-import { withoutUnread } from '../../model/links.ts'
+import { linksOf, withoutUnread } from '../../model/links.ts'
 import type { Model, Node, ValueDeclaration } from '../../model/model.ts'
 import { constantsOf } from '../../operators/constants-of.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
@@ -14,8 +14,10 @@ import { inferModel } from '../../operators/inference.ts'
 import { numbersTensor } from '../../tensor/known-numbers.ts'
 import { lazyFill } from '../../tensor/lazy.ts'
 import { elementCount, type LazyTensor } from '../../tensor/tensor.ts'
-import type { DeclaredAxis, GrowthPlan, Insertion } from '../growth-plan.ts'
+import type { DeclaredAxis, GrowthPlan, Insertion, Removal } from '../growth-plan.ts'
 import { growTensor } from './grow-tensor.ts'
+import { enlargeKernel } from './larger-kernel.ts'
+import { repeat } from './repeat.ts'
 
 /**
  * The grown model. Weights are read only when the result's are.
@@ -40,10 +42,40 @@ export function applyPlan(model: Model, plan: GrowthPlan): Model {
   for (const change of plan.floats ?? []) edit.setFloat(change)
   for (const { name } of plan.inserted) edit.nodeNames.claim(name)
   for (const insertion of plan.inserted) insert(edit, insertion, plan.seed)
+  for (const change of plan.kernels ?? []) enlargeKernel(edit, change)
+  if (plan.repeated) repeat(edit, model, plan.repeated)
+  if (plan.removed) remove(edit, plan.removed)
   const grown = declare(edit.model(), plan)
+  if (plan.removed) return refreshDeclarations(withoutUnreadConstants(grown, model))
   if (plan.pinned.length === 0) return refreshDeclarations(grown)
   // What computed the numbers that are constants now may have no reader left.
   return refreshDeclarations({ ...grown, graph: withoutUnread(grown.graph, model.graph) })
+}
+
+function remove(edit: ModelEdit, removals: readonly Removal[]): void {
+  const now = new Map<string, string>()
+  for (const { nodes, from, to } of removals) {
+    const source = now.get(from) ?? from
+    edit.bypass(nodes, source, to)
+    now.set(to, source)
+  }
+}
+
+/** Without the nodes and the constants that were read and are not any more. */
+function withoutUnreadConstants(model: Model, before: Model): Model {
+  const graph = withoutUnread(model.graph, before.graph)
+  const [was, is] = [linksOf(before.graph).uses, linksOf(graph).uses]
+  const outputs = new Set(graph.outputs.map(({ name }) => name))
+  const isKept = (name: string) => is.has(name) || outputs.has(name) || !was.has(name)
+  const isConstant = (name: string) => before.graph.initializers.has(name)
+  return {
+    ...model,
+    graph: {
+      ...graph,
+      initializers: new Map([...graph.initializers].filter(([name]) => isKept(name))),
+      inputs: graph.inputs.filter(({ name }) => !isConstant(name) || isKept(name)),
+    },
+  }
 }
 
 /** The constant that a change is about, if it is as the plan expects it. */

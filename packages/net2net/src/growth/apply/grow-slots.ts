@@ -6,6 +6,8 @@
  * it is gathered as it is. The same holds of two factors q·k of which q is split: the gradient of q's
  * copies is that of k, as before, and k's copies meet α·q. Exact where the plan adds no noise; with noise up
  * to its size.
+ *
+ * Units that are merged are the way back: the gradients of copies that come in add up to that of the unit.
  */
 import { isFloat } from '../../tensor/dtype.ts'
 import { type AxisSelection, gather } from '../../tensor/lazy.ts'
@@ -13,9 +15,8 @@ import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
 import { withAddedEntries } from './added-entries.ts'
 import { addEntries, gatheredAxes, scaled, scaledBy, splitUp } from './grow-tensor.ts'
-
-/** With which power of the gradient a slot scales: momentum 1, squared gradients 2. */
-export type SlotPower = 0 | 1 | 2
+import { withBorder } from './larger-kernel.ts'
+import { isMerged, mergeTensor, type SlotPower } from './merge-tensor.ts'
 
 /**
  * The slots of one kind after growth, by the names of the grown parameters. Slots of parameters
@@ -35,6 +36,11 @@ export function growSlots(
   for (const change of plan.parameters) {
     const slot = slots.get(change.name)
     if (!slot) continue
+    if (isMerged(plan, change)) {
+      gatheredAxes(plan, change, slot)
+      result.set(change.to, mergeTensor(plan, change, slot, { adds: 'copied', power }))
+      continue
+    }
     const axes = gatheredAxes(plan, change, slot)
     const selections = axes.map(
       ({ axis, gathered: { index, copiedSplit } }): AxisSelection =>
@@ -65,6 +71,7 @@ export function growSlots(
       isFloat(slot.dtype) ? scaled(grown, (change.factor ?? 1) ** -power) : grown,
     )
   }
+  enlarge(plan, slots, result)
   return result
 }
 
@@ -77,6 +84,10 @@ export function growAverages(
   for (const change of plan.parameters) {
     const average = averages.get(change.name)
     if (!average) continue
+    if (isMerged(plan, change)) {
+      result.set(change.to, mergeTensor(plan, change, average))
+      continue
+    }
     const axes = gatheredAxes(plan, change, average)
     const grown = gather(average, axes.map(splitUp))
     result.set(
@@ -84,5 +95,18 @@ export function growAverages(
       isFloat(average.dtype) ? scaled(addEntries(plan, change, grown, axes), change.factor) : grown,
     )
   }
+  enlarge(plan, averages, result)
   return result
+}
+
+/** What is remembered of new taps, or averaged over them, is zero. */
+function enlarge(
+  plan: GrowthPlan,
+  slots: ReadonlyMap<string, LazyTensor>,
+  result: Map<string, LazyTensor>,
+): void {
+  for (const change of plan.kernels ?? []) {
+    const slot = slots.get(change.name)
+    if (slot) result.set(change.to, withBorder(change, slot))
+  }
 }

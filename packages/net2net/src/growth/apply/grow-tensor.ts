@@ -9,15 +9,13 @@ import {
   type Untouched,
 } from '../../tensor/lazy.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
-import type { GrownUnits, GrowthPlan, ParameterChange } from '../growth-plan.ts'
+import type { GrowthPlan, ParameterChange } from '../growth-plan.ts'
 import { withAddedEntries } from './added-entries.ts'
 import { evaluateAxis, type GatheredAxis } from './axis-gather.ts'
+import { isMerged, mergeTensor, unitsById } from './merge-tensor.ts'
 import { paperNoise, randomPadding, zeroSumNoise } from './noise.ts'
 
 const DEFAULT_PADDING = 0.1
-
-export const unitsById = (plan: GrowthPlan): ReadonlyMap<string, GrownUnits> =>
-  new Map(plan.units.map((units) => [units.id, units]))
 
 /** The axes of a parameter change, evaluated and checked against the tensor. */
 export function gatheredAxes(
@@ -62,6 +60,7 @@ export function growTensor(
   tensor: LazyTensor,
 ): LazyTensor {
   const axes = gatheredAxes(plan, change, tensor)
+  if (isMerged(plan, change)) return mergeTensor(plan, change, tensor)
   const grown = growCopies(plan, change, tensor, axes)
   return isFloat(tensor.dtype)
     ? scaled(addEntries(plan, change, grown, axes), change.factor)

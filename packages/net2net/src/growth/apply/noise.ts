@@ -11,7 +11,7 @@
  * tensor is read; neighbouring copies share all but two of these on average, and where they fit into memory, the
  * sums up to each halving are kept from one copy to the next.
  *
- * `paper`: the seed experiment's: N(0, (relative · std of the new out-weights)²) on the added
+ * `paper`: the Keras example's: N(0, (relative · std of the new out-weights)²) on the added
  * copies only. Not exactly function-preserving.
  */
 
@@ -21,7 +21,7 @@ import { normalsByPosition } from '../../tensor/normal-field.ts'
 import { elementCount, type LazyTensor } from '../../tensor/tensor.ts'
 import type { AxisGather } from './axis-gather.ts'
 
-/** Standard deviation of random padding (the seed experiment's). */
+/** Standard deviation of random padding (the Keras example's). */
 const PADDING_DEVIATION = 0.1
 /** Up to this many entries of a weight are read for its standard deviation, evenly spread. */
 const SAMPLE = 1 << 16

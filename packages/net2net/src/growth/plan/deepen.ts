@@ -10,7 +10,13 @@ import { mustBeOneOf, refusedError, usageError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
 import { describeNode, NameSupply, valueNames } from '../../model/names.ts'
 import type { InsertedLayer } from '../../operators/contract/facets.ts'
-import type { GrowthPlan, Insertion } from '../growth-plan.ts'
+import {
+  type DeepenInit,
+  type GrowthPlan,
+  growthChoices,
+  type InsertedBlock,
+  type Insertion,
+} from '../growth-plan.ts'
 import type { Facts, LayerSite } from '../solve/facts.ts'
 import { type Solution, solutionOf } from '../solve/index.ts'
 import type { ChannelStatistics } from './inserted-layer.ts'
@@ -19,21 +25,21 @@ import { selectLayers } from './select-layers.ts'
 
 export interface DeepenOptions {
   /** Seed of random weights (default 0). */
-  readonly seed?: number
+  readonly seed?: number | undefined
   /** `net2deeper`, the default, computes the identity; `random-init` is the baseline. */
-  readonly init?: Insertion['init']
+  readonly init?: DeepenInit | undefined
   /**
    * `identity` (default): a layer like the one before. `residual`: a block x + W₂·φ(W₁·x) behind
    * the activation with W₂ = 0 and W₁ random (two zeros would keep each other's gradient at zero);
    * exact for every φ, in training mode too.
    */
-  readonly block?: 'identity' | 'residual'
+  readonly block?: InsertedBlock | undefined
   /**
    * Mean and variance per channel of the values that pass where a normalization is inserted, by
    * layer name; see `measuredValues`. Without them the normalization takes mean 0 and variance 1:
    * as exact in eval mode, but not in training mode.
    */
-  readonly statistics?: Readonly<Record<string, ChannelStatistics>>
+  readonly statistics?: Readonly<Record<string, ChannelStatistics>> | undefined
 }
 
 /**
@@ -47,8 +53,8 @@ export function planDeepen(
   layers: readonly string[],
   { seed = 0, init = 'net2deeper', block = 'identity', statistics = {} }: DeepenOptions = {},
 ): GrowthPlan {
-  mustBeOneOf('init', init, ['net2deeper', 'random-init'])
-  mustBeOneOf('block', block, ['identity', 'residual'])
+  mustBeOneOf('init', init, growthChoices.deepenInit)
+  mustBeOneOf('block', block, growthChoices.block)
   if (layers.length === 0) throw usageError('No layer to deepen was given.')
   const { facts } = solutionOf(from)
   const { model } = facts

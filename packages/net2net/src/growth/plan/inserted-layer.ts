@@ -67,7 +67,7 @@ export const copyOf = (node: Node): InsertedNode => ({
 })
 
 /** Attributes as JSON can hold them; activations and normalizations have no others. */
-const plainAttributes = (node: Node): InsertedNode['attributes'] =>
+export const plainAttributes = (node: Node): InsertedNode['attributes'] =>
   Object.fromEntries(
     [...node.attributes].map(([name, attribute]) => {
       if (attribute.type === 'int') return [name, Number(attribute.value)]

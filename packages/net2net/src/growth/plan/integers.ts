@@ -1,7 +1,7 @@
 /** The part of a plan that is about sizes that a model writes down, in constants and attributes. */
 import { refusedError } from '../../errors.ts'
 import type { NodeCopies } from '../../model/edit.ts'
-import type { ConstantUse } from '../../model/links.ts'
+import { type ConstantUse, useKey } from '../../model/links.ts'
 import type { Node } from '../../model/model.ts'
 import { describeNode, type NameSupply, nodeKey, nodeLabel } from '../../model/names.ts'
 import type { ElementOrigin } from '../../operators/contract/axes.ts'
@@ -9,7 +9,7 @@ import type { IntegerChange } from '../growth-plan.ts'
 import type { Facts } from '../solve/facts.ts'
 import type { Solution } from '../solve/index.ts'
 import type { Projection } from './project.ts'
-import { useKey, variantsOf } from './variants.ts'
+import { variantsOf } from './variants.ts'
 
 /** Changed integers, and the computations of sizes that are copied for it. */
 export interface IntegerPlan {

@@ -1,10 +1,11 @@
 /** The part of a plan that is about parameters: along which axes they are gathered, split, and given noise. */
+import { useKey } from '../../model/links.ts'
 import { type NameSupply, nodeKey } from '../../model/names.ts'
 import { type NoiseKind, type ParameterChange, rolesIn } from '../growth-plan.ts'
 import type { Reading } from '../solve/facts.ts'
 import type { Solution } from '../solve/index.ts'
 import type { Projection } from './project.ts'
-import { useKey, variantsOf } from './variants.ts'
+import { variantsOf } from './variants.ts'
 
 export interface Noise {
   readonly kind: NoiseKind

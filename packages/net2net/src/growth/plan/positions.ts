@@ -1,9 +1,10 @@
 /** The part of a plan that is about constants that list all positions of axes that grow. */
+import { useKey } from '../../model/links.ts'
 import { type NameSupply, nodeKey } from '../../model/names.ts'
 import type { PositionsChange } from '../growth-plan.ts'
 import type { Solution } from '../solve/index.ts'
 import type { Projection } from './project.ts'
-import { useKey, variantsOf } from './variants.ts'
+import { variantsOf } from './variants.ts'
 
 export function positionsChanges(
   solution: Solution,

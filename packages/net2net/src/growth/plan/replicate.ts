@@ -1,7 +1,8 @@
 /** Replication: which old unit each new unit copies, and with which split coefficient. */
 import { mustBeOneOf, refusedError, usageError } from '../../errors.ts'
+import { isFloat } from '../../tensor/dtype.ts'
 import { permutation, randomStream } from '../../tensor/random.ts'
-import type { GrownUnits, NoiseKind, WidenInit } from '../growth-plan.ts'
+import { type GrownUnits, growthChoices, type NoiseKind, type WidenInit } from '../growth-plan.ts'
 import type { Solution } from '../solve/index.ts'
 import type { GrownVariable } from './project.ts'
 
@@ -30,8 +31,8 @@ export function replicateOptions({
   noise = 'zero-sum',
   noiseSize = DEFAULT_NOISE_SIZE,
 }: ReplicateOptions): Required<ReplicateOptions> {
-  mustBeOneOf('init', init, ['net2wider', 'random-pad'])
-  mustBeOneOf('noise', noise, ['zero-sum', 'paper', 'none'])
+  mustBeOneOf('init', init, growthChoices.widenInit)
+  mustBeOneOf('noise', noise, growthChoices.noise)
   if (!(noiseSize >= 0))
     throw usageError(`noiseSize must be a number that is not negative, not ${noiseSize}.`)
   return { seed, init, noise: init === 'random-pad' ? 'none' : noise, noiseSize }
@@ -44,10 +45,11 @@ export interface Replicated extends GrownVariable {
 
 /** Maps and split coefficients for variables that grow to the given sizes. */
 export function replicate(
-  { axes, groups, splits }: Solution,
+  solution: Solution,
   sizes: ReadonlyMap<number, number>,
   { seed, init, noise, noiseSize }: Required<ReplicateOptions>,
 ): readonly Replicated[] {
+  const { axes, groups, splits } = solution
   const taken = new Set<string>()
   return [...sizes].map(([variable, to]): Replicated => {
     const members = groups.layersOf(variable).map((layer) => layer.name)
@@ -67,8 +69,9 @@ export function replicate(
       groups.balanced(variable) === undefined || to % from !== 0
         ? randomMap(from, to, seed, id)
         : balancedMap(from, to, seed, id)
-    const split =
-      noise === 'zero-sum' && !splits.allowsNoise(variable)
+    const split = splitsIntegers(solution, variable)
+      ? wholeSplit(map)
+      : noise === 'zero-sum' && !splits.allowsNoise(variable)
         ? unequalSplit(map, noiseSize, seed, id)
         : equalSplit(map)
     return { variable, id, to, units: { id, members, from, to, init, map, split } }
@@ -99,6 +102,28 @@ export const equalSplit = (map: readonly number[]): number[] =>
     map,
     map.map(() => 1),
   )
+
+/** Is a constant of integers (a quantized weight) split along the variable? */
+function splitsIntegers({ axes, relations, splits }: Solution, variable: number): boolean {
+  for (const [reading, found] of relations.readings) {
+    if (isFloat(reading.tensor.dtype)) continue
+    for (const [k, axis] of found.axes.entries()) {
+      const split = found.contracted[k] ? axis : splits.axisOf(reading, k)
+      if (split && axes.leaves(split).includes(variable)) return true
+    }
+  }
+  return false
+}
+
+/** All for the first copy of each unit, and nothing for the others: integers have no other parts. */
+export const wholeSplit = (map: readonly number[]): number[] => {
+  const seen = new Set<number>()
+  return map.map((unit) => {
+    if (seen.has(unit)) return 0
+    seen.add(unit)
+    return 1
+  })
+}
 
 /**
  * Coefficients that break the symmetry between copies where noise cannot: behind a Relu, copies α·w and

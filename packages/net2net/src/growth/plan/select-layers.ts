@@ -5,7 +5,7 @@ import type { Model } from '../../model/model.ts'
 import { operatorOf } from '../../operators/table.ts'
 import type { LayerSite } from '../solve/facts.ts'
 
-const namesOf = ({ name, weight, module }: LayerSite): readonly string[] =>
+export const namesOf = ({ name, weight, module }: LayerSite): readonly string[] =>
   module === undefined ? [name, weight] : [name, weight, module]
 
 /** Layers shown in a message before the rest is counted. */

@@ -1,6 +1,6 @@
 /** The uses of a constant fall into variants, by what they need; at most one keeps the constant's name. */
 import { refusedError } from '../../errors.ts'
-import type { ConstantUse } from '../../model/links.ts'
+import { type ConstantUse, useKey } from '../../model/links.ts'
 import { nodeKey } from '../../model/names.ts'
 import type { IntegerChange, ParameterChange } from '../growth-plan.ts'
 import type { Solution } from '../solve/index.ts'
@@ -10,8 +10,6 @@ export interface Variant<T> {
   /** The uses that a clone takes over; undefined for the variant that keeps the name. */
   readonly uses?: readonly ConstantUse[]
 }
-
-export const useKey = ({ node, input }: ConstantUse): string => `${input}:${node}`
 
 /**
  * Uses with equal needs share one tensor. Uses without a need keep the constant as it is.

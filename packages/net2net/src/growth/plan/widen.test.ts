@@ -439,7 +439,7 @@ describe('selecting layers', () => {
     const error = failure(() => planDeepen(quantized, ['anything']))
     expect(error.kind).toBe('refused')
     expect(error.message).toBe(
-      'The model has no layer with weights of its own: DynamicQuantizeLinear works on quantized values, for which there is no rule yet (1 node); MatMulInteger works on quantized values, for which there is no rule yet (1 node).',
+      'The model has no layer with weights of its own: DynamicQuantizeLinear works on quantized values, for which there is no rule: grow the network from before the quantization (1 node); MatMulInteger works on quantized values, for which there is no rule: grow the network from before the quantization (1 node).',
     )
   })
 

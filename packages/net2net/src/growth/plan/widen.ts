@@ -7,7 +7,7 @@ import type { Model } from '../../model/model.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
 import { type Solution, solutionOf } from '../solve/index.ts'
 import { addedWidth } from './added-width.ts'
-import type { AddedOf } from './parameters.ts'
+import type { AddedOf, Noise } from './parameters.ts'
 import { planUnits } from './plan-units.ts'
 import { type Replicated, type ReplicateOptions, replicate, replicateOptions } from './replicate.ts'
 import { chooseSizes, type Widths } from './widths.ts'
@@ -18,7 +18,7 @@ export interface PlanningContext {
    * Gets the bytes that planning will take for the grown units, about, before it takes them. What it
    * throws ends the planning.
    */
-  readonly onMemory?: (bytes: number) => void
+  readonly onMemory?: ((bytes: number) => void) | undefined
 }
 
 export type WidenOptions = ReplicateOptions & PlanningContext
@@ -46,19 +46,32 @@ export function planWiden(
   const units = [...chosenSizes.values()].reduce((sum, size) => sum + size, 0)
   options.onMemory?.(BYTES_PER_UNIT * units)
   const grown = replicate(solution, chosenSizes, chosen)
-  const noise = { kind: chosen.noise, relative: chosen.noiseSize }
   const others = grown.filter(({ units: { init: start } }) => start === 'added')
-  if (others.length === 0)
-    return { version: 2, seed: chosen.seed, ...planUnits(solution, grown, noise), inserted: [] }
+  if (others.length === 0) return planOf(solution, grown, chosen)
   const { addedOf, floats, inserted } = addedUnits(solution, others, chosen.noise !== 'none')
   return {
     version: 3,
     seed: chosen.seed,
-    ...planUnits(solution, grown, noise, addedOf),
+    ...planUnits(solution, grown, noiseOf(chosen), addedOf),
     inserted,
     floats,
   }
 }
+
+type Chosen = Pick<Required<ReplicateOptions>, 'seed' | 'noise' | 'noiseSize'>
+const noiseOf = ({ noise, noiseSize }: Chosen): Noise => ({ kind: noise, relative: noiseSize })
+
+/** The plan of units that are copied, or merged: what follows from them for everything else. */
+export const planOf = (
+  solution: Solution,
+  grown: readonly Replicated[],
+  chosen: Chosen,
+): GrowthPlan => ({
+  version: 2,
+  seed: chosen.seed,
+  ...planUnits(solution, grown, noiseOf(chosen)),
+  inserted: [],
+})
 
 /**
  * What follows where units are added instead of copied.

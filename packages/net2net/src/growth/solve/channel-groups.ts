@@ -1,9 +1,9 @@
 /** Channel groups: which variables are free, why the others are not, and which layers share them. */
 import { describeNode } from '../../model/names.ts'
 import type { Axis } from '../../operators/contract/axis.ts'
-import type { FixedSource, SolvedAxes } from './axis-system.ts'
+import type { SolvedAxes } from './axis-system.ts'
 import type { Facts } from './facts.ts'
-import type { Reasons } from './fixed.ts'
+import { isUnbalanced, type Reasons } from './fixed.ts'
 import type { Layer, Relations } from './relate.ts'
 
 export interface ChannelGroups {
@@ -19,31 +19,6 @@ export interface ChannelGroups {
   whyFixed(variable: number): string | undefined
   /** Layers whose width contains the variable. */
   layersOf(variable: number): readonly Layer[]
-}
-
-/** Concatenations of which every unit must have equally many copies do not grow: their parts would have
- * to grow by one common factor. */
-export const unbalancedSums = (axes: SolvedAxes, { balanced }: Relations): readonly FixedSource[] =>
-  balanced.flatMap(({ axis, reason, at }) =>
-    isUnbalanced(axes, axis)
-      ? axes.origins(axis).map((variable) => ({ variable, reason, at }))
-      : [],
-  )
-
-const isUnbalanced = (axes: SolvedAxes, axis: Axis): boolean =>
-  axes.isIntricate(axis) || hasSumOfDifferent(axes.expand(axis))
-
-function hasSumOfDifferent(axis: Axis): boolean {
-  switch (axis.kind) {
-    case 'variable':
-      return false
-    case 'product':
-      return axis.factors.some(hasSumOfDifferent)
-    case 'sum': {
-      const texts = new Set(axis.terms.map((term) => JSON.stringify(term)))
-      return texts.size > 1 || axis.terms.some(hasSumOfDifferent)
-    }
-  }
 }
 
 export function channelGroups(

@@ -1,5 +1,7 @@
 /** What may not grow, and why: reasons spread from the variables that nodes fix to all that depend on them. */
+import type { Axis } from '../../operators/contract/axis.ts'
 import type { FixedSource, Position, SolvedAxes } from './axis-system.ts'
+import type { Relations } from './relate.ts'
 
 /** A reason for which a variable may not grow, and the step by which it came there. */
 export interface Reason {
@@ -36,4 +38,32 @@ export function spread(axes: SolvedAxes, sources: readonly FixedSource[]): Reaso
     }
   }
   return reasons
+}
+
+/**
+ * Concatenations of which every unit must have equally many copies do not grow: their parts would have
+ * to grow by one common factor.
+ */
+export const unbalancedSums = (axes: SolvedAxes, { balanced }: Relations): readonly FixedSource[] =>
+  balanced.flatMap(({ axis, reason, at }) =>
+    isUnbalanced(axes, axis)
+      ? axes.origins(axis).map((variable) => ({ variable, reason, at }))
+      : [],
+  )
+
+/** Whether an axis is a concatenation of parts that differ. */
+export const isUnbalanced = (axes: SolvedAxes, axis: Axis): boolean =>
+  axes.isIntricate(axis) || hasSumOfDifferent(axes.expand(axis))
+
+function hasSumOfDifferent(axis: Axis): boolean {
+  switch (axis.kind) {
+    case 'variable':
+      return false
+    case 'product':
+      return axis.factors.some(hasSumOfDifferent)
+    case 'sum': {
+      const texts = new Set(axis.terms.map((term) => JSON.stringify(term)))
+      return texts.size > 1 || axis.terms.some(hasSumOfDifferent)
+    }
+  }
 }

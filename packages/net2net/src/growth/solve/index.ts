@@ -6,9 +6,9 @@
  */
 import type { Model } from '../../model/model.ts'
 import type { FixedSource, SolvedAxes } from './axis-system.ts'
-import { type ChannelGroups, channelGroups, unbalancedSums } from './channel-groups.ts'
+import { type ChannelGroups, channelGroups } from './channel-groups.ts'
 import { type Facts, factsOf, type OperatorLookup } from './facts.ts'
-import { spread } from './fixed.ts'
+import { spread, unbalancedSums } from './fixed.ts'
 import { type Relations, relate } from './relate.ts'
 import { assignSplits, type Splits } from './splits.ts'
 

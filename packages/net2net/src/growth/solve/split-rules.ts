@@ -6,6 +6,7 @@ import type { Node } from '../../model/model.ts'
 import type { FactorAxis } from '../../operators/contract/axes.ts'
 import type { ScalesWith } from '../../operators/contract/facets.ts'
 import { movesElements, scalingOf } from '../../operators/helpers/scaling.ts'
+import { dtypes, isFloat } from '../../tensor/dtype.ts'
 import { elementCount, toNumbers } from '../../tensor/tensor.ts'
 import type { SolvedAxes } from './axis-system.ts'
 import type { Facts, Reading } from './facts.ts'
@@ -46,6 +47,9 @@ export interface Failure {
 }
 
 export const isFailure = (result: object): result is Failure => 'reason' in result
+
+/** Longer constants are not looked through for being 0. */
+const MOST_ZEROS = 2 ** 16
 
 const doesNotScale = 'does not scale with its input'
 const notFollowed = 'composes it in a way that is not followed'
@@ -101,7 +105,11 @@ export class SplittingGraph {
   /** Is an input the constant 0, which is a multiple of anything? */
   isZero(node: Node, input: number): boolean {
     const tensor = this.facts.readingAt(node, input)?.tensor
-    return tensor !== undefined && elementCount(tensor.dims) === 1 && toNumbers(tensor)[0] === 0
+    return (
+      tensor !== undefined &&
+      elementCount(tensor.dims) <= MOST_ZEROS &&
+      toNumbers(tensor).every((number) => number === 0)
+    )
   }
 
   /** Numbers of the axes that a node contracts: the output may have them too, but not from there. */
@@ -119,15 +127,18 @@ export class SplittingGraph {
 export class SplitRules {
   readonly variable: number
   readonly graph: SplittingGraph
+  readonly #inWhole: boolean
   readonly #ofValues = new Map<string, readonly TensorPart[]>()
   readonly #ofConstants = new Map<Reading, readonly TensorPart[]>()
   readonly #names = new Map<TensorPart, string>()
   readonly #members = new Map<TensorPart, readonly ReadonlySet<TensorPart>[]>()
   readonly #consequences = new Map<TensorPart, Consequences | Failure>()
 
-  constructor(graph: SplittingGraph, variable: number) {
+  /** @param inWhole Integers may be split, too: the first copy takes all of them, and the others nothing. */
+  constructor(graph: SplittingGraph, variable: number, inWhole: boolean) {
     this.graph = graph
     this.variable = variable
+    this.#inWhole = inWhole
   }
 
   /** One factor of a contraction is split, the others are copied. */
@@ -161,8 +172,12 @@ export class SplitRules {
     return { node, reason: 'would have to be copied and split at once' }
   }
 
-  #ofConstant(part: TensorPart, { node, input }: Reading): Consequences | Failure {
+  #ofConstant(part: TensorPart, { node, input, name, tensor }: Reading): Consequences | Failure {
     if (part.onlyCopied) return { node, reason: part.onlyCopied }
+    const { kind, bits } = dtypes[tensor.dtype]
+    const isWhole = kind === 'integer' && bits >= 8 && bits <= 32
+    if (!isFloat(tensor.dtype) && !(this.#inWhole && isWhole))
+      return { node, reason: `reads "${name}", which has no fractions` }
     const found = this.#reading(node, input, part)
     if (isFailure(found)) return found
     return { requirements: [...found, ...this.#tied(part)], choices: [] }

@@ -14,6 +14,9 @@
  * the relations are followed (split-rules.ts), and where they leave a choice (which factor of a product) one
  * way is tried after the other (split-search.ts).
  *
+ * Quantized weights are integers, which have no parts: where nothing else can be split, the first copy of a unit takes
+ * all of them and the others take zeros.
+ *
  * Along the way from such a constant to the contraction everything that is linear also passes on noise that
  * sums to zero over the copies: Σ_i (α_i·q + ε_i)·k = q·k + (Σ_i ε_i)·k.
  */
@@ -56,7 +59,12 @@ export function assignSplits(
   const splits = new FoundSplits(graph.parts, relations)
   const refused: FixedSource[] = []
   for (const [variable, contractions] of byVariable) {
-    const found = searchSplits(new SplitRules(graph, variable), contractions)
+    const inParts = searchSplits(new SplitRules(graph, variable, false), contractions)
+    const inWhole =
+      'reason' in inParts
+        ? searchSplits(new SplitRules(graph, variable, true), contractions)
+        : inParts
+    const found = 'reason' in inWhole ? inParts : inWhole
     if ('reason' in found)
       refused.push({
         variable: axes.originOf(found.contraction.axis, variable),

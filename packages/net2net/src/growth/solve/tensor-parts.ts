@@ -9,7 +9,6 @@
  * belong together where their paths agree in all numbers that both tensors have.
  */
 import { type Axis, partsOf, product, sum } from '../../operators/contract/axis.ts'
-import { isFloat } from '../../tensor/dtype.ts'
 import type { SolvedAxes } from './axis-system.ts'
 import type { Reading } from './facts.ts'
 import type { ReadingAxes } from './rule-context.ts'
@@ -127,7 +126,7 @@ export class TensorParts {
     { axes, contracted }: ReadingAxes,
     variable: number,
   ): readonly TensorPart[] {
-    const { name, tensor } = reading
+    const { name } = reading
     return axes.flatMap((own, axis) => {
       if (!this.#axes.leaves(own).includes(variable)) return []
       const place = this.#place(axes, axis, variable)
@@ -149,7 +148,6 @@ export class TensorParts {
           constant: { reading, prefix },
           ...(isTwice && twice),
           ...(contracted[axis] && { onlyCopied: `sums over it in the weight "${name}"` }),
-          ...(!isFloat(tensor.dtype) && { onlyCopied: `reads "${name}", which has no fractions` }),
         }
       })
     })

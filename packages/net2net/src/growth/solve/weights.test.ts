@@ -272,7 +272,6 @@ const forms: Readonly<Record<string, Case>> = {
       const floats = castBytes(b, out, inputs)
       return b.node('Mul', [floats, weight(b, out, 1)], {}, { name: 'scaled' })
     },
-    in: /Cast .*reads "bytes\w*", which has no fractions/,
   },
   'bytes and a scale per input': {
     form: (b, out, inputs) => {
@@ -478,14 +477,15 @@ describe('computed weights', () => {
       await expectEqualFunctions(model, widen(model, widths))
   })
 
-  it('are listed where no rule is known for what computes them', () => {
+  it('are listed where what computes them is not followed', () => {
     const model = perceptron((b) => {
       const bytes = b.constant(new Tensor('int8', [4, 2], new Int8Array(8)), 'bytes')
-      const numbers = b.node('DequantizeLinear', [bytes, b.constant(scalar('float32', 0.1))])
+      const scales = b.constant(float32([2, 2], [0.1, 0.2, 0.3, 0.4]))
+      const numbers = b.node('DequantizeLinear', [bytes, scales], { axis: 0, block_size: 2 })
       const hidden = product(b, 'x', weight(b, 4, 4), 'first')
       return product(b, hidden, numbers, 'second')
     })
     expect(namesOf(model)).toEqual(['first', 'second'])
-    expect(answerOf(model, 'first')).toMatch(/DequantizeLinear.*quantized values/)
+    expect(answerOf(model, 'first')).toMatch(/DequantizeLinear.*a scale for each block/)
   })
 })

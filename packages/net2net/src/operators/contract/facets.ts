@@ -74,6 +74,8 @@ export interface GrowthFacets {
   readonly difference?: true
   /** Is the output zero where input 0 is? Need not be said where that follows from `scaling`. */
   readonly keepsZero?: (constant: (i: number) => LazyTensor | undefined) => boolean
+  /** True if output 0 is the sum of all inputs: where all of them but one are zero, it is that one. */
+  readonly sum?: true
   /** Random padding of parameters by input position, where 0.1 (vectors) would be absurd. */
   readonly padding?: Readonly<Record<number, number>>
 }
@@ -93,6 +95,15 @@ export interface LayerFacet {
    * the reason where there is none.
    */
   identity(context: IdentityContext): InsertedLayer | Unsupported
+  /**
+   * Present if the weight's axes from 2 on are a kernel: the attributes with which the node computes the same if zeros are put
+   * before and behind it along each of these axes; undefined for an attribute that goes.
+   */
+  largerKernel?(
+    node: Node,
+    kernel: readonly number[],
+    border: readonly number[],
+  ): Readonly<Record<string, AttributeLike | undefined>> | Unsupported
 }
 
 export interface IdentityContext {
@@ -200,6 +211,8 @@ export interface TrainingContext extends Emitter {
    * is computed.
    */
   stored(i: number): string | undefined
+  /** A name that nothing in the graph has. */
+  fresh(hint: string): string
   /** A scalar uint32/int64-seeded mask source: the name of a float32 tensor of uniforms shaped like `value`. */
   uniformLike(value: string): string
 }
@@ -233,12 +246,23 @@ export interface ExecutionFacets {
   readonly slicing?: WeightSlicingOf
   /** How ONNX Runtime computes the node on images in blocks of channels. */
   readonly blocked?: BlockedRule
+  /** The node by operators that ONNX Runtime's CPU has faster kernels of: see passes/cpu-layout/fast-kernels.ts. */
+  readonly fastKernels?: FastKernelsRule
   /** True if max-pooling may come first: see lowering/pool-first.ts. */
   readonly poolsFirst?: true
   /** True if the output is computed element by element from inputs that are broadcast to one shape. */
   readonly broadcasts?: true
   /** Multiply-adds of one evaluation; null where a size is not known. */
   readonly multiplyAdds?: (context: InferContext, outputs: readonly ValueInfo[]) => number | null
+}
+
+/** Emits the node in other operators; returns what takes the place of output 0, or undefined to leave the node as it is. */
+export type FastKernelsRule = (context: FastKernelsContext) => string | undefined
+export interface FastKernelsContext extends Emitter {
+  readonly node: Node
+  input(i: number): string
+  /** The node that gives input i, where one does, with its inputs as they are now. */
+  producer(i: number): Node | undefined
 }
 
 /**

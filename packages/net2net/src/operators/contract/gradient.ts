@@ -63,6 +63,8 @@ export interface GradientContext extends Emitter {
   /** Names of the node's inputs and outputs. */
   input(i: number): string
   output(k: number): string
+  /** The node of the forward graph that gives input i, where one does. */
+  producer(i: number): Node | undefined
   /** Gradient of the loss with respect to output k; undefined where nothing depends on it. */
   outputGradient(k: number): string | undefined
   /** Whether the gradient of input i is needed. */

@@ -62,8 +62,8 @@ interface Layer extends ImageConvolution {
 }
 
 /**
- * ∂L/∂w [M, C / groups, K, L] (or [M, C / groups, L] for signals), or undefined where no form holds: three
- * spatial axes, sizes that are not known, other types than float32, columns that take too much memory.
+ * ∂L/∂w [M, C / groups, K, L] (or with one or three spatial axes, for signals and volumes), or undefined where no form
+ * holds: sizes that are not known, other types than float32, columns that take too much memory.
  */
 export function weightGradientByProducts(
   emitter: Emitter,
@@ -79,6 +79,7 @@ export function weightGradientByProducts(
     const found = weightGradientByProducts(emitter, ...images, [row, window[0]!], groups)
     return found && emitter.op('Squeeze', [found, ints(emitter, [2])])
   }
+  if (window.length === 3) return byPlanes(emitter, dy, x, window, groups)
   const convolution = imageConvolution(emitter, x, dy, window, groups)
   if (!convolution) return undefined
   const { batch, channels, filters, rows, columns } = convolution
@@ -95,6 +96,43 @@ export function weightGradientByProducts(
 
 /** A window of one element. */
 const single = { kernel: 1, stride: 1, dilation: 1, pads: { begin: 0, end: 0 } }
+
+/** Volumes: for each tap along the depth, the planes that it reads are images, and so are those of δ. */
+function byPlanes(
+  emitter: Emitter,
+  dy: string,
+  x: string,
+  [depth, ...window]: readonly KnownWindowAxis[],
+  groups: number,
+): string | undefined {
+  const outputs = emitter.info(dy).shape?.[2]
+  if (!depth || typeof depth.input !== 'number' || typeof outputs !== 'number') return undefined
+  const planes = (value: string) => transpose(emitter, value, [0, 2, 1, 3, 4])
+  const images = (value: string): string => {
+    const [, , ...dims] = emitter.info(value).shape as readonly number[]
+    return reshape(emitter, value, [-1, ...dims])
+  }
+  const last = (outputs - 1) * depth.stride + reach(depth) - depth.pads.begin
+  const behind = Math.max(0, last - depth.input)
+  const padded =
+    depth.pads.begin === 0 && behind === 0
+      ? planes(x)
+      : emitter.op('Pad', [
+          planes(x),
+          ints(emitter, [0, depth.pads.begin, 0, 0, 0, 0, behind, 0, 0, 0]),
+        ])
+  const delta = images(planes(dy))
+  const parts: string[] = []
+  for (const tap of range(depth.kernel)) {
+    const from = tap * depth.dilation
+    const to = from + (outputs - 1) * depth.stride + 1
+    const read = slice(emitter, padded, [1], [from], [to], [depth.stride])
+    const part = weightGradientByProducts(emitter, delta, images(read), window, groups)
+    if (part === undefined) return undefined
+    parts.push(unsqueeze(emitter, part, [2]))
+  }
+  return joined(emitter, parts, 2)
+}
 
 const batchOf = (of: string): TargetSize => ({ of, axis: 0 })
 

@@ -116,10 +116,31 @@ export function weightGradientByColumns(
   const delta = deltaMatrix(emitter, dy, convolution)
   const taken = columnsOf(emitter, x, convolution)
   const product =
-    groups === 1
-      ? emitter.op('Gemm', [delta, taken], { transB: 1 })
-      : batchedProduct(emitter, delta, taken)
+    groups > 1
+      ? batchedProduct(emitter, delta, taken)
+      : columnsFirst(convolution)
+        ? turned(emitter, emitter.op('Gemm', [taken, delta], { transB: 1 }))
+        : emitter.op('Gemm', [delta, taken], { transB: 1 })
   return reshape(emitter, product, [filters, channels / groups, rows.kernel, columns.kernel])
+}
+
+/** A product, transposed. As one of several matrices, since ONNX Runtime would exchange the factors of one alone again. */
+function turned(emitter: Emitter, product: string): string {
+  const [rows, columns] = emitter.info(product).shape as readonly number[]
+  return transpose(emitter, reshape(emitter, product, [1, rows!, columns!]), [0, 2, 1])
+}
+
+/**
+ * ONNX Runtime repacks the second factor of a product: is it cheaper to transpose the result, and to do without an
+ * update in the product, than to repack the columns?
+ */
+function columnsFirst({ batch, channels, filters, rows, columns }: ImageConvolution): boolean {
+  const positions = positionsOf(batch) * rows.output * columns.output
+  const taps = channels * rows.kernel * columns.kernel
+  return (
+    costs.repacked * positions * filters + costs.joined * filters * taps <
+    costs.repacked * positions * taps
+  )
 }
 
 /** ∂L/∂x [N, C, H, W]. */

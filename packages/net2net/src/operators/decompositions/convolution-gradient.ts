@@ -142,11 +142,9 @@ function turnRound(emitter: Emitter, weight: string, long: readonly number[]): s
   const [filters, channels, ...kernel] = dims as readonly number[] as [number, number, ...number[]]
   const field = kernel.reduce((a, b) => a * b, 1)
   const rows = transpose(emitter, reshape(emitter, weight, [filters, channels * field]), [1, 0])
+  if (field === 1) return reshape(emitter, rows, [channels, filters, ...kernel])
   const taps = reshape(emitter, rows, [channels, field, filters])
-  const turned =
-    field === 1
-      ? taps
-      : emitter.op('Gather', [taps, ints(emitter, range(field).reverse())], { axis: 1 })
+  const turned = emitter.op('Gather', [taps, ints(emitter, range(field).reverse())], { axis: 1 })
   return reshape(emitter, transpose(emitter, turned, [0, 2, 1]), [channels, filters, ...kernel])
 }
 

@@ -42,6 +42,8 @@ export function joinAxisElements(
   const isSize = a.kind === 'size' || b.kind === 'size'
   const certain = isSize && number !== undefined ? operation.anySize?.(number) : undefined
   if (certain !== undefined) return { kind: 'value', value: certain }
+  const same = operation.equalSymbols === 'itself' && sameSize(context, [a, b], positions)
+  if (same) return same
   const joined =
     operation.sizes === 'product'
       ? multiplySizes(context, [a, b], positions)
@@ -49,6 +51,43 @@ export function joinAxisElements(
   if (joined) return joined
   fixSizes(context, [a, b])
   return { kind: 'unknown' }
+}
+
+/** The greater of two sizes that are equal whatever the batch is: both axes are one. */
+function sameSize(
+  context: AxesContext,
+  [a, b]: readonly [AxisElement, AxisElement],
+  positions: readonly [number, number],
+): AxisElement | undefined {
+  const [first, second] = positions.map((position, i) => context.elements(i)?.[position] ?? null)
+  if (!isWholeSize(a) || !isWholeSize(b) || first === null || first !== second) return undefined
+  return { kind: 'size', axis: context.unify(a.axis, b.axis) }
+}
+
+/** The product of all elements of input 0; where it cannot be said, the axes whose sizes they are are fixed. */
+export function productOfElements(
+  context: AxesContext,
+  elements: readonly AxisElement[],
+): AxisElement {
+  if (elements.every((element) => element.kind === 'value'))
+    return { kind: 'value', value: elements.reduce((total, { value }) => total * value, 1) }
+  const factors = elements.flatMap((element, i): (Axis | undefined)[] => {
+    if (isWholeSize(element)) return [element.axis]
+    if (element.kind !== 'value' || !Number.isInteger(element.value) || element.value < 1)
+      return [undefined]
+    return element.value === 1 ? [] : [numberFactor(context, 0, i, element.value)]
+  })
+  if (factors.every((factor) => factor !== undefined))
+    return { kind: 'size', axis: product(factors) }
+  fixSizes(context, elements)
+  return { kind: 'unknown' }
+}
+
+/** The size of an axis itself, whichever the product comes to be unified with. */
+function numberFactor(context: AxesContext, input: number, position: number, size: number): Axis {
+  const factor = context.unit(size, 'a number that multiplies sizes')
+  context.sizeElement(input, position, factor)
+  return factor
 }
 
 function multiplySizes(
@@ -67,17 +106,15 @@ function multiplySizes(
     isWholeSize(element) ||
     (element.kind === 'value' && Number.isInteger(element.value) && element.value > 0)
   if (!elements.every(isFactor)) return undefined
-  const factors = elements.map((element, i): Axis => {
-    if (element.kind === 'size') return element.axis
-    // The size of an axis itself, whichever the product comes to be unified with.
-    const factor = context.unit(sizeOfValue(element), 'a number that multiplies sizes')
-    context.sizeElement(i, positions[i]!, factor)
-    return factor
-  })
+  const factors = elements.flatMap((element, i): readonly Axis[] =>
+    element.kind === 'size'
+      ? [element.axis]
+      : element.kind === 'value'
+        ? [numberFactor(context, i, positions[i]!, element.value)]
+        : [],
+  )
   return { kind: 'size', axis: product(factors) }
 }
-
-const sizeOfValue = (element: AxisElement) => (element.kind === 'value' ? element.value : null)
 
 function joinSizes(
   operation: Exclude<ElementOperation['sizes'], 'product' | undefined>,

@@ -80,15 +80,17 @@ export const blockedConv: BlockedRule = (context) => {
   const few = channels < block
   if (!few && channels % block !== 0) return undefined
   const field = rows * columns
-  // The filters are blocked as if they were the channels of an image: whole rows move, not elements.
-  const laid = few
+  // The filters are blocked as if they were the channels of an image: whole rows move, not elements. A single tap
+  // stays where it is.
+  const inOrder = few || field === 1
+  const laid = inOrder
     ? context.plain(1)
     : context.emit('Transpose', [reshape(context, context.plain(1), [filters, channels, field])], {
         perm: [0, 2, 1],
       })[0]!
   const image = reshape(context, laid, [1, filters, field, channels])
   const inner = context.emit('ReorderInput', [image], {}, { blocked: true })[0]!
-  const blocked = few
+  const blocked = inOrder
     ? inner
     : context.emit(
         'Transpose',
@@ -105,12 +107,13 @@ export const blockedConv: BlockedRule = (context) => {
 
 /** A depthwise convolution: its weight [C, 1, K, L] is blocked like an image of C channels. */
 function blockedDepthwise(context: BlockedContext, group: number) {
-  const [filters, channels] = context.shape(1)!
+  const [filters, channels, ...kernel] = context.shape(1)!
   if (filters !== group || channels !== 1 || context.dtype(0) !== 'float32') return undefined
-  const exchange = { perm: [1, 0, 2, 3] }
-  const image = context.emit('Transpose', [context.plain(1)], exchange)[0]!
+  const sizes = kernel.map((size) => (typeof size === 'number' ? size : -1))
+  if (sizes.filter((size) => size === -1).length > 1) return undefined
+  const image = reshape(context, context.plain(1), [1, group, ...sizes])
   const inner = context.emit('ReorderInput', [image], {}, { blocked: true })[0]!
-  const weight = context.emit('Transpose', [inner], exchange)[0]!
+  const weight = reshape(context, inner, [group, 1, ...sizes])
   const inputs = [context.blocks(0), weight, ...(context.has(2) ? [context.plain(2)] : [])]
   return context.emit('Conv', inputs, context.node.attributes, { blocked: true })
 }

@@ -32,16 +32,32 @@ export function standardize(
   return { normal: mul(centred, factor), factor }
 }
 
-/** ∂L/∂x from g = ∂L/∂x̂. */
+/**
+ * r over the given axes, where x̂ is there already: with A = mean_A(x̂·x) = σ²·r, r is the positive root of ε·r² + A·r = 1.
+ * A is σ or less, however far the mean is from 0.
+ */
+export function factorOf(
+  emitter: Emitter,
+  x: string,
+  normal: string,
+  axes: readonly number[],
+  epsilon: number,
+): string {
+  const { mul, add, div, sqrt } = formula(emitter, x)
+  const a = reduce(emitter, 'Mean', mul(normal, x), axes, true)
+  return div(2, add(a, sqrt(add(mul(a, a), 4 * epsilon))))
+}
+
+/** ∂L/∂x from g = ∂L/∂x̂; `slope` is mean_A(g·x̂), where it is there already. */
 export function standardizeGradient(
   emitter: Emitter,
   g: string,
   { normal, factor }: Standardized,
   axes: readonly number[],
+  slope = reduce(emitter, 'Mean', formula(emitter, g).mul(g, normal), axes, true),
 ): string {
   const { sub, mul } = formula(emitter, g)
   const mean = reduce(emitter, 'Mean', g, axes, true)
-  const slope = reduce(emitter, 'Mean', mul(g, normal), axes, true)
   return mul(factor, sub(sub(g, mean), mul(normal, slope)))
 }
 

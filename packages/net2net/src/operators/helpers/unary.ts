@@ -6,7 +6,7 @@
  */
 import type { DType } from '../../tensor/dtype.ts'
 import { none } from '../contract/answers.ts'
-import type { ActivationFacet, LinkFacet } from '../contract/facets.ts'
+import type { ActivationFacet, FastKernelsRule, LinkFacet } from '../contract/facets.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { sameAxes } from './axes-rules.ts'
@@ -29,12 +29,13 @@ export interface UnaryOptions {
   readonly dtype?: DType
   readonly link?: LinkFacet
   readonly poolsFirst?: true
+  readonly fastKernels?: FastKernelsRule
   readonly scaling?: Operator['scaling']
 }
 
 /** An element-wise operator: `unary('Relu', { gradient, idempotent: true })`. */
 export function unary(name: string, options: UnaryOptions): Operator {
-  const { gradient, idempotent, dtype, link, poolsFirst } = options
+  const { gradient, idempotent, dtype, link, poolsFirst, fastKernels } = options
   return {
     name,
     infer: dtype === undefined ? inferUnary : (context) => [{ dtype, shape: context.shape(0) }],
@@ -50,7 +51,11 @@ export function unary(name: string, options: UnaryOptions): Operator {
       },
     }),
     ...(link && { training: { link } }),
-    execution: { blocked: blockedElementwise, ...(poolsFirst && { poolsFirst }) },
+    execution: {
+      blocked: blockedElementwise,
+      ...(poolsFirst && { poolsFirst }),
+      ...(fastKernels && { fastKernels }),
+    },
   }
 }
 

@@ -14,14 +14,14 @@
  */
 
 import { toNumbers } from '../../tensor/tensor.ts'
-import type { TrainingFacets } from '../contract/facets.ts'
+import type { GrowthFacets, TrainingFacets } from '../contract/facets.ts'
 import type { GradientRule } from '../contract/gradient.ts'
 import type { Operator } from '../contract/operator.ts'
 import { blockedElementwise } from '../helpers/blocked.ts'
 import { broadcastRule, inferBroadcast, sumToInput } from '../helpers/broadcast.ts'
 import { productOf, quotient } from '../helpers/dims.ts'
 import { type ElementOperation, elementsOf } from '../helpers/elements.ts'
-import { type Backward, backward, castLike, gradientOf } from '../helpers/formula.ts'
+import { type Backward, backward, castLike, formula, gradientOf } from '../helpers/formula.ts'
 import {
   linearIn,
   linearInAll,
@@ -34,7 +34,7 @@ interface BinaryOptions {
   readonly gradient: GradientRule
   readonly scaling: Operator['scaling']
   readonly sign: Operator['sign']
-  readonly growth?: Operator['growth']
+  readonly growth?: GrowthFacets
   readonly operand?: TrainingFacets['operand']
 }
 
@@ -77,6 +77,28 @@ const variadicGradient =
         : undefined,
     )
   }
+
+const eachFactor = binaryGradient(
+  ({ f, g, b }) => f.mul(g, b),
+  ({ f, g, a }) => f.mul(g, a),
+)
+
+/**
+ * Where one factor is the sigmoid of the other, y = x·σ(x), as exporters write SiLU: then all of g·(s + y·(1 − s)) is
+ * given to x, in half the passes that the two factors and the sigmoid would take.
+ */
+const productGradient: GradientRule = (context) => {
+  const g = context.outputGradient(0)
+  const gated = [0, 1].find((i) => {
+    const gate = context.producer(1 - i)
+    return gate?.opType === 'Sigmoid' && gate.domain === '' && gate.inputs[0] === context.input(i)
+  })
+  if (g === undefined || gated === undefined || !context.needs(gated)) return eachFactor(context)
+  const { add, sub, mul } = formula(context, g)
+  const s = context.input(1 - gated)
+  const gradient = mul(g, add(s, mul(context.output(0), sub(1, s))))
+  return [0, 1].map((i) => (i === gated ? gradient : undefined))
+}
 
 const extremum = variadicGradient((context, i) => {
   const { f, g, node, input, output } = context
@@ -122,7 +144,7 @@ export const arithmetic: readonly Operator[] = [
       ({ g }) => g,
     ),
     sign: 'inherited',
-    growth: { bias: true },
+    growth: { bias: true, sum: true },
     operand: 'bias',
   }),
   binary('Sub', {
@@ -145,10 +167,7 @@ export const arithmetic: readonly Operator[] = [
       symbols: (a, b) => productOf([a, b]),
     },
     operand: 'scale',
-    gradient: binaryGradient(
-      ({ f, g, b }) => f.mul(g, b),
-      ({ f, g, a }) => f.mul(g, a),
-    ),
+    gradient: productGradient,
     sign: 'inherited',
   }),
   binary('Div', {
@@ -189,6 +208,7 @@ export const arithmetic: readonly Operator[] = [
   }),
   binary('Sum', {
     scaling: linearInAll,
+    growth: { sum: true },
     gradient: variadicGradient(({ g }) => g),
     sign: 'inherited',
   }),

@@ -53,6 +53,7 @@ describe('BatchNormalization in training', () => {
       info: (name) => emitter.info(name),
       hint: (...call) => emitter.hint(...call),
       hintOf: (name) => emitter.hintOf(name),
+      fresh: (hint) => hint,
       uniformLike: () => '',
     })!
     for (const replacement of form.nodes) emitter.append(replacement)

@@ -27,6 +27,11 @@ function layout(
     .map((_, i) => context.shape(i)?.length)
     .find((found) => found !== undefined)
   if (rank === undefined) return undefined
+  const other = context.node.inputs
+    .map((_, i) => context.shape(i)?.length)
+    .find((found) => found !== undefined && found !== rank)
+  if (other !== undefined)
+    throw inputError(`the inputs have different numbers of axes (${rank} and ${other}).`)
   // Before opset 4 the axis was optional.
   return { axis: axisPosition(intAttribute(context.node, 'axis', 1), rank), rank }
 }

@@ -24,7 +24,13 @@ import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { bestWeightGradient } from '../decompositions/convolution-gradient.ts'
-import { diracConvolution, groupsOf, splitGroups } from '../helpers/convolution.ts'
+import {
+  diracConvolution,
+  groupsOf,
+  largerKernel,
+  slicedByChannels,
+  splitGroups,
+} from '../helpers/convolution.ts'
 import { knownShape, knownSizes, range, reduce } from '../helpers/emission.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
@@ -206,19 +212,11 @@ export const convTranspose: Operator = {
         const dilations = attributeList(context.node, 'dilations', kernel.length, 1)
         return diracConvolution(perGroup! * group, kernel, dilations, group)
       },
+      largerKernel,
     },
   },
   execution: {
-    slicing: (node, position) =>
-      position === 1 && groupsOf(node) === 1
-        ? {
-            data: 0,
-            contractedAxis: { weight: 0, data: 1 },
-            outputAxis: { weight: 1, output: 1 },
-            batch: { data: 0, output: 0 },
-            bias: 2,
-          }
-        : undefined,
+    slicing: slicedByChannels({ contracted: 0, output: 1 }),
     multiplyAdds: (context) => countProduct([context.shape(0), context.shape(1)?.slice(1)]),
   },
 }

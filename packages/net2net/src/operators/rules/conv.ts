@@ -30,6 +30,8 @@ import {
   doNotDivide,
   groupsIn,
   groupsOf,
+  largerKernel,
+  slicedByChannels,
   splitGroups,
 } from '../helpers/convolution.ts'
 import { linearIn } from '../helpers/scaling.ts'
@@ -104,19 +106,11 @@ export const conv: Operator = {
     layer: {
       weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),
       identity,
+      largerKernel,
     },
   },
   execution: {
-    slicing: (node, position) =>
-      position === 1 && groupsOf(node) === 1
-        ? {
-            data: 0,
-            contractedAxis: { weight: 1, data: 1 },
-            outputAxis: { weight: 0, output: 1 },
-            batch: { data: 0, output: 0 },
-            bias: 2,
-          }
-        : undefined,
+    slicing: slicedByChannels({ contracted: 1, output: 0 }),
     multiplyAdds,
     blocked: blockedConv,
   },

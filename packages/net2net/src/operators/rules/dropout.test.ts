@@ -52,6 +52,7 @@ async function trained(ratio: number, opset: number) {
     info: (name) => emitter.info(name),
     hint: (...call) => emitter.hint(...call),
     hintOf: (name) => emitter.hintOf(name),
+    fresh: (hint) => hint,
     uniformLike: () => 'u',
   }
   for (const replacement of dropout.training!.inTraining!(context)!.nodes)

@@ -47,7 +47,9 @@ function lettersOf(node: Node, rank: (operand: number) => number | undefined) {
   if (!new RegExp(`^${term}(,${term})*(->${term})?$`).test(text))
     throw inputError(`The equation "${text}" is not one of Einsum.`)
   if (terms.length !== node.inputs.length)
-    throw inputError(`The equation "${text}" has ${terms.length} operands.`)
+    throw inputError(
+      `The equation "${text}" is of ${terms.length} operands, and the node has ${node.inputs.length} inputs.`,
+    )
   const used = new Set(text.match(/[a-zA-Z]/g))
   const free = alphabet.filter((letter) => !used.has(letter))
   let covered = 0

@@ -11,6 +11,7 @@ import type { Operator } from '../contract/operator.ts'
 import { outputShape } from '../helpers/axes-rules.ts'
 import { gradientOf } from '../helpers/formula.ts'
 import { BY_INDEX, indexDepth, inStep } from '../helpers/indexing.ts'
+import { linearIn } from '../helpers/scaling.ts'
 import { addAt, scatterBack, zerosLike } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
 
@@ -54,7 +55,7 @@ export const gathersByElement: readonly Operator[] = [
         intAttribute(context.node, 'axis', 0),
       ),
     ),
-    scaling: 'none',
+    scaling: linearIn([0]),
     sign: 'inherited',
     training: { parameters: [0] },
   },
@@ -86,7 +87,7 @@ export const gathersByElement: readonly Operator[] = [
         context.op('GatherND', [positions, indices], { batch_dims: batchDims(context) }),
       )
     }),
-    scaling: 'none',
+    scaling: linearIn([0]),
     sign: 'inherited',
     training: { parameters: [0] },
   },

@@ -12,6 +12,7 @@
  */
 
 import { floatAttribute, intAttribute } from '../../model/attributes.ts'
+import { toNumbers } from '../../tensor/tensor.ts'
 import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
@@ -21,7 +22,7 @@ import { knownShape, perChannel, range, reduce, reshape, reshapeLike } from '../
 import { formula } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
-import { standardize, standardizeGradient } from '../helpers/standardize.ts'
+import { factorOf, standardize, standardizeGradient } from '../helpers/standardize.ts'
 
 const infer: InferRule = (context) => [inferredFrom(context, context.shape(0))]
 
@@ -49,6 +50,12 @@ const groupAxes: AxesRule = (context) => {
 
 const epsilonOf = (context: GradientContext) => floatAttribute(context.node, 'epsilon', 1e-5)
 
+/** Is the input a constant whose entries are all this number? */
+function isConstant(context: GradientContext, i: number, value: number): boolean {
+  const { constant } = context.info(context.input(i))
+  return constant !== undefined && toNumbers(constant).every((entry) => Number(entry) === value)
+}
+
 const instanceGradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
   if (dy === undefined) return []
@@ -56,6 +63,13 @@ const instanceGradient: GradientRule = (context) => {
   const rank = knownShape(context, x).length
   const over = range(rank, 2)
   const { mul } = formula(context, dy)
+  // Exporters write GroupNorm as this without scale and shift: then x̂ is the output.
+  const isBare = isConstant(context, 1, 1) && isConstant(context, 2, 0)
+  if (isBare && !context.needs(1) && !context.needs(2)) {
+    const normal = context.output(0)
+    const factor = factorOf(context, x, normal, over, epsilonOf(context))
+    return [standardizeGradient(context, dy, { normal, factor }, over)]
+  }
   const parts = standardize(context, x, over, epsilonOf(context))
   const perEntry = (value: string) => reduce(context, 'Sum', value, [0, ...over], false)
   const g = () => mul(dy, perChannel(context, context.input(1), rank))

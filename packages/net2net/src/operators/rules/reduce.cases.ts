@@ -92,7 +92,28 @@ const growth: Readonly<Record<string, readonly GrowthCase[]>> = {
   ],
   ReduceMax: [attained('ReduceMax'), overImage('ReduceMax', 0)],
   ReduceMin: [attained('ReduceMin'), overImage('ReduceMin', 0)],
-  ReduceProd: [overImage('ReduceProd', 1), overUnits('ReduceProd', /multiplies/)],
+  ReduceProd: [
+    overImage('ReduceProd', 1),
+    overUnits('ReduceProd', /multiplies/),
+    // As TensorFlow's converter flattens the batch of a matrix product.
+    ...[1, 0].map((keepdims) =>
+      grows(`over sizes, which it multiplies (keepdims ${keepdims})`, (b) => {
+        const h = b.conv()
+        const shape = b.op('Shape', [h])
+        const sizes = (...positions: number[]) =>
+          b.op('Gather', [shape, b.constant(int64(positions))])
+        const units = b.op('Max', [sizes(0, 1), sizes(0, 1)])
+        const rows = b.op('ReduceProd', [units], { keepdims })
+        const row = keepdims ? rows : b.op('Reshape', [rows, b.constant(int64([1]))])
+        const flat = b.op('Reshape', [
+          h,
+          b.op('Concat', [row, b.constant(int64([-1]))], { axis: 0 }),
+        ])
+        const back = b.op('Concat', [units, sizes(2, 3)], { axis: 0 })
+        return b.read(b.op('Reshape', [b.op('Relu', [flat]), back]), 1)
+      }),
+    ),
+  ],
   ...Object.fromEntries(
     ['ReduceL1', 'ReduceL2', 'ReduceLogSum', 'ReduceLogSumExp', 'ReduceSumSquare'].map((name) => [
       name,

@@ -21,7 +21,7 @@ import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { one } from '../contract/axis.ts'
 import type { InferContext, InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
-import { fixSizes } from '../helpers/axis-elements.ts'
+import { fixSizes, productOfElements } from '../helpers/axis-elements.ts'
 import { productOf } from '../helpers/dims.ts'
 import { isStatic, numbers } from '../helpers/elements.ts'
 import { ints, reshape, shapeOf } from '../helpers/emission.ts'
@@ -70,12 +70,13 @@ function reducedShape(context: InferContext): Shape | undefined {
 }
 
 /** The product of all sizes in a vector: how exporters compute a flattened size. */
-const isWholeVector = (context: InferContext) =>
-  context.shape(0)?.length === 1 && reducedAxes(context, 1)?.size === 1
+const isSizeProduct = (context: InferContext) =>
+  context.node.opType === 'ReduceProd' &&
+  context.shape(0)?.length === 1 &&
+  reducedAxes(context, 1)?.size === 1
 
 const infer: InferRule = (context) => {
-  const elements =
-    context.node.opType === 'ReduceProd' && isWholeVector(context) ? context.elements(0) : undefined
+  const elements = isSizeProduct(context) ? context.elements(0) : undefined
   return [
     {
       dtype: context.dtype(0),
@@ -88,8 +89,16 @@ const infer: InferRule = (context) => {
 const axesRule =
   (treat: (context: AxesContext, k: number) => void): AxesRule =>
   (context) => {
-    fixSizes(context, context.axisElements(0))
+    const sizes = context.axisElements(0)
     const axes = context.axes(0)
+    if (sizes && isSizeProduct(context))
+      return [
+        {
+          axes: remaining(axes, new Set([0]), keepsDims(context), one),
+          elements: [productOfElements(context, sizes)],
+        },
+      ]
+    fixSizes(context, sizes)
     const reduced =
       reducedAxes(context, axes.length) ?? context.refuse('reduces axes that only the run knows')
     for (const k of reduced) treat(context, k)

@@ -1,6 +1,6 @@
-/** Test cases of Softmax and LogSoftmax. */
+/** Test cases of Softmax, LogSoftmax and Hardmax. */
 import { grows, refuses } from '../../../testing/bench.ts'
-import { type Cases, type Draw, type OperatorCases, someSymbols } from '../../../testing/cases.ts'
+import { type Draw, type OperatorCases, someSymbols } from '../../../testing/cases.ts'
 import { anyOf } from '../../../testing/draws.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
 
@@ -23,18 +23,15 @@ const shapes: Draw = (random) => {
   }
 }
 
-export const cases: OperatorCases = Object.fromEntries(
-  ['Softmax', 'LogSoftmax'].map((name): [string, Cases] => [
-    name,
-    {
-      shapes,
-      gradient: softmax,
-      growth: [
-        grows('over positions', (b) => b.read(b.op(name, [b.conv()], { axis: 3 }), 1)),
-        refuses('over the channels', new RegExp(`${name} .*normalizes over it`), (b) =>
-          b.read(b.op(name, [b.conv()], { axis: 1 }), 1),
-        ),
-      ],
-    },
-  ]),
-)
+const growth = (name: string, reason: string) => [
+  grows('over positions', (b) => b.read(b.op(name, [b.conv()], { axis: 3 }), 1)),
+  refuses('over the channels', new RegExp(`${name} .*${reason}`), (b) =>
+    b.read(b.op(name, [b.conv()], { axis: 1 }), 1),
+  ),
+]
+
+export const cases: OperatorCases = {
+  Softmax: { shapes, gradient: softmax, growth: growth('Softmax', 'normalizes over it') },
+  LogSoftmax: { shapes, gradient: softmax, growth: growth('LogSoftmax', 'normalizes over it') },
+  Hardmax: { shapes, growth: growth('Hardmax', 'marks one entry along it') },
+}

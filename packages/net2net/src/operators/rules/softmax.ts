@@ -1,17 +1,18 @@
 /**
- * Softmax: y_i = exp(x_i) / Σ_j exp(x_j), and LogSoftmax: y_i = x_i − log Σ_j exp(x_j), over one
- * axis. Before operator set 13 the input counts as a matrix instead: the axes before `axis`
+ * Softmax: y_i = exp(x_i) / Σ_j exp(x_j), LogSoftmax: y_i = x_i − log Σ_j exp(x_j), and Hardmax: y_i = 1 for the first
+ * of the largest x_i, otherwise 0, over one axis. Before operator set 13 the input counts as a matrix instead: the axes before `axis`
  * (default 1) are rows, all others together are the columns that the sum runs over.
- * https://onnx.ai/onnx/operators/onnx__Softmax.html
+ * https://onnx.ai/onnx/operators/onnx__Softmax.html, https://onnx.ai/onnx/operators/onnx__Hardmax.html
  *
  * Growth. A copy of unit i adds exp(x_i) to the sum, so the probabilities of all units change:
- * the axis of the sum is fixed. New units far below the others add next to nothing to the sum. Every other axis
- * passes through.
+ * the axis of the sum is fixed. New units far below the others add next to nothing to the sum. Nor does a copy get the 1 of
+ * Hardmax. Every other axis passes through.
  *
- * Gradients, with δ = ∂L/∂y: y·(δ − Σ_j y_j·δ_j), and δ − exp(y)·Σ_j δ_j.
+ * Gradients, with δ = ∂L/∂y: y·(δ − Σ_j y_j·δ_j), and δ − exp(y)·Σ_j δ_j. Hardmax is a step.
  */
 import { attributes, intAttribute } from '../../model/attributes.ts'
-import type { AxesRule } from '../contract/axes.ts'
+import { none } from '../contract/answers.ts'
+import type { Appended, AxesRule } from '../contract/axes.ts'
 import type { LinkFacet, UpgradeRule } from '../contract/facets.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferContext, InferRule } from '../contract/infer.ts'
@@ -33,16 +34,15 @@ const infer: InferRule = (context) => {
   return [inferredFrom(context, shape)]
 }
 
-const axes: AxesRule = (context) => {
-  const x = context.axes(0)
-  for (const axis of summedAxes(context, x.length))
-    context.fix(
-      x[axis]!,
-      'normalizes over it: a copy would change the other probabilities',
-      'unlikely',
-    )
-  return [{ axes: x }]
-}
+const axesWith =
+  (reason: string, appended?: Appended): AxesRule =>
+  (context) => {
+    const x = context.axes(0)
+    for (const axis of summedAxes(context, x.length)) context.fix(x[axis]!, reason, appended)
+    return [{ axes: x }]
+  }
+
+const axes = axesWith('normalizes over it: a copy would change the other probabilities', 'unlikely')
 
 const gradientWith =
   (rule: (context: GradientContext, dy: string, axes: readonly number[]) => string): GradientRule =>
@@ -110,4 +110,14 @@ export const logSoftmax: Operator = {
   scaling: 'none',
   sign: 'unknown',
   training: { link, upgrade },
+}
+
+export const hardmax: Operator = {
+  name: 'Hardmax',
+  infer,
+  axes: axesWith('marks one entry along it: a copy would get no mark'),
+  gradient: none,
+  scaling: 'none',
+  sign: 'non-negative',
+  training: { upgrade },
 }

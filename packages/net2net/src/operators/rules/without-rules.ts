@@ -33,14 +33,6 @@ const withoutGradient = (family: readonly Operator[]): readonly Operator[] =>
 /** As many selected boxes as there are: batch, class and box index of each. */
 const boxes: InferRule = () => [{ dtype: 'int64', shape: [null, 3] }]
 
-const quantize: InferRule = (context) => {
-  const code = intAttribute(context.node, 'output_dtype', 0)
-  const dtype = context.has(2) ? context.dtype(2) : (dtypeFromCode(code) ?? 'uint8')
-  return [{ dtype, shape: context.shape(0) }]
-}
-
-const dequantize: InferRule = (context) => [{ dtype: context.dtype(1), shape: context.shape(0) }]
-
 /** uint8 values, and the scale and zero point that were chosen for them. */
 const dynamicQuantize: InferRule = (context) => [
   { dtype: 'uint8', shape: context.shape(0) },
@@ -57,15 +49,14 @@ const drawn: InferRule = (context) => {
 }
 
 const CONTROL = 'runs a subgraph, for which there is no rule yet'
-const QUANTIZED = 'works on quantized values, for which there is no rule yet'
+const QUANTIZED =
+  'works on quantized values, for which there is no rule: grow the network from before the quantization'
 const SEQUENCES = 'works on sequences or optional values, for which there is no rule yet'
 const RANDOM = 'draws random numbers for each element, which copies of a unit would not share'
 const DETECTION = 'selects boxes, for which there is no rule'
 
 export const withoutRules: readonly Operator[] = [
   ...without(['If', 'Loop', 'Scan'], CONTROL),
-  ...without(['QuantizeLinear'], QUANTIZED, quantize),
-  ...without(['DequantizeLinear'], QUANTIZED, dequantize),
   ...without(['DynamicQuantizeLinear'], QUANTIZED, dynamicQuantize),
   ...without(['QLinearConv', 'QLinearMatMul', 'ConvInteger', 'MatMulInteger'], QUANTIZED),
   ...without(

@@ -3,15 +3,18 @@ import type { Model } from '../../model/model.ts'
 import { blockLayout } from './blocked-layout.ts'
 import { columnConvolutions } from './column-convolutions.ts'
 import { equalRanks } from './equal-ranks.ts'
+import { fastKernels } from './fast-kernels.ts'
 import { foldUpdates } from './fold-updates.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
 import { phaseTranspositions } from './phased-transposition.ts'
+import { singleReshapes } from './single-reshapes.ts'
 
 /**
  * Rewrites for WebAssembly, which has no blocked layout: phases, and what nobody reads is left out. The
  * same values, up to rounding.
  */
-export const lowerForWasm = (model: Model): Model => phaseConvolutions(equalRanks(model))
+export const lowerForWasm = (model: Model): Model =>
+  singleReshapes(phaseConvolutions(equalRanks(fastKernels(model))))
 
 /**
  * Rewrites a model in terms of what ONNX Runtime has on this machine's CPU. The result computes the
@@ -21,6 +24,7 @@ export const lowerForWasm = (model: Model): Model => phaseConvolutions(equalRank
  * @param block channels per block of the runtime's blocked layout; 1 where it has none
  */
 export function lowerForCpu(model: Model, block: number): Model {
-  const even = equalRanks(foldUpdates(columnConvolutions(model)))
-  return block > 1 ? blockLayout(phaseConvolutions(phaseTranspositions(even, block)), block) : even
+  const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
+  const phased = phaseTranspositions(even, block)
+  return singleReshapes(block > 1 ? blockLayout(phaseConvolutions(phased), block) : phased)
 }

@@ -224,6 +224,7 @@ describe('a lowered training step computes what the standard one does', () => {
   })
 
   test.each([
+    [1, 2, 0],
     [2, 2, 0],
     [3, 2, 1],
     [4, 2, 1],
@@ -247,6 +248,26 @@ describe('a lowered training step computes what the standard one does', () => {
     })
     const transposed = lowered.graph.nodes.filter(({ opType }) => opType === 'ConvTranspose')
     expect(transposed).toHaveLength(block === 1 ? 2 : 0)
+  })
+
+  test.each([
+    ['signals', [2, 24], [3], [2], [1, 1]],
+    ['long signals', [2, 200], [4], [3], [0, 1]],
+    ['kernels shorter than their strides', [2, 24], [1], [3], [0, 0]],
+    ['volumes', [2, 4, 6, 8], [3, 3, 3], [2, 2, 2], [1, 1, 1, 1, 1, 1]],
+    ['volumes, with several strides', [2, 4, 3, 6], [2, 3, 4], [2, 1, 3], [0, 1, 1, 0, 1, 1]],
+  ])('%s, whose strides the gradient undoes', async (_, input, kernel, strides, pads) => {
+    const lowered = await compareSteps({
+      input,
+      layers: (net) => {
+        const first = net.conv('input', [6, 2, ...kernel.map(() => 1)], {
+          pads: pads.map(() => 0),
+        })
+        const y = net.conv(first, [7, 6, ...kernel], { strides, pads })
+        return [net.builder.node('GlobalAveragePool', [y]), 7]
+      },
+    })
+    expect(operatorsOf(lowered)).not.toContain('ConvTranspose')
   })
 
   test('a transposed convolution', async () => {
@@ -273,6 +294,66 @@ describe('a lowered training step computes what the standard one does', () => {
         return [net.builder.node('Mul', [net.relu(a), mean]), 16 * 4 * 4]
       },
     }))
+})
+
+test('activations whose kernels are slow', async () => {
+  const lowered = await compareSteps({
+    input: [40],
+    layers: (net) => {
+      const { builder } = net
+      const layer = (x: string) => builder.node('MatMul', [x, net.parameter('w', [40, 40])])
+      const a = builder.node('Mish', [layer('input')])
+      const b = builder.node('Softplus', [layer(a)])
+      return [builder.node('PRelu', [layer(b), net.parameter('slope', [40])]), 40]
+    },
+  })
+  const used = operatorsOf(lowered)
+  for (const name of ['Mish', 'Softplus', 'PRelu']) expect(used).not.toContain(name)
+  // The value and the derivative of Mish share the exponential.
+  expect(used.filter((name) => name === 'Exp')).toHaveLength(3)
+})
+
+test('far from zero, the forms of slow activations are exact', async () => {
+  const builder = new GraphBuilder()
+  builder.input('x', 'float32', [6])
+  for (const op of ['Softplus', 'Mish']) builder.nodeOutputs(op, ['x'], {}, { outputs: [op] })
+  for (const op of ['Softplus', 'Mish']) builder.output(op, 'float32', [6])
+  const x = new Tensor('float32', [6], Float32Array.of(-200, -30, -0.5, 0, 30, 1e30))
+  const found = await run(lowerForCpu(builder.model(), block), { x })
+  for (const [i, value] of x.data.entries()) {
+    const softplus = value > 30 ? value : Math.log1p(Math.exp(value))
+    expect(Number(found.Softplus!.data[i])).toBeCloseTo(softplus, 6)
+    const mish = value * Math.tanh(softplus)
+    const size = Math.max(1, Math.abs(mish))
+    expect(Number(found.Mish!.data[i]) / size).toBeCloseTo(mish / size, 6)
+  }
+})
+
+test('a Reshape of a Reshape is one, unless it takes a size over', async () => {
+  const builder = new GraphBuilder()
+  const sizes = (...values: number[]) => builder.constant(int64(values), 'sizes')
+  builder.input('x', 'float32', [2, 3, 4])
+  const flat = builder.node('Reshape', ['x', sizes(-1)])
+  const rows = builder.node('Reshape', [flat, sizes(6, -1)])
+  builder.nodeOutputs(
+    'Relu',
+    [builder.node('Reshape', [rows, sizes(3, 8)])],
+    {},
+    { outputs: ['y'] },
+  )
+  builder.nodeOutputs(
+    'Relu',
+    [builder.node('Reshape', [rows, sizes(0, 2, 2)])],
+    {},
+    { outputs: ['z'] },
+  )
+  builder.output('y', 'float32', [3, 8])
+  builder.output('z', 'float32', [6, 2, 2])
+  const lowered = lowerForCpu(builder.model(), block)
+  expect(operatorsOf(lowered).filter((name) => name === 'Reshape')).toHaveLength(3)
+  const x = normalTensor(randomStream(2, 'reshapes'), [2, 3, 4])
+  const [expected, actual] = [await run(builder.model(), { x }), await run(lowered, { x })]
+  for (const name of ['y', 'z']) expect(numbers(actual[name]!)).toEqual(numbers(expected[name]!))
 })
 
 test('a model without convolutions stays as it is', () => {

@@ -1,19 +1,25 @@
 /**
- * Transposed convolutions with a stride s, by phases: output s·q + a along an axis adds up
+ * Transposed convolutions with strides, by phases: output s·q + a along an axis adds up
  *
  *   w[k] · x[o] for s·o + k − p = s·q + a, that is k = s·t + r, o = q + e − t
  *
  * with r = (a + p) mod s and e = ⌊(a + p) / s⌋. So each phase is an ordinary convolution of x with every
- * s-th tap of the kernel, turned round, and DepthToSpace puts the phases beside each other: nothing is
- * computed that is not needed, and the blocked layout has fast kernels for all of it, but none for
- * ConvTranspose.
+ * s-th tap of the kernel, turned round, and the phases are put beside each other: nothing is computed that is
+ * not needed. In blocks of channels that is DepthToSpace, and the blocked layout has fast kernels for all of it, but none for
+ * ConvTranspose. For signals and volumes the elements of the last axis are brought into their places by a product with a
+ * 0/1 matrix, and those of the others in rows.
  */
 import { intAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
 import type { Model, Node } from '../../model/model.ts'
 import type { Emitter } from '../../operators/contract/gradient.ts'
-import { ints, range, reshape, transpose } from '../../operators/helpers/emission.ts'
+import { ints, range, reshape, slice, transpose } from '../../operators/helpers/emission.ts'
+import { formula } from '../../operators/helpers/formula.ts'
+import { float32 } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
 import { RewritingEmitter } from './rewriting-emitter.ts'
+
+/** Rows up to this length are rearranged by a product: the 0/1 matrix grows with its square. */
+const widestProduct = 64
 
 /** One phase along an axis: its taps in the order of the convolution, and its pads. */
 interface Phase {
@@ -22,7 +28,7 @@ interface Phase {
   readonly end: number
 }
 
-/** @param block channels per block: others than multiples of it are left to ConvTranspose */
+/** @param block channels per block of the runtime's blocked layout; 1 where it has none */
 export function phaseTranspositions(model: Model, block: number): Model {
   const rewriter = new Rewriter(model)
   const emitter = new RewritingEmitter(rewriter, model)
@@ -37,47 +43,63 @@ export function phaseTranspositions(model: Model, block: number): Model {
   return changed ? rewriter.model() : model
 }
 
-/** The phases along rows and columns; undefined where the node is computed as it stands. */
-function phasesOf(
-  emitter: Emitter,
-  node: Node,
-  block: number,
-): readonly [readonly Phase[], readonly Phase[]] | undefined {
+interface Phased {
+  /** The phases along each axis. */
+  readonly phases: readonly (readonly Phase[])[]
+  /** Sizes of the kernel and of the output. */
+  readonly kernel: readonly number[]
+  readonly outputs: readonly number[]
+  readonly inBlocks: boolean
+}
+
+/** How the node is computed by phases; undefined where it is computed as it stands. */
+function phasesOf(emitter: Emitter, node: Node, block: number): Phased | undefined {
   if (node.opType !== 'ConvTranspose' || node.domain !== '') return undefined
   const [x, weight] = node.inputs.map((name) => emitter.info(name).shape)
   const { dtype, shape: y } = emitter.info(node.outputs[0]!)
-  const kernel = intsAttribute(node, 'kernel_shape') ?? weight?.slice(2)
-  const strides = intsAttribute(node, 'strides') ?? []
-  const pads = intsAttribute(node, 'pads') ?? [0, 0, 0, 0]
-  const [stride = 1] = strides
-  const group = intAttribute(node, 'group', 1)
-  const [filters, channels] = [x?.[1], y?.[1]]
-  const inBlocks = [filters, channels].every(
-    (count) => typeof count === 'number' && count % block === 0,
-  )
-  const isDepthwise = group === filters && group === channels
-  if (dtype !== 'float32' || x?.length !== 4 || !inBlocks || (group > 1 && !isDepthwise))
+  if (dtype !== 'float32' || !x || !y || !weight?.every((dim) => typeof dim === 'number'))
     return undefined
-  if (stride < 2 || strides.some((other) => other !== stride)) return undefined
+  const spatial = range(x.length - 2)
+  const kernel = weight.slice(2) as readonly number[]
+  const strides = intsAttribute(node, 'strides') ?? spatial.map(() => 1)
+  const pads = intsAttribute(node, 'pads') ?? spatial.flatMap(() => [0, 0])
+  const group = intAttribute(node, 'group', 1)
+  const [filters, channels] = [x[1], y[1]]
+  const isDepthwise = group === filters && group === channels
+  const inBlocks =
+    block > 1 &&
+    spatial.length === 2 &&
+    strides[0] === strides[1] &&
+    (group === 1 || isDepthwise) &&
+    [filters, channels].every((count) => typeof count === 'number' && count % block === 0)
+  // Of images in the plain layout, the kernel of the operator is as fast; of signals and volumes it is not.
+  if (!inBlocks && (group > 1 || spatial.length === 2)) return undefined
+  if (strides.every((stride) => stride === 1)) return undefined
   if ((intsAttribute(node, 'dilations') ?? []).some((dilation) => dilation !== 1)) return undefined
   const automatic = stringAttribute(node, 'auto_pad', 'NOTSET') !== 'NOTSET'
   if (automatic || node.attributes.has('output_shape')) return undefined
-  const [rows, columns] = [0, 1].map((i) => {
-    const [taps, given, output] = [kernel?.[i], x[i + 2], y?.[i + 2]]
-    if (typeof taps !== 'number' || typeof given !== 'number' || typeof output !== 'number')
-      return undefined
-    return output % stride === 0 ? phasesAlong(taps, stride, pads[i]!, given, output) : undefined
+  const phases = spatial.map((i) => {
+    const [stride, given, output] = [strides[i]!, x[i + 2], y[i + 2]]
+    if (typeof given !== 'number' || typeof output !== 'number') return undefined
+    if (inBlocks && output % stride !== 0) return undefined
+    return phasesAlong(kernel[i]!, stride, pads[i]!, given, Math.ceil(output / stride))
   })
-  return rows && columns ? [rows, columns] : undefined
+  if (!phases.every((list) => list !== undefined)) return undefined
+  // What nothing reaches would be the bias.
+  if (node.inputs[2] && phases.some((list) => list.some(isEmpty))) return undefined
+  return { phases, kernel, outputs: y.slice(2) as readonly number[], inBlocks }
 }
 
-/** Undefined where a phase has no tap, or would need a negative pad. */
+/** Where the kernel is smaller than the stride, nothing reaches some outputs. */
+const isEmpty = ({ taps }: Pick<Phase, 'taps'>): boolean => taps.length === 0
+
+/** The phases of `size` outputs each. Undefined where one would need a negative pad, or none has a tap. */
 function phasesAlong(
   kernel: number,
   stride: number,
   pad: number,
   input: number,
-  output: number,
+  size: number,
 ): readonly Phase[] | undefined {
   const phases = range(stride).map((phase): Phase => {
     const rest = (phase + pad) % stride
@@ -86,44 +108,107 @@ function phasesAlong(
     return {
       taps: taps.reverse(),
       begin: taps.length - 1 - shift,
-      end: output / stride + shift - input,
+      end: size + shift - input,
     }
   })
-  const fits = ({ taps, begin, end }: Phase) => taps.length > 0 && begin >= 0 && end >= 0
-  return phases.every(fits) ? phases : undefined
+  const fits = ({ taps, begin, end }: Phase) => isEmpty({ taps }) || (begin >= 0 && end >= 0)
+  return phases.every(fits) && !phases.every(isEmpty) ? phases : undefined
 }
 
 function byPhases(
   emitter: Emitter,
   rewriter: Rewriter,
   node: Node,
-  [down, across]: readonly [readonly Phase[], readonly Phase[]],
+  { phases, kernel, outputs, inBlocks }: Phased,
 ): string {
   const [x = '', weight = '', bias = ''] = node.inputs.map((name) => rewriter.value(name))
-  const [filters, perGroup, , width] = emitter.info(node.inputs[1]!).shape as readonly number[]
+  const [filters, perGroup] = emitter.info(node.inputs[1]!).shape as readonly number[]
   const group = intAttribute(node, 'group', 1)
-  const field = down.flatMap(({ taps }) => taps).length * width!
+  const field = kernel.reduce((a, b) => a * b, 1)
   // [M, C, K·L] as [C, K·L, M]: matrices are transposed, and whole rows are picked.
   const rows = transpose(emitter, reshape(emitter, weight, [filters!, perGroup! * field]), [1, 0])
   const kernels = reshape(emitter, rows, [perGroup!, field, filters!])
-  const phases = down.flatMap((row) =>
-    across.map((column) => {
-      const taps = row.taps.flatMap((k) => column.taps.map((l) => k * width! + l))
-      const picked = emitter.op('Gather', [kernels, ints(emitter, taps)], { axis: 1 })
-      const order = group === 1 ? [0, 2, 1] : [2, 0, 1]
-      const dims = group === 1 ? [perGroup!, filters!] : [filters!, 1]
-      const kernel = reshape(emitter, transpose(emitter, picked, order), [
-        ...dims,
-        row.taps.length,
-        column.taps.length,
-      ])
-      return emitter.op('Conv', [x, kernel, ...(bias === '' ? [] : [bias])], {
-        kernel_shape: [row.taps.length, column.taps.length],
-        pads: [row.begin, column.begin, row.end, column.end],
-        ...(group === 1 ? {} : { group }),
-      })
-    }),
+  const convolved = combinations(phases).map((along) => {
+    if (along.some(isEmpty)) return undefined
+    const taps = along.reduce<readonly number[]>(
+      (found, { taps }, i) => found.flatMap((before) => taps.map((k) => before * kernel[i]! + k)),
+      [0],
+    )
+    const picked = emitter.op('Gather', [kernels, ints(emitter, taps)], { axis: 1 })
+    const order = group === 1 ? [0, 2, 1] : [2, 0, 1]
+    const dims = group === 1 ? [perGroup!, filters!] : [filters!, 1]
+    const counts = along.map(({ taps }) => taps.length)
+    const own = reshape(emitter, transpose(emitter, picked, order), [...dims, ...counts])
+    return emitter.op('Conv', [x, own, ...(bias === '' ? [] : [bias])], {
+      kernel_shape: counts,
+      pads: [...along.map(({ begin }) => begin), ...along.map(({ end }) => end)],
+      ...(group === 1 ? {} : { group }),
+    })
+  })
+  const [some] = convolved.filter((part) => part !== undefined)
+  const parts = convolved.map((part) => part ?? formula(emitter, some!).mul(some!, 0))
+  if (inBlocks) {
+    const blocksize = phases[0]!.length
+    return emitter.op('DepthToSpace', [emitter.op('Concat', parts, { axis: 1 })], { blocksize })
+  }
+  const strides = phases.map((list) => list.length)
+  const sizes = outputs.map((output, i) => Math.ceil(output / strides[i]!))
+  const whole = sizes.map((size, i) => size * strides[i]!)
+  const images = reshape(emitter, interleaved(emitter, parts, strides, sizes), [
+    { of: x, axis: 0 },
+    perGroup!,
+    ...whole,
+  ])
+  const beyond = range(outputs.length).filter((i) => whole[i] !== outputs[i])
+  if (beyond.length === 0) return images
+  const axes = beyond.map((i) => i + 2)
+  const ends = beyond.map((i) => outputs[i]!)
+  return slice(emitter, images, axes, Array(beyond.length).fill(0), ends)
+}
+
+/** All combinations of one phase of each axis, in row order. */
+const combinations = (phases: readonly (readonly Phase[])[]): readonly (readonly Phase[])[] =>
+  phases.reduce<readonly (readonly Phase[])[]>(
+    (found, list) => found.flatMap((before) => list.map((phase) => [...before, phase])),
+    [[]],
   )
-  const blocksize = down.length
-  return emitter.op('DepthToSpace', [emitter.op('Concat', phases, { axis: 1 })], { blocksize })
+
+/** The elements of all phases, given in row order, in the order of the image. */
+function interleaved(
+  emitter: Emitter,
+  phases: readonly string[],
+  strides: readonly number[],
+  sizes: readonly number[],
+): string {
+  let parts = phases
+  // Elements that lie beside each other already.
+  let length = 1
+  for (const axis of range(sizes.length).reverse()) {
+    const [stride, size] = [strides[axis]!, sizes[axis]!]
+    const isLast = axis === sizes.length - 1
+    const rows = isLast ? size : length
+    const own = parts
+    parts = range(own.length / stride).map((k) => {
+      const lines = own
+        .slice(k * stride, (k + 1) * stride)
+        .map((part) => reshape(emitter, part, [-1, rows]))
+      const joined = stride === 1 ? lines[0]! : emitter.op('Concat', lines, { axis: 1 })
+      return isLast && stride > 1 ? alternating(emitter, joined, stride, size) : joined
+    })
+    length *= stride * size
+  }
+  return parts[0]!
+}
+
+/** Rows of `count` runs of `size` elements each, as rows in which the runs take turns. */
+function alternating(emitter: Emitter, rows: string, count: number, size: number): string {
+  const width = count * size
+  if (width > widestProduct) {
+    const runs = reshape(emitter, rows, [-1, count, size])
+    return transpose(emitter, runs, [0, 2, 1])
+  }
+  const moves = new Float32Array(width * width)
+  for (const run of range(count))
+    for (const i of range(size)) moves[(run * size + i) * width + i * count + run] = 1
+  return emitter.op('MatMul', [rows, emitter.constant(float32([width, width], moves))])
 }

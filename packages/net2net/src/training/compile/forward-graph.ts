@@ -7,6 +7,7 @@ import { capturedValues } from '../../model/links.ts'
 import type { Graph, Model, Node, Shape } from '../../model/model.ts'
 import { opsetOf, requiredInputs } from '../../model/model.ts'
 import { describeNode } from '../../model/names.ts'
+import type { OutputMeaning } from '../../model/output-meaning.ts'
 import type { TrainingContext, TrainingReplacement } from '../../operators/contract/facets.ts'
 import type { Target } from '../../operators/contract/gradient.ts'
 import { declaredInfo, withDeclared } from '../../operators/inference.ts'
@@ -17,13 +18,13 @@ import { emitUniform, RANDOM_KEY, randomKey } from './uniform.ts'
 
 export interface ForwardOptions {
   readonly loss: Loss | LossName
-  readonly output?: string
-  readonly target?: Target
-  readonly targetShape?: Shape
+  readonly output?: string | undefined
+  readonly target?: Target | undefined
+  readonly targetShape?: Shape | undefined
   /** Initializers whose values change, so that nothing may be concluded from them. */
   readonly variables: readonly string[]
   /** Use the operators' training forms. */
-  readonly training?: { readonly seed: number; readonly frozen: ReadonlySet<string> }
+  readonly training?: { readonly seed: number; readonly frozen: ReadonlySet<string> } | undefined
 }
 
 /** The part of the model that the loss needs, in a builder of its own. */
@@ -31,7 +32,9 @@ export class ForwardGraph {
   readonly builder = new GraphBuilder()
   readonly emitter: GraphEmitter
   readonly inputs: readonly string[]
-  /** What the loss is of: the model's output, or the logits below it. */
+  /** The model's output that the loss is of. */
+  readonly modelOutput: string
+  /** What the loss is computed from: the model's output, or the logits below it. */
   readonly prediction: string
   readonly target: TargetType
   readonly variables: readonly string[]
@@ -50,6 +53,7 @@ export class ForwardGraph {
     this.#loss = lossOf(options.loss)
     const { graph } = source
     const output = outputOf(source, options.output)
+    this.modelOutput = output
     const last = graph.nodes.find((node) => node.outputs.includes(output))
     const facet = last && operatorOf(last)?.training?.link
     const linked = facet !== undefined && facet.kind === this.#loss.link
@@ -151,6 +155,7 @@ export class ForwardGraph {
       info: (name) => emitter.info(name),
       hint: (...call) => emitter.hint(...call),
       hintOf: (name) => emitter.hintOf(name),
+      fresh: (hint) => this.builder.names.fresh(hint),
       uniformLike: (value) => {
         if (!this.drawsRandomly) {
           const key = randomKey(seed)
@@ -161,6 +166,17 @@ export class ForwardGraph {
         }
         return emitUniform(emitter, RANDOM_KEY, value, this.#streams++)
       },
+    }
+  }
+
+  /** What the numbers of the model's output mean to the loss. */
+  get meaning(): OutputMeaning {
+    const { name, link } = this.#loss
+    const { classAxis } = this.target
+    return {
+      loss: name,
+      ...(link ? { activation: link } : {}),
+      ...(classAxis === undefined ? {} : { axis: classAxis }),
     }
   }
 

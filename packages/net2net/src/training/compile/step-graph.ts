@@ -12,6 +12,7 @@
 import { backward } from '../../autodiff/backward.ts'
 import { refusedError, usageError } from '../../errors.ts'
 import type { Model, Shape } from '../../model/model.ts'
+import type { OutputMeaning } from '../../model/output-meaning.ts'
 import { type Emitter, isCpu, type Target } from '../../operators/contract/gradient.ts'
 import { separateConstants } from '../../operators/shared-constants.ts'
 import type { LeftConstant } from '../../operators/trainable.ts'
@@ -23,43 +24,50 @@ import { upgrade } from '../../passes/upgrade-opset.ts'
 import { float32, materialize, Tensor } from '../../tensor/tensor.ts'
 import { freshPlateau, rateAt } from '../schedules.ts'
 import { ForwardGraph } from './forward-graph.ts'
-import { sumOf } from './losses/counts.ts'
+import { isVector, type JoinedState, JoinedVectors } from './joined-vectors.ts'
+import { number, sumOf } from './losses/counts.ts'
 import type { Loss, LossName, TargetType } from './losses/index.ts'
 import { clipByNorm } from './optimizers/clip.ts'
-import type { Optimizer, Slot } from './optimizers/optimizer.ts'
+import { type Optimizer, type Slot, slotName } from './optimizers/optimizer.ts'
+import { type GroupOptions, parameterGroups } from './parameter-groups.ts'
 import { chooseParameters, forServing, withConstantsAsInitializers } from './trainable.ts'
 import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
 
-export interface StepOptions {
+export interface StepOptions extends GroupOptions {
   readonly loss: Loss | LossName
   readonly optimizer: Optimizer
   /** Names or patterns (`conv1*`) of parameters, or of layers, that stay as they are. */
-  readonly freeze?: readonly string[]
+  readonly freeze?: readonly string[] | undefined
   /**
    * Names or patterns of what is trained, and nothing else. They may name any floating-point constant,
    * also one that would not be taken for a parameter.
    */
-  readonly trainOnly?: readonly string[]
+  readonly trainOnly?: readonly string[] | undefined
   /** Add the outputs `PARAMETER.gradient`. */
-  readonly gradients?: boolean
+  readonly gradients?: boolean | undefined
   /**
    * Add an output (see `stateSum`): the sum of all that the step computes for the next one. It is finite
    * only if all of that is, so one number a step tells whether to look closer.
    */
-  readonly watch?: boolean
+  readonly watch?: boolean | undefined
   /** Scale the gradients so that their common norm is at most this. */
-  readonly clipNorm?: number
+  readonly clipNorm?: number | undefined
   /** Which of the model's outputs the loss is of. Default: the first. */
-  readonly output?: string
+  readonly output?: string | undefined
   /**
    * The shape of a batch's targets, [batch, …], where it is known: it tells the loss which axis of the
    * predictions holds the classes.
    */
-  readonly targetShape?: Shape
+  readonly targetShape?: Shape | undefined
   /** Which forms may be emitted. Default: standard ONNX for any runtime. */
-  readonly target?: Target
+  readonly target?: Target | undefined
+  /**
+   * Take all vectors that are trained (biases, scales) as one input, and give them back as one output: see `JoinedState`.
+   * Default: every parameter and slot under its own name.
+   */
+  readonly joinVectors?: boolean | undefined
   /** Seed of the random masks (Dropout). Default 0. */
-  readonly seed?: number
+  readonly seed?: number | undefined
 }
 
 export interface SlotState {
@@ -74,6 +82,9 @@ export interface StepGraph {
   /** Names of the inputs that data is fed to. */
   readonly inputs: readonly string[]
   readonly target: TargetType
+  /** Which of the model's outputs the loss is of, and what its numbers mean to the loss. */
+  readonly output: string
+  readonly meaning: OutputMeaning
   /** Trained parameters. */
   readonly parameters: readonly string[]
   /** Constants that could be taken for parameters and stay as they are, and why. */
@@ -81,6 +92,8 @@ export interface StepGraph {
   /** Running statistics that each step updates. */
   readonly statistics: readonly string[]
   readonly slots: readonly SlotState[]
+  /** Which of the state is not an input of its own. */
+  readonly joined: readonly JoinedState[]
   /** All state (parameters, statistics, slots, random key) at its start. */
   readonly state: ReadonlyMap<string, Tensor>
   /** Does the graph count right predictions? */
@@ -115,7 +128,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const reached = backward(
     emitter,
     forward.nodes(),
-    new Map([[forward.prediction, gradient()]]),
+    new Map([gradient ? [forward.prediction, gradient()] : [loss, number(emitter, 1)]]),
     forward.variables,
   )
   if (reached.size === 0)
@@ -125,6 +138,10 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const limit = options.clipNorm
   if (limit !== undefined && !(limit > 0))
     throw usageError(`The norm to clip gradients to must be positive, not ${limit}.`)
+  if (limit !== undefined && optimizer.slots.some(({ name }) => name === 'accumulated'))
+    throw usageError(
+      'Gradients that are accumulated cannot be clipped: it would be those of each batch, not their sum.',
+    )
   const gradients = limit === undefined ? reached : clipByNorm(emitter, reached, limit)
 
   builder.input('learning_rate', 'float32', [])
@@ -137,30 +154,44 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const next = new Map<string, string>()
   const slots: SlotState[] = []
   const parameters = forward.variables.filter((name) => gradients.has(name))
+  const groupOf = parameterGroups(separate, parameters, options)
+  // What is joined has one update.
+  const isJoinable = options.joinVectors && !options.rates && !options.decayOnly
+  const vectors = isJoinable ? parameters.filter((name) => isVector(emitter, name)) : []
+  const joined = vectors.length > 1 ? new JoinedVectors(builder, emitter, vectors) : undefined
   for (const parameter of parameters) {
     const tensor = materialize(source.graph.initializers.get(parameter)!.tensor)
     state.set(parameter, tensor)
+    const isJoined = joined?.vectors.includes(parameter) ?? false
     for (const slot of optimizer.slots) {
       const name = slotName(parameter, slot.name)
       builder.names.claim(name)
       slots.push({ name, parameter, slot: slot.name })
       const value = initialSlot(slot, tensor)
       state.set(name, value)
+      if (isJoined) continue
       builder.initializer(name, value)
       builder.input(name, value.dtype, value.dims)
       emitter.declare(name, { dtype: value.dtype, shape: value.dims })
     }
+    if (isJoined) continue
+    const { rate, decays } = groupOf(parameter, tensor)
     const update = optimizer.update({
       emitter,
       parameter,
       gradient: gradients.get(parameter)!,
-      learningRate: 'learning_rate',
+      learningRate:
+        rate === 1
+          ? 'learning_rate'
+          : emitter.op('Mul', ['learning_rate', emitter.constant(float32([], [rate]))]),
+      decays,
       slot: (name) => slotName(parameter, name),
     })
     next.set(parameter, update.parameter)
     for (const slot of optimizer.slots)
       next.set(slotName(parameter, slot.name), update.slots[slot.name]!)
   }
+  for (const [name, value] of joined?.update(optimizer, gradients) ?? []) next.set(name, value)
   for (const [name, value] of forward.updates) {
     state.set(name, materialize(source.graph.initializers.get(name)!.tensor))
     next.set(name, value)
@@ -171,6 +202,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   }
   for (const [name, tensor] of state) {
     // Parameters and statistics are initializers already; they become inputs as well.
+    if (joined?.vectors.includes(name)) continue
     if (parameters.includes(name) || forward.updates.has(name))
       builder.input(name, tensor.dtype, tensor.dims)
   }
@@ -188,6 +220,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
         .filter(({ slot }) => optimizer.slots.some(({ name, shows }) => shows && name === slot))
         .map(({ name }) => name),
     )
+    for (const name of joined?.shown(optimizer) ?? []) shown.add(name)
     const watched = [...next].filter(([name]) => name !== RANDOM_KEY && !shown.has(name))
     const sum = sumOfAll(
       emitter,
@@ -197,14 +230,18 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     forward.output(stateSum, sum)
   }
   const whole = forward.model()
+  const graph = joined?.split(whole.graph) ?? whole.graph
   return {
-    model: { ...whole, graph: nearestFirst(whole.graph) },
+    model: { ...whole, graph: nearestFirst(graph) },
     inputs: forward.inputs,
     target: forward.target,
+    output: forward.modelOutput,
+    meaning: forward.meaning,
     parameters,
     left,
     statistics: [...forward.updates.keys()],
     slots,
+    joined: joined?.states(optimizer) ?? [],
     state,
     counts: correct !== undefined,
     stateSum,
@@ -226,13 +263,22 @@ export interface EvaluationGraph {
   readonly inputs: readonly string[]
   readonly target: TargetType
   readonly counts: boolean
+  /** What the numbers of the model's output mean to the loss. */
+  readonly meaning: OutputMeaning
+  /** The names of all outputs. */
+  readonly outputs: readonly string[]
+  /** The name of the output that `prediction` adds. */
+  readonly prediction: string | undefined
+}
+
+export interface EvaluationGraphOptions
+  extends Pick<StepOptions, 'loss' | 'output' | 'target' | 'targetShape'> {
+  /** Add an output with what the loss is computed from: the model's output, or the logits below it. */
+  readonly prediction?: boolean
 }
 
 /** The model with outputs `loss` (mean of the batch) and `correct`, with its weights constant. */
-export function buildEvaluation(
-  model: Model,
-  options: Pick<StepOptions, 'loss' | 'output' | 'target' | 'targetShape'>,
-): EvaluationGraph {
+export function buildEvaluation(model: Model, options: EvaluationGraphOptions): EvaluationGraph {
   const single = inFloat32(forServing(model)).model
   const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(single)))
   const forward = new ForwardGraph(source, { ...options, variables: [] })
@@ -240,15 +286,19 @@ export function buildEvaluation(
   const right = correct?.()
   forward.output('loss', loss)
   if (right !== undefined) forward.output('correct', right)
+  const prediction = options.prediction ? forward.builder.names.fresh('prediction') : undefined
+  if (prediction !== undefined) forward.output(prediction, forward.prediction)
+  const evaluation = forward.model()
   return {
-    model: forward.model(),
+    model: evaluation,
     inputs: forward.inputs,
     target: forward.target,
     counts: correct !== undefined,
+    meaning: forward.meaning,
+    outputs: evaluation.graph.outputs.map(({ name }) => name),
+    prediction,
   }
 }
-
-export const slotName = (parameter: string, slot: Slot['name']): string => `${parameter}.${slot}`
 
 /** A slot's value before the first step. */
 export function initialSlot({ shape, initial }: Slot, parameter: Tensor): Tensor {

@@ -24,6 +24,24 @@ function viewedAs(tensor: Tensor, shape: Shape | undefined): Tensor {
     : new Tensor<NumericDType>(tensor.dtype, sizes, tensor.data)
 }
 
+/** Copies of the tensors one after the other in one vector; adds each of them to `views`. */
+function joinedTensor(
+  parts: readonly string[],
+  state: ReadonlyMap<string, Tensor>,
+  views: Map<string, Tensor>,
+): Tensor {
+  const sources = parts.map((name) => state.get(name)!)
+  const whole = new Float32Array(sources.reduce((sum, { data }) => sum + data.length, 0))
+  let offset = 0
+  for (const [i, { data, dims }] of sources.entries()) {
+    const own = whole.subarray(offset, offset + data.length)
+    own.set(data as Float32Array)
+    views.set(parts[i]!, float32(dims, own))
+    offset += data.length
+  }
+  return float32([whole.length], whole)
+}
+
 export class BufferedStepper implements Stepper {
   readonly #session: Session
   readonly #adapt: FeedAdapter
@@ -39,12 +57,20 @@ export class BufferedStepper implements Stepper {
     this.#adapt = feedAdapter(graph)
     const shapes = new Map(session.inputs.map(({ name, shape }) => [name, shape]))
     const side = (): Side => {
-      const tensors = new Map([...state].map(([name, tensor]) => [name, copyTensor(tensor)]))
+      const fed = new Map<string, Tensor>()
+      const views = new Map<string, Tensor>()
+      for (const { name, parts } of graph.joined) fed.set(name, joinedTensor(parts, state, views))
+      const tensors = new Map<string, Tensor>()
+      for (const [name, tensor] of state) {
+        const own = views.get(name) ?? copyTensor(tensor)
+        tensors.set(name, own)
+        if (!views.has(name)) fed.set(name, own)
+      }
       const outputs: Record<string, Tensor> = { loss: this.#loss }
       if (graph.counts) outputs.correct = this.#correct
       if (graph.stateSum !== undefined) outputs[graph.stateSum] = this.#stateSum
       const feeds: Record<string, Tensor> = { learning_rate: this.#rate }
-      for (const [name, tensor] of tensors) {
+      for (const [name, tensor] of fed) {
         feeds[name] = viewedAs(tensor, shapes.get(name))
         outputs[`${name}.next`] = feeds[name]
       }

@@ -8,33 +8,46 @@ import {
   type TrainingData,
 } from '../../data/samples.ts'
 import { Net2NetError, usageError } from '../../errors.ts'
-import { mustHaveClassesOf } from '../../model/classes.ts'
+import { classesOf, mustHaveClassesOf } from '../../model/classes.ts'
 import type { Model } from '../../model/model.ts'
 import { encodeModel } from '../../onnx/encode.ts'
 import { inferModel } from '../../operators/inference.ts'
 import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import { byteLengthOf } from '../../tensor/dtype.ts'
 import { float32, type Tensor } from '../../tensor/tensor.ts'
-import type { Loss, LossName } from '../compile/losses/index.ts'
+import { type Loss, type LossName, lossNames } from '../compile/losses/index.ts'
 import { buildEvaluation, type EvaluationGraph } from '../compile/step-graph.ts'
+import { type Metric, metricOf } from '../metrics/metrics.ts'
+import { collectOutcomes } from '../metrics/outcomes.ts'
+import { type MetricsReport, reportOf } from '../metrics/report.ts'
 import { withByteInputs } from './byte-inputs.ts'
 import { feedAdapter, mustFitSamples, targetShapeOf } from './feeds.ts'
+import { storedLoss } from './probabilities.ts'
 
 export interface EvaluateOptions {
-  readonly loss: Loss | LossName
+  /** Default: the one that the model was trained with, where it tells. */
+  readonly loss?: Loss | LossName | undefined
   readonly runtime: Runtime
   /**
    * Samples per run at most; default 100. Fewer where they would take much memory, which costs more
    * time than it saves, and as many as the model takes where it takes one number only. The result
    * is the mean over all samples whatever the size.
    */
-  readonly batchSize?: number
-  readonly session?: SessionOptions
-  readonly output?: string
+  readonly batchSize?: number | undefined
+  readonly session?: SessionOptions | undefined
+  readonly output?: string | undefined
   readonly signal?: AbortSignal | undefined
+  /** What to measure besides the loss: names, metrics of your own, or what is usual. Default: nothing. */
+  readonly metrics?: readonly (Metric | string)[] | 'usual' | undefined
+  /** With `metrics`: whether to compute their 95% intervals. Default true. */
+  readonly intervals?: boolean | undefined
+  /** With `metrics`: of the resamples for the intervals. Default 0. */
+  readonly seed?: number | undefined
+  /** Told how many samples are done. */
+  readonly onProgress?: ((done: number) => void) | undefined
 }
 
-export interface Evaluation {
+export interface Evaluation extends Partial<MetricsReport> {
   readonly loss: number
   /** Share of right predictions, for losses of classes. */
   readonly accuracy?: number
@@ -56,28 +69,51 @@ export async function evaluate(
   what = 'The data',
   again = false,
 ): Promise<Evaluation> {
-  const { runtime, session: sessionOptions, signal } = options
+  const { runtime, session: sessionOptions, signal, metrics: asked } = options
+  const metrics = asked === undefined || asked === 'usual' ? asked : asked.map(metricOf)
   const { graph, fed, samples, size } = await prepared(model, data, options, what, again)
+  const { activation, axis } = graph.meaning
+  const scores = metrics === 'usual' ? isFewClasses(graph) : metrics?.some((one) => one.scores)
+  const collector =
+    metrics &&
+    collectOutcomes({ activation, axis, ignored: graph.target.ignored, scores: scores === true })
   const session = await runtime.createSession(encodeModel(fed.model), sessionOptions)
   try {
     const adapt = feedAdapter(fed)
     const feeds: Record<string, Tensor> = {}
     const results: Record<string, Tensor> = { loss: float32([], [0]) }
     if (graph.counts) results.correct = float32([], [0])
-    let [total, correct, predictions] = [0, 0, 0]
+    let [total, correct, predictions, done] = [0, 0, 0, 0]
     for await (const batch of batchesOf(samples, size)) {
       throwIfAborted(signal)
       const count = adapt(batch, feeds)
-      await session.run(feeds, results)
-      total += Number(results.loss!.data[0]) * count
-      correct += Number(results.correct?.data[0] ?? 0)
+      const given = collector && (await session.run(feeds, graph.outputs))
+      if (given) collector.add(given[graph.prediction!]!, feeds.target!)
+      else await session.run(feeds, results)
+      const { loss, correct: right } = given ?? results
+      total += Number(loss!.data[0]) * count
+      correct += Number(right?.data[0] ?? 0)
       predictions += count
+      done += batch.target.dims[0] ?? 1
+      options.onProgress?.(done)
     }
     if (predictions === 0) throw emptyData(what, again)
+    const loss = total / predictions
+    const report =
+      collector &&
+      metrics &&
+      reportOf(collector.outcomes(), {
+        metrics,
+        intervals: options.intervals ?? true,
+        seed: options.seed ?? 0,
+        classNames: classesOf(model),
+        loss,
+      })
     return {
-      loss: total / predictions,
+      loss,
       ...(graph.counts ? { accuracy: correct / predictions } : {}),
       predictions,
+      ...report,
     }
   } finally {
     await session.release()
@@ -116,14 +152,15 @@ async function prepared(
   what: string,
   again = false,
 ) {
-  const { loss, output, batchSize = 100, session } = options
+  const { output, batchSize = 100, session } = options
   if (!(Number.isInteger(batchSize) && batchSize >= 1))
     throw usageError(`batchSize must be a whole number from 1 on, not ${batchSize}.`)
   mustServe(data, what, 1)
   const graph = buildEvaluation(model, {
-    loss,
+    loss: options.loss ?? lossFor(model, output),
     ...targetShapeOf(data),
-    ...(output === undefined ? {} : { output }),
+    output,
+    prediction: options.metrics !== undefined,
   })
   const size = samplesPerRun(graph, batchSize)
   if (isSampleSet(data) && graph.target.classes !== undefined)
@@ -133,8 +170,36 @@ async function prepared(
   const fed = { ...(bytes ?? graph), target: graph.target }
   const samples = bytes?.samples ?? data
   if (isSampleSet(samples) && !again) await mustFitSamples(fed, samples, size)
+  if (Array.isArray(options.metrics)) mustBeMeasurable(options.metrics, graph)
   return { graph, fed, samples, size }
 }
+
+/** @throws usage where the model does not tell */
+function lossFor(model: Model, output: string | undefined): LossName {
+  const stored = storedLoss(model, output)
+  if (stored) return stored
+  throw usageError('The model does not tell which loss it was trained with: give one.', {
+    hint: `Known by name: ${lossNames.join(', ')}.`,
+  })
+}
+
+/** Refuses metrics that are not of the model's kind of predictions, before anything is computed. */
+function mustBeMeasurable(
+  metrics: readonly (Metric | string)[],
+  { meaning: { activation }, target }: EvaluationGraph,
+): void {
+  const isSoftmax = activation === 'softmax'
+  const sizes = target.shape.slice(1).filter((dim) => typeof dim === 'number')
+  const width = isSoftmax ? (target.classes ?? 2) : sizes.reduce((a, b) => a * b, 1)
+  const none = float32([1, width], new Float32Array(width))
+  const collector = collectOutcomes({ activation, scores: true })
+  collector.add(none, isSoftmax ? float32([1], [0]) : none)
+  const outcomes = collector.outcomes()
+  for (const metric of metrics) if (typeof metric === 'string') metricOf(metric).measure(outcomes)
+}
+
+/** With more classes, the probabilities of all of them are not kept unasked. */
+const isFewClasses = ({ target }: EvaluationGraph) => (target.classes ?? 0) <= 100
 
 /** Larger values than this leave the caches, and the first run waits for their memory. */
 const largestValueBytes = 16 * 2 ** 20
@@ -142,7 +207,11 @@ const largestValueBytes = 16 * 2 ** 20
 /** How many samples a run takes: what the model fixes, or so few that no value is larger than that. */
 function samplesPerRun({ model, target }: EvaluationGraph, most: number): number {
   const [fixed] = target.shape
-  if (typeof fixed === 'number') return fixed
+  return typeof fixed === 'number' ? fixed : samplesWithin(model, most)
+}
+
+/** So many samples, or so few that no value of the model is larger than the limit. */
+export function samplesWithin(model: Model, most: number): number {
   let largest = 1
   for (const { dtype, shape } of inferModel(model).values()) {
     // Without a symbolic size it is not of samples.
@@ -158,5 +227,5 @@ function samplesPerRun({ model, target }: EvaluationGraph, most: number): number
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted)
-    throw new Net2NetError('interrupted', 'Training was interrupted.', { cause: signal.reason })
+    throw new Net2NetError('interrupted', 'Interrupted.', { cause: signal.reason })
 }

@@ -41,11 +41,35 @@ export type FeedAdapter = (batch: Batch, feeds: Record<string, Tensor>) => numbe
 export function feedAdapter(graph: FedGraph): FeedAdapter {
   const { model, inputs, target } = graph
   const types = new Map(model.graph.inputs.map(({ name, type }) => [name, type]))
+  const feedInputs = inputsAdapter(graph)
   const convert = targetConverter(target)
   return (batch, feeds) => {
     mustBeBatch(batch)
     const rows = batch.target.dims[0] ?? 1
     mustBeSize(target, rows)
+    feedInputs(batch, feeds)
+    for (const name of inputs) {
+      if (!isBatch(types.get(name), target) || feeds[name]!.dims[0] === rows) continue
+      const shown = inputs.length === 1 ? '' : ` "${name}"`
+      throw inputError(
+        `The data's input${shown} has ${feeds[name]!.dims[0]} samples in a batch, but there are ${rows} targets.`,
+      )
+    }
+    feeds.target = convert(batch.target)
+    const { ignored } = target
+    if (ignored !== undefined) return countOthers(feeds.target.data, ignored)
+    return elementCount(feeds.target.dims) / target.perPrediction
+  }
+}
+
+/**
+ * Puts the inputs of a batch into `feeds`, in the types that the model takes.
+ *
+ * @throws usage where there is no such input; input where one does not fit
+ */
+export function inputsAdapter({ model, inputs }: Pick<FedGraph, 'model' | 'inputs'>) {
+  const types = new Map(model.graph.inputs.map(({ name, type }) => [name, type]))
+  return (batch: Pick<Batch, 'inputs'>, feeds: Record<string, Tensor>): void => {
     const only = inputs.length === 1 ? Object.values(batch.inputs) : []
     for (const name of inputs) {
       const tensor = batch.inputs[name] ?? (only.length === 1 ? only[0] : undefined)
@@ -53,16 +77,8 @@ export function feedAdapter(graph: FedGraph): FeedAdapter {
         throw usageError(
           `The data has no input "${name}"; it has ${Object.keys(batch.inputs).join(', ')}.`,
         )
-      const type = types.get(name)
-      const shown = inputs.length === 1 ? '' : ` "${name}"`
-      feeds[name] = fitting(tensor, type, shown)
-      if (isBatch(type, target) && tensor.dims[0] !== rows)
-        throw inputError(
-          `The data's input${shown} has ${tensor.dims[0]} samples in a batch, but there are ${rows} targets.`,
-        )
+      feeds[name] = fitting(tensor, types.get(name), inputs.length === 1 ? '' : ` "${name}"`)
     }
-    feeds.target = convert(batch.target)
-    return elementCount(feeds.target.dims) / target.perPrediction
   }
 }
 
@@ -86,7 +102,7 @@ export async function mustFitSamples(
   if (typeof target.shape[0] === 'number') mustBeSize(target, samples.length % size || size)
   const { data, dtype } = samples.target ?? {}
   if (target.classes !== undefined && ArrayBuffer.isView(data) && !isHalf(dtype))
-    mustBeClasses(data, target.classes)
+    mustBeClasses(data, target.classes, target.ignored)
 }
 
 /** What is known of a batch's targets before any is taken, as an option of `buildStep`. */
@@ -174,11 +190,17 @@ const isHalf = (dtype: DType | undefined) => dtype === 'float16' || dtype === 'b
 const inFloat32 = (tensor: Tensor): Tensor =>
   float32(tensor.dims, tensor.data instanceof Float64Array ? tensor.data : toNumbers(tensor))
 
+function countOthers(labels: TypedArray, ignored: number): number {
+  let count = 0
+  for (const label of labels) if (Number(label) !== ignored) count++
+  return count
+}
+
 /** Class indices must be those of classes that there are. */
-function mustBeClasses(labels: TypedArray, classes: number): void {
+function mustBeClasses(labels: TypedArray, classes: number, ignored: number | undefined): void {
   for (const value of labels) {
     const index = Number(value)
-    if (!(Number.isInteger(index) && index >= 0 && index < classes))
+    if (!(Number.isInteger(index) && index >= 0 && index < classes) && index !== ignored)
       throw inputError(
         classes === 1
           ? `The data's targets hold the class ${value}, but the model has one output only.`
@@ -191,12 +213,17 @@ function mustBeClasses(labels: TypedArray, classes: number): void {
 }
 
 /** Targets as the loss wants them: class indices as int64, numbers as float32. */
-function targetConverter({ dtype, shape, classes }: TargetType): (target: Tensor) => Tensor {
+function targetConverter({
+  dtype,
+  shape,
+  classes,
+  ignored,
+}: TargetType): (target: Tensor) => Tensor {
   let held: Tensor | undefined
   return (given) => {
     const target = isHalf(given.dtype) ? inFloat32(given) : given
     const dims = fittingDims(target.dims, shape)
-    if (classes !== undefined) mustBeClasses(target.data, classes)
+    if (classes !== undefined) mustBeClasses(target.data, classes, ignored)
     if (target.dtype === dtype) return dims === target.dims ? target : retyped(target, dims)
     const count = target.data.length
     if (held?.data.length !== count || String(held.dims) !== String(dims))

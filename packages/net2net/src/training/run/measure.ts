@@ -5,9 +5,9 @@ import type { Model } from '../../model/model.ts'
 import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import { buildStep, type StepOptions } from '../compile/step-graph.ts'
 import { createStepper } from './create-stepper.ts'
-import { targetOf } from './targets.ts'
+import { formsFor } from './targets.ts'
 
-export interface MeasureOptions extends Omit<StepOptions, 'target'> {
+export interface MeasureOptions extends Omit<StepOptions, 'joinVectors' | 'target'> {
   readonly runtime: Runtime
   readonly session?: SessionOptions
   /** Steps before the clock starts; default 3. */
@@ -27,7 +27,7 @@ export async function measureStep(
   batch: Batch,
   { runtime, session = {}, warmUp = 3, timed = 5, goOn = () => true, ...rest }: MeasureOptions,
 ): Promise<number> {
-  const graph = buildStep(model, { ...rest, target: targetOf(runtime, session.device) })
+  const graph = buildStep(model, { ...rest, ...formsFor(runtime, session.device) })
   const stepper = await createStepper(graph, graph.state, runtime, session)
   try {
     const times: number[] = []

@@ -11,6 +11,8 @@ export interface EpochResult {
   readonly accuracy?: number
   readonly valLoss?: number
   readonly valAccuracy?: number
+  /** The metrics that were asked for, of the validation data. */
+  readonly metrics?: Readonly<Record<string, number>>
   /** Wall time of the epoch, validation included. */
   readonly seconds: number
   /** Of the epoch's last step. */
@@ -41,7 +43,7 @@ export interface TrainingState {
   readonly totals: EpochTotals
   readonly plateau: PlateauState
   readonly history: readonly EpochResult[]
-  /** Early stopping: the best watched loss, and the epochs since. */
+  /** The best of what is watched so far (where higher is better, its negative), and the epochs since. */
   readonly best: number
   readonly waited: number
   /** The parameters of the best epoch, where they are to be restored. */

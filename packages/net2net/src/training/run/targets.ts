@@ -1,4 +1,4 @@
-import type { Target } from '../../operators/contract/gradient.ts'
+import { isCpu, type Target } from '../../operators/contract/gradient.ts'
 import type { Device, Runtime } from '../../runtime/runtime.ts'
 
 /** The forms of operators that each device computes best. */
@@ -10,3 +10,9 @@ const targets: Readonly<Record<Device, Target>> = {
 
 export const targetOf = (runtime: Runtime, device: Device = 'cpu'): Target =>
   device === 'cpu' && runtime.webAssembly ? 'onnxruntime-wasm' : targets[device]
+
+/** How steps are compiled for a device. */
+export function formsFor(runtime: Runtime, device?: Device) {
+  const target = targetOf(runtime, device)
+  return { target, joinVectors: isCpu(target) }
+}

@@ -10,11 +10,14 @@ import {
 import { Net2NetError, usageError } from '../../errors.ts'
 import { mustHaveClassesOf, withClasses } from '../../model/classes.ts'
 import type { Model } from '../../model/model.ts'
+import { withColumns, withOutputMeaning } from '../../model/output-meaning.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { permutation, randomStream } from '../../tensor/random.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { buildStep, type StepGraph, type StepOptions, slotName } from '../compile/step-graph.ts'
+import { slotName } from '../compile/optimizers/optimizer.ts'
+import { buildStep, type StepGraph, type StepOptions } from '../compile/step-graph.ts'
 import { forServing, withParameters } from '../compile/trainable.ts'
+import { metricOf } from '../metrics/metrics.ts'
 import { afterEpoch, rateAt } from '../schedules.ts'
 import type { StepEvent, TrainOptions } from '../train-options.ts'
 import { createStepper } from './create-stepper.ts'
@@ -35,7 +38,7 @@ import {
   type TrainingState,
 } from './state.ts'
 import type { StepOutcome, Stepper } from './stepper.ts'
-import { targetOf } from './targets.ts'
+import { formsFor } from './targets.ts'
 
 export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from '../train-options.ts'
 
@@ -44,7 +47,7 @@ export const stepOptionsOf = (options: TrainOptions, data: TrainingData): StepOp
   ...options,
   ...targetShapeOf(data),
   watch: true,
-  target: targetOf(options.runtime, options.session?.device),
+  ...formsFor(options.runtime, options.session?.device),
 })
 
 /**
@@ -76,10 +79,12 @@ export class Training implements AsyncIterable<EpochResult> {
     this.step = compiled ?? buildStep(model, stepOptionsOf(options, data))
     this.#model = model
     if (isSampleSet(data)) {
-      const classes = this.step.target.classes === undefined ? undefined : data.classes
+      const classes = this.step.target.classAxis === undefined ? undefined : data.classes
       mustHaveClassesOf(model, classes, trainingData)
       if (classes) this.#model = withClasses(model, classes)
+      if (data.columns) this.#model = withColumns(this.#model, data.columns)
     }
+    this.#model = withOutputMeaning(this.#model, this.step.output, this.step.meaning)
     const { from } = inFloat32(model)
     this.notes = [
       ...[...from].map(
@@ -92,14 +97,15 @@ export class Training implements AsyncIterable<EpochResult> {
   }
 
   #evaluating(): EvaluateOptions {
-    const { evaluationBatchSize, loss, output, runtime, session, signal } = this.#options
+    const { evaluationBatchSize, loss, metrics, output, runtime, session, signal } = this.#options
     return {
       loss,
       runtime,
       signal,
-      ...(session ? { session } : {}),
-      ...(output === undefined ? {} : { output }),
-      ...(evaluationBatchSize === undefined ? {} : { batchSize: evaluationBatchSize }),
+      ...(metrics ? { metrics, intervals: false } : {}),
+      session,
+      output,
+      batchSize: evaluationBatchSize,
     }
   }
 
@@ -289,6 +295,13 @@ export class Training implements AsyncIterable<EpochResult> {
       ...(this.step.counts ? { accuracy: totals.correct / totals.predictions } : {}),
       ...(measured ? { valLoss: measured.loss } : {}),
       ...(measured?.accuracy === undefined ? {} : { valAccuracy: measured.accuracy }),
+      ...(measured?.metrics
+        ? {
+            metrics: Object.fromEntries(
+              Object.entries(measured.metrics).map(([name, { value }]) => [name, value]),
+            ),
+          }
+        : {}),
       seconds: seconds(),
       learningRate: totals.learningRate,
       step: this.#state.step,
@@ -300,7 +313,8 @@ export class Training implements AsyncIterable<EpochResult> {
 
   #afterEpoch(result: EpochResult): TrainingState {
     const { optimizer, earlyStopping } = this.#options
-    const watched = result.valLoss ?? result.loss
+    const plateauLoss = result.valLoss ?? result.loss
+    const watched = watchedOf(this.#options, result)
     const state = this.#state
     const better = watched < state.best - (earlyStopping?.minimumChange ?? 0)
     const best = better && earlyStopping?.restoreBest
@@ -310,7 +324,7 @@ export class Training implements AsyncIterable<EpochResult> {
       epoch: result.epoch,
       batch: 0,
       totals: noTotals,
-      plateau: afterEpoch(optimizer.learningRate, state.plateau, watched),
+      plateau: afterEpoch(optimizer.learningRate, state.plateau, plateauLoss),
       history: [...state.history, result],
       best: better ? watched : state.best,
       waited: better ? 0 : state.waited + 1,
@@ -326,6 +340,14 @@ export class Training implements AsyncIterable<EpochResult> {
   }
 }
 
+/** What is to become smaller: the loss, or the metric that is asked for. */
+function watchedOf({ earlyStopping, metrics = [] }: TrainOptions, result: EpochResult): number {
+  const metric = metrics.map(metricOf).find(({ name }) => name === earlyStopping?.metric)
+  if (!metric) return result.valLoss ?? result.loss
+  const value = result.metrics?.[metric.name] ?? Number.NaN
+  return metric.better === 'higher' ? -value : value
+}
+
 const trainingData = 'The training data'
 const validationData = 'The validation data'
 
@@ -338,6 +360,18 @@ function mustBeOptions(options: TrainOptions): void {
   for (const [name, value] of Object.entries(counts))
     if (value !== undefined && !(Number.isInteger(value) && value >= 1))
       throw usageError(`${name} must be a whole number from 1 on, not ${value}.`, { where: name })
+  const names = (options.metrics ?? []).map((metric) => metricOf(metric).name)
+  if (names.length > 0 && !options.validation)
+    throw usageError(
+      `The metrics ${names.join(', ')} are measured on validation data, but there are none.`,
+      { where: 'metrics' },
+    )
+  const watched = earlyStopping?.metric
+  if (watched !== undefined && !names.includes(watched))
+    throw usageError(
+      `Early stopping watches the metric "${watched}", which is not measured${names.length > 0 ? `; measured are ${names.join(', ')}` : ''}.`,
+      { where: 'earlyStopping.metric' },
+    )
   for (const [name, value] of Object.entries({ untilStep, minimumChange }))
     if (value !== undefined && !(value >= 0))
       throw usageError(`${name} must be a number from 0 on, not ${value}.`, { where: name })

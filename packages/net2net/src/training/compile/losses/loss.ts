@@ -16,8 +16,11 @@ export interface LossContext {
 export interface EmittedLoss {
   /** The mean loss of the batch: a scalar. */
   readonly loss: string
-  /** ∂loss/∂prediction, of the prediction's shape. */
-  readonly gradient: () => string
+  /**
+   * ∂loss/∂prediction, of the prediction's shape. Default: what automatic differentiation makes of the nodes
+   * that were emitted, so that any expression in ONNX operators is a loss.
+   */
+  readonly gradient?: () => string
   /** Number of right predictions of the batch, a float scalar, where the loss is of classes. */
   readonly correct?: () => string
 }
@@ -29,6 +32,10 @@ export interface TargetType {
   readonly perPrediction: number
   /** How many classes there are, where the target holds their indices. */
   readonly classes?: number
+  /** A label that does not count. */
+  readonly ignored?: number
+  /** The axis of the prediction that holds the classes, where there are any. */
+  readonly classAxis?: number
 }
 
 export interface Loss {

@@ -20,7 +20,7 @@ async function run(loss: Loss, prediction: Tensor, target: Tensor) {
     const correct = emitted.correct?.()
     return {
       loss: emitted.loss,
-      gradient: emitted.gradient(),
+      gradient: emitted.gradient!(),
       ...(correct === undefined ? {} : { correct }),
     }
   })

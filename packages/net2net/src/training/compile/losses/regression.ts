@@ -1,4 +1,5 @@
 /** Losses of real numbers: the mean over all elements of (y − t)² or |y − t|. */
+import { usageError } from '../../../errors.ts'
 import { countOf, meanOf, number } from './counts.ts'
 import type { Loss } from './loss.ts'
 
@@ -37,3 +38,29 @@ export const meanAbsoluteError = (): Loss => ({
     }
   },
 })
+
+export interface HuberOptions {
+  /** Where the square ends and the line begins. Default 1. */
+  readonly delta?: number | undefined
+}
+
+/**
+ * (y − t)² / 2 up to |y − t| = δ, and δ (|y − t| − δ / 2) beyond (Huber 1964): a few far-off targets do not decide.
+ * `target`: float32 of the prediction's shape.
+ */
+export function huber({ delta = 1 }: HuberOptions = {}): Loss {
+  if (!(delta > 0 && Number.isFinite(delta)))
+    throw usageError(`delta of the Huber loss must be a positive number, not ${delta}.`)
+  return {
+    name: 'huber',
+    target: (shape) => ({ dtype: 'float32', shape, perPrediction: 1 }),
+    emit({ emitter, prediction, target }) {
+      const error = emitter.op('Abs', [emitter.op('Sub', [prediction, target])])
+      // With q = min(e, δ): q² / 2 + δ (e − q) is both.
+      const near = emitter.op('Min', [error, number(emitter, delta)])
+      const square = emitter.op('Mul', [emitter.op('Mul', [near, near]), number(emitter, 0.5)])
+      const far = emitter.op('Mul', [emitter.op('Sub', [error, near]), number(emitter, delta)])
+      return { loss: meanOf(emitter, emitter.op('Add', [square, far])) }
+    },
+  }
+}

@@ -13,41 +13,58 @@ import type { Emitter } from '../../../operators/contract/gradient.ts'
 import { int64, Tensor } from '../../../tensor/tensor.ts'
 import { countEqual, countOf, number, sumOf } from './counts.ts'
 import type { Loss } from './loss.ts'
+import { emitWeighted } from './weighted-cross-entropy.ts'
 
 export interface SoftmaxCrossEntropyOptions {
   /** Class indices (int64, without the class axis; the default), or a distribution per sample. */
-  readonly target?: 'indices' | 'one-hot'
+  readonly target?: 'indices' | 'one-hot' | undefined
   /** ε: how much of each target is spread over all classes. Default 0. */
-  readonly labelSmoothing?: number
+  readonly labelSmoothing?: number | undefined
   /**
    * Axis of the classes, from the back where negative. Default: that of the model's softmax; else
    * the one that the targets do not have, [N, T] for scores [N, T, V] or [N, H, W] for [N, C, H, W];
    * where they do not tell, the last one of scores of rank 3, axis 1 otherwise.
    */
-  readonly axis?: number
+  readonly axis?: number | undefined
+  /** How much each class counts, for indices: one number for each. Default: all the same. */
+  readonly classWeights?: readonly number[] | undefined
+  /** A label that does not count: of padding, say, or of what nobody knows. Default: all count. */
+  readonly ignoredLabel?: number | undefined
 }
 
 export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): Loss {
-  const { target: form = 'indices', labelSmoothing = 0 } = options
+  const { target: form = 'indices', labelSmoothing = 0, classWeights, ignoredLabel } = options
+  const isWeighted = classWeights !== undefined || ignoredLabel !== undefined
+  if (isWeighted && form === 'one-hot')
+    throw usageError('Class weights and ignored labels are for targets that are indices.')
+  if (classWeights?.some((weight) => !(weight >= 0 && Number.isFinite(weight))))
+    throw usageError(`Class weights must be numbers that are not negative: ${classWeights}.`)
+  if (ignoredLabel !== undefined && !Number.isInteger(ignoredLabel))
+    throw usageError(`The label to ignore must be a whole number, not ${ignoredLabel}.`)
   if (!(labelSmoothing >= 0 && labelSmoothing < 1))
     throw usageError(`Label smoothing must be in [0, 1), not ${labelSmoothing}.`)
-  const axisOf = (shape: Shape, classAxis: number | undefined, given: Shape | undefined) => {
-    const rank = shape.length
-    const axis = options.axis ?? classAxis ?? missingAxis(shape, given)
-    const positive = axis < 0 ? axis + rank : axis
-    if (positive < 1 || positive >= rank)
-      throw usageError(`The class axis ${axis} does not fit predictions of rank ${rank}.`)
-    return positive
-  }
+  const axisOf = (shape: Shape, classAxis: number | undefined, given: Shape | undefined) =>
+    classAxisOf(shape, options.axis ?? classAxis, given)
   return {
     name: 'softmax-cross-entropy',
     link: 'softmax',
     target(shape, classAxis, given) {
       const axis = axisOf(shape, classAxis, form === 'indices' ? given : undefined)
       const classes = classesOf(shape, axis)
+      if (classWeights && classWeights.length !== classes)
+        throw usageError(
+          `There are ${classWeights.length} class weights, but the model has ${classes} classes.`,
+        )
       return form === 'one-hot'
-        ? { dtype: 'float32', shape, perPrediction: classes }
-        : { dtype: 'int64', shape: shape.filter((_, a) => a !== axis), perPrediction: 1, classes }
+        ? { dtype: 'float32', shape, perPrediction: classes, classAxis: axis }
+        : {
+            dtype: 'int64',
+            shape: shape.filter((_, a) => a !== axis),
+            perPrediction: 1,
+            classes,
+            classAxis: axis,
+            ...(ignoredLabel === undefined ? {} : { ignored: ignoredLabel }),
+          }
     },
     emit({ emitter, prediction, target, classAxis }) {
       const shape: Shape = emitter.info(prediction).shape!
@@ -58,6 +75,19 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
       const over = (op: string, value: string) => emitter.op(op, [value, axes], { keepdims: 1 })
 
       const indices = form === 'indices' ? emitter.op('Cast', [target], { to: 6 }) : undefined
+      if (isWeighted && indices !== undefined)
+        return emitWeighted({
+          emitter,
+          prediction,
+          indices,
+          shape,
+          axis,
+          classes,
+          labelSmoothing,
+          weights: classWeights,
+          ignored: ignoredLabel,
+          oneHot: (value) => oneHot(emitter, value, axis, classes, shape),
+        })
       const given = indices === undefined ? target : oneHot(emitter, indices, axis, classes, shape)
       const smooth =
         labelSmoothing === 0
@@ -94,6 +124,25 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
   }
 }
 
+/**
+ * The axis of the classes in scores.
+ *
+ * @param known as the caller or the link at the end of the model says
+ * @param given the shape of targets that are indices
+ * @throws usage for an axis that there is not
+ */
+export function classAxisOf(
+  shape: Shape,
+  known: number | undefined,
+  given: Shape | undefined,
+): number {
+  const rank = shape.length
+  const axis = known ?? missingAxis(shape, given)
+  const positive = axis < 0 ? axis + rank : axis
+  if (positive >= 1 && positive < rank) return positive
+  throw usageError(`The class axis ${axis} does not fit predictions of rank ${rank}.`)
+}
+
 /** The axis of scores that targets of this shape do not have, or the usual one. */
 function missingAxis(shape: Shape, given: Shape | undefined): number {
   const usual = shape.length === 3 ? 2 : 1
@@ -108,14 +157,14 @@ function missingAxis(shape: Shape, given: Shape | undefined): number {
   return shape.findIndex((_, axis) => axis > 0 && fits(axis))
 }
 
-function classesOf(shape: Shape, axis: number): number {
+export function classesOf(shape: Shape, axis: number): number {
   const classes = shape[axis]
   if (typeof classes === 'number') return classes
   throw refusedError("The number of classes of the model's output is not known.")
 }
 
 /** int32 indices as float rows of zeros and one 1. (OneHot itself is missing on WebGPU.) */
-function oneHot(
+export function oneHot(
   emitter: Emitter,
   indices: string,
   axis: number,

@@ -8,11 +8,11 @@ import { arithmetic, type Optimizer, withWeightDecay } from './optimizer.ts'
 
 export interface AdagradOptions {
   /** Default 0.01. */
-  readonly learningRate?: LearningRate
+  readonly learningRate?: LearningRate | undefined
   /** Default 1e-10. */
-  readonly epsilon?: number
+  readonly epsilon?: number | undefined
   /** L2 regularization, added to the gradient. Default 0. */
-  readonly weightDecay?: number
+  readonly weightDecay?: number | undefined
 }
 
 export function adagrad(options: AdagradOptions = {}): Optimizer {

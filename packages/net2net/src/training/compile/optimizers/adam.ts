@@ -14,17 +14,17 @@ import { type LearningRate, scheduleOf } from '../../schedules.ts'
 import { arithmetic, type Optimizer, type Slot, withWeightDecay } from './optimizer.ts'
 
 export interface AdamOptions {
-  readonly learningRate?: LearningRate
+  readonly learningRate?: LearningRate | undefined
   /** Default 0.9. */
-  readonly beta1?: number
+  readonly beta1?: number | undefined
   /** Default 0.999. */
-  readonly beta2?: number
+  readonly beta2?: number | undefined
   /** Default 1e-8. */
-  readonly epsilon?: number
+  readonly epsilon?: number | undefined
   /** Default 0 for Adam, 0.01 for AdamW. */
-  readonly weightDecay?: number
+  readonly weightDecay?: number | undefined
   /** Divide the moments by 1 − βᵗ. Default true. */
-  readonly biasCorrection?: boolean
+  readonly biasCorrection?: boolean | undefined
 }
 
 const slots: readonly Slot[] = [
@@ -35,11 +35,11 @@ const slots: readonly Slot[] = [
 
 /** Default learning rate 0.001. */
 export const adam = (options: AdamOptions = {}): Optimizer =>
-  adaptive('adam', { weightDecay: 0, ...options }, false)
+  adaptive('adam', { ...options, weightDecay: options.weightDecay ?? 0 }, false)
 
 /** Default learning rate 0.001. */
 export const adamw = (options: AdamOptions = {}): Optimizer =>
-  adaptive('adamw', { weightDecay: 0.01, ...options }, true)
+  adaptive('adamw', { ...options, weightDecay: options.weightDecay ?? 0.01 }, true)
 
 function adaptive(
   name: string,
@@ -68,14 +68,16 @@ function adaptive(
         const t = emitter.op('Tanh', [mul(step, -Math.log(beta) / 2)])
         return div(mul(t, 2), add(t, 1))
       }
-      const rate = biasCorrection ? div(learningRate, corrected(beta1)) : learningRate
-      const root = biasCorrection ? div(sqrt(v), sqrt(corrected(beta2))) : sqrt(v)
+      // With c₁ and c₂ for the corrections, η·(m/c₁) / (√(v/c₂) + ε) is η·(√c₂/c₁) · m / (√v + ε·√c₂): one pass less over v.
+      const root = biasCorrection ? sqrt(corrected(beta2)) : 1
+      const rate = biasCorrection ? mul(learningRate, div(root, corrected(beta1))) : learningRate
+      const floor = biasCorrection ? mul(root, epsilon) : epsilon
       const decayed =
-        decoupled && weightDecay !== 0
+        decoupled && weightDecay !== 0 && context.decays !== false
           ? mul(parameter, sub(1, mul(learningRate, weightDecay)))
           : parameter
       return {
-        parameter: sub(decayed, div(mul(m, rate), add(root, epsilon))),
+        parameter: sub(decayed, mul(div(m, add(sqrt(v), floor)), rate)),
         slots: { m, v, step },
       }
     },

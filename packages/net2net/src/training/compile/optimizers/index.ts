@@ -1,5 +1,8 @@
+export { accumulated } from './accumulate.ts'
 export { type AdagradOptions, adagrad } from './adagrad.ts'
 export { type AdamOptions, adam, adamw } from './adam.ts'
 export { averaged } from './average.ts'
+export { type LionOptions, lion } from './lion.ts'
 export type { Optimizer, Slot, Update, UpdateContext } from './optimizer.ts'
+export { type RmspropOptions, rmsprop } from './rmsprop.ts'
 export { type SgdOptions, sgd } from './sgd.ts'

@@ -5,7 +5,7 @@ import type { Schedule } from '../../schedules.ts'
 
 export interface Slot {
   /** The slot of parameter P is called `P.NAME`. */
-  readonly name: 'momentum' | 'm' | 'v' | 'step' | 'accumulator' | 'ema'
+  readonly name: 'momentum' | 'm' | 'v' | 'step' | 'accumulator' | 'ema' | 'accumulated' | 'batches'
   /** Shaped like its parameter, or one number. */
   readonly shape: 'parameter' | 'scalar'
   /** Starts as zeros, or as a copy of the parameter. */
@@ -14,12 +14,15 @@ export interface Slot {
    * How it grows with its parameter: with this power of the gradient (of a unit that is copied, each
    * copy has a share of the gradient), as the parameter itself, or not at all.
    */
-  readonly grows: 1 | 2 | 'like-parameters' | 'not'
+  readonly grows: 0 | 1 | 2 | 'like-parameters' | 'not'
   /** True where it is in units of the learning rate, and changes with it at growth. */
   readonly holdsRate?: true
   /** Where it is NaN or infinite after a step, so is the parameter: one need not look at both. */
   readonly shows?: true
 }
+
+/** What a parameter's slot is called in the state. */
+export const slotName = (parameter: string, slot: Slot['name']): string => `${parameter}.${slot}`
 
 export interface UpdateContext {
   readonly emitter: Emitter
@@ -27,6 +30,8 @@ export interface UpdateContext {
   readonly gradient: string
   /** A float scalar. */
   readonly learningRate: string
+  /** False for a parameter that weight decay leaves alone. */
+  readonly decays?: boolean
   /** Current values of the parameter's slots. */
   slot(name: Slot['name']): string
 }
@@ -65,10 +70,10 @@ export function arithmetic(emitter: Emitter) {
 
 /** L2 regularization: the gradient of λ/2 · |w|² added to the loss's. */
 export function withWeightDecay(
-  { emitter, gradient, parameter }: UpdateContext,
+  { emitter, gradient, parameter, decays = true }: UpdateContext,
   weightDecay: number,
 ): string {
-  if (weightDecay === 0) return gradient
+  if (weightDecay === 0 || !decays) return gradient
   const { add, mul } = arithmetic(emitter)
   return add(gradient, mul(parameter, weightDecay))
 }

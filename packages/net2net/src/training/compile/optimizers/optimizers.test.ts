@@ -4,7 +4,7 @@ import { runGraph } from '../../../../testing/run-graph.ts'
 import { floatAttribute, stringAttribute } from '../../../model/attributes.ts'
 import { float32, scalar, type Tensor } from '../../../tensor/tensor.ts'
 import { clipByNorm } from './clip.ts'
-import { adagrad, adam, adamw, averaged, type Optimizer, sgd } from './index.ts'
+import { adagrad, adam, adamw, averaged, lion, type Optimizer, rmsprop, sgd } from './index.ts'
 
 /** Applies one update: `slots` are all of the optimizer's. */
 async function updated(
@@ -205,5 +205,65 @@ describe('written out by hand', () => {
     expect(() => sgd({ learningRate: Number.NaN })).toThrow(/learning rate/)
     expect(() => adam({ beta2: 2 })).toThrow(/beta2/)
     expect(() => averaged(adam(), 1)).toThrow(/decay/)
+  })
+})
+
+/** Several steps of an optimizer, and of its equations in float64. */
+async function follows(
+  optimizer: Optimizer,
+  equations: (w: number, g: number, state: Record<string, number>) => number,
+) {
+  const slots: Record<string, Tensor> = Object.fromEntries(
+    optimizer.slots.map(({ name }) => [name, float32([2], [0, 0])]),
+  )
+  let parameter: Tensor = float32([2], [1, -2])
+  const w = [1, -2]
+  const states: Record<string, number>[] = [{}, {}]
+  for (let t = 1; t <= 6; t++) {
+    const g = [Math.sin(t), t === 3 ? 0 : 2 * Math.cos(t)].map(Math.fround)
+    const result = await updated(optimizer, {
+      parameter,
+      gradient: float32([2], g),
+      rate: 0.05,
+      slots,
+    })
+    parameter = result.parameter!
+    for (const { name } of optimizer.slots) slots[name] = result[name]!
+    for (const i of [0, 1]) w[i] = equations(w[i]!, g[i]!, states[i]!)
+    close(numbers(parameter), w, 1e-5)
+  }
+}
+
+describe('the equations of PyTorch and of the paper', () => {
+  test('RMSprop, with momentum, weight decay and without', async () => {
+    // torch.optim.RMSprop: square_avg, momentum_buffer.
+    for (const [momentum, weightDecay] of [
+      [0, 0],
+      [0.9, 0],
+      [0.5, 0.1],
+    ] as const)
+      await follows(rmsprop({ momentum, weightDecay, rho: 0.9 }), (w, gradient, state) => {
+        const g = gradient + weightDecay * w
+        state.v = 0.9 * (state.v ?? 0) + 0.1 * g * g
+        const scaled = g / (Math.sqrt(state.v) + 1e-8)
+        state.b = momentum * (state.b ?? 0) + scaled
+        return w - 0.05 * (momentum > 0 ? state.b : scaled)
+      })
+  })
+
+  test('Lion, with weight decay and without', async () => {
+    // Algorithm 2 of Chen et al. 2023.
+    for (const weightDecay of [0, 0.2])
+      await follows(lion({ weightDecay }), (w, g, state) => {
+        const m = state.m ?? 0
+        const update = Math.sign(0.9 * m + 0.1 * g)
+        state.m = 0.99 * m + 0.01 * g
+        return w - 0.05 * (update + weightDecay * w)
+      })
+  })
+
+  test('settings out of range are refused', () => {
+    expect(() => lion({ beta1: 1 })).toThrow(/beta1/)
+    expect(() => rmsprop({ rho: -1 })).toThrow(/rho/)
   })
 })

@@ -16,10 +16,10 @@ import { arithmetic, type Optimizer, withWeightDecay } from './optimizer.ts'
 export interface SgdOptions {
   readonly learningRate: LearningRate
   /** In [0, 1). Default 0. */
-  readonly momentum?: number
-  readonly nesterov?: boolean
+  readonly momentum?: number | undefined
+  readonly nesterov?: boolean | undefined
   /** L2 regularization, added to the gradient. Default 0. */
-  readonly weightDecay?: number
+  readonly weightDecay?: number | undefined
 }
 
 export function sgd(options: SgdOptions): Optimizer {

@@ -1,0 +1,55 @@
+/** The data that a model is trained or evaluated on. */
+import type { Model } from 'net2net'
+import { type LoadedData, loadData } from 'net2net/data'
+import { classesOf, columnsOf, requiredInputs } from 'net2net/model'
+import {
+  focal,
+  klDivergence,
+  type Loss,
+  type LossName,
+  softmaxCrossEntropy,
+} from 'net2net/training'
+import { usageError } from '../errors.ts'
+
+export interface ModelDataOptions {
+  /** The name of the loss: whether targets are classes. */
+  readonly loss: string
+  readonly target?: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** Losses whose targets are classes. */
+const ofClasses: readonly string[] = ['softmax-cross-entropy', 'focal'] satisfies LossName[]
+
+/** A loss whose classes are along this axis. @throws usage for one that has no classes */
+export function lossAlong(name: LossName, axis: number | undefined): Loss | LossName {
+  if (axis === undefined) return name
+  const make = {
+    'softmax-cross-entropy': softmaxCrossEntropy,
+    focal,
+    'kl-divergence': klDivergence,
+  }
+  if (name in make) return make[name as keyof typeof make]({ axis })
+  throw usageError(
+    `--class-axis is for ${Object.keys(make).join(', ')}; other losses have no classes.`,
+  )
+}
+
+/** Loads data in the shape of the model's input, with the classes and columns that it knows. */
+export function loadFor(
+  model: Model,
+  spec: string,
+  { loss, target, signal }: ModelDataOptions,
+): Promise<LoadedData> {
+  const [input] = requiredInputs(model.graph)
+  const shape = input?.type.kind === 'tensor' ? (input.type.shape ?? []) : []
+  const dims = shape.slice(1).filter((dim) => typeof dim === 'number')
+  return loadData(spec, {
+    dims,
+    signal,
+    targetKind: ofClasses.includes(loss) ? 'class' : 'value',
+    target,
+    classes: classesOf(model),
+    columns: columnsOf(model),
+  })
+}

@@ -1,0 +1,161 @@
+/** The inputs of a model from files of any kind that we read, as they are needed. */
+import { existsSync, statSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import type { Readable } from 'node:stream'
+import { inputError } from '../errors.ts'
+import { type Model, requiredInputs } from '../model/model.ts'
+import { columnsOf } from '../model/output-meaning.ts'
+import { elementCount, Tensor } from '../tensor/tensor.ts'
+import { targetNames } from './arrays.ts'
+import type { ArrayDataset } from './dataset.ts'
+import { isA, list } from './image-folder.node.ts'
+import type { InputStream } from './inputs.ts'
+import { isTable, type LoadOptions, loadData } from './load-data.node.ts'
+import { isDigitsFolder, loadFashionMnist, loadMnist } from './load-mnist.node.ts'
+import { arraysStream, type StoredArray, storedArrays } from './npz-stream.node.ts'
+import { isPicture, type PictureDims, pictureReader } from './picture.node.ts'
+import { openUnpacked, tableStream } from './table-stream.node.ts'
+
+export interface OpenOptions extends Pick<LoadOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
+  /** A column of a table that is no input: its name. */
+  readonly target?: string | undefined
+  /** The table that `-` means. */
+  readonly stdin?: Readable | undefined
+}
+
+/**
+ * Opens the inputs of a model: a table (.csv or .tsv, packed or not), an .npz or .npy file, a picture or a
+ * folder of pictures (however deep), a folder of IDX files, `mnist` or `fashion-mnist` (of these the test
+ * part). Tables, arrays and pictures are read while they are iterated, in memory that does not depend
+ * on their number.
+ *
+ * @throws input where it is missing, broken or of no kind that we know, or does not fit the model
+ */
+export async function openInputs(
+  spec: string,
+  model: Model,
+  options: OpenOptions = {},
+): Promise<InputStream> {
+  const inputs = requiredInputs(model.graph)
+  const [type] = inputs.map((input) => input.type)
+  const shape = type?.kind === 'tensor' ? type.shape?.slice(1) : undefined
+  const dims = shape?.every((dim) => typeof dim === 'number') ? (shape as number[]) : undefined
+  const table = {
+    columns: columnsOf(model),
+    features: dims?.reduce((a, b) => a * b, 1),
+    target: options.target,
+  }
+  if (spec === '-' && options.stdin) {
+    const { stdin } = options
+    return tableStream(async () => stdin, table, 'The standard input')
+  }
+  if (spec === 'mnist' || spec === 'fashion-mnist') {
+    const load = spec === 'mnist' ? loadMnist : loadFashionMnist
+    return streamOf((await load(options)).test)
+  }
+  if (!existsSync(spec))
+    throw inputError(
+      `${spec} does not exist; data are mnist, fashion-mnist, a .csv, .tsv, .npz or .npy file, a picture, or a folder of pictures or IDX files.`,
+      { where: spec },
+    )
+  if (statSync(spec).isDirectory()) {
+    if (isDigitsFolder(spec)) {
+      const { train, test } = await loadData(spec, options)
+      return streamOf(test ?? train)
+    }
+    const files = await picturesIn(spec)
+    if (files.length === 0) throw inputError(`${spec} holds no pictures.`, { where: spec })
+    return picturesStream(spec, files, pictureDims(spec, dims), options.signal)
+  }
+  if (isTable(spec)) return tableStream(() => openUnpacked(spec), table, spec)
+  if (/\.np[yz]$/i.test(spec)) {
+    const names = inputs.map(({ name }) => name)
+    return arraysStream(chosenArrays(await storedArrays(spec), names, spec), spec)
+  }
+  if (isPicture(spec)) return picturesStream('', [spec], pictureDims(spec, dims), options.signal)
+  throw inputError(
+    `${spec} is of no known kind: data files are .csv, .tsv, .npz, .npy or pictures.`,
+    { where: spec },
+  )
+}
+
+/** Samples in memory. */
+const streamOf = (samples: ArrayDataset): InputStream => ({
+  length: samples.length,
+  async *batches(size) {
+    yield* samples.batches(size)
+  },
+})
+
+/** Those that are called like the model's inputs, or the one that can be meant. */
+function chosenArrays(
+  arrays: ReadonlyMap<string, StoredArray>,
+  inputs: readonly string[],
+  source: string,
+): ReadonlyMap<string, StoredArray> {
+  const named = inputs.flatMap((name) => {
+    const array = [name, `${name}_test`].map((one) => arrays.get(one)).find((one) => one)
+    return array ? [[name, array] as const] : []
+  })
+  if (named.length === inputs.length) return new Map(named)
+  if (inputs.length === 1) {
+    const others = [...arrays].filter(
+      ([name]) => !targetNames.includes(name.replace(/_(train|test|val)$/, '')),
+    )
+    const usual = ['x', 'x_test', 'x_val'].map((name) => arrays.get(name)).find((array) => array)
+    const only = usual ?? (others.length === 1 ? others[0]![1] : undefined)
+    if (only) return new Map([[inputs[0]!, only]])
+  }
+  throw inputError(
+    `${source} must have ${inputs.length === 1 ? 'an array' : 'arrays'} ${inputs.join(', ')}, as the model's inputs are called; it has ${[...arrays.keys()].join(', ') || 'none'}.`,
+    { where: source },
+  )
+}
+
+function pictureDims(spec: string, dims: readonly number[] | undefined): PictureDims {
+  const [channels, height, width] = dims ?? []
+  if (dims?.length === 3 && (channels === 1 || channels === 3)) return [channels, height!, width!]
+  throw inputError(
+    `${spec} holds pictures, but the model's input is not an image of 1 or 3 channels and a fixed size.`,
+    { where: spec },
+  )
+}
+
+/** Pictures as the input `input`, bytes that become floats in [0, 1], named by their path in the folder. */
+function picturesStream(
+  folder: string,
+  paths: readonly string[],
+  dims: PictureDims,
+  signal: AbortSignal | undefined,
+): InputStream {
+  return {
+    length: paths.length,
+    async *batches(size) {
+      const read = await pictureReader()
+      const row = elementCount(dims)
+      for (let at = 0; at < paths.length; at += size) {
+        signal?.throwIfAborted()
+        const some = paths.slice(at, at + size)
+        const pixels = await Promise.all(some.map((path) => read(path, dims)))
+        const data = new Float32Array(some.length * row)
+        for (const [i, bytes] of pixels.entries())
+          for (let p = 0; p < row; p++) data[i * row + p] = bytes[p]! / 255
+        yield {
+          inputs: { input: new Tensor('float32', [some.length, ...dims], data) },
+          names: some.map((path) => (folder === '' ? path : relative(folder, path))),
+        }
+      }
+    },
+  }
+}
+
+/** All pictures in a folder and the folders inside it, in alphabetical order. Links to folders are not followed. */
+async function picturesIn(folder: string): Promise<readonly string[]> {
+  const paths: string[] = []
+  for (const entry of await list(folder)) {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) paths.push(...(await picturesIn(path)))
+    else if (isPicture(entry.name) && (await isA('isFile', folder, entry))) paths.push(path)
+  }
+  return paths
+}

@@ -1,0 +1,64 @@
+/** Single pictures, read with sharp. */
+import { inputError } from '../errors.ts'
+
+/** [channels (1: grey, 3: red, green, blue), height, width] */
+export type PictureDims = readonly [1 | 3, number, number]
+
+/** The names of files that are taken for pictures. */
+export const isPicture = (name: string): boolean =>
+  /\.(png|jpe?g|webp|gif|tiff?|avif|svg)$/i.test(name) && !name.startsWith('.')
+
+/** Reads a picture as bytes of this shape, channels first. */
+export type ReadPicture = (path: string, dims: PictureDims) => Promise<Uint8Array>
+
+/**
+ * What reads pictures: stretched to the shape, not cropped.
+ *
+ * @throws input where sharp is not installed; when reading, naming the picture, where it cannot be read
+ */
+export async function pictureReader(): Promise<ReadPicture> {
+  const sharp = await loadSharp()
+  return async (path, [channels, height, width]) => {
+    let pixels: Uint8Array
+    try {
+      pixels = await sharp(path)
+        .removeAlpha()
+        .toColourspace(channels === 1 ? 'b-w' : 'srgb')
+        .resize(width, height, { fit: 'fill' })
+        .raw()
+        .toBuffer()
+    } catch (cause) {
+      throw unreadable(path, `cannot be read as a picture: ${(cause as Error).message}`, cause)
+    }
+    const area = height * width
+    if (pixels.length !== channels * area)
+      throw unreadable(path, `has ${pixels.length / area} channels, not ${channels}`)
+    // From height × width × channels to channels × height × width.
+    const planes = new Uint8Array(pixels.length)
+    for (let c = 0; c < channels; c++)
+      for (let p = 0; p < area; p++) planes[c * area + p] = pixels[p * channels + c]!
+    return planes
+  }
+}
+
+/** How large a picture is, as its file says. @throws input, naming the picture, where it cannot be read */
+export async function pictureSize(path: string) {
+  const sharp = await loadSharp()
+  try {
+    const { width, height, channels } = await sharp(path).metadata()
+    return { width, height, channels }
+  } catch (cause) {
+    throw unreadable(path, `cannot be read as a picture: ${(cause as Error).message}`, cause)
+  }
+}
+
+export const unreadable = (path: string, problem: string, cause?: unknown) =>
+  inputError(`${path} ${problem.replace(/\.$/, '')}.`, { where: path, cause })
+
+async function loadSharp() {
+  try {
+    return (await import('sharp')).default
+  } catch (cause) {
+    throw inputError('Reading pictures needs the package sharp: npm install sharp.', { cause })
+  }
+}

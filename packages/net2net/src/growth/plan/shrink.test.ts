@@ -1,0 +1,205 @@
+import { describe, expect, it } from 'vitest'
+import { expectEqualFunctions } from '../../../testing/check.ts'
+import { compare } from '../../check/compare.ts'
+import {
+  batchNorm,
+  conv2d,
+  dense,
+  flatten,
+  maxPool2d,
+  relu,
+  residual,
+  sequential,
+} from '../../layers/index.ts'
+import { GraphBuilder } from '../../model/builder.ts'
+import type { Model } from '../../model/model.ts'
+import { encodeModel } from '../../onnx/encode.ts'
+import { randomStream } from '../../tensor/random.ts'
+import {
+  elementCount,
+  float32,
+  type LazyTensor,
+  materialize,
+  toNumbers,
+} from '../../tensor/tensor.ts'
+import {
+  applyPlan,
+  deepen,
+  grow,
+  growAverages,
+  growSlots,
+  inspect,
+  planShrink,
+  planWiden,
+  repeat,
+  shrink,
+  widen,
+} from '../index.ts'
+
+const random = randomStream(9, 'shrink')
+const tensor = (...dims: number[]): LazyTensor =>
+  float32(
+    dims,
+    Array.from({ length: elementCount(dims) }, () => random.normal()),
+  )
+
+const network = sequential(
+  [
+    conv2d(4, 3, { name: 'conv1', padding: 'same' }),
+    batchNorm({ name: 'norm1' }),
+    relu(),
+    residual([
+      conv2d(6, 3, { name: 'up', padding: 'same', activation: 'relu' }),
+      conv2d(4, 3, { name: 'down', padding: 'same' }),
+    ]),
+    maxPool2d(2),
+    flatten(),
+    dense(5, { name: 'fc1', activation: 'relu' }),
+    dense(3, { name: 'fc2' }),
+  ],
+  { input: [2, 6, 4], seed: 3 },
+)
+
+const widthsOf = (model: Model) =>
+  Object.fromEntries(inspect(model).layers.map(({ name, width }) => [name, width]))
+
+describe('shrinking', () => {
+  it('gives back what was widened, deepened and repeated, weight by weight', () => {
+    const grown = repeat(
+      deepen(widen(network, { '*': 'x2' }, { seed: 1, noise: 'none' }), ['conv1', 'fc1']),
+      ['up'],
+    )
+    expect(widthsOf(grown)).toMatchObject({ conv1: 8, up: 12, fc1: 10, 'conv1-deeper': 8 })
+    const back = shrink(grown)
+    expect(widthsOf(back)).toEqual(widthsOf(network))
+    for (const [name, { tensor: old }] of network.graph.initializers)
+      toNumbers(back.graph.initializers.get(name)!.tensor).forEach((value, i) => {
+        // Three thirds of a weight may differ from it in the last bit.
+        expect(value, name).toBeCloseTo(Number(materialize(old).data[i]), 6)
+      })
+    expect(back.graph.initializers.size).toBe(network.graph.initializers.size)
+    expect(back.graph.nodes.map(({ opType }) => opType)).toEqual(
+      network.graph.nodes.map(({ opType }) => opType),
+    )
+  })
+
+  it('merges copies whatever their coefficients and noise are, where they read the same', async () => {
+    const wide = widen(network, { up: 17 }, { seed: 1, noiseSize: 2 })
+    const back = shrink(wide)
+    expect(widthsOf(back)).toEqual(widthsOf(network))
+    await expectEqualFunctions(wide, back)
+    // With noise in what the other layer reads, that one's copies are no copies.
+    const both = shrink(widen(network, { conv1: 8, up: 17 }, { seed: 1 }))
+    expect(widthsOf(both)).toMatchObject({ conv1: 8, up: 17 })
+    await expectEqualFunctions(network, both)
+  })
+
+  it('keeps the balance of norms, and merges heads', async () => {
+    const b = new GraphBuilder()
+    b.input('x', 'float32', ['n', 3])
+    const h = b.node('MatMul', ['x', b.constant(tensor(3, 4))], {}, { name: 'h' })
+    const normed = b.node('LayerNormalization', [h, b.constant(tensor(4)), b.constant(tensor(4))])
+    const out = b.node('MatMul', [normed, b.constant(tensor(4, 2))], {}, { name: 'out' })
+    b.output(out, 'float32')
+    const model = b.model()
+    const wide = widen(model, { h: 12 }, { noise: 'none' })
+    expect(widthsOf(shrink(wide))).toEqual({ h: 4, out: 2 })
+    // Two units that are alike by chance stay: the mean would be another.
+    const weight = toNumbers(tensor(3, 4))
+    for (let i = 0; i < 3; i++) weight[4 * i + 3] = weight[4 * i]!
+    const name = model.graph.nodes[0]!.inputs[1]!
+    const initializers = new Map(model.graph.initializers)
+    for (const [each, { tensor: old }] of initializers)
+      if (old.dims.length === 1) initializers.set(each, { tensor: float32([4], [1, 2, 3, 1]) })
+    initializers.set(name, { tensor: float32([3, 4], weight) })
+    const alike = { ...model, graph: { ...model.graph, initializers } }
+    expect(widthsOf(shrink(alike))).toEqual({ h: 4, out: 2 })
+    await expectEqualFunctions(wide, shrink(wide))
+  })
+
+  it('drops units that nothing depends on, unless a maximum does', async () => {
+    const build = (reads: 'sum' | 'maximum') => {
+      const b = new GraphBuilder()
+      b.input('x', 'float32', ['n', 3])
+      const weight = toNumbers(tensor(4, 2))
+      weight.fill(0, 2, 6)
+      const h = b.node('Relu', [
+        b.node('MatMul', ['x', b.constant(tensor(3, 4))], {}, { name: 'h' }),
+      ])
+      const out = b.node('MatMul', [h, b.constant(float32([4, 2], weight))], {}, { name: 'out' })
+      b.output(out, 'float32')
+      if (reads === 'maximum')
+        b.output(b.node('ReduceMax', [h], { axes: [-1], keepdims: 1 }), 'float32')
+      return b.model()
+    }
+    const model = build('sum')
+    expect(widthsOf(shrink(model))).toEqual({ h: 2, out: 2 })
+    await expectEqualFunctions(model, shrink(model))
+    expect(widthsOf(shrink(build('maximum')))).toEqual({ h: 4, out: 2 })
+  })
+
+  it('takes only from the layers that are named', () => {
+    const wide = widen(network, { up: 12, fc1: 10 }, { noise: 'none' })
+    expect(widthsOf(shrink(wide, ['fc1']))).toMatchObject({ up: 12, fc1: 5 })
+    expect(planShrink(network)).toMatchObject({ units: [], parameters: [] })
+    expect(() => shrink(network, ['fc9'])).toThrow('There is no layer "fc9"')
+  })
+
+  it('does not merge what differs in the last bit, and no corrupted model is taken for equal', async () => {
+    const wide = widen(network, { fc1: 10 }, { noise: 'none', seed: 2 })
+    const initializers = new Map(wide.graph.initializers)
+    const bias = materialize(initializers.get('fc1.bias')!.tensor)
+    const other = toNumbers(bias)
+    other[9] = other[9]! + 2 ** -20
+    initializers.set('fc1.bias', { tensor: float32([10], other) })
+    const changed = { ...wide, graph: { ...wide.graph, initializers } }
+    expect(widthsOf(shrink(changed))).toMatchObject({ fc1: 6 })
+    const back = shrink(wide)
+    const wrong = new Map(back.graph.initializers)
+    const values = toNumbers(wrong.get('fc2.weight')!.tensor)
+    values[0] = values[0]! + 0.01
+    wrong.set('fc2.weight', { tensor: float32([3, 5], values) })
+    const corrupted = { ...back, graph: { ...back.graph, initializers: wrong } }
+    expect((await compare(wide, corrupted)).equal).toBe(false)
+    expect((await compare(wide, back)).equal).toBe(true)
+  })
+
+  it('gives optimizer state and averages back', () => {
+    const plan = planWiden(network, { up: 24, fc1: 20, conv1: 16 }, { noise: 'none', seed: 5 })
+    const back = planShrink(applyPlan(network, plan))
+    const state = new Map(
+      [...network.graph.initializers].map(
+        ([
+          name,
+          {
+            tensor: { dims },
+          },
+        ]) => {
+          const values = toNumbers(tensor(...dims)).map(Math.abs)
+          return [name, float32(dims, values)] as const
+        },
+      ),
+    )
+    const returned = [
+      growSlots(back, growSlots(plan, state, 1), 1),
+      growSlots(back, growSlots(plan, state, 2), 2),
+      growAverages(back, growAverages(plan, state)),
+    ]
+    for (const found of returned)
+      for (const [name, old] of state)
+        toNumbers(found.get(name)!).forEach((value, i) => {
+          expect(value, name).toBeCloseTo(Number(old.data[i]), 5)
+        })
+  })
+
+  it('is a step like others: its plans are written down and replay', () => {
+    const wide = deepen(widen(network, { fc1: 10 }, { noise: 'none' }), ['fc1'])
+    const { steps, model } = grow(wide, [{ shrink: '*' }])
+    expect(steps.map(({ plan }) => [plan.removed?.length ?? 0, plan.units.length])).toEqual([
+      [1, 0],
+      [0, 1],
+    ])
+    const replayed = JSON.parse(JSON.stringify(steps)) as typeof steps
+    expect(encodeModel(grow(wide, replayed).model)).toEqual(encodeModel(model))
+  })
+})

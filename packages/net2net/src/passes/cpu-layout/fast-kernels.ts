@@ -1,0 +1,38 @@
+/**
+ * Operators whose kernels in ONNX Runtime's CPU compute element by element, in terms of others that use
+ * vector registers: an operator says in its own file how (`ExecutionFacets.fastKernels`).
+ */
+import { linksOf } from '../../model/links.ts'
+import type { Model } from '../../model/model.ts'
+import { operatorOf } from '../../operators/table.ts'
+import { Rewriter } from './rewriter.ts'
+import { RewritingEmitter } from './rewriting-emitter.ts'
+
+export function fastKernels(model: Model): Model {
+  const { graph } = model
+  const rules = graph.nodes.map((node) => operatorOf(node)?.execution?.fastKernels)
+  if (rules.every((rule) => rule === undefined)) return model
+  const { producers } = linksOf(graph)
+  const rewriter = new Rewriter(model)
+  const emitter = new RewritingEmitter(rewriter, model)
+  for (const [i, node] of graph.nodes.entries()) {
+    const value = rules[i]?.({
+      target: emitter.target,
+      emit: (...call) => emitter.emit(...call),
+      op: (...call) => emitter.op(...call),
+      constant: (tensor) => emitter.constant(tensor),
+      info: (name) => emitter.info(name),
+      hint: () => emitter.hint(),
+      hintOf: () => emitter.hintOf(),
+      node,
+      input: (k) => rewriter.value(node.inputs[k] ?? ''),
+      producer: (k) => {
+        const given = producers.get(node.inputs[k] ?? '')
+        return given && { ...given, inputs: given.inputs.map((name) => rewriter.value(name)) }
+      },
+    })
+    if (value === undefined) rewriter.share(node)
+    else rewriter.replace(node.outputs[0]!, value)
+  }
+  return rewriter.model()
+}

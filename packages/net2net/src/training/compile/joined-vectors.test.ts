@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest'
+import { normalTensor } from '../../../testing/gradient-check.ts'
+import { GraphBuilder } from '../../model/builder.ts'
+import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
+import { randomStream } from '../../tensor/random.ts'
+import { float32, int64, type Tensor } from '../../tensor/tensor.ts'
+import { createStepper } from '../run/create-stepper.ts'
+import { adagrad, adamw, averaged, type Optimizer, sgd } from './optimizers/index.ts'
+import { buildStep } from './step-graph.ts'
+
+/** Two dense layers, their biases, and a normalization in between. */
+function network() {
+  const builder = new GraphBuilder()
+  const random = randomStream(5, 'joined vectors')
+  const parameter = (name: string, dims: readonly number[]) =>
+    builder.initializer(name, normalTensor(random, dims))
+  builder.input('x', 'float32', ['batch', 6])
+  const a = builder.node('Gemm', ['x', parameter('w1', [6, 8]), parameter('b1', [8])])
+  const b = builder.node('LayerNormalization', [a, parameter('scale', [8]), parameter('b2', [8])])
+  const c = builder.node('Gemm', [
+    builder.node('Tanh', [b]),
+    parameter('w2', [8, 3]),
+    parameter('b3', [3]),
+  ])
+  builder.output(c, 'float32', ['batch', 3])
+  return builder.model()
+}
+
+test.each<[string, Optimizer]>([
+  ['SGD', sgd({ learningRate: 0.1 })],
+  ['Nesterov’s momentum', sgd({ learningRate: 0.1, momentum: 0.9, nesterov: true })],
+  ['AdamW', adamw({ learningRate: 0.01 })],
+  ['AdaGrad', adagrad({ learningRate: 0.1 })],
+  ['a moving average', averaged(sgd({ learningRate: 0.1, momentum: 0.5 }), 0.9)],
+])('%s: vectors in one tensor learn the same, to the bit', async (_, optimizer) => {
+  const options = { loss: 'softmax-cross-entropy', optimizer, watch: true, seed: 1 } as const
+  const random = randomStream(6, 'batches')
+  const batches = [4, 4, 3].map((size) => ({
+    inputs: { x: normalTensor(random, [size, 6]) },
+    target: int64(Array.from({ length: size }, (_, i) => i % 3)),
+  }))
+  const outcomes: { losses: number[]; state: ReadonlyMap<string, Tensor> }[] = []
+  for (const joinVectors of [false, true]) {
+    const graph = buildStep(network(), { ...options, joinVectors, target: 'onnxruntime-cpu' })
+    const inputs = graph.model.graph.inputs.map(({ name }) => name)
+    expect(inputs.includes('b1')).toBe(!joinVectors)
+    // One of the vectors has been trained before, the others have not.
+    const state = new Map(graph.state)
+    if (state.has('b3.step')) state.set('b3.step', float32([], [7]))
+    const stepper = await createStepper(graph, state, nodeRuntime, { threads: 1 })
+    try {
+      const losses: number[] = []
+      for (const batch of batches) losses.push((await stepper.step(batch, 0.1)).loss)
+      const found = [...(await stepper.read())]
+      outcomes.push({ losses, state: new Map(found) })
+    } finally {
+      await stepper.release()
+    }
+  }
+  const [apart, joined] = outcomes
+  expect(joined!.losses).toEqual(apart!.losses)
+  expect([...joined!.state.keys()]).toEqual([...apart!.state.keys()])
+  for (const [name, { dims, data }] of apart!.state) {
+    expect(joined!.state.get(name)!.dims, name).toEqual(dims)
+    expect([...joined!.state.get(name)!.data], name).toEqual([...data])
+  }
+})

@@ -1,0 +1,121 @@
+/**
+ * The vectors that are trained (biases, scales, shifts), one after the other in one tensor. A deep network has hundreds,
+ * each with five to thirty nodes that update a few numbers: what a node costs beside its arithmetic is
+ * most of that. Together they take as many nodes as one parameter. Every element is computed as it would be alone.
+ */
+import type { GraphEmitter } from '../../autodiff/emitter.ts'
+import { attributes } from '../../model/attributes.ts'
+import type { GraphBuilder } from '../../model/builder.ts'
+import type { Graph, Node } from '../../model/model.ts'
+import type { Emitter } from '../../operators/contract/gradient.ts'
+import { ints } from '../../operators/helpers/emission.ts'
+import { elementCount } from '../../tensor/tensor.ts'
+import { type Optimizer, type Slot, slotName } from './optimizers/optimizer.ts'
+
+/** What is declared of a state that is joined. */
+export interface JoinedState {
+  /** Of the graph's input; the output is `NAME.next`. */
+  readonly name: string
+  /** The tensors of the state, in their order. */
+  readonly parts: readonly string[]
+}
+
+export const isVector = (emitter: Emitter, parameter: string): boolean => {
+  const { dtype, shape } = emitter.info(parameter)
+  return dtype === 'float32' && shape?.length === 1
+}
+
+export class JoinedVectors {
+  readonly vectors: readonly string[]
+  /** The graph's input. */
+  readonly name: string
+  readonly #sizes: readonly number[]
+  /** Constant: the sizes. */
+  readonly #counts: string
+  /** Name of the node that takes the input apart. */
+  readonly #parts: string
+  readonly #builder: GraphBuilder
+  readonly #emitter: GraphEmitter
+
+  constructor(builder: GraphBuilder, emitter: GraphEmitter, vectors: readonly string[]) {
+    this.vectors = vectors
+    this.#builder = builder
+    this.#emitter = emitter
+    this.name = builder.names.fresh('vectors')
+    this.#sizes = vectors.map((name) => elementCount(emitter.info(name).shape as readonly number[]))
+    this.#counts = ints(emitter, this.#sizes)
+    this.#parts = builder.names.fresh('parts')
+  }
+
+  /** Emits one update of all; returns the next value of each state by its input's name. */
+  update(
+    optimizer: Optimizer,
+    gradients: ReadonlyMap<string, string>,
+  ): ReadonlyMap<string, string> {
+    const emitter = this.#emitter
+    const total = this.#sizes.reduce((a, b) => a + b, 0)
+    this.#input(this.name, total)
+    const parts = this.vectors.map((name) => gradients.get(name)!)
+    // A number for each vector, as one for each element.
+    const owners = this.#sizes.flatMap((size, i) => Array<number>(size).fill(i))
+    const slots = new Map(
+      optimizer.slots.map((slot) => {
+        const name = this.#slotName(slot)
+        if (slot.shape === 'parameter') return [slot.name, this.#input(name, total)]
+        const values = this.#input(name, this.vectors.length)
+        return [slot.name, emitter.op('Gather', [values, ints(emitter, owners)])]
+      }),
+    )
+    const update = optimizer.update({
+      emitter,
+      parameter: this.name,
+      gradient: emitter.op('Concat', parts, { axis: 0 }),
+      learningRate: 'learning_rate',
+      slot: (name) => slots.get(name)!,
+    })
+    const firsts = this.#sizes.map((_, i) => owners.indexOf(i))
+    const next = optimizer.slots.map((slot) => {
+      const value = update.slots[slot.name]!
+      const kept =
+        slot.shape === 'parameter' ? value : emitter.op('Gather', [value, ints(emitter, firsts)])
+      return [this.#slotName(slot), kept] as const
+    })
+    return new Map([[this.name, update.parameter], ...next])
+  }
+
+  /** Which slots show what is not finite, by their inputs' names. */
+  shown(optimizer: Optimizer): readonly string[] {
+    return optimizer.slots.filter(({ shows }) => shows).map((slot) => this.#slotName(slot))
+  }
+
+  /** The graph in which the vectors are parts of the input. */
+  split(graph: Graph): Graph {
+    const initializers = new Map(graph.initializers)
+    for (const name of this.vectors) initializers.delete(name)
+    const split: Node = {
+      name: this.#parts,
+      opType: 'Split',
+      domain: '',
+      inputs: [this.name, this.#counts],
+      outputs: this.vectors,
+      attributes: attributes({ axis: 0 }),
+    }
+    return { ...graph, initializers, nodes: [split, ...graph.nodes] }
+  }
+
+  states(optimizer: Optimizer): readonly JoinedState[] {
+    const parts = (slot: Slot) => this.vectors.map((name) => slotName(name, slot.name))
+    return [
+      { name: this.name, parts: this.vectors },
+      ...optimizer.slots.map((slot) => ({ name: this.#slotName(slot), parts: parts(slot) })),
+    ]
+  }
+
+  #slotName = (slot: Slot): string => slotName(this.name, slot.name)
+
+  #input(name: string, length: number): string {
+    this.#builder.input(name, 'float32', [length])
+    this.#emitter.declare(name, { dtype: 'float32', shape: [length] })
+    return name
+  }
+}

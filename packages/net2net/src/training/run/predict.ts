@@ -1,0 +1,142 @@
+/** Runs a model on samples, batch by batch. */
+import type { InputBatch, InputStream } from '../../data/inputs.ts'
+import { mustBeOneOf, Net2NetError, usageError } from '../../errors.ts'
+import { type Model, requiredInputs } from '../../model/model.ts'
+import type { Activation } from '../../model/output-meaning.ts'
+import { encodeModel } from '../../onnx/encode.ts'
+import { inFloat32 } from '../../passes/single-precision.ts'
+import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
+import { upgrade } from '../../passes/upgrade-opset.ts'
+import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import { forServing, withConstantsAsInitializers } from '../compile/trainable.ts'
+import { samplesWithin, throwIfAborted } from './evaluate.ts'
+import { inputsAdapter } from './feeds.ts'
+import { outputKind, type Prediction, predictionOf } from './probabilities.ts'
+
+export type { Prediction } from './probabilities.ts'
+
+/** Samples to predict for: a set of samples (their targets are not looked at), a stream, or batches. */
+export type PredictData =
+  | { batches(size: number): Iterable<InputBatch> | AsyncIterable<InputBatch> }
+  | InputStream
+  | AsyncIterable<InputBatch>
+  | Iterable<InputBatch>
+
+export interface PredictOptions {
+  readonly runtime: Runtime
+  /** Samples per run at most; default 100. Fewer where they would take much memory. */
+  readonly batchSize?: number | undefined
+  /** Which of the model's outputs to compute. Default: all. */
+  readonly outputs?: readonly string[] | undefined
+  /**
+   * What makes probabilities of the (first) output, where the model does not tell or tells otherwise. `none`: its
+   * numbers are quantities. Where the graph ends in it already, it is not applied again.
+   */
+  readonly activation?: Activation | 'none' | undefined
+  /** The axis of the classes of the (first) output, from the back where negative. */
+  readonly axis?: number | undefined
+  readonly session?: SessionOptions | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What is predicted for a batch. */
+export interface PredictionBatch {
+  /** How many samples it has. */
+  readonly length: number
+  /** By the names of the model's outputs. */
+  readonly outputs: Readonly<Record<string, Prediction>>
+  /** What each sample is called, where it has a name: the file of a picture. */
+  readonly names?: readonly string[]
+}
+
+/**
+ * What a model predicts for samples, batch by batch, in their order: memory does not depend on how many there
+ * are. Of outputs of classes come the probabilities and the most probable class, of all others the
+ * values. Half and double precision are computed in float32.
+ *
+ * @throws usage for an output that there is not, or batches of a size that the model does not take; input
+ *   where the samples do not fit; refused for an output whose first axis is not the samples'
+ */
+export async function* predict(
+  model: Model,
+  data: PredictData,
+  options: PredictOptions,
+): AsyncGenerator<PredictionBatch, void> {
+  const { runtime, batchSize = 100, session: sessionOptions, signal } = options
+  if (!(Number.isInteger(batchSize) && batchSize >= 1))
+    throw usageError(`batchSize must be a whole number from 1 on, not ${batchSize}.`)
+  if (options.activation !== undefined)
+    mustBeOneOf('activation', options.activation, ['softmax', 'sigmoid', 'none'])
+  const served = inAnyBatch(inFloat32(forServing(model)).model)
+  const wanted = outputsOf(served, options.outputs)
+  const kinds = wanted.map((name, i) => outputKind(model, name, i === 0 ? options : {}))
+  const inputs = requiredInputs(served.graph)
+  const fixed = fixedBatch(served)
+  const size = fixed ?? samplesWithin(served, batchSize)
+  const adapt = inputsAdapter({ model: served, inputs: inputs.map(({ name }) => name) })
+  const session = await runtime.createSession(encodeModel(served), sessionOptions)
+  try {
+    for await (const batch of batchesOf(data, size)) {
+      throwIfAborted(signal)
+      const feeds: Record<string, Tensor> = {}
+      adapt(batch, feeds)
+      const length = feeds[inputs[0]?.name ?? '']?.dims[0] ?? 1
+      if (fixed !== undefined && length !== fixed)
+        throw usageError(
+          `The model takes batches of exactly ${fixed}, but this batch has ${length} samples; export it with a dynamic batch.`,
+        )
+      const results = await session.run(feeds, wanted)
+      const outputs = wanted.map((name, i): [string, Prediction] => {
+        const values = results[name]!
+        if (values.dims[0] !== length) throw notOfSamples(name, values, length)
+        return [name, predictionOf(kinds[i]!, values)]
+      })
+      const { names } = batch
+      yield { length, outputs: Object.fromEntries(outputs), ...(names ? { names } : {}) }
+    }
+  } finally {
+    await session.release()
+  }
+}
+
+/** The model for batches of any size, where it is written for one and that is exact. */
+function inAnyBatch(model: Model): Model {
+  if (fixedBatch(model) === undefined) return model
+  try {
+    return withSymbolicBatch(upgrade(withConstantsAsInitializers(model)))
+  } catch (error) {
+    // What cannot be brought up to date runs as it is.
+    if (error instanceof Net2NetError) return model
+    throw error
+  }
+}
+
+function fixedBatch({ graph }: Model): number | undefined {
+  const sizes = requiredInputs(graph).map(({ type }) =>
+    type.kind === 'tensor' ? type.shape?.[0] : undefined,
+  )
+  return sizes.find((size) => typeof size === 'number')
+}
+
+function outputsOf({ graph }: Model, wanted: readonly string[] | undefined): readonly string[] {
+  const names = graph.outputs.map(({ name }) => name)
+  for (const name of wanted ?? [])
+    if (!names.includes(name))
+      throw usageError(`The model has no output "${name}"; it has ${names.join(', ')}.`)
+  return wanted ?? names
+}
+
+const notOfSamples = (name: string, { dims }: Tensor, length: number) =>
+  new Net2NetError(
+    'refused',
+    `The model's output "${name}" has the shape [${dims.join(', ')}] for ${length} samples: it is not one prediction for each.`,
+    { where: name, hint: 'Choose among the outputs to leave it out.' },
+  )
+
+function batchesOf(
+  data: PredictData,
+  size: number,
+): Iterable<InputBatch> | AsyncIterable<InputBatch> {
+  return 'batches' in data ? data.batches(size) : data
+}
