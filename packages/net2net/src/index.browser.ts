@@ -4,7 +4,7 @@ import { model, number, numbers, plan, text } from './arguments.ts'
 import type { CompareOptions } from './check/compare.ts'
 import type { Comparison } from './check/comparison.ts'
 import { comparing } from './check/kinds.ts'
-import { growthStep } from './growing/kinds.ts'
+import { extension, growthStep } from './growing/kinds.ts'
 import * as growth from './growth/index.ts'
 import type { Model } from './model/model.ts'
 import { type DecodeOptions, decodeModel as decode } from './onnx/decode.ts'
@@ -14,14 +14,19 @@ import { plainly } from './passes/plainly.ts'
 import { memorySource as memory } from './tensor/bytes.ts'
 
 export type { CompareOptions } from './check/compare.ts'
-export type { Comparison, OutputDifference } from './check/comparison.ts'
+export type { Comparison, OutputDifference, SignatureComparison } from './check/comparison.ts'
 export { type ErrorDetails, type ErrorKind, Net2NetError } from './errors.ts'
 export type * from './growth/growth-plan.ts'
 export { growthChoices } from './growth/growth-plan.ts'
 export type {
+  Added,
   ChannelStatistics,
   DeepenOptions,
   DeepenStep,
+  ExtendOptions,
+  ExtendStep,
+  Extension,
+  ExtensionStart,
   GrownModel,
   GrowthStep,
   InspectedLayer,
@@ -73,6 +78,15 @@ const deepening = {
     init: text,
     block: text,
     statistics,
+  }),
+}
+const extending = {
+  extension,
+  options: kind.options<growth.ExtendOptions>({
+    seed,
+    start: text,
+    unlikely: kind.flag,
+    classes: kind.texts,
   }),
 }
 const repeating = {
@@ -165,6 +179,18 @@ export const widen = kind.checked('widen', growth.widen, { model, ...widening })
 export const deepen = kind.checked('deepen', growth.deepen, { model, ...deepening })
 
 /**
+ * A model with new classes, tokens, positions or input channels behind the old ones, which compute what they did.
+ *
+ * ```ts
+ * const more = extend(model, { outputs: { logits: '+5' } }, { start: 'mean' })
+ * ```
+ *
+ * @throws Net2NetError (usage) for unknown names and numbers that there are not; (refused) where an axis cannot be
+ *   extended, naming the node and the reason
+ */
+export const extend = kind.checked('extend', growth.extend, { model, ...extending })
+
+/**
  * A deeper model that computes the same function: residual blocks are there once more, and their copies add nothing to the
  * stream yet.
  *
@@ -205,6 +231,13 @@ export const planWiden = kind.checked('planWiden', growth.planWiden, { from, ...
 export const planDeepen = kind.checked('planDeepen', growth.planDeepen, { from, ...deepening })
 
 /**
+ * What `extend` would do, as plain data.
+ *
+ * @param from a model, or what has been solved of it
+ */
+export const planExtend = kind.checked('planExtend', growth.planExtend, { from, ...extending })
+
+/**
  * What `repeat` would do, as plain data.
  *
  * @param from a model, or what has been solved of it
@@ -236,10 +269,10 @@ export const planKernels = kind.checked('planKernels', growth.planKernels, {
 
 /**
  * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }` or
- * `{ deepen: layers, …options }`, `{ repeat: blocks, …options }` `{ shrink: layers }` or `{ kernel: sizes }`.
+ * `{ deepen: layers, …options }`, `{ repeat: blocks, …options }`, `{ shrink: layers }`, `{ kernel: sizes }` or `{ extend: extension, …options }`.
  *
  * @param from a model, or what has been solved of it
- * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen`, `planRepeat` and `planShrink`
+ * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen`, `planRepeat`, `planShrink` and `planExtend`
  */
 export const planStep = kind.checked('planStep', growth.planStep, {
   from,
@@ -252,6 +285,8 @@ export const planStep = kind.checked('planStep', growth.planStep, {
  * that equal steps draw different maps. What it gives also has the steps with every option, seed and plan written down:
  * they grow the same model to the same bits.
  *
+ * @throws Net2NetError (usage, refused) as `planStep`
+/**
  * @param from a model, or what has been solved of it
  * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen`, `planRepeat` and `planShrink`
  */

@@ -29,6 +29,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/deepen.ts')).deepen,
   },
   {
+    name: 'extend',
+    summary: 'add classes, tokens, positions or input channels; the old ones stay',
+    load: async () => (await import('./commands/extend.ts')).extend,
+  },
+  {
     name: 'grow',
     summary: 'grow a model by a recipe of steps',
     load: async () => (await import('./commands/grow.ts')).grow,

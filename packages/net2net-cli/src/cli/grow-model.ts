@@ -44,17 +44,20 @@ export interface GrowthOptions {
   readonly weightsDiffer?: true
 }
 
-/** The options that every growing command has. */
-export const growthOptions = (command: Command): Command =>
+/** The options that every growing command has; where a command has its own --output and --names, under other names. */
+export const growthOptions = (
+  command: Command,
+  { output = '-o, --output', names = '--names' } = {},
+): Command =>
   command
-    .option('-o, --output <file>', 'the file to write: .onnx, or .keras or .h5 from such a file')
+    .option(`${output} <file>`, 'the file to write: .onnx, or .keras or .h5 from such a file')
     .option('--seed <n>', 'seed of maps, noise and random weights', seed, 0)
     .option('--inputs <file>', 'check on these inputs (.npz) instead of random ones')
     .option('--dry-run', 'print the plan, write nothing')
     .option('--external-data', 'write the weights to a file of their own (automatic above 2 GiB)')
     .option('--weights <file>', 'grow this state dict of PyTorch along (.safetensors, .pt, .bin)')
     .option('--optimizer <file>', "grow this state of PyTorch's optimizer along (.pt)")
-    .option('--names <a,b>', "names of the parameters in the optimizer's order", list)
+    .option(`${names} <a,b>`, "names of the parameters in the optimizer's order", list)
     .option('--untie', 'let a tensor that two layers share become two')
     .option('--weights-differ', 'take entries by their names although their numbers differ')
     .option('--force', 'replace the output file if it exists')
@@ -70,9 +73,13 @@ export interface Growth {
   readonly beside?: { readonly name: string; readonly content: (grown: GrownModel) => string }
 }
 
-/** Whether a step keeps the function: the random baselines and the paper's noise do not. */
+/**
+ * Whether a step keeps the function: the random baselines, the paper's noise, and classes that take probability from the
+ * old ones do not.
+ */
 const isExact = (step: GrowthStep): boolean => {
   if ('widen' in step) return step.init !== 'random-pad' && step.noise !== 'paper'
+  if ('extend' in step) return step.unlikely !== false
   return !('deepen' in step) || step.init !== 'random-init'
 }
 

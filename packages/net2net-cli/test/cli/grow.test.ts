@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { compare, inspect, load, save } from 'net2net'
 import { encodeNpz } from 'net2net/data'
 import { conv2d, residual, sequential } from 'net2net/layers'
-import { GraphBuilder } from 'net2net/model'
+import { GraphBuilder, withClasses } from 'net2net/model'
 import { float32 } from 'net2net/tensor'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { denseChain } from '../../../../bench/growth.ts'
@@ -46,6 +46,93 @@ describe('a model of 300 MB', () => {
     expect(Number(readFileSync(peak, 'utf8')) * 1024).toBeLessThan(512e6)
     for (const file of [input, output]) rmSync(file)
   }, 120_000)
+})
+
+describe('extend', () => {
+  const run = (...args: string[]) => net2net(['extend', teacher, ...args])
+
+  test('adds classes and channels, checks that the old ones stay, and says how it found them', async () => {
+    const output = at('extended.onnx')
+    const { code, out, err } = await run(
+      '--output',
+      'output=+2',
+      '--input',
+      'input=1',
+      '-o',
+      output,
+    )
+    expect(err).toBe('')
+    expect(code).toBe(0)
+    expect(out).toMatch(/output output +1 +3 +5 +axis 1 holds the units of Gemm fc2/)
+    expect(out).toMatch(
+      /fc2\.bias +3 +5 +axis 0 copied, new entries the mean of the old ones minus 16\.64/,
+    )
+    expect(out).toMatch(
+      /Kept: .* of the output "output" the first 3 of 5 entries of axis 1 are compared/,
+    )
+    expect(await compare(teacher, output)).toMatchObject({ equal: 'kept' })
+    const check = await net2net(['check', teacher, output, '--json'])
+    expect(check.code).toBe(0)
+    expect(JSON.parse(check.out)).toMatchObject({
+      equal: 'kept',
+      kept: [
+        { kind: 'input', name: 'input', entries: 2, of: 3 },
+        { kind: 'output', name: 'output', entries: 3, of: 5 },
+      ],
+    })
+    // What has fewer entries keeps nothing.
+    expect((await net2net(['check', output, teacher])).code).toBe(1)
+  })
+
+  test('names new classes, prints its plan as JSON, and does not overwrite', async () => {
+    const named = at('named.onnx')
+    await save(withClasses(await load(teacher), ['a', 'b', 'c']), named)
+    const extend = (...args: string[]) =>
+      net2net(['extend', named, '--output', 'output=+1', ...args])
+    expect(await extend('--dry-run')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(
+        /names its 3 classes: name the new one as well\. Give them with --names/,
+      ),
+    })
+    const { code, out } = await extend(
+      '--names',
+      'd',
+      '--start',
+      'like:1',
+      '--unlikely',
+      '--dry-run',
+      '--json',
+    )
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({
+      plan: {
+        version: 3,
+        classes: ['d'],
+        declared: [{ kind: 'output', from: 3, to: 4 }],
+        units: [{ init: 'added', map: [0, 1, 2, 1], split: [1, 1, 1, 0] }],
+      },
+    })
+    expect(await extend('--names', 'd', '-o', named)).toMatchObject({ code: 2 })
+    expect(inspect(await load(named)).classes).toEqual(['a', 'b', 'c'])
+  })
+
+  test.each([
+    [['--output', 'output', '-o', 'x.onnx'], 2, /"output" is not NAME=\+N/],
+    [
+      ['--output', 'other=+1', '-o', 'x.onnx'],
+      2,
+      /There is no output "other"; the outputs are output/,
+    ],
+    [['-o', 'x.onnx'], 2, /Nothing to extend was given/],
+    [['--output', 'output=+1', '--start', 'big', '-o', 'x.onnx'], 2, /start must be one of/],
+    [['--vocabulary', '+5', '-o', 'x.onnx'], 3, /The model has no vocabulary/],
+    [['--positions', '+5', '-o', 'x.onnx'], 3, /no learned table of positions/],
+  ] as const)('%j ends with %i', async (args, code, message) => {
+    const { code: found, err } = await run(...args)
+    expect(err).toMatch(message)
+    expect(found).toBe(code)
+  })
 })
 
 describe('widen', () => {

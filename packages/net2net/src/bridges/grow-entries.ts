@@ -56,6 +56,11 @@ export function growEntries(
         `${quote(entry)} would take split coefficients along the channels of the normalization behind it.`,
         { where: entry },
       )
+    if (change.added !== undefined)
+      throw refusedError(
+        `${quote(entry)} would get units of its own, and a normalization behind it is folded into its numbers.`,
+        { where: entry, hint: 'Export the model with its normalizations as nodes of their own.' },
+      )
     const { noise, ...exact } = change
     const plain = growTensor(plan, exact, tensor)
     result.set(entry, plain)

@@ -1,5 +1,6 @@
 import { load } from '#file'
 import { defaultRuntime } from '#runtime'
+import { Net2NetError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import { encodeWhenReady } from '../onnx/encode.ts'
 import type { Runtime } from '../runtime/runtime.ts'
@@ -7,8 +8,10 @@ import {
   type Comparison,
   type ComparisonOptions,
   compareSubjects,
+  type SignatureComparison,
   type Subject,
 } from './comparison.ts'
+import { keptParts, outputOf } from './kept.ts'
 
 export interface CompareOptions extends ComparisonOptions {
   /** Default: ONNX Runtime in Node or in this browser, on the CPU. */
@@ -23,7 +26,8 @@ export interface CompareOptions extends ComparisonOptions {
 /**
  * Runs two models (or the files of two) on the same inputs and reports the largest difference of
  * every output. The parts in which they differ are run by themselves as well (see evidence.ts): `equal`
- * is null where the outputs agree and a mistake in some layer could have been overlooked.
+ * is null where the outputs agree and a mistake in some layer could have been overlooked. Of a second model with more
+ * entries of outputs or inputs the first model's are compared; `equal` is 'kept' then.
  *
  * Either may be a staged model, whose files are still being written: each weight is waited for until
  * it is there, and where models are computed in segments, the other is computed meanwhile.
@@ -39,13 +43,37 @@ export async function compare(
   const { runtime = defaultRuntime, wholeUpTo = 2 ** 25, ...others } = options
   // ONNX Runtime loads many broken files: our own reader refuses them first, by name and field.
   const models = [await modelOf(a), await modelOf(b)] as const
+  const parts = keptParts(...models)
+  if (parts)
+    try {
+      const subjects = [parts.a, parts.b] as const
+      const report = await compareModels(runtime, subjects, subjects, wholeUpTo, others)
+      const outputs = report.outputs.map((each) => ({ ...each, name: outputOf(each.name) }))
+      const equal = report.equal === true ? 'kept' : report.equal
+      return { ...report, equal, outputs, kept: parts.kept }
+    } catch (cause) {
+      // Then the signatures differ for another reason than that one model extends the other.
+      const isMisfit = cause instanceof Net2NetError && cause.kind === 'input'
+      if (!isMisfit || others.signal?.aborted || others.inputs) throw cause
+    }
+  return compareModels(runtime, [a, b], models, wholeUpTo, others)
+}
+
+/** @param files What each model was given as: a file need not be encoded. */
+async function compareModels(
+  runtime: Runtime,
+  files: readonly [Model | string, Model | string],
+  models: readonly [Model, Model],
+  wholeUpTo: number,
+  options: ComparisonOptions,
+): Promise<SignatureComparison> {
   const whole = models.every((model) => bytesOfWeights(model) <= wholeUpTo)
-  const subject = async (given: Model | string, model: Model): Promise<Subject> =>
+  const subject = async (file: Model | string, model: Model): Promise<Subject> =>
     whole
-      ? { file: typeof given === 'string' ? given : await encodeWhenReady(model), model }
+      ? { file: typeof file === 'string' ? file : await encodeWhenReady(model), model }
       : { model }
-  const subjects = [await subject(a, models[0]), await subject(b, models[1])] as const
-  return compareSubjects(runtime, ...subjects, others)
+  const subjects = [await subject(files[0], models[0]), await subject(files[1], models[1])] as const
+  return compareSubjects(runtime, ...subjects, options)
 }
 
 const modelOf = async (given: Model | string): Promise<Model> =>

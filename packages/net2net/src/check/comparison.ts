@@ -10,6 +10,7 @@ import type { Feeds, Runtime, SessionValue } from '../runtime/runtime.ts'
 import { type Difference, DifferenceMeter } from './difference.ts'
 import { evidenceOf } from './evidence.ts'
 import { indexRanges } from './index-ranges.ts'
+import type { KeptAxis } from './kept.ts'
 import {
   type Computation,
   type OutOfCoreOptions,
@@ -51,7 +52,8 @@ export interface OutputDifference extends Difference {
   readonly rounding?: number
 }
 
-export interface Comparison {
+/** What is known of two models with one signature. */
+export interface SignatureComparison {
   /**
    * false: some output differs by more than the tolerance and, where none was given, by more than four
    * of the first model's own roundings. true: none does, and all parts in which the models differ
@@ -65,6 +67,16 @@ export interface Comparison {
   readonly outputs: readonly OutputDifference[]
   /** Present where `equal` is null. */
   readonly notExercised?: readonly string[]
+}
+
+export interface Comparison extends Omit<SignatureComparison, 'equal'> {
+  /**
+   * 'kept': the second model has more entries of outputs or inputs (`kept`), and as far as the first one goes, this would be
+   * true. Otherwise as where both have one signature.
+   */
+  readonly equal: SignatureComparison['equal'] | 'kept'
+  /** Axes of which only the entries of the first model are compared, since the second has more. */
+  readonly kept?: readonly KeptAxis[]
 }
 
 /** A model to compare. */
@@ -88,7 +100,7 @@ export async function compareSubjects(
   a: Subject,
   b: Subject,
   options: ComparisonOptions = {},
-): Promise<Comparison> {
+): Promise<SignatureComparison> {
   const { feeds, report, isWithin } = await compareOutputs(runtime, a, b, options)
   if (!isWithin) return { ...report, equal: false }
   const { seed, signal, tolerance } = options
@@ -112,7 +124,7 @@ function rangesOf(a: Model, b: Model): ReadonlyMap<string, number> {
 
 interface OutputComparison {
   readonly feeds: readonly Feeds[]
-  readonly report: Omit<Comparison, 'equal'>
+  readonly report: Omit<SignatureComparison, 'equal'>
   /** Is no output further from the first model's than it may be? */
   readonly isWithin: boolean
 }

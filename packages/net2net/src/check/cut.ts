@@ -95,6 +95,8 @@ export interface Cut {
   readonly open: readonly string[]
   /** The layers between the borders and a value of a region. */
   layersBefore(value: string): readonly ChangedLayer[]
+  /** The points that a value of a region takes as borders. */
+  pointsBefore(value: string): readonly string[]
 }
 
 /** The name under which a region gives a point: consumers of the point take it as a border. */
@@ -177,6 +179,10 @@ export class Cutter {
       layersBefore(value) {
         const nodes = nodesBefore(second.nodes, value, equal)
         return layers.filter(({ node }) => nodes.has(node))
+      },
+      pointsBefore(value) {
+        const read = new Set([...nodesBefore(second.nodes, value, equal)].flatMap(readBy))
+        return points.filter((name) => equal.has(name) && read.has(name))
       },
     }
   }

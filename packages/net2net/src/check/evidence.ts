@@ -120,7 +120,12 @@ export async function evidenceOf(
       (point) => !outcome.agreeing.has(point) && (outputs.has(point) || !excluded.has(point)),
     )
     const missing = cut.layers.filter(({ weight }) => weight === undefined || !seen.has(weight))
-    const unequal = failed.filter((point) => !excluded.has(point))
+    const differing = failed.filter((point) => !excluded.has(point))
+    // What still differs may depend on several borders at once, which are not what they are by chance: a value and its mean.
+    const unequal =
+      differing.length > 0
+        ? differing
+        : [...new Set(failed.flatMap((point) => cut.pointsBefore(point)))]
     if (unequal.length > 0 && round < ROUNDS && outcome !== failure) {
       // What is not equal is no border: its consumers join the region.
       for (const name of unequal) excluded.add(name)

@@ -1,6 +1,6 @@
 /**
  * Tables that are looked up: what is compared shows the rows that the ids ask for, and nothing of the
- * others. But a grown table has copies of columns, and what holds for some rows must hold for all.
+ * others. But a grown table has copies of columns or their mean, and what holds for some rows must hold for all.
  */
 
 import { isFloat } from '../tensor/dtype.ts'
@@ -12,8 +12,10 @@ const PART = 2 ** 22
 /** Rows from which it is found which column is a copy of which. */
 const FIRST = 64
 const TOLERANCE = 1e-3
+/** Of the largest number of a row, how far its mean may be rounded away. */
+const ROUNDED = 1e-6
 
-/** Is every column of `after` [rows, columns] a multiple of one column of `before`, over all rows? */
+/** Is every column of `after` [rows, columns] a multiple of one column of `before`, or the mean of all of them, over all rows of that? */
 export async function hasCopiedColumns(
   before: LazyTensor,
   after: LazyTensor,
@@ -22,10 +24,10 @@ export async function hasCopiedColumns(
   const [rows, columns] = before.dims
   const [others, grown] = after.dims
   const isTable = before.dims.length === 2 && after.dims.length === 2 && isFloat(after.dtype)
-  if (!isTable || rows !== others || before.dtype !== after.dtype || rows! * columns! === 0)
+  if (!isTable || (others ?? 0) < rows! || before.dtype !== after.dtype || rows! * columns! === 0)
     return false
   const read = async (table: LazyTensor, from: number, count: number) => {
-    const width = table.byteLength / rows!
+    const width = table.byteLength / table.dims[0]!
     await table.ready?.(from * width, count * width)
     return decode(table.dtype, table.read(from * width, count * width))
   }
@@ -37,22 +39,42 @@ export async function hasCopiedColumns(
     grown!,
   )
   if (!copies) return false
-  const step = Math.max(1, Math.floor(PART / (after.byteLength / rows!)))
+  const step = Math.max(1, Math.floor(PART / (after.byteLength / others!)))
   for (let row = 0; row < rows!; row += step) {
     signal?.throwIfAborted()
     const count = Math.min(step, rows! - row)
     const [old, values] = [await read(before, row, count), await read(after, row, count)]
     for (let r = 0; r < count; r++)
       for (const [column, { of, factor }] of copies.entries()) {
-        const [x, y] = [factor * old[r * columns! + of]!, values[r * grown! + column]!]
-        if (Math.abs(x - y) > TOLERANCE * Math.abs(x)) return false
+        const y = values[r * grown! + column]!
+        if (
+          of === undefined
+            ? !isMean(old, r, columns!, y)
+            : !isNear(factor * old[r * columns! + of]!, y)
+        )
+          return false
       }
   }
   return true
 }
 
+const isNear = (x: number, y: number): boolean => Math.abs(x - y) <= TOLERANCE * Math.abs(x)
+
+/** Is it the mean of a row, within what is a rounding of its numbers? */
+function isMean(table: Float64Array, row: number, columns: number, value: number): boolean {
+  let sum = 0
+  let largest = 0
+  for (let i = row * columns; i < (row + 1) * columns; i++) {
+    sum += table[i]!
+    largest = Math.max(largest, Math.abs(table[i]!))
+  }
+  const mean = sum / columns
+  return Math.abs(mean - value) <= TOLERANCE * Math.abs(mean) + ROUNDED * largest
+}
+
 interface Copy {
-  readonly of: number
+  /** undefined: the mean of all columns. */
+  readonly of: number | undefined
   readonly factor: number
 }
 
@@ -76,8 +98,15 @@ function copiesIn(
     const copy = likely
       .map((of) => ({ of, factor: factorOf(before, of, columns, after, column, grown) }))
       .find(({ factor }) => factor !== undefined)
-    if (!copy) return undefined
-    copies.push({ of: copy.of, factor: copy.factor! })
+    const rows = before.length / columns
+    if (copy) copies.push({ of: copy.of, factor: copy.factor! })
+    else if (
+      Array.from({ length: rows }, (_, row) => row).every((row) =>
+        isMean(before, row, columns, after[row * grown + column]!),
+      )
+    )
+      copies.push({ of: undefined, factor: 1 })
+    else return undefined
   }
   return copies
 }

@@ -1,14 +1,19 @@
 /** What steps and stages must be, for callers without a compiler: see arguments.ts. */
 import * as kind from '../arguments.ts'
-import type { DeepenStep, KernelStep, RepeatStep, ShrinkStep, WidenStep } from '../growth/index.ts'
+import type {
+  DeepenStep,
+  ExtendStep,
+  Extension,
+  KernelStep,
+  RepeatStep,
+  ShrinkStep,
+  WidenStep,
+} from '../growth/index.ts'
 import type { GrowthStage } from './schedule.ts'
 
 const { number, text } = kind
-const common = {
-  seed: number,
-  init: text,
-  plan: kind.plan,
-}
+const planned = { seed: number, plan: kind.plan }
+const common = { ...planned, init: text }
 const widening = kind.options<WidenStep>(
   { ...common, noise: text, noiseSize: number },
   { widen: kind.recordOf('an object of widths by layer', kind.either('a width', number, text)) },
@@ -16,6 +21,26 @@ const widening = kind.options<WidenStep>(
 const deepening = kind.options<DeepenStep>(
   { ...common, block: text },
   { deepen: kind.either('a layer, or a list of layers', text, kind.texts) },
+)
+
+const added = kind.either('a number of new entries, as 5 or "+5"', number, text)
+const addedByName = kind.recordOf('an object of numbers by name', added)
+const addedOrByName = kind.either(
+  'a number of new entries, or an object of these by name',
+  added,
+  addedByName,
+)
+
+/** What is extended, and by how much. */
+export const extension = kind.options<Extension>({
+  outputs: addedByName,
+  inputs: addedByName,
+  vocabulary: addedOrByName,
+  positions: addedOrByName,
+})
+const extending = kind.options<ExtendStep>(
+  { ...planned, start: text, unlikely: kind.flag, classes: kind.texts },
+  { extend: extension },
 )
 
 const repeating = kind.options<RepeatStep>(
@@ -43,6 +68,7 @@ export const growthStep: kind.Kind = (value) => {
   if (typeof value !== 'object' || value === null) return widening(value)
   if ('deepen' in value) return deepening(value)
   if ('repeat' in value) return repeating(value)
+  if ('extend' in value) return extending(value)
   if ('kernel' in value) return enlarging(value)
   return 'shrink' in value ? shrinking(value) : widening(value)
 }

@@ -4,6 +4,7 @@ import {
   applyPlan,
   type DeepenOptions,
   planDeepen,
+  planExtend,
   planRepeat,
   planWiden,
 } from '../growth/index.ts'
@@ -142,6 +143,8 @@ describe('the law of optimizer-state transfer', () => {
     for (const plan of [
       planWiden(half.training.model, widths, { seed: 1 }),
       planDeepen(half.training.model, ['fc1']),
+      // The new classes are so unlikely that the loss of the old ones stays.
+      planExtend(half.training.model, { outputs: { output: '+2' } }),
     ]) {
       const { training } = half
       const grown = carryState(training, plan, settings)

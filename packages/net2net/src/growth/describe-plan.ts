@@ -17,12 +17,15 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
     integers,
     copied,
     pinned,
+    declared = [],
+    classes = [],
+    floats = [],
   } = plan
   const tables = [
     table(
       ['units of', 'from', 'to', 'initialization'],
-      units.map(({ members, from, to, init, merged }) => [
-        members.join(', '),
+      units.map(({ id, members, from, to, init, merged }) => [
+        members.length === 0 ? id : members.join(', '),
         from,
         to,
         merged ? 'merged' : init,
@@ -36,6 +39,20 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
         layer.nodes.map(({ opType }) => opType).join(' + '),
         init,
       ]),
+    ),
+    table(
+      ['of', 'axis', 'from', 'to', 'found as'],
+      declared.map(({ kind, name, axis, from, to, why = '' }) => [
+        `${kind} ${name}`,
+        axis,
+        from,
+        to,
+        why,
+      ]),
+    ),
+    table(
+      ['new class'],
+      classes.map((name) => [name]),
     ),
     table(
       ['kernel', 'before', 'after', 'of'],
@@ -71,6 +88,8 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
             ...change.axes.map(
               ({ axis, map, role }) => `axis ${axis} ${[...rolesIn(map, role)].join(' and ')}`,
             ),
+            ...startOf(change),
+            ...(change.factor === undefined ? [] : [`all times ${change.factor.toFixed(4)}`]),
             ...copyOf(change),
           ].join(', '),
         ]),
@@ -88,6 +107,14 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
           : `${change.attribute} of ${change.node}`,
         change.from,
         change.to,
+      ]),
+    ),
+    table(
+      ['attribute', 'from', 'to'],
+      floats.map(({ node, attribute, from, to }) => [
+        `${attribute} of ${node}`,
+        from.toPrecision(6),
+        to.toPrecision(6),
       ]),
     ),
     table(
@@ -117,6 +144,23 @@ const changed = ({ to, before, after }: Pick<Change, 'to' | 'before' | 'after'>)
 
 const copyOf = ({ name, to }: Pick<Change, 'name' | 'to'>) =>
   name === to ? [] : [`a copy of ${name}`]
+
+const starts = {
+  zero: 'zeros',
+  random: 'random numbers',
+  mean: 'the mean of the old ones',
+  copy: 'those of an old one',
+}
+
+/** What the entries of added units begin with. */
+function startOf({ added, axes }: GrowthPlan['parameters'][number]): readonly string[] {
+  if (!added) return []
+  const { start, shift, read } = added
+  const roles = new Set(axes.flatMap(({ map, role }) => [...rolesIn(map, role)]))
+  if (!roles.has('copied')) return [`new entries ${starts[read ?? 'zero']}`]
+  const lowered = shift === undefined ? '' : ` minus ${(-shift).toFixed(2)} (unlikely)`
+  return [`new entries ${starts[start]}${lowered}`]
+}
 
 /** Aligned columns, numbers to the right; nothing without rows. */
 function table(

@@ -9,7 +9,8 @@ import type { DType } from '../tensor/dtype.ts'
 import type { KnownNumbers } from '../tensor/known-numbers.ts'
 
 export interface GrowthPlan {
-  readonly version: 2
+  /** 2 where units are only copied and layers inserted; 3 where units are added. */
+  readonly version: 2 | 3
   /** Seed of every random number that applying the plan draws (noise, random weights). */
   readonly seed: number
   readonly units: readonly GrownUnits[]
@@ -21,6 +22,12 @@ export interface GrowthPlan {
   readonly pinned: readonly PinnedNumber[]
   readonly positions: readonly PositionsChange[]
   readonly inserted: readonly Insertion[]
+  /** Axes of the graph's inputs and outputs that grow. */
+  readonly declared?: readonly DeclaredAxis[]
+  /** Attributes of nodes with other numbers, such as the ε of a norm over more units. */
+  readonly floats?: readonly FloatChange[]
+  /** Names that are appended to those of the classes. */
+  readonly classes?: readonly string[]
   /** Residual blocks that are there once more. */
   readonly repeated?: readonly Repetition[]
   /** Layers and blocks that computed the identity, and are there no more. */
@@ -39,8 +46,32 @@ export const growthChoices = {
 } as const
 type Choice<Option extends keyof typeof growthChoices> = (typeof growthChoices)[Option][number]
 
+/** A floating-point attribute of a node, which is known by its first output. */
+export interface FloatChange {
+  readonly node: string
+  readonly attribute: string
+  readonly from: number
+  readonly to: number
+}
+
+/** An axis of an input or output of the graph, whose new entries lie behind the old ones. */
+export interface DeclaredAxis {
+  readonly kind: 'input' | 'output'
+  readonly name: string
+  readonly axis: number
+  readonly from: number
+  readonly to: number
+  /** How this axis of all was found, where the user named the value alone. */
+  readonly why?: string
+}
+
 /** How new units start: copies of old ones, or the baseline's random padding. */
 export type WidenInit = Choice<'widenInit'>
+/**
+ * What the weights, biases and scales of an added unit are: zeros, random numbers with the standard deviation of the old
+ * ones, the mean of the old ones, or those of the unit that the replication map names.
+ */
+export type AddedStart = 'zero' | 'random' | 'mean' | 'copy'
 /**
  * `zero-sum`: exact, sums to zero over the copies of each unit; where noise cannot follow the split
  * (behind a Relu), unequal split coefficients. `paper`: the Keras example's, on the new copies only, not
@@ -63,7 +94,11 @@ export interface GrownUnits {
   readonly members: readonly string[]
   readonly from: number
   readonly to: number
-  readonly init: WidenInit
+  /**
+   * `added`: the new units are no copies but units of their own. What they compute is read with weights of zero, which
+   * is a split coefficient of zero.
+   */
+  readonly init: WidenInit | 'added'
   /** The replication map: for each new unit, the old unit that it copies. Identity on the first `from`. */
   readonly map: readonly number[]
   /** For each new unit its split coefficient α; over the copies of an old unit they add up to 1. */
@@ -105,6 +140,17 @@ export interface ParameterChange {
   }[]
   /** Value of new entries of a vector under random padding (default 0.1); otherwise N(0, 0.1²). */
   readonly padding?: number
+  /**
+   * Of the entries of added units along a copied axis: what they begin with, and what is added to that. `read`: what they
+   * begin with along a split axis, where added units hold zero and nothing need be; otherwise they are zero there.
+   */
+  readonly added?: {
+    readonly start: AddedStart
+    readonly shift?: number
+    readonly read?: 'random'
+  }
+  /** A factor on all entries. */
+  readonly factor?: number
   readonly noise?: {
     readonly kind: NoiseKind
     readonly relative: number

@@ -2,6 +2,8 @@
 import type { Model } from '../model/model.ts'
 import { applyPlan } from './apply/apply.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
+import { type ExtendOptions, planExtend } from './plan/extend.ts'
+import type { Extension } from './plan/extended-axes.ts'
 import { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 import { planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
@@ -22,6 +24,8 @@ export {
   inspect,
 } from './inspect.ts'
 export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
+export { type ExtendOptions, type ExtensionStart, planExtend } from './plan/extend.ts'
+export type { Added, Extension } from './plan/extended-axes.ts'
 export { type Kernels, planKernels } from './plan/kernel.ts'
 export { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
@@ -31,6 +35,7 @@ export type { Widths } from './plan/widths.ts'
 export { modelOf, type Solution, solve } from './solve/index.ts'
 export {
   type DeepenStep,
+  type ExtendStep,
   type GrownModel,
   type GrowthStep,
   grow,
@@ -62,6 +67,18 @@ export const widen = (model: Model, widths: Widths, options?: WidenOptions): Mod
  */
 export const deepen = (model: Model, layers: readonly string[], options?: DeepenOptions): Model =>
   applyPlan(model, planDeepen(model, layers, options))
+
+/**
+ * A model with new classes, tokens, positions or input channels, whose old entries compute what they did.
+ *
+ * ```ts
+ * const more = extend(model, { outputs: { logits: '+5' } }, { start: 'mean' })
+ * ```
+ *
+ * @throws Net2NetError (usage, refused) as `planExtend`.
+ */
+export const extend = (model: Model, extension: Extension, options?: ExtendOptions): Model =>
+  applyPlan(model, planExtend(model, extension, options))
 
 /**
  * The model without what its function does not need: units that are copies of others or that nothing depends on, layers and

@@ -4,6 +4,8 @@ import { countParameters } from '../operators/model-size.ts'
 import { applyPlan } from './apply/apply.ts'
 import type { GrowthPlan } from './growth-plan.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
+import { type ExtendOptions, planExtend } from './plan/extend.ts'
+import type { Extension } from './plan/extended-axes.ts'
 import { type Kernels, planKernels } from './plan/kernel.ts'
 import { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 import { isNothing, planShrink } from './plan/shrink.ts'
@@ -22,6 +24,9 @@ export interface DeepenStep extends Omit<DeepenOptions, 'statistics'>, Planned {
   /** Layers after which a layer is inserted: names, parts of names or patterns. */
   readonly deepen: string | readonly string[]
 }
+export interface ExtendStep extends ExtendOptions, Planned {
+  readonly extend: Extension
+}
 export interface RepeatStep extends RepeatOptions, Planned {
   /** Residual blocks that are copied: modules, layers of them, or patterns. */
   readonly repeat: string | readonly string[]
@@ -37,7 +42,7 @@ export interface KernelStep extends Planned {
   /** Nothing of it is random: written down as of other steps. */
   readonly seed?: number
 }
-export type GrowthStep = WidenStep | DeepenStep | RepeatStep | ShrinkStep | KernelStep
+export type GrowthStep = WidenStep | DeepenStep | RepeatStep | ShrinkStep | KernelStep | ExtendStep
 
 /** What a step is planned with beside its own options. */
 export interface StepContext extends PlanningContext {
@@ -54,7 +59,7 @@ export type ResolvedStep = GrowthStep & { readonly seed: number; readonly plan: 
  * The plan of a step.
  *
  * @param from A model, or what has been solved of it.
- * @throws Net2NetError as `planWiden`, `planDeepen`, `planRepeat` and `planShrink`.
+ * @throws Net2NetError as `planWiden`, `planDeepen`, `planRepeat` `planShrink` and `planExtend`.
  */
 export const planStep = (
   from: Model | Solution,
@@ -76,6 +81,16 @@ function resolveStep(
       ...options,
       plan: plan ?? planWiden(from, widen, { ...options, onMemory }),
     }
+  }
+  if ('extend' in step) {
+    const { extend, start, unlikely, classes } = step
+    const options: ExtendOptions = {
+      seed,
+      ...(start !== undefined && { start }),
+      ...(unlikely !== undefined && { unlikely }),
+      ...(classes && { classes }),
+    }
+    return { extend, ...options, seed, plan: plan ?? planExtend(from, extend, options) }
   }
   if ('repeat' in step) {
     const { copy = 'interleave', start = 'zero' } = step
@@ -115,7 +130,7 @@ export interface GrownModel {
  * equal steps draw different maps. A step that shrinks becomes as many resolved ones as it takes.
  *
  * @param from A model, or what has been solved of it.
- * @throws Net2NetError as `planWiden`, `planDeepen`, `planRepeat` and `planShrink`.
+ * @throws Net2NetError as `planStep`.
  */
 export function grow(
   from: Model | Solution,

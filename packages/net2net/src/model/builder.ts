@@ -52,6 +52,12 @@ export class GraphBuilder {
     return name
   }
 
+  /** Adds an input as it is declared. */
+  declare(input: ValueDeclaration): void {
+    this.names.claim(input.name)
+    this.#inputs.push(input)
+  }
+
   output(name: string, dtype?: DType, shape?: Shape): string {
     this.#outputs.push(tensorDeclaration(name, dtype, shape))
     return name

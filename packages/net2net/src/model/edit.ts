@@ -144,6 +144,17 @@ export class ModelEdit {
     }
   }
 
+  /** Changes a floating-point attribute; what is not written down is taken to be what the edit expects. */
+  setFloat({ node: key, attribute, from, to }: AttributeEdit): void {
+    this.editNode(key, (node) => {
+      const old = node.attributes.get(attribute)
+      if (old !== undefined && (old.type !== 'float' || old.value !== from))
+        throw otherModel(`The plan expects ${from} in attribute "${attribute}" of ${node.name}.`)
+      const attributes = new Map(node.attributes).set(attribute, { type: 'float', value: to })
+      return { ...node, attributes }
+    })
+  }
+
   /** Copies nodes, which then are edited as others are: a copy is known by its first output. */
   copyNodes({ outputs, uses }: NodeCopies): void {
     const copyOf = (name: string) => outputs[name] ?? name

@@ -43,6 +43,33 @@ steps:
 `
 
 describe('recipes', () => {
+  it('extend what they say, before or after other steps, and replay to the same bits', () => {
+    const recipe = parseRecipe(`
+steps:
+  - widen: { fc1: x2 }
+  - extend: { outputs: { output: +2 }, inputs: { input: 1 } }
+    start: like:1
+    unlikely: true
+  - widen: { conv1: 7 }
+`)
+    const { model: grown, plans, resolved } = growByRecipe(model, recipe)
+    expect(inspect(grown)).toMatchObject({
+      inputs: [{ shape: ['batch', 3, 5, 4] }],
+      outputs: [{ shape: ['batch', 5] }],
+    })
+    expect(plans.map(({ version }) => version)).toEqual([2, 3, 2])
+    for (const format of ['yaml', 'json'] as const) {
+      const replayed = growByRecipe(model, parseRecipe(formatRecipe(resolved, format)))
+      expect(Buffer.compare(encodeModel(replayed.model), encodeModel(grown))).toBe(0)
+    }
+    expect(failure('steps: [{ extend: { outputs: { output: 2.5 } } }]').message).toContain(
+      'grow.yaml:1',
+    )
+    expect(failure('steps: [{ extend: { output: { logits: 2 } } }]').message).toContain(
+      'grow.yaml:1',
+    )
+  })
+
   it('grow a model step by step', async () => {
     const { model: grown, plans, resolved } = growByRecipe(model, parseRecipe(text))
     expect(inspect(grown).layers.find((layer) => layer.name === 'conv1')?.width).toBe(11)

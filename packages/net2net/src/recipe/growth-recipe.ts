@@ -58,6 +58,41 @@ const deepenStep = z.strictObject({
   plan,
 })
 
+const added = z.union([
+  z.int().positive(),
+  z.string().regex(/^\+?\d+$/, 'a number of new entries looks like +5'),
+])
+const addedByName = z.record(z.string(), added)
+
+const extendStep = z.strictObject({
+  extend: z.strictObject({
+    outputs: addedByName.exactOptional().describe('Outputs and how many entries each gets.'),
+    inputs: addedByName.exactOptional().describe('Inputs and how many channels each gets.'),
+    vocabulary: z
+      .union([added, addedByName])
+      .exactOptional()
+      .describe('How many tokens more (of the table with this name).'),
+    positions: z
+      .union([added, addedByName])
+      .exactOptional()
+      .describe('How many positions more (of the table with this name).'),
+  }),
+  start: z
+    .union([
+      z.enum(['zero', 'random', 'mean']),
+      z.templateLiteral(['like:', z.int().nonnegative()]),
+    ])
+    .exactOptional()
+    .describe('How new entries start.'),
+  unlikely: z
+    .boolean()
+    .exactOptional()
+    .describe('Whether new entries start so low that a softmax gives the old ones what it gave.'),
+  classes: z.array(z.string()).exactOptional().describe('Names of the new classes.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
 const repeatStep = z.strictObject({
   repeat: z
     .union([z.string(), z.array(z.string()).min(1)])
@@ -97,7 +132,9 @@ const recipeSchema = z
   .strictObject({
     version: z.literal(1).exactOptional(),
     seed: seed.exactOptional(),
-    steps: z.array(z.union([widenStep, deepenStep, repeatStep, shrinkStep, kernelStep])).min(1),
+    steps: z
+      .array(z.union([widenStep, deepenStep, repeatStep, shrinkStep, kernelStep, extendStep]))
+      .min(1),
   })
   .meta({ title: 'net2net recipe', description: 'Steps that grow a trained network.' })
 
@@ -155,9 +192,9 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
 }
 
 /** In the order of the schema. */
-const kinds = ['widen', 'deepen', 'repeat', 'shrink', 'kernel']
+const kinds = ['widen', 'deepen', 'repeat', 'shrink', 'kernel', 'extend']
 const stepHelp =
-  'a step has "widen" (layers and widths), "deepen" (layers), "repeat" (residual blocks), "shrink" (layers) or "kernel" (sizes)'
+  'a step has "widen" (layers and widths), "deepen" (layers), "repeat" (residual blocks), "shrink" (layers), "kernel" (sizes) or "extend" (outputs, inputs, vocabulary, positions)'
 
 export interface RecipeResult {
   readonly model: Model

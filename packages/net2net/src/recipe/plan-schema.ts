@@ -28,7 +28,7 @@ const units = z
     members: z.array(name),
     from: size,
     to: size,
-    init: z.enum(growthChoices.widenInit),
+    init: z.enum([...growthChoices.widenInit, 'added']),
     map: z.array(size),
     split: z.array(z.number()),
     merged: z.array(z.int().min(-1)).exactOptional(),
@@ -56,6 +56,14 @@ const parameter = z.strictObject({
   after: dims,
   axes: z.array(z.strictObject({ axis: size, map: axisMap, role })),
   padding: z.number().exactOptional(),
+  added: z
+    .strictObject({
+      start: z.enum(['zero', 'random', 'mean', 'copy']),
+      shift: z.number().exactOptional(),
+      read: z.literal('random').exactOptional(),
+    })
+    .exactOptional(),
+  factor: z.number().positive().exactOptional(),
   noise: z
     .strictObject({
       kind: z.enum(growthChoices.noise),
@@ -154,6 +162,22 @@ const insertion = z.strictObject({
   }),
 })
 
+const floatChange = z.strictObject({
+  node: name,
+  attribute: name,
+  from: z.number(),
+  to: z.number(),
+})
+
+const declaredAxis = z.strictObject({
+  kind: z.enum(['input', 'output']),
+  name,
+  axis: size,
+  from: size,
+  to: size,
+  why: name.exactOptional(),
+})
+
 const repetition = z.strictObject({
   blocks: z.array(name),
   mark: name,
@@ -194,7 +218,7 @@ const kernelChange = z.strictObject({
 /** A growth plan as JSON. */
 export const planSchema = z
   .strictObject({
-    version: z.literal(2),
+    version: z.union([z.literal(2), z.literal(3)]),
     seed: z.number(),
     units: z.array(units),
     parameters: z.array(parameter),
@@ -203,6 +227,9 @@ export const planSchema = z
     pinned: z.array(pinnedNumber),
     positions: z.array(positions),
     inserted: z.array(insertion),
+    declared: z.array(declaredAxis).exactOptional(),
+    floats: z.array(floatChange).exactOptional(),
+    classes: z.array(name).exactOptional(),
     repeated: z.array(repetition).exactOptional(),
     removed: z.array(removal).exactOptional(),
     kernels: z.array(kernelChange).exactOptional(),

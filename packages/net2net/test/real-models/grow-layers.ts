@@ -1,9 +1,9 @@
 /** Grows every layer of a model by itself and measures the difference in ONNX Runtime. */
 import { createHash } from 'node:crypto'
 import {
-  type Comparison,
   type ComparisonOptions,
   compareSubjects,
+  type SignatureComparison,
 } from '../../src/check/comparison.ts'
 import { Net2NetError } from '../../src/errors.ts'
 import { applyPlan, inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
@@ -21,7 +21,7 @@ export type Growth =
 export type GrowthResult = Growth & {
   readonly maxAbs?: number
   /** Whether the functions are equal, as `compare` has it. */
-  readonly equal?: boolean | null
+  readonly equal?: SignatureComparison['equal']
   /** Whether they are equal within 1e-5, without regard to the teacher's own rounding. */
   readonly within?: boolean
   readonly refusal?: string
@@ -40,7 +40,7 @@ export class Teacher {
     this.#bytes = encodeModel(model)
   }
 
-  async compare(student: Model, options: ComparisonOptions): Promise<Comparison> {
+  async compare(student: Model, options: ComparisonOptions): Promise<SignatureComparison> {
     const runtime: Runtime = {
       ...nodeRuntime,
       createSession: async (source, options) => {

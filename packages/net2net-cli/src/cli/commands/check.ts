@@ -49,7 +49,7 @@ vocabulary, masks 0 or 1. Exit code 1: the models differ, or the check cannot te
           signal: io.signal,
         })
         printResult(io, options.json, report, comparisonText(report))
-        if (report.equal !== true) throw new ExitCode(1)
+        if (report.equal !== true && report.equal !== 'kept') throw new ExitCode(1)
       })
   },
 }
@@ -74,17 +74,36 @@ export function comparisonText(report: Comparison): string {
   return `${table(['output', 'max |Δ|', 'relative', ''], rows)}\n${verdictText(report)}`
 }
 
-function verdictText({ equal, tolerance, samples, outputs, notExercised }: Comparison): string {
+function verdictText({
+  equal,
+  tolerance,
+  samples,
+  outputs,
+  notExercised,
+  kept = [],
+}: Comparison): string {
   const rounded = outputs.some(({ rounding }) => rounding !== undefined)
   const within = `${tolerance.toExponential()}${rounded ? " or four times the first model's own rounding" : ''}`
   const agreement = `every output agrees to ${within} on ${samples} sets of inputs`
   if (equal === null)
     return `Cannot tell: ${agreement}, but a mistake in these layers could have been overlooked: ${namesText(notExercised ?? [])}.
 Inputs that make a difference to them would help: your own with --inputs, or more with --samples.`
+  if (equal === 'kept')
+    return `Kept: ${keptText(kept)}; there ${agreement}, and a mistake in any layer that differs would have been seen.`
   return equal
     ? `Equal: ${agreement}, and a mistake in any layer that differs would have been seen.`
     : `Different: some output differs by more than ${within} on ${samples} sets of inputs.`
 }
+
+/** Which entries were compared, for each axis that is longer in the second model. */
+const keptText = (kept: NonNullable<Comparison['kept']>): string =>
+  kept
+    .map(({ kind, name, axis, entries, of }) =>
+      kind === 'output'
+        ? `of the output "${name}" the first ${entries} of ${of} entries of axis ${axis} are compared`
+        : `the input "${name}" has ${of} entries instead of ${entries} on axis ${axis}, and the new ones hold anything`,
+    )
+    .join('; ')
 
 /** The first names of a list, and how many more there are. */
 const namesText = (names: readonly string[]): string =>

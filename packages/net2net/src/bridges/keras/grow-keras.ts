@@ -192,7 +192,10 @@ function grownConfig(
       return { ...rest, config: { ...config, layer: change(config.layer, place, `${place}/`) } }
     }
     if (kindOf(entry) === 'InputLayer') {
-      const shape = innerShape.get(path)
+      const outer =
+        prefix === '' ? grown.graph.inputs.find(({ name }) => name === config.name) : undefined
+      const shape =
+        innerShape.get(path) ?? (outer?.type.kind === 'tensor' ? outer.type.shape : undefined)
       const key = 'batch_shape' in config ? 'batch_shape' : 'batch_input_shape'
       const old = config[key]
       if (!shape || !Array.isArray(old)) return rest

@@ -4,6 +4,7 @@
  */
 import { inputError } from '../../errors.ts'
 import { attributes as attributeMap } from '../../model/attributes.ts'
+import { classesOf, withClasses } from '../../model/classes.ts'
 import { ModelEdit } from '../../model/edit.ts'
 import { linksOf, withoutUnread } from '../../model/links.ts'
 import type { Model, Node, ValueDeclaration } from '../../model/model.ts'
@@ -13,7 +14,7 @@ import { inferModel } from '../../operators/inference.ts'
 import { numbersTensor } from '../../tensor/known-numbers.ts'
 import { lazyFill } from '../../tensor/lazy.ts'
 import { elementCount, type LazyTensor } from '../../tensor/tensor.ts'
-import type { GrowthPlan, Insertion, Removal } from '../growth-plan.ts'
+import type { DeclaredAxis, GrowthPlan, Insertion, Removal } from '../growth-plan.ts'
 import { growTensor } from './grow-tensor.ts'
 import { enlargeKernel } from './larger-kernel.ts'
 import { repeat } from './repeat.ts'
@@ -38,12 +39,13 @@ export function applyPlan(model: Model, plan: GrowthPlan): Model {
   }
   for (const number of plan.pinned)
     edit.pin(number.value, number.to, numbersTensor(number), number.uses)
+  for (const change of plan.floats ?? []) edit.setFloat(change)
   for (const { name } of plan.inserted) edit.nodeNames.claim(name)
   for (const insertion of plan.inserted) insert(edit, insertion, plan.seed)
   for (const change of plan.kernels ?? []) enlargeKernel(edit, change)
   if (plan.repeated) repeat(edit, model, plan.repeated)
   if (plan.removed) remove(edit, plan.removed)
-  const grown = edit.model()
+  const grown = declare(edit.model(), plan)
   if (plan.removed) return refreshDeclarations(withoutUnreadConstants(grown, model))
   if (plan.pinned.length === 0) return refreshDeclarations(grown)
   // What computed the numbers that are constants now may have no reader left.
@@ -144,7 +146,42 @@ function insert(edit: ModelEdit, insertion: Insertion, seed: number): void {
   edit.follow(producer.key, nodes)
 }
 
-const declare = (declaration: ValueDeclaration, info: ValueInfo): ValueDeclaration => ({
+/** The model with the new sizes of its inputs and outputs, and the names of new classes. */
+function declare(model: Model, { declared = [], classes }: GrowthPlan): Model {
+  const resized = (kind: DeclaredAxis['kind']) => (value: ValueDeclaration) =>
+    declared
+      .filter((each) => each.kind === kind && each.name === value.name)
+      .reduce(withSize, value)
+  const { graph } = model
+  const grown: Model = {
+    ...model,
+    graph: {
+      ...graph,
+      inputs: graph.inputs.map(resized('input')),
+      outputs: graph.outputs.map(resized('output')),
+    },
+  }
+  return classes ? withClasses(grown, [...(classesOf(model) ?? []), ...classes]) : grown
+}
+
+function withSize(
+  value: ValueDeclaration,
+  { name, axis, from, to }: DeclaredAxis,
+): ValueDeclaration {
+  if (value.type.kind !== 'tensor' || !value.type.shape) return value
+  const size = value.type.shape[axis]
+  if (typeof size !== 'number') return value
+  if (size !== from)
+    throw inputError(
+      `The plan expects ${from} entries on axis ${axis} of "${name}", but it has ${size}.`,
+      {
+        hint: 'Apply the plan to the model that it was made for.',
+      },
+    )
+  return { ...value, type: { ...value.type, shape: value.type.shape.with(axis, to) } }
+}
+
+const declareAs = (declaration: ValueDeclaration, info: ValueInfo): ValueDeclaration => ({
   ...declaration,
   type: { kind: 'tensor', dtype: info.dtype, shape: info.shape },
 })
@@ -158,7 +195,7 @@ function refreshDeclarations(model: Model): Model {
     if (declaration.type.kind !== 'tensor') return [declaration]
     const info = inferred.get(declaration.name)
     return info?.shape
-      ? [declare(declaration, { ...info, dtype: info.dtype ?? declaration.type.dtype })]
+      ? [declareAs(declaration, { ...info, dtype: info.dtype ?? declaration.type.dtype })]
       : []
   })
   return { ...model, graph: { ...graph, values } }

@@ -30,6 +30,17 @@ export interface AxisGather {
   readonly added: Uint8Array
   /** 1 where the entry is random padding instead of a copy. */
   readonly padded: Uint8Array
+  /** 1 where the entry is of an added unit. */
+  readonly fresh: Uint8Array
+  /** The number of the set that an entry is in: of entries which differ in units alone to which some are added; −1 for none. */
+  readonly sets: Int32Array
+  readonly setCount: number
+}
+
+/** An axis of a tensor, and how it grew. */
+export interface GatheredAxis {
+  readonly axis: number
+  readonly gathered: AxisGather
 }
 
 /**
@@ -42,6 +53,7 @@ export function evaluateAxis(map: AxisMap, units: UnitsById, role: AxisRole = 's
     const padding = group.init === 'random-pad'
     const isSplit = (map.role ?? role) === 'split'
     const index = Uint32Array.from(group.map)
+    if (group.init === 'added') return withAdded(group, isSplit)
     const ones = new Float64Array(group.to).fill(1)
     const split = padding ? ones : Float64Array.from(group.split)
     return {
@@ -54,6 +66,7 @@ export function evaluateAxis(map: AxisMap, units: UnitsById, role: AxisRole = 's
       families: isSplit ? group.from : group.to,
       added: Uint8Array.from({ length: group.to }, (_, i) => (isSplit && i >= group.from ? 1 : 0)),
       padded: Uint8Array.from({ length: group.to }, (_, i) => (padding && i >= group.from ? 1 : 0)),
+      ...noneAdded(group.to),
     }
   }
   if ('keep' in map) return identityGather(map.keep)
@@ -62,6 +75,27 @@ export function evaluateAxis(map: AxisMap, units: UnitsById, role: AxisRole = 's
   )
   return 'sum' in map ? concatenate(parts) : parts.reduce(multiply, identityGather(1))
 }
+
+/** Added units are nobody's copies, although they may begin with the numbers of an old one. */
+function withAdded({ from, to, map, split }: GrownUnits, isSplit: boolean): AxisGather {
+  const coefficients = Float64Array.from(split)
+  return {
+    ...identityGather(to),
+    from,
+    index: Uint32Array.from(map),
+    split: isSplit ? coefficients : new Float64Array(to).fill(1),
+    copiedSplit: isSplit ? new Float64Array(to).fill(1) : coefficients,
+    fresh: Uint8Array.from({ length: to }, (_, i) => (i >= from ? 1 : 0)),
+    sets: new Int32Array(to),
+    setCount: 1,
+  }
+}
+
+const noneAdded = (size: number) => ({
+  fresh: new Uint8Array(size),
+  sets: new Int32Array(size).fill(-1),
+  setCount: 0,
+})
 
 const identityGather = (size: number): AxisGather => ({
   from: size,
@@ -73,6 +107,7 @@ const identityGather = (size: number): AxisGather => ({
   families: size,
   added: new Uint8Array(size),
   padded: new Uint8Array(size),
+  ...noneAdded(size),
 })
 
 function empty(from: number, to: number, families: number) {
@@ -86,6 +121,8 @@ function empty(from: number, to: number, families: number) {
     families,
     added: new Uint8Array(to),
     padded: new Uint8Array(to),
+    fresh: new Uint8Array(to),
+    sets: new Int32Array(to).fill(-1),
   }
 }
 
@@ -98,6 +135,7 @@ function concatenate(parts: readonly AxisGather[]): AxisGather {
   let before = 0
   let after = 0
   let families = 0
+  let setCount = 0
   for (const part of parts) {
     result.index.set(
       part.index.map((i) => i + before),
@@ -111,14 +149,23 @@ function concatenate(parts: readonly AxisGather[]): AxisGather {
     result.copiedSplit.set(part.copiedSplit, after)
     result.added.set(part.added, after)
     result.padded.set(part.padded, after)
+    result.fresh.set(part.fresh, after)
+    result.sets.set(
+      part.sets.map((set) => (set < 0 ? -1 : set + setCount)),
+      after,
+    )
+    setCount += part.setCount
     before += part.from
     after += part.to
     families += part.families
   }
-  return result
+  return { ...result, setCount }
 }
 
 function multiply(outer: AxisGather, inner: AxisGather): AxisGather {
+  if (outer.setCount > 0 && inner.setCount > 0)
+    throw internalError('Units are added to two factors of one axis.')
+  const isOuter = outer.setCount > 0
   const families = outer.families * inner.families
   const result = empty(outer.from * inner.from, outer.to * inner.to, families)
   for (let i = 0, k = 0; i < outer.to; i++)
@@ -129,6 +176,9 @@ function multiply(outer: AxisGather, inner: AxisGather): AxisGather {
       result.siblings[k] = outer.siblings[i]! * inner.families + inner.siblings[j]!
       result.added[k] = outer.added[i]! | inner.added[j]!
       result.padded[k] = outer.padded[i]! | inner.padded[j]!
+      result.fresh[k] = outer.fresh[i]! | inner.fresh[j]!
+      const [set, other] = isOuter ? [outer.sets[i]!, j] : [inner.sets[j]!, i]
+      if (set >= 0) result.sets[k] = isOuter ? set * inner.to + other : other * inner.setCount + set
     }
-  return result
+  return { ...result, setCount: isOuter ? outer.setCount * inner.to : outer.to * inner.setCount }
 }

@@ -13,7 +13,8 @@ import { isFloat } from '../../tensor/dtype.ts'
 import { type AxisSelection, gather } from '../../tensor/lazy.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
-import { gatheredAxes, scaledBy, splitUp } from './grow-tensor.ts'
+import { withAddedEntries } from './added-entries.ts'
+import { addEntries, gatheredAxes, scaled, scaledBy, splitUp } from './grow-tensor.ts'
 import { withBorder } from './larger-kernel.ts'
 import { isMerged, mergeTensor, type SlotPower } from './merge-tensor.ts'
 
@@ -40,7 +41,8 @@ export function growSlots(
       result.set(change.to, mergeTensor(plan, change, slot, { adds: 'copied', power }))
       continue
     }
-    const selections = gatheredAxes(plan, change, slot).map(
+    const axes = gatheredAxes(plan, change, slot)
+    const selections = axes.map(
       ({ axis, gathered: { index, copiedSplit } }): AxisSelection =>
         isFloat(slot.dtype)
           ? scaledBy(
@@ -49,7 +51,25 @@ export function growSlots(
             )
           : { axis, index },
     )
-    result.set(change.to, gather(slot, selections))
+    // Nothing is remembered of added units; their squared gradients are taken to be as those of the others.
+    const start = power === 2 ? 'mean' : 'zero'
+    const added = { start, seed: plan.seed, parameter: change.to } as const
+    const grown = axes.reduce(
+      (tensor, { axis, gathered }) =>
+        isFloat(slot.dtype)
+          ? withAddedEntries(
+              tensor,
+              { axis, gathered: { ...gathered, split: gathered.split.map(() => 1) } },
+              added,
+            )
+          : tensor,
+      gather(slot, selections),
+    )
+    // The gradient of γ is that of f·γ, times f.
+    result.set(
+      change.to,
+      isFloat(slot.dtype) ? scaled(grown, (change.factor ?? 1) ** -power) : grown,
+    )
   }
   enlarge(plan, slots, result)
   return result
@@ -68,7 +88,12 @@ export function growAverages(
       result.set(change.to, mergeTensor(plan, change, average))
       continue
     }
-    result.set(change.to, gather(average, gatheredAxes(plan, change, average).map(splitUp)))
+    const axes = gatheredAxes(plan, change, average)
+    const grown = gather(average, axes.map(splitUp))
+    result.set(
+      change.to,
+      isFloat(average.dtype) ? scaled(addEntries(plan, change, grown, axes), change.factor) : grown,
+    )
   }
   enlarge(plan, averages, result)
   return result

@@ -10,16 +10,12 @@ import {
 } from '../../tensor/lazy.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { GrowthPlan, ParameterChange } from '../growth-plan.ts'
-import { type AxisGather, evaluateAxis } from './axis-gather.ts'
+import { withAddedEntries } from './added-entries.ts'
+import { evaluateAxis, type GatheredAxis } from './axis-gather.ts'
 import { isMerged, mergeTensor, unitsById } from './merge-tensor.ts'
 import { paperNoise, randomPadding, zeroSumNoise } from './noise.ts'
 
 const DEFAULT_PADDING = 0.1
-
-export interface GatheredAxis {
-  readonly axis: number
-  readonly gathered: AxisGather
-}
 
 /** The axes of a parameter change, evaluated and checked against the tensor. */
 export function gatheredAxes(
@@ -57,7 +53,7 @@ const isSplit = ({ gathered }: GatheredAxis): boolean => gathered.families < gat
 const noisyAxis = ({ noise }: ParameterChange, axes: readonly GatheredAxis[]) =>
   axes.find((each) => isSplit(each) && each.axis === (noise?.axis ?? each.axis))
 
-/** The grown parameter: gathered, split, and with the plan's noise or padding. */
+/** The grown parameter: gathered, split, with the plan's noise or padding, and with what is added. */
 export function growTensor(
   plan: GrowthPlan,
   change: ParameterChange,
@@ -65,6 +61,44 @@ export function growTensor(
 ): LazyTensor {
   const axes = gatheredAxes(plan, change, tensor)
   if (isMerged(plan, change)) return mergeTensor(plan, change, tensor)
+  const grown = growCopies(plan, change, tensor, axes)
+  return isFloat(tensor.dtype)
+    ? scaled(addEntries(plan, change, grown, axes), change.factor)
+    : grown
+}
+
+/** All entries times a factor. */
+export function scaled(tensor: LazyTensor, factor = 1): LazyTensor {
+  if (factor === 1) return tensor
+  return gather(tensor, [], (values) => {
+    for (let i = 0; i < values.length; i++) values[i]! *= factor
+  })
+}
+
+/** Along a split axis the entries of added units are zero, along a copied one as the plan says. */
+export function addEntries(
+  { seed }: Pick<GrowthPlan, 'seed'>,
+  { added, to }: ParameterChange,
+  grown: LazyTensor,
+  axes: readonly GatheredAxis[],
+): LazyTensor {
+  if (added === undefined) return grown
+  // What is read with any weights comes first: new rows are means over these, too.
+  const isSplit = ({ gathered: { fresh, split: coefficients } }: GatheredAxis) =>
+    fresh.some((flag, i) => flag === 1 && coefficients[i] === 0)
+  const inOrder = [...axes.filter(isSplit), ...axes.filter((each) => !isSplit(each))]
+  return inOrder.reduce(
+    (tensor, along) => withAddedEntries(tensor, along, { ...added, seed, parameter: to }),
+    grown,
+  )
+}
+
+function growCopies(
+  plan: GrowthPlan,
+  change: ParameterChange,
+  tensor: LazyTensor,
+  axes: readonly GatheredAxis[],
+): LazyTensor {
   if (change.noise?.alike) return growWithNoiseAlike(plan, change, tensor, axes)
   const selections = axes.map(splitUp)
   const untouched = onlyCopies(axes)

@@ -13,8 +13,11 @@ export interface Noise {
   readonly relative: number
 }
 
+/** What the entries of added units begin with where a constant is read. */
+export type AddedOf = (reading: Reading) => Pick<ParameterChange, 'added' | 'factor'> | undefined
+
 /** What growth makes of a parameter for some of its readers. */
-type Need = Pick<ParameterChange, 'axes' | 'padding'> & {
+type Need = Pick<ParameterChange, 'axes' | 'padding' | 'added' | 'factor'> & {
   readonly after: readonly number[]
   /** The axis along which noise may sum to zero. */
   readonly noiseAxis?: number
@@ -27,6 +30,7 @@ export function parameterChanges(
   projection: Projection,
   noise: Noise,
   names: NameSupply,
+  addedOf: AddedOf = () => undefined,
 ): readonly ParameterChange[] {
   const byName = new Map<string, Reading[]>()
   for (const reading of solution.relations.readings.keys()) {
@@ -37,11 +41,11 @@ export function parameterChanges(
   return [...byName].flatMap(([name, readings]) => {
     const needs = new Map<string, Need>()
     for (const reading of readings) {
-      const need = needOf(solution, projection, reading)
+      const need = needOf(solution, projection, reading, addedOf)
       if (need) needs.set(useKey({ node: nodeKey(reading.node), input: reading.input }), need)
     }
     return variantsOf(solution, name, needs).map(({ need, uses }): ParameterChange => {
-      const { axes, after, padding } = need
+      const { axes, after, padding, added, factor } = need
       return {
         name,
         to: uses ? names.fresh(`${name}_grown`) : name,
@@ -50,6 +54,8 @@ export function parameterChanges(
         after,
         axes,
         ...(padding !== undefined && { padding }),
+        ...(added && { added }),
+        ...(factor !== undefined && { factor }),
         ...noiseOf(need, noise),
       }
     })
@@ -71,7 +77,12 @@ function noiseOf(need: Need, { kind, relative }: Noise): Pick<ParameterChange, '
 }
 
 /** Undefined where the reading stays as it is. */
-function needOf(solution: Solution, projection: Projection, reading: Reading): Need | undefined {
+function needOf(
+  solution: Solution,
+  projection: Projection,
+  reading: Reading,
+  addedOf: AddedOf,
+): Need | undefined {
   const { node, input, tensor } = reading
   const after = [...tensor.dims]
   const found = tensor.dims.flatMap((_, axis) => {
@@ -86,6 +97,7 @@ function needOf(solution: Solution, projection: Projection, reading: Reading): N
     axes: found.map(({ axis, map, role }) => ({ axis, map, role })),
     after,
     ...(padding !== undefined && { padding }),
+    ...addedOf(reading),
     ...(noisy && { noiseAxis: noisy.axis }),
     ...(noisy?.noise === 'before' && { isBeforeSum: true }),
   }

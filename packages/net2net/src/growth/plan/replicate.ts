@@ -60,8 +60,13 @@ export function replicate(
     const from = axes.sizeOfVariable(variable) ?? groups.layersOf(variable)[0]?.width
     if (typeof from !== 'number')
       throw refusedError(`The size of ${axes.nameOf(variable)} is not known.`)
+    if (groups.balanced(variable) !== undefined && to % from !== 0 && init !== 'random-pad') {
+      const map = Array.from({ length: to }, (_, i) => (i < from ? i : 0))
+      const split = map.map((_, i) => (i < from ? 1 : 0))
+      return { variable, id, to, units: { id, members, from, to, init: 'added', map, split } }
+    }
     const map =
-      groups.balanced(variable) === undefined
+      groups.balanced(variable) === undefined || to % from !== 0
         ? randomMap(from, to, seed, id)
         : balancedMap(from, to, seed, id)
     const split = splitsIntegers(solution, variable)

@@ -129,10 +129,10 @@ describe('widening', () => {
   it('says which widths there are', () => {
     const model = build(
       (b) => {
-        const first = b.node('LayerNormalization', [
-          b.node('MatMul', ['x', b.constant(tensor(3, 4), 'w')], {}, { name: 'inner' }),
-          b.constant(tensor(4), 'scale'),
-        ])
+        const inner = b.node('MatMul', ['x', b.constant(tensor(3, 4), 'w')], {}, { name: 'inner' })
+        // The mean of the units before a Relu is not the mean behind it, so that none can be added.
+        const weights = [b.constant(tensor(4), 'scale')]
+        const first = b.node('LayerNormalization', [b.node('Relu', [inner]), ...weights])
         return b.node('MatMul', [first, b.constant(tensor(4, 2), 'v')], {}, { name: 'outer' })
       },
       ['n', 3],

@@ -2,17 +2,14 @@
  * Net2WiderNet on any graph: from wanted widths to a plan. Units of a layer are channel groups
  * that the solver found; everything that their growth touches is in the plan.
  */
+import { internalError, refusedError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
-import { NameSupply, valueNames } from '../../model/names.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
 import { type Solution, solutionOf } from '../solve/index.ts'
-import { integerChanges } from './integers.ts'
-import { parameterChanges } from './parameters.ts'
-import { pinnedNumbers } from './pinned.ts'
-import { positionsChanges } from './positions.ts'
-import { Projection } from './project.ts'
+import { addedWidth } from './added-width.ts'
+import type { AddedOf, Noise } from './parameters.ts'
+import { planUnits } from './plan-units.ts'
 import { type Replicated, type ReplicateOptions, replicate, replicateOptions } from './replicate.ts'
-import { refuseBoth } from './variants.ts'
 import { chooseSizes, type Widths } from './widths.ts'
 
 /** What planning is done with, and what does not change the plan. */
@@ -49,37 +46,58 @@ export function planWiden(
   const units = [...chosenSizes.values()].reduce((sum, size) => sum + size, 0)
   options.onMemory?.(BYTES_PER_UNIT * units)
   const grown = replicate(solution, chosenSizes, chosen)
-  return planOf(solution, grown, chosen)
+  const others = grown.filter(({ units: { init: start } }) => start === 'added')
+  if (others.length === 0) return planOf(solution, grown, chosen)
+  const { addedOf, floats, inserted } = addedUnits(solution, others, chosen.noise !== 'none')
+  return {
+    version: 3,
+    seed: chosen.seed,
+    ...planUnits(solution, grown, noiseOf(chosen), addedOf),
+    inserted,
+    floats,
+  }
 }
 
-/** The plan of units that grow, or are merged: what follows from them for everything else. */
-export function planOf(
+type Chosen = Pick<Required<ReplicateOptions>, 'seed' | 'noise' | 'noiseSize'>
+const noiseOf = ({ noise, noiseSize }: Chosen): Noise => ({ kind: noise, relative: noiseSize })
+
+/** The plan of units that are copied, or merged: what follows from them for everything else. */
+export const planOf = (
   solution: Solution,
   grown: readonly Replicated[],
-  chosen: Pick<Required<ReplicateOptions>, 'seed' | 'noise' | 'noiseSize'>,
-): GrowthPlan {
-  const projection = new Projection(solution, grown)
-  const names = new NameSupply(valueNames(solution.facts.model.graph))
-  const noise = { kind: chosen.noise, relative: chosen.noiseSize }
-  const parameters = parameterChanges(solution, projection, noise, names)
-  const positions = positionsChanges(solution, projection, names)
-  const sizes = integerChanges(solution, projection, names)
-  refuseBoth(parameters, sizes.integers)
-  const { integers, pinned } = pinnedNumbers(
-    solution,
-    projection,
-    [...parameters, ...positions],
-    sizes,
-  )
-  return {
-    version: 2,
-    seed: chosen.seed,
-    units: grown.map(({ units }) => units),
-    parameters,
-    copied: sizes.copied,
-    integers,
-    pinned,
-    positions,
-    inserted: [],
+  chosen: Chosen,
+): GrowthPlan => ({
+  version: 2,
+  seed: chosen.seed,
+  ...planUnits(solution, grown, noiseOf(chosen)),
+  inserted: [],
+})
+
+/**
+ * What follows where units are added instead of copied.
+ *
+ * @param isRandom Whether weights that read them may be random, so that they learn different things.
+ * @throws Net2NetError (refused) for more than one group of these: what they hold is followed for one at a time
+ */
+function addedUnits(solution: Solution, others: readonly Replicated[], isRandom: boolean) {
+  const [only, another] = others
+  if (another)
+    throw refusedError(
+      `The widths of ${only!.id} and of ${another.id} are no multiples of the old ones: widen one after the other.`,
+    )
+  const { variable, id, units } = only!
+  const found = addedWidth(solution, variable, units.from, units.to)
+  if ('reason' in found)
+    throw internalError(`${id} cannot grow to ${units.to} units: ${found.reason}.`)
+  const { parameters, scaled, floats, inserted } = found
+  const addedOf: AddedOf = (reading) => {
+    const [added, factor] = [parameters.get(reading), scaled.get(reading)]
+    if (!added) return undefined
+    const { read, ...plain } = added
+    return {
+      added: read && isRandom ? added : plain,
+      ...(factor !== undefined && { factor }),
+    }
   }
+  return { addedOf, floats, inserted }
 }

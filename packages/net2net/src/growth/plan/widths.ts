@@ -4,6 +4,7 @@ import { describeNode } from '../../model/names.ts'
 import { type AxisMap, sizeWith } from '../growth-plan.ts'
 import type { Solution } from '../solve/index.ts'
 import type { Layer } from '../solve/relate.ts'
+import { type AddedWidth, addedWidth } from './added-width.ts'
 import { Projection } from './project.ts'
 import { isPattern, selectLayers } from './select-layers.ts'
 
@@ -88,6 +89,8 @@ interface Candidate {
   readonly from: number
   /** Sizes must be multiples of this. */
   readonly step: number
+  /** For a balanced variable: may it have any other size, of units that are added? */
+  readonly addable?: () => AddedWidth | { readonly reason: string }
 }
 
 /** A layer's width, as a function of the sizes of its variables. */
@@ -115,7 +118,9 @@ class LayerWidth {
       const known = expanded.kind === 'variable' ? (layer.width ?? undefined) : undefined
       const from = known ?? axes.sizeOfVariable(variable)
       if (typeof from !== 'number') return []
-      return [{ variable, from, step: groups.balanced(variable) === undefined ? 1 : from }]
+      if (groups.balanced(variable) === undefined) return [{ variable, from, step: 1 }]
+      const addable = () => addedWidth(solution, variable, from, from + 1)
+      return [{ variable, from, step: from, addable }]
     })
     this.balanced = this.candidates
       .map(({ variable }) => groups.balanced(variable))
@@ -154,6 +159,13 @@ class LayerWidth {
       const variable = Number(id)
       return sizes.get(variable) ?? this.current.get(variable)!
     })
+  }
+
+  /** The size of a balanced variable at which the width is as wanted, of units that are no copies. */
+  added(candidate: Candidate, wanted: number): Sizes | undefined {
+    if (!candidate.addable || this.isTouched) return undefined
+    const sizes = new Map([[candidate.variable, this.smallest({ ...candidate, step: 1 }, wanted)]])
+    return this.with(sizes) === wanted && 'parameters' in candidate.addable() ? sizes : undefined
   }
 
   /** The smallest allowed size of a variable at which the width is at least `wanted`. */
@@ -196,7 +208,10 @@ const oneVariable: Strategy = (layer, target, wanted) => {
   const candidates = 'factor' in target ? layer.candidates.slice(0, 1) : layer.candidates
   for (const candidate of candidates) {
     const sizes = new Map([[candidate.variable, layer.smallest(candidate, wanted)]])
-    if ('factor' in target || layer.with(sizes) === wanted) return sizes
+    const isExact = layer.with(sizes) === wanted
+    const others = isExact ? undefined : layer.added(candidate, wanted)
+    if (others) return others
+    if ('factor' in target || isExact) return sizes
   }
   return undefined
 }
@@ -232,9 +247,11 @@ function whyNot(layer: LayerWidth, wanted: number): string {
   const step = Math.min(...steps)
   const choice =
     width % step === 0 ? `a multiple of ${step}` : `${width} plus a multiple of ${step}`
+  const others = candidates.map(({ addable }) => addable?.()).find((found) => found)
+  const noOthers = others && 'reason' in others ? `, and none can be added: ${others.reason}` : ''
   const why =
     balanced !== undefined
-      ? ` (every unit needs equally many copies: ${balanced})`
+      ? ` (every unit needs equally many copies: ${balanced}${noOthers})`
       : layer.isOneGroup
         ? ''
         : ' because its units come in groups'

@@ -8,6 +8,7 @@
  */
 import { internalError } from '../../errors.ts'
 import type { Dim } from '../../model/model.ts'
+import type { Appended } from '../../operators/contract/axes.ts'
 import {
   type Axis,
   type AxisVariable,
@@ -27,7 +28,12 @@ export interface FixedSource {
   readonly variable: number
   readonly reason: string
   readonly at: Position
+  /** Set where the axis may be extended although it may not be widened. */
+  readonly extends?: Extensible
 }
+
+/** Where an axis may be extended: it is one of an output, or what is appended must be so (`Appended`). */
+export type Extensible = Appended | 'output'
 
 /**
  * What fixes `from` fixes `to`. `at` is the node that tied the two together, or `OUTSIDE` where `to` is an
@@ -134,8 +140,9 @@ export class AxisSystem {
   // -------------------------------------------------------------- changes
 
   /** The axis may not grow. */
-  fix(axis: Axis, reason: string, at: Position): void {
-    for (const variable of this.origins(axis)) this.sources.push({ variable, reason, at })
+  fix(axis: Axis, reason: string, at: Position, extensible?: Extensible): void {
+    for (const variable of this.origins(axis))
+      this.sources.push({ variable, reason, at, ...(extensible && { extends: extensible }) })
   }
 
   /** A variable of size one that stays so, and is left out of products. */

@@ -15,6 +15,8 @@ export interface ChannelGroups {
   freeVariables(axis: Axis): readonly number[]
   /** Why a layer cannot grow; undefined if it can. */
   refusal(layer: Layer): string | undefined
+  /** Why a variable cannot grow; undefined if it can. */
+  whyFixed(variable: number): string | undefined
   /** Layers whose width contains the variable. */
   layersOf(variable: number): readonly Layer[]
 }
@@ -51,20 +53,27 @@ export function channelGroups(
       if (variable === undefined) return 'it has a single output that stands for no unit'
       return explain(facts, reasons, variable, layer)
     },
+    whyFixed: (variable) =>
+      isFree(variable) ? undefined : explain(facts, reasons, variable, undefined),
   }
 }
 
 /** At most this many nodes of the path are named. */
 const NAMED_STEPS = 3
 
-function explain({ model }: Facts, reasons: Reasons, variable: number, layer: Layer): string {
+function explain(
+  { model }: Facts,
+  reasons: Reasons,
+  variable: number,
+  layer: Layer | undefined,
+): string {
   const { nodes } = model.graph
   const steps: string[] = []
   let here = reasons[variable]!
   const { source } = here
   while (here.from !== undefined) {
     const node = nodes[here.at]
-    if (node && node !== layer.node && here.at !== source.at) {
+    if (node && node !== layer?.node && here.at !== source.at) {
       const text = describeNode(node)
       if (steps.at(-1) !== text) steps.push(text)
     }
@@ -75,6 +84,6 @@ function explain({ model }: Facts, reasons: Reasons, variable: number, layer: La
   const through = shown.length > 0 ? ` through ${shown.join(', ')}` : ''
   const origin = nodes[source.at]
   if (origin === undefined) return `its units reach ${source.reason}${through}`
-  if (origin === layer.node) return `${describeNode(origin)} ${source.reason}`
+  if (origin === layer?.node) return `${describeNode(origin)} ${source.reason}`
   return `its units reach ${describeNode(origin)}${through}, which ${source.reason}`
 }

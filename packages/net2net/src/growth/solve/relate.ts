@@ -7,7 +7,14 @@ import { type Node, opsetOf } from '../../model/model.ts'
 import type { AxesOutput, AxisElement } from '../../operators/contract/axes.ts'
 import type { Axis } from '../../operators/contract/axis.ts'
 import { MAX_ELEMENTS } from '../../operators/helpers/elements.ts'
-import { AxisSystem, OUTSIDE, type Position, Refusal, type SolvedAxes } from './axis-system.ts'
+import {
+  AxisSystem,
+  type Extensible,
+  OUTSIDE,
+  type Position,
+  Refusal,
+  type SolvedAxes,
+} from './axis-system.ts'
 import type { Facts, LayerSite, Reading } from './facts.ts'
 import {
   type AttributeRelation,
@@ -41,12 +48,19 @@ export interface Relations {
   readonly layers: readonly Layer[]
 }
 
-/** Runs every rule once. Never fails for what it does not understand: that is fixed, with the reason. */
-export function relate(facts: Facts): {
+/**
+ * Runs every rule once. Never fails for what it does not understand: that is fixed, with the reason.
+ *
+ * @param open Graph inputs whose axes are not fixed by being those of an input.
+ */
+export function relate(
+  facts: Facts,
+  open: ReadonlySet<string> = new Set(),
+): {
   readonly axes: SolvedAxes
   readonly relations: Relations
 } {
-  const relating = new RelatingAll(facts)
+  const relating = new RelatingAll(facts, open)
   const relations = relating.run()
   return { axes: relating.system.close(), relations }
 }
@@ -66,21 +80,24 @@ class RelatingAll implements Relating {
   readonly balanced: BalancedAxis[] = []
   readonly positions: PositionList[] = []
 
-  constructor(facts: Facts) {
+  readonly #open: ReadonlySet<string>
+
+  constructor(facts: Facts, open: ReadonlySet<string>) {
     this.facts = facts
+    this.#open = open
   }
 
   run(): Relations {
     const { model, layers } = this.facts
     const { graph } = model
     const places = new Map(graph.nodes.map((node, at) => [node, at]))
-    for (const { name } of graph.inputs)
-      if (!graph.initializers.has(name)) this.#setFixed(name, `graph input "${name}"`, OUTSIDE)
+    for (const { name } of graph.inputs) if (!graph.initializers.has(name)) this.#setInput(name)
     graph.nodes.forEach((node, at) => {
       this.#visit(node, at)
     })
     this.#fixUnlike(places)
-    for (const { name } of graph.outputs) this.#fixValue(name, `graph output "${name}"`, OUTSIDE)
+    for (const { name } of graph.outputs)
+      this.#fixValue(name, `graph output "${name}"`, OUTSIDE, 'output')
     const related = layers.flatMap((site) => this.#layerOf(site) ?? [])
     this.#fixIntricate(places)
     const { axes, readings, contractions, selections, sizes, attributes, balanced, positions } =
@@ -146,8 +163,18 @@ class RelatingAll implements Relating {
       )
   }
 
-  #fixValue(name: string, reason: string, at: Position): void {
-    for (const axis of this.axes.get(name) ?? []) this.system.fix(axis, reason, at)
+  #setInput(name: string): void {
+    const shape = this.facts.values.get(name)?.shape
+    if (shape && this.#open.has(name))
+      this.axes.set(
+        name,
+        shape.map((size) => this.system.variable(size, `an axis of the input "${name}"`)),
+      )
+    else this.#setFixed(name, `graph input "${name}"`, OUTSIDE)
+  }
+
+  #fixValue(name: string, reason: string, at: Position, extensible?: Extensible): void {
+    for (const axis of this.axes.get(name) ?? []) this.system.fix(axis, reason, at, extensible)
     this.#fixSizes(name, reason, at)
   }
 

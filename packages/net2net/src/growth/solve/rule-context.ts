@@ -3,6 +3,7 @@ import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Dim, Node, Shape } from '../../model/model.ts'
 import { nodeKey } from '../../model/names.ts'
 import type {
+  Appended,
   AxesContext,
   AxisElement,
   ElementOrigin,
@@ -203,8 +204,8 @@ export class RuleContext implements AxesContext {
     const { system } = this.#state
     return system.expand(unify(system, a, b, this.at))
   }
-  fix(axis: Axis, reason: string): void {
-    this.#state.system.fix(axis, reason, this.at)
+  fix(axis: Axis, reason: string, appended?: Appended): void {
+    this.#state.system.fix(axis, reason, this.at, appended)
   }
   balanced(axis: Axis, reason: string): void {
     this.#state.balanced.push({ axis, reason, at: this.at })

@@ -3,6 +3,9 @@ import type { Dim } from '../../model/model.ts'
 import type { Axis } from './axis.ts'
 import type { InferContext, ValueInfo } from './infer.ts'
 
+/** What entries that are appended to an axis must be so that what is computed from the old ones stays. */
+export type Appended = 'entries' | 'unlikely'
+
 /** What the axes rule knows of one element of an integer tensor that holds sizes. */
 export type AxisElement =
   /**
@@ -71,8 +74,11 @@ export interface AxesContext extends InferContext {
   contract(factors: readonly (FactorAxis | Axis)[], does?: string): void
   /** Of the axis that this entry is a part of, nothing else is read. */
   selectEntry(entry: Axis): void
-  /** The axis may not grow, and why. */
-  fix(axis: Axis, reason: string): void
+  /**
+   * The axis may not grow by copies, and why. `appended`: entries behind the old ones leave these as they
+   * were, whatever the new ones hold (`entries`), or where they are far below the old ones (`unlikely`).
+   */
+  fix(axis: Axis, reason: string, appended?: Appended): void
   /** The node is exact only if every unit of the axis has equally many copies (means, norms). */
   balanced(axis: Axis, reason: string): void
   /** The part [start, end) of an axis; undefined where it cannot be taken apart. */

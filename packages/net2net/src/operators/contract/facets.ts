@@ -68,6 +68,12 @@ export interface GrowthFacets {
   readonly normalization?: NormalizationFacet
   /** True if, with a constant as one operand, the node shifts units: the bias of the layer before. */
   readonly bias?: true
+  /** Present if the operator computes statistics over the units of an axis that it calls balanced. */
+  readonly statistics?: StatisticsFacet
+  /** True if the node subtracts input 1 from input 0. */
+  readonly difference?: true
+  /** Is the output zero where input 0 is? Need not be said where that follows from `scaling`. */
+  readonly keepsZero?: (constant: (i: number) => LazyTensor | undefined) => boolean
   /** True if output 0 is the sum of all inputs: where all of them but one are zero, it is that one. */
   readonly sum?: true
   /** Random padding of parameters by input position, where 0.1 (vectors) would be absurd. */
@@ -138,6 +144,23 @@ export interface InsertedParameter {
 export interface ActivationFacet {
   /** φ(φ(x)) = φ(x), so that φ after an inserted identity changes nothing. */
   idempotent(node: Node, constant: (i: number) => LazyTensor | undefined): boolean
+}
+
+/**
+ * What becomes of statistics over n units when m − n are added to them that hold no more than the others tell:
+ *
+ * - `mean` μ: stays where each added unit holds μ; becomes n/m·μ where it holds 0.
+ * - `variance` (y = γ·(x − μ)/√(σ² + ε) + β): where each added unit holds μ, σ² becomes n/m·σ². With ε·n/m and γ·√(n/m) y stays, and is β at
+ *   the added units.
+ * - `square` (y = γ·x/√(mean(x²) + ε)): the same where each added unit holds 0.
+ */
+export interface StatisticsFacet {
+  readonly kind: 'mean' | 'variance' | 'square'
+  /** Input positions of γ and β. */
+  readonly scale?: number
+  readonly shift?: number
+  /** The attribute that is ε, and its default. */
+  readonly epsilon?: { readonly attribute: string; readonly default: number }
 }
 
 export interface NormalizationFacet {

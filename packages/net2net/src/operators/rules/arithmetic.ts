@@ -13,6 +13,7 @@
  *   mod (fmod = 1): g, −g·(a − y)/b
  */
 
+import { toNumbers } from '../../tensor/tensor.ts'
 import type { GrowthFacets, TrainingFacets } from '../contract/facets.ts'
 import type { GradientRule } from '../contract/gradient.ts'
 import type { Operator } from '../contract/operator.ts'
@@ -125,6 +126,12 @@ const power: Operator = {
   ),
   scaling: 'none',
   sign: 'unknown',
+  growth: {
+    keepsZero: (constant) => {
+      const exponent = constant(1)
+      return exponent !== undefined && [...toNumbers(exponent)].every((value) => value > 0)
+    },
+  },
   execution: { broadcasts: true },
 }
 
@@ -148,6 +155,7 @@ export const arithmetic: readonly Operator[] = [
       ({ f, g }) => f.neg(g),
     ),
     sign: 'unknown',
+    growth: { difference: true },
   }),
   binary('Mul', {
     scaling: multilinear,

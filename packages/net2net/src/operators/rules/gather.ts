@@ -5,7 +5,7 @@
  * Growth: the axes before and after are those of x, carried where x is a weight (the width of an
  * embedding); those in between are the indices' own. Along the axis that is looked up an index means
  * an entry: entries that constants select are fixed, and the constants follow what grows before them;
- * where anything may be selected, the whole axis is fixed. A constant 0, 1, 2, … over the whole axis selects nothing:
+ * where anything may be selected, the whole axis is fixed, but for entries that are appended to a table. A constant 0, 1, 2, … over the whole axis selects nothing:
  * y holds the same entries in the shape of the indices, and the constant is listed anew when the axis grows.
  *
  * Gradient: every g is added where its value was read, by ScatterElements (see scatter-back.ts).
@@ -62,10 +62,10 @@ function regrouped(context: AxesContext, axis: Axis, dim: Dim): readonly Axis[] 
 /** Fixes the entries of an axis that are selected; the axes of the indices take its place. */
 function lookUp(context: AxesContext, axis: Axis, dim: Dim): readonly Axis[] {
   const isVocabulary = context.isParameter(0)
-  if (isVocabulary) context.fix(axis, 'looks up entries along it (a vocabulary)')
+  if (isVocabulary) context.fix(axis, 'looks up entries along it (a vocabulary)', 'entries')
   const reason = 'picks entries of it by index'
   const indices = typeof dim === 'number' ? numbers(context, 1) : undefined
-  if (!indices) context.fix(axis, reason)
+  if (!indices) context.fix(axis, reason, isVocabulary ? 'entries' : undefined)
   else if (!isVocabulary || indices.length === 1)
     for (const [k, written] of indices.entries()) {
       const at = written < 0 ? written + Number(dim) : written

@@ -3,7 +3,9 @@
  * to the last. https://onnx.ai/onnx/operators/onnx__LayerNormalization.html
  *
  * Growth. Mean and variance of the units do not change if every unit has equally many copies; γ
- * and β are copied with the units. With unequal numbers of copies they do change: such growth is refused.
+ * and β are copied with the units. With unequal numbers of copies they do change. To any other width the units grow if the
+ * added ones hold the mean of the others: then the mean stays, the variance shrinks by a factor that γ and ε make up for, and
+ * y is β at the added units (plan/added-width.ts).
  *
  * Gradients: see standardize.ts, with g = γ·δ; ∂L/∂γ = Σ δ·x̂ and ∂L/∂β = Σ δ over the axes that
  * γ and β do not have.
@@ -114,5 +116,13 @@ export const layerNormalization: Operator = {
   scaling: linearIn([1, 2]),
   sign: 'unknown',
   training: { parameters: [1, 2], inTraining },
-  growth: { padding: { 1: 1, 2: 0 } },
+  growth: {
+    padding: { 1: 1, 2: 0 },
+    statistics: {
+      kind: 'variance',
+      scale: 1,
+      shift: 2,
+      epsilon: { attribute: 'epsilon', default: 1e-5 },
+    },
+  },
 }

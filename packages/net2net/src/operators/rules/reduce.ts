@@ -123,7 +123,11 @@ const reduction = (
   name: string,
   axes: AxesRule,
   gradient: (context: Reduced) => string,
-  { sign = 'unknown', scaling = 'none' }: Partial<Pick<Operator, 'sign' | 'scaling'>> = {},
+  {
+    sign = 'unknown',
+    scaling = 'none',
+    growth,
+  }: Partial<Pick<Operator, 'sign' | 'scaling' | 'growth'>> = {},
 ): Operator => ({
   name,
   infer,
@@ -131,6 +135,7 @@ const reduction = (
   gradient: gradientOf((context) => gradient(reducedContext(context))),
   scaling,
   sign,
+  ...(growth && { growth }),
   reads: { numbers: [1] },
   training: {
     upgrade: ({ node, from, constant }) => {
@@ -239,7 +244,7 @@ export const reductions: readonly Operator[] = [
     'ReduceMean',
     axesRule((context, k) => context.balanced(context.axes(0)[k]!, 'takes the mean over it')),
     ({ f, spread, gy, count }) => spread(f.div(gy, count())),
-    { sign: 'inherited', ...linear },
+    { sign: 'inherited', ...linear, growth: { statistics: { kind: 'mean' } } },
   ),
   reduction('ReduceMax', invariant, attained, { sign: 'inherited', ...positive }),
   reduction('ReduceMin', invariant, attained, { sign: 'inherited', ...positive }),

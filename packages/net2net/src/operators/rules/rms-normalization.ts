@@ -3,7 +3,7 @@
  * SimplifiedLayerNormalization. https://onnx.ai/onnx/operators/onnx__RMSNormalization.html
  *
  * Growth. The mean of squares does not change if every unit has equally many copies; γ is
- * copied with the units.
+ * copied with the units. To any other width the units grow if the added ones hold zero, with other γ and ε.
  *
  * Gradients, with r = 1/√(mean(x²) + ε), x̂ = x·r and g = γ·δ: ∂L/∂x = r·(g − x̂·mean(g·x̂)) and
  * ∂L/∂γ = Σ δ·x̂.
@@ -67,7 +67,14 @@ export const rmsNormalization: Operator = {
   scaling: linearIn([1]),
   sign: 'unknown',
   training: { parameters: [1] },
-  growth: { padding: { 1: 1 } },
+  growth: {
+    padding: { 1: 1 },
+    statistics: {
+      kind: 'square',
+      scale: 1,
+      epsilon: { attribute: 'epsilon', default: 1e-5 },
+    },
+  },
 }
 
 /** The name under which ONNX Runtime had it before the standard. */

@@ -5,13 +5,14 @@
  * https://onnx.ai/onnx/operators/onnx__Softmax.html, https://onnx.ai/onnx/operators/onnx__Hardmax.html
  *
  * Growth. A copy of unit i adds exp(x_i) to the sum, so the probabilities of all units change:
- * the axis of the sum is fixed. Nor does a copy get the 1 of Hardmax. Every other axis passes through.
+ * the axis of the sum is fixed. New units far below the others add next to nothing to the sum. Nor does a copy get the 1 of
+ * Hardmax. Every other axis passes through.
  *
  * Gradients, with δ = ∂L/∂y: y·(δ − Σ_j y_j·δ_j), and δ − exp(y)·Σ_j δ_j. Hardmax is a step.
  */
 import { attributes, intAttribute } from '../../model/attributes.ts'
 import { none } from '../contract/answers.ts'
-import type { AxesRule } from '../contract/axes.ts'
+import type { Appended, AxesRule } from '../contract/axes.ts'
 import type { LinkFacet, UpgradeRule } from '../contract/facets.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferContext, InferRule } from '../contract/infer.ts'
@@ -34,14 +35,14 @@ const infer: InferRule = (context) => {
 }
 
 const axesWith =
-  (reason: string): AxesRule =>
+  (reason: string, appended?: Appended): AxesRule =>
   (context) => {
     const x = context.axes(0)
-    for (const axis of summedAxes(context, x.length)) context.fix(x[axis]!, reason)
+    for (const axis of summedAxes(context, x.length)) context.fix(x[axis]!, reason, appended)
     return [{ axes: x }]
   }
 
-const axes = axesWith('normalizes over it: a copy would change the other probabilities')
+const axes = axesWith('normalizes over it: a copy would change the other probabilities', 'unlikely')
 
 const gradientWith =
   (rule: (context: GradientContext, dy: string, axes: readonly number[]) => string): GradientRule =>
