@@ -475,9 +475,9 @@ describe('bad input: one sentence, the right exit code, nothing half-written', (
       'a file that is no model',
       ['inspect', 'package.json'],
       4,
-      /package\.json is not an ONNX file: .* Give a file that was exported as ONNX/,
+      /package\.json is not an ONNX file: it is a text .* Networks are read from files of ONNX/,
     ],
-    ['a folder', ['inspect', 'tools'], 4, /tools is not a regular file/],
+    ['a folder', ['inspect', 'tools'], 4, /tools is a folder, and a network is a file/],
     ['a truncated model', ['inspect', '$BROKEN'], 4, /broken\.onnx: /],
     ['a truncated model to check', ['check', '$T', '$BROKEN'], 4, /broken\.onnx: /],
     [
