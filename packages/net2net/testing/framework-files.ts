@@ -1,7 +1,7 @@
 /** Small files of Keras and PyTorch, made without either. */
 import { hdf5Parts } from '../src/bridges/hdf5-write.ts'
 import type { JsonObject } from '../src/bridges/keras/json.ts'
-import { type KerasFile, kerasParts } from '../src/bridges/keras/keras-file.ts'
+import { type KerasFile, kerasParts, withNames } from '../src/bridges/keras/keras-file.ts'
 import {
   PickleCall,
   PickleDict,
@@ -100,10 +100,11 @@ export function kerasBytes(model: JsonObject = perceptron): Uint8Array {
 
 /** The perceptron as an older `.h5` file. */
 export function legacyKerasBytes(model: JsonObject = perceptron): Uint8Array {
-  const layers = Object.entries(weights()).map(([name, { kernel, bias }]) => [
-    name,
-    group({ [name]: group({ 'kernel:0': dataset(kernel), 'bias:0': dataset(bias) }) }),
-  ])
+  const layers = Object.entries(weights()).map(([name, { kernel, bias }]) => {
+    const own = group({ 'kernel:0': dataset(kernel), 'bias:0': dataset(bias) })
+    const names = [`${name}/kernel:0`, `${name}/bias:0`]
+    return [name, withNames(group({ [name]: own }), 'weight_names', names)]
+  })
   return joined(
     hdf5Parts(
       group(

@@ -7,6 +7,7 @@
 
 import { inMemory, viewOf } from '../data/bytes.ts'
 import { inputError } from '../errors.ts'
+import { quote } from '../model/quote.ts'
 import type { BytePart } from '../tensor/bytes.ts'
 import { type DType, dtypes } from '../tensor/dtype.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
@@ -166,7 +167,7 @@ class Writer {
       body.set(data.read(0, data.byteLength), at)
       if (padded(body.length) > 0xffff)
         throw inputError(
-          `The attribute "${name}" is longer than the 64 KiB that an HDF5 attribute may have.`,
+          `The attribute ${quote(name)} is longer than the 64 KiB that an HDF5 attribute may have.`,
         )
       return { type: 0x0c, body }
     })

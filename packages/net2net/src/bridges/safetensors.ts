@@ -7,6 +7,7 @@
 
 import { viewOf } from '../data/bytes.ts'
 import { inputError } from '../errors.ts'
+import { quote } from '../model/quote.ts'
 import type { BytePart, ByteSource } from '../tensor/bytes.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
 import { bytesFrom, elementCount, type LazyTensor } from '../tensor/tensor.ts'
@@ -71,7 +72,8 @@ export function readSafetensors(source: ByteSource, name: string): SafetensorsFi
   const dataStart = 8 + length
   let at = 0
   for (const { key, begin, end } of tensors) {
-    if (begin !== at) throw broken(`the data of "${key}" overlaps another tensor's or leaves a gap`)
+    if (begin !== at)
+      throw broken(`the data of ${quote(key)} overlaps another tensor's or leaves a gap`)
     at = end
   }
   if (dataStart + at !== source.size)
@@ -104,7 +106,7 @@ export function safetensorsParts(
     const dtype = nameOf.get(tensor.dtype)
     if (dtype === undefined)
       throw inputError(
-        `The tensor "${key}" has the type ${tensor.dtype}, which safetensors does not have.`,
+        `The tensor ${quote(key)} has the type ${tensor.dtype}, which safetensors does not have.`,
         { where: key },
       )
     header[key] = { dtype, shape: tensor.dims, data_offsets: [at, at + tensor.byteLength] }
@@ -135,19 +137,19 @@ function parseHeader(bytes: Uint8Array, broken: Broken): Record<string, unknown>
 }
 
 function parseEntry(key: string, entry: unknown, broken: Broken) {
-  if (!isRecord(entry)) throw broken(`the entry "${key}" of its header is not a table`)
+  if (!isRecord(entry)) throw broken(`the entry ${quote(key)} of its header is not a table`)
   const { dtype: name, shape, data_offsets: offsets } = entry
   const dtype =
     typeof name === 'string' && Object.hasOwn(dtypeNames, name)
       ? dtypeNames[name as keyof typeof dtypeNames]
       : undefined
-  if (dtype === undefined) throw broken(`the tensor "${key}" has an unknown type`)
-  if (!isCounts(shape)) throw broken(`the tensor "${key}" has a shape that is none`)
+  if (dtype === undefined) throw broken(`the tensor ${quote(key)} has an unknown type`)
+  if (!isCounts(shape)) throw broken(`the tensor ${quote(key)} has a shape that is none`)
   if (!isCounts(offsets) || offsets.length !== 2)
-    throw broken(`the tensor "${key}" has offsets that are none`)
+    throw broken(`the tensor ${quote(key)} has offsets that are none`)
   const [begin, end] = offsets as [number, number]
   if (end - begin !== byteLengthOf(dtype, elementCount(shape)))
-    throw broken(`the tensor "${key}" of shape [${shape}] cannot take ${end - begin} bytes`)
+    throw broken(`the tensor ${quote(key)} of shape [${shape}] cannot take ${end - begin} bytes`)
   return { dtype, dims: shape, begin, end }
 }
 

@@ -8,6 +8,7 @@
 
 import { readZip, zipParts } from '../data/zip.ts'
 import { inputError } from '../errors.ts'
+import { quote } from '../model/quote.ts'
 import type { BytePart, ByteSource } from '../tensor/bytes.ts'
 import { byteLengthOf, type DType } from '../tensor/dtype.ts'
 import { computedTensor } from '../tensor/lazy.ts'
@@ -150,7 +151,7 @@ function readTensor(
   if (kind !== 'storage' || typeof key !== 'string' || dtype === undefined)
     throw broken('the type of its storage is unknown')
   const data = storage(key)
-  if (!data) throw broken(`its storage "${key}" is not in the file`)
+  if (!data) throw broken(`its storage ${quote(key)} is not in the file`)
   const dims = countsOf(size)
   const strides = countsOf(stride)
   const first = typeof offset === 'bigint' ? Number(offset) : Number.NaN
@@ -166,13 +167,15 @@ function readTensor(
   const count = elementCount(dims)
   const last = dims.reduce((sum, length, axis) => sum + (length - 1) * strides[axis]!, first)
   if (count > 0 && (!Number.isSafeInteger(last) || (last + 1) * item > data.size))
-    throw broken(`its storage "${key}" is too short`)
+    throw broken(`its storage ${quote(key)} is too short`)
   const byteLength = byteLengthOf(dtype, count)
   if (isContiguous(dims, strides))
     return { dtype, dims, byteLength, ...bytesFrom(data, first * item) }
   // Entries that several places share may be few in the file and many in memory.
   if (byteLength > Math.max(data.size, mostRepeated))
-    throw broken(`it would take ${byteLength} bytes, and its storage "${key}" has ${data.size}`)
+    throw broken(
+      `it would take ${byteLength} bytes, and its storage ${quote(key)} has ${data.size}`,
+    )
   return computedTensor(dtype, dims, byteLength, () => {
     const bytes = new Uint8Array(byteLength)
     if (byteLength === 0) return bytes

@@ -1,7 +1,9 @@
 /** Tables of numbers as text. */
+
 import { type Info, parse } from 'csv-parse/browser/esm/sync'
 import { inputError, mustBeOneOf, usageError } from '../errors.ts'
 import { shown } from '../model/classes.ts'
+import { quote } from '../model/quote.ts'
 import { labelsOf, type TargetKind, targetKinds } from './classes.ts'
 import { ArrayDataset, type Column } from './dataset.ts'
 
@@ -112,7 +114,7 @@ class Table {
 
   empty(row: number, column: number) {
     const field = this.rows[row]![column]
-    const written = field ? ` but "${field}"` : ''
+    const written = field ? ` but ${quote(field)}` : ''
     const line = this.#lineOf(row)
     return inputError(`${this.#in(column)}: line ${line} has no value there${written}.`, {
       hint: 'Leave samples with missing values out, or fill them in.',
@@ -137,7 +139,7 @@ class Table {
   }
 
   #said(row: number, column: number): string {
-    return `"${this.rows[row]![column]}" in line ${this.#lineOf(row)}`
+    return `${quote(this.rows[row]![column]!)} in line ${this.#lineOf(row)}`
   }
 
   /** In the file, of a row of the table (-1: its header). */

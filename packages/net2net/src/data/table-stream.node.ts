@@ -1,4 +1,5 @@
 /** Tables of numbers, read line by line: of any length, in memory that does not depend on it. */
+
 import { open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
@@ -7,6 +8,7 @@ import { parse as parseSync } from 'csv-parse/browser/esm/sync'
 import { inputError, usageError } from '../errors.ts'
 import { fileProblem } from '../files/read-whole.ts'
 import { shown } from '../model/classes.ts'
+import { quote } from '../model/quote.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import {
   delimiterOf,
@@ -146,7 +148,7 @@ async function* batchesOf(
       if (field === '') throw inputError(`${place()} no value there.`, { hint: fillIn })
       if (!isNumber(field))
         throw inputError(
-          `${place()} "${field}", which is not a number, and features must be.`,
+          `${place()} ${quote(field)}, which is not a number, and features must be.`,
           hasDecimalComma(field) ? { hint: 'Decimals are written with a point.' } : {},
         )
       data[filled * columns.length + i] = Number(field)

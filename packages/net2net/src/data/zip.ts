@@ -6,6 +6,7 @@
  */
 
 import { inputError } from '../errors.ts'
+import { quote } from '../model/quote.ts'
 import type { BytePart, ByteSource } from '../tensor/bytes.ts'
 import { bytesFrom } from '../tensor/tensor.ts'
 import { inMemory, viewOf } from './bytes.ts'
@@ -38,7 +39,7 @@ export interface ZipEntry {
 export function readZip(source: ByteSource, name: string): ReadonlyMap<string, ByteSource> {
   return new Map(
     [...zipEntries(source, name)].map(([member, { bytes, packing }]) => {
-      if (packing !== 'stored') throw broken(name, `its member "${member}" is compressed`)
+      if (packing !== 'stored') throw broken(name, `its member ${quote(member)} is compressed`)
       return [member, bytes]
     }),
   )
@@ -65,10 +66,11 @@ export function zipEntries(source: ByteSource, archive: string): ReadonlyMap<str
     const entry = readEntry(directory, view, offset, problem)
     offset = entry.next
     if (entry.name.endsWith('/') && entry.size === 0) continue
-    if (entry.flags & 1) throw problem(`its member "${entry.name}" is encrypted`)
-    if (members.has(entry.name)) throw problem(`it holds "${entry.name}" twice`)
+    if (entry.flags & 1) throw problem(`its member ${quote(entry.name)} is encrypted`)
+    if (members.has(entry.name)) throw problem(`it holds ${quote(entry.name)} twice`)
     const start = dataStart(source, entry.at, problem)
-    if (start + entry.packed > source.size) throw problem(`its member "${entry.name}" is cut off`)
+    if (start + entry.packed > source.size)
+      throw problem(`its member ${quote(entry.name)} is cut off`)
     spans.push({ from: entry.at, to: start + entry.packed })
     members.set(entry.name, {
       bytes: { size: entry.packed, ...bytesFrom(source, start) },

@@ -9,7 +9,9 @@
  *
  * @see https://keras.io/api/layers/recurrent_layers/
  */
+
 import { floats } from '../../../model/attributes.ts'
+import { quote } from '../../../model/quote.ts'
 import { int64 } from '../../../tensor/tensor.ts'
 import { isObject, type Json, type JsonObject } from '../json.ts'
 import { activationName } from './activate.ts'
@@ -65,7 +67,7 @@ function activationsOf(context: LayerContext, { activations: keys }: Cell, confi
     const otherwise = key === 'activation' ? 'tanh' : 'sigmoid'
     const name = activationName(config[key] === undefined ? otherwise : (config[key] ?? 'linear'))
     const known = Object.hasOwn(activations, name) ? activations[name] : undefined
-    if (!known) throw refuse(context, `the activation "${name}"`)
+    if (!known) throw refuse(context, `the activation ${quote(name)}`)
     return known
   })
   const numbers = (k: 1 | 2) => found.flatMap((each) => (each[k] === undefined ? [] : [each[k]]))
