@@ -41,8 +41,15 @@ export async function pictureReader(): Promise<ReadPicture> {
   }
 }
 
+/** In pixels; channels as the file has them, with transparency. */
+export interface PictureSize {
+  readonly width: number
+  readonly height: number
+  readonly channels: number
+}
+
 /** How large a picture is, as its file says. @throws input, naming the picture, where it cannot be read */
-export async function pictureSize(path: string) {
+export async function pictureSize(path: string): Promise<PictureSize> {
   const sharp = await loadSharp()
   try {
     const { width, height, channels } = await sharp(path).metadata()
