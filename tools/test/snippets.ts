@@ -8,6 +8,7 @@ import { safetensorsParts } from 'net2net/bridges'
 import { writeWhole } from 'net2net/files'
 import { dense, sequential } from 'net2net/layers'
 import { constantsOf } from 'net2net/model'
+import { withClasses } from '../../packages/net2net/src/model/classes.ts'
 import { mnistNetwork } from '../../packages/net2net-cli/src/mnist/networks.ts'
 import {
   commandLine,
@@ -56,7 +57,9 @@ export async function folderOfReader(): Promise<string> {
   const network = sequential([dense(8, { activation: 'relu', name: 'fc1' }), dense(2)], {
     input: [3],
   })
-  await save(mnistNetwork('teacher', 0), join(folder, 'teacher.onnx'))
+  // As a training leaves it: with the names of its classes.
+  const teacher = withClasses(mnistNetwork('teacher', 0), [...'0123456789'])
+  await save(teacher, join(folder, 'teacher.onnx'))
   await save(flowers, join(folder, 'flowers.onnx'))
   await save(network, join(folder, 'network.onnx'))
   await writeWhole(join(folder, 'network.safetensors'), safetensorsParts(constantsOf(network)))

@@ -126,6 +126,30 @@ export function growEntrySlots(
 }
 
 /**
+ * Refuses plans that change what entries of a file do not hold: an attribute of a node, or nodes that make up for the units that
+ * were added to a mean.
+ *
+ * @param file what the weights' file is called in messages
+ * @throws Net2NetError (refused)
+ */
+export function mustChangeEntriesAlone(plan: GrowthPlan, file: string): void {
+  const hint =
+    'Give a width that is a multiple of the old one, so that every unit is copied equally often.'
+  const [number] = plan.floats ?? []
+  if (number)
+    throw refusedError(
+      `${number.node} would need the ${number.attribute} ${number.to} instead of ${number.from}, which ${file} does not hold.`,
+      { where: number.node, hint },
+    )
+  const [inserted] = plan.inserted
+  if (inserted && plan.parameters.some(({ added }) => added !== undefined))
+    throw refusedError(
+      `${quote(inserted.name)} would make up for the units that are added, and ${file} has no place for it.`,
+      { where: inserted.after, hint },
+    )
+}
+
+/**
  * Every change of the plan that an entry is bound to. For a constant that was computed from the entry it is the change of the
  * entry itself.
  *

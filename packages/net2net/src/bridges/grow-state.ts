@@ -12,7 +12,7 @@ import { zeros } from '../tensor/fill.ts'
 import { lazyFill } from '../tensor/lazy.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
 import { type Bindings, bindEntries, holdSameNumbers } from './bind.ts'
-import { growEntries, growEntrySlots, UNTIE } from './grow-entries.ts'
+import { growEntries, growEntrySlots, mustChangeEntriesAlone, UNTIE } from './grow-entries.ts'
 import { optimizerSlots } from './optimizer-state.ts'
 import { readSafetensors, safetensorsParts } from './safetensors.ts'
 import { readTorchFile, stateDictOf, torchFileParts } from './torch-file.ts'
@@ -68,6 +68,7 @@ export function growStateIn(
   let current = model
   const naming = { file: options.weights, ...(options.untie && { untie: true }) }
   for (const plan of plans) {
+    mustChangeEntriesAlone(plan, options.weights)
     const inserted = plan.inserted[0]?.name ?? plan.repeated?.[0]?.parameters[0]?.to
     if (inserted !== undefined && optimizer)
       throw usageError(

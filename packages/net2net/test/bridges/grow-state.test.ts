@@ -8,6 +8,7 @@ import { dense, relu, sequential } from '../../src/layers/index.ts'
 import { GraphBuilder, modelOf } from '../../src/model/builder.ts'
 import type { Model } from '../../src/model/model.ts'
 import { memorySource } from '../../src/tensor/bytes.ts'
+import { randomStream } from '../../src/tensor/random.ts'
 import { float32, type LazyTensor, materialize } from '../../src/tensor/tensor.ts'
 import { joined, torchBytes } from '../../testing/framework-files.ts'
 
@@ -52,6 +53,36 @@ describe('a state dict', () => {
     expect(check).toThrow(/did not grow as .* of the model did/)
     written.set('out/wider.safetensors', bytes.subarray(0, bytes.length - 4))
     expect(check).toThrow(/out\/wider\.safetensors is not a safetensors file/)
+  })
+
+  test('does not hold the ε of a norm, which another width than a multiple changes', () => {
+    const b = new GraphBuilder()
+    const random = randomStream(1, 'norm')
+    const normals = (...dims: readonly number[]) => {
+      const count = dims.reduce((a, b) => a * b, 1)
+      return float32(
+        dims,
+        Float32Array.from({ length: count }, () => random.normal()),
+      )
+    }
+    const weights = (...dims: readonly number[]) => b.constant(normals(...dims), 'w')
+    const x = b.input('x', 'float32', [2, 4])
+    const stem = b.node('MatMul', [x, weights(4, 6)], {}, { name: 'stem' })
+    const norm = b.node('LayerNormalization', [stem, weights(6), weights(6)], {}, { name: 'norm' })
+    b.output(b.node('MatMul', [norm, weights(6, 3)], {}, { name: 'head' }), 'float32')
+    const network = modelOf(b.graph())
+    const state = new Map(
+      [...network.graph.initializers].map(([name, { tensor }]) => [name, tensor] as const),
+    )
+    const open = () => memorySource(joined(safetensorsParts(state)))
+    const growTo = (stem: number) =>
+      growStateIn(open, network, [planWiden(network, { stem })], 'out', {
+        weights: 'a.safetensors',
+      })
+    expect(growTo(12).size).toBe(1)
+    expect(() => growTo(8)).toThrow(
+      /norm would need the epsilon .* instead of .*, which a\.safetensors does not hold/,
+    )
   })
 
   test('of PyTorch keeps its format', () => {

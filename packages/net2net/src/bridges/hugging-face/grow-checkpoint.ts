@@ -12,7 +12,7 @@ import { gather } from '../../tensor/lazy.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import { type Bindings, bindEntries, holdSameNumbers, isUniform } from '../bind.ts'
 import { combined } from '../combined.ts'
-import { boundChanges, growEntries } from '../grow-entries.ts'
+import { boundChanges, growEntries, mustChangeEntriesAlone } from '../grow-entries.ts'
 import {
   type Checkpoint,
   configChanges,
@@ -131,6 +131,7 @@ function widenCheckpoint(
   const { bindings, entries, uniform } = bound
   // Whether tied entries may grow apart is judged here, with the words of transformers.
   const options = { file: name, untie: true }
+  mustChangeEntriesAlone(plan, name)
   const changes = boundChanges(model, plan, bindings, entries, options)
   const grown = new Map(growEntries(model, plan, bindings, entries, options))
   const isUntied = takeApart(checkpoint, bound, grown, untie)

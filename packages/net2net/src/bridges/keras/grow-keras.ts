@@ -126,9 +126,18 @@ function widen({ file, network }: KerasState, plan: GrowthPlan): KerasState {
       })),
     }
   })
+  const inside = (plan.floats ?? []).find(({ node }) => !layers.has(node))
+  if (inside)
+    throw refusedError(
+      `${quote(inside.node)} of ${file.name} would need another ${inside.attribute}, and it is no layer of Keras.`,
+      {
+        where: inside.node,
+        hint: 'Give a width that is a multiple of the old one, or write an ONNX file instead (-o FILE.onnx).',
+      },
+    )
   const grownModel = applyPlan(model, { ...plan, inserted: [] })
   const changed = withStates(withTensors(file, tensors), states)
-  const config = grownConfig(file, network, grownModel, tensors)
+  const config = grownConfig(file, network, grownModel, { plan, tensors })
   const grownFile = { ...changed, model: config }
   return {
     file: grownFile,
@@ -166,7 +175,7 @@ function grownConfig(
   file: KerasFile,
   network: KerasModel,
   grown: Model,
-  tensors: ReadonlyMap<string, LazyTensor>,
+  { plan, tensors }: { plan: GrowthPlan; tensors: ReadonlyMap<string, LazyTensor> },
 ): JsonObject {
   const values = inferModel(grown)
   const innerShape = new Map(
@@ -206,10 +215,29 @@ function grownConfig(
     }
     const placed = network.layers.get(path)
     return placed
-      ? { ...rest, config: { ...config, ...sizesOf(placed, file, tensors, grown) } }
+      ? {
+          ...rest,
+          config: {
+            ...config,
+            ...sizesOf(placed, file, tensors, grown),
+            ...numbersOf(placed, plan, file),
+          },
+        }
       : rest
   }
   return change(file.model, '', '')
+}
+
+/** Numbers of the config that a plan changes: attributes of the node have the names that they have in Keras. */
+function numbersOf({ path, kind, config }: PlacedLayer, plan: GrowthPlan, file: KerasFile) {
+  const own = (plan.floats ?? []).filter(({ node }) => node === path)
+  for (const { attribute } of own)
+    if (typeof config[attribute] !== 'number')
+      throw refusedError(
+        `The layer ${quote(path)} (${kind}) of ${file.name} would need another ${attribute}, which its config does not have.`,
+        { where: path, hint: 'Write an ONNX file instead (-o FILE.onnx).' },
+      )
+  return Object.fromEntries(own.map(({ attribute, to }) => [attribute, to]))
 }
 
 function sizesOf(
