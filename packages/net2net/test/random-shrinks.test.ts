@@ -9,6 +9,7 @@ import {
   type GrowthStep,
   grow,
   inspect,
+  planWiden,
   repeat,
   shrink,
 } from '../src/growth/index.ts'
@@ -32,8 +33,13 @@ function growRandomly(model: Model, seed: number, noise: 'none' | 'zero-sum'): M
     const wide = pick(layers.filter(({ widen, width }) => widen === true && width !== null))
     const deep = pick(layers.filter(({ deepen }) => deepen === true))
     const steps: GrowthStep[] = []
-    if (wide !== undefined)
-      steps.push({ widen: { [wide]: ['x1.5', 'x2', 'x3'][random.below(3)]! }, noise })
+    if (wide !== undefined) {
+      const drawn = ['x1.5', 'x2', 'x3'][random.below(3)]!
+      // Units that are added through a norm are no copies: they would stay.
+      const { units } = planWiden(grown, { [wide]: drawn })
+      const target = units.some(({ init }) => init === 'added') ? 'x2' : drawn
+      steps.push({ widen: { [wide]: target }, noise })
+    }
     if (deep !== undefined && random.uniform() < 0.5)
       steps.push({ deepen: deep, block: random.uniform() < 0.5 ? 'identity' : 'residual' })
     grown = grow(grown, steps, { seed }).model

@@ -101,6 +101,8 @@ class LayerWidth {
   /** Sizes of the candidates so far. */
   readonly current: ReadonlyMap<number, number>
   readonly isTouched: boolean
+  /** Whether units are added to another group already: what they hold is followed for one group in a plan. */
+  readonly isSecond: boolean
   readonly isSum: boolean
   /** Why every unit needs equally many copies, if it does. */
   readonly balanced: string | undefined
@@ -138,6 +140,10 @@ class LayerWidth {
       this.candidates.map(({ variable, from }) => [variable, sizes.get(variable) ?? from]),
     )
     this.isTouched = this.candidates.some(({ variable }) => sizes.has(variable))
+    this.isSecond = [...sizes].some(([variable, size]) => {
+      const from = axes.sizeOfVariable(variable)
+      return groups.balanced(variable) !== undefined && typeof from === 'number' && size % from > 0
+    })
   }
 
   #refused(reason: string) {
@@ -209,7 +215,8 @@ const oneVariable: Strategy = (layer, target, wanted) => {
   for (const candidate of candidates) {
     const sizes = new Map([[candidate.variable, layer.smallest(candidate, wanted)]])
     const isExact = layer.with(sizes) === wanted
-    const others = isExact ? undefined : layer.added(candidate, wanted)
+    const mayAdd = !isExact && !('factor' in target && layer.isSecond)
+    const others = mayAdd ? layer.added(candidate, wanted) : undefined
     if (others) return others
     if ('factor' in target || isExact) return sizes
   }

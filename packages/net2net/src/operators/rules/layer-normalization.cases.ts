@@ -37,9 +37,8 @@ export const cases: OperatorCases = {
     },
     gradient: layerNormalization,
     growth: [
-      grows('over the units, all copied equally often', ofUnits, {
-        widths: [8, 12],
-        others: /width 7 .*every unit/,
+      grows('over the units, all copied equally often, or with units that are added', ofUnits, {
+        widths: [8, 12, 7],
       }),
       grows('over the image', (b) => {
         const inputs = [b.conv(), b.weight(5, 4)]

@@ -80,9 +80,8 @@ const meanOfUnits = (b: Bench) => {
 const growth: Readonly<Record<string, readonly GrowthCase[]>> = {
   ReduceSum: [sumOfUnits, overImage('ReduceSum', 1)],
   ReduceMean: [
-    grows('over the units, all copied equally often', meanOfUnits, {
-      widths: [8, 12],
-      others: /mean/,
+    grows('over the units, all copied equally often, or with units that are added', meanOfUnits, {
+      widths: [8, 12, 7],
     }),
     grows(
       'over the image, axes in an attribute',
