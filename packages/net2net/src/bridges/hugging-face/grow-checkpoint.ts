@@ -2,7 +2,7 @@
 import { internalError, refusedError, usageError } from '../../errors.ts'
 import { applyPlan } from '../../growth/apply/apply.ts'
 import { gatheredAxes } from '../../growth/apply/grow-tensor.ts'
-import type { GrowthPlan } from '../../growth/growth-plan.ts'
+import { emptyPlan, type GrowthPlan } from '../../growth/growth-plan.ts'
 import type { WidenOptions } from '../../growth/plan/widen.ts'
 import type { Solution } from '../../growth/solve/index.ts'
 import type { Model } from '../../model/model.ts'
@@ -85,7 +85,7 @@ export function growCheckpoint(
   { model, plan, layers = {}, untie }: CheckpointGrowth,
 ): GrownCheckpoint {
   if (plan && !model) throw usageError('A plan is for a model: give the one on which it was made.')
-  const widened = model && widenCheckpoint(checkpoint, model, plan ?? nothing, untie)
+  const widened = model && widenCheckpoint(checkpoint, model, plan ?? emptyPlan(0), untie)
   const { entries, added, lists, ...deepened } = addLayers(
     checkpoint,
     widened?.entries ?? checkpoint.entries,
@@ -96,18 +96,6 @@ export function growCheckpoint(
   if (widened?.isUntied) changes.set('tie_word_embeddings', false)
   const deep = widened && deepenedModel(widened.model, widened.held, added, entries)
   return { entries, changes, added, model: deep ?? widened?.model, hasLayers: deep !== undefined }
-}
-
-const nothing: GrowthPlan = {
-  version: 2,
-  seed: 0,
-  units: [],
-  parameters: [],
-  copied: [],
-  integers: [],
-  pinned: [],
-  positions: [],
-  inserted: [],
 }
 
 function widenCheckpoint(

@@ -4,7 +4,7 @@
  */
 import { internalError, refusedError } from '../../errors.ts'
 import { applyPlan } from '../../growth/apply/apply.ts'
-import type { GrowthPlan, Insertion } from '../../growth/growth-plan.ts'
+import { emptyPlan, type GrowthPlan, type Insertion } from '../../growth/growth-plan.ts'
 import { intAttribute } from '../../model/attributes.ts'
 import type { Model } from '../../model/model.ts'
 import { quote } from '../../model/quote.ts'
@@ -266,7 +266,7 @@ function sizesOf(
 // New layers --------------------------------------------------------------------------------------------
 
 function deepen({ file, network }: KerasState, insertion: Insertion, plan: GrowthPlan): KerasState {
-  const model = applyPlan(network.model, { ...emptied(plan), inserted: [insertion] })
+  const model = applyPlan(network.model, { ...emptyPlan(plan.seed), inserted: [insertion] })
   const site = network.sites.get(insertion.value)
   const origin = site && network.layers.get(site.path)
   if (!site || !origin) {
@@ -324,16 +324,6 @@ function deepen({ file, network }: KerasState, insertion: Insertion, plan: Growt
     },
   }
 }
-
-const emptied = (plan: GrowthPlan): GrowthPlan => ({
-  ...plan,
-  units: [],
-  parameters: [],
-  copied: [],
-  integers: [],
-  pinned: [],
-  positions: [],
-})
 
 /** Layers inside a model that is called twice, and activations of layers that are, stand for several places. */
 function mustBeCalledOnce(network: KerasModel, site: ValueSite, { name }: Insertion): void {

@@ -12,6 +12,7 @@ import { describeNode, NameSupply, valueNames } from '../../model/names.ts'
 import type { InsertedLayer } from '../../operators/contract/facets.ts'
 import {
   type DeepenInit,
+  emptyPlan,
   type GrowthPlan,
   growthChoices,
   type InsertedBlock,
@@ -91,17 +92,7 @@ export function planDeepen(
       layer: withoutGaps(chain),
     }
   })
-  return {
-    version: 2,
-    seed,
-    units: [],
-    parameters: [],
-    copied: [],
-    integers: [],
-    pinned: [],
-    positions: [],
-    inserted,
-  }
+  return { ...emptyPlan(seed), inserted }
 }
 
 /** Attributes that are not set are left out, as JSON would. */

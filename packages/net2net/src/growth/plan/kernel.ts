@@ -7,7 +7,7 @@ import { useKey } from '../../model/links.ts'
 import type { Model } from '../../model/model.ts'
 import { describeNode, NameSupply, nodeKey, valueNames } from '../../model/names.ts'
 import { isFloat } from '../../tensor/dtype.ts'
-import type { GrowthPlan, KernelChange } from '../growth-plan.ts'
+import { emptyPlan, type GrowthPlan, type KernelChange } from '../growth-plan.ts'
 import type { LayerSite } from '../solve/facts.ts'
 import { type Solution, solutionOf } from '../solve/index.ts'
 import { isPattern, selectLayers } from './select-layers.ts'
@@ -71,18 +71,7 @@ export function planKernels(
       }),
     )
   })
-  return {
-    version: 2,
-    seed,
-    units: [],
-    parameters: [],
-    copied: [],
-    integers: [],
-    pinned: [],
-    positions: [],
-    inserted: [],
-    kernels: changes,
-  }
+  return { ...emptyPlan(seed), kernels: changes }
 }
 
 const hasKernel = ({ operator, weightDims }: LayerSite): boolean =>

@@ -21,6 +21,7 @@ import { markedParameter, markedPath } from '../copied-names.ts'
 import {
   type CopyOrder,
   type CopyStart,
+  emptyPlan,
   type Gate,
   type GrowthPlan,
   growthChoices,
@@ -72,18 +73,7 @@ export function planRepeat(
   const repeated = (copy === 'stack' ? stacked(inOrder) : inOrder.map((block) => [block])).map(
     (blocks) => planner.repetition(blocks),
   )
-  return {
-    version: 2,
-    seed,
-    units: [],
-    parameters: [],
-    copied: [],
-    integers: [],
-    pinned: [],
-    positions: [],
-    inserted: [],
-    repeated,
-  }
+  return { ...emptyPlan(seed), repeated }
 }
 
 const keyOf = ({ parts }: NamedBlock): string => parts.map(({ to }) => to).join('\n')
