@@ -74,7 +74,7 @@ export const parts: readonly Part[] = [
     root: `${library}growth/`,
     levels: [
       ['growth-plan', 'copied-names'],
-      ['solve', 'apply'],
+      ['empty-plan', 'solve', 'apply'],
       ['plan'],
       ['describe-plan', 'inspect', 'steps'],
       ['index'],

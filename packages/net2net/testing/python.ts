@@ -33,11 +33,22 @@ export const runPython = (
   script: string,
   folder: string,
   ...args: readonly string[]
-): string =>
-  execFileSync(python, ['-c', script, ...args], {
+): string => run(python, ['-c', script, ...args], folder)
+
+/** The same for a script that is a file, which may import those beside it. */
+export const runPythonFile = (
+  python: string,
+  file: string,
+  folder: string,
+  ...args: readonly string[]
+): string => run(python, [file, ...args], folder)
+
+/** What is printed to stderr is in the message of a failure. */
+const run = (python: string, args: readonly string[], folder: string): string =>
+  execFileSync(python, args, {
     cwd: folder,
     encoding: 'utf8',
     maxBuffer: 1 << 28,
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, KERAS_BACKEND: 'tensorflow', TF_CPP_MIN_LOG_LEVEL: '3' },
   })

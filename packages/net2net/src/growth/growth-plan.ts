@@ -35,19 +35,6 @@ export interface GrowthPlan {
   readonly kernels?: readonly KernelChange[]
 }
 
-/** A plan that changes nothing. */
-export const emptyPlan = (seed: number): GrowthPlan => ({
-  version: 2,
-  seed,
-  units: [],
-  parameters: [],
-  copied: [],
-  integers: [],
-  pinned: [],
-  positions: [],
-  inserted: [],
-})
-
 /** What options of growth may be, the default first. */
 export const growthChoices = {
   widenInit: ['net2wider', 'random-pad'],

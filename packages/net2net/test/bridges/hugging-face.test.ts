@@ -1,5 +1,4 @@
 /** Folders of transformers, grown by plans that were made on exports of the same networks, and opened by transformers again. */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,17 +9,12 @@ import { openHuggingFace } from '../../src/bridges/index.node.ts'
 import { compare } from '../../src/check/compare.ts'
 import { planWiden } from '../../src/growth/index.ts'
 import { load } from '../../src/onnx/file.node.ts'
-import { torchPython } from '../../testing/python.ts'
+import { runPythonFile, torchPython } from '../../testing/python.ts'
 
 const script = fileURLToPath(new URL('./hugging_face_networks.py', import.meta.url))
 let folder: string
 const at = (name: string) => join(folder, name)
-const python = (...args: string[]) =>
-  execFileSync(torchPython!, [script, ...args], {
-    cwd: folder,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+const python = (...args: string[]) => runPythonFile(torchPython!, script, folder, ...args)
 const configOf = (name: string) =>
   JSON.parse(readFileSync(at(`${name}/config.json`), 'utf8')) as Record<string, unknown>
 

@@ -1,5 +1,4 @@
 /** Every layer of Keras that is understood: read, grown in all ways that its network allows, and opened by Keras again. */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,19 +15,13 @@ import type { Model } from '../../src/model/model.ts'
 import { encodeModel } from '../../src/onnx/encode.ts'
 import { nodeRuntime } from '../../src/runtime/onnxruntime.node.ts'
 import { toNumbers } from '../../src/tensor/tensor.ts'
-import { kerasPython } from '../../testing/python.ts'
+import { kerasPython, runPythonFile } from '../../testing/python.ts'
 
 const script = fileURLToPath(new URL('./keras_layers.py', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'net2net-keras-layers-'))
 const python = (...args: string[]): unknown =>
   JSON.parse(
-    execFileSync(kerasPython!, [script, ...args], {
-      cwd: folder,
-      encoding: 'utf8',
-      maxBuffer: 1 << 26,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3' },
-    })
+    runPythonFile(kerasPython!, script, folder, ...args)
       .trim()
       .split('\n')
       .at(-1)!,

@@ -1,5 +1,4 @@
 /** Files of Keras: read as ONNX models, grown, and loaded by Keras again. */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,19 +14,12 @@ import { inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
 import { encodeModel } from '../../src/onnx/encode.ts'
 import { nodeRuntime } from '../../src/runtime/onnxruntime.node.ts'
 import { toNumbers } from '../../src/tensor/tensor.ts'
-import { kerasPython } from '../../testing/python.ts'
+import { kerasPython, runPythonFile } from '../../testing/python.ts'
 
 const script = fileURLToPath(new URL('./keras_networks.py', import.meta.url))
 let folder: string
 const at = (name: string) => join(folder, name)
-const python = (...args: string[]) =>
-  execFileSync(kerasPython!, [script, ...args], {
-    cwd: folder,
-    encoding: 'utf8',
-    maxBuffer: 1 << 26,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3' },
-  })
+const python = (...args: string[]) => runPythonFile(kerasPython!, script, folder, ...args)
 const open = (name: string) => {
   const bytes = readFileSync(at(name))
   return readKerasFile(

@@ -1,5 +1,4 @@
 /** State dicts and optimizer states of PyTorch, grown by plans that were made on exports of the same networks. */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,17 +11,12 @@ import { readTorchFile, stateDictOf, torchFileParts } from '../../src/bridges/to
 import { inspect, planWiden, type WidenOptions, type Widths } from '../../src/growth/index.ts'
 import { load } from '../../src/onnx/file.node.ts'
 import type { LazyTensor } from '../../src/tensor/tensor.ts'
-import { torchPython } from '../../testing/python.ts'
+import { runPythonFile, torchPython } from '../../testing/python.ts'
 
 const script = fileURLToPath(new URL('./torch_networks.py', import.meta.url))
 let folder: string
 const at = (name: string) => join(folder, name)
-const python = (...args: string[]) =>
-  execFileSync(torchPython!, [script, ...args], {
-    cwd: folder,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+const python = (...args: string[]) => runPythonFile(torchPython!, script, folder, ...args)
 const open = (name: string) => {
   const bytes = readFileSync(at(name))
   const source = {

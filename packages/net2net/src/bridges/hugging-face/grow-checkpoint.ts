@@ -1,8 +1,10 @@
 /** Checkpoints of transformers, grown by plans that were made on exports of the same networks. */
+
 import { internalError, refusedError, usageError } from '../../errors.ts'
 import { applyPlan } from '../../growth/apply/apply.ts'
 import { gatheredAxes } from '../../growth/apply/grow-tensor.ts'
-import { emptyPlan, type GrowthPlan } from '../../growth/growth-plan.ts'
+import { emptyPlan } from '../../growth/empty-plan.ts'
+import type { GrowthPlan } from '../../growth/growth-plan.ts'
 import type { WidenOptions } from '../../growth/plan/widen.ts'
 import type { Solution } from '../../growth/solve/index.ts'
 import type { Model } from '../../model/model.ts'

@@ -2,9 +2,11 @@
  * A growth plan, made on the ONNX model of a Keras network, applied to the Keras file: its variables, the state of its
  * optimizer, and the config that must say the new sizes and list the new layers.
  */
+
 import { internalError, refusedError } from '../../errors.ts'
 import { applyPlan } from '../../growth/apply/apply.ts'
-import { emptyPlan, type GrowthPlan, type Insertion } from '../../growth/growth-plan.ts'
+import { emptyPlan } from '../../growth/empty-plan.ts'
+import type { GrowthPlan, Insertion } from '../../growth/growth-plan.ts'
 import { intAttribute } from '../../model/attributes.ts'
 import type { Model } from '../../model/model.ts'
 import { quote } from '../../model/quote.ts'

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { randomStream } from '../../tensor/random.ts'
 import { float32, type LazyTensor, materialize, toNumbers } from '../../tensor/tensor.ts'
+import { emptyPlan } from '../empty-plan.ts'
 import type { GrowthPlan, NoiseKind, ParameterChange } from '../growth-plan.ts'
 import { equalSplit } from '../plan/replicate.ts'
 import { growTensor } from './grow-tensor.ts'
@@ -15,17 +16,10 @@ const map = [
 
 function planWith(init: 'net2wider' | 'random-pad'): GrowthPlan {
   return {
-    version: 2,
-    seed: 3,
+    ...emptyPlan(3),
     units: [
       { id: 'fc', members: [], from: FROM, to: map.length, init, map, split: equalSplit(map) },
     ],
-    parameters: [],
-    copied: [],
-    integers: [],
-    pinned: [],
-    positions: [],
-    inserted: [],
   }
 }
 

@@ -6,13 +6,14 @@
  * ReLU), the new layer gets an activation of its own. After any other activation φ(identity(x))
  * is not φ(x) twice: there the new layer goes before the activation, which is exact as well.
  */
+
 import { mustBeOneOf, refusedError, usageError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
 import { describeNode, NameSupply, valueNames } from '../../model/names.ts'
 import type { InsertedLayer } from '../../operators/contract/facets.ts'
+import { emptyPlan } from '../empty-plan.ts'
 import {
   type DeepenInit,
-  emptyPlan,
   type GrowthPlan,
   growthChoices,
   type InsertedBlock,

@@ -2,12 +2,14 @@
  * Larger kernels: zeros around a kernel, and as much more padding, leave a convolution what it was. The new taps have a gradient
  * from the first step on.
  */
+
 import { refusedError, usageError } from '../../errors.ts'
 import { useKey } from '../../model/links.ts'
 import type { Model } from '../../model/model.ts'
 import { describeNode, NameSupply, nodeKey, valueNames } from '../../model/names.ts'
 import { isFloat } from '../../tensor/dtype.ts'
-import { emptyPlan, type GrowthPlan, type KernelChange } from '../growth-plan.ts'
+import { emptyPlan } from '../empty-plan.ts'
+import type { GrowthPlan, KernelChange } from '../growth-plan.ts'
 import type { LayerSite } from '../solve/facts.ts'
 import { type Solution, solutionOf } from '../solve/index.ts'
 import { isPattern, selectLayers } from './select-layers.ts'

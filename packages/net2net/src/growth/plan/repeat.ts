@@ -7,6 +7,7 @@
  * gradient. `identity`: every parameter is a copy, and the result is multiplied by a gate of zeros, one per channel (ReZero,
  * arXiv:2003.04887; LayerScale, arXiv:2103.17239), which serves branches with any end.
  */
+
 import { mustBeOneOf, refusedError, usageError } from '../../errors.ts'
 import { type ConstantUse, useKey } from '../../model/links.ts'
 import type { Model, Node, Shape } from '../../model/model.ts'
@@ -18,10 +19,10 @@ import { isUniform, storedStatistics, trainableConstants } from '../../operators
 import { isFloat } from '../../tensor/dtype.ts'
 import { toNumbers } from '../../tensor/tensor.ts'
 import { markedParameter, markedPath } from '../copied-names.ts'
+import { emptyPlan } from '../empty-plan.ts'
 import {
   type CopyOrder,
   type CopyStart,
-  emptyPlan,
   type Gate,
   type GrowthPlan,
   growthChoices,

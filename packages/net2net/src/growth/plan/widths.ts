@@ -101,14 +101,17 @@ class LayerWidth {
   /** Sizes of the candidates so far. */
   readonly current: ReadonlyMap<number, number>
   readonly isTouched: boolean
-  /** Whether units are added to another group already: what they hold is followed for one group in a plan. */
-  readonly isSecond: boolean
   readonly isSum: boolean
   /** Why every unit needs equally many copies, if it does. */
   readonly balanced: string | undefined
   readonly #map: AxisMap
 
+  readonly #solution: Solution
+  readonly #sizes: Sizes
+
   constructor(solution: Solution, layer: Layer, sizes: Sizes) {
+    this.#solution = solution
+    this.#sizes = sizes
     const { axes, groups } = solution
     this.label = describeNode(layer.node)
     const refusal = groups.refusal(layer)
@@ -140,10 +143,6 @@ class LayerWidth {
       this.candidates.map(({ variable, from }) => [variable, sizes.get(variable) ?? from]),
     )
     this.isTouched = this.candidates.some(({ variable }) => sizes.has(variable))
-    this.isSecond = [...sizes].some(([variable, size]) => {
-      const from = axes.sizeOfVariable(variable)
-      return groups.balanced(variable) !== undefined && typeof from === 'number' && size % from > 0
-    })
   }
 
   #refused(reason: string) {
@@ -164,6 +163,15 @@ class LayerWidth {
     return sizeWith(this.#map, (id) => {
       const variable = Number(id)
       return sizes.get(variable) ?? this.current.get(variable)!
+    })
+  }
+
+  /** Whether units are added to another group already: what they hold is followed for one group in a plan. */
+  get isSecond(): boolean {
+    const { axes, groups } = this.#solution
+    return [...this.#sizes].some(([variable, size]) => {
+      const from = axes.sizeOfVariable(variable)
+      return groups.balanced(variable) !== undefined && typeof from === 'number' && size % from > 0
     })
   }
 
@@ -215,9 +223,8 @@ const oneVariable: Strategy = (layer, target, wanted) => {
   for (const candidate of candidates) {
     const sizes = new Map([[candidate.variable, layer.smallest(candidate, wanted)]])
     const isExact = layer.with(sizes) === wanted
-    const mayAdd = !isExact && !('factor' in target && layer.isSecond)
-    const others = mayAdd ? layer.added(candidate, wanted) : undefined
-    if (others) return others
+    const others = isExact ? undefined : layer.added(candidate, wanted)
+    if (others && !('factor' in target && layer.isSecond)) return others
     if ('factor' in target || isExact) return sizes
   }
   return undefined
