@@ -17,6 +17,7 @@ export type { SlotPower } from './apply/merge-tensor.ts'
 export { describePlan } from './describe-plan.ts'
 export type * from './growth-plan.ts'
 export {
+  type InspectedAttention,
   type InspectedLayer,
   type InspectedParameter,
   type InspectedValue,
