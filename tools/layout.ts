@@ -31,7 +31,7 @@ export const libraryPart: Part = {
     ['operators', 'runtime'],
     ['passes', 'autodiff', 'growth'],
     ['training', 'check', 'bridges'],
-    ['ranking'],
+    ['measuring'],
     ['growing', 'checkpoints'],
     ['recipe', 'index.browser', 'index.model'],
     ['index'],
