@@ -32,7 +32,7 @@ export const libraryPart: Part = {
     ['passes', 'autodiff', 'growth'],
     ['training', 'check', 'bridges'],
     ['growing', 'checkpoints'],
-    ['recipe', 'index.browser', 'index.model'],
+    ['exploring', 'recipe', 'index.browser', 'index.model'],
     ['index'],
   ],
 }
