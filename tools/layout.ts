@@ -33,7 +33,7 @@ export const libraryPart: Part = {
     ['training', 'check', 'bridges'],
     ['measuring'],
     ['growing', 'checkpoints'],
-    ['recipe', 'index.browser', 'index.model'],
+    ['exploring', 'recipe', 'index.browser', 'index.model'],
     ['index'],
   ],
 }
