@@ -31,8 +31,9 @@ export const libraryPart: Part = {
     ['operators', 'runtime'],
     ['passes', 'autodiff', 'growth'],
     ['training', 'check', 'bridges'],
+    ['measuring'],
     ['growing', 'checkpoints'],
-    ['recipe', 'index.browser', 'index.model'],
+    ['exploring', 'recipe', 'index.browser', 'index.model'],
     ['index'],
   ],
 }
