@@ -79,7 +79,7 @@ const running = { signal: kind.signal, onProgress: kind.callback, journal, follo
  *
  * ```ts
  * const exploration = explore(model, train, { loss, optimizer, validation, budget: { trials: 30 } })
- * for await (const event of exploration) if (event.kind === 'finish') console.log(event.front)
+ * for await (const event of exploration) if (event.kind === 'finish') show(event.front)
  * ```
  *
  * @throws Net2NetError (usage), at once, for options that no exploration can have; while iterating, as `train`
