@@ -31,6 +31,7 @@ export const libraryPart: Part = {
     ['operators', 'runtime'],
     ['passes', 'autodiff', 'growth'],
     ['training', 'check', 'bridges'],
+    ['measuring'],
     ['growing', 'checkpoints'],
     ['exploring', 'recipe', 'index.browser', 'index.model'],
     ['index'],

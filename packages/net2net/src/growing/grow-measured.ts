@@ -10,7 +10,7 @@ import {
 } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
 import type { Runtime, SessionOptions } from '../runtime/runtime.ts'
-import { measureStatistics } from './channel-statistics.ts'
+import { measureStatistics } from '../measuring/channel-statistics.ts'
 
 export interface GrowMeasuredOptions {
   /** Of steps that have none of their own, with their position added. Default 0. */

@@ -43,15 +43,19 @@ export interface Replicated extends GrownVariable {
   readonly units: GrownUnits
 }
 
-/** Maps and split coefficients for variables that grow to the given sizes. */
-export function replicate(
-  solution: Solution,
+/** A variable that grows, with the layers whose width it is and its size before. */
+export interface NamedUnits extends GrownVariable {
+  readonly members: readonly string[]
+  readonly from: number
+}
+
+/** The names that variables which grow to the given sizes have in a plan: each that of its first layer. */
+export function namedUnits(
+  { axes, groups }: Solution,
   sizes: ReadonlyMap<number, number>,
-  { seed, init, noise, noiseSize }: Required<ReplicateOptions>,
-): readonly Replicated[] {
-  const { axes, groups, splits } = solution
+): readonly NamedUnits[] {
   const taken = new Set<string>()
-  return [...sizes].map(([variable, to]): Replicated => {
+  return [...sizes].map(([variable, to]) => {
     const members = groups.layersOf(variable).map((layer) => layer.name)
     const base = members[0] ?? `units ${variable}`
     let id = base
@@ -60,6 +64,18 @@ export function replicate(
     const from = axes.sizeOfVariable(variable) ?? groups.layersOf(variable)[0]?.width
     if (typeof from !== 'number')
       throw refusedError(`The size of ${axes.nameOf(variable)} is not known.`)
+    return { variable, id, members, from, to }
+  })
+}
+
+/** Maps and split coefficients for variables that grow to the given sizes. */
+export function replicate(
+  solution: Solution,
+  sizes: ReadonlyMap<number, number>,
+  { seed, init, noise, noiseSize }: Required<ReplicateOptions>,
+): readonly Replicated[] {
+  const { groups, splits } = solution
+  return namedUnits(solution, sizes).map(({ variable, id, members, from, to }): Replicated => {
     if (groups.balanced(variable) !== undefined && to % from !== 0 && init !== 'random-pad') {
       const map = Array.from({ length: to }, (_, i) => (i < from ? i : 0))
       const split = map.map((_, i) => (i < from ? 1 : 0))
