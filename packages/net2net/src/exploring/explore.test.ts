@@ -121,6 +121,17 @@ test('what a network grew by makes it anew, as the stages of a growing training'
   expect(reached).toBe(true)
 })
 
+test('children of one network differ', async () => {
+  const { exploration } = await all({ rungs: { steps: 1, most: 1 }, budget: { trials: 7 } })
+  const grown = exploration.networks.flatMap(({ growth, rungs: [first] }) =>
+    growth && first?.kind === 'trained'
+      ? [JSON.stringify([growth.parent.network, { ...first.grown, seed: 0 }])]
+      : [],
+  )
+  expect(grown.length).toBeGreaterThan(3)
+  expect(new Set(grown).size).toBe(grown.length)
+})
+
 describe('limits and budgets', () => {
   test('no network is beyond a limit', async () => {
     const { exploration } = await all({ objectives: { limits: { parameters: 450 } } })

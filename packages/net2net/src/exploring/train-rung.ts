@@ -13,7 +13,12 @@ import { evaluate } from '../training/run/evaluate.ts'
 import type { TrainingState } from '../training/run/state.ts'
 import { stepOptionsOf, Training } from '../training/run/trainer.ts'
 import type { StepEvent, TrainOptions } from '../training/train-options.ts'
-import { atRandom, type CandidateOptions, growthCandidates } from './candidates.ts'
+import {
+  atRandom,
+  type CandidateOptions,
+  growthCandidates,
+  growthOperations,
+} from './candidates.ts'
 import { measureLatency } from './measure-latency.ts'
 import { beyond, isTimed, type Measured, type Objectives } from './objectives.ts'
 import type { GrowthDraw, NetworkAtRung, RungJob, RungOutcome } from './records.ts'
@@ -81,7 +86,8 @@ export async function trainRung(
     ? (job.latency ?? (await measureLatency(start.model, options.validation, { runtime, session })))
     : undefined
   const costs = { ...costsOf(start.model), ...(latency === undefined ? {} : { latency }) }
-  const limit = job.rung === 0 ? beyond(costs, objectives.limits) : undefined
+  const isNew = job.rung === 0 && !unfinished
+  const limit = isNew ? beyond(costs, objectives.limits) : undefined
   if (limit !== undefined)
     return { kind: 'beyond', limit, value: costs[limit] ?? Number.NaN, ...(grown ? { grown } : {}) }
   try {
@@ -153,13 +159,21 @@ async function startOf(
   if (!growth) return { model: first, state: undefined, stages: [] }
   const parent = await options.store.read(growth.parent)
   const seed = childSeed(options.seed ?? 0, network)
+  const tried = new Set(growth.tried.map(stepKey))
   let place = 0
   for (const step of candidatesOf(parent, growth, options)) {
+    if (tried.has(stepKey(step))) continue
     const child = await grownChild(parent, { ...step, seed }, data, options)
     if (child && place++ === growth.place) return child
   }
   return undefined
 }
+
+/** What a step grows, whatever its other options. */
+const stepKey = (step: GrowthStep): string =>
+  JSON.stringify(
+    Object.entries(step).filter(([name]) => growthOperations.some((known) => known === name)),
+  )
 
 /** Of the growth of a network: children of one parent draw different maps. */
 const childSeed = (seed: number, network: number): number =>
@@ -173,7 +187,7 @@ function candidatesOf(
 ): Iterable<GrowthStep> {
   return atRandom(
     growthCandidates(solve(model), growth),
-    randomStream(seed, 'candidates', parent.network, parent.rung),
+    randomStream(seed, 'candidates', parent.network),
   )
 }
 
