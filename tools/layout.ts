@@ -33,7 +33,7 @@ export const libraryPart: Part = {
     ['training', 'check', 'bridges'],
     ['measuring'],
     ['growing', 'checkpoints'],
-    ['recipe', 'index.browser', 'index.model'],
+    ['exploring', 'recipe', 'index.browser', 'index.model'],
     ['index'],
   ],
 }
@@ -46,7 +46,7 @@ export const applicationPart: Part = {
     ['runs', 'processes'],
     ['mnist'],
     ['sweep/trial'],
-    ['sweep/file', 'sweep/schedule', 'sweep/analysis', 'report'],
+    ['sweep/file', 'sweep/schedule', 'sweep/analysis', 'report', 'exploration'],
     ['server', 'sweep/queue', 'sweep/report'],
     ['cli'],
   ],

@@ -29,6 +29,7 @@ export type {
   ExtensionStart,
   GrownModel,
   GrowthStep,
+  InspectedAttention,
   InspectedLayer,
   InspectedParameter,
   InspectedValue,

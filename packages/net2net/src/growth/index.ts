@@ -24,6 +24,7 @@ export {
 export { describePlan } from './describe-plan.ts'
 export type * from './growth-plan.ts'
 export {
+  type InspectedAttention,
   type InspectedLayer,
   type InspectedParameter,
   type InspectedValue,

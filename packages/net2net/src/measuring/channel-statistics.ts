@@ -76,7 +76,7 @@ export async function statisticsOf(
 }
 
 /** The one input of a one-input model may have any name in a batch. */
-const feedsOf =
+export const feedsOf =
   (inputs: readonly string[]) =>
   ({ inputs: given }: Batch): Readonly<Record<string, Tensor>> => {
     const [only, ...others] = Object.values(given)

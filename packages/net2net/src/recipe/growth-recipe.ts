@@ -227,9 +227,12 @@ export function growByRecipe(
 }
 
 /** A recipe as text: YAML with lists of numbers in one line, or JSON. */
-export function formatRecipe(recipe: Recipe, format: 'yaml' | 'json' = 'yaml'): string {
-  const plain: unknown = JSON.parse(JSON.stringify(recipe))
-  if (format === 'json') return `${JSON.stringify(plain, null, 2)}\n`
+export const formatRecipe = (recipe: Recipe, format: 'yaml' | 'json' = 'yaml'): string =>
+  format === 'json' ? `${JSON.stringify(recipe, null, 2)}\n` : formatYaml(recipe)
+
+/** YAML with lists of numbers in one line. */
+export function formatYaml(value: unknown): string {
+  const plain: unknown = JSON.parse(JSON.stringify(value))
   const document = new Document(plain, { aliasDuplicateObjects: false })
   visit(document, {
     Seq(_, node) {

@@ -222,6 +222,7 @@ export class Training implements AsyncIterable<EpochResult> {
         const learningRate = rateAt(optimizer.learningRate, {
           step,
           epoch: epoch + part,
+          batches,
           plateau: this.#state.plateau,
         })
         const outcome = await stepper.step(batch, learningRate)
@@ -274,6 +275,7 @@ export class Training implements AsyncIterable<EpochResult> {
           }
         : {}),
       predictions,
+      ...(this.step.gradientNorm === undefined ? {} : { gradientNorm: outcome.gradientNorm }),
     }
   }
 
