@@ -12,6 +12,7 @@ import { grow } from './steps.ts'
 export { countMultiplyAdds, countParameters } from '../operators/model-size.ts'
 export type { LeftConstant } from '../operators/trainable.ts'
 export { applyPlan } from './apply/apply.ts'
+export { withListed } from './apply/chosen-weights.ts'
 export { growAverages, growSlots } from './apply/grow-slots.ts'
 export type { SlotPower } from './apply/merge-tensor.ts'
 export {
@@ -30,13 +31,14 @@ export {
   type Inspection,
   inspect,
 } from './inspect.ts'
-export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
+export { type DeepenOptions, deepenRefusal, measuredValues, planDeepen } from './plan/deepen.ts'
 export { type ExtendOptions, type ExtensionStart, planExtend } from './plan/extend.ts'
 export type { Added, Extension } from './plan/extended-axes.ts'
 export { type Kernels, planKernels } from './plan/kernel.ts'
 export { planNewUnits } from './plan/new-units.ts'
 export { Projection } from './plan/project.ts'
 export { planRepeat, type RepeatOptions } from './plan/repeat.ts'
+export { residualBlocks } from './plan/residual-blocks.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
 export { planShrink } from './plan/shrink.ts'
 export { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
@@ -54,6 +56,7 @@ export {
   type ResolvedStep,
   type ShrinkStep,
   type StepContext,
+  shareOf,
   type WidenStep,
 } from './steps.ts'
 
