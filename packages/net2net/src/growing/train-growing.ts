@@ -5,6 +5,8 @@
 import { isSampleSet, mustServe, type TrainingData } from '../data/samples.ts'
 import { type GrowthPlan, grow } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
+import { newEntriesOf } from '../model/new-entries.ts'
+import { withoutUnitRates } from '../training/compile/parameter-groups.ts'
 import type { StepGraph } from '../training/compile/step-graph.ts'
 import { withParameters } from '../training/compile/trainable.ts'
 import { type EpochResult, momentOf, type TrainingState } from '../training/run/state.ts'
@@ -55,6 +57,8 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   readonly #data: TrainingData
   readonly #options: GrowingOptions
   #training: Training
+  /** The network that `#training` began with. */
+  #model: Model
   #stage: number
 
   constructor(model: Model, data: TrainingData, options: GrowingOptions) {
@@ -68,6 +72,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     mustServe(data, 'The training data', 1 + left.length)
     const current = resume?.position.model ?? model
     mustGrow(current, left)
+    this.#model = current
     this.#training = this.#start(current, resume?.state)
   }
 
@@ -88,7 +93,8 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     return this.#training.notes
   }
   get position(): GrowthPosition {
-    return { model: this.model, stage: this.#stage }
+    const { step, state } = this.#training
+    return { model: withTrained(this.#model, step, state), stage: this.#stage }
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<GrowingEvent, void> {
@@ -118,6 +124,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
       session,
     })
     this.#stage++
+    this.#model = model
     const options = this.#trainOptions()
     const { step, state } = carryInto(model, old, plans, {
       ...stepOptionsOf(options, this.#data),
@@ -144,8 +151,11 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   #trainOptions(): TrainOptions {
     const { stages, resume: _, checkpoint: __, ...rest } = this.#options
     const when = stages[this.#stage]?.when
+    // Until something has grown, nothing is new.
+    const isMixed = stages.length === 0 || newEntriesOf(this.#model).size > 0
     return {
       ...rest,
+      ...(isMixed ? {} : { rates: withoutUnitRates(rest.rates) }),
       optimizer: slowed(rest.optimizer, stages.slice(0, this.#stage)),
       ...(when && 'step' in when ? { untilStep: when.step } : {}),
     }
