@@ -82,12 +82,8 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     // An epoch may be interrupted by growth, and is gone through anew up to there.
     mustServe(data, 'The training data', 1 + left.length)
     const current = resume?.position.model ?? model
-<<<<<<< HEAD
     mustGrow(current, left, isSampleSet(data))
-=======
-    mustGrow(current, left)
     this.#model = current
->>>>>>> train
     this.#training = this.#start(current, resume?.state)
   }
 
