@@ -15,7 +15,7 @@ import {
 } from 'net2net'
 import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
 import type { ArrayDataset, SampleSet } from 'net2net/data'
-import { readWhole } from 'net2net/files'
+import { readWhole, writeWhole } from 'net2net/files'
 import {
   type GrowingEvent,
   type GrowingTraining,
@@ -23,7 +23,7 @@ import {
   type GrowthStage,
   trainGrowing,
 } from 'net2net/growing'
-import { parseTrainingRecipe } from 'net2net/recipe'
+import { formatTrainingRecipe, parseTrainingRecipe } from 'net2net/recipe'
 import { nodeRuntime } from 'net2net/runtime'
 import { buildStep, distilled, type EpochResult, type TrainingState } from 'net2net/training'
 import { usageError } from '../../errors.ts'
@@ -174,7 +174,10 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     for await (const event of training) {
       task?.stop()
       task = undefined
-      if (event.kind === 'growth') view.line(growthText(event))
+      if (event.kind === 'growth') {
+        view.line(growthText(event))
+        await recordGrowth(output, stages, event)
+      }
       if (event.kind !== 'epoch') continue
       view.line(epochText(event.result, epochs))
       await save(training.model, join(output, 'model.onnx'), { force: true })
@@ -276,6 +279,18 @@ function positionOf({ extra, attachments }: Checkpoint, model: Model): GrowthPos
   const { stage = 0 } = (extra ?? {}) as { readonly stage?: number }
   const grown = attachments?.get('model.onnx')
   return { stage, model: grown ? decodeModel(grown) : model }
+}
+
+/** The recipe as it has come so far, every option, seed and plan of the growths written down: it grows the same network again. */
+async function recordGrowth(
+  output: string,
+  stages: readonly GrowthStage[],
+  { stage, steps }: Extract<GrowingEvent, { kind: 'growth' }>,
+): Promise<void> {
+  const file = join(output, 'recipe.resolved.yaml')
+  const before = stage > 1 && existsSync(file) ? await readRecipe(file) : stages
+  const now = before.map((each, i) => (i === stage - 1 ? { ...each, steps } : each))
+  await writeWhole(file, formatTrainingRecipe(now), { force: true })
 }
 
 const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
