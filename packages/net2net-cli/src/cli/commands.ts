@@ -44,6 +44,16 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/shrink.ts')).shrink,
   },
   {
+    name: 'lora',
+    summary: 'put low-rank adapters beside weights: train trains them alone',
+    load: async () => (await import('./commands/lora.ts')).lora,
+  },
+  {
+    name: 'merge',
+    summary: 'make low-rank adapters part of the weights',
+    load: async () => (await import('./commands/merge.ts')).merge,
+  },
+  {
     name: 'check',
     summary: 'compare two models: do they compute the same function?',
     load: async () => (await import('./commands/check.ts')).check,
@@ -67,6 +77,11 @@ export const commands: readonly Entry[] = [
     name: 'train',
     summary: 'train a model on a data set, with checkpoints',
     load: async () => (await import('./commands/train.ts')).train,
+  },
+  {
+    name: 'explore',
+    summary: 'grow a model in many directions, and keep the best network of every size',
+    load: async () => (await import('./commands/explore.ts')).explore,
   },
   {
     name: 'evaluate',
