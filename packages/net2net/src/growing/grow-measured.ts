@@ -8,9 +8,9 @@ import {
   type Solution,
   solve,
 } from '../growth/index.ts'
+import { measureStatistics } from '../measuring/channel-statistics.ts'
 import type { Model } from '../model/model.ts'
 import type { Runtime, SessionOptions } from '../runtime/runtime.ts'
-import { measureStatistics } from '../measuring/channel-statistics.ts'
 
 export interface GrowMeasuredOptions {
   /** Of steps that have none of their own, with their position added. Default 0. */

@@ -173,13 +173,15 @@ async function mustBeSameSettings(
   settings: ExplorationSettings,
 ): Promise<void> {
   const before = await folder.readSettings()
-  const names = Object.keys(settings) as (keyof ExplorationSettings)[]
-  const other = names.find(
-    (name) => JSON.stringify(before[name]) !== JSON.stringify(settings[name]),
-  )
+  // Which samples are held back depends on the others.
+  const { data, ...others } = settings
+  const wanted = Object.entries({ ...others, data })
+  const known = new Map(Object.entries(before))
+  const [other] =
+    wanted.find(([name, value]) => JSON.stringify(known.get(name)) !== JSON.stringify(value)) ?? []
   if (other)
     throw usageError(
-      `The exploration in ${folder.path} has other settings (${other}: ${JSON.stringify(before[other])}).`,
+      `The exploration in ${folder.path} has other settings (${other}: ${JSON.stringify(known.get(other))}).`,
       { where: folder.path, hint: 'Give all options of that exploration again.' },
     )
 }

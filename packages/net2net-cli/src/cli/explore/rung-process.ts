@@ -24,6 +24,7 @@ export type RungEvent = { readonly progress: RungProgress } | { readonly outcome
 /** What tasks of one exploration have in common. */
 interface Prepared {
   readonly key: string
+  readonly folder: ExplorationFolder
   readonly start: Model
   readonly train: ArrayDataset
   readonly validation: ArrayDataset
@@ -32,12 +33,13 @@ interface Prepared {
 let prepared: Prepared | undefined
 
 async function prepare(
-  { folder, settings, data }: RungTask,
+  { folder: path, settings, data }: RungTask,
   signal: AbortSignal,
 ): Promise<Prepared> {
-  const key = JSON.stringify([folder, settings, data])
+  const key = JSON.stringify([path, settings, data])
   if (prepared?.key === key) return prepared
-  const start = await readStart(new ExplorationFolder(folder), settings)
+  const folder = new ExplorationFolder(path)
+  const start = await readStart(folder, settings)
   const spec = data ?? settings.data.spec
   const loaded = await explorationData(
     start,
@@ -46,7 +48,7 @@ async function prepare(
   )
   if (loaded.fingerprint !== settings.data.fingerprint)
     throw inputError(`${spec} is not the data that the exploration began with.`, { where: spec })
-  prepared = { key, start, ...loaded }
+  prepared = { key, folder, start, ...loaded }
   return prepared
 }
 
@@ -57,10 +59,9 @@ async function work(
 ): Promise<void> {
   const { job, settings } = task
   const { seed, objectives, growth } = settings
-  const folder = new ExplorationFolder(task.folder)
-  const known = await folder.readOutcome(job)
+  const known = await new ExplorationFolder(task.folder).readOutcome(job)
   if (known) return onEvent({ outcome: known })
-  const { start, train, validation } = await prepare(task, signal)
+  const { folder, start, train, validation } = await prepare(task, signal)
   const options = trainOptionsOf(settings)
   let told = 0
   const outcome = await trainRung(job, start, train, {
