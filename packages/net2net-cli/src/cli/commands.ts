@@ -44,6 +44,16 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/shrink.ts')).shrink,
   },
   {
+    name: 'lora',
+    summary: 'put low-rank adapters beside weights: train trains them alone',
+    load: async () => (await import('./commands/lora.ts')).lora,
+  },
+  {
+    name: 'merge',
+    summary: 'make low-rank adapters part of the weights',
+    load: async () => (await import('./commands/merge.ts')).merge,
+  },
+  {
     name: 'check',
     summary: 'compare two models: do they compute the same function?',
     load: async () => (await import('./commands/check.ts')).check,

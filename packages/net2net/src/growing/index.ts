@@ -17,7 +17,7 @@ import { growthStep, stages } from './kinds.ts'
 import { type GrowingOptions, GrowingTraining } from './train-growing.ts'
 
 export type { MeasureOptions } from '../measuring/channel-statistics.ts'
-export type { RankedBy, RankedGrowth, RankOptions } from '../measuring/rank.ts'
+export type { RankedBy, RankedGrowth, RankedKind, RankOptions } from '../measuring/rank.ts'
 export type { CarryOptions, TrainingMoment } from './carry-state.ts'
 export type { GrowMeasuredOptions } from './grow-measured.ts'
 export type { GrowthMoment, GrowthStage } from './schedule.ts'
@@ -104,8 +104,11 @@ export const growMeasured = kind.checkedAsync(
     options: kind.options<RuntimeOptional<GrowMeasuredOptions>>({
       seed: kind.number,
       samples: kind.object('a data set', 'batches', 'function'),
+      loss,
+      output: kind.text,
       runtime: kind.runtime,
       session,
+      signal: kind.signal,
     }),
   },
 )
@@ -138,6 +141,7 @@ export const rank = kind.checkedAsync(
       turns: kind.number,
       seed: kind.number,
       by: kind.text,
+      growths: kind.texts,
       factor: kind.number,
     }),
   },
