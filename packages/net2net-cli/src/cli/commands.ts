@@ -105,7 +105,7 @@ export const commands: readonly Entry[] = [
   },
   {
     name: 'worker',
-    summary: 'train the trials that sweeps put into a queue',
+    summary: 'train what sweeps and explorations put into a queue',
     load: async () => (await import('./commands/worker.ts')).worker,
   },
   {
