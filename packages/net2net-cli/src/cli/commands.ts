@@ -49,6 +49,16 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/shrink.ts')).shrink,
   },
   {
+    name: 'lora',
+    summary: 'put low-rank adapters beside weights: train trains them alone',
+    load: async () => (await import('./commands/lora.ts')).lora,
+  },
+  {
+    name: 'merge',
+    summary: 'make low-rank adapters part of the weights',
+    load: async () => (await import('./commands/merge.ts')).merge,
+  },
+  {
     name: 'check',
     summary: 'compare two models: do they compute the same function?',
     load: async () => (await import('./commands/check.ts')).check,
@@ -95,7 +105,7 @@ export const commands: readonly Entry[] = [
   },
   {
     name: 'worker',
-    summary: 'train the trials that sweeps put into a queue',
+    summary: 'train what sweeps and explorations put into a queue',
     load: async () => (await import('./commands/worker.ts')).worker,
   },
   {

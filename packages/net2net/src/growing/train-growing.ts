@@ -14,6 +14,8 @@ import {
 } from '../growth/index.ts'
 import { planChosen } from '../measuring/gradmax.ts'
 import type { Model } from '../model/model.ts'
+import { newEntriesOf } from '../model/new-entries.ts'
+import { withoutUnitRates } from '../training/compile/parameter-groups.ts'
 import type { StepGraph } from '../training/compile/step-graph.ts'
 import { withParameters } from '../training/compile/trainable.ts'
 import { type EpochResult, momentOf, type TrainingState } from '../training/run/state.ts'
@@ -66,6 +68,8 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   readonly #data: TrainingData
   readonly #options: GrowingOptions
   #training: Training
+  /** The network that `#training` began with. */
+  #model: Model
   #stage: number
 
   constructor(model: Model, data: TrainingData, options: GrowingOptions) {
@@ -79,6 +83,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     mustServe(data, 'The training data', 1 + left.length)
     const current = resume?.position.model ?? model
     mustGrow(current, left, isSampleSet(data))
+    this.#model = current
     this.#training = this.#start(current, resume?.state)
   }
 
@@ -99,7 +104,8 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     return this.#training.notes
   }
   get position(): GrowthPosition {
-    return { model: this.model, stage: this.#stage }
+    const { step, state } = this.#training
+    return { model: withTrained(this.#model, step, state), stage: this.#stage }
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<GrowingEvent, void> {
@@ -132,6 +138,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
       session,
     })
     this.#stage++
+    this.#model = model
     const options = this.#trainOptions()
     const { step, state } = carryInto(model, old, plans, {
       ...stepOptionsOf(options, this.#data),
@@ -159,8 +166,11 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   #trainOptions(): TrainOptions {
     const { stages, resume: _, checkpoint: __, ...rest } = this.#options
     const when = stages[this.#stage]?.when
+    // Until something has grown, nothing is new.
+    const isMixed = stages.length === 0 || newEntriesOf(this.#model).size > 0
     return {
       ...rest,
+      ...(isMixed ? {} : { rates: withoutUnitRates(rest.rates) }),
       optimizer: slowed(rest.optimizer, stages.slice(0, this.#stage)),
       ...(when && 'step' in when ? { untilStep: when.step } : {}),
     }

@@ -12,6 +12,7 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
     repeated = [],
     removed = [],
     kernels = [],
+    adapters = [],
     parameters,
     positions,
     integers,
@@ -61,6 +62,16 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
         before.join('×'),
         before.map((size, axis) => size + 2 * (border[axis - 2] ?? 0)).join('×'),
         layers.map(({ name }) => name).join(', '),
+      ]),
+    ),
+    table(
+      ['adapter of', 'weight', 'rank', 'times', 'factors'],
+      adapters.map(({ layers, weight, dims, rank, scale, left, right }) => [
+        layers.join(', '),
+        `${weight} ${dims.join('×')}`,
+        rank,
+        scale,
+        `${left}, ${right}`,
       ]),
     ),
     table(

@@ -33,6 +33,8 @@ export interface GrowthPlan {
   /** Layers and blocks that computed the identity, and are there no more. */
   readonly removed?: readonly Removal[]
   readonly kernels?: readonly KernelChange[]
+  /** Low-rank adapters of weights. */
+  readonly adapters?: readonly Adapter[]
 }
 
 /** What options of growth may be, the default first. */
@@ -280,6 +282,33 @@ export interface KernelChange {
     /** null for an attribute that goes. */
     readonly attributes: Readonly<Record<string, readonly number[] | null>>
   }[]
+}
+
+/**
+ * A low-rank adapter (LoRA, arXiv:2106.09685): layers read W + s · L·R in the place of the weight W, which is taken as a matrix of its
+ * first axis and all others. Of the factors, B is on the side of the output and zero at first, A random.
+ */
+export interface Adapter {
+  /** The layers that read the weight. */
+  readonly layers: readonly string[]
+  readonly weight: string
+  readonly uses: readonly ConstantUse[]
+  readonly dims: readonly number[]
+  readonly dtype: DType
+  readonly rank: number
+  /** s = α / rank. */
+  readonly scale: number
+  /** Names of L [rows, rank] and R [rank, columns], and which of them is B. */
+  readonly left: string
+  readonly right: string
+  readonly zero: 'left' | 'right'
+  /** Names of the nodes and of what they compute. */
+  readonly names: {
+    readonly product: string
+    readonly scaled: string
+    readonly shaped: string
+    readonly sum: string
+  }
 }
 
 /** The roles of the units on an axis, which itself has the given one. */

@@ -4,6 +4,7 @@ import { applyPlan } from './apply/apply.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
 import { type ExtendOptions, planExtend } from './plan/extend.ts'
 import type { Extension } from './plan/extended-axes.ts'
+import { type LoraOptions, planLora } from './plan/lora.ts'
 import { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 import { planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
@@ -36,6 +37,7 @@ export { type DeepenOptions, deepenRefusal, measuredValues, planDeepen } from '.
 export { type ExtendOptions, type ExtensionStart, planExtend } from './plan/extend.ts'
 export type { Added, Extension } from './plan/extended-axes.ts'
 export { type Kernels, planKernels } from './plan/kernel.ts'
+export { type LoraOptions, planLora } from './plan/lora.ts'
 export { planNewUnits } from './plan/new-units.ts'
 export { Projection } from './plan/project.ts'
 export { planRepeat, type RepeatOptions } from './plan/repeat.ts'
@@ -52,6 +54,7 @@ export {
   type GrowthStep,
   grow,
   type KernelStep,
+  type LoraStep,
   planStep,
   type RepeatStep,
   type ResolvedStep,
@@ -117,4 +120,16 @@ export const shrink = (model: Model, layers: readonly string[] = ['*']): Model =
  */
 export const repeat = (model: Model, blocks: readonly string[], options?: RepeatOptions): Model =>
   applyPlan(model, planRepeat(model, blocks, options))
+/**
+ * The model with low-rank adapters (LoRA) beside the weights of layers, which add nothing yet. `train` trains these alone;
+ * `mergeAdapters` adds them to the weights.
+ *
+ * ```ts
+ * const adapted = lora(model, ['*.q_proj', '*.v_proj'], { rank: 8, alpha: 16 })
+ * ```
+ *
+ * @throws Net2NetError (usage, refused) as `planLora`.
+ */
+export const lora = (model: Model, layers?: readonly string[], options?: LoraOptions): Model =>
+  applyPlan(model, planLora(model, layers, options))
 export type { ChannelStatistics } from './plan/inserted-layer.ts'

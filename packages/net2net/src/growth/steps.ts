@@ -8,6 +8,7 @@ import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
 import { type ExtendOptions, planExtend } from './plan/extend.ts'
 import type { Extension } from './plan/extended-axes.ts'
 import { type Kernels, planKernels } from './plan/kernel.ts'
+import { type LoraOptions, planLora } from './plan/lora.ts'
 import { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 import { isNothing, planShrink } from './plan/shrink.ts'
 import { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
@@ -49,7 +50,18 @@ export interface KernelStep extends Planned {
   /** Nothing of it is random: written down as of other steps. */
   readonly seed?: number
 }
-export type GrowthStep = WidenStep | DeepenStep | RepeatStep | ShrinkStep | KernelStep | ExtendStep
+export interface LoraStep extends LoraOptions, Planned {
+  /** Layers whose weights get low-rank adapters: names, parts of names or patterns. */
+  readonly lora: string | readonly string[]
+}
+export type GrowthStep =
+  | WidenStep
+  | DeepenStep
+  | RepeatStep
+  | ShrinkStep
+  | KernelStep
+  | ExtendStep
+  | LoraStep
 
 /** What a step is planned with beside its own options. */
 export interface StepContext extends PlanningContext {
@@ -66,7 +78,7 @@ export type ResolvedStep = GrowthStep & { readonly seed: number; readonly plan: 
  * The plan of a step.
  *
  * @param from A model, or what has been solved of it.
- * @throws Net2NetError as `planWiden`, `planDeepen`, `planRepeat` `planShrink` and `planExtend`.
+ * @throws Net2NetError as `planWiden`, `planDeepen`, `planRepeat`, `planShrink`, `planExtend` and `planLora`.
  */
 export const planStep = (
   from: Model | Solution,
@@ -113,6 +125,12 @@ function resolveStep(
   if ('kernel' in step) {
     const { kernel } = step
     return { kernel, seed, plan: plan ?? planKernels(from, kernel, { seed }) }
+  }
+  if ('lora' in step) {
+    const { rank = 8, alpha = rank } = step
+    const lora = typeof step.lora === 'string' ? [step.lora] : step.lora
+    const options = { rank, alpha, seed }
+    return { lora, ...options, plan: plan ?? planLora(from, lora, options) }
   }
   if ('shrink' in step) {
     const shrink = typeof step.shrink === 'string' ? [step.shrink] : step.shrink

@@ -133,12 +133,28 @@ const kernelStep = z.strictObject({
   plan,
 })
 
+const loraStep = z.strictObject({
+  lora: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .describe('Layers whose weights get low-rank adapters: names, or patterns as *.q_proj.'),
+  rank: z.int().positive().exactOptional().describe('Rank of the adapters; default 8.'),
+  alpha: z
+    .number()
+    .positive()
+    .exactOptional()
+    .describe('An adapter counts alpha / rank; default: the rank.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
 const recipeSchema = z
   .strictObject({
     version: z.literal(1).exactOptional(),
     seed: seed.exactOptional(),
     steps: z
-      .array(z.union([widenStep, deepenStep, repeatStep, shrinkStep, kernelStep, extendStep]))
+      .array(
+        z.union([widenStep, deepenStep, repeatStep, shrinkStep, kernelStep, extendStep, loraStep]),
+      )
       .min(1),
   })
   .meta({ title: 'net2net recipe', description: 'Steps that grow a trained network.' })
@@ -197,9 +213,9 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
 }
 
 /** In the order of the schema. */
-const kinds = ['widen', 'deepen', 'repeat', 'shrink', 'kernel', 'extend']
+const kinds = ['widen', 'deepen', 'repeat', 'shrink', 'kernel', 'extend', 'lora']
 const stepHelp =
-  'a step has "widen" (layers and widths), "deepen" (layers), "repeat" (residual blocks), "shrink" (layers), "kernel" (sizes) or "extend" (outputs, inputs, vocabulary, positions)'
+  'a step has "widen" (layers and widths), "deepen" (layers), "repeat" (residual blocks), "shrink" (layers), "kernel" (sizes), "extend" (outputs, inputs, vocabulary, positions) or "lora" (layers)'
 
 export interface RecipeResult {
   readonly model: Model

@@ -216,6 +216,20 @@ const kernelChange = z.strictObject({
   ),
 })
 
+const adapter = z.strictObject({
+  layers: z.array(name),
+  weight: name,
+  uses: z.array(use),
+  dims,
+  dtype,
+  rank: size,
+  scale: z.number(),
+  left: name,
+  right: name,
+  zero: z.enum(['left', 'right']),
+  names: z.strictObject({ product: name, scaled: name, shaped: name, sum: name }),
+})
+
 /** A growth plan as JSON. */
 export const planSchema = z
   .strictObject({
@@ -234,6 +248,7 @@ export const planSchema = z
     repeated: z.array(repetition).exactOptional(),
     removed: z.array(removal).exactOptional(),
     kernels: z.array(kernelChange).exactOptional(),
+    adapters: z.array(adapter).exactOptional(),
   })
   .meta({ id: 'GrowthPlan', description: 'What a growth does to a model, as it was planned.' })
 

@@ -207,7 +207,7 @@ export const trainOptions = (command: Command): Command =>
     )
     .option(
       '--rate <pattern=factor>',
-      'factor on the learning rate of some parameters or layers: old*=0.1; may be repeated',
+      'factor on the learning rate of some parameters or layers: conv*=0.1; of the units that growth added: new=1, old=0.1; may be repeated',
       rates,
     )
     .option('--clip-norm <x>', 'scale gradients to this norm at most', number(0))

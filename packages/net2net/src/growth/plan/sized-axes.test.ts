@@ -24,7 +24,7 @@ function grown(widths: Widths, from = model) {
 }
 
 describe('the heads of an attention', () => {
-  const [{ name }] = inspect(model).attentions as [{ name: string }]
+  const { name } = inspect(model).attentions[0]!
 
   it('are listed with the layers that write them, and with what can grow', () => {
     expect(inspect(model).attentions).toMatchObject([

@@ -37,7 +37,7 @@ import {
   type Update,
   type UpdateContext,
 } from './optimizers/optimizer.ts'
-import { type GroupOptions, parameterGroups } from './parameter-groups.ts'
+import { type GroupOptions, type ParameterGroup, parameterGroups } from './parameter-groups.ts'
 import { chooseParameters, forServing, withConstantsAsInitializers } from './trainable.ts'
 import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
 
@@ -97,6 +97,8 @@ export interface StepGraph {
   readonly parameters: readonly string[]
   /** Constants that could be taken for parameters and stay as they are, and why. */
   readonly left: readonly LeftConstant[]
+  /** Are the parameters the low-rank adapters, and all others stay, because nothing else was asked for? */
+  readonly adaptersAlone: boolean
   /** Running statistics that each step updates. */
   readonly statistics: readonly string[]
   readonly slots: readonly SlotState[]
@@ -119,7 +121,7 @@ export interface StepGraph {
 export function buildStep(model: Model, options: StepOptions): StepGraph {
   const { optimizer, seed = 0 } = options
   const separate = separateConstants(model)
-  const { trained, frozen, left } = chooseParameters(
+  const { trained, frozen, left, adaptersAlone } = chooseParameters(
     separate,
     options.trainOnly,
     options.freeze ?? [],
@@ -191,18 +193,15 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
       emitter.declare(name, { dtype: value.dtype, shape: value.dims })
     }
     if (isJoined) continue
-    const { rate, decays } = groupOf(parameter, tensor)
+    const group = groupOf(parameter, tensor)
     updates.push({
       context: {
         emitter,
         parameter,
         gradient: reached.get(parameter)!,
-        learningRate:
-          rate === 1
-            ? 'learning_rate'
-            : emitter.op('Mul', ['learning_rate', emitter.constant(float32([], [rate]))]),
+        learningRate: emitRate(emitter, group),
         isMatrix,
-        decays,
+        decays: group.decays,
         slot: (name) => slotName(parameter, name),
       },
       next: (update) => [
@@ -267,6 +266,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     meaning: forward.meaning,
     parameters,
     left,
+    adaptersAlone,
     statistics: [...forward.updates.keys()],
     slots,
     joined: joined?.states(optimizer) ?? [],
@@ -275,6 +275,16 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     gradientNorm,
     stateSum,
   }
+}
+
+/** The learning rate of a group. */
+function emitRate(emitter: Emitter, { rate, mask }: ParameterGroup): string {
+  const factors = mask?.factors.map((factor) => emitter.constant(factor)) ?? []
+  if (factors.length > 0) {
+    const factor = factors.length === 1 ? factors[0]! : emitter.op(mask!.op, factors)
+    return emitter.op('Mul', ['learning_rate', factor])
+  }
+  return rate === 1 ? 'learning_rate' : emitter.op('Mul', ['learning_rate', number(emitter, rate)])
 }
 
 /** One update, before its gradient is clipped. */
