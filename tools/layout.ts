@@ -31,7 +31,7 @@ export const libraryPart: Part = {
     ['operators', 'runtime'],
     ['passes', 'autodiff', 'growth'],
     ['training', 'check', 'bridges'],
-    ['growing', 'checkpoints'],
+    ['growing', 'checkpoints', 'logs'],
     ['recipe', 'index.browser', 'index.model'],
     ['index'],
   ],

@@ -15,7 +15,7 @@ import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
 import { loadFor, lossAlong } from '../model-data.ts'
 import { integer, list, parallel, seed } from '../options.ts'
-import { progress } from '../progress.ts'
+import { measuredText, progress } from '../progress.ts'
 import { table } from '../table.ts'
 
 interface Options {
@@ -85,7 +85,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   const { train, test } = await loadFor(model, spec, { loss, target, signal: io.signal })
   const samples = test ?? train
   const view = progress(io)
-  const task = view.task('evaluating', samples.length)
+  const task = view.task('evaluating', samples.length, { unit: 'samples' })
   try {
     const result = await evaluateWith(model, samples, {
       runtime: nodeRuntime,
@@ -95,7 +95,8 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       seed: options.seed,
       signal: io.signal,
       session: { device: options.device, threads: options.threads },
-      onProgress: (done) => task.update(done),
+      onProgress: (done, { loss: mean, accuracy }) =>
+        task.update(done, measuredText(mean, accuracy)),
     })
     const { accuracy: _, ...rest } = result
     const value = { model: file, data: spec, samples: samples.length, lossName: loss, ...rest }

@@ -23,6 +23,7 @@ import {
   type GrowthStage,
   trainGrowing,
 } from 'net2net/growing'
+import { stepLog, tensorBoardLog } from 'net2net/logs'
 import { parseTrainingRecipe } from 'net2net/recipe'
 import { nodeRuntime } from 'net2net/runtime'
 import { buildStep, distilled, type EpochResult, type TrainingState } from 'net2net/training'
@@ -31,7 +32,7 @@ import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
 import { loadFor } from '../model-data.ts'
-import { progress, type Task } from '../progress.ts'
+import { measuredText, progress, type Task } from '../progress.ts'
 import {
   choicesOf,
   type TrainOptions as Options,
@@ -120,6 +121,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       ...(found?.skipped.length ? { hint: 'Give all options of that training again.' } : {}),
     })
   let task: Task | undefined
+  let measuring: Task | undefined
   /** A new training does not go on from the checkpoints of the one before. */
   let cleared = from !== undefined
   const saveCheckpoint = async (state: TrainingState, position: GrowthPosition) => {
@@ -128,6 +130,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     cleared = true
     return checkpoints.save(state, savedPosition(position))
   }
+  const logs = logsOf(options, from)
   const training = trainGrowing(model, taught(samples), {
     runtime: nodeRuntime,
     stages,
@@ -151,11 +154,22 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       save: async (state, position) => void (await saveCheckpoint(state, position)),
     },
     onStep(event) {
-      const { epoch, step, batch, batches = batch, learningRate, accuracy } = event
+      const { epoch, step, batch, learningRate, accuracy } = event
       const right = accuracy === undefined ? {} : { accuracy }
       folder.appendMetrics({ arm: 'model', epoch, step, loss: event.loss, ...right, learningRate })
-      task ??= view.task(`epoch ${epoch}/${epochs}`, batches)
-      task.update(batch, `loss ${event.epochLoss.toFixed(4)}`)
+      for (const log of logs) log.step(event)
+      const { length } = samples
+      task ??= view.task(`epoch ${epoch}/${epochs}`, length, {
+        unit: 'samples',
+        later: (epochs - epoch) * length,
+      })
+      const done = Math.min(batch * options.batchSize, length)
+      task.update(done, measuredText(event.epochLoss, event.epochAccuracy))
+    },
+    onValidation(done, { loss, accuracy }) {
+      if (measuring === undefined) task?.stop()
+      measuring ??= view.task('validation', validation?.length, { unit: 'samples' })
+      measuring.update(done, measuredText(loss, accuracy))
     },
   })
   for (const note of training.notes) view.line(note)
@@ -168,11 +182,14 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   const results = () => resultsOf(io, file, options, training, output)
   try {
     for await (const event of training) {
-      task?.stop()
+      if (measuring === undefined) task?.stop()
+      measuring?.stop()
       task = undefined
+      measuring = undefined
       if (event.kind === 'growth') view.line(growthText(event))
       if (event.kind !== 'epoch') continue
       view.line(epochText(event.result, epochs))
+      for (const log of logs) log.epoch(event.result)
       await save(training.model, join(output, 'model.onnx'), { force: true })
       if (keepsBest(options) && training.state.waited === 0)
         await save(training.model, join(output, 'best.onnx'), { force: true })
@@ -192,6 +209,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   } finally {
     view.stop()
     folder.close()
+    for (const log of logs) log.close()
   }
   const report = join(output, 'report.html')
   await writeReport([output], report, { force: true })
@@ -207,6 +225,15 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       `Report: ${report}`,
     ].join('\n'),
   )
+}
+
+/** What is written down of every step, besides the run's own metrics. */
+function logsOf({ log, tensorboard, force }: Options, from: TrainingState | undefined) {
+  const going = { after: from?.step }
+  return [
+    ...(log === undefined ? [] : [stepLog(log, { ...going, force })]),
+    ...(tensorboard === undefined ? [] : [tensorBoardLog(tensorboard, going)]),
+  ]
 }
 
 /** The samples as they are, or with what a teacher says of them. */
