@@ -31,6 +31,7 @@ export type {
   ExtensionStart,
   GrownModel,
   GrowthStep,
+  InspectedAttention,
   InspectedLayer,
   InspectedParameter,
   InspectedValue,

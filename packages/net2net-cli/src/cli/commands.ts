@@ -79,6 +79,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/train.ts')).train,
   },
   {
+    name: 'explore',
+    summary: 'grow a model in many directions, and keep the best network of every size',
+    load: async () => (await import('./commands/explore.ts')).explore,
+  },
+  {
     name: 'evaluate',
     summary: 'measure a model on data: loss, metrics with intervals, each class',
     load: async () => (await import('./commands/evaluate.ts')).evaluate,

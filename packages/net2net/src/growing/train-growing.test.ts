@@ -19,6 +19,7 @@ import {
   residual,
   sequential,
 } from '../layers/index.ts'
+import { measureStatistics } from '../measuring/channel-statistics.ts'
 import type { Model } from '../model/model.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
 import { randomStream } from '../tensor/random.ts'
@@ -36,7 +37,6 @@ import type { TrainingState } from '../training/run/state.ts'
 import { Training, type TrainOptions } from '../training/run/trainer.ts'
 import { cosine } from '../training/schedules.ts'
 import { carryState, type TrainingMoment } from './carry-state.ts'
-import { measureStatistics } from './channel-statistics.ts'
 import { trainGrowing } from './index.ts'
 import type { GrowthStage } from './schedule.ts'
 import type { GrowingEvent, GrowingOptions, GrowthPosition } from './train-growing.ts'

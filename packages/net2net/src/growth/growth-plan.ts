@@ -39,7 +39,7 @@ export interface GrowthPlan {
 
 /** What options of growth may be, the default first. */
 export const growthChoices = {
-  widenInit: ['net2wider', 'random-pad'],
+  widenInit: ['net2wider', 'random-pad', 'gradmax'],
   noise: ['zero-sum', 'paper', 'none'],
   deepenInit: ['net2deeper', 'random-init'],
   block: ['identity', 'residual'],
@@ -67,13 +67,16 @@ export interface DeclaredAxis {
   readonly why?: string
 }
 
-/** How new units start: copies of old ones, or the baseline's random padding. */
+/**
+ * How new units start: copies of old ones; the baseline's random padding; or in-weights for which the gradient of their
+ * out-weights, which are zero, is largest (GradMax, arXiv:2201.05125).
+ */
 export type WidenInit = Choice<'widenInit'>
 /**
  * What the weights, biases and scales of an added unit are: zeros, random numbers with the standard deviation of the old
- * ones, the mean of the old ones, or those of the unit that the replication map names.
+ * ones, the mean of the old ones, those of the unit that the replication map names, or values that the plan lists.
  */
-export type AddedStart = 'zero' | 'random' | 'mean' | 'copy'
+export type AddedStart = 'zero' | 'random' | 'mean' | 'copy' | 'values'
 /**
  * `zero-sum`: exact, sums to zero over the copies of each unit; where noise cannot follow the split
  * (behind a Relu), unequal split coefficients. `paper`: the Keras example's, on the new copies only, not
@@ -100,7 +103,7 @@ export interface GrownUnits {
    * `added`: the new units are no copies but units of their own. What they compute is read with weights of zero, which
    * is a split coefficient of zero.
    */
-  readonly init: WidenInit | 'added'
+  readonly init: 'net2wider' | 'random-pad' | 'added'
   /** The replication map: for each new unit, the old unit that it copies. Identity on the first `from`. */
   readonly map: readonly number[]
   /** For each new unit its split coefficient α; over the copies of an old unit they add up to 1. */
@@ -150,6 +153,8 @@ export interface ParameterChange {
     readonly start: AddedStart
     readonly shift?: number
     readonly read?: 'random'
+    /** For `values`: the entries of added units along the copied axis, row-major. */
+    readonly values?: readonly number[]
   }
   /** A factor on all entries. */
   readonly factor?: number

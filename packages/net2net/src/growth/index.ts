@@ -13,28 +13,39 @@ import { grow } from './steps.ts'
 export { countMultiplyAdds, countParameters } from '../operators/model-size.ts'
 export type { LeftConstant } from '../operators/trainable.ts'
 export { applyPlan } from './apply/apply.ts'
+export { withListed } from './apply/chosen-weights.ts'
 export { growAverages, growSlots } from './apply/grow-slots.ts'
 export type { SlotPower } from './apply/merge-tensor.ts'
+export {
+  type Entries,
+  type GroupWeights,
+  groupWeights,
+  sharedEntries,
+} from './apply/unit-weights.ts'
 export { describePlan } from './describe-plan.ts'
 export type * from './growth-plan.ts'
 export {
+  type InspectedAttention,
   type InspectedLayer,
   type InspectedParameter,
   type InspectedValue,
   type Inspection,
   inspect,
 } from './inspect.ts'
-export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
+export { type DeepenOptions, deepenRefusal, measuredValues, planDeepen } from './plan/deepen.ts'
 export { type ExtendOptions, type ExtensionStart, planExtend } from './plan/extend.ts'
 export type { Added, Extension } from './plan/extended-axes.ts'
 export { type Kernels, planKernels } from './plan/kernel.ts'
 export { type LoraOptions, planLora } from './plan/lora.ts'
+export { planNewUnits } from './plan/new-units.ts'
+export { Projection } from './plan/project.ts'
 export { planRepeat, type RepeatOptions } from './plan/repeat.ts'
+export { residualBlocks } from './plan/residual-blocks.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
 export { planShrink } from './plan/shrink.ts'
 export { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
-export type { Widths } from './plan/widths.ts'
-export { modelOf, type Solution, solve } from './solve/index.ts'
+export { chooseSizes, type Widths } from './plan/widths.ts'
+export { modelOf, type Solution, solutionOf, solve } from './solve/index.ts'
 export {
   type DeepenStep,
   type ExtendStep,
@@ -48,6 +59,7 @@ export {
   type ResolvedStep,
   type ShrinkStep,
   type StepContext,
+  shareOf,
   type WidenStep,
 } from './steps.ts'
 

@@ -25,11 +25,16 @@ const widenStep = z.strictObject({
       z.string(),
       z.union([
         z.int().positive(),
-        z.string().regex(/^[x×]\d*\.?\d+$/i, 'a factor looks like x1.5'),
+        z
+          .string()
+          .regex(
+            /^([x×]\d*\.?\d+|\+?\d+(\.\d+)?\s*%)$/i,
+            'a factor looks like x1.5, and what "auto" may add like 20%',
+          ),
       ]),
     )
     .describe(
-      'Layer (a name, a part of one, or a pattern as conv*) and its new width, or a factor.',
+      'Layer (a name, a part of one, or a pattern as conv*) and its new width, or a factor. "auto: 20%" widens what pays most until there are so many more parameters.',
     ),
   init: z.enum(growthChoices.widenInit).exactOptional().describe('How new units start.'),
   noise: z
@@ -238,9 +243,12 @@ export function growByRecipe(
 }
 
 /** A recipe as text: YAML with lists of numbers in one line, or JSON. */
-export function formatRecipe(recipe: Recipe, format: 'yaml' | 'json' = 'yaml'): string {
-  const plain: unknown = JSON.parse(JSON.stringify(recipe))
-  if (format === 'json') return `${JSON.stringify(plain, null, 2)}\n`
+export const formatRecipe = (recipe: Recipe, format: 'yaml' | 'json' = 'yaml'): string =>
+  format === 'json' ? `${JSON.stringify(recipe, null, 2)}\n` : formatYaml(recipe)
+
+/** YAML with lists of numbers in one line. */
+export function formatYaml(value: unknown): string {
+  const plain: unknown = JSON.parse(JSON.stringify(value))
   const document = new Document(plain, { aliasDuplicateObjects: false })
   visit(document, {
     Seq(_, node) {

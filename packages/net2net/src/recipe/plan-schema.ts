@@ -28,7 +28,7 @@ const units = z
     members: z.array(name),
     from: size,
     to: size,
-    init: z.enum([...growthChoices.widenInit, 'added']),
+    init: z.enum(['net2wider', 'random-pad', 'added']),
     map: z.array(size),
     split: z.array(z.number()),
     merged: z.array(z.int().min(-1)).exactOptional(),
@@ -58,9 +58,10 @@ const parameter = z.strictObject({
   padding: z.number().exactOptional(),
   added: z
     .strictObject({
-      start: z.enum(['zero', 'random', 'mean', 'copy']),
+      start: z.enum(['zero', 'random', 'mean', 'copy', 'values']),
       shift: z.number().exactOptional(),
       read: z.literal('random').exactOptional(),
+      values: z.array(z.number()).exactOptional(),
     })
     .exactOptional(),
   factor: z.number().positive().exactOptional(),

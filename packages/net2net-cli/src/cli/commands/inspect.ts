@@ -17,7 +17,8 @@ export const inspect: CliCommand = {
         const report = await interruptible(io.signal, () => inspectModel(model))
         const sizes = `${sizesText(report)}\n\n`
         const layers = report.layers.length > 0 ? layersText(report) : whyNoLayers(model)
-        printResult(io, options.json, report, sizes + layers + parametersText(report))
+        const rest = attentionsText(report) + parametersText(report)
+        printResult(io, options.json, report, sizes + layers + rest)
       })
   },
 }
@@ -52,6 +53,30 @@ function layersText({ layers }: Report): string {
     table(['layer', 'operator', 'width', 'widen', 'deepen', 'grows with'], rows),
     ...(reasons.length > 0 ? ['', ...reasons] : []),
   ].join('\n')
+}
+
+function attentionsText({ attentions }: Report): string {
+  if (attentions.length === 0) return ''
+  const measures = {
+    heads: 'heads',
+    keyValueHeads: 'key-value-heads',
+    headSize: 'head-size',
+  } as const
+  const keys = Object.keys(measures) as (keyof typeof measures)[]
+  const rows = attentions.map((each) => [
+    each.name,
+    each.heads ?? '?',
+    each.keyValueHeads ?? '?',
+    each.headSize ?? '?',
+    keys.flatMap((key) => (each.widen[key] === true ? [measures[key]] : [])).join(', '),
+  ])
+  const reasons = attentions.flatMap(({ name, widen }) =>
+    keys.flatMap((key) =>
+      widen[key] === true ? [] : [`${name}.${measures[key]} cannot be widened: ${widen[key]}`],
+    ),
+  )
+  const head = ['attention', 'heads', 'of keys and values', 'head size', 'widen']
+  return ['', '', table(head, rows), ...(reasons.length > 0 ? ['', ...reasons] : [])].join('\n')
 }
 
 function parametersText({ trainable, untrained }: Report): string {

@@ -14,7 +14,7 @@ import {
   save,
 } from 'net2net'
 import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
-import { type ArrayDataset, type SampleSet, split } from 'net2net/data'
+import type { ArrayDataset, SampleSet } from 'net2net/data'
 import { readWhole } from 'net2net/files'
 import {
   type GrowingEvent,
@@ -31,7 +31,7 @@ import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
-import { loadFor } from '../model-data.ts'
+import { heldBack, trainingData } from '../model-data.ts'
 import { measuredText, progress, type Task } from '../progress.ts'
 import {
   choicesOf,
@@ -87,7 +87,11 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   if ((options.validation ?? 0) >= 1) throw usageError('--validation must be less than 1.')
   const model = await load(file)
   const view = progress(io)
-  const { train: samples, validation } = await dataFor(model, spec, options, io, view)
+  const { train: samples, validation } = await trainingData(model, spec, {
+    ...options,
+    signal: io.signal,
+    onNote: (note) => view.line(note),
+  })
   const taught = await teaching(options)
   const optimizer = optimizerOf(options)
   const stages = options.recipe === undefined ? [] : await readRecipe(options.recipe)
@@ -307,27 +311,6 @@ const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>):
     ...inserted.map(({ name, after }) => `${name} after ${after}`),
   ])
   return `grown after step ${step}: ${what.join('; ')}`
-}
-
-const heldBack = 0.1
-
-async function dataFor(
-  model: Model,
-  spec: string,
-  { loss, target, validation: share, seed: value }: Options,
-  { signal }: Io,
-  view: { line(text: string): void },
-): Promise<{ readonly train: ArrayDataset; readonly validation?: ArrayDataset }> {
-  const loaded = await loadFor(model, spec, { loss, target, signal })
-  if (loaded.test) {
-    if (share !== undefined)
-      view.line(`--validation ${share} is not used: ${spec} has a test part, which serves instead.`)
-    return { train: loaded.train, validation: loaded.test }
-  }
-  const parts = split(loaded.train, share ?? heldBack, value)
-  return parts.test.length > 0 && parts.train.length > 0
-    ? { train: parts.train, validation: parts.test }
-    : { train: loaded.train }
 }
 
 /** In the form of a run with one arm. */

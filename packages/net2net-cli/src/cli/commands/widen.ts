@@ -42,10 +42,12 @@ export const widen: CliCommand = {
           'widen teacher.onnx conv1=128 fc1=96 -o wider.onnx',
           'widen teacher.onnx "conv*=x2" --dry-run',
           'widen teacher.onnx --all x1.5 -o wider.onnx',
+          'widen gpt.onnx h.0.attn.heads=8 "h.*.attn.head-size=64" -o wider.onnx',
           'widen teacher.onnx --kernel conv1=5 -o larger.onnx',
         )}
 A LAYER is a node's name, its weight's name, or an unambiguous part of either; * stands for any
-text. Layers that must grow with it (residual streams) do. Only "--noise paper" and
+text. Layers that must grow with it (residual streams) do. Of attention, as "inspect" names it,
+NAME.heads, NAME.key-value-heads and NAME.head-size can be given. Only "--noise paper" and
 "--init random-pad" change what the model computes.`,
       )
       .action(async (input: string, pairs: readonly string[], options: Options) => {

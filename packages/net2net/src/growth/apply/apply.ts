@@ -7,7 +7,7 @@ import { attributes as attributeMap } from '../../model/attributes.ts'
 import { classesOf, withClasses } from '../../model/classes.ts'
 import { ModelEdit } from '../../model/edit.ts'
 import { linksOf, withoutUnread } from '../../model/links.ts'
-import type { Model, Node, ValueDeclaration } from '../../model/model.ts'
+import type { Dim, Model, Node, ValueDeclaration } from '../../model/model.ts'
 import { constantsOf } from '../../operators/constants-of.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { inferModel } from '../../operators/inference.ts'
@@ -188,16 +188,28 @@ function withSize(
   return { ...value, type: { ...value.type, shape: value.type.shape.with(axis, to) } }
 }
 
+const symbolsIn = (type: ValueDeclaration['type']): readonly Dim[] =>
+  (type.kind === 'tensor' ? (type.shape ?? []) : []).filter((dim) => typeof dim === 'string')
+
 const declareAs = (declaration: ValueDeclaration, info: ValueInfo): ValueDeclaration => ({
   ...declaration,
   type: { kind: 'tensor', dtype: info.dtype, shape: info.shape },
 })
 
-/** Declared shapes of intermediate values follow from the grown graph; stale ones are dropped. */
+/**
+ * Declared shapes of intermediate values follow from the grown graph; stale ones are dropped. What is declared to have the size of a
+ * symbol of the inputs still has it: no growth changes that.
+ */
 function refreshDeclarations(model: Model): Model {
   const { graph } = model
   if (graph.values.length === 0) return model
-  const inferred = inferModel({ ...model, graph: { ...graph, values: [] } })
+  const symbols = new Set(graph.inputs.flatMap(({ type }) => symbolsIn(type)))
+  const lasting = graph.values.flatMap(({ name, type }): ValueDeclaration[] => {
+    if (symbolsIn(type).length === 0 || type.kind !== 'tensor') return []
+    const shape = type.shape?.map((dim) => (symbols.has(dim) ? dim : null))
+    return [{ name, type: { ...type, shape } }]
+  })
+  const inferred = inferModel({ ...model, graph: { ...graph, values: lasting } })
   const values = graph.values.flatMap((declaration) => {
     if (declaration.type.kind !== 'tensor') return [declaration]
     const info = inferred.get(declaration.name)

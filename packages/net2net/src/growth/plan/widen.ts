@@ -49,12 +49,13 @@ export function planWiden(
   const others = grown.filter(({ units: { init: start } }) => start === 'added')
   if (others.length === 0) return planOf(solution, grown, chosen)
   const { addedOf, floats, inserted } = addedUnits(solution, others, chosen.noise !== 'none')
+  const plan = planUnits(solution, grown, noiseOf(chosen), addedOf)
   return {
     version: 3,
     seed: chosen.seed,
-    ...planUnits(solution, grown, noiseOf(chosen), addedOf),
+    ...plan,
     inserted,
-    floats,
+    floats: [...floats, ...(plan.floats ?? [])],
   }
 }
 

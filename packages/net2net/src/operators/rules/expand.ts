@@ -19,10 +19,13 @@ import type { Operator } from '../contract/operator.ts'
 import { outputShape } from '../helpers/axes-rules.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
 import { broadcastShape, sumTo } from '../helpers/broadcast.ts'
+import { productOf } from '../helpers/dims.ts'
 import { isStatic, MAX_ELEMENTS, numbers, unknownShape } from '../helpers/elements.ts'
 import { cannotDifferentiate, ints, knownShape, reshape } from '../helpers/emission.ts'
 import { gradientOf, inferView } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
+
+const REPEATS = 'repeats it so many times'
 
 function inferExpand(context: InferContext): ValueInfo {
   const dtype = context.dtype(0)
@@ -103,26 +106,23 @@ export const expansions: readonly Operator[] = [
         {
           dtype: context.dtype(0),
           shape: context.shape(0)?.map((dim, k) => {
-            const times = repeats?.[k] ?? null
-            if (times === 1) return dim
-            return typeof dim === 'number' && typeof times === 'number' ? dim * times : null
+            return productOf([dim, repeats?.[k] ?? null])
           }),
         },
       ]
     },
     axes: (context) => {
       const axes = context.axes(0)
-      const repeats = numbers(context, 1)
+      const repeats = context.elements(1)
       fixSizes(context, context.axisElements(1))
       return [
         {
           axes: axes.map((axis, k) => {
-            const times = repeats?.[k]
+            const times = repeats?.[k] ?? null
             if (times === 1) return axis
-            if (times !== undefined && times > 0)
-              return product([context.fixed(times, 'repeats it so many times'), axis])
-            context.fix(axis, 'repeats it as often as only the run knows')
-            return context.fixed(outputShape(context)[k]!, 'takes its size from the run')
+            if (times !== 0) return product([context.fixed(times, REPEATS), axis])
+            context.fix(axis, REPEATS)
+            return context.fixed(0, REPEATS)
           }),
         },
       ]
