@@ -4,35 +4,29 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import {
-  countParameters,
-  decodeModel,
-  encodeModel,
-  load,
-  type Model,
-  Net2NetError,
-  save,
-} from 'net2net'
+import { decodeModel, encodeModel, load, type Model, Net2NetError, save } from 'net2net'
 import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
 import type { ArrayDataset, SampleSet } from 'net2net/data'
 import { readWhole } from 'net2net/files'
-import {
-  type GrowingEvent,
-  type GrowingTraining,
-  type GrowthPosition,
-  type GrowthStage,
-  trainGrowing,
-} from 'net2net/growing'
+import { type GrowthPosition, type GrowthStage, trainGrowing } from 'net2net/growing'
 import { stepLog, tensorBoardLog } from 'net2net/logs'
 import { parseTrainingRecipe } from 'net2net/recipe'
 import { nodeRuntime } from 'net2net/runtime'
-import { buildStep, distilled, type EpochResult, type TrainingState } from 'net2net/training'
+import { buildStep, distilled, type Evaluation, type TrainingState } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
-import { heldBack, trainingData } from '../model-data.ts'
+import { trainingData } from '../model-data.ts'
 import { measuredText, progress, type Task } from '../progress.ts'
+import {
+  epochText,
+  evaluated,
+  growthText,
+  keepsBest,
+  resultsOf,
+  stoppedText,
+} from '../training-results.ts'
 import {
   choicesOf,
   type TrainOptions as Options,
@@ -183,7 +177,8 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   if (from && from.epoch >= epochs)
     view.line(`Nothing is left to do: ${from.epoch} epochs are done. Give more with --epochs.`)
   const folder = from ? RunFolder.reopen(output, from.step) : RunFolder.create(output, { force })
-  const results = () => resultsOf(io, file, options, training, output)
+  let evaluation: Evaluation | undefined
+  const results = () => resultsOf(io, file, options, training, { directory: output, evaluation })
   try {
     for await (const event of training) {
       if (measuring === undefined) task?.stop()
@@ -214,6 +209,11 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     view.stop()
     folder.close()
     for (const log of logs) log.close()
+  }
+  if (validation && training.state.history.length > 0) {
+    const best = keepsBest(options) ? await load(join(output, 'best.onnx')) : training.model
+    evaluation = await evaluated(io, options, best, validation)
+    await folder.saveResults(results())
   }
   const report = join(output, 'report.html')
   await writeReport([output], report, { force: true })
@@ -248,10 +248,6 @@ async function teaching(options: Options): Promise<(samples: ArrayDataset) => Sa
   return (samples) => distilled(samples, teacher, { session: { device, threads }, axis })
 }
 
-/** Whether the model of the best epoch is kept. */
-const keepsBest = ({ metric, earlyStopping }: Options): boolean =>
-  metric !== undefined || earlyStopping !== undefined
-
 /** What is measured after each epoch, and what decides that an epoch is the best one. */
 function watching(options: Options) {
   const { metric, earlyStopping } = options
@@ -283,12 +279,6 @@ function laterOptions(options: Options): readonly unknown[] {
   return given.length === 0 ? [] : [Object.fromEntries(given)]
 }
 
-const hasStopped = ({ earlyStopping }: Options, { waited }: TrainingState): boolean =>
-  earlyStopping !== undefined && waited >= earlyStopping
-
-const stoppedText = ({ epoch, waited }: TrainingState): string =>
-  `Stopped after epoch ${epoch}: epoch ${epoch - waited} was the best.`
-
 async function readRecipe(file: string): Promise<readonly GrowthStage[]> {
   return parseTrainingRecipe(new TextDecoder().decode(await readWhole(file)), file)
 }
@@ -303,58 +293,4 @@ function positionOf({ extra, attachments }: Checkpoint, model: Model): GrowthPos
   const { stage = 0 } = (extra ?? {}) as { readonly stage?: number }
   const grown = attachments?.get('model.onnx')
   return { stage, model: grown ? decodeModel(grown) : model }
-}
-
-const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
-  const what = plans.flatMap(({ units, inserted }) => [
-    ...units.map(({ members, from, to }) => `${members.join(', ')} from ${from} to ${to}`),
-    ...inserted.map(({ name, after }) => `${name} after ${after}`),
-  ])
-  return `grown after step ${step}: ${what.join('; ')}`
-}
-
-/** In the form of a run with one arm. */
-function resultsOf(
-  io: Io,
-  file: string,
-  options: Options,
-  training: GrowingTraining,
-  directory: string,
-) {
-  const { history, step } = training.state
-  const { epochs, seed: value } = options
-  return {
-    seed: value,
-    settings: { model: file, validation: heldBack, ...options },
-    finished:
-      !io.signal.aborted && (history.length >= epochs || hasStopped(options, training.state)),
-    steps: step,
-    seconds: history.reduce((sum, epoch) => sum + epoch.seconds, 0),
-    arms: [
-      {
-        name: 'model',
-        parameters: countParameters(training.model),
-        learningRate: history.at(-1)?.learningRate ?? null,
-        epochs: history,
-        ...(history.length > 0 ? { model: 'model.onnx' } : {}),
-        ...(history.length > 0 && keepsBest(options) ? { best: 'best.onnx' } : {}),
-        ...(history.length > 0 && options.ema !== undefined ? { averaged: 'averaged.onnx' } : {}),
-      },
-    ],
-    directory,
-  }
-}
-
-function epochText(result: EpochResult, epochs: number): string {
-  const { epoch, loss, accuracy, valLoss, valAccuracy, metrics = {} } = result
-  const share = (name: string, value: number | undefined) =>
-    value === undefined ? [] : [`${name} ${(100 * value).toFixed(2)}%`]
-  return [
-    `epoch ${epoch}/${epochs}:`,
-    `loss ${loss.toFixed(4)}`,
-    ...share('accuracy', accuracy),
-    ...(valLoss === undefined ? [] : [`val_loss ${valLoss.toFixed(4)}`]),
-    ...share('val_accuracy', valAccuracy),
-    ...Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`),
-  ].join('  ')
 }
