@@ -7,10 +7,15 @@ import type { Command } from 'commander'
 import { decodeModel, encodeModel, load, type Model, Net2NetError, save } from 'net2net'
 import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
 import type { ArrayDataset, SampleSet } from 'net2net/data'
-import { readWhole } from 'net2net/files'
-import { type GrowthPosition, type GrowthStage, trainGrowing } from 'net2net/growing'
+import { readWhole, writeWhole } from 'net2net/files'
+import {
+  type GrowingEvent,
+  type GrowthPosition,
+  type GrowthStage,
+  trainGrowing,
+} from 'net2net/growing'
 import { stepLog, tensorBoardLog } from 'net2net/logs'
-import { parseTrainingRecipe } from 'net2net/recipe'
+import { formatTrainingRecipe, parseTrainingRecipe } from 'net2net/recipe'
 import { nodeRuntime } from 'net2net/runtime'
 import { buildStep, distilled, type Evaluation, type TrainingState } from 'net2net/training'
 import { usageError } from '../../errors.ts'
@@ -185,7 +190,10 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       measuring?.stop()
       task = undefined
       measuring = undefined
-      if (event.kind === 'growth') view.line(growthText(event))
+      if (event.kind === 'growth') {
+        view.line(growthText(event))
+        await recordGrowth(output, stages, event)
+      }
       if (event.kind !== 'epoch') continue
       view.line(epochText(event.result, epochs))
       for (const log of logs) log.epoch(event.result)
@@ -293,4 +301,16 @@ function positionOf({ extra, attachments }: Checkpoint, model: Model): GrowthPos
   const { stage = 0 } = (extra ?? {}) as { readonly stage?: number }
   const grown = attachments?.get('model.onnx')
   return { stage, model: grown ? decodeModel(grown) : model }
+}
+
+/** The recipe as it has come so far, every option, seed and plan of the growths written down: it grows the same network again. */
+async function recordGrowth(
+  output: string,
+  stages: readonly GrowthStage[],
+  { stage, steps }: Extract<GrowingEvent, { kind: 'growth' }>,
+): Promise<void> {
+  const file = join(output, 'recipe.resolved.yaml')
+  const before = stage > 1 && existsSync(file) ? await readRecipe(file) : stages
+  const now = before.map((each, i) => (i === stage - 1 ? { ...each, steps } : each))
+  await writeWhole(file, formatTrainingRecipe(now), { force: true })
 }
