@@ -115,6 +115,8 @@ export interface IdentityContext {
   readonly weightDims: readonly number[]
   /** Its input position (`LayerFacet.weight`), where an operator takes it on either side. */
   readonly weightInput?: number
+  /** The size of the new layer's kernel, where it is not that of this one. */
+  readonly kernel?: readonly number[] | undefined
 }
 
 /**
