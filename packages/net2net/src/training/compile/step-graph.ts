@@ -192,18 +192,27 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
       next.set(slotName(parameter, slot.name), update.slots[slot.name]!)
   }
   for (const [name, value] of joined?.update(optimizer, gradients) ?? []) next.set(name, value)
-  for (const [name, value] of forward.updates) {
+  const { averages } = forward
+  for (const name of averages.keys())
     state.set(name, materialize(source.graph.initializers.get(name)!.tensor))
-    next.set(name, value)
-  }
+  const together = options.joinVectors
+    ? [...averages.keys()].filter(
+        (name) => averages.get(name)!.old === name && isVector(emitter, name),
+      )
+    : []
+  const followed =
+    together.length > 1 ? new JoinedVectors(builder, emitter, together, 'statistics') : undefined
+  if (followed) next.set(followed.name, followed.follow(averages))
+  for (const name of averages.keys())
+    if (!followed?.vectors.includes(name)) next.set(name, forward.average(name))
   if (forward.drawsRandomly) {
     state.set(RANDOM_KEY, randomKey(seed))
     next.set(RANDOM_KEY, nextKey(emitter, RANDOM_KEY))
   }
   for (const [name, tensor] of state) {
     // Parameters and statistics are initializers already; they become inputs as well.
-    if (joined?.vectors.includes(name)) continue
-    if (parameters.includes(name) || forward.updates.has(name))
+    if ([joined, followed].some((one) => one?.vectors.includes(name))) continue
+    if (parameters.includes(name) || averages.has(name))
       builder.input(name, tensor.dtype, tensor.dims)
   }
 
@@ -230,7 +239,8 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     forward.output(stateSum, sum)
   }
   const whole = forward.model()
-  const graph = joined?.split(whole.graph) ?? whole.graph
+  const parts = joined?.split(whole.graph) ?? whole.graph
+  const graph = followed?.split(parts) ?? parts
   return {
     model: { ...whole, graph: nearestFirst(graph) },
     inputs: forward.inputs,
@@ -239,9 +249,9 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     meaning: forward.meaning,
     parameters,
     left,
-    statistics: [...forward.updates.keys()],
+    statistics: [...averages.keys()],
     slots,
-    joined: joined?.states(optimizer) ?? [],
+    joined: [...(joined?.states(optimizer) ?? []), ...(followed?.states() ?? [])],
     state,
     counts: correct !== undefined,
     stateSum,
