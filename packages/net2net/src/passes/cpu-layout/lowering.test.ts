@@ -271,6 +271,53 @@ describe('a lowered training step computes what the standard one does', () => {
     expect(operatorsOf(lowered)).not.toContain('ConvTranspose')
   })
 
+  test.each([0, 1, 2, 3])('signals in blocks of channels, draw %i', async (draw) => {
+    const { random } = new Net()
+    for (let i = 0; i < 3 * draw; i++) random.uniform()
+    const length = 40 + random.below(60)
+    const [kernel, stride, dilation] = [
+      2 + random.below(6),
+      1 + random.below(3),
+      1 + random.below(2),
+    ]
+    const channels = [16, 32][random.below(2)]!
+    const lowered = await compareSteps({
+      input: [[3, 16][draw % 2]!, length],
+      layers: (net) => {
+        const { builder } = net
+        const conv = (x: string, dims: readonly number[], attributes = {}) =>
+          builder.node('Conv', [x, net.parameter('w', dims)], attributes)
+        const stored = [zeros, ones].map((fill) =>
+          builder.constant(fillTensor(fill, 'float32', [channels], 0), 'stored'),
+        )
+        const a = conv('input', [channels, [3, 16][draw % 2]!, 3], { pads: [1, 1] })
+        const own = [net.parameter('scale', [channels]), net.parameter('shift', [channels])]
+        const b = net.relu(builder.node('BatchNormalization', [a, ...own, ...stored]))
+        const c = conv(b, [channels, 1, 3], { group: channels, pads: [0, 2] })
+        const d = builder.node('Add', [
+          b,
+          builder.node('Mul', [c, net.parameter('gate', [channels, 1])]),
+        ])
+        const e = net.relu(
+          conv(d, [48, channels, kernel], {
+            strides: [stride],
+            dilations: [dilation],
+            pads: [kernel - 1, kernel],
+          }),
+        )
+        const mean = builder.node('ReduceMean', [e, builder.constant(int64([2]))], { keepdims: 0 })
+        return [mean, 48]
+      },
+    })
+    if (block === 1) return
+    const { nodes } = lowered.graph
+    // Element by element, nothing is computed on signals that could be in blocks.
+    expect(
+      nodes.filter(({ opType, domain }) => opType === 'Conv' && domain !== '').length,
+    ).toBeGreaterThan(5)
+    expect(operatorsOf(lowered)).not.toContain('BatchNormalization')
+  })
+
   test('a transposed convolution', async () => {
     const lowered = await compareSteps({
       input: [16, 3, 5],

@@ -17,6 +17,7 @@ import { type Emitter, isCpu, type Target } from '../../operators/contract/gradi
 import { separateConstants } from '../../operators/shared-constants.ts'
 import type { LeftConstant } from '../../operators/trainable.ts'
 import { poolFirst } from '../../passes/cpu-layout/pool-first.ts'
+import { foldConstants } from '../../passes/fold-constants.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
@@ -115,7 +116,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     options.freeze ?? [],
   )
   const constant = withConstantsAsInitializers(inFloat32(separate).model)
-  const upgraded = withSymbolicBatch(upgrade(constant))
+  const upgraded = foldConstants(withSymbolicBatch(upgrade(constant)))
   const source =
     options.target !== undefined && isCpu(options.target) ? poolFirst(upgraded) : upgraded
   const forward = new ForwardGraph(source, {
