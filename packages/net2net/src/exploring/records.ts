@@ -15,7 +15,9 @@ export interface GrowthDraw {
   readonly parent: NetworkAtRung
   /** By the gains that are expected of candidates, or at random among all that are possible. */
   readonly by: 'gain' | 'random'
-  /** Position among the candidates in that order: children of one parent differ. */
+  /** What other children of the parent grew by: candidates that are passed over. */
+  readonly tried: readonly GrowthStep[]
+  /** How many children are being made, of which nobody knows yet what they grew by: as many candidates more are passed over. */
   readonly place: number
 }
 

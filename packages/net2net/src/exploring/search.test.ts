@@ -18,6 +18,7 @@ function outcomeOf(job: RungJob, seed: number): RungOutcome {
     loss: random.uniform() / (1 + job.rung) + 10 / parameters,
     trainLoss: 0,
     parameters,
+    ...(job.growth ? { grown: { deepen: [`${job.network}`] } } : {}),
     multiplyAdds: 10 * parameters,
     size: 4 * parameters,
     step: job.until,

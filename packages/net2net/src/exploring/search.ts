@@ -79,8 +79,6 @@ export class Search {
   readonly #running = new Map<string, RungJob>()
   /** Parents and ways of choosing that have no candidates left. */
   readonly #exhausted = new Set<string>()
-  /** How many children of a parent were chosen in a way. */
-  readonly #drawn = new Map<string, number>()
   #seconds = 0
   #stepsTaken = 0
   #end: EndReason | undefined
@@ -174,10 +172,6 @@ export class Search {
       this.#networks.push({ network, ...(growth ? { growth } : {}), rungs: [] })
     } else if (this.#networks[network]?.rungs.length !== rung)
       throw notOfThis(`network ${network} begins rung ${rung}`)
-    if (growth) {
-      const drawn = drawKey(growth)
-      this.#drawn.set(drawn, (this.#drawn.get(drawn) ?? 0) + 1)
-    }
     this.#running.set(keyOf(job), job)
     this.#stepsTaken += steps
   }
@@ -250,7 +244,7 @@ export class Search {
     })
     const draws = bestFirst(now, this.#point).map(({ network, rung }) =>
       (['gain', 'random'] as const)
-        .map((by) => ({ parent: { network, rung }, by, place: 0 }))
+        .map((by) => ({ parent: { network, rung }, by }))
         .filter((draw) => !this.#exhausted.has(drawKey(draw))),
     )
     const able = draws.filter((ways) => ways.length > 0)
@@ -259,7 +253,16 @@ export class Search {
     if (!parent) return undefined
     const by = random.uniform() < this.#randomShare ? 'random' : 'gain'
     const draw = parent.find((way) => way.by === by) ?? parent[0]!
-    return { ...draw, place: this.#drawn.get(drawKey(draw)) ?? 0 }
+    const siblings = this.#networks.filter(
+      ({ growth }) => growth?.parent.network === draw.parent.network,
+    )
+    return {
+      ...draw,
+      tried: siblings.flatMap(({ rungs: [first] }) =>
+        first && 'grown' in first && first.grown ? [first.grown] : [],
+      ),
+      place: siblings.filter(({ rungs }) => rungs.length === 0).length,
+    }
   }
 
   readonly #point = ({ measured }: Entry) => pointOf(measured, this.#objectives)
@@ -269,7 +272,8 @@ export class Search {
 const isTrial = (first: RungOutcome | undefined): boolean =>
   first?.kind !== 'exhausted' && first?.kind !== 'beyond'
 
-const drawKey = ({ parent, by }: GrowthDraw): string => `${keyOf(parent)} ${by}`
+const drawKey = ({ parent, by }: Pick<GrowthDraw, 'by' | 'parent'>): string =>
+  `${parent.network} ${by}`
 
 const notOfThis = (what: string) =>
   internalError(`The journal is of no exploration: ${what} out of turn.`)

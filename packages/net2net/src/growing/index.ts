@@ -2,20 +2,23 @@
 import * as kind from '../arguments.ts'
 import type { TrainingData } from '../data/samples.ts'
 import type { GrowthStep, Solution } from '../growth/index.ts'
-import type { Model } from '../model/model.ts'
+import {
+  type MeasureOptions,
+  measureStatistics as measureWith,
+} from '../measuring/channel-statistics.ts'
 import { type RankedGrowth, type RankOptions, rank as rankWith } from '../measuring/rank.ts'
+import type { Model } from '../model/model.ts'
 import { withRuntime } from '../runtime/default-runtime.ts'
 import type { RuntimeOptional } from '../runtime/runtime.ts'
 import { checkpoint, loss, measuring, optimizer, session, training } from '../training/kinds.ts'
 import { carryState as carry } from './carry-state.ts'
-import { type MeasureOptions, measureStatistics as measureWith } from '../measuring/channel-statistics.ts'
 import { type GrowMeasuredOptions, growMeasured as growWith } from './grow-measured.ts'
 import { growthStep, stages } from './kinds.ts'
 import { type GrowingOptions, GrowingTraining } from './train-growing.ts'
 
-export type { RankedBy, RankedGrowth, RankOptions } from '../measuring/rank.ts'
-export type { CarryOptions, TrainingMoment } from './carry-state.ts'
 export type { MeasureOptions } from '../measuring/channel-statistics.ts'
+export type { RankedBy, RankedGrowth, RankedKind, RankOptions } from '../measuring/rank.ts'
+export type { CarryOptions, TrainingMoment } from './carry-state.ts'
 export type { GrowMeasuredOptions } from './grow-measured.ts'
 export type { GrowthMoment, GrowthStage } from './schedule.ts'
 export type {
@@ -101,8 +104,11 @@ export const growMeasured = kind.checkedAsync(
     options: kind.options<RuntimeOptional<GrowMeasuredOptions>>({
       seed: kind.number,
       samples: kind.object('a data set', 'batches', 'function'),
+      loss,
+      output: kind.text,
       runtime: kind.runtime,
       session,
+      signal: kind.signal,
     }),
   },
 )
@@ -135,6 +141,7 @@ export const rank = kind.checkedAsync(
       turns: kind.number,
       seed: kind.number,
       by: kind.text,
+      growths: kind.texts,
       factor: kind.number,
     }),
   },

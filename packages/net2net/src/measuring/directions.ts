@@ -21,7 +21,8 @@ import {
   sharedEntries,
 } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
-import { float32, type Tensor, toNumbers } from '../tensor/tensor.ts'
+import { randomStream } from '../tensor/random.ts'
+import { elementCount, float32, type Tensor, toNumbers } from '../tensor/tensor.ts'
 import { withConstantsAsInitializers } from '../training/compile/trainable.ts'
 import type { GradientMeter } from './gradients.ts'
 
@@ -76,7 +77,7 @@ export async function findDirections(
   // Each group is measured by itself: what new units compute from one another is nothing.
   for (const entries of sharedEntries(plan))
     if (values.has(entries.parameter)) scatter([entries], undefined, 0, values)
-  const searches = groups.map((group) => new Search(group, values))
+  const searches = groups.map((group) => new Search(group, values, plan.seed))
   return iterate(searches, tensors, meter, turns)
 }
 
@@ -97,6 +98,25 @@ async function iterate(
   return searches.map((search) => search.best)
 }
 
+/** The in-weights that were found, in tensors as large as the grown parameters that hold them. */
+export function tensorsOf(
+  plan: GrowthPlan,
+  directions: readonly Directions[],
+): ReadonlyMap<string, Float32Array> {
+  const found = new Map(directions.map((each) => [each.id, each]))
+  const tensors = new Map<string, Float32Array>()
+  for (const { id, from, units } of groupWeights(plan))
+    units.slice(from).forEach(({ inWeights }, i) => {
+      for (const { parameter } of inWeights)
+        if (!tensors.has(parameter)) {
+          const change = plan.parameters.find(({ to }) => to === parameter)!
+          tensors.set(parameter, new Float32Array(elementCount(change.after)))
+        }
+      scatter(inWeights, found.get(id)!.vectors[i], 1, tensors)
+    })
+  return tensors
+}
+
 type Gradients = ReadonlyMap<string, Float64Array>
 type Values = ReadonlyMap<string, Float32Array>
 
@@ -111,14 +131,17 @@ class Search {
   #gradients: readonly Float64Array[] = []
   #best: Directions
 
-  constructor(group: GroupWeights, values: Values) {
+  constructor(group: GroupWeights, values: Values, seed: number) {
     this.#group = group
     this.#values = values
     const old = group.units.slice(0, group.from)
     this.#length = typicalNorm(old.map(({ inWeights }) => gathered(inWeights, values)))
     this.#outLength = typicalNorm(old.map(({ outWeights }) => gathered(outWeights, values)))
-    const random = this.#new.map(({ inWeights }) => gathered(inWeights, values))
-    this.#vectors = this.#spread(random)
+    const random = randomStream(seed, 'directions', group.id)
+    const start = this.#new.map(({ inWeights }) =>
+      new Float64Array(sizeOf(inWeights)).map(() => random.normal()),
+    )
+    this.#vectors = this.#spread(start)
     this.#best = { id: group.id, gains: [], vectors: [] }
     this.#write()
   }
@@ -198,7 +221,7 @@ const sizeOf = (entries: readonly Entries[]): number =>
   entries.reduce((size, { starts, offsets }) => size + starts.length * offsets.length, 0)
 
 /** The numbers at the entries; zero where there are none. */
-function gathered(
+export function gathered(
   entries: readonly Entries[],
   from: ReadonlyMap<string, Float32Array | Float64Array>,
 ): Float64Array {
@@ -233,7 +256,7 @@ function dot(a: Float64Array, b: Float64Array): number {
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
   return sum
 }
-const squaredNorm = (a: Float64Array): number => dot(a, a)
+export const squaredNorm = (a: Float64Array): number => dot(a, a)
 
 function addTo(sum: Float64Array, other: Float64Array, factor: number): void {
   for (let i = 0; i < sum.length; i++) sum[i]! += factor * other[i]!

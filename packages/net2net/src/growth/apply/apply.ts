@@ -15,8 +15,10 @@ import { numbersTensor } from '../../tensor/known-numbers.ts'
 import { lazyFill } from '../../tensor/lazy.ts'
 import { elementCount, type LazyTensor } from '../../tensor/tensor.ts'
 import type { DeclaredAxis, GrowthPlan, Insertion, Removal } from '../growth-plan.ts'
+import { adapt } from './adapt.ts'
 import { growTensor } from './grow-tensor.ts'
 import { enlargeKernel } from './larger-kernel.ts'
+import { noteNewEntries } from './new-entries.ts'
 import { repeat } from './repeat.ts'
 
 /**
@@ -25,13 +27,15 @@ import { repeat } from './repeat.ts'
  * @throws Net2NetError (input) if the plan was made for another model.
  */
 export function applyPlan(model: Model, plan: GrowthPlan): Model {
-  const edit = new ModelEdit(model, constantsOf(model))
+  const constants = constantsOf(model)
+  const edit = new ModelEdit(model, constants)
   for (const copies of plan.copied) edit.copyNodes(copies)
   // A list of positions may grow as well: its numbers change first.
   edit.setIntegers(plan.integers)
   for (const change of plan.parameters) {
     const tensor = expectShape(edit, change)
-    edit.setConstant(change.to, growTensor(plan, change, tensor), change.uses)
+    const { metadata } = model.graph.initializers.get(change.name) ?? {}
+    edit.setConstant(change.to, growTensor(plan, change, tensor), change.uses, metadata)
   }
   for (const change of plan.positions) {
     const { dtype } = expectShape(edit, change)
@@ -43,9 +47,12 @@ export function applyPlan(model: Model, plan: GrowthPlan): Model {
   for (const { name } of plan.inserted) edit.nodeNames.claim(name)
   for (const insertion of plan.inserted) insert(edit, insertion, plan.seed)
   for (const change of plan.kernels ?? []) enlargeKernel(edit, change)
+  for (const adapter of plan.adapters ?? []) adapt(edit, model, adapter, plan.seed)
   if (plan.repeated) repeat(edit, model, plan.repeated)
   if (plan.removed) remove(edit, plan.removed)
-  const grown = declare(edit.model(), plan)
+  const grown = noteNewEntries(declare(edit.model(), plan), model, plan, (name) =>
+    constants.has(name),
+  )
   if (plan.removed) return refreshDeclarations(withoutUnreadConstants(grown, model))
   if (plan.pinned.length === 0) return refreshDeclarations(grown)
   // What computed the numbers that are constants now may have no reader left.

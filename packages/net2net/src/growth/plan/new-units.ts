@@ -6,8 +6,10 @@
  * unit; what is added to it, such as a bias, is zero.
  */
 import { refusedError } from '../../errors.ts'
-import type { Model } from '../../model/model.ts'
-import { scalingOf } from '../../operators/helpers/scaling.ts'
+import type { Model, Node } from '../../model/model.ts'
+import { describeNode } from '../../model/names.ts'
+import type { Axis } from '../../operators/contract/axis.ts'
+import { movesElements, scalingOf } from '../../operators/helpers/scaling.ts'
 import { randomStream } from '../../tensor/random.ts'
 import type { AddedStart, GrowthPlan } from '../growth-plan.ts'
 import type { Reading } from '../solve/facts.ts'
@@ -28,12 +30,11 @@ export function planNewUnits(
 ): GrowthPlan {
   const solution = solutionOf(from)
   const grown = namedUnits(solution, sizes).map(({ from: old, members, ...named }): Replicated => {
-    const reason = solution.groups.balanced(named.variable)
+    const reason = whyNotNew(solution, named.variable)
     if (reason !== undefined)
-      throw refusedError(
-        `${named.id} cannot get units with weights of their own: what its units hold must keep a norm's statistics (${reason}).`,
-        { where: named.id },
-      )
+      throw refusedError(`${named.id} cannot get units with weights of their own: ${reason}.`, {
+        where: named.id,
+      })
     const { id, to } = named
     const random = randomStream(seed, 'map', id)
     const map = Array.from({ length: to }, (_, i) => (i < old ? i : random.below(old)))
@@ -45,6 +46,36 @@ export function planNewUnits(
     added: { start: startOf(solution, reading, variables) },
   }))
   return { version: 3, seed, ...units, inserted: [] }
+}
+
+/**
+ * Why copies of units may keep the function and other units do not: there is a node to which the units say something even if all
+ * that reads them with weights reads them with zeros.
+ */
+function whyNotNew(solution: Solution, variable: number): string | undefined {
+  const { facts, relations, axes, groups } = solution
+  const balanced = groups.balanced(variable)
+  if (balanced !== undefined)
+    return `every unit must be copied equally often, since a node ${balanced}`
+  const has = (axis: Axis) => axes.leaves(axis).includes(variable)
+  const summing = new Set(
+    relations.contractions.filter(({ axis }) => has(axis)).map(({ node }) => node),
+  )
+  const isOn = (node: Node, input: number) => {
+    const reading = facts.readingAt(node, input)
+    const known = reading && relations.readings.get(reading)
+    if (known) return known.axes.some((axis, k) => !known.contracted[k] && has(axis))
+    return relations.axes.get(node.inputs[input] ?? '')?.some(has) === true
+  }
+  const reducing = facts.model.graph.nodes.find((node) => {
+    const operator = facts.operatorOf(node)
+    const { reads } = operator ?? {}
+    // What only takes some entries leaves out the others.
+    if (reads?.shapes || summing.has(node) || movesElements(operator)) return false
+    if (node.outputs.some((name) => relations.axes.get(name)?.some(has))) return false
+    return [...node.inputs.keys()].some((i) => !reads?.numbers?.includes(i) && isOn(node, i))
+  })
+  return reducing && `${describeNode(reducing)} reduces them without weights`
 }
 
 function startOf(solution: Solution, reading: Reading, variables: ReadonlySet<number>): AddedStart {
@@ -60,19 +91,20 @@ function startOf(solution: Solution, reading: Reading, variables: ReadonlySet<nu
 
 /** Does the constant say what a unit computes from other values, or what is looked up for it? */
 function isInWeight(
-  { facts, relations, axes }: Solution,
-  { node, input, name }: Reading,
+  { facts, relations, splits, axes }: Solution,
+  reading: Reading,
   variables: ReadonlySet<number>,
 ): boolean {
-  const reading = facts.readingAt(node, input)
-  const found = reading && relations.readings.get(reading)
-  if (found?.contracted.includes(true)) return true
+  const { node, input, name } = reading
+  const found = relations.readings.get(reading)!
+  if (found.contracted.includes(true)) return true
   if (facts.operatorOf(node)?.reads?.positions?.of === input) return true
   const layers = facts.layers.filter(({ weight }) => weight === name)
+  const copied = found.axes.filter((_, k) => !splits.axisOf(reading, k))
+  const own = new Set(copied.flatMap((axis) => axes.leaves(axis)).filter((v) => variables.has(v)))
   // A depthwise convolution takes the units that it gives.
   const isOn = (value: string) =>
-    relations.axes
-      .get(value)
-      ?.some((axis) => axes.leaves(axis).some((leaf) => variables.has(leaf))) === true
+    facts.provenance(value).kind === 'activation' &&
+    relations.axes.get(value)?.some((axis) => axes.leaves(axis).some((v) => own.has(v))) === true
   return layers.some((layer) => !layer.node.inputs.some((value) => isOn(value)))
 }

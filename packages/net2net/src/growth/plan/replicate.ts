@@ -10,12 +10,16 @@ export interface ReplicateOptions {
   /** Seed of the maps and of all noise (default 0). */
   readonly seed?: number
   /** Default `net2wider`. */
-  readonly init?: WidenInit
+  readonly init?: ReplicaInit
   /** Default `zero-sum`, which is exact. */
   readonly noise?: NoiseKind
   /** Size of the noise, relative to the standard deviation of the out-weights; default 0.05. */
   readonly noiseSize?: number
 }
+
+/** How units start that need no samples. */
+export type ReplicaInit = Exclude<WidenInit, 'gradmax'>
+const replicaInits = growthChoices.widenInit.filter((init) => init !== 'gradmax')
 
 /** The Keras example's 5%. */
 const DEFAULT_NOISE_SIZE = 0.05
@@ -31,7 +35,7 @@ export function replicateOptions({
   noise = 'zero-sum',
   noiseSize = DEFAULT_NOISE_SIZE,
 }: ReplicateOptions): Required<ReplicateOptions> {
-  mustBeOneOf('init', init, growthChoices.widenInit)
+  mustBeOneOf('init', init, replicaInits)
   mustBeOneOf('noise', noise, growthChoices.noise)
   if (!(noiseSize >= 0))
     throw usageError(`noiseSize must be a number that is not negative, not ${noiseSize}.`)

@@ -17,6 +17,7 @@ import { type Emitter, isCpu, type Target } from '../../operators/contract/gradi
 import { separateConstants } from '../../operators/shared-constants.ts'
 import type { LeftConstant } from '../../operators/trainable.ts'
 import { poolFirst } from '../../passes/cpu-layout/pool-first.ts'
+import { foldConstants } from '../../passes/fold-constants.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
@@ -37,7 +38,7 @@ import {
   type Update,
   type UpdateContext,
 } from './optimizers/optimizer.ts'
-import { type GroupOptions, parameterGroups } from './parameter-groups.ts'
+import { type GroupOptions, type ParameterGroup, parameterGroups } from './parameter-groups.ts'
 import { chooseParameters, forServing, withConstantsAsInitializers } from './trainable.ts'
 import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
 
@@ -97,6 +98,8 @@ export interface StepGraph {
   readonly parameters: readonly string[]
   /** Constants that could be taken for parameters and stay as they are, and why. */
   readonly left: readonly LeftConstant[]
+  /** Are the parameters the low-rank adapters, and all others stay, because nothing else was asked for? */
+  readonly adaptersAlone: boolean
   /** Running statistics that each step updates. */
   readonly statistics: readonly string[]
   readonly slots: readonly SlotState[]
@@ -119,13 +122,13 @@ export interface StepGraph {
 export function buildStep(model: Model, options: StepOptions): StepGraph {
   const { optimizer, seed = 0 } = options
   const separate = separateConstants(model)
-  const { trained, frozen, left } = chooseParameters(
+  const { trained, frozen, left, adaptersAlone } = chooseParameters(
     separate,
     options.trainOnly,
     options.freeze ?? [],
   )
   const constant = withConstantsAsInitializers(inFloat32(separate).model)
-  const upgraded = withSymbolicBatch(upgrade(constant))
+  const upgraded = foldConstants(withSymbolicBatch(upgrade(constant)))
   const source =
     options.target !== undefined && isCpu(options.target) ? poolFirst(upgraded) : upgraded
   const forward = new ForwardGraph(source, {
@@ -191,18 +194,15 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
       emitter.declare(name, { dtype: value.dtype, shape: value.dims })
     }
     if (isJoined) continue
-    const { rate, decays } = groupOf(parameter, tensor)
+    const group = groupOf(parameter, tensor)
     updates.push({
       context: {
         emitter,
         parameter,
         gradient: reached.get(parameter)!,
-        learningRate:
-          rate === 1
-            ? 'learning_rate'
-            : emitter.op('Mul', ['learning_rate', emitter.constant(float32([], [rate]))]),
+        learningRate: emitRate(emitter, group),
         isMatrix,
-        decays,
+        decays: group.decays,
         slot: (name) => slotName(parameter, name),
       },
       next: (update) => [
@@ -218,18 +218,27 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     })
   const { next: updated, norm } = emitUpdates(emitter, optimizer, updates, limit)
   const next = new Map(updated)
-  for (const [name, value] of forward.updates) {
+  const { averages } = forward
+  for (const name of averages.keys())
     state.set(name, materialize(source.graph.initializers.get(name)!.tensor))
-    next.set(name, value)
-  }
+  const together = options.joinVectors
+    ? [...averages.keys()].filter(
+        (name) => averages.get(name)!.old === name && isVector(emitter, name),
+      )
+    : []
+  const followed =
+    together.length > 1 ? new JoinedVectors(builder, emitter, together, 'statistics') : undefined
+  if (followed) next.set(followed.name, followed.follow(averages))
+  for (const name of averages.keys())
+    if (!followed?.vectors.includes(name)) next.set(name, forward.average(name))
   if (forward.drawsRandomly) {
     state.set(RANDOM_KEY, randomKey(seed))
     next.set(RANDOM_KEY, nextKey(emitter, RANDOM_KEY))
   }
   for (const [name, tensor] of state) {
     // Parameters and statistics are initializers already; they become inputs as well.
-    if (joined?.vectors.includes(name)) continue
-    if (parameters.includes(name) || forward.updates.has(name))
+    if ([joined, followed].some((one) => one?.vectors.includes(name))) continue
+    if (parameters.includes(name) || averages.has(name))
       builder.input(name, tensor.dtype, tensor.dims)
   }
 
@@ -258,7 +267,8 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     forward.output(stateSum, sum)
   }
   const whole = forward.model()
-  const graph = joined?.split(whole.graph) ?? whole.graph
+  const parts = joined?.split(whole.graph) ?? whole.graph
+  const graph = followed?.split(parts) ?? parts
   return {
     model: { ...whole, graph: nearestFirst(graph) },
     inputs: forward.inputs,
@@ -267,14 +277,25 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     meaning: forward.meaning,
     parameters,
     left,
-    statistics: [...forward.updates.keys()],
+    adaptersAlone,
+    statistics: [...averages.keys()],
     slots,
-    joined: joined?.states(optimizer) ?? [],
+    joined: [...(joined?.states(optimizer) ?? []), ...(followed?.states() ?? [])],
     state,
     counts: correct !== undefined,
     gradientNorm,
     stateSum,
   }
+}
+
+/** The learning rate of a group. */
+function emitRate(emitter: Emitter, { rate, mask }: ParameterGroup): string {
+  const factors = mask?.factors.map((factor) => emitter.constant(factor)) ?? []
+  if (factors.length > 0) {
+    const factor = factors.length === 1 ? factors[0]! : emitter.op(mask!.op, factors)
+    return emitter.op('Mul', ['learning_rate', factor])
+  }
+  return rate === 1 ? 'learning_rate' : emitter.op('Mul', ['learning_rate', number(emitter, rate)])
 }
 
 /** One update, before its gradient is clipped. */
