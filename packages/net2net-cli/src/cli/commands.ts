@@ -19,6 +19,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/inspect.ts')).inspect,
   },
   {
+    name: 'rank',
+    summary: 'say which growth pays: what each would lower the loss, per parameter',
+    load: async () => (await import('./commands/rank.ts')).rank,
+  },
+  {
     name: 'widen',
     summary: 'give layers more units without changing what the model computes',
     load: async () => (await import('./commands/widen.ts')).widen,
@@ -100,7 +105,7 @@ export const commands: readonly Entry[] = [
   },
   {
     name: 'worker',
-    summary: 'train the trials that sweeps put into a queue',
+    summary: 'train what sweeps and explorations put into a queue',
     load: async () => (await import('./commands/worker.ts')).worker,
   },
   {

@@ -27,7 +27,7 @@ export const explorationFiles = {
 } as const
 
 /** What a rung leaves. */
-export type RungFile = 'network' | 'outcome' | 'unfinished'
+export type RungFile = 'network' | 'outcome' | 'unfinished' | 'failure'
 
 export class ExplorationFolder implements NetworkStore {
   readonly path: string
@@ -48,6 +48,7 @@ export class ExplorationFolder implements NetworkStore {
       network: `rung-${rung}.n2n`,
       outcome: `rung-${rung}.json`,
       unfinished: `rung-${rung}.unfinished.n2n`,
+      failure: `rung-${rung}.failure.json`,
     }
     return path.join(this.path, 'networks', String(network), names[which])
   }

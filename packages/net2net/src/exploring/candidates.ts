@@ -11,6 +11,8 @@ import type { RandomStream } from '../tensor/random.ts'
 export const growthOperations = ['widen', 'deepen', 'repeat', 'kernel'] as const
 export type GrowthOperation = (typeof growthOperations)[number]
 
+export const defaultFactors: readonly number[] = [1.25, 1.5, 2]
+
 export interface CandidateOptions {
   /** Layers that may grow: names, parts of names or patterns. Default: all. */
   readonly layers?: readonly string[] | undefined
@@ -35,8 +37,7 @@ export function growthCandidates(
   }: CandidateOptions = {},
 ): Readonly<Record<GrowthOperation, readonly GrowthStep[]>> {
   const solution = 'facts' in from ? from : solve(from)
-  const { model, layers: all } = solution.facts
-  const chosen = new Set(layers.flatMap((name) => selectLayers(model, all, name)))
+  const chosen = chosenLayers(solution, layers)
   const makers: Readonly<Record<GrowthOperation, () => readonly GrowthStep[]>> = {
     widen: () => widenings(solution, chosen, factors),
     deepen: () =>
@@ -58,6 +59,12 @@ export function growthCandidates(
     operations.includes(operation) ? makers[operation]() : []
   return { widen: of('widen'), deepen: of('deepen'), repeat: of('repeat'), kernel: of('kernel') }
 }
+
+/** The layers that may grow. @throws Net2NetError (usage) for layers that there are not */
+export const chosenLayers = (
+  { facts: { model, layers: all } }: Solution,
+  layers: readonly string[] = ['*'],
+): ReadonlySet<LayerSite> => new Set(layers.flatMap((name) => selectLayers(model, all, name)))
 
 const isAmong = (layers: ReadonlySet<LayerSite>, name: string): boolean =>
   [...layers].some((layer) => layer.name === name)

@@ -178,8 +178,11 @@ export class Exploration implements AsyncIterable<ExplorationEvent> {
     return job
   }
 
-  /** With the latency that was measured when the followed records were made. */
+  /** With the latency that was measured at an earlier rung, or when the followed records were made. */
   #measured(job: RungJob): RungJob {
+    for (const outcome of this.#search.networks[job.network]?.rungs ?? [])
+      if (outcome.kind === 'trained' && outcome.latency !== undefined)
+        return { ...job, latency: outcome.latency }
     const record = this.#options.follow?.find(
       (each) => each.kind === 'finish' && keyOf(each) === keyOf(job),
     )

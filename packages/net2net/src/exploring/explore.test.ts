@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { smallData, smallNetwork } from '../../testing/small-training.ts'
 import type { Net2NetError } from '../errors.ts'
-import { trainGrowing } from '../growing/index.ts'
+import { rank, trainGrowing } from '../growing/index.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
 import { adam, sgd } from '../training/index.ts'
 import { memoryStore } from './explore.ts'
@@ -11,8 +11,10 @@ import {
   type ExploreOptions,
   explore,
 } from './index.ts'
-import { type NetworkStore, type TrainedNetwork, trainRung } from './train-rung.ts'
+import type { NetworkStore, TrainedNetwork } from './networks.ts'
+import { trainRung } from './train-rung.ts'
 
+const session = { threads: 1 } as const
 const data = smallData(40)
 const validation = smallData(24)
 const settings = {
@@ -20,7 +22,7 @@ const settings = {
   optimizer: adam({ learningRate: 0.02 }),
   batchSize: 8,
   seed: 3,
-  session: { threads: 1 },
+  session,
   validation,
   rungs: { steps: 3, factor: 2 },
   budget: { trials: 4 },
@@ -97,7 +99,7 @@ test('what a network grew by makes it anew, as the stages of a growing training'
   const grown = exploration.front.find(({ network }) => network > 0)!
   const { state, stages } = networks.get(`${grown.network}@${grown.rung}`)!
   expect(stages.length).toBeGreaterThan(0)
-  const { optimizer, batchSize, seed, session } = settings
+  const { optimizer, batchSize, seed } = settings
   const training = trainGrowing(smallNetwork(), data, {
     loss: 'softmax-cross-entropy',
     optimizer,
@@ -130,6 +132,23 @@ test('children of one network differ', async () => {
   )
   expect(grown.length).toBeGreaterThan(3)
   expect(new Set(grown).size).toBe(grown.length)
+})
+
+test('what is chosen by gain is what rank puts first', async () => {
+  const store = memoryStore()
+  const { exploration } = await all({
+    store,
+    randomShare: 0,
+    growth: { operations: ['widen'], factors: [1.5] },
+    budget: { trials: 2 },
+  })
+  const [, child] = exploration.networks
+  const [outcome] = child!.rungs
+  const { model } = await store.read(child!.growth!.parent)
+  const [first] = await rank(model, data, { loss: settings.loss, session, factor: 1.5 })
+  const grown = outcome?.kind === 'trained' ? outcome.grown : undefined
+  const [name] = grown && 'widen' in grown ? Object.keys(grown.widen) : []
+  expect(first!.layers).toContain(name)
 })
 
 describe('limits and budgets', () => {

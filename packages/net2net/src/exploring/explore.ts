@@ -4,15 +4,11 @@ import { usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import { mustBeCandidateOptions } from './candidates.ts'
 import { Exploration, type ExplorationOptions, type RungRunner } from './exploration.ts'
+import type { NetworkStore, TrainedNetwork } from './networks.ts'
 import { mustBeObjectives } from './objectives.ts'
 import { keyOf } from './records.ts'
 import type { SearchSettings } from './search.ts'
-import {
-  type NetworkStore,
-  type RungOptions,
-  type TrainedNetwork,
-  trainRung,
-} from './train-rung.ts'
+import { type RungOptions, trainRung } from './train-rung.ts'
 
 export interface ExploreOptions
   extends SearchSettings,

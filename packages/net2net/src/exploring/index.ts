@@ -30,6 +30,7 @@ export type {
   RungRunner,
 } from './exploration.ts'
 export type { ExploreOptions } from './explore.ts'
+export type { NetworkStore, TrainedNetwork } from './networks.ts'
 export { type Cost, costs, type Limits, type Measured, type Objectives } from './objectives.ts'
 export type {
   EndReason,
@@ -40,7 +41,7 @@ export type {
   RungOutcome,
 } from './records.ts'
 export type { Budget, Entry, ExploredNetwork, Rungs, SearchSettings } from './search.ts'
-export type { NetworkStore, RungOptions, TrainedNetwork } from './train-rung.ts'
+export type { RungOptions } from './train-rung.ts'
 
 const candidateOptions = kind.options<CandidateOptions>({
   layers: kind.texts,
@@ -69,6 +70,7 @@ const rung = {
   evaluationBatchSize: number,
   shuffle: kind.flag,
   growth: candidateOptions,
+  onValidation: kind.callback,
 }
 const running = { signal: kind.signal, onProgress: kind.callback, journal, follow: records }
 

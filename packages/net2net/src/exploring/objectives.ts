@@ -39,6 +39,9 @@ export const costOf = (measured: Partial<Measured>, cost: Cost): number | undefi
 export const isTimed = ({ against = ['parameters'], limits = {} }: Objectives): boolean =>
   against.includes('latency') || limits.latency !== undefined
 
+/** What quality is weighed against first, if anything. */
+export const weighed = ({ against = ['parameters'] }: Objectives): Cost | undefined => against[0]
+
 /** The first limit that a network is beyond. */
 export function beyond(measured: Partial<Measured>, limits: Limits = {}): Cost | undefined {
   return costs.find((cost) => {

@@ -3,8 +3,7 @@ import type { SampleSet } from '../data/samples.ts'
 import { Net2NetError } from '../errors.ts'
 import { carryInto, type TrainingMoment } from '../growing/carry-state.ts'
 import { growMeasured } from '../growing/grow-measured.ts'
-import type { GrowthStage } from '../growing/schedule.ts'
-import { countMultiplyAdds, countParameters, type GrowthStep, solve } from '../growth/index.ts'
+import { countMultiplyAdds, countParameters, type GrowthStep } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { hashKey, randomStream } from '../tensor/random.ts'
@@ -13,6 +12,7 @@ import { evaluate } from '../training/run/evaluate.ts'
 import type { TrainingState } from '../training/run/state.ts'
 import { stepOptionsOf, Training } from '../training/run/trainer.ts'
 import type { StepEvent, TrainOptions } from '../training/train-options.ts'
+import { byGain, rankedOnce } from './by-gain.ts'
 import {
   atRandom,
   type CandidateOptions,
@@ -20,26 +20,9 @@ import {
   growthOperations,
 } from './candidates.ts'
 import { measureLatency } from './measure-latency.ts'
+import type { NetworkStore, TrainedNetwork } from './networks.ts'
 import { beyond, isTimed, type Measured, type Objectives } from './objectives.ts'
-import type { GrowthDraw, NetworkAtRung, RungJob, RungOutcome } from './records.ts'
-
-/** A network with all that decides how its training goes on. */
-export interface TrainedNetwork {
-  readonly model: Model
-  /** undefined before the first step. */
-  readonly state: TrainingState | undefined
-  /** How it grew from the first network, as stages of a growing training that makes it anew. */
-  readonly stages: readonly GrowthStage[]
-}
-
-/** Keeps networks as they are at the ends of rungs. */
-export interface NetworkStore {
-  read(at: NetworkAtRung): Promise<TrainedNetwork>
-  write(at: NetworkAtRung, network: TrainedNetwork): Promise<void>
-  /** A network in the middle of a rung, where the store keeps such. */
-  readUnfinished?(at: NetworkAtRung): Promise<TrainedNetwork | undefined>
-  writeUnfinished?(at: NetworkAtRung, network: TrainedNetwork): Promise<void>
-}
+import type { GrowthDraw, RungJob, RungOutcome } from './records.ts'
 
 export interface RungOptions
   extends Omit<
@@ -161,7 +144,7 @@ async function startOf(
   const seed = childSeed(options.seed ?? 0, network)
   const tried = new Set(growth.tried.map(stepKey))
   let place = 0
-  for (const step of candidatesOf(parent, growth, options)) {
+  for (const step of await candidatesOf(parent, growth, data, options)) {
     if (tried.has(stepKey(step))) continue
     const child = await grownChild(parent, { ...step, seed }, data, options)
     if (child && place++ === growth.place) return child
@@ -182,12 +165,18 @@ const childSeed = (seed: number, network: number): number =>
 /** Candidates in the order in which children take them. */
 function candidatesOf(
   { model }: TrainedNetwork,
-  { parent }: GrowthDraw,
-  { growth = {}, seed = 0 }: RungOptions,
-): Iterable<GrowthStep> {
-  return atRandom(
-    growthCandidates(solve(model), growth),
-    randomStream(seed, 'candidates', parent.network),
+  { parent, by }: GrowthDraw,
+  data: SampleSet,
+  options: RungOptions,
+): Promise<readonly GrowthStep[]> {
+  const { growth = {}, objectives = {}, seed = 0, store } = options
+  const { loss, output, runtime, session, signal } = options
+  const random = randomStream(seed, 'candidates', parent.network)
+  if (by === 'random')
+    return Promise.resolve([...atRandom(growthCandidates(model, growth), random)])
+  const measuring = { loss, output, runtime, session, signal }
+  return rankedOnce(parent, store, () =>
+    byGain(model, data, { ...measuring, growth, objectives, seed, random }),
   )
 }
 

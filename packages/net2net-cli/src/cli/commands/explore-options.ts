@@ -24,6 +24,9 @@ export interface ExploreOptions extends Omit<TrainOptions, 'metric'> {
   readonly rungs?: number
   readonly jobs?: number
   readonly follow?: string
+  readonly queue?: string
+  readonly queueName?: string
+  readonly commonFolder?: true
 }
 
 /** Options of `train` that mean the same here. */
@@ -106,6 +109,9 @@ export function exploreOptions(command: Command): Command {
       '--follow <dir>',
       "take every decision in the order of this exploration's journal: the same networks again",
     )
+    .option('--queue <url>', 'give the networks to workers over Redis: redis://HOST:PORT')
+    .option('--queue-name <name>', 'the queue, where workers listen to several')
+    .option('--common-folder', 'the workers see the output folder (net2net worker --folder)')
     .option('--resume', 'go on with the exploration in the output folder')
     .option('-o, --output <dir>', 'folder for networks, recipes, journal and report')
     .option('--force', 'replace the exploration in the output folder')

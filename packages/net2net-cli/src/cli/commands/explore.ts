@@ -1,14 +1,26 @@
 /** net2net explore: many networks that grow from one another, and the best of every size. */
+import { existsSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { decodeModel, Net2NetError, save } from 'net2net'
-import { type Entry, type Exploration, type ExplorationEvent, exploreWith } from 'net2net/exploring'
+import {
+  type Entry,
+  type Exploration,
+  type ExplorationEvent,
+  exploreWith,
+  type RungRunner,
+} from 'net2net/exploring'
 import { makeFolder, readWhole, writeWhole } from 'net2net/files'
 import { formatRecipe, formatTrainingRecipe } from 'net2net/recipe'
 import { nodeRuntime } from 'net2net/runtime'
 import { evaluate } from 'net2net/training'
 import { inputError, usageError } from '../../errors.ts'
-import { ExplorationFolder, sha256 } from '../../exploration/exploration-folder.ts'
+import {
+  ExplorationFolder,
+  explorationFiles,
+  sha256,
+} from '../../exploration/exploration-folder.ts'
 import { JournalFile, readJournal } from '../../exploration/journal-file.ts'
 import {
   bestFile,
@@ -17,11 +29,12 @@ import {
   frontRecord,
   trialRecord,
 } from '../../exploration/results.ts'
+import { defaultJobs, RungProcesses } from '../../exploration/rung-processes.ts'
 import type { ExplorationSettings } from '../../exploration/settings.ts'
 import { lockFolder } from '../../processes/folder-lock.ts'
+import { loadSubmitRungs } from '../../sweep/queue/load.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
 import { explorationData, trainOptionsOf } from '../explore/data.ts'
-import { defaultJobs, RungProcesses } from '../explore/rung-processes.ts'
 import { explorationView } from '../explore/view.ts'
 import { progress } from '../progress.ts'
 import { table } from '../table.ts'
@@ -51,19 +64,19 @@ async function run(io: Io, file: string, options: ExploreOptions): Promise<void>
   const unlock = lockFolder(output, 'an exploration')
   const view = explorationView(progress(io), { seconds, trials, steps })
   let journal: JournalFile | undefined
-  let processes: RungProcesses | undefined
+  let crew: Crew | undefined
   let hasMade = false
   try {
     if (resume) await mustBeSameSettings(folder, settings)
     else await begin(folder, settings, bytes)
     journal = await JournalFile.open(folder.file('journal'))
-    processes = new RungProcesses(output, settings)
+    crew = await crewOf(io, options, folder, settings, (note) => view.note(note))
     const { seed, rungs, randomShare, objectives } = settings
     const exploration = exploreWith(
       { seed, rungs, randomShare, objectives, budget: { seconds, trials, steps } },
       {
-        runner: processes,
-        jobs: options.jobs ?? defaultJobs(settings.training.threads),
+        runner: crew.runner,
+        jobs: options.jobs ?? crew.jobs,
         journal,
         follow: followed,
         signal: io.signal,
@@ -98,17 +111,55 @@ async function run(io: Io, file: string, options: ExploreOptions): Promise<void>
     )
   } finally {
     view.stop()
-    processes?.close()
+    await crew?.close()
     await journal?.close()
     unlock()
+  }
+}
+
+/** Who trains. */
+interface Crew {
+  readonly runner: RungRunner
+  /** How many networks train at a time, where nobody says it. */
+  readonly jobs: number
+  close(): Promise<void> | void
+}
+
+async function crewOf(
+  io: Io,
+  { queue, queueName, commonFolder }: ExploreOptions,
+  folder: ExplorationFolder,
+  settings: ExplorationSettings,
+  onNote: (note: string) => void,
+): Promise<Crew> {
+  if (queue !== undefined) {
+    const { submitRungs } = await loadSubmitRungs()
+    const submitted = await submitRungs(folder, settings, {
+      url: queue,
+      queue: queueName,
+      commonFolder: commonFolder === true,
+      signal: io.signal,
+      onNote,
+    })
+    return { runner: submitted, jobs: 4, close: () => submitted.close() }
+  }
+  const processes = new RungProcesses()
+  return {
+    runner: {
+      run: (job, options) => processes.run({ job, folder: folder.path, settings }, options),
+    },
+    jobs: defaultJobs(settings.training.threads),
+    close: () => processes.close(),
   }
 }
 
 /** @throws usage where there is something, and what to do with it was not said */
 async function mustBeFree(
   folder: ExplorationFolder,
-  { resume, force }: ExploreOptions,
+  { resume, force, queue, queueName, commonFolder }: ExploreOptions,
 ): Promise<void> {
+  if (queue === undefined && (queueName !== undefined || commonFolder))
+    throw usageError('--queue-name and --common-folder are for --queue.')
   const isThere = ExplorationFolder.isExploration(folder.path)
   if (resume && !isThere)
     throw usageError(`There is no exploration in ${folder.path} to go on with.`, {
@@ -119,7 +170,16 @@ async function mustBeFree(
       `${folder.path} has an exploration already; go on with --resume, or replace it with --force.`,
       { where: folder.path },
     )
+  const others = existsSync(folder.path) ? await readdir(folder.path) : []
+  if (!isThere && !force && others.some((name) => !leftBehind.includes(name)))
+    throw usageError(
+      `The folder ${folder.path} is not empty; choose another one, or say --force to use it.`,
+      { where: folder.path },
+    )
 }
+
+/** What an exploration leaves that was killed before it began. */
+const leftBehind: readonly string[] = [explorationFiles.start, 'networks', 'running.json']
 
 /** The network, and what decides the exploration; whatever does not fit fails here. */
 async function prepared(
@@ -163,7 +223,7 @@ async function begin(
   model: Uint8Array,
 ): Promise<void> {
   await folder.clear()
-  await writeWhole(folder.file('start'), model)
+  await writeWhole(folder.file('start'), model, { force: true })
   await folder.saveSettings(settings)
 }
 
@@ -173,13 +233,15 @@ async function mustBeSameSettings(
   settings: ExplorationSettings,
 ): Promise<void> {
   const before = await folder.readSettings()
-  const names = Object.keys(settings) as (keyof ExplorationSettings)[]
-  const other = names.find(
-    (name) => JSON.stringify(before[name]) !== JSON.stringify(settings[name]),
-  )
+  // Which samples are held back depends on the others.
+  const { data, ...others } = settings
+  const wanted = Object.entries({ ...others, data })
+  const known = new Map(Object.entries(before))
+  const [other] =
+    wanted.find(([name, value]) => JSON.stringify(known.get(name)) !== JSON.stringify(value)) ?? []
   if (other)
     throw usageError(
-      `The exploration in ${folder.path} has other settings (${other}: ${JSON.stringify(before[other])}).`,
+      `The exploration in ${folder.path} has other settings (${other}: ${JSON.stringify(known.get(other))}).`,
       { where: folder.path, hint: 'Give all options of that exploration again.' },
     )
 }

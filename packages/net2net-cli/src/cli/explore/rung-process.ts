@@ -1,43 +1,46 @@
-/** The child process that trains networks of an exploration, one after the other; see rung-processes.ts. */
+/** The child process that trains networks of an exploration, one after the other; see exploration/rung-processes.ts. */
 import type { Model } from 'net2net'
 import type { ArrayDataset } from 'net2net/data'
-import { type RungJob, type RungOutcome, type RungProgress, trainRung } from 'net2net/exploring'
+import { type NetworkStore, trainRung } from 'net2net/exploring'
 import { nodeRuntime } from 'net2net/runtime'
 import { inputError } from '../../errors.ts'
 import { ExplorationFolder, readStart } from '../../exploration/exploration-folder.ts'
-import type { ExplorationSettings } from '../../exploration/settings.ts'
+import type { RungEvent, RungTask } from '../../exploration/rung-processes.ts'
 import { serveParent } from '../../processes/child-process.ts'
 import { choicesOf, optimizerOf } from '../commands/train-options.ts'
 import { explorationData, trainOptionsOf } from './data.ts'
 
-export interface RungTask {
-  readonly job: RungJob
-  /** The exploration's folder. */
-  readonly folder: string
-  readonly settings: ExplorationSettings
-  /** In place of the data that the settings name. */
-  readonly data?: string | undefined
-}
-
-export type RungEvent = { readonly progress: RungProgress } | { readonly outcome: RungOutcome }
-
 /** What tasks of one exploration have in common. */
 interface Prepared {
   readonly key: string
+  readonly folder: ExplorationFolder
+  readonly store: NetworkStore
   readonly start: Model
   readonly train: ArrayDataset
   readonly validation: ArrayDataset
 }
 
 let prepared: Prepared | undefined
+/** Of the task that is being done. */
+let tell: ((event: RungEvent) => void) | undefined
 
 async function prepare(
-  { folder, settings, data }: RungTask,
+  { folder: path, settings, data }: RungTask,
   signal: AbortSignal,
 ): Promise<Prepared> {
-  const key = JSON.stringify([folder, settings, data])
+  const key = JSON.stringify([path, settings, data])
   if (prepared?.key === key) return prepared
-  const start = await readStart(new ExplorationFolder(folder), settings)
+  const folder = new ExplorationFolder(path)
+  const store: NetworkStore = {
+    read: (at) => folder.read(at),
+    write: (at, network) => folder.write(at, network),
+    readUnfinished: (at) => folder.readUnfinished(at),
+    writeUnfinished: async (at, network) => {
+      await folder.writeUnfinished(at, network)
+      tell?.({ unfinished: folder.rungFile(at, 'unfinished') })
+    },
+  }
+  const start = await readStart(folder, settings)
   const spec = data ?? settings.data.spec
   const loaded = await explorationData(
     start,
@@ -46,7 +49,7 @@ async function prepare(
   )
   if (loaded.fingerprint !== settings.data.fingerprint)
     throw inputError(`${spec} is not the data that the exploration began with.`, { where: spec })
-  prepared = { key, start, ...loaded }
+  prepared = { key, folder, store, start, ...loaded }
   return prepared
 }
 
@@ -57,10 +60,10 @@ async function work(
 ): Promise<void> {
   const { job, settings } = task
   const { seed, objectives, growth } = settings
-  const folder = new ExplorationFolder(task.folder)
-  const known = await folder.readOutcome(job)
+  const known = await new ExplorationFolder(task.folder).readOutcome(job)
   if (known) return onEvent({ outcome: known })
-  const { start, train, validation } = await prepare(task, signal)
+  const { folder, store, start, train, validation } = await prepare(task, signal)
+  tell = onEvent
   const options = trainOptionsOf(settings)
   let told = 0
   const outcome = await trainRung(job, start, train, {
@@ -73,7 +76,7 @@ async function work(
     seed,
     objectives,
     growth,
-    store: folder,
+    store,
     signal,
     onStep: ({ step, until, loss }) => {
       if (Date.now() - told < 250) return

@@ -13,6 +13,7 @@ export interface ExplorationView {
   begin(exploration: Exploration): void
   event(event: ExplorationEvent, exploration: Exploration): void
   progress(progress: RungProgress): void
+  note(text: string): void
   stop(): void
 }
 
@@ -53,6 +54,7 @@ export function explorationView(view: Progress, budget: Budget): ExplorationView
       running.set(title, task)
       task.update(made.step, `loss ${made.loss.toFixed(4)}`)
     },
+    note: (text) => view.line(text),
     stop() {
       view.stop()
     },

@@ -1,38 +1,53 @@
-/** Trains the networks of an exploration in processes of their own, which keep the data between jobs and may die without harm. */
+/** Trains networks of explorations in processes of their own, which keep the data between jobs and may die without harm. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { Net2NetError } from 'net2net'
-import type { RungJob, RungOutcome, RungRunner } from 'net2net/exploring'
-import { internalError } from '../../errors.ts'
-import type { ExplorationSettings } from '../../exploration/settings.ts'
-import { nodeArguments, programFile } from '../../package-files.ts'
-import { supervise } from '../../processes/child-process.ts'
-import type { RungEvent, RungTask } from './rung-process.ts'
+import type { RungJob, RungOutcome, RungProgress } from 'net2net/exploring'
+import { internalError } from '../errors.ts'
+import { nodeArguments, programFile } from '../package-files.ts'
+import { supervise } from '../processes/child-process.ts'
+import type { ExplorationSettings } from './settings.ts'
 
 /** As many as the cores carry. */
 export const defaultJobs = (threads: number): number =>
   Math.max(1, Math.floor(availableParallelism() / threads))
+
+/** What a process is asked to do. */
+export interface RungTask {
+  readonly job: RungJob
+  /** The exploration's folder. */
+  readonly folder: string
+  readonly settings: ExplorationSettings
+  /** In place of the data that the settings name. */
+  readonly data?: string | undefined
+}
+
+export type RungEvent =
+  | { readonly progress: RungProgress }
+  | { readonly outcome: RungOutcome }
+  /** A file that was written in the middle of a rung. */
+  | { readonly unfinished: string }
+
+export interface RungRunOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress: (progress: RungProgress) => void
+  readonly onUnfinished?: (file: string) => void
+}
 
 /** A process that dies on a job may be short of memory: another tries, but not for ever. */
 const maxAttempts = 3
 
 class Crash extends Error {}
 
-export class RungProcesses implements RungRunner {
-  readonly #folder: string
-  readonly #settings: ExplorationSettings
+export class RungProcesses {
   readonly #idle: ChildProcess[] = []
   readonly #all = new Set<ChildProcess>()
 
-  constructor(folder: string, settings: ExplorationSettings) {
-    this.#folder = folder
-    this.#settings = settings
-  }
-
-  async run(job: RungJob, options: Parameters<RungRunner['run']>[1]): Promise<RungOutcome> {
+  /** @throws Net2NetError as the training; interrupted where the signal said so */
+  async run(task: RungTask, options: RungRunOptions): Promise<RungOutcome> {
     for (let attempt = 1; ; attempt++)
       try {
-        return await this.#try(job, options)
+        return await this.#try(task, options)
       } catch (error) {
         if (!(error instanceof Crash)) throw error
         if (attempt === maxAttempts) return { kind: 'failed', message: error.message }
@@ -40,19 +55,19 @@ export class RungProcesses implements RungRunner {
   }
 
   async #try(
-    job: RungJob,
-    { signal, onProgress }: Parameters<RungRunner['run']>[1],
+    task: RungTask,
+    { signal, onProgress, onUnfinished }: RungRunOptions,
   ): Promise<RungOutcome> {
     const interrupted = () => new Net2NetError('interrupted', 'The training was interrupted.')
-    if (signal.aborted) throw interrupted()
+    if (signal?.aborted) throw interrupted()
     const child = this.#idle.pop() ?? this.#start()
-    const task: RungTask = { job, folder: this.#folder, settings: this.#settings }
     let outcome: RungOutcome | undefined
     try {
       await supervise<RungTask, RungEvent>(child, task, {
         signal,
         onEvent: (event) => {
           if ('progress' in event) onProgress(event.progress)
+          else if ('unfinished' in event) onUnfinished?.(event.unfinished)
           else outcome = event.outcome
         },
         interrupted,
@@ -79,7 +94,7 @@ export class RungProcesses implements RungRunner {
     return child
   }
 
-  /** Lets go of the processes: those that do nothing end at once. */
+  /** Lets go of the processes: they end at once. */
   close(): void {
     for (const child of this.#all) if (child.connected) child.disconnect()
   }
