@@ -9,8 +9,9 @@ import {
   teacherName,
 } from '../runs/run-record.ts'
 import { architectures } from './architecture.ts'
-import { type Chart, epochChart, grows, legendMark, stepChart } from './charts.ts'
+import { epochChart, grows, legendMark, stepChart } from './charts.ts'
 import { escapeHtml, page } from './html.ts'
+import { figure, section } from './parts.ts'
 import { answer, isExperiment, question } from './sentences.ts'
 import { costTable, lossTable } from './tables.ts'
 
@@ -67,21 +68,6 @@ export async function reportHtml(runs: readonly RunRecord[]): Promise<string> {
     section('How it was run', '', facts(runs)),
   ].join('\n')
   return page(title, body)
-}
-
-function section(title: string, note: string, content: string): string {
-  const remark = note === '' ? '' : `<p class="note">${escapeHtml(note)}</p>`
-  return `<section><h2>${escapeHtml(title)}</h2>${remark}${content}</section>`
-}
-
-/** Vega's own labels inside the drawing are for its interactive view: one label for the whole. */
-function figure({ title, description, svg }: Chart, caption = title): string {
-  const bare = svg
-    .replace(/ (aria-[a-z]+|role)="[^"]*"/g, '')
-    .replace(/ width="[\d.]+" height="[\d.]+" viewBox/, ' viewBox')
-    .replace('<svg ', `<svg role="img" aria-label="${escapeHtml(description)}" `)
-  const heading = caption === '' ? '' : `<figcaption>${escapeHtml(caption)}</figcaption>`
-  return `<figure class="chart">${heading}<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(title)}">${bare}</div></figure>`
 }
 
 function legend(runs: readonly RunRecord[]): string {
