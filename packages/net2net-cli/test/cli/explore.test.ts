@@ -63,6 +63,8 @@ test('recipes replay the growth of a network, alone and in a training', async ()
   expect(equal).toBe(true)
   const output = join(folder, 'trained')
   const recipe = join(whole, grown.trainingRecipe!)
+  // Six batches in each.
+  const epochs = String(Math.ceil(grown.steps / 6) + 1)
   const flags = [
     '--data',
     table,
