@@ -74,7 +74,7 @@ test('recipes replay the growth of a network, alone and in a training', async ()
     '--threads',
     '1',
     '--epochs',
-    '200',
+    epochs,
   ]
   const trained = await net2net([
     'train',
