@@ -32,7 +32,7 @@ export const libraryPart: Part = {
     ['passes', 'autodiff', 'growth'],
     ['training', 'check', 'bridges'],
     ['measuring'],
-    ['growing', 'checkpoints'],
+    ['growing', 'checkpoints', 'logs'],
     ['exploring', 'recipe', 'index.browser', 'index.model'],
     ['index'],
   ],

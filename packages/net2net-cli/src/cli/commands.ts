@@ -19,6 +19,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/inspect.ts')).inspect,
   },
   {
+    name: 'rank',
+    summary: 'say which growth pays: what each would lower the loss, per parameter',
+    load: async () => (await import('./commands/rank.ts')).rank,
+  },
+  {
     name: 'widen',
     summary: 'give layers more units without changing what the model computes',
     load: async () => (await import('./commands/widen.ts')).widen,

@@ -161,7 +161,7 @@ const starts = {
   random: 'random numbers',
   mean: 'the mean of the old ones',
   copy: 'those of an old one',
-  values: 'by the gradient',
+  values: 'as measured',
 }
 
 /** What the entries of added units begin with. */

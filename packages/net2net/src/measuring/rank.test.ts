@@ -86,6 +86,7 @@ test('the gains of linear units are the squared singular values of the gradient 
     loss: 'mse',
     factor: 1.75,
     turns: 12,
+    growths: ['widen'],
   })
   expect(best!.step).toEqual({ widen: { first: 7 } })
   best!.unitGains!.forEach((gain, k) => {

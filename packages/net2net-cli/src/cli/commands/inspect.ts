@@ -43,7 +43,7 @@ function layersText({ layers }: Report): string {
     width ?? '?',
     widen === true ? 'yes' : 'no',
     deepen === true ? 'yes' : 'no',
-    group.filter((member) => member !== name).join(', '),
+    someOf(group.filter((member) => member !== name)),
   ])
   const reasons = layers.flatMap(({ name, widen, deepen }) => [
     ...(widen === true ? [] : [`${name} cannot be widened: ${widen}`]),
@@ -54,6 +54,13 @@ function layersText({ layers }: Report): string {
     ...(reasons.length > 0 ? ['', ...reasons] : []),
   ].join('\n')
 }
+
+/** The steps of a recurrent network are layers of one group: all their names would hide the table. */
+const MOST_NAMES = 8
+const someOf = (names: readonly string[]): string =>
+  names.length <= MOST_NAMES
+    ? names.join(', ')
+    : `${names.slice(0, MOST_NAMES - 1).join(', ')} and ${names.length - MOST_NAMES + 1} more`
 
 function attentionsText({ attentions }: Report): string {
   if (attentions.length === 0) return ''
@@ -80,11 +87,7 @@ function attentionsText({ attentions }: Report): string {
 }
 
 function parametersText({ trainable, untrained }: Report): string {
-  const rows = trainable.map(({ name, shape, readBy }) => [
-    name,
-    shape.join(' × '),
-    readBy.join(', '),
-  ])
+  const rows = trainable.map(({ name, shape, readBy }) => [name, shape.join(' × '), someOf(readBy)])
   return [
     ...(rows.length > 0 ? ['', '', table(['parameter', 'shape', 'read by'], rows)] : []),
     ...(untrained.length > 0 ? [''] : []),

@@ -2,7 +2,7 @@
 import { refusedError, usageError } from '../../errors.ts'
 import { type AxisMap, sizeWith } from '../growth-plan.ts'
 import type { Solution } from '../solve/index.ts'
-import { type AddedWidth, addedWidth } from './added-width.ts'
+import { type AddedWidth, addedWidth, joinedWidth } from './added-width.ts'
 import { Projection } from './project.ts'
 import { inOrder, type SizedAxis, sizedAxes } from './sized-axes.ts'
 
@@ -34,15 +34,16 @@ export function chooseSizes(solution: Solution, widths: Widths): Sizes {
   const names = inOrder(Object.keys(widths))
   if (names.length === 0) throw usageError('No layer to widen was given.')
   let sizes: Sizes = new Map()
+  const added = new AddedWidths(solution)
   const exact: [SizedAxis, number][] = []
   for (const name of names)
     for (const sized of sizedAxes(solution, name)) {
       const target = parseWidth(widths[name]!, sized.label)
-      sizes = new Map([...sizes, ...growAxis(new AxisWidth(solution, sized, sizes), target)])
+      sizes = new Map([...sizes, ...growAxis(new AxisWidth(solution, sized, sizes, added), target)])
       if ('width' in target) exact.push([sized, target.width])
     }
   for (const [sized, width] of exact) {
-    const found = new AxisWidth(solution, sized, sizes).width
+    const found = new AxisWidth(solution, sized, sizes, added).width
     if (found !== width)
       throw usageError(
         `${sized.label} cannot have ${sized.says(width)}: it grows together with a layer that takes it to ${found}.`,
@@ -80,6 +81,39 @@ interface Candidate {
   readonly addable?: () => AddedWidth | { readonly reason: string }
 }
 
+/** Widths of added units that are chosen together. */
+class AddedWidths {
+  readonly #solution: Solution
+  readonly #streams = new Map<number, AddedWidth | { readonly reason: string }>()
+
+  constructor(solution: Solution) {
+    this.#solution = solution
+  }
+
+  /** Can units be added to a variable? Whatever their number is, the answer is the same. */
+  of(variable: number, from: number): AddedWidth | { readonly reason: string } {
+    const known = this.#streams.get(variable)
+    const found = known ?? addedWidth(this.#solution, variable, from, from + 1)
+    this.#streams.set(variable, found)
+    return found
+  }
+
+  /** The same beside variables of which the sizes are chosen: those that get added units. */
+  beside(variable: number, from: number, sizes: Sizes): AddedWidth | { readonly reason: string } {
+    const { axes, groups } = this.#solution
+    let all = this.of(variable, from)
+    for (const [other, size] of sizes) {
+      const before = axes.sizeOfVariable(other)
+      if (typeof before !== 'number' || other === variable) continue
+      if (groups.balanced(other) === undefined || size % before === 0) continue
+      const found = this.of(other, before)
+      if (!('parameters' in found) || !('parameters' in all)) return all
+      all = joinedWidth(all, found)
+    }
+    return all
+  }
+}
+
 /** The size of an axis (the width of a layer), as a function of the sizes of its variables. */
 class AxisWidth {
   readonly label: string
@@ -94,12 +128,7 @@ class AxisWidth {
   readonly balanced: string | undefined
   readonly #map: AxisMap
 
-  readonly #solution: Solution
-  readonly #sizes: Sizes
-
-  constructor(solution: Solution, sized: SizedAxis, sizes: Sizes) {
-    this.#solution = solution
-    this.#sizes = sizes
+  constructor(solution: Solution, sized: SizedAxis, sizes: Sizes, added: AddedWidths) {
     const { axes, groups } = solution
     const { axis, label, last, refusal, says, size } = sized
     this.label = label
@@ -114,7 +143,7 @@ class AxisWidth {
       const from = known ?? axes.sizeOfVariable(variable)
       if (typeof from !== 'number') return []
       if (groups.balanced(variable) === undefined) return [{ variable, from, step: 1 }]
-      const addable = () => addedWidth(solution, variable, from, from + 1)
+      const addable = () => added.beside(variable, from, sizes)
       return [{ variable, from, step: from, addable }]
     })
     this.balanced = this.candidates
@@ -153,15 +182,6 @@ class AxisWidth {
     return sizeWith(this.#map, (id) => {
       const variable = Number(id)
       return sizes.get(variable) ?? this.current.get(variable)!
-    })
-  }
-
-  /** Whether units are added to another group already: what they hold is followed for one group in a plan. */
-  get isSecond(): boolean {
-    const { axes, groups } = this.#solution
-    return [...this.#sizes].some(([variable, size]) => {
-      const from = axes.sizeOfVariable(variable)
-      return groups.balanced(variable) !== undefined && typeof from === 'number' && size % from > 0
     })
   }
 
@@ -214,7 +234,7 @@ const oneVariable: Strategy = (layer, target, wanted) => {
     const sizes = new Map([[candidate.variable, layer.smallest(candidate, wanted)]])
     const isExact = layer.with(sizes) === wanted
     const others = isExact ? undefined : layer.added(candidate, wanted)
-    if (others && !('factor' in target && layer.isSecond)) return others
+    if (others) return others
     if ('factor' in target || isExact) return sizes
   }
   return undefined

@@ -21,8 +21,16 @@ import { fixSizes } from '../helpers/axis-elements.ts'
 import { broadcastShape, sumTo } from '../helpers/broadcast.ts'
 import { productOf } from '../helpers/dims.ts'
 import { isStatic, MAX_ELEMENTS, numbers, unknownShape } from '../helpers/elements.ts'
-import { cannotDifferentiate, ints, knownShape, reshape } from '../helpers/emission.ts'
-import { gradientOf, inferView } from '../helpers/formula.ts'
+import {
+  ints,
+  knownShape,
+  range,
+  reduce,
+  reshape,
+  shapeOf,
+  unsqueeze,
+} from '../helpers/emission.ts'
+import { type Backward, gradientOf, inferView } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
 
 const REPEATS = 'repeats it so many times'
@@ -75,6 +83,28 @@ function expandedAxes(context: AxesContext): readonly Axis[] {
     if (!isOne) context.sizeElement(1, entry, axes[own]!)
     return axes[own]!
   })
+}
+
+/** The same for repetitions r that only the run knows: a reshaping to [r₀, d₀, r₁, d₁, …] that it finds out. */
+function summedRepetitions(context: Backward): string {
+  const rank = knownShape(context, context.input(0)).length
+  const pairs = context.op(
+    'Concat',
+    [
+      unsqueeze(context, context.input(1), [1]),
+      unsqueeze(context, shapeOf(context, context.input(0)), [1]),
+    ],
+    { axis: 1 },
+  )
+  const sizes = context.op('Reshape', [pairs, ints(context, [-1])])
+  const apart = context.op('Reshape', [context.g, sizes])
+  return reduce(
+    context,
+    'Sum',
+    apart,
+    range(rank).map((k) => 2 * k),
+    false,
+  )
 }
 
 export const expansions: readonly Operator[] = [
@@ -131,7 +161,7 @@ export const expansions: readonly Operator[] = [
       const x = context.input(0)
       const shape = knownShape(context, x)
       const repeats = numbers(inferView(context), 1)
-      if (!repeats) throw cannotDifferentiate(context, 'its repetitions are only known to the run')
+      if (!repeats) return summedRepetitions(context)
       // [r₀, d₀, r₁, d₁, …], summed over the repetitions; axes that are not repeated stay whole.
       const repeated = shape.map((_, k) => repeats[k] !== 1)
       if (!repeated.includes(true)) return context.g
