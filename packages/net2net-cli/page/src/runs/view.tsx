@@ -5,6 +5,7 @@ import { Chart } from '../ui/chart.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
 import { percent, plural } from '../ui/format.ts'
 import type { Line } from '../ui/line.ts'
+import { Explorations } from './explorations.tsx'
 import { letterOf, RunLetter } from './letter.tsx'
 import {
   available,
@@ -42,6 +43,7 @@ export function RunsView() {
       <h1 class="unseen">Runs</h1>
       <section class="train-settings" aria-label="Runs in the folder">
         <RunList />
+        <Explorations />
         <StartForm />
       </section>
       <div class="train-main runs-main">
