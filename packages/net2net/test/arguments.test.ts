@@ -10,6 +10,7 @@ import * as growing from '../src/growing/index.ts'
 import * as modelEntry from '../src/index.model.ts'
 import * as net2net from '../src/index.ts'
 import * as layers from '../src/layers/index.ts'
+import * as logs from '../src/logs/index.ts'
 import * as recipe from '../src/recipe/index.ts'
 import * as runtime from '../src/runtime/index.ts'
 import * as tensorEntry from '../src/tensor/index.ts'
@@ -144,7 +145,7 @@ const unknownOptions: readonly (readonly [name: string, args: readonly unknown[]
     [
       'trainGrowing',
       [model, [], { loss, optimizer: sgd, stages: [], patience: 1 }],
-      'options has no option "patience"; it has freeze, trainOnly, clipNorm, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, checkpoint, resume, loss, optimizer, stages.',
+      'options has no option "patience"; it has freeze, trainOnly, clipNorm, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, onValidation, checkpoint, resume, loss, optimizer, stages.',
     ],
     [
       'planStep',
@@ -269,6 +270,8 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     extend: [model, { outputs: { y: '+1' } }, options()],
     repeat: [blocks, ['up'], options()],
     shrink: [model, ['a']],
+    lora: [model, ['a'], options()],
+    mergeAdapters: [model, options()],
     describePlan: [plan],
     encodeModel: [model],
     grow: [model, [step], options()],
@@ -282,6 +285,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     planKernels: [net2net.solve(images), { c: 3 }, options()],
     planRepeat: [net2net.solve(blocks), ['up'], options()],
     planShrink: [net2net.solve(model), ['a']],
+    planLora: [net2net.solve(model), ['a'], options()],
     planStep: [model, step, options()],
     planWiden: [model, { a: 6 }, options()],
     save: [model, text, options()],
@@ -382,7 +386,9 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     focal: [options()],
     huber: [options()],
     klDivergence: [options()],
+    adafactor: [options()],
     lion: [options()],
+    muon: [options()],
     lossOf: [loss],
     meanAbsolute: [],
     meanAbsoluteError: [],
@@ -420,6 +426,10 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     fingerprintOf: [{}],
     readCheckpoint: [text],
     writeCheckpoint: [text, options({ fingerprint: text, state })],
+  },
+  'net2net/logs': {
+    stepLog: ['steps.csv', options()],
+    tensorBoardLog: [text, options()],
   },
   'net2net/recipe': {
     formatRecipe: [{ steps: [] }, text],
@@ -479,6 +489,7 @@ const publicEntries: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   'net2net/training': training,
   'net2net/growing': growing,
   'net2net/checkpoints': checkpoints,
+  'net2net/logs': logs,
   'net2net/recipe': recipe,
   'net2net/files': files,
   'net2net/bridges': bridges,

@@ -1,6 +1,6 @@
 /** The data that a model is trained or evaluated on. */
 import type { Model } from 'net2net'
-import { type LoadedData, loadData } from 'net2net/data'
+import { type ArrayDataset, type LoadedData, loadData, split } from 'net2net/data'
 import { classesOf, columnsOf, requiredInputs } from 'net2net/model'
 import {
   focal,
@@ -52,4 +52,33 @@ export function loadFor(
     classes: classesOf(model),
     columns: columnsOf(model),
   })
+}
+
+export interface TrainingDataOptions extends ModelDataOptions {
+  /** Share of the data that is held back; undefined where nothing was asked for. */
+  readonly validation?: number | undefined
+  /** Decides which samples are held back. */
+  readonly seed: number
+  readonly onNote?: (note: string) => void
+}
+
+/** What is held back where nobody says how much. */
+export const heldBack = 0.1
+
+/** What a model is trained on, and what it is validated on: the data's test part, or a share that is held back. */
+export async function trainingData(
+  model: Model,
+  spec: string,
+  { validation: share, seed, onNote, ...options }: TrainingDataOptions,
+): Promise<{ readonly train: ArrayDataset; readonly validation?: ArrayDataset }> {
+  const loaded = await loadFor(model, spec, options)
+  if (loaded.test) {
+    if (share !== undefined)
+      onNote?.(`--validation ${share} is not used: ${spec} has a test part, which serves instead.`)
+    return { train: loaded.train, validation: loaded.test }
+  }
+  const parts = split(loaded.train, share ?? heldBack, seed)
+  return parts.test.length > 0 && parts.train.length > 0
+    ? { train: parts.train, validation: parts.test }
+    : { train: loaded.train }
 }

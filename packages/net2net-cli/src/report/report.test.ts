@@ -55,6 +55,37 @@ describe('the report', () => {
     expect(cells).toEqual(['0.0356', '0.0271', '0.0274', '95.00%', '0.0271', '0.0274', '0.0270']) // prettier-ignore
   })
 
+  it('shows how good a network is on what it did not learn, with names as text', async () => {
+    const evaluation = {
+      metrics: {
+        accuracy: { value: 0.75, low: 0.3, high: 0.954321, interval: 'wilson' },
+        auc: { value: Number.NaN },
+      },
+      perClass: [
+        { class: 'a<b', precision: 1, recall: 0.5, f1: 2 / 3, support: 2 },
+        { class: 'c', precision: 2 / 3, recall: 1, f1: 0.8, support: 2 },
+      ],
+      confusion: [
+        [1, 1],
+        [0, 2],
+      ],
+    } as const
+    const evaluated = { ...arm('model', [0.5]), evaluation }
+    const html = await reportHtml([{ ...run(0), arms: [evaluated] }])
+    const section = html.split('On the validation data')[1]!.split('</section>')[0]!
+    const cells = [...section.matchAll(/<(?:td|th scope="row")[^>]*>([^<]*)/g)].map(
+      ([, text]) => text,
+    )
+    expect(cells).toEqual(
+      [
+        ['accuracy', '0.75', '0.3&#160;to 0.9543', 'Wilson', 'auc', '–', '–', ''],
+        ['a&lt;b', '1', '0.5', '0.6667', '2', 'c', '0.6667', '1', '0.8', '2'],
+        ['a&lt;b', '1', '1', 'c', '0', '2'],
+      ].flat(),
+    )
+    expect(await reportHtml([run(0)])).not.toContain('On the validation data')
+  })
+
   it('draws curves as SVG with a text for whoever cannot see them, told apart by dash too', async () => {
     const html = await reportHtml([run(0)])
     expect(html.match(/<figure class="chart">/g)).toHaveLength(3)

@@ -4,12 +4,14 @@ import {
   armNames,
   armsCalled,
   armTitle,
+  type EvaluationRecord,
   isValidated,
   type RunRecord,
   teacherName,
 } from '../runs/run-record.ts'
 import { architectures } from './architecture.ts'
 import { type Chart, epochChart, grows, legendMark, stepChart } from './charts.ts'
+import { evaluationTables } from './evaluation.ts'
 import { escapeHtml, page } from './html.ts'
 import { answer, isExperiment, question } from './sentences.ts'
 import { costTable, lossTable } from './tables.ts'
@@ -55,6 +57,7 @@ export async function reportHtml(runs: readonly RunRecord[]): Promise<string> {
             : '',
           legend(runs) + charts.map((chart) => figure(chart)).join(''),
         ),
+    ...evaluations(runs),
     steps === undefined
       ? ''
       : section(
@@ -68,6 +71,36 @@ export async function reportHtml(runs: readonly RunRecord[]): Promise<string> {
   ].join('\n')
   return page(title, body)
 }
+
+/** How good each trained network is on the data that it did not learn. */
+const evaluations = (runs: readonly RunRecord[]): readonly string[] =>
+  runs.flatMap((run) =>
+    run.arms.flatMap(({ name, evaluation }) =>
+      evaluation
+        ? [
+            section(
+              `On the validation data: ${runs.length === 1 ? armTitle(name) : `${run.name}, ${armTitle(name)}`}`,
+              '',
+              evaluationTables(evaluation),
+            ),
+          ]
+        : [],
+    ),
+  )
+
+/** The evaluation of one model as a page. */
+export const evaluationHtml = (
+  evaluation: EvaluationRecord,
+  { title, facts: about }: { readonly title: string; readonly facts: RunRecord['facts'] },
+): string =>
+  page(
+    title,
+    [
+      `<h1>${escapeHtml(title)}</h1>`,
+      section('Metrics', '', evaluationTables(evaluation)),
+      section('How it was measured', '', listOf(about)),
+    ].join('\n'),
+  )
 
 function section(title: string, note: string, content: string): string {
   const remark = note === '' ? '' : `<p class="note">${escapeHtml(note)}</p>`
@@ -111,14 +144,15 @@ function architectureSection(runs: readonly RunRecord[]): string {
 
 function facts(runs: readonly RunRecord[]): string {
   const lists = runs.map((run) => {
-    const rows = [
-      ['Run', run.name] as const,
-      ['Seed', String(run.seed)] as const,
-      ...run.facts,
-    ].map(
-      ([name, value]) => `<dt>${escapeHtml(name)}</dt><dd><code>${escapeHtml(value)}</code></dd>`,
-    )
-    return `<dl>${rows.join('')}</dl>`
+    const rows = [['Run', run.name], ['Seed', String(run.seed)], ...run.facts] as const
+    return listOf(rows)
   })
   return lists.join('')
+}
+
+const listOf = (rows: RunRecord['facts']): string => {
+  const entries = rows.map(
+    ([name, value]) => `<dt>${escapeHtml(name)}</dt><dd><code>${escapeHtml(value)}</code></dd>`,
+  )
+  return `<dl>${entries.join('')}</dl>`
 }

@@ -1,10 +1,11 @@
 /** Adds nodes to a graph under construction, and knows the shape of everything it adds. */
 import { type AttributeLike, attributes } from '../model/attributes.ts'
-import type { GraphBuilder } from '../model/builder.ts'
+import { GraphBuilder, tensorDeclaration } from '../model/builder.ts'
 import { expressionKey } from '../model/common-subexpressions.ts'
-import type { Node } from '../model/model.ts'
+import type { Graph, Node } from '../model/model.ts'
 import type { EmitOptions, Emitter, Target, ValueHints } from '../operators/contract/gradient.ts'
 import type { ValueInfo } from '../operators/contract/infer.ts'
+import { copyTo } from '../operators/helpers/emission.ts'
 import { inferNode } from '../operators/inference.ts'
 import { byteLengthOf } from '../tensor/dtype.ts'
 import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
@@ -23,6 +24,8 @@ export class GraphEmitter implements Emitter {
   readonly #hints = new Map<string, ValueHints>()
   readonly #constants = new Map<string, string>()
   readonly #expressions = new Map<string, readonly string[]>()
+  /** Name of a size → the first value that was declared to have it along axis 0. */
+  readonly #batches = new Map<string, string>()
 
   /** `infos`: what is known of the values that `builder` already holds. */
   constructor(
@@ -48,6 +51,9 @@ export class GraphEmitter implements Emitter {
   ): readonly string[] {
     const { domain = '', outputs: count = 1 } = options
     const attributeMap = attributes(entries)
+    const batch = domain === '' && opType === 'Shape' ? this.#batchOf(inputs[0]!) : undefined
+    if (batch !== undefined && batch !== inputs[0] && entries.start === 0 && entries.end === 1)
+      return this.emit(opType, [batch], entries, options)
     const key = expressionKey(opType, domain, inputs, attributeMap, count)
     const known = key === undefined ? undefined : this.#expressions.get(key)
     if (known) return known
@@ -58,6 +64,12 @@ export class GraphEmitter implements Emitter {
       options.infos,
     )
     return outputs
+  }
+
+  /** The first value whose size along axis 0 is called like that of this one: its size is looked up once for all. */
+  #batchOf(value: string): string | undefined {
+    const size = this.#infos.get(value)?.shape?.[0]
+    return typeof size === 'string' ? this.#batches.get(size) : undefined
   }
 
   op(
@@ -95,6 +107,33 @@ export class GraphEmitter implements Emitter {
     return this.#infos.get(name) ?? {}
   }
 
+  /** See `GradientContext`. No name in it is one of this graph, as the standard demands. */
+  subgraph(
+    inputs: readonly ValueInfo[],
+    build: (emitter: GraphEmitter, inputs: readonly string[]) => readonly string[],
+  ): Graph {
+    const builder = new GraphBuilder(undefined, this.builder.names)
+    const inner = new GraphEmitter(builder, this.#infos, this.opset, this.target)
+    const names = inputs.map((info) => {
+      const name = this.builder.names.fresh('entry')
+      builder.declare(tensorDeclaration(name, info.dtype, info.shape))
+      inner.declare(name, info)
+      return name
+    })
+    const outputs = build(inner, names)
+    const produced = new Set(builder.graph().nodes.flatMap((node) => node.outputs))
+    for (const value of outputs) {
+      // Values from outside, inputs and second uses are copied: outputs are computed inside, each once.
+      const isOwn = produced.delete(value)
+      const name = isOwn ? value : builder.names.fresh('copy')
+      if (!isOwn) inner.append(copyTo(name, value))
+      const { dtype, shape } = inner.info(value)
+      builder.output(name, dtype, shape)
+    }
+    for (const domain of inner.domains) this.domains.add(domain)
+    return builder.graph('body')
+  }
+
   hint(name: string, hints: ValueHints): void {
     this.#hints.set(name, hints)
   }
@@ -105,6 +144,8 @@ export class GraphEmitter implements Emitter {
 
   /** States what is known of a value that was added to the builder directly. */
   declare(name: string, info: ValueInfo): void {
+    const size = info.shape?.[0]
+    if (typeof size === 'string' && !this.#batches.has(size)) this.#batches.set(size, name)
     this.#infos.set(name, info)
   }
 }

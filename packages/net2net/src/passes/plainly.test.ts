@@ -1,69 +1,12 @@
 /** What exporters write in roundabout ways computes the same when it is written plainly. */
 import { describe, expect, test } from 'vitest'
+import { draw, modelWith, node, operators, run } from '../../testing/plain-forms.ts'
 import { inspect } from '../growth/index.ts'
-import { type AttributeLike, attributes } from '../model/attributes.ts'
-import type { Model, Node, Shape } from '../model/model.ts'
+import type { Node } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
-import { randomStream } from '../tensor/random.ts'
-import { float32, int64, type Tensor } from '../tensor/tensor.ts'
+import { float32, int64 } from '../tensor/tensor.ts'
 import { plainly } from './plainly.ts'
-
-const node = (
-  opType: string,
-  inputs: readonly string[],
-  outputs: readonly string[],
-  given: Record<string, AttributeLike> = {},
-): Node => ({
-  name: outputs[0]!,
-  opType,
-  domain: '',
-  inputs,
-  outputs,
-  attributes: attributes(given),
-})
-
-function modelWith(
-  nodes: readonly Node[],
-  constants: Readonly<Record<string, Tensor>>,
-  { shape = [2, 12, 3], outputs = ['y'], opset = 18 } = {} as {
-    shape?: Shape
-    outputs?: readonly string[]
-    opset?: number
-  },
-): Model {
-  const float = (name: string, dims: Shape | undefined) =>
-    ({ name, type: { kind: 'tensor', dtype: 'float32', shape: dims } }) as const
-  return {
-    irVersion: 8,
-    opsets: new Map([['', opset]]),
-    metadata: new Map(),
-    graph: {
-      name: 'g',
-      nodes,
-      inputs: [float('x', shape)],
-      outputs: outputs.map((name) => float(name, undefined)),
-      values: [],
-      initializers: new Map(Object.entries(constants).map(([name, tensor]) => [name, { tensor }])),
-    },
-  }
-}
-
-const draw = randomStream(7, 'plain')
-async function run(model: Model, dims: readonly number[]): Promise<readonly number[][]> {
-  const session = await nodeRuntime.createSession(encodeModel(model))
-  const values = Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => draw.normal())
-  const results = await session.run({ x: float32(dims, values) })
-  await session.release()
-  const again = await nodeRuntime.createSession(encodeModel(plainly(model)))
-  const plain = await again.run({ x: float32(dims, values) })
-  await again.release()
-  const numbers = (tensors: typeof results) =>
-    Object.values(tensors).map(({ dims, data }) => [...dims, ...Array.from(data as Float32Array)])
-  expect(numbers(plain)).toEqual(numbers(results))
-  return numbers(results)
-}
-const operators = (model: Model) => plainly(model).graph.nodes.map(({ opType }) => opType)
 
 describe('sequences', () => {
   const last = { last: int64([-1], []), one: int64([1], []) }

@@ -1,7 +1,9 @@
 /** net2net evaluate: how good a model is on data. */
+import { basename } from 'node:path'
 import { type Command, Option } from 'commander'
 import { load } from 'net2net'
 import { isTable } from 'net2net/data'
+import { refuseExisting, writeWhole } from 'net2net/files'
 import { type Device, nodeRuntime } from 'net2net/runtime'
 import {
   type Evaluation,
@@ -12,10 +14,11 @@ import {
   storedLoss,
 } from 'net2net/training'
 import { usageError } from '../../errors.ts'
+import { evaluationHtml } from '../../report/report.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
 import { loadFor, lossAlong } from '../model-data.ts'
 import { integer, list, parallel, seed } from '../options.ts'
-import { progress } from '../progress.ts'
+import { measuredText, progress } from '../progress.ts'
 import { table } from '../table.ts'
 
 interface Options {
@@ -28,6 +31,8 @@ interface Options {
   readonly device: Device
   readonly threads?: number
   readonly seed: number
+  readonly report?: string
+  readonly force?: true
   readonly json?: true
 }
 
@@ -55,6 +60,8 @@ export const evaluate: CliCommand = {
       .addOption(new Option('--device <name>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
       .option('--threads <n>', 'threads of ONNX Runtime', parallel)
       .option('--seed <n>', 'seed of the resamples that intervals are computed from', seed, 0)
+      .option('--report <file>', 'also write the metrics and tables as a page (.html)')
+      .option('--force', 'replace the report if it exists')
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',
@@ -77,6 +84,8 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   if (spec === undefined) throw usageError('On what? Give the data with --data.')
   if (target !== undefined && !isTable(spec))
     throw usageError('--target is for .csv files and other tables.')
+  const { report, force = false } = options
+  if (report !== undefined) await refuseExisting(report, force)
   const model = await load(file)
   const loss = options.loss ?? storedLoss(model)
   if (!loss)
@@ -85,7 +94,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   const { train, test } = await loadFor(model, spec, { loss, target, signal: io.signal })
   const samples = test ?? train
   const view = progress(io)
-  const task = view.task('evaluating', samples.length)
+  const task = view.task('evaluating', samples.length, { unit: 'samples' })
   try {
     const result = await evaluateWith(model, samples, {
       runtime: nodeRuntime,
@@ -95,16 +104,48 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       seed: options.seed,
       signal: io.signal,
       session: { device: options.device, threads: options.threads },
-      onProgress: (done) => task.update(done),
+      onProgress: (done, { loss: mean, accuracy }) =>
+        task.update(done, measuredText(mean, accuracy)),
     })
     const { accuracy: _, ...rest } = result
     const value = { model: file, data: spec, samples: samples.length, lossName: loss, ...rest }
     task.stop()
     view.stop()
-    printResult(io, json, value, evaluationText(result, samples.length, loss))
+    if (report !== undefined) await writeWhole(report, pageOf(value), { force })
+    const written = report === undefined ? '' : `\n\nReport: ${report}`
+    printResult(io, json, value, `${evaluationText(result, samples.length, loss)}${written}`)
   } finally {
     view.stop()
   }
+}
+
+/** The evaluation as a page. */
+function pageOf({
+  model,
+  data,
+  samples,
+  lossName,
+  metrics = {},
+  perClass,
+  confusion,
+}: Omit<Evaluation, 'accuracy'> & {
+  readonly model: string
+  readonly data: string
+  readonly samples: number
+  readonly lossName: string
+}): string {
+  return evaluationHtml(
+    { metrics, perClass, confusion },
+    {
+      title: `Evaluation of ${basename(model)}`,
+      facts: [
+        ['Model', model],
+        ['Data', data],
+        ['Samples', String(samples)],
+        ['Loss', lossName],
+      ],
+    },
+  )
 }
 
 function evaluationText(

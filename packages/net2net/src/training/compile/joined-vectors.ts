@@ -1,16 +1,27 @@
 /**
- * The vectors that are trained (biases, scales, shifts), one after the other in one tensor. A deep network has hundreds,
+ * The vectors that are trained (biases, scales, shifts), or those of running statistics, one after the other in one tensor. A deep network has hundreds,
  * each with five to thirty nodes that update a few numbers: what a node costs beside its arithmetic is
  * most of that. Together they take as many nodes as one parameter. Every element is computed as it would be alone.
  */
 import type { GraphEmitter } from '../../autodiff/emitter.ts'
 import { attributes } from '../../model/attributes.ts'
 import type { GraphBuilder } from '../../model/builder.ts'
+import { capturedValues } from '../../model/links.ts'
 import type { Graph, Node } from '../../model/model.ts'
+import type { RunningAverage } from '../../operators/contract/facets.ts'
 import type { Emitter } from '../../operators/contract/gradient.ts'
 import { ints } from '../../operators/helpers/emission.ts'
-import { elementCount } from '../../tensor/tensor.ts'
-import { type Optimizer, type Slot, slotName } from './optimizers/optimizer.ts'
+import { formula } from '../../operators/helpers/formula.ts'
+import { averaged } from '../../operators/helpers/running-average.ts'
+import { elementCount, float32 } from '../../tensor/tensor.ts'
+import {
+  type Optimizer,
+  type Slot,
+  slotName,
+  slotsOf,
+  type Update,
+  type UpdateContext,
+} from './optimizers/optimizer.ts'
 
 /** What is declared of a state that is joined. */
 export interface JoinedState {
@@ -37,61 +48,105 @@ export class JoinedVectors {
   readonly #builder: GraphBuilder
   readonly #emitter: GraphEmitter
 
-  constructor(builder: GraphBuilder, emitter: GraphEmitter, vectors: readonly string[]) {
+  constructor(
+    builder: GraphBuilder,
+    emitter: GraphEmitter,
+    vectors: readonly string[],
+    hint = 'vectors',
+  ) {
     this.vectors = vectors
     this.#builder = builder
     this.#emitter = emitter
-    this.name = builder.names.fresh('vectors')
+    this.name = builder.names.fresh(hint)
     this.#sizes = vectors.map((name) => elementCount(emitter.info(name).shape as readonly number[]))
     this.#counts = ints(emitter, this.#sizes)
     this.#parts = builder.names.fresh('parts')
   }
 
-  /** Emits one update of all; returns the next value of each state by its input's name. */
-  update(
-    optimizer: Optimizer,
-    gradients: ReadonlyMap<string, string>,
-  ): ReadonlyMap<string, string> {
+  /** What one update of all is made from. */
+  context(optimizer: Optimizer, gradients: ReadonlyMap<string, string>): UpdateContext {
     const emitter = this.#emitter
     const total = this.#sizes.reduce((a, b) => a + b, 0)
     this.#input(this.name, total)
     const parts = this.vectors.map((name) => gradients.get(name)!)
     // A number for each vector, as one for each element.
-    const owners = this.#sizes.flatMap((size, i) => Array<number>(size).fill(i))
+    const owners = ints(emitter, this.#owners)
     const slots = new Map(
-      optimizer.slots.map((slot) => {
+      slotsOf(optimizer, false).map((slot) => {
         const name = this.#slotName(slot)
         if (slot.shape === 'parameter') return [slot.name, this.#input(name, total)]
         const values = this.#input(name, this.vectors.length)
-        return [slot.name, emitter.op('Gather', [values, ints(emitter, owners)])]
+        return [slot.name, emitter.op('Gather', [values, owners])]
       }),
     )
-    const update = optimizer.update({
+    return {
       emitter,
       parameter: this.name,
       gradient: emitter.op('Concat', parts, { axis: 0 }),
       learningRate: 'learning_rate',
       slot: (name) => slots.get(name)!,
-    })
-    const firsts = this.#sizes.map((_, i) => owners.indexOf(i))
-    const next = optimizer.slots.map((slot) => {
+    }
+  }
+
+  /** The next value of each state by its input's name. */
+  next(optimizer: Optimizer, update: Update): ReadonlyMap<string, string> {
+    const firsts = ints(
+      this.#emitter,
+      this.#sizes.map((_, i) => this.#owners.indexOf(i)),
+    )
+    const slots = slotsOf(optimizer, false).map((slot) => {
       const value = update.slots[slot.name]!
-      const kept =
-        slot.shape === 'parameter' ? value : emitter.op('Gather', [value, ints(emitter, firsts)])
+      const kept = slot.shape === 'parameter' ? value : this.#emitter.op('Gather', [value, firsts])
       return [this.#slotName(slot), kept] as const
     })
-    return new Map([[this.name, update.parameter], ...next])
+    return new Map([[this.name, update.parameter], ...slots])
+  }
+
+  /** For each element the vector that it is of. */
+  get #owners(): readonly number[] {
+    return this.#sizes.flatMap((size, i) => Array<number>(size).fill(i))
+  }
+
+  /** Emits one update of running averages; returns their next values. */
+  follow(averages: ReadonlyMap<string, RunningAverage>): string {
+    const emitter = this.#emitter
+    const own = this.vectors.map((name) => averages.get(name)!)
+    this.#input(
+      this.name,
+      this.#sizes.reduce((a, b) => a + b, 0),
+    )
+    const batch = emitter.op(
+      'Concat',
+      own.map((average) => average.batch),
+      { axis: 0 },
+    )
+    const [{ momentum }] = own as [RunningAverage]
+    if (own.every((average) => average.momentum === momentum))
+      return averaged(emitter, this.name, { batch, momentum })
+    const each = (part: (momentum: number) => number): string => {
+      const numbers = own.flatMap((one, i) =>
+        Array<number>(this.#sizes[i]!).fill(part(one.momentum)),
+      )
+      return emitter.constant(float32([numbers.length], numbers))
+    }
+    const [stays, moves] = [each((part) => part), each((part) => 1 - part)]
+    const { add, mul } = formula(emitter, batch)
+    return add(mul(this.name, stays), mul(batch, moves))
   }
 
   /** Which slots show what is not finite, by their inputs' names. */
   shown(optimizer: Optimizer): readonly string[] {
-    return optimizer.slots.filter(({ shows }) => shows).map((slot) => this.#slotName(slot))
+    return slotsOf(optimizer, false)
+      .filter(({ shows }) => shows)
+      .map((slot) => this.#slotName(slot))
   }
 
   /** The graph in which the vectors are parts of the input. */
   split(graph: Graph): Graph {
     const initializers = new Map(graph.initializers)
     for (const name of this.vectors) initializers.delete(name)
+    const read = new Set(graph.nodes.flatMap((node) => [...node.inputs, ...capturedValues(node)]))
+    if (!this.vectors.some((name) => read.has(name))) return { ...graph, initializers }
     const split: Node = {
       name: this.#parts,
       opType: 'Split',
@@ -103,11 +158,14 @@ export class JoinedVectors {
     return { ...graph, initializers, nodes: [split, ...graph.nodes] }
   }
 
-  states(optimizer: Optimizer): readonly JoinedState[] {
+  states(optimizer?: Optimizer): readonly JoinedState[] {
     const parts = (slot: Slot) => this.vectors.map((name) => slotName(name, slot.name))
     return [
       { name: this.name, parts: this.vectors },
-      ...optimizer.slots.map((slot) => ({ name: this.#slotName(slot), parts: parts(slot) })),
+      ...(optimizer ? slotsOf(optimizer, false) : []).map((slot) => ({
+        name: this.#slotName(slot),
+        parts: parts(slot),
+      })),
     ]
   }
 
