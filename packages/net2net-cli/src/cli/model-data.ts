@@ -1,7 +1,8 @@
 /** The data that a model is trained or evaluated on. */
+import { type Command, Option } from 'commander'
 import type { Model } from 'net2net'
-import { type LoadedData, loadData } from 'net2net/data'
-import { classesOf, columnsOf, requiredInputs } from 'net2net/model'
+import { isTable, type LoadedData, type LoadOptions, loadData } from 'net2net/data'
+import { columnsOf, preparationOf } from 'net2net/model'
 import {
   focal,
   klDivergence,
@@ -10,12 +11,49 @@ import {
   softmaxCrossEntropy,
 } from 'net2net/training'
 import { usageError } from '../errors.ts'
+import { list } from './options.ts'
 
-export interface ModelDataOptions {
+/** What the command line says of data, as `loadData` takes it. */
+export type DataOptions = Pick<
+  LoadOptions,
+  'target' | 'columns' | 'categories' | 'encoding' | 'missing' | 'standardize'
+>
+
+export interface ModelDataOptions extends DataOptions {
   /** The name of the loss: whether targets are classes. */
   readonly loss: string
-  readonly target?: string | undefined
   readonly signal: AbortSignal
+}
+
+/** Adds the options that say how data become numbers, for models that are trained on them. */
+export const dataOptions = (command: Command): Command =>
+  command
+    .option(
+      '--columns <names>',
+      'columns of a table that are features (default: all but the target)',
+      list,
+    )
+    .option('--categories <names>', 'columns of a table whose values are categories', list)
+    .addOption(
+      new Option(
+        '--encoding <name>',
+        "of categories (default: what fits the model's input)",
+      ).choices(['one-hot', 'ids']),
+    )
+    .addOption(missingOption())
+    .option('--standardize', 'numbers of a table minus their mean, divided by their deviation')
+
+/** What becomes of cells without a value. */
+export const missingOption = (): Option =>
+  new Option(
+    '--missing <how>',
+    'samples that lack a value: refuse, fill (with the mean, or the most frequent category), or drop',
+  ).choices(['refuse', 'fill', 'drop'])
+
+/** The options of data among those of a command. */
+export function dataOptionsOf(options: DataOptions): DataOptions {
+  const { target, columns, categories, encoding, missing, standardize } = options
+  return { target, columns, categories, encoding, missing, standardize }
 }
 
 /** Losses whose targets are classes. */
@@ -35,21 +73,51 @@ export function lossAlong(name: LossName, axis: number | undefined): Loss | Loss
   )
 }
 
-/** Loads data in the shape of the model's input, with the classes and columns that it knows. */
+/** Loads data in the shape of the model's inputs, with the classes, columns and preparation that it knows. */
 export function loadFor(
   model: Model,
   spec: string,
-  { loss, target, signal }: ModelDataOptions,
+  { loss, signal, ...options }: ModelDataOptions,
 ): Promise<LoadedData> {
-  const [input] = requiredInputs(model.graph)
-  const shape = input?.type.kind === 'tensor' ? (input.type.shape ?? []) : []
-  const dims = shape.slice(1).filter((dim) => typeof dim === 'number')
+  mustBeTableOptions(spec, options)
+  mustBeAsKnown(model, options)
   return loadData(spec, {
-    dims,
+    ...options,
+    model,
     signal,
     targetKind: ofClasses.includes(loss) ? 'class' : 'value',
-    target,
-    classes: classesOf(model),
-    columns: columnsOf(model),
   })
 }
+
+const flags = {
+  target: '--target',
+  columns: '--columns',
+  categories: '--categories',
+  encoding: '--encoding',
+  missing: '--missing',
+  standardize: '--standardize',
+} as const satisfies Partial<Record<keyof DataOptions, string>>
+
+/** @throws usage for an option of tables where the data are none */
+export function mustBeTableOptions(spec: string, options: DataOptions): void {
+  for (const [name, flag] of Object.entries(flags))
+    if (options[name as keyof typeof flags] !== undefined && !isTable(spec))
+      throw usageError(`${flag} is for .csv files and other tables.`)
+}
+
+/** @throws usage for what a model that was trained already does in a way of its own */
+function mustBeAsKnown(model: Model, options: DataOptions): void {
+  const { target: _, missing, ...decided } = flags
+  const known = preparationOf(model)
+  if (!known && !columnsOf(model)) return
+  const [, flag] =
+    Object.entries({ ...decided, ...(known ? { missing } : {}) }).find(([name]) =>
+      isGiven(options[name as keyof typeof flags]),
+    ) ?? []
+  if (flag !== undefined)
+    throw usageError(
+      `${flag} cannot be changed: the model was trained on data that were made ready in a way that it remembers.`,
+    )
+}
+
+const isGiven = (value: unknown) => value !== undefined && value !== 'drop'

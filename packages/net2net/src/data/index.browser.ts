@@ -22,6 +22,22 @@ export { fashionMnistSource, type KnownDataset, mnistSource } from './known-data
 export type { SampleSet } from './samples.ts'
 
 const named = kind.optional(text)
+const preparation = kind.object('a preparation, as preparationOf gives it', 'kind', 'string')
+const modelInput = kind.object('an input of a model', 'name', 'string')
+/** Options of everything that reads tables. */
+export const tableKinds = {
+  targetKind: text,
+  classes: kind.texts,
+  columns: kind.texts,
+  categories: kind.texts,
+  encoding: text,
+  missing: text,
+  standardize: kind.flag,
+  text,
+  weights: text,
+  preparation,
+  inputs: kind.listOf('a list of inputs', modelInput),
+}
 const map = kind.object('a Map of arrays', 'entries', 'function')
 
 /** A table of numbers; one column is the target. See csv.ts. */
@@ -29,10 +45,8 @@ export const parseCsv = checked('parseCsv', csv.parseCsv, {
   text,
   options: kind.options<csv.CsvOptions>({
     target: kind.either('the name or the position of a column', text, number),
-    targetKind: text,
+    ...tableKinds,
     delimiter: text,
-    classes: kind.texts,
-    columns: kind.texts,
   }),
   source: named,
 })

@@ -3,10 +3,12 @@ import * as kind from '../arguments.ts'
 import { checked, checkedAsync, text } from '../arguments.ts'
 import * as description from './describe-data.node.ts'
 import * as pictures from './image-folder.node.ts'
+import { tableKinds } from './index.browser.ts'
 import * as anything from './load-data.node.ts'
 import * as digits from './load-mnist.node.ts'
 import { NpzWriter } from './npz-writer.node.ts'
 import * as inputs from './open-inputs.node.ts'
+import * as tables from './table/open-table.node.ts'
 
 export type {
   ColumnDescription,
@@ -30,7 +32,7 @@ const digitsOptions = kind.options<digits.DigitsOptions>({
 })
 
 /** Whether a name is that of a file that is read as a table. */
-export const isTable = checked('isTable', anything.isTable, { spec: text })
+export const isTable = checked('isTable', tables.isTable, { spec: text })
 
 /**
  * Loads `mnist`, `fashion-mnist`, a folder of IDX files, a folder of pictures (one subfolder per
@@ -43,11 +45,10 @@ export const loadData = checkedAsync('loadData', anything.loadData, {
   spec: text,
   options: kind.options<anything.LoadOptions>({
     ...downloading,
+    ...tableKinds,
     dims: kind.numbers,
-    targetKind: text,
     target: text,
-    classes: kind.texts,
-    columns: kind.texts,
+    model: kind.model,
   }),
 })
 

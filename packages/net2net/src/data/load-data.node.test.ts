@@ -59,7 +59,10 @@ describe('CSV', () => {
     ['1,2,0.5\n3,4,n/a\n', /column 3: line 2 has no value there but "n\/a"/],
     ['1,2,0\n3,4,1\n5,6\n', /not a table: line 3 has 2 fields, but line 1 has 3 fields/],
     ['a,b,c\n1,2\n', /not a table: line 2 has 2 fields, but line 1 has 3 fields/],
-    ['a,b,c\n1,oops,2\n', /column b: "oops" in line 2 is not a number, and features must be/],
+    [
+      'a,b,c\n1,2,2\n1,oops,2\n',
+      /column b: "oops" in line 3 is not a number, and features must be/,
+    ],
     ['1,2,0\n"3\n",x,1\n', /column 2: "x" in line 3 is not a number/],
     ['a;b;c\n1,5;2,5;0\n', /column a: "1,5" in line 2 is not a number/],
     ['a,b,c\n1,"2,0\n', /not a table: Quote Not Closed/],

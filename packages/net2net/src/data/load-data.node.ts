@@ -3,9 +3,11 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { inputError } from '../errors.ts'
 import { readWhole } from '../files/read-whole.ts'
+import { classesOf } from '../model/classes.ts'
+import type { Model } from '../model/model.ts'
+import { columnsOf } from '../model/output-meaning.ts'
+import { preparationOf } from '../model/preparation.ts'
 import { datasetOfArrays } from './arrays.ts'
-import type { TargetKind } from './classes.ts'
-import { parseCsv } from './csv.ts'
 import type { ArrayDataset } from './dataset.ts'
 import { loadImages } from './image-folder.node.ts'
 import { mnistSource } from './known-datasets.ts'
@@ -16,19 +18,21 @@ import {
   loadFashionMnist,
   loadMnist,
 } from './load-mnist.node.ts'
+import { inputsOf } from './model-input.ts'
 import { decodeNpz } from './npy.ts'
+import { loadTable } from './table/load-table.node.ts'
+import { isTable } from './table/open-table.node.ts'
+import type { TableOptions } from './table/plan.ts'
 
-export interface LoadOptions extends Pick<DigitsOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
+export interface LoadOptions
+  extends Omit<TableOptions, 'target'>,
+    Pick<DigitsOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
   /** Shape of one sample, for a folder of pictures: [channels, height, width]. */
   readonly dims?: readonly number[] | undefined
-  /** What integers in a target mean. */
-  readonly targetKind?: TargetKind | undefined
   /** Name of the target's column, for tables. */
   readonly target?: string | undefined
-  /** Names of a model's classes, whose numbering tables and pictures follow; others are refused. */
-  readonly classes?: readonly string[] | undefined
-  /** Names of the features of a model, which a table with names may have in any order. */
-  readonly columns?: readonly string[] | undefined
+  /** The model that the data are for: its inputs, and the classes, columns and preparation that it knows. */
+  readonly model?: Model | undefined
 }
 
 export interface LoadedData {
@@ -43,7 +47,8 @@ export interface LoadedData {
  *
  * @throws input where it is missing, broken or of no kind that we know
  */
-export async function loadData(spec: string, options: LoadOptions = {}): Promise<LoadedData> {
+export async function loadData(spec: string, given: LoadOptions = {}): Promise<LoadedData> {
+  const options = given.model ? { ...knownTo(given.model), ...defined(given) } : given
   if (spec === 'mnist') return loadMnist(options)
   if (spec === 'fashion-mnist') return loadFashionMnist(options)
   if (!existsSync(spec))
@@ -54,15 +59,26 @@ export async function loadData(spec: string, options: LoadOptions = {}): Promise
   if (statSync(spec).isDirectory()) return loadFolder(spec, options)
   if (/\.npz$/i.test(spec))
     return datasetOfArrays(decodeNpz(await readWhole(spec), spec), spec, options)
-  if (isTable(spec))
-    return { train: parseCsv(new TextDecoder().decode(await readWhole(spec)), options, spec) }
+  if (isTable(spec)) return { train: await loadTable(spec, options) }
   throw inputError(`${spec} is of no known kind: data files are .npz, .csv or .tsv.`, {
     where: spec,
   })
 }
 
-/** Whether a name is that of a file that is read as a table. */
-export const isTable = (spec: string): boolean => /\.(csv|tsv)(\.gz)?$/i.test(spec)
+/** What a model says of its data. */
+function knownTo(model: Model): LoadOptions {
+  const inputs = inputsOf(model)
+  return {
+    inputs,
+    dims: inputs[0]?.dims,
+    classes: classesOf(model),
+    columns: columnsOf(model),
+    preparation: preparationOf(model),
+  }
+}
+
+const defined = (options: LoadOptions): LoadOptions =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 
 async function loadFolder(folder: string, options: LoadOptions): Promise<LoadedData> {
   if (isDigitsFolder(folder)) {

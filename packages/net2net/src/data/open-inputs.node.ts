@@ -3,18 +3,22 @@ import { existsSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { Readable } from 'node:stream'
 import { inputError } from '../errors.ts'
-import { type Model, requiredInputs } from '../model/model.ts'
+import type { Model } from '../model/model.ts'
 import { columnsOf } from '../model/output-meaning.ts'
+import { preparationOf } from '../model/preparation.ts'
 import { elementCount, Tensor } from '../tensor/tensor.ts'
 import { targetNames } from './arrays.ts'
 import type { ArrayDataset } from './dataset.ts'
 import { isA, list } from './image-folder.node.ts'
 import type { InputStream } from './inputs.ts'
-import { isTable, type LoadOptions, loadData } from './load-data.node.ts'
+import { type LoadOptions, loadData } from './load-data.node.ts'
 import { isDigitsFolder, loadFashionMnist, loadMnist } from './load-mnist.node.ts'
+import { inputsOf } from './model-input.ts'
 import { arraysStream, type StoredArray, storedArrays } from './npz-stream.node.ts'
 import { isPicture, type PictureDims, pictureReader } from './picture.node.ts'
-import { openUnpacked, tableStream } from './table-stream.node.ts'
+import { csvRows } from './table/csv-rows.node.ts'
+import { isTable, openTable } from './table/open-table.node.ts'
+import { tableStream } from './table-stream.node.ts'
 
 export interface OpenOptions extends Pick<LoadOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
   /** A column of a table that is no input: its name. */
@@ -36,18 +40,14 @@ export async function openInputs(
   model: Model,
   options: OpenOptions = {},
 ): Promise<InputStream> {
-  const inputs = requiredInputs(model.graph)
-  const [type] = inputs.map((input) => input.type)
-  const shape = type?.kind === 'tensor' ? type.shape?.slice(1) : undefined
-  const dims = shape?.every((dim) => typeof dim === 'number') ? (shape as number[]) : undefined
-  const table = {
-    columns: columnsOf(model),
-    features: dims?.reduce((a, b) => a * b, 1),
-    target: options.target,
-  }
+  const inputs = inputsOf(model)
+  const preparation = preparationOf(model)
+  const dims = inputs[0]?.dims
+  const table = { columns: columnsOf(model), inputs, preparation, target: options.target }
   if (spec === '-' && options.stdin) {
     const { stdin } = options
-    return tableStream(async () => stdin, table, 'The standard input')
+    const source = 'The standard input'
+    return tableStream(() => csvRows(stdin, source), table, source)
   }
   if (spec === 'mnist' || spec === 'fashion-mnist') {
     const load = spec === 'mnist' ? loadMnist : loadFashionMnist
@@ -67,7 +67,7 @@ export async function openInputs(
     if (files.length === 0) throw inputError(`${spec} holds no pictures.`, { where: spec })
     return picturesStream(spec, files, pictureDims(spec, dims), options.signal)
   }
-  if (isTable(spec)) return tableStream(() => openUnpacked(spec), table, spec)
+  if (isTable(spec)) return tableStream(() => openTable(spec), table, spec)
   if (/\.np[yz]$/i.test(spec)) {
     const names = inputs.map(({ name }) => name)
     return arraysStream(chosenArrays(await storedArrays(spec), names, spec), spec)

@@ -1,7 +1,6 @@
 /** net2net evaluate: how good a model is on data. */
 import { type Command, Option } from 'commander'
 import { load } from 'net2net'
-import { isTable } from 'net2net/data'
 import { type Device, nodeRuntime } from 'net2net/runtime'
 import {
   type Evaluation,
@@ -13,14 +12,13 @@ import {
 } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
-import { loadFor, lossAlong } from '../model-data.ts'
+import { type DataOptions, loadFor, lossAlong, missingOption } from '../model-data.ts'
 import { integer, list, parallel, seed } from '../options.ts'
 import { progress } from '../progress.ts'
 import { table } from '../table.ts'
 
-interface Options {
+interface Options extends Pick<DataOptions, 'target' | 'missing'> {
   readonly data?: string
-  readonly target?: string
   readonly loss?: LossName
   readonly metric?: readonly string[]
   readonly classAxis?: number
@@ -40,6 +38,7 @@ export const evaluate: CliCommand = {
         'mnist, fashion-mnist, an .npz, .csv or .tsv file, a folder of IDX files or pictures',
       )
       .option('--target <column>', 'column of the target, for tables (default: the last)')
+      .addOption(missingOption())
       .addOption(
         new Option('--loss <name>', 'default: the one that the model was trained with').choices(
           lossNames,
@@ -73,16 +72,14 @@ are of 95%: Wilson's for accuracy and top-K, the normal one for the loss and mae
 }
 
 async function run(io: Io, file: string, options: Options): Promise<void> {
-  const { data: spec, target, classAxis, json } = options
+  const { data: spec, target, missing, classAxis, json } = options
   if (spec === undefined) throw usageError('On what? Give the data with --data.')
-  if (target !== undefined && !isTable(spec))
-    throw usageError('--target is for .csv files and other tables.')
   const model = await load(file)
   const loss = options.loss ?? storedLoss(model)
   if (!loss)
     throw usageError('The model does not tell which loss it was trained with: give it with --loss.')
   const chosen = lossAlong(loss, classAxis)
-  const { train, test } = await loadFor(model, spec, { loss, target, signal: io.signal })
+  const { train, test } = await loadFor(model, spec, { loss, target, missing, signal: io.signal })
   const samples = test ?? train
   const view = progress(io)
   const task = view.task('evaluating', samples.length)

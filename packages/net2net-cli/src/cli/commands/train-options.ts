@@ -1,7 +1,7 @@
 /** The options of net2net train. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type ArrayDataset, isTable } from 'net2net/data'
+import type { ArrayDataset } from 'net2net/data'
 import type { Device } from 'net2net/runtime'
 import {
   accumulated,
@@ -21,13 +21,12 @@ import {
 } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { examples } from '../command.ts'
-import { lossAlong } from '../model-data.ts'
+import { type DataOptions, dataOptions, lossAlong, mustBeTableOptions } from '../model-data.ts'
 import { integer, list, number, parallel, seed } from '../options.ts'
 import { scheduleForms, scheduleOf } from '../schedule.ts'
 
-export interface TrainOptions {
+export interface TrainOptions extends DataOptions {
   readonly data?: string
-  readonly target?: string
   /** Share of the data held back; undefined where nothing was asked for. */
   readonly validation?: number
   readonly loss: LossName
@@ -141,13 +140,15 @@ export function choicesOf(options: TrainOptions, samples?: ArrayDataset) {
 }
 
 export const trainOptions = (command: Command): Command =>
-  command
-    .argument('<model>', 'an ONNX file')
-    .option(
-      '--data <what>',
-      'mnist, fashion-mnist, an .npz, .csv or .tsv file, a folder of IDX files or pictures (see below)',
-    )
-    .option('--target <column>', 'column of the target, for tables (default: the last)')
+  dataOptions(
+    command
+      .argument('<model>', 'an ONNX file')
+      .option(
+        '--data <what>',
+        'mnist, fashion-mnist, an .npz, .csv or .tsv file, a folder of IDX files or pictures (see below)',
+      )
+      .option('--target <column>', 'column of the target, for tables (default: the last)'),
+  )
     .option(
       '--validation <share>',
       'share of the data held back, where they have no test part (default: 0.1)',
@@ -341,7 +342,6 @@ export function refuseUnused({
   if (gradients && exportStep === undefined) throw usageError('--gradients is for --export-step.')
   if (rest.resume && rest.force)
     throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')
-  if (rest.target !== undefined && !isTable(rest.data ?? ''))
-    throw usageError('--target is for .csv files and other tables.')
+  mustBeTableOptions(rest.data ?? '', rest)
   lossAlong(rest.loss, rest.classAxis)
 }

@@ -30,7 +30,7 @@ import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
-import { loadFor } from '../model-data.ts'
+import { dataOptionsOf, loadFor } from '../model-data.ts'
 import { progress, type Task } from '../progress.ts'
 import {
   choicesOf,
@@ -247,6 +247,7 @@ function laterOptions(options: Options): readonly unknown[] {
     distill,
     distillWeight,
     temperature,
+    ...dataOptionsOf(options),
   }
   const given = Object.entries(later).filter(([, value]) => value !== undefined)
   return given.length === 0 ? [] : [Object.fromEntries(given)]
@@ -287,11 +288,12 @@ const heldBack = 0.1
 async function dataFor(
   model: Model,
   spec: string,
-  { loss, target, validation: share, seed: value }: Options,
+  options: Options,
   { signal }: Io,
   view: { line(text: string): void },
 ): Promise<{ readonly train: ArrayDataset; readonly validation?: ArrayDataset }> {
-  const loaded = await loadFor(model, spec, { loss, target, signal })
+  const { loss, validation: share, seed: value } = options
+  const loaded = await loadFor(model, spec, { ...dataOptionsOf(options), loss, signal })
   if (loaded.test) {
     if (share !== undefined)
       view.line(`--validation ${share} is not used: ${spec} has a test part, which serves instead.`)
