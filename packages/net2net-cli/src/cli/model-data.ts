@@ -11,12 +11,21 @@ import {
   softmaxCrossEntropy,
 } from 'net2net/training'
 import { usageError } from '../errors.ts'
-import { list } from './options.ts'
+import { integer, list } from './options.ts'
 
 /** What the command line says of data, as `loadData` takes it. */
 export type DataOptions = Pick<
   LoadOptions,
-  'target' | 'columns' | 'categories' | 'encoding' | 'missing' | 'standardize'
+  | 'target'
+  | 'columns'
+  | 'categories'
+  | 'encoding'
+  | 'missing'
+  | 'standardize'
+  | 'text'
+  | 'tokens'
+  | 'length'
+  | 'stride'
 >
 
 export interface ModelDataOptions extends DataOptions {
@@ -42,6 +51,24 @@ export const dataOptions = (command: Command): Command =>
     )
     .addOption(missingOption())
     .option('--standardize', 'numbers of a table minus their mean, divided by their deviation')
+    .addOption(
+      new Option('--text <units>', 'read a text, or a column of texts, as ids of these').choices([
+        'bytes',
+        'characters',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--tokens <type>',
+        'numbers of a .bin file of token ids (default: uint16)',
+      ).choices(['uint16', 'uint32', 'int32', 'int64']),
+    )
+    .option(
+      '--length <units>',
+      'length of the sequences, where the model takes any (of texts and tokens)',
+      integer(1),
+    )
+    .option('--stride <units>', 'from one sequence to the next (default: their length)', integer(1))
 
 /** What becomes of cells without a value. */
 export const missingOption = (): Option =>
@@ -53,7 +80,9 @@ export const missingOption = (): Option =>
 /** The options of data among those of a command. */
 export function dataOptionsOf(options: DataOptions): DataOptions {
   const { target, columns, categories, encoding, missing, standardize } = options
-  return { target, columns, categories, encoding, missing, standardize }
+  const { text, tokens, length, stride } = options
+  const ofTables = { target, columns, categories, encoding, missing, standardize }
+  return { ...ofTables, text, tokens, length, stride }
 }
 
 /** Losses whose targets are classes. */

@@ -2,7 +2,6 @@
 import { anything, mustFit, object, optional, recordOf, texts } from '../arguments.ts'
 import { inputError, usageError } from '../errors.ts'
 import type { Preparation } from '../model/preparation.ts'
-import { permutation, randomStream } from '../tensor/random.ts'
 import {
   allocate,
   elementCount,
@@ -205,19 +204,6 @@ export class ArrayDataset implements Dataset {
       ...(this.weights ? { weights: tensor(this.weights) } : {}),
     }
   }
-}
-
-/** Splits off a random `fraction` of the samples, for validation. */
-export function split(
-  dataset: ArrayDataset,
-  fraction: number,
-  seed = 0,
-): { readonly train: ArrayDataset; readonly test: ArrayDataset } {
-  if (!(fraction >= 0 && fraction <= 1))
-    throw usageError(`The fraction to split off must be from 0 to 1, not ${fraction}.`)
-  const order = permutation(dataset.length, randomStream(seed, 'split'))
-  const held = Math.round(dataset.length * fraction)
-  return { train: dataset.pick(order.subarray(held)), test: dataset.pick(order.subarray(0, held)) }
 }
 
 const rowsOf = ({ data, dims }: Column): number => data.length / elementCount(dims)

@@ -7,8 +7,15 @@ import type { NumericDType, Tensor } from '../tensor/tensor.ts'
 import { toNumbers } from '../tensor/tensor.ts'
 import type { ArrayDataset } from './dataset.ts'
 import { picturesIn } from './image-folder.node.ts'
-import { type LoadOptions, loadData } from './load-data.node.ts'
-import { isDigitsFolder, loadFashionMnist, loadMnist } from './load-mnist.node.ts'
+import { mnistSource } from './known-datasets.ts'
+import type { LoadOptions } from './load-data.node.ts'
+import {
+  type DigitsOptions,
+  isDigitsFolder,
+  loadDigits,
+  loadFashionMnist,
+  loadMnist,
+} from './load-mnist.node.ts'
 import { storedArrays } from './npz-stream.node.ts'
 import { pictureSize } from './picture.node.ts'
 import { isMissing, isNumber } from './table/cells.ts'
@@ -78,9 +85,7 @@ export async function describeData(
   if (!existsSync(spec)) throw inputError(`${spec} does not exist.`, { where: spec })
   if (statSync(spec).isDirectory()) {
     if (!isDigitsFolder(spec)) return picturesOf(spec, options.signal)
-    const { train, test } = await loadData(spec, options)
-    const parts = [samplesPart('train', train), ...(test ? [samplesPart('test', test)] : [])]
-    return { kind: 'arrays', parts }
+    return { kind: 'arrays', parts: await digitsParts(spec, options) }
   }
   if (isTable(spec)) return { kind: 'table', parts: [await tablePart(spec, options.signal)] }
   if (/\.np[yz]$/i.test(spec))
@@ -202,6 +207,17 @@ function addNumbers(column: Column, { data, dtype, dims }: Tensor): void {
   if (dtype === 'float16' || dtype === 'bfloat16')
     for (const value of toNumbers({ data, dtype, dims } as Tensor)) column.number(value)
   else for (const value of data) column.number(Number(value))
+}
+
+/** The four files of a folder in the form of MNIST. */
+async function digitsParts(folder: string, options: DigitsOptions) {
+  // Other data than MNIST come in its form, too: nobody knows what their classes are called.
+  const { classes: _, ...files } = mnistSource
+  const { train, test } = await loadDigits(
+    { ...files, title: folder },
+    { ...options, folder, verify: false },
+  )
+  return [samplesPart('train', train), samplesPart('test', test)]
 }
 
 /** Samples in memory, as their arrays. */

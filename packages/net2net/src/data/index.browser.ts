@@ -3,23 +3,27 @@ import * as kind from '../arguments.ts'
 import { bytes, checked, number, text } from '../arguments.ts'
 import * as arrays from './arrays.ts'
 import * as csv from './csv.ts'
-import * as sets from './dataset.ts'
 import * as digits from './digits.ts'
 import * as idx from './idx.ts'
 import * as numpy from './npy.ts'
+import * as parts from './split.ts'
 
 export type { ArraysOptions } from './arrays.ts'
 export type { CsvOptions } from './csv.ts'
 export {
+  type AboutSamples,
   ArrayDataset,
   type Batch,
+  type ByteSamples,
   type Column,
   type ColumnShape,
   type Dataset,
+  type Normalization,
 } from './dataset.ts'
 export type { InputBatch, InputStream } from './inputs.ts'
 export { fashionMnistSource, type KnownDataset, mnistSource } from './known-datasets.ts'
-export type { SampleSet } from './samples.ts'
+export type { ByteInputs, SampleSet } from './samples.ts'
+export type { Parts } from './split.ts'
 
 const named = kind.optional(text)
 const preparation = kind.object('a preparation, as preparationOf gives it', 'kind', 'string')
@@ -55,7 +59,7 @@ export const parseCsv = checked('parseCsv', csv.parseCsv, {
 export const datasetOfArrays = checked('datasetOfArrays', arrays.datasetOfArrays, {
   arrays: map,
   source: named,
-  options: kind.options<arrays.ArraysOptions>({ targetKind: text }),
+  options: kind.options<arrays.ArraysOptions>({ targetKind: text, weights: text }),
 })
 
 /** Images [n, h, w] of bytes and labels [n] as a data set. */
@@ -66,8 +70,8 @@ export const digitsDataset = checked('digitsDataset', digits.digitsDataset, {
 })
 
 /** Two parts of a data set, in random order; `test` has this fraction of its samples. */
-export const split = checked('split', sets.split, {
-  dataset: kind.object('a data set', 'pick', 'function'),
+export const split = checked('split', parts.split, {
+  dataset: kind.object('a data set', 'batches', 'function'),
   fraction: number,
   seed: kind.optional(number),
 })

@@ -49,6 +49,10 @@ export const loadData = checkedAsync('loadData', anything.loadData, {
     dims: kind.numbers,
     target: text,
     model: kind.model,
+    memory: kind.number,
+    tokens: text,
+    length: kind.number,
+    stride: kind.number,
   }),
 })
 

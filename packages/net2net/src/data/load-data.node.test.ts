@@ -9,8 +9,21 @@ import { toFloat16 } from '../tensor/half.ts'
 import { float32, Tensor } from '../tensor/tensor.ts'
 import { datasetOfArrays } from './arrays.ts'
 import { parseCsv } from './csv.ts'
-import { loadData } from './load-data.node.ts'
+import { ArrayDataset } from './dataset.ts'
+import * as anything from './load-data.node.ts'
 import { encodeNpz } from './npy.ts'
+import type { SampleSet } from './samples.ts'
+
+/** Data that are small are in memory. */
+async function loadData(...args: Parameters<typeof anything.loadData>) {
+  const { train, test } = await anything.loadData(...args)
+  return { train: inMemory(train), ...(test ? { test: inMemory(test) } : {}) }
+}
+
+function inMemory(samples: SampleSet): ArrayDataset {
+  if (samples instanceof ArrayDataset) return samples
+  throw new Error('These data are not in memory.')
+}
 
 const folder = () => mkdtempSync(join(tmpdir(), 'data-'))
 const labels = (...values: number[]) =>

@@ -8,7 +8,6 @@ import { columnsOf } from '../model/output-meaning.ts'
 import { preparationOf } from '../model/preparation.ts'
 import { elementCount, Tensor } from '../tensor/tensor.ts'
 import { targetNames } from './arrays.ts'
-import type { ArrayDataset } from './dataset.ts'
 import { isA, list } from './image-folder.node.ts'
 import type { InputStream } from './inputs.ts'
 import { type LoadOptions, loadData } from './load-data.node.ts'
@@ -16,9 +15,11 @@ import { isDigitsFolder, loadFashionMnist, loadMnist } from './load-mnist.node.t
 import { inputsOf } from './model-input.ts'
 import { arraysStream, type StoredArray, storedArrays } from './npz-stream.node.ts'
 import { isPicture, type PictureDims, pictureReader } from './picture.node.ts'
+import type { SampleSet } from './samples.ts'
 import { csvRows } from './table/csv-rows.node.ts'
 import { isTable, openTable } from './table/open-table.node.ts'
 import { tableStream } from './table-stream.node.ts'
+import { textStream } from './text/load-text.node.ts'
 
 export interface OpenOptions extends Pick<LoadOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
   /** A column of a table that is no input: its name. */
@@ -67,6 +68,8 @@ export async function openInputs(
     if (files.length === 0) throw inputError(`${spec} holds no pictures.`, { where: spec })
     return picturesStream(spec, files, pictureDims(spec, dims), options.signal)
   }
+  const isOfText = preparation?.kind === 'text' && preparation.column === undefined
+  if (isOfText && !isTable(spec)) return textStream(spec, model, options)
   if (isTable(spec)) return tableStream(() => openTable(spec), table, spec)
   if (/\.np[yz]$/i.test(spec)) {
     const names = inputs.map(({ name }) => name)
@@ -80,7 +83,7 @@ export async function openInputs(
 }
 
 /** Samples in memory. */
-const streamOf = (samples: ArrayDataset): InputStream => ({
+const streamOf = (samples: SampleSet): InputStream => ({
   length: samples.length,
   async *batches(size) {
     yield* samples.batches(size)

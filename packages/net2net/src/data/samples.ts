@@ -28,7 +28,7 @@ export interface SampleSet {
    */
   readonly bytes?: ByteInputs | undefined
   /** Names of the classes, where the target is a class index. A trained model keeps them. */
-  readonly classes?: readonly string[]
+  readonly classes?: readonly string[] | undefined
   /** Names of the features, of a table that has them. A trained model keeps them. */
   readonly columns?: readonly string[] | undefined
   /** How the samples were made of what was read. A trained model keeps it. */
@@ -36,12 +36,14 @@ export interface SampleSet {
   /** Told where batches have weights. */
   readonly weights?: object | undefined
   /** All targets, where they are in memory: then all labels are checked before the first step. */
-  readonly target?: {
-    readonly dtype: DType
-    /** Of one sample; tells a loss which axis of the predictions the targets do not have. */
-    readonly dims?: readonly number[]
-    readonly data?: TypedArray
-  }
+  readonly target?:
+    | {
+        readonly dtype: DType
+        /** Of one sample; tells a loss which axis of the predictions the targets do not have. */
+        readonly dims?: readonly number[]
+        readonly data?: TypedArray
+      }
+    | undefined
 }
 
 /** Samples whose bytes are left as bytes, and what becomes of these by input. */

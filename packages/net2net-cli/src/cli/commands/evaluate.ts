@@ -35,7 +35,7 @@ export const evaluate: CliCommand = {
       .argument('<model>', 'an ONNX file')
       .option(
         '--data <what>',
-        'mnist, fashion-mnist, an .npz, .csv or .tsv file, a folder of IDX files or pictures',
+        'mnist, fashion-mnist, a .csv, .tsv, .jsonl, .parquet, .npz, .txt, .bin or .npy file, or a folder of IDX files, .npy files or pictures',
       )
       .option('--target <column>', 'column of the target, for tables (default: the last)')
       .addOption(missingOption())

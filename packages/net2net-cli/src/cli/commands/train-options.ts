@@ -1,7 +1,7 @@
 /** The options of net2net train. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { ArrayDataset } from 'net2net/data'
+import type { SampleSet } from 'net2net/data'
 import type { Device } from 'net2net/runtime'
 import {
   accumulated,
@@ -113,7 +113,7 @@ export function optimizerOf(options: TrainOptions): Optimizer {
 }
 
 /** The loss and the choice of parameters, as the library takes them. */
-export function choicesOf(options: TrainOptions, samples?: ArrayDataset) {
+export function choicesOf(options: TrainOptions, samples?: SampleSet) {
   const { loss, classAxis, labelSmoothing, freeze = [], trainOnly, clipNorm } = options
   const { decayOnly, rate } = options
   const { ignoreLabel: ignoredLabel } = options
@@ -145,7 +145,7 @@ export const trainOptions = (command: Command): Command =>
       .argument('<model>', 'an ONNX file')
       .option(
         '--data <what>',
-        'mnist, fashion-mnist, an .npz, .csv or .tsv file, a folder of IDX files or pictures (see below)',
+        'mnist, fashion-mnist, a .csv, .tsv, .jsonl, .parquet, .npz, .txt, .bin or .npy file, a folder of IDX files, .npy files or pictures (see below)',
       )
       .option('--target <column>', 'column of the target, for tables (default: the last)'),
   )
@@ -239,11 +239,13 @@ export const trainOptions = (command: Command): Command =>
         'train model.onnx --data mnist --epochs 6 --recipe grow.yaml -o runs/growing',
         'train model.onnx --data table.csv --loss mse --optimizer adam -o runs/table',
         'train model.onnx --data mnist --epochs 9 --schedule cosine --warm-up 100 --metric f1 --early-stopping 3 -o runs/best',
+        'train model.onnx --data tales.txt --text characters --optimizer adamw -o runs/tales',
         'train model.onnx --export-step step.onnx --gradients',
       )}
-Data: one sample per line of a .csv or .tsv file; arrays x and y, or x_train, y_train, x_test and
-y_test, in an .npz file; one folder per class of pictures, perhaps in train and test. Bytes become
-[0, 1]. Text, folders and whole numbers are classes: numbers are the indices of the model's outputs,
+Data: one sample per line of a .csv, .tsv, .jsonl or .parquet file; arrays x and y, or x_train, y_train,
+x_test and y_test, in an .npz file or as .npy files in a folder; one folder per class of pictures, perhaps in
+train and test; a text (--text) or token ids (.bin, .npy), of which the next one is predicted. Columns of
+text whose values recur are categories, or, with --text, texts to classify. Bytes become [0, 1]. Text, folders and whole numbers are classes: numbers are the indices of the model's outputs,
 names are numbered in the order of their values and stored with the trained model.
 
 Schedules, with their settings: ${scheduleForms.join(' ')}
@@ -265,9 +267,13 @@ const weights = (text: string): readonly number[] | 'balanced' =>
 
 /** For each class the inverse of how often it occurs, 1 in the mean over the samples (as scikit-learn's `balanced`). */
 function balancedWeights(
-  { target, classes }: ArrayDataset,
+  { target, classes }: SampleSet,
   ignored: number | undefined,
 ): readonly number[] {
+  if (!target?.data)
+    throw usageError(
+      'The classes of data that are larger than memory are not counted: give their weights.',
+    )
   const counts: number[] = Array.from(classes ?? [], () => 0)
   let all = 0
   for (const label of target.data) {

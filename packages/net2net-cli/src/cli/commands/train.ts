@@ -14,7 +14,7 @@ import {
   save,
 } from 'net2net'
 import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
-import { type ArrayDataset, type SampleSet, split } from 'net2net/data'
+import { type SampleSet, split } from 'net2net/data'
 import { readWhole } from 'net2net/files'
 import {
   type GrowingEvent,
@@ -210,7 +210,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
 }
 
 /** The samples as they are, or with what a teacher says of them. */
-async function teaching(options: Options): Promise<(samples: ArrayDataset) => SampleSet> {
+async function teaching(options: Options): Promise<(samples: SampleSet) => SampleSet> {
   const { distill, device, threads, classAxis: axis } = options
   if (distill === undefined) return (samples) => samples
   const teacher = await load(distill)
@@ -291,7 +291,7 @@ async function dataFor(
   options: Options,
   { signal }: Io,
   view: { line(text: string): void },
-): Promise<{ readonly train: ArrayDataset; readonly validation?: ArrayDataset }> {
+): Promise<{ readonly train: SampleSet; readonly validation?: SampleSet }> {
   const { loss, validation: share, seed: value } = options
   const loaded = await loadFor(model, spec, { ...dataOptionsOf(options), loss, signal })
   if (loaded.test) {

@@ -11,8 +11,8 @@ import type { Model } from '../../model/model.ts'
 import { withColumns } from '../../model/output-meaning.ts'
 import { preparationOf, withPreparation } from '../../model/preparation.ts'
 import { parseCsv } from '../csv.ts'
-import type { ArrayDataset } from '../dataset.ts'
-import { loadData } from '../load-data.node.ts'
+import { ArrayDataset } from '../dataset.ts'
+import * as anything from '../load-data.node.ts'
 import { openInputs } from '../open-inputs.node.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'table-'))
@@ -20,6 +20,12 @@ const file = (name: string, content: string | Uint8Array) => {
   const path = join(folder, name)
   writeFileSync(path, content)
   return path
+}
+/** A table, whose samples are in memory. */
+async function loadData(...args: Parameters<typeof anything.loadData>) {
+  const { train } = await anything.loadData(...args)
+  if (train instanceof ArrayDataset) return { train }
+  throw new Error('These data are not in memory.')
 }
 const modelOf = (features: number): Model => sequential([dense(1)], { input: [features] })
 
@@ -143,7 +149,7 @@ describe('prediction', () => {
             'training.csv',
             `size,city,y\n${table.map(([size, city]) => `${size},${quoted(city)},0.5`).join('\n')}`,
           )
-          const { train } = (await loadData(training, options)) as { train: ArrayDataset }
+          const { train } = await loadData(training, options)
           const model = trainedOn(modelOf(train.inputs.input!.dims[0]!), train)
           expect(preparationOf(model)).toEqual(train.preparation)
           const wanted = [...train.inputs.input!.data]
@@ -225,7 +231,7 @@ describe('Parquet', () => {
     ]
     const bytes = new Uint8Array(parquetWriteBuffer({ columnData: columns, rowGroupSize: 2 }))
     const path = file('houses.parquet', bytes)
-    const { train } = (await loadData(path)) as { train: ArrayDataset }
+    const { train } = await loadData(path)
     const rows = [1.5, 1, 0, 1, 0, 1, 2.5, 2, 1, 0, 1, 0, 3.5, 3, 0, 1, 0, 1]
     expect([...train.inputs.input!.data]).toEqual(rows)
     expect([...train.target.data]).toEqual([0.5, 1.5, 2.5])
