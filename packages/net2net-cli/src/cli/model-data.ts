@@ -1,5 +1,5 @@
 /** The data that a model is trained or evaluated on. */
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Model } from 'net2net'
 import { isTable, type LoadedData, type LoadOptions, loadData } from 'net2net/data'
 import { columnsOf, preparationOf } from 'net2net/model'
@@ -11,7 +11,7 @@ import {
   softmaxCrossEntropy,
 } from 'net2net/training'
 import { usageError } from '../errors.ts'
-import { integer, list } from './options.ts'
+import { integer, list, number } from './options.ts'
 
 /** What the command line says of data, as `loadData` takes it. */
 export type DataOptions = Pick<
@@ -26,6 +26,8 @@ export type DataOptions = Pick<
   | 'tokens'
   | 'length'
   | 'stride'
+  | 'fit'
+  | 'normalize'
 >
 
 export interface ModelDataOptions extends DataOptions {
@@ -68,7 +70,26 @@ export const dataOptions = (command: Command): Command =>
       'length of the sequences, where the model takes any (of texts and tokens)',
       integer(1),
     )
+    .addOption(
+      new Option(
+        '--fit <how>',
+        'pictures of another shape: stretch (the default), crop or pad them',
+      ).choices(['stretch', 'crop', 'pad']),
+    )
+    .option(
+      '--normalize <by>',
+      'pictures, by data (their own mean and deviation), imagenet, or MEAN/DEVIATION, lists of values from 0 to 1',
+      normalization,
+    )
     .option('--stride <units>', 'from one sequence to the next (default: their length)', integer(1))
+
+/** `data`, `imagenet`, or `0.5,0.5,0.5/0.25,0.25,0.25`. */
+function normalization(text: string): DataOptions['normalize'] {
+  if (text === 'data' || text === 'imagenet') return text
+  const [mean, deviation, ...more] = text.split('/').map((part) => list(part).map(number()))
+  if (mean?.length && deviation?.length && more.length === 0) return { mean, deviation }
+  throw new InvalidArgumentError('It must be data, imagenet, or MEAN/DEVIATION.')
+}
 
 /** What becomes of cells without a value. */
 export const missingOption = (): Option =>
@@ -80,9 +101,9 @@ export const missingOption = (): Option =>
 /** The options of data among those of a command. */
 export function dataOptionsOf(options: DataOptions): DataOptions {
   const { target, columns, categories, encoding, missing, standardize } = options
-  const { text, tokens, length, stride } = options
+  const { text, tokens, length, stride, fit, normalize } = options
   const ofTables = { target, columns, categories, encoding, missing, standardize }
-  return { ...ofTables, text, tokens, length, stride }
+  return { ...ofTables, text, tokens, length, stride, fit, normalize }
 }
 
 /** Losses whose targets are classes. */
@@ -136,12 +157,13 @@ export function mustBeTableOptions(spec: string, options: DataOptions): void {
 
 /** @throws usage for what a model that was trained already does in a way of its own */
 function mustBeAsKnown(model: Model, options: DataOptions): void {
-  const { target: _, missing, ...decided } = flags
+  const { target: _, missing, ...tables } = flags
+  const decided = { ...tables, fit: '--fit', normalize: '--normalize', text: '--text' } as const
   const known = preparationOf(model)
   if (!known && !columnsOf(model)) return
   const [, flag] =
     Object.entries({ ...decided, ...(known ? { missing } : {}) }).find(([name]) =>
-      isGiven(options[name as keyof typeof flags]),
+      isGiven(options[name as keyof typeof decided]),
     ) ?? []
   if (flag !== undefined)
     throw usageError(

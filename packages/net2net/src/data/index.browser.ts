@@ -2,6 +2,7 @@
 import * as kind from '../arguments.ts'
 import { bytes, checked, number, text } from '../arguments.ts'
 import * as arrays from './arrays.ts'
+import * as pictures from './augment.ts'
 import * as csv from './csv.ts'
 import * as digits from './digits.ts'
 import * as idx from './idx.ts'
@@ -9,6 +10,7 @@ import * as numpy from './npy.ts'
 import * as parts from './split.ts'
 
 export type { ArraysOptions } from './arrays.ts'
+export type { AugmentOptions } from './augment.ts'
 export type { CsvOptions } from './csv.ts'
 export {
   type AboutSamples,
@@ -74,6 +76,17 @@ export const split = checked('split', parts.split, {
   dataset: kind.object('a data set', 'batches', 'function'),
   fraction: number,
   seed: kind.optional(number),
+})
+
+/** The samples with randomly changed pictures: mirrored, moved, cut out. See augment.ts. */
+export const augmented = checked('augmented', pictures.augmented, {
+  samples: kind.object('a set of samples', 'batches', 'function'),
+  options: kind.options<pictures.AugmentOptions>({
+    flip: kind.flag,
+    shift: number,
+    crop: number,
+    seed: number,
+  }),
 })
 
 export const decodeIdx = checked('decodeIdx', idx.decodeIdx, { bytes, source: named })

@@ -24,6 +24,11 @@ export type { NpzWriter } from './npz-writer.node.ts'
 export type { OpenOptions } from './open-inputs.node.ts'
 
 const downloading = { cacheFolder: text, signal: kind.signal, onDownload: kind.callback }
+const normalize = kind.either(
+  "'data', 'imagenet', or { mean, deviation }",
+  text,
+  kind.object('', 'mean', 'object'),
+)
 const digitsOptions = kind.options<digits.DigitsOptions>({
   ...downloading,
   folder: text,
@@ -53,6 +58,8 @@ export const loadData = checkedAsync('loadData', anything.loadData, {
     tokens: text,
     length: kind.number,
     stride: kind.number,
+    fit: text,
+    normalize,
   }),
 })
 
@@ -108,7 +115,15 @@ export const loadFashionMnist = checkedAsync('loadFashionMnist', digits.loadFash
 export const loadImages = checkedAsync('loadImages', pictures.loadImages, {
   folder: text,
   options: kind.options<pictures.ImagesOptions>(
-    { classes: kind.texts, signal: kind.signal, onProgress: kind.callback },
+    {
+      classes: kind.texts,
+      fit: text,
+      normalize,
+      preparation: kind.object('a preparation, as preparationOf gives it', 'kind', 'string'),
+      memory: kind.number,
+      signal: kind.signal,
+      onProgress: kind.callback,
+    },
     { dims: kind.numbers },
   ),
 })

@@ -6,9 +6,9 @@ import { readWhole } from '../files/read-whole.ts'
 import { classesOf } from '../model/classes.ts'
 import type { Model } from '../model/model.ts'
 import { columnsOf } from '../model/output-meaning.ts'
-import { preparationOf, withPreparation } from '../model/preparation.ts'
+import { type Preparation, preparationOf, withPreparation } from '../model/preparation.ts'
 import { datasetOfArrays } from './arrays.ts'
-import { loadImages } from './image-folder.node.ts'
+import { type ImagesOptions, loadImages } from './image-folder.node.ts'
 import { mnistSource } from './known-datasets.ts'
 import {
   type DigitsOptions,
@@ -19,6 +19,7 @@ import {
   rangedDigits,
 } from './load-mnist.node.ts'
 import { inputsOf } from './model-input.ts'
+import { normalizedArrays } from './normalize-arrays.ts'
 import { decodeNpz } from './npy.ts'
 import type { SampleSet } from './samples.ts'
 import { isArraysFolder, rangedFolder, storedDataset } from './stored/load-stored.node.ts'
@@ -31,6 +32,7 @@ import { isText, loadText, type TextFileOptions } from './text/load-text.node.ts
 export interface LoadOptions
   extends Omit<TableOptions, 'target'>,
     TextFileOptions,
+    Pick<ImagesOptions, 'fit' | 'normalize'>,
     Pick<DigitsOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
   /** Shape of one sample, for a folder of pictures: [channels, height, width]. */
   readonly dims?: readonly number[] | undefined
@@ -60,6 +62,15 @@ const mostInMemory = 2 ** 28
  */
 export async function loadData(spec: string, given: LoadOptions = {}): Promise<LoadedData> {
   const options = given.model ? { ...knownTo(given.model), ...defined(given) } : given
+  const loaded = await loadAny(spec, options)
+  const isNormalized = loaded.train.preparation !== undefined
+  if (!isNormalized) return normalizedArrays(loaded, options.normalize, options.preparation)
+  if (options.normalize !== undefined && loaded.train.preparation?.kind !== 'pictures')
+    throw usageError('Only pictures are normalized.')
+  return loaded
+}
+
+async function loadAny(spec: string, options: LoadOptions): Promise<LoadedData> {
   if (spec === 'mnist') return loadMnist(options)
   if (spec === 'fashion-mnist') return loadFashionMnist(options)
   if (!existsSync(spec))
@@ -123,21 +134,30 @@ async function loadFolder(folder: string, options: LoadOptions): Promise<LoadedD
       `${folder} looks like a folder of pictures, but the model's input is not an image of 1 or 3 channels.`,
       { where: folder },
     )
-  const read = (path: string, classes: readonly string[] | undefined) =>
+  const read = (
+    path: string,
+    classes: readonly string[] | undefined,
+    preparation: Preparation | undefined,
+  ) =>
     loadImages(path, {
       dims: [channels, height, width],
       classes,
+      preparation,
+      fit: options.fit,
+      normalize: options.normalize,
+      memory: options.memory,
       signal: options.signal,
     })
   const folders = (...names: readonly string[]) =>
     names.map((name) => join(folder, name)).find((path) => existsSync(path))
   const train = folders('train')
-  if (train === undefined) return { train: await read(folder, options.classes) }
-  const first = await read(train, options.classes)
+  if (train === undefined)
+    return { train: await read(folder, options.classes, options.preparation) }
+  const first = await read(train, options.classes, options.preparation)
   const test = folders('test', 'val', 'validation')
   return test === undefined
     ? { train: first }
-    : { train: first, test: await read(test, first.classes) }
+    : { train: first, test: await read(test, first.classes, first.preparation) }
 }
 
 /** The parts of a text in a folder: train.txt and val.txt, say, or .bin. */

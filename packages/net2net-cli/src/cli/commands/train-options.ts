@@ -1,7 +1,7 @@
 /** The options of net2net train. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { SampleSet } from 'net2net/data'
+import type { AugmentOptions, SampleSet } from 'net2net/data'
 import type { Device } from 'net2net/runtime'
 import {
   accumulated,
@@ -40,6 +40,7 @@ export interface TrainOptions extends DataOptions {
   readonly classWeights?: readonly number[] | 'balanced'
   readonly ignoreLabel?: number
   readonly ema?: number
+  readonly augment?: AugmentOptions
   readonly distill?: string
   readonly distillWeight?: number
   readonly temperature?: number
@@ -192,6 +193,11 @@ export const trainOptions = (command: Command): Command =>
       'for softmax-cross-entropy: a label that does not count, such as -100',
       integer(Number.NEGATIVE_INFINITY),
     )
+    .option(
+      '--augment <changes>',
+      'change pictures at random: flip,shift=2,crop=0.8 (pixels; least share of each side)',
+      augmentation,
+    )
     .option('--distill <teacher>', 'also learn from what this ONNX file says of the samples')
     .option('--distill-weight <x>', 'how much the teacher counts, 0 to 1 (default: 0.5)', number(0))
     .option('--temperature <x>', 'how soft the distributions are for it (default: 2)', number(0))
@@ -260,6 +266,22 @@ A training recipe (grow.yaml):
         - deepen: [fc1]
 `,
     )
+
+/** `flip,shift=2,crop=0.8` */
+function augmentation(text: string): AugmentOptions {
+  const parts = list(text).map((part) => part.split('=') as [string, string?])
+  const forms: Readonly<Record<string, (value: string | undefined) => number | boolean>> = {
+    flip: (value) => value === undefined || refused(),
+    shift: (value) => integer(1)(value ?? ''),
+    crop: (value) => number(0)(value ?? ''),
+  }
+  const refused = (): never => {
+    throw new InvalidArgumentError('It must be of flip, shift=PIXELS and crop=SHARE.')
+  }
+  return Object.fromEntries(
+    parts.map(([name, value]) => [name, (forms[name] ?? refused)(value)] as const),
+  )
+}
 
 /** `balanced`, or a number for each class. */
 const weights = (text: string): readonly number[] | 'balanced' =>

@@ -14,7 +14,7 @@ import {
   save,
 } from 'net2net'
 import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
-import { type SampleSet, split } from 'net2net/data'
+import { augmented, type SampleSet, split } from 'net2net/data'
 import { readWhole } from 'net2net/files'
 import {
   type GrowingEvent,
@@ -128,7 +128,9 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     cleared = true
     return checkpoints.save(state, savedPosition(position))
   }
-  const training = trainGrowing(model, taught(samples), {
+  const { augment, seed: augmentSeed } = options
+  const seen = augment ? augmented(samples, { ...augment, seed: augmentSeed }) : samples
+  const training = trainGrowing(model, taught(seen), {
     runtime: nodeRuntime,
     stages,
     ...choicesOf(options, samples),
@@ -248,6 +250,7 @@ function laterOptions(options: Options): readonly unknown[] {
     distillWeight,
     temperature,
     ...dataOptionsOf(options),
+    augment: options.augment,
   }
   const given = Object.entries(later).filter(([, value]) => value !== undefined)
   return given.length === 0 ? [] : [Object.fromEntries(given)]
