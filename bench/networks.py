@@ -361,6 +361,25 @@ def volumes(classes=10):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(channels, classes))
 
 
+# ------------------------------------------------------------------ recurrent networks
+
+
+class Recurrent(nn.Module):
+    """One recurrent layer, of which the last step is read."""
+
+    def __init__(self, kind, width, features=64, classes=10):
+        super().__init__()
+        self.layer = kind(features, width, batch_first=True)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        return self.head(self.layer(x)[0][:, -1])
+
+
+def steps(batch):
+    return torch.randn(batch, 64, 64)
+
+
 # ------------------------------------------------------------------ transformers
 
 
@@ -552,6 +571,10 @@ NETWORKS = {
     "signals": (signals, lambda batch: torch.randn(batch, 4, 512), 20, 16),
     "volumes": (volumes, lambda batch: torch.randn(batch, 1, 16, 32, 32), 10, 8),
     "gated-gpt": (GatedGPT, tokens, 1000, 8),
+    "lstm-64": (lambda: Recurrent(nn.LSTM, 64), steps, 10, 32),
+    "lstm-128": (lambda: Recurrent(nn.LSTM, 128), steps, 10, 32),
+    "lstm-256": (lambda: Recurrent(nn.LSTM, 256), steps, 10, 32),
+    "gru-128": (lambda: Recurrent(nn.GRU, 128), steps, 10, 32),
 }
 
 

@@ -41,6 +41,10 @@ const networks: Readonly<Record<string, number>> = {
   signals: 16,
   volumes: 8,
   'gated-gpt': 8,
+  'lstm-64': 32,
+  'lstm-128': 32,
+  'lstm-256': 32,
+  'gru-128': 32,
 }
 const optimizers = {
   sgd: sgd({ learningRate: 0.001, momentum: 0.9 }),

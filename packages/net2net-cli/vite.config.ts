@@ -6,7 +6,12 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin } from 'vite'
 import type { Program } from './src/package-files.ts'
 
-const programs: readonly Program[] = ['cli/main', 'mnist/arm-process', 'sweep/trial/trial-process']
+const programs: readonly Program[] = [
+  'cli/main',
+  'cli/explore/rung-process',
+  'mnist/arm-process',
+  'sweep/trial/trial-process',
+]
 /** What cannot be bundled (native code), is large and seldom needed, or is left to the user to install. */
 const external = [
   'onnxruntime-node',

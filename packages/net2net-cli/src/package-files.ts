@@ -18,7 +18,11 @@ export const version = (): string =>
   (JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string }).version
 
 /** The modules that are programs: the bundle keeps their names (see vite.config.ts). */
-export type Program = 'cli/main' | 'mnist/arm-process' | 'sweep/trial/trial-process'
+export type Program =
+  | 'cli/main'
+  | 'cli/explore/rung-process'
+  | 'mnist/arm-process'
+  | 'sweep/trial/trial-process'
 
 /** The file of a program. */
 export const programFile = (name: Program): string =>

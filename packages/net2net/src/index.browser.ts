@@ -10,7 +10,9 @@ import type { Model } from './model/model.ts'
 import { type DecodeOptions, decodeModel as decode } from './onnx/decode.ts'
 import { encodeModel as encode } from './onnx/encode.ts'
 import { beginsAsKeras } from './onnx/other-format.ts'
+import type { MergeOptions } from './passes/merge-adapters.ts'
 import { plainly } from './passes/plainly.ts'
+import type { RuntimeOptional } from './runtime/runtime.ts'
 import { memorySource as memory } from './tensor/bytes.ts'
 
 export type { CompareOptions } from './check/compare.ts'
@@ -29,6 +31,7 @@ export type {
   ExtensionStart,
   GrownModel,
   GrowthStep,
+  InspectedAttention,
   InspectedLayer,
   InspectedParameter,
   InspectedValue,
@@ -36,6 +39,8 @@ export type {
   KernelStep,
   Kernels,
   LeftConstant,
+  LoraOptions,
+  LoraStep,
   PlanningContext,
   RepeatOptions,
   RepeatStep,
@@ -51,6 +56,7 @@ export type {
 export type { Model } from './model/model.ts'
 export type { DecodeOptions } from './onnx/decode.ts'
 export type { OpenExternal } from './onnx/tensor-proto.ts'
+export type { MergeOptions } from './passes/merge-adapters.ts'
 export type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
 export type { ByteSource } from './tensor/bytes.ts'
 export { Tensor } from './tensor/tensor.ts'
@@ -92,6 +98,10 @@ const extending = {
 const repeating = {
   blocks: kind.listOf('a list of names of blocks', text),
   options: kind.options<growth.RepeatOptions>({ seed, copy: text, start: text }),
+}
+const adapting = {
+  layers: kind.optional(kind.listOf('a list of names of layers', text)),
+  options: kind.options<growth.LoraOptions>({ rank: number, alpha: number, seed }),
 }
 const shrinking = { layers: kind.optional(kind.listOf('a list of names of layers', text)) }
 const context = kind.options<growth.StepContext>({ seed, statistics, onMemory: kind.callback })
@@ -217,6 +227,42 @@ export const repeat = kind.checked('repeat', growth.repeat, { model, ...repeatin
 export const shrink = kind.checked('shrink', growth.shrink, { model, ...shrinking })
 
 /**
+ * The model with low-rank adapters (LoRA, Hu et al. 2021) beside the weights of dense and convolutional layers: each layer computes with
+ * W + (α / rank) · B·A, and B is zero at first, so that the function stays. `train` trains the adapters alone.
+ *
+ * ```ts
+ * const adapted = lora(model, ['*.q_proj', '*.v_proj'], { rank: 8, alpha: 16 })
+ * ```
+ *
+ * @param layers names, parts of names or patterns; default all that can have one
+ * @throws Net2NetError (usage) for unknown layers and ranks that are none; (refused) for a layer that cannot have an adapter,
+ *   with the reason
+ */
+export const lora = kind.checked('lora', growth.lora, { model, ...adapting })
+
+/**
+ * The model with weights that hold their low-rank adapters: as large and as fast as without them. The runtime computes the sums, as
+ * it does where it runs the model with them.
+ *
+ * @throws Net2NetError (usage) for a model without adapters
+ */
+export const mergeAdapters = kind.checkedAsync(
+  'mergeAdapters',
+  async (model: Model, options: RuntimeOptional<MergeOptions> = {}): Promise<Model> => {
+    // With its own modules: growing needs none of them, nor a runtime.
+    const { merge } = await import('./passes/merge-adapters.ts')
+    return merge(model, options)
+  },
+  {
+    model,
+    options: kind.options<RuntimeOptional<MergeOptions>>({
+      runtime: kind.runtime,
+      signal: kind.signal,
+    }),
+  },
+)
+
+/**
  * What `widen` would do, as plain data.
  *
  * @param from a model, or what has been solved of it
@@ -252,6 +298,13 @@ export const planRepeat = kind.checked('planRepeat', growth.planRepeat, { from, 
 export const planShrink = kind.checked('planShrink', growth.planShrink, { from, ...shrinking })
 
 /**
+ * What `lora` would do, as plain data.
+ *
+ * @param from a model, or what has been solved of it
+ */
+export const planLora = kind.checked('planLora', growth.planLora, { from, ...adapting })
+
+/**
  * Larger kernels, as plain data: zeros around them, and as much more padding.
  *
  * @param from a model, or what has been solved of it
@@ -269,10 +322,11 @@ export const planKernels = kind.checked('planKernels', growth.planKernels, {
 
 /**
  * What one step of growth would do, as plain data: a step is `{ widen: widths, …options }` or
- * `{ deepen: layers, …options }`, `{ repeat: blocks, …options }`, `{ shrink: layers }`, `{ kernel: sizes }` or `{ extend: extension, …options }`.
+ * `{ deepen: layers, …options }`, `{ repeat: blocks, …options }`, `{ shrink: layers }`, `{ kernel: sizes }`,
+ * `{ extend: extension, …options }` or `{ lora: layers, …options }`.
  *
  * @param from a model, or what has been solved of it
- * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen`, `planRepeat`, `planShrink` and `planExtend`
+ * @throws Net2NetError (usage, refused) as `planWiden`, `planDeepen`, `planRepeat`, `planShrink`, `planExtend` and `planLora`
  */
 export const planStep = kind.checked('planStep', growth.planStep, {
   from,

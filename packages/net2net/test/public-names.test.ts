@@ -13,6 +13,7 @@ const entries = {
   'net2net/runtime in a browser': () => import('../src/runtime/index.browser.ts'),
   'net2net/training': () => import('../src/training/index.ts'),
   'net2net/growing': () => import('../src/growing/index.ts'),
+  'net2net/exploring': () => import('../src/exploring/index.ts'),
   'net2net/checkpoints': () => import('../src/checkpoints/index.ts'),
   'net2net/recipe': () => import('../src/recipe/index.ts'),
   'net2net/files': () => import('../src/files/index.ts'),

@@ -33,8 +33,14 @@ export class Bench {
     return this.builder.node(type, inputs, attributes, options)
   }
 
-  outputs(type: string, inputs: readonly string[], attributes: Attributes, n: number) {
-    return this.builder.nodeOutputs(type, inputs, attributes, { outputs: n })
+  outputs(
+    type: string,
+    inputs: readonly string[],
+    attributes: Attributes,
+    n: number,
+    domain = '',
+  ): readonly string[] {
+    return this.builder.nodeOutputs(type, inputs, attributes, { outputs: n, domain })
   }
 
   constant(tensor: Tensor): string {

@@ -19,6 +19,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/inspect.ts')).inspect,
   },
   {
+    name: 'rank',
+    summary: 'say which growth pays: what each would lower the loss, per parameter',
+    load: async () => (await import('./commands/rank.ts')).rank,
+  },
+  {
     name: 'widen',
     summary: 'give layers more units without changing what the model computes',
     load: async () => (await import('./commands/widen.ts')).widen,
@@ -42,6 +47,16 @@ export const commands: readonly Entry[] = [
     name: 'shrink',
     summary: 'take away units and layers that a model does not need for what it computes',
     load: async () => (await import('./commands/shrink.ts')).shrink,
+  },
+  {
+    name: 'lora',
+    summary: 'put low-rank adapters beside weights: train trains them alone',
+    load: async () => (await import('./commands/lora.ts')).lora,
+  },
+  {
+    name: 'merge',
+    summary: 'make low-rank adapters part of the weights',
+    load: async () => (await import('./commands/merge.ts')).merge,
   },
   {
     name: 'check',
@@ -69,6 +84,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import('./commands/train.ts')).train,
   },
   {
+    name: 'explore',
+    summary: 'grow a model in many directions, and keep the best network of every size',
+    load: async () => (await import('./commands/explore.ts')).explore,
+  },
+  {
     name: 'evaluate',
     summary: 'measure a model on data: loss, metrics with intervals, each class',
     load: async () => (await import('./commands/evaluate.ts')).evaluate,
@@ -85,7 +105,7 @@ export const commands: readonly Entry[] = [
   },
   {
     name: 'worker',
-    summary: 'train the trials that sweeps put into a queue',
+    summary: 'train what sweeps and explorations put into a queue',
     load: async () => (await import('./commands/worker.ts')).worker,
   },
   {

@@ -27,6 +27,7 @@ import { comparisonText, readInputs } from './commands/check.ts'
 import { interruptible } from './interruptible.ts'
 import { list, seed } from './options.ts'
 import { type Progress, progress, type Task } from './progress.ts'
+import { type SamplingOptions, samplingFor } from './sampling.ts'
 import { grouped } from './table.ts'
 
 export interface GrowthOptions {
@@ -69,6 +70,8 @@ export interface Growth {
   readonly steps: readonly GrowthStep[]
   /** Of the steps that have none; default that of the options. */
   readonly seed?: number
+  /** Data on which the model is measured, for what starts by the gradient. */
+  readonly sampling?: SamplingOptions
   /** A file that appears together with the model. */
   readonly beside?: { readonly name: string; readonly content: (grown: GrownModel) => string }
 }
@@ -102,7 +105,11 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
   using network = keras ? (await import('net2net/bridges')).openKeras(input) : undefined
   const model = network?.model ?? (await interruptible(io.signal, () => load(input)))
   const onMemory = (bytes: number) => mustFitIntoMemory(io, bytes)
-  const grown = await interruptible(io.signal, () => grow(model, steps, { seed, onMemory }))
+  const spec = growth.sampling?.data
+  const grown =
+    growth.sampling && spec !== undefined
+      ? await growSampled(io, model, { ...growth, sampling: growth.sampling }, spec, seed)
+      : await interruptible(io.signal, () => grow(model, steps, { seed, onMemory }))
   const { plans, model: student, parameters } = grown
   // A recipe has several plans, in the order of its steps.
   const plan = plans.length === 1 ? plans[0] : plans
@@ -154,6 +161,20 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
     { plan, parameters, check },
     `${text}\n\n${comparisonText(check)}${note}\nWritten: ${written}`,
   )
+}
+
+/** Grows a model that is measured on data before each step. */
+async function growSampled(
+  { signal }: Io,
+  model: Model,
+  { sampling, steps }: Growth & { readonly sampling: SamplingOptions },
+  spec: string,
+  seed: number,
+): Promise<GrownModel> {
+  const { lossName: _, ...measuring } = await samplingFor(model, spec, sampling, signal)
+  const { growMeasured } = await import('net2net/growing')
+  const { nodeRuntime } = await import('net2net/runtime')
+  return growMeasured(model, steps, { ...measuring, runtime: nodeRuntime, seed, signal })
 }
 
 const isKeras = (file: string): boolean => /\.(keras|h5|hdf5)$/i.test(file)

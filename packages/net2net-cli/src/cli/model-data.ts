@@ -1,7 +1,14 @@
 /** The data that a model is trained or evaluated on. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Model } from 'net2net'
-import { isTable, type LoadedData, type LoadOptions, loadData } from 'net2net/data'
+import {
+  isTable,
+  type LoadedData,
+  type LoadOptions,
+  loadData,
+  type SampleSet,
+  split,
+} from 'net2net/data'
 import { columnsOf, preparationOf } from 'net2net/model'
 import {
   focal,
@@ -127,8 +134,9 @@ export function lossAlong(name: LossName, axis: number | undefined): Loss | Loss
 export function loadFor(
   model: Model,
   spec: string,
-  { loss, signal, ...options }: ModelDataOptions,
+  { loss, signal, ...given }: ModelDataOptions,
 ): Promise<LoadedData> {
+  const options = dataOptionsOf(given)
   mustBeTableOptions(spec, options)
   mustBeAsKnown(model, options)
   return loadData(spec, {
@@ -172,3 +180,32 @@ function mustBeAsKnown(model: Model, options: DataOptions): void {
 }
 
 const isGiven = (value: unknown) => value !== undefined && value !== 'drop'
+
+export interface TrainingDataOptions extends ModelDataOptions {
+  /** Share of the data that is held back; undefined where nothing was asked for. */
+  readonly validation?: number | undefined
+  /** Decides which samples are held back. */
+  readonly seed: number
+  readonly onNote?: (note: string) => void
+}
+
+/** What is held back where nobody says how much. */
+export const heldBack = 0.1
+
+/** What a model is trained on, and what it is validated on: the data's test part, or a share that is held back. */
+export async function trainingData(
+  model: Model,
+  spec: string,
+  { validation: share, seed, onNote, ...options }: TrainingDataOptions,
+): Promise<{ readonly train: SampleSet; readonly validation?: SampleSet }> {
+  const loaded = await loadFor(model, spec, options)
+  if (loaded.test) {
+    if (share !== undefined)
+      onNote?.(`--validation ${share} is not used: ${spec} has a test part, which serves instead.`)
+    return { train: loaded.train, validation: loaded.test }
+  }
+  const parts = split(loaded.train, share ?? heldBack, seed)
+  return parts.test.length > 0 && parts.train.length > 0
+    ? { train: parts.train, validation: parts.test }
+    : { train: loaded.train }
+}

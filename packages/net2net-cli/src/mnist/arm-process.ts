@@ -22,7 +22,7 @@ export interface ArmTask {
 }
 
 // On SIGTERM an arm ends at once, like any process.
-serveParent(train, ['SIGINT'])
+serveParent(train, { ignored: ['SIGINT'] })
 
 async function train(
   task: ArmTask,

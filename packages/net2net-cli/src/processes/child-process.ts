@@ -1,7 +1,7 @@
 /**
  * Work in a child process, which can be stopped, or die, without harm to others. The parent sends
- * the task as the first message, and `stop` to interrupt; the child sends events and ends with
- * `done` or `failed`.
+ * a task, and `stop` to interrupt; the child sends events and ends the task with `done` or `failed`. A child that keeps
+ * what tasks have in common (data, say) serves one task after the other, until its parent lets go of it.
  */
 
 import type { ChildProcess } from 'node:child_process'
@@ -37,10 +37,12 @@ export async function supervise<Task, Event>(
     killing = setTimeout(() => child.kill('SIGKILL'), patience)
   }
   signal?.addEventListener('abort', stop)
+  // What happens to a child between two tasks is seen when it gets the next one.
+  if (child.listenerCount('error') === 0) child.on('error', () => {})
+  let unlisten: () => unknown = () => {}
   try {
     await new Promise<void>((resolve, reject) => {
-      child.on('error', reject)
-      child.on('message', (message: FromChild<Event>) => {
+      const hear = (message: FromChild<Event>) => {
         if (message === 'done') resolve()
         else if ('event' in message) {
           try {
@@ -53,41 +55,53 @@ export async function supervise<Task, Event>(
           const { kind, message: text, ...details } = message.failed
           reject(new Net2NetError(kind, text, details))
         }
-      })
-      child.on('exit', (code, by) =>
-        reject(signal?.aborted ? interrupted() : ended(by ?? `exit code ${code}`)),
-      )
+      }
+      const end = (code: number | null, by: NodeJS.Signals | null) =>
+        reject(signal?.aborted ? interrupted() : ended(by ?? `exit code ${code}`))
+      child.on('error', reject).on('message', hear).on('exit', end)
+      unlisten = () => child.off('error', reject).off('message', hear).off('exit', end)
+      if (child.exitCode !== null || child.signalCode !== null)
+        end(child.exitCode, child.signalCode)
       send({ task })
     })
   } finally {
     clearTimeout(killing)
     signal?.removeEventListener('abort', stop)
+    unlisten()
   }
+}
+
+export interface ServeOptions {
+  /** Signals that reach the whole process group: the parent decides what becomes of them. */
+  readonly ignored: readonly NodeJS.Signals[]
+  /** Whether to wait for another task after one. Default false. */
+  readonly keeps?: boolean
 }
 
 /**
  * The child's side: does what the parent asks. Does nothing in a process that has no parent to
- * talk to. The parent decides what becomes of the signals in `ignored`, which reach the whole
- * process group.
+ * talk to.
  */
 export function serveParent<Task, Event>(
   work: (task: Task, signal: AbortSignal, onEvent: (event: Event) => void) => Promise<unknown>,
-  ignored: readonly NodeJS.Signals[],
+  { ignored, keeps = false }: ServeOptions,
 ): void {
   if (!process.send) return
   const send = (message: FromChild<Event>) => void process.send?.(message)
-  const controller = new AbortController()
+  let controller = new AbortController()
   for (const signal of ignored) process.on(signal, () => {})
   process.on('disconnect', () => process.exit(1))
   process.on('message', (message: ToChild<Task>) => {
-    if (message === 'stop') controller.abort()
-    else
-      work(message.task, controller.signal, (event) => send({ event }))
-        .then(
-          () => send('done'),
-          (error: unknown) => send({ failed: describe(error) }),
-        )
-        .finally(() => process.removeAllListeners('disconnect').disconnect())
+    if (message === 'stop') return controller.abort()
+    controller = new AbortController()
+    work(message.task, controller.signal, (event) => send({ event }))
+      .then(
+        () => send('done'),
+        (error: unknown) => send({ failed: describe(error) }),
+      )
+      .finally(() => {
+        if (!keeps) process.removeAllListeners('disconnect').disconnect()
+      })
   })
 }
 

@@ -154,7 +154,7 @@ describe.skipIf(!hasRedis)('a sweep over Redis', () => {
       {
         worker: ['--folder', join(folder, 'another')],
         flags: ['--common-folder'],
-        says: /another \(--folder\) is not the folder of the sweep/,
+        says: /another \(--folder\) is not the folder of the submitter/,
       },
       {
         worker: ['--folder', join(folder, 'elsewhere')],

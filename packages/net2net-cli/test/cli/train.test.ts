@@ -6,7 +6,7 @@ import { encodeNpz } from 'net2net/data'
 import { dense, sequential } from 'net2net/layers'
 import { classesOf, GraphBuilder } from 'net2net/model'
 import { nodeRuntime } from 'net2net/runtime'
-import { float32, int64, Tensor } from 'net2net/tensor'
+import { float32, int64, materialize, Tensor } from 'net2net/tensor'
 import { cosine, type LearningRate, warmUp } from 'net2net/training'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { net2net, temporaryFolder } from './net2net.ts'
@@ -72,6 +72,53 @@ describe('train', () => {
     expect(readFileSync(at('parts/metrics.jsonl'), 'utf8')).toBe(
       readFileSync(at('whole/metrics.jsonl'), 'utf8'),
     )
+  })
+
+  test('what growth has added learns alone, and goes on from a checkpoint to the same bits', async () => {
+    const wider = at('wider.onnx')
+    expect((await net2net(['widen', model, 'hidden=12', '-o', wider])).code).toBe(0)
+    const run = (to: string, epochs: string, ...more: string[]) =>
+      net2net(
+        [
+          'train',
+          wider,
+          '--data',
+          table,
+          '--epochs',
+          epochs,
+          '--rate',
+          'old=0',
+          '-o',
+          at(to),
+        ].concat(more),
+      )
+    expect((await run('new', '2')).code).toBe(0)
+    expect((await run('new-parts', '1')).code).toBe(0)
+    expect((await run('new-parts', '2', '--resume')).code).toBe(0)
+    const bytes = (name: string) => readFileSync(at(`${name}/model.onnx`))
+    expect(bytes('new').equals(bytes('new-parts'))).toBe(true)
+    const numbers = async (file: string) => {
+      const { tensor } = (await load(file)).graph.initializers.get('hidden.weight')!
+      return [...materialize(tensor).data].map(Number)
+    }
+    const [before, after] = [await numbers(wider), await numbers(at('new/model.onnx'))]
+    expect(after.slice(0, 16)).toEqual(before.slice(0, 16))
+    expect(after.slice(16)).not.toEqual(before.slice(16))
+    const again = [
+      'train',
+      at('new/model.onnx'),
+      '--data',
+      table,
+      '--rate',
+      'new=2',
+      '-o',
+      at('no'),
+    ]
+    const { code, err } = await net2net(again)
+    expect([code, err]).toEqual([
+      2,
+      expect.stringMatching(/^net2net: The model does not say which of its units are new/),
+    ])
   })
 
   test('is interrupted at a checkpoint, and goes on from it', async () => {

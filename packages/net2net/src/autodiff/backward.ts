@@ -168,5 +168,6 @@ function nodeGradient(
     producer: (i) => producers.get(input(i)),
     outputGradient: (k) => (output(k) === '' ? undefined : total(output(k))),
     needs: (i) => input(i) !== '' && needed.has(input(i)),
+    subgraph: (...call) => emitter.subgraph(...call),
   }
 }

@@ -1,10 +1,11 @@
 /** Adds nodes to a graph under construction, and knows the shape of everything it adds. */
 import { type AttributeLike, attributes } from '../model/attributes.ts'
-import type { GraphBuilder } from '../model/builder.ts'
+import { GraphBuilder, tensorDeclaration } from '../model/builder.ts'
 import { expressionKey } from '../model/common-subexpressions.ts'
-import type { Node } from '../model/model.ts'
+import type { Graph, Node } from '../model/model.ts'
 import type { EmitOptions, Emitter, Target, ValueHints } from '../operators/contract/gradient.ts'
 import type { ValueInfo } from '../operators/contract/infer.ts'
+import { copyTo } from '../operators/helpers/emission.ts'
 import { inferNode } from '../operators/inference.ts'
 import { byteLengthOf } from '../tensor/dtype.ts'
 import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
@@ -93,6 +94,33 @@ export class GraphEmitter implements Emitter {
 
   info(name: string): ValueInfo {
     return this.#infos.get(name) ?? {}
+  }
+
+  /** See `GradientContext`. No name in it is one of this graph, as the standard demands. */
+  subgraph(
+    inputs: readonly ValueInfo[],
+    build: (emitter: GraphEmitter, inputs: readonly string[]) => readonly string[],
+  ): Graph {
+    const builder = new GraphBuilder(undefined, this.builder.names)
+    const inner = new GraphEmitter(builder, this.#infos, this.opset, this.target)
+    const names = inputs.map((info) => {
+      const name = this.builder.names.fresh('entry')
+      builder.declare(tensorDeclaration(name, info.dtype, info.shape))
+      inner.declare(name, info)
+      return name
+    })
+    const outputs = build(inner, names)
+    const produced = new Set(builder.graph().nodes.flatMap((node) => node.outputs))
+    for (const value of outputs) {
+      // Values from outside, inputs and second uses are copied: outputs are computed inside, each once.
+      const isOwn = produced.delete(value)
+      const name = isOwn ? value : builder.names.fresh('copy')
+      if (!isOwn) inner.append(copyTo(name, value))
+      const { dtype, shape } = inner.info(value)
+      builder.output(name, dtype, shape)
+    }
+    for (const domain of inner.domains) this.domains.add(domain)
+    return builder.graph('body')
   }
 
   hint(name: string, hints: ValueHints): void {

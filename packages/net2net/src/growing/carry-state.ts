@@ -2,7 +2,9 @@
 import { applyPlan, type GrowthPlan, growAverages, growSlots } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
 import { float32, type LazyTensor, materialize, type Tensor } from '../tensor/tensor.ts'
+import { meanOver, squaresOf } from '../training/compile/optimizers/factored.ts'
 import type { Slot } from '../training/compile/optimizers/index.ts'
+import { slotName } from '../training/compile/optimizers/optimizer.ts'
 import { buildStep, type StepGraph, type StepOptions } from '../training/compile/step-graph.ts'
 import { lastRate, momentOf, type TrainingState } from '../training/run/state.ts'
 import { freshPlateau, rateAt } from '../training/schedules.ts'
@@ -66,12 +68,19 @@ export function carryInto(
   const before = lastRate(state)
   const after = learningRate ?? rateAt(optimizer.learningRate, momentOf(grown))
   const rateChange = before === undefined || before === 0 ? 1 : after / before
-  const slots = new Map(
-    optimizer.slots.map((slot) => {
-      const factor = slot.holdsRate ? rateChange : 1
-      return [slot.name, carriedSlot(slot, oldStep, state, plans, factor)] as const
-    }),
+  const isFactored = (slot: Slot) => slot.shape === 'rows' || slot.shape === 'columns'
+  const slots = new Map<Slot['name'], ReadonlyMap<string, Tensor>>(
+    optimizer.slots
+      .filter((slot) => !isFactored(slot))
+      .map((slot) => {
+        const factor = slot.holdsRate ? rateChange : 1
+        return [slot.name, carriedSlot(slot, oldStep, state, plans, factor)] as const
+      }),
   )
+  if (optimizer.slots.some(isFactored)) {
+    const { rows, columns } = carriedFactors(oldStep, state, plans)
+    slots.set('rows', rows).set('columns', columns)
+  }
   const tensors = new Map<string, Tensor>(step.state)
   for (const { name, parameter, slot } of step.slots) {
     const carried = slots.get(slot)?.get(parameter)
@@ -105,6 +114,24 @@ function carriedSlot(
   return new Map(
     [...tensors].map(([name, tensor]) => [name, scaled(materialize(tensor), factor)] as const),
   )
+}
+
+/**
+ * Means of squares that are kept as their means over rows and columns grow as the whole that they stand for: of the grown whole, the
+ * means are taken again.
+ */
+function carriedFactors(step: StepGraph, state: TrainingState, plans: readonly GrowthPlan[]) {
+  const parameters = step.slots.filter(({ slot }) => slot === 'rows').map((slot) => slot.parameter)
+  const whole = new Map<string, LazyTensor>()
+  for (const parameter of parameters) {
+    const factor = (slot: Slot['name']) => state.tensors.get(slotName(parameter, slot))!
+    whole.set(parameter, squaresOf(factor('rows'), factor('columns')))
+  }
+  let grown: ReadonlyMap<string, LazyTensor> = whole
+  for (const plan of plans) grown = growSlots(plan, grown, 2)
+  const means = (axis: -1 | -2) =>
+    new Map([...grown].map(([name, tensor]) => [name, meanOver(materialize(tensor), axis)]))
+  return { rows: means(-1), columns: means(-2) }
 }
 
 function grownSlot(

@@ -2,18 +2,23 @@
 import * as kind from '../arguments.ts'
 import type { TrainingData } from '../data/samples.ts'
 import type { GrowthStep, Solution } from '../growth/index.ts'
+import {
+  type MeasureOptions,
+  measureStatistics as measureWith,
+} from '../measuring/channel-statistics.ts'
+import { type RankedGrowth, type RankOptions, rank as rankWith } from '../measuring/rank.ts'
 import type { Model } from '../model/model.ts'
 import { withRuntime } from '../runtime/default-runtime.ts'
 import type { RuntimeOptional } from '../runtime/runtime.ts'
-import { checkpoint, loss, optimizer, session, training } from '../training/kinds.ts'
+import { checkpoint, loss, measuring, optimizer, session, training } from '../training/kinds.ts'
 import { carryState as carry } from './carry-state.ts'
-import { type MeasureOptions, measureStatistics as measureWith } from './channel-statistics.ts'
 import { type GrowMeasuredOptions, growMeasured as growWith } from './grow-measured.ts'
 import { growthStep, stages } from './kinds.ts'
 import { type GrowingOptions, GrowingTraining } from './train-growing.ts'
 
+export type { MeasureOptions } from '../measuring/channel-statistics.ts'
+export type { RankedBy, RankedGrowth, RankedKind, RankOptions } from '../measuring/rank.ts'
 export type { CarryOptions, TrainingMoment } from './carry-state.ts'
-export type { MeasureOptions } from './channel-statistics.ts'
 export type { GrowMeasuredOptions } from './grow-measured.ts'
 export type { GrowthMoment, GrowthStage } from './schedule.ts'
 export type {
@@ -99,8 +104,45 @@ export const growMeasured = kind.checkedAsync(
     options: kind.options<RuntimeOptional<GrowMeasuredOptions>>({
       seed: kind.number,
       samples: kind.object('a data set', 'batches', 'function'),
+      loss,
+      output: kind.text,
       runtime: kind.runtime,
       session,
+      signal: kind.signal,
+    }),
+  },
+)
+
+/**
+ * Ranks the growths of a model by what they gain for what they cost, the best first: the expected decrease of the loss per added
+ * parameter or multiply-add, to first order (GradMax, arXiv:2201.05125).
+ *
+ * ```ts
+ * const [best] = await rank(model, data)
+ * ```
+ *
+ * @param from a model, or what has been solved of it
+ * @throws Net2NetError (usage) where there is no loss or the data do not fit, (input) where they are not what the model takes
+ */
+export const rank = kind.checkedAsync(
+  'rank',
+  (
+    from: Model | Solution,
+    data: TrainingData,
+    options: RuntimeOptional<RankOptions> = {},
+  ): Promise<readonly RankedGrowth[]> => rankWith(from, data, withRuntime(options)),
+  {
+    from: kind.solvable,
+    data: kind.data,
+    options: kind.options<RuntimeOptional<RankOptions>>({
+      ...measuring,
+      loss,
+      samples: kind.number,
+      turns: kind.number,
+      seed: kind.number,
+      by: kind.text,
+      growths: kind.texts,
+      factor: kind.number,
     }),
   },
 )

@@ -5,6 +5,7 @@ import type {
   ExtendStep,
   Extension,
   KernelStep,
+  LoraStep,
   RepeatStep,
   ShrinkStep,
   WidenStep,
@@ -63,12 +64,18 @@ const enlarging = kind.options<KernelStep>(
   },
 )
 
+const adapting = kind.options<LoraStep>(
+  { ...planned, rank: number, alpha: number },
+  { lora: kind.either('a layer, or a list of layers', text, kind.texts) },
+)
+
 /** A step of growth: what is wrong with one that widens is said of a widening. */
 export const growthStep: kind.Kind = (value) => {
   if (typeof value !== 'object' || value === null) return widening(value)
   if ('deepen' in value) return deepening(value)
   if ('repeat' in value) return repeating(value)
   if ('extend' in value) return extending(value)
+  if ('lora' in value) return adapting(value)
   if ('kernel' in value) return enlarging(value)
   return 'shrink' in value ? shrinking(value) : widening(value)
 }

@@ -3,6 +3,7 @@ import type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
 import {
   applyPlan,
   type DeepenOptions,
+  growSlots,
   planDeepen,
   planExtend,
   planRepeat,
@@ -18,16 +19,24 @@ import {
   residual,
   sequential,
 } from '../layers/index.ts'
+import { measureStatistics } from '../measuring/channel-statistics.ts'
 import type { Model } from '../model/model.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
 import { randomStream } from '../tensor/random.ts'
 import { float32, int64, materialize, type Tensor, toNumbers } from '../tensor/tensor.ts'
-import { adam, averaged, type Optimizer, sgd } from '../training/compile/optimizers/index.ts'
+import { squaresOf } from '../training/compile/optimizers/factored.ts'
+import {
+  adafactor,
+  adam,
+  averaged,
+  muon,
+  type Optimizer,
+  sgd,
+} from '../training/compile/optimizers/index.ts'
 import type { TrainingState } from '../training/run/state.ts'
 import { Training, type TrainOptions } from '../training/run/trainer.ts'
 import { cosine } from '../training/schedules.ts'
-import { carryState } from './carry-state.ts'
-import { measureStatistics } from './channel-statistics.ts'
+import { carryState, type TrainingMoment } from './carry-state.ts'
 import { trainGrowing } from './index.ts'
 import type { GrowthStage } from './schedule.ts'
 import type { GrowingEvent, GrowingOptions, GrowthPosition } from './train-growing.ts'
@@ -102,6 +111,8 @@ describe('the law of optimizer-state transfer', () => {
   test.each([
     ['adam', adam({ learningRate: 0 }), 1e-5],
     ['momentum', sgd({ learningRate: 1e-9, momentum: 0.9 }), 1e-5],
+    ["PyTorch's momentum", sgd({ learningRate: 0, momentum: 0.9, rule: 'pytorch' }), 1e-5],
+    ['muon', muon({ learningRate: 0 }), 1e-5],
   ])(
     '%s: accumulated and then grown, or grown and then accumulated',
     async (_, optimizer, tolerance) => {
@@ -112,7 +123,9 @@ describe('the law of optimizer-state transfer', () => {
       const fresh = new Training(network(), data, settings)
       const start = carryState(fresh, plan, settings)
       const direct = await trained(start.model, settings)
-      expect(grown.step.slots.length).toBe(optimizer.slots.length * 8)
+      // One matrix, fc1's, is of a hidden layer.
+      const count = optimizer.name === 'muon' ? 1 + 7 * 3 : optimizer.slots.length * 8
+      expect(grown.step.slots.length).toBe(count)
       const { tensors } = direct.training.state
       const largest = (slot: string) =>
         Math.max(
@@ -134,6 +147,23 @@ describe('the law of optimizer-state transfer', () => {
         near(grown.state.tensors.get(name)!, direct.training.state.tensors.get(name)!, 1e-5, name)
     },
   )
+
+  test("adafactor's factors stand for what the whole has grown to", async () => {
+    const settings = options(adafactor({ learningRate: 0.01 }))
+    const { training } = await trained(network(), settings)
+    const plan = planWiden(network(), widths, noiseless)
+    const grown = carryState(training, plan, settings)
+    const whole = ({ state }: Pick<TrainingMoment, 'state'>, name: string) =>
+      squaresOf(state.tensors.get(`${name}.rows`)!, state.tensors.get(`${name}.columns`)!)
+    const names = grown.step.slots.flatMap(({ slot, parameter }) =>
+      slot === 'rows' ? [parameter] : [],
+    )
+    expect(names).toEqual(['conv1.weight', 'fc1.weight', 'fc2.weight'])
+    const expected = growSlots(plan, new Map(names.map((name) => [name, whole(training, name)])), 2)
+    for (const name of names) near(whole(grown, name), materialize(expected.get(name)!), 1e-5, name)
+    const { losses } = await trained(grown.model, { ...settings, epochs: 4, resume: grown.state })
+    expect(losses.every(Number.isFinite)).toBe(true)
+  })
 
   test('the step after an exact growth has the loss that the ungrown network would have had', async () => {
     const settings = options(averaged(adam({ learningRate: 0.01 }), 0.9))

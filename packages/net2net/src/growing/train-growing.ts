@@ -3,8 +3,19 @@
  * training (which knows when, and goes on).
  */
 import { isSampleSet, mustServe, type TrainingData } from '../data/samples.ts'
-import { type GrowthPlan, grow } from '../growth/index.ts'
+import {
+  applyPlan,
+  type GrowthPlan,
+  type GrowthStep,
+  grow,
+  type ResolvedStep,
+  shareOf,
+  solve,
+} from '../growth/index.ts'
+import { planChosen } from '../measuring/gradmax.ts'
 import type { Model } from '../model/model.ts'
+import { newEntriesOf } from '../model/new-entries.ts'
+import { withoutUnitRates } from '../training/compile/parameter-groups.ts'
 import type { StepGraph } from '../training/compile/step-graph.ts'
 import { withParameters } from '../training/compile/trainable.ts'
 import { type EpochResult, momentOf, type TrainingState } from '../training/run/state.ts'
@@ -42,6 +53,8 @@ export type GrowingEvent =
       /** Steps since the training began. */
       readonly step: number
       readonly plans: readonly GrowthPlan[]
+      /** The steps with every option, seed and plan written down: they grow the same network to the same bits. */
+      readonly steps: readonly ResolvedStep[]
       readonly learningRateFactor: number
     }
   | { readonly kind: 'end'; readonly model: Model; readonly state: TrainingState }
@@ -55,6 +68,8 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   readonly #data: TrainingData
   readonly #options: GrowingOptions
   #training: Training
+  /** The network that `#training` began with. */
+  #model: Model
   #stage: number
 
   constructor(model: Model, data: TrainingData, options: GrowingOptions) {
@@ -67,7 +82,8 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     // An epoch may be interrupted by growth, and is gone through anew up to there.
     mustServe(data, 'The training data', 1 + left.length)
     const current = resume?.position.model ?? model
-    mustGrow(current, left)
+    mustGrow(current, left, isSampleSet(data))
+    this.#model = current
     this.#training = this.#start(current, resume?.state)
   }
 
@@ -88,7 +104,8 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     return this.#training.notes
   }
   get position(): GrowthPosition {
-    return { model: this.model, stage: this.#stage }
+    const { step, state } = this.#training
+    return { model: withTrained(this.#model, step, state), stage: this.#stage }
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<GrowingEvent, void> {
@@ -109,15 +126,19 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
 
   async #grow(stage: GrowthStage): Promise<GrowingEvent> {
     const old = this.#training
-    const { runtime, session } = this.#options
-    const { model, plans } = await growMeasured(old.model, stage.steps, {
+    const { runtime, session, loss, output, signal } = this.#options
+    const { model, plans, steps } = await growMeasured(old.model, stage.steps, {
       seed: stage.seed,
+      loss,
+      output,
+      signal,
       // Batches that are not a set of samples can be gone through only once.
       samples: isSampleSet(this.#data) ? this.#data : undefined,
       runtime,
       session,
     })
     this.#stage++
+    this.#model = model
     const options = this.#trainOptions()
     const { step, state } = carryInto(model, old, plans, {
       ...stepOptionsOf(options, this.#data),
@@ -129,6 +150,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
       stage: this.#stage,
       step: state.step,
       plans,
+      steps,
       learningRateFactor: rateFactor(stage),
     }
   }
@@ -144,8 +166,11 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   #trainOptions(): TrainOptions {
     const { stages, resume: _, checkpoint: __, ...rest } = this.#options
     const when = stages[this.#stage]?.when
+    // Until something has grown, nothing is new.
+    const isMixed = stages.length === 0 || newEntriesOf(this.#model).size > 0
     return {
       ...rest,
+      ...(isMixed ? {} : { rates: withoutUnitRates(rest.rates) }),
       optimizer: slowed(rest.optimizer, stages.slice(0, this.#stage)),
       ...(when && 'step' in when ? { untilStep: when.step } : {}),
     }
@@ -173,9 +198,21 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
 }
 
 /** A growth that is not possible is refused before the first step, not after hours. */
-function mustGrow(model: Model, stages: readonly GrowthStage[]): void {
+function mustGrow(model: Model, stages: readonly GrowthStage[], hasSamples: boolean): void {
   let grown = model
-  for (const { steps, seed = 0 } of stages) grown = grow(grown, steps, { seed }).model
+  for (const { steps, seed = 0 } of stages)
+    for (const [i, step] of steps.entries())
+      grown =
+        (hasSamples && measuredLater(grown, step)) || grow(grown, [step], { seed: seed + i }).model
+}
+
+/** A network as large as it will be after a step that depends on what is measured then, as far as that is known. */
+function measuredLater(model: Model, step: GrowthStep): Model | undefined {
+  if (!('widen' in step) || step.plan) return undefined
+  if (shareOf(step.widen) !== undefined) return model
+  return step.init === 'gradmax'
+    ? applyPlan(model, planChosen(solve(model), step.widen))
+    : undefined
 }
 
 const withTrained = (model: Model, step: StepGraph, state: TrainingState): Model =>

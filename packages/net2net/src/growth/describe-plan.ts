@@ -12,6 +12,7 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
     repeated = [],
     removed = [],
     kernels = [],
+    adapters = [],
     parameters,
     positions,
     integers,
@@ -61,6 +62,16 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
         before.join('×'),
         before.map((size, axis) => size + 2 * (border[axis - 2] ?? 0)).join('×'),
         layers.map(({ name }) => name).join(', '),
+      ]),
+    ),
+    table(
+      ['adapter of', 'weight', 'rank', 'times', 'factors'],
+      adapters.map(({ layers, weight, dims, rank, scale, left, right }) => [
+        layers.join(', '),
+        `${weight} ${dims.join('×')}`,
+        rank,
+        scale,
+        `${left}, ${right}`,
       ]),
     ),
     table(
@@ -150,6 +161,7 @@ const starts = {
   random: 'random numbers',
   mean: 'the mean of the old ones',
   copy: 'those of an old one',
+  values: 'as measured',
 }
 
 /** What the entries of added units begin with. */

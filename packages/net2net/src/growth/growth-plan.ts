@@ -33,11 +33,13 @@ export interface GrowthPlan {
   /** Layers and blocks that computed the identity, and are there no more. */
   readonly removed?: readonly Removal[]
   readonly kernels?: readonly KernelChange[]
+  /** Low-rank adapters of weights. */
+  readonly adapters?: readonly Adapter[]
 }
 
 /** What options of growth may be, the default first. */
 export const growthChoices = {
-  widenInit: ['net2wider', 'random-pad'],
+  widenInit: ['net2wider', 'random-pad', 'gradmax'],
   noise: ['zero-sum', 'paper', 'none'],
   deepenInit: ['net2deeper', 'random-init'],
   block: ['identity', 'residual'],
@@ -65,13 +67,16 @@ export interface DeclaredAxis {
   readonly why?: string
 }
 
-/** How new units start: copies of old ones, or the baseline's random padding. */
+/**
+ * How new units start: copies of old ones; the baseline's random padding; or in-weights for which the gradient of their
+ * out-weights, which are zero, is largest (GradMax, arXiv:2201.05125).
+ */
 export type WidenInit = Choice<'widenInit'>
 /**
  * What the weights, biases and scales of an added unit are: zeros, random numbers with the standard deviation of the old
- * ones, the mean of the old ones, or those of the unit that the replication map names.
+ * ones, the mean of the old ones, those of the unit that the replication map names, or values that the plan lists.
  */
-export type AddedStart = 'zero' | 'random' | 'mean' | 'copy'
+export type AddedStart = 'zero' | 'random' | 'mean' | 'copy' | 'values'
 /**
  * `zero-sum`: exact, sums to zero over the copies of each unit; where noise cannot follow the split
  * (behind a Relu), unequal split coefficients. `paper`: the Keras example's, on the new copies only, not
@@ -98,7 +103,7 @@ export interface GrownUnits {
    * `added`: the new units are no copies but units of their own. What they compute is read with weights of zero, which
    * is a split coefficient of zero.
    */
-  readonly init: WidenInit | 'added'
+  readonly init: 'net2wider' | 'random-pad' | 'added'
   /** The replication map: for each new unit, the old unit that it copies. Identity on the first `from`. */
   readonly map: readonly number[]
   /** For each new unit its split coefficient α; over the copies of an old unit they add up to 1. */
@@ -148,6 +153,8 @@ export interface ParameterChange {
     readonly start: AddedStart
     readonly shift?: number
     readonly read?: 'random'
+    /** For `values`: the entries of added units along the copied axis, row-major. */
+    readonly values?: readonly number[]
   }
   /** A factor on all entries. */
   readonly factor?: number
@@ -275,6 +282,33 @@ export interface KernelChange {
     /** null for an attribute that goes. */
     readonly attributes: Readonly<Record<string, readonly number[] | null>>
   }[]
+}
+
+/**
+ * A low-rank adapter (LoRA, arXiv:2106.09685): layers read W + s · L·R in the place of the weight W, which is taken as a matrix of its
+ * first axis and all others. Of the factors, B is on the side of the output and zero at first, A random.
+ */
+export interface Adapter {
+  /** The layers that read the weight. */
+  readonly layers: readonly string[]
+  readonly weight: string
+  readonly uses: readonly ConstantUse[]
+  readonly dims: readonly number[]
+  readonly dtype: DType
+  readonly rank: number
+  /** s = α / rank. */
+  readonly scale: number
+  /** Names of L [rows, rank] and R [rank, columns], and which of them is B. */
+  readonly left: string
+  readonly right: string
+  readonly zero: 'left' | 'right'
+  /** Names of the nodes and of what they compute. */
+  readonly names: {
+    readonly product: string
+    readonly scaled: string
+    readonly shaped: string
+    readonly sum: string
+  }
 }
 
 /** The roles of the units on an axis, which itself has the given one. */

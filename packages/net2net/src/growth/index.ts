@@ -4,6 +4,7 @@ import { applyPlan } from './apply/apply.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
 import { type ExtendOptions, planExtend } from './plan/extend.ts'
 import type { Extension } from './plan/extended-axes.ts'
+import { type LoraOptions, planLora } from './plan/lora.ts'
 import { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 import { planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
@@ -12,27 +13,39 @@ import { grow } from './steps.ts'
 export { countMultiplyAdds, countParameters } from '../operators/model-size.ts'
 export type { LeftConstant } from '../operators/trainable.ts'
 export { applyPlan } from './apply/apply.ts'
+export { withListed } from './apply/chosen-weights.ts'
 export { growAverages, growSlots } from './apply/grow-slots.ts'
 export type { SlotPower } from './apply/merge-tensor.ts'
+export {
+  type Entries,
+  type GroupWeights,
+  groupWeights,
+  sharedEntries,
+} from './apply/unit-weights.ts'
 export { describePlan } from './describe-plan.ts'
 export type * from './growth-plan.ts'
 export {
+  type InspectedAttention,
   type InspectedLayer,
   type InspectedParameter,
   type InspectedValue,
   type Inspection,
   inspect,
 } from './inspect.ts'
-export { type DeepenOptions, measuredValues, planDeepen } from './plan/deepen.ts'
+export { type DeepenOptions, deepenRefusal, measuredValues, planDeepen } from './plan/deepen.ts'
 export { type ExtendOptions, type ExtensionStart, planExtend } from './plan/extend.ts'
 export type { Added, Extension } from './plan/extended-axes.ts'
 export { type Kernels, planKernels } from './plan/kernel.ts'
+export { type LoraOptions, planLora } from './plan/lora.ts'
+export { planNewUnits } from './plan/new-units.ts'
+export { Projection } from './plan/project.ts'
 export { planRepeat, type RepeatOptions } from './plan/repeat.ts'
+export { residualBlocks } from './plan/residual-blocks.ts'
 export { whyNoLayers } from './plan/select-layers.ts'
 export { planShrink } from './plan/shrink.ts'
 export { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
-export type { Widths } from './plan/widths.ts'
-export { modelOf, type Solution, solve } from './solve/index.ts'
+export { chooseSizes, type Widths } from './plan/widths.ts'
+export { modelOf, type Solution, solutionOf, solve } from './solve/index.ts'
 export {
   type DeepenStep,
   type ExtendStep,
@@ -40,11 +53,13 @@ export {
   type GrowthStep,
   grow,
   type KernelStep,
+  type LoraStep,
   planStep,
   type RepeatStep,
   type ResolvedStep,
   type ShrinkStep,
   type StepContext,
+  shareOf,
   type WidenStep,
 } from './steps.ts'
 
@@ -104,4 +119,16 @@ export const shrink = (model: Model, layers: readonly string[] = ['*']): Model =
  */
 export const repeat = (model: Model, blocks: readonly string[], options?: RepeatOptions): Model =>
   applyPlan(model, planRepeat(model, blocks, options))
+/**
+ * The model with low-rank adapters (LoRA) beside the weights of layers, which add nothing yet. `train` trains these alone;
+ * `mergeAdapters` adds them to the weights.
+ *
+ * ```ts
+ * const adapted = lora(model, ['*.q_proj', '*.v_proj'], { rank: 8, alpha: 16 })
+ * ```
+ *
+ * @throws Net2NetError (usage, refused) as `planLora`.
+ */
+export const lora = (model: Model, layers?: readonly string[], options?: LoraOptions): Model =>
+  applyPlan(model, planLora(model, layers, options))
 export type { ChannelStatistics } from './plan/inserted-layer.ts'

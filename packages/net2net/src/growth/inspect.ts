@@ -13,6 +13,8 @@ import { countParameters } from '../operators/model-size.ts'
 import { separateConstants } from '../operators/shared-constants.ts'
 import { type LeftConstant, trainableConstants } from '../operators/trainable.ts'
 import { deepenRefusal } from './plan/deepen.ts'
+import { axesOf, type Measure } from './plan/sized-axes.ts'
+import { type Attention, attentionsOf } from './solve/attentions.ts'
 import { type Solution, solutionOf } from './solve/index.ts'
 
 export interface Inspection {
@@ -23,6 +25,8 @@ export interface Inspection {
   /** Names of the classes that the model tells apart, where its file has them. */
   readonly classes?: readonly string[]
   readonly layers: readonly InspectedLayer[]
+  /** Attention, of one operator or of several, which can be widened by heads and by their size. */
+  readonly attentions: readonly InspectedAttention[]
   /** What a training changes: each under the name that `freeze` and `trainOnly` take. */
   readonly trainable: readonly InspectedParameter[]
   /** Constants that could be taken for parameters and are not trained, and why. */
@@ -55,6 +59,22 @@ export interface InspectedLayer {
   readonly group: readonly string[]
 }
 
+export interface InspectedAttention {
+  /** What its layers' names have in common: `widen` takes NAME.heads, NAME.key-value-heads and NAME.head-size. */
+  readonly name: string
+  readonly heads: number | null
+  /** Fewer than the heads where groups of these share keys and values. */
+  readonly keyValueHeads: number | null
+  /** Of queries and keys. */
+  readonly headSize: number | null
+  /** Of values. */
+  readonly valueSize: number | null
+  /** For each of the three that `widen` takes: true, or why not. */
+  readonly widen: Readonly<Record<'heads' | 'keyValueHeads' | 'headSize', true | string>>
+  /** The layers that write queries, keys and values. */
+  readonly layers: readonly string[]
+}
+
 /** A size that only inference named is not known. */
 const unnamed = (dim: Dim): Dim => (typeof dim === 'string' && dim.includes('?') ? null : dim)
 
@@ -64,7 +84,8 @@ const unnamed = (dim: Dim): Dim => (typeof dim === 'string' && dim.includes('?')
  * @param from A model, or what has been solved of it.
  */
 export function inspect(from: Model | Solution): Inspection {
-  const { facts, relations, groups } = solutionOf(from)
+  const solution = solutionOf(from)
+  const { facts, relations, groups } = solution
   const { model } = facts
   const describe = ({ name, type }: ValueDeclaration): InspectedValue => {
     const info = facts.values.get(name)
@@ -102,7 +123,28 @@ export function inspect(from: Model | Solution): Inspection {
     opset: opsetOf(model),
     ...(classes ? { classes } : {}),
     layers,
+    attentions: attentionsOf(solution).map((each) => describeAttention(solution, each)),
     ...inspectParameters(model),
+  }
+}
+
+function describeAttention(solution: Solution, attention: Attention): InspectedAttention {
+  const { axes } = solution
+  const answer = (measure: Measure) =>
+    axesOf(solution, attention, measure).find(({ refusal }) => refusal !== undefined)?.refusal ??
+    true
+  return {
+    name: attention.name,
+    heads: axes.sizeOf(attention.heads),
+    keyValueHeads: axes.sizeOf(attention.keyValueHeads),
+    headSize: axes.sizeOf(attention.headSize),
+    valueSize: axes.sizeOf(attention.valueSize),
+    widen: {
+      heads: answer('heads'),
+      keyValueHeads: answer('key-value-heads'),
+      headSize: answer('head-size'),
+    },
+    layers: attention.layers.map(({ name }) => name),
   }
 }
 

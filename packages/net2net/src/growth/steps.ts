@@ -1,12 +1,14 @@
 /** Growth in steps: the only place that makes a plan of what somebody asks for. */
+import { usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import { countParameters } from '../operators/model-size.ts'
 import { applyPlan } from './apply/apply.ts'
-import type { GrowthPlan } from './growth-plan.ts'
+import type { GrowthPlan, WidenInit } from './growth-plan.ts'
 import { type DeepenOptions, planDeepen } from './plan/deepen.ts'
 import { type ExtendOptions, planExtend } from './plan/extend.ts'
 import type { Extension } from './plan/extended-axes.ts'
 import { type Kernels, planKernels } from './plan/kernel.ts'
+import { type LoraOptions, planLora } from './plan/lora.ts'
 import { planRepeat, type RepeatOptions } from './plan/repeat.ts'
 import { isNothing, planShrink } from './plan/shrink.ts'
 import { type PlanningContext, planWiden, type WidenOptions } from './plan/widen.ts'
@@ -17,8 +19,14 @@ interface Planned {
   /** The resolved plan; if given, it is applied as it is. */
   readonly plan?: GrowthPlan
 }
-export interface WidenStep extends Omit<WidenOptions, keyof PlanningContext>, Planned {
+export interface WidenStep extends Omit<WidenOptions, 'init' | keyof PlanningContext>, Planned {
+  /**
+   * Layers and their widths. `{ auto: '20%' }` widens what pays most by `rank`, until the model has so many more parameters:
+   * that needs samples.
+   */
   readonly widen: Widths
+  /** Default `net2wider`; where the widths are chosen by `rank`, `gradmax`, which needs samples. */
+  readonly init?: WidenInit
 }
 export interface DeepenStep extends Omit<DeepenOptions, 'statistics'>, Planned {
   /** Layers after which a layer is inserted: names, parts of names or patterns. */
@@ -42,7 +50,18 @@ export interface KernelStep extends Planned {
   /** Nothing of it is random: written down as of other steps. */
   readonly seed?: number
 }
-export type GrowthStep = WidenStep | DeepenStep | RepeatStep | ShrinkStep | KernelStep | ExtendStep
+export interface LoraStep extends LoraOptions, Planned {
+  /** Layers whose weights get low-rank adapters: names, parts of names or patterns. */
+  readonly lora: string | readonly string[]
+}
+export type GrowthStep =
+  | WidenStep
+  | DeepenStep
+  | RepeatStep
+  | ShrinkStep
+  | KernelStep
+  | ExtendStep
+  | LoraStep
 
 /** What a step is planned with beside its own options. */
 export interface StepContext extends PlanningContext {
@@ -59,7 +78,7 @@ export type ResolvedStep = GrowthStep & { readonly seed: number; readonly plan: 
  * The plan of a step.
  *
  * @param from A model, or what has been solved of it.
- * @throws Net2NetError as `planWiden`, `planDeepen`, `planRepeat` `planShrink` and `planExtend`.
+ * @throws Net2NetError as `planWiden`, `planDeepen`, `planRepeat`, `planShrink`, `planExtend` and `planLora`.
  */
 export const planStep = (
   from: Model | Solution,
@@ -75,6 +94,11 @@ function resolveStep(
   const { seed = defaultSeed, plan } = step
   if ('widen' in step) {
     const { widen, init = 'net2wider', noise = 'zero-sum', noiseSize } = step
+    if (init === 'gradmax') {
+      if (plan) return { widen, init, seed, plan }
+      throw needsSamples('Weights by the gradient (gradmax)')
+    }
+    if (!plan && shareOf(widen) !== undefined) throw needsSamples('Widths by what they gain (auto)')
     const options = { seed, init, noise, ...(noiseSize !== undefined && { noiseSize }) }
     return {
       widen,
@@ -102,6 +126,12 @@ function resolveStep(
     const { kernel } = step
     return { kernel, seed, plan: plan ?? planKernels(from, kernel, { seed }) }
   }
+  if ('lora' in step) {
+    const { rank = 8, alpha = rank } = step
+    const lora = typeof step.lora === 'string' ? [step.lora] : step.lora
+    const options = { rank, alpha, seed }
+    return { lora, ...options, plan: plan ?? planLora(from, lora, options) }
+  }
   if ('shrink' in step) {
     const shrink = typeof step.shrink === 'string' ? [step.shrink] : step.shrink
     return { shrink, seed, plan: plan ?? planShrink(from, shrink) }
@@ -114,6 +144,18 @@ function resolveStep(
     ...options,
     plan: plan ?? planDeepen(from, deepen, { ...options, statistics }),
   }
+}
+
+const needsSamples = (what: string) =>
+  usageError(`${what} need samples to measure on.`, {
+    hint: 'Give them with --data, or to growMeasured.',
+  })
+
+/** How many more parameters a model may get, as a share of those that it has, where `rank` chooses what is widened. */
+export function shareOf(widths: Widths): number | undefined {
+  const [[name, text] = [], ...others] = Object.entries(widths)
+  const found = /^\+?(\d+(?:\.\d+)?)\s*%$/.exec(String(text))
+  return name === 'auto' && others.length === 0 && found ? Number(found[1]) / 100 : undefined
 }
 
 export interface GrownModel {

@@ -35,15 +35,19 @@ export class GraphBuilder {
   readonly #initializers: Map<string, Initializer>
   readonly #base: Graph | undefined
 
-  /** Starts empty, or from a copy of `base`. */
-  constructor(base?: Graph) {
+  /**
+   * Starts empty, or from a copy of `base`. `names`: the names of the graph around this one, which both
+   * share.
+   */
+  constructor(base?: Graph, names?: NameSupply) {
     mustFit('GraphBuilder', { base: optional(object('a graph', 'nodes', 'object')) }, [base])
     this.#base = base
     this.#nodes = [...(base?.nodes ?? [])]
     this.#inputs = [...(base?.inputs ?? [])]
     this.#outputs = [...(base?.outputs ?? [])]
     this.#initializers = new Map(base?.initializers)
-    this.names = new NameSupply(base ? valueNames(base) : [])
+    this.names = names ?? new NameSupply([])
+    if (base) for (const name of valueNames(base)) this.names.claim(name)
   }
 
   input(name: string, dtype: DType, shape: Shape): string {

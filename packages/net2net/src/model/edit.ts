@@ -50,6 +50,7 @@ export class ModelEdit {
   /** Nodes that follow a node, by its key, or the keys of such that can be edited. */
   readonly #following = new Map<string, (Node | string)[]>()
   readonly #added = new Set<string>()
+  readonly #leading: Node[] = []
   readonly #noted: ValueDeclaration[] = []
   /** Constants whose integers were changed. */
   readonly #edited = new Map<string, LazyTensor>()
@@ -88,15 +89,25 @@ export class ModelEdit {
   }
 
   /** Stores a constant; a new name is wired to the given uses. */
-  setConstant(name: string, tensor: LazyTensor, uses: readonly ConstantUse[] = []): void {
+  setConstant(
+    name: string,
+    tensor: LazyTensor,
+    uses: readonly ConstantUse[] = [],
+    metadata?: Metadata,
+  ): void {
     // A node that made the constant gives way to an initializer of the same name.
     if (this.#nodes.get(name)?.inputs.length === 0) this.#nodes.delete(name)
     if (!this.#base.graph.initializers.has(name)) this.#added.add(name)
-    this.#initializers.set(name, { ...this.#initializers.get(name), tensor })
-    this.#rewire(uses, name)
+    this.#initializers.set(name, {
+      ...this.#initializers.get(name),
+      tensor,
+      ...(metadata && { metadata }),
+    })
+    this.rewire(uses, name)
   }
 
-  #rewire(uses: readonly ConstantUse[], name: string): void {
+  /** Lets these uses read a value. */
+  rewire(uses: readonly ConstantUse[], name: string): void {
     for (const { node, input } of uses)
       this.editNode(node, (old) => ({
         ...old,
@@ -229,6 +240,11 @@ export class ModelEdit {
     this.#following.set(key, [...nodes, ...(this.#following.get(key) ?? [])])
   }
 
+  /** Puts nodes that read constants alone before all others. */
+  lead(nodes: readonly Node[]): void {
+    this.#leading.push(...nodes)
+  }
+
   /** The edited model. Its declared shapes of intermediate values are still those of before. */
   model(): Model {
     const { graph, irVersion } = this.#base
@@ -237,7 +253,7 @@ export class ModelEdit {
       const node = this.#nodes.get(entry)
       return node ? [node, ...(this.#following.get(entry) ?? []).flatMap(nodesAt)] : []
     }
-    const nodes = this.#order.flatMap(nodesAt)
+    const nodes = [...this.#leading, ...this.#order.flatMap(nodesAt)]
     const declarationOf = (name: string): ValueDeclaration['type'] | undefined => {
       const tensor = this.#initializers.get(name)?.tensor
       return tensor && { kind: 'tensor', dtype: tensor.dtype, shape: tensor.dims }

@@ -79,6 +79,8 @@ function askedAxes(model: Model, node: Node): ReadonlySet<number> | undefined {
       sizes.map((size) => unit(typeof size === 'object' && size !== null ? sizeOf(size) : size)),
     sizeElement: () => {},
     sizeAttribute: () => {},
+    defaultAttribute: () => {},
+    attends: () => {},
     listsPositions: () => {},
     refuse: (reason) => {
       throw inputError(reason)

@@ -45,6 +45,7 @@ import { resize, upsample } from './rules/resize.ts'
 import { reverseSequence } from './rules/reverse-sequence.ts'
 import { rmsNormalization, simplifiedLayerNormalization } from './rules/rms-normalization.ts'
 import { rotaryEmbedding } from './rules/rotary-embedding.ts'
+import { runtimeAttention } from './rules/runtime-attention.ts'
 import { runtimeFused } from './rules/runtime-fused.ts'
 import { scatters } from './rules/scatter.ts'
 import { shapes } from './rules/shape.ts'
@@ -90,6 +91,7 @@ const layers: readonly Operator[] = [
   upsample,
   gridSample,
   col2Im,
+  ...runtimeAttention,
   ...runtimeFused,
   ...depthSpace,
 ]

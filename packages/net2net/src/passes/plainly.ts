@@ -2,6 +2,7 @@ import { Net2NetError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import { withoutErfc } from './without-erfc.ts'
 import { withoutSequences } from './without-sequences.ts'
+import { withoutSubgraphs } from './without-subgraphs.ts'
 import { withoutWholeGathers } from './without-whole-gathers.ts'
 
 /**
@@ -11,7 +12,7 @@ import { withoutWholeGathers } from './without-whole-gathers.ts'
  */
 export function plainly(model: Model): Model {
   try {
-    return withoutWholeGathers(withoutSequences(withoutErfc(model)))
+    return withoutWholeGathers(withoutSequences(withoutSubgraphs(withoutErfc(model))))
   } catch (error) {
     // Whoever goes on with it says what is wrong, in the words of what they do.
     if (error instanceof Net2NetError) return model

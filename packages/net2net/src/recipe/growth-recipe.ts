@@ -25,11 +25,16 @@ const widenStep = z.strictObject({
       z.string(),
       z.union([
         z.int().positive(),
-        z.string().regex(/^[x×]\d*\.?\d+$/i, 'a factor looks like x1.5'),
+        z
+          .string()
+          .regex(
+            /^([x×]\d*\.?\d+|\+?\d+(\.\d+)?\s*%)$/i,
+            'a factor looks like x1.5, and what "auto" may add like 20%',
+          ),
       ]),
     )
     .describe(
-      'Layer (a name, a part of one, or a pattern as conv*) and its new width, or a factor.',
+      'Layer (a name, a part of one, or a pattern as conv*) and its new width, or a factor. "auto: 20%" widens what pays most until there are so many more parameters.',
     ),
   init: z.enum(growthChoices.widenInit).exactOptional().describe('How new units start.'),
   noise: z
@@ -128,12 +133,28 @@ const kernelStep = z.strictObject({
   plan,
 })
 
+const loraStep = z.strictObject({
+  lora: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .describe('Layers whose weights get low-rank adapters: names, or patterns as *.q_proj.'),
+  rank: z.int().positive().exactOptional().describe('Rank of the adapters; default 8.'),
+  alpha: z
+    .number()
+    .positive()
+    .exactOptional()
+    .describe('An adapter counts alpha / rank; default: the rank.'),
+  seed: seed.exactOptional(),
+  plan,
+})
+
 const recipeSchema = z
   .strictObject({
     version: z.literal(1).exactOptional(),
     seed: seed.exactOptional(),
     steps: z
-      .array(z.union([widenStep, deepenStep, repeatStep, shrinkStep, kernelStep, extendStep]))
+      .array(
+        z.union([widenStep, deepenStep, repeatStep, shrinkStep, kernelStep, extendStep, loraStep]),
+      )
       .min(1),
   })
   .meta({ title: 'net2net recipe', description: 'Steps that grow a trained network.' })
@@ -192,9 +213,9 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
 }
 
 /** In the order of the schema. */
-const kinds = ['widen', 'deepen', 'repeat', 'shrink', 'kernel', 'extend']
+const kinds = ['widen', 'deepen', 'repeat', 'shrink', 'kernel', 'extend', 'lora']
 const stepHelp =
-  'a step has "widen" (layers and widths), "deepen" (layers), "repeat" (residual blocks), "shrink" (layers), "kernel" (sizes) or "extend" (outputs, inputs, vocabulary, positions)'
+  'a step has "widen" (layers and widths), "deepen" (layers), "repeat" (residual blocks), "shrink" (layers), "kernel" (sizes), "extend" (outputs, inputs, vocabulary, positions) or "lora" (layers)'
 
 export interface RecipeResult {
   readonly model: Model
@@ -222,9 +243,12 @@ export function growByRecipe(
 }
 
 /** A recipe as text: YAML with lists of numbers in one line, or JSON. */
-export function formatRecipe(recipe: Recipe, format: 'yaml' | 'json' = 'yaml'): string {
-  const plain: unknown = JSON.parse(JSON.stringify(recipe))
-  if (format === 'json') return `${JSON.stringify(plain, null, 2)}\n`
+export const formatRecipe = (recipe: Recipe, format: 'yaml' | 'json' = 'yaml'): string =>
+  format === 'json' ? `${JSON.stringify(recipe, null, 2)}\n` : formatYaml(recipe)
+
+/** YAML with lists of numbers in one line. */
+export function formatYaml(value: unknown): string {
+  const plain: unknown = JSON.parse(JSON.stringify(value))
   const document = new Document(plain, { aliasDuplicateObjects: false })
   visit(document, {
     Seq(_, node) {

@@ -54,6 +54,11 @@ export const parseTrainingRecipe = checked('parseTrainingRecipe', training.parse
   file,
 })
 
+/** Stages of a growing training as text (YAML), which reads back as the same stages. */
+export const formatTrainingRecipe = checked('formatTrainingRecipe', training.formatTrainingRecipe, {
+  stages: kind.listOf('a list of stages', kind.object('a stage', 'steps', 'object')),
+})
+
 /** What is wrong where a schema of zod found something wrong, in words. */
 export const schemaMessage = checked('schemaMessage', messages.wordsOf, {
   issue: kind.object('an issue of zod', 'message', 'string'),

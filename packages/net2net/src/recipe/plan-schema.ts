@@ -28,7 +28,7 @@ const units = z
     members: z.array(name),
     from: size,
     to: size,
-    init: z.enum([...growthChoices.widenInit, 'added']),
+    init: z.enum(['net2wider', 'random-pad', 'added']),
     map: z.array(size),
     split: z.array(z.number()),
     merged: z.array(z.int().min(-1)).exactOptional(),
@@ -58,9 +58,10 @@ const parameter = z.strictObject({
   padding: z.number().exactOptional(),
   added: z
     .strictObject({
-      start: z.enum(['zero', 'random', 'mean', 'copy']),
+      start: z.enum(['zero', 'random', 'mean', 'copy', 'values']),
       shift: z.number().exactOptional(),
       read: z.literal('random').exactOptional(),
+      values: z.array(z.number()).exactOptional(),
     })
     .exactOptional(),
   factor: z.number().positive().exactOptional(),
@@ -215,6 +216,20 @@ const kernelChange = z.strictObject({
   ),
 })
 
+const adapter = z.strictObject({
+  layers: z.array(name),
+  weight: name,
+  uses: z.array(use),
+  dims,
+  dtype,
+  rank: size,
+  scale: z.number(),
+  left: name,
+  right: name,
+  zero: z.enum(['left', 'right']),
+  names: z.strictObject({ product: name, scaled: name, shaped: name, sum: name }),
+})
+
 /** A growth plan as JSON. */
 export const planSchema = z
   .strictObject({
@@ -233,6 +248,7 @@ export const planSchema = z
     repeated: z.array(repetition).exactOptional(),
     removed: z.array(removal).exactOptional(),
     kernels: z.array(kernelChange).exactOptional(),
+    adapters: z.array(adapter).exactOptional(),
   })
   .meta({ id: 'GrowthPlan', description: 'What a growth does to a model, as it was planned.' })
 

@@ -10,7 +10,7 @@
  */
 import { z } from 'zod'
 import type { GrowthMoment, GrowthStage } from '../growing/schedule.ts'
-import { readRecipe } from './growth-recipe.ts'
+import { formatYaml, readRecipe } from './growth-recipe.ts'
 import { type Path, parseLocated, problemIn } from './located-yaml.ts'
 import { wordsOf } from './schema-messages.ts'
 
@@ -71,3 +71,13 @@ export function parseTrainingRecipe(text: string, file = 'recipe'): readonly Gro
     }
   })
 }
+
+/** Stages as the text of a training recipe, which reads back as the same stages. */
+export const formatTrainingRecipe = (stages: readonly GrowthStage[]): string =>
+  formatYaml({
+    stages: stages.map(({ when, learningRateFactor, steps, seed = 0 }) => ({
+      when,
+      ...(learningRateFactor === undefined ? {} : { learningRate: learningRateFactor }),
+      steps: steps.map((step, i) => ({ seed: seed + i, ...step })),
+    })),
+  })

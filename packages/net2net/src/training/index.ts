@@ -56,10 +56,14 @@ export {
   type TargetType,
 } from './compile/losses/index.ts'
 export type {
+  AdafactorOptions,
   AdagradOptions,
   AdamOptions,
+  Gathered,
   LionOptions,
+  MuonOptions,
   Optimizer,
+  ParameterKind,
   RmspropOptions,
   SgdOptions,
   Slot,
@@ -245,10 +249,10 @@ export const reduceOnPlateau = checked('reduceOnPlateau', schedules.reduceOnPlat
   }),
 })
 
-/** Stochastic gradient descent with momentum, by Keras's rule. See optimizers/sgd.ts. */
+/** Stochastic gradient descent with momentum, by Keras's rule or PyTorch's. See optimizers/sgd.ts. */
 export const sgd = checked('sgd', optimizers.sgd, {
   options: kind.options<optimizers.SgdOptions>(
-    { momentum: number, nesterov: flag, weightDecay },
+    { momentum: number, nesterov: flag, weightDecay, rule: text },
     { learningRate },
   ),
 })
@@ -278,6 +282,20 @@ export const rmsprop = checked('rmsprop', optimizers.rmsprop, {
 /** Duchi, Hazan and Singer 2011. Default learning rate 0.01. */
 export const adagrad = checked('adagrad', optimizers.adagrad, {
   options: kind.options<optimizers.AdagradOptions>({ learningRate, epsilon: number, weightDecay }),
+})
+/** Shazeer and Stern 2018, by PyTorch's rule. Default learning rate 0.01. See optimizers/adafactor.ts. */
+export const adafactor = checked('adafactor', optimizers.adafactor, {
+  options: kind.options<optimizers.AdafactorOptions>({
+    learningRate,
+    beta2Decay: number,
+    epsilon: number,
+    clipping: number,
+    weightDecay,
+  }),
+})
+/** Jordan 2024; all but the matrices of hidden layers by AdamW. Default learning rate 0.001. See optimizers/muon.ts. */
+export const muon = checked('muon', optimizers.muon, {
+  options: kind.options<optimizers.MuonOptions>({ learningRate, momentum: number, weightDecay }),
 })
 /**
  * Adds the slot `ema`: a ← d a + (1 − d) w after each step, starting at w. The trained network

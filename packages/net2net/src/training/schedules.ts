@@ -143,6 +143,8 @@ export interface Moment {
   readonly step: number
   /** Epochs done, with the part of the running one: 1.5 is the middle of the second. */
   readonly epoch: number
+  /** Steps of an epoch, where they are known. */
+  readonly batches?: number | undefined
   readonly plateau: PlateauState
 }
 
@@ -179,11 +181,14 @@ export function rateAt(schedule: Schedule, moment: Moment): number {
     }
     case 'one-cycle': {
       const { rate, epochs, rise } = schedule
-      const done = Math.min(1, moment.epoch / epochs)
+      // As in PyTorch, the peak and the end are at the last step of their part, not behind it.
+      const step = moment.batches === undefined ? 0 : 1 / (epochs * moment.batches)
+      const top = rise - step
+      const done = Math.min(1 - step, moment.epoch / epochs)
       const first = rate / 25
-      return done < rise
-        ? alongCosine(first, rate, done / rise)
-        : alongCosine(rate, first / 1e4, (done - rise) / (1 - rise))
+      return done < top
+        ? alongCosine(first, rate, done / top)
+        : alongCosine(rate, first / 1e4, (done - top) / (1 - rise))
     }
     case 'warm-up': {
       const rise = Math.min(1, (moment.step + 1) / schedule.steps)

@@ -72,6 +72,8 @@ export interface StepEvent {
   /** Predictions in this batch. */
   readonly predictions: number
   readonly learningRate: number
+  /** The norm of all gradients together before they were clipped, where they are. */
+  readonly gradientNorm?: number
   /** Wall time of the epoch so far. */
   readonly seconds: number
 }

@@ -441,8 +441,20 @@ case("functions", "grid of positions as a buffer", lambda: Net(
 case("functions", "frozen parameter in the program", lambda: Net(
     lambda s, x: s.b(s.a(x).tanh()), a=nn.Linear(5, 4), b=nn.Linear(4, 3)), (8, 5))
 case("functions", "low-rank weight", lambda: Net(lambda s, x: F.linear(x, s.u @ s.v), u=parameter(4, 2), v=parameter(2, 5)), (8, 5), optimize=False)
-case("functions", "lstm", lambda: Net(lambda s, x: s.r(x)[0], r=nn.LSTM(5, 4, batch_first=True)), (2, 3, 5), refused="LSTM")
-case("functions", "gru", lambda: Net(lambda s, x: s.r(x)[0], r=nn.GRU(5, 4, batch_first=True)), (2, 3, 5), refused="GRU")
+recurrent = dict(
+    lstm=(nn.LSTM, {}), stacked=(nn.LSTM, dict(num_layers=2)), both=(nn.LSTM, dict(bidirectional=True)),
+    unbiased=(nn.LSTM, dict(bias=False)), gru=(nn.GRU, {}), gru_both=(nn.GRU, dict(bidirectional=True, num_layers=2)),
+)
+# Not optimized: the optimizer puts the gates into ONNX's order, and writes the biases into one tensor.
+for name, (kind, options) in recurrent.items():
+    case("recurrent", name, lambda kind=kind, options=options: Net(
+        lambda s, x: s.out(s.r(s.first(x))[0]), first=nn.Linear(5, 5), r=kind(5, 4, batch_first=True, **options),
+        out=nn.Linear(4 * (2 if options.get("bidirectional") else 1), 3)), (2, 6, 5), optimize=False)
+case("recurrent", "last state", lambda: Net(
+    lambda s, x: s.out(s.r(s.first(x))[1][0][-1]), first=nn.Linear(5, 5), r=nn.LSTM(5, 4, batch_first=True), out=nn.Linear(4, 3)), (2, 6, 5), optimize=False)
+case("recurrent", "learned initial states", lambda: Net(
+    lambda s, x: s.r(x, (s.h.expand(-1, x.shape[0], -1).contiguous(), s.c.expand(-1, x.shape[0], -1).contiguous()))[0],
+    r=nn.LSTM(5, 4, batch_first=True), h=parameter(1, 1, 4), c=parameter(1, 1, 4)), (2, 6, 5), optimize=False)
 case("functions", "chunks as a sequence", lambda: Net(
     lambda s, x: torch.cat([part.tanh() for part in s.a(x).chunk(2, -1)]), a=nn.Linear(5, 4)), (2, 3, 5), optimize=False, refused="SequenceAt")
 case("functions", "grid_sample", lambda: Net(

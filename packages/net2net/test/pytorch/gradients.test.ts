@@ -6,4 +6,5 @@ describe('gradients', () => {
   judgeGroup('convolution')
   judgeGroup('arithmetic')
   judgeGroup('functions')
+  judgeGroup('recurrent')
 })

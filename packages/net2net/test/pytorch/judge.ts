@@ -70,7 +70,8 @@ const sizes: Readonly<Record<string, number>> = {
   transformer: 33,
   transformers: 5,
   arithmetic: 12,
-  functions: 18,
+  functions: 16,
+  recurrent: 8,
 }
 
 /** What is wrong with our gradients; an empty list if nothing is. */

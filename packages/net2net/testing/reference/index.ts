@@ -5,9 +5,10 @@ import { elementwise } from './elementwise.ts'
 import type { Kernel } from './kernel.ts'
 import { normalizations } from './normalization.ts'
 import { pools } from './pooling.ts'
+import { recurrences } from './recurrent.ts'
 
 export const kernels: ReadonlyMap<string, Kernel> = new Map<string, Kernel>(
-  [attentions, convolutions, elementwise, normalizations, pools].flatMap((family) =>
+  [attentions, convolutions, elementwise, normalizations, pools, recurrences].flatMap((family) =>
     Object.entries(family),
   ),
 )

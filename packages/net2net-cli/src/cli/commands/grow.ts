@@ -6,13 +6,16 @@ import { formatRecipe, parseRecipe } from 'net2net/recipe'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
+import { type SamplingOptions, samplingOptions } from '../sampling.ts'
 
 export const grow: CliCommand = {
   configure(command: Command, io: Io) {
-    growthOptions(
-      command
-        .argument('<recipe>', 'a YAML or JSON file of steps')
-        .argument('<model>', 'an ONNX file'),
+    samplingOptions(
+      growthOptions(
+        command
+          .argument('<recipe>', 'a YAML or JSON file of steps')
+          .argument('<model>', 'an ONNX file'),
+      ),
     )
       .addHelpText(
         'after',
@@ -23,11 +26,15 @@ A recipe:
     - widen: { conv1: 128, fc*: x1.5 }
     - deepen: [conv2, fc1]
     - repeat: layers.*
+With --data also:
+    - widen: { fc1: 96 }
+      init: gradmax            # new units begin where the gradient is largest (arXiv:2201.05125)
+    - widen: { auto: 20% }     # what pays most by "rank", up to 20% more parameters
 
 The recipe with every seed and map written down is saved beside the output as OUT.recipe.yaml; it
 replays to the same bits. "seed" in the recipe comes before --seed.`,
       )
-      .action(async (file: string, input: string, options: GrowthOptions) => {
+      .action(async (file: string, input: string, options: GrowthOptions & SamplingOptions) => {
         const { output } = options
         if (/\.onnx$/i.test(file))
           throw usageError(`The recipe comes first, and ${file} is named as a model is.`, {
@@ -38,6 +45,7 @@ replays to the same bits. "seed" in the recipe comes before --seed.`,
         await growModel(io, {
           input,
           options,
+          sampling: options,
           steps,
           seed,
           beside: {

@@ -17,7 +17,8 @@ export const inspect: CliCommand = {
         const report = await interruptible(io.signal, () => inspectModel(model))
         const sizes = `${sizesText(report)}\n\n`
         const layers = report.layers.length > 0 ? layersText(report) : whyNoLayers(model)
-        printResult(io, options.json, report, sizes + layers + parametersText(report))
+        const rest = attentionsText(report) + parametersText(report)
+        printResult(io, options.json, report, sizes + layers + rest)
       })
   },
 }
@@ -42,7 +43,7 @@ function layersText({ layers }: Report): string {
     width ?? '?',
     widen === true ? 'yes' : 'no',
     deepen === true ? 'yes' : 'no',
-    group.filter((member) => member !== name).join(', '),
+    someOf(group.filter((member) => member !== name)),
   ])
   const reasons = layers.flatMap(({ name, widen, deepen }) => [
     ...(widen === true ? [] : [`${name} cannot be widened: ${widen}`]),
@@ -54,12 +55,39 @@ function layersText({ layers }: Report): string {
   ].join('\n')
 }
 
-function parametersText({ trainable, untrained }: Report): string {
-  const rows = trainable.map(({ name, shape, readBy }) => [
-    name,
-    shape.join(' × '),
-    readBy.join(', '),
+/** The steps of a recurrent network are layers of one group: all their names would hide the table. */
+const MOST_NAMES = 8
+const someOf = (names: readonly string[]): string =>
+  names.length <= MOST_NAMES
+    ? names.join(', ')
+    : `${names.slice(0, MOST_NAMES - 1).join(', ')} and ${names.length - MOST_NAMES + 1} more`
+
+function attentionsText({ attentions }: Report): string {
+  if (attentions.length === 0) return ''
+  const measures = {
+    heads: 'heads',
+    keyValueHeads: 'key-value-heads',
+    headSize: 'head-size',
+  } as const
+  const keys = Object.keys(measures) as (keyof typeof measures)[]
+  const rows = attentions.map((each) => [
+    each.name,
+    each.heads ?? '?',
+    each.keyValueHeads ?? '?',
+    each.headSize ?? '?',
+    keys.flatMap((key) => (each.widen[key] === true ? [measures[key]] : [])).join(', '),
   ])
+  const reasons = attentions.flatMap(({ name, widen }) =>
+    keys.flatMap((key) =>
+      widen[key] === true ? [] : [`${name}.${measures[key]} cannot be widened: ${widen[key]}`],
+    ),
+  )
+  const head = ['attention', 'heads', 'of keys and values', 'head size', 'widen']
+  return ['', '', table(head, rows), ...(reasons.length > 0 ? ['', ...reasons] : [])].join('\n')
+}
+
+function parametersText({ trainable, untrained }: Report): string {
+  const rows = trainable.map(({ name, shape, readBy }) => [name, shape.join(' × '), someOf(readBy)])
   return [
     ...(rows.length > 0 ? ['', '', table(['parameter', 'shape', 'read by'], rows)] : []),
     ...(untrained.length > 0 ? [''] : []),

@@ -5,6 +5,8 @@ import type { AugmentOptions, SampleSet } from 'net2net/data'
 import type { Device } from 'net2net/runtime'
 import {
   accumulated,
+  adafactor,
+  adagrad,
   adam,
   adamw,
   averaged,
@@ -14,6 +16,7 @@ import {
   lion,
   lossNames,
   metricNames,
+  muon,
   type Optimizer,
   rmsprop,
   sgd,
@@ -35,6 +38,7 @@ export interface TrainOptions extends DataOptions {
   readonly schedule: string
   readonly warmUp: number
   readonly nesterov?: true
+  readonly momentumRule?: 'keras' | 'pytorch'
   readonly clipNorm?: number
   readonly labelSmoothing?: number
   readonly classWeights?: readonly number[] | 'balanced'
@@ -75,8 +79,14 @@ type OptimizerOptions = Omit<TrainOptions, 'learningRate'> & { readonly learning
 const kinds = {
   sgd: {
     rate: 0.01,
-    make: ({ learningRate, momentum = 0.9, weightDecay = 0, nesterov }: OptimizerOptions) =>
-      sgd({ learningRate, momentum, weightDecay, nesterov: nesterov === true }),
+    make: ({
+      learningRate,
+      momentum = 0.9,
+      weightDecay = 0,
+      nesterov,
+      momentumRule: rule,
+    }: OptimizerOptions) =>
+      sgd({ learningRate, momentum, weightDecay, nesterov: nesterov === true, rule }),
   },
   adam: {
     rate: 0.001,
@@ -96,6 +106,21 @@ const kinds = {
   lion: {
     rate: 0.0001,
     make: ({ learningRate, weightDecay }: OptimizerOptions) => lion({ learningRate, weightDecay }),
+  },
+  adagrad: {
+    rate: 0.01,
+    make: ({ learningRate, weightDecay }: OptimizerOptions) =>
+      adagrad({ learningRate, weightDecay }),
+  },
+  adafactor: {
+    rate: 0.01,
+    make: ({ learningRate, weightDecay }: OptimizerOptions) =>
+      adafactor({ learningRate, weightDecay }),
+  },
+  muon: {
+    rate: 0.001,
+    make: ({ learningRate, momentum, weightDecay }: OptimizerOptions) =>
+      muon({ learningRate, momentum, weightDecay }),
   },
 } satisfies Record<string, { readonly rate: number; make(options: OptimizerOptions): Optimizer }>
 
@@ -159,22 +184,32 @@ export const trainOptions = (command: Command): Command =>
     .addOption(new Option('--optimizer <name>').choices(Object.keys(kinds)).default('sgd'))
     .option(
       '--learning-rate <x>',
-      'default: 0.01 for sgd and rmsprop, 0.0001 for lion, 0.001 for the others',
+      'default: 0.001 for adam, adamw and muon, 0.0001 for lion, 0.01 for the others',
       number(0),
     )
     .option('--schedule <name>', 'of the learning rate: see below', 'constant')
     .option('--warm-up <steps>', 'steps over which the learning rate rises from 0', integer(0), 0)
-    .option('--momentum <x>', 'for sgd (default 0.9) and rmsprop (default 0)', number(0))
-    .option('--weight-decay <x>', 'default: 0.01 for adamw, 0 for the others', number(0))
+    .option('--momentum <x>', 'for sgd (default 0.9), rmsprop (0) and muon (0.95)', number(0))
+    .option(
+      '--weight-decay <x>',
+      'default: 0.01 for adamw, 0.1 for muon, 0 for the others',
+      number(0),
+    )
     .option(
       '--decay-only [patterns]',
       'weight decay for these alone: fc*; without patterns, for all but biases and norms',
       list,
     )
     .option('--nesterov', "Nesterov's momentum, for sgd")
+    .addOption(
+      new Option(
+        '--momentum-rule <name>',
+        'for sgd: whether velocity holds the learning rate (keras) or not; they differ where it changes',
+      ).choices(['keras', 'pytorch']),
+    )
     .option(
       '--rate <pattern=factor>',
-      'factor on the learning rate of some parameters or layers: old*=0.1; may be repeated',
+      'factor on the learning rate of some parameters or layers: conv*=0.1; of the units that growth added: new=1, old=0.1; may be repeated',
       rates,
     )
     .option('--clip-norm <x>', 'scale gradients to this norm at most', number(0))
@@ -330,14 +365,14 @@ export function refuseUnused({
   exportStep,
   ...rest
 }: TrainOptions): void {
-  if (momentum !== undefined && optimizer !== 'sgd' && optimizer !== 'rmsprop')
-    throw usageError(`--momentum is for --optimizer sgd and rmsprop, not ${optimizer}.`)
-  if (rest.accumulate !== undefined && rest.clipNorm !== undefined)
-    throw usageError(
-      'Gradients that are accumulated cannot be clipped: give --accumulate or --clip-norm.',
-    )
-  if (rest.nesterov && optimizer !== 'sgd')
-    throw usageError(`--nesterov is for --optimizer sgd, not ${optimizer}.`)
+  if (momentum !== undefined && !['sgd', 'rmsprop', 'muon'].includes(optimizer))
+    throw usageError(`--momentum is for --optimizer sgd, rmsprop and muon, not ${optimizer}.`)
+  for (const [name, value] of Object.entries({
+    '--nesterov': rest.nesterov,
+    '--momentum-rule': rest.momentumRule,
+  }))
+    if (value !== undefined && optimizer !== 'sgd')
+      throw usageError(`${name} is for --optimizer sgd, not ${optimizer}.`)
   const special = {
     '--label-smoothing': rest.labelSmoothing,
     '--class-weights': rest.classWeights,

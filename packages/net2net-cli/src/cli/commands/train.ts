@@ -14,8 +14,8 @@ import {
   save,
 } from 'net2net'
 import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
-import { augmented, type SampleSet, split } from 'net2net/data'
-import { readWhole } from 'net2net/files'
+import { augmented, type SampleSet } from 'net2net/data'
+import { readWhole, writeWhole } from 'net2net/files'
 import {
   type GrowingEvent,
   type GrowingTraining,
@@ -23,14 +23,14 @@ import {
   type GrowthStage,
   trainGrowing,
 } from 'net2net/growing'
-import { parseTrainingRecipe } from 'net2net/recipe'
+import { formatTrainingRecipe, parseTrainingRecipe } from 'net2net/recipe'
 import { nodeRuntime } from 'net2net/runtime'
 import { buildStep, distilled, type EpochResult, type TrainingState } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
-import { dataOptionsOf, loadFor } from '../model-data.ts'
+import { dataOptionsOf, heldBack, trainingData } from '../model-data.ts'
 import { progress, type Task } from '../progress.ts'
 import {
   choicesOf,
@@ -86,7 +86,11 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   if ((options.validation ?? 0) >= 1) throw usageError('--validation must be less than 1.')
   const model = await load(file)
   const view = progress(io)
-  const { train: samples, validation } = await dataFor(model, spec, options, io, view)
+  const { train: samples, validation } = await trainingData(model, spec, {
+    ...options,
+    signal: io.signal,
+    onNote: (note) => view.line(note),
+  })
   const taught = await teaching(options)
   const optimizer = optimizerOf(options)
   const stages = options.recipe === undefined ? [] : await readRecipe(options.recipe)
@@ -172,7 +176,10 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     for await (const event of training) {
       task?.stop()
       task = undefined
-      if (event.kind === 'growth') view.line(growthText(event))
+      if (event.kind === 'growth') {
+        view.line(growthText(event))
+        await recordGrowth(output, stages, event)
+      }
       if (event.kind !== 'epoch') continue
       view.line(epochText(event.result, epochs))
       await save(training.model, join(output, 'model.onnx'), { force: true })
@@ -278,34 +285,24 @@ function positionOf({ extra, attachments }: Checkpoint, model: Model): GrowthPos
   return { stage, model: grown ? decodeModel(grown) : model }
 }
 
+/** The recipe as it has come so far, every option, seed and plan of the growths written down: it grows the same network again. */
+async function recordGrowth(
+  output: string,
+  stages: readonly GrowthStage[],
+  { stage, steps }: Extract<GrowingEvent, { kind: 'growth' }>,
+): Promise<void> {
+  const file = join(output, 'recipe.resolved.yaml')
+  const before = stage > 1 && existsSync(file) ? await readRecipe(file) : stages
+  const now = before.map((each, i) => (i === stage - 1 ? { ...each, steps } : each))
+  await writeWhole(file, formatTrainingRecipe(now), { force: true })
+}
+
 const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
   const what = plans.flatMap(({ units, inserted }) => [
     ...units.map(({ members, from, to }) => `${members.join(', ')} from ${from} to ${to}`),
     ...inserted.map(({ name, after }) => `${name} after ${after}`),
   ])
   return `grown after step ${step}: ${what.join('; ')}`
-}
-
-const heldBack = 0.1
-
-async function dataFor(
-  model: Model,
-  spec: string,
-  options: Options,
-  { signal }: Io,
-  view: { line(text: string): void },
-): Promise<{ readonly train: SampleSet; readonly validation?: SampleSet }> {
-  const { loss, validation: share, seed: value } = options
-  const loaded = await loadFor(model, spec, { ...dataOptionsOf(options), loss, signal })
-  if (loaded.test) {
-    if (share !== undefined)
-      view.line(`--validation ${share} is not used: ${spec} has a test part, which serves instead.`)
-    return { train: loaded.train, validation: loaded.test }
-  }
-  const parts = split(loaded.train, share ?? heldBack, value)
-  return parts.test.length > 0 && parts.train.length > 0
-    ? { train: parts.train, validation: parts.test }
-    : { train: loaded.train }
 }
 
 /** In the form of a run with one arm. */

@@ -1,4 +1,4 @@
-/** net2net worker: trains what sweeps put into a queue. */
+/** net2net worker: trains what sweeps and explorations put into a queue. */
 import type { Command } from 'commander'
 import { loadWork } from '../../sweep/queue/load.ts'
 import type { WorkEvent } from '../../sweep/queue/work.ts'
@@ -21,8 +21,8 @@ export const worker: CliCommand = {
     command
       .requiredOption('--queue <url>', 'the Redis of the queue: redis://HOST:PORT')
       .option('--queue-name <name>', 'the queue, where there are several')
-      .option('--folder <dir>', "the sweep's folder, where all machines see it")
-      .option('--data <dir>', 'folder with the IDX files of the data set')
+      .option('--folder <dir>', 'the folder of the sweep or exploration, where all machines see it')
+      .option('--data <dir>', 'the data on this machine: of a sweep, a folder with IDX files')
       .option('--jobs <n>', 'trials at a time', parallel, 1)
       .option(
         '--idle-exit <seconds>',

@@ -7,11 +7,15 @@ async function withPackages<T>(load: () => Promise<T>): Promise<T> {
     return await load()
   } catch (cause) {
     if ((cause as { readonly code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw cause
-    throw usageError('Sweeps over Redis need two packages more: npm install bullmq ioredis.', {
-      cause,
-    })
+    throw usageError(
+      'Sweeps and explorations over Redis need two packages more: npm install bullmq ioredis.',
+      {
+        cause,
+      },
+    )
   }
 }
 
 export const loadSubmit = () => withPackages(() => import('./submit.ts'))
+export const loadSubmitRungs = () => withPackages(() => import('./submit-rungs.ts'))
 export const loadWork = () => withPackages(() => import('./work.ts'))

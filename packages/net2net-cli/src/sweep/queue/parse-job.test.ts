@@ -91,7 +91,7 @@ test('anything else is refused with a reason, and nothing escapes but that', () 
 test('a failure is read, and one that cannot be is a failure all the same', () => {
   const { trial } = jobs()[0]!
   const failure = { id: trial.id, kind: 'input', message: 'No space.' }
-  expect(parseFailure(JSON.stringify(failure), trial)).toEqual(failure)
+  expect(parseFailure(JSON.stringify(failure), trial.id)).toEqual(failure)
   for (const text of ['', '{', '{}', 'null', JSON.stringify({ ...failure, id: '../../x' })])
-    expect(parseFailure(text, trial)).toMatchObject({ id: trial.id, kind: 'internal' })
+    expect(parseFailure(text, trial.id)).toMatchObject({ id: trial.id, kind: 'internal' })
 })

@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { inputError } from '../../errors.ts'
 import { count, growth, seed } from '../file/schema.ts'
 import { sweepNetworkNames } from '../trial/networks.ts'
-import type { Trial, TrialFailure } from '../trial/trial.ts'
+import type { TrialFailure } from '../trial/trial.ts'
 import { trialId } from '../trial/trial-id.ts'
 import type { TrialJob } from './queue.ts'
 
@@ -99,8 +99,8 @@ const job: z.ZodType<TrialJob> = z.strictObject({
 export const parseJob = (data: unknown): TrialJob => read(job, data, 'The job')
 
 /** What a worker says about a trial that failed. */
-export function parseFailure(text: string, { id: expected }: Pick<Trial, 'id'>): TrialFailure {
-  const failure = z.strictObject({ id, kind: z.string(), message: z.string() })
+export function parseFailure(text: string, expected: string): TrialFailure {
+  const failure = z.strictObject({ id: z.literal(expected), kind: z.string(), message: z.string() })
   try {
     return read(failure, JSON.parse(text), 'The failure')
   } catch {

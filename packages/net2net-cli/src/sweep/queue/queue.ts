@@ -5,6 +5,7 @@
 import { type JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { SweepPlan, Trial } from '../trial/trial.ts'
+import type { QueuedRung } from './parse-rung-job.ts'
 
 export const defaultQueueName = 'net2net'
 
@@ -16,10 +17,11 @@ export interface TrialJob {
   readonly children: readonly TrialJob[]
 }
 
-export type TrialQueue = Queue<TrialJob>
+/** Of trials and of rungs. */
+export type TrialQueue = Queue<TrialJob | QueuedRung>
 
 export function openQueue(redis: Redis, name: string): TrialQueue {
-  const queue: TrialQueue = new Queue<TrialJob>(name, { connection: redis })
+  const queue: TrialQueue = new Queue<TrialJob | QueuedRung>(name, { connection: redis })
   // Whoever follows or works says that Redis is away; BullMQ need not say it as well.
   queue.on('error', () => {})
   return queue
@@ -28,7 +30,7 @@ export function openQueue(redis: Redis, name: string): TrialQueue {
 /** A process that dies on a trial may be short of memory: others try, but not for ever. */
 export const maxAttempts = 3
 
-const jobOptions = (id: string): JobsOptions => ({
+export const jobOptions = (id: string): JobsOptions => ({
   jobId: id,
   attempts: maxAttempts,
   backoff: { type: 'fixed', delay: 1000 },

@@ -1,10 +1,14 @@
-/** Files of trials in Redis, where machines see no common folder. */
+/** Files of trials and of explorations in Redis, where machines see no common folder. */
 
 import { readFile } from 'node:fs/promises'
 import type { Redis } from 'ioredis'
 import { inputError } from '../../errors.ts'
+import type { RungFile } from '../../exploration/exploration-folder.ts'
 import { type SweepFolder, type TrialFile, trialFiles } from '../trial/sweep-folder.ts'
 import type { Trial } from '../trial/trial.ts'
+
+/** What travels: of a trial, of a rung of an exploration, and an exploration's first network. */
+export type SentFile = TrialFile | 'checkpoint' | RungFile | 'start'
 
 /** What Redis should not be asked to hold. */
 const maxBytes = 64 * 2 ** 20
@@ -23,17 +27,17 @@ export class RedisFiles {
     this.#prefix = `net2net:${queue}:file:`
   }
 
-  #key(id: string, which: TrialFile | 'checkpoint'): string {
+  #key(id: string, which: SentFile): string {
     return `${this.#prefix}${id}:${which}`
   }
 
   /** Of these trials, those that have the file. */
-  async having(ids: readonly string[], which: TrialFile): Promise<ReadonlySet<string>> {
+  async having(ids: readonly string[], which: SentFile): Promise<ReadonlySet<string>> {
     const found = await Promise.all(ids.map((id) => this.#redis.exists(this.#key(id, which))))
     return new Set(ids.filter((_, i) => found[i] === 1))
   }
 
-  async upload(id: string, which: TrialFile | 'checkpoint', file: string): Promise<void> {
+  async upload(id: string, which: SentFile, file: string): Promise<void> {
     const bytes = await readFile(file)
     if (bytes.length > maxBytes)
       throw inputError(
@@ -43,7 +47,7 @@ export class RedisFiles {
     await this.#redis.set(this.#key(id, which), bytes)
   }
 
-  get(id: string, which: TrialFile | 'checkpoint'): Promise<Buffer | null> {
+  get(id: string, which: SentFile): Promise<Buffer | null> {
     return this.#redis.getBuffer(this.#key(id, which))
   }
 
@@ -69,7 +73,7 @@ export class RedisFiles {
     await this.remove(id, ['checkpoint', 'failure'])
   }
 
-  async putText(id: string, which: TrialFile, text: string): Promise<void> {
+  async putText(id: string, which: SentFile, text: string): Promise<void> {
     await this.#redis.set(this.#key(id, which), text)
   }
 
@@ -93,7 +97,7 @@ export class RedisFiles {
     return `${this.#prefix}${id}:wanted`
   }
 
-  async remove(id: string, which: readonly (TrialFile | 'checkpoint')[]): Promise<void> {
+  async remove(id: string, which: readonly SentFile[]): Promise<void> {
     await this.#redis.del(...which.map((each) => this.#key(id, each)))
   }
 }

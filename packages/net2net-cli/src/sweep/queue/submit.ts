@@ -199,7 +199,7 @@ class Follower {
     for (const trial of trials) {
       const text = await files?.get(trial.id, 'failure')
       const failure = files
-        ? text && parseFailure(text.toString(), trial)
+        ? text && parseFailure(text.toString(), trial.id)
         : await this.#folder.readFailure(trial.id)
       if (failure) failed.push({ trial, failure })
     }

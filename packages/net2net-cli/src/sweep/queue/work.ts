@@ -1,22 +1,22 @@
-/** A worker takes trials from a queue, trains each in a separate process, and returns the results. */
+/** A worker takes trials of sweeps and networks of explorations from a queue, trains each in a separate process, and returns the results. */
 
 import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import path from 'node:path'
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { Net2NetError } from 'net2net'
-import { makeFolder, writeWhole } from 'net2net/files'
-import { failureOf } from '../schedule/run-sweep.ts'
-import { forkTrial, TrialCrash } from '../trial/fork-trial.ts'
-import { SweepFolder } from '../trial/sweep-folder.ts'
-import { type Trial, trialTitle } from '../trial/trial.ts'
+import { RungProcesses } from '../../exploration/rung-processes.ts'
+import { TrialCrash } from '../trial/fork-trial.ts'
 import { parseJob } from './parse-job.ts'
-import { addJob, Claims, defaultQueueName, maxAttempts, openQueue, type TrialJob } from './queue.ts'
+import { isRungJob, parseRungJob } from './parse-rung-job.ts'
+import { addJob, Claims, defaultQueueName, maxAttempts, openQueue } from './queue.ts'
+import type { QueuedWork, WorkContext } from './queued-work.ts'
 import { connectRedis } from './redis.ts'
 import { RedisFiles } from './redis-files.ts'
+import { rungWork } from './rung-work.ts'
+import { trialWork } from './trial-work.ts'
 
 export interface WorkOptions {
   readonly url: string
@@ -59,13 +59,20 @@ export async function work(options: WorkOptions): Promise<void> {
   const lost = (options.lostAfterSeconds ?? 30) * 1000
   const own =
     options.folder === undefined ? await mkdtemp(path.join(tmpdir(), 'net2net-worker-')) : undefined
-  const folder = SweepFolder.create(options.folder ?? own!)
-  const trainer = new Trainer(options, {
-    folder,
+  const context: WorkContext = {
+    folder: options.folder ?? own!,
     files: own === undefined ? undefined : new RedisFiles(redis, name),
+    dataFolder: options.dataFolder,
+  }
+  const processes = new RungProcesses()
+  const trainer = new Trainer(options, {
+    context,
     claims: new Claims(redis, name, `${hostname()}:${process.pid}:${randomUUID()}`, lost),
     lost,
-    add: (job) => addJob(queue, job),
+    workOf: (data) =>
+      isRungJob(data)
+        ? rungWork(parseRungJob(data), context, processes)
+        : trialWork(parseJob(data), context, (job) => addJob(queue, job)),
   })
   // BullMQ leaves open what it did not open itself, and waits for a Redis that is away: all
   // connections are ended here.
@@ -93,6 +100,7 @@ export async function work(options: WorkOptions): Promise<void> {
     await within(SAVING, trainer.settled())
     await within(CLOSING, Promise.allSettled([worker.close(), queue.close()]))
     close()
+    processes.close()
     for (const connection of connections) connection.disconnect()
     if (own !== undefined) await rm(own, { recursive: true, force: true })
   }
@@ -149,23 +157,28 @@ function withDuplicates(redis: Redis): readonly Redis[] {
   return connections
 }
 
-interface Context {
-  readonly folder: SweepFolder
-  /** undefined: the folder is common. */
-  readonly files: RedisFiles | undefined
-  readonly claims: Claims
-  readonly lost: number
-  readonly add: (job: TrialJob) => Promise<void>
-}
-
 class Trainer {
   readonly #options: WorkOptions
-  readonly #context: Context
+  readonly #context: WorkContext
+  readonly #claims: Claims
+  readonly #lost: number
+  readonly #workOf: (data: unknown) => QueuedWork
   readonly #running = new Set<Promise<unknown>>()
 
-  constructor(options: WorkOptions, context: Context) {
+  constructor(
+    options: WorkOptions,
+    more: {
+      readonly context: WorkContext
+      readonly claims: Claims
+      readonly lost: number
+      readonly workOf: (data: unknown) => QueuedWork
+    },
+  ) {
     this.#options = options
-    this.#context = context
+    this.#context = more.context
+    this.#claims = more.claims
+    this.#lost = more.lost
+    this.#workOf = more.workOf
   }
 
   get busy(): boolean {
@@ -185,14 +198,12 @@ class Trainer {
 
   async #take(job: Job<unknown>, token: string | undefined): Promise<void> {
     const known = this.#parse(job)
-    const { trial, children } = known
-    const { claims, lost, add } = this.#context
     this.#checkFolder(known)
-    if (await this.#isDone(trial)) this.#say('known', trial)
+    if (await known.isDone()) this.#say('known', known)
     else {
-      const release = await claims.take(trial.id)
+      const release = await this.#claims.take(known.id)
       if (!release) {
-        await job.moveToDelayed(Date.now() + lost / 2, token)
+        await job.moveToDelayed(Date.now() + this.#lost / 2, token)
         throw new DelayedError()
       }
       try {
@@ -201,13 +212,13 @@ class Trainer {
         await release()
       }
     }
-    for (const child of children) await add(child)
+    await known.follow()
   }
 
   /** A job that is none fails at once: no other try makes it better. */
-  #parse({ id, data }: Job<unknown>): TrialJob {
+  #parse({ id, data }: Job<unknown>): QueuedWork {
     try {
-      return parseJob(data)
+      return this.#workOf(data)
     } catch (cause) {
       const { message } = cause as Error
       // Whatever it is called is shown, and used for nothing.
@@ -218,119 +229,55 @@ class Trainer {
   }
 
   /** A worker that looks for files elsewhere than the submitter would work in vain. */
-  #checkFolder({ trial, commonFolder }: TrialJob): void {
+  #checkFolder(work: QueuedWork): void {
     const { files, folder } = this.#context
-    const problem = commonFolder
+    const problem = work.commonFolder
       ? files
-        ? 'the sweep keeps its files in a common folder (--common-folder), but the worker has none: --folder DIR'
-        : existsSync(folder.trial(trial.id))
+        ? 'the submitter keeps its files in a common folder (--common-folder), but the worker has none: --folder DIR'
+        : work.isHere()
           ? undefined
-          : `${folder.path} (--folder) is not the folder of the sweep`
+          : `${folder} (--folder) is not the folder of the submitter`
       : files
         ? undefined
-        : 'the sweep sends its files through Redis, but the worker has a folder; say --common-folder there, or leave --folder away here'
+        : 'the submitter sends its files through Redis, but the worker has a folder; say --common-folder there, or leave --folder away here'
     if (problem === undefined) return
     const message = `${hostname()}: ${problem}.`
-    this.#options.onEvent({ kind: 'fail', id: trial.id, title: trialTitle(trial), message })
+    const { id, title } = work
+    this.#options.onEvent({ kind: 'fail', id, title, message })
     throw new UnrecoverableError(message)
   }
 
-  /** Whether the trial has a result. */
-  async #train(
-    job: Job<unknown>,
-    { trial, checkpointSeconds }: TrialJob,
-    token: string | undefined,
-  ): Promise<boolean> {
-    const { folder, files } = this.#context
-    const { signal, dataFolder } = this.#options
-    let uploads: Promise<unknown> = Promise.resolve()
+  /** Whether the work is done. */
+  async #train(job: Job<unknown>, work: QueuedWork, token: string | undefined): Promise<boolean> {
+    const { signal } = this.#options
+    let told = 0
     try {
-      await this.#fetch(trial)
-      this.#say('start', trial)
-      let told = 0
-      await forkTrial(
-        {
-          trial,
-          folder: folder.path,
-          checkpointSeconds,
-          dataFolder,
+      await work.run({
+        signal,
+        onStart: () => this.#say('start', work),
+        onProgress: (progress) => {
+          if (Date.now() - told < 1000) return
+          told = Date.now()
+          job.updateProgress({ ...progress }).catch(() => {})
         },
-        {
-          signal,
-          onProgress: (progress) => {
-            if (Date.now() - told < 1000) return
-            told = Date.now()
-            job.updateProgress({ ...progress }).catch(() => {})
-          },
-          // One that cannot be sent is followed by another.
-          onCheckpoint: (file) => {
-            uploads = uploads
-              .then(() => files?.upload(trial.id, 'checkpoint', file))
-              .catch(() => {})
-          },
-        },
-      )
-      await uploads
-      await files?.put(trial, folder)
-      this.#say('finish', trial)
+      })
+      this.#say('finish', work)
       return true
     } catch (error) {
       if (signal?.aborted || (error instanceof Net2NetError && error.kind === 'interrupted')) {
-        await uploads
-        this.#say('released', trial)
+        this.#say('released', work)
         await job.moveToWait(token)
         throw new WaitingError()
       }
       if (error instanceof TrialCrash && job.attemptsMade + 1 < maxAttempts) throw error
-      await this.#giveUp(trial, error)
+      const message = await work.giveUp(error)
+      this.#options.onEvent({ kind: 'fail', id: work.id, title: work.title, message })
       return false
     }
   }
 
-  async #isDone(trial: Trial): Promise<boolean> {
-    const { files, folder } = this.#context
-    if (!files) return folder.isFinished(trial)
-    // Another sweep may have trained it without keeping its state.
-    const needed = trial.keepState ? (['result', 'state'] as const) : (['result'] as const)
-    const there = await Promise.all(needed.map((which) => files.having([trial.id], which)))
-    return there.every((ids) => ids.has(trial.id))
-  }
-
-  /** What the trial starts from, and its last checkpoint. */
-  async #fetch({ id, spec }: Trial): Promise<void> {
-    const { files, folder } = this.#context
-    if (!files) return
-    const { parent } = spec
-    const wanted = spec.carryOptimizer ? (['model', 'state'] as const) : (['model'] as const)
-    for (const which of parent === undefined ? [] : wanted) {
-      const bytes = await files.get(parent!, which)
-      if (bytes) await folder.write(parent!, which, bytes)
-      // The submitter has it, and will see that the trial waits for it.
-      else throw new TrialCrash(`The ${which} that the trial starts from is not in Redis.`)
-    }
-    const checkpoint = await files.get(id, 'checkpoint')
-    if (!checkpoint) return
-    await folder.removeCheckpoints(id)
-    makeFolder(folder.checkpoints(id))
-    const file = path.join(folder.checkpoints(id), 'checkpoint-0000000001.n2n')
-    await writeWhole(file, checkpoint, { force: true })
-  }
-
-  async #giveUp(trial: Trial, error: unknown): Promise<void> {
-    const { files, folder } = this.#context
-    const failure = failureOf(trial.id, error)
-    if (files) await files.putText(trial.id, 'failure', JSON.stringify(failure))
-    else await folder.saveFailure(failure)
-    this.#options.onEvent({
-      kind: 'fail',
-      id: trial.id,
-      title: trialTitle(trial),
-      message: failure.message,
-    })
-  }
-
-  #say(kind: 'start' | 'finish' | 'known' | 'released', trial: Trial): void {
-    this.#options.onEvent({ kind, id: trial.id, title: trialTitle(trial) })
+  #say(kind: 'start' | 'finish' | 'known' | 'released', { id, title }: QueuedWork): void {
+    this.#options.onEvent({ kind, id, title })
   }
 }
 

@@ -1,11 +1,8 @@
 /** Runs a sweep on this machine: as many trials at a time as the cores carry. */
 
-import { randomUUID } from 'node:crypto'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism, hostname } from 'node:os'
-import path from 'node:path'
+import { availableParallelism } from 'node:os'
 import { Net2NetError } from 'net2net'
-import { usageError } from '../../errors.ts'
+import { lockFolder } from '../../processes/folder-lock.ts'
 import { forkTrial } from '../trial/fork-trial.ts'
 import type { SweepFolder } from '../trial/sweep-folder.ts'
 import type { SweepPlan, Trial, TrialFailure } from '../trial/trial.ts'
@@ -44,7 +41,7 @@ export async function runSweep(
   options: RunSweepOptions,
 ): Promise<SweepOutcome> {
   const { signal, onEvent } = options
-  const unlock = lock(folder)
+  const unlock = lockFolder(folder.path, 'a sweep')
   try {
     const progress = new SweepProgress(plan, folder, onEvent)
     const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(plan), plan.trials.length))
@@ -157,49 +154,5 @@ export class SweepProgress {
       failed: [...this.#failed.values()],
       blocked: [...this.#blocked],
     }
-  }
-}
-
-/** One process at a time runs a sweep in a folder. Locks of dead processes do not count. */
-function lock(folder: SweepFolder): () => void {
-  const file = path.join(folder.path, 'running.json')
-  const owner = readOwner(file)
-  const other = (who: string) =>
-    usageError(`Another process runs a sweep in ${folder.path} (${who}).`, {
-      where: folder.path,
-      hint: `If it does not, remove ${file}.`,
-    })
-  if (owner && (owner.host !== hostname() || isAlive(owner.pid)))
-    throw other(`process ${owner.pid} on ${owner.host}`)
-  // Left by a process that is gone, or torn.
-  rmSync(file, { force: true })
-  const key = randomUUID()
-  try {
-    // Of two that begin at once, one gets the file.
-    writeFileSync(file, JSON.stringify({ pid: process.pid, host: hostname(), key }), { flag: 'wx' })
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
-    throw other('it has just begun')
-  }
-  return () => {
-    if (readOwner(file)?.key === key) rmSync(file, { force: true })
-  }
-}
-
-function readOwner(file: string) {
-  if (!existsSync(file)) return undefined
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as { pid: number; host: string; key: string }
-  } catch {
-    return undefined
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
   }
 }

@@ -23,5 +23,5 @@ serveParent<TrialTask, TrialEvent>(
       onProgress: (progress) => onEvent({ progress }),
       onCheckpoint: (checkpoint) => onEvent({ checkpoint }),
     }),
-  ['SIGINT', 'SIGTERM'],
+  { ignored: ['SIGINT', 'SIGTERM'] },
 )

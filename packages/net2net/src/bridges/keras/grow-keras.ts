@@ -64,6 +64,12 @@ export function growKeras({ file, network }: KerasState, plan: GrowthPlan): Kera
       where: plan.removed[0]!.name,
       hint: 'Write an ONNX file instead (-o FILE.onnx).',
     })
+  const [adapter] = plan.adapters ?? []
+  if (adapter)
+    throw refusedError(
+      `${quote(adapter.weight)} of ${file.name} would get an adapter; these are for ONNX files only.`,
+      { where: adapter.weight, hint: 'Write an ONNX file instead (-o FILE.onnx).' },
+    )
   const [repeated] = plan.repeated ?? []
   if (repeated)
     throw refusedError(

@@ -2,6 +2,7 @@
  * Entries of added units along one axis of a tensor. They are no function of one old entry, as copies are: they
  * are zero, random, or the mean over the old units.
  */
+import { inputError } from '../../errors.ts'
 import { dtypes } from '../../tensor/dtype.ts'
 import { decode, type ElementChange, gather } from '../../tensor/lazy.ts'
 import { normalsByPosition } from '../../tensor/normal-field.ts'
@@ -15,6 +16,8 @@ export interface AddedEntries {
   readonly read?: 'random'
   /** Added to each of them. */
   readonly shift?: number
+  /** The entries themselves, row-major, where they start with `values`. */
+  readonly values?: readonly number[]
   readonly seed: number
   /** Name of the grown parameter: the key of its random numbers. */
   readonly parameter: string
@@ -30,7 +33,7 @@ const PART = 1 << 18
 export function withAddedEntries(
   tensor: LazyTensor,
   { axis, gathered }: GatheredAxis,
-  { start: copied, read, shift: more = 0, seed, parameter }: AddedEntries,
+  { start: copied, read, shift: more = 0, values: listed = [], seed, parameter }: AddedEntries,
 ): LazyTensor {
   const { fresh, split, to } = gathered
   const isRead = fresh.some((flag, at) => flag === 1 && split[at] === 0)
@@ -40,7 +43,11 @@ export function withAddedEntries(
   const isSet = fresh.map((flag, at) => (split[at] === 0 && read === undefined ? 0 : flag))
   if (!isSet.includes(1) || (start === 'copy' && shift === 0)) return tensor
   const stride = elementCount(tensor.dims.slice(axis + 1))
-  const valueAt = valuesOf(tensor, { axis, gathered }, start, [seed, 'added', parameter])
+  const along = { axis, gathered }
+  const valueAt =
+    start === 'values'
+      ? listedValues(tensor, axis, isSet, listed, parameter)
+      : valuesOf(tensor, along, start, [seed, 'added', parameter])
   const change: ElementChange = (values, first) => {
     for (let i = 0; i < values.length; ) {
       const position = first + i
@@ -55,10 +62,35 @@ export function withAddedEntries(
 
 type Value = (position: number, at: number, copied: number) => number
 
+/** Those that the plan lists, for the indices of an axis that are set. */
+function listedValues(
+  { dims }: LazyTensor,
+  axis: number,
+  isSet: Uint8Array,
+  listed: readonly number[],
+  parameter: string,
+): Value {
+  const stride = elementCount(dims.slice(axis + 1))
+  const places = new Uint32Array(isSet.length)
+  let count = 0
+  isSet.forEach((flag, at) => {
+    if (flag) places[at] = count++
+  })
+  const wanted = elementCount(dims.slice(0, axis)) * count * stride
+  if (listed.length !== wanted)
+    throw inputError(
+      `The plan lists ${listed.length} values for the new entries of "${parameter}", which has ${wanted} of them.`,
+    )
+  return (position, at) => {
+    const row = Math.floor(position / (stride * isSet.length))
+    return listed[(row * count + places[at]!) * stride + (position % stride)]!
+  }
+}
+
 function valuesOf(
   tensor: LazyTensor,
   along: GatheredAxis,
-  start: AddedStart,
+  start: Exclude<AddedStart, 'values'>,
   key: readonly [number, ...(string | number)[]],
 ): Value {
   const once = <T>(compute: () => T) => {

@@ -7,7 +7,7 @@ import { attributes as attributeMap } from '../../model/attributes.ts'
 import { classesOf, withClasses } from '../../model/classes.ts'
 import { ModelEdit } from '../../model/edit.ts'
 import { linksOf, withoutUnread } from '../../model/links.ts'
-import type { Model, Node, ValueDeclaration } from '../../model/model.ts'
+import type { Dim, Model, Node, ValueDeclaration } from '../../model/model.ts'
 import { constantsOf } from '../../operators/constants-of.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { inferModel } from '../../operators/inference.ts'
@@ -15,8 +15,10 @@ import { numbersTensor } from '../../tensor/known-numbers.ts'
 import { lazyFill } from '../../tensor/lazy.ts'
 import { elementCount, type LazyTensor } from '../../tensor/tensor.ts'
 import type { DeclaredAxis, GrowthPlan, Insertion, Removal } from '../growth-plan.ts'
+import { adapt } from './adapt.ts'
 import { growTensor } from './grow-tensor.ts'
 import { enlargeKernel } from './larger-kernel.ts'
+import { noteNewEntries } from './new-entries.ts'
 import { repeat } from './repeat.ts'
 
 /**
@@ -25,13 +27,15 @@ import { repeat } from './repeat.ts'
  * @throws Net2NetError (input) if the plan was made for another model.
  */
 export function applyPlan(model: Model, plan: GrowthPlan): Model {
-  const edit = new ModelEdit(model, constantsOf(model))
+  const constants = constantsOf(model)
+  const edit = new ModelEdit(model, constants)
   for (const copies of plan.copied) edit.copyNodes(copies)
   // A list of positions may grow as well: its numbers change first.
   edit.setIntegers(plan.integers)
   for (const change of plan.parameters) {
     const tensor = expectShape(edit, change)
-    edit.setConstant(change.to, growTensor(plan, change, tensor), change.uses)
+    const { metadata } = model.graph.initializers.get(change.name) ?? {}
+    edit.setConstant(change.to, growTensor(plan, change, tensor), change.uses, metadata)
   }
   for (const change of plan.positions) {
     const { dtype } = expectShape(edit, change)
@@ -43,9 +47,12 @@ export function applyPlan(model: Model, plan: GrowthPlan): Model {
   for (const { name } of plan.inserted) edit.nodeNames.claim(name)
   for (const insertion of plan.inserted) insert(edit, insertion, plan.seed)
   for (const change of plan.kernels ?? []) enlargeKernel(edit, change)
+  for (const adapter of plan.adapters ?? []) adapt(edit, model, adapter, plan.seed)
   if (plan.repeated) repeat(edit, model, plan.repeated)
   if (plan.removed) remove(edit, plan.removed)
-  const grown = declare(edit.model(), plan)
+  const grown = noteNewEntries(declare(edit.model(), plan), model, plan, (name) =>
+    constants.has(name),
+  )
   if (plan.removed) return refreshDeclarations(withoutUnreadConstants(grown, model))
   if (plan.pinned.length === 0) return refreshDeclarations(grown)
   // What computed the numbers that are constants now may have no reader left.
@@ -181,16 +188,28 @@ function withSize(
   return { ...value, type: { ...value.type, shape: value.type.shape.with(axis, to) } }
 }
 
+const symbolsIn = (type: ValueDeclaration['type']): readonly Dim[] =>
+  (type.kind === 'tensor' ? (type.shape ?? []) : []).filter((dim) => typeof dim === 'string')
+
 const declareAs = (declaration: ValueDeclaration, info: ValueInfo): ValueDeclaration => ({
   ...declaration,
   type: { kind: 'tensor', dtype: info.dtype, shape: info.shape },
 })
 
-/** Declared shapes of intermediate values follow from the grown graph; stale ones are dropped. */
+/**
+ * Declared shapes of intermediate values follow from the grown graph; stale ones are dropped. What is declared to have the size of a
+ * symbol of the inputs still has it: no growth changes that.
+ */
 function refreshDeclarations(model: Model): Model {
   const { graph } = model
   if (graph.values.length === 0) return model
-  const inferred = inferModel({ ...model, graph: { ...graph, values: [] } })
+  const symbols = new Set(graph.inputs.flatMap(({ type }) => symbolsIn(type)))
+  const lasting = graph.values.flatMap(({ name, type }): ValueDeclaration[] => {
+    if (symbolsIn(type).length === 0 || type.kind !== 'tensor') return []
+    const shape = type.shape?.map((dim) => (symbols.has(dim) ? dim : null))
+    return [{ name, type: { ...type, shape } }]
+  })
+  const inferred = inferModel({ ...model, graph: { ...graph, values: lasting } })
   const values = graph.values.flatMap((declaration) => {
     if (declaration.type.kind !== 'tensor') return [declaration]
     const info = inferred.get(declaration.name)

@@ -59,11 +59,11 @@ class StreamBuilder extends GraphBuilder {
     return this.node('ReduceMean', [x, this.constant(int64([-1]))], { keepdims: 1 })
   }
 
-  norm(x: string): string {
-    const gamma = this.normals([this.width], 1)
+  norm(x: string, width = this.width): string {
+    const gamma = this.normals([width], 1)
     const epsilon = 10 ** -(1 + 4 * this.#random.uniform())
     if (this.#kind === 'layer norm')
-      return this.node('LayerNormalization', [x, gamma, this.normals([this.width])], {
+      return this.node('LayerNormalization', [x, gamma, this.normals([width])], {
         epsilon: float(epsilon),
       })
     if (this.#kind === 'rms norm')
@@ -86,7 +86,7 @@ class StreamBuilder extends GraphBuilder {
     const scaled = this.node('Mul', [gamma, normal])
     return this.#kind === 'rms norm in parts'
       ? scaled
-      : this.node('Add', [scaled, this.normals([this.width])])
+      : this.node('Add', [scaled, this.normals([width])])
   }
 }
 
@@ -118,6 +118,27 @@ function network(seed: number, kind: Kind, dtype?: 'float64'): Model {
   // The stream is also read as it is.
   const last = random.uniform() < 0.7 ? b.norm(x) : x
   b.output(b.dense(last, width, 3, 'head'), b.dtype)
+  return b.model()
+}
+
+/** Streams one after the other, of which each has a width of its own: `stem`, `stem1`, … write the first of their values. */
+function streams(seed: number, kind: Kind, dtype?: 'float64'): Model {
+  const random = randomStream(seed, 'streams')
+  const b = new StreamBuilder(random, kind, 0, dtype)
+  const count = 2 + random.below(2)
+  let x = b.input('x', b.dtype, [2, 3, 4])
+  let from = 4
+  for (let i = 0; i < count; i++) {
+    const width = 2 + random.below(6)
+    // The next stream reads what a norm gives, or the stream as it is.
+    const source = i === 0 || random.uniform() < 0.3 ? x : b.norm(x, from)
+    x = b.dense(source, from, width, i === 0 ? 'stem' : `stem${i}`)
+    const hidden = 1 + random.below(5)
+    const inner = b.node('Tanh', [b.dense(b.norm(x, width), width, hidden, `in${i}`)])
+    x = b.node('Add', [x, b.dense(inner, hidden, width, `out${i}`)])
+    from = width
+  }
+  b.output(b.dense(b.norm(x, from), from, 3, 'head'), b.dtype)
   return b.model()
 }
 
@@ -179,6 +200,60 @@ describe('a stream through norms', () => {
     },
     10 * 60_000,
   )
+
+  it.each(kinds)(
+    `has any width beside others (%s, ${NETWORKS} networks)`,
+    async (kind) => {
+      await fc.assert(
+        fc.asyncProperty(fc.integer({ min: 0, max: 2 ** 31 - 1 }), async (seed) => {
+          const model = streams(seed, kind, 'float64')
+          const widths = Object.fromEntries(
+            inspect(model)
+              .layers.filter(({ name }) => name.startsWith('stem'))
+              .map(({ name, width }, i) => [name, otherWidth(width!, seed + i)]),
+          )
+          const plan = planWiden(model, widths, { seed })
+          expect(plan.units.map(({ init }) => init)).toEqual(plan.units.map(() => 'added'))
+          const grown = applyPlan(model, JSON.parse(JSON.stringify(plan)))
+          const [before, after] = [await outputOf(model, seed), await outputOf(grown, seed)]
+          Array.from(before).forEach((y, i) => {
+            expect(Math.abs(after[i]! - y)).toBeLessThanOrEqual(
+              TOLERANCE * Math.max(1, Math.abs(y)),
+            )
+          })
+        }),
+        { numRuns: NETWORKS, endOnFailure: true },
+      )
+    },
+    10 * 60_000,
+  )
+
+  it('has any width behind a norm after the block, where the scales of that norm are equal', async () => {
+    const build = (scale: (i: number) => number) => {
+      const b = new StreamBuilder(randomStream(5, 'post'), 'layer norm', 4, 'float64')
+      const norm = (x: string) =>
+        b.node('LayerNormalization', [x, b.floats([4], [0, 1, 2, 3].map(scale)), b.normals([4])])
+      let x = norm(b.dense(b.input('x', b.dtype, [2, 3, 4]), 4, 4, 'stem'))
+      for (const i of [0, 1]) {
+        const inner = b.node('Relu', [b.dense(x, 4, 6, `in${i}`)])
+        x = norm(b.node('Add', [x, b.dense(inner, 6, 4, `out${i}`)]))
+      }
+      b.output(b.dense(x, 4, 3, 'head'), b.dtype)
+      return b.model()
+    }
+    const model = build(() => 1.3)
+    const grown = widen(model, { stem: 7 })
+    const [before, after] = [await outputOf(model, 1), await outputOf(grown, 1)]
+    Array.from(before).forEach((y, i) => {
+      expect(Math.abs(after[i]! - y)).toBeLessThanOrEqual(TOLERANCE * Math.max(1, Math.abs(y)))
+    })
+    expect(() =>
+      widen(
+        build((i) => i),
+        { stem: 7 },
+      ),
+    ).toThrow(/none can be added: LayerNormalization/)
+  })
 
   it.each(kinds)(
     'is proven equal, and a mistake is seen (%s)',

@@ -16,7 +16,8 @@ import type { Axis } from '../../operators/contract/axis.ts'
 import type { StatisticsFacet } from '../../operators/contract/facets.ts'
 import { scalingOf } from '../../operators/helpers/scaling.ts'
 import { zeros } from '../../tensor/fill.ts'
-import type { FloatChange, Insertion, ParameterChange } from '../growth-plan.ts'
+import { toNumbers } from '../../tensor/tensor.ts'
+import type { AddedStart, FloatChange, Insertion } from '../growth-plan.ts'
 import type { Reading } from '../solve/facts.ts'
 import type { Solution } from '../solve/index.ts'
 
@@ -25,52 +26,111 @@ type Held = 'mean' | 'zero' | 'any'
 
 export interface AddedWidth {
   /** What entries of added units begin with where a constant is read, and the factor on all entries. */
-  readonly parameters: ReadonlyMap<Reading, NonNullable<ParameterChange['added']>>
+  readonly parameters: ReadonlyMap<Reading, Beginning>
   readonly scaled: ReadonlyMap<Reading, number>
   readonly floats: readonly FloatChange[]
   readonly inserted: readonly Insertion[]
 }
 
-/**
- * How a balanced variable grows by units that hold the mean of the others, or zero.
- *
- * @returns why it cannot, as the rest of a sentence, where it cannot
- */
+/** What entries of added units begin with where a constant is read. */
+interface Beginning {
+  /** Where they are copied. */
+  readonly start: AddedStart
+  /** Are they on an axis that is copied? */
+  readonly isStarted: boolean
+  /** Along an axis that is summed over: `any` where the added units hold zero. */
+  readonly read?: 'zero' | 'any'
+}
+
+/** Why there is no such width, as the rest of a sentence. */
+interface NoWidth {
+  readonly reason: string
+}
+
+/** What is written into a stream at added units, and what norms with equal scales give there. */
+const ways = [
+  { written: 'mean', normal: 'zero' },
+  { written: 'zero', normal: 'zero' },
+  { written: 'mean', normal: 'mean' },
+] as const
+type Way = (typeof ways)[number]
+
+/** How a balanced variable grows by units that hold the mean of the others, or zero. */
 export function addedWidth(
   solution: Solution,
   variable: number,
   from: number,
   to: number,
-): AddedWidth | { readonly reason: string } {
+): AddedWidth | NoWidth {
   let reason: string | undefined
-  for (const held of ['mean', 'zero'] as const) {
-    const found = new StreamOfUnits(solution, variable, held, to / from).follow()
+  for (const way of ways) {
+    const found = new StreamOfUnits(solution, variable, way, to / from).follow()
     if ('parameters' in found) return found
     reason ??= found.reason
   }
   return { reason: reason! }
 }
 
+/**
+ * Two of them at once: where both meet in a parameter, entries of both are means of rows that may be read with any weights. What
+ * only one of them may change must not be changed by both.
+ */
+export function joinedWidth(a: AddedWidth, b: AddedWidth): AddedWidth | NoWidth {
+  const both = 'is changed by two widths at once that are no multiples'
+  for (const reading of a.scaled.keys())
+    if (b.scaled.has(reading)) return { reason: `${describeNode(reading.node)} ${both}` }
+  const inserted = new Set(a.inserted.flatMap(({ name, value }) => [name, value]))
+  const again = b.inserted.find(({ name, value }) => inserted.has(name) || inserted.has(value))
+  if (again) return { reason: `${again.after} ${both}` }
+  const parameters = new Map(a.parameters)
+  for (const [reading, own] of b.parameters) {
+    const other = parameters.get(reading)
+    if (other?.isStarted && own.isStarted && other.start !== own.start)
+      return { reason: `${describeNode(reading.node)} ${both}` }
+    const reads = [other?.read, own.read].filter((read) => read !== undefined)
+    parameters.set(reading, {
+      start: (own.isStarted ? own : (other ?? own)).start,
+      isStarted: own.isStarted || other?.isStarted === true,
+      ...(reads.length > 0 && { read: reads.includes('zero') ? 'zero' : 'any' }),
+    })
+  }
+  return {
+    parameters,
+    scaled: new Map([...a.scaled, ...b.scaled]),
+    floats: [...a.floats, ...b.floats],
+    inserted: [...a.inserted, ...b.inserted],
+  }
+}
+
 class Misfit extends Error {}
+
+/** A scale that is the same for all units. */
+function isEqual({ tensor }: Reading): boolean {
+  const values = toNumbers(tensor)
+  return values.length > 0 && Array.from(values).every((value) => value === values[0])
+}
 
 class StreamOfUnits {
   readonly #solution: Solution
   readonly #variable: number
   /** What layers write into the stream. */
-  readonly #written: 'mean' | 'zero'
+  readonly #written: Way['written']
+  /** What norms of equal scales make of it. */
+  readonly #normal: Way['normal']
   /** Units after growth over units before. */
   readonly #growth: number
   readonly #held = new Map<string, Held>()
-  readonly #parameters = new Map<Reading, NonNullable<ParameterChange['added']>>()
+  readonly #parameters = new Map<Reading, Beginning>()
   readonly #scaled = new Map<Reading, number>()
   readonly #floats: FloatChange[] = []
   readonly #inserted: Insertion[] = []
   readonly #names: NameSupply
 
-  constructor(solution: Solution, variable: number, written: 'mean' | 'zero', growth: number) {
+  constructor(solution: Solution, variable: number, { written, normal }: Way, growth: number) {
     this.#solution = solution
     this.#variable = variable
     this.#written = written
+    this.#normal = normal
     this.#growth = growth
     const { graph } = solution.facts.model
     this.#names = new NameSupply([...valueNames(graph), ...graph.nodes.map(({ name }) => name)])
@@ -156,20 +216,22 @@ class StreamOfUnits {
     for (const i of inputs) {
       const reading = facts.readingAt(node, i)
       const found = reading && relations.readings.get(reading)
-      if (
-        reading &&
-        isZero &&
-        found?.axes.some((axis, k) => found.contracted[k] && this.#has(axis))
-      )
-        this.#begin(reading, {
-          ...(this.#parameters.get(reading) ?? { start: this.#written }),
-          read: 'random',
+      if (reading && found?.axes.some((axis, k) => found.contracted[k] && this.#has(axis)))
+        this.#parameters.set(reading, {
+          start: this.#written,
+          isStarted: false,
+          ...this.#parameters.get(reading),
+          read: isZero ? 'any' : 'zero',
         })
     }
   }
 
-  #begin(reading: Reading, added: NonNullable<ParameterChange['added']>): void {
-    this.#parameters.set(reading, { ...this.#parameters.get(reading), ...added })
+  #begin(reading: Reading, start: AddedStart): void {
+    this.#parameters.set(reading, {
+      ...this.#parameters.get(reading),
+      start,
+      isStarted: true,
+    })
   }
 
   #normalize(
@@ -203,9 +265,12 @@ class StreamOfUnits {
     const hasShift = shift !== undefined && (node.inputs[shift] ?? '') !== ''
     if (!gamma || !this.#isOn(node, scale!) || (hasShift && !beta) || !epsilon)
       this.#refuse(node, 'has a scale or shift that is computed')
-    this.#begin(gamma, { start: 'mean' })
+    // Where all scales are equal, the mean of what the norm gives is that of its shifts.
+    const isMean = this.#normal === 'mean' && kind === 'variance' && isEqual(gamma)
+    const result = isMean ? 'mean' : 'zero'
+    this.#begin(gamma, 'mean')
     this.#scaled.set(gamma, Math.sqrt(1 / this.#growth))
-    if (beta) this.#begin(beta, { start: 'zero' })
+    if (beta) this.#begin(beta, result)
     const old = floatAttribute(node, epsilon.attribute, epsilon.default)
     this.#floats.push({
       node: nodeKey(node),
@@ -213,7 +278,7 @@ class StreamOfUnits {
       from: old,
       to: Math.fround(old / this.#growth),
     })
-    for (const name of node.outputs) this.#held.set(name, 'zero')
+    for (const name of node.outputs) this.#held.set(name, result)
   }
 
   /** Makes up for a mean over more units, of which the added ones hold zero. */
@@ -254,8 +319,7 @@ class StreamOfUnits {
     const joint = sets.find((set) => given.every((i) => set.includes(i)))
     if (joint && scaling) {
       const start = held.size === 0 ? this.#written : held.size === 1 ? [...held][0]! : 'any'
-      for (const reading of readings)
-        this.#begin(reading, { start: start === 'any' ? 'mean' : start })
+      for (const reading of readings) this.#begin(reading, start === 'any' ? 'mean' : start)
       if (start === 'mean') {
         if (!scaling.linear) return 'any'
         return operator?.growth?.difference && this.#isCentred(node) ? 'zero' : 'mean'
@@ -264,7 +328,7 @@ class StreamOfUnits {
       const isWhole = joint.every((i) => given.includes(i) || (node.inputs[i] ?? '') === '')
       return start === 'zero' && isWhole ? 'zero' : 'any'
     }
-    for (const reading of readings) this.#begin(reading, { start: 'mean' })
+    for (const reading of readings) this.#begin(reading, 'mean')
     const isFactor = (i: number) =>
       this.#held.get(node.inputs[i]!) === 'zero' &&
       sets.some((set) => set.length === 1 && set[0] === i)

@@ -1,5 +1,6 @@
 /** From units that grow to what follows for the whole model, whether they are copied or added. */
-import { NameSupply, valueNames } from '../../model/names.ts'
+import { floatAttribute } from '../../model/attributes.ts'
+import { NameSupply, nodeKey, valueNames } from '../../model/names.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
 import type { Solution } from '../solve/index.ts'
 import { integerChanges } from './integers.ts'
@@ -13,7 +14,7 @@ import { refuseBoth } from './variants.ts'
 /** What a plan says of the units that grow and of everything that their growth touches. */
 export type UnitsPlan = Pick<
   GrowthPlan,
-  'units' | 'parameters' | 'copied' | 'integers' | 'pinned' | 'positions'
+  'units' | 'parameters' | 'copied' | 'integers' | 'pinned' | 'positions' | 'floats'
 >
 
 /**
@@ -34,6 +35,18 @@ export function planUnits(
   refuseBoth(parameters, sizes.integers)
   const changed = [...parameters, ...positions]
   const { integers, pinned } = pinnedNumbers(solution, projection, changed, sizes)
+  const floats = solution.relations.defaults.flatMap(({ node, attribute, value, axis }) =>
+    projection.map(axis, solution.axes.sizeOf(axis))
+      ? [
+          {
+            node: nodeKey(node),
+            attribute,
+            from: floatAttribute(node, attribute, value),
+            to: value,
+          },
+        ]
+      : [],
+  )
   const units = new Map(grown.map((each) => [each.id, each.units]))
   return {
     units: [...units.values()],
@@ -42,5 +55,6 @@ export function planUnits(
     integers,
     pinned,
     positions,
+    ...(floats.length > 0 && { floats }),
   }
 }

@@ -10,12 +10,16 @@ export interface ReplicateOptions {
   /** Seed of the maps and of all noise (default 0). */
   readonly seed?: number
   /** Default `net2wider`. */
-  readonly init?: WidenInit
+  readonly init?: ReplicaInit
   /** Default `zero-sum`, which is exact. */
   readonly noise?: NoiseKind
   /** Size of the noise, relative to the standard deviation of the out-weights; default 0.05. */
   readonly noiseSize?: number
 }
+
+/** How units start that need no samples. */
+export type ReplicaInit = Exclude<WidenInit, 'gradmax'>
+const replicaInits = growthChoices.widenInit.filter((init) => init !== 'gradmax')
 
 /** The Keras example's 5%. */
 const DEFAULT_NOISE_SIZE = 0.05
@@ -31,7 +35,7 @@ export function replicateOptions({
   noise = 'zero-sum',
   noiseSize = DEFAULT_NOISE_SIZE,
 }: ReplicateOptions): Required<ReplicateOptions> {
-  mustBeOneOf('init', init, growthChoices.widenInit)
+  mustBeOneOf('init', init, replicaInits)
   mustBeOneOf('noise', noise, growthChoices.noise)
   if (!(noiseSize >= 0))
     throw usageError(`noiseSize must be a number that is not negative, not ${noiseSize}.`)
@@ -43,15 +47,19 @@ export interface Replicated extends GrownVariable {
   readonly units: GrownUnits
 }
 
-/** Maps and split coefficients for variables that grow to the given sizes. */
-export function replicate(
-  solution: Solution,
+/** A variable that grows, with the layers whose width it is and its size before. */
+export interface NamedUnits extends GrownVariable {
+  readonly members: readonly string[]
+  readonly from: number
+}
+
+/** The names that variables which grow to the given sizes have in a plan: each that of its first layer. */
+export function namedUnits(
+  { axes, groups }: Solution,
   sizes: ReadonlyMap<number, number>,
-  { seed, init, noise, noiseSize }: Required<ReplicateOptions>,
-): readonly Replicated[] {
-  const { axes, groups, splits } = solution
+): readonly NamedUnits[] {
   const taken = new Set<string>()
-  return [...sizes].map(([variable, to]): Replicated => {
+  return [...sizes].map(([variable, to]) => {
     const members = groups.layersOf(variable).map((layer) => layer.name)
     const base = members[0] ?? `units ${variable}`
     let id = base
@@ -60,6 +68,18 @@ export function replicate(
     const from = axes.sizeOfVariable(variable) ?? groups.layersOf(variable)[0]?.width
     if (typeof from !== 'number')
       throw refusedError(`The size of ${axes.nameOf(variable)} is not known.`)
+    return { variable, id, members, from, to }
+  })
+}
+
+/** Maps and split coefficients for variables that grow to the given sizes. */
+export function replicate(
+  solution: Solution,
+  sizes: ReadonlyMap<number, number>,
+  { seed, init, noise, noiseSize }: Required<ReplicateOptions>,
+): readonly Replicated[] {
+  const { groups, splits } = solution
+  return namedUnits(solution, sizes).map(({ variable, id, members, from, to }): Replicated => {
     if (groups.balanced(variable) !== undefined && to % from !== 0 && init !== 'random-pad') {
       const map = Array.from({ length: to }, (_, i) => (i < from ? i : 0))
       const split = map.map((_, i) => (i < from ? 1 : 0))

@@ -14,6 +14,18 @@ const SHOWN = 12
 /** Does the name select several layers by wildcards (`*`, `?`)? */
 export const isPattern = (name: string): boolean => /[*?]/.test(name)
 
+/** Does a text fit a pattern as a whole? */
+export function patternOf(pattern: string): (text: string) => boolean {
+  const expression = new RegExp(
+    `^${pattern
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.')}$`,
+    's',
+  )
+  return (text) => expression.test(text)
+}
+
 /**
  * The one layer that a name means: a node's name, its weight's name, its module's name in the framework that
  * wrote the file, or a part of one that fits one layer only.
@@ -51,14 +63,7 @@ export function selectLayers<L extends LayerSite>(
 ): readonly L[] {
   if (layers.length === 0) throw refusedError(whyNoLayers(model))
   if (!isPattern(name)) return [selectLayer(layers, name)]
-  const expression = new RegExp(
-    `^${name
-      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-      .replaceAll('*', '.*')
-      .replaceAll('?', '.')}$`,
-    's',
-  )
-  const found = layers.filter((layer) => namesOf(layer).some((each) => expression.test(each)))
+  const found = layers.filter((layer) => namesOf(layer).some(patternOf(name)))
   if (found.length === 0) throw unknown(layers, name)
   return found
 }

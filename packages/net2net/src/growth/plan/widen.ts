@@ -6,7 +6,7 @@ import { internalError, refusedError } from '../../errors.ts'
 import type { Model } from '../../model/model.ts'
 import type { GrowthPlan } from '../growth-plan.ts'
 import { type Solution, solutionOf } from '../solve/index.ts'
-import { addedWidth } from './added-width.ts'
+import { addedWidth, joinedWidth } from './added-width.ts'
 import type { AddedOf, Noise } from './parameters.ts'
 import { planUnits } from './plan-units.ts'
 import { type Replicated, type ReplicateOptions, replicate, replicateOptions } from './replicate.ts'
@@ -49,12 +49,13 @@ export function planWiden(
   const others = grown.filter(({ units: { init: start } }) => start === 'added')
   if (others.length === 0) return planOf(solution, grown, chosen)
   const { addedOf, floats, inserted } = addedUnits(solution, others, chosen.noise !== 'none')
+  const plan = planUnits(solution, grown, noiseOf(chosen), addedOf)
   return {
     version: 3,
     seed: chosen.seed,
-    ...planUnits(solution, grown, noiseOf(chosen), addedOf),
+    ...plan,
     inserted,
-    floats,
+    floats: [...floats, ...(plan.floats ?? [])],
   }
 }
 
@@ -77,25 +78,30 @@ export const planOf = (
  * What follows where units are added instead of copied.
  *
  * @param isRandom Whether weights that read them may be random, so that they learn different things.
- * @throws Net2NetError (refused) for more than one group of these: what they hold is followed for one at a time
+ * @throws Net2NetError (refused) for groups of these that meet where only one may change what there is
  */
 function addedUnits(solution: Solution, others: readonly Replicated[], isRandom: boolean) {
-  const [only, another] = others
-  if (another)
-    throw refusedError(
-      `The widths of ${only!.id} and of ${another.id} are no multiples of the old ones: widen one after the other.`,
-    )
-  const { variable, id, units } = only!
-  const found = addedWidth(solution, variable, units.from, units.to)
-  if ('reason' in found)
-    throw internalError(`${id} cannot grow to ${units.to} units: ${found.reason}.`)
-  const { parameters, scaled, floats, inserted } = found
+  const { parameters, scaled, floats, inserted } = others
+    .map(({ variable, id, units }) => {
+      const found = addedWidth(solution, variable, units.from, units.to)
+      if ('reason' in found)
+        throw internalError(`${id} cannot grow to ${units.to} units: ${found.reason}.`)
+      return found
+    })
+    .reduce((all, next) => {
+      const joined = joinedWidth(all, next)
+      if ('parameters' in joined) return joined
+      const ids = others.map(({ id }) => id).join(', ')
+      throw refusedError(
+        `The widths of ${ids} are no multiples of the old ones, and ${joined.reason}: widen one after the other.`,
+      )
+    })
   const addedOf: AddedOf = (reading) => {
-    const [added, factor] = [parameters.get(reading), scaled.get(reading)]
-    if (!added) return undefined
-    const { read, ...plain } = added
+    const [begin, factor] = [parameters.get(reading), scaled.get(reading)]
+    if (!begin || (!begin.isStarted && begin.read === 'zero')) return undefined
+    const { start, read } = begin
     return {
-      added: read && isRandom ? added : plain,
+      added: { start, ...(read === 'any' && isRandom && { read: 'random' as const }) },
       ...(factor !== undefined && { factor }),
     }
   }

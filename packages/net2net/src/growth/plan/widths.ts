@@ -1,17 +1,18 @@
 /** From the widths that layers are to have to the sizes of the variables that grow. */
 import { refusedError, usageError } from '../../errors.ts'
-import { describeNode } from '../../model/names.ts'
 import { type AxisMap, sizeWith } from '../growth-plan.ts'
 import type { Solution } from '../solve/index.ts'
-import type { Layer } from '../solve/relate.ts'
-import { type AddedWidth, addedWidth } from './added-width.ts'
+import { type AddedWidth, addedWidth, joinedWidth } from './added-width.ts'
 import { Projection } from './project.ts'
-import { isPattern, selectLayers } from './select-layers.ts'
+import { inOrder, type SizedAxis, sizedAxes } from './sized-axes.ts'
 
 /** A width, or a factor: `x2`, `x1.5`. */
 export type WidthTarget = number | string
 
-/** Layer (name, part of a name, or pattern) → new width, or a factor as `'x2'`. */
+/**
+ * Layer (name, part of a name, or pattern) → new width, or a factor as `'x2'`. Of attention (as `inspect` names it, or one of its
+ * layers): `NAME.heads`, `NAME.key-value-heads` (with the heads that share them) and `NAME.head-size`.
+ */
 export type Widths = Readonly<Record<string, WidthTarget>>
 
 /** Sizes of variables that grow. */
@@ -30,39 +31,26 @@ const largestWidth = 2 ** 24
  * reached, with the widths that can; (refused) for a layer that cannot grow at all, with the reason.
  */
 export function chooseSizes(solution: Solution, widths: Widths): Sizes {
-  const requests = Object.entries(widths)
-  if (requests.length === 0) throw usageError('No layer to widen was given.')
+  const names = inOrder(Object.keys(widths))
+  if (names.length === 0) throw usageError('No layer to widen was given.')
   let sizes: Sizes = new Map()
-  const exact: [Layer, number][] = []
-  for (const [name, text] of requests)
-    for (const layer of growableLayers(solution, name)) {
-      const target = parseWidth(text, layer.name)
-      sizes = new Map([...sizes, ...growLayer(new LayerWidth(solution, layer, sizes), target)])
-      if ('width' in target) exact.push([layer, target.width])
+  const added = new AddedWidths(solution)
+  const exact: [SizedAxis, number][] = []
+  for (const name of names)
+    for (const sized of sizedAxes(solution, name)) {
+      const target = parseWidth(widths[name]!, sized.label)
+      sizes = new Map([...sizes, ...growAxis(new AxisWidth(solution, sized, sizes, added), target)])
+      if ('width' in target) exact.push([sized, target.width])
     }
-  for (const [layer, width] of exact) {
-    const found = new LayerWidth(solution, layer, sizes).width
+  for (const [sized, width] of exact) {
+    const found = new AxisWidth(solution, sized, sizes, added).width
     if (found !== width)
       throw usageError(
-        `${describeNode(layer.node)} cannot have width ${width}: it grows together with a layer that takes it to ${found}.`,
-        { where: describeNode(layer.node) },
+        `${sized.label} cannot have ${sized.says(width)}: it grows together with a layer that takes it to ${found}.`,
+        { where: sized.label },
       )
   }
   return sizes
-}
-
-/** The layers that a name means; of a pattern those that can grow. */
-function growableLayers({ facts, relations, groups }: Solution, name: string): readonly Layer[] {
-  const found = selectLayers(facts.model, relations.layers, name)
-  if (!isPattern(name)) return found
-  const able = found.filter((layer) => groups.refusal(layer) === undefined)
-  const [first] = found
-  if (able.length === 0 && first)
-    throw refusedError(
-      `None of the layers that "${name}" fits can be widened: ${describeNode(first.node)}: ${groups.refusal(first)}.`,
-      { where: name },
-    )
-  return able
 }
 
 /** Reads a width as a user writes it: 128, '128' or 'x2'. */
@@ -83,7 +71,7 @@ export function parseWidth(text: WidthTarget, layer: string): Target {
   return { width }
 }
 
-/** One variable of a layer that can grow. */
+/** One variable of an axis that can grow. */
 interface Candidate {
   readonly variable: number
   readonly from: number
@@ -93,8 +81,41 @@ interface Candidate {
   readonly addable?: () => AddedWidth | { readonly reason: string }
 }
 
-/** A layer's width, as a function of the sizes of its variables. */
-class LayerWidth {
+/** Widths of added units that are chosen together. */
+class AddedWidths {
+  readonly #solution: Solution
+  readonly #streams = new Map<number, AddedWidth | { readonly reason: string }>()
+
+  constructor(solution: Solution) {
+    this.#solution = solution
+  }
+
+  /** Can units be added to a variable? Whatever their number is, the answer is the same. */
+  of(variable: number, from: number): AddedWidth | { readonly reason: string } {
+    const known = this.#streams.get(variable)
+    const found = known ?? addedWidth(this.#solution, variable, from, from + 1)
+    this.#streams.set(variable, found)
+    return found
+  }
+
+  /** The same beside variables of which the sizes are chosen: those that get added units. */
+  beside(variable: number, from: number, sizes: Sizes): AddedWidth | { readonly reason: string } {
+    const { axes, groups } = this.#solution
+    let all = this.of(variable, from)
+    for (const [other, size] of sizes) {
+      const before = axes.sizeOfVariable(other)
+      if (typeof before !== 'number' || other === variable) continue
+      if (groups.balanced(other) === undefined || size % before === 0) continue
+      const found = this.of(other, before)
+      if (!('parameters' in found) || !('parameters' in all)) return all
+      all = joinedWidth(all, found)
+    }
+    return all
+  }
+}
+
+/** The size of an axis (the width of a layer), as a function of the sizes of its variables. */
+class AxisWidth {
   readonly label: string
   readonly before: number
   readonly candidates: readonly Candidate[]
@@ -102,29 +123,27 @@ class LayerWidth {
   readonly current: ReadonlyMap<number, number>
   readonly isTouched: boolean
   readonly isSum: boolean
+  readonly says: SizedAxis['says']
   /** Why every unit needs equally many copies, if it does. */
   readonly balanced: string | undefined
   readonly #map: AxisMap
 
-  readonly #solution: Solution
-  readonly #sizes: Sizes
-
-  constructor(solution: Solution, layer: Layer, sizes: Sizes) {
-    this.#solution = solution
-    this.#sizes = sizes
+  constructor(solution: Solution, sized: SizedAxis, sizes: Sizes, added: AddedWidths) {
     const { axes, groups } = solution
-    this.label = describeNode(layer.node)
-    const refusal = groups.refusal(layer)
+    const { axis, label, last, refusal, says, size } = sized
+    this.label = label
+    this.says = says
     if (refusal !== undefined) throw this.#refused(refusal)
-    const free = groups.freeVariables(layer.axis)
-    const expanded = axes.expand(layer.axis)
+    const isLast = (variable: number) => last.includes(variable)
+    const free = groups.freeVariables(axis).toSorted((a, b) => +isLast(a) - +isLast(b))
+    const expanded = axes.expand(axis)
     this.isSum = expanded.kind === 'sum'
     this.candidates = free.flatMap((variable): Candidate[] => {
-      const known = expanded.kind === 'variable' ? (layer.width ?? undefined) : undefined
+      const known = expanded.kind === 'variable' ? (size ?? undefined) : undefined
       const from = known ?? axes.sizeOfVariable(variable)
       if (typeof from !== 'number') return []
       if (groups.balanced(variable) === undefined) return [{ variable, from, step: 1 }]
-      const addable = () => addedWidth(solution, variable, from, from + 1)
+      const addable = () => added.beside(variable, from, sizes)
       return [{ variable, from, step: from, addable }]
     })
     this.balanced = this.candidates
@@ -134,11 +153,11 @@ class LayerWidth {
       solution,
       free.map((variable) => ({ variable, id: String(variable), to: Number.NaN })),
     )
-    const map = projection.map(layer.axis, layer.width)
-    if (!map || this.candidates.length === 0 || layer.width === null)
+    const map = projection.map(axis, size)
+    if (!map || this.candidates.length === 0 || size === null)
       throw this.#refused('the model does not say its width')
     this.#map = map
-    this.before = layer.width
+    this.before = size
     this.current = new Map(
       this.candidates.map(({ variable, from }) => [variable, sizes.get(variable) ?? from]),
     )
@@ -166,15 +185,6 @@ class LayerWidth {
     })
   }
 
-  /** Whether units are added to another group already: what they hold is followed for one group in a plan. */
-  get isSecond(): boolean {
-    const { axes, groups } = this.#solution
-    return [...this.#sizes].some(([variable, size]) => {
-      const from = axes.sizeOfVariable(variable)
-      return groups.balanced(variable) !== undefined && typeof from === 'number' && size % from > 0
-    })
-  }
-
   /** The size of a balanced variable at which the width is as wanted, of units that are no copies. */
   added(candidate: Candidate, wanted: number): Sizes | undefined {
     if (!candidate.addable || this.isTouched) return undefined
@@ -196,7 +206,7 @@ class LayerWidth {
 }
 
 /** A way to give a layer its width; undefined where it is none. */
-type Strategy = (layer: LayerWidth, target: Target, wanted: number) => Sizes | undefined
+type Strategy = (layer: AxisWidth, target: Target, wanted: number) => Sizes | undefined
 
 /** Another layer, with which it grows, has brought it there. */
 const alreadyThere: Strategy = (layer, target, wanted) =>
@@ -224,19 +234,19 @@ const oneVariable: Strategy = (layer, target, wanted) => {
     const sizes = new Map([[candidate.variable, layer.smallest(candidate, wanted)]])
     const isExact = layer.with(sizes) === wanted
     const others = isExact ? undefined : layer.added(candidate, wanted)
-    if (others && !('factor' in target && layer.isSecond)) return others
+    if (others) return others
     if ('factor' in target || isExact) return sizes
   }
   return undefined
 }
 
-function growLayer(layer: LayerWidth, target: Target): Sizes {
+function growAxis(layer: AxisWidth, target: Target): Sizes {
   const { before, label } = layer
   const wanted =
     'factor' in target ? Math.max(before + 1, Math.round(before * target.factor)) : target.width
   if (wanted > largestWidth)
     throw usageError(
-      `${label} cannot get width ${wanted}; the largest is ${largestWidth.toLocaleString('en')}.`,
+      `${label} cannot get ${layer.says(wanted)}; the largest is ${largestWidth.toLocaleString('en')}.`,
       { where: label },
     )
   const isGrowth = wanted > before && layer.width <= wanted
@@ -249,11 +259,11 @@ function growLayer(layer: LayerWidth, target: Target): Sizes {
 }
 
 /** Why a layer cannot have a width, and which widths there are. */
-function whyNot(layer: LayerWidth, wanted: number): string {
-  const { before, width, candidates, current, balanced } = layer
-  if (wanted <= before) return `has width ${before}; the new width must be larger, not ${wanted}`
+function whyNot(layer: AxisWidth, wanted: number): string {
+  const { before, width, candidates, current, balanced, says } = layer
+  if (wanted <= before) return `has ${says(before)}; the new width must be larger, not ${wanted}`
   if (width > wanted)
-    return `grows together with another layer to ${width}; it cannot have width ${wanted}`
+    return `grows together with another layer to ${width}; it cannot have ${says(wanted)}`
   const steps = candidates.map(
     ({ variable, step }) =>
       layer.with(new Map([[variable, current.get(variable)! + step]])) - width,
@@ -269,5 +279,5 @@ function whyNot(layer: LayerWidth, wanted: number): string {
       : layer.isOneGroup
         ? ''
         : ' because its units come in groups'
-  return `cannot have width ${wanted}${why}; choose ${choice}`
+  return `cannot have ${says(wanted)}${why}; choose ${choice}`
 }

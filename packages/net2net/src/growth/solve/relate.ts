@@ -17,9 +17,11 @@ import {
 } from './axis-system.ts'
 import type { Facts, LayerSite, Reading } from './facts.ts'
 import {
+  type AttendingNode,
   type AttributeRelation,
   type BalancedAxis,
   type Contraction,
+  type DefaultAttribute,
   type PositionList,
   type ReadingAxes,
   type Relating,
@@ -45,6 +47,9 @@ export interface Relations {
   readonly attributes: readonly AttributeRelation[]
   readonly balanced: readonly BalancedAxis[]
   readonly positions: readonly PositionList[]
+  readonly defaults: readonly DefaultAttribute[]
+  /** Nodes that compute attention as a whole; see attentions.ts for what other nodes compute together. */
+  readonly attending: readonly AttendingNode[]
   readonly layers: readonly Layer[]
 }
 
@@ -79,6 +84,8 @@ class RelatingAll implements Relating {
   readonly attributes: AttributeRelation[] = []
   readonly balanced: BalancedAxis[] = []
   readonly positions: PositionList[] = []
+  readonly defaults: DefaultAttribute[] = []
+  readonly attending: AttendingNode[] = []
 
   readonly #open: ReadonlySet<string>
 
@@ -100,8 +107,8 @@ class RelatingAll implements Relating {
       this.#fixValue(name, `graph output "${name}"`, OUTSIDE, 'output')
     const related = layers.flatMap((site) => this.#layerOf(site) ?? [])
     this.#fixIntricate(places)
-    const { axes, readings, contractions, selections, sizes, attributes, balanced, positions } =
-      this
+    const { axes, readings, contractions, selections, sizes, attributes, balanced } = this
+    const { positions, defaults, attending } = this
     return {
       axes,
       readings,
@@ -111,6 +118,8 @@ class RelatingAll implements Relating {
       attributes,
       balanced,
       positions,
+      defaults,
+      attending,
       layers: related,
     }
   }

@@ -4,6 +4,7 @@ import type { Dim, Node, Shape } from '../../model/model.ts'
 import { nodeKey } from '../../model/names.ts'
 import type {
   Appended,
+  AttentionAxes,
   AxesContext,
   AxisElement,
   ElementOrigin,
@@ -69,6 +70,20 @@ export interface AttributeRelation {
   readonly axis: Axis
 }
 
+/** A number that a node takes where it has no such attribute, and that would change with the axis. */
+export interface DefaultAttribute {
+  readonly node: Node
+  readonly attribute: string
+  readonly value: number
+  readonly axis: Axis
+}
+
+/** A node that computes attention of the values at these inputs. */
+export interface AttendingNode extends AttentionAxes {
+  readonly node: Node
+  readonly inputs: readonly number[]
+}
+
 /** A constant that lists all positions of axes, in row-major order. */
 export interface PositionList {
   readonly node: Node
@@ -90,6 +105,8 @@ export interface Relating {
   readonly attributes: AttributeRelation[]
   readonly balanced: BalancedAxis[]
   readonly positions: PositionList[]
+  readonly defaults: DefaultAttribute[]
+  readonly attending: AttendingNode[]
   axesOf(reading: Reading): ReadingAxes
 }
 
@@ -223,6 +240,12 @@ export class RuleContext implements AxesContext {
       this.#state.positions.push({ node: this.node, input, name, dims: found.tensor.dims, axes })
     else for (const axis of axes) this.fix(axis, 'reads positions of it that are computed')
   }
+  defaultAttribute(attribute: string, value: number, axis: Axis): void {
+    this.#state.defaults.push({ node: this.node, attribute, value, axis })
+  }
+  attends(inputs: readonly number[], axes: AttentionAxes): void {
+    this.#state.attending.push({ node: this.node, inputs, ...axes })
+  }
   refuse(reason: string): never {
     throw new Refusal(reason)
   }
@@ -237,14 +260,14 @@ export class RuleContext implements AxesContext {
     this.#sum(axis, [...weights.reverse(), ...values], weights.length > 0 ? withWeight : does)
   }
 
-  #axisOf({ input, axis }: FactorAxis): Axis {
-    return this.axes(input)[axis] ?? this.refuse(`has no axis ${axis} at input ${input}`)
+  #axisOf({ input, axis, part }: FactorAxis): Axis {
+    return part ?? this.axes(input)[axis] ?? this.refuse(`has no axis ${axis} at input ${input}`)
   }
 
   /** A constant is split itself; who else is, is found out with all others. */
   #sum(axis: Axis, factors: readonly FactorAxis[], does: string): void {
     const { contractions } = this.#state
-    const constant = factors.find(({ input }) => this.#reading(input))
+    const constant = factors.find(({ input, part }) => part === undefined && this.#reading(input))
     const reading = constant && this.#reading(constant.input)
     if (reading) reading.contracted[constant.axis] = true
     contractions.push({ node: this.node, axis, does, ...(reading ? {} : { factors }) })

@@ -287,7 +287,11 @@ export class SplitRules {
     const contracted = new Set(graph.contractedAt(node))
     contracted.delete(this.variable)
     const entry = input === 0 ? graph.selects(node)?.entry : undefined
-    const factors = graph.contractionsOf(node).flatMap((each) => each.factors ?? [])
+    const factors = graph
+      .contractionsOf(node)
+      .flatMap(({ axis, factors = [] }) =>
+        graph.axes.leaves(axis).includes(this.variable) ? factors : [],
+      )
     return this.#partsAt(node, input).filter(
       (part) =>
         (entry === undefined || part.paths.some((path) => path.has(entry))) &&

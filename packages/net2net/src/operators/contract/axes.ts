@@ -34,6 +34,17 @@ export interface ElementOrigin {
 export interface FactorAxis {
   readonly input: number
   readonly axis: number
+  /** Of the axis only this part (the size of a head among heads times size). */
+  readonly part?: Axis
+}
+
+/** What a node that computes attention has: heads of queries, and those of keys and values that they share. */
+export interface AttentionAxes {
+  readonly heads: Axis
+  readonly keyValueHeads: Axis
+  /** Of queries and keys, which is summed over, and of values. */
+  readonly headSize: Axis
+  readonly valueSize: Axis
 }
 
 export interface AxesOutput {
@@ -67,9 +78,8 @@ export interface AxesContext extends InferContext {
    * The factors have one axis in common, over which the products of their entries (of one factor: the
    * entries) are summed. Copies of a unit would be counted several times, so the entries of one of
    * the inputs must take split coefficients: those of a weight, or else of a value that the growth
-   * solver finds. An `Axis` among the factors is one that cannot take them, because it is only a part
-   * of an input's axis or because the operator is not linear in it. `does` says what the node does
-   * where none of the inputs is a weight.
+   * solver finds. An `Axis` among the factors is one that cannot take them, because the operator is not linear
+   * in it. `does` says what the node does where none of the inputs is a weight.
    */
   contract(factors: readonly (FactorAxis | Axis)[], does?: string): void
   /** Of the axis that this entry is a part of, nothing else is read. */
@@ -93,6 +103,10 @@ export interface AxesContext extends InferContext {
   sizeElement(i: number, k: number, axis: Axis): void
   /** So is attribute `name` (entry `k` of it, for a list). */
   sizeAttribute(name: string, axis: Axis, k?: number): void
+  /** The node takes `value` for attribute `name`, which it has not, because of the size of `axis`: a plan writes it where that grows. */
+  defaultAttribute(name: string, value: number, axis: Axis): void
+  /** The node computes attention: input by input its queries, keys and values, and their axes. */
+  attends(inputs: readonly number[], axes: AttentionAxes): void
   /**
    * The constant at input i has one axis for each of these, and lists all their positions 0, 1, 2, … in
    * row-major order: a plan lists them anew where the axes grow.

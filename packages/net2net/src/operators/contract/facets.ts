@@ -183,6 +183,8 @@ export interface TrainingFacets {
   readonly operand?: 'bias' | 'scale' | 'entries'
   /** How the node changes when the model trains (batch statistics, random masks). */
   readonly inTraining?: TrainingRule
+  /** True if `inTraining` draws random numbers. */
+  readonly draws?: true
   /** The node as it is used after training, where a file may hold it as it trains. */
   readonly forInference?: (node: Node) => Node
   /** Present if the operator turns scores into probabilities, where a loss may have it inside. */

@@ -1,6 +1,6 @@
 /** Question 3: which operators compute the gradients of your inputs? */
 import type { AttributeLike } from '../../model/attributes.ts'
-import type { Node } from '../../model/model.ts'
+import type { Graph, Node } from '../../model/model.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { ValueInfo } from './infer.ts'
 
@@ -69,6 +69,14 @@ export interface GradientContext extends Emitter {
   outputGradient(k: number): string | undefined
   /** Whether the gradient of input i is needed. */
   needs(i: number): boolean
+  /**
+   * A graph for a node that runs one (the body of a Scan). `build` is given names of its inputs, of which
+   * `inputs` says what is known, and returns its outputs. It may read values of the graph around it.
+   */
+  subgraph(
+    inputs: readonly ValueInfo[],
+    build: (emitter: Emitter, inputs: readonly string[]) => readonly string[],
+  ): Graph
 }
 
 /** Returns one name per input; undefined where there is no gradient or none is needed. */

@@ -26,14 +26,17 @@ export function zerosLike(emitter: Emitter, like: string): string {
   )
 }
 
-/** Adds updates to `data` at indices along one axis, wherever indices repeat. */
+export type Reduction = 'add' | 'mul' | 'min' | 'max'
+
+/** Adds updates to `data` at indices along one axis, wherever indices repeat (or multiplies, or takes the smallest). */
 export const addAt = (
   emitter: Emitter,
   data: string,
   indices: string,
   updates: string,
   axis: number,
-): string => emitter.op('ScatterElements', [data, indices, updates], { axis, reduction: 'add' })
+  reduction: Reduction = 'add',
+): string => emitter.op('ScatterElements', [data, indices, updates], { axis, reduction })
 
 /** The row-major position of every element of a value, in the value's own shape. */
 export function positionsOf(emitter: Emitter, value: string): string {
@@ -72,8 +75,9 @@ export function addAtPositions(
   data: string,
   positions: string,
   updates: string,
+  reduction: Reduction = 'add',
 ): string {
   const flatten = (value: string) => emitter.op('Reshape', [value, ints(emitter, [-1])])
-  const sums = addAt(emitter, flatten(data), flatten(positions), flatten(updates), 0)
+  const sums = addAt(emitter, flatten(data), flatten(positions), flatten(updates), 0, reduction)
   return emitter.op('Reshape', [sums, shapeOf(emitter, data)])
 }

@@ -98,12 +98,30 @@ const growth: readonly GrowthCase[] = [
     },
     { opset: 23, widths: [10, 16] },
   ),
-  refuses(
+  grows(
     'of the sizes of its heads, where the scale depends on them',
-    /scales by the size of its heads/,
     (b) => {
       const inputs = [heads(b, 'grown', 1, 4), heads(b, 'k', 1, 4), heads(b, 'v', 1, 3)]
       return projected(b, b.op('Attention', inputs), 3)
+    },
+    { opset: 23, widths: [5, 9] },
+  ),
+  grows(
+    'of the sizes of heads that are told by attributes, beside other heads of values',
+    (b) => {
+      const inputs = [sequence(b, 'grown', 12), sequence(b, 'k', 6), sequence(b, 'v', 8)]
+      const y = b.op('Attention', inputs, { q_num_heads: 4, kv_num_heads: 2 })
+      return b.op('MatMul', [y, b.weight(16, 3)])
+    },
+    // Heads of 4 and 5: of 20, which is 5 heads of 4 or 4 heads of 5, whole groups of heads are tried first.
+    { opset: 23, widths: [16, 28] },
+  ),
+  refuses(
+    'of the sizes of heads whose queries and keys are bent',
+    /neither can be split along it/,
+    (b) => {
+      const bent = ['grown', 'k'].map((name) => b.op('Tanh', [heads(b, name, 1, 4)]))
+      return projected(b, b.op('Attention', [...bent, heads(b, 'v', 1, 3)]), 3)
     },
     { opset: 23 },
   ),

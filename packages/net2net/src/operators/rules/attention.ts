@@ -8,8 +8,8 @@
  *
  * Growth. Every head is computed by itself, so copies of a head of K and V together with its group of heads of Q
  * give copies of heads of Y; so do copies of heads inside all groups. A unit of dᵥ comes from V to Y
- * unchanged. d is summed over: where the scale is written, the entries of Q or K take split coefficients;
- * where it is not, it would change with d, and d is fixed. The keys are fixed, since a copy of a key
+ * unchanged. d is summed over, so the entries of Q or K take split coefficients (of Q, where K goes on from the past); a
+ * scale that is not written would change with d, and is written then. The keys are fixed, since a copy of a key
  * would take its part of every softmax; the queries pass.
  *
  * Gradients. Let P be the softmax, δ = ∂L/∂Y, and G = P∘(D − Σ P∘D) over the keys, with D = δ·Vᵀ, which is the
@@ -36,7 +36,6 @@ import {
 } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
 import { sumsProducts } from '../helpers/matrix-product.ts'
-import { linearIn } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
 
 const QUERY = 0
@@ -135,15 +134,33 @@ function groupsOf(context: AxesContext, heads: Axis): Axis {
 }
 
 /** Joins the axes of the mask, counted from the last, with those of the scores; sizes of one are repeated. */
-function joinMask(context: AxesContext, scores: readonly Axis[], sizes: readonly Dim[]): void {
-  const mask = context.axes(MASK)
-  const shape = context.shape(MASK) ?? []
+export function joinMask(
+  context: AxesContext,
+  input: number,
+  scores: readonly Axis[],
+  sizes: readonly Dim[],
+): void {
+  const mask = context.axes(input)
+  const shape = context.shape(input) ?? []
   mask.forEach((axis, k) => {
     const at = k - mask.length + scores.length
     if (at === scores.length - 1) context.fix(axis, 'masks keys along it')
     else if (shape[k] !== 1 || sizes[at] === 1) context.unify(scores[at]!, axis)
     else context.fix(axis, 'repeats it over a larger axis')
   })
+}
+
+/** The sizes of heads are summed over; a scale that is not written depends on them. */
+function contractSizes(context: AxesContext, q: Parts, k: Parts): void {
+  const axis = context.axes(QUERY).length - 1
+  const factor = (input: number, { size }: Parts) => ({ input, axis, part: size })
+  const keys = context.has(PAST_KEY) ? k.size : factor(KEY, k)
+  context.contract([factor(QUERY, q), keys], sumsProducts)
+  const size = dimsOf(context, QUERY)?.size
+  if (context.node.attributes.has('scale')) return
+  if (typeof size === 'number')
+    context.defaultAttribute('scale', Math.fround(1 / Math.sqrt(size)), q.size)
+  else context.fix(q.size, 'scales by the size of its heads')
 }
 
 const axes: AxesRule = (context) => {
@@ -160,20 +177,19 @@ const axes: AxesRule = (context) => {
     [KEY, k],
   ] as const)
     if (headsOf(context, i) !== undefined) context.sizeAttribute(headsName(i), heads)
-  const whole = context.axes(QUERY).length === 4 && !context.has(PAST_KEY)
-  const isScaled = context.node.attributes.has('scale')
-  if (whole && isScaled) {
-    const factors = [QUERY, KEY].map((input) => ({ input, axis: 3 }))
-    context.contract(factors, sumsProducts)
-  } else
-    for (const { size } of [q, k])
-      context.fix(size, isScaled ? sumsProducts : 'scales by the size of its heads')
+  contractSizes(context, q, k)
+  context.attends([QUERY, KEY, VALUE], {
+    heads: q.heads,
+    keyValueHeads: k.heads,
+    headSize: q.size,
+    valueSize: v.size,
+  })
   if (intAttribute(context.node, 'is_causal', 0) === 1)
     context.fix(q.length, 'compares positions along it')
   const scores = [q.batch, q.heads, q.length, k.length]
   if (context.has(MASK)) {
     const dims = dimsOf(context, QUERY)!
-    joinMask(context, scores, [dims.batch, dims.heads, dims.length, null])
+    joinMask(context, MASK, scores, [dims.batch, dims.heads, dims.length, null])
   }
   if (context.has(LENGTHS)) context.unify(q.batch, context.axes(LENGTHS, 1)[0]!)
   for (const [i, { size }] of [
@@ -269,7 +285,10 @@ export const attention: Operator = {
   infer,
   axes,
   gradient,
-  scaling: linearIn([VALUE]),
+  scaling: {
+    inputs: ({ inputs }) => [inputs[PAST_VALUE] ? [VALUE, PAST_VALUE] : [VALUE]],
+    linear: true,
+  },
   sign: 'unknown',
   execution: { multiplyAdds },
 }

@@ -119,5 +119,5 @@ export const dropout: Operator = {
   scaling: linearIn([0]),
   sign: 'inherited',
   reads: { numbers: [1, 2] },
-  training: { inTraining, forInference, upgrade },
+  training: { inTraining, draws: true, forInference, upgrade },
 }

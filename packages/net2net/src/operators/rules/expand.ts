@@ -19,10 +19,21 @@ import type { Operator } from '../contract/operator.ts'
 import { outputShape } from '../helpers/axes-rules.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
 import { broadcastShape, sumTo } from '../helpers/broadcast.ts'
+import { productOf } from '../helpers/dims.ts'
 import { isStatic, MAX_ELEMENTS, numbers, unknownShape } from '../helpers/elements.ts'
-import { cannotDifferentiate, ints, knownShape, reshape } from '../helpers/emission.ts'
-import { gradientOf, inferView } from '../helpers/formula.ts'
+import {
+  ints,
+  knownShape,
+  range,
+  reduce,
+  reshape,
+  shapeOf,
+  unsqueeze,
+} from '../helpers/emission.ts'
+import { type Backward, gradientOf, inferView } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
+
+const REPEATS = 'repeats it so many times'
 
 function inferExpand(context: InferContext): ValueInfo {
   const dtype = context.dtype(0)
@@ -74,6 +85,28 @@ function expandedAxes(context: AxesContext): readonly Axis[] {
   })
 }
 
+/** The same for repetitions r that only the run knows: a reshaping to [r₀, d₀, r₁, d₁, …] that it finds out. */
+function summedRepetitions(context: Backward): string {
+  const rank = knownShape(context, context.input(0)).length
+  const pairs = context.op(
+    'Concat',
+    [
+      unsqueeze(context, context.input(1), [1]),
+      unsqueeze(context, shapeOf(context, context.input(0)), [1]),
+    ],
+    { axis: 1 },
+  )
+  const sizes = context.op('Reshape', [pairs, ints(context, [-1])])
+  const apart = context.op('Reshape', [context.g, sizes])
+  return reduce(
+    context,
+    'Sum',
+    apart,
+    range(rank).map((k) => 2 * k),
+    false,
+  )
+}
+
 export const expansions: readonly Operator[] = [
   {
     name: 'Expand',
@@ -103,26 +136,23 @@ export const expansions: readonly Operator[] = [
         {
           dtype: context.dtype(0),
           shape: context.shape(0)?.map((dim, k) => {
-            const times = repeats?.[k] ?? null
-            if (times === 1) return dim
-            return typeof dim === 'number' && typeof times === 'number' ? dim * times : null
+            return productOf([dim, repeats?.[k] ?? null])
           }),
         },
       ]
     },
     axes: (context) => {
       const axes = context.axes(0)
-      const repeats = numbers(context, 1)
+      const repeats = context.elements(1)
       fixSizes(context, context.axisElements(1))
       return [
         {
           axes: axes.map((axis, k) => {
-            const times = repeats?.[k]
+            const times = repeats?.[k] ?? null
             if (times === 1) return axis
-            if (times !== undefined && times > 0)
-              return product([context.fixed(times, 'repeats it so many times'), axis])
-            context.fix(axis, 'repeats it as often as only the run knows')
-            return context.fixed(outputShape(context)[k]!, 'takes its size from the run')
+            if (times !== 0) return product([context.fixed(times, REPEATS), axis])
+            context.fix(axis, REPEATS)
+            return context.fixed(0, REPEATS)
           }),
         },
       ]
@@ -131,7 +161,7 @@ export const expansions: readonly Operator[] = [
       const x = context.input(0)
       const shape = knownShape(context, x)
       const repeats = numbers(inferView(context), 1)
-      if (!repeats) throw cannotDifferentiate(context, 'its repetitions are only known to the run')
+      if (!repeats) return summedRepetitions(context)
       // [r₀, d₀, r₁, d₁, …], summed over the repetitions; axes that are not repeated stay whole.
       const repeated = shape.map((_, k) => repeats[k] !== 1)
       if (!repeated.includes(true)) return context.g

@@ -7,7 +7,82 @@ import {
   refuses,
   WIDTH,
 } from '../../../testing/bench.ts'
-import type { OperatorCases } from '../../../testing/cases.ts'
+import type { Draw, OperatorCases } from '../../../testing/cases.ts'
+import { anyOf, between, vagueShapes } from '../../../testing/draws.ts'
+import { normalTensor } from '../../../testing/gradient-check.ts'
+import { floats } from '../../model/attributes.ts'
+import type { Attribute } from '../../model/model.ts'
+import { Tensor } from '../../tensor/tensor.ts'
+
+const activations = [
+  'Sigmoid',
+  'Tanh',
+  'Relu',
+  'Affine',
+  'LeakyRelu',
+  'ThresholdedRelu',
+  'ScaledTanh',
+  'HardSigmoid',
+  'Elu',
+  'Softsign',
+  'Softplus',
+]
+
+/** Layers with everything that the operator may have, each present or not. */
+const anyLayer =
+  (gates: number, functions: number): Draw =>
+  (random, index) => {
+    const is = () => random.below(2) === 0
+    const [time, batch, features, hidden] = [5, 3, 3, 3].map((most) =>
+      between(random, 1, most),
+    ) as [number, number, number, number]
+    const direction = anyOf(random, ['forward', 'reverse', 'bidirectional'])
+    const directions = direction === 'bidirectional' ? 2 : 1
+    const rows = gates * hidden
+    const values = (...dims: readonly number[]) => normalTensor(random, dims, { scale: 0.7 })
+    const x = values(time, batch, features)
+    const lengths = Int32Array.from({ length: batch }, () => between(random, 0, time))
+    const isLstm = gates === 4
+    const inputs = [
+      x,
+      values(directions, rows, features),
+      values(directions, rows, hidden),
+      is() ? values(directions, 2 * rows) : undefined,
+      is() ? new Tensor('int32', [batch], lengths) : undefined,
+      is() ? values(directions, batch, hidden) : undefined,
+      ...(isLstm
+        ? [
+            is() ? values(directions, batch, hidden) : undefined,
+            is() ? values(directions, 3 * hidden) : undefined,
+          ]
+        : []),
+    ]
+    const named: Record<string, Attribute> = {}
+    if (index % 2 === 1) {
+      const names = Array.from({ length: functions * directions }, () => anyOf(random, activations))
+      named.activations = { type: 'strings', value: names }
+      named.activation_alpha = floats(names.map(() => 0.3 + 0.4 * random.uniform()))
+      named.activation_beta = floats(names.map(() => 0.3 + 0.4 * random.uniform()))
+    }
+    const vague = inputs.map((tensor, i) => ([0, 5, 6].includes(i) ? tensor : undefined))
+    const outputs = isLstm ? 3 : 2
+    const read = Array.from({ length: outputs }, (_, k) => `y${k}`).filter(is)
+    return {
+      opset: anyOf(random, [14, 22]),
+      inputs,
+      outputs,
+      attributes: {
+        hidden_size: hidden,
+        direction,
+        ...named,
+        ...(is() ? { clip: { type: 'float', value: 0.8 } } : {}),
+        ...(gates === 3 ? { linear_before_reset: random.below(2) } : {}),
+        ...(isLstm ? { input_forget: random.below(4) === 0 ? 1 : 0 } : {}),
+      },
+      shapes: vagueShapes(random, index, vague),
+      ...(read.length > 0 && { observed: read }),
+    }
+  }
 
 /** [3, BATCH, WIDTH]: three rows of the image, with the layer's units as features. */
 const sequenceOf = (b: Bench) =>
@@ -55,6 +130,7 @@ const growthOf = (name: string, gates: number): readonly GrowthCase[] => [
 
 export const cases: OperatorCases = {
   LSTM: {
+    gradient: anyLayer(4, 3),
     growth: [
       ...growthOf('LSTM', 4),
       refuses('with weights that are computed', /Softmax .*normalizes over it/, (b) => {
@@ -64,6 +140,6 @@ export const cases: OperatorCases = {
       }),
     ],
   },
-  GRU: { growth: growthOf('GRU', 3) },
-  RNN: { growth: growthOf('RNN', 1) },
+  GRU: { gradient: anyLayer(3, 2), growth: growthOf('GRU', 3) },
+  RNN: { gradient: anyLayer(1, 1), growth: growthOf('RNN', 1) },
 }

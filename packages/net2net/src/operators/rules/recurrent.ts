@@ -9,13 +9,18 @@
  * the same state take the same state at every step: their rows are equal but for what R's columns
  * add to each other's split coefficients and noise, and these sum to what the one column was. So both
  * grow freely.
+ *
+ * Gradients: see decompositions/recurrent-gradient.ts.
  */
 import { intAttribute, stringAttribute } from '../../model/attributes.ts'
 import { unsupported } from '../contract/answers.ts'
 import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { type Axis, sizeOf } from '../contract/axis.ts'
+import type { TrainingRule } from '../contract/facets.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
+import { gru, lstm, rnn } from '../decompositions/recurrent-cells.ts'
+import { recurrentGradient } from '../decompositions/recurrent-gradient.ts'
 import { fixAll } from '../helpers/axes-rules.ts'
 
 const isBatchFirst = (context: Pick<AxesContext, 'node'>) =>
@@ -89,17 +94,27 @@ const axesWith =
     }))
   }
 
-const GRADIENT = 'is a recurrent layer, for which there is no gradient yet'
+/** The gradient needs the states of all steps. */
+const inTraining: TrainingRule = ({ node, fresh }) =>
+  (node.outputs[0] ?? '') === ''
+    ? { nodes: [{ ...node, outputs: [fresh('states'), ...node.outputs.slice(1)] }] }
+    : undefined
 
-export const recurrent: readonly Operator[] = Object.entries({ LSTM: 4, GRU: 3, RNN: 1 }).map(
-  ([name, gates]): Operator => ({
+const cells = {
+  LSTM: { gates: 4, gradient: recurrentGradient(lstm, ['Sigmoid', 'Tanh', 'Tanh']) },
+  GRU: { gates: 3, gradient: recurrentGradient(gru, ['Sigmoid', 'Tanh']) },
+  RNN: { gates: 1, gradient: recurrentGradient(rnn, ['Tanh']) },
+}
+
+export const recurrent: readonly Operator[] = Object.entries(cells).map(
+  ([name, { gates, gradient }]): Operator => ({
     name,
     infer,
     axes: axesWith(gates),
-    gradient: unsupported(GRADIENT),
+    gradient,
     scaling: 'none',
     sign: 'unknown',
-    training: { parameters: [1, 2, 3, 7] },
+    training: { parameters: [1, 2, 3, 7], inTraining },
     reads: { numbers: [4] },
     growth: {
       layer: {

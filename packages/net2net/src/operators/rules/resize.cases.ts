@@ -12,8 +12,13 @@ import { float32, int64 } from '../../tensor/tensor.ts'
 
 const coordinates = ['half_pixel', 'pytorch_half_pixel', 'align_corners', 'asymmetric'] as const
 
-const inMode = (mode: string, space: number): NodeCase => ({
-  what: `in mode ${mode} over ${space} axes`,
+/** `form`: with sizes that the run finds out, or with the weights of a filter that stretches where an axis shrinks. */
+const inMode = (
+  mode: string,
+  space: number,
+  form: 'known' | 'dynamic' | 'antialias' = 'known',
+): NodeCase => ({
+  what: `in mode ${mode} over ${space} axes${form === 'known' ? '' : `, ${form}`}`,
   linear: true,
   draw(random) {
     const dims = [1 + random.below(2), 1 + random.below(2)]
@@ -27,6 +32,7 @@ const inMode = (mode: string, space: number): NodeCase => ({
     return {
       attributes: {
         mode,
+        antialias: form === 'antialias' ? 1 : undefined,
         coordinate_transformation_mode: anyOf(random, coordinates),
         nearest_mode: anyOf(random, ['round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil']),
         exclude_outside: mode === 'cubic' ? random.below(2) : undefined,
@@ -34,7 +40,8 @@ const inMode = (mode: string, space: number): NodeCase => ({
       inputs: bySizes
         ? [normalTensor(random, dims), undefined, undefined, int64(sizes)]
         : [normalTensor(random, dims), undefined, float32([factors.length], factors)],
-      constants: [2, 3],
+      constants: form === 'dynamic' && random.below(2) === 0 ? [] : [2, 3],
+      ...(form === 'dynamic' && { shapes: { 0: dims.map((_, k) => `s${k}`) } }),
     }
   },
 })
@@ -112,6 +119,12 @@ export const cases: OperatorCases = {
       inMode('linear', 2),
       inMode('linear', 3),
       inMode('cubic', 2),
+      inMode('nearest', 2, 'dynamic'),
+      inMode('linear', 2, 'dynamic'),
+      inMode('linear', 1, 'dynamic'),
+      inMode('cubic', 2, 'dynamic'),
+      inMode('linear', 2, 'antialias'),
+      inMode('cubic', 2, 'antialias'),
       repetition,
     ],
     growth: [

@@ -6,7 +6,9 @@
  * follows the axis. Axes that change their size never grow.
  *
  * Gradient: δ times the transpose of each axis's interpolation matrix. Where an axis becomes s times
- * as long by repetition, that is the sum over blocks of s, which needs no sizes.
+ * as long by repetition, that is the sum over blocks of s, which needs no sizes. Where the sizes are only known to
+ * the run, or the weights are those of a filter (`antialias`), the operator itself gives the matrix: it is what
+ * becomes of the unit vectors.
  */
 import { refusedError } from '../../errors.ts'
 import {
@@ -29,10 +31,14 @@ import type { Operator } from '../contract/operator.ts'
 import { elementsOf } from '../helpers/elements.ts'
 import {
   cannotDifferentiate,
+  ints,
   knownShape,
   range,
+  shapeOf,
+  slice,
   tensorLike,
   transpose,
+  unsqueeze,
 } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
 import { type Resampling, resamplingRows } from '../helpers/resample.ts'
@@ -166,8 +172,6 @@ const gradient: GradientRule = (context) => {
   const shape = knownShape(context, context.input(0))
   const output = knownShape(context, context.output(0))
   const form = resamplingOf(reader(context))
-  if (intAttribute(context.node, 'antialias', 0) === 1)
-    throw cannotDifferentiate(context, 'its mode "antialias" has no gradient rule')
   const changes = changesOf(reader(context), shape.length)
   const blocks = changes.map((change, k) => repetition(form, change, shape[k]!, output[k]!))
   if (blocks.every((block) => block !== undefined) && blocks[0] === 1 && blocks[1] === 1)
@@ -218,27 +222,87 @@ function alongAxis(
   k: number,
   input: Dim,
   output: Dim,
-  { scale }: Change,
+  change: Change,
   form: Resampling,
 ): string {
-  if (typeof input !== 'number' || typeof output !== 'number')
-    throw cannotDifferentiate(context, `the sizes along axis ${k} are not known`)
-  const rows = resamplingRows(form, input, output, scale ?? output / input)
-  if (!rows)
-    throw cannotDifferentiate(
-      context,
-      `its coordinate transformation "${form.coordinates}" has no gradient rule`,
-    )
-  const matrix = new Array<number>(output * input).fill(0)
-  rows.forEach((row, o) => {
-    for (const [i, weight] of row) matrix[o * input + i]! += weight
-  })
-  const weights = tensorLike(context, value, [output, input], matrix)
+  const weights =
+    storedMatrix(context, value, input, output, change, form) ??
+    matrixOfUnitVectors(context, k, change)
   const rank = knownShape(context, value).length
   const order = [...range(rank).filter((axis) => axis !== k), k]
   const back = range(rank).map((axis) => order.indexOf(axis))
   const moved = context.op('MatMul', [transpose(context, value, order), weights])
   return transpose(context, moved, back)
+}
+
+/** R, [output, input], where everything that it depends on is known. */
+function storedMatrix(
+  context: GradientContext,
+  like: string,
+  input: Dim,
+  output: Dim,
+  { scale }: Change,
+  form: Resampling,
+): string | undefined {
+  if (typeof input !== 'number' || typeof output !== 'number') return undefined
+  if (intAttribute(context.node, 'antialias', 0) === 1) return undefined
+  const rows = resamplingRows(form, input, output, scale ?? output / input)
+  if (!rows) return undefined
+  const matrix = new Array<number>(output * input).fill(0)
+  rows.forEach((row, o) => {
+    for (const [i, weight] of row) matrix[o * input + i]! += weight
+  })
+  return tensorLike(context, like, [output, input], matrix)
+}
+
+/** R, [output, input]: the rows of the unit matrix, resized as axis k is. */
+function matrixOfUnitVectors(
+  context: GradientContext,
+  k: number,
+  { entry, scale }: Change,
+): string {
+  const { node } = context
+  if (stringAttribute(node, 'coordinate_transformation_mode', '') === 'tf_crop_and_resize')
+    throw cannotDifferentiate(context, 'it cuts out a region')
+  const size = shapeOf(context, context.input(0), k, k + 1)
+  const square = context.op('Concat', [size, size], { axis: 0 })
+  const one = float32([1], [1])
+  const unit = context.op('EyeLike', [context.op('ConstantOfShape', [square], { value: one })])
+  const vectors = unsqueeze(context, unit, [0, 1])
+  const named = intsAttribute(node, 'axes') ?? []
+  const position =
+    named.length === 0
+      ? k
+      : named.findIndex(
+          (axis) => axis === k || axis === k - knownShape(context, context.input(0)).length,
+        )
+  const bySizes = entry !== undefined
+  const scales = () =>
+    scale === undefined
+      ? context.op(
+          'Concat',
+          [
+            context.constant(float32([3], [1, 1, 1])),
+            slice(context, context.input(2), [0], [position], [position + 1]),
+          ],
+          { axis: 0 },
+        )
+      : context.constant(float32([4], [1, 1, 1, scale]))
+  const sizes = () =>
+    context.op(
+      'Concat',
+      [ints(context, [1, 1]), size, shapeOf(context, context.output(0), k, k + 1)],
+      { axis: 0 },
+    )
+  const kept = [...node.attributes].filter(
+    ([name]) => name !== 'axes' && name !== 'keep_aspect_ratio_policy',
+  )
+  const resized = context.op(
+    'Resize',
+    [vectors, '', ...(bySizes ? ['', sizes()] : [scales()])],
+    Object.fromEntries(kept),
+  )
+  return transpose(context, context.op('Squeeze', [resized, ints(context, [0, 1])]), [1, 0])
 }
 
 /**

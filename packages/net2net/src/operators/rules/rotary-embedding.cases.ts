@@ -72,16 +72,53 @@ export const cases: OperatorCases = {
         },
         { opset: 23, widths: [12, 20] },
       ),
+      ...[0, 1].flatMap((interleaved) => [
+        grows(
+          `of the pairs of one head${interleaved ? ' of neighbours' : ''}`,
+          (b) => {
+            const tables = [b.weight(BATCH, 4, 2), b.weight(BATCH, 4, 2)]
+            const x = b.op('Unsqueeze', [sequence(b, 4), b.ints(1)])
+            return b.read(b.op('RotaryEmbedding', [x, ...tables], { interleaved }), 3)
+          },
+          { opset: 23, widths: [6, 10], others: /choose a multiple of 2/ },
+        ),
+        grows(
+          `of the pairs of some of its channels${interleaved ? ' of neighbours' : ''}`,
+          (b) => {
+            const tables = [b.weight(BATCH, 4, 2), b.weight(BATCH, 4, 2)]
+            const y = b.op('RotaryEmbedding', [sequence(b, 14), ...tables], {
+              interleaved,
+              num_heads: 2,
+              rotary_embedding_dim: 4,
+            })
+            return b.op('MatMul', [y, b.weight(14, 3)])
+          },
+          // One pair or one other channel more in each head, or a head more.
+          { opset: 23, widths: [18, 21] },
+        ),
+      ]),
       refuses(
-        'of the channels of one head',
-        /turns its channels in pairs/,
+        'of channels of which only one of a pair is scaled',
+        /neither can be split along it/,
         (b) => {
           const tables = [b.weight(BATCH, 4, 2), b.weight(BATCH, 4, 2)]
-          const y = b.op('RotaryEmbedding', [
-            b.op('Unsqueeze', [sequence(b, 4), b.ints(1)]),
-            ...tables,
+          const x = b.op('Unsqueeze', [sequence(b, 4), b.ints(1)])
+          const y = b.op('RotaryEmbedding', [x, ...tables])
+          const [first, second] = b.outputs('Split', [y], { axis: 3, num_outputs: 2 }, 2)
+          // The second half goes through what no factor passes.
+          const bent = b.op('Tanh', [second!])
+          const k = b.op('Unsqueeze', [
+            b.op('Tanh', [
+              b.op(
+                'Transpose',
+                [b.op('ReduceMean', [b.conv('k', 2), b.ints(2)], { keepdims: 0 })],
+                { perm: [0, 2, 1] },
+              ),
+            ]),
+            b.ints(1),
           ])
-          return b.read(y, 3)
+          const scores = b.op('MatMul', [first!, b.op('Transpose', [k], { perm: [0, 1, 3, 2] })])
+          return [b.read(bent, 3), b.read(scores, 3)]
         },
         { opset: 23 },
       ),

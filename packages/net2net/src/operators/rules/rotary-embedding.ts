@@ -7,15 +7,16 @@
  * [all positions, pairs] with the positions in a fourth input.
  * https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html
  *
- * Growth. Every head is turned alike, so copies of a head stay copies of it. The channels are fixed, because a
- * copy of a channel would be turned with another partner.
+ * Growth. Every head is turned alike, so copies of a head stay copies of it. The channels of a head grow by whole pairs, which
+ * are turned by copies of their cosines and sines, and by channels that pass.
  *
  * Gradients, with δ = ∂L/∂y: ∂L/∂x turns δ back, by the negative angle; ∂L/∂cos = Σ δ₁·x₁ + δ₂·x₂ and
  * ∂L/∂sin = Σ δ₂·x₁ − δ₁·x₂ over the heads, added up for positions that are looked up.
  */
 import { intAttribute } from '../../model/attributes.ts'
+import type { Dim } from '../../model/model.ts'
 import type { AxesContext, AxesRule } from '../contract/axes.ts'
-import { type Axis, product } from '../contract/axis.ts'
+import { type Axis, product, sum } from '../contract/axis.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
@@ -42,9 +43,54 @@ const headsOf = ({ node }: Pick<InferContext, 'node'>) =>
 
 const TURNED = 'turns its channels in pairs'
 
+/**
+ * The channels of a head as pairs and what passes. Both channels of a pair are one axis, since factors come out of a
+ * pair only if both have them.
+ */
+export function turned(
+  context: AxesContext,
+  channels: Axis,
+  size: Dim,
+  tables: readonly number[],
+): Axis {
+  const pairs = context.shape(tables[0]!)?.at(-1)
+  const refuse = () => {
+    context.fix(channels, TURNED)
+    return channels
+  }
+  if (typeof pairs !== 'number' || typeof size !== 'number' || size < 2 * pairs) return refuse()
+  const whole = size === 2 * pairs
+  const rotated = whole ? channels : context.slice(channels, 0, 2 * pairs)
+  const rest = whole ? undefined : context.slice(channels, 2 * pairs, size)
+  if (!rotated || !(whole || rest)) return refuse()
+  const isInterleaved =
+    intAttribute(context.node, 'interleaved', 0) === 1 ||
+    intAttribute(context.node, 'rotary_interleaved', 0) === 1
+  const parts = isInterleaved
+    ? context.regroup([rotated], [pairs, 2])
+    : [0, 1].map((k) => context.slice(rotated, k * pairs, (k + 1) * pairs))
+  const [first, second] = parts ?? []
+  if (!first || !second) return refuse()
+  let pair = isInterleaved ? first : context.unify(first, second)
+  for (const i of tables) pair = context.unify(pair, context.axes(i).at(-1)!)
+  if (isInterleaved) context.fix(second, TURNED)
+  const result = isInterleaved ? product([pair, second]) : sum([pair, pair])
+  if (intAttribute(context.node, 'rotary_embedding_dim', 0) > 0)
+    context.sizeAttribute('rotary_embedding_dim', result)
+  return rest ? sum([result, rest]) : result
+}
+
+/** The number of heads that is told, or that of heads that are turned as a whole. */
+function headCount(context: AxesContext, cos: number): number | undefined {
+  const told = headsOf(context)
+  const [hidden, pairs] = [context.shape(0)?.at(-1), context.shape(cos)?.at(-1)]
+  if (told !== undefined || context.node.domain === '') return told
+  return typeof hidden === 'number' && typeof pairs === 'number' ? hidden / (2 * pairs) : undefined
+}
+
 /** The heads and the channels of a head, where they share an axis. */
-function splitHidden(context: AxesContext, hidden: Axis): readonly [Axis, Axis] {
-  const heads = headsOf(context) ?? context.refuse('does not say how many heads it has')
+function splitHidden(context: AxesContext, hidden: Axis, cos: number): readonly [Axis, Axis] {
+  const heads = headCount(context, cos) ?? context.refuse('does not say how many heads it has')
   const size = context.shape(0)?.[2]
   const parts =
     typeof size === 'number' ? context.regroup([hidden], [heads, size / heads]) : undefined
@@ -52,28 +98,42 @@ function splitHidden(context: AxesContext, hidden: Axis): readonly [Axis, Axis] 
   return [parts[0]!, parts[1]!]
 }
 
-const axes: AxesRule = (context) => {
+/** Where the inputs are. */
+interface Places {
+  readonly cos: number
+  readonly sin: number
+  readonly positions: number
+}
+
+export const rotaryAxes = (
+  context: AxesContext,
+  { cos, sin, positions }: Places,
+): ReturnType<AxesRule> => {
   const x = context.axes(0)
-  const [heads, channels] = x.length === 4 ? [x[1]!, x[3]!] : splitHidden(context, x[2]!)
+  const [heads, channels] = x.length === 4 ? [x[1]!, x[3]!] : splitHidden(context, x[2]!, cos)
   const [batch, length] = [x[0]!, x.length === 4 ? x[2]! : x[1]!]
-  context.fix(channels, TURNED)
   if (headsOf(context) !== undefined) context.sizeAttribute('num_heads', heads)
-  for (const i of [COS, SIN]) {
+  for (const i of [cos, sin]) {
     const table = context.axes(i)
-    context.fix(table.at(-1)!, TURNED)
-    if (context.has(POSITIONS)) context.fix(table[0]!, 'looks up positions along it')
+    if (context.has(positions)) context.fix(table[0]!, 'looks up positions along it')
     else {
       context.unify(batch, table[0]!)
       context.unify(length, table[1]!)
     }
   }
-  if (context.has(POSITIONS)) {
-    const positions = context.axes(POSITIONS, 2)
-    context.unify(batch, positions[0]!)
-    context.unify(length, positions[1]!)
+  if (context.has(positions)) {
+    const found = context.axes(positions, 2)
+    if (found.length === 2) {
+      context.unify(batch, found[0]!)
+      context.unify(length, found[1]!)
+    } else for (const axis of found) context.fix(axis, 'counts positions along it')
   }
+  const hidden = context.shape(0)?.at(-1) ?? null
+  const size =
+    x.length === 4 || typeof hidden !== 'number' ? hidden : hidden / headCount(context, cos)!
+  const result = turned(context, channels, size, [cos, sin])
   const y =
-    x.length === 4 ? [batch, heads, length, channels] : [batch, length, product([heads, channels])]
+    x.length === 4 ? [batch, heads, length, result] : [batch, length, product([heads, result])]
   return [{ axes: y }]
 }
 
@@ -138,7 +198,7 @@ function pairsOf(context: GradientContext, value: string): Pair {
 export const rotaryEmbedding: Operator = {
   name: 'RotaryEmbedding',
   infer: inferUnary,
-  axes,
+  axes: (context) => rotaryAxes(context, { cos: COS, sin: SIN, positions: POSITIONS }),
   gradient,
   scaling: linearIn([0]),
   sign: 'unknown',

@@ -1,23 +1,38 @@
 /** Test cases of ScatterElements, ScatterND and Scatter. */
 import { grows, refuses } from '../../../testing/bench.ts'
 import { type Draw, type DrawnNode, type OperatorCases, vaguely } from '../../../testing/cases.ts'
-import { anyShape, between, randomAxis, randomIndices } from '../../../testing/draws.ts'
+import { anyOf, anyShape, between, randomAxis, randomIndices } from '../../../testing/draws.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
 import { permutation, type RandomStream } from '../../tensor/random.ts'
-import { elementCount, int64 } from '../../tensor/tensor.ts'
+import { elementCount, int64, type Tensor } from '../../tensor/tensor.ts'
+
+/** Overwriting every other time; products have zeros among their factors. */
+const reductions = ['add', 'mul', 'min', 'max'] as const
+type Reduction = (typeof reductions)[number]
+const someReduction = (random: RandomStream): Reduction | undefined =>
+  random.below(2) === 0 ? anyOf(random, reductions) : undefined
+
+function updatesOf(random: RandomStream, dims: readonly number[], reduction?: Reduction): Tensor {
+  const updates = normalTensor(random, dims)
+  if (reduction === 'mul')
+    (updates.data as Float32Array).forEach((_, i, all) => {
+      if (random.below(4) === 0) all[i] = 0
+    })
+  return updates
+}
 
 /** Indices into one axis: each at most once where updates overwrite. */
-const scatterElements = (random: RandomStream, adds = random.below(2) === 0): DrawnNode => {
+const scatterElements = (random: RandomStream, reduction: Reduction | undefined): DrawnNode => {
   const dims = anyShape(random, 1, 3)
   const axis = randomAxis(random, dims.length)
   const at = axis < 0 ? axis + dims.length : axis
   const picked = dims.map((size) => between(random, 1, size))
-  const indices = adds
+  const indices = reduction
     ? randomIndices(random, picked, dims[at]!)
     : int64(distinctAlong(random, picked, at, dims[at]!), picked)
   return {
-    inputs: [normalTensor(random, dims), indices, normalTensor(random, picked)],
-    attributes: adds ? { axis, reduction: 'add' } : { axis },
+    inputs: [normalTensor(random, dims), indices, updatesOf(random, picked, reduction)],
+    attributes: { axis, reduction },
   }
 }
 
@@ -42,9 +57,9 @@ const scatterND: Draw = (random) => {
   const dims = anyShape(random, 1, 3)
   const depth = between(random, 1, dims.length)
   const places = elementCount(dims.slice(0, depth))
-  const adds = random.below(2) === 0
+  const reduction = someReduction(random)
   const count = between(random, 1, places)
-  const flat = adds
+  const flat = reduction
     ? Array.from({ length: count }, () => random.below(places))
     : Array.from(permutation(places, random).subarray(0, count))
   const values = flat.flatMap((place) =>
@@ -57,15 +72,15 @@ const scatterND: Draw = (random) => {
     inputs: [
       normalTensor(random, dims),
       int64(values, [count, depth]),
-      normalTensor(random, [count, ...dims.slice(depth)]),
+      updatesOf(random, [count, ...dims.slice(depth)], reduction),
     ],
-    attributes: adds ? { reduction: 'add' } : {},
+    attributes: { reduction },
   }
 }
 
 export const cases: OperatorCases = {
   ScatterElements: {
-    gradient: vaguely((random) => scatterElements(random)),
+    gradient: vaguely((random) => scatterElements(random, someReduction(random))),
     growth: [
       refuses('of units', /by index/, (b) =>
         b.read(
@@ -78,7 +93,7 @@ export const cases: OperatorCases = {
     ],
   },
   Scatter: {
-    gradient: vaguely((random) => ({ ...scatterElements(random, false), opset: 10 })),
+    gradient: vaguely((random) => ({ ...scatterElements(random, undefined), opset: 10 })),
     growth: [
       refuses(
         'of units',

@@ -24,7 +24,14 @@ export interface ForwardOptions {
   /** Initializers whose values change, so that nothing may be concluded from them. */
   readonly variables: readonly string[]
   /** Use the operators' training forms. */
-  readonly training?: { readonly seed: number; readonly frozen: ReadonlySet<string> } | undefined
+  readonly training?:
+    | {
+        readonly seed: number
+        readonly frozen: ReadonlySet<string>
+        /** Whether random masks are drawn; default true. Without them what draws is as in inference. */
+        readonly masks?: boolean
+      }
+    | undefined
 }
 
 /** The part of the model that the loss needs, in a builder of its own. */
@@ -123,9 +130,11 @@ export class ForwardGraph {
 
   #trainingReplacement(
     node: Node,
-    { seed, frozen }: NonNullable<ForwardOptions['training']>,
+    { seed, frozen, masks = true }: NonNullable<ForwardOptions['training']>,
   ): TrainingReplacement | undefined {
     const operator = operatorOf(node)
+    if (!masks && operator?.training?.draws)
+      return { nodes: [operator.training.forInference?.(node) ?? node] }
     const stored = (i: number) => {
       const name = node.inputs[i] ?? ''
       if (!this.#source.graph.initializers.has(name)) return undefined

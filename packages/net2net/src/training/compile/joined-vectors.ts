@@ -10,7 +10,14 @@ import type { Graph, Node } from '../../model/model.ts'
 import type { Emitter } from '../../operators/contract/gradient.ts'
 import { ints } from '../../operators/helpers/emission.ts'
 import { elementCount } from '../../tensor/tensor.ts'
-import { type Optimizer, type Slot, slotName } from './optimizers/optimizer.ts'
+import {
+  type Optimizer,
+  type Slot,
+  slotName,
+  slotsOf,
+  type Update,
+  type UpdateContext,
+} from './optimizers/optimizer.ts'
 
 /** What is declared of a state that is joined. */
 export interface JoinedState {
@@ -47,45 +54,55 @@ export class JoinedVectors {
     this.#parts = builder.names.fresh('parts')
   }
 
-  /** Emits one update of all; returns the next value of each state by its input's name. */
-  update(
-    optimizer: Optimizer,
-    gradients: ReadonlyMap<string, string>,
-  ): ReadonlyMap<string, string> {
+  /** What one update of all is made from. */
+  context(optimizer: Optimizer, gradients: ReadonlyMap<string, string>): UpdateContext {
     const emitter = this.#emitter
     const total = this.#sizes.reduce((a, b) => a + b, 0)
     this.#input(this.name, total)
     const parts = this.vectors.map((name) => gradients.get(name)!)
     // A number for each vector, as one for each element.
-    const owners = this.#sizes.flatMap((size, i) => Array<number>(size).fill(i))
+    const owners = ints(emitter, this.#owners)
     const slots = new Map(
-      optimizer.slots.map((slot) => {
+      slotsOf(optimizer, false).map((slot) => {
         const name = this.#slotName(slot)
         if (slot.shape === 'parameter') return [slot.name, this.#input(name, total)]
         const values = this.#input(name, this.vectors.length)
-        return [slot.name, emitter.op('Gather', [values, ints(emitter, owners)])]
+        return [slot.name, emitter.op('Gather', [values, owners])]
       }),
     )
-    const update = optimizer.update({
+    return {
       emitter,
       parameter: this.name,
       gradient: emitter.op('Concat', parts, { axis: 0 }),
       learningRate: 'learning_rate',
       slot: (name) => slots.get(name)!,
-    })
-    const firsts = this.#sizes.map((_, i) => owners.indexOf(i))
-    const next = optimizer.slots.map((slot) => {
+    }
+  }
+
+  /** The next value of each state by its input's name. */
+  next(optimizer: Optimizer, update: Update): ReadonlyMap<string, string> {
+    const firsts = ints(
+      this.#emitter,
+      this.#sizes.map((_, i) => this.#owners.indexOf(i)),
+    )
+    const slots = slotsOf(optimizer, false).map((slot) => {
       const value = update.slots[slot.name]!
-      const kept =
-        slot.shape === 'parameter' ? value : emitter.op('Gather', [value, ints(emitter, firsts)])
+      const kept = slot.shape === 'parameter' ? value : this.#emitter.op('Gather', [value, firsts])
       return [this.#slotName(slot), kept] as const
     })
-    return new Map([[this.name, update.parameter], ...next])
+    return new Map([[this.name, update.parameter], ...slots])
+  }
+
+  /** For each element the vector that it is of. */
+  get #owners(): readonly number[] {
+    return this.#sizes.flatMap((size, i) => Array<number>(size).fill(i))
   }
 
   /** Which slots show what is not finite, by their inputs' names. */
   shown(optimizer: Optimizer): readonly string[] {
-    return optimizer.slots.filter(({ shows }) => shows).map((slot) => this.#slotName(slot))
+    return slotsOf(optimizer, false)
+      .filter(({ shows }) => shows)
+      .map((slot) => this.#slotName(slot))
   }
 
   /** The graph in which the vectors are parts of the input. */
@@ -107,7 +124,10 @@ export class JoinedVectors {
     const parts = (slot: Slot) => this.vectors.map((name) => slotName(name, slot.name))
     return [
       { name: this.name, parts: this.vectors },
-      ...optimizer.slots.map((slot) => ({ name: this.#slotName(slot), parts: parts(slot) })),
+      ...slotsOf(optimizer, false).map((slot) => ({
+        name: this.#slotName(slot),
+        parts: parts(slot),
+      })),
     ]
   }
 

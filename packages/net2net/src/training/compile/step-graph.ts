@@ -21,15 +21,23 @@ import { nearestFirst } from '../../passes/order-nodes.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
-import { float32, materialize, Tensor } from '../../tensor/tensor.ts'
+import { elementCount, float32, materialize, Tensor } from '../../tensor/tensor.ts'
 import { freshPlateau, rateAt } from '../schedules.ts'
 import { ForwardGraph } from './forward-graph.ts'
+import { hiddenParameters } from './hidden-matrices.ts'
 import { isVector, type JoinedState, JoinedVectors } from './joined-vectors.ts'
 import { number, sumOf } from './losses/counts.ts'
 import type { Loss, LossName, TargetType } from './losses/index.ts'
-import { clipByNorm } from './optimizers/clip.ts'
-import { type Optimizer, type Slot, slotName } from './optimizers/optimizer.ts'
-import { type GroupOptions, parameterGroups } from './parameter-groups.ts'
+import { clippingOf } from './optimizers/clip.ts'
+import {
+  type Optimizer,
+  type Slot,
+  slotName,
+  slotsOf,
+  type Update,
+  type UpdateContext,
+} from './optimizers/optimizer.ts'
+import { type GroupOptions, type ParameterGroup, parameterGroups } from './parameter-groups.ts'
 import { chooseParameters, forServing, withConstantsAsInitializers } from './trainable.ts'
 import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
 
@@ -89,6 +97,8 @@ export interface StepGraph {
   readonly parameters: readonly string[]
   /** Constants that could be taken for parameters and stay as they are, and why. */
   readonly left: readonly LeftConstant[]
+  /** Are the parameters the low-rank adapters, and all others stay, because nothing else was asked for? */
+  readonly adaptersAlone: boolean
   /** Running statistics that each step updates. */
   readonly statistics: readonly string[]
   readonly slots: readonly SlotState[]
@@ -98,6 +108,8 @@ export interface StepGraph {
   readonly state: ReadonlyMap<string, Tensor>
   /** Does the graph count right predictions? */
   readonly counts: boolean
+  /** Name of the output with the norm of all gradients, before they were clipped: where they are. */
+  readonly gradientNorm: string | undefined
   /** Name of the output that `watch` adds. */
   readonly stateSum: string | undefined
 }
@@ -109,7 +121,7 @@ export interface StepGraph {
 export function buildStep(model: Model, options: StepOptions): StepGraph {
   const { optimizer, seed = 0 } = options
   const separate = separateConstants(model)
-  const { trained, frozen, left } = chooseParameters(
+  const { trained, frozen, left, adaptersAlone } = chooseParameters(
     separate,
     options.trainOnly,
     options.freeze ?? [],
@@ -138,11 +150,6 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const limit = options.clipNorm
   if (limit !== undefined && !(limit > 0))
     throw usageError(`The norm to clip gradients to must be positive, not ${limit}.`)
-  if (limit !== undefined && optimizer.slots.some(({ name }) => name === 'accumulated'))
-    throw usageError(
-      'Gradients that are accumulated cannot be clipped: it would be those of each batch, not their sum.',
-    )
-  const gradients = limit === undefined ? reached : clipByNorm(emitter, reached, limit)
 
   builder.input('learning_rate', 'float32', [])
   emitter.declare('learning_rate', { dtype: 'float32', shape: [] })
@@ -151,19 +158,30 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     float32([], [rateAt(optimizer.learningRate, { step: 0, epoch: 0, plateau: freshPlateau })]),
   )
   const state = new Map<string, Tensor>()
-  const next = new Map<string, string>()
+  const updates: PendingUpdate[] = []
   const slots: SlotState[] = []
-  const parameters = forward.variables.filter((name) => gradients.has(name))
+  const parameters = forward.variables.filter((name) => reached.has(name))
   const groupOf = parameterGroups(separate, parameters, options)
   // What is joined has one update.
-  const isJoinable = options.joinVectors && !options.rates && !options.decayOnly
+  const isJoinable =
+    options.joinVectors && !options.rates && !options.decayOnly && !optimizer.isWhole
   const vectors = isJoinable ? parameters.filter((name) => isVector(emitter, name)) : []
   const joined = vectors.length > 1 ? new JoinedVectors(builder, emitter, vectors) : undefined
+  const hidden = hiddenParameters(
+    source.graph.nodes,
+    forward.prediction,
+    parameters,
+    source.graph.initializers,
+    (name) => emitter.info(name),
+  )
   for (const parameter of parameters) {
     const tensor = materialize(source.graph.initializers.get(parameter)!.tensor)
     state.set(parameter, tensor)
     const isJoined = joined?.vectors.includes(parameter) ?? false
-    for (const slot of optimizer.slots) {
+    const kind = { dims: tensor.dims, isHidden: hidden.has(parameter) }
+    const isMatrix = optimizer.isMatrix?.(kind) ?? false
+    const ownSlots = slotsOf(optimizer, isMatrix)
+    for (const slot of ownSlots) {
       const name = slotName(parameter, slot.name)
       builder.names.claim(name)
       slots.push({ name, parameter, slot: slot.name })
@@ -175,23 +193,30 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
       emitter.declare(name, { dtype: value.dtype, shape: value.dims })
     }
     if (isJoined) continue
-    const { rate, decays } = groupOf(parameter, tensor)
-    const update = optimizer.update({
-      emitter,
-      parameter,
-      gradient: gradients.get(parameter)!,
-      learningRate:
-        rate === 1
-          ? 'learning_rate'
-          : emitter.op('Mul', ['learning_rate', emitter.constant(float32([], [rate]))]),
-      decays,
-      slot: (name) => slotName(parameter, name),
+    const group = groupOf(parameter, tensor)
+    updates.push({
+      context: {
+        emitter,
+        parameter,
+        gradient: reached.get(parameter)!,
+        learningRate: emitRate(emitter, group),
+        isMatrix,
+        decays: group.decays,
+        slot: (name) => slotName(parameter, name),
+      },
+      next: (update) => [
+        [parameter, update.parameter],
+        ...ownSlots.map(({ name }) => [slotName(parameter, name), update.slots[name]!] as const),
+      ],
     })
-    next.set(parameter, update.parameter)
-    for (const slot of optimizer.slots)
-      next.set(slotName(parameter, slot.name), update.slots[slot.name]!)
   }
-  for (const [name, value] of joined?.update(optimizer, gradients) ?? []) next.set(name, value)
+  if (joined)
+    updates.push({
+      context: joined.context(optimizer, reached),
+      next: (update) => joined.next(optimizer, update),
+    })
+  const { next: updated, norm } = emitUpdates(emitter, optimizer, updates, limit)
+  const next = new Map(updated)
   for (const [name, value] of forward.updates) {
     state.set(name, materialize(source.graph.initializers.get(name)!.tensor))
     next.set(name, value)
@@ -210,6 +235,8 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const right = correct?.()
   forward.output('loss', loss)
   if (right !== undefined) forward.output('correct', right)
+  const gradientNorm = norm === undefined ? undefined : builder.names.fresh('gradient_norm')
+  if (norm !== undefined) forward.output(gradientNorm!, norm)
   for (const [name, value] of next) forward.output(`${name}.next`, value)
   if (options.gradients)
     for (const name of parameters) forward.output(`${name}.gradient`, reached.get(name)!)
@@ -239,13 +266,55 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     meaning: forward.meaning,
     parameters,
     left,
+    adaptersAlone,
     statistics: [...forward.updates.keys()],
     slots,
     joined: joined?.states(optimizer) ?? [],
     state,
     counts: correct !== undefined,
+    gradientNorm,
     stateSum,
   }
+}
+
+/** The learning rate of a group. */
+function emitRate(emitter: Emitter, { rate, mask }: ParameterGroup): string {
+  const factors = mask?.factors.map((factor) => emitter.constant(factor)) ?? []
+  if (factors.length > 0) {
+    const factor = factors.length === 1 ? factors[0]! : emitter.op(mask!.op, factors)
+    return emitter.op('Mul', ['learning_rate', factor])
+  }
+  return rate === 1 ? 'learning_rate' : emitter.op('Mul', ['learning_rate', number(emitter, rate)])
+}
+
+/** One update, before its gradient is clipped. */
+interface PendingUpdate {
+  readonly context: UpdateContext
+  /** The next state, by the names of what it replaces. */
+  next(update: Update): Iterable<readonly [string, string]>
+}
+
+/** Emits all updates: what gradients are gathered into is clipped by its common norm. */
+function emitUpdates(
+  emitter: Emitter,
+  optimizer: Optimizer,
+  updates: readonly PendingUpdate[],
+  limit: number | undefined,
+): { readonly next: ReadonlyMap<string, string>; readonly norm: string | undefined } {
+  const gathered = updates.map(
+    ({ context }) => optimizer.gather?.(context) ?? { gradient: context.gradient, slots: {} },
+  )
+  const all = gathered.map(({ gradient }) => gradient)
+  const clipping = limit === undefined ? undefined : clippingOf(emitter, all, limit)
+  const next = new Map<string, string>()
+  for (const [i, { context, next: nextOf }] of updates.entries()) {
+    const { gradient: whole, slots } = gathered[i]!
+    const gradient = clipping ? emitter.op('Mul', [whole, clipping.factor]) : whole
+    const update = optimizer.update({ ...context, gradient })
+    const all = { ...update, slots: { ...update.slots, ...slots } }
+    for (const [name, value] of nextOf(all)) next.set(name, value)
+  }
+  return { next, norm: clipping?.norm }
 }
 
 /** The sum of all elements of all values, as a float32 scalar. */
@@ -303,11 +372,14 @@ export function buildEvaluation(model: Model, options: EvaluationGraphOptions): 
 /** A slot's value before the first step. */
 export function initialSlot({ shape, initial }: Slot, parameter: Tensor): Tensor {
   if (initial === 'parameter') return parameter
-  if (parameter.dtype === 'float64')
-    return shape === 'scalar'
-      ? new Tensor('float64', [], new Float64Array(1))
-      : new Tensor('float64', parameter.dims, new Float64Array(parameter.data.length))
-  return shape === 'scalar'
-    ? float32([], [0])
-    : float32(parameter.dims, new Float32Array(parameter.data.length))
+  const dims = slotDims(shape, parameter.dims)
+  const count = elementCount(dims)
+  return parameter.dtype === 'float64'
+    ? new Tensor('float64', dims, new Float64Array(count))
+    : float32(dims, new Float32Array(count))
+}
+
+function slotDims(shape: Slot['shape'], dims: readonly number[]): readonly number[] {
+  if (shape === 'parameter') return dims
+  return shape === 'scalar' ? [] : dims.with(shape === 'rows' ? -1 : -2, 1)
 }

@@ -1,5 +1,6 @@
 /** Which constants of a model are its parameters, and how to replace them. */
 import { usageError } from '../../errors.ts'
+import { adaptersOf } from '../../model/adapters.ts'
 import { capturedValues } from '../../model/links.ts'
 import type { Initializer, Model, Node } from '../../model/model.ts'
 import { nodeLabel } from '../../model/names.ts'
@@ -41,13 +42,15 @@ export interface TrainingChoice {
   readonly trained: readonly string[]
   /** Parameters that stay as they are because the user wants it. */
   readonly frozen: ReadonlySet<string>
+  /** Are these the low-rank adapters, because nothing else was asked for? */
+  readonly adaptersAlone: boolean
   /** Constants that could be taken for parameters and are left as they are, and why. */
   readonly left: readonly LeftConstant[]
 }
 
 /**
- * The parameters of a model (operators/trainable.ts), or those that `trainOnly` names among all its
- * floating-point constants, without those that `freeze` names.
+ * The parameters of a model (operators/trainable.ts), or the low-rank adapters alone of one that has such, or what `trainOnly`
+ * names among all its floating-point constants; without those that `freeze` names.
  *
  * @throws usage for a pattern that matches nothing
  */
@@ -59,13 +62,16 @@ export function chooseParameters(
   const { parameters, left, possible } = trainableConstants(model)
   const names = [...possible.keys()]
   const asked = trainOnly && matchingParameters(model, names, trainOnly)
-  const chosen = asked ? names.filter((name) => asked.has(name)) : parameters
+  const adapters = adaptersOf(model)
+  const wished = asked ?? (adapters.size > 0 ? adapters : undefined)
+  const chosen = wished ? names.filter((name) => wished.has(name)) : parameters
   const excluded = matchingParameters(model, chosen, freeze)
   const trained = chosen.filter((name) => !excluded.has(name))
   const wanted = new Set(trained)
   return {
     trained,
     frozen: new Set([...parameters, ...excluded].filter((name) => !wanted.has(name))),
+    adaptersAlone: wished === adapters,
     left: left.filter(({ name }) => !wanted.has(name) && !excluded.has(name)),
   }
 }

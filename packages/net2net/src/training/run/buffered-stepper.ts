@@ -48,6 +48,7 @@ export class BufferedStepper implements Stepper {
   readonly #rate = float32([], [0])
   readonly #loss = float32([], [0])
   readonly #correct = float32([], [0])
+  readonly #gradientNorm = float32([], [0])
   readonly #stateSum = float32([], [0])
   #current: Side
   #other: Side
@@ -68,6 +69,7 @@ export class BufferedStepper implements Stepper {
       }
       const outputs: Record<string, Tensor> = { loss: this.#loss }
       if (graph.counts) outputs.correct = this.#correct
+      if (graph.gradientNorm !== undefined) outputs[graph.gradientNorm] = this.#gradientNorm
       if (graph.stateSum !== undefined) outputs[graph.stateSum] = this.#stateSum
       const feeds: Record<string, Tensor> = { learning_rate: this.#rate }
       for (const [name, tensor] of fed) {
@@ -92,6 +94,7 @@ export class BufferedStepper implements Stepper {
       loss: this.#loss.data[0]!,
       correct: this.#correct.data[0]!,
       predictions,
+      gradientNorm: this.#gradientNorm.data[0]!,
       stateSum: this.#stateSum.data[0]!,
     }
   }

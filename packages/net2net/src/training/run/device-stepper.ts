@@ -46,7 +46,7 @@ export class DeviceStepper implements Stepper {
     this.#wanted = [
       'loss',
       ...(graph.counts ? ['correct'] : []),
-      ...(graph.stateSum === undefined ? [] : [graph.stateSum]),
+      ...[graph.gradientNorm, graph.stateSum].filter((name) => name !== undefined),
       ...nextNames(graph),
     ]
   }
@@ -67,6 +67,7 @@ export class DeviceStepper implements Stepper {
       loss: Number(results.loss!.data[0]),
       correct: Number(results.correct?.data[0] ?? 0),
       predictions,
+      gradientNorm: Number(results[this.#graph.gradientNorm ?? '']?.data[0] ?? 0),
       stateSum: Number(results[this.#graph.stateSum ?? '']?.data[0] ?? 0),
     }
   }

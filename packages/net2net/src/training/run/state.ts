@@ -75,7 +75,12 @@ export const startingState = (tensors: ReadonlyMap<string, Tensor>): TrainingSta
 export const momentOf = (
   { step, epoch, batch, plateau }: TrainingState,
   batches?: number | undefined,
-): Moment => ({ step, epoch: epoch + (batches === undefined ? 0 : batch / batches), plateau })
+): Moment => ({
+  step,
+  epoch: epoch + (batches === undefined ? 0 : batch / batches),
+  batches,
+  plateau,
+})
 
 /** The learning rate of the last step; undefined before the first. */
 export const lastRate = ({ batch, totals, history }: TrainingState): number | undefined =>

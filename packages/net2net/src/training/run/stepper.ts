@@ -10,6 +10,8 @@ export interface StepOutcome {
   readonly correct: number
   /** How many predictions the batch asked for. */
   readonly predictions: number
+  /** Of all gradients together, before they are clipped: where they are. */
+  readonly gradientNorm: number
   /** Finite only if the whole state after the step is (large numbers may add up to infinity). */
   readonly stateSum: number
 }

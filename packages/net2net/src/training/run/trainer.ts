@@ -10,6 +10,7 @@ import {
 import { Net2NetError, usageError } from '../../errors.ts'
 import { mustHaveClassesOf, withClasses } from '../../model/classes.ts'
 import type { Model } from '../../model/model.ts'
+import { withNewEntries } from '../../model/new-entries.ts'
 import { withColumns, withOutputMeaning } from '../../model/output-meaning.ts'
 import { withPreparation } from '../../model/preparation.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
@@ -93,6 +94,11 @@ export class Training implements AsyncIterable<EpochResult> {
         (dtype) =>
           `The model holds ${dtype} numbers: it is trained in float32, and stored as ${dtype} again.`,
       ),
+      ...(this.step.adaptersAlone
+        ? [
+            'The model has low-rank adapters: these are trained, and nothing else (trainOnly names others).',
+          ]
+        : []),
       ...this.step.left.map(({ name, reason }) => `${name} is not trained: ${reason}.`),
     ]
     this.#state = resume ? fitting(resume, this.step) : startingState(this.step.state)
@@ -157,7 +163,9 @@ export class Training implements AsyncIterable<EpochResult> {
       if (!tensor) throw usageError(`This training keeps no "${source}".`)
       values.set(name, tensor)
     }
-    return forServing(withParameters(this.#model, values))
+    const model = forServing(withParameters(this.#model, values))
+    // What has been trained is new no more.
+    return this.#state.step > 0 ? withNewEntries(model, new Map()) : model
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<EpochResult, void> {
@@ -224,6 +232,7 @@ export class Training implements AsyncIterable<EpochResult> {
         const learningRate = rateAt(optimizer.learningRate, {
           step,
           epoch: epoch + part,
+          batches,
           plateau: this.#state.plateau,
         })
         const outcome = await stepper.step(batch, learningRate)
@@ -276,6 +285,7 @@ export class Training implements AsyncIterable<EpochResult> {
           }
         : {}),
       predictions,
+      ...(this.step.gradientNorm === undefined ? {} : { gradientNorm: outcome.gradientNorm }),
     }
   }
 

@@ -20,8 +20,8 @@ const samples = new ArrayDataset(
   },
 )
 
-async function trained(optimizer: Optimizer, batchSize: number, epochs: number) {
-  const options = { loss: 'mse', optimizer, batchSize, epochs, shuffle: false } as const
+async function trained(optimizer: Optimizer, batchSize: number, epochs: number, clipNorm?: number) {
+  const options = { loss: 'mse', optimizer, batchSize, epochs, clipNorm, shuffle: false } as const
   const training = train(model, samples, options)
   for await (const _ of training);
   return training
@@ -33,14 +33,15 @@ test('several small batches make the steps of a large one', async () => {
     adamw({ learningRate: 0.05 }),
     averaged(sgd({ learningRate: 0.1 }), 0.5),
   ]
-  for (const optimizer of optimizers) {
-    const large = await trained(optimizer, 24, 3)
-    const small = await trained(accumulated(optimizer, 3), 8, 3)
-    expect(small.state.step).toBe(3 * large.state.step)
-    for (const [name, tensor] of large.state.tensors)
-      for (const [i, value] of toNumbers(tensor).entries())
-        expect(toNumbers(small.state.tensors.get(name)!)[i], name).toBeCloseTo(value, 5)
-  }
+  for (const optimizer of optimizers)
+    for (const clipNorm of [undefined, 0.3]) {
+      const large = await trained(optimizer, 24, 3, clipNorm)
+      const small = await trained(accumulated(optimizer, 3), 8, 3, clipNorm)
+      expect(small.state.step).toBe(3 * large.state.step)
+      for (const [name, tensor] of large.state.tensors)
+        for (const [i, value] of toNumbers(tensor).entries())
+          expect(toNumbers(small.state.tensors.get(name)!)[i], name).toBeCloseTo(value, 5)
+    }
 })
 
 test('what is left over waits for the next epoch, and nothing changes meanwhile', async () => {
@@ -57,9 +58,7 @@ test('what is left over waits for the next epoch, and nothing changes meanwhile'
   }
 })
 
-test('numbers of batches that are none, and clipping, are refused', () => {
-  const optimizer = sgd({ learningRate: 0.1 })
-  expect(() => accumulated(optimizer, 0)).toThrow(/from 1 on, not 0/)
-  const options = { loss: 'mse', optimizer: accumulated(optimizer, 2), clipNorm: 1 } as const
-  expect(() => train(model, samples, options)).toThrow(/accumulated cannot be clipped/)
+test('numbers of batches that are none are refused', () => {
+  for (const batches of [0, -1, 1.5])
+    expect(() => accumulated(sgd({ learningRate: 1 }), batches)).toThrow(/whole number/)
 })

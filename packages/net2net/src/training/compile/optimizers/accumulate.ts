@@ -1,5 +1,6 @@
 /** Gradients of several batches for one update: an optimizer around an optimizer. */
 import { usageError } from '../../../errors.ts'
+import type { Emitter } from '../../../operators/contract/gradient.ts'
 import { number } from '../losses/counts.ts'
 import { arithmetic, type Optimizer } from './optimizer.ts'
 
@@ -23,25 +24,37 @@ export function accumulated(optimizer: Optimizer, batches: number): Optimizer {
       { name: 'accumulated', shape: 'parameter', initial: 'zero', grows: 1 },
       { name: 'batches', shape: 'scalar', initial: 'zero', grows: 'not' },
     ],
-    update(context) {
-      const { emitter, gradient, parameter, slot } = context
+    gather({ emitter, gradient, slot }) {
       const { add, mul } = arithmetic(emitter)
       const sum = add(slot('accumulated'), gradient)
-      const count = add(slot('batches'), 1)
-      const isDue = emitter.op('Greater', [count, number(emitter, batches - 0.5)])
-      const update = optimizer.update({ ...context, gradient: mul(sum, 1 / batches) })
-      const whenDue = (value: string, otherwise: string) =>
-        emitter.op('Where', [isDue, value, otherwise])
+      const { count, whenDue } = due(emitter, slot('batches'))
+      const none = number(emitter, 0)
       return {
-        parameter: whenDue(update.parameter, parameter),
-        slots: {
-          ...Object.fromEntries(
-            optimizer.slots.map(({ name }) => [name, whenDue(update.slots[name]!, slot(name))]),
-          ),
-          accumulated: whenDue(number(emitter, 0), sum),
-          batches: whenDue(number(emitter, 0), count),
-        },
+        gradient: mul(sum, 1 / batches),
+        slots: { accumulated: whenDue(none, sum), batches: whenDue(none, count) },
       }
     },
+    update(context) {
+      const { emitter, parameter, slot } = context
+      const { whenDue } = due(emitter, slot('batches'))
+      const update = optimizer.update(context)
+      return {
+        parameter: whenDue(update.parameter, parameter),
+        slots: Object.fromEntries(
+          optimizer.slots.flatMap(({ name }) => {
+            const value = update.slots[name]
+            return value === undefined ? [] : [[name, whenDue(value, slot(name))]]
+          }),
+        ),
+      }
+    },
+  }
+
+  function due(emitter: Emitter, before: string) {
+    const count = arithmetic(emitter).add(before, 1)
+    const isDue = emitter.op('Greater', [count, number(emitter, batches - 0.5)])
+    const whenDue = (value: string, otherwise: string) =>
+      emitter.op('Where', [isDue, value, otherwise])
+    return { count, whenDue }
   }
 }

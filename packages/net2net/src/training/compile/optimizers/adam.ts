@@ -6,6 +6,7 @@
  *   w ← w − η · m / (1 − β₁ᵗ) / (√(v / (1 − β₂ᵗ)) + ε)
  *
  * Adam adds weight decay λ to the gradient (λ w); AdamW shrinks the weight by 1 − η λ instead.
+ * Keras adds ε to √v before the correction, so that its ε is this one's times √(1 − β₂ᵗ).
  * Every parameter counts its own steps, so that one that joins later is corrected as if fresh.
  */
 import { usageError } from '../../../errors.ts'

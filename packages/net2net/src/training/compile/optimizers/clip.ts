@@ -5,18 +5,16 @@ import { sumOf } from '../losses/counts.ts'
 import { arithmetic } from './optimizer.ts'
 
 /**
- * Scales all gradients by min(1, limit / (norm + 1e-6)), where norm is the Euclidean norm of all
- * of them together.
+ * The Euclidean norm of all gradients together, and min(1, limit / (norm + 1e-6)): what each is to be multiplied by.
  */
-export function clipByNorm(
+export function clippingOf(
   emitter: Emitter,
-  gradients: ReadonlyMap<string, string>,
+  gradients: readonly string[],
   limit: number,
-): ReadonlyMap<string, string> {
+): { readonly norm: string; readonly factor: string } {
   const { add, mul, div, sqrt } = arithmetic(emitter)
-  const squares = [...gradients.values()].map((gradient) => sumOf(emitter, mul(gradient, gradient)))
+  const squares = gradients.map((gradient) => sumOf(emitter, mul(gradient, gradient)))
   const norm = sqrt(squares.length === 1 ? squares[0]! : emitter.op('Sum', squares))
   const one = emitter.constant(float32([], [1]))
-  const factor = emitter.op('Min', [one, div(limit, add(norm, 1e-6))])
-  return new Map([...gradients].map(([name, gradient]) => [name, mul(gradient, factor)]))
+  return { norm, factor: emitter.op('Min', [one, div(limit, add(norm, 1e-6))]) }
 }

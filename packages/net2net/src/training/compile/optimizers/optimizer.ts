@@ -5,9 +5,24 @@ import type { Schedule } from '../../schedules.ts'
 
 export interface Slot {
   /** The slot of parameter P is called `P.NAME`. */
-  readonly name: 'momentum' | 'm' | 'v' | 'step' | 'accumulator' | 'ema' | 'accumulated' | 'batches'
-  /** Shaped like its parameter, or one number. */
-  readonly shape: 'parameter' | 'scalar'
+  readonly name:
+    | 'momentum'
+    | 'm'
+    | 'v'
+    | 'rows'
+    | 'columns'
+    | 'step'
+    | 'accumulator'
+    | 'ema'
+    | 'accumulated'
+    | 'batches'
+  /**
+   * Shaped like its parameter, one number, or a mean of such a tensor: `rows` over the last axis, `columns` over the one before,
+   * which then have size 1.
+   */
+  readonly shape: 'parameter' | 'scalar' | 'rows' | 'columns'
+  /** Which parameters have it: those that the optimizer takes for matrices, or the others. Default: all. */
+  readonly of?: 'matrices' | 'others'
   /** Starts as zeros, or as a copy of the parameter. */
   readonly initial: 'zero' | 'parameter'
   /**
@@ -21,15 +36,25 @@ export interface Slot {
   readonly shows?: true
 }
 
+/** What an optimizer may tell parameters apart by. */
+export interface ParameterKind {
+  readonly dims: readonly number[]
+  /** Of a layer between others: no table of which entries are looked up, and not of the last layers before the output. */
+  readonly isHidden: boolean
+}
+
 /** What a parameter's slot is called in the state. */
 export const slotName = (parameter: string, slot: Slot['name']): string => `${parameter}.${slot}`
 
 export interface UpdateContext {
   readonly emitter: Emitter
   readonly parameter: string
+  /** What the update is made from: clipped where gradients are, gathered where the optimizer does that. */
   readonly gradient: string
-  /** A float scalar. */
+  /** A float scalar, or a tensor of the parameter's rank that it broadcasts with. */
   readonly learningRate: string
+  /** True for a parameter that the optimizer takes for a matrix. */
+  readonly isMatrix?: boolean
   /** False for a parameter that weight decay leaves alone. */
   readonly decays?: boolean
   /** Current values of the parameter's slots. */
@@ -43,14 +68,33 @@ export interface Update {
   readonly slots: Readonly<Partial<Record<Slot['name'], string>>>
 }
 
+/** A gradient of more than one batch, and the next values of the slots that it is gathered in. */
+export interface Gathered {
+  readonly gradient: string
+  readonly slots: Update['slots']
+}
+
 export interface Optimizer {
   readonly name: string
   readonly learningRate: Schedule
   /** Everything that decides the updates, as plain data: for records and checkpoints. */
   readonly settings: Readonly<Record<string, number | boolean | string>>
   readonly slots: readonly Slot[]
+  /** Where matrices have an update of their own: is it one? */
+  isMatrix?(parameter: ParameterKind): boolean
+  /** True where an update depends on more than its element, so that parameters cannot be joined. */
+  readonly isWhole?: true
+  /**
+   * The gradient that an update is made from, where it is not that of the batch alone. It comes first: what is clipped is
+   * this, over all parameters.
+   */
+  gather?(context: UpdateContext): Gathered
   update(context: UpdateContext): Update
 }
+
+/** The slots that a parameter has. */
+export const slotsOf = ({ slots }: Optimizer, isMatrix: boolean): readonly Slot[] =>
+  slots.filter(({ of }) => of === undefined || (of === 'matrices') === isMatrix)
 
 /** Elementary arithmetic on float values and numbers. */
 export function arithmetic(emitter: Emitter) {

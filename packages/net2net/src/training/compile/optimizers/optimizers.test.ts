@@ -3,7 +3,7 @@ import { hasOnnxVectors, onnxVector } from '../../../../testing/onnx-vectors.ts'
 import { runGraph } from '../../../../testing/run-graph.ts'
 import { floatAttribute, stringAttribute } from '../../../model/attributes.ts'
 import { float32, scalar, type Tensor } from '../../../tensor/tensor.ts'
-import { clipByNorm } from './clip.ts'
+import { clippingOf } from './clip.ts'
 import { adagrad, adam, adamw, averaged, lion, type Optimizer, rmsprop, sgd } from './index.ts'
 
 /** Applies one update: `slots` are all of the optimizer's. */
@@ -182,19 +182,14 @@ describe('written out by hand', () => {
     const gradients = { a: float32([2], [3, 0]), b: float32([1], [4]) }
     const clip = (limit: number) =>
       runGraph(gradients, (emitter) => {
-        const clipped = clipByNorm(
-          emitter,
-          new Map([
-            ['A', 'a'],
-            ['B', 'b'],
-          ]),
-          limit,
-        )
-        return { a: clipped.get('A')!, b: clipped.get('B')! }
+        const { factor, norm } = clippingOf(emitter, ['a', 'b'], limit)
+        const clipped = (name: string) => emitter.op('Mul', [name, factor])
+        return { a: clipped('a'), b: clipped('b'), norm }
       })
     const small = await clip(2.5)
     close(numbers(small.a), [1.5, 0], 1e-5)
     close(numbers(small.b), [2], 1e-5)
+    close(numbers(small.norm), [5])
     const untouched = await clip(10)
     expect(numbers(untouched.a)).toEqual([3, 0])
     expect(numbers(untouched.b)).toEqual([4])

@@ -1,56 +1,72 @@
 /**
- * Stochastic gradient descent with momentum, by Keras's rule. With gradient g, learning rate η,
- * momentum μ and velocity v (slot `momentum`):
+ * Stochastic gradient descent with momentum. With gradient g, learning rate η, momentum μ and velocity v (slot `momentum`),
+ * by Keras's rule:
  *
  *   v ← μ v − η g
  *   w ← w + v              (plain)
  *   w ← w + μ v − η g      (Nesterov, with the new v)
  *
- * Without momentum there is no slot: w ← w − η g. The learning rate is inside the velocity:
- * where it changes, PyTorch's rule (v ← μ v + g, w ← w − η v) differs.
+ * and by PyTorch's, in which the learning rate is not inside the velocity. The weights are the same as long as the rate
+ * does not change:
+ *
+ *   v ← μ v + g
+ *   w ← w − η v            (plain)
+ *   w ← w − η (g + μ v)    (Nesterov)
+ *
+ * Without momentum there is no slot: w ← w − η g.
  */
 import { usageError } from '../../../errors.ts'
 import { type LearningRate, scheduleOf } from '../../schedules.ts'
-import { arithmetic, type Optimizer, withWeightDecay } from './optimizer.ts'
+import { arithmetic, type Optimizer, type Slot, withWeightDecay } from './optimizer.ts'
 
 export interface SgdOptions {
   readonly learningRate: LearningRate
   /** In [0, 1). Default 0. */
   readonly momentum?: number | undefined
   readonly nesterov?: boolean | undefined
+  /** Whether velocity holds the learning rate (Keras) or not (PyTorch). Default `keras`. */
+  readonly rule?: 'keras' | 'pytorch' | undefined
   /** L2 regularization, added to the gradient. Default 0. */
   readonly weightDecay?: number | undefined
 }
 
 export function sgd(options: SgdOptions): Optimizer {
-  const { momentum = 0, nesterov = false, weightDecay = 0 } = options
+  const { momentum = 0, nesterov = false, weightDecay = 0, rule = 'keras' } = options
   if (!(momentum >= 0 && momentum < 1))
     throw usageError(`The momentum must be in [0, 1), not ${momentum}.`)
+  if (rule !== 'keras' && rule !== 'pytorch')
+    throw usageError(`The rule must be keras or pytorch, not ${JSON.stringify(rule)}.`)
+  const holdsRate = rule === 'keras'
+  const velocitySlot: Slot = {
+    name: 'momentum',
+    shape: 'parameter',
+    initial: 'zero',
+    grows: 1,
+    ...(holdsRate ? { holdsRate } : {}),
+    shows: true,
+  }
   return {
     name: 'sgd',
     learningRate: scheduleOf(options.learningRate),
-    settings: { momentum, nesterov, weightDecay },
-    slots:
-      momentum === 0
-        ? []
-        : [
-            {
-              name: 'momentum',
-              shape: 'parameter',
-              initial: 'zero',
-              grows: 1,
-              holdsRate: true,
-              shows: true,
-            },
-          ],
+    // What was recorded before there was a rule stays as it was.
+    settings: { momentum, nesterov, weightDecay, ...(holdsRate ? {} : { rule }) },
+    slots: momentum === 0 ? [] : [velocitySlot],
     update(context) {
       const { emitter, parameter, learningRate } = context
       const { add, sub, mul } = arithmetic(emitter)
-      const step = mul(withWeightDecay(context, weightDecay), learningRate)
-      if (momentum === 0) return { parameter: sub(parameter, step), slots: {} }
-      const velocity = sub(mul(context.slot('momentum'), momentum), step)
-      const move = nesterov ? sub(mul(velocity, momentum), step) : velocity
-      return { parameter: add(parameter, move), slots: { momentum: velocity } }
+      const gradient = withWeightDecay(context, weightDecay)
+      if (momentum === 0)
+        return { parameter: sub(parameter, mul(gradient, learningRate)), slots: {} }
+      const kept = mul(context.slot('momentum'), momentum)
+      if (holdsRate) {
+        const step = mul(gradient, learningRate)
+        const velocity = sub(kept, step)
+        const move = nesterov ? sub(mul(velocity, momentum), step) : velocity
+        return { parameter: add(parameter, move), slots: { momentum: velocity } }
+      }
+      const velocity = add(kept, gradient)
+      const move = nesterov ? add(gradient, mul(velocity, momentum)) : velocity
+      return { parameter: sub(parameter, mul(move, learningRate)), slots: { momentum: velocity } }
     },
   }
 }

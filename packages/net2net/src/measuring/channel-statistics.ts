@@ -32,9 +32,24 @@ export async function measureStatistics(
   { samples, runtime, session: options }: MeasureOptions,
 ): Promise<Readonly<Record<string, ChannelStatistics>>> {
   const values = measuredValues(from, layers)
-  const names = [...new Set(Object.values(values))]
-  if (names.length === 0) return {}
-  const model = modelOf(from)
+  const found = await statisticsOf(modelOf(from), new Set(Object.values(values)), {
+    samples,
+    runtime,
+    session: options,
+  })
+  return Object.fromEntries(
+    Object.entries(values).map(([layer, value]) => [layer, found.get(value)!]),
+  )
+}
+
+/** Mean and variance per channel of some of a model's values, [batch, channels, …], over the first samples. */
+export async function statisticsOf(
+  model: Model,
+  values: ReadonlySet<string>,
+  { samples, runtime, session: options }: MeasureOptions,
+): Promise<ReadonlyMap<string, ChannelStatistics>> {
+  const names = [...values]
+  if (names.length === 0) return new Map()
   const known = inferModel(model)
   const outputs = names.map((name) => {
     const { dtype = 'float32', shape } = known.get(name) ?? {}
@@ -57,13 +72,11 @@ export async function measureStatistics(
   } finally {
     await session.release()
   }
-  return Object.fromEntries(
-    Object.entries(values).map(([layer, value]) => [layer, sums.get(value)!.statistics]),
-  )
+  return new Map([...sums].map(([name, channels]) => [name, channels.statistics]))
 }
 
 /** The one input of a one-input model may have any name in a batch. */
-const feedsOf =
+export const feedsOf =
   (inputs: readonly string[]) =>
   ({ inputs: given }: Batch): Readonly<Record<string, Tensor>> => {
     const [only, ...others] = Object.values(given)

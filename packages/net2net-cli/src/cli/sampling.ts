@@ -1,0 +1,64 @@
+/** Data on which a model is measured before it grows: options that ranking and growing commands share. */
+import { type Command, Option } from 'commander'
+import type { Model } from 'net2net'
+import { isTable, type SampleSet } from 'net2net/data'
+import type { Device } from 'net2net/runtime'
+import { type Loss, type LossName, lossNames, storedLoss } from 'net2net/training'
+import { usageError } from '../errors.ts'
+import { loadFor, lossAlong } from './model-data.ts'
+import { integer, parallel } from './options.ts'
+
+export interface SamplingOptions {
+  readonly data?: string
+  readonly target?: string
+  readonly loss?: LossName
+  readonly classAxis?: number
+  readonly device: Device
+  readonly threads?: number
+}
+
+export const samplingOptions = (command: Command): Command =>
+  command
+    .option(
+      '--data <what>',
+      'mnist, fashion-mnist, an .npz, .csv or .tsv file, a folder of IDX files or pictures',
+    )
+    .option('--target <column>', 'column of the target, for tables (default: the last)')
+    .addOption(
+      new Option('--loss <name>', 'default: the one that the model was trained with').choices(
+        lossNames,
+      ),
+    )
+    .option(
+      '--class-axis <axis>',
+      'axis of the classes in the scores, where the targets do not tell it: 1, -1',
+      integer(Number.NEGATIVE_INFINITY),
+    )
+    .addOption(new Option('--device <name>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
+    .option('--threads <n>', 'threads of ONNX Runtime', parallel)
+
+/** The training part of the data, and the loss: what a model is measured on. */
+export interface Sampling {
+  readonly samples: SampleSet
+  readonly loss: Loss | LossName
+  /** What the loss is called. */
+  readonly lossName: LossName
+  readonly session: { readonly device: Device; readonly threads?: number | undefined }
+}
+
+/** @throws usage where the options say nothing of the loss, and the model does not either; as `loadData` */
+export async function samplingFor(
+  model: Model,
+  spec: string,
+  { target, classAxis, device, threads, ...options }: SamplingOptions,
+  signal: AbortSignal,
+): Promise<Sampling> {
+  if (target !== undefined && !isTable(spec))
+    throw usageError('--target is for .csv files and other tables.')
+  const loss = options.loss ?? storedLoss(model)
+  if (!loss)
+    throw usageError('The model does not tell which loss it was trained with: give it with --loss.')
+  const chosen = lossAlong(loss, classAxis)
+  const { train } = await loadFor(model, spec, { loss, target, signal })
+  return { samples: train, loss: chosen, lossName: loss, session: { device, threads } }
+}

@@ -1,0 +1,56 @@
+/** One process at a time works in a folder. */
+import { randomUUID } from 'node:crypto'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import path from 'node:path'
+import { usageError } from '../errors.ts'
+
+/**
+ * Locks a folder. Locks of dead processes do not count.
+ *
+ * @param what is run there, for messages: `a sweep`
+ * @returns what unlocks it
+ * @throws usage where another process has it
+ */
+export function lockFolder(folder: string, what: string): () => void {
+  const file = path.join(folder, 'running.json')
+  const owner = readOwner(file)
+  const other = (who: string) =>
+    usageError(`Another process runs ${what} in ${folder} (${who}).`, {
+      where: folder,
+      hint: `If it does not, remove ${file}.`,
+    })
+  if (owner && (owner.host !== hostname() || isAlive(owner.pid)))
+    throw other(`process ${owner.pid} on ${owner.host}`)
+  // Left by a process that is gone, or torn.
+  rmSync(file, { force: true })
+  const key = randomUUID()
+  try {
+    // Of two that begin at once, one gets the file.
+    writeFileSync(file, JSON.stringify({ pid: process.pid, host: hostname(), key }), { flag: 'wx' })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
+    throw other('it has just begun')
+  }
+  return () => {
+    if (readOwner(file)?.key === key) rmSync(file, { force: true })
+  }
+}
+
+function readOwner(file: string) {
+  if (!existsSync(file)) return undefined
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as { pid: number; host: string; key: string }
+  } catch {
+    return undefined
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,90 @@
+/** Explorations over Redis: workers that die, a Redis that forgets everything, and the same networks as on one machine. */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { afterEach, describe, expect, test } from 'vitest'
+import {
+  bitsOf,
+  resultsOf,
+  searchSettings,
+  trainSettings,
+  writeExploration,
+} from './explorations.ts'
+import { net2net, type RunOptions, temporaryFolder } from './net2net.ts'
+import { freePort, startRedis, startWorker, stopAll, stopWorkers, until } from './sweeps.ts'
+
+const hasRedis = spawnSync('redis-server', ['--version']).status === 0
+describe.skipIf(!hasRedis)('an exploration over Redis', async () => {
+  const folder = temporaryFolder()
+  const { model, table } = await writeExploration(folder)
+  const explore = (output: string, flags: readonly string[], options: RunOptions = {}) => {
+    const given = ['explore', model, '--data', table, ...trainSettings, ...searchSettings]
+    return net2net([...given, '--seed', '6', '-o', output, ...flags], options)
+  }
+  afterEach(stopAll)
+  async function queue() {
+    const port = await freePort()
+    const server = await startRedis(port)
+    return { port, server, url: `redis://127.0.0.1:${port}` }
+  }
+  /** Rungs that the workers have finished. */
+  const finished = (said: string) => said.match(/: finished$/gm)?.length ?? 0
+
+  test('with two workers, of which one is killed, and a Redis that forgets: its decisions give the same networks here', async () => {
+    const { port, server, url } = await queue()
+    const workers = [startWorker(url, '--data', table), startWorker(url, '--data', table)]
+    const directory = join(folder, 'queue')
+    let gone: Promise<unknown> | undefined
+    const { code, err } = await explore(directory, ['--queue', url, '--jobs', '2'], {
+      onOutput: (_, said) => {
+        if (gone || !/network 1, rung 0/.test(said)) return
+        workers.find(({ said: words }) => finished(words) > 0)!.child!.kill('SIGKILL')
+        server.removeAllListeners('exit')
+        server.kill('SIGKILL')
+        gone = new Promise((resolve) => setTimeout(resolve, 500)).then(() => startRedis(port))
+      },
+    })
+    expect(err).toMatch(/Redis is away/)
+    expect(code, err).toBe(0)
+    await stopWorkers(workers)
+    const redis = new Redis(url)
+    expect(await redis.keys('net2net:*:file:*')).toEqual([])
+    redis.disconnect()
+    // No rung was finished by both.
+    const done = workers.flatMap(({ said }) => [...said.matchAll(/^(\S+) .*: finished$/gm)])
+    const names = done.map(([, id]) => id)
+    expect(new Set(names).size).toBe(names.length)
+    const here = join(folder, 'here')
+    const followed = await explore(here, ['--follow', directory, '--jobs', '1'])
+    expect(followed.code, followed.err).toBe(0)
+    expect(bitsOf(here)).toEqual(bitsOf(directory))
+  }, 240_000)
+
+  test('in a common folder, resumed by another submitter', async () => {
+    const { url } = await queue()
+    const directory = join(folder, 'common')
+    const flags = ['--queue', url, '--common-folder', '--jobs', '2']
+    const first = explore(directory, flags, {
+      onOutput: (child, err) => {
+        if (/network 0, rung 0/.test(err)) child.kill('SIGKILL')
+      },
+    })
+    await until(() => existsSync(join(directory, 'exploration.json')))
+    const worker = startWorker(url, '--folder', directory)
+    expect((await first).code).toBeNull()
+    const { code, err } = await explore(directory, [...flags, '--resume'])
+    expect(code, err).toBe(0)
+    expect(resultsOf(directory)).toMatchObject({ finished: true, spent: { trials: 6 } })
+    await stopWorkers([worker])
+  }, 240_000)
+
+  test('on data that the worker does not know of says so', async () => {
+    const { url } = await queue()
+    const worker = startWorker(url)
+    const { code, err } = await explore(join(folder, 'unknown'), ['--queue', url])
+    expect(err).toMatch(/say where that is on this machine: --data PATH/)
+    expect(code).toBe(2)
+    await stopWorkers([worker])
+  }, 120_000)
+})

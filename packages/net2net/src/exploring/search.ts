@@ -1,0 +1,279 @@
+/**
+ * The search: what to do next, as a function of what has happened. Asynchronous successive halving (ASHA, Li et al.,
+ * arXiv:1810.05934, without a largest resource unless one is given): of the networks that reached a rung the best 1/η go on to
+ * the next one, η times as far; where none may, a new network grows from one of the best. Several objectives are
+ * ordered by nondominated sorting (arXiv:2106.12639).
+ *
+ * It knows neither models nor data nor time: the same records give the same decisions.
+ */
+import { internalError, usageError } from '../errors.ts'
+import { randomStream } from '../tensor/random.ts'
+import { bestFirst, paretoFront } from './front.ts'
+import { type Objectives, pointOf } from './objectives.ts'
+import {
+  type EndReason,
+  type ExplorationRecord,
+  type GrowthDraw,
+  keyOf,
+  type NetworkAtRung,
+  type RungJob,
+  type RungOutcome,
+  type Trained,
+} from './records.ts'
+
+export interface Rungs {
+  /** Steps of the first rung; default 200. */
+  readonly steps?: number | undefined
+  /** η: the best 1/η go on, and each rung ends after η times as many steps. Default 3. */
+  readonly factor?: number | undefined
+  /** How many there are at most. Default: no end. */
+  readonly most?: number | undefined
+}
+
+export interface Budget {
+  /** Networks, the first one included. */
+  readonly trials?: number | undefined
+  /** Of all networks together. */
+  readonly steps?: number | undefined
+  /** Wall time; rungs that have begun are finished. */
+  readonly seconds?: number | undefined
+}
+
+export interface SearchSettings {
+  /** Default 0. */
+  readonly seed?: number | undefined
+  readonly rungs?: Rungs | undefined
+  readonly objectives?: Objectives | undefined
+  /** Share of growths that are chosen at random, so that the search is not blind where gains mislead. Default 0.25. */
+  readonly randomShare?: number | undefined
+  readonly budget: Budget
+}
+
+/** A network of the search. */
+export interface ExploredNetwork {
+  readonly network: number
+  readonly growth?: GrowthDraw
+  /** What came of each of its rungs, so far. */
+  readonly rungs: readonly RungOutcome[]
+}
+
+/** A trained network, with where it stands. */
+export interface Entry extends NetworkAtRung {
+  readonly measured: Trained
+}
+
+interface Network extends ExploredNetwork {
+  readonly rungs: RungOutcome[]
+}
+
+export class Search {
+  readonly #seed: number
+  readonly #steps: number
+  readonly #factor: number
+  readonly #mostRungs: number
+  readonly #randomShare: number
+  readonly #objectives: Objectives
+  readonly #budget: Budget
+  readonly #networks: Network[] = []
+  /** By key, in the order in which they began. */
+  readonly #running = new Map<string, RungJob>()
+  /** Parents and ways of choosing that have no candidates left. */
+  readonly #exhausted = new Set<string>()
+  #seconds = 0
+  #stepsTaken = 0
+  #end: EndReason | undefined
+
+  /** @throws usage for settings that no search can have */
+  constructor({
+    seed = 0,
+    rungs = {},
+    objectives = {},
+    randomShare = 0.25,
+    budget,
+  }: SearchSettings) {
+    this.#seed = seed
+    this.#steps = rungs.steps ?? 200
+    this.#factor = rungs.factor ?? 3
+    this.#mostRungs = rungs.most ?? Number.POSITIVE_INFINITY
+    this.#objectives = objectives
+    this.#randomShare = randomShare
+    this.#budget = budget
+    const isCount = (value: number) => Number.isInteger(value) && value >= 1
+    if (!isCount(this.#steps)) throw usageError('rungs.steps must be a whole number from 1 on.')
+    if (!(this.#factor > 1)) throw usageError('rungs.factor must be above 1.')
+    if (rungs.most !== undefined && !isCount(rungs.most))
+      throw usageError('rungs.most must be a whole number from 1 on.')
+    if (!(randomShare >= 0 && randomShare <= 1))
+      throw usageError('randomShare must be a number from 0 to 1.')
+    const limits = Object.entries(budget).filter(([, value]) => value !== undefined)
+    if (limits.length === 0)
+      throw usageError('A budget is needed: trials, steps or seconds.', { where: 'budget' })
+    for (const [name, value] of limits)
+      if (!(value > 0)) throw usageError(`budget.${name} must be above 0, not ${value}.`)
+  }
+
+  get networks(): readonly ExploredNetwork[] {
+    return this.#networks
+  }
+
+  /** Jobs that have begun and not ended, in the order in which they began. */
+  get running(): readonly RungJob[] {
+    return [...this.#running.values()]
+  }
+
+  /** Of everything so far. */
+  get seconds(): number {
+    return this.#seconds
+  }
+
+  /** Of all networks together, those that are being made included. */
+  get stepsTaken(): number {
+    return this.#stepsTaken
+  }
+
+  /** Networks that were trained or are being trained. */
+  get trials(): number {
+    return this.#networks.filter(({ rungs: [first] }) => isTrial(first)).length
+  }
+
+  get endReason(): EndReason | undefined {
+    return this.#end
+  }
+
+  /** The end of each rung that was reached. */
+  get entries(): readonly Entry[] {
+    return this.#networks.flatMap(({ network, rungs }) =>
+      rungs.flatMap((measured, rung) =>
+        measured.kind === 'trained' ? [{ network, rung, measured }] : [],
+      ),
+    )
+  }
+
+  /** Networks, each at its best rung, that none is better than in everything; the best predictions first. */
+  get front(): readonly Entry[] {
+    const front = paretoFront(this.entries, this.#point)
+    return [...front].sort((a, b) => this.#point(a)[0]! - this.#point(b)[0]!)
+  }
+
+  /** A record that was made: a decision, or what came of one. @throws internal for one that cannot have been made */
+  apply(record: ExplorationRecord): void {
+    if (record.kind === 'begin') return
+    this.#seconds = Math.max(this.#seconds, record.seconds)
+    this.#end = undefined
+    if (record.kind === 'end') this.#end = record.reason
+    else if (record.kind === 'start') this.#begin(record.job)
+    else this.#finish(record, record.outcome)
+  }
+
+  #begin(job: RungJob): void {
+    const { network, rung, growth, steps } = job
+    if (rung === 0) {
+      if (network !== this.#networks.length) throw notOfThis(`network ${network} begins`)
+      this.#networks.push({ network, ...(growth ? { growth } : {}), rungs: [] })
+    } else if (this.#networks[network]?.rungs.length !== rung)
+      throw notOfThis(`network ${network} begins rung ${rung}`)
+    this.#running.set(keyOf(job), job)
+    this.#stepsTaken += steps
+  }
+
+  #finish(at: NetworkAtRung, outcome: RungOutcome): void {
+    const job = this.#running.get(keyOf(at))
+    if (!job) throw notOfThis(`network ${at.network} ends rung ${at.rung}`)
+    this.#running.delete(keyOf(at))
+    this.#networks[at.network]!.rungs.push(outcome)
+    if (outcome.kind === 'exhausted' && job.growth) this.#exhausted.add(drawKey(job.growth))
+    if (outcome.kind === 'exhausted' || outcome.kind === 'beyond') this.#stepsTaken -= job.steps
+  }
+
+  /** The next job, if there is one now; after so many seconds none is begun. */
+  next(seconds: number): RungJob | undefined {
+    this.#end = undefined
+    const budget = this.#budget
+    if (seconds >= (budget.seconds ?? Number.POSITIVE_INFINITY)) return this.#stop('seconds')
+    if (this.#networks.length === 0) return this.#affordable({ network: 0, rung: 0 })
+    const promoted = this.#promotion()
+    if (promoted) {
+      const job = this.#affordable(promoted)
+      if (job) return job
+    }
+    if (this.trials >= (budget.trials ?? Number.POSITIVE_INFINITY))
+      return promoted ? undefined : this.#stop('trials')
+    const growth = this.#draw()
+    if (!growth) return promoted ? undefined : this.#stop('nothing left')
+    return this.#affordable({ network: this.#networks.length, rung: 0, growth })
+  }
+
+  #stop(reason: EndReason): undefined {
+    this.#end = reason
+  }
+
+  #affordable(job: Omit<RungJob, 'steps' | 'until'>): RungJob | undefined {
+    const end = (rung: number) => Math.round(this.#steps * this.#factor ** rung)
+    const until = end(job.rung)
+    const steps = job.rung === 0 ? until : until - end(job.rung - 1)
+    if (this.#stepsTaken + steps > (this.#budget.steps ?? Number.POSITIVE_INFINITY))
+      return this.#stop('steps')
+    return { ...job, steps, until }
+  }
+
+  /** A network that may go on to the next rung; higher rungs first. */
+  #promotion(): NetworkAtRung | undefined {
+    const highest = Math.max(...this.#networks.map(({ rungs }) => rungs.length)) - 1
+    for (let rung = Math.min(highest, this.#mostRungs - 2); rung >= 0; rung--) {
+      const reached = this.entries.filter((entry) => entry.rung === rung)
+      const best = bestFirst(reached, this.#point).slice(
+        0,
+        Math.floor(reached.length / this.#factor),
+      )
+      const next = best.find(
+        ({ network }) =>
+          this.#networks[network]!.rungs.length === rung + 1 &&
+          !this.#running.has(keyOf({ network, rung: rung + 1 })),
+      )
+      if (next) return { network: next.network, rung: rung + 1 }
+    }
+    return undefined
+  }
+
+  /** Who grows, and how it is chosen: one of the best networks as they are now. */
+  #draw(): GrowthDraw | undefined {
+    const now = this.#networks.flatMap(({ network, rungs }): Entry[] => {
+      const rung = rungs.findLastIndex(({ kind }) => kind === 'trained')
+      const measured = rungs[rung]
+      return measured?.kind === 'trained' ? [{ network, rung, measured }] : []
+    })
+    const draws = bestFirst(now, this.#point).map(({ network, rung }) =>
+      (['gain', 'random'] as const)
+        .map((by) => ({ parent: { network, rung }, by }))
+        .filter((draw) => !this.#exhausted.has(drawKey(draw))),
+    )
+    const able = draws.filter((ways) => ways.length > 0)
+    const random = randomStream(this.#seed, 'parent', this.#networks.length)
+    const parent = able[random.below(Math.max(1, Math.floor(able.length / this.#factor)))]
+    if (!parent) return undefined
+    const by = random.uniform() < this.#randomShare ? 'random' : 'gain'
+    const draw = parent.find((way) => way.by === by) ?? parent[0]!
+    const siblings = this.#networks.filter(
+      ({ growth }) => growth?.parent.network === draw.parent.network,
+    )
+    return {
+      ...draw,
+      tried: siblings.flatMap(({ rungs: [first] }) =>
+        first && 'grown' in first && first.grown ? [first.grown] : [],
+      ),
+      place: siblings.filter(({ rungs }) => rungs.length === 0).length,
+    }
+  }
+
+  readonly #point = ({ measured }: Entry) => pointOf(measured, this.#objectives)
+}
+
+/** One that was begun counts, and one that failed: only what is no network does not. */
+const isTrial = (first: RungOutcome | undefined): boolean =>
+  first?.kind !== 'exhausted' && first?.kind !== 'beyond'
+
+const drawKey = ({ parent, by }: Pick<GrowthDraw, 'by' | 'parent'>): string =>
+  `${parent.network} ${by}`
+
+const notOfThis = (what: string) =>
+  internalError(`The journal is of no exploration: ${what} out of turn.`)

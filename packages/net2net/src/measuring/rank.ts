@@ -1,0 +1,126 @@
+/**
+ * Which growth pays: for every group of layers that can be widened, every place where a layer can be inserted and every residual
+ * block that can be copied, the decrease of the loss that a small step gains from what is new, to first order, beside its cost.
+ */
+import type { TrainingData } from '../data/samples.ts'
+import { usageError } from '../errors.ts'
+import type { GrowthStep, Solution } from '../growth/index.ts'
+import { solutionOf } from '../growth/index.ts'
+import type { Model } from '../model/model.ts'
+import { GrowthCosts } from './costs.ts'
+import type { SamplingOptions } from './gradients.ts'
+import { type InsertionKind, insertionsOf, measureInsertions } from './insertions.ts'
+import { measureWidenings, wideningsOf } from './widenings.ts'
+
+export interface RankOptions extends SamplingOptions {
+  /** What gains are divided by for the order. Default `parameters`. */
+  readonly by?: RankedBy | undefined
+  /** By how much each layer would be widened; at least by one unit. Default 1.125. */
+  readonly factor?: number | undefined
+  /** Which growths are looked at; default all. */
+  readonly growths?: readonly RankedKind[] | undefined
+}
+
+/** Kinds of growth that are ranked: wider layers, inserted layers, and residual blocks once more. */
+export const rankedKinds = ['widen', 'deepen', 'repeat'] as const
+export type RankedKind = (typeof rankedKinds)[number]
+
+export type RankedBy = 'parameters' | 'multiply-adds'
+
+/** A growth that could be made, and what it is worth. */
+export interface RankedGrowth {
+  readonly step: GrowthStep
+  /** The layers that grow with it, or behind which it inserts one. */
+  readonly layers: readonly string[]
+  /**
+   * The squared norm of the gradient with respect to what the growth adds, where the function is still as it was: a step of
+   * gradient descent with a small learning rate η lowers the mean loss by η times that, to first order. undefined where it
+   * cannot be computed.
+   */
+  readonly gain: number | undefined
+  /** Why there is no gain. */
+  readonly reason?: string
+  readonly addedParameters: number
+  /** Per sample; null where the model leaves a size open. */
+  readonly addedMultiplyAdds: number | null
+  /** Gain over what is added of that which `by` names. */
+  readonly ratio: number | undefined
+  /** Of a widening: the gain of each new unit, the largest first. */
+  readonly unitGains?: readonly number[]
+}
+
+/**
+ * Ranks the growths of a model by what they gain for what they cost, the best first; those without a gain come last.
+ *
+ * New units are measured as GradMax (arXiv:2201.05125) starts them: their in-weights point where the gradient of their
+ * out-weights is largest, and are as long as those of old units; see directions.ts. Inserted layers are measured as the
+ * identity, copies of blocks as they begin, with branches of zero. All gains are of the samples that are looked at, and norms
+ * take the statistics of a batch, as in training.
+ *
+ * @param from a model, or what has been solved of it
+ * @throws usage where there is no loss or the data do not fit; input where they are not what the model takes
+ */
+export async function rank(
+  from: Model | Solution,
+  data: TrainingData,
+  options: RankOptions,
+): Promise<readonly RankedGrowth[]> {
+  const { by = 'parameters', factor = 1.125, growths = rankedKinds } = options
+  const unknown = growths.find((kind) => !rankedKinds.includes(kind))
+  if (unknown !== undefined)
+    throw usageError(`growths must be some of ${rankedKinds.join(', ')}, not ${unknown}.`)
+  if (by !== 'parameters' && by !== 'multiply-adds')
+    throw usageError(`by must be parameters or multiply-adds, not ${by}.`)
+  if (!(factor > 1 && factor <= largestFactor))
+    throw usageError(`factor must be a number above 1 and at most ${largestFactor}, not ${factor}.`)
+  const solution = solutionOf(from)
+  const costs = new GrowthCosts(solution)
+  const ranked: RankedGrowth[] = []
+  for (const kind of rankedKinds) {
+    if (!growths.includes(kind)) continue
+    const [candidates, gains] =
+      kind === 'widen'
+        ? await measuredWidenings(solution, factor, data, options)
+        : await measuredInsertions(solution, kind, data, options)
+    for (const [i, { step, layers, plan }] of candidates.entries()) {
+      const measured = gains[i]!
+      const { addedParameters, addedMultiplyAdds } = costs.of(plan)
+      const cost = by === 'parameters' ? addedParameters : addedMultiplyAdds
+      const known = 'reason' in measured ? undefined : measured.gains
+      const gain = known?.reduce((sum, each) => sum + each, 0)
+      ranked.push({
+        step,
+        layers,
+        gain,
+        ...('reason' in measured && { reason: measured.reason }),
+        addedParameters,
+        addedMultiplyAdds,
+        ratio: gain === undefined || !cost ? undefined : gain / cost,
+        ...(known && kind === 'widen' && { unitGains: known }),
+      })
+    }
+  }
+  return ranked.sort((a, b) => (b.ratio ?? -1) - (a.ratio ?? -1))
+}
+
+async function measuredWidenings(
+  solution: Solution,
+  factor: number,
+  data: TrainingData,
+  options: RankOptions,
+) {
+  const candidates = wideningsOf(solution, factor)
+  return [candidates, await measureWidenings(solution, candidates, data, options)] as const
+}
+
+async function measuredInsertions(
+  solution: Solution,
+  kind: InsertionKind,
+  data: TrainingData,
+  options: RankOptions,
+) {
+  const candidates = insertionsOf(solution, kind)
+  return [candidates, await measureInsertions(solution, candidates, data, options)] as const
+}
+
+const largestFactor = 16

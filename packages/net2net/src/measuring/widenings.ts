@@ -1,0 +1,205 @@
+/** The groups of layers that can be widened, and what their new units would gain. */
+import type { TrainingData } from '../data/samples.ts'
+import { Net2NetError } from '../errors.ts'
+import {
+  applyPlan,
+  chooseSizes,
+  type GrowthPlan,
+  type GrowthStep,
+  groupWeights,
+  Projection,
+  planNewUnits,
+  planStep,
+  type Solution,
+} from '../growth/index.ts'
+import { type Axis, partsOf } from '../operators/contract/axis.ts'
+import { findDirections, parametersOf } from './directions.ts'
+import { gradientMeter, type SamplingOptions } from './gradients.ts'
+
+/** A group of layers that grows as one, and the step that grows it alone. */
+export interface Widening {
+  readonly variable: number
+  readonly from: number
+  readonly to: number
+  readonly layers: readonly string[]
+  /** The one by whose width the group is named in the step. */
+  readonly layer: string
+  readonly step: GrowthStep
+  readonly plan: GrowthPlan
+}
+
+/** What was measured of a widening. */
+export type Gains = { readonly gains: readonly number[] } | { readonly reason: string }
+
+/**
+ * Every group that can be widened by itself, in the order of the network.
+ *
+ * @param most New units at most.
+ */
+export function wideningsOf(
+  solution: Solution,
+  factor: number,
+  most = Number.POSITIVE_INFINITY,
+): readonly Widening[] {
+  const { groups, relations, axes } = solution
+  const variables = new Set(relations.layers.flatMap(({ axis }) => groups.freeVariables(axis)))
+  return [...variables].flatMap((variable): Widening[] => {
+    const from = axes.sizeOfVariable(variable) ?? groups.layersOf(variable)[0]?.width
+    if (typeof from !== 'number') return []
+    const wanted = Math.max(from + 1, Math.min(from + most, Math.round(from * factor)))
+    // Where every unit must be copied equally often, other sizes may be impossible.
+    const sizes = groups.balanced(variable) === undefined ? [wanted] : [wanted, 2 * from]
+    for (const to of sizes) {
+      const found = wideningTo(solution, variable, from, to)
+      if (found) return [found]
+    }
+    return []
+  })
+}
+
+/** The widening of one of the group's layers that grows this group and no other. */
+function wideningTo(
+  solution: Solution,
+  variable: number,
+  from: number,
+  to: number,
+): Widening | undefined {
+  const layers = solution.groups.layersOf(variable).map(({ name }) => name)
+  for (const layer of layers) {
+    try {
+      const [name, width] = widthOf(solution, { variable, layer }, to)
+      const step = { widen: { [name]: width } }
+      const sizes = chooseSizes(solution, step.widen)
+      if (sizes.size !== 1 || sizes.get(variable) !== to) continue
+      return { variable, from, to, layer, layers, step, plan: planStep(solution, step) }
+    } catch (error) {
+      if (!isReason(error)) throw error
+    }
+  }
+  return undefined
+}
+
+/** The width of the widening's layer where the group has another size. */
+export function widthOf(
+  solution: Solution,
+  { variable, layer: name }: Pick<Widening, 'variable' | 'layer'>,
+  to: number,
+): readonly [layer: string, width: number] {
+  const projection = new Projection(solution, [{ variable, id: 'units', to }])
+  const layer = solution.groups.layersOf(variable).find((each) => each.name === name)!
+  return [name, projection.sizeOf(projection.map(layer.axis, layer.width)!)]
+}
+
+/** Does an error say why a model cannot be grown so? */
+const isReason = (error: unknown): error is Net2NetError =>
+  error instanceof Net2NetError && (error.kind === 'refused' || error.kind === 'usage')
+
+/**
+ * The gains of new units, in the order of the widenings; a reason where they cannot be measured. As many groups as possible are measured at once.
+ *
+ * @throws as `gradientMeter`, but for what is refused
+ */
+export async function measureWidenings(
+  solution: Solution,
+  widenings: readonly Widening[],
+  data: TrainingData,
+  options: SamplingOptions,
+): Promise<readonly Gains[]> {
+  const found = new Map<Widening, Gains>()
+  const able = widenings.filter((widening) => {
+    const reason = whyNoNewUnits(solution, widening.variable, widening.to)
+    if (reason !== undefined) found.set(widening, { reason })
+    return reason === undefined
+  })
+  const measure = async (some: readonly Widening[]): Promise<void> => {
+    try {
+      const gains = await measureTogether(solution, some, data, options)
+      some.forEach((widening, i) => {
+        found.set(widening, gains[i]!)
+      })
+    } catch (error) {
+      if (!(error instanceof Net2NetError && error.kind === 'refused')) throw error
+      // What cannot be measured with one group may be possible with the others.
+      if (some.length === 1) found.set(some[0]!, { reason: reasonOf(error) })
+      else for (const one of some) await measure([one])
+    }
+  }
+  for (const some of apart(solution, able)) await measure(some)
+  return widenings.map((widening) => found.get(widening)!)
+}
+
+/** Why a group cannot get units with weights of their own; undefined if it can. */
+export function whyNoNewUnits(
+  solution: Solution,
+  variable: number,
+  to: number,
+): string | undefined {
+  try {
+    const plan = planNewUnits(solution, new Map([[variable, to]]), 0)
+    const [group] = groupWeights(plan)
+    const unit = group!.units.at(-1)!
+    if (unit.inWeights.length === 0) return 'its units have no weights that one could choose'
+    return unit.outWeights.length === 0 ? 'its units are read without weights' : undefined
+  } catch (error) {
+    if (!isReason(error)) throw error
+    return reasonOf(error)
+  }
+}
+
+export const reasonOf = ({ message }: Error): string => message.replace(/\.$/, '')
+
+async function measureTogether(
+  solution: Solution,
+  widenings: readonly Widening[],
+  data: TrainingData,
+  options: SamplingOptions,
+): Promise<readonly Gains[]> {
+  const sizes = new Map(widenings.map(({ variable, to }) => [variable, to]))
+  const plan = planNewUnits(solution, sizes, options.seed ?? 0)
+  const grown = applyPlan(solution.model, plan)
+  const meter = await gradientMeter(grown, data, parametersOf(groupWeights(plan)), options)
+  try {
+    const directions = await findDirections(grown, plan, meter, options.turns)
+    return directions.map(({ gains }) =>
+      gains.some((gain) => gain > 0)
+        ? { gains }
+        : { reason: 'no gradient of the loss reaches new units' },
+    )
+  } finally {
+    await meter.release()
+  }
+}
+
+/** Sets of widenings of which no two are factors of one axis: their units could not be told apart there. */
+export function apart<T extends Pick<Widening, 'variable'>>(
+  solution: Solution,
+  widenings: readonly T[],
+): readonly (readonly T[])[] {
+  const { relations, axes } = solution
+  const able = new Set(widenings.map(({ variable }) => variable))
+  const conflicts = new Map<number, Set<number>>()
+  const look = (axis: Axis): void => {
+    if (axis.kind === 'variable') return
+    const parts = partsOf(axis)
+    if (axis.kind === 'product') {
+      const leaves = parts.map((part) => axes.leaves(part).filter((leaf) => able.has(leaf)))
+      leaves.forEach((some, i) => {
+        for (const one of some)
+          for (const other of leaves.flatMap((others, j) => (i === j ? [] : others)))
+            conflicts.set(one, (conflicts.get(one) ?? new Set()).add(other))
+      })
+    }
+    for (const part of parts) look(part)
+  }
+  for (const reading of relations.readings.values())
+    for (const axis of reading.axes) look(axes.expand(axis))
+  const sets: T[][] = []
+  for (const widening of widenings) {
+    const isFree = (set: readonly T[]) =>
+      !set.some(({ variable }) => conflicts.get(widening.variable)?.has(variable))
+    const set = sets.find(isFree)
+    if (set) set.push(widening)
+    else sets.push([widening])
+  }
+  return sets
+}
