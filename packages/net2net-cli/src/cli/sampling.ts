@@ -1,4 +1,4 @@
-/** Data on which a model is measured before it grows: options that ranking and growing commands share. */
+/** Data on which a model is measured: options of commands that evaluate, rank, or grow by what they measure. */
 import { type Command, Option } from 'commander'
 import type { Model } from 'net2net'
 import { type ArrayDataset, isTable } from 'net2net/data'
@@ -37,9 +37,12 @@ export const samplingOptions = (command: Command): Command =>
     .addOption(new Option('--device <name>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
     .option('--threads <n>', 'threads of ONNX Runtime', parallel)
 
-/** The training part of the data, and the loss: what a model is measured on. */
+/** The data, and the loss: what a model is measured on. */
 export interface Sampling {
+  /** All data, or their training part. */
   readonly samples: ArrayDataset
+  /** The test part of data in two parts. */
+  readonly test?: ArrayDataset | undefined
   readonly loss: Loss | LossName
   /** What the loss is called. */
   readonly lossName: LossName
@@ -59,6 +62,6 @@ export async function samplingFor(
   if (!loss)
     throw usageError('The model does not tell which loss it was trained with: give it with --loss.')
   const chosen = lossAlong(loss, classAxis)
-  const { train } = await loadFor(model, spec, { loss, target, signal })
-  return { samples: train, loss: chosen, lossName: loss, session: { device, threads } }
+  const { train: samples, test } = await loadFor(model, spec, { loss, target, signal })
+  return { samples, test, loss: chosen, lossName: loss, session: { device, threads } }
 }

@@ -20,7 +20,11 @@ const widening = kind.options<WidenStep>(
   { widen: kind.recordOf('an object of widths by layer', kind.either('a width', number, text)) },
 )
 const deepening = kind.options<DeepenStep>(
-  { ...common, block: text },
+  {
+    ...common,
+    block: text,
+    kernelSize: kind.either('a size, or a list of sizes', number, kind.numbers),
+  },
   { deepen: kind.either('a layer, or a list of layers', text, kind.texts) },
 )
 
