@@ -10,6 +10,7 @@ import * as growing from '../src/growing/index.ts'
 import * as modelEntry from '../src/index.model.ts'
 import * as net2net from '../src/index.ts'
 import * as layers from '../src/layers/index.ts'
+import * as logs from '../src/logs/index.ts'
 import * as recipe from '../src/recipe/index.ts'
 import * as runtime from '../src/runtime/index.ts'
 import * as tensorEntry from '../src/tensor/index.ts'
@@ -144,7 +145,7 @@ const unknownOptions: readonly (readonly [name: string, args: readonly unknown[]
     [
       'trainGrowing',
       [model, [], { loss, optimizer: sgd, stages: [], patience: 1 }],
-      'options has no option "patience"; it has freeze, trainOnly, clipNorm, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, checkpoint, resume, loss, optimizer, stages.',
+      'options has no option "patience"; it has freeze, trainOnly, clipNorm, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, onValidation, checkpoint, resume, loss, optimizer, stages.',
     ],
     [
       'planStep',
@@ -426,6 +427,10 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     readCheckpoint: [text],
     writeCheckpoint: [text, options({ fingerprint: text, state })],
   },
+  'net2net/logs': {
+    stepLog: ['steps.csv', options()],
+    tensorBoardLog: [text, options()],
+  },
   'net2net/recipe': {
     formatRecipe: [{ steps: [] }, text],
     growByRecipe: [model, { steps: [] }, options()],
@@ -484,6 +489,7 @@ const publicEntries: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   'net2net/training': training,
   'net2net/growing': growing,
   'net2net/checkpoints': checkpoints,
+  'net2net/logs': logs,
   'net2net/recipe': recipe,
   'net2net/files': files,
   'net2net/bridges': bridges,

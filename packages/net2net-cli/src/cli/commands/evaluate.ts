@@ -1,12 +1,15 @@
 /** net2net evaluate: how good a model is on data. */
+import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { load } from 'net2net'
+import { refuseExisting, writeWhole } from 'net2net/files'
 import { nodeRuntime } from 'net2net/runtime'
 import { type Evaluation, evaluate as evaluateWith, metricNames } from 'net2net/training'
 import { usageError } from '../../errors.ts'
+import { evaluationHtml } from '../../report/report.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
 import { integer, list, seed } from '../options.ts'
-import { progress } from '../progress.ts'
+import { measuredText, progress } from '../progress.ts'
 import { type SamplingOptions, samplingFor, samplingOptions } from '../sampling.ts'
 import { table } from '../table.ts'
 
@@ -14,6 +17,8 @@ interface Options extends SamplingOptions {
   readonly metric?: readonly string[]
   readonly batchSize: number
   readonly seed: number
+  readonly report?: string
+  readonly force?: true
   readonly json?: true
 }
 
@@ -23,6 +28,8 @@ export const evaluate: CliCommand = {
       .option('--metric <names>', 'what to measure (default: what is usual); see below', list)
       .option('--batch-size <n>', 'samples per run at most', integer(1), 100)
       .option('--seed <n>', 'seed of the resamples that intervals are computed from', seed, 0)
+      .option('--report <file>', 'also write the metrics and tables as a page (.html)')
+      .option('--force', 'replace the report if it exists')
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',
@@ -43,11 +50,13 @@ are of 95%: Wilson's for accuracy and top-K, the normal one for the loss and mae
 async function run(io: Io, file: string, options: Options): Promise<void> {
   const { data: spec, json } = options
   if (spec === undefined) throw usageError('On what? Give the data with --data.')
+  const { report, force = false } = options
+  if (report !== undefined) await refuseExisting(report, force)
   const model = await load(file)
   const { lossName, loss, session, ...data } = await samplingFor(model, spec, options, io.signal)
   const samples = data.test ?? data.samples
   const view = progress(io)
-  const task = view.task('evaluating', samples.length)
+  const task = view.task('evaluating', samples.length, { unit: 'samples' })
   try {
     const result = await evaluateWith(model, samples, {
       runtime: nodeRuntime,
@@ -57,16 +66,48 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       seed: options.seed,
       signal: io.signal,
       session,
-      onProgress: (done) => task.update(done),
+      onProgress: (done, { loss: mean, accuracy }) =>
+        task.update(done, measuredText(mean, accuracy)),
     })
     const { accuracy: _, ...rest } = result
     const value = { model: file, data: spec, samples: samples.length, lossName, ...rest }
     task.stop()
     view.stop()
-    printResult(io, json, value, evaluationText(result, samples.length, lossName))
+    if (report !== undefined) await writeWhole(report, pageOf(value), { force })
+    const written = report === undefined ? '' : `\n\nReport: ${report}`
+    printResult(io, json, value, `${evaluationText(result, samples.length, lossName)}${written}`)
   } finally {
     view.stop()
   }
+}
+
+/** The evaluation as a page. */
+function pageOf({
+  model,
+  data,
+  samples,
+  lossName,
+  metrics = {},
+  perClass,
+  confusion,
+}: Omit<Evaluation, 'accuracy'> & {
+  readonly model: string
+  readonly data: string
+  readonly samples: number
+  readonly lossName: string
+}): string {
+  return evaluationHtml(
+    { metrics, perClass, confusion },
+    {
+      title: `Evaluation of ${basename(model)}`,
+      facts: [
+        ['Model', model],
+        ['Data', data],
+        ['Samples', String(samples)],
+        ['Loss', lossName],
+      ],
+    },
+  )
 }
 
 function evaluationText(

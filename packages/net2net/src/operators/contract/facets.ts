@@ -115,6 +115,8 @@ export interface IdentityContext {
   readonly weightDims: readonly number[]
   /** Its input position (`LayerFacet.weight`), where an operator takes it on either side. */
   readonly weightInput?: number
+  /** The size of the new layer's kernel, where it is not that of this one. */
+  readonly kernel?: readonly number[] | undefined
 }
 
 /**
@@ -221,8 +223,13 @@ export interface TrainingContext extends Emitter {
 export interface TrainingReplacement {
   /** The nodes that replace this one; they produce the node's own output names. */
   readonly nodes: readonly Node[]
-  /** Values that replace parameters after each step (running statistics): parameter → value. */
-  readonly updates?: ReadonlyMap<string, string>
+  /** Running averages that each step updates, by the name of the constant that holds them. */
+  readonly averages?: ReadonlyMap<string, RunningAverage>
+}
+/** What a running average moves towards, and how much of it stays: momentum·old + (1 − momentum)·batch. */
+export interface RunningAverage {
+  readonly batch: string
+  readonly momentum: number
 }
 
 /** Emits equivalent nodes; returns the names that take the place of the node's outputs. */
@@ -268,8 +275,8 @@ export interface FastKernelsContext extends Emitter {
 }
 
 /**
- * Emits the node on blocked images (`lowering/blocked-layout.ts`) and returns the values that hold
- * its outputs' blocks; undefined where it cannot, or where it would not pay.
+ * Emits the node on blocked images (`passes/cpu-layout/blocked-layout.ts`) and returns the values that hold its outputs: images
+ * that fit in blocks, all others as they are. Undefined where it cannot, or where it would not pay.
  */
 export type BlockedRule = (context: BlockedContext) => readonly string[] | undefined
 export interface BlockedContext extends InferContext {
@@ -284,6 +291,10 @@ export interface BlockedContext extends InferContext {
   blocks(i: number): string
   /** Input i in the order of the standard; converted if need be. */
   plain(i: number): string
+  /** Input i, which holds a number for each of so many channels, as a vector. */
+  vector(i: number, channels: number): string
+  /** The blocked convolution that gives input i, where nothing else reads that. */
+  convolution(i: number): BlockedConvolution | undefined
   emit(
     opType: string,
     inputs: readonly string[],
@@ -292,4 +303,10 @@ export interface BlockedContext extends InferContext {
     options?: { readonly blocked?: boolean; readonly outputs?: number },
   ): readonly string[]
   constantOf(tensor: LazyTensor): string
+}
+
+/** Inputs x, weight and maybe bias and what is added to the result, which an activation may follow. */
+export interface BlockedConvolution {
+  readonly inputs: readonly string[]
+  readonly attributes: Node['attributes']
 }

@@ -43,8 +43,10 @@ export interface EvaluateOptions {
   readonly intervals?: boolean | undefined
   /** With `metrics`: of the resamples for the intervals. Default 0. */
   readonly seed?: number | undefined
-  /** Told how many samples are done. */
-  readonly onProgress?: ((done: number) => void) | undefined
+  /** Told how many samples are done, and loss and accuracy over these. */
+  readonly onProgress?:
+    | ((done: number, soFar: Pick<Evaluation, 'loss' | 'accuracy'>) => void)
+    | undefined
 }
 
 export interface Evaluation extends Partial<MetricsReport> {
@@ -95,7 +97,10 @@ export async function evaluate(
       correct += Number(right?.data[0] ?? 0)
       predictions += count
       done += batch.target.dims[0] ?? 1
-      options.onProgress?.(done)
+      options.onProgress?.(done, {
+        loss: total / predictions,
+        ...(graph.counts ? { accuracy: correct / predictions } : {}),
+      })
     }
     if (predictions === 0) throw emptyData(what, again)
     const loss = total / predictions

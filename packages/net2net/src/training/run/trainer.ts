@@ -12,6 +12,7 @@ import { mustHaveClassesOf, withClasses } from '../../model/classes.ts'
 import type { Model } from '../../model/model.ts'
 import { withNewEntries } from '../../model/new-entries.ts'
 import { withColumns, withOutputMeaning } from '../../model/output-meaning.ts'
+import { withPreparation } from '../../model/preparation.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { permutation, randomStream } from '../../tensor/random.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
@@ -84,6 +85,7 @@ export class Training implements AsyncIterable<EpochResult> {
       mustHaveClassesOf(model, classes, trainingData)
       if (classes) this.#model = withClasses(model, classes)
       if (data.columns) this.#model = withColumns(this.#model, data.columns)
+      if (data.preparation) this.#model = withPreparation(this.#model, data.preparation)
     }
     this.#model = withOutputMeaning(this.#model, this.step.output, this.step.meaning)
     const { from } = inFloat32(model)
@@ -219,7 +221,7 @@ export class Training implements AsyncIterable<EpochResult> {
     }
 
     try {
-      for await (const batch of batchesOf(data, batchSize, order)) {
+      for await (const batch of batchesOf(data, batchSize, order, epoch)) {
         if (skip-- > 0) continue
         if (step >= untilStep) {
           await take()
@@ -246,6 +248,7 @@ export class Training implements AsyncIterable<EpochResult> {
             batch: done,
             batches,
             learningRate,
+            samples: batch.target.dims[0] ?? 1,
             seconds: seconds(),
           }),
         )
@@ -269,7 +272,10 @@ export class Training implements AsyncIterable<EpochResult> {
   #stepEvent(
     outcome: StepOutcome,
     totals: EpochTotals,
-    rest: Pick<StepEvent, 'epoch' | 'step' | 'batch' | 'batches' | 'learningRate' | 'seconds'>,
+    rest: Pick<
+      StepEvent,
+      'epoch' | 'step' | 'batch' | 'batches' | 'learningRate' | 'samples' | 'seconds'
+    >,
   ): StepEvent {
     const { loss, correct, predictions } = outcome
     return {
@@ -294,7 +300,7 @@ export class Training implements AsyncIterable<EpochResult> {
       (await evaluate(
         this.model,
         validation,
-        this.#evaluating(),
+        { ...this.#evaluating(), onProgress: this.#options.onValidation },
         validationData,
         isSampleSet(validation) || this.#passesLeft(this.#state) > 1 || this.#state.epoch > 0,
       ))
