@@ -120,6 +120,12 @@ const cases: Readonly<Record<string, Case>> = {
     output: 1,
     constants: { 1: float32([2, 1, 2, 2], [0, 0.5, -0.5, 0.2, 0.1, 0, 0.9, -0.7]) },
   },
+  DFT: {
+    inputs: [[2, UNITS, 4, 1], null, null],
+    axes: [1],
+    output: 1,
+    constants: { 1: int64([4], []), 2: int64([2], []) },
+  },
   Col2Im: {
     inputs: [[1, UNITS, 4], null, null],
     axes: [1],
