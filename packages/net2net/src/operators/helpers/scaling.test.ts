@@ -195,7 +195,9 @@ function nodeOf(opType: string, { inputs, attributes = {}, constants = {} }: Cas
 /** Operators on integers, which the cases cannot scale; `quantize.cases.ts` grows through them. */
 const ofIntegers = new Set(['DequantizeLinear'])
 
+/** Those of a runtime are grown through in `runtime-attention.cases.ts`. */
 const declared = operators
+  .filter(({ domain = '' }) => domain === '')
   .filter(({ name, scaling }) => typeof scaling === 'object' && !ofIntegers.has(name))
   .map(({ name }) => name)
 
