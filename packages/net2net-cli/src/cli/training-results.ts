@@ -52,23 +52,26 @@ export function resultsOf(
   }
 }
 
-/** Of more predictions than these, intervals and each class take too long to be computed unasked. */
+/** Of more predictions than these nothing is measured unasked, and of more than the second number nothing is resampled for intervals. */
 const mostPredictions = 100_000
+const mostResampled = 1000
 
-/** The trained model on the validation data: metrics with intervals, each class. Nothing where that would take long. */
+/** The trained model on the validation data: metrics, those that a formula gives with intervals, and each class. */
 export async function evaluated(
   io: Io,
   { loss, classAxis, device, threads, seed }: TrainOptions,
   model: Model,
   data: ArrayDataset,
 ): Promise<Evaluation | undefined> {
-  if (data.target.data.length > mostPredictions) return undefined
+  const predictions = data.target.data.length
+  if (predictions > mostPredictions) return undefined
   const view = progress(io)
   const task = view.task('evaluating', data.length, { unit: 'samples' })
   try {
     return await evaluate(model, data, {
       loss: lossAlong(loss, classAxis),
       metrics: 'usual',
+      intervals: predictions <= mostResampled || 'formula',
       runtime: nodeRuntime,
       session: { device, threads },
       seed,
@@ -84,9 +87,15 @@ export const stoppedText = ({ epoch, waited }: TrainingState): string =>
   `Stopped after epoch ${epoch}: epoch ${epoch - waited} was the best.`
 
 export const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
-  const what = plans.flatMap(({ units, inserted }) => [
+  const what = plans.flatMap(({ units, inserted, repeated, kernels, removed, adapters }) => [
     ...units.map(({ members, from, to }) => `${members.join(', ')} from ${from} to ${to}`),
     ...inserted.map(({ name, after }) => `${name} after ${after}`),
+    ...(repeated ?? []).map(({ blocks }) => `${blocks.join(', ')} once more`),
+    ...(kernels ?? []).map(
+      ({ layers }) => `kernel of ${layers.map(({ name }) => name).join(', ')}`,
+    ),
+    ...(removed ?? []).map(({ name }) => `${name} removed`),
+    ...(adapters ?? []).map(({ layers, rank }) => `adapter of ${layers.join(', ')}, rank ${rank}`),
   ])
   return `grown after step ${step}: ${what.join('; ')}`
 }
