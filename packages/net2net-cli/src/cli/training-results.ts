@@ -1,5 +1,5 @@
 /** What a training leaves besides its model: results.json, an evaluation, and lines of text. */
-import { countParameters, type Model } from 'net2net'
+import { countParameters, type Model, Net2NetError } from 'net2net'
 import type { ArrayDataset } from 'net2net/data'
 import type { GrowingEvent, GrowingTraining } from 'net2net/growing'
 import { nodeRuntime } from 'net2net/runtime'
@@ -78,6 +78,17 @@ export async function evaluated(
       signal: io.signal,
       onProgress: (done, soFar) => task.update(done, measuredText(soFar.loss, soFar.accuracy)),
     })
+  } catch (error) {
+    if (!(error instanceof Net2NetError)) throw error
+    // The training is done, and its model is written.
+    if (error.kind !== 'interrupted') view.line(`The model is not evaluated: ${error.message}`)
+    else
+      throw new Net2NetError(
+        'interrupted',
+        `${io.signal.reason.message} The training had ended and is saved; what is missing is the evaluation in its report.`,
+        { where: io.signal.reason.where },
+      )
+    return undefined
   } finally {
     view.stop()
   }
