@@ -1,8 +1,9 @@
 /** What a training leaves besides its model: results.json, an evaluation, and lines of text. */
 import { countParameters, type Model, Net2NetError } from 'net2net'
-import type { ArrayDataset } from 'net2net/data'
+import type { SampleSet } from 'net2net/data'
 import type { GrowingEvent, GrowingTraining } from 'net2net/growing'
 import { nodeRuntime } from 'net2net/runtime'
+import { elementCount } from 'net2net/tensor'
 import { type EpochResult, type Evaluation, evaluate, type TrainingState } from 'net2net/training'
 import type { Io } from './command.ts'
 import type { TrainOptions } from './commands/train-options.ts'
@@ -61,9 +62,10 @@ export async function evaluated(
   io: Io,
   { loss, classAxis, device, threads, seed }: TrainOptions,
   model: Model,
-  data: ArrayDataset,
+  data: SampleSet,
 ): Promise<Evaluation | undefined> {
-  const predictions = data.target.data.length
+  let predictions = data.length
+  for await (const { target } of data.batches(1, [0])) predictions *= elementCount(target.dims)
   if (predictions > mostPredictions) return undefined
   const view = progress(io)
   const task = view.task('evaluating', data.length, { unit: 'samples' })

@@ -61,11 +61,15 @@ export async function byGain(
   const ranked = await rankedGrowths(solution, data, middle, options)
   return [
     ...[middle, ...factors.filter((factor) => factor !== middle)].flatMap((factor) =>
-      ranked.flatMap((growth) => take((step) => isOf(growth, step, factor))),
+      ranked.flatMap((growth) => take((step) => isOf(growth, step, factor)).map(asMeasured)),
     ),
     ...others,
   ]
 }
+
+/** New units begin as they were when their gain was measured. */
+const asMeasured = (step: GrowthStep): GrowthStep =>
+  'widen' in step ? { ...step, init: 'gradmax' } : step
 
 /** Whether a candidate is the growth that was ranked, by this factor where it widens. */
 function isOf({ step: ranked, layers }: RankedGrowth, step: GrowthStep, factor: number): boolean {
