@@ -21,6 +21,8 @@ export interface ModelDataOptions {
 /** Losses whose targets are classes. */
 const ofClasses: readonly string[] = ['softmax-cross-entropy', 'focal'] satisfies LossName[]
 
+export const isOfClasses = (loss: string): boolean => ofClasses.includes(loss)
+
 /** A loss whose classes are along this axis. @throws usage for one that has no classes */
 export function lossAlong(name: LossName, axis: number | undefined): Loss | LossName {
   if (axis === undefined) return name
@@ -47,7 +49,7 @@ export function loadFor(
   return loadData(spec, {
     dims,
     signal,
-    targetKind: ofClasses.includes(loss) ? 'class' : 'value',
+    targetKind: isOfClasses(loss) ? 'class' : 'value',
     target,
     classes: classesOf(model),
     columns: columnsOf(model),

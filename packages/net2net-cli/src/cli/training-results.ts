@@ -1,7 +1,7 @@
 /** What a training leaves besides its model: results.json, an evaluation, and lines of text. */
 import { countParameters, type Model } from 'net2net'
 import type { ArrayDataset } from 'net2net/data'
-import type { GrowingEvent, GrowingTraining } from 'net2net/growing'
+import type { GrowingEvent, GrowingTraining, GrowthDecision } from 'net2net/growing'
 import { nodeRuntime } from 'net2net/runtime'
 import { type EpochResult, type Evaluation, evaluate, type TrainingState } from 'net2net/training'
 import type { Io } from './command.ts'
@@ -46,6 +46,7 @@ export function resultsOf(
         ...(history.length > 0 && keepsBest(options) ? { best: 'best.onnx' } : {}),
         ...(history.length > 0 && options.ema !== undefined ? { averaged: 'averaged.onnx' } : {}),
         ...(evaluation ? { evaluation } : {}),
+        ...(training.decisions.length > 0 ? { decisions: training.decisions } : {}),
       },
     ],
     directory,
@@ -82,6 +83,9 @@ export async function evaluated(
 
 export const stoppedText = ({ epoch, waited }: TrainingState): string =>
   `Stopped after epoch ${epoch}: epoch ${epoch - waited} was the best.`
+
+export const decisionText = ({ epoch, grow, reason }: GrowthDecision): string =>
+  `after epoch ${epoch}: ${grow ? 'it grows' : 'it does not grow'}: ${reason}`
 
 export const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
   const what = plans.flatMap(({ units, inserted }) => [

@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type ArrayDataset, isTable } from 'net2net/data'
+import type { Limits } from 'net2net/exploring'
 import type { Device } from 'net2net/runtime'
 import {
   accumulated,
@@ -24,6 +25,7 @@ import {
 } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { examples } from '../command.ts'
+import { limit } from '../costs.ts'
 import { lossAlong } from '../model-data.ts'
 import { integer, list, number, parallel, seed } from '../options.ts'
 import { scheduleForms, scheduleOf } from '../schedule.ts'
@@ -68,6 +70,9 @@ export interface TrainOptions {
   readonly log?: string
   readonly tensorboard?: string
   readonly recipe?: string
+  readonly grow?: 'auto'
+  readonly limit?: Limits
+  readonly growPatience?: number
   readonly resume?: true
   readonly output?: string
   readonly exportStep?: string
@@ -263,6 +268,22 @@ export const trainOptions = (command: Command): Command =>
     .option('--log <file>', 'also write a line for every step: .csv, .tsv or .jsonl')
     .option('--tensorboard <dir>', 'also write event files for TensorBoard into this folder')
     .option('--recipe <file>', 'when to grow on the way, and how: a training recipe')
+    .addOption(
+      new Option(
+        '--grow <when>',
+        'auto: where growth pays, when neither training nor validation loss falls any more',
+      ).choices(['auto']),
+    )
+    .option(
+      '--limit <cost=value>',
+      'with --grow: no network may cost more: parameters=2M, latency=5ms, size=10MB; may be repeated',
+      limit,
+    )
+    .option(
+      '--grow-patience <epochs>',
+      'with --grow: epochs without a better validation loss before it is decided (default: 2)',
+      integer(1),
+    )
     .option('--resume', 'go on from the last checkpoint in the output folder')
     .option('-o, --output <dir>', 'folder for the trained model, results and checkpoints')
     .option('--export-step <file>', 'write one training step as an ONNX file instead of training')
@@ -275,6 +296,7 @@ export const trainOptions = (command: Command): Command =>
         'train student.onnx --data mnist --learning-rate 0.001 --epochs 3 -o runs/student',
         'train student.onnx --data mnist --learning-rate 0.001 --epochs 5 -o runs/student --resume',
         'train model.onnx --data mnist --epochs 6 --recipe grow.yaml -o runs/growing',
+        'train small.onnx --data fashion-mnist --epochs 30 --grow auto --limit parameters=500k -o runs/life',
         'train model.onnx --data table.csv --loss mse --optimizer adam -o runs/table',
         'train model.onnx --data mnist --epochs 9 --schedule cosine --warm-up 100 --metric f1 --early-stopping 3 -o runs/best',
         'train model.onnx --export-step step.onnx --gradients',
@@ -384,6 +406,12 @@ export function refuseUnused({
     if (value !== undefined && exportStep !== undefined)
       throw usageError(`${name} is of a training, and --export-step trains nothing.`)
   if (gradients && exportStep === undefined) throw usageError('--gradients is for --export-step.')
+  for (const [name, value] of Object.entries({
+    '--limit': rest.limit,
+    '--grow-patience': rest.growPatience,
+  }))
+    if (value !== undefined && rest.grow === undefined)
+      throw usageError(`${name} is for --grow auto.`)
   if (rest.resume && rest.force)
     throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')
   if (rest.target !== undefined && !isTable(rest.data ?? ''))

@@ -25,6 +25,7 @@ import { type CliCommand, type Io, printResult } from '../command.ts'
 import { trainingData } from '../model-data.ts'
 import { measuredText, progress, type Task } from '../progress.ts'
 import {
+  decisionText,
   epochText,
   evaluated,
   growthText,
@@ -137,6 +138,9 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   const training = trainGrowing(model, taught(samples), {
     runtime: nodeRuntime,
     stages,
+    ...(options.grow === 'auto'
+      ? { auto: { limits: options.limit, patience: options.growPatience } }
+      : {}),
     ...choicesOf(options, samples),
     ...watching(options),
     optimizer,
@@ -190,9 +194,10 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       measuring?.stop()
       task = undefined
       measuring = undefined
+      if (event.kind === 'decision') view.line(decisionText(event.decision))
       if (event.kind === 'growth') {
         view.line(growthText(event))
-        await recordGrowth(output, stages, event)
+        await recordGrowth(output, training.stages, event)
       }
       if (event.kind !== 'epoch') continue
       view.line(epochText(event.result, epochs))
@@ -270,7 +275,11 @@ function watching(options: Options) {
 function laterOptions(options: Options): readonly unknown[] {
   const { clipNorm, labelSmoothing, decayOnly, rate, metric, earlyStopping } = options
   const { classWeights, ignoreLabel, distill, distillWeight, temperature } = options
+  const { grow, limit, growPatience } = options
   const later = {
+    grow,
+    limit,
+    growPatience,
     clipNorm,
     labelSmoothing,
     decayOnly,
@@ -291,16 +300,26 @@ async function readRecipe(file: string): Promise<readonly GrowthStage[]> {
   return parseTrainingRecipe(new TextDecoder().decode(await readWhole(file)), file)
 }
 
-/** A network that grew on the way goes into the checkpoint. */
-const savedPosition = ({ model, stage }: GrowthPosition) =>
-  stage === 0
-    ? {}
-    : { extra: { stage }, attachments: new Map([['model.onnx', encodeModel(model)]]) }
+/** A network that grew on the way goes into the checkpoint, and what was decided. */
+const savedPosition = ({ model, stage, stages, decisions }: GrowthPosition) => ({
+  ...(stage === 0 && !decisions ? {} : { extra: { stage, stages, decisions } satisfies Extra }),
+  ...(stage === 0 ? {} : { attachments: new Map([['model.onnx', encodeModel(model)]]) }),
+})
+
+type Extra = Omit<GrowthPosition, 'model' | 'stages' | 'decisions'> & {
+  readonly stages: GrowthPosition['stages']
+  readonly decisions: GrowthPosition['decisions']
+}
 
 function positionOf({ extra, attachments }: Checkpoint, model: Model): GrowthPosition {
-  const { stage = 0 } = (extra ?? {}) as { readonly stage?: number }
+  const { stage = 0, stages, decisions } = (extra ?? {}) as Partial<Extra>
   const grown = attachments?.get('model.onnx')
-  return { stage, model: grown ? decodeModel(grown) : model }
+  return {
+    stage,
+    model: grown ? decodeModel(grown) : model,
+    ...(stages ? { stages } : {}),
+    ...(decisions ? { decisions } : {}),
+  }
 }
 
 /** The recipe as it has come so far, every option, seed and plan of the growths written down: it grows the same network again. */
@@ -311,6 +330,8 @@ async function recordGrowth(
 ): Promise<void> {
   const file = join(output, 'recipe.resolved.yaml')
   const before = stage > 1 && existsSync(file) ? await readRecipe(file) : stages
-  const now = before.map((each, i) => (i === stage - 1 ? { ...each, steps } : each))
+  // What is decided on the way comes before the stages that are still to come.
+  const known = [...before.slice(0, stage - 1), ...stages.slice(stage - 1)]
+  const now = known.map((each, i) => (i === stage - 1 ? { ...each, steps } : each))
   await writeWhole(file, formatTrainingRecipe(now), { force: true })
 }
