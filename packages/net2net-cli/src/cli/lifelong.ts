@@ -38,29 +38,37 @@ export interface LifelongData {
   readonly samples: ArrayDataset
 }
 
+export interface LifelongOptions extends TrainingDataOptions {
+  readonly replay?: Replay | undefined
+  /** Whether data with new classes extend the model; those of a replay always do. */
+  readonly extends?: boolean
+}
+
 /** @throws as loading; usage or refused where new classes cannot be added */
 export async function lifelongData(
   model: Model,
   spec: string,
-  { spec: oldSpec, share }: Replay,
-  options: TrainingDataOptions,
+  { replay, extends: mayExtend = false, ...options }: LifelongOptions,
 ): Promise<LifelongData> {
-  const { model: extended, ...more } = await withNewClasses(model, [oldSpec, spec], options)
+  const specs = replay ? [replay.spec, spec] : [spec]
+  const { model: extended, ...more } =
+    replay || mayExtend ? await withNewClasses(model, specs, options) : { model, newClasses: [] }
   const fresh = await trainingData(extended, spec, options)
-  const old = await trainingData(extended, oldSpec, options)
+  const common = { model: extended, ...more, samples: fresh.train }
+  if (!replay)
+    return { ...common, train: fresh.train, validation: fresh.validation, old: undefined }
+  const old = await trainingData(extended, replay.spec, options)
   const held = [fresh.validation, old.validation].filter((set) => set !== undefined)
   return {
-    model: extended,
-    ...more,
-    train: replayed(fresh.train, old.train, share),
+    ...common,
+    train: replayed(fresh.train, old.train, replay.share),
     validation: held.length > 0 ? joined(held) : undefined,
     old: old.validation,
-    samples: fresh.train,
   }
 }
 
 /** The model with an output for every class of the data; those that it knew keep their places. */
-export async function withNewClasses(
+async function withNewClasses(
   model: Model,
   specs: readonly string[],
   options: TrainingDataOptions,

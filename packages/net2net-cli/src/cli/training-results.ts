@@ -1,11 +1,12 @@
 /** What a training leaves besides its model: results.json, an evaluation, and lines of text. */
 import { countParameters, type Model } from 'net2net'
-import type { ArrayDataset } from 'net2net/data'
+import type { SampleSet } from 'net2net/data'
 import type { GrowingEvent, GrowingTraining, GrowthDecision } from 'net2net/growing'
 import { nodeRuntime } from 'net2net/runtime'
 import { type EpochResult, type Evaluation, evaluate, type TrainingState } from 'net2net/training'
 import type { Io } from './command.ts'
 import type { TrainOptions } from './commands/train-options.ts'
+import type { ForgettingRecord } from './lifelong.ts'
 import { heldBack, lossAlong } from './model-data.ts'
 import { measuredText, progress } from './progress.ts'
 
@@ -25,7 +26,12 @@ export function resultsOf(
   {
     directory,
     evaluation,
-  }: { readonly directory: string; readonly evaluation?: Evaluation | undefined },
+    forgetting,
+  }: {
+    readonly directory: string
+    readonly evaluation?: Evaluation | undefined
+    readonly forgetting?: ForgettingRecord | undefined
+  },
 ) {
   const { history, step } = training.state
   const { epochs, seed: value } = options
@@ -46,6 +52,7 @@ export function resultsOf(
         ...(history.length > 0 && keepsBest(options) ? { best: 'best.onnx' } : {}),
         ...(history.length > 0 && options.ema !== undefined ? { averaged: 'averaged.onnx' } : {}),
         ...(evaluation ? { evaluation } : {}),
+        ...(forgetting ? { forgetting } : {}),
         ...(training.decisions.length > 0 ? { decisions: training.decisions } : {}),
       },
     ],
@@ -61,9 +68,9 @@ export async function evaluated(
   io: Io,
   { loss, classAxis, device, threads, seed }: TrainOptions,
   model: Model,
-  data: ArrayDataset,
+  data: SampleSet,
 ): Promise<Evaluation | undefined> {
-  if (data.target.data.length > mostPredictions) return undefined
+  if ((data.target?.data?.length ?? data.length) > mostPredictions) return undefined
   const view = progress(io)
   const task = view.task('evaluating', data.length, { unit: 'samples' })
   try {
@@ -80,6 +87,22 @@ export async function evaluated(
     view.stop()
   }
 }
+
+/** The same without intervals, however many there are: what is compared before and after a training. */
+export const plainlyEvaluated = (
+  io: Io,
+  { loss, classAxis, device, threads }: TrainOptions,
+  model: Model,
+  data: SampleSet,
+): Promise<Evaluation> =>
+  evaluate(model, data, {
+    loss: lossAlong(loss, classAxis),
+    metrics: 'usual',
+    intervals: false,
+    runtime: nodeRuntime,
+    session: { device, threads },
+    signal: io.signal,
+  })
 
 export const stoppedText = ({ epoch, waited }: TrainingState): string =>
   `Stopped after epoch ${epoch}: epoch ${epoch - waited} was the best.`

@@ -71,6 +71,7 @@ export interface TrainOptions {
   readonly tensorboard?: string
   readonly recipe?: string
   readonly grow?: 'auto'
+  readonly replay?: string
   readonly limit?: Limits
   readonly growPatience?: number
   readonly resume?: true
@@ -174,10 +175,10 @@ export function choicesOf(options: TrainOptions, samples?: ArrayDataset) {
 
 export const trainOptions = (command: Command): Command =>
   command
-    .argument('<model>', 'an ONNX file')
+    .argument('<model>', 'an ONNX file, or the folder of a training that is gone on from')
     .option(
       '--data <what>',
-      'mnist, fashion-mnist, an .npz, .csv or .tsv file, a folder of IDX files or pictures (see below)',
+      'mnist, fashion-mnist, an .npz, .csv or .tsv file, a folder of IDX files or pictures (see below); several, one after the other: a.csv,b.csv',
     )
     .option('--target <column>', 'column of the target, for tables (default: the last)')
     .option(
@@ -267,6 +268,10 @@ export const trainOptions = (command: Command): Command =>
     .option('--checkpoint-every <n>', 'steps between checkpoints within an epoch', integer(1), 500)
     .option('--log <file>', 'also write a line for every step: .csv, .tsv or .jsonl')
     .option('--tensorboard <dir>', 'also write event files for TensorBoard into this folder')
+    .option(
+      '--replay <data:share>',
+      'earlier data, and their share of each batch: old.csv:20%; new classes are added to the output',
+    )
     .option('--recipe <file>', 'when to grow on the way, and how: a training recipe')
     .addOption(
       new Option(
