@@ -1,6 +1,6 @@
 /** A model that learns from new data and keeps what it knew: earlier data among the new, new classes, what was forgotten. */
 import { type GrownModel, grow, inspect, type Model } from 'net2net'
-import { type ArrayDataset, joined, replayed, type SampleSet } from 'net2net/data'
+import { joined, replayed, type SampleSet } from 'net2net/data'
 import { classesOf, withClasses } from 'net2net/model'
 import type { Evaluation } from 'net2net/training'
 import { usageError } from '../errors.ts'
@@ -35,7 +35,7 @@ export interface LifelongData {
   /** Held-out samples of the earlier data. */
   readonly old: SampleSet | undefined
   /** How many samples of the new data there are, for records. */
-  readonly samples: ArrayDataset
+  readonly samples: SampleSet
 }
 
 export interface LifelongOptions extends TrainingDataOptions {
@@ -86,7 +86,7 @@ async function withNewClasses(
     if (own) for (const name of own) if (!names.includes(name)) names.push(name)
     if (!own)
       for (const { target } of [train, test].filter((set) => set !== undefined))
-        for (const label of target.data) count = Math.max(count, Number(label) + 1)
+        for (const label of target?.data ?? []) count = Math.max(count, Number(label) + 1)
   }
   // Names of outputs that nobody has named are their numbers.
   while (names.length > 0 && names.length < count) names.push(String(names.length))

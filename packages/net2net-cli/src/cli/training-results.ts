@@ -3,6 +3,7 @@ import { countParameters, type Model } from 'net2net'
 import type { SampleSet } from 'net2net/data'
 import type { GrowingEvent, GrowingTraining, GrowthDecision } from 'net2net/growing'
 import { nodeRuntime } from 'net2net/runtime'
+import { elementCount } from 'net2net/tensor'
 import { type EpochResult, type Evaluation, evaluate, type TrainingState } from 'net2net/training'
 import type { Io } from './command.ts'
 import type { TrainOptions } from './commands/train-options.ts'
@@ -70,7 +71,8 @@ export async function evaluated(
   model: Model,
   data: SampleSet,
 ): Promise<Evaluation | undefined> {
-  if ((data.target?.data?.length ?? data.length) > mostPredictions) return undefined
+  for await (const { target } of data.batches(1, [0]))
+    if (elementCount(target.dims) * data.length > mostPredictions) return undefined
   const view = progress(io)
   const task = view.task('evaluating', data.length, { unit: 'samples' })
   try {

@@ -1,7 +1,7 @@
 /** Samples of earlier data among new ones, so that a network does not forget while it learns. */
 import { usageError } from '../errors.ts'
 import { permutation, randomStream } from '../tensor/random.ts'
-import { allocate, elementCount, type NumericDType, Tensor } from '../tensor/tensor.ts'
+import { allocate, elementCount, float32, type NumericDType, Tensor } from '../tensor/tensor.ts'
 import type { Batch, SampleSet } from './samples.ts'
 
 /**
@@ -9,8 +9,8 @@ import type { Batch, SampleSet } from './samples.ts'
  * (experience replay, Robins 1995; Rolnick et al., arXiv:1811.11682).
  *
  * A trainer asks for samples by their numbers in random order. Which place in an epoch takes an old sample is fixed, and the
- * samples that come are drawn by the last of the asked numbers, which tells epochs apart: so the rest of an epoch is the same
- * when it is asked for alone, as a training does that goes on from a checkpoint.
+ * samples that come are drawn by the epoch and the last of the asked numbers: so the rest of an epoch is the same when it is
+ * asked for alone, as a training does that goes on from a checkpoint.
  *
  * @param share of old samples, above 0 and below 1
  * @throws usage for another share, or where one of the sets is empty
@@ -26,11 +26,12 @@ export function replayed(fresh: SampleSet, old: SampleSet, share: number): Sampl
   while (length - 1 - oldBefore(length - 1) >= fresh.length) length--
   return {
     ...describing(fresh),
+    ...weighted([fresh, old]),
     length,
-    async *batches(size, order) {
+    async *batches(size, order, epoch = 0) {
       const count = order?.length ?? length
-      const epoch = order?.[count - 1] ?? 0
-      const random = (what: string) => randomStream(epoch, 'replay', what)
+      const last = order?.[count - 1] ?? 0
+      const random = (what: string) => randomStream(epoch, 'replay', last, what)
       const freshOrder = order ? permutation(fresh.length, random('new')) : undefined
       const oldOrder = permutation(old.length, random('old'))
       const first = length - count
@@ -48,10 +49,13 @@ export function replayed(fresh: SampleSet, old: SampleSet, share: number): Sampl
             rows.fresh.push(freshOrder?.[at] ?? at)
           }
         }
-        yield await together([
-          [fresh, rows.fresh],
-          [old, rows.old],
-        ])
+        yield await together(
+          [
+            [fresh, rows.fresh],
+            [old, rows.old],
+          ],
+          epoch,
+        )
       }
     },
   }
@@ -69,8 +73,9 @@ export function joined(sets: readonly SampleSet[]): SampleSet {
   }
   return {
     ...describing(first),
+    ...weighted(sets),
     length,
-    async *batches(size, order) {
+    async *batches(size, order, epoch = 0) {
       const count = order?.length ?? length
       for (let done = 0; done < count; done += size) {
         const rows = sets.map((): number[] => [])
@@ -79,14 +84,18 @@ export function joined(sets: readonly SampleSet[]): SampleSet {
           const set = starts.findLastIndex((start) => start <= row)
           rows[set]!.push(row - starts[set]!)
         }
-        yield await together(sets.map((set, i) => [set, rows[i]!]))
+        yield await together(
+          sets.map((set, i) => [set, rows[i]!]),
+          epoch,
+        )
       }
     },
   }
 }
 
 /** What a set says of its samples; that they are of one kind is the caller's business. */
-const describing = ({ classes, columns, target }: SampleSet) => ({
+const describing = ({ classes, columns, preparation, target }: SampleSet) => ({
+  ...(preparation ? { preparation } : {}),
   ...(classes ? { classes } : {}),
   ...(columns ? { columns } : {}),
   ...(target
@@ -94,20 +103,27 @@ const describing = ({ classes, columns, target }: SampleSet) => ({
     : {}),
 })
 
+const weighted = (sets: readonly SampleSet[]): Pick<SampleSet, 'weights'> => {
+  const weights = sets.find((set) => set.weights)?.weights
+  return weights ? { weights } : {}
+}
+
 /** One batch of the rows of several sets, in their order. */
 async function together(
   parts: readonly (readonly [SampleSet, readonly number[]])[],
+  epoch: number,
 ): Promise<Batch> {
   const batches: Batch[] = []
   for (const [set, rows] of parts)
     if (rows.length > 0)
       // Buffers may be used again for the next batch.
-      for await (const { inputs, target } of set.batches(rows.length, rows))
+      for await (const { inputs, target, weights } of set.batches(rows.length, rows, epoch))
         batches.push({
           inputs: Object.fromEntries(
             Object.entries(inputs).map(([name, tensor]) => [name, joinedTensors([tensor])]),
           ),
           target: joinedTensors([target]),
+          ...(weights ? { weights: joinedTensors([weights]) } : {}),
         })
   const [first] = batches
   if (!first) throw usageError('A batch has no samples.')
@@ -125,7 +141,19 @@ async function together(
       ]),
     ),
     target: joinedTensors(batches.map(({ target }) => target)),
+    ...weightsOf(batches),
   }
+}
+
+/** Samples of sets without weights count once. */
+function weightsOf(batches: readonly Batch[]): Pick<Batch, 'weights'> {
+  const weighted = batches.find(({ weights }) => weights)?.weights
+  if (!weighted) return {}
+  const ones = ({ target }: Batch) => {
+    const dims = [target.dims[0]!, ...weighted.dims.slice(1)]
+    return float32(dims, new Float32Array(elementCount(dims)).fill(1))
+  }
+  return { weights: joinedTensors(batches.map((batch) => batch.weights ?? ones(batch))) }
 }
 
 /** Along the first axis. @throws usage where types or shapes differ */

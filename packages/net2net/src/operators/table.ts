@@ -13,6 +13,7 @@ import { col2Im } from './rules/col2im.ts'
 import { comparisons } from './rules/comparisons.ts'
 import { concatenation } from './rules/concat.ts'
 import { constants } from './rules/constant.ts'
+import { controlFlow } from './rules/control-flow.ts'
 import { conv } from './rules/conv.ts'
 import { convTranspose } from './rules/conv-transpose.ts'
 import { depthSpace } from './rules/depth-space.ts'
@@ -123,6 +124,7 @@ const families: readonly (readonly Operator[])[] = [
   orderings,
   recurrent,
   quantizations,
+  controlFlow,
   withoutRules,
 ]
 

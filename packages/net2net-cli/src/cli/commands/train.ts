@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { decodeModel, encodeModel, load, type Model, Net2NetError, save } from 'net2net'
 import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
-import type { SampleSet } from 'net2net/data'
+import { augmented, type SampleSet } from 'net2net/data'
 import { readWhole, writeWhole } from 'net2net/files'
 import {
   type GrowingEvent,
@@ -29,6 +29,7 @@ import {
   lifelongData,
   replayOf,
 } from '../lifelong.ts'
+import { dataOptionsOf } from '../model-data.ts'
 import { measuredText, progress, type Task } from '../progress.ts'
 import {
   decisionText,
@@ -180,8 +181,10 @@ async function trainOn(
     cleared = true
     return checkpoints.save(state, savedPosition(position))
   }
+  const { augment, seed: augmentSeed } = options
+  const seen = augment ? augmented(train, { ...augment, seed: augmentSeed }) : train
   const logs = logsOf(options, from)
-  const training = trainGrowing(model, taught(train), {
+  const training = trainGrowing(model, taught(seen), {
     runtime: nodeRuntime,
     stages,
     ...(options.grow === 'auto'
@@ -362,6 +365,8 @@ function laterOptions(options: Options): readonly unknown[] {
     distill,
     distillWeight,
     temperature,
+    ...dataOptionsOf(options),
+    augment: options.augment,
   }
   const given = Object.entries(later).filter(([, value]) => value !== undefined)
   return given.length === 0 ? [] : [Object.fromEntries(given)]

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { expectEqualFunctions } from '../../../testing/expect-equal-functions.ts'
-import { lora, mergeAdapters } from '../../index.ts'
+import { compare, lora, mergeAdapters } from '../../index.ts'
 import { adaptersOf } from '../../model/adapters.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
@@ -77,6 +77,10 @@ describe('low-rank adapters', () => {
         .sort(),
     )
     expect(await outputOf(adapted)).toEqual(await outputOf(model))
+    // Whichever of the factors is the larger one.
+    expect(await compare(model, adapted)).toMatchObject({ equal: true })
+    const trainedOnce = (await trained(adapted)).model
+    expect(await compare(model, trainedOnce)).toMatchObject({ equal: false })
   })
 
   test('are trained alone: first B, as the gradient of the weight says', async () => {
