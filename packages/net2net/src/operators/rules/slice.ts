@@ -119,7 +119,9 @@ function sliceAxis(context: AxesContext, axis: Axis, bounds: Bounds, dim: Dim, s
 function endsAtSize(context: AxesContext, { entry, start, step }: Bounds): boolean {
   if (context.opset < 10 || step !== 1) return false
   const [first, end] = [1, 2].map((i) => context.elements(i)?.[entry])
-  return typeof end === 'string' && (typeof first === 'string' || (start !== undefined && start >= 0))
+  return (
+    typeof end === 'string' && (typeof first === 'string' || (start !== undefined && start >= 0))
+  )
 }
 
 /** Ties the written bounds to the sizes of the parts that they delimit. */
