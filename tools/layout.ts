@@ -47,6 +47,7 @@ export const applicationPart: Part = {
     ['mnist'],
     ['sweep/trial'],
     ['sweep/file', 'sweep/schedule', 'sweep/analysis', 'report', 'exploration'],
+    ['exploration/report'],
     ['server', 'sweep/queue', 'sweep/report'],
     ['cli'],
   ],

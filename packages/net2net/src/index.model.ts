@@ -6,6 +6,7 @@ import * as classes from './model/classes.ts'
 import * as models from './model/model.ts'
 import * as names from './model/names.ts'
 import * as meanings from './model/output-meaning.ts'
+import * as preparations from './model/preparation.ts'
 import { constantsOf as findConstants } from './operators/constants-of.ts'
 import type { ValueInfo } from './operators/contract/infer.ts'
 import { movesElements } from './operators/helpers/scaling.ts'
@@ -28,6 +29,16 @@ export type {
   ValueType,
 } from './model/model.ts'
 export type { Activation, OutputMeaning } from './model/output-meaning.ts'
+export type {
+  CategoryEncoding,
+  Feature,
+  PictureFit,
+  PicturePreparation,
+  Preparation,
+  TablePreparation,
+  TextPreparation,
+  TextUnit,
+} from './model/preparation.ts'
 export type { ValueInfo }
 
 type Model = models.Model
@@ -95,6 +106,11 @@ export const outputMeanings = kind.checked('outputMeanings', meanings.outputMean
 
 /** The names of the columns of the table that the model was trained on, where its file has them. */
 export const columnsOf = kind.checked('columnsOf', meanings.columnsOf, { model: kind.model })
+
+/** How the data that the model was trained on became its inputs, where its file says so. See model/preparation.ts. */
+export const preparationOf = kind.checked('preparationOf', preparations.preparationOf, {
+  model: kind.model,
+})
 
 /**
  * Type, shape and constant value of every value of the main graph, as far as they follow from the model.

@@ -1,7 +1,15 @@
 /** The data that a model is trained or evaluated on. */
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Model } from 'net2net'
-import { type ArrayDataset, type LoadedData, loadData, split } from 'net2net/data'
-import { classesOf, columnsOf, requiredInputs } from 'net2net/model'
+import {
+  isTable,
+  type LoadedData,
+  type LoadOptions,
+  loadData,
+  type SampleSet,
+  split,
+} from 'net2net/data'
+import { columnsOf, preparationOf } from 'net2net/model'
 import {
   focal,
   klDivergence,
@@ -10,12 +18,99 @@ import {
   softmaxCrossEntropy,
 } from 'net2net/training'
 import { usageError } from '../errors.ts'
+import { integer, list, number } from './options.ts'
 
-export interface ModelDataOptions {
+/** What the command line says of data, as `loadData` takes it. */
+export type DataOptions = Pick<
+  LoadOptions,
+  | 'target'
+  | 'columns'
+  | 'categories'
+  | 'encoding'
+  | 'missing'
+  | 'standardize'
+  | 'text'
+  | 'tokens'
+  | 'length'
+  | 'stride'
+  | 'fit'
+  | 'normalize'
+>
+
+export interface ModelDataOptions extends DataOptions {
   /** The name of the loss: whether targets are classes. */
   readonly loss: string
-  readonly target?: string | undefined
   readonly signal: AbortSignal
+}
+
+/** Adds the options that say how data become numbers, for models that are trained on them. */
+export const dataOptions = (command: Command): Command =>
+  command
+    .option(
+      '--columns <names>',
+      'columns of a table that are features (default: all but the target)',
+      list,
+    )
+    .option('--categories <names>', 'columns of a table whose values are categories', list)
+    .addOption(
+      new Option(
+        '--encoding <name>',
+        "of categories (default: what fits the model's input)",
+      ).choices(['one-hot', 'ids']),
+    )
+    .addOption(missingOption())
+    .option('--standardize', 'numbers of a table minus their mean, divided by their deviation')
+    .addOption(
+      new Option('--text <units>', 'read a text, or a column of texts, as ids of these').choices([
+        'bytes',
+        'characters',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--tokens <type>',
+        'numbers of a .bin file of token ids (default: uint16)',
+      ).choices(['uint16', 'uint32', 'int32', 'int64']),
+    )
+    .option(
+      '--length <units>',
+      'length of the sequences, where the model takes any (of texts and tokens)',
+      integer(1),
+    )
+    .addOption(
+      new Option(
+        '--fit <how>',
+        'pictures of another shape: stretch (the default), crop or pad them',
+      ).choices(['stretch', 'crop', 'pad']),
+    )
+    .option(
+      '--normalize <by>',
+      'pictures, by data (their own mean and deviation), imagenet, or MEAN/DEVIATION, lists of values from 0 to 1',
+      normalization,
+    )
+    .option('--stride <units>', 'from one sequence to the next (default: their length)', integer(1))
+
+/** `data`, `imagenet`, or `0.5,0.5,0.5/0.25,0.25,0.25`. */
+function normalization(text: string): DataOptions['normalize'] {
+  if (text === 'data' || text === 'imagenet') return text
+  const [mean, deviation, ...more] = text.split('/').map((part) => list(part).map(number()))
+  if (mean?.length && deviation?.length && more.length === 0) return { mean, deviation }
+  throw new InvalidArgumentError('It must be data, imagenet, or MEAN/DEVIATION.')
+}
+
+/** What becomes of cells without a value. */
+export const missingOption = (): Option =>
+  new Option(
+    '--missing <how>',
+    'samples that lack a value: refuse, fill (with the mean, or the most frequent category), or drop',
+  ).choices(['refuse', 'fill', 'drop'])
+
+/** The options of data among those of a command. */
+export function dataOptionsOf(options: DataOptions): DataOptions {
+  const { target, columns, categories, encoding, missing, standardize } = options
+  const { text, tokens, length, stride, fit, normalize } = options
+  const ofTables = { target, columns, categories, encoding, missing, standardize }
+  return { ...ofTables, text, tokens, length, stride, fit, normalize }
 }
 
 /** Losses whose targets are classes. */
@@ -35,24 +130,56 @@ export function lossAlong(name: LossName, axis: number | undefined): Loss | Loss
   )
 }
 
-/** Loads data in the shape of the model's input, with the classes and columns that it knows. */
+/** Loads data in the shape of the model's inputs, with the classes, columns and preparation that it knows. */
 export function loadFor(
   model: Model,
   spec: string,
-  { loss, target, signal }: ModelDataOptions,
+  { loss, signal, ...given }: ModelDataOptions,
 ): Promise<LoadedData> {
-  const [input] = requiredInputs(model.graph)
-  const shape = input?.type.kind === 'tensor' ? (input.type.shape ?? []) : []
-  const dims = shape.slice(1).filter((dim) => typeof dim === 'number')
+  const options = dataOptionsOf(given)
+  mustBeTableOptions(spec, options)
+  mustBeAsKnown(model, options)
   return loadData(spec, {
-    dims,
+    ...options,
+    model,
     signal,
     targetKind: ofClasses.includes(loss) ? 'class' : 'value',
-    target,
-    classes: classesOf(model),
-    columns: columnsOf(model),
   })
 }
+
+const flags = {
+  target: '--target',
+  columns: '--columns',
+  categories: '--categories',
+  encoding: '--encoding',
+  missing: '--missing',
+  standardize: '--standardize',
+} as const satisfies Partial<Record<keyof DataOptions, string>>
+
+/** @throws usage for an option of tables where the data are none */
+export function mustBeTableOptions(spec: string, options: DataOptions): void {
+  for (const [name, flag] of Object.entries(flags))
+    if (options[name as keyof typeof flags] !== undefined && !isTable(spec))
+      throw usageError(`${flag} is for .csv files and other tables.`)
+}
+
+/** @throws usage for what a model that was trained already does in a way of its own */
+function mustBeAsKnown(model: Model, options: DataOptions): void {
+  const { target: _, missing, ...tables } = flags
+  const decided = { ...tables, fit: '--fit', normalize: '--normalize', text: '--text' } as const
+  const known = preparationOf(model)
+  if (!known && !columnsOf(model)) return
+  const [, flag] =
+    Object.entries({ ...decided, ...(known ? { missing } : {}) }).find(([name]) =>
+      isGiven(options[name as keyof typeof decided]),
+    ) ?? []
+  if (flag !== undefined)
+    throw usageError(
+      `${flag} cannot be changed: the model was trained on data that were made ready in a way that it remembers.`,
+    )
+}
+
+const isGiven = (value: unknown) => value !== undefined && value !== 'drop'
 
 export interface TrainingDataOptions extends ModelDataOptions {
   /** Share of the data that is held back; undefined where nothing was asked for. */
@@ -70,7 +197,7 @@ export async function trainingData(
   model: Model,
   spec: string,
   { validation: share, seed, onNote, ...options }: TrainingDataOptions,
-): Promise<{ readonly train: ArrayDataset; readonly validation?: ArrayDataset }> {
+): Promise<{ readonly train: SampleSet; readonly validation?: SampleSet }> {
   const loaded = await loadFor(model, spec, options)
   if (loaded.test) {
     if (share !== undefined)

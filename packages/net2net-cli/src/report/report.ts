@@ -10,9 +10,10 @@ import {
   teacherName,
 } from '../runs/run-record.ts'
 import { architectures } from './architecture.ts'
-import { type Chart, epochChart, grows, legendMark, stepChart } from './charts.ts'
+import { epochChart, grows, legendMark, stepChart } from './charts.ts'
 import { evaluationTables } from './evaluation.ts'
 import { escapeHtml, page } from './html.ts'
+import { figure, section } from './parts.ts'
 import { answer, isExperiment, question } from './sentences.ts'
 import { costTable, lossTable } from './tables.ts'
 
@@ -101,21 +102,6 @@ export const evaluationHtml = (
       section('How it was measured', '', listOf(about)),
     ].join('\n'),
   )
-
-function section(title: string, note: string, content: string): string {
-  const remark = note === '' ? '' : `<p class="note">${escapeHtml(note)}</p>`
-  return `<section><h2>${escapeHtml(title)}</h2>${remark}${content}</section>`
-}
-
-/** Vega's own labels inside the drawing are for its interactive view: one label for the whole. */
-function figure({ title, description, svg }: Chart, caption = title): string {
-  const bare = svg
-    .replace(/ (aria-[a-z]+|role)="[^"]*"/g, '')
-    .replace(/ width="[\d.]+" height="[\d.]+" viewBox/, ' viewBox')
-    .replace('<svg ', `<svg role="img" aria-label="${escapeHtml(description)}" `)
-  const heading = caption === '' ? '' : `<figcaption>${escapeHtml(caption)}</figcaption>`
-  return `<figure class="chart">${heading}<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(title)}">${bare}</div></figure>`
-}
 
 function legend(runs: readonly RunRecord[]): string {
   const items = armNames(runs).map(

@@ -1,6 +1,6 @@
 /** Named arrays (an NPZ file) as data sets. */
 import { inputError, mustBeOneOf, usageError } from '../errors.ts'
-import { float32, type Tensor, toNumbers } from '../tensor/tensor.ts'
+import { float32, type NumericDType, type Tensor, toNumbers } from '../tensor/tensor.ts'
 import { type TargetKind, targetKinds } from './classes.ts'
 import { ArrayDataset, type Column } from './dataset.ts'
 
@@ -9,6 +9,80 @@ export const targetNames = ['y', 'target', 'targets', 'label', 'labels']
 export interface ArraysOptions {
   /** What integers in the target mean; default `class`. */
   readonly targetKind?: TargetKind | undefined
+  /**
+   * The array that says how much each sample counts, or each of its predictions: 0 masks it out. `weights` is that of `weights_train`, too.
+   * Default: all the same.
+   */
+  readonly weights?: string | undefined
+}
+
+/** The arrays of one part of the data, by what they are. */
+interface Part<A> {
+  readonly inputs: readonly (readonly [name: string, array: A])[]
+  readonly target: A
+  readonly weights: A | undefined
+}
+
+type Sized = Pick<Tensor, 'dims'>
+
+/**
+ * Which of the arrays, whose first axis is the sample, are inputs and which targets, by their names.
+ *
+ * @throws input where there is no target, or the arrays differ in length
+ */
+export function arrangeArrays<A extends Sized>(
+  arrays: ReadonlyMap<string, A>,
+  source: string,
+  options: ArraysOptions,
+): { readonly train: Part<A>; readonly test?: Part<A> } {
+  if (options.targetKind) mustBeOneOf('targetKind', options.targetKind, targetKinds)
+  for (const [name, array] of arrays) {
+    const { dims } = Object(array) as Partial<Sized>
+    if (!Array.isArray(dims)) throw usageError(`The array ${name} must be a Tensor.`)
+    if (dims.length === 0 || dims.includes(0))
+      throw inputError(`${source}: the array ${name} of shape [${dims}] holds no samples.`)
+  }
+  const part = (suffix: string) => partOf(arrays, suffix, source, options.weights)
+  const train = part('_train')
+  const test = part('_test') ?? part('_val')
+  if (train) return test ? { train, test } : { train }
+  const all = part('')
+  if (!all) throw inputError(`${source} holds no arrays.`)
+  return { train: all }
+}
+
+function partOf<A extends Sized>(
+  arrays: ReadonlyMap<string, A>,
+  suffix: string,
+  source: string,
+  weights: string | undefined,
+): Part<A> | undefined {
+  const own = new Map(
+    [...arrays]
+      .filter(([name]) => name.endsWith(suffix))
+      .map(([name, array]) => [name.slice(0, name.length - suffix.length), array]),
+  )
+  if (own.size === 0) return undefined
+  const target = targetNames.find((name) => own.has(name))
+  const inputs = [...own].filter(([name]) => name !== target && name !== weights)
+  if (target === undefined || inputs.length === 0)
+    throw inputError(
+      `${source} needs inputs and a target: arrays x and y, or x_train, y_train, x_test and y_test; it has ${[...arrays.keys()].join(', ')}.`,
+    )
+  if (weights !== undefined && !own.has(weights))
+    throw inputError(
+      `${source} has no array ${weights}${suffix} of weights; it has ${[...arrays.keys()].join(', ')}.`,
+    )
+  for (const [name, array] of own)
+    if (array.dims[0] !== own.get(target)!.dims[0])
+      throw inputError(
+        `${source}: the arrays ${name} and ${target} have ${array.dims[0]} and ${own.get(target)!.dims[0]} samples.`,
+      )
+  return {
+    inputs,
+    target: own.get(target)!,
+    weights: weights === undefined ? undefined : own.get(weights),
+  }
 }
 
 /**
@@ -23,59 +97,41 @@ export function datasetOfArrays(
   source = 'The data',
   options: ArraysOptions = {},
 ): { readonly train: ArrayDataset; readonly test?: ArrayDataset } {
-  if (options.targetKind) mustBeOneOf('targetKind', options.targetKind, targetKinds)
-  const part = (suffix: string): ArrayDataset | undefined => {
-    const own = new Map(
-      [...arrays]
-        .filter(([name]) => name.endsWith(suffix))
-        .map(([name, tensor]) => [name.slice(0, name.length - suffix.length), tensor]),
+  const { train, test } = arrangeArrays(arrays, source, options)
+  const dataset = ({ inputs, target, weights }: Part<Tensor>) =>
+    new ArrayDataset(
+      Object.fromEntries(inputs.map(([name, tensor]) => [name, columnOf(tensor, inputForm)])),
+      columnOf(target, targetForm(options.targetKind)),
+      undefined,
+      { weights: weights && columnOf(weights, weightsForm) },
     )
-    if (own.size === 0) return undefined
-    const target = targetNames.find((name) => own.has(name))
-    if (target === undefined || own.size < 2)
-      throw inputError(
-        `${source} needs inputs and a target: arrays x and y, or x_train, y_train, x_test and y_test; it has ${[...arrays.keys()].join(', ')}.`,
-      )
-    const inputs = [...own].filter(([name]) => name !== target)
-    for (const [name, tensor] of own)
-      if (tensor.dims[0] !== own.get(target)!.dims[0])
-        throw inputError(
-          `${source}: the arrays ${name} and ${target} have ${tensor.dims[0]} and ${own.get(target)!.dims[0]} samples.`,
-        )
-    return new ArrayDataset(
-      Object.fromEntries(inputs.map(([name, tensor]) => [name, inputColumn(tensor)])),
-      targetColumn(own.get(target)!, options.targetKind ?? 'class'),
-    )
-  }
-  for (const [name, tensor] of arrays) {
-    const { dims } = Object(tensor) as Partial<Tensor>
-    if (!Array.isArray(dims)) throw usageError(`The array ${name} must be a Tensor.`)
-    if (dims.length === 0 || dims.includes(0))
-      throw inputError(`${source}: the array ${name} of shape [${dims}] holds no samples.`)
-  }
-  const train = part('_train')
-  const test = part('_test') ?? part('_val')
-  if (train) return test ? { train, test } : { train }
-  return { train: part('') ?? missing(source) }
+  return test ? { train: dataset(train), test: dataset(test) } : { train: dataset(train) }
 }
 
-function missing(source: string): never {
-  throw inputError(`${source} holds no arrays.`)
-}
+/** How the elements of an array arrive in batches. */
+export type ColumnForm = (
+  array: Pick<Tensor, 'dims'> & { readonly dtype: NumericDType },
+) => Omit<Column, 'data'>
 
-function inputColumn(tensor: Tensor): Column {
-  const { dtype, dims, data } = withoutHalf(tensor)
+export const inputForm: ColumnForm = ({ dtype, dims }) => {
   const row = dims.slice(1)
-  if (dtype === 'uint8') return { dtype: 'float32', dims: row, data, divisor: 255 }
-  if (dtype === 'float64') return { dtype: 'float32', dims: row, data }
-  return { dtype, dims: row, data }
+  if (dtype === 'uint8') return { dtype: 'float32', dims: row, divisor: 255 }
+  return { dtype: isFloat(dtype) ? 'float32' : dtype, dims: row }
 }
 
-function targetColumn(tensor: Tensor, kind: TargetKind): Column {
-  const { dtype, dims, data } = withoutHalf(tensor)
-  const float = dtype === 'float32' || dtype === 'float64'
-  if (!float && kind === 'class') return { dtype: 'int32', dims: dims.slice(1), data }
-  return { dtype: 'float32', dims: dims.length === 1 ? [1] : dims.slice(1), data }
+export const targetForm =
+  (kind: TargetKind = 'class'): ColumnForm =>
+  ({ dtype, dims }) =>
+    !isFloat(dtype) && kind === 'class'
+      ? { dtype: 'int32', dims: dims.slice(1) }
+      : { dtype: 'float32', dims: dims.length === 1 ? [1] : dims.slice(1) }
+
+export const weightsForm: ColumnForm = ({ dims }) => ({ dtype: 'float32', dims: dims.slice(1) })
+
+const isFloat = (dtype: NumericDType) => ['float16', 'float32', 'float64'].includes(dtype)
+
+function columnOf(tensor: Tensor, form: ColumnForm): Column {
+  return { ...form(tensor), data: withoutHalf(tensor).data }
 }
 
 /** Half precision is stored as bit patterns, which no arithmetic of JavaScript reads. */

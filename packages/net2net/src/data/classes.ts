@@ -1,60 +1,40 @@
 /** From what a data set calls its classes to the indices that a model knows them by. */
-import { inputError } from '../errors.ts'
-import { shown } from '../model/classes.ts'
-import type { Column } from './dataset.ts'
 
 /** What a target means: one of several classes, or a quantity. */
 export const targetKinds = ['class', 'value'] as const
 export type TargetKind = (typeof targetKinds)[number]
 
-/** Class indices, and the names of the classes where the labels are not indices themselves. */
-export interface Labels {
-  readonly column: Column
+/** How labels are numbered. */
+export interface LabelNumbering {
+  /** Names of the classes, where labels are not indices themselves. */
   readonly classes?: readonly string[]
+  /** The index of a label; undefined where it is none of the classes. */
+  indexOf(label: string): number | undefined
 }
 
 /**
- * Labels as class indices. Whole numbers from 0 on are indices already. All others are numbered in
+ * Numbers labels. Whole numbers from 0 on are indices already. All others are numbered in
  * the order of their values: numbers by size, text by the alphabet (UTF-16).
  *
+ * @param labels all different ones
  * @param known names of classes whose numbering is to be followed
- * @param place what to call label i in a message
- * @throws input for a label that is none of the known classes
  */
-export function labelsOf(
+export function numberLabels(
   labels: readonly string[],
   known: readonly string[] | undefined,
-  place: (i: number) => string,
-): Labels {
+): LabelNumbering {
   const numeric = labels.every((label) => label.trim() !== '' && Number.isFinite(Number(label)))
-  const names = numeric ? labels.map((label) => String(Number(label))) : labels
+  const nameOf = (label: string) => (numeric ? String(Number(label)) : label)
   const areIndices = numeric && labels.every((label) => isIndex(Number(label)))
-  const inKnown = indexOfNames(known ?? [])
-  if (areIndices && !names.every((name) => inKnown.has(name)))
-    return { column: indexColumn(labels.map(Number)) }
-  if (known) return { column: indexColumn(names.map((_, i) => numberOf(i))), classes: known }
-  const distinct = [...new Set(names)]
-  const classes = numeric
-    ? distinct.sort((a, b) => Number(a) - Number(b))
-    : // By UTF-16 units, which depends on no language settings.
-      distinct.sort()
-  const indices = indexOfNames(classes)
-  return { column: indexColumn(names.map((name) => indices.get(name)!)), classes }
-
-  function numberOf(i: number): number {
-    const index = inKnown.get(names[i]!)
-    if (index !== undefined) return index
-    throw inputError(`${place(i)} is none of the classes ${shown(known!)}.`)
-  }
+  if (areIndices && !labels.every((label) => known?.includes(nameOf(label))))
+    return { indexOf: Number }
+  const classes = known ?? sorted([...new Set(labels.map(nameOf))], numeric)
+  const indices = new Map(classes.map((name, i) => [name, i]))
+  return { classes, indexOf: (label) => indices.get(nameOf(label)) }
 }
 
 const isIndex = (value: number) => Number.isInteger(value) && value >= 0
 
-const indexOfNames = (names: readonly string[]): ReadonlyMap<string, number> =>
-  new Map(names.map((name, i) => [name, i]))
-
-/** Batches refuse what does not fit into int32; it must arrive there as it is. */
-function indexColumn(indices: readonly number[]): Column {
-  const fits = indices.every((index) => index < 2 ** 31)
-  return { dtype: 'int32', dims: [], data: (fits ? Int32Array : Float64Array).from(indices) }
-}
+/** Text by UTF-16 units, which depends on no language settings. */
+const sorted = (names: string[], numeric: boolean) =>
+  numeric ? names.sort((a, b) => Number(a) - Number(b)) : names.sort()

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ArrayDataset, split } from './dataset.ts'
+import { ArrayDataset } from './dataset.ts'
+import { split } from './split.ts'
 
 const bytes = (count: number) =>
   new ArrayDataset(

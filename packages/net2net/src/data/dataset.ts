@@ -1,7 +1,7 @@
 /** Labelled samples in memory, and their batches. */
 import { anything, mustFit, object, optional, recordOf, texts } from '../arguments.ts'
 import { inputError, usageError } from '../errors.ts'
-import { permutation, randomStream } from '../tensor/random.ts'
+import type { Preparation } from '../model/preparation.ts'
 import {
   allocate,
   elementCount,
@@ -15,6 +15,8 @@ import {
 export interface Batch {
   readonly inputs: Readonly<Record<string, Tensor>>
   readonly target: Tensor
+  /** How much each sample, or each of its predictions, counts. Default: all the same. */
+  readonly weights?: Tensor
 }
 
 export interface ColumnShape {
@@ -45,14 +47,38 @@ export interface Column extends ColumnShape {
   readonly data: TypedArray
   /** For bytes that become floats: what they are divided by (255 for images). */
   readonly divisor?: number
-  /** Names of the elements of a sample, where a table has them. */
-  readonly names?: readonly string[]
+  /** What becomes of each channel then, the first axis of a sample. */
+  readonly normalization?: Normalization
+}
+
+/** For each channel: what is subtracted, and what is divided by then. */
+export interface Normalization {
+  readonly mean: readonly number[]
+  readonly deviation: readonly number[]
+}
+
+/** What else is known of samples. */
+export interface AboutSamples {
+  /** Names of the features, of a table that has them. */
+  readonly columns?: readonly string[] | undefined
+  /** How the samples were made of what was read: a trained model keeps it. */
+  readonly preparation?: Preparation | undefined
+  /** How much each sample, or each of its predictions, counts. Default: all the same. */
+  readonly weights?: Column | undefined
 }
 
 const parameters = {
   inputs: recordOf('an object of columns by input', anything),
   target: object('a column of numbers', 'data', 'object'),
   classes: optional(texts),
+  about: optional(anything),
+}
+
+/** Samples whose bytes are left as bytes, and what becomes of these by input. */
+export interface ByteSamples {
+  readonly samples: ArrayDataset
+  readonly divisors: ReadonlyMap<string, number>
+  readonly normalizations: ReadonlyMap<string, Normalization>
 }
 
 /** A data set of arrays in memory; bytes stay bytes until a batch is made of them. */
@@ -61,47 +87,58 @@ export class ArrayDataset implements Dataset {
   readonly inputs: Readonly<Record<string, Column>>
   readonly target: Column
   readonly classes?: readonly string[]
+  readonly columns?: readonly string[]
+  readonly preparation?: Preparation
+  readonly weights?: Column
 
   /** @throws usage where a column is none, or the columns differ in length */
   constructor(
     inputs: Readonly<Record<string, Column>>,
     target: Column,
     classes?: readonly string[],
+    about: AboutSamples = {},
   ) {
-    mustFit('ArrayDataset', parameters, [inputs, target, classes])
-    for (const [name, column] of Object.entries({ ...inputs, target })) mustBeColumn(name, column)
+    mustFit('ArrayDataset', parameters, [inputs, target, classes, about])
+    const { columns, preparation, weights } = about
+    const all = { ...inputs, target, ...(weights ? { weights } : {}) }
+    for (const [name, column] of Object.entries(all)) mustBeColumn(name, column)
     this.inputs = inputs
     this.target = target
     if (classes) this.classes = classes
+    if (columns) this.columns = columns
+    if (preparation) this.preparation = preparation
+    if (weights) this.weights = weights
     this.length = rowsOf(target)
     for (const [name, column] of Object.entries(inputs))
       if (rowsOf(column) !== this.length)
         throw usageError(
           `The data's input ${name} has ${rowsOf(column)} samples, but its target has ${this.length}.`,
         )
-  }
-
-  /** The names of the features, where there is one input, of a table that has names. */
-  get columns(): readonly string[] | undefined {
-    const [input, ...others] = Object.values(this.inputs)
-    return others.length === 0 ? input?.names : undefined
+    if (weights && rowsOf(weights) !== this.length)
+      throw usageError(
+        `The data have weights for ${rowsOf(weights)} samples, but there are ${this.length}.`,
+      )
   }
 
   /**
    * The same samples, with the inputs that are bytes left as bytes, and what these are to be divided
    * by; undefined where there are none. Whoever runs them through a graph lets the graph convert them.
    */
-  get bytes():
-    | { readonly samples: ArrayDataset; readonly divisors: ReadonlyMap<string, number> }
-    | undefined {
+  get bytes(): ByteSamples | undefined {
     const divisors = new Map<string, number>()
+    const normalizations = new Map<string, Normalization>()
     const inputs = Object.entries(this.inputs).map(([name, column]): [string, Column] => {
       if (!(column.data instanceof Uint8Array) || column.dtype !== 'float32') return [name, column]
       divisors.set(name, column.divisor ?? 1)
+      if (column.normalization) normalizations.set(name, column.normalization)
       return [name, { dtype: 'uint8', dims: column.dims, data: column.data }]
     })
     if (divisors.size === 0) return undefined
-    return { samples: new ArrayDataset(Object.fromEntries(inputs), this.target), divisors }
+    const { weights } = this
+    const samples = new ArrayDataset(Object.fromEntries(inputs), this.target, undefined, {
+      weights,
+    })
+    return { samples, divisors, normalizations }
   }
 
   *batches(size: number, order?: ArrayLike<number>): Generator<Batch> {
@@ -119,6 +156,7 @@ export class ArrayDataset implements Dataset {
       for (const [name, column] of Object.entries(this.inputs))
         fillRows(column, batch.inputs[name]!, order, start, `input ${name}`)
       fillRows(this.target, batch.target, order, start, 'target')
+      if (this.weights) fillRows(this.weights, batch.weights!, order, start, 'weights')
       yield batch
     }
   }
@@ -147,7 +185,12 @@ export class ArrayDataset implements Dataset {
   #map(data: (column: Column) => TypedArray): ArrayDataset {
     const map = (column: Column): Column => ({ ...column, data: data(column) })
     const inputs = Object.entries(this.inputs).map(([name, column]) => [name, map(column)] as const)
-    return new ArrayDataset(Object.fromEntries(inputs), map(this.target), this.classes)
+    const { classes, columns, preparation, weights } = this
+    return new ArrayDataset(Object.fromEntries(inputs), map(this.target), classes, {
+      columns,
+      preparation,
+      weights: weights && map(weights),
+    })
   }
 
   #buffer(rows: number): Batch {
@@ -158,21 +201,9 @@ export class ArrayDataset implements Dataset {
         Object.entries(this.inputs).map(([name, column]) => [name, tensor(column)]),
       ),
       target: tensor(this.target),
+      ...(this.weights ? { weights: tensor(this.weights) } : {}),
     }
   }
-}
-
-/** Splits off a random `fraction` of the samples, for validation. */
-export function split(
-  dataset: ArrayDataset,
-  fraction: number,
-  seed = 0,
-): { readonly train: ArrayDataset; readonly test: ArrayDataset } {
-  if (!(fraction >= 0 && fraction <= 1))
-    throw usageError(`The fraction to split off must be from 0 to 1, not ${fraction}.`)
-  const order = permutation(dataset.length, randomStream(seed, 'split'))
-  const held = Math.round(dataset.length * fraction)
-  return { train: dataset.pick(order.subarray(held)), test: dataset.pick(order.subarray(0, held)) }
 }
 
 const rowsOf = ({ data, dims }: Column): number => data.length / elementCount(dims)
@@ -200,17 +231,17 @@ function mustBeSample(index: number, length: number): void {
 }
 
 /** Copies rows into a batch's tensor, converting them if the types differ. */
-function fillRows(
+export function fillRows(
   column: Column,
   target: Tensor,
   order: ArrayLike<number> | undefined,
   start: number,
   name: string,
 ): void {
-  const { data, divisor = 1 } = column
+  const { data, divisor = 1, normalization } = column
   const row = elementCount(column.dims)
   const rows = target.dims[0]!
-  const same = data.constructor === target.data.constructor
+  const same = data.constructor === target.data.constructor && !normalization
   const convert = same ? undefined : converter(data, target.data, divisor, name)
   if (same && !order) {
     setRow(target.data, data.subarray(start * row, (start + rows) * row), 0)
@@ -223,6 +254,21 @@ function fillRows(
     const from = sample * row
     if (convert) convert(from, row, i * row)
     else setRow(target.data, data.subarray(from, from + row), i * row)
+  }
+  if (normalization) normalize(target, normalization)
+}
+
+/** Subtracts and divides along the first axis of each sample, as float32 arithmetic does it. */
+export function normalize(
+  { data, dims: [samples = 0, channels = 1] }: Tensor,
+  { mean, deviation }: Normalization,
+): void {
+  const area = data.length / (samples * channels || 1)
+  for (let at = 0, plane = 0; at < data.length; at += area, plane++) {
+    const c = plane % channels
+    const [minus, by] = [Math.fround(mean[c] ?? 0), Math.fround(deviation[c] ?? 1)]
+    for (let i = at; i < at + area; i++)
+      data[i] = Math.fround(Math.fround(Number(data[i]) - minus) / by)
   }
 }
 

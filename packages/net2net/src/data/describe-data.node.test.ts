@@ -149,7 +149,7 @@ test('what is broken is refused', async () => {
   await expect(describeData(at('nothing'))).rejects.toThrow(/does not exist/)
   writeFileSync(at('ragged.csv'), 'a,b\n1,2\n3\n')
   await expect(describeData(at('ragged.csv'))).rejects.toThrow(
-    /line 3 has 1 fields, but the first has 2/,
+    /line 3 has 1 field, but line 1 has 2 fields/,
   )
   writeFileSync(at('empty.csv'), 'a,b\n')
   await expect(describeData(at('empty.csv'))).rejects.toThrow(/holds no samples/)

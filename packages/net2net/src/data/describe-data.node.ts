@@ -5,14 +5,22 @@ import { join } from 'node:path'
 import { inputError } from '../errors.ts'
 import type { NumericDType, Tensor } from '../tensor/tensor.ts'
 import { toNumbers } from '../tensor/tensor.ts'
-import { isHeader, isMissing, isNumber } from './csv.ts'
 import type { ArrayDataset } from './dataset.ts'
 import { picturesIn } from './image-folder.node.ts'
-import { isTable, type LoadOptions, loadData } from './load-data.node.ts'
-import { isDigitsFolder, loadFashionMnist, loadMnist } from './load-mnist.node.ts'
+import { mnistSource } from './known-datasets.ts'
+import type { LoadOptions } from './load-data.node.ts'
+import {
+  type DigitsOptions,
+  isDigitsFolder,
+  loadDigits,
+  loadFashionMnist,
+  loadMnist,
+} from './load-mnist.node.ts'
 import { storedArrays } from './npz-stream.node.ts'
 import { pictureSize } from './picture.node.ts'
-import { openRows, openUnpacked } from './table-stream.node.ts'
+import { isMissing, isNumber } from './table/cells.ts'
+import { isHeader, Layout } from './table/layout.ts'
+import { isTable, openTable } from './table/open-table.node.ts'
 
 /** How often a value occurs. */
 export interface ValueCount {
@@ -77,9 +85,7 @@ export async function describeData(
   if (!existsSync(spec)) throw inputError(`${spec} does not exist.`, { where: spec })
   if (statSync(spec).isDirectory()) {
     if (!isDigitsFolder(spec)) return picturesOf(spec, options.signal)
-    const { train, test } = await loadData(spec, options)
-    const parts = [samplesPart('train', train), ...(test ? [samplesPart('test', test)] : [])]
-    return { kind: 'arrays', parts }
+    return { kind: 'arrays', parts: await digitsParts(spec, options) }
   }
   if (isTable(spec)) return { kind: 'table', parts: [await tablePart(spec, options.signal)] }
   if (/\.np[yz]$/i.test(spec))
@@ -148,28 +154,29 @@ class Column {
 }
 
 async function tablePart(file: string, signal: AbortSignal | undefined): Promise<PartDescription> {
-  const stream = await openUnpacked(file)
+  const { first, isNamed, rows, close } = await openTable(file)
   try {
-    const { first, rows } = await openRows(stream, file)
-    const hasHeader = isHeader(first, undefined)
-    const names = first[0]?.map((name, i) => (hasHeader ? name : String(i))) ?? []
+    const hasHeader =
+      isNamed ??
+      isHeader(
+        first.map(({ cells }) => cells),
+        undefined,
+      )
+    const layout = new Layout(file, first[0] ?? { cells: [], line: 1 }, hasHeader)
+    const names = Array.from({ length: layout.width }, (_, i) => layout.header?.[i] ?? String(i))
     const columns = names.map(() => new Column())
     let samples = hasHeader ? -1 : 0
-    for await (const { record, info } of rows) {
+    for await (const row of rows) {
       if (++samples === 0) continue
       if (samples % 4096 === 0) signal?.throwIfAborted()
-      if (record.length !== names.length)
-        throw inputError(
-          `${file} is not a table: line ${info.lines} has ${record.length} fields, but the first has ${names.length}.`,
-          { where: file },
-        )
-      for (const [i, field] of record.entries()) columns[i]!.text(field)
+      layout.mustFit(row)
+      for (const [i, field] of row.cells.entries()) columns[i]!.text(field)
     }
     if (samples < 1) throw inputError(`${file} holds no samples.`, { where: file })
     const described = columns.map((column, i) => column.describe(names[i]!))
     return { name: 'all', samples, columns: described }
   } finally {
-    stream.destroy()
+    close()
   }
 }
 
@@ -200,6 +207,17 @@ function addNumbers(column: Column, { data, dtype, dims }: Tensor): void {
   if (dtype === 'float16' || dtype === 'bfloat16')
     for (const value of toNumbers({ data, dtype, dims } as Tensor)) column.number(value)
   else for (const value of data) column.number(Number(value))
+}
+
+/** The four files of a folder in the form of MNIST. */
+async function digitsParts(folder: string, options: DigitsOptions) {
+  // Other data than MNIST come in its form, too: nobody knows what their classes are called.
+  const { classes: _, ...files } = mnistSource
+  const { train, test } = await loadDigits(
+    { ...files, title: folder },
+    { ...options, folder, verify: false },
+  )
+  return [samplesPart('train', train), samplesPart('test', test)]
 }
 
 /** Samples in memory, as their arrays. */

@@ -2,26 +2,48 @@
 import * as kind from '../arguments.ts'
 import { bytes, checked, number, text } from '../arguments.ts'
 import * as arrays from './arrays.ts'
+import * as pictures from './augment.ts'
 import * as csv from './csv.ts'
-import * as sets from './dataset.ts'
 import * as digits from './digits.ts'
 import * as idx from './idx.ts'
 import * as numpy from './npy.ts'
+import * as parts from './split.ts'
 
 export type { ArraysOptions } from './arrays.ts'
+export type { AugmentOptions } from './augment.ts'
 export type { CsvOptions } from './csv.ts'
 export {
+  type AboutSamples,
   ArrayDataset,
   type Batch,
+  type ByteSamples,
   type Column,
   type ColumnShape,
   type Dataset,
+  type Normalization,
 } from './dataset.ts'
 export type { InputBatch, InputStream } from './inputs.ts'
 export { fashionMnistSource, type KnownDataset, mnistSource } from './known-datasets.ts'
-export type { SampleSet } from './samples.ts'
+export type { ByteInputs, SampleSet } from './samples.ts'
+export type { Parts } from './split.ts'
 
 const named = kind.optional(text)
+const preparation = kind.object('a preparation, as preparationOf gives it', 'kind', 'string')
+const modelInput = kind.object('an input of a model', 'name', 'string')
+/** Options of everything that reads tables. */
+export const tableKinds = {
+  targetKind: text,
+  classes: kind.texts,
+  columns: kind.texts,
+  categories: kind.texts,
+  encoding: text,
+  missing: text,
+  standardize: kind.flag,
+  text,
+  weights: text,
+  preparation,
+  inputs: kind.listOf('a list of inputs', modelInput),
+}
 const map = kind.object('a Map of arrays', 'entries', 'function')
 
 /** A table of numbers; one column is the target. See csv.ts. */
@@ -29,10 +51,8 @@ export const parseCsv = checked('parseCsv', csv.parseCsv, {
   text,
   options: kind.options<csv.CsvOptions>({
     target: kind.either('the name or the position of a column', text, number),
-    targetKind: text,
+    ...tableKinds,
     delimiter: text,
-    classes: kind.texts,
-    columns: kind.texts,
   }),
   source: named,
 })
@@ -41,7 +61,7 @@ export const parseCsv = checked('parseCsv', csv.parseCsv, {
 export const datasetOfArrays = checked('datasetOfArrays', arrays.datasetOfArrays, {
   arrays: map,
   source: named,
-  options: kind.options<arrays.ArraysOptions>({ targetKind: text }),
+  options: kind.options<arrays.ArraysOptions>({ targetKind: text, weights: text }),
 })
 
 /** Images [n, h, w] of bytes and labels [n] as a data set. */
@@ -52,10 +72,21 @@ export const digitsDataset = checked('digitsDataset', digits.digitsDataset, {
 })
 
 /** Two parts of a data set, in random order; `test` has this fraction of its samples. */
-export const split = checked('split', sets.split, {
-  dataset: kind.object('a data set', 'pick', 'function'),
+export const split = checked('split', parts.split, {
+  dataset: kind.object('a data set', 'batches', 'function'),
   fraction: number,
   seed: kind.optional(number),
+})
+
+/** The samples with randomly changed pictures: mirrored, moved, cut out. See augment.ts. */
+export const augmented = checked('augmented', pictures.augmented, {
+  samples: kind.object('a set of samples', 'batches', 'function'),
+  options: kind.options<pictures.AugmentOptions>({
+    flip: kind.flag,
+    shift: number,
+    crop: number,
+    seed: number,
+  }),
 })
 
 export const decodeIdx = checked('decodeIdx', idx.decodeIdx, { bytes, source: named })

@@ -3,10 +3,12 @@ import * as kind from '../arguments.ts'
 import { checked, checkedAsync, text } from '../arguments.ts'
 import * as description from './describe-data.node.ts'
 import * as pictures from './image-folder.node.ts'
+import { tableKinds } from './index.browser.ts'
 import * as anything from './load-data.node.ts'
 import * as digits from './load-mnist.node.ts'
 import { NpzWriter } from './npz-writer.node.ts'
 import * as inputs from './open-inputs.node.ts'
+import * as tables from './table/open-table.node.ts'
 
 export type {
   ColumnDescription,
@@ -22,6 +24,11 @@ export type { NpzWriter } from './npz-writer.node.ts'
 export type { OpenOptions } from './open-inputs.node.ts'
 
 const downloading = { cacheFolder: text, signal: kind.signal, onDownload: kind.callback }
+const normalize = kind.either(
+  "'data', 'imagenet', or { mean, deviation }",
+  text,
+  kind.object('', 'mean', 'object'),
+)
 const digitsOptions = kind.options<digits.DigitsOptions>({
   ...downloading,
   folder: text,
@@ -30,7 +37,7 @@ const digitsOptions = kind.options<digits.DigitsOptions>({
 })
 
 /** Whether a name is that of a file that is read as a table. */
-export const isTable = checked('isTable', anything.isTable, { spec: text })
+export const isTable = checked('isTable', tables.isTable, { spec: text })
 
 /**
  * Loads `mnist`, `fashion-mnist`, a folder of IDX files, a folder of pictures (one subfolder per
@@ -43,11 +50,16 @@ export const loadData = checkedAsync('loadData', anything.loadData, {
   spec: text,
   options: kind.options<anything.LoadOptions>({
     ...downloading,
+    ...tableKinds,
     dims: kind.numbers,
-    targetKind: text,
     target: text,
-    classes: kind.texts,
-    columns: kind.texts,
+    model: kind.model,
+    memory: kind.number,
+    tokens: text,
+    length: kind.number,
+    stride: kind.number,
+    fit: text,
+    normalize,
   }),
 })
 
@@ -103,7 +115,15 @@ export const loadFashionMnist = checkedAsync('loadFashionMnist', digits.loadFash
 export const loadImages = checkedAsync('loadImages', pictures.loadImages, {
   folder: text,
   options: kind.options<pictures.ImagesOptions>(
-    { classes: kind.texts, signal: kind.signal, onProgress: kind.callback },
+    {
+      classes: kind.texts,
+      fit: text,
+      normalize,
+      preparation: kind.object('a preparation, as preparationOf gives it', 'kind', 'string'),
+      memory: kind.number,
+      signal: kind.signal,
+      onProgress: kind.callback,
+    },
     { dims: kind.numbers },
   ),
 })

@@ -9,8 +9,21 @@ import { toFloat16 } from '../tensor/half.ts'
 import { float32, Tensor } from '../tensor/tensor.ts'
 import { datasetOfArrays } from './arrays.ts'
 import { parseCsv } from './csv.ts'
-import { loadData } from './load-data.node.ts'
+import { ArrayDataset } from './dataset.ts'
+import * as anything from './load-data.node.ts'
 import { encodeNpz } from './npy.ts'
+import type { SampleSet } from './samples.ts'
+
+/** Data that are small are in memory. */
+async function loadData(...args: Parameters<typeof anything.loadData>) {
+  const { train, test } = await anything.loadData(...args)
+  return { train: inMemory(train), ...(test ? { test: inMemory(test) } : {}) }
+}
+
+function inMemory(samples: SampleSet): ArrayDataset {
+  if (samples instanceof ArrayDataset) return samples
+  throw new Error('These data are not in memory.')
+}
 
 const folder = () => mkdtempSync(join(tmpdir(), 'data-'))
 const labels = (...values: number[]) =>
@@ -59,7 +72,10 @@ describe('CSV', () => {
     ['1,2,0.5\n3,4,n/a\n', /column 3: line 2 has no value there but "n\/a"/],
     ['1,2,0\n3,4,1\n5,6\n', /not a table: line 3 has 2 fields, but line 1 has 3 fields/],
     ['a,b,c\n1,2\n', /not a table: line 2 has 2 fields, but line 1 has 3 fields/],
-    ['a,b,c\n1,oops,2\n', /column b: "oops" in line 2 is not a number, and features must be/],
+    [
+      'a,b,c\n1,2,2\n1,oops,2\n',
+      /column b: "oops" in line 3 is not a number, and features must be/,
+    ],
     ['1,2,0\n"3\n",x,1\n', /column 2: "x" in line 3 is not a number/],
     ['a;b;c\n1,5;2,5;0\n', /column a: "1,5" in line 2 is not a number/],
     ['a,b,c\n1,"2,0\n', /not a table: Quote Not Closed/],

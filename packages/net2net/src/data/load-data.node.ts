@@ -1,13 +1,14 @@
 /** Data by name or path, of any kind that we read. */
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { inputError } from '../errors.ts'
+import { inputError, usageError } from '../errors.ts'
 import { readWhole } from '../files/read-whole.ts'
+import { classesOf } from '../model/classes.ts'
+import type { Model } from '../model/model.ts'
+import { columnsOf } from '../model/output-meaning.ts'
+import { type Preparation, preparationOf, withPreparation } from '../model/preparation.ts'
 import { datasetOfArrays } from './arrays.ts'
-import type { TargetKind } from './classes.ts'
-import { parseCsv } from './csv.ts'
-import type { ArrayDataset } from './dataset.ts'
-import { loadImages } from './image-folder.node.ts'
+import { type ImagesOptions, loadImages } from './image-folder.node.ts'
 import { mnistSource } from './known-datasets.ts'
 import {
   type DigitsOptions,
@@ -15,59 +16,116 @@ import {
   loadDigits,
   loadFashionMnist,
   loadMnist,
+  rangedDigits,
 } from './load-mnist.node.ts'
+import { inputsOf } from './model-input.ts'
+import { normalizedArrays } from './normalize-arrays.ts'
 import { decodeNpz } from './npy.ts'
+import type { SampleSet } from './samples.ts'
+import { isArraysFolder, rangedFolder, storedDataset } from './stored/load-stored.node.ts'
+import { rangedNpz } from './stored/stored-arrays.node.ts'
+import { loadTable } from './table/load-table.node.ts'
+import { isTable } from './table/open-table.node.ts'
+import type { TableOptions } from './table/plan.ts'
+import { isText, loadText, type TextFileOptions } from './text/load-text.node.ts'
 
-export interface LoadOptions extends Pick<DigitsOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
+export interface LoadOptions
+  extends Omit<TableOptions, 'target'>,
+    TextFileOptions,
+    Pick<ImagesOptions, 'fit' | 'normalize'>,
+    Pick<DigitsOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
   /** Shape of one sample, for a folder of pictures: [channels, height, width]. */
   readonly dims?: readonly number[] | undefined
-  /** What integers in a target mean. */
-  readonly targetKind?: TargetKind | undefined
   /** Name of the target's column, for tables. */
   readonly target?: string | undefined
-  /** Names of a model's classes, whose numbering tables and pictures follow; others are refused. */
-  readonly classes?: readonly string[] | undefined
-  /** Names of the features of a model, which a table with names may have in any order. */
-  readonly columns?: readonly string[] | undefined
+  /** The model that the data are for: its inputs, and the classes, columns and preparation that it knows. */
+  readonly model?: Model | undefined
+  /** Bytes of a file of arrays that may be kept in memory. Default: 256 MiB. */
+  readonly memory?: number | undefined
 }
 
 export interface LoadedData {
-  readonly train: ArrayDataset
-  readonly test?: ArrayDataset
+  readonly train: SampleSet
+  readonly test?: SampleSet
 }
+
+/** Files beyond that are read sample by sample. */
+const mostInMemory = 2 ** 28
 
 /**
  * Loads `mnist`, `fashion-mnist`, a folder of IDX files, a folder of pictures (one subfolder per
- * class, perhaps inside `train` and `test`, which share one numbering), an .npz file, or a table
- * (.csv or .tsv).
+ * class, perhaps inside `train` and `test`, which share one numbering), an .npz file or a folder of .npy files, a table
+ * (.csv, .tsv, .jsonl or .parquet), or a text (.txt) or token ids (.bin, .npy) for a model that predicts what comes
+ * next. Arrays that are larger than `memory` are read sample by sample, where ranges of them can be read.
  *
  * @throws input where it is missing, broken or of no kind that we know
  */
-export async function loadData(spec: string, options: LoadOptions = {}): Promise<LoadedData> {
+export async function loadData(spec: string, given: LoadOptions = {}): Promise<LoadedData> {
+  const options = given.model ? { ...knownTo(given.model), ...defined(given) } : given
+  const loaded = await loadAny(spec, options)
+  const isNormalized = loaded.train.preparation !== undefined
+  if (!isNormalized) return normalizedArrays(loaded, options.normalize, options.preparation)
+  if (options.normalize !== undefined && loaded.train.preparation?.kind !== 'pictures')
+    throw usageError('Only pictures are normalized.')
+  return loaded
+}
+
+async function loadAny(spec: string, options: LoadOptions): Promise<LoadedData> {
   if (spec === 'mnist') return loadMnist(options)
   if (spec === 'fashion-mnist') return loadFashionMnist(options)
   if (!existsSync(spec))
     throw inputError(
-      `${spec} does not exist; data are mnist, fashion-mnist, an .npz, .csv or .tsv file, or a folder of IDX files or pictures.`,
+      `${spec} does not exist; data are mnist, fashion-mnist, an .npz, .csv, .tsv, .jsonl, .parquet, .txt, .bin or .npy file, or a folder of IDX files, .npy files or pictures.`,
       { where: spec },
     )
   if (statSync(spec).isDirectory()) return loadFolder(spec, options)
-  if (/\.npz$/i.test(spec))
-    return datasetOfArrays(decodeNpz(await readWhole(spec), spec), spec, options)
-  if (isTable(spec))
-    return { train: parseCsv(new TextDecoder().decode(await readWhole(spec)), options, spec) }
-  throw inputError(`${spec} is of no known kind: data files are .npz, .csv or .tsv.`, {
-    where: spec,
-  })
+  if (/\.npz$/i.test(spec)) return loadNpz(spec, options)
+  if (isTable(spec)) return { train: await loadTable(spec, options) }
+  if (isText(spec) || options.text !== undefined)
+    return { train: await loadText(spec, modelFor(options, spec), options) }
+  throw inputError(
+    `${spec} is of no known kind: data files are .npz, .csv, .tsv, .jsonl, .parquet, .txt, .bin or .npy.`,
+    { where: spec },
+  )
 }
 
-/** Whether a name is that of a file that is read as a table. */
-export const isTable = (spec: string): boolean => /\.(csv|tsv)(\.gz)?$/i.test(spec)
+async function loadNpz(spec: string, options: LoadOptions): Promise<LoadedData> {
+  const { memory = mostInMemory } = options
+  const arrays = statSync(spec).size > memory ? rangedNpz(spec) : undefined
+  if (arrays) return storedDataset(arrays, spec, options)
+  return datasetOfArrays(decodeNpz(await readWhole(spec), spec), spec, options)
+}
+
+function modelFor({ model }: LoadOptions, spec: string): Model {
+  if (model) return model
+  throw usageError(`${spec} becomes samples as long as a model takes them: give the model, too.`)
+}
+
+/** What a model says of its data. */
+function knownTo(model: Model): LoadOptions {
+  const inputs = inputsOf(model)
+  return {
+    inputs,
+    dims: inputs[0]?.dims,
+    classes: classesOf(model),
+    columns: columnsOf(model),
+    preparation: preparationOf(model),
+  }
+}
+
+const defined = (options: LoadOptions): LoadOptions =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 
 async function loadFolder(folder: string, options: LoadOptions): Promise<LoadedData> {
+  const texts = textFiles(folder)
+  if (texts) return loadTexts(texts, modelFor(options, folder), options)
+  if (isArraysFolder(folder)) return storedDataset(rangedFolder(folder), folder, options)
   if (isDigitsFolder(folder)) {
     // Other data than MNIST come in its form, too: nobody knows what their classes are called.
     const { classes: _, ...files } = mnistSource
+    const { memory = mostInMemory } = options
+    const large = rangedDigits(folder, mnistSource, memory)
+    if (large) return storedDataset(large, folder, options)
     return loadDigits({ ...files, title: folder }, { ...options, folder, verify: false })
   }
   const [channels, height, width] = options.dims ?? []
@@ -76,19 +134,51 @@ async function loadFolder(folder: string, options: LoadOptions): Promise<LoadedD
       `${folder} looks like a folder of pictures, but the model's input is not an image of 1 or 3 channels.`,
       { where: folder },
     )
-  const read = (path: string, classes: readonly string[] | undefined) =>
+  const read = (
+    path: string,
+    classes: readonly string[] | undefined,
+    preparation: Preparation | undefined,
+  ) =>
     loadImages(path, {
       dims: [channels, height, width],
       classes,
+      preparation,
+      fit: options.fit,
+      normalize: options.normalize,
+      memory: options.memory,
       signal: options.signal,
     })
   const folders = (...names: readonly string[]) =>
     names.map((name) => join(folder, name)).find((path) => existsSync(path))
   const train = folders('train')
-  if (train === undefined) return { train: await read(folder, options.classes) }
-  const first = await read(train, options.classes)
+  if (train === undefined)
+    return { train: await read(folder, options.classes, options.preparation) }
+  const first = await read(train, options.classes, options.preparation)
   const test = folders('test', 'val', 'validation')
   return test === undefined
     ? { train: first }
-    : { train: first, test: await read(test, first.classes) }
+    : { train: first, test: await read(test, first.classes, first.preparation) }
+}
+
+/** The parts of a text in a folder: train.txt and val.txt, say, or .bin. */
+function textFiles(folder: string): { readonly train: string; readonly test?: string } | undefined {
+  const find = (...names: readonly string[]) =>
+    names
+      .flatMap((name) => ['txt', 'bin'].map((ending) => join(folder, `${name}.${ending}`)))
+      .find((path) => existsSync(path))
+  const train = find('train')
+  const test = find('test', 'val', 'validation')
+  return train === undefined ? undefined : { train, ...(test === undefined ? {} : { test }) }
+}
+
+async function loadTexts(
+  files: { readonly train: string; readonly test?: string },
+  model: Model,
+  options: LoadOptions,
+): Promise<LoadedData> {
+  const train = await loadText(files.train, model, options)
+  if (files.test === undefined) return { train }
+  // Both parts have one numbering.
+  const known = train.preparation ? withPreparation(model, train.preparation) : model
+  return { train, test: await loadText(files.test, known, options) }
 }

@@ -1,6 +1,6 @@
 /** MNIST and Fashion-MNIST from a folder, a package or the network, checked by SHA-256. */
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -19,6 +19,7 @@ import {
   type KnownFile,
   mnistSource,
 } from './known-datasets.ts'
+import { type RangedArray, rangedIdx } from './stored/stored-arrays.node.ts'
 
 export interface DigitsOptions {
   /** Folder with the four IDX files, plain or `.gz`. Default: an installed copy, or a download. */
@@ -75,6 +76,37 @@ export async function loadDigits(known: KnownDataset, options: DigitsOptions): P
     train: await part(trainImages, trainLabels),
     test: await part(testImages, testLabels),
   }
+}
+
+/**
+ * The images and labels of a folder in the form of MNIST, to be read by ranges; undefined where all of its files have at most so many bytes, or
+ * where one is packed, so that no range of it can be read.
+ */
+export function rangedDigits(
+  folder: string,
+  { files }: KnownDataset,
+  most: number,
+): ReadonlyMap<string, RangedArray> | undefined {
+  const { trainImages, trainLabels, testImages, testLabels } = files
+  const named = {
+    x_train: trainImages,
+    y_train: trainLabels,
+    x_test: testImages,
+    y_test: testLabels,
+  }
+  const paths = Object.entries(named).map(
+    ([key, { name }]) => [key, locate(folder, name)!] as const,
+  )
+  const isLarge = paths.some(([, path]) => statSync(path).size > most)
+  if (!isLarge || paths.some(([, path]) => path.endsWith('.gz'))) return undefined
+  return new Map(
+    paths.map(([key, path]) => {
+      const array = rangedIdx(path)
+      // Images are grey: [n, h, w] is [n, 1, h, w].
+      const [count, ...size] = array.dims
+      return [key, key.startsWith('x') ? { ...array, dims: [count!, 1, ...size] } : array]
+    }),
+  )
 }
 
 /** Whether a folder holds MNIST's files. */

@@ -4,6 +4,7 @@ import { inputError } from '../errors.ts'
 import { FileSource } from '../files/file-source.ts'
 import type { ByteSource } from '../tensor/bytes.ts'
 import { elementCount, type LazyTensor, Tensor } from '../tensor/tensor.ts'
+import { fillRows, type Normalization } from './dataset.ts'
 import type { InputStream } from './inputs.ts'
 import {
   decodeNpy,
@@ -47,6 +48,7 @@ export async function storedArrays(path: string): Promise<ReadonlyMap<string, St
 export function arraysStream(
   arrays: ReadonlyMap<string, StoredArray>,
   source: string,
+  normalization?: Normalization,
 ): InputStream {
   const lengths = new Set([...arrays.values()].map(({ dims }) => dims[0]))
   const [length] = lengths
@@ -63,7 +65,8 @@ export function arraysStream(
       try {
         for (let at = 0; at < length; at += size) {
           const inputs: Record<string, Tensor> = {}
-          for (const [name, rows] of parts) inputs[name] = asInput((await rows.next()).value)
+          for (const [name, rows] of parts)
+            inputs[name] = asInput((await rows.next()).value, normalization)
           yield { inputs }
         }
       } finally {
@@ -73,13 +76,21 @@ export function arraysStream(
   }
 }
 
-function asInput({ dtype, dims, data }: Tensor): Tensor {
-  if (dtype === 'uint8')
-    return new Tensor(
-      'float32',
-      dims,
-      Float32Array.from(data as Uint8Array, (byte) => byte / 255),
+function asInput({ dtype, dims, data }: Tensor, normalization: Normalization | undefined): Tensor {
+  if (dtype === 'uint8') {
+    const row = dims.slice(1)
+    const tensor = new Tensor('float32', dims, new Float32Array(data.length))
+    const channels = row.length === 3 && row[0] === normalization?.mean.length
+    const column = { dtype: 'float32' as const, dims: row, data, divisor: 255 }
+    fillRows(
+      channels ? { ...column, normalization: normalization! } : column,
+      tensor,
+      undefined,
+      0,
+      'input',
     )
+    return tensor
+  }
   return new Tensor(dtype, dims, data)
 }
 

@@ -103,9 +103,11 @@ describe('tables', () => {
     const text = 'a,b\n1,2\n'
     await (await broken('1.csv', `${text}3,\n`)).toThrow(/1\.csv, column b: line 3 has no value/)
     await (await broken('2.csv', `${text}3,four\n`)).toThrow(
-      /column b: line 3 has "four", which is not a number/,
+      /column b: "four" in line 3 is not a number/,
     )
-    await (await broken('3.csv', `${text}3\n`)).toThrow(/line 3 has 1 fields, but the first has 2/)
+    await (await broken('3.csv', `${text}3\n`)).toThrow(
+      /line 3 has 1 field, but line 1 has 2 fields/,
+    )
     await (await broken('4.csv', `${text}3,"4\n`)).toThrow(/4\.csv is not a table: .*[Qq]uote/)
     const packed = gzipSync(text + '1,2\n'.repeat(50))
     await (await broken('5.csv.gz', packed.subarray(0, packed.length - 12))).toThrow(

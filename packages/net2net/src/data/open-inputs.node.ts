@@ -3,18 +3,24 @@ import { existsSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { Readable } from 'node:stream'
 import { inputError } from '../errors.ts'
-import { type Model, requiredInputs } from '../model/model.ts'
+import type { Model } from '../model/model.ts'
 import { columnsOf } from '../model/output-meaning.ts'
-import { elementCount, Tensor } from '../tensor/tensor.ts'
+import { type Preparation, preparationOf } from '../model/preparation.ts'
 import { targetNames } from './arrays.ts'
-import type { ArrayDataset } from './dataset.ts'
 import { isA, list } from './image-folder.node.ts'
 import type { InputStream } from './inputs.ts'
-import { isTable, type LoadOptions, loadData } from './load-data.node.ts'
+import { type LoadOptions, loadData } from './load-data.node.ts'
 import { isDigitsFolder, loadFashionMnist, loadMnist } from './load-mnist.node.ts'
+import { inputsOf } from './model-input.ts'
+import { knownNormalization } from './normalize.ts'
 import { arraysStream, type StoredArray, storedArrays } from './npz-stream.node.ts'
-import { isPicture, type PictureDims, pictureReader } from './picture.node.ts'
-import { openUnpacked, tableStream } from './table-stream.node.ts'
+import { isPicture, type PictureDims } from './picture.node.ts'
+import { PictureSet } from './picture-set.node.ts'
+import type { SampleSet } from './samples.ts'
+import { csvRows } from './table/csv-rows.node.ts'
+import { isTable, openTable } from './table/open-table.node.ts'
+import { tableStream } from './table-stream.node.ts'
+import { textStream } from './text/load-text.node.ts'
 
 export interface OpenOptions extends Pick<LoadOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
   /** A column of a table that is no input: its name. */
@@ -36,18 +42,14 @@ export async function openInputs(
   model: Model,
   options: OpenOptions = {},
 ): Promise<InputStream> {
-  const inputs = requiredInputs(model.graph)
-  const [type] = inputs.map((input) => input.type)
-  const shape = type?.kind === 'tensor' ? type.shape?.slice(1) : undefined
-  const dims = shape?.every((dim) => typeof dim === 'number') ? (shape as number[]) : undefined
-  const table = {
-    columns: columnsOf(model),
-    features: dims?.reduce((a, b) => a * b, 1),
-    target: options.target,
-  }
+  const inputs = inputsOf(model)
+  const preparation = preparationOf(model)
+  const dims = inputs[0]?.dims
+  const table = { columns: columnsOf(model), inputs, preparation, target: options.target }
   if (spec === '-' && options.stdin) {
     const { stdin } = options
-    return tableStream(async () => stdin, table, 'The standard input')
+    const source = 'The standard input'
+    return tableStream(() => csvRows(stdin, source), table, source)
   }
   if (spec === 'mnist' || spec === 'fashion-mnist') {
     const load = spec === 'mnist' ? loadMnist : loadFashionMnist
@@ -65,14 +67,21 @@ export async function openInputs(
     }
     const files = await picturesIn(spec)
     if (files.length === 0) throw inputError(`${spec} holds no pictures.`, { where: spec })
-    return picturesStream(spec, files, pictureDims(spec, dims), options.signal)
+    return picturesStream(spec, files, pictureDims(spec, dims), preparation, options.signal)
   }
-  if (isTable(spec)) return tableStream(() => openUnpacked(spec), table, spec)
+  const isOfText = preparation?.kind === 'text' && preparation.column === undefined
+  if (isOfText && !isTable(spec)) return textStream(spec, model, options)
+  if (isTable(spec)) return tableStream(() => openTable(spec), table, spec)
   if (/\.np[yz]$/i.test(spec)) {
     const names = inputs.map(({ name }) => name)
-    return arraysStream(chosenArrays(await storedArrays(spec), names, spec), spec)
+    return arraysStream(
+      chosenArrays(await storedArrays(spec), names, spec),
+      spec,
+      knownNormalization(preparation),
+    )
   }
-  if (isPicture(spec)) return picturesStream('', [spec], pictureDims(spec, dims), options.signal)
+  if (isPicture(spec))
+    return picturesStream('', [spec], pictureDims(spec, dims), preparation, options.signal)
   throw inputError(
     `${spec} is of no known kind: data files are .csv, .tsv, .npz, .npy or pictures.`,
     { where: spec },
@@ -80,7 +89,7 @@ export async function openInputs(
 }
 
 /** Samples in memory. */
-const streamOf = (samples: ArrayDataset): InputStream => ({
+const streamOf = (samples: SampleSet): InputStream => ({
   length: samples.length,
   async *batches(size) {
     yield* samples.batches(size)
@@ -121,29 +130,37 @@ function pictureDims(spec: string, dims: readonly number[] | undefined): Picture
   )
 }
 
-/** Pictures as the input `input`, bytes that become floats in [0, 1], named by their path in the folder. */
+/** Pictures as the input `input`, made ready as those of the training were, named by their path in the folder. */
 function picturesStream(
   folder: string,
   paths: readonly string[],
   dims: PictureDims,
+  preparation: Preparation | undefined,
   signal: AbortSignal | undefined,
 ): InputStream {
+  const fit = preparation?.kind === 'pictures' ? preparation.fit : 'stretch'
+  const normalization = knownNormalization(preparation)
+  const input = {
+    dtype: 'float32' as const,
+    dims,
+    divisor: 255,
+    ...(normalization ? { normalization } : {}),
+  }
+  const target = { dtype: 'int32' as const, dims: [], data: new Int32Array(paths.length) }
+  const pictures = new PictureSet(
+    paths.map((path) => ({ path })),
+    { input, fit, target },
+  )
   return {
     length: paths.length,
     async *batches(size) {
-      const read = await pictureReader()
-      const row = elementCount(dims)
-      for (let at = 0; at < paths.length; at += size) {
+      let at = 0
+      for await (const { inputs } of pictures.batches(size)) {
         signal?.throwIfAborted()
         const some = paths.slice(at, at + size)
-        const pixels = await Promise.all(some.map((path) => read(path, dims)))
-        const data = new Float32Array(some.length * row)
-        for (const [i, bytes] of pixels.entries())
-          for (let p = 0; p < row; p++) data[i * row + p] = bytes[p]! / 255
-        yield {
-          inputs: { input: new Tensor('float32', [some.length, ...dims], data) },
-          names: some.map((path) => (folder === '' ? path : relative(folder, path))),
-        }
+        at += some.length
+        const names = some.map((path) => (folder === '' ? path : relative(folder, path)))
+        yield { inputs, names }
       }
     },
   }

@@ -1,5 +1,6 @@
 /** Single pictures, read with sharp. */
 import { inputError } from '../errors.ts'
+import type { PictureFit } from '../model/preparation.ts'
 
 /** [channels (1: grey, 3: red, green, blue), height, width] */
 export type PictureDims = readonly [1 | 3, number, number]
@@ -9,22 +10,29 @@ export const isPicture = (name: string): boolean =>
   /\.(png|jpe?g|webp|gif|tiff?|avif|svg)$/i.test(name) && !name.startsWith('.')
 
 /** Reads a picture as bytes of this shape, channels first. */
-export type ReadPicture = (path: string, dims: PictureDims) => Promise<Uint8Array>
+export type ReadPicture = (
+  path: string,
+  dims: PictureDims,
+  fit?: PictureFit | undefined,
+) => Promise<Uint8Array>
+
+/** Sharp's words. */
+const fits = { stretch: 'fill', crop: 'cover', pad: 'contain' } as const
 
 /**
- * What reads pictures: stretched to the shape, not cropped.
+ * What reads pictures. Those of another shape are stretched to it (the default), cut at two sides, or get black at two sides.
  *
  * @throws input where sharp is not installed; when reading, naming the picture, where it cannot be read
  */
 export async function pictureReader(): Promise<ReadPicture> {
   const sharp = await loadSharp()
-  return async (path, [channels, height, width]) => {
+  return async (path, [channels, height, width], fit = 'stretch') => {
     let pixels: Uint8Array
     try {
       pixels = await sharp(path)
         .removeAlpha()
         .toColourspace(channels === 1 ? 'b-w' : 'srgb')
-        .resize(width, height, { fit: 'fill' })
+        .resize(width, height, { fit: fits[fit], background: 'black' })
         .raw()
         .toBuffer()
     } catch (cause) {

@@ -1,14 +1,11 @@
 /** What the trainer requires of data. The sets of `data/` satisfy it, and so may those of a program. */
 import { usageError } from '../errors.ts'
+import type { Preparation } from '../model/preparation.ts'
 import type { DType } from '../tensor/dtype.ts'
-import type { Tensor, TypedArray } from '../tensor/tensor.ts'
+import type { TypedArray } from '../tensor/tensor.ts'
+import type { Batch, Normalization } from './dataset.ts'
 
-/** Tensors of one batch; their first axis is the batch. */
-export interface Batch {
-  /** By the model's input names; the one input of a one-input model may have any name. */
-  readonly inputs: Readonly<Record<string, Tensor>>
-  readonly target: Tensor
-}
+export type { Batch } from './dataset.ts'
 
 /** Samples that can be taken in any order. */
 export interface SampleSet {
@@ -17,26 +14,45 @@ export interface SampleSet {
   /**
    * The samples `order` (default: all, as they lie) in batches of `size`; the last one may be
    * smaller. A batch's tensors may be overwritten by the next one.
+   *
+   * @param epoch the epoch of the training (from 0) that they are taken for, which random changes of samples depend on
    */
-  batches(size: number, order?: ArrayLike<number>): Iterable<Batch> | AsyncIterable<Batch>
+  batches(
+    size: number,
+    order?: ArrayLike<number>,
+    epoch?: number,
+  ): Iterable<Batch> | AsyncIterable<Batch>
   /**
    * Where some float inputs are stored as bytes: the same samples with these as uint8, and what
-   * they are to be divided by. A graph converts them faster than JavaScript does.
+   * becomes of them. A graph converts them faster than JavaScript does.
    */
-  readonly bytes?:
-    | { readonly samples: SampleSet; readonly divisors: ReadonlyMap<string, number> }
-    | undefined
+  readonly bytes?: ByteInputs | undefined
   /** Names of the classes, where the target is a class index. A trained model keeps them. */
-  readonly classes?: readonly string[]
+  readonly classes?: readonly string[] | undefined
   /** Names of the features, of a table that has them. A trained model keeps them. */
   readonly columns?: readonly string[] | undefined
+  /** How the samples were made of what was read. A trained model keeps it. */
+  readonly preparation?: Preparation | undefined
+  /** Told where batches have weights. */
+  readonly weights?: object | undefined
   /** All targets, where they are in memory: then all labels are checked before the first step. */
-  readonly target?: {
-    readonly dtype: DType
-    /** Samples first; tells a loss which axis of the predictions the targets do not have. */
-    readonly dims?: readonly number[]
-    readonly data?: TypedArray
-  }
+  readonly target?:
+    | {
+        readonly dtype: DType
+        /** Of one sample; tells a loss which axis of the predictions the targets do not have. */
+        readonly dims?: readonly number[]
+        readonly data?: TypedArray
+      }
+    | undefined
+}
+
+/** Samples whose bytes are left as bytes, and what becomes of these by input. */
+export interface ByteInputs {
+  readonly samples: SampleSet
+  /** What they are divided by. */
+  readonly divisors: ReadonlyMap<string, number>
+  /** What becomes of their channels then. */
+  readonly normalizations?: ReadonlyMap<string, Normalization>
 }
 
 /**
@@ -94,8 +110,9 @@ export function batchesOf(
   data: TrainingData,
   size: number,
   order?: ArrayLike<number>,
+  epoch?: number,
 ): Iterable<Batch> | AsyncIterable<Batch> {
-  const batches = isSampleSet(data) ? data.batches(size, order) : data
+  const batches = isSampleSet(data) ? data.batches(size, order, epoch) : data
   const iterators = Object(batches) as Partial<AsyncIterable<Batch> & Iterable<Batch>>
   const begin = iterators[Symbol.asyncIterator] ?? iterators[Symbol.iterator]
   if (typeof begin === 'function') return batches

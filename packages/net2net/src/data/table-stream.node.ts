@@ -1,272 +1,165 @@
-/** Tables of numbers, read line by line: of any length, in memory that does not depend on it. */
-
-import { open } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
-import { type Info, parse } from 'csv-parse'
-import { parse as parseSync } from 'csv-parse/browser/esm/sync'
-import { inputError, usageError } from '../errors.ts'
-import { fileProblem } from '../files/read-whole.ts'
-import { shown } from '../model/classes.ts'
-import { quote } from '../model/quote.ts'
-import { Tensor } from '../tensor/tensor.ts'
-import {
-  delimiterOf,
-  hasDecimalComma,
-  isHeader,
-  isNumber,
-  positionsOf,
-  reading,
-  sniffedLines,
-} from './csv.ts'
+/** The inputs of a model from a table, read line by line: of any length, in memory that does not depend on it. */
+import { inputError } from '../errors.ts'
+import type { Preparation } from '../model/preparation.ts'
+import { allocate, elementCount, Tensor } from '../tensor/tensor.ts'
+import { fillRows } from './dataset.ts'
 import type { InputBatch, InputStream } from './inputs.ts'
+import type { ModelInput } from './model-input.ts'
+import { featuresEncoder, type Numbers, type RowEncoder } from './table/encoders.ts'
+import { isHeader, Layout } from './table/layout.ts'
+import { batchType, namesIn, tableInputs } from './table/plan.ts'
+import type { OpenTable } from './table/rows.ts'
+import { idsEncoder, textLength } from './text/ids-encoder.ts'
 
 export interface TableInputs {
   /** Names of the features that the model was trained on; a table with names has them in any order. */
   readonly columns?: readonly string[] | undefined
-  /** How many features the model takes, where it says so. */
-  readonly features?: number | undefined
+  /** What the model takes. */
+  readonly inputs: readonly ModelInput[]
+  /** How its training data were made ready. */
+  readonly preparation?: Preparation | undefined
   /** A column that is no feature: its name, or its position from 0. */
   readonly target?: string | number | undefined
 }
 
 /**
- * The features of a table as the input `input` [batch, features]. Where the table and the model both have
+ * The features of a table as inputs [batch, features]. Where the table and the model both have
  * names, columns are found by these; otherwise by their order, where a column more than the
  * model takes is the target, the last one if nothing else is said.
  *
- * @param open gives the table's bytes, anew for each iteration
+ * @param open gives the table, anew for each iteration
  * @throws input, when iterated, naming line and column, where a cell is empty or no number, or where a
- *   column is missing
+ *   column is missing or a category is not known
  */
 export function tableStream(
-  open: () => Promise<Readable>,
+  open: () => Promise<OpenTable>,
   options: TableInputs,
   source: string,
 ): InputStream {
   return {
     length: undefined,
     async *batches(size) {
-      const stream = await open()
+      const table = await open()
       try {
-        yield* readTable(stream, size, options, source)
+        yield* readTable(table, size, options, source)
       } finally {
-        stream.destroy()
+        table.close()
       }
     },
   }
 }
 
-/** A file's bytes, unpacked where they are packed by gzip. */
-export async function openUnpacked(path: string): Promise<Readable> {
-  try {
-    const file = await open(path)
-    const { buffer, bytesRead } = await file.read(new Uint8Array(2), 0, 2, 0)
-    const stream = file.createReadStream({ start: 0 })
-    if (bytesRead < 2 || buffer[0] !== 0x1f || buffer[1] !== 0x8b) return stream
-    const unpacked = createGunzip()
-    stream.on('error', (error) => unpacked.destroy(error))
-    unpacked.on('close', () => stream.destroy())
-    return stream.pipe(unpacked)
-  } catch (cause) {
-    throw inputError(`${path} ${fileProblem(cause)}.`, { where: path, cause })
-  }
-}
-
-/** So much of a table is looked at to find out its form. */
-const mostSniffed = 2 ** 20
-
 async function* readTable(
-  stream: Readable,
+  { first, isNamed, rows }: OpenTable,
   size: number,
   options: TableInputs,
   source: string,
 ): AsyncGenerator<InputBatch> {
-  const { first, rows } = await openRows(stream, source)
-  yield* batchesOf(rows, size, chooseColumns(first, options, source), source)
-}
-
-/** The lines of a table: the first two of them, and all as they are read. @throws input, when iterated */
-export async function openRows(
-  stream: Readable,
-  source: string,
-): Promise<{ readonly first: readonly (readonly string[])[]; readonly rows: AsyncIterable<Row> }> {
-  const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>
-  const head: Buffer[] = []
-  const text = () => Buffer.concat(head).toString()
-  for (let bytes = 0, lines = 0; lines <= sniffedLines && bytes < mostSniffed; ) {
-    const { value, done } = await reported(source, chunks.next())
-    if (done) break
-    head.push(value)
-    bytes += value.length
-    for (const byte of value) if (byte === 10) lines++
-  }
-  const delimiter = delimiterOf(text())
-  async function* rows() {
-    const parser = parse({ ...reading(delimiter), info: true })
-    const fed = feed(parser, head, chunks)
-    try {
-      yield* reportedAll(source, parser)
-      await reported(source, fed)
-    } finally {
-      parser.destroy()
-      await fed.catch(() => undefined)
+  const names = namesIn(options.preparation) ?? options.columns ?? []
+  const cells = first.map((row) => row.cells)
+  // A single line is a sample to a model that knows its columns by their order.
+  const isSample = cells.length === 1 && options.preparation !== undefined && names.length === 0
+  const hasHeader = isNamed ?? (!isSample && isHeader(cells, options.target, names))
+  const layout = new Layout(source, first[0] ?? { cells: [], line: 1 }, hasHeader)
+  let parts: Part[] | undefined
+  let filled = 0
+  let isFirst = true
+  for await (const row of rows) {
+    if (isFirst && hasHeader) {
+      isFirst = false
+      continue
     }
-  }
-  return { first: firstRows(text(), delimiter), rows: rows() }
-}
-
-export interface Row {
-  readonly record: readonly string[]
-  readonly info: Info
-}
-
-async function* batchesOf(
-  rows: AsyncIterable<Row>,
-  size: number,
-  { columns, hasHeader, width, header }: Chosen,
-  source: string,
-): AsyncGenerator<InputBatch> {
-  const dims = [columns.length]
-  let data = new Float32Array(size * columns.length)
-  let [read, filled] = [0, 0]
-  const batch = () => ({
-    inputs: {
-      input: new Tensor('float32', [filled, ...dims], data.subarray(0, filled * columns.length)),
-    },
-  })
-  for await (const { record, info } of rows) {
-    if (read++ === 0 && hasHeader) continue
-    if (record.length !== width)
-      throw inputError(
-        `${source} is not a table: line ${info.lines} has ${record.length} fields, but the first has ${width}.`,
-      )
-    for (const [i, column] of columns.entries()) {
-      const field = record[column]!
-      const place = () =>
-        `${source}, column ${header?.[column] || column + 1}: line ${info.lines} has`
-      if (field === '') throw inputError(`${place()} no value there.`, { hint: fillIn })
-      if (!isNumber(field))
-        throw inputError(
-          `${place()} ${quote(field)}, which is not a number, and features must be.`,
-          hasDecimalComma(field) ? { hint: 'Decimals are written with a point.' } : {},
-        )
-      data[filled * columns.length + i] = Number(field)
-    }
+    isFirst = false
+    layout.mustFit(row)
+    parts ??= [...encodersFor(layout, options)].map(([name, one]) => new Part(name, one, size))
+    for (const part of parts) part.put(row, filled)
     if (++filled < size) continue
-    yield batch()
-    // Whoever was given the batch may keep it.
-    data = new Float32Array(size * columns.length)
+    yield { inputs: Object.fromEntries(parts.map((part) => [part.name, part.take(filled)])) }
     filled = 0
   }
-  if (filled > 0) yield batch()
+  if (parts && filled > 0)
+    yield { inputs: Object.fromEntries(parts.map((part) => [part.name, part.take(filled)])) }
 }
 
-const fillIn = 'Leave samples with missing values out, or fill them in.'
+/** The numbers of one input, for one batch. */
+class Part {
+  readonly name: string
+  readonly #encoder: RowEncoder
+  readonly #row: number
+  readonly #data: Numbers
 
-/** Gives a parser the bytes, as fast as it takes them. */
-async function feed(
-  parser: ReturnType<typeof parse>,
-  head: readonly Buffer[],
-  rest: AsyncIterator<Buffer>,
-): Promise<void> {
-  const put = (chunk: Buffer) =>
-    new Promise<void>((resolve) => {
-      if (parser.destroyed || parser.write(chunk)) return resolve()
-      const goOn = () => {
-        parser.off('drain', goOn).off('close', goOn)
-        resolve()
-      }
-      parser.on('drain', goOn).on('close', goOn)
-    })
-  try {
-    for (const chunk of head) await put(chunk)
-    for (;;) {
-      if (parser.destroyed) return
-      const { value, done } = await rest.next()
-      if (done) break
-      await put(value)
-    }
-    parser.end()
-  } catch (error) {
-    parser.destroy(error as Error)
-    throw error
+  constructor(name: string, encoder: RowEncoder, size: number) {
+    this.name = name
+    this.#encoder = encoder
+    this.#row = elementCount(encoder.dims)
+    this.#data = allocate(encoder.storage, size * this.#row)
+  }
+
+  put(row: Parameters<RowEncoder['encode']>[0], sample: number): void {
+    this.#encoder.encode(row, this.#data, sample * this.#row)
+  }
+
+  /** A tensor of its own: whoever was given the batch may keep it. */
+  take(samples: number): Tensor {
+    const { dtype, dims } = this.#encoder
+    const data = this.#data.subarray(0, samples * this.#row)
+    const tensor = new Tensor(dtype, [samples, ...dims], allocate(dtype, data.length))
+    fillRows({ dtype, dims, data }, tensor, undefined, 0, `input ${this.name}`)
+    return tensor
   }
 }
 
-interface Chosen {
-  /** Positions of the features, in the order of the model's input. */
-  readonly columns: readonly number[]
-  readonly hasHeader: boolean
-  readonly header: readonly string[] | undefined
-  /** Fields of a line. */
-  readonly width: number
-}
-
-function firstRows(text: string, delimiter: string): readonly (readonly string[])[] {
-  try {
-    return parseSync(text, { ...reading(delimiter), to: 2 }) as string[][]
-  } catch {
-    // What is wrong with the table is told where it is read.
-    return []
-  }
-}
-
-function chooseColumns(
-  rows: readonly (readonly string[])[],
-  { columns, features, target }: TableInputs,
-  source: string,
-): Chosen {
-  const first = rows[0] ?? []
-  const width = first.length
-  const hasNames = columns?.some((name) => first.includes(name)) ?? false
-  const hasHeader = hasNames || isHeader(rows, target)
-  const header = hasHeader ? first : undefined
-  const all = Array.from({ length: width }, (_, i) => i)
-  const chosen = (positions: readonly number[]) => ({
-    columns: positions,
-    hasHeader,
-    header,
-    width,
-  })
-  if (header && columns) return chosen(positionsOf(columns, header, source))
-  if (target !== undefined) {
-    const at = typeof target === 'number' ? target : (header?.indexOf(target) ?? -1)
-    if (!(at >= 0 && at < width))
-      throw usageError(
-        `${source} has no column ${target}${header ? `; it has ${shown(header)}` : ' (it has no header)'}.`,
+function encodersFor(layout: Layout, options: TableInputs): ReadonlyMap<string, RowEncoder> {
+  const { preparation, inputs } = options
+  const [input] = inputs
+  const positions = featurePositions(layout, options)
+  if (preparation?.kind === 'text' && input) {
+    const [at, ...more] = positions
+    if (at === undefined || more.length > 0)
+      throw inputError(
+        `${layout.source} must have one column of text; it has ${positions.length} that may be it.`,
       )
-    return chosen(all.filter((i) => i !== at))
+    const length = textLength(input, layout.source)
+    return new Map([['input', idsEncoder(at, preparation, input.dtype, length, layout)]])
   }
-  if (features === undefined || width === features) return chosen(all)
-  if (width === features + 1) return chosen(all.slice(0, -1))
+  if (preparation?.kind === 'table') {
+    const placed = preparation.features.map((feature, i) => ({ feature, at: positions[i]! }))
+    return tableInputs(placed, preparation.encoding, layout, inputs)
+  }
+  const placed = positions.map((at) => ({ feature: {}, at }))
+  const dtype = batchType(input?.dtype ?? 'float32')
+  return new Map([['input', featuresEncoder(placed, 'one-hot', layout, { dtype })]])
+}
+
+function featurePositions(
+  layout: Layout,
+  { columns, inputs, preparation, target }: TableInputs,
+): readonly number[] {
+  const { width, header, source } = layout
+  const known = namesIn(preparation) ?? columns
+  if (header && known) return layout.positionsOf(known)
+  const all = Array.from({ length: width }, (_, i) => i)
+  if (target !== undefined) {
+    const at = layout.at(target)
+    return mustBe(all.filter((i) => i !== at))
+  }
+  if (preparation?.kind === 'text' && typeof preparation.column === 'number')
+    return [layout.at(preparation.column)]
+  const features =
+    preparation?.kind === 'table'
+      ? preparation.features.length
+      : inputs[0]?.dims?.reduce((a, b) => a * b, 1)
+  if (features === undefined || width === features) return all
+  if (width === features + 1) return all.slice(0, -1)
   throw inputError(
     `${source} has ${width} column${width === 1 ? '' : 's'}, but the model takes ${features} features.`,
   )
-}
 
-/** Says of which table it is what went wrong. */
-async function reported<T>(source: string, promise: Promise<T>): Promise<T> {
-  try {
-    return await promise
-  } catch (cause) {
-    throw notATable(source, cause)
+  function mustBe(positions: readonly number[]): readonly number[] {
+    const count = preparation?.kind === 'table' ? preparation.features.length : positions.length
+    if (positions.length === count) return positions
+    throw inputError(
+      `${source} has ${positions.length} columns of features, but the model was trained on ${count}.`,
+    )
   }
-}
-
-async function* reportedAll(source: string, parser: AsyncIterable<unknown>): AsyncGenerator<Row> {
-  const rows = parser[Symbol.asyncIterator]() as AsyncIterator<Row>
-  for (;;) {
-    const { value, done } = await reported(source, rows.next())
-    if (done) return
-    yield value
-  }
-}
-
-function notATable(source: string, cause: unknown) {
-  const { code, message } = cause as NodeJS.ErrnoException
-  if (code === 'EISDIR' || code === 'EIO')
-    return inputError(`${source} ${fileProblem(cause)}.`, { cause })
-  const what = code?.startsWith('Z_') ? 'is not a whole gzip file' : 'is not a table'
-  return inputError(`${source} ${what}: ${message.replace(/\.$/, '')}.`, { cause })
 }

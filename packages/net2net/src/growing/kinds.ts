@@ -10,6 +10,7 @@ import type {
   ShrinkStep,
   WidenStep,
 } from '../growth/index.ts'
+import type { AutoGrowth } from './auto-growth.ts'
 import type { GrowthStage } from './schedule.ts'
 
 const { number, text } = kind
@@ -99,3 +100,12 @@ export const stages = kind.listOf(
     },
   ),
 )
+
+export const auto = kind.options<AutoGrowth>({
+  patience: number,
+  rule: kind.callback,
+  limits: kind.recordOf('an object of numbers by cost', number),
+  layers: kind.texts,
+  operations: kind.texts,
+  learningRateFactor: number,
+})

@@ -1,5 +1,6 @@
 import { Net2NetError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
+import { plainRecurrences } from './plain-recurrences.ts'
 import { withoutErfc } from './without-erfc.ts'
 import { withoutFusions } from './without-fusions.ts'
 import { withoutSequences } from './without-sequences.ts'
@@ -14,7 +15,7 @@ import { withoutWholeGathers } from './without-whole-gathers.ts'
 export function plainly(model: Model): Model {
   try {
     return withoutWholeGathers(
-      withoutSequences(withoutSubgraphs(withoutFusions(withoutErfc(model)))),
+      withoutSequences(withoutSubgraphs(withoutFusions(plainRecurrences(withoutErfc(model))))),
     )
   } catch (error) {
     // Whoever goes on with it says what is wrong, in the words of what they do.

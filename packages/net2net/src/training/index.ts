@@ -23,6 +23,7 @@ import {
 import * as metric from './metrics/metrics.ts'
 import { type DistillOptions, distilled as distilledBy } from './run/distill.ts'
 import { type EvaluateOptions, type Evaluation, evaluate as evaluateWith } from './run/evaluate.ts'
+import { type GenerateOptions, generate as generateWith } from './run/generate.ts'
 import { type MeasureOptions, measureStep as measureWith } from './run/measure.ts'
 import {
   type PredictData,
@@ -92,6 +93,7 @@ export type {
 export type { ClassReport, Measured, MetricsReport } from './metrics/report.ts'
 export type { DistillOptions } from './run/distill.ts'
 export type { EvaluateOptions, Evaluation } from './run/evaluate.ts'
+export type { GenerateOptions } from './run/generate.ts'
 export type { MeasureOptions } from './run/measure.ts'
 export type { PredictData, Prediction, PredictionBatch, PredictOptions } from './run/predict.ts'
 export type { EpochResult, EpochTotals, TrainingState } from './run/state.ts'
@@ -398,7 +400,7 @@ export const evaluate = kind.checkedAsync(
     options: kind.options<RuntimeOptional<EvaluateOptions>>({
       ...measuring,
       metrics: kind.either("'usual', or a list of metrics and names of them", text, metrics),
-      intervals: flag,
+      intervals: kind.either("true, false or 'formula'", flag, text),
       seed: number,
       onProgress: kind.callback,
       loss,
@@ -429,6 +431,24 @@ export const predict = checked(
       session,
       signal: kind.signal,
     }),
+  },
+)
+
+/**
+ * Continues a text with a model that was trained to predict what comes next: gives the bytes, characters or tokens one after the
+ * other. See run/generate.ts.
+ */
+export const generate = checked(
+  'generate',
+  (model: Model, prompt: string, options: RuntimeOptional<GenerateOptions>) =>
+    generateWith(model, prompt, withRuntime(options)),
+  {
+    model,
+    prompt: text,
+    options: kind.options<RuntimeOptional<GenerateOptions>>(
+      { temperature: number, seed: number, runtime: kind.runtime, session, signal: kind.signal },
+      { units: number },
+    ),
   },
 )
 

@@ -6,6 +6,7 @@ import { Chart } from '../ui/chart.tsx'
 import { asNumber, asPercent } from '../ui/chart-formats.ts'
 import { FailureNotice } from '../ui/failure.tsx'
 import type { Line } from '../ui/line.ts'
+import { Explorations } from './explorations.tsx'
 import { letterOf, RunLetter } from './letter.tsx'
 import {
   available,
@@ -44,6 +45,7 @@ export function RunsView() {
       <h1 class="unseen">{t('Runs')}</h1>
       <section class="train-settings" aria-label={t('Runs in the folder')}>
         <RunList />
+        <Explorations />
         <StartForm />
       </section>
       <div class="train-main runs-main">

@@ -2,29 +2,25 @@
 import { type Command, Option } from 'commander'
 import { load } from 'net2net'
 import { openInputs } from 'net2net/data'
-import { type Device, nodeRuntime } from 'net2net/runtime'
+import { nodeRuntime } from 'net2net/runtime'
 import { type PredictionBatch, predict as predictWith } from 'net2net/training'
 import { inputError, usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
-import { integer, list, parallel } from '../options.ts'
+import { type GenerateTextOptions, generateText, refuseUnusedOfText } from '../generate-text.ts'
+import { integer, list, number, parallel, seed } from '../options.ts'
 import { classValues } from '../prediction-rows.ts'
 import { type Format, fileWriter, formatOf, formats, outputWriter } from '../prediction-writers.ts'
 import { progress } from '../progress.ts'
 import { grouped } from '../table.ts'
 
-interface Options {
-  readonly data?: string
-  readonly output?: string
+interface Options extends GenerateTextOptions {
   readonly format?: Format
   readonly target?: string
   readonly outputs?: readonly string[]
   readonly activation?: 'softmax' | 'sigmoid' | 'none'
   readonly classAxis?: number
   readonly batchSize: number
-  readonly device: Device
-  readonly threads?: number
   readonly force?: true
-  readonly json?: true
 }
 
 export const predict: CliCommand = {
@@ -33,7 +29,7 @@ export const predict: CliCommand = {
       .argument('<model>', 'an ONNX file')
       .option(
         '--data <what>',
-        'a .csv, .tsv, .npz or .npy file, a picture, a folder of pictures or IDX files, mnist, or - for a table on the standard input',
+        'a .csv, .tsv, .jsonl, .parquet, .npz, .npy or .txt file, a picture, a folder of pictures or IDX files, mnist, or - for a table on the standard input',
       )
       .option(
         '-o, --output <file>',
@@ -53,6 +49,18 @@ export const predict: CliCommand = {
         'axis of the classes in the output, where the model does not tell it: 1, -1',
         integer(Number.NEGATIVE_INFINITY),
       )
+      .option(
+        '--generate <n>',
+        'continue a text by so many bytes, characters or tokens',
+        integer(1),
+      )
+      .option('--prompt <text>', 'with --generate: the text to go on from')
+      .option(
+        '--temperature <x>',
+        'with --generate: 0 for the most probable (default: 1)',
+        number(0),
+      )
+      .option('--seed <n>', 'with --generate: seed of what is drawn (default: 0)', seed)
       .option('--batch-size <n>', 'samples per run at most', integer(1), 100)
       .addOption(new Option('--device <name>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
       .option('--threads <n>', 'threads of ONNX Runtime', parallel)
@@ -64,6 +72,7 @@ export const predict: CliCommand = {
           'predict runs/flowers/model.onnx --data flowers.csv -o predictions.csv',
           'predict model.onnx --data pictures/ -o predictions.jsonl',
           'predict model.onnx --data samples.npz --outputs scores -o scores.npz',
+          'predict runs/tales/model.onnx --generate 200 --prompt "Once upon a time"',
           'cat flowers.csv | net2net predict runs/flowers/model.onnx --data - | head',
         )}
 Rows come in the order of the data, in memory that does not depend on how many there are. A model of
@@ -80,6 +89,8 @@ the target. Of data in two parts the test part is taken.
 
 async function run(io: Io, file: string, options: Options): Promise<void> {
   const { data: spec, output, json } = options
+  refuseUnusedOfText(options)
+  if (options.generate !== undefined) return generateText(io, await load(file), options)
   if (spec === undefined) throw usageError('Of what? Give the data with --data.')
   const format = formatOf(output, options.format)
   if (output === undefined && format === 'npz')

@@ -1,7 +1,7 @@
 /** The options of net2net train. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type ArrayDataset, isTable } from 'net2net/data'
+import type { AugmentOptions, SampleSet } from 'net2net/data'
 import type { Device } from 'net2net/runtime'
 import {
   accumulated,
@@ -24,13 +24,12 @@ import {
 } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { examples } from '../command.ts'
-import { lossAlong } from '../model-data.ts'
+import { type DataOptions, dataOptions, lossAlong, mustBeTableOptions } from '../model-data.ts'
 import { integer, list, number, parallel, seed } from '../options.ts'
 import { scheduleForms, scheduleOf } from '../schedule.ts'
 
-export interface TrainOptions {
+export interface TrainOptions extends DataOptions {
   readonly data?: string
-  readonly target?: string
   /** Share of the data held back; undefined where nothing was asked for. */
   readonly validation?: number
   readonly loss: LossName
@@ -45,6 +44,7 @@ export interface TrainOptions {
   readonly classWeights?: readonly number[] | 'balanced'
   readonly ignoreLabel?: number
   readonly ema?: number
+  readonly augment?: AugmentOptions
   readonly distill?: string
   readonly distillWeight?: number
   readonly temperature?: number
@@ -141,7 +141,7 @@ export function optimizerOf(options: TrainOptions): Optimizer {
 }
 
 /** The loss and the choice of parameters, as the library takes them. */
-export function choicesOf(options: TrainOptions, samples?: ArrayDataset) {
+export function choicesOf(options: TrainOptions, samples?: SampleSet) {
   const { loss, classAxis, labelSmoothing, freeze = [], trainOnly, clipNorm } = options
   const { decayOnly, rate } = options
   const { ignoreLabel: ignoredLabel } = options
@@ -168,13 +168,15 @@ export function choicesOf(options: TrainOptions, samples?: ArrayDataset) {
 }
 
 export const trainOptions = (command: Command): Command =>
-  command
-    .argument('<model>', 'an ONNX file')
-    .option(
-      '--data <what>',
-      'mnist, fashion-mnist, an .npz, .csv or .tsv file, a folder of IDX files or pictures (see below)',
-    )
-    .option('--target <column>', 'column of the target, for tables (default: the last)')
+  dataOptions(
+    command
+      .argument('<model>', 'an ONNX file')
+      .option(
+        '--data <what>',
+        'mnist, fashion-mnist, a .csv, .tsv, .jsonl, .parquet, .npz, .txt, .bin or .npy file, a folder of IDX files, .npy files or pictures (see below)',
+      )
+      .option('--target <column>', 'column of the target, for tables (default: the last)'),
+  )
     .option(
       '--validation <share>',
       'share of the data held back, where they have no test part (default: 0.1)',
@@ -228,6 +230,11 @@ export const trainOptions = (command: Command): Command =>
       'for softmax-cross-entropy: a label that does not count, such as -100',
       integer(Number.NEGATIVE_INFINITY),
     )
+    .option(
+      '--augment <changes>',
+      'change pictures at random: flip,shift=2,crop=0.8 (pixels; least share of each side)',
+      augmentation,
+    )
     .option('--distill <teacher>', 'also learn from what this ONNX file says of the samples')
     .option('--distill-weight <x>', 'how much the teacher counts, 0 to 1 (default: 0.5)', number(0))
     .option('--temperature <x>', 'how soft the distributions are for it (default: 2)', number(0))
@@ -277,11 +284,13 @@ export const trainOptions = (command: Command): Command =>
         'train model.onnx --data mnist --epochs 6 --recipe grow.yaml -o runs/growing',
         'train model.onnx --data table.csv --loss mse --optimizer adam -o runs/table',
         'train model.onnx --data mnist --epochs 9 --schedule cosine --warm-up 100 --metric f1 --early-stopping 3 -o runs/best',
+        'train model.onnx --data tales.txt --text characters --optimizer adamw -o runs/tales',
         'train model.onnx --export-step step.onnx --gradients',
       )}
-Data: one sample per line of a .csv or .tsv file; arrays x and y, or x_train, y_train, x_test and
-y_test, in an .npz file; one folder per class of pictures, perhaps in train and test. Bytes become
-[0, 1]. Text, folders and whole numbers are classes: numbers are the indices of the model's outputs,
+Data: one sample per line of a .csv, .tsv, .jsonl or .parquet file; arrays x and y, or x_train, y_train,
+x_test and y_test, in an .npz file or as .npy files in a folder; one folder per class of pictures, perhaps in
+train and test; a text (--text) or token ids (.bin, .npy), of which the next one is predicted. Columns of
+text whose values recur are categories, or, with --text, texts to classify. Bytes become [0, 1]. Text, folders and whole numbers are classes: numbers are the indices of the model's outputs,
 names are numbered in the order of their values and stored with the trained model.
 
 Schedules, with their settings: ${scheduleForms.join(' ')}
@@ -297,15 +306,35 @@ A training recipe (grow.yaml):
 `,
     )
 
+/** `flip,shift=2,crop=0.8` */
+function augmentation(text: string): AugmentOptions {
+  const parts = list(text).map((part) => part.split('=') as [string, string?])
+  const forms: Readonly<Record<string, (value: string | undefined) => number | boolean>> = {
+    flip: (value) => value === undefined || refused(),
+    shift: (value) => integer(1)(value ?? ''),
+    crop: (value) => number(0)(value ?? ''),
+  }
+  const refused = (): never => {
+    throw new InvalidArgumentError('It must be of flip, shift=PIXELS and crop=SHARE.')
+  }
+  return Object.fromEntries(
+    parts.map(([name, value]) => [name, (forms[name] ?? refused)(value)] as const),
+  )
+}
+
 /** `balanced`, or a number for each class. */
 const weights = (text: string): readonly number[] | 'balanced' =>
   text === 'balanced' ? text : list(text).map(number(0))
 
 /** For each class the inverse of how often it occurs, 1 in the mean over the samples (as scikit-learn's `balanced`). */
 function balancedWeights(
-  { target, classes }: ArrayDataset,
+  { target, classes }: SampleSet,
   ignored: number | undefined,
 ): readonly number[] {
+  if (!target?.data)
+    throw usageError(
+      'The classes of data that are larger than memory are not counted: give their weights.',
+    )
   const counts: number[] = Array.from(classes ?? [], () => 0)
   let all = 0
   for (const label of target.data) {
@@ -386,7 +415,6 @@ export function refuseUnused({
   if (gradients && exportStep === undefined) throw usageError('--gradients is for --export-step.')
   if (rest.resume && rest.force)
     throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')
-  if (rest.target !== undefined && !isTable(rest.data ?? ''))
-    throw usageError('--target is for .csv files and other tables.')
+  mustBeTableOptions(rest.data ?? '', rest)
   lossAlong(rest.loss, rest.classAxis)
 }

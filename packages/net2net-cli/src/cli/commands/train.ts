@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { decodeModel, encodeModel, load, type Model, Net2NetError, save } from 'net2net'
 import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
-import type { ArrayDataset, SampleSet } from 'net2net/data'
+import { augmented, type SampleSet } from 'net2net/data'
 import { readWhole, writeWhole } from 'net2net/files'
 import {
   type GrowingEvent,
@@ -22,7 +22,7 @@ import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
-import { trainingData } from '../model-data.ts'
+import { dataOptionsOf, trainingData } from '../model-data.ts'
 import { measuredText, progress, type Task } from '../progress.ts'
 import {
   epochText,
@@ -133,8 +133,10 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     cleared = true
     return checkpoints.save(state, savedPosition(position))
   }
+  const { augment, seed: augmentSeed } = options
+  const seen = augment ? augmented(samples, { ...augment, seed: augmentSeed }) : samples
   const logs = logsOf(options, from)
-  const training = trainGrowing(model, taught(samples), {
+  const training = trainGrowing(model, taught(seen), {
     runtime: nodeRuntime,
     stages,
     ...choicesOf(options, samples),
@@ -249,7 +251,7 @@ function logsOf({ log, tensorboard, force }: Options, from: TrainingState | unde
 }
 
 /** The samples as they are, or with what a teacher says of them. */
-async function teaching(options: Options): Promise<(samples: ArrayDataset) => SampleSet> {
+async function teaching(options: Options): Promise<(samples: SampleSet) => SampleSet> {
   const { distill, device, threads, classAxis: axis } = options
   if (distill === undefined) return (samples) => samples
   const teacher = await load(distill)
@@ -282,6 +284,8 @@ function laterOptions(options: Options): readonly unknown[] {
     distill,
     distillWeight,
     temperature,
+    ...dataOptionsOf(options),
+    augment: options.augment,
   }
   const given = Object.entries(later).filter(([, value]) => value !== undefined)
   return given.length === 0 ? [] : [Object.fromEntries(given)]

@@ -1,7 +1,7 @@
 /** The data of an exploration, and its settings as those of a training. */
 import { createHash } from 'node:crypto'
 import type { Model } from 'net2net'
-import type { ArrayDataset } from 'net2net/data'
+import type { SampleSet } from 'net2net/data'
 import { usageError } from '../../errors.ts'
 import type { ExplorationSettings } from '../../exploration/settings.ts'
 import type { TrainOptions } from '../commands/train-options.ts'
@@ -21,8 +21,8 @@ export const trainOptionsOf = ({
 })
 
 export interface ExplorationData {
-  readonly train: ArrayDataset
-  readonly validation: ArrayDataset
+  readonly train: SampleSet
+  readonly validation: SampleSet
   /** SHA-256 of all samples. */
   readonly fingerprint: string
 }
@@ -57,15 +57,15 @@ export async function explorationData(
         where: spec,
       },
     )
-  return { train, validation, fingerprint: fingerprintOf([train, validation]) }
+  return { train, validation, fingerprint: await fingerprintOf([train, validation]) }
 }
 
 /** Of what networks see of the data. */
-function fingerprintOf(sets: readonly ArrayDataset[]): string {
+async function fingerprintOf(sets: readonly SampleSet[]): Promise<string> {
   const hash = createHash('sha256')
   const batchSize = 1024
   for (const set of sets)
-    for (const { inputs, target } of set.batches(batchSize)) {
+    for await (const { inputs, target } of set.batches(batchSize)) {
       for (const [name, tensor] of Object.entries(inputs))
         hash.update(name).update(tensor.read(0, tensor.byteLength))
       hash.update(target.read(0, target.byteLength))

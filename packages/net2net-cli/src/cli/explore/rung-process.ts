@@ -1,6 +1,6 @@
 /** The child process that trains networks of an exploration, one after the other; see exploration/rung-processes.ts. */
 import type { Model } from 'net2net'
-import type { ArrayDataset } from 'net2net/data'
+import type { SampleSet } from 'net2net/data'
 import { type NetworkStore, trainRung } from 'net2net/exploring'
 import { nodeRuntime } from 'net2net/runtime'
 import { inputError } from '../../errors.ts'
@@ -16,8 +16,8 @@ interface Prepared {
   readonly folder: ExplorationFolder
   readonly store: NetworkStore
   readonly start: Model
-  readonly train: ArrayDataset
-  readonly validation: ArrayDataset
+  readonly train: SampleSet
+  readonly validation: SampleSet
 }
 
 let prepared: Prepared | undefined

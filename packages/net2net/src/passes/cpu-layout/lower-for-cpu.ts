@@ -28,5 +28,6 @@ export function lowerForCpu(model: Model, block: number): Model {
   const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
   const phased = phaseTranspositions(even, block)
   if (block === 1) return singleReshapes(phased)
-  return singleReshapes(blockLayout(phaseConvolutions(signalsAsImages(phased, block)), block))
+  const images = signalsAsImages(phased, block)
+  return singleReshapes(blockLayout(phaseConvolutions(images, block), block))
 }

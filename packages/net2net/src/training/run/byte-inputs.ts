@@ -39,10 +39,27 @@ export function withByteInputs(
     const input = names.fresh(`${name}.bytes`)
     const divisor = names.fresh(`${name}.divisor`)
     const bare = names.fresh(`${name}.cast`)
-    nodes.push(nodeOf('Cast', [input], bare, { to: 1 }), nodeOf('Div', [bare, divisor], name))
-    const value = float32([], [bytes.divisors.get(column)!])
-    columns.set(column, { name, input, divisor, value })
-    return [tensorDeclaration(input, 'uint8', shape), tensorDeclaration(divisor, 'float32', [])]
+    const normalization = bytes.normalizations?.get(column)
+    const quotient = normalization ? names.fresh(`${name}.quotient`) : name
+    nodes.push(nodeOf('Cast', [input], bare, { to: 1 }), nodeOf('Div', [bare, divisor], quotient))
+    const constants = new Map([[divisor, float32([], [bytes.divisors.get(column)!])]])
+    if (normalization) {
+      const [mean, deviation, centred] = ['mean', 'deviation', 'centred'].map((what) =>
+        names.fresh(`${name}.${what}`),
+      )
+      const sizes = [normalization.mean.length, ...shape.slice(2).map(() => 1)]
+      constants.set(mean!, float32(sizes, normalization.mean))
+      constants.set(deviation!, float32(sizes, normalization.deviation))
+      nodes.push(
+        nodeOf('Sub', [quotient, mean!], centred!),
+        nodeOf('Div', [centred!, deviation!], name),
+      )
+    }
+    columns.set(column, { name, input, constants })
+    return [
+      tensorDeclaration(input, 'uint8', shape),
+      ...[...constants].map(([key, { dims }]) => tensorDeclaration(key, 'float32', dims)),
+    ]
   })
   if (columns.size === 0) return undefined
   const fed = new Map([...columns.values()].map((column) => [column.name, column]))
@@ -53,19 +70,19 @@ export function withByteInputs(
     },
     inputs: inputs.flatMap((name) => {
       const made = fed.get(name)
-      return made ? [made.input, made.divisor] : [name]
+      return made ? [made.input, ...made.constants.keys()] : [name]
     }),
     samples: withDivisors(bytes.samples, columns),
   }
 }
 
-/** The divisor is an input, too: ONNX Runtime would move a constant into a product, and round there. */
+/** Divisors are inputs, too: ONNX Runtime would move constants into a product, and round there. */
 interface ByteColumn {
   /** The model's own input. */
   readonly name: string
   readonly input: string
-  readonly divisor: string
-  readonly value: Tensor
+  /** What it is divided by and so on, by the names of the inputs. */
+  readonly constants: ReadonlyMap<string, Tensor>
 }
 
 const nodeOf = (
@@ -86,21 +103,18 @@ const nodeOf = (
 const withDivisors = (samples: SampleSet, columns: ReadonlyMap<string, ByteColumn>): SampleSet => ({
   length: samples.length,
   ...(samples.target ? { target: samples.target } : {}),
-  async *batches(size, order): AsyncGenerator<Batch> {
-    for await (const { inputs, target } of samples.batches(size, order))
+  async *batches(size, order, epoch): AsyncGenerator<Batch> {
+    for await (const { inputs, ...rest } of samples.batches(size, order, epoch))
       yield {
         inputs: Object.fromEntries(
           Object.entries(inputs).flatMap(([name, tensor], _, { length }) => {
             const made = columns.get(name)
             return made && (made.name === name || length === 1)
-              ? [
-                  [made.input, tensor],
-                  [made.divisor, made.value],
-                ]
+              ? [[made.input, tensor], ...made.constants]
               : [[name, tensor]]
           }),
         ),
-        target,
+        ...rest,
       }
   },
 })

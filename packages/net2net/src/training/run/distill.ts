@@ -25,12 +25,16 @@ export interface DistillOptions {
 export function distilled(samples: SampleSet, teacher: Model, options: DistillOptions): SampleSet {
   const output = options.output ?? teacher.graph.outputs[0]?.name
   if (output === undefined) throw usageError('The teacher has no output to learn from.')
-  const { length, classes, columns } = samples
-  async function* batches(size: number, order?: ArrayLike<number>): AsyncGenerator<Batch> {
+  const { length, classes, columns, preparation, weights } = samples
+  async function* batches(
+    size: number,
+    order?: ArrayLike<number>,
+    epoch?: number,
+  ): AsyncGenerator<Batch> {
     const queue: Batch[] = []
     // The teacher is given each batch as it is taken, and answers with as many samples.
     async function* inputs() {
-      for await (const batch of samples.batches(size, order)) {
+      for await (const batch of samples.batches(size, order, epoch)) {
         queue.push(batch)
         yield batch
       }
@@ -39,7 +43,7 @@ export function distilled(samples: SampleSet, teacher: Model, options: DistillOp
     const asked = { runtime, session, outputs: [output!], activation: 'none' } as const
     for await (const { outputs } of predict(teacher, inputs(), asked)) {
       const batch = queue.shift()!
-      yield { inputs: batch.inputs, target: targetOf(outputs[output!]!.values, batch.target) }
+      yield { ...batch, target: targetOf(outputs[output!]!.values, batch.target) }
     }
   }
   const { isApplied, axis: known } = outputKind(teacher, output)
@@ -73,5 +77,5 @@ export function distilled(samples: SampleSet, teacher: Model, options: DistillOp
       target,
     )
   }
-  return { length, batches, ...(classes ? { classes } : {}), columns }
+  return { length, batches, ...(classes ? { classes } : {}), columns, preparation, weights }
 }

@@ -107,9 +107,7 @@ export async function mustFitSamples(
 
 /** What is known of a batch's targets before any is taken, as an option of `buildStep`. */
 export const targetShapeOf = (data: TrainingData): { readonly targetShape?: Shape } =>
-  isSampleSet(data) && data.target?.dims
-    ? { targetShape: ['batch', ...data.target.dims.slice(1)] }
-    : {}
+  isSampleSet(data) && data.target?.dims ? { targetShape: ['batch', ...data.target.dims] } : {}
 
 /** Does an input's first axis hold the samples that the target's first axis holds? */
 function isBatch(type: ValueType | undefined, { shape }: TargetType): boolean {

@@ -1,14 +1,19 @@
 /** Runs a model on samples, batch by batch. */
+import { fillRows } from '../../data/dataset.ts'
 import type { InputBatch, InputStream } from '../../data/inputs.ts'
+import { inputsOf } from '../../data/model-input.ts'
+import { knownNormalization } from '../../data/normalize.ts'
 import { mustBeOneOf, Net2NetError, usageError } from '../../errors.ts'
 import { type Model, requiredInputs } from '../../model/model.ts'
 import type { Activation } from '../../model/output-meaning.ts'
+import { preparationOf } from '../../model/preparation.ts'
 import { encodeModel } from '../../onnx/encode.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
 import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
-import type { Tensor } from '../../tensor/tensor.ts'
+import { dtypes } from '../../tensor/dtype.ts'
+import { Tensor } from '../../tensor/tensor.ts'
 import { forServing, withConstantsAsInitializers } from '../compile/trainable.ts'
 import { samplesWithin, throwIfAborted } from './evaluate.ts'
 import { inputsAdapter } from './feeds.ts'
@@ -75,12 +80,13 @@ export async function* predict(
   const fixed = fixedBatch(served)
   const size = fixed ?? samplesWithin(served, batchSize)
   const adapt = inputsAdapter({ model: served, inputs: inputs.map(({ name }) => name) })
+  const ready = picturesReady(model)
   const session = await runtime.createSession(encodeModel(served), sessionOptions)
   try {
     for await (const batch of batchesOf(data, size)) {
       throwIfAborted(signal)
       const feeds: Record<string, Tensor> = {}
-      adapt(batch, feeds)
+      adapt(ready(batch), feeds)
       const length = feeds[inputs[0]?.name ?? '']?.dims[0] ?? 1
       if (fixed !== undefined && length !== fixed)
         throw usageError(
@@ -98,6 +104,29 @@ export async function* predict(
   } finally {
     await session.release()
   }
+}
+
+/** Bytes of pictures become numbers as in the training, where the model tells how. */
+function picturesReady(model: Model): (batch: InputBatch) => InputBatch {
+  const preparation = preparationOf(model)
+  if (preparation?.kind !== 'pictures') return (batch) => batch
+  const isFloat = inputsOf(model).every(({ dtype }) => dtypes[dtype].kind === 'float')
+  const normalization = knownNormalization(preparation)
+  const ready = (tensor: Tensor, name: string): Tensor => {
+    const { dtype, dims, data } = tensor
+    if (dtype !== 'uint8' || !isFloat) return tensor
+    const numbers = new Tensor('float32', dims, new Float32Array(data.length))
+    const column = { dtype: 'float32' as const, dims: dims.slice(1), data, divisor: 255 }
+    const normalized = normalization ? { ...column, normalization } : column
+    fillRows(normalized, numbers, undefined, 0, name)
+    return numbers
+  }
+  return (batch) => ({
+    ...batch,
+    inputs: Object.fromEntries(
+      Object.entries(batch.inputs).map(([name, tensor]) => [name, ready(tensor, `input ${name}`)]),
+    ),
+  })
 }
 
 /** The model for batches of any size, where it is written for one and that is exact. */

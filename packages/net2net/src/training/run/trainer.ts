@@ -12,6 +12,7 @@ import { mustHaveClassesOf, withClasses } from '../../model/classes.ts'
 import type { Model } from '../../model/model.ts'
 import { withNewEntries } from '../../model/new-entries.ts'
 import { withColumns, withOutputMeaning } from '../../model/output-meaning.ts'
+import { withPreparation } from '../../model/preparation.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { permutation, randomStream } from '../../tensor/random.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
@@ -84,6 +85,7 @@ export class Training implements AsyncIterable<EpochResult> {
       mustHaveClassesOf(model, classes, trainingData)
       if (classes) this.#model = withClasses(model, classes)
       if (data.columns) this.#model = withColumns(this.#model, data.columns)
+      if (data.preparation) this.#model = withPreparation(this.#model, data.preparation)
     }
     this.#model = withOutputMeaning(this.#model, this.step.output, this.step.meaning)
     const { from } = inFloat32(model)
@@ -219,7 +221,7 @@ export class Training implements AsyncIterable<EpochResult> {
     }
 
     try {
-      for await (const batch of batchesOf(data, batchSize, order)) {
+      for await (const batch of batchesOf(data, batchSize, order, epoch)) {
         if (skip-- > 0) continue
         if (step >= untilStep) {
           await take()
