@@ -6,7 +6,8 @@ import { usageError } from '../../errors.ts'
 import { type ExplorationSettings, explorationSettings } from '../../exploration/settings.ts'
 import { examples } from '../command.ts'
 import { integer, list, number, parallel } from '../options.ts'
-import { refuseUnused, type TrainOptions, trainOptions } from './train-options.ts'
+import { type TrainOptions, trainOptions } from './train-options.ts'
+import { refuseUnused } from './unused-options.ts'
 
 export interface ExploreOptions extends Omit<TrainOptions, 'metric'> {
   readonly metric?: string
