@@ -7,7 +7,8 @@ import { type ExplorationSettings, explorationSettings } from '../../exploration
 import { examples } from '../command.ts'
 import { costNames, duration, limit } from '../costs.ts'
 import { integer, list, number, parallel } from '../options.ts'
-import { refuseUnused, type TrainOptions, trainOptions } from './train-options.ts'
+import { type TrainOptions, trainOptions } from './train-options.ts'
+import { refuseUnused } from './unused-options.ts'
 
 export interface ExploreOptions extends Omit<TrainOptions, 'grow' | 'metric'> {
   readonly metric?: string

@@ -47,9 +47,9 @@ import {
   choicesOf,
   type TrainOptions as Options,
   optimizerOf,
-  refuseUnused,
   trainOptions,
 } from './train-options.ts'
+import { refuseUnused } from './unused-options.ts'
 
 export const train: CliCommand = {
   configure(command: Command, io: Io) {

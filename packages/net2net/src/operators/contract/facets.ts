@@ -74,11 +74,25 @@ export interface GrowthFacets {
   readonly difference?: true
   /** Is the output zero where input 0 is? Need not be said where that follows from `scaling`. */
   readonly keepsZero?: (constant: (i: number) => LazyTensor | undefined) => boolean
+  /** What bounds on the inputs say of the output, where it is computed entry by entry. */
+  readonly bounds?: BoundsRule
   /** True if output 0 is the sum of all inputs: where all of them but one are zero, it is that one. */
   readonly sum?: true
   /** Random padding of parameters by input position, where 0.1 (vectors) would be absurd. */
   readonly padding?: Readonly<Record<number, number>>
 }
+
+/** Numbers between which the entries of a unit lie, whatever the network is given. */
+export interface Bounds {
+  readonly low: number
+  readonly high: number
+}
+
+/**
+ * The bounds of output 0 from those of the inputs (of missing ones, undefined) at the same place. They hold for what is computed in single
+ * precision: a function that is monotone in each input may be taken at their ends, other sums need room for rounding.
+ */
+export type BoundsRule = (inputs: readonly (Bounds | undefined)[], node: Node) => Bounds | undefined
 
 export interface LayerFacet {
   /**
@@ -90,6 +104,8 @@ export interface LayerFacet {
     isParameter: (input: number) => boolean,
     node: Node,
   ): { readonly input: number; readonly widthAxis: number } | undefined
+  /** The bias's input position, if the output is a sum of products of the weight's entries with those of the other input, and of it. */
+  readonly bias?: (node: Node) => number | undefined
   /**
    * A layer of the same kind that computes the identity on this layer's output, for deepening;
    * the reason where there is none.

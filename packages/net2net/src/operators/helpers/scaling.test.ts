@@ -120,6 +120,32 @@ const cases: Readonly<Record<string, Case>> = {
     output: 1,
     constants: { 1: float32([2, 1, 2, 2], [0, 0.5, -0.5, 0.2, 0.1, 0, 0.9, -0.7]) },
   },
+  DFT: {
+    inputs: [[2, UNITS, 4, 1], null, null],
+    axes: [1],
+    output: 1,
+    constants: { 1: int64([4], []), 2: int64([2], []) },
+  },
+  CenterCropPad: {
+    ...unary,
+    inputs: [image, null],
+    attributes: { axes: [2] },
+    constants: { 1: int64([5]) },
+  },
+  RoiAlign: {
+    inputs: [image, null, null],
+    axes: [1],
+    output: 1,
+    attributes: { output_height: 2, output_width: 2, sampling_ratio: 2 },
+    constants: { 1: float32([1, 4], [0, 0, 2, 2]), 2: int64([0]) },
+  },
+  MaxRoiPool: {
+    inputs: [image, null],
+    axes: [1],
+    output: 1,
+    attributes: { pooled_shape: [2, 2] },
+    constants: { 1: float32([1, 5], [0, 0, 0, 2, 2]) },
+  },
   Col2Im: {
     inputs: [[1, UNITS, 4], null, null],
     axes: [1],
@@ -189,7 +215,9 @@ function nodeOf(opType: string, { inputs, attributes = {}, constants = {} }: Cas
 /** Operators on integers, which the cases cannot scale; `quantize.cases.ts` grows through them. */
 const ofIntegers = new Set(['DequantizeLinear'])
 
+/** Those of a runtime are grown through in `runtime-attention.cases.ts`. */
 const declared = operators
+  .filter(({ domain = '' }) => domain === '')
   .filter(({ name, scaling }) => typeof scaling === 'object' && !ofIntegers.has(name))
   .map(({ name }) => name)
 

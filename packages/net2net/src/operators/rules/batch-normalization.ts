@@ -24,7 +24,13 @@ import type { Node } from '../../model/model.ts'
 import { describeNode } from '../../model/names.ts'
 import { float32 } from '../../tensor/tensor.ts'
 import type { AxesRule } from '../contract/axes.ts'
-import type { BlockedRule, TrainingContext, TrainingRule, UpgradeRule } from '../contract/facets.ts'
+import type {
+  BlockedRule,
+  BoundsRule,
+  TrainingContext,
+  TrainingRule,
+  UpgradeRule,
+} from '../contract/facets.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
@@ -281,6 +287,22 @@ const blocked: BlockedRule = (context) => {
   return [...scaleChannels(context, centred, channels, factorOf(variance), shift), mean, variance]
 }
 
+/** Of one unit, whose scale, shift and statistics are numbers. */
+const normalizedBounds: BoundsRule = ([x, scale, shift, mean, variance], node) => {
+  if (!scale || !shift || !mean || !variance) return undefined
+  if (intAttribute(node, 'training_mode', 0) === 1) return undefined
+  const factor = scale.low / Math.sqrt(variance.low + epsilonOf(node))
+  if (factor === 0) return shift
+  if (!x) return undefined
+  const ends = [x.low, x.high].map((value) => (value - mean.low) * factor)
+  const room =
+    2 ** -20 * (Math.max(...ends.map(Math.abs)) + Math.abs(mean.low * factor) + Math.abs(shift.low))
+  return {
+    low: Math.min(...ends) + shift.low - room,
+    high: Math.max(...ends) + shift.low + room,
+  }
+}
+
 export const batchNormalization: Operator = {
   name: 'BatchNormalization',
   infer,
@@ -290,6 +312,7 @@ export const batchNormalization: Operator = {
   sign: 'unknown',
   growth: {
     normalization: { scale: 1, shift: 2, mean: 3, variance: 4 },
+    bounds: normalizedBounds,
     padding: { 1: 1, 2: 0, 3: 0, 4: 1 },
   },
   training: { parameters: [1, 2], inTraining, forInference, upgrade },

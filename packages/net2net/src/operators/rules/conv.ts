@@ -106,6 +106,7 @@ export const conv: Operator = {
   growth: {
     layer: {
       weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),
+      bias: () => 2,
       identity,
       largerKernel,
     },

@@ -15,8 +15,8 @@ import { inferModel } from '../../operators/inference.ts'
 import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import { byteLengthOf } from '../../tensor/dtype.ts'
 import { float32, type Tensor } from '../../tensor/tensor.ts'
+import { buildEvaluation, type EvaluationGraph } from '../compile/evaluation-graph.ts'
 import { type Loss, type LossName, lossNames } from '../compile/losses/index.ts'
-import { buildEvaluation, type EvaluationGraph } from '../compile/step-graph.ts'
 import { type Metric, metricOf } from '../metrics/metrics.ts'
 import { collectOutcomes } from '../metrics/outcomes.ts'
 import { type MetricsReport, reportOf } from '../metrics/report.ts'
@@ -39,8 +39,11 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal | undefined
   /** What to measure besides the loss: names, metrics of your own, or what is usual. Default: nothing. */
   readonly metrics?: readonly (Metric | string)[] | 'usual' | undefined
-  /** With `metrics`: whether to compute their 95% intervals. Default true. */
-  readonly intervals?: boolean | undefined
+  /**
+   * With `metrics`: whether to compute their 95% intervals, or only those that a formula gives, since resamples of many
+   * predictions take long. Default true.
+   */
+  readonly intervals?: boolean | 'formula' | undefined
   /** With `metrics`: of the resamples for the intervals. Default 0. */
   readonly seed?: number | undefined
   /** Told how many samples are done, and loss and accuracy over these. */
