@@ -55,6 +55,12 @@ export function refuseUnused({
     if (value !== undefined && exportStep !== undefined)
       throw usageError(`${name} is of a training, and --export-step trains nothing.`)
   if (gradients && exportStep === undefined) throw usageError('--gradients is for --export-step.')
+  for (const [name, value] of Object.entries({
+    '--limit': rest.limit,
+    '--grow-patience': rest.growPatience,
+  }))
+    if (value !== undefined && rest.grow === undefined)
+      throw usageError(`${name} is for --grow auto.`)
   if (rest.resume && rest.force)
     throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')
   mustBeTableOptions(rest.data ?? '', rest)
