@@ -5,6 +5,7 @@ import * as bridges from '../src/bridges/index.node.ts'
 import * as checkpoints from '../src/checkpoints/index.ts'
 import * as data from '../src/data/index.ts'
 import { Net2NetError } from '../src/errors.ts'
+import * as exploring from '../src/exploring/index.ts'
 import * as files from '../src/files/index.ts'
 import * as growing from '../src/growing/index.ts'
 import * as modelEntry from '../src/index.model.ts'
@@ -419,7 +420,23 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     carryState: [{ state }, plan, { optimizer: sgd }],
     growMeasured: [model, [step], options()],
     measureStatistics: [model, [text], options({ samples: dataset })],
+    rank: [model, dataset, options()],
     trainGrowing: [model, dataset, options({ loss, optimizer: sgd, stages: [] })],
+  },
+  'net2net/exploring': {
+    explore: [
+      model,
+      dataset,
+      options({ loss, optimizer: sgd, validation: dataset, budget: { trials: 1 } }),
+    ],
+    exploreWith: [options({ budget: { trials: 1 } }), options({ runner: { run: () => {} } })],
+    growthCandidates: [model, options()],
+    trainRung: [
+      { network: 1 },
+      model,
+      dataset,
+      options({ loss, optimizer: sgd, validation: dataset, store: { read: () => {} } }),
+    ],
   },
   'net2net/checkpoints': {
     CheckpointFolder: [text, options({ fingerprint: text })],
@@ -433,6 +450,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
   },
   'net2net/recipe': {
     formatRecipe: [{ steps: [] }, text],
+    formatTrainingRecipe: [[]],
     growByRecipe: [model, { steps: [] }, options()],
     parseLocated: [text],
     parseRecipe: [text, text],
@@ -488,6 +506,7 @@ const publicEntries: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   'net2net/runtime': runtime,
   'net2net/training': training,
   'net2net/growing': growing,
+  'net2net/exploring': exploring,
   'net2net/checkpoints': checkpoints,
   'net2net/logs': logs,
   'net2net/recipe': recipe,

@@ -1,5 +1,5 @@
 /** What a training leaves besides its model: results.json, an evaluation, and lines of text. */
-import { countParameters, type Model } from 'net2net'
+import { countParameters, type Model, Net2NetError } from 'net2net'
 import type { SampleSet } from 'net2net/data'
 import type { GrowingEvent, GrowingTraining } from 'net2net/growing'
 import { nodeRuntime } from 'net2net/runtime'
@@ -53,30 +53,44 @@ export function resultsOf(
   }
 }
 
-/** Of more predictions than these, intervals and each class take too long to be computed unasked. */
+/** Of more predictions than these nothing is measured unasked, and of more than the second number nothing is resampled for intervals. */
 const mostPredictions = 100_000
+const mostResampled = 1000
 
-/** The trained model on the validation data: metrics with intervals, each class. Nothing where that would take long. */
+/** The trained model on the validation data: metrics, those that a formula gives with intervals, and each class. */
 export async function evaluated(
   io: Io,
   { loss, classAxis, device, threads, seed }: TrainOptions,
   model: Model,
   data: SampleSet,
 ): Promise<Evaluation | undefined> {
-  for await (const { target } of data.batches(1, [0]))
-    if (elementCount(target.dims) * data.length > mostPredictions) return undefined
+  let predictions = data.length
+  for await (const { target } of data.batches(1, [0])) predictions *= elementCount(target.dims)
+  if (predictions > mostPredictions) return undefined
   const view = progress(io)
   const task = view.task('evaluating', data.length, { unit: 'samples' })
   try {
     return await evaluate(model, data, {
       loss: lossAlong(loss, classAxis),
       metrics: 'usual',
+      intervals: predictions <= mostResampled || 'formula',
       runtime: nodeRuntime,
       session: { device, threads },
       seed,
       signal: io.signal,
       onProgress: (done, soFar) => task.update(done, measuredText(soFar.loss, soFar.accuracy)),
     })
+  } catch (error) {
+    if (!(error instanceof Net2NetError)) throw error
+    // The training is done, and its model is written.
+    if (error.kind !== 'interrupted') view.line(`The model is not evaluated: ${error.message}`)
+    else
+      throw new Net2NetError(
+        'interrupted',
+        `${io.signal.reason.message} The training had ended and is saved; what is missing is the evaluation in its report.`,
+        { where: io.signal.reason.where },
+      )
+    return undefined
   } finally {
     view.stop()
   }
@@ -86,9 +100,15 @@ export const stoppedText = ({ epoch, waited }: TrainingState): string =>
   `Stopped after epoch ${epoch}: epoch ${epoch - waited} was the best.`
 
 export const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
-  const what = plans.flatMap(({ units, inserted }) => [
+  const what = plans.flatMap(({ units, inserted, repeated, kernels, removed, adapters }) => [
     ...units.map(({ members, from, to }) => `${members.join(', ')} from ${from} to ${to}`),
     ...inserted.map(({ name, after }) => `${name} after ${after}`),
+    ...(repeated ?? []).map(({ blocks }) => `${blocks.join(', ')} once more`),
+    ...(kernels ?? []).map(
+      ({ layers }) => `kernel of ${layers.map(({ name }) => name).join(', ')}`,
+    ),
+    ...(removed ?? []).map(({ name }) => `${name} removed`),
+    ...(adapters ?? []).map(({ layers, rank }) => `adapter of ${layers.join(', ')}, rank ${rank}`),
   ])
   return `grown after step ${step}: ${what.join('; ')}`
 }

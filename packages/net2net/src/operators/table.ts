@@ -17,6 +17,8 @@ import { controlFlow } from './rules/control-flow.ts'
 import { conv } from './rules/conv.ts'
 import { convTranspose } from './rules/conv-transpose.ts'
 import { depthSpace } from './rules/depth-space.ts'
+import { det } from './rules/det.ts'
+import { dft } from './rules/dft.ts'
 import { dropout } from './rules/dropout.ts'
 import { einsum } from './rules/einsum.ts'
 import { expansions } from './rules/expand.ts'
@@ -92,6 +94,8 @@ const layers: readonly Operator[] = [
   upsample,
   gridSample,
   col2Im,
+  det,
+  dft,
   ...runtimeAttention,
   ...runtimeFused,
   ...depthSpace,

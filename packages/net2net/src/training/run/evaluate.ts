@@ -39,8 +39,11 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal | undefined
   /** What to measure besides the loss: names, metrics of your own, or what is usual. Default: nothing. */
   readonly metrics?: readonly (Metric | string)[] | 'usual' | undefined
-  /** With `metrics`: whether to compute their 95% intervals. Default true. */
-  readonly intervals?: boolean | undefined
+  /**
+   * With `metrics`: whether to compute their 95% intervals, or only those that a formula gives, since resamples of many
+   * predictions take long. Default true.
+   */
+  readonly intervals?: boolean | 'formula' | undefined
   /** With `metrics`: of the resamples for the intervals. Default 0. */
   readonly seed?: number | undefined
   /** Told how many samples are done, and loss and accuracy over these. */
