@@ -144,7 +144,7 @@ const unknownOptions: readonly (readonly [name: string, args: readonly unknown[]
     [
       'trainGrowing',
       [model, [], { loss, optimizer: sgd, stages: [], patience: 1 }],
-      'options has no option "patience"; it has freeze, trainOnly, clipNorm, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, checkpoint, resume, loss, optimizer, stages.',
+      'options has no option "patience"; it has freeze, trainOnly, clipNorm, weighted, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, checkpoint, resume, loss, optimizer, stages.',
     ],
     [
       'planStep',
@@ -306,6 +306,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     nodeLabel: [node],
     operatorKind: [node],
     opsetOf: [model, text],
+    preparationOf: [model],
     outputMeanings: [model],
     requiredInputs: [model.graph],
     tensorAttribute: [node, text],
@@ -343,6 +344,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     softmax: [options()],
   },
   'net2net/data': {
+    augmented: [dataset, options()],
     ArrayDataset: [{ input: column }, column, [text]],
     createNpz: [text, options()],
     datasetOfArrays: [tensors, text, options()],
@@ -383,6 +385,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     evaluate: [model, dataset, options()],
     f1: [text],
     focal: [options()],
+    generate: [model, text, options({ units: 1 })],
     huber: [options()],
     klDivergence: [options()],
     adafactor: [options()],

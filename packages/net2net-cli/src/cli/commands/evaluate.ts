@@ -12,12 +12,18 @@ import {
 } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
-import { type DataOptions, loadFor, lossAlong, missingOption } from '../model-data.ts'
+import {
+  type DataOptions,
+  loadFor,
+  lossAlong,
+  missingOption,
+  weightsOption,
+} from '../model-data.ts'
 import { integer, list, parallel, seed } from '../options.ts'
 import { progress } from '../progress.ts'
 import { table } from '../table.ts'
 
-interface Options extends Pick<DataOptions, 'target' | 'missing'> {
+interface Options extends Pick<DataOptions, 'target' | 'missing' | 'weights'> {
   readonly data?: string
   readonly loss?: LossName
   readonly metric?: readonly string[]
@@ -39,6 +45,7 @@ export const evaluate: CliCommand = {
       )
       .option('--target <column>', 'column of the target, for tables (default: the last)')
       .addOption(missingOption())
+      .addOption(weightsOption())
       .addOption(
         new Option('--loss <name>', 'default: the one that the model was trained with').choices(
           lossNames,
@@ -72,14 +79,20 @@ are of 95%: Wilson's for accuracy and top-K, the normal one for the loss and mae
 }
 
 async function run(io: Io, file: string, options: Options): Promise<void> {
-  const { data: spec, target, missing, classAxis, json } = options
+  const { data: spec, target, missing, weights, classAxis, json } = options
   if (spec === undefined) throw usageError('On what? Give the data with --data.')
   const model = await load(file)
   const loss = options.loss ?? storedLoss(model)
   if (!loss)
     throw usageError('The model does not tell which loss it was trained with: give it with --loss.')
   const chosen = lossAlong(loss, classAxis)
-  const { train, test } = await loadFor(model, spec, { loss, target, missing, signal: io.signal })
+  const { train, test } = await loadFor(model, spec, {
+    loss,
+    target,
+    missing,
+    weights,
+    signal: io.signal,
+  })
   const samples = test ?? train
   const view = progress(io)
   const task = view.task('evaluating', samples.length)
