@@ -335,6 +335,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     conv2d: [8, 3, options()],
     dense: [8, options()],
     dropout: [0.5, options()],
+    embedding: [5, 2, options()],
     flatten: [options()],
     globalAveragePool2d: [options()],
     maxPool2d: [2, options()],

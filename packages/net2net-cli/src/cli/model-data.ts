@@ -82,8 +82,8 @@ export const dataOptions = (command: Command): Command =>
     .addOption(
       new Option(
         '--fit <how>',
-        'pictures of another shape: stretch (the default), crop or pad them',
-      ).choices(['stretch', 'crop', 'pad']),
+        'pictures of another shape: resize (the default: stretched), crop or pad them',
+      ).choices(['resize', 'crop', 'pad']),
     )
     .option(
       '--normalize <by>',
