@@ -16,7 +16,7 @@ const apart: readonly (readonly [from: string, to: string])[] = [
 ]
 
 /** Files of the library that may use Node's own modules; everything else also runs in a browser. */
-const nodeOnly = [/\.node\.ts$/, /\/src\/(files|checkpoints)\//]
+const nodeOnly = [/\.node\.ts$/, /\/src\/(files|checkpoints|logs)\//]
 
 const problems: string[] = []
 const files = sourceFiles()

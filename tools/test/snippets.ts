@@ -43,7 +43,7 @@ export const commandsIn = (text: string): readonly string[] =>
  * Keras are run by the tests of the bridge.
  */
 const runnable =
-  /^net2net (inspect|widen|deepen|grow|check|train|evaluate|predict|data) (?!.*(--data mnist|--weights|\.keras\b))/
+  /^net2net (inspect|widen|deepen|grow|lora|merge|check|train|evaluate|predict|data) (?!.*(--data mnist|--weights|\.keras\b))/
 
 /** A folder with the files that the documents speak of, small. */
 export async function folderOfReader(): Promise<string> {

@@ -9,11 +9,12 @@ import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { save } from 'net2net'
-import { loadMnist } from 'net2net/data'
+import { encodeModel, save } from 'net2net'
+import { loadFashionMnist, loadMnist } from 'net2net/data'
 import { nodeRuntime } from 'net2net/runtime'
 import { teacherArm } from '../src/mnist/arms.ts'
 import { trainArm } from '../src/mnist/train-arm.ts'
+import { samples } from './src/engine/samples.ts'
 
 const require = createRequire(import.meta.url)
 const publicFolder = fileURLToPath(new URL('./public/', import.meta.url))
@@ -27,6 +28,8 @@ await mkdir(dataFolder, { recursive: true })
 await mkdir(runtimeFolder, { recursive: true })
 await copyRuntime()
 await writeSubset()
+await writeFashion()
+await writeSamples()
 await trainTeacher()
 
 /** The build for the CPU, and the one for WebGPU (asyncify), which is fetched only where it is used. */
@@ -35,6 +38,32 @@ async function copyRuntime(): Promise<void> {
   for (const build of ['ort-wasm-simd-threaded', 'ort-wasm-simd-threaded.asyncify'])
     for (const name of [`${build}.wasm`, `${build}.mjs`])
       await copyFile(join(from, name), join(runtimeFolder, name))
+}
+
+/**
+ * Fashion-MNIST is in no package of the registry. Where it can be loaded it comes with the page; where it cannot, the page says
+ * how its files are dropped.
+ */
+async function writeFashion(): Promise<void> {
+  const names = ['train', 'test'] as const
+  const target = (name: string) => join(dataFolder, `fashion-mnist-${name}.bin`)
+  if ((await Promise.all(names.map((name) => exists(target(name))))).every(Boolean)) return
+  const timeout = AbortSignal.timeout(60_000)
+  const sets = await loadFashionMnist({ signal: timeout }).catch((error: Error) => {
+    console.error(`Fashion-MNIST is left out of the page: ${error.message}`)
+    return undefined
+  })
+  if (sets === undefined) return
+  for (const name of names) {
+    const { inputs, target: labels, length } = sets[name].slice(0, subset[name])
+    const images = Object.values(inputs)[0]!.data
+    const packed = Buffer.concat([
+      Uint8Array.from(labels.data, Number),
+      Uint8Array.from(images, Number),
+    ])
+    if (packed.length !== length * 785) throw new Error('Fashion-MNIST is not as it should be.')
+    await writeFile(target(name), gzipSync(packed, { level: 9 }))
+  }
 }
 
 /**
@@ -63,6 +92,12 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   )
+}
+
+/** The sample networks as files; the same bytes each time. */
+async function writeSamples(): Promise<void> {
+  for (const { id, make } of samples)
+    if (make) await writeFile(join(dataFolder, `${id}.onnx`), encodeModel(make()))
 }
 
 /** The teacher of the experiments after two epochs on the subset; the same bits on one machine. */

@@ -8,5 +8,7 @@ const of = (kind: ErrorKind) => (message: string, details?: ErrorDetails) =>
 export const usageError = of('usage')
 /** A file or value from outside is missing, broken or hostile. */
 export const inputError = of('input')
+/** What was asked for is not possible. */
+export const refusedError = of('refused')
 /** A fault of ours. */
 export const internalError = of('internal')

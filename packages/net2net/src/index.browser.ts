@@ -83,6 +83,7 @@ const deepening = {
     seed,
     init: text,
     block: text,
+    kernelSize: kind.either('a size, or a list of sizes', number, numbers),
     statistics,
   }),
 }

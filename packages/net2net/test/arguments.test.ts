@@ -5,11 +5,13 @@ import * as bridges from '../src/bridges/index.node.ts'
 import * as checkpoints from '../src/checkpoints/index.ts'
 import * as data from '../src/data/index.ts'
 import { Net2NetError } from '../src/errors.ts'
+import * as exploring from '../src/exploring/index.ts'
 import * as files from '../src/files/index.ts'
 import * as growing from '../src/growing/index.ts'
 import * as modelEntry from '../src/index.model.ts'
 import * as net2net from '../src/index.ts'
 import * as layers from '../src/layers/index.ts'
+import * as logs from '../src/logs/index.ts'
 import * as recipe from '../src/recipe/index.ts'
 import * as runtime from '../src/runtime/index.ts'
 import * as tensorEntry from '../src/tensor/index.ts'
@@ -144,7 +146,7 @@ const unknownOptions: readonly (readonly [name: string, args: readonly unknown[]
     [
       'trainGrowing',
       [model, [], { loss, optimizer: sgd, stages: [], patience: 1 }],
-      'options has no option "patience"; it has freeze, trainOnly, clipNorm, weighted, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, checkpoint, resume, loss, optimizer, stages.',
+      'options has no option "patience"; it has freeze, trainOnly, clipNorm, weighted, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, onValidation, checkpoint, resume, loss, optimizer, stages.',
     ],
     [
       'planStep',
@@ -422,7 +424,23 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     carryState: [{ state }, plan, { optimizer: sgd }],
     growMeasured: [model, [step], options()],
     measureStatistics: [model, [text], options({ samples: dataset })],
+    rank: [model, dataset, options()],
     trainGrowing: [model, dataset, options({ loss, optimizer: sgd, stages: [] })],
+  },
+  'net2net/exploring': {
+    explore: [
+      model,
+      dataset,
+      options({ loss, optimizer: sgd, validation: dataset, budget: { trials: 1 } }),
+    ],
+    exploreWith: [options({ budget: { trials: 1 } }), options({ runner: { run: () => {} } })],
+    growthCandidates: [model, options()],
+    trainRung: [
+      { network: 1 },
+      model,
+      dataset,
+      options({ loss, optimizer: sgd, validation: dataset, store: { read: () => {} } }),
+    ],
   },
   'net2net/checkpoints': {
     CheckpointFolder: [text, options({ fingerprint: text })],
@@ -430,8 +448,13 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     readCheckpoint: [text],
     writeCheckpoint: [text, options({ fingerprint: text, state })],
   },
+  'net2net/logs': {
+    stepLog: ['steps.csv', options()],
+    tensorBoardLog: [text, options()],
+  },
   'net2net/recipe': {
     formatRecipe: [{ steps: [] }, text],
+    formatTrainingRecipe: [[]],
     growByRecipe: [model, { steps: [] }, options()],
     parseLocated: [text],
     parseRecipe: [text, text],
@@ -487,7 +510,9 @@ const publicEntries: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   'net2net/runtime': runtime,
   'net2net/training': training,
   'net2net/growing': growing,
+  'net2net/exploring': exploring,
   'net2net/checkpoints': checkpoints,
+  'net2net/logs': logs,
   'net2net/recipe': recipe,
   'net2net/files': files,
   'net2net/bridges': bridges,

@@ -15,6 +15,7 @@ const entries = {
   'net2net/growing': () => import('../src/growing/index.ts'),
   'net2net/exploring': () => import('../src/exploring/index.ts'),
   'net2net/checkpoints': () => import('../src/checkpoints/index.ts'),
+  'net2net/logs': () => import('../src/logs/index.ts'),
   'net2net/recipe': () => import('../src/recipe/index.ts'),
   'net2net/files': () => import('../src/files/index.ts'),
   'net2net/bridges': () => import('../src/bridges/index.node.ts'),

@@ -13,13 +13,17 @@ import {
   repeat,
   shrink,
 } from '../src/growth/index.ts'
+import { GraphBuilder } from '../src/model/builder.ts'
 import type { Model } from '../src/model/model.ts'
+import { encodeModel } from '../src/onnx/encode.ts'
+import { nodeRuntime } from '../src/runtime/onnxruntime.node.ts'
 import { randomStream } from '../src/tensor/random.ts'
+import { float32, toNumbers } from '../src/tensor/tensor.ts'
 import { largestDifference } from '../testing/check.ts'
 import { randomNetwork } from './random-networks/generator.ts'
 
 const NETWORKS = Number(process.env.RANDOM_SHRINKS ?? 60)
-const tally = { returned: 0 }
+const tally = { returned: 0, zero: 0 }
 
 const widthsOf = (model: Model) => inspect(model).layers.map(({ name, width }) => [name, width])
 
@@ -79,3 +83,60 @@ it(
   },
   10 * 60_000,
 )
+
+/** Layers of which many units are zero for every input, or nearly so: weights of one sign, and biases near the sum that bounds allow. */
+function nearlyZero(seed: number): Model {
+  const random = randomStream(seed, 'nearly zero')
+  const b = new GraphBuilder()
+  let width = 3
+  let x = b.input('x', 'float32', ['n', width])
+  for (let i = 0; i < 3; i++) {
+    const units = 3 + random.below(4)
+    const weight = Array.from({ length: width }, () => Array<number>(units).fill(0))
+    const shift = Array.from({ length: units }, (_, unit) => {
+      const sign = random.below(4) - 2
+      for (const row of weight)
+        row[unit] = sign === 0 ? 0 : sign > 0 ? random.normal() : -Math.abs(random.normal())
+      const most = weight.reduce((sum, row) => sum + Math.max(0, row[unit]!), 0)
+      return [0, -most, -most * 1.0001, -most - 0.1, random.normal()][random.below(5)]!
+    })
+    const flat = float32([width, units], weight.flat())
+    const product = b.node('MatMul', [x, b.constant(flat)], {}, { name: `layer${i}` })
+    const sum = b.node('Add', [product, b.constant(float32([units], shift))])
+    x = b.node(['Relu', 'Relu', 'Sigmoid', 'Tanh'][random.below(4)]!, [sum])
+    width = units
+  }
+  const last = Array.from({ length: 2 * width }, () => random.normal())
+  b.output(b.node('MatMul', [x, b.constant(float32([width, 2], last))]))
+  return b.model()
+}
+
+it(`units go that are zero for every input, and no others (${2 * NETWORKS} networks)`, async () => {
+  await fc.assert(
+    fc.asyncProperty(seeds, async (seed) => {
+      const model = nearlyZero(seed)
+      const small = shrink(model)
+      if (countParameters(small) < countParameters(model)) tally.zero++
+      const random = randomStream(seed, 'input')
+      const x = float32(
+        [64, 3],
+        Array.from({ length: 192 }, (_, i) => random.normal() * 10 ** ((i % 5) - 1)),
+      )
+      const [before, after] = await Promise.all(
+        [model, small].map(async (each) => {
+          const session = await nodeRuntime.createSession(encodeModel(each), { threads: 1 })
+          try {
+            return toNumbers(Object.values(await session.run({ x }))[0]!)
+          } finally {
+            await session.release()
+          }
+        }),
+      )
+      before!.forEach((y, i) => {
+        expect(Math.abs(after![i]! - y)).toBeLessThanOrEqual(1e-5 * Math.max(1, Math.abs(y)))
+      })
+    }),
+    { numRuns: 2 * NETWORKS, endOnFailure: true },
+  )
+  expect(tally.zero).toBeGreaterThan(NETWORKS / 2)
+}, 120_000)

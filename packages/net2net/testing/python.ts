@@ -16,6 +16,13 @@ export const kerasPython = pythonWith(
   inClone('.venv-keras'),
 )
 
+/** TensorBoard, which is beside Keras. */
+export const tensorBoardPython = pythonWith(
+  'tensorboard',
+  process.env.NET2NET_KERAS_PYTHON,
+  inClone('.venv-keras'),
+)
+
 /** The first of these interpreters that can import the modules. Loading them takes seconds: they are only found. */
 function pythonWith(
   modules: string,

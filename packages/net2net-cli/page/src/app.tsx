@@ -3,7 +3,8 @@ import { CompareView } from './compare/view.tsx'
 import { GrowView } from './grow/view.tsx'
 import { RunsView } from './runs/view.tsx'
 import { addressWith, setParams, tab, tabs } from './state.ts'
-import { TrainView } from './train/view.tsx'
+import { chooseLanguage, language, languages, t } from './text/text.ts'
+import { TrainView } from './train/tab.tsx'
 import { Announcer } from './ui/announce.tsx'
 import { ThemeButton } from './ui/theme.tsx'
 
@@ -12,20 +13,21 @@ const views = { grow: GrowView, compare: CompareView, train: TrainView, runs: Ru
 export function App() {
   const current = tab.value
   const View = views[current]
+  const title = t(tabs.find(({ id }) => id === current)!.label)
   useEffect(() => {
-    document.title = `${tabs.find(({ id }) => id === current)!.label} · net2net`
-  }, [current])
+    document.title = `${title} · net2net`
+  }, [title])
   return (
     <>
       <button type="button" class="skip" onClick={skipToMain}>
-        Skip to the content
+        {t('Skip to the content')}
       </button>
       <header class="top">
         <a class="brand" href={addressWith({ tab: 'grow' })} aria-label="net2net">
           <Mark />
           <span>net2net</span>
         </a>
-        <nav aria-label="Views">
+        <nav aria-label={t('Views')}>
           {tabs.map(({ id, label }) => (
             <a
               key={id}
@@ -37,10 +39,11 @@ export function App() {
                 setParams({ tab: id }, { push: true })
               }}
             >
-              {label}
+              {t(label)}
             </a>
           ))}
         </nav>
+        <LanguageButton />
         <ThemeButton />
       </header>
       <main id="main" tabIndex={-1}>
@@ -48,6 +51,21 @@ export function App() {
       </main>
       <Announcer />
     </>
+  )
+}
+
+/** Offers the other language in its own words. */
+function LanguageButton() {
+  const other = languages.find(({ id }) => id !== language.value)!
+  return (
+    <button
+      type="button"
+      class="quiet small language"
+      lang={other.id}
+      onClick={() => chooseLanguage(other.id)}
+    >
+      {other.name}
+    </button>
   )
 }
 

@@ -171,10 +171,10 @@ async function growSampled(
   spec: string,
   seed: number,
 ): Promise<GrownModel> {
-  const { lossName: _, ...measuring } = await samplingFor(model, spec, sampling, signal)
+  const { samples, loss, session } = await samplingFor(model, spec, sampling, signal)
   const { growMeasured } = await import('net2net/growing')
   const { nodeRuntime } = await import('net2net/runtime')
-  return growMeasured(model, steps, { ...measuring, runtime: nodeRuntime, seed, signal })
+  return growMeasured(model, steps, { samples, loss, session, runtime: nodeRuntime, seed, signal })
 }
 
 const isKeras = (file: string): boolean => /\.(keras|h5|hdf5)$/i.test(file)

@@ -1,16 +1,15 @@
-/** Data on which a model is measured before it grows: options that ranking and growing commands share. */
+/** Data on which a model is measured: options of commands that evaluate, rank, or grow by what they measure. */
 import { type Command, Option } from 'commander'
 import type { Model } from 'net2net'
-import { isTable, type SampleSet } from 'net2net/data'
+import type { SampleSet } from 'net2net/data'
 import type { Device } from 'net2net/runtime'
 import { type Loss, type LossName, lossNames, storedLoss } from 'net2net/training'
 import { usageError } from '../errors.ts'
-import { loadFor, lossAlong } from './model-data.ts'
+import { type DataOptions, loadFor, lossAlong, missingOption } from './model-data.ts'
 import { integer, parallel } from './options.ts'
 
-export interface SamplingOptions {
+export interface SamplingOptions extends Pick<DataOptions, 'target' | 'missing'> {
   readonly data?: string
-  readonly target?: string
   readonly loss?: LossName
   readonly classAxis?: number
   readonly device: Device
@@ -21,9 +20,10 @@ export const samplingOptions = (command: Command): Command =>
   command
     .option(
       '--data <what>',
-      'mnist, fashion-mnist, an .npz, .csv or .tsv file, a folder of IDX files or pictures',
+      'mnist, fashion-mnist, a .csv, .tsv, .jsonl, .parquet, .npz, .txt, .bin or .npy file, or a folder of IDX files, .npy files or pictures',
     )
     .option('--target <column>', 'column of the target, for tables (default: the last)')
+    .addOption(missingOption())
     .addOption(
       new Option('--loss <name>', 'default: the one that the model was trained with').choices(
         lossNames,
@@ -37,9 +37,12 @@ export const samplingOptions = (command: Command): Command =>
     .addOption(new Option('--device <name>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
     .option('--threads <n>', 'threads of ONNX Runtime', parallel)
 
-/** The training part of the data, and the loss: what a model is measured on. */
+/** The data, and the loss: what a model is measured on. */
 export interface Sampling {
+  /** All data, or their training part. */
   readonly samples: SampleSet
+  /** The test part of data in two parts. */
+  readonly test?: SampleSet | undefined
   readonly loss: Loss | LossName
   /** What the loss is called. */
   readonly lossName: LossName
@@ -50,15 +53,27 @@ export interface Sampling {
 export async function samplingFor(
   model: Model,
   spec: string,
-  { target, classAxis, device, threads, ...options }: SamplingOptions,
+  {
+    target,
+    missing,
+    weights,
+    classAxis,
+    device,
+    threads,
+    ...options
+  }: SamplingOptions & Pick<DataOptions, 'weights'>,
   signal: AbortSignal,
 ): Promise<Sampling> {
-  if (target !== undefined && !isTable(spec))
-    throw usageError('--target is for .csv files and other tables.')
   const loss = options.loss ?? storedLoss(model)
   if (!loss)
     throw usageError('The model does not tell which loss it was trained with: give it with --loss.')
   const chosen = lossAlong(loss, classAxis)
-  const { train } = await loadFor(model, spec, { loss, target, signal })
-  return { samples: train, loss: chosen, lossName: loss, session: { device, threads } }
+  const { train: samples, test } = await loadFor(model, spec, {
+    loss,
+    target,
+    missing,
+    weights,
+    signal,
+  })
+  return { samples, test, loss: chosen, lossName: loss, session: { device, threads } }
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Io } from './command.ts'
 import { integer, list, number, seed } from './options.ts'
-import { duration, progress } from './progress.ts'
+import { duration, measuredText, progress } from './progress.ts'
 import { grouped, table } from './table.ts'
 
 test('tables align names to the left and numbers to the right', () => {
@@ -57,6 +57,16 @@ describe('progress without a terminal', () => {
       task.update(done, 'loss 0.5')
     }
     task.stop()
+    const samples = view.task('epoch 1/3', 30_000, { unit: 'samples', later: 60_000 })
+    for (let done = 10_000; done <= 30_000; done += 1000) {
+      samples.update(done, measuredText(0.25, 0.5))
+      vi.advanceTimersByTime(1000)
+    }
+    const unknown = view.task('predicting', undefined, { unit: 'samples' })
+    for (let done = 0; done <= 100; done += 5) {
+      unknown.update(done)
+      vi.advanceTimersByTime(1000)
+    }
     view.line('done')
     view.stop()
     expect(text.split('\n')).toEqual([
@@ -64,6 +74,10 @@ describe('progress without a terminal', () => {
       'teacher 1/3: 40%  loss 0.5  about 30 s left',
       'teacher 1/3: 60%  loss 0.5  about 20 s left',
       'teacher 1/3: 80%  loss 0.5  about 10 s left',
+      // What was done at the first update says nothing of the speed.
+      'epoch 1/3: 66%  loss 0.2500  accuracy 50.00%  1,000 samples/s  about 10 s left, 1 min 10 s in all',
+      'predicting: 50 done  5.0 samples/s',
+      'predicting: 100 done  5.0 samples/s',
       'done',
       '',
     ])

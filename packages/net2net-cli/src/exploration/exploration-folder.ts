@@ -82,7 +82,7 @@ export class ExplorationFolder implements NetworkStore {
   }
 
   /** Removes files of the front that are not among these names. */
-  async keepInFront(names: ReadonlySet<string>): Promise<void> {
+  async keepInFront(names: ReadonlySet<string | null>): Promise<void> {
     for (const name of await readdir(path.join(this.path, 'front')))
       if (!names.has(`front/${name}`)) await rm(path.join(this.path, 'front', name))
   }

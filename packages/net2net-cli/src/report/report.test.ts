@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import fc from 'fast-check'
 import { save } from 'net2net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { mnistNetwork, widerWidths } from '../mnist/networks.ts'
@@ -52,6 +53,37 @@ describe('the report', () => {
     const row = html.split('<tr>').find((part) => part.includes('Wider, Net2Wider</th>'))!
     const cells = [...row.matchAll(/<td[^>]*>([^<]*)/g)].map((match) => match[1])
     expect(cells).toEqual(['0.0356', '0.0271', '0.0274', '95.00%', '0.0271', '0.0274', '0.0270']) // prettier-ignore
+  })
+
+  it('shows how good a network is on what it did not learn, with names as text', async () => {
+    const evaluation = {
+      metrics: {
+        accuracy: { value: 0.75, low: 0.3, high: 0.954321, interval: 'wilson' },
+        auc: { value: Number.NaN },
+      },
+      perClass: [
+        { class: 'a<b', precision: 1, recall: 0.5, f1: 2 / 3, support: 2 },
+        { class: 'c', precision: 2 / 3, recall: 1, f1: 0.8, support: 2 },
+      ],
+      confusion: [
+        [1, 1],
+        [0, 2],
+      ],
+    } as const
+    const evaluated = { ...arm('model', [0.5]), evaluation }
+    const html = await reportHtml([{ ...run(0), arms: [evaluated] }])
+    const section = html.split('On the validation data')[1]!.split('</section>')[0]!
+    const cells = [...section.matchAll(/<(?:td|th scope="row")[^>]*>([^<]*)/g)].map(
+      ([, text]) => text,
+    )
+    expect(cells).toEqual(
+      [
+        ['accuracy', '0.75', '0.3&#160;to 0.9543', 'Wilson', 'auc', '–', '–', ''],
+        ['a&lt;b', '1', '0.5', '0.6667', '2', 'c', '0.6667', '1', '0.8', '2'],
+        ['a&lt;b', '1', '1', 'c', '0', '2'],
+      ].flat(),
+    )
+    expect(await reportHtml([run(0)])).not.toContain('On the validation data')
   })
 
   it('draws curves as SVG with a text for whoever cannot see them, told apart by dash too', async () => {
@@ -164,10 +196,30 @@ describe('the answer', () => {
 })
 
 describe('smoothing', () => {
-  it('keeps a constant, starts without bias, and damps noise', () => {
+  it('keeps a constant and damps noise', () => {
     for (const value of smoothed(Array(100).fill(3))) expect(value).toBeCloseTo(3, 10)
     const noisy = Array.from({ length: 400 }, (_, i) => (i % 2 === 0 ? 1 : -1))
-    expect(Math.max(...smoothed(noisy).slice(50).map(Math.abs))).toBeLessThan(0.2)
+    expect(Math.max(...smoothed(noisy).map(Math.abs))).toBeLessThan(0.4)
+  })
+
+  it('draws no drop and no rise between two curves that their values do not have', () => {
+    const slope = fc.double({ min: -1, max: 1, noNaN: true })
+    const lengths = fc.integer({ min: 12, max: 500 })
+    fc.assert(
+      fc.property(slope, lengths, lengths, (a, before, after) => {
+        // One straight line, cut at the moment of growth, and each side smoothed by itself.
+        const line = Array.from({ length: before + after }, (_, i) => 5 + a * i)
+        const left = smoothed(line.slice(0, before))
+        const right = smoothed(line.slice(before))
+        expect(right[0]! - left.at(-1)!).toBeCloseTo(a, 6)
+      }),
+    )
+    // Where both sides bend, and at both ends, no value lies outside of what the curve has.
+    const bent = Array.from({ length: 300 }, (_, i) => 2.3 * Math.exp(-i / 6) + 0.05)
+    for (const value of smoothed(bent)) {
+      expect(value).toBeLessThanOrEqual(2.36)
+      expect(value).toBeGreaterThanOrEqual(0.05)
+    }
   })
 })
 

@@ -4,13 +4,16 @@ import {
   armNames,
   armsCalled,
   armTitle,
+  type EvaluationRecord,
   isValidated,
   type RunRecord,
   teacherName,
 } from '../runs/run-record.ts'
 import { architectures } from './architecture.ts'
-import { type Chart, epochChart, grows, legendMark, stepChart } from './charts.ts'
+import { epochChart, grows, legendMark, stepChart } from './charts.ts'
+import { evaluationTables } from './evaluation.ts'
 import { escapeHtml, page } from './html.ts'
+import { figure, section } from './parts.ts'
 import { answer, isExperiment, question } from './sentences.ts'
 import { costTable, lossTable } from './tables.ts'
 
@@ -55,6 +58,7 @@ export async function reportHtml(runs: readonly RunRecord[]): Promise<string> {
             : '',
           legend(runs) + charts.map((chart) => figure(chart)).join(''),
         ),
+    ...evaluations(runs),
     steps === undefined
       ? ''
       : section(
@@ -69,20 +73,35 @@ export async function reportHtml(runs: readonly RunRecord[]): Promise<string> {
   return page(title, body)
 }
 
-function section(title: string, note: string, content: string): string {
-  const remark = note === '' ? '' : `<p class="note">${escapeHtml(note)}</p>`
-  return `<section><h2>${escapeHtml(title)}</h2>${remark}${content}</section>`
-}
+/** How good each trained network is on the data that it did not learn. */
+const evaluations = (runs: readonly RunRecord[]): readonly string[] =>
+  runs.flatMap((run) =>
+    run.arms.flatMap(({ name, evaluation }) =>
+      evaluation
+        ? [
+            section(
+              `On the validation data: ${runs.length === 1 ? armTitle(name) : `${run.name}, ${armTitle(name)}`}`,
+              '',
+              evaluationTables(evaluation),
+            ),
+          ]
+        : [],
+    ),
+  )
 
-/** Vega's own labels inside the drawing are for its interactive view: one label for the whole. */
-function figure({ title, description, svg }: Chart, caption = title): string {
-  const bare = svg
-    .replace(/ (aria-[a-z]+|role)="[^"]*"/g, '')
-    .replace(/ width="[\d.]+" height="[\d.]+" viewBox/, ' viewBox')
-    .replace('<svg ', `<svg role="img" aria-label="${escapeHtml(description)}" `)
-  const heading = caption === '' ? '' : `<figcaption>${escapeHtml(caption)}</figcaption>`
-  return `<figure class="chart">${heading}<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(title)}">${bare}</div></figure>`
-}
+/** The evaluation of one model as a page. */
+export const evaluationHtml = (
+  evaluation: EvaluationRecord,
+  { title, facts: about }: { readonly title: string; readonly facts: RunRecord['facts'] },
+): string =>
+  page(
+    title,
+    [
+      `<h1>${escapeHtml(title)}</h1>`,
+      section('Metrics', '', evaluationTables(evaluation)),
+      section('How it was measured', '', listOf(about)),
+    ].join('\n'),
+  )
 
 function legend(runs: readonly RunRecord[]): string {
   const items = armNames(runs).map(
@@ -111,14 +130,15 @@ function architectureSection(runs: readonly RunRecord[]): string {
 
 function facts(runs: readonly RunRecord[]): string {
   const lists = runs.map((run) => {
-    const rows = [
-      ['Run', run.name] as const,
-      ['Seed', String(run.seed)] as const,
-      ...run.facts,
-    ].map(
-      ([name, value]) => `<dt>${escapeHtml(name)}</dt><dd><code>${escapeHtml(value)}</code></dd>`,
-    )
-    return `<dl>${rows.join('')}</dl>`
+    const rows = [['Run', run.name], ['Seed', String(run.seed)], ...run.facts] as const
+    return listOf(rows)
   })
   return lists.join('')
+}
+
+const listOf = (rows: RunRecord['facts']): string => {
+  const entries = rows.map(
+    ([name, value]) => `<dt>${escapeHtml(name)}</dt><dd><code>${escapeHtml(value)}</code></dd>`,
+  )
+  return `<dl>${entries.join('')}</dl>`
 }

@@ -22,11 +22,35 @@ const epochSchema = z.object({
   valAccuracy: figure.optional(),
   seconds: z.number(),
 })
+const evaluationSchema = z.object({
+  metrics: z.record(
+    z.string(),
+    z.object({
+      value: figure,
+      low: figure.optional(),
+      high: figure.optional(),
+      interval: z.enum(['wilson', 'normal', 'bootstrap']).optional(),
+    }),
+  ),
+  perClass: z
+    .array(
+      z.object({
+        class: z.string(),
+        precision: figure,
+        recall: figure,
+        f1: figure,
+        support: z.number(),
+      }),
+    )
+    .optional(),
+  confusion: z.array(z.array(z.number())).optional(),
+})
 const armSchema = z.object({
   name: z.string(),
   parameters: z.number(),
   epochs: z.array(epochSchema),
   initial: z.object({ valLoss: figure, valAccuracy: figure }).optional(),
+  evaluation: evaluationSchema.optional(),
   model: z.string().optional(),
 })
 const resultsSchema = z.object({

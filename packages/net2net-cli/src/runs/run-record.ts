@@ -10,6 +10,31 @@ export interface EpochRecord {
   readonly seconds: number
 }
 
+/** What `evaluate` measures. A figure that is not finite is NaN. */
+export interface EvaluationRecord {
+  readonly metrics: Readonly<
+    Record<
+      string,
+      {
+        readonly value: number
+        readonly low?: number | undefined
+        readonly high?: number | undefined
+        readonly interval?: 'wilson' | 'normal' | 'bootstrap' | undefined
+      }
+    >
+  >
+  readonly perClass?:
+    | readonly {
+        readonly class: string
+        readonly precision: number
+        readonly recall: number
+        readonly f1: number
+        readonly support: number
+      }[]
+    | undefined
+  readonly confusion?: readonly (readonly number[])[] | undefined
+}
+
 export interface ArmRecord {
   readonly name: string
   readonly parameters: number
@@ -18,6 +43,8 @@ export interface ArmRecord {
   readonly epochs: readonly EpochRecord[]
   /** Students: measured before their first step. */
   readonly initial?: { readonly valLoss: number; readonly valAccuracy: number }
+  /** Of the trained network (the best one, where that is kept), on the validation data. */
+  readonly evaluation?: EvaluationRecord | undefined
   /** The layers in the order of the network, where the trained model was kept. */
   readonly layers?: readonly LayerRecord[]
 }

@@ -11,3 +11,13 @@ export interface RunSummary {
   /** Can this server stop it? */
   readonly ours: boolean
 }
+
+/** An exploration as the list shows it. */
+export interface ExplorationSummary {
+  readonly id: string
+  /** Milliseconds since 1970 of the last change. */
+  readonly changed: number
+  readonly finished: boolean
+  readonly networks: number
+  readonly bestLoss: number | null
+}

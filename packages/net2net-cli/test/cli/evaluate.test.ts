@@ -27,6 +27,23 @@ beforeAll(async () => {
 }, 120_000)
 
 describe('evaluate', () => {
+  test('is in the report of a training, and a page of its own', async () => {
+    const { arms } = JSON.parse(readFileSync(at('run/results.json'), 'utf8'))
+    const { metrics, perClass, confusion } = arms[0].evaluation
+    expect(metrics.accuracy).toMatchObject({ interval: 'wilson', low: expect.any(Number) })
+    expect(perClass.map((one: { class: string }) => one.class)).toEqual(['inside', 'outside'])
+    expect(confusion.flat().reduce((a: number, b: number) => a + b)).toBe(24)
+    expect(readFileSync(at('run/report.html'), 'utf8')).toContain('On the validation data')
+
+    const page = ['evaluate', at('run/best.onnx'), '--data', table, '--report', at('page.html')]
+    const { code, out, err } = await net2net(page)
+    expect(code, err).toBe(0)
+    expect(out).toMatch(/Report: .*page\.html\n$/)
+    expect(readFileSync(at('page.html'), 'utf8')).toMatch(/<th scope="row">inside<\/th>/)
+    const again = await net2net(page)
+    expect([again.code, again.err]).toEqual([2, expect.stringMatching(/page\.html exists already/)])
+  })
+
   test('agrees with what predict writes', async () => {
     const model = at('run/best.onnx')
     const [{ code, out }, predicted] = await Promise.all([

@@ -39,6 +39,9 @@ test('an exploration leaves the best network of every size, and how each grew', 
   const sizes = front.map(({ parameters }) => parameters)
   expect(sizes).toEqual([...sizes].sort((a, b) => b - a))
   expect(readFileSync(join(whole, best!))).toEqual(readFileSync(join(whole, front[0]!.file)))
+  const report = readFileSync(join(whole, 'report.html'), 'utf8')
+  for (const { network } of trials.slice(1)) expect(report).toContain(`network ${network}: `)
+  expect(report.match(/<svg role="img"/g)?.length).toBe(2)
   const files = front.flatMap(({ file, recipe, trainingRecipe }) => [file, recipe, trainingRecipe])
   expect(
     readdirSync(join(whole, 'front'))
@@ -60,6 +63,8 @@ test('recipes replay the growth of a network, alone and in a training', async ()
   expect(equal).toBe(true)
   const output = join(folder, 'trained')
   const recipe = join(whole, grown.trainingRecipe!)
+  // Six batches in each.
+  const epochs = String(Math.ceil(grown.steps / 6) + 1)
   const flags = [
     '--data',
     table,
@@ -69,7 +74,7 @@ test('recipes replay the growth of a network, alone and in a training', async ()
     '--threads',
     '1',
     '--epochs',
-    '200',
+    epochs,
   ]
   const trained = await net2net([
     'train',

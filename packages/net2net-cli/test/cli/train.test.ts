@@ -121,6 +121,22 @@ describe('train', () => {
     ])
   })
 
+  test('writes down every step, and goes on writing where it goes on', async () => {
+    const logs = ['--log', at('steps.csv'), '--tensorboard', at('events')]
+    expect((await train('--epochs', '1', '-o', at('logged'), ...logs)).code).toBe(0)
+    const again = await train('--epochs', '1', '-o', at('logged-2'), ...logs)
+    expect([again.code, again.err]).toEqual([2, expect.stringMatching(/steps\.csv exists already/)])
+    expect(existsSync(at('logged-2'))).toBe(false)
+    const more = await train('--epochs', '2', '-o', at('logged'), ...logs, '--resume')
+    expect(more.code, more.err).toBe(0)
+    const lines = readFileSync(at('steps.csv'), 'utf8').trimEnd().split('\n')
+    expect(lines[0]).toMatch(/^step,epoch,loss,/)
+    expect(lines.slice(1).map((line) => Number(line.split(',')[0]))).toEqual(
+      Array.from({ length: 18 }, (_, i) => i + 1),
+    )
+    expect(readdirSync(at('events'))).toHaveLength(2)
+  })
+
   test('is interrupted at a checkpoint, and goes on from it', async () => {
     let sent = false
     const stopped = await net2net(

@@ -31,6 +31,12 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     await input.press('Enter')
   }
 
+  const savedRecipe = async (page: Page) => {
+    await page.getByRole('button', { name: 'Recipe', exact: true }).click()
+    await expect.poll(() => page.getByLabel('Recipe').inputValue()).toContain('steps:')
+    return download(page, () => page.getByRole('button', { name: 'Save the recipe' }).click())
+  }
+
   it('grows a dropped file, and downloads what the command line makes, byte for byte', async () => {
     const page = await openDropped()
     await setWidth(page, 'conv1', 96)
@@ -56,7 +62,7 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
       ].join('\n'),
     )
 
-    const recipe = await download(page, () => page.getByRole('button', { name: 'Recipe' }).click())
+    const recipe = await savedRecipe(page)
     await writeFile(join(site.folder, recipe.name), recipe.bytes)
     await net2net(['grow', recipe.name, 'net.onnx', '-o', 'by-recipe.onnx'], site.folder)
     expect(grown.equals(await readFile(join(site.folder, 'by-recipe.onnx')))).toBe(true)
@@ -122,7 +128,7 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     expect(await after.locator('.card.widened .grown').allTextContents()).toContain('96')
     expect(await after.locator('.edge.grown text').allTextContents()).toContain('batch×96×28×28')
     await badge(page).waitFor()
-    expect(await page.locator('.facts-row').textContent()).toMatch(/Parameters 239 k → 262 k/)
+    expect(await page.locator('.facts-row').textContent()).toMatch(/Parameters 238,986 → 261,898/)
 
     const where = () =>
       page
@@ -153,7 +159,7 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     expect(command?.trim()).toBe('net2net deepen net.onnx conv2 --block residual -o net-grown.onnx')
     await net2net([...command!.trim().split(' ').slice(1), '--force'], site.folder)
     expect(grown.equals(await readFile(join(site.folder, 'net-grown.onnx')))).toBe(true)
-    const recipe = await download(page, () => page.getByRole('button', { name: 'Recipe' }).click())
+    const recipe = await savedRecipe(page)
     await writeFile(join(site.folder, recipe.name), recipe.bytes)
     await net2net(['grow', recipe.name, 'net.onnx', '-o', 'blocks.onnx'], site.folder)
     expect(grown.equals(await readFile(join(site.folder, 'blocks.onnx')))).toBe(true)

@@ -67,7 +67,13 @@ export async function startSite(graphics: readonly string[] = ['--disable-gpu'])
     url: server.url,
     folder,
     async open(address, options) {
-      const context = await browser.newContext({ acceptDownloads: true, ...options })
+      const context = await browser.newContext({
+        acceptDownloads: true,
+        locale: 'en',
+        // What a service worker answers, tests could neither hold nor see.
+        serviceWorkers: 'block',
+        ...options,
+      })
       await context.grantPermissions(['clipboard-read', 'clipboard-write'])
       const page = await context.newPage()
       page.setDefaultTimeout(40_000)

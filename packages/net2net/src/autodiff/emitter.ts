@@ -24,6 +24,8 @@ export class GraphEmitter implements Emitter {
   readonly #hints = new Map<string, ValueHints>()
   readonly #constants = new Map<string, string>()
   readonly #expressions = new Map<string, readonly string[]>()
+  /** Name of a size → the first value that was declared to have it along axis 0. */
+  readonly #batches = new Map<string, string>()
 
   /** `infos`: what is known of the values that `builder` already holds. */
   constructor(
@@ -49,6 +51,9 @@ export class GraphEmitter implements Emitter {
   ): readonly string[] {
     const { domain = '', outputs: count = 1 } = options
     const attributeMap = attributes(entries)
+    const batch = domain === '' && opType === 'Shape' ? this.#batchOf(inputs[0]!) : undefined
+    if (batch !== undefined && batch !== inputs[0] && entries.start === 0 && entries.end === 1)
+      return this.emit(opType, [batch], entries, options)
     const key = expressionKey(opType, domain, inputs, attributeMap, count)
     const known = key === undefined ? undefined : this.#expressions.get(key)
     if (known) return known
@@ -59,6 +64,12 @@ export class GraphEmitter implements Emitter {
       options.infos,
     )
     return outputs
+  }
+
+  /** The first value whose size along axis 0 is called like that of this one: its size is looked up once for all. */
+  #batchOf(value: string): string | undefined {
+    const size = this.#infos.get(value)?.shape?.[0]
+    return typeof size === 'string' ? this.#batches.get(size) : undefined
   }
 
   op(
@@ -133,6 +144,8 @@ export class GraphEmitter implements Emitter {
 
   /** States what is known of a value that was added to the builder directly. */
   declare(name: string, info: ValueInfo): void {
+    const size = info.shape?.[0]
+    if (typeof size === 'string' && !this.#batches.has(size)) this.#batches.set(size, name)
     this.#infos.set(name, info)
   }
 }

@@ -267,6 +267,19 @@ describe('models that no growth has made', () => {
     expect((await compare(blinded, padded, inSegments)).equal).not.toBe(true)
   })
 
+  test('are equal although one overflows where the other does not, on numbers that nobody asked for', async () => {
+    const model = (before: number, behind: number) =>
+      hidden((graph, z) => {
+        const large = graph.node('Mul', [z, graph.initializer('before', float32([], [before]))])
+        const square = graph.node('Mul', [large, large])
+        const factor = graph.initializer('behind', float32([], [behind]))
+        const named = graph.node('Mul', [square, factor], {}, { outputs: ['named'] })
+        return graph.node('Reciprocal', [graph.node('Add', [named, number(graph, 1)])])
+      }, apply('Tanh'))
+    const [a, b] = [model(2 ** 62, 2 ** -120), model(2 ** 58, 2 ** -112)]
+    expect((await compare(a, b)).equal).toBe(true)
+  })
+
   test('with another weight in a branch that is not taken cannot be told apart', async () => {
     const choosing = (weight: number): Model => {
       const graph = new GraphBuilder()

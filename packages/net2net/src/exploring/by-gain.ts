@@ -2,7 +2,7 @@
 import type { SampleSet } from '../data/samples.ts'
 import { Net2NetError } from '../errors.ts'
 import { type GrowthStep, type Solution, solve } from '../growth/index.ts'
-import { type RankedGrowth, type RankOptions, rank } from '../measuring/rank.ts'
+import { type RankedGrowth, type RankOptions, rank, rankedKinds } from '../measuring/rank.ts'
 import type { Model } from '../model/model.ts'
 import type { RandomStream } from '../tensor/random.ts'
 import { atRandom, type CandidateOptions, defaultFactors, growthCandidates } from './candidates.ts'
@@ -10,7 +10,7 @@ import type { NetworkStore } from './networks.ts'
 import { type Objectives, weighed } from './objectives.ts'
 import type { NetworkAtRung } from './records.ts'
 
-export interface GainOptions extends Omit<RankOptions, 'by' | 'factor' | 'seed'> {
+export interface GainOptions extends Omit<RankOptions, 'by' | 'factor' | 'growths' | 'seed'> {
   readonly seed: number
   readonly growth: CandidateOptions
   readonly objectives: Objectives
@@ -61,18 +61,26 @@ export async function byGain(
   const ranked = await rankedGrowths(solution, data, middle, options)
   return [
     ...[middle, ...factors.filter((factor) => factor !== middle)].flatMap((factor) =>
-      ranked.flatMap((growth) => take((step) => isOf(growth, step, factor))),
+      ranked.flatMap((growth) => take((step) => isOf(growth, step, factor)).map(asMeasured)),
     ),
     ...others,
   ]
 }
 
+/** New units begin as they were when their gain was measured. */
+const asMeasured = (step: GrowthStep): GrowthStep =>
+  'widen' in step ? { ...step, init: 'gradmax' } : step
+
 /** Whether a candidate is the growth that was ranked, by this factor where it widens. */
 function isOf({ step: ranked, layers }: RankedGrowth, step: GrowthStep, factor: number): boolean {
-  if (!('widen' in ranked && 'widen' in step))
-    return JSON.stringify(ranked) === JSON.stringify(step)
-  const [[name, width] = ['', ''], ...more] = Object.entries(step.widen)
-  return more.length === 0 && width === `x${factor}` && layers.includes(name)
+  if ('widen' in ranked && 'widen' in step) {
+    const [[name, width] = ['', ''], ...more] = Object.entries(step.widen)
+    return more.length === 0 && width === `x${factor}` && layers.includes(name)
+  }
+  const isSame = (a: string | readonly string[], b: string | readonly string[]) =>
+    String(a) === String(b)
+  if ('deepen' in ranked && 'deepen' in step) return isSame(ranked.deepen, step.deepen)
+  return 'repeat' in ranked && 'repeat' in step && isSame(ranked.repeat, step.repeat)
 }
 
 /** The growths that have a gain, the best first. */
@@ -80,11 +88,12 @@ async function rankedGrowths(
   solution: Solution,
   data: SampleSet,
   factor: number,
-  { growth: _, random: __, objectives, ...measuring }: GainOptions,
+  { growth: { operations }, random: _, objectives, ...measuring }: GainOptions,
 ): Promise<readonly RankedGrowth[]> {
   try {
     const by = weighed(objectives) === 'multiplyAdds' ? 'multiply-adds' : 'parameters'
-    const ranked = await rank(solution, data, { ...measuring, factor, by })
+    const growths = rankedKinds.filter((kind) => operations?.includes(kind) ?? true)
+    const ranked = await rank(solution, data, { ...measuring, factor, by, growths })
     return ranked.filter(({ gain }) => gain !== undefined && gain > 0)
   } catch (error) {
     // Where gradients cannot be had, nothing is known of any growth.

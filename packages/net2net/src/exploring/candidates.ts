@@ -1,9 +1,10 @@
 /** All growths of a model that the solver allows: what a search chooses from. */
 import { Net2NetError, usageError } from '../errors.ts'
+import { chosenLayers } from '../growing/chosen-layers.ts'
 import { type GrowthStep, inspect, type Solution, solve } from '../growth/index.ts'
 import { residualBlocks } from '../growth/plan/residual-blocks.ts'
 import { selectBlocks } from '../growth/plan/select-blocks.ts'
-import { isPattern, namesOf, selectLayers } from '../growth/plan/select-layers.ts'
+import { isPattern, namesOf } from '../growth/plan/select-layers.ts'
 import type { LayerSite } from '../growth/solve/facts.ts'
 import type { Model } from '../model/model.ts'
 import type { RandomStream } from '../tensor/random.ts'
@@ -59,12 +60,6 @@ export function growthCandidates(
     operations.includes(operation) ? makers[operation]() : []
   return { widen: of('widen'), deepen: of('deepen'), repeat: of('repeat'), kernel: of('kernel') }
 }
-
-/** The layers that may grow. @throws Net2NetError (usage) for layers that there are not */
-export const chosenLayers = (
-  { facts: { model, layers: all } }: Solution,
-  layers: readonly string[] = ['*'],
-): ReadonlySet<LayerSite> => new Set(layers.flatMap((name) => selectLayers(model, all, name)))
 
 const isAmong = (layers: ReadonlySet<LayerSite>, name: string): boolean =>
   [...layers].some((layer) => layer.name === name)

@@ -145,7 +145,10 @@ test('what is chosen by gain is what rank puts first', async () => {
   const [, child] = exploration.networks
   const [outcome] = child!.rungs
   const { model } = await store.read(child!.growth!.parent)
-  const [first] = await rank(model, data, { loss: settings.loss, session, factor: 1.5 })
+  const [first] = await rank(model, data, {
+    ...{ loss: settings.loss, seed: settings.seed, session, factor: 1.5 },
+    growths: ['widen'],
+  })
   const grown = outcome?.kind === 'trained' ? outcome.grown : undefined
   const [name] = grown && 'widen' in grown ? Object.keys(grown.widen) : []
   expect(first!.layers).toContain(name)

@@ -70,6 +70,7 @@ const rung = {
   evaluationBatchSize: number,
   shuffle: kind.flag,
   growth: candidateOptions,
+  onValidation: kind.callback,
 }
 const running = { signal: kind.signal, onProgress: kind.callback, journal, follow: records }
 

@@ -3,7 +3,9 @@ import type { SampleSet } from '../data/samples.ts'
 import { Net2NetError } from '../errors.ts'
 import { carryInto, type TrainingMoment } from '../growing/carry-state.ts'
 import { growMeasured } from '../growing/grow-measured.ts'
-import { countMultiplyAdds, countParameters, type GrowthStep } from '../growth/index.ts'
+import type { GrowthStep } from '../growth/index.ts'
+import { beyond, costsOf } from '../measuring/limits.ts'
+import { measureLatency } from '../measuring/measure-latency.ts'
 import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { hashKey, randomStream } from '../tensor/random.ts'
@@ -19,9 +21,8 @@ import {
   growthCandidates,
   growthOperations,
 } from './candidates.ts'
-import { measureLatency } from './measure-latency.ts'
 import type { NetworkStore, TrainedNetwork } from './networks.ts'
-import { beyond, isTimed, type Measured, type Objectives } from './objectives.ts'
+import { isTimed, type Objectives } from './objectives.ts'
 import type { GrowthDraw, RungJob, RungOutcome } from './records.ts'
 
 export interface RungOptions
@@ -116,12 +117,6 @@ export async function trainRung(
   }
 }
 
-const costsOf = (model: Model): Pick<Measured, 'parameters' | 'multiplyAdds' | 'size'> => ({
-  parameters: countParameters(model),
-  multiplyAdds: countMultiplyAdds(model),
-  size: encodeModel(model).byteLength,
-})
-
 /** The step that a network grew by last, as it was chosen. */
 function grownBy({ stages }: TrainedNetwork): GrowthStep | undefined {
   const [step] = stages.at(-1)?.steps ?? []
@@ -187,11 +182,14 @@ async function grownChild(
   data: SampleSet,
   options: RungOptions,
 ): Promise<TrainedNetwork | undefined> {
-  const { runtime, session, objectives = {} } = options
+  const { loss, output, signal, runtime, session, objectives = {} } = options
   const { state } = parent
   try {
     const { model, plans, steps } = await growMeasured(parent.model, [step], {
       samples: data,
+      loss,
+      output,
+      signal,
       runtime,
       session,
     })

@@ -13,11 +13,13 @@ import type { RuntimeOptional } from '../runtime/runtime.ts'
 import { checkpoint, loss, measuring, optimizer, session, training } from '../training/kinds.ts'
 import { carryState as carry } from './carry-state.ts'
 import { type GrowMeasuredOptions, growMeasured as growWith } from './grow-measured.ts'
-import { growthStep, stages } from './kinds.ts'
+import { auto, growthStep, stages } from './kinds.ts'
 import { type GrowingOptions, GrowingTraining } from './train-growing.ts'
 
 export type { MeasureOptions } from '../measuring/channel-statistics.ts'
 export type { RankedBy, RankedGrowth, RankedKind, RankOptions } from '../measuring/rank.ts'
+export type { AutoGrowth, GrowthDecision } from './auto-growth.ts'
+export type { CapacityFacts, CapacityJudgement, CapacityRule } from './capacity.ts'
 export type { CarryOptions, TrainingMoment } from './carry-state.ts'
 export type { GrowMeasuredOptions } from './grow-measured.ts'
 export type { GrowthMoment, GrowthStage } from './schedule.ts'
@@ -46,6 +48,7 @@ export const trainGrowing = kind.checked(
         ...training,
         checkpoint,
         resume: kind.object('a state with its position', 'position', 'object'),
+        auto,
       },
       { loss, optimizer, stages },
     ),

@@ -10,6 +10,7 @@ import type {
   ShrinkStep,
   WidenStep,
 } from '../growth/index.ts'
+import type { AutoGrowth } from './auto-growth.ts'
 import type { GrowthStage } from './schedule.ts'
 
 const { number, text } = kind
@@ -20,7 +21,11 @@ const widening = kind.options<WidenStep>(
   { widen: kind.recordOf('an object of widths by layer', kind.either('a width', number, text)) },
 )
 const deepening = kind.options<DeepenStep>(
-  { ...common, block: text },
+  {
+    ...common,
+    block: text,
+    kernelSize: kind.either('a size, or a list of sizes', number, kind.numbers),
+  },
   { deepen: kind.either('a layer, or a list of layers', text, kind.texts) },
 )
 
@@ -95,3 +100,12 @@ export const stages = kind.listOf(
     },
   ),
 )
+
+export const auto = kind.options<AutoGrowth>({
+  patience: number,
+  rule: kind.callback,
+  limits: kind.recordOf('an object of numbers by cost', number),
+  layers: kind.texts,
+  operations: kind.texts,
+  learningRateFactor: number,
+})

@@ -3,8 +3,10 @@
  * training (which knows when, and goes on).
  */
 import { isSampleSet, mustServe, type TrainingData } from '../data/samples.ts'
+import { usageError } from '../errors.ts'
 import {
   applyPlan,
+  countParameters,
   type GrowthPlan,
   type GrowthStep,
   grow,
@@ -15,6 +17,7 @@ import {
 import { planChosen } from '../measuring/gradmax.ts'
 import type { Model } from '../model/model.ts'
 import { newEntriesOf } from '../model/new-entries.ts'
+import { hashKey } from '../tensor/random.ts'
 import { withoutUnitRates } from '../training/compile/parameter-groups.ts'
 import type { StepGraph } from '../training/compile/step-graph.ts'
 import { withParameters } from '../training/compile/trainable.ts'
@@ -22,9 +25,19 @@ import { type EpochResult, momentOf, type TrainingState } from '../training/run/
 import { stepOptionsOf, Training } from '../training/run/trainer.ts'
 import { freshPlateau, rateAt } from '../training/schedules.ts'
 import type { TrainOptions } from '../training/train-options.ts'
+import {
+  type AutoGrowth,
+  chooseGrowth,
+  type GrowthDecision,
+  mustBeAutoGrowth,
+} from './auto-growth.ts'
+import { type CapacityJudgement, capacityRule } from './capacity.ts'
 import { carryInto } from './carry-state.ts'
 import { growMeasured } from './grow-measured.ts'
 import { type GrowthStage, isDue, mustBeStages, rateFactor, slowed } from './schedule.ts'
+
+/** Epochs that validation may stand still before it is asked whether to grow. */
+const defaultPatience = 2
 
 /** Where a growing training stands, beside the state of its training. */
 export interface GrowthPosition {
@@ -32,11 +45,16 @@ export interface GrowthPosition {
   readonly model: Model
   /** Stages that are done. */
   readonly stage: number
+  /** With `auto`: all stages, those that were decided on the way included, and the decisions. */
+  readonly stages?: readonly GrowthStage[]
+  readonly decisions?: readonly GrowthDecision[]
 }
 
 export interface GrowingOptions extends Omit<TrainOptions, 'checkpoint' | 'resume' | 'untilStep'> {
   /** In the order in which they come. */
   readonly stages: readonly GrowthStage[]
+  /** Grow, beside the stages, when the data ask for it; needs a set of samples. */
+  readonly auto?: AutoGrowth | undefined
   readonly checkpoint?: {
     readonly everySteps?: number | undefined
     save(state: TrainingState, position: GrowthPosition): Promise<void>
@@ -46,6 +64,8 @@ export interface GrowingOptions extends Omit<TrainOptions, 'checkpoint' | 'resum
 
 export type GrowingEvent =
   | { readonly kind: 'epoch'; readonly result: EpochResult }
+  /** With `auto`: whether the network grows after an epoch, and why. */
+  | { readonly kind: 'decision'; readonly decision: GrowthDecision }
   | {
       readonly kind: 'growth'
       /** How many stages are done. */
@@ -71,13 +91,27 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   /** The network that `#training` began with. */
   #model: Model
   #stage: number
+  readonly #stages: GrowthStage[]
+  readonly #decisions: GrowthDecision[]
+  /** The epoch at whose end it was last asked whether to grow. */
+  #judged = 0
+  /** No growth fits any more. */
+  #isFull = false
 
   constructor(model: Model, data: TrainingData, options: GrowingOptions) {
-    const { resume, stages } = options
+    const { resume, auto } = options
+    const { stages = options.stages, decisions = [] } = resume?.position ?? {}
     this.#data = data
     this.#options = options
     this.#stage = resume?.position.stage ?? 0
+    this.#stages = [...stages]
+    this.#decisions = [...decisions]
     mustBeStages(stages)
+    if (auto) {
+      mustBeAutoGrowth(auto)
+      if (!isSampleSet(data))
+        throw usageError('To grow by itself a training needs a set of samples, not batches.')
+    }
     const left = stages.slice(this.#stage)
     // An epoch may be interrupted by growth, and is gone through anew up to there.
     mustServe(data, 'The training data', 1 + left.length)
@@ -105,23 +139,98 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   }
   get position(): GrowthPosition {
     const { step, state } = this.#training
-    return { model: withTrained(this.#model, step, state), stage: this.#stage }
+    return { model: withTrained(this.#model, step, state), ...this.#progress }
+  }
+  /** All stages, those that were decided on the way included. */
+  get stages(): readonly GrowthStage[] {
+    return this.#stages
+  }
+  /** With `auto`: what was decided so far. */
+  get decisions(): readonly GrowthDecision[] {
+    return this.#decisions
+  }
+
+  get #progress(): Omit<GrowthPosition, 'model'> {
+    return {
+      stage: this.#stage,
+      ...(this.#options.auto ? { stages: [...this.#stages], decisions: [...this.#decisions] } : {}),
+    }
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<GrowingEvent, void> {
-    const { stages, epochs = 1 } = this.#options
+    const { epochs = 1 } = this.#options
     for (;;) {
-      const next = stages[this.#stage]
+      const next = this.#stages[this.#stage]
       const isDueNow = () => next !== undefined && isDue(next.when, this.state)
-      if (!isDueNow())
+      let judgement = this.#judge()
+      if (!judgement?.grow && !isDueNow())
         for await (const result of this.#training) {
           yield { kind: 'epoch', result }
-          if (isDueNow()) break
+          judgement = this.#judge()
+          if (judgement?.grow || isDueNow()) break
+          if (judgement) yield { kind: 'decision', decision: this.#decide(judgement) }
         }
-      if (!next || !isDueNow() || this.state.epoch >= epochs) break
+      if (this.state.epoch >= epochs) break
+      if (judgement?.grow) {
+        const decision = await this.#chosen(judgement)
+        yield { kind: 'decision', decision }
+        if (decision.grow) yield await this.#grow(this.#stages[this.#stage]!)
+        continue
+      }
+      if (!next || !isDueNow()) break
       yield await this.#grow(next)
     }
     yield { kind: 'end', model: this.model, state: this.state }
+  }
+
+  /** At the end of an epoch, what the rule says; undefined where it was asked already, or there is nothing to decide. */
+  #judge(): CapacityJudgement | undefined {
+    const { auto } = this.#options
+    const { epoch, batch, history, waited } = this.state
+    if (!auto || this.#isFull || batch > 0 || epoch === this.#judged) return undefined
+    this.#judged = epoch
+    const grown = this.#decisions.findLast(({ grow }) => grow)?.epoch ?? 0
+    const epochs = history.slice(grown)
+    const { rule = capacityRule(auto.patience ?? defaultPatience) } = auto
+    if (epochs.length === 0) return undefined
+    return rule({ epochs, waited, parameters: countParameters(this.model) })
+  }
+
+  /** Writes a decision down. */
+  #decide(judgement: CapacityJudgement, more: Pick<GrowthDecision, 'steps'> = {}): GrowthDecision {
+    const { epoch, step } = this.state
+    const decision = { epoch, step, ...judgement, parameters: countParameters(this.model), ...more }
+    // A training that was interrupted just then decides again, and the same.
+    const at = this.#decisions.findIndex((known) => known.epoch === epoch)
+    this.#decisions.splice(at < 0 ? this.#decisions.length : at, at < 0 ? 0 : 1, decision)
+    return decision
+  }
+
+  /** The decision to grow, with what to grow by as the next stage; or not to grow, where nothing fits. */
+  async #chosen(judgement: CapacityJudgement): Promise<GrowthDecision> {
+    const { auto = {}, loss, output, runtime, session, signal, seed = 0 } = this.#options
+    const data = this.#data
+    const place = this.#stage
+    const steps = isSampleSet(data)
+      ? await chooseGrowth(this.model, data, auto, {
+          ...{ loss, output, runtime, session, signal },
+          seed: hashKey([seed, 'auto', place]) >>> 1,
+        })
+      : []
+    if (steps.length === 0) {
+      this.#isFull = true
+      return this.#decide({
+        grow: false,
+        reason: `${judgement.reason}; but no growth fits${auto.limits ? ' within the limits' : ''}`,
+      })
+    }
+    this.#stages.splice(place, 0, {
+      when: { epoch: this.state.epoch },
+      steps,
+      seed: hashKey([seed, 'auto growth', place]) >>> 1,
+      learningRateFactor: auto.learningRateFactor ?? 1,
+    })
+    return this.#decide(judgement, { steps })
   }
 
   async #grow(stage: GrowthStage): Promise<GrowingEvent> {
@@ -137,7 +246,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
       runtime,
       session,
     })
-    this.#stage++
+    this.#stages[this.#stage++] = { ...stage, steps }
     this.#model = model
     const options = this.#trainOptions()
     const { step, state } = carryInto(model, old, plans, {
@@ -164,10 +273,12 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
 
   /** Of the training up to the next stage, but for its checkpoints and state. */
   #trainOptions(): TrainOptions {
-    const { stages, resume: _, checkpoint: __, ...rest } = this.#options
+    const { stages: _, resume: __, checkpoint: ___, auto: ____, ...rest } = this.#options
+    const stages = this.#stages
     const when = stages[this.#stage]?.when
     // Until something has grown, nothing is new.
-    const isMixed = stages.length === 0 || newEntriesOf(this.#model).size > 0
+    const isMixed =
+      (stages.length === 0 && !this.#options.auto) || newEntriesOf(this.#model).size > 0
     return {
       ...rest,
       ...(isMixed ? {} : { rates: withoutUnitRates(rest.rates) }),
@@ -178,7 +289,6 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
 
   #start(model: Model, state: TrainingState | undefined, step?: StepGraph): Training {
     const { checkpoint } = this.#options
-    const stage = this.#stage
     const options: TrainOptions = {
       ...this.#trainOptions(),
       resume: state,
@@ -187,7 +297,10 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
             checkpoint: {
               everySteps: checkpoint.everySteps,
               save: (saved) =>
-                checkpoint.save(saved, { stage, model: withTrained(model, training.step, saved) }),
+                checkpoint.save(saved, {
+                  model: withTrained(model, training.step, saved),
+                  ...this.#progress,
+                }),
             },
           }
         : {}),

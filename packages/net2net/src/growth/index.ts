@@ -17,6 +17,7 @@ export { withListed } from './apply/chosen-weights.ts'
 export { growAverages, growSlots } from './apply/grow-slots.ts'
 export type { SlotPower } from './apply/merge-tensor.ts'
 export {
+  addedEntries,
   type Entries,
   type GroupWeights,
   groupWeights,

@@ -136,9 +136,9 @@ function resolveStep(
     const shrink = typeof step.shrink === 'string' ? [step.shrink] : step.shrink
     return { shrink, seed, plan: plan ?? planShrink(from, shrink) }
   }
-  const { init = 'net2deeper', block = 'identity' } = step
+  const { init = 'net2deeper', block = 'identity', kernelSize } = step
   const deepen = typeof step.deepen === 'string' ? [step.deepen] : step.deepen
-  const options = { seed, init, block }
+  const options = { seed, init, block, ...(kernelSize !== undefined && { kernelSize }) }
   return {
     deepen,
     ...options,

@@ -46,11 +46,11 @@ export async function chooseWidths(
   const costs = new GrowthCosts(solution)
   const choices = widenings.flatMap((widening, i): Choice[] => {
     const found = measured[i]!
-    if ('reason' in found) return []
+    if ('reason' in found || !found.units) return []
     const { from, to, plan } = widening
     const cost = costs.of(plan).addedParameters / (to - from)
     const most = Math.round((largestFactor - 1) * from)
-    return cost > 0 ? [{ widening, gains: found.gains, cost, most, units: 0 }] : []
+    return cost > 0 ? [{ widening, gains: found.units, cost, most, units: 0 }] : []
   })
   const order = allot(solution, choices, budget)
   // Layers that follow one another add more together than each alone.

@@ -221,7 +221,7 @@ const sizeOf = (entries: readonly Entries[]): number =>
   entries.reduce((size, { starts, offsets }) => size + starts.length * offsets.length, 0)
 
 /** The numbers at the entries; zero where there are none. */
-function gathered(
+export function gathered(
   entries: readonly Entries[],
   from: ReadonlyMap<string, Float32Array | Float64Array>,
 ): Float64Array {
@@ -256,7 +256,7 @@ function dot(a: Float64Array, b: Float64Array): number {
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
   return sum
 }
-const squaredNorm = (a: Float64Array): number => dot(a, a)
+export const squaredNorm = (a: Float64Array): number => dot(a, a)
 
 function addTo(sum: Float64Array, other: Float64Array, factor: number): void {
   for (let i = 0; i < sum.length; i++) sum[i]! += factor * other[i]!

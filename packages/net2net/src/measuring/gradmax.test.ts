@@ -25,7 +25,7 @@ import { withConstantsAsInitializers, withParameters } from '../training/compile
 import { gradientMeter } from './gradients.ts'
 import { planChosen, planGradmax } from './gradmax.ts'
 import { insertionsOf, measureInsertions } from './insertions.ts'
-import { type Gains, measureWidenings, type Widening, wideningsOf } from './widenings.ts'
+import { type Gain, measureWidenings, type Widening, wideningsOf } from './widenings.ts'
 
 const runtime = nodeRuntime
 
@@ -214,9 +214,9 @@ describe.each(Object.keys(networks))('in %s', (kind) => {
   })
 })
 
-const gainOf = (gains: Gains): number => {
-  if ('reason' in gains) throw new Error(gains.reason)
-  return gains.gains.reduce((sum, each) => sum + each, 0)
+const gainOf = (found: Gain): number => {
+  if ('reason' in found) throw new Error(found.reason)
+  return found.gain
 }
 
 function widthsOf({ step }: Widening) {
@@ -248,7 +248,7 @@ test('on random networks the function stays, and the gain is that of the plan', 
       const options = { runtime, loss: 'mse', turns: 1, seed } as const
       for (const widening of wideningsOf(solution, 1.3)) {
         const [found] = await measureWidenings(solution, [widening], drawn.samples, options)
-        if (!found || 'reason' in found) continue
+        if (!found || 'reason' in found || !found.units) continue
         const plan = await planGradmax(solution, widthsOf(widening), drawn.samples, options)
         const grown = applyPlan(model, plan)
         for (const [i, value] of toNumbers(await outputOf(grown, drawn.x)).entries())

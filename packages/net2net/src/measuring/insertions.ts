@@ -17,7 +17,7 @@ import type { Node } from '../model/model.ts'
 import { storedStatistics } from '../operators/trainable.ts'
 import { measureStatistics } from './channel-statistics.ts'
 import { gradientMeter, type SamplingOptions } from './gradients.ts'
-import { type Gains, reasonOf } from './widenings.ts'
+import { type Gain, reasonOf } from './widenings.ts'
 
 /** A growth that inserts something. */
 export interface Insertion {
@@ -77,8 +77,8 @@ export async function measureInsertions(
   insertions: readonly Insertion[],
   data: TrainingData,
   options: SamplingOptions,
-): Promise<readonly Gains[]> {
-  const found = new Map<Insertion, Gains>()
+): Promise<readonly Gain[]> {
+  const found = new Map<Insertion, Gain>()
   const measure = async (some: readonly Insertion[]): Promise<void> => {
     try {
       const gains = await measureTogether(solution, some, data, options)
@@ -115,7 +115,7 @@ async function measureTogether(
   insertions: readonly Insertion[],
   data: TrainingData,
   options: SamplingOptions,
-): Promise<readonly Gains[]> {
+): Promise<readonly Gain[]> {
   const plan = await planTogether(solution, insertions, data, options)
   const grown = applyPlan(solution.model, plan)
   const statistics = storedStatistics(grown)
@@ -128,9 +128,7 @@ async function measureTogether(
     return parameters.map((names) => {
       let gain = 0
       for (const name of names) for (const each of gradients.get(name) ?? []) gain += each * each
-      return gain > 0
-        ? { gains: [gain] }
-        : { reason: 'no gradient of the loss reaches what is inserted' }
+      return gain > 0 ? { gain } : { reason: 'no gradient of the loss reaches what is inserted' }
     })
   } finally {
     await meter.release()

@@ -45,7 +45,7 @@ export interface RankedGrowth {
   readonly addedMultiplyAdds: number | null
   /** Gain over what is added of that which `by` names. */
   readonly ratio: number | undefined
-  /** Of a widening: the gain of each new unit, the largest first. */
+  /** The gain of each new unit, the largest first, where units are measured one by one. */
   readonly unitGains?: readonly number[]
 }
 
@@ -54,7 +54,8 @@ export interface RankedGrowth {
  *
  * New units are measured as GradMax (arXiv:2201.05125) starts them: their in-weights point where the gradient of their
  * out-weights is largest, and are as long as those of old units; see directions.ts. Inserted layers are measured as the
- * identity, copies of blocks as they begin, with branches of zero. All gains are of the samples that are looked at, and norms
+ * identity, copies of blocks as they begin, with branches of zero; units that a norm's statistics run over as their plan lets them
+ * begin. All gains are of the samples that are looked at, and norms
  * take the statistics of a batch, as in training.
  *
  * @param from a model, or what has been solved of it
@@ -86,8 +87,7 @@ export async function rank(
       const measured = gains[i]!
       const { addedParameters, addedMultiplyAdds } = costs.of(plan)
       const cost = by === 'parameters' ? addedParameters : addedMultiplyAdds
-      const known = 'reason' in measured ? undefined : measured.gains
-      const gain = known?.reduce((sum, each) => sum + each, 0)
+      const { gain, units } = 'reason' in measured ? { gain: undefined } : measured
       ranked.push({
         step,
         layers,
@@ -96,7 +96,7 @@ export async function rank(
         addedParameters,
         addedMultiplyAdds,
         ratio: gain === undefined || !cost ? undefined : gain / cost,
-        ...(known && kind === 'widen' && { unitGains: known }),
+        ...(units && { unitGains: units }),
       })
     }
   }

@@ -2,6 +2,7 @@
 import type { TrainingData } from '../data/samples.ts'
 import { Net2NetError } from '../errors.ts'
 import {
+  addedEntries,
   applyPlan,
   chooseSizes,
   type GrowthPlan,
@@ -13,7 +14,7 @@ import {
   type Solution,
 } from '../growth/index.ts'
 import { type Axis, partsOf } from '../operators/contract/axis.ts'
-import { findDirections, parametersOf } from './directions.ts'
+import { findDirections, gathered, parametersOf, squaredNorm } from './directions.ts'
 import { gradientMeter, type SamplingOptions } from './gradients.ts'
 
 /** A group of layers that grows as one, and the step that grows it alone. */
@@ -28,8 +29,14 @@ export interface Widening {
   readonly plan: GrowthPlan
 }
 
-/** What was measured of a widening. */
-export type Gains = { readonly gains: readonly number[] } | { readonly reason: string }
+/** What was measured of a growth. */
+export type Gain =
+  | {
+      readonly gain: number
+      /** That of each new unit, where units are measured one by one. */
+      readonly units?: readonly number[]
+    }
+  | { readonly reason: string }
 
 /**
  * Every group that can be widened by itself, in the order of the network.
@@ -95,7 +102,8 @@ const isReason = (error: unknown): error is Net2NetError =>
   error instanceof Net2NetError && (error.kind === 'refused' || error.kind === 'usage')
 
 /**
- * The gains of new units, in the order of the widenings; a reason where they cannot be measured. As many groups as possible are measured at once.
+ * The gains of new units, in the order of the widenings; a reason where they cannot be measured. As many groups as possible are
+ * measured at once. Units that a norm's statistics run over begin otherwise, and are measured as they begin.
  *
  * @throws as `gradientMeter`, but for what is refused
  */
@@ -104,13 +112,16 @@ export async function measureWidenings(
   widenings: readonly Widening[],
   data: TrainingData,
   options: SamplingOptions,
-): Promise<readonly Gains[]> {
-  const found = new Map<Widening, Gains>()
-  const able = widenings.filter((widening) => {
+): Promise<readonly Gain[]> {
+  const found = new Map<Widening, Gain>()
+  const able: Widening[] = []
+  for (const widening of widenings) {
     const reason = whyNoNewUnits(solution, widening.variable, widening.to)
-    if (reason !== undefined) found.set(widening, { reason })
-    return reason === undefined
-  })
+    if (reason === undefined) able.push(widening)
+    else if (widening.plan.units.every(({ init }) => init === 'added'))
+      found.set(widening, await measureAdded(solution, widening, data, options))
+    else found.set(widening, { reason })
+  }
   const measure = async (some: readonly Widening[]): Promise<void> => {
     try {
       const gains = await measureTogether(solution, some, data, options)
@@ -153,22 +164,52 @@ async function measureTogether(
   widenings: readonly Widening[],
   data: TrainingData,
   options: SamplingOptions,
-): Promise<readonly Gains[]> {
+): Promise<readonly Gain[]> {
   const sizes = new Map(widenings.map(({ variable, to }) => [variable, to]))
   const plan = planNewUnits(solution, sizes, options.seed ?? 0)
   const grown = applyPlan(solution.model, plan)
   const meter = await gradientMeter(grown, data, parametersOf(groupWeights(plan)), options)
   try {
     const directions = await findDirections(grown, plan, meter, options.turns)
-    return directions.map(({ gains }) =>
-      gains.some((gain) => gain > 0)
-        ? { gains }
-        : { reason: 'no gradient of the loss reaches new units' },
+    return directions.map(({ gains: units }) =>
+      gainOf(
+        units.reduce((sum, each) => sum + each, 0),
+        units,
+      ),
     )
   } finally {
     await meter.release()
   }
 }
+
+/** The gain of a plan whose units are added as it says, by the gradient of all that is new of them. */
+async function measureAdded(
+  { model }: Solution,
+  { plan }: Widening,
+  data: TrainingData,
+  options: SamplingOptions,
+): Promise<Gain> {
+  const entries = addedEntries(plan)
+  const parameters = new Set(entries.map(({ parameter }) => parameter))
+  try {
+    const grown = applyPlan(model, plan)
+    const meter = await gradientMeter(grown, data, [...parameters], options)
+    try {
+      const { gradients } = await meter.measure()
+      return gainOf(squaredNorm(gathered(entries, gradients)))
+    } finally {
+      await meter.release()
+    }
+  } catch (error) {
+    if (!(error instanceof Net2NetError && error.kind === 'refused')) throw error
+    return { reason: reasonOf(error) }
+  }
+}
+
+const gainOf = (gain: number, units?: readonly number[]): Gain =>
+  gain > 0
+    ? { gain, ...(units && { units }) }
+    : { reason: 'no gradient of the loss reaches new units' }
 
 /** Sets of widenings of which no two are factors of one axis: their units could not be told apart there. */
 export function apart<T extends Pick<Widening, 'variable'>>(

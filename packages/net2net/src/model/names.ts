@@ -57,10 +57,14 @@ export const SCOPES = 'pkg.torch.onnx.name_scopes'
  * The name of the module that a node was exported from, where PyTorch's exporter noted it: of the scopes
  * `['', 'h.0.mlp', 'h.0.mlp.c_fc', 'addmm']` the last but one; the last is the operation.
  */
-export function moduleName({ metadata }: Node): string | undefined {
-  const text = metadata?.get(SCOPES)
-  if (text === undefined) return undefined
+export const moduleName = (node: Node): string | undefined => modulesAround(node).at(-1)
+
+/** The names of all modules around a node, from the outermost: of the scopes above `h.0.mlp` and `h.0.mlp.c_fc`. */
+export function modulesAround({ metadata }: Node): readonly string[] {
+  const text = metadata?.get(SCOPES) ?? ''
   const scopes = [...text.matchAll(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/g)]
-  const [, single, double] = scopes.length > 2 ? scopes.at(-2)! : []
-  return single || double || undefined
+  return scopes
+    .slice(1, -1)
+    .map(([, single, double]) => single || double || '')
+    .filter((name) => name !== '')
 }

@@ -3,7 +3,14 @@
  * topological order. What an operator cannot say is taken from the types that the file declares.
  */
 import { Net2NetError } from '../errors.ts'
-import { type Dim, type Model, type Node, opsetOf, type ValueDeclaration } from '../model/model.ts'
+import {
+  type Dim,
+  type Graph,
+  type Model,
+  type Node,
+  opsetOf,
+  type ValueDeclaration,
+} from '../model/model.ts'
 import { describeNode } from '../model/names.ts'
 import type { InferContext, ValueInfo } from './contract/infer.ts'
 import { elementsOf, MAX_ELEMENTS } from './helpers/elements.ts'
@@ -99,7 +106,32 @@ export function inferContext(
     shape: (i) => info(i).shape,
     elements: (i) => elementsOf(info(i)),
     constant: (i) => info(i).constant,
+    outputsOf: (graph, inputs) => inferSubgraph(node, opset, graph, inputs, lookup),
   }
+}
+
+/** The outputs of a subgraph of a node, which may read what the graph around it knows. */
+function inferSubgraph(
+  { domain }: Node,
+  opset: number,
+  graph: Graph,
+  inputs: readonly ValueInfo[],
+  outside: (name: string) => ValueInfo | undefined,
+): readonly ValueInfo[] {
+  const known = new Map<string, ValueInfo>()
+  const lookup = (name: string) => known.get(name) ?? outside(name)
+  for (const [i, input] of graph.inputs.entries())
+    known.set(input.name, merge(inputs[i] ?? unknownValue, declaredInfo(input)))
+  for (const [name, { tensor }] of graph.initializers)
+    known.set(name, { dtype: tensor.dtype, shape: tensor.dims, constant: tensor })
+  for (const node of graph.nodes) {
+    const outputs = inferNode(node, node.domain === domain ? opset : 1, lookup)
+    for (const [k, name] of node.outputs.entries())
+      if (name !== '') known.set(name, outputs[k] ?? unknownValue)
+  }
+  return graph.outputs.map((output) =>
+    merge(lookup(output.name) ?? unknownValue, declaredInfo(output)),
+  )
 }
 
 /** What a declaration says of a value. */

@@ -13,9 +13,12 @@ import { col2Im } from './rules/col2im.ts'
 import { comparisons } from './rules/comparisons.ts'
 import { concatenation } from './rules/concat.ts'
 import { constants } from './rules/constant.ts'
+import { controlFlow } from './rules/control-flow.ts'
 import { conv } from './rules/conv.ts'
 import { convTranspose } from './rules/conv-transpose.ts'
 import { depthSpace } from './rules/depth-space.ts'
+import { det } from './rules/det.ts'
+import { dft } from './rules/dft.ts'
 import { dropout } from './rules/dropout.ts'
 import { einsum } from './rules/einsum.ts'
 import { expansions } from './rules/expand.ts'
@@ -91,6 +94,8 @@ const layers: readonly Operator[] = [
   upsample,
   gridSample,
   col2Im,
+  det,
+  dft,
   ...runtimeAttention,
   ...runtimeFused,
   ...depthSpace,
@@ -123,6 +128,7 @@ const families: readonly (readonly Operator[])[] = [
   orderings,
   recurrent,
   quantizations,
+  controlFlow,
   withoutRules,
 ]
 

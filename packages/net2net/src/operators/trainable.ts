@@ -50,6 +50,10 @@ const sourcesOf = (metadata: Metadata | undefined): readonly string[] =>
     (name) => !/^val_\d+$/.test(name),
   )
 
+/** By the name of a constant, the names of those that the exporter computed it from, where it says that. */
+export const sourcesOfConstants = (model: Model): ReadonlyMap<string, readonly string[]> =>
+  new Map([...metadataOf(model)].map(([name, metadata]) => [name, sourcesOf(metadata)]))
+
 /** What every layer of PyTorch calls its parameters, and no layer its buffers. */
 const isWeightName = (name: string): boolean => /(weight|bias)$/.test(name)
 

@@ -1,6 +1,8 @@
 import { Net2NetError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
+import { plainRecurrences } from './plain-recurrences.ts'
 import { withoutErfc } from './without-erfc.ts'
+import { withoutFusions } from './without-fusions.ts'
 import { withoutSequences } from './without-sequences.ts'
 import { withoutSubgraphs } from './without-subgraphs.ts'
 import { withoutWholeGathers } from './without-whole-gathers.ts'
@@ -12,7 +14,9 @@ import { withoutWholeGathers } from './without-whole-gathers.ts'
  */
 export function plainly(model: Model): Model {
   try {
-    return withoutWholeGathers(withoutSequences(withoutSubgraphs(withoutErfc(model))))
+    return withoutWholeGathers(
+      withoutSequences(withoutSubgraphs(withoutFusions(plainRecurrences(withoutErfc(model))))),
+    )
   } catch (error) {
     // Whoever goes on with it says what is wrong, in the words of what they do.
     if (error instanceof Net2NetError) return model

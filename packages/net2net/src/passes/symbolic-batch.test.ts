@@ -76,6 +76,12 @@ const exact: Readonly<Record<string, (n: number) => Model>> = {
     const turned = s.op('MatMul', s.transpose('x', 1, 0, 2), s.weight(4, 4))
     return s.model(s.reshape(s.transpose(turned, 1, 0, 2), n, 20), 20)
   },
+  'an axis of one gone behind the batch, which stands in the middle'(n) {
+    const s = new Sketch(n, 5, 4)
+    const steps = s.op('Unsqueeze', s.transpose('x', 1, 0, 2), s.builder.constant(int64([2])))
+    const turned = s.op('MatMul', s.reshape(steps, 5, n, 4), s.weight(4, 4))
+    return s.model(s.transpose(turned, 1, 0, 2), 5, 4)
+  },
 }
 
 /** By name: what would not be, or is not known to be. */
@@ -100,6 +106,11 @@ const inexact: Readonly<Record<string, (n: number) => Model>> = {
     const s = new Sketch(n, 3, 4)
     const turned = s.reshape(s.transpose('x', 1, 0, 2), 3, 2 * n, 2)
     return s.model(s.transpose(s.reshape(turned, 3, n, 4), 1, 0, 2), 3, 4)
+  },
+  'the batch divided among other axes'(n) {
+    const s = new Sketch(n, 3, 4)
+    const turned = s.reshape(s.transpose('x', 1, 0, 2), 3, 2, 2 * n)
+    return s.model(s.reshape(s.transpose(turned, 2, 0, 1), n, 12), 12)
   },
   'samples as the innermost rows'(n) {
     const s = new Sketch(n, 3, 4)

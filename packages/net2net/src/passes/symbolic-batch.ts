@@ -127,7 +127,8 @@ class Loosening {
     const [data, ...rest] = node.inputs
     const output = node.outputs[0]
     const before = this.#before.get(output ?? '')?.shape
-    if (data === undefined || !this.#leading.has(data) || !isKnown(before)) return node
+    if (data === undefined || !isKnown(before)) return node
+    if (!this.#leading.has(data)) return this.#freeInside(node, before)
     for (const [i, name] of rest.entries()) {
       const { constant } = this.#known.get(name) ?? {}
       if (constant?.dtype !== 'int64' || !isTarget(toNumbers(constant), before)) continue
@@ -143,16 +144,44 @@ class Loosening {
     return node
   }
 
+  /** The same where the batch stands behind other axes, and stays an axis by itself: [time, N, …]. */
+  #freeInside(node: Node, before: readonly number[]): Node {
+    const shape = this.#known.get(node.inputs[0]!)?.shape ?? []
+    const axis = shape.indexOf(batch)
+    const outer = productOf(shape.slice(0, Math.max(axis, 0)))
+    const positions = [...before.keys()].filter(
+      (p) => before[p] === this.#size && productOf(before.slice(0, p)) === outer,
+    )
+    const [position = -1] = positions.length === 1 ? positions : []
+    const target = node.inputs[1] ?? ''
+    const { constant } = this.#known.get(target) ?? {}
+    if (axis < 1 || position < 0 || constant?.dtype !== 'int64') return node
+    if (String(toNumbers(constant)) !== String(before)) return node
+    const open = this.#names.fresh(`${target}.any_batch`)
+    const tensor = int64(before.with(position, -1))
+    this.#known.set(open, { dtype: 'int64', shape: tensor.dims, constant: tensor })
+    const freed = { ...node, inputs: node.inputs.with(1, open) }
+    if (String(this.#shapeOf(freed)) !== String((before as readonly Dim[]).with(position, batch)))
+      return node
+    this.#initializers.set(open, { tensor })
+    return freed
+  }
+
+  /** The shape that the node's output has; undefined where its inputs do not fit. */
+  #shapeOf(node: Node): Shape | undefined {
+    try {
+      return this.#infer(node)[0]?.shape
+    } catch (error) {
+      if (error instanceof Net2NetError) return undefined
+      throw error
+    }
+  }
+
   /** Does the node make as much of each sample as before, whatever their number? */
   #scales(node: Node, [first, ...rest]: readonly number[]): boolean {
     const blocks = quotient([first!], [this.#size])
-    try {
-      const { shape } = this.#infer(node)[0] ?? {}
-      return blocks !== null && String(shape) === String([productOf([blocks, batch]), ...rest])
-    } catch (error) {
-      if (error instanceof Net2NetError) return false
-      throw error
-    }
+    const shape = this.#shapeOf(node)
+    return blocks !== null && String(shape) === String([productOf([blocks, batch]), ...rest])
   }
 
   #carries(name: string): boolean {

@@ -50,6 +50,9 @@ const widenStep = z.strictObject({
   plan,
 })
 
+const size = z.int().positive()
+const sizes = z.union([size, z.array(size)])
+
 const deepenStep = z.strictObject({
   deepen: z
     .union([z.string(), z.array(z.string()).min(1)])
@@ -59,6 +62,9 @@ const deepenStep = z.strictObject({
     .enum(growthChoices.block)
     .exactOptional()
     .describe('A layer that computes the identity, or a residual block of zero output.'),
+  kernelSize: sizes
+    .exactOptional()
+    .describe('Kernel size of inserted convolutions; default: that of the layer before.'),
   seed: seed.exactOptional(),
   plan,
 })
@@ -124,10 +130,9 @@ const shrinkStep = z.strictObject({
   plan,
 })
 
-const size = z.int().positive()
 const kernelStep = z.strictObject({
   kernel: z
-    .record(z.string(), z.union([size, z.array(size)]))
+    .record(z.string(), sizes)
     .describe('Convolution (a name, a part of one, or a pattern) and its new kernel size.'),
   seed: seed.exactOptional(),
   plan,

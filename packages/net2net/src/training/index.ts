@@ -401,7 +401,7 @@ export const evaluate = kind.checkedAsync(
       ...measuring,
       weighted: flag,
       metrics: kind.either("'usual', or a list of metrics and names of them", text, metrics),
-      intervals: flag,
+      intervals: kind.either("true, false or 'formula'", flag, text),
       seed: number,
       onProgress: kind.callback,
       loss,

@@ -51,5 +51,6 @@ export const training = {
     { patience: number },
   ),
   onStep: kind.callback,
+  onValidation: kind.callback,
 }
 export const checkpoint = kind.object('an object with a function save', 'save', 'function')

@@ -55,8 +55,29 @@ const batchNormalization = (builder: GraphBuilder, x: string, suffix: string, st
   )
 }
 
+/** A recurrent layer of 32 units over 20 steps of 24 sequences, from both ends. */
+const recurrent = (opType: 'LSTM' | 'GRU', gates: number) =>
+  caseOf({ x: normal(20, 24, 16) }, (builder) => {
+    const weights = [
+      builder.initializer('w', normal(2, gates * 32, 16)),
+      builder.initializer('r', normal(2, gates * 32, 32)),
+      builder.initializer('b', normal(2, gates * 64)),
+    ]
+    const lengths = builder.constant(
+      new Tensor(
+        'int32',
+        [24],
+        Int32Array.from({ length: 24 }, (_, i) => 20 - (i % 5)),
+      ),
+    )
+    const attributes = { hidden_size: 32, direction: 'bidirectional' }
+    return builder.node(opType, ['x', ...weights, lengths], attributes)
+  })
+
 const rows = 4096
 const cases: Readonly<Record<string, () => Case>> = {
+  'an LSTM': () => recurrent('LSTM', 4),
+  'a GRU': () => recurrent('GRU', 3),
   'an embedding': () =>
     caseOf({ ids: ids(rows, 4) }, (builder) =>
       builder.node('Gather', [builder.initializer('table', normal(4, 64)), 'ids']),

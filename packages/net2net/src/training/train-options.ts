@@ -4,6 +4,7 @@ import type { TrainingData } from '../data/samples.ts'
 import type { Runtime, SessionOptions } from '../runtime/runtime.ts'
 import type { StepOptions } from './compile/step-graph.ts'
 import type { Metric } from './metrics/metrics.ts'
+import type { EvaluateOptions } from './run/evaluate.ts'
 import type { TrainingState } from './run/state.ts'
 
 export interface TrainOptions
@@ -31,6 +32,8 @@ export interface TrainOptions
   readonly signal?: AbortSignal | undefined
   /** Called after every step. Must not keep what it is given busy: it is not waited for. */
   readonly onStep?: ((event: StepEvent) => void) | undefined
+  /** Called while the validation data are measured, as `onProgress` of `evaluate`. */
+  readonly onValidation?: EvaluateOptions['onProgress']
   /** Takes the state every so many steps and after every epoch, and is waited for. */
   readonly checkpoint?: CheckpointHook | undefined
   /** Go on from here: the state of an earlier training of the same model with the same options. */
@@ -69,7 +72,9 @@ export interface StepEvent {
   /** Means over the epoch so far. */
   readonly epochLoss: number
   readonly epochAccuracy?: number
-  /** Predictions in this batch. */
+  /** Samples in this batch. */
+  readonly samples: number
+  /** Predictions in this batch: those of a sequence are as many as it is long. */
   readonly predictions: number
   readonly learningRate: number
   /** The norm of all gradients together before they were clipped, where they are. */

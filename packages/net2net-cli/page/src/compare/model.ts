@@ -2,7 +2,7 @@
 import { batch, effect, signal } from '@preact/signals'
 import { Checker } from '../engine/checker.ts'
 import { models } from '../engine/model-client.ts'
-import type { Check, ComparedModels, Failure } from '../engine/protocol.ts'
+import type { Change, Check, ComparedModels, Failure } from '../engine/protocol.ts'
 import {
   missingSource,
   modelsAmong,
@@ -11,6 +11,7 @@ import {
   sourceOf,
 } from '../engine/sources.ts'
 import { param, setParams, tab } from '../state.ts'
+import { t } from '../text/text.ts'
 import { announce } from '../ui/announce.tsx'
 import { failureFrom } from '../ui/failure.tsx'
 
@@ -22,6 +23,7 @@ export const number = signal(0)
 export const failure = signal<Failure | undefined>(undefined)
 export const check = signal<Check | Failure | 'running' | undefined>(undefined)
 export const selected = signal<string | undefined>(undefined)
+export const changes = signal<readonly Change[] | undefined>(undefined)
 
 type Side = 'a' | 'b'
 
@@ -65,6 +67,7 @@ async function compare(a: string, b: string): Promise<void> {
     failure.value = undefined
     compared.value = undefined
     check.value = undefined
+    changes.value = undefined
     selected.value = undefined
   })
   try {
@@ -74,11 +77,11 @@ async function compare(a: string, b: string): Promise<void> {
     if (first === undefined || second === undefined) {
       failure.value = missingSource(
         first === undefined ? a : b,
-        'Open that file here, on its side.',
+        t('Open that file here, on its side.'),
       )
       return
     }
-    const result = await models.call('compare', [first, second])
+    const result = await models.comparison.call('compare', [first, second])
     if (number.peek() !== own) return
     batch(() => {
       compared.value = result
@@ -86,14 +89,42 @@ async function compare(a: string, b: string): Promise<void> {
     })
     const { same, widened, changed, inserted, removed } = result.diff.counts
     announce(
-      `${same} nodes the same, ${widened + changed} changed, ${inserted} new, ${removed} removed.`,
+      t(
+        '{0} nodes the same, {1} changed, {2} new, {3} removed.',
+        same,
+        widened + changed,
+        inserted,
+        removed,
+      ),
     )
     void runCheck(own)
+    const found = await models.comparison.call('changes', undefined)
+    if (number.peek() === own) changes.value = found
   } catch (error) {
     if (number.peek() === own) failure.value = failureFrom(error)
   } finally {
     if (number.peek() === own) comparing.value = false
   }
+}
+
+/** Draws blocks of large networks as their nodes. */
+export async function expand(blocks: readonly string[] | 'all' | 'none'): Promise<void> {
+  const before = compared.peek()
+  const drawing = await models.comparison.call('expand', { of: 'comparison', blocks })
+  if (before !== undefined && compared.peek() === before) compared.value = { ...before, ...drawing }
+}
+
+/** Ends what takes too long. */
+export function cancel(): void {
+  number.value = number.peek() + 1
+  checker.stop()
+  models.comparison.stop()
+  shown = ''
+  batch(() => {
+    comparing.value = false
+    check.value = undefined
+    failure.value = { kind: 'interrupted', message: t('Cancelled.') }
+  })
 }
 
 async function runCheck(own: number): Promise<void> {

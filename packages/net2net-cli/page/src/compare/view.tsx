@@ -5,14 +5,18 @@ import { GraphView } from '../graph/graph.tsx'
 import { NodeDetails } from '../grow/details.tsx'
 import { sampleTitles } from '../grow/samples.ts'
 import { setParams } from '../state.ts'
+import { t } from '../text/text.ts'
 import { DropArea, FileButton } from '../ui/drop.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
-import { brief } from '../ui/format.ts'
+import { count } from '../ui/format.ts'
 import { Verdict } from '../ui/verdict.tsx'
+import { Changes } from './changes.tsx'
 import {
+  cancel,
   check,
   compared,
   comparing,
+  expand,
   failure,
   followAddress,
   number,
@@ -27,33 +31,42 @@ export function CompareView() {
   const result = compared.value
   return (
     <DropArea class="compare" onFiles={(files) => void openFiles(files)}>
-      <h1 class="unseen">Compare two networks</h1>
-      <section class="compare-files" aria-label="The two networks">
-        <SideBox side="a" title="First" />
-        <SideBox side="b" title="Second" />
+      <h1 class="unseen">{t('Compare two networks')}</h1>
+      <section class="compare-files" aria-label={t('The two networks')}>
+        <SideBox side="a" title={t('First')} />
+        <SideBox side="b" title={t('Second')} />
       </section>
-      <section class="compare-verdict" aria-label="Result" aria-live="polite">
+      <section class="compare-verdict" aria-label={t('Result')} aria-live="polite">
         {failure.value === undefined ? <Facts /> : <FailureNotice failure={failure.value} />}
+        <Changes />
       </section>
-      <section class="stage" aria-label="Graphs" aria-busy={comparing.value}>
+      <section class="stage" aria-label={t('Graphs')} aria-busy={comparing.value}>
         {result === undefined ? (
           <div class="empty">
             {comparing.value ? (
-              <div class="spinner" aria-hidden="true" />
+              <div class="stack">
+                <div class="spinner" aria-hidden="true" />
+                <button type="button" class="late" onClick={cancel}>
+                  {t('Cancel')}
+                </button>
+              </div>
             ) : (
               <p>
-                Open two networks, or drop both here: what is the same, changed or new is shown side
-                by side.
+                {t(
+                  'Open two networks, or drop both here: what is the same, changed or new is shown side by side.',
+                )}
               </p>
             )}
           </div>
         ) : (
           <GraphView
             diff={result.diff}
+            drawn={result.drawn}
             layout={result.layout}
+            onExpand={(blocks) => void expand(blocks)}
             labels={[result.before.name, result.after.name]}
             selected={selected}
-            drawingKey={`compare ${number.value}`}
+            drawingKey={`compare ${number.value} ${result.drawn.nodes.length}`}
           />
         )}
         <Details />
@@ -72,20 +85,20 @@ function SideBox({ side, title }: { side: 'a' | 'b'; title: string }) {
           value={current}
           onChange={(event) => setParams({ [side]: event.currentTarget.value }, { push: true })}
         >
-          <option value="">Choose, or drop a file here</option>
+          <option value="">{t('Choose, or drop a file here')}</option>
           {current === '' || current.startsWith('sample:') ? null : (
             <option value={current}>{sourceTitle(current)}</option>
           )}
           {sampleTitles.map(({ id, title: name }) => (
             <option key={id} value={`sample:${id}`}>
-              {name}
+              {t(name)}
             </option>
           ))}
         </select>
       </label>
       <FileButton
-        label="Open…"
-        name={`Open the ${title.toLowerCase()} file`}
+        label={t('Open…')}
+        name={side === 'a' ? t('Open the first file') : t('Open the second file')}
         onFiles={(files) => void openSide(side, files)}
       />
     </DropArea>
@@ -101,7 +114,7 @@ function Facts() {
     <div class="row facts-row">
       {state === 'running' ? (
         <span class="badge">
-          <span class="spinner" aria-hidden="true" /> measuring …
+          <span class="spinner" aria-hidden="true" /> {t('measuring …')}
         </span>
       ) : state === undefined ? null : 'kind' in state ? (
         <span class="badge bad">
@@ -111,11 +124,11 @@ function Facts() {
         <Verdict check={state} />
       )}
       <span class="number">
-        <span class="muted">Parameters</span> {brief(before.parameters)} →{' '}
-        <strong>{brief(after.parameters)}</strong>
+        <span class="muted">{t('Parameters')}</span> {count(before.parameters)} →{' '}
+        <strong>{count(after.parameters)}</strong>
       </span>
       <span class="number">
-        <span class="muted">Nodes</span> {before.nodes.length} →{' '}
+        <span class="muted">{t('Nodes')}</span> {before.nodes.length} →{' '}
         <strong>{after.nodes.length}</strong>
       </span>
       <span class="number">

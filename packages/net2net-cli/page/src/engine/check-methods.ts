@@ -5,9 +5,21 @@ import { runtime } from './runtime.ts'
 import { serveMethods } from './serve.ts'
 
 serveMethods<CheckMethods>({
-  async check([a, b]) {
+  async check({ models: [a, b], inputs = [] }) {
     const start = performance.now()
-    const result = await compare(decodeModel(a), decodeModel(b), { runtime: await runtime() })
-    return { ...result, seconds: (performance.now() - start) / 1000 }
+    const before = decodeModel(a)
+    const own =
+      inputs.length === 0
+        ? undefined
+        : (await import('./check-inputs.ts')).inputsFrom(inputs, before)
+    const result = await compare(before, decodeModel(b), {
+      runtime: await runtime(),
+      ...(own && { inputs: own }),
+    })
+    return {
+      ...result,
+      seconds: (performance.now() - start) / 1000,
+      ...(own && { inputs: inputs.map(({ name }) => name).join(', ') }),
+    }
   },
 })

@@ -2,7 +2,8 @@
  * Two models as one drawing: the union of both graphs, so that both sides can be drawn with the
  * same positions and everything that did not change stays where it was.
  */
-import type { ModelView, NodeView, ParameterView } from './view.ts'
+import { type ContentOf, matched } from './match.ts'
+import type { ModelView, NodeView, ParameterView, ValueView } from './view.ts'
 
 export type Side = 'before' | 'after'
 
@@ -19,13 +20,16 @@ export interface ParameterDiff {
 export interface NodeDiff {
   /** Key of the node in the drawing. */
   readonly key: string
-  readonly kind: NodeView['kind'] | 'input' | 'output'
+  /** A block stands for several nodes of a large drawing. */
+  readonly kind: NodeView['kind'] | 'input' | 'output' | 'block'
   readonly op: string
   readonly name: string
   readonly status: Status
   readonly before?: NodeView
   readonly after?: NodeView
   readonly parameters: readonly ParameterDiff[]
+  /** Of a block: the keys of its nodes. */
+  readonly members?: readonly string[]
 }
 
 export interface EdgeDiff {
@@ -48,31 +52,41 @@ export interface Diff {
 export const single = (view: ModelView): Diff => diffOf(view, view, () => false)
 
 /**
- * Matches the nodes of two models: by name and operator first, by first output next. `differ`
+ * Matches the nodes of two models: by names, and by what `contentOf` says of their parameters. `differ`
  * says whether two parameters of equal shape hold different numbers.
  */
 export function diffOf(
   before: ModelView,
   after: ModelView,
   differ: (before: ParameterView, after: ParameterView) => boolean,
+  contentOf?: ContentOf,
 ): Diff {
-  const matches = match(before.nodes, after.nodes)
+  const matches = matched(before.nodes, after.nodes, contentOf)
   const keyBefore = new Map<string, string>()
   const keyAfter = new Map<string, string>()
   const nodes: NodeDiff[] = []
 
+  const ends = {
+    inputs: endsOf(before.inputs, after.inputs),
+    outputs: endsOf(before.outputs, after.outputs),
+  }
   for (const end of ['inputs', 'outputs'] as const) {
     const kind = end === 'inputs' ? 'input' : 'output'
-    const names = new Set([...before[end], ...after[end]].map((value) => value.name))
-    for (const name of names) {
-      const inBefore = before[end].some((value) => value.name === name)
-      const inAfter = after[end].some((value) => value.name === name)
+    for (const [a, b] of ends[end]) {
+      const isRenamed = a !== undefined && b !== undefined && a !== b
       nodes.push({
-        key: `${kind}:${name}`,
+        key: `${kind}:${a ?? b}`,
         kind,
-        op: name,
+        op: isRenamed ? `${a} → ${b}` : (a ?? b)!,
         name: kind,
-        status: inBefore && inAfter ? 'same' : inAfter ? 'inserted' : 'removed',
+        status:
+          a === undefined
+            ? 'inserted'
+            : b === undefined
+              ? 'removed'
+              : isRenamed
+                ? 'changed'
+                : 'same',
         parameters: [],
       })
     }
@@ -114,7 +128,11 @@ export function diffOf(
   const edges = new Map<string, { -readonly [K in keyof EdgeDiff]: EdgeDiff[K] }>()
   const addEdges = (view: ModelView, keys: Map<string, string>, side: Side) => {
     const producer = new Map<string, string>()
-    for (const input of view.inputs) producer.set(input.name, `input:${input.name}`)
+    const own = side === 'before' ? 0 : 1
+    for (const end of ends.inputs) {
+      const name = end[own]
+      if (name !== undefined) producer.set(name, `input:${end[0] ?? name}`)
+    }
     for (const node of view.nodes)
       for (const output of node.outputs) producer.set(output, keys.get(node.id)!)
     const add = (value: string, to: string) => {
@@ -129,7 +147,10 @@ export function diffOf(
       edges.set(id, edge)
     }
     for (const node of view.nodes) for (const input of node.inputs) add(input, keys.get(node.id)!)
-    for (const output of view.outputs) add(output.name, `output:${output.name}`)
+    for (const end of ends.outputs) {
+      const name = end[own]
+      if (name !== undefined) add(name, `output:${end[0] ?? name}`)
+    }
   }
   addEdges(before, keyBefore, 'before')
   addEdges(after, keyAfter, 'after')
@@ -146,32 +167,17 @@ export function diffOf(
   return { nodes, edges: [...edges.values()], counts }
 }
 
-/** after → before. */
-function match(before: readonly NodeView[], after: readonly NodeView[]): Map<NodeView, NodeView> {
-  const result = new Map<NodeView, NodeView>()
-  const taken = new Set<NodeView>()
-  const keys: ((node: NodeView) => string)[] = [
-    (node) => `${node.op}\n${node.name}\n${node.id}`,
-    (node) => `${node.op}\n${node.name}`,
-    (node) => `${node.op}\n${node.id}`,
+/** Inputs, or outputs, of both models: those of one name, and then as they lie. */
+function endsOf(
+  before: readonly ValueView[],
+  after: readonly ValueView[],
+): readonly (readonly [before: string | undefined, after: string | undefined])[] {
+  const [a, b] = [before.map(({ name }) => name), after.map(({ name }) => name)]
+  const onlyAfter = b.filter((name) => !a.includes(name))
+  return [
+    ...a.map((name) => [name, b.includes(name) ? name : onlyAfter.shift()] as const),
+    ...onlyAfter.map((name) => [undefined, name] as const),
   ]
-  for (const key of keys) {
-    const waiting = new Map<string, NodeView[]>()
-    for (const node of before) {
-      if (taken.has(node)) continue
-      const list = waiting.get(key(node))
-      if (list) list.push(node)
-      else waiting.set(key(node), [node])
-    }
-    for (const node of after) {
-      if (result.has(node)) continue
-      const twin = waiting.get(key(node))?.shift()
-      if (twin === undefined) continue
-      result.set(node, twin)
-      taken.add(twin)
-    }
-  }
-  return result
 }
 
 function parameterDiffs(

@@ -1,5 +1,6 @@
 /** Where everything goes: a layered drawing of the union of two graphs. */
 import { layout as dagreLayout, Graph } from '@dagrejs/dagre'
+import { manyNodes } from './collapse.ts'
 import type { Diff, NodeDiff } from './diff.ts'
 
 export interface Box {
@@ -32,6 +33,11 @@ const textWidth = (text: string, size: number) => text.length * size * 0.6
 
 function boxSize(node: NodeDiff): { width: number; height: number } {
   const rows = shownRows(node)
+  if (node.kind === 'block')
+    return {
+      width: Math.round(Math.min(300, Math.max(120, textWidth(node.op, 13) + 90))),
+      height: 44,
+    }
   const header = textWidth(node.op, 13) + (rows > 0 ? textWidth(node.name, 11) + 32 : 0) + 28
   const widest = Math.max(
     0,
@@ -46,9 +52,7 @@ function boxSize(node: NodeDiff): { width: number; height: number } {
   }
 }
 
-/** dagre takes seconds beyond this many nodes; then ranks by longest path, one row per rank. */
-const manyNodes = 1000
-
+/** dagre takes seconds beyond `manyNodes`; then ranks by longest path, one row per rank. */
 export function layoutOf(diff: Diff): Layout {
   if (diff.nodes.length > manyNodes) return layeredRows(diff)
   try {
@@ -95,8 +99,7 @@ const straight = (edge: number, from: Box, to: Box): Path => ({
 /** Is there a longer way from one node to the other in the graph after? */
 function reachable(diff: Diff, from: string, to: string): boolean {
   const next = new Map<string, string[]>()
-  for (const edge of diff.edges)
-    if (edge.inAfter) next.set(edge.from, [...(next.get(edge.from) ?? []), edge.to])
+  for (const edge of diff.edges) if (edge.inAfter) push(next, edge.from, edge.to)
   const seen = new Set<string>()
   const stack = [...(next.get(from) ?? [])]
   while (stack.length > 0) {
@@ -111,8 +114,7 @@ function reachable(diff: Diff, from: string, to: string): boolean {
 
 function layeredRows(diff: Diff): Layout {
   const incoming = new Map<string, string[]>()
-  for (const edge of diff.edges)
-    incoming.set(edge.to, [...(incoming.get(edge.to) ?? []), edge.from])
+  for (const edge of diff.edges) push(incoming, edge.to, edge.from)
   const rank = new Map<string, number>()
   const order = topological(diff, incoming)
   for (const key of order)
@@ -122,7 +124,7 @@ function layeredRows(diff: Diff): Layout {
     )
   const byKey = new Map(diff.nodes.map((node) => [node.key, node]))
   const rows = new Map<number, string[]>()
-  for (const key of order) rows.set(rank.get(key)!, [...(rows.get(rank.get(key)!) ?? []), key])
+  for (const key of order) push(rows, rank.get(key)!, key)
   const boxes = new Map<string, Box>()
   let y = 12
   for (const row of [...rows.keys()].sort((a, b) => a - b)) {
@@ -135,7 +137,7 @@ function layeredRows(diff: Diff): Layout {
     })
     y += Math.max(...sizes.map((size) => size.height)) + 40
   }
-  const left = Math.min(...[...boxes.values()].map((box) => box.x)) - 12
+  const left = [...boxes.values()].reduce((least, box) => Math.min(least, box.x), 0) - 12
   const moved = diff.nodes.map(({ key }) => {
     const box = boxes.get(key)!
     return { ...box, x: box.x - left }
@@ -147,10 +149,17 @@ function layeredRows(diff: Diff): Layout {
   return { boxes: moved, paths, ...extent(moved, paths) }
 }
 
+/** Appends to a list of a map. */
+function push<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key)
+  if (list) list.push(value)
+  else lists.set(key, [value])
+}
+
 function topological(diff: Diff, incoming: ReadonlyMap<string, readonly string[]>): string[] {
   const waiting = new Map(diff.nodes.map(({ key }) => [key, (incoming.get(key) ?? []).length]))
   const next = new Map<string, string[]>()
-  for (const { from, to } of diff.edges) next.set(from, [...(next.get(from) ?? []), to])
+  for (const { from, to } of diff.edges) push(next, from, to)
   const ready = diff.nodes.map(({ key }) => key).filter((key) => waiting.get(key) === 0)
   for (let i = 0; i < ready.length; i++) {
     for (const to of next.get(ready[i]!) ?? []) {
@@ -159,7 +168,8 @@ function topological(diff: Diff, incoming: ReadonlyMap<string, readonly string[]
       if (left === 0) ready.push(to)
     }
   }
-  return ready
+  // Two graphs on top of one another may have a cycle that none of them has.
+  return [...ready, ...diff.nodes.map(({ key }) => key).filter((key) => waiting.get(key)! > 0)]
 }
 
 function extent(boxes: readonly Box[], paths: readonly Path[]): { width: number; height: number } {

@@ -7,19 +7,24 @@ import {
   type GrowthPlan,
   type GrowthStep,
   grow,
+  type InspectedLayer,
   inspect,
   type Model,
   type Solution,
   solve,
 } from 'net2net'
 import { constantsOf, inferShapes } from 'net2net/model'
+import type { LazyTensor } from 'net2net/tensor'
 import { inputError, usageError } from '../../../src/errors.ts'
-import { diffOf, single } from './diff.ts'
+import { sampleTitles } from '../grow/samples.ts'
+import { changesOf } from './changes.ts'
+import { collapsed, type Expansion } from './collapse.ts'
+import { type Diff, diffOf, single } from './diff.ts'
 import { type Network, namingFile, openNetwork } from './formats.ts'
 import { layoutOf } from './layout.ts'
 import { outputName } from './output-name.ts'
-import type { ComparedModels, ModelMethods, Pair, Source } from './protocol.ts'
-import { samples } from './samples.ts'
+import { priceOf, widenAll } from './prices.ts'
+import type { ComparedModels, Drawing, ModelMethods, Pair, Source } from './protocol.ts'
 import { serveMethods } from './serve.ts'
 import { parameterStatistics } from './statistics.ts'
 import { stepsOf } from './steps.ts'
@@ -38,23 +43,34 @@ interface Grown extends Loaded {
   readonly plans: readonly GrowthPlan[]
 }
 /** With its solution, so that a change of the settings plans and does not solve. */
-let original: (Opened & { readonly solution: Solution }) | undefined
+let original:
+  | (Opened & { readonly solution: Solution; readonly layers: readonly InspectedLayer[] })
+  | undefined
 let grown: Grown | undefined
 let compared: readonly [Loaded, Loaded] | undefined
+/** What is drawn of large models, and which of its blocks are open. */
+const drawings = new Map<Pair, { readonly diff: Diff; readonly open: Expansion }>()
+
+function draw(of: Pair, diff: Diff, open: Expansion = new Set()): Drawing {
+  drawings.set(of, { diff, open })
+  const drawn = collapsed(diff, open)
+  return { drawn, layout: layoutOf(drawn) }
+}
 
 serveMethods<ModelMethods>({
   async open(source) {
     const loaded = await load(source)
     const solution = solve(loaded.model)
-    original = { ...loaded, solution }
+    const { layers } = inspect(solution)
+    original = { ...loaded, solution, layers }
     grown = undefined
     const diff = single(loaded.view)
     const { weights, optimizer } = loaded.network ?? {}
     return {
       view: loaded.view,
-      layers: inspect(solution).layers,
+      layers,
       diff,
-      layout: layoutOf(diff),
+      ...draw('growth', diff),
       ...(weights !== undefined && { weights }),
       ...(optimizer !== undefined && { optimizer }),
     }
@@ -73,7 +89,7 @@ serveMethods<ModelMethods>({
     return {
       view,
       diff,
-      layout: layoutOf(diff),
+      ...draw('growth', diff, drawings.get('growth')?.open),
       plans,
       text: plans.map((plan) => describePlan(plan).join('\n')).join('\n\n'),
     }
@@ -88,10 +104,36 @@ serveMethods<ModelMethods>({
     }
   },
 
-  recipe() {
-    if (grown === undefined) throw usageError('Nothing has grown.')
-    // JSON, which is YAML too: what writes YAML is not loaded for that.
-    return `${JSON.stringify({ version: 1, steps: grown.steps }, null, 2)}\n`
+  async recipe(settings) {
+    const { formatRecipe } = await import('net2net/recipe')
+    return formatRecipe({ version: 1, steps: stepsOf(settings) })
+  },
+
+  async readRecipe(text) {
+    const { parseRecipe } = await import('net2net/recipe')
+    const { steps, seed } = parseRecipe(text, 'The recipe')
+    // Seeds are written down: steps that come before change nothing then.
+    return steps.map((step, i) => ({ seed: (seed ?? 0) + i, ...step }))
+  },
+
+  price({ layer: name, settings }) {
+    const layer = original?.layers.find((candidate) => candidate.name === name)
+    if (original === undefined || layer === undefined) throw usageError('No such layer is open.')
+    return priceOf(original.solution, original.view, layer, settings)
+  },
+
+  widenAll({ budget, settings }) {
+    if (original === undefined) throw usageError('No model is open.')
+    return widenAll(original.solution, original.view, original.layers, budget, settings)
+  },
+
+  expand({ of, blocks }) {
+    const drawing = drawings.get(of)
+    if (drawing === undefined) throw usageError('Nothing is drawn.')
+    const { diff, open } = drawing
+    if (blocks === 'all') return draw(of, diff, 'all')
+    if (blocks === 'none') return draw(of, diff)
+    return draw(of, diff, open === 'all' ? open : new Set([...open, ...blocks]))
   },
 
   statistics({ before, after, of }) {
@@ -111,14 +153,27 @@ serveMethods<ModelMethods>({
       if (!p || !q) return false
       return p.dtype !== q.dtype || !sameBytes(p.read(0, p.byteLength), q.read(0, q.byteLength))
     }
-    const diff = diffOf(before.view, after.view, differ)
-    return { before: before.view, after: after.view, diff, layout: layoutOf(diff) }
+    const contents = { before: contentsOf(values[0]), after: contentsOf(values[1]) }
+    const diff = diffOf(before.view, after.view, differ, (side, { name }) => contents[side](name))
+    return { before: before.view, after: after.view, diff, ...draw('comparison', diff) }
+  },
+
+  changes() {
+    if (compared === undefined) throw usageError('Nothing is compared.')
+    const diff = drawings.get('comparison')?.diff
+    return diff ? changesOf(diff, compared[0], compared[1]) : []
   },
 
   files(of) {
     const [a, b] = pair(of)
     if (a === undefined || b === undefined) throw usageError('There are no two models.')
     return [ownBytes(encodeModel(a.model)), ownBytes(encodeModel(b.model))]
+  },
+
+  networks() {
+    if (original === undefined) throw usageError('No model is open.')
+    const file = ({ model }: Loaded) => ownBytes(encodeModel(model))
+    return grown ? [file(original), file(grown)] : [file(original)]
   },
 })
 
@@ -134,17 +189,14 @@ async function load(source: Source): Promise<Opened> {
       throw namingFile(error, name)
     }
   }
-  const sample = samples.find(({ id }) => id === source.id)
+  const sample = sampleTitles.find(({ id }) => id === source.id)
   if (sample === undefined)
     throw inputError(`There is no sample network called ${source.id}.`, {
-      hint: `There are: ${samples.map(({ id }) => id).join(', ')}.`,
+      hint: `There are: ${sampleTitles.map(({ id }) => id).join(', ')}.`,
     })
-  const bytes =
-    typeof sample.source === 'string'
-      ? await fetchBytes(sample.source)
-      : encodeModel(sample.source())
-  const model = decodeModel(bytes)
-  return { model, view: viewOfModel(model, `${sample.id}.onnx`) }
+  const name = `${sample.id}.onnx`
+  const model = decodeModel(await fetchBytes(`data/${name}`))
+  return { model, view: viewOfModel(model, name) }
 }
 
 async function fetchBytes(path: string): Promise<Uint8Array> {
@@ -158,6 +210,28 @@ const pageAddress = new URL(import.meta.env.DEV ? '/' : '../', import.meta.url)
 
 function viewOfModel(model: Model, name: string): ModelView {
   return viewOf(model, name, inferShapes(model))
+}
+
+/** A text for what a tensor holds, computed when it is asked for: type, shape and a hash of its bytes. */
+function contentsOf(tensors: ReadonlyMap<string, LazyTensor>): (name: string) => string {
+  const known = new Map<string, string>()
+  return (name) => {
+    const tensor = tensors.get(name)
+    const found =
+      known.get(name) ?? (tensor ? `${tensor.dtype}[${tensor.dims}] ${hashOf(tensor)}` : name)
+    known.set(name, found)
+    return found
+  }
+}
+
+/** FNV-1a over 32-bit words, and over the bytes that remain. */
+function hashOf(tensor: LazyTensor): number {
+  const bytes = new Uint8Array(tensor.read(0, tensor.byteLength))
+  const words = new Uint32Array(bytes.buffer, 0, bytes.length >> 2)
+  let hash = 0x811c9dc5
+  for (const word of words) hash = Math.imul(hash ^ word, 0x01000193)
+  for (const byte of bytes.subarray(words.length * 4)) hash = Math.imul(hash ^ byte, 0x01000193)
+  return hash >>> 0
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

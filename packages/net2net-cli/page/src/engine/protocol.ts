@@ -4,6 +4,7 @@ import type {
   DeepenInit,
   ErrorKind,
   GrowthPlan,
+  GrowthStep,
   InsertedBlock,
   InspectedLayer,
   NoiseKind,
@@ -13,11 +14,16 @@ import type { Diff } from './diff.ts'
 import type { Layout } from './layout.ts'
 import type { ModelView } from './view.ts'
 
-export interface OpenedModel {
+/** What is drawn of a diff: with blocks in the place of nodes, where there are many. */
+export interface Drawing {
+  readonly drawn: Diff
+  readonly layout: Layout
+}
+
+export interface OpenedModel extends Drawing {
   readonly view: ModelView
   readonly layers: readonly InspectedLayer[]
   readonly diff: Diff
-  readonly layout: Layout
   /** Names of the files of PyTorch that grow along. */
   readonly weights?: string
   readonly optimizer?: string
@@ -33,12 +39,36 @@ export interface GrowSettings {
   readonly deepInit: DeepenInit
   readonly noise: NoiseKind
   readonly seed: number
+  /** Kernel size of inserted convolutions; undefined: that of the layer before. */
+  readonly kernel: number | undefined
+  /** Growth of other kinds, after widening and inserting: as steps of a recipe. */
+  readonly more: readonly GrowthStep[]
 }
 
-export interface GrownModel {
+/** What a layer's growth costs, over what is there. */
+export interface LayerPrice {
+  /** The next width that it may have, and the next one after that, so far apart. */
+  readonly next?: { readonly width: number; readonly step: number }
+  /** For one step more of width. */
+  readonly wider?: Cost
+  /** For a layer that is inserted behind it, as the settings say. */
+  readonly deeper?: Cost
+}
+export interface Cost {
+  readonly parameters: number
+  /** Of one sample; null where unknown. */
+  readonly multiplyAdds: number | null
+}
+
+/** "Up to so many": of parameters, or of multiply-adds of one sample. */
+export interface Budget {
+  readonly of: 'parameters' | 'multiplyAdds'
+  readonly most: number
+}
+
+export interface GrownModel extends Drawing {
   readonly view: ModelView
   readonly diff: Diff
-  readonly layout: Layout
   readonly plans: readonly GrowthPlan[]
   /** The plan in words. */
   readonly text: string
@@ -46,6 +76,8 @@ export interface GrownModel {
 
 export interface Check extends Comparison {
   readonly seconds: number
+  /** What it was compared on, where that were the user's own inputs. */
+  readonly inputs?: string
 }
 
 export interface Download {
@@ -68,11 +100,25 @@ export interface ParameterStatistics {
   readonly after?: Statistics
 }
 
-export interface ComparedModels {
+export interface ComparedModels extends Drawing {
   readonly before: ModelView
   readonly after: ModelView
   readonly diff: Diff
-  readonly layout: Layout
+}
+
+/** One thing in which two models differ. */
+export interface Change {
+  readonly kind: 'model' | 'structure' | 'shape' | 'numbers' | 'attribute'
+  /** The node in the drawing, where it is one's. */
+  readonly key?: string
+  /** Of a node, a parameter, an input. */
+  readonly name: string
+  readonly before: string
+  readonly after: string
+  /** Of numbers: the largest difference, and how many of all differ. */
+  readonly maxAbs?: number
+  readonly differing?: number
+  readonly count?: number
 }
 
 /** A file's name and content. */
@@ -95,24 +141,54 @@ export interface ModelMethods {
   grow(settings: GrowSettings): GrownModel
   /** What is shown, in the format that the network came in, and what grew along. */
   download(): Download
-  /** The recipe that makes the same file from the same model. */
-  recipe(): string
+  /** The steps as a recipe that makes the same file from the same model: YAML, to be read and changed. */
+  recipe(settings: GrowSettings): string
+  /** The steps that a recipe says, in YAML or JSON. */
+  readRecipe(text: string): readonly GrowthStep[]
+  /** What growth of one layer costs. */
+  price(question: { readonly layer: string; readonly settings: GrowSettings }): LayerPrice
+  /** Widths for all layers that can be widened, alike, as large as the budget allows. */
+  widenAll(question: { readonly budget: Budget; readonly settings: GrowSettings }): {
+    readonly widths: ReadonlyMap<string, number>
+    readonly cost: Cost
+  }
+  /** Draws blocks as their nodes: those with these keys besides those that are, all, or none. */
+  expand(change: {
+    readonly of: Pair
+    readonly blocks: readonly string[] | 'all' | 'none'
+  }): Drawing
   statistics(parameters: {
     readonly before?: string
     readonly after?: string
     readonly of: Pair
   }): ParameterStatistics
   compare(sources: readonly [Source, Source]): ComparedModels
+  /** What differs between the compared models, as a list. */
+  changes(nothing: undefined): readonly Change[]
   /** The two models as files. */
   files(of: Pair): ModelPair
+  /** The network of the Grow tab, and what has grown from it, as files. */
+  networks(nothing: undefined): readonly Uint8Array<ArrayBuffer>[]
 }
 
 export type ModelPair = readonly [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>]
 
 /** Methods of a worker that checks. */
 export interface CheckMethods {
-  check(models: ModelPair): Check
+  /** `inputs`: files with inputs to compare on, instead of random ones: .npz, .npy, pictures. */
+  check(question: { readonly models: ModelPair; readonly inputs?: readonly InputFile[] }): Check
 }
+
+/** A file of inputs: its bytes, or the pixels of a picture, which the page's thread has decoded. */
+export type InputFile =
+  | NamedBytes
+  | {
+      readonly name: string
+      readonly width: number
+      readonly height: number
+      /** Red, green, blue, alpha, row by row. */
+      readonly pixels: Uint8ClampedArray<ArrayBuffer>
+    }
 
 export interface Failure {
   readonly kind: ErrorKind

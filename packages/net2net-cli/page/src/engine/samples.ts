@@ -1,4 +1,4 @@
-/** Networks to try growth on without a file of one's own. */
+/** Networks to try growth on without a file of one's own. The build lays their files beside the page, where commands find them, too. */
 
 import type { Model } from 'net2net'
 import {
@@ -21,8 +21,8 @@ export interface Sample {
   readonly id: string
   readonly title: string
   readonly about: string
-  /** Built on the spot, or the file (beside the page) that holds it. */
-  readonly source: (() => Model) | string
+  /** Builds it, for the file beside the page; undefined: the build trains it. */
+  readonly make?: () => Model
 }
 
 const block = (name: string, filters: number, size: number): readonly Layer[] => [
@@ -101,24 +101,23 @@ export const samples: readonly Sample[] = [
     id: 'teacher',
     title: 'MNIST teacher',
     about: 'The convolutional network of the experiments, trained on 6,000 digits',
-    source: 'data/teacher.onnx',
   },
   {
     id: 'resnet',
     title: 'Residual network',
     about: 'Batch normalization and two residual sums; untrained',
-    source: resnet,
+    make: resnet,
   },
   {
     id: 'inception',
     title: 'Inception block',
     about: 'Three branches, concatenated; untrained',
-    source: inception,
+    make: inception,
   },
   {
     id: 'perceptron',
     title: 'Perceptron',
     about: 'Three dense layers; untrained',
-    source: perceptron,
+    make: perceptron,
   },
 ]

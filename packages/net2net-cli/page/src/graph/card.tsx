@@ -1,5 +1,6 @@
 import type { NodeDiff, ParameterDiff, Side } from '../engine/diff.ts'
 import { type Box, headerHeight, rowHeight, shownRows } from '../engine/layout.ts'
+import { t } from '../text/text.ts'
 
 export const statusWords = {
   same: 'the same',
@@ -26,9 +27,14 @@ interface CardProps {
   /** Is this the node that Tab goes to? */
   readonly reachable: boolean
   readonly onSelect: () => void
+  /** Of a block: draws its nodes. */
+  readonly onExpand: () => void
+  /** What this node costs of the whole, 0 to 1, where that is shown. */
+  readonly price: number | undefined
 }
 
-export function NodeCard({ node, box, side, selected, reachable, onSelect }: CardProps) {
+export function NodeCard(props: CardProps) {
+  const { node, box, side, selected, reachable, onSelect, onExpand, price } = props
   const rows = shownRows(node)
   const isEnd = node.kind === 'input' || node.kind === 'output'
   const sign = statusSigns[node.status]
@@ -42,7 +48,10 @@ export function NodeCard({ node, box, side, selected, reachable, onSelect }: Car
       role="button"
       tabindex={reachable ? 0 : -1}
       aria-pressed={selected}
-      aria-description={isEnd ? node.kind : statusWords[node.status]}
+      aria-description={isEnd ? t(node.kind) : t(statusWords[node.status])}
+      onDblClick={() => {
+        if (node.kind === 'block') onExpand()
+      }}
       onClick={(event) => {
         event.stopPropagation()
         onSelect()
@@ -54,9 +63,36 @@ export function NodeCard({ node, box, side, selected, reachable, onSelect }: Car
         onSelect()
       }}
     >
-      <rect class="frame" width={box.width} height={box.height} rx={rows > 0 ? 7 : 14} />
-      {rows > 0 ? <path class="head" d={headPath(box.width)} /> : null}
-      {rows > 0 ? (
+      {node.kind === 'block' ? (
+        <rect class="frame behind" x="4" y="4" width={box.width} height={box.height} rx={10} />
+      ) : null}
+      <rect
+        class="frame"
+        width={box.width}
+        height={box.height}
+        rx={rows > 0 ? 7 : node.kind === 'block' ? 10 : 14}
+      />
+      {price === undefined ? null : (
+        <rect
+          class="price"
+          width={box.width}
+          height={box.height}
+          rx={rows > 0 ? 7 : 14}
+          style={{ opacity: (0.08 + 0.72 * Math.sqrt(price)).toFixed(2) }}
+        />
+      )}
+      {rows > 0 && price === undefined ? <path class="head" d={headPath(box.width)} /> : null}
+      {node.kind === 'block' ? (
+        <>
+          <text class="op" x={box.width / 2} y="19" text-anchor="middle">
+            {sign === '' ? '' : `${sign} `}
+            {clip(node.op, Math.floor((box.width - 20) / 7.4))}
+          </text>
+          <text class="name" x={box.width / 2} y="35" text-anchor="middle">
+            {t('{0} nodes', node.name)}
+          </text>
+        </>
+      ) : rows > 0 ? (
         <>
           <text class="op" x="12" y="18.5">
             {node.op}

@@ -1,22 +1,35 @@
 /** The drawing with its tools: search, zoom, legend, one pane or two in step. */
 import { type Signal, useSignal } from '@preact/signals'
+import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useMemo, useRef } from 'preact/hooks'
+import { manyNodes } from '../engine/collapse.ts'
 import type { Diff, NodeDiff, Status } from '../engine/diff.ts'
 import type { Layout } from '../engine/layout.ts'
+import { t } from '../text/text.ts'
 import { statusSigns, statusWords } from './card.tsx'
 import { bringIntoView, GraphPane } from './pane.tsx'
 import { fitView, newViewport, type Viewport, zoomAt } from './viewport.ts'
 
 export interface GraphProps {
+  /** All nodes. */
   readonly diff: Diff
+  /** What is drawn: with blocks in the place of nodes, where there are many. */
+  readonly drawn: Diff
   readonly layout: Layout
   /** The names of the two sides; without the second, one pane is drawn. */
   readonly labels: readonly [string] | readonly [string, string]
   readonly selected: Signal<string | undefined>
   readonly drawingKey: string
+  /** Draws blocks as their nodes: those with these keys, all, or none. */
+  readonly onExpand: (blocks: readonly string[] | 'all' | 'none') => void
+  /** What a node costs of the whole, 0 to 1, where that is shown. */
+  readonly price?: ((node: NodeDiff) => number | undefined) | undefined
+  /** Further tools beside the zoom. */
+  readonly tools?: ComponentChildren
 }
 
-export function GraphView({ diff, layout, labels, selected, drawingKey }: GraphProps) {
+export function GraphView(props: GraphProps) {
+  const { diff, drawn, layout, labels, selected, drawingKey, onExpand, price } = props
   const viewport = useMemo(newViewport, [])
   const panes = useRef<HTMLDivElement>(null)
   const paneSize = () => {
@@ -29,31 +42,66 @@ export function GraphView({ diff, layout, labels, selected, drawingKey }: GraphP
     const { width, height } = paneSize()
     viewport.value = zoomAt(viewport.value, factor, width / 2, height / 2)
   }
+  const boxOf = (key: string | undefined) => {
+    const home = drawn.nodes.find((node) => node.key === key || node.members?.includes(key ?? ''))
+    return home && layout.boxes.find((candidate) => candidate.key === home.key)
+  }
   const goTo = (key: string) => {
-    const box = layout.boxes.find((candidate) => candidate.key === key)
+    const box = boxOf(key)
     if (box === undefined) return
     selected.value = key
+    // A node of a block is shown as soon as that is drawn as its nodes.
+    if (box.key !== key) onExpand([box.key])
     if (viewport.value.k < 0.5) zoom(0.7 / viewport.value.k)
     bringIntoView(viewport, box, paneSize())
   }
   const chosen = selected.value
   useEffect(() => {
-    const box = layout.boxes.find(({ key }) => key === chosen)
+    const box = boxOf(chosen)
     if (box !== undefined) bringIntoView(viewport, box, paneSize())
-  }, [chosen])
+  }, [chosen, layout])
   const [before, after] = labels
-  const common = { diff, layout, viewport, selected, drawingKey }
+  const expand = (block: string) => onExpand([block])
+  const common = { diff: drawn, layout, viewport, selected, drawingKey, price, onExpand: expand }
+  const blocks = drawn.nodes.filter(({ kind }) => kind === 'block').length
+  const isLarge = diff.nodes.length > manyNodes
   return (
     <div class="graph-view">
       <div class="graph-tools">
         <Search diff={diff} onChoose={goTo} />
         {after === undefined ? null : <Legend diff={diff} onChoose={goTo} />}
+        {isLarge ? (
+          <div class="row">
+            <button
+              type="button"
+              class="small"
+              disabled={blocks === 0}
+              onClick={() => onExpand('all')}
+            >
+              {t('Open all {0} blocks', blocks)}
+            </button>
+            <button type="button" class="small" onClick={() => onExpand('none')}>
+              {t('Close blocks')}
+            </button>
+          </div>
+        ) : null}
         <div class="row zoom">
+          {props.tools}
           <ZoomText viewport={viewport} />
-          <button type="button" class="icon quiet" aria-label="Zoom out" onClick={() => zoom(0.8)}>
+          <button
+            type="button"
+            class="icon quiet"
+            aria-label={t('Zoom out')}
+            onClick={() => zoom(0.8)}
+          >
             −
           </button>
-          <button type="button" class="icon quiet" aria-label="Zoom in" onClick={() => zoom(1.25)}>
+          <button
+            type="button"
+            class="icon quiet"
+            aria-label={t('Zoom in')}
+            onClick={() => zoom(1.25)}
+          >
             +
           </button>
           <button
@@ -63,7 +111,7 @@ export function GraphView({ diff, layout, labels, selected, drawingKey }: GraphP
               viewport.value = fitView(layout, paneSize())
             }}
           >
-            Fit
+            {t('Fit')}
           </button>
         </div>
       </div>
@@ -94,7 +142,7 @@ function Legend({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => voi
   return (
     <div class="row legend">
       {statuses.map((status) => {
-        const text = `${diff.counts[status]} ${statusWords[status]}`
+        const text = `${diff.counts[status]} ${t(statusWords[status])}`
         if (status === 'same')
           return (
             <span key={status} class="badge">
@@ -106,7 +154,7 @@ function Legend({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => voi
             key={status}
             type="button"
             class={`badge ${status}`}
-            title="Show the next one"
+            title={t('Show the next one')}
             onClick={() => {
               const keys = diff.nodes.filter((node) => node.status === status)
               const next = ((last.current[status] ?? -1) + 1) % keys.length
@@ -142,8 +190,8 @@ function Search({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => voi
         // biome-ignore lint/a11y/noRedundantRoles: without a list attribute it is not redundant
         role="combobox"
         list={undefined}
-        placeholder="Find a node"
-        aria-label="Find a node"
+        placeholder={t('Find a node')}
+        aria-label={t('Find a node')}
         aria-expanded={showing && found.length > 0}
         aria-controls={`${id}-list`}
         aria-autocomplete="list"
@@ -169,7 +217,7 @@ function Search({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => voi
       <div
         id={`${id}-list`}
         role="listbox"
-        aria-label="Nodes found"
+        aria-label={t('Nodes found')}
         class="found"
         hidden={!showing || found.length === 0}
       >
@@ -191,7 +239,7 @@ function Search({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => voi
       </div>
       {showing && found.length === 0 ? (
         <div class="found nothing" role="status">
-          No node is called that.
+          {t('No node is called that.')}
         </div>
       ) : null}
     </div>

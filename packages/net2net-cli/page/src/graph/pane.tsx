@@ -1,11 +1,16 @@
 /** One drawing of a graph: the model before, or the one after. Drag, pinch, wheel and keys move it. */
-import type { Signal } from '@preact/signals'
+import { type Signal, useSignalEffect } from '@preact/signals'
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Diff, NodeDiff, Side } from '../engine/diff.ts'
 import type { Box, Layout } from '../engine/layout.ts'
+import { t } from '../text/text.ts'
+import { colours } from '../ui/theme.tsx'
 import { NodeCard } from './card.tsx'
 import { EdgeLine } from './edge.tsx'
-import { fitView, type Viewport, zoomAt } from './viewport.ts'
+import { usePointerGestures } from './gestures.ts'
+import { Overview } from './overview.tsx'
+import { drawSmall } from './small.ts'
+import { fitView, startView, type Viewport, zoomAt } from './viewport.ts'
 
 export interface PaneProps {
   readonly diff: Diff
@@ -18,14 +23,30 @@ export interface PaneProps {
   readonly drawingKey: string
   /** Of panes in step, the one that moves the drawing when their size changes. */
   readonly leads: boolean
+  /** Draws a block as its nodes. */
+  readonly onExpand: (block: string) => void
+  /** What a node costs of the whole, 0 to 1, where that is shown. */
+  readonly price?: ((node: NodeDiff) => number | undefined) | undefined
 }
 
-/** Of larger drawings only what is seen is kept in the document. */
+/** Of larger drawings only what is seen, and a margin around it, is kept in the document. */
 const cullAbove = 300
+/** More boxes than this at once are drawn on a canvas, without text. */
+const mostCards = 500
+
+/** The part of the drawing that is in the document, in its own coordinates. */
+interface Window {
+  readonly left: number
+  readonly top: number
+  readonly right: number
+  readonly bottom: number
+}
 
 export function GraphPane(props: PaneProps) {
-  const { diff, layout, side, label, viewport, selected, drawingKey, leads } = props
+  const { diff, layout, side, label, viewport, selected, drawingKey, leads, onExpand } = props
   const svg = useRef<SVGSVGElement>(null)
+  const world = useRef<SVGGElement>(null)
+  const canvas = useRef<HTMLCanvasElement>(null)
   const [size, setSize] = useState({ width: 0, height: 0 })
   const fitted = useRef('')
 
@@ -48,23 +69,103 @@ export function GraphPane(props: PaneProps) {
   useLayoutEffect(() => {
     if (size.width === 0 || fitted.current === drawingKey) return
     fitted.current = drawingKey
-    viewport.value = fitView(layout, size)
+    viewport.value = startView(layout, size)
   }, [drawingKey, size])
 
   const gestures = usePointerGestures(svg, viewport)
   const nodes = useMemo(() => new Map(diff.nodes.map((node) => [node.key, node])), [diff])
   const present = (node: NodeDiff) => node.status !== (side === 'before' ? 'inserted' : 'removed')
-  const { k, tx, ty } = viewport.value
-
-  const seen = (box: Box) =>
-    box.x * k + tx < size.width + 80 &&
-    (box.x + box.width) * k + tx > -80 &&
-    box.y * k + ty < size.height + 80 &&
-    (box.y + box.height) * k + ty > -80
   const all = layout.boxes.length <= cullAbove
-  const boxes = layout.boxes.filter((box) => present(nodes.get(box.key)!) && (all || seen(box)))
+  // The drawing moves as a whole; its parts change only when what is seen leaves the window.
+  const drawn = useRef<{ window: Window | undefined; layout?: Layout; isFar: boolean }>({
+    window: undefined,
+    isFar: false,
+  })
+  const [, redraw] = useState(0)
+  const windowAt = ({ k, tx, ty }: Viewport): Window | undefined => {
+    if (all || size.width === 0) return undefined
+    const [left, top] = [-tx / k, -ty / k]
+    const [width, height] = [size.width / k, size.height / k]
+    const { window: last, layout: before } = drawn.current
+    const serves =
+      last !== undefined &&
+      before === layout &&
+      last.left <= left &&
+      last.top <= top &&
+      last.right >= left + width &&
+      last.bottom >= top + height &&
+      // Much closer now: less would do.
+      last.right - last.left < 6 * width
+    if (serves) return last
+    return {
+      left: left - width / 2,
+      top: top - height / 2,
+      right: left + 1.5 * width,
+      bottom: top + 1.5 * height,
+    }
+  }
+  const isFarAt = ({ k }: Viewport) => k <= 0.4
+  const window = windowAt(viewport.peek())
+  const isFar = isFarAt(viewport.peek())
+  drawn.current = { window, layout, isFar }
+  const shownBoxes = useMemo(
+    () =>
+      layout.boxes.filter(
+        (box) =>
+          present(nodes.get(box.key)!) &&
+          (window === undefined ||
+            (box.x < window.right &&
+              box.x + box.width > window.left &&
+              box.y < window.bottom &&
+              box.y + box.height > window.top)),
+      ),
+    [layout, window, nodes, side],
+  )
+  const isSmall = !all && shownBoxes.length > mostCards
+  const firstKey = shownBoxes[0]?.key
+  const boxes = isSmall ? shownBoxes.filter(({ key }) => key === selected.value) : shownBoxes
   const shown = all ? undefined : new Set(boxes.map((box) => box.key))
-  const firstKey = boxes[0]?.key
+  const scheme = colours.value
+
+  const move = () => {
+    const { k, tx, ty } = viewport.peek()
+    world.current?.setAttribute('transform', `translate(${tx} ${ty}) scale(${k})`)
+    if (isSmall && canvas.current !== null)
+      drawSmall(
+        canvas.current,
+        size,
+        { diff, layout, side },
+        { kx: k, ky: k, tx, ty },
+        { edges: true },
+      )
+  }
+  const latestMove = useRef(move)
+  latestMove.current = move
+  const isStale = useRef<(view: Viewport) => boolean>(() => false)
+  isStale.current = (view) =>
+    windowAt(view) !== drawn.current.window || isFarAt(view) !== drawn.current.isFar
+  useSignalEffect(() => {
+    const view = viewport.value
+    latestMove.current()
+    if (isStale.current(view)) redraw((count) => count + 1)
+  })
+  useLayoutEffect(move, [isSmall, diff, layout, size, scheme])
+
+  /** The node under the pointer, where nodes are no elements. */
+  const hit = (event: MouseEvent): string | undefined => {
+    if (!isSmall) return undefined
+    const { left, top } = svg.current!.getBoundingClientRect()
+    const { k, tx, ty } = viewport.peek()
+    const [x, y] = [(event.clientX - left - tx) / k, (event.clientY - top - ty) / k]
+    const reach = 3 / k
+    return shownBoxes.find(
+      (box) =>
+        x >= box.x - reach &&
+        x <= box.x + box.width + reach &&
+        y >= box.y - reach &&
+        y <= box.y + box.height + reach,
+    )?.key
+  }
 
   const focusNode = (key: string) => {
     selected.value = key
@@ -84,6 +185,10 @@ export function GraphPane(props: PaneProps) {
       '=': () => (viewport.value = zoomAt(viewport.value, 1.25, ...centre)),
       '-': () => (viewport.value = zoomAt(viewport.value, 0.8, ...centre)),
       '0': () => (viewport.value = fitView(layout, size)),
+      x: () => {
+        if (selected.value !== undefined && nodes.get(selected.value)?.kind === 'block')
+          onExpand(selected.value)
+      },
     }
     const arrows: Record<string, readonly [number, number]> = {
       ArrowUp: [0, -1],
@@ -108,24 +213,25 @@ export function GraphPane(props: PaneProps) {
 
   return (
     <div class="pane">
+      {isSmall ? <canvas ref={canvas} class="graph-small" /> : null}
       {/* biome-ignore lint/a11y/useSemanticElements: SVG has no fieldset */}
       <svg
         ref={svg}
         class="graph"
         role="group"
-        aria-label={`${label}. Tab enters the graph, arrow keys go from node to node, Enter shows a node, plus and minus zoom, 0 fits.`}
+        aria-label={`${label}. ${t('Tab enters the graph, arrow keys go from node to node, Enter shows a node, X opens a block, plus and minus zoom, 0 fits.')}`}
         onKeyDown={onKeyDown}
         {...gestures}
         onClick={(event) => {
-          if (event.target === svg.current) selected.value = undefined
+          if (event.target === svg.current) selected.value = hit(event)
         }}
       >
-        <g transform={`translate(${tx} ${ty}) scale(${k})`}>
+        <g ref={world}>
           {layout.paths.map((path) => {
             const edge = diff.edges[path.edge]!
             if (!(side === 'before' ? edge.inBefore : edge.inAfter)) return null
             if (shown && !shown.has(edge.from) && !shown.has(edge.to)) return null
-            return <EdgeLine key={path.edge} edge={edge} path={path} side={side} labels={k > 0.4} />
+            return <EdgeLine key={path.edge} edge={edge} path={path} side={side} labels={!isFar} />
           })}
           {boxes.map((box) => (
             <NodeCard
@@ -135,14 +241,17 @@ export function GraphPane(props: PaneProps) {
               side={side}
               selected={selected.value === box.key}
               reachable={(selected.value ?? firstKey) === box.key}
+              price={props.price?.(nodes.get(box.key)!)}
               onSelect={() => {
                 selected.value = box.key
               }}
+              onExpand={() => onExpand(box.key)}
             />
           ))}
         </g>
       </svg>
       <div class="pane-label">{label}</div>
+      {leads && !all ? <Overview {...{ diff, layout, side, viewport }} pane={size} /> : null}
     </div>
   )
 }
@@ -189,66 +298,5 @@ export function bringIntoView(
     k,
     tx: tx + shift(box.x * k + tx, box.width * k, pane.width),
     ty: ty + shift(box.y * k + ty, box.height * k, pane.height),
-  }
-}
-
-function usePointerGestures(svg: { current: SVGSVGElement | null }, viewport: Signal<Viewport>) {
-  const pointers = useRef(new Map<number, { x: number; y: number }>())
-  const point = (event: MouseEvent) => {
-    const { left, top } = svg.current!.getBoundingClientRect()
-    return { x: event.clientX - left, y: event.clientY - top }
-  }
-  useLayoutEffect(() => {
-    // Not as a property: only a listener that is not passive may keep the page from scrolling.
-    const onWheel = (event: WheelEvent) => {
-      event.preventDefault()
-      const { x, y } = point(event)
-      const unit = event.deltaMode === 1 ? 16 : 1
-      const view = viewport.value
-      viewport.value =
-        event.ctrlKey || event.metaKey
-          ? zoomAt(view, Math.exp(-event.deltaY * unit * 0.01), x, y)
-          : { ...view, tx: view.tx - event.deltaX * unit, ty: view.ty - event.deltaY * unit }
-    }
-    const element = svg.current!
-    element.addEventListener('wheel', onWheel, { passive: false })
-    return () => element.removeEventListener('wheel', onWheel)
-  }, [])
-  return {
-    onPointerDown: (event: PointerEvent) => {
-      if (event.button !== 0) return
-      pointers.current.set(event.pointerId, point(event))
-    },
-    onPointerMove: (event: PointerEvent) => {
-      const before = pointers.current.get(event.pointerId)
-      if (before === undefined) return
-      const now = point(event)
-      const others = [...pointers.current].filter(([id]) => id !== event.pointerId)
-      const moved = Math.hypot(now.x - before.x, now.y - before.y)
-      // A click that trembles is a click.
-      if (others.length === 0 && !svg.current!.hasPointerCapture(event.pointerId)) {
-        if (moved < 4) return
-        svg.current!.setPointerCapture(event.pointerId)
-      }
-      pointers.current.set(event.pointerId, now)
-      const view = viewport.value
-      const other = others[0]?.[1]
-      if (other === undefined) {
-        viewport.value = {
-          ...view,
-          tx: view.tx + now.x - before.x,
-          ty: view.ty + now.y - before.y,
-        }
-      } else {
-        const spread = (p: { x: number; y: number }) => Math.hypot(p.x - other.x, p.y - other.y)
-        const factor = spread(now) / Math.max(1, spread(before))
-        viewport.value = zoomAt(view, factor, (now.x + other.x) / 2, (now.y + other.y) / 2)
-      }
-    },
-    onPointerUp: (event: PointerEvent) => pointers.current.delete(event.pointerId),
-    onPointerCancel: (event: PointerEvent) => pointers.current.delete(event.pointerId),
-    onPointerLeave: (event: PointerEvent) => {
-      if (!svg.current!.hasPointerCapture(event.pointerId)) pointers.current.delete(event.pointerId)
-    },
   }
 }

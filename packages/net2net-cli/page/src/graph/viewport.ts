@@ -10,7 +10,7 @@ export interface Viewport {
 
 export const newViewport = (): Signal<Viewport> => signal({ k: 1, tx: 0, ty: 0 })
 
-const smallest = 0.02
+const smallest = 0.0005
 const largest = 3
 const readable = 0.78
 
@@ -21,13 +21,26 @@ export function zoomAt(view: Viewport, factor: number, x: number, y: number): Vi
   return { k, tx: x - (x - view.tx) * scale, ty: y - (y - view.ty) * scale }
 }
 
-/** Shows the whole drawing, or, where that would be unreadable, its top at a readable size. */
-export function fitView(
-  drawing: Pick<Layout, 'width' | 'height' | 'boxes'>,
-  pane: { readonly width: number; readonly height: number },
-): Viewport {
-  const whole = Math.min(pane.width / drawing.width, pane.height / drawing.height)
-  const k = Math.min(1.1, Math.max(whole, readable))
+interface Size {
+  readonly width: number
+  readonly height: number
+}
+
+/** Shows all of a drawing, if need be too small to be read. */
+export function fitView(drawing: Size, pane: Size): Viewport {
+  const k = Math.min(1.1, pane.width / drawing.width, pane.height / drawing.height)
+  return {
+    k,
+    tx: (pane.width - drawing.width * k) / 2,
+    ty: (pane.height - drawing.height * k) / 2,
+  }
+}
+
+/** What a drawing is first shown as: the whole of it, or, where that would be unreadable, its top at a readable size. */
+export function startView(drawing: Size & Pick<Layout, 'boxes'>, pane: Size): Viewport {
+  const whole = fitView(drawing, pane)
+  if (whole.k >= readable) return whole
+  const k = readable
   const space = pane.height - drawing.height * k
   // Of a drawing that is too wide, the part below the topmost node.
   const top = drawing.boxes.reduce<Box | undefined>(
@@ -37,3 +50,7 @@ export function fitView(
   const middle = drawing.width * k > pane.width && top ? top.x + top.width / 2 : drawing.width / 2
   return { k, tx: pane.width / 2 - middle * k, ty: Math.max(0, space / 2) }
 }
+
+/** How far one turn of the wheel zooms: a notch of a mouse (100 and more) and a move of fingers (a few) by small steps. */
+export const wheelZoom = (delta: number): number =>
+  Math.exp(-Math.sign(delta) * Math.min(Math.abs(delta) * 0.01, 0.14))

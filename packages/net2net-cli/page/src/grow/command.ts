@@ -1,12 +1,17 @@
 /** The command lines that do what the page did. */
-import { endingOf, outputName, withoutEnding } from '../engine/output-name.ts'
+import { endingOf, outputName, outputStem, withoutEnding } from '../engine/output-name.ts'
 import type { GrowSettings } from '../engine/protocol.ts'
+import { stepsOf } from '../engine/steps.ts'
 
 /** Files of PyTorch that grow along. */
 export interface StateFiles {
   readonly weights?: string
   readonly optimizer?: string
 }
+
+/** The line that fetches a sample network from the site of this page, so that the others have it. */
+export const fetchSample = (id: string): string =>
+  `curl -fsSO ${quote(new URL(`data/${id}.onnx`, location.href).href)}`
 
 /** A word as a POSIX shell reads it. */
 const quote = (word: string) =>
@@ -34,8 +39,15 @@ const writtenBeside = (stem: string, { weights, optimizer }: StateFiles): StateF
 })
 
 export function commands(input: string, settings: GrowSettings, beside: StateFiles): string {
-  const { widths, deepen, block, init, deepInit, noise, seed } = settings
+  const { widths, deepen, block, init, deepInit, noise, seed, kernel, more } = settings
   const output = outputName(input)
+  if (more.length > 0) {
+    // Steps of all kinds stand in a recipe; the shell writes it.
+    const recipe = `${outputStem(input)}.recipe.json`
+    const text = JSON.stringify({ version: 1, steps: stepsOf(settings) }, null, 1)
+    const grow = line('grow', [recipe, input], [...stateOptions(beside), '-o', output])
+    return `cat > ${quote(recipe.replace(/^-/, './-'))} <<'RECIPE'\n${text}\nRECIPE\n${grow}`
+  }
   const lines: string[] = []
   const both = widths.size > 0 && deepen.length > 0
   const between = `${withoutEnding(input)}-wider${endingOf(input)}`
@@ -61,6 +73,7 @@ export function commands(input: string, settings: GrowSettings, beside: StateFil
         [both ? between : input, ...deepen],
         [
           ...(block === 'identity' ? [] : ['--block', block]),
+          ...(kernel === undefined ? [] : ['--kernel', String(kernel)]),
           ...(deepInit === 'net2deeper' ? [] : ['--init', deepInit]),
           ...seedOption,
           ...stateOptions(both ? writtenBeside(withoutEnding(between), beside) : beside),

@@ -191,7 +191,7 @@ function Parameter(props: {
   useEffect(() => {
     let current = true
     statistics.value = undefined
-    models
+    models[of]
       .call('statistics', {
         of,
         ...(before === undefined ? {} : { before: before.name }),

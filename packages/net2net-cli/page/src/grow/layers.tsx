@@ -1,7 +1,12 @@
 import { useSignal } from '@preact/signals'
 import type { InspectedLayer } from 'net2net'
-import { useId } from 'preact/hooks'
+import { useEffect, useId } from 'preact/hooks'
+import type { Cost } from '../engine/protocol.ts'
+import { t } from '../text/text.ts'
+import { count } from '../ui/format.ts'
+import { canRedo, canUndo, redo, undo } from './history.ts'
 import { selectLayer } from './model.ts'
+import { prices, wantPrices } from './prices.ts'
 import { clear, growing, settings, setWidth, toggleDeeper } from './settings.ts'
 
 /** Beyond this many layers the list is cut short, and a filter finds the others. */
@@ -25,31 +30,64 @@ export function LayerList({ layers }: { layers: readonly InspectedLayer[] }) {
     ({ name, op }) =>
       `${name} ${op}`.toLowerCase().includes(wanted) || widths.has(name) || deepen.includes(name),
   )
+  const shown = found.slice(0, most)
+  const known = prices.value
+  useEffect(
+    () => wantPrices(shown.map(({ name }) => name)),
+    [shown.map(({ name }) => name).join('\n'), known.size === 0],
+  )
   return (
-    <section class="layers" aria-label="Layers">
+    <section class="layers" aria-label={t('Layers')}>
       <header class="side-head">
-        <h2>Layers</h2>
-        <span class="muted small">
-          {layers.filter((layer) => layer.widen === true).length} of {layers.length} can be widened
-        </span>
-        {growing.value ? (
-          <button type="button" class="small" onClick={clear}>
-            Reset
+        <h2>{t('Layers')}</h2>
+        <span class="row side-tools">
+          <button
+            type="button"
+            class="icon quiet small"
+            aria-label={t('Undo')}
+            title={t('Undo (Ctrl+Z)')}
+            disabled={!canUndo.value}
+            onClick={undo}
+          >
+            ↶
           </button>
-        ) : null}
+          <button
+            type="button"
+            class="icon quiet small"
+            aria-label={t('Redo')}
+            title={t('Redo (Ctrl+Y)')}
+            disabled={!canRedo.value}
+            onClick={redo}
+          >
+            ↷
+          </button>
+          {growing.value ? (
+            <button type="button" class="small" onClick={clear}>
+              {t('Reset')}
+            </button>
+          ) : null}
+        </span>
+        <span class="muted small side-count">
+          {t(
+            '{0} of {1} can be widened',
+            layers.filter((layer) => layer.widen === true).length,
+            layers.length,
+          )}
+        </span>
       </header>
       {layers.length === 0 ? (
         <p class="pad muted small">
-          No node of this network has weights of its own: there is nothing to widen, and nothing to
-          insert a layer after.
+          {t(
+            'No node of this network has weights of its own: there is nothing to widen, and nothing to insert a layer after.',
+          )}
         </p>
       ) : null}
       {layers.length > 12 ? (
         <div class="layer-filter">
           <input
             type="search"
-            placeholder="Filter layers"
-            aria-label="Filter layers"
+            placeholder={t('Filter layers')}
+            aria-label={t('Filter layers')}
             value={filter}
             onInput={(event) => {
               filter.value = event.currentTarget.value
@@ -58,12 +96,12 @@ export function LayerList({ layers }: { layers: readonly InspectedLayer[] }) {
         </div>
       ) : null}
       <ul>
-        {found.slice(0, most).map((layer) => (
+        {shown.map((layer) => (
           <LayerRow key={layer.name} layer={layer} path={path} />
         ))}
       </ul>
       {found.length > most ? (
-        <p class="pad muted small">And {found.length - most} more: filter by name.</p>
+        <p class="pad muted small">{t('And {0} more: filter by name.', found.length - most)}</p>
       ) : null}
     </section>
   )
@@ -74,17 +112,18 @@ function LayerRow({ layer, path }: { layer: InspectedLayer; path: string }) {
   const id = useId()
   const { widths, deepen, block } = settings.value
   const { name, op, width, group } = layer
-  const residual = block === 'residual'
   const members = [name, ...group]
   const owner = members.find((member) => widths.has(member))
   const wanted = owner === undefined ? undefined : widths.get(owner)
+  const price = prices.value.get(name)
+  const step = price?.next?.step ?? 1
   return (
     <li class="layer" data-layer={name}>
       <div class="layer-head">
         <button
           type="button"
           class="layer-name"
-          title={`Show ${layer.name} in the graph`}
+          title={t('Show {0} in the graph', layer.name)}
           onClick={() => selectLayer(name)}
         >
           <code>{short(name)}</code>
@@ -98,41 +137,50 @@ function LayerRow({ layer, path }: { layer: InspectedLayer; path: string }) {
         </span>
       </div>
       {layer.widen === true && width !== null ? (
-        <div class="layer-width-controls">
-          <input
-            type="range"
-            aria-label={`Width of ${name}`}
-            min={width}
-            max={Math.max(width * 4, wanted ?? 0)}
-            step={1}
-            value={wanted ?? width}
-            onInput={(event) => set(event.currentTarget.valueAsNumber)}
-          />
-          <input
-            id={`${id}-width`}
-            type="number"
-            aria-label={`Width of ${name}, as a number`}
-            min={width}
-            step={1}
-            value={wanted ?? width}
-            aria-invalid={wanted !== undefined && wanted < width}
-            onChange={(event) => {
-              const { currentTarget: input } = event
-              if (Number.isSafeInteger(input.valueAsNumber)) set(input.valueAsNumber)
-              else input.value = String(wanted ?? width)
-            }}
-          />
-        </div>
+        <>
+          <div class="layer-width-controls">
+            <input
+              type="range"
+              aria-label={t('Width of {0}', name)}
+              min={width}
+              max={Math.max(width + Math.ceil((width * 3) / step) * step, wanted ?? 0)}
+              step={step}
+              value={wanted ?? width}
+              onInput={(event) => set(event.currentTarget.valueAsNumber)}
+            />
+            <input
+              id={`${id}-width`}
+              type="number"
+              aria-label={t('Width of {0}, as a number', name)}
+              min={width}
+              step={step}
+              value={wanted ?? width}
+              aria-invalid={wanted !== undefined && wanted < width}
+              onChange={(event) => {
+                const { currentTarget: input } = event
+                if (Number.isSafeInteger(input.valueAsNumber)) set(input.valueAsNumber)
+                else input.value = String(wanted ?? width)
+              }}
+            />
+          </div>
+          {price?.wider ? (
+            <p class="muted small price-line number">
+              {step === 1
+                ? t('A unit more: {0}', costText(price.wider))
+                : t('{0} units more at a time: {1}', step, costText(price.wider))}
+            </p>
+          ) : null}
+        </>
       ) : (
         <p class="why small">
-          <span class="muted">Not wider:</span>{' '}
-          {layer.widen === true ? 'width unknown' : layer.widen}
+          <span class="muted">{t('Not wider:')}</span>{' '}
+          {layer.widen === true ? t('width unknown') : layer.widen}
         </p>
       )}
       {group.length > 0 && layer.widen === true ? (
         <p class="muted small together">
-          Grows together with {group.slice(0, 4).map(short).join(', ')}
-          {group.length > 4 ? ` and ${group.length - 4} more` : ''}.
+          {t('Grows together with {0}', group.slice(0, 4).map(short).join(', '))}
+          {group.length > 4 ? ` ${t('and {0} more', group.length - 4)}` : ''}.
         </p>
       ) : null}
       {layer.deepen === true ? (
@@ -142,11 +190,16 @@ function LayerRow({ layer, path }: { layer: InspectedLayer; path: string }) {
             checked={deepen.includes(name)}
             onChange={(event) => toggleDeeper(name, event.currentTarget.checked)}
           />
-          Insert a {residual ? 'residual block' : 'layer'} after {short(name)}
+          <span>
+            {block === 'residual'
+              ? t('Insert a residual block after {0}', short(name))
+              : t('Insert a layer after {0}', short(name))}
+            {price?.deeper ? <span class="muted number"> {costText(price.deeper)}</span> : null}
+          </span>
         </label>
       ) : (
         <p class="why small">
-          <span class="muted">Not deeper:</span> {layer.deepen}
+          <span class="muted">{t('Not deeper:')}</span> {layer.deepen}
         </p>
       )}
     </li>
@@ -155,4 +208,12 @@ function LayerRow({ layer, path }: { layer: InspectedLayer; path: string }) {
   function set(value: number) {
     setWidth(members, name, value === width ? undefined : value)
   }
+}
+
+/** `+578 parameters, +0.45 M multiply-adds`. */
+function costText({ parameters, multiplyAdds }: Cost): string {
+  const first = t('+{0} parameters', count(parameters))
+  return multiplyAdds === null || multiplyAdds === 0
+    ? first
+    : `${first}, ${t('+{0} multiply-adds', count(multiplyAdds))}`
 }

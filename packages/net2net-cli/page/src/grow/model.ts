@@ -1,9 +1,17 @@
 /** What the Grow tab shows: the opened model, its growth, the check. */
 import { batch, effect, signal } from '@preact/signals'
-import { Checker } from '../engine/checker.ts'
+import { Checker, inputFiles, isInputFile } from '../engine/checker.ts'
 import { latest } from '../engine/client.ts'
 import { models } from '../engine/model-client.ts'
-import type { Check, Failure, GrownModel, OpenedModel, Source } from '../engine/protocol.ts'
+import type {
+  Check,
+  Failure,
+  GrownModel,
+  GrowSettings,
+  InputFile,
+  OpenedModel,
+  Source,
+} from '../engine/protocol.ts'
 import {
   missingSource,
   modelsAmong,
@@ -12,13 +20,15 @@ import {
   sourceOf,
 } from '../engine/sources.ts'
 import { param, setParams, tab } from '../state.ts'
+import { t } from '../text/text.ts'
 import { announce } from '../ui/announce.tsx'
 import { failureFrom } from '../ui/failure.tsx'
 import { plural, tiny } from '../ui/format.ts'
 import { verdictOf } from '../ui/verdict.tsx'
-import { growing, settings } from './settings.ts'
+import { change, clear, growing, settings } from './settings.ts'
 
 export const modelParam = param('model', 'sample:teacher')
+const trained = param('what')
 
 export const opened = signal<OpenedModel | undefined>(undefined)
 /** Counts openings: a new number is a new drawing. */
@@ -42,9 +52,17 @@ export const check = signal<CheckState>({ state: 'none' })
 export const selected = signal<string | undefined>(undefined)
 
 let shown: string | undefined
+/** What is open, to be opened once more where its worker was ended. */
+let openSource: Source | undefined
+/** The settings whose growth is shown. */
+let shownSettings: GrowSettings | undefined
+
+/** The user's own inputs for the check; none: random ones. */
+export const checkInputs = signal<readonly InputFile[]>([])
 
 /** Opens what was dropped; the settings of another model make no sense for it. */
 export async function openFiles(files: readonly File[]): Promise<void> {
+  if (files.every(({ name }) => isInputFile(name))) return useInputs(files)
   const { models: found, data } = modelsAmong(files)
   let file: Awaited<ReturnType<typeof sourceFromFiles>>
   try {
@@ -82,8 +100,11 @@ async function open(source: Source | undefined): Promise<void> {
     grown.value = undefined
     regrowing.value = false
     check.value = { state: 'none' }
+    checkInputs.value = []
     selected.value = undefined
   })
+  openSource = source
+  shownSettings = undefined
   const number = opening.peek() + 1
   opening.value = number
   try {
@@ -92,7 +113,7 @@ async function open(source: Source | undefined): Promise<void> {
         modelParam.peek(),
         'Open that file here, and it grows as the link says; or choose one of the sample networks.',
       )
-    const model = await models.call('open', source)
+    const model = await models.growth.call('open', source)
     if (opening.peek() !== number) return
     batch(() => {
       opened.value = model
@@ -110,7 +131,77 @@ async function open(source: Source | undefined): Promise<void> {
   }
 }
 
-const grow = latest(models.call.bind(models, 'grow') as (s: unknown) => Promise<GrownModel>)
+/** Ends the reading of a file. */
+export function cancelOpening(): void {
+  if (!busy.peek()) return
+  opening.value = opening.peek() + 1
+  models.growth.stop()
+  batch(() => {
+    busy.value = false
+    opened.value = undefined
+    openFailure.value = {
+      kind: 'interrupted',
+      message: t('Opening was cancelled.'),
+      hint: t('Open a file, or choose one of the sample networks.'),
+    }
+  })
+}
+
+/** Ends a growth that takes too long, and goes back to what was shown before. */
+export async function cancelGrowth(): Promise<void> {
+  if (!regrowing.peek() || openSource === undefined) return
+  const before = shownSettings
+  models.growth.stop()
+  const number = opening.peek() + 1
+  batch(() => {
+    opening.value = number
+    openedBy.value = number
+    regrowing.value = false
+  })
+  const reopening = models.growth.call('open', openSource)
+  if (before === undefined) clear()
+  else change(before)
+  announce(t('Cancelled.'))
+  await reopening
+}
+
+/** Compares on these files, of which each has inputs: .npz, .npy, pictures. */
+export async function useInputs(files: readonly File[]): Promise<void> {
+  try {
+    checkInputs.value = await inputFiles(files)
+    const result = grown.peek()
+    if (result === undefined) return
+    check.value = { state: 'running' }
+    await runCheck(result)
+  } catch (error) {
+    check.value = { state: 'failed', failure: failureFrom(error) }
+  }
+}
+
+/** Random inputs again. */
+export function forgetInputs(): void {
+  checkInputs.value = []
+  const result = grown.peek()
+  if (result === undefined) return
+  check.value = { state: 'running' }
+  void runCheck(result)
+}
+
+export function cancelCheck(): void {
+  stopCheck()
+  check.value = { state: 'none' }
+}
+
+/** Draws blocks of a large network as their nodes. */
+export async function expand(blocks: readonly string[] | 'all' | 'none'): Promise<void> {
+  const [before, after] = [opened.peek(), grown.peek()]
+  const drawing = await models.growth.call('expand', { of: 'growth', blocks })
+  if (after !== undefined && grown.peek() === after) grown.value = { ...after, ...drawing }
+  else if (before !== undefined && opened.peek() === before)
+    opened.value = { ...before, ...drawing }
+}
+
+const grow = latest((wanted: GrowSettings) => models.growth.call('grow', wanted))
 const checker = new Checker('growth')
 let checkTimer: ReturnType<typeof setTimeout> | undefined
 
@@ -128,6 +219,7 @@ async function regrow(): Promise<void> {
       growFailure.value = undefined
       check.value = { state: 'running' }
     })
+    shownSettings = current
     clearTimeout(checkTimer)
     checkTimer = setTimeout(() => void runCheck(result), 250)
   } catch (error) {
@@ -148,13 +240,15 @@ function stopCheck(): void {
 
 async function runCheck(of: GrownModel): Promise<void> {
   try {
-    const result = await checker.check()
-    if (result === undefined || grown.peek() !== of) return
+    const result = await checker.check(checkInputs.peek())
+    // The same growth may be drawn otherwise by now.
+    if (result === undefined || grown.peek()?.plans !== of.plans) return
     check.value = { state: 'done', check: result }
     const worst = Math.max(0, ...result.outputs.map((output) => output.maxAbs))
     announce(`Checked: ${verdictOf(result).words}, largest difference ${tiny(worst)}.`)
   } catch (error) {
-    if (grown.peek() === of) check.value = { state: 'failed', failure: failureFrom(error) }
+    if (grown.peek()?.plans === of.plans)
+      check.value = { state: 'failed', failure: failureFrom(error) }
   }
 }
 
@@ -162,7 +256,9 @@ async function runCheck(of: GrownModel): Promise<void> {
 export function followAddress(): () => void {
   const stopOpening = effect(() => {
     const name = modelParam.value
-    if (tab.value !== 'grow' || name === shown) return
+    // The Train tab trains what this one shows.
+    const isShown = tab.value === 'grow' || (tab.value === 'train' && trained.value === 'own')
+    if (!isShown || name === shown) return
     shown = name
     void openNamed(name)
   })

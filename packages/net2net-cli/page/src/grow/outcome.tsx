@@ -2,47 +2,103 @@ import { useSignal } from '@preact/signals'
 import { models } from '../engine/model-client.ts'
 import { outputStem } from '../engine/output-name.ts'
 import type { Failure } from '../engine/protocol.ts'
+import { t } from '../text/text.ts'
 import { announce } from '../ui/announce.tsx'
 import { FailureNotice, failureFrom } from '../ui/failure.tsx'
-import { brief } from '../ui/format.ts'
+import { count } from '../ui/format.ts'
 import { saveAs } from '../ui/save.ts'
 import { Verdict } from '../ui/verdict.tsx'
-import { commands } from './command.ts'
-import { check, grown, opened, regrowing } from './model.ts'
+import { commands, fetchSample } from './command.ts'
+import { canUndo, undo } from './history.ts'
+import {
+  cancelCheck,
+  cancelGrowth,
+  check,
+  checkInputs,
+  forgetInputs,
+  growFailure,
+  grown,
+  modelParam,
+  opened,
+  regrowing,
+  useInputs,
+} from './model.ts'
+import { RecipeEditor } from './recipe.tsx'
 import { settings } from './settings.ts'
+import { TrainIt } from './train-it.tsx'
+
+type Shown = 'command' | 'recipe' | 'plan'
 
 /** The measured difference, sizes before and after, and how to take the result along. */
 export function Outcome() {
   const failure = useSignal<Failure | undefined>(undefined)
-  const showPlan = useSignal(false)
+  const shown = useSignal<Shown>('command')
   const copied = useSignal('')
   const before = opened.value?.view
   const after = grown.value?.view
   if (before === undefined) return null
   if (after === undefined) {
     const able = opened.value?.layers.some(({ widen, deepen }) => widen === true || deepen === true)
+    const refused = growFailure.value
+    if (refused !== undefined)
+      return (
+        <div class="outcome-grid">
+          <FailureNotice failure={refused} />
+          <div class="row actions">
+            <button type="button" disabled={!canUndo.value} onClick={undo}>
+              {t('Undo')}
+            </button>
+            <Toggle id="recipe" label={t('Recipe')} shown={shown} />
+          </div>
+          {shown.value === 'recipe' ? <RecipeEditor /> : null}
+        </div>
+      )
     return (
-      <p class="muted">
-        {able
-          ? 'Widen a layer, or insert one: the network before and after appear side by side, and the difference of what they compute is measured.'
-          : 'This network cannot grow.'}
-      </p>
+      <div class="outcome-grid">
+        <p class="muted">
+          {regrowing.value
+            ? t('Growing …')
+            : able
+              ? t(
+                  'Widen a layer, or insert one: the network before and after appear side by side, and the difference of what they compute is measured.',
+                )
+              : t('This network cannot grow.')}
+        </p>
+        <div class="row actions">
+          {regrowing.value ? (
+            <button type="button" onClick={() => void cancelGrowth()}>
+              {t('Cancel')}
+            </button>
+          ) : null}
+          <TrainIt />
+          <Toggle id="recipe" label={t('Recipe')} shown={shown} />
+        </div>
+        {shown.value === 'recipe' ? <RecipeEditor /> : null}
+      </div>
     )
   }
   const current = settings.value
-  const command = commands(before.name, current, opened.value ?? {})
-  const download = async (what: 'model' | 'recipe') => {
+  const [kind, sample = ''] = modelParam.value.split(':')
+  const command = [
+    ...(kind === 'sample' ? [fetchSample(sample)] : []),
+    commands(before.name, current, opened.value ?? {}),
+  ].join('\n')
+  const download = async () => {
     failure.value = undefined
     try {
-      if (what === 'model') {
-        const { files } = await models.call('download', undefined)
-        for (const { name, bytes } of files) saveAs(name, bytes, 'application/octet-stream')
-        announce(`Saved ${files.map(({ name }) => name).join(', ')}.`)
-        return
-      }
-      const recipe = await models.call('recipe', undefined)
-      saveAs(`${outputStem(before.name)}.recipe.json`, recipe, 'application/json')
-      announce('Saved the recipe.')
+      const { files } = await models.growth.call('download', undefined)
+      for (const { name, bytes } of files) saveAs(name, bytes, 'application/octet-stream')
+      announce(t('Saved {0}.', files.map(({ name }) => name).join(', ')))
+    } catch (error) {
+      failure.value = failureFrom(error)
+    }
+  }
+  const saveRecipe = async () => {
+    failure.value = undefined
+    try {
+      const recipe = await models.growth.call('recipe', current)
+      saveAs(`${outputStem(before.name)}.recipe.yaml`, recipe, 'application/yaml')
+      announce(t('Saved the recipe.'))
     } catch (error) {
       failure.value = failureFrom(error)
     }
@@ -52,13 +108,13 @@ export function Outcome() {
     try {
       await navigator.clipboard.writeText(command)
       copied.value = command
-      announce('The command is copied.')
+      announce(t('The command is copied.'))
     } catch {
       // Pages from other machines by plain http have no clipboard, and a user may refuse it.
       failure.value = {
         kind: 'refused',
-        message: 'The browser does not let this page copy.',
-        hint: 'Select the command, and copy it yourself.',
+        message: t('The browser does not let this page copy.'),
+        hint: t('Select the command, and copy it yourself.'),
       }
     }
   }
@@ -66,33 +122,58 @@ export function Outcome() {
     <div class="outcome-grid" aria-busy={regrowing.value}>
       <div class="row facts-row">
         <CheckBadge />
-        <Change label="Parameters" before={before.parameters} after={after.parameters} />
-        <Change label="Multiply-adds" before={before.multiplyAdds} after={after.multiplyAdds} />
+        <Change label={t('Parameters')} before={before.parameters} after={after.parameters} />
+        <Change
+          label={t('Multiply-adds')}
+          before={before.multiplyAdds}
+          after={after.multiplyAdds}
+        />
       </div>
       <div class="row actions">
-        <button type="button" class="primary" onClick={() => void download('model')}>
-          Download model
-        </button>
-        <button type="button" onClick={() => void download('recipe')}>
-          Recipe
+        <TrainIt />
+        <button type="button" onClick={() => void download()}>
+          {t('Download model')}
         </button>
         <button type="button" class="copy" onClick={() => void copy()}>
-          {copied.value === command ? 'Copied' : 'Copy command'}
+          {copied.value === command ? t('Copied') : t('Copy command')}
         </button>
-        <button
-          type="button"
-          aria-expanded={showPlan.value}
-          onClick={() => {
-            showPlan.value = !showPlan.value
-          }}
-        >
-          Plan
-        </button>
+        <Toggle id="command" label={t('Command')} shown={shown} />
+        <Toggle id="recipe" label={t('Recipe')} shown={shown} />
+        <Toggle id="plan" label={t('Plan')} shown={shown} />
       </div>
-      <pre class="command">{command}</pre>
-      {showPlan.value ? <pre class="command plan">{grown.value!.text}</pre> : null}
+      {shown.value === 'command' ? <pre class="command">{command}</pre> : null}
+      {shown.value === 'recipe' ? (
+        <div class="stack">
+          <RecipeEditor />
+          <div class="row">
+            <button type="button" class="small" onClick={() => void saveRecipe()}>
+              {t('Save the recipe')}
+            </button>
+          </div>
+        </div>
+      ) : null}
+      {shown.value === 'plan' ? <pre class="command plan">{grown.value!.text}</pre> : null}
       {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
     </div>
+  )
+}
+
+function Toggle(props: {
+  readonly id: Shown
+  readonly label: string
+  readonly shown: { value: Shown }
+}) {
+  const { id, label, shown } = props
+  return (
+    <button
+      type="button"
+      aria-expanded={shown.value === id}
+      onClick={() => {
+        shown.value = shown.value === id ? 'command' : id
+      }}
+    >
+      {label}
+    </button>
   )
 }
 
@@ -100,19 +181,71 @@ function CheckBadge() {
   const state = check.value
   if (regrowing.value)
     return (
-      <span class="badge late">
-        <span class="spinner" aria-hidden="true" /> growing …
+      <span class="row late">
+        <span class="badge">
+          <span class="spinner" aria-hidden="true" /> {t('growing …')}
+        </span>
+        <button type="button" class="small" onClick={() => void cancelGrowth()}>
+          {t('Cancel')}
+        </button>
       </span>
     )
   if (state.state === 'running')
     return (
-      <span class="badge">
-        <span class="spinner" aria-hidden="true" /> measuring …
+      <span class="row">
+        <span class="badge">
+          <span class="spinner" aria-hidden="true" /> {t('measuring …')}
+        </span>
+        <button type="button" class="small late" onClick={cancelCheck}>
+          {t('Cancel')}
+        </button>
       </span>
     )
-  if (state.state === 'failed') return <FailureNotice failure={state.failure} />
-  if (state.state !== 'done') return null
-  return <Verdict check={state.check} />
+  return (
+    <span class="row">
+      {state.state === 'failed' ? <FailureNotice failure={state.failure} /> : null}
+      {state.state === 'done' ? <Verdict check={state.check} /> : null}
+      <OwnInputs />
+    </span>
+  )
+}
+
+/** Compares on what the user gives instead of random numbers. */
+function OwnInputs() {
+  let input: HTMLInputElement | null = null
+  const own = checkInputs.value
+  return (
+    <>
+      <button
+        type="button"
+        class="small quiet"
+        title={t('Compare on .npz or .npy files, or on pictures, instead of random inputs.')}
+        onClick={() => input?.click()}
+      >
+        {own.length === 0 ? t('Own inputs…') : t('On {0}', own.map(({ name }) => name).join(', '))}
+      </button>
+      {own.length === 0 ? null : (
+        <button type="button" class="small quiet" onClick={forgetInputs}>
+          {t('Random inputs')}
+        </button>
+      )}
+      <input
+        ref={(element) => {
+          input = element
+        }}
+        type="file"
+        multiple
+        hidden
+        accept=".npz,.npy,.png,.jpg,.jpeg,.webp,.bmp,.gif"
+        aria-label={t('Inputs to compare on')}
+        onChange={(event) => {
+          const files = [...(event.currentTarget.files ?? [])]
+          if (files.length > 0) void useInputs(files)
+          event.currentTarget.value = ''
+        }}
+      />
+    </>
+  )
 }
 
 function Change({
@@ -127,7 +260,7 @@ function Change({
   if (before === null || after === null) return null
   return (
     <span class="change number">
-      <span class="muted">{label}</span> {brief(before)} → <strong>{brief(after)}</strong>{' '}
+      <span class="muted">{label}</span> {count(before)} → <strong>{count(after)}</strong>{' '}
       <span class="muted small">×{(after / Math.max(1, before)).toFixed(2)}</span>
     </span>
   )

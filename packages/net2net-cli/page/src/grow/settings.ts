@@ -1,5 +1,6 @@
 /** What the user chose on the Grow tab, as it stands in the address. */
 import { computed } from '@preact/signals'
+import type { GrowthStep } from 'net2net'
 import type { GrowSettings } from '../engine/protocol.ts'
 import { escapeName, numberParam, param, setParams, unescapeName } from '../state.ts'
 
@@ -10,6 +11,18 @@ const block = param('block')
 const deepInit = param('deep-init')
 const noise = param('noise')
 const seed = numberParam('seed', 0)
+const kernel = numberParam('kernel', 0)
+const more = param('more')
+
+/** Steps of a recipe as JSON; what is none counts as none: the worker says what is wrong with a step. */
+function parseSteps(text: string): readonly GrowthStep[] {
+  try {
+    const steps: unknown = JSON.parse(text)
+    return Array.isArray(steps) ? (steps as GrowthStep[]) : []
+  } catch {
+    return []
+  }
+}
 
 function parseWidths(text: string): Map<string, number> {
   const widths = new Map<string, number>()
@@ -34,12 +47,15 @@ export const settings = computed<GrowSettings>(() => ({
   deepInit: deepInit.value === 'random-init' ? 'random-init' : 'net2deeper',
   noise: noise.value === 'paper' || noise.value === 'none' ? noise.value : 'zero-sum',
   seed: isSeed(seed.value) ? seed.value : 0,
+  kernel: Number.isInteger(kernel.value) && kernel.value > 0 ? kernel.value : undefined,
+  more: more.value === '' ? [] : parseSteps(more.value),
 }))
 
 /** True if anything is to be grown. */
-export const growing = computed(
-  () => settings.value.widths.size > 0 || settings.value.deepen.length > 0,
-)
+export const growing = computed(() => {
+  const { widths, deepen, more: others } = settings.value
+  return widths.size > 0 || deepen.length > 0 || others.length > 0
+})
 
 export function change(changes: Partial<GrowSettings>, { push = false } = {}): void {
   const next = { ...settings.peek(), ...changes }
@@ -51,12 +67,14 @@ export function change(changes: Partial<GrowSettings>, { push = false } = {}): v
     'deep-init': next.deepInit === 'net2deeper' ? undefined : next.deepInit,
     noise: next.noise === 'zero-sum' ? undefined : next.noise,
     seed: next.seed === 0 ? undefined : String(next.seed),
+    kernel: next.kernel === undefined ? undefined : String(next.kernel),
+    more: next.more.length === 0 ? undefined : JSON.stringify(next.more),
   }
   setParams(values, { push })
 }
 
 /** Takes back all widths and insertions; the browser's Back brings them again. */
-export const clear = (): void => change({ widths: new Map(), deepen: [] }, { push: true })
+export const clear = (): void => change({ widths: new Map(), deepen: [], more: [] }, { push: true })
 
 /** Sets one layer's width; undefined: as it is. The layers of its group follow by themselves. */
 export function setWidth(group: readonly string[], layer: string, width: number | undefined): void {

@@ -1,16 +1,22 @@
+import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
+import type { NodeDiff } from '../engine/diff.ts'
 import type { OpenedModel } from '../engine/protocol.ts'
 import { sourceTitle } from '../engine/sources.ts'
 import { GraphView } from '../graph/graph.tsx'
+import { t } from '../text/text.ts'
 import { DropArea, FileButton } from '../ui/drop.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
-import { brief, bytes, plural } from '../ui/format.ts'
+import { bytes, count } from '../ui/format.ts'
+import { WidenAll } from './budget.tsx'
 import { Details } from './details.tsx'
+import { onUndoKeys } from './history.ts'
 import { LayerList } from './layers.tsx'
 import {
   busy,
+  cancelOpening,
+  expand,
   followAddress,
-  growFailure,
   grown,
   modelParam,
   opened,
@@ -20,23 +26,29 @@ import {
   openSample,
   selected,
 } from './model.ts'
+import { MoreGrowth } from './more.tsx'
 import { Options } from './options.tsx'
 import { Outcome } from './outcome.tsx'
 import { sampleTitles } from './samples.ts'
 
 export function GrowView() {
   useEffect(followAddress, [])
+  useEffect(() => {
+    addEventListener('keydown', onUndoKeys)
+    return () => removeEventListener('keydown', onUndoKeys)
+  }, [])
+  const priced = useSignal(false)
   const model = opened.value
   const result = grown.value
   const current = modelParam.value
   return (
     <DropArea class="grow" onFiles={(files) => void openFiles(files)}>
-      <h1 class="unseen">Grow a network</h1>
-      <section class="side" aria-label="Model and growth">
+      <h1 class="unseen">{t('Grow a network')}</h1>
+      <section class="side" aria-label={t('Model and growth')}>
         <div class="pad stack">
           <div class="row">
             <label class="field grow-model">
-              <span>Network</span>
+              <span>{t('Network')}</span>
               <select
                 value={current}
                 onChange={(event) => {
@@ -49,27 +61,37 @@ export function GrowView() {
                 )}
                 {sampleTitles.map(({ id, title }) => (
                   <option key={id} value={`sample:${id}`}>
-                    {title}
+                    {t(title)}
                   </option>
                 ))}
               </select>
             </label>
             <div class="grow-open">
-              <FileButton label="Open files…" onFiles={(files) => void openFiles(files)} />
+              <FileButton label={t('Open files…')} onFiles={(files) => void openFiles(files)} />
             </div>
           </div>
           <p class="muted small">
-            {model === undefined ? (
-              busy.value ? (
-                'Reading …'
-              ) : (
-                'Or drop files anywhere here: ONNX (with weights of PyTorch beside it) or Keras. They stay in this browser.'
+            {busy.value ? (
+              <span class="row">
+                {t('Reading …')}
+                <button type="button" class="small late" onClick={cancelOpening}>
+                  {t('Cancel')}
+                </button>
+              </span>
+            ) : model === undefined ? (
+              t(
+                'Or drop files anywhere here: ONNX (with weights of PyTorch beside it) or Keras. They stay in this browser.',
               )
             ) : (
               <>
-                {plural(model.view.nodes.length, 'node')}, {brief(model.view.parameters)}{' '}
-                parameters, {bytes(model.view.bytes)}, opset {model.view.opset}
-                {besideText(model)}. Drop another file anywhere; it stays in this browser.
+                {t(
+                  '{0} nodes, {1} parameters, {2}, opset {3}',
+                  count(model.view.nodes.length),
+                  count(model.view.parameters),
+                  bytes(model.view.bytes),
+                  model.view.opset,
+                )}
+                {besideText(model)}. {t('Drop another file anywhere; it stays in this browser.')}
               </>
             )}
           </p>
@@ -82,42 +104,64 @@ export function GrowView() {
               </div>
             )}
             <LayerList layers={model.layers} />
-            {model.layers.length === 0 ? null : <Options />}
+            {model.layers.length === 0 ? null : (
+              <>
+                <Options hasKernels={model.layers.some(({ op }) => /^Conv/.test(op))} />
+                <MoreGrowth view={model.view} />
+                <WidenAll view={model.view} />
+              </>
+            )}
           </>
         )}
       </section>
-      <section class="stage" aria-label="Graph" aria-busy={busy.value}>
+      <section class="stage" aria-label={t('Graph')} aria-busy={busy.value}>
         {model === undefined ? (
           <div class="empty">
             {busy.value ? (
               <div class="spinner" aria-hidden="true" />
             ) : openFailure.value === undefined ? (
-              <p>No network is open.</p>
+              <p>{t('No network is open.')}</p>
             ) : (
               <div class="stack">
                 <FailureNotice failure={openFailure.value} />
-                <FileButton label="Open a file…" onFiles={(files) => void openFiles(files)} />
+                <FileButton label={t('Open a file…')} onFiles={(files) => void openFiles(files)} />
               </div>
             )}
           </div>
         ) : (
           <GraphView
             diff={result?.diff ?? model.diff}
+            drawn={result?.drawn ?? model.drawn}
             layout={result?.layout ?? model.layout}
-            labels={result ? ['Before', 'After'] : [model.view.name]}
+            labels={result ? [t('Before'), t('After')] : [model.view.name]}
             selected={selected}
-            drawingKey={drawingKey(openedBy.value, result !== undefined, result?.diff.nodes.length)}
+            drawingKey={drawingKey(
+              openedBy.value,
+              result !== undefined,
+              result?.drawn.nodes.length,
+            )}
+            onExpand={(blocks) => void expand(blocks)}
+            price={priced.value ? priceAmong(result?.diff.nodes ?? model.diff.nodes) : undefined}
+            tools={
+              <button
+                type="button"
+                class="small quiet"
+                aria-pressed={priced.value}
+                title={t('Colours say how many of all parameters a node has.')}
+                onClick={() => {
+                  priced.value = !priced.value
+                }}
+              >
+                {t('Price')}
+              </button>
+            }
           />
         )}
         <Details />
       </section>
       {model === undefined ? null : (
-        <section class="outcome" aria-label="Result">
-          {growFailure.value === undefined ? (
-            <Outcome />
-          ) : (
-            <FailureNotice failure={growFailure.value} />
-          )}
+        <section class="outcome" aria-label={t('Result')}>
+          <Outcome />
         </section>
       )}
     </DropArea>
@@ -127,9 +171,19 @@ export function GrowView() {
 /** What grows along. */
 function besideText({ weights, optimizer }: OpenedModel): string {
   const names = [weights, optimizer].filter((name) => name !== undefined)
-  return names.length === 0
-    ? ''
-    : `; ${names.join(' and ')} grow${names.length === 1 ? 's' : ''} along`
+  if (names.length === 0) return ''
+  return `; ${names.length === 1 ? t('{0} grows along', names[0]!) : t('{0} and {1} grow along', names[0]!, names[1]!)}`
+}
+
+/** The share of a node in the parameters of the dearest one. */
+function priceAmong(nodes: readonly NodeDiff[]): (node: NodeDiff) => number | undefined {
+  const price = ({ parameters }: NodeDiff) =>
+    parameters.reduce((sum, { before, after }) => {
+      const { dims, dtype } = (after ?? before)!
+      return /float/.test(dtype) ? sum + dims.reduce((a, b) => a * b, 1) : sum
+    }, 0)
+  const most = nodes.reduce((largest, node) => Math.max(largest, price(node)), 1)
+  return (node) => (node.parameters.length === 0 ? undefined : price(node) / most)
 }
 
 /** Widening moves nothing; another model, a second pane or an inserted layer does. */

@@ -1,10 +1,13 @@
 import { computed } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
+import { t } from '../text/text.ts'
 import { type Curve, lossLines, validationLines } from '../train/curves.ts'
 import { Chart } from '../ui/chart.tsx'
+import { asNumber, asPercent } from '../ui/chart-formats.ts'
 import { FailureNotice } from '../ui/failure.tsx'
-import { percent, plural } from '../ui/format.ts'
+import { plural } from '../ui/format.ts'
 import type { Line } from '../ui/line.ts'
+import { Explorations } from './explorations.tsx'
 import { letterOf, RunLetter } from './letter.tsx'
 import {
   available,
@@ -42,6 +45,7 @@ export function RunsView() {
       <h1 class="unseen">Runs</h1>
       <section class="train-settings" aria-label="Runs in the folder">
         <RunList />
+        <Explorations />
         <StartForm />
       </section>
       <div class="train-main runs-main">
@@ -161,11 +165,16 @@ function Shown() {
       <section class="charts" aria-label="Curves">
         <Chart
           title="Training loss"
-          lines={linesOf((curves) => lossLines(curves, teacher(curves)?.steps.at(-1) ?? 0))}
-          xLabel="steps since growth"
+          lines={linesOf((curves, run) =>
+            lossLines(curves, {
+              teacherSteps: teacher(curves)?.steps.at(-1) ?? 0,
+              batchSize: run.results?.settings?.batchSize ?? 1,
+            }),
+          )}
+          xLabel={t('images since growth')}
           logarithmic
-          format={(value) => String(Number(value.toPrecision(2)))}
-          description="Training loss of each arm by steps since growth; the teacher's steps lie left of 0."
+          format={asNumber}
+          description="Training loss of each arm by images since growth; the teacher's lie left of 0."
         />
         <Chart
           title="Validation loss"
@@ -174,7 +183,7 @@ function Shown() {
           )}
           xLabel="epochs since growth"
           logarithmic
-          format={(value) => String(Number(value.toPrecision(2)))}
+          format={asNumber}
           description="Validation loss of each arm by epochs since growth; the numbers are in the tables."
         />
         <Chart
@@ -183,7 +192,7 @@ function Shown() {
             validationLines(curves, 'valAccuracy', teacher(curves)?.epochs.length ?? 0),
           )}
           xLabel="epochs since growth"
-          format={(value) => percent(value, 1)}
+          format={asPercent}
           description="Validation accuracy of each arm by epochs since growth."
         />
       </section>

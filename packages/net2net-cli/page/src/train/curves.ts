@@ -24,8 +24,14 @@ const base = (curve: Curve): Omit<Line, 'points'> => ({
 
 const mostPoints = 600
 
-/** Training loss per step; the teacher's steps lie left of 0. `teacherSteps`: as planned. */
-export function lossLines(curves: readonly Curve[], teacherSteps: number): Line[] {
+/**
+ * Training loss by images since growth, so that arms and runs with other batches are compared on equal images. The teacher's lie
+ * left of 0, where they are as many as planned.
+ */
+export function lossLines(
+  curves: readonly Curve[],
+  { teacherSteps, batchSize }: { readonly teacherSteps: number; readonly batchSize: number },
+): Line[] {
   return curves.map((curve) => {
     const shift = isTeacher(curve) ? -teacherSteps : 0
     const smooth = smoothed(curve.losses)
@@ -33,7 +39,7 @@ export function lossLines(curves: readonly Curve[], teacherSteps: number): Line[
     const at = (values: readonly number[]) =>
       curve.steps.flatMap((step, i) =>
         (i % every === 0 || i === curve.steps.length - 1) && values[i]! > 0
-          ? [[step + shift, values[i]!] as const]
+          ? [[(step + shift) * batchSize, values[i]!] as const]
           : [],
       )
     return { ...base(curve), points: at(smooth), raw: at(curve.losses) }

@@ -1,4 +1,4 @@
-/** The page's part of MNIST: labels, then images, one byte each, packed by the build. */
+/** The page's part of MNIST, or of what has its form: labels, then images, one byte each, packed by the build. */
 
 import { Tensor } from 'net2net'
 import { type ArrayDataset, digitsDataset, mnistSource } from 'net2net/data'
@@ -12,10 +12,14 @@ export interface Digits {
   readonly images: Uint8Array
 }
 
-async function digits(part: 'train' | 'test'): Promise<Digits> {
-  const name = `mnist-${part}.bin`
+async function digits(part: 'train' | 'test', dataset: string): Promise<Digits> {
+  const name = `${dataset}-${part}.bin`
   const response = await fetch(new URL(name, folder))
-  if (!response.ok) throw inputError(`${name} is not part of this page's build.`, { where: name })
+  if (!response.ok)
+    throw inputError(`${name} is not part of this page's build.`, {
+      where: name,
+      hint: 'Drop the four files of the data set here: images and labels, of training and of test.',
+    })
   let bytes = new Uint8Array(await response.arrayBuffer())
   // Some servers say that the file is packed, and then the browser has unpacked it.
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
@@ -28,9 +32,10 @@ async function digits(part: 'train' | 'test'): Promise<Digits> {
 }
 
 const kept = new Map<string, Promise<Digits>>()
-export function loadDigits(part: 'train' | 'test'): Promise<Digits> {
-  const found = kept.get(part) ?? digits(part)
-  kept.set(part, found)
+export function loadDigits(part: 'train' | 'test', dataset = 'mnist'): Promise<Digits> {
+  const key = `${dataset} ${part}`
+  const found = kept.get(key) ?? digits(part, dataset)
+  kept.set(key, found)
   return found
 }
 

@@ -1,12 +1,22 @@
-/** Draw a digit, and see what every trained network says. */
+/** Draw a digit, and see what networks say. */
 import { signal } from '@preact/signals'
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { t } from '../text/text.ts'
 import { percent } from '../ui/format.ts'
-import { ArmKey } from '../ui/key.tsx'
+import { LineKey } from '../ui/key.tsx'
 import { colour, colours } from '../ui/theme.tsx'
-import { armTitle } from './arms.ts'
+import { answerer } from './answerer.ts'
 import { centred } from './centre.ts'
-import { example, modelsVersion, predict, predictions, runs } from './model.ts'
+
+export interface DrawnAnswer {
+  readonly name: string
+  readonly title: string
+  /** Name of a colour variable, and the dash of the network's lines. */
+  readonly colour: string
+  readonly dash: readonly number[]
+  /** Undefined as long as it has not answered. */
+  readonly probabilities: readonly number[] | undefined
+}
 
 /** The canvas has so many pixels a side; networks see 28. */
 const side = 280
@@ -17,24 +27,32 @@ const pixels = signal<Float32Array | undefined>(undefined)
 const label = signal<number | undefined>(undefined)
 let drawing: ImageData | undefined
 
-export function DrawDigit() {
+export function DrawDigit(props: {
+  /** Who answers; nobody yet: why. */
+  readonly answers: readonly DrawnAnswer[]
+  readonly whyNone: string
+  /** Asks all networks; undefined: there is nothing to see. */
+  readonly onDigit: (pixels: Float32Array | undefined) => void
+  /** Changes whenever networks have learnt more. */
+  readonly version: unknown
+}) {
+  const { answers, whyNone, onDigit, version } = props
   const canvas = useRef<HTMLCanvasElement>(null)
   const last = useRef<{ x: number; y: number } | undefined>(undefined)
-  const trained = [...runs.value.values()].some((run) => run.epochs.length > 0)
 
   const context = () => canvas.current!.getContext('2d', { willReadFrequently: true })!
   const clear = () => {
     context().clearRect(0, 0, side, side)
     pixels.value = undefined
     label.value = undefined
-    predictions.value = []
+    onDigit(undefined)
   }
   const read = () => {
     const { data } = context().getImageData(0, 0, side, side)
     const ink = Float32Array.from({ length: side * side }, (_, i) => data[i * 4 + 3]! / 255)
     const digit = centred(ink, side)
     pixels.value = digit
-    if (digit) predict(digit)
+    if (digit) onDigit(digit)
   }
   const stroke = (event: PointerEvent) => {
     const box = canvas.current!.getBoundingClientRect()
@@ -52,7 +70,7 @@ export function DrawDigit() {
     pen.stroke()
   }
   const show = async () => {
-    const chosen = await example(Math.floor(Math.random() * 1000))
+    const chosen = await answerer.call('example', Math.floor(Math.random() * 1000))
     clear()
     const pen = context()
     pen.fillStyle = colour('ink')
@@ -63,13 +81,13 @@ export function DrawDigit() {
     pen.globalAlpha = 1
     pixels.value = chosen.pixels
     label.value = chosen.label
-    predict(chosen.pixels)
+    onDigit(chosen.pixels)
   }
 
   // Whenever an arm has learnt more, ask again.
   useEffect(() => {
-    if (pixels.value) predict(pixels.value)
-  }, [modelsVersion.value])
+    if (pixels.value) onDigit(pixels.value)
+  }, [version])
   useLayoutEffect(() => {
     const pen = context()
     if (drawing) pen.putImageData(drawing, 0, 0)
@@ -87,15 +105,15 @@ export function DrawDigit() {
   }, [colours.value])
 
   return (
-    <section class="panel draw" aria-label="Draw a digit">
+    <section class="panel draw" aria-label={t('Draw a digit')}>
       <header>
-        <h2>Draw a digit</h2>
+        <h2>{t('Draw a digit')}</h2>
         <div class="row">
           <button type="button" class="small" onClick={() => void show()}>
-            A test image
+            {t('A test image')}
           </button>
           <button type="button" class="small" onClick={clear}>
-            Clear
+            {t('Clear')}
           </button>
         </div>
       </header>
@@ -107,8 +125,8 @@ export function DrawDigit() {
           role="img"
           aria-label={
             label.value === undefined
-              ? 'Drawing area for a digit. Without a pointer, take a test image.'
-              : `A test image of a ${label.value}`
+              ? t('Drawing area for a digit. Without a pointer, take a test image.')
+              : t('A test image of a {0}', label.value)
           }
           onPointerDown={(event) => {
             if (label.value !== undefined) clear()
@@ -126,27 +144,29 @@ export function DrawDigit() {
             last.current = undefined
           }}
         />
-        {trained ? (
-          <Answers label={label.value} />
+        {answers.length > 0 ? (
+          <Answers answers={answers} label={label.value} />
         ) : (
-          <p class="muted small">Networks answer here as soon as their first epoch is done.</p>
+          <p class="muted small">{whyNone}</p>
         )}
       </div>
     </section>
   )
 }
 
-function Answers({ label }: { label: number | undefined }) {
-  if (predictions.value.length === 0)
-    return <p class="muted small">Draw, or take an image of the test set.</p>
+function Answers(props: { answers: readonly DrawnAnswer[]; label: number | undefined }) {
+  const { answers, label } = props
+  if (answers.every(({ probabilities }) => probabilities === undefined))
+    return <p class="muted small">{t('Draw, or take an image of the test set.')}</p>
   return (
     <ul class="answers" aria-live="polite">
-      {predictions.value.map(({ arm, probabilities }) => {
-        const best = probabilities.indexOf(Math.max(...probabilities))
+      {answers.map(({ name, title, colour: of, dash, probabilities = [] }) => {
+        const most = Math.max(...probabilities)
+        const best = probabilities.indexOf(most)
         return (
-          <li key={arm}>
+          <li key={name} data-answer={name}>
             <span class="answer-name small">
-              <ArmKey arm={arm} /> {armTitle(arm)}
+              <LineKey colour={of} dash={dash} /> {title}
             </span>
             <span class="bars" aria-hidden="true">
               {probabilities.map((p, digit) => (
@@ -157,10 +177,12 @@ function Answers({ label }: { label: number | undefined }) {
                 />
               ))}
             </span>
-            <span class={`answer number ${label !== undefined && label !== best ? 'wrong' : ''}`}>
-              {best}
-              <span class="muted small"> {percent(probabilities[best]!, 0)}</span>
-            </span>
+            {best < 0 ? null : (
+              <span class={`answer number ${label !== undefined && label !== best ? 'wrong' : ''}`}>
+                {best}
+                <span class="muted small"> {percent(most, 0)}</span>
+              </span>
+            )}
           </li>
         )
       })}

@@ -264,15 +264,3 @@ export function modelBytes(arm: string): Promise<Uint8Array<ArrayBuffer> | undef
     command({ type: 'model', id, arm })
   })
 }
-
-/** An image of the test set, and what it shows. */
-export function example(index: number): Promise<{ pixels: Float32Array; label: number }> {
-  return new Promise((resolve) => {
-    worker ??= launch()
-    const id = nextId++
-    answers.set(id, (event) => {
-      if (event.type === 'example') resolve(event)
-    })
-    command({ type: 'example', id, index })
-  })
-}

@@ -33,8 +33,6 @@ export type Command =
   | { readonly type: 'step' }
   | { readonly type: 'predict'; readonly id: number; readonly pixels: Float32Array }
   | { readonly type: 'model'; readonly id: number; readonly arm: string }
-  /** One image of the test set. */
-  | { readonly type: 'example'; readonly id: number; readonly index: number }
 
 type Bytes = Uint8Array<ArrayBuffer>
 
@@ -110,9 +108,3 @@ export type TrainEvent =
   | { readonly type: 'failed'; readonly failure: Failure }
   | { readonly type: 'predicted'; readonly id: number; readonly predictions: readonly Prediction[] }
   | { readonly type: 'model'; readonly id: number; readonly bytes: Bytes | undefined }
-  | {
-      readonly type: 'example'
-      readonly id: number
-      readonly pixels: Float32Array
-      readonly label: number
-    }

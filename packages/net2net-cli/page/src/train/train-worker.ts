@@ -5,10 +5,9 @@ import type { Runtime, Session } from 'net2net/runtime'
 import { float32 } from 'net2net/tensor'
 import { type Arm, arms, selectArms } from '../../../src/mnist/arms.ts'
 import { mnistNetwork } from '../../../src/mnist/networks.ts'
-import { cores, runtime, threads } from '../engine/runtime.ts'
+import { cores, runtime } from '../engine/runtime.ts'
 import { failureOf } from '../engine/serve.ts'
 import { ArmWorkerClient } from './arm-worker-client.ts'
-import { loadDigits } from './digits.ts'
 import { Meter } from './meter.ts'
 import type { ArmEvent, ChosenDevice, Command, TrainEvent, TrainSettings } from './protocol.ts'
 import { planWorkers } from './worker-plan.ts'
@@ -49,8 +48,6 @@ addEventListener('message', ({ data }: MessageEvent<Command>) => {
       send({ type: 'model', id: data.id, bytes: models.get(data.arm) })
       break
     }
-    case 'example':
-      void example(data.id, data.index)
   }
 })
 
@@ -106,11 +103,14 @@ async function run(settings: TrainSettings): Promise<void> {
       },
     })
 
-  const first = open(threads(), listen)
-  tell(await first.choose(settings))
   const waiting = [...chosen]
-  if (waiting[0]?.name === 'teacher') await train(first, waiting.shift()!)
-  const plan = planWorkers(waiting.length, { cores: cores(), isolated: crossOriginIsolated })
+  const isTaught = waiting[0]?.name === 'teacher'
+  const students = waiting.length - (isTaught ? 1 : 0)
+  // The teacher has as many threads as each student: their times are compared.
+  const plan = planWorkers(students, { cores: cores(), isolated: crossOriginIsolated })
+  const first = open(plan.threads, listen)
+  tell(await first.choose(settings))
+  if (isTaught) await train(first, waiting.shift()!)
   const { device } = first
   // A graphics processor is one for all.
   const alone = device.device === 'webgpu' || plan.count === 1
@@ -158,11 +158,4 @@ async function predictor(engine: Runtime, arm: string, model: Bytes): Promise<Se
   const session = await engine.createSession(model)
   sessions.set(arm, { model, session })
   return session
-}
-
-async function example(id: number, index: number): Promise<void> {
-  const { labels, images } = await loadDigits('test')
-  const i = index % labels.length
-  const pixels = Float32Array.from(images.subarray(i * 784, (i + 1) * 784), (byte) => byte / 255)
-  send({ type: 'example', id, pixels, label: labels[i]! })
 }

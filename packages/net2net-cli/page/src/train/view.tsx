@@ -1,13 +1,15 @@
 import { computed } from '@preact/signals'
 import { keepFile } from '../engine/files.ts'
 import { setParams } from '../state.ts'
+import { t } from '../text/text.ts'
 import { Chart } from '../ui/chart.tsx'
+import { asNumber, asPercent } from '../ui/chart-formats.ts'
 import { FailureNotice } from '../ui/failure.tsx'
 import { figure, percent, seconds } from '../ui/format.ts'
 import { ArmKey } from '../ui/key.tsx'
 import { NumberField } from '../ui/number-field.tsx'
 import { saveAs } from '../ui/save.ts'
-import { allArmNames, armTitle } from './arms.ts'
+import { allArmNames, armDash, armSeries, armTitle } from './arms.ts'
 import { type Curve, lossLines, validationLines } from './curves.ts'
 import { DrawDigit } from './draw.tsx'
 import {
@@ -15,9 +17,12 @@ import {
   failure,
   limits,
   modelBytes,
+  modelsVersion,
   pause,
   phase,
   planned,
+  predict,
+  predictions,
   progress,
   ran,
   reset,
@@ -30,19 +35,43 @@ import {
 } from './model.ts'
 import { deviceSettings } from './protocol.ts'
 import { ResultTable } from './table.tsx'
+import { WhatSwitch } from './what.tsx'
 
-export function TrainView() {
+/** The experiment of the paper, on digits. */
+export function ExperimentView() {
   return (
     <div class="train">
-      <h1 class="unseen">Train the experiment</h1>
+      <h1 class="unseen">{t('Train the experiment')}</h1>
       <Settings />
       <div class="train-main">
         <Status />
         <Charts />
         <Table />
-        <DrawDigit />
+        <Draw />
       </div>
     </div>
+  )
+}
+
+function Draw() {
+  const trained = [...runs.value.values()].filter((run) => run.epochs.length > 0)
+  const answers = trained.map(({ arm: { name } }) => ({
+    name,
+    title: armTitle(name),
+    colour: `series-${armSeries(name)}`,
+    dash: armDash(name),
+    probabilities: predictions.value.find(({ arm }) => arm === name)?.probabilities,
+  }))
+  return (
+    <DrawDigit
+      answers={answers}
+      whyNone={t('Networks answer here as soon as their first epoch is done.')}
+      version={modelsVersion.value}
+      onDigit={(pixels) => {
+        if (pixels) predict(pixels)
+        else predictions.value = []
+      }}
+    />
   )
 }
 
@@ -65,6 +94,7 @@ function Settings() {
   return (
     <section class="train-settings" aria-label="Settings">
       <div class="pad stack">
+        <WhatSwitch />
         <p class="small muted">
           A teacher learns {current.images.toLocaleString('en')} digits; students grow from it and
           learn on. Everything happens in this browser.
@@ -205,7 +235,7 @@ function Charts() {
   const alone = taught.length === 1 && taught[0] === 'teacher'
   const around = (length: number) => [1 - length, alone ? 0 : length] as const
   const shown = curves.value
-  const steps = lossLines(shown, epochs * stepsPerEpoch)
+  const steps = lossLines(shown, { teacherSteps: epochs * stepsPerEpoch, batchSize })
   const loss = validationLines(shown, 'valLoss', epochs)
   const accuracy = validationLines(shown, 'valAccuracy', epochs)
   return (
@@ -213,11 +243,13 @@ function Charts() {
       <Chart
         title="Training loss"
         lines={steps}
-        xLabel="steps since growth"
-        span={around(epochs * stepsInView)}
+        xLabel={t('images since growth')}
+        span={around(epochs * stepsInView * batchSize)}
         logarithmic
-        format={(value) => String(Number(value.toPrecision(2)))}
-        description="Training loss of each arm by steps since growth, smoothed, with single steps behind; the teacher's steps lie left of 0."
+        format={asNumber}
+        description={t(
+          "Training loss of each arm by images since growth, smoothed, with single steps behind; the teacher's lie left of 0.",
+        )}
       />
       <Chart
         title="Validation loss"
@@ -225,7 +257,7 @@ function Charts() {
         xLabel="epochs since growth"
         span={around(epochs)}
         logarithmic
-        format={(value) => String(Number(value.toPrecision(2)))}
+        format={asNumber}
         description={`Validation loss of each arm by epochs since growth. ${summary('valLoss')}`}
       />
       <Chart
@@ -233,7 +265,7 @@ function Charts() {
         lines={accuracy}
         xLabel="epochs since growth"
         span={around(epochs)}
-        format={(value) => percent(value, 1)}
+        format={asPercent}
         description={`Validation accuracy of each arm by epochs since growth. ${summary('valAccuracy')}`}
       />
     </section>

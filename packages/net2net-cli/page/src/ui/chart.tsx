@@ -1,9 +1,14 @@
-/** Lines on a canvas, redrawn as they grow: uPlot, in the page's colours. */
+/** Lines on a canvas, redrawn as they grow: uPlot, in the page's colours. Drag to zoom; every arm is read off at the pointer. */
+import { useSignal } from '@preact/signals'
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import type { Line } from './line.ts'
-import { plotOptions } from './plot-options.ts'
+import { t } from '../text/text.ts'
+import type { ChartFormat } from './chart-formats.ts'
+import { type Line, valuesAt } from './line.ts'
+import { reaching } from './places.ts'
+import { plotOptions, type Range } from './plot-options.ts'
+import { saveAs } from './save.ts'
 import { colours } from './theme.tsx'
 
 interface ChartProps {
@@ -11,27 +16,25 @@ interface ChartProps {
   readonly lines: readonly Line[]
   readonly xLabel: string
   /** What the x axis shows at least. */
-  readonly span?: readonly [number, number]
+  readonly span?: Range
+  /** Whether the y axis is logarithmic at first; undefined where it never is. */
   readonly logarithmic?: boolean
-  readonly format: (value: number) => string
+  readonly format: ChartFormat
   /** What a screen reader says of it; the numbers are in the table. */
   readonly description: string
 }
 
-export function Chart({
-  title,
-  lines,
-  xLabel,
-  span = [0, 1],
-  logarithmic = false,
-  format,
-  description,
-}: ChartProps) {
+export function Chart(props: ChartProps) {
+  const { title, lines, xLabel, span = [0, 1], format, description } = props
   const holder = useRef<HTMLDivElement>(null)
-  const readout = useRef<HTMLParagraphElement>(null)
   const plot = useRef<uPlot | undefined>(undefined)
+  const logarithmic = useSignal(props.logarithmic === true)
+  const zoom = useSignal<Range | undefined>(undefined)
+  const pointed = useSignal<{ readonly x: number; readonly right: boolean } | undefined>(undefined)
   const data = tableOf(lines)
-  const key = `${lines.map((line) => `${line.label}${line.end ?? ''}${line.raw ? 1 : 0}`).join()} ${logarithmic} ${span} ${colours.value}`
+  const shape = lines.map((line) => `${line.label}${line.end ?? ''}${line.raw ? 1 : 0}`).join()
+  const key = `${shape} ${logarithmic.value} ${span} ${colours.value} ${xLabel}`
+  const whole = (): Range => reaching(span, data[0])
 
   useLayoutEffect(() => {
     const element = holder.current!
@@ -41,11 +44,15 @@ export function Chart({
         lines,
         xLabel,
         span,
-        logarithmic,
+        logarithmic: logarithmic.value,
         format,
         ...size(),
-        onPoint: (text) => {
-          if (readout.current) readout.current.textContent = text ?? ''
+        zoom: () => zoom.peek(),
+        onZoom: (range) => {
+          zoom.value = range
+        },
+        onPoint: (x, left) => {
+          pointed.value = x === undefined ? undefined : { x, right: left > element.clientWidth / 2 }
         },
       }),
       data,
@@ -61,14 +68,162 @@ export function Chart({
     }
   }, [key])
 
-  useEffect(() => plot.current?.setData(data), [lines])
+  useEffect(() => {
+    plot.current?.setData(data)
+  }, [lines, zoom.value])
+
+  const save = async (kind: 'svg' | 'png' | 'csv') => {
+    const { csvOf, pngOf, svgOf } = await import('./chart-export.ts')
+    const chart = {
+      title,
+      xLabel,
+      lines,
+      x: zoom.value ?? whole(),
+      logarithmic: logarithmic.value,
+      format,
+    }
+    const name = `${title.toLowerCase().replaceAll(/\s+/g, '-')}.${kind}`
+    if (kind === 'csv') saveAs(name, csvOf(chart), 'text/csv')
+    else if (kind === 'svg') saveAs(name, svgOf(chart), 'image/svg+xml')
+    else saveAs(name, await pngOf(svgOf(chart)), 'image/png')
+  }
+  /** Keys go over the values as a pointer does. */
+  const onKeyDown = (event: KeyboardEvent) => {
+    const [low, high] = zoom.value ?? whole()
+    const xs = data[0].filter((x) => x >= low && x <= high)
+    const at = pointed.value ? xs.findLastIndex((x) => x <= pointed.value!.x) : -1
+    const go = (to: number) => {
+      const x = xs[Math.max(0, Math.min(xs.length - 1, to))]
+      pointed.value = x === undefined ? undefined : { x, right: x > (low + high) / 2 }
+    }
+    const narrow = (factor: number) => {
+      const middle = pointed.value?.x ?? (low + high) / 2
+      const [first, last] = whole()
+      const next: Range = [
+        Math.max(first, middle - (middle - low) * factor),
+        Math.min(last, middle + (high - middle) * factor),
+      ]
+      zoom.value = next[0] === first && next[1] === last ? undefined : next
+    }
+    const keys: Record<string, () => void> = {
+      ArrowLeft: () => go(at < 0 ? xs.length - 1 : at - 1),
+      ArrowRight: () => go(at + 1),
+      '+': () => narrow(0.5),
+      '-': () => narrow(2),
+      '0': () => {
+        zoom.value = undefined
+      },
+      Escape: () => {
+        pointed.value = undefined
+      },
+    }
+    if (!keys[event.key] || event.ctrlKey || event.metaKey) return
+    event.preventDefault()
+    keys[event.key]!()
+  }
 
   return (
     <figure class="chart">
-      <figcaption>{title}</figcaption>
-      <div ref={holder} role="img" aria-label={description} />
-      <p ref={readout} class="readout" aria-hidden="true" />
+      <figcaption>
+        <span>{title}</span>
+        <span class="row chart-tools">
+          {zoom.value === undefined ? null : (
+            <button
+              type="button"
+              class="small quiet"
+              onClick={() => {
+                zoom.value = undefined
+              }}
+            >
+              {t('Show all')}
+            </button>
+          )}
+          {props.logarithmic === undefined ? null : (
+            <button
+              type="button"
+              class="small quiet"
+              aria-pressed={logarithmic.value}
+              title={t('Logarithmic scale')}
+              aria-label={`${title}: ${t('Logarithmic scale')}`}
+              onClick={() => {
+                logarithmic.value = !logarithmic.value
+              }}
+            >
+              log
+            </button>
+          )}
+          {(['png', 'svg', 'csv'] as const).map((kind) => (
+            <button
+              key={kind}
+              type="button"
+              class="small quiet"
+              aria-label={t('Save {0} as {1}', title, kind.toUpperCase())}
+              disabled={lines.every(({ points }) => points.length === 0)}
+              onClick={() => void save(kind)}
+            >
+              {kind.toUpperCase()}
+            </button>
+          ))}
+        </span>
+      </figcaption>
+      <div
+        ref={holder}
+        class="chart-holder"
+        role="img"
+        aria-label={`${description} ${t('Arrow keys read values, plus and minus zoom, 0 shows all.')}`}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: its values are read by keys
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        onBlur={() => {
+          pointed.value = undefined
+        }}
+      />
+      <Readout
+        lines={lines}
+        at={pointed.value}
+        {...{ xLabel, format }}
+        range={zoom.value ?? whole()}
+      />
     </figure>
+  )
+}
+
+/** What every line says where the pointer is. */
+function Readout(props: {
+  readonly lines: readonly Line[]
+  readonly at: { readonly x: number; readonly right: boolean } | undefined
+  readonly xLabel: string
+  readonly format: ChartFormat
+  readonly range: Range
+}) {
+  const { lines, at, xLabel, format, range } = props
+  if (at === undefined) return null
+  const values = valuesAt(lines, at.x, (range[1] - range[0]) / 30)
+  if (values.length === 0) return null
+  return (
+    <div class={`readout ${at.right ? 'left' : ''}`} role="status">
+      <p class="muted">
+        {at.x.toLocaleString('en')} {xLabel}
+      </p>
+      <ul>
+        {values.map(({ line, point }) => (
+          <li key={`${line.label} ${line.end ?? ''}`}>
+            <svg viewBox="0 0 18 8" width="18" height="8" aria-hidden="true">
+              <line
+                x2="18"
+                y1="4"
+                y2="4"
+                stroke={`var(--${line.colour})`}
+                stroke-width="2.4"
+                stroke-dasharray={line.dash.join(' ')}
+              />
+            </svg>
+            <span>{line.label}</span>
+            <strong>{format(point[1])}</strong>
+          </li>
+        ))}
+      </ul>
+    </div>
   )
 }
 

@@ -1,27 +1,32 @@
 /** How uPlot draws a chart of ours. */
 import type uPlot from 'uplot'
+import type { ChartFormat } from './chart-formats.ts'
 import type { Line } from './line.ts'
 import { drawEnds, endRoom } from './line-ends.ts'
 import { reaching } from './places.ts'
 import { colour } from './theme.tsx'
-import { logarithmicTicks } from './ticks.ts'
+import { logarithmicTicks, tickTexts } from './ticks.ts'
 
-const wholeSteps = [
-  1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000,
-]
+const wholeSteps = [1, 2, 5, 10, 20, 50].flatMap((step) => [1, 100, 1e4, 1e6].map((f) => step * f))
+wholeSteps.sort((a, b) => a - b)
+
+export type Range = readonly [number, number]
 
 export function plotOptions(chart: {
   readonly lines: readonly Line[]
   readonly xLabel: string
-  readonly span: readonly [number, number]
+  readonly span: Range
   readonly logarithmic: boolean
-  readonly format: (value: number) => string
+  readonly format: ChartFormat
   readonly width: number
   readonly height: number
-  /** Told what the pointer is at, and undefined where it is at nothing. */
-  readonly onPoint: (text: string | undefined) => void
+  /** What of the x axis is shown; undefined: all. */
+  readonly zoom: () => Range | undefined
+  readonly onZoom: (range: Range | undefined) => void
+  /** Told the x value that the pointer is at, and where that is; undefined where it is at nothing. */
+  readonly onPoint: (x: number | undefined, left: number) => void
 }): uPlot.Options {
-  const { lines, xLabel, span, logarithmic, format, width, height, onPoint } = chart
+  const { lines, xLabel, span, logarithmic, format, width, height } = chart
   const font = '12px "Inter Variable", system-ui, sans-serif'
   const axis: uPlot.Axis = {
     stroke: colour('muted'),
@@ -36,14 +41,28 @@ export function plotOptions(chart: {
     ...(lines.some(({ end }) => end !== undefined)
       ? { padding: [null, endRoom, null, null] as uPlot.Padding }
       : {}),
-    cursor: { points: { size: 6 }, focus: { prox: 30 } },
+    cursor: {
+      points: { size: 6 },
+      focus: { prox: 30 },
+      drag: { x: true, y: false, setScale: false, dist: 6 },
+      // uPlot's own way back from a zoom does not tell us.
+      bind: {
+        dblclick: () => () => {
+          chart.onZoom(undefined)
+          return null
+        },
+      },
+    },
     // The line that the pointer is at stands out.
     focus: { alpha: 0.35 },
     scales: {
       x: {
         time: false,
         // Not what uPlot suggests: of a single point at 0 it makes a hundred.
-        range: ({ data: [xs] }) => reaching(span, xs),
+        range: ({ data: [xs] }) => {
+          const [low, high] = chart.zoom() ?? reaching(span, xs)
+          return [low, high]
+        },
       },
       y: logarithmic
         ? { distr: 3, log: 10, range: (_, low, high) => [(low ?? 0.1) / 1.2, (high ?? 1) * 1.2] }
@@ -55,12 +74,13 @@ export function plotOptions(chart: {
         label: xLabel,
         labelSize: 22,
         size: 34,
-        // Steps and epochs are whole.
-        incrs: [...wholeSteps],
+        // Steps, images and epochs are whole.
+        incrs: wholeSteps,
+        values: (_, values) => values.map((value) => (value === null ? '' : compact(value))),
       },
       {
         ...axis,
-        size: 58,
+        size: 62,
         // uPlot's own never end where a logarithmic scale does not start at a power of ten.
         ...(logarithmic
           ? {
@@ -69,22 +89,20 @@ export function plotOptions(chart: {
               filter: (_: uPlot, splits: number[]) => splits,
             }
           : {}),
-        values: (_, values) => values.map((value) => (value === null ? '' : format(value))),
+        values: (_, values) => tickTexts(values, format),
       },
     ],
     series: [
       { label: xLabel },
       ...lines.flatMap((line): uPlot.Series[] => {
         const stroke = colour(line.colour)
-        const faint = colour(line.colour, 0.3)
-        const value = (_: uPlot, y: number | null) => (y === null ? '' : format(y))
+        const faint = colour(line.colour, 0.38)
         const main: uPlot.Series = {
           label: line.label,
           stroke,
           width: 2,
           dash: [...line.dash],
           spanGaps: true,
-          value,
           points: {
             show: line.marks === true,
             size: 7,
@@ -96,13 +114,7 @@ export function plotOptions(chart: {
           label: `${line.label}, single steps`,
           stroke: faint,
           paths: () => null,
-          value,
-          points: {
-            show: true,
-            size: 3,
-            width: 0,
-            fill: faint,
-          },
+          points: { show: true, size: 3.4, width: 0, fill: faint },
         }
         return [raw, main]
       }),
@@ -110,11 +122,28 @@ export function plotOptions(chart: {
     legend: { show: false },
     hooks: {
       draw: [drawGrowth, (plot) => drawEnds(plot, lines)],
-      setCursor: [(plot) => onPoint(pointText(plot, xLabel, format))],
-      setSeries: [(plot) => onPoint(pointText(plot, xLabel, format))],
+      setCursor: [
+        ({ cursor: { idx, left = -1 }, data }) =>
+          chart.onPoint(typeof idx === 'number' && left >= 0 ? data[0][idx] : undefined, left),
+      ],
+      setSelect: [
+        (plot) => {
+          const { left, width: wide } = plot.select
+          if (wide < 6) return
+          const [low, high] = [plot.posToVal(left, 'x'), plot.posToVal(left + wide, 'x')]
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false)
+          chart.onZoom([low, high])
+        },
+      ],
     },
   }
 }
+
+/** 192,000 as 192k: long numbers run into one another. */
+const compact = (value: number): string =>
+  Math.abs(value) >= 10_000 && value % 100 === 0
+    ? `${value / 1000}k`
+    : String(Number(value.toPrecision(9)))
 
 function padded(low: number | null, high: number | null): [number, number] {
   if (low === null || high === null) return [0, 1]
@@ -136,21 +165,4 @@ function drawGrowth(plot: uPlot): void {
   plot.ctx.lineTo(x, top + height)
   plot.ctx.stroke()
   plot.ctx.restore()
-}
-
-/** What the pointer is at, in words. */
-function pointText(
-  plot: uPlot,
-  xLabel: string,
-  format: (value: number) => string,
-): string | undefined {
-  const { idx } = plot.cursor
-  // uPlot marks all lines as in focus where none is singled out.
-  const focused = plot.series.flatMap((series, i) =>
-    i > 0 && (series as { _focus?: boolean })._focus === true ? [i] : [],
-  )
-  if (typeof idx !== 'number' || focused.length !== 1) return undefined
-  const [x, y] = [plot.data[0][idx], plot.data[focused[0]!]![idx]]
-  if (x === undefined || typeof y !== 'number') return undefined
-  return `${plot.series[focused[0]!]!.label}: ${format(y)} at ${x} ${xLabel}`
 }

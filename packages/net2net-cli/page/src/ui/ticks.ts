@@ -29,3 +29,16 @@ function equalTicks(low: number, high: number): number[] {
     ticks.push(Number(`${i * factor}e${exponent}`))
   return ticks
 }
+
+/** Numbers of an axis as texts of as few digits as tell them apart. `format` gets how many digits it writes. */
+export function tickTexts(
+  values: readonly (number | null)[],
+  format: (value: number, digits: number) => string,
+): string[] {
+  const shown = values.filter((value) => value !== null)
+  for (let digits = 1; ; digits++) {
+    const texts = shown.map((value) => format(value, digits))
+    if (digits > 15 || new Set(texts).size === new Set(shown).size)
+      return values.map((value) => (value === null ? '' : format(value, digits)))
+  }
+}

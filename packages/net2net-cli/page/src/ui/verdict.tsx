@@ -1,33 +1,74 @@
-/** What a check found: the same function, another one, or that the inputs do not tell. */
+/** What a check found: the same function, the old one among new entries, another one, or that the inputs do not tell. */
 import type { Check } from '../engine/protocol.ts'
+import { t } from '../text/text.ts'
 import { tiny } from './format.ts'
 
 export function Verdict({ check }: { check: Check }) {
-  const { equal, outputs, tolerance, samples } = check
-  const { tone, sign, words } = verdictOf(check)
-  const worst = Math.max(0, ...outputs.map((output) => output.maxAbs))
+  const { tone, sign, words, explanation } = verdictOf(check)
   return (
     <span
       class={`badge check-badge ${tone}`}
-      data-equal={String(equal)}
-      title={`${explanationOf(check)} ${samples} random samples; tolerance ${tolerance}.`}
+      data-equal={String(check.equal)}
+      title={`${words}: ${explanation}`}
     >
       <span aria-hidden="true">{sign}</span>
-      {words}: max |Δ| {tiny(worst)}
+      {words}: max |Δ| {tiny(worstOf(check))}
     </span>
   )
 }
 
-/** The verdict in words, for a screen reader too. */
-export function verdictOf({ equal }: Check) {
-  if (equal === null) return { tone: 'unsure', sign: '?', words: 'cannot tell' }
-  return equal
-    ? { tone: 'good', sign: '✓', words: 'same function' }
-    : { tone: 'bad', sign: '≠', words: 'another function' }
+export const worstOf = ({ outputs }: Pick<Check, 'outputs'>): number =>
+  Math.max(0, ...outputs.map((output) => output.maxAbs))
+
+export interface VerdictWords {
+  readonly tone: 'good' | 'bad' | 'unsure'
+  readonly sign: string
+  readonly words: string
+  /** Why, and what was measured: says nothing else than the words. */
+  readonly explanation: string
 }
 
-function explanationOf({ equal, notExercised = [] }: Check): string {
-  if (equal === null)
-    return `The outputs agree, but a mistake in ${notExercised.join(', ')} could have been overlooked.`
-  return equal ? 'A change in any grown or inserted layer would have been seen.' : ''
+/** The verdict in words, for a screen reader too. */
+export function verdictOf(check: Check): VerdictWords {
+  const { equal, notExercised = [], kept = [] } = check
+  const measured = measuredText(check)
+  switch (equal) {
+    case null:
+      return {
+        tone: 'unsure',
+        sign: '?',
+        words: t('cannot tell'),
+        explanation: `${t('The outputs agree, but a mistake in {0} could have been overlooked.', notExercised.join(', '))} ${measured}`,
+      }
+    case 'kept':
+      return {
+        tone: 'good',
+        sign: '✓',
+        words: t('old entries kept'),
+        explanation: `${t('There are more entries of {0}; the old ones are computed as before.', [...new Set(kept.map(({ name }) => name))].join(', '))} ${measured}`,
+      }
+    case true:
+      return {
+        tone: 'good',
+        sign: '✓',
+        words: t('same function'),
+        explanation: `${t('A change in any grown or inserted layer would have been seen.')} ${measured}`,
+      }
+    case false:
+      return {
+        tone: 'bad',
+        sign: '≠',
+        words: t('another function'),
+        explanation: `${t('The outputs differ by more than the tolerance.')} ${measured}`,
+      }
+  }
+}
+
+function measuredText({ outputs, samples, tolerance, inputs }: Check): string {
+  const on =
+    inputs === undefined
+      ? t('Compared on {0} random inputs', samples)
+      : t('Compared on {0} inputs from {1}', samples, inputs)
+  const worst = outputs.map(({ name, maxRel }) => `${name}: ${tiny(maxRel)}`).join(', ')
+  return `${on}; ${t('relative differences {0}, of which {1} would count as one.', worst, tiny(tolerance))}`
 }

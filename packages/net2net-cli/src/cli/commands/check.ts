@@ -7,6 +7,7 @@ import { readWhole } from 'net2net/files'
 import type { Feeds } from 'net2net/runtime'
 import { type CliCommand, ExitCode, examples, type Io, printResult } from '../command.ts'
 import { integer, number, seed } from '../options.ts'
+import { progress } from '../progress.ts'
 import { table } from '../table.ts'
 
 interface Options {
@@ -41,13 +42,17 @@ vocabulary, masks 0 or 1. Exit code 1: the models differ, or the check cannot te
       )
       .action(async (a: string, b: string, options: Options) => {
         const { samples, tolerance } = options
+        const inputs = options.inputs === undefined ? undefined : await readInputs(options.inputs)
+        const view = progress(io)
+        const task = view.task('comparing', 100)
         const report = await compare(a, b, {
-          ...(options.inputs === undefined ? {} : { inputs: [await readInputs(options.inputs)] }),
+          ...(inputs && { inputs: [inputs] }),
           samples,
           tolerance,
           seed: options.seed,
           signal: io.signal,
-        })
+          onProgress: (share) => task.update(Math.floor(100 * share)),
+        }).finally(() => view.stop())
         printResult(io, options.json, report, comparisonText(report))
         if (report.equal !== true && report.equal !== 'kept') throw new ExitCode(1)
       })

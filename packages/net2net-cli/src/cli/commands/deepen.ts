@@ -12,10 +12,12 @@ import {
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
 import { type GrowthOptions, growModel, growthOptions } from '../grow-model.ts'
+import { integer } from '../options.ts'
 
 interface Options extends GrowthOptions {
   readonly init: DeepenInit
   readonly block: InsertedBlock
+  readonly kernel?: number
   readonly repeat?: readonly string[]
   readonly copy?: CopyOrder
   readonly start?: CopyStart
@@ -40,6 +42,11 @@ export const deepen: CliCommand = {
             .default('identity'),
         )
         .option(
+          '--kernel <size>',
+          'kernel size of inserted convolutions (default: that of the layer before)',
+          integer(1),
+        )
+        .option(
           '--repeat <name>',
           'copy the residual block of a layer or a module (h.3), or of all that a pattern fits (h.*)',
           each,
@@ -61,6 +68,7 @@ export const deepen: CliCommand = {
         `${examples(
           'deepen teacher.onnx conv2 fc1 -o deeper.onnx',
           'deepen teacher.onnx conv2 --dry-run --json',
+          'deepen teacher.onnx conv2 --kernel 1 -o deeper.onnx',
           'deepen gpt.onnx --repeat "h.*" -o deeper.onnx',
         )}
 A new layer starts as the identity, behind the old one's activation; a residual block starts with
@@ -71,12 +79,20 @@ layer, or all blocks of a module. The copy's last weights start at zero, so that
 ("--start identity": they are copied, and a gate of zeros is put behind them).`,
       )
       .action((input: string, layers: readonly string[], options: Options) => {
-        const { seed, init, block, repeat = [], copy, start } = options
+        const { seed, init, block, kernel, repeat = [], copy, start } = options
         if (layers.length === 0 && repeat.length === 0)
           throw usageError('Deepen what? Give layers, or blocks with --repeat.')
         if (repeat.length === 0 && (copy !== undefined || start !== undefined))
           throw usageError('--copy and --start say how blocks are repeated: give --repeat, too.')
-        const inserting: GrowthStep = { deepen: layers, seed, init, block }
+        if (kernel !== undefined && layers.length === 0)
+          throw usageError('--kernel is of inserted layers: give layers, too.')
+        const inserting: GrowthStep = {
+          deepen: layers,
+          seed,
+          init,
+          block,
+          ...(kernel !== undefined && { kernelSize: kernel }),
+        }
         const repeating: GrowthStep = {
           repeat,
           seed,

@@ -1,66 +1,37 @@
 /** net2net evaluate: how good a model is on data. */
-import { type Command, Option } from 'commander'
+import { basename } from 'node:path'
+import type { Command } from 'commander'
 import { load } from 'net2net'
-import { type Device, nodeRuntime } from 'net2net/runtime'
-import {
-  type Evaluation,
-  evaluate as evaluateWith,
-  type LossName,
-  lossNames,
-  metricNames,
-  storedLoss,
-} from 'net2net/training'
+import { refuseExisting, writeWhole } from 'net2net/files'
+import { nodeRuntime } from 'net2net/runtime'
+import { type Evaluation, evaluate as evaluateWith, metricNames } from 'net2net/training'
 import { usageError } from '../../errors.ts'
+import { evaluationHtml } from '../../report/report.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
-import {
-  type DataOptions,
-  loadFor,
-  lossAlong,
-  missingOption,
-  weightsOption,
-} from '../model-data.ts'
-import { integer, list, parallel, seed } from '../options.ts'
-import { progress } from '../progress.ts'
+import { type DataOptions, weightsOption } from '../model-data.ts'
+import { integer, list, seed } from '../options.ts'
+import { measuredText, progress } from '../progress.ts'
+import { type SamplingOptions, samplingFor, samplingOptions } from '../sampling.ts'
 import { table } from '../table.ts'
 
-interface Options extends Pick<DataOptions, 'target' | 'missing' | 'weights'> {
-  readonly data?: string
-  readonly loss?: LossName
+interface Options extends SamplingOptions, Pick<DataOptions, 'weights'> {
   readonly metric?: readonly string[]
-  readonly classAxis?: number
   readonly batchSize: number
-  readonly device: Device
-  readonly threads?: number
   readonly seed: number
+  readonly report?: string
+  readonly force?: true
   readonly json?: true
 }
 
 export const evaluate: CliCommand = {
   configure(command: Command, io: Io) {
-    command
-      .argument('<model>', 'an ONNX file')
-      .option(
-        '--data <what>',
-        'mnist, fashion-mnist, a .csv, .tsv, .jsonl, .parquet, .npz, .txt, .bin or .npy file, or a folder of IDX files, .npy files or pictures',
-      )
-      .option('--target <column>', 'column of the target, for tables (default: the last)')
-      .addOption(missingOption())
+    samplingOptions(command.argument('<model>', 'an ONNX file'))
       .addOption(weightsOption())
-      .addOption(
-        new Option('--loss <name>', 'default: the one that the model was trained with').choices(
-          lossNames,
-        ),
-      )
       .option('--metric <names>', 'what to measure (default: what is usual); see below', list)
-      .option(
-        '--class-axis <axis>',
-        'axis of the classes in the scores, where the targets do not tell it: 1, -1',
-        integer(Number.NEGATIVE_INFINITY),
-      )
       .option('--batch-size <n>', 'samples per run at most', integer(1), 100)
-      .addOption(new Option('--device <name>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
-      .option('--threads <n>', 'threads of ONNX Runtime', parallel)
       .option('--seed <n>', 'seed of the resamples that intervals are computed from', seed, 0)
+      .option('--report <file>', 'also write the metrics and tables as a page (.html)')
+      .option('--force', 'replace the report if it exists')
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',
@@ -79,42 +50,66 @@ are of 95%: Wilson's for accuracy and top-K, the normal one for the loss and mae
 }
 
 async function run(io: Io, file: string, options: Options): Promise<void> {
-  const { data: spec, target, missing, weights, classAxis, json } = options
+  const { data: spec, json } = options
   if (spec === undefined) throw usageError('On what? Give the data with --data.')
+  const { report, force = false } = options
+  if (report !== undefined) await refuseExisting(report, force)
   const model = await load(file)
-  const loss = options.loss ?? storedLoss(model)
-  if (!loss)
-    throw usageError('The model does not tell which loss it was trained with: give it with --loss.')
-  const chosen = lossAlong(loss, classAxis)
-  const { train, test } = await loadFor(model, spec, {
-    loss,
-    target,
-    missing,
-    weights,
-    signal: io.signal,
-  })
-  const samples = test ?? train
+  const { lossName, loss, session, ...data } = await samplingFor(model, spec, options, io.signal)
+  const samples = data.test ?? data.samples
   const view = progress(io)
-  const task = view.task('evaluating', samples.length)
+  const task = view.task('evaluating', samples.length, { unit: 'samples' })
   try {
     const result = await evaluateWith(model, samples, {
       runtime: nodeRuntime,
-      loss: chosen,
+      loss,
       metrics: options.metric ?? 'usual',
       batchSize: options.batchSize,
       seed: options.seed,
       signal: io.signal,
-      session: { device: options.device, threads: options.threads },
-      onProgress: (done) => task.update(done),
+      session,
+      onProgress: (done, { loss: mean, accuracy }) =>
+        task.update(done, measuredText(mean, accuracy)),
     })
     const { accuracy: _, ...rest } = result
-    const value = { model: file, data: spec, samples: samples.length, lossName: loss, ...rest }
+    const value = { model: file, data: spec, samples: samples.length, lossName, ...rest }
     task.stop()
     view.stop()
-    printResult(io, json, value, evaluationText(result, samples.length, loss))
+    if (report !== undefined) await writeWhole(report, pageOf(value), { force })
+    const written = report === undefined ? '' : `\n\nReport: ${report}`
+    printResult(io, json, value, `${evaluationText(result, samples.length, lossName)}${written}`)
   } finally {
     view.stop()
   }
+}
+
+/** The evaluation as a page. */
+function pageOf({
+  model,
+  data,
+  samples,
+  lossName,
+  metrics = {},
+  perClass,
+  confusion,
+}: Omit<Evaluation, 'accuracy'> & {
+  readonly model: string
+  readonly data: string
+  readonly samples: number
+  readonly lossName: string
+}): string {
+  return evaluationHtml(
+    { metrics, perClass, confusion },
+    {
+      title: `Evaluation of ${basename(model)}`,
+      facts: [
+        ['Model', model],
+        ['Data', data],
+        ['Samples', String(samples)],
+        ['Loss', lossName],
+      ],
+    },
+  )
 }
 
 function evaluationText(

@@ -1,6 +1,6 @@
 /** net2net explore: many networks that grow from one another, and the best of every size. */
 import { existsSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { decodeModel, Net2NetError, save } from 'net2net'
@@ -84,17 +84,19 @@ async function run(io: Io, file: string, options: ExploreOptions): Promise<void>
       },
     )
     view.begin(exploration)
-    try {
-      for await (const event of exploration) {
-        view.event(event, exploration)
-        hasMade ||= event.kind === 'finish'
-        if (event.kind !== 'start') await saveResults(folder, settings, exploration, event)
-      }
-    } finally {
-      if (exploration.front.length > 0) await writeFront(folder, exploration.front)
+    if (exploration.front.length > 0) await writeFront(folder, exploration.front)
+    for await (const event of exploration) {
+      view.event(event, exploration)
+      if (event.kind === 'start') continue
+      hasMade = true
+      await writeFront(folder, exploration.front)
+      await saveResults(folder, settings, exploration, event)
     }
     view.stop()
-    report(io, options, await saveResults(folder, settings, exploration, { kind: 'end' }))
+    const results = await saveResults(folder, settings, exploration, { kind: 'end' })
+    const { writeExplorationReport } = await import('../../exploration/report/report.ts')
+    await writeExplorationReport(output, folder.file('report'))
+    report(io, options, results)
     mustHaveFound(exploration)
   } catch (error) {
     if (!(error instanceof Net2NetError) || error.kind !== 'interrupted') {
@@ -259,22 +261,26 @@ async function readFollowed(folder: string) {
 /** Each network of the front with its recipes, and the best one; what is no longer on the front goes. */
 async function writeFront(folder: ExplorationFolder, front: readonly Entry[]): Promise<void> {
   makeFolder(join(folder.path, 'front'))
-  const written = new Set<string>()
+  const names = new Set(front.flatMap((entry) => Object.values(frontFiles(entry))))
   for (const [i, entry] of front.entries()) {
-    const { model, stages } = await folder.read(entry)
     const { file, recipe, trainingRecipe } = frontFiles(entry)
-    await save(model, join(folder.path, file), { force: true })
-    if (i === 0) await save(model, join(folder.path, bestFile), { force: true })
-    const steps = stages.flatMap((stage) => stage.steps)
-    const texts = [
-      [recipe, formatRecipe({ version: 1, steps })],
-      [trainingRecipe, formatTrainingRecipe(stages)],
-    ] as const
-    for (const [name, text] of texts)
-      if (name !== null) await writeWhole(join(folder.path, name), text, { force: true })
-    for (const name of [file, recipe, trainingRecipe]) if (name !== null) written.add(name)
+    const path = join(folder.path, file)
+    // The same network at the same rung is the same file; it is written last.
+    if (!existsSync(path)) {
+      const { model, stages } = await folder.read(entry)
+      const steps = stages.flatMap((stage) => stage.steps)
+      const texts = [
+        [recipe, formatRecipe({ version: 1, steps })],
+        [trainingRecipe, formatTrainingRecipe(stages)],
+      ] as const
+      for (const [name, text] of texts)
+        if (name !== null) await writeWhole(join(folder.path, name), text, { force: true })
+      await save(model, path, { force: true })
+    }
+    if (i === 0)
+      await writeWhole(join(folder.path, bestFile), await readFile(path), { force: true })
   }
-  await folder.keepInFront(written)
+  await folder.keepInFront(names)
 }
 
 async function saveResults(
@@ -316,6 +322,7 @@ function report(io: Io, { json, output }: ExploreOptions, results: ExplorationRe
       table(header, rows),
       '',
       `${trials.length} networks, ${spent.steps.toLocaleString('en')} steps. Best: ${join(output!, bestFile)}`,
+      `Report: ${join(output!, explorationFiles.report)}`,
     ].join('\n'),
   )
 }

@@ -10,7 +10,7 @@ import { type GenerateTextOptions, generateText, refuseUnusedOfText } from '../g
 import { integer, list, number, parallel, seed } from '../options.ts'
 import { classValues } from '../prediction-rows.ts'
 import { type Format, fileWriter, formatOf, formats, outputWriter } from '../prediction-writers.ts'
-import { counted, progress } from '../progress.ts'
+import { progress } from '../progress.ts'
 import { grouped } from '../table.ts'
 
 interface Options extends GenerateTextOptions {
@@ -107,7 +107,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       : await fileWriter(output, format, options.force)
   const summary = new Summary()
   const view = progress(io)
-  const task = counted(view, io, 'predicting', inputs.length)
+  const task = view.task('predicting', inputs.length, { unit: 'samples' })
   try {
     const predictions = predictWith(model, inputs, {
       runtime: nodeRuntime,

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { readWhole, refuseExisting } from 'net2net/files'
 import { usageError } from '../../errors.ts'
+import { ExplorationFolder } from '../../exploration/exploration-folder.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { distinctFolders } from '../../runs/read-run.ts'
 import type { SweepSummary } from '../../sweep/analysis/findings.ts'
@@ -25,7 +26,7 @@ export const report: CliCommand = {
     command
       .argument(
         '<run...>',
-        'folders of runs, reported together, arm by arm, each folder once; or the folder of a sweep',
+        'folders of runs, reported together, arm by arm, each folder once; or the folder of a sweep or exploration',
       )
       .option('-o, --output <file>', 'the file to write (one run: report.html in its folder)')
       .option('--force', 'replace files given with -o or --summary')
@@ -58,6 +59,9 @@ async function make(io: Io, given: readonly string[], options: Options) {
   const sweeps = await import('../../sweep/report/write-report.ts')
   const runs = await distinctFolders(given)
   const isSweep = runs.some(sweeps.holdsSweep)
+  const isExploration = runs.some(ExplorationFolder.isExploration)
+  if (isExploration && runs.length > 1)
+    throw usageError('An exploration is reported by itself: give one folder.')
   if (isSweep && runs.length > 1)
     throw usageError('A sweep is reported by itself: give one folder.')
   const { target } = options
@@ -93,7 +97,10 @@ async function make(io: Io, given: readonly string[], options: Options) {
     )
     return
   }
-  await writeReport(runs, file, { force: replace })
+  if (isExploration) {
+    const { writeExplorationReport } = await import('../../exploration/report/report.ts')
+    await writeExplorationReport(runs[0]!, file, replace)
+  } else await writeReport(runs, file, { force: replace })
   printResult(io, json, { report: file, runs }, `Written: ${file}`)
 }
 

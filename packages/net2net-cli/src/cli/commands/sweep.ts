@@ -16,7 +16,7 @@ import { SweepFolder } from '../../sweep/trial/sweep-folder.ts'
 import { type SweepPlan, trialTitle } from '../../sweep/trial/trial.ts'
 import { type CliCommand, ExitCode, examples, type Io, printResult } from '../command.ts'
 import { number, parallel } from '../options.ts'
-import { duration, progress, type Task } from '../progress.ts'
+import { duration, measuredText, progress, type Task } from '../progress.ts'
 import { table } from '../table.ts'
 
 interface Options {
@@ -178,12 +178,13 @@ function reporter(io: Io) {
         break
       case 'progress': {
         const { trial, progress: made } = happened
+        const { batchSize } = trial.spec
         let task = running.get(trial.id)
         if (!task) {
-          task = view.task(trialTitle(trial), made.steps)
+          task = view.task(trialTitle(trial), made.steps * batchSize, { unit: 'samples' })
           running.set(trial.id, task)
         }
-        task.update(made.step, `loss ${made.loss.toFixed(4)}`)
+        task.update(made.step * batchSize, measuredText(made.loss, made.accuracy))
         break
       }
       case 'finish': {

@@ -65,6 +65,8 @@ export interface TrainOptions extends DataOptions {
   readonly threads?: number
   readonly seed: number
   readonly checkpointEvery: number
+  readonly log?: string
+  readonly tensorboard?: string
   readonly recipe?: string
   readonly resume?: true
   readonly output?: string
@@ -265,6 +267,8 @@ export const trainOptions = (command: Command): Command =>
     .option('--threads <n>', 'threads of ONNX Runtime; they may decide the last bits', parallel)
     .option('--seed <n>', 'seed of the order of samples and of masks', seed, 0)
     .option('--checkpoint-every <n>', 'steps between checkpoints within an epoch', integer(1), 500)
+    .option('--log <file>', 'also write a line for every step: .csv, .tsv or .jsonl')
+    .option('--tensorboard <dir>', 'also write event files for TensorBoard into this folder')
     .option('--recipe <file>', 'when to grow on the way, and how: a training recipe')
     .option('--resume', 'go on from the last checkpoint in the output folder')
     .option('-o, --output <dir>', 'folder for the trained model, results and checkpoints')
@@ -402,6 +406,12 @@ export function refuseUnused({
         '--distill runs a teacher beside the step, which --export-step does not write.',
       )
   }
+  for (const [name, value] of Object.entries({
+    '--log': rest.log,
+    '--tensorboard': rest.tensorboard,
+  }))
+    if (value !== undefined && exportStep !== undefined)
+      throw usageError(`${name} is of a training, and --export-step trains nothing.`)
   if (gradients && exportStep === undefined) throw usageError('--gradients is for --export-step.')
   if (rest.resume && rest.force)
     throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')

@@ -4,34 +4,34 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import {
-  countParameters,
-  decodeModel,
-  encodeModel,
-  load,
-  type Model,
-  Net2NetError,
-  save,
-} from 'net2net'
+import { decodeModel, encodeModel, load, type Model, Net2NetError, save } from 'net2net'
 import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
 import { augmented, type SampleSet } from 'net2net/data'
 import { readWhole, writeWhole } from 'net2net/files'
 import {
   type GrowingEvent,
-  type GrowingTraining,
   type GrowthPosition,
   type GrowthStage,
   trainGrowing,
 } from 'net2net/growing'
+import { stepLog, tensorBoardLog } from 'net2net/logs'
 import { formatTrainingRecipe, parseTrainingRecipe } from 'net2net/recipe'
 import { nodeRuntime } from 'net2net/runtime'
-import { buildStep, distilled, type EpochResult, type TrainingState } from 'net2net/training'
+import { buildStep, distilled, type Evaluation, type TrainingState } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
-import { dataOptionsOf, heldBack, trainingData } from '../model-data.ts'
-import { progress, type Task } from '../progress.ts'
+import { dataOptionsOf, trainingData } from '../model-data.ts'
+import { measuredText, progress, type Task } from '../progress.ts'
+import {
+  epochText,
+  evaluated,
+  growthText,
+  keepsBest,
+  resultsOf,
+  stoppedText,
+} from '../training-results.ts'
 import {
   choicesOf,
   type TrainOptions as Options,
@@ -124,6 +124,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       ...(found?.skipped.length ? { hint: 'Give all options of that training again.' } : {}),
     })
   let task: Task | undefined
+  let measuring: Task | undefined
   /** A new training does not go on from the checkpoints of the one before. */
   let cleared = from !== undefined
   const saveCheckpoint = async (state: TrainingState, position: GrowthPosition) => {
@@ -134,6 +135,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   }
   const { augment, seed: augmentSeed } = options
   const seen = augment ? augmented(samples, { ...augment, seed: augmentSeed }) : samples
+  const logs = logsOf(options, from)
   const training = trainGrowing(model, taught(seen), {
     runtime: nodeRuntime,
     stages,
@@ -157,11 +159,22 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       save: async (state, position) => void (await saveCheckpoint(state, position)),
     },
     onStep(event) {
-      const { epoch, step, batch, batches = batch, learningRate, accuracy } = event
+      const { epoch, step, batch, learningRate, accuracy } = event
       const right = accuracy === undefined ? {} : { accuracy }
       folder.appendMetrics({ arm: 'model', epoch, step, loss: event.loss, ...right, learningRate })
-      task ??= view.task(`epoch ${epoch}/${epochs}`, batches)
-      task.update(batch, `loss ${event.epochLoss.toFixed(4)}`)
+      for (const log of logs) log.step(event)
+      const { length } = samples
+      task ??= view.task(`epoch ${epoch}/${epochs}`, length, {
+        unit: 'samples',
+        later: (epochs - epoch) * length,
+      })
+      const done = Math.min(batch * options.batchSize, length)
+      task.update(done, measuredText(event.epochLoss, event.epochAccuracy))
+    },
+    onValidation(done, { loss, accuracy }) {
+      if (measuring === undefined) task?.stop()
+      measuring ??= view.task('validation', validation?.length, { unit: 'samples' })
+      measuring.update(done, measuredText(loss, accuracy))
     },
   })
   for (const note of training.notes) view.line(note)
@@ -171,17 +184,21 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   if (from && from.epoch >= epochs)
     view.line(`Nothing is left to do: ${from.epoch} epochs are done. Give more with --epochs.`)
   const folder = from ? RunFolder.reopen(output, from.step) : RunFolder.create(output, { force })
-  const results = () => resultsOf(io, file, options, training, output)
+  let evaluation: Evaluation | undefined
+  const results = () => resultsOf(io, file, options, training, { directory: output, evaluation })
   try {
     for await (const event of training) {
-      task?.stop()
+      if (measuring === undefined) task?.stop()
+      measuring?.stop()
       task = undefined
+      measuring = undefined
       if (event.kind === 'growth') {
         view.line(growthText(event))
         await recordGrowth(output, stages, event)
       }
       if (event.kind !== 'epoch') continue
       view.line(epochText(event.result, epochs))
+      for (const log of logs) log.epoch(event.result)
       await save(training.model, join(output, 'model.onnx'), { force: true })
       if (keepsBest(options) && training.state.waited === 0)
         await save(training.model, join(output, 'best.onnx'), { force: true })
@@ -201,6 +218,12 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   } finally {
     view.stop()
     folder.close()
+    for (const log of logs) log.close()
+  }
+  if (validation && training.state.history.length > 0) {
+    const best = keepsBest(options) ? await load(join(output, 'best.onnx')) : training.model
+    evaluation = await evaluated(io, options, best, validation)
+    await folder.saveResults(results())
   }
   const report = join(output, 'report.html')
   await writeReport([output], report, { force: true })
@@ -218,6 +241,15 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   )
 }
 
+/** What is written down of every step, besides the run's own metrics. */
+function logsOf({ log, tensorboard, force }: Options, from: TrainingState | undefined) {
+  const going = { after: from?.step }
+  return [
+    ...(log === undefined ? [] : [stepLog(log, { ...going, force })]),
+    ...(tensorboard === undefined ? [] : [tensorBoardLog(tensorboard, going)]),
+  ]
+}
+
 /** The samples as they are, or with what a teacher says of them. */
 async function teaching(options: Options): Promise<(samples: SampleSet) => SampleSet> {
   const { distill, device, threads, classAxis: axis } = options
@@ -225,10 +257,6 @@ async function teaching(options: Options): Promise<(samples: SampleSet) => Sampl
   const teacher = await load(distill)
   return (samples) => distilled(samples, teacher, { session: { device, threads }, axis })
 }
-
-/** Whether the model of the best epoch is kept. */
-const keepsBest = ({ metric, earlyStopping }: Options): boolean =>
-  metric !== undefined || earlyStopping !== undefined
 
 /** What is measured after each epoch, and what decides that an epoch is the best one. */
 function watching(options: Options) {
@@ -263,12 +291,6 @@ function laterOptions(options: Options): readonly unknown[] {
   return given.length === 0 ? [] : [Object.fromEntries(given)]
 }
 
-const hasStopped = ({ earlyStopping }: Options, { waited }: TrainingState): boolean =>
-  earlyStopping !== undefined && waited >= earlyStopping
-
-const stoppedText = ({ epoch, waited }: TrainingState): string =>
-  `Stopped after epoch ${epoch}: epoch ${epoch - waited} was the best.`
-
 async function readRecipe(file: string): Promise<readonly GrowthStage[]> {
   return parseTrainingRecipe(new TextDecoder().decode(await readWhole(file)), file)
 }
@@ -295,58 +317,4 @@ async function recordGrowth(
   const before = stage > 1 && existsSync(file) ? await readRecipe(file) : stages
   const now = before.map((each, i) => (i === stage - 1 ? { ...each, steps } : each))
   await writeWhole(file, formatTrainingRecipe(now), { force: true })
-}
-
-const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
-  const what = plans.flatMap(({ units, inserted }) => [
-    ...units.map(({ members, from, to }) => `${members.join(', ')} from ${from} to ${to}`),
-    ...inserted.map(({ name, after }) => `${name} after ${after}`),
-  ])
-  return `grown after step ${step}: ${what.join('; ')}`
-}
-
-/** In the form of a run with one arm. */
-function resultsOf(
-  io: Io,
-  file: string,
-  options: Options,
-  training: GrowingTraining,
-  directory: string,
-) {
-  const { history, step } = training.state
-  const { epochs, seed: value } = options
-  return {
-    seed: value,
-    settings: { model: file, validation: heldBack, ...options },
-    finished:
-      !io.signal.aborted && (history.length >= epochs || hasStopped(options, training.state)),
-    steps: step,
-    seconds: history.reduce((sum, epoch) => sum + epoch.seconds, 0),
-    arms: [
-      {
-        name: 'model',
-        parameters: countParameters(training.model),
-        learningRate: history.at(-1)?.learningRate ?? null,
-        epochs: history,
-        ...(history.length > 0 ? { model: 'model.onnx' } : {}),
-        ...(history.length > 0 && keepsBest(options) ? { best: 'best.onnx' } : {}),
-        ...(history.length > 0 && options.ema !== undefined ? { averaged: 'averaged.onnx' } : {}),
-      },
-    ],
-    directory,
-  }
-}
-
-function epochText(result: EpochResult, epochs: number): string {
-  const { epoch, loss, accuracy, valLoss, valAccuracy, metrics = {} } = result
-  const share = (name: string, value: number | undefined) =>
-    value === undefined ? [] : [`${name} ${(100 * value).toFixed(2)}%`]
-  return [
-    `epoch ${epoch}/${epochs}:`,
-    `loss ${loss.toFixed(4)}`,
-    ...share('accuracy', accuracy),
-    ...(valLoss === undefined ? [] : [`val_loss ${valLoss.toFixed(4)}`]),
-    ...share('val_accuracy', valAccuracy),
-    ...Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`),
-  ].join('  ')
 }

@@ -7,6 +7,7 @@ import path from 'node:path'
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { Net2NetError } from 'net2net'
+import { makeFolder } from 'net2net/files'
 import { RungProcesses } from '../../exploration/rung-processes.ts'
 import { TrialCrash } from '../trial/fork-trial.ts'
 import { parseJob } from './parse-job.ts'
@@ -64,6 +65,7 @@ export async function work(options: WorkOptions): Promise<void> {
     files: own === undefined ? undefined : new RedisFiles(redis, name),
     dataFolder: options.dataFolder,
   }
+  makeFolder(context.folder)
   const processes = new RungProcesses()
   const trainer = new Trainer(options, {
     context,

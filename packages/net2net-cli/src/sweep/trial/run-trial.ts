@@ -127,7 +127,8 @@ export async function runTrial(
     onStep: (event) => {
       if (Date.now() - told < 250) return
       told = Date.now()
-      onProgress?.({ id, step: event.step, steps, loss: event.loss })
+      const { step, loss, accuracy } = event
+      onProgress?.({ id, step, steps, loss, ...(accuracy === undefined ? {} : { accuracy }) })
     },
     checkpoint: { everySteps, save: takeState },
     ...(start.state

@@ -136,6 +136,7 @@ export interface TrialProgress {
   readonly steps: number
   /** Of the last step. */
   readonly loss: number
+  readonly accuracy?: number
 }
 
 /** Steps of a whole trial. */

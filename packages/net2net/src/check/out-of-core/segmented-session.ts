@@ -14,7 +14,7 @@ import {
 } from '../../model/model.ts'
 import { encodeWhenReady } from '../../onnx/encode.ts'
 import type { WeightSlicingOf } from '../../operators/contract/slicing.ts'
-import { slicingOf } from '../../operators/table.ts'
+import { operatorOf, slicingOf } from '../../operators/table.ts'
 import type {
   Feeds,
   Runtime,
@@ -301,19 +301,28 @@ class Pass {
     if (!probe) return
     const read = new Set(segment.nodes.flatMap(readBy))
     const weights: Record<string, Tensor> = {}
-    for (const name of probe.weights) {
-      const source = read.has(name) ? this.#weight(name) : undefined
+    const others: Record<string, Tensor> = {}
+    const take = async (name: string, into: Record<string, Tensor>) => {
+      const source = this.#weight(name)
       if (source && isNumeric(source.dtype) && source.dtype !== 'bfloat16')
-        weights[name] = nonZero(await materializeWhenReady(source), name)
+        into[name] = nonZero(await materializeWhenReady(source), name)
     }
+    for (const name of probe.weights) if (read.has(name)) await take(name, weights)
+    // A weight may be multiplied by another one, which is zero at first: B·A of an adapter.
+    for (const node of segment.nodes.filter(({ inputs }) => inputs.some((name) => weights[name])))
+      for (const i of operatorOf(node)?.training?.parameters ?? []) {
+        const name = node.inputs[i] ?? ''
+        const isMatrix = (this.#weight(name)?.dims.length ?? 0) >= 2
+        if (isMatrix && !weights[name]) await take(name, others)
+      }
     const values = this.#feeds(this.#values[probe.sample]!, segment.takes)
-    const changing = { ...weights, ...values }
+    const changing = { ...weights, ...others, ...values }
     const names = [
       ...Object.keys(weights),
       ...Object.keys(values).filter((name) => probe.changes(name)),
     ]
     if (names.length === 0) return
-    const session = await this.#open(segment, Object.keys(weights))
+    const session = await this.#open(segment, Object.keys({ ...weights, ...others }))
     try {
       const before = await session.run(changing)
       for (const name of names) {

@@ -44,14 +44,7 @@ export function groupWeights(plan: GrowthPlan): readonly GroupWeights[] {
 
 /** What added units compute from one another: entries of each parameter that are of two of them. */
 export function sharedEntries(plan: GrowthPlan): readonly Entries[] {
-  const groups = new Map(
-    plan.units
-      .filter(({ init }) => init === 'added')
-      .map(({ id, from, to }) => [
-        id,
-        { id, from, first: 0, units: Array.from({ length: to }, () => nothing) },
-      ]),
-  )
+  const groups = addedGroups(plan)
   return plan.parameters.flatMap(({ to: parameter, after, axes }) => {
     const placed = axes.map(({ axis, map, role }) => ({ axis, ...placesOn(map, groups, role) }))
     return placed.flatMap(({ axis, added }, k): Entries[] => {
@@ -64,6 +57,34 @@ export function sharedEntries(plan: GrowthPlan): readonly Entries[] {
     })
   })
 }
+/** All entries of a plan's added units, those that two of them share once. */
+export function addedEntries(plan: GrowthPlan): readonly Entries[] {
+  const groups = addedGroups(plan)
+  return plan.parameters.flatMap(({ to: parameter, after, axes }) => {
+    const placed = axes.map(({ axis, map, role }) => ({ axis, ...placesOn(map, groups, role) }))
+    return placed.map(({ axis, added }, k): Entries => {
+      const stride = elementCount(after.slice(axis + 1))
+      const isCounted = (i: number, other: number) =>
+        placed.slice(0, k).some((each) => each.axis === other && each.added[i] === 1)
+      return {
+        parameter,
+        starts: indicesOf(added).map((index) => index * stride),
+        offsets: offsetsBeside(axis, after, (i, other) => !isCounted(i, other)),
+      }
+    })
+  })
+}
+
+/** The groups to which units are added, as far as axes need them. */
+const addedGroups = (plan: GrowthPlan): Groups =>
+  new Map(
+    plan.units
+      .filter(({ init }) => init === 'added')
+      .map(({ id, from, to }) => [
+        id,
+        { id, from, first: 0, units: Array.from({ length: to }, () => nothing) },
+      ]),
+  )
 const nothing = { inWeights: [], outWeights: [] }
 const indicesOf = (flags: Uint8Array): number[] =>
   [...flags.keys()].filter((index) => flags[index] === 1)

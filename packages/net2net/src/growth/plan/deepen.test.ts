@@ -42,6 +42,23 @@ function around(
 const names = (model: Model) => model.graph.nodes.map((node) => `${node.opType} ${node.name}`)
 
 describe('deepening', () => {
+  it('inserts convolutions of another kernel, layers and residual blocks', async () => {
+    const model = around((b, c) => b.node('Relu', [c], {}, { name: 'act' }), { dilations: [1, 2] })
+    for (const kernelSize of [1, 2, 5, [1, 3]])
+      for (const block of ['identity', 'residual'] as const) {
+        const deeper = deepen(model, ['c'], { kernelSize, block })
+        const { inserted } = planDeepen(model, ['c'], { kernelSize, block })
+        const kernels = inserted[0]!.layer.parameters
+          .filter(({ name }) => name.endsWith('weight'))
+          .map(({ dims }) => dims.slice(2))
+        const wanted = typeof kernelSize === 'number' ? [kernelSize, kernelSize] : kernelSize
+        expect(kernels).toEqual(block === 'identity' ? [wanted] : [wanted, wanted])
+        await expectEqualFunctions(model, deeper)
+      }
+    expect(() => deepen(model, ['c'], { kernelSize: [3] })).toThrow(/kernel of 3 is none/)
+    expect(() => deepen(model, ['c'], { kernelSize: 0 })).toThrow(/kernel of 0×0 is none/)
+  })
+
   it('repeats an idempotent activation after the identity', async () => {
     for (const make of [
       (b: GraphBuilder, c: string) => b.node('Relu', [c], {}, { name: 'act' }),

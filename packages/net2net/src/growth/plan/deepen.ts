@@ -23,6 +23,7 @@ import type { Facts, LayerSite } from '../solve/facts.ts'
 import { type Solution, solutionOf } from '../solve/index.ts'
 import type { ChannelStatistics } from './inserted-layer.ts'
 import { neighbourhood, residualSite, siteOf } from './insertion-site.ts'
+import { hasKernel, LARGEST_KERNEL } from './kernel.ts'
 import { selectLayers } from './select-layers.ts'
 
 export interface DeepenOptions {
@@ -36,6 +37,11 @@ export interface DeepenOptions {
    * exact for every φ, in training mode too.
    */
   readonly block?: InsertedBlock | undefined
+  /**
+   * Kernel size of inserted convolutions, along every axis or along each: 1 for one by one. Default: that of the layer
+   * before. Layers without a kernel are refused.
+   */
+  readonly kernelSize?: number | readonly number[] | undefined
   /**
    * Mean and variance per channel of the values that pass where a normalization is inserted, by
    * layer name; see `measuredValues`. Without them the normalization takes mean 0 and variance 1:
@@ -53,8 +59,9 @@ export interface DeepenOptions {
 export function planDeepen(
   from: Model | Solution,
   layers: readonly string[],
-  { seed = 0, init = 'net2deeper', block = 'identity', statistics = {} }: DeepenOptions = {},
+  options: DeepenOptions = {},
 ): GrowthPlan {
+  const { seed = 0, init = 'net2deeper', block = 'identity', kernelSize, statistics = {} } = options
   mustBeOneOf('init', init, growthChoices.deepenInit)
   mustBeOneOf('block', block, growthChoices.block)
   if (layers.length === 0) throw usageError('No layer to deepen was given.')
@@ -66,10 +73,10 @@ export function planDeepen(
     ...model.graph.nodes.map((node) => node.name),
   ])
   const inserted = [...chosen].map((layer): Insertion => {
-    const site =
-      block === 'residual'
-        ? residualSite(facts, layer)
-        : siteOf(facts, layer, statistics[layer.name])
+    const site = (block === 'residual' ? residualSite : siteOf)(facts, layer, {
+      statistics: statistics[layer.name],
+      kernel: kernelSize === undefined ? undefined : kernelOf(layer, kernelSize),
+    })
     if ('unsupported' in site)
       throw refusedError(`${describeNode(layer.node)} cannot be deepened: ${site.unsupported}.`, {
         where: describeNode(layer.node),
@@ -94,6 +101,24 @@ export function planDeepen(
     }
   })
   return { ...emptyPlan(seed), inserted }
+}
+
+/** The kernel of a layer that is inserted behind this one. */
+function kernelOf(layer: LayerSite, wanted: number | readonly number[]): readonly number[] {
+  const label = describeNode(layer.node)
+  if (!hasKernel(layer))
+    throw refusedError(`${label} has no kernel, and neither would a layer behind it.`, {
+      where: label,
+    })
+  const rank = layer.weightDims.length - 2
+  const sizes = typeof wanted === 'number' ? Array<number>(rank).fill(wanted) : wanted
+  const isSize = (size: number) => Number.isInteger(size) && size >= 1 && size <= LARGEST_KERNEL
+  if (sizes.length !== rank || !sizes.every(isSize))
+    throw usageError(
+      `A kernel of ${sizes.join('×')} is none for a layer behind ${label}: give a whole number from 1 to ${LARGEST_KERNEL}, or one for each of its ${rank} axes.`,
+      { where: label },
+    )
+  return sizes
 }
 
 /** Attributes that are not set are left out, as JSON would. */

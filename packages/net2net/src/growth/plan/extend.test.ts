@@ -337,6 +337,41 @@ describe.each([[true], [false]])('a language model (tied: %s)', (tied) => {
   })
 })
 
+describe('a table of positions that is cut to the length of the input', () => {
+  const cut = (start: number, minus = 0) => {
+    const b = new Builder()
+    b.input('ids', 'int64', ['n', 't'])
+    const shape = b.node('Shape', ['ids'], { start: 1, end: 2 })
+    const end = minus === 0 ? shape : b.node('Sub', [shape, b.constant(int64([minus]))])
+    const ones = b.constant(int64([1]))
+    const table = b.initializer('wpe', normals(1, 7, 5))
+    const places = b.node('Slice', [table, b.constant(int64([start])), end, ones])
+    const tokens = b.node('Gather', [b.initializer('wte', normals(9, 5)), 'ids'])
+    const x =
+      minus === 0
+        ? b.node('Add', [tokens, places])
+        : b.node('Concat', [tokens, places], { axis: 1 })
+    b.output(b.node('MatMul', [x, b.initializer('head', normals(5, 4))]), 'float32')
+    return b.model()
+  }
+
+  it('gets rows, and longer inputs are taken', async () => {
+    const model = cut(0)
+    const larger = extend(model, { positions: { wpe: 2 } })
+    expect(weightOf(larger, 'wpe').dims).toEqual([1, 9, 5])
+    const ids = (length: number) => int64(Array<number>(length).fill(1), [1, length])
+    expect(firstOutput(await run(larger, { ids: ids(9) })).dims).toEqual([1, 9, 4])
+    expect(firstOutput(await run(larger, { ids: ids(7) })).data).toEqual(
+      firstOutput(await run(model, { ids: ids(7) })).data,
+    )
+  })
+
+  it('is refused where its end may be counted from the last row', () => {
+    expect(() => extend(cut(0, 3), { positions: 2 })).toThrow(/no learned table of positions/)
+    expect(() => extend(cut(-7), { positions: 2 })).toThrow(/no learned table of positions/)
+  })
+})
+
 it('refuses positions that are written down', () => {
   const b = new Builder()
   b.input('x', 'float32', ['n', 3, 5])

@@ -1,10 +1,12 @@
 /** From what a user wants to extend to the variables that grow: which axis it is, and of which layer. */
 import { nearestName } from '../../arguments.ts'
 import { refusedError, usageError } from '../../errors.ts'
-import { requiredInputs } from '../../model/model.ts'
-import { describeNode } from '../../model/names.ts'
+import { type Node, requiredInputs } from '../../model/model.ts'
+import { describeNode, moduleName, nodeLabel } from '../../model/names.ts'
 import type { Axis, AxisVariable } from '../../operators/contract/axis.ts'
 import { movesElements } from '../../operators/helpers/scaling.ts'
+import { isFloat } from '../../tensor/dtype.ts'
+import type { LayerSite } from '../solve/facts.ts'
 import type { Solution } from '../solve/index.ts'
 import type { Layer } from '../solve/relate.ts'
 import { selectLayer } from './select-layers.ts'
@@ -206,9 +208,9 @@ function sizeOf(
 
 // Tables ------------------------------------------------------------------------------------------
 
-/** A layer that looks up rows of a table. */
+/** A layer that looks up rows of a table, or a node that takes the first of them. */
 interface Table {
-  readonly layer: Layer
+  readonly layer: LayerSite
   readonly variable: AxisVariable
   readonly rows: number
   /** Are the rows that are looked up those that an input of the graph names? */
@@ -244,7 +246,7 @@ function tables(
         throw refusedError(
           asked
             ? 'The model has no vocabulary: no layer looks up rows of a table by numbers that an input gives.'
-            : 'The model has no learned table of positions: no layer looks up rows of a table by numbers that it computes itself.',
+            : 'The model has no learned table of positions: no layer looks up rows of a table by numbers that it computes itself, and none is cut to the length of an input.',
         )
       const more = parseAdded(by, first.layer.name)
       const label = `The table of ${describeNode(first.layer.node)}`
@@ -272,7 +274,7 @@ function mustBeFree({ groups }: Solution, extended: Extended): Extended {
 function tablesOf(solution: Solution): readonly Table[] {
   const { facts, relations, axes } = solution
   const given = fromInputs(solution)
-  return relations.layers.flatMap((layer): Table[] => {
+  const lookups = relations.layers.flatMap((layer): Table[] => {
     const { node } = layer
     const positions = facts.operatorOf(node)?.reads?.positions
     if (!positions) return []
@@ -285,6 +287,40 @@ function tablesOf(solution: Solution): readonly Table[] {
     if (variable?.kind !== 'variable' || typeof variable.size !== 'number') return []
     const isAsked = given.has(node.inputs[positions.input] ?? '')
     return [{ layer, variable, rows: variable.size, isAsked }]
+  })
+  return [...lookups, ...cutTables(solution)]
+}
+
+/** Tables of which a node takes as many rows as a sequence is long: appended ones are behind these. */
+function cutTables({ facts, relations, axes }: Solution): readonly Table[] {
+  const { nodes } = facts.model.graph
+  const open = new Map<Node, Set<number>>()
+  for (const { at, variable, extends: kind } of axes.sources) {
+    const node = nodes[at]
+    if (kind !== 'entries' || !node || !movesElements(facts.operatorOf(node))) continue
+    const leaves = axes.leaves({ kind: 'variable', id: variable, size: null })
+    open.set(node, new Set([...(open.get(node) ?? []), ...leaves]))
+  }
+  return [...open].flatMap(([node, variables]): Table[] => {
+    const reading = facts.readingAt(node, 0)
+    const own = (reading && relations.readings.get(reading)?.axes) ?? []
+    return own.flatMap((axis, widthAxis): Table[] => {
+      const variable = axes.expand(axis)
+      if (!reading || variable.kind !== 'variable' || !variables.has(variable.id)) return []
+      if (typeof variable.size !== 'number' || !isFloat(reading.tensor.dtype)) return []
+      const module = moduleName(node)
+      const layer: LayerSite = {
+        node,
+        name: nodeLabel(node),
+        ...(module !== undefined && { module }),
+        operator: facts.operatorOf(node)!,
+        weight: reading.name,
+        weightDims: reading.tensor.dims,
+        weightInput: 0,
+        widthAxis,
+      }
+      return [{ layer, variable, rows: variable.size, isAsked: false }]
+    })
   })
 }
 
@@ -329,9 +365,9 @@ function mustBeOpen({ facts, relations }: Solution, { layer, rows }: Table, labe
       where: describeNode(layer.node),
     })
   }
-  const positions = facts.operatorOf(layer.node)!.reads!.positions!
-  const asked = layer.node.inputs[positions.input] ?? ''
-  if (facts.provenance(asked).kind !== 'activation')
+  const positions = facts.operatorOf(layer.node)?.reads?.positions
+  const asked = positions && (layer.node.inputs[positions.input] ?? '')
+  if (asked !== undefined && facts.provenance(asked).kind !== 'activation')
     refuse(
       'its positions are written down in the model, whose declared length does not follow from the table',
     )

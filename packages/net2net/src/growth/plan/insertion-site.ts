@@ -64,6 +64,7 @@ function identityOn(
   { model, values }: Facts,
   layer: LayerSite,
   value: string,
+  kernel?: readonly number[],
 ): InsertedLayer | Unsupported {
   const info = values.get(value) ?? {}
   if (info.dtype !== undefined && !isFloat(info.dtype))
@@ -74,17 +75,24 @@ function identityOn(
     value: info,
     weightDims: layer.weightDims,
     weightInput: layer.weightInput,
+    kernel,
   })
+}
+
+export interface SiteOptions {
+  readonly statistics?: ChannelStatistics | undefined
+  /** Of the new layer; default: as of the one before. */
+  readonly kernel?: readonly number[] | undefined
 }
 
 export function siteOf(
   facts: Facts,
   layer: LayerSite,
-  statistics?: ChannelStatistics,
+  { statistics, kernel }: SiteOptions = {},
 ): Site | Unsupported {
   const { values } = facts
   const { value, normalization, activation } = neighbourhood(facts, layer)
-  const identity = identityOn(facts, layer, value)
+  const identity = identityOn(facts, layer, value, kernel)
   if ('unsupported' in identity) return identity
   const linear = normalization
     ? withNormalization(identity, normalization, values.get(value)?.shape, statistics)
@@ -101,9 +109,13 @@ export function siteOf(
 }
 
 /** x + W₂·φ(W₁·x) behind the layer's activation, or with a ReLU where it has none. */
-export function residualSite(facts: Facts, layer: LayerSite): Site | Unsupported {
+export function residualSite(
+  facts: Facts,
+  layer: LayerSite,
+  { kernel }: SiteOptions = {},
+): Site | Unsupported {
   const { value, activation } = neighbourhood(facts, layer)
-  const identity = identityOn(facts, layer, value)
+  const identity = identityOn(facts, layer, value, kernel)
   if ('unsupported' in identity) return identity
   const phi = activation ? copyOf(activation) : relu
   const first = prefixed(identity, 'inner', (parameter) => parameter.random)

@@ -19,7 +19,7 @@ import { variantsOf } from './variants.ts'
 export type Kernels = Readonly<Record<string, number | readonly number[]>>
 
 /** No network has larger ones. */
-const LARGEST = 1024
+export const LARGEST_KERNEL = 1024
 
 type LayerChange = KernelChange['layers'][number]
 interface Larger {
@@ -76,7 +76,7 @@ export function planKernels(
   return { ...emptyPlan(seed), kernels: changes }
 }
 
-const hasKernel = ({ operator, weightDims }: LayerSite): boolean =>
+export const hasKernel = ({ operator, weightDims }: LayerSite): boolean =>
   operator.growth?.layer?.largerKernel !== undefined && weightDims.length > 2
 
 function larger({ facts }: Solution, layer: LayerSite, size: number | readonly number[]): Larger {
@@ -91,10 +91,10 @@ function larger({ facts }: Solution, layer: LayerSite, size: number | readonly n
   if (weight.kind !== 'constant') throw refused('its weight is computed from constants')
   if (!isFloat(weight.tensor.dtype)) throw refused(`its weight is of type ${weight.tensor.dtype}`)
   const wanted = typeof size === 'number' ? kernel.map(() => size) : size
-  const isSize = (taps: number) => Number.isSafeInteger(taps) && taps > 0 && taps <= LARGEST
+  const isSize = (taps: number) => Number.isSafeInteger(taps) && taps > 0 && taps <= LARGEST_KERNEL
   if (wanted.length !== kernel.length || !wanted.every(isSize))
     throw usageError(
-      `[${wanted}] is no kernel for ${label}, which has [${kernel}]; give a whole number up to ${LARGEST}, or one for each axis.`,
+      `[${wanted}] is no kernel for ${label}, which has [${kernel}]; give a whole number up to ${LARGEST_KERNEL}, or one for each axis.`,
       { where: label },
     )
   const growth = wanted.map((taps, i) => taps - kernel[i]!)

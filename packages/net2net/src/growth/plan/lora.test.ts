@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { expectEqualFunctions } from '../../../testing/expect-equal-functions.ts'
-import { lora, mergeAdapters } from '../../index.ts'
+import { trainGrowing } from '../../growing/index.ts'
+import { compare, lora, mergeAdapters } from '../../index.ts'
 import { adaptersOf } from '../../model/adapters.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
@@ -9,8 +10,8 @@ import { encodeModel } from '../../onnx/encode.ts'
 import { formatRecipe, growByRecipe, parseRecipe } from '../../recipe/growth-recipe.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
-import { float32, toNumbers } from '../../tensor/tensor.ts'
-import { sgd, train } from '../../training/index.ts'
+import { float32, materialize, toNumbers } from '../../tensor/tensor.ts'
+import { adam, sgd, train } from '../../training/index.ts'
 import { grow } from '../index.ts'
 
 const random = randomStream(1, 'lora')
@@ -77,6 +78,10 @@ describe('low-rank adapters', () => {
         .sort(),
     )
     expect(await outputOf(adapted)).toEqual(await outputOf(model))
+    // Whichever of the factors is the larger one.
+    expect(await compare(model, adapted)).toMatchObject({ equal: true })
+    const trainedOnce = (await trained(adapted)).model
+    expect(await compare(model, trainedOnce)).toMatchObject({ equal: false })
   })
 
   test('are trained alone: first B, as the gradient of the weight says', async () => {
@@ -152,6 +157,27 @@ describe('low-rank adapters', () => {
     const { model: grown, resolved } = growByRecipe(model, recipe)
     const again = growByRecipe(model, parseRecipe(formatRecipe(resolved)))
     expect(encodeModel(again.model)).toEqual(encodeModel(grown))
+  })
+
+  test('come in the middle of a training, which then leaves all else as it is', async () => {
+    const training = trainGrowing(model, data, {
+      loss: 'mse',
+      optimizer: adam({ learningRate: 0.01 }),
+      epochs: 6,
+      stages: [{ when: { epoch: 2 }, steps: [{ lora: '*', rank: 1 }], learningRateFactor: 1 }],
+    })
+    const losses: number[] = []
+    let before: Model | undefined
+    for await (const event of training) {
+      if (event.kind === 'growth') before = training.model
+      if (event.kind === 'epoch') losses.push(event.result.loss)
+    }
+    for (const [name, { tensor }] of before!.graph.initializers) {
+      const after = toNumbers(materialize(training.model.graph.initializers.get(name)!.tensor))
+      const same = toNumbers(materialize(tensor)).every((value, i) => value === after[i])
+      expect(same, name).toBe(!/lora_[AB]/.test(name))
+    }
+    expect(losses[5]).toBeLessThan(losses[2]!)
   })
 
   test('are refused with the reason where there can be none', () => {

@@ -203,3 +203,89 @@ describe('shrinking', () => {
     expect(encodeModel(grow(wide, replayed).model)).toEqual(encodeModel(model))
   })
 })
+
+describe('units that are zero behind their activation', () => {
+  const random = randomStream(4, 'zeros')
+  const numbers = (count: number, make: (i: number) => number) =>
+    Array.from({ length: count }, (_, i) => make(i))
+
+  /** A layer of 6 units behind `inner`, of which the units in `dead` have the given weights and bias, a Relu, and a layer. */
+  function zeros(inner: string, weight: (i: number) => number, bias: number, dead = [1, 4]): Model {
+    const b = new GraphBuilder()
+    const x = b.node(
+      'MatMul',
+      [b.input('x', 'float32', ['n', 3]), b.constant(tensor(3, 5))],
+      {},
+      { name: 'first' },
+    )
+    const bent = inner === '' ? x : b.node(inner, [x])
+    const isDead = (unit: number) => dead.includes(unit)
+    const w = numbers(30, (i) =>
+      isDead(i % 6) ? weight(Math.floor(i / 6)) : Math.abs(random.normal()),
+    )
+    const shift = numbers(6, (unit) => (isDead(unit) ? bias : Math.abs(random.normal())))
+    const product = b.node('MatMul', [bent, b.constant(float32([5, 6], w))], {}, { name: 'grown' })
+    const h = b.node('Relu', [b.node('Add', [product, b.constant(float32([6], shift))])])
+    b.output(b.node('MatMul', [h, b.constant(tensor(6, 2))], {}, { name: 'last' }), 'float32')
+    return b.model()
+  }
+
+  it.each([
+    ['without weights', '', () => 0, -0.1, 4],
+    ['without weights and a positive bias', '', () => 0, 0.1, 6],
+    ['with negative weights behind a Relu', 'Relu', (i: number) => -i, 0, 4],
+    ['with negative weights of anything', 'Identity', (i: number) => -i, -9, 6],
+    ['with one positive weight behind a Relu', 'Relu', (i: number) => (i === 2 ? 1 : -1), -9, 6],
+    ['with a bias below all that a Sigmoid gives', 'Sigmoid', (i: number) => i - 2, -3.01, 4],
+    ['with a bias that rounding could reach', 'Sigmoid', (i: number) => i - 2, -3, 6],
+    ['with a bias that a Sigmoid can reach', 'Sigmoid', (i: number) => i - 2, -2.9, 6],
+    ['with a bias below all that a Tanh gives', 'Tanh', (i: number) => i - 2, -6.1, 4],
+  ] as const)('go or stay: %s', async (_, inner, weight, bias, width) => {
+    const model = zeros(inner, weight, bias)
+    // Those that stay are copies of one another, where they are alike: one of two goes.
+    const expected = width === 6 ? 5 : width
+    const small = shrink(model)
+    expect(widthsOf(small).grown).toBe(expected)
+    await expectEqualFunctions(model, small, { isBlind: true })
+  })
+
+  it('go behind a batch normalization whose scale is zero, but not where something else is added', async () => {
+    const build = (isAdded: boolean) => {
+      const b = new GraphBuilder()
+      const conv = b.node(
+        'Conv',
+        [b.input('x', 'float32', ['n', 2, 5, 4]), b.constant(tensor(4, 2, 3, 3))],
+        { pads: [1, 1, 1, 1] },
+        { name: 'grown' },
+      )
+      const vectors = [
+        [1, 0, -2, 0],
+        [0.3, -0.5, 0.1, 0],
+        [0.1, 7, 0.2, -3],
+        [1, 2, 3, 4],
+      ]
+      const normed = b.node('BatchNormalization', [
+        conv,
+        ...vectors.map((each) => b.constant(float32([4], each))),
+      ])
+      const h = b.node('MaxPool', [b.node('Relu', [normed])], {
+        kernel_shape: [2, 2],
+        strides: [2, 2],
+      })
+      const other = isAdded
+        ? b.node('Conv', ['x', b.constant(tensor(4, 2, 2, 2))], { strides: [2, 2] })
+        : ''
+      const read = isAdded ? b.node('Add', [h, other]) : h
+      b.output(
+        b.node('Conv', [read, b.constant(tensor(3, 4, 1, 1))], {}, { name: 'last' }),
+        'float32',
+      )
+      return b.model()
+    }
+    const model = build(false)
+    const small = shrink(model)
+    expect(widthsOf(small).grown).toBe(2)
+    await expectEqualFunctions(model, small, { isBlind: true })
+    expect(widthsOf(shrink(build(true))).grown).toBe(4)
+  })
+})

@@ -3,7 +3,7 @@
  *
  * Units are merged that are copies of one another: whatever is copied in growth is equal for them, bit for bit. Their
  * activations are equal then, so one of them with the sum of what is split computes the same, whatever the coefficients and the noise of
- * a growth were. Units go of which all that is split is zero: nothing depends on them. Layers that compute the identity, and
+ * a growth were. Units go of which all that is split is zero, or is only multiplied by zeros: nothing depends on them. Layers that compute the identity, and
  * residual blocks whose branches are zero, are taken out.
  */
 
@@ -16,6 +16,7 @@ import { type Solution, solutionOf } from '../solve/index.ts'
 import { identities } from './identities.ts'
 import type { Replicated } from './replicate.ts'
 import { selectLayers } from './select-layers.ts'
+import { UnitBounds } from './unit-bounds.ts'
 import { type UnitsAxis, unitsAxes } from './units-on-axis.ts'
 import { planOf } from './widen.ts'
 
@@ -68,7 +69,9 @@ function mergeOf(solution: Solution, variable: number): Merge | undefined {
   const merged = new Int32Array(from).fill(-1)
   const map: number[] = []
   const needed =
-    isBalanced || !isOnlySummed(solution, variable) ? undefined : neededUnits(slices, from)
+    isBalanced || !isOnlySummed(solution, variable)
+      ? undefined
+      : neededUnits(slices, from, new UnitBounds(solution, variable, from, found))
   const mayAdd = solution.splits.allowsNoise(variable)
   const classes = mayAdd ? copies(slices, from, needed) : singles(from, needed)
   const share = isBalanced ? greatestCommonDivisor(classes.map(({ length }) => length)) : Infinity
@@ -102,11 +105,16 @@ const greatestCommonDivisor = (numbers: readonly number[]): number =>
     return x
   }, 0)
 
-/** Units of which something that is split is not zero; at least one. */
-function neededUnits(slices: readonly Slices[], count: number): Uint8Array | undefined {
+/** Units of which something that is split is not zero and meets values that may not be zero; at least one. */
+function neededUnits(
+  slices: readonly Slices[],
+  count: number,
+  bounds: UnitBounds,
+): Uint8Array | undefined {
   const needed = new Uint8Array(count)
   if (slices.every((each) => !each.holdsSplit)) return undefined
-  for (const each of slices) each.markNonZero(needed)
+  for (const each of slices)
+    if (each.holdsSplit) each.markNonZero(needed, bounds.zerosAt(each.axis))
   if (!needed.includes(1)) needed[0] = 1
   return needed
 }
@@ -129,13 +137,13 @@ class Slices {
   readonly holdsSplit: boolean
   readonly holdsCopied: boolean
   readonly bytes: number
-  readonly #axis: UnitsAxis
+  readonly axis: UnitsAxis
   /** For each unit its indices of either role, in their order. */
   readonly #copied: number[][]
   readonly #split: number[][]
 
   constructor(axis: UnitsAxis, count: number) {
-    this.#axis = axis
+    this.axis = axis
     this.#copied = Array.from({ length: count }, () => [])
     this.#split = Array.from({ length: count }, () => [])
     axis.unit.forEach((unit, i) => {
@@ -147,14 +155,15 @@ class Slices {
   }
 
   get #tensor(): LazyTensor {
-    return this.#axis.reading.tensor
+    return this.axis.reading.tensor
   }
 
-  markNonZero(needed: Uint8Array): void {
-    if (!this.holdsSplit) return
+  /** @param zeros Units whose values here are zero for every input. */
+  markNonZero(needed: Uint8Array, zeros: (unit: number) => boolean): void {
     const values = toNumbers(this.#tensor)
     const [outer, length, inner] = this.#sizes
     this.#split.forEach((indices, unit) => {
+      if (needed[unit] === 1 || zeros(unit)) return
       for (const index of indices)
         for (let o = 0; o < outer && needed[unit] === 0; o++) {
           const at = (o * length + index) * inner
@@ -181,7 +190,7 @@ class Slices {
 
   get #sizes(): readonly [outer: number, length: number, inner: number] {
     const { dims } = this.#tensor
-    const { axis } = this.#axis
+    const { axis } = this.axis
     return [elementCount(dims.slice(0, axis)), dims[axis]!, elementCount(dims.slice(axis + 1))]
   }
 

@@ -74,11 +74,25 @@ export interface GrowthFacets {
   readonly difference?: true
   /** Is the output zero where input 0 is? Need not be said where that follows from `scaling`. */
   readonly keepsZero?: (constant: (i: number) => LazyTensor | undefined) => boolean
+  /** What bounds on the inputs say of the output, where it is computed entry by entry. */
+  readonly bounds?: BoundsRule
   /** True if output 0 is the sum of all inputs: where all of them but one are zero, it is that one. */
   readonly sum?: true
   /** Random padding of parameters by input position, where 0.1 (vectors) would be absurd. */
   readonly padding?: Readonly<Record<number, number>>
 }
+
+/** Numbers between which the entries of a unit lie, whatever the network is given. */
+export interface Bounds {
+  readonly low: number
+  readonly high: number
+}
+
+/**
+ * The bounds of output 0 from those of the inputs (of missing ones, undefined) at the same place. They hold for what is computed in single
+ * precision: a function that is monotone in each input may be taken at their ends, other sums need room for rounding.
+ */
+export type BoundsRule = (inputs: readonly (Bounds | undefined)[], node: Node) => Bounds | undefined
 
 export interface LayerFacet {
   /**
@@ -90,6 +104,8 @@ export interface LayerFacet {
     isParameter: (input: number) => boolean,
     node: Node,
   ): { readonly input: number; readonly widthAxis: number } | undefined
+  /** The bias's input position, if the output is a sum of products of the weight's entries with those of the other input, and of it. */
+  readonly bias?: (node: Node) => number | undefined
   /**
    * A layer of the same kind that computes the identity on this layer's output, for deepening;
    * the reason where there is none.
@@ -115,6 +131,8 @@ export interface IdentityContext {
   readonly weightDims: readonly number[]
   /** Its input position (`LayerFacet.weight`), where an operator takes it on either side. */
   readonly weightInput?: number
+  /** The size of the new layer's kernel, where it is not that of this one. */
+  readonly kernel?: readonly number[] | undefined
 }
 
 /**
@@ -221,8 +239,13 @@ export interface TrainingContext extends Emitter {
 export interface TrainingReplacement {
   /** The nodes that replace this one; they produce the node's own output names. */
   readonly nodes: readonly Node[]
-  /** Values that replace parameters after each step (running statistics): parameter → value. */
-  readonly updates?: ReadonlyMap<string, string>
+  /** Running averages that each step updates, by the name of the constant that holds them. */
+  readonly averages?: ReadonlyMap<string, RunningAverage>
+}
+/** What a running average moves towards, and how much of it stays: momentum·old + (1 − momentum)·batch. */
+export interface RunningAverage {
+  readonly batch: string
+  readonly momentum: number
 }
 
 /** Emits equivalent nodes; returns the names that take the place of the node's outputs. */
@@ -268,8 +291,8 @@ export interface FastKernelsContext extends Emitter {
 }
 
 /**
- * Emits the node on blocked images (`lowering/blocked-layout.ts`) and returns the values that hold
- * its outputs' blocks; undefined where it cannot, or where it would not pay.
+ * Emits the node on blocked images (`passes/cpu-layout/blocked-layout.ts`) and returns the values that hold its outputs: images
+ * that fit in blocks, all others as they are. Undefined where it cannot, or where it would not pay.
  */
 export type BlockedRule = (context: BlockedContext) => readonly string[] | undefined
 export interface BlockedContext extends InferContext {
@@ -284,6 +307,10 @@ export interface BlockedContext extends InferContext {
   blocks(i: number): string
   /** Input i in the order of the standard; converted if need be. */
   plain(i: number): string
+  /** Input i, which holds a number for each of so many channels, as a vector. */
+  vector(i: number, channels: number): string
+  /** The blocked convolution that gives input i, where nothing else reads that. */
+  convolution(i: number): BlockedConvolution | undefined
   emit(
     opType: string,
     inputs: readonly string[],
@@ -292,4 +319,10 @@ export interface BlockedContext extends InferContext {
     options?: { readonly blocked?: boolean; readonly outputs?: number },
   ): readonly string[]
   constantOf(tensor: LazyTensor): string
+}
+
+/** Inputs x, weight and maybe bias and what is added to the result, which an activation may follow. */
+export interface BlockedConvolution {
+  readonly inputs: readonly string[]
+  readonly attributes: Node['attributes']
 }

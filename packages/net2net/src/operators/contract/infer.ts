@@ -1,5 +1,5 @@
 /** Question 1: what are the shapes and types of your outputs? */
-import type { Dim, Node, Shape } from '../../model/model.ts'
+import type { Dim, Graph, Node, Shape } from '../../model/model.ts'
 import type { DType } from '../../tensor/dtype.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 
@@ -28,6 +28,8 @@ export interface InferContext {
   /** Elements of an integer input that holds sizes: from a constant or by propagation. */
   elements(i: number): readonly Dim[] | undefined
   constant(i: number): LazyTensor | undefined
+  /** The outputs of a subgraph of the node, from what is known of its inputs; absent outside of shape inference. */
+  outputsOf?(graph: Graph, inputs: readonly ValueInfo[]): readonly ValueInfo[]
 }
 
 /** Returns one entry per output; throws `Net2NetError` for a node that contradicts itself. */

@@ -43,6 +43,7 @@ import {
   columnsPay,
   type ImageConvolution,
   imageConvolution,
+  type SizedAxis,
   weightGradientByColumns,
 } from './convolution-columns.ts'
 import { costs, positionsOf } from './costs.ts'
@@ -297,18 +298,13 @@ function shiftedColumns({ emitter, x, channels, columns }: Layer): string {
   const images = byChannel(emitter, x)
   if (kernel === 1 && stride === 1 && pads.begin === 0 && pads.end === 0)
     return reshape(emitter, images, flat)
+  if (input > widestProduct && stride > 1)
+    return reshape(emitter, joined(emitter, stridedColumns(emitter, images, columns), 0), flat)
   if (input > widestProduct) {
     const padding = ints(emitter, [0, 0, 0, pads.begin, 0, 0, 0, pads.end])
     const padded = emitter.op('Pad', [images, padding])
     const shifted = range(kernel).map((l) =>
-      slice(
-        emitter,
-        padded,
-        [3],
-        [l * dilation],
-        [l * dilation + (output - 1) * stride + 1],
-        [stride],
-      ),
+      slice(emitter, padded, [3], [l * dilation], [l * dilation + output]),
     )
     return reshape(emitter, joined(emitter, shifted, 0), flat)
   }
@@ -318,9 +314,48 @@ function shiftedColumns({ emitter, x, channels, columns }: Layer): string {
       const from = j * stride + l * dilation - pads.begin
       if (from >= 0 && from < input) moves[(l * input + from) * output + j] = 1
     }
-  const lines = reshape(emitter, images, [1, -1, input])
-  const matrix = emitter.constant(float32([kernel, input, output], moves))
+  // A product for each tap and half of the channels: threads get whole ones, and taps are odd in number.
+  const parts = channels % 2 === 0 ? 2 : 1
+  const lines = reshape(emitter, images, [1, parts, -1, input])
+  const matrix = emitter.constant(float32([kernel, 1, input, output], moves))
   return reshape(emitter, emitter.op('MatMul', [lines, matrix]), flat)
+}
+
+/**
+ * What each tap reads of rows [C, N, H, W]: [C, N·H, W′]. Steps are slow to slice; so the rows are sorted into the phases of the
+ * stride first, by a product in short runs, and every tap is a piece of one of them.
+ */
+function stridedColumns(emitter: Emitter, images: string, axis: SizedAxis): readonly string[] {
+  const { kernel, stride, dilation, pads, input, output } = axis
+  const run = Math.max(1, Math.floor(widestProduct / stride))
+  const width = stride * run
+  const read = (kernel - 1) * dilation + (output - 1) * stride + 1
+  const runs = Math.ceil(Math.max(read, pads.begin + input) / width)
+  const behind = runs * width - pads.begin - input
+  const padding = ints(emitter, [0, 0, 0, pads.begin, 0, 0, 0, behind])
+  const sort = new Float32Array(width * width)
+  for (const phase of range(stride))
+    for (const j of range(run)) sort[(j * stride + phase) * width + phase * run + j] = 1
+  const sorted = emitter.op('MatMul', [
+    reshape(emitter, emitter.op('Pad', [images, padding]), [-1, width]),
+    emitter.constant(float32([width, width], sort)),
+  ])
+  const channels = emitter.info(images).shape![0] as number
+  const phases = emitter
+    .emit(
+      'Split',
+      [
+        reshape(emitter, sorted, [channels, -1, runs, stride, run]),
+        ints(emitter, Array(stride).fill(1)),
+      ],
+      { axis: 3 },
+      { outputs: stride },
+    )
+    .map((phase) => reshape(emitter, phase, [channels, -1, runs * run]))
+  return range(kernel).map((l) => {
+    const from = Math.floor((l * dilation) / stride)
+    return slice(emitter, phases[(l * dilation) % stride]!, [2], [from], [from + output])
+  })
 }
 
 const joined = (emitter: Emitter, parts: readonly string[], axis: number): string =>

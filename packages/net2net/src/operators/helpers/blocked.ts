@@ -1,6 +1,12 @@
 /** How operators compute images in blocks of channels; see `../../passes/cpu-layout/blocked-layout.ts`. */
-import { intAttribute, stringAttribute } from '../../model/attributes.ts'
-import { int64 } from '../../tensor/tensor.ts'
+import {
+  attributes,
+  floatAttribute,
+  intAttribute,
+  stringAttribute,
+} from '../../model/attributes.ts'
+import type { Attribute } from '../../model/model.ts'
+import { float32, int64 } from '../../tensor/tensor.ts'
 import type { BlockedContext, BlockedRule } from '../contract/facets.ts'
 
 const ints = (context: BlockedContext, values: readonly number[]) =>
@@ -11,7 +17,8 @@ const reshape = (context: BlockedContext, value: string, dims: readonly number[]
 
 /**
  * Element by element: the order of the elements does not matter, as long as all operands of the
- * output's shape have the same. Pays where one of them comes in blocks.
+ * output's shape have the same. Pays where one of them comes in blocks. A convolution does some of it
+ * while its results are in registers.
  */
 export const blockedElementwise: BlockedRule = (context) => {
   const { node } = context
@@ -23,15 +30,121 @@ export const blockedElementwise: BlockedRule = (context) => {
     // Along the batch, operands may repeat themselves: blocks do not show there.
     return shape?.length === 4 && shape.slice(1).every((dim, k) => dim === output.shape![k + 1])
   })
+  if (!node.inputs.some((_, i) => whole[i] && context.isBlocked(i))) return undefined
+  if (!node.inputs.every((_, i) => !whole[i] || context.dtype(i) === 'float32')) return undefined
   const alike = node.inputs.every(
     (_, i) =>
       whole[i] || (context.shape(i)?.every((dim) => dim === 1) === true && !context.isBlocked(i)),
   )
-  if (!alike || !node.inputs.some((_, i) => whole[i] && context.isBlocked(i))) return undefined
-  if (!node.inputs.every((_, i) => !whole[i] || context.dtype(i) === 'float32')) return undefined
+  if (!alike) return withChannels(context, whole)
+  const fused = node.inputs.length === 2 ? addedImage(context) : activated(context)
+  if (fused) return fused
   const inputs = node.inputs.map((_, i) => (whole[i] ? context.blocks(i) : context.plain(i)))
   return context.emit(node.opType, inputs, node.attributes)
 }
+
+/** An image of which every channel is multiplied by a number, or has one added or subtracted. */
+function withChannels(context: BlockedContext, whole: readonly boolean[]) {
+  const { opType, inputs } = context.node
+  const image = whole[0] ? 0 : 1
+  const channels = context.output(0).shape![1] as number
+  const shape = context.shape(1 - image)
+  const isPerChannel =
+    inputs.length === 2 &&
+    whole[image] &&
+    shape?.[shape.length - 3] === channels &&
+    shape.every((dim, k) => dim === 1 || k === shape.length - 3)
+  if (!isPerChannel || !['Mul', 'Add', 'Sub'].includes(opType)) return undefined
+  const numbers = context.vector(1 - image, channels)
+  const blocks = () => context.blocks(image)
+  if (opType === 'Mul') return scaleChannels(context, blocks(), channels, numbers)
+  if (opType === 'Sub' && image === 1)
+    return scaleChannels(context, blocks(), channels, repeated(context, -1, channels), numbers)
+  const shift = opType === 'Sub' ? context.emit('Neg', [numbers])[0]! : numbers
+  const given = context.convolution(image)
+  if (!given || given.inputs.length > 2 || given.attributes.has('activation'))
+    return shiftChannels(context, blocks(), channels, shift)
+  return context.emit('Conv', [...given.inputs, shift], given.attributes, { blocked: true })
+}
+
+const repeated = (context: BlockedContext, value: number, count: number): string =>
+  context.constantOf(float32([count], new Float32Array(count).fill(value)))
+
+/** x + shift per channel. */
+export const shiftChannels = (
+  context: BlockedContext,
+  blocks: string,
+  channels: number,
+  shift: string,
+): readonly string[] =>
+  scaleChannels(context, blocks, channels, repeated(context, 1, channels), shift)
+
+/** scale·x + shift per channel: a depthwise convolution of a single tap. */
+export const scaleChannels = (
+  context: BlockedContext,
+  blocks: string,
+  channels: number,
+  scale: string,
+  shift?: string,
+): readonly string[] =>
+  context.emit(
+    'Conv',
+    [blocks, reshape(context, scale, [channels, 1, 1, 1]), ...(shift === undefined ? [] : [shift])],
+    { kernel_shape: [1, 1], group: channels },
+    { blocked: true },
+  )
+
+/** The sum of two images that convolutions give: one of these adds the other's result to its own. */
+function addedImage(context: BlockedContext) {
+  const { node } = context
+  const [a, b] = [context.convolution(0), context.convolution(1)]
+  if (node.opType !== 'Add' || !a || !b || context.shape(0)![0] !== context.shape(1)![0])
+    return undefined
+  const [given, other] = b.inputs.length < 4 && !b.attributes.has('activation') ? [b, 0] : [a, 1]
+  if (given.inputs.length > 3 || given.attributes.has('activation')) return undefined
+  const [x = '', weight = '', bias = ''] = given.inputs
+  const inputs = [x, weight, bias, context.blocks(other)]
+  return context.emit('Conv', inputs, given.attributes, { blocked: true })
+}
+
+/** What an activation is called as part of a convolution, and its numbers. */
+const activations: Readonly<
+  Record<string, (context: BlockedContext) => readonly number[] | undefined>
+> = {
+  Relu: () => [],
+  Sigmoid: () => [],
+  Tanh: () => [],
+  LeakyRelu: ({ node }) => [floatAttribute(node, 'alpha', 0.01)],
+  HardSigmoid: ({ node }) => [
+    floatAttribute(node, 'alpha', 0.2),
+    floatAttribute(node, 'beta', 0.5),
+  ],
+}
+
+/** An activation of what a convolution gives. */
+function activated(context: BlockedContext) {
+  const numbers = activations[context.node.opType]?.(context)
+  const given = context.convolution(0)
+  if (!numbers || !given || given.attributes.has('activation')) return undefined
+  const activation = new Map<string, Attribute>([
+    ...given.attributes,
+    ...attributes({ activation: context.node.opType }),
+    ...(numbers.length === 0
+      ? []
+      : ([['activation_params', { type: 'floats', value: numbers }]] as const)),
+  ])
+  return context.emit('Conv', given.inputs, activation, { blocked: true })
+}
+
+/** The mean of each channel of an image [N, C, H, W] in blocks, over its positions: [N, C, 1, 1]. */
+export const meansOfImages = (context: BlockedContext, blocks: string): string =>
+  context.emit('GlobalAveragePool', [blocks], {}, { blocked: true })[0]!
+
+/** … and over the batch, as a vector [C]. */
+export const meansOfChannels = (context: BlockedContext, blocks: string): string =>
+  context.emit('ReduceMean', [meansOfImages(context, blocks), ints(context, [0, 2, 3])], {
+    keepdims: 0,
+  })[0]!
 
 /** Concat and Split of whole blocks of channels. */
 export const blockedChannels: BlockedRule = (context) => {

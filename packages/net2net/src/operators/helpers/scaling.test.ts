@@ -120,6 +120,12 @@ const cases: Readonly<Record<string, Case>> = {
     output: 1,
     constants: { 1: float32([2, 1, 2, 2], [0, 0.5, -0.5, 0.2, 0.1, 0, 0.9, -0.7]) },
   },
+  DFT: {
+    inputs: [[2, UNITS, 4, 1], null, null],
+    axes: [1],
+    output: 1,
+    constants: { 1: int64([4], []), 2: int64([2], []) },
+  },
   Col2Im: {
     inputs: [[1, UNITS, 4], null, null],
     axes: [1],
@@ -189,7 +195,9 @@ function nodeOf(opType: string, { inputs, attributes = {}, constants = {} }: Cas
 /** Operators on integers, which the cases cannot scale; `quantize.cases.ts` grows through them. */
 const ofIntegers = new Set(['DequantizeLinear'])
 
+/** Those of a runtime are grown through in `runtime-attention.cases.ts`. */
 const declared = operators
+  .filter(({ domain = '' }) => domain === '')
   .filter(({ name, scaling }) => typeof scaling === 'object' && !ofIntegers.has(name))
   .map(({ name }) => name)
 

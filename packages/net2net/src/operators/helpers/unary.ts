@@ -6,7 +6,7 @@
  */
 import type { DType } from '../../tensor/dtype.ts'
 import { none } from '../contract/answers.ts'
-import type { ActivationFacet, FastKernelsRule, LinkFacet } from '../contract/facets.ts'
+import type { ActivationFacet, BoundsRule, FastKernelsRule, LinkFacet } from '../contract/facets.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { sameAxes } from './axes-rules.ts'
@@ -31,11 +31,12 @@ export interface UnaryOptions {
   readonly poolsFirst?: true
   readonly fastKernels?: FastKernelsRule
   readonly scaling?: Operator['scaling']
+  readonly bounds?: BoundsRule
 }
 
 /** An element-wise operator: `unary('Relu', { gradient, idempotent: true })`. */
 export function unary(name: string, options: UnaryOptions): Operator {
-  const { gradient, idempotent, dtype, link, poolsFirst, fastKernels } = options
+  const { gradient, idempotent, dtype, link, poolsFirst, fastKernels, bounds } = options
   return {
     name,
     infer: dtype === undefined ? inferUnary : (context) => [{ dtype, shape: context.shape(0) }],
@@ -43,11 +44,14 @@ export function unary(name: string, options: UnaryOptions): Operator {
     gradient: gradient === none ? none : unaryGradient(gradient),
     scaling: options.scaling ?? 'none',
     sign: options.sign ?? 'unknown',
-    ...(idempotent !== undefined && {
+    ...((idempotent !== undefined || bounds) && {
       growth: {
-        activation: {
-          idempotent: typeof idempotent === 'function' ? idempotent : () => idempotent,
-        },
+        ...(idempotent !== undefined && {
+          activation: {
+            idempotent: typeof idempotent === 'function' ? idempotent : () => idempotent,
+          },
+        }),
+        ...(bounds && { bounds }),
       },
     }),
     ...(link && { training: { link } }),

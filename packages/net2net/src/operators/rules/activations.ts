@@ -92,6 +92,7 @@ export const activations: readonly Operator[] = [
     poolsFirst: true,
     sign: 'non-negative',
     scaling: positivelyHomogeneous,
+    bounds: ([x]) => ({ low: Math.max(0, x?.low ?? 0), high: Math.max(0, x?.high ?? Infinity) }),
     gradient: (context) => reluGradient(context),
   }),
   unary('LeakyRelu', {
@@ -140,6 +141,7 @@ export const activations: readonly Operator[] = [
   }),
   unary('Sigmoid', {
     idempotent: false,
+    bounds: () => ({ low: 0, high: 1 }),
     link: { kind: 'sigmoid' },
     sign: 'non-negative',
     gradient: ({ f, g, y }) => f.mul(g, f.mul(y, f.sub(1, y))),
@@ -175,6 +177,7 @@ export const activations: readonly Operator[] = [
   }),
   unary('Tanh', {
     idempotent: false,
+    bounds: () => ({ low: -1, high: 1 }),
     sign: 'inherited',
     fastKernels(context) {
       const inner = context.producer(0)

@@ -18,6 +18,7 @@ import type { GrowthFacets, TrainingFacets } from '../contract/facets.ts'
 import type { GradientRule } from '../contract/gradient.ts'
 import type { Operator } from '../contract/operator.ts'
 import { blockedElementwise } from '../helpers/blocked.ts'
+import { productBounds, sumBounds } from '../helpers/bounds.ts'
 import { broadcastRule, inferBroadcast, sumToInput } from '../helpers/broadcast.ts'
 import { productOf, quotient } from '../helpers/dims.ts'
 import { type ElementOperation, elementsOf } from '../helpers/elements.ts'
@@ -144,7 +145,11 @@ export const arithmetic: readonly Operator[] = [
       ({ g }) => g,
     ),
     sign: 'inherited',
-    growth: { bias: true, sum: true },
+    growth: {
+      bias: true,
+      sum: true,
+      bounds: ([a, b]) => a && b && sumBounds(a, b),
+    },
     operand: 'bias',
   }),
   binary('Sub', {
@@ -169,6 +174,7 @@ export const arithmetic: readonly Operator[] = [
     operand: 'scale',
     gradient: productGradient,
     sign: 'inherited',
+    growth: { bounds: ([a, b]) => a && b && productBounds(a, b) },
   }),
   binary('Div', {
     scaling: linearIn([0]),

@@ -10,6 +10,7 @@ import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
 import type { Target } from '../contract/gradient.ts'
 import type { ValueInfo } from '../contract/infer.ts'
+import { averaged } from '../helpers/running-average.ts'
 import { batchNormalization } from './batch-normalization.ts'
 
 describe('BatchNormalization in training', () => {
@@ -57,7 +58,9 @@ describe('BatchNormalization in training', () => {
       uniformLike: () => '',
     })!
     for (const replacement of form.nodes) emitter.append(replacement)
-    const next = [form.updates!.get('mean')!, form.updates!.get('variance')!]
+    const next = ['mean', 'variance'].map((name) =>
+      averaged(emitter, name, form.averages!.get(name)!),
+    )
     const gradient = backward(emitter, builder.graph().nodes, new Map([['y', 'x']]), ['x']).get(
       'x',
     )!

@@ -22,15 +22,32 @@ import { refusedError } from '../../errors.ts'
 import { attributes, float, floatAttribute, intAttribute } from '../../model/attributes.ts'
 import type { Node } from '../../model/model.ts'
 import { describeNode } from '../../model/names.ts'
+import { float32 } from '../../tensor/tensor.ts'
 import type { AxesRule } from '../contract/axes.ts'
-import type { TrainingContext, TrainingRule, UpgradeRule } from '../contract/facets.ts'
+import type {
+  BlockedRule,
+  BoundsRule,
+  TrainingContext,
+  TrainingRule,
+  UpgradeRule,
+} from '../contract/facets.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
-import { copyTo, knownShape, numberLike, perChannel, range, reduce } from '../helpers/emission.ts'
+import { meansOfChannels, scaleChannels, shiftChannels } from '../helpers/blocked.ts'
+import {
+  copyTo,
+  knownShape,
+  numberLike,
+  perChannel,
+  range,
+  reduce,
+  shapeOf,
+} from '../helpers/emission.ts'
 import { castLike, formula } from '../helpers/formula.ts'
+import { averaged } from '../helpers/running-average.ts'
 import { linearIn } from '../helpers/scaling.ts'
-import { inferredFrom } from '../helpers/shapes.ts'
+import { countProduct, inferredFrom } from '../helpers/shapes.ts'
 
 /** Does the node normalize with the statistics of the batch? */
 const usesBatch = (node: Node, opset: number): boolean =>
@@ -73,8 +90,8 @@ const gradient: GradientRule = (context) => {
 }
 
 /**
- * Gradients where the batch's own statistics are used: x reaches y through them too. With n values
- * per channel, ∂L/∂x = γ·r·δ − γ·r/n·Σδ − γ·r³/n·Σδ(x − μ) · (x − μ).
+ * Gradients where the batch's own statistics are used: x reaches y through them too. With means over the n values
+ * of a channel and m = r·mean(δ·(x − μ)): ∂L/∂x = γ·r·δ − γ·r·mean(δ) − γ·r²·m·(x − μ), ∂L/∂γ = n·m and ∂L/∂β = n·mean(δ).
  */
 function batchGradients(context: GradientContext, dy: string): (string | undefined)[] {
   const x = context.input(0)
@@ -85,19 +102,19 @@ function batchGradients(context: GradientContext, dy: string): (string | undefin
   const { mean, variance } = batchStatistics(context, x, over)
   const centred = sub(x, channels(mean))
   const factor = div(1, sqrt(add(variance, epsilonOf(context.node))))
-  const sum = reduce(context, 'Sum', dy, over, false)
-  const moment = reduce(context, 'Sum', mul(dy, centred), over, false)
-  const slope = () => {
+  const slope = reduce(context, 'Mean', dy, over, false)
+  const moment = mul(reduce(context, 'Mean', mul(dy, centred), over, false), factor)
+  const count = () => valuesPerChannel(context, dy)
+  const inputGradient = () => {
     const scaled = mul(context.input(1), factor)
-    const each = div(scaled, valuesPerChannel(context, dy))
-    const line = mul(mul(each, moment), mul(factor, factor))
-    const through = mul(centred, channels(neg(line)))
-    return add(add(mul(dy, channels(scaled)), channels(neg(mul(each, sum)))), through)
+    const negative = neg(scaled)
+    const through = mul(centred, channels(mul(mul(negative, factor), moment)))
+    return add(add(mul(dy, channels(scaled)), channels(mul(negative, slope))), through)
   }
   return [
-    context.needs(0) ? slope() : undefined,
-    context.needs(1) ? mul(moment, factor) : undefined,
-    context.needs(2) ? sum : undefined,
+    context.needs(0) ? inputGradient() : undefined,
+    context.needs(1) ? mul(moment, count()) : undefined,
+    context.needs(2) ? mul(slope, count()) : undefined,
   ]
 }
 
@@ -115,8 +132,15 @@ function batchStatistics(context: GradientContext, x: string, over: readonly num
 
 /** How many values each channel has in this batch, as a scalar of the type of `like`. */
 function valuesPerChannel(context: GradientContext | TrainingContext, like: string): string {
-  const sizes = [0, 1].map((i) => context.op('Size', [context.input(i)]))
-  return castLike(context, context.op('Div', sizes), like)
+  const x = context.input(0)
+  const [, , ...spatial] = knownShape(context, x)
+  const positions = countProduct([spatial])
+  if (positions === null) {
+    const sizes = [0, 1].map((i) => context.op('Size', [context.input(i)]))
+    return castLike(context, context.op('Div', sizes), like)
+  }
+  const batch = context.op('Squeeze', [shapeOf(context, x, 0, 1)])
+  return formula(context, like).mul(castLike(context, batch, like), positions)
 }
 
 /** Gradients with stored statistics, these included (they may be computed values). */
@@ -182,31 +206,29 @@ const inTraining: TrainingRule = (context) => {
     return { nodes: [{ ...node, inputs: [...node.inputs.slice(0, 3), ...old] }] }
   }
   const [y, mean, biased] = normalizeBatch(context, [oldMean, oldVariance])
-  const { add, mul } = formula(context, mean!)
   const momentum = momentumOf(context.node)
-  const follow = (old: string, batch: string) => add(mul(old, momentum), mul(batch, 1 - momentum))
-  const nextMean = follow(oldMean, mean!)
-  const nextVariance = follow(oldVariance, unbiased(context, biased!))
-  const results = [y!, nextMean, nextVariance]
+  const averages = [
+    { batch: mean!, momentum },
+    { batch: unbiased(context, biased!), momentum },
+  ]
   const nodes = node.outputs.flatMap((name, k): Node[] => {
-    const result = results[k]
-    return name === '' || result === undefined ? [] : [copyTo(name, result)]
+    const average = averages[k - 1]
+    if (name === '' || (k > 0 && !average)) return []
+    const old = k === 1 ? oldMean : oldVariance
+    return [copyTo(name, average ? averaged(context, old, average) : y!)]
   })
   return {
     nodes,
-    updates: new Map([
-      [context.input(3), nextMean],
-      [context.input(4), nextVariance],
-    ]),
+    averages: new Map(averages.map((average, k) => [context.input(3 + k), average])),
   }
 }
 
-/** n/(n − 1)·σ² = σ² + σ²/(n − 1); a single value per channel has no variance to correct. */
+/** n/(n − 1)·σ²; a single value per channel has no variance to correct. */
 function unbiased(context: TrainingContext, biased: string): string {
-  const { add, sub, div } = formula(context, biased)
+  const { sub, div, mul } = formula(context, biased)
   const one = numberLike(context, biased, 1)
-  const rest = context.op('Max', [sub(valuesPerChannel(context, biased), one), one])
-  return add(biased, div(biased, rest))
+  const count = valuesPerChannel(context, biased)
+  return mul(biased, div(count, context.op('Max', [sub(count, one), one])))
 }
 
 const upgrade: UpgradeRule = ({ node, from }) => {
@@ -234,6 +256,53 @@ const forInference = (node: Node): Node => {
   return { ...node, outputs: node.outputs.slice(0, 1), attributes: new Map(kept) }
 }
 
+/**
+ * On images in blocks of channels: means by pooling, x − μ and all that is linear in it per channel by a depthwise convolution of a
+ * single tap. The gradient finds x − μ there.
+ */
+const blocked: BlockedRule = (context) => {
+  const { node } = context
+  const output = context.output(0)
+  if (!context.isBlocked(0) || !context.fits(output)) return undefined
+  const channels = output.shape![1] as number
+  const [, scale, shift, ...stored] = range(5).map((i) => (i === 0 ? '' : context.plain(i)))
+  const op = (opType: string, ...inputs: readonly string[]) => context.emit(opType, inputs)[0]!
+  const number = (value: number) => context.constantOf(float32([], [value]))
+  const factorOf = (variance: string) =>
+    op(
+      'Mul',
+      scale!,
+      op('Div', number(1), op('Sqrt', op('Add', variance, number(epsilonOf(node))))),
+    )
+  const x = context.blocks(0)
+  if (!usesBatch(node, context.opset)) {
+    const factor = factorOf(stored[1]!)
+    const offset = op('Sub', shift!, op('Mul', stored[0]!, factor))
+    return scaleChannels(context, x, channels, factor, offset)
+  }
+  if (momentumOf(node) !== 0) return undefined
+  const mean = meansOfChannels(context, x)
+  const [centred = ''] = shiftChannels(context, x, channels, op('Neg', mean))
+  const variance = meansOfChannels(context, op('Mul', centred, centred))
+  return [...scaleChannels(context, centred, channels, factorOf(variance), shift), mean, variance]
+}
+
+/** Of one unit, whose scale, shift and statistics are numbers. */
+const normalizedBounds: BoundsRule = ([x, scale, shift, mean, variance], node) => {
+  if (!scale || !shift || !mean || !variance) return undefined
+  if (intAttribute(node, 'training_mode', 0) === 1) return undefined
+  const factor = scale.low / Math.sqrt(variance.low + epsilonOf(node))
+  if (factor === 0) return shift
+  if (!x) return undefined
+  const ends = [x.low, x.high].map((value) => (value - mean.low) * factor)
+  const room =
+    2 ** -20 * (Math.max(...ends.map(Math.abs)) + Math.abs(mean.low * factor) + Math.abs(shift.low))
+  return {
+    low: Math.min(...ends) + shift.low - room,
+    high: Math.max(...ends) + shift.low + room,
+  }
+}
+
 export const batchNormalization: Operator = {
   name: 'BatchNormalization',
   infer,
@@ -243,7 +312,9 @@ export const batchNormalization: Operator = {
   sign: 'unknown',
   growth: {
     normalization: { scale: 1, shift: 2, mean: 3, variance: 4 },
+    bounds: normalizedBounds,
     padding: { 1: 1, 2: 0, 3: 0, 4: 1 },
   },
   training: { parameters: [1, 2], inTraining, forInference, upgrade },
+  execution: { blocked },
 }

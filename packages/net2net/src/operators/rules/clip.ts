@@ -52,7 +52,15 @@ export const clips: readonly Operator[] = [
     sign: 'unknown',
     reads: { numbers: [1, 2] },
     execution: { blocked: blockedElementwise },
-    growth: { activation: { idempotent: () => true } },
+    growth: {
+      activation: { idempotent: () => true },
+      bounds: ([x, min, max], node) => {
+        const least = min?.low ?? floatAttribute(node, 'min', -Infinity)
+        const most = max?.high ?? floatAttribute(node, 'max', Infinity)
+        const clipped = (value: number) => Math.min(most, Math.max(least, value))
+        return { low: clipped(x?.low ?? -Infinity), high: clipped(x?.high ?? Infinity) }
+      },
+    },
     training: {
       upgrade: ({ node, from, constant }) => {
         if (from >= 11) return node

@@ -207,7 +207,8 @@ export const convTranspose: Operator = {
     layer: {
       weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),
       identity: (context) => {
-        const [, perGroup, ...kernel] = context.weightDims
+        const [, perGroup, ...own] = context.weightDims
+        const kernel = context.kernel ?? own
         const group = groupsOf(context.node)
         const dilations = attributeList(context.node, 'dilations', kernel.length, 1)
         return diracConvolution(perGroup! * group, kernel, dilations, group)

@@ -86,7 +86,8 @@ const axes: AxesRule = (context) => {
 }
 
 const identity = (context: IdentityContext): InsertedLayer => {
-  const [channels, , ...kernel] = context.weightDims
+  const [channels, , ...own] = context.weightDims
+  const kernel = context.kernel ?? own
   const dilations = attributeList(context.node, 'dilations', kernel.length, 1)
   return diracConvolution(channels!, kernel, dilations, groupsOf(context.node))
 }
@@ -105,6 +106,7 @@ export const conv: Operator = {
   growth: {
     layer: {
       weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: 1 } : undefined),
+      bias: () => 2,
       identity,
       largerKernel,
     },

@@ -172,6 +172,8 @@ export const gemm: Operator = {
           : isParameter(0)
             ? { input: 0, widthAxis: 0 }
             : undefined,
+      bias: (node) =>
+        ['alpha', 'beta'].every((name) => floatAttribute(node, name, 1) === 1) ? 2 : undefined,
       identity,
     },
   },

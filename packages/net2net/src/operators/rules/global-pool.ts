@@ -15,6 +15,7 @@ import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import type { GradientContext } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
+import { meansOfImages } from '../helpers/blocked.ts'
 import { knownShape, reshape, reshapeLike, shapeOf } from '../helpers/emission.ts'
 import { castLike, formula } from '../helpers/formula.ts'
 import { lpInner, lpOuter } from '../helpers/lp.ts'
@@ -93,6 +94,10 @@ export const globalAveragePool: Operator = {
   gradient: gradientWith(averageGradient),
   scaling: linearIn([0]),
   sign: 'inherited',
+  execution: {
+    blocked: (context) =>
+      context.isBlocked(0) ? [meansOfImages(context, context.blocks(0))] : undefined,
+  },
 }
 export const globalMaxPool: Operator = {
   name: 'GlobalMaxPool',

@@ -11,6 +11,7 @@ import { type DType, dtypeFromCode, isFloat } from '../../tensor/dtype.ts'
 import type { AxesRule, AxisElement } from '../contract/axes.ts'
 import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
+import { blockedElementwise } from '../helpers/blocked.ts'
 import { castLike, gradientOf } from '../helpers/formula.ts'
 
 /** Axes and elements of input 0, unchanged. */
@@ -92,6 +93,11 @@ export const identities: readonly Operator[] = [
     gradient: gradientOf(({ g }) => g),
     sign: 'inherited',
     scaling: 'view',
+    execution: {
+      // What nothing else reads may still become part of what comes next.
+      blocked: (context) =>
+        context.convolution(0) ? [context.blocks(0)] : blockedElementwise(context),
+    },
   },
   cast('Cast'),
   { ...cast('CastLike'), reads: { numbers: [1] } },

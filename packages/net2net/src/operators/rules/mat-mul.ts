@@ -209,6 +209,8 @@ export const matMul: Operator = {
           : isParameter(0)
             ? { input: 0, widthAxis: -2 }
             : undefined,
+      // There is none: a position that no node has.
+      bias: () => 2,
       identity,
     },
   },

@@ -3,6 +3,8 @@
  * the entries of the first. https://onnx.ai/onnx/operators/onnx__MaxUnpool.html
  *
  * Growth: refused, because the positions count through all channels of an image.
+ *
+ * Gradient: ∂L/∂y, read at the positions.
  */
 import { intsAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
@@ -10,6 +12,8 @@ import { toNumbers } from '../../tensor/tensor.ts'
 import { unsupported } from '../contract/answers.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
+import { reshape } from '../helpers/emission.ts'
+import { gradientOf } from '../helpers/formula.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
 import { attributeList } from '../helpers/windows.ts'
 
@@ -47,7 +51,9 @@ export const maxUnpool: Operator = {
   name: 'MaxUnpool',
   infer: unpooled,
   axes: unsupported('reads positions that count through all channels'),
-  gradient: unsupported('it has no gradient rule yet'),
+  gradient: gradientOf((context) =>
+    context.op('Gather', [reshape(context, context.g, [-1]), context.input(1)], { axis: 0 }),
+  ),
   scaling: 'none',
-  sign: 'unknown',
+  sign: 'inherited',
 }

@@ -16,12 +16,14 @@
 
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Shape } from '../../model/model.ts'
-import { elementCount, int64 } from '../../tensor/tensor.ts'
+import { elementCount, float32, int64, type LazyTensor } from '../../tensor/tensor.ts'
 import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { one } from '../contract/axis.ts'
+import type { BlockedRule } from '../contract/facets.ts'
 import type { InferContext, InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixSizes, productOfElements } from '../helpers/axis-elements.ts'
+import { meansOfImages } from '../helpers/blocked.ts'
 import { productOf } from '../helpers/dims.ts'
 import { isStatic, numbers } from '../helpers/elements.ts'
 import { ints, reshape, shapeOf } from '../helpers/emission.ts'
@@ -127,7 +129,8 @@ const reduction = (
     sign = 'unknown',
     scaling = 'none',
     growth,
-  }: Partial<Pick<Operator, 'sign' | 'scaling' | 'growth'>> = {},
+    execution,
+  }: Partial<Pick<Operator, 'sign' | 'scaling' | 'growth' | 'execution'>> = {},
 ): Operator => ({
   name,
   infer,
@@ -136,6 +139,7 @@ const reduction = (
   scaling,
   sign,
   ...(growth && { growth }),
+  ...(execution && { execution }),
   reads: { numbers: [1] },
   training: {
     upgrade: ({ node, from, constant }) => {
@@ -232,6 +236,32 @@ function productLike(context: Reduced, value: string): string {
   )
 }
 
+/** Sums and means over the positions of images in blocks, and maybe over the batch. */
+const blocked: BlockedRule = (context) => {
+  const shape = context.shape(0)
+  if (!context.isBlocked(0) || shape?.length !== 4) return undefined
+  const [, channels, height, width] = shape
+  const reduced = [...(reducedAxes(context, 4) ?? [])].sort().join()
+  if (typeof channels !== 'number' || typeof height !== 'number' || typeof width !== 'number')
+    return undefined
+  if (reduced !== '0,2,3' && reduced !== '2,3') return undefined
+  const { opType } = context.node
+  const constant = (tensor: LazyTensor) => context.constantOf(tensor)
+  const op = (name: string, inputs: readonly string[], entries = {}) =>
+    context.emit(name, inputs, entries)[0]!
+  const means = meansOfImages(context, context.blocks(0))
+  const keepdims = keepsDims(context) ? 1 : 0
+  const value =
+    reduced === '0,2,3'
+      ? op(opType, [means, constant(int64([0, 2, 3]))], { keepdims })
+      : keepdims === 1
+        ? means
+        : op('Reshape', [means, constant(int64([-1, channels]))])
+  return [
+    opType === 'ReduceSum' ? op('Mul', [value, constant(float32([], [height * width]))]) : value,
+  ]
+}
+
 const fixesSum = fixes('sums over it')
 const sum = axesRule((context, k) => context.contract([{ input: 0, axis: k }], 'sums over it'))
 const invariant = axesRule(() => {})
@@ -239,12 +269,21 @@ const linear = { scaling: linearIn([0]) } as const
 const positive = { scaling: positivelyHomogeneous } as const
 
 export const reductions: readonly Operator[] = [
-  reduction('ReduceSum', sum, ({ spread, gy }) => spread(gy), { sign: 'inherited', ...linear }),
+  reduction('ReduceSum', sum, ({ spread, gy }) => spread(gy), {
+    sign: 'inherited',
+    ...linear,
+    execution: { blocked },
+  }),
   reduction(
     'ReduceMean',
     axesRule((context, k) => context.balanced(context.axes(0)[k]!, 'takes the mean over it')),
     ({ f, spread, gy, count }) => spread(f.div(gy, count())),
-    { sign: 'inherited', ...linear, growth: { statistics: { kind: 'mean' } } },
+    {
+      sign: 'inherited',
+      ...linear,
+      growth: { statistics: { kind: 'mean' } },
+      execution: { blocked },
+    },
   ),
   reduction('ReduceMax', invariant, attained, { sign: 'inherited', ...positive }),
   reduction('ReduceMin', invariant, attained, { sign: 'inherited', ...positive }),

@@ -4,7 +4,8 @@
  *
  * Growth: with step 1 the slice is a part of its axis, and the bounds are the sizes of the parts
  * before and up to it; they follow when these grow. A bound that counts from the end fixes the
- * size of what lies behind it. Any other step fixes the axis.
+ * size of what lies behind it. Any other step fixes the axis. So does an end that only the run knows; where that is a size (a table of
+ * positions, cut to the length of a sequence), entries behind the old ones change nothing.
  *
  * Gradient: g, padded with zeros where nothing was taken; with other steps, or sizes that only the
  * run knows, added back at the positions that were read.
@@ -103,7 +104,7 @@ function sliceAxis(context: AxesContext, axis: Axis, bounds: Bounds, dim: Dim, s
         : undefined
     if (part === undefined) {
       const reason = 'takes a part of it that does not follow when it grows'
-      context.fix(axis, reason)
+      context.fix(axis, reason, endsAtSize(context, bounds) ? 'entries' : undefined)
       return context.fixed(size, reason)
     }
     follow(context, axis, bounds, range!, Number(dim))
@@ -112,6 +113,15 @@ function sliceAxis(context: AxesContext, axis: Axis, bounds: Bounds, dim: Dim, s
   // A bound that happens to be the size today must be the size tomorrow.
   follow(context, axis, bounds, range, Number(dim))
   return axis
+}
+
+/** Is the part counted from the beginning, up to a size that only the run knows? */
+function endsAtSize(context: AxesContext, { entry, start, step }: Bounds): boolean {
+  if (context.opset < 10 || step !== 1) return false
+  const [first, end] = [1, 2].map((i) => context.elements(i)?.[entry])
+  return (
+    typeof end === 'string' && (typeof first === 'string' || (start !== undefined && start >= 0))
+  )
 }
 
 /** Ties the written bounds to the sizes of the parts that they delimit. */

@@ -99,6 +99,7 @@ export const softmax: Operator = {
   gradient: softmaxGradient,
   scaling: 'none',
   sign: 'non-negative',
+  growth: { bounds: () => ({ low: 0, high: 1 }) },
   training: { link, upgrade },
 }
 

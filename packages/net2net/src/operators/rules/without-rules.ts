@@ -1,6 +1,6 @@
 /**
- * Operators that we know but can neither grow through nor differentiate: control flow, quantized
- * arithmetic, sequences, detection heads. Everything that touches them keeps its size, for the
+ * Operators that we know but can neither grow through nor differentiate: quantized arithmetic,
+ * sequences, detection heads. Everything that touches them keeps its size, for the
  * reason given here, and the rest of the graph stays growable.
  */
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
@@ -48,7 +48,6 @@ const drawn: InferRule = (context) => {
   return [{ dtype, shape }]
 }
 
-const CONTROL = 'runs a subgraph, for which there is no rule yet'
 const QUANTIZED =
   'works on quantized values, for which there is no rule: grow the network from before the quantization'
 const SEQUENCES = 'works on sequences or optional values, for which there is no rule yet'
@@ -56,7 +55,6 @@ const RANDOM = 'draws random numbers for each element, which copies of a unit wo
 const DETECTION = 'selects boxes, for which there is no rule'
 
 export const withoutRules: readonly Operator[] = [
-  ...without(['If', 'Loop', 'Scan'], CONTROL),
   ...without(['DynamicQuantizeLinear'], QUANTIZED, dynamicQuantize),
   ...without(['QLinearConv', 'QLinearMatMul', 'ConvInteger', 'MatMulInteger'], QUANTIZED),
   ...without(

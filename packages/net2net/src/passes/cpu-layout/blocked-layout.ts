@@ -7,15 +7,20 @@
  * Each operator says in its own file how it computes blocks from blocks (`ExecutionFacets.blocked`). Values
  * are converted where the two kinds of node meet, once each, and only where somebody reads them.
  */
-import { capturedValues } from '../../model/links.ts'
+import { type AttributeLike, attributes } from '../../model/attributes.ts'
+import { capturedValues, type Links, linksOf } from '../../model/links.ts'
 import { type Model, type Node, opsetOf } from '../../model/model.ts'
-import type { BlockedContext } from '../../operators/contract/facets.ts'
+import type { BlockedContext, BlockedConvolution } from '../../operators/contract/facets.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
+import { elementsOf } from '../../operators/helpers/elements.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
+import { int64 } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
 
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc'
+
+type Entries = Readonly<Record<string, AttributeLike>>
 
 /** @param block channels per block: what the runtime uses on this machine */
 export function blockLayout(model: Model, block: number): Model {
@@ -31,6 +36,10 @@ class BlockedGraph {
   readonly #blocks = new Map<string, string>()
   /** Values that exist in the order of the standard. */
   readonly #plain: Set<string>
+  readonly #links: Links
+  readonly #results: ReadonlySet<string>
+  /** Blocks → the convolution that gives them. */
+  readonly #convolutions = new Map<string, BlockedConvolution>()
 
   constructor(model: Model, block: number) {
     this.#model = model
@@ -38,6 +47,8 @@ class BlockedGraph {
     this.#infos = inferModel(model)
     this.#rewriter = new Rewriter(model)
     const { graph } = model
+    this.#links = linksOf(graph)
+    this.#results = new Set(graph.outputs.map(({ name }) => name))
     this.#plain = new Set([
       '',
       ...graph.inputs.map((input) => input.name),
@@ -48,17 +59,56 @@ class BlockedGraph {
   rewrite(): Model {
     const { nodes, outputs } = this.#model.graph
     for (const node of nodes) {
-      const blocks = operatorOf(node)?.execution?.blocked?.(this.#context(node))
-      if (blocks) {
-        for (const [k, name] of node.outputs.entries()) this.#blocks.set(name, blocks[k]!)
+      const values = operatorOf(node)?.execution?.blocked?.(this.#context(node))
+      if (values) {
+        for (const [k, name] of node.outputs.entries()) this.#hold(name, values[k]!)
         continue
       }
-      for (const name of [...node.inputs, ...capturedValues(node)]) this.#asPlain(name)
-      this.#rewriter.keep(node)
+      // Blocks have the shape of the image.
+      if (operatorOf(node)?.reads?.shapes) this.#rewriter.share(this.#onBlocks(node))
+      else {
+        for (const name of node.inputs) this.#asPlain(name)
+        for (const name of capturedValues(node)) this.#asNamed(name)
+        this.#rewriter.share(node)
+      }
       for (const name of node.outputs) this.#plain.add(name)
     }
     for (const { name } of outputs) this.#asPlain(name)
     return this.#rewriter.model()
+  }
+
+  #onBlocks(node: Node): Node {
+    const inputs = node.inputs.map((name) =>
+      this.#plain.has(name) ? name : (this.#blocks.get(name) ?? name),
+    )
+    return { ...node, inputs }
+  }
+
+  /** Takes what a rule has emitted for a value of the model. Images of a single pixel are the same in both orders. */
+  #hold(name: string, value: string): void {
+    const info = this.#infos.get(name) ?? {}
+    const inBlocks = this.#fits(info)
+    if (inBlocks) this.#blocks.set(name, value)
+    if (inBlocks && !isPixel(info)) return
+    this.#rewriter.replace(name, value)
+    this.#plain.add(name)
+  }
+
+  #fits({ dtype, shape }: ValueInfo): boolean {
+    const channels = shape?.[1]
+    return (
+      dtype === 'float32' &&
+      shape?.length === 4 &&
+      typeof channels === 'number' &&
+      channels % this.#block === 0
+    )
+  }
+
+  /** Makes sure that the value exists under its own name, which subgraphs know it by. */
+  #asNamed(name: string): void {
+    const value = this.#asPlain(name)
+    if (value !== name)
+      this.#rewriter.define({ opType: 'Identity', domain: '', inputs: [value], outputs: [name] })
   }
 
   /** Makes sure that the value exists in the order of the standard. */
@@ -72,16 +122,34 @@ class BlockedGraph {
       )
       this.#plain.add(name)
     }
-    return name
+    return this.#rewriter.value(name)
   }
 
   #asBlocks(name: string): string {
     let blocks = this.#blocks.get(name)
     if (blocks === undefined) {
-      blocks = this.#rewriter.emit('ReorderInput', [name], {}, { domain: BLOCKED_DOMAIN })[0]!
+      const value = this.#rewriter.value(name)
+      blocks = isPixel(this.#infos.get(name) ?? {})
+        ? value
+        : this.#rewriter.emit('ReorderInput', [value], {}, { domain: BLOCKED_DOMAIN })[0]!
       this.#blocks.set(name, blocks)
     }
     return blocks
+  }
+
+  /** A value with an element for each channel as a vector, as it was before axes of size one were added. */
+  #asVector(name: string, channels: number): string {
+    const isVector = (value: string) => {
+      const shape = this.#infos.get(value)?.shape
+      return shape?.length === 1 && shape[0] === channels
+    }
+    if (isVector(name)) return this.#asPlain(name)
+    const producer = this.#links.producers.get(name)
+    const [source = ''] = producer?.inputs ?? []
+    if (/^(Unsqueeze|Reshape)$/.test(producer?.opType ?? '') && isVector(source))
+      return this.#asPlain(source)
+    const sizes = this.#rewriter.constant(int64([channels]), 'blocked')
+    return this.#rewriter.emit('Reshape', [this.#asPlain(name), sizes])[0]!
   }
 
   #context(node: Node): BlockedContext {
@@ -94,27 +162,33 @@ class BlockedGraph {
       has: (i) => name(i) !== '',
       dtype: (i) => info(i).dtype,
       shape: (i) => info(i).shape,
-      elements: (i) => info(i).elements,
+      elements: (i) => elementsOf(info(i)),
       constant: (i) => info(i).constant,
       output: (k) => this.#infos.get(node.outputs[k] ?? '') ?? {},
       isBlocked: (i) => this.#blocks.has(name(i)),
-      fits: ({ dtype, shape }) => {
-        const channels = shape?.[1]
-        return (
-          dtype === 'float32' &&
-          shape?.length === 4 &&
-          typeof channels === 'number' &&
-          channels % this.#block === 0
-        )
-      },
+      fits: (value) => this.#fits(value),
       blocks: (i) => this.#asBlocks(name(i)),
       plain: (i) => this.#asPlain(name(i)),
-      emit: (opType, inputs, entries = {}, { blocked = false, outputs = 1 } = {}) =>
-        this.#rewriter.emit(opType, inputs, entries, {
-          domain: blocked ? BLOCKED_DOMAIN : '',
-          outputs,
-        }),
+      vector: (i, channels) => this.#asVector(name(i), channels),
+      convolution: (i) =>
+        this.#results.has(name(i)) || this.#links.uses.get(name(i))?.length !== 1
+          ? undefined
+          : this.#convolutions.get(this.#blocks.get(name(i)) ?? ''),
+      emit: (opType, inputs, entries = {}, { blocked = false, outputs: count = 1 } = {}) => {
+        const domain = blocked ? BLOCKED_DOMAIN : ''
+        const outputs = this.#rewriter.emit(opType, inputs, entries, { domain, outputs: count })
+        if (blocked && opType === 'Conv')
+          this.#convolutions.set(outputs[0]!, {
+            inputs,
+            attributes: entries instanceof Map ? entries : attributes(entries as Entries),
+          })
+        return outputs
+      },
       constantOf: (tensor) => this.#rewriter.constant(tensor, 'blocked'),
     }
   }
 }
+
+/** Is it an image of a single pixel, in which nothing has to be moved? */
+const isPixel = ({ shape }: ValueInfo): boolean =>
+  shape?.length === 4 && shape[2] === 1 && shape[3] === 1

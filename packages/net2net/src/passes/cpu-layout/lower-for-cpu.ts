@@ -7,6 +7,7 @@ import { fastKernels } from './fast-kernels.ts'
 import { foldUpdates } from './fold-updates.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
 import { phaseTranspositions } from './phased-transposition.ts'
+import { signalsAsImages } from './signals-as-images.ts'
 import { singleReshapes } from './single-reshapes.ts'
 
 /**
@@ -26,5 +27,7 @@ export const lowerForWasm = (model: Model): Model =>
 export function lowerForCpu(model: Model, block: number): Model {
   const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
   const phased = phaseTranspositions(even, block)
-  return singleReshapes(block > 1 ? blockLayout(phaseConvolutions(phased), block) : phased)
+  if (block === 1) return singleReshapes(phased)
+  const images = signalsAsImages(phased, block)
+  return singleReshapes(blockLayout(phaseConvolutions(images, block), block))
 }

@@ -7,6 +7,7 @@ import type { Target } from '../../operators/contract/gradient.ts'
 import { channelBlock } from '../../runtime/channel-block.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import type { Feeds } from '../../runtime/runtime.ts'
+import { fillTensor, ones, zeros } from '../../tensor/fill.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { int64, type NumericDType, Tensor } from '../../tensor/tensor.ts'
 import { sgd } from '../../training/compile/optimizers/index.ts'
@@ -159,15 +160,21 @@ describe('a lowered training step computes what the standard one does', () => {
     expect(operatorsOf(lowered)).not.toContain('MaxPool')
   })
 
-  test('an activation that a pooling and others read stays below', () =>
-    compareSteps({
+  test('an activation that a pooling and others read stays below', async () => {
+    const lowered = await compareSteps({
       input: [1, 8, 8],
       layers: (net) => {
         const a = net.relu(net.conv('input', [16, 1, 3, 3]))
         const mean = net.builder.node('GlobalAveragePool', [a])
         return [net.builder.node('Add', [net.pool(a), mean]), 16 * 4 * 4]
       },
-    }))
+    })
+    if (block === 1) return
+    // Its phases are picked by convolutions: none of its pixels moves.
+    const used = operatorsOf(lowered)
+    expect(used).not.toContain('SpaceToDepth')
+    expect(used.filter((name) => name.endsWith(':MaxPool'))).toHaveLength(1)
+  })
 
   test('activations, a residual connection, and a batch of one', () =>
     compareSteps({
@@ -270,6 +277,53 @@ describe('a lowered training step computes what the standard one does', () => {
     expect(operatorsOf(lowered)).not.toContain('ConvTranspose')
   })
 
+  test.each([0, 1, 2, 3])('signals in blocks of channels, draw %i', async (draw) => {
+    const { random } = new Net()
+    for (let i = 0; i < 3 * draw; i++) random.uniform()
+    const length = 40 + random.below(60)
+    const [kernel, stride, dilation] = [
+      2 + random.below(6),
+      1 + random.below(3),
+      1 + random.below(2),
+    ]
+    const channels = [16, 32][random.below(2)]!
+    const lowered = await compareSteps({
+      input: [[3, 16][draw % 2]!, length],
+      layers: (net) => {
+        const { builder } = net
+        const conv = (x: string, dims: readonly number[], attributes = {}) =>
+          builder.node('Conv', [x, net.parameter('w', dims)], attributes)
+        const stored = [zeros, ones].map((fill) =>
+          builder.constant(fillTensor(fill, 'float32', [channels], 0), 'stored'),
+        )
+        const a = conv('input', [channels, [3, 16][draw % 2]!, 3], { pads: [1, 1] })
+        const own = [net.parameter('scale', [channels]), net.parameter('shift', [channels])]
+        const b = net.relu(builder.node('BatchNormalization', [a, ...own, ...stored]))
+        const c = conv(b, [channels, 1, 3], { group: channels, pads: [0, 2] })
+        const d = builder.node('Add', [
+          b,
+          builder.node('Mul', [c, net.parameter('gate', [channels, 1])]),
+        ])
+        const e = net.relu(
+          conv(d, [48, channels, kernel], {
+            strides: [stride],
+            dilations: [dilation],
+            pads: [kernel - 1, kernel],
+          }),
+        )
+        const mean = builder.node('ReduceMean', [e, builder.constant(int64([2]))], { keepdims: 0 })
+        return [mean, 48]
+      },
+    })
+    if (block === 1) return
+    const { nodes } = lowered.graph
+    // Element by element, nothing is computed on signals that could be in blocks.
+    expect(
+      nodes.filter(({ opType, domain }) => opType === 'Conv' && domain !== '').length,
+    ).toBeGreaterThan(5)
+    expect(operatorsOf(lowered)).not.toContain('BatchNormalization')
+  })
+
   test('a transposed convolution', async () => {
     const lowered = await compareSteps({
       input: [16, 3, 5],
@@ -284,6 +338,79 @@ describe('a lowered training step computes what the standard one does', () => {
     })
     expect(operatorsOf(lowered).includes('ConvTranspose')).toBe(block === 1)
   })
+
+  test.each([0, 1, 2, 3])('normalizations with statistics of the batch, draw %i', async (draw) => {
+    const { random } = new Net()
+    for (let i = 0; i < draw; i++) random.uniform()
+    const [height, width] = [2 + random.below(6), 2 + random.below(6)]
+    const channels = [16, 32, 48][random.below(3)]!
+    const lowered = await compareSteps({
+      input: [3, height, width],
+      batch: 2 + draw,
+      layers: (net) => {
+        const norm = (x: string, hint: string) => {
+          const { builder } = net
+          const stored = [zeros, ones].map((fill, i) =>
+            builder.constant(fillTensor(fill, 'float32', [channels], 0), `${hint}.${i}`),
+          )
+          const own = [net.parameter('scale', [channels]), net.parameter('shift', [channels])]
+          return builder.node('BatchNormalization', [x, ...own, ...stored])
+        }
+        // Biases would have no gradient but rounding.
+        const conv = (x: string, dims: readonly number[], group = 1) =>
+          net.builder.node('Conv', [x, net.parameter('w', dims)], {
+            pads: Array(4).fill((dims[2]! - 1) / 2),
+            group,
+          })
+        const a = net.relu(norm(conv('input', [channels, 3, 3, 3]), 'a'))
+        const b = norm(conv(a, [channels, 1, 3, 3], channels), 'b')
+        const c = norm(conv(a, [channels, channels, 1, 1]), 'c')
+        const sum = net.relu(net.builder.node('Add', [b, c]))
+        const mean = net.builder.node('GlobalAveragePool', [sum])
+        const scaled = net.builder.node('Mul', [mean, net.parameter('gate', [channels, 1, 1])])
+        return [scaled, channels]
+      },
+    })
+    if (block === 1) return
+    const used = operatorsOf(lowered)
+    expect(used).not.toContain('BatchNormalization')
+    expect(used).not.toContain('Relu')
+    expect(
+      used.filter((name) => name === 'ReduceMean' || name === 'ReduceSum').length,
+    ).toBeGreaterThan(0)
+    // Only weight gradients need images in the order of the standard.
+    const results = new Set(
+      lowered.graph.nodes.flatMap(({ opType, outputs }) =>
+        opType === 'ReorderOutput' ? outputs : [],
+      ),
+    )
+    for (const { opType, inputs } of lowered.graph.nodes)
+      if (opType.startsWith('Reduce')) expect(inputs.some((name) => results.has(name))).toBe(false)
+  })
+
+  test('numbers for each channel that are added, multiplied and subtracted, from either side', () =>
+    compareSteps({
+      input: [3, 4, 5],
+      layers: (net) => {
+        const { builder } = net
+        const numbers = () => net.parameter('numbers', [1, 32, 1, 1])
+        let x = net.conv('input', [32, 3, 3, 3])
+        x = builder.node('Mul', [numbers(), x])
+        x = builder.node('Add', [x, net.parameter('numbers', [32, 1, 1])])
+        x = builder.node('Sub', [x, numbers()])
+        x = builder.node('Sub', [numbers(), x])
+        const sums = builder.node('ReduceSum', [x, builder.constant(int64([2, 3]))], {
+          keepdims: 0,
+        })
+        const means = builder.node('ReduceMean', [x, builder.constant(int64([3, 2]))])
+        const both = builder.node('Add', [means, net.conv(x, [32, 32, 1, 1])])
+        const gated = builder.node('Mul', [
+          builder.node('Flatten', [net.pool(both)]),
+          builder.node('Concat', [sums, sums, sums, sums], { axis: 1 }),
+        ])
+        return [builder.node('Tanh', [gated]), 128]
+      },
+    }))
 
   test('a value that is read in both orders', () =>
     compareSteps({

@@ -6,7 +6,7 @@
  *
  * so each phase is the same convolution with twice the stride and a begin pad smaller by a·s.
  * The pooling is then the maximum of four tensors, and its gradient (`../../operators/decompositions/max-pool-phases.ts`)
- * has its phases for nothing.
+ * has its phases for nothing. Of other images in blocks of channels, depthwise convolutions pick the phases.
  */
 
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
@@ -22,9 +22,11 @@ import {
   windowOf,
 } from '../../operators/helpers/windows.ts'
 import { inferModel } from '../../operators/inference.ts'
+import { float32 } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
 
-export function phaseConvolutions(model: Model): Model {
+/** @param block channels per block of the runtime's blocked layout; 1 where it has none */
+export function phaseConvolutions(model: Model, block = 1): Model {
   const infos = inferModel(model)
   const links = linksOf(model.graph)
   const outputs = new Set(model.graph.outputs.map((output) => output.name))
@@ -49,6 +51,13 @@ export function phaseConvolutions(model: Model): Model {
         output,
         window!.map((attributes) => rewriter.emit('Conv', given, attributes)[0]!),
       )
+    } else if (
+      !phases.has(input) &&
+      isPicked(node, infos, block) &&
+      takesPhases(node, infos, users)
+    ) {
+      depths.set(output, output)
+      phases.set(output, pickedPhases(rewriter, rewriter.value(input), infos.get(input)!))
     } else if (!phases.has(input) && !depths.has(input)) rewriter.keep(node)
     else if (node.opType === 'SpaceToDepth') depths.set(output, input)
     else {
@@ -62,6 +71,28 @@ export function phaseConvolutions(model: Model): Model {
     }
   }
   return rewriter.model()
+}
+
+/**
+ * Is it an image in blocks of channels whose phases depthwise convolutions pick? They pass over it four times, which still takes half of
+ * the time of moving blocks of pixels.
+ */
+function isPicked(node: Node, infos: ReadonlyMap<string, ValueInfo>, block: number): boolean {
+  const { dtype, shape } = infos.get(node.inputs[0] ?? '') ?? {}
+  const channels = shape?.[1]
+  const inBlocks = block > 1 && typeof channels === 'number' && channels % block === 0
+  return node.opType === 'SpaceToDepth' && node.domain === '' && dtype === 'float32' && inBlocks
+}
+
+/** The phases of an image, by kernels of 2 × 2 taps of which one is 1. */
+function pickedPhases(rewriter: Rewriter, image: string, { shape }: ValueInfo): readonly string[] {
+  const channels = shape![1] as number
+  return [0, 1, 2, 3].map((phase) => {
+    const taps = Float32Array.from({ length: 4 * channels }, (_, i) => (i % 4 === phase ? 1 : 0))
+    const kernel = rewriter.constant(float32([channels, 1, 2, 2], taps), 'phase')
+    const attributes = { kernel_shape: [2, 2], strides: [2, 2], group: channels }
+    return rewriter.emit('Conv', [image, kernel], attributes)[0]!
+  })
 }
 
 /** Does this reader of an image want nothing but its phases or their maximum? */

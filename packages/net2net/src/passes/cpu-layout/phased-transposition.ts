@@ -6,7 +6,7 @@
  * with r = (a + p) mod s and e = ⌊(a + p) / s⌋. So each phase is an ordinary convolution of x with every
  * s-th tap of the kernel, turned round, and the phases are put beside each other: nothing is computed that is
  * not needed. In blocks of channels that is DepthToSpace, and the blocked layout has fast kernels for all of it, but none for
- * ConvTranspose. For signals and volumes the elements of the last axis are brought into their places by a product with a
+ * ConvTranspose. For signals and volumes the elements of the last axis are brought into their places by products with a
  * 0/1 matrix, and those of the others in rows.
  */
 import { intAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
@@ -18,8 +18,12 @@ import { float32 } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
 import { RewritingEmitter } from './rewriting-emitter.ts'
 
-/** Rows up to this length are rearranged by a product: the 0/1 matrix grows with its square. */
+/** Rows of this length are rearranged by a product: the 0/1 matrix grows with its square. */
 const widestProduct = 64
+/** Up to this length, that is still faster than to move element by element. */
+const widestMatrix = 256
+/** Elements that are copied together. */
+const shortestRun = 8
 
 /** One phase along an axis: its taps in the order of the convolution, and its pads. */
 interface Phase {
@@ -185,25 +189,34 @@ function interleaved(
   let length = 1
   for (const axis of range(sizes.length).reverse()) {
     const [stride, size] = [strides[axis]!, sizes[axis]!]
-    const isLast = axis === sizes.length - 1
-    const rows = isLast ? size : length
+    const isLast = axis === sizes.length - 1 && stride > 1
+    const run = isLast ? runLength(stride, size) : length
     const own = parts
     parts = range(own.length / stride).map((k) => {
       const lines = own
         .slice(k * stride, (k + 1) * stride)
-        .map((part) => reshape(emitter, part, [-1, rows]))
+        .map((part) => reshape(emitter, part, [-1, run]))
       const joined = stride === 1 ? lines[0]! : emitter.op('Concat', lines, { axis: 1 })
-      return isLast && stride > 1 ? alternating(emitter, joined, stride, size) : joined
+      return isLast ? alternating(emitter, joined, stride, run) : joined
     })
     length *= stride * size
   }
   return parts[0]!
 }
 
+/**
+ * In runs of how many elements phases of `size` elements take turns with their neighbours: as short ones as a product with a small
+ * matrix rearranges, but not so short that bringing them together takes longer.
+ */
+function runLength(stride: number, size: number): number {
+  const runs = range(size + 1, shortestRun).filter((run) => size % run === 0)
+  return runs.findLast((run) => stride * run <= widestProduct) ?? size
+}
+
 /** Rows of `count` runs of `size` elements each, as rows in which the runs take turns. */
 function alternating(emitter: Emitter, rows: string, count: number, size: number): string {
   const width = count * size
-  if (width > widestProduct) {
+  if (width > widestMatrix) {
     const runs = reshape(emitter, rows, [-1, count, size])
     return transpose(emitter, runs, [0, 2, 1])
   }

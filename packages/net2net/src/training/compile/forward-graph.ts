@@ -8,8 +8,13 @@ import type { Graph, Model, Node, Shape } from '../../model/model.ts'
 import { opsetOf, requiredInputs } from '../../model/model.ts'
 import { describeNode } from '../../model/names.ts'
 import type { OutputMeaning } from '../../model/output-meaning.ts'
-import type { TrainingContext, TrainingReplacement } from '../../operators/contract/facets.ts'
+import type {
+  RunningAverage,
+  TrainingContext,
+  TrainingReplacement,
+} from '../../operators/contract/facets.ts'
 import type { Target } from '../../operators/contract/gradient.ts'
+import { averaged } from '../../operators/helpers/running-average.ts'
 import { declaredInfo, withDeclared } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { storedStatistics } from '../../operators/trainable.ts'
@@ -45,6 +50,12 @@ export interface ForwardOptions {
     | undefined
 }
 
+/** One update of a running statistic. */
+export interface Average extends RunningAverage {
+  /** Its value before: the statistic's own name, or what an earlier node of the same step has made of it. */
+  readonly old: string
+}
+
 /** The part of the model that the loss needs, in a builder of its own. */
 export class ForwardGraph {
   readonly builder = new GraphBuilder()
@@ -56,8 +67,8 @@ export class ForwardGraph {
   readonly prediction: string
   readonly target: TargetType
   readonly variables: readonly string[]
-  /** Running statistic → its next value. */
-  readonly updates = new Map<string, string>()
+  /** Running statistic → how it is updated. */
+  readonly averages = new Map<string, Average>()
   drawsRandomly = false
   readonly #source: Model
   readonly #loss: Loss
@@ -142,9 +153,16 @@ export class ForwardGraph {
 
   /** Adds the node as it trains. */
   #train(node: Node, training: NonNullable<ForwardOptions['training']>): void {
-    const { nodes, updates } = this.#trainingReplacement(node, training) ?? { nodes: [node] }
+    const { nodes, averages } = this.#trainingReplacement(node, training) ?? { nodes: [node] }
     for (const replacement of nodes) this.emitter.append(replacement)
-    for (const [name, value] of updates ?? []) this.updates.set(name, value)
+    for (const [name, average] of averages ?? [])
+      this.averages.set(name, { ...average, old: this.average(name) })
+  }
+
+  /** The running statistic as the nodes so far have made it. */
+  average(name: string): string {
+    const average = this.averages.get(name)
+    return average ? averaged(this.emitter, average.old, average) : name
   }
 
   #trainingReplacement(
@@ -157,7 +175,7 @@ export class ForwardGraph {
     const stored = (i: number) => {
       const name = node.inputs[i] ?? ''
       if (!this.#source.graph.initializers.has(name)) return undefined
-      return this.updates.get(name) ?? name
+      return this.average(name)
     }
     const facet = operator?.growth?.normalization
     if (facet && [facet.mean, facet.variance].every((i) => stored(i) !== undefined)) {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { normalTensor } from '../../../testing/gradient-check.ts'
+import { float } from '../../model/attributes.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
@@ -8,7 +9,7 @@ import { createStepper } from '../run/create-stepper.ts'
 import { adagrad, adamw, averaged, type Optimizer, sgd } from './optimizers/index.ts'
 import { buildStep } from './step-graph.ts'
 
-/** Two dense layers, their biases, and a normalization in between. */
+/** Two dense layers, their biases, and normalizations in between. */
 function network() {
   const builder = new GraphBuilder()
   const random = randomStream(5, 'joined vectors')
@@ -17,8 +18,20 @@ function network() {
   builder.input('x', 'float32', ['batch', 6])
   const a = builder.node('Gemm', ['x', parameter('w1', [6, 8]), parameter('b1', [8])])
   const b = builder.node('LayerNormalization', [a, parameter('scale', [8]), parameter('b2', [8])])
+  const norm = (x: string, name: string, momentum: number) =>
+    builder.node(
+      'BatchNormalization',
+      [
+        x,
+        parameter(`${name}.scale`, [8]),
+        parameter(`${name}.shift`, [8]),
+        builder.initializer(`${name}.mean`, float32([8], Array(8).fill(0.5))),
+        builder.initializer(`${name}.variance`, float32([8], Array(8).fill(2))),
+      ],
+      { momentum: float(momentum) },
+    )
   const c = builder.node('Gemm', [
-    builder.node('Tanh', [b]),
+    builder.node('Tanh', [norm(norm(b, 'n1', 0.9), 'n2', 0.75)]),
     parameter('w2', [8, 3]),
     parameter('b3', [3]),
   ])
@@ -43,7 +56,8 @@ test.each<[string, Optimizer]>([
   for (const joinVectors of [false, true]) {
     const graph = buildStep(network(), { ...options, joinVectors, target: 'onnxruntime-cpu' })
     const inputs = graph.model.graph.inputs.map(({ name }) => name)
-    expect(inputs.includes('b1')).toBe(!joinVectors)
+    for (const name of ['b1', 'n1.mean', 'n2.variance'])
+      expect(inputs.includes(name), name).toBe(!joinVectors)
     // One of the vectors has been trained before, the others have not.
     const state = new Map(graph.state)
     if (state.has('b3.step')) state.set('b3.step', float32([], [7]))

@@ -1,15 +1,19 @@
 /**
- * The vectors that are trained (biases, scales, shifts), one after the other in one tensor. A deep network has hundreds,
+ * The vectors that are trained (biases, scales, shifts), or those of running statistics, one after the other in one tensor. A deep network has hundreds,
  * each with five to thirty nodes that update a few numbers: what a node costs beside its arithmetic is
  * most of that. Together they take as many nodes as one parameter. Every element is computed as it would be alone.
  */
 import type { GraphEmitter } from '../../autodiff/emitter.ts'
 import { attributes } from '../../model/attributes.ts'
 import type { GraphBuilder } from '../../model/builder.ts'
+import { capturedValues } from '../../model/links.ts'
 import type { Graph, Node } from '../../model/model.ts'
+import type { RunningAverage } from '../../operators/contract/facets.ts'
 import type { Emitter } from '../../operators/contract/gradient.ts'
 import { ints } from '../../operators/helpers/emission.ts'
-import { elementCount } from '../../tensor/tensor.ts'
+import { formula } from '../../operators/helpers/formula.ts'
+import { averaged } from '../../operators/helpers/running-average.ts'
+import { elementCount, float32 } from '../../tensor/tensor.ts'
 import {
   type Optimizer,
   type Slot,
@@ -44,11 +48,16 @@ export class JoinedVectors {
   readonly #builder: GraphBuilder
   readonly #emitter: GraphEmitter
 
-  constructor(builder: GraphBuilder, emitter: GraphEmitter, vectors: readonly string[]) {
+  constructor(
+    builder: GraphBuilder,
+    emitter: GraphEmitter,
+    vectors: readonly string[],
+    hint = 'vectors',
+  ) {
     this.vectors = vectors
     this.#builder = builder
     this.#emitter = emitter
-    this.name = builder.names.fresh('vectors')
+    this.name = builder.names.fresh(hint)
     this.#sizes = vectors.map((name) => elementCount(emitter.info(name).shape as readonly number[]))
     this.#counts = ints(emitter, this.#sizes)
     this.#parts = builder.names.fresh('parts')
@@ -98,6 +107,33 @@ export class JoinedVectors {
     return this.#sizes.flatMap((size, i) => Array<number>(size).fill(i))
   }
 
+  /** Emits one update of running averages; returns their next values. */
+  follow(averages: ReadonlyMap<string, RunningAverage>): string {
+    const emitter = this.#emitter
+    const own = this.vectors.map((name) => averages.get(name)!)
+    this.#input(
+      this.name,
+      this.#sizes.reduce((a, b) => a + b, 0),
+    )
+    const batch = emitter.op(
+      'Concat',
+      own.map((average) => average.batch),
+      { axis: 0 },
+    )
+    const [{ momentum }] = own as [RunningAverage]
+    if (own.every((average) => average.momentum === momentum))
+      return averaged(emitter, this.name, { batch, momentum })
+    const each = (part: (momentum: number) => number): string => {
+      const numbers = own.flatMap((one, i) =>
+        Array<number>(this.#sizes[i]!).fill(part(one.momentum)),
+      )
+      return emitter.constant(float32([numbers.length], numbers))
+    }
+    const [stays, moves] = [each((part) => part), each((part) => 1 - part)]
+    const { add, mul } = formula(emitter, batch)
+    return add(mul(this.name, stays), mul(batch, moves))
+  }
+
   /** Which slots show what is not finite, by their inputs' names. */
   shown(optimizer: Optimizer): readonly string[] {
     return slotsOf(optimizer, false)
@@ -109,6 +145,8 @@ export class JoinedVectors {
   split(graph: Graph): Graph {
     const initializers = new Map(graph.initializers)
     for (const name of this.vectors) initializers.delete(name)
+    const read = new Set(graph.nodes.flatMap((node) => [...node.inputs, ...capturedValues(node)]))
+    if (!this.vectors.some((name) => read.has(name))) return { ...graph, initializers }
     const split: Node = {
       name: this.#parts,
       opType: 'Split',
@@ -120,11 +158,11 @@ export class JoinedVectors {
     return { ...graph, initializers, nodes: [split, ...graph.nodes] }
   }
 
-  states(optimizer: Optimizer): readonly JoinedState[] {
+  states(optimizer?: Optimizer): readonly JoinedState[] {
     const parts = (slot: Slot) => this.vectors.map((name) => slotName(name, slot.name))
     return [
       { name: this.name, parts: this.vectors },
-      ...slotsOf(optimizer, false).map((slot) => ({
+      ...(optimizer ? slotsOf(optimizer, false) : []).map((slot) => ({
         name: this.#slotName(slot),
         parts: parts(slot),
       })),

@@ -17,6 +17,7 @@ import { type Emitter, isCpu, type Target } from '../../operators/contract/gradi
 import { separateConstants } from '../../operators/shared-constants.ts'
 import type { LeftConstant } from '../../operators/trainable.ts'
 import { poolFirst } from '../../passes/cpu-layout/pool-first.ts'
+import { foldConstants } from '../../passes/fold-constants.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
@@ -132,7 +133,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     options.freeze ?? [],
   )
   const constant = withConstantsAsInitializers(inFloat32(separate).model)
-  const upgraded = withSymbolicBatch(upgrade(constant))
+  const upgraded = foldConstants(withSymbolicBatch(upgrade(constant)))
   const source =
     options.target !== undefined && isCpu(options.target) ? poolFirst(upgraded) : upgraded
   const forward = new ForwardGraph(source, {
@@ -222,18 +223,27 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     })
   const { next: updated, norm } = emitUpdates(emitter, optimizer, updates, limit)
   const next = new Map(updated)
-  for (const [name, value] of forward.updates) {
+  const { averages } = forward
+  for (const name of averages.keys())
     state.set(name, materialize(source.graph.initializers.get(name)!.tensor))
-    next.set(name, value)
-  }
+  const together = options.joinVectors
+    ? [...averages.keys()].filter(
+        (name) => averages.get(name)!.old === name && isVector(emitter, name),
+      )
+    : []
+  const followed =
+    together.length > 1 ? new JoinedVectors(builder, emitter, together, 'statistics') : undefined
+  if (followed) next.set(followed.name, followed.follow(averages))
+  for (const name of averages.keys())
+    if (!followed?.vectors.includes(name)) next.set(name, forward.average(name))
   if (forward.drawsRandomly) {
     state.set(RANDOM_KEY, randomKey(seed))
     next.set(RANDOM_KEY, nextKey(emitter, RANDOM_KEY))
   }
   for (const [name, tensor] of state) {
     // Parameters and statistics are initializers already; they become inputs as well.
-    if (joined?.vectors.includes(name)) continue
-    if (parameters.includes(name) || forward.updates.has(name))
+    if ([joined, followed].some((one) => one?.vectors.includes(name))) continue
+    if (parameters.includes(name) || averages.has(name))
       builder.input(name, tensor.dtype, tensor.dims)
   }
 
@@ -262,7 +272,8 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     forward.output(stateSum, sum)
   }
   const whole = forward.model()
-  const graph = joined?.split(whole.graph) ?? whole.graph
+  const parts = joined?.split(whole.graph) ?? whole.graph
+  const graph = followed?.split(parts) ?? parts
   return {
     model: { ...whole, graph: nearestFirst(graph) },
     inputs: forward.inputs,
@@ -272,9 +283,9 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     parameters,
     left,
     adaptersAlone,
-    statistics: [...forward.updates.keys()],
+    statistics: [...averages.keys()],
     slots,
-    joined: joined?.states(optimizer) ?? [],
+    joined: [...(joined?.states(optimizer) ?? []), ...(followed?.states() ?? [])],
     state,
     counts: correct !== undefined,
     gradientNorm,

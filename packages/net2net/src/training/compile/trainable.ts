@@ -1,13 +1,18 @@
 /** Which constants of a model are its parameters, and how to replace them. */
+import { nearestName } from '../../arguments.ts'
 import { usageError } from '../../errors.ts'
 import { adaptersOf } from '../../model/adapters.ts'
 import { capturedValues } from '../../model/links.ts'
 import type { Initializer, Model, Node } from '../../model/model.ts'
-import { nodeLabel } from '../../model/names.ts'
+import { modulesAround, nodeLabel } from '../../model/names.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { separateConstants } from '../../operators/shared-constants.ts'
 import { operatorOf } from '../../operators/table.ts'
-import { type LeftConstant, trainableConstants } from '../../operators/trainable.ts'
+import {
+  type LeftConstant,
+  sourcesOfConstants,
+  trainableConstants,
+} from '../../operators/trainable.ts'
 import { asFloats } from '../../passes/single-precision.ts'
 import { isFloat } from '../../tensor/dtype.ts'
 import { type LazyTensor, materialize } from '../../tensor/tensor.ts'
@@ -77,8 +82,9 @@ export function chooseParameters(
 }
 
 /**
- * The names that match one of the patterns. A pattern is a name or a part of one with `*` for any
- * text; it matches the constant's own name or the name of a layer that reads it.
+ * The names that match one of the patterns. A pattern is a name with `*` for any text. It matches a constant's own name, the names
+ * that the exporter computed it from, the name of a layer that reads it, and whatever these are parts of: `h.0.mlp` is all of that
+ * module, and so are the modules that PyTorch's exporter noted; of `sequential/conv1/Conv2D` each part counts.
  *
  * @throws usage for a pattern that matches nothing
  */
@@ -87,10 +93,26 @@ export function matchingParameters(
   names: readonly string[],
   patterns: readonly string[],
 ): ReadonlySet<string> {
-  const readers = new Map<string, string[]>()
+  const readers = new Map<string, Node[]>()
   for (const node of model.graph.nodes)
-    for (const input of node.inputs)
-      readers.set(input, [...(readers.get(input) ?? []), nodeLabel(node)])
+    for (const input of node.inputs) {
+      const others = readers.get(input)
+      if (others) others.push(node)
+      else readers.set(input, [node])
+    }
+  const sources = patterns.length > 0 ? sourcesOfConstants(model) : new Map<string, string[]>()
+  const texts = new Map(
+    (patterns.length > 0 ? names : []).map((name) => [
+      name,
+      new Set([
+        ...[name, ...(sources.get(name) ?? [])].flatMap(wholes),
+        ...(readers.get(name) ?? []).flatMap((node) => [
+          ...wholes(nodeLabel(node)),
+          ...modulesAround(node),
+        ]),
+      ]),
+    ]),
+  )
   const matching = new Set<string>()
   for (const pattern of patterns) {
     const expression = new RegExp(
@@ -100,16 +122,35 @@ export function matchingParameters(
         .join('.*')}$`,
     )
     const found = names.filter((name) =>
-      [name, ...(readers.get(name) ?? [])].some((text) => expression.test(text)),
+      [...texts.get(name)!].some((text) => expression.test(text)),
     )
-    if (found.length === 0)
+    if (found.length === 0) {
+      const all = new Set([...texts.values()].flatMap((each) => [...each]))
+      const nearest = nearestName(pattern, [...all])
       throw usageError(
-        `No parameter matches "${pattern}". The model's parameters: ${names.join(', ')}.`,
+        `No parameter matches "${pattern}". The model's parameters: ${listed(names)}.`,
+        nearest === undefined ? {} : { hint: `Did you mean "${nearest}"?` },
       )
+    }
     for (const name of found) matching.add(name)
   }
   return matching
 }
+
+/** A name and what it is a part of: `a.b.c` is in `a.b` and in `a`, `a/b/c` in `a`, `b` and `c`. */
+function wholes(name: string): readonly string[] {
+  const modules = [...name.matchAll(/\./g)].map(({ index }) => name.slice(0, index))
+  return [name, ...modules, ...(name.includes('/') ? name.split('/') : [])].filter(
+    (text) => text !== '',
+  )
+}
+
+const mostListed = 20
+
+const listed = (names: readonly string[]): string =>
+  names.length <= mostListed
+    ? names.join(', ')
+    : `${names.slice(0, mostListed).join(', ')} and ${names.length - mostListed} more`
 
 /**
  * The model as it serves: normalizations with their stored statistics, no random masks. Files that

@@ -280,6 +280,14 @@ describe('evaluate', () => {
       { class: '1', precision: 1 / 2, recall: 1 / 2, f1: 1 / 2, support: 2 },
       { class: '2', precision: 1, recall: 1 / 2, f1: 2 / 3, support: 2 },
     ])
+    const quick = await evaluate(copying(3), samples, { ...options, intervals: 'formula' })
+    expect(quick.metrics).toEqual({
+      ...result.metrics,
+      count: { value: 5 },
+      f1: { value: result.metrics!.f1!.value },
+      loss: { ...quick.metrics!.loss, value: expect.closeTo(result.loss, 6) },
+    })
+    expect(quick.metrics!.loss!.low).toBeCloseTo(result.metrics!.loss!.low!, 5)
     const bare = await evaluate(copying(3), samples, { loss: 'softmax-cross-entropy' })
     expect(bare).toEqual({ loss: expect.closeTo(result.loss, 6), accuracy: 3 / 5, predictions: 5 })
   })

@@ -42,7 +42,7 @@ const mostClasses = 1000
 
 export interface ReportOptions {
   readonly metrics: readonly Metric[] | 'usual'
-  readonly intervals: boolean
+  readonly intervals: boolean | 'formula'
   readonly seed: number
   readonly classNames: readonly string[] | undefined
   /** The loss, with an interval where it is a mean that the outcomes tell. */
@@ -55,16 +55,17 @@ export function reportOf(
 ): MetricsReport {
   const metrics = asked === 'usual' ? usualMetrics(outcomes) : asked
   const values = metrics.map((metric) => metric.measure(outcomes))
-  const resampled = intervals
-    ? metrics.filter(({ interval = 'bootstrap' }) => interval === 'bootstrap')
-    : []
+  const resampled =
+    intervals === true
+      ? metrics.filter(({ interval = 'bootstrap' }) => interval === 'bootstrap')
+      : []
   const found = new Map(
     bootstrap(resampled, outcomes, seed).map((interval, i) => [resampled[i]!, interval]),
   )
   const measured = (metric: Metric, i: number): Measured => {
     const value = values[i]!
     const { interval = 'bootstrap' } = metric
-    if (!intervals) return { value }
+    if (!intervals || (intervals === 'formula' && interval === 'bootstrap')) return { value }
     if (interval === 'wilson') return { value, ...wilson(value, outcomes.count), interval }
     if (interval === 'normal' && metric.each)
       return { value, ...normal(metric.each(outcomes)), interval }

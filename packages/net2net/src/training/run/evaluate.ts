@@ -42,12 +42,17 @@ export interface EvaluateOptions {
   readonly metrics?: readonly (Metric | string)[] | 'usual' | undefined
   /** As for training. Loss and accuracy are means with the weights, and the metrics are of what has a weight at all. */
   readonly weighted?: boolean | undefined
-  /** With `metrics`: whether to compute their 95% intervals. Default true. */
-  readonly intervals?: boolean | undefined
+  /**
+   * With `metrics`: whether to compute their 95% intervals, or only those that a formula gives, since resamples of many
+   * predictions take long. Default true.
+   */
+  readonly intervals?: boolean | 'formula' | undefined
   /** With `metrics`: of the resamples for the intervals. Default 0. */
   readonly seed?: number | undefined
-  /** Told how many samples are done. */
-  readonly onProgress?: ((done: number) => void) | undefined
+  /** Told how many samples are done, and loss and accuracy over these. */
+  readonly onProgress?:
+    | ((done: number, soFar: Pick<Evaluation, 'loss' | 'accuracy'>) => void)
+    | undefined
 }
 
 export interface Evaluation extends Partial<MetricsReport> {
@@ -98,7 +103,10 @@ export async function evaluate(
       correct += Number(right?.data[0] ?? 0)
       predictions += count
       done += batch.target.dims[0] ?? 1
-      options.onProgress?.(done)
+      options.onProgress?.(done, {
+        loss: total / predictions,
+        ...(graph.counts ? { accuracy: correct / predictions } : {}),
+      })
     }
     if (predictions === 0) throw emptyData(what, again)
     const loss = total / predictions

@@ -250,6 +250,7 @@ export class Training implements AsyncIterable<EpochResult> {
             batch: done,
             batches,
             learningRate,
+            samples: batch.target.dims[0] ?? 1,
             seconds: seconds(),
           }),
         )
@@ -273,7 +274,10 @@ export class Training implements AsyncIterable<EpochResult> {
   #stepEvent(
     outcome: StepOutcome,
     totals: EpochTotals,
-    rest: Pick<StepEvent, 'epoch' | 'step' | 'batch' | 'batches' | 'learningRate' | 'seconds'>,
+    rest: Pick<
+      StepEvent,
+      'epoch' | 'step' | 'batch' | 'batches' | 'learningRate' | 'samples' | 'seconds'
+    >,
   ): StepEvent {
     const { loss, correct, predictions } = outcome
     return {
@@ -298,7 +302,7 @@ export class Training implements AsyncIterable<EpochResult> {
       (await evaluate(
         this.model,
         validation,
-        this.#evaluating(),
+        { ...this.#evaluating(), onProgress: this.#options.onValidation },
         validationData,
         isSampleSet(validation) || this.#passesLeft(this.#state) > 1 || this.#state.epoch > 0,
       ))

@@ -1,10 +1,11 @@
 /** How long a network takes for one sample, in the runtime that it will run in. */
 import type { SampleSet } from '../data/samples.ts'
 import { batchesOf } from '../data/samples.ts'
-import { feedsOf } from '../measuring/channel-statistics.ts'
+
 import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import type { Runtime, SessionOptions } from '../runtime/runtime.ts'
+import { feedsOf } from './channel-statistics.ts'
 
 export interface LatencyOptions {
   readonly runtime: Runtime

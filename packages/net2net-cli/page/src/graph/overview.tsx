@@ -1,0 +1,80 @@
+/** The whole drawing in a corner, and which part of it is seen: press or drag to go elsewhere. */
+import { type Signal, useSignalEffect } from '@preact/signals'
+import { useLayoutEffect, useRef } from 'preact/hooks'
+import type { Diff, Side } from '../engine/diff.ts'
+import type { Layout } from '../engine/layout.ts'
+import { t } from '../text/text.ts'
+import { colours } from '../ui/theme.tsx'
+import { drawSmall } from './small.ts'
+import type { Viewport } from './viewport.ts'
+
+const most = { width: 150, height: 200 }
+
+export function Overview(props: {
+  readonly diff: Diff
+  readonly layout: Layout
+  readonly side: Side
+  readonly viewport: Signal<Viewport>
+  readonly pane: { readonly width: number; readonly height: number }
+}) {
+  const { diff, layout, side, viewport, pane } = props
+  const canvas = useRef<HTMLCanvasElement>(null)
+  const frame = useRef<HTMLDivElement>(null)
+  // A long chain would be a thread: the two directions have scales of their own.
+  const scale = Math.min(most.width / layout.width, most.height / layout.height)
+  const size = {
+    width: Math.max(64, layout.width * scale),
+    height: Math.max(64, layout.height * scale),
+  }
+  const [kx, ky] = [size.width / layout.width, size.height / layout.height]
+  const scheme = colours.value
+  useLayoutEffect(() => {
+    drawSmall(
+      canvas.current!,
+      size,
+      { diff, layout, side },
+      { kx, ky, tx: 0, ty: 0 },
+      { edges: false },
+    )
+  }, [diff, layout, side, scheme])
+  const place = () => {
+    const { k, tx, ty } = viewport.value
+    const element = frame.current
+    if (element === null) return
+    const [left, top] = [Math.max(0, (-tx / k) * kx), Math.max(0, (-ty / k) * ky)]
+    const right = Math.min(size.width, ((pane.width - tx) / k) * kx)
+    const bottom = Math.min(size.height, ((pane.height - ty) / k) * ky)
+    element.style.transform = `translate(${left}px, ${top}px)`
+    element.style.width = `${Math.max(4, right - left)}px`
+    element.style.height = `${Math.max(4, bottom - top)}px`
+  }
+  useSignalEffect(place)
+  useLayoutEffect(place, [layout, pane.width, pane.height])
+  const go = (event: PointerEvent) => {
+    const { left, top } = canvas.current!.getBoundingClientRect()
+    const { k } = viewport.peek()
+    viewport.value = {
+      k,
+      tx: pane.width / 2 - ((event.clientX - left) / kx) * k,
+      ty: pane.height / 2 - ((event.clientY - top) / ky) * k,
+    }
+  }
+  return (
+    <div
+      class="overview"
+      style={{ width: `${size.width}px`, height: `${size.height}px` }}
+      role="img"
+      aria-label={t('Overview of the whole graph; keys move the graph itself.')}
+      onPointerDown={(event) => {
+        event.currentTarget.setPointerCapture(event.pointerId)
+        go(event)
+      }}
+      onPointerMove={(event) => {
+        if (event.currentTarget.hasPointerCapture(event.pointerId)) go(event)
+      }}
+    >
+      <canvas ref={canvas} style={{ width: `${size.width}px`, height: `${size.height}px` }} />
+      <div ref={frame} class="overview-frame" />
+    </div>
+  )
+}

@@ -1,0 +1,186 @@
+/** Growth of other kinds: new classes and tokens, copies of residual blocks, larger kernels, and the way back. */
+import { useSignal } from '@preact/signals'
+import type { GrowthStep } from 'net2net'
+import type { ModelView } from '../engine/view.ts'
+import { t } from '../text/text.ts'
+import { change, settings } from './settings.ts'
+
+interface Kind {
+  readonly id: string
+  readonly label: string
+  /** What the field for names says; undefined: there are none to give. */
+  readonly names?: string
+  readonly usual: (view: ModelView) => string
+  /** The field for a number, and its usual value. */
+  readonly number?: { readonly label: string; readonly usual: number }
+  readonly step: (name: string, number: number) => GrowthStep
+}
+
+const kinds: readonly Kind[] = [
+  {
+    id: 'outputs',
+    label: 'More classes or values of an output',
+    names: 'Output',
+    usual: ({ outputs }) => outputs[0]?.name ?? '',
+    number: { label: 'How many more', usual: 5 },
+    step: (name, by) => ({ extend: { outputs: { [name]: by } } }),
+  },
+  {
+    id: 'inputs',
+    label: 'More channels or features of an input',
+    names: 'Input',
+    usual: ({ inputs }) => inputs[0]?.name ?? '',
+    number: { label: 'How many more', usual: 1 },
+    step: (name, by) => ({ extend: { inputs: { [name]: by } } }),
+  },
+  {
+    id: 'vocabulary',
+    label: 'More tokens',
+    usual: () => '',
+    number: { label: 'How many more', usual: 100 },
+    step: (_, by) => ({ extend: { vocabulary: by } }),
+  },
+  {
+    id: 'positions',
+    label: 'More positions',
+    usual: () => '',
+    number: { label: 'How many more', usual: 64 },
+    step: (_, by) => ({ extend: { positions: by } }),
+  },
+  {
+    id: 'repeat',
+    label: 'Copy residual blocks',
+    names: 'Layers, modules or patterns',
+    usual: () => '*',
+    step: (names) => ({ repeat: listOf(names) }),
+  },
+  {
+    id: 'kernel',
+    label: 'Larger kernels',
+    names: 'Layers or patterns',
+    usual: () => '*',
+    number: { label: 'Size', usual: 5 },
+    step: (name, size) => ({ kernel: Object.fromEntries(listOf(name).map((one) => [one, size])) }),
+  },
+  {
+    id: 'factor',
+    label: 'Wider by a factor',
+    names: 'Layers, heads or patterns',
+    usual: () => '*',
+    number: { label: 'Factor', usual: 2 },
+    step: (name, by) => ({ widen: Object.fromEntries(listOf(name).map((one) => [one, `x${by}`])) }),
+  },
+  {
+    id: 'shrink',
+    label: 'Take away what is not needed',
+    names: 'Layers or patterns',
+    usual: () => '*',
+    step: (names) => ({ shrink: listOf(names) }),
+  },
+]
+
+const listOf = (names: string): readonly string[] =>
+  names
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean)
+
+export function MoreGrowth({ view }: { view: ModelView }) {
+  const id = useSignal('outputs')
+  const name = useSignal<string | undefined>(undefined)
+  const number = useSignal<number | undefined>(undefined)
+  const kind = kinds.find((candidate) => candidate.id === id.value)!
+  const names = name.value ?? kind.usual(view)
+  const by = number.value ?? kind.number?.usual ?? 0
+  const { more, seed } = settings.value
+  const add = () => {
+    // The seed is written down, so that what stands before changes nothing.
+    const step = { ...kind.step(names, by), seed: seed + more.length }
+    change({ more: [...more, step] })
+  }
+  return (
+    <details class="more-growth pad" open={more.length > 0}>
+      <summary>{t('Other growth')}</summary>
+      <div class="stack">
+        {more.length === 0 ? null : (
+          <ol class="steps">
+            {more.map((step, i) => (
+              <li key={`${i} ${stepText(step)}`}>
+                <code>{stepText(step)}</code>
+                <button
+                  type="button"
+                  class="icon quiet small"
+                  aria-label={t('Remove {0}', stepText(step))}
+                  onClick={() => change({ more: more.filter((_, k) => k !== i) })}
+                >
+                  ×
+                </button>
+              </li>
+            ))}
+          </ol>
+        )}
+        <form
+          class="fields"
+          onSubmit={(event) => {
+            event.preventDefault()
+            add()
+          }}
+        >
+          <label class="field">
+            <span>{t('Kind of growth')}</span>
+            <select
+              value={id}
+              onChange={(event) => {
+                id.value = event.currentTarget.value
+                name.value = undefined
+                number.value = undefined
+              }}
+            >
+              {kinds.map(({ id: each, label }) => (
+                <option key={each} value={each}>
+                  {t(label)}
+                </option>
+              ))}
+            </select>
+          </label>
+          {kind.names === undefined ? null : (
+            <label class="field">
+              <span>{t(kind.names)}</span>
+              <input
+                type="text"
+                value={names}
+                onInput={(event) => {
+                  name.value = event.currentTarget.value
+                }}
+              />
+            </label>
+          )}
+          {kind.number === undefined ? null : (
+            <label class="field">
+              <span>{t(kind.number.label)}</span>
+              <input
+                type="number"
+                min={1}
+                step={kind.id === 'factor' ? 'any' : 1}
+                value={by}
+                onInput={(event) => {
+                  const { valueAsNumber } = event.currentTarget
+                  if (!Number.isNaN(valueAsNumber)) number.value = valueAsNumber
+                }}
+              />
+            </label>
+          )}
+          <button type="submit" disabled={kind.names !== undefined && names.trim() === ''}>
+            {t('Add this growth')}
+          </button>
+        </form>
+      </div>
+    </details>
+  )
+}
+
+/** A step in few words: as the recipe says it, without what is usual. */
+export function stepText(step: GrowthStep): string {
+  const { seed: _, plan: __, ...rest } = step
+  return JSON.stringify(rest).replaceAll(/["{}]/g, ' ').replaceAll(/\s+/g, ' ').trim()
+}

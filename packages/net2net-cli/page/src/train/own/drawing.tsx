@@ -1,0 +1,95 @@
+/** Drawn digits, and what each network says of them: before its first step here, and now. */
+import { signal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+import { models } from '../../engine/model-client.ts'
+import { grown, opened } from '../../grow/model.ts'
+import { t } from '../../text/text.ts'
+import type { Answer } from '../answer-methods.ts'
+import { answerer } from '../answerer.ts'
+import { DrawDigit, type DrawnAnswer } from '../draw.tsx'
+import { colourOf, dashOf } from './look.ts'
+import { arms } from './model.ts'
+
+/** Names of networks that take digits, and what is kept under each. */
+const kept = new Map<string, unknown>()
+const takes = signal<ReadonlySet<string>>(new Set())
+const answers = signal<readonly Answer[]>([])
+let digit: Float32Array | undefined
+/** Changes when there are other networks to ask. */
+const version = signal(0)
+
+async function keep(name: string, model: Uint8Array<ArrayBuffer>): Promise<void> {
+  if (kept.get(name) === model) return
+  kept.set(name, model)
+  const fits = await answerer.call('keep', { name, model })
+  const next = new Set(takes.peek())
+  if (fits) next.add(name)
+  else next.delete(name)
+  takes.value = next
+  version.value++
+}
+
+async function ask(pixels: Float32Array | undefined): Promise<void> {
+  digit = pixels
+  if (pixels === undefined) {
+    answers.value = []
+    return
+  }
+  const found = await answerer.call('answer', pixels)
+  if (digit === pixels) answers.value = found
+}
+
+/** Before the start, the networks of the Grow tab answer. */
+async function keepOpened(): Promise<void> {
+  const networks = await models.growth.call('networks', undefined).catch(() => [])
+  for (const [i, model] of networks.entries()) await keep(`${i} start`, model)
+}
+
+export function OwnDrawing() {
+  const trained = arms.value
+  const [before, after] = [opened.value, grown.value]
+  const pair = after ? 2 : before ? 1 : 0
+  useEffect(() => {
+    if (trained.length > 0 || before === undefined) return
+    void answerer.call('forget', undefined)
+    kept.clear()
+    takes.value = new Set()
+    void keepOpened()
+  }, [before, after?.plans, trained.length === 0])
+  const bytes = trained.flatMap(({ start, model }) => [start, model])
+  useEffect(() => {
+    trained.forEach(({ start, model, epochs }, i) => {
+      if (start) void keep(`${i} start`, start)
+      if (model && epochs.length > 0) void keep(`${i} now`, model)
+    })
+  }, bytes)
+  const titles =
+    trained.length > 0
+      ? trained.map(({ title }) => title)
+      : [t('as it was'), t('grown')].slice(0, pair)
+  const rows = titles.flatMap((title, i): readonly DrawnAnswer[] =>
+    (['start', 'now'] as const).flatMap((moment) => {
+      const name = `${i} ${moment}`
+      if (!takes.value.has(name)) return []
+      const { probabilities } = answers.value.find((answer) => answer.name === name) ?? {}
+      const when = moment === 'now' ? t('trained') : trained.length > 0 ? t('at its start') : ''
+      return [
+        {
+          name,
+          title: when === '' ? title : `${title}, ${when}`,
+          colour: colourOf(i),
+          dash: dashOf(i),
+          probabilities,
+        },
+      ]
+    }),
+  )
+  return (
+    <DrawDigit
+      answers={rows}
+      whyNone={t('This network takes no pictures of 28×28 pixels.')}
+      version={version.value}
+      onDigit={(pixels) => void ask(pixels)}
+    />
+  )
+}

@@ -1,0 +1,7 @@
+/** How the networks of a training are drawn: by their number. */
+
+const dashes: readonly (readonly number[])[] = [[6, 3], [], [2, 2], [8, 3, 2, 3], [4, 2]]
+/** The network as it was is grey; what grew has colours. */
+const series = [1, 3, 5, 2, 6, 4, 7, 8, 9]
+export const colourOf = (i: number): string => `series-${series[i % series.length]}`
+export const dashOf = (i: number): readonly number[] => dashes[i % dashes.length]!

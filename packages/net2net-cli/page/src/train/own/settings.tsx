@@ -1,0 +1,155 @@
+/** What is trained, on what, and how. */
+import { useSignal } from '@preact/signals'
+import { grown, opened } from '../../grow/model.ts'
+import { addressWith } from '../../state.ts'
+import { t } from '../../text/text.ts'
+import { count } from '../../ui/format.ts'
+import { NumberField } from '../../ui/number-field.tsx'
+import { WhatSwitch } from '../what.tsx'
+import { change, files, limits, lossNames, phase, ran, settings, useFiles } from './model.ts'
+import { optimizerNames } from './protocol.ts'
+
+export function Settings() {
+  const current = settings.value
+  const locked = phase.value !== 'idle'
+  const number = (
+    label: string,
+    key: 'samples' | 'epochs' | 'batchSize' | 'rate' | 'seed',
+    range: { min: number; max?: number; whole?: boolean },
+  ) => (
+    <NumberField
+      label={label}
+      {...range}
+      disabled={locked}
+      value={current[key]}
+      onValue={(value) => change({ [key]: value })}
+    />
+  )
+  return (
+    <section class="train-settings" aria-label={t('Settings')}>
+      <div class="pad stack">
+        <WhatSwitch />
+        <Network />
+        <Data locked={locked} />
+        <div class="fields">
+          <label class="field">
+            <span>{t('Loss')}</span>
+            <select
+              disabled={locked}
+              value={current.loss}
+              onChange={({ currentTarget: { value } }) =>
+                change({ loss: lossNames.find((name) => name === value) ?? 'auto' })
+              }
+            >
+              <option value="auto">{t('as the data ask for')}</option>
+              {lossNames.map((name) => (
+                <option key={name} value={name}>
+                  {name}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label class="field">
+            <span>{t('Optimizer')}</span>
+            <select
+              disabled={locked}
+              value={current.optimizer}
+              onChange={({ currentTarget: { value } }) =>
+                change({ optimizer: optimizerNames.find((name) => name === value) ?? 'sgd' })
+              }
+            >
+              {optimizerNames.map((name) => (
+                <option key={name} value={name}>
+                  {name}
+                </option>
+              ))}
+            </select>
+          </label>
+          {number(t('Learning rate'), 'rate', { min: 0, whole: false })}
+          {number(t('Epochs'), 'epochs', limits.epochs)}
+          {number(t('Training samples'), 'samples', limits.samples)}
+          {number(t('Batch size'), 'batchSize', limits.batchSize)}
+          {number(t('Seed'), 'seed', limits.seed)}
+        </div>
+      </div>
+    </section>
+  )
+}
+
+/** What is going to be trained. */
+function Network() {
+  const model = opened.value
+  const result = grown.value
+  const running = ran.value
+  return (
+    <p class="small">
+      {running !== undefined ? (
+        <>
+          <strong>{running.name}</strong>
+          {running.count === undefined
+            ? ''
+            : `: ${t('{0} samples to learn from, {1} to test on, loss {2}.', count(running.count), count(running.validation ?? 0), running.loss)}`}
+        </>
+      ) : model === undefined ? (
+        <span class="muted">{t('No network is open.')} </span>
+      ) : (
+        <>
+          <strong>{model.view.name}</strong>: {count(model.view.parameters)}{' '}
+          {result === undefined
+            ? t('parameters; it has not grown.')
+            : t('parameters, and beside it what grew from it: {0}.', count(result.view.parameters))}
+        </>
+      )}{' '}
+      {running === undefined ? (
+        <a href={addressWith({ tab: 'grow' })}>{t('Choose and grow')}</a>
+      ) : null}
+    </p>
+  )
+}
+
+function Data({ locked }: { locked: boolean }) {
+  const input = useSignal<HTMLInputElement | null>(null)
+  const { data } = settings.value
+  const own = files.value.map(({ name }) => name).join(', ')
+  return (
+    <div class="stack">
+      <label class="field">
+        <span>{t('Data')}</span>
+        <select
+          disabled={locked}
+          value={data}
+          onChange={({ currentTarget: { value } }) => {
+            if (value === 'files' && files.value.length === 0) input.peek()?.click()
+            change({
+              data: value === 'mnist' || value === 'fashion-mnist' ? value : 'files',
+            })
+          }}
+        >
+          <option value="mnist">{t('MNIST digits')}</option>
+          <option value="fashion-mnist">Fashion-MNIST</option>
+          <option value="files">{own === '' ? t('Own files…') : own}</option>
+        </select>
+      </label>
+      <input
+        ref={(element) => {
+          if (input.peek() !== element) input.value = element
+        }}
+        type="file"
+        multiple
+        hidden
+        accept=".csv,.tsv,.npz,.gz,.idx3-ubyte,.idx1-ubyte"
+        aria-label={t('Data files')}
+        onChange={(event) => {
+          const chosen = [...(event.currentTarget.files ?? [])]
+          if (chosen.length > 0) void useFiles(chosen)
+          event.currentTarget.value = ''
+        }}
+      />
+      <p class="muted small">
+        {t(
+          'Or drop a .csv or .npz here. Of data without a test part a tenth is held back. Nothing is uploaded.',
+        )}
+      </p>
+    </div>
+  )
+}

@@ -1,0 +1,102 @@
+/** Trains the network of the Grow tab and what grew from it, side by side. */
+import { useEffect } from 'preact/hooks'
+import { followAddress, opened } from '../../grow/model.ts'
+import { t } from '../../text/text.ts'
+import { DropArea } from '../../ui/drop.tsx'
+import { FailureNotice } from '../../ui/failure.tsx'
+import { seconds } from '../../ui/format.ts'
+import { Charts } from './curves.tsx'
+import { OwnDrawing } from './drawing.tsx'
+import {
+  arms,
+  failure,
+  goOn,
+  notes,
+  pause,
+  phase,
+  ran,
+  reset,
+  settings,
+  start,
+  useFiles,
+} from './model.ts'
+import { Settings } from './settings.tsx'
+import { Table } from './table.tsx'
+
+export function OwnView() {
+  useEffect(followAddress, [])
+  return (
+    <DropArea class="train own" onFiles={(dropped) => void useFiles(dropped)}>
+      <h1 class="unseen">{t('Train your network')}</h1>
+      <Settings />
+      <div class="train-main">
+        <Status />
+        <Charts />
+        <Table />
+        <OwnDrawing />
+      </div>
+    </DropArea>
+  )
+}
+
+const words = {
+  idle: 'Ready.',
+  loading: 'Loading the runtime and the data …',
+  running: 'Training',
+  paused: 'Stopped',
+  done: 'Done',
+  failed: 'Failed',
+} as const
+
+function Status() {
+  const now = phase.value
+  const { epochs, batchSize } = ran.value ?? settings.value
+  const samples = ran.value?.count ?? settings.value.samples
+  const perEpoch = Math.ceil(samples / batchSize)
+  const done = arms.value.reduce((sum, arm) => sum + arm.losses.length, 0)
+  const total = Math.max(1, arms.value.length * perEpoch * epochs)
+  const speed = arms.value.reduce((sum, arm) => sum + arm.speed, 0)
+  const left = speed > 0 ? ((total - done) * batchSize) / speed : undefined
+  return (
+    <section class="panel status" aria-label={t('Training')}>
+      <div class="row">
+        {now === 'idle' || now === 'done' || now === 'failed' ? (
+          <button
+            type="button"
+            class="primary"
+            disabled={opened.value === undefined}
+            onClick={() => void start()}
+          >
+            {now === 'idle' ? t('Start') : t('Start anew')}
+          </button>
+        ) : now === 'paused' ? (
+          <button type="button" class="primary" onClick={goOn}>
+            {t('Go on')}
+          </button>
+        ) : (
+          <button type="button" class="primary" onClick={pause}>
+            {t('Stop')}
+          </button>
+        )}
+        <button type="button" disabled={now === 'idle'} onClick={reset}>
+          {t('Reset')}
+        </button>
+        <span class="status-text small number" data-phase={now}>
+          {t(words[now])}
+          {now === 'running'
+            ? `: ${t('step {0} of {1}', done, total)}${speed > 0 ? `, ${t('{0} samples/s', Math.round(speed))}` : ''}${left === undefined ? '' : `, ${t('about {0} left', seconds(left))}`}`
+            : now === 'paused'
+              ? ` ${t('at step {0} of {1}', done, total)}`
+              : ''}
+        </span>
+      </div>
+      <progress aria-label={t('Steps done')} max={total} value={done} />
+      {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
+      {notes.value.map((note) => (
+        <p key={note} class="small muted">
+          {note}
+        </p>
+      ))}
+    </section>
+  )
+}

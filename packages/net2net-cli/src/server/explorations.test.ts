@@ -1,0 +1,117 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { ExplorationResults } from '../exploration/results.ts'
+import type { ExplorationSettings } from '../exploration/settings.ts'
+import { Explorations } from './explorations.ts'
+
+const settings: ExplorationSettings = {
+  format: 1,
+  model: '0'.repeat(64),
+  data: { spec: 'table.csv', fingerprint: 'f' },
+  training: { loss: 'mse', optimizer: 'sgd', batchSize: 8, device: 'cpu', threads: 1 },
+  seed: 0,
+  rungs: { steps: 10, factor: 3 },
+  randomShare: 0.25,
+  objectives: { against: ['parameters'], limits: { parameters: 900 } },
+  growth: { layers: ['*'], operations: ['widen'], factors: [2] },
+}
+const rung = { multiplyAdds: 50, size: 400, seconds: 1, digest: 'd', trainLoss: 1 }
+const results: ExplorationResults = {
+  best: 'best.onnx',
+  front: [
+    {
+      file: 'front/network-1-rung-0.onnx',
+      recipe: 'front/network-1-rung-0.recipe.yaml',
+      trainingRecipe: 'front/network-1-rung-0.training.yaml',
+      network: 1,
+      rung: 0,
+      parent: 0,
+      parameters: 80,
+      multiplyAdds: 70,
+      size: 400,
+      valLoss: 0.25,
+      steps: 20,
+    },
+  ],
+  trials: [
+    {
+      network: 0,
+      parent: null,
+      parentRung: null,
+      by: null,
+      grown: null,
+      status: 'trained',
+      rungs: [{ ...rung, rung: 0, steps: 10, valLoss: 0.5, parameters: 60 }],
+    },
+    {
+      network: 1,
+      parent: 0,
+      parentRung: 0,
+      by: 'gain',
+      grown: { widen: { '<b>': 'x2' } },
+      status: 'trained',
+      rungs: [{ ...rung, rung: 0, steps: 20, valLoss: 0.25, parameters: 80 }],
+    },
+  ],
+  directory: 'runs/one',
+  finished: false,
+  objectives: { metric: 'valLoss', against: ['parameters'], limits: {} },
+  spent: { trials: 2, steps: 20, seconds: 2 },
+}
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'net2net-explorations-'))
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+async function write(id: string, written: ExplorationResults = results) {
+  await mkdir(path.join(folder, id), { recursive: true })
+  await writeFile(path.join(folder, id, 'exploration.json'), JSON.stringify(settings))
+  await writeFile(path.join(folder, id, 'explore.json'), JSON.stringify(written))
+}
+
+const get = (where: string) =>
+  new Explorations(folder).api({
+    method: 'GET',
+    path: where,
+    query: new URLSearchParams(),
+    body: undefined,
+  })
+
+test('explorations of the folder are listed; what is none is left out', async () => {
+  await write('one')
+  await mkdir(path.join(folder, 'two'))
+  await writeFile(path.join(folder, 'two', 'explore.json'), '{')
+  expect(await get('explorations')).toMatchObject({
+    json: { explorations: [{ id: 'one', finished: false, networks: 2, bestLoss: 0.25 }] },
+  })
+})
+
+test('one that goes on is shown as a report that is loaded again, without scripts of others', async () => {
+  await write('one')
+  const reply = await get('explorations/one')
+  if (!reply || !('text' in reply)) throw new Error('There is no report.')
+  const { text, headers } = reply
+  expect(text).toMatch(/<meta http-equiv="refresh" content="5">/)
+  expect(text).toMatch(/network 1: widen &lt;b&gt; x2/)
+  expect(text).not.toContain('<b> x2')
+  const policy = headers!['Content-Security-Policy']!
+  expect(policy).toMatch(/script-src 'sha256-/)
+  expect(text).toContain(policy.split('; base-uri')[0])
+  await write('one', { ...results, finished: true })
+  const ended = await get('explorations/one')
+  expect(ended && 'text' in ended && ended.text).not.toMatch(/http-equiv="refresh"/)
+})
+
+test('nothing outside the folder is read', async () => {
+  const outside = await mkdtemp(path.join(tmpdir(), 'net2net-outside-'))
+  await writeFile(path.join(outside, 'explore.json'), JSON.stringify(results))
+  await writeFile(path.join(outside, 'exploration.json'), JSON.stringify(settings))
+  await symlink(outside, path.join(folder, 'link'))
+  expect(await get('explorations/link')).toBeUndefined()
+  expect(await get('explorations/none')).toBeUndefined()
+  await rm(outside, { recursive: true })
+})

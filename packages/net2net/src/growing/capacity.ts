@@ -1,0 +1,62 @@
+/** Whether a network that trains should grow: the rule of `auto`, and what rules are told. */
+import type { EpochResult } from '../training/run/state.ts'
+
+/** How a training has gone since the network last grew. */
+export interface CapacityFacts {
+  /** Since the network last grew, or from the beginning; at least one. */
+  readonly epochs: readonly EpochResult[]
+  /** Epochs without a better validation loss (or loss, without validation; or metric, where one is watched). */
+  readonly waited: number
+  readonly parameters: number
+}
+
+export interface CapacityJudgement {
+  readonly grow: boolean
+  /** A sentence without its full stop. */
+  readonly reason: string
+}
+
+/** undefined: there is nothing to decide yet. */
+export type CapacityRule = (facts: CapacityFacts) => CapacityJudgement | undefined
+
+/** A training loss that falls by less than this share of itself each epoch has stopped falling. */
+const stillFalls = 0.01
+/** A training loss that is so much smaller than the validation loss, as a share of it, is not short of capacity. */
+const farBelow = 0.25
+
+/**
+ * The rule of `auto`. Validation has stopped improving when it was not better for `patience` epochs. Then one of two things is
+ * true. The training loss falls on, or is far below the validation loss: the network fits the samples better than what they stand
+ * for, and more capacity would make that worse. Or the training loss, too, has stopped: the network is too small for its data.
+ */
+export const capacityRule =
+  (patience: number): CapacityRule =>
+  ({ epochs, waited }) => {
+    const now = epochs.at(-1)
+    const best = epochs.at(-1 - waited)
+    if (waited < patience || !now || !best) return undefined
+    const since = `for ${waited} epochs`
+    const fell = (best.loss - now.loss) / Math.abs(best.loss)
+    if (now.valLoss === undefined)
+      return {
+        grow: true,
+        reason: `the training loss (${figure(now.loss)}) has not improved ${since}`,
+      }
+    const stopped = `the validation loss has not improved on ${figure(best.valLoss)} ${since}`
+    if (fell > stillFalls * waited)
+      return {
+        grow: false,
+        reason: `it overfits: ${stopped}, while the training loss fell from ${figure(best.loss)} to ${figure(now.loss)}`,
+      }
+    if (now.valLoss - now.loss > farBelow * Math.abs(now.valLoss))
+      return {
+        grow: false,
+        reason: `it overfits: ${stopped}, and the training loss (${figure(now.loss)}) is far below it`,
+      }
+    return {
+      grow: true,
+      reason: `capacity is short: ${stopped}, and the training loss (${figure(now.loss)}) has stopped falling, too`,
+    }
+  }
+
+const figure = (value: number | undefined): string => value?.toPrecision(4) ?? 'nothing'
