@@ -146,7 +146,7 @@ const unknownOptions: readonly (readonly [name: string, args: readonly unknown[]
     [
       'trainGrowing',
       [model, [], { loss, optimizer: sgd, stages: [], patience: 1 }],
-      'options has no option "patience"; it has freeze, trainOnly, clipNorm, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, onValidation, checkpoint, resume, auto, loss, optimizer, stages.',
+      'options has no option "patience"; it has freeze, trainOnly, clipNorm, weighted, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, onValidation, checkpoint, resume, auto, loss, optimizer, stages.',
     ],
     [
       'planStep',
@@ -337,6 +337,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     conv2d: [8, 3, options()],
     dense: [8, options()],
     dropout: [0.5, options()],
+    embedding: [5, 2, options()],
     flatten: [options()],
     globalAveragePool2d: [options()],
     maxPool2d: [2, options()],
