@@ -92,6 +92,7 @@ async function run(io: Io, file: string, options: ExploreOptions): Promise<void>
       hasMade = true
       await writeFront(folder, exploration.front)
       await saveResults(folder, settings, exploration, event)
+      await folder.keepNetworks(exploration.needed)
     }
     view.stop()
     const results = await saveResults(folder, settings, exploration, { kind: 'end' })
