@@ -348,6 +348,8 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
   },
   'net2net/data': {
     augmented: [dataset, options()],
+    joined: [[dataset]],
+    replayed: [dataset, dataset, 0.5],
     ArrayDataset: [{ input: column }, column, [text]],
     createNpz: [text, options()],
     datasetOfArrays: [tensors, text, options()],

@@ -11,3 +11,7 @@ import { refuseStrayFiles } from './ui/drop.tsx'
 
 refuseStrayFiles()
 render(<App />, document.getElementById('app')!)
+
+// Browsers that cannot, or may not, keep the page load it each time.
+if (import.meta.env.PROD && 'serviceWorker' in navigator)
+  navigator.serviceWorker.register('./service-worker.js').catch(() => undefined)

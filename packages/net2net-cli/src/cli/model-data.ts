@@ -126,6 +126,8 @@ export function dataOptionsOf(options: DataOptions): DataOptions {
 /** Losses whose targets are classes. */
 const ofClasses: readonly string[] = ['softmax-cross-entropy', 'focal'] satisfies LossName[]
 
+export const isOfClasses = (loss: string): boolean => ofClasses.includes(loss)
+
 /** A loss whose classes are along this axis. @throws usage for one that has no classes */
 export function lossAlong(name: LossName, axis: number | undefined): Loss | LossName {
   if (axis === undefined) return name
@@ -153,7 +155,7 @@ export function loadFor(
     ...options,
     model,
     signal,
-    targetKind: ofClasses.includes(loss) ? 'class' : 'value',
+    targetKind: isOfClasses(loss) ? 'class' : 'value',
   })
 }
 

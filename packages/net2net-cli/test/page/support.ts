@@ -130,5 +130,12 @@ export async function download(page: Page, click: () => Promise<void>) {
   return { name: file.suggestedFilename(), bytes: await readFile(await file.path()) }
 }
 
+/** Runs what the page shows as a command, as a shell does. */
+export function runInShell(command: string | null, cwd: string) {
+  const words = [process.execPath, ...commandLine].map((word) => `'${word}'`).join(' ')
+  const script = `net2net() { ${words} "$@"; }\n${command}`
+  return promisify(execFile)('sh', ['-ec', script], { cwd })
+}
+
 export const net2net = (args: readonly string[], cwd: string) =>
   promisify(execFile)(process.execPath, [...commandLine, ...args], { cwd })

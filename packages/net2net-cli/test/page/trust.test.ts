@@ -1,8 +1,6 @@
 /** What the Grow tab shows can be believed, taken back and stopped. */
-import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { decodeModel, encodeModel, inspect } from 'net2net'
 import { encodeNpz } from 'net2net/data'
 import { conv2d, relu, sequential } from 'net2net/layers'
@@ -12,7 +10,7 @@ import type { Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { mnistNetwork } from '../../src/mnist/networks.ts'
-import { commandLine, download, dropFile, noBrowser, type Site, startSite } from './support.ts'
+import { download, dropFile, noBrowser, runInShell, type Site, startSite } from './support.ts'
 
 const badge = (page: Page) => page.locator('.check-badge')
 const same = (page: Page) => page.locator('.check-badge[data-equal=true]').waitFor()
@@ -175,7 +173,11 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     // A growth and a check that never end.
     await page.evaluate(() => {
       const send = Worker.prototype.postMessage
-      Worker.prototype.postMessage = function (message: { method?: string }, ...rest: never[]) {
+      Worker.prototype.postMessage = function (
+        this: Worker,
+        message: { method?: string },
+        ...rest: never[]
+      ) {
         if (message?.method === (window as { held?: string }).held) return
         send.call(this, message, ...rest)
       } as typeof send
@@ -254,11 +256,7 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     await same(page)
     const { bytes } = await download(page, () => button(page, 'Download model').click())
     const folder = await mkdtemp(join(site.folder, 'sample-'))
-    const words = [process.execPath, ...commandLine].map((word) => `'${word}'`).join(' ')
-    const command = await page.locator('pre.command').textContent()
-    await promisify(execFile)('sh', ['-ec', `net2net() { ${words} "$@"; }\n${command}`], {
-      cwd: folder,
-    })
+    await runInShell(await page.locator('pre.command').textContent(), folder)
     expect(bytes.equals(await readFile(join(folder, 'resnet-grown.onnx')))).toBe(true)
     expect((await stat(join(folder, 'resnet.onnx'))).size).toBeGreaterThan(1000)
   }, 60_000)

@@ -15,8 +15,11 @@ export interface Parts<S> {
  * Splits off a random `fraction` of the samples, for validation. Of a text, whose neighbouring samples belong together (and may
  * overlap), it is the end, and samples that reach from one part into the other are left out.
  */
-export function split(dataset: ArrayDataset, fraction: number, seed?: number): Parts<ArrayDataset>
-export function split(dataset: SampleSet, fraction: number, seed?: number): Parts<SampleSet>
+export function split<S extends SampleSet>(
+  dataset: S,
+  fraction: number,
+  seed?: number,
+): Parts<S extends ArrayDataset ? ArrayDataset : SampleSet>
 export function split(dataset: SampleSet, fraction: number, seed = 0): Parts<SampleSet> {
   if (!(fraction >= 0 && fraction <= 1))
     throw usageError(`The fraction to split off must be from 0 to 1, not ${fraction}.`)

@@ -34,6 +34,8 @@ export interface SamplingOptions {
    */
   readonly turns?: number | undefined
   readonly signal?: AbortSignal | undefined
+  /** Told after each batch how many samples it had. */
+  readonly onSamples?: ((count: number) => void) | undefined
 }
 
 /** The mean loss, and its gradients by the constants' names; a constant that the loss does not depend on has none. */
@@ -100,6 +102,7 @@ export async function gradientMeter(
       for await (const batch of batchesOf(data, size, order)) {
         throwIfAborted(signal)
         await sums.add(feedAdapter(graph)(batch, feeds), feeds)
+        options.onSamples?.(batch.target.dims[0] ?? 1)
         if (!order && sums.samples >= most) break
       }
       return sums.means
@@ -148,6 +151,10 @@ class GradientSums {
     return { loss: this.#loss / count, gradients: this.#gradients }
   }
 }
+
+/** About how many samples are looked at; of batches nobody knows, one at least. */
+export const samplesIn = (data: TrainingData, most: number = defaultSamples): number =>
+  isSampleSet(data) ? Math.min(data.length, most) : most
 
 /** Some of the samples, a multiple of the size of a batch unless there are fewer. */
 function drawn(length: number, most: number, size: number, seed: number): Uint32Array {

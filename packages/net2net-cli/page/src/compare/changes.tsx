@@ -54,7 +54,7 @@ export function Changes() {
           disabled={all.length === 0}
           onClick={() => saveAs('differences.csv', csvOf(all), 'text/csv')}
         >
-          CSV
+          {t('CSV')}
         </button>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys */}

@@ -132,7 +132,7 @@ function Facts() {
         <strong>{after.nodes.length}</strong>
       </span>
       <span class="number">
-        <span class="muted">Opset</span> {before.opset} → <strong>{after.opset}</strong>
+        <span class="muted">{t('Opset')}</span> {before.opset} → <strong>{after.opset}</strong>
       </span>
     </div>
   )

@@ -61,7 +61,7 @@ serveMethods<ModelMethods>({
   async open(source) {
     const loaded = await load(source)
     const solution = solve(loaded.model)
-    const { layers } = inspect(solution)
+    const { layers, attentions } = inspect(solution)
     original = { ...loaded, solution, layers }
     grown = undefined
     const diff = single(loaded.view)
@@ -69,6 +69,7 @@ serveMethods<ModelMethods>({
     return {
       view: loaded.view,
       layers,
+      attentions,
       diff,
       ...draw('growth', diff),
       ...(weights !== undefined && { weights }),

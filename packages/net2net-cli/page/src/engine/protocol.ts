@@ -6,6 +6,7 @@ import type {
   GrowthPlan,
   GrowthStep,
   InsertedBlock,
+  InspectedAttention,
   InspectedLayer,
   NoiseKind,
   WidenInit,
@@ -23,6 +24,7 @@ export interface Drawing {
 export interface OpenedModel extends Drawing {
   readonly view: ModelView
   readonly layers: readonly InspectedLayer[]
+  readonly attentions: readonly InspectedAttention[]
   readonly diff: Diff
   /** Names of the files of PyTorch that grow along. */
   readonly weights?: string

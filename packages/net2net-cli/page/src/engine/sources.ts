@@ -2,6 +2,8 @@
  * Which model an address names: a sample (`sample:resnet`), a file (`file:HASH:NAME`) or a trained arm of a run
  * (`run:RUN:ARM`).
  */
+
+import { t } from '../text/text.ts'
 import { keepFile, keptFile } from './files.ts'
 import type { Failure, NamedBytes, Source } from './protocol.ts'
 
@@ -29,19 +31,25 @@ export function missingSource(name: string, hint: string): Failure {
   if (kind === 'file')
     return {
       kind: 'input',
-      message: `This link is about ${title}, and a link does not carry the file: nothing is uploaded.`,
+      message: t(
+        'This link is about {0}, and a link does not carry the file: nothing is uploaded.',
+        title,
+      ),
       hint,
     }
   if (kind === 'run')
     return {
       kind: 'input',
-      message: `This link is about ${title}, and there is no such run, or it has trained no such network.`,
-      hint: 'The Runs tab lists the runs of this machine.',
+      message: t(
+        'This link is about {0}, and there is no such run, or it has trained no such network.',
+        title,
+      ),
+      hint: t('The Runs tab lists the runs of this machine.'),
     }
   return {
     kind: 'input',
-    message: `This link is about a network "${title}", and there is none called that.`,
-    hint: 'Open a file, or choose one of the sample networks.',
+    message: t('This link is about a network "{0}", and there is none called that.', title),
+    hint: t('Open a file, or choose one of the sample networks.'),
   }
 }
 
@@ -78,7 +86,10 @@ async function contentOf(file: File): Promise<NamedBytes> {
     return { name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) }
   } catch (cause) {
     throw new Error(
-      `${file.name} cannot be read: it is a folder (drop the files in it), too large for the browser, or changed meanwhile.`,
+      t(
+        '{0} cannot be read: it is a folder (drop the files in it), too large for the browser, or changed meanwhile.',
+        file.name,
+      ),
       { cause },
     )
   }

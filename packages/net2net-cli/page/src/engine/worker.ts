@@ -12,7 +12,8 @@ const parts: Readonly<Record<string, () => Promise<unknown>>> = {
   check: () => import('./check-methods.ts'),
   train: () => import('../train/train-worker.ts'),
   arm: () => import('../train/arm-worker.ts'),
-  own: () => import('../train/own/worker.ts'),
+  own: () => import('../train/own/own-worker.ts'),
+  rank: () => import('../train/own/rank-methods.ts'),
   answer: () => import('../train/answer-methods.ts'),
 }
 void parts[self.name]?.().then(() => {

@@ -127,7 +127,7 @@ function Dims({ parameter, side, x }: { parameter: ParameterDiff; side: Side; x:
   return (
     <text class="dims" x={x} y="13.5" text-anchor="end">
       {own.dims.length === 0
-        ? 'scalar'
+        ? t('scalar')
         : own.dims.map((dim, i) => (
             <>
               {i > 0 ? <tspan class="times">×</tspan> : null}

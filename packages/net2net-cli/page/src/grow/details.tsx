@@ -8,6 +8,7 @@ import { models } from '../engine/model-client.ts'
 import type { ParameterStatistics } from '../engine/protocol.ts'
 import type { ModelView } from '../engine/view.ts'
 import { statusWords } from '../graph/card.tsx'
+import { t } from '../text/text.ts'
 import { count } from '../ui/format.ts'
 import { Histogram } from '../ui/histogram.tsx'
 import { Mapping } from '../ui/mapping.tsx'
@@ -80,27 +81,36 @@ export function NodeDetails(props: NodeDetailsProps) {
         <h2>
           {node.op} <code>{node.name}</code>
         </h2>
-        <button type="button" class="quiet icon" aria-label="Close the details" onClick={close}>
+        <button
+          type="button"
+          class="quiet icon"
+          aria-label={t('Close the details')}
+          onClick={close}
+        >
           ×
         </button>
       </header>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys */}
-      <section class="details-body stack" aria-label="Details" tabIndex={0}>
+      <section class="details-body stack" aria-label={t('Details')} tabIndex={0}>
         {second === undefined ? null : (
           <div>
-            <span class={`badge ${node.status}`}>{statusWords[node.status]}</span>
+            <span class={`badge ${node.status}`}>{t(statusWords[node.status])}</span>
           </div>
         )}
         {own === undefined ? (
           <p class="muted">
-            {node.kind === 'input' ? 'An input' : 'An output'} of the network: its shape stays.
+            {node.members !== undefined
+              ? t('{0} nodes, which open with a double click, or with X.', node.members.length)
+              : node.kind === 'input'
+                ? t('An input of the network.')
+                : t('An output of the network.')}
           </p>
         ) : (
           <dl class="facts">
             {own.inputs.map((name) => (
               <Value
                 key={name}
-                term="reads"
+                term={t('reads')}
                 name={name}
                 before={before.get(name)}
                 after={shapes.get(name)}
@@ -109,7 +119,7 @@ export function NodeDetails(props: NodeDetailsProps) {
             {own.outputs.map((name) => (
               <Value
                 key={name}
-                term="gives"
+                term={t('gives')}
                 name={name}
                 before={before.get(name)}
                 after={shapes.get(name)}
@@ -124,7 +134,7 @@ export function NodeDetails(props: NodeDetailsProps) {
         ) : null}
         {units?.map((group) => (
           <section key={group.id}>
-            <h3>Units</h3>
+            <h3>{t('Units')}</h3>
             <Mapping units={group} />
           </section>
         ))}
@@ -139,7 +149,7 @@ export function NodeDetails(props: NodeDetailsProps) {
         ))}
         {own === undefined || own.attributes.length === 0 ? null : (
           <section>
-            <h3>Attributes</h3>
+            <h3>{t('Attributes')}</h3>
             <dl class="facts">
               {own.attributes.map(([name, text]) => (
                 <>
@@ -212,11 +222,12 @@ function Parameter(props: {
         {parameter.label}{' '}
         <span class="number muted">{changed ? `${before.dims.join('×')} → ` : ''}</span>
         <span class={`number ${changed ? 'grown-text' : 'muted'}`}>
-          {own.dims.join('×') || 'scalar'}
+          {own.dims.join('×') || t('scalar')}
         </span>
       </h3>
       <p class="muted small">
-        <code>{own.name}</code>, {own.dtype}, {count(own.dims.reduce((a, b) => a * b, 1))} values
+        <code>{own.name}</code>, {own.dtype},{' '}
+        {t('{0} values', count(own.dims.reduce((a, b) => a * b, 1)))}
       </p>
       {statistics.value === undefined ? (
         <div class="histogram placeholder" />

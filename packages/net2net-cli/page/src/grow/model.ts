@@ -23,7 +23,7 @@ import { param, setParams, tab } from '../state.ts'
 import { t } from '../text/text.ts'
 import { announce } from '../ui/announce.tsx'
 import { failureFrom } from '../ui/failure.tsx'
-import { plural, tiny } from '../ui/format.ts'
+import { tiny } from '../ui/format.ts'
 import { verdictOf } from '../ui/verdict.tsx'
 import { change, clear, growing, settings } from './settings.ts'
 
@@ -111,7 +111,9 @@ async function open(source: Source | undefined): Promise<void> {
     if (source === undefined)
       throw missingSource(
         modelParam.peek(),
-        'Open that file here, and it grows as the link says; or choose one of the sample networks.',
+        t(
+          'Open that file here, and it grows as the link says; or choose one of the sample networks.',
+        ),
       )
     const model = await models.growth.call('open', source)
     if (opening.peek() !== number) return
@@ -119,7 +121,7 @@ async function open(source: Source | undefined): Promise<void> {
       opened.value = model
       openedBy.value = number
     })
-    announce(`${model.view.name}: ${plural(model.view.nodes.length, 'node')}.`)
+    announce(t('{0}: {1} nodes.', model.view.name, model.view.nodes.length))
   } catch (error) {
     if (opening.peek() !== number) return
     batch(() => {
@@ -245,7 +247,7 @@ async function runCheck(of: GrownModel): Promise<void> {
     if (result === undefined || grown.peek()?.plans !== of.plans) return
     check.value = { state: 'done', check: result }
     const worst = Math.max(0, ...result.outputs.map((output) => output.maxAbs))
-    announce(`Checked: ${verdictOf(result).words}, largest difference ${tiny(worst)}.`)
+    announce(t('Checked: {0}, largest difference {1}.', verdictOf(result).words, tiny(worst)))
   } catch (error) {
     if (grown.peek()?.plans === of.plans)
       check.value = { state: 'failed', failure: failureFrom(error) }

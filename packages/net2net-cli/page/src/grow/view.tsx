@@ -8,6 +8,7 @@ import { t } from '../text/text.ts'
 import { DropArea, FileButton } from '../ui/drop.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
 import { bytes, count } from '../ui/format.ts'
+import { AttentionList } from './attentions.tsx'
 import { WidenAll } from './budget.tsx'
 import { Details } from './details.tsx'
 import { onUndoKeys } from './history.ts'
@@ -29,6 +30,7 @@ import {
 import { MoreGrowth } from './more.tsx'
 import { Options } from './options.tsx'
 import { Outcome } from './outcome.tsx'
+import { Ranking } from './ranking.tsx'
 import { sampleTitles } from './samples.ts'
 
 export function GrowView() {
@@ -104,11 +106,13 @@ export function GrowView() {
               </div>
             )}
             <LayerList layers={model.layers} />
+            <AttentionList attentions={model.attentions} />
             {model.layers.length === 0 ? null : (
               <>
                 <Options hasKernels={model.layers.some(({ op }) => /^Conv/.test(op))} />
                 <MoreGrowth view={model.view} />
                 <WidenAll view={model.view} />
+                <Ranking />
               </>
             )}
           </>

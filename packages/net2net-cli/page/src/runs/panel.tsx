@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals'
 import { setParams } from '../state.ts'
-import { armTitle } from '../train/arms.ts'
+import { t } from '../text/text.ts'
+import { armTitle } from '../train/arm-names.ts'
 import { ResultTable } from '../train/table.tsx'
 import { RunLetter } from './letter.tsx'
 import type { RunContent } from './model.ts'
@@ -23,7 +24,7 @@ export function RunPanel({ run }: { run: RunContent }) {
         {saved.length === 0 ? null : (
           <div class="row">
             <select
-              aria-label={`A trained network of ${run.id}`}
+              aria-label={t('A trained network of {0}', run.id)}
               value={name}
               onChange={(event) => {
                 chosenArm.value = event.currentTarget.value
@@ -50,20 +51,20 @@ export function RunPanel({ run }: { run: RunContent }) {
                 )
               }
             >
-              Grow it
+              {t('Grow it')}
             </button>
             <a class="button small" href={`${base}/models/${encodeURIComponent(name)}`} download>
-              Download
+              {t('Download')}
             </a>
             <a class="button small" href={`${base}/report`} download="report.html">
-              Report
+              {t('Report')}
             </a>
           </div>
         )}
       </header>
       {run.message === null ? null : <p class="notice bad">{run.message}</p>}
       {arms.length === 0 ? (
-        run.state === 'running' && <p class="pad muted">The first epoch is not done yet.</p>
+        run.state === 'running' && <p class="pad muted">{t('The first epoch is not done yet.')}</p>
       ) : (
         <ResultTable
           arms={arms}

@@ -1,5 +1,7 @@
 import { useSignal } from '@preact/signals'
-import { allArmNames, armTitle, defaultArmNames } from '../train/arms.ts'
+import { t } from '../text/text.ts'
+import { armTitle } from '../train/arm-names.ts'
+import { allArmNames, defaultArmNames } from '../train/arms.ts'
 import { ArmKey } from '../ui/key.tsx'
 import { NumberField } from '../ui/number-field.tsx'
 import { start } from './model.ts'
@@ -21,10 +23,10 @@ export function StartForm() {
   )
   return (
     <details class="start pad">
-      <summary>Start a run</summary>
+      <summary>{t('Start a run')}</summary>
       <div class="stack">
         <fieldset>
-          <legend class="unseen">Arms</legend>
+          <legend class="unseen">{t('Arms')}</legend>
           {allArmNames.map((name) => (
             <label key={name} class="check small">
               <input
@@ -43,11 +45,11 @@ export function StartForm() {
           ))}
         </fieldset>
         <div class="fields">
-          {field('Epochs', 'epochs', 1, 1000)}
-          {field('Training images', 'trainSize', 1, 60_000)}
-          {field('Test images', 'testSize', 1, 10_000)}
-          {field('Batch size', 'batchSize', 1, 4096)}
-          {field('Seed', 'seed', 0, 0xffffffff)}
+          {field(t('Epochs'), 'epochs', 1, 1000)}
+          {field(t('Training images'), 'trainSize', 1, 60_000)}
+          {field(t('Test images'), 'testSize', 1, 10_000)}
+          {field(t('Batch size'), 'batchSize', 1, 4096)}
+          {field(t('Seed'), 'seed', 0, 0xffffffff)}
         </div>
         <button
           type="button"
@@ -55,7 +57,7 @@ export function StartForm() {
           disabled={arms.value.length === 0}
           onClick={() => void start({ arms: arms.value, ...settings.value })}
         >
-          Start
+          {t('Start')}
         </button>
       </div>
     </details>

@@ -5,7 +5,6 @@ import { type Curve, lossLines, validationLines } from '../train/curves.ts'
 import { Chart } from '../ui/chart.tsx'
 import { asNumber, asPercent } from '../ui/chart-formats.ts'
 import { FailureNotice } from '../ui/failure.tsx'
-import { plural } from '../ui/format.ts'
 import type { Line } from '../ui/line.ts'
 import { Explorations } from './explorations.tsx'
 import { letterOf, RunLetter } from './letter.tsx'
@@ -31,29 +30,30 @@ export function RunsView() {
   if (available.value === false)
     return (
       <div class="page-note stack">
-        <h1>Runs</h1>
+        <h1>{t('Runs')}</h1>
         <p>
-          This page comes from a plain web server. Runs of this machine are shown when it is served
-          by the tool itself:
+          {t(
+            'This page comes from a plain web server. Runs of this machine are shown when it is served by the tool itself:',
+          )}
         </p>
-        <pre class="command">net2net serve --runs runs</pre>
-        <p class="muted">The Train tab runs the experiment in this browser.</p>
+        <pre class="command">net2net serve</pre>
+        <p class="muted">{t('The Train tab runs the experiment in this browser.')}</p>
       </div>
     )
   return (
     <div class="train runs">
-      <h1 class="unseen">Runs</h1>
-      <section class="train-settings" aria-label="Runs in the folder">
+      <h1 class="unseen">{t('Runs')}</h1>
+      <section class="train-settings" aria-label={t('Runs in the folder')}>
         <RunList />
         <Explorations />
         <StartForm />
       </section>
       <div class="train-main runs-main">
-        {lost.value ? <FailureNotice failure={silent} /> : null}
+        {lost.value ? <FailureNotice failure={silent()} /> : null}
         {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
         {unknown.value.map((id) => (
           <p key={id} class="notice bad">
-            There is no run called {id} in {folder.value}.
+            {t('There is no run called {0} in {1}.', id, folder.value)}
           </p>
         ))}
         <Shown />
@@ -62,11 +62,12 @@ export function RunsView() {
   )
 }
 
-const silent = {
-  kind: 'input',
-  message: 'The server answers no more: what stands here may be out of date.',
-  hint: 'It is tried again and again. Does net2net serve still run?',
-} as const
+const silent = () =>
+  ({
+    kind: 'input',
+    message: t('The server answers no more: what stands here may be out of date.'),
+    hint: t('It is tried again and again. Does net2net serve still run?'),
+  }) as const
 
 const states = { running: 'running', finished: 'finished', stopped: 'stopped' } as const
 
@@ -74,11 +75,11 @@ function RunList() {
   return (
     <div class="pad stack">
       <div>
-        <h2>Runs</h2>
-        <p class="muted small">in {folder.value}</p>
+        <h2>{t('Runs')}</h2>
+        <p class="muted small">{t('in {0}', folder.value)}</p>
       </div>
       {list.value.length === 0 ? (
-        <p class="muted small">None yet. Start one below, or with net2net mnist.</p>
+        <p class="muted small">{t('None yet. Start one below, or with net2net mnist.')}</p>
       ) : (
         <ul class="run-list">
           {list.value.map((run) => (
@@ -94,17 +95,17 @@ function RunList() {
                     <RunLetter id={run.id} /> {run.id}
                   </span>
                   <span class="muted small">
-                    {run.seed === null ? '' : `seed ${run.seed}, `}
-                    {plural(run.arms.length, 'arm')}
+                    {run.seed === null ? '' : `${t('seed {0}', run.seed)}, `}
+                    {t('{0} arms', run.arms.length)}
                   </span>
                 </span>
                 <span class={`badge ${run.state === 'running' ? 'widened' : ''}`}>
-                  {states[run.state]}
+                  {t(states[run.state])}
                 </span>
               </label>
               {run.ours ? (
                 <button type="button" class="small" onClick={() => void stopRun(run.id)}>
-                  Stop
+                  {t('Stop')}
                 </button>
               ) : null}
             </li>
@@ -157,14 +158,14 @@ function Shown() {
   if (shown.value.length === 0) {
     if (unknown.value.length > 0) return null
     const waits = available.value === undefined || chosen.value.length > 0
-    return <p class="muted">{waits ? 'Looking …' : 'No run is chosen.'}</p>
+    return <p class="muted">{waits ? t('Looking …') : t('No run is chosen.')}</p>
   }
   const teacher = (curves: readonly Curve[]) => curves.find(({ name }) => name === 'teacher')
   return (
     <>
-      <section class="charts" aria-label="Curves">
+      <section class="charts" aria-label={t('Curves')}>
         <Chart
-          title="Training loss"
+          title={t('Training loss')}
           lines={linesOf((curves, run) =>
             lossLines(curves, {
               teacherSteps: teacher(curves)?.steps.at(-1) ?? 0,
@@ -174,26 +175,30 @@ function Shown() {
           xLabel={t('images since growth')}
           logarithmic
           format={asNumber}
-          description="Training loss of each arm by images since growth; the teacher's lie left of 0."
+          description={t(
+            "Training loss of each arm by images since growth; the teacher's lie left of 0.",
+          )}
         />
         <Chart
-          title="Validation loss"
+          title={t('Validation loss')}
           lines={linesOf((curves) =>
             validationLines(curves, 'valLoss', teacher(curves)?.epochs.length ?? 0),
           )}
-          xLabel="epochs since growth"
+          xLabel={t('epochs since growth')}
           logarithmic
           format={asNumber}
-          description="Validation loss of each arm by epochs since growth; the numbers are in the tables."
+          description={t(
+            'Validation loss of each arm by epochs since growth; the numbers are in the tables.',
+          )}
         />
         <Chart
-          title="Validation accuracy"
+          title={t('Validation accuracy')}
           lines={linesOf((curves) =>
             validationLines(curves, 'valAccuracy', teacher(curves)?.epochs.length ?? 0),
           )}
-          xLabel="epochs since growth"
+          xLabel={t('epochs since growth')}
           format={asPercent}
-          description="Validation accuracy of each arm by epochs since growth."
+          description={t('Validation accuracy of each arm by epochs since growth.')}
         />
       </section>
       {shown.value.map((run) => (

@@ -1,7 +1,8 @@
 /** The curves of a run, aligned at the moment of growth. */
 import { smoothed } from '../../../src/report/smooth.ts'
 import type { Line } from '../ui/line.ts'
-import { armDash, armSeries, armTitle } from './arms.ts'
+import { armTitle } from './arm-names.ts'
+import { armDash, armSeries } from './arms.ts'
 
 /** What the curves need of an arm, from this page's training or from a run's files. */
 export interface Curve {

@@ -4,9 +4,11 @@ import type { ArmEpoch, ArmResult } from '../../../src/runs/results.ts'
 import type { Failure } from '../engine/protocol.ts'
 import { startWorker } from '../engine/start-worker.ts'
 import { numberParam, param, setParams } from '../state.ts'
+import { t } from '../text/text.ts'
 import { announce } from '../ui/announce.tsx'
 import { figure, percent } from '../ui/format.ts'
-import { allArmNames, armTitle, defaultArmNames } from './arms.ts'
+import { armTitle } from './arm-names.ts'
+import { allArmNames, defaultArmNames } from './arms.ts'
 import {
   type ChosenDevice,
   type Command,
@@ -111,7 +113,7 @@ function launch(): Worker {
   started.addEventListener('error', (event) =>
     take({
       type: 'failed',
-      failure: { kind: 'internal', message: `The training stopped: ${event.message}` },
+      failure: { kind: 'internal', message: t('The training stopped: {0}', event.message) },
     }),
   )
   return started
@@ -130,7 +132,7 @@ export function run(): void {
 export function pause(): void {
   command({ type: 'pause' })
   phase.value = 'paused'
-  announce('Paused.')
+  announce(t('Paused.'))
 }
 
 /** One step of training. */
@@ -195,7 +197,7 @@ function take(event: TrainEvent): void {
           epochs: [],
           epochSteps: [],
         }))
-        announce(`${armTitle(event.arm.name)} starts.`)
+        announce(t('{0} starts.', armTitle(event.arm.name)))
         break
       case 'steps': {
         for (const name of new Set(event.losses.map(({ arm }) => arm))) {
@@ -219,14 +221,20 @@ function take(event: TrainEvent): void {
         modelsVersion.value++
         const { epoch, valLoss, valAccuracy } = event.result
         announce(
-          `${armTitle(event.arm)}, epoch ${epoch}: validation loss ${figure(valLoss)}, accuracy ${percent(valAccuracy)}.`,
+          t(
+            '{0}, epoch {1}: validation loss {2}, accuracy {3}.',
+            armTitle(event.arm),
+            epoch,
+            figure(valLoss),
+            percent(valAccuracy),
+          ),
         )
         break
       }
       case 'done':
         phase.value = 'done'
         totalSeconds.value = event.seconds
-        announce('All arms are trained.')
+        announce(t('All arms are trained.'))
         break
       case 'failed':
         phase.value = 'failed'

@@ -1,10 +1,12 @@
+import { t } from '../text/text.ts'
 import { count, figure, percent, seconds } from '../ui/format.ts'
 import { ArmKey } from '../ui/key.tsx'
-import { armTitle } from './arms.ts'
+import { armTitle } from './arm-names.ts'
 
 export interface TableArm {
   readonly name: string
   readonly parameters: number
+  readonly threads?: number
   readonly initial?: { readonly valLoss: number; readonly valAccuracy: number }
   readonly epochs: readonly {
     readonly valLoss: number
@@ -27,27 +29,27 @@ export function ResultTable({
   const columns = Array.from({ length: epochs }, (_, i) => i)
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys
-    <section class="scroll" aria-label="Results" tabIndex={0}>
+    <section class="scroll" aria-label={t('Results')} tabIndex={0}>
       <table class="results">
         <thead>
           <tr>
-            <th scope="col">Arm</th>
+            <th scope="col">{t('Arm')}</th>
             <th scope="col" class="number">
-              Start
+              {t('Start')}
             </th>
             {columns.map((i) => (
               <th key={i} scope="col" class="number">
-                Epoch {i + 1}
+                {t('Epoch {0}', i + 1)}
               </th>
             ))}
             <th scope="col" class="number">
-              Accuracy
+              {t('Accuracy')}
             </th>
             <th scope="col" class="number">
-              Parameters
+              {t('Parameters')}
             </th>
             <th scope="col" class="number">
-              Time
+              {t('Time')}
             </th>
           </tr>
         </thead>
@@ -69,7 +71,10 @@ export function ResultTable({
                 {arm.epochs.length > 0 ? percent(arm.epochs.at(-1)!.valAccuracy) : ''}
               </td>
               <td class="number">{count(arm.parameters)}</td>
-              <td class="number">
+              <td
+                class="number"
+                title={arm.threads === undefined ? '' : t('on {0} threads', arm.threads)}
+              >
                 {arm.epochs.length > 0
                   ? seconds(arm.epochs.reduce((sum, epoch) => sum + epoch.seconds, 0))
                   : ''}
@@ -82,7 +87,7 @@ export function ResultTable({
                 <ArmKey arm={name} /> {armTitle(name)}
               </th>
               <td class="number" colSpan={columns.length + 4}>
-                waits
+                {t('waits')}
               </td>
             </tr>
           ))}

@@ -9,7 +9,8 @@ import { figure, percent, seconds } from '../ui/format.ts'
 import { ArmKey } from '../ui/key.tsx'
 import { NumberField } from '../ui/number-field.tsx'
 import { saveAs } from '../ui/save.ts'
-import { allArmNames, armDash, armSeries, armTitle } from './arms.ts'
+import { armTitle } from './arm-names.ts'
+import { allArmNames, armDash, armSeries } from './arms.ts'
 import { type Curve, lossLines, validationLines } from './curves.ts'
 import { DrawDigit } from './draw.tsx'
 import {
@@ -92,15 +93,17 @@ function Settings() {
     />
   )
   return (
-    <section class="train-settings" aria-label="Settings">
+    <section class="train-settings" aria-label={t('Settings')}>
       <div class="pad stack">
         <WhatSwitch />
         <p class="small muted">
-          A teacher learns {current.images.toLocaleString('en')} digits; students grow from it and
-          learn on. Everything happens in this browser.
+          {t(
+            'A teacher learns {0} digits; students grow from it and learn on. Everything happens in this browser.',
+            current.images.toLocaleString('en'),
+          )}
         </p>
         <fieldset disabled={locked}>
-          <legend>Arms</legend>
+          <legend>{t('Arms')}</legend>
           {allArmNames.map((name) => (
             <label key={name} class="check small">
               <input
@@ -120,14 +123,14 @@ function Settings() {
           ))}
         </fieldset>
         <div class="fields">
-          {number('Epochs', 'epochs', limits.epochs)}
-          {number('Training images', 'images', limits.images)}
-          {number('Batch size', 'batchSize', limits.batchSize)}
-          {number('Seed', 'seed', limits.seed)}
-          {number("Teacher's rate", 'teacherRate', { min: 0, whole: false })}
-          {number("Students' rate", 'studentRate', { min: 0, whole: false })}
+          {number(t('Epochs'), 'epochs', limits.epochs)}
+          {number(t('Training images'), 'images', limits.images)}
+          {number(t('Batch size'), 'batchSize', limits.batchSize)}
+          {number(t('Seed'), 'seed', limits.seed)}
+          {number(t("Teacher's rate"), 'teacherRate', { min: 0, whole: false })}
+          {number(t("Students' rate"), 'studentRate', { min: 0, whole: false })}
           <label class="field">
-            <span>Device</span>
+            <span>{t('Device')}</span>
             <select
               disabled={locked}
               value={current.device}
@@ -136,8 +139,8 @@ function Settings() {
               }
             >
               <option value="auto">the faster one</option>
-              <option value="cpu">CPU</option>
-              <option value="webgpu">WebGPU</option>
+              <option value="cpu">{t('CPU')}</option>
+              <option value="webgpu">{t('WebGPU')}</option>
             </select>
           </label>
         </div>
@@ -161,15 +164,15 @@ function Status() {
   const running = now === 'running' || now === 'loading'
   const empty = settings.value.arms.length === 0
   return (
-    <section class="panel status" aria-label="Run">
+    <section class="panel status" aria-label={t('Run')}>
       <div class="row">
         {running ? (
           <button type="button" class="primary" onClick={pause} disabled={now === 'loading'}>
-            Pause
+            {t('Pause')}
           </button>
         ) : (
           <button type="button" class="primary" onClick={run} disabled={empty}>
-            {now === 'paused' ? 'Go on' : now === 'idle' ? 'Run' : 'Run again'}
+            {now === 'paused' ? t('Go on') : now === 'idle' ? t('Run') : t('Run again')}
           </button>
         )}
         <button
@@ -178,26 +181,26 @@ function Status() {
           // What was trained is lost only to whoever says so.
           disabled={empty || !['idle', 'running', 'paused'].includes(now)}
         >
-          Step
+          {t('Step')}
         </button>
         <button type="button" onClick={reset} disabled={now === 'idle'}>
-          Reset
+          {t('Reset')}
         </button>
         <span class="status-text small number" data-phase={now}>
-          {now === 'idle' && empty ? 'Choose what to train.' : words[now]}
+          {now === 'idle' && empty ? t('Choose what to train.') : t(words[now])}
           {now === 'running' && done > 0
-            ? `: step ${done} of ${total}${imagesPerSecond > 0 ? `, ${Math.round(imagesPerSecond)} images/s` : ''}${
-                secondsLeft === undefined ? '' : `, about ${seconds(secondsLeft)} left`
+            ? `: ${t('step {0} of {1}', done, total)}${imagesPerSecond > 0 ? `, ${t('{0} images/s', Math.round(imagesPerSecond))}` : ''}${
+                secondsLeft === undefined ? '' : `, ${t('about {0} left', seconds(secondsLeft))}`
               }`
             : now === 'paused' && done > 0
-              ? ` at step ${done} of ${total}`
+              ? ` ${t('at step {0} of {1}', done, total)}`
               : ''}
           {now === 'done' && totalSeconds.value !== undefined
-            ? ` in ${seconds(totalSeconds.value)}.`
+            ? ` ${t('in {0}.', seconds(totalSeconds.value))}`
             : ''}
         </span>
       </div>
-      <progress aria-label="Steps done" max={total} value={done} />
+      <progress aria-label={t('Steps done')} max={total} value={done} />
       <Device />
       {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
     </section>
@@ -210,7 +213,7 @@ function Device() {
   const measuring = chosen === 'measuring'
   return (
     <p class="small muted" data-device={measuring ? undefined : chosen.device}>
-      {measuring ? 'Finding out which device is faster …' : chosen.reason}
+      {measuring ? t('Finding out which device is faster …') : chosen.reason}
     </p>
   )
 }
@@ -239,9 +242,9 @@ function Charts() {
   const loss = validationLines(shown, 'valLoss', epochs)
   const accuracy = validationLines(shown, 'valAccuracy', epochs)
   return (
-    <section class="charts" aria-label="Curves">
+    <section class="charts" aria-label={t('Curves')}>
       <Chart
-        title="Training loss"
+        title={t('Training loss')}
         lines={steps}
         xLabel={t('images since growth')}
         span={around(epochs * stepsInView * batchSize)}
@@ -252,21 +255,21 @@ function Charts() {
         )}
       />
       <Chart
-        title="Validation loss"
+        title={t('Validation loss')}
         lines={loss}
-        xLabel="epochs since growth"
+        xLabel={t('epochs since growth')}
         span={around(epochs)}
         logarithmic
         format={asNumber}
-        description={`Validation loss of each arm by epochs since growth. ${summary('valLoss')}`}
+        description={`${t('Validation loss of each arm by epochs since growth.')} ${summary('valLoss')}`}
       />
       <Chart
-        title="Validation accuracy"
+        title={t('Validation accuracy')}
         lines={accuracy}
-        xLabel="epochs since growth"
+        xLabel={t('epochs since growth')}
         span={around(epochs)}
         format={asPercent}
-        description={`Validation accuracy of each arm by epochs since growth. ${summary('valAccuracy')}`}
+        description={`${t('Validation accuracy of each arm by epochs since growth.')} ${summary('valAccuracy')}`}
       />
     </section>
   )
@@ -289,9 +292,9 @@ function Table() {
   )
   const trained = arms.filter((arm) => arm.epochs.length > 0)
   return (
-    <section class="panel" aria-label="Table">
+    <section class="panel" aria-label={t('Table')}>
       <header>
-        <h2>Validation loss after each epoch</h2>
+        <h2>{t('Validation loss after each epoch')}</h2>
         {trained.length === 0 ? null : <TakeAlong arms={trained.map((arm) => arm.name)} />}
       </header>
       <ResultTable arms={arms} waiting={waiting} epochs={epochs} />
@@ -320,7 +323,7 @@ function TakeAlong({ arms }: { arms: readonly string[] }) {
   return (
     <div class="row">
       <select
-        aria-label="A trained network"
+        aria-label={t('A trained network')}
         ref={(element) => {
           select = element
         }}
@@ -332,10 +335,10 @@ function TakeAlong({ arms }: { arms: readonly string[] }) {
         ))}
       </select>
       <button type="button" class="small" onClick={() => void download()}>
-        Download
+        {t('Download')}
       </button>
       <button type="button" class="small" onClick={() => void grow()}>
-        Grow it
+        {t('Grow it')}
       </button>
     </div>
   )

@@ -144,7 +144,7 @@ export function Chart(props: ChartProps) {
               class="small quiet"
               aria-pressed={logarithmic.value}
               title={t('Logarithmic scale')}
-              aria-label={`${title}: ${t('Logarithmic scale')}`}
+              aria-label={`log: ${title}, ${t('Logarithmic scale')}`}
               onClick={() => {
                 logarithmic.value = !logarithmic.value
               }}
@@ -157,7 +157,7 @@ export function Chart(props: ChartProps) {
               key={kind}
               type="button"
               class="small quiet"
-              aria-label={t('Save {0} as {1}', title, kind.toUpperCase())}
+              aria-label={t('{1}: save {0}', title, kind.toUpperCase())}
               disabled={lines.every(({ points }) => points.length === 0)}
               onClick={() => void save(kind)}
             >

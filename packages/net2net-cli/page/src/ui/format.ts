@@ -2,22 +2,6 @@ const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 
 export const count = (value: number): string => grouped.format(value)
 
-/** `1 node`, `2 nodes`. */
-export const plural = (value: number, noun: string): string =>
-  `${count(value)} ${noun}${value === 1 ? '' : 's'}`
-
-/** 1.23 M, 45.6 k: three digits and a unit. */
-export function brief(value: number): string {
-  for (const [size, unit] of [
-    [1e12, ' T'],
-    [1e9, ' G'],
-    [1e6, ' M'],
-    [1e3, ' k'],
-  ] as const)
-    if (Math.abs(value) >= size * 0.9995) return `${(value / size).toPrecision(3)}${unit}`
-  return String(value)
-}
-
 export function bytes(value: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB']
   let unit = 0

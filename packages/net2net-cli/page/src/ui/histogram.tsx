@@ -1,4 +1,5 @@
 import type { ParameterStatistics, Statistics } from '../engine/protocol.ts'
+import { t } from '../text/text.ts'
 import { count } from './format.ts'
 
 const width = 260
@@ -14,7 +15,7 @@ export function Histogram({
 }) {
   const { range, before, after } = statistics
   const sides = [before, after].filter((side) => side !== undefined)
-  if (sides.length === 0) return <p class="muted small">No values to show.</p>
+  if (sides.length === 0) return <p class="muted small">{t('No values to show.')}</p>
   const share = (side: Statistics, i: number) => side.bins[i]! / side.count
   const top = Math.max(...sides.flatMap((side) => side.bins.map((_, i) => share(side, i))))
   const bins = sides[0]!.bins.length
@@ -22,13 +23,13 @@ export function Histogram({
   const y = (value: number) => height - (value / top) * (height - 4)
   const bars = after ?? before!
   const text = (side: Statistics) =>
-    `mean ${side.mean.toPrecision(3)}, deviation ${side.deviation.toPrecision(3)}`
+    t('mean {0}, deviation {1}', side.mean.toPrecision(3), side.deviation.toPrecision(3))
   return (
     <figure class="histogram">
       <svg
         viewBox={`0 0 ${width} ${height + 16}`}
         role="img"
-        aria-label={`Histogram of ${label}: ${count(bars.count)} values from ${range[0].toPrecision(3)} to ${range[1].toPrecision(3)}, ${text(bars)}`}
+        aria-label={`${t('Histogram of {0}: {1} values from {2} to {3}', label, count(bars.count), range[0].toPrecision(3), range[1].toPrecision(3))}, ${text(bars)}`}
       >
         {bars.bins.map((_, i) => (
           <rect
@@ -59,9 +60,9 @@ export function Histogram({
       <figcaption class="small muted number">
         {before && after ? (
           <>
-            Before: {text(before)}
+            {t('Before')}: {text(before)}
             <br />
-            After: {text(after)}
+            {t('After')}: {text(after)}
           </>
         ) : (
           text(bars)

@@ -1,4 +1,5 @@
 import { effect, signal } from '@preact/signals'
+import { t } from '../text/text.ts'
 
 type Theme = 'auto' | 'light' | 'dark'
 const order: readonly Theme[] = ['auto', 'light', 'dark']
@@ -47,8 +48,8 @@ export function ThemeButton() {
     <button
       type="button"
       class="quiet icon"
-      title={`Colours: ${names[theme.value]}. Switch to ${names[next]}.`}
-      aria-label={`Colours: ${names[theme.value]}. Switch to ${names[next]}.`}
+      title={t('Colours: {0}. Switch to {1}.', t(names[theme.value]), t(names[next]))}
+      aria-label={t('Colours: {0}. Switch to {1}.', t(names[theme.value]), t(names[next]))}
       onClick={() => {
         theme.value = next
       }}

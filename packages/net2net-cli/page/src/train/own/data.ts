@@ -14,6 +14,7 @@ import {
   split,
 } from 'net2net/data'
 import { inferShapes, requiredInputs } from 'net2net/model'
+import type { LossName } from 'net2net/training'
 import { inputError } from '../../../../src/errors.ts'
 import type { NamedBytes } from '../../engine/protocol.ts'
 import { loadDigits } from '../digits.ts'
@@ -137,4 +138,10 @@ function inShapeOf(model: Model, data: ArrayDataset): ArrayDataset {
   return isView
     ? new ArrayDataset({ [name]: { ...column, dims } }, data.target, data.classes)
     : data
+}
+
+/** The loss that the data ask for, unless one is chosen. */
+export function lossFor({ loss }: OwnSettings, { train }: OwnData): LossName {
+  if (loss !== 'auto') return loss
+  return train.target.dtype === 'int32' ? 'softmax-cross-entropy' : 'mse'
 }

@@ -30,7 +30,7 @@ export function Settings() {
       <div class="pad stack">
         <WhatSwitch />
         <Network />
-        <Data locked={locked} />
+        <DataChoice locked={locked} />
         <div class="fields">
           <label class="field">
             <span>{t('Loss')}</span>
@@ -107,7 +107,8 @@ function Network() {
   )
 }
 
-function Data({ locked }: { locked: boolean }) {
+/** The data that networks of the user are trained and measured on. */
+export function DataChoice({ locked }: { locked: boolean }) {
   const input = useSignal<HTMLInputElement | null>(null)
   const { data } = settings.value
   const own = files.value.map(({ name }) => name).join(', ')
@@ -126,7 +127,7 @@ function Data({ locked }: { locked: boolean }) {
           }}
         >
           <option value="mnist">{t('MNIST digits')}</option>
-          <option value="fashion-mnist">Fashion-MNIST</option>
+          <option value="fashion-mnist">{t('Fashion-MNIST')}</option>
           <option value="files">{own === '' ? t('Own files…') : own}</option>
         </select>
       </label>

@@ -6,7 +6,6 @@ import {
   adamw,
   type EpochResult,
   evaluate,
-  type LossName,
   lion,
   type Optimizer,
   rmsprop,
@@ -15,8 +14,8 @@ import {
 import { runtime } from '../../engine/runtime.ts'
 import { failureOf } from '../../engine/serve.ts'
 import { Gate, gated } from '../gate.ts'
-import { type OwnData, ownData } from './data.ts'
-import type { OptimizerName, OwnCommand, OwnEvent, OwnSettings, Snapshot } from './protocol.ts'
+import { lossFor, ownData } from './data.ts'
+import type { OptimizerName, OwnCommand, OwnEvent, Snapshot } from './protocol.ts'
 import { type PlainState, plainState, stateFrom } from './snapshot.ts'
 
 const optimizers: Readonly<Record<OptimizerName, (rate: number) => Optimizer>> = {
@@ -174,9 +173,4 @@ function tell(): void {
   send({ type: 'steps', losses, samplesPerSecond: seconds > 0 ? made / seconds : 0 })
   losses = []
   told = performance.now()
-}
-
-function lossFor({ loss }: OwnSettings, { train }: OwnData): LossName {
-  if (loss !== 'auto') return loss
-  return train.target.dtype === 'int32' ? 'softmax-cross-entropy' : 'mse'
 }

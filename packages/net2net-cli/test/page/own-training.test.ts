@@ -1,0 +1,147 @@
+/** A network of the user is grown, trained beside what it was, grown again on the way, and asked what it sees. */
+import { decodeModel, encodeModel, inspect } from 'net2net'
+import { encodeNpz } from 'net2net/data'
+import { dense, sequential } from 'net2net/layers'
+import { float32 } from 'net2net/tensor'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { download, dropFile, noBrowser, type Site, startSite } from './support.ts'
+
+const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
+const until = (page: Page, phase: string) =>
+  page.locator(`.status-text[data-phase=${phase}]`).waitFor({ timeout: 90_000 })
+const losses = (page: Page, arm: number): Promise<number[]> =>
+  page
+    .locator(`[data-own="${arm}"] [data-value]`)
+    .evaluateAll((cells) => cells.map((cell) => Number(cell.getAttribute('data-value'))))
+
+describe.skipIf(noBrowser)('the Train tab, on the network of the Grow tab', () => {
+  let site: Site
+  beforeAll(async () => {
+    site = await startSite()
+  })
+  afterAll(() => site.close())
+
+  it('trains both side by side, stops, goes on, grows again on the way; all answer drawn digits', async () => {
+    const page = await site.open(
+      'tab=grow&model=sample:teacher&widen=fc1=80&own-samples=128&own-epochs=1&own-rate=0.002',
+    )
+    await page.locator('.check-badge[data-equal=true]').waitFor()
+    await button(page, 'Train it').click()
+    await page.getByText('parameters, and beside it what grew from it').waitFor()
+    // Before a single step, teacher and student answer alike.
+    await button(page, 'A test image').click()
+    await page.locator('[data-answer="1 start"] .answer').waitFor()
+    const answers = async () =>
+      page.locator('.answers .answer').evaluateAll((all) => all.map((each) => each.textContent))
+    const [teacher, student] = await answers()
+    expect(student).toBe(teacher)
+
+    await button(page, 'Start').click()
+    await until(page, 'running')
+    await button(page, 'Stop').click()
+    await until(page, 'paused')
+    // A step that was under way is still made.
+    await page.waitForTimeout(1500)
+    const text = () => page.locator('.status-text').textContent()
+    const stopped = await text()
+    await page.waitForTimeout(500)
+    expect(await text()).toBe(stopped)
+
+    // Grown once more while it stands still: a third network begins where the second one is.
+    await page.getByRole('button', { name: 'Grow grown further' }).click()
+    await page.locator('[data-layer=fc1]').waitFor()
+    expect(await page.locator('.layer-width').nth(2).textContent()).toContain('80')
+    await page.getByLabel('Insert a layer after conv2').check()
+    await page.locator('.check-badge[data-equal=true]').waitFor()
+    await button(page, 'Go on training with this').click()
+    await page.locator('[data-own="2"]').waitFor()
+    await button(page, 'Go on').click()
+    await until(page, 'done')
+
+    const [first, second, third] = [
+      await losses(page, 0),
+      await losses(page, 1),
+      await losses(page, 2),
+    ]
+    expect([first.length, second.length, third.length]).toEqual([2, 2, 2])
+    // The same function at growth.
+    expect(second[0]).toBeCloseTo(first[0]!, 5)
+    for (const all of [first, second, third]) for (const loss of all) expect(loss).toBeLessThan(0.5)
+    await page.locator('[data-answer="2 now"] .answer').waitFor()
+
+    const { name, bytes } = await download(page, () =>
+      page.getByRole('button', { name: 'Download grown', exact: true }).click(),
+    )
+    expect(name).toBe('teacher-grown-epoch1.onnx')
+    expect(inspect(decodeModel(bytes)).layers.find((layer) => layer.name === 'fc1')!.width).toBe(80)
+
+    // The curves are read off, zoomed into, and taken along.
+    const chart = page.locator('.chart', { hasText: 'Validation loss' })
+    await chart.locator('.chart-holder').focus()
+    await page.keyboard.press('ArrowRight')
+    expect(await chart.locator('.readout li').count()).toBeGreaterThanOrEqual(2)
+    await page.keyboard.press('+')
+    await chart.getByRole('button', { name: 'Show all' }).click()
+    const save = (kind: string) =>
+      download(page, () => chart.getByRole('button', { name: `${kind}: save` }).click())
+    const svg = await save('SVG')
+    expect(svg.bytes.toString()).toContain('>as it was, trained on<')
+    expect((await save('PNG')).bytes.subarray(1, 4).toString()).toBe('PNG')
+    const rows = (await save('CSV')).bytes.toString().trim().split('\n')
+    expect(rows).toHaveLength(1 + 6)
+  }, 180_000)
+
+  it('trains on a dropped table and on arrays, with the loss that these ask for, and says what does not fit', async () => {
+    const network = sequential(
+      [dense(8, { name: 'a', activation: 'relu' }), dense(1, { name: 'b' })],
+      {
+        input: [2],
+        seed: 1,
+      },
+    )
+    const page = await site.open('tab=grow&model=sample:perceptron&own-epochs=2&optimizer=adam')
+    await dropFile(page, '.grow', 'net.onnx', encodeModel(network))
+    await page.locator('[data-layer=a]').waitFor()
+    await button(page, 'Train it').click()
+    const table = Array.from(
+      { length: 120 },
+      (_, i) => `${i % 7},${i % 5},${(i % 7) / 2 - (i % 5) + 0.25}`,
+    )
+    await dropFile(
+      page,
+      '.own',
+      'table.csv',
+      new TextEncoder().encode(`a,b,y\n${table.join('\n')}\n`),
+    )
+    await button(page, 'Start').click()
+    await until(page, 'done')
+    await page.getByText('108 samples to learn from, 12 to test on, loss mse.').waitFor()
+    const [start, , end] = await losses(page, 0)
+    expect(end).toBeLessThan(start!)
+
+    await button(page, 'Reset').click()
+    const x = float32(
+      [20, 3],
+      Array.from({ length: 60 }, (_, i) => i),
+    )
+    const y = float32(
+      [20, 1],
+      Array.from({ length: 20 }, (_, i) => i),
+    )
+    await dropFile(
+      page,
+      '.own',
+      'arrays.npz',
+      encodeNpz(
+        new Map([
+          ['x', x],
+          ['y', y],
+        ]),
+      ),
+    )
+    await button(page, 'Start').click()
+    await page.getByRole('alert').waitFor()
+    expect(await page.getByRole('alert').textContent()).toMatch(/\[?.*3.*\]?.*2|2.*3/)
+  }, 90_000)
+})
