@@ -191,7 +191,7 @@ class Search {
     this.#write()
   }
 
-  /** Orthogonal vectors of the same length, as far as there is room for so many. */
+  /** Orthogonal vectors of the same length, as far as there are so many. */
   #spread(vectors: readonly Float64Array[]): readonly Float64Array[] {
     const found: Float64Array[] = []
     for (const vector of vectors) {

@@ -12,7 +12,7 @@ import { buildGradients, type GradientGraph } from '../training/compile/gradient
 import { type Loss, type LossName, lossNames } from '../training/compile/losses/index.ts'
 import { withoutDefaults } from '../training/run/create-stepper.ts'
 import { samplesWithin, throwIfAborted } from '../training/run/evaluate.ts'
-import { feedAdapter, mustFitSamples, targetShapeOf } from '../training/run/feeds.ts'
+import { batchOptionsOf, feedAdapter, mustFitSamples } from '../training/run/feeds.ts'
 import { storedLoss } from '../training/run/probabilities.ts'
 import { targetOf } from '../training/run/targets.ts'
 
@@ -76,7 +76,7 @@ export async function gradientMeter(
     wrt,
     loss: options.loss ?? lossFor(model, output),
     output,
-    ...targetShapeOf(data),
+    ...batchOptionsOf(data),
     target: targetOf(runtime, device),
   })
   const [fixed] = graph.target.shape

@@ -355,7 +355,7 @@ export const buildStep = checked('buildStep', steps.buildStep, {
 export const buildEvaluation = checked('buildEvaluation', evaluations.buildEvaluation, {
   model,
   options: kind.options<Parameters<typeof evaluations.buildEvaluation>[1]>(
-    { output: text, target: text, targetShape, prediction: flag },
+    { output: text, target: text, targetShape, weighted: flag, prediction: flag },
     { loss },
   ),
 })
@@ -399,6 +399,7 @@ export const evaluate = kind.checkedAsync(
     data,
     options: kind.options<RuntimeOptional<EvaluateOptions>>({
       ...measuring,
+      weighted: flag,
       metrics: kind.either("'usual', or a list of metrics and names of them", text, metrics),
       intervals: kind.either("true, false or 'formula'", flag, text),
       seed: number,

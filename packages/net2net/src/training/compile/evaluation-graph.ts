@@ -23,7 +23,7 @@ export interface EvaluationGraph {
 }
 
 export interface EvaluationGraphOptions
-  extends Pick<StepOptions, 'loss' | 'output' | 'target' | 'targetShape'> {
+  extends Pick<StepOptions, 'loss' | 'output' | 'target' | 'targetShape' | 'weighted'> {
   /** Add an output with what the loss is computed from: the model's output, or the logits below it. */
   readonly prediction?: boolean
 }

@@ -61,6 +61,11 @@ export interface StepOptions extends GroupOptions {
    * predictions holds the classes.
    */
   readonly targetShape?: Shape | undefined
+  /**
+   * Take a weight for each prediction, the input `sample_weights`: the loss is Σ w l / Σ w, and `correct` a sum of weights. Default: only where
+   * the samples have weights.
+   */
+  readonly weighted?: boolean | undefined
   /** Which forms may be emitted. Default: standard ONNX for any runtime. */
   readonly target?: Target | undefined
   /**
