@@ -290,7 +290,7 @@ for (const task of tasks) {
   })
   sections.push(`## ${task.title}
 
-${task.compute} · 10⁹ multiply-adds for each arm and seed.
+${task.compute.toPrecision(2)} · 10⁹ multiply-adds for each arm and seed.
 
 | arm | best loss, mean | by seed | half of the front | all of it | seconds |
 |---|---|---|---|---|---|
@@ -306,7 +306,12 @@ writeFileSync(
 The same search with the same compute, three ways: networks that grow from one another, the same scheduler with each candidate trained
 from scratch, and random search in which each candidate is trained fully. ${seedCount} ${seedCount === '1' ? 'seed' : 'seeds'}. "Half of the front" is the share of the compute after
 which an arm has a network that is as small and as good for half of the final front of the second arm (medians over the seeds);
-"never" within this compute.
+"never" within this compute, and more than 1 where the last training went beyond it (random search trains its networks to the end).
+
+Read it with care: with 20 · 10⁹ multiply-adds an arm has 10 to 70 trainings of very small networks, which shows that the study runs, and little
+more. A goal was that growth reaches the front of the second arm with a third of the compute: look whether the tables say so. Growth spends
+on lines of descent, and comes late to small networks that were trained for long: for the smallest networks alone, training from scratch may be the
+better search.
 
 ${sections.join('\n')}`,
 )
