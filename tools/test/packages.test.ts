@@ -490,14 +490,23 @@ const data = new ArrayDataset(
 )`
 
 /** What the program finds, wherever it runs. */
-const outcome = { width: 12, layers: 3, equal: true, seesDifference: true, learns: true }
+const outcome = {
+  width: 12,
+  layers: 3,
+  equal: true,
+  seesDifference: true,
+  learns: true,
+  predicts: true,
+  readiesBytes: true,
+}
 
-/** Grows a model, checks it, and trains it, as users in Node and in browsers write it. */
+/** Grows a model, checks it, trains it, and predicts with it, as users in Node and in browsers write it. */
 const main = (runtime: string) => `
 import { compare, decodeModel, deepen, encodeModel, inspect, widen } from 'net2net'
-import { dense, sequential } from 'net2net/layers'
+import { dense, flatten, sequential } from 'net2net/layers'
 import { ${runtime} } from 'net2net/runtime'
-import { adam, evaluate, train } from 'net2net/training'
+import { Tensor } from 'net2net/tensor'
+import { adam, evaluate, predict, train } from 'net2net/training'
 ${data}
 async function main(runtime) {
   const layers = [dense(8, { name: 'a', activation: 'relu' }), dense(1, { name: 'b' })]
@@ -510,7 +519,26 @@ async function main(runtime) {
   const before = await evaluate(teacher, data, { loss, runtime })
   const after = await evaluate(training.model, data, { loss, runtime })
   const found = inspect(student).layers
+  const valuesOf = async (model, inputs) => {
+    const values = []
+    for await (const { outputs } of predict(model, inputs, { runtime, batchSize: 100 }))
+      values.push(...outputs.output.values.data)
+    return values
+  }
+  const predicted = await valuesOf(training.model, data)
+  const squares = predicted.map((value, i) => (value - y[i]) ** 2)
+  const mean = squares.reduce((sum, square) => sum + square, 0) / squares.length
+  // Bytes of pictures become what they were in a training that normalized them.
+  const preparation = { kind: 'pictures', fit: 'crop', mean: [0.5], deviation: [0.25] }
+  const pictures = sequential([flatten(), dense(1)], { input: [1, 2, 2], seed: 3 })
+  const known = { ...pictures, metadata: new Map([['net2net.preparation', JSON.stringify(preparation)]]) }
+  const bytes = [0, 51, 153, 255]
+  const floats = Float32Array.from(bytes, (byte) => (byte / 255 - 0.5) / 0.25)
+  const [fromBytes] = await valuesOf(known, [{ inputs: { input: new Tensor('uint8', [1, 1, 2, 2], Uint8Array.from(bytes)) } }])
+  const [fromFloats] = await valuesOf(known, [{ inputs: { input: new Tensor('float32', [1, 1, 2, 2], floats) } }])
   return {
+    predicts: predicted.length === count && Math.abs(mean - after.loss) < 1e-5,
+    readiesBytes: Math.abs(fromBytes - fromFloats) < 1e-5,
     width: found[0].width,
     layers: found.length,
     equal: (await compare(teacher, student, { runtime })).equal,

@@ -42,6 +42,7 @@ export type {
   LoraOptions,
   LoraStep,
   PlanningContext,
+  RememberedGrowth,
   RepeatOptions,
   RepeatStep,
   ResolvedStep,

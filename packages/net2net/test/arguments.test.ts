@@ -146,7 +146,7 @@ const unknownOptions: readonly (readonly [name: string, args: readonly unknown[]
     [
       'trainGrowing',
       [model, [], { loss, optimizer: sgd, stages: [], patience: 1 }],
-      'options has no option "patience"; it has freeze, trainOnly, clipNorm, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, onValidation, checkpoint, resume, loss, optimizer, stages.',
+      'options has no option "patience"; it has freeze, trainOnly, clipNorm, weighted, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, onValidation, checkpoint, resume, auto, loss, optimizer, stages.',
     ],
     [
       'planStep',
@@ -308,6 +308,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     nodeLabel: [node],
     operatorKind: [node],
     opsetOf: [model, text],
+    preparationOf: [model],
     outputMeanings: [model],
     requiredInputs: [model.graph],
     tensorAttribute: [node, text],
@@ -336,6 +337,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     conv2d: [8, 3, options()],
     dense: [8, options()],
     dropout: [0.5, options()],
+    embedding: [5, 2, options()],
     flatten: [options()],
     globalAveragePool2d: [options()],
     maxPool2d: [2, options()],
@@ -345,6 +347,9 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     softmax: [options()],
   },
   'net2net/data': {
+    augmented: [dataset, options()],
+    joined: [[dataset]],
+    replayed: [dataset, dataset, 0.5],
     ArrayDataset: [{ input: column }, column, [text]],
     createNpz: [text, options()],
     datasetOfArrays: [tensors, text, options()],
@@ -385,6 +390,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     evaluate: [model, dataset, options()],
     f1: [text],
     focal: [options()],
+    generate: [model, text, options({ units: 1 })],
     huber: [options()],
     klDivergence: [options()],
     adafactor: [options()],

@@ -24,6 +24,7 @@ import { integer, list, number } from './options.ts'
 export type DataOptions = Pick<
   LoadOptions,
   | 'target'
+  | 'weights'
   | 'columns'
   | 'categories'
   | 'encoding'
@@ -59,6 +60,7 @@ export const dataOptions = (command: Command): Command =>
       ).choices(['one-hot', 'ids']),
     )
     .addOption(missingOption())
+    .addOption(weightsOption())
     .option('--standardize', 'numbers of a table minus their mean, divided by their deviation')
     .addOption(
       new Option('--text <units>', 'read a text, or a column of texts, as ids of these').choices([
@@ -80,8 +82,8 @@ export const dataOptions = (command: Command): Command =>
     .addOption(
       new Option(
         '--fit <how>',
-        'pictures of another shape: stretch (the default), crop or pad them',
-      ).choices(['stretch', 'crop', 'pad']),
+        'pictures of another shape: resize (the default: stretched), crop or pad them',
+      ).choices(['resize', 'crop', 'pad']),
     )
     .option(
       '--normalize <by>',
@@ -98,6 +100,13 @@ function normalization(text: string): DataOptions['normalize'] {
   throw new InvalidArgumentError('It must be data, imagenet, or MEAN/DEVIATION.')
 }
 
+/** How much samples count. */
+export const weightsOption = (): Option =>
+  new Option(
+    '--weights <name>',
+    'column of a table, or array, that says how much each sample (or prediction) counts; 0 leaves it out',
+  )
+
 /** What becomes of cells without a value. */
 export const missingOption = (): Option =>
   new Option(
@@ -109,12 +118,15 @@ export const missingOption = (): Option =>
 export function dataOptionsOf(options: DataOptions): DataOptions {
   const { target, columns, categories, encoding, missing, standardize } = options
   const { text, tokens, length, stride, fit, normalize } = options
-  const ofTables = { target, columns, categories, encoding, missing, standardize }
+  const { weights } = options
+  const ofTables = { target, columns, categories, encoding, missing, standardize, weights }
   return { ...ofTables, text, tokens, length, stride, fit, normalize }
 }
 
 /** Losses whose targets are classes. */
 const ofClasses: readonly string[] = ['softmax-cross-entropy', 'focal'] satisfies LossName[]
+
+export const isOfClasses = (loss: string): boolean => ofClasses.includes(loss)
 
 /** A loss whose classes are along this axis. @throws usage for one that has no classes */
 export function lossAlong(name: LossName, axis: number | undefined): Loss | LossName {
@@ -143,7 +155,7 @@ export function loadFor(
     ...options,
     model,
     signal,
-    targetKind: ofClasses.includes(loss) ? 'class' : 'value',
+    targetKind: isOfClasses(loss) ? 'class' : 'value',
   })
 }
 

@@ -53,7 +53,15 @@ export interface Sampling {
 export async function samplingFor(
   model: Model,
   spec: string,
-  { target, missing, classAxis, device, threads, ...options }: SamplingOptions,
+  {
+    target,
+    missing,
+    weights,
+    classAxis,
+    device,
+    threads,
+    ...options
+  }: SamplingOptions & Pick<DataOptions, 'weights'>,
   signal: AbortSignal,
 ): Promise<Sampling> {
   const loss = options.loss ?? storedLoss(model)
@@ -64,6 +72,7 @@ export async function samplingFor(
     loss,
     target,
     missing,
+    weights,
     signal,
   })
   return { samples, test, loss: chosen, lossName: loss, session: { device, threads } }

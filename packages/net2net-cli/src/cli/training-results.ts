@@ -1,12 +1,13 @@
 /** What a training leaves besides its model: results.json, an evaluation, and lines of text. */
 import { countParameters, type Model, Net2NetError } from 'net2net'
 import type { SampleSet } from 'net2net/data'
-import type { GrowingEvent, GrowingTraining } from 'net2net/growing'
+import type { GrowingEvent, GrowingTraining, GrowthDecision } from 'net2net/growing'
 import { nodeRuntime } from 'net2net/runtime'
 import { elementCount } from 'net2net/tensor'
 import { type EpochResult, type Evaluation, evaluate, type TrainingState } from 'net2net/training'
 import type { Io } from './command.ts'
 import type { TrainOptions } from './commands/train-options.ts'
+import type { ForgettingRecord } from './lifelong.ts'
 import { heldBack, lossAlong } from './model-data.ts'
 import { measuredText, progress } from './progress.ts'
 
@@ -26,7 +27,12 @@ export function resultsOf(
   {
     directory,
     evaluation,
-  }: { readonly directory: string; readonly evaluation?: Evaluation | undefined },
+    forgetting,
+  }: {
+    readonly directory: string
+    readonly evaluation?: Evaluation | undefined
+    readonly forgetting?: ForgettingRecord | undefined
+  },
 ) {
   const { history, step } = training.state
   const { epochs, seed: value } = options
@@ -47,6 +53,8 @@ export function resultsOf(
         ...(history.length > 0 && keepsBest(options) ? { best: 'best.onnx' } : {}),
         ...(history.length > 0 && options.ema !== undefined ? { averaged: 'averaged.onnx' } : {}),
         ...(evaluation ? { evaluation } : {}),
+        ...(forgetting ? { forgetting } : {}),
+        ...(training.decisions.length > 0 ? { decisions: training.decisions } : {}),
       },
     ],
     directory,
@@ -96,8 +104,27 @@ export async function evaluated(
   }
 }
 
+/** The same without intervals, however many there are: what is compared before and after a training. */
+export const plainlyEvaluated = (
+  io: Io,
+  { loss, classAxis, device, threads }: TrainOptions,
+  model: Model,
+  data: SampleSet,
+): Promise<Evaluation> =>
+  evaluate(model, data, {
+    loss: lossAlong(loss, classAxis),
+    metrics: 'usual',
+    intervals: false,
+    runtime: nodeRuntime,
+    session: { device, threads },
+    signal: io.signal,
+  })
+
 export const stoppedText = ({ epoch, waited }: TrainingState): string =>
   `Stopped after epoch ${epoch}: epoch ${epoch - waited} was the best.`
+
+export const decisionText = ({ epoch, grow, reason }: GrowthDecision): string =>
+  `after epoch ${epoch}: ${grow ? 'it grows' : 'it does not grow'}: ${reason}`
 
 export const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
   const what = plans.flatMap(({ units, inserted, repeated, kernels, removed, adapters }) => [

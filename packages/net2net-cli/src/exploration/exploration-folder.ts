@@ -81,6 +81,17 @@ export class ExplorationFolder implements NetworkStore {
       await rm(path.join(this.path, name), { recursive: true, force: true })
   }
 
+  /** Removes networks at rungs that are not among these: each has its weights and its optimizer's state. */
+  async keepNetworks(needed: readonly NetworkAtRung[]): Promise<void> {
+    const keep = new Set(needed.map((at) => this.rungFile(at, 'network')))
+    const networks = path.join(this.path, 'networks')
+    for (const network of await readdir(networks))
+      for (const name of await readdir(path.join(networks, network))) {
+        const file = path.join(networks, network, name)
+        if (/^rung-\d+\.n2n$/.test(name) && !keep.has(file)) await rm(file)
+      }
+  }
+
   /** Removes files of the front that are not among these names. */
   async keepInFront(names: ReadonlySet<string | null>): Promise<void> {
     for (const name of await readdir(path.join(this.path, 'front')))

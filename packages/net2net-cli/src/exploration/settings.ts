@@ -43,7 +43,8 @@ export const explorationSettings = z.strictObject({
   data: z.strictObject({
     /** As on the command line; a file or folder of this name is looked for on every machine. */
     spec: z.string(),
-    target: z.string().exactOptional(),
+    /** How it becomes numbers: the options of `net2net train`. Whoever loads them checks them. */
+    options: z.record(z.string(), z.json()),
     /** Share that is held back. */
     validation: share.exactOptional(),
     /** SHA-256 of all samples: other machines may have others. */

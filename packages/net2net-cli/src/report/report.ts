@@ -15,7 +15,7 @@ import { evaluationTables } from './evaluation.ts'
 import { escapeHtml, page } from './html.ts'
 import { figure, section } from './parts.ts'
 import { answer, isExperiment, question } from './sentences.ts'
-import { costTable, lossTable } from './tables.ts'
+import { costTable, decisionTable, lossTable } from './tables.ts'
 
 /**
  * The report of one run, or of several with the same arms (means and ranges over the runs).
@@ -66,12 +66,29 @@ export async function reportHtml(runs: readonly RunRecord[]): Promise<string> {
           'Single steps are pale; the line is their moving average.',
           legend(runs) + figure(steps, ''),
         ),
+    ...decisions(runs),
     drawings === '' ? '' : section('The networks', '', drawings),
     section('What it cost', '', costTable(runs)),
     section('How it was run', '', facts(runs)),
   ].join('\n')
   return page(title, body)
 }
+
+/** Where a network grew by itself, or did not. */
+const decisions = (runs: readonly RunRecord[]): readonly string[] =>
+  runs.flatMap((run) =>
+    run.arms.flatMap(({ decisions: made = [] }) =>
+      made.length === 0
+        ? []
+        : [
+            section(
+              runs.length === 1 ? 'When it grew, and why' : `When ${run.name} grew, and why`,
+              '',
+              decisionTable(made),
+            ),
+          ],
+    ),
+  )
 
 /** How good each trained network is on the data that it did not learn. */
 const evaluations = (runs: readonly RunRecord[]): readonly string[] =>

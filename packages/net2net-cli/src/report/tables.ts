@@ -4,6 +4,7 @@ import {
   armNames,
   armsCalled,
   armTitle,
+  type DecisionRecord,
   isValidated,
   mean,
   type RunRecord,
@@ -101,4 +102,13 @@ export function costTable(runs: readonly RunRecord[]): string {
     )}${cell(arms.map(seconds), (value) => `${value.toFixed(1)} s`)}</tr>`
   })
   return `<div class="scroll" tabindex="0" role="region" aria-label="Cost"><table><thead><tr><th scope="col">Arm</th><th scope="col" class="number">Parameters</th><th scope="col" class="number">Multiply-adds per sample</th><th scope="col" class="number">Training time</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
+}
+
+/** The decisions of a network that grows by itself. */
+export function decisionTable(decisions: readonly DecisionRecord[]): string {
+  const rows = decisions.map(
+    ({ epoch, parameters, grow, reason }) =>
+      `<tr><td class="number">${epoch}</td><td class="number">${parameters.toLocaleString('en')}</td><td>${grow ? 'grows' : 'does not grow'}</td><td style="white-space:normal">${escapeHtml(reason)}</td></tr>`,
+  )
+  return `<div class="scroll" tabindex="0" role="region" aria-label="Decisions"><table><thead><tr><th class="number">after epoch</th><th class="number">parameters</th><th>decision</th><th>reason</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
 }

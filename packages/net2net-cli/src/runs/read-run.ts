@@ -51,6 +51,16 @@ const armSchema = z.object({
   epochs: z.array(epochSchema),
   initial: z.object({ valLoss: figure, valAccuracy: figure }).optional(),
   evaluation: evaluationSchema.optional(),
+  decisions: z
+    .array(
+      z.object({
+        epoch: z.number(),
+        grow: z.boolean(),
+        reason: z.string(),
+        parameters: z.number(),
+      }),
+    )
+    .optional(),
   model: z.string().optional(),
 })
 const resultsSchema = z.object({

@@ -41,12 +41,22 @@ export interface ArmRecord {
   /** Multiply-adds of one forward pass on one sample. */
   readonly multiplyAdds?: number | null
   readonly epochs: readonly EpochRecord[]
+  /** Whether the network grew after an epoch, and why. */
+  readonly decisions?: readonly DecisionRecord[] | undefined
   /** Students: measured before their first step. */
   readonly initial?: { readonly valLoss: number; readonly valAccuracy: number }
   /** Of the trained network (the best one, where that is kept), on the validation data. */
   readonly evaluation?: EvaluationRecord | undefined
   /** The layers in the order of the network, where the trained model was kept. */
   readonly layers?: readonly LayerRecord[]
+}
+
+export interface DecisionRecord {
+  readonly epoch: number
+  readonly grow: boolean
+  readonly reason: string
+  /** Before it grew. */
+  readonly parameters: number
 }
 
 export interface LayerRecord {

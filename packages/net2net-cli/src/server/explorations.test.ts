@@ -9,7 +9,7 @@ import { Explorations } from './explorations.ts'
 const settings: ExplorationSettings = {
   format: 1,
   model: '0'.repeat(64),
-  data: { spec: 'table.csv', fingerprint: 'f' },
+  data: { spec: 'table.csv', options: {}, fingerprint: 'f' },
   training: { loss: 'mse', optimizer: 'sgd', batchSize: 8, device: 'cpu', threads: 1 },
   seed: 0,
   rungs: { steps: 10, factor: 3 },

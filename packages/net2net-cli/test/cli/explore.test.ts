@@ -39,6 +39,11 @@ test('an exploration leaves the best network of every size, and how each grew', 
   const sizes = front.map(({ parameters }) => parameters)
   expect(sizes).toEqual([...sizes].sort((a, b) => b - a))
   expect(readFileSync(join(whole, best!))).toEqual(readFileSync(join(whole, front[0]!.file)))
+  // Of each network the last rung is kept, and what is on the front.
+  const kept = trials.flatMap(({ network }) =>
+    readdirSync(join(whole, 'networks', String(network))).filter((name) => name.endsWith('.n2n')),
+  )
+  expect(kept.length).toBeLessThanOrEqual(trials.length + front.length)
   const report = readFileSync(join(whole, 'report.html'), 'utf8')
   for (const { network } of trials.slice(1)) expect(report).toContain(`network ${network}: `)
   expect(report.match(/<svg role="img"/g)?.length).toBe(2)

@@ -357,7 +357,7 @@ describe('train', () => {
     // A batch that is turned inside out cannot be another one.
     await save(
       exported((b) =>
-        b.node('Reshape', [b.node('Transpose', ['x'], { perm: [1, 0, 2] }), shape(b)]),
+        b.node('Reshape', [b.node('Transpose', ['x'], { perm: [2, 1, 0] }), shape(b)]),
       ),
       at('turned.onnx'),
     )

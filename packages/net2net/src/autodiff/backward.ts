@@ -152,6 +152,8 @@ function nodeGradient(
 ): GradientContext {
   const input = (i: number) => node.inputs[i] ?? ''
   const output = (k: number) => node.outputs[k] ?? ''
+  const outputGradient = (k: number) => (output(k) === '' ? undefined : total(output(k)))
+  const needs = (i: number) => input(i) !== '' && needed.has(input(i))
   return {
     node,
     target: emitter.target,
@@ -166,8 +168,21 @@ function nodeGradient(
     input,
     output,
     producer: (i) => producers.get(input(i)),
-    outputGradient: (k) => (output(k) === '' ? undefined : total(output(k))),
-    needs: (i) => input(i) !== '' && needed.has(input(i)),
+    outputGradient,
+    needs,
+    through(write) {
+      const { result, nodes } = emitter.apart(write)
+      const seeds = result.flatMap((value, k) => {
+        const gradient = outputGradient(k)
+        return gradient === undefined ? [] : [[value, gradient] as const]
+      })
+      const wrt = node.inputs.filter((_, i) => needs(i))
+      const found = backward(emitter, nodes, new Map(seeds), wrt)
+      // A value that the node reads twice has its whole gradient at its first place.
+      return node.inputs.map((name, i) =>
+        needs(i) && node.inputs.indexOf(name) === i ? found.get(name) : undefined,
+      )
+    },
     subgraph: (...call) => emitter.subgraph(...call),
   }
 }

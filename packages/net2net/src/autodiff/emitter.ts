@@ -107,6 +107,16 @@ export class GraphEmitter implements Emitter {
     return this.#infos.get(name) ?? {}
   }
 
+  /** What `build` emits, none of it shared with what was emitted before. */
+  apart<T>(build: () => T): { readonly result: T; readonly nodes: readonly Node[] } {
+    const shared = new Map(this.#expressions)
+    this.#expressions.clear()
+    const before = this.builder.graph().nodes.length
+    const result = build()
+    for (const [key, outputs] of shared) this.#expressions.set(key, outputs)
+    return { result, nodes: this.builder.graph().nodes.slice(before) }
+  }
+
   /** See `GradientContext`. No name in it is one of this graph, as the standard demands. */
   subgraph(
     inputs: readonly ValueInfo[],

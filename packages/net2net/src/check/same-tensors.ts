@@ -1,4 +1,5 @@
 /** Are two constants the same bits? They are read in parts, since they may be larger than memory. */
+import { sameBytes } from '../tensor/same-bytes.ts'
 import { isNumeric, type LazyTensor } from '../tensor/tensor.ts'
 
 /** Bytes that are read of each at a time. */
@@ -34,15 +35,3 @@ const sameStrings = (
   b: readonly Uint8Array[] | undefined,
 ): boolean =>
   a?.length === b?.length && (a ?? []).every((text, i) => sameBytes(text, (b ?? [])[i]!))
-
-/** Have two pieces of memory the same bytes? */
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
-  // Node compares many times as fast as a loop does.
-  const { Buffer } = globalThis as {
-    readonly Buffer?: { compare(a: Uint8Array, b: Uint8Array): number }
-  }
-  if (Buffer) return Buffer.compare(a, b) === 0
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
-  return true
-}

@@ -61,7 +61,7 @@ export async function loadImages(
     throw usageError(`Pictures have 1 or 3 channels, not ${channels}.`)
   const { files, classes } = await labelledPictures(folder, options)
   const known = options.preparation?.kind === 'pictures' ? options.preparation : undefined
-  const fit = known?.fit ?? options.fit ?? 'stretch'
+  const fit = known?.fit ?? options.fit ?? 'resize'
   mustBeOneOf('fit', fit, pictureFits)
   const read = await pictureReader()
   const row = channels * height * width

@@ -7,6 +7,7 @@ import * as csv from './csv.ts'
 import * as digits from './digits.ts'
 import * as idx from './idx.ts'
 import * as numpy from './npy.ts'
+import * as replay from './replay.ts'
 import * as parts from './split.ts'
 
 export type { ArraysOptions } from './arrays.ts'
@@ -94,3 +95,22 @@ export const decodeNpy = checked('decodeNpy', numpy.decodeNpy, { bytes, source: 
 export const decodeNpz = checked('decodeNpz', numpy.decodeNpz, { bytes, source: named })
 export const encodeNpy = checked('encodeNpy', numpy.encodeNpy, { tensor: kind.tensor })
 export const encodeNpz = checked('encodeNpz', numpy.encodeNpz, { arrays: map })
+
+const samples = kind.object('a data set', 'batches', 'function')
+
+/**
+ * New samples with a share of old ones in every batch, so that a network does not forget while it learns. See replay.ts.
+ *
+ * @param share of old samples, above 0 and below 1
+ * @throws Net2NetError (usage) for another share, or where one of the sets is empty
+ */
+export const replayed = checked('replayed', replay.replayed, {
+  fresh: samples,
+  old: samples,
+  share: number,
+})
+
+/** All samples of several sets, one set after the other. @throws Net2NetError (usage) where there is none */
+export const joined = checked('joined', replay.joined, {
+  sets: kind.listOf('a list of data sets', samples),
+})

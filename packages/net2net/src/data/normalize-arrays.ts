@@ -80,7 +80,7 @@ function* bytesOf(column: WithColumns['inputs'][string], row: number): Generator
 }
 
 function withNormalization(samples: SampleSet, normalization: Normalization): SampleSet {
-  const preparation = picturePreparation('stretch', normalization)
+  const preparation = picturePreparation('resize', normalization)
   const names = new Set(pictureColumns(samples).map(([name]) => name))
   const changed = <C>(inputs: Readonly<Record<string, C>>): Readonly<Record<string, C>> =>
     Object.fromEntries(

@@ -138,7 +138,7 @@ function picturesStream(
   preparation: Preparation | undefined,
   signal: AbortSignal | undefined,
 ): InputStream {
-  const fit = preparation?.kind === 'pictures' ? preparation.fit : 'stretch'
+  const fit = preparation?.kind === 'pictures' ? preparation.fit : 'resize'
   const normalization = knownNormalization(preparation)
   const input = {
     dtype: 'float32' as const,

@@ -17,7 +17,7 @@ export type ReadPicture = (
 ) => Promise<Uint8Array>
 
 /** Sharp's words. */
-const fits = { stretch: 'fill', crop: 'cover', pad: 'contain' } as const
+const fits = { resize: 'fill', crop: 'cover', pad: 'contain' } as const
 
 /**
  * What reads pictures. Those of another shape are stretched to it (the default), cut at two sides, or get black at two sides.
@@ -26,7 +26,7 @@ const fits = { stretch: 'fill', crop: 'cover', pad: 'contain' } as const
  */
 export async function pictureReader(): Promise<ReadPicture> {
   const sharp = await loadSharp()
-  return async (path, [channels, height, width], fit = 'stretch') => {
+  return async (path, [channels, height, width], fit = 'resize') => {
     let pixels: Uint8Array
     try {
       pixels = await sharp(path)

@@ -3,7 +3,8 @@ import { usageError } from '../errors.ts'
 import { permutation, randomStream } from '../tensor/random.ts'
 import { ArrayDataset } from './dataset.ts'
 import type { SampleSet } from './samples.ts'
-import { StoredDataset, Subset } from './stored/stored-dataset.ts'
+import { StoredDataset } from './stored/stored-dataset.ts'
+import { Subset } from './subset.ts'
 
 export interface Parts<S> {
   readonly train: S
@@ -14,19 +15,21 @@ export interface Parts<S> {
  * Splits off a random `fraction` of the samples, for validation. Of a text, whose neighbouring samples belong together (and may
  * overlap), it is the end, and samples that reach from one part into the other are left out.
  */
-export function split(dataset: ArrayDataset, fraction: number, seed?: number): Parts<ArrayDataset>
-export function split(dataset: SampleSet, fraction: number, seed?: number): Parts<SampleSet>
+export function split<S extends SampleSet>(
+  dataset: S,
+  fraction: number,
+  seed?: number,
+): Parts<S extends ArrayDataset ? ArrayDataset : SampleSet>
 export function split(dataset: SampleSet, fraction: number, seed = 0): Parts<SampleSet> {
   if (!(fraction >= 0 && fraction <= 1))
     throw usageError(`The fraction to split off must be from 0 to 1, not ${fraction}.`)
   const held = Math.round(dataset.length * fraction)
   if (dataset instanceof StoredDataset && dataset.isSequence) {
-    const all = Uint32Array.from({ length: dataset.length }, (_, i) => i)
     const from = dataset.length - held
     const shared = held === 0 ? 0 : dataset.overlap
     return {
-      train: new Subset(dataset, all.subarray(0, Math.max(0, from - shared))),
-      test: new Subset(dataset, all.subarray(from)),
+      train: new Subset(dataset, { from: 0, length: Math.max(0, from - shared) }),
+      test: new Subset(dataset, { from, length: held }),
     }
   }
   const order = permutation(dataset.length, randomStream(seed, 'split'))

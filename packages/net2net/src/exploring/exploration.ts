@@ -102,6 +102,22 @@ export class Exploration implements AsyncIterable<ExplorationEvent> {
     return this.#search.front
   }
 
+  /**
+   * Networks at rungs that something may still begin from, that are being made, or that are on the front: the files of others are
+   * not needed any more.
+   */
+  get needed(): readonly NetworkAtRung[] {
+    const latest = this.networks.flatMap(({ network, rungs }) => {
+      const rung = rungs.findLastIndex(({ kind }) => kind === 'trained')
+      return rung < 0 ? [] : [{ network, rung }]
+    })
+    const running = this.#search.running.flatMap(({ network, rung, growth }) => [
+      { network, rung },
+      ...(growth ? [growth.parent] : rung > 0 ? [{ network, rung: rung - 1 }] : []),
+    ])
+    return [...latest, ...running, ...this.front]
+  }
+
   /** What has been spent. */
   get spent(): { readonly trials: number; readonly steps: number; readonly seconds: number } {
     const { trials, stepsTaken: steps, seconds } = this.#search

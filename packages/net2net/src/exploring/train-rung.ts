@@ -3,6 +3,7 @@ import type { SampleSet } from '../data/samples.ts'
 import { Net2NetError } from '../errors.ts'
 import { carryInto, type TrainingMoment } from '../growing/carry-state.ts'
 import { growMeasured } from '../growing/grow-measured.ts'
+import { rememberGrowth } from '../growing/remember-growth.ts'
 import type { GrowthStep } from '../growth/index.ts'
 import { beyond, costsOf } from '../measuring/limits.ts'
 import { measureLatency } from '../measuring/measure-latency.ts'
@@ -185,7 +186,7 @@ async function grownChild(
   const { loss, output, signal, runtime, session, objectives = {} } = options
   const { state } = parent
   try {
-    const { model, plans, steps } = await growMeasured(parent.model, [step], {
+    const grown = await growMeasured(parent.model, [step], {
       samples: data,
       loss,
       output,
@@ -193,6 +194,8 @@ async function grownChild(
       runtime,
       session,
     })
+    const { plans, steps } = grown
+    const model = rememberGrowth(grown, state?.step ?? 0)
     if (beyond(costsOf(model), objectives.limits) !== undefined) return undefined
     const stage = { when: { step: state?.step ?? 0 }, steps, learningRateFactor: 1 }
     const stages = [...parent.stages, stage]

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Batch, SampleSet } from '../data/samples.ts'
-import { countParameters } from '../growth/index.ts'
+import { countParameters, inspect } from '../growth/index.ts'
 import { dense, sequential } from '../layers/index.ts'
 import { randomStream } from '../tensor/random.ts'
 import { float32 } from '../tensor/tensor.ts'
@@ -116,6 +116,10 @@ test('a network that is too small grows, step by step up to the limit, and learn
     expect(after / parameters).toBeGreaterThan(1)
     expect(after / parameters).toBeLessThanOrEqual(2)
   }
+  const { growths } = inspect(training.model)
+  expect(growths!.map(({ step, parameters: { before } }) => [step, before])).toEqual(
+    grown.map(({ step, parameters }) => [step, parameters]),
+  )
   const fixed = await all(2, rows(200, 1), { epochs: 60, auto: undefined })
   const last = ({ history }: TrainingState) => history.at(-1)!.valLoss!
   expect(last(training.state)).toBeLessThan(0.8 * last(fixed.training.state))

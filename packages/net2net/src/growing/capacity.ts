@@ -22,7 +22,7 @@ export type CapacityRule = (facts: CapacityFacts) => CapacityJudgement | undefin
 /** A training loss that falls by less than this share of itself each epoch has stopped falling. */
 const stillFalls = 0.01
 /** A training loss that is so much smaller than the validation loss, as a share of it, is not short of capacity. */
-const farBelow = 0.25
+const farBelow = 0.5
 
 /**
  * The rule of `auto`. Validation has stopped improving when it was not better for `patience` epochs. Then one of two things is

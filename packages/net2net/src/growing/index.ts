@@ -145,6 +145,7 @@ export const rank = kind.checkedAsync(
       seed: kind.number,
       by: kind.text,
       growths: kind.texts,
+      onProgress: kind.callback,
       factor: kind.number,
     }),
   },

@@ -34,6 +34,7 @@ import {
 import { type CapacityJudgement, capacityRule } from './capacity.ts'
 import { carryInto } from './carry-state.ts'
 import { growMeasured } from './grow-measured.ts'
+import { rememberGrowth } from './remember-growth.ts'
 import { type GrowthStage, isDue, mustBeStages, rateFactor, slowed } from './schedule.ts'
 
 /** Epochs that validation may stand still before it is asked whether to grow. */
@@ -236,7 +237,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   async #grow(stage: GrowthStage): Promise<GrowingEvent> {
     const old = this.#training
     const { runtime, session, loss, output, signal } = this.#options
-    const { model, plans, steps } = await growMeasured(old.model, stage.steps, {
+    const grown = await growMeasured(old.model, stage.steps, {
       seed: stage.seed,
       loss,
       output,
@@ -246,6 +247,8 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
       runtime,
       session,
     })
+    const { plans, steps } = grown
+    const model = rememberGrowth(grown, old.state.step)
     this.#stages[this.#stage++] = { ...stage, steps }
     this.#model = model
     const options = this.#trainOptions()

@@ -10,6 +10,7 @@ import { planWiden, type WidenOptions } from './plan/widen.ts'
 import type { Widths } from './plan/widths.ts'
 import { grow } from './steps.ts'
 
+export type { RememberedGrowth } from '../model/growth-history.ts'
 export { countMultiplyAdds, countParameters } from '../operators/model-size.ts'
 export type { LeftConstant } from '../operators/trainable.ts'
 export { applyPlan } from './apply/apply.ts'

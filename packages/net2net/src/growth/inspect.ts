@@ -1,5 +1,6 @@
 /** What a model consists of, and what of it can grow. */
 import { classesOf } from '../model/classes.ts'
+import { growthHistoryOf, type RememberedGrowth } from '../model/growth-history.ts'
 import { linksOf } from '../model/links.ts'
 import {
   type Dim,
@@ -24,6 +25,8 @@ export interface Inspection {
   readonly opset: number
   /** Names of the classes that the model tells apart, where its file has them. */
   readonly classes?: readonly string[]
+  /** How it grew while it was trained, from the first growth to the last. */
+  readonly growths?: readonly RememberedGrowth[]
   readonly layers: readonly InspectedLayer[]
   /** Attention, of one operator or of several, which can be widened by heads and by their size. */
   readonly attentions: readonly InspectedAttention[]
@@ -116,12 +119,14 @@ export function inspect(from: Model | Solution): Inspection {
     }
   })
   const classes = classesOf(model)
+  const growths = growthHistoryOf(model)
   return {
     inputs: requiredInputs(model.graph).map(describe),
     outputs: model.graph.outputs.map(describe),
     parameters: countParameters(model),
     opset: opsetOf(model),
     ...(classes ? { classes } : {}),
+    ...(growths.length > 0 ? { growths } : {}),
     layers,
     attentions: attentionsOf(solution).map((each) => describeAttention(solution, each)),
     ...inspectParameters(model),

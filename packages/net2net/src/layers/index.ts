@@ -12,6 +12,7 @@ export type { Initializer, Layer } from './layer.ts'
 export type {
   BatchNormOptions,
   Conv2dOptions,
+  EmbeddingOptions,
   KernelOptions,
   Named,
   PoolOptions,
@@ -58,6 +59,16 @@ export const conv2d = checked('conv2d', plain.conv2d, {
 export const dense = checked('dense', plain.dense, {
   units: number,
   options: kind.options<plain.KernelOptions>(kernel),
+})
+
+/**
+ * A vector for each id: weight [ids, units], [length] → [length, units]. The first layer of a network, whose input is int64 then.
+ * https://onnx.ai/onnx/operators/onnx__Gather.html
+ */
+export const embedding = checked('embedding', plain.embedding, {
+  ids: number,
+  units: number,
+  options: kind.options<plain.EmbeddingOptions>({ ...named, kernelInitializer: kind.callback }),
 })
 
 /** https://onnx.ai/onnx/operators/onnx__MaxPool.html */
@@ -110,7 +121,8 @@ export const concatenate = checked('concatenate', branches.concatenate, {
 })
 
 /**
- * A network of layers, one after the other, as an ONNX model: float32 input `input` [batch, …],
+ * A network of layers, one after the other, as an ONNX model: float32 input `input` [batch, …] (int64
+ * where it begins with an embedding),
  * output `output` [batch, …]. Parameters are called `LAYER.weight`, `LAYER.bias`.
  *
  * @throws Net2NetError (usage), naming the layer, where a layer does not fit its input or a name is taken

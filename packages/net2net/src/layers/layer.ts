@@ -9,6 +9,8 @@ import type { LazyTensor } from '../tensor/tensor.ts'
 export interface LayerValue {
   readonly name: string
   readonly dims: readonly number[]
+  /** Whether it holds ids, whole numbers from 0 on. */
+  readonly isIds?: true
 }
 
 /** The parameters of a layer are drawn from a random stream of their own, keyed by their name. */
@@ -34,6 +36,8 @@ export interface BuildContext {
 export interface Layer {
   /** Adds the layer's nodes and returns its output. Throws a usage error for a shape that it cannot take. */
   apply(context: BuildContext, input: LayerValue): LayerValue
+  /** Whether a network that begins with it takes ids (int64) instead of float32. */
+  readonly takesIds?: true
 }
 
 /** @throws usage where one of the sizes is not a whole number from 1 on */

@@ -5,7 +5,7 @@ import { GraphBuilder } from '../model/builder.ts'
 import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
-import { float32, materialize } from '../tensor/tensor.ts'
+import { float32, materialize, Tensor } from '../tensor/tensor.ts'
 import {
   averagePool2d,
   batchNorm,
@@ -13,6 +13,7 @@ import {
   conv2d,
   dense,
   dropout,
+  embedding,
   flatten,
   globalAveragePool2d,
   initializers,
@@ -284,6 +285,21 @@ describe('what does not fit is refused by the layer’s name', () => {
       expect.objectContaining({ kind: 'usage', message: expect.stringMatching(message) }),
     )
   })
+})
+
+test('an embedding takes ids, and gives each its own row', async () => {
+  const model = sequential([embedding(5, 2, { name: 'e' }), flatten()], { input: [3] })
+  expect(model.graph.inputs[0]!.type).toMatchObject({ dtype: 'int64', shape: ['batch', 3] })
+  const session = await nodeRuntime.createSession(encodeModel(model))
+  const { output } = await session.run({
+    input: new Tensor('int64', [1, 3], BigInt64Array.of(4n, 0n, 4n)),
+  })
+  await session.release()
+  const weight = [...materialize(model.graph.initializers.get('e.weight')!.tensor).data]
+  expect([...output!.data]).toEqual([...weight.slice(8), ...weight.slice(0, 2), ...weight.slice(8)])
+  expect(() => sequential([flatten(), embedding(5, 2)], { input: [3] })).toThrow(
+    /takes ids: put it first/,
+  )
 })
 
 test('an input of no size is refused', () => {

@@ -3,7 +3,7 @@ import { usageError } from '../errors.ts'
 import { float } from '../model/attributes.ts'
 import { elementCount, scalar } from '../tensor/tensor.ts'
 import { type Activation, activate } from './activations.ts'
-import { glorotUniform, ones, zeros } from './initializers.ts'
+import { glorotUniform, ones, randomUniform, zeros } from './initializers.ts'
 import {
   type BuildContext,
   type Initializer,
@@ -169,6 +169,28 @@ export const flatten = (options: Named = {}): Layer => ({
     const name = context.layerName(options.name, 'flatten')
     const output = context.node('Flatten', [input.name], { axis: 1 }, name)
     return { name: output, dims: [elementCount(input.dims)] }
+  },
+})
+
+export interface EmbeddingOptions extends Named {
+  /** Default: uniform on ±0.05, as Keras. */
+  readonly kernelInitializer?: Initializer
+}
+
+/**
+ * A vector for each id: weight [ids, units], [length] → [length, units]. The first layer of a network, whose input is int64 then.
+ * https://onnx.ai/onnx/operators/onnx__Gather.html
+ */
+export const embedding = (ids: number, units: number, options: EmbeddingOptions = {}): Layer => ({
+  takesIds: true,
+  apply(context, input) {
+    const name = context.layerName(options.name, 'embedding')
+    mustBeSizes(name, 'ids and units', [ids, units])
+    if (!input.isIds) throw usageError(`Layer ${name} takes ids: put it first.`, { where: name })
+    const { kernelInitializer = randomUniform() } = options
+    const weight = context.parameter(name, 'weight', [ids, units], kernelInitializer(ids, units))
+    const output = context.node('Gather', [weight, input.name], {}, name)
+    return { name: output, dims: [...input.dims, units] }
   },
 })
 

@@ -5,7 +5,7 @@ import { chain } from './combine.ts'
 import { buildContext, type Layer, mustBeSizes } from './layer.ts'
 
 export interface SequentialOptions {
-  /** Shape of one sample: [channels, height, width] or [features]. */
+  /** Shape of one sample: [channels, height, width], [features], or [length] of ids. */
   readonly input: readonly number[]
   /** Seed of the initial parameters. Default 0. */
   readonly seed?: number
@@ -14,7 +14,8 @@ export interface SequentialOptions {
 }
 
 /**
- * A network of layers, one after the other, as an ONNX model: float32 input `input` [batch, …],
+ * A network of layers, one after the other, as an ONNX model: float32 input `input` [batch, …] (int64
+ * where it begins with an embedding),
  * output `output` [batch, …]. Parameters are called `LAYER.weight`, `LAYER.bias`.
  *
  * @throws usage, naming the layer, where a layer does not fit its input or a name is taken
@@ -23,10 +24,15 @@ export function sequential(layers: readonly Layer[], options: SequentialOptions)
   if (layers.length === 0) throw usageError('A network needs at least one layer.')
   mustBeSizes('input', 'sizes', options.input)
   const builder = new GraphBuilder()
-  builder.input('input', 'float32', ['batch', ...options.input])
+  const isIds = layers[0]?.takesIds
+  builder.input('input', isIds ? 'int64' : 'float32', ['batch', ...options.input])
   builder.names.claim('output')
   const context = buildContext(builder, options.seed ?? 0)
-  const last = chain(context, layers, { name: 'input', dims: options.input })
+  const last = chain(context, layers, {
+    name: 'input',
+    dims: options.input,
+    ...(isIds ? { isIds } : {}),
+  })
   builder.output('output', 'float32', ['batch', ...last.dims])
   const graph = builder.graph(options.name ?? 'sequential')
   // The layers cannot know which of them is the last one: its output is renamed here.

@@ -10,7 +10,8 @@ import {
 } from '../growth/index.ts'
 import { GrowthCosts } from './costs.ts'
 import type { SamplingOptions } from './gradients.ts'
-import { apart, measureWidenings, type Widening, wideningsOf, widthOf } from './widenings.ts'
+import { type Gain, measureRounds } from './rounds.ts'
+import { apart, type Widening, wideningRounds, wideningsOf, widthOf } from './widenings.ts'
 
 /** Of each group at most so many new units are measured; more are taken to gain as much as the last of these. */
 const mostMeasured = 16
@@ -42,10 +43,10 @@ export async function chooseWidths(
 ): Promise<Widths> {
   const budget = Math.floor(share * countParameters(solution.model))
   const widenings = wideningsOf(solution, largestFactor, mostMeasured)
-  const measured = await measureWidenings(solution, widenings, data, options)
+  const measured = await measureRounds(wideningRounds(solution, widenings, data, options))
   const costs = new GrowthCosts(solution)
-  const choices = widenings.flatMap((widening, i): Choice[] => {
-    const found = measured[i]!
+  const choices = widenings.flatMap((widening): Choice[] => {
+    const found = measured.get(widening)!
     if ('reason' in found || !found.units) return []
     const { from, to, plan } = widening
     const cost = costs.of(plan).addedParameters / (to - from)
@@ -61,7 +62,7 @@ export async function chooseWidths(
       .map(({ widening, units }) => widthOf(solution, widening, widening.from + units)),
   )
   if (Object.keys(widths).length > 0) return widths
-  throw nothing(share, widenings, measured, choices)
+  throw nothing(share, measured, choices)
 }
 
 /** Gives out the budget; returns what was chosen, in order. */
@@ -105,12 +106,7 @@ function added(solution: Solution, choices: readonly Choice[]): number {
   return countParameters(applyPlan(solution.model, plan)) - countParameters(solution.model)
 }
 
-function nothing(
-  share: number,
-  widenings: readonly Widening[],
-  measured: Awaited<ReturnType<typeof measureWidenings>>,
-  choices: readonly Choice[],
-) {
+function nothing(share: number, measured: ReadonlyMap<Widening, Gain>, choices: readonly Choice[]) {
   const percent = `${Number((100 * share).toFixed(2))}%`
   if (choices.length > 0) {
     const least = Math.ceil(Math.min(...choices.map(({ cost }) => cost)))
@@ -118,8 +114,8 @@ function nothing(
       `Nothing can be widened by ${percent} more parameters: the smallest unit adds ${least}.`,
     )
   }
-  const found = measured.findIndex((each) => 'reason' in each)
-  const why = measured[found]
-  const reason = why && 'reason' in why ? ` (${widenings[found]!.layers[0]}: ${why.reason})` : ''
+  const [reason = ''] = [...measured].flatMap(([{ layer }, found]) =>
+    'reason' in found ? [` (${layer}: ${found.reason})`] : [],
+  )
   return refusedError(`Nothing can be widened by what it gains${reason}.`)
 }

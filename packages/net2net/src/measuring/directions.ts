@@ -39,6 +39,9 @@ export interface Directions {
 /** Turns of the iteration: each takes two passes over the samples, and one pass measures the end. */
 const defaultTurns = 3
 
+/** How often a search of so many turns goes through the samples. */
+export const passesOf = (turns: number = defaultTurns): number => 2 * turns + 1
+
 /** Out-weights that only show the way are so much smaller than those of old units. */
 const small = 1e-3
 
@@ -188,7 +191,7 @@ class Search {
     this.#write()
   }
 
-  /** Orthogonal vectors of the same length, as far as there is room for so many. */
+  /** Orthogonal vectors of the same length, as far as there are so many. */
   #spread(vectors: readonly Float64Array[]): readonly Float64Array[] {
     const found: Float64Array[] = []
     for (const vector of vectors) {

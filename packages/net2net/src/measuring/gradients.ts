@@ -12,7 +12,7 @@ import { buildGradients, type GradientGraph } from '../training/compile/gradient
 import { type Loss, type LossName, lossNames } from '../training/compile/losses/index.ts'
 import { withoutDefaults } from '../training/run/create-stepper.ts'
 import { samplesWithin, throwIfAborted } from '../training/run/evaluate.ts'
-import { feedAdapter, mustFitSamples, targetShapeOf } from '../training/run/feeds.ts'
+import { batchOptionsOf, feedAdapter, mustFitSamples } from '../training/run/feeds.ts'
 import { storedLoss } from '../training/run/probabilities.ts'
 import { targetOf } from '../training/run/targets.ts'
 
@@ -34,6 +34,8 @@ export interface SamplingOptions {
    */
   readonly turns?: number | undefined
   readonly signal?: AbortSignal | undefined
+  /** Told after each batch how many samples it had. */
+  readonly onSamples?: ((count: number) => void) | undefined
 }
 
 /** The mean loss, and its gradients by the constants' names; a constant that the loss does not depend on has none. */
@@ -74,7 +76,7 @@ export async function gradientMeter(
     wrt,
     loss: options.loss ?? lossFor(model, output),
     output,
-    ...targetShapeOf(data),
+    ...batchOptionsOf(data),
     target: targetOf(runtime, device),
   })
   const [fixed] = graph.target.shape
@@ -100,6 +102,7 @@ export async function gradientMeter(
       for await (const batch of batchesOf(data, size, order)) {
         throwIfAborted(signal)
         await sums.add(feedAdapter(graph)(batch, feeds), feeds)
+        options.onSamples?.(batch.target.dims[0] ?? 1)
         if (!order && sums.samples >= most) break
       }
       return sums.means
@@ -148,6 +151,10 @@ class GradientSums {
     return { loss: this.#loss / count, gradients: this.#gradients }
   }
 }
+
+/** About how many samples are looked at; of batches nobody knows, one at least. */
+export const samplesIn = (data: TrainingData, most: number = defaultSamples): number =>
+  isSampleSet(data) ? Math.min(data.length, most) : most
 
 /** Some of the samples, a multiple of the size of a batch unless there are fewer. */
 function drawn(length: number, most: number, size: number, seed: number): Uint32Array {

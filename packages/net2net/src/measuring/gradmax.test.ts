@@ -24,8 +24,9 @@ import { elementCount, float32, type Tensor, toNumbers } from '../tensor/tensor.
 import { withConstantsAsInitializers, withParameters } from '../training/compile/trainable.ts'
 import { gradientMeter } from './gradients.ts'
 import { planChosen, planGradmax } from './gradmax.ts'
-import { insertionsOf, measureInsertions } from './insertions.ts'
-import { type Gain, measureWidenings, type Widening, wideningsOf } from './widenings.ts'
+import { insertionRounds, insertionsOf } from './insertions.ts'
+import { type Candidate, type Gain, measureRounds, type Round } from './rounds.ts'
+import { type Widening, wideningRounds, wideningsOf } from './widenings.ts'
 
 const runtime = nodeRuntime
 
@@ -190,8 +191,8 @@ describe.each(Object.keys(networks))('in %s', (kind) => {
   test('the gain of new units is the slope of the loss, in float64', async () => {
     const drawn = await randomSamples(model, 1)
     for (const widening of wideningsOf(solution, 1.5)) {
-      const [found] = await measureWidenings(solution, [widening], drawn.samples, options)
-      const gain = gainOf(found!)
+      const found = await gainsOf(wideningRounds(solution, [widening], drawn.samples, options))
+      const gain = gainOf(found[0]!)
       const plan = await planGradmax(solution, widthsOf(widening), drawn.samples, options)
       const { squared, slope } = await slopeOf(applyPlan(model, plan), outWeightsOf(plan), drawn)
       // The plan lists directions to four digits.
@@ -204,7 +205,7 @@ describe.each(Object.keys(networks))('in %s', (kind) => {
     const drawn = await randomSamples(model, 2)
     for (const kind of ['deepen', 'repeat'] as const) {
       const insertions = insertionsOf(solution, kind)
-      const gains = await measureInsertions(solution, insertions, drawn.samples, options)
+      const gains = await gainsOf(insertionRounds(solution, insertions, drawn.samples, options))
       for (const [i, { plan }] of insertions.entries()) {
         const { squared, slope } = await slopeOf(applyPlan(model, plan), insertedBy(plan), drawn)
         expect(squared / gainOf(gains[i]!)).toBeCloseTo(1, 4)
@@ -213,6 +214,10 @@ describe.each(Object.keys(networks))('in %s', (kind) => {
     }
   })
 })
+
+const gainsOf = async <T extends Candidate>(
+  rounds: readonly Round<T>[],
+): Promise<readonly Gain[]> => [...(await measureRounds(rounds)).values()]
 
 const gainOf = (found: Gain): number => {
   if ('reason' in found) throw new Error(found.reason)
@@ -247,7 +252,7 @@ test('on random networks the function stays, and the gain is that of the plan', 
       const old = toNumbers(drawn.before)
       const options = { runtime, loss: 'mse', turns: 1, seed } as const
       for (const widening of wideningsOf(solution, 1.3)) {
-        const [found] = await measureWidenings(solution, [widening], drawn.samples, options)
+        const [found] = await gainsOf(wideningRounds(solution, [widening], drawn.samples, options))
         if (!found || 'reason' in found || !found.units) continue
         const plan = await planGradmax(solution, widthsOf(widening), drawn.samples, options)
         const grown = applyPlan(model, plan)
@@ -275,7 +280,9 @@ describe('the directions', () => {
     const widenings = wideningsOf(solution, 1.25)
     const options = { runtime, loss: 'mse', turns, seed } as const
     return Promise.all(
-      (await measureWidenings(solution, widenings, samples, options)).map((found) => gainOf(found)),
+      (await gainsOf(wideningRounds(solution, widenings, samples, options))).map((found) =>
+        gainOf(found),
+      ),
     )
   }
 

@@ -8,7 +8,6 @@ import {
   applyPlan,
   deepenRefusal,
   type GrowthPlan,
-  type GrowthStep,
   planStep,
   residualBlocks,
   type Solution,
@@ -17,14 +16,10 @@ import type { Node } from '../model/model.ts'
 import { storedStatistics } from '../operators/trainable.ts'
 import { measureStatistics } from './channel-statistics.ts'
 import { gradientMeter, type SamplingOptions } from './gradients.ts'
-import { type Gain, reasonOf } from './widenings.ts'
+import { type Candidate, type Gain, gainOf, type Round } from './rounds.ts'
 
 /** A growth that inserts something. */
-export interface Insertion {
-  /** The layer behind which one is inserted, or those of the block that is copied. */
-  readonly layers: readonly string[]
-  readonly step: GrowthStep
-  readonly plan: GrowthPlan
+export interface Insertion extends Candidate {
   /** The nodes that are copied. */
   readonly nodes: readonly Node[]
 }
@@ -67,33 +62,18 @@ function blocksOf(solution: Solution): readonly Place[] {
   })
 }
 
-/**
- * The gains of what is inserted, in the order of the insertions; a reason where they cannot be measured.
- *
- * @throws as `gradientMeter`, but for what is refused
- */
-export async function measureInsertions(
+/** How the gains of what is inserted are measured: of all at once, but for blocks that overlap. */
+export const insertionRounds = (
   solution: Solution,
   insertions: readonly Insertion[],
   data: TrainingData,
   options: SamplingOptions,
-): Promise<readonly Gain[]> {
-  const found = new Map<Insertion, Gain>()
-  const measure = async (some: readonly Insertion[]): Promise<void> => {
-    try {
-      const gains = await measureTogether(solution, some, data, options)
-      some.forEach((one, i) => {
-        found.set(one, gains[i]!)
-      })
-    } catch (error) {
-      if (!(error instanceof Net2NetError && error.kind === 'refused')) throw error
-      if (some.length === 1) found.set(some[0]!, { reason: reasonOf(error) })
-      else for (const one of some) await measure([one])
-    }
-  }
-  for (const some of apart(insertions)) await measure(some)
-  return insertions.map((one) => found.get(one)!)
-}
+): readonly Round<Insertion>[] =>
+  apart(insertions).map((members) => ({
+    members,
+    passes: 1,
+    measure: (some) => measureTogether(solution, some, data, options),
+  }))
 
 /** Sets of insertions in which no node is copied twice. */
 function apart(insertions: readonly Insertion[]): readonly (readonly Insertion[])[] {
@@ -128,7 +108,7 @@ async function measureTogether(
     return parameters.map((names) => {
       let gain = 0
       for (const name of names) for (const each of gradients.get(name) ?? []) gain += each * each
-      return gain > 0 ? { gain } : { reason: 'no gradient of the loss reaches what is inserted' }
+      return gainOf(gain)
     })
   } finally {
     await meter.release()

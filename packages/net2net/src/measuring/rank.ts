@@ -8,17 +8,20 @@ import type { GrowthStep, Solution } from '../growth/index.ts'
 import { solutionOf } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
 import { GrowthCosts } from './costs.ts'
-import type { SamplingOptions } from './gradients.ts'
-import { type InsertionKind, insertionsOf, measureInsertions } from './insertions.ts'
-import { measureWidenings, wideningsOf } from './widenings.ts'
+import { type SamplingOptions, samplesIn } from './gradients.ts'
+import { insertionRounds, insertionsOf } from './insertions.ts'
+import { type Candidate, measureRounds, type Round } from './rounds.ts'
+import { wideningRounds, wideningsOf } from './widenings.ts'
 
-export interface RankOptions extends SamplingOptions {
+export interface RankOptions extends Omit<SamplingOptions, 'onSamples'> {
   /** What gains are divided by for the order. Default `parameters`. */
   readonly by?: RankedBy | undefined
   /** By how much each layer would be widened; at least by one unit. Default 1.125. */
   readonly factor?: number | undefined
   /** Which growths are looked at; default all. */
   readonly growths?: readonly RankedKind[] | undefined
+  /** Told how many samples have been looked at, counted once for each time, and of about how many. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined
 }
 
 /** Kinds of growth that are ranked: wider layers, inserted layers, and residual blocks once more. */
@@ -76,51 +79,41 @@ export async function rank(
     throw usageError(`factor must be a number above 1 and at most ${largestFactor}, not ${factor}.`)
   const solution = solutionOf(from)
   const costs = new GrowthCosts(solution)
-  const ranked: RankedGrowth[] = []
-  for (const kind of rankedKinds) {
-    if (!growths.includes(kind)) continue
-    const [candidates, gains] =
+  let [done, total] = [0, 0]
+  const sampling: SamplingOptions = {
+    ...options,
+    onSamples(count) {
+      done += count
+      options.onProgress?.(Math.min(done, total), total)
+    },
+  }
+  const rounds = rankedKinds
+    .filter((kind) => growths.includes(kind))
+    .flatMap((kind): readonly Round<Candidate>[] =>
       kind === 'widen'
-        ? await measuredWidenings(solution, factor, data, options)
-        : await measuredInsertions(solution, kind, data, options)
-    for (const [i, { step, layers, plan }] of candidates.entries()) {
-      const measured = gains[i]!
+        ? wideningRounds(solution, wideningsOf(solution, factor), data, sampling)
+        : insertionRounds(solution, insertionsOf(solution, kind), data, sampling),
+    )
+  const passes = rounds.reduce((sum, round) => sum + round.passes, 0)
+  total = passes * samplesIn(data, options.samples)
+  const measured = await measureRounds(rounds)
+  return [...measured]
+    .map(([{ step, layers, plan }, found]): RankedGrowth => {
       const { addedParameters, addedMultiplyAdds } = costs.of(plan)
       const cost = by === 'parameters' ? addedParameters : addedMultiplyAdds
-      const { gain, units } = 'reason' in measured ? { gain: undefined } : measured
-      ranked.push({
+      const { gain, units } = 'reason' in found ? { gain: undefined } : found
+      return {
         step,
         layers,
         gain,
-        ...('reason' in measured && { reason: measured.reason }),
+        ...('reason' in found && { reason: found.reason }),
         addedParameters,
         addedMultiplyAdds,
         ratio: gain === undefined || !cost ? undefined : gain / cost,
         ...(units && { unitGains: units }),
-      })
-    }
-  }
-  return ranked.sort((a, b) => (b.ratio ?? -1) - (a.ratio ?? -1))
-}
-
-async function measuredWidenings(
-  solution: Solution,
-  factor: number,
-  data: TrainingData,
-  options: RankOptions,
-) {
-  const candidates = wideningsOf(solution, factor)
-  return [candidates, await measureWidenings(solution, candidates, data, options)] as const
-}
-
-async function measuredInsertions(
-  solution: Solution,
-  kind: InsertionKind,
-  data: TrainingData,
-  options: RankOptions,
-) {
-  const candidates = insertionsOf(solution, kind)
-  return [candidates, await measureInsertions(solution, candidates, data, options)] as const
+      }
+    })
+    .sort((a, b) => (b.ratio ?? -1) - (a.ratio ?? -1))
 }
 
 const largestFactor = 16

@@ -5,8 +5,6 @@ import {
   addedEntries,
   applyPlan,
   chooseSizes,
-  type GrowthPlan,
-  type GrowthStep,
   groupWeights,
   Projection,
   planNewUnits,
@@ -14,29 +12,18 @@ import {
   type Solution,
 } from '../growth/index.ts'
 import { type Axis, partsOf } from '../operators/contract/axis.ts'
-import { findDirections, gathered, parametersOf, squaredNorm } from './directions.ts'
+import { findDirections, gathered, parametersOf, passesOf, squaredNorm } from './directions.ts'
 import { gradientMeter, type SamplingOptions } from './gradients.ts'
+import { type Candidate, type Gain, gainOf, type Round, reasonOf } from './rounds.ts'
 
 /** A group of layers that grows as one, and the step that grows it alone. */
-export interface Widening {
+export interface Widening extends Candidate {
   readonly variable: number
   readonly from: number
   readonly to: number
-  readonly layers: readonly string[]
-  /** The one by whose width the group is named in the step. */
+  /** The one of its layers by whose width the group is named in the step. */
   readonly layer: string
-  readonly step: GrowthStep
-  readonly plan: GrowthPlan
 }
-
-/** What was measured of a growth. */
-export type Gain =
-  | {
-      readonly gain: number
-      /** That of each new unit, where units are measured one by one. */
-      readonly units?: readonly number[]
-    }
-  | { readonly reason: string }
 
 /**
  * Every group that can be widened by itself, in the order of the network.
@@ -102,41 +89,37 @@ const isReason = (error: unknown): error is Net2NetError =>
   error instanceof Net2NetError && (error.kind === 'refused' || error.kind === 'usage')
 
 /**
- * The gains of new units, in the order of the widenings; a reason where they cannot be measured. As many groups as possible are
- * measured at once. Units that a norm's statistics run over begin otherwise, and are measured as they begin.
- *
- * @throws as `gradientMeter`, but for what is refused
+ * How the gains of new units are measured: of as many groups as possible at once. Units that a norm's statistics run over begin
+ * otherwise, and are measured as they begin, group by group.
  */
-export async function measureWidenings(
+export function wideningRounds(
   solution: Solution,
   widenings: readonly Widening[],
   data: TrainingData,
   options: SamplingOptions,
-): Promise<readonly Gain[]> {
-  const found = new Map<Widening, Gain>()
+): readonly Round<Widening>[] {
+  const rounds: Round<Widening>[] = []
   const able: Widening[] = []
   for (const widening of widenings) {
     const reason = whyNoNewUnits(solution, widening.variable, widening.to)
+    const isAdded = widening.plan.units.every(({ init }) => init === 'added')
     if (reason === undefined) able.push(widening)
-    else if (widening.plan.units.every(({ init }) => init === 'added'))
-      found.set(widening, await measureAdded(solution, widening, data, options))
-    else found.set(widening, { reason })
-  }
-  const measure = async (some: readonly Widening[]): Promise<void> => {
-    try {
-      const gains = await measureTogether(solution, some, data, options)
-      some.forEach((widening, i) => {
-        found.set(widening, gains[i]!)
+    else
+      rounds.push({
+        members: [widening],
+        passes: isAdded ? 1 : 0,
+        measure: async () => [
+          isAdded ? await measureAdded(solution, widening, data, options) : { reason },
+        ],
       })
-    } catch (error) {
-      if (!(error instanceof Net2NetError && error.kind === 'refused')) throw error
-      // What cannot be measured with one group may be possible with the others.
-      if (some.length === 1) found.set(some[0]!, { reason: reasonOf(error) })
-      else for (const one of some) await measure([one])
-    }
   }
-  for (const some of apart(solution, able)) await measure(some)
-  return widenings.map((widening) => found.get(widening)!)
+  for (const members of apart(solution, able))
+    rounds.push({
+      members,
+      passes: passesOf(options.turns),
+      measure: (some) => measureTogether(solution, some, data, options),
+    })
+  return rounds
 }
 
 /** Why a group cannot get units with weights of their own; undefined if it can. */
@@ -156,8 +139,6 @@ export function whyNoNewUnits(
     return reasonOf(error)
   }
 }
-
-export const reasonOf = ({ message }: Error): string => message.replace(/\.$/, '')
 
 async function measureTogether(
   solution: Solution,
@@ -191,25 +172,14 @@ async function measureAdded(
 ): Promise<Gain> {
   const entries = addedEntries(plan)
   const parameters = new Set(entries.map(({ parameter }) => parameter))
+  const meter = await gradientMeter(applyPlan(model, plan), data, [...parameters], options)
   try {
-    const grown = applyPlan(model, plan)
-    const meter = await gradientMeter(grown, data, [...parameters], options)
-    try {
-      const { gradients } = await meter.measure()
-      return gainOf(squaredNorm(gathered(entries, gradients)))
-    } finally {
-      await meter.release()
-    }
-  } catch (error) {
-    if (!(error instanceof Net2NetError && error.kind === 'refused')) throw error
-    return { reason: reasonOf(error) }
+    const { gradients } = await meter.measure()
+    return gainOf(squaredNorm(gathered(entries, gradients)))
+  } finally {
+    await meter.release()
   }
 }
-
-const gainOf = (gain: number, units?: readonly number[]): Gain =>
-  gain > 0
-    ? { gain, ...(units && { units }) }
-    : { reason: 'no gradient of the loss reaches new units' }
 
 /** Sets of widenings of which no two are factors of one axis: their units could not be told apart there. */
 export function apart<T extends Pick<Widening, 'variable'>>(

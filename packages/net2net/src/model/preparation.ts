@@ -34,7 +34,7 @@ export interface TablePreparation {
 export const categoryEncodings = ['one-hot', 'ids'] as const
 export type CategoryEncoding = (typeof categoryEncodings)[number]
 
-export const pictureFits = ['stretch', 'crop', 'pad'] as const
+export const pictureFits = ['resize', 'crop', 'pad'] as const
 /** How a picture of another shape becomes one of the model's: stretched, cut at two sides, or with black at two sides. */
 export type PictureFit = (typeof pictureFits)[number]
 

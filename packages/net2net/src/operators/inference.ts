@@ -16,6 +16,9 @@ import type { InferContext, ValueInfo } from './contract/infer.ts'
 import { elementsOf, MAX_ELEMENTS } from './helpers/elements.ts'
 import { operatorOf } from './table.ts'
 
+/** Subgraphs that lie deeper in one another are not looked into: a loop's are, several times. */
+const DEEPEST = 4
+
 /** Nothing is known. */
 export const unknownValue: ValueInfo = {}
 
@@ -60,17 +63,19 @@ export function inferModel(
 
 /**
  * The outputs of one node, from what `lookup` knows of its inputs. `opset` is the version of the
- * node's own domain. Outputs of operators that we do not know are unknown.
+ * node's own domain. Outputs of operators that we do not know are unknown. `depth`: of how many subgraphs
+ * it lies inside.
  */
 export function inferNode(
   node: Node,
   opset: number,
   lookup: (name: string) => ValueInfo | undefined,
+  depth = 0,
 ): readonly ValueInfo[] {
   const rule = operatorOf(node)?.infer
   if (typeof rule !== 'function') return node.outputs.map(() => unknownValue)
   try {
-    const outputs = rule(inferContext(node, opset, lookup))
+    const outputs = rule(inferContext(node, opset, lookup, depth))
     return node.outputs.map((_, k) => withinBounds(outputs[k] ?? unknownValue))
   } catch (error) {
     if (!(error instanceof Net2NetError) || error.where !== undefined) throw error
@@ -93,6 +98,7 @@ export function inferContext(
   node: Node,
   opset: number,
   lookup: (name: string) => ValueInfo | undefined,
+  depth = 0,
 ): InferContext {
   const info = (i: number): ValueInfo => {
     const name = node.inputs[i]
@@ -106,7 +112,10 @@ export function inferContext(
     shape: (i) => info(i).shape,
     elements: (i) => elementsOf(info(i)),
     constant: (i) => info(i).constant,
-    outputsOf: (graph, inputs) => inferSubgraph(node, opset, graph, inputs, lookup),
+    ...(depth < DEEPEST && {
+      outputsOf: (graph: Graph, inputs: readonly ValueInfo[]) =>
+        inferSubgraph(node, opset, graph, inputs, lookup, depth + 1),
+    }),
   }
 }
 
@@ -117,6 +126,7 @@ function inferSubgraph(
   graph: Graph,
   inputs: readonly ValueInfo[],
   outside: (name: string) => ValueInfo | undefined,
+  depth: number,
 ): readonly ValueInfo[] {
   const known = new Map<string, ValueInfo>()
   const lookup = (name: string) => known.get(name) ?? outside(name)
@@ -125,7 +135,7 @@ function inferSubgraph(
   for (const [name, { tensor }] of graph.initializers)
     known.set(name, { dtype: tensor.dtype, shape: tensor.dims, constant: tensor })
   for (const node of graph.nodes) {
-    const outputs = inferNode(node, node.domain === domain ? opset : 1, lookup)
+    const outputs = inferNode(node, node.domain === domain ? opset : 1, lookup, depth)
     for (const [k, name] of node.outputs.entries())
       if (name !== '') known.set(name, outputs[k] ?? unknownValue)
   }

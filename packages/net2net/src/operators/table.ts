@@ -8,6 +8,7 @@ import { arithmetic } from './rules/arithmetic.ts'
 import { attention } from './rules/attention.ts'
 import { averagePool, lpPool } from './rules/average-pool.ts'
 import { batchNormalization } from './rules/batch-normalization.ts'
+import { centerCropPad } from './rules/center-crop-pad.ts'
 import { clips } from './rules/clip.ts'
 import { col2Im } from './rules/col2im.ts'
 import { comparisons } from './rules/comparisons.ts'
@@ -37,12 +38,14 @@ import { matMul } from './rules/mat-mul.ts'
 import { mathematics } from './rules/math.ts'
 import { maxPool } from './rules/max-pool.ts'
 import { maxUnpool } from './rules/max-unpool.ts'
+import { meanVarianceNormalization } from './rules/mean-variance-normalization.ts'
 import { orderings } from './rules/ordering.ts'
 import { pRelu } from './rules/p-relu.ts'
 import { pads } from './rules/pad.ts'
 import { quantizations } from './rules/quantize.ts'
 import { recurrent } from './rules/recurrent.ts'
 import { reductions } from './rules/reduce.ts'
+import { regionPooling } from './rules/region-pooling.ts'
 import { reshapes } from './rules/reshape.ts'
 import { resize, upsample } from './rules/resize.ts'
 import { reverseSequence } from './rules/reverse-sequence.ts'
@@ -84,6 +87,8 @@ const layers: readonly Operator[] = [
   simplifiedLayerNormalization,
   lrn,
   lpNormalization,
+  meanVarianceNormalization,
+  centerCropPad,
   reverseSequence,
   softmax,
   hardmax,
@@ -97,6 +102,7 @@ const layers: readonly Operator[] = [
   det,
   dft,
   ...runtimeAttention,
+  ...regionPooling,
   ...runtimeFused,
   ...depthSpace,
 ]

@@ -132,4 +132,27 @@ describe('subgraphs', () => {
     const counting = modelWith([loop('three')], { ...constants, W: float32([], [2]) }, outputs)
     expect(plainly(counting)).toBe(counting)
   })
+
+  test('loops in loops, sixty deep, and a thousand beside one another, are left soon', () => {
+    const nested = (depth: number): Node => {
+      const inner = depth === 0 ? [node('MatMul', ['x', 'W'], ['end0'])] : [nested(depth - 1)]
+      const own = graph(
+        [...inner, node('Identity', [`c${depth}`], [`again${depth}`])],
+        [tensor(`i${depth}`, 'int64', []), tensor(`c${depth}`, 'bool', [])],
+        [`again${depth}`, `end${depth}`],
+      )
+      return node('Loop', ['most', ''], [`end${depth + 1}`], { body: own })
+    }
+    const deep = modelWith([nested(60)], constants, { outputs: ['end61'], shape: [2, 3] })
+    const beside = modelWith(
+      Array.from({ length: 1000 }, (_, i) => ({
+        ...loop('three'),
+        outputs: [`a${i}`, '', `b${i}`],
+      })),
+      { ...constants, most: int64([500], []), three: int64([600], []) },
+      { outputs: ['a999'], shape: [4, 2, 3] },
+    )
+    for (const model of [deep, beside])
+      expect(plainly(model).graph.nodes.length).toBeLessThan(25_000)
+  })
 })

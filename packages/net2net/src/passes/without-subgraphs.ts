@@ -19,7 +19,7 @@ import { operatorOf } from '../operators/table.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import { int64, type LazyTensor, scalar } from '../tensor/tensor.ts'
 
-/** More steps, or more nodes of them all, are left in their loop. */
+/** More steps, or more nodes of all subgraphs, are left as they are. */
 const MOST_STEPS = 512
 const MOST_NODES = 20_000
 
@@ -29,11 +29,13 @@ const runsSubgraph = ({ opType, domain }: Node): boolean =>
 /** The same function; the model itself where it runs no subgraph of which all is known. */
 export function withoutSubgraphs(model: Model): Model {
   // What one of them gives may decide about another, or stand inside of it.
+  let budget = MOST_NODES
   for (let known = model; ; ) {
     if (!known.graph.nodes.some(runsSubgraph)) return known
-    const next = new Unrolling(known).result
-    if (next === known) return known
-    known = next
+    const unrolling = new Unrolling(known, budget)
+    if (unrolling.result === known) return known
+    known = unrolling.result
+    budget = unrolling.budget
   }
 }
 
@@ -46,6 +48,8 @@ interface Step {
 
 class Unrolling {
   readonly result: Model
+  /** How many more nodes of subgraphs may be looked at, also in vain. */
+  budget: number
   readonly #opset: number
   readonly #values: Map<string, ValueInfo>
   readonly #names: NameSupply
@@ -53,30 +57,32 @@ class Unrolling {
   readonly #placed: Set<string>
   /** Names of its nodes. */
   readonly #labels: Set<string>
-  readonly #mostNodes: number
   readonly #stored = new Map<LazyTensor, string>()
-  #initializers: Map<string, Initializer>
-  #nodes: Node[] = []
+  readonly #initializers: Map<string, Initializer>
+  readonly #nodes: Node[] = []
+  /** Constants that were added for the node at hand. */
+  readonly #added: string[] = []
 
-  constructor(model: Model) {
+  constructor(model: Model, budget: number) {
     const { graph } = model
+    this.budget = budget
     this.#opset = opsetOf(model)
     this.#values = new Map(inferModel(model))
     this.#names = new NameSupply([...valueNames(graph), ...graph.nodes.map(({ name }) => name)])
     this.#placed = new Set(this.#values.keys())
     this.#labels = new Set(graph.nodes.map(({ name }) => name))
-    this.#mostNodes = graph.nodes.length + MOST_NODES
     this.#initializers = new Map(graph.initializers)
     let isChanged = false
     for (const node of graph.nodes) {
-      const [nodes, initializers] = [this.#nodes, this.#initializers]
-      this.#nodes = [...nodes]
-      this.#initializers = new Map(initializers)
-      if (runsSubgraph(node) && this.#isReplaced(node)) isChanged = true
-      else {
-        this.#nodes = [...nodes, node]
-        this.#initializers = initializers
+      const before = this.#nodes.length
+      this.#added.length = 0
+      if (runsSubgraph(node) && this.#isReplaced(node)) {
+        isChanged = true
+        continue
       }
+      this.#nodes.length = before
+      this.#nodes.push(node)
+      for (const name of this.#added) this.#initializers.delete(name)
     }
     this.result = isChanged
       ? { ...model, graph: { ...graph, nodes: this.#nodes, initializers: this.#initializers } }
@@ -92,7 +98,7 @@ class Unrolling {
           ? this.#loop(node)
           : this.#scan(node)
     if (!results) return false
-    this.#nodes = [...this.#nodes.slice(0, before), ...readBy(results, this.#nodes.slice(before))]
+    this.#nodes.push(...readBy(results, this.#nodes.splice(before)))
     for (const [k, output] of node.outputs.entries())
       if (output !== '') this.#add('Identity', [results[k]!], {}, output)
     return true
@@ -164,6 +170,8 @@ class Unrolling {
     for (const [i, { name }] of graph.inputs.entries()) names.set(name, inputs[i] ?? '')
     for (const [name, { tensor }] of graph.initializers) names.set(name, this.#shared(tensor, name))
     let hasWeights = false
+    this.budget -= graph.nodes.length
+    if (this.budget < 0) return undefined
     for (const node of graph.nodes) {
       for (const name of node.outputs) if (name !== '') names.set(name, this.#place(name, k))
       const own = renamed(node, names, this.#label(nodeLabel(node), k))
@@ -174,7 +182,6 @@ class Unrolling {
       }
       hasWeights ||= this.#isLayer(own)
       this.#nodes.push(own)
-      if (this.#nodes.length > this.#mostNodes) return undefined
     }
     return { results: graph.outputs.map(({ name }) => names.get(name) ?? name), hasWeights }
   }
@@ -217,6 +224,7 @@ class Unrolling {
   #constant(tensor: LazyTensor, hint = 'step'): string {
     const name = this.#place(this.#placed.has(hint) ? this.#names.fresh(hint) : hint, 0)
     this.#initializers.set(name, { tensor })
+    this.#added.push(name)
     this.#values.set(name, { dtype: tensor.dtype, shape: tensor.dims, constant: tensor })
     return name
   }

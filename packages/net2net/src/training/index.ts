@@ -6,6 +6,7 @@ import type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
 import type { Model } from '../model/model.ts'
 import { withRuntime } from '../runtime/default-runtime.ts'
 import type { RuntimeOptional } from '../runtime/runtime.ts'
+import * as evaluations from './compile/evaluation-graph.ts'
 import * as losses from './compile/losses/index.ts'
 import * as optimizers from './compile/optimizers/index.ts'
 import * as steps from './compile/step-graph.ts'
@@ -37,6 +38,7 @@ import { Training, type TrainOptions } from './run/trainer.ts'
 import * as schedules from './schedules.ts'
 
 export type { Batch, SampleSet, TrainingData } from '../data/samples.ts'
+export type { EvaluationGraph, EvaluationGraphOptions } from './compile/evaluation-graph.ts'
 export type { JoinedState } from './compile/joined-vectors.ts'
 export {
   bceWithLogits,
@@ -71,8 +73,6 @@ export type {
   UpdateContext,
 } from './compile/optimizers/index.ts'
 export type {
-  EvaluationGraph,
-  EvaluationGraphOptions,
   SlotState,
   StepGraph,
   StepOptions,
@@ -352,10 +352,10 @@ export const buildStep = checked('buildStep', steps.buildStep, {
   ),
 })
 /** A model and its loss as one ONNX graph. See step-graph.ts. */
-export const buildEvaluation = checked('buildEvaluation', steps.buildEvaluation, {
+export const buildEvaluation = checked('buildEvaluation', evaluations.buildEvaluation, {
   model,
-  options: kind.options<Parameters<typeof steps.buildEvaluation>[1]>(
-    { output: text, target: text, targetShape, prediction: flag },
+  options: kind.options<Parameters<typeof evaluations.buildEvaluation>[1]>(
+    { output: text, target: text, targetShape, weighted: flag, prediction: flag },
     { loss },
   ),
 })
@@ -399,6 +399,7 @@ export const evaluate = kind.checkedAsync(
     data,
     options: kind.options<RuntimeOptional<EvaluateOptions>>({
       ...measuring,
+      weighted: flag,
       metrics: kind.either("'usual', or a list of metrics and names of them", text, metrics),
       intervals: kind.either("true, false or 'formula'", flag, text),
       seed: number,

@@ -32,6 +32,7 @@ export const step = {
   freeze: kind.texts,
   trainOnly: kind.texts,
   clipNorm: number,
+  weighted: flag,
   seed: number,
   rates: kind.recordOf('factors by names of parameters', number),
   decayOnly: kind.either("'matrices', or a list of strings", text, kind.texts),

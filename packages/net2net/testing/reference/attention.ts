@@ -1,5 +1,15 @@
-import { floatAttribute, intAttribute } from '../../src/model/attributes.ts'
-import { broadcastDims, elements64, type Kernel, stridesOf, zeros64 } from './kernel.ts'
+import { attributes, float, floatAttribute, intAttribute } from '../../src/model/attributes.ts'
+import type { Node } from '../../src/model/model.ts'
+import type { Tensor } from '../../src/tensor/tensor.ts'
+import {
+  broadcastDims,
+  elements64,
+  indices,
+  type Kernel,
+  stridesOf,
+  tensor64,
+  zeros64,
+} from './kernel.ts'
 
 /** The number at [n, h, i, j] of a tensor [N, H, I, J], or of [N, I, H · J] with so many heads. */
 function reader(data: Float64Array, dims: readonly number[], heads: number) {
@@ -107,7 +117,78 @@ const rotaryEmbedding: Kernel = (node, inputs) => {
   return [y]
 }
 
+/** The standard's Attention of ONNX Runtime's: with a bias of its own, and masks of keys as numbers that are added. */
+function asStandard(
+  node: Node,
+  parts: readonly (readonly [Tensor, Float64Array | undefined])[],
+  mask: Tensor | undefined,
+  bias: Tensor | undefined,
+): readonly Tensor[] {
+  const heads = intAttribute(node, 'num_heads', 1)
+  const given = parts.map(([{ dims, data }, shift]) => {
+    const width = dims[2]!
+    return tensor64(
+      dims,
+      (data as Float64Array).map((value, i) => value + (shift?.[i % width] ?? 0)),
+    )
+  })
+  const [batch = 0, queries = 0] = given[0]!.dims
+  const keys = given[1]!.dims[1]!
+  const filter = Math.fround(floatAttribute(node, 'mask_filter_value', -10000))
+  const scores = zeros64([batch, heads, queries, keys])
+  const biasDims = bias ? broadcastDims(bias.dims, [1, 1, 1, 1]) : []
+  const strides = stridesOf(biasDims).map((stride, k) => (biasDims[k] === 1 ? 0 : stride))
+  let i = 0
+  for (const [n = 0, h = 0, q = 0, k = 0] of indices(scores.dims)) {
+    const at = [n, h, q, k].reduce((sum, place, axis) => sum + place * (strides[axis] ?? 0), 0)
+    const isPadding = mask !== undefined && Number(mask.data[n * keys + k]) === 0
+    scores.data[i++] = (bias ? Number(bias.data[at]) : 0) + (isPadding ? filter : 0)
+  }
+  const scale = floatAttribute(node, 'scale', 0)
+  const standard = attributes({
+    q_num_heads: heads,
+    kv_num_heads: heads,
+    is_causal: intAttribute(node, 'unidirectional', 0),
+    scale: scale === 0 ? undefined : float(scale),
+  })
+  return attention({ ...node, attributes: standard }, [...given, scores])
+}
+
+const multiHead: Kernel = (node, inputs) => {
+  const shift = inputs[3]?.data as Float64Array | undefined
+  let start = 0
+  const parts = [0, 1, 2].map((i) => {
+    const width = inputs[i]!.dims[2]!
+    start += width
+    return [inputs[i]!, shift?.subarray(start - width, start)] as const
+  })
+  return asStandard(node, parts, inputs[4], inputs[5])
+}
+
+const ownAttention: Kernel = (node, inputs) => {
+  const [X, W] = inputs
+  const [x, w] = [elements64(inputs, 0), elements64(inputs, 1)]
+  const [batch = 0, length = 0, features = 0] = X!.dims
+  const all = W!.dims[1]!
+  const given = node.attributes.get('qkv_hidden_sizes')
+  const widths = given?.type === 'ints' ? given.value.map(Number) : [all / 3, all / 3, all / 3]
+  const shift = inputs[2]?.data as Float64Array | undefined
+  let start = 0
+  const parts = widths.map((width) => {
+    const part = zeros64([batch, length, width])
+    for (let row = 0; row < batch * length; row++)
+      for (let j = 0; j < width; j++)
+        for (let i = 0; i < features; i++)
+          part.data[row * width + j]! += x[row * features + i]! * w[i * all + start + j]!
+    start += width
+    return [part, shift?.subarray(start - width, start)] as const
+  })
+  return asStandard(node, parts, inputs[3], inputs[5])
+}
+
 export const attentions = {
+  'com.microsoft.MultiHeadAttention': multiHead,
+  'com.microsoft.Attention': ownAttention,
   Attention: attention,
   RotaryEmbedding: rotaryEmbedding,
 } satisfies Record<string, Kernel>

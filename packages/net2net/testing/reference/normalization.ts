@@ -1,6 +1,6 @@
-import { floatAttribute, intAttribute } from '../../src/model/attributes.ts'
+import { floatAttribute, intAttribute, intsAttribute } from '../../src/model/attributes.ts'
 import { elementCount } from '../../src/tensor/tensor.ts'
-import { elements64, type Kernel, tensor64, zeros64 } from './kernel.ts'
+import { elements64, indices, type Kernel, tensor64, zeros64 } from './kernel.ts'
 
 interface Moments {
   readonly mean: number
@@ -137,10 +137,32 @@ const localResponse: Kernel = (node, inputs) => {
   return [y]
 }
 
+/** Mean and deviation of all that agrees in the axes that are not named. */
+const meanVariance: Kernel = (node, inputs) => {
+  const { dims } = inputs[0]!
+  const x = elements64(inputs, 0)
+  const named = (intsAttribute(node, 'axes') ?? [0, 2, 3]).map((axis) =>
+    axis < 0 ? axis + dims.length : axis,
+  )
+  const groups = new Map<string, number[]>()
+  const y = zeros64(dims)
+  let position = 0
+  for (const index of indices(dims)) {
+    const key = index.filter((_, axis) => !named.includes(axis)).join()
+    groups.set(key, [...(groups.get(key) ?? []), position++])
+  }
+  for (const positions of groups.values()) {
+    const { mean, variance } = momentsOf(positions.map((i) => x[i]!))
+    for (const i of positions) y.data[i] = (x[i]! - mean) / (Math.sqrt(variance) + 1e-9)
+  }
+  return [y]
+}
+
 export const normalizations = {
   BatchNormalization: batchNormalization,
   GroupNormalization: groupNormalization,
   InstanceNormalization: instanceNormalization,
   LayerNormalization: layerNormalization,
   LRN: localResponse,
+  MeanVarianceNormalization: meanVariance,
 } satisfies Record<string, Kernel>

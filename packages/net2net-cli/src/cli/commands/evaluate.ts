@@ -8,12 +8,13 @@ import { type Evaluation, evaluate as evaluateWith, metricNames } from 'net2net/
 import { usageError } from '../../errors.ts'
 import { evaluationHtml } from '../../report/report.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
+import { type DataOptions, weightsOption } from '../model-data.ts'
 import { integer, list, seed } from '../options.ts'
 import { measuredText, progress } from '../progress.ts'
 import { type SamplingOptions, samplingFor, samplingOptions } from '../sampling.ts'
 import { table } from '../table.ts'
 
-interface Options extends SamplingOptions {
+interface Options extends SamplingOptions, Pick<DataOptions, 'weights'> {
   readonly metric?: readonly string[]
   readonly batchSize: number
   readonly seed: number
@@ -25,6 +26,7 @@ interface Options extends SamplingOptions {
 export const evaluate: CliCommand = {
   configure(command: Command, io: Io) {
     samplingOptions(command.argument('<model>', 'an ONNX file'))
+      .addOption(weightsOption())
       .option('--metric <names>', 'what to measure (default: what is usual); see below', list)
       .option('--batch-size <n>', 'samples per run at most', integer(1), 100)
       .option('--seed <n>', 'seed of the resamples that intervals are computed from', seed, 0)

@@ -5,10 +5,12 @@ import { schemaMessage } from 'net2net/recipe'
 import { usageError } from '../../errors.ts'
 import { type ExplorationSettings, explorationSettings } from '../../exploration/settings.ts'
 import { examples } from '../command.ts'
+import { costNames, duration, limit } from '../costs.ts'
 import { integer, list, number, parallel } from '../options.ts'
-import { refuseUnused, type TrainOptions, trainOptions } from './train-options.ts'
+import { type TrainOptions, trainOptions } from './train-options.ts'
+import { refuseUnused } from './unused-options.ts'
 
-export interface ExploreOptions extends Omit<TrainOptions, 'metric'> {
+export interface ExploreOptions extends Omit<TrainOptions, 'grow' | 'metric'> {
   readonly metric?: string
   readonly grow: readonly string[]
   readonly ops: readonly GrowthOperation[]
@@ -33,6 +35,17 @@ export interface ExploreOptions extends Omit<TrainOptions, 'metric'> {
 const shared = [
   'data',
   'target',
+  'columns',
+  'categories',
+  'encoding',
+  'missing',
+  'standardize',
+  'text',
+  'tokens',
+  'length',
+  'stride',
+  'fit',
+  'normalize',
   'validation',
   'loss',
   'optimizer',
@@ -134,55 +147,6 @@ file). Without a cost (--against none) the best network wins, however large.
     )
 }
 
-const costsByName: Readonly<Record<string, Cost>> = {
-  parameters: 'parameters',
-  'multiply-adds': 'multiplyAdds',
-  latency: 'latency',
-  size: 'size',
-}
-
-function costNamed(name: string): Cost {
-  const cost = Object.hasOwn(costsByName, name) ? costsByName[name] : undefined
-  if (cost) return cost
-  throw new InvalidArgumentError(`It must name ${Object.keys(costsByName).join(', ')}.`)
-}
-
-const costNames = (text: string): readonly Cost[] =>
-  text.trim() === 'none' ? [] : list(text).map(costNamed)
-
-/** What a number may be followed by, in the unit of the cost: milliseconds, bytes, or one. */
-const units: Readonly<Record<Cost, Readonly<Record<string, number>>>> = {
-  parameters: { '': 1, k: 1e3, M: 1e6, G: 1e9 },
-  multiplyAdds: { '': 1, k: 1e3, M: 1e6, G: 1e9 },
-  latency: { '': 1, ms: 1, s: 1000 },
-  size: { '': 1, B: 1, kB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 },
-}
-
-/** `parameters=2M`, after those that were given before. */
-function limit(text: string, before: Limits = {}): Limits {
-  const at = text.indexOf('=')
-  if (at < 1) throw new InvalidArgumentError('It must be a cost, = and a number.')
-  const cost = costNamed(text.slice(0, at).trim())
-  const value = amount(text.slice(at + 1), units[cost])
-  return { ...before, [cost]: value }
-}
-
-/** `30m` in seconds. */
-const duration = (text: string): number => amount(text, { '': 1, s: 1, m: 60, min: 60, h: 3600 })
-
-function amount(text: string, known: Readonly<Record<string, number>>): number {
-  const [, digits, unit = ''] = /^\s*(\d*\.?\d+)\s*([A-Za-z]*)\s*$/.exec(text) ?? []
-  const factor =
-    known[unit] ??
-    Object.entries(known).find(([name]) => name.toLowerCase() === unit.toLowerCase())?.[1]
-  const value = Number(digits) * (factor ?? Number.NaN)
-  if (value > 0) return value
-  const named = Object.keys(known).filter((name) => name !== '')
-  throw new InvalidArgumentError(
-    `It must be a number above 0, with ${named.join(', ')} or nothing.`,
-  )
-}
-
 function operations(text: string): readonly GrowthOperation[] {
   return list(text).map((name) => {
     const known = growthOperations.find((operation) => operation === name)
@@ -202,7 +166,7 @@ const factors = (text: string): readonly number[] =>
 export function settingsOf(
   options: ExploreOptions,
 ): Omit<ExplorationSettings, 'format' | 'model' | 'data'> {
-  const { metric: _, ...ofTrain } = options
+  const { metric: _, grow: __, limit: ___, ...ofTrain } = options
   refuseUnused({ ...ofTrain, schedule: 'constant', warmUp: 0, epochs: 1, checkpointEvery: 1 })
   if (options.randomShare > 1) throw usageError('--random-share must be at most 1.')
   if (options.rungFactor <= 1) throw usageError('--rung-factor must be above 1.')

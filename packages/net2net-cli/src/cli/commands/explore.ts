@@ -36,6 +36,7 @@ import { loadSubmitRungs } from '../../sweep/queue/load.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
 import { explorationData, trainOptionsOf } from '../explore/data.ts'
 import { explorationView } from '../explore/view.ts'
+import { type DataOptions, dataOptionsOf } from '../model-data.ts'
 import { progress } from '../progress.ts'
 import { table } from '../table.ts'
 import { type ExploreOptions, exploreOptions, settingsOf } from './explore-options.ts'
@@ -91,6 +92,7 @@ async function run(io: Io, file: string, options: ExploreOptions): Promise<void>
       hasMade = true
       await writeFront(folder, exploration.front)
       await saveResults(folder, settings, exploration, event)
+      await folder.keepNetworks(exploration.needed)
     }
     view.stop()
     const results = await saveResults(folder, settings, exploration, { kind: 'end' })
@@ -189,7 +191,7 @@ async function prepared(
   file: string,
   options: ExploreOptions,
 ): Promise<{ readonly settings: ExplorationSettings; readonly bytes: Uint8Array }> {
-  const { target, validation } = options
+  const { validation } = options
   const spec = options.data!
   if ((validation ?? 0) >= 1) throw usageError('--validation must be less than 1.')
   const bytes = await readWhole(file)
@@ -197,7 +199,7 @@ async function prepared(
   const chosen = settingsOf(options)
   const data = {
     spec,
-    ...(target === undefined ? {} : { target }),
+    options: given(dataOptionsOf(options)),
     ...(validation === undefined ? {} : { validation }),
   }
   const loaded = await explorationData(model, { ...chosen, data }, io.signal, (note) =>
@@ -218,6 +220,10 @@ async function prepared(
     bytes,
   }
 }
+
+/** Those that were given, as JSON has them. */
+const given = (options: DataOptions): ExplorationSettings['data']['options'] =>
+  JSON.parse(JSON.stringify(options))
 
 async function begin(
   folder: ExplorationFolder,

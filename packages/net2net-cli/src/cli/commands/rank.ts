@@ -11,7 +11,7 @@ import { nodeRuntime } from 'net2net/runtime'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
 import { integer, list, number, seed } from '../options.ts'
-import { progress } from '../progress.ts'
+import { progress, type Task } from '../progress.ts'
 import { type SamplingOptions, samplingFor, samplingOptions } from '../sampling.ts'
 import { table } from '../table.ts'
 
@@ -62,6 +62,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   const model = await load(file)
   const { samples, loss, lossName, session } = await samplingFor(model, spec, options, io.signal)
   const view = progress(io)
+  let task: Task | undefined
   try {
     const growths = await rankWith(solve(model), samples, {
       runtime: nodeRuntime,
@@ -74,7 +75,12 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       batchSize,
       seed: options.seed,
       signal: io.signal,
+      onProgress(done, total) {
+        task ??= view.task('measuring', total)
+        task.update(done)
+      },
     })
+    task?.stop()
     const value = {
       model: file,
       data: spec,

@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { AugmentOptions, SampleSet } from 'net2net/data'
+import type { Limits } from 'net2net/exploring'
 import type { Device } from 'net2net/runtime'
 import {
   accumulated,
@@ -24,7 +25,8 @@ import {
 } from 'net2net/training'
 import { usageError } from '../../errors.ts'
 import { examples } from '../command.ts'
-import { type DataOptions, dataOptions, lossAlong, mustBeTableOptions } from '../model-data.ts'
+import { limit } from '../costs.ts'
+import { type DataOptions, dataOptions, lossAlong } from '../model-data.ts'
 import { integer, list, number, parallel, seed } from '../options.ts'
 import { scheduleForms, scheduleOf } from '../schedule.ts'
 
@@ -68,6 +70,10 @@ export interface TrainOptions extends DataOptions {
   readonly log?: string
   readonly tensorboard?: string
   readonly recipe?: string
+  readonly grow?: 'auto'
+  readonly replay?: string
+  readonly limit?: Limits
+  readonly growPatience?: number
   readonly resume?: true
   readonly output?: string
   readonly exportStep?: string
@@ -170,10 +176,10 @@ export function choicesOf(options: TrainOptions, samples?: SampleSet) {
 export const trainOptions = (command: Command): Command =>
   dataOptions(
     command
-      .argument('<model>', 'an ONNX file')
+      .argument('<model>', 'an ONNX file, or the folder of a training that is gone on from')
       .option(
         '--data <what>',
-        'mnist, fashion-mnist, a .csv, .tsv, .jsonl, .parquet, .npz, .txt, .bin or .npy file, a folder of IDX files, .npy files or pictures (see below)',
+        'mnist, fashion-mnist, a .csv, .tsv, .jsonl, .parquet, .npz, .txt, .bin or .npy file, a folder of IDX files, .npy files or pictures (see below); several, one after the other: a.csv,b.csv',
       )
       .option('--target <column>', 'column of the target, for tables (default: the last)'),
   )
@@ -269,7 +275,27 @@ export const trainOptions = (command: Command): Command =>
     .option('--checkpoint-every <n>', 'steps between checkpoints within an epoch', integer(1), 500)
     .option('--log <file>', 'also write a line for every step: .csv, .tsv or .jsonl')
     .option('--tensorboard <dir>', 'also write event files for TensorBoard into this folder')
+    .option(
+      '--replay <data:share>',
+      'earlier data, and their share of each batch: old.csv:20%; new classes are added to the output',
+    )
     .option('--recipe <file>', 'when to grow on the way, and how: a training recipe')
+    .addOption(
+      new Option(
+        '--grow <when>',
+        'auto: where growth pays, when neither training nor validation loss falls any more',
+      ).choices(['auto']),
+    )
+    .option(
+      '--limit <cost=value>',
+      'with --grow: no network may cost more: parameters=2M, latency=5ms, size=10MB; may be repeated',
+      limit,
+    )
+    .option(
+      '--grow-patience <epochs>',
+      'with --grow: epochs without a better validation loss before it is decided (default: 2)',
+      integer(1),
+    )
     .option('--resume', 'go on from the last checkpoint in the output folder')
     .option('-o, --output <dir>', 'folder for the trained model, results and checkpoints')
     .option('--export-step <file>', 'write one training step as an ONNX file instead of training')
@@ -282,6 +308,7 @@ export const trainOptions = (command: Command): Command =>
         'train student.onnx --data mnist --learning-rate 0.001 --epochs 3 -o runs/student',
         'train student.onnx --data mnist --learning-rate 0.001 --epochs 5 -o runs/student --resume',
         'train model.onnx --data mnist --epochs 6 --recipe grow.yaml -o runs/growing',
+        'train small.onnx --data fashion-mnist --epochs 30 --grow auto --limit parameters=500k -o runs/life',
         'train model.onnx --data table.csv --loss mse --optimizer adam -o runs/table',
         'train model.onnx --data mnist --epochs 9 --schedule cosine --warm-up 100 --metric f1 --early-stopping 3 -o runs/best',
         'train model.onnx --data tales.txt --text characters --optimizer adamw -o runs/tales',
@@ -359,62 +386,4 @@ function rates(
     return [part.slice(0, at), number(0)(part.slice(at + 1))] as const
   })
   return { ...before, ...Object.fromEntries(given) }
-}
-
-/** An option that would change nothing is a misunderstanding. */
-export function refuseUnused({
-  optimizer,
-  momentum,
-  gradients,
-  exportStep,
-  ...rest
-}: TrainOptions): void {
-  if (momentum !== undefined && !['sgd', 'rmsprop', 'muon'].includes(optimizer))
-    throw usageError(`--momentum is for --optimizer sgd, rmsprop and muon, not ${optimizer}.`)
-  for (const [name, value] of Object.entries({
-    '--nesterov': rest.nesterov,
-    '--momentum-rule': rest.momentumRule,
-  }))
-    if (value !== undefined && optimizer !== 'sgd')
-      throw usageError(`${name} is for --optimizer sgd, not ${optimizer}.`)
-  const special = {
-    '--label-smoothing': rest.labelSmoothing,
-    '--class-weights': rest.classWeights,
-    '--ignore-label': rest.ignoreLabel,
-  }
-  for (const [name, value] of Object.entries(special))
-    if (value !== undefined && rest.loss !== 'softmax-cross-entropy')
-      throw usageError(`${name} is for softmax-cross-entropy.`)
-  if (rest.classWeights === 'balanced' && exportStep !== undefined)
-    throw usageError(
-      '--class-weights balanced counts the classes of the data: --export-step has none.',
-    )
-  const ofTeacher = {
-    '--distill-weight': rest.distillWeight,
-    '--temperature': rest.temperature,
-  }
-  for (const [name, value] of Object.entries(ofTeacher))
-    if (value !== undefined && rest.distill === undefined)
-      throw usageError(`${name} is for --distill.`)
-  if (rest.distill !== undefined) {
-    if (rest.loss !== 'softmax-cross-entropy')
-      throw usageError('--distill is for classes, and has a loss of its own: leave --loss away.')
-    for (const [name, value] of Object.entries(special))
-      if (value !== undefined) throw usageError(`${name} cannot be used with --distill.`)
-    if (exportStep !== undefined)
-      throw usageError(
-        '--distill runs a teacher beside the step, which --export-step does not write.',
-      )
-  }
-  for (const [name, value] of Object.entries({
-    '--log': rest.log,
-    '--tensorboard': rest.tensorboard,
-  }))
-    if (value !== undefined && exportStep !== undefined)
-      throw usageError(`${name} is of a training, and --export-step trains nothing.`)
-  if (gradients && exportStep === undefined) throw usageError('--gradients is for --export-step.')
-  if (rest.resume && rest.force)
-    throw usageError('--resume goes on with what is in the folder, --force replaces it: give one.')
-  mustBeTableOptions(rest.data ?? '', rest)
-  lossAlong(rest.loss, rest.classAxis)
 }

@@ -22,23 +22,34 @@ import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
-import { dataOptionsOf, trainingData } from '../model-data.ts'
+import {
+  type ForgettingRecord,
+  forgettingOf,
+  forgettingText,
+  lifelongData,
+  replayOf,
+} from '../lifelong.ts'
+import { dataOptionsOf } from '../model-data.ts'
 import { measuredText, progress, type Task } from '../progress.ts'
 import {
+  decisionText,
   epochText,
   evaluated,
   growthText,
   keepsBest,
+  plainlyEvaluated,
   resultsOf,
   stoppedText,
 } from '../training-results.ts'
+import { stagesOf, type TrainedOn, trainInStages } from '../training-stages.ts'
+import { carriedState, digestOf, startOf } from '../training-start.ts'
 import {
   choicesOf,
   type TrainOptions as Options,
   optimizerOf,
-  refuseUnused,
   trainOptions,
 } from './train-options.ts'
+import { refuseUnused } from './unused-options.ts'
 
 export const train: CliCommand = {
   configure(command: Command, io: Io) {
@@ -80,24 +91,61 @@ async function exportStep(io: Io, file: string, output: string, options: Options
 }
 
 async function run(io: Io, file: string, options: Options): Promise<void> {
-  const { data: spec, output, resume = false, force = false, epochs } = options
-  if (spec === undefined) throw usageError('On what? Give the data with --data.')
+  const { data, output } = options
+  if (data === undefined) throw usageError('On what? Give the data with --data.')
   if (output === undefined) throw usageError('Where to? Give a folder with -o.')
   if ((options.validation ?? 0) >= 1) throw usageError('--validation must be less than 1.')
-  const model = await load(file)
+  const specs = stagesOf(data)
+  if (specs.length > 1)
+    return trainInStages(io, file, specs, { ...options, output }, (from, spec, more) =>
+      trainOn(io, from, spec, { ...options, ...more }, { extends: true }),
+    )
+  const { results, lines } = await trainOn(io, file, data, { ...options, output }, {})
+  printResult(io, options.json, results, lines.join('\n'))
+}
+
+/**
+ * Trains on one data set, into one folder.
+ *
+ * @param extends whether data with new classes extend the model, as those of a replay always do
+ */
+async function trainOn(
+  io: Io,
+  file: string,
+  spec: string,
+  options: Options & { readonly output: string },
+  { extends: mayExtend = false }: { readonly extends?: boolean },
+): Promise<TrainedOn> {
+  const { output, resume = false, force = false, epochs } = options
+  const begun = await startOf(file)
   const view = progress(io)
-  const { train: samples, validation } = await trainingData(model, spec, {
+  const life = await lifelongData(begun.model, spec, {
     ...options,
+    replay: options.replay === undefined ? undefined : replayOf(options.replay),
+    extends: mayExtend,
     signal: io.signal,
-    onNote: (note) => view.line(note),
+    onNote: (note: string) => view.line(note),
   })
+  const { model, samples, train, validation, newClasses } = life
+  if (newClasses.length > 0) view.line(`New classes: ${newClasses.join(', ')}.`)
   const taught = await teaching(options)
   const optimizer = optimizerOf(options)
+  const carried = carriedState(begun, life.grown, {
+    ...choicesOf(options, samples),
+    optimizer,
+  })
+  if (begun.tensors)
+    view.line(
+      carried
+        ? `The optimizer's state goes on from ${file}.`
+        : `The optimizer of ${file} keeps other numbers: this one begins anew.`,
+    )
   const stages = options.recipe === undefined ? [] : await readRecipe(options.recipe)
   const checkpoints = new CheckpointFolder(join(output, 'checkpoints'), {
     fingerprint: fingerprintOf({
       model: createHash('sha256').update(encodeModel(model)).digest('hex'),
       data: [spec, samples.length, validation?.length ?? 0],
+      ...(carried ? { carried: digestOf(carried) } : {}),
       optimizer: [optimizer.name, optimizer.learningRate, optimizer.settings],
       rest: [
         options.loss,
@@ -134,11 +182,14 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     return checkpoints.save(state, savedPosition(position))
   }
   const { augment, seed: augmentSeed } = options
-  const seen = augment ? augmented(samples, { ...augment, seed: augmentSeed }) : samples
+  const seen = augment ? augmented(train, { ...augment, seed: augmentSeed }) : train
   const logs = logsOf(options, from)
   const training = trainGrowing(model, taught(seen), {
     runtime: nodeRuntime,
     stages,
+    ...(options.grow === 'auto'
+      ? { auto: { limits: options.limit, patience: options.growPatience } }
+      : {}),
     ...choicesOf(options, samples),
     ...watching(options),
     optimizer,
@@ -153,7 +204,9 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     validation: validation && taught(validation),
     ...(checkpoint
       ? { resume: { state: checkpoint.state, position: positionOf(checkpoint, model) } }
-      : {}),
+      : carried
+        ? { resume: { state: carried, position: { model, stage: 0 } } }
+        : {}),
     checkpoint: {
       everySteps: options.checkpointEvery,
       save: async (state, position) => void (await saveCheckpoint(state, position)),
@@ -163,7 +216,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
       const right = accuracy === undefined ? {} : { accuracy }
       folder.appendMetrics({ arm: 'model', epoch, step, loss: event.loss, ...right, learningRate })
       for (const log of logs) log.step(event)
-      const { length } = samples
+      const { length } = train
       task ??= view.task(`epoch ${epoch}/${epochs}`, length, {
         unit: 'samples',
         later: (epochs - epoch) * length,
@@ -185,16 +238,23 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     view.line(`Nothing is left to do: ${from.epoch} epochs are done. Give more with --epochs.`)
   const folder = from ? RunFolder.reopen(output, from.step) : RunFolder.create(output, { force })
   let evaluation: Evaluation | undefined
-  const results = () => resultsOf(io, file, options, training, { directory: output, evaluation })
+  let forgetting: ForgettingRecord | undefined
+  const results = () =>
+    resultsOf(io, file, options, training, { directory: output, evaluation, forgetting })
+  const before =
+    life.old && validation
+      ? await bothEvaluated(io, options, model, life.old, validation)
+      : undefined
   try {
     for await (const event of training) {
       if (measuring === undefined) task?.stop()
       measuring?.stop()
       task = undefined
       measuring = undefined
+      if (event.kind === 'decision') view.line(decisionText(event.decision))
       if (event.kind === 'growth') {
         view.line(growthText(event))
-        await recordGrowth(output, stages, event)
+        await recordGrowth(output, training.stages, event)
       }
       if (event.kind !== 'epoch') continue
       view.line(epochText(event.result, epochs))
@@ -223,23 +283,39 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   if (validation && training.state.history.length > 0) {
     const best = keepsBest(options) ? await load(join(output, 'best.onnx')) : training.model
     evaluation = await evaluated(io, options, best, validation)
+    if (life.old && before) {
+      const after = await bothEvaluated(io, options, best, life.old, validation)
+      forgetting = forgettingOf([before[0], after[0]], [before[1], after[1]], newClasses)
+    }
     await folder.saveResults(results())
   }
   const report = join(output, 'report.html')
   await writeReport([output], report, { force: true })
-  printResult(
-    io,
-    options.json,
-    results(),
-    [
+  return {
+    results: results(),
+    lines: [
       ...(training.state.epoch < epochs ? [stoppedText(training.state)] : []),
+      ...(forgetting ? [forgettingText(forgetting)] : []),
       `Written: ${join(output, 'model.onnx')}`,
       ...(keepsBest(options) ? [`Best: ${join(output, 'best.onnx')}`] : []),
       ...(options.ema === undefined ? [] : [`Averaged: ${join(output, 'averaged.onnx')}`]),
       `Report: ${report}`,
-    ].join('\n'),
-  )
+    ],
+  }
 }
+
+/** A model on held-out samples of earlier data, and on all held-out samples. */
+const bothEvaluated = async (
+  io: Io,
+  options: Options,
+  model: Model,
+  old: SampleSet,
+  all: SampleSet,
+) =>
+  [
+    await plainlyEvaluated(io, options, model, old),
+    await plainlyEvaluated(io, options, model, all),
+  ] as const
 
 /** What is written down of every step, besides the run's own metrics. */
 function logsOf({ log, tensorboard, force }: Options, from: TrainingState | undefined) {
@@ -272,7 +348,12 @@ function watching(options: Options) {
 function laterOptions(options: Options): readonly unknown[] {
   const { clipNorm, labelSmoothing, decayOnly, rate, metric, earlyStopping } = options
   const { classWeights, ignoreLabel, distill, distillWeight, temperature } = options
+  const { grow, limit, growPatience, replay } = options
   const later = {
+    grow,
+    limit,
+    growPatience,
+    replay,
     clipNorm,
     labelSmoothing,
     decayOnly,
@@ -295,16 +376,26 @@ async function readRecipe(file: string): Promise<readonly GrowthStage[]> {
   return parseTrainingRecipe(new TextDecoder().decode(await readWhole(file)), file)
 }
 
-/** A network that grew on the way goes into the checkpoint. */
-const savedPosition = ({ model, stage }: GrowthPosition) =>
-  stage === 0
-    ? {}
-    : { extra: { stage }, attachments: new Map([['model.onnx', encodeModel(model)]]) }
+/** A network that grew on the way goes into the checkpoint, and what was decided. */
+const savedPosition = ({ model, stage, stages, decisions }: GrowthPosition) => ({
+  ...(stage === 0 && !decisions ? {} : { extra: { stage, stages, decisions } satisfies Extra }),
+  ...(stage === 0 ? {} : { attachments: new Map([['model.onnx', encodeModel(model)]]) }),
+})
+
+type Extra = Omit<GrowthPosition, 'model' | 'stages' | 'decisions'> & {
+  readonly stages: GrowthPosition['stages']
+  readonly decisions: GrowthPosition['decisions']
+}
 
 function positionOf({ extra, attachments }: Checkpoint, model: Model): GrowthPosition {
-  const { stage = 0 } = (extra ?? {}) as { readonly stage?: number }
+  const { stage = 0, stages, decisions } = (extra ?? {}) as Partial<Extra>
   const grown = attachments?.get('model.onnx')
-  return { stage, model: grown ? decodeModel(grown) : model }
+  return {
+    stage,
+    model: grown ? decodeModel(grown) : model,
+    ...(stages ? { stages } : {}),
+    ...(decisions ? { decisions } : {}),
+  }
 }
 
 /** The recipe as it has come so far, every option, seed and plan of the growths written down: it grows the same network again. */
@@ -315,6 +406,8 @@ async function recordGrowth(
 ): Promise<void> {
   const file = join(output, 'recipe.resolved.yaml')
   const before = stage > 1 && existsSync(file) ? await readRecipe(file) : stages
-  const now = before.map((each, i) => (i === stage - 1 ? { ...each, steps } : each))
+  // What is decided on the way comes before the stages that are still to come.
+  const known = [...before.slice(0, stage - 1), ...stages.slice(stage - 1)]
+  const now = known.map((each, i) => (i === stage - 1 ? { ...each, steps } : each))
   await writeWhole(file, formatTrainingRecipe(now), { force: true })
 }

@@ -5,7 +5,7 @@ import type { SampleSet } from 'net2net/data'
 import { usageError } from '../../errors.ts'
 import type { ExplorationSettings } from '../../exploration/settings.ts'
 import type { TrainOptions } from '../commands/train-options.ts'
-import { trainingData } from '../model-data.ts'
+import { dataOptionsOf, trainingData } from '../model-data.ts'
 
 /** The settings as the options of `net2net train`: the learning rate stays the same, since nobody knows how long a network trains. */
 export const trainOptionsOf = ({
@@ -31,7 +31,7 @@ export interface ExplorationData {
 export async function explorationData(
   model: Model,
   {
-    data: { spec, target, validation: share },
+    data: { spec, options, validation: share },
     training: { loss },
     seed,
   }: {
@@ -43,8 +43,8 @@ export async function explorationData(
   onNote?: (note: string) => void,
 ): Promise<ExplorationData> {
   const { train, validation } = await trainingData(model, spec, {
+    ...dataOptionsOf(options),
     loss,
-    target,
     validation: share,
     seed,
     signal,

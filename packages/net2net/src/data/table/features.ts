@@ -110,9 +110,9 @@ function categoriesOf(
 }
 
 /**
- * Gives each feature to an input of the model, and chooses the encoding that the inputs have room for.
+ * Gives each feature to an input of the model, and chooses the encoding that fits the inputs.
  *
- * @throws input where they have no room, or where an input gets no column
+ * @throws input where none fits, or where an input gets no column
  */
 export function fitFeatures(
   features: readonly PlacedFeature[],
@@ -127,26 +127,26 @@ export function fitFeatures(
   const tried = asked ? [asked] : areIds ? [...categoryEncodings].reverse() : categoryEncodings
   const encoding = tried.find((one) =>
     inputs.every((input) => {
-      const room = roomOf(input)
-      return room === undefined || room === totalWidth(of(input), one)
+      const places = placesIn(input)
+      return places === undefined || places === totalWidth(of(input), one)
     }),
   )
   if (encoding) return { placed, encoding }
   const [first] = tried
-  const wrong = inputs.find((input) => roomOf(input) !== totalWidth(of(input), first!))!
+  const wrong = inputs.find((input) => placesIn(input) !== totalWidth(of(input), first!))!
   const parts = of(wrong).map(({ feature, at }) => {
     const width = widthOf(feature, first!)
     return `${layout.label(at)}${width > 1 ? ` (${width})` : ''}`
   })
   const shown = parts.length > 12 ? [...parts.slice(0, 12), '…'] : parts
-  const [count, room] = [totalWidth(of(wrong), first!), roomOf(wrong)]
+  const [count, places] = [totalWidth(of(wrong), first!), placesIn(wrong)]
   throw inputError(
-    `${layout.source} has ${count} feature${count === 1 ? '' : 's'}, but the model${inputs.length > 1 ? `'s input ${quote(wrong.name)}` : ''} takes ${room}: ${shown.join(', ')}.`,
+    `${layout.source} has ${count} feature${count === 1 ? '' : 's'}, but the model${inputs.length > 1 ? `'s input ${quote(wrong.name)}` : ''} takes ${places}: ${shown.join(', ')}.`,
     { where: layout.source },
   )
 }
 
-const roomOf = ({ dims }: ModelInput) => dims?.reduce((a, b) => a * b, 1)
+const placesIn = ({ dims }: ModelInput) => dims?.reduce((a, b) => a * b, 1)
 
 const totalWidth = (features: readonly PlacedFeature[], encoding: CategoryEncoding) =>
   features.reduce((sum, { feature }) => sum + widthOf(feature, encoding), 0)

@@ -42,12 +42,12 @@ async function numbersOf(spec: string, model: Model): Promise<number[]> {
   return numbers
 }
 
-const cities = 'size,city,rooms,price\n10,Rome,2,1.5\n20,Bonn,3,2.5\n30,Rome,4,3.5\n'
+const cities = 'size,city,floors,price\n10,Rome,2,1.5\n20,Bonn,3,2.5\n30,Rome,4,3.5\n'
 
 describe('categories', () => {
   test('are one number for each value, of which one is 1, in the order of the alphabet', () => {
     const data = parseCsv(cities)
-    expect(data.columns).toEqual(['size', 'city', 'rooms'])
+    expect(data.columns).toEqual(['size', 'city', 'floors'])
     expect(data.inputs.input!.dims).toEqual([4])
     expect([...data.inputs.input!.data]).toEqual([10, 0, 1, 2, 20, 1, 0, 3, 30, 0, 1, 4])
     expect(data.preparation).toEqual({
@@ -56,7 +56,7 @@ describe('categories', () => {
       features: [
         { name: 'size' },
         { name: 'city', categories: ['Bonn', 'Rome'] },
-        { name: 'rooms' },
+        { name: 'floors' },
       ],
     })
   })
@@ -66,7 +66,7 @@ describe('categories', () => {
     const { train } = await loadData(file('cities.csv', cities), { model: modelOf(3) })
     expect(train.preparation).toMatchObject({ encoding: 'ids' })
     await expect(loadData(file('cities.csv', cities), { model: modelOf(5) })).rejects.toThrow(
-      /cities\.csv has 4 features, but the model takes 5: size, city \(2\), rooms\./,
+      /cities\.csv has 4 features, but the model takes 5: size, city \(2\), floors\./,
     )
   })
   test('a column of text and numbers is refused, and so are texts that do not recur', () => {
@@ -178,11 +178,11 @@ describe('prediction', () => {
     const data = parseCsv(cities)
     const model = trainedOn(modelOf(4), data)
     await expect(
-      numbersOf(file('a.csv', 'size,city,rooms\n1,Rome,2\n1,Oslo,2\n'), model),
+      numbersOf(file('a.csv', 'size,city,floors\n1,Rome,2\n1,Oslo,2\n'), model),
     ).rejects.toThrow(
       /a\.csv, column city: "Oslo" in line 3 is none of the categories Bonn, Rome\./,
     )
-    await expect(numbersOf(file('b.csv', 'size,rooms\n1,2\n3,4\n'), model)).rejects.toThrow(
+    await expect(numbersOf(file('b.csv', 'size,floors\n1,2\n3,4\n'), model)).rejects.toThrow(
       /has no column city, which the model was trained on/,
     )
   })

@@ -7,7 +7,7 @@
  */
 import { type Links, linksOf } from '../../model/links.ts'
 import type { Model, Node } from '../../model/model.ts'
-import { moduleName, nodeLabel } from '../../model/names.ts'
+import { moduleName, nodeKey, nodeLabel } from '../../model/names.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import type { Operator } from '../../operators/contract/operator.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
@@ -190,7 +190,7 @@ class FactFinder implements Facts {
   }
 
   #classify(node: Node, outputs: ReadonlySet<string>): void {
-    const first = node.outputs[0] ?? ''
+    const first = nodeKey(node)
     const info = this.values.get(first)
     if (info?.constant && node.inputs.length === 0) {
       this.#provenance.set(first, { kind: 'constant', tensor: info.constant })

@@ -4,6 +4,7 @@
  */
 import { capturedValues } from '../../model/links.ts'
 import { type Node, opsetOf } from '../../model/model.ts'
+import { nodeKey } from '../../model/names.ts'
 import type { AxesOutput, AxisElement } from '../../operators/contract/axes.ts'
 import type { Axis } from '../../operators/contract/axis.ts'
 import { MAX_ELEMENTS } from '../../operators/helpers/elements.ts'
@@ -126,7 +127,7 @@ class RelatingAll implements Relating {
 
   #visit(node: Node, at: Position): void {
     const { facts } = this
-    const first = node.outputs[0] ?? ''
+    const first = nodeKey(node)
     const provenance = facts.provenance(first)
     if (provenance.kind === 'constant') return
     for (const name of capturedValues(node)) this.#fixValue(name, 'reads them in a subgraph', at)
@@ -265,7 +266,8 @@ class RelatingAll implements Relating {
   }
 
   #layerOf(site: LayerSite): Layer | undefined {
-    const output = site.node.outputs[0] ?? ''
+    // A recurrent layer may give its last state alone: units are the last axis of all its outputs.
+    const output = nodeKey(site.node)
     const axis = this.axes.get(output)?.at(site.widthAxis)
     if (!axis) return undefined
     const width = this.facts.values.get(output)?.shape?.at(site.widthAxis)

@@ -70,6 +70,11 @@ export interface GradientContext extends Emitter {
   /** Whether the gradient of input i is needed. */
   needs(i: number): boolean
   /**
+   * Gradients of the inputs through other nodes: `write` emits what computes the node's outputs anew. One
+   * per input, as a rule gives them.
+   */
+  through(write: () => readonly string[]): readonly (string | undefined)[]
+  /**
    * A graph for a node that runs one (the body of a Scan). `build` is given names of its inputs, of which
    * `inputs` says what is known, and returns its outputs. It may read values of the graph around it.
    */

@@ -126,6 +126,26 @@ const cases: Readonly<Record<string, Case>> = {
     output: 1,
     constants: { 1: int64([4], []), 2: int64([2], []) },
   },
+  CenterCropPad: {
+    ...unary,
+    inputs: [image, null],
+    attributes: { axes: [2] },
+    constants: { 1: int64([5]) },
+  },
+  RoiAlign: {
+    inputs: [image, null, null],
+    axes: [1],
+    output: 1,
+    attributes: { output_height: 2, output_width: 2, sampling_ratio: 2 },
+    constants: { 1: float32([1, 4], [0, 0, 2, 2]), 2: int64([0]) },
+  },
+  MaxRoiPool: {
+    inputs: [image, null],
+    axes: [1],
+    output: 1,
+    attributes: { pooled_shape: [2, 2] },
+    constants: { 1: float32([1, 5], [0, 0, 0, 2, 2]) },
+  },
   Col2Im: {
     inputs: [[1, UNITS, 4], null, null],
     axes: [1],

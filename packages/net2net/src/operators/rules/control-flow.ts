@@ -38,7 +38,7 @@ const infoOf = (context: InferContext, i: number): ValueInfo => ({
 })
 
 /** More rounds would not find shapes that stay the same. */
-const MOST_ROUNDS = 5
+const MOST_ROUNDS = 3
 
 /** The states and the outputs of a body, whatever the step: what it is given is what it may give. */
 function settled(

@@ -1,8 +1,11 @@
 /** Test cases of attention as ONNX Runtime's optimizers write it. */
 import { BATCH, type Bench, deepens, grows, refuses } from '../../../testing/bench.ts'
-import type { OperatorCases } from '../../../testing/cases.ts'
+import type { Draw, NodeCase, OperatorCases } from '../../../testing/cases.ts'
+import { between } from '../../../testing/draws.ts'
+import { normalTensor, uniformTensor } from '../../../testing/gradient-check.ts'
 import { float } from '../../model/attributes.ts'
-import { Tensor } from '../../tensor/tensor.ts'
+import type { RandomStream } from '../../tensor/random.ts'
+import { int64, Tensor } from '../../tensor/tensor.ts'
 
 const domain = 'com.microsoft'
 
@@ -60,8 +63,107 @@ const own =
     return read(b, y, values)
   }
 
+/** Masks, biases and scales, each present or not. */
+function drawnAttention(random: RandomStream) {
+  const is = () => random.below(2) === 0
+  const [batch, length, keys, heads, size] = [2, 3, 3, 2, 2].map((most) =>
+    between(random, 1, most),
+  ) as [number, number, number, number, number]
+  const mask = (count: number) =>
+    new Tensor(
+      'int32',
+      [batch, count],
+      Int32Array.from({ length: batch * count }, (_, i) => (i % count === 0 ? 1 : random.below(2))),
+    )
+  return {
+    is,
+    batch,
+    length,
+    keys,
+    heads,
+    size,
+    mask,
+    attributes: {
+      num_heads: heads,
+      ...(is() && { scale: float(0.6) }),
+      mask_filter_value: float(-3),
+    },
+  }
+}
+
+const multiHeadDraw: Draw = (random) => {
+  const { is, batch, length, keys, heads, size, mask, attributes } = drawnAttention(random)
+  const normal = (...dims: readonly number[]) => normalTensor(random, dims)
+  const width = heads * size
+  const values = heads * between(random, 1, 3)
+  return {
+    attributes: { ...attributes, unidirectional: length === keys ? random.below(2) : 0 },
+    inputs: [
+      normal(batch, length, width),
+      normal(batch, keys, width),
+      normal(batch, keys, values),
+      is() ? normal(2 * width + values) : undefined,
+      is() ? mask(keys) : undefined,
+      is() ? normal(random.below(2) === 0 ? 1 : batch, heads, length, keys) : undefined,
+    ],
+  }
+}
+
+const ownDraw: Draw = (random) => {
+  const { is, batch, length, heads, size, mask, attributes } = drawnAttention(random)
+  const normal = (...dims: readonly number[]) => normalTensor(random, dims)
+  const features = between(random, 1, 3)
+  const width = heads * size
+  const values = is() ? undefined : heads * between(random, 1, 3)
+  const all = 2 * width + (values ?? width)
+  return {
+    attributes: {
+      ...attributes,
+      unidirectional: random.below(2),
+      qkv_hidden_sizes: values === undefined ? undefined : [width, width, values],
+    },
+    inputs: [
+      normal(batch, length, features),
+      normal(features, all),
+      normal(all),
+      is() ? mask(length) : undefined,
+      undefined,
+      is() ? normal(1, heads, length, length) : undefined,
+    ],
+  }
+}
+
+const rotaryDraw: NodeCase = {
+  linear: true,
+  draw(random) {
+    const [batch, length, heads, pairs] = [2, 3, 2, 2].map((most) => between(random, 1, most)) as [
+      number,
+      number,
+      number,
+      number,
+    ]
+    const table = () => uniformTensor(random, [5, pairs], -1, 1)
+    return {
+      attributes: { interleaved: random.below(2) },
+      inputs: [
+        normalTensor(random, [batch, length, heads * 2 * pairs]),
+        random.below(2) === 0
+          ? int64([random.below(2)])
+          : int64(
+              Array.from({ length: batch * length }, () => random.below(5)),
+              [batch, length],
+            ),
+        table(),
+        table(),
+      ],
+      constants: [1, 2, 3],
+    }
+  },
+}
+
 export const cases: OperatorCases = {
   'com.microsoft.MultiHeadAttention': {
+    gradient: multiHeadDraw,
     growth: [
       grows('of heads and of their size', multiHead(false, false), { widths: [12, 14] }),
       grows('whose scale is written', multiHead(false, true), { widths: [10, 20] }),
@@ -88,6 +190,7 @@ export const cases: OperatorCases = {
     ],
   },
   'com.microsoft.Attention': {
+    gradient: ownDraw,
     growth: [
       grows('of heads', own({}, 8), { widths: [12, 20], others: /choose a multiple of 4/ }),
       grows('of heads and the size of their values', own({ qkv_hidden_sizes: [8, 8, 6] }, 6), {
@@ -97,6 +200,7 @@ export const cases: OperatorCases = {
     ],
   },
   'com.microsoft.RotaryEmbedding': {
+    gradient: [rotaryDraw],
     growth: [
       grows(
         'of heads and pairs',

@@ -6,6 +6,8 @@
  * Growth is that of the standard's Attention and RotaryEmbedding: whole heads, heads within the groups that share keys and
  * values, pairs of rotated channels, and the size of heads where queries or keys come to the node as they are summed over: with a bias
  * that the node adds itself, or out of weights that it holds, no factor passes, and that size is fixed.
+ *
+ * Gradients: see decompositions/runtime-attention-gradient.ts; a rotation is undone by the opposite angles.
  */
 import { floatAttribute, intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
@@ -14,6 +16,11 @@ import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { type Axis, product } from '../contract/axis.ts'
 import type { InferContext, InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
+import {
+  multiHeadGradient,
+  ownAttentionGradient,
+} from '../decompositions/runtime-attention-gradient.ts'
+import { gradientOf } from '../helpers/formula.ts'
 import { sumsProducts } from '../helpers/matrix-product.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
 import { inferUnary } from '../helpers/unary.ts'
@@ -23,7 +30,7 @@ import { rotaryAxes, turned } from './rotary-embedding.ts'
 
 const domain = 'com.microsoft'
 const gradient = unsupported(
-  "is an operator of a runtime: train the model from before that runtime's optimization",
+  'has no gradient rule: export the model with separate queries, keys and values, or with the standard operator Attention',
 )
 
 const NORMALIZES = 'normalizes over it'
@@ -344,7 +351,8 @@ export const runtimeAttention: readonly Operator[] = [
     domain,
     infer: multiHeadInfer,
     axes: multiHeadAxes,
-    gradient,
+    gradient: multiHeadGradient,
+    training: { parameters: [3] },
     scaling: linearInValues,
     sign: 'unknown',
   },
@@ -362,7 +370,8 @@ export const runtimeAttention: readonly Operator[] = [
     domain,
     infer: ownInfer,
     axes: ownAxes,
-    gradient,
+    gradient: ownAttentionGradient,
+    training: { parameters: [1, 2] },
     scaling: 'none',
     sign: 'unknown',
     growth: {
@@ -378,7 +387,15 @@ export const runtimeAttention: readonly Operator[] = [
     domain,
     infer: inferUnary,
     axes: (context) => rotaryAxes(context, { cos: 2, sin: 3, positions: 1 }),
-    gradient,
+    // Turned back by the same angles.
+    gradient: gradientOf((context) =>
+      context.op(
+        'RotaryEmbedding',
+        [context.g, context.input(1), context.input(2), context.op('Neg', [context.input(3)])],
+        Object.fromEntries(context.node.attributes),
+        domain,
+      ),
+    ),
     scaling: { inputs: () => [[0]], linear: true },
     sign: 'unknown',
   },

@@ -87,7 +87,6 @@ export const withoutRules: readonly Operator[] = [
     SEQUENCES,
   ),
   ...withoutGradient(without(['NonMaxSuppression'], DETECTION, boxes)),
-  ...without(['RoiAlign', 'MaxRoiPool'], DETECTION),
   ...withoutGradient([
     ...without(['RandomNormal', 'RandomUniform'], RANDOM, drawn),
     ...without(['RandomNormalLike', 'RandomUniformLike', 'Bernoulli'], RANDOM, drawn),

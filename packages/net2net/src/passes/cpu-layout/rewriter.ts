@@ -4,6 +4,7 @@ import { expressionKey } from '../../model/common-subexpressions.ts'
 import { capturedValues } from '../../model/links.ts'
 import type { Initializer, Model, Node } from '../../model/model.ts'
 import { NameSupply, valueNames } from '../../model/names.ts'
+import { sameBytes } from '../../tensor/same-bytes.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 
 /** Constants up to this many bytes are compared with those that the model has. */
@@ -15,8 +16,8 @@ export class Rewriter {
   readonly #nodes: Node[] = []
   readonly #initializers: Map<string, Initializer>
   readonly #expressions = new Map<string, readonly string[]>()
-  /** The initializers by their contents. */
-  #constants: Map<string, string> | undefined
+  /** The small initializers by type and shape. */
+  #constants: Map<string, readonly NamedTensor[]> | undefined
   /** Value of the source → the value that took its place. */
   readonly #replaced = new Map<string, string>()
   readonly #domains = new Set<string>()
@@ -84,18 +85,28 @@ export class Rewriter {
 
   /** A small constant; equal ones share one initializer. */
   constant(tensor: LazyTensor, hint: string): string {
-    const key = constantKey(tensor)
-    this.#constants ??= new Map(
-      [...this.#initializers].flatMap(([name, { tensor: own }]) =>
-        own.byteLength <= sharedConstantBytes && !own.strings ? [[constantKey(own), name]] : [],
-      ),
-    )
-    const known = this.#constants.get(key)
-    if (known !== undefined) return known
+    this.#constants ??= this.#constantsByShape()
+    const key = shapeKey(tensor)
+    const alike = this.#constants.get(key) ?? []
+    const bytes = tensor.read(0, tensor.byteLength)
+    const known = alike.find((own) => sameBytes(own.tensor.read(0, bytes.length), bytes))
+    if (known) return known.name
     const name = this.#names.fresh(hint)
     this.#initializers.set(name, { tensor })
-    this.#constants.set(key, name)
+    this.#constants.set(key, [...alike, { name, tensor }])
     return name
+  }
+
+  #constantsByShape(): Map<string, readonly NamedTensor[]> {
+    const found = new Map<string, NamedTensor[]>()
+    for (const [name, { tensor }] of this.#initializers) {
+      if (tensor.byteLength > sharedConstantBytes || tensor.strings) continue
+      const key = shapeKey(tensor)
+      const alike = found.get(key)
+      if (alike) alike.push({ name, tensor })
+      else found.set(key, [{ name, tensor }])
+    }
+    return found
   }
 
   model(): Model {
@@ -123,8 +134,12 @@ export class Rewriter {
   }
 }
 
-const constantKey = (tensor: LazyTensor): string =>
-  `${tensor.dtype}[${tensor.dims}]${tensor.read(0, tensor.byteLength).join()}`
+interface NamedTensor {
+  readonly name: string
+  readonly tensor: LazyTensor
+}
+
+const shapeKey = ({ dtype, dims }: LazyTensor): string => `${dtype}[${dims}]`
 
 const plain = (entries: Readonly<Record<string, AttributeLike>> | Node['attributes']) =>
   entries as Readonly<Record<string, AttributeLike>>

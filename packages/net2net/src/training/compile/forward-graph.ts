@@ -18,14 +18,25 @@ import { averaged } from '../../operators/helpers/running-average.ts'
 import { declaredInfo, withDeclared } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { storedStatistics } from '../../operators/trainable.ts'
-import { type Loss, type LossName, lossOf, type TargetType } from './losses/index.ts'
+import {
+  type EmittedLoss,
+  type Loss,
+  type LossName,
+  lossOf,
+  type TargetType,
+} from './losses/index.ts'
 import { emitUniform, RANDOM_KEY, randomKey } from './uniform.ts'
+
+/** The input with a weight for each prediction. */
+export const WEIGHTS = 'sample_weights'
 
 export interface ForwardOptions {
   readonly loss: Loss | LossName
   readonly output?: string | undefined
   readonly target?: Target | undefined
   readonly targetShape?: Shape | undefined
+  /** Take a weight for each prediction. */
+  readonly weighted?: boolean | undefined
   /** Initializers whose values change, so that nothing may be concluded from them. */
   readonly variables: readonly string[]
   /** Use the operators' training forms. */
@@ -85,7 +96,7 @@ export class ForwardGraph {
       this.builder.names.claim(node.name)
       for (const name of node.outputs) this.builder.names.claim(name)
     }
-    for (const name of ['target', 'learning_rate', 'loss', 'correct', RANDOM_KEY]) {
+    for (const name of ['target', WEIGHTS, 'learning_rate', 'loss', 'correct', RANDOM_KEY]) {
       if (this.builder.names.has(name) || graph.initializers.has(name))
         throw refusedError(`The model uses the name "${name}", which a step graph needs itself.`)
       this.builder.names.claim(name)
@@ -129,7 +140,15 @@ export class ForwardGraph {
     const { shape } = emitter.info(this.prediction)
     if (!shape) throw unknownShape(this.prediction, nodes)
     this.#classAxis = linked ? facet.axis?.(last!, shape.length) : undefined
-    this.target = this.#loss.target(shape, this.#classAxis, options.targetShape)
+    this.target = this.#targetOf(shape, options)
+  }
+
+  #targetOf(shape: Shape, { targetShape, weighted }: ForwardOptions): TargetType {
+    const target = this.#loss.target(shape, this.#classAxis, targetShape)
+    if (!weighted) return target
+    if (!this.#loss.weighted)
+      throw usageError(`The loss ${this.#loss.name} takes no weights, but the data have some.`)
+    return { ...target, weights: shape.filter((_, a) => a !== target.classAxis) }
   }
 
   /** Adds the node as it trains. */
@@ -211,16 +230,22 @@ export class ForwardGraph {
     return this.builder.graph().nodes
   }
 
-  emitLoss() {
-    const { dtype, shape } = this.target
+  emitLoss(): EmittedLoss {
+    const { dtype, shape, weights } = this.target
     this.builder.input('target', dtype, shape)
     this.emitter.declare('target', { dtype, shape })
-    return this.#loss.emit({
+    const context = {
       emitter: this.emitter,
       prediction: this.prediction,
       target: 'target',
       classAxis: this.#classAxis,
-    })
+    }
+    if (!weights) return this.#loss.emit(context)
+    this.builder.input(WEIGHTS, 'float32', weights)
+    this.emitter.declare(WEIGHTS, { dtype: 'float32', shape: weights })
+    // Gradients that losses give themselves are those of plain means.
+    const { gradient: _, ...emitted } = this.#loss.emit({ ...context, weights: WEIGHTS })
+    return emitted
   }
 
   /** Makes a value an output under this name. */

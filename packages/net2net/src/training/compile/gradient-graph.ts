@@ -4,10 +4,10 @@ import type { Model } from '../../model/model.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
+import type { EvaluationGraphOptions } from './evaluation-graph.ts'
 import { ForwardGraph } from './forward-graph.ts'
 import { number } from './losses/counts.ts'
 import type { TargetType } from './losses/index.ts'
-import type { EvaluationGraphOptions } from './step-graph.ts'
 import { withConstantsAsInitializers } from './trainable.ts'
 
 export interface GradientOptions

@@ -70,7 +70,10 @@ export class JoinedVectors {
     this.#input(this.name, total)
     const parts = this.vectors.map((name) => gradients.get(name)!)
     // A number for each vector, as one for each element.
-    const owners = ints(emitter, this.#owners)
+    const owners = ints(
+      emitter,
+      this.#sizes.flatMap((size, i) => Array<number>(size).fill(i)),
+    )
     const slots = new Map(
       slotsOf(optimizer, false).map((slot) => {
         const name = this.#slotName(slot)
@@ -90,9 +93,13 @@ export class JoinedVectors {
 
   /** The next value of each state by its input's name. */
   next(optimizer: Optimizer, update: Update): ReadonlyMap<string, string> {
+    let first = 0
     const firsts = ints(
       this.#emitter,
-      this.#sizes.map((_, i) => this.#owners.indexOf(i)),
+      this.#sizes.map((size) => {
+        first += size
+        return first - size
+      }),
     )
     const slots = slotsOf(optimizer, false).map((slot) => {
       const value = update.slots[slot.name]!
@@ -100,11 +107,6 @@ export class JoinedVectors {
       return [this.#slotName(slot), kept] as const
     })
     return new Map([[this.name, update.parameter], ...slots])
-  }
-
-  /** For each element the vector that it is of. */
-  get #owners(): readonly number[] {
-    return this.#sizes.flatMap((size, i) => Array<number>(size).fill(i))
   }
 
   /** Emits one update of running averages; returns their next values. */

@@ -10,8 +10,9 @@ import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { float32, int64, materialize, type Tensor } from '../../tensor/tensor.ts'
 import { withoutDefaults } from '../run/create-stepper.ts'
+import { buildEvaluation } from './evaluation-graph.ts'
 import { adam, averaged, sgd } from './optimizers/index.ts'
-import { buildEvaluation, buildStep, type StepOptions } from './step-graph.ts'
+import { buildStep, type StepOptions } from './step-graph.ts'
 
 const plain: StepOptions = {
   loss: 'softmax-cross-entropy',

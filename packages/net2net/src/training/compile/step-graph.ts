@@ -22,25 +22,18 @@ import { nearestFirst } from '../../passes/order-nodes.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
-import { elementCount, float32, materialize, Tensor } from '../../tensor/tensor.ts'
+import { float32, materialize, type Tensor } from '../../tensor/tensor.ts'
 import { freshPlateau, rateAt } from '../schedules.ts'
 import { ForwardGraph } from './forward-graph.ts'
 import { hiddenParameters } from './hidden-matrices.ts'
 import { isVector, type JoinedState, JoinedVectors } from './joined-vectors.ts'
 import { number, sumOf } from './losses/counts.ts'
 import type { Loss, LossName, TargetType } from './losses/index.ts'
-import { clippingOf } from './optimizers/clip.ts'
-import {
-  type Optimizer,
-  type Slot,
-  slotName,
-  slotsOf,
-  type Update,
-  type UpdateContext,
-} from './optimizers/optimizer.ts'
-import { type GroupOptions, type ParameterGroup, parameterGroups } from './parameter-groups.ts'
-import { chooseParameters, forServing, withConstantsAsInitializers } from './trainable.ts'
+import { type Optimizer, type Slot, slotName, slotsOf } from './optimizers/optimizer.ts'
+import { type GroupOptions, parameterGroups } from './parameter-groups.ts'
+import { chooseParameters, withConstantsAsInitializers } from './trainable.ts'
 import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
+import { emitRate, emitUpdates, initialSlot, type PendingUpdate } from './updates.ts'
 
 export interface StepOptions extends GroupOptions {
   readonly loss: Loss | LossName
@@ -68,6 +61,11 @@ export interface StepOptions extends GroupOptions {
    * predictions holds the classes.
    */
   readonly targetShape?: Shape | undefined
+  /**
+   * Take a weight for each prediction, the input `sample_weights`: the loss is Σ w l / Σ w, and `correct` a sum of weights. Default: only where
+   * the samples have weights.
+   */
+  readonly weighted?: boolean | undefined
   /** Which forms may be emitted. Default: standard ONNX for any runtime. */
   readonly target?: Target | undefined
   /**
@@ -288,46 +286,6 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   }
 }
 
-/** The learning rate of a group. */
-function emitRate(emitter: Emitter, { rate, mask }: ParameterGroup): string {
-  const factors = mask?.factors.map((factor) => emitter.constant(factor)) ?? []
-  if (factors.length > 0) {
-    const factor = factors.length === 1 ? factors[0]! : emitter.op(mask!.op, factors)
-    return emitter.op('Mul', ['learning_rate', factor])
-  }
-  return rate === 1 ? 'learning_rate' : emitter.op('Mul', ['learning_rate', number(emitter, rate)])
-}
-
-/** One update, before its gradient is clipped. */
-interface PendingUpdate {
-  readonly context: UpdateContext
-  /** The next state, by the names of what it replaces. */
-  next(update: Update): Iterable<readonly [string, string]>
-}
-
-/** Emits all updates: what gradients are gathered into is clipped by its common norm. */
-function emitUpdates(
-  emitter: Emitter,
-  optimizer: Optimizer,
-  updates: readonly PendingUpdate[],
-  limit: number | undefined,
-): { readonly next: ReadonlyMap<string, string>; readonly norm: string | undefined } {
-  const gathered = updates.map(
-    ({ context }) => optimizer.gather?.(context) ?? { gradient: context.gradient, slots: {} },
-  )
-  const all = gathered.map(({ gradient }) => gradient)
-  const clipping = limit === undefined ? undefined : clippingOf(emitter, all, limit)
-  const next = new Map<string, string>()
-  for (const [i, { context, next: nextOf }] of updates.entries()) {
-    const { gradient: whole, slots } = gathered[i]!
-    const gradient = clipping ? emitter.op('Mul', [whole, clipping.factor]) : whole
-    const update = optimizer.update({ ...context, gradient })
-    const all = { ...update, slots: { ...update.slots, ...slots } }
-    for (const [name, value] of nextOf(all)) next.set(name, value)
-  }
-  return { next, norm: clipping?.norm }
-}
-
 /** The sum of all elements of all values, as a float32 scalar. */
 function sumOfAll(emitter: Emitter, values: readonly string[]): string {
   const sums = values.map((value) => {
@@ -336,61 +294,4 @@ function sumOfAll(emitter: Emitter, values: readonly string[]): string {
     return dtype === 'float32' ? sum : emitter.op('Cast', [sum], { to: 1 })
   })
   return sums.length === 1 ? sums[0]! : emitter.op('Sum', sums)
-}
-
-export interface EvaluationGraph {
-  readonly model: Model
-  readonly inputs: readonly string[]
-  readonly target: TargetType
-  readonly counts: boolean
-  /** What the numbers of the model's output mean to the loss. */
-  readonly meaning: OutputMeaning
-  /** The names of all outputs. */
-  readonly outputs: readonly string[]
-  /** The name of the output that `prediction` adds. */
-  readonly prediction: string | undefined
-}
-
-export interface EvaluationGraphOptions
-  extends Pick<StepOptions, 'loss' | 'output' | 'target' | 'targetShape'> {
-  /** Add an output with what the loss is computed from: the model's output, or the logits below it. */
-  readonly prediction?: boolean
-}
-
-/** The model with outputs `loss` (mean of the batch) and `correct`, with its weights constant. */
-export function buildEvaluation(model: Model, options: EvaluationGraphOptions): EvaluationGraph {
-  const single = inFloat32(forServing(model)).model
-  const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(single)))
-  const forward = new ForwardGraph(source, { ...options, variables: [] })
-  const { loss, correct } = forward.emitLoss()
-  const right = correct?.()
-  forward.output('loss', loss)
-  if (right !== undefined) forward.output('correct', right)
-  const prediction = options.prediction ? forward.builder.names.fresh('prediction') : undefined
-  if (prediction !== undefined) forward.output(prediction, forward.prediction)
-  const evaluation = forward.model()
-  return {
-    model: evaluation,
-    inputs: forward.inputs,
-    target: forward.target,
-    counts: correct !== undefined,
-    meaning: forward.meaning,
-    outputs: evaluation.graph.outputs.map(({ name }) => name),
-    prediction,
-  }
-}
-
-/** A slot's value before the first step. */
-export function initialSlot({ shape, initial }: Slot, parameter: Tensor): Tensor {
-  if (initial === 'parameter') return parameter
-  const dims = slotDims(shape, parameter.dims)
-  const count = elementCount(dims)
-  return parameter.dtype === 'float64'
-    ? new Tensor('float64', dims, new Float64Array(count))
-    : float32(dims, new Float32Array(count))
-}
-
-function slotDims(shape: Slot['shape'], dims: readonly number[]): readonly number[] {
-  if (shape === 'parameter') return dims
-  return shape === 'scalar' ? [] : dims.with(shape === 'rows' ? -1 : -2, 1)
 }

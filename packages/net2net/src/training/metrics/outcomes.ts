@@ -63,8 +63,9 @@ export interface OutcomesCollector {
   /**
    * @param prediction logits or values
    * @param target class indices without the axis of the classes, or numbers of the prediction's shape
+   * @param weights one for each prediction, where there are any: those with 0 are left out
    */
-  add(prediction: Tensor, target: Tensor): void
+  add(prediction: Tensor, target: Tensor, weights?: ArrayLike<number | bigint>): void
   outcomes(): Outcomes
 }
 
@@ -85,7 +86,7 @@ function classesCollector({
   const scores = new Growing(Float32Array)
   let classes = 0
   return {
-    add(prediction, target) {
+    add(prediction, target, weights) {
       const z = floats(prediction)
       const { outer, size, inner } = around(prediction.dims, axis)
       classes = size
@@ -95,6 +96,7 @@ function classesCollector({
       for (let o = 0; o < outer; o++)
         for (let i = 0; i < inner; i++) {
           const start = o * size * inner + i
+          if (weights && Number(weights[o * inner + i]) === 0) continue
           if (!isOneHot && ignored !== undefined && Number(t[o * inner + i]) === ignored) continue
           let best = 0
           for (let c = 0; c < size; c++) {
@@ -147,13 +149,14 @@ function labelsCollector({ scores: keepScores }: OutcomesOptions): OutcomesColle
   const losses = new Growing(Float64Array)
   let [count, labels] = [0, 1]
   return {
-    add(prediction, target) {
+    add(prediction, target, weights) {
       const z = floats(prediction)
       const t = floats(target)
       const rows = prediction.dims[0] ?? 1
       labels = z.length / rows
-      count += rows
       for (let row = 0; row < rows; row++) {
+        if (isMasked(weights, row, rows)) continue
+        count++
         let loss = 0
         for (let k = 0; k < labels; k++) {
           const at = row * labels + k
@@ -201,14 +204,17 @@ function valuesCollector(): OutcomesCollector {
   const predictions = new Growing(Float64Array)
   let [count, width] = [0, 1]
   return {
-    add(prediction, target) {
+    add(prediction, target, weights) {
       const [y, t] = [floats(prediction), floats(target)]
       const rows = prediction.dims[0] ?? 1
-      count += rows
       width = y.length / rows
-      for (let i = 0; i < y.length; i++) {
-        predictions.push(y[i]!)
-        targets.push(t[i]!)
+      for (let row = 0; row < rows; row++) {
+        if (isMasked(weights, row, rows)) continue
+        count++
+        for (let i = row * width; i < (row + 1) * width; i++) {
+          predictions.push(y[i]!)
+          targets.push(t[i]!)
+        }
       }
     },
     outcomes: () => ({
@@ -219,6 +225,18 @@ function valuesCollector(): OutcomesCollector {
       predictions: predictions.values(),
     }),
   }
+}
+
+/** Whether nothing of a sample counts. */
+function isMasked(
+  weights: ArrayLike<number | bigint> | undefined,
+  row: number,
+  rows: number,
+): boolean {
+  if (!weights) return false
+  const each = weights.length / rows
+  for (let i = row * each; i < (row + 1) * each; i++) if (Number(weights[i]) !== 0) return false
+  return true
 }
 
 type Numbers = Int32Array | Uint8Array | Float32Array | Float64Array

@@ -15,13 +15,14 @@ import { inferModel } from '../../operators/inference.ts'
 import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import { byteLengthOf } from '../../tensor/dtype.ts'
 import { float32, type Tensor } from '../../tensor/tensor.ts'
+import { buildEvaluation, type EvaluationGraph } from '../compile/evaluation-graph.ts'
+import { WEIGHTS } from '../compile/forward-graph.ts'
 import { type Loss, type LossName, lossNames } from '../compile/losses/index.ts'
-import { buildEvaluation, type EvaluationGraph } from '../compile/step-graph.ts'
 import { type Metric, metricOf } from '../metrics/metrics.ts'
 import { collectOutcomes } from '../metrics/outcomes.ts'
 import { type MetricsReport, reportOf } from '../metrics/report.ts'
 import { withByteInputs } from './byte-inputs.ts'
-import { feedAdapter, mustFitSamples, targetShapeOf } from './feeds.ts'
+import { batchOptionsOf, feedAdapter, mustFitSamples } from './feeds.ts'
 import { storedLoss } from './probabilities.ts'
 
 export interface EvaluateOptions {
@@ -39,6 +40,8 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal | undefined
   /** What to measure besides the loss: names, metrics of your own, or what is usual. Default: nothing. */
   readonly metrics?: readonly (Metric | string)[] | 'usual' | undefined
+  /** As for training. Loss and accuracy are means with the weights, and the metrics are of what has a weight at all. */
+  readonly weighted?: boolean | undefined
   /**
    * With `metrics`: whether to compute their 95% intervals, or only those that a formula gives, since resamples of many
    * predictions take long. Default true.
@@ -93,7 +96,7 @@ export async function evaluate(
       throwIfAborted(signal)
       const count = adapt(batch, feeds)
       const given = collector && (await session.run(feeds, graph.outputs))
-      if (given) collector.add(given[graph.prediction!]!, feeds.target!)
+      if (given) collector.add(given[graph.prediction!]!, feeds.target!, feeds[WEIGHTS]?.data)
       else await session.run(feeds, results)
       const { loss, correct: right } = given ?? results
       total += Number(loss!.data[0]) * count
@@ -166,7 +169,8 @@ async function prepared(
   mustServe(data, what, 1)
   const graph = buildEvaluation(model, {
     loss: options.loss ?? lossFor(model, output),
-    ...targetShapeOf(data),
+    ...batchOptionsOf(data),
+    ...(options.weighted === undefined ? {} : { weighted: options.weighted }),
     output,
     prediction: options.metrics !== undefined,
   })

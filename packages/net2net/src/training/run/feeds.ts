@@ -20,6 +20,7 @@ import {
   type TypedArray,
   toNumbers,
 } from '../../tensor/tensor.ts'
+import { WEIGHTS } from '../compile/forward-graph.ts'
 import type { TargetType } from '../compile/losses/loss.ts'
 
 /** A compiled graph, and what data it takes. */
@@ -56,7 +57,12 @@ export function feedAdapter(graph: FedGraph): FeedAdapter {
       )
     }
     feeds.target = convert(batch.target)
-    const { ignored } = target
+    const { ignored, weights: shape } = target
+    if (shape || batch.weights) {
+      const weights = spreadWeights(batch.weights, shape, rows)
+      feeds[WEIGHTS] = weights
+      return sumOfWeights(weights.data, feeds.target.data, ignored)
+    }
     if (ignored !== undefined) return countOthers(feeds.target.data, ignored)
     return elementCount(feeds.target.dims) / target.perPrediction
   }
@@ -105,9 +111,16 @@ export async function mustFitSamples(
     mustBeClasses(data, target.classes, target.ignored)
 }
 
-/** What is known of a batch's targets before any is taken, as an option of `buildStep`. */
-export const targetShapeOf = (data: TrainingData): { readonly targetShape?: Shape } =>
-  isSampleSet(data) && data.target?.dims ? { targetShape: ['batch', ...data.target.dims] } : {}
+/** What is known of batches before any is taken, as options of `buildStep`. */
+export const batchOptionsOf = (
+  data: TrainingData,
+): { readonly targetShape?: Shape; readonly weighted?: true } =>
+  isSampleSet(data)
+    ? {
+        ...(data.target?.dims ? { targetShape: ['batch', ...data.target.dims] } : {}),
+        ...(data.weights ? { weighted: true } : {}),
+      }
+    : {}
 
 /** Does an input's first axis hold the samples that the target's first axis holds? */
 function isBatch(type: ValueType | undefined, { shape }: TargetType): boolean {
@@ -124,13 +137,14 @@ function mustBeSize({ shape: [size] }: TargetType, rows: number): void {
 
 /** What the compiler holds callers in TypeScript to. */
 function mustBeBatch(batch: unknown): asserts batch is Batch {
-  const { inputs, target } = Object(batch) as Partial<Batch>
+  const { inputs, target, weights } = Object(batch) as Partial<Batch>
   const isRecord = typeof inputs === 'object' && inputs !== null && !isTensor(inputs)
   if (!isRecord || target === undefined)
     throw usageError(
       'A batch must be an object with inputs (an object of Tensors by name) and target (a Tensor).',
     )
-  for (const [name, tensor] of [...Object.entries(inputs), ['target', target] as const])
+  const others = { target, ...(weights === undefined ? {} : { weights }) }
+  for (const [name, tensor] of [...Object.entries(inputs), ...Object.entries(others)])
     if (!isTensor(tensor))
       throw usageError(
         `"${name}" of a batch must be a Tensor: dtype, dims, and a typed array of as many elements.`,
@@ -187,6 +201,43 @@ const isHalf = (dtype: DType | undefined) => dtype === 'float16' || dtype === 'b
 
 const inFloat32 = (tensor: Tensor): Tensor =>
   float32(tensor.dims, tensor.data instanceof Float64Array ? tensor.data : toNumbers(tensor))
+
+/** A weight for each prediction: one for a sample is that of all of its predictions. */
+function spreadWeights(given: Tensor | undefined, shape: Shape | undefined, rows: number): Tensor {
+  if (!shape)
+    throw usageError('A batch has weights, which were not asked for: give the option weighted.')
+  if (!given) throw usageError('A batch has no weights, but a weight for each sample is asked for.')
+  const { dims } = given
+  const numbers = inFloat32(given).data
+  const wanted = shape.map((dim, a) => (a === 0 ? rows : typeof dim === 'number' ? dim : dims[a]))
+  const fits = dims.every((dim, a) => dim === wanted[a]) && dims.length <= wanted.length
+  if (!fits || wanted.some((dim) => dim === undefined))
+    throw usageError(
+      `The weights have the shape ${shownShape(dims)}, but there must be one for each sample, or one for each prediction ${shownShape(shape)}.`,
+    )
+  const wrong = numbers.findIndex((weight) => !(Number(weight) >= 0 && Number.isFinite(weight)))
+  if (wrong >= 0) throw inputError(`Weights must not be negative: there is ${numbers[wrong]}.`)
+  const all = wanted as readonly number[]
+  const each = elementCount(all) / (numbers.length || 1)
+  return float32(
+    all,
+    Float32Array.from({ length: elementCount(all) }, (_, i) =>
+      Number(numbers[Math.floor(i / each)]),
+    ),
+  )
+}
+
+/** Of the predictions that count. */
+function sumOfWeights(
+  weights: TypedArray,
+  labels: TypedArray,
+  ignored: number | undefined,
+): number {
+  let sum = 0
+  for (let i = 0; i < weights.length; i++)
+    if (ignored === undefined || Number(labels[i]) !== ignored) sum += Number(weights[i])
+  return sum
+}
 
 function countOthers(labels: TypedArray, ignored: number): number {
   let count = 0

@@ -29,7 +29,7 @@ import {
   mustBeFitForEvaluation,
   throwIfAborted,
 } from './evaluate.ts'
-import { mustFitSamples, targetShapeOf } from './feeds.ts'
+import { batchOptionsOf, mustFitSamples } from './feeds.ts'
 import { assertFinite, notFinite } from './finite.ts'
 import {
   copyTensor,
@@ -47,7 +47,7 @@ export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from '../
 /** How the step of a training on this data is compiled. */
 export const stepOptionsOf = (options: TrainOptions, data: TrainingData): StepOptions => ({
   ...options,
-  ...targetShapeOf(data),
+  ...batchOptionsOf(data),
   watch: true,
   ...formsFor(options.runtime, options.session?.device),
 })
@@ -105,7 +105,8 @@ export class Training implements AsyncIterable<EpochResult> {
   }
 
   #evaluating(): EvaluateOptions {
-    const { evaluationBatchSize, loss, metrics, output, runtime, session, signal } = this.#options
+    const { evaluationBatchSize, loss, metrics, output, runtime, session, signal, weighted } =
+      this.#options
     return {
       loss,
       runtime,
@@ -113,6 +114,7 @@ export class Training implements AsyncIterable<EpochResult> {
       ...(metrics ? { metrics, intervals: false } : {}),
       session,
       output,
+      weighted,
       batchSize: evaluationBatchSize,
     }
   }

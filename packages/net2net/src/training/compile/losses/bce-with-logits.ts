@@ -13,13 +13,14 @@ import type { Loss } from './loss.ts'
 export const bceWithLogits = (): Loss => ({
   name: 'bce-with-logits',
   link: 'sigmoid',
+  weighted: true,
   target: (shape) => ({ dtype: 'float32', shape, perPrediction: 1 }),
-  emit({ emitter, prediction: z, target: t }) {
+  emit({ emitter, prediction: z, target: t, weights }) {
     const decay = emitter.op('Exp', [emitter.op('Neg', [emitter.op('Abs', [z])])])
     const logarithm = emitter.op('Log', [emitter.op('Add', [decay, number(emitter, 1)])])
     const linear = emitter.op('Sub', [emitter.op('Relu', [z]), emitter.op('Mul', [z, t])])
     return {
-      loss: meanOf(emitter, emitter.op('Add', [linear, logarithm])),
+      loss: meanOf(emitter, emitter.op('Add', [linear, logarithm]), weights),
       gradient: () =>
         emitter.op('Div', [
           emitter.op('Sub', [emitter.op('Sigmoid', [z]), t]),
@@ -30,6 +31,7 @@ export const bceWithLogits = (): Loss => ({
           emitter,
           emitter.op('Greater', [z, number(emitter, 0)]),
           emitter.op('Greater', [t, number(emitter, 0.5)]),
+          weights,
         ),
     }
   },

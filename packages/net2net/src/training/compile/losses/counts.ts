@@ -15,14 +15,25 @@ export function countOf(emitter: Emitter, value: string): string {
   return emitter.op('Cast', [emitter.op('Size', [value])], { to: 1 })
 }
 
-/** The mean over all elements: a scalar. */
-export const meanOf = (emitter: Emitter, value: string): string =>
-  emitter.op('ReduceMean', [value], { keepdims: 0 })
+/**
+ * The mean over all elements: a scalar. With weights of the same shape: Σ w v / Σ w, and 0 where nothing counts.
+ */
+export function meanOf(emitter: Emitter, value: string, weights?: string): string {
+  if (weights === undefined) return emitter.op('ReduceMean', [value], { keepdims: 0 })
+  const total = sumOf(emitter, emitter.op('Mul', [value, weights]))
+  return emitter.op('Div', [total, atLeastTiny(emitter, sumOf(emitter, weights))])
+}
+
+/** What may be 0, so that it can be divided by. */
+export const atLeastTiny = (emitter: Emitter, value: string): string =>
+  emitter.op('Max', [value, number(emitter, 1e-12)])
 
 /** The sum over all elements: a scalar. */
 export const sumOf = (emitter: Emitter, value: string): string =>
   emitter.op('ReduceSum', [value], { keepdims: 0 })
 
-/** 1 where two values are equal, 0 elsewhere, summed: a float scalar. */
-export const countEqual = (emitter: Emitter, a: string, b: string): string =>
-  sumOf(emitter, emitter.op('Cast', [emitter.op('Equal', [a, b])], { to: 1 }))
+/** 1 (or the weight there) where two values are equal, 0 elsewhere, summed: a float scalar. */
+export function countEqual(emitter: Emitter, a: string, b: string, weights?: string): string {
+  const equal = emitter.op('Cast', [emitter.op('Equal', [a, b])], { to: 1 })
+  return sumOf(emitter, weights === undefined ? equal : emitter.op('Mul', [equal, weights]))
+}

@@ -1,7 +1,7 @@
 /** Losses between distributions, and between masks. Their gradients are made by automatic differentiation. */
 import { usageError } from '../../../errors.ts'
 import { int64 } from '../../../tensor/tensor.ts'
-import { countEqual, countOf, meanOf, number, sumOf } from './counts.ts'
+import { countEqual, meanOf, number } from './counts.ts'
 import type { Loss } from './loss.ts'
 import { classAxisOf, classesOf } from './softmax-cross-entropy.ts'
 
@@ -20,28 +20,28 @@ export interface KlDivergenceOptions {
 export const klDivergence = ({ axis: asked }: KlDivergenceOptions = {}): Loss => ({
   name: 'kl-divergence',
   link: 'softmax',
+  weighted: true,
   target(shape, classAxis) {
     const axis = classAxisOf(shape, asked ?? classAxis, undefined)
     const perPrediction = classesOf(shape, axis)
     return { dtype: 'float32', shape, perPrediction, classAxis: axis }
   },
-  emit({ emitter, prediction, target, classAxis }) {
+  emit({ emitter, prediction, target, classAxis, weights }) {
     const shape = emitter.info(prediction).shape!
     const axis = classAxisOf(shape, asked ?? classAxis, undefined)
     const logarithms = emitter.op('LogSoftmax', [prediction], { axis })
     // The smallest normal number stands for 0: times 0 its logarithm is 0.
     const positive = emitter.op('Max', [target, number(emitter, 1.1754944e-38)])
     const ratio = emitter.op('Sub', [emitter.op('Log', [positive]), logarithms])
-    const total = sumOf(emitter, emitter.op('Mul', [target, ratio]))
-    const count = emitter.op('Div', [
-      countOf(emitter, prediction),
-      number(emitter, classesOf(shape, axis)),
-    ])
+    const axes = emitter.constant(int64([axis]))
+    const each = emitter.op('ReduceSum', [emitter.op('Mul', [target, ratio]), axes], {
+      keepdims: 0,
+    })
     return {
-      loss: emitter.op('Div', [total, count]),
+      loss: meanOf(emitter, each, weights),
       correct() {
         const best = (value: string) => emitter.op('ArgMax', [value], { axis, keepdims: 0 })
-        return countEqual(emitter, best(prediction), best(target))
+        return countEqual(emitter, best(prediction), best(target), weights)
       },
     }
   },

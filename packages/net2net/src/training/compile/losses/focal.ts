@@ -25,6 +25,7 @@ export function focal({ gamma = 2, axis: asked }: FocalOptions = {}): Loss {
   return {
     name: 'focal',
     link: 'softmax',
+    weighted: true,
     target(shape, classAxis, given) {
       const axis = classAxisOf(shape, asked ?? classAxis, given)
       return {
@@ -35,7 +36,7 @@ export function focal({ gamma = 2, axis: asked }: FocalOptions = {}): Loss {
         classAxis: axis,
       }
     },
-    emit({ emitter, prediction, target, classAxis }) {
+    emit({ emitter, prediction, target, classAxis, weights }) {
       const shape = emitter.info(prediction).shape!
       const axis = classAxisOf(shape, asked ?? classAxis, emitter.info(target).shape)
       const indices = emitter.op('Cast', [target], { to: 6 })
@@ -49,10 +50,10 @@ export function focal({ gamma = 2, axis: asked }: FocalOptions = {}): Loss {
       const weight = gamma === 0 ? undefined : emitter.op('Pow', [missed, number(emitter, gamma)])
       const weighted = weight === undefined ? own : emitter.op('Mul', [weight, own])
       return {
-        loss: emitter.op('Neg', [meanOf(emitter, weighted)]),
+        loss: emitter.op('Neg', [meanOf(emitter, weighted, weights)]),
         correct() {
           const best = emitter.op('ArgMax', [prediction], { axis, keepdims: 0 })
-          return countEqual(emitter, emitter.op('Cast', [best], { to: 6 }), indices)
+          return countEqual(emitter, emitter.op('Cast', [best], { to: 6 }), indices, weights)
         },
       }
     },

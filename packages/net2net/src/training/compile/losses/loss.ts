@@ -11,6 +11,8 @@ export interface LossContext {
   readonly target: string
   /** Axis of the classes, as the link at the end of the model says. */
   readonly classAxis?: number | undefined
+  /** Name of the graph input with the weight of each prediction, where there are weights: `weights` of the target's type. */
+  readonly weights?: string | undefined
 }
 
 export interface EmittedLoss {
@@ -36,12 +38,16 @@ export interface TargetType {
   readonly ignored?: number
   /** The axis of the prediction that holds the classes, where there are any. */
   readonly classAxis?: number
+  /** The shape of weights, one for each prediction, where the step takes them: the prediction's without the axis of the classes. */
+  readonly weights?: Shape
 }
 
 export interface Loss {
   readonly name: string
   /** A link function that the loss has in itself: a model that ends in it trains below it. */
   readonly link?: LinkFacet['kind']
+  /** Whether it reads the `weights` of its context: the loss is Σ w l / Σ w then. */
+  readonly weighted?: true
   /**
    * What `target` must be, given the prediction's shape.
    *

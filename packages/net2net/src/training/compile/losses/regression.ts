@@ -6,11 +6,12 @@ import type { Loss } from './loss.ts'
 /** `target`: float32 of the prediction's shape. Gradient: 2 (y − t) / elements. */
 export const meanSquaredError = (): Loss => ({
   name: 'mse',
+  weighted: true,
   target: (shape) => ({ dtype: 'float32', shape, perPrediction: 1 }),
-  emit({ emitter, prediction, target }) {
+  emit({ emitter, prediction, target, weights }) {
     const error = emitter.op('Sub', [prediction, target])
     return {
-      loss: meanOf(emitter, emitter.op('Mul', [error, error])),
+      loss: meanOf(emitter, emitter.op('Mul', [error, error]), weights),
       gradient: () =>
         emitter.op('Mul', [
           error,
@@ -23,11 +24,12 @@ export const meanSquaredError = (): Loss => ({
 /** `target`: float32 of the prediction's shape. Gradient: sign(y − t) / elements, 0 at 0. */
 export const meanAbsoluteError = (): Loss => ({
   name: 'mae',
+  weighted: true,
   target: (shape) => ({ dtype: 'float32', shape, perPrediction: 1 }),
-  emit({ emitter, prediction, target }) {
+  emit({ emitter, prediction, target, weights }) {
     const error = emitter.op('Sub', [prediction, target])
     return {
-      loss: meanOf(emitter, emitter.op('Abs', [error])),
+      loss: meanOf(emitter, emitter.op('Abs', [error]), weights),
       gradient() {
         const zero = number(emitter, 0)
         const where = (op: string) => emitter.op('Cast', [emitter.op(op, [error, zero])], { to: 1 })
@@ -53,14 +55,15 @@ export function huber({ delta = 1 }: HuberOptions = {}): Loss {
     throw usageError(`delta of the Huber loss must be a positive number, not ${delta}.`)
   return {
     name: 'huber',
+    weighted: true,
     target: (shape) => ({ dtype: 'float32', shape, perPrediction: 1 }),
-    emit({ emitter, prediction, target }) {
+    emit({ emitter, prediction, target, weights }) {
       const error = emitter.op('Abs', [emitter.op('Sub', [prediction, target])])
       // With q = min(e, δ): q² / 2 + δ (e − q) is both.
       const near = emitter.op('Min', [error, number(emitter, delta)])
       const square = emitter.op('Mul', [emitter.op('Mul', [near, near]), number(emitter, 0.5)])
       const far = emitter.op('Mul', [emitter.op('Sub', [error, near]), number(emitter, delta)])
-      return { loss: meanOf(emitter, emitter.op('Add', [square, far])) }
+      return { loss: meanOf(emitter, emitter.op('Add', [square, far]), weights) }
     },
   }
 }

@@ -48,6 +48,7 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
   return {
     name: 'softmax-cross-entropy',
     link: 'softmax',
+    ...(form === 'indices' ? { weighted: true } : {}),
     target(shape, classAxis, given) {
       const axis = axisOf(shape, classAxis, form === 'indices' ? given : undefined)
       const classes = classesOf(shape, axis)
@@ -66,7 +67,7 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
             ...(ignoredLabel === undefined ? {} : { ignored: ignoredLabel }),
           }
     },
-    emit({ emitter, prediction, target, classAxis }) {
+    emit({ emitter, prediction, target, classAxis, weights }) {
       const shape: Shape = emitter.info(prediction).shape!
       const targetShape = form === 'indices' ? emitter.info(target).shape : undefined
       const axis = axisOf(shape, classAxis, targetShape)
@@ -75,7 +76,7 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
       const over = (op: string, value: string) => emitter.op(op, [value, axes], { keepdims: 1 })
 
       const indices = form === 'indices' ? emitter.op('Cast', [target], { to: 6 }) : undefined
-      if (isWeighted && indices !== undefined)
+      if ((isWeighted || weights !== undefined) && indices !== undefined)
         return emitWeighted({
           emitter,
           prediction,
@@ -84,7 +85,8 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
           axis,
           classes,
           labelSmoothing,
-          weights: classWeights,
+          classWeights,
+          weights,
           ignored: ignoredLabel,
           oneHot: (value) => oneHot(emitter, value, axis, classes, shape),
         })

@@ -1,0 +1,112 @@
+/** Trainings that go on for life: growth by itself, earlier data among new, new classes, data in stages. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { load, save } from 'net2net'
+import { dense, sequential } from 'net2net/layers'
+import { classesOf } from 'net2net/model'
+import { randomStream } from 'net2net/tensor'
+import { beforeAll, expect, test } from 'vitest'
+import { trainSettings, writeExploration } from './explorations.ts'
+import { net2net, temporaryFolder } from './net2net.ts'
+
+const folder = temporaryFolder()
+const { table } = await writeExploration(folder)
+const small = join(folder, 'small.onnx')
+const classifier = join(folder, 'classifier.onnx')
+
+/** Points around centres, named after them. */
+function points(file: string, names: readonly string[], seed: number): string {
+  const centres = ['north', 'east', 'south', 'west']
+  const random = randomStream(seed, 'points')
+  const rows = Array.from({ length: 160 }, (_, i) => {
+    const name = names[i % names.length]!
+    const angle = (centres.indexOf(name) * Math.PI) / 2
+    const at = (centre: number) => (2 * centre + 0.5 * random.normal()).toFixed(4)
+    return `${at(Math.cos(angle))},${at(Math.sin(angle))},${name}`
+  })
+  writeFileSync(join(folder, file), `x,y,place\n${rows.join('\n')}\n`)
+  return join(folder, file)
+}
+const first = points('first.csv', ['north', 'east'], 1)
+const second = points('second.csv', ['south', 'west'], 2)
+
+const train = (model: string, data: string, output: string, ...flags: readonly string[]) =>
+  net2net(['train', model, '--data', data, '-o', join(folder, output), '--threads', '1', ...flags])
+const quick = ['--optimizer', 'adam', '--learning-rate', '0.02', '--epochs', '8']
+
+beforeAll(async () => {
+  const hidden = (units: number) => dense(units, { activation: 'relu', name: 'fc1' })
+  await save(sequential([hidden(2), dense(1, { name: 'out' })], { input: [3], seed: 2 }), small)
+  const layers = [hidden(12), dense(2, { activation: 'softmax', name: 'out' })]
+  await save(sequential(layers, { input: [2], seed: 1 }), classifier)
+  const { code, err } = await train(classifier, first, 'first', ...quick)
+  expect(code, err).toBe(0)
+}, 60_000)
+
+test('--grow auto grows within the limit, says why, and its recipe replays it to the same bytes', async () => {
+  const flags = [...trainSettings, '--epochs', '30']
+  const limits = ['--grow', 'auto', '--limit', 'parameters=40', '--grow-patience', '1']
+  const { code, out, err } = await train(small, table, 'auto', ...flags, ...limits, '--json')
+  expect(code, err).toBe(0)
+  const [{ parameters, decisions }] = JSON.parse(out).arms
+  expect(parameters).toBeGreaterThan(11)
+  expect(parameters).toBeLessThanOrEqual(40)
+  const grown = decisions.filter(({ grow }: { grow: boolean }) => grow)
+  expect(grown.length).toBeGreaterThan(0)
+  expect(err).toContain(`after epoch ${grown[0].epoch}: it grows: ${grown[0].reason}`)
+  const report = readFileSync(join(folder, 'auto', 'report.html'), 'utf8')
+  expect(report).toContain('When it grew, and why')
+  const recipe = join(folder, 'auto', 'recipe.resolved.yaml')
+  const again = await train(small, table, 'replayed', ...flags, '--recipe', recipe)
+  expect(again.code, again.err).toBe(0)
+  const bytes = (run: string) => readFileSync(join(folder, run, 'model.onnx'))
+  expect(bytes('replayed').equals(bytes('auto'))).toBe(true)
+}, 120_000)
+
+test('new classes are learned while old samples are replayed; what is forgotten is told', async () => {
+  const run = join(folder, 'first')
+  const flags = [...quick, '--replay', `${first}:50%`, '--json']
+  const { code, out, err } = await train(run, second, 'second', ...flags)
+  expect(code, err).toBe(0)
+  expect(err).toMatch(/New classes: south, west\./)
+  expect(err).toMatch(/The optimizer's state goes on from .*first\./)
+  const [{ forgetting }] = JSON.parse(out).arms
+  expect(forgetting).toMatchObject({ measure: 'accuracy', newClasses: ['south', 'west'] })
+  expect(forgetting.old.before).toBeGreaterThan(0.9)
+  expect(forgetting.forgetting).toBeLessThan(0.1)
+  const names = forgetting.perClass.map((one: { class: string }) => one.class)
+  expect(names).toEqual(['east', 'north', 'south', 'west'])
+  for (const { class: name, before, after } of forgetting.perClass) {
+    if (name === 'south' || name === 'west') expect(before).toBe(0)
+    expect(after, name).toBeGreaterThan(0.6)
+  }
+  const model = await load(join(folder, 'second', 'model.onnx'))
+  expect(classesOf(model)).toEqual(names)
+}, 60_000)
+
+test('stages are trained one after the other, and an interrupted one goes on', async () => {
+  const stages = `${first},${second}`
+  const { code, out, err } = await train(classifier, stages, 'stages', ...quick, '--json')
+  expect(code, err).toBe(0)
+  const { stages: found } = JSON.parse(out)
+  expect(found).toHaveLength(2)
+  expect(found[1].measured).toHaveLength(2)
+  // Without old samples, the first stage's classes are forgotten: it is told, not hidden.
+  expect(found[0].measured[0].accuracy).toBeGreaterThan(0.9)
+  const again = await train(classifier, stages, 'stages', ...quick, '--resume', '--json')
+  expect(again.code, again.err).toBe(0)
+  expect(again.err).toMatch(/Stage 1 .* is done already/)
+  expect(JSON.parse(again.out).stages[1].measured).toEqual(found[1].measured)
+  expect(existsSync(join(folder, 'stages', 'model.onnx'))).toBe(true)
+}, 120_000)
+
+test.each([
+  [['--limit', 'parameters=9'], /--limit is for --grow auto/],
+  [['--replay', 'old.csv'], /does not say which data and how much/],
+  [['--replay', 'old.csv:150%'], /does not say which data and how much/],
+])('%s is refused', async (flags, message) => {
+  const { code, err } = await train(classifier, first, 'wrong', ...flags)
+  expect(err).toMatch(message)
+  expect(code).toBe(2)
+  expect(existsSync(join(folder, 'wrong'))).toBe(false)
+})
