@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import type { ExplorationSummary } from '../../../src/server/api.ts'
+import { t } from '../text/text.ts'
 
 const explorations = signal<readonly ExplorationSummary[]>([])
 const everyMilliseconds = 5000
@@ -25,7 +26,7 @@ export function Explorations() {
   if (explorations.value.length === 0) return null
   return (
     <div class="pad stack">
-      <h2>Explorations</h2>
+      <h2>{t('Explorations')}</h2>
       <ul class="run-list">
         {explorations.value.map(({ id, finished, networks, bestLoss }) => (
           <li key={id} data-exploration={id}>
@@ -33,11 +34,11 @@ export function Explorations() {
               {id}
             </a>{' '}
             <span class="muted small">
-              {networks} {networks === 1 ? 'network' : 'networks'}
-              {bestLoss === null ? '' : `, best loss ${bestLoss.toFixed(4)}`}
+              {networks === 1 ? t('1 network') : t('{0} networks', networks)}
+              {bestLoss === null ? '' : `, ${t('best loss {0}', bestLoss.toFixed(4))}`}
             </span>{' '}
             <span class={`badge ${finished ? '' : 'widened'}`}>
-              {finished ? 'finished' : 'goes on'}
+              {finished ? t('finished') : t('goes on')}
             </span>
           </li>
         ))}

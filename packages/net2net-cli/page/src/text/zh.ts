@@ -414,6 +414,11 @@ export const zh: Readonly<Record<string, string>> = {
   finished: '已完成',
   stopped: '已停止',
   Report: '报告',
+  Explorations: '探索',
+  '1 network': '1 个网络',
+  '{0} networks': '{0} 个网络',
+  'best loss {0}': '最小损失 {0}',
+  'goes on': '进行中',
   'The first epoch is not done yet.': '第一轮还没有完成。',
   'There is no run called {0} in {1}.': '{1} 中没有叫 {0} 的运行。',
   'The server answers no more: what stands here may be out of date.':

@@ -15,7 +15,7 @@ import {
 } from 'net2net/data'
 import { inferShapes, requiredInputs } from 'net2net/model'
 import type { LossName } from 'net2net/training'
-import { inputError } from '../../../../src/errors.ts'
+import { inputError, internalError } from '../../../../src/errors.ts'
 import type { NamedBytes } from '../../engine/protocol.ts'
 import { loadDigits } from '../digits.ts'
 import type { OwnSettings } from './protocol.ts'
@@ -35,13 +35,17 @@ export async function ownData(
   model: Model,
 ): Promise<OwnData> {
   const { train, test } = data === 'files' ? await fromFiles(files) : await fromPage(data)
-  const [learnt, validation] = test ? [train, test] : held(split(train, heldBack, seed))
+  const [learnt, validation] = test ? [train, test] : withPartHeldBack(train, seed)
   const fewer = samples < learnt.length ? learnt.slice(0, samples) : learnt
   return { train: inShapeOf(model, fewer), validation: inShapeOf(model, validation) }
 }
 
-const held = ({ train, test }: { train: ArrayDataset; test: ArrayDataset }) =>
-  [train, test] as const
+function withPartHeldBack(data: ArrayDataset, seed: number): readonly [ArrayDataset, ArrayDataset] {
+  const { train, test } = split(data, heldBack, seed)
+  // Of arrays in memory the parts are such arrays, too.
+  if (train instanceof ArrayDataset && test instanceof ArrayDataset) return [train, test]
+  throw internalError('Data in memory were split into something else.')
+}
 
 interface Parts {
   readonly train: ArrayDataset
