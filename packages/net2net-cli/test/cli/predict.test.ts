@@ -167,6 +167,18 @@ describe('predict', () => {
 })
 
 describe('data', () => {
+  test('of categories fit a network that has not been trained, as training makes inputs of them', async () => {
+    await save(sequential([dense(1)], { input: [5] }), at('homes.onnx'))
+    const lines = ['Rome,wood,80,1', 'Bonn,gas,70,2', 'Rome,gas,65,3']
+    writeFileSync(at('homes.csv'), `town,heating,area,price\n${lines.join('\n')}\n`)
+    const [fits, not] = await Promise.all([
+      net2net(['data', at('homes.csv'), '--model', at('homes.onnx')]),
+      net2net(['data', at('homes.csv'), '--model', at('homes.onnx'), '--columns', 'area']),
+    ])
+    expect(fits!.out).toMatch(/takes input float32 \[batch, 5\]: the data fit\.\n$/)
+    expect(not!.out).not.toMatch(/the data fit/)
+  })
+
   test('shows columns and classes, and whether they fit the model', async () => {
     writeFileSync(at('three.csv'), 'a,b,c\n1,2,3\n')
     const [fits, not, json, missing] = await Promise.all([

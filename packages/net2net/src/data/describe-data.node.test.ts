@@ -156,3 +156,35 @@ test('what is broken is refused', async () => {
   mkdirSync(at('empty'))
   await expect(describeData(at('empty'))).rejects.toThrow(/holds no pictures/)
 })
+
+test('a text is its characters, and a file of token ids its numbers', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.string({ unit: 'grapheme', minLength: 1 }),
+      fc.array(fc.nat(60_000), { minLength: 1 }),
+      async (content, ids) => {
+        writeFileSync(at('text.txt'), content)
+        writeFileSync(at('ids.bin'), Uint8Array.from(ids.flatMap((id) => [id & 255, id >> 8])))
+        const [text, tokens] = await Promise.all([
+          describeData(at('text.txt')),
+          describeData(at('ids.bin'), { tokens: 'uint16' }),
+        ])
+        const characters = [...content]
+        expect([text.kind, text.parts[0]!.samples]).toEqual(['text', characters.length])
+        const [column] = text.parts[0]!.columns
+        expect(column).toMatchObject({ name: 'characters', type: 'text', missing: 0 })
+        expect(column!.values!.reduce((sum, { count }) => sum + count, 0)).toBe(characters.length)
+        expect(new Set(column!.values!.map(({ value }) => value))).toEqual(new Set(characters))
+        expect([tokens.kind, tokens.parts[0]!.samples]).toEqual(['text', ids.length])
+        expect(tokens.parts[0]!.columns[0]).toMatchObject({
+          name: 'tokens',
+          type: 'uint16',
+          minimum: Math.min(...ids),
+          maximum: Math.max(...ids),
+          values: expect.any(Array),
+        })
+      },
+    ),
+    { numRuns: 30 },
+  )
+})

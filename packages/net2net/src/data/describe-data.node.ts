@@ -18,9 +18,11 @@ import {
 } from './load-mnist.node.ts'
 import { storedArrays } from './npz-stream.node.ts'
 import { pictureSize } from './picture.node.ts'
+import { rangedNumbers } from './stored/stored-arrays.node.ts'
 import { isMissing, isNumber } from './table/cells.ts'
 import { isHeader, Layout } from './table/layout.ts'
 import { isTable, openTable } from './table/open-table.node.ts'
+import { isText, textOf } from './text/load-text.node.ts'
 
 /** How often a value occurs. */
 export interface ValueCount {
@@ -30,7 +32,7 @@ export interface ValueCount {
 
 /** One column of a table, or one array. */
 export interface ColumnDescription {
-  /** Its name; for tables without names its position, from 0. */
+  /** Its name; for tables without names its position, from 0. Of a text: `characters`; of token ids: `tokens`. */
   readonly name: string
   /** Of a table: whether all values that there are are numbers. Of an array: the type of its elements. */
   readonly type: NumericDType | 'number' | 'text'
@@ -64,19 +66,20 @@ export interface PartDescription {
 }
 
 export interface DataDescription {
-  readonly kind: 'table' | 'arrays' | 'pictures'
+  readonly kind: 'table' | 'arrays' | 'pictures' | 'text'
   readonly parts: readonly PartDescription[]
 }
 
 /**
- * Looks at data: a table, an .npz or .npy file, a folder of pictures or IDX files, `mnist` or `fashion-mnist`. Tables
- * and arrays are gone through once, in memory that does not depend on their length.
+ * Looks at data: a table, an .npz or .npy file, a text (its characters are the samples), a .bin file of token ids, a folder of
+ * pictures or IDX files, `mnist` or `fashion-mnist`. Tables, arrays and texts are gone through once, in memory that does
+ * not depend on their length.
  *
  * @throws input where there is no such thing, or it is broken
  */
 export async function describeData(
   spec: string,
-  options: Pick<LoadOptions, 'cacheFolder' | 'signal' | 'onDownload'> = {},
+  options: Pick<LoadOptions, 'cacheFolder' | 'signal' | 'onDownload' | 'tokens'> = {},
 ): Promise<DataDescription> {
   if (spec === 'mnist' || spec === 'fashion-mnist') {
     const { train, test } = await (spec === 'mnist' ? loadMnist : loadFashionMnist)(options)
@@ -90,9 +93,11 @@ export async function describeData(
   if (isTable(spec)) return { kind: 'table', parts: [await tablePart(spec, options.signal)] }
   if (/\.np[yz]$/i.test(spec))
     return { kind: 'arrays', parts: await arrayParts(spec, options.signal) }
-  throw inputError(`${spec} is of no known kind: data files are .csv, .tsv, .npz or .npy.`, {
-    where: spec,
-  })
+  if (isText(spec)) return { kind: 'text', parts: [await textPart(spec, options)] }
+  throw inputError(
+    `${spec} is of no known kind: data files are .csv, .tsv, .jsonl, .parquet, .npz, .npy, .txt or .bin.`,
+    { where: spec },
+  )
 }
 
 /** With more different values, they are not counted. */
@@ -116,6 +121,12 @@ class Column {
       this.#isNumeric = false
       this.#count(field)
     }
+  }
+
+  /** A value that is nothing but text, digits and blanks included. */
+  character(value: string): void {
+    this.#isNumeric = false
+    this.#count(value)
   }
 
   number(value: number, as: string | number = value): void {
@@ -178,6 +189,33 @@ async function tablePart(file: string, signal: AbortSignal | undefined): Promise
   } finally {
     close()
   }
+}
+
+/** Token ids that are looked at at a time. */
+const someTokens = 2 ** 16
+
+async function textPart(
+  file: string,
+  { tokens = 'uint16', signal }: Pick<LoadOptions, 'tokens' | 'signal'>,
+): Promise<PartDescription> {
+  const column = new Column()
+  let samples = 0
+  if (/\.bin$/i.test(file)) {
+    const { elements, dims } = rangedNumbers(file, tokens)
+    samples = elements.length
+    for (let at = 0; at < samples; at += someTokens) {
+      signal?.throwIfAborted()
+      for (const id of elements.read(at, Math.min(someTokens, samples - at)))
+        column.number(Number(id))
+    }
+    return { name: 'all', samples, columns: [column.describe('tokens', { dtype: tokens, dims })] }
+  }
+  for await (const piece of textOf(file, signal))
+    for (const character of piece) {
+      samples++
+      column.character(character)
+    }
+  return { name: 'all', samples, columns: [column.describe('characters')] }
 }
 
 /** Rows that are looked at at a time. */

@@ -80,7 +80,10 @@ export const createNpz = checkedAsync('createNpz', NpzWriter.create, {
  */
 export const describeData = checkedAsync('describeData', description.describeData, {
   spec: text,
-  options: kind.options<NonNullable<Parameters<typeof description.describeData>[1]>>(downloading),
+  options: kind.options<NonNullable<Parameters<typeof description.describeData>[1]>>({
+    ...downloading,
+    tokens: text,
+  }),
 })
 
 /**

@@ -5,6 +5,7 @@ import {
   type ColumnDescription,
   type DataDescription,
   describeData,
+  loadData,
   openInputs,
   type PartDescription,
   type ValueCount,
@@ -13,38 +14,42 @@ import { classesOf, requiredInputs } from 'net2net/model'
 import { nodeRuntime } from 'net2net/runtime'
 import { predict } from 'net2net/training'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
+import { type DataOptions, dataOptions, dataOptionsOf } from '../model-data.ts'
 import { grouped, table } from '../table.ts'
 
-interface Options {
+interface Options extends DataOptions {
   readonly model?: string
-  readonly target?: string
   readonly json?: true
 }
 
 export const data: CliCommand = {
   configure(command: Command, io: Io) {
-    command
-      .argument(
-        '<data>',
-        'a .csv, .tsv, .npz or .npy file, a folder of pictures or IDX files, mnist or fashion-mnist',
-      )
-      .option('--model <file>', 'say whether its inputs can be had from these data')
-      .option('--target <column>', 'with --model: a column of a table that is no input')
+    dataOptions(
+      command
+        .argument(
+          '<data>',
+          'a .csv, .tsv, .jsonl, .parquet, .npz, .npy, .txt or .bin file, a folder of pictures or IDX files, mnist or fashion-mnist',
+        )
+        .option('--model <file>', 'say whether its inputs can be had from these data')
+        .option('--target <column>', 'with --model: a column of a table that is no input'),
+    )
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',
         `${examples('data flowers.csv', 'data flowers.csv --model flowers.onnx', 'data samples.npz --json')}
 Shows shapes, types, ranges, missing values, and the classes with how often they occur. With --model, one
-batch is run through the model: it fits, or there is the reason why not.
+batch is run through the model: it fits, or there is the reason why not. The other options are those of net2net train,
+which say how data become numbers; they matter with --model.
 `,
       )
       .action((spec: string, options: Options) => run(io, spec, options))
   },
 }
 
-async function run(io: Io, spec: string, { model, target, json }: Options): Promise<void> {
-  const description = await describeData(spec, { signal: io.signal })
-  const fit = model === undefined ? undefined : await fitOf(model, spec, target, io.signal)
+async function run(io: Io, spec: string, options: Options): Promise<void> {
+  const { model, json, tokens } = options
+  const description = await describeData(spec, { signal: io.signal, tokens })
+  const fit = model === undefined ? undefined : await fitOf(model, spec, options, io.signal)
   printResult(
     io,
     json,
@@ -68,11 +73,11 @@ interface Fit {
   readonly fits: true | string
 }
 
-/** Runs one sample, or as many as the model takes at once. */
+/** Runs one sample, or as many as the model takes at once: of data to predict, or else of data to train on. */
 async function fitOf(
   file: string,
   spec: string,
-  target: string | undefined,
+  options: Options,
   signal: AbortSignal,
 ): Promise<Fit> {
   const model = await load(file)
@@ -83,15 +88,25 @@ async function fitOf(
     shape: (type.kind === 'tensor' ? type.shape : undefined) ?? [],
   }))
   const known = { model: file, inputs, ...(classes ? { classes } : {}) }
-  try {
-    const samples = await openInputs(spec, model, { signal, target })
-    for await (const _ of predict(model, samples, { runtime: nodeRuntime, batchSize: 1, signal }))
-      return { ...known, fits: true }
-    return { ...known, fits: 'There are no samples.' }
-  } catch (error) {
-    if (!(error instanceof Net2NetError) || error.kind === 'interrupted') throw error
-    return { ...known, fits: error.message }
-  }
+  const toTrain = (targetKind: 'class' | 'value') => async () =>
+    (await loadData(spec, { ...dataOptionsOf(options), model, targetKind, signal })).train
+  const ways = [
+    () => openInputs(spec, model, { signal, target: options.target }),
+    toTrain('class'),
+    toTrain('value'),
+  ]
+  const reasons: string[] = []
+  for (const way of ways)
+    try {
+      const samples = await way()
+      for await (const _ of predict(model, samples, { runtime: nodeRuntime, batchSize: 1, signal }))
+        return { ...known, fits: true }
+      reasons.push('There are no samples.')
+    } catch (error) {
+      if (!(error instanceof Net2NetError) || error.kind === 'interrupted') throw error
+      reasons.push(error.message)
+    }
+  return { ...known, fits: reasons[0]! }
 }
 
 function fitText({ model, inputs, fits, classes }: Fit): string {

@@ -125,7 +125,11 @@ async function idsOf(
   return elementsInMemory(few ? 'uint8' : 'int32', all)
 }
 
-async function* textOf(path: string, signal: AbortSignal | undefined): AsyncGenerator<string> {
+/** A text file, piece by piece. @throws input where it cannot be read */
+export async function* textOf(
+  path: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<string> {
   try {
     // Node cuts between characters, never within one.
     for await (const text of createReadStream(path, { encoding: 'utf8' })) {
