@@ -56,6 +56,22 @@ export function subgraphs(node: Node): Graph[] {
   )
 }
 
+/** The node with its subgraphs changed; itself where it has none. */
+export function withSubgraphs(node: Node, change: (graph: Graph) => Graph): Node {
+  if (subgraphs(node).length === 0) return node
+  const changed = new Map<string, Attribute>()
+  for (const [name, attribute] of node.attributes)
+    changed.set(
+      name,
+      attribute.type === 'graph'
+        ? { ...attribute, value: change(attribute.value) }
+        : attribute.type === 'graphs'
+          ? { ...attribute, value: attribute.value.map(change) }
+          : attribute,
+    )
+  return { ...node, attributes: changed }
+}
+
 /** Marks a number as a float attribute; bare numbers are integers. */
 export const float = (value: number): Attribute => ({ type: 'float', value })
 export const floats = (value: readonly number[]): Attribute => ({ type: 'floats', value })

@@ -5,6 +5,7 @@
  * @see https://onnx.ai/onnx/repo-docs/IR.html#functions
  */
 import { create, isMessage, toBinary } from '@bufbuild/protobuf'
+import { withSubgraphs } from '../model/attributes.ts'
 import type { Attribute, Graph, Initializer, Node, ValueDeclaration } from '../model/model.ts'
 import { NameSupply, nodeLabel, valueNames } from '../model/names.ts'
 import { memorySource } from '../tensor/bytes.ts'
@@ -118,7 +119,7 @@ class Inlining {
     const called = this.#functions.get(keyOf(node.domain, node.opType, overload))
     if (!called) {
       this.#count++
-      return [withGraphs(node, (graph) => this.#graph(graph, depth))]
+      return [withSubgraphs(node, (graph) => this.#graph(graph, depth))]
     }
     if (depth > DEEPEST || this.#count > MOST_NODES) this.#isComplete = false
     if (!this.#isComplete) return []
@@ -190,7 +191,7 @@ function instantiated(
     outputs: node.outputs.map(rename),
     attributes,
   }
-  return withGraphs(renamed, (graph) => renamedGraph(graph, given, rename))
+  return withSubgraphs(renamed, (graph) => renamedGraph(graph, given, rename))
 }
 
 function renamedGraph(
@@ -211,23 +212,6 @@ function renamedGraph(
   }
 }
 
-/** A node whose subgraphs are changed. */
-function withGraphs(node: Node, change: (graph: Graph) => Graph): Node {
-  if (![...node.attributes.values()].some(({ type }) => type === 'graph' || type === 'graphs'))
-    return node
-  const attributes = new Map<string, Attribute>()
-  for (const [name, attribute] of node.attributes)
-    attributes.set(
-      name,
-      attribute.type === 'graph'
-        ? { ...attribute, value: change(attribute.value) }
-        : attribute.type === 'graphs'
-          ? { ...attribute, value: attribute.value.map(change) }
-          : attribute,
-    )
-  return { ...node, attributes }
-}
-
 /** Domains of functions that nothing uses any more. */
 export function unusedDomains({ graph, left }: Inlined, proto: ModelProto): ReadonlySet<string> {
   const unused = new Set(proto.functions.map(({ domain = '' }) => domain))
@@ -236,7 +220,7 @@ export function unusedDomains({ graph, left }: Inlined, proto: ModelProto): Read
   const visit = ({ nodes }: Graph): void => {
     for (const node of nodes) {
       unused.delete(node.domain)
-      withGraphs(node, (inner) => {
+      withSubgraphs(node, (inner) => {
         visit(inner)
         return inner
       })

@@ -1,8 +1,8 @@
 /** Brings models of older operator sets to the one that gradients are written in. */
 import { inputError, refusedError } from '../errors.ts'
-import { subgraphs } from '../model/attributes.ts'
+import { withSubgraphs } from '../model/attributes.ts'
 import { EMITTED_IR_VERSION, EMITTED_OPSET } from '../model/builder.ts'
-import type { Attribute, Graph, Initializer, Model, Node } from '../model/model.ts'
+import type { Graph, Initializer, Model, Node } from '../model/model.ts'
 import { opsetOf } from '../model/model.ts'
 import { describeNode, NameSupply, valueNames } from '../model/names.ts'
 import type { UpgradedNode } from '../operators/contract/facets.ts'
@@ -69,26 +69,7 @@ function upgradeGraph(
     })
   }
   const nodes = graph.nodes
-    .map((node) => withUpgradedSubgraphs(node, from, infos, names))
+    .map((node) => withSubgraphs(node, (inner) => upgradeGraph(inner, from, infos, names)))
     .flatMap(upgradeNode)
   return { ...graph, nodes, initializers }
-}
-
-function withUpgradedSubgraphs(
-  node: Node,
-  from: number,
-  infos: ReadonlyMap<string, ValueInfo>,
-  names: NameSupply,
-): Node {
-  if (subgraphs(node).length === 0) return node
-  const attributes = new Map<string, Attribute>()
-  for (const [name, attribute] of node.attributes) {
-    const upgraded = (graph: Graph) => upgradeGraph(graph, from, infos, names)
-    if (attribute.type === 'graph')
-      attributes.set(name, { type: 'graph', value: upgraded(attribute.value) })
-    else if (attribute.type === 'graphs')
-      attributes.set(name, { type: 'graphs', value: attribute.value.map(upgraded) })
-    else attributes.set(name, attribute)
-  }
-  return { ...node, attributes }
 }

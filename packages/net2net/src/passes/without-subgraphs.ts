@@ -7,9 +7,15 @@
  *
  * Numbers that only count (the loop's counter, its condition) are computed here, and become constants.
  */
-import { type AttributeLike, attributes, intAttribute, intsAttribute } from '../model/attributes.ts'
+import {
+  type AttributeLike,
+  attributes,
+  intAttribute,
+  intsAttribute,
+  withSubgraphs,
+} from '../model/attributes.ts'
 import { capturedValues } from '../model/links.ts'
-import type { Attribute, Graph, Initializer, Model, Node } from '../model/model.ts'
+import type { Graph, Initializer, Model, Node } from '../model/model.ts'
 import { opsetOf } from '../model/model.ts'
 import { NameSupply, nodeLabel, valueNames } from '../model/names.ts'
 import type { ValueInfo } from '../operators/contract/infer.ts'
@@ -308,21 +314,10 @@ function renamed(node: Node, names: ReadonlyMap<string, string>, label: string):
     nodes: graph.nodes.map((each) => renamed(each, names, each.name)),
     outputs: graph.outputs.map((output) => ({ ...output, name: rename(output.name) })),
   })
-  const changed = new Map<string, Attribute>()
-  for (const [name, attribute] of node.attributes)
-    changed.set(
-      name,
-      attribute.type === 'graph'
-        ? { ...attribute, value: inside(attribute.value) }
-        : attribute.type === 'graphs'
-          ? { ...attribute, value: attribute.value.map(inside) }
-          : attribute,
-    )
   return {
-    ...node,
+    ...withSubgraphs(node, inside),
     name: label,
     inputs: node.inputs.map(rename),
     outputs: node.outputs.map(rename),
-    attributes: changed,
   }
 }
