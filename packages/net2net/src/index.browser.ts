@@ -31,6 +31,7 @@ export type {
   ExtensionStart,
   GrownModel,
   GrowthStep,
+  InputSize,
   InspectedAttention,
   InspectedLayer,
   InspectedParameter,
@@ -191,10 +192,12 @@ export const widen = kind.checked('widen', growth.widen, { model, ...widening })
 export const deepen = kind.checked('deepen', growth.deepen, { model, ...deepening })
 
 /**
- * A model with new classes, tokens, positions or input channels behind the old ones, which compute what they did.
+ * A model with new classes, tokens, positions or input channels behind the old ones, which compute what they did; or one
+ * whose inputs have other sizes, with the same weights.
  *
  * ```ts
  * const more = extend(model, { outputs: { logits: '+5' } }, { start: 'mean' })
+ * const larger = extend(model, { sizes: { image: '256x256' } })
  * ```
  *
  * @throws Net2NetError (usage) for unknown names and numbers that there are not; (refused) where an axis cannot be

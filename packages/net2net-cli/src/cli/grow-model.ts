@@ -5,7 +5,6 @@ import { getHeapStatistics } from 'node:v8'
 import type { Command } from 'commander'
 import {
   type Comparison,
-  compare,
   countMultiplyAdds,
   countParameters,
   describePlan,
@@ -22,6 +21,7 @@ import {
 import type { GrowStateOptions } from 'net2net/bridges'
 import { type FileContent, refuseExisting } from 'net2net/files'
 import { usageError } from '../errors.ts'
+import { changesSizes, checkGrown } from './check-grown.ts'
 import { type Io, printResult } from './command.ts'
 import { comparisonText, readInputs } from './commands/check.ts'
 import { interruptible } from './interruptible.ts'
@@ -141,7 +141,7 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
   let check: Comparison
   try {
     const onProgress = (checked: number) => show({ checked })
-    check = await compare(model, staged.model, { signal, onProgress, ...inputs })
+    check = await checkGrown(model, plans, staged.model, { signal, onProgress, ...inputs })
     if (exact && check.equal === false)
       throw new Net2NetError(
         'difference',
@@ -153,7 +153,14 @@ export async function growModel(io: Io, growth: Growth): Promise<void> {
     await staged.discard()
     view.stop()
   }
-  const note = exact ? '' : '\nThis initialization does not keep the function, on purpose.'
+  const note = [
+    ...(exact ? [] : ['\nThis initialization does not keep the function, on purpose.']),
+    ...(changesSizes(plans)
+      ? [
+          '\nThat is with the old sizes of the inputs restored; at the new ones, what was written runs.',
+        ]
+      : []),
+  ].join('')
   const written = [output, ...others.keys()].join(' and ')
   printResult(
     io,

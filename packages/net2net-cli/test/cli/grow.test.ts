@@ -84,6 +84,33 @@ describe('extend', () => {
     expect((await net2net(['check', output, teacher])).code).toBe(1)
   })
 
+  test('gives an input another size, and checks that at the old one nothing changes', async () => {
+    const [map, output] = [at('map.onnx'), at('larger-map.onnx')]
+    const layers = [
+      conv2d(4, 3, { name: 'conv1', padding: 'same' }),
+      conv2d(2, 3, { name: 'conv2' }),
+    ]
+    await save(sequential(layers, { input: [2, 8, 8], seed: 1 }), map)
+    const { code, out, err } = await net2net(['extend', map, '--size', 'input=12x16', '-o', output])
+    expect(err).toBe('')
+    expect(code).toBe(0)
+    expect(out).toMatch(/input input +3 +8 +16/)
+    expect(out).toMatch(/output output +2 +6 +10/)
+    expect(out).toMatch(/Equal: .*\nThat is with the old sizes of the inputs restored/)
+    expect(inspect(await load(output)).outputs[0]).toMatchObject({
+      shape: ['batch', 2, 10, 14],
+    })
+    const recipe = at('sizes.yaml')
+    writeFileSync(
+      recipe,
+      'version: 1\nsteps:\n  - widen: { conv1: 6 }\n  - extend: { sizes: { input: 12x16 } }\n  - widen: { conv1: 9 }\n',
+    )
+    const both = await net2net(['grow', recipe, map, '-o', at('both.onnx')])
+    expect(both.err).toBe('')
+    expect(both.out).toMatch(/Equal: /)
+    expect(await compare(output, at('both.onnx'))).toMatchObject({ equal: true })
+  })
+
   test('names new classes, prints its plan as JSON, and does not overwrite', async () => {
     const named = at('named.onnx')
     await save(withClasses(await load(teacher), ['a', 'b', 'c']), named)
@@ -123,6 +150,12 @@ describe('extend', () => {
       ['--output', 'other=+1', '-o', 'x.onnx'],
       2,
       /There is no output "other"; the outputs are output/,
+    ],
+    [['--size', 'input', '-o', 'x.onnx'], 2, /"input" is not NAME=HxW; .* --size image=256x256/],
+    [
+      ['--size', 'input=99x99', '-o', 'x.onnx'],
+      3,
+      /cannot get another size .* Gemm fc1: it is for the old/,
     ],
     [['-o', 'x.onnx'], 2, /Nothing to extend was given/],
     [['--output', 'output=+1', '--start', 'big', '-o', 'x.onnx'], 2, /start must be one of/],

@@ -43,6 +43,10 @@ export const extension = kind.options<Extension>({
   inputs: addedByName,
   vocabulary: addedOrByName,
   positions: addedOrByName,
+  sizes: kind.recordOf(
+    'an object of sizes by input, as "256x256"',
+    kind.either('a size, or a list of sizes', number, text, kind.numbers),
+  ),
 })
 const extending = kind.options<ExtendStep>(
   { ...planned, start: text, unlikely: kind.flag, classes: kind.texts },

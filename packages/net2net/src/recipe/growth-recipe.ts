@@ -87,6 +87,10 @@ const extendStep = z.strictObject({
       .union([added, addedByName])
       .exactOptional()
       .describe('How many positions more (of the table with this name).'),
+    sizes: z
+      .record(z.string(), z.union([z.int().positive(), z.string(), z.array(z.int().positive())]))
+      .exactOptional()
+      .describe('Inputs and their new sizes, as 256x256; alone in a step.'),
   }),
   start: z
     .union([
@@ -220,7 +224,7 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[], value: unknown): Issu
 /** In the order of the schema. */
 const kinds = ['widen', 'deepen', 'repeat', 'shrink', 'kernel', 'extend', 'lora']
 const stepHelp =
-  'a step has "widen" (layers and widths), "deepen" (layers), "repeat" (residual blocks), "shrink" (layers), "kernel" (sizes), "extend" (outputs, inputs, vocabulary, positions) or "lora" (layers)'
+  'a step has "widen" (layers and widths), "deepen" (layers), "repeat" (residual blocks), "shrink" (layers), "kernel" (sizes), "extend" (outputs, inputs, vocabulary, positions, sizes) or "lora" (layers)'
 
 export interface RecipeResult {
   readonly model: Model

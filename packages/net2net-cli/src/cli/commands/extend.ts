@@ -1,4 +1,4 @@
-/** net2net extend: new entries of outputs, inputs, vocabularies and position tables, behind the old ones. */
+/** net2net extend: new entries of outputs, inputs, vocabularies and position tables, behind the old ones; other sizes of inputs. */
 
 import type { Command } from 'commander'
 import type { ExtendOptions, Extension } from 'net2net'
@@ -14,6 +14,7 @@ interface Options extends Omit<GrowthOptions, 'output'> {
   readonly input?: readonly string[]
   readonly vocabulary?: readonly string[]
   readonly positions?: readonly string[]
+  readonly size?: readonly string[]
   readonly start?: NonNullable<ExtendOptions['start']>
   readonly unlikely?: boolean
   readonly parameterNames?: readonly string[]
@@ -34,6 +35,7 @@ export const extend: CliCommand = {
         .option('--input <name=+n>', 'channels or features more of an input', repeated)
         .option('--vocabulary <+n>', 'tokens more: rows of the table, and logits', repeated)
         .option('--positions <+n>', 'positions more of a learned table', repeated)
+        .option('--size <name=hxw>', 'other sizes of an input: no weight changes', repeated)
         .option(
           '--start <kind>',
           'how new entries start: zero, random, mean, or like:INDEX as an old one',
@@ -54,10 +56,12 @@ export const extend: CliCommand = {
           'extend gpt.onnx --vocabulary +256 -o more.onnx',
           'extend unet.onnx --input image=+1 --output mask=+2 -o more.onnx',
           'extend bert.onnx --positions +512 --dry-run',
+          'extend unet.onnx --size image=256x256 -o larger.onnx',
         )}
 New entries lie behind the old ones, which compute what they did. --vocabulary and --positions take
 the table's layer where there are several: wte=+256. Behind a softmax new classes start so unlikely
-that the old probabilities stay. New channels are read with weights of zero, whatever they hold.`,
+that the old probabilities stay. New channels are read with weights of zero, whatever they hold.
+--size is a step of its own, checked at the old sizes, and run at the new ones.`,
       )
       .action((input: string, options: Options) => {
         const {
@@ -93,12 +97,13 @@ that the old probabilities stay. New channels are read with weights of zero, wha
   },
 }
 
-function extensionOf({ output, input, vocabulary, positions }: Options): Extension {
+function extensionOf({ output, input, vocabulary, positions, size }: Options): Extension {
   return {
     ...(output && { outputs: byName('--output', output) }),
     ...(input && { inputs: byName('--input', input) }),
     ...(vocabulary && { vocabulary: oneOrByName('--vocabulary', vocabulary) }),
     ...(positions && { positions: oneOrByName('--positions', positions) }),
+    ...(size && { sizes: byName('--size', size, 'HxW', 'image=256x256') }),
   }
 }
 
@@ -107,13 +112,18 @@ const oneOrByName = (option: string, given: readonly string[]) =>
   given.length === 1 && !given[0]!.includes('=') ? given[0]! : byName(option, given)
 
 /** `logits=+5`; the name itself may hold further `=`. */
-function byName(option: string, given: readonly string[]): Record<string, string> {
+function byName(
+  option: string,
+  given: readonly string[],
+  form = '+N',
+  example = 'logits=+5',
+): Record<string, string> {
   const found = new Map<string, string>()
   for (const text of given) {
     const at = text.lastIndexOf('=')
     if (at <= 0 || at === text.length - 1)
       throw usageError(
-        `"${text}" is not NAME=+N; write for example ${option} logits=+5.`,
+        `"${text}" is not NAME=${form}; write for example ${option} ${example}.`,
         option === '--output' ? { hint: 'The file to write is given with -o.' } : {},
       )
     const name = text.slice(0, at)

@@ -64,6 +64,12 @@ export function growKeras({ file, network }: KerasState, plan: GrowthPlan): Kera
       where: plan.removed[0]!.name,
       hint: 'Write an ONNX file instead (-o FILE.onnx).',
     })
+  const [resized] = plan.units.length === 0 ? (plan.declared ?? []) : []
+  if (resized)
+    throw refusedError(
+      `The ${resized.kind} ${quote(resized.name)} of ${file.name} would have another size; inputs get other sizes in ONNX files only.`,
+      { where: resized.name, hint: 'Write an ONNX file instead (-o FILE.onnx).' },
+    )
   const [adapter] = plan.adapters ?? []
   if (adapter)
     throw refusedError(

@@ -11,9 +11,10 @@ import { describeNode } from '../../model/names.ts'
 import type { Axis } from '../../operators/contract/axis.ts'
 import { movesElements } from '../../operators/helpers/scaling.ts'
 import type { AddedStart, AxisMap, DeclaredAxis, GrowthPlan, Insertion } from '../growth-plan.ts'
-import type { Reading } from '../solve/facts.ts'
+import type { Facts, Reading } from '../solve/facts.ts'
 import { type Solution, solutionOf, solveExtension } from '../solve/index.ts'
 import { type Extended, type Extension, extendedAxes } from './extended-axes.ts'
+import { planInputSizes } from './input-sizes.ts'
 import { planUnits } from './plan-units.ts'
 import { Projection } from './project.ts'
 import type { Replicated } from './replicate.ts'
@@ -40,7 +41,7 @@ export interface ExtendOptions {
 }
 
 /**
- * Plans to extend outputs, inputs, the vocabulary or the positions of a model.
+ * Plans to extend outputs, inputs, the vocabulary or the positions of a model, or to give its inputs other sizes.
  *
  * @param from A model, or what has been solved of it.
  * @throws Net2NetError (usage) for unknown names and numbers that there are not; (refused) where an axis cannot be
@@ -53,6 +54,7 @@ export function planExtend(
 ): GrowthPlan {
   const { facts } = solutionOf(from)
   const { seed = 0, classes } = options
+  if (extension.sizes) return planSizesAlone(facts, extension, extension.sizes, options)
   const { kind, like } = startOf(options.start)
   const solution = solveExtension(facts, inputsOf(facts.model, extension))
   const extended = extendedAxes(solution, extension)
@@ -86,6 +88,21 @@ export function planExtend(
     declared,
     ...classNames(facts.model, declared, classes),
   }
+}
+
+/** Nothing is new at other sizes, so that no option of new entries goes with them. */
+function planSizesAlone(
+  facts: Facts,
+  { sizes: _, ...entries }: Extension,
+  sizes: NonNullable<Extension['sizes']>,
+  { seed = 0, ...starts }: ExtendOptions,
+): GrowthPlan {
+  const isGiven = (value: unknown) => value !== undefined
+  if ([...Object.values(entries), ...Object.values(starts)].some(isGiven))
+    throw usageError(
+      'Sizes of inputs change by themselves: new entries, and how these start, are a step of their own.',
+    )
+  return planInputSizes(solveExtension(facts, new Set(Object.keys(sizes))), sizes, seed)
 }
 
 /** The inputs whose axes are open. */

@@ -9,6 +9,7 @@ import { isFloat } from '../../tensor/dtype.ts'
 import type { LayerSite } from '../solve/facts.ts'
 import type { Solution } from '../solve/index.ts'
 import type { Layer } from '../solve/relate.ts'
+import type { InputSize } from './input-sizes.ts'
 import { selectLayer } from './select-layers.ts'
 
 /** So many entries more: `5` or `'+5'`. */
@@ -24,6 +25,11 @@ export interface Extension {
   readonly vocabulary?: Added | Readonly<Record<string, Added>>
   /** Rows of a learned table of positions (or of the layer of this name). */
   readonly positions?: Added | Readonly<Record<string, Added>>
+  /**
+   * Other sizes of inputs by name, alone and not with new entries: `'256x256'`, `[256, 256]`, or one number for all spatial
+   * axes. No weight changes, and the function at the old sizes is that of the old model.
+   */
+  readonly sizes?: Readonly<Record<string, InputSize>>
 }
 
 /** A variable to which entries are appended. */

@@ -48,6 +48,22 @@ export interface Reads {
   readonly shapes?: true
   /** An input whose elements are positions along an axis of another: the ids of an embedding. */
   readonly positions?: Positions
+  /** How the sizes of output 0 follow from those of input 0, where they are written down or rounded. */
+  readonly sizes?: SizesRead
+}
+
+export interface SizesRead {
+  /**
+   * The input that lists the sizes of output 0, which keeps the elements of input 0 in row-major order (Reshape), or the
+   * axes of it, aligned at the end (Expand, Resize).
+   */
+  readonly target?: { readonly input: number; readonly keeps: 'elements' | 'axes' }
+  /** True if sizes are divided and rounded, so that two sizes of input 0 may give one. */
+  readonly rounds?: true
+  /** True if output 0 holds statistics over windows of `kernel_shape`: one over all there is means the whole. */
+  readonly window?: true
+  /** Inputs that list where axes end, and which axes these are (Slice). */
+  readonly ends?: { readonly input: number; readonly axes: number }
 }
 
 export interface Positions {

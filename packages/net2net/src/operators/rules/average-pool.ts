@@ -118,6 +118,7 @@ export const averagePool: Operator = {
   gradient: averageGradient,
   scaling: linearIn([0]),
   sign: 'inherited',
+  reads: { sizes: { rounds: true, window: true } },
 }
 
 export const lpPool: Operator = {
@@ -127,4 +128,5 @@ export const lpPool: Operator = {
   gradient: lpGradient,
   scaling: positivelyHomogeneous,
   sign: 'non-negative',
+  reads: { sizes: { rounds: true, window: true } },
 }

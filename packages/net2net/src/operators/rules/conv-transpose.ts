@@ -202,6 +202,7 @@ export const convTranspose: Operator = {
   gradient,
   scaling: linearIn([1, 2], [0, 2]),
   sign: 'unknown',
+  reads: { sizes: { rounds: true } },
   training: { parameters: [1, 2] },
   growth: {
     layer: {

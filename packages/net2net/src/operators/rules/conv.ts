@@ -102,6 +102,7 @@ export const conv: Operator = {
   gradient: convGradient,
   scaling: linearIn([1, 2], [0, 2]),
   sign: 'unknown',
+  reads: { sizes: { rounds: true } },
   training: { parameters: [1, 2] },
   growth: {
     layer: {

@@ -126,7 +126,7 @@ export const expansions: readonly Operator[] = [
     ),
     scaling: linearIn([0]),
     sign: 'inherited',
-    reads: { numbers: [1] },
+    reads: { numbers: [1], sizes: { target: { input: 1, keeps: 'axes' } } },
   },
   {
     name: 'Tile',

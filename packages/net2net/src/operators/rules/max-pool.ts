@@ -126,5 +126,6 @@ export const maxPool: Operator = {
   gradient,
   scaling: positivelyHomogeneous,
   sign: 'inherited',
+  reads: { sizes: { rounds: true, window: true } },
   execution: { blocked: blockedPool },
 }

@@ -119,7 +119,7 @@ export const reshapes: readonly Operator[] = [
     axes: (context) => [{ axes: reshapeAxes(context), elements: context.axisElements(0) }],
     gradient: gradientOf((context) => reshapeLike(context, context.g, context.input(0))),
     sign: 'inherited',
-    reads: { numbers: [1] },
+    reads: { numbers: [1], sizes: { target: { input: 1, keeps: 'elements' } } },
     scaling: 'view',
     training: {
       upgrade: ({ node, from, constant }) => {

@@ -361,7 +361,7 @@ export const resize: Operator = {
   gradient,
   scaling: 'none',
   sign: 'unknown',
-  reads: { numbers: [1, 2, 3] },
+  reads: { numbers: [1, 2, 3], sizes: { target: { input: 3, keeps: 'axes' }, rounds: true } },
   training: { upgrade },
 }
 export const upsample: Operator = { ...resize, name: 'Upsample', sign: 'inherited' }

@@ -214,7 +214,7 @@ export const slices: readonly Operator[] = [
       )
     }),
     sign: 'inherited',
-    reads: { numbers: [1, 2, 3, 4] },
+    reads: { numbers: [1, 2, 3, 4], sizes: { ends: { input: 2, axes: 3 } } },
     scaling: 'view',
     training: {
       upgrade: ({ node, from, constant }) => {
