@@ -1,6 +1,7 @@
 /** Attention: more heads, and larger ones. */
 import type { InspectedAttention } from 'net2net'
 import { t } from '../text/text.ts'
+import { useNumberDraft } from '../ui/number-draft.ts'
 import { settings, setWidth } from './settings.ts'
 
 const measures = [
@@ -46,10 +47,13 @@ function Measure(props: {
   const { attention, measure } = props
   const now = attention[measure.size]
   const refusal = attention.widen[measure.widen]
+  const key = `${attention.name}.${measure.suffix}`
+  const draft = useNumberDraft(settings.value.widths.get(key) ?? now ?? 0, (wanted) => {
+    if (Number.isSafeInteger(wanted)) setWidth([key], key, wanted === now ? undefined : wanted)
+  })
   // Where each head has keys and values of its own, these grow with the heads.
   const isSame = measure.suffix === 'key-value-heads' && now === attention.heads
   if (now === null || isSame) return null
-  const key = `${attention.name}.${measure.suffix}`
   return (
     <label class="field" title={refusal === true ? '' : refusal}>
       <span>{t(measure.label)}</span>
@@ -59,12 +63,7 @@ function Measure(props: {
         min={now}
         step={1}
         disabled={refusal !== true}
-        value={settings.value.widths.get(key) ?? now}
-        onChange={(event) => {
-          const wanted = event.currentTarget.valueAsNumber
-          if (!Number.isSafeInteger(wanted)) event.currentTarget.value = String(now)
-          else setWidth([key], key, wanted === now ? undefined : wanted)
-        }}
+        {...draft}
       />
     </label>
   )

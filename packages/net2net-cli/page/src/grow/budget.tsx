@@ -6,6 +6,7 @@ import type { ModelView } from '../engine/view.ts'
 import { t } from '../text/text.ts'
 import { FailureNotice, failureFrom } from '../ui/failure.tsx'
 import { count } from '../ui/format.ts'
+import { useNumberDraft } from '../ui/number-draft.ts'
 import { change, settings } from './settings.ts'
 
 export function WidenAll({ view }: { view: ModelView }) {
@@ -16,6 +17,9 @@ export function WidenAll({ view }: { view: ModelView }) {
   if (now === null && of.value === 'multiplyAdds') of.value = 'parameters'
   const before = now ?? view.parameters
   const most = Math.round(before * factor.value)
+  const draft = useNumberDraft(most, (value) => {
+    if (value >= before) factor.value = value / before
+  })
   const propose = async () => {
     failure.value = undefined
     try {
@@ -48,18 +52,7 @@ export function WidenAll({ view }: { view: ModelView }) {
           </label>
           <label class="field">
             <span>{t('Up to')}</span>
-            <input
-              type="number"
-              aria-label={t('Up to so many')}
-              min={before}
-              step={1}
-              value={most}
-              onChange={(event) => {
-                const { valueAsNumber } = event.currentTarget
-                if (valueAsNumber >= before) factor.value = valueAsNumber / before
-                else event.currentTarget.value = String(most)
-              }}
-            />
+            <input type="number" aria-label={t('Up to so many')} min={before} step={1} {...draft} />
           </label>
         </div>
         <input

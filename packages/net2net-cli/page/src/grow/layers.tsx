@@ -4,6 +4,7 @@ import { useEffect, useId } from 'preact/hooks'
 import type { Cost } from '../engine/protocol.ts'
 import { t } from '../text/text.ts'
 import { count } from '../ui/format.ts'
+import { useNumberDraft } from '../ui/number-draft.ts'
 import { canRedo, canUndo, redo, undo } from './history.ts'
 import { selectLayer } from './model.ts'
 import { prices, wantPrices } from './prices.ts'
@@ -117,6 +118,9 @@ function LayerRow({ layer, path }: { layer: InspectedLayer; path: string }) {
   const wanted = owner === undefined ? undefined : widths.get(owner)
   const price = prices.value.get(name)
   const step = price?.next?.step ?? 1
+  const draft = useNumberDraft(wanted ?? width ?? 0, (value) => {
+    if (Number.isSafeInteger(value)) set(value)
+  })
   return (
     <li class="layer" data-layer={name}>
       <div class="layer-head">
@@ -149,18 +153,13 @@ function LayerRow({ layer, path }: { layer: InspectedLayer; path: string }) {
               onInput={(event) => set(event.currentTarget.valueAsNumber)}
             />
             <input
-              id={`${id}-width`}
               type="number"
+              id={`${id}-width`}
               aria-label={t('Width of {0}, as a number', name)}
               min={width}
               step={step}
-              value={wanted ?? width}
+              {...draft}
               aria-invalid={wanted !== undefined && wanted < width}
-              onChange={(event) => {
-                const { currentTarget: input } = event
-                if (Number.isSafeInteger(input.valueAsNumber)) set(input.valueAsNumber)
-                else input.value = String(wanted ?? width)
-              }}
             />
           </div>
           {price?.wider ? (

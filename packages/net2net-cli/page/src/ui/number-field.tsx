@@ -1,3 +1,5 @@
+import { useNumberDraft } from './number-draft.ts'
+
 interface NumberFieldProps {
   readonly label: string
   readonly value: number
@@ -20,6 +22,10 @@ export function NumberField(props: NumberFieldProps) {
     disabled,
     onValue,
   } = props
+  const draft = useNumberDraft(value, (wanted) => {
+    const nearest = Math.min(max, Math.max(min, whole ? Math.round(wanted) : wanted))
+    if (!Number.isNaN(wanted) && nearest !== value) onValue(nearest)
+  })
   return (
     <label class="field">
       <span>{label}</span>
@@ -29,14 +35,7 @@ export function NumberField(props: NumberFieldProps) {
         max={props.max}
         step={whole ? 1 : 'any'}
         disabled={disabled}
-        value={value}
-        onChange={({ currentTarget: input }) => {
-          const wanted = input.valueAsNumber
-          const nearest = Math.min(max, Math.max(min, whole ? Math.round(wanted) : wanted))
-          const next = Number.isNaN(wanted) ? value : nearest
-          input.value = String(next)
-          if (next !== value) onValue(next)
-        }}
+        {...draft}
       />
     </label>
   )
