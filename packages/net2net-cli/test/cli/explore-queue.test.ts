@@ -35,8 +35,9 @@ describe.skipIf(!hasRedis)('an exploration over Redis', async () => {
     const { port, server, url } = await queue()
     const workers = [startWorker(url, '--data', table), startWorker(url, '--data', table)]
     const directory = join(folder, 'queue')
+    const jobs = 2
     let gone: Promise<unknown> | undefined
-    const { code, err } = await explore(directory, ['--queue', url, '--jobs', '2'], {
+    const { code, err } = await explore(directory, ['--queue', url, '--jobs', String(jobs)], {
       onOutput: (_, said) => {
         if (gone || !/network 1, rung 0/.test(said)) return
         workers.find(({ said: words }) => finished(words) > 0)!.child!.kill('SIGKILL')
@@ -51,10 +52,10 @@ describe.skipIf(!hasRedis)('an exploration over Redis', async () => {
     const redis = new Redis(url)
     expect(await redis.keys('net2net:*:file:*')).toEqual([])
     redis.disconnect()
-    // No rung was finished by both.
+    // No rung was finished by both, but for those of whose end Redis had told nobody when it forgot.
     const done = workers.flatMap(({ said }) => [...said.matchAll(/^(\S+) .*: finished$/gm)])
     const names = done.map(([, id]) => id)
-    expect(new Set(names).size).toBe(names.length)
+    expect(names.length - new Set(names).size).toBeLessThanOrEqual(jobs)
     const here = join(folder, 'here')
     const followed = await explore(here, ['--follow', directory, '--jobs', '1'])
     expect(followed.code, followed.err).toBe(0)

@@ -86,28 +86,35 @@ const inferLoop: InferRule = (context) => {
 const inferScan: InferRule = (context) => {
   const { node, opset } = context
   const body = bodyOf(node)
-  // Before operator set 9 all values of a Scan have a batch.
-  if (!body || opset < 9) return []
-  const count = intAttribute(node, 'num_scan_inputs', 0)
-  const states = node.inputs.length - count
+  if (!body) return []
+  // Before operator set 9 lengths of the sequences come first, and all values have a batch, which the body does not see.
+  const isBatched = opset < 9
+  const all = node.inputs.map((_, i) => infoOf(context, i)).slice(isBatched ? 1 : 0)
+  const batch = (isBatched && all[0]?.shape?.[0]) || null
+  const inside = ({ dtype, shape }: ValueInfo): ValueInfo => ({
+    dtype,
+    shape: isBatched ? shape?.slice(1) : shape,
+  })
+  const outside = ({ dtype, shape }: ValueInfo): ValueInfo => ({
+    dtype,
+    shape: isBatched ? shape && [batch, ...shape] : shape,
+  })
+  const states = all.length - intAttribute(node, 'num_scan_inputs', 0)
   const axes = intsAttribute(node, 'scan_input_axes') ?? []
   let length: Dim = null
-  const entries = node.inputs.slice(states).map((_, i): ValueInfo => {
-    const { dtype, shape } = infoOf(context, states + i)
+  const entries = all.slice(states).map((info, i): ValueInfo => {
+    const { dtype, shape } = inside(info)
     const axis = shape && axisPosition(axes[i] ?? 0, shape.length)
     length ??= shape?.[axis!] ?? null
     return { dtype, shape: shape?.filter((_, k) => k !== axis) }
   })
-  const first = node.inputs.slice(0, states).map((_, i) => infoOf(context, i))
-  const found = settled(context, body, [], first, entries)
+  const found = settled(context, body, [], all.slice(0, states).map(inside), entries)
   const outputAxes = intsAttribute(node, 'scan_output_axes') ?? []
-  return [
-    ...found.states,
-    ...found.outputs.map(({ dtype, shape }, i) => {
-      const axis = shape && axisPosition(outputAxes[i] ?? 0, shape.length + 1)
-      return { dtype, shape: shape?.toSpliced(axis!, 0, length) }
-    }),
-  ]
+  const outputs = found.outputs.map(({ dtype, shape }, i) => {
+    const axis = shape && axisPosition(outputAxes[i] ?? 0, shape.length + 1)
+    return { dtype, shape: shape?.toSpliced(axis!, 0, length) }
+  })
+  return [...found.states, ...outputs].map(outside)
 }
 
 const operator = (name: string, infer: InferRule): Operator => ({
