@@ -65,7 +65,7 @@ export function extendedAxes(solution: Solution, extension: Extension): readonly
     const other = found.find(({ variable }) => variable === extended.variable)
     if (other && other.to !== extended.to)
       throw usageError(
-        `${extended.label} has the entries of ${other.label}: both get as many new ones, or one is left out.`,
+        `${extended.label} has the entries of ${other.label.replace(/^The/, 'the')}: both get as many new ones, or one is left out.`,
       )
     if (!other) found.push(extended)
   }
