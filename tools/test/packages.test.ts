@@ -313,7 +313,8 @@ describe('in Node', () => {
     const failed = await run(node20, args, { cwd: full }).catch((error: unknown) => error)
     expect(failed).toMatchObject({
       code: 2,
-      stderr: 'net2net: Sweeps and explorations over Redis need two packages more: npm install bullmq ioredis.\n',
+      stderr:
+        'net2net: Sweeps and explorations over Redis need two packages more: npm install bullmq ioredis.\n',
     })
   })
 })

@@ -43,7 +43,7 @@ export const commandsIn = (text: string): readonly string[] =>
  * Keras are run by the tests of the bridge.
  */
 const runnable =
-  /^net2net (inspect|widen|deepen|grow|lora|merge|check|train|evaluate|predict|data) (?!.*(--data mnist|--weights|\.keras\b))/
+  /^net2net (inspect|widen|deepen|grow|lora|merge|check|train|evaluate|predict|data) (?!.*(--data (fashion-)?mnist|--weights|\.keras\b))/
 
 /** A folder with the files that the documents speak of, small. */
 export async function folderOfReader(): Promise<string> {
@@ -69,7 +69,11 @@ export async function folderOfReader(): Promise<string> {
     return [...numbers.map((number) => number.toFixed(1)), species[i % 3]].join(',')
   })
   const header = 'sepal length,sepal width,petal length,petal width,species'
-  writeFileSync(join(folder, 'flowers.csv'), [header, ...rows, ''].join('\n'))
+  const table = (name: string, lines: readonly string[]) =>
+    writeFileSync(join(folder, name), [header, ...lines, ''].join('\n'))
+  table('flowers.csv', rows)
+  for (const [i, month] of ['january', 'february', 'march'].entries())
+    table(`${month}.csv`, rows.slice(20 * i, 20 * (i + 1)))
   writeFileSync(join(folder, 'package.json'), '{"type": "module"}')
   symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
   return folder
