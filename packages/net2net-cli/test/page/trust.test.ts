@@ -244,9 +244,8 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
             ),
           deltaY,
         )
-      const factor = (await scale()) / start
-      expect(factor).toBeGreaterThan(1)
-      expect(factor).toBeLessThan(1.2)
+      await expect.poll(async () => (await scale()) / start).toBeGreaterThan(1)
+      expect((await scale()) / start).toBeLessThan(1.2)
     }
     expect(await scale()).toBeGreaterThan(before)
   })
