@@ -40,6 +40,17 @@ export function linksOf(graph: Graph): Links {
   return { producers, uses }
 }
 
+/** Of these nodes, which are in order, those that the values depend on. */
+export function ancestors(nodes: readonly Node[], values: Iterable<string>): readonly Node[] {
+  const read = new Set(values)
+  const kept = nodes.toReversed().filter((node) => {
+    if (!node.outputs.some((name) => read.has(name))) return false
+    for (const name of [...node.inputs, ...capturedValues(node)]) read.add(name)
+    return true
+  })
+  return kept.toReversed()
+}
+
 /** The graph without the nodes whose results were read in `before` and are not any more. */
 export function withoutUnread(graph: Graph, before: Graph): Graph {
   const { uses } = linksOf(before)

@@ -1,7 +1,7 @@
 /** Low-rank adapters added to the weights that they are beside: the model is as large as without them. */
 import { usageError } from '../errors.ts'
 import { adaptersOf } from '../model/adapters.ts'
-import { capturedValues, linksOf } from '../model/links.ts'
+import { ancestors, capturedValues, linksOf } from '../model/links.ts'
 import type { Graph, Initializer, Model, Node } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { withRuntime } from '../runtime/default-runtime.ts'
@@ -70,15 +70,7 @@ function adapted(graph: Graph, factors: ReadonlySet<string>): readonly AdaptedVa
   for (const { name } of graph.outputs) if (holding.has(name)) ends.add(name)
   return [...ends]
     .filter((name) => producers.has(name))
-    .map((sum) => {
-      const wanted = new Set([sum])
-      const nodes = [...graph.nodes].reverse().filter((node) => {
-        if (!node.outputs.some((name) => wanted.has(name))) return false
-        for (const name of [...node.inputs, ...capturedValues(node)]) wanted.add(name)
-        return true
-      })
-      return { sum, nodes: nodes.reverse() }
-    })
+    .map((sum) => ({ sum, nodes: ancestors(graph.nodes, [sum]) }))
 }
 
 async function computed(

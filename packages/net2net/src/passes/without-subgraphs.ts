@@ -14,7 +14,7 @@ import {
   intsAttribute,
   withSubgraphs,
 } from '../model/attributes.ts'
-import { capturedValues } from '../model/links.ts'
+import { ancestors } from '../model/links.ts'
 import type { Graph, Initializer, Model, Node } from '../model/model.ts'
 import { opsetOf } from '../model/model.ts'
 import { NameSupply, nodeLabel, valueNames } from '../model/names.ts'
@@ -104,7 +104,7 @@ class Unrolling {
           ? this.#loop(node)
           : this.#scan(node)
     if (!results) return false
-    this.#nodes.push(...readBy(results, this.#nodes.splice(before)))
+    this.#nodes.push(...ancestors(this.#nodes.splice(before), results))
     for (const [k, output] of node.outputs.entries())
       if (output !== '') this.#add('Identity', [results[k]!], {}, output)
     return true
@@ -289,17 +289,6 @@ class Unrolling {
 /** What each output was in all steps. */
 const joined = (steps: readonly (readonly string[])[]): readonly (readonly string[])[] =>
   steps[0]!.map((_, i) => steps.map((results) => results[i]!))
-
-/** Of these nodes those that the values depend on. */
-function readBy(values: readonly string[], nodes: readonly Node[]): readonly Node[] {
-  const read = new Set(values)
-  const kept = nodes.toReversed().filter((node) => {
-    if (!node.outputs.some((name) => read.has(name))) return false
-    for (const name of [...node.inputs, ...capturedValues(node)]) read.add(name)
-    return true
-  })
-  return kept.toReversed()
-}
 
 function graphOf(node: Node, name: string): Graph | undefined {
   const attribute = node.attributes.get(name)

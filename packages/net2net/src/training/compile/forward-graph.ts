@@ -3,7 +3,7 @@
 import { GraphEmitter, tensorInfo } from '../../autodiff/emitter.ts'
 import { refusedError, usageError } from '../../errors.ts'
 import { EMITTED_IR_VERSION, GraphBuilder } from '../../model/builder.ts'
-import { capturedValues } from '../../model/links.ts'
+import { ancestors, capturedValues } from '../../model/links.ts'
 import type { Graph, Model, Node, Shape } from '../../model/model.ts'
 import { opsetOf, requiredInputs } from '../../model/model.ts'
 import { describeNode } from '../../model/names.ts'
@@ -87,7 +87,7 @@ export class ForwardGraph {
     const facet = last && operatorOf(last)?.training?.link
     const linked = facet !== undefined && facet.kind === this.#loss.link
     this.prediction = linked ? last!.inputs[0]! : output
-    const nodes = ancestors(graph.nodes, this.prediction)
+    const nodes = ancestors(graph.nodes, [this.prediction])
     const used = new Set(nodes.flatMap((node) => [...node.inputs, ...capturedValues(node)]))
     used.add(this.prediction)
     this.variables = options.variables.filter((name) => used.has(name))
@@ -319,16 +319,4 @@ function outputOf({ graph }: Model, wanted: string | undefined): string {
   if (!names.includes(wanted))
     throw usageError(`The model has no output "${wanted}"; it has ${names.join(', ')}.`)
   return wanted
-}
-
-/** The nodes that a value is computed by, in their order. */
-function ancestors(nodes: readonly Node[], value: string): readonly Node[] {
-  const wanted = new Set([value])
-  const result: Node[] = []
-  for (const node of [...nodes].reverse()) {
-    if (!node.outputs.some((name) => wanted.has(name))) continue
-    result.push(node)
-    for (const name of [...node.inputs, ...capturedValues(node)]) wanted.add(name)
-  }
-  return result.reverse()
 }
