@@ -280,7 +280,10 @@ describe('units that are zero behind their activation', () => {
     const scale = b.constant(float32([4, 1], [1, 0, 2, 3]))
     const products = b.node('Mul', [b.node('Mul', [rows!, columns!]), scale])
     const y = b.node('MatMul', [products, b.constant(tensor(4, 2))])
-    b.output(b.node('MatMul', [b.node('Transpose', [y], { perm: [0, 2, 1] }), b.constant(tensor(4, 1))]), 'float32')
+    b.output(
+      b.node('MatMul', [b.node('Transpose', [y], { perm: [0, 2, 1] }), b.constant(tensor(4, 1))]),
+      'float32',
+    )
     const model = b.model()
     expect(widthsOf(shrink(model)).h).toBe(4)
     await expectEqualFunctions(model, shrink(model), { isBlind: true })

@@ -78,8 +78,7 @@ export class UnitBounds {
     const node = producers.get(name)
     const computed = node?.outputs[0] === name ? this.#computed(node) : undefined
     // Where an entry belongs to two units, bounds by one of them say nothing of the other.
-    const found =
-      computed && isOfUnits(computed) && this.#countIn(name) > 1 ? undefined : computed
+    const found = computed && isOfUnits(computed) && this.#countIn(name) > 1 ? undefined : computed
     const isPositive = isNonNegative(name, producers, this.#solution.facts.values)
     const all = found ?? (isPositive ? { low: 0, high: Infinity } : unknown)
     this.#known.set(name, all)
