@@ -132,6 +132,7 @@ export const zh: Readonly<Record<string, string>> = {
   Attention: '注意力',
   Heads: '头数',
   'Heads of keys and values': '键和值的头数',
+  'Cannot grow:': '不能扩展：',
   'Size of a head': '每个头的大小',
   'How to grow': '如何扩展',
   'New units': '新单元',
@@ -324,6 +325,7 @@ export const zh: Readonly<Record<string, string>> = {
   'Data files': '数据文件',
   'MNIST digits': 'MNIST 数字',
   'Fashion-MNIST': 'Fashion-MNIST',
+  'Fashion-MNIST (drop its files)': 'Fashion-MNIST（请拖入文件）',
   'Own files…': '自己的文件…',
   'Or drop a .csv or .npz here. Of data without a test part a tenth is held back. Nothing is uploaded.':
     '也可以把 .csv 或 .npz 拖到这里。没有测试部分的数据会留出十分之一。什么都不会上传。',
@@ -364,6 +366,16 @@ export const zh: Readonly<Record<string, string>> = {
     '{0}，第 {1} 轮：验证损失 {2}，准确率 {3}。',
   'All arms are trained.': '全部训练完毕。',
   'The training stopped: {0}': '训练停止了：{0}',
+  'Kept in this browser: it can go on after the tab was closed.':
+    '已保存在本浏览器中：关闭标签页之后可以继续。',
+  'This browser keeps nothing ({0}): the training ends with this tab.':
+    '本浏览器什么都不保存（{0}）：关闭标签页后训练就结束了。',
+  'This browser has no room left to keep the training: it ends with this tab. Forget a kept training, or download what is trained.':
+    '本浏览器没有空间保存这次训练：关闭标签页后它就结束了。请删除一个已保存的训练，或下载训练结果。',
+  'Kept trainings': '已保存的训练',
+  'Go on with {0}': '继续训练 {0}',
+  Forget: '删除',
+  'Forget {0}': '删除 {0}',
   Table: '表格',
   'Validation loss after each epoch': '每轮之后的验证损失',
   'Epoch {0}': '第 {0} 轮',

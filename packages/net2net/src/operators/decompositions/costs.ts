@@ -18,6 +18,10 @@ export const costs = {
   joined: 0.5,
   /** Repacking an element of a product's second factor. */
   repacked: 0.15,
+  /** A multiply-add of a large product. */
+  product: 0.01,
+  /** A node that computes little, among the nodes of a Scan. */
+  stepNode: 1000,
 } as const
 
 /** The batch that forms are chosen for where a model leaves its batch open. */
