@@ -18,6 +18,9 @@ export const costs = {
   joined: 0.5,
   /** Repacking an element of a product's second factor. */
   repacked: 0.15,
+  /** In WebAssembly (docs/lab/steps-in-webassembly.md): a multiplication and addition, and moving an element to another layout. */
+  multiplied: 0.06,
+  moved: 0.75,
 } as const
 
 /** The batch that forms are chosen for where a model leaves its batch open. */
