@@ -2,6 +2,7 @@
 import { effect, untracked } from '@preact/signals'
 import { tab } from '../state.ts'
 import * as experiment from '../train/model.ts'
+import * as choices from '../train/own/choices.ts'
 import * as own from '../train/own/model.ts'
 import { forget, hold, type KeptRun, keep, release, show } from './kept-runs.ts'
 
@@ -124,14 +125,14 @@ follow({
   model: (name) => own.arms.peek().find(({ id }) => ownArm(id) === name)?.model,
   run() {
     const { name, data, seed, epochs, batchSize, count } = own.ran.value ?? {
-      ...own.settings.value,
+      ...choices.settings.value,
       name: '',
       count: undefined,
     }
     const arms = own.arms.value
     return {
       title: name,
-      data: data === 'files' ? own.files.value.map((file) => file.name).join(', ') : data,
+      data: data === 'files' ? choices.files.value.map((file) => file.name).join(', ') : data,
       finished: own.phase.value === 'done',
       seed,
       epochs,
