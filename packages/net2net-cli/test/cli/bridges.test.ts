@@ -4,8 +4,9 @@ import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSy
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bundle } from '../../../net2net/testing/bundle.ts'
 import { kerasPython, torchPython } from '../../../net2net/testing/python.ts'
-import { net2net, sources, temporaryFolder } from './net2net.ts'
+import { net2net, temporaryFolder } from './net2net.ts'
 
 const script = (name: string) =>
   fileURLToPath(new URL(`../../../net2net/test/bridges/${name}`, import.meta.url))
@@ -224,7 +225,7 @@ describe.skipIf(!torchPython)('folders of transformers', () => {
       at('node_modules'),
     )
     writeFileSync(program, blocks('ts')[0]!)
-    const out = execFileSync(process.execPath, [...sources, program], {
+    const out = execFileSync(process.execPath, [await bundle(program, at('program.mjs'))], {
       cwd: folder,
       encoding: 'utf8',
     })

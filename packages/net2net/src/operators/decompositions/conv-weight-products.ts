@@ -18,6 +18,8 @@
  * **By columns** (`convolution-columns.ts`), where the images are small beside the weight, for several
  * groups and for strides along the rows.
  *
+ * **By tiles** (`minimal-filtering.ts`), in WebAssembly, where multiplications cost more than memory.
+ *
  * **By tall kernels**, for depthwise convolutions: with the images below each other, zero rows between
  * them, a depthwise convolution of x by δ gives all taps, summed over the batch. ONNX Runtime's blocked
  * layout has a fast one.
@@ -47,6 +49,7 @@ import {
   weightGradientByColumns,
 } from './convolution-columns.ts'
 import { costs, positionsOf } from './costs.ts'
+import { tilesThatPay, weightGradientByTiles } from './minimal-filtering.ts'
 
 /** Patches beyond this many channels cost more than they save. */
 const mostPatchChannels = 64
@@ -84,6 +87,8 @@ export function weightGradientByProducts(
   const convolution = imageConvolution(emitter, x, dy, window, groups)
   if (!convolution) return undefined
   const { batch, channels, filters, rows, columns } = convolution
+  const tiling = emitter.target === 'onnxruntime-wasm' ? tilesThatPay(convolution) : undefined
+  if (tiling) return weightGradientByTiles(emitter, dy, x, convolution, tiling)
   const positions = positionsOf(batch) * rows.output * columns.output
   const fits = channels * rows.kernel * columns.kernel * positions <= mostColumnElements
   const byColumns = () => (fits ? weightGradientByColumns(emitter, dy, x, convolution) : undefined)

@@ -23,6 +23,9 @@ export const costs = {
   product: 0.01,
   /** A node that computes little, among the nodes of a Scan. */
   stepNode: 1000,
+  /** In WebAssembly (docs/lab/steps-in-webassembly.md): a multiplication and addition, and moving an element to another layout. */
+  multiplied: 0.06,
+  moved: 0.75,
 } as const
 
 /** The batch that forms are chosen for where a model leaves its batch open. */
