@@ -12,6 +12,7 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { mnistNetwork } from '../../src/mnist/networks.ts'
 import { contentType, fileUnder } from '../../src/server/files.ts'
+import { writeExploration } from './small-exploration.ts'
 import {
   dropFile,
   net2net,
@@ -30,7 +31,8 @@ const views = [
   ['tab=compare&a=sample:perceptron&b=sample:perceptron', '.check-badge'],
   ['tab=train', '.charts canvas'],
   ['tab=train&what=own&model=sample:teacher&widen=conv1=80', '.charts canvas'],
-  ['tab=runs', '[data-panel=one] [data-arm=teacher]'],
+  ['tab=runs&runs=one', '[data-panel=one] [data-arm=teacher]'],
+  ['tab=runs&runs=exploration:explored', '.front-chart .dot'],
 ] as const
 
 describe.skipIf(noBrowser)('the page', () => {
@@ -46,6 +48,7 @@ describe.skipIf(noBrowser)('the page', () => {
       ]),
       site.folder,
     )
+    await writeExploration(join(site.folder, 'runs/explored'))
   }, 120_000)
   afterAll(() => site.close())
 

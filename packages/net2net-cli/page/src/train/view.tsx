@@ -1,5 +1,6 @@
 import { computed } from '@preact/signals'
 import { keepFile } from '../engine/files.ts'
+import { noGrowth } from '../grow/settings.ts'
 import { setParams } from '../state.ts'
 import { said, t } from '../text/text.ts'
 import { Chart } from '../ui/chart.tsx'
@@ -221,7 +222,6 @@ function Device() {
 const curves = computed<Curve[]>(() =>
   [...runs.value.values()].map(({ arm, steps, losses, epochs }) => ({
     name: arm.name,
-    student: arm.initial !== undefined,
     steps,
     losses,
     epochs,
@@ -315,10 +315,7 @@ function TakeAlong({ arms }: { arms: readonly string[] }) {
     const bytes = await modelBytes(chosen())
     if (!bytes) return
     const key = await keepFile({ name, bytes })
-    setParams(
-      { tab: 'grow', model: `file:${key}:${name}`, widen: undefined, deepen: undefined },
-      { push: true },
-    )
+    setParams({ tab: 'grow', model: `file:${key}:${name}`, ...noGrowth }, { push: true })
   }
   return (
     <div class="row">
