@@ -7,8 +7,9 @@
 import type { Model } from '../model/model.ts'
 import { inSinglePrecision } from '../passes/single-precision.ts'
 import type { Feeds, Runtime } from '../runtime/runtime.ts'
-import { type ChangedLayer, Cutter, sideOf } from './cut.ts'
+import { type ChangedLayer, Cutter } from './cut.ts'
 import { type EvidenceOptions, failure, Laboratory, nothing, type Trial } from './laboratory.ts'
+import { sideOf } from './side.ts'
 
 export interface Evidence {
   /** Do all regions compute the same, and would a mistake in any changed layer have been seen? */

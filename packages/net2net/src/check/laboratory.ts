@@ -8,11 +8,12 @@ import { isFloat } from '../tensor/dtype.ts'
 import { randomStream } from '../tensor/random.ts'
 import { elementCount, isNumeric, Tensor } from '../tensor/tensor.ts'
 import { changed, normals } from './change.ts'
-import { type Cut, pointName, type Side } from './cut.ts'
+import { type Cut, pointName } from './cut.ts'
 import type { Computation } from './out-of-core/computation.ts'
 import { runTogether } from './out-of-core/run-together.ts'
 import { outOfCoreSession } from './out-of-core/segmented-session.ts'
 import { type Limits, type Movement, type Outcome, PointComparison } from './point-comparison.ts'
+import type { Side } from './side.ts'
 
 export interface EvidenceOptions {
   /** The relative difference that counts as rounding, where somebody has said it. */
