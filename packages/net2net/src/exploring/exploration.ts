@@ -85,7 +85,7 @@ export class Exploration implements AsyncIterable<ExplorationEvent> {
     this.#search = new Search(settings)
     const { records = [] } = options.journal ?? {}
     for (const record of records) {
-      if (record.kind === 'begin') mustBeSame(record.settings, decisive(settings))
+      if (record.kind === 'begin') mustBeSame(record, decisive(settings))
       this.#search.apply(record)
     }
     const done = records.filter(isDecision).length
@@ -143,7 +143,7 @@ export class Exploration implements AsyncIterable<ExplorationEvent> {
     try {
       this.#throwIfAborted()
       if ((journal?.records.length ?? 0) === 0)
-        await write({ kind: 'begin', version: 1, settings: decisive(this.#settings) })
+        await write({ kind: 'begin', version, settings: decisive(this.#settings) })
       for (const job of search.running) {
         crew.begin(this.#measured(job))
         yield { kind: 'start', job }
@@ -224,8 +224,18 @@ const isDecision = ({ kind }: ExplorationRecord): boolean => kind === 'start' ||
 const decisive = ({ budget: _, ...settings }: SearchSettings): unknown =>
   JSON.parse(JSON.stringify(settings))
 
-function mustBeSame(recorded: unknown, settings: unknown): void {
-  if (JSON.stringify(recorded) !== JSON.stringify(settings))
+/** Rises when the same records lead to other decisions. */
+const version = 2
+
+function mustBeSame(
+  recorded: Extract<ExplorationRecord, { kind: 'begin' }>,
+  settings: unknown,
+): void {
+  if (recorded.version !== version)
+    throw usageError('The journal is of another version, whose decisions were others.', {
+      hint: 'Begin a new exploration; its first network may be one that the old one found.',
+    })
+  if (JSON.stringify(recorded.settings) !== JSON.stringify(settings))
     throw usageError('The journal is of an exploration with other settings.', {
       hint: 'Give all options of that exploration again.',
     })

@@ -28,6 +28,8 @@ export interface ValueHints {
   readonly phases?: readonly string[]
   /** A smaller image with the same sum per channel, over batch and positions. */
   readonly sums?: string
+  /** A value that holds the same numbers, computed on the way to a gradient: it takes the place of this one. */
+  readonly same?: string
 }
 
 /** Emits nodes of opset `EMITTED_OPSET` (or of the model's own, where that is newer). */

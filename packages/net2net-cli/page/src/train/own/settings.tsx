@@ -5,9 +5,11 @@ import { addressWith } from '../../state.ts'
 import { t } from '../../text/text.ts'
 import { count } from '../../ui/format.ts'
 import { NumberField } from '../../ui/number-field.tsx'
+import { deviceSettings } from '../protocol.ts'
 import { WhatSwitch } from '../what.tsx'
-import { change, files, limits, lossNames, phase, ran, settings, useFiles } from './model.ts'
-import { optimizerNames } from './protocol.ts'
+import { change, files, limits, lossNames, settings, useFiles } from './choices.ts'
+import { phase, ran } from './model.ts'
+import { type builtIn, optimizerNames } from './protocol.ts'
 
 export function Settings() {
   const current = settings.value
@@ -65,6 +67,20 @@ export function Settings() {
               ))}
             </select>
           </label>
+          <label class="field">
+            <span>{t('Device')}</span>
+            <select
+              disabled={locked}
+              value={current.device}
+              onChange={({ currentTarget: { value } }) =>
+                change({ device: deviceSettings.find((name) => name === value) ?? 'auto' })
+              }
+            >
+              <option value="auto">{t('the faster one')}</option>
+              <option value="cpu">{t('CPU')}</option>
+              <option value="webgpu">{t('WebGPU')}</option>
+            </select>
+          </label>
           {number(t('Learning rate'), 'rate', { min: 0, whole: false })}
           {number(t('Epochs'), 'epochs', limits.epochs)}
           {number(t('Training samples'), 'samples', limits.samples)}
@@ -107,6 +123,11 @@ function Network() {
   )
 }
 
+/** Whether Fashion-MNIST was at hand when the page was built. */
+declare const __HAS_FASHION_MNIST__: boolean
+const pageHas = (data: string): data is (typeof builtIn)[number] =>
+  data === 'mnist' || (data === 'fashion-mnist' && __HAS_FASHION_MNIST__)
+
 /** The data that networks of the user are trained and measured on. */
 export function DataChoice({ locked }: { locked: boolean }) {
   const input = useSignal<HTMLInputElement | null>(null)
@@ -120,14 +141,15 @@ export function DataChoice({ locked }: { locked: boolean }) {
           disabled={locked}
           value={data}
           onChange={({ currentTarget: { value } }) => {
-            if (value === 'files' && files.value.length === 0) input.peek()?.click()
-            change({
-              data: value === 'mnist' || value === 'fashion-mnist' ? value : 'files',
-            })
+            const builtInName = pageHas(value) ? value : 'files'
+            if (builtInName === 'files' && files.value.length === 0) input.peek()?.click()
+            change({ data: builtInName })
           }}
         >
           <option value="mnist">{t('MNIST digits')}</option>
-          <option value="fashion-mnist">{t('Fashion-MNIST')}</option>
+          <option value="fashion-mnist">
+            {pageHas('fashion-mnist') ? t('Fashion-MNIST') : t('Fashion-MNIST (drop its files)')}
+          </option>
           <option value="files">{own === '' ? t('Own files…') : own}</option>
         </select>
       </label>
