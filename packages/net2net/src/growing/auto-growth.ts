@@ -29,7 +29,7 @@ export interface AutoGrowth {
   readonly limits?: Limits | undefined
   /** Layers that may grow: names, parts of names or patterns. Default: all. */
   readonly layers?: readonly string[] | undefined
-  /** Default: all that are ranked. */
+  /** Default: widen, deepen and repeat; larger kernels cost far more time than parameters. */
   readonly operations?: readonly RankedKind[] | undefined
   /**
    * The end of an earlier training of this network, on other data: it is decided before the first step, too, whether the network is
@@ -54,6 +54,7 @@ export interface GrowthDecision {
 /** A growth makes the network so many times as large, at least and at most. */
 const least = 1.25
 const most = 2
+const defaultOperations = ['widen', 'deepen', 'repeat'] as const
 /** By which one layer is widened. */
 const factor = 1.5
 
@@ -76,7 +77,7 @@ export function mustBeAutoGrowth({ patience, limits, learningRateFactor }: AutoG
 export async function chooseGrowth(
   model: Model,
   data: SampleSet,
-  { limits = {}, layers, operations }: AutoGrowth,
+  { limits = {}, layers, operations = defaultOperations }: AutoGrowth,
   { atLeast = 1, ...options }: ChoosingOptions,
 ): Promise<readonly GrowthStep[]> {
   const solution = solve(model)

@@ -1,11 +1,13 @@
 /** Trainings that grow the network on their way. Its functions check what they are given. */
 import * as kind from '../arguments.ts'
 import type { TrainingData } from '../data/samples.ts'
-import type { GrowthStep, Solution } from '../growth/index.ts'
+import { type GrowthStep, type Solution, solutionOf } from '../growth/index.ts'
+import { type MeasuredWidths, measureWidths as widthsWith } from '../measuring/auto-widths.ts'
 import {
   type MeasureOptions,
   measureStatistics as measureWith,
 } from '../measuring/channel-statistics.ts'
+import type { SamplingOptions } from '../measuring/gradients.ts'
 import { type RankedGrowth, type RankOptions, rank as rankWith } from '../measuring/rank.ts'
 import type { Model } from '../model/model.ts'
 import { withRuntime } from '../runtime/default-runtime.ts'
@@ -27,7 +29,9 @@ import { withClassesOf as addClasses } from './new-classes.ts'
 import { type Portion, type StreamOptions, StreamTraining } from './stream.ts'
 import { type GrowingOptions, GrowingTraining } from './train-growing.ts'
 
+export type { MeasuredWidths, WidthBudget } from '../measuring/auto-widths.ts'
 export type { MeasureOptions } from '../measuring/channel-statistics.ts'
+export type { SamplingOptions } from '../measuring/gradients.ts'
 export type { RankedBy, RankedGrowth, RankedKind, RankOptions } from '../measuring/rank.ts'
 export type { AutoGrowth, GrowthDecision } from './auto-growth.ts'
 export type { CapacityFacts, CapacityJudgement, CapacityRule } from './capacity.ts'
@@ -218,6 +222,39 @@ export const rank = kind.checkedAsync(
       growths: kind.texts,
       onProgress: kind.callback,
       factor: kind.number,
+    }),
+  },
+)
+
+/**
+ * Measures on samples what new units of every group of layers gain, as `rank`: widths for budgets of parameters or multiply-adds
+ * follow from that.
+ *
+ * ```ts
+ * const measured = await measureWidths(model, data)
+ * const grown = grow(model, [{ widen: measured.within({ by: 'multiply-adds', added: 2e6 }) }])
+ * ```
+ *
+ * @param from a model, or what has been solved of it
+ * @throws Net2NetError (usage) where there is no loss or the data do not fit, (input) where they are not what the model takes
+ */
+export const measureWidths = kind.checkedAsync(
+  'measureWidths',
+  (
+    from: Model | Solution,
+    data: TrainingData,
+    options: RuntimeOptional<SamplingOptions> = {},
+  ): Promise<MeasuredWidths> => widthsWith(solutionOf(from), data, withRuntime(options)),
+  {
+    from: kind.solvable,
+    data: kind.data,
+    options: kind.options<RuntimeOptional<SamplingOptions>>({
+      ...measuring,
+      loss,
+      samples: kind.number,
+      turns: kind.number,
+      seed: kind.number,
+      onSamples: kind.callback,
     }),
   },
 )

@@ -24,7 +24,7 @@ import { withParameters } from '../training/compile/trainable.ts'
 import { type EpochResult, momentOf, type TrainingState } from '../training/run/state.ts'
 import { stepOptionsOf, Training } from '../training/run/trainer.ts'
 import { freshPlateau, rateAt } from '../training/schedules.ts'
-import type { TrainOptions } from '../training/train-options.ts'
+import type { CheckpointHook, TrainOptions } from '../training/train-options.ts'
 import {
   type AutoGrowth,
   chooseGrowth,
@@ -56,8 +56,7 @@ export interface GrowingOptions extends Omit<TrainOptions, 'checkpoint' | 'resum
   readonly stages: readonly GrowthStage[]
   /** Grow, beside the stages, when the data ask for it; needs a set of samples. */
   readonly auto?: AutoGrowth | undefined
-  readonly checkpoint?: {
-    readonly everySteps?: number | undefined
+  readonly checkpoint?: Omit<CheckpointHook, 'save'> & {
     save(state: TrainingState, position: GrowthPosition): Promise<void>
   }
   readonly resume?: { readonly state: TrainingState; readonly position: GrowthPosition } | undefined
@@ -335,6 +334,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
         ? {
             checkpoint: {
               everySteps: checkpoint.everySteps,
+              isDue: () => checkpoint.isDue?.() ?? false,
               save: (saved) =>
                 checkpoint.save(saved, {
                   model: withTrained(model, training.step, saved),
