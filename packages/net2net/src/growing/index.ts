@@ -112,6 +112,7 @@ export const growMeasured = kind.checkedAsync(
       runtime: kind.runtime,
       session,
       signal: kind.signal,
+      turns: kind.number,
     }),
   },
 )
