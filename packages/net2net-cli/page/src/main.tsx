@@ -6,7 +6,9 @@ import './style/shell.css'
 import './style/controls.css'
 import './style/graph.css'
 import './style/views.css'
+import './style/runs.css'
 import { App } from './app.tsx'
+import './runs/recorder.ts'
 import { refuseStrayFiles } from './ui/drop.tsx'
 
 refuseStrayFiles()

@@ -11,7 +11,7 @@ import type { Widths } from './plan/widths.ts'
 import { grow } from './steps.ts'
 
 export type { RememberedGrowth } from '../model/growth-history.ts'
-export { countMultiplyAdds, countParameters } from '../operators/model-size.ts'
+export { countMultiplyAdds, countParameters, multiplyAddsByNode } from '../operators/model-size.ts'
 export type { LeftConstant } from '../operators/trainable.ts'
 export { applyPlan } from './apply/apply.ts'
 export { withListed } from './apply/chosen-weights.ts'

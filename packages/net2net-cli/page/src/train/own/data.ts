@@ -116,10 +116,12 @@ function fromIdx(files: readonly NamedBytes[]): Parts {
 async function unzipped({ name, bytes }: NamedBytes): Promise<NamedBytes> {
   if (!/\.gz$/i.test(name)) return { name, bytes }
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))
-  return {
-    name: name.replace(/\.gz$/i, ''),
-    bytes: new Uint8Array(await new Response(stream).arrayBuffer()),
-  }
+  const unpacked = await new Response(stream).arrayBuffer().catch(() => {
+    throw inputError(`${name} is packed, but cannot be unpacked: it is truncated or damaged.`, {
+      where: name,
+    })
+  })
+  return { name: name.replace(/\.gz$/i, ''), bytes: new Uint8Array(unpacked) }
 }
 
 /** One channel more or less, or pixels in one row, hold the same numbers: [1, 28, 28] is [28, 28, 1] is [784]. */

@@ -84,6 +84,8 @@ export function OwnDrawing() {
       ]
     }),
   )
+  // A network of tables has nothing to see.
+  if (takes.value.size === 0) return null
   return (
     <DrawDigit
       answers={rows}

@@ -4,8 +4,10 @@ import { t } from '../../text/text.ts'
 import { LineKey } from '../../ui/key.tsx'
 import { saveAs } from '../../ui/save.ts'
 import { ResultCells, ResultHead } from '../results.tsx'
+import { settings } from './choices.ts'
+import { growFurther } from './further.ts'
 import { colourOf, dashOf } from './look.ts'
-import { type Arm, arms, growFurther, ran, settings } from './model.ts'
+import { type Arm, arms, ran } from './model.ts'
 
 export function Table() {
   const { epochs } = ran.value ?? settings.value
