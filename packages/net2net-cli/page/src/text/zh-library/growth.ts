@@ -298,8 +298,11 @@ export const growth: Readonly<Record<string, string>> = {
   'The model does not tell which loss it was trained with: give one.':
     '模型没有说明它是用哪个损失函数训练的：请给出一个。',
   'Known by name: {0}.': '已知的有：{0}。',
-  'Nothing can be widened by {0} more parameters: the smallest unit adds {1}.':
-    '没有什么能以至多 {0} 个参数变宽：最小的单元要增加 {1} 个。',
+  'Nothing can be widened by {0} more {1}: the smallest unit adds {2}.':
+    '没有什么能以多 {0} 个 {1} 变宽：最小的单元增加 {2}。',
+  'added must be a number from 0 on, not {0}.': 'added 必须是不小于 0 的数，而不是 {0}。',
+  'The multiply-adds are not known: the model leaves a size open.':
+    '乘加次数未知：模型有一个尺寸没有确定。',
   'Nothing can be widened by what it gains{0}.': '没有什么能按收益变宽{0}。',
   'growths must be some of {0}, not {1}.': 'growths 必须取自 {0}，而不是 {1}。',
   'by must be parameters or multiply-adds, not {0}.':

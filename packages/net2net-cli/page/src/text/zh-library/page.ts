@@ -124,4 +124,5 @@ export const page: Readonly<Record<string, string>> = {
   'The server does not answer.': '服务器没有应答。',
   'must be {0}, not {1}.': '必须是 {0}，而不是 {1}。',
   'Data in memory were split into something else.': '内存中的数据被分成了别的东西。',
+  'Nothing is measured.': '还没有测量。',
 }
