@@ -2,8 +2,8 @@
 import { effect, untracked } from '@preact/signals'
 import { tab } from '../state.ts'
 import * as experiment from '../train/model.ts'
+import * as own from '../train/own/arms.ts'
 import * as choices from '../train/own/choices.ts'
-import * as own from '../train/own/model.ts'
 import { forget, hold, type KeptRun, keep, release, show } from './kept-runs.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
