@@ -7,8 +7,9 @@
 import type { Model } from '../model/model.ts'
 import { inSinglePrecision } from '../passes/single-precision.ts'
 import type { Feeds, Runtime } from '../runtime/runtime.ts'
-import { type ChangedLayer, Cutter, sideOf } from './cut.ts'
+import { type ChangedLayer, Cutter } from './cut.ts'
 import { type EvidenceOptions, failure, Laboratory, nothing, type Trial } from './laboratory.ts'
+import { sideOf } from './side.ts'
 
 export interface Evidence {
   /** Do all regions compute the same, and would a mistake in any changed layer have been seen? */
@@ -57,7 +58,7 @@ export async function evidenceOf(
   for (let round = 0; ; round++) {
     const cut = await cutter.cut(excluded)
     const outcome =
-      cut.points.length > 0 ? await laboratory.examine(cut, ways[attempt]!, attempt) : nothing
+      cut.points.length > 0 ? await laboratory.examine(cut, ways[attempt]!, attempt, seen) : nothing
     for (const point of outcome.differing.keys()) differed.add(point)
     for (const weight of outcome.exercised(differed)) {
       seen.add(weight)

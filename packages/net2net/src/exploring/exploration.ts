@@ -88,8 +88,10 @@ export class Exploration implements AsyncIterable<ExplorationEvent> {
       if (record.kind === 'begin') mustBeSame(record, decisive(settings))
       this.#search.apply(record)
     }
+    const { follow = [] } = options
+    for (const record of follow) if (record.kind === 'begin') mustBeSame(record, decisive(settings))
     const done = records.filter(isDecision).length
-    this.#follow = (options.follow ?? []).filter(isDecision).slice(done)
+    this.#follow = follow.filter(isDecision).slice(done)
   }
 
   /** All networks so far. */
@@ -187,11 +189,8 @@ export class Exploration implements AsyncIterable<ExplorationEvent> {
     const [record] = this.#follow
     if (!record) return this.#search.next(seconds)
     if (record.kind !== 'start') return undefined
-    const job = this.#search.next(0)
-    if (JSON.stringify(job) !== JSON.stringify(record.job))
-      throw usageError('The journal that is followed is of other settings: its decisions differ.')
     this.#follow.shift()
-    return job
+    return record.job
   }
 
   /** With the latency that was measured at an earlier rung, or when the followed records were made. */

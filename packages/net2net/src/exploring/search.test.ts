@@ -12,7 +12,7 @@ import {
   type RungOutcome,
   type Trained,
 } from './records.ts'
-import type { SearchSettings } from './search.ts'
+import { Search, type SearchSettings } from './search.ts'
 
 /** An outcome that the job alone decides: deeper and larger networks are better; a few jobs go wrong. */
 function outcomeOf(job: RungJob, seed: number): RungOutcome {
@@ -205,6 +205,41 @@ describe('asynchronous successive halving', () => {
         }
       }),
       { numRuns: 40 },
+    ))
+
+  test('a budget of time or steps is kept, and no rung takes what its children would need', () =>
+    fc.assert(
+      fc.property(fc.nat(), fc.constantFrom('seconds', 'steps'), (seed, kind) => {
+        const most = 2000
+        const search = new Search({ seed, rungs: { steps: 10 }, budget: { [kind]: most } })
+        const starts: { readonly job: RungJob; readonly spent: number }[] = []
+        let seconds = 0
+        for (;;) {
+          const job = search.next(seconds)
+          if (!job) break
+          const spent = kind === 'steps' ? search.stepsTaken : seconds
+          starts.push({ job, spent })
+          search.apply({ kind: 'start', job, seconds })
+          const loss = randomStream(seed, job.network, job.rung).uniform()
+          const network = { parameters: 100 + job.network, multiplyAdds: 1000, size: 400 }
+          const training = { trainLoss: 0, step: job.until, digest: '', seconds: job.steps }
+          const outcome = { kind: 'trained', loss, ...network, ...training } as const
+          seconds += job.steps
+          search.apply({ kind: 'finish', network: job.network, rung: job.rung, outcome, seconds })
+        }
+        expect(search.endReason).toBe(kind)
+        const last = starts.at(-1)!
+        const allowed = kind === 'steps' ? 0 : last.job.steps / 2
+        expect(last.spent + last.job.steps).toBeLessThanOrEqual(most + allowed)
+        // Of steps, what is left would not do for a first rung.
+        expect(kind === 'steps' ? search.stepsTaken : seconds).toBeGreaterThan(most - 10)
+        const growing = starts.slice(
+          0,
+          starts.findLastIndex(({ job }) => job.growth),
+        )
+        for (const { job, spent } of growing)
+          if (job.rung > 0) expect(spent + 3 * job.steps).toBeLessThanOrEqual(most)
+      }),
     ))
 
   test('where nothing is inherited, a new network begins at the first rung', async () => {

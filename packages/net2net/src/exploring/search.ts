@@ -7,7 +7,7 @@
  * What a network knows it has from its parent, so that it begins at the parent's rung: it is trained for 1/η of what the rung takes from
  * scratch, and is compared with networks that were trained for as long. Costs are what children and parents never agree on: a
  * child is better and larger. So the smallest of equals goes first, whose steps are cheap and serve all that grow from it, and no rung may
- * take more than 1/η of all compute so far, its own included.
+ * take more than 1/η of all compute so far, its own included, nor of what is left of the budget: what grows from the network takes the rest.
  *
  * It knows neither models nor data nor time: the same records give the same decisions.
  */
@@ -94,6 +94,10 @@ export class Search {
   #stepsTaken = 0
   /** Steps times what a step costs, of all rungs that have ended. */
   #costTaken = 0
+  /** Of all rungs that have ended, one after the other. */
+  #secondsTaken = 0
+  /** As of the decision that is made. */
+  #now = 0
   #end: EndReason | undefined
 
   /** @throws usage for settings that no search can have */
@@ -197,7 +201,10 @@ export class Search {
     if (!job) throw notOfThis(`network ${at.network} ends rung ${at.rung}`)
     this.#running.delete(keyOf(at))
     this.#networks[at.network]!.rungs.push(outcome)
-    if (outcome.kind === 'trained') this.#costTaken += job.steps * stepCost(outcome)
+    if (outcome.kind === 'trained') {
+      this.#costTaken += job.steps * stepCost(outcome)
+      this.#secondsTaken += outcome.seconds
+    }
     if (outcome.kind === 'exhausted' && job.growth) this.#exhausted.add(drawKey(job.growth))
     if (outcome.kind === 'exhausted' || outcome.kind === 'beyond') this.#stepsTaken -= job.steps
   }
@@ -205,16 +212,24 @@ export class Search {
   /** The next job, if there is one now; after so many seconds none is begun. */
   next(seconds: number): RungJob | undefined {
     this.#end = undefined
+    this.#now = seconds
     const budget = this.#budget
     if (seconds >= (budget.seconds ?? Number.POSITIVE_INFINITY)) return this.#stop('seconds')
-    if (this.#networks.length === 0) return this.#job({ network: 0, rung: 0 })
-    const promoted = this.#promotion(this.#costTaken / (this.#factor - 1))
+    if (this.#networks.length === 0) {
+      const job = this.#job({ network: 0, rung: 0 })
+      return job.steps <= (budget.steps ?? endless) ? job : this.#stop('steps')
+    }
+    const promoted = this.#promotion((steps, network) => {
+      const isSmall = steps * stepCost(network) <= this.#costTaken / (this.#factor - 1)
+      return isSmall && this.#lack(this.#factor * steps, network, 1) === undefined
+    })
     if (promoted) return promoted
     if (this.trials >= (budget.trials ?? Number.POSITIVE_INFINITY)) return this.#stop('trials')
     const growth = this.#draw()
     if (growth) return this.#job({ network: this.#networks.length, rung: 0, growth })
-    // Where nothing else is left to do, rungs may cost what they like.
-    return this.#promotion(Number.POSITIVE_INFINITY) ?? this.#stop('nothing left')
+    // Where nothing else is left to do, rungs may cost what there is.
+    const last = this.#promotion((steps, network) => this.#lack(steps, network) === undefined)
+    return last ?? this.#stop('nothing left')
   }
 
   /** The first reason is the one. */
@@ -222,17 +237,16 @@ export class Search {
     this.#end ??= reason
   }
 
-  /** undefined where fewer steps are left of the budget. */
-  #job(at: Omit<RungJob, 'steps' | 'until'>): RungJob | undefined {
-    const job = { ...at, ...this.#stepsOf(at) }
-    return this.#isAffordable(job) ? job : undefined
+  #job(at: Omit<RungJob, 'steps' | 'until'>): RungJob {
+    return { ...at, ...this.#stepsOf(at) }
   }
 
-  #isAffordable({ steps }: Pick<RungJob, 'steps'>): boolean {
-    const { steps: most = Number.POSITIVE_INFINITY } = this.#budget
-    if (this.#stepsTaken + steps <= most) return true
-    this.#stop('steps')
-    return false
+  /** What of the budget is too little for so many steps; of the time that they are expected to take, a part may be enough. */
+  #lack(steps: number, network: Trained, part = 0.5): 'seconds' | 'steps' | undefined {
+    const { steps: mostSteps = endless, seconds: mostSeconds = endless } = this.#budget
+    if (this.#stepsTaken + steps > mostSteps) return 'steps'
+    const cost = (steps * stepCost(network)) / this.#costTaken
+    return this.#now + part * cost * this.#secondsTaken > mostSeconds ? 'seconds' : undefined
   }
 
   #stepsOf({
@@ -257,8 +271,8 @@ export class Search {
     return this.#inherits ? this.#heightOf(parent) : 0
   }
 
-  /** A network that may go on to the next rung, for no more than this cost; higher rungs first. */
-  #promotion(most: number): RungJob | undefined {
+  /** A network that may go on to the next rung, if its steps may; higher rungs first. */
+  #promotion(may: (steps: number, network: Trained) => boolean): RungJob | undefined {
     const entries = this.entries.map((entry) => ({ entry, height: this.#heightOf(entry) }))
     const highest = Math.max(0, ...entries.map(({ height }) => height))
     for (let height = Math.min(highest, this.#mostRungs - 2); height >= 0; height--) {
@@ -271,9 +285,8 @@ export class Search {
         const next = { network, rung: rung + 1 }
         const isLast = this.#networks[network]!.rungs.length === next.rung
         if (!isLast || this.#running.has(keyOf(next))) continue
-        if (this.#stepsOf(next).steps * stepCost(measured) > most) continue
         const job = this.#job(next)
-        if (job) return job
+        if (may(job.steps, measured)) return job
       }
     }
     return undefined
@@ -287,9 +300,11 @@ export class Search {
       return measured?.kind === 'trained' ? [{ network, rung, measured }] : []
     })
     const network = this.#networks.length
-    const affordable = now.filter((parent) =>
-      this.#isAffordable(this.#stepsOf({ network, rung: 0, growth: { parent } })),
-    )
+    const affordable = now.filter((parent) => {
+      const { steps } = this.#stepsOf({ network, rung: 0, growth: { parent } })
+      const lack = this.#lack(steps, parent.measured)
+      return lack === undefined || this.#stop(lack)
+    })
     const draws = bestFirst(affordable, this.#point).map(({ network, rung }) =>
       (['gain', 'random'] as const)
         .map((by) => ({ parent: { network, rung }, by }))
@@ -319,6 +334,8 @@ export class Search {
 /** One that was begun counts, and one that failed: only what is no network does not. */
 const isTrial = (first: RungOutcome | undefined): boolean =>
   first?.kind !== 'exhausted' && first?.kind !== 'beyond'
+
+const endless = Number.POSITIVE_INFINITY
 
 /** What a step of a network costs; where a size is left open, parameters stand for it. */
 const stepCost = ({ multiplyAdds, parameters }: Trained): number => multiplyAdds ?? parameters
