@@ -20,8 +20,9 @@ const span = 1.5
 
 /** Means over the seeds. */
 export async function lossPlot(runs: readonly Run[]): Promise<string> {
-  const all = arms.map(({ name, title }) => {
+  const all = arms.flatMap(({ name, title }) => {
     const own = runs.filter(({ arm }) => arm === name)
+    if (own.length === 0) return []
     const series = (of: (run: Run) => readonly { compute: number; loss: number }[]): Point[] =>
       of(own[0]!).map(({ compute }, i) => ({
         arm: title,
