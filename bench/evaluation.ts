@@ -4,9 +4,10 @@ import { encodeModel } from '../packages/net2net/src/onnx/encode.ts'
 import { nodeRuntime } from '../packages/net2net/src/runtime/onnxruntime.node.ts'
 import { randomStream } from '../packages/net2net/src/tensor/random.ts'
 import { evaluate } from '../packages/net2net/src/training/run/evaluate.ts'
+import { networkOf } from './experiment-step.ts'
 import { contestant, interleave, speedup, type Timing } from './measure.ts'
 import { type Row, type Section, short, times } from './report.ts'
-import { networkOf, type Settings } from './steps.ts'
+import type { Settings } from './steps.ts'
 
 export async function benchmarkEvaluation({ quick, threads }: Settings): Promise<Section> {
   const samples = quick ? 2000 : 10000
@@ -21,7 +22,7 @@ export async function benchmarkEvaluation({ quick, threads }: Settings): Promise
   const model = networkOf('teacher')
   const session = await nodeRuntime.createSession(encodeModel(model), { threads })
   const rows: Row[] = []
-  for (const batchSize of [100, 1000]) {
+  for (const batchSize of [1, 8, 100, 1000]) {
     // Ready tensors, so that nothing but ONNX Runtime is timed.
     const batches = [...data.batches(batchSize)].slice(0, 1)
     const input = batches[0]!.inputs.input!

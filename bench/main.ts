@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { channelBlock } from '../packages/net2net/src/runtime/channel-block.ts'
 import { nodeRuntime } from '../packages/net2net/src/runtime/onnxruntime.node.ts'
+import { benchmarkBrowser } from './browser.ts'
 import { benchmarkCommandLine } from './command-line.ts'
 import { benchmarkEvaluation } from './evaluation.ts'
 import { benchmarkExperiments } from './experiments.ts'
@@ -26,6 +27,7 @@ import { benchmarkSteps, type Settings } from './steps.ts'
 const sections: Readonly<Record<string, (settings: Settings) => Promise<Section>>> = {
   steps: benchmarkSteps,
   networks: benchmarkNetworks,
+  browser: benchmarkBrowser,
   evaluation: benchmarkEvaluation,
   growth: benchmarkGrowth,
   planning: benchmarkPlanning,

@@ -7,17 +7,14 @@ import { encodeModel } from '../packages/net2net/src/onnx/encode.ts'
 import { nodeRuntime } from '../packages/net2net/src/runtime/onnxruntime.node.ts'
 import type { Runtime } from '../packages/net2net/src/runtime/runtime.ts'
 import { randomStream } from '../packages/net2net/src/tensor/random.ts'
-import { float32, Tensor } from '../packages/net2net/src/tensor/tensor.ts'
-import { sgd } from '../packages/net2net/src/training/compile/optimizers/index.ts'
+import { float32 } from '../packages/net2net/src/tensor/tensor.ts'
 import { buildStep } from '../packages/net2net/src/training/compile/step-graph.ts'
 import { createStepper } from '../packages/net2net/src/training/run/create-stepper.ts'
 import { Training } from '../packages/net2net/src/training/run/trainer.ts'
-import { mnistNetwork, widerWidths } from '../packages/net2net-cli/src/mnist/networks.ts'
+import { drawBatch, type Kind, loss, networkOf, optimizer } from './experiment-step.ts'
 import { contestant, interleave, median, speedup, type Timing } from './measure.ts'
 import { formats, PyTorch } from './pytorch.ts'
 import { milliseconds, percent, type Row, type Section, short, times } from './report.ts'
-
-export type Kind = 'teacher' | 'wider' | 'deeper'
 
 export interface Settings {
   readonly quick: boolean
@@ -27,28 +24,6 @@ export interface Settings {
   readonly networks: readonly string[] | undefined
   /** Others use the machine. */
   readonly busy: boolean
-}
-
-const optimizer = sgd({ learningRate: 0.01, momentum: 0.9 })
-const loss = 'softmax-cross-entropy'
-
-export const networkOf = (kind: Kind): Model =>
-  mnistNetwork(kind, 0, {
-    ...(kind === 'wider' && { widths: widerWidths }),
-    deeper: kind === 'deeper',
-  })
-
-/** A fifth of the pixels lit, as in handwritten digits. */
-export function drawBatch(size: number) {
-  const random = randomStream(0, 'benchmark batch', size)
-  const pixels = Float32Array.from({ length: size * 784 }, () =>
-    random.uniform() < 0.2 ? random.uniform() : 0,
-  )
-  const classes = BigInt64Array.from({ length: size }, (_, i) => BigInt(i % 10))
-  return {
-    inputs: { input: float32([size, 1, 28, 28], pixels) },
-    target: new Tensor('int64', [size], classes),
-  }
 }
 
 export async function benchmarkSteps(settings: Settings): Promise<Section> {

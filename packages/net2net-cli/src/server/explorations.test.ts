@@ -11,7 +11,7 @@ import { lockFolder } from '../processes/folder-lock.ts'
 import { Explorations } from './explorations.ts'
 
 const settings: ExplorationSettings = {
-  format: 1,
+  format: 2,
   model: '0'.repeat(64),
   data: { spec: 'table.csv', options: {}, fingerprint: 'f' },
   training: { loss: 'mse', optimizer: 'sgd', batchSize: 8, device: 'cpu', threads: 1 },

@@ -21,7 +21,7 @@ const unmet: readonly (readonly [path: RegExp, why: string])[] = [
   [/data\/(normalize|known-datasets)\.ts$/, 'not offered on the page'],
   [/page\/src\/grow\/samples\.ts$/, 'titles, which are texts of the page'],
   [/net2net-cli\/src\//, 'the experiment of the command line'],
-  [/\/bridges\//, 'files of Keras, PyTorch and Hugging Face: these stay English'],
+  [/bridges\/hugging-face\//, 'folders of Hugging Face, which are not opened here'],
 ]
 /** Texts of the page's workers that nobody reads. */
 const unread = new Set([

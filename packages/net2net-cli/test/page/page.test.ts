@@ -182,7 +182,7 @@ describe.skipIf(noBrowser)('the page', () => {
           if (element.closest('svg') === null) texts.push(element.getAttribute('aria-label')!)
         return texts
       })
-      const words = said.filter((text) => /[a-z]{3,} [a-z]{2,}/.test(text))
+      const words = said.filter((text) => /\b[a-z]{3,} [a-z]{2,}/.test(text))
       expect(words, address).toEqual([])
       await page.context().close()
     }

@@ -2,8 +2,9 @@
 import { effect, untracked } from '@preact/signals'
 import { tab } from '../state.ts'
 import * as experiment from '../train/model.ts'
+import * as own from '../train/own/arms.ts'
 import * as choices from '../train/own/choices.ts'
-import * as own from '../train/own/model.ts'
+import { trainingId } from '../train/own/model.ts'
 import { hold, type KeptRun, keep, read, release, show } from './kept-runs.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
@@ -126,7 +127,7 @@ follow({
 const ownArm = (id: number) => `network-${id}`
 
 follow({
-  id: own.trainingId,
+  id: trainingId,
   phase: () => (own.ran.value === undefined ? 'idle' : own.phase.value),
   epochs: () => new Map(own.arms.value.map(({ id, epochs }) => [ownArm(id), epochs.length])),
   model: (name) => own.arms.peek().find(({ id }) => ownArm(id) === name)?.model,

@@ -327,8 +327,10 @@ export const zh: Readonly<Record<string, string>> = {
   'Fashion-MNIST': 'Fashion-MNIST',
   'Fashion-MNIST (drop its files)': 'Fashion-MNIST（请拖入文件）',
   'Own files…': '自己的文件…',
-  'Or drop a .csv or .npz here. Of data without a test part a tenth is held back. Nothing is uploaded.':
-    '也可以把 .csv 或 .npz 拖到这里。没有测试部分的数据会留出十分之一。什么都不会上传。',
+  'A training is there: reset it before you give it other files.':
+    '已经有一个训练：请先重置它，再给出别的文件。',
+  'Or drop a .csv or .npz here, or files of MNIST’s form, packed or not. Of data without a test part a tenth is held back. Nothing is uploaded.':
+    '也可以把 .csv、.npz 或 MNIST 形式的文件（压缩的也可以）拖到这里。没有测试部分的数据会留出十分之一。什么都不会上传。',
   '{0} samples to learn from, {1} to test on, loss {2}.':
     '{0} 个样本用来学习，{1} 个用来测试，损失函数 {2}。',
   'parameters; it has not grown.': '个参数；它还没有扩展。',

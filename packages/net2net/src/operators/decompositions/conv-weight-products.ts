@@ -18,6 +18,8 @@
  * **By columns** (`convolution-columns.ts`), where the images are small beside the weight, for several
  * groups and for strides along the rows.
  *
+ * **By tiles** (`minimal-filtering.ts`), in WebAssembly, where multiplications cost more than memory.
+ *
  * **By tall kernels**, for depthwise convolutions: with the images below each other, zero rows between
  * them, a depthwise convolution of x by δ gives all taps, summed over the batch. ONNX Runtime's blocked
  * layout has a fast one.
@@ -47,6 +49,7 @@ import {
   weightGradientByColumns,
 } from './convolution-columns.ts'
 import { costs, positionsOf } from './costs.ts'
+import { tilesThatPay, weightGradientByTiles } from './minimal-filtering.ts'
 
 /** Patches beyond this many channels cost more than they save. */
 const mostPatchChannels = 64
@@ -84,6 +87,8 @@ export function weightGradientByProducts(
   const convolution = imageConvolution(emitter, x, dy, window, groups)
   if (!convolution) return undefined
   const { batch, channels, filters, rows, columns } = convolution
+  const tiling = emitter.target === 'onnxruntime-wasm' ? tilesThatPay(convolution) : undefined
+  if (tiling) return weightGradientByTiles(emitter, dy, x, convolution, tiling)
   const positions = positionsOf(batch) * rows.output * columns.output
   const fits = channels * rows.kernel * columns.kernel * positions <= mostColumnElements
   const byColumns = () => (fits ? weightGradientByColumns(emitter, dy, x, convolution) : undefined)
@@ -210,33 +215,33 @@ function byShifts(layer: Layer, positions: number): string {
   const { emitter, channels, filters, rows, columns } = layer
   const shifted = shiftedColumns(layer)
   const tapsFirst = orderCost(layer, positions, true) < orderCost(layer, positions, false)
-  const taps = [columns.kernel, channels]
   const products = shiftedRows(layer).map((delta) => {
     const factors = tapsFirst ? [shifted, delta] : [delta, shifted]
     return emitter.op('Gemm', factors, { transB: 1 })
   })
-  const dims = [filters, channels, rows.kernel, columns.kernel]
-  if (tapsFirst) {
-    const parts = products.map((product) => reshape(emitter, product, [1, ...taps, filters]))
-    const all = joined(emitter, parts, 0)
-    return reshape(emitter, transpose(emitter, all, [3, 2, 0, 1]), dims)
-  }
   const field = rows.kernel * columns.kernel
-  const all = reshape(emitter, joined(emitter, products, 1), [filters, field, channels])
-  return reshape(emitter, field === 1 ? all : transpose(emitter, all, [0, 2, 1]), dims)
+  const all = joined(emitter, products, tapsFirst ? 0 : 1)
+  const filtersFirst = tapsFirst ? transpose(emitter, all, [1, 0]) : all
+  const tapped = reshape(emitter, filtersFirst, [filters, field, channels])
+  // ONNX Runtime would make one transposition of two, and copy element by element; it does not look into an Einsum.
+  const channelsFirst = () =>
+    tapsFirst
+      ? emitter.op('Einsum', [tapped], { equation: 'mtc->mct' })
+      : transpose(emitter, tapped, [0, 2, 1])
+  const dims = [filters, channels, rows.kernel, columns.kernel]
+  return reshape(emitter, field === 1 ? tapped : channelsFirst(), dims)
 }
 
 /**
  * What the order of the two factors costs: ONNX Runtime repacks the second factor of a product, and with
- * the taps first the result has to be transposed element by element.
+ * the taps first the result has to be transposed once more.
  */
 function orderCost(layer: Layer, positions: number, tapsFirst: boolean): number {
   const { channels, filters, rows, columns } = layer
   const taps = columns.kernel * channels
   const repacked = rows.kernel * positions * (tapsFirst ? filters : taps)
   const moved = rows.kernel * taps * filters
-  const move = rows.kernel * columns.kernel === 1 ? costs.joined : costs.elements
-  return costs.repacked * repacked + (tapsFirst ? move : costs.joined) * moved
+  return costs.repacked * repacked + (costs.joined + (tapsFirst ? costs.turned : 0)) * moved
 }
 
 // ------------------------------------------------------------ tall kernels

@@ -30,6 +30,7 @@ import {
 import { allKnown, type KnownWindowAxis, reach, windowOf } from '../helpers/windows.ts'
 import { weightGradientByProducts } from './conv-weight-products.ts'
 import { columnsPay, imageConvolution, inputGradientByColumns } from './convolution-columns.ts'
+import { inputGradientByTiles, tilesThatPay } from './minimal-filtering.ts'
 
 export const convGradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
@@ -68,11 +69,12 @@ export function inputGradient(
   window: readonly KnownWindowAxis[],
   group: number,
 ): string {
-  const images =
-    emitter.target === 'onnxruntime-cpu'
-      ? imageConvolution(emitter, x, dy, window, group)
-      : undefined
-  if (images && columnsPay(images)) return inputGradientByColumns(emitter, dy, weight, images)
+  const images = isCpu(emitter.target) ? imageConvolution(emitter, x, dy, window, group) : undefined
+  if (images && emitter.target === 'onnxruntime-wasm') {
+    const tiling = tilesThatPay(images)
+    if (tiling) return inputGradientByTiles(emitter, dy, weight, images, tiling)
+  } else if (images && columnsPay(images))
+    return inputGradientByColumns(emitter, dy, weight, images)
   const convolves =
     (group === 1 || isCpu(emitter.target)) &&
     window.every(

@@ -107,43 +107,33 @@ export function keptGates(context: GradientContext): ReturnType<GradientRule> | 
   return inputGradients(layer, kept)
 }
 
-const rowsOf = ({ context, hidden }: Layer, value: string, from: number, to: number): string =>
-  slice(context, value, [0], [from * hidden], [to * hidden])
-
 function forward(layer: Layer, k: number): Kept {
   const { context, hidden, x } = layer
   const r = entry(layer, context.input(R), k)
   const own = entry(layer, context.input(W), k)
+  const rows = 4 * hidden
   const biases = () => {
     const bias = entry(layer, context.input(B), k)
-    const sum = formula(context, bias).add(rowsOf(layer, bias, 0, 4), rowsOf(layer, bias, 4, 8))
-    return unsqueeze(context, sum, [1])
+    const half = (from: number) => slice(context, bias, [0], [from], [from + rows])
+    return unsqueeze(context, formula(context, bias).add(half(0), half(rows)), [1])
   }
   const w = context.has(B) ? context.op('Concat', [own, biases()], { axis: 1 }) : own
-  // Two products a step, so that each takes its activation.
-  const [toGates, toG] = [[0, 3] as const, [3, 4] as const].map(([from, to]) => ({
-    inputs: context.op('MatMul', [rowsOf(layer, w, from, to), x]),
-    recurrent: rowsOf(layer, r, from, to),
-  })) as [Products, Products]
   const state = (i: number) =>
     context.has(i) ? transpose(context, entry(layer, context.input(i), k), [1, 0]) : zeros(layer)
   const initial = state(INITIAL)
   const backwards = isBackwards(context, k)
   const { states, outputs } = emitScan(context, {
     states: [initial, state(INITIAL_CELL)],
-    sequences: [toGates.inputs, toG.inputs],
+    sequences: [context.op('MatMul', [w, x])],
     backwards,
-    step(emitter, [h = '', c = ''], [forGates = '', forG = '']) {
+    step(emitter, [h = '', c = ''], [inputs = '']) {
       const { add, mul, sigmoid, tanh } = formula(emitter, h)
-      const gates = sigmoid(emitter.op('Gemm', [toGates.recurrent, h, forGates]))
-      const g = tanh(emitter.op('Gemm', [toG.recurrent, h, forG]))
-      const thirds = ints(emitter, [hidden, hidden, hidden])
-      const [i = '', o = '', f = ''] = emitter.emit(
-        'Split',
-        [gates, thirds],
-        { axis: 0 },
-        { outputs: 3 },
-      )
+      const sums = emitter.op('Gemm', [r, h, inputs])
+      const sizes = ints(emitter, [hidden, hidden, hidden, hidden])
+      const apart = emitter.emit('Split', [sums, sizes], { axis: 0 }, { outputs: 4 })
+      // Each by itself: where one activation follows the product, the runtime fuses them, with a slower kernel of it.
+      const [i = '', o = '', f = ''] = apart.slice(0, 3).map((gate) => sigmoid(gate))
+      const g = tanh(apart[3]!)
       const remembered = mul(f, c)
       const added = mul(i, g)
       const cell = add(remembered, added)
@@ -165,12 +155,6 @@ function forward(layer: Layer, k: number): Kept {
     lastCell: states[1]!,
   }
 }
-interface Products {
-  /** W·x of all steps, and the rows of R, for some of the gates. */
-  readonly inputs: string
-  readonly recurrent: string
-}
-
 /** What was computed here is what the node gives. */
 function takePlaces({ context }: Layer, kept: readonly Kept[]): void {
   const place = (k: number, axis: number, of: (kept: Kept) => string) => {

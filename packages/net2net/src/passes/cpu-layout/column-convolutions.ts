@@ -23,7 +23,7 @@ export function columnConvolutions(model: Model): Model {
   const fed = new Set(model.graph.inputs.map((input) => input.name))
   let changed = false
   for (const node of model.graph.nodes) {
-    const convolution = variableConvolution(emitter, node, fed)
+    const convolution = fed.has(node.inputs[1] ?? '') ? convolutionOf(emitter, node) : undefined
     if (convolution && columnsPay(convolution)) {
       const [x = '', weight = '', bias] = node.inputs.map((name) => rewriter.value(name))
       const y = convolveByColumns(emitter, x, weight, bias || undefined, convolution)
@@ -34,14 +34,10 @@ export function columnConvolutions(model: Model): Model {
   return changed ? rewriter.model() : model
 }
 
-/** The convolution of a node whose weight is fed. */
-function variableConvolution(
-  emitter: Emitter,
-  node: Node,
-  fed: ReadonlySet<string>,
-): ImageConvolution | undefined {
+/** The convolution of images that a node computes. */
+export function convolutionOf(emitter: Emitter, node: Node): ImageConvolution | undefined {
   const [x = '', weight = ''] = node.inputs
-  if (node.opType !== 'Conv' || node.domain !== '' || !fed.has(weight)) return undefined
+  if (node.opType !== 'Conv' || node.domain !== '') return undefined
   const image = emitter.info(x).shape
   const kernel = kernelShape(node, emitter.info(weight).shape?.slice(2))
   if (!image || !kernel) return undefined

@@ -9,13 +9,14 @@ import { phaseConvolutions } from './phased-convolution.ts'
 import { phaseTranspositions } from './phased-transposition.ts'
 import { signalsAsImages } from './signals-as-images.ts'
 import { singleReshapes } from './single-reshapes.ts'
+import { tileConvolutions } from './tile-convolutions.ts'
 
 /**
- * Rewrites for WebAssembly, which has no blocked layout: phases, and what nobody reads is left out. The
- * same values, up to rounding.
+ * Rewrites for WebAssembly, which has no blocked layout and computes slowly: minimal filtering, phases, and what nobody reads is
+ * left out. The same values, up to rounding.
  */
 export const lowerForWasm = (model: Model): Model =>
-  singleReshapes(phaseConvolutions(equalRanks(fastKernels(model))))
+  singleReshapes(tileConvolutions(equalRanks(fastKernels(model))))
 
 /**
  * Rewrites a model in terms of what ONNX Runtime has on this machine's CPU. The result computes the

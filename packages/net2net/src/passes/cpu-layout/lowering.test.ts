@@ -37,8 +37,36 @@ describe('a lowered training step computes what the standard one does', () => {
     const used = operatorsOf(await compareSteps(teacher, lowerForWasm, 'onnxruntime-wasm'))
     expect(used).not.toContain('MaxPool')
     expect(used).not.toContain('HardSigmoid')
-    // The second convolution's gradient goes up to its input; the first one's needs none.
-    expect(used.filter((name) => name === 'DepthToSpace')).toHaveLength(1)
+    // The first convolution's gradient needs no whole image, and the second one's takes tiles of the phases.
+    expect(used).not.toContain('DepthToSpace')
+    expect(used).not.toContain('SpaceToDepth')
+    expect(used.filter((name) => name === 'Conv')).toHaveLength(5)
+  })
+
+  test('for WebAssembly: by tiles, which the gradients share', async () => {
+    const lowered = await compareSteps(
+      {
+        input: [3, 10, 10],
+        batch: 4,
+        layers: (net) => {
+          const first = net.relu(net.conv('input', [48, 3, 3, 3]))
+          const second = net.pool(net.relu(net.conv(first, [32, 48, 3, 3])))
+          return [net.relu(net.conv(second, [48, 32, 3, 3], { pads: [0, 1, 2, 0] })), 48 * 5 * 4]
+        },
+      },
+      lowerForWasm,
+      'onnxruntime-wasm',
+    )
+    expect(operatorsOf(lowered).filter((name) => name === 'Conv')).toHaveLength(2)
+    // The tiles of images: read by the forward product and by that of the weight's gradient.
+    const { nodes } = lowered.graph
+    const weights = nodes.filter(
+      ({ opType, inputs }) => opType === 'FusedMatMul' && inputs.length === 2,
+    )
+    const shared = weights.filter(
+      ({ inputs }) => nodes.filter((node) => node.inputs.includes(inputs[1]!)).length === 2,
+    )
+    expect(shared).toHaveLength(2)
   })
 
   test.skipIf(block === 1)('in blocks of channels', async () => {

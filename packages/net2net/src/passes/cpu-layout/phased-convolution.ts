@@ -12,6 +12,7 @@
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import { linksOf } from '../../model/links.ts'
 import type { Model, Node } from '../../model/model.ts'
+import type { Emitter } from '../../operators/contract/gradient.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { poolsByPhases } from '../../operators/decompositions/max-pool-phases.ts'
 import {
@@ -24,15 +25,28 @@ import {
 import { inferModel } from '../../operators/inference.ts'
 import { float32 } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
+import { RewritingEmitter } from './rewriting-emitter.ts'
 
-/** @param block channels per block of the runtime's blocked layout; 1 where it has none */
-export function phaseConvolutions(model: Model, block = 1): Model {
+/**
+ * @param block channels per block of the runtime's blocked layout; 1 where it has none
+ * @param otherwise another form of a convolution's phases, where that is cheaper: takes the node and what its inputs are now
+ */
+export function phaseConvolutions(
+  model: Model,
+  block = 1,
+  otherwise?: (
+    emitter: Emitter,
+    node: Node,
+    inputs: readonly string[],
+  ) => readonly string[] | undefined,
+): Model {
   const infos = inferModel(model)
   const links = linksOf(model.graph)
   const outputs = new Set(model.graph.outputs.map((output) => output.name))
   const users = (name: string) =>
     outputs.has(name) ? undefined : (links.uses.get(name) ?? []).map((use) => use.node)
   const rewriter = new Rewriter(model)
+  const emitter = otherwise && new RewritingEmitter(rewriter, model, 'onnxruntime-wasm')
   /** Value → its four phases. */
   const phases = new Map<string, readonly string[]>()
   /** SpaceToDepth of such a value → the value. */
@@ -49,7 +63,8 @@ export function phaseConvolutions(model: Model, block = 1): Model {
       )
       phases.set(
         output,
-        window!.map((attributes) => rewriter.emit('Conv', given, attributes)[0]!),
+        (emitter && otherwise(emitter, node, given)) ??
+          window!.map((attributes) => rewriter.emit('Conv', given, attributes)[0]!),
       )
     } else if (
       !phases.has(input) &&
@@ -58,7 +73,7 @@ export function phaseConvolutions(model: Model, block = 1): Model {
     ) {
       depths.set(output, output)
       phases.set(output, pickedPhases(rewriter, rewriter.value(input), infos.get(input)!))
-    } else if (!phases.has(input) && !depths.has(input)) rewriter.keep(node)
+    } else if (!phases.has(input) && !depths.has(input)) rewriter.share(node)
     else if (node.opType === 'SpaceToDepth') depths.set(output, input)
     else {
       const parts = phases.get(depths.get(input) ?? input)!

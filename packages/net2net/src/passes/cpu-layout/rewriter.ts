@@ -47,7 +47,7 @@ export class Rewriter {
     this.#nodes.push({ ...node, inputs: node.inputs.map((name) => this.value(name)) })
   }
 
-  /** Takes a node of the source over, or puts an equal one that was emitted in its place. */
+  /** Takes a node of the source over for equal ones to come, or puts an earlier one in its place. */
   share(node: Node): void {
     const { opType, domain, attributes: map, outputs } = node
     const inputs = node.inputs.map((name) => this.value(name))
@@ -55,7 +55,10 @@ export class Rewriter {
     const known = key === undefined ? undefined : this.#expressions.get(key)
     if (known && !outputs.some((name) => this.#results.has(name)))
       for (const [k, name] of outputs.entries()) this.replace(name, known[k]!)
-    else this.keep(node)
+    else {
+      if (key !== undefined && !known) this.#expressions.set(key, outputs)
+      this.keep(node)
+    }
   }
 
   /** Adds a node, unless an equal one is there already. */

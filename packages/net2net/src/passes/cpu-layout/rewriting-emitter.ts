@@ -8,12 +8,13 @@ import type { LazyTensor } from '../../tensor/tensor.ts'
 import type { Rewriter } from './rewriter.ts'
 
 export class RewritingEmitter implements Emitter {
-  readonly target: Target = 'onnxruntime-cpu'
+  readonly target: Target
   readonly #rewriter: Rewriter
   readonly #opset: number
   readonly #infos: Map<string, ValueInfo>
 
-  constructor(rewriter: Rewriter, model: Model) {
+  constructor(rewriter: Rewriter, model: Model, target: Target = 'onnxruntime-cpu') {
+    this.target = target
     this.#rewriter = rewriter
     this.#opset = opsetOf(model)
     this.#infos = new Map(inferModel(model))

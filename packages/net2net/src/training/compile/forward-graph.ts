@@ -286,19 +286,21 @@ export class ForwardGraph {
       ...source,
       irVersion: Math.max(EMITTED_IR_VERSION, source.irVersion),
       opsets,
-      graph: this.#withoutFirst(renamed(this.builder.graph(source.graph.name), this.#aliases)),
+      graph: this.#asRead(renamed(this.builder.graph(source.graph.name), this.#aliases)),
     }
   }
 
-  /** Values that gradients compute once more (`ValueHints.same`) take the place of the first ones. */
-  #withoutFirst(graph: Graph): Graph {
+  /**
+   * Values that gradients compute once more (`ValueHints.same`) take the place of the first ones. What nobody reads is left out: a
+   * gradient may have been written in another form since.
+   */
+  #asRead(graph: Graph): Graph {
     const same = new Map<string, string>()
     for (const name of graph.nodes.flatMap((node) => node.outputs)) {
       const value = this.emitter.hintOf(name).same
       if (value !== undefined) same.set(name, value)
     }
-    if (same.size === 0) return graph
-    const { nodes } = nearestFirst(renamed(graph, same, 'inputs'))
+    const { nodes } = same.size === 0 ? graph : nearestFirst(renamed(graph, same, 'inputs'))
     const results = graph.outputs.map(({ name }) => name)
     return { ...graph, nodes: ancestors(nodes, results) }
   }

@@ -8,12 +8,12 @@ import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { StepGraph } from '../compile/step-graph.ts'
 import { BufferedStepper } from './buffered-stepper.ts'
-import { DeviceStepper, nextNames } from './device-stepper.ts'
+import { HandedStepper, nextNames } from './handed-stepper.ts'
 import type { Stepper } from './stepper.ts'
 
 /**
- * A stepper on the CPU lets two sets of buffers take turns as the step's inputs and outputs; on
- * WebGPU the state stays on the device.
+ * A stepper on the CPU lets two sets of buffers take turns as the step's inputs and outputs. On
+ * WebGPU the state stays on the device, and in WebAssembly each step takes the tensors that the one before gave.
  */
 export async function createStepper(
   graph: StepGraph,
@@ -25,17 +25,17 @@ export async function createStepper(
   if (options.device === 'webgpu') {
     const kept = { ...options, keepOnDevice: nextNames(graph) }
     const session = await runtime.createSession(encodeModel(model), kept)
-    return new DeviceStepper(graph, state, session, runtime, options)
+    return new HandedStepper(graph, state, session, runtime, options)
   }
   const onCpu = (options.device ?? 'cpu') === 'cpu'
-  const forms = onCpu ? await lowered(model, runtime) : model
+  if (onCpu && runtime.webAssembly) {
+    const session = await runtime.createSession(encodeModel(lowerForWasm(model)), options)
+    return new HandedStepper(graph, state, session, runtime, options)
+  }
+  const forms = onCpu ? lowerForCpu(model, await channelBlock(runtime)) : model
   const session = await createInPlaceSession(runtime, forms, options)
   return new BufferedStepper(graph, state, session)
 }
-
-/** For the CPU of this runtime. */
-const lowered = async (model: Model, runtime: Runtime): Promise<Model> =>
-  runtime.webAssembly ? lowerForWasm(model) : lowerForCpu(model, await channelBlock(runtime))
 
 /**
  * The model with every graph input required: ONNX Runtime's JavaScript API does not feed inputs

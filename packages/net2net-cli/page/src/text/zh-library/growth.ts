@@ -273,6 +273,7 @@ export const growth: Readonly<Record<string, string>> = {
   'every unit must be copied equally often, since a node {0}':
     '每个单元的副本数必须相同，因为一个节点{0}',
   '{0} reduces them without weights': '{0} 不用权重就对它们做归约',
+  '{0} of {1}': '{1} 的 {0}',
   'the mean of the old ones': '旧的各项的均值',
   'those of an old one': '某一旧项的值',
   'as measured': '按测量',
@@ -298,15 +299,15 @@ export const growth: Readonly<Record<string, string>> = {
   'The model does not tell which loss it was trained with: give one.':
     '模型没有说明它是用哪个损失函数训练的：请给出一个。',
   'Known by name: {0}.': '已知的有：{0}。',
-  'Nothing can be widened by {0} more {1}: the smallest unit adds {2}.':
-    '没有什么能以多 {0} 个 {1} 变宽：最小的单元增加 {2}。',
-  'added must be a number from 0 on, not {0}.': 'added 必须是不小于 0 的数，而不是 {0}。',
-  'The multiply-adds are not known: the model leaves a size open.':
-    '乘加次数未知：模型有一个尺寸没有确定。',
-  'Nothing can be widened by what it gains{0}.': '没有什么能按收益变宽{0}。',
-  'growths must be some of {0}, not {1}.': 'growths 必须取自 {0}，而不是 {1}。',
   'by must be parameters or multiply-adds, not {0}.':
     'by 必须是 parameters 或 multiply-adds，而不是 {0}。',
+  'added must be a number from 0 on, not {0}.': 'added 必须是从 0 起的数，而不是 {0}。',
+  'The multiply-adds are not known: the model leaves a size open.':
+    '乘加数未知：模型没有确定某个大小。',
+  'Nothing can be widened by {0} more {1}: the smallest unit adds {2}.':
+    '没有什么能以至多 {0} 个{1}变宽：最小的单元要增加 {2} 个。',
+  'Nothing can be widened by what it gains{0}.': '没有什么能按收益变宽{0}。',
+  'growths must be some of {0}, not {1}.': 'growths 必须取自 {0}，而不是 {1}。',
   'factor must be a number above 1 and at most {0}, not {1}.':
     'factor 必须是大于 1、至多 {0} 的数，而不是 {1}。',
 }

@@ -39,6 +39,8 @@ export const page: Readonly<Record<string, string>> = {
   'must have a stage': '必须有一个阶段',
   'must have a list of stages': '必须有阶段的列表',
   '{0} must be one of {1}, not {2}.': '{0} 必须是 {1} 之一，而不是 {2}。',
+  'Nothing can be widened by {0} more parameters: the smallest unit adds {1}.':
+    '没有什么能以至多 {0} 个参数变宽：最小的单元要增加 {1} 个。',
   "The page's worker stopped: {0}.": '本页的 worker 停止了：{0}。',
   'it could not be loaded': '无法加载它',
   'Reload the page.': '请重新加载本页。',
@@ -124,5 +126,9 @@ export const page: Readonly<Record<string, string>> = {
   'The server does not answer.': '服务器没有应答。',
   'must be {0}, not {1}.': '必须是 {0}，而不是 {1}。',
   'Data in memory were split into something else.': '内存中的数据被分成了别的东西。',
-  'Nothing is measured.': '还没有测量。',
+  '{0} is packed, but cannot be unpacked: it is truncated or damaged.':
+    '{0} 是压缩文件，但无法解压：它被截断或已损坏。',
+  'The network told {0} apart; it is trained for {1} now.':
+    '这个网络原来区分 {0}；现在为 {1} 训练。',
+  'Nothing is measured.': '没有测量任何东西。',
 }

@@ -1,13 +1,14 @@
 /** Trains one network of the user; each in a worker of its own, on the same data in the same order. */
 import { countParameters, decodeModel, encodeModel, type Model } from 'net2net'
 import { trainGrowing } from 'net2net/growing'
+import { classesOf } from 'net2net/model'
 import { type EpochResult, evaluate, type TrainingState } from 'net2net/training'
 import { runtime } from '../../engine/runtime.ts'
 import { failureOf } from '../../engine/serve.ts'
 import { orOnCpu } from '../device.ts'
 import { Gate, gated } from '../gate.ts'
 import type { ChosenDevice } from '../protocol.ts'
-import { lossFor, type OwnData, ownData } from './data.ts'
+import { forClassesOf, lossFor, type OwnData, ownData } from './data.ts'
 import { keepProgress, keptProgress } from './kept.ts'
 import { chooseFor, optimizerOf } from './own-device.ts'
 import type { ArmProgress, OwnCommand, OwnEpoch, OwnEvent, Snapshot, Task } from './protocol.ts'
@@ -67,6 +68,8 @@ function askForState(reason: typeof wanted): void {
   if (!gate.isOpen) gate.single()
 }
 
+const list = (model: Model) => classesOf(model)?.join(', ') ?? ''
+
 let loaded: Promise<OwnData> | undefined
 function load({ settings, files }: Task, model: Model): Promise<OwnData> {
   loaded ??= ownData(settings, files, model)
@@ -74,11 +77,12 @@ function load({ settings, files }: Task, model: Model): Promise<OwnData> {
 }
 
 async function choose(command: OwnCommand & { type: 'choose' }): Promise<void> {
-  const model = decodeModel(command.model)
+  const given = decodeModel(command.model)
   const { settings, threads } = command
+  const model = forClassesOf(await load(command, given), given)
   const chosen = await chooseFor(settings, {
     model,
-    data: () => load(command, model),
+    data: () => load(command, given),
     engine: () => runtime(threads),
     threads,
     onMeasure: () => send({ type: 'measuring' }),
@@ -91,8 +95,13 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
   const { grown } = beginning
   // A browser that keeps nothing has nothing to go on from.
   const kept = await keptProgress(key.training, key.arm).catch(() => undefined)
-  const start = decodeModel(kept?.snapshot.model ?? grown?.from.model ?? beginning.model)
-  const data = await load(command, start)
+  const given = decodeModel(kept?.snapshot.model ?? grown?.from.model ?? beginning.model)
+  const data = await load(command, given)
+  const start = forClassesOf(data, given)
+  const otherClasses =
+    start === given
+      ? []
+      : [`The network told ${list(given)} apart; it is trained for ${list(start)} now.`]
   const loss = lossFor(settings, data)
   const engine = await runtime(threads)
   let started = kept?.started
@@ -117,7 +126,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
     const session = { threads, device }
     const common = { loss, runtime: engine } as const
     const state = from && stateFrom(from.state)
-    const position = { model: from ? decodeModel(from.model) : start, stage: 0 }
+    const position = { model: from ? forClassesOf(data, decodeModel(from.model)) : start, stage: 0 }
     const isGrowing = grown !== undefined && started === undefined
     const training = trainGrowing(position.model, data.train, {
       ...common,
@@ -160,7 +169,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
         validation: data.validation.length,
         initial: { valLoss, ...(accuracy !== undefined && { valAccuracy: accuracy }) },
         model: fileOf(model),
-        notes: training.notes,
+        notes: [...otherClasses, ...training.notes],
       }
       send({ type: 'started', ...started })
       since = performance.now()

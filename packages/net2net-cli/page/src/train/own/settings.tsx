@@ -1,14 +1,15 @@
 /** What is trained, on what, and how. */
 import { useSignal } from '@preact/signals'
-import { grown, opened } from '../../grow/model.ts'
+import { grown, opened, openFailure } from '../../grow/model.ts'
 import { addressWith } from '../../state.ts'
 import { t } from '../../text/text.ts'
+import { FailureNotice } from '../../ui/failure.tsx'
 import { count } from '../../ui/format.ts'
 import { NumberField } from '../../ui/number-field.tsx'
 import { deviceSettings } from '../protocol.ts'
 import { WhatSwitch } from '../what.tsx'
+import { phase, ran } from './arms.ts'
 import { change, files, limits, lossNames, settings, useFiles } from './choices.ts'
-import { phase, ran } from './model.ts'
 import { type builtIn, optimizerNames } from './protocol.ts'
 
 export function Settings() {
@@ -32,6 +33,7 @@ export function Settings() {
       <div class="pad stack">
         <WhatSwitch />
         <Network />
+        {openFailure.value === undefined ? null : <FailureNotice failure={openFailure.value} />}
         <DataChoice locked={locked} />
         <div class="fields">
           <label class="field">
@@ -170,7 +172,7 @@ export function DataChoice({ locked }: { locked: boolean }) {
       />
       <p class="muted small">
         {t(
-          'Or drop a .csv or .npz here. Of data without a test part a tenth is held back. Nothing is uploaded.',
+          'Or drop a .csv or .npz here, or files of MNIST’s form, packed or not. Of data without a test part a tenth is held back. Nothing is uploaded.',
         )}
       </p>
     </div>

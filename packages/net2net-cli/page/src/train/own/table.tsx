@@ -4,10 +4,10 @@ import { t } from '../../text/text.ts'
 import { LineKey } from '../../ui/key.tsx'
 import { saveAs } from '../../ui/save.ts'
 import { epochColumns, ResultCells, ResultHead } from '../results.tsx'
+import { type Arm, arms, ran } from './arms.ts'
 import { settings } from './choices.ts'
 import { growFurther } from './further.ts'
 import { colourOf, dashOf } from './look.ts'
-import { type Arm, arms, ran } from './model.ts'
 
 export function Table() {
   const { epochs } = ran.value ?? settings.value

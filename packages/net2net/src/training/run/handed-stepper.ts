@@ -1,33 +1,37 @@
-/** A stepper whose state stays on the device between steps. */
+/** A stepper whose state is what the last run gave: it is handed from run to run. */
 
 import type { Batch } from '../../data/samples.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import { encodeModel } from '../../onnx/encode.ts'
+import { DeviceTensor } from '../../runtime/ort.ts'
 import type { Runtime, Session, SessionOptions } from '../../runtime/runtime.ts'
 import { float32, type Tensor } from '../../tensor/tensor.ts'
 import type { StepGraph } from '../compile/step-graph.ts'
+import { fedState, stateOf } from './fed-state.ts'
 import { type FeedAdapter, feedAdapter } from './feeds.ts'
 import type { StepOutcome, Stepper } from './stepper.ts'
 
-/** A tensor on the device has to be given back by hand. */
-const dispose = (tensor: Tensor): void => {
-  if ('dispose' in tensor && typeof tensor.dispose === 'function') tensor.dispose()
-}
+type Tensors = ReadonlyMap<string, Tensor>
 
 /**
- * Only single numbers (loss, right predictions, sum of the state) come back after each step. Not every build of
+ * For runtimes that keep outputs on a device, and for those that make new tensors with every run (WebAssembly has memory of its
+ * own): buffers of the caller would only be another copy.
+ *
+ * On a device, only single numbers (loss, right predictions, sum of the state) come back after each step. Not every build of
  * ONNX Runtime can download a tensor: `read` copies the state through a session of its own.
  *
- * @param session of the step graph, with its `.next` outputs kept on the device
+ * @param session of the step graph, with its `.next` outputs kept on the device, where there is one
  */
-export class DeviceStepper implements Stepper {
+export class HandedStepper implements Stepper {
   readonly #graph: StepGraph
   readonly #runtime: Runtime
   readonly #options: SessionOptions
   readonly #session: Session
   readonly #adapt: FeedAdapter
   readonly #wanted: readonly string[]
-  #state: Record<string, Tensor>
+  #fed: Tensors
+  /** What the last step was fed, where it is still there. */
+  #before: Tensors | undefined
   #reader: Session | undefined
 
   constructor(
@@ -42,27 +46,26 @@ export class DeviceStepper implements Stepper {
     this.#options = options
     this.#session = session
     this.#adapt = feedAdapter(graph)
-    this.#state = Object.fromEntries(state)
+    this.#fed = fedState(graph, state, session)
     this.#wanted = [
       'loss',
       ...(graph.counts ? ['correct'] : []),
       ...[graph.gradientNorm, graph.stateSum].filter((name) => name !== undefined),
-      ...nextNames(graph),
+      ...[...this.#fed.keys()].map((name) => `${name}.next`),
     ]
   }
 
   async step(batch: Batch, learningRate: number): Promise<StepOutcome> {
     const feeds: Record<string, Tensor> = {
-      ...this.#state,
+      ...Object.fromEntries(this.#fed),
       learning_rate: float32([], [learningRate]),
     }
     const predictions = this.#adapt(batch, feeds)
     const results = await this.#session.run(feeds, this.#wanted)
-    const old = this.#state
-    this.#state = Object.fromEntries(
-      Object.keys(old).map((name) => [name, results[`${name}.next`]!]),
-    )
-    for (const tensor of Object.values(old)) dispose(tensor)
+    const old = this.#fed
+    this.#fed = new Map([...old.keys()].map((name) => [name, results[`${name}.next`]!]))
+    this.#before = onHost(this.#fed) ? old : undefined
+    disposeOf(old)
     return {
       loss: Number(results.loss!.data[0]),
       correct: Number(results.correct?.data[0] ?? 0),
@@ -72,21 +75,30 @@ export class DeviceStepper implements Stepper {
     }
   }
 
-  async read(): Promise<ReadonlyMap<string, Tensor>> {
+  async read(): Promise<Tensors> {
+    if (onHost(this.#fed)) return stateOf(this.#graph, this.#fed)
     this.#reader ??= await this.#runtime.createSession(copyModel(this.#graph), this.#options)
-    const results = await this.#reader.run(this.#state)
-    return new Map(Object.keys(this.#state).map((name) => [name, results[`${name}.next`]!]))
+    const results = await this.#reader.run(Object.fromEntries(this.#fed))
+    return new Map([...this.#fed.keys()].map((name) => [name, results[`${name}.next`]!]))
   }
 
-  previous(): undefined {
-    return undefined
+  previous(): Tensors | undefined {
+    return this.#before && stateOf(this.#graph, this.#before)
   }
 
   async release(): Promise<void> {
-    for (const tensor of Object.values(this.#state)) dispose(tensor)
+    disposeOf(this.#fed)
     await this.#reader?.release()
     await this.#session.release()
   }
+}
+
+const onHost = (tensors: Tensors): boolean =>
+  [...tensors.values()].every((tensor) => !(tensor instanceof DeviceTensor))
+
+/** A tensor on the device has to be given back by hand. */
+function disposeOf(tensors: Tensors): void {
+  for (const tensor of tensors.values()) if (tensor instanceof DeviceTensor) tensor.dispose()
 }
 
 export const nextNames = (graph: StepGraph): readonly string[] =>

@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest'
+import { checkGradients, normalTensor, oneNode } from '../../../testing/gradient-check.ts'
+import { runGraph } from '../../../testing/run-graph.ts'
+import { backward } from '../../autodiff/backward.ts'
+import { GraphEmitter } from '../../autodiff/emitter.ts'
+import { GraphBuilder } from '../../model/builder.ts'
+import { randomStream } from '../../tensor/random.ts'
+import { imageConvolution } from './convolution-columns.ts'
+import { spreadWindows, weightGradient } from './convolution-gradient.ts'
+import {
+  convolveByTiles,
+  inputGradientByTiles,
+  minimalFiltering,
+  tilingsOf,
+  weightGradientByTiles,
+} from './minimal-filtering.ts'
+
+const target = 'onnxruntime-wasm'
+
+test.each([
+  [2, 2],
+  [2, 3],
+  [3, 3],
+  [4, 3],
+  [3, 4],
+  [2, 5],
+])('%i outputs of %i taps', (m, r) => {
+  const random = randomStream(1, 'filtering', m, r)
+  const draw = (count: number) => Array.from({ length: count }, () => random.normal())
+  const { output, kernel, input } = minimalFiltering(m, r)
+  const times = (rows: readonly (readonly number[])[], vector: readonly number[]) =>
+    rows.map((row) => row.reduce((sum, entry, i) => sum + entry * vector[i]!, 0))
+  const [pixels, taps] = [draw(m + r - 1), draw(r)]
+  const factors = times(kernel, taps)
+  const found = times(
+    output,
+    times(input, pixels).map((value, i) => value * factors[i]!),
+  )
+  for (const [k, value] of found.entries())
+    expect(value).toBeCloseTo(
+      taps.reduce((sum, tap, j) => sum + tap * pixels[k + j]!, 0),
+      12,
+    )
+})
+
+test('tiles of every size give what a convolution gives, and its gradients', async () => {
+  for (let draw = 0; draw < 12; draw++) {
+    const random = randomStream(2, 'tiles', draw)
+    const [samples, channels, filters] = [1, 1, 1].map((least) => least + random.below(3))
+    const kernel = [2 + random.below(4), 2 + random.below(4)]
+    const pads = Array.from({ length: 4 }, () => random.below(4))
+    const image = [5 + random.below(6), 5 + random.below(6)]
+    const outputs = image.map((size, i) => size + pads[i]! + pads[i + 2]! - kernel[i]! + 1)
+    const window = kernel.map((size, i) => ({
+      kernel: size,
+      stride: 1,
+      dilation: 1,
+      pads: { begin: pads[i]!, end: pads[i + 2]! },
+      input: image[i]!,
+    }))
+    const x = normalTensor(random, [samples!, channels!, ...image])
+    const w = normalTensor(random, [filters!, channels!, ...kernel])
+    const dy = normalTensor(random, [samples!, filters!, ...outputs])
+    const expected = await runGraph({ x, w, dy }, (emitter) => ({
+      y: emitter.op('Conv', ['x', 'w'], { kernel_shape: kernel, pads }),
+      dx: spreadWindows(emitter, 'dy', 'w', 'x', window, 1),
+      dw: weightGradient(emitter, 'dy', 'x', window, 1),
+    }))
+    let count = 0
+    const found = await runGraph(
+      { x, w, dy },
+      (emitter) => {
+        const convolution = imageConvolution(emitter, 'x', 'dy', window, 1)!
+        const forms = tilingsOf(convolution).flatMap((tiling, i) => [
+          [`y${i}`, convolveByTiles(emitter, 'x', 'w', convolution, tiling)] as const,
+          [`dx${i}`, inputGradientByTiles(emitter, 'dy', 'w', convolution, tiling)] as const,
+          [`dw${i}`, weightGradientByTiles(emitter, 'dy', 'x', convolution, tiling)] as const,
+        ])
+        count = forms.length
+        return Object.fromEntries(forms)
+      },
+      target,
+    )
+    expect(count, 'two to five outputs a tile').toBe(3 * (6 - Math.max(...kernel)))
+    for (const [name, { dims, data }] of Object.entries(found)) {
+      const wanted = expected[name.replace(/\d/, '') as keyof typeof expected]
+      expect(dims).toEqual(wanted.dims)
+      const [a, b] = [wanted.data, data].map((elements) => Array.from(elements, Number))
+      const scale = Math.max(...a!.map(Math.abs))
+      const error = Math.max(...a!.map((value, k) => Math.abs(value - b![k]!)))
+      expect(error / scale, `draw ${draw}, ${name}`).toBeLessThan(1e-5)
+    }
+  }
+})
+
+/** The operators that the gradients of a convolution's inputs are made of. */
+function gradientOperators(channels: number, size: number, attributes = {}): readonly string[] {
+  const builder = new GraphBuilder()
+  const emitter = new GraphEmitter(builder, new Map(), 18, target)
+  const declare = (name: string, dims: readonly number[]) => {
+    builder.input(name, 'float32', dims)
+    emitter.declare(name, { dtype: 'float32', shape: dims })
+  }
+  declare('x', [32, channels, size, size])
+  declare('w', [channels, channels, 3, 3])
+  const y = emitter.op('Conv', ['x', 'w'], { kernel_shape: [3, 3], ...attributes })
+  declare('seed', emitter.info(y).shape as readonly number[])
+  const { nodes } = builder.graph()
+  backward(emitter, nodes, new Map([[y, 'seed']]), ['x', 'w'])
+  const emitted = builder.graph().nodes.slice(nodes.length)
+  return emitted.map((node) => node.opType)
+}
+
+describe('the gradients of Conv in WebAssembly', () => {
+  test('is the derivative', () =>
+    checkGradients({
+      draws: 2,
+      targets: [target],
+      draw: (random, i) => {
+        const [channels, filters] = [12 + random.below(2), 12 + random.below(2)]
+        const x = [1, channels, 4, 5]
+        const pads = [0, 1, 2, 1]
+        return oneNode({
+          op: 'Conv',
+          attributes: { kernel_shape: [3, 3], pads },
+          inputs: [
+            normalTensor(random, x),
+            normalTensor(random, [filters, channels, 3, 3], { scale: 0.2 }),
+          ],
+          shapes: i % 2 ? { 0: ['n', ...x.slice(1)] } : {},
+        })
+      },
+    }))
+
+  test('where arithmetic outweighs the transforms', () => {
+    const byTiles = gradientOperators(64, 14)
+    expect(byTiles).not.toContain('Conv')
+    expect(byTiles).not.toContain('Gemm')
+    // The tiles of δ are computed once for both gradients.
+    expect(byTiles.filter((name) => name === 'MatMul')).toHaveLength(9)
+    for (const others of [
+      gradientOperators(64, 14, { strides: [2, 2] }),
+      gradientOperators(64, 14, { dilations: [2, 2] }),
+      gradientOperators(8, 64),
+    ])
+      expect(others.some((name) => name.startsWith('Conv'))).toBe(true)
+  })
+})

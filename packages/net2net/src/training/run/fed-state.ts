@@ -1,0 +1,57 @@
+/** The state of a step graph in the tensors that its session is fed, and back. */
+import type { Shape } from '../../model/model.ts'
+import type { Session } from '../../runtime/runtime.ts'
+import { elementCount, float32, type NumericDType, Tensor } from '../../tensor/tensor.ts'
+import type { StepGraph } from '../compile/step-graph.ts'
+
+type Tensors = ReadonlyMap<string, Tensor>
+
+/** By the names of the session's inputs: what is joined in new tensors, all else as it is. */
+export function fedState({ joined }: StepGraph, state: Tensors, session: Session): Tensors {
+  const shapes = new Map(session.inputs.map(({ name, shape }) => [name, shape]))
+  const fed = new Map<string, Tensor>()
+  const parts = new Set(joined.flatMap((vectors) => vectors.parts))
+  for (const vectors of joined)
+    fed.set(vectors.name, joinedTensor(vectors.parts.map((name) => state.get(name)!)))
+  for (const [name, tensor] of state)
+    if (!parts.has(name)) fed.set(name, viewedAs(tensor, shapes.get(name)))
+  return fed
+}
+
+/** The state that was fed so, by its own names: views of the same memory. */
+export function stateOf({ joined, state }: StepGraph, fed: Tensors): Tensors {
+  const parts = new Map<string, Tensor>()
+  for (const { name, parts: names } of joined) {
+    const whole = fed.get(name)!.data as Float32Array
+    let offset = 0
+    for (const part of names) {
+      const { dims } = state.get(part)!
+      const end = offset + elementCount(dims)
+      parts.set(part, float32(dims, whole.subarray(offset, end)))
+      offset = end
+    }
+  }
+  return new Map(
+    [...state].map(([name, { dims }]) => [name, parts.get(name) ?? viewedAs(fed.get(name)!, dims)]),
+  )
+}
+
+function joinedTensor(parts: readonly Tensor[]): Tensor {
+  const whole = new Float32Array(parts.reduce((sum, { data }) => sum + data.length, 0))
+  let offset = 0
+  for (const { data } of parts) {
+    whole.set(data as Float32Array, offset)
+    offset += data.length
+  }
+  return float32([whole.length], whole)
+}
+
+/** The same elements in the shape that the session takes them in. */
+function viewedAs(tensor: Tensor, shape: Shape | undefined): Tensor {
+  const sizes = shape?.every((dim) => typeof dim === 'number') ? (shape as number[]) : undefined
+  return sizes === undefined ||
+    String(sizes) === String(tensor.dims) ||
+    elementCount(sizes) !== elementCount(tensor.dims)
+    ? tensor
+    : new Tensor<NumericDType>(tensor.dtype, sizes, tensor.data)
+}
