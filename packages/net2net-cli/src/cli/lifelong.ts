@@ -1,8 +1,7 @@
 /** A model that learns from new data and keeps what it knew: earlier data among the new, new classes, what was forgotten. */
 import type { GrownModel, Model } from 'net2net'
 import { joined, numberedAs, replayed, type SampleSet, split } from 'net2net/data'
-import { withClassesOf } from 'net2net/growing'
-import { classesOf } from 'net2net/model'
+import { type ClassesAdded, withClassesOf } from 'net2net/growing'
 import type { Evaluation, StepOptions } from 'net2net/training'
 import { usageError } from '../errors.ts'
 import { heldBack, isOfClasses, type TrainingDataOptions, trainingData } from './model-data.ts'
@@ -78,11 +77,13 @@ export async function lifelongData(
   const earlier = []
   for (const one of replay?.specs ?? []) earlier.push(await load(one))
   const sets = [...earlier, fresh].flatMap(({ train, validation }) => [train, validation ?? train])
-  const extended = extend ? withClassesOf(model, sets, step) : { model, newClasses: [] }
-  const names = extend ? classesOf(extended.model) : undefined
+  const { classes, ...extended }: ClassesAdded = extend
+    ? withClassesOf(model, sets, step)
+    : { model, newClasses: [] }
+  const inClasses = (set: SampleSet) => (classes ? numberedAs(set, classes) : set)
   const numbered = ({ train, validation }: Held): Held => ({
-    train: names ? numberedAs(train, names) : train,
-    ...(validation && { validation: names ? numberedAs(validation, names) : validation }),
+    train: inClasses(train),
+    ...(validation && { validation: inClasses(validation) }),
   })
   const now = numbered(fresh)
   const common = { ...extended, samples: now.train }

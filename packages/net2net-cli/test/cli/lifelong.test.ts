@@ -101,11 +101,12 @@ test('what is forgotten is told where nothing is held out, and of which samples'
 
 test('stages replay those that came before, and tell what is forgotten of each', async () => {
   // Whoever sees one class alone soon says that everything is of it.
-  const north = points('north.csv', ['north'], 3)
+  const all = points('all.csv', ['north', 'east', 'south', 'west'], 3)
+  const north = points('north.csv', ['north'], 4)
   const forgotten = async (output: string, ...flags: readonly string[]) => {
     const long = ['--optimizer', 'adam', '--learning-rate', '0.05', '--epochs', '20']
-    const all = [...long, '--validation', '0', ...flags, '--json']
-    const { code, out, err } = await train(classifier, `${first},${north}`, output, ...all)
+    const more = [...long, '--validation', '0', ...flags, '--json']
+    const { code, out, err } = await train(classifier, `${all},${north}`, output, ...more)
     expect(code, err).toBe(0)
     const { measured } = JSON.parse(out).stages[1]
     expect(measured).toMatchObject([{ heldOut: false }, { heldOut: false }])

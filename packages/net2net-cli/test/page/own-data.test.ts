@@ -1,13 +1,14 @@
 /** The data that own networks are trained on, in every form in which they are dropped. */
 import { gzipSync } from 'node:zlib'
-import { encodeModel, type Model, type Tensor } from 'net2net'
+import { decodeModel, encodeModel, type Model, type Tensor } from 'net2net'
 import { encodeNpz, loadFashionMnist } from 'net2net/data'
 import { dense, flatten, sequential } from 'net2net/layers'
+import { classesOf } from 'net2net/model'
 import { float32, int64 } from 'net2net/tensor'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { lossFor, ownData } from '../../page/src/train/own/data.ts'
 import type { OwnSettings } from '../../page/src/train/own/protocol.ts'
-import { dropFile, dropFiles, noBrowser, type Site, startSite } from './support.ts'
+import { download, dropFile, dropFiles, noBrowser, type Site, startSite } from './support.ts'
 
 const settings: OwnSettings = {
   data: 'files',
@@ -169,6 +170,12 @@ describe.skipIf(noBrowser)('data on the Train tab', () => {
     await page.getByRole('button', { name: 'Start', exact: true }).click()
     await page.locator('.status-text[data-phase=done]').waitFor({ timeout: 60_000 })
     await page.getByText('32 samples to learn from, 1,000 to test on').waitFor()
+    // A network of digits learns clothes, and says so.
+    await page.getByText('it is trained for T-shirt/top, Trouser').waitFor()
+    const { bytes } = await download(page, () =>
+      page.getByRole('button', { name: /^Download/ }).click(),
+    )
+    expect(classesOf(decodeModel(bytes))?.[9]).toBe('Ankle boot')
     const packed = await page.evaluate(async () => {
       const response = await fetch('data/fashion-mnist-test.bin')
       let bytes = new Uint8Array(await response.arrayBuffer())

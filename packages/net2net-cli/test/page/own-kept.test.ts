@@ -57,11 +57,11 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
   }
 
   it('goes on in another tab from where it was stopped, and ends with the numbers of one that was not', async () => {
-    const whole = await prepared(12)
+    const whole = await prepared(6)
     await button(whole, 'Start').click()
     await until(whole, 'done')
     const expected = [await losses(whole, 0), await losses(whole, 1)]
-    expect(expected[0]).toHaveLength(13)
+    expect(expected[0]).toHaveLength(7)
     await whole.context().close()
 
     // The steps wait for a task each, which takes so long here that there is time to stop.
@@ -71,7 +71,7 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
         setTimeout(() => postMessage.call(this, message), 30)
       }
     }`
-    const page = await prepared(12, (context) => inWorkers(context, slow))
+    const page = await prepared(6, (context) => inWorkers(context, slow))
     await button(page, 'Start').click()
     await page.locator('[data-own="0"] [data-value]').nth(1).waitFor()
     await button(page, 'Stop').click()

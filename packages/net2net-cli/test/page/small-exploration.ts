@@ -51,7 +51,7 @@ export async function writeExploration(
   const place = new ExplorationFolder(folder)
   await mkdir(join(folder, 'front'), { recursive: true })
   await place.saveSettings({
-    format: 1,
+    format: 2,
     model: '0'.repeat(64),
     data: { spec: 'table.csv', options: {}, fingerprint: 'f' },
     training: { loss: 'mse', optimizer: 'sgd', batchSize: 8, device: 'cpu', threads: 1 },

@@ -187,6 +187,7 @@ export const growMeasured = kind.checkedAsync(
       runtime: kind.runtime,
       session,
       signal: kind.signal,
+      turns: kind.number,
     }),
   },
 )

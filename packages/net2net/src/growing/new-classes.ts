@@ -13,6 +13,8 @@ export interface ClassesAdded {
   readonly grown?: GrownModel
   /** Names, or numbers where nobody has named them. */
   readonly newClasses: readonly string[]
+  /** Names of all classes by their numbers, where targets are numbers of classes that have names. */
+  readonly classes?: readonly string[]
 }
 
 /**
@@ -41,8 +43,9 @@ export function withClassesOf(
   // Names of outputs that nobody has named are their numbers.
   while (names.length > 0 && names.length < count) names.push(String(names.length))
   const total = Math.max(count, names.length)
-  const named = (one: Model) => (names.length > 0 ? withClasses(one, names) : one)
-  if (total === known) return { model: named(model), newClasses: [] }
+  const named = (one: Model) =>
+    names.length > 0 ? { model: withClasses(one, names), classes: names } : { model: one }
+  if (total === known) return { ...named(model), newClasses: [] }
   const newClasses = Array.from(
     { length: total - known },
     (_, i) => names[known + i] ?? String(known + i),
@@ -53,5 +56,5 @@ export function withClassesOf(
       ...(classesOf(model) ? { classes: newClasses } : {}),
     },
   ])
-  return { model: named(grown.model), grown, newClasses }
+  return { ...named(grown.model), grown, newClasses }
 }

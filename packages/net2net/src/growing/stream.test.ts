@@ -112,6 +112,19 @@ describe('a stream', () => {
     for (const { learningRate } of rates) expect(learningRate).toBeCloseTo(1e-7, 12)
   })
 
+  test('leaves targets that are no numbers of classes as they are', async () => {
+    const x = { dtype: 'float32' as const, dims: [2], data: Float32Array.of(1, 0, 0, 1) }
+    const target = { dtype: 'float32' as const, dims: [2], data: Float32Array.of(1, 0, 0, 1) }
+    const named = new ArrayDataset({ x }, target, ['north', 'east'])
+    const { stream } = await learned(network(4), [{ data: named }], { loss: 'mse' })
+    const { model } = stream
+    const { loss } = await evaluate(model, named, { loss: 'mse' })
+    const plain = await learned(network(4), [{ data: new ArrayDataset({ x }, target) }], {
+      loss: 'mse',
+    })
+    expect(loss).toBe((await evaluate(plain.stream.model, named, { loss: 'mse' })).loss)
+  })
+
   test('what is no portion is refused when it comes', async () => {
     expect(() => trainStream(network(6), [], { ...settings, stages: [] } as never)).toThrow(
       /has no option "stages"/,

@@ -2,7 +2,6 @@
 import { numberedAs } from '../data/renumbered.ts'
 import { replayed } from '../data/replay.ts'
 import type { SampleSet } from '../data/samples.ts'
-import { classesOf } from '../model/classes.ts'
 import type { Model } from '../model/model.ts'
 import type { Optimizer } from '../training/compile/optimizers/index.ts'
 import type { TrainingState } from '../training/run/state.ts'
@@ -93,10 +92,11 @@ export class StreamTraining implements AsyncIterable<StreamEvent> {
       }
       const step = stepOptionsOf(options, data)
       const sets = [replay?.data, data, validation].filter((set) => set !== undefined)
-      const { model, grown, newClasses } = withClassesOf(this.#model, sets, step)
-      const names = classesOf(model) ?? []
-      const fresh = numberedAs(data, names)
-      const samples = replay ? replayed(fresh, numberedAs(replay.data, names), replay.share) : fresh
+      const { model, grown, newClasses, classes } = withClassesOf(this.#model, sets, step)
+      const numbered = (set: SampleSet) => (classes ? numberedAs(set, classes) : set)
+      const samples = replay
+        ? replayed(numbered(data), numbered(replay.data), replay.share)
+        : numbered(data)
       const before = this.#state
       const plans = grown?.plans ?? []
       const state = before && continueState(this.#model, before.tensors, plans, step)
@@ -104,7 +104,7 @@ export class StreamTraining implements AsyncIterable<StreamEvent> {
       const training = new GrowingTraining(model, samples, {
         ...options,
         stages,
-        validation: validation && numberedAs(validation, names),
+        validation: validation && numbered(validation),
         ...(options.auto && { auto: { ...options.auto, earlier: before } }),
         ...(state && { resume: { state, position: { model, stage: 0 } } }),
       })

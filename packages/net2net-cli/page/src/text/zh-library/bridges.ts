@@ -145,10 +145,6 @@ export const bridges: Readonly<Record<string, string>> = {
   'The layer {0} ({1}) cannot grow so: {2}.': '层 {0}（{1}）不能这样扩展：{2}。',
   'Grow its other layers along, or write an ONNX file instead (-o FILE.onnx).':
     '请让它的其他层一起扩展，或改写 ONNX 文件（-o FILE.onnx）。',
-  '{0} would stand inside the layer {1} of {2}.': '{0} 会位于 {2} 的层 {1} 之内。',
-  '{0} would be one layer for several calls of {1}, which a plan deepens one by one.':
-    '{0} 会是 {1} 的几次调用的一层，而计划逐次加深它们。',
-  'The optimizer has a slot of no variable: {0}.': '优化器有一个不属于任何变量的槽：{0}。',
   'it keeps sums over the rows and columns of the squares, which do not say how each grows':
     '它保存平方的行和与列和，由此不能得知各自如何扩展',
   'it computes weights anew from sums of gradients and of weights':
@@ -163,20 +159,7 @@ export const bridges: Readonly<Record<string, string>> = {
   'it has {0} slots, and {1} variables need {2}': '它有 {0} 个槽，而 {1} 个变量需要 {2} 个',
   'its slot {0} has the shape [{1}] where [{2}] was expected':
     '它的槽 {0} 的形状是 [{1}]，而应为 [{2}]',
-  '{0} would be {1}, which no layer of Keras computes.': '{0} 会成为 {1}，而 Keras 没有这样的层。',
-  'a node {0} of {1}': '{1} 的一个节点 {0}',
-  'a convolution with the pads [{0}]': '填充为 [{0}] 的卷积',
-  'a product of another form than that of Dense': '形式与 Dense 不同的乘积',
-  'a sum with a parameter': '与一个参数的和',
-  'a node {0}': '一个节点 {0}',
-  'No node gives {0}.': '没有节点给出 {0}。',
-  'A layer behind {0} would stand inside {1}, which holds one layer only.':
-    '{0} 之后的层会位于 {1} 之内，而它只容纳一层。',
-  'There is a layer {0} already.': '已经有一个层 {0}。',
-  '{0} would be a sum of two ways, which a Sequential model cannot have.':
-    '{0} 会是两条路的和，而 Sequential 模型不能有。',
-  'Build the model by the functional API: keras.Model(inputs, outputs).':
-    '请用函数式接口构建模型：keras.Model(inputs, outputs)。',
+  'The optimizer has a slot of no variable: {0}.': '优化器有一个不属于任何变量的槽：{0}。',
   '{0} would take split coefficients along the channels of the normalization behind it.':
     '{0} 会沿其后归一化的通道带有拆分系数。',
   '{0} would get units of its own, and a normalization behind it is folded into its numbers.':
@@ -209,6 +192,23 @@ export const bridges: Readonly<Record<string, string>> = {
     '{1} 的 {0} 与模型的数不同：它们来自不同的训练状态。',
   'Export the model from these weights, or add --weights-differ to take the names for it.':
     '请由这些权重导出模型，或加上 --weights-differ 以名称为准。',
+  '{0} would stand inside the layer {1} of {2}.': '{0} 会位于 {2} 的层 {1} 之内。',
+  '{0} would be one layer for several calls of {1}, which a plan deepens one by one.':
+    '{0} 会是 {1} 的几次调用的一层，而计划逐次加深它们。',
+  '{0} would be {1}, which no layer of Keras computes.': '{0} 会成为 {1}，而 Keras 没有这样的层。',
+  'a node {0} of {1}': '{1} 的一个节点 {0}',
+  'a convolution with the pads [{0}]': '填充为 [{0}] 的卷积',
+  'a product of another form than that of Dense': '形式与 Dense 不同的乘积',
+  'a sum with a parameter': '与一个参数的和',
+  'a node {0}': '一个节点 {0}',
+  'No node gives {0}.': '没有节点给出 {0}。',
+  'A layer behind {0} would stand inside {1}, which holds one layer only.':
+    '{0} 之后的层会位于 {1} 之内，而它只容纳一层。',
+  'There is a layer {0} already.': '已经有一个层 {0}。',
+  '{0} would be a sum of two ways, which a Sequential model cannot have.':
+    '{0} 会是两条路的和，而 Sequential 模型不能有。',
+  'Build the model by the functional API: keras.Model(inputs, outputs).':
+    '请用函数式接口构建模型：keras.Model(inputs, outputs)。',
   '{0} is not a zip archive, as PyTorch has written since version 1.6.':
     '{0} 不是 zip 文件，而 PyTorch 从 1.6 版起写的是 zip 文件。',
   "For an older file run in Python: torch.save(torch.load('{0}', weights_only=True), 'new.pt').":
@@ -232,6 +232,8 @@ export const bridges: Readonly<Record<string, string>> = {
     '{0} 没有 state dict：没有按名称的张量表。',
   'Save one: torch.save(model.state_dict(), FILE).':
     '请保存一个：torch.save(model.state_dict(), FILE)。',
+  '{0} nests values more than {1} deep.': '{0} 中值的嵌套超过 {1} 层。',
+  '{0} holds a value that contains itself.': '{0} 含有一个包含自身的值。',
   '{0} holds a pickle that cannot be read: {1}.': '{0} 含有无法读取的 pickle：{1}。',
   'its stack runs empty': '它的栈空了',
   'its stack has no mark': '它的栈没有标记',
@@ -251,8 +253,6 @@ export const bridges: Readonly<Record<string, string>> = {
   'it adds to what is no set': '它向不是集合的东西添加',
   'it gives a state to what has none': '它给没有状态的东西设置状态',
   'the instruction 0x{0} is unknown': '指令 0x{0} 未知',
-  '{0} nests values more than {1} deep.': '{0} 中值的嵌套超过 {1} 层。',
-  '{0} holds a value that contains itself.': '{0} 含有一个包含自身的值。',
   '{0} is not a safetensors file that can be read: {1}.':
     '{0} 不是可以读取的 safetensors 文件：{1}。',
   'it is shorter than eight bytes': '它不足八字节',

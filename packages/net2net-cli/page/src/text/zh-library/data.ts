@@ -50,6 +50,7 @@ export const data: Readonly<Record<string, string>> = {
   'A batch has no samples.': '有一个批没有样本。',
   'Old and new samples differ: {0} of shape [{1}] and {2} of shape [{3}].':
     '新旧样本不同：{0} 的形状是 [{1}]，{2} 的形状是 [{3}]。',
+  'The data have the classes {0}, which are not among {1}.': '数据有类别 {0}，它们不在 {1} 之中。',
   "{0} is not an NPY file: it does not begin with the format's magic number.":
     '{0} 不是 NPY 文件：它不以该格式的标志开头。',
   '{0} does not hold an array of numbers; its header says {1}.':

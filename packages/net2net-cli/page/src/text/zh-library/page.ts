@@ -128,4 +128,7 @@ export const page: Readonly<Record<string, string>> = {
   'Data in memory were split into something else.': '内存中的数据被分成了别的东西。',
   '{0} is packed, but cannot be unpacked: it is truncated or damaged.':
     '{0} 是压缩文件，但无法解压：它被截断或已损坏。',
+  'The network told {0} apart; it is trained for {1} now.':
+    '这个网络原来区分 {0}；现在为 {1} 训练。',
+  'Nothing is measured.': '没有测量任何东西。',
 }

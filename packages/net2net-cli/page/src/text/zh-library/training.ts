@@ -16,8 +16,8 @@ export const training: Readonly<Record<string, string>> = {
     '两个模型不可能计算相同的东西：输入“{0}”在一个里是 {1}，在另一个里是 {2}。',
   'Input {0} is not a tensor of numbers: give inputs of your own.':
     '输入 {0} 不是数字张量：请给出自己的输入。',
-  'Nothing was given for input {0}.': '没有给出输入 {0}。',
   'The model has no input {0}; it has {1}.': '模型没有输入 {0}；它有 {1}。',
+  'Nothing was given for input {0}.': '没有给出输入 {0}。',
   'A tensor of rank {0} has no axis {1}.': '秩为 {0} 的张量没有轴 {1}。',
   'No tensors to put together.': '没有可以拼接的张量。',
   '{0} became {1}': '{0} 变成了 {1}',

@@ -5,9 +5,9 @@ import { t } from '../../text/text.ts'
 import { Chart } from '../../ui/chart.tsx'
 import { asNumber, asPercent } from '../../ui/chart-formats.ts'
 import type { Line } from '../../ui/line.ts'
+import { type Arm, arms, ran } from './arms.ts'
 import { samplesSeen, settings } from './choices.ts'
 import { colourOf, dashOf } from './look.ts'
-import { type Arm, arms, ran } from './model.ts'
 
 /** Points of a curve: more are not drawn. */
 const mostPoints = 500

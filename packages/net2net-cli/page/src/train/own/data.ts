@@ -13,7 +13,7 @@ import {
   parseCsv,
   split,
 } from 'net2net/data'
-import { inferShapes, requiredInputs } from 'net2net/model'
+import { classesOf, inferShapes, requiredInputs, withClasses } from 'net2net/model'
 import type { LossName } from 'net2net/training'
 import { inputError, internalError } from '../../../../src/errors.ts'
 import type { NamedBytes } from '../../engine/protocol.ts'
@@ -144,6 +144,16 @@ function inShapeOf(model: Model, data: ArrayDataset): ArrayDataset {
   return isView
     ? new ArrayDataset({ [name]: { ...column, dims } }, data.target, data.classes)
     : data
+}
+
+/**
+ * The network for the classes of the data. Where these are as many as it tells apart and are called otherwise, as clothes instead of
+ * digits, it is trained for them, and has their names from then on.
+ */
+export function forClassesOf({ train }: OwnData, model: Model): Model {
+  const [known, given] = [classesOf(model), train.classes]
+  const isOther = known?.length === given?.length && String(known) !== String(given)
+  return given && isOther ? withClasses(model, given) : model
 }
 
 /** The loss that the data ask for, unless one is chosen. */

@@ -6,8 +6,9 @@ import { grown as grownModel, modelParam } from '../../grow/model.ts'
 import { settings as growSettings } from '../../grow/settings.ts'
 import { setParams } from '../../state.ts'
 import { t } from '../../text/text.ts'
+import { arms, ran } from './arms.ts'
 import { samplesSeen, settings } from './choices.ts'
-import { addGrown, arms, ran, snapshotOf, trainingId } from './model.ts'
+import { addGrown, snapshotOf, trainingId } from './model.ts'
 import type { Snapshot } from './protocol.ts'
 
 /** An arm that is to grow on its way, and the name of its network on the Grow tab. */

@@ -1,6 +1,7 @@
 /** Trainings of earlier visits, to be gone on with. */
 import { language, t } from '../../text/text.ts'
-import { forget, goOnWith, kept } from './model.ts'
+import { kept } from './arms.ts'
+import { forget, goOnWith } from './model.ts'
 
 export function KeptList() {
   if (kept.value.length === 0) return null

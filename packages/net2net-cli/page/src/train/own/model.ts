@@ -2,10 +2,9 @@
  * The training of the user's networks. Every network is an arm in a worker of its own, and all see the same samples in the same
  * order: the network as it was opened, trained on; what grew from it; and what grows from any of them on the way.
  */
-import { batch, computed, signal } from '@preact/signals'
-import type { LossName } from 'net2net/training'
+import { batch } from '@preact/signals'
+import { WorkerFailure } from '../../engine/client.ts'
 import { models } from '../../engine/model-client.ts'
-import type { Failure } from '../../engine/protocol.ts'
 import { startWorker } from '../../engine/start-worker.ts'
 import { grown as grownModel, opened } from '../../grow/model.ts'
 import { said, t } from '../../text/text.ts'
@@ -14,6 +13,18 @@ import { failureFrom } from '../../ui/failure.tsx'
 import { figure } from '../../ui/format.ts'
 import type { ChosenDevice } from '../protocol.ts'
 import { planWorkers } from '../worker-plan.ts'
+import {
+  type Arm,
+  arms,
+  failure,
+  keeping,
+  kept,
+  notes,
+  type Place,
+  paused,
+  ran,
+  runsOn,
+} from './arms.ts'
 import { files, settings } from './choices.ts'
 import {
   forgetTraining,
@@ -27,73 +38,9 @@ import {
   keptFiles,
   keptTrainings,
 } from './kept.ts'
-import type {
-  Beginning,
-  OwnCommand,
-  OwnEpoch,
-  OwnEvent,
-  OwnSettings,
-  Snapshot,
-} from './protocol.ts'
+import type { Beginning, OwnCommand, OwnEvent, Snapshot } from './protocol.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
-
-/** What is known of an arm before its worker has begun. */
-interface Place {
-  readonly title: string
-  /** Samples that its forerunners had seen since the first growth, when it began. */
-  readonly from: number
-  /** Of the steps of its training, those before it began here. */
-  readonly stepsBefore: number
-}
-
-export interface Arm extends Place {
-  readonly id: number
-  readonly threads: number
-  readonly parameters?: number
-  readonly initial?: { readonly valLoss: number; readonly valAccuracy?: number }
-  readonly losses: readonly number[]
-  readonly epochs: readonly OwnEpoch[]
-  readonly phase: 'loading' | 'training' | 'done' | 'failed'
-  /** The network before its first step here, and as it is now. */
-  readonly start?: Bytes
-  readonly model?: Bytes
-  readonly speed: number
-  readonly failure?: Failure
-}
-
-export const arms = signal<readonly Arm[]>([])
-export const paused = signal(false)
-/** What is trained, and how; undefined before the start. */
-export const ran = signal<
-  | (OwnSettings & {
-      readonly name: string
-      readonly loss: LossName | 'auto'
-      readonly count?: number
-      readonly validation?: number
-    })
-  | undefined
->(undefined)
-export const failure = signal<Failure | undefined>(undefined)
-export const notes = signal<readonly string[]>([])
-/** Where it is trained, and why; 'measuring' while that is found out. */
-export const runsOn = signal<ChosenDevice | 'measuring' | undefined>(undefined)
-/** Whether the training outlives the tab; if it does not, why. */
-export const keeping = signal<
-  | { readonly state: 'unknown' | 'kept' }
-  | { readonly state: 'not kept'; readonly isFull: boolean; readonly reason: string }
->({ state: 'unknown' })
-/** Trainings of earlier visits. */
-export const kept = signal<readonly KeptTraining[]>([])
-
-export type Phase = 'idle' | 'loading' | 'running' | 'paused' | 'done' | 'failed'
-export const phase = computed<Phase>(() => {
-  if (arms.value.length === 0) return failure.value ? 'failed' : ran.value ? 'loading' : 'idle'
-  if (arms.value.every(({ phase: of }) => of === 'done' || of === 'failed'))
-    return arms.value.some(({ phase: of }) => of === 'failed') ? 'failed' : 'done'
-  if (paused.value) return 'paused'
-  return arms.value.some(({ phase: of }) => of === 'training') ? 'running' : 'loading'
-})
 
 /** The training that goes on: under which it is kept, and what tells other tabs that it goes on here. */
 let current: { readonly id: string; readonly release: () => void } | undefined
@@ -177,18 +124,25 @@ export async function start(): Promise<void> {
     for (const [i, model] of networks.entries()) begin({ id: i, threads }, { model })
     void keepNow()
   } catch (error) {
-    if (current === mine) failure.value = failureFrom(error)
+    if (current !== mine) return
+    endWorkers()
+    batch(() => {
+      arms.value = []
+      failure.value = failureFrom(error)
+    })
   }
 }
 
-let chosen: (device: ChosenDevice) => void = () => {}
+/** Whoever waits for the device that the first worker finds. */
+let choosing: { chosen(device: ChosenDevice): void; failed(error: Error): void } | undefined
 /** All networks are trained on one device, which the first one's worker finds. */
 async function chooseDevice(model: Bytes, threads: number): Promise<void> {
-  const answer = new Promise<ChosenDevice>((resolve) => {
-    chosen = resolve
+  const answer = new Promise<ChosenDevice>((chosen, failed) => {
+    choosing = { chosen, failed }
   })
   tell(0, { type: 'choose', model, settings: ran.peek()!, files: files.peek(), threads })
   runsOn.value = await answer
+  choosing = undefined
 }
 
 /** Goes on with a training of an earlier visit, from where it was kept. */
@@ -282,10 +236,15 @@ export function goOn(): void {
   tellAll({ type: 'resume' })
 }
 
-/** Ends it here; what was kept of it stays, to be gone on with. */
-export function reset(): void {
+function endWorkers(): void {
   for (const worker of workers.values()) worker.terminate()
   workers.clear()
+}
+
+/** Ends it here; what was kept of it stays, to be gone on with. */
+export function reset(): void {
+  endWorkers()
+  choosing = undefined
   ends.clear()
   waiting.clear()
   current?.release()
@@ -314,7 +273,7 @@ function take(id: number, event: OwnEvent): void {
         runsOn.value = 'measuring'
         break
       case 'chosen':
-        chosen({ device: event.device, reason: event.reason })
+        choosing?.chosen({ device: event.device, reason: event.reason })
         announce(said(event.reason))
         break
       case 'again':
@@ -346,9 +305,9 @@ function take(id: number, event: OwnEvent): void {
         break
       }
       case 'steps':
-        update(id, ({ losses }) => ({
+        update(id, ({ losses, speed }) => ({
           losses: [...losses, ...event.losses],
-          speed: event.samplesPerSecond * (ran.peek()?.batchSize ?? 1),
+          speed: event.stepsPerSecond ? event.stepsPerSecond * (ran.peek()?.batchSize ?? 1) : speed,
         }))
         break
       case 'epoch':
@@ -382,6 +341,8 @@ function take(id: number, event: OwnEvent): void {
         workers.delete(id)
         break
       case 'failed':
+        choosing?.failed(new WorkerFailure(event.failure))
+        choosing = undefined
         update(id, () => ({ phase: 'failed', failure: event.failure, speed: 0 }))
         failure.value = event.failure
     }

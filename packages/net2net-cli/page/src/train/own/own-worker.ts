@@ -1,13 +1,14 @@
 /** Trains one network of the user; each in a worker of its own, on the same data in the same order. */
 import { countParameters, decodeModel, encodeModel, type Model } from 'net2net'
 import { trainGrowing } from 'net2net/growing'
+import { classesOf } from 'net2net/model'
 import { type EpochResult, evaluate, type TrainingState } from 'net2net/training'
 import { runtime } from '../../engine/runtime.ts'
 import { failureOf } from '../../engine/serve.ts'
 import { orOnCpu } from '../device.ts'
 import { Gate, gated } from '../gate.ts'
 import type { ChosenDevice } from '../protocol.ts'
-import { lossFor, type OwnData, ownData } from './data.ts'
+import { forClassesOf, lossFor, type OwnData, ownData } from './data.ts'
 import { keepProgress, keptProgress } from './kept.ts'
 import { chooseFor, optimizerOf } from './own-device.ts'
 import type { ArmProgress, OwnCommand, OwnEpoch, OwnEvent, Snapshot, Task } from './protocol.ts'
@@ -17,6 +18,8 @@ import { plainState, stateFrom } from './snapshot.ts'
 const evaluationBatchSize = 100
 /** Milliseconds between two reports of losses, and between two times that the training is kept. */
 const interval = 250
+/** The speed is that of the steps of so many last milliseconds. */
+const remembered = 5000
 const keptEvery = 20_000
 /** Epochs that end sooner after one another are not all kept. */
 const keptNoSooner = 2000
@@ -30,8 +33,8 @@ const fileOf = (model: Model) => new Uint8Array(encodeModel(model))
 let wanted: 'nothing' | 'to keep it' | 'to send it' = 'nothing'
 let untold: number[] = []
 let told = 0
-let made = 0
-let since = 0
+/** When the last steps ended that followed on one another: the speed is theirs. */
+let ended: number[] = []
 let keptAt = performance.now()
 
 addEventListener('message', ({ data }: MessageEvent<OwnCommand>) => {
@@ -49,8 +52,7 @@ addEventListener('message', ({ data }: MessageEvent<OwnCommand>) => {
       askForState('to keep it')
       break
     case 'resume':
-      since = performance.now()
-      made = 0
+      ended = []
       gate.resume()
       break
     case 'keep':
@@ -67,6 +69,8 @@ function askForState(reason: typeof wanted): void {
   if (!gate.isOpen) gate.single()
 }
 
+const list = (model: Model) => classesOf(model)?.join(', ') ?? ''
+
 let loaded: Promise<OwnData> | undefined
 function load({ settings, files }: Task, model: Model): Promise<OwnData> {
   loaded ??= ownData(settings, files, model)
@@ -74,11 +78,12 @@ function load({ settings, files }: Task, model: Model): Promise<OwnData> {
 }
 
 async function choose(command: OwnCommand & { type: 'choose' }): Promise<void> {
-  const model = decodeModel(command.model)
+  const given = decodeModel(command.model)
   const { settings, threads } = command
+  const model = forClassesOf(await load(command, given), given)
   const chosen = await chooseFor(settings, {
     model,
-    data: () => load(command, model),
+    data: () => load(command, given),
     engine: () => runtime(threads),
     threads,
     onMeasure: () => send({ type: 'measuring' }),
@@ -91,8 +96,13 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
   const { grown } = beginning
   // A browser that keeps nothing has nothing to go on from.
   const kept = await keptProgress(key.training, key.arm).catch(() => undefined)
-  const start = decodeModel(kept?.snapshot.model ?? grown?.from.model ?? beginning.model)
-  const data = await load(command, start)
+  const given = decodeModel(kept?.snapshot.model ?? grown?.from.model ?? beginning.model)
+  const data = await load(command, given)
+  const start = forClassesOf(data, given)
+  const otherClasses =
+    start === given
+      ? []
+      : [`The network told ${list(given)} apart; it is trained for ${list(start)} now.`]
   const loss = lossFor(settings, data)
   const engine = await runtime(threads)
   let started = kept?.started
@@ -117,7 +127,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
     const session = { threads, device }
     const common = { loss, runtime: engine } as const
     const state = from && stateFrom(from.state)
-    const position = { model: from ? decodeModel(from.model) : start, stage: 0 }
+    const position = { model: from ? forClassesOf(data, decodeModel(from.model)) : start, stage: 0 }
     const isGrowing = grown !== undefined && started === undefined
     const training = trainGrowing(position.model, data.train, {
       ...common,
@@ -160,10 +170,9 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
         validation: data.validation.length,
         initial: { valLoss, ...(accuracy !== undefined && { valAccuracy: accuracy }) },
         model: fileOf(model),
-        notes: training.notes,
+        notes: [...otherClasses, ...training.notes],
       }
       send({ type: 'started', ...started })
-      since = performance.now()
       from = { model: started.model, state: plainState(now) }
       keep({ snapshot: from, isDone: false })
     }
@@ -184,6 +193,8 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
     function toldEpoch(result: EpochResult) {
       tell()
       send({ type: 'epoch', result: epochOf(result), model: fileOf(training.model) })
+      // Validation and what is kept are none of a step.
+      ended = []
     }
   }
 
@@ -197,8 +208,9 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
   function took(value: number) {
     losses.push(value)
     untold.push(value)
-    made++
-    if (performance.now() - told > interval) tell()
+    const now = performance.now()
+    ended = [...ended.filter((end) => now - end < remembered), now]
+    if (now - told > interval) tell()
   }
 
   function keep({ snapshot, isDone }: Pick<ArmProgress, 'snapshot' | 'isDone'>) {
@@ -251,8 +263,9 @@ class Keeping {
 
 function tell(): void {
   if (untold.length === 0) return
-  const seconds = (performance.now() - since) / 1000
-  send({ type: 'steps', losses: untold, samplesPerSecond: seconds > 0 ? made / seconds : 0 })
+  const seconds = ((ended.at(-1) ?? 0) - (ended[0] ?? 0)) / 1000
+  const perSecond = seconds > 0 ? (ended.length - 1) / seconds : undefined
+  send({ type: 'steps', losses: untold, ...(perSecond && { stepsPerSecond: perSecond }) })
   untold = []
   told = performance.now()
 }

@@ -8,8 +8,8 @@ import { count } from '../../ui/format.ts'
 import { NumberField } from '../../ui/number-field.tsx'
 import { deviceSettings } from '../protocol.ts'
 import { WhatSwitch } from '../what.tsx'
+import { phase, ran } from './arms.ts'
 import { change, files, limits, lossNames, settings, useFiles } from './choices.ts'
-import { phase, ran } from './model.ts'
 import { type builtIn, optimizerNames } from './protocol.ts'
 
 export function Settings() {

@@ -6,24 +6,12 @@ import { announce } from '../../ui/announce.tsx'
 import { DropArea } from '../../ui/drop.tsx'
 import { FailureNotice } from '../../ui/failure.tsx'
 import { seconds } from '../../ui/format.ts'
+import { arms, failure, keeping, notes, phase, ran, runsOn } from './arms.ts'
 import { settings, useFiles } from './choices.ts'
 import { Charts } from './curves.tsx'
 import { OwnDrawing } from './drawing.tsx'
 import { KeptList } from './kept-list.tsx'
-import {
-  arms,
-  failure,
-  goOn,
-  keeping,
-  lookForKept,
-  notes,
-  pause,
-  phase,
-  ran,
-  reset,
-  runsOn,
-  start,
-} from './model.ts'
+import { goOn, lookForKept, pause, reset, start } from './model.ts'
 import { Settings } from './settings.tsx'
 import { Table } from './table.tsx'
 
