@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { bundle } from '../../packages/net2net/testing/bundle.ts'
 
 /** What every example must print, by its number. */
 const expected: Readonly<Record<string, readonly RegExp[]>> = {
@@ -30,10 +31,7 @@ describe('examples', () => {
     '%s',
     async (name, patterns) => {
       const { stdout, stderr } = await promisify(execFile)(process.execPath, [
-        '--conditions=net2net-source',
-        '--import',
-        'tsx',
-        `examples/${name}`,
+        await bundle(`examples/${name}`),
       ])
       for (const pattern of patterns) expect(stdout).toMatch(pattern)
       expect(stderr).toBe('')

@@ -9,12 +9,9 @@ import { writeWhole } from 'net2net/files'
 import { dense, sequential } from 'net2net/layers'
 import { constantsOf } from 'net2net/model'
 import { withClasses } from '../../packages/net2net/src/model/classes.ts'
+import { bundle } from '../../packages/net2net/testing/bundle.ts'
 import { mnistNetwork } from '../../packages/net2net-cli/src/mnist/networks.ts'
-import {
-  commandLine,
-  sources,
-  temporaryFolder,
-} from '../../packages/net2net-cli/test/cli/net2net.ts'
+import { commandLine, temporaryFolder } from '../../packages/net2net-cli/test/cli/net2net.ts'
 
 const run = promisify(execFile)
 
@@ -104,7 +101,8 @@ async function runProgram(code: string, folder: string): Promise<string> {
     file,
     code.replace(/^(.*)await loadMnist\(\)/m, `const every = await loadMnist()\n$1${fewer}`),
   )
-  return (await run(process.execPath, [...sources, file], { cwd: folder })).stdout
+  const program = await bundle(file, join(folder, 'program.mjs'))
+  return (await run(process.execPath, [program], { cwd: folder })).stdout
 }
 
 async function runCommand(command: string, folder: string): Promise<void> {

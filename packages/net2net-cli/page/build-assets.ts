@@ -41,8 +41,8 @@ async function copyRuntime(): Promise<void> {
 }
 
 /**
- * Fashion-MNIST is in no package of the registry. Where it can be loaded it comes with the page; where it cannot, the page says
- * how its files are dropped.
+ * Fashion-MNIST is in no package of npm's registry: it is taken from Debian's package dataset-fashion-mnist, or from where it is
+ * published, checked by SHA-256. Where neither can be had, the page lets its files be dropped.
  */
 async function writeFashion(): Promise<void> {
   const names = ['train', 'test'] as const

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin } from 'vite'
@@ -56,6 +56,12 @@ export default defineConfig({
   // Relative addresses: the page works from any folder of any web server.
   base: './',
   plugins: [policyInPage, filesOfPage],
+  // Only where the build could have it: see build-assets.ts.
+  define: {
+    __HAS_FASHION_MNIST__: JSON.stringify(
+      existsSync(join(publicFolder, 'data', 'fashion-mnist-train.bin')),
+    ),
+  },
   // ONNX Runtime loads its WebAssembly from the files that the build lays beside the page.
   resolve: {
     conditions: [

@@ -394,6 +394,14 @@ export const countMultiplyAdds = kind.checked('countMultiplyAdds', growth.countM
   model,
 })
 
+/**
+ * Multiply-adds of each node for one sample, in the order of the graph: 0 where nothing is multiplied, null where a size is not
+ * known.
+ */
+export const multiplyAddsByNode = kind.checked('multiplyAddsByNode', growth.multiplyAddsByNode, {
+  model,
+})
+
 /** What a model that has no layer with weights of its own has instead, in one sentence. */
 export const whyNoLayers = kind.checked('whyNoLayers', growth.whyNoLayers, { model })
 

@@ -273,6 +273,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     shrink: [model, ['a']],
     lora: [model, ['a'], options()],
     mergeAdapters: [model, options()],
+    multiplyAddsByNode: [model],
     describePlan: [plan],
     encodeModel: [model],
     grow: [model, [step], options()],
@@ -427,6 +428,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     growMeasured: [model, [step], options()],
     measureStatistics: [model, [text], options({ samples: dataset })],
     rank: [model, dataset, options()],
+    measureWidths: [model, dataset, options()],
     trainGrowing: [model, dataset, options({ loss, optimizer: sgd, stages: [] })],
   },
   'net2net/exploring': {

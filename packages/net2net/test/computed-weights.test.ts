@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { applyPlan, growSlots, inspect, planWiden } from '../src/growth/index.ts'
+import { applyPlan, type GrowthPlan, growSlots, inspect, planWiden } from '../src/growth/index.ts'
 import { GraphBuilder } from '../src/model/builder.ts'
 import { linksOf } from '../src/model/links.ts'
 import type { Model, Node } from '../src/model/model.ts'
@@ -44,10 +44,15 @@ function nodesOf(model: Model, layer: string): readonly Node[] {
   return model.graph.nodes.filter((each) => found.has(each))
 }
 
-/** A constant that a weight reads in several places is one constant after the growth, too. */
-function expectOwnConstants(before: Model, after: Model): void {
+/**
+ * A constant that a weight reads in several places is one constant after the growth, too. Nodes are as they were, but for those that
+ * the plan inserts: a mean that added zeros make smaller is rescaled.
+ */
+function expectOwnConstants(before: Model, after: Model, { inserted }: GrowthPlan): void {
+  const added = new Set(inserted.map(({ name }) => name))
   for (const layer of ['a', 'b', 'c']) {
-    const [old, grown] = [nodesOf(before, layer), nodesOf(after, layer)]
+    const old = nodesOf(before, layer)
+    const grown = nodesOf(after, layer).filter(({ name }) => !added.has(name))
     expect(grown.map(({ opType }) => opType)).toEqual(old.map(({ opType }) => opType))
     // A product of products is data: each layer in it has weights of its own.
     if (old.filter(({ opType }) => /MatMul|Einsum|Gemm/.test(opType)).length > 2) continue
@@ -98,9 +103,10 @@ it(
         before.forEach((y, i) => {
           expect(Math.abs(after[i]! - y) / largest).toBeLessThanOrEqual(TOLERANCE)
         })
-        expectOwnConstants(model, grown)
+        expectOwnConstants(model, grown, plan)
       }),
-      { numRuns: NETWORKS, endOnFailure: true },
+      // The first has the mean of units that grow.
+      { numRuns: NETWORKS, endOnFailure: true, examples: [[1751721071]] },
     )
     if (process.env.SHOW) console.log(tally)
     expect(tally.grown).toBeGreaterThan(NETWORKS / 4)

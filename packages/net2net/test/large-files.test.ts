@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
+import { bundle } from '../testing/bundle.ts'
 import { temporaryFolder } from '../testing/temporary-folder.ts'
 import * as w from '../testing/wire-writer.ts'
 
@@ -19,12 +20,16 @@ interface Measured {
   readonly after: number
 }
 
+let program: string
+beforeAll(async () => {
+  program = await bundle(fileURLToPath(new URL('../testing/measure.ts', import.meta.url)))
+})
+
 /** Loads (and saves) in a process of its own. */
 function measure(from: string, to?: string): Measured {
-  const program = fileURLToPath(new URL('../testing/measure.ts', import.meta.url))
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
-    ['--import', 'tsx', program, from, ...(to === undefined ? [] : [to])],
+    [program, from, ...(to === undefined ? [] : [to])],
     { encoding: 'utf8' },
   )
   expect(status, stderr).toBe(0)

@@ -77,7 +77,8 @@ it(
         expect(countMultiplyAdds(back)).toBe(countMultiplyAdds(small))
         if (countMultiplyAdds(grown) !== countMultiplyAdds(small)) tally.returned++
       }),
-      { numRuns: NETWORKS, endOnFailure: true },
+      // The first has channels of which two units make one.
+      { numRuns: NETWORKS, endOnFailure: true, examples: [[2030515526, 'none']] },
     )
     expect(tally.returned).toBeGreaterThan(NETWORKS / 4)
   },

@@ -50,6 +50,13 @@ export const runPythonFile = (
   ...args: readonly string[]
 ): string => run(python, [file, ...args], folder)
 
+/** TensorFlow says little. */
+export const pythonEnvironment = {
+  ...process.env,
+  KERAS_BACKEND: 'tensorflow',
+  TF_CPP_MIN_LOG_LEVEL: '3',
+}
+
 /** What is printed to stderr is in the message of a failure. */
 const run = (python: string, args: readonly string[], folder: string): string =>
   execFileSync(python, args, {
@@ -57,5 +64,5 @@ const run = (python: string, args: readonly string[], folder: string): string =>
     encoding: 'utf8',
     maxBuffer: 1 << 28,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, KERAS_BACKEND: 'tensorflow', TF_CPP_MIN_LOG_LEVEL: '3' },
+    env: pythonEnvironment,
   })

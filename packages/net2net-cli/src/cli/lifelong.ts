@@ -1,26 +1,41 @@
 /** A model that learns from new data and keeps what it knew: earlier data among the new, new classes, what was forgotten. */
-import { type GrownModel, grow, inspect, type Model } from 'net2net'
-import { joined, replayed, type SampleSet } from 'net2net/data'
-import { classesOf, withClasses } from 'net2net/model'
-import type { Evaluation } from 'net2net/training'
+import type { GrownModel, Model } from 'net2net'
+import { joined, numberedAs, replayed, type SampleSet, split } from 'net2net/data'
+import { type ClassesAdded, withClassesOf } from 'net2net/growing'
+import type { Evaluation, StepOptions } from 'net2net/training'
 import { usageError } from '../errors.ts'
-import { isOfClasses, loadFor, type TrainingDataOptions, trainingData } from './model-data.ts'
+import { heldBack, isOfClasses, type TrainingDataOptions, trainingData } from './model-data.ts'
 
 export interface Replay {
-  /** The earlier data. */
-  readonly spec: string
+  /** The earlier data; none where they are those of the stages before. */
+  readonly specs: readonly string[]
   /** Of old samples in each batch. */
   readonly share: number
 }
 
-/** `old.csv:20%` or `old.csv:0.2`. @throws usage where it is neither */
-export function replayOf(text: string): Replay {
-  const [, spec = '', digits, percent] = /^(.+):(\d*\.?\d+)(%?)$/.exec(text) ?? []
+/**
+ * `old.csv:20%` or `old.csv:0.2`; in stages also `20%`: of the stages before.
+ *
+ * @param before data of the stages before; undefined where there are no stages
+ * @returns undefined in the first stage
+ * @throws usage where it is none of these
+ */
+export function replayOf(text: string, before?: readonly string[]): Replay | undefined {
+  const [, spec, digits, percent] = /^(?:(.+):)?(\d*\.?\d+)(%?)$/.exec(text) ?? []
   const share = Number(digits) / (percent === '%' ? 100 : 1)
-  if (spec !== '' && share > 0 && share < 1) return { spec, share }
-  throw usageError(
-    `--replay ${text} does not say which data and how much of each batch: --replay old.csv:20%.`,
-  )
+  const specs = spec === undefined ? before : [spec]
+  if (!specs || !(share > 0 && share < 1))
+    throw usageError(
+      `--replay ${text} does not say which data and how much of each batch: --replay old.csv:20%; with several --data, --replay 20% is of those that came before.`,
+    )
+  return specs.length > 0 ? { specs, share } : undefined
+}
+
+/** Samples on which is measured what was learned, or forgotten. */
+export interface Measured {
+  readonly samples: SampleSet
+  /** Whether nothing was trained on them: where nothing is held out, they are some of the training's. */
+  readonly heldOut: boolean
 }
 
 /** What a training learns from, in the classes of the model, which may have more of them than before. */
@@ -32,8 +47,8 @@ export interface LifelongData {
   /** What training sees: the new samples with a share of the old ones. */
   readonly train: SampleSet
   readonly validation: SampleSet | undefined
-  /** Held-out samples of the earlier data. */
-  readonly old: SampleSet | undefined
+  /** Of the earlier data, and of these and the new ones. */
+  readonly forgetting?: { readonly old: Measured; readonly all: Measured }
   /** How many samples of the new data there are, for records. */
   readonly samples: SampleSet
 }
@@ -44,71 +59,65 @@ export interface LifelongOptions extends TrainingDataOptions {
   readonly extends?: boolean
 }
 
-/** @throws as loading; usage or refused where new classes cannot be added */
+/**
+ * @param step of the training: it tells which output the classes are of
+ * @throws as loading; usage or refused where new classes cannot be added
+ */
 export async function lifelongData(
   model: Model,
   spec: string,
   { replay, extends: mayExtend = false, ...options }: LifelongOptions,
+  step: StepOptions,
 ): Promise<LifelongData> {
-  const specs = replay ? [replay.spec, spec] : [spec]
-  const { model: extended, ...more } =
-    replay || mayExtend ? await withNewClasses(model, specs, options) : { model, newClasses: [] }
-  const fresh = await trainingData(extended, spec, options)
-  const common = { model: extended, ...more, samples: fresh.train }
-  if (!replay)
-    return { ...common, train: fresh.train, validation: fresh.validation, old: undefined }
-  const old = await trainingData(extended, replay.spec, options)
-  const held = [fresh.validation, old.validation].filter((set) => set !== undefined)
+  const extend = (replay !== undefined || mayExtend) && isOfClasses(options.loss)
+  // With a numbering of their own, since the model's would refuse what it does not know.
+  const loading = extend ? withoutClasses(model) : model
+  const load = (one: string) => trainingData(loading, one, options)
+  const fresh = await load(spec)
+  const earlier = []
+  for (const one of replay?.specs ?? []) earlier.push(await load(one))
+  const sets = [...earlier, fresh].flatMap(({ train, validation }) => [train, validation ?? train])
+  const { classes, ...extended }: ClassesAdded = extend
+    ? withClassesOf(model, sets, step)
+    : { model, newClasses: [] }
+  const inClasses = (set: SampleSet) => (classes ? numberedAs(set, classes) : set)
+  const numbered = ({ train, validation }: Held): Held => ({
+    train: inClasses(train),
+    ...(validation && { validation: inClasses(validation) }),
+  })
+  const now = numbered(fresh)
+  const common = { ...extended, samples: now.train }
+  if (!replay) return { ...common, train: now.train, validation: now.validation }
+  const old = earlier.map(numbered)
+  const all = [now, ...old]
+  const held = all.flatMap(({ validation }) => validation ?? [])
   return {
     ...common,
-    train: replayed(fresh.train, old.train, replay.share),
+    train: replayed(now.train, joined(old.map(({ train }) => train)), replay.share),
     validation: held.length > 0 ? joined(held) : undefined,
-    old: old.validation,
-  }
-}
-
-/** The model with an output for every class of the data; those that it knew keep their places. */
-async function withNewClasses(
-  model: Model,
-  specs: readonly string[],
-  options: TrainingDataOptions,
-): Promise<Pick<LifelongData, 'grown' | 'model' | 'newClasses'>> {
-  if (!isOfClasses(options.loss)) return { model, newClasses: [] }
-  const [output] = inspect(model).outputs
-  const width = output?.shape?.at(-1)
-  if (!output || typeof width !== 'number') return { model, newClasses: [] }
-  const names = [...(classesOf(model) ?? [])]
-  let count = width
-  for (const spec of specs) {
-    // With its own numbering, since the model's would refuse what it does not know.
-    const { train, test } = await loadFor(withoutClasses(model), spec, options)
-    const own = train.classes ?? test?.classes
-    if (own) for (const name of own) if (!names.includes(name)) names.push(name)
-    if (!own)
-      for (const { target } of [train, test].filter((set) => set !== undefined))
-        for (const label of target?.data ?? []) count = Math.max(count, Number(label) + 1)
-  }
-  // Names of outputs that nobody has named are their numbers.
-  while (names.length > 0 && names.length < count) names.push(String(names.length))
-  const total = Math.max(count, names.length)
-  if (total === width) return { model: named(model, names), newClasses: [] }
-  const added = Array.from(
-    { length: total - width },
-    (_, i) => names[width + i] ?? String(width + i),
-  )
-  const grown = grow(model, [
-    {
-      extend: { outputs: { [output.name]: total - width } },
-      ...(classesOf(model) ? { classes: added } : {}),
+    forgetting: {
+      old: together(old.map((one) => measuredOn(one, options.seed))),
+      all: together(all.map((one) => measuredOn(one, options.seed))),
     },
-  ])
-  return { model: named(grown.model, names), grown, newClasses: added }
+  }
 }
 
-const named = (model: Model, names: readonly string[]): Model =>
-  names.length > 0 ? withClasses(model, names) : model
+type Held = Awaited<ReturnType<typeof trainingData>>
 
-const withoutClasses = (model: Model): Model => ({
+/** What is held out, or else as large a share of the training's own samples. */
+export function measuredOn({ train, validation }: Held, seed: number): Measured {
+  if (validation) return { samples: validation, heldOut: true }
+  const { test } = split(train, heldBack, seed)
+  return { samples: test.length > 0 ? test : train, heldOut: false }
+}
+
+const together = (parts: readonly Measured[]): Measured => ({
+  samples: joined(parts.map(({ samples }) => samples)),
+  heldOut: parts.every(({ heldOut }) => heldOut),
+})
+
+/** The model before it knew names of classes: data keep a numbering of their own with it. */
+export const withoutClasses = (model: Model): Model => ({
   ...model,
   metadata: new Map([...model.metadata].filter(([key]) => key !== 'net2net.classes')),
 })
@@ -121,21 +130,23 @@ export interface Retention {
 }
 
 export interface ForgettingRecord {
-  /** Share of right predictions, or the loss where nothing is classified, on held-out samples of the earlier data. */
+  /** Share of right predictions, or the loss where nothing is classified, on samples of the earlier data. */
   readonly measure: 'accuracy' | 'loss'
+  /** Whether these samples were held out of the training; else they are some of its own. */
+  readonly heldOut: boolean
   readonly old: Retention
   /** What is worse than before: accuracy that was lost, or loss that was added; negative where it is better. */
   readonly forgetting: number
-  /** Each class of all held-out samples: share of its samples that were told right. */
+  /** Each class of old and new samples: share of its samples that were told right. */
   readonly perClass: readonly (Retention & { readonly class: string })[]
   readonly newClasses: readonly string[]
 }
 
-/** @param all of new and old held-out samples, before and after */
+/** @param all of new and old samples, before and after */
 export function forgettingOf(
   old: readonly [before: Evaluation, after: Evaluation],
   all: readonly [before: Evaluation, after: Evaluation],
-  newClasses: readonly string[],
+  { heldOut, newClasses }: Pick<ForgettingRecord, 'heldOut' | 'newClasses'>,
 ): ForgettingRecord {
   const [before, after] = old
   const measure = before.accuracy === undefined ? 'loss' : 'accuracy'
@@ -143,6 +154,7 @@ export function forgettingOf(
   const known = new Map(all[0].perClass?.map((one) => [one.class, one.recall]))
   return {
     measure,
+    heldOut,
     old: { samples: before.predictions, before: value(before), after: value(after) },
     forgetting: measure === 'loss' ? value(after) - value(before) : value(before) - value(after),
     perClass: (all[1].perClass ?? []).map(({ class: name, recall, support }) => ({
@@ -156,13 +168,19 @@ export function forgettingOf(
 }
 
 /** In lines for whoever trains. */
-export function forgettingText({ measure, old, forgetting, perClass }: ForgettingRecord): string {
+export function forgettingText({
+  measure,
+  heldOut,
+  old,
+  forgetting,
+  perClass,
+}: ForgettingRecord): string {
   const figure = (value: number) =>
     measure === 'loss' ? value.toFixed(4) : `${(100 * value).toFixed(2)}%`
   const share = (value: number) =>
     Number.isFinite(value) ? `${(100 * value).toFixed(1)}%` : 'none'
   return [
-    `Earlier data: ${measure} ${figure(old.before)} before, ${figure(old.after)} after; forgotten: ${figure(forgetting)}.`,
+    `Earlier data${heldOut ? '' : ' (samples of the training, since none are held out)'}: ${measure} ${figure(old.before)} before, ${figure(old.after)} after; forgotten: ${figure(forgetting)}.`,
     ...perClass.map(
       ({ class: name, samples, before, after }) =>
         `  ${name} (${samples}): ${share(before)} before, ${share(after)} after`,

@@ -124,7 +124,7 @@ export const stoppedText = ({ epoch, waited }: TrainingState): string =>
   `Stopped after epoch ${epoch}: epoch ${epoch - waited} was the best.`
 
 export const decisionText = ({ epoch, grow, reason }: GrowthDecision): string =>
-  `after epoch ${epoch}: ${grow ? 'it grows' : 'it does not grow'}: ${reason}`
+  `${epoch === 0 ? 'before the first epoch' : `after epoch ${epoch}`}: ${grow ? 'it grows' : 'it does not grow'}: ${reason}`
 
 export const growthText = ({ step, plans }: Extract<GrowingEvent, { kind: 'growth' }>): string => {
   const what = plans.flatMap(({ units, inserted, repeated, kernels, removed, adapters }) => [

@@ -7,8 +7,10 @@ import { makeFolder, writeWhole } from 'net2net/files'
 import { usageError } from '../errors.ts'
 import { type Io, printResult } from './command.ts'
 import type { TrainOptions } from './commands/train-options.ts'
-import { trainingData } from './model-data.ts'
+import { measuredOn, replayOf, withoutClasses } from './lifelong.ts'
+import { loadFor, trainingData } from './model-data.ts'
 import { plainlyEvaluated, type resultsOf } from './training-results.ts'
+import { newestCheckpoint, startOf } from './training-start.ts'
 
 export interface TrainedOn {
   readonly results: ReturnType<typeof resultsOf>
@@ -28,11 +30,15 @@ export const stagesOf = (data: string): readonly string[] =>
 const stageFolder = (output: string, stage: number): string => join(output, `stage-${stage + 1}`)
 const resultsFile = 'stages.json'
 
-/** After a stage: how good the model is on held-out samples of each stage so far. */
-interface Measured {
+/** After a stage: how good the model is on samples of each stage so far. */
+interface MeasuredStage {
   readonly data: string
   readonly accuracy?: number
   readonly loss: number
+  /** Whether the samples were held out; else they are some of those that it was trained on. */
+  readonly heldOut: boolean
+  /** What is worse than at its best after an earlier stage: accuracy that was lost, or loss that was added. */
+  readonly forgetting?: number
 }
 
 /**
@@ -48,17 +54,19 @@ export async function trainInStages(
     from: string,
     spec: string,
     options: Pick<TrainOptions, 'force' | 'resume'> & { readonly output: string },
+    before: readonly string[],
   ) => Promise<TrainedOn>,
 ): Promise<void> {
   const { output, resume, force, json } = options
   if (options.distill !== undefined)
     throw usageError('--distill is for one data set; train in stages without it, or one by one.')
+  await mustLoad(io, file, specs, options)
   makeFolder(output)
   const stages: {
     readonly data: string
     readonly directory: string
     readonly results: TrainedOn['results']
-    readonly measured: readonly Measured[]
+    readonly measured: readonly MeasuredStage[]
   }[] = []
   let from = file
   for (const [i, spec] of specs.entries()) {
@@ -66,19 +74,28 @@ export async function trainInStages(
     const done = resume ? await finished(directory) : undefined
     if (done) io.err(`Stage ${i + 1} (${spec}) is done already.\n`)
     else io.err(`Stage ${i + 1} of ${specs.length}: ${spec}\n`)
-    const hasBegun = existsSync(join(directory, 'checkpoints'))
+    // What was stopped before its first checkpoint begins anew.
+    const hasBegun = resume === true && (await newestCheckpoint(directory)) !== undefined
     const results =
       done ??
       (
-        await train(from, spec, {
-          output: directory,
-          ...(resume && hasBegun ? { resume } : {}),
-          ...(force ? { force } : {}),
-        })
+        await train(
+          from,
+          spec,
+          {
+            output: directory,
+            ...(hasBegun ? { resume } : {}),
+            ...(force || (resume && !hasBegun) ? { force: true } : {}),
+          },
+          specs.slice(0, i),
+        )
       ).results
     stages.push({
       ...{ data: spec, directory, results },
-      measured: await measured(io, directory, specs.slice(0, i + 1), options),
+      measured: withForgetting(
+        await measured(io, directory, specs.slice(0, i + 1), options),
+        stages.map((stage) => stage.measured),
+      ),
     })
     from = directory
   }
@@ -90,6 +107,19 @@ export async function trainInStages(
     force: true,
   })
   printResult(io, json, document, text(stages, output))
+}
+
+/** What would fail at a later stage fails before the first. */
+async function mustLoad(
+  io: Io,
+  file: string,
+  specs: readonly string[],
+  options: TrainOptions,
+): Promise<void> {
+  const { model } = await startOf(file)
+  const replayed = options.replay === undefined ? undefined : replayOf(options.replay, [])
+  for (const spec of [...specs, ...(replayed?.specs ?? [])])
+    await loadFor(withoutClasses(model), spec, { ...options, signal: io.signal })
 }
 
 async function finished(directory: string): Promise<TrainedOn['results'] | undefined> {
@@ -104,28 +134,51 @@ async function measured(
   directory: string,
   specs: readonly string[],
   options: TrainOptions,
-): Promise<readonly Measured[]> {
+): Promise<readonly MeasuredStage[]> {
   const model = await load(join(directory, 'model.onnx'))
-  const found: Measured[] = []
+  const found: MeasuredStage[] = []
   for (const data of specs) {
-    const { validation } = await trainingData(model, data, { ...options, signal: io.signal })
-    if (!validation) continue
-    const { loss, accuracy } = await plainlyEvaluated(io, options, model, validation)
-    found.push({ data, loss, ...(accuracy === undefined ? {} : { accuracy }) })
+    const held = await trainingData(model, data, { ...options, signal: io.signal })
+    const { samples, heldOut } = measuredOn(held, options.seed)
+    const { loss, accuracy } = await plainlyEvaluated(io, options, model, samples)
+    found.push({ data, loss, ...(accuracy === undefined ? {} : { accuracy }), heldOut })
   }
   return found
 }
 
+/** @param before what was measured after each of the stages before */
+const withForgetting = (
+  now: readonly MeasuredStage[],
+  before: readonly (readonly MeasuredStage[])[],
+): readonly MeasuredStage[] =>
+  now.map((one, j) => {
+    const earlier = before.flatMap((stage) => stage[j] ?? [])
+    if (earlier.length === 0) return one
+    const { accuracy, loss } = one
+    const forgetting =
+      accuracy === undefined
+        ? loss - Math.min(...earlier.map((stage) => stage.loss))
+        : Math.max(...earlier.map((stage) => stage.accuracy ?? 0)) - accuracy
+    return { ...one, forgetting }
+  })
+
 function text(
-  stages: readonly { readonly data: string; readonly measured: readonly Measured[] }[],
+  stages: readonly { readonly data: string; readonly measured: readonly MeasuredStage[] }[],
   output: string,
 ): string {
   const lines = stages.map(({ data, measured: found }, i) => {
-    const figures = found.map(({ accuracy, loss }, j) => {
-      const value = accuracy === undefined ? loss.toFixed(4) : `${(100 * accuracy).toFixed(2)}%`
-      return `stage ${j + 1} ${value}`
+    const figures = found.map(({ accuracy, loss, forgetting }, j) => {
+      const shown = (value: number) =>
+        accuracy === undefined ? value.toFixed(4) : `${(100 * value).toFixed(2)}%`
+      const forgotten = forgetting === undefined ? '' : ` (forgotten: ${shown(forgetting)})`
+      return `stage ${j + 1} ${shown(accuracy ?? loss)}${forgotten}`
     })
     return `after stage ${i + 1} (${data}): ${figures.join('  ')}`
   })
-  return [...lines, `Written: ${join(output, 'model.onnx')}`].join('\n')
+  const isTrained = stages.some(({ measured: found }) => found.some(({ heldOut }) => !heldOut))
+  return [
+    ...lines,
+    ...(isTrained ? ['Where nothing is held out, it is measured on samples of the training.'] : []),
+    `Written: ${join(output, 'model.onnx')}`,
+  ].join('\n')
 }

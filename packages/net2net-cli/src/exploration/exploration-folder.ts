@@ -15,7 +15,7 @@ import type { GrowthStage } from 'net2net/growing'
 import { schemaMessage } from 'net2net/recipe'
 import { startingState } from 'net2net/training'
 import { inputError } from '../errors.ts'
-import { bestFile } from './results.ts'
+import { bestFile, type ExplorationResults } from './results.ts'
 import { type ExplorationSettings, explorationSettings } from './settings.ts'
 
 export const explorationFiles = {
@@ -63,6 +63,21 @@ export class ExplorationFolder implements NetworkStore {
       })
     })
     return readSettings(text, file)
+  }
+
+  /** @throws input where there are none, or none that an exploration writes */
+  async readResults(): Promise<ExplorationResults> {
+    const file = this.file('results')
+    try {
+      const results = JSON.parse(await readFile(file, 'utf8')) as ExplorationResults
+      if (Array.isArray(results.trials) && Array.isArray(results.front)) return results
+    } catch (cause) {
+      throw inputError(`${this.path} has no ${path.basename(file)} that can be read.`, {
+        where: file,
+        cause,
+      })
+    }
+    throw inputError(`${file} is not what an exploration writes.`, { where: file })
   }
 
   async saveSettings(settings: ExplorationSettings): Promise<void> {

@@ -13,15 +13,14 @@ import { usageError } from '../errors.ts'
  * @throws usage where another process has it
  */
 export function lockFolder(folder: string, what: string): () => void {
-  const file = path.join(folder, 'running.json')
+  const file = fileIn(folder)
   const owner = readOwner(file)
   const other = (who: string) =>
     usageError(`Another process runs ${what} in ${folder} (${who}).`, {
       where: folder,
       hint: `If it does not, remove ${file}.`,
     })
-  if (owner && (owner.host !== hostname() || isAlive(owner.pid)))
-    throw other(`process ${owner.pid} on ${owner.host}`)
+  if (owner && goesOn(owner)) throw other(`process ${owner.pid} on ${owner.host}`)
   // Left by a process that is gone, or torn.
   rmSync(file, { force: true })
   const key = randomUUID()
@@ -37,10 +36,27 @@ export function lockFolder(folder: string, what: string): () => void {
   }
 }
 
-function readOwner(file: string) {
+/** Whether a process works in the folder. */
+export function isLocked(folder: string): boolean {
+  const owner = readOwner(fileIn(folder))
+  return owner !== undefined && goesOn(owner)
+}
+
+const fileIn = (folder: string): string => path.join(folder, 'running.json')
+
+interface Owner {
+  readonly pid: number
+  readonly host: string
+  readonly key: string
+}
+
+/** Of a process on another machine it is not known. */
+const goesOn = ({ host, pid }: Owner): boolean => host !== hostname() || isAlive(pid)
+
+function readOwner(file: string): Owner | undefined {
   if (!existsSync(file)) return undefined
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as { pid: number; host: string; key: string }
+    return JSON.parse(readFileSync(file, 'utf8')) as Owner
   } catch {
     return undefined
   }

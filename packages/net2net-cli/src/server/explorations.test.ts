@@ -1,13 +1,17 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { encodeModel } from 'net2net'
+import { dense, sequential } from 'net2net/layers'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { ExplorationFolder } from '../exploration/exploration-folder.ts'
 import type { ExplorationResults } from '../exploration/results.ts'
 import type { ExplorationSettings } from '../exploration/settings.ts'
+import { lockFolder } from '../processes/folder-lock.ts'
 import { Explorations } from './explorations.ts'
 
 const settings: ExplorationSettings = {
-  format: 1,
+  format: 2,
   model: '0'.repeat(64),
   data: { spec: 'table.csv', options: {}, fingerprint: 'f' },
   training: { loss: 'mse', optimizer: 'sgd', batchSize: 8, device: 'cpu', threads: 1 },
@@ -85,9 +89,14 @@ test('explorations of the folder are listed; what is none is left out', async ()
   await write('one')
   await mkdir(path.join(folder, 'two'))
   await writeFile(path.join(folder, 'two', 'explore.json'), '{')
-  expect(await get('explorations')).toMatchObject({
-    json: { explorations: [{ id: 'one', finished: false, networks: 2, bestLoss: 0.25 }] },
-  })
+  const explorations = new Explorations(folder)
+  const said = { id: 'one', networks: 2, bestLoss: 0.25 }
+  expect(await explorations.list()).toMatchObject([{ ...said, state: 'stopped' }])
+  const unlock = lockFolder(path.join(folder, 'one'), 'an exploration')
+  expect(await explorations.list()).toMatchObject([{ ...said, state: 'running' }])
+  unlock()
+  await write('one', { ...results, finished: true, trials: results.trials.slice(0, 1) })
+  expect(await explorations.list()).toMatchObject([{ id: 'one', networks: 1, state: 'finished' }])
 })
 
 test('one that goes on is shown as a report that is loaded again, without scripts of others', async () => {
@@ -106,12 +115,44 @@ test('one that goes on is shown as a report that is loaded again, without script
   expect(ended && 'text' in ended && ended.text).not.toMatch(/http-equiv="refresh"/)
 })
 
+test('its networks are handed out: those of the front, and others while the state of their training is kept', async () => {
+  await write('one')
+  const model = sequential([dense(2, { name: 'd' })], { input: [3], seed: 1 })
+  const place = new ExplorationFolder(path.join(folder, 'one'))
+  await place.write({ network: 0, rung: 0 }, { model, state: undefined, stages: [] })
+  await mkdir(path.join(folder, 'one', 'front'))
+  await writeFile(path.join(folder, 'one', results.front[0]!.file), 'of the front')
+  const reply = await get('explorations/one/results')
+  expect(reply).toMatchObject({
+    json: {
+      trials: results.trials,
+      files: [
+        { network: 0, rung: 0 },
+        { network: 1, rung: 0 },
+      ],
+    },
+  })
+  const front = await get('explorations/one/networks/1/0')
+  expect(front).toMatchObject({ downloadAs: 'network-1-rung-0.onnx' })
+  const other = await get('explorations/one/networks/0/0')
+  if (!other || !('bytes' in other)) throw new Error('There is no network.')
+  expect(Buffer.from(other.bytes).equals(encodeModel(model))).toBe(true)
+  for (const none of ['networks/2/0', 'networks/0/1', 'networks/-1/0', 'networks/0', 'results/0'])
+    expect(await get(`explorations/one/${none}`), none).toBeUndefined()
+})
+
 test('nothing outside the folder is read', async () => {
   const outside = await mkdtemp(path.join(tmpdir(), 'net2net-outside-'))
   await writeFile(path.join(outside, 'explore.json'), JSON.stringify(results))
   await writeFile(path.join(outside, 'exploration.json'), JSON.stringify(settings))
   await symlink(outside, path.join(folder, 'link'))
-  expect(await get('explorations/link')).toBeUndefined()
+  for (const what of ['', '/results', '/networks/1/0'])
+    expect(await get(`explorations/link${what}`)).toBeUndefined()
+  await write('one')
+  await symlink(outside, path.join(folder, 'one', 'networks'))
+  await mkdir(path.join(outside, '0'))
+  await writeFile(path.join(outside, '0', 'rung-0.n2n'), 'secret')
+  expect(await get('explorations/one/networks/0/0')).toBeUndefined()
   expect(await get('explorations/none')).toBeUndefined()
   await rm(outside, { recursive: true })
 })

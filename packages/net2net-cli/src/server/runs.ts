@@ -1,4 +1,4 @@
-/** The runs of a folder: listed, read while they go on, started and stopped in child processes. */
+/** The runs and explorations of a folder: listed, read while they go on; runs are started and stopped in child processes. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
@@ -10,19 +10,16 @@ import { nodeArguments, programFile } from '../package-files.ts'
 import { reportHtml } from '../report/report.ts'
 import { readResults, readRun } from '../runs/read-run.ts'
 import type { RunRecord } from '../runs/run-record.ts'
-import type { RunSummary } from './api.ts'
+import type { FolderContent, RunSummary } from './api.ts'
+import { Explorations } from './explorations.ts'
 import { fileUnder, isInside, pathSegments } from './files.ts'
 import { Metrics } from './metrics.ts'
 import { RunList } from './run-list.ts'
 import type { ApiReply, ApiRequest } from './server.ts'
+import { Watch } from './watch.ts'
 
 /** A run that has not written for so long, and is no child of ours, goes on no more. */
 const silence = 60_000
-/** The least milliseconds between two readings of the folder while a page watches it. */
-const interval = 700
-/** And where a look takes long. */
-const longest = 5000
-
 const startSchema = z.strictObject({
   arms: z
     .array(z.string().regex(/^[a-z0-9_]+$/))
@@ -46,33 +43,21 @@ export class Runs {
 
   readonly #runs: RunList
   readonly #metrics = new Metrics()
-  #watchers = 0
-  #watching: Promise<void> | undefined
-  /** The list that watchers were told last, and a promise that is kept when there is another. */
-  #text = ''
-  #news: Promise<void>
-  #tell: (text: string) => void = () => undefined
+  readonly #explorations: Explorations
+  readonly #watch: Watch
 
   /** `command`: how net2net is called, program first. */
   constructor(folder: string, command: readonly string[] = ourselves()) {
     this.#folder = folder
     this.#command = command
     this.#runs = new RunList(folder)
-    this.#news = this.#nextNews()
-  }
-
-  #nextNews(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#tell = (text) => {
-        this.#text = text
-        this.#news = this.#nextNews()
-        resolve()
-      }
-    })
+    this.#explorations = new Explorations(folder)
+    this.#watch = new Watch(() => this.#everything())
   }
 
   readonly api = async (request: ApiRequest): Promise<ApiReply | undefined> => {
     const [top, id, what, arm, ...rest] = pathSegments(request.path) ?? []
+    if (top === 'explorations') return this.#explorations.api(request)
     if (top !== 'runs' || rest.length > 0) return undefined
     if (request.method === 'POST') {
       if (id === undefined) return { status: 201, json: await this.#start(request.body) }
@@ -80,8 +65,9 @@ export class Runs {
       return undefined
     }
     if (request.method !== 'GET') return undefined
-    if (id === undefined) return { json: { folder: this.#folder, runs: await this.#list() } }
-    if (id === 'events' && what === undefined) return { events: (signal) => this.#watch(signal) }
+    if (id === undefined) return { json: { folder: this.#folder, ...(await this.#everything()) } }
+    if (id === 'events' && what === undefined)
+      return { events: (signal) => this.#watch.events(signal) }
     if (what === undefined) return { json: await this.#read(id) }
     if (what === 'models' && arm !== undefined) {
       const path = `${encodeURIComponent(id)}/${encodeURIComponent(arm)}.onnx`
@@ -104,6 +90,11 @@ export class Runs {
   /** Ends what was started here. */
   async close(): Promise<void> {
     for (const child of this.#children.values()) child.kill('SIGINT')
+  }
+
+  async #everything(): Promise<FolderContent> {
+    const [runs, explorations] = await Promise.all([this.#list(), this.#explorations.list()])
+    return { runs, explorations }
   }
 
   async #list(): Promise<readonly RunSummary[]> {
@@ -162,42 +153,6 @@ export class Runs {
       if (!(await isInside(this.#folder, join(folder, name))))
         throw inputError(`${id} is not reported: ${name || 'it'} is not in ${this.#folder}.`)
     return readRun(folder)
-  }
-
-  /** Yields the list, as JSON, whenever it has changed. One look at the folder serves all who watch. */
-  async *#watch(signal: AbortSignal): AsyncGenerator<string> {
-    this.#watchers++
-    const ended = new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true })
-    })
-    try {
-      for (let seen = ''; !signal.aborted; ) {
-        this.#watching ??= this.#keepLooking()
-        const text = this.#text
-        if (text !== '' && text !== seen) {
-          seen = text
-          yield text
-        } else await Promise.race([this.#news, ended])
-      }
-    } finally {
-      this.#watchers--
-    }
-  }
-
-  /** Looks at the folder again and again while somebody watches, less often where it takes long. */
-  async #keepLooking(): Promise<void> {
-    while (this.#watchers > 0) {
-      const start = performance.now()
-      const text = JSON.stringify({ runs: await this.#list() })
-      if (text !== this.#text) this.#tell(text)
-      const took = performance.now() - start
-      await new Promise((resolve) =>
-        setTimeout(resolve, Math.max(interval, Math.min(4 * took, longest))),
-      )
-    }
-    this.#watching = undefined
-    // Who comes later is told how it is then.
-    this.#text = ''
   }
 
   async #start(body: unknown): Promise<{ readonly id: string }> {

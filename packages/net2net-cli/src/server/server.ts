@@ -19,7 +19,8 @@ import { securityHeaders } from './headers.ts'
 /** An answer of the interface under /api. */
 export type ApiReply =
   | { readonly status?: number; readonly json: unknown }
-  | { readonly file: string; readonly downloadAs?: string }
+  | { readonly file: string; readonly downloadAs: string }
+  | { readonly bytes: Uint8Array; readonly downloadAs: string }
   | { readonly text: string; readonly headers?: Readonly<Record<string, string>> }
   /** Server-sent events, each a JSON text; asked for the next when the reader has taken the last. */
   | { readonly events: (signal: AbortSignal) => AsyncIterable<string> }
@@ -190,10 +191,13 @@ async function send(
     for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value)
     return plain(response, 200, reply.text)
   }
-  if ('file' in reply) {
-    if (reply.downloadAs !== undefined)
-      response.setHeader('Content-Disposition', `attachment; filename="${reply.downloadAs}"`)
-    return await sendFile(request, response, reply.file)
+  if ('downloadAs' in reply)
+    response.setHeader('Content-Disposition', `attachment; filename="${reply.downloadAs}"`)
+  if ('file' in reply) return await sendFile(request, response, reply.file)
+  if ('bytes' in reply) {
+    response.writeHead(200, { 'Content-Type': 'application/octet-stream' })
+    response.end(reply.bytes)
+    return
   }
   response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' })
   const controller = new AbortController()

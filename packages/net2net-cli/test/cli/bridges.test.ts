@@ -4,25 +4,25 @@ import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSy
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bundle } from '../../../net2net/testing/bundle.ts'
 import { kerasPython, torchPython } from '../../../net2net/testing/python.ts'
-import { net2net, sources, temporaryFolder } from './net2net.ts'
+import { PythonProcess } from '../../../net2net/testing/python-process.ts'
+import { net2net, temporaryFolder } from './net2net.ts'
 
 const script = (name: string) =>
   fileURLToPath(new URL(`../../../net2net/test/bridges/${name}`, import.meta.url))
-const run = (python: string, folder: string, ...args: readonly string[]) =>
-  execFileSync(python, args, {
-    cwd: folder,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3' },
-  })
+const lastLine = (printed: string) => printed.trim().split('\n').at(-1)!
 
 describe.skipIf(!kerasPython)('files of Keras', () => {
   const folder = temporaryFolder()
+  const python = new PythonProcess(kerasPython)
   const at = (name: string) => join(folder, name)
   const made = ['make', '["example", "unet", "ftrl"]']
-  beforeAll(() => run(kerasPython!, folder, script('keras_networks.py'), ...made), 300_000)
-  afterAll(() => rmSync(folder, { recursive: true }))
+  beforeAll(() => python.file(script('keras_networks.py'), folder, ...made), 300_000)
+  afterAll(() => {
+    python.close()
+    rmSync(folder, { recursive: true })
+  })
 
   test('are inspected, widened, checked and converted', async () => {
     const inspected = await net2net(['inspect', at('example.keras'), '--json'])
@@ -47,7 +47,7 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
     const again = await net2net(['check', at('wider.keras'), at('wider.onnx')])
     expect(again).toMatchObject({ code: 0 })
     const loaded = `import keras; m = keras.models.load_model("wider.keras"); print(m.get_layer("conv1").filters, m.get_layer("fc1").units)`
-    expect(run(kerasPython!, folder, '-c', loaded).trim().split('\n').at(-1)).toBe('13 20')
+    expect(lastLine(await python.script(loaded, folder))).toBe('13 20')
   }, 300_000)
 
   test('follow the guide, from the training in Keras to the training of the students', async () => {
@@ -60,9 +60,9 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
       'import numpy as np; x = np.random.default_rng(0).random((32, 28, 28, 1)); y = np.eye(10)[np.arange(32) % 10]'
     const loss = (name: string) =>
       `print(float(${name}.evaluate(x, y, verbose=0, return_dict=True)["loss"]))`
-    const python = (...lines: readonly string[]) =>
-      Number(run(kerasPython!, folder, '-c', lines.join('\n')).trim().split('\n').at(-1))
-    const before = python(data, teacher!, loss('teacher'))
+    const lossOf = async (...lines: readonly string[]) =>
+      Number(lastLine(await python.script(lines.join('\n'), folder)))
+    const before = await lossOf(data, teacher!, loss('teacher'))
     for (const line of code('sh').flatMap((text) => text.split('\n'))) {
       const [name, ...args] = line.replace(/#.*/, '').trim().split(/\s+/)
       if (name !== 'net2net') continue
@@ -73,10 +73,9 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
     }
     for (const file of ['wider.keras', 'deeper.keras']) {
       const [load, ...others] = student!.replace('wider.keras', file).split('\n')
-      expect(Math.abs(python('import keras', data, load!, loss('student')) - before)).toBeLessThan(
-        1e-5,
-      )
-      const after = python('import keras', data, load!, ...others, loss('student'))
+      const same = await lossOf('import keras', data, load!, loss('student'))
+      expect(Math.abs(same - before)).toBeLessThan(1e-5)
+      const after = await lossOf('import keras', data, load!, ...others, loss('student'))
       expect(after).toBeLessThan(before + 1e-3)
     }
   }, 300_000)
@@ -140,10 +139,13 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
   )
 })
 
+const torch = new PythonProcess(torchPython)
+afterAll(() => torch.close())
+
 describe.skipIf(!torchPython)('state dicts of PyTorch', () => {
   const folder = temporaryFolder()
   const at = (name: string) => join(folder, name)
-  beforeAll(() => run(torchPython!, folder, script('torch_networks.py'), 'make'), 300_000)
+  beforeAll(() => torch.file(script('torch_networks.py'), folder, 'make'), 300_000)
   afterAll(() => rmSync(folder, { recursive: true }))
   const widen = (...args: readonly string[]) =>
     net2net(['widen', at('mlp.onnx'), 'node_linear=x2', ...args])
@@ -153,7 +155,7 @@ describe.skipIf(!torchPython)('state dicts of PyTorch', () => {
     expect(await widen('-o', at('wider.onnx'), ...state)).toMatchObject({ code: 0 })
     const cases = JSON.stringify([{ name: 'mlp', grown: 'wider', sizes: { hidden: 24 } }])
     const [loaded] = JSON.parse(
-      run(torchPython!, folder, script('torch_networks.py'), 'load', cases),
+      await torch.file(script('torch_networks.py'), folder, 'load', cases),
     )
     expect(loaded.difference).toBeLessThan(1e-5)
     const [before, after] = loaded.losses as number[][]
@@ -177,7 +179,7 @@ describe.skipIf(!torchPython)('state dicts of PyTorch', () => {
 
   test('of another state of training are refused', async () => {
     const other = `import torch; s = torch.load("mlp.pt"); s["head.bias"] += 1; torch.save(s, "other.pt")`
-    run(torchPython!, folder, '-c', other)
+    await torch.script(other, folder)
     const refused = await widen('-o', at('other.onnx'), '--weights', at('other.pt'))
     expect(refused.code).toBe(3)
     expect(refused.err).toMatch(
@@ -198,7 +200,7 @@ describe.skipIf(!torchPython)('folders of transformers', () => {
       ([, text]) => text!,
     )
   const [make, open] = blocks('python')
-  beforeAll(() => run(torchPython!, folder, '-c', make!), 300_000)
+  beforeAll(() => torch.script(make!, folder), 300_000)
   afterAll(() => rmSync(folder, { recursive: true }))
   const hf = (...args: readonly string[]) =>
     net2net(['hf', at('gpt2'), '--onnx', at('gpt2.onnx'), ...args])
@@ -213,7 +215,7 @@ describe.skipIf(!torchPython)('folders of transformers', () => {
       expect(outcome).toMatchObject({ code: 0, err: '' })
       expect(outcome.out).toMatch(/Equal/)
     }
-    const printed = run(torchPython!, folder, '-c', open!)
+    const printed = await torch.script(open!, folder)
     const differences = printed.trim().split('\n').map(Number)
     expect(differences).toHaveLength(4)
     for (const difference of differences) expect(difference).toBeLessThan(1e-5)
@@ -224,7 +226,7 @@ describe.skipIf(!torchPython)('folders of transformers', () => {
       at('node_modules'),
     )
     writeFileSync(program, blocks('ts')[0]!)
-    const out = execFileSync(process.execPath, [...sources, program], {
+    const out = execFileSync(process.execPath, [await bundle(program, at('program.mjs'))], {
       cwd: folder,
       encoding: 'utf8',
     })

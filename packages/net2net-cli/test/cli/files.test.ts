@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { net2net, teacherFile, temporaryFolder } from './net2net.ts'
+import { commandLine, net2net, teacherFile, temporaryFolder } from './net2net.ts'
 
 const folder = temporaryFolder()
 const at = (...names: readonly string[]) => join(folder, ...names)
@@ -87,15 +87,7 @@ test('what a killed run left is removed by the next', async () => {
   await new Promise((resolve) => {
     child = spawn(
       process.execPath,
-      [
-        ...[
-          '--conditions=net2net-source',
-          '--import',
-          'tsx',
-          'packages/net2net-cli/src/cli/main.ts',
-        ],
-        ...['widen', teacher, 'conv1=2000', 'fc1=2000', '-o', join(here, 'out.onnx')],
-      ],
+      [...commandLine, 'widen', teacher, 'conv1=2000', 'fc1=2000', '-o', join(here, 'out.onnx')],
       { stdio: 'ignore' },
     )
     child.on('close', resolve)
@@ -109,8 +101,7 @@ test('what a killed run left is removed by the next', async () => {
 describe('an output that cannot be written', () => {
   const shell = (command: string) =>
     spawnSync('bash', ['-c', command, 'bash', process.execPath, teacher], { encoding: 'utf8' })
-  const program =
-    '"$1" --conditions=net2net-source --import tsx packages/net2net-cli/src/cli/main.ts'
+  const program = `"$1" ${commandLine.join(' ')}`
 
   test.skipIf(!fs.existsSync('/dev/full'))(
     'is said, and an exit code',

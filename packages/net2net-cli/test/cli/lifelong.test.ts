@@ -1,5 +1,5 @@
 /** Trainings that go on for life: growth by itself, earlier data among new, new classes, data in stages. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { load, save } from 'net2net'
 import { dense, sequential } from 'net2net/layers'
@@ -84,6 +84,39 @@ test('new classes are learned while old samples are replayed; what is forgotten 
   expect(classesOf(model)).toEqual(names)
 }, 60_000)
 
+test('what is forgotten is told where nothing is held out, and of which samples', async () => {
+  const flags = ['--replay', `${first}:30%`, '--validation', '0', '--class-weights', '1,1,2,2']
+  const run = join(folder, 'first')
+  const { code, out, err } = await train(run, second, 'unheld', ...quick, ...flags, '--json')
+  expect(code, err).toBe(0)
+  const [{ forgetting, evaluation }] = JSON.parse(out).arms
+  expect(evaluation).toBeUndefined()
+  expect(forgetting).toMatchObject({ heldOut: false, newClasses: ['south', 'west'] })
+  expect(forgetting.old.samples).toBe(16)
+  expect(forgetting.old.before).toBeGreaterThan(0.9)
+  expect(forgetting.perClass).toHaveLength(4)
+  const text = await train(run, second, 'told', ...quick, ...flags)
+  expect(text.out).toMatch(/Earlier data \(samples of the training, since none are held out\): acc/)
+}, 60_000)
+
+test('stages replay those that came before, and tell what is forgotten of each', async () => {
+  // Whoever sees one class alone soon says that everything is of it.
+  const all = points('all.csv', ['north', 'east', 'south', 'west'], 3)
+  const north = points('north.csv', ['north'], 4)
+  const forgotten = async (output: string, ...flags: readonly string[]) => {
+    const long = ['--optimizer', 'adam', '--learning-rate', '0.05', '--epochs', '20']
+    const more = [...long, '--validation', '0', ...flags, '--json']
+    const { code, out, err } = await train(classifier, `${all},${north}`, output, ...more)
+    expect(code, err).toBe(0)
+    const { measured } = JSON.parse(out).stages[1]
+    expect(measured).toMatchObject([{ heldOut: false }, { heldOut: false }])
+    expect(measured[1].forgetting).toBeUndefined()
+    return measured[0].forgetting
+  }
+  expect(await forgotten('forgetful')).toBeGreaterThan(0.3)
+  expect(await forgotten('replaying', '--replay', '50%')).toBeLessThan(0.1)
+}, 120_000)
+
 test('stages are trained one after the other, and an interrupted one goes on', async () => {
   const stages = `${first},${second}`
   const { code, out, err } = await train(classifier, stages, 'stages', ...quick, '--json')
@@ -97,12 +130,30 @@ test('stages are trained one after the other, and an interrupted one goes on', a
   expect(again.code, again.err).toBe(0)
   expect(again.err).toMatch(/Stage 1 .* is done already/)
   expect(JSON.parse(again.out).stages[1].measured).toEqual(found[1].measured)
-  expect(existsSync(join(folder, 'stages', 'model.onnx'))).toBe(true)
+  const model = join(folder, 'stages', 'model.onnx')
+  const bytes = readFileSync(model)
+  // As a stage is left that was killed before its first checkpoint.
+  const stage = join(folder, 'stages', 'stage-2')
+  rmSync(stage, { recursive: true })
+  mkdirSync(join(stage, 'checkpoints'), { recursive: true })
+  writeFileSync(join(stage, 'metrics.jsonl'), '')
+  const anew = await train(classifier, stages, 'stages', ...quick, '--resume')
+  expect(anew.code, anew.err).toBe(0)
+  expect(readFileSync(model).equals(bytes)).toBe(true)
 }, 120_000)
+
+test('data of a later stage that are not there are refused before the first one is trained', async () => {
+  const missing = join(folder, 'missing.csv')
+  const { code, err } = await train(classifier, `${first},${missing}`, 'early')
+  expect(err).toMatch(/missing\.csv does not exist/)
+  expect(code).toBe(4)
+  expect(existsSync(join(folder, 'early'))).toBe(false)
+})
 
 test.each([
   [['--limit', 'parameters=9'], /--limit is for --grow auto/],
   [['--replay', 'old.csv'], /does not say which data and how much/],
+  [['--replay', '20%'], /with several --data, --replay 20% is of those that came before/],
   [['--replay', 'old.csv:150%'], /does not say which data and how much/],
 ])('%s is refused', async (flags, message) => {
   const { code, err } = await train(classifier, first, 'wrong', ...flags)

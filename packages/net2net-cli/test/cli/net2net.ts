@@ -8,17 +8,9 @@ import { fileURLToPath } from 'node:url'
 import { save } from 'net2net'
 import { conv2d, dense, flatten, maxPool2d, sequential } from 'net2net/layers'
 
-/** Node's arguments that run TypeScript which imports the packages' sources, in any folder. */
-export const sources: readonly string[] = [
-  '--conditions=net2net-source',
-  '--import',
-  import.meta.resolve('tsx'),
-]
-
-/** Node's arguments that run the command line from its sources, in any folder. */
+/** Node's arguments that run the command line as users have it, in any folder: `testing/build-program.ts` has built it. */
 export const commandLine: readonly string[] = [
-  ...sources,
-  fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)),
+  fileURLToPath(new URL('../../bin/net2net.js', import.meta.url)),
 ]
 
 export interface Outcome {

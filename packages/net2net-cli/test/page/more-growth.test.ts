@@ -1,7 +1,7 @@
 /** Growth of other kinds on the page, recipes, budgets, ranking; what differs between networks. */
 import { mkdtemp, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { decodeModel, encodeModel, inspect } from 'net2net'
+import { encodeModel } from 'net2net'
 import { GraphBuilder, modelOf } from 'net2net/model'
 import { float32 } from 'net2net/tensor'
 import type { Page } from 'playwright-core'
@@ -87,28 +87,6 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     )
     await same(page)
   }, 90_000)
-
-  it('widens all up to a budget, and colours nodes by their price', async () => {
-    const page = await site.open('tab=grow&model=sample:teacher')
-    await page.getByText('Widen all, up to a budget').click()
-    await page.getByLabel('Up to so many').fill('400000')
-    await page.getByLabel('Up to so many').press('Enter')
-    await button(page, 'Propose widths').click()
-    await same(page)
-    const { bytes } = await download(page, () => button(page, 'Download model').click())
-    const { parameters, layers } = inspect(decodeModel(bytes))
-    expect(parameters).toBeLessThanOrEqual(400_000)
-    expect(parameters).toBeGreaterThan(380_000)
-    expect(layers.slice(0, 3).every(({ width }) => (width ?? 0) > 64)).toBe(true)
-    await button(page, 'Price').click()
-    const shades = await page
-      .locator('.pane')
-      .last()
-      .locator('.card .price')
-      .evaluateAll((all) => all.map((each) => Number((each as SVGElement).style.opacity)))
-    expect(shades).toHaveLength(4)
-    expect(new Set(shades).size).toBeGreaterThan(1)
-  })
 
   it('measures which growth pays on digits, and takes it', async () => {
     const page = await site.open('tab=grow&model=sample:teacher&own-samples=40')

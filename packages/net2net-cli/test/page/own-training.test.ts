@@ -41,17 +41,20 @@ describe.skipIf(noBrowser)('the Train tab, on the network of the Grow tab', () =
     await until(page, 'running')
     await button(page, 'Stop').click()
     await until(page, 'paused')
-    // A step that was under way is still made.
-    await page.waitForTimeout(1500)
+    // The step that was under way is still made, and one more, whose state is kept.
     const text = () => page.locator('.status-text').textContent()
-    const stopped = await text()
-    await page.waitForTimeout(500)
-    expect(await text()).toBe(stopped)
+    const rests = async () => {
+      const before = await text()
+      await page.waitForTimeout(1000)
+      return (await text()) === before
+    }
+    await expect.poll(rests, { timeout: 20_000 }).toBe(true)
+    expect(await text()).not.toContain('at step 256 of 256')
 
     // Grown once more while it stands still: a third network begins where the second one is.
     await page.getByRole('button', { name: 'Grow grown further' }).click()
     await page.locator('[data-layer=fc1]').waitFor()
-    expect(await page.locator('.layer-width').nth(2).textContent()).toContain('80')
+    await page.locator('.layer-width', { hasText: '80' }).waitFor()
     await page.getByLabel('Insert a layer after conv2').check()
     await page.locator('.check-badge[data-equal=true]').waitFor()
     await button(page, 'Go on training with this').click()

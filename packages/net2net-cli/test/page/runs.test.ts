@@ -121,11 +121,13 @@ describe.skipIf(noBrowser)('the Runs tab', () => {
     )
     expect(name).toBe('report.html')
     expect(bytes.toString('utf8')).toContain('<h1>Net2Net: seed 0</h1>')
-    const model = await download(page, () => page.getByRole('link', { name: 'Download' }).click())
+    const model = await download(page, () =>
+      page.getByRole('link', { name: 'Download Teacher' }).click(),
+    )
     expect(model.bytes.equals(await readFile(join(site.folder, 'runs/first/teacher.onnx')))).toBe(
       true,
     )
-    await page.getByRole('button', { name: 'Grow it' }).click()
+    await page.getByRole('button', { name: 'Grow Teacher' }).click()
     await page.locator('[data-layer=fc1]').waitFor()
     expect(page.url()).toContain('model=run:first:teacher')
     await page.reload()
@@ -151,7 +153,7 @@ describe.skipIf(noBrowser)('the Runs tab', () => {
     // Epochs appear without anybody reloading the page.
     const epochs = page.locator('[data-panel^=mnist-] [data-arm=teacher] [data-value]:not(:empty)')
     await epochs.nth(2).waitFor()
-    await run.getByRole('button', { name: 'Stop' }).click()
+    await run.getByRole('button', { name: /^Stop/ }).click()
     await run.getByText('stopped').waitFor({ timeout: 90_000 })
   }, 180_000)
 })

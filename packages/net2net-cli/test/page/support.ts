@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { expect } from 'vitest'
-import { Explorations } from '../../src/server/explorations.ts'
 import { Runs } from '../../src/server/runs.ts'
 import { type PageServer, startPageServer } from '../../src/server/server.ts'
 import { commandLine } from '../cli/net2net.ts'
@@ -44,11 +43,10 @@ export const plainHost = 'plain.test'
 export async function startSite(graphics: readonly string[] = ['--disable-gpu']): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), 'net2net-page-'))
   const runs = new Runs(join(folder, 'runs'), [process.execPath, ...commandLine])
-  const explorations = new Explorations(join(folder, 'runs'))
   const server: PageServer = await startPageServer({
     root: pageFolder,
     port: 0,
-    api: async (request) => (await runs.api(request)) ?? explorations.api(request),
+    api: runs.api,
   })
   const browser: Browser = await chromium.launch({
     executablePath: executable!,

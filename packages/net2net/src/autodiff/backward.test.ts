@@ -101,6 +101,44 @@ describe('backward', () => {
       },
     }))
 
+  test('slices of a value, as they fall: beside each other, apart, twice, overlapping, along another axis', () =>
+    checkGradients({
+      draws: 12,
+      draw(random) {
+        const graph = graphOf((builder) => {
+          const a = builder.node('MatMul', ['x', 'w'])
+          const ints = (...values: number[]) => builder.constant(int64(values))
+          const parts = Array.from({ length: 2 + random.below(5) }, () => {
+            const axis = random.below(4) === 0 ? 0 : 1
+            const start = random.below(3 + axis)
+            const end = start + 1 + random.below(3 + axis - start)
+            const slice = ['Slice', [a, ints(start), ints(end), ints(axis)]] as const
+            const entry = ['Gather', [a, ints(start)]] as const
+            const [name, inputs] = random.below(2) === 0 ? slice : entry
+            const part = builder.node(name, inputs, name === 'Gather' ? { axis } : {})
+            const square = builder.node('Mul', [part, part])
+            return builder.node('ReduceSum', [square], { keepdims: 0 })
+          })
+          builder.nodeOutputs('Sum', [a, ...parts], {}, { outputs: ['y'] })
+        })
+        const inputs = { x: normalTensor(random, [3, 4]), w: normalTensor(random, [4, 4]) }
+        return { model: modelOf(graph), inputs }
+      },
+    }))
+
+  test('slices that take a value apart have gradients that are joined, not padded and added', () => {
+    const graph = graphOf((builder) => {
+      const ints = (...values: number[]) => builder.constant(int64(values))
+      const columns = [0, 1, 2, 3].map((k) => builder.node('Gather', ['x', ints(k)], { axis: 1 }))
+      const turned = [2, 0, 3, 1].map((k) => columns[k]!)
+      builder.nodeOutputs('Concat', turned, { axis: 1 }, { outputs: ['y'] })
+    })
+    const { gradients, added } = differentiate(graph, ['x'])
+    const last = added.find(({ outputs }) => outputs.includes(gradients.get('x')!))
+    expect(last?.opType).toBe('Concat')
+    expect(added.map(({ opType }) => opType)).not.toContain('Sum')
+  })
+
   test('builds nothing for inputs that nobody differentiates', () => {
     const graph = graphOf((builder) => {
       const a = builder.node('MatMul', ['x', 'w'])

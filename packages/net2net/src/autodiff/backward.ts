@@ -9,6 +9,7 @@ import { describeNode } from '../model/names.ts'
 import { none } from '../operators/contract/answers.ts'
 import type { GradientContext } from '../operators/contract/gradient.ts'
 import type { Operator } from '../operators/contract/operator.ts'
+import { joinPlaced } from '../operators/helpers/scatter-back.ts'
 import { operatorOf } from '../operators/table.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import type { GraphEmitter } from './emitter.ts'
@@ -40,7 +41,9 @@ export function backward(
     const list = parts.get(name)
     if (!list || list.length === 0) return undefined
     if (list.length > 1) {
-      const sum = emitter.op(list.length === 2 ? 'Add' : 'Sum', [...list])
+      const terms = [...joinPlaced(emitter, list)]
+      const [only] = terms
+      const sum = terms.length === 1 ? only! : emitter.op(terms.length === 2 ? 'Add' : 'Sum', terms)
       list.length = 0
       list.push(sum)
     }

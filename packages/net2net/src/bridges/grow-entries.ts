@@ -13,9 +13,10 @@ import { quote } from '../model/quote.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import { gather } from '../tensor/lazy.ts'
 import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
-import { type Binding, type Bindings, isNotedOn, readersOf } from './bind.ts'
+import { type Binding, type Bindings, readersOf } from './bind.ts'
 import { combined } from './combined.ts'
 import type { DerivedBinding } from './derived.ts'
+import { isNotedOn } from './entry-names.ts'
 import { rearranged } from './rearranged.ts'
 
 export interface GrowEntriesOptions {

@@ -11,10 +11,11 @@ import type { ByteSource } from '../tensor/bytes.ts'
 import { zeros } from '../tensor/fill.ts'
 import { lazyFill } from '../tensor/lazy.ts'
 import type { LazyTensor } from '../tensor/tensor.ts'
-import { type Bindings, bindEntries, holdSameNumbers } from './bind.ts'
+import { type Bindings, bindEntries } from './bind.ts'
 import { growEntries, growEntrySlots, mustChangeEntriesAlone, UNTIE } from './grow-entries.ts'
 import { optimizerSlots } from './optimizer-state.ts'
 import { readSafetensors, safetensorsParts } from './safetensors.ts'
+import { holdSameNumbers } from './same-numbers.ts'
 import { readTorchFile, stateDictOf, torchFileParts } from './torch-file.ts'
 
 /** Gives the bytes of a file; throws an `input` error where there is none of that name. */

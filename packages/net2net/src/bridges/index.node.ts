@@ -12,8 +12,8 @@ export type {
   GrownFolder,
   HuggingFaceFolder,
   OpenHuggingFaceOptions,
-  SaveFolderOptions,
 } from './hugging-face/folder.node.ts'
+export type { SaveFolderOptions } from './hugging-face/save-folder.node.ts'
 export * from './index.browser.ts'
 export type { KerasNetwork } from './keras/keras.node.ts'
 

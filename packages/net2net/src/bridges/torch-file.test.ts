@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
-import { runPython, torchPython } from '../../testing/python.ts'
+import { afterAll, describe, expect, it } from 'vitest'
+import { torchPython } from '../../testing/python.ts'
+import { PythonProcess } from '../../testing/python-process.ts'
 import { randomTensors } from '../../testing/random-tensors.ts'
 import { temporaryFolder } from '../../testing/temporary-folder.ts'
 import { float32, materialize, toNumbers } from '../tensor/tensor.ts'
@@ -18,6 +19,8 @@ const joined = (parts: ReturnType<typeof torchFileParts>) =>
 
 describe.skipIf(!torchPython)('PyTorch files', () => {
   const at = temporaryFolder()
+  const python = new PythonProcess(torchPython)
+  afterAll(() => python.close())
   const open = (name: string) => readTorchFile(sized(readFileSync(at(name))), name)
 
   const saving = `
@@ -40,8 +43,8 @@ torch.save({"view": shared[2:8].reshape(2, 3), "turned": shared.reshape(3, 4).t(
             "half": torch.ones(2, dtype=torch.float16), "brain": torch.ones(2, dtype=torch.bfloat16),
             "count": torch.tensor(2**40), "none": torch.empty(0, 3), "flag": torch.tensor([True, False])}, "odd.pt")`
 
-  it('are read: values, views, transposed and shared tensors', () => {
-    runPython(torchPython!, saving, at())
+  it('are read: values, views, transposed and shared tensors', async () => {
+    await python.script(saving, at())
     const odd = open('odd.pt')
     const tensor = (key: string) => odd.tensorOf(entryOf(odd.value, key))!
     expect(tensor('view').dims).toEqual([2, 3])
@@ -69,8 +72,8 @@ torch.save({"view": shared[2:8].reshape(2, 3), "turned": shared.reshape(3, 4).t(
     expect(entryOf(open('checkpoint.pt').value, 'loss')).toBe(0.25)
   }, 60_000)
 
-  it('are written so that torch.load opens them with weights_only', () => {
-    runPython(torchPython!, saving, at())
+  it('are written so that torch.load opens them with weights_only', async () => {
+    await python.script(saving, at())
     for (const name of ['state', 'checkpoint', 'odd']) {
       const file = open(`${name}.pt`)
       writeFileSync(at(`${name}-again.pt`), joined(torchFileParts(file, () => undefined, name)))
@@ -95,11 +98,11 @@ for name in ["state", "checkpoint", "odd"]:
 odd = torch.load("odd-again.pt", weights_only=True)
 assert odd["tie"].data_ptr() == odd["tied"].data_ptr()
 print("ok")`
-    expect(runPython(torchPython!, comparing, at()).trim()).toBe('ok')
+    expect((await python.script(comparing, at())).trim()).toBe('ok')
   }, 60_000)
 
-  it('are written with other tensors in the place of some', () => {
-    runPython(torchPython!, saving, at())
+  it('are written with other tensors in the place of some', async () => {
+    await python.script(saving, at())
     const file = open('state.pt')
     const old = stateDictOf(file, 'state.pt').get('2.bias')
     const replaced = torchFileParts(
@@ -114,10 +117,10 @@ a, b = torch.load("state.pt"), torch.load("replaced.pt")
 assert b["2.bias"].tolist() == [[5.0], [7.0]]
 assert all(torch.equal(a[k], b[k]) for k in a if k != "2.bias")
 print("ok")`
-    expect(runPython(torchPython!, script, at()).trim()).toBe('ok')
+    expect((await python.script(script, at())).trim()).toBe('ok')
   }, 60_000)
 
-  it('with any tensors are what PyTorch wrote', () => {
+  it('with any tensors are what PyTorch wrote', async () => {
     const samples = fc.sample(randomTensors, { numRuns: 10, seed: 2 })
     const script = `
 import torch, sys
@@ -129,7 +132,7 @@ for i in range(${samples.length}):
         at(`${i}.safetensors`),
         Buffer.concat(safetensorsParts(tensors).map((part) => part.read(0, part.byteLength))),
       )
-    runPython(torchPython!, script, at())
+    await python.script(script, at())
     for (const [i, tensors] of samples.entries()) {
       const file = open(`${i}.pt`)
       for (const [key, tensor] of tensors)
@@ -137,9 +140,8 @@ for i in range(${samples.length}):
     }
   }, 60_000)
 
-  it('of whole modules, of the old format and of code are refused, and nothing is executed', () => {
-    runPython(
-      torchPython!,
+  it('of whole modules, of the old format and of code are refused, and nothing is executed', async () => {
+    await python.script(
       `
 import torch, pickle, zipfile, os
 torch.save(torch.nn.Linear(2, 2), "module.pt")
@@ -155,8 +157,8 @@ with zipfile.ZipFile("evil.pt", "w") as z:
     expect(() => open('evil.pt')).toThrow(/evil\.pt names posix\.system/)
   }, 60_000)
 
-  it('damaged at random end in one sentence', () => {
-    runPython(torchPython!, saving, at())
+  it('damaged at random end in one sentence', async () => {
+    await python.script(saving, at())
     const whole = readFileSync(at('checkpoint.pt'))
     fc.assert(
       fc.property(

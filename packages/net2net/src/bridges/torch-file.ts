@@ -22,9 +22,9 @@ import {
   PicklePersistent,
   PickleTuple,
   type PickleValue,
-  readPickle,
-  writePickle,
 } from './pickle.ts'
+import { readPickle } from './pickle-read.ts'
+import { writePickle } from './pickle-write.ts'
 
 const storageTypes: Readonly<Record<string, DType>> = {
   DoubleStorage: 'float64',

@@ -11,13 +11,9 @@ import { type Difference, DifferenceMeter } from './difference.ts'
 import { evidenceOf } from './evidence.ts'
 import { indexRanges } from './index-ranges.ts'
 import type { KeptAxis } from './kept.ts'
-import {
-  type Computation,
-  type OutOfCoreOptions,
-  outOfCoreSession,
-  type RunOptions,
-  runTogether,
-} from './out-of-core/segmented-session.ts'
+import type { Computation, OutOfCoreOptions, RunOptions } from './out-of-core/computation.ts'
+import { runTogether } from './out-of-core/run-together.ts'
+import { outOfCoreSession } from './out-of-core/segmented-session.ts'
 import { inputAttempts } from './random-inputs.ts'
 
 /** What float32 sums in another order differ by, relative to the values (`maxRel`). */

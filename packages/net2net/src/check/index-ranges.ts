@@ -2,7 +2,7 @@
 import { linksOf } from '../model/links.ts'
 import { type Model, requiredInputs } from '../model/model.ts'
 import { operatorOf } from '../operators/table.ts'
-import { valuesOf } from './cut.ts'
+import { valuesOf } from './side.ts'
 
 /**
  * For every input whose elements are positions along an axis of a known size: that size (the smallest, where

@@ -9,7 +9,7 @@ import { type Model, opsetOf, requiredInputs, type ValueDeclaration } from '../m
 import type { ValueInfo } from '../operators/contract/infer.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import { int64 } from '../tensor/tensor.ts'
-import { valuesOf } from './cut.ts'
+import { valuesOf } from './side.ts'
 
 /** An axis of an output or input of which only the first model's entries are compared. */
 export interface KeptAxis {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bundle } from '../../testing/bundle.ts'
 import { smallData, smallNetwork, smallOptions } from '../../testing/small-training.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
 import { randomStream } from '../tensor/random.ts'
@@ -122,7 +123,10 @@ describe('checkpoints', () => {
 })
 
 describe('kill -9', () => {
-  const script = fileURLToPath(new URL('../../testing/train-child.ts', import.meta.url))
+  let script: string
+  beforeAll(async () => {
+    script = await bundle(fileURLToPath(new URL('../../testing/train-child.ts', import.meta.url)))
+  })
 
   interface Kill {
     readonly steps?: number
@@ -136,7 +140,7 @@ describe('kill -9', () => {
       (resolve, reject) => {
         const { boundary, milliseconds } = killAfter
         const args = boundary === undefined ? [folder] : [folder, String(boundary)]
-        const process_ = spawn(process.execPath, ['--import', 'tsx', script, ...args], {
+        const process_ = spawn(process.execPath, [script, ...args], {
           stdio: ['ignore', 'pipe', 'inherit'],
         })
         let [steps, resumed, skipped, rest] = [0, 0, [] as unknown[], '']

@@ -7,6 +7,7 @@ import * as csv from './csv.ts'
 import * as digits from './digits.ts'
 import * as idx from './idx.ts'
 import * as numpy from './npy.ts'
+import * as renumbered from './renumbered.ts'
 import * as replay from './replay.ts'
 import * as parts from './split.ts'
 
@@ -113,4 +114,14 @@ export const replayed = checked('replayed', replay.replayed, {
 /** All samples of several sets, one set after the other. @throws Net2NetError (usage) where there is none */
 export const joined = checked('joined', replay.joined, {
   sets: kind.listOf('a list of data sets', samples),
+})
+
+/**
+ * The same samples, each class with the number of its name among these; samples without names stay as they are. See renumbered.ts.
+ *
+ * @throws Net2NetError (input) where the samples have a class that is not among these
+ */
+export const numberedAs = checked('numberedAs', renumbered.numberedAs, {
+  samples,
+  classes: kind.texts,
 })

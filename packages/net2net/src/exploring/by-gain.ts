@@ -79,7 +79,10 @@ function isOf({ step: ranked, layers }: RankedGrowth, step: GrowthStep, factor: 
   }
   const isSame = (a: string | readonly string[], b: string | readonly string[]) =>
     String(a) === String(b)
-  if ('deepen' in ranked && 'deepen' in step) return isSame(ranked.deepen, step.deepen)
+  if ('deepen' in ranked && 'deepen' in step)
+    return step.block === undefined && isSame(ranked.deepen, step.deepen)
+  if ('kernel' in ranked && 'kernel' in step)
+    return JSON.stringify(ranked.kernel) === JSON.stringify(step.kernel)
   return 'repeat' in ranked && 'repeat' in step && isSame(ranked.repeat, step.repeat)
 }
 

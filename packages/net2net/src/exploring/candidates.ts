@@ -1,12 +1,14 @@
 /** All growths of a model that the solver allows: what a search chooses from. */
 import { Net2NetError, usageError } from '../errors.ts'
 import { chosenLayers } from '../growing/chosen-layers.ts'
-import { type GrowthStep, inspect, type Solution, solve } from '../growth/index.ts'
+import { type GrowthStep, inspect, planDeepen, type Solution, solve } from '../growth/index.ts'
+import { neighbourhood } from '../growth/plan/insertion-site.ts'
 import { residualBlocks } from '../growth/plan/residual-blocks.ts'
 import { selectBlocks } from '../growth/plan/select-blocks.ts'
 import { isPattern, namesOf } from '../growth/plan/select-layers.ts'
 import type { LayerSite } from '../growth/solve/facts.ts'
 import type { Model } from '../model/model.ts'
+import { operatorOf } from '../operators/table.ts'
 import type { RandomStream } from '../tensor/random.ts'
 
 export const growthOperations = ['widen', 'deepen', 'repeat', 'kernel'] as const
@@ -41,10 +43,7 @@ export function growthCandidates(
   const chosen = chosenLayers(solution, layers)
   const makers: Readonly<Record<GrowthOperation, () => readonly GrowthStep[]>> = {
     widen: () => widenings(solution, chosen, factors),
-    deepen: () =>
-      inspect(solution)
-        .layers.filter(({ name, deepen }) => deepen === true && isAmong(chosen, name))
-        .map(({ name }) => ({ deepen: [name] })),
+    deepen: () => insertions(solution, chosen),
     repeat: () => repetitions(solution, chosen),
     kernel: () =>
       [...chosen]
@@ -83,6 +82,28 @@ function widenings(
       widen: Object.fromEntries(group.map((name) => [name, `x${factor}`])),
     })),
   )
+}
+
+/**
+ * Behind each layer, of what computes more than the layer could be by itself: two dense layers with nothing in between are one.
+ * Where the identity does not pass the activation, a block with a branch of zero goes behind it.
+ */
+function insertions(solution: Solution, chosen: ReadonlySet<LayerSite>): readonly GrowthStep[] {
+  const able = new Set(
+    inspect(solution).layers.flatMap(({ name, deepen }) => (deepen === true ? [name] : [])),
+  )
+  return [...chosen].flatMap((layer): readonly GrowthStep[] => {
+    const { name } = layer
+    if (!able.has(name)) return []
+    const [inserted] = planDeepen(solution, [name]).inserted
+    const { nodes, parameters } = inserted!.layer
+    const isMore =
+      nodes.some(({ opType }) => operatorOf({ domain: '', opType })?.growth?.activation) ||
+      parameters.some(({ dims }) => dims.slice(2).some((taps) => taps > 1))
+    if (isMore) return [{ deepen: [name] }]
+    const { activation } = neighbourhood(solution.facts, layer)
+    return activation ? [{ deepen: [name], block: 'residual' }] : []
+  })
 }
 
 /** Of each residual block, and of each module that is a chain of several. */

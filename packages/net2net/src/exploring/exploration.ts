@@ -85,11 +85,13 @@ export class Exploration implements AsyncIterable<ExplorationEvent> {
     this.#search = new Search(settings)
     const { records = [] } = options.journal ?? {}
     for (const record of records) {
-      if (record.kind === 'begin') mustBeSame(record.settings, decisive(settings))
+      if (record.kind === 'begin') mustBeSame(record, decisive(settings))
       this.#search.apply(record)
     }
+    const { follow = [] } = options
+    for (const record of follow) if (record.kind === 'begin') mustBeSame(record, decisive(settings))
     const done = records.filter(isDecision).length
-    this.#follow = (options.follow ?? []).filter(isDecision).slice(done)
+    this.#follow = follow.filter(isDecision).slice(done)
   }
 
   /** All networks so far. */
@@ -143,7 +145,7 @@ export class Exploration implements AsyncIterable<ExplorationEvent> {
     try {
       this.#throwIfAborted()
       if ((journal?.records.length ?? 0) === 0)
-        await write({ kind: 'begin', version: 1, settings: decisive(this.#settings) })
+        await write({ kind: 'begin', version, settings: decisive(this.#settings) })
       for (const job of search.running) {
         crew.begin(this.#measured(job))
         yield { kind: 'start', job }
@@ -187,11 +189,8 @@ export class Exploration implements AsyncIterable<ExplorationEvent> {
     const [record] = this.#follow
     if (!record) return this.#search.next(seconds)
     if (record.kind !== 'start') return undefined
-    const job = this.#search.next(0)
-    if (JSON.stringify(job) !== JSON.stringify(record.job))
-      throw usageError('The journal that is followed is of other settings: its decisions differ.')
     this.#follow.shift()
-    return job
+    return record.job
   }
 
   /** With the latency that was measured at an earlier rung, or when the followed records were made. */
@@ -224,8 +223,18 @@ const isDecision = ({ kind }: ExplorationRecord): boolean => kind === 'start' ||
 const decisive = ({ budget: _, ...settings }: SearchSettings): unknown =>
   JSON.parse(JSON.stringify(settings))
 
-function mustBeSame(recorded: unknown, settings: unknown): void {
-  if (JSON.stringify(recorded) !== JSON.stringify(settings))
+/** Rises when the same records lead to other decisions. */
+const version = 2
+
+function mustBeSame(
+  recorded: Extract<ExplorationRecord, { kind: 'begin' }>,
+  settings: unknown,
+): void {
+  if (recorded.version !== version)
+    throw usageError('The journal is of another version, whose decisions were others.', {
+      hint: 'Begin a new exploration; its first network may be one that the old one found.',
+    })
+  if (JSON.stringify(recorded.settings) !== JSON.stringify(settings))
     throw usageError('The journal is of an exploration with other settings.', {
       hint: 'Give all options of that exploration again.',
     })

@@ -96,8 +96,10 @@ test('what a network grew by makes it anew, as the stages of a growing training'
     },
   }
   const { exploration } = await all({ store, budget: { trials: 5 } })
-  const grown = exploration.front.find(({ network }) => network > 0)!
-  const { state, stages } = networks.get(`${grown.network}@${grown.rung}`)!
+  const grown = exploration.networks.findLast(
+    ({ growth, rungs: [first] }) => growth && first?.kind === 'trained',
+  )!
+  const { state, stages } = networks.get(`${grown.network}@${grown.rungs.length - 1}`)!
   expect(stages.length).toBeGreaterThan(0)
   const { optimizer, batchSize, seed } = settings
   const training = trainGrowing(smallNetwork(), data, {
@@ -213,6 +215,7 @@ test('options that no exploration can have are refused', () => {
   refused({ budget: {} }, /A budget is needed/)
   refused({ budget: { trials: 0 } }, /budget\.trials must be above 0/)
   refused({ rungs: { factor: 1 } }, /rungs\.factor must be above 1/)
+  refused({ rungs: { children: 'last' } }, /rungs\.children must be first or parent/)
   refused({ randomShare: 2 }, /randomShare/)
   refused({ objectives: { against: ['weight'] } }, /against must name parameters/)
   refused({ objectives: { metric: 'nonsense' } }, /nonsense/)

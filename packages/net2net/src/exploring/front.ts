@@ -22,7 +22,7 @@ const isSame = (a: Point, b: Point): boolean => a.every((value, i) => value === 
 
 /**
  * All items, the best first: layer by layer of nondominated sorting (Deb et al. 2002), and within a layer so that every
- * beginning of the list is spread over the layer: the smallest first objective first, then always the item that is farthest
+ * beginning of the list is spread over the layer: the smallest second objective first, then always the item that is farthest
  * from those before it (the ε-net of Salinas et al., arXiv:2106.12639). With one objective this is sorting. Ties stay in order.
  */
 export function bestFirst<T>(items: readonly T[], pointOf: (item: T) => Point): readonly T[] {
@@ -46,7 +46,8 @@ function spread<T extends { readonly point: Point }>(layer: readonly T[]): reado
   })
   const distance = (a: Point, b: Point) =>
     Math.hypot(...a.map((value, i) => (value - b[i]!) / ranges[i]!))
-  let next = layer.reduce((best, each) => (each.point[0]! < best.point[0]! ? each : best))
+  const by = Math.min(1, first.point.length - 1)
+  let next = layer.reduce((best, each) => (each.point[by]! < best.point[by]! ? each : best))
   const chosen: T[] = []
   const nearest = new Map(layer.map((each) => [each, Number.POSITIVE_INFINITY]))
   for (;;) {

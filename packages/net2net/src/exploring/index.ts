@@ -51,7 +51,7 @@ const candidateOptions = kind.options<CandidateOptions>({
 const { number } = kind
 const search = {
   seed: number,
-  rungs: kind.options<Rungs>({ steps: number, factor: number, most: number }),
+  rungs: kind.options<Rungs>({ steps: number, factor: number, most: number, children: kind.text }),
   objectives: kind.options<Objectives>({
     metric: kind.text,
     against: kind.texts,

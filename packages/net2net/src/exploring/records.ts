@@ -64,7 +64,7 @@ export type Trained = Extract<RungOutcome, { readonly kind: 'trained' }>
 export type EndReason = 'trials' | 'steps' | 'seconds' | 'nothing left'
 
 export type ExplorationRecord =
-  | { readonly kind: 'begin'; readonly version: 1; readonly settings: unknown }
+  | { readonly kind: 'begin'; readonly version: number; readonly settings: unknown }
   | { readonly kind: 'start'; readonly job: RungJob; readonly seconds: number }
   | (NetworkAtRung & {
       readonly kind: 'finish'

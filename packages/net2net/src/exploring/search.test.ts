@@ -3,8 +3,16 @@ import { describe, expect, test } from 'vitest'
 import { randomStream } from '../tensor/random.ts'
 import { Exploration, type RungRunner } from './exploration.ts'
 import { bestFirst, dominates, paretoFront } from './front.ts'
-import { type ExplorationRecord, keyOf, type RungJob, type RungOutcome } from './records.ts'
-import type { SearchSettings } from './search.ts'
+import { pointOf } from './objectives.ts'
+import {
+  type ExplorationRecord,
+  keyOf,
+  type NetworkAtRung,
+  type RungJob,
+  type RungOutcome,
+  type Trained,
+} from './records.ts'
+import { Search, type SearchSettings } from './search.ts'
 
 /** An outcome that the job alone decides: deeper and larger networks are better; a few jobs go wrong. */
 function outcomeOf(job: RungJob, seed: number): RungOutcome {
@@ -84,6 +92,30 @@ async function explored(settings: SearchSettings, seed: number, run: Run) {
 const timeless = (records: readonly ExplorationRecord[]): unknown =>
   JSON.parse(JSON.stringify(records, (key, value) => (key === 'seconds' ? undefined : value)))
 
+/** All rungs that were begun, what came of them, and how high each is among those of all networks. */
+function heightsOf(
+  records: readonly ExplorationRecord[],
+  { rungs: { children } = {} }: SearchSettings,
+) {
+  const rungs = new Map<string, { readonly job: RungJob; readonly trained?: Trained }>()
+  for (const record of records) {
+    if (record.kind === 'start') rungs.set(keyOf(record.job), { job: record.job })
+    if (record.kind === 'finish' && record.outcome.kind === 'trained')
+      rungs.set(keyOf(record), { ...rungs.get(keyOf(record))!, trained: record.outcome })
+  }
+  const heightOf = ({ network, rung }: NetworkAtRung): number => {
+    const { growth } = rungs.get(keyOf({ network, rung: 0 }))!.job
+    return rung + (growth && children !== 'first' ? heightOf(growth.parent) : 0)
+  }
+  return { rungs, heightOf }
+}
+
+const stepsAt = ({ rungs: { steps = 200, factor = 3 } = {} }: SearchSettings, height: number) =>
+  Math.round(steps * factor ** height)
+
+const totalCost = (ended: readonly { readonly job: RungJob; readonly trained: Trained }[]) =>
+  ended.reduce((sum, { job, trained }) => sum + job.steps * trained.multiplyAdds!, 0)
+
 const settingsArbitrary: fc.Arbitrary<SearchSettings> = fc.record({
   seed: fc.nat(1000),
   rungs: fc.record({ steps: fc.integer({ min: 1, max: 50 }), factor: fc.constantFrom(2, 3, 4) }),
@@ -96,23 +128,29 @@ describe('asynchronous successive halving', () => {
   test('only the best of a rung go on, and all that may do', () =>
     fc.assert(
       fc.asyncProperty(settingsArbitrary, fc.nat(), fc.nat(), async (settings, seed, order) => {
-        const { exploration } = await explored(settings, seed, { jobs: 3, order })
-        const factor = settings.rungs!.factor!
-        const rungs = exploration.networks.map((network) => network.rungs)
-        for (let rung = 0; ; rung++) {
-          const reached = rungs.filter((each) => each[rung]?.kind === 'trained').length
-          const promoted = rungs.filter((each) => each.length > rung + 1).length
-          if (reached === 0) break
-          // At the end at least as many as may: networks may have been better when there were fewer.
-          expect(promoted).toBeGreaterThanOrEqual(Math.floor(reached / factor))
-          expect(promoted).toBeLessThanOrEqual(reached)
+        const { exploration, written } = await explored(settings, seed, { jobs: 3, order })
+        const { factor = 3 } = settings.rungs!
+        const { rungs, heightOf } = heightsOf(written, settings)
+        const reached = [...rungs].flatMap(([key, { job, trained }]) =>
+          trained ? [{ key, job, trained, height: heightOf(job) }] : [],
+        )
+        const most = totalCost(reached) / (factor - 1)
+        for (const height of new Set(reached.map((each) => each.height))) {
+          const here = reached.filter((each) => each.height === height)
+          const best = bestFirst(here, ({ trained }) => pointOf(trained, settings.objectives!))
+          for (const { job, trained } of best.slice(0, Math.floor(here.length / factor))) {
+            const next = { network: job.network, rung: job.rung + 1 }
+            const cost = stepsAt(settings, height + 1) - stepsAt(settings, height)
+            // At the end, only what would take too much of all compute has not gone on.
+            if (!rungs.has(keyOf(next))) expect(cost * trained.multiplyAdds!).toBeGreaterThan(most)
+          }
         }
         expect(exploration.spent.trials).toBeLessThanOrEqual(settings.budget.trials!)
       }),
       { numRuns: 40 },
     ))
 
-  test('when a network goes on, it is among the best 1/η that reached its rung', () =>
+  test('when a network goes on, it is among the best 1/η that reached its rung, and takes no more than 1/η of all compute', () =>
     fc.assert(
       fc.asyncProperty(fc.nat(), fc.nat(), async (seed, order) => {
         const settings: SearchSettings = {
@@ -121,19 +159,98 @@ describe('asynchronous successive halving', () => {
           budget: { trials: 30 },
         }
         const { written } = await explored(settings, seed, { jobs: 2, order })
-        const losses = new Map<string, number>()
-        for (const record of written) {
-          if (record.kind === 'finish' && record.outcome.kind === 'trained')
-            losses.set(keyOf(record), record.outcome.loss)
+        const { rungs, heightOf } = heightsOf(written, settings)
+        const ended = new Map<string, { readonly job: RungJob; readonly trained: Trained }>()
+        const lastGrowth = written.findLastIndex(
+          (record) => record.kind === 'start' && record.job.growth,
+        )
+        for (const [i, record] of written.entries()) {
+          const key = record.kind === 'finish' ? keyOf(record) : ''
+          const { job, trained } = rungs.get(key) ?? {}
+          if (job && trained) ended.set(key, { job, trained })
           if (record.kind !== 'start' || record.job.rung === 0) continue
-          const { network, rung } = record.job
-          const below = [...losses].filter(([key]) => key.endsWith(`@${rung - 1}`))
-          const better = below.filter(([, loss]) => loss < losses.get(`${network}@${rung - 1}`)!)
+          const { network, rung, steps } = record.job
+          const { trained: before } = ended.get(keyOf({ network, rung: rung - 1 }))!
+          const height = heightOf(record.job) - 1
+          const below = [...ended.values()].filter((each) => heightOf(each.job) === height)
+          const better = below.filter((each) => each.trained.loss < before.loss)
           expect(better.length).toBeLessThan(Math.floor(below.length / 3))
+          // Where nothing can grow any more, the rest is theirs.
+          if (i < lastGrowth)
+            expect(steps * before.multiplyAdds!).toBeLessThanOrEqual(
+              totalCost([...ended.values()]) / 2,
+            )
         }
       }),
       { numRuns: 40 },
     ))
+
+  test('a child begins at the rung of its parent, which takes it 1/η of the steps', () =>
+    fc.assert(
+      fc.asyncProperty(settingsArbitrary, fc.nat(), async (settings, seed) => {
+        const { written } = await explored(settings, seed, { jobs: 1, order: 0 })
+        const { rungs, heightOf } = heightsOf(written, settings)
+        for (const { job } of rungs.values()) {
+          const height = heightOf(job)
+          const whole = stepsAt(settings, height)
+          expect(job.steps).toBe(
+            job.rung > 0
+              ? whole - stepsAt(settings, height - 1)
+              : stepsAt(settings, Math.max(0, height - 1)),
+          )
+          if (job.rung > 0)
+            expect(job.until - job.steps).toBe(
+              rungs.get(keyOf({ network: job.network, rung: job.rung - 1 }))!.job.until,
+            )
+        }
+      }),
+      { numRuns: 40 },
+    ))
+
+  test('a budget of time or steps is kept, and no rung takes what its children would need', () =>
+    fc.assert(
+      fc.property(fc.nat(), fc.constantFrom('seconds', 'steps'), (seed, kind) => {
+        const most = 2000
+        const search = new Search({ seed, rungs: { steps: 10 }, budget: { [kind]: most } })
+        const starts: { readonly job: RungJob; readonly spent: number }[] = []
+        let seconds = 0
+        for (;;) {
+          const job = search.next(seconds)
+          if (!job) break
+          const spent = kind === 'steps' ? search.stepsTaken : seconds
+          starts.push({ job, spent })
+          search.apply({ kind: 'start', job, seconds })
+          const loss = randomStream(seed, job.network, job.rung).uniform()
+          const network = { parameters: 100 + job.network, multiplyAdds: 1000, size: 400 }
+          const training = { trainLoss: 0, step: job.until, digest: '', seconds: job.steps }
+          const outcome = { kind: 'trained', loss, ...network, ...training } as const
+          seconds += job.steps
+          search.apply({ kind: 'finish', network: job.network, rung: job.rung, outcome, seconds })
+        }
+        expect(search.endReason).toBe(kind)
+        const last = starts.at(-1)!
+        const allowed = kind === 'steps' ? 0 : last.job.steps / 2
+        expect(last.spent + last.job.steps).toBeLessThanOrEqual(most + allowed)
+        // Of steps, what is left would not do for a first rung.
+        expect(kind === 'steps' ? search.stepsTaken : seconds).toBeGreaterThan(most - 10)
+        const growing = starts.slice(
+          0,
+          starts.findLastIndex(({ job }) => job.growth),
+        )
+        for (const { job, spent } of growing)
+          if (job.rung > 0) expect(spent + 3 * job.steps).toBeLessThanOrEqual(most)
+      }),
+    ))
+
+  test('where nothing is inherited, a new network begins at the first rung', async () => {
+    const settings: SearchSettings = {
+      rungs: { steps: 10, children: 'first' },
+      budget: { trials: 20 },
+    }
+    const { written } = await explored(settings, 1, { jobs: 1, order: 0 })
+    for (const record of written)
+      if (record.kind === 'start') expect(record.job.until).toBe(10 * 3 ** record.job.rung)
+  })
 
   test('one job at a time: killed after any record, it ends as if nothing had happened', () =>
     fc.assert(
@@ -188,6 +305,12 @@ describe('asynchronous successive halving', () => {
     await expect(explored(other, 1, { jobs: 1, order: 0, records: written })).rejects.toThrow(
       /other settings/,
     )
+    const older = written.map((record) =>
+      record.kind === 'begin' ? { ...record, version: 1 } : record,
+    )
+    await expect(
+      explored({ seed: 1, budget: { trials: 3 } }, 1, { jobs: 1, order: 0, records: older }),
+    ).rejects.toThrow(/another version/)
     await expect(
       explored({ seed: 1, rungs: { steps: 7 }, budget: { trials: 3 } }, 1, {
         jobs: 1,
@@ -229,15 +352,15 @@ describe('fronts', () => {
       }),
     ))
 
-  test('the best come first: no item comes before one that dominates it, and none is lost', () =>
+  test('the best come first, the cheapest of them at the head: no item comes before one that dominates it, and none is lost', () =>
     fc.assert(
       fc.property(points, (all) => {
         const ordered = bestFirst(all, same)
         expect([...ordered].sort()).toEqual([...all].sort())
         for (const [i, point] of ordered.entries())
           for (const later of ordered.slice(i + 1)) expect(dominates(later, point)).toBe(false)
-        const least = Math.min(...all.map(([first]) => first!))
-        expect(ordered[0]![0]).toBe(least)
+        const least = Math.min(...all.map(([, cost]) => cost!))
+        expect(ordered[0]![1]).toBe(least)
       }),
     ))
 

@@ -4,6 +4,11 @@
  * the next one, η times as far; where none may, a new network grows from one of the best. Several objectives are
  * ordered by nondominated sorting (arXiv:2106.12639).
  *
+ * What a network knows it has from its parent, so that it begins at the parent's rung: it is trained for 1/η of what the rung takes from
+ * scratch, and is compared with networks that were trained for as long. Costs are what children and parents never agree on: a
+ * child is better and larger. So the smallest of equals goes first, whose steps are cheap and serve all that grow from it, and no rung may
+ * take more than 1/η of all compute so far, its own included, nor of what is left of the budget: what grows from the network takes the rest.
+ *
  * It knows neither models nor data nor time: the same records give the same decisions.
  */
 import { internalError, usageError } from '../errors.ts'
@@ -28,6 +33,11 @@ export interface Rungs {
   readonly factor?: number | undefined
   /** How many there are at most. Default: no end. */
   readonly most?: number | undefined
+  /**
+   * Where a network begins that grew: at the rung that its parent reached (the default), or at the first one, as in searches in which nothing
+   * is inherited.
+   */
+  readonly children?: 'first' | 'parent' | undefined
 }
 
 export interface Budget {
@@ -71,6 +81,7 @@ export class Search {
   readonly #steps: number
   readonly #factor: number
   readonly #mostRungs: number
+  readonly #inherits: boolean
   readonly #randomShare: number
   readonly #objectives: Objectives
   readonly #budget: Budget
@@ -81,6 +92,12 @@ export class Search {
   readonly #exhausted = new Set<string>()
   #seconds = 0
   #stepsTaken = 0
+  /** Steps times what a step costs, of all rungs that have ended. */
+  #costTaken = 0
+  /** Of all rungs that have ended, one after the other. */
+  #secondsTaken = 0
+  /** As of the decision that is made. */
+  #now = 0
   #end: EndReason | undefined
 
   /** @throws usage for settings that no search can have */
@@ -95,6 +112,7 @@ export class Search {
     this.#steps = rungs.steps ?? 200
     this.#factor = rungs.factor ?? 3
     this.#mostRungs = rungs.most ?? Number.POSITIVE_INFINITY
+    this.#inherits = rungs.children !== 'first'
     this.#objectives = objectives
     this.#randomShare = randomShare
     this.#budget = budget
@@ -103,6 +121,8 @@ export class Search {
     if (!(this.#factor > 1)) throw usageError('rungs.factor must be above 1.')
     if (rungs.most !== undefined && !isCount(rungs.most))
       throw usageError('rungs.most must be a whole number from 1 on.')
+    if (!['first', 'parent', undefined].includes(rungs.children))
+      throw usageError(`rungs.children must be first or parent, not ${rungs.children}.`)
     if (!(randomShare >= 0 && randomShare <= 1))
       throw usageError('randomShare must be a number from 0 to 1.')
     const limits = Object.entries(budget).filter(([, value]) => value !== undefined)
@@ -181,6 +201,10 @@ export class Search {
     if (!job) throw notOfThis(`network ${at.network} ends rung ${at.rung}`)
     this.#running.delete(keyOf(at))
     this.#networks[at.network]!.rungs.push(outcome)
+    if (outcome.kind === 'trained') {
+      this.#costTaken += job.steps * stepCost(outcome)
+      this.#secondsTaken += outcome.seconds
+    }
     if (outcome.kind === 'exhausted' && job.growth) this.#exhausted.add(drawKey(job.growth))
     if (outcome.kind === 'exhausted' || outcome.kind === 'beyond') this.#stepsTaken -= job.steps
   }
@@ -188,49 +212,82 @@ export class Search {
   /** The next job, if there is one now; after so many seconds none is begun. */
   next(seconds: number): RungJob | undefined {
     this.#end = undefined
+    this.#now = seconds
     const budget = this.#budget
     if (seconds >= (budget.seconds ?? Number.POSITIVE_INFINITY)) return this.#stop('seconds')
-    if (this.#networks.length === 0) return this.#affordable({ network: 0, rung: 0 })
-    const promoted = this.#promotion()
-    if (promoted) {
-      const job = this.#affordable(promoted)
-      if (job) return job
+    if (this.#networks.length === 0) {
+      const job = this.#job({ network: 0, rung: 0 })
+      return job.steps <= (budget.steps ?? endless) ? job : this.#stop('steps')
     }
-    if (this.trials >= (budget.trials ?? Number.POSITIVE_INFINITY))
-      return promoted ? undefined : this.#stop('trials')
+    const promoted = this.#promotion((steps, network) => {
+      const isSmall = steps * stepCost(network) <= this.#costTaken / (this.#factor - 1)
+      return isSmall && this.#lack(this.#factor * steps, network, 1) === undefined
+    })
+    if (promoted) return promoted
+    if (this.trials >= (budget.trials ?? Number.POSITIVE_INFINITY)) return this.#stop('trials')
     const growth = this.#draw()
-    if (!growth) return promoted ? undefined : this.#stop('nothing left')
-    return this.#affordable({ network: this.#networks.length, rung: 0, growth })
+    if (growth) return this.#job({ network: this.#networks.length, rung: 0, growth })
+    // Where nothing else is left to do, rungs may cost what there is.
+    const last = this.#promotion((steps, network) => this.#lack(steps, network) === undefined)
+    return last ?? this.#stop('nothing left')
   }
 
+  /** The first reason is the one. */
   #stop(reason: EndReason): undefined {
-    this.#end = reason
+    this.#end ??= reason
   }
 
-  #affordable(job: Omit<RungJob, 'steps' | 'until'>): RungJob | undefined {
-    const end = (rung: number) => Math.round(this.#steps * this.#factor ** rung)
-    const until = end(job.rung)
-    const steps = job.rung === 0 ? until : until - end(job.rung - 1)
-    if (this.#stepsTaken + steps > (this.#budget.steps ?? Number.POSITIVE_INFINITY))
-      return this.#stop('steps')
-    return { ...job, steps, until }
+  #job(at: Omit<RungJob, 'steps' | 'until'>): RungJob {
+    return { ...at, ...this.#stepsOf(at) }
   }
 
-  /** A network that may go on to the next rung; higher rungs first. */
-  #promotion(): NetworkAtRung | undefined {
-    const highest = Math.max(...this.#networks.map(({ rungs }) => rungs.length)) - 1
-    for (let rung = Math.min(highest, this.#mostRungs - 2); rung >= 0; rung--) {
-      const reached = this.entries.filter((entry) => entry.rung === rung)
+  /** What of the budget is too little for so many steps; of the time that they are expected to take, a part may be enough. */
+  #lack(steps: number, network: Trained, part = 0.5): 'seconds' | 'steps' | undefined {
+    const { steps: mostSteps = endless, seconds: mostSeconds = endless } = this.#budget
+    if (this.#stepsTaken + steps > mostSteps) return 'steps'
+    const cost = (steps * stepCost(network)) / this.#costTaken
+    return this.#now + part * cost * this.#secondsTaken > mostSeconds ? 'seconds' : undefined
+  }
+
+  #stepsOf({
+    network,
+    rung,
+    growth,
+  }: NetworkAtRung & { readonly growth?: Pick<GrowthDraw, 'parent'> }) {
+    const end = (height: number) => Math.round(this.#steps * this.#factor ** height)
+    const birth = growth ? this.#birthOf(growth) : this.#heightOf({ network, rung: 0 })
+    const first = end(Math.max(0, birth - 1))
+    const until = first + end(birth + rung) - end(birth)
+    return { steps: rung === 0 ? first : end(birth + rung) - end(birth + rung - 1), until }
+  }
+
+  /** A network's rung among those of all networks: its own are counted from where it began. */
+  #heightOf({ network, rung }: NetworkAtRung): number {
+    const growth = this.#networks[network]?.growth
+    return rung + (growth ? this.#birthOf(growth) : 0)
+  }
+
+  #birthOf({ parent }: Pick<GrowthDraw, 'parent'>): number {
+    return this.#inherits ? this.#heightOf(parent) : 0
+  }
+
+  /** A network that may go on to the next rung, if its steps may; higher rungs first. */
+  #promotion(may: (steps: number, network: Trained) => boolean): RungJob | undefined {
+    const entries = this.entries.map((entry) => ({ entry, height: this.#heightOf(entry) }))
+    const highest = Math.max(0, ...entries.map(({ height }) => height))
+    for (let height = Math.min(highest, this.#mostRungs - 2); height >= 0; height--) {
+      const reached = entries.flatMap((each) => (each.height === height ? [each.entry] : []))
       const best = bestFirst(reached, this.#point).slice(
         0,
         Math.floor(reached.length / this.#factor),
       )
-      const next = best.find(
-        ({ network }) =>
-          this.#networks[network]!.rungs.length === rung + 1 &&
-          !this.#running.has(keyOf({ network, rung: rung + 1 })),
-      )
-      if (next) return { network: next.network, rung: rung + 1 }
+      for (const { network, rung, measured } of best) {
+        const next = { network, rung: rung + 1 }
+        const isLast = this.#networks[network]!.rungs.length === next.rung
+        if (!isLast || this.#running.has(keyOf(next))) continue
+        const job = this.#job(next)
+        if (may(job.steps, measured)) return job
+      }
     }
     return undefined
   }
@@ -242,13 +299,19 @@ export class Search {
       const measured = rungs[rung]
       return measured?.kind === 'trained' ? [{ network, rung, measured }] : []
     })
-    const draws = bestFirst(now, this.#point).map(({ network, rung }) =>
+    const network = this.#networks.length
+    const affordable = now.filter((parent) => {
+      const { steps } = this.#stepsOf({ network, rung: 0, growth: { parent } })
+      const lack = this.#lack(steps, parent.measured)
+      return lack === undefined || this.#stop(lack)
+    })
+    const draws = bestFirst(affordable, this.#point).map(({ network, rung }) =>
       (['gain', 'random'] as const)
         .map((by) => ({ parent: { network, rung }, by }))
         .filter((draw) => !this.#exhausted.has(drawKey(draw))),
     )
     const able = draws.filter((ways) => ways.length > 0)
-    const random = randomStream(this.#seed, 'parent', this.#networks.length)
+    const random = randomStream(this.#seed, 'parent', network)
     const parent = able[random.below(Math.max(1, Math.floor(able.length / this.#factor)))]
     if (!parent) return undefined
     const by = random.uniform() < this.#randomShare ? 'random' : 'gain'
@@ -271,6 +334,11 @@ export class Search {
 /** One that was begun counts, and one that failed: only what is no network does not. */
 const isTrial = (first: RungOutcome | undefined): boolean =>
   first?.kind !== 'exhausted' && first?.kind !== 'beyond'
+
+const endless = Number.POSITIVE_INFINITY
+
+/** What a step of a network costs; where a size is left open, parameters stand for it. */
+const stepCost = ({ multiplyAdds, parameters }: Trained): number => multiplyAdds ?? parameters
 
 const drawKey = ({ parent, by }: Pick<GrowthDraw, 'by' | 'parent'>): string =>
   `${parent.network} ${by}`

@@ -47,6 +47,9 @@ export interface RungOptions
   readonly onStep?: ((event: StepEvent & { readonly until: number }) => void) | undefined
 }
 
+/** Turns of the search for directions of new units: more would take longer than the first rungs. */
+const turns = 1
+
 /** More than any training has. */
 const endless = Number.MAX_SAFE_INTEGER
 
@@ -170,7 +173,7 @@ function candidatesOf(
   const random = randomStream(seed, 'candidates', parent.network)
   if (by === 'random')
     return Promise.resolve([...atRandom(growthCandidates(model, growth), random)])
-  const measuring = { loss, output, runtime, session, signal }
+  const measuring = { loss, output, runtime, session, signal, turns }
   return rankedOnce(parent, store, () =>
     byGain(model, data, { ...measuring, growth, objectives, seed, random }),
   )
@@ -193,6 +196,7 @@ async function grownChild(
       signal,
       runtime,
       session,
+      turns,
     })
     const { plans, steps } = grown
     const model = rememberGrowth(grown, state?.step ?? 0)

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { ArrayDataset } from '../data/dataset.ts'
 import type { Batch, SampleSet } from '../data/samples.ts'
-import { countParameters, inspect } from '../growth/index.ts'
-import { dense, sequential } from '../layers/index.ts'
+import { countMultiplyAdds, countParameters, grow, inspect } from '../growth/index.ts'
+import { conv2d, dense, flatten, maxPool2d, sequential } from '../layers/index.ts'
 import { randomStream } from '../tensor/random.ts'
 import { float32 } from '../tensor/tensor.ts'
 import { adam } from '../training/index.ts'
@@ -162,6 +163,49 @@ test('what was decided is replayed as stages, and gone on with from any checkpoi
     same(training.state)
     expect(training.decisions).toEqual(whole.decisions)
   }
+}, 60_000)
+
+test('one growth is moderate in what it computes, too, and inserts one layer at most', async () => {
+  const random = randomStream(1, 'pictures')
+  const images = Float32Array.from({ length: 40 * 144 }, () => random.normal())
+  const data = new ArrayDataset(
+    { x: { dtype: 'float32', dims: [1, 12, 12], data: images } },
+    { dtype: 'int32', dims: [], data: Int32Array.from({ length: 40 }, (_, i) => i % 4) },
+  )
+  // A convolution behind the first one costs little to store and more than all else to compute.
+  const layers = [
+    conv2d(4, 3, { activation: 'relu', name: 'conv' }),
+    maxPool2d(2),
+    flatten(),
+    dense(40, { activation: 'relu', name: 'hidden' }),
+    dense(4, { name: 'out' }),
+  ]
+  let model = sequential(layers, { input: [1, 12, 12], seed: 2 })
+  const training = trainGrowing(
+    model,
+    data,
+    settings({
+      ...{ loss: 'softmax-cross-entropy', validation: undefined },
+      ...{ epochs: 9, auto: { rule: eager } },
+    }),
+  )
+  let growths = 0
+  for await (const event of training) {
+    if (event.kind !== 'growth') continue
+    growths++
+    const inserted = event.plans.flatMap((plan) => plan.inserted)
+    expect(inserted.length).toBeLessThanOrEqual(1)
+    // Behind the last layer, with no activation between, nothing is added.
+    for (const { after } of inserted) expect(after).not.toBe('out')
+    const larger = grow(model, event.steps).model
+    const times = [countParameters, countMultiplyAdds].map(
+      (count) => (count(larger) ?? 0) / (count(model) ?? 0),
+    )
+    expect(Math.max(...times)).toBeLessThanOrEqual(2)
+    expect(Math.max(...times)).toBeGreaterThan(1)
+    model = larger
+  }
+  expect(growths).toBeGreaterThan(1)
 }, 60_000)
 
 test('what cannot grow by itself is refused', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { smallData, smallNetwork } from '../../testing/small-training.ts'
-import { countParameters, grow, planStep, shareOf } from '../growth/index.ts'
+import { countMultiplyAdds, countParameters, grow, planStep, shareOf } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { formatRecipe, parseRecipe } from '../recipe/growth-recipe.ts'
@@ -12,7 +12,7 @@ import { evaluate } from '../training/run/evaluate.ts'
 import { Training } from '../training/run/trainer.ts'
 import { carryState } from './carry-state.ts'
 import { growMeasured } from './grow-measured.ts'
-import { trainGrowing } from './index.ts'
+import { measureWidths, trainGrowing } from './index.ts'
 import type { GrowingEvent, GrowingOptions } from './train-growing.ts'
 
 const loss = 'softmax-cross-entropy'
@@ -55,12 +55,34 @@ describe('growth by the gradient', () => {
     expect(copies.plans[0]!.units[0]).toMatchObject({ init: 'net2wider' })
   })
 
+  test('of one measurement chooses widths for any budget, of parameters and of multiply-adds', async () => {
+    const model = smallNetwork()
+    const widths = await measureWidths(model, samples, running)
+    const [parameters, multiplyAdds] = [countParameters(model), countMultiplyAdds(model)!]
+    const sizes = (share: number) =>
+      (['parameters', 'multiply-adds'] as const).map((by) => {
+        const now = by === 'parameters' ? parameters : multiplyAdds
+        const widen = widths.within({ by, added: share * now })
+        const grown = grow(model, [{ widen }]).model
+        const after = by === 'parameters' ? countParameters(grown) : countMultiplyAdds(grown)!
+        expect(after).toBeGreaterThan(now)
+        expect(after).toBeLessThanOrEqual((1 + share) * now)
+        return after / now
+      })
+    const [less, more] = [sizes(0.3), sizes(0.9)]
+    for (const [i, size] of more.entries()) expect(size).toBeGreaterThan(less[i]!)
+    expect(() => widths.within({ by: 'multiply-adds', added: 1 })).toThrow(
+      /by 1 more multiply-adds: the smallest unit adds \d+/,
+    )
+    expect(() => widths.within({ by: 'parameters', added: -1 })).toThrow(/added must be/)
+  })
+
   test('says what it needs, and what is too little', async () => {
     const model = smallNetwork()
     expect(() => planStep(model, gradmax[0])).toThrow(/\(gradmax\) need samples/)
     expect(() => grow(model, auto)).toThrow(/\(auto\) need samples/)
     await expect(growMeasured(model, [{ widen: { auto: '1%' } }], measuring)).rejects.toThrow(
-      /Nothing can be widened by 1% more parameters: the smallest unit adds \d+/,
+      /Nothing can be widened by \d+ more parameters: the smallest unit adds \d+/,
     )
     await expect(
       growMeasured(model, gradmax, { ...measuring, loss: undefined }),

@@ -59,4 +59,27 @@ export const capacityRule =
     }
   }
 
+/** Where more capacity is worth more than more data, the gap between the losses is a smaller share of the loss than this. */
+const smallGap = 0.25
+
+/**
+ * The rule of `auto` for new data. The loss of samples that a network has not seen is its training loss and a gap. More samples
+ * narrow the gap, about in inverse proportion to their number, and leave the training loss where it is, which only more capacity
+ * lowers. So the end of the last training tells which of them was missing, and whether so many more samples change that.
+ *
+ * @param last epoch of the training on the data before; it has a validation loss
+ * @param more how many times as many samples there are now; at least 1
+ */
+export function judgeArrival(
+  { loss, valLoss = loss }: EpochResult,
+  more: number,
+): CapacityJudgement {
+  const gap = Math.max(0, valLoss - loss) / more
+  const ended = `the training before ended at ${figure(loss)}, and at ${figure(valLoss)} in validation`
+  const now = more > 1 ? `, and there are ${more.toPrecision(2)} times as many samples now` : ''
+  return gap < smallGap * Math.abs(loss + gap)
+    ? { grow: true, reason: `capacity is short for the new data: ${ended}${now}` }
+    : { grow: false, reason: `data were missing more than capacity: ${ended}${now}` }
+}
+
 const figure = (value: number | undefined): string => value?.toPrecision(4) ?? 'nothing'

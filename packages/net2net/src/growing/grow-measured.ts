@@ -35,6 +35,8 @@ export interface GrowMeasuredOptions {
   readonly runtime: Runtime
   readonly session?: SessionOptions | undefined
   readonly signal?: AbortSignal | undefined
+  /** Turns of the search for directions of new units, as of `rank`. Default 3. */
+  readonly turns?: number | undefined
 }
 
 type Measuring = Omit<GrowMeasuredOptions, 'seed'>

@@ -111,5 +111,6 @@ export const auto = kind.options<AutoGrowth>({
   limits: kind.recordOf('an object of numbers by cost', number),
   layers: kind.texts,
   operations: kind.texts,
+  earlier: kind.object('the state of a training', 'history', 'object'),
   learningRateFactor: number,
 })

@@ -249,7 +249,7 @@ describe('where the learning rate changes at growth', () => {
     const growing = trainGrowing(network(), data, {
       ...settings,
       stages: [{ when: { step: 7 }, steps: [{ deepen: 'fc1' }], learningRateFactor: factor }],
-      checkpoint: { everySteps: 1, save: async (state) => void states.set(state.step, state) },
+      checkpoint: { isDue: () => true, save: async (state) => void states.set(state.step, state) },
     })
     for await (const _event of growing);
 

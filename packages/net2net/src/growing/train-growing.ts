@@ -24,14 +24,14 @@ import { withParameters } from '../training/compile/trainable.ts'
 import { type EpochResult, momentOf, type TrainingState } from '../training/run/state.ts'
 import { stepOptionsOf, Training } from '../training/run/trainer.ts'
 import { freshPlateau, rateAt } from '../training/schedules.ts'
-import type { TrainOptions } from '../training/train-options.ts'
+import type { CheckpointHook, TrainOptions } from '../training/train-options.ts'
 import {
   type AutoGrowth,
   chooseGrowth,
   type GrowthDecision,
   mustBeAutoGrowth,
 } from './auto-growth.ts'
-import { type CapacityJudgement, capacityRule } from './capacity.ts'
+import { type CapacityJudgement, capacityRule, judgeArrival } from './capacity.ts'
 import { carryInto } from './carry-state.ts'
 import { growMeasured } from './grow-measured.ts'
 import { rememberGrowth } from './remember-growth.ts'
@@ -56,8 +56,7 @@ export interface GrowingOptions extends Omit<TrainOptions, 'checkpoint' | 'resum
   readonly stages: readonly GrowthStage[]
   /** Grow, beside the stages, when the data ask for it; needs a set of samples. */
   readonly auto?: AutoGrowth | undefined
-  readonly checkpoint?: {
-    readonly everySteps?: number | undefined
+  readonly checkpoint?: Omit<CheckpointHook, 'save'> & {
     save(state: TrainingState, position: GrowthPosition): Promise<void>
   }
   readonly resume?: { readonly state: TrainingState; readonly position: GrowthPosition } | undefined
@@ -160,6 +159,8 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<GrowingEvent, void> {
     const { epochs = 1 } = this.#options
+    const arrived = this.#judgeArrival()
+    if (arrived) yield* this.#follow(arrived, this.#moreSamples)
     for (;;) {
       const next = this.#stages[this.#stage]
       const isDueNow = () => next !== undefined && isDue(next.when, this.state)
@@ -169,13 +170,11 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
           yield { kind: 'epoch', result }
           judgement = this.#judge()
           if (judgement?.grow || isDueNow()) break
-          if (judgement) yield { kind: 'decision', decision: this.#decide(judgement) }
+          if (judgement) yield* this.#follow(judgement)
         }
       if (this.state.epoch >= epochs) break
       if (judgement?.grow) {
-        const decision = await this.#chosen(judgement)
-        yield { kind: 'decision', decision }
-        if (decision.grow) yield await this.#grow(this.#stages[this.#stage]!)
+        yield* this.#follow(judgement)
         continue
       }
       if (!next || !isDueNow()) break
@@ -197,6 +196,42 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     return rule({ epochs, waited, parameters: countParameters(this.model) })
   }
 
+  /** Before the first step, whether the network is too small for data that are new to it. */
+  #judgeArrival(): CapacityJudgement | undefined {
+    const { auto } = this.#options
+    const { epoch, batch } = this.state
+    const last = auto?.earlier?.history.at(-1)
+    const isAsked = this.#decisions.some((decision) => decision.epoch === 0)
+    if (auto?.rule || last?.valLoss === undefined || epoch > 0 || batch > 0 || isAsked)
+      return undefined
+    return judgeArrival(last, this.#moreSamples)
+  }
+
+  /** How many times as many samples there are as in the training before this one, as far as its steps tell; at least 1. */
+  get #moreSamples(): number {
+    const { auto, batchSize = 32 } = this.#options
+    const [before, last] = [0, ...(auto?.earlier?.history ?? []).map(({ step }) => step)].slice(-2)
+    const data = this.#data
+    if (!isSampleSet(data) || before === undefined || last === undefined) return 1
+    return Math.max(1, Math.ceil(data.length / batchSize) / (last - before))
+  }
+
+  /**
+   * Decides as judged, and grows where that is the decision.
+   *
+   * @param atLeast how many times as large it is to become
+   */
+  async *#follow(
+    judgement: CapacityJudgement,
+    atLeast?: number,
+  ): AsyncGenerator<GrowingEvent, void> {
+    const decision = judgement.grow
+      ? await this.#chosen(judgement, atLeast)
+      : this.#decide(judgement)
+    yield { kind: 'decision', decision }
+    if (decision.grow) yield await this.#grow(this.#stages[this.#stage]!)
+  }
+
   /** Writes a decision down. */
   #decide(judgement: CapacityJudgement, more: Pick<GrowthDecision, 'steps'> = {}): GrowthDecision {
     const { epoch, step } = this.state
@@ -208,13 +243,13 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   }
 
   /** The decision to grow, with what to grow by as the next stage; or not to grow, where nothing fits. */
-  async #chosen(judgement: CapacityJudgement): Promise<GrowthDecision> {
+  async #chosen(judgement: CapacityJudgement, atLeast?: number): Promise<GrowthDecision> {
     const { auto = {}, loss, output, runtime, session, signal, seed = 0 } = this.#options
     const data = this.#data
     const place = this.#stage
     const steps = isSampleSet(data)
       ? await chooseGrowth(this.model, data, auto, {
-          ...{ loss, output, runtime, session, signal },
+          ...{ loss, output, runtime, session, signal, atLeast },
           seed: hashKey([seed, 'auto', place]) >>> 1,
         })
       : []
@@ -299,6 +334,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
         ? {
             checkpoint: {
               everySteps: checkpoint.everySteps,
+              isDue: () => checkpoint.isDue?.() ?? false,
               save: (saved) =>
                 checkpoint.save(saved, {
                   model: withTrained(model, training.step, saved),

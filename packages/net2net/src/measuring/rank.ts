@@ -1,6 +1,6 @@
 /**
- * Which growth pays: for every group of layers that can be widened, every place where a layer can be inserted and every residual
- * block that can be copied, the decrease of the loss that a small step gains from what is new, to first order, beside its cost.
+ * Which growth pays: for every group of layers that can be widened, every place where a layer can be inserted, every residual
+ * block that can be copied and every kernel that can be larger, the decrease of the loss that a small step gains from what is new, to first order, beside its cost.
  */
 import type { TrainingData } from '../data/samples.ts'
 import { usageError } from '../errors.ts'
@@ -10,6 +10,7 @@ import type { Model } from '../model/model.ts'
 import { GrowthCosts } from './costs.ts'
 import { type SamplingOptions, samplesIn } from './gradients.ts'
 import { insertionRounds, insertionsOf } from './insertions.ts'
+import { enlargementRounds, enlargementsOf } from './kernels.ts'
 import { type Candidate, measureRounds, type Round } from './rounds.ts'
 import { wideningRounds, wideningsOf } from './widenings.ts'
 
@@ -24,8 +25,8 @@ export interface RankOptions extends Omit<SamplingOptions, 'onSamples'> {
   readonly onProgress?: ((done: number, total: number) => void) | undefined
 }
 
-/** Kinds of growth that are ranked: wider layers, inserted layers, and residual blocks once more. */
-export const rankedKinds = ['widen', 'deepen', 'repeat'] as const
+/** Kinds of growth that are ranked: wider layers, inserted layers, residual blocks once more, and larger kernels. */
+export const rankedKinds = ['widen', 'deepen', 'repeat', 'kernel'] as const
 export type RankedKind = (typeof rankedKinds)[number]
 
 export type RankedBy = 'parameters' | 'multiply-adds'
@@ -57,7 +58,8 @@ export interface RankedGrowth {
  *
  * New units are measured as GradMax (arXiv:2201.05125) starts them: their in-weights point where the gradient of their
  * out-weights is largest, and are as long as those of old units; see directions.ts. Inserted layers are measured as the
- * identity, copies of blocks as they begin, with branches of zero; units that a norm's statistics run over as their plan lets them
+ * identity, copies of blocks as they begin, with branches of zero, kernels
+ * with zeros around them; units that a norm's statistics run over as their plan lets them
  * begin. All gains are of the samples that are looked at, and norms
  * take the statistics of a batch, as in training.
  *
@@ -89,11 +91,13 @@ export async function rank(
   }
   const rounds = rankedKinds
     .filter((kind) => growths.includes(kind))
-    .flatMap((kind): readonly Round<Candidate>[] =>
-      kind === 'widen'
-        ? wideningRounds(solution, wideningsOf(solution, factor), data, sampling)
-        : insertionRounds(solution, insertionsOf(solution, kind), data, sampling),
-    )
+    .flatMap((kind): readonly Round<Candidate>[] => {
+      if (kind === 'widen')
+        return wideningRounds(solution, wideningsOf(solution, factor), data, sampling)
+      return kind === 'kernel'
+        ? enlargementRounds(solution, enlargementsOf(solution), data, sampling)
+        : insertionRounds(solution, insertionsOf(solution, kind), data, sampling)
+    })
   const passes = rounds.reduce((sum, round) => sum + round.passes, 0)
   total = passes * samplesIn(data, options.samples)
   const measured = await measureRounds(rounds)

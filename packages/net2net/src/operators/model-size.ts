@@ -20,22 +20,30 @@ export function countParameters(model: Model): number {
   return count
 }
 
-/** Multiply-adds of one evaluation; null where the model leaves a size open (batch size: one). */
-export function countMultiplyAdds(model: Model): number | null {
+/**
+ * Multiply-adds of each node in one evaluation, in the order of the graph; null where the model leaves a size open (batch size:
+ * one), 0 for nodes that multiply nothing.
+ */
+export function multiplyAddsByNode(model: Model): readonly (number | null)[] {
   const single = withBatchOfOne(model)
   const values = inferModel(single)
-  let total = 0
-  for (const node of single.graph.nodes) {
+  return single.graph.nodes.map((node) => {
     const rule = operatorOf(node)?.execution?.multiplyAdds
-    if (!rule) continue
+    if (!rule) return 0
     const context = inferContext(node, opsetOf(model, node.domain), (name) => values.get(name))
-    const outputs = node.outputs.map((name) => values.get(name) ?? {})
-    const count = rule(context, outputs)
-    if (count === null) return null
-    total += count
-  }
-  return total
+    return rule(
+      context,
+      node.outputs.map((name) => values.get(name) ?? {}),
+    )
+  })
 }
+
+/** Multiply-adds of one evaluation; null where the model leaves a size open (batch size: one). */
+export const countMultiplyAdds = (model: Model): number | null =>
+  multiplyAddsByNode(model).reduce<number | null>(
+    (total, count) => (total === null || count === null ? null : total + count),
+    0,
+  )
 
 /** Symbolic or unknown leading dimensions of the inputs become 1. */
 function withBatchOfOne(model: Model): Model {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { Net2NetError } from '../errors.ts'
-import { parseTrainingRecipe } from './training-recipe.ts'
+import { formatTrainingRecipe, parseTrainingRecipe } from './training-recipe.ts'
 
 test('a training recipe says when to grow, and how', () => {
   const text = `
@@ -31,6 +31,11 @@ stages:
   ])
 })
 
+test('growth before the first step is written and read again', () => {
+  const stages = [{ when: { epoch: 0 }, steps: [{ widen: { a: 2 } }], seed: 0 }]
+  expect(parseTrainingRecipe(formatTrainingRecipe(stages))).toMatchObject(stages)
+})
+
 test.each([
   ['', 'r.yaml:1:1: the recipe: must have a list of stages'],
   ['stages: []', 'r.yaml:1:1: stages: must have a stage'],
@@ -38,7 +43,7 @@ test.each([
   ['seed: x\nstages: [{ when: { step: 1 }, steps: [{ deepen: a }] }]', /^r\.yaml:1:1: seed: must/],
   [
     'stages:\n  - when: { year: 1 }\n    steps: [{ widen: { a: 2 } }]',
-    'r.yaml:2:5: stages[0].when: must be one of epoch, step and plateau, with a whole number from 1 on',
+    'r.yaml:2:5: stages[0].when: must be one of epoch, step and plateau, with a whole number from 1 on (an epoch from 0 on: before the first step)',
   ],
   ['stages: [{ when: { step: 0 }, steps: [{ widen: { a: 2 } }] }]', /stages\[0\]\.when/],
   [

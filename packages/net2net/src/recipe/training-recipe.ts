@@ -14,10 +14,11 @@ import { formatYaml, readRecipe } from './growth-recipe.ts'
 import { type Path, parseLocated, problemIn } from './located-yaml.ts'
 import { wordsOf } from './schema-messages.ts'
 
-const momentHelp = 'must be one of epoch, step and plateau, with a whole number from 1 on'
+const momentHelp =
+  'must be one of epoch, step and plateau, with a whole number from 1 on (an epoch from 0 on: before the first step)'
 const moments = z.union(
   [
-    z.strictObject({ epoch: z.int().positive() }),
+    z.strictObject({ epoch: z.int().nonnegative() }),
     z.strictObject({ step: z.int().positive() }),
     z.strictObject({ plateau: z.int().positive() }),
   ],

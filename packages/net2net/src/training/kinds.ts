@@ -37,12 +37,11 @@ export const step = {
   rates: kind.recordOf('factors by names of parameters', number),
   decayOnly: kind.either("'matrices', or a list of strings", text, kind.texts),
 }
-/** Of every training; where it is saved and goes on differs. */
-export const training = {
+/** Of every training and every stream of them; where what is measured comes from, where it is saved and goes on differ. */
+export const trainings = {
   ...step,
   ...measuring,
   epochs: number,
-  validation: kind.data,
   metrics,
   evaluationBatchSize: number,
   shuffle: flag,
@@ -53,4 +52,5 @@ export const training = {
   onStep: kind.callback,
   onValidation: kind.callback,
 }
+export const training = { ...trainings, validation: kind.data }
 export const checkpoint = kind.object('an object with a function save', 'save', 'function')

@@ -56,6 +56,8 @@ export interface EarlyStopping {
 export interface CheckpointHook {
   /** Default: only after every epoch. */
   readonly everySteps?: number | undefined
+  /** Asked after every step: whether to save now, too; after some seconds, say, or when somebody waits for the state. */
+  isDue?(): boolean
   save(state: TrainingState): Promise<void>
 }
 

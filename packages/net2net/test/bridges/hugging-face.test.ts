@@ -9,12 +9,14 @@ import { openHuggingFace } from '../../src/bridges/index.node.ts'
 import { compare } from '../../src/check/compare.ts'
 import { planWiden } from '../../src/growth/index.ts'
 import { load } from '../../src/onnx/file.node.ts'
-import { runPythonFile, torchPython } from '../../testing/python.ts'
+import { torchPython } from '../../testing/python.ts'
+import { PythonProcess } from '../../testing/python-process.ts'
 
 const script = fileURLToPath(new URL('./hugging_face_networks.py', import.meta.url))
 let folder: string
 const at = (name: string) => join(folder, name)
-const python = (...args: string[]) => runPythonFile(torchPython!, script, folder, ...args)
+const interpreter = new PythonProcess(torchPython)
+const python = (...args: string[]) => interpreter.file(script, folder, ...args)
 const configOf = (name: string) =>
   JSON.parse(readFileSync(at(`${name}/config.json`), 'utf8')) as Record<string, unknown>
 
@@ -104,12 +106,15 @@ describe.skipIf(!torchPython)('folders of transformers', () => {
   let opened: readonly Opened[] = []
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'net2net-hugging-face-'))
-    python('make')
+    await python('make')
     for (const [i, each] of cases.entries()) await grow(each, grownName(each, i))
     const tasks = cases.map((each, i) => ({ name: each.name, folder: grownName(each, i) }))
-    opened = JSON.parse(python('open', JSON.stringify(tasks))) as readonly Opened[]
+    opened = JSON.parse(await python('open', JSON.stringify(tasks))) as readonly Opened[]
   }, 600_000)
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  afterAll(() => {
+    interpreter.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
 
   test.each(cases.map((each, i) => [grownName(each, i), each, i] as const))(
     '%s opens without a word and computes the same logits',

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { growKeras, type KerasState } from '../../src/bridges/keras/grow-keras.ts'
+import { growKeras } from '../../src/bridges/keras/grow-keras.ts'
 import { kerasParts, readKerasFile } from '../../src/bridges/keras/keras-file.ts'
+import type { KerasState } from '../../src/bridges/keras/keras-state.ts'
 import { kerasLayers } from '../../src/bridges/keras/layers/table.ts'
 import { kerasToModel } from '../../src/bridges/keras/to-model.ts'
 import { decodeNpz } from '../../src/data/npy.ts'
@@ -15,17 +16,14 @@ import type { Model } from '../../src/model/model.ts'
 import { encodeModel } from '../../src/onnx/encode.ts'
 import { nodeRuntime } from '../../src/runtime/onnxruntime.node.ts'
 import { toNumbers } from '../../src/tensor/tensor.ts'
-import { kerasPython, runPythonFile } from '../../testing/python.ts'
+import { kerasPython } from '../../testing/python.ts'
+import { PythonProcess } from '../../testing/python-process.ts'
 
 const script = fileURLToPath(new URL('./keras_layers.py', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'net2net-keras-layers-'))
-const python = (...args: string[]): unknown =>
-  JSON.parse(
-    runPythonFile(kerasPython!, script, folder, ...args)
-      .trim()
-      .split('\n')
-      .at(-1)!,
-  )
+const interpreter = new PythonProcess(kerasPython)
+const python = async (...args: string[]): Promise<unknown> =>
+  JSON.parse((await interpreter.file(script, folder, ...args)).trim().split('\n').at(-1)!)
 
 function open(name: string): KerasState {
   const bytes = readFileSync(join(folder, name))
@@ -75,8 +73,8 @@ describe.skipIf(!kerasPython)('layers of Keras', () => {
   let names: readonly string[] = []
   const grown = new Map<string, ReturnType<typeof grownInAllWays>>()
   const differences = new Map<string, unknown>()
-  beforeAll(() => {
-    names = python('make') as string[]
+  beforeAll(async () => {
+    names = (await python('make')) as string[]
     for (const [i, name] of names.entries()) {
       const blocks = i % 4 === 0 ? (['identity', 'residual'] as const) : (['identity'] as const)
       const result = grownInAllWays(open(`${name}.keras`), blocks)
@@ -84,10 +82,13 @@ describe.skipIf(!kerasPython)('layers of Keras', () => {
       writeFileSync(join(folder, `grown-${name}.keras`), Buffer.concat(parts))
       grown.set(name, result)
     }
-    const loaded = python('load', JSON.stringify(names)) as unknown[]
+    const loaded = (await python('load', JSON.stringify(names))) as unknown[]
     for (const [i, name] of names.entries()) differences.set(name, loaded[i])
   }, 300_000)
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  afterAll(() => {
+    interpreter.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
 
   test('predict in ONNX Runtime what they predict in Keras', async () => {
     for (const name of names) {

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { growKeras, type KerasState } from '../../src/bridges/keras/grow-keras.ts'
+import { growKeras } from '../../src/bridges/keras/grow-keras.ts'
 import { kerasParts, readKerasFile } from '../../src/bridges/keras/keras-file.ts'
+import type { KerasState } from '../../src/bridges/keras/keras-state.ts'
 import { kerasToModel } from '../../src/bridges/keras/to-model.ts'
 import { decodeNpz } from '../../src/data/npy.ts'
 import { Net2NetError } from '../../src/errors.ts'
@@ -14,12 +15,14 @@ import { inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
 import { encodeModel } from '../../src/onnx/encode.ts'
 import { nodeRuntime } from '../../src/runtime/onnxruntime.node.ts'
 import { toNumbers } from '../../src/tensor/tensor.ts'
-import { kerasPython, runPythonFile } from '../../testing/python.ts'
+import { kerasPython } from '../../testing/python.ts'
+import { PythonProcess } from '../../testing/python-process.ts'
 
 const script = fileURLToPath(new URL('./keras_networks.py', import.meta.url))
 let folder: string
 const at = (name: string) => join(folder, name)
-const python = (...args: string[]) => runPythonFile(kerasPython!, script, folder, ...args)
+const interpreter = new PythonProcess(kerasPython)
+const python = (...args: string[]) => interpreter.file(script, folder, ...args)
 const open = (name: string) => {
   const bytes = readFileSync(at(name))
   return readKerasFile(
@@ -86,15 +89,18 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
   // Keras 3.15 does not open an .h5 file of a network with operations, which compute masks and sums, not even its own.
   const opened = cases.filter((each) => !/^(text|transformer)\.h5$/.test(each))
   let loaded: readonly Loaded[] = []
-  beforeAll(() => {
+  beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'net2net-keras-'))
-    python('make')
+    await python('make')
     for (const each of opened) write(`grown-${each}`, grow(each))
     const tasks = opened.map((each) => [each.split('.')[0], `grown-${each}`])
-    const printed = python('load', JSON.stringify(tasks))
+    const printed = await python('load', JSON.stringify(tasks))
     loaded = JSON.parse(printed.trim().split('\n').at(-1)!) as readonly Loaded[]
   }, 300_000)
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  afterAll(() => {
+    interpreter.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
 
   test.each(cases)('%s predicts in ONNX Runtime what it predicts in Keras', async (each) => {
     const { model } = kerasToModel(open(each))
@@ -124,7 +130,7 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
     },
   )
 
-  test('the state of every optimizer grows with wider layers and makes room for new ones', () => {
+  test('the state of every optimizer grows with wider layers and makes room for new ones', async () => {
     const optimizers = [
       ...['sgd', 'momentum', 'adam', 'schedule', 'average', 'accumulated', 'nadam', 'adamax'],
       ...['adagrad', 'adadelta', 'rmsprop', 'lion', 'lamb', 'muon', 'free', 'scaled'],
@@ -140,7 +146,8 @@ describe.skipIf(!kerasPython)('files of Keras', () => {
       )
     }
     const tasks = optimizers.map((name) => [name, `grown-${name}.keras`])
-    const wrong = JSON.parse(python('state', JSON.stringify(tasks)).trim().split('\n').at(-1)!)
+    const printed = await python('state', JSON.stringify(tasks))
+    const wrong = JSON.parse(printed.trim().split('\n').at(-1)!)
     expect(Object.fromEntries(optimizers.map((name, i) => [name, wrong[i]]))).toEqual(
       Object.fromEntries(optimizers.map((name) => [name, []])),
     )

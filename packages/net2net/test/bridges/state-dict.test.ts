@@ -11,12 +11,14 @@ import { readTorchFile, stateDictOf, torchFileParts } from '../../src/bridges/to
 import { inspect, planWiden, type WidenOptions, type Widths } from '../../src/growth/index.ts'
 import { load } from '../../src/onnx/file.node.ts'
 import type { LazyTensor } from '../../src/tensor/tensor.ts'
-import { runPythonFile, torchPython } from '../../testing/python.ts'
+import { torchPython } from '../../testing/python.ts'
+import { PythonProcess } from '../../testing/python-process.ts'
 
 const script = fileURLToPath(new URL('./torch_networks.py', import.meta.url))
 let folder: string
 const at = (name: string) => join(folder, name)
-const python = (...args: string[]) => runPythonFile(torchPython!, script, folder, ...args)
+const interpreter = new PythonProcess(torchPython)
+const python = (...args: string[]) => interpreter.file(script, folder, ...args)
 const open = (name: string) => {
   const bytes = readFileSync(at(name))
   const source = {
@@ -102,16 +104,19 @@ describe.skipIf(!torchPython)('PyTorch state dicts', () => {
   let loaded: readonly Loaded[] = []
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'net2net-bridges-'))
-    python('make')
+    await python('make')
     for (const each of cases) await grow(each)
     const tasks = cases.map(({ name, grown, widths }) => ({
       name,
       grown,
       sizes: Object.fromEntries(widths.map(([, to, argument]) => [argument, to])),
     }))
-    loaded = JSON.parse(python('load', JSON.stringify(tasks))) as readonly Loaded[]
+    loaded = JSON.parse(await python('load', JSON.stringify(tasks))) as readonly Loaded[]
   }, 300_000)
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  afterAll(() => {
+    interpreter.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
 
   test.each(cases.map(({ grown }, i) => [grown, i] as const))(
     '%s computes what the old network computed, and trains on from there',

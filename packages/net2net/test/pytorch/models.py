@@ -12,7 +12,8 @@ Two things would make any two float32 implementations differ, and are dealt with
   the rounding errors that are left by their own size. For such parameters it is printed how far
   PyTorch's own float32 goes astray.
 
-Usage: models.py MODEL OPTIMIZER OPSET [SEED], in the folder that the results go to.
+Usage: models.py OPTIMIZER OPSET MODEL[:SEED]..., in the folder that the results go to. One process exports many
+models, since starting PyTorch takes longer than exporting one.
 """
 import copy
 import json
@@ -255,36 +256,15 @@ MODELS = {
     "shuffle": shuffle,
 }
 
-name, optimizer_name, opset, *seed = sys.argv[1:]
-torch.manual_seed(int(seed[0]) if seed else 100 * len(name) + int(opset))
-torch.set_num_threads(1)
-model = MODELS[name]().train()
-example = torch.randn(4, 3, 8, 12)
-model(example)  # lazy layers take their shapes; running statistics move
-outputs = model(example)
-torch.onnx.export(
-    model,
-    example,
-    "model.onnx",
-    opset_version=int(opset),
-    input_names=["x"],
-    output_names=["y"],
-    dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}},
-    training=torch.onnx.TrainingMode.PRESERVE,
-    do_constant_folding=False,
-)
-model.train()
-exact = copy.deepcopy(model).double()
 
-
-def optimizer_of(model):
+def optimizer_of(model, name):
     return {
         "sgd": lambda: torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9),
         "adam": lambda: torch.optim.Adam(model.parameters(), lr=0.01, eps=1e-4),
         "adamw": lambda: torch.optim.AdamW(
             model.parameters(), lr=0.01, weight_decay=0.1, eps=1e-4
         ),
-    }[optimizer_name]()
+    }[name]()
 
 
 def named(model):
@@ -322,32 +302,63 @@ def has_kink(model, x, t):
     return False
 
 
-arrays, losses, redrawn, largest = {}, [], 0, {}
-optimizer, exact_optimizer = optimizer_of(model), optimizer_of(exact)
-for i in range(5):
-    while True:
-        x = torch.randn(4, 3, 8, 12)
-        t = torch.randint(0, 5, (4,) + tuple(outputs.shape[2:]))
-        if not has_kink(exact, x.double(), t):
-            break
-        redrawn += 1
-        assert redrawn < 100, "every batch has a kink"
-    arrays[f"x{i}"], arrays[f"t{i}"] = x.numpy(), t.numpy()
-    compute(model, x, t)
-    losses.append(compute(exact, x.double(), t))
-    for key, value in exact.named_parameters():
-        largest[key] = max(largest.get(key, 0), value.grad.abs().max().item())
-        if i == 0:
-            arrays[f"gradient {key}"] = value.grad.numpy().copy()
-    optimizer.step()
-    exact_optimizer.step()
-own = named(model)
-for key, value in named(exact).items():
-    arrays[f"final {key}"] = value.detach().numpy()
-astray = {
-    key: (own[key].double() - named(exact)[key]).abs().max().item()
-    for key, value in largest.items()
-    if value <= 1e-12 * max(largest.values())
-}
-numpy.savez("output.npz", **arrays)
-print(json.dumps({"losses": losses, "redrawn": redrawn, "astray": astray}))
+def export(name, seed, optimizer_name, opset):
+    """Writes the model; what PyTorch computes for it, and what is said of that."""
+    torch.manual_seed(int(seed) if seed else 100 * len(name) + opset)
+    model = MODELS[name]().train()
+    example = torch.randn(4, 3, 8, 12)
+    model(example)  # lazy layers take their shapes; running statistics move
+    outputs = model(example)
+    torch.onnx.export(
+        model,
+        example,
+        f"{name}.onnx",
+        opset_version=opset,
+        input_names=["x"],
+        output_names=["y"],
+        dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}},
+        training=torch.onnx.TrainingMode.PRESERVE,
+        do_constant_folding=False,
+    )
+    model.train()
+    exact = copy.deepcopy(model).double()
+
+    arrays, losses, redrawn, largest = {}, [], 0, {}
+    optimizer, exact_optimizer = optimizer_of(model, optimizer_name), optimizer_of(exact, optimizer_name)
+    for i in range(5):
+        while True:
+            x = torch.randn(4, 3, 8, 12)
+            t = torch.randint(0, 5, (4,) + tuple(outputs.shape[2:]))
+            if not has_kink(exact, x.double(), t):
+                break
+            redrawn += 1
+            assert redrawn < 100, "every batch has a kink"
+        arrays[f"x{i}"], arrays[f"t{i}"] = x.numpy(), t.numpy()
+        compute(model, x, t)
+        losses.append(compute(exact, x.double(), t))
+        for key, value in exact.named_parameters():
+            largest[key] = max(largest.get(key, 0), value.grad.abs().max().item())
+            if i == 0:
+                arrays[f"gradient {key}"] = value.grad.numpy().copy()
+        optimizer.step()
+        exact_optimizer.step()
+    own = named(model)
+    for key, value in named(exact).items():
+        arrays[f"final {key}"] = value.detach().numpy()
+    astray = {
+        key: (own[key].double() - named(exact)[key]).abs().max().item()
+        for key, value in largest.items()
+        if value <= 1e-12 * max(largest.values())
+    }
+    return arrays, {"losses": losses, "redrawn": redrawn, "astray": astray}
+
+
+optimizer_name, opset, *wanted = sys.argv[1:]
+torch.set_num_threads(1)
+results, printed = {}, {}
+for each in wanted:
+    name, _, seed = each.partition(":")
+    arrays, printed[name] = export(name, seed, optimizer_name, int(opset))
+    results.update({f"{name} {key}": value for key, value in arrays.items()})
+numpy.savez("output.npz", **results)
+print(json.dumps(printed))

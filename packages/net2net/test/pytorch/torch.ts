@@ -7,8 +7,10 @@ import { fileURLToPath } from 'node:url'
 import { decodeNpz, encodeNpz } from '../../src/data/npy.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 
+// Loading PyTorch takes seconds: it is only found.
+const finding = 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)'
 const python = ['/usr/bin/python3', 'python3'].find(
-  (command) => spawnSync(command, ['-c', 'import torch']).status === 0,
+  (command) => spawnSync(command, ['-c', finding]).status === 0,
 )
 
 export const hasTorch = python !== undefined

@@ -5,7 +5,7 @@ import { GraphView } from '../graph/graph.tsx'
 import { NodeDetails } from '../grow/details.tsx'
 import { sampleTitles } from '../grow/samples.ts'
 import { setParams } from '../state.ts'
-import { t } from '../text/text.ts'
+import { said, t } from '../text/text.ts'
 import { DropArea, FileButton } from '../ui/drop.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
 import { count } from '../ui/format.ts'
@@ -118,7 +118,7 @@ function Facts() {
         </span>
       ) : state === undefined ? null : 'kind' in state ? (
         <span class="badge bad">
-          <span aria-hidden="true">≠</span> {state.message}
+          <span aria-hidden="true">≠</span> {said(state.message)}
         </span>
       ) : (
         <Verdict check={state} />

@@ -123,9 +123,9 @@ serveMethods<ModelMethods>({
     return priceOf(original.solution, original.view, layer, settings)
   },
 
-  widenAll({ budget, settings }) {
+  widenAll({ budget, from, settings }) {
     if (original === undefined) throw usageError('No model is open.')
-    return widenAll(original.solution, original.view, original.layers, budget, settings)
+    return widenAll(original, budget, from, settings)
   },
 
   expand({ of, blocks }) {

@@ -84,23 +84,42 @@ function inserted(
     .reduce((sum, { dims }) => sum + dims.reduce((a, b) => a * b, 1), 0)
 }
 
+/** Where less than this share of what a budget adds is left, it is spent. */
+const spent = 0.05
+
+interface Opened {
+  readonly solution: Solution
+  readonly view: ModelView
+  readonly layers: readonly InspectedLayer[]
+}
+interface Widened {
+  readonly widths: ReadonlyMap<string, number>
+  readonly cost: Cost
+}
+
 /**
  * All layers that can be widened, by one factor: the largest one with which the budget is kept.
  *
+ * @param from Widths that some have at least. Only where these leave much of the budget, all are widened from there.
  * @throws refused where not even the smallest growth keeps it
  */
 export function widenAll(
-  solution: Solution,
-  view: ModelView,
-  layers: readonly InspectedLayer[],
+  { solution, view, layers }: Opened,
   { of, most }: Budget,
+  from: ReadonlyMap<string, number>,
   { init, noise, seed }: GrowSettings,
-): { readonly widths: ReadonlyMap<string, number>; readonly cost: Cost } {
-  const groups = firstOfGroups(layers)
-  let best: { readonly widths: ReadonlyMap<string, number>; readonly cost: Cost } | undefined
+): Widened {
+  const groups = firstOfGroups(layers, from)
+  let best: Widened | undefined
   /** A factor takes each group to a width that it may have. */
   const keeps = (factor: number): boolean => {
-    const widen = Object.fromEntries(groups.map(({ name }) => [name, `x${factor.toFixed(6)}`]))
+    const widen = Object.fromEntries(
+      groups.flatMap(({ name, width }): (readonly [string, number | `x${string}`])[] => {
+        const least = from.get(name) ?? width!
+        if (factor === 1) return least === width ? [] : [[name, least]]
+        return [[name, `x${((factor * least) / width!).toFixed(6)}`]]
+      }),
+    )
     const options = init === 'random-pad' ? { init } : { init, noise }
     const step: GrowthStep = { widen, seed, ...options }
     const { model } = grow(solution, [step])
@@ -116,7 +135,14 @@ export function widenAll(
   const tooSmall = refusedError('Not even the smallest growth of all layers stays within this.', {
     hint: 'Allow more, or widen single layers.',
   })
-  if (groups.length === 0 || !keeps(1.000001)) throw tooSmall
+  const before = view[of]
+  const isSpent = ({ cost }: Widened) =>
+    before !== null && most - (cost[of] ?? most) < spent * (most - before)
+  if (from.size > 0 && keeps(1) && best && isSpent(best)) return best
+  if (groups.length === 0 || !keeps(1.000001)) {
+    if (best) return best
+    throw tooSmall
+  }
   let [low, high] = [1, 2]
   while (high < 1024 && keeps(high)) {
     low = high
@@ -131,10 +157,14 @@ export function widenAll(
   return best
 }
 
-/** One layer of each group that can be widened. */
-function firstOfGroups(layers: readonly InspectedLayer[]): readonly InspectedLayer[] {
+/** One layer of each group that can be widened: the one of which a width is known, where there is one. */
+function firstOfGroups(
+  layers: readonly InspectedLayer[],
+  known: ReadonlyMap<string, number>,
+): readonly InspectedLayer[] {
   const taken = new Set<string>()
-  return layers.filter(({ name, width, group, widen }) => {
+  const first = [...layers].sort((a, b) => Number(known.has(b.name)) - Number(known.has(a.name)))
+  return first.filter(({ name, width, group, widen }) => {
     if (widen !== true || width === null || taken.has(name)) return false
     for (const member of [name, ...group]) taken.add(member)
     return true

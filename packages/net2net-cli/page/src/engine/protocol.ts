@@ -149,8 +149,15 @@ export interface ModelMethods {
   readRecipe(text: string): readonly GrowthStep[]
   /** What growth of one layer costs. */
   price(question: { readonly layer: string; readonly settings: GrowSettings }): LayerPrice
-  /** Widths for all layers that can be widened, alike, as large as the budget allows. */
-  widenAll(question: { readonly budget: Budget; readonly settings: GrowSettings }): {
+  /**
+   * Widths for all layers that can be widened, alike, as large as the budget allows. `from`: those that some are to have at
+   * least; others follow only where that leaves much of the budget.
+   */
+  widenAll(question: {
+    readonly budget: Budget
+    readonly from: ReadonlyMap<string, number>
+    readonly settings: GrowSettings
+  }): {
     readonly widths: ReadonlyMap<string, number>
     readonly cost: Cost
   }

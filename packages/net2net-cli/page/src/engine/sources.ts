@@ -1,8 +1,10 @@
 /**
- * Which model an address names: a sample (`sample:resnet`), a file (`file:HASH:NAME`) or a trained arm of a run
- * (`run:RUN:ARM`).
+ * Which model an address names: a sample (`sample:resnet`), a file (`file:HASH:NAME`), a trained arm of a run
+ * (`run:RUN:ARM`), of the server or of this browser (`browser:RUN:ARM`), or a network of an exploration at the end of a rung
+ * (`exploration:NAME:NETWORK:RUNG`).
  */
 
+import { keptModel } from '../runs/kept-runs.ts'
 import { t } from '../text/text.ts'
 import { keepFile, keptFile } from './files.ts'
 import type { Failure, NamedBytes, Source } from './protocol.ts'
@@ -10,7 +12,22 @@ import type { Failure, NamedBytes, Source } from './protocol.ts'
 export async function sourceOf(name: string): Promise<Source | undefined> {
   const [kind, key = '', ...rest] = name.split(':')
   if (kind === 'sample') return { kind: 'sample', id: key }
-  if (kind === 'run') return await runModel(key, rest.join(':'))
+  if (kind === 'run')
+    return await fromServer(
+      `runs/${escaped(key, 'models', rest.join(':'))}`,
+      `${rest.join(':')}.onnx`,
+    )
+  if (kind === 'exploration') {
+    const [network = '', rung = ''] = rest
+    return await fromServer(
+      `explorations/${escaped(key, 'networks', network, rung)}`,
+      `network-${network}-rung-${rung}.onnx`,
+    )
+  }
+  if (kind === 'browser') {
+    const bytes = await keptModel(key, rest.join(':'))
+    return bytes && { kind: 'bytes', bytes, name: `${rest.join(':')}.onnx` }
+  }
   if (kind !== 'file') return undefined
   const file = await keptFile(key)
   return file && { kind: 'bytes', bytes: file.bytes, name: file.name, data: file.data }
@@ -20,7 +37,8 @@ export async function sourceOf(name: string): Promise<Source | undefined> {
 export function sourceTitle(name: string): string {
   const [kind, key = '', ...rest] = name.split(':')
   if (kind === 'sample') return key
-  if (kind === 'run') return `${rest.join(':')} of ${key}`
+  if (kind === 'run' || kind === 'browser') return `${rest.join(':')} of ${key}`
+  if (kind === 'exploration') return `network ${rest.join(', rung ')} of ${key}`
   return kind === 'file' ? rest.join(':') || key : name
 }
 
@@ -37,14 +55,11 @@ export function missingSource(name: string, hint: string): Failure {
       ),
       hint,
     }
-  if (kind === 'run')
+  if (kind === 'run' || kind === 'browser' || kind === 'exploration')
     return {
       kind: 'input',
-      message: t(
-        'This link is about {0}, and there is no such run, or it has trained no such network.',
-        title,
-      ),
-      hint: t('The Runs tab lists the runs of this machine.'),
+      message: t('This link is about {0}, and there is no such network here.', title),
+      hint: t('The Runs tab lists what there is on this machine and in this browser.'),
     }
   return {
     kind: 'input',
@@ -95,11 +110,11 @@ async function contentOf(file: File): Promise<NamedBytes> {
   }
 }
 
-/** A trained arm of a local run, from the server that served this page. */
-async function runModel(run: string, arm: string): Promise<Source | undefined> {
-  const response = await fetch(
-    `./api/runs/${encodeURIComponent(run)}/models/${encodeURIComponent(arm)}`,
-  ).catch(() => undefined)
+const escaped = (...names: readonly string[]): string => names.map(encodeURIComponent).join('/')
+
+/** A network that the server which served this page has. */
+async function fromServer(path: string, name: string): Promise<Source | undefined> {
+  const response = await fetch(`./api/${path}`).catch(() => undefined)
   if (!response?.ok) return undefined
-  return { kind: 'bytes', bytes: new Uint8Array(await response.arrayBuffer()), name: `${arm}.onnx` }
+  return { kind: 'bytes', bytes: new Uint8Array(await response.arrayBuffer()), name }
 }

@@ -1,5 +1,5 @@
 /** A model as the page draws it: plain data that crosses from the worker to the page. */
-import { countMultiplyAdds, countParameters, type Model } from 'net2net'
+import { countParameters, type Model, multiplyAddsByNode } from 'net2net'
 import {
   type Attribute,
   constantsOf,
@@ -37,6 +37,8 @@ export interface NodeView {
   readonly outputs: readonly string[]
   readonly parameters: readonly ParameterView[]
   readonly attributes: readonly (readonly [name: string, text: string])[]
+  /** Of one sample; null where unknown. */
+  readonly multiplyAdds: number | null
 }
 
 export interface ValueView {
@@ -74,8 +76,9 @@ export function viewOf(
   const counted = new Set<string>()
   const nodes: NodeView[] = []
   let bytes = 0
-  for (const node of graph.nodes) {
-    if (isConstantNode(node)) continue
+  const multiplyAdds = multiplyAddsByNode(model)
+  graph.nodes.forEach((node, index) => {
+    if (isConstantNode(node)) return
     const inputs: string[] = []
     const held: ParameterView[] = []
     node.inputs.forEach((input, i) => {
@@ -104,8 +107,9 @@ export function viewOf(
       outputs: node.outputs.filter((output) => output !== ''),
       parameters: held,
       attributes: [...node.attributes].map(([key, value]) => [key, attributeText(value)] as const),
+      multiplyAdds: multiplyAdds[index]!,
     })
-  }
+  })
   const shapes = new Map<string, string>()
   for (const [value, { shape }] of values) {
     if (shape !== undefined && !constants.has(value)) shapes.set(value, shapeText(shape))
@@ -128,7 +132,9 @@ export function viewOf(
     shapes,
     parameters: countParameters(model),
     bytes,
-    multiplyAdds: countMultiplyAdds(model),
+    multiplyAdds: multiplyAdds.includes(null)
+      ? null
+      : multiplyAdds.reduce<number>((sum, each) => sum + (each ?? 0), 0),
   }
 }
 

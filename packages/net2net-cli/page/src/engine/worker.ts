@@ -14,6 +14,7 @@ const parts: Readonly<Record<string, () => Promise<unknown>>> = {
   arm: () => import('../train/arm-worker.ts'),
   own: () => import('../train/own/own-worker.ts'),
   rank: () => import('../train/own/rank-methods.ts'),
+  widths: () => import('../grow/width-methods.ts'),
   answer: () => import('../train/answer-methods.ts'),
 }
 void parts[self.name]?.().then(() => {

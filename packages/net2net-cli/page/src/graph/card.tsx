@@ -29,9 +29,19 @@ interface CardProps {
   readonly onSelect: () => void
   /** Of a block: draws its nodes. */
   readonly onExpand: () => void
-  /** What this node costs of the whole, 0 to 1, where that is shown. */
-  readonly price: number | undefined
+  /** What this node costs, where that is shown. */
+  readonly price: Price | undefined
 }
+
+export interface Price {
+  /** How dear it is, from 0 to 1, which is the dearest. */
+  readonly shade: number
+  /** Its share of the whole, as a text. */
+  readonly share: string
+}
+
+/** How strong the colour of a price is. */
+export const priceOpacity = (shade: number): number => 0.08 + 0.52 * Math.sqrt(shade)
 
 export function NodeCard(props: CardProps) {
   const { node, box, side, selected, reachable, onSelect, onExpand, price } = props
@@ -41,7 +51,7 @@ export function NodeCard(props: CardProps) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: SVG has no button element
     <g
-      class={`card ${node.status} kind-${node.kind} ${selected ? 'selected' : ''}`}
+      class={`card ${node.status} kind-${node.kind} ${selected ? 'selected' : ''} ${price ? 'priced' : ''}`}
       transform={`translate(${box.x} ${box.y})`}
       data-key={node.key}
       data-status={node.status}
@@ -73,13 +83,18 @@ export function NodeCard(props: CardProps) {
         rx={rows > 0 ? 7 : node.kind === 'block' ? 10 : 14}
       />
       {price === undefined ? null : (
-        <rect
-          class="price"
-          width={box.width}
-          height={box.height}
-          rx={rows > 0 ? 7 : 14}
-          style={{ opacity: (0.08 + 0.72 * Math.sqrt(price)).toFixed(2) }}
-        />
+        <>
+          <rect
+            class="price"
+            width={box.width}
+            height={box.height}
+            rx={rows > 0 ? 7 : node.kind === 'block' ? 10 : 14}
+            style={{ opacity: priceOpacity(price.shade).toFixed(2) }}
+          />
+          <text class="share" x={box.width - 2} y="-4" text-anchor="end">
+            {price.share}
+          </text>
+        </>
       )}
       {rows > 0 && price === undefined ? <path class="head" d={headPath(box.width)} /> : null}
       {node.kind === 'block' ? (

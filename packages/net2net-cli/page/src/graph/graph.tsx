@@ -3,10 +3,10 @@ import { type Signal, useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useMemo, useRef } from 'preact/hooks'
 import { manyNodes } from '../engine/collapse.ts'
-import type { Diff, NodeDiff, Status } from '../engine/diff.ts'
+import type { Diff, NodeDiff, Side, Status } from '../engine/diff.ts'
 import type { Layout } from '../engine/layout.ts'
 import { t } from '../text/text.ts'
-import { statusSigns, statusWords } from './card.tsx'
+import { type Price, statusSigns, statusWords } from './card.tsx'
 import { bringIntoView, GraphPane } from './pane.tsx'
 import { fitView, newViewport, type Viewport, zoomAt } from './viewport.ts'
 
@@ -22,8 +22,8 @@ export interface GraphProps {
   readonly drawingKey: string
   /** Draws blocks as their nodes: those with these keys, all, or none. */
   readonly onExpand: (blocks: readonly string[] | 'all' | 'none') => void
-  /** What a node costs of the whole, 0 to 1, where that is shown. */
-  readonly price?: ((node: NodeDiff) => number | undefined) | undefined
+  /** What a node costs, where that is shown. */
+  readonly price?: ((node: NodeDiff, side: Side) => Price | undefined) | undefined
   /** Further tools beside the zoom. */
   readonly tools?: ComponentChildren
 }

@@ -1,10 +1,11 @@
 /** The whole drawing in a corner, and which part of it is seen: press or drag to go elsewhere. */
 import { type Signal, useSignalEffect } from '@preact/signals'
 import { useLayoutEffect, useRef } from 'preact/hooks'
-import type { Diff, Side } from '../engine/diff.ts'
+import type { Diff, NodeDiff, Side } from '../engine/diff.ts'
 import type { Layout } from '../engine/layout.ts'
 import { t } from '../text/text.ts'
 import { colours } from '../ui/theme.tsx'
+import type { Price } from './card.tsx'
 import { drawSmall } from './small.ts'
 import type { Viewport } from './viewport.ts'
 
@@ -15,9 +16,10 @@ export function Overview(props: {
   readonly layout: Layout
   readonly side: Side
   readonly viewport: Signal<Viewport>
+  readonly price: ((node: NodeDiff, side: Side) => Price | undefined) | undefined
   readonly pane: { readonly width: number; readonly height: number }
 }) {
-  const { diff, layout, side, viewport, pane } = props
+  const { diff, layout, side, viewport, pane, price } = props
   const canvas = useRef<HTMLCanvasElement>(null)
   const frame = useRef<HTMLDivElement>(null)
   // A long chain would be a thread: the two directions have scales of their own.
@@ -32,11 +34,11 @@ export function Overview(props: {
     drawSmall(
       canvas.current!,
       size,
-      { diff, layout, side },
+      { diff, layout, side, price },
       { kx, ky, tx: 0, ty: 0 },
       { edges: false },
     )
-  }, [diff, layout, side, scheme])
+  }, [diff, layout, side, price, scheme])
   const place = () => {
     const { k, tx, ty } = viewport.value
     const element = frame.current

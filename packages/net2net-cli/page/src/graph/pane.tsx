@@ -5,7 +5,7 @@ import type { Diff, NodeDiff, Side } from '../engine/diff.ts'
 import type { Box, Layout } from '../engine/layout.ts'
 import { t } from '../text/text.ts'
 import { colours } from '../ui/theme.tsx'
-import { NodeCard } from './card.tsx'
+import { NodeCard, type Price } from './card.tsx'
 import { EdgeLine } from './edge.tsx'
 import { usePointerGestures } from './gestures.ts'
 import { Overview } from './overview.tsx'
@@ -25,8 +25,8 @@ export interface PaneProps {
   readonly leads: boolean
   /** Draws a block as its nodes. */
   readonly onExpand: (block: string) => void
-  /** What a node costs of the whole, 0 to 1, where that is shown. */
-  readonly price?: ((node: NodeDiff) => number | undefined) | undefined
+  /** What a node costs, where that is shown. */
+  readonly price?: ((node: NodeDiff, side: Side) => Price | undefined) | undefined
 }
 
 /** Of larger drawings only what is seen, and a margin around it, is kept in the document. */
@@ -134,7 +134,7 @@ export function GraphPane(props: PaneProps) {
       drawSmall(
         canvas.current,
         size,
-        { diff, layout, side },
+        { diff, layout, side, price: props.price },
         { kx: k, ky: k, tx, ty },
         { edges: true },
       )
@@ -149,7 +149,7 @@ export function GraphPane(props: PaneProps) {
     latestMove.current()
     if (isStale.current(view)) redraw((count) => count + 1)
   })
-  useLayoutEffect(move, [isSmall, diff, layout, size, scheme])
+  useLayoutEffect(move, [isSmall, diff, layout, size, scheme, props.price])
 
   /** The node under the pointer, where nodes are no elements. */
   const hit = (event: MouseEvent): string | undefined => {
@@ -241,7 +241,7 @@ export function GraphPane(props: PaneProps) {
               side={side}
               selected={selected.value === box.key}
               reachable={(selected.value ?? firstKey) === box.key}
-              price={props.price?.(nodes.get(box.key)!)}
+              price={props.price?.(nodes.get(box.key)!, side)}
               onSelect={() => {
                 selected.value = box.key
               }}
@@ -251,7 +251,9 @@ export function GraphPane(props: PaneProps) {
         </g>
       </svg>
       <div class="pane-label">{label}</div>
-      {leads && !all ? <Overview {...{ diff, layout, side, viewport }} pane={size} /> : null}
+      {leads && !all ? (
+        <Overview {...{ diff, layout, side, viewport }} price={props.price} pane={size} />
+      ) : null}
     </div>
   )
 }

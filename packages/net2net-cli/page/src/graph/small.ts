@@ -1,7 +1,8 @@
 /** A drawing on a canvas: boxes and lines without text, for where there are more than can be read. */
-import type { Diff, Side, Status } from '../engine/diff.ts'
+import type { Diff, NodeDiff, Side, Status } from '../engine/diff.ts'
 import type { Layout } from '../engine/layout.ts'
 import { colour } from '../ui/theme.tsx'
+import { type Price, priceOpacity } from './card.tsx'
 
 /** Where a point of the drawing lies on the canvas. */
 export interface Mapping {
@@ -14,7 +15,13 @@ export interface Mapping {
 export function drawSmall(
   canvas: HTMLCanvasElement,
   size: { readonly width: number; readonly height: number },
-  content: { readonly diff: Diff; readonly layout: Layout; readonly side: Side },
+  content: {
+    readonly diff: Diff
+    readonly layout: Layout
+    readonly side: Side
+    /** What nodes cost, where that is shown. */
+    readonly price: ((node: NodeDiff, side: Side) => Price | undefined) | undefined
+  },
   { kx, ky, tx, ty }: Mapping,
   { edges }: { readonly edges: boolean },
 ): void {
@@ -28,7 +35,7 @@ export function drawSmall(
   pen.setTransform(1, 0, 0, 1, 0, 0)
   pen.clearRect(0, 0, width, height)
   pen.setTransform(ratio, 0, 0, ratio, 0, 0)
-  const { diff, layout, side } = content
+  const { diff, layout, side, price } = content
   if (edges) {
     pen.strokeStyle = colour('line-strong')
     pen.lineWidth = 1
@@ -45,19 +52,29 @@ export function drawSmall(
     pen.stroke()
   }
   const missing: Status = side === 'before' ? 'inserted' : 'removed'
-  const groups = new Map<Status, Path2D>()
+  const groups = new Map<string, { readonly path: Path2D; colour: string; opacity: number }>()
   layout.boxes.forEach((box, i) => {
-    const { status } = diff.nodes[i]!
+    const node = diff.nodes[i]!
+    const { status } = node
     const y = box.y * ky + ty
     const tall = Math.max(1, box.height * ky)
     if (status === missing || y > size.height || y + tall < 0) return
-    const path = groups.get(status) ?? new Path2D()
-    groups.set(status, path)
-    path.rect(box.x * kx + tx, y, Math.max(1.5, box.width * kx), tall)
+    const shade = price?.(node, side)?.shade
+    const [name, opacity] =
+      shade !== undefined
+        ? // A few shades are told apart, and drawn at once.
+          ['price', Math.round(8 * priceOpacity(shade)) / 8]
+        : status === 'same' || price
+          ? ['muted', price ? 0.2 : 0.45]
+          : [status, 1]
+    const key = `${name} ${opacity}`
+    const group = groups.get(key) ?? { path: new Path2D(), colour: name, opacity }
+    groups.set(key, group)
+    group.path.rect(box.x * kx + tx, y, Math.max(1.5, box.width * kx), tall)
   })
-  for (const [status, path] of groups) {
-    pen.fillStyle = colour(status === 'same' ? 'muted' : status)
-    pen.globalAlpha = status === 'same' ? 0.45 : 1
+  for (const { path, colour: name, opacity } of groups.values()) {
+    pen.fillStyle = colour(name)
+    pen.globalAlpha = opacity
     pen.fill(path)
   }
   pen.globalAlpha = 1

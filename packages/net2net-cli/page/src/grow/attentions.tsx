@@ -1,6 +1,6 @@
 /** Attention: more heads, and larger ones. */
 import type { InspectedAttention } from 'net2net'
-import { t } from '../text/text.ts'
+import { said, t } from '../text/text.ts'
 import { useNumberDraft } from '../ui/number-draft.ts'
 import { settings, setWidth } from './settings.ts'
 
@@ -55,7 +55,7 @@ function Measure(props: {
   const isSame = measure.suffix === 'key-value-heads' && now === attention.heads
   if (now === null || isSame) return null
   return (
-    <label class="field" title={refusal === true ? '' : refusal}>
+    <label class="field">
       <span>{t(measure.label)}</span>
       <input
         type="number"
@@ -65,6 +65,11 @@ function Measure(props: {
         disabled={refusal !== true}
         {...draft}
       />
+      {refusal === true ? null : (
+        <span class="why small">
+          <span class="muted">{t('Cannot grow:')}</span> {said(refusal)}
+        </span>
+      )}
     </label>
   )
 }

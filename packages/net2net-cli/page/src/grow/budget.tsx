@@ -1,18 +1,19 @@
 /** Widens all layers up to a budget. */
 import { useSignal } from '@preact/signals'
-import { models } from '../engine/model-client.ts'
-import type { Budget, Failure } from '../engine/protocol.ts'
+import type { Budget } from '../engine/protocol.ts'
 import type { ModelView } from '../engine/view.ts'
 import { t } from '../text/text.ts'
-import { FailureNotice, failureFrom } from '../ui/failure.tsx'
+import { DataChoice } from '../train/own/settings.tsx'
+import { FailureNotice } from '../ui/failure.tsx'
 import { count } from '../ui/format.ts'
 import { useNumberDraft } from '../ui/number-draft.ts'
-import { change, settings } from './settings.ts'
+import { openedBy } from './model.ts'
+import { basis, cancel, failure, propose, proposing } from './proposal.ts'
 
 export function WidenAll({ view }: { view: ModelView }) {
   const of = useSignal<Budget['of']>('parameters')
   const factor = useSignal(2)
-  const failure = useSignal<Failure | undefined>(undefined)
+  const byGain = useSignal(true)
   const now = view[of.value]
   if (now === null && of.value === 'multiplyAdds') of.value = 'parameters'
   const before = now ?? view.parameters
@@ -20,16 +21,7 @@ export function WidenAll({ view }: { view: ModelView }) {
   const draft = useNumberDraft(most, (value) => {
     if (value >= before) factor.value = value / before
   })
-  const propose = async () => {
-    failure.value = undefined
-    try {
-      const budget = { of: of.value, most }
-      const { widths } = await models.growth.call('widenAll', { budget, settings: settings.peek() })
-      change({ widths })
-    } catch (error) {
-      failure.value = failureFrom(error)
-    }
-  }
+  const ask = () => void propose({ of: of.value, most }, byGain.value)
   return (
     <details class="more-growth pad">
       <summary>{t('Widen all, up to a budget')}</summary>
@@ -66,14 +58,38 @@ export function WidenAll({ view }: { view: ModelView }) {
           onInput={(event) => {
             factor.value = event.currentTarget.valueAsNumber
           }}
-          onChange={() => void propose()}
+          onChange={ask}
         />
         <p class="muted small number">
           ×{factor.value.toFixed(2)}: {count(before)} → {count(most)}
         </p>
-        <button type="button" onClick={() => void propose()}>
-          {t('Propose widths')}
-        </button>
+        <label class="field">
+          <span>{t('Which layers')}</span>
+          <select
+            value={byGain.value ? 'gain' : 'alike'}
+            onChange={(event) => {
+              byGain.value = event.currentTarget.value === 'gain'
+            }}
+          >
+            <option value="gain">{t('where new units gain most')}</option>
+            <option value="alike">{t('all alike')}</option>
+          </select>
+        </label>
+        {byGain.value ? <DataChoice locked={proposing.value} /> : null}
+        {proposing.value ? (
+          <button type="button" onClick={cancel}>
+            <span class="spinner" aria-hidden="true" /> {t('Cancel')}
+          </button>
+        ) : (
+          <button type="button" onClick={ask}>
+            {t('Propose widths')}
+          </button>
+        )}
+        {basis.value?.of === openedBy.value && !proposing.value ? (
+          <p class="muted small" role="status" data-basis>
+            {basis.value.text}
+          </p>
+        ) : null}
         {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
       </div>
     </details>

@@ -8,7 +8,7 @@ import { models } from '../engine/model-client.ts'
 import type { ParameterStatistics } from '../engine/protocol.ts'
 import type { ModelView } from '../engine/view.ts'
 import { statusWords } from '../graph/card.tsx'
-import { t } from '../text/text.ts'
+import { said, t } from '../text/text.ts'
 import { count } from '../ui/format.ts'
 import { Histogram } from '../ui/histogram.tsx'
 import { Mapping } from '../ui/mapping.tsx'
@@ -129,7 +129,7 @@ export function NodeDetails(props: NodeDetailsProps) {
         )}
         {layer !== undefined && layer.widen !== true ? (
           <p class="small">
-            <span class="muted">Not wider:</span> {layer.widen}
+            <span class="muted">{t('Not wider:')}</span> {said(layer.widen)}
           </p>
         ) : null}
         {units?.map((group) => (

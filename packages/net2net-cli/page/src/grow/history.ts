@@ -24,17 +24,24 @@ const plain = (value: GrowSettings) => ({ ...value, widths: [...value.widths] })
 
 effect(() => {
   const next = settings.value
+  if (model.value !== ofModel) {
+    // Another network has a history of its own, which begins with what is chosen for it now.
+    ofModel = model.value
+    current = next
+    changed = 0
+    batch(() => {
+      past.value = []
+      future.value = []
+    })
+    return
+  }
   if (JSON.stringify(plain(next)) === JSON.stringify(plain(current))) {
     current = next
     return
   }
   const now = performance.now()
   batch(() => {
-    if (model.peek() !== ofModel) {
-      ofModel = model.peek()
-      past.value = []
-      future.value = []
-    } else if (!restoring) {
+    if (!restoring) {
       if (now - changed > pause) past.value = [...past.peek(), current].slice(-most)
       future.value = []
     }

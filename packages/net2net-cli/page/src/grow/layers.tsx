@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals'
 import type { InspectedLayer } from 'net2net'
 import { useEffect, useId } from 'preact/hooks'
 import type { Cost } from '../engine/protocol.ts'
-import { t } from '../text/text.ts'
+import { said, t } from '../text/text.ts'
 import { count } from '../ui/format.ts'
 import { useNumberDraft } from '../ui/number-draft.ts'
 import { canRedo, canUndo, redo, undo } from './history.ts'
@@ -173,7 +173,7 @@ function LayerRow({ layer, path }: { layer: InspectedLayer; path: string }) {
       ) : (
         <p class="why small">
           <span class="muted">{t('Not wider:')}</span>{' '}
-          {layer.widen === true ? t('width unknown') : layer.widen}
+          {layer.widen === true ? t('width unknown') : said(layer.widen)}
         </p>
       )}
       {group.length > 0 && layer.widen === true ? (
@@ -198,7 +198,7 @@ function LayerRow({ layer, path }: { layer: InspectedLayer; path: string }) {
         </label>
       ) : (
         <p class="why small">
-          <span class="muted">{t('Not deeper:')}</span> {layer.deepen}
+          <span class="muted">{t('Not deeper:')}</span> {said(layer.deepen)}
         </p>
       )}
     </li>

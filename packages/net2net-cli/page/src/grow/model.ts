@@ -25,7 +25,7 @@ import { announce } from '../ui/announce.tsx'
 import { failureFrom } from '../ui/failure.tsx'
 import { tiny } from '../ui/format.ts'
 import { verdictOf } from '../ui/verdict.tsx'
-import { change, clear, growing, settings } from './settings.ts'
+import { change, clear, growing, noGrowth, settings } from './settings.ts'
 
 export const modelParam = param('model', 'sample:teacher')
 const trained = param('what')
@@ -76,13 +76,13 @@ export async function openFiles(files: readonly File[]): Promise<void> {
   if (sameFile(name, modelParam.peek())) shown = modelParam.peek()
   else {
     shown = name
-    setParams({ model: name, widen: undefined, deepen: undefined }, { push: true })
+    setParams({ model: name, ...noGrowth }, { push: true })
   }
   await open(source)
 }
 
 export function openSample(id: string): void {
-  setParams({ model: `sample:${id}`, widen: undefined, deepen: undefined }, { push: true })
+  setParams({ model: `sample:${id}`, ...noGrowth }, { push: true })
 }
 
 async function openNamed(name: string): Promise<void> {

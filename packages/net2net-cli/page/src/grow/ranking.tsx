@@ -5,8 +5,8 @@ import { client } from '../engine/client.ts'
 import { models } from '../engine/model-client.ts'
 import type { Failure } from '../engine/protocol.ts'
 import { startWorker } from '../engine/start-worker.ts'
-import { t } from '../text/text.ts'
-import { files, settings as trainSettings } from '../train/own/model.ts'
+import { said, t } from '../text/text.ts'
+import { files, settings as trainSettings } from '../train/own/choices.ts'
 import type { RankMethods } from '../train/own/rank-methods.ts'
 import { DataChoice } from '../train/own/settings.tsx'
 import { FailureNotice, failureFrom } from '../ui/failure.tsx'
@@ -88,7 +88,8 @@ export function Ranking() {
                 <span class="ranking-name">
                   <code>{stepText(growth.step)}</code>
                   <span class="muted small number">
-                    {growth.reason ?? t('+{0} parameters', count(growth.addedParameters))}
+                    {(growth.reason && said(growth.reason)) ??
+                      t('+{0} parameters', count(growth.addedParameters))}
                   </span>
                 </span>
                 <span

@@ -73,6 +73,9 @@ export function change(changes: Partial<GrowSettings>, { push = false } = {}): v
   setParams(values, { push })
 }
 
+/** What the address says of growth, for another network: nothing. */
+export const noGrowth = { widen: undefined, deepen: undefined, more: undefined }
+
 /** Takes back all widths and insertions; the browser's Back brings them again. */
 export const clear = (): void => change({ widths: new Map(), deepen: [], more: [] }, { push: true })
 

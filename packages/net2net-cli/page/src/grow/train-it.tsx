@@ -1,6 +1,7 @@
 import { setParams } from '../state.ts'
 import { t } from '../text/text.ts'
-import { arms, canJoin, growing, join } from '../train/own/model.ts'
+import { arms } from '../train/own/arms.ts'
+import { canJoin, growing, join } from '../train/own/further.ts'
 import { grown, opened } from './model.ts'
 
 /** Trains what has grown, beside the network that it grew from; or goes on with a training that it grew in. */

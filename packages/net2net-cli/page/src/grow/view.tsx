@@ -1,6 +1,4 @@
-import { useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
-import type { NodeDiff } from '../engine/diff.ts'
+import { useEffect, useMemo } from 'preact/hooks'
 import type { OpenedModel } from '../engine/protocol.ts'
 import { sourceTitle } from '../engine/sources.ts'
 import { GraphView } from '../graph/graph.tsx'
@@ -30,6 +28,7 @@ import {
 import { MoreGrowth } from './more.tsx'
 import { Options } from './options.tsx'
 import { Outcome } from './outcome.tsx'
+import { PriceTools, pricedBy, pricesAmong } from './price-colours.tsx'
 import { Ranking } from './ranking.tsx'
 import { sampleTitles } from './samples.ts'
 
@@ -39,10 +38,15 @@ export function GrowView() {
     addEventListener('keydown', onUndoKeys)
     return () => removeEventListener('keydown', onUndoKeys)
   }, [])
-  const priced = useSignal(false)
   const model = opened.value
   const result = grown.value
   const current = modelParam.value
+  const nodes = (result ?? model)?.diff.nodes
+  const by = pricedBy.value
+  const prices = useMemo(
+    () => (by === undefined || nodes === undefined ? undefined : pricesAmong(nodes, by)),
+    [nodes, by],
+  )
   return (
     <DropArea class="grow" onFiles={(files) => void openFiles(files)}>
       <h1 class="unseen">{t('Grow a network')}</h1>
@@ -145,20 +149,8 @@ export function GrowView() {
               result?.drawn.nodes.length,
             )}
             onExpand={(blocks) => void expand(blocks)}
-            price={priced.value ? priceAmong(result?.diff.nodes ?? model.diff.nodes) : undefined}
-            tools={
-              <button
-                type="button"
-                class="small quiet"
-                aria-pressed={priced.value}
-                title={t('Colours say how many of all parameters a node has.')}
-                onClick={() => {
-                  priced.value = !priced.value
-                }}
-              >
-                {t('Price')}
-              </button>
-            }
+            price={prices?.of}
+            tools={<PriceTools prices={prices} view={model.view} />}
           />
         )}
         <Details />
@@ -177,17 +169,6 @@ function besideText({ weights, optimizer }: OpenedModel): string {
   const names = [weights, optimizer].filter((name) => name !== undefined)
   if (names.length === 0) return ''
   return `; ${names.length === 1 ? t('{0} grows along', names[0]!) : t('{0} and {1} grow along', names[0]!, names[1]!)}`
-}
-
-/** The share of a node in the parameters of the dearest one. */
-function priceAmong(nodes: readonly NodeDiff[]): (node: NodeDiff) => number | undefined {
-  const price = ({ parameters }: NodeDiff) =>
-    parameters.reduce((sum, { before, after }) => {
-      const { dims, dtype } = (after ?? before)!
-      return /float/.test(dtype) ? sum + dims.reduce((a, b) => a * b, 1) : sum
-    }, 0)
-  const most = nodes.reduce((largest, node) => Math.max(largest, price(node)), 1)
-  return (node) => (node.parameters.length === 0 ? undefined : price(node) / most)
 }
 
 /** Widening moves nothing; another model, a second pane or an inserted layer does. */

@@ -1,83 +1,92 @@
-import { useSignal } from '@preact/signals'
-import { setParams } from '../state.ts'
 import { t } from '../text/text.ts'
-import { armTitle } from '../train/arm-names.ts'
+import { lookOf } from '../train/curves.ts'
 import { ResultTable } from '../train/table.tsx'
+import { saveAs } from '../ui/save.ts'
+import { keptModel } from './kept-runs.ts'
 import { RunLetter } from './letter.tsx'
-import type { RunContent } from './model.ts'
+import { growIt, nameOf, type ShownRun } from './model.ts'
 
 /** One run: its table, its trained networks, its command. */
-export function RunPanel({ run }: { run: RunContent }) {
-  const arms = run.results?.arms ?? []
-  const saved = arms.filter((arm) => arm.epochs.length > 0)
-  const chosenArm = useSignal('')
-  const name = saved.some((arm) => arm.name === chosenArm.value)
-    ? chosenArm.value
-    : (saved[0]?.name ?? '')
-  const base = `./api/runs/${encodeURIComponent(run.id)}`
+export function RunPanel({ run }: { run: ShownRun }) {
+  const { key, title, message, arms, epochs, command, report, state } = run
   return (
-    <section class="panel" aria-label={run.id} data-panel={run.id}>
+    <section class="panel" aria-label={title} data-panel={nameOf(key)}>
       <header>
         <h2>
-          <RunLetter id={run.id} /> {run.id}
+          <RunLetter of={key} /> {title}
         </h2>
-        {saved.length === 0 ? null : (
-          <div class="row">
-            <select
-              aria-label={t('A trained network of {0}', run.id)}
-              value={name}
-              onChange={(event) => {
-                chosenArm.value = event.currentTarget.value
-              }}
-            >
-              {saved.map((arm) => (
-                <option key={arm.name} value={arm.name}>
-                  {armTitle(arm.name)}
-                </option>
-              ))}
-            </select>
-            <button
-              type="button"
-              class="small"
-              onClick={() =>
-                setParams(
-                  {
-                    tab: 'grow',
-                    model: `run:${run.id}:${name}`,
-                    widen: undefined,
-                    deepen: undefined,
-                  },
-                  { push: true },
-                )
-              }
-            >
-              {t('Grow it')}
-            </button>
-            <a class="button small" href={`${base}/models/${encodeURIComponent(name)}`} download>
-              {t('Download')}
-            </a>
-            <a class="button small" href={`${base}/report`} download="report.html">
-              {t('Report')}
-            </a>
-          </div>
+        {report === undefined ? null : (
+          <a class="button small" href={report} download="report.html">
+            {t('Report')}
+          </a>
         )}
       </header>
-      {run.message === null ? null : <p class="notice bad">{run.message}</p>}
+      {message === null ? null : <p class="notice bad">{message}</p>}
       {arms.length === 0 ? (
-        run.state === 'running' && <p class="pad muted">{t('The first epoch is not done yet.')}</p>
+        state === 'running' && <p class="pad muted">{t('The first epoch is not done yet.')}</p>
       ) : (
         <ResultTable
           arms={arms}
-          epochs={
-            run.results?.settings?.epochs ?? Math.max(...arms.map((arm) => arm.epochs.length))
-          }
+          epochs={epochs}
+          take={(name) => {
+            const arm = arms.find((each) => each.name === name)
+            return arm?.network === undefined ? null : (
+              <TakeAlong run={run} arm={name} label={lookOf(arm).label} network={arm.network} />
+            )
+          }}
         />
       )}
-      {run.results?.command ? (
+      {command ? (
         <p class="pad small">
-          <code>{run.results.command}</code>
+          <code>{command}</code>
         </p>
       ) : null}
     </section>
+  )
+}
+
+function TakeAlong(props: {
+  readonly run: ShownRun
+  readonly arm: string
+  readonly label: string
+  readonly network: string
+}) {
+  const { run, arm, label, network } = props
+  const id = nameOf(run.key)
+  const isKept = network.startsWith('browser:')
+  const save = async () => {
+    const bytes = await keptModel(id, arm)
+    if (bytes) saveAs(`${arm}.onnx`, bytes, 'application/octet-stream')
+  }
+  return (
+    <span class="row nowrap">
+      <button
+        type="button"
+        class="small"
+        aria-label={t('Grow {0}', label)}
+        onClick={() => growIt(network)}
+      >
+        {t('Grow')}
+      </button>
+      {isKept ? (
+        <button
+          type="button"
+          class="small"
+          aria-label={t('Download {0}', label)}
+          onClick={() => void save()}
+        >
+          {t('Download')}
+        </button>
+      ) : (
+        <a
+          class="button small"
+          aria-label={t('Download {0}', label)}
+          href={`./api/runs/${encodeURIComponent(id)}/models/${encodeURIComponent(arm)}`}
+          download
+        >
+          {t('Download')}
+        </a>
+      )}
+    </span>
   )
 }

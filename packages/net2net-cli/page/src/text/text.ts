@@ -1,5 +1,6 @@
 /** What the page says, in English or in 中文: the English text is the key, and `{0}`, `{1}` … stand for what is filled in. */
-import { effect, signal } from '@preact/signals'
+import { batch, effect, signal } from '@preact/signals'
+import { translator } from './translator.ts'
 
 export const languages = [
   { id: 'en', name: 'English' },
@@ -20,15 +21,27 @@ const stored = (): Language => {
 export const language = signal<Language>(stored())
 /** Texts of the chosen language by the English ones; loaded when somebody wants them. */
 const texts = signal<ReadonlyMap<string, string>>(new Map())
+/** Sentences that the library or a worker has made, in the chosen language. */
+const translate = signal((sentence: string) => sentence)
 
 effect(() => {
   const chosen = language.value
   document.documentElement.lang = chosen === 'zh' ? 'zh-CN' : 'en'
-  if (chosen === 'en') texts.value = new Map()
-  else
-    void import('./zh.ts').then(({ zh }) => {
-      if (language.peek() === chosen) texts.value = new Map(Object.entries(zh))
+  if (chosen === 'en')
+    batch(() => {
+      texts.value = new Map()
+      translate.value = (sentence) => sentence
     })
+  else
+    void Promise.all([import('./zh.ts'), import('./zh-library/index.ts')]).then(
+      ([{ zh }, { zhLibrary }]) => {
+        if (language.peek() !== chosen) return
+        batch(() => {
+          texts.value = new Map(Object.entries(zh))
+          translate.value = translator(zhLibrary)
+        })
+      },
+    )
 })
 
 export function chooseLanguage(chosen: Language): void {
@@ -46,3 +59,6 @@ export function t(text: string, ...values: readonly (string | number)[]): string
     ? found
     : found.replace(/\{(\d)\}/g, (_, i) => String(values[Number(i)]))
 }
+
+/** What the library or a worker says: a sentence in English, with names and numbers filled in already. */
+export const said = (sentence: string): string => translate.value(sentence)

@@ -1,3 +1,6 @@
+import { prices } from './zh-prices.ts'
+import { runs } from './zh-runs.ts'
+
 /** The page in Chinese, by the English texts. A test holds that none is missing. */
 export const zh: Readonly<Record<string, string>> = {
   // The frame.
@@ -43,9 +46,6 @@ export const zh: Readonly<Record<string, string>> = {
   '{0} and {1} grow along': '{0} 和 {1} 一起扩展',
   'This link is about {0}, and a link does not carry the file: nothing is uploaded.':
     '这个链接说的是 {0}，而链接里没有文件：什么都不会上传。',
-  'This link is about {0}, and there is no such run, or it has trained no such network.':
-    '这个链接说的是 {0}，但没有这个运行，或它没有训练过这个网络。',
-  'The Runs tab lists the runs of this machine.': '“运行记录”标签列出本机的运行。',
   'This link is about a network "{0}", and there is none called that.':
     '这个链接说的是网络“{0}”，但没有叫这个名字的网络。',
   'Open that file here, and it grows as the link says; or choose one of the sample networks.':
@@ -74,7 +74,6 @@ export const zh: Readonly<Record<string, string>> = {
   'Zoom in': '放大',
   Fit: '适应',
   Price: '代价',
-  'Colours say how many of all parameters a node has.': '颜色表示一个节点占全部参数的多少。',
   'Show the next one': '显示下一个',
   'Find a node': '查找节点',
   'Nodes found': '找到的节点',
@@ -133,6 +132,7 @@ export const zh: Readonly<Record<string, string>> = {
   Attention: '注意力',
   Heads: '头数',
   'Heads of keys and values': '键和值的头数',
+  'Cannot grow:': '不能扩展：',
   'Size of a head': '每个头的大小',
   'How to grow': '如何扩展',
   'New units': '新单元',
@@ -325,9 +325,12 @@ export const zh: Readonly<Record<string, string>> = {
   'Data files': '数据文件',
   'MNIST digits': 'MNIST 数字',
   'Fashion-MNIST': 'Fashion-MNIST',
+  'Fashion-MNIST (drop its files)': 'Fashion-MNIST（请拖入文件）',
   'Own files…': '自己的文件…',
-  'Or drop a .csv or .npz here. Of data without a test part a tenth is held back. Nothing is uploaded.':
-    '也可以把 .csv 或 .npz 拖到这里。没有测试部分的数据会留出十分之一。什么都不会上传。',
+  'A training is there: reset it before you give it other files.':
+    '已经有一个训练：请先重置它，再给出别的文件。',
+  'Or drop a .csv or .npz here, or files of MNIST’s form, packed or not. Of data without a test part a tenth is held back. Nothing is uploaded.':
+    '也可以把 .csv、.npz 或 MNIST 形式的文件（压缩的也可以）拖到这里。没有测试部分的数据会留出十分之一。什么都不会上传。',
   '{0} samples to learn from, {1} to test on, loss {2}.':
     '{0} 个样本用来学习，{1} 个用来测试，损失函数 {2}。',
   'parameters; it has not grown.': '个参数；它还没有扩展。',
@@ -365,6 +368,16 @@ export const zh: Readonly<Record<string, string>> = {
     '{0}，第 {1} 轮：验证损失 {2}，准确率 {3}。',
   'All arms are trained.': '全部训练完毕。',
   'The training stopped: {0}': '训练停止了：{0}',
+  'Kept in this browser: it can go on after the tab was closed.':
+    '已保存在本浏览器中：关闭标签页之后可以继续。',
+  'This browser keeps nothing ({0}): the training ends with this tab.':
+    '本浏览器什么都不保存（{0}）：关闭标签页后训练就结束了。',
+  'This browser has no room left to keep the training: it ends with this tab. Forget a kept training, or download what is trained.':
+    '本浏览器没有空间保存这次训练：关闭标签页后它就结束了。请删除一个已保存的训练，或下载训练结果。',
+  'Kept trainings': '已保存的训练',
+  'Go on with {0}': '继续训练 {0}',
+  Forget: '删除',
+  'Forget {0}': '删除 {0}',
   Table: '表格',
   'Validation loss after each epoch': '每轮之后的验证损失',
   'Epoch {0}': '第 {0} 轮',
@@ -374,7 +387,6 @@ export const zh: Readonly<Record<string, string>> = {
   'Take along': '带走',
   waits: '等待中',
   'A trained network': '一个训练好的网络',
-  'A trained network of {0}': '{0} 的一个训练好的网络',
   Download: '下载',
   'Download {0}': '下载{0}',
   'Grow it': '让它长大',
@@ -399,32 +411,6 @@ export const zh: Readonly<Record<string, string>> = {
     '各网络完成第一轮之后就会在这里回答。',
   'This network takes no pictures of 28×28 pixels.': '这个网络不接受 28×28 像素的图片。',
 
-  // Runs of the server.
-  'This page comes from a plain web server. Runs of this machine are shown when it is served by the tool itself:':
-    '本页来自普通的网页服务器。由工具自己提供本页时，会显示本机的运行：',
-  'The Train tab runs the experiment in this browser.': '“训练”标签在本浏览器中运行实验。',
-  'Runs in the folder': '文件夹中的运行',
-  'in {0}': '在 {0}',
-  'None yet. Start one below, or with net2net mnist.':
-    '还没有。请在下面开始一个，或用 net2net mnist。',
-  'Start a run': '开始一个运行',
-  'seed {0}': '种子 {0}',
-  '{0} arms': '{0} 个网络',
-  running: '运行中',
-  finished: '已完成',
-  stopped: '已停止',
-  Report: '报告',
-  Explorations: '探索',
-  '1 network': '1 个网络',
-  '{0} networks': '{0} 个网络',
-  'best loss {0}': '最小损失 {0}',
-  'goes on': '进行中',
-  'The first epoch is not done yet.': '第一轮还没有完成。',
-  'There is no run called {0} in {1}.': '{1} 中没有叫 {0} 的运行。',
-  'The server answers no more: what stands here may be out of date.':
-    '服务器不再应答：这里的内容可能已经过时。',
-  'It is tried again and again. Does net2net serve still run?':
-    '正在反复尝试。net2net serve 还在运行吗？',
-  'Looking …': '正在查找…',
-  'No run is chosen.': '没有选择运行。',
+  ...prices,
+  ...runs,
 }

@@ -7,21 +7,28 @@ import { armDash, armSeries } from './arms.ts'
 /** What the curves need of an arm, from this page's training or from a run's files. */
 export interface Curve {
   readonly name: string
-  readonly student: boolean
   readonly steps: readonly number[]
   readonly losses: readonly number[]
   readonly epochs: readonly {
-    readonly valLoss?: number | null
-    readonly valAccuracy?: number | null
+    readonly valLoss?: number | null | undefined
+    readonly valAccuracy?: number | null | undefined
   }[]
-  readonly initial?: { readonly valLoss: number; readonly valAccuracy: number }
+  readonly initial?: { readonly valLoss: number; readonly valAccuracy?: number | undefined }
+  /** undefined: as the experiment's arm of that name. */
+  readonly look?: Look | undefined
+  /** Epochs since growth before it began; of steps that is in their numbers. */
+  readonly epochsBefore?: number | undefined
 }
 
-const base = (curve: Curve): Omit<Line, 'points'> => ({
-  label: armTitle(curve.name),
-  colour: `series-${armSeries(curve.name)}`,
-  dash: armDash(curve.name),
-})
+/** How a network is called and drawn. */
+export type Look = Pick<Line, 'colour' | 'dash' | 'label'>
+
+export const lookOf = (arm: { readonly name: string; readonly look?: Look | undefined }): Look =>
+  arm.look ?? {
+    label: armTitle(arm.name),
+    colour: `series-${armSeries(arm.name)}`,
+    dash: armDash(arm.name),
+  }
 
 const mostPoints = 600
 
@@ -43,7 +50,7 @@ export function lossLines(
           ? [[(step + shift) * batchSize, values[i]!] as const]
           : [],
       )
-    return { ...base(curve), points: at(smooth), raw: at(curve.losses) }
+    return { ...lookOf(curve), points: at(smooth), raw: at(curve.losses) }
   })
 }
 
@@ -54,13 +61,14 @@ export function validationLines(
   teacherEpochs: number,
 ): Line[] {
   return curves.map((curve) => {
-    const shift = isTeacher(curve) ? -teacherEpochs : 0
-    const start = curve.initial ? [[0, curve.initial[figure]] as const] : []
+    const shift = isTeacher(curve) ? -teacherEpochs : (curve.epochsBefore ?? 0)
+    const first = curve.initial?.[figure]
+    const start = first === undefined ? [] : [[curve.epochsBefore ?? 0, first] as const]
     const points = curve.epochs.flatMap((epoch, i) => {
       const value = epoch[figure]
       return typeof value === 'number' ? [[i + 1 + shift, value] as const] : []
     })
-    return { ...base(curve), marks: true, points: [...start, ...points] }
+    return { ...lookOf(curve), marks: true, points: [...start, ...points] }
   })
 }
 

@@ -17,22 +17,35 @@ export interface DeviceQuestion {
     device: ChosenDevice['device'],
     goOn: (milliseconds: number) => boolean,
   ) => Promise<number>
-  /** For how many milliseconds an answer of WebGPU is waited for; default 15,000. */
+  /** What WebGPU computes otherwise than the CPU, if anything: then it is not taken. */
+  readonly differs?: () => Promise<string | undefined>
+  /** For how many milliseconds an answer of WebGPU is waited for; default 15,000, and 60,000 where it is chosen. */
   readonly patience?: number
 }
 
 /** Never throws: what cannot be had or fails is the CPU's reason. */
 export async function chooseDevice(question: DeviceQuestion): Promise<ChosenDevice> {
-  const { setting, measure, patience = 15_000 } = question
+  const { setting, measure, differs } = question
+  const { patience = setting === 'webgpu' ? 60_000 : 15_000 } = question
   if (setting === 'cpu') return onCpu('as chosen')
   const adapter = await question
     .adapter()
     .catch((error): Adapter => ({ missing: `WebGPU failed: ${reasonOf(error)}` }))
   if ('missing' in adapter) return onCpu(adapter.missing)
-  if (setting === 'webgpu')
-    return { device: 'webgpu', reason: `On WebGPU (${adapter.name}): as chosen.` }
-  if (adapter.software) return onCpu(`WebGPU here is software only (${adapter.name})`)
+  if (setting === 'auto' && adapter.software)
+    return onCpu(`WebGPU here is software only (${adapter.name})`)
   try {
+    const silent = `WebGPU (${adapter.name}) gave no answer in time`
+    if (differs) {
+      const difference = await within(
+        patience,
+        differs().then((found) => found ?? 'none'),
+      )
+      if (difference === undefined) return onCpu(silent)
+      if (difference !== 'none') return onCpu(`WebGPU computes something else: ${difference}`)
+    }
+    if (setting === 'webgpu')
+      return { device: 'webgpu', reason: `On WebGPU (${adapter.name}): as chosen.` }
     const cpu = await measure('cpu', () => true)
     const start = performance.now()
     // The first steps compile shaders; after that, what is far behind stays so.
@@ -40,7 +53,7 @@ export async function chooseDevice(question: DeviceQuestion): Promise<ChosenDevi
     const worthwhile = (milliseconds: number) =>
       performance.now() - start < patience && (++steps < 3 || milliseconds < 10 * cpu)
     const webgpu = await within(patience, measure('webgpu', worthwhile))
-    if (webgpu === undefined) return onCpu(`WebGPU (${adapter.name}) gave no answer in time`)
+    if (webgpu === undefined) return onCpu(silent)
     const times = `${figure(webgpu)} ms a step on WebGPU (${adapter.name}), ${figure(cpu)} ms on the CPU`
     return webgpu < cpu
       ? { device: 'webgpu', reason: `On WebGPU: ${times}.` }

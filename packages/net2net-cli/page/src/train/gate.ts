@@ -6,6 +6,9 @@ export class Gate {
   #singles = 0
   #waiting: (() => void)[] = []
 
+  get isOpen(): boolean {
+    return this.#open
+  }
   pause(): void {
     this.#open = false
   }

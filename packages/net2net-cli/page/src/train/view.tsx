@@ -1,7 +1,8 @@
 import { computed } from '@preact/signals'
 import { keepFile } from '../engine/files.ts'
+import { noGrowth } from '../grow/settings.ts'
 import { setParams } from '../state.ts'
-import { t } from '../text/text.ts'
+import { said, t } from '../text/text.ts'
 import { Chart } from '../ui/chart.tsx'
 import { asNumber, asPercent } from '../ui/chart-formats.ts'
 import { FailureNotice } from '../ui/failure.tsx'
@@ -138,7 +139,7 @@ function Settings() {
                 change({ device: deviceSettings.find((name) => name === value) ?? 'auto' })
               }
             >
-              <option value="auto">the faster one</option>
+              <option value="auto">{t('the faster one')}</option>
               <option value="cpu">{t('CPU')}</option>
               <option value="webgpu">{t('WebGPU')}</option>
             </select>
@@ -213,7 +214,7 @@ function Device() {
   const measuring = chosen === 'measuring'
   return (
     <p class="small muted" data-device={measuring ? undefined : chosen.device}>
-      {measuring ? t('Finding out which device is faster …') : chosen.reason}
+      {measuring ? t('Finding out which device is faster …') : said(chosen.reason)}
     </p>
   )
 }
@@ -221,7 +222,6 @@ function Device() {
 const curves = computed<Curve[]>(() =>
   [...runs.value.values()].map(({ arm, steps, losses, epochs }) => ({
     name: arm.name,
-    student: arm.initial !== undefined,
     steps,
     losses,
     epochs,
@@ -315,10 +315,7 @@ function TakeAlong({ arms }: { arms: readonly string[] }) {
     const bytes = await modelBytes(chosen())
     if (!bytes) return
     const key = await keepFile({ name, bytes })
-    setParams(
-      { tab: 'grow', model: `file:${key}:${name}`, widen: undefined, deepen: undefined },
-      { push: true },
-    )
+    setParams({ tab: 'grow', model: `file:${key}:${name}`, ...noGrowth }, { push: true })
   }
   return (
     <div class="row">

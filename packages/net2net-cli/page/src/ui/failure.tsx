@@ -1,11 +1,12 @@
 import { WorkerFailure } from '../engine/client.ts'
 import type { Failure } from '../engine/protocol.ts'
+import { said } from '../text/text.ts'
 
 /** One clear sentence, and what to do. */
 export const FailureNotice = ({ failure }: { failure: Failure }) => (
   <div class="notice bad" role="alert">
-    {failure.message}
-    {failure.hint === undefined ? null : <span class="hint">{failure.hint}</span>}
+    {said(failure.message)}
+    {failure.hint === undefined ? null : <span class="hint">{said(failure.hint)}</span>}
   </div>
 )
 

@@ -17,7 +17,7 @@ export function logarithmicTicks(low: number, high: number): number[] {
   return ticks.filter((tick) => tick >= low && tick <= high)
 }
 
-function equalTicks(low: number, high: number): number[] {
+export function equalTicks(low: number, high: number): number[] {
   const rough = (high - low) / 7
   if (rough <= low * 1e-9) return [low]
   const exponent = Math.floor(Math.log10(rough))

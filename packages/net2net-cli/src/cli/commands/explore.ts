@@ -216,7 +216,7 @@ async function prepared(
   })
   const { fingerprint } = loaded
   return {
-    settings: { format: 1, model: sha256(bytes), data: { ...data, fingerprint }, ...chosen },
+    settings: { format: 2, model: sha256(bytes), data: { ...data, fingerprint }, ...chosen },
     bytes,
   }
 }

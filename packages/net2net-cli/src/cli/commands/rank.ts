@@ -33,7 +33,7 @@ export const rank: CliCommand = {
           .choices(['parameters', 'multiply-adds'])
           .default('parameters'),
       )
-      .option('--only <kinds>', 'growths to look at: some of widen,deepen,repeat', list)
+      .option('--only <kinds>', 'growths to look at: some of widen,deepen,repeat,kernel', list)
       .option('--factor <x>', 'by how much each layer would be widened', number(1), 1.125)
       .option('--samples <n>', 'samples to look at, at most', integer(1), 1000)
       .option('--batch-size <n>', 'samples per run at most', integer(1), 100)
@@ -126,5 +126,9 @@ function stepText({ step }: RankedGrowth): string {
       .map(([name, width]) => `${name}=${width}`)
       .join(' ')}`
   if ('deepen' in step) return `deepen ${[step.deepen].flat().join(' ')}`
+  if ('kernel' in step)
+    return Object.entries(step.kernel)
+      .map(([name, sizes]) => `widen --kernel ${name}=${[sizes].flat().join('x')}`)
+      .join(' ')
   return 'repeat' in step ? `deepen --repeat ${[step.repeat].flat().join(' ')}` : ''
 }

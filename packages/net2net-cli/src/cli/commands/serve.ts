@@ -5,7 +5,6 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { inputError } from '../../errors.ts'
 import { packageFile } from '../../package-files.ts'
-import { Explorations } from '../../server/explorations.ts'
 import { Runs } from '../../server/runs.ts'
 import { startPageServer } from '../../server/server.ts'
 import { type CliCommand, examples, type Io } from '../command.ts'
@@ -42,11 +41,10 @@ async function run(io: Io, { port, runs: given }: Options): Promise<void> {
       hint: 'Give the folder that holds the folders of your runs.',
     })
   const runs = new Runs(folder)
-  const explorations = new Explorations(folder)
   const server = await startPageServer({
     root: pageFolder,
     port,
-    api: async (request) => (await runs.api(request)) ?? explorations.api(request),
+    api: runs.api,
   })
   io.out(`net2net is at ${server.url} (runs: ${folder})\nCtrl-C ends it.\n`)
   await new Promise<void>((done) => {

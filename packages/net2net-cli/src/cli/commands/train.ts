@@ -9,6 +9,7 @@ import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkp
 import { augmented, type SampleSet } from 'net2net/data'
 import { readWhole, writeWhole } from 'net2net/files'
 import {
+  continueState,
   type GrowingEvent,
   type GrowthPosition,
   type GrowthStage,
@@ -26,6 +27,7 @@ import {
   type ForgettingRecord,
   forgettingOf,
   forgettingText,
+  type LifelongData,
   lifelongData,
   replayOf,
 } from '../lifelong.ts'
@@ -42,7 +44,7 @@ import {
   stoppedText,
 } from '../training-results.ts'
 import { stagesOf, type TrainedOn, trainInStages } from '../training-stages.ts'
-import { carriedState, digestOf, startOf } from '../training-start.ts'
+import { digestOf, startOf } from '../training-start.ts'
 import {
   choicesOf,
   type TrainOptions as Options,
@@ -96,10 +98,12 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   if (output === undefined) throw usageError('Where to? Give a folder with -o.')
   if ((options.validation ?? 0) >= 1) throw usageError('--validation must be less than 1.')
   const specs = stagesOf(data)
-  if (specs.length > 1)
-    return trainInStages(io, file, specs, { ...options, output }, (from, spec, more) =>
-      trainOn(io, from, spec, { ...options, ...more }, { extends: true }),
+  if (specs.length > 1) {
+    const { resume: _, force: __, ...each } = options
+    return trainInStages(io, file, specs, { ...options, output }, (from, spec, more, before) =>
+      trainOn(io, from, spec, { ...each, ...more }, { before }),
     )
+  }
   const { results, lines } = await trainOn(io, file, data, { ...options, output }, {})
   printResult(io, options.json, results, lines.join('\n'))
 }
@@ -107,34 +111,40 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
 /**
  * Trains on one data set, into one folder.
  *
- * @param extends whether data with new classes extend the model, as those of a replay always do
+ * @param before data of the stages before, where this is one: data of stages extend the model by new classes, as a replay does
  */
 async function trainOn(
   io: Io,
   file: string,
   spec: string,
   options: Options & { readonly output: string },
-  { extends: mayExtend = false }: { readonly extends?: boolean },
+  { before }: { readonly before?: readonly string[] },
 ): Promise<TrainedOn> {
   const { output, resume = false, force = false, epochs } = options
   const begun = await startOf(file)
   const view = progress(io)
-  const life = await lifelongData(begun.model, spec, {
-    ...options,
-    replay: options.replay === undefined ? undefined : replayOf(options.replay),
-    extends: mayExtend,
-    signal: io.signal,
-    onNote: (note: string) => view.line(note),
-  })
+  const optimizer = optimizerOf(options)
+  // Weights of classes are as many as there will be, and a teacher's scores are no labels.
+  const { classWeights: _, distill: __, ...plain } = options
+  const step = { ...choicesOf(plain), optimizer }
+  const life = await lifelongData(
+    begun.model,
+    spec,
+    {
+      ...options,
+      replay: options.replay === undefined ? undefined : replayOf(options.replay, before),
+      extends: before !== undefined,
+      signal: io.signal,
+      onNote: (note: string) => view.line(note),
+    },
+    step,
+  )
   const { model, samples, train, validation, newClasses } = life
   if (newClasses.length > 0) view.line(`New classes: ${newClasses.join(', ')}.`)
   const taught = await teaching(options)
-  const optimizer = optimizerOf(options)
-  const carried = carriedState(begun, life.grown, {
-    ...choicesOf(options, samples),
-    optimizer,
-  })
-  if (begun.tensors)
+  const carried =
+    begun.state && continueState(begun.model, begun.state.tensors, life.grown?.plans ?? [], step)
+  if (begun.state)
     view.line(
       carried
         ? `The optimizer's state goes on from ${file}.`
@@ -188,7 +198,7 @@ async function trainOn(
     runtime: nodeRuntime,
     stages,
     ...(options.grow === 'auto'
-      ? { auto: { limits: options.limit, patience: options.growPatience } }
+      ? { auto: { limits: options.limit, patience: options.growPatience, earlier: begun.state } }
       : {}),
     ...choicesOf(options, samples),
     ...watching(options),
@@ -241,10 +251,7 @@ async function trainOn(
   let forgetting: ForgettingRecord | undefined
   const results = () =>
     resultsOf(io, file, options, training, { directory: output, evaluation, forgetting })
-  const before =
-    life.old && validation
-      ? await bothEvaluated(io, options, model, life.old, validation)
-      : undefined
+  const known = life.forgetting && (await bothEvaluated(io, options, model, life.forgetting))
   try {
     for await (const event of training) {
       if (measuring === undefined) task?.stop()
@@ -280,12 +287,16 @@ async function trainOn(
     folder.close()
     for (const log of logs) log.close()
   }
-  if (validation && training.state.history.length > 0) {
+  if (training.state.history.length > 0) {
     const best = keepsBest(options) ? await load(join(output, 'best.onnx')) : training.model
-    evaluation = await evaluated(io, options, best, validation)
-    if (life.old && before) {
-      const after = await bothEvaluated(io, options, best, life.old, validation)
-      forgetting = forgettingOf([before[0], after[0]], [before[1], after[1]], newClasses)
+    if (validation) evaluation = await evaluated(io, options, best, validation)
+    if (life.forgetting && known) {
+      const after = await bothEvaluated(io, options, best, life.forgetting)
+      const { heldOut } = life.forgetting.all
+      forgetting = forgettingOf([known.old, after.old], [known.all, after.all], {
+        heldOut,
+        newClasses,
+      })
     }
     await folder.saveResults(results())
   }
@@ -304,18 +315,16 @@ async function trainOn(
   }
 }
 
-/** A model on held-out samples of earlier data, and on all held-out samples. */
+/** A model on samples of earlier data, and on these and new ones. */
 const bothEvaluated = async (
   io: Io,
   options: Options,
   model: Model,
-  old: SampleSet,
-  all: SampleSet,
-) =>
-  [
-    await plainlyEvaluated(io, options, model, old),
-    await plainlyEvaluated(io, options, model, all),
-  ] as const
+  { old, all }: NonNullable<LifelongData['forgetting']>,
+) => ({
+  old: await plainlyEvaluated(io, options, model, old.samples),
+  all: await plainlyEvaluated(io, options, model, all.samples),
+})
 
 /** What is written down of every step, besides the run's own metrics. */
 function logsOf({ log, tensorboard, force }: Options, from: TrainingState | undefined) {

@@ -1,8 +1,6 @@
 /** An exploration as one HTML file: the front, who grew from whom, and what the networks cost. */
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { writeWhole } from 'net2net/files'
-import { inputError } from '../../errors.ts'
 import { escapeHtml, page } from '../../report/html.ts'
 import { figure, section } from '../../report/parts.ts'
 import { ExplorationFolder } from '../exploration-folder.ts'
@@ -22,7 +20,7 @@ export async function writeExplorationReport(folder: string, file: string, force
 export async function explorationReport(folder: string, refresh?: number): Promise<string> {
   const place = new ExplorationFolder(folder)
   const settings = await place.readSettings()
-  const results = await readResults(place)
+  const results = await place.readResults()
   const title = `Exploring ${path.basename(path.resolve(folder))}`
   const networks = drawnNetworks(results, settings.training.batchSize)
   const costs = results.objectives.against
@@ -66,20 +64,6 @@ export async function explorationReport(folder: string, refresh?: number): Promi
     style: explorationStyle,
     refresh: results.finished ? undefined : refresh,
   })
-}
-
-async function readResults(folder: ExplorationFolder): Promise<ExplorationResults> {
-  const file = folder.file('results')
-  try {
-    const results = JSON.parse(await readFile(file, 'utf8')) as ExplorationResults
-    if (Array.isArray(results.trials) && Array.isArray(results.front)) return results
-  } catch (cause) {
-    throw inputError(`${folder.path} has no ${path.basename(file)} that can be read.`, {
-      where: file,
-      cause,
-    })
-  }
-  throw inputError(`${file} is not what an exploration writes.`, { where: file })
 }
 
 function answer({ front, trials, spent, finished }: ExplorationResults): string {

@@ -1,6 +1,6 @@
 /** Files of trials in a Redis that several sweeps share. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
@@ -31,6 +31,16 @@ describe.skipIf(!hasRedis)('files in Redis', () => {
     await rm(folder, { recursive: true })
   })
   const there = async (id: string) => (await redis.keys(`*:${id}:*`)).length
+
+  test('a file that is too large says how to do without Redis', async () => {
+    const file = join(folder, 'large')
+    await writeFile(file, '')
+    await truncate(file, 64 * 2 ** 20 + 1)
+    await expect(files.upload('large', 'model', file)).rejects.toThrow(
+      /large has 65 MiB, and no more than 64 travel .*--common-folder .*--folder DIR/,
+    )
+    expect(await there('large')).toBe(0)
+  })
 
   test('stay until the last sweep that wants them lets go', async () => {
     await files.want(['one', 'both'], 'a')

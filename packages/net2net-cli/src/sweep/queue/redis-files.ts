@@ -1,6 +1,6 @@
 /** Files of trials and of explorations in Redis, where machines see no common folder. */
 
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import type { Redis } from 'ioredis'
 import { inputError } from '../../errors.ts'
 import type { RungFile } from '../../exploration/exploration-folder.ts'
@@ -38,13 +38,13 @@ export class RedisFiles {
   }
 
   async upload(id: string, which: SentFile, file: string): Promise<void> {
-    const bytes = await readFile(file)
-    if (bytes.length > maxBytes)
+    const { size } = await stat(file)
+    if (size > maxBytes)
       throw inputError(
-        `${file} has ${Math.ceil(bytes.length / 2 ** 20)} MiB, more than travels through Redis.`,
-        { where: file, hint: 'Give all machines a common folder: --folder DIR.' },
+        `${file} has ${Math.ceil(size / 2 ** 20)} MiB, and no more than ${maxBytes / 2 ** 20} travel through Redis: give all machines a common folder (--common-folder where the jobs are given out, --folder DIR for each worker).`,
+        { where: file },
       )
-    await this.#redis.set(this.#key(id, which), bytes)
+    await this.#redis.set(this.#key(id, which), await readFile(file))
   }
 
   get(id: string, which: SentFile): Promise<Buffer | null> {

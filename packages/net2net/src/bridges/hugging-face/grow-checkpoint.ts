@@ -12,9 +12,10 @@ import { quote } from '../../model/quote.ts'
 import { dtypes } from '../../tensor/dtype.ts'
 import { gather } from '../../tensor/lazy.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
-import { type Bindings, bindEntries, holdSameNumbers, isUniform } from '../bind.ts'
+import { type Bindings, bindEntries } from '../bind.ts'
 import { combined } from '../combined.ts'
 import { boundChanges, growEntries, mustChangeEntriesAlone } from '../grow-entries.ts'
+import { holdSameNumbers, isUniform } from '../same-numbers.ts'
 import {
   type Checkpoint,
   configChanges,

@@ -2,8 +2,9 @@
 import type { GrowthPlan } from '../../growth/growth-plan.ts'
 import type { Model } from '../../model/model.ts'
 import type { ByteSource } from '../../tensor/bytes.ts'
-import { growKeras, type KerasState } from './grow-keras.ts'
+import { growKeras } from './grow-keras.ts'
 import { type KerasFile, kerasParts, readKerasFile } from './keras-file.ts'
+import type { KerasState } from './keras-state.ts'
 import { kerasToModel } from './to-model.ts'
 
 export interface KerasContent {

@@ -15,7 +15,8 @@ import {
   Tensor,
   toNumbers,
 } from '../../tensor/tensor.ts'
-import { outOfCoreSession, runTogether } from './segmented-session.ts'
+import { runTogether } from './run-together.ts'
+import { outOfCoreSession } from './segmented-session.ts'
 
 const random = randomStream(3, 'outOfCore')
 const normal = (...dims: number[]): Tensor =>

@@ -18,6 +18,7 @@ import { randomStream } from '../../tensor/random.ts'
 import {
   elementCount,
   float32,
+  int64,
   type LazyTensor,
   materialize,
   toNumbers,
@@ -115,6 +116,24 @@ describe('shrinking', () => {
     const alike = { ...model, graph: { ...model.graph, initializers } }
     expect(widthsOf(shrink(alike))).toEqual({ h: 4, out: 2 })
     await expectEqualFunctions(wide, shrink(wide))
+  })
+
+  it('merges units of which two make a channel', async () => {
+    // Channels and the same ones shuffled are added: there are as many rows as columns of them.
+    const b = new GraphBuilder()
+    b.input('x', 'float32', ['n', 3])
+    const h = b.node('MatMul', ['x', b.constant(tensor(3, 4))], {}, { name: 'h' })
+    const apart = b.node('Reshape', [h, b.constant(int64([-1, 2, 2]))])
+    const turned = b.node('Transpose', [apart], { perm: [0, 2, 1] })
+    const shuffled = b.node('Reshape', [turned, b.constant(int64([-1, 4]))])
+    const sum = b.node('Tanh', [b.node('Add', [h, shuffled])])
+    b.output(b.node('MatMul', [sum, b.constant(tensor(4, 2))], {}, { name: 'out' }), 'float32')
+    const model = b.model()
+    const wide = widen(model, { h: 16 }, { seed: 1 })
+    expect(widthsOf(wide)).toEqual({ h: 16, out: 2 })
+    const back = shrink(wide)
+    expect(widthsOf(back)).toEqual(widthsOf(model))
+    await expectEqualFunctions(model, back)
   })
 
   it('drops units that nothing depends on, unless a maximum does', async () => {
@@ -247,6 +266,27 @@ describe('units that are zero behind their activation', () => {
     const small = shrink(model)
     expect(widthsOf(small).grown).toBe(expected)
     await expectEqualFunctions(model, small, { isBlind: true })
+  })
+
+  it('stay where only the rows of a product with itself are zero, and not its columns', async () => {
+    const b = new GraphBuilder()
+    b.input('x', 'float32', ['n', 3])
+    const h = b.node('Sigmoid', [
+      b.node('MatMul', ['x', b.constant(tensor(3, 4))], {}, { name: 'h' }),
+    ])
+    const [rows, columns] = [2, 1].map((axis) =>
+      b.node('Unsqueeze', [h, b.constant(int64([axis]))]),
+    )
+    const scale = b.constant(float32([4, 1], [1, 0, 2, 3]))
+    const products = b.node('Mul', [b.node('Mul', [rows!, columns!]), scale])
+    const y = b.node('MatMul', [products, b.constant(tensor(4, 2))])
+    b.output(
+      b.node('MatMul', [b.node('Transpose', [y], { perm: [0, 2, 1] }), b.constant(tensor(4, 1))]),
+      'float32',
+    )
+    const model = b.model()
+    expect(widthsOf(shrink(model)).h).toBe(4)
+    await expectEqualFunctions(model, shrink(model), { isBlind: true })
   })
 
   it('go behind a batch normalization whose scale is zero, but not where something else is added', async () => {

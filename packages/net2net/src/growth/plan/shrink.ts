@@ -62,7 +62,6 @@ function mergeOf(solution: Solution, variable: number): Merge | undefined {
   const from = axes.sizeOfVariable(variable) ?? groups.layersOf(variable)[0]?.width
   if (typeof from !== 'number' || from < 2) return undefined
   const found = unitsAxes(solution, variable, from)
-  if (!found) return undefined
   const slices = found.map((axis) => new Slices(axis, from))
   if (!slices.some((each) => each.holdsCopied)) return undefined
   const isBalanced = groups.balanced(variable) !== undefined

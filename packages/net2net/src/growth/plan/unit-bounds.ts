@@ -5,6 +5,7 @@
  * not all terms have one sign, there is room for rounding.
  */
 import type { Node } from '../../model/model.ts'
+import { type Axis, partsOf } from '../../operators/contract/axis.ts'
 import type { Bounds } from '../../operators/contract/facets.ts'
 import { movesElements, scalingOf } from '../../operators/helpers/scaling.ts'
 import { isNonNegative } from '../../operators/sign.ts'
@@ -42,7 +43,7 @@ export class UnitBounds {
 
   /** Which units have only zeros in the values that a weight sums over along this axis? */
   zerosAt({ reading: { node, input }, noise }: UnitsAxis): (unit: number) => boolean {
-    const others = node.inputs.filter((name, i) => i !== input && this.#has(name))
+    const others = node.inputs.filter((name, i) => i !== input && this.#countIn(name) > 0)
     const [name, another] = others
     const never = () => false
     if (noise !== 'contracted' || name === undefined || another !== undefined) return never
@@ -50,11 +51,22 @@ export class UnitBounds {
     return isOfUnits(found) ? (unit) => isZero(found[unit]!) : never
   }
 
-  #has(name: string): boolean {
-    const { axes, relations } = this.#solution
-    return (
-      relations.axes.get(name)?.some((axis) => axes.leaves(axis).includes(this.#variable)) === true
-    )
+  /** By how many indices at once an entry of a value belongs to units: two where a product of the variable with itself is. */
+  #countIn(name: string): number {
+    const axes = this.#solution.relations.axes.get(name) ?? []
+    return axes.reduce((count, axis) => count + this.#countOn(axis), 0)
+  }
+
+  #countOn(axis: Axis): number {
+    const { axes } = this.#solution
+    if (!axes.leaves(axis).includes(this.#variable)) return 0
+    if (axes.isIntricate(axis)) return Infinity
+    const resolved = axes.resolve(axis)
+    if (resolved.kind === 'variable') return 1
+    const counts = partsOf(resolved).map((part) => this.#countOn(part))
+    return resolved.kind === 'sum'
+      ? Math.max(...counts)
+      : counts.reduce((count, more) => count + more)
   }
 
   #of(name: string): Found {
@@ -64,7 +76,9 @@ export class UnitBounds {
     this.#known.set(name, unknown)
     const { producers } = this.#solution.facts.links
     const node = producers.get(name)
-    const found = node?.outputs[0] === name ? this.#computed(node) : undefined
+    const computed = node?.outputs[0] === name ? this.#computed(node) : undefined
+    // Where an entry belongs to two units, bounds by one of them say nothing of the other.
+    const found = computed && isOfUnits(computed) && this.#countIn(name) > 1 ? undefined : computed
     const isPositive = isNonNegative(name, producers, this.#solution.facts.values)
     const all = found ?? (isPositive ? { low: 0, high: Infinity } : unknown)
     this.#known.set(name, all)

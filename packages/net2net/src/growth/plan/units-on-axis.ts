@@ -1,5 +1,5 @@
 /** Where the units of one variable are on the axes of the constants that layers read. */
-import type { AxisMap, AxisRole } from '../growth-plan.ts'
+import { type AxisMap, type AxisRole, sizeWith } from '../growth-plan.ts'
 import type { Reading } from '../solve/facts.ts'
 import type { Solution } from '../solve/index.ts'
 import { Projection } from './project.ts'
@@ -16,64 +16,62 @@ export interface UnitsAxis {
   readonly noise: 'contracted' | 'before' | undefined
 }
 
-/**
- * Every axis with units of a variable; undefined where units stand on one in no order that can be followed (a product of
- * a variable with itself).
- */
+/** Every axis with units of a variable; an axis that is a product of the variable with itself, once for each of these factors. */
 export function unitsAxes(
   solution: Solution,
   variable: number,
   size: number,
-): readonly UnitsAxis[] | undefined {
+): readonly UnitsAxis[] {
   const id = 'units'
   const projection = new Projection(solution, [{ variable, id, to: size }])
-  const found: UnitsAxis[] = []
-  for (const reading of solution.relations.readings.keys())
-    for (const axis of reading.tensor.dims.keys()) {
+  return [...solution.relations.readings.keys()].flatMap((reading) =>
+    reading.tensor.dims.flatMap((_, axis) => {
       const projected = projection.parameter(reading, axis)
-      if (!projected) continue
+      if (!projected) return []
       const { map, role, noise } = projected
-      const units = evaluate(map, size, role)
-      if (!units) return undefined
-      found.push({ reading, axis, ...units, noise })
-    }
-  return found
+      return evaluate(map, size, role).map((units) => ({ reading, axis, ...units, noise }))
+    }),
+  )
 }
 
 type Units = Pick<UnitsAxis, 'unit' | 'split'>
 
-function evaluate(map: AxisMap, size: number, role: AxisRole): Units | undefined {
+/** The units on an axis: by each factor that holds some, one after the other. */
+function evaluate(map: AxisMap, size: number, role: AxisRole): readonly Units[] {
+  if ('keep' in map) return []
   if ('units' in map)
-    return {
-      unit: Int32Array.from({ length: size }, (_, i) => i),
-      split: new Uint8Array(size).fill((map.role ?? role) === 'split' ? 1 : 0),
-    }
-  if ('keep' in map)
-    return { unit: new Int32Array(map.keep).fill(-1), split: new Uint8Array(map.keep) }
-  const parts: Units[] = []
-  for (const part of 'sum' in map ? map.sum : map.product) {
-    const units = evaluate(part, size, role)
-    if (!units) return undefined
-    parts.push(units)
-  }
+    return [
+      {
+        unit: Int32Array.from({ length: size }, (_, i) => i),
+        split: new Uint8Array(size).fill((map.role ?? role) === 'split' ? 1 : 0),
+      },
+    ]
+  const parts = ('sum' in map ? map.sum : map.product).map((part) => ({
+    length: sizeWith(part, () => size),
+    found: evaluate(part, size, role),
+  }))
   if ('sum' in map)
-    return {
-      unit: Int32Array.from(parts.flatMap(({ unit }) => [...unit])),
-      split: Uint8Array.from(parts.flatMap(({ split }) => [...split])),
-    }
-  const holders = parts.filter(({ unit }) => unit.some((each) => each >= 0))
-  if (holders.length > 1) return undefined
-  return parts.reduce((outer, inner) => {
-    const length = outer.unit.length * inner.unit.length
-    const at = (i: number) => [Math.floor(i / inner.unit.length), i % inner.unit.length] as const
-    const unit = Int32Array.from({ length }, (_, i) => {
-      const [a, b] = at(i)
-      return Math.max(outer.unit[a]!, inner.unit[b]!)
+    return Array.from({ length: Math.max(...parts.map(({ found }) => found.length)) }, (_, k) => {
+      const own = parts.map(({ length, found }) => found[k] ?? noUnits(length))
+      return {
+        unit: Int32Array.from(own.flatMap(({ unit }) => [...unit])),
+        split: Uint8Array.from(own.flatMap(({ split }) => [...split])),
+      }
     })
-    const split = Uint8Array.from({ length }, (_, i) => {
-      const [a, b] = at(i)
-      return outer.split[a]! | inner.split[b]!
-    })
-    return { unit, split }
+  const length = parts.reduce((product, part) => product * part.length, 1)
+  let outer = 1
+  return parts.flatMap((part) => {
+    outer *= part.length
+    const inner = length / outer
+    const at = (i: number) => Math.floor(i / inner) % part.length
+    return part.found.map(({ unit, split }) => ({
+      unit: Int32Array.from({ length }, (_, i) => unit[at(i)]!),
+      split: Uint8Array.from({ length }, (_, i) => split[at(i)]!),
+    }))
   })
 }
+
+const noUnits = (length: number): Units => ({
+  unit: new Int32Array(length).fill(-1),
+  split: new Uint8Array(length),
+})

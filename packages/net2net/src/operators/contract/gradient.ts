@@ -28,6 +28,19 @@ export interface ValueHints {
   readonly phases?: readonly string[]
   /** A smaller image with the same sum per channel, over batch and positions. */
   readonly sums?: string
+  /** The value is zero but for some entries along one axis, which another value holds. */
+  readonly placed?: Placed
+  /** A value that holds the same numbers, computed on the way to a gradient: it takes the place of this one. */
+  readonly same?: string
+}
+
+/** Entries [start, end) of an axis of `size`. */
+export interface Placed {
+  readonly value: string
+  readonly axis: number
+  readonly start: number
+  readonly end: number
+  readonly size: number
 }
 
 /** Emits nodes of opset `EMITTED_OPSET` (or of the model's own, where that is newer). */

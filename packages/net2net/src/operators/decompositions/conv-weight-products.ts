@@ -215,33 +215,34 @@ function byShifts(layer: Layer, positions: number): string {
   const { emitter, channels, filters, rows, columns } = layer
   const shifted = shiftedColumns(layer)
   const tapsFirst = orderCost(layer, positions, true) < orderCost(layer, positions, false)
-  const taps = [columns.kernel, channels]
   const products = shiftedRows(layer).map((delta) => {
     const factors = tapsFirst ? [shifted, delta] : [delta, shifted]
     return emitter.op('Gemm', factors, { transB: 1 })
   })
-  const dims = [filters, channels, rows.kernel, columns.kernel]
-  if (tapsFirst) {
-    const parts = products.map((product) => reshape(emitter, product, [1, ...taps, filters]))
-    const all = joined(emitter, parts, 0)
-    return reshape(emitter, transpose(emitter, all, [3, 2, 0, 1]), dims)
-  }
   const field = rows.kernel * columns.kernel
-  const all = reshape(emitter, joined(emitter, products, 1), [filters, field, channels])
-  return reshape(emitter, field === 1 ? all : transpose(emitter, all, [0, 2, 1]), dims)
+  const all = joined(emitter, products, tapsFirst ? 0 : 1)
+  const filtersFirst = tapsFirst ? transpose(emitter, all, [1, 0]) : all
+  const tapped = reshape(emitter, filtersFirst, [filters, field, channels])
+  // ONNX Runtime would make one transposition of two, and copy element by element; it does not look into an Einsum.
+  const channelsFirst = () =>
+    tapsFirst
+      ? emitter.op('Einsum', [tapped], { equation: 'mtc->mct' })
+      : transpose(emitter, tapped, [0, 2, 1])
+  const dims = [filters, channels, rows.kernel, columns.kernel]
+  return reshape(emitter, field === 1 ? tapped : channelsFirst(), dims)
 }
 
 /**
  * What the order of the two factors costs: ONNX Runtime repacks the second factor of a product, and with
- * the taps first the result has to be transposed element by element.
+ * the taps first the result has to be transposed once more.
  */
 function orderCost(layer: Layer, positions: number, tapsFirst: boolean): number {
   const { channels, filters, rows, columns } = layer
   const taps = columns.kernel * channels
   const repacked = rows.kernel * positions * (tapsFirst ? filters : taps)
   const moved = rows.kernel * taps * filters
-  const move = rows.kernel * columns.kernel === 1 ? costs.joined : costs.elements
-  return costs.repacked * repacked + (tapsFirst ? move : costs.joined) * moved
+  const turned = tapsFirst && rows.kernel * columns.kernel > 1 ? costs.turned : 0
+  return costs.repacked * repacked + (costs.joined + turned) * moved
 }
 
 // ------------------------------------------------------------ tall kernels

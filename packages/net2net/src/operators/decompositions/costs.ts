@@ -11,13 +11,18 @@ export const costs = {
   columns: 1,
   /** Bringing a convolution's weight into blocks, forward and turned round, and its gradient back. */
   weight: 2.85,
-  /** Transposing a matrix, and a tensor of more axes, element by element. */
+  /** Transposing a matrix. */
   matrix: 0.15,
-  elements: 4.5,
   /** Concatenating products and transposing them as matrices. */
   joined: 0.5,
+  /** Transposing the taps of each filter once more (0.4), and what products lose whose second factor is the narrower one. */
+  turned: 4,
   /** Repacking an element of a product's second factor. */
   repacked: 0.15,
+  /** A multiply-add of a large product. */
+  product: 0.01,
+  /** A node that computes little, among the nodes of a Scan. */
+  stepNode: 1000,
   /** In WebAssembly (docs/lab/steps-in-webassembly.md): a multiplication and addition, and moving an element to another layout. */
   multiplied: 0.06,
   moved: 0.75,

@@ -36,14 +36,14 @@ import {
 } from './recurrent-cells.ts'
 
 /** Input positions. */
-const X = 0
-const W = 1
-const R = 2
-const B = 3
-const LENGTHS = 4
-const INITIAL = 5
-const INITIAL_CELL = 6
-const PEEPHOLES = 7
+export const X = 0
+export const W = 1
+export const R = 2
+export const B = 3
+export const LENGTHS = 4
+export const INITIAL = 5
+export const INITIAL_CELL = 6
+export const PEEPHOLES = 7
 
 /** What all directions share. T steps, N sequences, D directions, H hidden units. */
 interface Layer {
@@ -103,16 +103,25 @@ function layerOf(context: GradientContext, defaults: readonly string[]): Layer {
 }
 
 /** Entry k of an axis that goes over the directions. */
-function entry({ context, directions }: Layer, value: string, k: number, axis = 0): string {
+export function entry(
+  { context, directions }: Pick<Layer, 'context' | 'directions'>,
+  value: string,
+  k: number,
+  axis = 0,
+): string {
   return directions === 1
     ? context.op('Squeeze', [value, ints(context, [axis])])
     : context.op('Gather', [value, context.constant(scalar('int64', k))], { axis })
 }
 
+/** Does direction k read the sequence from its end? */
+export const isBackwards = ({ node }: GradientContext, k: number): boolean =>
+  k === 1 || stringAttribute(node, 'direction', 'forward') === 'reverse'
+
 function directionOf(layer: Layer, k: number): Direction {
   const { context, hidden, rows, lengths, activations, directions } = layer
   const f = formula(context, layer.x)
-  const backwards = k === 1 || stringAttribute(context.node, 'direction', 'forward') === 'reverse'
+  const backwards = isBackwards(context, k)
   const given = (i: number) => (context.has(i) ? entry(layer, context.input(i), k) : undefined)
   const zeros = () => filled(context, [{ of: context.input(X), axis: 1 }, hidden], 0)
   const isRead = lengths && isBefore(layer, lengths, 0)

@@ -105,6 +105,15 @@ const definitions: Readonly<Record<string, Definition>> = {
   },
 }
 
+/** Are these the activations of each direction? They are what the node has where it names none. */
+export function hasActivations(node: Node, defaults: readonly string[]): boolean {
+  const names = node.attributes.get('activations')
+  if (names?.type !== 'strings') return true
+  return names.value.every(
+    (name, i) => name.toLowerCase() === defaults[i % defaults.length]!.toLowerCase(),
+  )
+}
+
 /**
  * The activations of all directions, in the node's order; undefined where one is unknown. `activation_alpha` and
  * `activation_beta` are lists that the activations with such parameters take from, one after the other.

@@ -25,7 +25,7 @@ import { knownShape, reshape, shapeOf } from '../helpers/emission.ts'
 import { gradientOf } from '../helpers/formula.ts'
 import { followPosition } from '../helpers/indexing.ts'
 import { linearIn } from '../helpers/scaling.ts'
-import { addAt, zerosLike } from '../helpers/scatter-back.ts'
+import { addAt, placeAlong, zerosLike } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
 
 const axisOf = (context: InferContext, rank: number) =>
@@ -124,6 +124,13 @@ export const gathers: readonly Operator[] = [
         g,
         shape.map((_, k) => (k === axis ? -1 : { of: data, axis: k })),
       )
+      const { constant } = context.info(indices)
+      const size = shape[axis]
+      if (constant && elementCount(constant.dims) === 1 && typeof size === 'number') {
+        const [index] = toNumbers(constant).map(Number) as [number]
+        const start = index < 0 ? index + size : index
+        return placeAlong(context, { value: updates, axis, start, end: start + 1, size })
+      }
       const column = reshape(context, indices, [-1, ...shape.slice(axis + 1).map(() => 1)])
       const spread = context.op('Expand', [column, shapeOf(context, updates)])
       return addAt(context, zerosLike(context, data), spread, updates, axis)

@@ -84,6 +84,34 @@ const anyLayer =
     }
   }
 
+/** Plain layers that are wide enough for gates to be kept; the batch is open. */
+const wideLstm: Draw = (random) => {
+  const is = () => random.below(2) === 0
+  const time = between(random, 1, 4)
+  const batch = between(random, 1, 3)
+  const [features, hidden] = [between(random, 16, 24), between(random, 60, 72)] as const
+  const direction = anyOf(random, ['forward', 'reverse', 'bidirectional'])
+  const directions = direction === 'bidirectional' ? 2 : 1
+  const values = (...dims: readonly number[]) => normalTensor(random, dims, { scale: 0.2 })
+  const state = () => (is() ? values(directions, batch, hidden) : undefined)
+  const read = ['y0', 'y1', 'y2'].filter(is)
+  return {
+    inputs: [
+      values(time, batch, features),
+      values(directions, 4 * hidden, features),
+      values(directions, 4 * hidden, hidden),
+      is() ? values(directions, 8 * hidden) : undefined,
+      undefined,
+      state(),
+      state(),
+    ],
+    outputs: 3,
+    attributes: { hidden_size: hidden, direction },
+    shapes: { 0: [is() ? time : 'time', 'batch', features] },
+    ...(read.length > 0 && { observed: read }),
+  }
+}
+
 /** [3, BATCH, WIDTH]: three rows of the image, with the layer's units as features. */
 const sequenceOf = (b: Bench) =>
   b.op('Transpose', [b.op('ReduceMean', [b.conv()], { axes: [2], keepdims: 0 })], {
@@ -130,7 +158,10 @@ const growthOf = (name: string, gates: number): readonly GrowthCase[] => [
 
 export const cases: OperatorCases = {
   LSTM: {
-    gradient: anyLayer(4, 3),
+    gradient: [
+      { draw: anyLayer(4, 3) },
+      { what: 'that keeps its gates', draw: wideLstm, draws: 4 },
+    ],
     growth: [
       ...growthOf('LSTM', 4),
       refuses('with weights that are computed', /Softmax .*normalizes over it/, (b) => {

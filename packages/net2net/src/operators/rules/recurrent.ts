@@ -10,15 +10,17 @@
  * add to each other's split coefficients and noise, and these sum to what the one column was. So both
  * grow freely.
  *
- * Gradients: see decompositions/recurrent-gradient.ts.
+ * Gradients: see decompositions/recurrent-gradient.ts and lstm-kept-gates.ts.
  */
 import { intAttribute, stringAttribute } from '../../model/attributes.ts'
 import { unsupported } from '../contract/answers.ts'
 import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { type Axis, sizeOf } from '../contract/axis.ts'
 import type { TrainingRule } from '../contract/facets.ts'
+import type { GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
+import { keptGates } from '../decompositions/lstm-kept-gates.ts'
 import { gru, lstm, rnn } from '../decompositions/recurrent-cells.ts'
 import { recurrentGradient } from '../decompositions/recurrent-gradient.ts'
 import { fixAll } from '../helpers/axes-rules.ts'
@@ -100,11 +102,14 @@ const inTraining: TrainingRule = ({ node, fresh }) =>
     ? { nodes: [{ ...node, outputs: [fresh('states'), ...node.outputs.slice(1)] }] }
     : undefined
 
-const cells = {
-  LSTM: { gates: 4, gradient: recurrentGradient(lstm, ['Sigmoid', 'Tanh', 'Tanh']) },
-  GRU: { gates: 3, gradient: recurrentGradient(gru, ['Sigmoid', 'Tanh']) },
-  RNN: { gates: 1, gradient: recurrentGradient(rnn, ['Tanh']) },
-}
+const lstmGradient = recurrentGradient(lstm, ['Sigmoid', 'Tanh', 'Tanh'])
+
+const cells: Readonly<Record<string, { readonly gates: number; readonly gradient: GradientRule }>> =
+  {
+    LSTM: { gates: 4, gradient: (context) => keptGates(context) ?? lstmGradient(context) },
+    GRU: { gates: 3, gradient: recurrentGradient(gru, ['Sigmoid', 'Tanh']) },
+    RNN: { gates: 1, gradient: recurrentGradient(rnn, ['Tanh']) },
+  }
 
 export const recurrent: readonly Operator[] = Object.entries(cells).map(
   ([name, { gates, gradient }]): Operator => ({

@@ -22,7 +22,7 @@ import { gridPositions, isStatic, moveElements, numbers } from '../helpers/eleme
 import { ints } from '../helpers/emission.ts'
 import { type Backward, gradientOf, inferView } from '../helpers/formula.ts'
 import { BEYOND, followPosition, type Range, resolveRange } from '../helpers/indexing.ts'
-import { scatterBack } from '../helpers/scatter-back.ts'
+import { placeAlong, scatterBack } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
 
 /** One sliced axis as it is written; `entry` is its place in the lists of bounds. */
@@ -176,8 +176,12 @@ function padBack(context: Backward): string | undefined {
     before[each.axis] = range.start
     after[each.axis] = Number(dim) - range.end
   }
-  if ([...before, ...after].every((pad) => pad === 0)) return context.g
-  return context.op('Pad', [context.g, ints(context, [...before, ...after])])
+  const padded = shape.flatMap((_, axis) => (before[axis] || after[axis] ? [axis] : []))
+  if (padded.length === 0) return context.g
+  const [axis = 0] = padded
+  if (padded.length > 1) return context.op('Pad', [context.g, ints(context, [...before, ...after])])
+  const [start, size] = [before[axis]!, Number(shape[axis])]
+  return placeAlong(context, { value: context.g, axis, start, end: size - after[axis]!, size })
 }
 
 export const slices: readonly Operator[] = [

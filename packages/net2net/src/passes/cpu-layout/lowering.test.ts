@@ -1,119 +1,21 @@
 import { describe, expect, test } from 'vitest'
+import {
+  block,
+  compareSteps,
+  Net,
+  numbers,
+  operatorsOf,
+  run,
+  type Spec,
+} from '../../../testing/compare-steps.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
-import { encodeModel } from '../../onnx/encode.ts'
-import type { Target } from '../../operators/contract/gradient.ts'
-import { channelBlock } from '../../runtime/channel-block.ts'
-import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
-import type { Feeds } from '../../runtime/runtime.ts'
 import { fillTensor, ones, zeros } from '../../tensor/fill.ts'
 import { randomStream } from '../../tensor/random.ts'
-import { int64, type NumericDType, Tensor } from '../../tensor/tensor.ts'
-import { sgd } from '../../training/compile/optimizers/index.ts'
-import { buildStep } from '../../training/compile/step-graph.ts'
-import { withoutDefaults } from '../../training/run/create-stepper.ts'
+import { int64, Tensor } from '../../tensor/tensor.ts'
 import { lowerForCpu, lowerForWasm } from './lower-for-cpu.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
-
-const block = await channelBlock(nodeRuntime)
-
-async function run(model: Model, feeds: Feeds) {
-  const session = await nodeRuntime.createSession(encodeModel(model))
-  try {
-    return await session.run(feeds)
-  } finally {
-    await session.release()
-  }
-}
-
-const numbers = (tensor: Tensor): number[] => [...tensor.data].map(Number)
-
-const operatorsOf = ({ graph }: Model) =>
-  graph.nodes.map((node) => (node.domain === '' ? node.opType : `${node.domain}:${node.opType}`))
-
-interface Spec {
-  /** Adds the layers; returns the last value and its number of elements per sample. */
-  readonly layers: (net: Net) => readonly [string, number]
-  readonly input: readonly number[]
-  readonly batch?: number
-  /** Default true: gradients are outputs too. */
-  readonly gradients?: boolean
-}
-
-/** Layers whose parameters are inputs with random values. */
-class Net {
-  readonly builder = new GraphBuilder()
-  readonly random = randomStream(3, 'lowering')
-  parameter(hint: string, dims: readonly number[]): string {
-    return this.builder.constant(normalTensor(this.random, dims, { scale: 0.2 }), hint)
-  }
-  conv(x: string, dims: readonly number[], attributes = {}): string {
-    const w = this.parameter('w', dims)
-    const b = this.parameter('b', [dims[0]!])
-    const pad = (dims[2]! - 1) / 2
-    return this.builder.node('Conv', [x, w, b], {
-      kernel_shape: dims.slice(2),
-      pads: [pad, pad, pad, pad],
-      ...attributes,
-    })
-  }
-  pool = (x: string): string =>
-    this.builder.node('MaxPool', [x], { kernel_shape: [2, 2], strides: [2, 2] })
-  relu = (x: string): string => this.builder.node('Relu', [x])
-}
-
-/** Runs the step of a network in the standard's form and lowered; returns the lowered one. */
-async function compareSteps(
-  { layers, input, batch = 3, gradients = true }: Spec,
-  lower = (model: Model) => lowerForCpu(model, block),
-  target: Target = 'onnxruntime-cpu',
-): Promise<Model> {
-  const net = new Net()
-  net.builder.input('input', 'float32', ['batch', ...input])
-  const [last, features] = layers(net)
-  const flat = net.builder.node('Flatten', [last])
-  const logits = net.builder.node('Gemm', [flat, net.parameter('fc', [features, 5])])
-  const y = net.builder.node('Softmax', [logits])
-  net.builder.output(y, 'float32', ['batch', 5])
-  const step = (target: Target) =>
-    buildStep(net.builder.model(), {
-      loss: 'softmax-cross-entropy',
-      optimizer: sgd({ learningRate: 0.1, momentum: 0.9 }),
-      gradients,
-      target,
-    })
-  const standard = step('standard')
-  const lowered = lower(withoutDefaults(step(target).model))
-  const feeds = {
-    ...Object.fromEntries(standard.state),
-    learning_rate: new Tensor('float32', [], Float32Array.of(0.1)),
-    input: normalTensor(net.random, [batch, ...input]),
-    target: new Tensor(
-      'int64',
-      [batch],
-      BigInt64Array.from({ length: batch }, (_, i) => BigInt(i % 5)),
-    ),
-  }
-  const expected = await run(withoutDefaults(standard.model), feeds)
-  // State may be fed in another shape with the same elements.
-  const shaped = lowered.graph.inputs.flatMap(({ name, type }) => {
-    const tensor = standard.state.get(name)
-    const shape = type.kind === 'tensor' ? type.shape : undefined
-    if (!tensor || !shape?.every((dim) => typeof dim === 'number')) return []
-    return [[name, new Tensor<NumericDType>(tensor.dtype, shape as number[], tensor.data)]]
-  })
-  const actual = await run(lowered, { ...feeds, ...Object.fromEntries(shaped) })
-  for (const [name, tensor] of Object.entries(expected)) {
-    const [wanted, found] = [numbers(tensor), numbers(actual[name]!)]
-    const largest = (values: readonly number[]) =>
-      values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
-    const scale = Math.max(1e-3, largest(wanted))
-    const error = largest(wanted.map((value, i) => value - found[i]!))
-    expect(error / scale, name).toBeLessThan(2e-5)
-  }
-  return lowered
-}
 
 const teacher: Spec = {
   input: [1, 12, 8],

@@ -18,6 +18,7 @@ import { averaged } from '../../operators/helpers/running-average.ts'
 import { declaredInfo, withDeclared } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { storedStatistics } from '../../operators/trainable.ts'
+import { nearestFirst } from '../../passes/order-nodes.ts'
 import {
   type EmittedLoss,
   type Loss,
@@ -285,8 +286,23 @@ export class ForwardGraph {
       ...source,
       irVersion: Math.max(EMITTED_IR_VERSION, source.irVersion),
       opsets,
-      graph: renamed(this.builder.graph(source.graph.name), this.#aliases),
+      graph: this.#asRead(renamed(this.builder.graph(source.graph.name), this.#aliases)),
     }
+  }
+
+  /**
+   * Values that gradients compute once more (`ValueHints.same`) take the place of the first ones. What nobody reads is left out: a
+   * gradient may have been written in another form since.
+   */
+  #asRead(graph: Graph): Graph {
+    const same = new Map<string, string>()
+    for (const name of graph.nodes.flatMap((node) => node.outputs)) {
+      const value = this.emitter.hintOf(name).same
+      if (value !== undefined) same.set(name, value)
+    }
+    const { nodes } = same.size === 0 ? graph : nearestFirst(renamed(graph, same, 'inputs'))
+    const results = graph.outputs.map(({ name }) => name)
+    return { ...graph, nodes: ancestors(nodes, results) }
   }
 }
 
@@ -300,14 +316,14 @@ function unknownShape(name: string, nodes: readonly Node[]) {
   )
 }
 
-function renamed(graph: Graph, names: ReadonlyMap<string, string>): Graph {
+function renamed(graph: Graph, names: ReadonlyMap<string, string>, only?: 'inputs'): Graph {
   const rename = (name: string) => names.get(name) ?? name
   return {
     ...graph,
     nodes: graph.nodes.map((node) => ({
       ...node,
       inputs: node.inputs.map(rename),
-      outputs: node.outputs.map(rename),
+      outputs: only === 'inputs' ? node.outputs : node.outputs.map(rename),
     })),
   }
 }

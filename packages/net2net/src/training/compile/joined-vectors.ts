@@ -16,6 +16,7 @@ import { averaged } from '../../operators/helpers/running-average.ts'
 import { elementCount, float32 } from '../../tensor/tensor.ts'
 import {
   type Optimizer,
+  type Scalars,
   type Slot,
   slotName,
   slotsOf,
@@ -47,6 +48,8 @@ export class JoinedVectors {
   readonly #parts: string
   readonly #builder: GraphBuilder
   readonly #emitter: GraphEmitter
+  /** What the optimizer computes from slots of one number, a vector with one for each of the vectors. */
+  #scalars: Scalars | undefined
 
   constructor(
     builder: GraphBuilder,
@@ -76,18 +79,30 @@ export class JoinedVectors {
     )
     const slots = new Map(
       slotsOf(optimizer, false).map((slot) => {
-        const name = this.#slotName(slot)
-        if (slot.shape === 'parameter') return [slot.name, this.#input(name, total)]
-        const values = this.#input(name, this.vectors.length)
-        return [slot.name, emitter.op('Gather', [values, owners])]
+        const size = slot.shape === 'parameter' ? total : this.vectors.length
+        return [slot.name, this.#input(this.#slotName(slot), size)] as const
       }),
     )
+    const spread = (value: string) =>
+      emitter.info(value).shape?.[0] === this.vectors.length
+        ? emitter.op('Gather', [value, owners])
+        : value
+    const scalars = optimizer.scalars?.(emitter, (name) => slots.get(name)!)
+    this.#scalars = scalars
     return {
       emitter,
       parameter: this.name,
       gradient: emitter.op('Concat', parts, { axis: 0 }),
       learningRate: 'learning_rate',
-      slot: (name) => slots.get(name)!,
+      slot: (name) => {
+        const { shape } = optimizer.slots.find((slot) => slot.name === name)!
+        return shape === 'parameter' ? slots.get(name)! : spread(slots.get(name)!)
+      },
+      ...(scalars && {
+        scalars: Object.fromEntries(
+          Object.entries(scalars).map(([name, value]) => [name, spread(value)]),
+        ),
+      }),
     }
   }
 
@@ -103,8 +118,9 @@ export class JoinedVectors {
     )
     const slots = slotsOf(optimizer, false).map((slot) => {
       const value = update.slots[slot.name]!
+      const known = this.#scalars?.[slot.name]
       const kept = slot.shape === 'parameter' ? value : this.#emitter.op('Gather', [value, firsts])
-      return [this.#slotName(slot), kept] as const
+      return [this.#slotName(slot), known ?? kept] as const
     })
     return new Map([[this.name, update.parameter], ...slots])
   }

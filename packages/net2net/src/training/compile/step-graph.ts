@@ -26,6 +26,7 @@ import { float32, materialize, type Tensor } from '../../tensor/tensor.ts'
 import { freshPlateau, rateAt } from '../schedules.ts'
 import { ForwardGraph } from './forward-graph.ts'
 import { hiddenParameters } from './hidden-matrices.ts'
+import { JoinedScalars } from './joined-scalars.ts'
 import { isVector, type JoinedState, JoinedVectors } from './joined-vectors.ts'
 import { number, sumOf } from './losses/counts.ts'
 import type { Loss, LossName, TargetType } from './losses/index.ts'
@@ -166,6 +167,11 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     options.joinVectors && !options.rates && !options.decayOnly && !optimizer.isWhole
   const vectors = isJoinable ? parameters.filter((name) => isVector(emitter, name)) : []
   const joined = vectors.length > 1 ? new JoinedVectors(builder, emitter, vectors) : undefined
+  const others = parameters.filter((name) => !joined?.vectors.includes(name))
+  const numbers =
+    options.joinVectors && optimizer.scalars && others.length > 1
+      ? new JoinedScalars(builder, emitter, optimizer, others)
+      : undefined
   const hidden = hiddenParameters(
     source.graph.nodes,
     forward.prediction,
@@ -186,7 +192,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
       slots.push({ name, parameter, slot: slot.name })
       const value = initialSlot(slot, tensor)
       state.set(name, value)
-      if (isJoined) continue
+      if (isJoined || (numbers && slot.shape === 'scalar')) continue
       builder.initializer(name, value)
       builder.input(name, value.dtype, value.dims)
       emitter.declare(name, { dtype: value.dtype, shape: value.dims })
@@ -202,10 +208,13 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
         isMatrix,
         decays: group.decays,
         slot: (name) => slotName(parameter, name),
+        ...(numbers && { scalars: numbers.of(parameter) }),
       },
       next: (update) => [
         [parameter, update.parameter],
-        ...ownSlots.map(({ name }) => [slotName(parameter, name), update.slots[name]!] as const),
+        ...ownSlots
+          .filter(({ shape }) => !numbers || shape !== 'scalar')
+          .map(({ name }) => [slotName(parameter, name), update.slots[name]!] as const),
       ],
     })
   }
@@ -215,7 +224,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
       next: (update) => joined.next(optimizer, update),
     })
   const { next: updated, norm } = emitUpdates(emitter, optimizer, updates, limit)
-  const next = new Map(updated)
+  const next = new Map([...updated, ...(numbers?.next ?? [])])
   const { averages } = forward
   for (const name of averages.keys())
     state.set(name, materialize(source.graph.initializers.get(name)!.tensor))
@@ -278,7 +287,11 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     adaptersAlone,
     statistics: [...averages.keys()],
     slots,
-    joined: [...(joined?.states(optimizer) ?? []), ...(followed?.states() ?? [])],
+    joined: [
+      ...(joined?.states(optimizer) ?? []),
+      ...(numbers?.states ?? []),
+      ...(followed?.states() ?? []),
+    ],
     state,
     counts: correct !== undefined,
     gradientNorm,

@@ -67,6 +67,20 @@ describe('training', () => {
     }
   })
 
+  test('saves whenever somebody asks for it', async () => {
+    const saved: number[] = []
+    let asked = 0
+    await run({
+      checkpoint: {
+        isDue: () => [3, 4, 9].includes(++asked),
+        save: async ({ step }) => void saved.push(step),
+      },
+    })
+    // Six steps an epoch: those that were asked for, and the ends of the epochs.
+    expect(saved).toEqual([3, 4, 6, 9, 12, 18, 24])
+    expect(asked).toBe(24)
+  })
+
   test('gives the model that was passed in back unchanged, and a trained one beside it', async () => {
     const model = smallNetwork()
     const before = new Map(

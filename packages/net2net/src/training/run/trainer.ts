@@ -21,7 +21,7 @@ import { buildStep, type StepGraph, type StepOptions } from '../compile/step-gra
 import { forServing, withParameters } from '../compile/trainable.ts'
 import { metricOf } from '../metrics/metrics.ts'
 import { afterEpoch, rateAt } from '../schedules.ts'
-import type { StepEvent, TrainOptions } from '../train-options.ts'
+import type { CheckpointHook, StepEvent, TrainOptions } from '../train-options.ts'
 import { createStepper } from './create-stepper.ts'
 import {
   type EvaluateOptions,
@@ -254,7 +254,7 @@ export class Training implements AsyncIterable<EpochResult> {
             seconds: seconds(),
           }),
         )
-        if (checkpoint?.everySteps !== undefined && step % checkpoint.everySteps === 0) {
+        if (checkpoint && isDue(checkpoint, step)) {
           await take()
           assertFinite(this.#state.tensors, step)
           await checkpoint.save(this.#state)
@@ -357,6 +357,10 @@ export class Training implements AsyncIterable<EpochResult> {
     return earlyStopping !== undefined && this.#state.waited >= earlyStopping.patience
   }
 }
+
+const isDue = (checkpoint: CheckpointHook, step: number): boolean =>
+  (checkpoint.everySteps !== undefined && step % checkpoint.everySteps === 0) ||
+  (checkpoint.isDue?.() ?? false)
 
 /** What is to become smaller: the loss, or the metric that is asked for. */
 function watchedOf({ earlyStopping, metrics = [] }: TrainOptions, result: EpochResult): number {

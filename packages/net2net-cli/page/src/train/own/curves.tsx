@@ -5,19 +5,15 @@ import { t } from '../../text/text.ts'
 import { Chart } from '../../ui/chart.tsx'
 import { asNumber, asPercent } from '../../ui/chart-formats.ts'
 import type { Line } from '../../ui/line.ts'
+import { type Arm, arms, ran } from './arms.ts'
+import { samplesSeen, settings } from './choices.ts'
 import { colourOf, dashOf } from './look.ts'
-import { type Arm, arms, ran, settings } from './model.ts'
 
 /** Points of a curve: more are not drawn. */
 const mostPoints = 500
 
 const lines = computed(() => {
-  const { batchSize } = ran.value ?? settings.value
-  const samples = ran.value?.count ?? settings.value.samples
-  const perEpoch = Math.ceil(samples / batchSize)
-  /** Samples that so many steps of a training have seen. */
-  const seen = (step: number) =>
-    Math.floor(step / perEpoch) * samples + Math.min((step % perEpoch) * batchSize, samples)
+  const seen = samplesSeen(ran.value ?? settings.value)
   const of = (make: (arm: Arm, at: (step: number) => number) => Pick<Line, 'points' | 'raw'>) =>
     arms.value.map(
       (arm, i): Line => ({

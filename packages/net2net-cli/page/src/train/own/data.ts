@@ -13,7 +13,7 @@ import {
   parseCsv,
   split,
 } from 'net2net/data'
-import { inferShapes, requiredInputs } from 'net2net/model'
+import { classesOf, inferShapes, requiredInputs, withClasses } from 'net2net/model'
 import type { LossName } from 'net2net/training'
 import { inputError, internalError } from '../../../../src/errors.ts'
 import type { NamedBytes } from '../../engine/protocol.ts'
@@ -116,10 +116,12 @@ function fromIdx(files: readonly NamedBytes[]): Parts {
 async function unzipped({ name, bytes }: NamedBytes): Promise<NamedBytes> {
   if (!/\.gz$/i.test(name)) return { name, bytes }
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))
-  return {
-    name: name.replace(/\.gz$/i, ''),
-    bytes: new Uint8Array(await new Response(stream).arrayBuffer()),
-  }
+  const unpacked = await new Response(stream).arrayBuffer().catch(() => {
+    throw inputError(`${name} is packed, but cannot be unpacked: it is truncated or damaged.`, {
+      where: name,
+    })
+  })
+  return { name: name.replace(/\.gz$/i, ''), bytes: new Uint8Array(unpacked) }
 }
 
 /** One channel more or less, or pixels in one row, hold the same numbers: [1, 28, 28] is [28, 28, 1] is [784]. */
@@ -142,6 +144,16 @@ function inShapeOf(model: Model, data: ArrayDataset): ArrayDataset {
   return isView
     ? new ArrayDataset({ [name]: { ...column, dims } }, data.target, data.classes)
     : data
+}
+
+/**
+ * The network for the classes of the data. Where these are as many as it tells apart and are called otherwise, as clothes instead of
+ * digits, it is trained for them, and has their names from then on.
+ */
+export function forClassesOf({ train }: OwnData, model: Model): Model {
+  const [known, given] = [classesOf(model), train.classes]
+  const isOther = known?.length === given?.length && String(known) !== String(given)
+  return given && isOther ? withClasses(model, given) : model
 }
 
 /** The loss that the data ask for, unless one is chosen. */

@@ -7,8 +7,8 @@ import { t } from '../../text/text.ts'
 import type { Answer } from '../answer-methods.ts'
 import { answerer } from '../answerer.ts'
 import { DrawDigit, type DrawnAnswer } from '../draw.tsx'
+import { arms } from './arms.ts'
 import { colourOf, dashOf } from './look.ts'
-import { arms } from './model.ts'
 
 /** Names of networks that take digits, and what is kept under each. */
 const kept = new Map<string, unknown>()
@@ -84,6 +84,8 @@ export function OwnDrawing() {
       ]
     }),
   )
+  // A network of tables has nothing to see.
+  if (takes.value.size === 0) return null
   return (
     <DrawDigit
       answers={rows}

@@ -1,176 +1,271 @@
 /** Trains one network of the user; each in a worker of its own, on the same data in the same order. */
-import { countParameters, decodeModel, encodeModel, type Model, Net2NetError } from 'net2net'
+import { countParameters, decodeModel, encodeModel, type Model } from 'net2net'
 import { trainGrowing } from 'net2net/growing'
-import {
-  adam,
-  adamw,
-  type EpochResult,
-  evaluate,
-  lion,
-  type Optimizer,
-  rmsprop,
-  sgd,
-} from 'net2net/training'
+import { classesOf } from 'net2net/model'
+import { type EpochResult, evaluate, type TrainingState } from 'net2net/training'
 import { runtime } from '../../engine/runtime.ts'
 import { failureOf } from '../../engine/serve.ts'
+import { orOnCpu } from '../device.ts'
 import { Gate, gated } from '../gate.ts'
-import { lossFor, ownData } from './data.ts'
-import type { OptimizerName, OwnCommand, OwnEvent, Snapshot } from './protocol.ts'
-import { type PlainState, plainState, stateFrom } from './snapshot.ts'
-
-const optimizers: Readonly<Record<OptimizerName, (rate: number) => Optimizer>> = {
-  sgd: (learningRate) => sgd({ learningRate, momentum: 0.9 }),
-  adam: (learningRate) => adam({ learningRate }),
-  adamw: (learningRate) => adamw({ learningRate }),
-  rmsprop: (learningRate) => rmsprop({ learningRate }),
-  lion: (learningRate) => lion({ learningRate }),
-}
+import type { ChosenDevice } from '../protocol.ts'
+import { forClassesOf, lossFor, type OwnData, ownData } from './data.ts'
+import { keepProgress, keptProgress } from './kept.ts'
+import { chooseFor, optimizerOf } from './own-device.ts'
+import type { ArmProgress, OwnCommand, OwnEpoch, OwnEvent, Snapshot, Task } from './protocol.ts'
+import { plainState, stateFrom } from './snapshot.ts'
 
 /** Samples per run of the validation: larger ones need more memory and are no faster. */
 const evaluationBatchSize = 100
-/** Milliseconds between two reports of losses. */
+/** Milliseconds between two reports of losses, and between two times that the training is kept. */
 const interval = 250
+/** The speed is that of the steps of so many last milliseconds. */
+const remembered = 5000
+const keptEvery = 20_000
+/** Epochs that end sooner after one another are not all kept. */
+const keptNoSooner = 2000
 
 const gate = new Gate()
 const send = (event: OwnEvent) => postMessage(event)
+const fail = (error: unknown) => send({ type: 'failed', failure: failureOf(error) })
 const fileOf = (model: Model) => new Uint8Array(encodeModel(model))
 
-type Training = ReturnType<typeof trainGrowing>
-let training: Training | undefined
-/** Ends the training after the step that runs, for its state; then it goes on. */
-let interruption = new AbortController()
-let losses: number[] = []
+/** What waits for the state after the next step. */
+let wanted: 'nothing' | 'to keep it' | 'to send it' = 'nothing'
+let untold: number[] = []
 let told = 0
-let made = 0
-let since = 0
+/** When the last steps ended that followed on one another: the speed is theirs. */
+let ended: number[] = []
+let keptAt = performance.now()
 
 addEventListener('message', ({ data }: MessageEvent<OwnCommand>) => {
   switch (data.type) {
+    case 'choose':
+      choose(data).catch(fail)
+      break
     case 'begin':
       if (data.paused) gate.pause()
-      begin(data).catch((error) => send({ type: 'failed', failure: failureOf(error) }))
+      begin(data).catch(fail)
       break
     case 'pause':
       tell()
       gate.pause()
+      askForState('to keep it')
       break
     case 'resume':
-      since = performance.now()
-      made = 0
+      ended = []
       gate.resume()
       break
+    case 'keep':
+      if (wanted === 'nothing') wanted = 'to keep it'
+      break
     case 'snapshot':
-      interruption.abort()
-      // One that waits for its next step makes it.
-      gate.single()
+      askForState('to send it')
   }
 })
 
+/** The state is had after a step: a training that is held makes one more. */
+function askForState(reason: typeof wanted): void {
+  if (wanted !== 'to send it') wanted = reason
+  if (!gate.isOpen) gate.single()
+}
+
+const list = (model: Model) => classesOf(model)?.join(', ') ?? ''
+
+let loaded: Promise<OwnData> | undefined
+function load({ settings, files }: Task, model: Model): Promise<OwnData> {
+  loaded ??= ownData(settings, files, model)
+  return loaded
+}
+
+async function choose(command: OwnCommand & { type: 'choose' }): Promise<void> {
+  const given = decodeModel(command.model)
+  const { settings, threads } = command
+  const model = forClassesOf(await load(command, given), given)
+  const chosen = await chooseFor(settings, {
+    model,
+    data: () => load(command, given),
+    engine: () => runtime(threads),
+    threads,
+    onMeasure: () => send({ type: 'measuring' }),
+  })
+  send({ type: 'chosen', ...chosen })
+}
+
 async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
-  const { settings, files, threads, grown } = command
-  const start = decodeModel(grown?.from.model ?? command.model)
-  const data = await ownData(settings, files, start)
+  const { settings, threads, key, beginning } = command
+  const { grown } = beginning
+  // A browser that keeps nothing has nothing to go on from.
+  const kept = await keptProgress(key.training, key.arm).catch(() => undefined)
+  const given = decodeModel(kept?.snapshot.model ?? grown?.from.model ?? beginning.model)
+  const data = await load(command, given)
+  const start = forClassesOf(data, given)
+  const otherClasses =
+    start === given
+      ? []
+      : [`The network told ${list(given)} apart; it is trained for ${list(start)} now.`]
   const loss = lossFor(settings, data)
   const engine = await runtime(threads)
-  const common = { loss, runtime: engine, session: { threads } } as const
-  const { epochs, batchSize, seed, rate, optimizer } = settings
-  let state = grown && stateFrom(grown.from.state as PlainState)
-  const epochsInAll = epochs + (state?.epoch ?? 0)
-  let position = { model: start, stage: 0 }
-  const stages = grown
-    ? [{ when: { step: grown.from.step }, steps: grown.steps, learningRateFactor: 1 }]
-    : []
-  const nextTraining = (): Training =>
-    trainGrowing(position.model, data.train, {
+  let started = kept?.started
+  const losses = [...(kept?.losses ?? [])]
+  const stepsBefore = grown?.from.state.step ?? 0
+  if (kept) {
+    const { snapshot, isDone } = kept
+    const { history } = snapshot.state
+    const epochs = history.filter(({ step }) => step > stepsBefore).map(epochOf)
+    send({ type: 'restored', started: kept.started, losses, epochs, model: snapshot.model })
+    if (isDone) {
+      send({ type: 'end', snapshot })
+      return
+    }
+  }
+  /** Where it goes on: from what was kept, from what is to grow, or from the beginning. */
+  let from = kept?.snapshot ?? grown?.from
+  const keeping = new Keeping((progress) => keepProgress(key.training, key.arm, progress))
+
+  const attempt = async (chosen: ChosenDevice) => {
+    const { device } = chosen
+    const session = { threads, device }
+    const common = { loss, runtime: engine } as const
+    const state = from && stateFrom(from.state)
+    const position = { model: from ? forClassesOf(data, decodeModel(from.model)) : start, stage: 0 }
+    const isGrowing = grown !== undefined && started === undefined
+    const training = trainGrowing(position.model, data.train, {
       ...common,
-      signal: interruption.signal,
+      session,
       runtime: gated(engine, gate, took),
-      optimizer: optimizers[optimizer](rate),
+      optimizer: optimizerOf(settings),
       // Epochs of a network that has grown on the way are counted on.
-      epochs: epochsInAll,
-      batchSize,
-      seed,
+      epochs: settings.epochs + (grown?.from.state.epoch ?? 0),
+      batchSize: settings.batchSize,
+      seed: settings.seed,
       validation: data.validation,
       evaluationBatchSize,
-      stages,
+      stages: isGrowing
+        ? [{ when: { step: stepsBefore }, steps: grown.steps, learningRateFactor: 1 }]
+        : [],
+      checkpoint: {
+        isDue: () => wanted !== 'nothing' || performance.now() - keptAt > keptEvery,
+        save: async (saved) => reached(saved),
+      },
       ...(state && { resume: { state, position } }),
     })
-  training = nextTraining()
-  const started = async (model: Model) => {
-    const initial = await evaluate(model, data.validation, {
-      ...common,
-      batchSize: evaluationBatchSize,
-    })
-    send({
-      type: 'started',
-      parameters: countParameters(model),
-      loss,
-      samples: data.train.length,
-      validation: data.validation.length,
-      initial: {
-        valLoss: initial.loss,
-        ...(initial.accuracy !== undefined && { valAccuracy: initial.accuracy }),
-      },
-      model: fileOf(model),
-      notes: training?.notes ?? [],
-    })
-    since = performance.now()
-  }
-  if (!grown) await started(start)
-  while (await goOn(training)) {
-    ;({ state, position } = training)
-    send({ type: 'snapshot', snapshot: snapshotOf(training) })
-    interruption = new AbortController()
-    training = nextTraining()
-  }
-  send({ type: 'end', snapshot: snapshotOf(training) })
+    if (!isGrowing && started === undefined) await tellStart(training.model, training.state)
+    for await (const event of training)
+      if (event.kind === 'growth') await tellStart(training.model, training.state)
+      else if (event.kind === 'epoch') toldEpoch(event.result)
+    const snapshot = snapshotOf(training.state)
+    keep({ snapshot, isDone: true })
+    await keeping.idle
+    send({ type: 'end', snapshot })
 
-  /** Whether it was interrupted for its state. */
-  async function goOn(current: Training): Promise<boolean> {
-    try {
-      for await (const event of current)
-        if (event.kind === 'growth') await started(current.model)
-        else if (event.kind === 'epoch') toldEpoch(current, event.result)
-      return false
-    } catch (error) {
-      if (
-        interruption.signal.aborted &&
-        error instanceof Net2NetError &&
-        error.kind === 'interrupted'
-      )
-        return true
-      throw error
+    async function tellStart(model: Model, now: TrainingState) {
+      const { loss: valLoss, accuracy } = await evaluate(model, data.validation, {
+        ...common,
+        batchSize: evaluationBatchSize,
+      })
+      started = {
+        parameters: countParameters(model),
+        loss,
+        samples: data.train.length,
+        validation: data.validation.length,
+        initial: { valLoss, ...(accuracy !== undefined && { valAccuracy: accuracy }) },
+        model: fileOf(model),
+        notes: [...otherClasses, ...training.notes],
+      }
+      send({ type: 'started', ...started })
+      from = { model: started.model, state: plainState(now) }
+      keep({ snapshot: from, isDone: false })
+    }
+
+    function reached(now: TrainingState) {
+      tell()
+      from = snapshotOf(now)
+      if (wanted === 'to send it') send({ type: 'snapshot', snapshot: from })
+      const isSoon = wanted === 'nothing' && performance.now() - keptAt < keptNoSooner
+      wanted = 'nothing'
+      if (!isSoon) keep({ snapshot: from, isDone: false })
+    }
+
+    function snapshotOf(now: TrainingState): Snapshot {
+      return { model: fileOf(training.model), state: plainState(now) }
+    }
+
+    function toldEpoch(result: EpochResult) {
+      tell()
+      send({ type: 'epoch', result: epochOf(result), model: fileOf(training.model) })
+      // Validation and what is kept are none of a step.
+      ended = []
     }
   }
 
-  function toldEpoch({ model }: Training, result: EpochResult) {
-    tell()
-    const { epoch, step, loss: mean, valLoss = Number.NaN, valAccuracy, seconds } = result
-    const accuracy = valAccuracy === undefined ? {} : { valAccuracy }
-    send({
-      type: 'epoch',
-      result: { epoch, step, loss: mean, valLoss, ...accuracy, seconds },
-      model: fileOf(model),
-    })
-  }
+  await orOnCpu(command.device, attempt, (instead) => {
+    const steps = (from?.state.step ?? 0) - stepsBefore
+    losses.length = Math.min(losses.length, steps)
+    untold = []
+    send({ type: 'again', steps, instead })
+  })
 
   function took(value: number) {
     losses.push(value)
-    made++
-    if (performance.now() - told > interval) tell()
+    untold.push(value)
+    const now = performance.now()
+    ended = [...ended.filter((end) => now - end < remembered), now]
+    if (now - told > interval) tell()
+  }
+
+  function keep({ snapshot, isDone }: Pick<ArmProgress, 'snapshot' | 'isDone'>) {
+    if (started === undefined) return
+    keptAt = performance.now()
+    keeping.add({ started, losses: [...losses], snapshot, isDone })
   }
 }
 
-const snapshotOf = ({ model, state }: Training): Snapshot => ({
-  model: fileOf(model),
-  state: plainState(state),
-  step: state.step,
-})
+const epochOf = (result: EpochResult): OwnEpoch => {
+  const { epoch, step, loss, valLoss = Number.NaN, valAccuracy, seconds } = result
+  const accuracy = valAccuracy === undefined ? {} : { valAccuracy }
+  return { epoch, step, loss, valLoss, ...accuracy, seconds }
+}
+
+/** Keeps one after the other; what comes meanwhile waits, and of that the last alone is kept. */
+class Keeping {
+  readonly #write: (progress: ArmProgress) => Promise<void>
+  #next: ArmProgress | undefined
+  /** Resolves when nothing is left to keep. */
+  idle: Promise<void> = Promise.resolve()
+  #isBusy = false
+
+  constructor(write: (progress: ArmProgress) => Promise<void>) {
+    this.#write = write
+  }
+
+  add(progress: ArmProgress): void {
+    this.#next = progress
+    if (!this.#isBusy) this.idle = this.#run()
+  }
+
+  async #run(): Promise<void> {
+    this.#isBusy = true
+    for (let now = this.#next; now; now = this.#next) {
+      this.#next = undefined
+      await this.#write(now).then(
+        () => send({ type: 'kept', step: now.snapshot.state.step }),
+        (error) =>
+          send({
+            type: 'not kept',
+            isFull: error instanceof DOMException && error.name === 'QuotaExceededError',
+            reason: error instanceof Error ? error.message : String(error),
+          }),
+      )
+    }
+    this.#isBusy = false
+  }
+}
 
 function tell(): void {
-  if (losses.length === 0) return
-  const seconds = (performance.now() - since) / 1000
-  send({ type: 'steps', losses, samplesPerSecond: seconds > 0 ? made / seconds : 0 })
-  losses = []
+  if (untold.length === 0) return
+  const seconds = ((ended.at(-1) ?? 0) - (ended[0] ?? 0)) / 1000
+  const perSecond = seconds > 0 ? (ended.length - 1) / seconds : undefined
+  send({ type: 'steps', losses: untold, ...(perSecond && { stepsPerSecond: perSecond }) })
+  untold = []
   told = performance.now()
 }

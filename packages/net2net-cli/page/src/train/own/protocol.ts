@@ -2,6 +2,8 @@
 import type { GrowthStep } from 'net2net'
 import type { LossName } from 'net2net/training'
 import type { Failure, NamedBytes } from '../../engine/protocol.ts'
+import type { ChosenDevice, DeviceSetting } from '../protocol.ts'
+import type { PlainState } from './snapshot.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
@@ -23,31 +25,62 @@ export interface OwnSettings {
   readonly epochs: number
   readonly batchSize: number
   readonly seed: number
+  /** `auto`: whichever is faster. */
+  readonly device: DeviceSetting
 }
 
-/** A training at one moment, as it crosses between workers. */
+/** A training at one moment, as it crosses between workers, and as it is kept. */
 export interface Snapshot {
   /** The network with its present weights, as an ONNX file. */
   readonly model: Bytes
-  /** A `TrainingState`; its tensors are told by type, shape and numbers. */
-  readonly state: unknown
-  readonly step: number
+  readonly state: PlainState
+}
+
+/** With what an arm begins. */
+export interface Beginning {
+  /** An ONNX file. */
+  readonly model: Bytes
+  /** Goes on from here after this growth. */
+  readonly grown?: { readonly from: Snapshot; readonly steps: readonly GrowthStep[] }
+}
+
+/** How far an arm is: all that a worker must know to go on, and the page to show it. */
+export interface ArmProgress {
+  readonly started: Started
+  /** Of each step here. */
+  readonly losses: readonly number[]
+  readonly snapshot: Snapshot
+  readonly isDone: boolean
+}
+
+/** An arm of a training, among all that are kept in this browser. */
+export interface ArmKey {
+  readonly training: string
+  readonly arm: number
+}
+
+/** On what is trained, and how. */
+export interface Task {
+  readonly settings: OwnSettings
+  readonly files: readonly NamedBytes[]
+  readonly threads: number
 }
 
 export type OwnCommand =
-  | {
+  /** Which device is faster? Answered by `chosen`. */
+  | ({ readonly type: 'choose'; readonly model: Bytes } & Task)
+  /** Goes on from where the arm is kept, where it is. */
+  | ({
       readonly type: 'begin'
-      readonly settings: OwnSettings
-      readonly files: readonly NamedBytes[]
-      readonly threads: number
-      /** An ONNX file. */
-      readonly model: Bytes
-      /** Go on from here after this growth. */
-      readonly grown?: { readonly from: Snapshot; readonly steps: readonly GrowthStep[] }
+      readonly key: ArmKey
+      readonly beginning: Beginning
+      readonly device: ChosenDevice
       readonly paused: boolean
-    }
+    } & Task)
   | { readonly type: 'pause' }
   | { readonly type: 'resume' }
+  /** Keeps how far it is, after the running step. */
+  | { readonly type: 'keep' }
   /** Answered by `snapshot` after the running step. */
   | { readonly type: 'snapshot' }
 
@@ -61,25 +94,43 @@ export interface OwnEpoch {
   readonly seconds: number
 }
 
+/** An arm before its first step here. */
+export interface Started {
+  readonly parameters: number
+  readonly loss: LossName
+  /** Of the training data, and of those that are held back. */
+  readonly samples: number
+  readonly validation: number
+  readonly initial: { readonly valLoss: number; readonly valAccuracy?: number }
+  /** The network before its first step here. */
+  readonly model: Bytes
+  readonly notes: readonly string[]
+}
+
 export type OwnEvent =
+  | { readonly type: 'measuring' }
+  | ({ readonly type: 'chosen' } & ChosenDevice)
+  | ({ readonly type: 'started' } & Started)
+  /** It goes on from where it was kept; `model`: as it is now. */
   | {
-      readonly type: 'started'
-      readonly parameters: number
-      readonly loss: LossName
-      /** Of the training data, and of those that are held back. */
-      readonly samples: number
-      readonly validation: number
-      readonly initial: { readonly valLoss: number; readonly valAccuracy?: number }
-      /** The network before its first step here. */
+      readonly type: 'restored'
+      readonly started: Started
+      readonly losses: readonly number[]
+      readonly epochs: readonly OwnEpoch[]
       readonly model: Bytes
-      readonly notes: readonly string[]
     }
   | {
       readonly type: 'steps'
       readonly losses: readonly number[]
-      readonly samplesPerSecond: number
+      /** Unknown after the first step. */
+      readonly stepsPerSecond?: number
     }
   | { readonly type: 'epoch'; readonly result: OwnEpoch; readonly model: Bytes }
+  /** The device failed: it goes on elsewhere, from where so many steps of this arm were made. */
+  | { readonly type: 'again'; readonly steps: number; readonly instead: ChosenDevice }
+  | { readonly type: 'kept'; readonly step: number }
+  /** Why it could not be kept, in the browser's words. */
+  | { readonly type: 'not kept'; readonly isFull: boolean; readonly reason: string }
   | { readonly type: 'snapshot'; readonly snapshot: Snapshot }
   /** All epochs are done; `snapshot`: to go on from, after growth. */
   | { readonly type: 'end'; readonly snapshot: Snapshot }

@@ -4,7 +4,7 @@ import { type RankedGrowth, rank } from 'net2net/growing'
 import type { NamedBytes } from '../../engine/protocol.ts'
 import { runtime } from '../../engine/runtime.ts'
 import { serveMethods } from '../../engine/serve.ts'
-import { lossFor, ownData } from './data.ts'
+import { forClassesOf, lossFor, ownData } from './data.ts'
 import type { OwnSettings } from './protocol.ts'
 
 export interface RankMethods {
@@ -21,8 +21,9 @@ const samples = 300
 
 serveMethods<RankMethods>({
   async rank({ model: bytes, settings, files, by }) {
-    const model = decodeModel(bytes)
-    const data = await ownData(settings, files, model)
+    const given = decodeModel(bytes)
+    const data = await ownData(settings, files, given)
+    const model = forClassesOf(data, given)
     return rank(model, data.train, {
       runtime: await runtime(),
       loss: lossFor(settings, data),

@@ -1,13 +1,16 @@
 /** What is trained, on what, and how. */
 import { useSignal } from '@preact/signals'
-import { grown, opened } from '../../grow/model.ts'
+import { grown, opened, openFailure } from '../../grow/model.ts'
 import { addressWith } from '../../state.ts'
 import { t } from '../../text/text.ts'
+import { FailureNotice } from '../../ui/failure.tsx'
 import { count } from '../../ui/format.ts'
 import { NumberField } from '../../ui/number-field.tsx'
+import { deviceSettings } from '../protocol.ts'
 import { WhatSwitch } from '../what.tsx'
-import { change, files, limits, lossNames, phase, ran, settings, useFiles } from './model.ts'
-import { optimizerNames } from './protocol.ts'
+import { phase, ran } from './arms.ts'
+import { change, files, limits, lossNames, settings, useFiles } from './choices.ts'
+import { type builtIn, optimizerNames } from './protocol.ts'
 
 export function Settings() {
   const current = settings.value
@@ -30,6 +33,7 @@ export function Settings() {
       <div class="pad stack">
         <WhatSwitch />
         <Network />
+        {openFailure.value === undefined ? null : <FailureNotice failure={openFailure.value} />}
         <DataChoice locked={locked} />
         <div class="fields">
           <label class="field">
@@ -63,6 +67,20 @@ export function Settings() {
                   {name}
                 </option>
               ))}
+            </select>
+          </label>
+          <label class="field">
+            <span>{t('Device')}</span>
+            <select
+              disabled={locked}
+              value={current.device}
+              onChange={({ currentTarget: { value } }) =>
+                change({ device: deviceSettings.find((name) => name === value) ?? 'auto' })
+              }
+            >
+              <option value="auto">{t('the faster one')}</option>
+              <option value="cpu">{t('CPU')}</option>
+              <option value="webgpu">{t('WebGPU')}</option>
             </select>
           </label>
           {number(t('Learning rate'), 'rate', { min: 0, whole: false })}
@@ -107,6 +125,11 @@ function Network() {
   )
 }
 
+/** Whether Fashion-MNIST was at hand when the page was built. */
+declare const __HAS_FASHION_MNIST__: boolean
+const pageHas = (data: string): data is (typeof builtIn)[number] =>
+  data === 'mnist' || (data === 'fashion-mnist' && __HAS_FASHION_MNIST__)
+
 /** The data that networks of the user are trained and measured on. */
 export function DataChoice({ locked }: { locked: boolean }) {
   const input = useSignal<HTMLInputElement | null>(null)
@@ -120,14 +143,15 @@ export function DataChoice({ locked }: { locked: boolean }) {
           disabled={locked}
           value={data}
           onChange={({ currentTarget: { value } }) => {
-            if (value === 'files' && files.value.length === 0) input.peek()?.click()
-            change({
-              data: value === 'mnist' || value === 'fashion-mnist' ? value : 'files',
-            })
+            const builtInName = pageHas(value) ? value : 'files'
+            if (builtInName === 'files' && files.value.length === 0) input.peek()?.click()
+            change({ data: builtInName })
           }}
         >
           <option value="mnist">{t('MNIST digits')}</option>
-          <option value="fashion-mnist">{t('Fashion-MNIST')}</option>
+          <option value="fashion-mnist">
+            {pageHas('fashion-mnist') ? t('Fashion-MNIST') : t('Fashion-MNIST (drop its files)')}
+          </option>
           <option value="files">{own === '' ? t('Own files…') : own}</option>
         </select>
       </label>
@@ -148,7 +172,7 @@ export function DataChoice({ locked }: { locked: boolean }) {
       />
       <p class="muted small">
         {t(
-          'Or drop a .csv or .npz here. Of data without a test part a tenth is held back. Nothing is uploaded.',
+          'Or drop a .csv or .npz here, or files of MNIST’s form, packed or not. Of data without a test part a tenth is held back. Nothing is uploaded.',
         )}
       </p>
     </div>

@@ -1,32 +1,36 @@
 /** Trains the network of the Grow tab and what grew from it, side by side. */
 import { useEffect } from 'preact/hooks'
-import { followAddress, opened } from '../../grow/model.ts'
-import { t } from '../../text/text.ts'
+import { followAddress, opened, openFiles } from '../../grow/model.ts'
+import { said, t } from '../../text/text.ts'
+import { announce } from '../../ui/announce.tsx'
 import { DropArea } from '../../ui/drop.tsx'
 import { FailureNotice } from '../../ui/failure.tsx'
 import { seconds } from '../../ui/format.ts'
+import { arms, failure, keeping, notes, phase, ran, runsOn } from './arms.ts'
+import { settings, useFiles } from './choices.ts'
 import { Charts } from './curves.tsx'
 import { OwnDrawing } from './drawing.tsx'
-import {
-  arms,
-  failure,
-  goOn,
-  notes,
-  pause,
-  phase,
-  ran,
-  reset,
-  settings,
-  start,
-  useFiles,
-} from './model.ts'
+import { KeptList } from './kept-list.tsx'
+import { goOn, lookForKept, pause, reset, start } from './model.ts'
 import { Settings } from './settings.tsx'
 import { Table } from './table.tsx'
 
+/** Data are taken for the training, and networks for what is trained, as long as nothing is. */
+function take(dropped: readonly File[]): void {
+  const isNetwork = dropped.some(({ name }) => /\.(onnx|keras|h5|hdf5)$/i.test(name))
+  if (phase.peek() !== 'idle') {
+    const note = t('A training is there: reset it before you give it other files.')
+    notes.value = [...new Set([...notes.peek(), note])]
+    announce(note)
+  } else if (isNetwork) void openFiles(dropped)
+  else void useFiles(dropped)
+}
+
 export function OwnView() {
   useEffect(followAddress, [])
+  useEffect(() => void lookForKept(), [])
   return (
-    <DropArea class="train own" onFiles={(dropped) => void useFiles(dropped)}>
+    <DropArea class="train own" onFiles={take}>
       <h1 class="unseen">{t('Train your network')}</h1>
       <Settings />
       <div class="train-main">
@@ -91,12 +95,41 @@ function Status() {
         </span>
       </div>
       <progress aria-label={t('Steps done')} max={total} value={done} />
+      <Device />
+      {keeping.value.state === 'not kept' ? (
+        <p class="small" data-kept="no">
+          {keeping.value.isFull
+            ? t(
+                'This browser has no room left to keep the training: it ends with this tab. Forget a kept training, or download what is trained.',
+              )
+            : t(
+                'This browser keeps nothing ({0}): the training ends with this tab.',
+                keeping.value.reason,
+              )}
+        </p>
+      ) : keeping.value.state === 'kept' && now !== 'done' ? (
+        <p class="small muted" data-kept="yes">
+          {t('Kept in this browser: it can go on after the tab was closed.')}
+        </p>
+      ) : null}
       {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
       {notes.value.map((note) => (
         <p key={note} class="small muted">
-          {note}
+          {said(note)}
         </p>
       ))}
+      {now === 'idle' ? <KeptList /> : null}
     </section>
+  )
+}
+
+function Device() {
+  const chosen = runsOn.value
+  if (chosen === undefined) return null
+  const isMeasuring = chosen === 'measuring'
+  return (
+    <p class="small muted" data-device={isMeasuring ? undefined : chosen.device}>
+      {isMeasuring ? t('Finding out which device is faster …') : said(chosen.reason)}
+    </p>
   )
 }

@@ -16,8 +16,10 @@ export function accumulated(optimizer: Optimizer, batches: number): Optimizer {
     throw usageError(
       `Gradients are accumulated over a whole number of batches from 1 on, not ${batches}.`,
     )
+  // Slots of one number stay as they are until the update is due, so that they are computed for each parameter by itself.
+  const { scalars: _, ...own } = optimizer
   return {
-    ...optimizer,
+    ...own,
     settings: { ...optimizer.settings, accumulated: batches },
     slots: [
       ...optimizer.slots,

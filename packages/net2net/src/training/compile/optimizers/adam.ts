@@ -50,36 +50,44 @@ function adaptive(
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay, biasCorrection = true } = options
   for (const [key, beta] of Object.entries({ beta1, beta2 }))
     if (!(beta >= 0 && beta < 1)) throw usageError(`${key} must be in [0, 1), not ${beta}.`)
+  /**
+   * With c₁ and c₂ for the corrections, η·(m/c₁) / (√(v/c₂) + ε) is η·(√c₂/c₁) · m / (√v + ε·√c₂): one pass less over v.
+   */
+  const scalarsOf: NonNullable<Optimizer['scalars']> = (emitter, slot) => {
+    const { add, mul, div, sqrt } = arithmetic(emitter)
+    const step = add(slot('step'), 1)
+    if (!biasCorrection) return { step }
+    // 1 − βᵗ = 1 − e⁻ᵘ = 2T / (1 + T) with T = tanh(u / 2), u = −t ln β: in float32 the plain
+    // difference would lose four of seven digits.
+    const corrected = (beta: number) => {
+      if (beta === 0) return emitter.constant(float32([], [1]))
+      const t = emitter.op('Tanh', [mul(step, -Math.log(beta) / 2)])
+      return div(mul(t, 2), add(t, 1))
+    }
+    const root = sqrt(corrected(beta2))
+    return { step, correction: div(root, corrected(beta1)), floor: mul(root, epsilon) }
+  }
   return {
     name,
     learningRate: scheduleOf(options.learningRate ?? 0.001),
     settings: { beta1, beta2, epsilon, weightDecay, biasCorrection },
     slots,
+    scalars: scalarsOf,
     update(context) {
       const { emitter, parameter, learningRate } = context
       const { add, sub, mul, div, sqrt } = arithmetic(emitter)
       const gradient = decoupled ? context.gradient : withWeightDecay(context, weightDecay)
-      const step = add(context.slot('step'), 1)
+      const { step, correction, floor } = context.scalars ?? scalarsOf(emitter, context.slot)
       const m = add(mul(context.slot('m'), beta1), mul(gradient, 1 - beta1))
       const v = add(mul(context.slot('v'), beta2), mul(mul(gradient, gradient), 1 - beta2))
-      // 1 − βᵗ = 1 − e⁻ᵘ = 2T / (1 + T) with T = tanh(u / 2), u = −t ln β: in float32 the plain
-      // difference would lose four of seven digits.
-      const corrected = (beta: number) => {
-        if (beta === 0) return emitter.constant(float32([], [1]))
-        const t = emitter.op('Tanh', [mul(step, -Math.log(beta) / 2)])
-        return div(mul(t, 2), add(t, 1))
-      }
-      // With c₁ and c₂ for the corrections, η·(m/c₁) / (√(v/c₂) + ε) is η·(√c₂/c₁) · m / (√v + ε·√c₂): one pass less over v.
-      const root = biasCorrection ? sqrt(corrected(beta2)) : 1
-      const rate = biasCorrection ? mul(learningRate, div(root, corrected(beta1))) : learningRate
-      const floor = biasCorrection ? mul(root, epsilon) : epsilon
+      const rate = correction === undefined ? learningRate : mul(learningRate, correction)
       const decayed =
         decoupled && weightDecay !== 0 && context.decays !== false
           ? mul(parameter, sub(1, mul(learningRate, weightDecay)))
           : parameter
       return {
-        parameter: sub(decayed, mul(div(m, add(sqrt(v), floor)), rate)),
-        slots: { m, v, step },
+        parameter: sub(decayed, mul(div(m, add(sqrt(v), floor ?? epsilon)), rate)),
+        slots: { m, v, step: step! },
       }
     },
   }

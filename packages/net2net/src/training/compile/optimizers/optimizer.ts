@@ -59,7 +59,12 @@ export interface UpdateContext {
   readonly decays?: boolean
   /** Current values of the parameter's slots. */
   slot(name: Slot['name']): string
+  /** What `Optimizer.scalars` gave, where it was called for several parameters together. */
+  readonly scalars?: Scalars
 }
+
+/** Numbers by name, or vectors with a number for each of several parameters. */
+export type Scalars = Readonly<Record<string, string>>
 
 export interface Update {
   /** The parameter's next value. */
@@ -89,6 +94,11 @@ export interface Optimizer {
    * this, over all parameters.
    */
   gather?(context: UpdateContext): Gathered
+  /**
+   * What an update takes from slots of one number. These may be vectors, with a number for each of several parameters. What has
+   * the name of a slot is its next value.
+   */
+  scalars?(emitter: Emitter, slot: UpdateContext['slot']): Scalars
   update(context: UpdateContext): Update
 }
 

@@ -1,0 +1,177 @@
+/** The trainings of this browser, kept in it with their networks, so that they are there after a reload. They go nowhere else. */
+import { signal } from '@preact/signals'
+import type { StepRecord } from '../../../src/runs/run-record.ts'
+import type { State } from '../../../src/server/api.ts'
+
+export interface KeptArm {
+  readonly name: string
+  /** undefined: the experiment's arm of that name. */
+  readonly title?: string
+  readonly parameters?: number | undefined
+  readonly threads: number
+  readonly initial?:
+    | { readonly valLoss: number; readonly valAccuracy?: number | undefined }
+    | undefined
+  readonly epochs: readonly {
+    readonly valLoss: number
+    readonly valAccuracy?: number | undefined
+    readonly seconds: number
+  }[]
+  /** Epochs since growth before it began, where it grew on the way. */
+  readonly epochsBefore?: number
+  /** Whether its network is kept. */
+  readonly hasModel: boolean
+}
+
+export interface KeptRun {
+  readonly id: string
+  /** The network's name; undefined: the experiment. */
+  readonly title?: string | undefined
+  readonly data: string
+  /** Milliseconds since 1970. */
+  readonly changed: number
+  /** Whether all epochs were made. */
+  readonly finished: boolean
+  readonly seed: number
+  readonly epochs: number
+  readonly batchSize: number
+  readonly arms: readonly KeptArm[]
+  /** A step is counted from the moment of growth, or from the arm's first. */
+  readonly steps: readonly StepRecord[]
+}
+type Bytes = Uint8Array<ArrayBuffer>
+
+/** So many are kept: the newest. */
+const most = 20
+const stores = { runs: 'runs', models: 'models' } as const
+
+/** Those that are kept, with those that go on in this tab; undefined until it is known. */
+export const keptRuns = signal<ReadonlyMap<string, KeptRun> | undefined>(undefined)
+/** Which go on, here or in another tab. */
+const going = signal<ReadonlySet<string>>(new Set())
+
+export const stateOf = ({ id, finished }: KeptRun): State =>
+  finished ? 'finished' : going.value.has(id) ? 'running' : 'stopped'
+
+function open(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open('net2net runs', 1)
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore(stores.runs, { keyPath: 'id' })
+      request.result.createObjectStore(stores.models)
+    }
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
+}
+
+/** Makes requests in one transaction; resolves to what the last of them gave when all is written. */
+async function transact<T>(
+  mode: IDBTransactionMode,
+  act: (runs: IDBObjectStore, models: IDBObjectStore) => IDBRequest<T>,
+): Promise<T> {
+  const database = await open()
+  try {
+    return await new Promise((resolve, reject) => {
+      const transaction = database.transaction(Object.values(stores), mode)
+      const request = act(
+        transaction.objectStore(stores.runs),
+        transaction.objectStore(stores.models),
+      )
+      transaction.oncomplete = () => resolve(request.result)
+      transaction.onerror = () => reject(transaction.error)
+      transaction.onabort = () => reject(transaction.error)
+    })
+  } finally {
+    database.close()
+  }
+}
+
+const modelKey = (id: string, arm: string) => `${id}/${arm}`
+/** All keys of a run's networks: no key has a character above. */
+const modelsOf = (id: string) => IDBKeyRange.bound(`${id}/`, `${id}/\uffff`)
+
+const channel = 'BroadcastChannel' in globalThis ? new BroadcastChannel('net2net runs') : undefined
+channel?.addEventListener('message', () => void read())
+
+/** Reads what is kept. A browser that forbids it keeps nothing. */
+export async function read(): Promise<void> {
+  let found: readonly KeptRun[] = []
+  try {
+    found = (await transact('readonly', (runs) => runs.getAll())) as KeptRun[]
+  } catch {
+    // Private windows: there is what this tab has trained.
+  }
+  const mine = [...(keptRuns.peek() ?? new Map<string, KeptRun>()).values()].filter(({ id }) =>
+    holding.has(id),
+  )
+  keptRuns.value = new Map([...found, ...mine].map((run) => [run.id, run]))
+  going.value = new Set([...(await heldElsewhere()), ...holding.keys()])
+}
+
+/** Shows how a run is now, without keeping it. */
+export function show(run: KeptRun): void {
+  keptRuns.value = new Map([...(keptRuns.peek() ?? []), [run.id, run]])
+}
+
+/** Keeps a run as it is now, with networks of its arms. */
+export async function keep(run: KeptRun, models: ReadonlyMap<string, Bytes>): Promise<void> {
+  show(run)
+  try {
+    const all = (await transact('readwrite', (runs, networks) => {
+      for (const [arm, bytes] of models) networks.put(bytes, modelKey(run.id, arm))
+      runs.put(run)
+      return runs.getAll()
+    })) as KeptRun[]
+    const old = all.sort((a, b) => b.changed - a.changed).slice(most)
+    for (const { id } of old) await forget(id)
+  } catch {
+    // Private windows and full disks: a reload will have lost it.
+  }
+  channel?.postMessage('changed')
+}
+
+export async function forget(id: string): Promise<void> {
+  const rest = new Map(keptRuns.peek())
+  rest.delete(id)
+  keptRuns.value = rest
+  await transact('readwrite', (runs, networks) => {
+    networks.delete(modelsOf(id))
+    return runs.delete(id)
+  }).catch(() => undefined)
+  channel?.postMessage('changed')
+}
+
+export async function keptModel(id: string, arm: string): Promise<Bytes | undefined> {
+  const bytes = await transact('readonly', (_, models) => models.get(modelKey(id, arm))).catch(
+    () => undefined,
+  )
+  return bytes as Bytes | undefined
+}
+
+/** A run goes on as long as a tab holds the lock of its name: a tab that is closed lets go of it. */
+const lockName = (id: string) => `run ${id} goes on`
+const holding = new Map<string, () => void>()
+
+export function hold(id: string): void {
+  const held = new Promise<void>((resolve) => holding.set(id, resolve))
+  // Pages that browsers do not trust have no locks: other tabs do not see that it goes on.
+  const locks = navigator.locks as LockManager | undefined
+  void locks?.request(lockName(id), () => held)
+  going.value = new Set([...going.peek(), id])
+}
+
+export function release(id: string): void {
+  holding.get(id)?.()
+  holding.delete(id)
+  going.value = new Set([...going.peek()].filter((other) => other !== id))
+}
+
+async function heldElsewhere(): Promise<readonly string[]> {
+  const locks = navigator.locks as LockManager | undefined
+  const { held = [] } = (await locks?.query()) ?? {}
+  const names = new Set(held.map(({ name }) => name))
+  return [...(keptRuns.peek() ?? new Map<string, KeptRun>()).keys()].filter((id) =>
+    names.has(lockName(id)),
+  )
+}

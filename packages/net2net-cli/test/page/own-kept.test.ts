@@ -1,0 +1,117 @@
+/** A training of the user's networks outlives its tab, and says so where it cannot. */
+import { encodeModel } from 'net2net'
+import { dense, sequential } from 'net2net/layers'
+import type { BrowserContext, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { dropFile, noBrowser, type Site, startSite } from './support.ts'
+
+const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
+const until = (page: Page, phase: string) =>
+  page.locator(`.status-text[data-phase=${phase}]`).waitFor({ timeout: 60_000 })
+const losses = (page: Page, arm: number): Promise<number[]> =>
+  page
+    .locator(`[data-own="${arm}"] [data-value]`)
+    .evaluateAll((cells) => cells.map((cell) => Number(cell.getAttribute('data-value'))))
+
+const network = sequential([dense(8, { name: 'a', activation: 'relu' }), dense(1, { name: 'b' })], {
+  input: [2],
+  seed: 1,
+})
+const rows = Array.from({ length: 200 }, (_, i) => `${i % 7},${i % 5},${(i % 7) / 2 - (i % 5)}`)
+const csv = new TextEncoder().encode(`a,b,y\n${rows.join('\n')}\n`)
+
+const workerScript = /worker-[^/]*\.js/
+/** Runs a script at the beginning of all workers of pages to come. */
+async function inWorkers(context: BrowserContext, script: string): Promise<void> {
+  await context.route(workerScript, async (route) => {
+    const response = await route.fetch()
+    await route.fulfill({ response, body: `${script}\n${await response.text()}` })
+  })
+}
+
+describe.skipIf(noBrowser)('a training of own networks', () => {
+  let site: Site
+  beforeAll(async () => {
+    site = await startSite()
+  })
+  afterAll(() => site.close())
+
+  /** The network, grown, on the Train tab with its table. */
+  const prepared = async (
+    epochs: number,
+    change?: (context: BrowserContext) => Promise<void>,
+  ): Promise<Page> => {
+    const page = await site.open('tab=compare')
+    await change?.(page.context())
+    await page.goto(
+      `${site.url}?own#tab=grow&model=sample:perceptron&own-epochs=${epochs}&optimizer=adam&own-batch=4`,
+    )
+    await dropFile(page, '.grow', 'net.onnx', encodeModel(network))
+    await page.getByLabel('Width of a, as a number').fill('12')
+    await page.getByLabel('Width of a, as a number').press('Enter')
+    await page.locator('.check-badge[data-equal=true]').waitFor()
+    await button(page, 'Train it').click()
+    await page.getByText('parameters, and beside it what grew from it').waitFor()
+    await dropFile(page, '.own', 'table.csv', csv)
+    return page
+  }
+
+  it('goes on in another tab from where it was stopped, and ends with the numbers of one that was not', async () => {
+    const whole = await prepared(6)
+    await button(whole, 'Start').click()
+    await until(whole, 'done')
+    const expected = [await losses(whole, 0), await losses(whole, 1)]
+    expect(expected[0]).toHaveLength(7)
+    await whole.context().close()
+
+    // The steps wait for a task each, which takes so long here that there is time to stop.
+    const slow = `{
+      const { postMessage } = MessagePort.prototype
+      MessagePort.prototype.postMessage = function (message) {
+        setTimeout(() => postMessage.call(this, message), 30)
+      }
+    }`
+    const page = await prepared(6, (context) => inWorkers(context, slow))
+    await button(page, 'Start').click()
+    await page.locator('[data-own="0"] [data-value]').nth(1).waitFor()
+    await button(page, 'Stop').click()
+    await page.locator('[data-kept=yes]').waitFor()
+    await page.waitForTimeout(500)
+    const at = Number(/at step (\d+)/.exec((await page.locator('.status-text').textContent())!)![1])
+    const { context, address } = { context: page.context(), address: page.url() }
+    await page.close()
+    await context.unroute(workerScript)
+
+    // The address of the first visit, and no file dropped.
+    const later = await context.newPage()
+    await later.goto(`${address.split('#')[0]}#tab=train&what=own`)
+    await later.getByRole('button', { name: 'Go on with net.onnx' }).click()
+    await later.locator('[data-own="1"][data-phase=training]').waitFor()
+    const shown = await later.locator('.status-text').textContent()
+    expect(Number(/step ([\d,]+)/.exec(shown!)![1])).toBeGreaterThanOrEqual(at)
+    await until(later, 'done')
+    expect([await losses(later, 0), await losses(later, 1)]).toEqual(expected)
+    // What is done stays, until it is forgotten.
+    await button(later, 'Reset').click()
+    await later.getByRole('button', { name: 'Forget net.onnx' }).click()
+    await later.locator('.kept').waitFor({ state: 'detached' })
+    await later.reload()
+    await until(later, 'idle')
+    expect(await later.locator('.kept').count()).toBe(0)
+  }, 120_000)
+
+  it('goes on where the browser has no room for it, and says that it ends with the tab', async () => {
+    const full = `IDBObjectStore.prototype.put = () => {
+      throw new DOMException('no room', 'QuotaExceededError')
+    };`
+    const page = await prepared(2, async (context) => {
+      await context.addInitScript(full)
+      await inWorkers(context, full)
+    })
+    await button(page, 'Start').click()
+    await page.getByText('This browser has no room left to keep the training').waitFor()
+    await until(page, 'done')
+    const [first, , last] = await losses(page, 0)
+    expect(last).toBeLessThan(first!)
+  }, 60_000)
+})
