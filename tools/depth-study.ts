@@ -1,32 +1,34 @@
 /**
  * Does it pay to begin shallow? A transformer over characters that grows from one layer to eight by repeated blocks while its rate is
  * constant, against one of eight layers from the start, at the same compute, both with a rate that decays to zero at the end. Writes
- * docs/study/depth-by-growth.md, .json and .svg, after each seed. What is done is kept in the folder: killed at any time, it goes on from
- * there. Usage: npm run docs:depth -- [--scale trial|small|full] [--seeds N] [--folder FOLDER] [--report]
- * `--report` writes the report of what is finished and trains nothing.
+ * docs/study/depth-by-growth.md, .json and .svg. What is done is kept in the folder: killed at any time, it goes on from there. Started
+ * twice it trains two networks at a time.
+ * Usage: npm run docs:depth -- [--scale trial|small|full] [--seeds N] [--folder FOLDER] [--report]
+ * `--report` trains nothing and writes the report of the seeds that are finished.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { loadData } from 'net2net/data'
 import { type Arm, arms, batchSize, shape } from './depth-study/arms.ts'
-import type { ChosenRate, Run, Study } from './depth-study/figures.ts'
+import type { ChosenRate, Run } from './depth-study/figures.ts'
 import { transformer } from './depth-study/network.ts'
 import { writeReport } from './depth-study/report.ts'
 import { describeText, textFolders } from './depth-study/text.ts'
-import { type Data, type Job, nameOf, type Outcome, trained } from './depth-study/training.ts'
+import { type Data, type Job, known, type Outcome, trainAny } from './depth-study/training.ts'
 
 /** `compute`: multiply-adds of one training. */
 const scales = {
   /** Shows in minutes that everything works, and nothing else. */
   trial: { compute: 5e10, seeds: 2 },
-  small: { compute: 5e12, seeds: 5 },
+  small: { compute: 4e12, seeds: 5 },
   /** About four hours of two cores. */
-  full: { compute: 20e12, seeds: 12 },
+  full: { compute: 16e12, seeds: 12 },
 } as const
 /** Of the compute, for each learning rate that is tried, with a seed of its own. */
-const tryShare = 0.2
+const tryShare = 0.25
 const firstRates = [0.001, 0.002, 0.004]
 
 const { values } = parseArgs({
@@ -58,49 +60,65 @@ const data: Data = {
   test: second!.test!,
 }
 
-/** What is known of a training; with `--report` undefined where it is not finished. */
-async function outcomeOf(job: Job): Promise<Outcome | undefined> {
-  const file = join(folder, `${nameOf(job)}.json`)
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Outcome
-  return values.report ? undefined : await trained(job, data, folder)
+const pause = 5000
+
+/** What came of all jobs, in their order. Those that no process trains are trained here; with `--report` they are left out. */
+async function outcomesOf(jobs: readonly Job[]): Promise<readonly (Outcome | undefined)[]> {
+  if (!values.report)
+    while (jobs.some((job) => !known(job, folder)))
+      if (!(await trainAny(jobs, data, folder))) await setTimeout(pause)
+  return jobs.map((job) => known(job, folder))
 }
 
 /** The rate with the lowest validation loss of three, and of more where the best one lies at an end. */
 async function chosenRate(arm: Arm): Promise<ChosenRate> {
-  const tried = new Map<number, number>()
-  const attempt = async (rate: number) => {
-    const job = {
-      arm: { ...arm, ends: [1] },
-      seed: 0,
-      rate,
-      compute: tryShare * compute,
-      measuredOn: 'validation' as const,
-    }
-    const outcome = await outcomeOf(job)
-    tried.set(rate, outcome?.ends[0]?.loss ?? Number.POSITIVE_INFINITY)
+  const losses = new Map<number, number>()
+  const attempt = async (rates: readonly number[]) => {
+    const outcomes = await outcomesOf(rates.map((rate) => attemptOf(arm, rate)))
+    for (const [i, rate] of rates.entries())
+      losses.set(rate, outcomes[i]?.ends[0]?.loss ?? Number.POSITIVE_INFINITY)
   }
-  for (const rate of firstRates) await attempt(rate)
+  await attempt(firstRates)
   for (;;) {
-    const rates = [...tried.keys()].sort((a, b) => a - b)
-    const best = rates.reduce((a, b) => (tried.get(b)! < tried.get(a)! ? b : a))
+    const rates = [...losses.keys()].sort((a, b) => a - b)
+    const best = rates.reduce((a, b) => (losses.get(b)! < losses.get(a)! ? b : a))
     const next = best === rates[0] ? best / 2 : best === rates.at(-1) ? best * 2 : undefined
-    if (next === undefined || !Number.isFinite(tried.get(best)!))
-      return { kind: arm.kind, rate: best, tried: rates.map((rate) => [rate, tried.get(rate)!]) }
-    await attempt(next)
+    if (next === undefined || !Number.isFinite(losses.get(best)!))
+      return { kind: arm.kind, rate: best, tried: rates.map((rate) => [rate, losses.get(rate)!]) }
+    await attempt([next])
   }
 }
 
+const attemptOf = (arm: Arm, rate: number): Job => ({
+  arm: { ...arm, ends: [1] },
+  seed: 0,
+  rate,
+  compute: tryShare * compute,
+  measuredOn: 'validation',
+})
+
+const firstOfKinds = arms.filter(
+  ({ kind }, i) => arms.findIndex((other) => other.kind === kind) === i,
+)
+await outcomesOf(firstOfKinds.flatMap((arm) => firstRates.map((rate) => attemptOf(arm, rate))))
 const rates: ChosenRate[] = []
-for (const arm of arms)
-  if (!rates.some(({ kind }) => kind === arm.kind)) rates.push(await chosenRate(arm))
+for (const arm of firstOfKinds) rates.push(await chosenRate(arm))
 
+// What the study is about comes first, with all seeds.
+const [full, gradual, ...controls] = arms
+const jobs = [[full, gradual], controls].flatMap((some) =>
+  Array.from({ length: seeds }, (_, i) =>
+    some.map((arm): Job => {
+      const { rate } = rates.find(({ kind }) => kind === arm.kind)!
+      return { arm, seed: i + 1, rate, compute, measuredOn: 'test' }
+    }),
+  ).flat(),
+)
+const processor = cpus()[0]?.model ?? ''
 const runs: Run[] = []
-for (let seed = 1; seed <= seeds; seed++) {
-  for (const arm of arms) {
-    const { rate } = rates.find(({ kind }) => kind === arm.kind)!
-    const outcome = await outcomeOf({ arm, seed, rate, compute, measuredOn: 'test' })
-    if (outcome) runs.push({ arm: arm.name, seed, ...outcome })
-  }
-  const study: Study = { scale, compute, rates, text, processor: cpus()[0]?.model ?? '', runs }
-  await writeReport(study, seeds)
+if (!values.report) while (await trainAny(jobs, data, folder));
+for (const job of jobs) {
+  const outcome = known(job, folder)
+  if (outcome) runs.push({ arm: job.arm.name, seed: job.seed, ...outcome })
 }
+await writeReport({ scale, compute, rates, text, processor, runs }, seeds)

@@ -32,34 +32,42 @@ export interface Study {
 
 export class Figures {
   readonly #runs: readonly Run[]
-  readonly seeds: readonly number[]
 
-  constructor(runs: readonly Run[], seeds: readonly number[]) {
+  constructor(runs: readonly Run[]) {
     this.#runs = runs
-    this.seeds = seeds
   }
 
-  run(arm: Arm, seed: number): Run {
-    return this.#runs.find((run) => run.arm === arm.name && run.seed === seed)!
+  /** The seeds with which all of these arms are finished. */
+  seedsOf(...some: readonly Arm[]): readonly number[] {
+    return [...new Set(this.#runs.map(({ seed }) => seed))].filter((seed) =>
+      some.every((arm) => this.run(arm, seed)),
+    )
   }
-  end(arm: Arm, seed: number, share = 1): End {
-    return this.run(arm, seed).ends.find((end) => end.share === share)!
+  run(arm: Arm, seed: number): Run | undefined {
+    return this.#runs.find((run) => run.arm === arm.name && run.seed === seed)
   }
-  /** Over the seeds. */
-  mean(arm: Arm, of: (end: End, run: Run) => number, share = 1): Estimate {
-    return estimate(this.seeds.map((seed) => of(this.end(arm, seed, share), this.run(arm, seed))))!
+  end(arm: Arm, seed: number, share = 1): End | undefined {
+    return this.run(arm, seed)?.ends.find((end) => end.share === share)
+  }
+  /** Over the seeds with which the arm is finished. */
+  mean(arm: Arm, of: (end: End, run: Run) => number, share = 1): Estimate | undefined {
+    return estimate(
+      this.seedsOf(arm).map((seed) => of(this.end(arm, seed, share)!, this.run(arm, seed)!)),
+    )
   }
   /** By how much the loss of an arm is lower than that of another, seed by seed. */
-  lower(arm: Arm, other: Arm, share = 1): Estimate {
+  lower(arm: Arm, other: Arm, share = 1): Estimate | undefined {
     return estimate(
-      this.seeds.map((seed) => this.end(other, seed, share).loss - this.end(arm, seed, share).loss),
-    )!
+      this.seedsOf(arm, other).map(
+        (seed) => this.end(other, seed, share)!.loss - this.end(arm, seed, share)!.loss,
+      ),
+    )
   }
   /** For each seed, the part of what the full depth has spent in the end that a growing network needs for its loss. */
   needed(arm: Arm, of: (end: End) => number): readonly Needed[] {
-    return this.seeds.map((seed) => {
-      const target = this.end(full, seed)
-      const ends = this.run(arm, seed).ends
+    return this.seedsOf(arm, full).map((seed) => {
+      const target = this.end(full, seed)!
+      const { ends } = this.run(arm, seed)!
       const whole = of(target)
       const at = ends.findIndex(({ loss }) => loss <= target.loss)
       if (at < 0) return { share: of(ends.at(-1)!) / whole, is: 'more than' }

@@ -1,5 +1,4 @@
 /** Loss over compute: the networks whose rate has decayed, and pale the training loss at the constant rate. */
-import type { TopLevelSpec } from 'vega-lite'
 import {
   chartConfig,
   dashOf,
@@ -21,8 +20,9 @@ const span = 1.5
 
 /** Means over the seeds. */
 export async function lossPlot(runs: readonly Run[]): Promise<string> {
-  const all = arms.map(({ name, title }) => {
+  const all = arms.flatMap(({ name, title }) => {
     const own = runs.filter(({ arm }) => arm === name)
+    if (own.length === 0) return []
     const series = (of: (run: Run) => readonly { compute: number; loss: number }[]): Point[] =>
       of(own[0]!).map(({ compute }, i) => ({
         arm: title,
@@ -82,7 +82,7 @@ export async function lossPlot(runs: readonly Run[]): Promise<string> {
       { data: { values: ends }, mark: { type: 'point', filled: true, size: 60 }, encoding },
     ],
     config: chartConfig,
-  } as unknown as TopLevelSpec)
+  } as unknown as Parameters<typeof renderChart>[0])
   return standalone({
     svg,
     description:

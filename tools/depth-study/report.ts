@@ -14,25 +14,25 @@ import { book } from './text.ts'
 
 const study = fileURLToPath(new URL('../../docs/study/', import.meta.url))
 
-/** Writes the report of all seeds of which every arm is finished. */
+/** Writes the report of what is finished: comparisons are of the seeds with which both arms are. */
 export async function writeReport(known: Study, planned: number): Promise<void> {
-  const seeds = [...new Set(known.runs.map(({ seed }) => seed))].filter((seed) =>
-    arms.every(({ name }) => known.runs.some((run) => run.seed === seed && run.arm === name)),
-  )
-  if (seeds.length === 0) return
-  const runs = known.runs.filter(({ seed }) => seeds.includes(seed))
-  const results = { ...known, runs: runs.map(({ curve: _, ...run }) => run) }
+  const figures = new Figures(known.runs)
+  if (figures.seedsOf(full, grown).length === 0) return
+  const results = { ...known, runs: known.runs.map(({ curve: _, ...run }) => run) }
   const write = (name: string, content: string) =>
     writeWhole(`${study}${name}`, content, { force: true })
   await write('depth-by-growth.json', `${JSON.stringify(results, null, 1)}\n`)
-  await write('depth-by-growth.svg', await lossPlot(runs))
-  await write('depth-by-growth.md', markdown({ ...known, runs }, seeds, planned))
+  await write('depth-by-growth.svg', await lossPlot(known.runs))
+  await write('depth-by-growth.md', markdown(known, figures, planned))
 }
 
-const range = ({ mean, low, high }: Estimate, digits: number): string =>
-  low === undefined || high === undefined
+function range(found: Estimate | undefined, digits: number): string {
+  if (!found) return ''
+  const { mean, low, high } = found
+  return low === undefined || high === undefined
     ? fixed(mean, digits)
     : `${fixed(mean, digits)} (${fixed(low, digits)} to ${fixed(high, digits)})`
+}
 
 const percent = (share: number): string => `${(100 * share).toFixed(0)}%`
 
@@ -61,7 +61,8 @@ function saved(needed: readonly Needed[], what: string): string {
   return `It saves ${least}${percent(found.mean)}${interval}: ${all}.`
 }
 
-function verdict(difference: Estimate, arm: string, other: string): string {
+function verdict(difference: Estimate | undefined, arm: string, other: string): string {
+  if (!difference) return `${arm} and ${other} were not trained with the same seeds.`
   const { mean, low, high, n } = difference
   if (low === undefined || high === undefined)
     return `With one seed, ${arm} ends ${fixed(Math.abs(mean), 4)} ${mean > 0 ? 'lower' : 'higher'} than ${other}; one seed carries no claim.`
@@ -71,11 +72,11 @@ function verdict(difference: Estimate, arm: string, other: string): string {
   return `Over ${n} seeds ${arm} ends ${interval} ${mean > 0 ? 'lower' : 'higher'} than ${other}.`
 }
 
-function markdown(known: Study, seeds: readonly number[], planned: number): string {
+function markdown(known: Study, figures: Figures, planned: number): string {
   const { compute, rates, text, processor, scale } = known
-  const figures = new Figures(known.runs, seeds)
-  const difference = figures.lower(grown, full)
   const title = (arm: Arm) => `“${arm.title}”`
+  const compared = (arm: Arm, other: Arm) =>
+    verdict(figures.lower(arm, other), title(arm), title(other))
   const inCompute = saved(
     figures.needed(grown, (end) => end.compute),
     'multiply-adds',
@@ -84,24 +85,49 @@ function markdown(known: Study, seeds: readonly number[], planned: number): stri
     figures.needed(grown, ({ cpuSeconds }) => cpuSeconds),
     'processor seconds',
   )
+  const seeds = figures.seedsOf(full, grown)
+  const finished = arms.filter((arm) => figures.seedsOf(arm).length > 0)
   const passes = (arm: Arm) =>
-    figures.mean(arm, ({ steps }) => (steps * batchSize * shape.length) / text.characters).mean
-  const jumps = seeds.flatMap((seed) => arms.flatMap((arm) => figures.run(arm, seed).jumps))
-  const table = arms.map(
-    (arm) =>
-      `| ${arm.title} | ${figures.mean(arm, (_, { parameters }) => parameters).mean.toLocaleString('en')} | ${Math.round(figures.mean(arm, ({ steps }) => steps).mean).toLocaleString('en')} | ${passes(arm).toFixed(1)} | ${figures.mean(arm, ({ cpuSeconds }) => cpuSeconds).mean.toFixed(0)} | ${range(
+    figures.mean(arm, ({ steps }) => (steps * batchSize * shape.length) / text.characters)?.mean ??
+    Number.NaN
+  const most = Math.max(...finished.map(passes))
+  const jumps = known.runs.flatMap((run) => run.jumps)
+  const whole = (value: Estimate | undefined) =>
+    Math.round(value?.mean ?? Number.NaN).toLocaleString('en')
+  const table = finished.map((arm) =>
+    [
+      '',
+      arm.title,
+      figures.seedsOf(arm).length,
+      whole(figures.mean(arm, (_, { parameters }) => parameters)),
+      whole(figures.mean(arm, ({ steps }) => steps)),
+      passes(arm).toFixed(1),
+      whole(figures.mean(arm, ({ cpuSeconds }) => cpuSeconds)),
+      range(
         figures.mean(arm, ({ loss }) => loss),
         4,
-      )} | ${arm === full ? '' : range(figures.lower(arm, full), 4)} |`,
+      ),
+      arm === full ? '' : range(figures.lower(arm, full), 4),
+      '',
+    ].join(' | '),
   )
   const shares = full.ends.map(
     (share) =>
-      `| ${percent(share)} | ${[full, grown].map((arm) => fixed(figures.mean(arm, ({ loss }) => loss, share).mean, 4)).join(' | ')} | ${range(figures.lower(grown, full, share), 4)} |`,
+      `| ${percent(share)} | ${[full, grown]
+        .map((arm) =>
+          range(
+            figures.mean(arm, ({ loss }) => loss, share),
+            4,
+          ),
+        )
+        .join(' | ')} | ${range(figures.lower(grown, full, share), 4)} |`,
   )
-  const bySeed = seeds.map(
-    (seed) =>
-      `| ${seed} | ${arms.map((arm) => fixed(figures.end(arm, seed).loss, 4)).join(' | ')} |`,
-  )
+  const bySeed = figures
+    .seedsOf()
+    .map(
+      (seed) =>
+        `| ${seed} | ${arms.map((arm) => figures.end(arm, seed)?.loss.toFixed(4) ?? '').join(' | ')} |`,
+    )
   const tried = rates.map(
     ({ kind, rate, tried }) =>
       `| ${kind} | ${tried.map(([one, loss]) => `${one}: ${fixed(loss, 3)}`).join(', ')} | ${rate} |`,
@@ -114,16 +140,16 @@ A transformer over characters (width ${shape.width}, ${shape.heads} heads, ${sha
 from 1 layer to 2, 4 and ${fullDepth} by repeated blocks while the learning rate is constant. The rate of both decays to zero over the last ${percent(decay)} of their
 compute, so that a network that was interrupted is never compared with one that was not.
 
-**Is the grown network better at the same compute?** ${verdict(difference, title(grown), title(full))}
+**Is the grown network better at the same compute?** ${compared(grown, full)}
 
 **What does growth save?** ${inCompute} That is the compute after which the grown network, its own decay included, has the test loss with which the full depth ends.
 In processor time: ${lowerFirst(inSeconds)}
 
-**All at once, or step by step?** ${verdict(figures.lower(once, grown), title(once), title(grown))}
+**All at once, or step by step?** ${compared(once, grown)}
 
-**Was depth needed at all?** ${verdict(figures.lower(shallow, full), title(shallow), title(full))} ${verdict(figures.lower(shallow, grown), title(shallow), title(grown))}
+**Was depth needed at all?** ${compared(shallow, full)} ${compared(shallow, grown)}
 
-**What this does not say.** ${seeds.length === planned ? `${seeds.length} seeds` : `${seeds.length} of ${planned} planned seeds`}, one text, networks of ${(figures.mean(full, (_, { parameters }) => parameters).mean / 1e6).toFixed(1)} million parameters that see the text ${passes(full).toFixed(1)} to ${passes(shallow).toFixed(1)} times: all of them are
+**What this does not say.** ${seeds.length === planned ? `${seeds.length} seeds` : `${seeds.length} of ${planned} planned seeds`}, one text, networks of at most ${(figures.run(full, seeds[0]!)!.parameters / 1e6).toFixed(1)} million parameters that see the text ${passes(full).toFixed(1)} to ${most.toFixed(1)} times: all of them are
 far from trained to the end, which is where a shallow beginning looks best. When to grow was set beforehand, not searched for. Larger studies differ: up to about half
 was saved by stacking in the pretraining of language models (Du et al. 2024, arXiv:2405.15319), and next to nothing against controls with a fully decayed rate (Kaddour et
 al. 2023, arXiv:2307.06440).
@@ -135,8 +161,8 @@ al. 2023, arXiv:2307.06440).
 ${(compute / 1e12).toPrecision(2)} · 10¹² multiply-adds for each training, forward and backward. Test loss in nats per character, mean and 95% interval over the seeds (Student’s t); “lower than
 the full depth” is paired, seed by seed.
 
-| network | parameters | steps | times through the text | processor seconds | test loss | lower than the full depth |
-|---|---|---|---|---|---|---|
+| network | seeds | parameters | steps | times through the text | processor seconds | test loss | lower than the full depth |
+|---|---|---|---|---|---|---|---|
 ${table.join('\n')}
 
 | seed | ${arms.map((arm) => arm.title).join(' | ')} |
@@ -161,7 +187,7 @@ ${shares.join('\n')}
   optimizer’s state goes on; that of the copies begins anew. The loss right after a growth differed from that right before by at most ${Math.max(...jumps).toExponential(0)}.
 - **Multiply-adds** are three times those of the forward pass. Processor seconds count all of a training but its measurements, the start of ONNX Runtime after each growth included. The machine
   (${processor}) had other work at the same time.
-- **Learning rates** were chosen with another seed and a fifth of the compute, fully decayed, by the validation loss; “1 → 8 at once” has that of the growing network.
+- **Learning rates** were chosen with another seed and a quarter of the compute, fully decayed, by the validation loss; “1 → 8 at once” has that of the growing network.
 
 | kind | rate: validation loss | chosen |
 |---|---|---|

@@ -28,6 +28,7 @@ import {
   warmUp,
   warmupStableDecay,
 } from 'net2net/training'
+import { lockFolder } from '../../packages/net2net-cli/src/processes/folder-lock.ts'
 import { type Arm, batchSize, costOf, type Piece, piecesOf, shape, warmUpSteps } from './arms.ts'
 import { transformer } from './network.ts'
 
@@ -93,12 +94,40 @@ const curveSteps = 20
 export const nameOf = ({ arm, seed, rate, measuredOn }: Job): string =>
   `${measuredOn}-${arm.name}-${rate}-${seed}`
 
-/** Trains, or reads what is known from an earlier call. */
-export async function trained(job: Job, data: Data, folder: string): Promise<Outcome> {
-  const file = join(folder, `${nameOf(job)}.json`)
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Outcome
-  const place = join(folder, nameOf(job))
-  mkdirSync(place, { recursive: true })
+const fileOf = (job: Job, folder: string): string => join(folder, `${nameOf(job)}.json`)
+
+/** What is known from an earlier call, or from another process; undefined where the training is not finished. */
+export function known(job: Job, folder: string): Outcome | undefined {
+  const file = fileOf(job, folder)
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Outcome) : undefined
+}
+
+/** Trains one of the jobs that are not finished and that no other process trains. @returns whether there was one */
+export async function trainAny(jobs: readonly Job[], data: Data, folder: string): Promise<boolean> {
+  for (const job of jobs) {
+    if (known(job, folder)) continue
+    const place = join(folder, nameOf(job))
+    mkdirSync(place, { recursive: true })
+    let unlock: (() => void) | undefined
+    try {
+      unlock = lockFolder(place, 'a training of this study')
+    } catch {
+      // Another process trains it.
+      continue
+    }
+    try {
+      // It may just have been finished.
+      if (!known(job, folder)) await finish(job, data, folder, place)
+    } finally {
+      unlock()
+    }
+    rmSync(place, { recursive: true, force: true })
+    return true
+  }
+  return false
+}
+
+async function finish(job: Job, data: Data, folder: string, place: string): Promise<void> {
   const pieces = piecesOf(job.arm, job.compute, (depth) => costOf(depth, data.vocabulary))
   const done = new Map<string, Done>()
   for (const piece of pieces) done.set(piece.name, await trainPiece(job, piece, done, data, place))
@@ -119,9 +148,7 @@ export async function trained(job: Job, data: Data, folder: string): Promise<Out
           },
     ),
   }
-  await writeWhole(file, `${JSON.stringify(outcome)}\n`, { force: true })
-  rmSync(place, { recursive: true })
-  return outcome
+  await writeWhole(fileOf(job, folder), `${JSON.stringify(outcome)}\n`, { force: true })
 }
 
 async function trainPiece(

@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { CompareView } from './compare/view.tsx'
 import { GrowView } from './grow/view.tsx'
 import { RunsView } from './runs/view.tsx'
@@ -12,7 +12,10 @@ const views = { grow: GrowView, compare: CompareView, train: TrainView, runs: Ru
 
 export function App() {
   const current = tab.value
-  const View = views[current]
+  // What is chosen is marked at once. Its view, which may take a while to draw, follows when that has been painted.
+  const [drawn, setDrawn] = useState(current)
+  useEffect(() => setDrawn(current), [current])
+  const View = views[drawn]
   const title = t(tabs.find(({ id }) => id === current)!.label)
   useEffect(() => {
     document.title = `${title} · net2net`

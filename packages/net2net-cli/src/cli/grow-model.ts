@@ -178,7 +178,9 @@ async function growSampled(
   spec: string,
   seed: number,
 ): Promise<GrownModel> {
-  const { samples, loss, session } = await samplingFor(model, spec, sampling, signal)
+  // Of these commands, --weights is a file of parameters and none of the data.
+  const options = { ...sampling, weights: undefined }
+  const { samples, loss, session } = await samplingFor(model, spec, options, signal)
   const { growMeasured } = await import('net2net/growing')
   const { nodeRuntime } = await import('net2net/runtime')
   return growMeasured(model, steps, { samples, loss, session, runtime: nodeRuntime, seed, signal })

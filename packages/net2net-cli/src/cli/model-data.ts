@@ -44,8 +44,12 @@ export interface ModelDataOptions extends DataOptions {
   readonly signal: AbortSignal
 }
 
-/** Adds the options that say how data become numbers, for models that are trained on them. */
+/** Adds the options that say how data become numbers, and how much samples count. */
 export const dataOptions = (command: Command): Command =>
+  preparationOptions(command).addOption(weightsOption())
+
+/** Adds the options that say how data become numbers, for models that do not know it yet. */
+export const preparationOptions = (command: Command): Command =>
   command
     .option(
       '--columns <names>',
@@ -60,7 +64,6 @@ export const dataOptions = (command: Command): Command =>
       ).choices(['one-hot', 'ids']),
     )
     .addOption(missingOption())
-    .addOption(weightsOption())
     .option('--standardize', 'numbers of a table minus their mean, divided by their deviation')
     .addOption(
       new Option('--text <units>', 'read a text, or a column of texts, as ids of these').choices([

@@ -5,10 +5,16 @@ import type { SampleSet } from 'net2net/data'
 import type { Device } from 'net2net/runtime'
 import { type Loss, type LossName, lossNames, storedLoss } from 'net2net/training'
 import { usageError } from '../errors.ts'
-import { type DataOptions, loadFor, lossAlong, missingOption } from './model-data.ts'
+import {
+  type DataOptions,
+  dataOptionsOf,
+  loadFor,
+  lossAlong,
+  preparationOptions,
+} from './model-data.ts'
 import { integer, parallel } from './options.ts'
 
-export interface SamplingOptions extends Pick<DataOptions, 'target' | 'missing'> {
+export interface SamplingOptions extends Omit<DataOptions, 'weights'> {
   readonly data?: string
   readonly loss?: LossName
   readonly classAxis?: number
@@ -17,13 +23,14 @@ export interface SamplingOptions extends Pick<DataOptions, 'target' | 'missing'>
 }
 
 export const samplingOptions = (command: Command): Command =>
-  command
-    .option(
-      '--data <what>',
-      'mnist, fashion-mnist, a .csv, .tsv, .jsonl, .parquet, .npz, .txt, .bin or .npy file, or a folder of IDX files, .npy files or pictures',
-    )
-    .option('--target <column>', 'column of the target, for tables (default: the last)')
-    .addOption(missingOption())
+  preparationOptions(
+    command
+      .option(
+        '--data <what>',
+        'mnist, fashion-mnist, a .csv, .tsv, .jsonl, .parquet, .npz, .txt, .bin or .npy file, or a folder of IDX files, .npy files or pictures',
+      )
+      .option('--target <column>', 'column of the target, for tables (default: the last)'),
+  )
     .addOption(
       new Option('--loss <name>', 'default: the one that the model was trained with').choices(
         lossNames,
@@ -53,15 +60,7 @@ export interface Sampling {
 export async function samplingFor(
   model: Model,
   spec: string,
-  {
-    target,
-    missing,
-    weights,
-    classAxis,
-    device,
-    threads,
-    ...options
-  }: SamplingOptions & Pick<DataOptions, 'weights'>,
+  { classAxis, device, threads, ...options }: SamplingOptions & Pick<DataOptions, 'weights'>,
   signal: AbortSignal,
 ): Promise<Sampling> {
   const loss = options.loss ?? storedLoss(model)
@@ -69,10 +68,8 @@ export async function samplingFor(
     throw usageError('The model does not tell which loss it was trained with: give it with --loss.')
   const chosen = lossAlong(loss, classAxis)
   const { train: samples, test } = await loadFor(model, spec, {
+    ...dataOptionsOf(options),
     loss,
-    target,
-    missing,
-    weights,
     signal,
   })
   return { samples, test, loss: chosen, lossName: loss, session: { device, threads } }

@@ -98,7 +98,10 @@ describe.skipIf(noBrowser)('the list of runs', () => {
     await page.getByLabel('Width of a, as a number').press('Enter')
     await page.locator('.check-badge[data-equal=true]').waitFor()
     await page.getByRole('button', { name: 'Train it' }).click()
-    const lines = Array.from({ length: 40 }, (_, i) => `${i % 7},${i % 5},${(i % 7) - (i % 5)}`)
+    const lines = Array.from(
+      { length: 40 },
+      (_, i) => `${i % 7},${i % 5},${(i % 7) - (i % 5) + 0.25}`,
+    )
     const table = new TextEncoder().encode(`a,b,y\n${lines.join('\n')}\n`)
     await dropFile(page, '.own', 'table.csv', table)
     await page.getByRole('button', { name: 'Start', exact: true }).click()

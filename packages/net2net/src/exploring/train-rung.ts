@@ -9,6 +9,7 @@ import { beyond, costsOf } from '../measuring/limits.ts'
 import { measureLatency } from '../measuring/measure-latency.ts'
 import type { Model } from '../model/model.ts'
 import { encodeModel } from '../onnx/encode.ts'
+import { separateConstants } from '../operators/shared-constants.ts'
 import { hashKey, randomStream } from '../tensor/random.ts'
 import { buildStep } from '../training/compile/step-graph.ts'
 import { evaluate } from '../training/run/evaluate.ts'
@@ -138,7 +139,8 @@ async function startOf(
 ): Promise<TrainedNetwork | undefined> {
   const { network, rung, growth } = job
   if (rung > 0) return options.store.read({ network, rung: rung - 1 })
-  if (!growth) return { model: first, state: undefined, stages: [] }
+  // Training takes parameters apart that an exporter merged: sizes are the same before and behind it.
+  if (!growth) return { model: separateConstants(first), state: undefined, stages: [] }
   const parent = await options.store.read(growth.parent)
   const seed = childSeed(options.seed ?? 0, network)
   const tried = new Set(growth.tried.map(stepKey))

@@ -17,6 +17,7 @@ import {
 import { planChosen } from '../measuring/gradmax.ts'
 import type { Model } from '../model/model.ts'
 import { newEntriesOf } from '../model/new-entries.ts'
+import { separateConstants } from '../operators/shared-constants.ts'
 import { hashKey } from '../tensor/random.ts'
 import { withoutUnitRates } from '../training/compile/parameter-groups.ts'
 import type { StepGraph } from '../training/compile/step-graph.ts'
@@ -351,7 +352,8 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
 
 /** A growth that is not possible is refused before the first step, not after hours. */
 function mustGrow(model: Model, stages: readonly GrowthStage[], hasSamples: boolean): void {
-  let grown = model
+  // What training makes of it: what was merged apart, what was tied as one.
+  let grown = separateConstants(model)
   for (const { steps, seed = 0 } of stages)
     for (const [i, step] of steps.entries())
       grown =

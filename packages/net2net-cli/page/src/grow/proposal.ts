@@ -4,7 +4,7 @@ import { client } from '../engine/client.ts'
 import { models } from '../engine/model-client.ts'
 import type { Budget, Failure } from '../engine/protocol.ts'
 import { startWorker } from '../engine/start-worker.ts'
-import { t } from '../text/text.ts'
+import { said, t } from '../text/text.ts'
 import { settings as dataSettings, files } from '../train/own/choices.ts'
 import { failureFrom } from '../ui/failure.tsx'
 import { opened, openedBy } from './model.ts'
@@ -90,7 +90,7 @@ const isFilled = (gained: ReadonlyMap<string, number>, widths: ReadonlyMap<strin
 function basisText(gained: Gained | undefined, widths: ReadonlyMap<string, number>): string {
   if (gained === undefined) return t('All layers alike.')
   if ('reason' in gained)
-    return t('All layers alike, since gains are not known: {0}', gained.reason)
+    return t('All layers alike, since gains are not known: {0}', said(gained.reason))
   const text = t('By what new units gain on {0} samples.', gained.samples)
   return isFilled(gained.widths, widths)
     ? `${text} ${t('No layer more than doubles by that; what the budget leaves goes to all layers alike.')}`

@@ -46,7 +46,7 @@ export function List() {
 }
 
 function Item({ entry }: { entry: Entry }) {
-  const { kind, key, id, title, facts, state, changed, stop, remove } = entry
+  const { kind, key, id, title, facts, state, changed, stop, goOn, remove } = entry
   return (
     <li data-run={id} data-kind={kind}>
       <label class="check">
@@ -68,6 +68,11 @@ function Item({ entry }: { entry: Entry }) {
       {stop ? (
         <button type="button" class="small" aria-label={t('Stop {0}', title)} onClick={stop}>
           {t('Stop')}
+        </button>
+      ) : null}
+      {goOn ? (
+        <button type="button" class="small" aria-label={t('Go on with {0}', title)} onClick={goOn}>
+          {t('Go on')}
         </button>
       ) : null}
       {remove ? (

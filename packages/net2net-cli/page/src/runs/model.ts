@@ -7,7 +7,9 @@ import { noGrowth } from '../grow/settings.ts'
 import { escapeName, param, setParams, tab, unescapeName } from '../state.ts'
 import { t } from '../text/text.ts'
 import type { Curve } from '../train/curves.ts'
+import { kept as keptTrainings } from '../train/own/arms.ts'
 import { colourOf, dashOf } from '../train/own/look.ts'
+import { goOnWith, lookForKept } from '../train/own/model.ts'
 import type { TableArm } from '../train/table.tsx'
 import { failureFrom } from '../ui/failure.tsx'
 import { forget, type KeptRun, keptRuns, read, stateOf } from './kept-runs.ts'
@@ -36,8 +38,9 @@ export interface Entry {
   readonly state: State
   /** Milliseconds since 1970. */
   readonly changed: number
-  /** Stops it, or takes it away. */
+  /** Stops it, goes on with it, or takes it away. */
   readonly stop?: () => void
+  readonly goOn?: () => void
   readonly remove?: () => void
 }
 
@@ -104,11 +107,24 @@ export const entries = computed<readonly Entry[]>(() => {
       facts: seedText(run.seed, run.arms.length),
       state: stateOf(run),
       changed: run.changed,
+      ...goingOn(run),
       ...(stateOf(run) !== 'running' && { remove: () => void act(() => forget(run.id)) }),
     })),
   ]
   return all.sort((a, b) => b.changed - a.changed || (a.key < b.key ? -1 : 1))
 })
+
+/** A training that was stopped, and of which its state is kept, goes on where it is watched. */
+function goingOn({ id }: KeptRun): Pick<Entry, 'goOn'> {
+  const training = keptTrainings.value.find((each) => each.id === id)
+  if (training === undefined) return {}
+  return {
+    goOn() {
+      setParams({ tab: 'train', what: 'own' }, { push: true })
+      void goOnWith(training)
+    },
+  }
+}
 
 const titleOf = ({ title }: KeptRun): string => title ?? t('The experiment')
 
@@ -157,6 +173,7 @@ export const explorationContents = signal<ReadonlyMap<string, ExplorationContent
 export function follow(): () => void {
   const stopServer = followServer()
   void read()
+  void lookForKept()
   const versions = new Map<string, number>()
   const load = ({ kind, key, id, changed }: Entry) =>
     act(async () => {

@@ -4,12 +4,15 @@ import { tab } from '../state.ts'
 import * as experiment from '../train/model.ts'
 import * as own from '../train/own/arms.ts'
 import * as choices from '../train/own/choices.ts'
-import { forget, hold, type KeptRun, keep, release, show } from './kept-runs.ts'
+import { trainingId } from '../train/own/model.ts'
+import { hold, type KeptRun, keep, read, release, show } from './kept-runs.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
 /** A kind of training. */
 interface Training {
+  /** Under which it is kept otherwise, if it is. */
+  readonly id?: () => string | undefined
   /** idle: nothing is trained. */
   readonly phase: () => string
   /** How many epochs each arm has made. */
@@ -24,25 +27,30 @@ const pause = 1000
 /** Of a curve so many steps are kept, evenly. */
 const mostSteps = 1000
 
-function follow({ phase, epochs, run, model }: Training): void {
+function follow({ id: idOf, phase, epochs, run, model }: Training): void {
   let id: string | undefined
   let made: ReadonlyMap<string, number> = new Map()
-  let ended = false
+  /** Arms whose networks are newer than those that are kept. */
+  const changed = new Set<string>()
   let timer: ReturnType<typeof setInterval> | undefined
-  const now = (of: string): KeptRun => ({ ...run(), id: of, changed: Date.now() })
-  const look = () => {
-    if (id !== undefined && made.size > 0 && tab.peek() === 'runs') show(now(id))
-  }
   let record: KeptRun | undefined
-  const write = async (of: string, arms: readonly string[]) => {
-    record = now(of)
+  const write = async (of: string) => {
+    record = { ...run(), id: of, changed: Date.now() }
     const models = new Map<string, Bytes>()
+    const arms = [...changed]
+    changed.clear()
     for (const arm of arms) {
       const bytes = await model(arm)
       if (bytes) models.set(arm, bytes)
     }
     // While networks were fetched there may have been news.
-    if (record?.id === of) await keep(record, models)
+    if (record.id === of) await keep(record, models)
+  }
+  /** Epochs may be made faster than anybody can write them down. */
+  const look = () => {
+    if (id === undefined || made.size === 0) return
+    if (changed.size > 0) void write(id)
+    else if (tab.peek() === 'runs') show({ ...run(), id, changed: Date.now() })
   }
   const end = (of: string) => {
     clearInterval(timer)
@@ -56,27 +64,26 @@ function follow({ phase, epochs, run, model }: Training): void {
       if (state === 'idle') {
         if (id === undefined) return
         end(id)
-        if ([...made.values()].every((count) => count === 0)) void forget(id)
         id = undefined
+        changed.clear()
+        // Without an epoch it is not kept.
+        void read()
         return
       }
       if (id === undefined) {
-        id = newId()
+        id = idOf?.() ?? newId()
         made = new Map()
-        ended = false
-        hold(id)
       }
-      const changed = [...counts].filter(([arm, count]) => count !== (made.get(arm) ?? 0))
+      for (const [arm, count] of counts) if (count !== (made.get(arm) ?? 0)) changed.add(arm)
       made = counts
-      const isEnd = state === 'done' || state === 'failed'
-      if (changed.length > 0 || (isEnd && !ended && counts.size > 0))
-        void write(
-          id,
-          changed.map(([arm]) => arm),
-        )
-      ended = isEnd
-      if (isEnd) end(id)
-      else timer ??= setInterval(look, pause)
+      const goesOn = state !== 'done' && state !== 'failed'
+      if (goesOn && timer === undefined) {
+        hold(id)
+        timer = setInterval(look, pause)
+      } else if (!goesOn && timer !== undefined) {
+        end(id)
+        if ([...counts.values()].some((count) => count > 0)) void write(id)
+      }
     })
   })
 }
@@ -120,6 +127,7 @@ follow({
 const ownArm = (id: number) => `network-${id}`
 
 follow({
+  id: trainingId,
   phase: () => (own.ran.value === undefined ? 'idle' : own.phase.value),
   epochs: () => new Map(own.arms.value.map(({ id, epochs }) => [ownArm(id), epochs.length])),
   model: (name) => own.arms.peek().find(({ id }) => ownArm(id) === name)?.model,

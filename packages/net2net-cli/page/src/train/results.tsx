@@ -16,16 +16,25 @@ export interface Reached {
   }[]
 }
 
-const epochsUpTo = (count: number) => Array.from({ length: count }, (_, i) => i)
+/** More epochs than these are not shown one by one. */
+const mostColumns = 12
+
+/** The epochs that have a column, from 0: all, or the first and the last ones that were reached. */
+export function epochColumns(epochs: number, of: readonly Pick<Reached, 'epochs'>[]): number[] {
+  const reached = Math.max(0, ...of.map(({ epochs: done }) => done.length))
+  const columns = Math.min(epochs, mostColumns)
+  const first = Math.max(0, Math.min(epochs, reached) - columns)
+  return Array.from({ length: columns }, (_, i) => (i === 0 ? 0 : first + i))
+}
 
 export function ResultHead({
   label,
-  epochs,
+  columns,
   children,
 }: {
   /** What is in the first column. */
   label: string
-  epochs: number
+  columns: readonly number[]
   /** Columns behind the usual ones. */
   children?: ComponentChildren
 }) {
@@ -36,7 +45,7 @@ export function ResultHead({
         <th scope="col" class="number">
           {t('Start')}
         </th>
-        {epochsUpTo(epochs).map((i) => (
+        {columns.map((i) => (
           <th key={i} scope="col" class="number">
             {t('Epoch {0}', i + 1)}
           </th>
@@ -58,10 +67,10 @@ export function ResultHead({
 
 export function ResultCells({
   of: { parameters, threads, initial, epochs: done },
-  epochs,
+  columns,
 }: {
   of: Reached
-  epochs: number
+  columns: readonly number[]
 }) {
   const last = done.at(-1)
   return (
@@ -69,7 +78,7 @@ export function ResultCells({
       <td class="number" data-value={initial?.valLoss}>
         {initial ? figure(initial.valLoss) : '–'}
       </td>
-      {epochsUpTo(epochs).map((i) => (
+      {columns.map((i) => (
         <td key={i} class="number" data-value={done[i]?.valLoss}>
           {done[i] ? figure(done[i].valLoss) : ''}
         </td>

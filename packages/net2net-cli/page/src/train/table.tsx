@@ -3,7 +3,7 @@ import { t } from '../text/text.ts'
 import { ArmKey, LineKey } from '../ui/key.tsx'
 import { armTitle } from './arm-names.ts'
 import { type Look, lookOf } from './curves.ts'
-import { type Reached, ResultCells, ResultHead } from './results.tsx'
+import { epochColumns, type Reached, ResultCells, ResultHead } from './results.tsx'
 
 export interface TableArm extends Reached {
   readonly name: string
@@ -25,11 +25,12 @@ export function ResultTable({
   /** What can be done with an arm's network, in a column of its own. */
   take?: (name: string) => ComponentChildren
 }) {
+  const columns = epochColumns(epochs, arms)
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys
     <section class="scroll" aria-label={t('Results')} tabIndex={0}>
       <table class="results">
-        <ResultHead label={t('Arm')} epochs={epochs}>
+        <ResultHead label={t('Arm')} columns={columns}>
           {take ? <th scope="col">{t('Take along')}</th> : null}
         </ResultHead>
         <tbody>
@@ -40,7 +41,7 @@ export function ResultTable({
                 <th scope="row">
                   <LineKey colour={colour} dash={dash} /> {label}
                 </th>
-                <ResultCells of={arm} epochs={epochs} />
+                <ResultCells of={arm} columns={columns} />
                 {take ? <td>{take(arm.name)}</td> : null}
               </tr>
             )
@@ -50,7 +51,7 @@ export function ResultTable({
               <th scope="row">
                 <ArmKey arm={name} /> {armTitle(name)}
               </th>
-              <td class="number" colSpan={epochs + 4}>
+              <td class="number" colSpan={columns.length + 4}>
                 {t('waits')}
               </td>
             </tr>

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { decodeModel, Net2NetError, save } from 'net2net'
+import { encodeModel, load, Net2NetError, save } from 'net2net'
 import {
   type Entry,
   type Exploration,
@@ -11,10 +11,10 @@ import {
   exploreWith,
   type RungRunner,
 } from 'net2net/exploring'
-import { makeFolder, readWhole, writeWhole } from 'net2net/files'
+import { makeFolder, writeWhole } from 'net2net/files'
 import { formatRecipe, formatTrainingRecipe } from 'net2net/recipe'
 import { nodeRuntime } from 'net2net/runtime'
-import { evaluate } from 'net2net/training'
+import { evaluate, withParameters } from 'net2net/training'
 import { inputError, usageError } from '../../errors.ts'
 import {
   ExplorationFolder,
@@ -194,8 +194,9 @@ async function prepared(
   const { validation } = options
   const spec = options.data!
   if ((validation ?? 0) >= 1) throw usageError('--validation must be less than 1.')
-  const bytes = await readWhole(file)
-  const model = decodeModel(bytes)
+  // As training sees it, with parameters apart that an exporter merged: recipes of networks fit the file that is kept.
+  const model = withParameters(await load(file), new Map())
+  const bytes = encodeModel(model)
   const chosen = settingsOf(options)
   const data = {
     spec,

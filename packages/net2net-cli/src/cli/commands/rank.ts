@@ -10,12 +10,13 @@ import {
 import { nodeRuntime } from 'net2net/runtime'
 import { usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
+import { type DataOptions, weightsOption } from '../model-data.ts'
 import { integer, list, number, seed } from '../options.ts'
 import { progress, type Task } from '../progress.ts'
 import { type SamplingOptions, samplingFor, samplingOptions } from '../sampling.ts'
 import { table } from '../table.ts'
 
-interface Options extends SamplingOptions {
+interface Options extends SamplingOptions, Pick<DataOptions, 'weights'> {
   readonly by: RankedBy
   readonly only?: readonly RankedKind[]
   readonly factor: number
@@ -28,6 +29,7 @@ interface Options extends SamplingOptions {
 export const rank: CliCommand = {
   configure(command: Command, io: Io) {
     samplingOptions(command.argument('<model>', 'an ONNX file'))
+      .addOption(weightsOption())
       .addOption(
         new Option('--by <cost>', 'what a gain is divided by')
           .choices(['parameters', 'multiply-adds'])

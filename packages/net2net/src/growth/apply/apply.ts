@@ -11,6 +11,7 @@ import type { Dim, Model, Node, ValueDeclaration } from '../../model/model.ts'
 import { constantsOf } from '../../operators/constants-of.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { inferModel } from '../../operators/inference.ts'
+import { separateConstants } from '../../operators/shared-constants.ts'
 import { numbersTensor } from '../../tensor/known-numbers.ts'
 import { lazyFill } from '../../tensor/lazy.ts'
 import { elementCount, type LazyTensor } from '../../tensor/tensor.ts'
@@ -26,7 +27,8 @@ import { repeat } from './repeat.ts'
  *
  * @throws Net2NetError (input) if the plan was made for another model.
  */
-export function applyPlan(model: Model, plan: GrowthPlan): Model {
+export function applyPlan(given: Model, plan: GrowthPlan): Model {
+  const model = withPlanned(given, plan)
   const constants = constantsOf(model)
   const edit = new ModelEdit(model, constants)
   for (const copies of plan.copied) edit.copyNodes(copies)
@@ -57,6 +59,19 @@ export function applyPlan(model: Model, plan: GrowthPlan): Model {
   if (plan.pinned.length === 0) return refreshDeclarations(grown)
   // What computed the numbers that are constants now may have no reader left.
   return refreshDeclarations({ ...grown, graph: withoutUnread(grown.graph, model.graph) })
+}
+
+/**
+ * Training takes parameters apart that an exporter merged, so that plans which are made on the way name each of them. Such plans also fit
+ * the model as it was exported.
+ */
+function withPlanned(model: Model, { parameters, repeated = [] }: GrowthPlan): Model {
+  const changed = [...parameters, ...repeated.flatMap((repetition) => repetition.parameters)]
+  const has = (constants: ReadonlyMap<string, unknown>) =>
+    changed.every(({ name }) => constants.has(name))
+  if (has(constantsOf(model))) return model
+  const separate = separateConstants(model)
+  return has(constantsOf(separate)) ? separate : model
 }
 
 function remove(edit: ModelEdit, removals: readonly Removal[]): void {

@@ -241,7 +241,8 @@ function orderCost(layer: Layer, positions: number, tapsFirst: boolean): number 
   const taps = columns.kernel * channels
   const repacked = rows.kernel * positions * (tapsFirst ? filters : taps)
   const moved = rows.kernel * taps * filters
-  return costs.repacked * repacked + (costs.joined + (tapsFirst ? costs.turned : 0)) * moved
+  const turned = tapsFirst && rows.kernel * columns.kernel > 1 ? costs.turned : 0
+  return costs.repacked * repacked + (costs.joined + turned) * moved
 }
 
 // ------------------------------------------------------------ tall kernels

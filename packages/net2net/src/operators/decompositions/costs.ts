@@ -15,8 +15,8 @@ export const costs = {
   matrix: 0.15,
   /** Concatenating products and transposing them as matrices. */
   joined: 0.5,
-  /** Transposing products as a whole, and then the taps of each filter. */
-  turned: 0.4,
+  /** Transposing the taps of each filter once more (0.4), and what products lose whose second factor is the narrower one. */
+  turned: 4,
   /** Repacking an element of a product's second factor. */
   repacked: 0.15,
   /** A multiply-add of a large product. */

@@ -305,9 +305,9 @@ function take(id: number, event: OwnEvent): void {
         break
       }
       case 'steps':
-        update(id, ({ losses }) => ({
+        update(id, ({ losses, speed }) => ({
           losses: [...losses, ...event.losses],
-          speed: event.samplesPerSecond * (ran.peek()?.batchSize ?? 1),
+          speed: event.stepsPerSecond ? event.stepsPerSecond * (ran.peek()?.batchSize ?? 1) : speed,
         }))
         break
       case 'epoch':

@@ -18,6 +18,8 @@ import { plainState, stateFrom } from './snapshot.ts'
 const evaluationBatchSize = 100
 /** Milliseconds between two reports of losses, and between two times that the training is kept. */
 const interval = 250
+/** The speed is that of the steps of so many last milliseconds. */
+const remembered = 5000
 const keptEvery = 20_000
 /** Epochs that end sooner after one another are not all kept. */
 const keptNoSooner = 2000
@@ -31,8 +33,8 @@ const fileOf = (model: Model) => new Uint8Array(encodeModel(model))
 let wanted: 'nothing' | 'to keep it' | 'to send it' = 'nothing'
 let untold: number[] = []
 let told = 0
-let made = 0
-let since = 0
+/** When the last steps ended that followed on one another: the speed is theirs. */
+let ended: number[] = []
 let keptAt = performance.now()
 
 addEventListener('message', ({ data }: MessageEvent<OwnCommand>) => {
@@ -50,8 +52,7 @@ addEventListener('message', ({ data }: MessageEvent<OwnCommand>) => {
       askForState('to keep it')
       break
     case 'resume':
-      since = performance.now()
-      made = 0
+      ended = []
       gate.resume()
       break
     case 'keep':
@@ -172,7 +173,6 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
         notes: [...otherClasses, ...training.notes],
       }
       send({ type: 'started', ...started })
-      since = performance.now()
       from = { model: started.model, state: plainState(now) }
       keep({ snapshot: from, isDone: false })
     }
@@ -193,6 +193,8 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
     function toldEpoch(result: EpochResult) {
       tell()
       send({ type: 'epoch', result: epochOf(result), model: fileOf(training.model) })
+      // Validation and what is kept are none of a step.
+      ended = []
     }
   }
 
@@ -206,8 +208,9 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
   function took(value: number) {
     losses.push(value)
     untold.push(value)
-    made++
-    if (performance.now() - told > interval) tell()
+    const now = performance.now()
+    ended = [...ended.filter((end) => now - end < remembered), now]
+    if (now - told > interval) tell()
   }
 
   function keep({ snapshot, isDone }: Pick<ArmProgress, 'snapshot' | 'isDone'>) {
@@ -260,8 +263,9 @@ class Keeping {
 
 function tell(): void {
   if (untold.length === 0) return
-  const seconds = (performance.now() - since) / 1000
-  send({ type: 'steps', losses: untold, samplesPerSecond: seconds > 0 ? made / seconds : 0 })
+  const seconds = ((ended.at(-1) ?? 0) - (ended[0] ?? 0)) / 1000
+  const perSecond = seconds > 0 ? (ended.length - 1) / seconds : undefined
+  send({ type: 'steps', losses: untold, ...(perSecond && { stepsPerSecond: perSecond }) })
   untold = []
   told = performance.now()
 }

@@ -122,7 +122,8 @@ export type OwnEvent =
   | {
       readonly type: 'steps'
       readonly losses: readonly number[]
-      readonly samplesPerSecond: number
+      /** Unknown after the first step. */
+      readonly stepsPerSecond?: number
     }
   | { readonly type: 'epoch'; readonly result: OwnEpoch; readonly model: Bytes }
   /** The device failed: it goes on elsewhere, from where so many steps of this arm were made. */

@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals'
 import { t } from '../../text/text.ts'
 import { LineKey } from '../../ui/key.tsx'
 import { saveAs } from '../../ui/save.ts'
-import { ResultCells, ResultHead } from '../results.tsx'
+import { epochColumns, ResultCells, ResultHead } from '../results.tsx'
 import { type Arm, arms, ran } from './arms.ts'
 import { settings } from './choices.ts'
 import { growFurther } from './further.ts'
@@ -22,6 +22,7 @@ export function Table() {
         </p>
       </section>
     )
+  const columns = epochColumns(epochs, arms.value)
   return (
     <section class="panel" aria-label={t('Networks')}>
       <header>
@@ -30,7 +31,7 @@ export function Table() {
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys */}
       <section class="scroll" aria-label={t('Results')} tabIndex={0}>
         <table class="results">
-          <ResultHead label={t('Network')} epochs={epochs}>
+          <ResultHead label={t('Network')} columns={columns}>
             <th scope="col">{t('Take along')}</th>
           </ResultHead>
           <tbody>
@@ -39,7 +40,7 @@ export function Table() {
                 <th scope="row">
                   <LineKey colour={colourOf(i)} dash={dashOf(i)} /> {arm.title}
                 </th>
-                <ResultCells of={arm} epochs={epochs} />
+                <ResultCells of={arm} columns={columns} />
                 <td>
                   <span class="row nowrap">
                     <button
