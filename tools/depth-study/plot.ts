@@ -1,5 +1,4 @@
 /** Loss over compute: the networks whose rate has decayed, and pale the training loss at the constant rate. */
-import type { TopLevelSpec } from 'vega-lite'
 import {
   chartConfig,
   dashOf,
@@ -83,7 +82,7 @@ export async function lossPlot(runs: readonly Run[]): Promise<string> {
       { data: { values: ends }, mark: { type: 'point', filled: true, size: 60 }, encoding },
     ],
     config: chartConfig,
-  } as unknown as TopLevelSpec)
+  } as unknown as Parameters<typeof renderChart>[0])
   return standalone({
     svg,
     description:
