@@ -1,6 +1,16 @@
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const application = 'packages/net2net-cli'
+
+/** Tests that start programs, browsers and other frameworks take longest: they come first, so that all workers end together. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const isUnit = ({ moduleId }: TestSpecification) => moduleId.includes('/src/')
+    return [...sorted.filter((file) => !isUnit(file)), ...sorted.filter(isUnit)]
+  }
+}
 
 export default defineConfig({
   // The packages find one another as source: nothing has to be built to run one test of the library.
@@ -10,7 +20,11 @@ export default defineConfig({
     // ONNX Runtime must not be torn down inside a worker thread: processes, not threads.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
+    sequence: { sequencer: LongestFirst },
+    // No test may fail because the machine is busy.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: 30_000 } },
     // `npm run coverage` reports; nothing is asked of the figure.
     coverage: { include: ['packages/*/src/**'], reporter: ['text-summary', 'html'] },
     projects: [

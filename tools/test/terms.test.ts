@@ -53,7 +53,7 @@ const rules: readonly Rule[] = [
   {
     old: 'frozen axis',
     pattern:
-      /\bfrozen (ax[ie]s|variable|unit)|\bfreezes? (the|an?|both|every|several|only)\b|\bfrost\b/i,
+      /\bfrozen (ax[ie]s|variable|unit)|\bfreezes? (the(?! parameters)|an?|both|every|several|only)\b|\bfrost\b/i,
     where: growth,
   },
   { old: 'inert', pattern: /\binert\b/, where: growth },

@@ -28,8 +28,8 @@ export const page: Readonly<Record<string, string>> = {
   'there must be one new unit, or -1, per old unit': '每个旧单元必须有一个新单元，或 -1',
   'there must be as many elements as the dimensions say': '元素数必须与各维相符',
   'the recipe': '配方',
-  'must be one of epoch, step and plateau, with a whole number from 1 on':
-    '必须是 epoch、step 和 plateau 之一，并带有从 1 起的整数',
+  'must be one of epoch, step and plateau, with a whole number from 1 on (an epoch from 0 on: before the first step)':
+    '必须是 epoch、step、plateau 之一，带一个不小于 1 的整数（epoch 可以从 0 起：第一步之前）',
   'must be a whole number': '必须是整数',
   'must be a number': '必须是数',
   'must be above 0': '必须大于 0',
