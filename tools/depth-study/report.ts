@@ -7,8 +7,8 @@ import {
   excludesZero,
   fixed,
 } from '../../packages/net2net-cli/src/sweep/analysis/statistics.ts'
-import { type Arm, arms, batchSize, decay, fullDepth, shape, warmUpSteps } from './arms.ts'
-import { Figures, full, grown, type Needed, once, type Study, shallow } from './figures.ts'
+import { type Arm, arms, batchSize, decay, fullDepth, shape, warmUpSequences } from './arms.ts'
+import { Figures, full, grown, type Needed, once, type Study, shallow, small } from './figures.ts'
 import { lossPlot } from './plot.ts'
 import { book } from './text.ts'
 
@@ -88,28 +88,29 @@ function markdown(known: Study, figures: Figures, planned: number): string {
   const seeds = figures.seedsOf(full, grown)
   const finished = arms.filter((arm) => figures.seedsOf(arm).length > 0)
   const passes = (arm: Arm) =>
-    figures.mean(arm, ({ steps }) => (steps * batchSize * shape.length) / text.characters)?.mean ??
-    Number.NaN
+    figures.mean(
+      arm,
+      ({ steps }) => (steps * (arm.batch ?? batchSize) * shape.length) / text.characters,
+    )?.mean ?? Number.NaN
   const most = Math.max(...finished.map(passes))
   const jumps = known.runs.flatMap((run) => run.jumps)
   const whole = (value: Estimate | undefined) =>
     Math.round(value?.mean ?? Number.NaN).toLocaleString('en')
-  const table = finished.map((arm) =>
-    [
-      '',
-      arm.title,
-      figures.seedsOf(arm).length,
-      whole(figures.mean(arm, (_, { parameters }) => parameters)),
-      whole(figures.mean(arm, ({ steps }) => steps)),
-      passes(arm).toFixed(1),
-      whole(figures.mean(arm, ({ cpuSeconds }) => cpuSeconds)),
-      range(
-        figures.mean(arm, ({ loss }) => loss),
-        4,
-      ),
-      arm === full ? '' : range(figures.lower(arm, full), 4),
-      '',
-    ].join(' | '),
+  const table = finished.map(
+    (arm) =>
+      `| ${[
+        arm.title,
+        figures.seedsOf(arm).length,
+        whole(figures.mean(arm, (_, { parameters }) => parameters)),
+        whole(figures.mean(arm, ({ steps }) => steps)),
+        passes(arm).toFixed(1),
+        whole(figures.mean(arm, ({ cpuSeconds }) => cpuSeconds)),
+        range(
+          figures.mean(arm, ({ loss }) => loss),
+          4,
+        ),
+        arm === full ? '' : range(figures.lower(arm, full), 4),
+      ].join(' | ')} |`,
   )
   const shares = full.ends.map(
     (share) =>
@@ -144,6 +145,9 @@ compute, so that a network that was interrupted is never compared with one that 
 
 **What does growth save?** ${inCompute} That is the compute after which the grown network, its own decay included, has the test loss with which the full depth ends.
 In processor time: ${lowerFirst(inSeconds)}
+
+**Or does it only make more steps?** A shallow network makes more of them with the same compute; so do smaller batches. With batches of ${small.batch} in the place of ${batchSize}: ${compared(small, full)}
+${compared(grown, small)}
 
 **All at once, or step by step?** ${compared(once, grown)}
 
@@ -182,7 +186,7 @@ ${shares.join('\n')}
 - **Text**: ${book.title}, from the npm package ${book.package} (${book.file}, SHA-256 \`${book.sha256}\`; public domain). ${text.characters.toLocaleString('en')} characters
   to train on, of ${text.vocabulary} kinds; behind them a part to choose learning rates by, and the end of the book to report on.
 - **Network**: pre-norm blocks in the shape of GPT-2, learned positions, ${shape.heads} heads, a feed-forward layer of ${4 * shape.width} units with GELU. Batches of ${batchSize} sequences.
-- **Training**: AdamW (β₂ = 0.95, weight decay 0.1 on matrices), gradients clipped to norm 1, the rate rising over ${warmUpSteps} steps, constant, and linearly to zero. One thread.
+- **Training**: AdamW (β₂ = 0.95, weight decay 0.1 on matrices), gradients clipped to norm 1, the rate rising over ${warmUpSequences} sequences, constant, and linearly to zero. One thread.
 - **Growth**: \`repeat: h.*\` doubles the blocks, copies that add nothing yet behind their originals, when ${grown.growths.map(({ at }) => percent(at)).join(', ')} of the compute are spent (at once: ${once.growths.map(({ at }) => percent(at)).join(', ')}). The
   optimizer’s state goes on; that of the copies begins anew. The loss right after a growth differed from that right before by at most ${Math.max(...jumps).toExponential(0)}.
 - **Multiply-adds** are three times those of the forward pass. Processor seconds count all of a training but its measurements, the start of ONNX Runtime after each growth included. The machine
