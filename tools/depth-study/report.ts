@@ -62,7 +62,7 @@ function saved(needed: readonly Needed[], what: string): string {
 }
 
 function verdict(difference: Estimate | undefined, arm: string, other: string): string {
-  if (!difference) return `${arm} and ${other} were not trained with the same seeds.`
+  if (!difference) return `No seed is finished with both ${arm} and ${other}.`
   const { mean, low, high, n } = difference
   if (low === undefined || high === undefined)
     return `With one seed, ${arm} ends ${fixed(Math.abs(mean), 4)} ${mean > 0 ? 'lower' : 'higher'} than ${other}; one seed carries no claim.`
