@@ -144,6 +144,8 @@ test('stages are trained one after the other, and an interrupted one goes on', a
   const anew = await train(classifier, stages, 'stages', ...quick, '--resume')
   expect(anew.code, anew.err).toBe(0)
   expect(readFileSync(model).equals(bytes)).toBe(true)
+  const on = await train(join(folder, 'stages'), second, 'on', ...quick)
+  expect(on.err).toMatch(/The optimizer's state goes on from .*stages\./)
 }, 120_000)
 
 test('data of a later stage that are not there are refused before the first one is trained', async () => {
