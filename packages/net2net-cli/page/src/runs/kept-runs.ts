@@ -106,7 +106,21 @@ export async function read(): Promise<void> {
     holding.has(id),
   )
   keptRuns.value = new Map([...found, ...mine].map((run) => [run.id, run]))
-  going.value = new Set([...(await heldElsewhere()), ...holding.keys()])
+  const elsewhere = await heldElsewhere()
+  going.value = new Set([...elsewhere, ...holding.keys()])
+  for (const id of elsewhere) if (!holding.has(id)) watch(id)
+}
+
+const watched = new Set<string>()
+
+/** Reads again when another tab lets go of a run, be it closed. */
+function watch(id: string): void {
+  if (watched.has(id)) return
+  watched.add(id)
+  void navigator.locks.request(lockName(id), () => {
+    watched.delete(id)
+    void read()
+  })
 }
 
 /** Shows how a run is now, without keeping it. */
@@ -132,13 +146,13 @@ export async function keep(run: KeptRun, models: ReadonlyMap<string, Bytes>): Pr
 }
 
 export async function forget(id: string): Promise<void> {
-  const rest = new Map(keptRuns.peek())
-  rest.delete(id)
-  keptRuns.value = rest
   await transact('readwrite', (runs, networks) => {
     networks.delete(modelsOf(id))
     return runs.delete(id)
   }).catch(() => undefined)
+  const rest = new Map(keptRuns.peek())
+  rest.delete(id)
+  keptRuns.value = rest
   channel?.postMessage('changed')
 }
 

@@ -63,7 +63,7 @@ const update = (id: number, changed: (arm: Arm) => Partial<Arm>) => {
 function addArm(place: Place, id: number, threads: number): void {
   const worker = startWorker('own')
   workers.set(id, worker)
-  worker.addEventListener('message', ({ data }: MessageEvent<OwnEvent>) => take(id, data))
+  worker.addEventListener('message', ({ data }: MessageEvent<OwnEvent>) => arrived(id, data))
   worker.addEventListener('error', (event) => {
     event.preventDefault()
     const message = t('The training stopped: {0}', event.message || 'worker')
@@ -239,6 +239,7 @@ export function goOn(): void {
 function endWorkers(): void {
   for (const worker of workers.values()) worker.terminate()
   workers.clear()
+  arrivals = []
 }
 
 /** Ends it here; what was kept of it stays, to be gone on with. */
@@ -265,6 +266,24 @@ export function reset(): void {
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'hidden') tellAll({ type: 'keep' })
 })
+
+/** Milliseconds between two drawings. Small networks make hundreds of epochs a second: drawn one by one they would stop the page. */
+const pauseOfDrawing = 50
+let arrivals: (readonly [id: number, event: OwnEvent])[] = []
+
+function arrived(id: number, event: OwnEvent): void {
+  arrivals.push([id, event])
+  if (event.type !== 'steps' && event.type !== 'epoch') takeAll()
+  else if (arrivals.length === 1) setTimeout(takeAll, pauseOfDrawing)
+}
+
+function takeAll(): void {
+  const taken = arrivals
+  arrivals = []
+  batch(() => {
+    for (const [id, event] of taken) take(id, event)
+  })
+}
 
 function take(id: number, event: OwnEvent): void {
   batch(() => {
