@@ -19,10 +19,10 @@ interface Results {
   readonly measures: Readonly<Partial<Record<Arm, readonly Measures[]>>>
 }
 
-/** Of the seeds for which all searches have run; the start network alone may be of fewer. */
+/** Of the seeds for which both searches by rungs have run; the other arms may be of fewer. */
 function resultsOf(task: Task, seeds: readonly number[], pointsOf: Points): Results {
-  const searches = arms.filter((arm) => arm !== 'alone')
-  const done = seeds.filter((seed) => searches.every((arm) => pointsOf(task, arm, seed)))
+  const compared = ['growth', 'scratch'] as const
+  const done = seeds.filter((seed) => compared.every((arm) => pointsOf(task, arm, seed)))
   const of = (arm: Arm) =>
     done.flatMap((seed) => {
       const points = pointsOf(task, arm, seed)
@@ -106,6 +106,7 @@ function better(logs: readonly number[]): string {
   const [middle, half] = [mean(logs), halfInterval(logs)]
   const change = percent(Math.abs(Math.expm1(middle)))
   const what = `At the end its best network has a test loss ${change} ${middle < 0 ? 'lower' : 'higher'}`
+  if (!Number.isFinite(half)) return `${what}; one seed says nothing of chance.`
   return Math.abs(middle) > half
     ? `${what}.`
     : `${what}, which the interval does not tell from zero.`
