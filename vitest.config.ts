@@ -21,7 +21,10 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
-    testTimeout: 60_000,
+    // No test may fail because the machine is busy.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: 30_000 } },
     // `npm run coverage` reports; nothing is asked of the figure.
     coverage: { include: ['packages/*/src/**'], reporter: ['text-summary', 'html'] },
     projects: [

@@ -84,7 +84,13 @@ async function chosenRate(arm: Arm): Promise<ChosenRate> {
     const best = rates.reduce((a, b) => (losses.get(b)! < losses.get(a)! ? b : a))
     const next = best === rates[0] ? best / 2 : best === rates.at(-1) ? best * 2 : undefined
     if (next === undefined || !Number.isFinite(losses.get(best)!))
-      return { kind: arm.kind, rate: best, tried: rates.map((rate) => [rate, losses.get(rate)!]) }
+      return {
+        kind: arm.kind,
+        rate: best,
+        tried: rates
+          .map((rate) => [rate, losses.get(rate)!] as const)
+          .filter(([, loss]) => Number.isFinite(loss)),
+      }
     await attempt([next])
   }
 }

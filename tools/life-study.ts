@@ -3,7 +3,7 @@
  * growing ones, are compared with a large one that is trained from scratch at each portion. Writes
  * docs/study/learning-for-life.md and .json; lives that the .json has are not lived again, so that a study that was stopped goes on.
  *
- * Usage: npm run docs:life -- [--seeds 5] [--scale 1] [--arms small,auto] [--results FILE]
+ * Usage: npm run docs:life -- [--seeds 5] [--scale 0.333] [--arms small,auto] [--results FILE]
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +15,7 @@ import { arms, live } from './life-study/trial.ts'
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '5' },
-    scale: { type: 'string', default: '1' },
+    scale: { type: 'string', default: '0.333' },
     arms: { type: 'string' },
     results: { type: 'string' },
   },

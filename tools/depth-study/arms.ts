@@ -2,13 +2,14 @@
 import { countMultiplyAdds } from 'net2net'
 import { type Shape, transformer } from './network.ts'
 
+/** Sequences of a batch, but for an arm that has its own. */
 export const batchSize = 16
 export const shape = { length: 64, width: 128, heads: 4 } as const
 export const fullDepth = 8
 /** Of the compute of a decayed network, for the decay of its rate to zero. */
 export const decay = 0.2
-/** Steps over which the rate rises at the beginning. */
-export const warmUpSteps = 50
+/** Sequences over which the rate rises at the beginning. */
+export const warmUpSequences = 800
 /** A step computes the forward pass and, for the backward pass, about twice as much. */
 const passes = 3
 
@@ -16,8 +17,10 @@ export interface Arm {
   readonly name: string
   readonly title: string
   /** Arms that have a learning rate in common, chosen with the first of them. */
-  readonly kind: 'full depth' | 'grown' | 'shallow'
+  readonly kind: 'full depth' | 'full depth, small batches' | 'grown' | 'shallow'
   readonly depth: number
+  /** Sequences of a batch, where they are not as many as elsewhere. */
+  readonly batch?: number
   /** When all blocks are repeated until the network is so deep, as shares of the compute. */
   readonly growths: readonly { readonly at: number; readonly depth: number }[]
   /** Shares of the compute by which a network is there whose rate has decayed. */
@@ -26,7 +29,7 @@ export interface Arm {
 
 const ends = [0.6, 0.8, 1]
 
-export const arms: readonly [Arm, Arm, Arm, Arm] = [
+export const arms: readonly [Arm, Arm, Arm, Arm, Arm] = [
   {
     name: 'full',
     title: '8 layers from the start',
@@ -48,6 +51,15 @@ export const arms: readonly [Arm, Arm, Arm, Arm] = [
     ends,
   },
   {
+    name: 'small',
+    title: '8 layers from the start, small batches',
+    kind: 'full depth, small batches',
+    depth: 8,
+    batch: 4,
+    growths: [],
+    ends: [1],
+  },
+  {
     name: 'once',
     title: '1 → 8 layers at once',
     kind: 'grown',
@@ -59,9 +71,9 @@ export const arms: readonly [Arm, Arm, Arm, Arm] = [
 ]
 
 /** Multiply-adds of one step. */
-export function costOf(depth: number, vocabulary: number): number {
+export function costOf(depth: number, vocabulary: number, batch = batchSize): number {
   const whole: Shape = { ...shape, vocabulary, depth }
-  return passes * batchSize * (countMultiplyAdds(transformer(whole, 0)) ?? Number.NaN)
+  return passes * batch * (countMultiplyAdds(transformer(whole, 0)) ?? Number.NaN)
 }
 
 /** A part of a training: from where the one before ended, at one depth and one course of the rate. */

@@ -6,7 +6,7 @@ import {
 import { type Arm, arms } from './arms.ts'
 import type { End, Outcome } from './training.ts'
 
-export const [full, grown, once, shallow] = arms
+export const [full, grown, small, once, shallow] = arms
 
 export interface ChosenRate {
   readonly kind: Arm['kind']

@@ -7,8 +7,8 @@ import {
   excludesZero,
   fixed,
 } from '../../packages/net2net-cli/src/sweep/analysis/statistics.ts'
-import { type Arm, arms, batchSize, decay, fullDepth, shape, warmUpSteps } from './arms.ts'
-import { Figures, full, grown, type Needed, once, type Study, shallow } from './figures.ts'
+import { type Arm, arms, batchSize, decay, fullDepth, shape, warmUpSequences } from './arms.ts'
+import { Figures, full, grown, type Needed, once, type Study, shallow, small } from './figures.ts'
 import { lossPlot } from './plot.ts'
 import { book } from './text.ts'
 
@@ -53,16 +53,18 @@ function saved(needed: readonly Needed[], what: string): string {
   if (never > 0)
     return `It gets there in ${needed.length - never} of ${needed.length} seeds (${all}).`
   const found = estimate(needed.map(({ share }) => 1 - share))!
-  const least = needed.some(({ is }) => is === 'at most') ? 'at least ' : ''
+  // Where it got there before it was first measured, nobody knows how much more was saved.
+  const isBound = needed.some(({ is }) => is === 'at most')
+  const least = isBound ? 'at least ' : ''
   const interval =
-    found.low === undefined || found.high === undefined
+    isBound || found.low === undefined || found.high === undefined
       ? ''
       : ` (95% interval ${percent(found.low)} to ${percent(found.high)})`
   return `It saves ${least}${percent(found.mean)}${interval}: ${all}.`
 }
 
 function verdict(difference: Estimate | undefined, arm: string, other: string): string {
-  if (!difference) return `${arm} and ${other} were not trained with the same seeds.`
+  if (!difference) return `No seed is finished with both ${arm} and ${other}.`
   const { mean, low, high, n } = difference
   if (low === undefined || high === undefined)
     return `With one seed, ${arm} ends ${fixed(Math.abs(mean), 4)} ${mean > 0 ? 'lower' : 'higher'} than ${other}; one seed carries no claim.`
@@ -88,28 +90,29 @@ function markdown(known: Study, figures: Figures, planned: number): string {
   const seeds = figures.seedsOf(full, grown)
   const finished = arms.filter((arm) => figures.seedsOf(arm).length > 0)
   const passes = (arm: Arm) =>
-    figures.mean(arm, ({ steps }) => (steps * batchSize * shape.length) / text.characters)?.mean ??
-    Number.NaN
+    figures.mean(
+      arm,
+      ({ steps }) => (steps * (arm.batch ?? batchSize) * shape.length) / text.characters,
+    )?.mean ?? Number.NaN
   const most = Math.max(...finished.map(passes))
   const jumps = known.runs.flatMap((run) => run.jumps)
   const whole = (value: Estimate | undefined) =>
     Math.round(value?.mean ?? Number.NaN).toLocaleString('en')
-  const table = finished.map((arm) =>
-    [
-      '',
-      arm.title,
-      figures.seedsOf(arm).length,
-      whole(figures.mean(arm, (_, { parameters }) => parameters)),
-      whole(figures.mean(arm, ({ steps }) => steps)),
-      passes(arm).toFixed(1),
-      whole(figures.mean(arm, ({ cpuSeconds }) => cpuSeconds)),
-      range(
-        figures.mean(arm, ({ loss }) => loss),
-        4,
-      ),
-      arm === full ? '' : range(figures.lower(arm, full), 4),
-      '',
-    ].join(' | '),
+  const table = finished.map(
+    (arm) =>
+      `| ${[
+        arm.title,
+        figures.seedsOf(arm).length,
+        whole(figures.mean(arm, (_, { parameters }) => parameters)),
+        whole(figures.mean(arm, ({ steps }) => steps)),
+        passes(arm).toFixed(1),
+        whole(figures.mean(arm, ({ cpuSeconds }) => cpuSeconds)),
+        range(
+          figures.mean(arm, ({ loss }) => loss),
+          4,
+        ),
+        arm === full ? '' : range(figures.lower(arm, full), 4),
+      ].join(' | ')} |`,
   )
   const shares = full.ends.map(
     (share) =>
@@ -128,6 +131,10 @@ function markdown(known: Study, figures: Figures, planned: number): string {
       (seed) =>
         `| ${seed} | ${arms.map((arm) => figures.end(arm, seed)?.loss.toFixed(4) ?? '').join(' | ')} |`,
     )
+  const bests = rates
+    .filter(({ tried }) => tried.length > 0)
+    .map(({ kind, tried }) => `${fixed(Math.min(...tried.map(([, loss]) => loss)), 3)} (${kind})`)
+    .join(', ')
   const tried = rates.map(
     ({ kind, rate, tried }) =>
       `| ${kind} | ${tried.map(([one, loss]) => `${one}: ${fixed(loss, 3)}`).join(', ')} | ${rate} |`,
@@ -145,9 +152,14 @@ compute, so that a network that was interrupted is never compared with one that 
 **What does growth save?** ${inCompute} That is the compute after which the grown network, its own decay included, has the test loss with which the full depth ends.
 In processor time: ${lowerFirst(inSeconds)}
 
+**Or does it only make more steps?** A shallow network makes more of them with the same compute; so do smaller batches. With batches of ${small.batch} in the place of ${batchSize}: ${compared(small, full)}
+${compared(grown, small)}
+
 **All at once, or step by step?** ${compared(once, grown)}
 
 **Was depth needed at all?** ${compared(shallow, full)} ${compared(shallow, grown)}
+
+**With a quarter of the compute**, where learning rates were chosen, the best validation losses of one seed were ${bests}.
 
 **What this does not say.** ${seeds.length === planned ? `${seeds.length} seeds` : `${seeds.length} of ${planned} planned seeds`}, one text, networks of at most ${(figures.run(full, seeds[0]!)!.parameters / 1e6).toFixed(1)} million parameters that see the text ${passes(full).toFixed(1)} to ${most.toFixed(1)} times: all of them are
 far from trained to the end, which is where a shallow beginning looks best. When to grow was set beforehand, not searched for. Larger studies differ: up to about half
@@ -182,7 +194,7 @@ ${shares.join('\n')}
 - **Text**: ${book.title}, from the npm package ${book.package} (${book.file}, SHA-256 \`${book.sha256}\`; public domain). ${text.characters.toLocaleString('en')} characters
   to train on, of ${text.vocabulary} kinds; behind them a part to choose learning rates by, and the end of the book to report on.
 - **Network**: pre-norm blocks in the shape of GPT-2, learned positions, ${shape.heads} heads, a feed-forward layer of ${4 * shape.width} units with GELU. Batches of ${batchSize} sequences.
-- **Training**: AdamW (β₂ = 0.95, weight decay 0.1 on matrices), gradients clipped to norm 1, the rate rising over ${warmUpSteps} steps, constant, and linearly to zero. One thread.
+- **Training**: AdamW (β₂ = 0.95, weight decay 0.1 on matrices), gradients clipped to norm 1, the rate rising over ${warmUpSequences} sequences, constant, and linearly to zero. One thread.
 - **Growth**: \`repeat: h.*\` doubles the blocks, copies that add nothing yet behind their originals, when ${grown.growths.map(({ at }) => percent(at)).join(', ')} of the compute are spent (at once: ${once.growths.map(({ at }) => percent(at)).join(', ')}). The
   optimizer’s state goes on; that of the copies begins anew. The loss right after a growth differed from that right before by at most ${Math.max(...jumps).toExponential(0)}.
 - **Multiply-adds** are three times those of the forward pass. Processor seconds count all of a training but its measurements, the start of ONNX Runtime after each growth included. The machine

@@ -29,7 +29,15 @@ import {
   warmupStableDecay,
 } from 'net2net/training'
 import { lockFolder } from '../../packages/net2net-cli/src/processes/folder-lock.ts'
-import { type Arm, batchSize, costOf, type Piece, piecesOf, shape, warmUpSteps } from './arms.ts'
+import {
+  type Arm,
+  batchSize,
+  costOf,
+  type Piece,
+  piecesOf,
+  shape,
+  warmUpSequences,
+} from './arms.ts'
 import { transformer } from './network.ts'
 
 /** What decides a training. */
@@ -128,7 +136,9 @@ export async function trainAny(jobs: readonly Job[], data: Data, folder: string)
 }
 
 async function finish(job: Job, data: Data, folder: string, place: string): Promise<void> {
-  const pieces = piecesOf(job.arm, job.compute, (depth) => costOf(depth, data.vocabulary))
+  const pieces = piecesOf(job.arm, job.compute, (depth) =>
+    costOf(depth, data.vocabulary, job.arm.batch),
+  )
   const done = new Map<string, Done>()
   for (const piece of pieces) done.set(piece.name, await trainPiece(job, piece, done, data, place))
   const all = pieces.map((piece) => ({ piece, ...done.get(piece.name)! }))
@@ -171,7 +181,7 @@ async function trainPiece(
     keep: 1,
   })
   const { checkpoint } = await folder.latest()
-  const cost = costOf(piece.depth, data.vocabulary)
+  const cost = costOf(piece.depth, data.vocabulary, job.arm.batch)
   const progress = (checkpoint?.extra as Progress | undefined) ?? {
     cpuSeconds: before?.record.cpuSeconds ?? 0,
     curve: [],
@@ -239,8 +249,10 @@ interface Progress {
 
 const secondsOf = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1e6
 
-function optionsOf({ seed, rate }: Job, { until, decaySteps }: Piece, { train }: Data) {
-  const epochs = until / (train.length / batchSize)
+function optionsOf({ arm, seed, rate }: Job, { until, decaySteps }: Piece, { train }: Data) {
+  const { batch = batchSize } = arm
+  const epochs = until / (train.length / batch)
+  const warmUpSteps = warmUpSequences / batch
   const next =
     decaySteps === 0 ? rate : warmupStableDecay(rate, epochs, { decay: decaySteps / until })
   return {
@@ -248,7 +260,7 @@ function optionsOf({ seed, rate }: Job, { until, decaySteps }: Piece, { train }:
     optimizer: adamw({ learningRate: warmUp(warmUpSteps, next), beta2: 0.95, weightDecay: 0.1 }),
     decayOnly: 'matrices',
     clipNorm: 1,
-    batchSize,
+    batchSize: batch,
     epochs: Math.ceil(epochs),
     untilStep: until,
     seed,

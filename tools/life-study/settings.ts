@@ -75,7 +75,7 @@ export const settings = (scale: number): readonly Setting[] => [
   },
   {
     name: 'classes',
-    title: 'Digits of MNIST, two more at a time',
+    title: `Digits of MNIST, two more at a time, ${Math.round(10_000 * scale).toLocaleString('en')} images in all`,
     portions: ['0 and 1', '2 and 3', '4 and 5', '6 and 7', '8 and 9'],
     epochs: { on: [8, 4, 4, 4, 4], scratch: [8, 8, 8, 8, 8] },
     async data(seed) {

@@ -3,11 +3,10 @@ import { expect, test } from 'vitest'
 import { arms, costOf, fullDepth, piecesOf } from '../depth-study/arms.ts'
 
 const vocabulary = 83
-const costs = new Map([1, 2, 4, 8].map((depth) => [depth, costOf(depth, vocabulary)]))
-const cost = (depth: number) => costs.get(depth)!
 const compute = 5e12
 
 test.each(arms)('$title: equal compute, growth at the constant rate, a decay at the end', (arm) => {
+  const cost = (depth: number) => costOf(depth, vocabulary, arm.batch)
   const pieces = piecesOf(arm, compute, cost)
   const byName = new Map(pieces.map((piece) => [piece.name, piece]))
   const spent = new Map<string, number>()

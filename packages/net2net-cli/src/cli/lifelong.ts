@@ -167,6 +167,10 @@ export function forgettingOf(
   }
 }
 
+/** What is worse than before was forgotten, what is better was gained. */
+export const forgettingIn = (figure: (value: number) => string, forgetting: number): string =>
+  `${forgetting < 0 ? 'gained' : 'forgotten'}: ${figure(Math.abs(forgetting))}`
+
 /** In lines for whoever trains. */
 export function forgettingText({
   measure,
@@ -180,10 +184,12 @@ export function forgettingText({
   const share = (value: number) =>
     Number.isFinite(value) ? `${(100 * value).toFixed(1)}%` : 'none'
   return [
-    `Earlier data${heldOut ? '' : ' (samples of the training, since none are held out)'}: ${measure} ${figure(old.before)} before, ${figure(old.after)} after; forgotten: ${figure(forgetting)}.`,
-    ...perClass.map(
-      ({ class: name, samples, before, after }) =>
-        `  ${name} (${samples}): ${share(before)} before, ${share(after)} after`,
-    ),
+    `Earlier data${heldOut ? '' : ' (samples of the training, since none are held out)'}: ${measure} ${figure(old.before)} before, ${figure(old.after)} after; ${forgettingIn(figure, forgetting)}.`,
+    ...perClass
+      .filter(({ samples }) => samples > 0)
+      .map(
+        ({ class: name, samples, before, after }) =>
+          `  ${name} (${samples}): ${share(before)} before, ${share(after)} after`,
+      ),
   ].join('\n')
 }

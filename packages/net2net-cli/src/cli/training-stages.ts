@@ -7,7 +7,7 @@ import { makeFolder, writeWhole } from 'net2net/files'
 import { usageError } from '../errors.ts'
 import { type Io, printResult } from './command.ts'
 import type { TrainOptions } from './commands/train-options.ts'
-import { measuredOn, replayOf, withoutClasses } from './lifelong.ts'
+import { forgettingIn, measuredOn, replayOf, withoutClasses } from './lifelong.ts'
 import { loadFor, trainingData } from './model-data.ts'
 import { plainlyEvaluated, type resultsOf } from './training-results.ts'
 import { newestCheckpoint, startOf } from './training-start.ts'
@@ -170,7 +170,7 @@ function text(
     const figures = found.map(({ accuracy, loss, forgetting }, j) => {
       const shown = (value: number) =>
         accuracy === undefined ? value.toFixed(4) : `${(100 * value).toFixed(2)}%`
-      const forgotten = forgetting === undefined ? '' : ` (forgotten: ${shown(forgetting)})`
+      const forgotten = forgetting === undefined ? '' : ` (${forgettingIn(shown, forgetting)})`
       return `stage ${j + 1} ${shown(accuracy ?? loss)}${forgotten}`
     })
     return `after stage ${i + 1} (${data}): ${figures.join('  ')}`

@@ -21,10 +21,18 @@ export async function startOf(place: string): Promise<TrainingStart> {
   if (!existsSync(file))
     throw inputError(`${place} is no folder of a training: it has no model.onnx.`, { where: place })
   const model = await load(file)
-  const newest = await newestCheckpoint(place)
+  const newest = await newestCheckpoint(await lastStageOf(place))
   if (newest === undefined) return { model }
   const { state } = await readCheckpoint(newest)
   return { model, state }
+}
+
+/** Where the training of stages ended, whose model is that of the whole; the folder itself where there are none. */
+async function lastStageOf(place: string): Promise<string> {
+  const stages = (await readdir(place))
+    .filter((name) => /^stage-\d+$/.test(name))
+    .sort((a, b) => Number(a.slice(6)) - Number(b.slice(6)))
+  return join(place, stages.at(-1) ?? '.')
 }
 
 /** The last checkpoint in the folder of a training; undefined where it has none. */

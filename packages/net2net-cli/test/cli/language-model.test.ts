@@ -73,7 +73,7 @@ test('a fresh model is measured on a text, and grows by what is measured', async
 
 test('explored on a text, it leaves recipes that fit the model that is kept', async () => {
   const output = at('explored')
-  const search = ['--trials', '3', '--rung-steps', '5', '--jobs', '1', '--ops', 'repeat']
+  const search = ['--trials', '6', '--rung-steps', '40', '--rung-factor', '3', '--jobs', '1']
   await done('explore', model, ...data, ...adam, ...search, '-o', output)
   const { front, trials } = resultsOf(output)
   // A network has one size, before its norms have numbers of their own and behind.

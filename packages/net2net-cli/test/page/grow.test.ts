@@ -172,7 +172,7 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     const page = await openDropped()
     await setWidth(page, 'fc1', 100)
     await page.locator('.check-badge[data-equal=true]').waitFor()
-    await page.getByLabel('New units').selectOption('random-pad')
+    await page.getByRole('combobox', { name: 'New units', exact: true }).selectOption('random-pad')
     await page.locator('.check-badge[data-equal=false]').waitFor()
     expect(await badge(page).textContent()).toContain('another function')
   })

@@ -9,7 +9,7 @@ import { randomStream } from '../tensor/random.ts'
 import { elementCount, isNumeric, Tensor } from '../tensor/tensor.ts'
 import { changed, normals } from './change.ts'
 import { type Cut, pointName } from './cut.ts'
-import type { Computation, Probe } from './out-of-core/computation.ts'
+import type { Computation } from './out-of-core/computation.ts'
 import { runTogether } from './out-of-core/run-together.ts'
 import { outOfCoreSession } from './out-of-core/segmented-session.ts'
 import { type Limits, type Movement, type Outcome, PointComparison } from './point-comparison.ts'
@@ -88,13 +88,7 @@ export class Laboratory {
     this.#options = options
   }
 
-  /** @param seen Weights whose change was seen already: they are not changed again. */
-  async examine(
-    cut: Cut,
-    trial: Trial,
-    attempt: number,
-    seen: ReadonlySet<string>,
-  ): Promise<Outcome> {
+  async examine(cut: Cut, trial: Trial, attempt: number): Promise<Outcome> {
     const { sizes, share } = isLarge(cut.b) ? shorter(trial) : trial
     for (const isRandom of [true, false])
       try {
@@ -104,7 +98,7 @@ export class Laboratory {
           isRandom,
           attempt,
         )
-        return await this.#run(cut, samples, share, seen)
+        return await this.#run(cut, samples, share)
       } catch (cause) {
         const isRefused = cause instanceof Net2NetError && cause.kind === 'input'
         if (!isRefused || this.#options.signal?.aborted) throw cause
@@ -122,37 +116,28 @@ export class Laboratory {
     return outOfCoreSession(this.#runtime, { ...model, graph }, { optimization: 'basic' })
   }
 
-  async #run(
-    cut: Cut,
-    samples: readonly Feeds[],
-    share: number,
-    seen: ReadonlySet<string>,
-  ): Promise<Outcome> {
+  async #run(cut: Cut, samples: readonly Feeds[], share: number): Promise<Outcome> {
     const [a, b] = [this.#session(cut.a, samples), this.#session(cut.b, samples)]
     const { signal } = this.#options
     const movements: Movement[] = []
     const comparison = new PointComparison(samples.length, this.#limits)
     const values = this.#side.values
-    const weights = cut.layers.flatMap(({ weight }) =>
-      weight === undefined || seen.has(weight) ? [] : weight,
-    )
-    const probe: Probe = {
-      sample: 0,
-      share,
-      weights: new Set(weights),
-      changes: (name) => {
-        if (cut.borders.has(name)) return false
-        const dtype = values.get(name)?.dtype
-        return dtype === undefined || isFloat(dtype)
-      },
-      onMovement: (from, to, by) => movements.push({ from, to, by }),
-    }
     await runTogether(a, b, samples, {
       signal,
       0: { onOutput: (name, tensors) => comparison.add(0, name, tensors) },
       1: {
         onOutput: (name, tensors) => comparison.add(1, name, tensors),
-        probe: weights.length > 0 ? probe : undefined,
+        probe: {
+          sample: 0,
+          share,
+          weights: new Set(cut.layers.flatMap(({ weight }) => weight ?? [])),
+          changes: (name) => {
+            if (cut.borders.has(name)) return false
+            const dtype = values.get(name)?.dtype
+            return dtype === undefined || isFloat(dtype)
+          },
+          onMovement: (from, to, by) => movements.push({ from, to, by }),
+        },
       },
     })
     if (comparison.doubtful.size > 0) {

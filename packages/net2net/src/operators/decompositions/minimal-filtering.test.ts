@@ -20,10 +20,7 @@ const target = 'onnxruntime-wasm'
 test.each([
   [2, 2],
   [2, 3],
-  [3, 3],
-  [4, 3],
-  [3, 4],
-  [2, 5],
+  [3, 2],
 ])('%i outputs of %i taps', (m, r) => {
   const random = randomStream(1, 'filtering', m, r)
   const draw = (count: number) => Array.from({ length: count }, () => random.normal())
@@ -47,7 +44,7 @@ test('tiles of every size give what a convolution gives, and its gradients', asy
   for (let draw = 0; draw < 12; draw++) {
     const random = randomStream(2, 'tiles', draw)
     const [samples, channels, filters] = [1, 1, 1].map((least) => least + random.below(3))
-    const kernel = [2 + random.below(4), 2 + random.below(4)]
+    const kernel = [2 + random.below(2), 2 + random.below(2)]
     const pads = Array.from({ length: 4 }, () => random.below(4))
     const image = [5 + random.below(6), 5 + random.below(6)]
     const outputs = image.map((size, i) => size + pads[i]! + pads[i + 2]! - kernel[i]! + 1)
@@ -81,14 +78,14 @@ test('tiles of every size give what a convolution gives, and its gradients', asy
       },
       target,
     )
-    expect(count, 'two to five outputs a tile').toBe(3 * (6 - Math.max(...kernel)))
+    expect(count, 'two or three outputs a tile').toBe(3 * (4 - Math.max(...kernel)))
     for (const [name, { dims, data }] of Object.entries(found)) {
       const wanted = expected[name.replace(/\d/, '') as keyof typeof expected]
       expect(dims).toEqual(wanted.dims)
       const [a, b] = [wanted.data, data].map((elements) => Array.from(elements, Number))
       const scale = Math.max(...a!.map(Math.abs))
       const error = Math.max(...a!.map((value, k) => Math.abs(value - b![k]!)))
-      expect(error / scale, `draw ${draw}, ${name}`).toBeLessThan(1e-5)
+      expect(error / scale, `draw ${draw}, ${name}`).toBeLessThan(2e-6)
     }
   }
 })

@@ -3,11 +3,11 @@
  *
  *   Y = Aᵀ[ Σ_c (G w Gᵀ) ⊙ (Bᵀ x B) ]A,
  *
- * where an output costs (m + r − 1)² / m² multiplications for each channel instead of r² (36/16 instead of 9 for m = 4, r = 3).
- * A, B and G are Toom and Cook's, for the points 0, 1, −1, ½, −2 and ∞: a tile is a product of polynomials that is
+ * where an output costs (m + r − 1)² / m² multiplications for each channel instead of r² (4 instead of 9 for m = 2, r = 3).
+ * A, B and G are Toom and Cook's, for the points 0, 1, −1 and ∞: a tile is a product of polynomials that is
  * interpolated from its values. Sources: Winograd, Arithmetic Complexity of Computations, 1980; Lavin and Gray, Fast Algorithms
- * for Convolutional Neural Networks, 2016; points with small errors: Barabasz et al., Error Analysis and Improving the
- * Accuracy of Winograd Convolution, 2018. With these, errors are about three times those of a plain convolution.
+ * for Convolutional Neural Networks, 2016. With these points, errors are no larger than those of a plain convolution; more points allow larger tiles, with
+ * three times these errors and more (Barabasz et al., Error Analysis and Improving the Accuracy of Winograd Convolution, 2018).
  *
  * Pixels come first here, [H, W, N·C], so that transforms are products of matrices too: the rows of all tiles
  * at once are R·x, with Bᵀ repeated along R's diagonal and the padding left out, and the columns likewise. Then there is one product
@@ -26,8 +26,8 @@ import { ints, range, reduce, reshape, type TargetSize, transpose } from '../hel
 import type { ImageConvolution, SizedAxis } from './convolution-columns.ts'
 import { costs, positionsOf } from './costs.ts'
 
-/** The first m + r − 2 of these, and infinity. Beyond them, rounding errors grow fast. */
-const points = [0, 1, -1, 0.5, -2]
+/** The first m + r − 2 of these, and infinity. With further points rounding errors grow fast. */
+const points = [0, 1, -1]
 const largestTile = points.length + 1
 
 type Rows = readonly (readonly number[])[]
