@@ -93,8 +93,13 @@ function answer({ task, seeds, measures }: Results): string {
   const sum = (key: 'reached' | 'targets') => growth.reduce((total, one) => total + one[key], 0)
   const goal = of('all') <= 1 / 3 ? 'The goal of a third is met' : halfGoal(of('half'))
   const differences = growth.map(({ best }, i) => Math.log(best / scratch[i]!.best))
-  return `- **${nameOf(task)}** (${count(seeds.length, 'seed')}): growth reached half of the front of the search from scratch with ${percent(of('half'))} of the compute, and all of it with
-  ${percent(of('all'))} (${sum('reached')} of ${sum('targets')} networks). ${goal}. ${better(differences)}`
+  const [found, wanted] = [sum('reached'), sum('targets')]
+  const whole =
+    found === wanted
+      ? `all of it with ${percent(of('all'))}`
+      : `${found} of all its ${wanted} networks in the end`
+  return `- **${nameOf(task)}** (${count(seeds.length, 'seed')}): growth reached half of the front of the search from scratch with ${percent(of('half'))} of the compute, and
+  ${whole}. ${goal}. ${better(differences)}`
 }
 
 const halfGoal = (half: number): string =>
