@@ -19,10 +19,10 @@ interface Results {
   readonly measures: Readonly<Partial<Record<Arm, readonly Measures[]>>>
 }
 
-/** Of the seeds for which all searches have run; the start network alone may be of fewer. */
+/** Of the seeds for which both searches by rungs have run; the other arms may be of fewer. */
 function resultsOf(task: Task, seeds: readonly number[], pointsOf: Points): Results {
-  const searches = arms.filter((arm) => arm !== 'alone')
-  const done = seeds.filter((seed) => searches.every((arm) => pointsOf(task, arm, seed)))
+  const compared = ['growth', 'scratch'] as const
+  const done = seeds.filter((seed) => compared.every((arm) => pointsOf(task, arm, seed)))
   const of = (arm: Arm) =>
     done.flatMap((seed) => {
       const points = pointsOf(task, arm, seed)
@@ -91,21 +91,23 @@ function answer({ task, seeds, measures }: Results): string {
   const scratch = measures.scratch!
   const of = (key: 'all' | 'half') => mean(growth.map((one) => one[key]))
   const sum = (key: 'reached' | 'targets') => growth.reduce((total, one) => total + one[key], 0)
-  const goal = of('all') <= 1 / 3 ? 'The goal of a third is met' : halfGoal(of('half'))
+  const goal = `The goal of a third is ${of('all') <= 1 / 3 ? 'met' : 'missed'}`
+  const own = mean(scratch.map(({ half }) => half))
   const differences = growth.map(({ best }, i) => Math.log(best / scratch[i]!.best))
-  return `- **${nameOf(task)}** (${count(seeds.length, 'seed')}): growth reached half of the front of the search from scratch with ${percent(of('half'))} of the compute, and all of it with
-  ${percent(of('all'))} (${sum('reached')} of ${sum('targets')} networks). ${goal}. ${better(differences)}`
+  const [found, wanted] = [sum('reached'), sum('targets')]
+  const whole =
+    found === wanted
+      ? `all of it with ${percent(of('all'))}`
+      : `${found} of all its ${wanted} networks in the end`
+  return `- **${nameOf(task)}** (${count(seeds.length, 'seed')}): growth reached half of the front of the search from scratch with ${percent(of('half'))} of the compute (which had
+  that half itself after ${percent(own)}), and ${whole}. ${goal}. ${better(differences)}`
 }
-
-const halfGoal = (half: number): string =>
-  half <= 1 / 3
-    ? 'The goal of a third is met for half of the front, not for all of it'
-    : 'The goal of a third is missed'
 
 function better(logs: readonly number[]): string {
   const [middle, half] = [mean(logs), halfInterval(logs)]
   const change = percent(Math.abs(Math.expm1(middle)))
   const what = `At the end its best network has a test loss ${change} ${middle < 0 ? 'lower' : 'higher'}`
+  if (!Number.isFinite(half)) return `${what}; one seed says nothing of chance.`
   return Math.abs(middle) > half
     ? `${what}.`
     : `${what}, which the interval does not tell from zero.`

@@ -141,8 +141,8 @@ Networks grow from the best ones so far and are trained from what their parents 
 (by --rung-factor) trains on for three times as long, and where none may, another network grows, at the rung of its parent.
 Growth is exact, so that a network begins with its parent's loss. Data as for net2net train; the learning rate is constant.
 
-Prefer net2net train from scratch where the size is known and only one network is wanted, and compare with it on small tables: where a
-larger network learns more from the same compute than the one that everything grows from, growth saves nothing.
+Prefer net2net train from scratch where the size is known and one network is wanted, above all a large one: an exploration
+spends on small networks first. On small tables, too, compare with it: growth saves little where a larger network learns more from the same compute.
 
 Costs: parameters, multiply-adds (of one sample), latency (of one sample in ONNX Runtime, on this machine), size (of the
 file). Without a cost (--against none) the best network wins, however large.
