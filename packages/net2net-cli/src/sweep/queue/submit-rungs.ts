@@ -140,6 +140,11 @@ class Submitter implements RungRunner {
     if (!text) return undefined
     const network = await files.get(id, 'network')
     if (network) await this.#write(job, 'network', network)
+    else if ((JSON.parse(text.toString()) as RungOutcome).kind === 'trained') {
+      // A Redis that forgot everything in between: the job is done again.
+      await files.remove(id, ['outcome'])
+      return undefined
+    }
     // Last what says that the job is done.
     await this.#write(job, 'outcome', text)
     return this.#folder.readOutcome(job)

@@ -30,7 +30,7 @@ function withValue(text: string, path: readonly string[], value: ConfigValue): s
   const field = `\n${indent}${JSON.stringify(key)}: ${written}`
   return last
     ? `${text.slice(0, last.end)},${field}${text.slice(last.end)}`
-    : text.replace('{', `{${field}\n`)
+    : text.replace('{', () => `{${field}\n`)
 }
 
 interface Span {

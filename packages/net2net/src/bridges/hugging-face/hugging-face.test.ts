@@ -285,4 +285,6 @@ test('values in the text of a JSON file change, and nothing else does', () => {
   )
   const nested = '{ "a": {"b": 10000.0, "c": 1e-05}, "a2": [] }'
   expect(withValues(nested, new Map([['a.b', 3]]))).toBe('{ "a": {"b": 3, "c": 1e-05}, "a2": [] }')
+  // A name that String.replace would read as a reference.
+  expect(JSON.parse(withValues('{"a": 1}', new Map([['$& ', 2]])))).toEqual({ a: 1, '$& ': 2 })
 })
