@@ -66,7 +66,7 @@ seconds include the decisions themselves, on a machine that other work shared. L
 Means over the seeds with 95% intervals (Student's t); differences are taken seed by seed. All of it by seed, and every decision, is in
 [learning-for-life.json](learning-for-life.json).
 
-What to make of it. With ever more images, a network that grows by itself ends where one that a person widens ends, or better, and far above the small one, with about
+What to make of it, with the seeds so far. With ever more images, a network that grows by itself ends where one that a person widens ends, or better, and far above the small one, with about
 half of the compute of the retrained network; that it is as good as that one the tables do not show: it has its full size for the last portion alone, and passes over that
 less often. With new classes the large network that learns on does not reach the retrained one either: what is missing is not capacity but passes over the old
 classes, of which every batch has a half. In processor seconds \`auto\` saves little or nothing here: steps of networks this small cost more in overhead than in arithmetic, and
@@ -137,6 +137,9 @@ function section(setting: Setting, lives: ReadonlyMap<Arm, readonly Recorded[]>)
   ].join('\n\n')
 }
 
+/** With fewer seeds an interval is so wide that nearly every loss lies in it: nothing is said of the goal. */
+const fewestSeeds = 5
+
 /** Whether the goal is reached, and by whom. */
 function verdict(
   of: readonly Arm[],
@@ -157,8 +160,13 @@ function verdict(
         : isAsGood
           ? `the data do not tell its loss from that of the retrained network (${middle >= 0 ? 'higher' : 'lower'} by ${Math.abs(middle).toFixed(4)})`
           : `its loss is higher by ${middle.toFixed(4)}`
-    const reached = isAsGood && isCheap && Number.isFinite(half)
-    return `- **${titles[arm]}**: ${reached ? 'reaches the goal' : 'does not reach the goal'}: ${quality}, with ${percent(share(arm))}% of its compute.`
+    const reached =
+      differences.length < fewestSeeds
+        ? `too few seeds to tell whether it reaches the goal (${differences.length} of ${fewestSeeds})`
+        : isAsGood && isCheap
+          ? 'reaches the goal'
+          : 'does not reach the goal'
+    return `- **${titles[arm]}**: ${reached}: ${quality}, with ${percent(share(arm))}% of its compute.`
   })
   return sentences.join('\n')
 }
