@@ -2,21 +2,13 @@
 import { signal } from '@preact/signals'
 import type { StepRecord } from '../../../src/runs/run-record.ts'
 import type { State } from '../../../src/server/api.ts'
+import type { Reached } from '../train/results.tsx'
 
-export interface KeptArm {
+export interface KeptArm extends Reached {
   readonly name: string
   /** undefined: the experiment's arm of that name. */
   readonly title?: string
-  readonly parameters?: number | undefined
   readonly threads: number
-  readonly initial?:
-    | { readonly valLoss: number; readonly valAccuracy?: number | undefined }
-    | undefined
-  readonly epochs: readonly {
-    readonly valLoss: number
-    readonly valAccuracy?: number | undefined
-    readonly seconds: number
-  }[]
   /** Epochs since growth before it began, where it grew on the way. */
   readonly epochsBefore?: number
   /** Whether its network is kept. */
