@@ -6,7 +6,7 @@ import { t } from '../text/text.ts'
 import { announce } from '../ui/announce.tsx'
 import { change, settings } from './settings.ts'
 
-/** A slider that is dragged makes one step, not hundreds. */
+/** A slider that is dragged makes one step, not hundreds: changes of the same thing so many milliseconds after one another are one. */
 const pause = 700
 /** More are not remembered. */
 const most = 200
@@ -15,12 +15,40 @@ const past = signal<readonly GrowSettings[]>([])
 const future = signal<readonly GrowSettings[]>([])
 let current = settings.peek()
 let changed = 0
+let what: Change = { names: '', layers: [] }
 let restoring = false
 
 const model = param('model')
 let ofModel = model.peek()
 
 const plain = (value: GrowSettings) => ({ ...value, widths: [...value.widths] })
+
+interface Change {
+  /** Of settings other than widths; lists with their lengths, since another entry is another change. */
+  readonly names: string
+  /** Layers that got another width. */
+  readonly layers: readonly string[]
+}
+
+function changeTo(next: GrowSettings, before: GrowSettings): Change {
+  const { widths, ...others } = next
+  const { widths: widthsBefore, ...othersBefore } = before
+  const known = new Map<string, unknown>(Object.entries(othersBefore))
+  const names = Object.entries(others).flatMap(([name, value]) =>
+    JSON.stringify(value) === JSON.stringify(known.get(name))
+      ? []
+      : `${name}${Array.isArray(value) ? value.length : ''}`,
+  )
+  const layers = new Set([...widths.keys(), ...widthsBefore.keys()])
+  return {
+    names: names.join(),
+    layers: [...layers].filter((layer) => widths.get(layer) !== widthsBefore.get(layer)),
+  }
+}
+
+const isSame = (a: Change, b: Change): boolean =>
+  a.names === b.names &&
+  (a.layers.some((layer) => b.layers.includes(layer)) || a.layers.length + b.layers.length === 0)
 
 effect(() => {
   const next = settings.value
@@ -40,13 +68,16 @@ effect(() => {
     return
   }
   const now = performance.now()
+  const is = changeTo(next, current)
   batch(() => {
     if (!restoring) {
-      if (now - changed > pause) past.value = [...past.peek(), current].slice(-most)
+      if (now - changed > pause || !isSame(is, what))
+        past.value = [...past.peek(), current].slice(-most)
       future.value = []
     }
   })
   changed = now
+  what = is
   current = next
 })
 
