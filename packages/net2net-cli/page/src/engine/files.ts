@@ -2,10 +2,9 @@
  * Dropped files are kept in this browser under their hash, so that a reload, or the way back, finds
  * them again. They go nowhere else.
  */
+import { database } from './database.ts'
 import type { NamedBytes } from './protocol.ts'
 
-const database = 'net2net'
-const store = 'files'
 /** The store keeps the last few only. */
 const most = 6
 
@@ -16,30 +15,7 @@ export interface KeptFile extends NamedBytes {
   readonly time: number
 }
 
-function open(): Promise<IDBDatabase> {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open(database, 1)
-    request.onupgradeneeded = () => request.result.createObjectStore(store, { keyPath: 'key' })
-    request.onsuccess = () => resolve(request.result)
-    request.onerror = () => reject(request.error)
-  })
-}
-
-async function transact<T>(
-  mode: IDBTransactionMode,
-  act: (files: IDBObjectStore) => IDBRequest<T>,
-): Promise<T> {
-  const db = await open()
-  try {
-    return await new Promise((resolve, reject) => {
-      const request = act(db.transaction(store, mode).objectStore(store))
-      request.onsuccess = () => resolve(request.result)
-      request.onerror = () => reject(request.error)
-    })
-  } finally {
-    db.close()
-  }
-}
+const transact = database('net2net', { files: { keyPath: 'key' } })
 
 /** The first 12 hex digits of the file's SHA-256; random ones where the browser computes none. */
 async function fileKey(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
@@ -59,10 +35,10 @@ export async function keepFile(
   const key = await fileKey(bytes)
   try {
     const file: KeptFile = { key, name, bytes, data, time: Date.now() }
-    await transact('readwrite', (files) => files.put(file))
-    const all = (await transact('readonly', (files) => files.getAll())) as KeptFile[]
+    await transact('readwrite', ({ files }) => files.put(file))
+    const all = (await transact('readonly', ({ files }) => files.getAll())) as KeptFile[]
     const old = all.sort((a, b) => b.time - a.time).slice(most)
-    for (const file of old) await transact('readwrite', (files) => files.delete(file.key))
+    for (const file of old) await transact('readwrite', ({ files }) => files.delete(file.key))
   } catch {
     // Private windows and full disks: a reload will ask for the file again.
   }
@@ -71,7 +47,7 @@ export async function keepFile(
 
 export async function keptFile(key: string): Promise<KeptFile | undefined> {
   try {
-    return (await transact('readonly', (files) => files.get(key))) as KeptFile | undefined
+    return (await transact('readonly', ({ files }) => files.get(key))) as KeptFile | undefined
   } catch {
     return undefined
   }

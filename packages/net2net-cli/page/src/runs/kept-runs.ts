@@ -2,6 +2,7 @@
 import { signal } from '@preact/signals'
 import type { StepRecord } from '../../../src/runs/run-record.ts'
 import type { State } from '../../../src/server/api.ts'
+import { database } from '../engine/database.ts'
 import type { Reached } from '../train/results.tsx'
 
 export interface KeptArm extends Reached {
@@ -35,7 +36,6 @@ type Bytes = Uint8Array<ArrayBuffer>
 
 /** So many are kept: the newest. */
 const most = 20
-const stores = { runs: 'runs', models: 'models' } as const
 
 /** Those that are kept, with those that go on in this tab; undefined until it is known. */
 export const keptRuns = signal<ReadonlyMap<string, KeptRun> | undefined>(undefined)
@@ -45,39 +45,7 @@ const going = signal<ReadonlySet<string>>(new Set())
 export const stateOf = ({ id, finished }: KeptRun): State =>
   finished ? 'finished' : going.value.has(id) ? 'running' : 'stopped'
 
-function open(): Promise<IDBDatabase> {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open('net2net runs', 1)
-    request.onupgradeneeded = () => {
-      request.result.createObjectStore(stores.runs, { keyPath: 'id' })
-      request.result.createObjectStore(stores.models)
-    }
-    request.onsuccess = () => resolve(request.result)
-    request.onerror = () => reject(request.error)
-  })
-}
-
-/** Makes requests in one transaction; resolves to what the last of them gave when all is written. */
-async function transact<T>(
-  mode: IDBTransactionMode,
-  act: (runs: IDBObjectStore, models: IDBObjectStore) => IDBRequest<T>,
-): Promise<T> {
-  const database = await open()
-  try {
-    return await new Promise((resolve, reject) => {
-      const transaction = database.transaction(Object.values(stores), mode)
-      const request = act(
-        transaction.objectStore(stores.runs),
-        transaction.objectStore(stores.models),
-      )
-      transaction.oncomplete = () => resolve(request.result)
-      transaction.onerror = () => reject(transaction.error)
-      transaction.onabort = () => reject(transaction.error)
-    })
-  } finally {
-    database.close()
-  }
-}
+const transact = database('net2net runs', { runs: { keyPath: 'id' }, models: {} })
 
 const modelKey = (id: string, arm: string) => `${id}/${arm}`
 /** All keys of a run's networks: no key has a character above. */
@@ -90,7 +58,7 @@ channel?.addEventListener('message', () => void read())
 export async function read(): Promise<void> {
   let found: readonly KeptRun[] = []
   try {
-    found = (await transact('readonly', (runs) => runs.getAll())) as KeptRun[]
+    found = (await transact('readonly', ({ runs }) => runs.getAll())) as KeptRun[]
   } catch {
     // Private windows: there is what this tab has trained.
   }
@@ -124,7 +92,7 @@ export function show(run: KeptRun): void {
 export async function keep(run: KeptRun, models: ReadonlyMap<string, Bytes>): Promise<void> {
   show(run)
   try {
-    const all = (await transact('readwrite', (runs, networks) => {
+    const all = (await transact('readwrite', ({ runs, models: networks }) => {
       for (const [arm, bytes] of models) networks.put(bytes, modelKey(run.id, arm))
       runs.put(run)
       return runs.getAll()
@@ -138,7 +106,7 @@ export async function keep(run: KeptRun, models: ReadonlyMap<string, Bytes>): Pr
 }
 
 export async function forget(id: string): Promise<void> {
-  await transact('readwrite', (runs, networks) => {
+  await transact('readwrite', ({ runs, models: networks }) => {
     networks.delete(modelsOf(id))
     return runs.delete(id)
   }).catch(() => undefined)
@@ -149,7 +117,7 @@ export async function forget(id: string): Promise<void> {
 }
 
 export async function keptModel(id: string, arm: string): Promise<Bytes | undefined> {
-  const bytes = await transact('readonly', (_, models) => models.get(modelKey(id, arm))).catch(
+  const bytes = await transact('readonly', ({ models }) => models.get(modelKey(id, arm))).catch(
     () => undefined,
   )
   return bytes as Bytes | undefined
