@@ -3,6 +3,7 @@ import { signal } from '@preact/signals'
 import type { StepRecord } from '../../../src/runs/run-record.ts'
 import type { State } from '../../../src/server/api.ts'
 import { database } from '../engine/database.ts'
+import { heldLocks, holdLock, whenFree } from '../engine/tab-lock.ts'
 import type { Reached } from '../train/results.tsx'
 
 export interface KeptArm extends Reached {
@@ -77,7 +78,7 @@ const watched = new Set<string>()
 function watch(id: string): void {
   if (watched.has(id)) return
   watched.add(id)
-  void navigator.locks.request(lockName(id), () => {
+  whenFree(lockName(id), () => {
     watched.delete(id)
     void read()
   })
@@ -128,10 +129,7 @@ const lockName = (id: string) => `run ${id} goes on`
 const holding = new Map<string, () => void>()
 
 export function hold(id: string): void {
-  const held = new Promise<void>((resolve) => holding.set(id, resolve))
-  // Pages that browsers do not trust have no locks: other tabs do not see that it goes on.
-  const locks = navigator.locks as LockManager | undefined
-  void locks?.request(lockName(id), () => held)
+  holding.set(id, holdLock(lockName(id)))
   going.value = new Set([...going.peek(), id])
 }
 
@@ -142,10 +140,8 @@ export function release(id: string): void {
 }
 
 async function heldElsewhere(): Promise<readonly string[]> {
-  const locks = navigator.locks as LockManager | undefined
-  const { held = [] } = (await locks?.query()) ?? {}
-  const names = new Set(held.map(({ name }) => name))
+  const held = await heldLocks()
   return [...(keptRuns.peek() ?? new Map<string, KeptRun>()).keys()].filter((id) =>
-    names.has(lockName(id)),
+    held.has(lockName(id)),
   )
 }

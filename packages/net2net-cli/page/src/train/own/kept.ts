@@ -4,6 +4,7 @@
  */
 import { table } from '../../engine/database.ts'
 import type { NamedBytes } from '../../engine/protocol.ts'
+import { heldLocks, holdLock } from '../../engine/tab-lock.ts'
 import type { ChosenDevice } from '../protocol.ts'
 import type { ArmProgress, Beginning, OwnSettings } from './protocol.ts'
 
@@ -62,8 +63,7 @@ export async function keptTrainings(): Promise<readonly KeptTraining[]> {
       (a, b) => b.time - a.time,
     )
     for (const { id } of all.slice(most)) await forgetTraining(id)
-    const { held = [] } = (await locks()?.query()) ?? {}
-    const running = new Set(held.map(({ name }) => name))
+    const running = await heldLocks()
     return all.slice(0, most).filter(({ id }) => !running.has(lockName(id)))
   } catch {
     return []
@@ -71,15 +71,6 @@ export async function keptTrainings(): Promise<readonly KeptTraining[]> {
 }
 
 const lockName = (training: string) => `net2net training ${training}`
-/** Pages from other machines by plain http have none. */
-const locks = () => navigator.locks as LockManager | undefined
 
 /** Tells other tabs that this one goes on with a training, until the function is called that comes back. */
-export function hold(training: string): () => void {
-  let release = () => {}
-  const released = new Promise<void>((resolve) => {
-    release = resolve
-  })
-  void locks()?.request(lockName(training), () => released)
-  return release
-}
+export const hold = (training: string): (() => void) => holdLock(lockName(training))
