@@ -24,6 +24,12 @@ export function numberParam(name: string, fallback: number): ReadonlySignal<numb
   })
 }
 
+/** The whole number within the limits that is nearest: addresses may say anything. */
+export const within = (
+  value: number,
+  { min, max }: { readonly min: number; readonly max: number },
+): number => Math.min(max, Math.max(min, Math.round(value)))
+
 /** The address with these parameters set; those that are undefined or '' are left out. */
 export function addressWith(changes: Readonly<Record<string, string | undefined>>): string {
   const next = new URLSearchParams(params.value)

@@ -170,7 +170,7 @@ describe.skipIf(noBrowser)('data on the Train tab', () => {
     await page.getByRole('button', { name: 'Start', exact: true }).click()
     await page.locator('.status-text[data-phase=done]').waitFor({ timeout: 60_000 })
     await page.getByText('32 samples to learn from, 1,000 to test on').waitFor()
-    // A network of digits learns clothes, and says so.
+    // The network has told digits apart. A note says that it learns the classes of clothes now.
     await page.getByText('it is trained for T-shirt/top, Trouser').waitFor()
     const { bytes } = await download(page, () =>
       page.getByRole('button', { name: /^Download/ }).click(),

@@ -150,7 +150,7 @@ export function choose(key: string, on: boolean): void {
   setParams({ runs: (on ? [...others, key] : others).join(',') || none })
 }
 
-/** What is asked for and not there. */
+/** Keys of chosen runs and explorations that do not exist. */
 export const unknown = computed<readonly string[]>(() =>
   isKnown.value
     ? chosen.value.filter((key) => !entries.value.some((entry) => entry.key === key))

@@ -3,7 +3,7 @@ import { batch, computed, signal } from '@preact/signals'
 import type { ArmEpoch, ArmResult } from '../../../src/runs/results.ts'
 import type { Failure } from '../engine/protocol.ts'
 import { startWorker } from '../engine/start-worker.ts'
-import { numberParam, param, setParams } from '../state.ts'
+import { numberParam, param, setParams, within } from '../state.ts'
 import { t } from '../text/text.ts'
 import { announce } from '../ui/announce.tsx'
 import { figure, percent } from '../ui/format.ts'
@@ -12,7 +12,7 @@ import { allArmNames, defaultArmNames } from './arms.ts'
 import {
   type ChosenDevice,
   type Command,
-  deviceSettings,
+  deviceSetting,
   type Prediction,
   type TrainEvent,
   type TrainSettings,
@@ -35,9 +35,6 @@ const studentRate = numberParam('student-rate', 0.001)
 const seed = numberParam('run-seed', 0)
 const device = param('device', 'auto')
 
-const within = (value: number, { min, max }: { readonly min: number; readonly max: number }) =>
-  Math.min(max, Math.max(min, Math.round(value)))
-
 export const settings = computed<TrainSettings>(() => ({
   arms: allArmNames.filter((name) => arms.value.split(',').includes(name)),
   epochs: within(epochs.value, limits.epochs),
@@ -47,7 +44,7 @@ export const settings = computed<TrainSettings>(() => ({
   teacherRate: Math.max(0, teacherRate.value),
   studentRate: Math.max(0, studentRate.value),
   seed: within(seed.value, limits.seed),
-  device: deviceSettings.find((name) => name === device.value) ?? 'auto',
+  device: deviceSetting(device.value),
 }))
 
 export function change(changes: Partial<TrainSettings>): void {

@@ -2,8 +2,11 @@
 import type { ArmEpoch, ArmResult } from '../../../src/runs/results.ts'
 import type { Failure } from '../engine/protocol.ts'
 
-export const deviceSettings = ['auto', 'cpu', 'webgpu'] as const
+const deviceSettings = ['auto', 'cpu', 'webgpu'] as const
 export type DeviceSetting = (typeof deviceSettings)[number]
+/** The one that is called so; what is none is left to the page. */
+export const deviceSetting = (text: string): DeviceSetting =>
+  deviceSettings.find((name) => name === text) ?? 'auto'
 
 /** Where the training runs, and why: a sentence for people. */
 export interface ChosenDevice {

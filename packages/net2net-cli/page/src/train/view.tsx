@@ -13,6 +13,7 @@ import { saveAs } from '../ui/save.ts'
 import { armTitle } from './arm-names.ts'
 import { allArmNames, armDash, armSeries } from './arms.ts'
 import { type Curve, lossLines, validationLines } from './curves.ts'
+import { DeviceField } from './device-field.tsx'
 import { DrawDigit } from './draw.tsx'
 import {
   change,
@@ -35,7 +36,6 @@ import {
   step,
   totalSeconds,
 } from './model.ts'
-import { deviceSettings } from './protocol.ts'
 import { ResultTable } from './table.tsx'
 import { WhatSwitch } from './what.tsx'
 
@@ -130,20 +130,11 @@ function Settings() {
           {number(t('Seed'), 'seed', limits.seed)}
           {number(t("Teacher's rate"), 'teacherRate', { min: 0, whole: false })}
           {number(t("Students' rate"), 'studentRate', { min: 0, whole: false })}
-          <label class="field">
-            <span>{t('Device')}</span>
-            <select
-              disabled={locked}
-              value={current.device}
-              onChange={({ currentTarget: { value } }) =>
-                change({ device: deviceSettings.find((name) => name === value) ?? 'auto' })
-              }
-            >
-              <option value="auto">{t('the faster one')}</option>
-              <option value="cpu">{t('CPU')}</option>
-              <option value="webgpu">{t('WebGPU')}</option>
-            </select>
-          </label>
+          <DeviceField
+            value={current.device}
+            disabled={locked}
+            onValue={(device) => change({ device })}
+          />
         </div>
       </div>
     </section>

@@ -2,8 +2,8 @@
 import { computed, signal } from '@preact/signals'
 import type { LossName } from 'net2net/training'
 import type { NamedBytes } from '../../engine/protocol.ts'
-import { numberParam, param, setParams } from '../../state.ts'
-import { deviceSettings } from '../protocol.ts'
+import { numberParam, param, setParams, within } from '../../state.ts'
+import { deviceSetting } from '../protocol.ts'
 import { builtIn, type OwnSettings, optimizerNames } from './protocol.ts'
 
 export const lossNames = [
@@ -35,9 +35,6 @@ const samples = numberParam('own-samples', 6000)
 const seed = numberParam('own-seed', 0)
 const device = param('device', 'auto')
 
-const within = (value: number, { min, max }: { readonly min: number; readonly max: number }) =>
-  Math.min(max, Math.max(min, Math.round(value)))
-
 export const settings = computed<OwnSettings>(() => {
   const chosen = optimizerNames.find((name) => name === optimizer.value) ?? 'sgd'
   return {
@@ -49,7 +46,7 @@ export const settings = computed<OwnSettings>(() => {
     epochs: within(epochs.value, limits.epochs),
     batchSize: within(batchSize.value, limits.batchSize),
     seed: within(seed.value, limits.seed),
-    device: deviceSettings.find((name) => name === device.value) ?? 'auto',
+    device: deviceSetting(device.value),
   }
 })
 

@@ -205,7 +205,7 @@ async function keepNow(): Promise<void> {
   )
 }
 
-/** A training that cannot be kept goes on, and says so. */
+/** Where the browser refuses to keep a training, the training goes on, and the page says why it is not kept. */
 async function keepQuietly(keep: () => Promise<void>): Promise<void> {
   try {
     await keep()

@@ -6,7 +6,7 @@ import { t } from '../../text/text.ts'
 import { FailureNotice } from '../../ui/failure.tsx'
 import { count } from '../../ui/format.ts'
 import { NumberField } from '../../ui/number-field.tsx'
-import { deviceSettings } from '../protocol.ts'
+import { DeviceField } from '../device-field.tsx'
 import { WhatSwitch } from '../what.tsx'
 import { phase, ran } from './arms.ts'
 import { change, files, limits, lossNames, settings, useFiles } from './choices.ts'
@@ -69,20 +69,11 @@ export function Settings() {
               ))}
             </select>
           </label>
-          <label class="field">
-            <span>{t('Device')}</span>
-            <select
-              disabled={locked}
-              value={current.device}
-              onChange={({ currentTarget: { value } }) =>
-                change({ device: deviceSettings.find((name) => name === value) ?? 'auto' })
-              }
-            >
-              <option value="auto">{t('the faster one')}</option>
-              <option value="cpu">{t('CPU')}</option>
-              <option value="webgpu">{t('WebGPU')}</option>
-            </select>
-          </label>
+          <DeviceField
+            value={current.device}
+            disabled={locked}
+            onValue={(device) => change({ device })}
+          />
           {number(t('Learning rate'), 'rate', { min: 0, whole: false })}
           {number(t('Epochs'), 'epochs', limits.epochs)}
           {number(t('Training samples'), 'samples', limits.samples)}
