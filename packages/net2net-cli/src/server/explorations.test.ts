@@ -4,6 +4,7 @@ import path from 'node:path'
 import { encodeModel } from 'net2net'
 import { dense, sequential } from 'net2net/layers'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { explorationSettings } from '../../testing/exploration-settings.ts'
 import { ExplorationFolder } from '../exploration/exploration-folder.ts'
 import type { ExplorationResults } from '../exploration/results.ts'
 import type { ExplorationSettings } from '../exploration/settings.ts'
@@ -11,15 +12,8 @@ import { lockFolder } from '../processes/folder-lock.ts'
 import { Explorations } from './explorations.ts'
 
 const settings: ExplorationSettings = {
-  format: 2,
-  model: '0'.repeat(64),
-  data: { spec: 'table.csv', options: {}, fingerprint: 'f' },
-  training: { loss: 'mse', optimizer: 'sgd', batchSize: 8, device: 'cpu', threads: 1 },
-  seed: 0,
-  rungs: { steps: 10, factor: 3 },
-  randomShare: 0.25,
+  ...explorationSettings,
   objectives: { against: ['parameters'], limits: { parameters: 900 } },
-  growth: { layers: ['*'], operations: ['widen'], factors: [2] },
 }
 const rung = { multiplyAdds: 50, size: 400, seconds: 1, digest: 'd', trainLoss: 1 }
 const results: ExplorationResults = {

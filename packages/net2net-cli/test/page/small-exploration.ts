@@ -9,6 +9,7 @@ import {
   frontFiles,
   type TrialRecord,
 } from '../../src/exploration/results.ts'
+import { explorationSettings } from '../../testing/exploration-settings.ts'
 
 const firstNetwork = sequential(
   [dense(6, { name: 'a' }), relu({ name: 'r' }), dense(3, { name: 'b' })],
@@ -50,17 +51,7 @@ export async function writeExploration(
 ): Promise<void> {
   const place = new ExplorationFolder(folder)
   await mkdir(join(folder, 'front'), { recursive: true })
-  await place.saveSettings({
-    format: 2,
-    model: '0'.repeat(64),
-    data: { spec: 'table.csv', options: {}, fingerprint: 'f' },
-    training: { loss: 'mse', optimizer: 'sgd', batchSize: 8, device: 'cpu', threads: 1 },
-    seed: 0,
-    rungs: { steps: 10, factor: 3 },
-    randomShare: 0.25,
-    objectives: { against: ['parameters'], limits: {} },
-    growth: { layers: ['*'], operations: ['widen'], factors: [2] },
-  })
+  await place.saveSettings(explorationSettings)
   await place.write({ network: 0, rung: 0 }, { model: firstNetwork, state: undefined, stages: [] })
   const at = { network: 1, rung: 0 }
   await writeFile(join(folder, frontFiles(at).file), encodeModel(secondNetwork))
