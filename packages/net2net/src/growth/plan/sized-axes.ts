@@ -21,7 +21,7 @@ export interface SizedAxis {
   readonly last: readonly number[]
 }
 
-const measures = ['heads', 'key-value-heads', 'head-size'] as const
+export const measures = ['heads', 'key-value-heads', 'head-size'] as const
 export type Measure = (typeof measures)[number]
 
 const words: Readonly<Record<Measure, (size: number) => string>> = {

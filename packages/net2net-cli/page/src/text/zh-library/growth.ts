@@ -293,6 +293,8 @@ export const growth: Readonly<Record<string, string>> = {
   'its units have no weights that one could choose': '它的单元没有可供选择的权重',
   'its units are read without weights': '读取它的单元时不用权重',
   'no gradient of the loss reaches what is new': '损失的梯度到不了新的部分',
+  'without an activation in between, both layers are one linear map, which the old one can learn alone':
+    '中间没有激活函数时，两层合为一个线性映射，旧的那层自己就能学会',
   '{0} must be a whole number from 1 on, not {1}.': '{0} 必须是从 1 起的整数，而不是 {1}。',
   'The data': '数据',
   'The data are empty.': '数据是空的。',
