@@ -11,7 +11,7 @@
  *
  * It knows neither models nor data nor time: the same records give the same decisions.
  */
-import { internalError, usageError } from '../errors.ts'
+import { inputError, usageError } from '../errors.ts'
 import { randomStream } from '../tensor/random.ts'
 import { bestFirst, paretoFront } from './front.ts'
 import { type Objectives, pointOf } from './objectives.ts'
@@ -175,7 +175,7 @@ export class Search {
     return [...front].sort((a, b) => this.#point(a)[0]! - this.#point(b)[0]!)
   }
 
-  /** A record that was made: a decision, or what came of one. @throws internal for one that cannot have been made */
+  /** A record that was made: a decision, or what came of one. @throws input for one that cannot have been made */
   apply(record: ExplorationRecord): void {
     if (record.kind === 'begin') return
     this.#seconds = Math.max(this.#seconds, record.seconds)
@@ -344,4 +344,4 @@ const drawKey = ({ parent, by }: Pick<GrowthDraw, 'by' | 'parent'>): string =>
   `${parent.network} ${by}`
 
 const notOfThis = (what: string) =>
-  internalError(`The journal is of no exploration: ${what} out of turn.`)
+  inputError(`The journal is of no exploration: ${what} out of turn.`)

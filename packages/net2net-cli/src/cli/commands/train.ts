@@ -22,9 +22,10 @@ import { buildStep, distilled, type Evaluation, type TrainingState } from 'net2n
 import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
+import type { ForgettingRecord } from '../../runs/run-record.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
+import { mustBeWithin } from '../costs.ts'
 import {
-  type ForgettingRecord,
   forgettingOf,
   forgettingText,
   type LifelongData,
@@ -122,6 +123,8 @@ async function trainOn(
 ): Promise<TrainedOn> {
   const { output, resume = false, force = false, epochs } = options
   const begun = await startOf(file)
+  if (options.grow === 'auto' && !resume && !before?.length)
+    mustBeWithin(begun.model, options.limit)
   const view = progress(io)
   const optimizer = optimizerOf(options)
   // Weights of classes are as many as there will be, and a teacher's scores are no labels.
