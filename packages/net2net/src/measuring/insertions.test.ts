@@ -120,10 +120,13 @@ test('of a kernel without an activation only the taps beside the middle gain', a
   expect(behind.get('point')!.reason).toMatch(/one linear map/)
 })
 
-test('heads of attention are called as widen takes them', async () => {
+test.each([
+  ['apart', 3, ['heads: 6', 'key-value-heads: 3', 'head-size: 7', 'value-size: 4']],
+  ['alike', 6, ['heads: 6', 'key-value-heads: 3', 'key-size: 7', 'value-size: 7']],
+])('heads of attention are called as widen takes them: sizes %s', async (_, valueSize, wanted) => {
   const drawn = {
     ...drawAttention(1),
-    ...{ heads: 4, groups: 2, size: 6, valueSize: 3 },
+    ...{ heads: 4, groups: 2, size: 6, valueSize },
     ...({ projections: 'separate', positions: 'none', bias: 'distances', whole: 'no' } as const),
   }
   const model = attentionNetwork(drawn, 1)
@@ -131,12 +134,12 @@ test('heads of attention are called as widen takes them', async () => {
   const data = samples('x', [2, 5, 6], [2, 5, 3])
   const found = await rank(model, data, { ...options, growths: ['widen'] })
   const steps = found.flatMap(({ step }) => ('widen' in step ? [step.widen] : []))
-  for (const widen of [
-    { [`${name}.heads`]: 6 },
-    { [`${name}.key-value-heads`]: 3 },
-    { [`${name}.head-size`]: 7 },
-  ])
-    expect(steps).toContainEqual(widen)
+  const named = steps.flatMap((widen) =>
+    Object.entries(widen).flatMap(([called, to]) =>
+      called.startsWith(`${name}.`) ? [`${called.slice(name.length + 1)}: ${to}`] : [],
+    ),
+  )
+  expect(named.sort()).toEqual([...wanted].sort())
   // Those that no attention names are called by a layer, and all of them grow what is said.
   for (const { step, layers: grown, addedParameters } of found) {
     if (!('widen' in step)) continue

@@ -93,8 +93,11 @@ export function widthOf(
   to: number,
 ): number {
   const projection = new Projection(solution, [{ variable, id: 'units', to }])
-  const [sized] = sizedAxes(solution, name)
-  return projection.sizeOf(projection.map(sized!.axis, sized!.size)!)
+  const { groups } = solution
+  const sized = sizedAxes(solution, name).find(({ axis }) =>
+    groups.freeVariables(axis).includes(variable),
+  )!
+  return projection.sizeOf(projection.map(sized.axis, sized.size)!)
 }
 
 /** Does an error say why a model cannot be grown so? */

@@ -91,6 +91,8 @@ export const growth: Readonly<Record<string, string>> = {
   '{0} heads': '{0} 个头',
   '{0} heads of keys and values': '{0} 个键和值的头',
   'heads of size {0}': '大小为 {0} 的头',
+  'queries and keys of size {0}': '大小为 {0} 的查询和键',
+  'values of size {0}': '大小为 {0} 的值',
   'its only head has no axis of its own': '它唯一的头没有自己的轴',
   'the only head of its keys and values has no axis of its own': '它的键和值唯一的头没有自己的轴',
   'no layer has an axis for it': '没有哪一层有它的轴',
