@@ -106,12 +106,20 @@ export function costTable(runs: readonly RunRecord[]): string {
   return `<div class="scroll" tabindex="0" role="region" aria-label="Cost"><table><thead><tr><th scope="col">Arm</th><th scope="col" class="number">Parameters</th><th scope="col" class="number">Multiply-adds per sample</th><th scope="col" class="number">Training time</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
 }
 
-/** The decisions of a network that grows by itself. */
+/** The decisions of a network that grows by itself; not to grow, epoch after epoch, is one line with the last reason. */
 export function decisionTable(decisions: readonly DecisionRecord[]): string {
-  const rows = decisions.map(
-    ({ epoch, parameters, grow, reason }) =>
-      `<tr><td class="number">${epoch}</td><td class="number">${parameters.toLocaleString('en')}</td><td>${grow ? 'grows' : 'does not grow'}</td><td style="white-space:normal">${escapeHtml(reason)}</td></tr>`,
-  )
+  const lines: { readonly from: number; readonly last: DecisionRecord }[] = []
+  for (const decision of decisions) {
+    const before = lines.at(-1)
+    const goesOn = !decision.grow && before?.last.grow === false
+    if (goesOn && before.last.epoch === decision.epoch - 1)
+      lines[lines.length - 1] = { from: before.from, last: decision }
+    else lines.push({ from: decision.epoch, last: decision })
+  }
+  const rows = lines.map(({ from, last: { epoch, parameters, grow, reason } }) => {
+    const epochs = from === epoch ? String(epoch) : `${from} to ${epoch}`
+    return `<tr><td class="number">${epochs}</td><td class="number">${parameters.toLocaleString('en')}</td><td>${grow ? 'grows' : 'does not grow'}</td><td style="white-space:normal">${escapeHtml(reason)}</td></tr>`
+  })
   return `<div class="scroll" tabindex="0" role="region" aria-label="Decisions"><table><thead><tr><th class="number">after epoch</th><th class="number">parameters</th><th>decision</th><th>reason</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
 }
 

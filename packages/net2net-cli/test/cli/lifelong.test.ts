@@ -63,6 +63,24 @@ test('--grow auto grows within the limit, says why, and its recipe replays it to
   expect(bytes('replayed').equals(bytes('auto'))).toBe(true)
 }, 120_000)
 
+test('a network that overfits does not grow, which is told once and is one line of the report', async () => {
+  const few = join(folder, 'few.csv')
+  writeFileSync(few, readFileSync(table, 'utf8').split('\n').slice(0, 31).join('\n'))
+  const large = join(folder, 'large.onnx')
+  const layers = [dense(48, { activation: 'relu', name: 'fc1' }), dense(1, { name: 'out' })]
+  await save(sequential(layers, { input: [3], seed: 2 }), large)
+  const flags = [...trainSettings, '--epochs', '60', '--grow', 'auto', '--validation', '0.4']
+  const { code, out, err } = await train(large, few, 'overfit', ...flags, '--json')
+  expect(code, err).toBe(0)
+  const [{ parameters, decisions }] = JSON.parse(out).arms
+  expect(parameters).toBe(48 * 5 + 1)
+  expect(decisions.length).toBeGreaterThan(10)
+  const told = err.match(/it does not grow: it overfits/g) ?? []
+  const report = readFileSync(join(folder, 'overfit', 'report.html'), 'utf8')
+  expect(report.match(/it overfits/g)).toHaveLength(told.length)
+  expect(told.length).toBeLessThan(decisions.length / 3)
+}, 60_000)
+
 test('new classes are learned while old samples are replayed; what is forgotten is told', async () => {
   const run = join(folder, 'first')
   const flags = [...quick, '--replay', `${first}:50%`, '--json']

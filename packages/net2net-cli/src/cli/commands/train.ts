@@ -11,6 +11,7 @@ import { readWhole, writeWhole } from 'net2net/files'
 import {
   continueState,
   type GrowingEvent,
+  type GrowthDecision,
   type GrowthPosition,
   type GrowthStage,
   trainGrowing,
@@ -261,7 +262,8 @@ async function trainOn(
       measuring?.stop()
       task = undefined
       measuring = undefined
-      if (event.kind === 'decision') view.line(decisionText(event.decision))
+      if (event.kind === 'decision' && isNews(training.decisions))
+        view.line(decisionText(event.decision))
       if (event.kind === 'growth') {
         view.line(growthText(event))
         await recordGrowth(output, training.stages, event)
@@ -316,6 +318,12 @@ async function trainOn(
       `Report: ${report}`,
     ],
   }
+}
+
+/** Whether the last decision is another one than that of the epoch before: not to grow is decided anew after each. */
+function isNews(decisions: readonly GrowthDecision[]): boolean {
+  const [before, last] = decisions.slice(-2)
+  return !last || last.grow || before?.grow !== false || before.epoch < last.epoch - 1
 }
 
 /** A model on samples of earlier data, and on these and new ones. */
