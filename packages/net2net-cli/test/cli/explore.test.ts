@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { compare, load } from 'net2net'
 import { randomStream } from 'net2net/tensor'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { testSeed } from '../../../net2net/testing/seed.ts'
 import {
   bitsOf,
   resultsOf,
@@ -105,7 +106,7 @@ test('recipes replay the growth of a network, alone and in a training', async ()
 
 test('killed again and again, an exploration ends with the same bits', async () => {
   const directory = join(folder, 'killed')
-  const random = randomStream(Date.now(), 'kills')
+  const random = randomStream(testSeed, 'kills')
   let kills = 0
   for (let runs = 0; ; runs++) {
     const lines = 1 + random.below(3)
