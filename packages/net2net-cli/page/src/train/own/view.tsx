@@ -30,7 +30,7 @@ export function OwnView() {
   useEffect(followAddress, [])
   useEffect(() => void lookForKept(), [])
   return (
-    <DropArea class="train own" onFiles={take}>
+    <DropArea class={`train own ${phase.value === 'idle' ? 'idle' : ''}`} onFiles={take}>
       <h1 class="unseen">{t('Train your network')}</h1>
       <Settings />
       <div class="train-main">
