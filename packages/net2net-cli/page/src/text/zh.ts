@@ -319,7 +319,7 @@ export const zh: Readonly<Record<string, string>> = {
   "Students' rate": '学生的学习率',
   'Learning rate': '学习率',
   Loss: '损失函数',
-  'as the data ask for': '由数据决定',
+  'by the data': '由数据决定',
   Optimizer: '优化器',
   Device: '设备',
   'the faster one': '较快的',
