@@ -1,6 +1,7 @@
 /** ONNX Runtime in the browser: WebAssembly, and WebGPU where the browser has it. */
-import { loadError, type Ort, type OrtBuild, ortRuntime } from './ort.ts'
+import { loadError, type Ort, type OrtBuild, ortRuntime, type Prepared } from './ort.ts'
 import type { Runtime, SessionOptions } from './runtime.ts'
+import { forWebGpu } from './webgpu-nodes.ts'
 
 export interface WebRuntimeOptions {
   /** Folder (URL) of the .wasm and .mjs files of onnxruntime-web; default: beside the script. */
@@ -18,9 +19,14 @@ type WebOrt = Ort & Pick<typeof import('onnxruntime-web'), 'env'>
 export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runtime {
   let version = ''
   const describe = () => `onnxruntime-web ${version}`.trim()
-  const build = (load: () => Promise<WebOrt>, count: number | undefined) =>
+  const build = (
+    load: () => Promise<WebOrt>,
+    count: number | undefined,
+    own: Pick<OrtBuild, 'prepare'> = {},
+  ) =>
     ortRuntime({
       ...common,
+      ...own,
       describe,
       async load() {
         const ort = await load()
@@ -38,14 +44,18 @@ export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runt
       throw loadError('onnxruntime-web', cause)
     }
   }, threads)
-  const webgpu = build(async () => {
-    try {
-      return await import('onnxruntime-web/webgpu')
-    } catch (cause) {
-      throw loadError('onnxruntime-web', cause)
-    }
-    // Hardly anything is left to the CPU.
-  }, 1)
+  const webgpu = build(
+    async () => {
+      try {
+        return await import('onnxruntime-web/webgpu')
+      } catch (cause) {
+        throw loadError('onnxruntime-web', cause)
+      }
+      // Hardly anything is left to the CPU.
+    },
+    1,
+    { prepare },
+  )
   return {
     get description() {
       return describe()
@@ -55,6 +65,22 @@ export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runt
       (options?.device === 'webgpu' ? webgpu : cpu).createSession(model, options),
   }
 }
+
+/** On WebGPU, nodes that it would compute wrongly are left to the processor. */
+async function prepare(given: Uint8Array | string): Promise<Prepared> {
+  const { bytes, onProcessor } = forWebGpu(typeof given === 'string' ? await fetched(given) : given)
+  return {
+    model: bytes,
+    options: {
+      executionProviders: [
+        { name: 'webgpu', ...(onProcessor.length > 0 && { forceCpuNodeNames: onProcessor }) },
+      ],
+    },
+  }
+}
+
+const fetched = async (address: string): Promise<Uint8Array> =>
+  new Uint8Array(await (await fetch(address)).arrayBuffer())
 
 const common: Omit<OrtBuild, 'load' | 'describe'> = {
   // The web build leaves buffers in JavaScript's memory untouched.
@@ -66,7 +92,7 @@ const common: Omit<OrtBuild, 'load' | 'describe'> = {
     logSeverityLevel: 4,
   }),
   deviceHint: ({ device }, reason) =>
-    device === 'webgpu' && /webgpu|adapter|backend/i.test(reason)
+    device === 'webgpu' && /no available backend|get GPU adapter|WebGPU is not/i.test(reason)
       ? 'This browser has no WebGPU adapter; choose the CPU.'
       : undefined,
 }

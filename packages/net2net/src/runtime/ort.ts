@@ -36,6 +36,8 @@ export interface OrtBuild {
   /** Loads the library, on first use. */
   load(): Promise<Ort>
   options(options: SessionOptions): NativeOptions
+  /** What is loaded in the place of the model, and options for it. */
+  prepare?(model: Uint8Array | string): Promise<Prepared>
   /** True where outputs that the caller allocated are not written by the library itself. */
   readonly copiesOutputs?: true
   /**
@@ -47,6 +49,11 @@ export interface OrtBuild {
   deviceHint(options: SessionOptions, reason: string): string | undefined
 }
 
+export interface Prepared {
+  readonly model: Uint8Array
+  readonly options: NativeOptions
+}
+
 /** A runtime on one build of ONNX Runtime. */
 export function ortRuntime(build: OrtBuild): Runtime {
   return {
@@ -55,9 +62,11 @@ export function ortRuntime(build: OrtBuild): Runtime {
     },
     ...(build.blockedImages && { blockedImages: true }),
     ...(build.copiesInPlaceOutputs && { copiesInPlaceOutputs: true }),
-    async createSession(model, options = {}) {
+    async createSession(given, options = {}) {
       const ort = await build.load()
-      const native = { ...build.options(options), ...keepOnDevice(options) }
+      const prepared = await build.prepare?.(given)
+      const model = prepared?.model ?? given
+      const native = { ...build.options(options), ...prepared?.options, ...keepOnDevice(options) }
       let session: NativeSession
       try {
         // The two overloads differ in nothing else.
