@@ -11,6 +11,7 @@ import { type RandomStream, randomStream } from '../src/tensor/random.ts'
 import type { Tensor } from '../src/tensor/tensor.ts'
 import { allCases, nodeCases, operatorAt } from '../testing/all-cases.ts'
 import { withGradients } from '../testing/emitted-gradients.ts'
+import { fusedChains } from '../testing/fused-chains.ts'
 import { type GradientCase, type OneNode, oneNode } from '../testing/gradient-check.ts'
 import { difference, sent } from '../testing/sent-tensors.ts'
 import type { Computed, Job } from '../testing/webgpu-worker.ts'
@@ -127,6 +128,14 @@ describe.skipIf(executable === undefined)('on WebGPU', () => {
   test.each(Object.entries(wideDraws))('%s agrees at any sizes', async (key, draw) => {
     for (const index of times)
       await check(oneNode(draw(randomStream(11, key, index), index)), key, index, false)
+  })
+
+  test('chains that ONNX Runtime makes one node of agree', async () => {
+    const { model, inputs } = fusedChains(randomStream(7, 'chains'))
+    const session = await nodeRuntime.createSession(encodeModel(model), { threads: 1 })
+    const expected = await session.run(inputs)
+    await session.release()
+    await compare(model, inputs, expected, 'the chains')
   })
 
   const example = (key: string, node: (random: RandomStream) => OneNode): GradientCase =>
