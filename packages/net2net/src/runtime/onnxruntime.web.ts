@@ -1,7 +1,6 @@
 /** ONNX Runtime in the browser: WebAssembly, and WebGPU where the browser has it. */
-import { loadError, type Ort, type OrtBuild, ortRuntime, type Prepared } from './ort.ts'
+import { loadError, type Ort, type OrtBuild, ortRuntime } from './ort.ts'
 import type { Runtime, SessionOptions } from './runtime.ts'
-import { forWebGpu } from './webgpu-nodes.ts'
 
 export interface WebRuntimeOptions {
   /** Folder (URL) of the .wasm and .mjs files of onnxruntime-web; default: beside the script. */
@@ -19,14 +18,9 @@ type WebOrt = Ort & Pick<typeof import('onnxruntime-web'), 'env'>
 export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runtime {
   let version = ''
   const describe = () => `onnxruntime-web ${version}`.trim()
-  const build = (
-    load: () => Promise<WebOrt>,
-    count: number | undefined,
-    own: Pick<OrtBuild, 'prepare'> = {},
-  ) =>
+  const build = (load: () => Promise<WebOrt>, count: number | undefined) =>
     ortRuntime({
       ...common,
-      ...own,
       describe,
       async load() {
         const ort = await load()
@@ -44,18 +38,14 @@ export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runt
       throw loadError('onnxruntime-web', cause)
     }
   }, threads)
-  const webgpu = build(
-    async () => {
-      try {
-        return await import('onnxruntime-web/webgpu')
-      } catch (cause) {
-        throw loadError('onnxruntime-web', cause)
-      }
-      // Hardly anything is left to the CPU.
-    },
-    1,
-    { prepare },
-  )
+  const webgpu = build(async () => {
+    try {
+      return await import('onnxruntime-web/webgpu')
+    } catch (cause) {
+      throw loadError('onnxruntime-web', cause)
+    }
+    // Little is left to the CPU.
+  }, 1)
   return {
     get description() {
       return describe()
@@ -66,27 +56,12 @@ export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runt
   }
 }
 
-/** On WebGPU, nodes that it would compute wrongly are left to the processor. */
-async function prepare(given: Uint8Array | string): Promise<Prepared> {
-  const { bytes, onProcessor } = forWebGpu(typeof given === 'string' ? await fetched(given) : given)
-  return {
-    model: bytes,
-    options: {
-      executionProviders: [
-        { name: 'webgpu', ...(onProcessor.length > 0 && { forceCpuNodeNames: onProcessor }) },
-      ],
-    },
-  }
-}
-
-const fetched = async (address: string): Promise<Uint8Array> =>
-  new Uint8Array(await (await fetch(address)).arrayBuffer())
-
 const common: Omit<OrtBuild, 'load' | 'describe'> = {
   // The web build leaves buffers in JavaScript's memory untouched.
   copiesOutputs: true,
+  read: async (address) => new Uint8Array(await (await fetch(address)).arrayBuffer()),
   options: ({ device = 'cpu', optimization }: SessionOptions) => ({
-    // Alone, so that a missing adapter is an error; single nodes may still run on the CPU.
+    // Alone, so that a missing adapter is an error; single nodes may still run on the CPU, and some must.
     executionProviders: [device === 'webgpu' ? 'webgpu' : 'wasm'],
     ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
     logSeverityLevel: 4,

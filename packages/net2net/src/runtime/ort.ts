@@ -15,12 +15,13 @@ import {
 } from '../tensor/tensor.ts'
 import type {
   Feeds,
-  InPlaceOptions,
+  InternalSessionOptions,
   Runtime,
   Session,
   SessionOptions,
   SessionValue,
 } from './runtime.ts'
+import { forWebGpu } from './webgpu-nodes.ts'
 
 /** The two classes of ONNX Runtime's API that we use. */
 export type Ort = Pick<typeof OrtApi, 'InferenceSession' | 'Tensor'>
@@ -35,9 +36,9 @@ export interface OrtBuild {
   readonly copiesInPlaceOutputs?: true
   /** Loads the library, on first use. */
   load(): Promise<Ort>
-  options(options: SessionOptions): NativeOptions
-  /** What is loaded in the place of the model, and options for it. */
-  prepare?(model: Uint8Array | string): Promise<Prepared>
+  options(options: InternalSessionOptions): NativeOptions
+  /** The bytes of a model that is somewhere: a file, or an address. */
+  read(where: string): Promise<Uint8Array>
   /** True where outputs that the caller allocated are not written by the library itself. */
   readonly copiesOutputs?: true
   /**
@@ -47,11 +48,6 @@ export interface OrtBuild {
   readonly halfFloatsAsBits?: true
   /** A sentence for a device that cannot be had; undefined if `reason` is about something else. */
   deviceHint(options: SessionOptions, reason: string): string | undefined
-}
-
-export interface Prepared {
-  readonly model: Uint8Array
-  readonly options: NativeOptions
 }
 
 /** A runtime on one build of ONNX Runtime. */
@@ -64,9 +60,18 @@ export function ortRuntime(build: OrtBuild): Runtime {
     ...(build.copiesInPlaceOutputs && { copiesInPlaceOutputs: true }),
     async createSession(given, options = {}) {
       const ort = await build.load()
-      const prepared = await build.prepare?.(given)
-      const model = prepared?.model ?? given
-      const native = { ...build.options(options), ...prepared?.options, ...keepOnDevice(options) }
+      const native: NativeOptions = { ...build.options(options), ...keepOnDevice(options) }
+      let model = given
+      if (options.device === 'webgpu') {
+        const bytes = typeof given === 'string' ? await build.read(given) : given
+        const { bytes: named, onProcessor: forceCpuNodeNames } = forWebGpu(bytes)
+        model = named
+        // The provider refuses an empty list.
+        if (forceCpuNodeNames.length > 0)
+          native.executionProviders = native.executionProviders?.map((provider) =>
+            provider === 'webgpu' ? { name: provider, forceCpuNodeNames } : provider,
+          )
+      }
       let session: NativeSession
       try {
         // The two overloads differ in nothing else.
@@ -81,7 +86,7 @@ export function ortRuntime(build: OrtBuild): Runtime {
           throw inputError(`The device ${options.device} is not available: ${reason}. ${hint}`, {
             cause,
           })
-        const where = typeof model === 'string' ? model : undefined
+        const where = typeof given === 'string' ? given : undefined
         throw inputError(
           `ONNX Runtime cannot load ${where ?? 'the model'}: ${reason}.`,
           where === undefined ? { cause } : { where, cause },
@@ -112,7 +117,7 @@ class OrtSession implements Session {
   readonly #ort: Ort
   readonly #session: NativeSession
   readonly #build: OrtBuild
-  readonly #refused: InPlaceOptions['refused']
+  readonly #refused: InternalSessionOptions['refused']
   /** A step is fed the same hundreds of tensors again and again. */
   readonly #natives = new WeakMap<Tensor, NativeTensor>()
   #released = false
@@ -121,7 +126,7 @@ class OrtSession implements Session {
     ort: Ort,
     session: NativeSession,
     build: OrtBuild,
-    refused: InPlaceOptions['refused'],
+    refused: InternalSessionOptions['refused'],
   ) {
     this.#refused = refused
     this.#ort = ort

@@ -197,11 +197,14 @@ export function GraphPane(props: PaneProps) {
       ArrowRight: [1, 0],
     }
     const arrow = arrows[event.key]
+    // A node that has the focus is one to go from, though none is selected yet.
+    const { target } = event
+    const focused = target instanceof Element ? target.closest<SVGElement>('.card') : null
+    const from = selected.value ?? focused?.dataset.key
     if (actions[event.key] && !event.ctrlKey && !event.metaKey) actions[event.key]!()
-    else if (arrow && (event.shiftKey || selected.value === undefined))
-      pan(-arrow[0] * 60, -arrow[1] * 60)
+    else if (arrow && (event.shiftKey || from === undefined)) pan(-arrow[0] * 60, -arrow[1] * 60)
     else if (arrow) {
-      const next = neighbour(layout, selected.value!, arrow, (key) => present(nodes.get(key)!))
+      const next = neighbour(layout, from!, arrow, (key) => present(nodes.get(key)!))
       if (next !== undefined) {
         focusNode(next.key)
         bringIntoView(viewport, next, size)

@@ -211,7 +211,7 @@ function Tree(props: Shown & { readonly cost: Cost }) {
               key={network.network}
               data-network={network.network}
               class={network.network === pointed.value ? 'pointed' : ''}
-              style={{ paddingLeft: `${14 + 18 * Math.min(depth, deepest)}px` }}
+              style={{ paddingLeft: `${1.4 + 1.8 * Math.min(depth, deepest)}rem` }}
               {...point(props, network.network)}
             >
               <span class="tree-name">

@@ -14,6 +14,10 @@ export const zh: Readonly<Record<string, string>> = {
   'as the system': '跟随系统',
   light: '浅色',
   dark: '深色',
+  '{0} s': '{0} 秒',
+  '{0} min {1} s': '{0} 分 {1} 秒',
+  '{0} h {1} min': '{0} 小时 {1} 分',
+  'not finite': '不是有限的数',
   Cancel: '取消',
   'Cancelled.': '已取消。',
   Reset: '重置',
@@ -40,7 +44,7 @@ export const zh: Readonly<Record<string, string>> = {
     '也可以把文件拖到这里的任何地方：ONNX（可同时带上 PyTorch 的权重）或 Keras。文件只留在本浏览器中。',
   'Drop another file anywhere; it stays in this browser.':
     '可以再拖入别的文件；它只留在本浏览器中。',
-  '{0} nodes, {1} parameters, {2}, opset {3}': '{0} 个节点，{1} 个参数，{2}，opset {3}',
+  '{0} nodes, {1} parameters, {2}, opset {3}{4}.': '{0} 个节点，{1} 个参数，{2}，opset {3}{4}。',
   '{0}: {1} nodes.': '{0}：{1} 个节点。',
   '{0} grows along': '{0} 一起扩展',
   '{0} and {1} grow along': '{0} 和 {1} 一起扩展',
@@ -229,7 +233,7 @@ export const zh: Readonly<Record<string, string>> = {
   'There are more entries of {0}; the old ones are computed as before.':
     '{0} 有了更多的项；原有的项计算结果不变。',
   'Compared on {0} random inputs': '用 {0} 组随机输入比较',
-  'Compared on {0} inputs from {1}': '用 {1} 中的 {0} 组输入比较',
+  'Compared on samples from {1}: {0}': '用 {1} 中的 {0} 个样本比较',
   'relative differences {0}, of which {1} would count as one.': '相对差别 {0}，达到 {1} 才算不同。',
   'Checked: {0}, largest difference {1}.': '检查完毕：{0}，最大差别 {1}。',
 
@@ -315,7 +319,7 @@ export const zh: Readonly<Record<string, string>> = {
   "Students' rate": '学生的学习率',
   'Learning rate': '学习率',
   Loss: '损失函数',
-  'as the data ask for': '由数据决定',
+  'by the data': '由数据决定',
   Optimizer: '优化器',
   Device: '设备',
   'the faster one': '较快的',
@@ -323,6 +327,9 @@ export const zh: Readonly<Record<string, string>> = {
   WebGPU: 'WebGPU',
   Data: '数据',
   'Data files': '数据文件',
+  '{0} is what networks are trained and measured on from now on.':
+    '从现在起用 {0} 来训练和测量网络。',
+  'What has grown will be compared on {0}.': '扩展之后会用 {0} 来比较。',
   'MNIST digits': 'MNIST 数字',
   'Fashion-MNIST': 'Fashion-MNIST',
   'Fashion-MNIST (drop its files)': 'Fashion-MNIST（请拖入文件）',
@@ -402,7 +409,7 @@ export const zh: Readonly<Record<string, string>> = {
   'at its start': '开始时',
   'Draw a digit': '画一个数字',
   'A test image': '一张测试图像',
-  'A test image of a {0}': '一张 {0} 的测试图像',
+  'A test image: {0}': '一张测试图像：{0}',
   Clear: '清除',
   'Drawing area for a digit. Without a pointer, take a test image.':
     '画数字的地方。没有指针设备时，请取一张测试图像。',

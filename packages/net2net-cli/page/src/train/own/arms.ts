@@ -10,6 +10,7 @@ type Bytes = Uint8Array<ArrayBuffer>
 
 /** What is known of an arm before its worker has begun. */
 export interface Place {
+  /** In English, or the network's name: `titleText` says it in the page's language. */
   readonly title: string
   /** Samples that its forerunners had seen since the first growth, when it began. */
   readonly from: number
@@ -64,3 +65,9 @@ export const phase = computed<Phase>(() => {
   if (paused.value) return 'paused'
   return arms.value.some(({ phase: of }) => of === 'training') ? 'running' : 'loading'
 })
+/** Whether there is nothing that other settings or data would lose. */
+export const isFree = computed(
+  () =>
+    phase.value === 'idle' ||
+    (phase.value === 'failed' && arms.value.every(({ losses }) => losses.length === 0)),
+)

@@ -3,18 +3,19 @@ import { useSignal } from '@preact/signals'
 import { grown, opened, openFailure } from '../../grow/model.ts'
 import { addressWith } from '../../state.ts'
 import { t } from '../../text/text.ts'
+import { DropArea } from '../../ui/drop.tsx'
 import { FailureNotice } from '../../ui/failure.tsx'
 import { count } from '../../ui/format.ts'
 import { NumberField } from '../../ui/number-field.tsx'
 import { DeviceField } from '../device-field.tsx'
 import { WhatSwitch } from '../what.tsx'
-import { phase, ran } from './arms.ts'
-import { change, files, limits, lossNames, settings, useFiles } from './choices.ts'
+import { isFree, ran } from './arms.ts'
+import { change, files, filesFailure, limits, lossNames, settings, useFiles } from './choices.ts'
 import { type builtIn, optimizerNames } from './protocol.ts'
 
 export function Settings() {
-  const current = settings.value
-  const locked = phase.value !== 'idle'
+  const locked = !isFree.value
+  const current = (locked ? ran.value : undefined) ?? settings.value
   const number = (
     label: string,
     key: 'samples' | 'epochs' | 'batchSize' | 'rate' | 'seed',
@@ -45,7 +46,7 @@ export function Settings() {
                 change({ loss: lossNames.find((name) => name === value) ?? 'auto' })
               }
             >
-              <option value="auto">{t('as the data ask for')}</option>
+              <option value="auto">{t('by the data')}</option>
               {lossNames.map((name) => (
                 <option key={name} value={name}>
                   {name}
@@ -124,10 +125,10 @@ const pageHas = (data: string): data is (typeof builtIn)[number] =>
 /** The data that networks of the user are trained and measured on. */
 export function DataChoice({ locked }: { locked: boolean }) {
   const input = useSignal<HTMLInputElement | null>(null)
-  const { data } = settings.value
+  const { data } = (locked ? ran.value : undefined) ?? settings.value
   const own = files.value.map(({ name }) => name).join(', ')
   return (
-    <div class="stack">
+    <DropArea class="stack" onFiles={locked ? undefined : (dropped) => void useFiles(dropped)}>
       <label class="field">
         <span>{t('Data')}</span>
         <select
@@ -166,6 +167,7 @@ export function DataChoice({ locked }: { locked: boolean }) {
           'Or drop a .csv or .npz here, or files of MNIST’s form, packed or not. Of data without a test part a tenth is held back. Nothing is uploaded.',
         )}
       </p>
-    </div>
+      {filesFailure.value === undefined ? null : <FailureNotice failure={filesFailure.value} />}
+    </DropArea>
   )
 }
