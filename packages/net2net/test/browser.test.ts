@@ -10,7 +10,12 @@ import { fillTensor, heNormal, ones, zeros } from '../src/tensor/fill.ts'
 import { randomStream } from '../src/tensor/random.ts'
 import { float32 } from '../src/tensor/tensor.ts'
 import { type Lesson, type Outcome, stepsOf } from '../testing/training-steps.ts'
-import { executable, startWorkerPage, type WorkerPage } from '../testing/worker-page.ts'
+import {
+  executable,
+  softwareAdapter,
+  startWorkerPage,
+  type WorkerPage,
+} from '../testing/worker-page.ts'
 
 const classes = 5
 
@@ -50,12 +55,12 @@ class Net {
     const weight = this.weight([features, classes], features)
     this.builder.nodeOutputs('Gemm', [flat, weight, this.vector(classes)], {}, { outputs: ['y'] })
     this.builder.output('y', 'float32', ['batch', classes])
-    return this.builder.model()
+    return this.builder.model('network', 21)
   }
 }
 
-/** Network → its input, what builds it, and whether WebGPU trains it (docs/lab/steps-in-webassembly.md has what is wrong where not). */
-const networks: Readonly<Record<string, readonly [readonly number[], () => Model, boolean]>> = {
+/** Network → its input, and what builds it. */
+const networks: Readonly<Record<string, readonly [readonly number[], () => Model]>> = {
   'convolutions, a normalization of the batch, poolings that overlap and that do not': [
     [3, 12, 12],
     () => {
@@ -78,7 +83,6 @@ const networks: Readonly<Record<string, readonly [readonly number[], () => Model
       })
       return net.done(third, 16 * 9)
     },
-    false,
   ],
   'strides, groups, dilations, a transposed convolution, means': [
     [4, 9, 9],
@@ -100,7 +104,6 @@ const networks: Readonly<Record<string, readonly [readonly number[], () => Model
       })
       return net.done(mean, 6 * 25)
     },
-    false,
   ],
   'attention, LayerNormalization, GELU': [
     [6, 8],
@@ -120,7 +123,92 @@ const networks: Readonly<Record<string, readonly [readonly number[], () => Model
       const hidden = net.op('Mul', [z, gate])
       return net.done(net.op('Add', [sum, net.dense(hidden, 16, 8)]), 48)
     },
-    true,
+  ],
+  'depthwise kernels of seven, a normalization of the channels, GELU': [
+    [3, 10, 10],
+    () => {
+      const net = new Net([3, 10, 10])
+      const stem = net.conv('input', [12, 3, 2, 2], { pads: [0, 0, 0, 0], strides: [2, 2] })
+      const spread = net.conv(stem, [12, 1, 7, 7], { group: 12 })
+      const last = net.op('Transpose', [spread], { perm: [0, 2, 3, 1] })
+      const normal = net.op('LayerNormalization', [last, net.vector(12, ones), net.vector(12)])
+      const hidden = net.op('Gelu', [net.dense(normal, 12, 24)])
+      const back = net.op('Transpose', [net.dense(hidden, 24, 12)], { perm: [0, 3, 1, 2] })
+      return net.done(net.op('GlobalAveragePool', [net.op('Add', [stem, back])]), 12)
+    },
+  ],
+  'groups of channels, a normalization of groups, means of windows that overlap': [
+    [6, 9, 9],
+    () => {
+      const net = new Net([6, 9, 9])
+      // Six outputs in each of two groups, and then nine inputs of eight outputs.
+      const first = net.conv('input', [12, 3, 3, 3], { group: 2 })
+      const normal = net.op('GroupNormalization', [first, net.vector(12, ones), net.vector(12)], {
+        num_groups: 3,
+      })
+      const mean = net.op('AveragePool', [net.op('Elu', [normal])], {
+        kernel_shape: [3, 3],
+        strides: [2, 2],
+        pads: [1, 1, 1, 1],
+        count_include_pad: 1,
+      })
+      const second = net.op('Relu', [net.conv(mean, [9, 12, 3, 3])])
+      return net.done(net.conv(second, [8, 9, 3, 3]), 8 * 25)
+    },
+  ],
+  'an encoder and a decoder with a bridge between': [
+    [3, 8, 8],
+    () => {
+      const net = new Net([3, 8, 8])
+      const wide = net.op('Relu', [net.conv('input', [6, 3, 3, 3])])
+      const small = net.op('MaxPool', [wide], { kernel_shape: [2, 2], strides: [2, 2] })
+      const deep = net.op('Relu', [net.conv(small, [8, 6, 3, 3])])
+      const scales = net.builder.initializer('scales', float32([4], [1, 1, 2, 2]))
+      const larger = net.op('Resize', [deep, '', scales], { mode: 'linear' })
+      const joined = net.op('Concat', [larger, wide], { axis: 1 })
+      const both = net.op('Relu', [net.conv(joined, [6, 14, 3, 3])])
+      const upwards = net.op('ConvTranspose', [both, net.weight([6, 2, 3, 3]), net.vector(4)], {
+        kernel_shape: [3, 3],
+        strides: [2, 2],
+        pads: [1, 1, 1, 1],
+        output_padding: [1, 1],
+        group: 2,
+      })
+      return net.done(net.op('GlobalMaxPool', [net.op('Tanh', [upwards])]), 4)
+    },
+  ],
+  'signals: convolutions over one axis, poolings that overlap, an LSTM': [
+    [6, 24],
+    () => {
+      const net = new Net([6, 24])
+      const first = net.op('Conv', ['input', net.weight([8, 6, 5]), net.vector(8)], {
+        kernel_shape: [5],
+        auto_pad: 'SAME_LOWER',
+      })
+      const pooled = net.op('MaxPool', [net.op('Relu', [first])], {
+        kernel_shape: [3],
+        strides: [2],
+        pads: [1, 1],
+      })
+      const second = net.op('Conv', [pooled, net.weight([8, 4, 3])], {
+        kernel_shape: [3],
+        dilations: [2],
+        group: 2,
+      })
+      const steps = net.op('Transpose', [second], { perm: [2, 0, 1] })
+      const state = net.builder.nodeOutputs(
+        'LSTM',
+        [
+          steps,
+          net.weight([1, 24, 8]),
+          net.weight([1, 24, 6]),
+          net.builder.initializer('bias', fillTensor(zeros, 'float32', [1, 48], 3)),
+        ],
+        { hidden_size: 6 },
+        { outputs: ['states', 'state'] },
+      )[1]!
+      return net.done(net.op('Transpose', [state], { perm: [1, 0, 2] }), 6)
+    },
   ],
 }
 
@@ -153,15 +241,11 @@ describe.skipIf(executable === undefined)('training in a browser', () => {
   let page: WorkerPage
   beforeAll(async () => {
     const program = fileURLToPath(new URL('../testing/training-worker.ts', import.meta.url))
-    // An adapter in software: slow, but it computes.
-    page = await startWorkerPage(program, [
-      '--enable-unsafe-webgpu',
-      '--use-webgpu-adapter=swiftshader',
-    ])
+    page = await startWorkerPage(program, softwareAdapter)
   }, 300_000)
   afterAll(() => page.close())
 
-  describe.each(Object.entries(networks))('%s', (_, [dims, build, onWebGpu]) => {
+  describe.each(Object.entries(networks))('%s', (_, [dims, build]) => {
     const lesson = lessonOf(dims)
     const model = build()
     const learn = async (device: string) =>
@@ -179,15 +263,14 @@ describe.skipIf(executable === undefined)('training in a browser', () => {
       expectAlike(await learn('cpu'), await inNode(), 2e-4)
     }, 300_000)
 
-    if (onWebGpu)
-      it('WebGPU learns what Node learns', async ({ annotate, skip }) => {
-        const found = await learn('webgpu').catch(async (error: Error) => {
-          if (!/no WebGPU adapter/.test(error.message)) throw error
-          await annotate(error.message)
-          return undefined
-        })
-        if (!found) return skip('Chromium has no adapter here.')
-        expectAlike(found, await inNode(), 1e-3)
-      }, 240_000)
+    it('WebGPU learns what Node learns', async ({ annotate, skip }) => {
+      const found = await learn('webgpu').catch(async (error: Error) => {
+        if (!/no WebGPU adapter/.test(error.message)) throw error
+        await annotate(error.message)
+        return undefined
+      })
+      if (!found) return skip('Chromium has no adapter here.')
+      expectAlike(found, await inNode(), 1e-3)
+    }, 240_000)
   })
 })

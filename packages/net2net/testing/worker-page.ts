@@ -22,6 +22,9 @@ const isolation = {
 }
 const runtimeFolder = dirname(createRequire(import.meta.url).resolve('onnxruntime-web/wasm'))
 
+/** Arguments that give Chromium a WebGPU adapter in software: slow, but it computes. */
+export const softwareAdapter = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']
+
 export interface WorkerPage {
   /** Calls a function that the program has put into the global scope; question and answer are JSON. */
   ask(name: string, question: unknown): Promise<unknown>

@@ -1,4 +1,5 @@
 /** ONNX Runtime in Node. A run is synchronous native code: it blocks the event loop. */
+import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { usageError } from '../errors.ts'
@@ -30,6 +31,7 @@ export const nodeRuntime: Runtime = ortRuntime({
       throw loadError('onnxruntime-node', cause)
     }
   },
+  read: (path) => readFile(path),
   options: ({ device = 'cpu', threads, optimization, spin = 20 }: InternalSessionOptions) => ({
     executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],
     ...(threads === undefined ? {} : { intraOpNumThreads: allowedThreads(threads) }),

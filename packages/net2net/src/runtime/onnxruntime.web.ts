@@ -44,7 +44,7 @@ export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runt
     } catch (cause) {
       throw loadError('onnxruntime-web', cause)
     }
-    // Hardly anything is left to the CPU.
+    // Little is left to the CPU.
   }, 1)
   return {
     get description() {
@@ -59,14 +59,15 @@ export function webRuntime({ wasmPaths, threads }: WebRuntimeOptions = {}): Runt
 const common: Omit<OrtBuild, 'load' | 'describe'> = {
   // The web build leaves buffers in JavaScript's memory untouched.
   copiesOutputs: true,
+  read: async (address) => new Uint8Array(await (await fetch(address)).arrayBuffer()),
   options: ({ device = 'cpu', optimization }: SessionOptions) => ({
-    // Alone, so that a missing adapter is an error; single nodes may still run on the CPU.
+    // Alone, so that a missing adapter is an error; single nodes may still run on the CPU, and some must.
     executionProviders: [device === 'webgpu' ? 'webgpu' : 'wasm'],
     ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
     logSeverityLevel: 4,
   }),
   deviceHint: ({ device }, reason) =>
-    device === 'webgpu' && /webgpu|adapter|backend/i.test(reason)
+    device === 'webgpu' && /no available backend|get GPU adapter|WebGPU is not/i.test(reason)
       ? 'This browser has no WebGPU adapter; choose the CPU.'
       : undefined,
 }

@@ -21,6 +21,7 @@ import type {
   SessionOptions,
   SessionValue,
 } from './runtime.ts'
+import { forWebGpu } from './webgpu-nodes.ts'
 
 /** The two classes of ONNX Runtime's API that we use. */
 export type Ort = Pick<typeof OrtApi, 'InferenceSession' | 'Tensor'>
@@ -36,6 +37,8 @@ export interface OrtBuild {
   /** Loads the library, on first use. */
   load(): Promise<Ort>
   options(options: InternalSessionOptions): NativeOptions
+  /** The bytes of a model that is somewhere: a file, or an address. */
+  read(where: string): Promise<Uint8Array>
   /** True where outputs that the caller allocated are not written by the library itself. */
   readonly copiesOutputs?: true
   /**
@@ -55,9 +58,20 @@ export function ortRuntime(build: OrtBuild): Runtime {
     },
     ...(build.blockedImages && { blockedImages: true }),
     ...(build.copiesInPlaceOutputs && { copiesInPlaceOutputs: true }),
-    async createSession(model, options = {}) {
+    async createSession(given, options = {}) {
       const ort = await build.load()
-      const native = { ...build.options(options), ...keepOnDevice(options) }
+      const native: NativeOptions = { ...build.options(options), ...keepOnDevice(options) }
+      let model = given
+      if (options.device === 'webgpu') {
+        const bytes = typeof given === 'string' ? await build.read(given) : given
+        const { bytes: named, onProcessor: forceCpuNodeNames } = forWebGpu(bytes)
+        model = named
+        // The provider refuses an empty list.
+        if (forceCpuNodeNames.length > 0)
+          native.executionProviders = native.executionProviders?.map((provider) =>
+            provider === 'webgpu' ? { name: provider, forceCpuNodeNames } : provider,
+          )
+      }
       let session: NativeSession
       try {
         // The two overloads differ in nothing else.
@@ -72,7 +86,7 @@ export function ortRuntime(build: OrtBuild): Runtime {
           throw inputError(`The device ${options.device} is not available: ${reason}. ${hint}`, {
             cause,
           })
-        const where = typeof model === 'string' ? model : undefined
+        const where = typeof given === 'string' ? given : undefined
         throw inputError(
           `ONNX Runtime cannot load ${where ?? 'the model'}: ${reason}.`,
           where === undefined ? { cause } : { where, cause },

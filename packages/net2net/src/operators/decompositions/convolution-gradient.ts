@@ -57,7 +57,10 @@ const biasGradient = (emitter: Emitter, dy: string, spatialAxes: number): string
 
 /** The form that the target computes fastest. */
 export const bestWeightGradient: typeof weightGradient = (emitter, dy, x, window, group) =>
-  (isCpu(emitter.target) ? weightGradientByProducts(emitter, dy, x, window, group) : undefined) ??
+  // WebGPU computes convolutions wrongly for some numbers of channels, and that of this one is the batch's size.
+  (emitter.target === 'standard'
+    ? undefined
+    : weightGradientByProducts(emitter, dy, x, window, group)) ??
   weightGradient(emitter, dy, x, window, group)
 
 /** ∂L/∂x, by the cheapest form that holds. */
@@ -76,7 +79,7 @@ export function inputGradient(
   } else if (images && columnsPay(images))
     return inputGradientByColumns(emitter, dy, weight, images)
   const convolves =
-    (group === 1 || isCpu(emitter.target)) &&
+    (group === 1 || emitter.target !== 'standard') &&
     window.every(
       (axis) =>
         axis.stride === 1 && axis.pads.begin <= reach(axis) - 1 && axis.pads.end <= reach(axis) - 1,

@@ -6,7 +6,13 @@
  */
 import type { DType } from '../../tensor/dtype.ts'
 import { none } from '../contract/answers.ts'
-import type { ActivationFacet, BoundsRule, FastKernelsRule, LinkFacet } from '../contract/facets.ts'
+import type {
+  ActivationFacet,
+  BoundsRule,
+  FastKernelsRule,
+  LinkFacet,
+  WrongOnWebGpu,
+} from '../contract/facets.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { sameAxes } from './axes-rules.ts'
@@ -32,6 +38,7 @@ export interface UnaryOptions {
   readonly fastKernels?: FastKernelsRule
   readonly scaling?: Operator['scaling']
   readonly bounds?: BoundsRule
+  readonly wrongOnWebGpu?: WrongOnWebGpu
 }
 
 /** An element-wise operator: `unary('Relu', { gradient, idempotent: true })`. */
@@ -59,6 +66,7 @@ export function unary(name: string, options: UnaryOptions): Operator {
       blocked: blockedElementwise,
       ...(poolsFirst && { poolsFirst }),
       ...(fastKernels && { fastKernels }),
+      ...(options.wrongOnWebGpu && { wrongOnWebGpu: options.wrongOnWebGpu }),
     },
   }
 }

@@ -316,5 +316,9 @@ export const batchNormalization: Operator = {
     padding: { 1: 1, 2: 0, 3: 0, 4: 1 },
   },
   training: { parameters: [1, 2], inTraining, forInference, upgrade },
-  execution: { blocked },
+  execution: {
+    blocked,
+    wrongOnWebGpu: ({ node, opset }) =>
+      usesBatch(node, opset) ? 'has stored statistics only' : undefined,
+  },
 }

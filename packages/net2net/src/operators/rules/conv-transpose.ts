@@ -20,6 +20,7 @@ import { intAttribute, intsAttribute, stringAttribute } from '../../model/attrib
 import type { Dim, Node } from '../../model/model.ts'
 import type { AxesRule } from '../contract/axes.ts'
 import { product } from '../contract/axis.ts'
+import type { WrongOnWebGpu } from '../contract/facets.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
@@ -195,6 +196,17 @@ const inputGradient = (
     group,
   })
 
+const wrongOnWebGpu: WrongOnWebGpu = ({ node, shape, dtype }) => {
+  if (dtype(0) === 'float16') return 'counts positions in half precision'
+  const w = shape(1)
+  if (w === undefined || w.length > 4) return 'has kernels over one or two axes'
+  const [channels, inGroup] = w
+  const group = groupsOf(node)
+  if (group === 1 || channels === group || (typeof inGroup === 'number' && inGroup > 1))
+    return undefined
+  return 'reads wrong weights where a group has one output'
+}
+
 export const convTranspose: Operator = {
   name: 'ConvTranspose',
   infer,
@@ -219,6 +231,7 @@ export const convTranspose: Operator = {
   },
   execution: {
     slicing: slicedByChannels({ contracted: 0, output: 1 }),
+    wrongOnWebGpu,
     multiplyAdds: (context) => countProduct([context.shape(0), context.shape(1)?.slice(1)]),
   },
 }

@@ -19,7 +19,7 @@
 import { inputError } from '../../errors.ts'
 import type { Dim } from '../../model/model.ts'
 import type { AxesRule } from '../contract/axes.ts'
-import type { IdentityContext, InsertedLayer } from '../contract/facets.ts'
+import type { IdentityContext, InsertedLayer, WrongOnWebGpu } from '../contract/facets.ts'
 import type { InferContext, InferRule, ValueInfo } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { convGradient } from '../decompositions/convolution-gradient.ts'
@@ -95,6 +95,27 @@ const identity = (context: IdentityContext): InsertedLayer => {
 const multiplyAdds = (context: InferContext, outputs: readonly ValueInfo[]): number | null =>
   countProduct([outputs[0]?.shape, context.shape(1)?.slice(1)])
 
+/**
+ * WebGPU reads three input channels at once where it cannot read four, and counts them wrongly beyond the first three; four output
+ * channels at once may reach over the end of a group.
+ */
+const wrongOnWebGpu: WrongOnWebGpu = ({ node, shape }) => {
+  const group = groupsOf(node)
+  const w = shape(1)
+  const [filters, channels] = w ?? []
+  if (w === undefined || w.length > (group === 1 ? 5 : 4)) return 'has not so many axes'
+  if (typeof filters !== 'number') return 'is wrong for some numbers of channels'
+  if (group > 1) {
+    const inGroup = filters / group
+    const vector = [4, 2, 1].find((size) => filters % size === 0)!
+    return inGroup >= 4 && inGroup % vector !== 0 ? 'mixes groups' : undefined
+  }
+  if (filters % 4 !== 0) return undefined
+  const isWrong =
+    typeof channels !== 'number' || (channels % 3 === 0 && channels % 4 !== 0 && channels > 3)
+  return isWrong ? 'mixes input channels' : undefined
+}
+
 export const conv: Operator = {
   name: 'Conv',
   infer,
@@ -116,5 +137,6 @@ export const conv: Operator = {
     slicing: slicedByChannels({ contracted: 1, output: 0 }),
     multiplyAdds,
     blocked: blockedConv,
+    wrongOnWebGpu,
   },
 }

@@ -43,6 +43,9 @@ const withElements = (
   },
 })
 
+/** Its sine is right to 2⁻¹¹ within [−π, π], and to nothing beyond: https://www.w3.org/TR/WGSL/#floating-point-accuracy */
+const wrongOnWebGpu = () => 'has three digits'
+
 export const mathematics: readonly Operator[] = [
   unary('Exp', { sign: 'non-negative', gradient: ({ f, g, y }) => f.mul(g, y) }),
   unary('Log', { gradient: ({ f, g, x }) => f.div(g, x) }),
@@ -70,9 +73,9 @@ export const mathematics: readonly Operator[] = [
   withElements(unary('Floor', { sign: 'inherited', gradient: none }), Math.floor, true),
   withElements(unary('Ceil', { sign: 'inherited', gradient: none }), Math.ceil, true),
   unary('Round', { sign: 'inherited', gradient: none }),
-  unary('Sin', { gradient: (c) => c.f.mul(c.g, c.op('Cos', [c.x])) }),
-  unary('Cos', { gradient: (c) => c.f.neg(c.f.mul(c.g, c.op('Sin', [c.x]))) }),
-  unary('Tan', { gradient: ({ f, g, y }) => f.mul(g, f.add(1, f.square(y))) }),
+  unary('Sin', { wrongOnWebGpu, gradient: (c) => c.f.mul(c.g, c.op('Cos', [c.x])) }),
+  unary('Cos', { wrongOnWebGpu, gradient: (c) => c.f.neg(c.f.mul(c.g, c.op('Sin', [c.x]))) }),
+  unary('Tan', { wrongOnWebGpu, gradient: ({ f, g, y }) => f.mul(g, f.add(1, f.square(y))) }),
   unary('Asin', { gradient: ({ f, g, x }) => f.div(g, f.sqrt(f.sub(1, f.square(x)))) }),
   unary('Acos', { gradient: ({ f, g, x }) => f.neg(f.div(g, f.sqrt(f.sub(1, f.square(x))))) }),
   unary('Atan', { gradient: ({ f, g, x }) => f.div(g, f.add(1, f.square(x))) }),

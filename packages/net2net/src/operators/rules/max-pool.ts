@@ -127,5 +127,11 @@ export const maxPool: Operator = {
   scaling: positivelyHomogeneous,
   sign: 'inherited',
   reads: { sizes: { rounds: true, window: true } },
-  execution: { blocked: blockedPool },
+  execution: {
+    blocked: blockedPool,
+    wrongOnWebGpu: ({ node }) =>
+      (node.outputs[1] ?? '') !== '' || intAttribute(node, 'storage_order', 0) !== 0
+        ? 'has no positions'
+        : undefined,
+  },
 }

@@ -121,6 +121,10 @@ export const recurrent: readonly Operator[] = Object.entries(cells).map(
     sign: 'unknown',
     training: { parameters: [1, 2, 3, 7], inTraining },
     reads: { numbers: [4] },
+    execution: {
+      wrongOnWebGpu: ({ node }) =>
+        node.attributes.has('activations') ? 'has the default activations' : undefined,
+    },
     growth: {
       layer: {
         weight: (isParameter) => (isParameter(1) ? { input: 1, widthAxis: -1 } : undefined),

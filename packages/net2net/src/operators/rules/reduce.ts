@@ -19,7 +19,7 @@ import type { Shape } from '../../model/model.ts'
 import { elementCount, float32, int64, type LazyTensor } from '../../tensor/tensor.ts'
 import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { one } from '../contract/axis.ts'
-import type { BlockedRule } from '../contract/facets.ts'
+import type { BlockedRule, WrongOnWebGpu } from '../contract/facets.ts'
 import type { InferContext, InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixSizes, productOfElements } from '../helpers/axis-elements.ts'
@@ -121,6 +121,15 @@ interface Reduced extends Backward {
   spread(value: string): string
 }
 
+/** Without axes and `noop_with_empty_axes` each entry is reduced by itself; WebGPU leaves it as it is. */
+const wrongOnWebGpu: WrongOnWebGpu = (context) => {
+  if (intAttribute(context.node, 'noop_with_empty_axes', 0) !== 1) return undefined
+  const axes = context.has(1)
+    ? context.shape(1)?.[0]
+    : (intsAttribute(context.node, 'axes')?.length ?? 0)
+  return typeof axes === 'number' && axes > 0 ? undefined : 'takes an entry for its own reduction'
+}
+
 const reduction = (
   name: string,
   axes: AxesRule,
@@ -139,7 +148,7 @@ const reduction = (
   scaling,
   sign,
   ...(growth && { growth }),
-  ...(execution && { execution }),
+  execution: { ...execution, wrongOnWebGpu },
   reads: { numbers: [1] },
   training: {
     upgrade: ({ node, from, constant }) => {

@@ -363,5 +363,9 @@ export const resize: Operator = {
   sign: 'unknown',
   reads: { numbers: [1, 2, 3], sizes: { target: { input: 3, keeps: 'axes' }, rounds: true } },
   training: { upgrade },
+  execution: {
+    wrongOnWebGpu: ({ node }) =>
+      intAttribute(node, 'antialias', 0) === 1 ? 'has no filter' : undefined,
+  },
 }
 export const upsample: Operator = { ...resize, name: 'Upsample', sign: 'inherited' }

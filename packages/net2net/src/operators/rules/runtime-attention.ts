@@ -353,6 +353,9 @@ export const runtimeAttention: readonly Operator[] = [
     axes: multiHeadAxes,
     gradient: multiHeadGradient,
     training: { parameters: [3] },
+    execution: {
+      wrongOnWebGpu: ({ has }) => (has(4) ? 'has no mask of the keys' : undefined),
+    },
     scaling: linearInValues,
     sign: 'unknown',
   },

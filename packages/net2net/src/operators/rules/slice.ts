@@ -15,6 +15,7 @@ import type { Dim, Shape } from '../../model/model.ts'
 import { elementCount, int64 } from '../../tensor/tensor.ts'
 import type { AxesContext } from '../contract/axes.ts'
 import type { Axis } from '../contract/axis.ts'
+import type { WrongOnWebGpu } from '../contract/facets.ts'
 import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
@@ -184,9 +185,20 @@ function padBack(context: Backward): string | undefined {
   return placeAlong(context, { value: context.g, axis, start, end: size - after[axis]!, size })
 }
 
+/** Backwards, WebGPU starts at the last entry, wherever the slice does. */
+const wrongOnWebGpu: WrongOnWebGpu = (context) => {
+  const steps = context.has(4) ? context.elements(4) : []
+  if (steps?.every((step) => typeof step === 'number' && step > 0)) return undefined
+  const starts = context.elements(1)
+  const isFromEnd = (start: Dim | undefined, k: number) =>
+    start === -1 || (typeof steps?.[k] === 'number' && steps[k] > 0)
+  return starts?.every(isFromEnd) ? undefined : 'starts at the last entry backwards'
+}
+
 export const slices: readonly Operator[] = [
   {
     name: 'Slice',
+    execution: { wrongOnWebGpu },
     infer: (context) => {
       const elements = context.elements(0)
       const moved = moveElements<Dim>(elements, () => positions(context))

@@ -101,7 +101,15 @@ export const softmax: Operator = {
   sign: 'non-negative',
   growth: { bounds: () => ({ low: 0, high: 1 }) },
   training: { link, upgrade },
+  execution: {
+    wrongOnWebGpu: ({ node, opset, shape }) =>
+      opset < 13 && !isLastAxis(intAttribute(node, 'axis', 1), shape(0)?.length)
+        ? 'takes all axes from the first on for one only at the end'
+        : undefined,
+  },
 }
+
+const isLastAxis = (axis: number, rank: number | undefined) => axis === -1 || axis + 1 === rank
 
 export const logSoftmax: Operator = {
   name: 'LogSoftmax',
