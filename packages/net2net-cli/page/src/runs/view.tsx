@@ -132,11 +132,11 @@ function Charts() {
             batchSize,
           }),
         )}
-        xLabel={t('images since growth')}
+        xLabel={t('samples since growth')}
         logarithmic
         format={asNumber}
         description={t(
-          "Training loss of each arm by images since growth; the teacher's lie left of 0.",
+          "Training loss of each arm by samples since growth; the teacher's lie left of 0.",
         )}
       />
       <Chart

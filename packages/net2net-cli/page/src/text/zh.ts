@@ -274,8 +274,8 @@ export const zh: Readonly<Record<string, string>> = {
   'images since growth': '扩展以来的图像数',
   'epochs since growth': '扩展以来的轮数',
   'samples since growth': '扩展以来的样本数',
-  "Training loss of each arm by images since growth; the teacher's lie left of 0.":
-    '每个网络的训练损失，按扩展以来的图像数；教师的在 0 的左边。',
+  "Training loss of each arm by samples since growth; the teacher's lie left of 0.":
+    '每个网络的训练损失，按扩展以来的样本数；教师的在 0 的左边。',
   "Training loss of each arm by images since growth, smoothed, with single steps behind; the teacher's lie left of 0.":
     '每个网络的训练损失，按扩展以来的图像数，已平滑，后面是单步的值；教师的在 0 的左边。',
   'Validation loss of each arm by epochs since growth.': '每个网络的验证损失，按扩展以来的轮数。',
