@@ -21,6 +21,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
+    setupFiles: ['packages/net2net/testing/seed.ts'],
     // No test may fail because the machine is busy.
     testTimeout: 180_000,
     hookTimeout: 180_000,

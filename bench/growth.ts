@@ -48,10 +48,10 @@ export function denseChain(bytes: number, layers = 10): Model {
   return builder.model('dense chain')
 }
 
-/** A module that lets a program end with a line that says how many megabytes it took. */
-const tellMemory = `data:text/javascript,${encodeURIComponent(
-  'process.on("exit", () => process.stderr.write(process.resourceUsage().maxRSS / 1000 + "\\n"))',
-)}`
+const tellMemory = ['--import', fileURLToPath(new URL('./tell-memory.js', import.meta.url))]
+
+/** The last line of what `tell-memory.js` wrote. */
+const megabytesIn = (stderr: string) => Number(stderr.trim().split('\n').at(-1))
 
 function timed(program: string, args: readonly string[]) {
   const start = performance.now()
@@ -108,16 +108,15 @@ export async function benchmarkGrowth({ quick }: Settings): Promise<Section> {
             return timed('sh', ['-c', `cp "${source}" "${copy}" && sync "${copy}"`]).milliseconds
           }),
           contestant('library', () => {
-            const { stdout } = timed(process.execPath, [script, from, to])
-            const result = JSON.parse(stdout) as { milliseconds: number; megabytes: number }
-            resident.library = Math.max(resident.library, result.megabytes)
+            const { stdout, stderr } = timed(process.execPath, [...tellMemory, script, from, to])
+            resident.library = Math.max(resident.library, megabytesIn(stderr))
             fileBytes = statSync(existsSync(`${to}.data`) ? `${to}.data` : to).size
-            return result.milliseconds
+            return Number(stdout)
           }),
           contestant('command', () => {
-            const args = ['--import', tellMemory, main, 'widen', from, 'dense4=x1.1', '-o', to]
+            const args = [...tellMemory, main, 'widen', from, 'dense4=x1.1', '-o', to]
             const { milliseconds, stderr } = timed(process.execPath, args)
-            resident.command = Math.max(resident.command, Number(stderr.trim().split('\n').at(-1)))
+            resident.command = Math.max(resident.command, megabytesIn(stderr))
             return milliseconds
           }),
         ],

@@ -11,8 +11,7 @@ import { encodeModel } from '../src/onnx/encode.ts'
 import { type RandomStream, randomStream } from '../src/tensor/random.ts'
 import { plain } from '../testing/plain.ts'
 import { randomModel } from '../testing/random-model.ts'
-
-const seed = Number(process.env.MUTATION_SEED ?? Date.now() % 1_000_000)
+import { testSeed } from '../testing/seed.ts'
 
 function mutate(bytes: Uint8Array, random: RandomStream): Uint8Array {
   let result = Uint8Array.from(bytes)
@@ -56,14 +55,14 @@ function outcome(bytes: Uint8Array): 'accepted' | 'refused' {
 function attack(models: readonly Uint8Array[], rounds: number, name: string) {
   const counts = { accepted: 0, refused: 0 }
   for (let round = 0; round < rounds; round++) {
-    const random = randomStream(seed, name, round)
+    const random = randomStream(testSeed, name, round)
     const bytes = mutate(models[random.below(models.length)]!, random)
     const start = performance.now()
     try {
       counts[outcome(bytes)]++
       expect(performance.now() - start).toBeLessThan(2000)
     } catch (cause) {
-      throw new Error(`MUTATION_SEED=${seed}, ${name}, round ${round}`, { cause })
+      throw new Error(`NET2NET_TEST_SEED=${testSeed}, ${name}, round ${round}`, { cause })
     }
   }
   return counts
@@ -87,10 +86,10 @@ function realModels(): Uint8Array[] {
   }
 }
 
-describe(`mutations (MUTATION_SEED=${seed})`, () => {
+describe(`mutations (NET2NET_TEST_SEED=${testSeed})`, () => {
   test('of random models', () => {
     const models = fc
-      .sample(fc.gen(), { numRuns: 200, seed })
+      .sample(fc.gen(), { numRuns: 200, seed: testSeed })
       .map((g) => encodeModel(randomModel(g)))
     const { accepted, refused } = attack(models, 2500, 'random')
     expect(accepted).toBeGreaterThan(100)

@@ -4,6 +4,7 @@ import { joined, numberedAs, replayed, type SampleSet, split } from 'net2net/dat
 import { type ClassesAdded, withClassesOf } from 'net2net/growing'
 import type { Evaluation, StepOptions } from 'net2net/training'
 import { usageError } from '../errors.ts'
+import type { ForgettingRecord } from '../runs/run-record.ts'
 import { heldBack, isOfClasses, type TrainingDataOptions, trainingData } from './model-data.ts'
 
 export interface Replay {
@@ -121,26 +122,6 @@ export const withoutClasses = (model: Model): Model => ({
   ...model,
   metadata: new Map([...model.metadata].filter(([key]) => key !== 'net2net.classes')),
 })
-
-/** How a class, or all of them, was told before and after a training. */
-export interface Retention {
-  readonly samples: number
-  readonly before: number
-  readonly after: number
-}
-
-export interface ForgettingRecord {
-  /** Share of right predictions, or the loss where nothing is classified, on samples of the earlier data. */
-  readonly measure: 'accuracy' | 'loss'
-  /** Whether these samples were held out of the training; else they are some of its own. */
-  readonly heldOut: boolean
-  readonly old: Retention
-  /** What is worse than before: accuracy that was lost, or loss that was added; negative where it is better. */
-  readonly forgetting: number
-  /** Each class of old and new samples: share of its samples that were told right. */
-  readonly perClass: readonly (Retention & { readonly class: string })[]
-  readonly newClasses: readonly string[]
-}
 
 /** @param all of new and old samples, before and after */
 export function forgettingOf(

@@ -5,9 +5,9 @@ import type { GrowingEvent, GrowingTraining, GrowthDecision } from 'net2net/grow
 import { nodeRuntime } from 'net2net/runtime'
 import { elementCount } from 'net2net/tensor'
 import { type EpochResult, type Evaluation, evaluate, type TrainingState } from 'net2net/training'
+import type { ForgettingRecord } from '../runs/run-record.ts'
 import type { Io } from './command.ts'
 import type { TrainOptions } from './commands/train-options.ts'
-import type { ForgettingRecord } from './lifelong.ts'
 import { heldBack, lossAlong } from './model-data.ts'
 import { measuredText, progress } from './progress.ts'
 

@@ -1,7 +1,7 @@
 /** Data that come in stages: trained on one after the other, everything kept between them. */
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { load } from 'net2net'
 import { makeFolder, writeWhole } from 'net2net/files'
 import { usageError } from '../errors.ts'
@@ -53,13 +53,19 @@ export async function trainInStages(
   train: (
     from: string,
     spec: string,
-    options: Pick<TrainOptions, 'force' | 'resume'> & { readonly output: string },
+    options: Pick<TrainOptions, 'force' | 'log' | 'resume' | 'tensorboard'> & {
+      readonly output: string
+    },
     before: readonly string[],
   ) => Promise<TrainedOn>,
 ): Promise<void> {
   const { output, resume, force, json } = options
   if (options.distill !== undefined)
     throw usageError('--distill is for one data set; train in stages without it, or one by one.')
+  if (options.recipe !== undefined)
+    throw usageError(
+      '--recipe is for one data set, since it says when one training grows; train in stages with --grow auto, or one by one.',
+    )
   await mustLoad(io, file, specs, options)
   makeFolder(output)
   const stages: {
@@ -84,6 +90,7 @@ export async function trainInStages(
           spec,
           {
             output: directory,
+            ...logsOf(options, i),
             ...(hasBegun ? { resume } : {}),
             ...(force || (resume && !hasBegun) ? { force: true } : {}),
           },
@@ -109,6 +116,18 @@ export async function trainInStages(
   printResult(io, json, document, text(stages, output))
 }
 
+/** Logs of a stage, beside those of the others: `steps.csv` is `steps.stage-1.csv`, and `events` has a folder for each. */
+function logsOf({ log, tensorboard }: TrainOptions, stage: number) {
+  const name = `stage-${stage + 1}`
+  const ending = extname(log ?? '')
+  return {
+    ...(log === undefined
+      ? {}
+      : { log: `${log.slice(0, log.length - ending.length)}.${name}${ending}` }),
+    ...(tensorboard === undefined ? {} : { tensorboard: join(tensorboard, name) }),
+  }
+}
+
 /** What would fail at a later stage fails before the first. */
 async function mustLoad(
   io: Io,
@@ -122,9 +141,11 @@ async function mustLoad(
     await loadFor(withoutClasses(model), spec, { ...options, signal: io.signal })
 }
 
+/** What came of a stage that is done, its report included, which is written last. */
 async function finished(directory: string): Promise<TrainedOn['results'] | undefined> {
   const written = await readFile(join(directory, 'results.json'), 'utf8').catch(() => undefined)
-  if (written === undefined || !existsSync(join(directory, 'model.onnx'))) return undefined
+  const isWhole = ['model.onnx', 'report.html'].every((name) => existsSync(join(directory, name)))
+  if (written === undefined || !isWhole) return undefined
   const results = JSON.parse(written) as TrainedOn['results']
   return results.finished ? results : undefined
 }

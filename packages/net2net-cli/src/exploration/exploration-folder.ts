@@ -15,6 +15,7 @@ import type { GrowthStage } from 'net2net/growing'
 import { schemaMessage } from 'net2net/recipe'
 import { startingState } from 'net2net/training'
 import { inputError } from '../errors.ts'
+import { rungOutcome } from './record-schema.ts'
 import { bestFile, type ExplorationResults } from './results.ts'
 import { type ExplorationSettings, explorationSettings } from './settings.ts'
 
@@ -135,10 +136,12 @@ export class ExplorationFolder implements NetworkStore {
     const file = this.rungFile(at, 'outcome')
     if (!existsSync(file)) return undefined
     try {
-      return JSON.parse(await readFile(file, 'utf8')) as RungOutcome
+      const outcome: unknown = JSON.parse(await readFile(file, 'utf8'))
+      if (rungOutcome.safeParse(outcome).success) return outcome as RungOutcome
     } catch (cause) {
       throw inputError(`${file} cannot be read.`, { where: file, cause })
     }
+    throw inputError(`${file} is not what came of a rung.`, { where: file })
   }
 
   async writeOutcome(at: NetworkAtRung, outcome: RungOutcome): Promise<void> {

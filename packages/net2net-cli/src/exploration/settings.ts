@@ -37,7 +37,7 @@ const training = z.strictObject({
 
 export const explorationSettings = z.strictObject({
   /** Rises when the same settings mean other bits. */
-  format: z.literal(2, 'is of another version of net2net-cli'),
+  format: z.literal(3, 'is of another version of net2net-cli'),
   /** SHA-256 of the first network's file. */
   model: z.string().regex(/^[0-9a-f]{64}$/),
   data: z.strictObject({

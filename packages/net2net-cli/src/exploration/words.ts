@@ -2,12 +2,13 @@
 import type { GrowthStep } from 'net2net'
 import type { NetworkAtRung } from 'net2net/exploring'
 
-/** `widen conv1 x1.5`, `deepen fc1`. */
+/** `widen conv1 x1.5`, `deepen fc1`, `deepen fc1 (residual)`. */
 export function stepText(step: GrowthStep): string {
   const { seed: _, plan: __, ...rest } = step
   const [[kind, what] = ['', '']] = Object.entries<unknown>(rest)
+  const block = 'block' in step && step.block === 'residual' ? ' (residual)' : ''
   if (typeof what !== 'object' || what === null || Array.isArray(what))
-    return `${kind} ${[what].flat().join(', ')}`
+    return `${kind} ${[what].flat().join(', ')}${block}`
   const parts = Object.entries<unknown>({ ...what })
   const sizes = new Set(parts.map(([, size]) => String(size)))
   return sizes.size === 1

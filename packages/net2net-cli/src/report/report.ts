@@ -15,7 +15,7 @@ import { evaluationTables } from './evaluation.ts'
 import { escapeHtml, page } from './html.ts'
 import { figure, section } from './parts.ts'
 import { answer, isExperiment, question } from './sentences.ts'
-import { costTable, decisionTable, lossTable } from './tables.ts'
+import { costTable, decisionTable, forgettingTable, lossTable } from './tables.ts'
 
 /**
  * The report of one run, or of several with the same arms (means and ranges over the runs).
@@ -67,6 +67,7 @@ export async function reportHtml(runs: readonly RunRecord[]): Promise<string> {
           legend(runs) + figure(steps, ''),
         ),
     ...decisions(runs),
+    ...forgetting(runs),
     drawings === '' ? '' : section('The networks', '', drawings),
     section('What it cost', '', costTable(runs)),
     section('How it was run', '', facts(runs)),
@@ -87,6 +88,24 @@ const decisions = (runs: readonly RunRecord[]): readonly string[] =>
               decisionTable(made),
             ),
           ],
+    ),
+  )
+
+/** What networks kept of earlier data, where these were replayed. */
+const forgetting = (runs: readonly RunRecord[]): readonly string[] =>
+  runs.flatMap((run) =>
+    run.arms.flatMap(({ forgetting: found }) =>
+      found
+        ? [
+            section(
+              runs.length === 1
+                ? 'What it kept, class by class'
+                : `What ${run.name} kept, class by class`,
+              '',
+              forgettingTable(found),
+            ),
+          ]
+        : [],
     ),
   )
 

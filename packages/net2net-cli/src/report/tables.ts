@@ -5,8 +5,10 @@ import {
   armsCalled,
   armTitle,
   type DecisionRecord,
+  type ForgettingRecord,
   isValidated,
   mean,
+  type Retention,
   type RunRecord,
 } from '../runs/run-record.ts'
 import { legendMark } from './charts.ts'
@@ -104,11 +106,48 @@ export function costTable(runs: readonly RunRecord[]): string {
   return `<div class="scroll" tabindex="0" role="region" aria-label="Cost"><table><thead><tr><th scope="col">Arm</th><th scope="col" class="number">Parameters</th><th scope="col" class="number">Multiply-adds per sample</th><th scope="col" class="number">Training time</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
 }
 
-/** The decisions of a network that grows by itself. */
+/** The decisions of a network that grows by itself; not to grow, epoch after epoch, is one line with the last reason. */
 export function decisionTable(decisions: readonly DecisionRecord[]): string {
-  const rows = decisions.map(
-    ({ epoch, parameters, grow, reason }) =>
-      `<tr><td class="number">${epoch}</td><td class="number">${parameters.toLocaleString('en')}</td><td>${grow ? 'grows' : 'does not grow'}</td><td style="white-space:normal">${escapeHtml(reason)}</td></tr>`,
-  )
+  const lines: { readonly from: number; readonly last: DecisionRecord }[] = []
+  for (const decision of decisions) {
+    const before = lines.at(-1)
+    const goesOn = !decision.grow && before?.last.grow === false
+    if (goesOn && before.last.epoch === decision.epoch - 1)
+      lines[lines.length - 1] = { from: before.from, last: decision }
+    else lines.push({ from: decision.epoch, last: decision })
+  }
+  const rows = lines.map(({ from, last: { epoch, parameters, grow, reason } }) => {
+    const epochs = from === epoch ? String(epoch) : `${from} to ${epoch}`
+    return `<tr><td class="number">${epochs}</td><td class="number">${parameters.toLocaleString('en')}</td><td>${grow ? 'grows' : 'does not grow'}</td><td style="white-space:normal">${escapeHtml(reason)}</td></tr>`
+  })
   return `<div class="scroll" tabindex="0" role="region" aria-label="Decisions"><table><thead><tr><th class="number">after epoch</th><th class="number">parameters</th><th>decision</th><th>reason</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
+}
+
+/** What was kept of earlier data and what was forgotten, in all and of each class. */
+export function forgettingTable({
+  measure,
+  heldOut,
+  old,
+  forgetting,
+  perClass,
+  newClasses,
+}: ForgettingRecord): string {
+  const shareOf = (value: number) => (Number.isFinite(value) ? share(value) : '–')
+  const figure = measure === 'loss' ? (value: number) => value.toFixed(4) : shareOf
+  const row = (
+    name: string,
+    { samples, before, after }: Retention,
+    shown: (value: number) => string,
+  ) =>
+    `<tr><th scope="row">${escapeHtml(name)}</th><td class="number">${samples.toLocaleString('en')}</td><td class="number">${shown(before)}</td><td class="number">${shown(after)}</td></tr>`
+  const rows = [
+    row(`earlier data: ${measure}`, old, figure),
+    ...perClass
+      .filter(({ samples }) => samples > 0)
+      .map((one) =>
+        row(newClasses.includes(one.class) ? `${one.class} (new)` : one.class, one, shareOf),
+      ),
+  ]
+  const of = heldOut ? 'held-out samples' : 'samples of the training, since none are held out'
+  return `<p>${forgetting < 0 ? 'Gained' : 'Forgotten'} of the earlier data: ${figure(Math.abs(forgetting))}, on ${of}.</p><div class="scroll" tabindex="0" role="region" aria-label="Forgetting"><table><thead><tr><th scope="col">of</th><th scope="col" class="number">samples</th><th scope="col" class="number">before</th><th scope="col" class="number">after</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
 }

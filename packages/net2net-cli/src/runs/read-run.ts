@@ -45,6 +45,15 @@ const evaluationSchema = z.object({
     .optional(),
   confusion: z.array(z.array(z.number())).optional(),
 })
+const retention = { samples: z.number(), before: figure, after: figure }
+const forgettingSchema = z.object({
+  measure: z.enum(['accuracy', 'loss']),
+  heldOut: z.boolean(),
+  old: z.object(retention),
+  forgetting: figure,
+  perClass: z.array(z.object({ class: z.string(), ...retention })),
+  newClasses: z.array(z.string()),
+})
 const armSchema = z.object({
   name: z.string(),
   parameters: z.number(),
@@ -61,6 +70,7 @@ const armSchema = z.object({
       }),
     )
     .optional(),
+  forgetting: forgettingSchema.optional(),
   model: z.string().optional(),
 })
 const resultsSchema = z.object({

@@ -43,6 +43,8 @@ export interface ArmRecord {
   readonly epochs: readonly EpochRecord[]
   /** Whether the network grew after an epoch, and why. */
   readonly decisions?: readonly DecisionRecord[] | undefined
+  /** What was kept and what was forgotten of earlier data, where these were replayed. */
+  readonly forgetting?: ForgettingRecord | undefined
   /** Students: measured before their first step. */
   readonly initial?: { readonly valLoss: number; readonly valAccuracy: number }
   /** Of the trained network (the best one, where that is kept), on the validation data. */
@@ -57,6 +59,26 @@ export interface DecisionRecord {
   readonly reason: string
   /** Before it grew. */
   readonly parameters: number
+}
+
+/** How a class, or all of them, was told before and after a training. */
+export interface Retention {
+  readonly samples: number
+  readonly before: number
+  readonly after: number
+}
+
+export interface ForgettingRecord {
+  /** Share of right predictions, or the loss where nothing is classified, on samples of the earlier data. */
+  readonly measure: 'accuracy' | 'loss'
+  /** Whether these samples were held out of the training; else they are some of its own. */
+  readonly heldOut: boolean
+  readonly old: Retention
+  /** What is worse than before: accuracy that was lost, or loss that was added; negative where it is better. */
+  readonly forgetting: number
+  /** Each class of old and new samples: share of its samples that were told right. */
+  readonly perClass: readonly (Retention & { readonly class: string })[]
+  readonly newClasses: readonly string[]
 }
 
 export interface LayerRecord {

@@ -62,6 +62,33 @@ describe.skipIf(!hasRedis)('an exploration over Redis', async () => {
     expect(bitsOf(here)).toEqual(bitsOf(directory))
   }, 240_000)
 
+  test('a Redis that forgets while networks train: nobody begins what another trains', async () => {
+    const { url } = await queue()
+    // Workers that are long waited for: what is not said anew in time would be begun by the other one.
+    const flags = ['--data', table, '--lost-after', '30']
+    const workers = [startWorker(url, ...flags), startWorker(url, ...flags)]
+    const redis = new Redis(url)
+    const started = () =>
+      workers.flatMap(({ said }) => [...said.matchAll(/^(\S+) .*: started$/gm)].map(([, id]) => id))
+    let isForgotten = false
+    const forget = async () => {
+      await until(() => started().length > 0)
+      await redis.flushall()
+      isForgotten = true
+    }
+    // Longer than a submitter waits before it takes a job for lost.
+    const long = ['--rung-steps', '60000', '--trials', '1']
+    const [{ code, err }] = await Promise.all([
+      explore(join(folder, 'forgotten'), ['--queue', url, ...long]),
+      forget(),
+    ])
+    redis.disconnect()
+    expect(code, err).toBe(0)
+    expect(isForgotten).toBe(true)
+    await stopWorkers(workers)
+    expect(started().sort()).toEqual([...new Set(started())].sort())
+  }, 240_000)
+
   test('in a common folder, resumed by another submitter', async () => {
     const { url } = await queue()
     const directory = join(folder, 'common')

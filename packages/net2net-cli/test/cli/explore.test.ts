@@ -1,9 +1,18 @@
 /** Explorations on one machine, as a user runs them. */
-import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { compare, load } from 'net2net'
 import { randomStream } from 'net2net/tensor'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { testSeed } from '../../../net2net/testing/seed.ts'
 import {
   bitsOf,
   resultsOf,
@@ -97,7 +106,7 @@ test('recipes replay the growth of a network, alone and in a training', async ()
 
 test('killed again and again, an exploration ends with the same bits', async () => {
   const directory = join(folder, 'killed')
-  const random = randomStream(Date.now(), 'kills')
+  const random = randomStream(testSeed, 'kills')
   let kills = 0
   for (let runs = 0; ; runs++) {
     const lines = 1 + random.below(3)
@@ -162,10 +171,23 @@ describe('mistakes', () => {
     ['a limit that is no number', ['--limit', 'latency=5M'], 2, /with ms, s or nothing/],
     [
       'a network beyond the limit',
-      ['-o', join(folder, 'small'), '--limit', 'parameters=3'],
+      ['--limit', 'parameters=3'],
       2,
-      /beyond the limit of parameters/,
+      /beyond the limit of parameters: it has 41, and the limit is 3\./,
     ],
+    [
+      'a limit of something else than is known',
+      ['--limit', 'colour=5'],
+      2,
+      /must name parameters, multiply-adds, latency, size/,
+    ],
+    [
+      'steps that do not do for the first rung',
+      ['--steps', '10'],
+      2,
+      /first rung alone takes 20 steps/,
+    ],
+    ['nothing held back', ['--validation', '0'], 2, /--validation 0 holds nothing back/],
     [
       'a metric that there is not',
       ['-o', join(folder, 'metric'), '--metric', 'beauty'],
@@ -184,6 +206,53 @@ describe('mistakes', () => {
     expect(err).toMatch(message)
     expect(code).toBe(expected)
     expect(existsSync(join(folder, 'wrong'))).toBe(false)
+  })
+
+  test('a latency below that of the network itself leaves nothing', async () => {
+    const output = join(folder, 'fast')
+    const { code, err } = await explore(output, ['--limit', 'latency=0.000001ms'])
+    expect(err).toMatch(/beyond the limit of latency: it has [\d.]+ ms/)
+    expect(code).toBe(2)
+    expect(readdirSync(output)).toEqual([])
+  })
+
+  test.each([
+    [
+      'a line that is none',
+      (lines: string[]) => lines.splice(2, 0, '{"kind":'),
+      /line 3 is no record/,
+    ],
+    [
+      'a record without its job',
+      (lines: string[]) => lines.splice(1, 1, '{"kind":"start","seconds":1}'),
+      /line 2 is no record of an exploration: job /,
+    ],
+    [
+      'a record out of turn',
+      (lines: string[]) => lines.splice(1, 2),
+      /of no exploration: .* out of turn/,
+    ],
+  ])('a journal with %s', async (name, change, message) => {
+    const output = join(folder, name)
+    cpSync(whole, output, { recursive: true })
+    const journal = join(output, 'journal.jsonl')
+    const lines = readFileSync(journal, 'utf8').split('\n')
+    change(lines)
+    writeFileSync(journal, lines.join('\n'))
+    const { code, err } = await explore(output, ['--jobs', '1', '--resume'])
+    expect(err).toMatch(message)
+    expect(err.trim().split('\n')).toHaveLength(1)
+    expect(code).toBe(4)
+    expect(readFileSync(journal, 'utf8')).toBe(lines.join('\n'))
+  })
+
+  test('what was killed before it began begins with --resume, too', async () => {
+    const output = join(folder, 'unbegun')
+    mkdirSync(output)
+    writeFileSync(join(output, 'start.onnx'), 'torn')
+    const { code, err } = await explore(output, ['--jobs', '1', '--resume', '--trials', '1'])
+    expect(code, err).toBe(0)
+    expect(resultsOf(output).trials).toHaveLength(1)
   })
 
   test('without a budget', async () => {

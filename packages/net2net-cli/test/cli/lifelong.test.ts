@@ -63,6 +63,24 @@ test('--grow auto grows within the limit, says why, and its recipe replays it to
   expect(bytes('replayed').equals(bytes('auto'))).toBe(true)
 }, 120_000)
 
+test('a network that overfits does not grow, which is told once and is one line of the report', async () => {
+  const few = join(folder, 'few.csv')
+  writeFileSync(few, readFileSync(table, 'utf8').split('\n').slice(0, 31).join('\n'))
+  const large = join(folder, 'large.onnx')
+  const layers = [dense(48, { activation: 'relu', name: 'fc1' }), dense(1, { name: 'out' })]
+  await save(sequential(layers, { input: [3], seed: 2 }), large)
+  const flags = [...trainSettings, '--epochs', '60', '--grow', 'auto', '--validation', '0.4']
+  const { code, out, err } = await train(large, few, 'overfit', ...flags, '--json')
+  expect(code, err).toBe(0)
+  const [{ parameters, decisions }] = JSON.parse(out).arms
+  expect(parameters).toBe(48 * 5 + 1)
+  expect(decisions.length).toBeGreaterThan(10)
+  const told = err.match(/it does not grow: it overfits/g) ?? []
+  const report = readFileSync(join(folder, 'overfit', 'report.html'), 'utf8')
+  expect(report.match(/it overfits/g)).toHaveLength(told.length)
+  expect(told.length).toBeLessThan(decisions.length / 3)
+}, 60_000)
+
 test('new classes are learned while old samples are replayed; what is forgotten is told', async () => {
   const run = join(folder, 'first')
   const flags = [...quick, '--replay', `${first}:50%`, '--json']
@@ -82,6 +100,9 @@ test('new classes are learned while old samples are replayed; what is forgotten 
   }
   const model = await load(join(folder, 'second', 'model.onnx'))
   expect(classesOf(model)).toEqual(names)
+  const report = readFileSync(join(folder, 'second', 'report.html'), 'utf8')
+  expect(report).toContain('What it kept, class by class')
+  expect(report).toMatch(/west \(new\)<\/th><td class="number">\d+<\/td><td class="number">0.00%/)
 }, 60_000)
 
 test('what is forgotten is told where nothing is held out, and of which samples', async () => {
@@ -123,11 +144,18 @@ test('stages replay those that came before, and tell what is forgotten of each',
 
 test('stages are trained one after the other, and an interrupted one goes on', async () => {
   const stages = `${first},${second}`
-  const { code, out, err } = await train(classifier, stages, 'stages', ...quick, '--json')
+  const log = ['--log', join(folder, 'steps.csv')]
+  const { code, out, err } = await train(classifier, stages, 'stages', ...quick, ...log, '--json')
   expect(code, err).toBe(0)
   const { stages: found } = JSON.parse(out)
   expect(found).toHaveLength(2)
   expect(found[1].measured).toHaveLength(2)
+  for (const stage of [1, 2]) {
+    const lines = readFileSync(join(folder, `steps.stage-${stage}.csv`), 'utf8')
+      .trim()
+      .split('\n')
+    expect(lines).toHaveLength(1 + found[stage - 1].results.steps)
+  }
   // Without old samples, the first stage's classes are forgotten: it is told, not hidden.
   expect(found[0].measured[0].accuracy).toBeGreaterThan(0.9)
   const again = await train(classifier, stages, 'stages', ...quick, '--resume', '--json')
@@ -136,8 +164,14 @@ test('stages are trained one after the other, and an interrupted one goes on', a
   expect(JSON.parse(again.out).stages[1].measured).toEqual(found[1].measured)
   const model = join(folder, 'stages', 'model.onnx')
   const bytes = readFileSync(model)
-  // As a stage is left that was killed before its first checkpoint.
+  // As a stage is left that was killed when its last epoch was done, before it was evaluated.
   const stage = join(folder, 'stages', 'stage-2')
+  rmSync(join(stage, 'report.html'))
+  const ended = await train(classifier, stages, 'stages', ...quick, '--resume')
+  expect(ended.code, ended.err).toBe(0)
+  expect(existsSync(join(stage, 'report.html'))).toBe(true)
+  expect(readFileSync(model).equals(bytes)).toBe(true)
+  // As a stage is left that was killed before its first checkpoint.
   rmSync(stage, { recursive: true })
   mkdirSync(join(stage, 'checkpoints'), { recursive: true })
   writeFileSync(join(stage, 'metrics.jsonl'), '')
@@ -166,4 +200,22 @@ test.each([
   expect(err).toMatch(message)
   expect(code).toBe(2)
   expect(existsSync(join(folder, 'wrong'))).toBe(false)
+})
+
+test('what stages cannot have is refused before the first one', async () => {
+  const stages = `${first},${second}`
+  const recipe = join(folder, 'grow.yaml')
+  writeFileSync(recipe, 'stages: [{ when: { epoch: 1 }, steps: [{ widen: { fc1: 16 } }] }]')
+  const { code, err } = await train(classifier, stages, 'refused', ...quick, '--recipe', recipe)
+  expect(err).toMatch(/--recipe is for one data set/)
+  expect(code).toBe(2)
+  expect(existsSync(join(folder, 'refused'))).toBe(false)
+})
+
+test('--grow auto of a network that costs more than its limit is refused', async () => {
+  const limits = ['--grow', 'auto', '--limit', 'parameters=5']
+  const { code, err } = await train(small, table, 'beyond', ...trainSettings, ...limits)
+  expect(err).toMatch(/beyond the limit of parameters: it has 11, and the limit is 5\./)
+  expect(code).toBe(2)
+  expect(existsSync(join(folder, 'beyond'))).toBe(false)
 })

@@ -66,7 +66,7 @@ describe.skipIf(noBrowser)('a drawn digit', () => {
     await page.keyboard.press('Shift+Tab')
     await page.keyboard.press('Enter')
     await answered(page, '1 start')
-    await page.getByRole('img', { name: 'A test image of a 9' }).waitFor()
+    await page.getByRole('img', { name: 'A test image: 9' }).waitFor()
     const before = await answers(page)
     expect(before['1 start']).toBe(before['0 start'])
 

@@ -160,6 +160,27 @@ describe.skipIf(noBrowser)('data on the Train tab', () => {
     expect(await page.locator('[data-own="0"] [data-value]').count()).toBe(2)
   }, 60_000)
 
+  it('are taken on the Grow tab too, and the network there stays open', async () => {
+    const page = await site.open('tab=grow&model=sample:perceptron')
+    await page.locator('[data-layer]').first().waitFor()
+    const table = text(['p,q,kind', ...Array.from({ length: 9 }, (_, i) => `${i},1,a`)])
+    await dropFile(page, '.grow', 'table.csv', table)
+    await page.getByText('table.csv is what networks are trained and measured on').waitFor()
+    expect(page.url()).toMatch(/model=sample:perceptron.*data=files/)
+    // Arrays are inputs for the check, unless they are dropped where data are chosen.
+    await page.getByText('Which growth pays').click()
+    const choice = page.locator('.more-growth[open] .drop')
+    const x = float32([6, 4, 4], new Float32Array(96))
+    await dropFile(
+      page,
+      '.more-growth[open] .drop',
+      'digits.npz',
+      npz({ x, y: int64([0, 1, 2, 0, 1, 2]) }),
+    )
+    await choice.getByRole('option', { name: 'digits.npz' }).waitFor({ state: 'attached' })
+    expect(await page.getByText('On digits.npz').count()).toBe(0)
+  }, 60_000)
+
   it('are Fashion-MNIST, which comes with the page, as the library has it', async () => {
     const page = await site.open(
       'tab=train&what=own&model=sample:teacher&own-samples=32&own-epochs=1&device=cpu',
@@ -175,7 +196,15 @@ describe.skipIf(noBrowser)('data on the Train tab', () => {
     const { bytes } = await download(page, () =>
       page.getByRole('button', { name: /^Download/ }).click(),
     )
-    expect(classesOf(decodeModel(bytes))?.[9]).toBe('Ankle boot')
+    const classes = classesOf(decodeModel(bytes))!
+    expect(classes[9]).toBe('Ankle boot')
+    // Test images are clothes, too, and are called so.
+    await page.getByRole('button', { name: 'A test image' }).click()
+    const answer = page.locator('[data-answer="0 now"] .answer')
+    await answer.waitFor()
+    expect(classes).toContain((await answer.textContent())!.replace(/ \d+%$/, ''))
+    const shown = (await page.getByRole('img', { name: /^A test image: / }).ariaSnapshot()) ?? ''
+    expect(classes.some((name) => shown.includes(name))).toBe(true)
     const packed = await page.evaluate(async () => {
       const response = await fetch('data/fashion-mnist-test.bin')
       let bytes = new Uint8Array(await response.arrayBuffer())

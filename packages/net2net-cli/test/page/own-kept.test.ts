@@ -91,6 +91,12 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
     expect(Number(/step ([\d,]+)/.exec(shown!)![1])).toBeGreaterThanOrEqual(at)
     await until(later, 'done')
     expect([await losses(later, 0), await losses(later, 1)]).toEqual(expected)
+    // In the list of runs it is one, though two tabs have trained it.
+    await later.getByRole('link', { name: 'Runs' }).click()
+    const listed = later.locator('[data-kind=browser]')
+    await listed.getByText('finished').waitFor()
+    expect(await listed.count()).toBe(1)
+    await later.getByRole('link', { name: 'Train' }).click()
     // What is done stays, until it is forgotten.
     await button(later, 'Reset').click()
     await later.getByRole('button', { name: 'Forget net.onnx' }).click()
@@ -98,6 +104,8 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
     await later.reload()
     await until(later, 'idle')
     expect(await later.locator('.kept').count()).toBe(0)
+    await later.getByRole('link', { name: 'Runs' }).click()
+    await later.getByText('None yet.').waitFor()
   }, 120_000)
 
   it('goes on where the browser has no room for it, and says that it ends with the tab', async () => {

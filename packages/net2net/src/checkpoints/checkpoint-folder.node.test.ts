@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bundle } from '../../testing/bundle.ts'
+import { testSeed } from '../../testing/seed.ts'
 import { smallData, smallNetwork, smallOptions } from '../../testing/small-training.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
 import { randomStream } from '../tensor/random.ts'
@@ -193,13 +194,12 @@ describe('kill -9', () => {
 
   // As often as one likes: KILLS=100.
   test('at random moments: every resume works, and the end is the same, bit for bit', async () => {
-    const seed = Date.now()
     const attempts = Number(process.env.KILLS ?? 12)
-    const random = randomStream(seed, 'kills')
+    const random = randomStream(testSeed, 'kills')
     const kills = await killed('random', (done) =>
       done < attempts ? { steps: 1 + random.below(2), milliseconds: random.below(25) } : {},
     )
-    expect(kills, `seed ${seed}`).toBeGreaterThan(3)
+    expect(kills, `seed ${testSeed}`).toBeGreaterThan(3)
   }, 180_000)
 
   test('at every file boundary of a checkpoint write, likewise', async () => {

@@ -75,12 +75,13 @@ const asMeasured = (step: GrowthStep): GrowthStep =>
 function isOf({ step: ranked, layers }: RankedGrowth, step: GrowthStep, factor: number): boolean {
   if ('widen' in ranked && 'widen' in step) {
     const [[name, width] = ['', ''], ...more] = Object.entries(step.widen)
-    return more.length === 0 && width === `x${factor}` && layers.includes(name)
+    const isNamed = name in ranked.widen || layers.includes(name)
+    return more.length === 0 && width === `x${factor}` && isNamed
   }
   const isSame = (a: string | readonly string[], b: string | readonly string[]) =>
     String(a) === String(b)
   if ('deepen' in ranked && 'deepen' in step)
-    return step.block === undefined && isSame(ranked.deepen, step.deepen)
+    return step.block === ranked.block && isSame(ranked.deepen, step.deepen)
   if ('kernel' in ranked && 'kernel' in step)
     return JSON.stringify(ranked.kernel) === JSON.stringify(step.kernel)
   return 'repeat' in ranked && 'repeat' in step && isSame(ranked.repeat, step.repeat)

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import { attentionNetwork, drawAttention } from '../../test/random-networks/attentions.ts'
+import { inspect } from '../growth/index.ts'
 import { conv2d, dense, flatten, type Layer, sequential } from '../layers/index.ts'
 import { growthCandidates } from './candidates.ts'
 
@@ -27,4 +29,26 @@ test('a kernel of several taps after another sees more, one by one does not', ()
     dense(2, { name: 'out' }),
   ]
   expect(insertions(layers, [1, 5, 5])).toEqual([{ deepen: ['wide'] }])
+})
+
+test('heads of attention and their sizes are candidates, under the names that widen takes', () => {
+  const drawn = {
+    ...drawAttention(1),
+    ...{ heads: 4, groups: 4, size: 6, valueSize: 6 },
+    ...({ projections: 'separate', positions: 'none', bias: 'none', whole: 'no' } as const),
+  }
+  const model = attentionNetwork(drawn, 1)
+  const { name } = inspect(model).attentions[0]!
+  const { widen } = growthCandidates(model, { factors: [1.5] })
+  const names = widen.map((step) => ('widen' in step ? Object.keys(step.widen) : []))
+  const alone = names.flatMap((each) => (each.length === 1 ? each : []))
+  const sizes = ['heads', 'head-size', 'key-size', 'value-size'].map((size) => `${name}.${size}`)
+  // As many heads write queries as keys: no layer of them is there twice, and the stream has a width of its own.
+  expect(alone).toEqual(expect.arrayContaining(sizes))
+  expect(alone.filter((each) => ['q', 'k', 'v'].includes(each))).toEqual([])
+  expect(alone).not.toContain(`${name}.key-value-heads`)
+  const onlyKeys = growthCandidates(model, { layers: ['out'], factors: [1.5] }).widen
+  expect(
+    onlyKeys.flatMap((step) => ('widen' in step ? Object.keys(step.widen) : [])),
+  ).not.toContain(`${name}.heads`)
 })

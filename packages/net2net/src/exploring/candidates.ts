@@ -1,14 +1,15 @@
 /** All growths of a model that the solver allows: what a search chooses from. */
 import { Net2NetError, usageError } from '../errors.ts'
 import { chosenLayers } from '../growing/chosen-layers.ts'
-import { type GrowthStep, inspect, planDeepen, type Solution, solve } from '../growth/index.ts'
-import { neighbourhood } from '../growth/plan/insertion-site.ts'
+import { chooseSizes, type GrowthStep, inspect, type Solution, solve } from '../growth/index.ts'
 import { residualBlocks } from '../growth/plan/residual-blocks.ts'
 import { selectBlocks } from '../growth/plan/select-blocks.ts'
 import { isPattern, namesOf } from '../growth/plan/select-layers.ts'
+import { axesOf, measures } from '../growth/plan/sized-axes.ts'
+import { attentionsOf } from '../growth/solve/attentions.ts'
 import type { LayerSite } from '../growth/solve/facts.ts'
+import { insertionsOf } from '../measuring/insertions.ts'
 import type { Model } from '../model/model.ts'
-import { operatorOf } from '../operators/table.ts'
 import type { RandomStream } from '../tensor/random.ts'
 
 export const growthOperations = ['widen', 'deepen', 'repeat', 'kernel'] as const
@@ -75,8 +76,10 @@ function widenings(
     for (const each of [name, ...group]) seen.add(each)
     return true
   })
-  const names = groups.map(({ name }) => [name])
-  if (names.length > 1) names.push(names.flat())
+  const heads = headsOf(solution, chosen)
+  const alone = groups.flatMap(({ name }) => (heads.has(growthBy(solution, name)) ? [] : [[name]]))
+  const names = [...alone, ...[...heads.values()].map((name) => [name])]
+  if (groups.length > 1) names.push(groups.map(({ name }) => name))
   return names.flatMap((group) =>
     factors.map((factor) => ({
       widen: Object.fromEntries(group.map((name) => [name, `x${factor}`])),
@@ -84,26 +87,37 @@ function widenings(
   )
 }
 
-/**
- * Behind each layer, of what computes more than the layer could be by itself: two dense layers with nothing in between are one.
- * Where the identity does not pass the activation, a block with a branch of zero goes behind it.
- */
-function insertions(solution: Solution, chosen: ReadonlySet<LayerSite>): readonly GrowthStep[] {
-  const able = new Set(
-    inspect(solution).layers.flatMap(({ name, deepen }) => (deepen === true ? [name] : [])),
+/** Heads of attention and their sizes, where they can grow, by what grows of the network. */
+function headsOf(solution: Solution, chosen: ReadonlySet<LayerSite>): ReadonlyMap<string, string> {
+  const names = new Map<string, string>()
+  for (const attention of attentionsOf(solution)) {
+    if (!attention.layers.some(({ name }) => isAmong(chosen, name))) continue
+    for (const measure of measures) {
+      const name = `${attention.name}.${measure}`
+      const isAble = axesOf(solution, attention, measure).every(({ refusal }) => !refusal)
+      const growth = isAble ? growthBy(solution, name) : ''
+      if (growth !== '' && !names.has(growth)) names.set(growth, name)
+    }
+  }
+  return names
+}
+
+/** What grows where something becomes twice as large: the same text for the same growth, and none where that is impossible. */
+function growthBy(solution: Solution, name: string): string {
+  try {
+    return JSON.stringify([...chooseSizes(solution, { [name]: 'x2' })].sort(([a], [b]) => a - b))
+  } catch (error) {
+    if (error instanceof Net2NetError && error.kind !== 'internal') return ''
+    throw error
+  }
+}
+
+/** Behind each layer, where what is inserted adds something to what the network can compute. */
+const insertions = (solution: Solution, chosen: ReadonlySet<LayerSite>): readonly GrowthStep[] => {
+  const names = new Set([...chosen].map(({ name }) => name))
+  return insertionsOf(solution, 'deepen').flatMap(({ step, layers, reason }) =>
+    reason === undefined && layers.every((name) => names.has(name)) ? [step] : [],
   )
-  return [...chosen].flatMap((layer): readonly GrowthStep[] => {
-    const { name } = layer
-    if (!able.has(name)) return []
-    const [inserted] = planDeepen(solution, [name]).inserted
-    const { nodes, parameters } = inserted!.layer
-    const isMore =
-      nodes.some(({ opType }) => operatorOf({ domain: '', opType })?.growth?.activation) ||
-      parameters.some(({ dims }) => dims.slice(2).some((taps) => taps > 1))
-    if (isMore) return [{ deepen: [name] }]
-    const { activation } = neighbourhood(solution.facts, layer)
-    return activation ? [{ deepen: [name], block: 'residual' }] : []
-  })
 }
 
 /** Of each residual block, and of each module that is a chain of several. */

@@ -224,7 +224,7 @@ const decisive = ({ budget: _, ...settings }: SearchSettings): unknown =>
   JSON.parse(JSON.stringify(settings))
 
 /** Rises when the same records lead to other decisions. */
-const version = 2
+const version = 3
 
 function mustBeSame(
   recorded: Extract<ExplorationRecord, { kind: 'begin' }>,

@@ -294,6 +294,26 @@ describe('asynchronous successive halving', () => {
       { numRuns: 40 },
     ))
 
+  test('children that are made at once take candidates from one list, each another one', () =>
+    fc.assert(
+      fc.asyncProperty(settingsArbitrary, fc.nat(), fc.nat(), async (settings, seed, order) => {
+        const { written } = await explored(settings, seed, { jobs: 4, order })
+        const made = new Map<number, RungJob>()
+        for (const record of written) {
+          if (record.kind === 'finish' && record.rung === 0) made.delete(record.network)
+          if (record.kind !== 'start' || !record.job.growth) continue
+          const { parent, by, place } = record.job.growth
+          const siblings = [...made.values()].flatMap(({ growth }) =>
+            growth?.parent.network === parent.network ? [growth] : [],
+          )
+          for (const other of siblings) expect([other.parent, other.by]).toEqual([parent, by])
+          expect(place).toBe(siblings.length)
+          made.set(record.job.network, record.job)
+        }
+      }),
+      { numRuns: 40 },
+    ))
+
   test('as many run at a time as are asked for', async () => {
     const settings = { budget: { trials: 30 } }
     expect((await explored(settings, 1, { jobs: 4, order: 2 })).most).toBe(4)

@@ -11,7 +11,7 @@
  *
  * It knows neither models nor data nor time: the same records give the same decisions.
  */
-import { internalError, usageError } from '../errors.ts'
+import { inputError, usageError } from '../errors.ts'
 import { randomStream } from '../tensor/random.ts'
 import { bestFirst, paretoFront } from './front.ts'
 import { type Objectives, pointOf } from './objectives.ts'
@@ -175,7 +175,7 @@ export class Search {
     return [...front].sort((a, b) => this.#point(a)[0]! - this.#point(b)[0]!)
   }
 
-  /** A record that was made: a decision, or what came of one. @throws internal for one that cannot have been made */
+  /** A record that was made: a decision, or what came of one. @throws input for one that cannot have been made */
   apply(record: ExplorationRecord): void {
     if (record.kind === 'begin') return
     this.#seconds = Math.max(this.#seconds, record.seconds)
@@ -227,6 +227,7 @@ export class Search {
     if (this.trials >= (budget.trials ?? Number.POSITIVE_INFINITY)) return this.#stop('trials')
     const growth = this.#draw()
     if (growth) return this.#job({ network: this.#networks.length, rung: 0, growth })
+    if (growth === null) return undefined
     // Where nothing else is left to do, rungs may cost what there is.
     const last = this.#promotion((steps, network) => this.#lack(steps, network) === undefined)
     return last ?? this.#stop('nothing left')
@@ -292,8 +293,10 @@ export class Search {
     return undefined
   }
 
-  /** Who grows, and how it is chosen: one of the best networks as they are now. */
-  #draw(): GrowthDraw | undefined {
+  /**
+   * Who grows, and how it is chosen: one of the best networks as they are now; null where all of them wait for children that are being made.
+   */
+  #draw(): GrowthDraw | null | undefined {
     const now = this.#networks.flatMap(({ network, rungs }): Entry[] => {
       const rung = rungs.findLastIndex(({ kind }) => kind === 'trained')
       const measured = rungs[rung]
@@ -310,22 +313,34 @@ export class Search {
         .map((by) => ({ parent: { network, rung }, by }))
         .filter((draw) => !this.#exhausted.has(drawKey(draw))),
     )
-    const able = draws.filter((ways) => ways.length > 0)
+    const able = draws
+      .map((ways) => ways.filter((draw) => this.#areApart(draw)))
+      .filter((ways) => ways.length > 0)
+    if (able.length === 0 && draws.some((ways) => ways.length > 0)) return null
     const random = randomStream(this.#seed, 'parent', network)
     const parent = able[random.below(Math.max(1, Math.floor(able.length / this.#factor)))]
     if (!parent) return undefined
     const by = random.uniform() < this.#randomShare ? 'random' : 'gain'
     const draw = parent.find((way) => way.by === by) ?? parent[0]!
-    const siblings = this.#networks.filter(
-      ({ growth }) => growth?.parent.network === draw.parent.network,
-    )
+    const siblings = this.#siblings(draw)
     return {
       ...draw,
       tried: siblings.flatMap(({ rungs: [first] }) =>
         first && 'grown' in first && first.grown ? [first.grown] : [],
       ),
-      place: siblings.filter(({ rungs }) => rungs.length === 0).length,
+      place: siblings.filter(isBeingMade).length,
     }
+  }
+
+  #siblings({ parent }: Pick<GrowthDraw, 'parent'>): readonly Network[] {
+    return this.#networks.filter(({ growth }) => growth?.parent.network === parent.network)
+  }
+
+  /** Whether children that are being made take candidates from the same list: in another one, nobody knows where theirs stand. */
+  #areApart({ parent, by }: Pick<GrowthDraw, 'by' | 'parent'>): boolean {
+    return this.#siblings({ parent })
+      .filter(isBeingMade)
+      .every(({ growth }) => growth?.by === by && growth.parent.rung === parent.rung)
   }
 
   readonly #point = ({ measured }: Entry) => pointOf(measured, this.#objectives)
@@ -334,6 +349,9 @@ export class Search {
 /** One that was begun counts, and one that failed: only what is no network does not. */
 const isTrial = (first: RungOutcome | undefined): boolean =>
   first?.kind !== 'exhausted' && first?.kind !== 'beyond'
+
+/** Nobody knows yet what it grew by. */
+const isBeingMade = ({ rungs }: ExploredNetwork): boolean => rungs.length === 0
 
 const endless = Number.POSITIVE_INFINITY
 
@@ -344,4 +362,4 @@ const drawKey = ({ parent, by }: Pick<GrowthDraw, 'by' | 'parent'>): string =>
   `${parent.network} ${by}`
 
 const notOfThis = (what: string) =>
-  internalError(`The journal is of no exploration: ${what} out of turn.`)
+  inputError(`The journal is of no exploration: ${what} out of turn.`)

@@ -6,8 +6,6 @@ import {
   countParameters,
   type GrowthStep,
   grow,
-  planStep,
-  type Solution,
   solve,
 } from '../growth/index.ts'
 import { planChosen } from '../measuring/gradmax.ts'
@@ -15,7 +13,6 @@ import { beyond, costsOf, type Limits, mustBeLimits } from '../measuring/limits.
 import { measureLatency } from '../measuring/measure-latency.ts'
 import { type RankedGrowth, type RankedKind, type RankOptions, rank } from '../measuring/rank.ts'
 import type { Model } from '../model/model.ts'
-import { operatorOf } from '../operators/table.ts'
 import type { TrainingState } from '../training/run/state.ts'
 import type { CapacityRule } from './capacity.ts'
 import { chosenLayers } from './chosen-layers.ts'
@@ -89,7 +86,6 @@ export async function chooseGrowth(
     addedParameters / parameters + (addedMultiplyAdds ?? 0) / (multiplyAdds ?? 1)
   const promising = ranked
     .filter(({ gain, layers: grown }) => gain && grown.some((name) => chosen.has(name)))
-    .filter(({ step }) => !isSameMap(solution, step))
     .sort((a, b) => b.gain! / shareOf(b) - a.gain! / shareOf(a))
   /** How many times as large as now, in what it grows most in. */
   const sizeOf = (larger: Model) =>
@@ -111,22 +107,6 @@ export async function chooseGrowth(
     if (sizeOf(now) >= enough) break
   }
   return steps
-}
-
-/**
- * Whether what is inserted computes nothing that the layer before could not: with no activation between them both are one linear map.
- * Of two kernels, that map has a larger one.
- */
-function isSameMap(solution: Solution, step: GrowthStep): boolean {
-  if (!('deepen' in step)) return false
-  return planStep(solution, step).inserted.every(
-    ({ layer: { nodes, parameters } }) =>
-      parameters.every(({ dims }) => dims.slice(2).every((size) => size === 1)) &&
-      !nodes.some(({ opType }) => {
-        const { activation, normalization } = operatorOf({ domain: '', opType })?.growth ?? {}
-        return activation ?? normalization
-      }),
-  )
 }
 
 interface ChoosingOptions extends Omit<RankOptions, 'by' | 'factor' | 'growths'> {

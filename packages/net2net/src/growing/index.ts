@@ -39,7 +39,13 @@ export type { CarryOptions, TrainingMoment } from './carry-state.ts'
 export type { GrowMeasuredOptions } from './grow-measured.ts'
 export type { ClassesAdded } from './new-classes.ts'
 export type { GrowthMoment, GrowthStage } from './schedule.ts'
-export type { Portion, StreamEvent, StreamOptions, StreamTraining } from './stream.ts'
+export type {
+  Portion,
+  StreamEvent,
+  StreamOptions,
+  StreamPosition,
+  StreamTraining,
+} from './stream.ts'
 export type {
   GrowingEvent,
   GrowingOptions,
@@ -74,7 +80,8 @@ export const trainGrowing = kind.checked(
 
 /**
  * Trains on portions of data as they come, with replay, new classes and growth; what has been learned, the optimizer's state and the
- * names of classes go on from one to the next.
+ * names of classes go on from one to the next. Between portions a stream goes on with `earlier`, within one from what `checkpoint` saved
+ * with `resume`, to the same bits.
  *
  * ```ts
  * for await (const event of trainStream(model, portions, { loss, optimizer, auto: {} })) …
@@ -97,6 +104,8 @@ export const trainStream = kind.checked(
       {
         ...trainings,
         earlier: kind.object('the state of a training', 'tensors', 'object'),
+        checkpoint,
+        resume: kind.object('a state with its position', 'position', 'object'),
         auto,
       },
       { loss, optimizer },

@@ -8,7 +8,13 @@ import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
 import { randomStream } from '../tensor/random.ts'
 import { adam, evaluate, type TrainingState } from '../training/index.ts'
 import { judgeArrival } from './capacity.ts'
-import { type Portion, type StreamEvent, type StreamOptions, trainStream } from './index.ts'
+import {
+  type Portion,
+  type StreamEvent,
+  type StreamOptions,
+  type StreamPosition,
+  trainStream,
+} from './index.ts'
 
 const centres = ['north', 'east', 'south', 'west']
 
@@ -98,6 +104,56 @@ describe('a stream', () => {
     // The optimizer's state is part of that.
     const { stream: other } = await learned(begun.model, [second])
     expect(bytesOf(other.state!)).not.toEqual(bytesOf(whole.state!))
+  })
+
+  test('goes on in the middle of a portion as if it had never stopped, bit for bit', async () => {
+    // With new classes, replay, and a growth in the middle.
+    const growth = { when: { epoch: 3 }, steps: [{ widen: { fc1: 9 } }] }
+    const portions = [first, { ...second, stages: [growth] }]
+    const { stream: whole } = await learned(network(6), portions)
+    const saved: NonNullable<StreamOptions['resume']>[] = []
+    const checkpoint = {
+      everySteps: 7,
+      save: async (state: TrainingState, position: StreamPosition) =>
+        void saved.push({ state, position }),
+    }
+    const { stream: same } = await learned(network(6), portions, { checkpoint })
+    expect(bytesOf(same.state!)).toEqual(bytesOf(whole.state!))
+    const inSecond = saved.filter(({ position }) => position.portion === 1)
+    expect(inSecond.length).toBeGreaterThan(6)
+    for (const resume of [inSecond[0]!, inSecond.at(-2)!]) {
+      const { stream: on, events } = await learned(network(6), portions.slice(1), { resume })
+      expect(bytesOf(on.state!)).toEqual(bytesOf(whole.state!))
+      expect(events.map(({ portion }) => portion)).toEqual(events.map(() => 1))
+    }
+    const [resume] = saved
+    const { stream: both } = await learned(network(6), portions, { resume })
+    expect(bytesOf(both.state!)).toEqual(bytesOf(whole.state!))
+  })
+
+  test('saves where the signal interrupts it, and not before a portion has learned', async () => {
+    const saved: StreamPosition[] = []
+    const checkpoint = {
+      save: async (_: TrainingState, position: StreamPosition) => void saved.push(position),
+    }
+    const stop = new AbortController()
+    const options = {
+      ...{ checkpoint, signal: stop.signal },
+      onStep: ({ step }: { readonly step: number }) => {
+        if (step === 3) stop.abort()
+      },
+    }
+    await expect(learned(network(6), [first], options)).rejects.toMatchObject({
+      kind: 'interrupted',
+    })
+    expect(saved).toMatchObject([{ portion: 0, stage: 0 }])
+    await expect(learned(network(6), [first], options)).rejects.toMatchObject({
+      kind: 'interrupted',
+    })
+    expect(saved).toHaveLength(1)
+    const earlier = (await learned(network(6), [first])).stream.state!
+    const resume = { state: earlier, position: saved[0]! }
+    expect(() => trainStream(network(6), [], { ...settings, earlier, resume })).toThrow(/give one/)
   })
 
   test('takes epochs, optimizer and growths from the portion', async () => {

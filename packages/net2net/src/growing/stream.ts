@@ -2,14 +2,21 @@
 import { numberedAs } from '../data/renumbered.ts'
 import { replayed } from '../data/replay.ts'
 import type { SampleSet } from '../data/samples.ts'
+import { Net2NetError, usageError } from '../errors.ts'
 import type { Model } from '../model/model.ts'
 import type { Optimizer } from '../training/compile/optimizers/index.ts'
 import type { TrainingState } from '../training/run/state.ts'
 import { stepOptionsOf } from '../training/run/trainer.ts'
+import type { CheckpointHook } from '../training/train-options.ts'
 import { continueState } from './continue-state.ts'
 import { withClassesOf } from './new-classes.ts'
 import type { GrowthStage } from './schedule.ts'
-import { type GrowingEvent, type GrowingOptions, GrowingTraining } from './train-growing.ts'
+import {
+  type GrowingEvent,
+  type GrowingOptions,
+  GrowingTraining,
+  type GrowthPosition,
+} from './train-growing.ts'
 
 /** Data that a network learns from next. */
 export interface Portion {
@@ -26,10 +33,22 @@ export interface Portion {
   readonly stages?: readonly GrowthStage[] | undefined
 }
 
+/** Where a stream stands in the middle of a portion, beside the state of its training. */
+export interface StreamPosition extends GrowthPosition {
+  /** From 0. */
+  readonly portion: number
+}
+
 export interface StreamOptions
   extends Omit<GrowingOptions, 'checkpoint' | 'resume' | 'stages' | 'validation'> {
-  /** Goes on from the end of an earlier stream or training of this model. */
+  /** Goes on from the end of an earlier stream or training of this model: the portions are those that come next. */
   readonly earlier?: TrainingState | undefined
+  /** Saves within portions: after each epoch, after so many steps, and where the signal interrupts. */
+  readonly checkpoint?: Omit<CheckpointHook, 'save'> & {
+    save(state: TrainingState, position: StreamPosition): Promise<void>
+  }
+  /** Goes on within the portion of the position, in place of `earlier`: the portions begin with that one. */
+  readonly resume?: { readonly state: TrainingState; readonly position: StreamPosition } | undefined
 }
 
 export type StreamEvent =
@@ -66,10 +85,13 @@ export class StreamTraining implements AsyncIterable<StreamEvent> {
     portions: AsyncIterable<Portion> | Iterable<Portion>,
     options: StreamOptions,
   ) {
-    this.#model = model
+    const { earlier, resume } = options
+    if (earlier && resume)
+      throw usageError('A stream goes on from earlier, or with resume within a portion: give one.')
+    this.#model = resume?.position.model ?? model
     this.#portions = portions
     this.#options = options
-    this.#state = options.earlier
+    this.#state = earlier
   }
 
   /** After the last portion that is done. */
@@ -82,9 +104,10 @@ export class StreamTraining implements AsyncIterable<StreamEvent> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<StreamEvent, void> {
-    let portion = 0
+    let { resume } = this.#options
+    let portion = resume?.position.portion ?? 0
     for await (const { data, validation, replay, stages = [], ...own } of this.#portions) {
-      const { earlier: _, ...common } = this.#options
+      const { earlier: _, resume: __, checkpoint, ...common } = this.#options
       const options = {
         ...common,
         epochs: own.epochs ?? common.epochs,
@@ -100,15 +123,33 @@ export class StreamTraining implements AsyncIterable<StreamEvent> {
       const before = this.#state
       const plans = grown?.plans ?? []
       const state = before && continueState(this.#model, before.tensors, plans, step)
+      const begun = resume ?? (state && { state, position: { model, stage: 0 } })
+      resume = undefined
       yield { kind: 'portion', portion, model, newClasses }
+      const at = portion
       const training = new GrowingTraining(model, samples, {
         ...options,
         stages,
         validation: validation && numbered(validation),
         ...(options.auto && { auto: { ...options.auto, earlier: before } }),
-        ...(state && { resume: { state, position: { model, stage: 0 } } }),
+        ...(begun && { resume: begun }),
+        ...(checkpoint && {
+          checkpoint: {
+            everySteps: checkpoint.everySteps,
+            isDue: () => checkpoint.isDue?.() ?? false,
+            save: (saved, position) => checkpoint.save(saved, { ...position, portion: at }),
+          },
+        }),
       })
-      for await (const event of training) if (event.kind !== 'end') yield { ...event, portion }
+      try {
+        for await (const event of training) if (event.kind !== 'end') yield { ...event, portion }
+      } catch (error) {
+        const isStopped = error instanceof Net2NetError && error.kind === 'interrupted'
+        // Before its first step a portion has learned nothing, and is begun with what was before it.
+        if (isStopped && training.state.step > 0)
+          await checkpoint?.save(training.state, { ...training.position, portion })
+        throw error
+      }
       this.#model = training.model
       this.#state = training.state
       yield { kind: 'learned', portion, model: this.#model, state: this.#state }

@@ -38,6 +38,8 @@ export { type DeepenOptions, deepenRefusal, measuredValues, planDeepen } from '.
 export { type ExtendOptions, type ExtensionStart, planExtend } from './plan/extend.ts'
 export type { Added, Extension } from './plan/extended-axes.ts'
 export type { InputSize } from './plan/input-sizes.ts'
+export { isLinear } from './plan/inserted-layer.ts'
+export { neighbourhood } from './plan/insertion-site.ts'
 export { hasKernel, type Kernels, planKernels } from './plan/kernel.ts'
 export { type LoraOptions, planLora } from './plan/lora.ts'
 export { planNewUnits } from './plan/new-units.ts'

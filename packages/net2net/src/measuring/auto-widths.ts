@@ -83,8 +83,9 @@ export async function measureWidths(
         if (isWithin(unitsOf(order.slice(0, middle)))) most = middle
         else tooMany = middle
       }
-      const widths = [...unitsOf(order.slice(0, most))].map(([widening, units]) =>
-        widthOf(solution, widening, widening.from + units),
+      const widths = [...unitsOf(order.slice(0, most))].map(
+        ([widening, units]) =>
+          [widening.name, widthOf(solution, widening, widening.from + units)] as const,
       )
       if (widths.length > 0) return Object.fromEntries(widths)
       throw nothing(budget, measured, choices)
@@ -180,8 +181,8 @@ function nothing(
       `Nothing can be widened by ${added} more ${by}: the smallest unit adds ${least}.`,
     )
   }
-  const [reason = ''] = [...measured].flatMap(([{ layer }, found]) =>
-    'reason' in found ? [` (${layer}: ${found.reason})`] : [],
+  const [reason = ''] = [...measured].flatMap(([{ name }, found]) =>
+    'reason' in found ? [` (${name}: ${found.reason})`] : [],
   )
   return refusedError(`Nothing can be widened by what it gains${reason}.`)
 }

@@ -1,18 +1,25 @@
 /**
  * Places where a layer can be inserted or a residual block copied, and what its parameters would gain. What is inserted computes
  * the identity, so all of it can be there at once: each gradient is as it would be alone.
+ *
+ * A gradient alone does not say that something new is learned. Where no activation lies between an inserted layer and the one before
+ * it, both are one linear map: its gradient is that of the old layer in other words, but for the taps of a kernel beside the middle.
  */
 import { isSampleSet, type TrainingData } from '../data/samples.ts'
 import { Net2NetError } from '../errors.ts'
 import {
   applyPlan,
+  type DeepenStep,
   deepenRefusal,
   type GrowthPlan,
+  isLinear,
+  neighbourhood,
   planStep,
   residualBlocks,
   type Solution,
 } from '../growth/index.ts'
 import type { Node } from '../model/model.ts'
+import type { InsertedParameter } from '../operators/contract/facets.ts'
 import { storedStatistics } from '../operators/trainable.ts'
 import { measureStatistics } from './channel-statistics.ts'
 import { gradientMeter, type SamplingOptions } from './gradients.ts'
@@ -22,16 +29,22 @@ import { type Candidate, type Gain, gainOf, type Round } from './rounds.ts'
 export interface Insertion extends Candidate {
   /** The nodes that are copied. */
   readonly nodes: readonly Node[]
+  /** Why it adds nothing to what the network can compute, if so. */
+  readonly reason?: string
 }
 
 export type InsertionKind = 'deepen' | 'repeat'
 
-/** Every layer behind which one can be inserted, or every residual block that can be copied, in the order of the network. */
+/**
+ * Every layer behind which one can be inserted, or every residual block that can be copied, in the order of the network. Where the identity
+ * does not pass a layer's activation, and would be linear before it, a block with a branch of zero goes behind it.
+ */
 export function insertionsOf(solution: Solution, kind: InsertionKind): readonly Insertion[] {
   const places = kind === 'deepen' ? layersOf(solution) : blocksOf(solution)
   return places.flatMap(({ name, ...place }): Insertion[] => {
-    const step = kind === 'deepen' ? { deepen: [name] } : { repeat: [name] }
     try {
+      if (kind === 'deepen') return [{ ...place, ...insertedBehind(solution, name) }]
+      const step = { repeat: [name] }
       return [{ ...place, step, plan: planStep(solution, step) }]
     } catch (error) {
       // What cannot be planned is no growth that could be made.
@@ -40,6 +53,30 @@ export function insertionsOf(solution: Solution, kind: InsertionKind): readonly 
     }
   })
 }
+
+function insertedBehind(
+  solution: Solution,
+  name: string,
+): Pick<Insertion, 'plan' | 'reason'> & { readonly step: DeepenStep } {
+  const step = { deepen: [name] }
+  const plan = planStep(solution, step)
+  const [inserted] = plan.inserted
+  const { parameters } = inserted!.layer
+  const isMore =
+    !isLinear(inserted!.layer) ||
+    parameters.some(({ dims }) => dims.slice(2).some((taps) => taps > 1))
+  if (isMore) return { step, plan }
+  const { facts } = solution
+  const layer = facts.layers.find((each) => each.name === inserted!.after)!
+  if (neighbourhood(facts, layer).activation) {
+    const block = { ...step, block: 'residual' as const }
+    return { step: block, plan: planStep(solution, block) }
+  }
+  return { step, plan, reason: addsNothing }
+}
+
+const addsNothing =
+  'without an activation in between, both layers are one linear map, which the old one can learn alone'
 
 interface Place extends Pick<Insertion, 'layers' | 'nodes'> {
   /** What a step calls it. */
@@ -62,18 +99,33 @@ function blocksOf(solution: Solution): readonly Place[] {
   })
 }
 
-/** How the gains of what is inserted are measured: of all at once, but for blocks that overlap. */
-export const insertionRounds = (
+/** How the gains of what is inserted are measured: of all at once that is inserted in one way, but for blocks that overlap. */
+export function insertionRounds(
   solution: Solution,
   insertions: readonly Insertion[],
   data: TrainingData,
   options: SamplingOptions,
-): readonly Round<Insertion>[] =>
-  apart(insertions).map((members) => ({
-    members,
-    passes: 1,
-    measure: (some) => measureTogether(solution, some, data, options),
-  }))
+): readonly Round<Insertion>[] {
+  const idle = insertions.filter(({ reason }) => reason !== undefined)
+  const able = insertions.filter(({ reason }) => reason === undefined)
+  const measured = [able.filter(isBlock), able.filter((each) => !isBlock(each))].flatMap(apart)
+  return [
+    ...measured.map(
+      (members): Round<Insertion> => ({
+        members,
+        passes: 1,
+        measure: (some) => measureTogether(solution, some, data, options),
+      }),
+    ),
+    {
+      members: idle,
+      passes: 0,
+      measure: async (some) => some.map(({ reason = '' }) => ({ reason })),
+    },
+  ]
+}
+
+const isBlock = ({ step }: Insertion): boolean => 'deepen' in step && step.block === 'residual'
 
 /** Sets of insertions in which no node is copied twice. */
 function apart(insertions: readonly Insertion[]): readonly (readonly Insertion[])[] {
@@ -99,15 +151,19 @@ async function measureTogether(
   const plan = await planTogether(solution, insertions, data, options)
   const grown = applyPlan(solution.model, plan)
   const statistics = storedStatistics(grown)
-  const parameters = parametersOf(plan).map((names) =>
-    names.filter((name) => !statistics.has(name)),
+  const parameters = parametersOf(plan).map((some) =>
+    some.filter(({ name }) => !statistics.has(name)),
   )
-  const meter = await gradientMeter(grown, data, parameters.flat(), options)
+  const names = parameters.flatMap((some) => some.map(({ name }) => name))
+  const meter = await gradientMeter(grown, data, names, options)
   try {
     const { gradients } = await meter.measure()
-    return parameters.map((names) => {
+    return parameters.map((some) => {
       let gain = 0
-      for (const name of names) for (const each of gradients.get(name) ?? []) gain += each * each
+      for (const { name, counts } of some)
+        gradients.get(name)?.forEach((each, i) => {
+          if (!counts || counts(i)) gain += each * each
+        })
       return gainOf(gain)
     })
   } finally {
@@ -125,18 +181,43 @@ async function planTogether(
   const names = insertions.flatMap(({ step }) =>
     'deepen' in step ? step.deepen : 'repeat' in step ? step.repeat : [],
   )
-  if (insertions[0] && 'repeat' in insertions[0].step) return planStep(solution, { repeat: names })
+  const [first] = insertions
+  if (first && 'repeat' in first.step) return planStep(solution, { repeat: names })
+  if (first && isBlock(first)) return planStep(solution, { deepen: names, block: 'residual' })
   const statistics = isSampleSet(data)
     ? await measureStatistics(solution, names, { samples: data, runtime, session })
     : {}
   return planStep(solution, { deepen: names }, { statistics })
 }
 
+interface NewParameter {
+  readonly name: string
+  /** Whether an entry, by its place in the tensor, does what the old layer cannot; all do where it is absent. */
+  readonly counts?: ((place: number) => boolean) | undefined
+}
+
 /** The parameters of each thing that a plan inserts, in the order of its insertions. */
-const parametersOf = ({ inserted, repeated = [] }: GrowthPlan): readonly string[][] => [
-  ...inserted.map(({ names, layer }) => layer.parameters.flatMap(({ name }) => names[name] ?? [])),
+const parametersOf = ({ inserted, repeated = [] }: GrowthPlan): readonly NewParameter[][] => [
+  ...inserted.map(({ names, layer }) =>
+    layer.parameters.map(
+      (parameter): NewParameter => ({
+        name: names[parameter.name]!,
+        ...(isLinear(layer) && { counts: besideTheMiddle(parameter) }),
+      }),
+    ),
+  ),
   ...repeated.map(({ parameters, gates }) => [
-    ...parameters.map(({ to }) => to),
-    ...gates.map(({ name }) => name),
+    ...parameters.map(({ to }) => ({ name: to })),
+    ...gates.map(({ name }) => ({ name })),
   ]),
 ]
+
+/** The taps of a kernel beside the one through which the identity passes; nothing of other parameters. */
+function besideTheMiddle({ dims, identity }: InsertedParameter): (place: number) => boolean {
+  const middle = identity.kind === 'identity' ? Object.entries(identity.at ?? {}) : []
+  return (place) =>
+    middle.some(([axis, at]) => {
+      const inner = dims.slice(Number(axis) + 1).reduce((product, size) => product * size, 1)
+      return Math.floor(place / inner) % dims[Number(axis)]! !== at
+    })
+}

@@ -11,6 +11,8 @@ import {
   planStep,
   type Solution,
 } from '../growth/index.ts'
+import { axesOf, measures, sizedAxes } from '../growth/plan/sized-axes.ts'
+import { attentionsOf } from '../growth/solve/attentions.ts'
 import { type Axis, partsOf } from '../operators/contract/axis.ts'
 import { findDirections, gathered, parametersOf, passesOf, squaredNorm } from './directions.ts'
 import { gradientMeter, type SamplingOptions } from './gradients.ts'
@@ -21,8 +23,8 @@ export interface Widening extends Candidate {
   readonly variable: number
   readonly from: number
   readonly to: number
-  /** The one of its layers by whose width the group is named in the step. */
-  readonly layer: string
+  /** What a step calls the group: one of its layers, or heads of an attention or their size (`h.0.attn.heads`). */
+  readonly name: string
 }
 
 /**
@@ -37,6 +39,7 @@ export function wideningsOf(
 ): readonly Widening[] {
   const { groups, relations, axes } = solution
   const variables = new Set(relations.layers.flatMap(({ axis }) => groups.freeVariables(axis)))
+  const attentions = attentionNames(solution)
   return [...variables].flatMap((variable): Widening[] => {
     const from = axes.sizeOfVariable(variable) ?? groups.layersOf(variable)[0]?.width
     if (typeof from !== 'number') return []
@@ -44,28 +47,38 @@ export function wideningsOf(
     // Where every unit must be copied equally often, other sizes may be impossible.
     const sizes = groups.balanced(variable) === undefined ? [wanted] : [wanted, 2 * from]
     for (const to of sizes) {
-      const found = wideningTo(solution, variable, from, to)
+      const found = wideningTo(solution, variable, attentions.get(variable) ?? [], { from, to })
       if (found) return [found]
     }
     return []
   })
 }
 
-/** The widening of one of the group's layers that grows this group and no other. */
+/** What users call variables that are heads or their size, by variable. */
+function attentionNames(solution: Solution): ReadonlyMap<number, readonly string[]> {
+  const names = new Map<number, readonly string[]>()
+  for (const attention of attentionsOf(solution))
+    for (const measure of measures)
+      for (const { axis } of axesOf(solution, attention, measure))
+        for (const variable of solution.groups.freeVariables(axis))
+          names.set(variable, [...(names.get(variable) ?? []), `${attention.name}.${measure}`])
+  return names
+}
+
+/** The widening of heads, or of one of the group's layers, that grows this group and no other. */
 function wideningTo(
   solution: Solution,
   variable: number,
-  from: number,
-  to: number,
+  heads: readonly string[],
+  { from, to }: Pick<Widening, 'from' | 'to'>,
 ): Widening | undefined {
   const layers = solution.groups.layersOf(variable).map(({ name }) => name)
-  for (const layer of layers) {
+  for (const name of [...heads, ...layers]) {
     try {
-      const [name, width] = widthOf(solution, { variable, layer }, to)
-      const step = { widen: { [name]: width } }
+      const step = { widen: { [name]: widthOf(solution, { variable, name }, to) } }
       const sizes = chooseSizes(solution, step.widen)
       if (sizes.size !== 1 || sizes.get(variable) !== to) continue
-      return { variable, from, to, layer, layers, step, plan: planStep(solution, step) }
+      return { variable, from, to, name, layers, step, plan: planStep(solution, step) }
     } catch (error) {
       if (!isReason(error)) throw error
     }
@@ -73,15 +86,18 @@ function wideningTo(
   return undefined
 }
 
-/** The width of the widening's layer where the group has another size. */
+/** The size of what a widening is called by where the group has another size. */
 export function widthOf(
   solution: Solution,
-  { variable, layer: name }: Pick<Widening, 'variable' | 'layer'>,
+  { variable, name }: Pick<Widening, 'variable' | 'name'>,
   to: number,
-): readonly [layer: string, width: number] {
+): number {
   const projection = new Projection(solution, [{ variable, id: 'units', to }])
-  const layer = solution.groups.layersOf(variable).find((each) => each.name === name)!
-  return [name, projection.sizeOf(projection.map(layer.axis, layer.width)!)]
+  const { groups } = solution
+  const sized = sizedAxes(solution, name).find(({ axis }) =>
+    groups.freeVariables(axis).includes(variable),
+  )!
+  return projection.sizeOf(projection.map(sized.axis, sized.size)!)
 }
 
 /** Does an error say why a model cannot be grown so? */

@@ -37,8 +37,11 @@ export async function sourceOf(name: string): Promise<Source | undefined> {
 export function sourceTitle(name: string): string {
   const [kind, key = '', ...rest] = name.split(':')
   if (kind === 'sample') return key
-  if (kind === 'run' || kind === 'browser') return `${rest.join(':')} of ${key}`
-  if (kind === 'exploration') return `network ${rest.join(', rung ')} of ${key}`
+  if (kind === 'run' || kind === 'browser') return t('{0} of {1}', rest.join(':'), key)
+  if (kind === 'exploration') {
+    const [network = '', rung = ''] = rest
+    return t('network {0}, rung {1} of {2}', network, rung, key)
+  }
   return kind === 'file' ? rest.join(':') || key : name
 }
 
@@ -96,7 +99,7 @@ export async function sourceFromFiles(
   }
 }
 
-async function contentOf(file: File): Promise<NamedBytes> {
+export async function contentOf(file: File): Promise<NamedBytes> {
   try {
     return { name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) }
   } catch (cause) {

@@ -156,7 +156,7 @@ export function GraphView(props: GraphProps) {
 }
 
 const ZoomText = ({ viewport }: { viewport: Signal<Viewport> }) => (
-  <span class="muted small number">{Math.round(viewport.value.k * 100)}%</span>
+  <span class="zoom-text muted small number">{Math.round(viewport.value.k * 100)}%</span>
 )
 
 /** How many nodes have which state; pressing one goes to the next such node. */

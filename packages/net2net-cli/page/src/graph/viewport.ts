@@ -28,7 +28,9 @@ interface Size {
 
 /** Shows all of a drawing, if need be too small to be read. */
 export function fitView(drawing: Size, pane: Size): Viewport {
-  const k = Math.min(1.1, pane.width / drawing.width, pane.height / drawing.height)
+  // Small drawings are hardly enlarged, unless the screen is very large.
+  const most = Math.max(1.1, Math.min(2, pane.height / 1200))
+  const k = Math.min(most, pane.width / drawing.width, pane.height / drawing.height)
   return {
     k,
     tx: (pane.width - drawing.width * k) / 2,

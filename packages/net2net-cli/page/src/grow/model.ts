@@ -21,6 +21,7 @@ import {
 } from '../engine/sources.ts'
 import { param, setParams, view } from '../state.ts'
 import { t } from '../text/text.ts'
+import { isDataFile, useFiles } from '../train/own/choices.ts'
 import { announce } from '../ui/announce.tsx'
 import { failureFrom } from '../ui/failure.tsx'
 import { tiny } from '../ui/format.ts'
@@ -65,6 +66,7 @@ export const checkInputs = signal<readonly InputFile[]>([])
 /** Opens what was dropped; the settings of another model make no sense for it. */
 export async function openFiles(files: readonly File[]): Promise<void> {
   if (files.every(({ name }) => isInputFile(name))) return useInputs(files)
+  if (files.every(({ name }) => isDataFile(name))) return takeData(files)
   const { models: found, data } = modelsAmong(files)
   let file: Awaited<ReturnType<typeof sourceFromFiles>>
   try {
@@ -81,6 +83,16 @@ export async function openFiles(files: readonly File[]): Promise<void> {
     setParams({ model: name, ...noGrowth }, { push: true })
   }
   await open(source)
+}
+
+/** Says that dropped data were taken as such. */
+export const dataNote = signal<string | undefined>(undefined)
+
+async function takeData(files: readonly File[]): Promise<void> {
+  await useFiles(files)
+  const names = files.map(({ name }) => name).join(', ')
+  dataNote.value = t('{0} is what networks are trained and measured on from now on.', names)
+  announce(dataNote.value)
 }
 
 export function openSample(id: string): void {
@@ -104,6 +116,7 @@ async function open(source: Source | undefined): Promise<void> {
     check.value = { state: 'none' }
     checkInputs.value = []
     selected.value = undefined
+    dataNote.value = undefined
   })
   openSource = source
   shownSettings = undefined

@@ -16,6 +16,7 @@ import { LayerList } from './layers.tsx'
 import {
   busy,
   cancelOpening,
+  dataNote,
   expand,
   grown,
   modelParam,
@@ -106,16 +107,18 @@ function Network() {
         ) : (
           <>
             {t(
-              '{0} nodes, {1} parameters, {2}, opset {3}',
+              '{0} nodes, {1} parameters, {2}, opset {3}{4}.',
               count(model.view.nodes),
               count(model.view.parameters),
               bytes(model.view.bytes),
               model.view.opset,
-            )}
-            {besideText(model)}. {t('Drop another file anywhere; it stays in this browser.')}
+              besideText(model),
+            )}{' '}
+            {t('Drop another file anywhere; it stays in this browser.')}
           </>
         )}
       </p>
+      {dataNote.value === undefined ? null : <p class="small">{dataNote.value}</p>}
     </div>
   )
 }

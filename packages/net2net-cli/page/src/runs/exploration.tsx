@@ -220,7 +220,7 @@ function TreeRow(props: Omit<Shown, 'networks'> & { network: DrawnNetwork; cost:
     <li
       data-network={network.network}
       class={isPointed ? 'pointed' : ''}
-      style={{ paddingLeft: `${14 + 18 * Math.min(depth, deepest)}px` }}
+      style={{ paddingLeft: `${1.4 + 1.8 * Math.min(depth, deepest)}rem` }}
       {...point(props, network.network)}
     >
       <span class="tree-name">

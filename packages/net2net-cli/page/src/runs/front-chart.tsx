@@ -4,11 +4,12 @@ import type { Cost } from 'net2net/exploring'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { t } from '../text/text.ts'
 import { asNumber } from '../ui/chart-formats.ts'
+import { textScale } from '../ui/text-scale.ts'
 import { equalTicks, logarithmicTicks, tickTexts } from '../ui/ticks.ts'
 import { costTitle, type Dot, type DrawnNetwork } from './exploration-networks.ts'
 import { growIt } from './model.ts'
 
-const margin = { left: 58, right: 16, top: 26, bottom: 44 }
+const room = { left: 58, right: 16, top: 26, bottom: 44 }
 
 interface Scale {
   readonly at: (value: number) => number
@@ -51,7 +52,11 @@ export function FrontChart(props: {
     observer.observe(holder.current!)
     return () => observer.disconnect()
   }, [])
-  const height = width < 480 ? 260 : 330
+  const scale = textScale()
+  const height = width < 480 ? 260 : Math.max(330, Math.min(0.45 * width, 0.32 * innerHeight))
+  const margin = Object.fromEntries(
+    Object.entries(room).map(([side, size]) => [side, size * scale]),
+  ) as typeof room
   const x = (dot: Dot) => dot.costs[cost] ?? Number.NaN
   const isDrawn = (dot: Dot) => Number.isFinite(x(dot)) && Number.isFinite(dot.quality)
   const dots = networks.flatMap((network) => network.dots).filter(isDrawn)
@@ -90,7 +95,7 @@ export function FrontChart(props: {
       return path.length > 1 ? [path] : []
     })
     const front = dots.filter(({ isOnFront }) => isOnFront).sort((a, b) => x(a) - x(b))
-    const xTicks = spaced(horizontal.ticks, (tick) => horizontal.at(tick), 52)
+    const xTicks = spaced(horizontal.ticks, (tick) => horizontal.at(tick), 52 * scale)
     const xTexts = tickTexts(xTicks, (value, digits) => compact(value, digits))
     const yTexts = tickTexts(vertical.ticks, asNumber)
     return (
@@ -98,7 +103,7 @@ export function FrontChart(props: {
         {xTicks.map((tick, i) => (
           <g key={tick} transform={`translate(${horizontal.at(tick)} 0)`}>
             <line class="grid" y1={margin.top} y2={height - margin.bottom} />
-            <text y={height - margin.bottom + 16} text-anchor="middle">
+            <text y={height - margin.bottom + 16 * scale} text-anchor="middle">
               {xTexts[i]}
             </text>
           </g>
@@ -114,7 +119,7 @@ export function FrontChart(props: {
         <text class="axis" x={width - margin.right} y={height - 8} text-anchor="end">
           {costTitle(cost)}
         </text>
-        <text class="axis" x="4" y="14">
+        <text class="axis" x="4" y={14 * scale}>
           {metric}
         </text>
         {lines.map((path) => (

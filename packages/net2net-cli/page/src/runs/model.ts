@@ -8,11 +8,11 @@ import { escapeName, param, setParams, tab, unescapeName } from '../state.ts'
 import { t } from '../text/text.ts'
 import type { Curve } from '../train/curves.ts'
 import { kept as keptTrainings } from '../train/own/arms.ts'
-import { colourOf, dashOf } from '../train/own/look.ts'
-import { goOnWith, lookForKept } from '../train/own/model.ts'
+import { colourOf, dashOf, titleText } from '../train/own/look.ts'
+import { forget, goOnWith, lookForKept } from '../train/own/model.ts'
 import type { TableArm } from '../train/table.tsx'
 import { failureFrom } from '../ui/failure.tsx'
-import { forget, type KeptRun, keptRuns, read, stateOf } from './kept-runs.ts'
+import { type KeptRun, keptRuns, read, stateOf } from './kept-runs.ts'
 import {
   ask,
   available,
@@ -260,7 +260,9 @@ function fromServer(key: string, { id, state, message, results, steps }: RunCont
 function fromBrowser(key: string, run: KeptRun): ShownRun {
   const { id, arms, steps, epochs, batchSize } = run
   const looks = arms.map(({ title }, i) =>
-    title === undefined ? undefined : { label: title, colour: colourOf(i), dash: dashOf(i) },
+    title === undefined
+      ? undefined
+      : { label: titleText(title), colour: colourOf(i), dash: dashOf(i) },
   )
   return {
     key,

@@ -46,6 +46,8 @@ export const runs: Readonly<Record<string, string>> = {
   'The Runs tab lists what there is on this machine and in this browser.':
     '“运行记录”标签列出本机和本浏览器中有的内容。',
   'Grow {0}': '扩展{0}',
+  '{0} of {1}': '{1} 的 {0}',
+  'network {0}, rung {1} of {2}': '{2} 的网络 {0}，第 {1} 级',
 
   // Explorations.
   'the first network': '第一个网络',

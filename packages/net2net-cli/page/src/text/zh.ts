@@ -14,6 +14,10 @@ export const zh: Readonly<Record<string, string>> = {
   'as the system': '跟随系统',
   light: '浅色',
   dark: '深色',
+  '{0} s': '{0} 秒',
+  '{0} min {1} s': '{0} 分 {1} 秒',
+  '{0} h {1} min': '{0} 小时 {1} 分',
+  'not finite': '不是有限的数',
   Cancel: '取消',
   'Cancelled.': '已取消。',
   Reset: '重置',
@@ -40,7 +44,7 @@ export const zh: Readonly<Record<string, string>> = {
     '也可以把文件拖到这里的任何地方：ONNX（可同时带上 PyTorch 的权重）或 Keras。文件只留在本浏览器中。',
   'Drop another file anywhere; it stays in this browser.':
     '可以再拖入别的文件；它只留在本浏览器中。',
-  '{0} nodes, {1} parameters, {2}, opset {3}': '{0} 个节点，{1} 个参数，{2}，opset {3}',
+  '{0} nodes, {1} parameters, {2}, opset {3}{4}.': '{0} 个节点，{1} 个参数，{2}，opset {3}{4}。',
   '{0}: {1} nodes.': '{0}：{1} 个节点。',
   '{0} grows along': '{0} 一起扩展',
   '{0} and {1} grow along': '{0} 和 {1} 一起扩展',
@@ -322,6 +326,8 @@ export const zh: Readonly<Record<string, string>> = {
   WebGPU: 'WebGPU',
   Data: '数据',
   'Data files': '数据文件',
+  '{0} is what networks are trained and measured on from now on.':
+    '从现在起用 {0} 来训练和测量网络。',
   'MNIST digits': 'MNIST 数字',
   'Fashion-MNIST': 'Fashion-MNIST',
   'Fashion-MNIST (drop its files)': 'Fashion-MNIST（请拖入文件）',
@@ -401,7 +407,7 @@ export const zh: Readonly<Record<string, string>> = {
   'at its start': '开始时',
   'Draw a digit': '画一个数字',
   'A test image': '一张测试图像',
-  'A test image of a {0}': '一张 {0} 的测试图像',
+  'A test image: {0}': '一张测试图像：{0}',
   Clear: '清除',
   'Drawing area for a digit. Without a pointer, take a test image.':
     '画数字的地方。没有指针设备时，请取一张测试图像。',

@@ -1,25 +1,31 @@
 /** What networks say of one input: in a worker of its own, before, while and after they are trained. */
 import { decodeModel, type Model } from 'net2net'
-import { inferShapes, requiredInputs } from 'net2net/model'
+import { classesOf, inferShapes, requiredInputs } from 'net2net/model'
 import type { Session } from 'net2net/runtime'
 import { float32, toNumbers } from 'net2net/tensor'
 import { runtime } from '../engine/runtime.ts'
 import { serveMethods } from '../engine/serve.ts'
 import { loadDigits } from './digits.ts'
+import type { BuiltIn } from './own/protocol.ts'
 
 export interface AnswerMethods {
   /** Keeps a network under a name. Whether it takes drawn digits: 28×28 pixels and nothing else. */
   keep(network: { readonly name: string; readonly model: Uint8Array<ArrayBuffer> }): boolean
   /** What the kept networks say of 28×28 pixels: a probability for each class. */
   answer(pixels: Float32Array): readonly Answer[]
-  /** An image of MNIST's test set, and what it shows. */
-  example(index: number): { readonly pixels: Float32Array; readonly label: number }
+  /** An image of a test set of the page, and what it shows. */
+  example(of: { readonly data: BuiltIn; readonly index: number }): {
+    readonly pixels: Float32Array
+    readonly label: number
+  }
   /** Forgets all networks. */
   forget(nothing: undefined): void
 }
 export interface Answer {
   readonly name: string
   readonly probabilities: readonly number[]
+  /** What the network calls them. */
+  readonly classes: readonly string[] | undefined
 }
 
 interface Kept {
@@ -52,13 +58,17 @@ serveMethods<AnswerMethods>({
       const { session, input, dims } = network
       const results = await session.run({ [input]: float32([1, ...dims], pixels) })
       const output = results[session.outputs[0]!.name]!
-      answers.push({ name, probabilities: asProbabilities(toNumbers(output)) })
+      answers.push({
+        name,
+        probabilities: asProbabilities(toNumbers(output)),
+        classes: classesOf(network.model),
+      })
     }
     return answers
   },
 
-  async example(index) {
-    const { labels, images } = await loadDigits('test')
+  async example({ data, index }) {
+    const { labels, images } = await loadDigits('test', data)
     const i = index % labels.length
     const ink = Float32Array.from(images.subarray(i * 784, (i + 1) * 784), (byte) => byte / 255)
     return { pixels: ink, label: labels[i]! }

@@ -7,6 +7,7 @@ import { LineKey } from '../ui/key.tsx'
 import { colour, colours } from '../ui/theme.tsx'
 import { answerer } from './answerer.ts'
 import { centred } from './centre.ts'
+import type { BuiltIn } from './own/protocol.ts'
 
 export interface DrawnAnswer {
   readonly name: string
@@ -16,6 +17,8 @@ export interface DrawnAnswer {
   readonly dash: readonly number[]
   /** Undefined as long as it has not answered. */
   readonly probabilities: readonly number[] | undefined
+  /** What the network calls its classes; undefined: by their numbers. */
+  readonly classes?: readonly string[] | undefined
 }
 
 /** The canvas has so many pixels a side; networks see 28. */
@@ -35,13 +38,17 @@ export function DrawDigit(props: {
   readonly onDigit: (pixels: Float32Array | undefined) => void
   /** Changes whenever networks have learnt more. */
   readonly version: unknown
+  /** Where test images are from. */
+  readonly data?: BuiltIn
 }) {
-  const { answers, whyNone, onDigit, version } = props
+  const { answers, whyNone, onDigit, version, data = 'mnist' } = props
   const canvas = useRef<HTMLCanvasElement>(null)
   const last = useRef<{ x: number; y: number } | undefined>(undefined)
   /** The canvas on the page, as long as the pen is down: reading either once a move would cost a layout. */
   const held = useRef<{ readonly box: DOMRect; readonly ink: string } | undefined>(undefined)
 
+  const nameOf = (digit: number) =>
+    answers.find(({ classes }) => classes !== undefined)?.classes?.[digit] ?? digit
   const context = () => canvas.current!.getContext('2d', { willReadFrequently: true })!
   const clear = () => {
     context().clearRect(0, 0, side, side)
@@ -78,7 +85,7 @@ export function DrawDigit(props: {
     held.current = undefined
   }
   const show = async () => {
-    const chosen = await answerer.call('example', Math.floor(Math.random() * 1000))
+    const chosen = await answerer.call('example', { data, index: Math.floor(Math.random() * 1000) })
     clear()
     const pen = context()
     pen.fillStyle = colour('ink')
@@ -134,7 +141,7 @@ export function DrawDigit(props: {
           aria-label={
             label.value === undefined
               ? t('Drawing area for a digit. Without a pointer, take a test image.')
-              : t('A test image of a {0}', label.value)
+              : t('A test image: {0}', nameOf(label.value))
           }
           onPointerDown={(event) => {
             if (label.value !== undefined) clear()
@@ -166,7 +173,7 @@ function Answers(props: { answers: readonly DrawnAnswer[]; label: number | undef
     return <p class="muted small">{t('Draw, or take an image of the test set.')}</p>
   return (
     <ul class="answers" aria-live="polite">
-      {answers.map(({ name, title, colour: of, dash, probabilities = [] }) => {
+      {answers.map(({ name, title, colour: of, dash, probabilities = [], classes }) => {
         const most = Math.max(...probabilities)
         const best = probabilities.indexOf(most)
         return (
@@ -179,13 +186,13 @@ function Answers(props: { answers: readonly DrawnAnswer[]; label: number | undef
                 <span
                   key={digit}
                   class={digit === best ? 'best' : ''}
-                  style={{ height: `${Math.max(2, p * 26)}px` }}
+                  style={{ height: `${Math.max(8, 100 * p)}%` }}
                 />
               ))}
             </span>
             {best < 0 ? null : (
               <span class={`answer number ${label !== undefined && label !== best ? 'wrong' : ''}`}>
-                {best}
+                {classes?.[best] ?? best}
                 <span class="muted small"> {percent(most, 0)}</span>
               </span>
             )}

@@ -41,7 +41,7 @@ import { WhatSwitch } from './what.tsx'
 /** The experiment of the paper, on digits. */
 export function ExperimentView() {
   return (
-    <div class="train">
+    <div class={`train ${phase.value === 'idle' ? 'idle' : ''}`}>
       <h1 class="unseen">{t('Train the experiment')}</h1>
       <Settings />
       <div class="train-main">

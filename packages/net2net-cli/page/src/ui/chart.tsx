@@ -11,6 +11,7 @@ import { type Line, valuesAt } from './line.ts'
 import { reaching } from './places.ts'
 import { plotOptions, type Range } from './plot-options.ts'
 import { saveAs } from './save.ts'
+import { textScale } from './text-scale.ts'
 import { colours } from './theme.tsx'
 
 interface ChartProps {
@@ -36,9 +37,11 @@ export function Chart(props: ChartProps) {
   const isInSight = useInSight(holder).value
   const data = useMemo(() => tableOf(lines), [lines])
   const shape = lines.map((line) => `${line.label}${line.end ?? ''}${line.raw ? 1 : 0}`).join()
-  const key = `${shape} ${logarithmic.value} ${span} ${colours.value} ${xLabel}`
+  const key = `${shape} ${logarithmic.value} ${span} ${colours.value} ${textScale()} ${xLabel}`
   const whole = (): Range => reaching(span, data[0])
-  const size = () => ({ width: Math.max(160, holder.current!.clientWidth), height: 250 })
+  // Taller on screens that have room for it.
+  const height = () => Math.max(250 * textScale(), Math.min(0.24 * innerHeight, 500))
+  const size = () => ({ width: Math.max(160, holder.current!.clientWidth), height: height() })
 
   const draw = () => {
     const element = holder.current!

@@ -3,7 +3,8 @@ import type { ComponentChildren } from 'preact'
 import { useRef } from 'preact/hooks'
 
 interface DropProps {
-  readonly onFiles: (files: readonly File[]) => void
+  /** undefined: whoever is around it takes them. */
+  readonly onFiles: ((files: readonly File[]) => void) | undefined
   readonly class?: string
   readonly children: ComponentChildren
 }
@@ -25,7 +26,7 @@ export function DropArea({ onFiles, class: className = '', children }: DropProps
       }}
       onDrop={(event) => {
         over.value = 0
-        if (event.defaultPrevented) return
+        if (event.defaultPrevented || onFiles === undefined) return
         event.preventDefault()
         const files = [...(event.dataTransfer?.files ?? [])]
         if (files.length > 0) onFiles(files)

@@ -1,3 +1,5 @@
+import { t } from '../text/text.ts'
+
 const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 
 export const count = (value: number): string => grouped.format(value)
@@ -21,15 +23,18 @@ export const figure = (value: number | null | undefined, digits = 4): string =>
   value === undefined
     ? '–'
     : value === null || !Number.isFinite(value)
-      ? 'not finite'
+      ? t('not finite')
       : value.toFixed(digits)
 
 export const percent = (value: number | null | undefined, digits = 2): string =>
   value === undefined || value === null ? '–' : `${(100 * value).toFixed(digits)}%`
 
 export function seconds(value: number): string {
-  if (value < 9.95) return `${value.toFixed(1)} s`
+  if (value < 9.95) return t('{0} s', value.toFixed(1))
   const whole = Math.round(value)
-  if (whole < 60) return `${whole} s`
-  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`
+  if (whole < 60) return t('{0} s', whole)
+  const minutes = Math.floor(whole / 60)
+  return minutes < 60
+    ? t('{0} min {1} s', minutes, String(whole % 60).padStart(2, '0'))
+    : t('{0} h {1} min', Math.floor(minutes / 60), String(minutes % 60).padStart(2, '0'))
 }

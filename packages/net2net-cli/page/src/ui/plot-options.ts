@@ -4,6 +4,7 @@ import type { ChartFormat } from './chart-formats.ts'
 import type { Line } from './line.ts'
 import { drawEnds, endRoom } from './line-ends.ts'
 import { reaching } from './places.ts'
+import { textScale } from './text-scale.ts'
 import { colour } from './theme.tsx'
 import { logarithmicTicks, tickTexts } from './ticks.ts'
 
@@ -27,7 +28,8 @@ export function plotOptions(chart: {
   readonly onPoint: (x: number | undefined, left: number) => void
 }): uPlot.Options {
   const { lines, xLabel, span, logarithmic, format, width, height } = chart
-  const font = '12px "Inter Variable", system-ui, sans-serif'
+  const scale = textScale()
+  const font = `${12 * scale}px "Inter Variable", system-ui, sans-serif`
   const axis: uPlot.Axis = {
     stroke: colour('muted'),
     font,
@@ -72,15 +74,16 @@ export function plotOptions(chart: {
       {
         ...axis,
         label: xLabel,
-        labelSize: 22,
-        size: 34,
+        labelSize: 22 * scale,
+        size: 34 * scale,
+        space: 55 * scale,
         // Steps, images and epochs are whole.
         incrs: wholeSteps,
         values: (_, values) => values.map((value) => (value === null ? '' : compact(value))),
       },
       {
         ...axis,
-        size: 62,
+        size: 62 * scale,
         // uPlot's own never end where a logarithmic scale does not start at a power of ten.
         ...(logarithmic
           ? {

@@ -25,6 +25,7 @@ import { JournalFile, readJournal } from '../../exploration/journal-file.ts'
 import {
   bestFile,
   type ExplorationResults,
+  type FrontRecord,
   frontFiles,
   frontRecord,
   trialRecord,
@@ -34,6 +35,7 @@ import type { ExplorationSettings } from '../../exploration/settings.ts'
 import { lockFolder } from '../../processes/folder-lock.ts'
 import { loadSubmitRungs } from '../../sweep/queue/load.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
+import { beyondLimit, mustBeWithin, mustKnowMultiplyAdds } from '../costs.ts'
 import { explorationData, trainOptionsOf } from '../explore/data.ts'
 import { explorationView } from '../explore/view.ts'
 import { type DataOptions, dataOptionsOf } from '../model-data.ts'
@@ -51,15 +53,19 @@ export const explore: CliCommand = {
 }
 
 async function run(io: Io, file: string, options: ExploreOptions): Promise<void> {
-  const { output, resume = false, follow } = options
+  const { output, follow } = options
   if (options.data === undefined) throw usageError('On what? Give the data with --data.')
   if (output === undefined) throw usageError('Where to? Give a folder with -o.')
   const { budget: seconds, trials, steps } = options
   if (seconds === undefined && trials === undefined && steps === undefined)
     throw usageError('How long? Give --budget, --trials or --steps.')
+  if (steps !== undefined && steps < options.rungSteps)
+    throw usageError(
+      `The first rung alone takes ${options.rungSteps} steps: give more --steps than ${steps}, or fewer --rung-steps.`,
+    )
   const followed = follow === undefined ? undefined : await readFollowed(follow)
   const folder = new ExplorationFolder(output)
-  await mustBeFree(folder, options)
+  const resume = await mustBeFree(folder, options)
   const { settings, bytes } = await prepared(io, file, options)
   makeFolder(output)
   const unlock = lockFolder(output, 'an exploration')
@@ -89,7 +95,7 @@ async function run(io: Io, file: string, options: ExploreOptions): Promise<void>
     for await (const event of exploration) {
       view.event(event, exploration)
       if (event.kind === 'start') continue
-      hasMade = true
+      hasMade = exploration.front.length > 0
       await writeFront(folder, exploration.front)
       await saveResults(folder, settings, exploration, event)
       await folder.keepNetworks(exploration.needed)
@@ -157,15 +163,22 @@ async function crewOf(
   }
 }
 
-/** @throws usage where there is something, and what to do with it was not said */
+/**
+ * Whether an exploration is gone on with: one that was killed before it began begins.
+ *
+ * @throws usage where there is something, and what to do with it was not said
+ */
 async function mustBeFree(
   folder: ExplorationFolder,
   { resume, force, queue, queueName, commonFolder }: ExploreOptions,
-): Promise<void> {
+): Promise<boolean> {
   if (queue === undefined && (queueName !== undefined || commonFolder))
     throw usageError('--queue-name and --common-folder are for --queue.')
   const isThere = ExplorationFolder.isExploration(folder.path)
-  if (resume && !isThere)
+  const found = existsSync(folder.path) ? await readdir(folder.path) : []
+  const others = found.filter((name) => !leftBehind.some((pattern) => pattern.test(name)))
+  const hasBegun = isThere || (found.length > 0 && others.length === 0)
+  if (resume && !hasBegun)
     throw usageError(`There is no exploration in ${folder.path} to go on with.`, {
       where: folder.path,
     })
@@ -174,16 +187,21 @@ async function mustBeFree(
       `${folder.path} has an exploration already; go on with --resume, or replace it with --force.`,
       { where: folder.path },
     )
-  const others = existsSync(folder.path) ? await readdir(folder.path) : []
-  if (!isThere && !force && others.some((name) => !leftBehind.includes(name)))
+  if (!isThere && !force && others.length > 0)
     throw usageError(
       `The folder ${folder.path} is not empty; choose another one, or say --force to use it.`,
       { where: folder.path },
     )
+  return resume === true && isThere
 }
 
 /** What an exploration leaves that was killed before it began. */
-const leftBehind: readonly string[] = [explorationFiles.start, 'networks', 'running.json']
+const leftBehind: readonly RegExp[] = [
+  /^start\.onnx$/,
+  /^networks$/,
+  /^running\.json$/,
+  /^\..*\.tmp$/,
+]
 
 /** The network, and what decides the exploration; whatever does not fit fails here. */
 async function prepared(
@@ -198,6 +216,8 @@ async function prepared(
   const model = withParameters(await load(file), new Map())
   const bytes = encodeModel(model)
   const chosen = settingsOf(options)
+  mustBeWithin(model, chosen.objectives.limits)
+  mustKnowMultiplyAdds(model, chosen.objectives.against)
   const data = {
     spec,
     options: given(dataOptionsOf(options)),
@@ -217,7 +237,7 @@ async function prepared(
   })
   const { fingerprint } = loaded
   return {
-    settings: { format: 2, model: sha256(bytes), data: { ...data, fingerprint }, ...chosen },
+    settings: { format: 3, model: sha256(bytes), data: { ...data, fingerprint }, ...chosen },
     bytes,
   }
 }
@@ -311,16 +331,29 @@ async function saveResults(
 }
 
 function report(io: Io, { json, output }: ExploreOptions, results: ExplorationResults): void {
-  const { front, spent, trials } = results
-  const header = ['network', 'from', 'parameters', 'multiply-adds', 'val loss', 'file']
-  const rows = front.map((one) => [
-    String(one.network),
-    one.parent === null ? '' : String(one.parent),
-    one.parameters.toLocaleString('en'),
-    one.multiplyAdds?.toLocaleString('en') ?? '',
-    one.valLoss.toFixed(4),
-    one.file,
-  ])
+  const { front, spent, trials, objectives } = results
+  const { metric, against, limits } = objectives
+  const isMeasured = (cost: 'latency' | 'size') =>
+    against.includes(cost) || limits[cost] !== undefined
+  const columns: readonly (readonly [string, (one: FrontRecord) => string])[] = [
+    ['network', ({ network }) => String(network)],
+    ['from', ({ parent }) => (parent === null ? '' : String(parent))],
+    ['parameters', ({ parameters }) => parameters.toLocaleString('en')],
+    ['multiply-adds', ({ multiplyAdds }) => multiplyAdds?.toLocaleString('en') ?? ''],
+    ...(isMeasured('latency')
+      ? [['latency (ms)', ({ latency }: FrontRecord) => latency?.toPrecision(3) ?? ''] as const]
+      : []),
+    ...(isMeasured('size')
+      ? [['size (bytes)', ({ size }: FrontRecord) => size.toLocaleString('en')] as const]
+      : []),
+    ['val loss', ({ valLoss }) => valLoss.toFixed(4)],
+    ...(metric === 'valLoss'
+      ? []
+      : [[metric, ({ metrics }: FrontRecord) => metrics?.[metric]?.toFixed(4) ?? ''] as const]),
+    ['file', ({ file }) => file],
+  ]
+  const header = columns.map(([name]) => name)
+  const rows = front.map((one) => columns.map(([, text]) => text(one)))
   printResult(
     io,
     json,
@@ -338,9 +371,6 @@ function report(io: Io, { json, output }: ExploreOptions, results: ExplorationRe
 function mustHaveFound({ networks, front }: Exploration): void {
   if (front.length > 0) return
   const [first] = networks[0]?.rungs ?? []
-  if (first?.kind === 'beyond')
-    throw usageError(
-      `The network itself is beyond the limit of ${first.limit}: ${first.value}. Give a smaller one, or another --limit.`,
-    )
+  if (first?.kind === 'beyond') throw beyondLimit(first.limit, first.value)
   if (first?.kind === 'failed') throw inputError(first.message)
 }

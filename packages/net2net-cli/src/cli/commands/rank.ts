@@ -50,8 +50,9 @@ export const rank: CliCommand = {
         )}
 The gain of a growth is by how much one step of gradient descent on what is new lowers the loss, to first order and per
 unit of the learning rate, while the function is still as it was. New units are measured with the
-in-weights that suit them best (GradMax, arXiv:2201.05125); "widen --init gradmax" starts them so.
-Of data in two parts the training part is taken.
+in-weights that suit them best (GradMax, arXiv:2201.05125); "widen --init gradmax" starts them so. A layer that would be
+one linear map with the one before it adds nothing, whatever its gradient: it has no gain, and a reason. Of data in two
+parts the training part is taken.
 `,
       )
       .action((file: string, options: Options) => run(io, file, options))
@@ -127,7 +128,8 @@ function stepText({ step }: RankedGrowth): string {
     return `widen ${Object.entries(step.widen)
       .map(([name, width]) => `${name}=${width}`)
       .join(' ')}`
-  if ('deepen' in step) return `deepen ${[step.deepen].flat().join(' ')}`
+  if ('deepen' in step)
+    return `deepen ${[step.deepen].flat().join(' ')}${step.block === 'residual' ? ' --block residual' : ''}`
   if ('kernel' in step)
     return Object.entries(step.kernel)
       .map(([name, sizes]) => `widen --kernel ${name}=${[sizes].flat().join('x')}`)

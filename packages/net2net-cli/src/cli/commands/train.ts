@@ -11,6 +11,7 @@ import { readWhole, writeWhole } from 'net2net/files'
 import {
   continueState,
   type GrowingEvent,
+  type GrowthDecision,
   type GrowthPosition,
   type GrowthStage,
   trainGrowing,
@@ -22,9 +23,10 @@ import { buildStep, distilled, type Evaluation, type TrainingState } from 'net2n
 import { usageError } from '../../errors.ts'
 import { writeReport } from '../../report/write-report.ts'
 import { RunFolder } from '../../runs/run-folder.ts'
+import type { ForgettingRecord } from '../../runs/run-record.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
+import { mustBeWithin } from '../costs.ts'
 import {
-  type ForgettingRecord,
   forgettingOf,
   forgettingText,
   type LifelongData,
@@ -122,6 +124,8 @@ async function trainOn(
 ): Promise<TrainedOn> {
   const { output, resume = false, force = false, epochs } = options
   const begun = await startOf(file)
+  if (options.grow === 'auto' && !resume && !before?.length)
+    mustBeWithin(begun.model, options.limit)
   const view = progress(io)
   const optimizer = optimizerOf(options)
   // Weights of classes are as many as there will be, and a teacher's scores are no labels.
@@ -258,7 +262,8 @@ async function trainOn(
       measuring?.stop()
       task = undefined
       measuring = undefined
-      if (event.kind === 'decision') view.line(decisionText(event.decision))
+      if (event.kind === 'decision' && isNews(training.decisions))
+        view.line(decisionText(event.decision))
       if (event.kind === 'growth') {
         view.line(growthText(event))
         await recordGrowth(output, training.stages, event)
@@ -313,6 +318,12 @@ async function trainOn(
       `Report: ${report}`,
     ],
   }
+}
+
+/** Whether the last decision is another one than that of the epoch before: not to grow is decided anew after each. */
+function isNews(decisions: readonly GrowthDecision[]): boolean {
+  const [before, last] = decisions.slice(-2)
+  return !last || last.grow || before?.grow !== false || before.epoch < last.epoch - 1
 }
 
 /** A model on samples of earlier data, and on these and new ones. */

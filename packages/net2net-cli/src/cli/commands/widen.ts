@@ -57,7 +57,8 @@ export const widen: CliCommand = {
         )}
 A LAYER is a node's name, its weight's name, or an unambiguous part of either; * stands for any
 text. Layers that must grow with it (residual streams) do. Of attention, as "inspect" names it,
-NAME.heads, NAME.key-value-heads and NAME.head-size can be given. Only "--noise paper" and
+NAME.heads, NAME.key-value-heads and NAME.head-size (of queries and keys alone NAME.key-size, of values
+NAME.value-size) can be given. Only "--noise paper" and
 "--init random-pad" change what the model computes. With --data, "--init gradmax" gives new units
 the in-weights for which the gradient of their out-weights, which are zero, is largest
 (arXiv:2201.05125); --auto starts them so, too.`,

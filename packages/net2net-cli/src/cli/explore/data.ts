@@ -52,7 +52,9 @@ export async function explorationData(
   })
   if (!validation)
     throw usageError(
-      `${spec} has too few samples: an exploration needs some to compare networks on.`,
+      share === 0
+        ? '--validation 0 holds nothing back: an exploration needs samples to compare networks on.'
+        : `${spec} has too few samples: an exploration needs some to compare networks on.`,
       {
         where: spec,
       },

@@ -4,7 +4,7 @@ import { writeWhole } from 'net2net/files'
 import { escapeHtml, page } from '../../report/html.ts'
 import { figure, section } from '../../report/parts.ts'
 import { ExplorationFolder } from '../exploration-folder.ts'
-import type { ExplorationResults } from '../results.ts'
+import type { ExplorationResults, FrontRecord } from '../results.ts'
 import type { ExplorationSettings } from '../settings.ts'
 import { computeChart, frontChart } from './charts.ts'
 import { comparison, shownNetworks, sliderScript } from './compare.ts'
@@ -66,17 +66,22 @@ export async function explorationReport(folder: string, refresh?: number): Promi
   })
 }
 
-function answer({ front, trials, spent, finished }: ExplorationResults): string {
+function answer({ front, trials, spent, finished, objectives }: ExplorationResults): string {
   const [best] = front
   const smallest = front.at(-1)
   const made = `${trials.length} networks in ${spent.steps.toLocaleString('en')} training steps${finished ? '' : ' so far'}.`
   if (!best || !smallest) return made
+  const { metric } = objectives
+  const quality = ({ valLoss, metrics }: FrontRecord) =>
+    metric === 'valLoss'
+      ? `validation loss ${valLoss.toFixed(4)}`
+      : `${metric} ${metrics?.[metric]?.toFixed(4)}`
   const size = (parameters: number) => `${parameters.toLocaleString('en')} parameters`
   const small =
     smallest === best
       ? ''
-      : ` The smallest of the front, with ${size(smallest.parameters)}, has ${smallest.valLoss.toFixed(4)}.`
-  return `${made} The best, ${titleOf(best.network)}, has validation loss ${best.valLoss.toFixed(4)} with ${size(best.parameters)}.${small}`
+      : ` The smallest of the front, with ${size(smallest.parameters)}, has ${quality(smallest)}.`
+  return `${made} The best, ${titleOf(best.network)}, has ${quality(best)} with ${size(best.parameters)}.${small}`
 }
 
 function facts(settings: ExplorationSettings, { objectives, spent }: ExplorationResults): string {

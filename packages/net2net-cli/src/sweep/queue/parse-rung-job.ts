@@ -4,42 +4,15 @@ import type { NetworkAtRung, RungJob } from 'net2net/exploring'
 import { schemaMessage } from 'net2net/recipe'
 import { z } from 'zod'
 import { inputError } from '../../errors.ts'
+import { rungJob } from '../../exploration/record-schema.ts'
 import { type ExplorationSettings, explorationSettings } from '../../exploration/settings.ts'
 
-const whole = z.int().nonnegative()
-const steps = z
-  .int()
-  .min(1)
-  .max(2 ** 40)
-const atRung = { network: whole, rung: whole }
-const names = z.array(z.string())
-/** What other children grew by, as far as candidates are told apart by it. */
-const tried = z.union([
-  z.object({ widen: z.record(z.string(), z.union([z.number(), z.string()])) }),
-  z.object({ deepen: names }),
-  z.object({ repeat: names }),
-  z.object({ kernel: z.record(z.string(), z.union([z.number(), z.array(z.number())])) }),
-])
-
-const rungJob = z.strictObject({
+const queuedRung = z.strictObject({
   kind: z.literal('rung'),
   exploration: z.string().regex(/^e[0-9a-f]{16}$/),
   settings: explorationSettings,
   commonFolder: z.boolean(),
-  job: z.strictObject({
-    ...atRung,
-    steps,
-    until: steps,
-    growth: z
-      .strictObject({
-        parent: z.strictObject(atRung),
-        by: z.enum(['gain', 'random']),
-        tried: z.array(tried),
-        place: whole,
-      })
-      .exactOptional(),
-    latency: z.number().positive().exactOptional(),
-  }),
+  job: rungJob,
 })
 
 /** A job of an exploration in the queue. */
@@ -58,7 +31,7 @@ export const isRungJob = (data: unknown): boolean =>
 
 /** @throws input, saying what is wrong where */
 export function parseRungJob(data: unknown): QueuedRung {
-  const { success, data: value, error } = rungJob.safeParse(data)
+  const { success, data: value, error } = queuedRung.safeParse(data)
   if (success) return value
   const [issue] = error.issues
   throw inputError(`The job is not valid: ${issue!.path.join('.')} ${schemaMessage(issue!)}.`)

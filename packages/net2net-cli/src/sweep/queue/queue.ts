@@ -58,6 +58,9 @@ export function jobOf(
   }
 }
 
+/** Sooner than a submitter gives up a job for lost: whoever trains one says so anew to a Redis that forgot it. */
+const renewMilliseconds = 1000
+
 /**
  * Says who trains what, for as long as it lives. BullMQ's locks go with Redis; a claim is renewed
  * when Redis is back, so that nobody takes up what is still being trained.
@@ -87,15 +90,18 @@ export class Claims {
     const got = await this.#redis.set(key, this.#owner, 'PX', this.#milliseconds, 'NX')
     if (got !== 'OK' && !(await renew())) return undefined
     let busy = false
-    const timer = setInterval(() => {
-      if (busy) return
-      busy = true
-      renew()
-        .catch(() => {})
-        .finally(() => {
-          busy = false
-        })
-    }, this.#milliseconds / 3)
+    const timer = setInterval(
+      () => {
+        if (busy) return
+        busy = true
+        renew()
+          .catch(() => {})
+          .finally(() => {
+            busy = false
+          })
+      },
+      Math.min(this.#milliseconds / 3, renewMilliseconds),
+    )
     return async () => {
       clearInterval(timer)
       if ((await this.#redis.get(key)) === this.#owner) await this.#redis.del(key)

@@ -83,6 +83,13 @@ export const relu: InsertedNode = {
   attributes: {},
 }
 
+/**
+ * Whether the layer is a linear map, a bias included, as normalizations with stored statistics are: behind a layer without an activation, both
+ * are one map, which the old layer can learn alone, but for a kernel of several taps.
+ */
+export const isLinear = ({ nodes }: InsertedLayer): boolean =>
+  !nodes.some(({ opType }) => operatorOf({ domain: '', opType })?.growth?.activation)
+
 /** A chain with one more node at its end. */
 export const followedBy = (layer: InsertedLayer, node: InsertedNode): InsertedLayer =>
   joined(layer, { nodes: [node], parameters: [] }, `${node.opType.toLowerCase()}.input`)

@@ -59,6 +59,11 @@ describe('the heads of an attention', () => {
     expect(grown({ [`${name}.head-size`]: 7 }, other)).toEqual([4, 2, 7, 3])
   })
 
+  it('have a size of queries and keys, and one of values, where only one of them is to grow', () => {
+    expect(grown({ [`${name}.key-size`]: 7 })).toEqual([4, 2, 7, 6])
+    expect(grown({ [`${name}.value-size`]: 8 })).toEqual([4, 2, 6, 8])
+  })
+
   it('are known by a layer and by a pattern, too', () => {
     expect(grown({ 'k.heads': 8 })).toEqual([8, 2, 6, 6])
     expect(grown({ '*.heads': 8 })).toEqual([8, 2, 6, 6])

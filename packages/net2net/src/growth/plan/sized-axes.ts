@@ -21,13 +21,15 @@ export interface SizedAxis {
   readonly last: readonly number[]
 }
 
-const measures = ['heads', 'key-value-heads', 'head-size'] as const
+export const measures = ['heads', 'key-value-heads', 'head-size', 'key-size', 'value-size'] as const
 export type Measure = (typeof measures)[number]
 
 const words: Readonly<Record<Measure, (size: number) => string>> = {
   heads: (size) => `${size} heads`,
   'key-value-heads': (size) => `${size} heads of keys and values`,
   'head-size': (size) => `heads of size ${size}`,
+  'key-size': (size) => `queries and keys of size ${size}`,
+  'value-size': (size) => `values of size ${size}`,
 }
 
 /** Why there is nothing that could grow. */
@@ -35,6 +37,8 @@ const none: Readonly<Record<Measure, string>> = {
   heads: 'its only head has no axis of its own',
   'key-value-heads': 'the only head of its keys and values has no axis of its own',
   'head-size': 'no layer has an axis for it',
+  'key-size': 'no layer has an axis for it',
+  'value-size': 'no layer has an axis for it',
 }
 
 const ofLayer = ({ groups }: Solution, layer: Layer): SizedAxis => ({
@@ -72,12 +76,14 @@ export function axesOf(
     const shared = axes.leaves(keyValueHeads)
     return [sized(heads, shared.length < axes.leaves(heads).length ? shared : [])]
   }
+  if (measure === 'key-size') return [sized(headSize)]
+  if (measure === 'value-size') return [sized(valueSize)]
   const isAlike = axes.sizeOf(headSize) === axes.sizeOf(valueSize)
   return [sized(headSize), ...(isAlike ? [sized(valueSize)] : [])]
 }
 
 /**
- * The axes that a name means: the width of a layer (`fc1`), or `heads`, `key-value-heads` and `head-size` of an attention
+ * The axes that a name means: the width of a layer (`fc1`), or `heads`, `key-value-heads`, `head-size`, `key-size` and `value-size` of an attention
  * (`h.0.attn.heads`), which is known by its name or by one of its layers. Of a pattern those that can grow.
  *
  * @throws Net2NetError (usage) for an unknown name; (refused) where nothing of a pattern can grow

@@ -11,7 +11,8 @@ export type WidthTarget = number | string
 
 /**
  * Layer (name, part of a name, or pattern) → new width, or a factor as `'x2'`. Of attention (as `inspect` names it, or one of its
- * layers): `NAME.heads`, `NAME.key-value-heads` (with the heads that share them) and `NAME.head-size`.
+ * layers): `NAME.heads`, `NAME.key-value-heads` (with the heads that share them), `NAME.head-size`, and of queries and keys or of values alone
+ * `NAME.key-size` and `NAME.value-size`.
  */
 export type Widths = Readonly<Record<string, WidthTarget>>
 

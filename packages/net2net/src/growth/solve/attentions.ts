@@ -19,8 +19,14 @@ export interface Attention extends AttentionAxes {
 }
 
 /** All attentions, in the order of the graph. */
-export const attentionsOf = (solution: Solution): readonly Attention[] =>
-  new Finder(solution).attentions()
+export function attentionsOf(solution: Solution): readonly Attention[] {
+  const attentions = known.get(solution) ?? new Finder(solution).attentions()
+  known.set(solution, attentions)
+  return attentions
+}
+
+/** Each name of an attention is looked up among all of them. */
+const known = new WeakMap<Solution, readonly Attention[]>()
 
 /** The axes, and where the queries, keys and values come from. */
 interface Found extends AttentionAxes {

@@ -1,9 +1,10 @@
-/** Compiles model + loss into one ONNX model that measures a batch. */
+/** Compiles model + loss into one ONNX model that measures a batch, or into two where batches are small. */
 import type { Model } from '../../model/model.ts'
 import type { OutputMeaning } from '../../model/output-meaning.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
+import { elementCount } from '../../tensor/tensor.ts'
 import { ForwardGraph } from './forward-graph.ts'
 import type { TargetType } from './losses/index.ts'
 import type { StepOptions } from './step-graph.ts'
@@ -28,25 +29,86 @@ export interface EvaluationGraphOptions
   readonly prediction?: boolean
 }
 
+/** A model that only predicts, and its loss as another one. */
+export interface ApartEvaluation extends EvaluationGraph {
+  readonly prediction: string
+  /** The shape of a prediction without the samples. */
+  readonly width: readonly number[]
+  /** What makes `loss` and `correct` of the inputs `prediction`, `target` and weights, of any number of samples. */
+  readonly measure: Model
+}
+
 /** The model with outputs `loss` (mean of the batch) and `correct`, with its weights constant. */
 export function buildEvaluation(model: Model, options: EvaluationGraphOptions): EvaluationGraph {
+  return inOne(forwardOf(model, options), options)
+}
+
+/** Runs of fewer samples take so little time that the twenty nodes of a loss show. */
+const fewSamples = 64
+/** Beyond so many numbers for each sample, handing predictions out shows. */
+const fewNumbers = 1024
+
+/**
+ * The form of evaluation that suits runs of so many samples: where these are few, the loss is computed apart, for several runs
+ * at once.
+ */
+export function buildEvaluationFor(
+  model: Model,
+  samples: number,
+  options: EvaluationGraphOptions,
+): EvaluationGraph | ApartEvaluation {
+  const forward = forwardOf(model, options)
+  return (samples < fewSamples ? inTwo(forward) : undefined) ?? inOne(forward, options)
+}
+
+function forwardOf(model: Model, options: EvaluationGraphOptions): ForwardGraph {
   const single = inFloat32(forServing(model)).model
   const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(single)))
-  const forward = new ForwardGraph(source, { ...options, variables: [] })
+  return new ForwardGraph(source, { ...options, variables: [] })
+}
+
+function inOne(forward: ForwardGraph, options: EvaluationGraphOptions): EvaluationGraph {
   const { loss, correct } = forward.emitLoss()
   const right = correct?.()
   forward.output('loss', loss)
   if (right !== undefined) forward.output('correct', right)
   const prediction = options.prediction ? forward.builder.names.fresh('prediction') : undefined
   if (prediction !== undefined) forward.output(prediction, forward.prediction)
-  const evaluation = forward.model()
+  return { ...evaluationOf(forward, correct !== undefined), prediction }
+}
+
+function inTwo(forward: ForwardGraph): ApartEvaluation | undefined {
+  const apart = forward.emitLossApart()
+  if (!apart || elementCount(apart.width) > fewNumbers) return undefined
+  const { emitter, emitted, width } = apart
+  const { builder } = emitter
+  const right = emitted.correct?.()
+  const results = { loss: emitted.loss, ...(right === undefined ? {} : { correct: right }) }
+  for (const [name, value] of Object.entries(results))
+    builder.output(builder.node('Identity', [value], {}, { outputs: [name] }), 'float32', [])
+  const measure = builder.model('loss', emitter.opset)
+  const opsets = new Map([...measure.opsets, ...[...emitter.domains].map((d) => [d, 1] as const)])
+  const prediction = forward.builder.names.fresh('prediction')
+  forward.output(prediction, forward.prediction)
   return {
-    model: evaluation,
+    ...evaluationOf(forward, right !== undefined),
+    prediction,
+    width,
+    measure: { ...measure, opsets },
+  }
+}
+
+function evaluationOf(
+  forward: ForwardGraph,
+  counts: boolean,
+): Omit<EvaluationGraph, 'prediction'> {
+  const model = forward.model()
+  return {
+    model,
     inputs: forward.inputs,
     target: forward.target,
-    counts: correct !== undefined,
+    counts,
     meaning: forward.meaning,
-    outputs: evaluation.graph.outputs.map(({ name }) => name),
-    prediction,
+    outputs: model.graph.outputs.map(({ name }) => name),
   }
 }

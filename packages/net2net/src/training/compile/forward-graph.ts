@@ -19,6 +19,7 @@ import { declaredInfo, withDeclared } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { storedStatistics } from '../../operators/trainable.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
+import type { DType } from '../../tensor/dtype.ts'
 import {
   type EmittedLoss,
   type Loss,
@@ -30,6 +31,9 @@ import { emitUniform, RANDOM_KEY, randomKey } from './uniform.ts'
 
 /** The input with a weight for each prediction. */
 export const WEIGHTS = 'sample_weights'
+/** The input of a loss apart from its model, and the name of how many samples that has. */
+export const PREDICTION = 'prediction'
+const ROWS = 'rows'
 
 export interface ForwardOptions {
   readonly loss: Loss | LossName
@@ -111,9 +115,7 @@ export class ForwardGraph {
       const { dtype, shape } = declaredInfo(declaration)
       if (dtype === undefined || shape === undefined)
         throw refusedError(`The type of the model's input "${name}" is not known.`)
-      builder.input(name, dtype, shape)
-      emitter.declare(name, { dtype, shape })
-      inputs.push(name)
+      inputs.push(inputOf(emitter, name, dtype, shape))
     }
     this.inputs = inputs
     const variable = new Set(this.variables)
@@ -232,20 +234,51 @@ export class ForwardGraph {
   }
 
   emitLoss(): EmittedLoss {
-    const { dtype, shape, weights } = this.target
-    this.builder.input('target', dtype, shape)
-    this.emitter.declare('target', { dtype, shape })
-    const context = {
-      emitter: this.emitter,
-      prediction: this.prediction,
-      target: 'target',
-      classAxis: this.#classAxis,
-    }
-    if (!weights) return this.#loss.emit(context)
-    this.builder.input(WEIGHTS, 'float32', weights)
-    this.emitter.declare(WEIGHTS, { dtype: 'float32', shape: weights })
+    return this.#emitLoss(this.emitter, this.prediction, this.target)
+  }
+
+  /**
+   * The loss as a graph of its own, whose first input is the prediction. Of predictions of several batches below each other it
+   * gives the mean over all. Undefined where that would not be so: where the loss is no mean, or samples are
+   * not what the first axis of everything holds, or their own sizes are not known.
+   */
+  emitLossApart():
+    | {
+        readonly emitter: GraphEmitter
+        readonly emitted: EmittedLoss
+        /** Of the prediction, without the samples. */
+        readonly width: readonly number[]
+      }
+    | undefined {
+    const { dtype, shape = [] } = this.emitter.info(this.prediction)
+    const { target } = this
+    const [samples, ...width] = shape
+    const below = ([, ...sizes]: Shape): Shape => [ROWS, ...sizes]
+    const isFit =
+      typeof samples === 'string' &&
+      [...width, ...target.shape.slice(1)].every((size) => typeof size === 'number') &&
+      [target.shape, ...this.inputs.map((name) => this.emitter.info(name).shape)].every(
+        (of) => of?.[0] === samples,
+      )
+    if (!this.#loss.isMean || dtype !== 'float32' || !isFit) return undefined
+    const { opset, target: runtime } = this.emitter
+    const emitter = new GraphEmitter(new GraphBuilder(), new Map(), opset, runtime)
+    const prediction = inputOf(emitter, PREDICTION, dtype, below(shape))
+    const emitted = this.#emitLoss(emitter, prediction, {
+      ...target,
+      shape: below(target.shape),
+      ...(target.weights ? { weights: below(target.weights) } : {}),
+    })
+    return { emitter, emitted, width: width as number[] }
+  }
+
+  #emitLoss(emitter: GraphEmitter, prediction: string, type: TargetType): EmittedLoss {
+    const target = inputOf(emitter, 'target', type.dtype, type.shape)
+    const context = { emitter, prediction, target, classAxis: this.#classAxis }
+    if (!type.weights) return this.#loss.emit(context)
+    const weights = inputOf(emitter, WEIGHTS, 'float32', type.weights)
     // Gradients that losses give themselves are those of plain means.
-    const { gradient: _, ...emitted } = this.#loss.emit({ ...context, weights: WEIGHTS })
+    const { gradient: _, ...emitted } = this.#loss.emit({ ...context, weights })
     return emitted
   }
 
@@ -304,6 +337,13 @@ export class ForwardGraph {
     const results = graph.outputs.map(({ name }) => name)
     return { ...graph, nodes: ancestors(nodes, results) }
   }
+}
+
+/** Adds an input to the graph, and says what it is. */
+function inputOf(emitter: GraphEmitter, name: string, dtype: DType, shape: Shape): string {
+  emitter.builder.input(name, dtype, shape)
+  emitter.declare(name, { dtype, shape })
+  return name
 }
 
 /** Names the node that left a value without a shape, if there is one. */

@@ -7,19 +7,21 @@ import type { Dim, Model } from '../../model/model.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import type { Feeds, Runtime } from '../../runtime/runtime.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
+import type { Loss } from '../compile/losses/index.ts'
+import { meanSquaredError } from '../compile/losses/index.ts'
 import { evaluate } from './evaluate.ts'
 
 const loss = 'softmax-cross-entropy'
 const pixel = (i: number) => (i * 37) % 256
 
-/** Samples of four pixels and of two ready numbers; the classes are 0, 1, 2, 0, …. */
-function data(length: number, divisor = 255): ArrayDataset {
+/** Samples of so many pixels and of two ready numbers; the classes are 0, 1, 2, 0, …. */
+function data(length: number, divisor = 255, width = 4): ArrayDataset {
   return new ArrayDataset(
     {
       pixels: {
         dtype: 'float32',
-        dims: [4],
-        data: Uint8Array.from({ length: 4 * length }, (_, i) => pixel(i)),
+        dims: [width],
+        data: Uint8Array.from({ length: width * length }, (_, i) => pixel(i)),
         divisor,
       },
       numbers: {
@@ -78,25 +80,28 @@ function watched(): { readonly runtime: Runtime; readonly fed: string[][] } {
 }
 
 describe('data stored as bytes', () => {
-  const both = network({ pixels: 4, numbers: 2 })
+  const width = 2048
+  const both = network({ pixels: width, numbers: 2 })
 
-  test('goes into the graph as bytes, and gives the same bits as floats', async () => {
+  test('goes into the graph as bytes, where a run has many, and gives the same bits as floats', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 30 }),
-        fc.integer({ min: 1, max: 12 }),
+        fc.integer({ min: 1, max: 100 }),
         fc.constantFrom(1, 3, 255),
         async (length, batchSize, divisor) => {
           const { runtime, fed } = watched()
-          const samples = data(length, divisor)
+          const samples = data(length, divisor, width)
           const options = { loss, batchSize, runtime } as const
           const result = await evaluate(both, samples, options)
           const rows = Math.min(length, batchSize)
-          expect(fed[0]).toEqual([
-            `pixels.bytes uint8 ${rows}×4`,
-            'pixels.divisor float32 ',
+          const pixels =
+            batchSize < 4
+              ? [`pixels float32 ${rows}×${width}`]
+              : [`pixels.bytes uint8 ${rows}×${width}`, 'pixels.divisor float32 ']
+          expect(fed[0]!.slice(0, pixels.length + 1)).toEqual([
+            ...pixels,
             `numbers float32 ${rows}×2`,
-            `target int64 ${rows}`,
           ])
           expect(result).toEqual(await evaluate(both, floats(samples), options))
         },
@@ -107,13 +112,14 @@ describe('data stored as bytes', () => {
 
   test('may have any name where model and data have one input', async () => {
     const { runtime, fed } = watched()
-    const all = data(7)
+    const all = data(7, 255, width)
     const samples = new ArrayDataset({ pixels: all.inputs.pixels! }, all.target)
-    const result = await evaluate(network({ image: 4 }), samples, { loss, runtime })
-    expect(fed).toEqual([['image.bytes uint8 7×4', 'image.divisor float32 ', 'target int64 7']])
+    const result = await evaluate(network({ image: width }), samples, { loss, runtime })
+    const bytes = [`image.bytes uint8 7×${width}`, 'image.divisor float32 ', 'target int64 7']
+    expect(fed).toEqual([bytes])
     const { runtime: plain } = watched()
     expect(result).toEqual(
-      await evaluate(network({ pixels: 4 }), floats(samples), { loss, runtime: plain }),
+      await evaluate(network({ pixels: width }), floats(samples), { loss, runtime: plain }),
     )
   })
 
@@ -125,14 +131,14 @@ describe('data stored as bytes', () => {
 
   test('is converted before it goes to a model whose input is named like ours', async () => {
     const builder = new GraphBuilder()
-    builder.input('pixels', 'float32', ['batch', 4])
-    builder.initializer('pixels.bytes', matrix(4, 3))
+    builder.input('pixels', 'float32', ['batch', width])
+    builder.initializer('pixels.bytes', matrix(width, 3))
     builder.output(
       builder.node('MatMul', ['pixels', 'pixels.bytes'], {}, { outputs: ['pixels.cast'] }),
       'float32',
       ['batch', 3],
     )
-    const all = data(5)
+    const all = data(5, 255, width)
     const samples = new ArrayDataset({ pixels: all.inputs.pixels! }, all.target)
     const options = { loss, runtime: nodeRuntime } as const
     expect(await evaluate(builder.model(), samples, options)).toEqual(
@@ -161,8 +167,9 @@ describe('samples per run', () => {
     const all = data(20)
     return new ArrayDataset({ pixels: all.inputs.pixels! }, all.target)
   }
+  /** Of the runs of the model. */
   const rows = (fed: readonly (readonly string[])[]) =>
-    fed.map((feeds) => Number(feeds.at(-1)!.split(' ').at(-1)))
+    fed.flatMap(([first]) => (first!.startsWith('pixels') ? [Number(/(\d+)×/.exec(first!)![1])] : []))
 
   test('are fewer where values are large, which changes only the rounding', async () => {
     const { runtime, fed } = watched()
@@ -189,5 +196,78 @@ describe('samples per run', () => {
     const { runtime, fed } = watched()
     await evaluate(builder.model(), one(), { loss, runtime, batchSize: 10 })
     expect(rows(fed)).toEqual([10, 10])
+  })
+})
+
+describe('small batches', () => {
+  /** The same samples as ready batches: each is measured by itself. */
+  const ready = (samples: ArrayDataset, size: number): TrainingData => ({
+    [Symbol.iterator]: () => samples.batches(size),
+  })
+  const values = (length: number) => ({
+    dtype: 'float32' as const,
+    dims: [3],
+    data: Float32Array.from({ length: 3 * length }, (_, i) => (i % 5 < 2 ? 1 : 0)),
+  })
+
+  test('are run one by one and measured together, which changes only the rounding', async () => {
+    const model = network({ pixels: 4, numbers: 2 })
+    const classes = ['softmax-cross-entropy', 'focal'] as const
+    const numbers = ['mse', 'mae', 'huber', 'bce-with-logits', 'dice', 'kl-divergence'] as const
+    await fc.assert(
+      fc.asyncProperty(
+        // Of all classes there is one.
+        fc.integer({ min: 6, max: 300 }),
+        fc.integer({ min: 1, max: 63 }),
+        fc.constantFrom(...classes, ...numbers),
+        fc.boolean(),
+        async (length, batchSize, loss, weighted) => {
+          const { inputs, target } = data(length)
+          const weights = {
+            dtype: 'float32' as const,
+            dims: [],
+            data: Float32Array.from({ length }, (_, i) => i % 4),
+          }
+          const isOfClasses = classes.some((name) => name === loss)
+          const samples = new ArrayDataset(
+            inputs,
+            isOfClasses ? target : values(length),
+            undefined,
+            weighted && isOfClasses ? { weights } : {},
+          )
+          const { runtime, fed } = watched()
+          const options = { loss, batchSize, runtime, metrics: 'usual', intervals: false } as const
+          const together = await evaluate(model, samples, options)
+          const runs = Math.ceil(length / batchSize)
+          expect(fed.filter(([first]) => first!.startsWith('pixels'))).toHaveLength(runs)
+          expect(fed.length - runs).toBe(Math.ceil(length / batchSize / Math.floor(256 / batchSize)))
+          const each = await evaluate(model, ready(samples, batchSize), {
+            ...options,
+            runtime: nodeRuntime,
+            ...(samples.weights ? { weighted: true } : {}),
+          })
+          const close = { ...each, loss: expect.closeTo(each.loss, 4) }
+          expect({ ...together, metrics: undefined }).toEqual({ ...close, metrics: undefined })
+          for (const [name, { value }] of Object.entries(each.metrics ?? {}))
+            expect(together.metrics?.[name]?.value, name).toBeCloseTo(value, 4)
+        },
+      ),
+      { numRuns: 25 },
+    )
+  })
+
+  test('are measured one by one where the loss is no mean', async () => {
+    const mse = meanSquaredError()
+    const rms: Loss = {
+      name: 'rms',
+      target: mse.target,
+      emit: (context) => ({ loss: context.emitter.op('Sqrt', [mse.emit(context).loss]) }),
+    }
+    const samples = new ArrayDataset(data(40).inputs, values(40))
+    const model = network({ pixels: 4, numbers: 2 })
+    const options = { loss: rms, batchSize: 7, runtime: nodeRuntime }
+    expect(await evaluate(model, samples, options)).toEqual(
+      await evaluate(model, ready(samples, 7), options),
+    )
   })
 })

@@ -7,15 +7,14 @@ import {
   mustServe,
   type TrainingData,
 } from '../../data/samples.ts'
-import { Net2NetError, usageError } from '../../errors.ts'
+import { usageError } from '../../errors.ts'
 import { classesOf, mustHaveClassesOf } from '../../model/classes.ts'
 import type { Model } from '../../model/model.ts'
-import { encodeModel } from '../../onnx/encode.ts'
 import { inferModel } from '../../operators/inference.ts'
 import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import { byteLengthOf } from '../../tensor/dtype.ts'
-import { float32, type Tensor } from '../../tensor/tensor.ts'
-import { buildEvaluation, type EvaluationGraph } from '../compile/evaluation-graph.ts'
+import { elementCount, float32, type Tensor } from '../../tensor/tensor.ts'
+import { buildEvaluationFor, type EvaluationGraph } from '../compile/evaluation-graph.ts'
 import { WEIGHTS } from '../compile/forward-graph.ts'
 import { type Loss, type LossName, lossNames } from '../compile/losses/index.ts'
 import { type Metric, metricOf } from '../metrics/metrics.ts'
@@ -23,6 +22,8 @@ import { collectOutcomes } from '../metrics/outcomes.ts'
 import { type MetricsReport, reportOf } from '../metrics/report.ts'
 import { withByteInputs } from './byte-inputs.ts'
 import { batchOptionsOf, feedAdapter, mustFitSamples } from './feeds.ts'
+import { throwIfAborted } from './interrupted.ts'
+import { createMeasurer } from './measured-batches.ts'
 import { storedLoss } from './probabilities.ts'
 
 export interface EvaluateOptions {
@@ -77,30 +78,27 @@ export async function evaluate(
   what = 'The data',
   again = false,
 ): Promise<Evaluation> {
-  const { runtime, session: sessionOptions, signal, metrics: asked } = options
+  const { signal, metrics: asked } = options
   const metrics = asked === undefined || asked === 'usual' ? asked : asked.map(metricOf)
-  const { graph, fed, samples, size } = await prepared(model, data, options, what, again)
+  const { graph, fed, samples, size, batchSize } = await prepared(model, data, options, what, again)
   const { activation, axis } = graph.meaning
   const scores = metrics === 'usual' ? isFewClasses(graph) : metrics?.some((one) => one.scores)
   const collector =
     metrics &&
     collectOutcomes({ activation, axis, ignored: graph.target.ignored, scores: scores === true })
-  const session = await runtime.createSession(encodeModel(fed.model), sessionOptions)
+  const measurer = await createMeasurer(graph, fed, size, options)
   try {
     const adapt = feedAdapter(fed)
     const feeds: Record<string, Tensor> = {}
-    const results: Record<string, Tensor> = { loss: float32([], [0]) }
-    if (graph.counts) results.correct = float32([], [0])
     let [total, correct, predictions, done] = [0, 0, 0, 0]
-    for await (const batch of batchesOf(samples, size)) {
+    for await (const batch of batchesOf(samples, batchSize)) {
       throwIfAborted(signal)
       const count = adapt(batch, feeds)
-      const given = collector && (await session.run(feeds, graph.outputs))
-      if (given) collector.add(given[graph.prediction!]!, feeds.target!, feeds[WEIGHTS]?.data)
-      else await session.run(feeds, results)
-      const { loss, correct: right } = given ?? results
-      total += Number(loss!.data[0]) * count
-      correct += Number(right?.data[0] ?? 0)
+      const found = await measurer.measure(feeds)
+      if (found.prediction)
+        collector?.add(found.prediction, feeds.target!, feeds[WEIGHTS]?.data)
+      total += found.loss * count
+      correct += found.correct
       predictions += count
       done += batch.target.dims[0] ?? 1
       options.onProgress?.(done, {
@@ -127,7 +125,7 @@ export async function evaluate(
       ...report,
     }
   } finally {
-    await session.release()
+    await measurer.release()
   }
 }
 
@@ -146,9 +144,9 @@ export async function mustBeFitForEvaluation(
   times: number,
 ): Promise<void> {
   mustServe(data, what, times)
-  const { fed, samples, size } = await prepared(model, data, options, what)
+  const { fed, samples, batchSize } = await prepared(model, data, options, what)
   if (isSampleSet(samples) || times === 1) return
-  for await (const batch of batchesOf(samples, size)) {
+  for await (const batch of batchesOf(samples, batchSize)) {
     feedAdapter(fed)(batch, {})
     return
   }
@@ -163,27 +161,32 @@ async function prepared(
   what: string,
   again = false,
 ) {
-  const { output, batchSize = 100, session } = options
-  if (!(Number.isInteger(batchSize) && batchSize >= 1))
-    throw usageError(`batchSize must be a whole number from 1 on, not ${batchSize}.`)
+  const { output, batchSize: asked = 100, session } = options
+  if (!(Number.isInteger(asked) && asked >= 1))
+    throw usageError(`batchSize must be a whole number from 1 on, not ${asked}.`)
   mustServe(data, what, 1)
-  const graph = buildEvaluation(model, {
+  const graph = buildEvaluationFor(model, isSampleSet(data) ? asked : Number.POSITIVE_INFINITY, {
     loss: options.loss ?? lossFor(model, output),
     ...batchOptionsOf(data),
     ...(options.weighted === undefined ? {} : { weighted: options.weighted }),
     output,
     prediction: options.metrics !== undefined,
   })
-  const size = samplesPerRun(graph, batchSize)
+  const size = samplesPerRun(graph, asked)
   if (isSampleSet(data) && graph.target.classes !== undefined)
     mustHaveClassesOf(model, data.classes, what)
-  const cpu = (session?.device ?? 'cpu') === 'cpu'
-  const bytes = cpu ? withByteInputs(graph.model, graph.inputs, data) : undefined
+  const fedEach = numbersFed(graph)
+  const onCpu = (session?.device ?? 'cpu') === 'cpu'
+  const inGraph = onCpu && fedEach * size > fewNumbers
+  const bytes = inGraph ? withByteInputs(graph.model, graph.inputs, data) : undefined
   const fed = { ...(bytes ?? graph), target: graph.target }
   const samples = bytes?.samples ?? data
-  if (isSampleSet(samples) && !again) await mustFitSamples(fed, samples, size)
+  // What is measured together is also read together.
+  const together = Math.min(samplesMeasured / size, numbersRead / (fedEach * size))
+  const batchSize = 'measure' in graph ? size * Math.max(1, Math.floor(together)) : size
+  if (isSampleSet(samples) && !again) await mustFitSamples(fed, samples, batchSize)
   if (Array.isArray(options.metrics)) mustBeMeasurable(options.metrics, graph)
-  return { graph, fed, samples, size }
+  return { graph, fed, samples, size, batchSize }
 }
 
 /** @throws usage where the model does not tell */
@@ -216,6 +219,21 @@ const isFewClasses = ({ target }: EvaluationGraph) => (target.classes ?? 0) <= 1
 /** Larger values than this leave the caches, and the first run waits for their memory. */
 const largestValueBytes = 16 * 2 ** 20
 
+/** Up to so many bytes are numbers sooner than a graph has run the nodes that make some of them. */
+const fewNumbers = 8192
+/** Where runs are small, so many samples are measured at once, unless they are more numbers than that (4 MiB). */
+const samplesMeasured = 256
+const numbersRead = 2 ** 20
+
+/** How many numbers a sample is; sizes that are not known count as one. */
+function numbersFed({ model, inputs }: EvaluationGraph): number {
+  const shapes = model.graph.inputs.map(({ name, type }) =>
+    inputs.includes(name) && type.kind === 'tensor' ? type.shape : undefined,
+  )
+  const known = shapes.map((shape) => shape?.slice(1).map((dim) => Number(dim) || 1) ?? [])
+  return known.reduce((sum, dims) => sum + elementCount(dims), 0)
+}
+
 /** How many samples a run takes: what the model fixes, or so few that no value is larger than that. */
 function samplesPerRun({ model, target }: EvaluationGraph, most: number): number {
   const [fixed] = target.shape
@@ -235,9 +253,4 @@ export function samplesWithin(model: Model, most: number): number {
     largest = Math.max(largest, byteLengthOf(dtype, elements))
   }
   return Math.min(most, Math.max(1, Math.floor(largestValueBytes / largest)))
-}
-
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted)
-    throw new Net2NetError('interrupted', 'Interrupted.', { cause: signal.reason })
 }

@@ -123,7 +123,7 @@ export const batchOptionsOf = (
     : {}
 
 /** Does an input's first axis hold the samples that the target's first axis holds? */
-function isBatch(type: ValueType | undefined, { shape }: TargetType): boolean {
+export function isBatch(type: ValueType | undefined, { shape }: TargetType): boolean {
   const first = type?.kind === 'tensor' ? type.shape?.[0] : undefined
   return typeof first === 'string' && first === shape[0]
 }

@@ -23,14 +23,10 @@ import { metricOf } from '../metrics/metrics.ts'
 import { afterEpoch, rateAt } from '../schedules.ts'
 import type { CheckpointHook, StepEvent, TrainOptions } from '../train-options.ts'
 import { createStepper } from './create-stepper.ts'
-import {
-  type EvaluateOptions,
-  evaluate,
-  mustBeFitForEvaluation,
-  throwIfAborted,
-} from './evaluate.ts'
+import { type EvaluateOptions, evaluate, mustBeFitForEvaluation } from './evaluate.ts'
 import { batchOptionsOf, mustFitSamples } from './feeds.ts'
 import { assertFinite, notFinite } from './finite.ts'
+import { throwIfAborted } from './interrupted.ts'
 import {
   copyTensor,
   type EpochResult,

@@ -91,6 +91,8 @@ export const growth: Readonly<Record<string, string>> = {
   '{0} heads': '{0} 个头',
   '{0} heads of keys and values': '{0} 个键和值的头',
   'heads of size {0}': '大小为 {0} 的头',
+  'queries and keys of size {0}': '大小为 {0} 的查询和键',
+  'values of size {0}': '大小为 {0} 的值',
   'its only head has no axis of its own': '它唯一的头没有自己的轴',
   'the only head of its keys and values has no axis of its own': '它的键和值唯一的头没有自己的轴',
   'no layer has an axis for it': '没有哪一层有它的轴',
@@ -293,6 +295,8 @@ export const growth: Readonly<Record<string, string>> = {
   'its units have no weights that one could choose': '它的单元没有可供选择的权重',
   'its units are read without weights': '读取它的单元时不用权重',
   'no gradient of the loss reaches what is new': '损失的梯度到不了新的部分',
+  'without an activation in between, both layers are one linear map, which the old one can learn alone':
+    '中间没有激活函数时，两层合为一个线性映射，旧的那层自己就能学会',
   '{0} must be a whole number from 1 on, not {1}.': '{0} 必须是从 1 起的整数，而不是 {1}。',
   'The data': '数据',
   'The data are empty.': '数据是空的。',

@@ -10,6 +10,7 @@ type Bytes = Uint8Array<ArrayBuffer>
 
 /** What is known of an arm before its worker has begun. */
 export interface Place {
+  /** In English, or the network's name: `titleText` says it in the page's language. */
   readonly title: string
   /** Samples that its forerunners had seen since the first growth, when it began. */
   readonly from: number

@@ -1,8 +1,10 @@
 /** What is trained on which data, and how: in the address, but for dropped files. */
 import { computed, signal } from '@preact/signals'
 import type { LossName } from 'net2net/training'
-import type { NamedBytes } from '../../engine/protocol.ts'
+import type { Failure, NamedBytes } from '../../engine/protocol.ts'
+import { contentOf } from '../../engine/sources.ts'
 import { numberParam, param, setParams, within } from '../../state.ts'
+import { failureFrom } from '../../ui/failure.tsx'
 import { deviceSetting } from '../protocol.ts'
 import { builtIn, type OwnSettings, optimizerNames } from './protocol.ts'
 
@@ -71,16 +73,22 @@ export function change(changes: Partial<OwnSettings>): void {
 
 /** Data that were dropped. */
 export const files = signal<readonly NamedBytes[]>([])
+/** Why what was dropped last cannot be read. */
+export const filesFailure = signal<Failure | undefined>(undefined)
 
 export async function useFiles(dropped: readonly File[]): Promise<void> {
-  files.value = await Promise.all(
-    dropped.map(async (file) => ({
-      name: file.name,
-      bytes: new Uint8Array(await file.arrayBuffer()),
-    })),
-  )
-  change({ data: 'files' })
+  filesFailure.value = undefined
+  try {
+    files.value = await Promise.all(dropped.map(contentOf))
+    change({ data: 'files' })
+  } catch (error) {
+    filesFailure.value = failureFrom(error)
+  }
 }
+
+/** Whether a file holds data and no network. */
+export const isDataFile = (name: string): boolean =>
+  /\.(csv|tsv|txt|jsonl|parquet)(\.gz)?$|idx[13]-ubyte(\.gz)?$/i.test(name)
 
 /** How many samples so many steps of a training see, whose last batch of an epoch may be smaller. */
 export function samplesSeen(of: {

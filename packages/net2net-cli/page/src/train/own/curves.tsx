@@ -7,7 +7,7 @@ import { asNumber, asPercent } from '../../ui/chart-formats.ts'
 import type { Line } from '../../ui/line.ts'
 import { type Arm, arms, ran } from './arms.ts'
 import { samplesSeen, settings } from './choices.ts'
-import { colourOf, dashOf } from './look.ts'
+import { colourOf, dashOf, titleText } from './look.ts'
 
 /** Points of a curve: more are not drawn. */
 const mostPoints = 500
@@ -17,7 +17,7 @@ const lines = whileShown(['train-own'], () => {
   const of = (make: (arm: Arm, at: (step: number) => number) => Pick<Line, 'points' | 'raw'>) =>
     arms.value.map(
       (arm, i): Line => ({
-        label: arm.title,
+        label: titleText(arm.title),
         colour: colourOf(i),
         dash: dashOf(i),
         ...make(arm, (step) => arm.from + seen(arm.stepsBefore + step) - seen(arm.stepsBefore)),

@@ -8,8 +8,9 @@ import { t } from '../../text/text.ts'
 import type { Answer } from '../answer-methods.ts'
 import { answerer } from '../answerer.ts'
 import { DrawDigit, type DrawnAnswer } from '../draw.tsx'
-import { arms } from './arms.ts'
-import { colourOf, dashOf } from './look.ts'
+import { arms, ran } from './arms.ts'
+import { settings } from './choices.ts'
+import { colourOf, dashOf, titleText } from './look.ts'
 
 /** Names of networks that take digits, and what is kept under each. */
 const kept = new Map<string, unknown>()
@@ -72,13 +73,13 @@ export function OwnDrawing() {
   }, bytes)
   const titles =
     trained.length > 0
-      ? trained.map(({ title }) => title)
+      ? trained.map(({ title }) => titleText(title))
       : [t('as it was'), t('grown')].slice(0, pair)
   const rows = titles.flatMap((title, i): readonly DrawnAnswer[] =>
     (['start', 'now'] as const).flatMap((moment) => {
       const name = `${i} ${moment}`
       if (!takes.value.has(name)) return []
-      const { probabilities } = answers.value.find((answer) => answer.name === name) ?? {}
+      const { probabilities, classes } = answers.value.find((answer) => answer.name === name) ?? {}
       const when = moment === 'now' ? t('trained') : trained.length > 0 ? t('at its start') : ''
       return [
         {
@@ -87,10 +88,12 @@ export function OwnDrawing() {
           colour: colourOf(i),
           dash: dashOf(i),
           probabilities,
+          classes,
         },
       ]
     }),
   )
+  const { data } = ran.value ?? settings.value
   // A network of tables has nothing to see.
   if (takes.value.size === 0) return null
   return (
@@ -98,6 +101,7 @@ export function OwnDrawing() {
       answers={rows}
       whyNone={t('This network takes no pictures of 28×28 pixels.')}
       version={version.value}
+      {...(data !== 'files' && { data })}
       onDigit={(pixels) => void ask(pixels)}
     />
   )

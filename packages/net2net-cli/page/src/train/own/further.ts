@@ -3,9 +3,8 @@ import { computed, signal } from '@preact/signals'
 import { keepFile } from '../../engine/files.ts'
 import { stepsOf } from '../../engine/steps.ts'
 import { grown as grownModel, modelParam } from '../../grow/model.ts'
-import { settings as growSettings } from '../../grow/settings.ts'
+import { settings as growSettings, noGrowth } from '../../grow/settings.ts'
 import { setParams } from '../../state.ts'
-import { t } from '../../text/text.ts'
 import { arms, ran } from './arms.ts'
 import { samplesSeen, settings } from './choices.ts'
 import { addGrown, snapshotOf, trainingId } from './model.ts'
@@ -34,10 +33,7 @@ export async function growFurther(id: number): Promise<void> {
   const name = `${stem}-${snapshot.state.step}.onnx`
   const model = `file:${await keepFile({ name, bytes: snapshot.model })}:${name}`
   asked.value = { training: trainingId(), arm: id, snapshot, model }
-  setParams(
-    { tab: 'grow', model, widen: undefined, deepen: undefined, more: undefined },
-    { push: true },
-  )
+  setParams({ tab: 'grow', model, ...noGrowth }, { push: true })
 }
 
 /** Whether what the Grow tab shows is an arm's network that has grown there. */
@@ -60,7 +56,7 @@ export function join(): void {
   const number = arms.peek().filter(({ stepsBefore }) => stepsBefore > 0).length + 2
   void addGrown(
     {
-      title: t('grown, {0}', number),
+      title: `grown, ${number}`,
       from: parent.from + seen(step) - seen(parent.stepsBefore),
       stepsBefore: step,
     },

@@ -7,6 +7,7 @@ import { WorkerFailure } from '../../engine/client.ts'
 import { models } from '../../engine/model-client.ts'
 import { startWorker } from '../../engine/start-worker.ts'
 import { grown as grownModel, opened } from '../../grow/model.ts'
+import { forget as forgetRun } from '../../runs/kept-runs.ts'
 import { said, t } from '../../text/text.ts'
 import { announce } from '../../ui/announce.tsx'
 import { failureFrom } from '../../ui/failure.tsx'
@@ -38,6 +39,7 @@ import {
   keptFiles,
   keptTrainings,
 } from './kept.ts'
+import { titleText } from './look.ts'
 import type { Beginning, OwnCommand, OwnEvent, Snapshot } from './protocol.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
@@ -108,7 +110,7 @@ export async function start(): Promise<void> {
   try {
     const networks = await models.growth.call('networks', undefined)
     if (current !== mine) return
-    const titles = [isGrown ? t('as it was, trained on') : before.view.name, t('grown')]
+    const titles = [isGrown ? 'as it was, trained on' : before.view.name, 'grown']
     const threads = threadsOf(networks.length)
     batch(() => {
       for (const [i] of networks.entries())
@@ -220,8 +222,9 @@ export async function lookForKept(): Promise<void> {
   kept.value = found.filter(({ id }) => id !== current?.id)
 }
 
+/** Forgets all that this browser has of a training: how far it is, and its curves and networks on the Runs tab. */
 export async function forget(id: string): Promise<void> {
-  await forgetTraining(id).catch(() => undefined)
+  await Promise.all([forgetTraining(id).catch(() => undefined), forgetRun(id)])
   await lookForKept()
 }
 
@@ -334,7 +337,7 @@ function take(id: number, event: OwnEvent): void {
         announce(
           t(
             '{0}, epoch {1}: validation loss {2}.',
-            arms.peek().find((arm) => arm.id === id)?.title ?? '',
+            titleText(arms.peek().find((arm) => arm.id === id)?.title ?? ''),
             event.result.epoch,
             figure(event.result.valLoss),
           ),

@@ -33,8 +33,15 @@ const fileOf = (model: Model) => new Uint8Array(encodeModel(model))
 let wanted: 'nothing' | 'to keep it' | 'to send it' = 'nothing'
 let untold: number[] = []
 let told = 0
-/** When the last steps ended that followed on one another: the speed is theirs. */
-let ended: number[] = []
+interface Mark {
+  /** When a step ended. */
+  readonly time: number
+  /** Made until then. */
+  readonly steps: number
+}
+let last: Mark = { time: 0, steps: 0 }
+/** The step of each report, as long as steps follow on one another: the speed is theirs. */
+let marks: Mark[] = []
 let keptAt = performance.now()
 
 addEventListener('message', ({ data }: MessageEvent<OwnCommand>) => {
@@ -52,7 +59,7 @@ addEventListener('message', ({ data }: MessageEvent<OwnCommand>) => {
       askForState('to keep it')
       break
     case 'resume':
-      ended = []
+      marks = []
       gate.resume()
       break
     case 'keep':
@@ -194,7 +201,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
       tell()
       send({ type: 'epoch', result: epochOf(result), model: fileOf(training.model) })
       // Validation and what is kept are none of a step.
-      ended = []
+      marks = []
     }
   }
 
@@ -208,9 +215,9 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
   function took(value: number) {
     losses.push(value)
     untold.push(value)
-    const now = performance.now()
-    ended = [...ended.filter((end) => now - end < remembered), now]
-    if (now - told > interval) tell()
+    last = { time: performance.now(), steps: last.steps + 1 }
+    if (marks.length === 0) marks.push(last)
+    if (last.time - told > interval) tell()
   }
 
   function keep({ snapshot, isDone }: Pick<ArmProgress, 'snapshot' | 'isDone'>) {
@@ -263,8 +270,10 @@ class Keeping {
 
 function tell(): void {
   if (untold.length === 0) return
-  const seconds = ((ended.at(-1) ?? 0) - (ended[0] ?? 0)) / 1000
-  const perSecond = seconds > 0 ? (ended.length - 1) / seconds : undefined
+  marks = [...marks, last].filter(({ time }) => last.time - time < remembered)
+  const [{ time, steps } = last] = marks
+  const seconds = (last.time - time) / 1000
+  const perSecond = seconds > 0 ? (last.steps - steps) / seconds : undefined
   send({ type: 'steps', losses: untold, ...(perSecond && { stepsPerSecond: perSecond }) })
   untold = []
   told = performance.now()

@@ -12,10 +12,11 @@ export type OptimizerName = (typeof optimizerNames)[number]
 
 /** Names of data that come with the page. */
 export const builtIn = ['mnist', 'fashion-mnist'] as const
+export type BuiltIn = (typeof builtIn)[number]
 
 export interface OwnSettings {
   /** A name of `builtIn`, or files that were dropped. */
-  readonly data: (typeof builtIn)[number] | 'files'
+  readonly data: BuiltIn | 'files'
   /** Of the training data; the rest is left out. */
   readonly samples: number
   /** auto: cross-entropy for classes, squared errors for values. */

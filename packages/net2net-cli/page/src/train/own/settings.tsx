@@ -3,13 +3,14 @@ import { useSignal } from '@preact/signals'
 import { grown, opened, openFailure } from '../../grow/model.ts'
 import { addressWith } from '../../state.ts'
 import { t } from '../../text/text.ts'
+import { DropArea } from '../../ui/drop.tsx'
 import { FailureNotice } from '../../ui/failure.tsx'
 import { count } from '../../ui/format.ts'
 import { NumberField } from '../../ui/number-field.tsx'
 import { DeviceField } from '../device-field.tsx'
 import { WhatSwitch } from '../what.tsx'
 import { phase, ran } from './arms.ts'
-import { change, files, limits, lossNames, settings, useFiles } from './choices.ts'
+import { change, files, filesFailure, limits, lossNames, settings, useFiles } from './choices.ts'
 import { type builtIn, optimizerNames } from './protocol.ts'
 
 export function Settings() {
@@ -127,7 +128,7 @@ export function DataChoice({ locked }: { locked: boolean }) {
   const { data } = settings.value
   const own = files.value.map(({ name }) => name).join(', ')
   return (
-    <div class="stack">
+    <DropArea class="stack" onFiles={locked ? undefined : (dropped) => void useFiles(dropped)}>
       <label class="field">
         <span>{t('Data')}</span>
         <select
@@ -166,6 +167,7 @@ export function DataChoice({ locked }: { locked: boolean }) {
           'Or drop a .csv or .npz here, or files of MNIST’s form, packed or not. Of data without a test part a tenth is held back. Nothing is uploaded.',
         )}
       </p>
-    </div>
+      {filesFailure.value === undefined ? null : <FailureNotice failure={filesFailure.value} />}
+    </DropArea>
   )
 }

@@ -7,7 +7,7 @@ import { epochColumns, ResultCells, ResultHead } from '../results.tsx'
 import { type Arm, arms, ran } from './arms.ts'
 import { settings } from './choices.ts'
 import { growFurther } from './further.ts'
-import { colourOf, dashOf } from './look.ts'
+import { colourOf, dashOf, titleText } from './look.ts'
 
 export function Table() {
   const { epochs } = ran.value ?? settings.value
@@ -38,7 +38,7 @@ export function Table() {
             {arms.value.map((arm, i) => (
               <tr key={arm.id} data-own={i} data-phase={arm.phase}>
                 <th scope="row">
-                  <LineKey colour={colourOf(i)} dash={dashOf(i)} /> {arm.title}
+                  <LineKey colour={colourOf(i)} dash={dashOf(i)} /> {titleText(arm.title)}
                 </th>
                 <ResultCells of={arm} columns={columns} />
                 <td>
@@ -47,7 +47,7 @@ export function Table() {
                       type="button"
                       class="small"
                       disabled={arm.model === undefined}
-                      aria-label={t('Download {0}', arm.title)}
+                      aria-label={t('Download {0}', titleText(arm.title))}
                       onClick={() => {
                         if (arm.model)
                           saveAs(fileName(arm, i), arm.model, 'application/octet-stream')
@@ -59,7 +59,7 @@ export function Table() {
                       type="button"
                       class="small"
                       disabled={arm.phase === 'loading' || arm.phase === 'failed'}
-                      aria-label={t('Grow {0} further', arm.title)}
+                      aria-label={t('Grow {0} further', titleText(arm.title))}
                       onClick={() => {
                         asking.value = arm.id
                         void growFurther(arm.id).finally(() => {

@@ -33,7 +33,7 @@ export function OwnView() {
     if (isShown) void lookForKept()
   }, [isShown])
   return (
-    <DropArea class="train own" onFiles={take}>
+    <DropArea class={`train own ${phase.value === 'idle' ? 'idle' : ''}`} onFiles={take}>
       <h1 class="unseen">{t('Train your network')}</h1>
       <Settings />
       <div class="train-main">

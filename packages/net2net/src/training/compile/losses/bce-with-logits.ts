@@ -12,6 +12,7 @@ import type { Loss } from './loss.ts'
 /** `target`: float32 of the prediction's shape, in [0, 1]. */
 export const bceWithLogits = (): Loss => ({
   name: 'bce-with-logits',
+  isMean: true,
   link: 'sigmoid',
   weighted: true,
   target: (shape) => ({ dtype: 'float32', shape, perPrediction: 1 }),

@@ -33,6 +33,7 @@ export function distillation(options: DistillationOptions = {}): Loss {
     throw usageError(`The temperature must be a positive number, not ${temperature}.`)
   return {
     name: 'distillation',
+    isMean: true,
     link: 'softmax',
     target(shape, classAxis) {
       const axis = classAxisOf(shape, asked ?? classAxis, undefined)

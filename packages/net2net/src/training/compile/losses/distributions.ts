@@ -19,6 +19,7 @@ export interface KlDivergenceOptions {
  */
 export const klDivergence = ({ axis: asked }: KlDivergenceOptions = {}): Loss => ({
   name: 'kl-divergence',
+  isMean: true,
   link: 'softmax',
   weighted: true,
   target(shape, classAxis) {
@@ -64,6 +65,7 @@ export function dice({ smooth = 1 }: DiceOptions = {}): Loss {
     throw usageError(`smooth of the Dice loss must be a positive number, not ${smooth}.`)
   return {
     name: 'dice',
+    isMean: true,
     link: 'sigmoid',
     target: (shape) => ({ dtype: 'float32', shape, perPrediction: 1 }),
     emit({ emitter, prediction, target }) {

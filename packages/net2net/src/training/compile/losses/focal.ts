@@ -24,6 +24,7 @@ export function focal({ gamma = 2, axis: asked }: FocalOptions = {}): Loss {
     throw usageError(`gamma of the focal loss must be 0, or a number from 1 on, not ${gamma}.`)
   return {
     name: 'focal',
+    isMean: true,
     link: 'softmax',
     weighted: true,
     target(shape, classAxis, given) {

@@ -49,6 +49,11 @@ export interface Loss {
   /** Whether it reads the `weights` of its context: the loss is Σ w l / Σ w then. */
   readonly weighted?: true
   /**
+   * Whether it is the mean of what each prediction costs by itself (with weights, the weighted mean), as almost all losses
+   * are: then small batches are measured several at once.
+   */
+  readonly isMean?: true
+  /**
    * What `target` must be, given the prediction's shape.
    *
    * @param classAxis as the link at the end of the model says

@@ -6,6 +6,7 @@ import type { Loss } from './loss.ts'
 /** `target`: float32 of the prediction's shape. Gradient: 2 (y − t) / elements. */
 export const meanSquaredError = (): Loss => ({
   name: 'mse',
+  isMean: true,
   weighted: true,
   target: (shape) => ({ dtype: 'float32', shape, perPrediction: 1 }),
   emit({ emitter, prediction, target, weights }) {
@@ -24,6 +25,7 @@ export const meanSquaredError = (): Loss => ({
 /** `target`: float32 of the prediction's shape. Gradient: sign(y − t) / elements, 0 at 0. */
 export const meanAbsoluteError = (): Loss => ({
   name: 'mae',
+  isMean: true,
   weighted: true,
   target: (shape) => ({ dtype: 'float32', shape, perPrediction: 1 }),
   emit({ emitter, prediction, target, weights }) {
@@ -55,6 +57,7 @@ export function huber({ delta = 1 }: HuberOptions = {}): Loss {
     throw usageError(`delta of the Huber loss must be a positive number, not ${delta}.`)
   return {
     name: 'huber',
+    isMean: true,
     weighted: true,
     target: (shape) => ({ dtype: 'float32', shape, perPrediction: 1 }),
     emit({ emitter, prediction, target, weights }) {

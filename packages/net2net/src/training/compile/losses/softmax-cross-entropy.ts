@@ -49,6 +49,8 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
     name: 'softmax-cross-entropy',
     link: 'softmax',
     ...(form === 'indices' ? { weighted: true } : {}),
+    // Weights of classes have a mean of their own in every batch.
+    ...(classWeights ? {} : { isMean: true }),
     target(shape, classAxis, given) {
       const axis = axisOf(shape, classAxis, form === 'indices' ? given : undefined)
       const classes = classesOf(shape, axis)
