@@ -5,7 +5,6 @@ import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { t } from '../text/text.ts'
 import type { ChartFormat } from './chart-formats.ts'
-import { useInSight } from './in-sight.ts'
 import { later } from './later.ts'
 import { type Line, valuesAt } from './line.ts'
 import { reaching } from './places.ts'
@@ -34,7 +33,8 @@ export function Chart(props: ChartProps) {
   const logarithmic = useSignal(props.logarithmic === true)
   const zoom = useSignal<Range | undefined>(undefined)
   const pointed = useSignal<Pointed | undefined>(undefined)
-  const isInSight = useInSight(holder).value
+  /** Not in a view that is hidden. */
+  const isShown = useSignal(false)
   const data = useMemo(() => tableOf(lines), [lines])
   const shape = lines.map((line) => `${line.label}${line.end ?? ''}${line.raw ? 1 : 0}`).join()
   const key = `${shape} ${logarithmic.value} ${span} ${colours.value} ${textScale()} ${xLabel}`
@@ -71,11 +71,12 @@ export function Chart(props: ChartProps) {
     )
     drawn.current = { key, plot }
   }
-  // What is out of sight is drawn when it comes into sight.
-  useEffect(() => (isInSight ? later(draw) : undefined), [isInSight, key, data, zoom.value])
+  // While its view is hidden, it stays as it was.
+  useEffect(() => (isShown.value ? later(draw) : undefined), [isShown.value, key, data, zoom.value])
   useEffect(() => {
     const observer = new ResizeObserver(([entry]) => {
-      if (entry!.contentRect.width > 0) drawn.current?.plot.setSize(size())
+      isShown.value = entry!.contentRect.width > 0
+      if (isShown.value) drawn.current?.plot.setSize(size())
     })
     observer.observe(holder.current!)
     return () => {
