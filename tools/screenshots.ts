@@ -1,7 +1,7 @@
 /**
  * Takes pictures of the page's views, to be looked at: light and dark, wide and narrow.
- * `tsx scripts/screenshots.ts FOLDER [--runs RUNS_FOLDER] [--model FILE] [--images 1000] [--only VIEW,…]`.
- * `--readme` takes the README's: `tsx scripts/screenshots.ts docs/images --readme --images 6000`.
+ * `tsx --conditions=net2net-source tools/screenshots.ts FOLDER [--runs RUNS_FOLDER] [--model FILE] [--images 1000] [--only VIEW,…]`.
+ * `--readme` takes those of the README: `… tools/screenshots.ts docs/images --readme --images 6000`.
  */
 import { mkdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'

@@ -1,5 +1,5 @@
 /**
- * What random tests draw with. CI sets NET2NET_TEST_SEED from the hash of the files, so that files
+ * What random tests draw with. CI sets NET2NET_TEST_SEED from the hash of the packages, so that files
  * which passed once pass again, and other files are met by other draws. Without it every run draws anew.
  */
 import fc from 'fast-check'

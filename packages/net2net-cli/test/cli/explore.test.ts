@@ -194,11 +194,12 @@ describe('mistakes', () => {
       2,
       /beauty/,
     ],
+    ['a layer that there is not', ['--grow', 'convolution'], 2, /no layer "convolution"/],
     [
-      'a layer that there is not',
-      ['-o', join(folder, 'layer'), '--grow', 'convolution'],
-      2,
-      /no layer "convolution"/,
+      'layers that cannot grow so',
+      ['--grow', 'out', '--ops', 'widen,kernel'],
+      3,
+      /Nothing of this network can grow by widen, kernel of out\./,
     ],
   ]
   test.each(cases)('%s', async (_, flags, expected, message) => {

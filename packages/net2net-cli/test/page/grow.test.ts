@@ -237,6 +237,10 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     expect(await zoom()).not.toBe(before)
     await page.keyboard.press('Escape')
     await page.getByRole('complementary').waitFor({ state: 'detached' })
+    // None is selected: the arrows go on from the node that has the focus.
+    await page.locator('.pane').last().locator('.card[data-key="b:conv1"]').focus()
+    await page.keyboard.press('ArrowDown')
+    await page.getByRole('complementary', { name: 'MaxPool pool1' }).waitFor()
   })
 
   it('opens every sample network and grows the first layer that can', async () => {

@@ -165,7 +165,7 @@ describe.skipIf(noBrowser)('data on the Train tab', () => {
     await page.locator('[data-layer]').first().waitFor()
     const table = text(['p,q,kind', ...Array.from({ length: 9 }, (_, i) => `${i},1,a`)])
     await dropFile(page, '.grow', 'table.csv', table)
-    await page.getByText('table.csv is what networks are trained and measured on').waitFor()
+    await page.locator('.side', { hasText: 'table.csv is what networks are trained' }).waitFor()
     expect(page.url()).toMatch(/model=sample:perceptron.*data=files/)
     // Arrays are inputs for the check, unless they are dropped where data are chosen.
     await page.getByText('Which growth pays').click()

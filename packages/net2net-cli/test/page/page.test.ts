@@ -29,8 +29,8 @@ const views = [
   ['tab=grow&model=sample:resnet&widen=a1=24&deepen=a1', '.check-badge'],
   ['tab=compare', '.compare-files'],
   ['tab=compare&a=sample:perceptron&b=sample:perceptron', '.check-badge'],
-  ['tab=train', '.charts canvas'],
-  ['tab=train&what=own&model=sample:teacher&widen=conv1=80', '.charts canvas'],
+  ['tab=train', '.status-text'],
+  ['tab=train&what=own&model=sample:teacher&widen=conv1=80', '.draw'],
   ['tab=runs&runs=one', '[data-panel=one] [data-arm=teacher]'],
   ['tab=runs&runs=exploration:explored', '.front-chart .dot'],
 ] as const
@@ -80,15 +80,38 @@ describe.skipIf(noBrowser)('the page', () => {
     expect(await axe(page)).toEqual([])
   })
 
-  it("does not break at a phone's width", async () => {
-    for (const [address, ready] of views) {
-      const page = await site.open(address, { viewport: { width: 360, height: 740 } })
+  it("does not break at a phone's width, in either language", async () => {
+    for (const [i, [address, ready]] of views.entries()) {
+      const locale = i % 2 === 0 ? 'zh-CN' : 'en'
+      const page = await site.open(address, { viewport: { width: 360, height: 740 }, locale })
       await page.locator(ready).first().waitFor()
       const width = await page.evaluate(() => document.documentElement.scrollWidth)
       expect(width, address).toBeLessThanOrEqual(360)
       await page.context().close()
     }
   }, 120_000)
+
+  it('is larger on a very large screen; on a phone what is chosen stands first', async () => {
+    const usual = await site.open('tab=train')
+    const sizes = async (page: Page) => {
+      await page.locator('.charts canvas').first().waitFor()
+      return page.evaluate(() => [
+        Number.parseFloat(getComputedStyle(document.body).fontSize),
+        document.querySelector('.charts .u-wrap')!.clientHeight,
+        document.documentElement.scrollWidth - innerWidth,
+      ])
+    }
+    expect(await sizes(usual)).toEqual([14, 250, 0])
+    const large = await site.open('tab=train', { viewport: { width: 3840, height: 2160 } })
+    const [text, chart, beyond] = await sizes(large)
+    expect([text! > 18, chart! > 400, beyond]).toEqual([true, true, 0])
+    // On a phone, before there are curves, what is chosen stands first.
+    const phone = await site.open('tab=train', { viewport: { width: 360, height: 740 } })
+    await phone.getByRole('button', { name: 'Run', exact: true }).waitFor()
+    expect(await phone.locator('.charts').isVisible()).toBe(false)
+    const top = (selector: string) => phone.locator(selector).evaluate((each) => each.offsetTop)
+    expect(await top('.train-settings')).toBeLessThan(await top('.train-main'))
+  })
 
   it('paints first below one second', async () => {
     const page = await site.open('tab=grow&model=sample:perceptron')

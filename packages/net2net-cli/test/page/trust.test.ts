@@ -58,14 +58,14 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
       Array.from({ length: 3 * 784 }, (_, i) => (i % 7) / 7),
     )
     await dropFile(page, '.grow', 'own.npz', encodeNpz(new Map([['x', x]])))
-    await page.locator('.check-badge[title*="inputs from own.npz"]').waitFor()
+    await page.locator('.check-badge[title*="samples from own.npz: 3"]').waitFor()
     const picture = await sharp({
       create: { width: 60, height: 40, channels: 3, background: '#888' },
     })
       .png()
       .toBuffer()
     await dropFile(page, '.grow', 'grey.png', picture)
-    await page.locator('.check-badge[title*="inputs from grey.png"]').waitFor()
+    await page.locator('.check-badge[title*="samples from grey.png: 1"]').waitFor()
     const wrong = float32([1, 5], [1, 2, 3, 4, 5])
     await dropFile(page, '.grow', 'wrong.npz', encodeNpz(new Map([['x', wrong]])))
     await page.getByText('an array of shape 1×5 is none for the input').waitFor()

@@ -280,9 +280,7 @@ const setRow = (target: TypedArray, row: TypedArray, offset: number): void =>
 function converter(from: TypedArray, to: TypedArray, divisor: number, name: string) {
   if (to instanceof Float32Array || to instanceof Float64Array) {
     if (from instanceof Uint8Array) {
-      // Every byte has one of 256 quotients: look them up.
-      const quotients = allocate(to instanceof Float32Array ? 'float32' : 'float64', 256)
-      for (let value = 0; value < 256; value++) quotients[value] = value / divisor
+      const quotients = quotientsBy(divisor)
       return (start: number, count: number, at: number) => {
         for (let i = 0; i < count; i++) to[at + i] = quotients[from[start + i]!]!
       }
@@ -305,6 +303,18 @@ function converter(from: TypedArray, to: TypedArray, divisor: number, name: stri
       if (to[at + i] !== wanted) throw notExact(name, value, to)
     }
   }
+}
+
+const tables = new Map<number, Float64Array>()
+
+/** The quotients of all bytes: small batches take less time than to compute these. */
+function quotientsBy(divisor: number): Float64Array {
+  let table = tables.get(divisor)
+  if (!table) {
+    table = Float64Array.from({ length: 256 }, (_, value) => value / divisor)
+    tables.set(divisor, table)
+  }
+  return table
 }
 
 const notExact = (name: string, value: number | bigint, to: TypedArray) =>

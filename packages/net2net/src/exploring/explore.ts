@@ -1,6 +1,8 @@
 /** An exploration whose networks train in this program. */
 import type { SampleSet } from '../data/samples.ts'
 import { usageError } from '../errors.ts'
+import { chosenLayers } from '../growing/chosen-layers.ts'
+import { solve } from '../growth/index.ts'
 import type { Model } from '../model/model.ts'
 import { mustBeCandidateOptions } from './candidates.ts'
 import { Exploration, type ExplorationOptions, type RungRunner } from './exploration.ts'
@@ -52,6 +54,7 @@ export function explore(model: Model, data: SampleSet, options: ExploreOptions):
   const { journal, follow, signal, onProgress, store = memoryStore(), ...training } = rest
   mustBeObjectives(objectives ?? {})
   mustBeCandidateOptions(training.growth ?? {})
+  if (training.growth?.layers) chosenLayers(solve(model), training.growth.layers)
   return new Exploration(
     { seed, rungs, objectives, randomShare, budget },
     {

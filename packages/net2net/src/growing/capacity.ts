@@ -35,7 +35,7 @@ export const capacityRule =
     const now = epochs.at(-1)
     const best = epochs.at(-1 - waited)
     if (waited < patience || !now || !best) return undefined
-    const since = `for ${waited} epochs`
+    const since = `for ${waited === 1 ? 'an epoch' : `${waited} epochs`}`
     const fell = (best.loss - now.loss) / Math.abs(best.loss)
     if (now.valLoss === undefined)
       return {

@@ -4,6 +4,7 @@ import { type GrownModel, grow } from '../growth/index.ts'
 import { classesOf, withClasses } from '../model/classes.ts'
 import type { Model } from '../model/model.ts'
 import { buildStep, type StepOptions } from '../training/compile/step-graph.ts'
+import { rememberGrowth } from './remember-growth.ts'
 
 /** A model that knows the classes of some data. */
 export interface ClassesAdded {
@@ -56,5 +57,5 @@ export function withClassesOf(
       ...(classesOf(model) ? { classes: newClasses } : {}),
     },
   ])
-  return { ...named(grown.model), grown, newClasses }
+  return { ...named(rememberGrowth(grown, 0)), grown, newClasses }
 }

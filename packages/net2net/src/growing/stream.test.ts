@@ -3,6 +3,7 @@ import { ArrayDataset } from '../data/dataset.ts'
 import { countParameters } from '../growth/index.ts'
 import { dense, sequential } from '../layers/index.ts'
 import { classesOf } from '../model/classes.ts'
+import { growthHistoryOf } from '../model/growth-history.ts'
 import type { Model } from '../model/model.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
 import { randomStream } from '../tensor/random.ts'
@@ -91,6 +92,10 @@ describe('a stream', () => {
       [[], ['west', 'south']],
     )
     expect(classesOf(stream.model)).toEqual(['north', 'east', 'west', 'south'])
+    // The network's own history has the new outputs.
+    expect(growthHistoryOf(stream.model)).toMatchObject([
+      { step: 0, by: [{ extend: { outputs: { output: 2 } }, classes: ['west', 'south'] }] },
+    ])
     const test = points(['north', 'east', 'west', 'south'], 80, 9)
     const { accuracy } = await evaluate(stream.model, test, { loss: settings.loss })
     expect(accuracy).toBeGreaterThan(0.9)

@@ -15,7 +15,7 @@ import {
 } from '../tensor/tensor.ts'
 import type {
   Feeds,
-  InPlaceOptions,
+  InternalSessionOptions,
   Runtime,
   Session,
   SessionOptions,
@@ -35,7 +35,7 @@ export interface OrtBuild {
   readonly copiesInPlaceOutputs?: true
   /** Loads the library, on first use. */
   load(): Promise<Ort>
-  options(options: SessionOptions): NativeOptions
+  options(options: InternalSessionOptions): NativeOptions
   /** True where outputs that the caller allocated are not written by the library itself. */
   readonly copiesOutputs?: true
   /**
@@ -103,7 +103,7 @@ class OrtSession implements Session {
   readonly #ort: Ort
   readonly #session: NativeSession
   readonly #build: OrtBuild
-  readonly #refused: InPlaceOptions['refused']
+  readonly #refused: InternalSessionOptions['refused']
   /** A step is fed the same hundreds of tensors again and again. */
   readonly #natives = new WeakMap<Tensor, NativeTensor>()
   #released = false
@@ -112,7 +112,7 @@ class OrtSession implements Session {
     ort: Ort,
     session: NativeSession,
     build: OrtBuild,
-    refused: InPlaceOptions['refused'],
+    refused: InternalSessionOptions['refused'],
   ) {
     this.#refused = refused
     this.#ort = ort

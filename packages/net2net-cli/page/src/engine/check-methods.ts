@@ -19,7 +19,11 @@ serveMethods<CheckMethods>({
     return {
       ...result,
       seconds: (performance.now() - start) / 1000,
-      ...(own && { inputs: inputs.map(({ name }) => name).join(', ') }),
+      // Each set of inputs may hold several.
+      ...(own && {
+        samples: own.reduce((sum, feeds) => sum + (Object.values(feeds)[0]?.dims[0] ?? 1), 0),
+        inputs: inputs.map(({ name }) => name).join(', '),
+      }),
     }
   },
 })

@@ -61,6 +61,12 @@ export async function openNetwork(
   const beside = data.filter((file) => !used.has(file.name))
   const state = beside.length > 0 ? await stateAmong(beside) : {}
   const { weights } = state
+  // Broken files are told at once, and not when what has grown is written.
+  if (weights !== undefined)
+    (await bridges()).growStateIn(opener(beside), model, [], outputStem(name), {
+      ...state,
+      weights,
+    })
   return {
     model,
     ...state,

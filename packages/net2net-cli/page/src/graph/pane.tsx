@@ -206,12 +206,13 @@ export function GraphPane(props: PaneProps) {
     }
     const arrow = arrows[event.key]
     const key = keyAt(event)
+    // A node that has the focus is one to go from, though none is selected yet.
+    const from = selected.value ?? key
     if (key !== undefined && (event.key === 'Enter' || event.key === ' ')) selected.value = key
     else if (actions[event.key] && !event.ctrlKey && !event.metaKey) actions[event.key]!()
-    else if (arrow && (event.shiftKey || selected.value === undefined))
-      pan(-arrow[0] * 60, -arrow[1] * 60)
+    else if (arrow && (event.shiftKey || from === undefined)) pan(-arrow[0] * 60, -arrow[1] * 60)
     else if (arrow) {
-      const next = neighbour(drawing.nodes.filter(isPresent), selected.value!, arrow)
+      const next = neighbour(drawing.nodes.filter(isPresent), from!, arrow)
       if (next !== undefined) {
         focusNode(next.key)
         bringIntoView(viewport, next, size)

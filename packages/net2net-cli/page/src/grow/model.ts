@@ -187,6 +187,10 @@ export async function useInputs(files: readonly File[]): Promise<void> {
   try {
     checkInputs.value = await inputFiles(files)
     const result = grown.peek()
+    dataNote.value =
+      result === undefined
+        ? t('What has grown will be compared on {0}.', files.map(({ name }) => name).join(', '))
+        : undefined
     if (result === undefined) return
     check.value = { state: 'running' }
     await runCheck(result)

@@ -87,6 +87,7 @@ const listOf = (names: string): readonly string[] =>
 
 export function MoreGrowth({ view }: { view: ModelSummary }) {
   const id = useSignal('outputs')
+  const isOpen = useSignal(false)
   const name = useSignal<string | undefined>(undefined)
   const number = useSignal<number | undefined>(undefined)
   const kind = kinds.find((candidate) => candidate.id === id.value)!
@@ -99,7 +100,13 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
     change({ more: [...more, step] })
   }
   return (
-    <details class="more-growth pad" open={more.length > 0}>
+    <details
+      class="more-growth pad"
+      open={isOpen.value || more.length > 0}
+      onToggle={(event) => {
+        isOpen.value = event.currentTarget.open
+      }}
+    >
       <summary>{t('Other growth')}</summary>
       <div class="stack">
         {more.length === 0 ? null : (

@@ -24,8 +24,10 @@ export function RecipeEditor() {
       text.value = ''
       return
     }
+    const before = text.peek()
     void models.growth.call('recipe', current).then((recipe) => {
-      if (of.peek() !== current) return
+      // Whoever has begun to type goes on.
+      if (of.peek() !== current || text.peek() !== before) return
       text.value = recipe
       failure.value = undefined
     })

@@ -232,7 +232,7 @@ export const zh: Readonly<Record<string, string>> = {
   'There are more entries of {0}; the old ones are computed as before.':
     '{0} 有了更多的项；原有的项计算结果不变。',
   'Compared on {0} random inputs': '用 {0} 组随机输入比较',
-  'Compared on {0} inputs from {1}': '用 {1} 中的 {0} 组输入比较',
+  'Compared on samples from {1}: {0}': '用 {1} 中的 {0} 个样本比较',
   'relative differences {0}, of which {1} would count as one.': '相对差别 {0}，达到 {1} 才算不同。',
   'Checked: {0}, largest difference {1}.': '检查完毕：{0}，最大差别 {1}。',
 
@@ -318,7 +318,7 @@ export const zh: Readonly<Record<string, string>> = {
   "Students' rate": '学生的学习率',
   'Learning rate': '学习率',
   Loss: '损失函数',
-  'as the data ask for': '由数据决定',
+  'by the data': '由数据决定',
   Optimizer: '优化器',
   Device: '设备',
   'the faster one': '较快的',
@@ -328,6 +328,7 @@ export const zh: Readonly<Record<string, string>> = {
   'Data files': '数据文件',
   '{0} is what networks are trained and measured on from now on.':
     '从现在起用 {0} 来训练和测量网络。',
+  'What has grown will be compared on {0}.': '扩展之后会用 {0} 来比较。',
   'MNIST digits': 'MNIST 数字',
   'Fashion-MNIST': 'Fashion-MNIST',
   'Fashion-MNIST (drop its files)': 'Fashion-MNIST（请拖入文件）',

@@ -31,7 +31,11 @@ export function ResultTable({
     <section class="scroll" aria-label={t('Results')} tabIndex={0}>
       <table class="results">
         <ResultHead label={t('Arm')} columns={columns}>
-          {take ? <th scope="col">{t('Take along')}</th> : null}
+          {take ? (
+            <th scope="col" class="take">
+              {t('Take along')}
+            </th>
+          ) : null}
         </ResultHead>
         <tbody>
           {arms.map((arm) => {
@@ -42,7 +46,7 @@ export function ResultTable({
                   <LineKey colour={colour} dash={dash} /> {label}
                 </th>
                 <ResultCells of={arm} columns={columns} />
-                {take ? <td>{take(arm.name)}</td> : null}
+                {take ? <td class="take">{take(arm.name)}</td> : null}
               </tr>
             )
           })}

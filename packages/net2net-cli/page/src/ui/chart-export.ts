@@ -20,10 +20,9 @@ const escaped = (text: string): string =>
   text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
 
 export function svgOf({ title, xLabel, lines, x: [left, right], logarithmic, format }: DrawnChart) {
+  const isDrawable = (y: number) => Number.isFinite(y) && (!logarithmic || y > 0)
   const shown = (points: Line['points']) =>
-    points.filter(
-      ([x, y]) => x >= left && x <= right && Number.isFinite(y) && (!logarithmic || y > 0),
-    )
+    points.filter(([x, y]) => x >= left && x <= right && isDrawable(y))
   const ys = lines.flatMap(({ points, raw = [] }) => shown([...points, ...raw]).map(([, y]) => y))
   const [least, most] =
     ys.length === 0
@@ -45,6 +44,7 @@ export function svgOf({ title, xLabel, lines, x: [left, right], logarithmic, for
   const muted = colour('muted')
   const grid = colour('line')
   const parts: string[] = [
+    `<clipPath id="area"><rect x="${area.left}" y="${area.top}" width="${area.right - area.left}" height="${area.bottom - area.top}"/></clipPath>`,
     `<rect width="${width}" height="${height}" fill="${colour('surface')}"/>`,
     `<text x="24" y="34" font-size="18" font-weight="600" fill="${ink}">${escaped(title)}</text>`,
     ...yTicks.map(
@@ -68,9 +68,14 @@ export function svgOf({ title, xLabel, lines, x: [left, right], logarithmic, for
         `<circle cx="${px(point[0]).toFixed(1)}" cy="${py(point[1]).toFixed(1)}" r="1.6" fill="${stroke}" fill-opacity="0.38"/>`,
       )
     const points = shown(line.points)
-    if (points.length > 0)
+    const path = reachingOut(
+      line.points.filter(([, y]) => isDrawable(y)),
+      left,
+      right,
+    )
+    if (path.length > 1)
       parts.push(
-        `<path d="M${points.map(at).join('L')}" fill="none" stroke="${stroke}" stroke-width="2.2" stroke-linejoin="round"${line.dash.length > 0 ? ` stroke-dasharray="${line.dash.join(' ')}"` : ''}/>`,
+        `<path clip-path="url(#area)" d="M${path.map(at).join('L')}" fill="none" stroke="${stroke}" stroke-width="2.2" stroke-linejoin="round"${line.dash.length > 0 ? ` stroke-dasharray="${line.dash.join(' ')}"` : ''}/>`,
       )
     if (line.marks)
       for (const point of points)
@@ -88,6 +93,13 @@ export function svgOf({ title, xLabel, lines, x: [left, right], logarithmic, for
     )
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="Inter, system-ui, sans-serif" font-size="13">${parts.join('\n')}</svg>\n`
+}
+
+/** The points from the last one left of a range to the first one right of it: a line goes on to both sides. */
+function reachingOut(points: Line['points'], left: number, right: number): Line['points'] {
+  const first = points.findIndex(([x]) => x >= left)
+  const last = points.findLastIndex(([x]) => x <= right)
+  return first < 0 ? [] : points.slice(Math.max(0, first - 1), last + 2)
 }
 
 function evenTicks(low: number, high: number): number[] {

@@ -68,7 +68,7 @@ function measuredText({ outputs, samples, tolerance, inputs }: Check): string {
   const on =
     inputs === undefined
       ? t('Compared on {0} random inputs', samples)
-      : t('Compared on {0} inputs from {1}', samples, inputs)
+      : t('Compared on samples from {1}: {0}', samples, inputs)
   const worst = outputs.map(({ name, maxRel }) => `${name}: ${tiny(maxRel)}`).join(', ')
   return `${on}; ${t('relative differences {0}, of which {1} would count as one.', worst, tiny(tolerance))}`
 }

@@ -3,19 +3,20 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { encodeModel, load, Net2NetError, save } from 'net2net'
+import { encodeModel, load, type Model, Net2NetError, save } from 'net2net'
 import {
   type Entry,
   type Exploration,
   type ExplorationEvent,
   exploreWith,
+  growthCandidates,
   type RungRunner,
 } from 'net2net/exploring'
 import { makeFolder, writeWhole } from 'net2net/files'
 import { formatRecipe, formatTrainingRecipe } from 'net2net/recipe'
 import { nodeRuntime } from 'net2net/runtime'
 import { evaluate, withParameters } from 'net2net/training'
-import { inputError, usageError } from '../../errors.ts'
+import { inputError, refusedError, usageError } from '../../errors.ts'
 import {
   ExplorationFolder,
   explorationFiles,
@@ -218,6 +219,7 @@ async function prepared(
   const chosen = settingsOf(options)
   mustBeWithin(model, chosen.objectives.limits)
   mustKnowMultiplyAdds(model, chosen.objectives.against)
+  mustGrow(model, chosen.growth)
   const data = {
     spec,
     options: given(dataOptionsOf(options)),
@@ -240,6 +242,16 @@ async function prepared(
     settings: { format: 3, model: sha256(bytes), data: { ...data, fingerprint }, ...chosen },
     bytes,
   }
+}
+
+/** @throws usage for layers that there are not; refused where nothing of these can grow in these ways */
+function mustGrow(model: Model, growth: ExplorationSettings['growth']): void {
+  const candidates = Object.values(growthCandidates(model, growth)).flat()
+  if (candidates.length === 0)
+    throw refusedError(
+      `Nothing of this network can grow by ${growth.operations.join(', ')} of ${growth.layers.join(', ')}.`,
+      { hint: 'net2net inspect says what can, and why the rest cannot.' },
+    )
 }
 
 /** Those that were given, as JSON has them. */

@@ -98,10 +98,7 @@ function inTwo(forward: ForwardGraph): ApartEvaluation | undefined {
   }
 }
 
-function evaluationOf(
-  forward: ForwardGraph,
-  counts: boolean,
-): Omit<EvaluationGraph, 'prediction'> {
+function evaluationOf(forward: ForwardGraph, counts: boolean): Omit<EvaluationGraph, 'prediction'> {
   const model = forward.model()
   return {
     model,

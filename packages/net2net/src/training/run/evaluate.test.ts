@@ -169,7 +169,9 @@ describe('samples per run', () => {
   }
   /** Of the runs of the model. */
   const rows = (fed: readonly (readonly string[])[]) =>
-    fed.flatMap(([first]) => (first!.startsWith('pixels') ? [Number(/(\d+)×/.exec(first!)![1])] : []))
+    fed.flatMap(([first]) =>
+      first!.startsWith('pixels') ? [Number(/(\d+)×/.exec(first!)![1])] : [],
+    )
 
   test('are fewer where values are large, which changes only the rounding', async () => {
     const { runtime, fed } = watched()
@@ -240,7 +242,9 @@ describe('small batches', () => {
           const together = await evaluate(model, samples, options)
           const runs = Math.ceil(length / batchSize)
           expect(fed.filter(([first]) => first!.startsWith('pixels'))).toHaveLength(runs)
-          expect(fed.length - runs).toBe(Math.ceil(length / batchSize / Math.floor(256 / batchSize)))
+          expect(fed.length - runs).toBe(
+            Math.ceil(length / batchSize / Math.floor(256 / batchSize)),
+          )
           const each = await evaluate(model, ready(samples, batchSize), {
             ...options,
             runtime: nodeRuntime,

@@ -95,8 +95,7 @@ export async function evaluate(
       throwIfAborted(signal)
       const count = adapt(batch, feeds)
       const found = await measurer.measure(feeds)
-      if (found.prediction)
-        collector?.add(found.prediction, feeds.target!, feeds[WEIGHTS]?.data)
+      if (found.prediction) collector?.add(found.prediction, feeds.target!, feeds[WEIGHTS]?.data)
       total += found.loss * count
       correct += found.correct
       predictions += count

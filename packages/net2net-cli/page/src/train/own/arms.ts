@@ -65,3 +65,9 @@ export const phase = computed<Phase>(() => {
   if (paused.value) return 'paused'
   return arms.value.some(({ phase: of }) => of === 'training') ? 'running' : 'loading'
 })
+/** Whether there is nothing that other settings or data would lose. */
+export const isFree = computed(
+  () =>
+    phase.value === 'idle' ||
+    (phase.value === 'failed' && arms.value.every(({ losses }) => losses.length === 0)),
+)

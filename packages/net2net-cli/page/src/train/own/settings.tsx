@@ -9,13 +9,13 @@ import { count } from '../../ui/format.ts'
 import { NumberField } from '../../ui/number-field.tsx'
 import { DeviceField } from '../device-field.tsx'
 import { WhatSwitch } from '../what.tsx'
-import { phase, ran } from './arms.ts'
+import { isFree, ran } from './arms.ts'
 import { change, files, filesFailure, limits, lossNames, settings, useFiles } from './choices.ts'
 import { type builtIn, optimizerNames } from './protocol.ts'
 
 export function Settings() {
-  const current = settings.value
-  const locked = phase.value !== 'idle'
+  const locked = !isFree.value
+  const current = (locked ? ran.value : undefined) ?? settings.value
   const number = (
     label: string,
     key: 'samples' | 'epochs' | 'batchSize' | 'rate' | 'seed',
@@ -46,7 +46,7 @@ export function Settings() {
                 change({ loss: lossNames.find((name) => name === value) ?? 'auto' })
               }
             >
-              <option value="auto">{t('as the data ask for')}</option>
+              <option value="auto">{t('by the data')}</option>
               {lossNames.map((name) => (
                 <option key={name} value={name}>
                   {name}
@@ -125,7 +125,7 @@ const pageHas = (data: string): data is (typeof builtIn)[number] =>
 /** The data that networks of the user are trained and measured on. */
 export function DataChoice({ locked }: { locked: boolean }) {
   const input = useSignal<HTMLInputElement | null>(null)
-  const { data } = settings.value
+  const { data } = (locked ? ran.value : undefined) ?? settings.value
   const own = files.value.map(({ name }) => name).join(', ')
   return (
     <DropArea class="stack" onFiles={locked ? undefined : (dropped) => void useFiles(dropped)}>

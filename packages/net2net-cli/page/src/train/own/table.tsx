@@ -32,7 +32,9 @@ export function Table() {
       <section class="scroll" aria-label={t('Results')} tabIndex={0}>
         <table class="results">
           <ResultHead label={t('Network')} columns={columns}>
-            <th scope="col">{t('Take along')}</th>
+            <th scope="col" class="take">
+              {t('Take along')}
+            </th>
           </ResultHead>
           <tbody>
             {arms.value.map((arm, i) => (
@@ -41,7 +43,7 @@ export function Table() {
                   <LineKey colour={colourOf(i)} dash={dashOf(i)} /> {titleText(arm.title)}
                 </th>
                 <ResultCells of={arm} columns={columns} />
-                <td>
+                <td class="take">
                   <span class="row nowrap">
                     <button
                       type="button"

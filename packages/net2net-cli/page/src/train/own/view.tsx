@@ -7,7 +7,7 @@ import { announce } from '../../ui/announce.tsx'
 import { DropArea } from '../../ui/drop.tsx'
 import { FailureNotice } from '../../ui/failure.tsx'
 import { seconds } from '../../ui/format.ts'
-import { arms, failure, keeping, notes, phase, ran, runsOn } from './arms.ts'
+import { arms, failure, isFree, keeping, notes, phase, ran, runsOn } from './arms.ts'
 import { settings, useFiles } from './choices.ts'
 import { Charts } from './curves.tsx'
 import { OwnDrawing } from './drawing.tsx'
@@ -19,12 +19,14 @@ import { Table } from './table.tsx'
 /** Data are taken for the training, and networks for what is trained, as long as nothing is. */
 function take(dropped: readonly File[]): void {
   const isNetwork = dropped.some(({ name }) => /\.(onnx|keras|h5|hdf5)$/i.test(name))
-  if (phase.peek() !== 'idle') {
+  if (!isFree.peek()) {
     const note = t('A training is there: reset it before you give it other files.')
     notes.value = [...new Set([...notes.peek(), note])]
     announce(note)
-  } else if (isNetwork) void openFiles(dropped)
-  else void useFiles(dropped)
+    return
+  }
+  if (phase.peek() !== 'idle') reset()
+  void (isNetwork ? openFiles(dropped) : useFiles(dropped))
 }
 
 export function OwnView() {
@@ -61,7 +63,11 @@ function Status() {
   const samples = ran.value?.count ?? settings.value.samples
   const perEpoch = Math.ceil(samples / batchSize)
   const done = arms.value.reduce((sum, arm) => sum + arm.losses.length, 0)
-  const total = Math.max(1, arms.value.length * perEpoch * epochs)
+  // An arm that grew on the way ends the epoch in which it began, and makes as many as the others then.
+  const total = arms.value.reduce(
+    (sum, { stepsBefore }) => sum + perEpoch * epochs - (stepsBefore % perEpoch),
+    0,
+  )
   const speed = arms.value.reduce((sum, arm) => sum + arm.speed, 0)
   const left = speed > 0 ? ((total - done) * batchSize) / speed : undefined
   return (
@@ -97,7 +103,7 @@ function Status() {
               : ''}
         </span>
       </div>
-      <progress aria-label={t('Steps done')} max={total} value={done} />
+      <progress aria-label={t('Steps done')} max={Math.max(1, total)} value={done} />
       <Device />
       {keeping.value.state === 'not kept' ? (
         <p class="small" data-kept="no">
