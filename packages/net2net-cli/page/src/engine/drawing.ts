@@ -45,7 +45,8 @@ export interface DrawnEdge {
   readonly after?: string
   readonly inBefore: boolean
   readonly inAfter: boolean
-  readonly points: readonly (readonly [number, number])[]
+  /** x and y of each point, one after the other. */
+  readonly points: readonly number[]
 }
 
 export interface Drawing {
@@ -75,19 +76,23 @@ export function drawingOf(diff: Diff, drawn: Diff): Drawing {
       const cost = members
         ? sumOf(members.map((member) => costs.get(member) ?? {}))
         : (costs.get(key) ?? {})
-      const rows = node.parameters.slice(0, shownRows(node)).map(
-        ({ label, before, after, valuesDiffer }): DrawnRow => ({
-          label,
-          valuesDiffer,
-          ...(before && { before: before.dims }),
-          ...(after && { after: after.dims }),
-        }),
-      )
+      const count = shownRows(node)
+      const rows =
+        count === 0
+          ? noRows
+          : node.parameters.slice(0, count).map(
+              ({ label, before, after, valuesDiffer }): DrawnRow => ({
+                label,
+                valuesDiffer,
+                ...(before && { before: before.dims }),
+                ...(after && { after: after.dims }),
+              }),
+            )
       return { key, kind, op, name, status, rows, cost, x, y, width: wide, height: high }
     }),
     edges: paths.map(({ edge, points }): DrawnEdge => {
       const { from, to, ...shapes } = drawn.edges[edge]!
-      return { ...shapes, from: place.get(from)!, to: place.get(to)!, points }
+      return { ...shapes, from: place.get(from)!, to: place.get(to)!, points: points.flat() }
     }),
     width,
     height,
@@ -103,10 +108,15 @@ export function drawingOf(diff: Diff, drawn: Diff): Drawing {
 const nothing: NodeCost = { parameters: 0, multiplyAdds: 0 }
 const sides = ['before', 'after'] as const
 
-const costOf = ({ before, after }: NodeDiff): BySide<NodeCost> => ({
-  ...(before && { before: costOfView(before) }),
-  ...(after && { after: costOfView(after) }),
-})
+/** Most nodes of a large network have neither: one object, which crosses to the page once. */
+const noCost: BySide<NodeCost> = {}
+const noRows: readonly DrawnRow[] = []
+
+function costOf({ before, after }: NodeDiff): BySide<NodeCost> {
+  const [a, b] = [before && costOfView(before), after && costOfView(after)]
+  const isNone = [a, b].every((cost = nothing) => cost.parameters + cost.multiplyAdds === 0)
+  return isNone ? noCost : { ...(a && { before: a }), ...(b && { after: b }) }
+}
 
 const costOfView = ({ parameters, multiplyAdds }: NodeView): NodeCost => ({
   parameters: parameters.reduce(

@@ -12,11 +12,12 @@ export function EdgeLine({ edge, side, labels }: EdgeProps) {
   const changed =
     edge.inBefore && edge.inAfter && edge.before !== undefined && edge.before !== edge.after
   const fresh = edge.inBefore !== edge.inAfter
-  const [x, y] = middle(edge.points)
+  const points = pairs(edge.points)
+  const [x, y] = middle(points)
   return (
     <g class={`edge ${changed ? 'grown' : fresh ? `fresh-${side}` : ''}`}>
-      <path d={curve(edge.points)} />
-      <Head points={edge.points} />
+      <path d={curve(points)} />
+      <Head points={points} />
       {labels && shape !== undefined ? (
         <text x={x + 7} y={y + 3.5}>
           {shape}
@@ -26,13 +27,17 @@ export function EdgeLine({ edge, side, labels }: EdgeProps) {
   )
 }
 
-function Head({ points }: { points: DrawnEdge['points'] }) {
+type Points = readonly (readonly [number, number])[]
+const pairs = (flat: DrawnEdge['points']): Points =>
+  Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i]!, flat[2 * i + 1]!])
+
+function Head({ points }: { points: Points }) {
   const [x, y] = points.at(-1)!
   return <path class="head" d={`M${x - 3.5} ${y - 7}L${x} ${y}L${x + 3.5} ${y - 7}z`} />
 }
 
 /** A smooth line through the layout's points. */
-function curve(points: DrawnEdge['points']): string {
+function curve(points: Points): string {
   const [first, ...rest] = points
   let d = `M${first![0]} ${first![1]}`
   if (rest.length === 1) return `${d}L${rest[0]![0]} ${rest[0]![1]}`
@@ -45,7 +50,7 @@ function curve(points: DrawnEdge['points']): string {
   return d
 }
 
-function middle(points: DrawnEdge['points']): readonly [number, number] {
+function middle(points: Points): readonly [number, number] {
   const i = Math.floor((points.length - 1) / 2)
   const a = points[i]!
   const b = points[Math.min(i + 1, points.length - 1)]!

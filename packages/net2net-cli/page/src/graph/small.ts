@@ -41,11 +41,10 @@ export function drawSmall(
     pen.beginPath()
     for (const { inBefore, inAfter, points } of drawing.edges) {
       if (!(side === 'before' ? inBefore : inAfter)) continue
-      const [first, last] = [points[0]!, points.at(-1)!]
-      const [y0, y1] = [first[1] * ky + ty, last[1] * ky + ty]
+      const [y0, y1] = [points[1]! * ky + ty, points.at(-1)! * ky + ty]
       if (Math.max(y0, y1) < 0 || Math.min(y0, y1) > size.height) continue
-      pen.moveTo(first[0] * kx + tx, y0)
-      pen.lineTo(last[0] * kx + tx, y1)
+      pen.moveTo(points[0]! * kx + tx, y0)
+      pen.lineTo(points.at(-2)! * kx + tx, y1)
     }
     pen.stroke()
   }
