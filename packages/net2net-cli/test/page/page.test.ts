@@ -28,7 +28,7 @@ const views = [
   ['tab=grow&model=sample:perceptron', '.card'],
   ['tab=grow&model=sample:resnet&widen=a1=24&deepen=a1', '.check-badge'],
   ['tab=compare', '.compare-files'],
-  ['tab=compare&a=sample:perceptron&b=sample:perceptron', '.check-badge'],
+  ['tab=compare&a=sample:resnet&b=sample:teacher', '.changes summary'],
   ['tab=train', '.status-text'],
   ['tab=train&what=own&model=sample:teacher&widen=conv1=80', '.draw'],
   ['tab=runs&runs=one', '[data-panel=one] [data-arm=teacher]'],
@@ -85,7 +85,10 @@ describe.skipIf(noBrowser)('the page', () => {
       const locale = i % 2 === 0 ? 'zh-CN' : 'en'
       const page = await site.open(address, { viewport: { width: 360, height: 740 }, locale })
       await page.locator(ready).first().waitFor()
-      const width = await page.evaluate(() => document.documentElement.scrollWidth)
+      const width = await page.evaluate(() => {
+        for (const closed of document.querySelectorAll('details')) closed.open = true
+        return document.documentElement.scrollWidth
+      })
       expect(width, address).toBeLessThanOrEqual(360)
       await page.context().close()
     }
