@@ -26,6 +26,9 @@ import { failing, silentlyWrong } from '../testing/wrong-nodes.ts'
 
 const draws = Number(process.env.NET2NET_DRAWS ?? 1)
 const tolerance = 1e-4
+/** Their variance is mean(x²) − mean(x)² there, which loses digits where entries are near each other. */
+const lessExact = /^(Layer|Instance|Group)Normalization$/
+const toleranceOf = (key: string) => (lessExact.test(key) ? 0.02 : tolerance)
 
 /** ONNX Runtime's builds for browsers have none, on the processor either. */
 const absent = new Set(['Dropout'])
@@ -76,6 +79,7 @@ describe.skipIf(executable === undefined)('on WebGPU', () => {
     feeds: Readonly<Record<string, Tensor>>,
     expected: Readonly<Record<string, Tensor>>,
     what: string,
+    bound = tolerance,
   ): Promise<void> {
     const found = await compute('compute', job(model, feeds))
     if ('error' in found) {
@@ -85,21 +89,22 @@ describe.skipIf(executable === undefined)('on WebGPU', () => {
       throw new Error(`${what}: ${found.error}`)
     }
     for (const [name, tensor] of Object.entries(sent(expected)))
-      expect(difference(found.outputs[name], tensor), `${name} of ${what}`).toBeLessThan(tolerance)
+      expect(difference(found.outputs[name], tensor), `${name} of ${what}`).toBeLessThan(bound)
   }
 
   /** The node, and its gradients in the forms of this target against the standard's. */
   async function check(drawn: GradientCase, key: string, index: number, gradients: boolean) {
     const what = `${key}, draw ${index}`
+    const bound = toleranceOf(key)
     const values = await inNode(drawn.model, drawn.inputs)
-    await compare(drawn.model, drawn.inputs, values, what)
+    await compare(drawn.model, drawn.inputs, values, what, bound)
     if (!gradients) return
     const graph = (target: 'standard' | 'onnxruntime-webgpu') =>
       withGradients(drawn, values, randomStream(1, key, index), target)
     const [standard, own] = [graph('standard'), graph('onnxruntime-webgpu')]
     if (!standard || !own) return
     const expected = await inNode(standard.model, standard.feeds)
-    await compare(own.model, own.feeds, expected, `the gradients of ${what}`)
+    await compare(own.model, own.feeds, expected, `the gradients of ${what}`, bound)
   }
 
   const times = Array.from({ length: draws }, (_, index) => index)

@@ -111,7 +111,8 @@ const pooling =
       attributes: {
         kernel_shape: kernel,
         strides,
-        ...(withDilations ? { dilations } : {}),
+        // Runtimes count dilations wrongly where pads are automatic.
+        ...(withDilations && !auto ? { dilations } : {}),
         ...(auto
           ? { auto_pad: auto }
           : {

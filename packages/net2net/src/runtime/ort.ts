@@ -68,7 +68,7 @@ export function ortRuntime(build: OrtBuild): Runtime {
         model = named
         // The provider refuses an empty list.
         if (forceCpuNodeNames.length > 0)
-          native.executionProviders = native.executionProviders?.map((provider) =>
+          native.executionProviders = (native.executionProviders ?? []).map((provider) =>
             provider === 'webgpu' ? { name: provider, forceCpuNodeNames } : provider,
           )
       }

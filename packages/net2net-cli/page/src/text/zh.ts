@@ -112,7 +112,6 @@ export const zh: Readonly<Record<string, string>> = {
   'No node of this network has weights of its own: there is nothing to widen, and nothing to insert a layer after.':
     '这个网络没有自带权重的节点：没有可以变宽的，也没有可以在其后插入层的。',
   'Filter layers': '筛选层',
-  'And {0} more: filter by name.': '还有 {0} 个：请按名称筛选。',
   'Show {0} in the graph': '在图中显示 {0}',
   'Width of {0}': '{0} 的宽度',
   'Width of {0}, as a number': '{0} 的宽度（数字）',

@@ -8,7 +8,7 @@ import {
 import type { Attribute, Shape } from '../../model/model.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
 import type { BlockedContext, BlockedRule } from '../contract/facets.ts'
-import { costs, positionsOf } from '../decompositions/costs.ts'
+import { costs, positionsOf } from './costs.ts'
 
 const ints = (context: BlockedContext, values: readonly number[]) =>
   context.constantOf(int64(values))
