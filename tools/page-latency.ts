@@ -367,7 +367,7 @@ try {
       {
         name: 'start and stop a training',
         async act(page) {
-          await button(page, /^(Start|Start anew)$/).click()
+          await button(page, /^(Start|Start anew|Go on)$/).click()
           await page.locator('.status-text[data-phase=running]:visible').waitFor()
           await page.waitForTimeout(3000)
           await button(page, 'Stop').click()
