@@ -105,7 +105,8 @@ const views: readonly View[] = [
 
 const server = await startPageServer({
   root: values.page,
-  port: 0,
+  // Commands in the README's pictures have the port of `net2net serve`.
+  port: values.readme ? 7227 : 0,
   api: new Runs(values.runs, []).api,
 })
 const browser = await chromium.launch({
@@ -113,7 +114,7 @@ const browser = await chromium.launch({
   args: ['--headless', '--no-sandbox', '--disable-gpu'],
 })
 const readme = values.readme ? { grow: [1320, 800], train: [1360, 850] } : undefined
-const only = readme ? Object.keys(readme) : values.only?.split(',')
+const only = values.only?.split(',') ?? (readme && Object.keys(readme))
 for (const { name, address, ready } of views) {
   if (only && !only.includes(name)) continue
   const context = await browser.newContext({ deviceScaleFactor: readme ? 1 : 2 })

@@ -26,9 +26,11 @@ const policyInPage: Plugin = {
 
 const publicFolder = fileURLToPath(new URL('./public/', import.meta.url))
 
-/** Fetched where they are used, and kept then: ONNX Runtime for WebGPU, fonts of other scripts, and the sets of digits but MNIST. */
+/** Fetched where they are used, and kept then: ONNX Runtime for WebGPU, fonts of other scripts (but for the Δ of differences), and the sets of digits but MNIST. */
 const kept = (file: string): boolean =>
-  !/asyncify|cyrillic|greek|vietnamese|latin-ext|fashion|service-worker|\.html$/.test(file)
+  !/asyncify|cyrillic|greek-ext|mono-greek|vietnamese|latin-ext|fashion|service-worker|\.html$/.test(
+    file,
+  )
 
 /** Tells the service worker the files of the page. */
 const filesOfPage: Plugin = {

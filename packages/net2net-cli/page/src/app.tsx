@@ -1,22 +1,47 @@
-import { useEffect, useState } from 'preact/hooks'
+import type { ComponentChildren } from 'preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { CompareView } from './compare/view.tsx'
+import { followAddress } from './grow/model.ts'
 import { GrowView } from './grow/view.tsx'
 import { RunsView } from './runs/view.tsx'
-import { addressWith, setParams, tab, tabs } from './state.ts'
-import { chooseLanguage, language, languages, t } from './text/text.ts'
-import { TrainView } from './train/tab.tsx'
+import { addressWith, setParams, tab, tabs, type View, view } from './state.ts'
+import { chooseLanguage, type Language, language, languages, t } from './text/text.ts'
+import { OwnView } from './train/own/view.tsx'
+import { ExperimentView } from './train/view.tsx'
 import { Announcer } from './ui/announce.tsx'
 import { ThemeButton } from './ui/theme.tsx'
 
-const views = { grow: GrowView, compare: CompareView, train: TrainView, runs: RunsView }
+const views: Readonly<Record<View, () => ComponentChildren>> = {
+  grow: GrowView,
+  compare: CompareView,
+  train: ExperimentView,
+  'train-own': OwnView,
+  runs: RunsView,
+}
+
+/**
+ * Views that were looked at stay, hidden, so that whoever comes back finds them as they were, at once. Another language takes those
+ * that are hidden away: only what is seen is written anew.
+ */
+function useKeptViews(): { readonly shown: View; readonly kept: readonly View[] } {
+  const current = view.value
+  // What is chosen is marked at once. Its view, which may take a while to draw, follows when that has been painted.
+  const [shown, setShown] = useState(current)
+  useEffect(() => setShown(current), [current])
+  const visited = useRef<
+    { readonly language: Language; readonly views: ReadonlySet<View> } | undefined
+  >(undefined)
+  const before = visited.current?.language === language.value ? visited.current.views : []
+  const kept = new Set([...before, shown])
+  visited.current = { language: language.value, views: kept }
+  return { shown, kept: [...kept] }
+}
 
 export function App() {
   const current = tab.value
-  // What is chosen is marked at once. Its view, which may take a while to draw, follows when that has been painted.
-  const [drawn, setDrawn] = useState(current)
-  useEffect(() => setDrawn(current), [current])
-  const View = views[drawn]
+  const { shown, kept } = useKeptViews()
   const title = t(tabs.find(({ id }) => id === current)!.label)
+  useEffect(followAddress, [])
   useEffect(() => {
     document.title = `${title} · net2net`
   }, [title])
@@ -50,7 +75,14 @@ export function App() {
         <ThemeButton />
       </header>
       <main id="main" tabIndex={-1}>
-        <View />
+        {kept.map((id) => {
+          const Each = views[id]
+          return (
+            <div key={id} class="view" hidden={id !== shown}>
+              <Each />
+            </div>
+          )
+        })}
       </main>
       <Announcer />
     </>

@@ -103,3 +103,22 @@ export const tabs: readonly { readonly id: Tab; readonly label: string }[] = [
 ]
 const tabParam = param('tab', 'grow')
 export const tab = computed<Tab>(() => tabs.find(({ id }) => id === tabParam.value)?.id ?? 'grow')
+
+const trainParam = param('what')
+/** What is shown: a tab, of which the one for training has two views. */
+export type View = Tab | 'train-own'
+export const view = computed<View>(() =>
+  tab.value === 'train' && trainParam.value === 'own' ? 'train-own' : tab.value,
+)
+
+/**
+ * What `compute` gives as long as one of these views is shown, and what it gave last while none is: views that are hidden are not
+ * drawn anew.
+ */
+export function whileShown<T>(views: readonly View[], compute: () => T): ReadonlySignal<T> {
+  let last: { readonly value: T } | undefined
+  return computed(() => {
+    if (last === undefined || views.includes(view.value)) last = { value: compute() }
+    return last.value
+  })
+}

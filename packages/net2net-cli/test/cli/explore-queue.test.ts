@@ -77,7 +77,7 @@ describe.skipIf(!hasRedis)('an exploration over Redis', async () => {
       isForgotten = true
     }
     // Longer than a submitter waits before it takes a job for lost.
-    const long = ['--rung-steps', '60000', '--trials', '1']
+    const long = ['--rung-steps', '8000', '--trials', '1']
     const [{ code, err }] = await Promise.all([
       explore(join(folder, 'forgotten'), ['--queue', url, ...long]),
       forget(),

@@ -14,7 +14,10 @@ const unmet: readonly (readonly [path: RegExp, why: string])[] = [
   [/net2net\/src\/layers\//, 'networks that programs build'],
   [/growth\/describe-plan\.ts$/, 'the plan, which stays as the command line prints it'],
   [/recipe\/(growth-recipe|plan-schema)\.ts$/, 'descriptions in the schema of recipes'],
-  [/growing\/(capacity|auto-growth|schedule|train-growing)\.ts$/, 'trainings that grow themselves'],
+  [
+    /growing\/(capacity|auto-growth|schedule|stream|train-growing)\.ts$/,
+    'trainings that grow themselves',
+  ],
   [/measuring\/limits\.ts$/, 'limits of explorations'],
   [/training\/metrics\/|training\/run\/(generate|distill)\.ts$/, 'not offered on the page'],
   [/optimizers\/(average|adafactor|accumulate)\.ts$/, 'not offered on the page'],

@@ -89,6 +89,8 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
     await later.locator('[data-own="1"][data-phase=training]').waitFor()
     const shown = await later.locator('.status-text').textContent()
     expect(Number(/step ([\d,]+)/.exec(shown!)![1])).toBeGreaterThanOrEqual(at)
+    // What is shown is what it is trained with, not what the address says.
+    expect(await later.getByLabel('Epochs').inputValue()).toBe('6')
     await until(later, 'done')
     expect([await losses(later, 0), await losses(later, 1)]).toEqual(expected)
     // In the list of runs it is one, though two tabs have trained it.

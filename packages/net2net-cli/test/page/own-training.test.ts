@@ -71,6 +71,9 @@ describe.skipIf(noBrowser)('the Train tab, on the network of the Grow tab', () =
     // The same function at growth.
     expect(second[0]).toBeCloseTo(first[0]!, 5)
     for (const all of [first, second, third]) for (const loss of all) expect(loss).toBeLessThan(0.5)
+    // The third one made fewer steps, since it began on the way.
+    const progress = page.locator('.status progress')
+    expect(await progress.getAttribute('value')).toBe(await progress.getAttribute('max'))
     await page.locator('[data-answer="2 now"] .answer').waitFor()
 
     const { name, bytes } = await download(page, () =>
@@ -151,5 +154,9 @@ describe.skipIf(noBrowser)('the Train tab, on the network of the Grow tab', () =
     await button(page, 'Start').click()
     await page.getByRole('alert').waitFor()
     expect(await page.getByRole('alert').textContent()).toMatch(/\[?.*3.*\]?.*2|2.*3/)
+    // Other data are taken at once.
+    await dropFile(page, '.own', 'prices.csv', new TextEncoder().encode(table.join('\n')))
+    await button(page, 'Start').click()
+    await until(page, 'done')
   }, 90_000)
 })

@@ -85,6 +85,8 @@ describe.skipIf(noBrowser)('the page', () => {
       const locale = i % 2 === 0 ? 'zh-CN' : 'en'
       const page = await site.open(address, { viewport: { width: 360, height: 740 }, locale })
       await page.locator(ready).first().waitFor()
+      // The words of another language come a moment later.
+      await page.getByRole('link', { name: i % 2 === 0 ? '扩展' : 'Grow', exact: true }).waitFor()
       const width = await page.evaluate(() => document.documentElement.scrollWidth)
       expect(width, address).toBeLessThanOrEqual(360)
       await page.context().close()

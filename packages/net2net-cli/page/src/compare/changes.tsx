@@ -23,15 +23,29 @@ const counts = computed(() => {
 })
 
 export function Changes() {
-  const kind = useSignal<Change['kind'] | undefined>(undefined)
+  const isOpen = useSignal(false)
   const all = changes.value
   if (all === undefined) return null
-  const shown = all.filter((change) => kind.value === undefined || change.kind === kind.value)
   return (
-    <details class="changes">
+    <details
+      class="changes"
+      onToggle={({ currentTarget }) => {
+        isOpen.value = currentTarget.open
+      }}
+    >
       <summary>
         {all.length === 0 ? t('Nothing differs') : t('{0} differences', count(all.length))}
       </summary>
+      {isOpen.value ? <Table all={all} /> : null}
+    </details>
+  )
+}
+
+function Table({ all }: { all: readonly Change[] }) {
+  const kind = useSignal<Change['kind'] | undefined>(undefined)
+  const shown = all.filter((change) => kind.value === undefined || change.kind === kind.value)
+  return (
+    <>
       <div class="row changes-tools">
         {kinds
           .filter(({ id }) => counts.value.has(id))
@@ -109,7 +123,7 @@ export function Changes() {
           {t('And {0} more: they are in the CSV.', count(shown.length - most))}
         </p>
       ) : null}
-    </details>
+    </>
   )
 }
 

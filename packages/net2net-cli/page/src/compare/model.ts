@@ -87,7 +87,7 @@ async function compare(a: string, b: string): Promise<void> {
       compared.value = result
       check.value = 'running'
     })
-    const { same, widened, changed, inserted, removed } = result.diff.counts
+    const { same, widened, changed, inserted, removed } = result.drawing.counts
     announce(
       t(
         '{0} nodes the same, {1} changed, {2} new, {3} removed.',
@@ -111,7 +111,7 @@ async function compare(a: string, b: string): Promise<void> {
 export async function expand(blocks: readonly string[] | 'all' | 'none'): Promise<void> {
   const before = compared.peek()
   const drawing = await models.comparison.call('expand', { of: 'comparison', blocks })
-  if (before !== undefined && compared.peek() === before) compared.value = { ...before, ...drawing }
+  if (before !== undefined && compared.peek() === before) compared.value = { ...before, drawing }
 }
 
 /** Ends what takes too long. */

@@ -1,4 +1,3 @@
-import { computed } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { sourceTitle } from '../engine/sources.ts'
 import { GraphView } from '../graph/graph.tsx'
@@ -60,13 +59,12 @@ export function CompareView() {
           </div>
         ) : (
           <GraphView
-            diff={result.diff}
-            drawn={result.drawn}
-            layout={result.layout}
-            onExpand={(blocks) => void expand(blocks)}
+            of="comparison"
+            drawing={result.drawing}
+            onExpand={expand}
             labels={[result.before.name, result.after.name]}
             selected={selected}
-            drawingKey={`compare ${number.value} ${result.drawn.nodes.length}`}
+            drawingKey={`compare ${number.value} ${result.drawing.nodes.length}`}
           />
         )}
         <Details />
@@ -128,8 +126,7 @@ function Facts() {
         <strong>{count(after.parameters)}</strong>
       </span>
       <span class="number">
-        <span class="muted">{t('Nodes')}</span> {before.nodes.length} →{' '}
-        <strong>{after.nodes.length}</strong>
+        <span class="muted">{t('Nodes')}</span> {before.nodes} → <strong>{after.nodes}</strong>
       </span>
       <span class="number">
         <span class="muted">{t('Opset')}</span> {before.opset} → <strong>{after.opset}</strong>
@@ -138,25 +135,6 @@ function Facts() {
   )
 }
 
-const chosen = computed(() =>
-  compared.value?.diff.nodes.find((node) => node.key === selected.value),
+const Details = () => (
+  <NodeDetails of="comparison" selected={selected} two version={`${number.value}`} />
 )
-
-function Details() {
-  const node = chosen.value
-  const result = compared.value
-  if (node === undefined || result === undefined) return null
-  return (
-    <NodeDetails
-      key={node.key}
-      node={node}
-      of="comparison"
-      before={result.before}
-      after={result.after}
-      version={result}
-      onClose={() => {
-        selected.value = undefined
-      }}
-    />
-  )
-}

@@ -18,14 +18,22 @@ import type { LazyTensor } from 'net2net/tensor'
 import { inputError, usageError } from '../../../src/errors.ts'
 import { sampleTitles } from '../grow/samples.ts'
 import { changesOf } from './changes.ts'
-import { collapsed, type Expansion } from './collapse.ts'
+import type { Expansion } from './collapse.ts'
 import { type Diff, diffOf, single } from './diff.ts'
+import type { Drawing } from './drawing.ts'
 import { type Network, namingFile, openNetwork } from './formats.ts'
-import { layoutOf } from './layout.ts'
+import { type Drawn, draw, find, locate } from './look-up.ts'
 import { outputName } from './output-name.ts'
 import { priceOf, widenAll } from './prices.ts'
-import type { ComparedModels, Drawing, ModelMethods, Pair, Source } from './protocol.ts'
-import { serveMethods } from './serve.ts'
+import type {
+  ComparedModels,
+  ListedLayer,
+  ModelMethods,
+  ModelSummary,
+  Pair,
+  Source,
+} from './protocol.ts'
+import { handOver, serveMethods } from './serve.ts'
 import { parameterStatistics } from './statistics.ts'
 import { stepsOf } from './steps.ts'
 import { type ModelView, type ParameterView, viewOf } from './view.ts'
@@ -48,13 +56,20 @@ let original:
   | undefined
 let grown: Grown | undefined
 let compared: readonly [Loaded, Loaded] | undefined
-/** What is drawn of large models, and which of its blocks are open. */
-const drawings = new Map<Pair, { readonly diff: Diff; readonly open: Expansion }>()
+/** What is drawn of each pair. */
+const drawings = new Map<Pair, Drawn>()
 
-function draw(of: Pair, diff: Diff, open: Expansion = new Set()): Drawing {
-  drawings.set(of, { diff, open })
-  const drawn = collapsed(diff, open)
-  return { drawn, layout: layoutOf(drawn) }
+function show(of: Pair, diff: Diff, open: Expansion = new Set()): Drawing {
+  const drawn = draw(diff, open)
+  drawings.set(of, drawn)
+  return drawn.drawing
+}
+
+/** The network alone, as it was opened. */
+function forgetGrowth(): Drawing {
+  if (original === undefined) throw usageError('No model is open.')
+  grown = undefined
+  return show('growth', single(original.view), drawings.get('growth')?.open)
 }
 
 serveMethods<ModelMethods>({
@@ -64,14 +79,12 @@ serveMethods<ModelMethods>({
     const { layers, attentions } = inspect(solution)
     original = { ...loaded, solution, layers }
     grown = undefined
-    const diff = single(loaded.view)
     const { weights, optimizer } = loaded.network ?? {}
     return {
-      view: loaded.view,
-      layers,
+      view: summaryOf(loaded.view),
+      layers: listed(layers),
       attentions,
-      diff,
-      ...draw('growth', diff),
+      drawing: show('growth', single(loaded.view)),
       ...(weights !== undefined && { weights }),
       ...(optimizer !== undefined && { optimizer }),
     }
@@ -82,18 +95,30 @@ serveMethods<ModelMethods>({
     grown = undefined
     const { view: before, network } = original
     const steps = stepsOf(settings)
-    const { model: planned, plans } = grow(original.solution, steps)
-    const model = network ? await network.afterGrowth(plans, planned) : planned
-    const view = viewOfModel(model, before.name)
-    grown = { model, view, steps, plans }
-    const diff = diffOf(before, view, () => false)
-    return {
-      view,
-      diff,
-      ...draw('growth', diff, drawings.get('growth')?.open),
-      plans,
-      text: plans.map((plan) => describePlan(plan).join('\n')).join('\n\n'),
+    try {
+      const { model: planned, plans } = grow(original.solution, steps)
+      const model = network ? await network.afterGrowth(plans, planned) : planned
+      const view = viewOfModel(model, before.name)
+      grown = { model, view, steps, plans }
+      return {
+        view: summaryOf(view),
+        drawing: show(
+          'growth',
+          diffOf(before, view, () => false),
+          drawings.get('growth')?.open,
+        ),
+      }
+    } catch (error) {
+      forgetGrowth()
+      throw error
     }
+  },
+
+  forgetGrowth,
+
+  plan() {
+    if (grown === undefined) throw usageError('Nothing has grown.')
+    return grown.plans.map((plan) => describePlan(plan).join('\n')).join('\n\n')
   },
 
   async download() {
@@ -129,12 +154,39 @@ serveMethods<ModelMethods>({
   },
 
   expand({ of, blocks }) {
-    const drawing = drawings.get(of)
-    if (drawing === undefined) throw usageError('Nothing is drawn.')
-    const { diff, open } = drawing
-    if (blocks === 'all') return draw(of, diff, 'all')
-    if (blocks === 'none') return draw(of, diff)
-    return draw(of, diff, open === 'all' ? open : new Set([...open, ...blocks]))
+    const { diff, open } = drawnOf(of)
+    if (blocks === 'all') return show(of, diff, 'all')
+    if (blocks === 'none') return show(of, diff)
+    return show(of, diff, open === 'all' ? open : new Set([...open, ...blocks]))
+  },
+
+  find: ({ of, text }) => find(drawnOf(of), text),
+  locate: ({ of, node }) => locate(drawnOf(of), node),
+
+  node({ of, key }) {
+    const node = drawnOf(of).diff.nodes.find((each) => each.key === key)
+    if (node === undefined) return undefined
+    const own = node.after ?? node.before
+    const values = [...(own?.inputs ?? []), ...(own?.outputs ?? [])]
+    const [before, after] = pair(of).map(
+      (side) =>
+        new Map(
+          values.flatMap((name) => {
+            const shape = side?.view.shapes.get(name)
+            return shape === undefined ? [] : [[name, shape] as const]
+          }),
+        ),
+    )
+    const isGrowth = of === 'growth' && own !== undefined
+    const layer = isGrowth ? original?.layers.find(({ name }) => name === own.name) : undefined
+    const units = isGrowth ? (grown?.plans ?? []).flatMap((plan) => plan.units) : []
+    return {
+      node,
+      before: before ?? new Map(),
+      after: (grown || of === 'comparison' ? after : before) ?? new Map(),
+      ...(layer && layer.widen !== true && { refusal: layer.widen }),
+      units: units.filter(({ members }) => own && members.includes(own.name)),
+    }
   },
 
   statistics({ before, after, of }) {
@@ -156,7 +208,11 @@ serveMethods<ModelMethods>({
     }
     const contents = { before: contentsOf(values[0]), after: contentsOf(values[1]) }
     const diff = diffOf(before.view, after.view, differ, (side, { name }) => contents[side](name))
-    return { before: before.view, after: after.view, diff, ...draw('comparison', diff) }
+    return {
+      before: summaryOf(before.view),
+      after: summaryOf(after.view),
+      drawing: show('comparison', diff),
+    }
   },
 
   changes() {
@@ -168,17 +224,45 @@ serveMethods<ModelMethods>({
   files(of) {
     const [a, b] = pair(of)
     if (a === undefined || b === undefined) throw usageError('There are no two models.')
-    return [ownBytes(encodeModel(a.model)), ownBytes(encodeModel(b.model))]
+    return handOver([ownBytes(encodeModel(a.model)), ownBytes(encodeModel(b.model))] as const)
   },
 
   networks() {
     if (original === undefined) throw usageError('No model is open.')
     const file = ({ model }: Loaded) => ownBytes(encodeModel(model))
-    return grown ? [file(original), file(grown)] : [file(original)]
+    return handOver(grown ? [file(original), file(grown)] : [file(original)])
   },
 })
 
-const pair = (of: Pair) => (of === 'growth' ? [original, grown] : (compared ?? []))
+function drawnOf(of: Pair): Drawn {
+  const drawn = drawings.get(of)
+  if (drawn === undefined) throw usageError('Nothing is drawn.')
+  return drawn
+}
+
+const pair = (of: Pair): readonly (Loaded | undefined)[] =>
+  of === 'growth' ? [original, grown] : (compared ?? [])
+
+const summaryOf = ({ nodes, shapes: _, ...view }: ModelView): ModelSummary => ({
+  ...view,
+  nodes: nodes.length,
+})
+
+/** Layers that grow with the same ones share one list. */
+function listed(layers: readonly InspectedLayer[]): readonly ListedLayer[] {
+  const place = new Map(layers.map(({ name }, i) => [name, i]))
+  const known = new Map<string, (readonly string[])[]>()
+  return layers.map(({ group, ...layer }, i) => {
+    const before = group.filter((name) => (place.get(name) ?? i) < i)
+    const all = [...before, layer.name, ...group.slice(before.length)]
+    const alike = known.get(all[0]!) ?? []
+    const members = alike.find(
+      (list) => list.length === all.length && list.every((name, k) => name === all[k]),
+    )
+    if (members === undefined) known.set(all[0]!, [...alike, all])
+    return { ...layer, members: members ?? all }
+  })
+}
 
 async function load(source: Source): Promise<Opened> {
   if (source.kind === 'bytes') {

@@ -3,7 +3,7 @@ import type {
   Comparison,
   DeepenInit,
   ErrorKind,
-  GrowthPlan,
+  GrownUnits,
   GrowthStep,
   InsertedBlock,
   InspectedAttention,
@@ -11,21 +11,27 @@ import type {
   NoiseKind,
   WidenInit,
 } from 'net2net'
-import type { Diff } from './diff.ts'
-import type { Layout } from './layout.ts'
+import type { NodeDiff } from './diff.ts'
+import type { Drawing } from './drawing.ts'
+import type { FoundNode, Wanted } from './look-up.ts'
 import type { ModelView } from './view.ts'
 
-/** What is drawn of a diff: with blocks in the place of nodes, where there are many. */
-export interface Drawing {
-  readonly drawn: Diff
-  readonly layout: Layout
+/** A model as a whole: its nodes stay in the worker. */
+export interface ModelSummary extends Omit<ModelView, 'nodes' | 'shapes'> {
+  /** How many. */
+  readonly nodes: number
 }
 
-export interface OpenedModel extends Drawing {
-  readonly view: ModelView
-  readonly layers: readonly InspectedLayer[]
+/** A layer, with those that grow with it and itself among them: one array for all of a group, which so crosses to the page once. */
+export interface ListedLayer extends Omit<InspectedLayer, 'group'> {
+  readonly members: readonly string[]
+}
+
+export interface OpenedModel {
+  readonly view: ModelSummary
+  readonly layers: readonly ListedLayer[]
   readonly attentions: readonly InspectedAttention[]
-  readonly diff: Diff
+  readonly drawing: Drawing
   /** Names of the files of PyTorch that grow along. */
   readonly weights?: string
   readonly optimizer?: string
@@ -68,12 +74,21 @@ export interface Budget {
   readonly most: number
 }
 
-export interface GrownModel extends Drawing {
-  readonly view: ModelView
-  readonly diff: Diff
-  readonly plans: readonly GrowthPlan[]
-  /** The plan in words. */
-  readonly text: string
+export interface GrownModel {
+  readonly view: ModelSummary
+  readonly drawing: Drawing
+}
+
+/** What the details of a node say. */
+export interface NodeFacts {
+  readonly node: NodeDiff
+  /** Shapes of what it reads and gives, by name, where they are known. */
+  readonly before: ReadonlyMap<string, string>
+  readonly after: ReadonlyMap<string, string>
+  /** Why the layer that it is cannot be wider. */
+  readonly refusal?: string
+  /** Units that grew in it. */
+  readonly units: readonly GrownUnits[]
 }
 
 export interface Check extends Comparison {
@@ -102,10 +117,10 @@ export interface ParameterStatistics {
   readonly after?: Statistics
 }
 
-export interface ComparedModels extends Drawing {
-  readonly before: ModelView
-  readonly after: ModelView
-  readonly diff: Diff
+export interface ComparedModels {
+  readonly before: ModelSummary
+  readonly after: ModelSummary
+  readonly drawing: Drawing
 }
 
 /** One thing in which two models differ. */
@@ -141,6 +156,8 @@ export type Pair = 'growth' | 'comparison'
 export interface ModelMethods {
   open(source: Source): OpenedModel
   grow(settings: GrowSettings): GrownModel
+  /** Goes back to the network as it was opened. */
+  forgetGrowth(nothing: undefined): Drawing
   /** What is shown, in the format that the network came in, and what grew along. */
   download(): Download
   /** The steps as a recipe that makes the same file from the same model: YAML, to be read and changed. */
@@ -166,6 +183,12 @@ export interface ModelMethods {
     readonly of: Pair
     readonly blocks: readonly string[] | 'all' | 'none'
   }): Drawing
+  /** Nodes whose operators, names or parameters hold a text: the first ones. */
+  find(question: { readonly of: Pair; readonly text: string }): readonly FoundNode[]
+  locate(question: { readonly of: Pair; readonly node: Wanted }): FoundNode | undefined
+  node(question: { readonly of: Pair; readonly key: string }): NodeFacts | undefined
+  /** What has grown, in words. */
+  plan(nothing: undefined): string
   statistics(parameters: {
     readonly before?: string
     readonly after?: string

@@ -1,5 +1,6 @@
-import type { NodeDiff, ParameterDiff, Side } from '../engine/diff.ts'
-import { type Box, headerHeight, rowHeight, shownRows } from '../engine/layout.ts'
+import type { Side } from '../engine/diff.ts'
+import type { DrawnNode, DrawnRow } from '../engine/drawing.ts'
+import { headerHeight, rowHeight } from '../engine/layout.ts'
 import { t } from '../text/text.ts'
 
 export const statusWords = {
@@ -20,17 +21,14 @@ export const statusSigns = {
 } as const
 
 interface CardProps {
-  readonly node: NodeDiff
-  readonly box: Box
+  readonly node: DrawnNode
   readonly side: Side
   readonly selected: boolean
   /** Is this the node that Tab goes to? */
   readonly reachable: boolean
-  readonly onSelect: () => void
-  /** Of a block: draws its nodes. */
-  readonly onExpand: () => void
   /** What this node costs, where that is shown. */
-  readonly price: Price | undefined
+  readonly shade: Price['shade'] | undefined
+  readonly share: Price['share'] | undefined
 }
 
 export interface Price {
@@ -43,67 +41,54 @@ export interface Price {
 /** How strong the colour of a price is. */
 export const priceOpacity = (shade: number): number => 0.08 + 0.52 * Math.sqrt(shade)
 
-export function NodeCard(props: CardProps) {
-  const { node, box, side, selected, reachable, onSelect, onExpand, price } = props
-  const rows = shownRows(node)
+/** Drawn anew only when one of its properties changes; the pane hears what is pressed on it. */
+export function NodeCard({ node, side, selected, reachable, shade, share }: CardProps) {
+  const rows = node.rows.length
   const isEnd = node.kind === 'input' || node.kind === 'output'
   const sign = statusSigns[node.status]
   return (
     // biome-ignore lint/a11y/useSemanticElements: SVG has no button element
     <g
-      class={`card ${node.status} kind-${node.kind} ${selected ? 'selected' : ''} ${price ? 'priced' : ''}`}
-      transform={`translate(${box.x} ${box.y})`}
+      class={`card ${node.status} kind-${node.kind} ${selected ? 'selected' : ''} ${shade === undefined ? '' : 'priced'}`}
+      transform={`translate(${node.x} ${node.y})`}
       data-key={node.key}
       data-status={node.status}
       role="button"
       tabindex={reachable ? 0 : -1}
       aria-pressed={selected}
       aria-description={isEnd ? t(node.kind) : t(statusWords[node.status])}
-      onDblClick={() => {
-        if (node.kind === 'block') onExpand()
-      }}
-      onClick={(event) => {
-        event.stopPropagation()
-        onSelect()
-      }}
-      onKeyDown={(event) => {
-        if (event.key !== 'Enter' && event.key !== ' ') return
-        event.preventDefault()
-        event.stopPropagation()
-        onSelect()
-      }}
     >
       {node.kind === 'block' ? (
-        <rect class="frame behind" x="4" y="4" width={box.width} height={box.height} rx={10} />
+        <rect class="frame behind" x="4" y="4" width={node.width} height={node.height} rx={10} />
       ) : null}
       <rect
         class="frame"
-        width={box.width}
-        height={box.height}
+        width={node.width}
+        height={node.height}
         rx={rows > 0 ? 7 : node.kind === 'block' ? 10 : 14}
       />
-      {price === undefined ? null : (
+      {shade === undefined ? null : (
         <>
           <rect
             class="price"
-            width={box.width}
-            height={box.height}
+            width={node.width}
+            height={node.height}
             rx={rows > 0 ? 7 : node.kind === 'block' ? 10 : 14}
-            style={{ opacity: priceOpacity(price.shade).toFixed(2) }}
+            style={{ opacity: priceOpacity(shade).toFixed(2) }}
           />
-          <text class="share" x={box.width - 2} y="-4" text-anchor="end">
-            {price.share}
+          <text class="share" x={node.width - 2} y="-4" text-anchor="end">
+            {share}
           </text>
         </>
       )}
-      {rows > 0 && price === undefined ? <path class="head" d={headPath(box.width)} /> : null}
+      {rows > 0 && shade === undefined ? <path class="head" d={headPath(node.width)} /> : null}
       {node.kind === 'block' ? (
         <>
-          <text class="op" x={box.width / 2} y="19" text-anchor="middle">
+          <text class="op" x={node.width / 2} y="19" text-anchor="middle">
             {sign === '' ? '' : `${sign} `}
-            {clip(node.op, Math.floor((box.width - 20) / 7.4))}
+            {clip(node.op, Math.floor((node.width - 20) / 7.4))}
           </text>
-          <text class="name" x={box.width / 2} y="35" text-anchor="middle">
+          <text class="name" x={node.width / 2} y="35" text-anchor="middle">
             {t('{0} nodes', node.name)}
           </text>
         </>
@@ -112,23 +97,23 @@ export function NodeCard(props: CardProps) {
           <text class="op" x="12" y="18.5">
             {node.op}
           </text>
-          <text class="name" x={box.width - 12} y="18.5" text-anchor="end">
+          <text class="name" x={node.width - 12} y="18.5" text-anchor="end">
             {sign === '' ? '' : `${sign} `}
-            {clip(node.name, Math.floor((box.width - node.op.length * 8 - 34) / 6.6))}
+            {clip(node.name, Math.floor((node.width - node.op.length * 8 - 34) / 6.6))}
           </text>
         </>
       ) : (
-        <text class="op" x={box.width / 2} y={box.height / 2 + 4.5} text-anchor="middle">
+        <text class="op" x={node.width / 2} y={node.height / 2 + 4.5} text-anchor="middle">
           {sign === '' ? '' : `${sign} `}
-          {clip(node.op, Math.floor((box.width - 20) / 7.4))}
+          {clip(node.op, Math.floor((node.width - 20) / 7.4))}
         </text>
       )}
-      {node.parameters.slice(0, rows).map((parameter, i) => (
-        <g key={parameter.label} transform={`translate(0 ${headerHeight + 3 + i * rowHeight})`}>
+      {node.rows.map((row, i) => (
+        <g key={row.label} transform={`translate(0 ${headerHeight + 3 + i * rowHeight})`}>
           <text class="parameter" x="12" y="13.5">
-            {parameter.label}
+            {row.label}
           </text>
-          <Dims parameter={parameter} side={side} x={box.width - 12} />
+          <Dims row={row} side={side} x={node.width - 12} />
         </g>
       ))}
     </g>
@@ -136,24 +121,20 @@ export function NodeCard(props: CardProps) {
 }
 
 /** The dimensions of a parameter on one side; those that differ stand out. */
-function Dims({ parameter, side, x }: { parameter: ParameterDiff; side: Side; x: number }) {
-  const own = parameter[side] ?? parameter.after ?? parameter.before!
-  const other = parameter[side === 'before' ? 'after' : 'before']
+function Dims({ row, side, x }: { row: DrawnRow; side: Side; x: number }) {
+  const own = row[side] ?? row.after ?? row.before!
+  const other = row[side] && row[side === 'before' ? 'after' : 'before']
   return (
     <text class="dims" x={x} y="13.5" text-anchor="end">
-      {own.dims.length === 0
+      {own.length === 0
         ? t('scalar')
-        : own.dims.map((dim, i) => (
+        : own.map((dim, i) => (
             <>
               {i > 0 ? <tspan class="times">×</tspan> : null}
-              <tspan
-                class={other && own === parameter[side] && other.dims[i] !== dim ? 'grown' : ''}
-              >
-                {dim}
-              </tspan>
+              <tspan class={other && other[i] !== dim ? 'grown' : ''}>{dim}</tspan>
             </>
           ))}
-      {parameter.valuesDiffer ? <tspan class="grown"> ≠</tspan> : null}
+      {row.valuesDiffer ? <tspan class="grown"> ≠</tspan> : null}
     </text>
   )
 }

@@ -1,23 +1,23 @@
-import type { EdgeDiff, Side } from '../engine/diff.ts'
-import type { Path } from '../engine/layout.ts'
+import type { Side } from '../engine/diff.ts'
+import type { DrawnEdge } from '../engine/drawing.ts'
 
 interface EdgeProps {
-  readonly edge: EdgeDiff
-  readonly path: Path
+  readonly edge: DrawnEdge
   readonly side: Side
   readonly labels: boolean
 }
 
-export function EdgeLine({ edge, path, side, labels }: EdgeProps) {
+export function EdgeLine({ edge, side, labels }: EdgeProps) {
   const shape = edge[side]
   const changed =
     edge.inBefore && edge.inAfter && edge.before !== undefined && edge.before !== edge.after
   const fresh = edge.inBefore !== edge.inAfter
-  const [x, y] = middle(path.points)
+  const points = pairs(edge.points)
+  const [x, y] = middle(points)
   return (
     <g class={`edge ${changed ? 'grown' : fresh ? `fresh-${side}` : ''}`}>
-      <path d={curve(path.points)} />
-      <Head points={path.points} />
+      <path d={curve(points)} />
+      <Head points={points} />
       {labels && shape !== undefined ? (
         <text x={x + 7} y={y + 3.5}>
           {shape}
@@ -27,13 +27,17 @@ export function EdgeLine({ edge, path, side, labels }: EdgeProps) {
   )
 }
 
-function Head({ points }: { points: Path['points'] }) {
+type Points = readonly (readonly [number, number])[]
+const pairs = (flat: DrawnEdge['points']): Points =>
+  Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i]!, flat[2 * i + 1]!])
+
+function Head({ points }: { points: Points }) {
   const [x, y] = points.at(-1)!
   return <path class="head" d={`M${x - 3.5} ${y - 7}L${x} ${y}L${x + 3.5} ${y - 7}z`} />
 }
 
 /** A smooth line through the layout's points. */
-function curve(points: Path['points']): string {
+function curve(points: Points): string {
   const [first, ...rest] = points
   let d = `M${first![0]} ${first![1]}`
   if (rest.length === 1) return `${d}L${rest[0]![0]} ${rest[0]![1]}`
@@ -46,7 +50,7 @@ function curve(points: Path['points']): string {
   return d
 }
 
-function middle(points: Path['points']): readonly [number, number] {
+function middle(points: Points): readonly [number, number] {
   const i = Math.floor((points.length - 1) / 2)
   const a = points[i]!
   const b = points[Math.min(i + 1, points.length - 1)]!

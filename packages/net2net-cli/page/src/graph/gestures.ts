@@ -8,14 +8,20 @@ export function usePointerGestures(
   viewport: Signal<Viewport>,
 ) {
   const pointers = useRef(new Map<number, { x: number; y: number }>())
+  // While something is pressed the pane stays where it is; to ask at each move would cost a layout.
+  const pane = useRef({ left: 0, top: 0 })
+  const look = () => {
+    pane.current = svg.current!.getBoundingClientRect()
+  }
   const point = (event: MouseEvent) => {
-    const { left, top } = svg.current!.getBoundingClientRect()
+    const { left, top } = pane.current
     return { x: event.clientX - left, y: event.clientY - top }
   }
   useLayoutEffect(() => {
     // Not as a property: only a listener that is not passive may keep the page from scrolling.
     const onWheel = (event: WheelEvent) => {
       event.preventDefault()
+      if (pointers.current.size === 0) look()
       const { x, y } = point(event)
       const unit = event.deltaMode === 1 ? 16 : 1
       const view = viewport.value
@@ -31,6 +37,7 @@ export function usePointerGestures(
   return {
     onPointerDown: (event: PointerEvent) => {
       if (event.button !== 0) return
+      if (pointers.current.size === 0) look()
       pointers.current.set(event.pointerId, point(event))
     },
     onPointerMove: (event: PointerEvent) => {

@@ -2,34 +2,43 @@
 import { type Signal, useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useMemo, useRef } from 'preact/hooks'
+import { latest } from '../engine/client.ts'
 import { manyNodes } from '../engine/collapse.ts'
-import type { Diff, NodeDiff, Side, Status } from '../engine/diff.ts'
-import type { Layout } from '../engine/layout.ts'
+import type { Side, Status } from '../engine/diff.ts'
+import type { Drawing, DrawnNode } from '../engine/drawing.ts'
+import type { FoundNode } from '../engine/look-up.ts'
+import { models } from '../engine/model-client.ts'
+import type { Pair } from '../engine/protocol.ts'
 import { t } from '../text/text.ts'
 import { type Price, statusSigns, statusWords } from './card.tsx'
-import { bringIntoView, GraphPane } from './pane.tsx'
-import { fitView, newViewport, type Viewport, zoomAt } from './viewport.ts'
+import { GraphPane } from './pane.tsx'
+import {
+  bringIntoView,
+  fitView,
+  newViewport,
+  startView,
+  type Viewport,
+  zoomAt,
+} from './viewport.ts'
 
 export interface GraphProps {
-  /** All nodes. */
-  readonly diff: Diff
-  /** What is drawn: with blocks in the place of nodes, where there are many. */
-  readonly drawn: Diff
-  readonly layout: Layout
+  /** Which models are drawn: their worker knows what is not. */
+  readonly of: Pair
+  readonly drawing: Drawing
   /** The names of the two sides; without the second, one pane is drawn. */
   readonly labels: readonly [string] | readonly [string, string]
   readonly selected: Signal<string | undefined>
   readonly drawingKey: string
   /** Draws blocks as their nodes: those with these keys, all, or none. */
-  readonly onExpand: (blocks: readonly string[] | 'all' | 'none') => void
+  readonly onExpand: (blocks: readonly string[] | 'all' | 'none') => Promise<void>
   /** What a node costs, where that is shown. */
-  readonly price?: ((node: NodeDiff, side: Side) => Price | undefined) | undefined
+  readonly price?: ((node: DrawnNode, side: Side) => Price | undefined) | undefined
   /** Further tools beside the zoom. */
   readonly tools?: ComponentChildren
 }
 
 export function GraphView(props: GraphProps) {
-  const { diff, drawn, layout, labels, selected, drawingKey, onExpand, price } = props
+  const { of, drawing, labels, selected, drawingKey, onExpand, price } = props
   const viewport = useMemo(newViewport, [])
   const panes = useRef<HTMLDivElement>(null)
   const paneSize = () => {
@@ -42,45 +51,62 @@ export function GraphView(props: GraphProps) {
     const { width, height } = paneSize()
     viewport.value = zoomAt(viewport.value, factor, width / 2, height / 2)
   }
-  const boxOf = (key: string | undefined) => {
-    const home = drawn.nodes.find((node) => node.key === key || node.members?.includes(key ?? ''))
-    return home && layout.boxes.find((candidate) => candidate.key === home.key)
+  const show = (key: string): boolean => {
+    const box = drawing.nodes.find((node) => node.key === key)
+    if (box !== undefined) bringIntoView(viewport, box, paneSize())
+    return box !== undefined
   }
-  const goTo = (key: string) => {
-    const box = boxOf(key)
-    if (box === undefined) return
+  const goTo = ({ key, home }: FoundNode) => {
     selected.value = key
     // A node of a block is shown as soon as that is drawn as its nodes.
-    if (box.key !== key) onExpand([box.key])
+    if (home !== key) void onExpand([home])
     if (viewport.value.k < 0.5) zoom(0.7 / viewport.value.k)
-    bringIntoView(viewport, box, paneSize())
+    show(home)
   }
-  const chosen = selected.value
+  /** Another drawing altogether comes: it is shown as it would be first. */
+  const isAnother = useRef(false)
   useEffect(() => {
-    const box = boxOf(chosen)
-    if (box !== undefined) bringIntoView(viewport, box, paneSize())
-  }, [chosen, layout])
+    if (isAnother.current) viewport.value = startView(drawing, paneSize())
+    isAnother.current = false
+  }, [drawing])
+  const chosen = selected.value
+  const latestShow = useRef(show)
+  latestShow.current = show
+  useEffect(() => {
+    if (chosen === undefined || show(chosen)) return
+    // It lies in a block.
+    void models[of].call('locate', { of, node: { key: chosen } }).then(
+      (found) => {
+        if (found && selected.peek() === chosen) latestShow.current(found.home)
+      },
+      () => undefined,
+    )
+  }, [chosen, drawing])
   const [before, after] = labels
-  const expand = (block: string) => onExpand([block])
-  const common = { diff: drawn, layout, viewport, selected, drawingKey, price, onExpand: expand }
-  const blocks = drawn.nodes.filter(({ kind }) => kind === 'block').length
-  const isLarge = diff.nodes.length > manyNodes
+  const expand = (block: string) => void onExpand([block])
+  const expandAll = (blocks: 'all' | 'none') => {
+    isAnother.current = true
+    void onExpand(blocks)
+  }
+  const common = { drawing, viewport, selected, drawingKey, price, onExpand: expand }
+  const blocks = drawing.nodes.filter(({ kind }) => kind === 'block').length
+  const isLarge = drawing.total > manyNodes
   return (
     <div class="graph-view">
       <div class="graph-tools">
-        <Search diff={diff} onChoose={goTo} />
-        {after === undefined ? null : <Legend diff={diff} onChoose={goTo} />}
+        <Search of={of} onChoose={goTo} />
+        {after === undefined ? null : <Legend of={of} counts={drawing.counts} onChoose={goTo} />}
         {isLarge ? (
           <div class="row">
             <button
               type="button"
               class="small"
               disabled={blocks === 0}
-              onClick={() => onExpand('all')}
+              onClick={() => expandAll('all')}
             >
               {t('Open all {0} blocks', blocks)}
             </button>
-            <button type="button" class="small" onClick={() => onExpand('none')}>
+            <button type="button" class="small" onClick={() => expandAll('none')}>
               {t('Close blocks')}
             </button>
           </div>
@@ -108,7 +134,7 @@ export function GraphView(props: GraphProps) {
             type="button"
             class="quiet small"
             onClick={() => {
-              viewport.value = fitView(layout, paneSize())
+              viewport.value = fitView(drawing, paneSize())
             }}
           >
             {t('Fit')}
@@ -134,15 +160,26 @@ const ZoomText = ({ viewport }: { viewport: Signal<Viewport> }) => (
 )
 
 /** How many nodes have which state; pressing one goes to the next such node. */
-function Legend({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => void }) {
-  const last = useRef<Partial<Record<Status, number>>>({})
-  const statuses = (Object.keys(diff.counts) as Status[]).filter(
-    (status) => diff.counts[status] > 0 || status === 'same',
+function Legend(props: {
+  readonly of: Pair
+  readonly counts: Drawing['counts']
+  readonly onChoose: (node: FoundNode) => void
+}) {
+  const { of, counts, onChoose } = props
+  const next = useRef<Partial<Record<Status, number>>>({})
+  const statuses = (Object.keys(counts) as Status[]).filter(
+    (status) => counts[status] > 0 || status === 'same',
   )
+  const showNext = async (status: Status) => {
+    const number = next.current[status] ?? 0
+    next.current[status] = number + 1
+    const found = await models[of].call('locate', { of, node: { status, number } })
+    if (found) onChoose(found)
+  }
   return (
     <div class="row legend">
       {statuses.map((status) => {
-        const text = `${diff.counts[status]} ${t(statusWords[status])}`
+        const text = `${counts[status]} ${t(statusWords[status])}`
         if (status === 'same')
           return (
             <span key={status} class="badge">
@@ -155,12 +192,7 @@ function Legend({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => voi
             type="button"
             class={`badge ${status}`}
             title={t('Show the next one')}
-            onClick={() => {
-              const keys = diff.nodes.filter((node) => node.status === status)
-              const next = ((last.current[status] ?? -1) + 1) % keys.length
-              last.current[status] = next
-              onChoose(keys[next]!.key)
-            }}
+            onClick={() => void showNext(status)}
           >
             <span aria-hidden="true">{statusSigns[status]}</span> {text}
           </button>
@@ -170,19 +202,38 @@ function Legend({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => voi
   )
 }
 
-function Search({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => void }) {
+function Search({ of, onChoose }: { of: Pair; onChoose: (node: FoundNode) => void }) {
   const id = useId()
   const text = useSignal('')
   const at = useSignal(0)
   const open = useSignal(false)
-  const wanted = text.value.trim().toLowerCase()
-  const found = wanted === '' ? [] : diff.nodes.filter((node) => matches(node, wanted)).slice(0, 12)
-  const choose = (node: NodeDiff | undefined) => {
+  const answer = useSignal<{ readonly to: string; readonly nodes: readonly FoundNode[] }>({
+    to: '',
+    nodes: [],
+  })
+  const ask = useMemo(
+    () => latest((wanted: string) => models[of].call('find', { of, text: wanted })),
+    [of],
+  )
+  /** What the text that is there finds; the list shows it as soon as it is known. */
+  const asked = useRef<Promise<readonly FoundNode[]>>(Promise.resolve([]))
+  const look = (wanted: string) => {
+    asked.current = ask(wanted).then(
+      (nodes = []) => {
+        if (text.peek() === wanted) answer.value = { to: wanted, nodes }
+        return nodes
+      },
+      () => [],
+    )
+  }
+  const choose = (node: FoundNode | undefined) => {
     if (node === undefined) return
-    onChoose(node.key)
+    onChoose(node)
     open.value = false
   }
-  const showing = open.value && wanted !== ''
+  const isWanted = text.value.trim() !== ''
+  const found = isWanted ? answer.value.nodes : []
+  const showing = open.value && isWanted
   return (
     <div class="search">
       <input
@@ -201,6 +252,7 @@ function Search({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => voi
           text.value = event.currentTarget.value
           at.value = 0
           open.value = true
+          look(text.value)
         }}
         onBlur={() => {
           open.value = false
@@ -208,7 +260,8 @@ function Search({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => voi
         onKeyDown={(event) => {
           if (event.key === 'ArrowDown') at.value = Math.min(at.value + 1, found.length - 1)
           else if (event.key === 'ArrowUp') at.value = Math.max(at.value - 1, 0)
-          else if (event.key === 'Enter') choose(found[at.value])
+          else if (event.key === 'Enter')
+            void asked.current.then((nodes) => choose(nodes[at.peek()]))
           else if (event.key === 'Escape') open.value = false
           else return
           event.preventDefault()
@@ -237,7 +290,7 @@ function Search({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => voi
           </div>
         ))}
       </div>
-      {showing && found.length === 0 ? (
+      {showing && found.length === 0 && answer.value.to === text.value ? (
         <div class="found nothing" role="status">
           {t('No node is called that.')}
         </div>
@@ -245,8 +298,3 @@ function Search({ diff, onChoose }: { diff: Diff; onChoose: (key: string) => voi
     </div>
   )
 }
-
-const matches = (node: NodeDiff, wanted: string) =>
-  `${node.op} ${node.name} ${node.parameters.map((p) => (p.after ?? p.before)!.name).join(' ')}`
-    .toLowerCase()
-    .includes(wanted)

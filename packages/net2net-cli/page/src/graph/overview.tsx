@@ -1,8 +1,8 @@
 /** The whole drawing in a corner, and which part of it is seen: press or drag to go elsewhere. */
 import { type Signal, useSignalEffect } from '@preact/signals'
 import { useLayoutEffect, useRef } from 'preact/hooks'
-import type { Diff, NodeDiff, Side } from '../engine/diff.ts'
-import type { Layout } from '../engine/layout.ts'
+import type { Side } from '../engine/diff.ts'
+import type { Drawing, DrawnNode } from '../engine/drawing.ts'
 import { t } from '../text/text.ts'
 import { colours } from '../ui/theme.tsx'
 import type { Price } from './card.tsx'
@@ -12,33 +12,32 @@ import type { Viewport } from './viewport.ts'
 const most = { width: 150, height: 200 }
 
 export function Overview(props: {
-  readonly diff: Diff
-  readonly layout: Layout
+  readonly drawing: Drawing
   readonly side: Side
   readonly viewport: Signal<Viewport>
-  readonly price: ((node: NodeDiff, side: Side) => Price | undefined) | undefined
+  readonly price: ((node: DrawnNode, side: Side) => Price | undefined) | undefined
   readonly pane: { readonly width: number; readonly height: number }
 }) {
-  const { diff, layout, side, viewport, pane, price } = props
+  const { drawing, side, viewport, pane, price } = props
   const canvas = useRef<HTMLCanvasElement>(null)
   const frame = useRef<HTMLDivElement>(null)
   // A long chain would be a thread: the two directions have scales of their own.
-  const scale = Math.min(most.width / layout.width, most.height / layout.height)
+  const scale = Math.min(most.width / drawing.width, most.height / drawing.height)
   const size = {
-    width: Math.max(64, layout.width * scale),
-    height: Math.max(64, layout.height * scale),
+    width: Math.max(64, drawing.width * scale),
+    height: Math.max(64, drawing.height * scale),
   }
-  const [kx, ky] = [size.width / layout.width, size.height / layout.height]
+  const [kx, ky] = [size.width / drawing.width, size.height / drawing.height]
   const scheme = colours.value
   useLayoutEffect(() => {
     drawSmall(
       canvas.current!,
       size,
-      { diff, layout, side, price },
+      { drawing, side, price },
       { kx, ky, tx: 0, ty: 0 },
       { edges: false },
     )
-  }, [diff, layout, side, price, scheme])
+  }, [drawing, side, price, scheme])
   const place = () => {
     const { k, tx, ty } = viewport.value
     const element = frame.current
@@ -51,7 +50,7 @@ export function Overview(props: {
     element.style.height = `${Math.max(4, bottom - top)}px`
   }
   useSignalEffect(place)
-  useLayoutEffect(place, [layout, pane.width, pane.height])
+  useLayoutEffect(place, [drawing, pane.width, pane.height])
   const go = (event: PointerEvent) => {
     const { left, top } = canvas.current!.getBoundingClientRect()
     const { k } = viewport.peek()

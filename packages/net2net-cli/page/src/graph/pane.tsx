@@ -1,20 +1,21 @@
 /** One drawing of a graph: the model before, or the one after. Drag, pinch, wheel and keys move it. */
 import { type Signal, useSignalEffect } from '@preact/signals'
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
-import type { Diff, NodeDiff, Side } from '../engine/diff.ts'
-import type { Box, Layout } from '../engine/layout.ts'
+import type { Side } from '../engine/diff.ts'
+import type { Drawing, DrawnNode } from '../engine/drawing.ts'
 import { t } from '../text/text.ts'
 import { colours } from '../ui/theme.tsx'
 import { NodeCard, type Price } from './card.tsx'
 import { EdgeLine } from './edge.tsx'
 import { usePointerGestures } from './gestures.ts'
 import { Overview } from './overview.tsx'
+import { isSame } from './same.ts'
 import { drawSmall } from './small.ts'
-import { fitView, startView, type Viewport, zoomAt } from './viewport.ts'
+import { bringIntoView, fitView, startView, type Viewport, zoomAt } from './viewport.ts'
+import { areTooMany, detailAt, isWithin, type Window, windowAt } from './window.ts'
 
 export interface PaneProps {
-  readonly diff: Diff
-  readonly layout: Layout
+  readonly drawing: Drawing
   readonly side: Side
   readonly label: string
   readonly viewport: Signal<Viewport>
@@ -26,24 +27,14 @@ export interface PaneProps {
   /** Draws a block as its nodes. */
   readonly onExpand: (block: string) => void
   /** What a node costs, where that is shown. */
-  readonly price?: ((node: NodeDiff, side: Side) => Price | undefined) | undefined
+  readonly price?: ((node: DrawnNode, side: Side) => Price | undefined) | undefined
 }
 
-/** Of larger drawings only what is seen, and a margin around it, is kept in the document. */
-const cullAbove = 300
-/** More boxes than this at once are drawn on a canvas, without text. */
-const mostCards = 500
-
-/** The part of the drawing that is in the document, in its own coordinates. */
-interface Window {
-  readonly left: number
-  readonly top: number
-  readonly right: number
-  readonly bottom: number
-}
+/** Larger drawings have an overview in the corner. */
+const overviewAbove = 300
 
 export function GraphPane(props: PaneProps) {
-  const { diff, layout, side, label, viewport, selected, drawingKey, leads, onExpand } = props
+  const { drawing, side, label, viewport, selected, drawingKey, leads, onExpand, price } = props
   const svg = useRef<SVGSVGElement>(null)
   const world = useRef<SVGGElement>(null)
   const canvas = useRef<HTMLCanvasElement>(null)
@@ -53,9 +44,12 @@ export function GraphPane(props: PaneProps) {
   useLayoutEffect(() => {
     const observer = new ResizeObserver(([entry]) => {
       const { width, height } = entry!.contentRect
+      // While its tab is hidden, it stays as it was.
+      if (width === 0 || height === 0) return
       setSize((before) => {
+        if (before.width === width && before.height === height) return before
         // What was in the middle stays in the middle.
-        if (leads && before.width > 0 && width > 0) {
+        if (leads && before.width > 0) {
           const view = viewport.peek()
           viewport.value = { ...view, tx: view.tx + (width - before.width) / 2 }
         }
@@ -69,62 +63,68 @@ export function GraphPane(props: PaneProps) {
   useLayoutEffect(() => {
     if (size.width === 0 || fitted.current === drawingKey) return
     fitted.current = drawingKey
-    viewport.value = startView(layout, size)
+    viewport.value = startView(drawing, size)
   }, [drawingKey, size])
 
   const gestures = usePointerGestures(svg, viewport)
-  const nodes = useMemo(() => new Map(diff.nodes.map((node) => [node.key, node])), [diff])
-  const present = (node: NodeDiff) => node.status !== (side === 'before' ? 'inserted' : 'removed')
-  const all = layout.boxes.length <= cullAbove
+  const isPresent = ({ status }: DrawnNode) =>
+    status !== (side === 'before' ? 'inserted' : 'removed')
   // The drawing moves as a whole; its parts change only when what is seen leaves the window.
-  const drawn = useRef<{ window: Window | undefined; layout?: Layout; isFar: boolean }>({
+  const last = useRef<{ window: Window | undefined; drawing?: Drawing; detail: string }>({
     window: undefined,
-    isFar: false,
+    detail: '',
   })
   const [, redraw] = useState(0)
-  const windowAt = ({ k, tx, ty }: Viewport): Window | undefined => {
-    if (all || size.width === 0) return undefined
-    const [left, top] = [-tx / k, -ty / k]
-    const [width, height] = [size.width / k, size.height / k]
-    const { window: last, layout: before } = drawn.current
-    const serves =
-      last !== undefined &&
-      before === layout &&
-      last.left <= left &&
-      last.top <= top &&
-      last.right >= left + width &&
-      last.bottom >= top + height &&
-      // Much closer now: less would do.
-      last.right - last.left < 6 * width
-    if (serves) return last
-    return {
-      left: left - width / 2,
-      top: top - height / 2,
-      right: left + 1.5 * width,
-      bottom: top + 1.5 * height,
-    }
-  }
-  const isFarAt = ({ k }: Viewport) => k <= 0.4
-  const window = windowAt(viewport.peek())
-  const isFar = isFarAt(viewport.peek())
-  drawn.current = { window, layout, isFar }
-  const shownBoxes = useMemo(
+  const view = viewport.peek()
+  const lastWindow = last.current.drawing === drawing ? last.current.window : undefined
+  const window = windowAt(drawing, view, size, lastWindow)
+  const detail = detailAt(drawing, view)
+  last.current = { window, drawing, detail }
+  const known = useRef<ReadonlyMap<string, DrawnNode>>(new Map())
+  const inWindow = useMemo(() => {
+    const places: number[] = []
+    drawing.nodes.forEach((node, i) => {
+      if (isPresent(node) && isWithin(node, window)) places.push(i)
+    })
+    return places
+  }, [drawing, window, side])
+  const isSmall = detail === 'canvas' || (window !== undefined && areTooMany(inWindow.length))
+  const nodes = useMemo(() => {
+    if (isSmall) return []
+    // What has not changed is the very same object, so that its card is not drawn anew.
+    const own = inWindow.map((i) => {
+      const node = drawing.nodes[i]!
+      const before = known.current.get(node.key)
+      return before !== undefined && isSame(before, node) ? before : node
+    })
+    known.current = new Map(own.map((node) => [node.key, node]))
+    return own
+  }, [drawing, inWindow, isSmall])
+  const reached = selected.value ?? drawing.nodes[inWindow[0] ?? -1]?.key
+  // The one that keys reach is always in the document.
+  const cards = nodes.some(({ key }) => key === reached)
+    ? nodes
+    : [...nodes, ...drawing.nodes.filter((node) => node.key === reached && isPresent(node))]
+  const edges = useMemo(() => {
+    if (isSmall) return []
+    const shown = new Set(inWindow)
+    return drawing.edges.filter(
+      ({ inBefore, inAfter, from, to }) =>
+        (side === 'before' ? inBefore : inAfter) && (shown.has(from) || shown.has(to)),
+    )
+  }, [drawing, inWindow, isSmall, side])
+  const lines = useMemo(
     () =>
-      layout.boxes.filter(
-        (box) =>
-          present(nodes.get(box.key)!) &&
-          (window === undefined ||
-            (box.x < window.right &&
-              box.x + box.width > window.left &&
-              box.y < window.bottom &&
-              box.y + box.height > window.top)),
-      ),
-    [layout, window, nodes, side],
+      edges.map((edge) => (
+        <EdgeLine
+          key={`${drawing.nodes[edge.from]!.key}\n${drawing.nodes[edge.to]!.key}`}
+          edge={edge}
+          side={side}
+          labels={detail === 'labels'}
+        />
+      )),
+    [edges, detail === 'labels'],
   )
-  const isSmall = !all && shownBoxes.length > mostCards
-  const firstKey = shownBoxes[0]?.key
-  const boxes = isSmall ? shownBoxes.filter(({ key }) => key === selected.value) : shownBoxes
-  const shown = all ? undefined : new Set(boxes.map((box) => box.key))
   const scheme = colours.value
 
   const move = () => {
@@ -134,7 +134,7 @@ export function GraphPane(props: PaneProps) {
       drawSmall(
         canvas.current,
         size,
-        { diff, layout, side, price: props.price },
+        { drawing, side, price },
         { kx: k, ky: k, tx, ty },
         { edges: true },
       )
@@ -142,14 +142,15 @@ export function GraphPane(props: PaneProps) {
   const latestMove = useRef(move)
   latestMove.current = move
   const isStale = useRef<(view: Viewport) => boolean>(() => false)
-  isStale.current = (view) =>
-    windowAt(view) !== drawn.current.window || isFarAt(view) !== drawn.current.isFar
+  isStale.current = (at) =>
+    windowAt(drawing, at, size, last.current.window) !== last.current.window ||
+    detailAt(drawing, at) !== last.current.detail
   useSignalEffect(() => {
-    const view = viewport.value
+    const at = viewport.value
     latestMove.current()
-    if (isStale.current(view)) redraw((count) => count + 1)
+    if (isStale.current(at)) redraw((count) => count + 1)
   })
-  useLayoutEffect(move, [isSmall, diff, layout, size, scheme, props.price])
+  useLayoutEffect(move, [isSmall, drawing, size, scheme, price])
 
   /** The node under the pointer, where nodes are no elements. */
   const hit = (event: MouseEvent): string | undefined => {
@@ -158,14 +159,22 @@ export function GraphPane(props: PaneProps) {
     const { k, tx, ty } = viewport.peek()
     const [x, y] = [(event.clientX - left - tx) / k, (event.clientY - top - ty) / k]
     const reach = 3 / k
-    return shownBoxes.find(
-      (box) =>
-        x >= box.x - reach &&
-        x <= box.x + box.width + reach &&
-        y >= box.y - reach &&
-        y <= box.y + box.height + reach,
-    )?.key
+    return inWindow
+      .map((i) => drawing.nodes[i]!)
+      .find(
+        (box) =>
+          x >= box.x - reach &&
+          x <= box.x + box.width + reach &&
+          y >= box.y - reach &&
+          y <= box.y + box.height + reach,
+      )?.key
   }
+  const keyAt = (event: Event): string | undefined =>
+    event.target instanceof Element
+      ? event.target.closest<SVGGElement>('.card')?.dataset.key
+      : undefined
+  const isBlock = (key: string) =>
+    drawing.nodes.some((node) => node.key === key && node.kind === 'block')
 
   const focusNode = (key: string) => {
     selected.value = key
@@ -184,10 +193,9 @@ export function GraphPane(props: PaneProps) {
       '+': () => (viewport.value = zoomAt(viewport.value, 1.25, ...centre)),
       '=': () => (viewport.value = zoomAt(viewport.value, 1.25, ...centre)),
       '-': () => (viewport.value = zoomAt(viewport.value, 0.8, ...centre)),
-      '0': () => (viewport.value = fitView(layout, size)),
+      '0': () => (viewport.value = fitView(drawing, size)),
       x: () => {
-        if (selected.value !== undefined && nodes.get(selected.value)?.kind === 'block')
-          onExpand(selected.value)
+        if (selected.value !== undefined && isBlock(selected.value)) onExpand(selected.value)
       },
     }
     const arrows: Record<string, readonly [number, number]> = {
@@ -197,14 +205,14 @@ export function GraphPane(props: PaneProps) {
       ArrowRight: [1, 0],
     }
     const arrow = arrows[event.key]
+    const key = keyAt(event)
     // A node that has the focus is one to go from, though none is selected yet.
-    const { target } = event
-    const focused = target instanceof Element ? target.closest<SVGElement>('.card') : null
-    const from = selected.value ?? focused?.dataset.key
-    if (actions[event.key] && !event.ctrlKey && !event.metaKey) actions[event.key]!()
+    const from = selected.value ?? key
+    if (key !== undefined && (event.key === 'Enter' || event.key === ' ')) selected.value = key
+    else if (actions[event.key] && !event.ctrlKey && !event.metaKey) actions[event.key]!()
     else if (arrow && (event.shiftKey || from === undefined)) pan(-arrow[0] * 60, -arrow[1] * 60)
     else if (arrow) {
-      const next = neighbour(layout, from!, arrow, (key) => present(nodes.get(key)!))
+      const next = neighbour(drawing.nodes.filter(isPresent), from!, arrow)
       if (next !== undefined) {
         focusNode(next.key)
         bringIntoView(viewport, next, size)
@@ -226,36 +234,33 @@ export function GraphPane(props: PaneProps) {
         onKeyDown={onKeyDown}
         {...gestures}
         onClick={(event) => {
-          if (event.target === svg.current) selected.value = hit(event)
+          const key = keyAt(event)
+          if (key !== undefined || event.target === svg.current) selected.value = key ?? hit(event)
+        }}
+        onDblClick={(event) => {
+          const key = keyAt(event)
+          if (key !== undefined && isBlock(key)) onExpand(key)
         }}
       >
         <g ref={world}>
-          {layout.paths.map((path) => {
-            const edge = diff.edges[path.edge]!
-            if (!(side === 'before' ? edge.inBefore : edge.inAfter)) return null
-            if (shown && !shown.has(edge.from) && !shown.has(edge.to)) return null
-            return <EdgeLine key={path.edge} edge={edge} path={path} side={side} labels={!isFar} />
+          {lines}
+          {cards.map((node) => {
+            const { key } = node
+            const { shade, share } = price?.(node, side) ?? {}
+            return (
+              <NodeCard
+                key={key}
+                {...{ node, side, shade, share }}
+                selected={selected.value === key}
+                reachable={reached === key}
+              />
+            )
           })}
-          {boxes.map((box) => (
-            <NodeCard
-              key={box.key}
-              node={nodes.get(box.key)!}
-              box={box}
-              side={side}
-              selected={selected.value === box.key}
-              reachable={(selected.value ?? firstKey) === box.key}
-              price={props.price?.(nodes.get(box.key)!, side)}
-              onSelect={() => {
-                selected.value = box.key
-              }}
-              onExpand={() => onExpand(box.key)}
-            />
-          ))}
         </g>
       </svg>
       <div class="pane-label">{label}</div>
-      {leads && !all ? (
-        <Overview {...{ diff, layout, side, viewport }} price={props.price} pane={size} />
+      {leads && drawing.nodes.length > overviewAbove ? (
+        <Overview {...{ drawing, side, viewport, price }} pane={size} />
       ) : null}
     </div>
   )
@@ -263,45 +268,23 @@ export function GraphPane(props: PaneProps) {
 
 /** The nearest node in the direction of an arrow key. */
 function neighbour(
-  layout: Layout,
+  nodes: readonly DrawnNode[],
   from: string,
   [dx, dy]: readonly [number, number],
-  present: (key: string) => boolean,
-): Box | undefined {
-  const start = layout.boxes.find((box) => box.key === from)
+): DrawnNode | undefined {
+  const start = nodes.find(({ key }) => key === from)
   if (start === undefined) return undefined
-  const centre = (box: Box) => [box.x + box.width / 2, box.y + box.height / 2] as const
+  const centre = ({ x, y, width, height }: DrawnNode) => [x + width / 2, y + height / 2] as const
   const [x, y] = centre(start)
-  let best: { box: Box; cost: number } | undefined
-  for (const box of layout.boxes) {
-    if (box.key === from || !present(box.key)) continue
-    const [bx, by] = centre(box)
+  let best: { node: DrawnNode; cost: number } | undefined
+  for (const node of nodes) {
+    if (node === start) continue
+    const [bx, by] = centre(node)
     const along = (bx - x) * dx + (by - y) * dy
     const across = Math.abs((bx - x) * dy) + Math.abs((by - y) * dx)
     if (along <= 4) continue
     const cost = along + 2 * across
-    if (best === undefined || cost < best.cost) best = { box, cost }
+    if (best === undefined || cost < best.cost) best = { node, cost }
   }
-  return best?.box
-}
-
-/** Moves the drawing only as far as the box asks. */
-export function bringIntoView(
-  viewport: Signal<Viewport>,
-  box: Box,
-  pane: { readonly width: number; readonly height: number },
-): void {
-  const { k, tx, ty } = viewport.value
-  const margin = 30
-  const shift = (start: number, length: number, room: number) => {
-    if (start < margin) return margin - start
-    if (start + length > room - margin)
-      return Math.max(room - margin - start - length, margin - start)
-    return 0
-  }
-  viewport.value = {
-    k,
-    tx: tx + shift(box.x * k + tx, box.width * k, pane.width),
-    ty: ty + shift(box.y * k + ty, box.height * k, pane.height),
-  }
+  return best?.node
 }

@@ -1,6 +1,6 @@
 /** A drawing on a canvas: boxes and lines without text, for where there are more than can be read. */
-import type { Diff, NodeDiff, Side, Status } from '../engine/diff.ts'
-import type { Layout } from '../engine/layout.ts'
+import type { Side, Status } from '../engine/diff.ts'
+import type { Drawing, DrawnNode } from '../engine/drawing.ts'
 import { colour } from '../ui/theme.tsx'
 import { type Price, priceOpacity } from './card.tsx'
 
@@ -16,11 +16,10 @@ export function drawSmall(
   canvas: HTMLCanvasElement,
   size: { readonly width: number; readonly height: number },
   content: {
-    readonly diff: Diff
-    readonly layout: Layout
+    readonly drawing: Drawing
     readonly side: Side
     /** What nodes cost, where that is shown. */
-    readonly price: ((node: NodeDiff, side: Side) => Price | undefined) | undefined
+    readonly price: ((node: DrawnNode, side: Side) => Price | undefined) | undefined
   },
   { kx, ky, tx, ty }: Mapping,
   { edges }: { readonly edges: boolean },
@@ -35,30 +34,27 @@ export function drawSmall(
   pen.setTransform(1, 0, 0, 1, 0, 0)
   pen.clearRect(0, 0, width, height)
   pen.setTransform(ratio, 0, 0, ratio, 0, 0)
-  const { diff, layout, side, price } = content
+  const { drawing, side, price } = content
   if (edges) {
     pen.strokeStyle = colour('line-strong')
     pen.lineWidth = 1
     pen.beginPath()
-    for (const { edge, points } of layout.paths) {
-      const { inBefore, inAfter } = diff.edges[edge]!
+    for (const { inBefore, inAfter, points } of drawing.edges) {
       if (!(side === 'before' ? inBefore : inAfter)) continue
-      const [first, last] = [points[0]!, points.at(-1)!]
-      const [y0, y1] = [first[1] * ky + ty, last[1] * ky + ty]
+      const [y0, y1] = [points[1]! * ky + ty, points.at(-1)! * ky + ty]
       if (Math.max(y0, y1) < 0 || Math.min(y0, y1) > size.height) continue
-      pen.moveTo(first[0] * kx + tx, y0)
-      pen.lineTo(last[0] * kx + tx, y1)
+      pen.moveTo(points[0]! * kx + tx, y0)
+      pen.lineTo(points.at(-2)! * kx + tx, y1)
     }
     pen.stroke()
   }
   const missing: Status = side === 'before' ? 'inserted' : 'removed'
   const groups = new Map<string, { readonly path: Path2D; colour: string; opacity: number }>()
-  layout.boxes.forEach((box, i) => {
-    const node = diff.nodes[i]!
+  for (const node of drawing.nodes) {
     const { status } = node
-    const y = box.y * ky + ty
-    const tall = Math.max(1, box.height * ky)
-    if (status === missing || y > size.height || y + tall < 0) return
+    const y = node.y * ky + ty
+    const tall = Math.max(1, node.height * ky)
+    if (status === missing || y > size.height || y + tall < 0) continue
     const shade = price?.(node, side)?.shade
     const [name, opacity] =
       shade !== undefined
@@ -70,8 +66,8 @@ export function drawSmall(
     const key = `${name} ${opacity}`
     const group = groups.get(key) ?? { path: new Path2D(), colour: name, opacity }
     groups.set(key, group)
-    group.path.rect(box.x * kx + tx, y, Math.max(1.5, box.width * kx), tall)
-  })
+    group.path.rect(node.x * kx + tx, y, Math.max(1.5, node.width * kx), tall)
+  }
   for (const { path, colour: name, opacity } of groups.values()) {
     pen.fillStyle = colour(name)
     pen.globalAlpha = opacity

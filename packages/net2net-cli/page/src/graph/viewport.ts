@@ -1,5 +1,5 @@
 import { type Signal, signal } from '@preact/signals'
-import type { Box, Layout } from '../engine/layout.ts'
+import type { Drawing, DrawnNode } from '../engine/drawing.ts'
 
 /** What part of the drawing is seen: a point (x, y) of it lies at ((x·k + tx), (y·k + ty)). */
 export interface Viewport {
@@ -39,14 +39,17 @@ export function fitView(drawing: Size, pane: Size): Viewport {
 }
 
 /** What a drawing is first shown as: the whole of it, or, where that would be unreadable, its top at a readable size. */
-export function startView(drawing: Size & Pick<Layout, 'boxes'>, pane: Size): Viewport {
+export function startView(
+  drawing: Pick<Drawing, 'width' | 'height' | 'nodes'>,
+  pane: Size,
+): Viewport {
   const whole = fitView(drawing, pane)
   if (whole.k >= readable) return whole
   const k = readable
   const space = pane.height - drawing.height * k
   // Of a drawing that is too wide, the part below the topmost node.
-  const top = drawing.boxes.reduce<Box | undefined>(
-    (first, box) => (first === undefined || box.y < first.y ? box : first),
+  const top = drawing.nodes.reduce<DrawnNode | undefined>(
+    (first, node) => (first === undefined || node.y < first.y ? node : first),
     undefined,
   )
   const middle = drawing.width * k > pane.width && top ? top.x + top.width / 2 : drawing.width / 2
@@ -56,3 +59,20 @@ export function startView(drawing: Size & Pick<Layout, 'boxes'>, pane: Size): Vi
 /** How far one turn of the wheel zooms: a notch of a mouse (100 and more) and a move of fingers (a few) by small steps. */
 export const wheelZoom = (delta: number): number =>
   Math.exp(-Math.sign(delta) * Math.min(Math.abs(delta) * 0.01, 0.14))
+
+/** Moves the drawing only as far as the box asks. */
+export function bringIntoView(viewport: Signal<Viewport>, box: DrawnNode, pane: Size): void {
+  const { k, tx, ty } = viewport.value
+  const margin = 30
+  const shift = (start: number, length: number, room: number) => {
+    if (start < margin) return margin - start
+    if (start + length > room - margin)
+      return Math.max(room - margin - start - length, margin - start)
+    return 0
+  }
+  viewport.value = {
+    k,
+    tx: tx + shift(box.x * k + tx, box.width * k, pane.width),
+    ty: ty + shift(box.y * k + ty, box.height * k, pane.height),
+  }
+}

@@ -1,4 +1,5 @@
 /** Attention: more heads, and larger ones. */
+import { useComputed } from '@preact/signals'
 import type { InspectedAttention } from 'net2net'
 import { said, t } from '../text/text.ts'
 import { useNumberDraft } from '../ui/number-draft.ts'
@@ -48,7 +49,8 @@ function Measure(props: {
   const now = attention[measure.size]
   const refusal = attention.widen[measure.widen]
   const key = `${attention.name}.${measure.suffix}`
-  const draft = useNumberDraft(settings.value.widths.get(key) ?? now ?? 0, (wanted) => {
+  const chosen = useComputed(() => settings.value.widths.get(key)).value
+  const draft = useNumberDraft(chosen ?? now ?? 0, (wanted) => {
     if (Number.isSafeInteger(wanted)) setWidth([key], key, wanted === now ? undefined : wanted)
   })
   // Where each head has keys and values of its own, these grow with the heads.

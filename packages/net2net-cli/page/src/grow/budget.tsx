@@ -1,7 +1,6 @@
 /** Widens all layers up to a budget. */
 import { useSignal } from '@preact/signals'
-import type { Budget } from '../engine/protocol.ts'
-import type { ModelView } from '../engine/view.ts'
+import type { Budget, ModelSummary } from '../engine/protocol.ts'
 import { t } from '../text/text.ts'
 import { DataChoice } from '../train/own/settings.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
@@ -10,7 +9,7 @@ import { useNumberDraft } from '../ui/number-draft.ts'
 import { openedBy } from './model.ts'
 import { basis, cancel, failure, propose, proposing } from './proposal.ts'
 
-export function WidenAll({ view }: { view: ModelView }) {
+export function WidenAll({ view }: { view: ModelSummary }) {
   const of = useSignal<Budget['of']>('parameters')
   const factor = useSignal(2)
   const byGain = useSignal(true)

@@ -1,76 +1,99 @@
 /** Everything about the chosen node, beside the graph. */
 
-import { computed, useSignal } from '@preact/signals'
-import type { GrownUnits, InspectedLayer } from 'net2net'
-import { useEffect } from 'preact/hooks'
-import type { NodeDiff, ParameterDiff } from '../engine/diff.ts'
+import { type ReadonlySignal, type Signal, useSignal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
+import type { ParameterDiff } from '../engine/diff.ts'
 import { models } from '../engine/model-client.ts'
-import type { ParameterStatistics } from '../engine/protocol.ts'
-import type { ModelView } from '../engine/view.ts'
+import type { NodeFacts, Pair, ParameterStatistics } from '../engine/protocol.ts'
 import { statusWords } from '../graph/card.tsx'
 import { said, t } from '../text/text.ts'
 import { count } from '../ui/format.ts'
 import { Histogram } from '../ui/histogram.tsx'
 import { Mapping } from '../ui/mapping.tsx'
-import { grown, opened, selected } from './model.ts'
-
-const chosen = computed<NodeDiff | undefined>(() => {
-  const key = selected.value
-  const diff = grown.value?.diff ?? opened.value?.diff
-  if (key === undefined || diff === undefined) return undefined
-  return diff.nodes.find((node) => node.key === key)
-})
+import { grown, openedBy, selected } from './model.ts'
 
 export function Details() {
-  const node = chosen.value
-  const before = opened.value
-  if (node === undefined || before === undefined) return null
-  const after = grown.value
-  const own = node.after ?? node.before
+  const version = `${openedBy.value} ${grown.value?.number}`
   return (
     <NodeDetails
-      key={node.key}
-      node={node}
       of="growth"
-      before={before.view}
-      after={after?.view}
-      version={after}
-      layer={before.layers.find((candidate) => candidate.name === own?.name)}
-      units={after?.plans
-        .flatMap((plan) => plan.units)
-        .filter((group) => own !== undefined && group.members.includes(own.name))}
-      onClose={() => {
-        selected.value = undefined
-      }}
+      selected={selected}
+      two={grown.value !== undefined}
+      version={version}
     />
   )
 }
 
 interface NodeDetailsProps {
-  readonly node: NodeDiff
-  readonly of: 'growth' | 'comparison'
-  readonly before: ModelView
-  /** undefined: there is but one model. */
-  readonly after: ModelView | undefined
-  /** Changes when the parameters may have. */
-  readonly version: unknown
-  readonly layer?: InspectedLayer | undefined
-  readonly units?: readonly GrownUnits[] | undefined
-  readonly onClose: () => void
+  readonly of: Pair
+  readonly selected: Signal<string | undefined>
+  /** Whether there are two models. */
+  readonly two: boolean
+  /** Changes when what is known of nodes may have. */
+  readonly version: string
 }
 
+/** What is known of the chosen node, as soon as the worker has told. */
 export function NodeDetails(props: NodeDetailsProps) {
-  const { node, of, before: first, after: second, version, layer, units, onClose } = props
+  const { of, selected: chosen, two, version } = props
+  const key = chosen.value
+  const facts = useFacts(of, key, version)
+  const known = facts.value
+  if (key === undefined || known === undefined) return null
+  return (
+    <FactsOfNode
+      key={known.node.key}
+      {...{ of, two, version }}
+      facts={known}
+      onClose={() => {
+        chosen.value = undefined
+      }}
+    />
+  )
+}
+
+/** What the worker says of a node; until it has answered, what it said before. */
+function useFacts(
+  of: Pair,
+  key: string | undefined,
+  version: string,
+): ReadonlySignal<NodeFacts | undefined> {
+  const facts = useSignal<NodeFacts | undefined>(undefined)
+  useEffect(() => {
+    let isCurrent = true
+    if (key === undefined) facts.value = undefined
+    else
+      models[of].call('node', { of, key }).then(
+        (found) => {
+          if (isCurrent) facts.value = found
+        },
+        () => undefined,
+      )
+    return () => {
+      isCurrent = false
+    }
+  }, [of, key, version])
+  return facts
+}
+
+function FactsOfNode(
+  props: Omit<NodeDetailsProps, 'selected'> & {
+    readonly facts: NodeFacts
+    readonly onClose: () => void
+  },
+) {
+  const { of, facts, two, version, onClose } = props
+  const { node, before, after: shapes, refusal, units } = facts
   const own = node.after ?? node.before
-  const shapes = (second ?? first).shapes
-  const before = first.shapes
+  const aside = useRef<HTMLElement>(null)
   const close = () => {
-    onClose()
     const card = `.card[data-key="${CSS.escape(node.key)}"]`
-    document.querySelector<SVGElement>(card)?.focus()
+    aside.current?.closest('.stage')?.querySelector<SVGElement>(card)?.focus()
+    onClose()
   }
   return (
     <aside
+      ref={aside}
       class="details"
       aria-label={`${node.op} ${node.name}`}
       onKeyDown={(event) => {
@@ -92,7 +115,7 @@ export function NodeDetails(props: NodeDetailsProps) {
       </header>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys */}
       <section class="details-body stack" aria-label={t('Details')} tabIndex={0}>
-        {second === undefined ? null : (
+        {!two ? null : (
           <div>
             <span class={`badge ${node.status}`}>{t(statusWords[node.status])}</span>
           </div>
@@ -127,12 +150,12 @@ export function NodeDetails(props: NodeDetailsProps) {
             ))}
           </dl>
         )}
-        {layer !== undefined && layer.widen !== true ? (
+        {refusal === undefined ? null : (
           <p class="small">
-            <span class="muted">{t('Not wider:')}</span> {said(layer.widen)}
+            <span class="muted">{t('Not wider:')}</span> {said(refusal)}
           </p>
-        ) : null}
-        {units?.map((group) => (
+        )}
+        {units.map((group) => (
           <section key={group.id}>
             <h3>{t('Units')}</h3>
             <Mapping units={group} />
@@ -143,7 +166,7 @@ export function NodeDetails(props: NodeDetailsProps) {
             key={(parameter.after ?? parameter.before)!.name}
             parameter={parameter}
             of={of}
-            two={second !== undefined}
+            two={two}
             version={version}
           />
         ))}
@@ -188,12 +211,7 @@ function Value(props: {
   )
 }
 
-function Parameter(props: {
-  parameter: ParameterDiff
-  of: 'growth' | 'comparison'
-  two: boolean
-  version: unknown
-}) {
+function Parameter(props: { parameter: ParameterDiff; of: Pair; two: boolean; version: string }) {
   const { parameter, of, two, version } = props
   const { before, after } = parameter
   const statistics = useSignal<ParameterStatistics | undefined>(undefined)

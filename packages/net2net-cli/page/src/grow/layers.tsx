@@ -1,81 +1,55 @@
-import { useSignal } from '@preact/signals'
-import type { InspectedLayer } from 'net2net'
-import { useEffect, useId } from 'preact/hooks'
-import type { Cost } from '../engine/protocol.ts'
+import { computed, useComputed, useSignal } from '@preact/signals'
+import { useId, useMemo } from 'preact/hooks'
+import type { Cost, ListedLayer } from '../engine/protocol.ts'
 import { said, t } from '../text/text.ts'
 import { count } from '../ui/format.ts'
+import { LongList } from '../ui/long-list.tsx'
 import { useNumberDraft } from '../ui/number-draft.ts'
 import { canRedo, canUndo, redo, undo } from './history.ts'
-import { selectLayer } from './model.ts'
+import { opened, selectLayer } from './model.ts'
 import { prices, wantPrices } from './prices.ts'
 import { clear, growing, settings, setWidth, toggleDeeper } from './settings.ts'
 
-/** Beyond this many layers the list is cut short, and a filter finds the others. */
-const most = 120
-
 /** What all names of the list begin with, up to the last slash: a path that says nothing here. */
-function sharedPath(layers: readonly InspectedLayer[]): string {
+function sharedPath(layers: readonly ListedLayer[]): string {
   let path = layers[0]?.name ?? ''
   for (const { name } of layers) while (!name.startsWith(path)) path = path.slice(0, -1)
   path = path.slice(0, path.lastIndexOf('/') + 1)
   return layers.length > 1 ? path : ''
 }
 
+/** Widths that are chosen, by the layers that grow together. */
+const widthsOfGroups = computed(() => {
+  const { widths } = settings.value
+  const found = new Map<readonly string[], number>()
+  if (widths.size > 0)
+    for (const { name, members } of opened.value?.layers ?? []) {
+      const width = widths.get(name)
+      if (width !== undefined && !found.has(members)) found.set(members, width)
+    }
+  return found
+})
+const deepened = computed(() => new Set(settings.value.deepen))
+const insertsBlocks = computed(() => settings.value.block === 'residual')
+
 /** Every layer: its width to choose, whether a layer follows it, or why it cannot grow. */
-export function LayerList({ layers }: { layers: readonly InspectedLayer[] }) {
+export function LayerList({ layers }: { layers: readonly ListedLayer[] }) {
   const filter = useSignal('')
   const wanted = filter.value.trim().toLowerCase()
-  const { widths, deepen } = settings.value
-  const path = sharedPath(layers)
-  const found = layers.filter(
-    ({ name, op }) =>
-      `${name} ${op}`.toLowerCase().includes(wanted) || widths.has(name) || deepen.includes(name),
-  )
-  const shown = found.slice(0, most)
-  const known = prices.value
-  useEffect(
-    () => wantPrices(shown.map(({ name }) => name)),
-    [shown.map(({ name }) => name).join('\n'), known.size === 0],
-  )
+  const path = useMemo(() => sharedPath(layers), [layers])
+  const row = useMemo(() => (layer: ListedLayer) => <LayerRow layer={layer} path={path} />, [path])
+  const found =
+    wanted === ''
+      ? layers
+      : layers.filter(
+          ({ name, op }) =>
+            `${name} ${op}`.toLowerCase().includes(wanted) ||
+            settings.value.widths.has(name) ||
+            deepened.value.has(name),
+        )
   return (
     <section class="layers" aria-label={t('Layers')}>
-      <header class="side-head">
-        <h2>{t('Layers')}</h2>
-        <span class="row side-tools">
-          <button
-            type="button"
-            class="icon quiet small"
-            aria-label={t('Undo')}
-            title={t('Undo (Ctrl+Z)')}
-            disabled={!canUndo.value}
-            onClick={undo}
-          >
-            ↶
-          </button>
-          <button
-            type="button"
-            class="icon quiet small"
-            aria-label={t('Redo')}
-            title={t('Redo (Ctrl+Y)')}
-            disabled={!canRedo.value}
-            onClick={redo}
-          >
-            ↷
-          </button>
-          {growing.value ? (
-            <button type="button" class="small" onClick={clear}>
-              {t('Reset')}
-            </button>
-          ) : null}
-        </span>
-        <span class="muted small side-count">
-          {t(
-            '{0} of {1} can be widened',
-            layers.filter((layer) => layer.widen === true).length,
-            layers.length,
-          )}
-        </span>
-      </header>
+      <Head layers={layers} />
       {layers.length === 0 ? (
         <p class="pad muted small">
           {t(
@@ -96,39 +70,89 @@ export function LayerList({ layers }: { layers: readonly InspectedLayer[] }) {
           />
         </div>
       ) : null}
-      <ul>
-        {shown.map((layer) => (
-          <LayerRow key={layer.name} layer={layer} path={path} />
-        ))}
-      </ul>
-      {found.length > most ? (
-        <p class="pad muted small">{t('And {0} more: filter by name.', found.length - most)}</p>
-      ) : null}
+      <LongList
+        items={found}
+        keyOf={nameOf}
+        usual={128}
+        attributesOf={attributesOf}
+        onRows={wantPricesOf}
+      >
+        {row}
+      </LongList>
     </section>
   )
 }
 
-function LayerRow({ layer, path }: { layer: InspectedLayer; path: string }) {
+const nameOf = ({ name }: ListedLayer) => name
+const wantPricesOf = (layers: readonly ListedLayer[]) => wantPrices(layers.map(nameOf))
+const attributesOf = ({ name }: ListedLayer) => ({ class: 'layer', 'data-layer': name })
+
+/** What can be taken back, and how many there are. */
+function Head({ layers }: { layers: readonly ListedLayer[] }) {
+  return (
+    <header class="side-head">
+      <h2>{t('Layers')}</h2>
+      <span class="row side-tools">
+        <button
+          type="button"
+          class="icon quiet small"
+          aria-label={t('Undo')}
+          title={t('Undo (Ctrl+Z)')}
+          disabled={!canUndo.value}
+          onClick={undo}
+        >
+          ↶
+        </button>
+        <button
+          type="button"
+          class="icon quiet small"
+          aria-label={t('Redo')}
+          title={t('Redo (Ctrl+Y)')}
+          disabled={!canRedo.value}
+          onClick={redo}
+        >
+          ↷
+        </button>
+        {growing.value ? (
+          <button type="button" class="small" onClick={clear}>
+            {t('Reset')}
+          </button>
+        ) : null}
+      </span>
+      <span class="muted small side-count">
+        {t(
+          '{0} of {1} can be widened',
+          layers.filter((layer) => layer.widen === true).length,
+          layers.length,
+        )}
+      </span>
+    </header>
+  )
+}
+
+/** One layer. It is drawn anew only when something of it changes. */
+function LayerRow({ layer, path }: { layer: ListedLayer; path: string }) {
   const short = (full: string) => full.slice(path.length)
   const id = useId()
-  const { widths, deepen, block } = settings.value
-  const { name, op, width, group } = layer
-  const members = [name, ...group]
-  const owner = members.find((member) => widths.has(member))
-  const wanted = owner === undefined ? undefined : widths.get(owner)
-  const price = prices.value.get(name)
+  const { name, op, width, members } = layer
+  const others = members.filter((member) => member !== name)
+  const wanted = useComputed(
+    () => settings.value.widths.get(name) ?? widthsOfGroups.value.get(members),
+  ).value
+  const isDeepened = useComputed(() => deepened.value.has(name)).value
+  const price = useComputed(() => prices.value.get(name)).value
   const step = price?.next?.step ?? 1
   const draft = useNumberDraft(wanted ?? width ?? 0, (value) => {
     if (Number.isSafeInteger(value)) set(value)
   })
   return (
-    <li class="layer" data-layer={name}>
+    <>
       <div class="layer-head">
         <button
           type="button"
           class="layer-name"
           title={t('Show {0} in the graph', layer.name)}
-          onClick={() => selectLayer(name)}
+          onClick={() => void selectLayer(name)}
         >
           <code>{short(name)}</code>
         </button>
@@ -176,21 +200,21 @@ function LayerRow({ layer, path }: { layer: InspectedLayer; path: string }) {
           {layer.widen === true ? t('width unknown') : said(layer.widen)}
         </p>
       )}
-      {group.length > 0 && layer.widen === true ? (
+      {others.length > 0 && layer.widen === true ? (
         <p class="muted small together">
-          {t('Grows together with {0}', group.slice(0, 4).map(short).join(', '))}
-          {group.length > 4 ? ` ${t('and {0} more', group.length - 4)}` : ''}.
+          {t('Grows together with {0}', others.slice(0, 4).map(short).join(', '))}
+          {others.length > 4 ? ` ${t('and {0} more', others.length - 4)}` : ''}.
         </p>
       ) : null}
       {layer.deepen === true ? (
         <label class="check small">
           <input
             type="checkbox"
-            checked={deepen.includes(name)}
+            checked={isDeepened}
             onChange={(event) => toggleDeeper(name, event.currentTarget.checked)}
           />
           <span>
-            {block === 'residual'
+            {insertsBlocks.value
               ? t('Insert a residual block after {0}', short(name))
               : t('Insert a layer after {0}', short(name))}
             {price?.deeper ? <span class="muted number"> {costText(price.deeper)}</span> : null}
@@ -201,7 +225,7 @@ function LayerRow({ layer, path }: { layer: InspectedLayer; path: string }) {
           <span class="muted">{t('Not deeper:')}</span> {said(layer.deepen)}
         </p>
       )}
-    </li>
+    </>
   )
 
   function set(value: number) {

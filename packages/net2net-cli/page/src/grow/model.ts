@@ -1,5 +1,5 @@
 /** What the Grow tab shows: the opened model, its growth, the check. */
-import { batch, effect, signal } from '@preact/signals'
+import { batch, computed, effect, signal } from '@preact/signals'
 import { Checker, inputFiles, isInputFile } from '../engine/checker.ts'
 import { latest } from '../engine/client.ts'
 import { models } from '../engine/model-client.ts'
@@ -19,7 +19,7 @@ import {
   sourceFromFiles,
   sourceOf,
 } from '../engine/sources.ts'
-import { param, setParams, tab } from '../state.ts'
+import { param, setParams, view } from '../state.ts'
 import { t } from '../text/text.ts'
 import { isDataFile, useFiles } from '../train/own/choices.ts'
 import { announce } from '../ui/announce.tsx'
@@ -29,7 +29,6 @@ import { verdictOf } from '../ui/verdict.tsx'
 import { change, clear, growing, noGrowth, settings } from './settings.ts'
 
 export const modelParam = param('model', 'sample:teacher')
-const trained = param('what')
 
 export const opened = signal<OpenedModel | undefined>(undefined)
 /** Counts openings: a new number is a new drawing. */
@@ -39,7 +38,10 @@ export const openedBy = signal(0)
 export const openFailure = signal<Failure | undefined>(undefined)
 export const busy = signal(false)
 
-export const grown = signal<GrownModel | undefined>(undefined)
+/** Numbered, since one growth may be drawn in several ways. */
+export type Grown = GrownModel & { readonly number: number }
+export const grown = signal<Grown | undefined>(undefined)
+let growths = 0
 /** The settings are ahead of what is shown. */
 export const regrowing = signal(false)
 export const growFailure = signal<Failure | undefined>(undefined)
@@ -134,7 +136,7 @@ async function open(source: Source | undefined): Promise<void> {
       opened.value = model
       openedBy.value = number
     })
-    announce(t('{0}: {1} nodes.', model.view.name, model.view.nodes.length))
+    announce(t('{0}: {1} nodes.', model.view.name, model.view.nodes))
   } catch (error) {
     if (opening.peek() !== number) return
     batch(() => {
@@ -215,9 +217,8 @@ export function cancelCheck(): void {
 export async function expand(blocks: readonly string[] | 'all' | 'none'): Promise<void> {
   const [before, after] = [opened.peek(), grown.peek()]
   const drawing = await models.growth.call('expand', { of: 'growth', blocks })
-  if (after !== undefined && grown.peek() === after) grown.value = { ...after, ...drawing }
-  else if (before !== undefined && opened.peek() === before)
-    opened.value = { ...before, ...drawing }
+  if (after !== undefined && grown.peek() === after) grown.value = { ...after, drawing }
+  else if (before !== undefined && opened.peek() === before) opened.value = { ...before, drawing }
 }
 
 const grow = latest((wanted: GrowSettings) => models.growth.call('grow', wanted))
@@ -229,9 +230,14 @@ async function regrow(): Promise<void> {
   const current = settings.peek()
   regrowing.value = true
   try {
-    const result = await grow(current)
+    const answer = await grow(current)
+    if (answer === undefined) return
     // Meanwhile another model, or other settings.
-    if (result === undefined || opening.peek() !== number || settings.peek() !== current) return
+    if (opening.peek() !== number || settings.peek() !== current) {
+      if (!growing.peek()) void forgetGrowth()
+      return
+    }
+    const result = { ...answer, number: ++growths }
     batch(() => {
       grown.value = result
       regrowing.value = false
@@ -257,52 +263,66 @@ function stopCheck(): void {
   checker.stop()
 }
 
-async function runCheck(of: GrownModel): Promise<void> {
+async function runCheck(of: Grown): Promise<void> {
   try {
     const result = await checker.check(checkInputs.peek())
     // The same growth may be drawn otherwise by now.
-    if (result === undefined || grown.peek()?.plans !== of.plans) return
+    if (result === undefined || grown.peek()?.number !== of.number) return
     check.value = { state: 'done', check: result }
     const worst = Math.max(0, ...result.outputs.map((output) => output.maxAbs))
     announce(t('Checked: {0}, largest difference {1}.', verdictOf(result).words, tiny(worst)))
   } catch (error) {
-    if (grown.peek()?.plans === of.plans)
+    if (grown.peek()?.number === of.number)
       check.value = { state: 'failed', failure: failureFrom(error) }
   }
 }
 
-/** Follows the address while the tab is shown. */
-export function followAddress(): () => void {
-  const stopOpening = effect(() => {
+/** The Train tab trains what the Grow tab shows. */
+const isShown = computed(() => view.value === 'grow' || view.value === 'train-own')
+/** What was grown last, to be grown anew only when something else is wanted. */
+let followed: { readonly settings: GrowSettings; readonly opening: number } | undefined
+
+/** Opens and grows what the address says, as long as that is looked at. */
+export function followAddress(): void {
+  effect(() => {
     const name = modelParam.value
-    // The Train tab trains what this one shows.
-    const isShown = tab.value === 'grow' || (tab.value === 'train' && trained.value === 'own')
-    if (!isShown || name === shown) return
+    if (!isShown.value || name === shown) return
     shown = name
     void openNamed(name)
   })
-  const stopGrowing = effect(() => {
-    void settings.value
-    if (opened.value === undefined) return
+  effect(() => {
+    const wanted = { settings: settings.value, opening: openedBy.peek() }
+    if (opened.value === undefined || !isShown.value) return
+    if (followed?.settings === wanted.settings && followed.opening === wanted.opening) return
+    followed = wanted
     if (growing.value) void regrow()
-    else {
-      stopCheck()
-      batch(() => {
-        grown.value = undefined
-        regrowing.value = false
-        growFailure.value = undefined
-        check.value = { state: 'none' }
-      })
-    }
+    else takeBack()
   })
-  return () => {
-    stopOpening()
-    stopGrowing()
-  }
+}
+
+/** Shows the network alone, as it was opened. */
+function takeBack(): void {
+  stopCheck()
+  const had = grown.peek() !== undefined || regrowing.peek()
+  batch(() => {
+    grown.value = undefined
+    regrowing.value = false
+    growFailure.value = undefined
+    check.value = { state: 'none' }
+  })
+  if (had) void forgetGrowth()
+}
+
+async function forgetGrowth(): Promise<void> {
+  const number = openedBy.peek()
+  const drawing = await models.growth.call('forgetGrowth', undefined)
+  const model = opened.peek()
+  if (model !== undefined && openedBy.peek() === number && grown.peek() === undefined)
+    opened.value = { ...model, drawing }
 }
 
 /** Shows a layer in the graph. */
-export function selectLayer(name: string): void {
-  const diff = grown.peek()?.diff ?? opened.peek()?.diff
-  selected.value = diff?.nodes.find((node) => (node.before ?? node.after)?.name === name)?.key
+export async function selectLayer(name: string): Promise<void> {
+  const found = await models.growth.call('locate', { of: 'growth', node: { name } })
+  selected.value = found?.key
 }

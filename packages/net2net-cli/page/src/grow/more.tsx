@@ -1,7 +1,7 @@
 /** Growth of other kinds: new classes and tokens, copies of residual blocks, larger kernels, and the way back. */
 import { useSignal } from '@preact/signals'
 import type { GrowthStep } from 'net2net'
-import type { ModelView } from '../engine/view.ts'
+import type { ModelSummary } from '../engine/protocol.ts'
 import { t } from '../text/text.ts'
 import { change, settings } from './settings.ts'
 
@@ -10,7 +10,7 @@ interface Kind {
   readonly label: string
   /** What the field for names says; undefined: there are none to give. */
   readonly names?: string
-  readonly usual: (view: ModelView) => string
+  readonly usual: (view: ModelSummary) => string
   /** The field for a number, and its usual value. */
   readonly number?: { readonly label: string; readonly usual: number }
   readonly step: (name: string, number: number) => GrowthStep
@@ -85,7 +85,7 @@ const listOf = (names: string): readonly string[] =>
     .map((name) => name.trim())
     .filter(Boolean)
 
-export function MoreGrowth({ view }: { view: ModelView }) {
+export function MoreGrowth({ view }: { view: ModelSummary }) {
   const id = useSignal('outputs')
   const isOpen = useSignal(false)
   const name = useSignal<string | undefined>(undefined)

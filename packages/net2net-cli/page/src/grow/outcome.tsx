@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
 import { models } from '../engine/model-client.ts'
 import { outputStem } from '../engine/output-name.ts'
 import type { Failure } from '../engine/protocol.ts'
@@ -152,10 +153,28 @@ export function Outcome() {
           </div>
         </div>
       ) : null}
-      {shown.value === 'plan' ? <pre class="command plan">{grown.value!.text}</pre> : null}
+      {shown.value === 'plan' ? <Plan of={grown.value!.number} /> : null}
       {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
     </div>
   )
+}
+
+/** A growth in words. */
+function Plan({ of }: { of: number }) {
+  const text = useSignal('')
+  useEffect(() => {
+    let isCurrent = true
+    models.growth.call('plan', undefined).then(
+      (plan) => {
+        if (isCurrent) text.value = plan
+      },
+      () => undefined,
+    )
+    return () => {
+      isCurrent = false
+    }
+  }, [of])
+  return <pre class="command plan">{text.value}</pre>
 }
 
 function Toggle(props: {

@@ -1,7 +1,8 @@
 /** Colours that say what each node costs: parameters, or multiply-adds of one sample. */
 import { computed } from '@preact/signals'
-import type { NodeDiff, Side } from '../engine/diff.ts'
-import type { ModelView, NodeView } from '../engine/view.ts'
+import type { Side } from '../engine/diff.ts'
+import type { Drawing, DrawnNode } from '../engine/drawing.ts'
+import type { ModelSummary } from '../engine/protocol.ts'
 import { type Price, priceOpacity } from '../graph/card.tsx'
 import { param, setParams } from '../state.ts'
 import { t } from '../text/text.ts'
@@ -17,51 +18,32 @@ export const pricedBy = computed<By | undefined>(() =>
 )
 
 export interface Prices {
-  readonly of: (node: NodeDiff, side: Side) => Price | undefined
+  readonly of: (node: DrawnNode, side: Side) => Price | undefined
   /** What the dearest node costs, and its share of the whole. */
   readonly most: number
   readonly share: string
 }
 
-const parametersOf = ({ parameters }: NodeView): number =>
-  parameters.reduce(
-    (sum, { dims, dtype }) =>
-      /float/.test(dtype) && dims.length > 0 ? sum + dims.reduce((a, b) => a * b, 1) : sum,
-    0,
-  )
-
-/** Prices of the nodes of both sides: one scale, and shares of the side's whole. */
-export function pricesAmong(nodes: readonly NodeDiff[], by: By): Prices {
-  const costOf = by === 'parameters' ? parametersOf : (node: NodeView) => node.multiplyAdds ?? 0
-  const sides = { before: new Map<string, number>(), after: new Map<string, number>() }
-  for (const { key, before, after } of nodes) {
-    if (before) sides.before.set(key, costOf(before))
-    if (after) sides.after.set(key, costOf(after))
-  }
-  const whole = { before: sum(sides.before.values()), after: sum(sides.after.values()) }
-  let [most, dearest] = [0, 0]
-  for (const side of ['before', 'after'] as const)
-    for (const cost of sides[side].values()) {
-      most = Math.max(most, cost)
-      if (side === 'after') dearest = Math.max(dearest, cost)
-    }
+/** Prices of what is drawn on both sides: one scale, and shares of the side's whole. */
+export function pricesIn({ cost: { whole, dearest } }: Drawing, by: By): Prices {
+  const measure = by === 'parameters' ? 'parameters' : 'multiplyAdds'
+  const most = Math.max(dearest.before[measure], dearest.after[measure])
+  // A node that is asked for again gets the very same answer.
+  const known = { before: new Map<DrawnNode, Price>(), after: new Map<DrawnNode, Price>() }
   return {
     most,
-    share: percent(dearest, whole.after),
-    of({ key, members }, side) {
-      const cost = members
-        ? sum(members.map((member) => sides[side].get(member) ?? 0))
-        : (sides[side].get(key) ?? 0)
+    share: percent(dearest.after[measure], whole.after[measure]),
+    of(node, side) {
+      const cost = node.cost[side]?.[measure] ?? 0
       if (cost === 0) return undefined
-      return { shade: Math.min(1, cost / most), share: percent(cost, whole[side]) }
+      const price = known[side].get(node) ?? {
+        shade: Math.min(1, cost / most),
+        share: percent(cost, whole[side][measure]),
+      }
+      known[side].set(node, price)
+      return price
     },
   }
-}
-
-const sum = (values: Iterable<number>): number => {
-  let total = 0
-  for (const value of values) total += value
-  return total
 }
 
 /** 12%, 0.3%, <0.1%. */
@@ -72,7 +54,7 @@ function percent(part: number, whole: number): string {
 }
 
 /** Chooses what colours say, and says what they mean. */
-export function PriceTools({ prices, view }: { prices: Prices | undefined; view: ModelView }) {
+export function PriceTools({ prices, view }: { prices: Prices | undefined; view: ModelSummary }) {
   return (
     <div class="row price-tools">
       {prices === undefined ? null : (

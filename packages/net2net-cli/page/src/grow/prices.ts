@@ -13,12 +13,15 @@ const basis = () => {
   return `${openedBy.value} ${block} ${deepInit} ${kernel}`
 }
 let known = ''
-const wanted = new Set<string>()
+/** Layers that somebody looks at, and those of them whose prices are not known. */
+let watched: readonly string[] = []
+let wanted = new Set<string>()
 let asking = false
 
-/** Asks for the prices of these layers; what they are is told by `prices`. */
+/** Asks for the prices of these layers, and no longer of others; what they are is told by `prices`. */
 export function wantPrices(layers: readonly string[]): void {
-  for (const name of layers) if (!prices.peek().has(name)) wanted.add(name)
+  watched = layers
+  wanted = new Set(layers.filter((name) => !prices.peek().has(name)))
   void ask()
 }
 
@@ -46,7 +49,7 @@ effect(() => {
   const idle = !regrowing.value && opened.value !== undefined
   if (now !== known) {
     known = now
-    wanted.clear()
+    wanted = new Set(watched)
     prices.value = new Map()
   }
   if (idle) void ask()

@@ -1,5 +1,5 @@
 /** An exploration: its networks by cost and quality, the front as a table, and who grew from whom; each opens on the Grow tab. */
-import { type Signal, useSignal } from '@preact/signals'
+import { type Signal, useComputed, useSignal } from '@preact/signals'
 import type { Cost } from 'net2net/exploring'
 import { useMemo } from 'preact/hooks'
 import type { ExplorationContent } from '../../../src/server/api.ts'
@@ -106,7 +106,7 @@ function Pointed(props: Shown & { readonly cost: Cost; readonly metric: string }
   )
 }
 
-const point = ({ pointed }: Shown, network: number) => ({
+const point = ({ pointed }: Pick<Shown, 'pointed'>, network: number) => ({
   onMouseEnter: () => {
     pointed.value = network
   },
@@ -202,40 +202,43 @@ function Tree(props: Shown & { readonly cost: Cost }) {
       <h3>{t('Who grew from whom')}</h3>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys */}
       <ul tabIndex={0} aria-label={t('Networks, each behind the one that it grew from')}>
-        {networks.map((network) => {
-          const { depth, title, growth, dots, parent, reason, isOnFront } = network
-          const last = dots.at(-1)
-          const openable = dots.findLast(({ address }) => address !== undefined)
-          return (
-            <li
-              key={network.network}
-              data-network={network.network}
-              class={network.network === pointed.value ? 'pointed' : ''}
-              style={{ paddingLeft: `${1.4 + 1.8 * Math.min(depth, deepest)}rem` }}
-              {...point(props, network.network)}
-            >
-              <span class="tree-name">
-                {parent === null ? null : (
-                  <span class="muted" aria-hidden="true">
-                    ↳
-                  </span>
-                )}{' '}
-                <span class={isOnFront ? 'best' : ''}>{title}</span> <code>{growth}</code>{' '}
-                {isOnFront ? <span class="badge widened">{t('front')}</span> : null}
-              </span>
-              <span class="muted small number">
-                {last
-                  ? `${figure(last.quality)}, ${costText(cost, last.costs[cost])} ${costTitle(cost)}`
-                  : (reason ?? t('not trained yet'))}
-                {last && parent !== null && depth > deepest
-                  ? `, ${t('from network {0}', parent)}`
-                  : ''}
-              </span>
-              <GrowButton network={network} dot={openable} />
-            </li>
-          )
-        })}
+        {networks.map((network) => (
+          <TreeRow key={network.network} {...{ network, cost, pointed }} />
+        ))}
       </ul>
     </section>
+  )
+}
+
+function TreeRow(props: Omit<Shown, 'networks'> & { network: DrawnNetwork; cost: Cost }) {
+  const { network, cost, pointed } = props
+  const { depth, title, growth, dots, parent, reason, isOnFront } = network
+  const last = dots.at(-1)
+  const openable = dots.findLast(({ address }) => address !== undefined)
+  const isPointed = useComputed(() => pointed.value === network.network).value
+  return (
+    <li
+      data-network={network.network}
+      class={isPointed ? 'pointed' : ''}
+      style={{ paddingLeft: `${1.4 + 1.8 * Math.min(depth, deepest)}rem` }}
+      {...point(props, network.network)}
+    >
+      <span class="tree-name">
+        {parent === null ? null : (
+          <span class="muted" aria-hidden="true">
+            ↳
+          </span>
+        )}{' '}
+        <span class={isOnFront ? 'best' : ''}>{title}</span> <code>{growth}</code>{' '}
+        {isOnFront ? <span class="badge widened">{t('front')}</span> : null}
+      </span>
+      <span class="muted small number">
+        {last
+          ? `${figure(last.quality)}, ${costText(cost, last.costs[cost])} ${costTitle(cost)}`
+          : (reason ?? t('not trained yet'))}
+        {last && parent !== null && depth > deepest ? `, ${t('from network {0}', parent)}` : ''}
+      </span>
+      <GrowButton network={network} dot={openable} />
+    </li>
   )
 }

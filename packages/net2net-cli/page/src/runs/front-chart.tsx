@@ -1,5 +1,5 @@
 /** All networks of an exploration by what they cost and how good they are, with lines from each to those that grew from it; a press grows one. */
-import type { Signal } from '@preact/signals'
+import { type Signal, useComputed } from '@preact/signals'
 import type { Cost } from 'net2net/exploring'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { t } from '../text/text.ts'
@@ -44,7 +44,11 @@ export function FrontChart(props: {
   const holder = useRef<HTMLDivElement>(null)
   const [width, setWidth] = useState(0)
   useLayoutEffect(() => {
-    const observer = new ResizeObserver(([entry]) => setWidth(entry!.contentRect.width))
+    const observer = new ResizeObserver(([entry]) => {
+      const wide = entry!.contentRect.width
+      // While its tab is hidden, it stays as it was.
+      if (wide > 0) setWidth(wide)
+    })
     observer.observe(holder.current!)
     return () => observer.disconnect()
   }, [])
@@ -119,39 +123,64 @@ export function FrontChart(props: {
           {metric}
         </text>
         {lines.map((path) => (
-          <polyline
+          <Descent
             key={`${path[0]!.network}:${path.at(-1)!.network}`}
-            class={`descent ${path.at(-1)!.network === pointed.value ? 'pointed' : ''}`}
+            network={path.at(-1)!.network}
             points={path.map((dot) => place(dot).join()).join(' ')}
+            pointed={pointed}
           />
         ))}
         <path class="front" d={stepsThrough(front.map(place))} />
         {dots.map((dot) => {
           const [cx, cy] = place(dot)
-          const { network, rung, address, isOnFront } = dot
-          const isPointed = pointed.value === network
-          return (
-            // biome-ignore lint/a11y/noStaticElementInteractions: the table and the tree have buttons that do the same
-            <g
-              key={`${network}:${rung}`}
-              class={`dot ${isOnFront ? 'best' : ''} ${isPointed ? 'pointed' : ''} ${address ? 'kept' : ''}`}
-              data-network={network}
-              data-rung={rung}
-              onPointerEnter={() => {
-                pointed.value = network
-              }}
-              onClick={() => {
-                if (address) growIt(address)
-              }}
-            >
-              <circle class="reach" cx={cx} cy={cy} r="10" />
-              <circle class="mark" cx={cx} cy={cy} r={isOnFront ? 5.5 : 4} />
-            </g>
-          )
+          return <Mark key={`${dot.network}:${dot.rung}`} {...{ dot, cx, cy, pointed }} />
         })}
       </>
     )
   }
+}
+
+type PointedSignal = Signal<number | undefined>
+/** Of all that is drawn only what is pointed at, and what was, is drawn anew. */
+const usePointed = (pointed: PointedSignal, network: number): boolean =>
+  useComputed(() => pointed.value === network).value
+
+/** From a network to the one that grew from it. */
+function Descent(props: {
+  readonly network: number
+  readonly points: string
+  readonly pointed: PointedSignal
+}) {
+  const isPointed = usePointed(props.pointed, props.network)
+  return <polyline class={`descent ${isPointed ? 'pointed' : ''}`} points={props.points} />
+}
+
+function Mark(props: {
+  readonly dot: Dot
+  readonly cx: number
+  readonly cy: number
+  readonly pointed: PointedSignal
+}) {
+  const { dot, cx, cy, pointed } = props
+  const { network, rung, address, isOnFront } = dot
+  const isPointed = usePointed(pointed, network)
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: the table and the tree have buttons that do the same
+    <g
+      class={`dot ${isOnFront ? 'best' : ''} ${isPointed ? 'pointed' : ''} ${address ? 'kept' : ''}`}
+      data-network={network}
+      data-rung={rung}
+      onPointerEnter={() => {
+        pointed.value = network
+      }}
+      onClick={() => {
+        if (address) growIt(address)
+      }}
+    >
+      <circle class="reach" cx={cx} cy={cy} r="10" />
+      <circle class="mark" cx={cx} cy={cy} r={isOnFront ? 5.5 : 4} />
+    </g>
+  )
 }
 
 /** Ticks that are so many pixels apart at least. */

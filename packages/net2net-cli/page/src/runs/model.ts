@@ -169,12 +169,14 @@ async function act(what: () => Promise<unknown>): Promise<void> {
 const runContents = signal<ReadonlyMap<string, RunContent>>(new Map())
 export const explorationContents = signal<ReadonlyMap<string, ExplorationContent>>(new Map())
 
+/** When what is here of runs and explorations was changed last. */
+const versions = new Map<string, number>()
+
 /** Follows what there is, and what is chosen of it, while the tab is shown. */
 export function follow(): () => void {
   const stopServer = followServer()
   void read()
   void lookForKept()
-  const versions = new Map<string, number>()
   const load = ({ kind, key, id, changed }: Entry) =>
     act(async () => {
       versions.set(key, changed)

@@ -1,4 +1,5 @@
 import { useEffect } from 'preact/hooks'
+import { view } from '../state.ts'
 import { t } from '../text/text.ts'
 import { type Curve, lossLines, validationLines } from '../train/curves.ts'
 import { Chart } from '../ui/chart.tsx'
@@ -24,7 +25,8 @@ import { available, folder, lost } from './server.ts'
 import { StartForm } from './start-form.tsx'
 
 export function RunsView() {
-  useEffect(follow, [])
+  const isShown = view.value === 'runs'
+  useEffect(() => (isShown ? follow() : undefined), [isShown])
   return (
     <div class="train runs">
       <h1 class="unseen">{t('Runs')}</h1>
@@ -132,11 +134,11 @@ function Charts() {
             batchSize,
           }),
         )}
-        xLabel={t('images since growth')}
+        xLabel={t('samples since growth')}
         logarithmic
         format={asNumber}
         description={t(
-          "Training loss of each arm by images since growth; the teacher's lie left of 0.",
+          "Training loss of each arm by samples since growth; the teacher's lie left of 0.",
         )}
       />
       <Chart

@@ -112,7 +112,6 @@ export const zh: Readonly<Record<string, string>> = {
   'No node of this network has weights of its own: there is nothing to widen, and nothing to insert a layer after.':
     '这个网络没有自带权重的节点：没有可以变宽的，也没有可以在其后插入层的。',
   'Filter layers': '筛选层',
-  'And {0} more: filter by name.': '还有 {0} 个：请按名称筛选。',
   'Show {0} in the graph': '在图中显示 {0}',
   'Width of {0}': '{0} 的宽度',
   'Width of {0}, as a number': '{0} 的宽度（数字）',
@@ -274,8 +273,8 @@ export const zh: Readonly<Record<string, string>> = {
   'images since growth': '扩展以来的图像数',
   'epochs since growth': '扩展以来的轮数',
   'samples since growth': '扩展以来的样本数',
-  "Training loss of each arm by images since growth; the teacher's lie left of 0.":
-    '每个网络的训练损失，按扩展以来的图像数；教师的在 0 的左边。',
+  "Training loss of each arm by samples since growth; the teacher's lie left of 0.":
+    '每个网络的训练损失，按扩展以来的样本数；教师的在 0 的左边。',
   "Training loss of each arm by images since growth, smoothed, with single steps behind; the teacher's lie left of 0.":
     '每个网络的训练损失，按扩展以来的图像数，已平滑，后面是单步的值；教师的在 0 的左边。',
   'Validation loss of each arm by epochs since growth.': '每个网络的验证损失，按扩展以来的轮数。',

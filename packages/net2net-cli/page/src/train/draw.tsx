@@ -44,6 +44,8 @@ export function DrawDigit(props: {
   const { answers, whyNone, onDigit, version, data = 'mnist' } = props
   const canvas = useRef<HTMLCanvasElement>(null)
   const last = useRef<{ x: number; y: number } | undefined>(undefined)
+  /** The canvas on the page, as long as the pen is down: reading either once a move would cost a layout. */
+  const held = useRef<{ readonly box: DOMRect; readonly ink: string } | undefined>(undefined)
 
   const nameOf = (digit: number) =>
     answers.find(({ classes }) => classes !== undefined)?.classes?.[digit] ?? digit
@@ -56,25 +58,31 @@ export function DrawDigit(props: {
   }
   const read = () => {
     const { data } = context().getImageData(0, 0, side, side)
-    const ink = Float32Array.from({ length: side * side }, (_, i) => data[i * 4 + 3]! / 255)
+    const ink = new Float32Array(side * side)
+    for (let i = 0; i < ink.length; i++) ink[i] = data[i * 4 + 3]! / 255
     const digit = centred(ink, side)
     pixels.value = digit
     if (digit) onDigit(digit)
   }
   const stroke = (event: PointerEvent) => {
-    const box = canvas.current!.getBoundingClientRect()
+    held.current ??= { box: canvas.current!.getBoundingClientRect(), ink: colour('ink') }
+    const { box, ink } = held.current
     const x = ((event.clientX - box.left) / box.width) * side
     const y = ((event.clientY - box.top) / box.height) * side
     const from = last.current ?? { x, y }
     last.current = { x, y }
     const pen = context()
-    pen.strokeStyle = colour('ink')
+    pen.strokeStyle = ink
     pen.lineWidth = 21
     pen.lineCap = 'round'
     pen.beginPath()
     pen.moveTo(from.x, from.y)
     pen.lineTo(x + 0.01, y)
     pen.stroke()
+  }
+  const lift = () => {
+    last.current = undefined
+    held.current = undefined
   }
   const show = async () => {
     const chosen = await answerer.call('example', { data, index: Math.floor(Math.random() * 1000) })
@@ -144,12 +152,10 @@ export function DrawDigit(props: {
             if (last.current) stroke(event)
           }}
           onPointerUp={() => {
-            last.current = undefined
+            lift()
             read()
           }}
-          onPointerCancel={() => {
-            last.current = undefined
-          }}
+          onPointerCancel={lift}
         />
         {answers.length > 0 ? (
           <Answers answers={answers} label={label.value} />

@@ -1,7 +1,6 @@
-import { computed } from '@preact/signals'
 import { keepFile } from '../engine/files.ts'
 import { noGrowth } from '../grow/settings.ts'
-import { setParams } from '../state.ts'
+import { setParams, whileShown } from '../state.ts'
 import { said, t } from '../text/text.ts'
 import { Chart } from '../ui/chart.tsx'
 import { asNumber, asPercent } from '../ui/chart-formats.ts'
@@ -210,7 +209,7 @@ function Device() {
   )
 }
 
-const curves = computed<Curve[]>(() =>
+const curves = whileShown(['train'], (): readonly Curve[] =>
   [...runs.value.values()].map(({ arm, steps, losses, epochs }) => ({
     name: arm.name,
     steps,

@@ -28,7 +28,11 @@ export function svgOf({ title, xLabel, lines, x: [left, right], logarithmic, for
     ys.length === 0
       ? [0.1, 1]
       : [ys.reduce((a, b) => Math.min(a, b)), ys.reduce((a, b) => Math.max(a, b))]
-  const room = Math.max((most - least) * 0.06, 1e-9)
+  const room = Math.max(
+    (most - least) * 0.06,
+    0.005 * Math.max(Math.abs(least), Math.abs(most)),
+    1e-9,
+  )
   const [low, high] = logarithmic ? [least / 1.1, most * 1.1] : [least - room, most + room]
   const scaled = (value: number) => (logarithmic ? Math.log(value) : value)
   const px = (x: number) =>

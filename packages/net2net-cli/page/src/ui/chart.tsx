@@ -1,10 +1,11 @@
 /** Lines on a canvas, redrawn as they grow: uPlot, in the page's colours. Drag to zoom; every arm is read off at the pointer. */
-import { useSignal } from '@preact/signals'
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { type ReadonlySignal, useSignal } from '@preact/signals'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { t } from '../text/text.ts'
 import type { ChartFormat } from './chart-formats.ts'
+import { later } from './later.ts'
 import { type Line, valuesAt } from './line.ts'
 import { reaching } from './places.ts'
 import { plotOptions, type Range } from './plot-options.ts'
@@ -28,21 +29,28 @@ interface ChartProps {
 export function Chart(props: ChartProps) {
   const { title, lines, xLabel, span = [0, 1], format, description } = props
   const holder = useRef<HTMLDivElement>(null)
-  const plot = useRef<uPlot | undefined>(undefined)
+  const drawn = useRef<{ readonly key: string; readonly plot: uPlot } | undefined>(undefined)
   const logarithmic = useSignal(props.logarithmic === true)
   const zoom = useSignal<Range | undefined>(undefined)
-  const pointed = useSignal<{ readonly x: number; readonly right: boolean } | undefined>(undefined)
-  const data = tableOf(lines)
+  const pointed = useSignal<Pointed | undefined>(undefined)
+  /** Not in a view that is hidden. */
+  const isShown = useSignal(false)
+  const data = useMemo(() => tableOf(lines), [lines])
   const shape = lines.map((line) => `${line.label}${line.end ?? ''}${line.raw ? 1 : 0}`).join()
   const key = `${shape} ${logarithmic.value} ${span} ${colours.value} ${textScale()} ${xLabel}`
   const whole = (): Range => reaching(span, data[0])
+  // Taller on screens that have room for it.
+  const height = () => Math.max(250 * textScale(), Math.min(0.24 * innerHeight, 500))
+  const size = () => ({ width: Math.max(160, holder.current!.clientWidth), height: height() })
 
-  useLayoutEffect(() => {
+  const draw = () => {
     const element = holder.current!
-    // Taller on screens that have room for it.
-    const height = () => Math.max(250 * textScale(), Math.min(0.24 * innerHeight, 500))
-    const size = () => ({ width: Math.max(160, element.clientWidth), height: height() })
-    const chart = new uPlot(
+    if (drawn.current?.key === key) {
+      drawn.current.plot.setData(data)
+      return
+    }
+    drawn.current?.plot.destroy()
+    const plot = new uPlot(
       plotOptions({
         lines,
         xLabel,
@@ -61,19 +69,22 @@ export function Chart(props: ChartProps) {
       data,
       element,
     )
-    plot.current = chart
-    const observer = new ResizeObserver(() => chart.setSize(size()))
-    observer.observe(element)
+    drawn.current = { key, plot }
+  }
+  // While its view is hidden, it stays as it was.
+  useEffect(() => (isShown.value ? later(draw) : undefined), [isShown.value, key, data, zoom.value])
+  useEffect(() => {
+    const observer = new ResizeObserver(([entry]) => {
+      isShown.value = entry!.contentRect.width > 0
+      if (isShown.value) drawn.current?.plot.setSize(size())
+    })
+    observer.observe(holder.current!)
     return () => {
       observer.disconnect()
-      chart.destroy()
-      plot.current = undefined
+      drawn.current?.plot.destroy()
+      drawn.current = undefined
     }
-  }, [key])
-
-  useEffect(() => {
-    plot.current?.setData(data)
-  }, [lines, zoom.value])
+  }, [])
 
   const save = async (kind: 'svg' | 'png' | 'csv') => {
     const { csvOf, pngOf, svgOf } = await import('./chart-export.ts')
@@ -183,7 +194,7 @@ export function Chart(props: ChartProps) {
       />
       <Readout
         lines={lines}
-        at={pointed.value}
+        pointed={pointed}
         {...{ xLabel, format }}
         range={zoom.value ?? whole()}
       />
@@ -191,15 +202,22 @@ export function Chart(props: ChartProps) {
   )
 }
 
+interface Pointed {
+  readonly x: number
+  /** Whether it lies in the right half. */
+  readonly right: boolean
+}
+
 /** What every line says where the pointer is. */
 function Readout(props: {
   readonly lines: readonly Line[]
-  readonly at: { readonly x: number; readonly right: boolean } | undefined
+  readonly pointed: ReadonlySignal<Pointed | undefined>
   readonly xLabel: string
   readonly format: ChartFormat
   readonly range: Range
 }) {
-  const { lines, at, xLabel, format, range } = props
+  const { lines, pointed, xLabel, format, range } = props
+  const at = pointed.value
   if (at === undefined) return null
   const values = valuesAt(lines, at.x, (range[1] - range[0]) / 30)
   if (values.length === 0) return null

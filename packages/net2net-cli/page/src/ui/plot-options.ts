@@ -150,7 +150,8 @@ const compact = (value: number): string =>
 
 function padded(low: number | null, high: number | null): [number, number] {
   if (low === null || high === null) return [0, 1]
-  const room = Math.max((high - low) * 0.08, 1e-6)
+  // Where values hardly differ, the axis has numbers of few digits all the same.
+  const room = Math.max((high - low) * 0.08, 0.005 * Math.max(Math.abs(low), Math.abs(high)), 1e-6)
   return [low - room, high + room]
 }
 

@@ -59,7 +59,7 @@ export function jobOf(
 }
 
 /** Sooner than a submitter gives up a job for lost: whoever trains one says so anew to a Redis that forgot it. */
-const renewMilliseconds = 1000
+const renewMilliseconds = 500
 
 /**
  * Says who trains what, for as long as it lives. BullMQ's locks go with Redis; a claim is renewed

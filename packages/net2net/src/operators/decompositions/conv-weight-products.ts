@@ -29,6 +29,7 @@
  */
 import { float32 } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
+import { costs, positionsOf } from '../helpers/costs.ts'
 import {
   batchedProduct,
   filled,
@@ -48,7 +49,6 @@ import {
   type SizedAxis,
   weightGradientByColumns,
 } from './convolution-columns.ts'
-import { costs, positionsOf } from './costs.ts'
 import { tilesThatPay, weightGradientByTiles } from './minimal-filtering.ts'
 
 /** Patches beyond this many channels cost more than they save. */

@@ -13,9 +13,9 @@
 import type { Dim } from '../../model/model.ts'
 import { int64 } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
+import { costs, positionsOf } from '../helpers/costs.ts'
 import { batchedProduct, filled, range, reduce, reshape, transpose } from '../helpers/emission.ts'
 import type { KnownWindowAxis } from '../helpers/windows.ts'
-import { costs, positionsOf } from './costs.ts'
 
 export interface SizedAxis extends KnownWindowAxis {
   readonly input: number

@@ -11,6 +11,7 @@
  */
 import { floatAttribute, intAttribute } from '../../model/attributes.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import { costs, positionsOf } from '../helpers/costs.ts'
 import {
   filled,
   ints,
@@ -25,7 +26,6 @@ import {
 import { formula } from '../helpers/formula.ts'
 import { hasActivations } from '../helpers/recurrent-activations.ts'
 import { emitScan } from '../helpers/scan.ts'
-import { costs, positionsOf } from './costs.ts'
 import {
   B,
   entry,

@@ -22,9 +22,9 @@
  */
 import { float32 } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
+import { costs, positionsOf } from '../helpers/costs.ts'
 import { ints, range, reduce, reshape, type TargetSize, transpose } from '../helpers/emission.ts'
 import type { ImageConvolution, SizedAxis } from './convolution-columns.ts'
-import { costs, positionsOf } from './costs.ts'
 
 /** The first m + r − 2 of these, and infinity. With further points rounding errors grow fast. */
 const points = [0, 1, -1]

@@ -1,6 +1,6 @@
 /** The curves of a training, aligned at growth. */
-import { computed } from '@preact/signals'
 import { smoothed } from '../../../../src/report/smooth.ts'
+import { whileShown } from '../../state.ts'
 import { t } from '../../text/text.ts'
 import { Chart } from '../../ui/chart.tsx'
 import { asNumber, asPercent } from '../../ui/chart-formats.ts'
@@ -12,7 +12,7 @@ import { colourOf, dashOf, titleText } from './look.ts'
 /** Points of a curve: more are not drawn. */
 const mostPoints = 500
 
-const lines = computed(() => {
+const lines = whileShown(['train-own'], () => {
   const seen = samplesSeen(ran.value ?? settings.value)
   const of = (make: (arm: Arm, at: (step: number) => number) => Pick<Line, 'points' | 'raw'>) =>
     arms.value.map(

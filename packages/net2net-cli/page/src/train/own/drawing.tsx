@@ -2,7 +2,8 @@
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { models } from '../../engine/model-client.ts'
-import { grown, opened } from '../../grow/model.ts'
+import { grown, opened, openedBy } from '../../grow/model.ts'
+import { view } from '../../state.ts'
 import { t } from '../../text/text.ts'
 import type { Answer } from '../answer-methods.ts'
 import { answerer } from '../answerer.ts'
@@ -15,6 +16,8 @@ import { colourOf, dashOf, titleText } from './look.ts'
 const kept = new Map<string, unknown>()
 const takes = signal<ReadonlySet<string>>(new Set())
 const answers = signal<readonly Answer[]>([])
+/** The networks of the Grow tab that were kept last. */
+let asked: string | undefined
 let digit: Float32Array | undefined
 /** Changes when there are other networks to ask. */
 const version = signal(0)
@@ -50,13 +53,17 @@ export function OwnDrawing() {
   const trained = arms.value
   const [before, after] = [opened.value, grown.value]
   const pair = after ? 2 : before ? 1 : 0
+  const isShown = view.value === 'train-own'
+  const networks = `${openedBy.value} ${after?.number}`
   useEffect(() => {
-    if (trained.length > 0 || before === undefined) return
+    if (trained.length > 0) asked = undefined
+    if (!isShown || trained.length > 0 || before === undefined || asked === networks) return
+    asked = networks
     void answerer.call('forget', undefined)
     kept.clear()
     takes.value = new Set()
     void keepOpened()
-  }, [before, after?.plans, trained.length === 0])
+  }, [isShown, networks, before === undefined, trained.length === 0])
   const bytes = trained.flatMap(({ start, model }) => [start, model])
   useEffect(() => {
     trained.forEach(({ start, model, epochs }, i) => {

@@ -1,6 +1,7 @@
 /** Trains the network of the Grow tab and what grew from it, side by side. */
 import { useEffect } from 'preact/hooks'
-import { followAddress, opened, openFiles } from '../../grow/model.ts'
+import { opened, openFiles } from '../../grow/model.ts'
+import { view } from '../../state.ts'
 import { said, t } from '../../text/text.ts'
 import { announce } from '../../ui/announce.tsx'
 import { DropArea } from '../../ui/drop.tsx'
@@ -29,8 +30,10 @@ function take(dropped: readonly File[]): void {
 }
 
 export function OwnView() {
-  useEffect(followAddress, [])
-  useEffect(() => void lookForKept(), [])
+  const isShown = view.value === 'train-own'
+  useEffect(() => {
+    if (isShown) void lookForKept()
+  }, [isShown])
   return (
     <DropArea class={`train own ${phase.value === 'idle' ? 'idle' : ''}`} onFiles={take}>
       <h1 class="unseen">{t('Train your network')}</h1>
