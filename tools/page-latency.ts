@@ -101,15 +101,14 @@ interface Interaction {
   readonly settle?: number
 }
 
-/** Runs in the page, whose observer knows more kinds of entries than the one that Node declares. */
-function observe(): void {
-  const waits: number[] = []
-  const events: object = { type: 'event', durationThreshold: 16 }
-  Object.assign(globalThis, { waits })
+/** A program of the page, as text: Node declares an observer that knows no events. */
+const observe = `
+  globalThis.waits = []
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) waits.push(entry.duration)
-  }).observe(events as Parameters<PerformanceObserver['observe']>[0])
-}
+  }).observe({ type: 'event', durationThreshold: 16 })
+`
+
 const takeWaits = (page: Page): Promise<number> =>
   page.evaluate(() => {
     const { waits } = globalThis as unknown as { waits: number[] }
