@@ -3,8 +3,9 @@ import { execFileSync } from 'node:child_process'
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { encodeModel, load } from 'net2net'
+import { encodeModel, load, type Tensor } from 'net2net'
 import { readSafetensors, safetensorsParts } from 'net2net/bridges'
+import { float32 } from 'net2net/tensor'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { kerasBytes } from '../../../net2net/testing/framework-files.ts'
@@ -146,13 +147,21 @@ describe.skipIf(noBrowser)('files of other frameworks', () => {
       },
       /b\.safetensors is one file too many/,
     ],
+    [
+      'weights that are cut off',
+      {
+        'n.onnx': encodeModel(mnistNetwork('n', 1)),
+        'a.safetensors': safetensors(new Map([['w', float32([4], [1, 2, 3, 4])]])).slice(0, -3),
+      },
+      /a\.safetensors is not a safetensors file that can be read/,
+    ],
   ] as const)('refuses in a sentence: %s', async (_, files, message) => {
     const { page } = await drop(files)
     await page.getByRole('alert').filter({ hasText: message }).waitFor()
   })
 })
 
-function safetensors(): Uint8Array {
-  const parts = safetensorsParts(new Map())
+function safetensors(tensors: ReadonlyMap<string, Tensor> = new Map()): Uint8Array {
+  const parts = safetensorsParts(tensors)
   return Buffer.concat(parts.map((part) => part.read(0, part.byteLength)))
 }

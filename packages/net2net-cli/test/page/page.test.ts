@@ -114,7 +114,8 @@ describe.skipIf(noBrowser)('the page', () => {
     const phone = await site.open('tab=train', { viewport: { width: 360, height: 740 } })
     await phone.getByRole('button', { name: 'Run', exact: true }).waitFor()
     expect(await phone.locator('.charts').isVisible()).toBe(false)
-    const top = (selector: string) => phone.locator(selector).evaluate((each) => each.offsetTop)
+    const top = (selector: string) =>
+      phone.locator(selector).evaluate((each) => each.getBoundingClientRect().top)
     expect(await top('.train-settings')).toBeLessThan(await top('.train-main'))
   })
 
