@@ -101,13 +101,14 @@ interface Interaction {
   readonly settle?: number
 }
 
-/** As a text: the tool's compiler does not know what browsers have. */
+/** A program of the page, as text: Node declares an observer that knows no events. */
 const observe = `
   globalThis.waits = []
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) waits.push(entry.duration)
   }).observe({ type: 'event', durationThreshold: 16 })
 `
+
 const takeWaits = (page: Page): Promise<number> =>
   page.evaluate(() => {
     const { waits } = globalThis as unknown as { waits: number[] }
@@ -307,7 +308,7 @@ async function bench(address: string, ready: string): Promise<Bench> {
     serviceWorkers: 'block',
   })
   page.setDefaultTimeout(20_000)
-  await page.addInitScript({ content: observe })
+  await page.addInitScript(observe)
   await page.goto(`${server.url}#${address}`)
   await page.locator(ready).first().waitFor()
   await page.waitForTimeout(2000)

@@ -28,7 +28,7 @@ const views = [
   ['tab=grow&model=sample:perceptron', '.card'],
   ['tab=grow&model=sample:resnet&widen=a1=24&deepen=a1', '.check-badge'],
   ['tab=compare', '.compare-files'],
-  ['tab=compare&a=sample:perceptron&b=sample:perceptron', '.check-badge'],
+  ['tab=compare&a=sample:resnet&b=sample:teacher', '.changes summary'],
   ['tab=train', '.status-text'],
   ['tab=train&what=own&model=sample:teacher&widen=conv1=80', '.draw'],
   ['tab=runs&runs=one', '[data-panel=one] [data-arm=teacher]'],
@@ -87,7 +87,10 @@ describe.skipIf(noBrowser)('the page', () => {
       await page.locator(ready).first().waitFor()
       // The words of another language come a moment later.
       await page.getByRole('link', { name: i % 2 === 0 ? '扩展' : 'Grow', exact: true }).waitFor()
-      const width = await page.evaluate(() => document.documentElement.scrollWidth)
+      const width = await page.evaluate(() => {
+        for (const closed of document.querySelectorAll('details')) closed.open = true
+        return document.documentElement.scrollWidth
+      })
       expect(width, address).toBeLessThanOrEqual(360)
       await page.context().close()
     }
@@ -111,7 +114,7 @@ describe.skipIf(noBrowser)('the page', () => {
     const phone = await site.open('tab=train', { viewport: { width: 360, height: 740 } })
     await phone.getByRole('button', { name: 'Run', exact: true }).waitFor()
     expect(await phone.locator('.charts').isVisible()).toBe(false)
-    const top = (selector: string) => phone.locator(selector).evaluate((each) => each.offsetTop)
+    const top = async (selector: string) => (await phone.locator(selector).boundingBox())!.y
     expect(await top('.train-settings')).toBeLessThan(await top('.train-main'))
   })
 
