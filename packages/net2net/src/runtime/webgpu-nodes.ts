@@ -59,7 +59,7 @@ function isWrong(node: Node, model: Model, known: Known): boolean {
   const operator = operatorOf(node)
   if (operator === undefined) return true
   const context = inferContext(node, opsetOf(model, node.domain), known)
-  return operator.execution?.wrongOnWebGpu?.(context) !== undefined
+  return operator.execution?.wrongOnWebGpu?.(context) === true
 }
 
 function valuesOf(model: Model): Known {

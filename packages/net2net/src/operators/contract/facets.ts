@@ -293,18 +293,18 @@ export interface ExecutionFacets {
   readonly poolsFirst?: true
   /** True if the output is computed element by element from inputs that are broadcast to one shape. */
   readonly broadcasts?: true
-  /** What ONNX Runtime's WebGPU provider makes of the node: see WrongOnWebGpu. */
+  /** Whether ONNX Runtime's WebGPU provider computes the node wrongly: see WrongOnWebGpu. */
   readonly wrongOnWebGpu?: WrongOnWebGpu
   /** Multiply-adds of one evaluation; null where a size is not known. */
   readonly multiplyAdds?: (context: InferContext, outputs: readonly ValueInfo[]) => number | null
 }
 
 /**
- * What ONNX Runtime's WebGPU provider (of the version that this package names) does wrong where it computes the node, for
- * people; undefined where it computes what the standard says, or has no kernel. Sizes that are not known may be any. The
+ * Whether ONNX Runtime's WebGPU provider (of the version that this package names) computes the node wrongly: false where it
+ * computes what the standard says, or has no kernel. Sizes that are not known may be any. The
  * runtime leaves such nodes to the processor. Found by comparison: docs/lab/webgpu.md.
  */
-export type WrongOnWebGpu = (context: InferContext) => string | undefined
+export type WrongOnWebGpu = (context: InferContext) => boolean
 
 /** Emits the node in other operators; returns what takes the place of output 0, or undefined to leave the node as it is. */
 export type FastKernelsRule = (context: FastKernelsContext) => string | undefined

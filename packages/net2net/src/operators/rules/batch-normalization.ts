@@ -318,7 +318,7 @@ export const batchNormalization: Operator = {
   training: { parameters: [1, 2], inTraining, forInference, upgrade },
   execution: {
     blocked,
-    wrongOnWebGpu: ({ node, opset }) =>
-      usesBatch(node, opset) ? 'has stored statistics only' : undefined,
+    // It has stored statistics only.
+    wrongOnWebGpu: ({ node, opset }) => usesBatch(node, opset),
   },
 }

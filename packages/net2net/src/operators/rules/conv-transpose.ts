@@ -196,15 +196,17 @@ const inputGradient = (
     group,
   })
 
+/**
+ * WebGPU has kernels over one and two axes, counts positions in half precision where numbers have that, and reads wrong weights
+ * where a group has several inputs and one output.
+ */
 const wrongOnWebGpu: WrongOnWebGpu = ({ node, shape, dtype }) => {
-  if (dtype(0) === 'float16') return 'counts positions in half precision'
   const w = shape(1)
-  if (w === undefined || w.length > 4) return 'has kernels over one or two axes'
+  if (dtype(0) === 'float16' || w === undefined || w.length > 4) return true
   const [channels, inGroup] = w
   const group = groupsOf(node)
-  if (group === 1 || channels === group || (typeof inGroup === 'number' && inGroup > 1))
-    return undefined
-  return 'reads wrong weights where a group has one output'
+  const manyOutputs = typeof inGroup === 'number' && inGroup > 1
+  return group !== 1 && channels !== group && !manyOutputs
 }
 
 export const convTranspose: Operator = {

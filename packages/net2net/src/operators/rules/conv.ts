@@ -96,24 +96,22 @@ const multiplyAdds = (context: InferContext, outputs: readonly ValueInfo[]): num
   countProduct([outputs[0]?.shape, context.shape(1)?.slice(1)])
 
 /**
- * WebGPU reads three input channels at once where it cannot read four, and counts them wrongly beyond the first three; four output
+ * WebGPU has kernels over one and two axes, and over three without groups. It reads three input channels at once where it cannot read four, and counts them wrongly beyond the first three; four output
  * channels at once may reach over the end of a group.
  */
 const wrongOnWebGpu: WrongOnWebGpu = ({ node, shape }) => {
   const group = groupsOf(node)
   const w = shape(1)
   const [filters, channels] = w ?? []
-  if (w === undefined || w.length > (group === 1 ? 5 : 4)) return 'has not so many axes'
-  if (typeof filters !== 'number') return 'is wrong for some numbers of channels'
+  if (w === undefined || w.length > (group === 1 ? 5 : 4) || typeof filters !== 'number')
+    return true
   if (group > 1) {
     const inGroup = filters / group
     const vector = [4, 2, 1].find((size) => filters % size === 0)!
-    return inGroup >= 4 && inGroup % vector !== 0 ? 'mixes groups' : undefined
+    return inGroup >= 4 && inGroup % vector !== 0
   }
-  if (filters % 4 !== 0) return undefined
-  const isWrong =
-    typeof channels !== 'number' || (channels % 3 === 0 && channels % 4 !== 0 && channels > 3)
-  return isWrong ? 'mixes input channels' : undefined
+  if (filters % 4 !== 0) return false
+  return typeof channels !== 'number' || (channels % 3 === 0 && channels % 4 !== 0 && channels > 3)
 }
 
 export const conv: Operator = {

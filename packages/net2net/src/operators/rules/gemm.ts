@@ -195,7 +195,7 @@ export const gemm: Operator = {
       const inner = a?.[formOf(context.node).transA ? 0 : 1]
       return countProduct([outputs[0]?.shape, inner === undefined ? undefined : [inner]])
     },
-    wrongOnWebGpu: ({ has, shape }) =>
-      has(2) && !shape(2)?.length ? 'asks a scalar for its last axis' : undefined,
+    // It asks a scalar for its last axis.
+    wrongOnWebGpu: ({ has, shape }) => has(2) && !shape(2)?.length,
   },
 }

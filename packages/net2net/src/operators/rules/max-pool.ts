@@ -129,9 +129,8 @@ export const maxPool: Operator = {
   reads: { sizes: { rounds: true, window: true } },
   execution: {
     blocked: blockedPool,
+    // It gives no positions.
     wrongOnWebGpu: ({ node }) =>
-      (node.outputs[1] ?? '') !== '' || intAttribute(node, 'storage_order', 0) !== 0
-        ? 'has no positions'
-        : undefined,
+      (node.outputs[1] ?? '') !== '' || intAttribute(node, 'storage_order', 0) !== 0,
   },
 }

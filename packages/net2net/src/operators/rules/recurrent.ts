@@ -122,8 +122,8 @@ export const recurrent: readonly Operator[] = Object.entries(cells).map(
     training: { parameters: [1, 2, 3, 7], inTraining },
     reads: { numbers: [4] },
     execution: {
-      wrongOnWebGpu: ({ node }) =>
-        node.attributes.has('activations') ? 'has the default activations' : undefined,
+      // It has the default activations only.
+      wrongOnWebGpu: ({ node }) => node.attributes.has('activations'),
     },
     growth: {
       layer: {

@@ -123,11 +123,11 @@ interface Reduced extends Backward {
 
 /** Without axes and `noop_with_empty_axes` each entry is reduced by itself; WebGPU leaves it as it is. */
 const wrongOnWebGpu: WrongOnWebGpu = (context) => {
-  if (intAttribute(context.node, 'noop_with_empty_axes', 0) !== 1) return undefined
+  if (intAttribute(context.node, 'noop_with_empty_axes', 0) !== 1) return false
   const axes = context.has(1)
     ? context.shape(1)?.[0]
     : (intsAttribute(context.node, 'axes')?.length ?? 0)
-  return typeof axes === 'number' && axes > 0 ? undefined : 'takes an entry for its own reduction'
+  return typeof axes !== 'number' || axes === 0
 }
 
 const reduction = (

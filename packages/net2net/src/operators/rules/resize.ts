@@ -364,8 +364,8 @@ export const resize: Operator = {
   reads: { numbers: [1, 2, 3], sizes: { target: { input: 3, keeps: 'axes' }, rounds: true } },
   training: { upgrade },
   execution: {
-    wrongOnWebGpu: ({ node }) =>
-      intAttribute(node, 'antialias', 0) === 1 ? 'has no filter' : undefined,
+    // It has no filter.
+    wrongOnWebGpu: ({ node }) => intAttribute(node, 'antialias', 0) === 1,
   },
 }
 export const upsample: Operator = { ...resize, name: 'Upsample', sign: 'inherited' }

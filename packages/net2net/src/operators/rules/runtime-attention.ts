@@ -354,7 +354,8 @@ export const runtimeAttention: readonly Operator[] = [
     gradient: multiHeadGradient,
     training: { parameters: [3] },
     execution: {
-      wrongOnWebGpu: ({ has }) => (has(4) ? 'has no mask of the keys' : undefined),
+      // It has no mask of the keys.
+      wrongOnWebGpu: ({ has }) => has(4),
     },
     scaling: linearInValues,
     sign: 'unknown',

@@ -188,11 +188,11 @@ function padBack(context: Backward): string | undefined {
 /** Backwards, WebGPU starts at the last entry, wherever the slice does. */
 const wrongOnWebGpu: WrongOnWebGpu = (context) => {
   const steps = context.has(4) ? context.elements(4) : []
-  if (steps?.every((step) => typeof step === 'number' && step > 0)) return undefined
+  if (steps?.every((step) => typeof step === 'number' && step > 0)) return false
   const starts = context.elements(1)
   const isFromEnd = (start: Dim | undefined, k: number) =>
     start === -1 || (typeof steps?.[k] === 'number' && steps[k] > 0)
-  return starts?.every(isFromEnd) ? undefined : 'starts at the last entry backwards'
+  return !starts?.every(isFromEnd)
 }
 
 export const slices: readonly Operator[] = [
