@@ -44,7 +44,7 @@ function write(): void {
   const place = (name: string) =>
     fileURLToPath(new URL(`../docs/study/exploring.${name}`, import.meta.url))
   writeFileSync(place('md'), text)
-  writeFileSync(place('json'), `${JSON.stringify(results, null, 1)}\n`)
+  writeFileSync(place('json'), `${JSON.stringify(results)}\n`)
 }
 
 mkdirSync(folder, { recursive: true })
