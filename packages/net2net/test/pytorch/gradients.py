@@ -8,6 +8,7 @@ Usage: gradients.py GROUP, in the folder that the results go to. Prints one JSON
 import copy
 import json
 import logging
+import os
 import sys
 import warnings
 
@@ -15,6 +16,9 @@ import numpy
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+# PyTorch begins with another seed in every process, and the cases below draw numbers while they are listed.
+torch.manual_seed(int(os.environ.get("NET2NET_TEST_SEED", "0")))
 
 warnings.filterwarnings("ignore")
 logging.disable(logging.CRITICAL)
@@ -353,7 +357,7 @@ case("transformers", "gpt2", transformers_model(
 case("transformers", "gpt neox", transformers_model("GPTNeoX", intermediate_size=24, **small), ids(40, 2, 6), loss="ce last")
 case("transformers", "opt", transformers_model(
     "OPT", vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, ffn_dim=24, max_position_embeddings=16,
-    dropout=0.0, word_embed_proj_dim=16), ids(40, 2, 6), loss="ce last", optimize=False)
+    dropout=0.0, word_embed_proj_dim=16, pad_token_id=None), ids(40, 2, 6), loss="ce last", optimize=False)
 
 # -------------------------------------------------------------------------------- arithmetic
 
