@@ -5,10 +5,9 @@ import {
   intAttribute,
   stringAttribute,
 } from '../../model/attributes.ts'
-import type { Attribute, Shape } from '../../model/model.ts'
+import type { Attribute } from '../../model/model.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
 import type { BlockedContext, BlockedRule } from '../contract/facets.ts'
-import { costs, positionsOf } from './costs.ts'
 
 const ints = (context: BlockedContext, values: readonly number[]) =>
   context.constantOf(int64(values))
@@ -171,57 +170,35 @@ export const blockedPool: BlockedRule = (context) => {
   return context.emit(node.opType, [context.blocks(0)], node.attributes, { blocked: true })
 }
 
-type WeightSizes = readonly [filters: number, channels: number, rows: number, columns: number]
-
 /**
  * The 2-D convolution with one group. The weight [M, C, K, L] becomes [M/b, C/b, K, L, b of C, b of M];
  * with fewer channels than a block, as in a first layer, the input stays as it is and the weight
- * becomes [M/b, C, K, L, b of M]. Filters that are no whole blocks are computed with others of zeros, where that pays.
+ * becomes [M/b, C, K, L, b of M].
  */
 export const blockedConv: BlockedRule = (context) => {
   const { node, block } = context
   const weight = context.shape(1)
   const output = context.output(0)
-  const fits = context.fits(output)
+  if (!context.fits(output) || weight?.length !== 4) return undefined
   const group = intAttribute(node, 'group', 1)
-  if (group > 1) return fits && weight?.length === 4 ? blockedDepthwise(context, group) : undefined
-  if (context.dtype(0) !== 'float32' || weight?.length !== 4) return undefined
-  if (!weight.every((dim) => typeof dim === 'number')) return undefined
-  const sizes = weight as readonly number[] as WeightSizes
-  const [filters, channels] = sizes
+  if (group > 1) return blockedDepthwise(context, group)
+  if (context.dtype(0) !== 'float32' || !weight.every((dim) => typeof dim === 'number'))
+    return undefined
+  const [filters, channels, rows, columns] = weight as readonly number[] as [
+    number,
+    number,
+    number,
+    number,
+  ]
   const few = channels < block
   if (!few && channels % block !== 0) return undefined
-  if (!fits && (few || !zeroFiltersPay(sizes, output.shape, block))) return undefined
-  const more = fits ? 0 : block - (filters % block)
-  /** With zeros for the other filters. */
-  const filled = (value: string, rank: number) => {
-    const pads = Array.from({ length: 2 * rank }, (_, k) => (k === rank ? more : 0))
-    return more === 0 ? value : context.emit('Pad', [value, ints(context, pads)])[0]!
-  }
-  const whole: WeightSizes = [filters + more, channels, sizes[2], sizes[3]]
-  const inputs = [
-    few ? context.plain(0) : context.blocks(0),
-    blockedWeight(context, filled(context.plain(1), 4), whole),
-    ...(context.has(2) ? [filled(context.plain(2), 1)] : []),
-  ]
-  const blocks = context.emit('Conv', inputs, node.attributes, { blocked: true })
-  return fits
-    ? blocks
-    : context.emit('ReorderOutput', blocks, { channels: filters }, { blocked: true })
-}
-
-/**
- * The filters are blocked as if they were the channels of an image: whole rows move, not elements. A single tap stays where it
- * is.
- */
-function blockedWeight(context: BlockedContext, weight: string, sizes: WeightSizes): string {
-  const { block } = context
-  const [filters, channels, rows, columns] = sizes
   const field = rows * columns
-  const inOrder = channels < block || field === 1
+  // The filters are blocked as if they were the channels of an image: whole rows move, not elements. A single tap
+  // stays where it is.
+  const inOrder = few || field === 1
   const laid = inOrder
-    ? weight
-    : context.emit('Transpose', [reshape(context, weight, [filters, channels, field])], {
+    ? context.plain(1)
+    : context.emit('Transpose', [reshape(context, context.plain(1), [filters, channels, field])], {
         perm: [0, 2, 1],
       })[0]!
   const image = reshape(context, laid, [1, filters, field, channels])
@@ -233,21 +210,12 @@ function blockedWeight(context: BlockedContext, weight: string, sizes: WeightSiz
         [reshape(context, inner, [filters / block, field, channels / block, block ** 2])],
         { perm: [0, 2, 1, 3] },
       )[0]!
-  return reshape(context, blocked, sizes)
-}
-
-/**
- * In the order of the standard, a kernel of several taps has the image unrolled for each of them. With few filters this takes longer than the
- * products do, and than those with zeros.
- */
-function zeroFiltersPay(sizes: WeightSizes, output: Shape | undefined, block: number): boolean {
-  const [filters, , rows, columns] = sizes
-  const [batch = null, , height, width] = output ?? []
-  if (rows * columns === 1 || typeof height !== 'number' || typeof width !== 'number') return false
-  const positions = positionsOf(batch) * height * width
-  const whole = Math.ceil(filters / block) * block
-  const plain = positions * (filters * costs.product + costs.unrolled)
-  return positions * whole * costs.product + (whole * costs.weight) / 3 < plain
+  const inputs = [
+    few ? context.plain(0) : context.blocks(0),
+    reshape(context, blocked, [filters, channels, rows, columns]),
+    ...(context.has(2) ? [context.plain(2)] : []),
+  ]
+  return context.emit('Conv', inputs, node.attributes, { blocked: true })
 }
 
 /** A depthwise convolution: its weight [C, 1, K, L] is blocked like an image of C channels. */

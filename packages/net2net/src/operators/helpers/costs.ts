@@ -21,8 +21,6 @@ export const costs = {
   repacked: 0.15,
   /** A multiply-add of a large product. */
   product: 0.01,
-  /** Unrolling an element of an image for a tap, in a convolution in the order of the standard. */
-  unrolled: 0.15,
   /** A node that computes little, among the nodes of a Scan. */
   stepNode: 1000,
   /** In WebAssembly (docs/lab/steps-in-webassembly.md): a multiplication and addition, and moving an element to another layout. */

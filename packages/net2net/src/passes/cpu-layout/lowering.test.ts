@@ -139,30 +139,6 @@ describe('a lowered training step computes what the standard one does', () => {
       },
     }))
 
-  test.skipIf(block === 1)(
-    'few filters that are no whole blocks, with others of zeros',
-    async () => {
-      const random = randomStream(0, 'few filters')
-      for (let draw = 0; draw < 5; draw++) {
-        const [filters, channels] = [1 + random.below(block - 2), block * (1 + random.below(2))]
-        const [kernel, stride] = [3 + random.below(2), 1 + random.below(2)]
-        const [height, width] = [12 + random.below(3), 12 + random.below(3)]
-        const sizes = [height, width].map((size) => Math.floor((size - kernel) / stride) + 1)
-        const lowered = await compareSteps({
-          input: [channels, height, width],
-          layers: (net) => {
-            const dims = [filters, channels, kernel, kernel]
-            const y = net.conv('input', dims, { pads: [0, 0, 0, 0], strides: [stride, stride] })
-            return [draw % 2 ? net.relu(y) : y, filters * sizes[0]! * sizes[1]!]
-          },
-        })
-        const used = operatorsOf(lowered)
-        expect(used).not.toContain('Conv')
-        expect(used).toContain('com.microsoft.nchwc:Conv')
-      }
-    },
-  )
-
   test('depthwise convolutions, forward and back', async () => {
     const lowered = await compareSteps({
       input: [3, 9, 8],

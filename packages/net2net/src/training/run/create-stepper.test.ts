@@ -2,7 +2,6 @@ import { expect, test } from 'vitest'
 import { Net } from '../../../testing/compare-steps.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
-import { sgd } from '../compile/optimizers/index.ts'
 import { buildStep } from '../compile/step-graph.ts'
 import { createStepper } from './create-stepper.ts'
 import { formsFor } from './targets.ts'
@@ -23,9 +22,7 @@ async function spinOf(layers: (net: Net) => string): Promise<number | undefined>
     },
   }
   const forms = formsFor(nodeRuntime)
-  const optimizer = sgd({ learningRate: 0.1 })
-  const loss = 'softmax-cross-entropy'
-  const graph = buildStep(net.builder.model(), { loss, optimizer, ...forms })
+  const graph = buildStep(net.builder.model(), { loss: 'softmax-cross-entropy', ...forms })
   await (await createStepper(graph, graph.state, runtime, { threads: 1 })).release()
   return spin
 }
