@@ -3,7 +3,7 @@ import { GraphBuilder } from '../model/builder.ts'
 import { float32 } from '../tensor/tensor.ts'
 import { createInPlaceSession } from './in-place.ts'
 import { nodeRuntime } from './onnxruntime.node.ts'
-import type { InternalSessionOptions, Runtime } from './runtime.ts'
+import type { InPlaceOptions, Runtime } from './runtime.ts'
 
 /** y = x + x, and z = x · x under a name that the refused output would like to have. */
 function doubled() {
@@ -19,7 +19,7 @@ function doubled() {
 const tensors = () => ({ y: float32([1, 2], [0, 0]), nothing: float32([1, 2], [0, 0]) })
 
 test('results are in the given tensors, and the runtime makes no others', async () => {
-  const asked: (InternalSessionOptions | undefined)[] = []
+  const asked: (InPlaceOptions | undefined)[] = []
   const watched: Runtime = {
     ...nodeRuntime,
     createSession: (model, options) => {
@@ -51,7 +51,7 @@ test('a run that fails is an error as ever', async () => {
 
 test('a runtime that is not known to copy gets an ordinary session', async () => {
   const { copiesInPlaceOutputs: _, ...plain } = nodeRuntime
-  const asked: (InternalSessionOptions | undefined)[] = []
+  const asked: (InPlaceOptions | undefined)[] = []
   const runtime: Runtime = {
     ...plain,
     createSession: (model, options) => {

@@ -14,7 +14,7 @@ import type { Model } from '../model/model.ts'
 import { NameSupply, valueNames } from '../model/names.ts'
 import { encodeModel } from '../onnx/encode.ts'
 import { float32 } from '../tensor/tensor.ts'
-import type { InternalSessionOptions, Runtime, Session } from './runtime.ts'
+import type { Runtime, Session, SessionOptions } from './runtime.ts'
 
 const known = new WeakMap<Runtime, Promise<string | undefined>>()
 
@@ -22,7 +22,7 @@ const known = new WeakMap<Runtime, Promise<string | undefined>>()
 export async function createInPlaceSession(
   runtime: Runtime,
   model: Model,
-  options: InternalSessionOptions,
+  options: SessionOptions,
 ): Promise<Session> {
   const message = await refusalOf(runtime)
   if (message === undefined) return runtime.createSession(encodeModel(model), options)

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { usageError } from '../errors.ts'
 import { loadError, ortRuntime } from './ort.ts'
-import type { InternalSessionOptions, Runtime } from './runtime.ts'
+import type { Runtime, SessionOptions } from './runtime.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -32,15 +32,15 @@ export const nodeRuntime: Runtime = ortRuntime({
     }
   },
   read: (path) => readFile(path),
-  options: ({ device = 'cpu', threads, optimization, spin = 20 }: InternalSessionOptions) => ({
+  options: ({ device = 'cpu', threads, optimization }: SessionOptions) => ({
     executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],
     ...(threads === undefined ? {} : { intraOpNumThreads: allowedThreads(threads) }),
     ...(optimization === undefined ? {} : { graphOptimizationLevel: optimization }),
     logSeverityLevel: 4,
-    // Idle threads look for work for some time before they sleep: to wake one costs as much as a small kernel.
-    // For longer than 20 µs, they would take the cores from other processes (docs/lab/steps-on-the-cpu.md has the figures).
+    // Idle threads look for work for 20 µs before they sleep: to wake one costs as much as a small kernel.
+    // Longer, they would take the cores from other processes (docs/lab/steps-on-the-cpu.md has the figures).
     // Slots of units that have died decay into denormal numbers, which processors are slow at.
-    extra: { session: { intra_op: { spin_duration_us: String(spin) }, set_denormal_as_zero: '1' } },
+    extra: { session: { intra_op: { spin_duration_us: '20' }, set_denormal_as_zero: '1' } },
   }),
   deviceHint({ device }, reason) {
     if (device === 'webgpu' && /webgpu|adapter|vulkan/i.test(reason))

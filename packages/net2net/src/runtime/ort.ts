@@ -15,7 +15,7 @@ import {
 } from '../tensor/tensor.ts'
 import type {
   Feeds,
-  InternalSessionOptions,
+  InPlaceOptions,
   Runtime,
   Session,
   SessionOptions,
@@ -36,7 +36,7 @@ export interface OrtBuild {
   readonly copiesInPlaceOutputs?: true
   /** Loads the library, on first use. */
   load(): Promise<Ort>
-  options(options: InternalSessionOptions): NativeOptions
+  options(options: SessionOptions): NativeOptions
   /** The bytes of a model that is somewhere: a file, or an address. */
   read(where: string): Promise<Uint8Array>
   /** True where outputs that the caller allocated are not written by the library itself. */
@@ -117,7 +117,7 @@ class OrtSession implements Session {
   readonly #ort: Ort
   readonly #session: NativeSession
   readonly #build: OrtBuild
-  readonly #refused: InternalSessionOptions['refused']
+  readonly #refused: InPlaceOptions['refused']
   /** A step is fed the same hundreds of tensors again and again. */
   readonly #natives = new WeakMap<Tensor, NativeTensor>()
   #released = false
@@ -126,7 +126,7 @@ class OrtSession implements Session {
     ort: Ort,
     session: NativeSession,
     build: OrtBuild,
-    refused: InternalSessionOptions['refused'],
+    refused: InPlaceOptions['refused'],
   ) {
     this.#refused = refused
     this.#ort = ort

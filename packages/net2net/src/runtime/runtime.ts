@@ -15,12 +15,10 @@ export interface SessionOptions {
   readonly keepOnDevice?: readonly string[] | undefined
 }
 
-/** What callers do not choose. */
-export interface InternalSessionOptions extends SessionOptions {
-  /** An output that is no tensor, and the error that runs end with when all is done: see in-place.ts. */
+/** What only in-place.ts asks for. */
+export interface InPlaceOptions extends SessionOptions {
+  /** An output that is no tensor, and the error that runs end with when all is done. */
   readonly refused?: { readonly output: string; readonly message: string }
-  /** How many microseconds an idle thread looks for work before it sleeps, where the runtime can be told. */
-  readonly spin?: number
 }
 
 export interface SessionValue {
@@ -57,5 +55,5 @@ export interface Runtime {
   /** Present if it copies what runs wrote into the caller's tensors, unless asked otherwise: see in-place.ts. */
   readonly copiesInPlaceOutputs?: true
   /** Bytes of an ONNX file, or the path of one where the runtime can read files. */
-  createSession(model: Uint8Array | string, options?: InternalSessionOptions): Promise<Session>
+  createSession(model: Uint8Array | string, options?: InPlaceOptions): Promise<Session>
 }

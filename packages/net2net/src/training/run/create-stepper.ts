@@ -33,19 +33,9 @@ export async function createStepper(
     return new HandedStepper(graph, state, session, runtime, options)
   }
   const forms = onCpu ? lowerForCpu(model, await channelBlock(runtime)) : model
-  const isRecurrent = forms.graph.nodes.some(({ opType }) => opType === 'Scan')
-  const session = await createInPlaceSession(runtime, forms, {
-    ...options,
-    ...(isRecurrent && { spin: stepSpin }),
-  })
+  const session = await createInPlaceSession(runtime, forms, options)
   return new BufferedStepper(graph, state, session)
 }
-
-/**
- * Between the products of two steps along time lie a dozen small nodes, 30 µs and more. A thread that sleeps meanwhile is
- * woken for every product, and comes too late for most of them.
- */
-const stepSpin = 100
 
 /**
  * The model with every graph input required: ONNX Runtime's JavaScript API does not feed inputs
