@@ -73,7 +73,9 @@ describe.skipIf(noBrowser)('the Train tab, on the network of the Grow tab', () =
     for (const all of [first, second, third]) for (const loss of all) expect(loss).toBeLessThan(0.5)
     // The third one made fewer steps, since it began on the way.
     const progress = page.locator('.status progress')
-    expect(await progress.getAttribute('value')).toBe(await progress.getAttribute('max'))
+    const left = async () =>
+      Number(await progress.getAttribute('max')) - Number(await progress.getAttribute('value'))
+    await expect.poll(left).toBe(0)
     await page.locator('[data-answer="2 now"] .answer').waitFor()
 
     const { name, bytes } = await download(page, () =>
@@ -86,7 +88,7 @@ describe.skipIf(noBrowser)('the Train tab, on the network of the Grow tab', () =
     const chart = page.locator('.chart', { hasText: 'Validation loss' })
     await chart.locator('.chart-holder').focus()
     await page.keyboard.press('ArrowRight')
-    expect(await chart.locator('.readout li').count()).toBeGreaterThanOrEqual(2)
+    await expect.poll(() => chart.locator('.readout li').count()).toBeGreaterThanOrEqual(2)
     await page.keyboard.press('+')
     const save = (kind: string) =>
       download(page, () => chart.getByRole('button', { name: `${kind}: save` }).click())
