@@ -12,7 +12,12 @@ import type { Tensor } from '../src/tensor/tensor.ts'
 import { allCases, nodeCases, operatorAt } from '../testing/all-cases.ts'
 import { withGradients } from '../testing/emitted-gradients.ts'
 import { fusedChains } from '../testing/fused-chains.ts'
-import { type GradientCase, type OneNode, oneNode } from '../testing/gradient-check.ts'
+import {
+  type GradientCase,
+  normalTensor,
+  type OneNode,
+  oneNode,
+} from '../testing/gradient-check.ts'
 import { difference, sent } from '../testing/sent-tensors.ts'
 import type { Computed, Job } from '../testing/webgpu-worker.ts'
 import { wideDraws } from '../testing/wide-draws.ts'
@@ -99,8 +104,17 @@ describe.skipIf(executable === undefined)('on WebGPU', () => {
     const values = await inNode(drawn.model, drawn.inputs)
     await compare(drawn.model, drawn.inputs, values, what, bound)
     if (!gradients) return
+    const random = randomStream(1, key, index)
+    const seeds = new Map(
+      Object.entries(values).flatMap(([name, { dtype, dims }]) =>
+        dtype === 'float32' && drawn.outputs?.includes(name) !== false
+          ? [[name, normalTensor(random, dims)] as const]
+          : [],
+      ),
+    )
+    const wrt = Object.keys(drawn.inputs).filter((name) => drawn.inputs[name]!.dtype === 'float32')
     const graph = (target: 'standard' | 'onnxruntime-webgpu') =>
-      withGradients(drawn, values, randomStream(1, key, index), target)
+      withGradients(drawn.model, drawn.inputs, wrt, seeds, target)
     const [standard, own] = [graph('standard'), graph('onnxruntime-webgpu')]
     if (!standard || !own) return
     const expected = await inNode(standard.model, standard.feeds)

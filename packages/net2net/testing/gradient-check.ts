@@ -3,18 +3,16 @@
  * of an independent float64 forward pass. For tests only.
  */
 
-import { backward } from '../src/autodiff/backward.ts'
-import { GraphEmitter } from '../src/autodiff/emitter.ts'
 import type { AttributeLike } from '../src/model/attributes.ts'
 import { GraphBuilder, modelOf } from '../src/model/builder.ts'
-import { type Model, opsetOf, type Shape } from '../src/model/model.ts'
+import type { Model, Shape } from '../src/model/model.ts'
 import { encodeModel } from '../src/onnx/encode.ts'
 import type { Target } from '../src/operators/contract/gradient.ts'
 import { inferModel } from '../src/operators/inference.ts'
-import { upgrade } from '../src/passes/upgrade-opset.ts'
 import { nodeRuntime } from '../src/runtime/onnxruntime.node.ts'
 import { permutation, type RandomStream, randomStream } from '../src/tensor/random.ts'
 import { elementCount, float32, Tensor } from '../src/tensor/tensor.ts'
+import { type WithGradients, withGradients } from './emitted-gradients.ts'
 import { Evaluator64 } from './evaluate64.ts'
 
 export interface GradientCase {
@@ -121,8 +119,14 @@ async function checkCase(
   }
   await reference.release()
 
+  const seeds = new Map(
+    [...weights].map(([name, factors]) => [
+      name,
+      float32(values[name]!.dims, Float32Array.from(factors)),
+    ]),
+  )
   for (const target of targets) {
-    const gradients = await emittedGradients(model, inputs, differentiated, weights, values, target)
+    const gradients = await computed(withGradients(model, inputs, differentiated, seeds, target))
     for (const [name, found] of differences) {
       const emitted = gradients[name]
       const { dims } = inputs[name]!
@@ -144,53 +148,15 @@ async function checkCase(
   }
 }
 
-/** The gradients of Σ output · r, computed by the emitted graph in ONNX Runtime. */
-async function emittedGradients(
-  original: Model,
-  inputs: Readonly<Record<string, Tensor>>,
-  wrt: readonly string[],
-  weights: ReadonlyMap<string, Float64Array>,
-  values: Readonly<Record<string, Tensor>>,
-  target: Target,
+/** The gradients of Σ output · seed by the names of the inputs, computed by the emitted graph in ONNX Runtime. */
+async function computed(
+  graph: WithGradients | undefined,
 ): Promise<Readonly<Record<string, Tensor>>> {
-  const model = upgrade(original)
-  const builder = new GraphBuilder({ ...model.graph, outputs: [] })
-  const infos = inferModel(model)
-  const emitter = new GraphEmitter(builder, infos, opsetOf(model), target)
-  const feeds: Record<string, Tensor> = { ...inputs }
-  const seeds = new Map<string, string>()
-  for (const [name, factors] of weights) {
-    const { dims } = values[name]!
-    const seed = builder.names.fresh(`${name}.seed`)
-    const shape = infos.get(name)?.shape ?? dims
-    builder.input(seed, 'float32', shape)
-    emitter.declare(seed, { dtype: 'float32', shape })
-    feeds[seed] = float32(dims, Float32Array.from(factors))
-    seeds.set(name, seed)
-  }
-  const found = backward(emitter, model.graph.nodes, seeds, wrt)
-  const outputs = new Map<string, string>()
-  for (const [name, gradient] of found) {
-    const { dtype, shape } = emitter.info(gradient)
-    // A copy, since one value may be the gradient of several inputs, or a graph input itself.
-    const [output] = builder.nodeOutputs(
-      'Identity',
-      [gradient],
-      {},
-      { outputs: [`${name}.gradient`] },
-    )
-    builder.output(output!, dtype ?? 'float32', shape)
-    outputs.set(output!, name)
-  }
-  if (outputs.size === 0) return {}
-  const opsets = new Map(model.opsets)
-  for (const domain of emitter.domains) if (!opsets.has(domain)) opsets.set(domain, 1)
-  const session = await nodeRuntime.createSession(
-    encodeModel({ ...model, opsets, graph: builder.graph() }),
-  )
+  if (graph === undefined) return {}
+  const session = await nodeRuntime.createSession(encodeModel(graph.model))
   try {
-    const results = await session.run(feeds)
-    return Object.fromEntries([...outputs].map(([output, name]) => [name, results[output]!]))
+    const results = await session.run(graph.feeds)
+    return Object.fromEntries(graph.names.map((name) => [name, results[`${name}.gradient`]!]))
   } finally {
     await session.release()
   }
