@@ -1,5 +1,6 @@
 /**
- * How long inputs wait for their answer on the built page: `tsx tools/page-latency.ts [--page DIST] [--rate 4] [--only WORDS]`.
+ * How long inputs wait for their answer on the built page: `tsx tools/page-latency.ts [--page DIST] [--rate 4]
+ * [--only perceptron|teacher|resnet|large|train]`; `large` is a network of 10,000 nodes.
  *
  * Each line is one interaction. `answer`: what the page's main thread computes from an input to the end of the next frame, at most;
  * `task`: its longest task, for which the next input could have to wait. Both are processor time of that thread, from a trace, times

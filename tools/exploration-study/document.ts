@@ -93,14 +93,14 @@ function answer({ task, seeds, measures }: Results): string {
   const sum = (key: 'reached' | 'targets') => growth.reduce((total, one) => total + one[key], 0)
   const goal = `The goal of a third is ${of('all') <= 1 / 3 ? 'met' : 'missed'}`
   const own = mean(scratch.map(({ half }) => half))
-  const differences = growth.map(({ best }, i) => Math.log(best / scratch[i]!.best))
+  const { change, doubt } = compared(growth, scratch)
   const [found, wanted] = [sum('reached'), sum('targets')]
   const whole =
     found === wanted
       ? `all of it with ${percent(of('all'))}`
       : `${found} of all its ${wanted} networks in the end`
   return `- **${nameOf(task)}** (${count(seeds.length, 'seed')}): growth reached half of the front of the search from scratch with ${percent(of('half'))} of the compute (which had
-  that half itself after ${percent(own)}), and ${whole}. ${goal}. ${better(differences)}${alone(seeds, measures)}`
+  that half itself after ${percent(own)}), and ${whole}. ${goal}. At the end its best network has a test loss ${change}${doubt}.${alone(seeds, measures)}`
 }
 
 /** What the network that all begin with comes to with the same compute. */
@@ -110,11 +110,8 @@ function alone(
 ): string {
   if (found.length < seeds.length) return ''
   const half = mean(found.map((one) => one.half))
-  const logs = found.map(({ best }, i) => Math.log(best / growth![i]!.best))
-  const change = percent(Math.abs(Math.expm1(mean(logs))))
-  const told =
-    Math.abs(mean(logs)) > halfInterval(logs) ? '' : ', which the interval does not tell from zero'
-  return ` The start network alone had half of that front after ${percent(half)} of the compute, and ended ${change} ${mean(logs) < 0 ? 'lower' : 'higher'} than what grew${told}.`
+  const { change, doubt } = compared(found, growth!)
+  return ` The start network alone had half of that front after ${percent(half)} of the compute, and ended ${change} than what grew${doubt}.`
 }
 
 /** What the start networks say of when to explore at all. */
@@ -132,14 +129,14 @@ its validation loss hardly falls, and explore from there; where one large networ
 `
 }
 
-function better(logs: readonly number[]): string {
+/** How much lower or higher the best losses are than others, seed by seed, and what chance has to do with it. */
+function compared(found: readonly Measures[], others: readonly Measures[]) {
+  const logs = found.map(({ best }, i) => Math.log(best / others[i]!.best))
   const [middle, half] = [mean(logs), halfInterval(logs)]
-  const change = percent(Math.abs(Math.expm1(middle)))
-  const what = `At the end its best network has a test loss ${change} ${middle < 0 ? 'lower' : 'higher'}`
-  if (!Number.isFinite(half)) return `${what}; one seed says nothing of chance.`
-  return Math.abs(middle) > half
-    ? `${what}.`
-    : `${what}, which the interval does not tell from zero.`
+  const change = `${percent(Math.abs(Math.expm1(middle)))} ${middle < 0 ? 'lower' : 'higher'}`
+  if (!Number.isFinite(half)) return { change, doubt: '; one seed says nothing of chance' }
+  const doubt = Math.abs(middle) > half ? '' : ', which the interval does not tell from zero'
+  return { change, doubt }
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(0)}%`

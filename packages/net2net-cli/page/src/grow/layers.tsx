@@ -87,32 +87,46 @@ const nameOf = ({ name }: ListedLayer) => name
 const wantPricesOf = (layers: readonly ListedLayer[]) => wantPrices(layers.map(nameOf))
 const attributesOf = ({ name }: ListedLayer) => ({ class: 'layer', 'data-layer': name })
 
+/** A button that goes through the changes, back or on. */
+const HistoryButton = (props: {
+  readonly name: string
+  readonly title: string
+  readonly sign: string
+  readonly able: boolean
+  readonly act: () => void
+}) => (
+  <button
+    type="button"
+    class="icon quiet small"
+    aria-label={props.name}
+    title={props.title}
+    disabled={!props.able}
+    onClick={props.act}
+  >
+    {props.sign}
+  </button>
+)
+
 /** What can be taken back, and how many there are. */
 function Head({ layers }: { layers: readonly ListedLayer[] }) {
   return (
     <header class="side-head">
       <h2>{t('Layers')}</h2>
       <span class="row side-tools">
-        <button
-          type="button"
-          class="icon quiet small"
-          aria-label={t('Undo')}
+        <HistoryButton
+          name={t('Undo')}
           title={t('Undo (Ctrl+Z)')}
-          disabled={!canUndo.value}
-          onClick={undo}
-        >
-          ↶
-        </button>
-        <button
-          type="button"
-          class="icon quiet small"
-          aria-label={t('Redo')}
+          sign="↶"
+          able={canUndo.value}
+          act={undo}
+        />
+        <HistoryButton
+          name={t('Redo')}
           title={t('Redo (Ctrl+Y)')}
-          disabled={!canRedo.value}
-          onClick={redo}
-        >
-          ↷
-        </button>
+          sign="↷"
+          able={canRedo.value}
+          act={redo}
+        />
         {growing.value ? (
           <button type="button" class="small" onClick={clear}>
             {t('Reset')}
