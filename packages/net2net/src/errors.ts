@@ -43,8 +43,13 @@ export const inputError = (message: string, details?: ErrorDetails) =>
 export const internalError = (message: string, details?: ErrorDetails) =>
   new Net2NetError('internal', message, details)
 
+// `String` of an object calls a method that the object may have lost.
+const isObject = (value: unknown) => typeof value === 'object' && value !== null
+
 /** What types hold to in TypeScript, for callers in JavaScript. */
 export function mustBeOneOf<T extends string>(name: string, value: T, known: readonly T[]): void {
   if (!known.includes(value))
-    throw usageError(`${name} must be one of ${known.join(', ')}, not ${String(value)}.`)
+    throw usageError(
+      `${name} must be one of ${known.join(', ')}, not ${isObject(value) ? 'an object' : String(value)}.`,
+    )
 }

@@ -306,7 +306,7 @@ function openIndex(file: string, open: OpenFile): OpenState {
   if (typeof map !== 'object' || map === null) throw broken('it has no weight_map')
   const parts = [...new Set(Object.values(map))].map((part) => {
     if (typeof part !== 'string' || !/^[^/\\]+\.safetensors$/.test(part))
-      throw broken(`it names ${quote(String(part))}, which is no file beside it`)
+      throw broken(`it names ${quote(part)}, which is no file beside it`)
     return { part, ...readSafetensors(open(`${folderOf(file)}${part}`), part) }
   })
   const missing = Object.keys(map).find((key) => !parts.some(({ tensors }) => tensors.has(key)))

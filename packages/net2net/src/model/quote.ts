@@ -5,9 +5,19 @@ const UNPRINTABLE = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 export const shapeText = (dims: readonly (number | bigint)[]): string =>
   `[${dims.slice(0, 8)}${dims.length > 8 ? ',…' : ''}]`
 
-/** A name from a file, fit to be printed: escaped, and not longer than a line. */
-export const quote = (name: string): string =>
-  JSON.stringify(name.length > 80 ? `${name.slice(0, 79)}…` : name).replace(
+/**
+ * A name from a file, fit to be printed: escaped, and not longer than a line. What a damaged file has in the place of a
+ * name is printed as JSON, which never calls a method of what it prints: a table may have a key `toString`.
+ */
+export function quote(name: unknown): string {
+  const quoted =
+    typeof name === 'string'
+      ? JSON.stringify(shortened(name))
+      : shortened(JSON.stringify(name) ?? String(name))
+  return quoted.replace(
     UNPRINTABLE,
     (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
+}
+
+const shortened = (text: string): string => (text.length > 80 ? `${text.slice(0, 79)}…` : text)

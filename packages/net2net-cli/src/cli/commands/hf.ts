@@ -170,7 +170,10 @@ const countElements = (tensors: Iterable<{ readonly dims: readonly number[] }>):
   [...tensors].reduce((sum, { dims }) => sum + dims.reduce((a, b) => a * b, 1), 0)
 
 function changesText(changes: readonly ConfigChange[]): string {
-  const short = (value: unknown) => (Array.isArray(value) ? `${value.length} items` : String(value))
+  const short = (value: unknown) => {
+    if (Array.isArray(value)) return `${value.length} items`
+    return typeof value === 'string' ? value : JSON.stringify(value)
+  }
   return table(
     ['config.json', 'before', 'after'],
     changes.map(({ field, before, after }) => [field, short(before ?? 'not set'), short(after)]),

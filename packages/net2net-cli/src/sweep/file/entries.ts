@@ -36,11 +36,7 @@ export function readExperiments(root: unknown, problems: Problems): Experiment[]
     if (!isRecord(raw)) return
     const path = ['experiments', i]
     const rawArms = Array.isArray(raw.arms) ? raw.arms : []
-    const entry = readable(
-      experimentSchema,
-      { ...raw, arms: [] },
-      { name: String(raw.name), arms: [] },
-    )
+    const entry = readable(experimentSchema, { ...raw, arms: [] }, { name: nameIn(raw), arms: [] })
     const arms = readArms(rawArms, path, problems)
     for (const { suffix, values } of choicesOf(entry.grid, [...path, 'grid'], problems, (value) =>
       experimentSchema.safeParse({ name: 'x', arms: [], ...value }),
@@ -57,7 +53,7 @@ export function readExperiments(root: unknown, problems: Problems): Experiment[]
             sweepSchema.shape.seeds.safeParse(root.seeds).data,
         ),
         arms,
-        mentioned: new Set(rawArms.filter(isRecord).map((arm) => String(arm.name))),
+        mentioned: new Set(rawArms.filter(isRecord).map((arm) => nameIn(arm))),
         compare: entry.compare,
         target: entry.target,
       })
@@ -72,11 +68,15 @@ export function readExperiments(root: unknown, problems: Problems): Experiment[]
   return found
 }
 
+/** The name that an entry gives itself, whatever it is, for messages. */
+const nameIn = ({ name }: Record<string, unknown>): string =>
+  typeof name === 'string' ? name : `${JSON.stringify(name)}`
+
 function readArms(raw: readonly unknown[], path: Path, problems: Problems): Arm[] {
   const arms: Arm[] = []
   raw.forEach((value, i) => {
     if (!isRecord(value)) return
-    const data = readable(armSchema, value, { name: String(value.name) })
+    const data = readable(armSchema, value, { name: nameIn(value) })
     const at = [...path, 'arms', i]
     if (data.name === teacherArmName || data.name === scratchName)
       problems.add([...at, 'name'], `an arm cannot be called "${data.name}"`)

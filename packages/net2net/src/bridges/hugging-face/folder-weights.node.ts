@@ -50,13 +50,13 @@ export function openWeights(folder: string, open: (file: string) => FileSource):
   const ending = file.endsWith('.bin.index.json') ? '.bin' : '.safetensors'
   const names = [...new Set(Object.values(map))].map((part: unknown) => {
     if (typeof part !== 'string' || !/^[^/\\]+$/.test(part) || !part.endsWith(ending))
-      throw broken(`it names ${quote(String(part))}, which is no ${ending} file beside it`)
+      throw broken(`it names ${quote(part)}, which is no ${ending} file beside it`)
     return part
   })
   const parts = names.map((name) => ({ name, ...read(name) }))
   for (const [entry, part] of Object.entries(map))
     if (!parts.find(({ name }) => name === part)!.entries.has(entry))
-      throw broken(`${quote(entry)} is not in ${quote(String(part))}`)
+      throw broken(`${quote(entry)} is not in ${quote(part)}`)
   const size = ({ entries }: (typeof parts)[number]) =>
     [...entries.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
   return {

@@ -12,6 +12,10 @@ export interface JsonObject {
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+/** A name or a setting as text; what a damaged file has in its place as JSON. */
+export const asText = (value: Json | undefined): string =>
+  typeof value === 'string' ? value : `${JSON.stringify(value)}`
+
 /** Property of an object or list: the keys of its whole numbers that were floats. */
 const floats = Symbol('floats')
 /** Begins the text that stands for a float while JSON is read or written. */

@@ -2,7 +2,7 @@
 import { inputError, refusedError } from '../../errors.ts'
 import { quote } from '../../model/quote.ts'
 import { textOf } from '../hdf5-read.ts'
-import { isObject, type JsonObject } from './json.ts'
+import { asText, isObject, type JsonObject } from './json.ts'
 import { groupAt, type KerasFile, listedWeights } from './keras-file.ts'
 import { exportInstead } from './layers/config.ts'
 import type { KerasLayer } from './layers/contract.ts'
@@ -23,12 +23,12 @@ export interface PlacedLayer {
 /** Classes of models that say in the file what they compute. */
 const modelClasses = new Set(['Sequential', 'Functional', 'Model'])
 
-export const kindOf = ({ class_name: kind }: JsonObject): string => String(kind)
+export const kindOf = ({ class_name: kind }: JsonObject): string => asText(kind)
 export const configOf = ({ config }: JsonObject): JsonObject => (isObject(config) ? config : {})
 export const isModel = (entry: JsonObject): boolean => modelClasses.has(kindOf(entry))
 export const isSequential = (entry: JsonObject): boolean => kindOf(entry) === 'Sequential'
 export const nameOf = (entry: JsonObject): string =>
-  String(configOf(entry).name ?? entry.name ?? '')
+  asText(configOf(entry).name ?? entry.name ?? '')
 
 /** The layers of a model, inputs included, as its config lists them. */
 export function entriesOf(model: JsonObject): readonly JsonObject[] {
@@ -218,7 +218,7 @@ function layerOf(file: KerasFile, path: string, entry: JsonObject): KerasLayer {
   const policy = configOf(entry).dtype
   if (isObject(policy) && /Quantized/.test(kindOf(policy)))
     throw refusedError(
-      `The layer ${quote(path)} of ${file.name} is quantized (${String(configOf(policy).mode ?? kindOf(policy))}), and numbers that were rounded so do not grow.`,
+      `The layer ${quote(path)} of ${file.name} is quantized (${asText(configOf(policy).mode ?? kindOf(policy))}), and numbers that were rounded so do not grow.`,
       { where: path, hint: 'Grow the network before it is quantized.' },
     )
   return layer

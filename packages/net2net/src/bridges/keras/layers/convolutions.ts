@@ -34,7 +34,7 @@ export function windowOf(context: LayerContext, kernel: readonly number[], dims:
   if (padding === 'valid') return { ...window, auto_pad: 'VALID' }
   // Causal: everything that is padded lies before the sequence.
   if (padding === 'causal' && dims === 1) return { ...window, pads: [reach[0]!, 0] }
-  throw refuse(context, `the padding ${quote(String(padding))}`)
+  throw refuse(context, `the padding ${quote(padding)}`)
 }
 
 /** Keras keeps the kernel as [...kernel, input channels / groups, filters]. */
@@ -140,7 +140,7 @@ const transposed = (dims: number): KerasLayer => ({
     const { strides, dilations } = windowOf(context, kernel, dims)
     const { padding = 'valid' } = config
     if (padding !== 'same' && padding !== 'valid')
-      throw refuse(context, `the padding ${quote(String(padding))}`)
+      throw refuse(context, `the padding ${quote(padding)}`)
     const extra = isSet(config.output_padding)
       ? numbersOf(context, 'output_padding', dims)
       : undefined

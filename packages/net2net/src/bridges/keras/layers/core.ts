@@ -5,6 +5,7 @@
  */
 import { quote } from '../../../model/quote.ts'
 import { int64 } from '../../../tensor/tensor.ts'
+import { asText } from '../json.ts'
 import { activate } from './activate.ts'
 import { asInKeras } from './axes.ts'
 import { has, isSet, number, numberOf, refuse } from './config.ts'
@@ -42,14 +43,14 @@ const withBias = ({ graph }: LayerContext, product: string, [bias]: readonly str
 const einsumDense: KerasLayer = {
   variables: (config) => (isSet(config.bias_axes) ? ['kernel', 'bias'] : ['kernel']),
   sizes: (of, { equation, output_shape: old }) => ({
-    output_shape: grownOutput(String(equation), of('kernel'), old),
+    output_shape: grownOutput(asText(equation), of('kernel'), old),
   }),
   build(context, [input]) {
     const { graph, config, path } = context
     const value = asInKeras(graph, input!)
     const { equation } = config
     if (typeof equation !== 'string' || equation.includes('.'))
-      throw refuse(context, `the equation ${quote(String(equation))}`)
+      throw refuse(context, `the equation ${quote(equation)}`)
     if (isSet(config.lora_rank)) throw refuse(context, 'a LoRA adapter')
     const product = graph.node(
       'Einsum',

@@ -13,7 +13,7 @@
 import { floats } from '../../../model/attributes.ts'
 import { quote } from '../../../model/quote.ts'
 import { int64 } from '../../../tensor/tensor.ts'
-import { isObject, type Json, type JsonObject } from '../json.ts'
+import { asText, isObject, type Json, type JsonObject } from '../json.ts'
 import { activationName } from './activate.ts'
 import { asInKeras } from './axes.ts'
 import { has, mustHaveRank, refuse } from './config.ts'
@@ -281,10 +281,9 @@ const bidirectional: KerasLayer = {
       { layer: forward, name: 'forward', states: given.slice(0, half) },
       { layer: backward, name: 'backward', states: given.slice(half) },
     ].map(({ layer, name, states }) => {
-      const cell = Object.hasOwn(cells, String(layer.class_name))
-        ? cells[String(layer.class_name)]
-        : undefined
-      if (!cell) throw refuse(context, `a layer ${String(layer.class_name)} inside`)
+      const kind = asText(layer.class_name)
+      const cell = Object.hasOwn(cells, kind) ? cells[kind] : undefined
+      if (!cell) throw refuse(context, `a layer ${kind} inside`)
       const folder = `${name}_layer/cell/`
       const direction = { context, cell, config: configOf(layer), folder, node: `${path}/${name}` }
       return run(direction, value, states)
@@ -326,7 +325,7 @@ function directionsOf({ layer, backward_layer: given }: JsonObject): {
   const forward: JsonObject = isObject(layer) ? layer : {}
   if (isObject(given)) return { forward, backward: given }
   const config = configOf(forward)
-  const name = `backward_${String(config.name)}`
+  const name = `backward_${asText(config.name)}`
   const turned = { ...config, name, go_backwards: config.go_backwards !== true }
   return { forward, backward: { ...forward, config: turned } }
 }

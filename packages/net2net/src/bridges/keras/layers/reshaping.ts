@@ -98,7 +98,7 @@ const upSampling = (dims: number): KerasLayer => ({
     const scales = graph.constant(float32([dims + 2], [1, 1, ...sizes]), 'scales')
     const { interpolation = 'nearest' } = config
     if (interpolation !== 'nearest' && interpolation !== 'bilinear')
-      throw refuse(context, `the interpolation ${quote(String(interpolation))}`)
+      throw refuse(context, `the interpolation ${quote(interpolation)}`)
     const attributes =
       interpolation === 'nearest'
         ? { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' }
