@@ -35,6 +35,9 @@ const PARAMETER = 'PARAMETER'
 /** What is noted of a parameter in a file that says of its constants what they are. */
 export const parameterNote: Metadata = new Map([[KIND, PARAMETER]])
 
+/** What is noted there of all other constants. */
+export const constantNote: Metadata = new Map([[KIND, 'CONSTANT_TENSOR']])
+
 /** What exporters noted of each constant, if they say which are parameters. */
 export function parameterNotes(model: Model): ReadonlyMap<string, Metadata> | undefined {
   const metadata = metadataOf(model)

@@ -200,6 +200,16 @@ def mixed():
     return keras.Model(x, L.Dense(2, name="out", dtype="float32")(y))
 
 
+@network
+def frozen():
+    x = keras.Input((6, 4))
+    inner = keras.Sequential([keras.Input((6, 4)), L.Dense(5, name="a"), L.BatchNormalization()], name="inner")
+    inner.trainable = False
+    y = L.Rescaling([1.0, 2.0, 3.0, 4.0, 5.0], offset=0.5)(inner(x))
+    y = L.Dense(5, name="before", trainable=False)(L.Dense(5, name="after", activation="relu")(y))
+    return keras.Model(x, L.Dense(2, name="out")(L.Flatten()(y)))
+
+
 def inputs_of(model):
     random = np.random.default_rng(0)
     return [
@@ -232,7 +242,8 @@ if sys.argv[1] == "make":
         model.save(f"{name}.keras")
         x = {f"x{i}": each for i, each in enumerate(inputs_of(model))}
         y = {f"y{i}": each for i, each in enumerate(outputs_of(model))}
-        np.savez(f"{name}.npz", **x, **y)
+        trained = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+        np.savez(f"{name}.npz", trained=np.float32(trained), **x, **y)
     print(json.dumps(list(networks)))
 else:
     result = []
