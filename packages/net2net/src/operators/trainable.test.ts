@@ -247,6 +247,28 @@ describe('constants that an exporter merged', () => {
     expect(parametersOf(separateConstants(model))).toEqual(['variable'])
   })
 
+  test('a copy that a marked program makes of a buffer or of a parameter is what that is', () => {
+    const mark = (kind: string) => ({ [KIND]: kind })
+    const model = modelWith(
+      { v: normal(8, 1), w: normal(8, 8) },
+      [
+        ['Identity', ['v'], 'clone'],
+        ['Identity', ['w'], 'clone_1'],
+        ['MatMul', ['w', 'clone'], 'norm'],
+        ['Div', ['clone_1', 'norm'], 'weight'],
+        ['MatMul', ['x', 'weight'], 'y'],
+      ],
+      { v: mark('BUFFER'), w: mark('PARAMETER') },
+    )
+    const separate = separateConstants(model)
+    expect(parametersOf(separate)).toEqual(['w'])
+    expect(separate.graph.nodes.map(({ inputs }) => inputs)).toEqual([
+      ['w', 'v'],
+      ['w', 'norm'],
+      ['x', 'weight'],
+    ])
+  })
+
   const merged = (tensor: Tensor, modules: readonly [string, string]) =>
     separateConstants(
       modelWith({ 'a.weight': tensor, 'a.bias': normal(8) }, [
