@@ -175,6 +175,21 @@ describe('files without marks', () => {
     expect(left).not.toContain('mask')
   })
 
+  test('the bias of a layer is trained before a softmax, too; what is added to scores of attention is not', () => {
+    const numbers = { bias: normal(6), distances: normal(6), temperature: filled(0.3) }
+    const model = modelWith({ w: normal(8, 6), ...numbers }, [
+      ['MatMul', ['x', 'w'], 'product'],
+      ['Mul', ['product', 'temperature'], 'scaled'],
+      ['Add', ['scaled', 'bias'], 'logits'],
+      ['Softmax', ['logits'], 'a'],
+      ['Transpose', ['a'], 'b', { perm: [0, 2, 1] }],
+      ['MatMul', ['a', 'b'], 'scores'],
+      ['Add', ['scores', 'distances'], 'biased'],
+      ['LogSoftmax', ['biased'], 'y'],
+    ])
+    expect(parametersOf(model)).toEqual(['bias', 'w'])
+  })
+
   test('what standardizes the input stays, and so do grids and frequencies', () => {
     const model = modelWith(
       {

@@ -198,6 +198,8 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
   const own = new Set<string>()
   const lookedUp = new Set<string>()
   const operands = new Map<string, OperandUse>()
+  /** What layers compute with weights of their own, moved or scaled since. */
+  const ofLayers = new Set<string>()
   /** The float constants that a value is computed from, `through` nodes for which that holds. */
   const sources = (name: string, through: (node: Node) => boolean): readonly string[] => {
     if (constants.has(name)) return [name]
@@ -235,11 +237,16 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
     if (kind && met.length > 0 && !met.every((name) => raw.has(name)))
       for (const name of node.inputs.filter((input) => fixed.has(input)))
         for (const source of sources(name, isMoved)) {
-          const isBiasOfScores = node.outputs.some((output) => toProbabilities.has(output))
+          // Of attention, say: what is added to the product of two signals. A layer's bias may come before a softmax, too.
+          const isBiasOfScores =
+            node.outputs.some((output) => toProbabilities.has(output)) && !ofLayers.has(met[0]!)
           const rank = isBiasOfScores ? undefined : infos.get(met[0]!)?.shape?.length
           if (!operands.has(source)) operands.set(source, { kind, rank })
         }
 
+    const passesOn = met.length === 1 && ofLayers.has(met[0]!) && (isMoved(node) || kind)
+    if (passesOn || (operator?.growth?.layer && weights.length > 0 && met.length > 0))
+      for (const name of node.outputs) ofLayers.add(name)
     if (met.length === 0 && (weights.length === 0 || given.length === 0)) continue
     for (const name of node.outputs) {
       const { dtype } = infos.get(name) ?? {}
