@@ -190,6 +190,30 @@ describe('files without marks', () => {
     expect(parametersOf(model)).toEqual(['bias', 'w'])
   })
 
+  test('the scale and the shift behind a normalization without any are trained, whatever they are called', () => {
+    const numbers = {
+      w: normal(8, 6),
+      'onnx::ones': filled(1, 6),
+      'onnx::zeros': filled(0, 6),
+      'onnx::Mul_7': normal(6),
+      'onnx::Add_8': normal(6),
+      'onnx::Mul_9': normal(6),
+    }
+    const model = modelWith(numbers, [
+      ['MatMul', ['x', 'w'], 'product'],
+      ['Transpose', ['product'], 'moved', { perm: [0, 2, 1] }],
+      ['InstanceNormalization', ['moved', 'onnx::ones', 'onnx::zeros'], 'normed'],
+      ['Transpose', ['normed'], 'back', { perm: [0, 2, 1] }],
+      ['Mul', ['back', 'onnx::Mul_7'], 'scaled'],
+      ['Add', ['scaled', 'onnx::Add_8'], 'shifted'],
+      ['Relu', ['shifted'], 'h'],
+      ['Mul', ['h', 'onnx::Mul_9'], 'y'],
+    ])
+    const { parameters, left } = trainableConstants(model)
+    expect([...parameters].sort()).toEqual(['onnx::Add_8', 'onnx::Mul_7', 'w'])
+    expect(left.map(({ name }) => name)).toEqual(['onnx::Mul_9'])
+  })
+
   test('what standardizes the input stays, and so do grids and frequencies', () => {
     const model = modelWith(
       {
