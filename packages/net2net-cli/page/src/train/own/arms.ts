@@ -22,6 +22,8 @@ export interface Arm extends Place {
   readonly id: number
   readonly threads: number
   readonly parameters?: number
+  /** To be made here. */
+  readonly steps?: number
   readonly initial?: { readonly valLoss: number; readonly valAccuracy?: number }
   readonly losses: readonly number[]
   readonly epochs: readonly OwnEpoch[]

@@ -309,6 +309,7 @@ function take(id: number, event: OwnEvent): void {
       case 'restored': {
         const {
           parameters,
+          steps,
           initial,
           model: start,
           loss,
@@ -316,7 +317,7 @@ function take(id: number, event: OwnEvent): void {
           validation,
           notes: more,
         } = event.type === 'started' ? event : event.started
-        update(id, () => ({ parameters, initial, start, model: start, phase: 'training' }))
+        update(id, () => ({ parameters, steps, initial, start, model: start, phase: 'training' }))
         if (event.type === 'restored') {
           const { losses, epochs, model } = event
           update(id, () => ({ losses, epochs, model }))

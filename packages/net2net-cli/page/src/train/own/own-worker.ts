@@ -26,7 +26,10 @@ const keptNoSooner = 2000
 
 const gate = new Gate()
 const send = (event: OwnEvent) => postMessage(event)
-const fail = (error: unknown) => send({ type: 'failed', failure: failureOf(error) })
+const fail = (error: unknown) => {
+  tell()
+  send({ type: 'failed', failure: failureOf(error) })
+}
 const fileOf = (model: Model) => new Uint8Array(encodeModel(model))
 
 /** What waits for the state after the next step. */
@@ -112,14 +115,18 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
       : [`The network told ${list(given)} apart; it is trained for ${list(start)} now.`]
   const loss = lossFor(settings, data)
   const engine = await runtime(threads)
-  let started = kept?.started
-  const losses = [...(kept?.losses ?? [])]
   const stepsBefore = grown?.from.state.step ?? 0
-  if (kept) {
+  // An arm that has grown on the way ends the epoch in which it was, and makes as many as the others then.
+  const stepsOfEpoch = Math.ceil(data.train.length / settings.batchSize)
+  const epochs = settings.epochs + Math.floor(stepsBefore / stepsOfEpoch)
+  const steps = epochs * stepsOfEpoch - stepsBefore
+  let started = kept && { ...kept.started, steps }
+  const losses = [...(kept?.losses ?? [])]
+  if (kept && started) {
     const { snapshot, isDone } = kept
     const { history } = snapshot.state
-    const epochs = history.filter(({ step }) => step > stepsBefore).map(epochOf)
-    send({ type: 'restored', started: kept.started, losses, epochs, model: snapshot.model })
+    const made = history.filter(({ step }) => step > stepsBefore).map(epochOf)
+    send({ type: 'restored', started, losses, epochs: made, model: snapshot.model })
     if (isDone) {
       send({ type: 'end', snapshot })
       return
@@ -141,8 +148,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
       session,
       runtime: gated(engine, gate, took),
       optimizer: optimizerOf(settings),
-      // Epochs of a network that has grown on the way are counted on.
-      epochs: settings.epochs + (grown?.from.state.epoch ?? 0),
+      epochs,
       batchSize: settings.batchSize,
       seed: settings.seed,
       validation: data.validation,
@@ -172,6 +178,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
       })
       started = {
         parameters: countParameters(model),
+        steps,
         loss,
         samples: data.train.length,
         validation: data.validation.length,
@@ -199,7 +206,9 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
 
     function toldEpoch(result: EpochResult) {
       tell()
-      send({ type: 'epoch', result: epochOf(result), model: fileOf(training.model) })
+      // Grown after the last step of an epoch, it ends one of which it has made no step.
+      if (result.step > stepsBefore)
+        send({ type: 'epoch', result: epochOf(result), model: fileOf(training.model) })
       // Validation and what is kept are none of a step.
       marks = []
     }

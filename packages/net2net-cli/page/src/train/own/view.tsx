@@ -63,11 +63,7 @@ function Status() {
   const samples = ran.value?.count ?? settings.value.samples
   const perEpoch = Math.ceil(samples / batchSize)
   const done = arms.value.reduce((sum, arm) => sum + arm.losses.length, 0)
-  // An arm that grew on the way ends the epoch in which it began, and makes as many as the others then.
-  const total = arms.value.reduce(
-    (sum, { stepsBefore }) => sum + perEpoch * epochs - (stepsBefore % perEpoch),
-    0,
-  )
+  const total = arms.value.reduce((sum, { steps = perEpoch * epochs }) => sum + steps, 0)
   const speed = arms.value.reduce((sum, arm) => sum + arm.speed, 0)
   const left = speed > 0 ? ((total - done) * batchSize) / speed : undefined
   return (
