@@ -9,7 +9,7 @@ import { GraphBuilder, modelOf } from '../../src/model/builder.ts'
 import type { Model } from '../../src/model/model.ts'
 import { memorySource } from '../../src/tensor/bytes.ts'
 import { randomStream } from '../../src/tensor/random.ts'
-import { float32, type LazyTensor, materialize } from '../../src/tensor/tensor.ts'
+import { float32, type LazyTensor, materialize, toNumbers } from '../../src/tensor/tensor.ts'
 import { joined, torchBytes } from '../../testing/framework-files.ts'
 
 const model = sequential(
@@ -22,10 +22,11 @@ const entries = new Map(
 const plan = planWiden(model, { a: 9 }, { seed: 1 })
 const grown = applyPlan(model, plan)
 
-const negated = (tensor: LazyTensor): LazyTensor => {
-  const { dims, data } = materialize(tensor)
-  return float32(dims, Float32Array.from(data, (value) => -Number(value) - 1))
-}
+const negated = (tensor: LazyTensor): LazyTensor =>
+  float32(
+    tensor.dims,
+    toNumbers(tensor).map((value) => -value - 1),
+  )
 
 /** The files that a growth of these gives, as bytes. */
 function grow(files: Readonly<Record<string, Uint8Array>>, weights: string) {
@@ -81,9 +82,9 @@ describe('a state dict', () => {
     const state = new Map([...entries].map(([name, tensor]) => other(name, tensor)))
     const open = () => memorySource(joined(safetensorsParts(state)))
     for (const plans of [[], [plan]])
-      expect(() =>
-        growStateIn(open, model, plans, 'out', { weights: 'net.safetensors' }),
-      ).toThrow(message)
+      expect(() => growStateIn(open, model, plans, 'out', { weights: 'net.safetensors' })).toThrow(
+        message,
+      )
   })
 
   test('of the network belongs to it where an entry is missing that does not grow', () => {
