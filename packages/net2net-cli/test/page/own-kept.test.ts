@@ -118,7 +118,7 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
 
   it('makes as many epochs as it says where a network grows after the last step of one', async () => {
     // An epoch is one step: every step is the last of its epoch.
-    const page = await prepared(10, slowly(300), 4096)
+    const page = await prepared(10, slowly(150), 4096)
     await button(page, 'Start').click()
     await page.locator('[data-own="1"] [data-value]').nth(1).waitFor()
     await button(page, 'Stop').click()

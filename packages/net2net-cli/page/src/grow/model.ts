@@ -318,7 +318,12 @@ async function forgetGrowth(): Promise<void> {
   const number = openedBy.peek()
   const drawing = await models.growth.ask('forgetGrowth', undefined)
   const model = opened.peek()
-  if (drawing !== undefined && model !== undefined && openedBy.peek() === number && grown.peek() === undefined)
+  if (
+    drawing !== undefined &&
+    model !== undefined &&
+    openedBy.peek() === number &&
+    grown.peek() === undefined
+  )
     opened.value = { ...model, drawing }
 }
 

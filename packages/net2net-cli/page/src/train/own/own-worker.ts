@@ -105,7 +105,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
   const { settings, threads, key, beginning } = command
   const { grown } = beginning
   // A browser that keeps nothing has nothing to go on from.
-  const kept = await keptProgress(key.training, key.arm).catch(() => undefined)
+  const kept = await keptProgress(key).catch(() => undefined)
   const given = decodeModel(kept?.snapshot.model ?? grown?.from.model ?? beginning.model)
   const data = await load(command, given)
   const start = forClassesOf(data, given)
@@ -134,7 +134,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
   }
   /** Where it goes on: from what was kept, from what is to grow, or from the beginning. */
   let from = kept?.snapshot ?? grown?.from
-  const keeping = new Keeping((progress) => keepProgress(key.training, key.arm, progress))
+  const keeping = new Keeping((progress) => keepProgress(key, progress))
 
   const attempt = async (chosen: ChosenDevice) => {
     const { device } = chosen
