@@ -233,7 +233,10 @@ export const zh: Readonly<Record<string, string>> = {
     '{0} 有了更多的项；原有的项计算结果不变。',
   'Compared on {0} random inputs': '用 {0} 组随机输入比较',
   'Compared on samples from {1}: {0}': '用 {1} 中的 {0} 个样本比较',
-  'relative differences {0}, of which {1} would count as one.': '相对差别 {0}，达到 {1} 才算不同。',
+  'relative differences beyond the last bits {0}, of which {1} would count as one.':
+    '除最后几位之外的相对差别 {0}，达到 {1} 才算不同。',
+  'Rounding alone moves what the network computes by {0}; four times that is no difference.':
+    '仅舍入就使网络的计算结果变动 {0}；在其四倍之内不算不同。',
   'Checked: {0}, largest difference {1}.': '检查完毕：{0}，最大差别 {1}。',
 
   // Two networks.

@@ -157,7 +157,10 @@ function ofValue(solution: Solution, what: 'output' | 'input', given: string, by
     const [nearest] = [...tails].reverse().filter(({ layers }) => layers.length > 0)
     const reason = nearest && groups.whyFixed(nearest.variable.id)
     const because =
-      reason ?? `no layer ${what === 'output' ? 'computes' : 'reads'} one of its axes unit by unit`
+      reason ??
+      (what === 'output'
+        ? 'no layer computes one of its axes unit by unit'
+        : 'no layer reads one of its axes unit by unit')
     throw refusedError(`${label} cannot be extended: ${because}.`, { where: name })
   }
   const { axis, layers, variable, offset, inner } = chosen

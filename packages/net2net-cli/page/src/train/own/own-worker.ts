@@ -176,6 +176,8 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
         ...common,
         batchSize: evaluationBatchSize,
       })
+      // Exporters store equal weights of several layers once.
+      const apart = isGrowing ? 0 : countParameters(model) - countParameters(position.model)
       started = {
         parameters: countParameters(model),
         steps,
@@ -184,7 +186,15 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
         validation: data.validation.length,
         initial: { valLoss, ...(accuracy !== undefined && { valAccuracy: accuracy }) },
         model: fileOf(model),
-        notes: [...otherClasses, ...training.notes],
+        notes: [
+          ...otherClasses,
+          ...training.notes,
+          ...(apart > 0
+            ? [
+                `Some layers share equal weights in the file; each is trained with its own: ${apart} parameters more.`,
+              ]
+            : []),
+        ],
       }
       send({ type: 'started', ...started })
       from = { model: started.model, state: plainState(now) }
