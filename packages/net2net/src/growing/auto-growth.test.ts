@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { ArrayDataset } from '../data/dataset.ts'
 import type { Batch, SampleSet } from '../data/samples.ts'
 import { countMultiplyAdds, countParameters, grow, inspect } from '../growth/index.ts'
@@ -6,8 +6,7 @@ import { conv2d, dense, flatten, maxPool2d, sequential } from '../layers/index.t
 import { randomStream } from '../tensor/random.ts'
 import { float32 } from '../tensor/tensor.ts'
 import { adam } from '../training/index.ts'
-import type { EpochResult, TrainingState } from '../training/run/state.ts'
-import { capacityRule } from './capacity.ts'
+import type { TrainingState } from '../training/run/state.ts'
 import {
   type CapacityRule,
   type GrowingEvent,
@@ -71,37 +70,6 @@ async function all(units: number, data: SampleSet, extra: Partial<GrowingOptions
   for await (const event of training) events.push(event)
   return { training, events }
 }
-
-const epoch = (loss: number, valLoss?: number): EpochResult => ({
-  ...{ epoch: 1, loss, seconds: 0, learningRate: 1, step: 1 },
-  ...(valLoss === undefined ? {} : { valLoss }),
-})
-
-describe('the rule', () => {
-  const judge = (waited: number, ...epochs: readonly EpochResult[]) =>
-    capacityRule(2)({ epochs, waited, parameters: 10 })
-
-  test('says nothing while validation improves', () => {
-    expect(judge(1, epoch(1, 1), epoch(1, 1.1))).toBeUndefined()
-    expect(judge(0, epoch(1, 1))).toBeUndefined()
-  })
-  test('grows where neither loss falls any more', () => {
-    const found = judge(2, epoch(1, 1.05), epoch(0.999, 1.06), epoch(0.998, 1.06))
-    expect(found).toMatchObject({ grow: true, reason: expect.stringMatching(/^capacity is short/) })
-  })
-  test('does not grow what overfits: the training loss falls alone, or is far below', () => {
-    const falls = judge(2, epoch(1, 1.05), epoch(0.9, 1.1), epoch(0.8, 1.2))
-    expect(falls).toMatchObject({
-      grow: false,
-      reason: expect.stringMatching(/^it overfits: .*fell/),
-    })
-    const below = judge(2, epoch(0.1, 1), epoch(0.1, 1), epoch(0.1, 1))
-    expect(below).toMatchObject({ grow: false, reason: expect.stringMatching(/far below/) })
-  })
-  test('without validation looks at the training loss alone', () => {
-    expect(judge(2, epoch(1), epoch(1), epoch(1))).toMatchObject({ grow: true })
-  })
-})
 
 test('a network that is too small grows, step by step up to the limit, and learns more than it could', async () => {
   const limits = { parameters: 60 }

@@ -1,5 +1,6 @@
 /** Whether a network that trains should grow: the rule of `auto`, and what rules are told. */
 import type { EpochResult } from '../training/run/state.ts'
+import { chanceOfRise, fewestValues, firstRise, level } from './trend.ts'
 
 /** How a training has gone since the network last grew. */
 export interface CapacityFacts {
@@ -25,39 +26,69 @@ const stillFalls = 0.01
 const farBelow = 0.5
 
 /**
- * The rule of `auto`. Validation has stopped improving when it was not better for `patience` epochs. Then one of two things is
- * true. The training loss falls on, or is far below the validation loss: the network fits the samples better than what they stand
- * for, and more capacity would make that worse. Or the training loss, too, has stopped: the network is too small for its data.
+ * The rule of `auto`. It is asked when validation was not better for `patience` epochs, which noise alone may do. So it waits for
+ * evidence (trend.ts) of one of these:
+ *
+ * - The validation loss has risen since its best epoch, or the training loss is far below it: the network fits the samples better than what they
+ *   stand for, and more capacity would make that worse. The best epoch itself was chosen for its loss, and does not count.
+ * - The training loss falls by less than 1% an epoch: the network is too small for its data.
  */
 export const capacityRule =
   (patience: number): CapacityRule =>
   ({ epochs, waited }) => {
-    const now = epochs.at(-1)
     const best = epochs.at(-1 - waited)
-    if (waited < patience || !now || !best) return undefined
-    const since = `for ${waited === 1 ? 'an epoch' : `${waited} epochs`}`
-    const fell = (best.loss - now.loss) / Math.abs(best.loss)
-    if (now.valLoss === undefined)
-      return {
-        grow: true,
-        reason: `the training loss (${figure(now.loss)}) has not improved ${since}`,
-      }
-    const stopped = `the validation loss has not improved on ${figure(best.valLoss)} ${since}`
-    if (fell > stillFalls * waited)
+    const recent = epochs.slice(-Math.max(waited + 1, fewestValues))
+    if (waited < patience || !best || recent.length < fewestValues) return undefined
+    const losses = recent.map(({ loss }) => loss)
+    const trained = median(losses)
+    const hasStopped = hasStoppedFalling(losses)
+    const told = `for ${waited === 1 ? 'an epoch' : `${waited} epochs`}`
+    const validated = validationOf(recent)
+    if (!validated)
+      return hasStopped
+        ? {
+            grow: true,
+            reason: `the training loss (${figure(trained)}) has stopped falling: it has not improved on ${figure(best.loss)} ${told}`,
+          }
+        : undefined
+    const stands = `the validation loss has not improved on ${figure(best.valLoss)} ${told}`
+    const rise = firstRise(validated.slice(validated.length - waited))
+    if (rise)
       return {
         grow: false,
-        reason: `it overfits: ${stopped}, while the training loss fell from ${figure(best.loss)} to ${figure(now.loss)}`,
+        reason: `it overfits: ${stands}, and has risen since (as noise alone would do with a chance of ${rise.chance.toPrecision(1)})`,
       }
-    if (now.valLoss - now.loss > farBelow * Math.abs(now.valLoss))
+    if (median(validated) - trained > farBelow * Math.abs(median(validated)))
       return {
         grow: false,
-        reason: `it overfits: ${stopped}, and the training loss (${figure(now.loss)}) is far below it`,
+        reason: `it overfits: ${stands}, and the training loss (${figure(trained)}) is far below it`,
       }
-    return {
-      grow: true,
-      reason: `capacity is short: ${stopped}, and the training loss (${figure(now.loss)}) has stopped falling, too`,
-    }
+    return hasStopped
+      ? {
+          grow: true,
+          reason: `capacity is short: ${stands}, and the training loss (${figure(trained)}) has stopped falling, too`,
+        }
+      : undefined
   }
+
+/** Whether losses fall by less than a share of themselves each time: with that share added, they rise. */
+function hasStoppedFalling(losses: readonly number[]): boolean {
+  const step = stillFalls * Math.abs(median(losses))
+  return chanceOfRise(losses.map((loss, i) => loss + i * step)) <= level
+}
+
+/** undefined where an epoch was not validated. */
+function validationOf(epochs: readonly EpochResult[]): readonly number[] | undefined {
+  const losses = epochs.flatMap(({ valLoss }) => valLoss ?? [])
+  return losses.length === epochs.length ? losses : undefined
+}
+
+/** Of one value more than half of them, so that no single one decides. */
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
 
 /** Where more capacity is worth more than more data, the gap between the losses is a smaller share of the loss than this. */
 const smallGap = 0.25
