@@ -400,7 +400,7 @@ export const zh: Readonly<Record<string, string>> = {
   'Download {0}': '下载{0}',
   'Grow it': '让它长大',
   'Grow further': '继续扩展',
-  'Grow {0} further': '让{0}继续扩展',
+  'Grow further: {0}': '继续扩展：{0}',
   'Both networks are trained on the same samples in the same order. Grow again on the way, and what has grown goes on from that moment.':
     '两个网络用相同的样本、按相同的顺序训练。途中可以再次扩展，长成的网络从那一刻接着训练。',
   'as it was': '原来的',

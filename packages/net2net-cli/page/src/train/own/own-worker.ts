@@ -113,6 +113,13 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
     start === given
       ? []
       : [`The network told ${list(given)} apart; it is trained for ${list(start)} now.`]
+  const [output, another] = start.graph.outputs
+  const oneOutput =
+    output && another
+      ? [
+          `The network has ${start.graph.outputs.length} outputs: the loss is of the first, "${output.name}".`,
+        ]
+      : []
   const loss = lossFor(settings, data)
   const engine = await runtime(threads)
   const stepsBefore = grown?.from.state.step ?? 0
@@ -177,7 +184,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
         batchSize: evaluationBatchSize,
       })
       // Exporters store equal weights of several layers once.
-      const apart = isGrowing ? 0 : countParameters(model) - countParameters(position.model)
+      const isApart = !isGrowing && countParameters(model) > countParameters(position.model)
       started = {
         parameters: countParameters(model),
         steps,
@@ -188,10 +195,11 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
         model: fileOf(model),
         notes: [
           ...otherClasses,
+          ...oneOutput,
           ...training.notes,
-          ...(apart > 0
+          ...(isApart
             ? [
-                `Some layers share equal weights in the file; each is trained with its own: ${apart} parameters more.`,
+                'Some layers share equal weights in the file; in training each has its own, so there are more parameters.',
               ]
             : []),
         ],
