@@ -127,7 +127,8 @@ export async function openEvaluation(
   const scores = metrics === 'usual' ? isFewClasses(graph) : metrics?.some((one) => one.scores)
   let measurer: BatchMeasurer | undefined
   let fedWeights: ReadonlyMap<string, Tensor> = new Map()
-  const runtime = fedAlways(options.runtime, () => fedWeights)
+  const runtime =
+    changing.length > 0 ? fedAlways(options.runtime, () => fedWeights) : options.runtime
   const measure = async (weights: ReadonlyMap<string, Tensor>): Promise<Evaluation> => {
     fedWeights = weights
     measurer ??= await createMeasurer(graph, fed, size, { ...options, runtime })
