@@ -80,7 +80,7 @@ function watched(): { readonly runtime: Runtime; readonly fed: string[][] } {
 }
 
 describe('data stored as bytes', () => {
-  const width = 2048
+  const width = 32768
   const both = network({ pixels: width, numbers: 2 })
 
   test('goes into the graph as bytes, where a run has many, and gives the same bits as floats', async () => {
