@@ -13,17 +13,10 @@ import './style/train.css'
 import './style/compare.css'
 import './style/runs.css'
 import { App } from './app.tsx'
-import { WorkerFailure } from './engine/client.ts'
 import './runs/recorder.ts'
 import { refuseStrayFiles } from './ui/drop.tsx'
 
 refuseStrayFiles()
-// Whoever stops a worker knows that what it was asked stays without an answer: that is no error.
-addEventListener('unhandledrejection', (event) => {
-  const { reason } = event
-  if (reason instanceof WorkerFailure && reason.failure.kind === 'interrupted')
-    event.preventDefault()
-})
 render(<App />, document.getElementById('app')!)
 
 // Browsers that cannot, or may not, keep the page load it each time.

@@ -155,6 +155,14 @@ describe.skipIf(noBrowser)('files of other frameworks', () => {
       },
       /a\.safetensors is not a safetensors file that can be read/,
     ],
+    [
+      'weights of another network',
+      {
+        'n.onnx': encodeModel(mnistNetwork('n', 1)),
+        'a.safetensors': safetensors(new Map([['w', float32([4], [1, 2, 3, 4])]])),
+      },
+      /a\.safetensors is of another network than the model: it holds none of its weights, such as "conv1\.weight" \[64,1,3,3\]/,
+    ],
   ] as const)('refuses in a sentence: %s', async (_, files, message) => {
     const { page } = await drop(files)
     await page.getByRole('alert').filter({ hasText: message }).waitFor()

@@ -29,6 +29,18 @@ async function inWorkers(context: BrowserContext, script: string): Promise<void>
   })
 }
 
+/** The steps wait for a task each, which takes so long here that there is time to stop. */
+const slowly = (milliseconds: number) => (context: BrowserContext) =>
+  inWorkers(
+    context,
+    `{
+      const { postMessage } = MessagePort.prototype
+      MessagePort.prototype.postMessage = function (message) {
+        setTimeout(() => postMessage.call(this, message), ${milliseconds})
+      }
+    }`,
+  )
+
 describe.skipIf(noBrowser)('a training of own networks', () => {
   let site: Site
   beforeAll(async () => {
@@ -40,11 +52,12 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
   const prepared = async (
     epochs: number,
     change?: (context: BrowserContext) => Promise<void>,
+    batchSize = 4,
   ): Promise<Page> => {
     const page = await site.open('tab=compare')
     await change?.(page.context())
     await page.goto(
-      `${site.url}?own#tab=grow&model=sample:perceptron&own-epochs=${epochs}&optimizer=adam&own-batch=4`,
+      `${site.url}?own#tab=grow&model=sample:perceptron&own-epochs=${epochs}&optimizer=adam&own-batch=${batchSize}`,
     )
     await dropFile(page, '.grow', 'net.onnx', encodeModel(network))
     await page.getByLabel('Width of a, as a number').fill('12')
@@ -64,14 +77,7 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
     expect(expected[0]).toHaveLength(7)
     await whole.context().close()
 
-    // The steps wait for a task each, which takes so long here that there is time to stop.
-    const slow = `{
-      const { postMessage } = MessagePort.prototype
-      MessagePort.prototype.postMessage = function (message) {
-        setTimeout(() => postMessage.call(this, message), 30)
-      }
-    }`
-    const page = await prepared(6, (context) => inWorkers(context, slow))
+    const page = await prepared(6, slowly(30))
     await button(page, 'Start').click()
     await page.locator('[data-own="0"] [data-value]').nth(1).waitFor()
     await button(page, 'Stop').click()
@@ -109,6 +115,28 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
     await later.getByRole('link', { name: 'Runs' }).click()
     await later.getByText('None yet.').waitFor()
   }, 120_000)
+
+  it('makes as many epochs as it says where a network grows after the last step of one', async () => {
+    // An epoch is one step: every step is the last of its epoch.
+    const page = await prepared(10, slowly(150), 4096)
+    await button(page, 'Start').click()
+    await page.locator('[data-own="1"] [data-value]').nth(1).waitFor()
+    await button(page, 'Stop').click()
+    await page.getByRole('button', { name: 'Grow grown further' }).click()
+    await page.locator('.layer-width', { hasText: '12' }).waitFor()
+    await page.getByLabel('Width of a, as a number').fill('16')
+    await page.getByLabel('Width of a, as a number').press('Enter')
+    await page.locator('.check-badge[data-equal=true]').waitFor()
+    await button(page, 'Go on training with this').click()
+    await page.locator('[data-own="2"]').waitFor()
+    await button(page, 'Go on').click()
+    await until(page, 'done')
+    const [value, max] = await page
+      .locator('.status progress')
+      .evaluate(({ value, max }: HTMLProgressElement) => [value, max])
+    expect(value).toBe(max)
+    for (const arm of [0, 1, 2]) expect(await losses(page, arm)).toHaveLength(11)
+  }, 90_000)
 
   it('goes on where the browser has no room for it, and says that it ends with the tab', async () => {
     const full = `IDBObjectStore.prototype.put = () => {

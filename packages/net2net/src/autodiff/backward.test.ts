@@ -2,19 +2,23 @@ import { describe, expect, test } from 'vitest'
 import { checkGradients, normalTensor } from '../../testing/gradient-check.ts'
 import { hasOnnxVectors, onnxVector } from '../../testing/onnx-vectors.ts'
 import { runGraph } from '../../testing/run-graph.ts'
+import { testSeed } from '../../testing/seed.ts'
+import { float } from '../model/attributes.ts'
 import { GraphBuilder, modelOf } from '../model/builder.ts'
-import type { Graph } from '../model/model.ts'
+import { ancestors } from '../model/links.ts'
+import type { Graph, Shape } from '../model/model.ts'
 import { inferModel } from '../operators/inference.ts'
+import { type RandomStream, randomStream } from '../tensor/random.ts'
 import { float32, int64 } from '../tensor/tensor.ts'
 import { backward } from './backward.ts'
 import { GraphEmitter } from './emitter.ts'
 
 /** Emits the gradients of the value `y` of a graph; returns their names and the new nodes. */
-function differentiate(graph: Graph, wrt: readonly string[]) {
+function differentiate(graph: Graph, wrt: readonly string[], shape: Shape = [3, 4]) {
   const builder = new GraphBuilder(graph)
   const emitter = new GraphEmitter(builder, inferModel(modelOf(graph)), 18)
-  builder.input('seed', 'float32', [3, 4])
-  emitter.declare('seed', { dtype: 'float32', shape: [3, 4] })
+  builder.input('seed', 'float32', shape)
+  emitter.declare('seed', { dtype: 'float32', shape })
   const gradients = backward(emitter, graph.nodes, new Map([['y', 'seed']]), wrt)
   return { gradients, added: builder.graph().nodes.slice(graph.nodes.length) }
 }
@@ -100,6 +104,43 @@ describe('backward', () => {
         return { model: modelOf(graph), inputs }
       },
     }))
+
+  test('a GroupNorm as exporters write it, by sums over each channel', async () => {
+    const draw = (random: RandomStream) => {
+      const groups = 1 + random.below(3)
+      const channels = groups * (1 + random.below(3))
+      const space = Array.from({ length: 1 + random.below(2) }, () => 2 + random.below(3))
+      const shape = [2, channels, ...space]
+      const ofChannels = [...(random.below(2) === 0 ? [] : [1]), channels, ...space.map(() => 1)]
+      const builder = new GraphBuilder()
+      builder.input('x', 'float32', ['batch', ...shape.slice(1)])
+      for (const name of ['scale', 'shift']) builder.input(name, 'float32', ofChannels)
+      const vector = (value: number) =>
+        builder.constant(float32([groups], Array(groups).fill(value)))
+      const grouped = builder.node('Reshape', ['x', builder.constant(int64([0, groups, -1]))])
+      const inputs = [grouped, vector(1), vector(0)]
+      const normal = builder.node('InstanceNormalization', inputs, { epsilon: float(1e-3) })
+      const images = builder.node('Reshape', [normal, builder.node('Shape', ['x'])])
+      const scaled = builder.node('Mul', [images, 'scale'])
+      builder.nodeOutputs('Add', [scaled, 'shift'], {}, { outputs: ['y'] })
+      builder.output('y', 'float32', ['batch', ...shape.slice(1)])
+      const drawn = { x: shape, scale: ofChannels, shift: ofChannels }
+      return {
+        model: builder.model(),
+        inputs: Object.fromEntries(
+          Object.entries(drawn).map(([name, dims]) => [name, normalTensor(random, dims)]),
+        ),
+      }
+    }
+    await checkGradients({ draws: 8, draw, seed: testSeed })
+    const { model, inputs } = draw(randomStream(testSeed, 'one'))
+    const shape = ['batch', ...inputs.x!.dims.slice(1)]
+    const { gradients, added } = differentiate(model.graph, ['x', 'scale', 'shift'], shape)
+    // A sum over the positions of each channel, which the gradient of the shift is made of as well, and two products.
+    const read = ancestors(added, gradients.values())
+    const readers = read.filter(({ inputs, opType }) => inputs[0] === 'seed' && opType !== 'Shape')
+    expect(readers.map(({ opType }) => opType).sort()).toEqual(['Mul', 'Mul', 'ReduceSum'])
+  })
 
   test('slices of a value, as they fall: beside each other, apart, twice, overlapping, along another axis', () =>
     checkGradients({

@@ -98,7 +98,7 @@ export function bindEntries(
         `${quote(known.name)} of ${options.file} and of the model differ in their numbers: they are of different states of training.`,
         {
           where: known.name,
-          hint: 'Export the model from these weights, or add --weights-differ to take the names for it.',
+          hint: 'Export the model from these weights; on the command line, --weights-differ takes the names for it.',
         },
       )
     bound.push({ entry: known.name, initializer: known.name, axes })

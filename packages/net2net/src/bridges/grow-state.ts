@@ -7,15 +7,16 @@ import { markedParameter, markedPath } from '../growth/copied-names.ts'
 import type { GrowthPlan } from '../growth/growth-plan.ts'
 import type { Model } from '../model/model.ts'
 import { quote } from '../model/quote.ts'
+import { trainableConstants } from '../operators/trainable.ts'
 import type { ByteSource } from '../tensor/bytes.ts'
 import { zeros } from '../tensor/fill.ts'
 import { lazyFill } from '../tensor/lazy.ts'
-import type { LazyTensor } from '../tensor/tensor.ts'
+import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
 import { type Bindings, bindEntries } from './bind.ts'
 import { growEntries, growEntrySlots, mustChangeEntriesAlone, UNTIE } from './grow-entries.ts'
 import { optimizerSlots } from './optimizer-state.ts'
 import { readSafetensors, safetensorsParts } from './safetensors.ts'
-import { holdSameNumbers } from './same-numbers.ts'
+import { holdSameNumbers, isReadable, isUniform } from './same-numbers.ts'
 import { readTorchFile, stateDictOf, torchFileParts } from './torch-file.ts'
 
 /** Gives the bytes of a file; throws an `input` error where there is none of that name. */
@@ -39,10 +40,11 @@ export interface GrowStateOptions {
  * that was exported from the same network.
  *
  * @param open opens the files that the options name
- * @param plans each made on what the one before made of `model`
+ * @param plans each made on what the one before made of `model`; without any, it is only told whether the files belong to `model`
  * @param stem what the names of the files begin with: `wider` gives `wider.safetensors` and `wider-optimizer.pt`
  * @returns the files by path, in the formats that they had
- * @throws Net2NetError (input) where a file is broken; (refused) where it is not clear which entry is which initializer
+ * @throws Net2NetError (input) where a file is broken; (refused) where the weights are of another network than the model, or it is
+ *   not clear which entry is which initializer
  */
 export function growStateIn(
   open: OpenFile,
@@ -67,8 +69,16 @@ export function growStateIn(
       : []
   let slotTensors = new Map(slots.map((slot) => [slot, slot.tensor]))
   let current = model
+  const bind = () =>
+    bindEntries(current, entries, {
+      file: options.weights,
+      ...(options.weightsDiffer && { weightsDiffer: true }),
+    })
+  let bindings = bind()
+  mustBelong(model, entries, bindings, options.weights)
   const naming = { file: options.weights, ...(options.untie && { untie: true }) }
-  for (const plan of plans) {
+  for (const [i, plan] of plans.entries()) {
+    if (i > 0) bindings = bind()
     mustChangeEntriesAlone(plan, options.weights)
     const inserted = plan.inserted[0]?.name ?? plan.repeated?.[0]?.parameters[0]?.to
     if (inserted !== undefined && optimizer)
@@ -80,10 +90,6 @@ export function growStateIn(
       throw usageError(
         `${quote(removed.name)} is removed, and ${options.optimizer} has state for it: leave out --optimizer.`,
       )
-    const bindings = bindEntries(current, entries, {
-      file: options.weights,
-      ...(options.weightsDiffer && { weightsDiffer: true }),
-    })
     const before = entries
     entries = growEntries(current, plan, bindings, before, naming)
     entries = withLargerKernels(plan, bindings, entries, optimizer && options.optimizer)
@@ -141,6 +147,41 @@ export function mustHoldState(
   const state = readTorchFile(open(written), written)
   optimizerSlots(state, entries, { file: written, inOrder, ...(names && { names }) })
 }
+
+/**
+ * Weights of another network are refused whatever grows. Numbers that are all the same, and those that are no parameters, say
+ * nothing: another network may have the same ones and zeros, and the same table of sines.
+ */
+function mustBelong(
+  model: Model,
+  entries: ReadonlyMap<string, LazyTensor>,
+  { bound, folded, derived = [] }: Bindings,
+  file: string,
+): void {
+  const held = new Set([...bound, ...folded, ...derived].map(({ initializer }) => initializer))
+  const parameters = trainableConstants(model).parameters.flatMap((name) => {
+    const tensor = model.graph.initializers.get(name)?.tensor
+    return tensor && isReadable(tensor) ? [{ name, tensor }] : []
+  })
+  const missing = parameters.filter(({ name }) => !held.has(name))
+  for (const { name, tensor } of missing) {
+    const entry = entries.get(name)
+    if (entry === undefined || elementCount(entry.dims) === elementCount(tensor.dims)) continue
+    throw refusedError(
+      `${quote(name)} is [${entry.dims}] in ${file} and [${tensor.dims}] in the model: they are of different networks.`,
+      { where: name, hint: EXPORT },
+    )
+  }
+  const isTelling = ({ tensor }: { readonly tensor: LazyTensor }) => !isUniform(tensor)
+  const other = missing.find(isTelling)
+  if (other && !parameters.some((each) => held.has(each.name) && isTelling(each)))
+    throw refusedError(
+      `${file} is of another network than the model: it holds none of its weights, such as ${quote(other.name)} [${other.tensor.dims}].`,
+      { where: other.name, hint: EXPORT },
+    )
+}
+
+const EXPORT = 'Export the model from these weights, or give the weights that it was exported from.'
 
 /** Entries that are one tensor in the network must grow alike: whoever loads them would keep one of them. */
 function mustStayTied(

@@ -17,6 +17,29 @@ const bytes = (count: number) =>
   )
 
 describe('batches', () => {
+  test('divide bytes as float32 does, wherever these begin in their memory', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 1, maxLength: 60 }),
+        fc.nat(9),
+        fc.integer({ min: 1, max: 5 }),
+        fc.double({ min: 0.5, max: 300, noNaN: true }),
+        (values, before, width, divisor) => {
+          const rows = Math.floor(values.length / width)
+          fc.pre(rows > 0)
+          const memory = new Uint8Array(before + values.length)
+          memory.set(values, before)
+          const data = memory.subarray(before, before + rows * width)
+          const input = { dtype: 'float32', dims: [width], data, divisor } as const
+          const target = { dtype: 'int32', dims: [], data: new Uint8Array(rows) } as const
+          const [batch] = new ArrayDataset({ input }, target).batches(rows)
+          const expected = Float32Array.from(data, (value) => value / divisor)
+          expect(batch!.inputs.input!.data).toEqual(expected)
+        },
+      ),
+    )
+  })
+
   test('hold every sample once, in the given order, the last batch included', () => {
     fc.assert(
       fc.property(

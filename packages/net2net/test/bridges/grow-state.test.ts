@@ -9,7 +9,7 @@ import { GraphBuilder, modelOf } from '../../src/model/builder.ts'
 import type { Model } from '../../src/model/model.ts'
 import { memorySource } from '../../src/tensor/bytes.ts'
 import { randomStream } from '../../src/tensor/random.ts'
-import { float32, type LazyTensor, materialize } from '../../src/tensor/tensor.ts'
+import { float32, type LazyTensor, materialize, toNumbers } from '../../src/tensor/tensor.ts'
 import { joined, torchBytes } from '../../testing/framework-files.ts'
 
 const model = sequential(
@@ -21,6 +21,12 @@ const entries = new Map(
 )
 const plan = planWiden(model, { a: 9 }, { seed: 1 })
 const grown = applyPlan(model, plan)
+
+const negated = (tensor: LazyTensor): LazyTensor =>
+  float32(
+    tensor.dims,
+    toNumbers(tensor).map((value) => -value - 1),
+  )
 
 /** The files that a growth of these gives, as bytes. */
 function grow(files: Readonly<Record<string, Uint8Array>>, weights: string) {
@@ -53,6 +59,43 @@ describe('a state dict', () => {
     expect(check).toThrow(/did not grow as .* of the model did/)
     written.set('out/wider.safetensors', bytes.subarray(0, bytes.length - 4))
     expect(check).toThrow(/out\/wider\.safetensors is not a safetensors file/)
+  })
+
+  test.each([
+    [
+      'with other names',
+      (name: string, tensor: LazyTensor) => [`other.${name}`, negated(tensor)] as const,
+      /net\.safetensors is of another network than the model: it holds none of its weights, such as "a\.weight" \[6,4\]/,
+    ],
+    [
+      'with other shapes',
+      (name: string, tensor: LazyTensor) =>
+        [name, name === 'b.weight' ? float32([2, 6], new Float32Array(12)) : tensor] as const,
+      /"b\.weight" is \[2,6\] in net\.safetensors and \[5,6\] in the model: they are of different networks/,
+    ],
+    [
+      'after other training',
+      (name: string, tensor: LazyTensor) => [name, negated(tensor)] as const,
+      /"a\.weight" of net\.safetensors and of the model differ in their numbers/,
+    ],
+  ])('of another network, %s, is refused whatever grows', (_, other, message) => {
+    const state = new Map([...entries].map(([name, tensor]) => other(name, tensor)))
+    const open = () => memorySource(joined(safetensorsParts(state)))
+    for (const plans of [[], [plan]])
+      expect(() => growStateIn(open, model, plans, 'out', { weights: 'net.safetensors' })).toThrow(
+        message,
+      )
+  })
+
+  test('of the network belongs to it where an entry is missing that does not grow', () => {
+    const state = new Map([...entries].filter(([name]) => name !== 'c.weight'))
+    const open = () => memorySource(joined(safetensorsParts(state)))
+    const options = { weights: 'net.safetensors' }
+    for (const plans of [[], [plan]])
+      expect(growStateIn(open, model, plans, 'out', options).size).toBe(1)
+    expect(() => growStateIn(open, model, [planWiden(model, { b: 9 })], 'out', options)).toThrow(
+      /The plan changes "c\.weight", and no entry of net\.safetensors holds its numbers/,
+    )
   })
 
   test('does not hold the ε of a norm, which another width than a multiple changes', () => {

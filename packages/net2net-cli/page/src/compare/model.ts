@@ -110,7 +110,8 @@ async function compare(a: string, b: string): Promise<void> {
 /** Draws blocks of large networks as their nodes. */
 export async function expand(blocks: readonly string[] | 'all' | 'none'): Promise<void> {
   const before = compared.peek()
-  const drawing = await models.comparison.call('expand', { of: 'comparison', blocks })
+  const drawing = await models.comparison.ask('expand', { of: 'comparison', blocks })
+  if (drawing === undefined) return
   if (before !== undefined && compared.peek() === before) compared.value = { ...before, drawing }
 }
 

@@ -15,11 +15,14 @@ type Argument<F> = F extends (argument: infer A) => unknown ? A : never
 type Result<F> = F extends (...rest: never[]) => infer R ? Awaited<R> : never
 
 export interface Client<M> {
+  /** @throws WorkerFailure what the method threw, and `interrupted` where the worker is stopped before it has answered */
   call<K extends keyof M>(
     method: K,
     argument: Argument<M[K]>,
     transfer?: readonly Transferable[],
   ): Promise<Result<M[K]>>
+  /** As `call`, for what nobody waits for once the worker is stopped: undefined then. */
+  ask<K extends keyof M>(method: K, argument: Argument<M[K]>): Promise<Result<M[K]> | undefined>
   /** Fails the calls that are not answered yet, and ends the worker that they keep busy. */
   stop(): void
 }
@@ -49,20 +52,26 @@ export function client<M extends { [K in keyof M]: Method }>(start: () => Worker
     })
     return started
   }
+  const call: Client<M>['call'] = (method, argument, transfer = []) => {
+    worker ??= launch()
+    const id = next++
+    const promise = withResolvers<unknown>()
+    waiting.set(id, promise)
+    worker.postMessage({ id, method, argument }, [...transfer])
+    return promise.promise as Promise<Result<M[typeof method]>>
+  }
   return {
     stop() {
       if (waiting.size === 0) return
       worker?.terminate()
       fail({ kind: 'interrupted', message: 'This is no longer wanted.' })
     },
-    call(method, argument, transfer = []) {
-      worker ??= launch()
-      const id = next++
-      const promise = withResolvers<unknown>()
-      waiting.set(id, promise)
-      worker.postMessage({ id, method, argument }, [...transfer])
-      return promise.promise as Promise<Result<M[typeof method]>>
-    },
+    call,
+    ask: (method, argument) =>
+      call(method, argument).catch((error) => {
+        if (error instanceof WorkerFailure && error.failure.kind === 'interrupted') return undefined
+        throw error
+      }),
   }
 }
 

@@ -44,34 +44,3 @@ export function database<Name extends string>(
     }
   }
 }
-
-/** Values by keys that stand beside them. */
-export interface Table {
-  get(key: string): Promise<unknown>
-  /** @throws DOMException QuotaExceededError where the browser gives no more room */
-  put(key: string, value: unknown): Promise<void>
-  /** Removes what is kept under keys that begin so. */
-  remove(prefix: string): Promise<void>
-  /** What is kept under keys that end so. */
-  ending(suffix: string): Promise<readonly unknown[]>
-}
-
-export function table(name: string): Table {
-  const transact = database(name, { table: {} })
-  const keys = () => transact<IDBValidKey[]>('readonly', ({ table: all }) => all.getAllKeys())
-  const get = (key: string) => transact<unknown>('readonly', ({ table: all }) => all.get(key))
-  return {
-    get,
-    async put(key, value) {
-      await transact('readwrite', ({ table: all }) => all.put(value, key))
-    },
-    async remove(prefix) {
-      const range = IDBKeyRange.bound(prefix, `${prefix}\uffff`)
-      await transact('readwrite', ({ table: all }) => all.delete(range))
-    },
-    async ending(suffix) {
-      const wanted = (await keys()).map(String).filter((key) => key.endsWith(suffix))
-      return Promise.all(wanted.map(get))
-    },
-  }
-}

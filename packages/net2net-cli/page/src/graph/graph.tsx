@@ -173,7 +173,7 @@ function Legend(props: {
   const showNext = async (status: Status) => {
     const number = next.current[status] ?? 0
     next.current[status] = number + 1
-    const found = await models[of].call('locate', { of, node: { status, number } })
+    const found = await models[of].ask('locate', { of, node: { status, number } })
     if (found) onChoose(found)
   }
   return (

@@ -175,7 +175,7 @@ export async function cancelGrowth(): Promise<void> {
     openedBy.value = number
     regrowing.value = false
   })
-  const reopening = models.growth.call('open', openSource)
+  const reopening = models.growth.ask('open', openSource)
   if (before === undefined) clear()
   else change(before)
   announce(t('Cancelled.'))
@@ -216,7 +216,8 @@ export function cancelCheck(): void {
 /** Draws blocks of a large network as their nodes. */
 export async function expand(blocks: readonly string[] | 'all' | 'none'): Promise<void> {
   const [before, after] = [opened.peek(), grown.peek()]
-  const drawing = await models.growth.call('expand', { of: 'growth', blocks })
+  const drawing = await models.growth.ask('expand', { of: 'growth', blocks })
+  if (drawing === undefined) return
   if (after !== undefined && grown.peek() === after) grown.value = { ...after, drawing }
   else if (before !== undefined && opened.peek() === before) opened.value = { ...before, drawing }
 }
@@ -315,14 +316,19 @@ function takeBack(): void {
 
 async function forgetGrowth(): Promise<void> {
   const number = openedBy.peek()
-  const drawing = await models.growth.call('forgetGrowth', undefined)
+  const drawing = await models.growth.ask('forgetGrowth', undefined)
   const model = opened.peek()
-  if (model !== undefined && openedBy.peek() === number && grown.peek() === undefined)
+  if (
+    drawing !== undefined &&
+    model !== undefined &&
+    openedBy.peek() === number &&
+    grown.peek() === undefined
+  )
     opened.value = { ...model, drawing }
 }
 
 /** Shows a layer in the graph. */
 export async function selectLayer(name: string): Promise<void> {
-  const found = await models.growth.call('locate', { of: 'growth', node: { name } })
-  selected.value = found?.key
+  const found = await models.growth.ask('locate', { of: 'growth', node: { name } })
+  if (found !== undefined) selected.value = found.key
 }

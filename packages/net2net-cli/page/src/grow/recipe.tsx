@@ -25,9 +25,9 @@ export function RecipeEditor() {
       return
     }
     const before = text.peek()
-    void models.growth.call('recipe', current).then((recipe) => {
+    void models.growth.ask('recipe', current).then((recipe) => {
       // Whoever has begun to type goes on.
-      if (of.peek() !== current || text.peek() !== before) return
+      if (recipe === undefined || of.peek() !== current || text.peek() !== before) return
       text.value = recipe
       failure.value = undefined
     })

@@ -1,42 +1,15 @@
-/** The trainings of this browser, kept in it with their networks, so that they are there after a reload. They go nowhere else. */
-import { signal } from '@preact/signals'
-import type { StepRecord } from '../../../src/runs/run-record.ts'
+/** The trainings of this browser, kept in it with their networks, so that they are there after a reload. */
+import { batch, computed, signal } from '@preact/signals'
 import type { State } from '../../../src/server/api.ts'
-import { database } from '../engine/database.ts'
 import { heldLocks, holdLock, whenFree } from '../engine/tab-lock.ts'
-import type { Reached } from '../train/results.tsx'
+import { stateParts } from '../train/own/kept.ts'
+import { allRuns, type KeptRun, partOf, putRun, removeParts, removeRun } from './run-store.ts'
 
-export interface KeptArm extends Reached {
-  readonly name: string
-  /** undefined: the experiment's arm of that name. */
-  readonly title?: string
-  readonly threads: number
-  /** Epochs since growth before it began, where it grew on the way. */
-  readonly epochsBefore?: number
-  /** Whether its network is kept. */
-  readonly hasModel: boolean
-}
-
-export interface KeptRun {
-  readonly id: string
-  /** The network's name; undefined: the experiment. */
-  readonly title?: string | undefined
-  readonly data: string
-  /** Milliseconds since 1970. */
-  readonly changed: number
-  /** Whether all epochs were made. */
-  readonly finished: boolean
-  readonly seed: number
-  readonly epochs: number
-  readonly batchSize: number
-  readonly arms: readonly KeptArm[]
-  /** A step is counted from the moment of growth, or from the arm's first. */
-  readonly steps: readonly StepRecord[]
-}
 type Bytes = Uint8Array<ArrayBuffer>
 
-/** So many are kept: the newest. */
+/** So many are kept, and of so many what it takes to go on: the newest. */
 const most = 20
+const mostStates = 3
 
 /** Those that are kept, with those that go on in this tab; undefined until it is known. */
 export const keptRuns = signal<ReadonlyMap<string, KeptRun> | undefined>(undefined)
@@ -46,29 +19,29 @@ const going = signal<ReadonlySet<string>>(new Set())
 export const stateOf = ({ id, finished }: KeptRun): State =>
   finished ? 'finished' : going.value.has(id) ? 'running' : 'stopped'
 
-const transact = database('net2net runs', { runs: { keyPath: 'id' }, models: {} })
+/** Those that can go on here, the newest first. */
+export const resumable = computed<readonly KeptRun[]>(() =>
+  newestFirst(keptRuns.value?.values() ?? []).filter(
+    ({ id, goOn }) => goOn !== undefined && !going.value.has(id),
+  ),
+)
 
-const modelKey = (id: string, arm: string) => `${id}/${arm}`
-/** All keys of a run's networks: no key has a character above. */
-const modelsOf = (id: string) => IDBKeyRange.bound(`${id}/`, `${id}/\uffff`)
+const newestFirst = (runs: Iterable<KeptRun>): KeptRun[] =>
+  [...runs].sort((a, b) => b.changed - a.changed)
 
 const channel = 'BroadcastChannel' in globalThis ? new BroadcastChannel('net2net runs') : undefined
 channel?.addEventListener('message', () => void read())
 
-/** Reads what is kept. A browser that forbids it keeps nothing. */
+/** Reads what is kept. A browser that forbids it keeps nothing: there is what this tab has trained. */
 export async function read(): Promise<void> {
-  let found: readonly KeptRun[] = []
-  try {
-    found = (await transact('readonly', ({ runs }) => runs.getAll())) as KeptRun[]
-  } catch {
-    // Private windows: there is what this tab has trained.
-  }
-  const mine = [...(keptRuns.peek() ?? new Map<string, KeptRun>()).values()].filter(({ id }) =>
-    holding.has(id),
-  )
-  keptRuns.value = new Map([...found, ...mine].map((run) => [run.id, run]))
-  const elsewhere = await heldElsewhere()
-  going.value = new Set([...elsewhere, ...holding.keys()])
+  const [found, held] = await Promise.all([allRuns().catch(() => []), heldLocks()])
+  const mine = [...(keptRuns.peek()?.values() ?? [])].filter(({ id }) => holding.has(id))
+  const all = new Map([...found, ...mine].map((run) => [run.id, run]))
+  const elsewhere = [...all.keys()].filter((id) => held.has(lockName(id)))
+  batch(() => {
+    keptRuns.value = all
+    going.value = new Set([...elsewhere, ...holding.keys()])
+  })
   for (const id of elsewhere) if (!holding.has(id)) watch(id)
 }
 
@@ -93,36 +66,31 @@ export function show(run: KeptRun): void {
 export async function keep(run: KeptRun, models: ReadonlyMap<string, Bytes>): Promise<void> {
   show(run)
   try {
-    const all = (await transact('readwrite', ({ runs, models: networks }) => {
-      for (const [arm, bytes] of models) networks.put(bytes, modelKey(run.id, arm))
-      runs.put(run)
-      return runs.getAll()
-    })) as KeptRun[]
-    const old = all.sort((a, b) => b.changed - a.changed).slice(most)
-    for (const { id } of old) await forget(id)
+    const all = newestFirst(await putRun(run, models))
+    for (const { id } of all.slice(most)) await forget(id)
+    for (const old of all.filter(({ goOn }) => goOn).slice(mostStates)) {
+      const { goOn: _, ...rest } = old
+      await removeParts(old.id, stateParts)
+      await putRun(rest, new Map())
+      show(rest)
+    }
   } catch {
     // Private windows and full disks: a reload will have lost it.
   }
   channel?.postMessage('changed')
 }
 
+/** Forgets all that this browser has of a run. */
 export async function forget(id: string): Promise<void> {
-  await transact('readwrite', ({ runs, models: networks }) => {
-    networks.delete(modelsOf(id))
-    return runs.delete(id)
-  }).catch(() => undefined)
+  await removeRun(id).catch(() => undefined)
   const rest = new Map(keptRuns.peek())
   rest.delete(id)
   keptRuns.value = rest
   channel?.postMessage('changed')
 }
 
-export async function keptModel(id: string, arm: string): Promise<Bytes | undefined> {
-  const bytes = await transact('readonly', ({ models }) => models.get(modelKey(id, arm))).catch(
-    () => undefined,
-  )
-  return bytes as Bytes | undefined
-}
+export const keptModel = (id: string, arm: string): Promise<Bytes | undefined> =>
+  partOf(id, arm).catch(() => undefined) as Promise<Bytes | undefined>
 
 /** A run goes on as long as a tab holds the lock of its name: a tab that is closed lets go of it. */
 const lockName = (id: string) => `run ${id} goes on`
@@ -137,11 +105,4 @@ export function release(id: string): void {
   holding.get(id)?.()
   holding.delete(id)
   going.value = new Set([...going.peek()].filter((other) => other !== id))
-}
-
-async function heldElsewhere(): Promise<readonly string[]> {
-  const held = await heldLocks()
-  return [...(keptRuns.peek() ?? new Map<string, KeptRun>()).keys()].filter((id) =>
-    held.has(lockName(id)),
-  )
 }

@@ -7,12 +7,12 @@ import { noGrowth } from '../grow/settings.ts'
 import { escapeName, param, setParams, tab, unescapeName } from '../state.ts'
 import { t } from '../text/text.ts'
 import type { Curve } from '../train/curves.ts'
-import { kept as keptTrainings } from '../train/own/arms.ts'
 import { colourOf, dashOf, titleText } from '../train/own/look.ts'
-import { forget, goOnWith, lookForKept } from '../train/own/model.ts'
+import { goOnWith } from '../train/own/model.ts'
 import type { TableArm } from '../train/table.tsx'
 import { failureFrom } from '../ui/failure.tsx'
-import { type KeptRun, keptRuns, read, stateOf } from './kept-runs.ts'
+import { forget, keptRuns, read, resumable, stateOf } from './kept-runs.ts'
+import type { KeptRun } from './run-store.ts'
 import {
   ask,
   available,
@@ -115,13 +115,12 @@ export const entries = computed<readonly Entry[]>(() => {
 })
 
 /** A training that was stopped, and of which its state is kept, goes on where it is watched. */
-function goingOn({ id }: KeptRun): Pick<Entry, 'goOn'> {
-  const training = keptTrainings.value.find((each) => each.id === id)
-  if (training === undefined) return {}
+function goingOn(run: KeptRun): Pick<Entry, 'goOn'> {
+  if (!resumable.value.includes(run)) return {}
   return {
     goOn() {
       setParams({ tab: 'train', what: 'own' }, { push: true })
-      void goOnWith(training)
+      void goOnWith(run)
     },
   }
 }
@@ -176,7 +175,6 @@ const versions = new Map<string, number>()
 export function follow(): () => void {
   const stopServer = followServer()
   void read()
-  void lookForKept()
   const load = ({ kind, key, id, changed }: Entry) =>
     act(async () => {
       versions.set(key, changed)

@@ -5,7 +5,8 @@ import * as experiment from '../train/model.ts'
 import * as own from '../train/own/arms.ts'
 import * as choices from '../train/own/choices.ts'
 import { trainingId } from '../train/own/model.ts'
-import { hold, type KeptRun, keep, read, release, show } from './kept-runs.ts'
+import { hold, keep, read, release, show } from './kept-runs.ts'
+import type { KeptRun } from './run-store.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
@@ -15,6 +16,8 @@ interface Training {
   readonly id?: () => string | undefined
   /** idle: nothing is trained. */
   readonly phase: () => string
+  /** Changes with what it takes to go on; undefined where it cannot. */
+  readonly form?: () => string | undefined
   /** How many epochs each arm has made. */
   readonly epochs: () => ReadonlyMap<string, number>
   readonly run: () => Omit<KeptRun, 'changed' | 'id'>
@@ -27,11 +30,12 @@ const pause = 1000
 /** Of a curve so many steps are kept, evenly. */
 const mostSteps = 1000
 
-function follow({ id: idOf, phase, epochs, run, model }: Training): void {
+function follow({ id: idOf, phase, form, epochs, run, model }: Training): void {
   let id: string | undefined
   let made: ReadonlyMap<string, number> = new Map()
   /** Arms whose networks are newer than those that are kept. */
   const changed = new Set<string>()
+  let written: string | undefined
   let timer: ReturnType<typeof setInterval> | undefined
   let record: KeptRun | undefined
   const write = async (of: string) => {
@@ -60,13 +64,15 @@ function follow({ id: idOf, phase, epochs, run, model }: Training): void {
   effect(() => {
     const state = phase()
     const counts = epochs()
+    const now = form?.()
     untracked(() => {
       if (state === 'idle') {
         if (id === undefined) return
         end(id)
         id = undefined
         changed.clear()
-        // Without an epoch it is not kept.
+        written = undefined
+        // What has neither an epoch nor a way to go on is not kept.
         void read()
         return
       }
@@ -76,6 +82,8 @@ function follow({ id: idOf, phase, epochs, run, model }: Training): void {
       }
       for (const [arm, count] of counts) if (count !== (made.get(arm) ?? 0)) changed.add(arm)
       made = counts
+      if (now !== undefined && now !== written) void write(id)
+      written = now
       const goesOn = state !== 'done' && state !== 'failed'
       if (goesOn && timer === undefined) {
         hold(id)
@@ -126,18 +134,25 @@ follow({
 /** The user's networks are told apart by number; two may have one title. */
 const ownArm = (id: number) => `network-${id}`
 
+/** Where it is trained, and which networks have begun; undefined before the first one has. */
+function ownForm(): string | undefined {
+  const device = own.runsOn.value
+  if (device === undefined || device === 'measuring') return undefined
+  const begun = own.arms.value.filter(({ phase }) => phase !== 'loading').map(({ id }) => id)
+  return begun.length === 0 ? undefined : `${device.device} ${begun}`
+}
+
 follow({
   id: trainingId,
+  form: ownForm,
   phase: () => (own.ran.value === undefined ? 'idle' : own.phase.value),
   epochs: () => new Map(own.arms.value.map(({ id, epochs }) => [ownArm(id), epochs.length])),
   model: (name) => own.arms.peek().find(({ id }) => ownArm(id) === name)?.model,
   run() {
-    const { name, data, seed, epochs, batchSize, count } = own.ran.value ?? {
-      ...choices.settings.value,
-      name: '',
-      count: undefined,
-    }
+    const { name, count, ...settings } = own.ran.value ?? { ...choices.settings.value, name: '' }
+    const { data, seed, epochs, batchSize } = settings
     const arms = own.arms.value
+    const device = own.runsOn.value
     return {
       title: name,
       data: data === 'files' ? choices.files.value.map((file) => file.name).join(', ') : data,
@@ -158,7 +173,9 @@ follow({
         })),
         epochsBefore: count ? arm.from / count : 0,
         hasModel: arm.epochs.length > 0,
+        place: { id: arm.id, from: arm.from, stepsBefore: arm.stepsBefore },
       })),
+      ...(device !== undefined && device !== 'measuring' && { goOn: { settings, device } }),
       steps: arms.flatMap(({ id, losses, from }) => {
         const before = Math.round(from / batchSize)
         return thinned(losses.map((loss, i) => ({ arm: ownArm(id), step: before + i + 1, loss })))

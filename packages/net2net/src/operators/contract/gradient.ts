@@ -30,8 +30,19 @@ export interface ValueHints {
   readonly sums?: string
   /** The value is zero but for some entries along one axis, which another value holds. */
   readonly placed?: Placed
+  /** The value is the gradient of what was multiplied by a factor that is smaller. */
+  readonly scaled?: Scaled
+  /** A value with the same elements, in order, in another shape. */
+  readonly reshaped?: string
   /** A value that holds the same numbers, computed on the way to a gradient: it takes the place of this one. */
   readonly same?: string
+}
+
+export interface Scaled {
+  /** ∂L/∂(value · factor). */
+  readonly gradient: string
+  readonly value: string
+  readonly factor: string
 }
 
 /** Entries [start, end) of an axis of `size`. */

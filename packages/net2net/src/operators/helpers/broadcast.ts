@@ -16,7 +16,7 @@ import type { Emitter, GradientContext } from '../contract/gradient.ts'
 import type { InferContext, InferRule } from '../contract/infer.ts'
 import { joinAxisElements } from './axis-elements.ts'
 import { type ElementOperation, joinDims, zipElements } from './elements.ts'
-import { ints, reduce } from './emission.ts'
+import { ints, range, reduce } from './emission.ts'
 
 /** The size of an axis after broadcasting; undefined where the sizes contradict each other. */
 export function broadcastDim(a: Dim, b: Dim): Dim | undefined {
@@ -130,8 +130,22 @@ export function sumTo(
   }
   const leading = Array.from({ length: missing }, (_, k) => k)
   if (kept.length === 0) return reduce(emitter, 'Sum', gradient, leading, false)
-  const summed = reduce(emitter, 'Sum', gradient, [...leading, ...kept], true)
+  const summed = sumOver(emitter, gradient, [...leading, ...kept], rank)
   return missing === 0 ? summed : emitter.op('Squeeze', [summed, ints(emitter, leading)])
+}
+
+/** Sums over the axes, which stay: first over those at the end, which normalizations sum over too (channelwiseGradient). */
+function sumOver(emitter: Emitter, value: string, axes: readonly number[], rank: number): string {
+  const summed = new Set(axes)
+  const isAtEnd = (axis: number) => range(rank, axis).every((k) => summed.has(k))
+  const each = reduce(emitter, 'Sum', value, axes.filter(isAtEnd), true)
+  return reduce(
+    emitter,
+    'Sum',
+    each,
+    axes.filter((axis) => !isAtEnd(axis)),
+    true,
+  )
 }
 
 /** The same with shapes that only the run knows. */

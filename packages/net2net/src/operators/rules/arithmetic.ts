@@ -15,7 +15,7 @@
 
 import { toNumbers } from '../../tensor/tensor.ts'
 import type { GrowthFacets, TrainingFacets } from '../contract/facets.ts'
-import type { GradientRule } from '../contract/gradient.ts'
+import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { Operator } from '../contract/operator.ts'
 import { blockedElementwise } from '../helpers/blocked.ts'
 import { productBounds, sumBounds } from '../helpers/bounds.ts'
@@ -94,11 +94,28 @@ const productGradient: GradientRule = (context) => {
     const gate = context.producer(1 - i)
     return gate?.opType === 'Sigmoid' && gate.domain === '' && gate.inputs[0] === context.input(i)
   })
-  if (g === undefined || gated === undefined || !context.needs(gated)) return eachFactor(context)
+  if (g === undefined) return []
+  if (gated === undefined || !context.needs(gated)) return scaled(context, g, eachFactor(context))
   const { add, sub, mul } = formula(context, g)
   const s = context.input(1 - gated)
   const gradient = mul(g, add(s, mul(context.output(0), sub(1, s))))
   return [0, 1].map((i) => (i === gated ? gradient : undefined))
+}
+
+/** Tells whoever reads the gradient of what was multiplied by a smaller factor what it is made of. */
+function scaled(
+  context: GradientContext,
+  gradient: string,
+  gradients: readonly (string | undefined)[],
+): readonly (string | undefined)[] {
+  const shapeOf = (name: string) => String(context.info(name).shape)
+  for (const [i, found] of gradients.entries()) {
+    const [value, factor] = [context.input(i), context.input(1 - i)]
+    const isWhole = shapeOf(value) === shapeOf(gradient) && shapeOf(factor) !== shapeOf(gradient)
+    if (found === undefined || !isWhole) continue
+    context.hint(found, { ...context.hintOf(found), scaled: { gradient, value, factor } })
+  }
+  return gradients
 }
 
 const extremum = variadicGradient((context, i) => {

@@ -8,21 +8,26 @@
  * Whole groups are copied freely; inside them mean and variance stay only if every unit has
  * equally many copies. The same holds for spatial axes.
  *
- * Gradients: see standardize.ts, with g = γ·δ; ∂L/∂γ = Σ δ·x̂ and ∂L/∂β = Σ δ per entry.
+ * Gradients: see channelwiseGradient in standardize.ts; ∂L/∂γ = Σ δ·x̂ and ∂L/∂β = Σ δ per entry.
  */
 
 import { floatAttribute, intAttribute } from '../../model/attributes.ts'
-import { toNumbers } from '../../tensor/tensor.ts'
+import { elementCount, toNumbers } from '../../tensor/tensor.ts'
 import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { splitGroups } from '../helpers/convolution.ts'
-import { knownShape, perChannel, range, reduce, reshape, reshapeLike } from '../helpers/emission.ts'
-import { formula } from '../helpers/formula.ts'
+import { isStatic } from '../helpers/elements.ts'
+import { knownShape, range, reduce, reshape, reshapeLike } from '../helpers/emission.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
-import { factorOf, standardize, standardizeGradient } from '../helpers/standardize.ts'
+import {
+  channelwiseGradient,
+  factorOf,
+  standardize,
+  standardizeGradient,
+} from '../helpers/standardize.ts'
 
 const infer: InferRule = (context) => [inferredFrom(context, context.shape(0))]
 
@@ -56,28 +61,58 @@ function isConstant(context: GradientContext, i: number, value: number): boolean
   return constant !== undefined && toNumbers(constant).every((entry) => Number(entry) === value)
 }
 
+/** The gradients of scale and shift: what is left of the sums of each channel of each sample. */
+const overSamples = (context: GradientContext, sums: string): string => {
+  const { shape } = context.info(sums)
+  return reduce(context, 'Sum', sums, [0, ...range(shape!.length, 2)], false)
+}
+
 const instanceGradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
   if (dy === undefined) return []
   const x = context.input(0)
-  const rank = knownShape(context, x).length
-  const over = range(rank, 2)
-  const { mul } = formula(context, dy)
+  const over = range(knownShape(context, x).length, 2)
   // Exporters write GroupNorm as this without scale and shift: then x̂ is the output.
   const isBare = isConstant(context, 1, 1) && isConstant(context, 2, 0)
   if (isBare && !context.needs(1) && !context.needs(2)) {
     const normal = context.output(0)
     const factor = factorOf(context, x, normal, over, epsilonOf(context))
-    return [standardizeGradient(context, dy, { normal, factor }, over)]
+    const scaled = scaledChannels(context, dy)
+    if (!scaled) return [standardizeGradient(context, dy, { normal, factor }, over)]
+    const { gradient, value, groups } = scaled
+    const parts = { normal: value, factor }
+    const found = channelwiseGradient(context, gradient, parts, scaled.factor, groups)
+    return [reshapeLike(context, found.gradient, x)]
   }
   const parts = standardize(context, x, over, epsilonOf(context))
-  const perEntry = (value: string) => reduce(context, 'Sum', value, [0, ...over], false)
-  const g = () => mul(dy, perChannel(context, context.input(1), rank))
-  return [
-    context.needs(0) ? standardizeGradient(context, g(), parts, over) : undefined,
-    context.needs(1) ? perEntry(mul(dy, parts.normal)) : undefined,
-    context.needs(2) ? perEntry(dy) : undefined,
+  const { gradient, sums } = channelwiseGradient(context, dy, parts, context.input(1), undefined)
+  return [gradient, overSamples(context, sums.scale), overSamples(context, sums.shift)]
+}
+
+/**
+ * How exporters go on after a GroupNorm: [N, G, …] becomes [N, C, …] again, and is multiplied by a number per channel. What was
+ * multiplied, by what, and the gradient of that, where x̂ is read so.
+ */
+function scaledChannels(context: GradientContext, dy: string) {
+  const { scaled } = context.hintOf(context.hintOf(dy).reshaped ?? dy)
+  const [, groups, ...inGroup] = knownShape(context, context.input(0))
+  const [shape, factor] = [scaled?.value, scaled?.factor].map(
+    (name) => context.info(name ?? '').shape,
+  )
+  const [, channels, ...positions] = shape ?? []
+  const [ofFactor, ...ones] = factor?.slice(-1 - positions.length) ?? []
+  const [before, after] = [
+    [groups ?? null, ...inGroup],
+    [channels ?? null, ...positions],
   ]
+  if (!scaled || !isStatic(before) || !isStatic(after) || !isStatic(factor)) return undefined
+  const isPerChannel =
+    elementCount(before) === elementCount(after) &&
+    after[0]! % before[0]! === 0 &&
+    elementCount(factor) === channels &&
+    ofFactor === channels &&
+    ones.length === positions.length
+  return isPerChannel ? { ...scaled, groups: before[0]! } : undefined
 }
 
 /** As for one instance, on [N, G, C/G · positions]. */
@@ -85,28 +120,19 @@ const groupGradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
   if (dy === undefined) return []
   const x = context.input(0)
-  const rank = knownShape(context, x).length
   const groups = intAttribute(context.node, 'num_groups', 1)
-  const { mul } = formula(context, dy)
   const grouped = (value: string) => reshape(context, value, [{ of: x, axis: 0 }, groups, -1])
-  const parts = standardize(context, grouped(x), [2], epsilonOf(context))
+  const { normal, factor } = standardize(context, grouped(x), [2], epsilonOf(context))
   const perGroup = context.opset < 21
-  const scale = context.input(1)
-  const g = () =>
-    perGroup
-      ? mul(grouped(dy), perChannel(context, scale, 3))
-      : grouped(mul(dy, perChannel(context, scale, rank)))
-  const perEntry = (value: string) =>
-    perGroup
-      ? reduce(context, 'Sum', grouped(value), [0, 2], false)
-      : reduce(context, 'Sum', value, [0, ...range(rank, 2)], false)
-  const normal = () => reshapeLike(context, parts.normal, x)
+  const [delta, parts] = perGroup
+    ? [grouped(dy), { normal, factor }]
+    : [dy, { normal: reshapeLike(context, normal, x), factor }]
+  const members = perGroup ? undefined : groups
+  const { gradient, sums } = channelwiseGradient(context, delta, parts, context.input(1), members)
   return [
-    context.needs(0)
-      ? reshapeLike(context, standardizeGradient(context, g(), parts, [2]), x)
-      : undefined,
-    context.needs(1) ? perEntry(mul(dy, normal())) : undefined,
-    context.needs(2) ? perEntry(dy) : undefined,
+    perGroup ? reshapeLike(context, gradient, x) : gradient,
+    overSamples(context, sums.scale),
+    overSamples(context, sums.shift),
   ]
 }
 

@@ -117,7 +117,11 @@ export const reshapes: readonly Operator[] = [
       },
     ],
     axes: (context) => [{ axes: reshapeAxes(context), elements: context.axisElements(0) }],
-    gradient: gradientOf((context) => reshapeLike(context, context.g, context.input(0))),
+    gradient: gradientOf((context) => {
+      const gradient = reshapeLike(context, context.g, context.input(0))
+      context.hint(gradient, { ...context.hintOf(gradient), reshaped: context.g })
+      return gradient
+    }),
     sign: 'inherited',
     reads: { numbers: [1], sizes: { target: { input: 1, keeps: 'elements' } } },
     scaling: 'view',

@@ -51,20 +51,32 @@ const fewNumbers = 1024
 /**
  * The form of evaluation that suits runs of so many samples: where these are few, the loss is computed apart, for several runs
  * at once.
+ *
+ * @param changing initializers that become inputs with a default value, so that their values may change
  */
 export function buildEvaluationFor(
   model: Model,
   samples: number,
   options: EvaluationGraphOptions,
+  changing: readonly string[] = [],
 ): EvaluationGraph | ApartEvaluation {
-  const forward = forwardOf(model, options)
+  const forward = forwardOf(model, options, changing)
   return (samples < fewSamples ? inTwo(forward) : undefined) ?? inOne(forward, options)
 }
 
-function forwardOf(model: Model, options: EvaluationGraphOptions): ForwardGraph {
+function forwardOf(
+  model: Model,
+  options: EvaluationGraphOptions,
+  changing: readonly string[] = [],
+): ForwardGraph {
   const single = inFloat32(forServing(model)).model
   const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(single)))
-  return new ForwardGraph(source, { ...options, variables: [] })
+  const forward = new ForwardGraph(source, { ...options, variables: changing })
+  for (const name of forward.variables) {
+    const { dtype, dims } = source.graph.initializers.get(name)!.tensor
+    forward.builder.input(name, dtype, dims)
+  }
+  return forward
 }
 
 function inOne(forward: ForwardGraph, options: EvaluationGraphOptions): EvaluationGraph {

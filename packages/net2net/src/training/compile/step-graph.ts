@@ -16,6 +16,7 @@ import type { OutputMeaning } from '../../model/output-meaning.ts'
 import { type Emitter, isCpu, type Target } from '../../operators/contract/gradient.ts'
 import { separateConstants } from '../../operators/shared-constants.ts'
 import type { LeftConstant } from '../../operators/trainable.ts'
+import { lastStates } from '../../passes/cpu-layout/last-states.ts'
 import { poolFirst } from '../../passes/cpu-layout/pool-first.ts'
 import { foldConstants } from '../../passes/fold-constants.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
@@ -129,7 +130,9 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const constant = withConstantsAsInitializers(inFloat32(separate).model)
   const upgraded = foldConstants(withSymbolicBatch(upgrade(constant)))
   const source =
-    options.target !== undefined && isCpu(options.target) ? poolFirst(upgraded) : upgraded
+    options.target !== undefined && isCpu(options.target)
+      ? lastStates(poolFirst(upgraded))
+      : upgraded
   const forward = new ForwardGraph(source, {
     ...options,
     training: { seed, frozen },

@@ -21,9 +21,10 @@ import { type Metric, metricOf } from '../metrics/metrics.ts'
 import { collectOutcomes } from '../metrics/outcomes.ts'
 import { type MetricsReport, reportOf } from '../metrics/report.ts'
 import { withByteInputs } from './byte-inputs.ts'
+import { withoutDefaults } from './create-stepper.ts'
 import { batchOptionsOf, feedAdapter, mustFitSamples } from './feeds.ts'
 import { throwIfAborted } from './interrupted.ts'
-import { createMeasurer } from './measured-batches.ts'
+import { type BatchMeasurer, createMeasurer } from './measured-batches.ts'
 import { storedLoss } from './probabilities.ts'
 
 export interface EvaluateOptions {
@@ -78,16 +79,61 @@ export async function evaluate(
   what = 'The data',
   again = false,
 ): Promise<Evaluation> {
+  const evaluation = await openEvaluation(model, data, options, what, again)
+  try {
+    return await evaluation.measure()
+  } finally {
+    await evaluation.release()
+  }
+}
+
+/** An evaluation whose session is made with the first measurement, and kept. */
+export interface OpenEvaluation {
+  /** How often the session runs for all of the data, as far as their number is known. */
+  readonly runs: number | undefined
+  /**
+   * @param weights the present values of those that were to change
+   * @throws as `evaluate`
+   */
+  measure(weights?: ReadonlyMap<string, Tensor>): Promise<Evaluation>
+  release(): Promise<void>
+}
+
+/**
+ * As `evaluate`, for several measurements.
+ *
+ * @param changing names of initializers that are inputs of the session, so that they may change in between
+ * @throws as `evaluate`
+ */
+export async function openEvaluation(
+  model: Model,
+  data: TrainingData,
+  options: EvaluateOptions,
+  what: string,
+  again: boolean,
+  changing: readonly string[] = [],
+): Promise<OpenEvaluation> {
   const { signal, metrics: asked } = options
   const metrics = asked === undefined || asked === 'usual' ? asked : asked.map(metricOf)
-  const { graph, fed, samples, size, batchSize } = await prepared(model, data, options, what, again)
+  const { graph, fed, samples, size, batchSize } = await prepared(
+    model,
+    data,
+    options,
+    what,
+    again,
+    changing,
+  )
   const { activation, axis } = graph.meaning
   const scores = metrics === 'usual' ? isFewClasses(graph) : metrics?.some((one) => one.scores)
-  const collector =
-    metrics &&
-    collectOutcomes({ activation, axis, ignored: graph.target.ignored, scores: scores === true })
-  const measurer = await createMeasurer(graph, fed, size, options)
-  try {
+  let measurer: BatchMeasurer | undefined
+  let fedWeights: ReadonlyMap<string, Tensor> = new Map()
+  const runtime = fedAlways(options.runtime, () => fedWeights)
+  const measure = async (weights: ReadonlyMap<string, Tensor>): Promise<Evaluation> => {
+    fedWeights = weights
+    measurer ??= await createMeasurer(graph, fed, size, { ...options, runtime })
+    const collector =
+      metrics &&
+      collectOutcomes({ activation, axis, ignored: graph.target.ignored, scores: scores === true })
     const adapt = feedAdapter(fed)
     const feeds: Record<string, Tensor> = {}
     let [total, correct, predictions, done] = [0, 0, 0, 0]
@@ -123,10 +169,33 @@ export async function evaluate(
       predictions,
       ...report,
     }
-  } finally {
-    await measurer.release()
+  }
+  return {
+    runs: isSampleSet(data) ? Math.ceil(data.length / size) : undefined,
+    measure: (weights = new Map()) => measure(weights),
+    release: async () => measurer?.release(),
   }
 }
+
+/** A runtime whose sessions are fed, beside what they are given, those of these tensors that they take. */
+const fedAlways = (runtime: Runtime, tensors: () => ReadonlyMap<string, Tensor>): Runtime => ({
+  ...runtime,
+  async createSession(model, options) {
+    const session = await runtime.createSession(model, options)
+    return {
+      inputs: session.inputs,
+      outputs: session.outputs,
+      release: () => session.release(),
+      run(feeds, outputs) {
+        const more = session.inputs.flatMap(({ name }) => {
+          const tensor = tensors().get(name)
+          return tensor ? [[name, tensor] as const] : []
+        })
+        return session.run({ ...feeds, ...Object.fromEntries(more) }, outputs)
+      },
+    }
+  },
+})
 
 /**
  * Checks everything about the data that can be checked without running the model: also the first
@@ -159,18 +228,24 @@ async function prepared(
   options: EvaluateOptions,
   what: string,
   again = false,
+  changing: readonly string[] = [],
 ) {
   const { output, batchSize: asked = 100, session } = options
   if (!(Number.isInteger(asked) && asked >= 1))
     throw usageError(`batchSize must be a whole number from 1 on, not ${asked}.`)
   mustServe(data, what, 1)
-  const graph = buildEvaluationFor(model, isSampleSet(data) ? asked : Number.POSITIVE_INFINITY, {
-    loss: options.loss ?? lossFor(model, output),
-    ...batchOptionsOf(data),
-    ...(options.weighted === undefined ? {} : { weighted: options.weighted }),
-    output,
-    prediction: options.metrics !== undefined,
-  })
+  const graph = buildEvaluationFor(
+    model,
+    isSampleSet(data) ? asked : Number.POSITIVE_INFINITY,
+    {
+      loss: options.loss ?? lossFor(model, output),
+      ...batchOptionsOf(data),
+      ...(options.weighted === undefined ? {} : { weighted: options.weighted }),
+      output,
+      prediction: options.metrics !== undefined,
+    },
+    changing,
+  )
   const size = samplesPerRun(graph, asked)
   if (isSampleSet(data) && graph.target.classes !== undefined)
     mustHaveClassesOf(model, data.classes, what)
@@ -178,7 +253,12 @@ async function prepared(
   const onCpu = (session?.device ?? 'cpu') === 'cpu'
   const inGraph = onCpu && fedEach * size > fewNumbers
   const bytes = inGraph ? withByteInputs(graph.model, graph.inputs, data) : undefined
-  const fed = { ...(bytes ?? graph), target: graph.target }
+  const { model: whole, inputs } = bytes ?? graph
+  const fed = {
+    model: changing.length > 0 ? withoutDefaults(whole) : whole,
+    inputs,
+    target: graph.target,
+  }
   const samples = bytes?.samples ?? data
   // What is measured together is also read together.
   const together = Math.min(samplesMeasured / size, numbersRead / (fedEach * size))

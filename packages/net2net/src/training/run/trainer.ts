@@ -23,7 +23,7 @@ import { metricOf } from '../metrics/metrics.ts'
 import { afterEpoch, rateAt } from '../schedules.ts'
 import type { CheckpointHook, StepEvent, TrainOptions } from '../train-options.ts'
 import { createStepper } from './create-stepper.ts'
-import { type EvaluateOptions, evaluate, mustBeFitForEvaluation } from './evaluate.ts'
+import { type EvaluateOptions, mustBeFitForEvaluation } from './evaluate.ts'
 import { batchOptionsOf, mustFitSamples } from './feeds.ts'
 import { assertFinite, notFinite } from './finite.ts'
 import { throwIfAborted } from './interrupted.ts'
@@ -37,6 +37,7 @@ import {
 } from './state.ts'
 import type { StepOutcome, Stepper } from './stepper.ts'
 import { formsFor } from './targets.ts'
+import { Validation } from './validation.ts'
 
 export type { CheckpointHook, EarlyStopping, StepEvent, TrainOptions } from '../train-options.ts'
 
@@ -64,6 +65,8 @@ export class Training implements AsyncIterable<EpochResult> {
   readonly #data: TrainingData
   readonly #options: TrainOptions
   #state: TrainingState
+  /** While epochs are made. */
+  #validation: Validation | undefined
 
   /** @param compiled the step of this model with these options, where it is at hand */
   constructor(model: Model, data: TrainingData, options: TrainOptions, compiled?: StepGraph) {
@@ -154,6 +157,12 @@ export class Training implements AsyncIterable<EpochResult> {
     ])
   }
 
+  /** The present values of what is trained. */
+  get #trained(): ReadonlyMap<string, Tensor> {
+    const names = [...this.step.parameters, ...this.step.statistics]
+    return new Map(names.map((name) => [name, this.#state.tensors.get(name)!]))
+  }
+
   #with(names: readonly (readonly [string, string])[]): Model {
     const values = new Map<string, Tensor>()
     for (const [name, source] of names) {
@@ -171,6 +180,9 @@ export class Training implements AsyncIterable<EpochResult> {
     if (this.#state.epoch >= epochs || this.#stopped()) return
     await this.#checkData()
     const stepper = await createStepper(this.step, this.#state.tensors, runtime, session)
+    const { validation, onValidation: onProgress } = this.#options
+    this.#validation =
+      validation && new Validation(validation, { ...this.#evaluating(), onProgress })
     try {
       while (this.#state.epoch < epochs && !this.#stopped()) {
         const result = await this.#epoch(stepper)
@@ -184,6 +196,7 @@ export class Training implements AsyncIterable<EpochResult> {
           tensors: new Map([...this.#state.tensors, ...bestTensors]),
         }
     } finally {
+      await this.#validation?.release()
       await stepper.release()
     }
   }
@@ -295,10 +308,9 @@ export class Training implements AsyncIterable<EpochResult> {
     const { validation } = this.#options
     const measured =
       validation &&
-      (await evaluate(
-        this.model,
-        validation,
-        { ...this.#evaluating(), onProgress: this.#options.onValidation },
+      (await this.#validation?.measure(
+        () => this.model,
+        this.#trained,
         validationData,
         isSampleSet(validation) || this.#passesLeft(this.#state) > 1 || this.#state.epoch > 0,
       ))

@@ -190,8 +190,14 @@ export const bridges: Readonly<Record<string, string>> = {
   '{0} changed its type.': '{0} 改变了类型。',
   '{0} of {1} and of the model differ in their numbers: they are of different states of training.':
     '{1} 的 {0} 与模型的数不同：它们来自不同的训练状态。',
-  'Export the model from these weights, or add --weights-differ to take the names for it.':
-    '请由这些权重导出模型，或加上 --weights-differ 以名称为准。',
+  'Export the model from these weights; on the command line, --weights-differ takes the names for it.':
+    '请由这些权重导出模型；在命令行上，--weights-differ 以名称为准。',
+  '{0} is [{1}] in {2} and [{3}] in the model: they are of different networks.':
+    '{0} 在 {2} 中是 [{1}]，在模型中是 [{3}]：它们属于不同的网络。',
+  '{0} is of another network than the model: it holds none of its weights, such as {1} [{2}].':
+    '{0} 属于另一个网络：其中没有模型的任何权重，例如 {1} [{2}]。',
+  'Export the model from these weights, or give the weights that it was exported from.':
+    '请由这些权重导出模型，或给出导出该模型所用的权重。',
   '{0} would stand inside the layer {1} of {2}.': '{0} 会位于 {2} 的层 {1} 之内。',
   '{0} would be one layer for several calls of {1}, which a plan deepens one by one.':
     '{0} 会是 {1} 的几次调用的一层，而计划逐次加深它们。',

@@ -39,6 +39,7 @@ export const page: Readonly<Record<string, string>> = {
   'must have a stage': '必须有一个阶段',
   'must have a list of stages': '必须有阶段的列表',
   '{0} must be one of {1}, not {2}.': '{0} 必须是 {1} 之一，而不是 {2}。',
+  'an object': '一个对象',
   'Nothing can be widened by {0} more parameters: the smallest unit adds {1}.':
     '没有什么能以至多 {0} 个参数变宽：最小的单元要增加 {1} 个。',
   "The page's worker stopped: {0}.": '本页的 worker 停止了：{0}。',

@@ -3,7 +3,6 @@ import { computed, signal } from '@preact/signals'
 import type { LossName } from 'net2net/training'
 import type { Failure } from '../../engine/protocol.ts'
 import type { ChosenDevice } from '../protocol.ts'
-import type { KeptTraining } from './kept.ts'
 import type { OwnEpoch, OwnSettings } from './protocol.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
@@ -22,6 +21,8 @@ export interface Arm extends Place {
   readonly id: number
   readonly threads: number
   readonly parameters?: number
+  /** To be made here. */
+  readonly steps?: number
   readonly initial?: { readonly valLoss: number; readonly valAccuracy?: number }
   readonly losses: readonly number[]
   readonly epochs: readonly OwnEpoch[]
@@ -54,8 +55,6 @@ export const keeping = signal<
   | { readonly state: 'unknown' | 'kept' }
   | { readonly state: 'not kept'; readonly isFull: boolean; readonly reason: string }
 >({ state: 'unknown' })
-/** Trainings of earlier visits. */
-export const kept = signal<readonly KeptTraining[]>([])
 
 export type Phase = 'idle' | 'loading' | 'running' | 'paused' | 'done' | 'failed'
 export const phase = computed<Phase>(() => {

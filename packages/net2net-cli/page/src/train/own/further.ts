@@ -7,7 +7,8 @@ import { settings as growSettings, noGrowth } from '../../grow/settings.ts'
 import { setParams } from '../../state.ts'
 import { arms, ran } from './arms.ts'
 import { samplesSeen, settings } from './choices.ts'
-import { addGrown, snapshotOf, trainingId } from './model.ts'
+import { snapshotOf } from './events.ts'
+import { addGrown, trainingId } from './model.ts'
 import type { Snapshot } from './protocol.ts'
 
 /** An arm that is to grow on its way, and the name of its network on the Grow tab. */

@@ -1,29 +1,29 @@
 /** Trainings of earlier visits, to be gone on with. */
+import { forget, resumable } from '../../runs/kept-runs.ts'
 import { language, t } from '../../text/text.ts'
-import { kept } from './arms.ts'
-import { forget, goOnWith } from './model.ts'
+import { goOnWith } from './model.ts'
 
 export function KeptList() {
-  if (kept.value.length === 0) return null
+  if (resumable.value.length === 0) return null
   const when = new Intl.DateTimeFormat(language.value, { dateStyle: 'medium', timeStyle: 'short' })
   return (
     <section class="kept" aria-label={t('Kept trainings')}>
       <h3>{t('Kept trainings')}</h3>
       <ul>
-        {kept.value.map((training) => {
-          const { id, name, time, arms } = training
+        {resumable.value.map((run) => {
+          const { id, title: name = '', changed, arms } = run
           return (
             <li key={id} class="row small" data-training={id}>
               <span>
                 <strong>{name}</strong>:{' '}
                 {arms.length === 1 ? t('1 network') : t('{0} networks', arms.length)},{' '}
-                {when.format(time)}
+                {when.format(changed)}
               </span>
               <button
                 type="button"
                 class="small"
                 aria-label={t('Go on with {0}', name)}
-                onClick={() => void goOnWith(training)}
+                onClick={() => void goOnWith(run)}
               >
                 {t('Go on')}
               </button>

@@ -26,7 +26,10 @@ const keptNoSooner = 2000
 
 const gate = new Gate()
 const send = (event: OwnEvent) => postMessage(event)
-const fail = (error: unknown) => send({ type: 'failed', failure: failureOf(error) })
+const fail = (error: unknown) => {
+  tell()
+  send({ type: 'failed', failure: failureOf(error) })
+}
 const fileOf = (model: Model) => new Uint8Array(encodeModel(model))
 
 /** What waits for the state after the next step. */
@@ -102,7 +105,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
   const { settings, threads, key, beginning } = command
   const { grown } = beginning
   // A browser that keeps nothing has nothing to go on from.
-  const kept = await keptProgress(key.training, key.arm).catch(() => undefined)
+  const kept = await keptProgress(key).catch(() => undefined)
   const given = decodeModel(kept?.snapshot.model ?? grown?.from.model ?? beginning.model)
   const data = await load(command, given)
   const start = forClassesOf(data, given)
@@ -112,14 +115,18 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
       : [`The network told ${list(given)} apart; it is trained for ${list(start)} now.`]
   const loss = lossFor(settings, data)
   const engine = await runtime(threads)
-  let started = kept?.started
-  const losses = [...(kept?.losses ?? [])]
   const stepsBefore = grown?.from.state.step ?? 0
-  if (kept) {
+  // An arm that has grown on the way ends the epoch in which it was, and makes as many as the others then.
+  const stepsOfEpoch = Math.ceil(data.train.length / settings.batchSize)
+  const epochs = settings.epochs + Math.floor(stepsBefore / stepsOfEpoch)
+  const steps = epochs * stepsOfEpoch - stepsBefore
+  let started = kept && { ...kept.started, steps }
+  const losses = [...(kept?.losses ?? [])]
+  if (kept && started) {
     const { snapshot, isDone } = kept
     const { history } = snapshot.state
-    const epochs = history.filter(({ step }) => step > stepsBefore).map(epochOf)
-    send({ type: 'restored', started: kept.started, losses, epochs, model: snapshot.model })
+    const made = history.filter(({ step }) => step > stepsBefore).map(epochOf)
+    send({ type: 'restored', started, losses, epochs: made, model: snapshot.model })
     if (isDone) {
       send({ type: 'end', snapshot })
       return
@@ -127,7 +134,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
   }
   /** Where it goes on: from what was kept, from what is to grow, or from the beginning. */
   let from = kept?.snapshot ?? grown?.from
-  const keeping = new Keeping((progress) => keepProgress(key.training, key.arm, progress))
+  const keeping = new Keeping((progress) => keepProgress(key, progress))
 
   const attempt = async (chosen: ChosenDevice) => {
     const { device } = chosen
@@ -141,8 +148,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
       session,
       runtime: gated(engine, gate, took),
       optimizer: optimizerOf(settings),
-      // Epochs of a network that has grown on the way are counted on.
-      epochs: settings.epochs + (grown?.from.state.epoch ?? 0),
+      epochs,
       batchSize: settings.batchSize,
       seed: settings.seed,
       validation: data.validation,
@@ -172,6 +178,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
       })
       started = {
         parameters: countParameters(model),
+        steps,
         loss,
         samples: data.train.length,
         validation: data.validation.length,
@@ -199,7 +206,9 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
 
     function toldEpoch(result: EpochResult) {
       tell()
-      send({ type: 'epoch', result: epochOf(result), model: fileOf(training.model) })
+      // Grown after the last step of an epoch, it ends one of which it has made no step.
+      if (result.step > stepsBefore)
+        send({ type: 'epoch', result: epochOf(result), model: fileOf(training.model) })
       // Validation and what is kept are none of a step.
       marks = []
     }

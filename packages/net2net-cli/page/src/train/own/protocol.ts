@@ -98,6 +98,8 @@ export interface OwnEpoch {
 /** An arm before its first step here. */
 export interface Started {
   readonly parameters: number
+  /** To be made here. */
+  readonly steps: number
   readonly loss: LossName
   /** Of the training data, and of those that are held back. */
   readonly samples: number

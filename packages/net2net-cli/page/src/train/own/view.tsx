@@ -1,6 +1,7 @@
 /** Trains the network of the Grow tab and what grew from it, side by side. */
 import { useEffect } from 'preact/hooks'
 import { opened, openFiles } from '../../grow/model.ts'
+import { read } from '../../runs/kept-runs.ts'
 import { view } from '../../state.ts'
 import { said, t } from '../../text/text.ts'
 import { announce } from '../../ui/announce.tsx'
@@ -12,7 +13,7 @@ import { settings, useFiles } from './choices.ts'
 import { Charts } from './curves.tsx'
 import { OwnDrawing } from './drawing.tsx'
 import { KeptList } from './kept-list.tsx'
-import { goOn, lookForKept, pause, reset, start } from './model.ts'
+import { goOn, pause, reset, start } from './model.ts'
 import { Settings } from './settings.tsx'
 import { Table } from './table.tsx'
 
@@ -32,7 +33,7 @@ function take(dropped: readonly File[]): void {
 export function OwnView() {
   const isShown = view.value === 'train-own'
   useEffect(() => {
-    if (isShown) void lookForKept()
+    if (isShown) void read()
   }, [isShown])
   return (
     <DropArea class={`train own ${phase.value === 'idle' ? 'idle' : ''}`} onFiles={take}>
@@ -63,11 +64,7 @@ function Status() {
   const samples = ran.value?.count ?? settings.value.samples
   const perEpoch = Math.ceil(samples / batchSize)
   const done = arms.value.reduce((sum, arm) => sum + arm.losses.length, 0)
-  // An arm that grew on the way ends the epoch in which it began, and makes as many as the others then.
-  const total = arms.value.reduce(
-    (sum, { stepsBefore }) => sum + perEpoch * epochs - (stepsBefore % perEpoch),
-    0,
-  )
+  const total = arms.value.reduce((sum, { steps = perEpoch * epochs }) => sum + steps, 0)
   const speed = arms.value.reduce((sum, arm) => sum + arm.speed, 0)
   const left = speed > 0 ? ((total - done) * batchSize) / speed : undefined
   return (
