@@ -93,7 +93,7 @@ test('a network that cannot be measured has failed, and is not on the front', as
   const { exploration, events } = await all({ validation: immense, budget: { trials: 1 } })
   const outcomes = events.flatMap((event) => (event.kind === 'finish' ? [event.outcome] : []))
   expect(outcomes).toEqual([
-    { kind: 'failed', message: 'Its loss on the validation data is no finite number.' },
+    { kind: 'failed', message: 'The loss on the validation data is not a finite number.' },
   ])
   expect(exploration.front).toEqual([])
 })

@@ -100,7 +100,7 @@ export async function trainRung(
     if (unmeasured !== undefined)
       return {
         kind: 'failed',
-        message: `Its ${unmeasured} on the validation data is no finite number.`,
+        message: `The ${unmeasured} on the validation data is not a finite number.`,
         ...(grown ? { grown } : {}),
       }
     await store.write(job, network)

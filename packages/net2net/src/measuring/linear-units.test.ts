@@ -155,6 +155,13 @@ const others: typeof exact = {
       conv2d(outputs, [1, 2], { name: 'out', padding }),
     ],
   }),
+  'convolutions in groups': ({ inputs, outputs, padding, before, behind }) => ({
+    input: [2 * inputs, 2, 2],
+    layers: (k) => [
+      conv2d(2 * k, [1, 2], { ...named, padding, groups: before ? 2 : 1 }),
+      conv2d(2 * outputs, [2, 1], { name: 'out', padding, groups: behind ? 2 : 1 }),
+    ],
+  }),
   'a convolution whose pictures are averaged': ({ inputs, outputs, before, padding }) => ({
     input: [inputs, 3, 3],
     layers: (k) => [
@@ -181,13 +188,13 @@ describe.each([
         if (reason !== undefined) expect(isMore).toBe(false)
         if (isExact && !isMore) expect(reason).toMatch(/^no activation lies between/)
       }),
-      { numRuns: 10 },
+      { numRuns: isExact ? 10 : 4 },
     )
   }, 30_000)
   test('are enough when there are very many of them', () => {
     fc.assert(
       fc.property(some, (drawn) => {
-        expect(reasonFor(networkOf(family(drawn), 40), 'units')).toMatch(/it has 40$/)
+        expect(reasonFor(networkOf(family(drawn), 40), 'units')).toMatch(/it has [48]0$/)
       }),
       { numRuns: 10 },
     )
