@@ -264,7 +264,8 @@ async function prepared(
   // What is measured together is also read together.
   const together = Math.min(samplesMeasured / size, numbersRead / (fedEach * size))
   const batchSize = 'measure' in graph ? size * Math.max(1, Math.floor(together)) : size
-  if (isSampleSet(samples) && !again) await mustFitSamples(fed, samples, batchSize)
+  // As they are, under the names that the model has for its inputs.
+  if (isSampleSet(data) && !again) await mustFitSamples(graph, data, batchSize)
   if (Array.isArray(options.metrics)) mustBeMeasurable(options.metrics, graph)
   return { graph, fed, samples, size, batchSize }
 }
