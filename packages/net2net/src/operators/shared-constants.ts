@@ -76,7 +76,15 @@ function withoutCopies(model: Model): Model {
   return { ...model, graph: { ...graph, nodes, initializers } }
 }
 
-export const isCopy = (node: Node): boolean => operatorOf(node)?.name === 'Identity'
+const isCopy = (node: Node): boolean => operatorOf(node)?.name === 'Identity'
+
+/** The node that computes a value, seen through copies. */
+export function computingNode({ nodes }: Graph, value: string): Node | undefined {
+  const producers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node])))
+  let node = producers.get(value)
+  while (node && isCopy(node)) node = producers.get(node.inputs[0]!)
+  return node
+}
 
 function readersOf(graph: Graph): ReadonlyMap<string, readonly Node[]> {
   const readers = new Map<string, Node[]>()
