@@ -105,8 +105,8 @@ it(
         })
         expectOwnConstants(model, grown, plan)
       }),
-      // The first has the mean of units that grow.
-      { numRuns: NETWORKS, endOnFailure: true, examples: [[1751721071]] },
+      // The first has the mean of units that grow; the second reads a constant whole and a half of it, along an axis of two equal halves.
+      { numRuns: NETWORKS, endOnFailure: true, examples: [[1751721071], [821697854]] },
     )
     if (process.env.SHOW) console.log(tally)
     expect(tally.grown).toBeGreaterThan(NETWORKS / 4)

@@ -202,16 +202,24 @@ export class SplitRules {
     return { requirements, choices: [choice] }
   }
 
-  /** What is one constant in a weight is split everywhere in it. */
+  /**
+   * What is one constant in a weight is split everywhere in it. Its readings have the same axes, and so the same parts in the
+   * same order, whatever variables their axes were written with.
+   */
   #tied(part: TensorPart): readonly Requirement[] {
     const { reading } = part.constant!
-    return [...this.graph.facts.tiedTo(reading)].flatMap((other) =>
-      other === reading
-        ? []
-        : this.#partsAt(other.node, other.input)
-            .filter((each) => each.axis === part.axis && agreeInNumbers(each, part, nothing))
-            .map((each) => ({ part: each, isSplit: true })),
-    )
+    const partsOf = ({ node, input }: Reading) =>
+      this.#partsAt(node, input).filter((each) => each.axis === part.axis)
+    const own = partsOf(reading)
+    return [...this.graph.facts.tiedTo(reading)].flatMap((other) => {
+      if (other === reading) return []
+      const parts = partsOf(other)
+      const alike =
+        parts.length === own.length
+          ? [parts[own.indexOf(part)]!]
+          : parts.filter((each) => agreeInNumbers(each, part, nothing))
+      return alike.map((each) => ({ part: each, isSplit: true }))
+    })
   }
 
   /** The ways in which a node's output can be split: by each set of inputs that take factors together. */
