@@ -7,6 +7,7 @@ import { float } from '../model/attributes.ts'
 import { GraphBuilder, modelOf } from '../model/builder.ts'
 import { ancestors } from '../model/links.ts'
 import type { Graph, Shape } from '../model/model.ts'
+import type { Target } from '../operators/contract/gradient.ts'
 import { inferModel } from '../operators/inference.ts'
 import { type RandomStream, randomStream } from '../tensor/random.ts'
 import { float32, int64 } from '../tensor/tensor.ts'
@@ -14,9 +15,14 @@ import { backward } from './backward.ts'
 import { GraphEmitter } from './emitter.ts'
 
 /** Emits the gradients of the value `y` of a graph; returns their names and the new nodes. */
-function differentiate(graph: Graph, wrt: readonly string[], shape: Shape = [3, 4]) {
+function differentiate(
+  graph: Graph,
+  wrt: readonly string[],
+  shape: Shape = [3, 4],
+  target: Target = 'standard',
+) {
   const builder = new GraphBuilder(graph)
-  const emitter = new GraphEmitter(builder, inferModel(modelOf(graph)), 18)
+  const emitter = new GraphEmitter(builder, inferModel(modelOf(graph)), 18, target)
   builder.input('seed', 'float32', shape)
   emitter.declare('seed', { dtype: 'float32', shape })
   const gradients = backward(emitter, graph.nodes, new Map([['y', 'seed']]), wrt)
@@ -135,7 +141,8 @@ describe('backward', () => {
     await checkGradients({ draws: 8, draw, seed: testSeed })
     const { model, inputs } = draw(randomStream(testSeed, 'one'))
     const shape = ['batch', ...inputs.x!.dims.slice(1)]
-    const { gradients, added } = differentiate(model.graph, ['x', 'scale', 'shift'], shape)
+    const wrt = ['x', 'scale', 'shift']
+    const { gradients, added } = differentiate(model.graph, wrt, shape, 'onnxruntime-cpu')
     // A sum over the positions of each channel, which the gradient of the shift is made of as well, and two products.
     const read = ancestors(added, gradients.values())
     const readers = read.filter(({ inputs, opType }) => inputs[0] === 'seed' && opType !== 'Shape')

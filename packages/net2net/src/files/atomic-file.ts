@@ -52,7 +52,7 @@ export class AtomicFile {
     const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content
     const large = bytes.length > BUFFER / 4
     const full = large || this.#bufferedBytes + bytes.length > BUFFER
-    const flushed = full ? this.#flush() : undefined
+    const flushed = full ? this.flush() : undefined
     if (large) {
       const put = this.#put(bytes)
       await settled([flushed, put])
@@ -66,7 +66,7 @@ export class AtomicFile {
 
   /** Appends bytes of another file; several copies may be on their way. */
   async copy({ file, at }: StoredBytes, length: number, copier: Copier): Promise<void> {
-    const flushed = this.#flush()
+    const flushed = this.flush()
     const position = this.#position
     this.#position += length
     await flushed
@@ -85,13 +85,21 @@ export class AtomicFile {
   /** Goes on writing at another place; what is never written reads as zeros. */
   async seek(position: number): Promise<void> {
     if (position === this.#position + this.#bufferedBytes) return
-    await this.#flush()
+    await this.flush()
     this.#position = position
+  }
+
+  /** Writes what was collected: then everything before can be read from the file. */
+  async flush(): Promise<void> {
+    const chunks = this.#buffered
+    this.#buffered = []
+    this.#bufferedBytes = 0
+    if (chunks.length > 0) await this.#put(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
   }
 
   /** Gives the file its final size and reads it while it is being written. */
   async reader(byteLength: number): Promise<FileSource> {
-    await this.#flush()
+    await this.flush()
     try {
       await this.#handle.truncate(byteLength)
     } catch (cause) {
@@ -102,7 +110,7 @@ export class AtomicFile {
 
   /** Brings everything to the disk. */
   async finish(): Promise<void> {
-    await this.#flush()
+    await this.flush()
     await this.#syncing
     try {
       await this.#handle.sync()
@@ -128,13 +136,6 @@ export class AtomicFile {
   async discard(): Promise<void> {
     await this.#close().catch(() => undefined)
     await fs.promises.rm(this.#temporary, { force: true })
-  }
-
-  async #flush(): Promise<void> {
-    const chunks = this.#buffered
-    this.#buffered = []
-    this.#bufferedBytes = 0
-    if (chunks.length > 0) await this.#put(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
   }
 
   async #put(bytes: Uint8Array): Promise<void> {

@@ -6,7 +6,8 @@ import { plain } from '../../testing/plain.ts'
 import { runScript } from '../../testing/run-script.ts'
 import { temporaryFolder } from '../../testing/temporary-folder.ts'
 import { FileSource } from '../files/file-source.ts'
-import { materialize } from '../tensor/tensor.ts'
+import { GraphBuilder } from '../model/builder.ts'
+import { float32, materialize } from '../tensor/tensor.ts'
 import { encodeModel } from './encode.ts'
 import { load, save, stage } from './file.node.ts'
 
@@ -203,6 +204,29 @@ describe('load and save', () => {
       expect(states.indexOf('bias')).toBeLessThan(states.indexOf('all'))
       const last = `${60_000 * 400 - 8}`
       expect(states.filter((state) => state !== 'bias')).toEqual(['0', 'all', last])
+    },
+  )
+
+  // In chunks of 4 MiB, of which the last has 45,696 bytes, 262,144 or one more element than these.
+  test.each([
+    [10_600, 100],
+    [1_114_112, 1],
+    [1_114_113, 1],
+  ])(
+    'can be read to its end as soon as that is written: a weight of %i × %i',
+    async (rows, columns) => {
+      const numbers = Float32Array.from({ length: rows * columns }, (_, i) => i + 1)
+      const graph = new GraphBuilder()
+      graph.input('x', 'float32', ['batch', rows])
+      graph.initializer('w', float32([rows, columns], numbers))
+      graph.nodeOutputs('MatMul', ['x', 'w'], {}, { outputs: ['y'] })
+      graph.output('y', 'float32', ['batch', columns])
+      const staged = await stage(graph.model(), at('a.onnx'))
+      const weight = staged.model.graph.initializers.get('w')!.tensor
+      await weight.ready!(0, weight.byteLength)
+      const end = weight.read(weight.byteLength - 8, 8)
+      await staged.discard()
+      expect(end).toEqual(new Uint8Array(numbers.slice(-2).buffer))
     },
   )
 

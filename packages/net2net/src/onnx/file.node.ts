@@ -150,7 +150,7 @@ export async function stage(
         await file.seek(at)
         await partWriter.write(file, part, {
           onProgress,
-          onArrival: (bytes) => source?.arrived(bytes),
+          ...(source && { onArrival: (bytes) => source.arrived(bytes) }),
         })
       }
   }

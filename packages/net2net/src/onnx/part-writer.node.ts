@@ -20,8 +20,8 @@ interface Step {
 export interface Listener {
   /** Is told of bytes that are on their way; may throw to stop. */
   readonly onProgress: (byteLength: number) => void
-  /** Is told of bytes that can be read. */
-  readonly onArrival: (byteLength: number) => void
+  /** Is told of bytes that can be read from the file, for parts that somebody reads before all is written. */
+  readonly onArrival?: (byteLength: number) => void
 }
 
 export class PartWriter {
@@ -40,7 +40,7 @@ export class PartWriter {
     const stored = storedIn(part)
     if (stored) await follow(this.#copies(file, stored, part.byteLength), COPIES_AHEAD, listener)
     // One chunk is written while the next is computed.
-    else await follow(this.#writes(file, part), 1, listener)
+    else await follow(this.#writes(file, part, listener.onArrival !== undefined), 1, listener)
   }
 
   async end(): Promise<void> {
@@ -55,9 +55,16 @@ export class PartWriter {
     }
   }
 
-  *#writes(file: AtomicFile, part: Part): Generator<Step> {
+  /** @param isRead whether each chunk must be in the file when its step is done: the last may be so small that it is collected */
+  *#writes(file: AtomicFile, part: Part, isRead: boolean): Generator<Step> {
     for (const chunk of this.#chunks.of(part))
-      yield { byteLength: chunk.length, start: () => file.write(chunk) }
+      yield {
+        byteLength: chunk.length,
+        start: async () => {
+          await file.write(chunk)
+          if (isRead) await file.flush()
+        },
+      }
   }
 }
 
@@ -71,7 +78,7 @@ async function follow(steps: Iterable<Step>, ahead: number, listener: Listener):
   try {
     for (const { byteLength, start } of steps) {
       if (open.length === ahead) await open.shift()
-      const done = start().then(() => listener.onArrival(byteLength))
+      const done = start().then(() => listener.onArrival?.(byteLength))
       // A failure is thrown where it is awaited.
       done.catch(() => undefined)
       open.push(done)

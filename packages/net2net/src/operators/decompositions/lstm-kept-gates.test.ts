@@ -48,6 +48,12 @@ test('wide LSTMs keep their gates: their kernel is left out, and the step is the
   }
 })
 
+test('wide inputs are multiplied before the steps', async () => {
+  const used = operatorsOf(await compareSteps(stacked(3, 320, 64)))
+  expect(used).toContain('MatMul')
+  expect(used.filter((name) => name === 'Scan')).toHaveLength(6)
+})
+
 test('small LSTMs stay with their kernel', async () => {
   const used = operatorsOf(await compareSteps(stacked(5, 8, 8)))
   expect(used.filter((name) => name === 'LSTM')).toHaveLength(2)

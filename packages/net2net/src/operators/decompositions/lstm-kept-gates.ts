@@ -6,17 +6,19 @@
  *   ∂c[t] = f[t+1]·∂c[t+1] + (o − h·χ)·∂h[t],
  *   δi = (i·g)·(1 − i)·∂c,   δo = h·(1 − o)·∂h,   δf = (f·c[t−1])·(1 − f)·∂c,   δg = (i − (i·g)·g)·∂c.
  *
+ * A step multiplies h[t−1], x[t] and 1 below each other by R, W and the biases beside each other, and the gradients of all three are one product
+ * over all steps. Wide inputs are multiplied by W before the steps instead: the sums of all gates and steps are written and read again then.
+ *
  * States are [H, N] and gates [4·H, N], with the batch last: R is the first factor of the products in the steps, which the
  * runtime reads as it is, and the second one, which it repacks, is no larger than a state. Gates are rows that lie together.
  */
 import { floatAttribute, intAttribute } from '../../model/attributes.ts'
-import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { Emitter, GradientContext, GradientRule } from '../contract/gradient.ts'
 import { costs, positionsOf } from '../helpers/costs.ts'
 import {
   filled,
   ints,
   range,
-  reduce,
   reshape,
   reshapeLike,
   slice,
@@ -60,7 +62,8 @@ interface Kept {
   readonly remembered: string
   readonly shown: string
   readonly states: string
-  readonly initial: string
+  /** What each step multiplied by R, W and the biases: h[t−1], x[t] and a row of ones, [T, H + I + 1, N]. */
+  readonly factors: string
   readonly last: string
   readonly lastCell: string
 }
@@ -117,18 +120,22 @@ function forward(layer: Layer, k: number): Kept {
     const half = (from: number) => slice(context, bias, [0], [from], [from + rows])
     return unsqueeze(context, formula(context, bias).add(half(0), half(rows)), [1])
   }
-  const w = context.has(B) ? context.op('Concat', [own, biases()], { axis: 1 }) : own
+  const ofInputs = [own, ...(context.has(B) ? [biases()] : [])]
+  const inSteps = layer.features * costs.stepProduct < costs.sums
+  const weights = beside(context, inSteps ? [r, ...ofInputs] : ofInputs, 1)
   const state = (i: number) =>
     context.has(i) ? transpose(context, entry(layer, context.input(i), k), [1, 0]) : zeros(layer)
-  const initial = state(INITIAL)
   const backwards = isBackwards(context, k)
   const { states, outputs } = emitScan(context, {
-    states: [initial, state(INITIAL_CELL)],
-    sequences: [context.op('MatMul', [w, x])],
+    states: [state(INITIAL), state(INITIAL_CELL)],
+    sequences: [inSteps ? x : context.op('MatMul', [weights, x])],
     backwards,
-    step(emitter, [h = '', c = ''], [inputs = '']) {
+    step(emitter, [h = '', c = ''], [given = '']) {
       const { add, mul, sigmoid, tanh } = formula(emitter, h)
-      const sums = emitter.op('Gemm', [r, h, inputs])
+      const factor = inSteps ? beside(emitter, [h, given], 0) : h
+      const sums = inSteps
+        ? emitter.op('MatMul', [weights, factor])
+        : emitter.op('Gemm', [r, h, given])
       const sizes = ints(emitter, [hidden, hidden, hidden, hidden])
       const apart = emitter.emit('Split', [sums, sizes], { axis: 0 }, { outputs: 4 })
       // Each by itself: where one activation follows the product, the runtime fuses them, with a slower kernel of it.
@@ -138,10 +145,12 @@ function forward(layer: Layer, k: number): Kept {
       const added = mul(i, g)
       const cell = add(remembered, added)
       const shown = tanh(cell)
-      return { states: [mul(o, shown), cell], outputs: [i, o, f, g, added, remembered, shown] }
+      const outputs = [i, o, f, g, added, remembered, shown, factor]
+      return { states: [mul(o, shown), cell], outputs }
     },
   })
   const [i = '', o = '', f = '', g = '', added = '', remembered = '', shown = ''] = outputs
+  const factor = outputs.at(-1)!
   return {
     backwards,
     r,
@@ -150,11 +159,15 @@ function forward(layer: Layer, k: number): Kept {
     remembered,
     shown,
     states: formula(context, o).mul(o, shown),
-    initial,
+    factors: inSteps ? factor : beside(context, [factor, x], 1),
     last: states[0]!,
     lastCell: states[1]!,
   }
 }
+
+const beside = (emitter: Emitter, values: readonly string[], axis: number): string =>
+  values.length === 1 ? values[0]! : emitter.op('Concat', values, { axis })
+
 /** What was computed here is what the node gives. */
 function takePlaces({ context }: Layer, kept: readonly Kept[]): void {
   const place = (k: number, axis: number, of: (kept: Kept) => string) => {
@@ -172,7 +185,8 @@ function takePlaces({ context }: Layer, kept: readonly Kept[]): void {
 interface Solved {
   /** δ of all gates, [4·H, T·N]. */
   readonly deltas: string
-  readonly r: string
+  /** Of R, W and the biases beside each other, [4·H, H + I + 1]. */
+  readonly weights: string
   /** Of the first state and cell, [H, N]. */
   readonly initial: string
   readonly initialCell: string
@@ -216,13 +230,13 @@ function back(layer: Layer, kept: Kept, k: number): Solved {
     },
   })
   /** [T, rows, N] as [rows, T·N]. */
-  const beside = (value: string, rows: number) =>
+  const inOne = (value: string, rows: number) =>
     reshape(context, transpose(context, value, [1, 0, 2]), [rows, -1])
-  const deltas = beside(scanned.outputs[0]!, 4 * hidden)
-  const before = beside(statesBefore(layer, kept), hidden)
+  const deltas = inOne(scanned.outputs[0]!, 4 * hidden)
+  const read = hidden + layer.features + (context.has(B) ? 1 : 0)
   return {
     deltas,
-    r: context.op('Gemm', [deltas, before], { transB: 1 }),
+    weights: context.op('Gemm', [deltas, inOne(kept.factors, read)], { transB: 1 }),
     initial: scanned.states[0]!,
     initialCell: scanned.states[1]!,
   }
@@ -230,15 +244,6 @@ function back(layer: Layer, kept: Kept, k: number): Solved {
 
 const zeros = ({ context, hidden, x }: Layer): string =>
   filled(context, [hidden, { of: x, axis: 2 }], 0)
-
-/** What each step began with, [T, H, N]. */
-function statesBefore({ context }: Layer, { states, initial, backwards }: Kept): string {
-  const first = unsqueeze(context, initial, [0])
-  const others = backwards
-    ? [slice(context, states, [0], [1], [Number.MAX_SAFE_INTEGER]), first]
-    : [first, slice(context, states, [0], [0], [-1])]
-  return context.op('Concat', others, { axis: 0 })
-}
 
 /** One gradient for each input of the node. */
 function inputGradients(layer: Layer, kept: readonly Kept[]): readonly (string | undefined)[] {
@@ -262,13 +267,14 @@ function inputGradients(layer: Layer, kept: readonly Kept[]): readonly (string |
     const sum = parts.reduce((a, b) => context.op('Add', [a, b]))
     return reshapeLike(context, sum, context.input(X))
   }
-  const steps = () => reshape(context, context.input(X), [-1, features])
+  const part = (value: string, from: number, to: number) => slice(context, value, [1], [from], [to])
   return [
     context.needs(X) ? sequence() : undefined,
-    stacked(W, [rows, features], ({ deltas }) => context.op('Gemm', [deltas, steps()])),
-    stacked(R, [rows, hidden], ({ r }) => r),
-    stacked(B, [2 * rows], ({ deltas }) => {
-      const sums = reduce(context, 'Sum', deltas, [1], false)
+    stacked(W, [rows, features], ({ weights }) => part(weights, hidden, hidden + features)),
+    stacked(R, [rows, hidden], ({ weights }) => part(weights, 0, hidden)),
+    stacked(B, [2 * rows], ({ weights }) => {
+      const last = hidden + features
+      const sums = reshape(context, part(weights, last, last + 1), [rows])
       return context.op('Concat', [sums, sums], { axis: 0 })
     }),
     undefined,

@@ -12,7 +12,7 @@ import { isFloat } from '../../tensor/dtype.ts'
 import { int64, scalar } from '../../tensor/tensor.ts'
 import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { type Axis, one } from '../contract/axis.ts'
-import type { Emitter, GradientContext } from '../contract/gradient.ts'
+import { type Emitter, type GradientContext, isCpu } from '../contract/gradient.ts'
 import type { InferContext, InferRule } from '../contract/infer.ts'
 import { joinAxisElements } from './axis-elements.ts'
 import { type ElementOperation, joinDims, zipElements } from './elements.ts'
@@ -134,10 +134,11 @@ export function sumTo(
   return missing === 0 ? summed : emitter.op('Squeeze', [summed, ints(emitter, leading)])
 }
 
-/** Sums over the axes, which stay: first over those at the end, which normalizations sum over too (channelwiseGradient). */
+/** Sums over the axes, which stay; on a processor first over those at the end, as normalizations do too (channelwiseGradient). */
 function sumOver(emitter: Emitter, value: string, axes: readonly number[], rank: number): string {
   const summed = new Set(axes)
   const isAtEnd = (axis: number) => range(rank, axis).every((k) => summed.has(k))
+  if (!isCpu(emitter.target)) return reduce(emitter, 'Sum', value, axes, true)
   const each = reduce(emitter, 'Sum', value, axes.filter(isAtEnd), true)
   return reduce(
     emitter,

@@ -21,6 +21,10 @@ export const costs = {
   repacked: 0.15,
   /** A multiply-add of a large product. */
   product: 0.01,
+  /** What a multiply-add costs more in the small product of a step than in a large one. */
+  stepProduct: 0.0035,
+  /** Writing a sum of all steps, and reading it again as what a step's product is added to. */
+  sums: 1,
   /** A node that computes little, among the nodes of a Scan. */
   stepNode: 1000,
   /** In WebAssembly (docs/lab/steps-in-webassembly.md): a multiplication and addition, and moving an element to another layout. */

@@ -80,7 +80,7 @@ function watched(): { readonly runtime: Runtime; readonly fed: string[][] } {
 }
 
 describe('data stored as bytes', () => {
-  const width = 2048
+  const width = 32768
   const both = network({ pixels: width, numbers: 2 })
 
   test('goes into the graph as bytes, where a run has many, and gives the same bits as floats', async () => {
@@ -121,6 +121,14 @@ describe('data stored as bytes', () => {
     expect(result).toEqual(
       await evaluate(network({ pixels: width }), floats(samples), { loss, runtime: plain }),
     )
+  })
+
+  test('of another shape is refused in the words of the model', async () => {
+    const all = data(7, 255, width)
+    const samples = new ArrayDataset({ pixels: all.inputs.pixels! }, all.target)
+    await expect(
+      evaluate(network({ image: width + 1 }), samples, { loss, runtime: nodeRuntime }),
+    ).rejects.toThrow("The data's input has the shape [batch, 2048]")
   })
 
   test('is not taken for an input of another name beside a second column', async () => {

@@ -264,7 +264,8 @@ async function prepared(
   // What is measured together is also read together.
   const together = Math.min(samplesMeasured / size, numbersRead / (fedEach * size))
   const batchSize = 'measure' in graph ? size * Math.max(1, Math.floor(together)) : size
-  if (isSampleSet(samples) && !again) await mustFitSamples(fed, samples, batchSize)
+  // As they are, under the names that the model has for its inputs.
+  if (isSampleSet(data) && !again) await mustFitSamples(graph, data, batchSize)
   if (Array.isArray(options.metrics)) mustBeMeasurable(options.metrics, graph)
   return { graph, fed, samples, size, batchSize }
 }
@@ -299,8 +300,8 @@ const isFewClasses = ({ target }: EvaluationGraph) => (target.classes ?? 0) <= 1
 /** Larger values than this leave the caches, and the first run waits for their memory. */
 const largestValueBytes = 16 * 2 ** 20
 
-/** Up to so many bytes are numbers sooner than a graph has run the nodes that make some of them. */
-const fewNumbers = 8192
+/** Up to so many bytes become numbers here in less time than a graph takes for the nodes that make them. */
+const fewNumbers = 2 ** 17
 /** Where runs are small, so many samples are measured at once, unless they are more numbers than that (4 MiB). */
 const samplesMeasured = 256
 const numbersRead = 2 ** 20

@@ -300,6 +300,8 @@ export const growth: Readonly<Record<string, string>> = {
   'no gradient of the loss reaches what is new': '损失的梯度到不了新的部分',
   'without an activation in between, both layers are one linear map, which the old one can learn alone':
     '中间没有激活函数时，两层合为一个线性映射，旧的那层自己就能学会',
+  'no activation lies between its units and what reads them, and {0} units are enough for every linear map: it has {1}':
+    '它的单元与读取它们的部分之间没有激活函数，{0} 个单元就足以表示任何线性映射，而它有 {1} 个',
   '{0} must be a whole number from 1 on, not {1}.': '{0} 必须是从 1 起的整数，而不是 {1}。',
   'The data': '数据',
   'The data are empty.': '数据是空的。',
