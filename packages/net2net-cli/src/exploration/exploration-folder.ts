@@ -15,7 +15,7 @@ import type { GrowthStage } from 'net2net/growing'
 import { schemaMessage } from 'net2net/recipe'
 import { startingState } from 'net2net/training'
 import { inputError } from '../errors.ts'
-import { rungOutcome } from './record-schema.ts'
+import { parseOutcome } from './record-schema.ts'
 import { bestFile, type ExplorationResults } from './results.ts'
 import { type ExplorationSettings, explorationSettings } from './settings.ts'
 
@@ -135,13 +135,7 @@ export class ExplorationFolder implements NetworkStore {
   async readOutcome(at: NetworkAtRung): Promise<RungOutcome | undefined> {
     const file = this.rungFile(at, 'outcome')
     if (!existsSync(file)) return undefined
-    try {
-      const outcome: unknown = JSON.parse(await readFile(file, 'utf8'))
-      if (rungOutcome.safeParse(outcome).success) return outcome as RungOutcome
-    } catch (cause) {
-      throw inputError(`${file} cannot be read.`, { where: file, cause })
-    }
-    throw inputError(`${file} is not what came of a rung.`, { where: file })
+    return parseOutcome(await readText(file), file)
   }
 
   async writeOutcome(at: NetworkAtRung, outcome: RungOutcome): Promise<void> {
@@ -188,6 +182,15 @@ export function readSettings(text: string, file: string): ExplorationSettings {
   if (success) return data
   const [issue] = error.issues
   throw inputError(`${file}: ${issue!.path.join('.')} ${schemaMessage(issue!)}.`, { where: file })
+}
+
+/** @throws input where the file cannot be read */
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    throw inputError(`${file} cannot be read.`, { where: file, cause })
+  }
 }
 
 export const sha256 = (bytes: Uint8Array | string): string =>

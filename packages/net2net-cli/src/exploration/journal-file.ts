@@ -1,9 +1,8 @@
 /** An exploration's journal: a line for each record, on the disk before anything follows from it. */
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import type { ExplorationJournal, ExplorationRecord } from 'net2net/exploring'
-import { schemaMessage } from 'net2net/recipe'
 import { inputError } from '../errors.ts'
-import { explorationRecord } from './record-schema.ts'
+import { parseRecord } from './record-schema.ts'
 
 /**
  * The records of a journal. The last line may be torn, by a kill or a full disk: it was never waited for, and does not count.
@@ -12,22 +11,15 @@ import { explorationRecord } from './record-schema.ts'
  */
 export async function readJournal(file: string): Promise<readonly ExplorationRecord[]> {
   return (await wholeLines(file)).map((line, i) => {
-    const wrong = (why: string, cause?: unknown) =>
-      inputError(`${file}: line ${i + 1} is no record of an exploration${why}.`, {
+    try {
+      return parseRecord(line, `${file}: line ${i + 1}`)
+    } catch (cause) {
+      throw inputError((cause as Error).message, {
         where: file,
         hint: 'It cannot be gone on with; the networks that were found are in front/, and --force begins anew.',
         cause,
       })
-    let value: unknown
-    try {
-      value = JSON.parse(line)
-    } catch (cause) {
-      throw wrong('', cause)
     }
-    const { success, error } = explorationRecord.safeParse(value)
-    if (success) return value as ExplorationRecord
-    const [issue] = error.issues
-    throw wrong(`: ${issue!.path.join('.')} ${schemaMessage(issue!)}`)
   })
 }
 

@@ -7,7 +7,7 @@ import type { Cost, Entry, ExploredNetwork, GrowthDraw, RungOutcome } from 'net2
 export interface FrontRecord {
   /** In the exploration's folder. */
   readonly file: string
-  /** Steps with their plans: `net2net grow start.onnx RECIPE` grows the same network, as it was before training. */
+  /** Steps with their plans: `net2net grow RECIPE start.onnx` grows the same network, as it was before training. */
   readonly recipe: string | null
   /** When it grew: `net2net train start.onnx --recipe FILE` grows at the same steps. */
   readonly trainingRecipe: string | null

@@ -107,6 +107,45 @@ describe.skipIf(!hasRedis)('an exploration over Redis', async () => {
     await stopWorkers([worker])
   }, 240_000)
 
+  test('what is no outcome of its networks is refused, and nothing of it stays', async () => {
+    const { url } = await queue()
+    const directory = join(folder, 'strangers')
+    const redis = new Redis(url)
+    /** Says in the place of a worker what came of the first network. */
+    const say = async (text: string, network: string) => {
+      const started = () => redis.keys('net2net:*:file:e*:start')
+      await until(async () => (await started()).length > 0)
+      const [start] = await started()
+      const key = (which: string) => start!.replace(/:start$/, `-n0-r0:${which}`)
+      await redis.mset(key('network'), network, key('outcome'), text)
+    }
+    const trained = {
+      ...{ kind: 'trained', loss: 0.5, parameters: 5, multiplyAdds: null, size: 9 },
+      ...{ trainLoss: null, step: 40, digest: 'none', seconds: 1 },
+    }
+    const flags = ['--queue', url, '--trials', '1']
+    for (const [text, message] of [
+      ['{', /What Redis has of network 0, rung 0 is not what comes of a rung\./],
+      [JSON.stringify({ ...trained, loss: 'low' }), /not what comes of a rung: loss/],
+      [JSON.stringify({ ...trained, loss: null }), /not what comes of a rung: loss/],
+      [JSON.stringify(trained), /network 0|rung-0\.n2n/],
+    ] as const) {
+      const [{ code, err }] = await Promise.all([
+        explore(directory, flags),
+        say(text, 'no network'),
+      ])
+      expect(err).toMatch(message)
+      expect(code, err).toBe(4)
+      expect(existsSync(join(directory, 'networks', '0', 'rung-0.json'))).toBe(false)
+      await redis.flushall()
+    }
+    redis.disconnect()
+    const worker = startWorker(url, '--data', table)
+    const { code, err } = await explore(directory, flags)
+    expect(code, err).toBe(0)
+    await stopWorkers([worker])
+  }, 240_000)
+
   test('on data that the worker does not know of says so', async () => {
     const { url } = await queue()
     const worker = startWorker(url)

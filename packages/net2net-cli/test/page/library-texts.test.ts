@@ -1,5 +1,5 @@
 /** What the library says is said in Chinese, too: all that the page can meet, with names and numbers in their places. */
-import { decodeModel, inspect, solve, widen } from 'net2net'
+import { decodeModel, grow, inspect, solve, widen } from 'net2net'
 import { conv2d, dense, flatten, relu, sequential } from 'net2net/layers'
 import { GraphBuilder } from 'net2net/model'
 import { float32 } from 'net2net/tensor'
@@ -104,6 +104,7 @@ describe('the sentences of the library in Chinese', () => {
       () => widen(network, { e: 8 }),
       () => widen(network, { c: 'many' }),
       () => widen(network, { d: 8 }),
+      () => grow(network, [{ repeat: ['*'] }]),
       () => decodeModel(new Uint8Array([1, 2, 3])),
       () => decodeModel(new TextEncoder().encode('<!doctype html>')),
     ])

@@ -122,7 +122,7 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
     await button(page, 'Start').click()
     await page.locator('[data-own="1"] [data-value]').nth(1).waitFor()
     await button(page, 'Stop').click()
-    await page.getByRole('button', { name: 'Grow grown further' }).click()
+    await page.getByRole('button', { name: 'Grow further: grown' }).click()
     await page.locator('.layer-width', { hasText: '12' }).waitFor()
     await page.getByLabel('Width of a, as a number').fill('16')
     await page.getByLabel('Width of a, as a number').press('Enter')
@@ -137,6 +137,30 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
     expect(value).toBe(max)
     for (const arm of [0, 1, 2]) expect(await losses(page, arm)).toHaveLength(11)
   }, 90_000)
+
+  it('that is reset leaves nobody waiting for its networks', async () => {
+    const page = await prepared(1000)
+    await page.evaluate(() => {
+      const send = Worker.prototype.postMessage
+      Worker.prototype.postMessage = function (
+        this: Worker,
+        message: { type?: string },
+        ...rest: never[]
+      ) {
+        if (message?.type !== 'snapshot') send.call(this, message, ...rest)
+      } as typeof send
+    })
+    const further = page.getByRole('button', { name: 'Grow further: grown' })
+    await button(page, 'Start').click()
+    await until(page, 'running')
+    await further.click()
+    await expect.poll(() => further.textContent()).toBe('…')
+    await button(page, 'Reset').click()
+    await button(page, 'Start').click()
+    await until(page, 'running')
+    expect(await further.textContent()).toBe('Grow further')
+    await button(page, 'Reset').click()
+  }, 60_000)
 
   it('goes on where the browser has no room for it, and says that it ends with the tab', async () => {
     const full = `IDBObjectStore.prototype.put = () => {

@@ -2,6 +2,7 @@
 import { decodeModel, encodeModel, inspect } from 'net2net'
 import { encodeNpz } from 'net2net/data'
 import { dense, sequential } from 'net2net/layers'
+import { GraphBuilder } from 'net2net/model'
 import { float32 } from 'net2net/tensor'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -52,7 +53,7 @@ describe.skipIf(noBrowser)('the Train tab, on the network of the Grow tab', () =
     expect(await text()).not.toContain('at step 256 of 256')
 
     // Grown once more while it stands still: a third network begins where the second one is.
-    await page.getByRole('button', { name: 'Grow grown further' }).click()
+    await page.getByRole('button', { name: 'Grow further: grown' }).click()
     await page.locator('[data-layer=fc1]').waitFor()
     await page.locator('.layer-width', { hasText: '80' }).waitFor()
     await page.getByLabel('Insert a layer after conv2').check()
@@ -102,6 +103,47 @@ describe.skipIf(noBrowser)('the Train tab, on the network of the Grow tab', () =
     const rows = (await save('CSV')).bytes.toString().trim().split('\n')
     expect(rows).toHaveLength(1 + 6)
   }, 180_000)
+
+  it('says of which output the loss is, and that weights which are stored as one are trained apart', async () => {
+    const graph = new GraphBuilder()
+    const numbers = (...dims: readonly number[]) =>
+      float32(
+        dims,
+        Array.from({ length: dims.reduce((a, b) => a * b) }, (_, i) => Math.sin(i + dims[0]!)),
+      )
+    const x = graph.input('x', 'float32', ['n', 3])
+    // As PyTorch's older exporter writes two parameters whose numbers are equal.
+    const scale = graph.initializer('ones', float32([8], new Float32Array(8).fill(1)))
+    const other = graph.node('Identity', [scale], {}, { outputs: ['other.ones'] })
+    const norm = (value: string, own: string) =>
+      graph.node('LayerNormalization', [value, own, graph.constant(numbers(8), 'shift')])
+    const first = graph.node('MatMul', [x, graph.initializer('a.weight', numbers(3, 8))])
+    const hidden = norm(graph.node('Relu', [norm(first, scale)]), other)
+    for (const [name, size] of [
+      ['kind', 2],
+      ['box', 4],
+    ] as const)
+      graph.output(
+        graph.node(
+          'MatMul',
+          [hidden, graph.initializer(`${name}.weight`, numbers(8, size))],
+          {},
+          { outputs: [name] },
+        ),
+        'float32',
+        ['n', size],
+      )
+    const page = await site.open('tab=grow&model=sample:perceptron&own-epochs=1')
+    await dropFile(page, '.grow', 'two.onnx', encodeModel(graph.model()))
+    await page.locator('option:checked', { hasText: 'two.onnx' }).waitFor({ state: 'attached' })
+    await button(page, 'Train it').click()
+    const rows = Array.from({ length: 60 }, (_, i) => `${i % 7},${i % 5},${i % 3},${i % 2}`)
+    await dropFile(page, '.own', 'kinds.csv', new TextEncoder().encode(`${rows.join('\n')}\n`))
+    await button(page, 'Start').click()
+    await until(page, 'done')
+    await page.getByText('The network has 2 outputs: the loss is of the first, "kind".').waitFor()
+    await page.getByText('Some layers share equal weights in the file').waitFor()
+  }, 60_000)
 
   it('trains on a dropped table and on arrays, with the loss that these ask for, and says what does not fit', async () => {
     const network = sequential(

@@ -285,20 +285,31 @@ async function runBoth(
 type Signature = Pick<Computation, 'inputs' | 'outputs'>
 
 function mustCorrespond(a: Signature, b: Signature): void {
-  mustAgree('input', a.inputs, b.inputs)
-  mustAgree('output', a.outputs, b.outputs)
+  mustAgree(
+    a.inputs,
+    b.inputs,
+    (one, other) =>
+      `The models cannot compute the same: the inputs of one are ${one}, those of the other ${other}.`,
+  )
+  mustAgree(
+    a.outputs,
+    b.outputs,
+    (one, other) =>
+      `The models cannot compute the same: the outputs of one are ${one}, those of the other ${other}.`,
+  )
   mustFit(a.inputs, b.inputs)
 }
 
-function mustAgree(what: string, a: readonly SessionValue[], b: readonly SessionValue[]): void {
+function mustAgree(
+  a: readonly SessionValue[],
+  b: readonly SessionValue[],
+  message: (one: string, other: string) => string,
+): void {
   const describe = (values: readonly SessionValue[]) =>
     values.map(({ name, dtype }) => `${name} (${dtype ?? 'not a tensor'})`).sort()
   const [first, second] = [describe(a), describe(b)]
   if (`${first}` !== `${second}`)
-    throw new Net2NetError(
-      'difference',
-      `The models cannot compute the same: the ${what}s of one are ${first.join(', ')}, those of the other ${second.join(', ')}.`,
-    )
+    throw new Net2NetError('difference', message(first.join(', '), second.join(', ')))
 }
 
 /** No input may have one size here and another there. */

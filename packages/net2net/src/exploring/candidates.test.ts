@@ -21,6 +21,17 @@ test('layers are inserted only where the two compute more than one', () => {
   ])
 })
 
+test('layers are widened only where more units compute more', () => {
+  const layers = [
+    dense(4, { name: 'bent', activation: 'relu' }),
+    dense(4, { name: 'linear' }),
+    dense(2, { name: 'out' }),
+  ]
+  const { widen } = growthCandidates(sequential(layers, { input: [3] }), { factors: [2] })
+  // All together are one: with more of what stands before and behind them, more of the linear units are needed.
+  expect(widen).toEqual([{ widen: { bent: 'x2' } }, { widen: { bent: 'x2', linear: 'x2' } }])
+})
+
 test('a kernel of several taps after another sees more, one by one does not', () => {
   const layers = [
     conv2d(3, 3, { name: 'wide' }),

@@ -9,6 +9,7 @@ import { axesOf, measures } from '../growth/plan/sized-axes.ts'
 import { attentionsOf } from '../growth/solve/attentions.ts'
 import type { LayerSite } from '../growth/solve/facts.ts'
 import { insertionsOf } from '../measuring/insertions.ts'
+import { whyNoNewFunction } from '../measuring/linear-units.ts'
 import type { Model } from '../model/model.ts'
 import type { RandomStream } from '../tensor/random.ts'
 
@@ -77,14 +78,23 @@ function widenings(
     return true
   })
   const heads = headsOf(solution, chosen)
-  const alone = groups.flatMap(({ name }) => (heads.has(growthBy(solution, name)) ? [] : [[name]]))
-  const names = [...alone, ...[...heads.values()].map((name) => [name])]
+  const alone = groups.flatMap(({ name }) => (heads.has(growthBy(solution, name)) ? [] : [name]))
+  const names = [...alone, ...heads.values()]
+    .filter((name) => addsFunction(solution, name))
+    .map((name) => [name])
   if (groups.length > 1) names.push(groups.map(({ name }) => name))
   return names.flatMap((group) =>
     factors.map((factor) => ({
       widen: Object.fromEntries(group.map((name) => [name, `x${factor}`])),
     })),
   )
+}
+
+/** Whether the network can compute more with more of these units, as far as that is known. */
+function addsFunction(solution: Solution, name: string): boolean {
+  const variables = [...sizesOf(solution, name).keys()]
+  const reasons = variables.map((variable) => whyNoNewFunction(solution, variable))
+  return reasons.length === 0 || reasons.includes(undefined)
 }
 
 /** Heads of attention and their sizes, where they can grow, by what grows of the network. */
@@ -104,10 +114,16 @@ function headsOf(solution: Solution, chosen: ReadonlySet<LayerSite>): ReadonlyMa
 
 /** What grows where something becomes twice as large: the same text for the same growth, and none where that is impossible. */
 function growthBy(solution: Solution, name: string): string {
+  const sizes = [...sizesOf(solution, name)]
+  return sizes.length === 0 ? '' : JSON.stringify(sizes.sort(([a], [b]) => a - b))
+}
+
+/** The sizes of what grows where something becomes twice as large. */
+function sizesOf(solution: Solution, name: string): ReadonlyMap<number, number> {
   try {
-    return JSON.stringify([...chooseSizes(solution, { [name]: 'x2' })].sort(([a], [b]) => a - b))
+    return chooseSizes(solution, { [name]: 'x2' })
   } catch (error) {
-    if (error instanceof Net2NetError && error.kind !== 'internal') return ''
+    if (error instanceof Net2NetError && error.kind !== 'internal') return new Map()
     throw error
   }
 }

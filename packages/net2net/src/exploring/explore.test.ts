@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { smallData, smallNetwork } from '../../testing/small-training.ts'
+import type { Batch, SampleSet } from '../data/samples.ts'
 import type { Net2NetError } from '../errors.ts'
 import { rank, trainGrowing } from '../growing/index.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
+import { float32 } from '../tensor/tensor.ts'
 import { adam, sgd } from '../training/index.ts'
 import { memoryStore } from './explore.ts'
 import {
@@ -70,6 +72,30 @@ test("a child begins with its parent's loss", async () => {
     expect(outcome.parameters).toBeGreaterThan(parent.outcome.parameters)
   }
   expect(children).toBeGreaterThan(1)
+})
+
+test('a network that cannot be measured has failed, and is not on the front', async () => {
+  const immense: SampleSet = {
+    length: validation.length,
+    *batches(size, order) {
+      for (const { inputs, target } of validation.batches(size, order) as Iterable<Batch>)
+        yield {
+          inputs: Object.fromEntries(
+            Object.entries(inputs).map(([name, tensor]) => [
+              name,
+              float32(tensor.dims, Array(tensor.data.length).fill(3e38)),
+            ]),
+          ),
+          target,
+        }
+    },
+  }
+  const { exploration, events } = await all({ validation: immense, budget: { trials: 1 } })
+  const outcomes = events.flatMap((event) => (event.kind === 'finish' ? [event.outcome] : []))
+  expect(outcomes).toEqual([
+    { kind: 'failed', message: 'The loss on the validation data is not a finite number.' },
+  ])
+  expect(exploration.front).toEqual([])
 })
 
 test('goes on from its journal and its store with the same bits', async () => {

@@ -95,8 +95,15 @@ export async function trainRung(
       runtime,
       session,
     })
-    await store.write(job, network)
     const { loss, metrics = {} } = measured
+    const unmeasured = unmeasuredOf(loss, metrics)
+    if (unmeasured !== undefined)
+      return {
+        kind: 'failed',
+        message: `The ${unmeasured} on the validation data is not a finite number.`,
+        ...(grown ? { grown } : {}),
+      }
+    await store.write(job, network)
     return {
       kind: 'trained',
       loss,
@@ -121,6 +128,15 @@ export async function trainRung(
     return { kind: 'failed', message: error.message, ...(grown ? { grown } : {}) }
   }
 }
+
+/** What of the loss and the metrics is no number by which networks could be compared. */
+const unmeasuredOf = (
+  loss: number,
+  metrics: Readonly<Record<string, { readonly value: number }>>,
+): string | undefined =>
+  Number.isFinite(loss)
+    ? Object.keys(metrics).find((name) => !Number.isFinite(metrics[name]!.value))
+    : 'loss'
 
 /** The step that a network grew by last, as it was chosen. */
 function grownBy({ stages }: TrainedNetwork): GrowthStep | undefined {

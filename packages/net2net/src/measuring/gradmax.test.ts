@@ -282,7 +282,7 @@ test('on random networks the function stays, and the gain is that of the plan', 
 }, 60_000)
 
 describe('the directions', () => {
-  const model = sequential([dense(4, { name: 'first' }), dense(3, { name: 'last' })], {
+  const model = sequential([dense(4, { name: 'first' }), dense(7, { name: 'last' })], {
     input: [6],
     seed: 2,
   })

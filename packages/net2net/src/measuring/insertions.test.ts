@@ -10,6 +10,7 @@ import {
   type Layer,
   sequential,
 } from '../layers/index.ts'
+import { GraphBuilder, modelOf } from '../model/builder.ts'
 import type { Model } from '../model/model.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
 import { randomStream } from '../tensor/random.ts'
@@ -97,6 +98,35 @@ test('a layer that would be one linear map with the one before it gains nothing,
   for (const name of outer) wanted += await squaredByDifferences(larger, name, data)
   expect(gain! / wanted).toBeCloseTo(1, 2)
   expect(behind.get('bent')!.gain).toBeGreaterThan(0)
+})
+
+test('behind a layer without a bias, or with a weight that others read, something is new', async () => {
+  const { model, data, behind } = await insertions(
+    [dense(3, { name: 'plain', useBias: false }), dense(2, { name: 'out' })],
+    [4],
+  )
+  const { step, gain } = behind.get('plain')!
+  const wanted = await squaredByDifferences(only(model, step), 'plain-deeper.bias', data)
+  expect(gain! / wanted).toBeCloseTo(1, 2)
+  expect(behind.get('out')!.reason).toMatch(/one linear map/)
+
+  const builder = new GraphBuilder()
+  const w = builder.constant(normal(4, 4))
+  const b = builder.constant(normal(4))
+  const first = builder.node(
+    'Gemm',
+    [builder.input('input', 'float32', [null, 4]), w, b],
+    {},
+    { name: 'first' },
+  )
+  const second = builder.node('Gemm', [builder.node('Tanh', [first]), w, b], {}, { name: 'second' })
+  builder.output(second, 'float32', [null, 4])
+  const found = await rank(modelOf(builder.graph()), samples('input', [10, 4], [10, 4]), {
+    ...options,
+    growths: ['deepen'],
+  })
+  const tied = found.find(({ layers: [name] }) => name === 'second')!
+  expect(tied.gain).toBeGreaterThan(0)
 })
 
 test('of a kernel without an activation only the taps beside the middle gain', async () => {

@@ -3,7 +3,8 @@
  * the identity, so all of it can be there at once: each gradient is as it would be alone.
  *
  * A gradient alone does not say that something new is learned. Where no activation lies between an inserted layer and the one before
- * it, both are one linear map: its gradient is that of the old layer in other words, but for the taps of a kernel beside the middle.
+ * it, both are one linear map: its gradient is that of the old layer in other words, but for the taps of a kernel beside the middle, and for
+ * the bias where the old layer has none. That holds if the old layer's weight can be any numbers, and is its alone.
  */
 import { isSampleSet, type TrainingData } from '../data/samples.ts'
 import { Net2NetError } from '../errors.ts'
@@ -23,6 +24,7 @@ import type { InsertedParameter } from '../operators/contract/facets.ts'
 import { storedStatistics } from '../operators/trainable.ts'
 import { measureStatistics } from './channel-statistics.ts'
 import { gradientMeter, type SamplingOptions } from './gradients.ts'
+import { hasBias, isOwnWeight } from './linear-units.ts'
 import { type Candidate, type Gain, gainOf, type Round } from './rounds.ts'
 
 /** A growth that inserts something. */
@@ -31,6 +33,12 @@ export interface Insertion extends Candidate {
   readonly nodes: readonly Node[]
   /** Why it adds nothing to what the network can compute, if so. */
   readonly reason?: string
+  /** What of it does something that the layer before it cannot; absent: all. */
+  readonly news?: News
+}
+
+interface News {
+  readonly bias: boolean
 }
 
 export type InsertionKind = 'deepen' | 'repeat'
@@ -57,17 +65,17 @@ export function insertionsOf(solution: Solution, kind: InsertionKind): readonly 
 function insertedBehind(
   solution: Solution,
   name: string,
-): Pick<Insertion, 'plan' | 'reason'> & { readonly step: DeepenStep } {
+): Pick<Insertion, 'plan' | 'reason' | 'news'> & { readonly step: DeepenStep } {
   const step = { deepen: [name] }
   const plan = planStep(solution, step)
   const [inserted] = plan.inserted
-  const { parameters } = inserted!.layer
-  const isMore =
-    !isLinear(inserted!.layer) ||
-    parameters.some(({ dims }) => dims.slice(2).some((taps) => taps > 1))
-  if (isMore) return { step, plan }
   const { facts } = solution
   const layer = facts.layers.find((each) => each.name === inserted!.after)!
+  if (!isLinear(inserted!.layer) || !isOwnWeight(solution, layer)) return { step, plan }
+  const news = { bias: !hasBias(solution, layer) }
+  const { parameters } = inserted!.layer
+  const isMore = parameters.some(({ dims }) => dims.slice(2).some((taps) => taps > 1))
+  if (isMore || news.bias) return { step, plan, news }
   if (neighbourhood(facts, layer).activation) {
     const block = { ...step, block: 'residual' as const }
     return { step: block, plan: planStep(solution, block) }
@@ -151,7 +159,7 @@ async function measureTogether(
   const plan = await planTogether(solution, insertions, data, options)
   const grown = applyPlan(solution.model, plan)
   const statistics = storedStatistics(grown)
-  const parameters = parametersOf(plan).map((some) =>
+  const parameters = parametersOf(plan, insertions).map((some) =>
     some.filter(({ name }) => !statistics.has(name)),
   )
   const names = parameters.flatMap((some) => some.map(({ name }) => name))
@@ -197,12 +205,15 @@ interface NewParameter {
 }
 
 /** The parameters of each thing that a plan inserts, in the order of its insertions. */
-const parametersOf = ({ inserted, repeated = [] }: GrowthPlan): readonly NewParameter[][] => [
-  ...inserted.map(({ names, layer }) =>
+const parametersOf = (
+  { inserted, repeated = [] }: GrowthPlan,
+  insertions: readonly Insertion[],
+): readonly NewParameter[][] => [
+  ...inserted.map(({ names, layer }, i) =>
     layer.parameters.map(
       (parameter): NewParameter => ({
         name: names[parameter.name]!,
-        ...(isLinear(layer) && { counts: besideTheMiddle(parameter) }),
+        counts: newsIn(parameter, insertions[i]?.news),
       }),
     ),
   ),
@@ -212,10 +223,12 @@ const parametersOf = ({ inserted, repeated = [] }: GrowthPlan): readonly NewPara
   ]),
 ]
 
-/** The taps of a kernel beside the one through which the identity passes; nothing of other parameters. */
-function besideTheMiddle({ dims, identity }: InsertedParameter): (place: number) => boolean {
-  const middle = identity.kind === 'identity' ? Object.entries(identity.at ?? {}) : []
-  return (place) =>
+/** Of a kernel the taps beside the one through which the identity passes, of a bias all or nothing. */
+function newsIn({ dims, identity }: InsertedParameter, news: News | undefined) {
+  if (!news) return undefined
+  if (identity.kind !== 'identity') return () => news.bias
+  const middle = Object.entries(identity.at ?? {})
+  return (place: number) =>
     middle.some(([axis, at]) => {
       const inner = dims.slice(Number(axis) + 1).reduce((product, size) => product * size, 1)
       return Math.floor(place / inner) % dims[Number(axis)]! !== at

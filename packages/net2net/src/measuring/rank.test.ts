@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest'
 import type { SampleSet } from '../data/samples.ts'
+import { solve } from '../growth/index.ts'
 import { dense, sequential } from '../layers/index.ts'
 import type { Model } from '../model/model.ts'
 import { nodeRuntime } from '../runtime/onnxruntime.node.ts'
 import { randomStream } from '../tensor/random.ts'
 import { float32, toNumbers } from '../tensor/tensor.ts'
+import { measureWidths } from './auto-widths.ts'
 import { rank } from './rank.ts'
 
 const runtime = nodeRuntime
@@ -42,7 +44,7 @@ const product = (matrix: readonly number[], columns: number, vector: readonly nu
   )
 
 test('the gains of linear units are the squared singular values of the gradient between the layers', async () => {
-  const [inputs, hidden, outputs, count] = [5, 4, 3, 150]
+  const [inputs, hidden, outputs, count] = [5, 2, 3, 150]
   const network = sequential([dense(hidden, { name: 'first' }), dense(outputs, { name: 'last' })], {
     input: [inputs],
     seed: 3,
@@ -84,13 +86,35 @@ test('the gains of linear units are the squared singular values of the gradient 
   const [best] = await rank(network, sampleSet(x, y), {
     runtime,
     loss: 'mse',
-    factor: 1.75,
+    factor: 2.5,
     turns: 12,
     growths: ['widen'],
   })
-  expect(best!.step).toEqual({ widen: { first: 7 } })
+  expect(best!.step).toEqual({ widen: { first: 5 } })
   best!.unitGains!.forEach((gain, k) => {
     expect(gain / (length * squared[k]!)).toBeCloseTo(1, 3)
   })
   expect(best!.addedParameters).toBe(3 * (inputs + 1 + outputs))
+})
+
+test('units of which linear layers have enough gain nothing, and it is said why', async () => {
+  const [inputs, hidden, outputs] = [5, 3, 3]
+  const network = sequential([dense(hidden, { name: 'first' }), dense(outputs, { name: 'last' })], {
+    input: [inputs],
+    seed: 3,
+  })
+  const data = sampleSet(rows(40, inputs, 'x'), rows(40, outputs, 'y'))
+  const found = await rank(network, data, { runtime, loss: 'mse', growths: ['widen'] })
+  expect(found).toMatchObject([
+    {
+      step: { widen: { first: 4 } },
+      gain: undefined,
+      reason: expect.stringMatching(/^no activation lies between .* 3 units are enough/),
+    },
+  ])
+  // Nor are they chosen where the gradient chooses.
+  const widths = await measureWidths(solve(network), data, { runtime, loss: 'mse' })
+  expect(() => widths.within({ by: 'parameters', added: 100 })).toThrow(
+    /Nothing can be widened by what it gains \(first: no activation lies between/,
+  )
 })

@@ -16,6 +16,7 @@ import { attentionsOf } from '../growth/solve/attentions.ts'
 import { type Axis, partsOf } from '../operators/contract/axis.ts'
 import { findDirections, gathered, parametersOf, passesOf, squaredNorm } from './directions.ts'
 import { gradientMeter, type SamplingOptions } from './gradients.ts'
+import { whyNoNewFunction } from './linear-units.ts'
 import { type Candidate, type Gain, gainOf, type Round, reasonOf } from './rounds.ts'
 
 /** A group of layers that grows as one, and the step that grows it alone. */
@@ -117,8 +118,10 @@ export function wideningRounds(
   const rounds: Round<Widening>[] = []
   const able: Widening[] = []
   for (const widening of widenings) {
-    const reason = whyNoNewUnits(solution, widening.variable, widening.to)
-    const isAdded = widening.plan.units.every(({ init }) => init === 'added')
+    const { variable, to } = widening
+    const idle = whyNoNewFunction(solution, variable)
+    const reason = idle ?? whyNoNewUnits(solution, variable, to)
+    const isAdded = idle === undefined && widening.plan.units.every(({ init }) => init === 'added')
     if (reason === undefined) able.push(widening)
     else
       rounds.push({

@@ -37,6 +37,9 @@ describe('a Blob', () => {
     ['ONNX Runtime', latin('\x1c\0\0\0ORTM\0\0'), /it is a model in ONNX Runtime's own format/],
     ['an error page', latin('\n<!DOCTYPE html>'), /it is a text \(JSON, HTML or the like\)/],
     ['JSON', latin('{"a": 1}'), /it is a text/],
+    ['notes', latin('What I know of the network:\n'), /it is a text/],
+    ['a short note', latin('later'), /it is a text/],
+    ['Chinese', new TextEncoder().encode('关于这个网络的笔记'), /it is a text/],
     ['nothing', new Uint8Array(0), /it is empty/],
     ['an archive of something else', latin('PK\x03\x04'), /^file is not a zip archive/],
   ])('that is %s is refused by its name, with what to do', async (_, bytes, message) => {

@@ -22,6 +22,11 @@ export const weightsAlone: OtherFormat = {
   hint: `${exportIt}; these weights grow along beside it.`,
 }
 
+const text: OtherFormat = {
+  what: 'is a text (JSON, HTML or the like), and no network',
+  hint: `${networkFiles} A download may be an error page in its place.`,
+}
+
 const formats: readonly (OtherFormat & { readonly is: (start: Uint8Array) => boolean })[] = [
   { ...weightsAlone, is: isSafetensors },
   {
@@ -44,16 +49,22 @@ const formats: readonly (OtherFormat & { readonly is: (start: Uint8Array) => boo
     what: "is a model in ONNX Runtime's own format",
     hint: 'Give the ONNX file that it was made from.',
   },
-  {
-    is: (start) => /^[\s\uFEFF]*[[{<]/.test(new TextDecoder().decode(start)),
-    what: 'is a text (JSON, HTML or the like), and no network',
-    hint: `${networkFiles} A download may be an error page in its place.`,
-  },
+  { ...text, is: (start) => /^[\s\uFEFF]*[[{<]/.test(new TextDecoder().decode(start)) },
 ]
 
 /** What a file is instead of an ONNX file, where that can be told. */
 export const otherFormat = (start: Uint8Array): OtherFormat | undefined =>
   formats.find(({ is }) => is(start))
+
+/** What a file is of which nothing was recognized. */
+export function unrecognizedFormat(start: Uint8Array): OtherFormat | undefined {
+  try {
+    const letters = new TextDecoder('utf-8', { fatal: true }).decode(start, { stream: true })
+    return /^[^\p{Cc}]+$/u.test(letters.replaceAll(/[\t\r\n]/g, ' ')) ? text : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /** Whether a file begins as a zip archive (`.keras`) or an HDF5 file (`.h5`) does. */
 export const beginsAsKeras = (start: Uint8Array): boolean =>

@@ -10,7 +10,13 @@ import type { DescMessage } from '@bufbuild/protobuf'
 import { inputError, Net2NetError } from '../errors.ts'
 import type { ByteSource } from '../tensor/bytes.ts'
 import { ModelProtoSchema, TensorProto_DataLocation } from './onnx_pb.ts'
-import { networkFiles, otherFormat, TELLING_BYTES } from './other-format.ts'
+import {
+  networkFiles,
+  type OtherFormat,
+  otherFormat,
+  TELLING_BYTES,
+  unrecognizedFormat,
+} from './other-format.ts'
 import { type FieldFacts, fieldsOf, type TensorDataField } from './schema.ts'
 import {
   ByteSink,
@@ -67,17 +73,21 @@ export function readSkeleton(source: ByteSource, name = 'The model'): ModelSkele
       cause,
     })
   if (source.size === 0) throw unlike('it is empty.')
-  const other = otherFormat(source.read(0, Math.min(TELLING_BYTES, source.size)))
-  if (other)
-    throw inputError(`${name} is not an ONNX file: it ${other.what}.`, {
-      where: name,
-      hint: other.hint,
-    })
+  const start = source.read(0, Math.min(TELLING_BYTES, source.size))
+  const mustBeOnnx = (other: OtherFormat | undefined) => {
+    if (other)
+      throw inputError(`${name} is not an ONNX file: it ${other.what}.`, {
+        where: name,
+        hint: other.hint,
+      })
+  }
+  mustBeOnnx(otherFormat(start))
   const reduction = new Reduction(source)
   try {
     reduction.message(ModelProtoSchema, 0, source.size, undefined, true, 1)
   } catch (cause) {
     if (!(cause instanceof Net2NetError) || reduction.isRecognized) throw cause
+    mustBeOnnx(unrecognizedFormat(start))
     throw unlike(cause.message.replace(/^the model: /, ''), cause)
   }
   return { source, skeleton: reduction.out.bytes(), payloads: reduction.payloads }

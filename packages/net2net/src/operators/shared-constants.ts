@@ -6,7 +6,8 @@
  *
  * - PyTorch's older exporter gives each merged parameter its name back by an Identity of the one that
  *   it kept, which a layer also reads itself. Every such Identity becomes a constant. Where all
- *   readers are Identities, they are how a framework (TensorFlow) reads a variable: it is one.
+ *   readers are Identities, they are how a framework (TensorFlow) reads a variable: it is one. In a file that
+ *   says of its constants what they are, an Identity is the program's own (`clone()`), and the constant is one, too.
  * - PyTorch's newer exporter merges constants of at most 1,024 elements without a trace, but notes of each
  *   node the module that it comes from. A parameter or statistic that several modules read is one
  *   of each if all its elements are the same number, or if the modules are copies in a list (their
@@ -21,7 +22,13 @@ import { NameSupply, SCOPES, valueNames } from '../model/names.ts'
 import { isFloat } from '../tensor/dtype.ts'
 import { elementCount, type LazyTensor, materialize } from '../tensor/tensor.ts'
 import { operatorOf } from './table.ts'
-import { FOLDED_FROM, isUniform, storedStatistics, trainableConstants } from './trainable.ts'
+import {
+  FOLDED_FROM,
+  isUniform,
+  parameterNotes,
+  storedStatistics,
+  trainableConstants,
+} from './trainable.ts'
 
 /** The largest constant, in elements, that the newer exporter merges with equal ones. */
 const MERGED_ELEMENTS = 1024
@@ -41,6 +48,7 @@ function withoutCopies(model: Model): Model {
     ...graph.nodes.flatMap((node) => [...capturedValues(node)]),
   ])
   const initializers = new Map<string, Initializer>(graph.initializers)
+  const isMarked = parameterNotes(model) !== undefined
   const removed = new Set<Node>()
   const renamed = new Map<string, string>()
   for (const node of graph.nodes) {
@@ -48,7 +56,7 @@ function withoutCopies(model: Model): Model {
     const original = initializers.get(source)
     if (!isCopy(node) || !original || !isFloat(original.tensor.dtype)) continue
     const others = readers.get(source) ?? []
-    if (others.some((reader) => !isCopy(reader)) || others.length === 1) {
+    if (!isMarked && (others.some((reader) => !isCopy(reader)) || others.length === 1)) {
       if (isRead.has(copy) && graph.outputs.some(({ name }) => name === copy)) continue
       initializers.set(copy, original)
       removed.add(node)
@@ -68,7 +76,15 @@ function withoutCopies(model: Model): Model {
   return { ...model, graph: { ...graph, nodes, initializers } }
 }
 
-export const isCopy = (node: Node): boolean => operatorOf(node)?.name === 'Identity'
+const isCopy = (node: Node): boolean => operatorOf(node)?.name === 'Identity'
+
+/** The node that computes a value, seen through copies. */
+export function computingNode({ nodes }: Graph, value: string): Node | undefined {
+  const producers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node])))
+  let node = producers.get(value)
+  while (node && isCopy(node)) node = producers.get(node.inputs[0]!)
+  return node
+}
 
 function readersOf(graph: Graph): ReadonlyMap<string, readonly Node[]> {
   const readers = new Map<string, Node[]>()

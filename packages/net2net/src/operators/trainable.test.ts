@@ -175,6 +175,45 @@ describe('files without marks', () => {
     expect(left).not.toContain('mask')
   })
 
+  test('the bias of a layer is trained before a softmax, too; what is added to scores of attention is not', () => {
+    const numbers = { bias: normal(6), distances: normal(6), temperature: filled(0.3) }
+    const model = modelWith({ w: normal(8, 6), ...numbers }, [
+      ['MatMul', ['x', 'w'], 'product'],
+      ['Mul', ['product', 'temperature'], 'scaled'],
+      ['Add', ['scaled', 'bias'], 'logits'],
+      ['Softmax', ['logits'], 'a'],
+      ['Transpose', ['a'], 'b', { perm: [0, 2, 1] }],
+      ['MatMul', ['a', 'b'], 'scores'],
+      ['Add', ['scores', 'distances'], 'biased'],
+      ['LogSoftmax', ['biased'], 'y'],
+    ])
+    expect(parametersOf(model)).toEqual(['bias', 'w'])
+  })
+
+  test('the scale and the shift behind a normalization without any are trained, whatever they are called', () => {
+    const numbers = {
+      w: normal(8, 6),
+      'onnx::ones': filled(1, 6),
+      'onnx::zeros': filled(0, 6),
+      'onnx::Mul_7': normal(6),
+      'onnx::Add_8': normal(6),
+      'onnx::Mul_9': normal(6),
+    }
+    const model = modelWith(numbers, [
+      ['MatMul', ['x', 'w'], 'product'],
+      ['Transpose', ['product'], 'moved', { perm: [0, 2, 1] }],
+      ['InstanceNormalization', ['moved', 'onnx::ones', 'onnx::zeros'], 'normed'],
+      ['Transpose', ['normed'], 'back', { perm: [0, 2, 1] }],
+      ['Mul', ['back', 'onnx::Mul_7'], 'scaled'],
+      ['Add', ['scaled', 'onnx::Add_8'], 'shifted'],
+      ['Relu', ['shifted'], 'h'],
+      ['Mul', ['h', 'onnx::Mul_9'], 'y'],
+    ])
+    const { parameters, left } = trainableConstants(model)
+    expect([...parameters].sort()).toEqual(['onnx::Add_8', 'onnx::Mul_7', 'w'])
+    expect(left.map(({ name }) => name)).toEqual(['onnx::Mul_9'])
+  })
+
   test('what standardizes the input stays, and so do grids and frequencies', () => {
     const model = modelWith(
       {
@@ -245,6 +284,28 @@ describe('constants that an exporter merged', () => {
       ['MatMul', ['a', 'read2'], 'y'],
     ])
     expect(parametersOf(separateConstants(model))).toEqual(['variable'])
+  })
+
+  test('a copy that a marked program makes of a buffer or of a parameter is what that is', () => {
+    const mark = (kind: string) => ({ [KIND]: kind })
+    const model = modelWith(
+      { v: normal(8, 1), w: normal(8, 8) },
+      [
+        ['Identity', ['v'], 'clone'],
+        ['Identity', ['w'], 'clone_1'],
+        ['MatMul', ['w', 'clone'], 'norm'],
+        ['Div', ['clone_1', 'norm'], 'weight'],
+        ['MatMul', ['x', 'weight'], 'y'],
+      ],
+      { v: mark('BUFFER'), w: mark('PARAMETER') },
+    )
+    const separate = separateConstants(model)
+    expect(parametersOf(separate)).toEqual(['w'])
+    expect(separate.graph.nodes.map(({ inputs }) => inputs)).toEqual([
+      ['w', 'v'],
+      ['w', 'norm'],
+      ['x', 'weight'],
+    ])
   })
 
   const merged = (tensor: Tensor, modules: readonly [string, string]) =>

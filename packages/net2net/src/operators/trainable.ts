@@ -13,7 +13,7 @@
  *   stands among them (`Operator.operand`) is a parameter if it looks like a bias, a scale or a
  *   table of positions: not a mask, not a scalar, not a table of sines, not applied to the
  *   model's input itself (which is how inputs are standardized), not under a name that an
- *   exporter invented.
+ *   exporter invented, but for the scale and the shift behind a normalization that has none of its own.
  *
  * Running statistics are never parameters, nor is what is not floating-point, nor are ones and zeros
  * that an exporter put in the place of a scale and a shift. Whoever trains may name others.
@@ -32,8 +32,14 @@ export const FOLDED_FROM = 'pkg.onnxscript.optimizer.folded_from'
 
 const PARAMETER = 'PARAMETER'
 
+/** Begins the names that PyTorch's older exporter invents. */
+const INVENTED = 'onnx::'
+
 /** What is noted of a parameter in a file that says of its constants what they are. */
 export const parameterNote: Metadata = new Map([[KIND, PARAMETER]])
+
+/** What is noted there of all other constants. */
+export const constantNote: Metadata = new Map([[KIND, 'CONSTANT_TENSOR']])
 
 /** What exporters noted of each constant, if they say which are parameters. */
 export function parameterNotes(model: Model): ReadonlyMap<string, Metadata> | undefined {
@@ -95,7 +101,7 @@ export function trainableConstants(model: Model): TrainableConstants {
     }
     const isInvented = isMarked
       ? !name.includes('.')
-      : name.startsWith('onnx::') || (storesWeights && !isStored(name))
+      : name.startsWith(INVENTED) || (storesWeights && !isStored(name))
     const use = uses.operands.get(name)
     if (uses.own.has(name)) {
       const isFixed =
@@ -107,9 +113,11 @@ export function trainableConstants(model: Model): TrainableConstants {
       const isKnown = isTable(tensor) || elementCount(tensor.dims) === 1
       if (isKnown && constant.length > 0)
         left.push({ name, reason: `the exporter computed it from ${constant.join(', ')}` })
+    } else if (use && looksTrained(use, tensor)) {
+      if (!isInvented || use.isAffine) parameters.push(name)
+      else left.push({ name, reason: 'the exporter named it, so it may be a fixed constant' })
     } else if (use && !isInvented) {
-      if (looksTrained(use, tensor)) parameters.push(name)
-      else if (isTable(tensor)) left.push({ name, reason: 'it may be a table or a fixed constant' })
+      if (isTable(tensor)) left.push({ name, reason: 'it may be a table or a fixed constant' })
       else if (isStored(name) && elementCount(tensor.dims) === 1)
         left.push({ name, reason: 'it is a single number, which may be a fixed factor' })
     }
@@ -158,6 +166,8 @@ interface OperandUse {
   readonly kind: 'bias' | 'scale' | 'entries'
   /** Of the value that it meets, where it is known. */
   readonly rank: number | undefined
+  /** Is it the scale or the shift of a normalization that has none of its own? */
+  readonly isAffine: boolean
 }
 
 interface Uses {
@@ -195,6 +205,10 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
   const own = new Set<string>()
   const lookedUp = new Set<string>()
   const operands = new Map<string, OperandUse>()
+  /** What layers compute with weights of their own, moved or scaled since. */
+  const ofLayers = new Set<string>()
+  /** What normalizations compute with ones and zeros in the place of a scale and a shift, moved or scaled since. */
+  const plain = new Set<string>()
   /** The float constants that a value is computed from, `through` nodes for which that holds. */
   const sources = (name: string, through: (node: Node) => boolean): readonly string[] => {
     if (constants.has(name)) return [name]
@@ -204,6 +218,11 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
     return node.inputs.flatMap((input, i) =>
       input === '' || i === facet?.mean || i === facet?.variance ? [] : sources(input, through),
     )
+  }
+  const isFillerAt = (name: string): boolean => {
+    const tensor = constants.get(name)
+    const isNamed = graph.initializers.has(name) && !name.startsWith(INVENTED)
+    return tensor !== undefined && !isNamed && isFiller(tensor)
   }
   const isLarge = (name: string) => elementCount(constants.get(name)!.dims) > 1
 
@@ -232,11 +251,20 @@ function usesOf(model: Model, constants: ReadonlyMap<string, LazyTensor>): Uses 
     if (kind && met.length > 0 && !met.every((name) => raw.has(name)))
       for (const name of node.inputs.filter((input) => fixed.has(input)))
         for (const source of sources(name, isMoved)) {
-          const isBiasOfScores = node.outputs.some((output) => toProbabilities.has(output))
+          // Of attention, say: what is added to the product of two signals. A layer's bias may come before a softmax, too.
+          const isBiasOfScores =
+            node.outputs.some((output) => toProbabilities.has(output)) && !ofLayers.has(met[0]!)
           const rank = isBiasOfScores ? undefined : infos.get(met[0]!)?.shape?.length
-          if (!operands.has(source)) operands.set(source, { kind, rank })
+          const isAffine = met.length === 1 && plain.has(met[0]!)
+          if (!operands.has(source)) operands.set(source, { kind, rank, isAffine })
         }
 
+    const passes = met.length === 1 && (isMoved(node) || kind !== undefined)
+    const isOwn = weights.length > 0 && met.length > 0
+    const isFilled = isOwn && weights.every((i) => isFillerAt(node.inputs[i]!))
+    if ((isOwn && operator?.growth?.layer) || (passes && ofLayers.has(met[0]!)))
+      for (const name of node.outputs) ofLayers.add(name)
+    if (isFilled || (passes && plain.has(met[0]!))) for (const name of node.outputs) plain.add(name)
     if (met.length === 0 && (weights.length === 0 || given.length === 0)) continue
     for (const name of node.outputs) {
       const { dtype } = infos.get(name) ?? {}

@@ -14,8 +14,9 @@ import { Net2NetError } from '../../src/errors.ts'
 import { type GrowthPlan, inspect, planDeepen, planWiden } from '../../src/growth/index.ts'
 import type { Model } from '../../src/model/model.ts'
 import { encodeModel } from '../../src/onnx/encode.ts'
+import { trainableConstants } from '../../src/operators/trainable.ts'
 import { nodeRuntime } from '../../src/runtime/onnxruntime.node.ts'
-import { toNumbers } from '../../src/tensor/tensor.ts'
+import { elementCount, toNumbers } from '../../src/tensor/tensor.ts'
 import { kerasPython } from '../../testing/python.ts'
 import { PythonProcess } from '../../testing/python-process.ts'
 
@@ -109,6 +110,18 @@ describe.skipIf(!kerasPython)('layers of Keras', () => {
       }
     }
   }, 120_000)
+
+  test('are trained where Keras trains them: no settings, statistics or frozen layers', () => {
+    for (const name of names) {
+      const { parameters, possible } = trainableConstants(open(`${name}.keras`).network.model)
+      const sizes = parameters.map((each) => elementCount(possible.get(each)!.dims))
+      const { trained } = Object.fromEntries(decodeNpz(readFileSync(join(folder, `${name}.npz`))))
+      expect(
+        sizes.reduce((sum, size) => sum + size, 0),
+        name,
+      ).toBe(Number(trained!.data[0]))
+    }
+  })
 
   test('grow, and the grown files are opened by Keras and predict the same', () => {
     for (const name of names) {

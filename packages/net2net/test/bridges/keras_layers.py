@@ -11,6 +11,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 import keras
 import numpy as np
 from keras import layers as L
+from keras import ops
 
 keras.utils.set_random_seed(1)
 networks = {}
@@ -200,6 +201,40 @@ def mixed():
     return keras.Model(x, L.Dense(2, name="out", dtype="float32")(y))
 
 
+@network
+def operations():
+    x = keras.Input((6, 4))
+    h = L.Dense(5, name="before")(x)
+    functions = [ops.log(ops.square(h) + 0.1), ops.sin(h), ops.cos(h), ops.erf(h), ops.rsqrt(ops.square(h) + 1.0), ops.reciprocal(ops.exp(h)),
+                 ops.relu6(h), ops.silu(h), ops.softplus(h), ops.softsign(h), ops.log_sigmoid(h), ops.gelu(h), ops.gelu(h, approximate=False),
+                 ops.elu(h, alpha=0.5), ops.leaky_relu(h, negative_slope=0.3), ops.power(ops.sigmoid(h), 1.5)]
+    y = L.Dense(6, name="inner")(L.Add()(functions))
+    y = y / (1.0 + ops.sqrt(ops.sum(ops.square(y), axis=-1, keepdims=True)))
+    y = y * ops.softmax(L.Dense(1, name="scores")(y), axis=1)
+    y = y + ops.log_softmax(y, axis=-1)
+    parts = [ops.mean(y, axis=1), ops.max(y, axis=1), ops.amin(y, axis=1), y[:, 0], y[:, -1], y[:, 1:4, 2], y[:, ::2, 1]]
+    return keras.Model(x, L.Dense(2, name="out")(L.Concatenate()(parts)))
+
+
+@network
+def sliced_images():
+    x = keras.Input((6, 5, 3))
+    h = L.Conv2D(4, 3, padding="same", name="before")(x)
+    y = ops.relu(h[:, 1:, :-1]) + h[:, :-1, 1:]
+    y = L.Conv2D(3, 2, name="after")(y)
+    return keras.Model(x, L.Dense(2, name="out")(ops.mean(y, axis=[1, 2])))
+
+
+@network
+def frozen():
+    x = keras.Input((6, 4))
+    inner = keras.Sequential([keras.Input((6, 4)), L.Dense(5, name="a"), L.BatchNormalization()], name="inner")
+    inner.trainable = False
+    y = L.Rescaling([1.0, 2.0, 3.0, 4.0, 5.0], offset=0.5)(inner(x))
+    y = L.Dense(5, name="before", trainable=False)(L.Dense(5, name="after", activation="relu")(y))
+    return keras.Model(x, L.Dense(2, name="out")(L.Flatten()(y)))
+
+
 def inputs_of(model):
     random = np.random.default_rng(0)
     return [
@@ -232,7 +267,8 @@ if sys.argv[1] == "make":
         model.save(f"{name}.keras")
         x = {f"x{i}": each for i, each in enumerate(inputs_of(model))}
         y = {f"y{i}": each for i, each in enumerate(outputs_of(model))}
-        np.savez(f"{name}.npz", **x, **y)
+        trained = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+        np.savez(f"{name}.npz", trained=np.float32(trained), **x, **y)
     print(json.dumps(list(networks)))
 else:
     result = []

@@ -47,7 +47,7 @@ function feedsOf(
         : undefined)
     if (!found)
       throw inputError(
-        `${file} has no array for the input ${name}; it has ${[...tensors.keys()].join(', ') || 'one without a name'}.`,
+        `${file} has no array for the input "${name}"; it has ${[...tensors.keys()].join(', ') || 'one without a name'}.`,
         { hint: 'Arrays are called as the inputs; of a network with one input, x.' },
       )
     const info = shapes.get(name)
@@ -61,7 +61,7 @@ function feedsOf(
         shape.every((size, i) => i === 0 || typeof size !== 'number' || size === batched[i]))
     if (!fits)
       throw inputError(
-        `${file}: an array of shape ${dims.join('×')} is none for the input ${name} of shape ${shape.map((size) => size ?? '?').join('×')}.`,
+        `${file}: an array of shape ${dims.join('×')} is none for the input "${name}" of shape ${shape.map((size) => size ?? '?').join('×')}.`,
       )
     return { name, tensor: asType(found, info?.dtype), dims: batched, fixed: shape?.[0] }
   })

@@ -174,7 +174,12 @@ function Plan({ of }: { of: number }) {
       isCurrent = false
     }
   }, [of])
-  return <pre class="command plan">{text.value}</pre>
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys
+    <section class="plan" aria-label={t('Plan')} tabIndex={0}>
+      <pre class="command">{text.value}</pre>
+    </section>
+  )
 }
 
 function Toggle(props: {

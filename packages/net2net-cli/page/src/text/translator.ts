@@ -8,7 +8,11 @@
 export function translator(
   catalogue: Readonly<Record<string, string>>,
 ): (sentence: string) => string {
-  const all = Object.entries(catalogue).flatMap((entry) => [entry, ...withoutPlace(entry)])
+  const all = Object.entries(catalogue).flatMap((entry) => [
+    entry,
+    ...withoutPlace(entry),
+    ...withoutColon(entry),
+  ])
   const exact = new Map(all.reverse())
   const templates = all
     .filter(([english]) => /\{\d+\}/.test(english))
@@ -71,6 +75,12 @@ export function translator(
 const withoutPlace = ([english, chinese]: readonly [string, string]): [string, string][] =>
   english.startsWith('{0}: ') && chinese.startsWith('{0}：')
     ? [[english.slice('{0}: '.length), chinese.slice('{0}：'.length)]]
+    : []
+
+/** A beginning, behind which another sentence stands, is found by what is before the colon. */
+const withoutColon = ([english, chinese]: readonly [string, string]): [string, string][] =>
+  english.endsWith(': ') && chinese.endsWith('：')
+    ? [[english.slice(0, -': '.length), chinese.slice(0, -1)]]
     : []
 
 const separators = [

@@ -233,7 +233,10 @@ export const zh: Readonly<Record<string, string>> = {
     '{0} 有了更多的项；原有的项计算结果不变。',
   'Compared on {0} random inputs': '用 {0} 组随机输入比较',
   'Compared on samples from {1}: {0}': '用 {1} 中的 {0} 个样本比较',
-  'relative differences {0}, of which {1} would count as one.': '相对差别 {0}，达到 {1} 才算不同。',
+  'relative differences beyond the last bits {0}, of which {1} would count as one.':
+    '除最后几位之外的相对差别 {0}，达到 {1} 才算不同。',
+  'Rounding alone moves what the network computes by {0}; four times that is no difference.':
+    '仅舍入就使网络的计算结果变动 {0}；在其四倍之内不算不同。',
   'Checked: {0}, largest difference {1}.': '检查完毕：{0}，最大差别 {1}。',
 
   // Two networks.
@@ -397,7 +400,7 @@ export const zh: Readonly<Record<string, string>> = {
   'Download {0}': '下载{0}',
   'Grow it': '让它长大',
   'Grow further': '继续扩展',
-  'Grow {0} further': '让{0}继续扩展',
+  'Grow further: {0}': '继续扩展：{0}',
   'Both networks are trained on the same samples in the same order. Grow again on the way, and what has grown goes on from that moment.':
     '两个网络用相同的样本、按相同的顺序训练。途中可以再次扩展，长成的网络从那一刻接着训练。',
   'as it was': '原来的',

@@ -69,6 +69,32 @@ function measuredText({ outputs, samples, tolerance, inputs }: Check): string {
     inputs === undefined
       ? t('Compared on {0} random inputs', samples)
       : t('Compared on samples from {1}: {0}', samples, inputs)
-  const worst = outputs.map(({ name, maxRel }) => `${name}: ${tiny(maxRel)}`).join(', ')
-  return `${on}; ${t('relative differences {0}, of which {1} would count as one.', worst, tiny(tolerance))}`
+  const list = (of: (output: Check['outputs'][number]) => number | undefined) =>
+    outputs
+      .flatMap((output) => {
+        const value = of(output)
+        return value === undefined ? [] : [`${output.name}: ${tiny(value)}`]
+      })
+      .join(', ')
+  const problems = outputs.flatMap(({ name, problem }) =>
+    problem === undefined ? [] : [`${name}: ${problem}`],
+  )
+  const rounding = list((output) => output.rounding)
+  return [
+    `${on};`,
+    t(
+      'relative differences beyond the last bits {0}, of which {1} would count as one.',
+      list((output) => output.maxRel),
+      tiny(tolerance),
+    ),
+    ...(rounding === ''
+      ? []
+      : [
+          t(
+            'Rounding alone moves what the network computes by {0}; four times that is no difference.',
+            rounding,
+          ),
+        ]),
+    ...problems,
+  ].join(' ')
 }

@@ -3,12 +3,18 @@ import { existsSync } from 'node:fs'
 import { realpath, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import path from 'node:path'
-import { type ErrorKind, Net2NetError } from 'net2net'
+import { type ErrorKind, encodeModel, Net2NetError } from 'net2net'
 import type { RungJob, RungOutcome, RungProgress, RungRunner } from 'net2net/exploring'
 import { makeFolder, readWhole, writeWhole } from 'net2net/files'
-import { internalError } from '../../errors.ts'
-import type { ExplorationFolder, RungFile } from '../../exploration/exploration-folder.ts'
+import { inputError, internalError } from '../../errors.ts'
+import {
+  type ExplorationFolder,
+  type RungFile,
+  sha256,
+} from '../../exploration/exploration-folder.ts'
+import { parseOutcome, progressIn } from '../../exploration/record-schema.ts'
 import type { ExplorationSettings } from '../../exploration/settings.ts'
+import { networkTitle } from '../../exploration/words.ts'
 import { parseFailure } from './parse-job.ts'
 import { explorationId, type QueuedRung, rungId } from './parse-rung-job.ts'
 import { Claims, defaultQueueName, jobOptions, openQueue, type TrialQueue } from './queue.ts'
@@ -112,8 +118,8 @@ class Submitter implements RungRunner {
         missingSince = undefined
         if (await entry.isFailed())
           throw internalError((await queue.getJob(id))?.failedReason ?? 'The job failed.')
-        const made = entry.progress
-        if (typeof made === 'object' && isProgress(made)) onProgress(made)
+        const made = progressIn(entry.progress)
+        if (made) onProgress(made)
       } else {
         missingSince ??= Date.now()
         if (Date.now() - missingSince > missingMilliseconds && !(await claims.isTaken(id))) {
@@ -138,16 +144,45 @@ class Submitter implements RungRunner {
     const id = this.#id(job)
     const text = await files.get(id, 'outcome')
     if (!text) return undefined
-    const network = await files.get(id, 'network')
-    if (network) await this.#write(job, 'network', network)
-    else if ((JSON.parse(text.toString()) as RungOutcome).kind === 'trained') {
-      // A Redis that forgot everything in between: the job is done again.
-      await files.remove(id, ['outcome'])
-      return undefined
+    try {
+      return await this.#received(job, text, await files.get(id, 'network'))
+    } catch (error) {
+      // Whatever it was: a later try does not find it again.
+      await files.remove(id, ['outcome', 'network'])
+      throw error
+    }
+  }
+
+  /**
+   * Takes what a worker sent into the folder; undefined where the network is missing, which a Redis that forgot has not.
+   *
+   * @throws input where it is none, or the network is not the one that it tells of
+   */
+  async #received(
+    job: RungJob,
+    text: Buffer,
+    network: Buffer | null,
+  ): Promise<RungOutcome | undefined> {
+    const outcome = parseOutcome(text.toString(), `What Redis has of ${networkTitle(job)}`)
+    if (outcome.kind === 'trained') {
+      if (!network) {
+        await this.#context.files!.remove(this.#id(job), ['outcome'])
+        return undefined
+      }
+      await this.#write(job, 'network', network)
+      await this.#mustBe(job, outcome)
     }
     // Last what says that the job is done.
-    await this.#write(job, 'outcome', text)
-    return this.#folder.readOutcome(job)
+    await this.#folder.writeOutcome(job, outcome)
+    return outcome
+  }
+
+  async #mustBe(job: RungJob, { digest }: { readonly digest: string }): Promise<void> {
+    const { model } = await this.#folder.read(job)
+    if (sha256(encodeModel(model)) === digest) return
+    throw inputError(`The network in Redis is not ${networkTitle(job)} as its worker trained it.`, {
+      hint: 'It was removed there, and is trained again when the exploration goes on.',
+    })
   }
 
   async #write(job: RungJob, which: RungFile, bytes: Buffer): Promise<void> {
@@ -209,6 +244,3 @@ class Submitter implements RungRunner {
 }
 
 const kinds: readonly ErrorKind[] = ['usage', 'refused', 'input', 'interrupted', 'internal']
-
-const isProgress = (made: object): made is RungProgress =>
-  'network' in made && 'steps' in made && 'loss' in made

@@ -3,6 +3,8 @@ import { inputError, refusedError } from '../../errors.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Dim, Model } from '../../model/model.ts'
 import { quote } from '../../model/quote.ts'
+import { constantNote, parameterNote } from '../../operators/trainable.ts'
+import { isFloat } from '../../tensor/dtype.ts'
 import { int64, type LazyTensor } from '../../tensor/tensor.ts'
 import type { Binding } from '../bind.ts'
 import { rearranged } from '../rearranged.ts'
@@ -20,6 +22,7 @@ import {
   nameOf,
   type PlacedLayer,
   placeLayers,
+  trainedIn,
   wrappedIn,
 } from './place.ts'
 
@@ -84,6 +87,7 @@ class Conversion {
   readonly #sites = new Map<string, ValueSite>()
   readonly #calls = new Map<string, number>()
   readonly #constants = new Set<string>()
+  readonly #trained = new Set<string>()
 
   constructor(file: KerasFile) {
     this.#file = file
@@ -103,7 +107,10 @@ class Conversion {
       this.#graph.output(output, 'float32')
     }
     const { name: title } = configOf(this.#file.model)
-    const model = this.#graph.model(typeof title === 'string' ? title : 'keras')
+    const model = noted(
+      this.#graph.model(typeof title === 'string' ? title : 'keras'),
+      this.#trained,
+    )
     return {
       model,
       bindings: this.#bindings,
@@ -315,11 +322,12 @@ class Conversion {
   }
 
   #weight(
-    { path, variables }: PlacedLayer,
+    placed: PlacedLayer,
     variable: string,
     tensor: LazyTensor,
     axes: readonly (number | undefined)[] | undefined,
   ): string {
+    const { path, variables } = placed
     const initializer = `${path}/${variable}`
     // A layer that is called twice reads the same weight.
     if (this.#graph.names.has(initializer)) return initializer
@@ -332,6 +340,7 @@ class Conversion {
         },
       )
     const order = axes ?? tensor.dims.map((_, k) => k)
+    if (trainedIn(placed).includes(variable)) this.#trained.add(initializer)
     this.#bindings.push({
       entry: variables.get(variable)!,
       initializer,
@@ -339,6 +348,18 @@ class Conversion {
     })
     return this.#graph.initializer(initializer, rearranged(tensor, order))
   }
+}
+
+/** Keras says which variables are trained; settings, statistics and what the operators of ONNX need beside are not. */
+function noted(model: Model, trained: ReadonlySet<string>): Model {
+  const { graph } = model
+  const initializers = new Map(
+    [...graph.initializers].map(([name, initializer]) => {
+      const metadata = trained.has(name) ? parameterNote : constantNote
+      return [name, isFloat(initializer.tensor.dtype) ? { ...initializer, metadata } : initializer]
+    }),
+  )
+  return { ...model, graph: { ...graph, initializers } }
 }
 
 function mustBeModel(file: KerasFile, entry: JsonObject): void {

@@ -6,9 +6,10 @@ import { Net2NetError } from '../../errors.ts'
 import { GraphBuilder, modelOf } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
 import { separateConstants } from '../../operators/shared-constants.ts'
+import { constantNote, parameterNote, trainableConstants } from '../../operators/trainable.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { float32 } from '../../tensor/tensor.ts'
-import { planRepeat, planWiden } from '../index.ts'
+import { planDeepen, planRepeat, planWiden } from '../index.ts'
 import { applyPlan } from './apply.ts'
 
 /** Two blocks of norm and layer as PyTorch exports them while they are fresh: one scale and one shift for both norms. */
@@ -63,4 +64,48 @@ test.each([
   expect(() =>
     applyPlan(model, { ...planned, parameters: [...planned.parameters, strange] }),
   ).toThrow(Net2NetError)
+})
+
+/** Two layers on sequences that share a scale, in a file that says of its constants which are parameters. */
+function marked(): Model {
+  const random = randomStream(4, 'marked')
+  const b = new GraphBuilder()
+  const weight = (name: string, ...dims: number[]) =>
+    b.initializer(
+      name,
+      float32(
+        dims,
+        Array.from({ length: dims.reduce((x, y) => x * y) }, () => random.normal()),
+      ),
+    )
+  const x = b.input('x', 'float32', ['batch', 3, 4])
+  const scale = weight('scale', 4)
+  const dense = (value: string, name: string) =>
+    b.node('MatMul', [value, weight(`${name}_weight`, 4, 4)], {}, { name })
+  const a = b.node('Mul', [dense(x, 'a'), scale])
+  const c = b.node('Mul', [dense(b.node('Relu', [a]), 'c'), scale])
+  b.output(b.node('MatMul', [b.node('Mul', [c, weight('mask', 4)]), weight('head', 4, 2)]))
+  const model = b.model()
+  const initializers = new Map(
+    [...model.graph.initializers].map(([name, { tensor }]) => {
+      const metadata = name === 'mask' ? constantNote : parameterNote
+      return [name, { tensor, metadata }]
+    }),
+  )
+  return { ...model, graph: { ...model.graph, initializers } }
+}
+
+test('what growth adds to a file that marks its parameters is trained', () => {
+  const model = marked()
+  for (const plan of [
+    planDeepen(model, ['a']),
+    planDeepen(model, ['a'], { block: 'residual' }),
+    planWiden(model, { a: 6 }),
+    planWiden(model, { c: 6 }),
+  ]) {
+    const grown = applyPlan(model, plan)
+    const added = [...grown.graph.initializers.keys()].filter((name) => name !== 'mask')
+    expect(added.length).toBeGreaterThan(4)
+    expect([...trainableConstants(grown).parameters].sort()).toEqual(added.sort())
+  }
 })

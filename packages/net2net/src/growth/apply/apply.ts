@@ -9,9 +9,12 @@ import { ModelEdit } from '../../model/edit.ts'
 import { linksOf, withoutUnread } from '../../model/links.ts'
 import type { Dim, Model, Node, ValueDeclaration } from '../../model/model.ts'
 import { constantsOf } from '../../operators/constants-of.ts'
+import type { InsertedLayer } from '../../operators/contract/facets.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { separateConstants } from '../../operators/shared-constants.ts'
+import { operatorOf } from '../../operators/table.ts'
+import { parameterNote, parameterNotes } from '../../operators/trainable.ts'
 import { numbersTensor } from '../../tensor/known-numbers.ts'
 import { lazyFill } from '../../tensor/lazy.ts'
 import { elementCount, type LazyTensor } from '../../tensor/tensor.ts'
@@ -30,6 +33,7 @@ import { repeat } from './repeat.ts'
 export function applyPlan(given: Model, plan: GrowthPlan): Model {
   const model = withPlanned(given, plan)
   const constants = constantsOf(model)
+  const notes = parameterNotes(model)
   const edit = new ModelEdit(model, constants)
   for (const copies of plan.copied) edit.copyNodes(copies)
   // A list of positions may grow as well: its numbers change first.
@@ -37,7 +41,9 @@ export function applyPlan(given: Model, plan: GrowthPlan): Model {
   for (const change of plan.parameters) {
     const tensor = expectShape(edit, change)
     const { metadata } = model.graph.initializers.get(change.name) ?? {}
-    edit.setConstant(change.to, growTensor(plan, change, tensor), change.uses, metadata)
+    // A variant under another name is what the file says of the constant.
+    const noted = change.to === change.name ? undefined : notes?.get(change.name)
+    edit.setConstant(change.to, growTensor(plan, change, tensor), change.uses, noted ?? metadata)
   }
   for (const change of plan.positions) {
     const { dtype } = expectShape(edit, change)
@@ -47,7 +53,7 @@ export function applyPlan(given: Model, plan: GrowthPlan): Model {
     edit.pin(number.value, number.to, numbersTensor(number), number.uses)
   for (const change of plan.floats ?? []) edit.setFloat(change)
   for (const { name } of plan.inserted) edit.nodeNames.claim(name)
-  for (const insertion of plan.inserted) insert(edit, insertion, plan.seed)
+  for (const insertion of plan.inserted) insert(edit, insertion, plan.seed, notes !== undefined)
   for (const change of plan.kernels ?? []) enlargeKernel(edit, change)
   for (const adapter of plan.adapters ?? []) adapt(edit, model, adapter, plan.seed)
   if (plan.repeated) repeat(edit, model, plan.repeated)
@@ -123,8 +129,10 @@ function positionsOf(dims: readonly number[], isShort: boolean): LazyTensor {
 /**
  * Puts a chain behind the node that computes `value`. The chain's end takes over the value's name,
  * so that consumers, subgraphs and graph outputs read it without a change.
+ *
+ * @param isMarked whether the file says of its constants which are parameters
  */
-function insert(edit: ModelEdit, insertion: Insertion, seed: number): void {
+function insert(edit: ModelEdit, insertion: Insertion, seed: number, isMarked: boolean): void {
   const { value, name, layer, init, source } = insertion
   const producer = edit.producerOf(value)
   if (!producer)
@@ -147,13 +155,13 @@ function insert(edit: ModelEdit, insertion: Insertion, seed: number): void {
     outputs: node.outputs.map((output) => (output === value ? source : output)),
   })
   edit.editNode(producer.key, renamed)
+  const statistics = statisticsIn(layer)
   for (const parameter of layer.parameters) {
     const fill = init === 'net2deeper' ? parameter.identity : parameter.random
-    const dtype = insertion.dtype
-    edit.setConstant(
-      local(parameter.name),
-      lazyFill(fill, dtype, parameter.dims, seed, 'init', local(parameter.name)),
-    )
+    const name = local(parameter.name)
+    const tensor = lazyFill(fill, insertion.dtype, parameter.dims, seed, 'init', name)
+    const isNoted = isMarked && !statistics.has(parameter.name)
+    edit.setConstant(name, tensor, [], isNoted ? parameterNote : undefined)
   }
   const nodes = layer.nodes.map(
     (node, i): Node => ({
@@ -167,6 +175,15 @@ function insert(edit: ModelEdit, insertion: Insertion, seed: number): void {
   )
   edit.follow(producer.key, nodes)
 }
+
+/** Running means and variances among the parameters of a chain, which follow the data. */
+const statisticsIn = ({ nodes }: InsertedLayer): ReadonlySet<string | undefined> =>
+  new Set(
+    nodes.flatMap(({ opType, inputs }) => {
+      const facet = operatorOf({ opType, domain: '' })?.growth?.normalization
+      return facet ? [inputs[facet.mean], inputs[facet.variance]] : []
+    }),
+  )
 
 /** The model with the new sizes of its inputs and outputs, and the names of new classes. */
 function declare(model: Model, { declared = [], classes }: GrowthPlan): Model {

@@ -120,18 +120,24 @@ interface Candidate extends Tail {
 }
 
 /** The value that a name means: its whole name, or a part of one that fits one only. */
-function selectValue(names: readonly string[], what: string, name: string): string {
+function selectValue(names: readonly string[], what: 'output' | 'input', name: string): string {
   const found = names.includes(name) ? [name] : names.filter((each) => each.includes(name))
   const [only, another] = found
   if (only !== undefined && another === undefined && name !== '') return only
   const nearest = nearestName(name, names)
   const hint = nearest === undefined ? {} : { hint: `Did you mean "${nearest}"?` }
-  throw usageError(
-    another === undefined
-      ? `There is no ${what} "${name}"; the ${what}s are ${names.join(', ')}.`
-      : `"${name}" could be any of the ${what}s ${found.join(', ')}.`,
-    { where: name, ...hint },
-  )
+  const [all, fitting] = [names.join(', '), found.join(', ')]
+  const [missing, several] =
+    what === 'output'
+      ? [
+          `There is no output "${name}"; the outputs are ${all}.`,
+          `"${name}" could be any of the outputs ${fitting}.`,
+        ]
+      : [
+          `There is no input "${name}"; the inputs are ${all}.`,
+          `"${name}" could be any of the inputs ${fitting}.`,
+        ]
+  throw usageError(another === undefined ? missing : several, { where: name, ...hint })
 }
 
 function ofValue(solution: Solution, what: 'output' | 'input', given: string, by: Added): Extended {
@@ -143,7 +149,7 @@ function ofValue(solution: Solution, what: 'output' | 'input', given: string, by
     what,
     given,
   )
-  const label = `The ${what} "${name}"`
+  const label = what === 'output' ? `The output "${name}"` : `The input "${name}"`
   const more = parseAdded(by, name)
   const tails = (relations.axes.get(name) ?? []).flatMap((expression, axis): Candidate[] => {
     const tail = axis === 0 ? undefined : tailOf(solution.axes, expression)
@@ -157,7 +163,10 @@ function ofValue(solution: Solution, what: 'output' | 'input', given: string, by
     const [nearest] = [...tails].reverse().filter(({ layers }) => layers.length > 0)
     const reason = nearest && groups.whyFixed(nearest.variable.id)
     const because =
-      reason ?? `no layer ${what === 'output' ? 'computes' : 'reads'} one of its axes unit by unit`
+      reason ??
+      (what === 'output'
+        ? 'no layer computes one of its axes unit by unit'
+        : 'no layer reads one of its axes unit by unit')
     throw refusedError(`${label} cannot be extended: ${because}.`, { where: name })
   }
   const { axis, layers, variable, offset, inner } = chosen

@@ -16,6 +16,7 @@ import type {
 import type { Target } from '../../operators/contract/gradient.ts'
 import { averaged } from '../../operators/helpers/running-average.ts'
 import { declaredInfo, withDeclared } from '../../operators/inference.ts'
+import { computingNode } from '../../operators/shared-constants.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { storedStatistics } from '../../operators/trainable.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
@@ -88,7 +89,7 @@ export class ForwardGraph {
     const { graph } = source
     const output = outputOf(source, options.output)
     this.modelOutput = output
-    const last = graph.nodes.find((node) => node.outputs.includes(output))
+    const last = computingNode(graph, output)
     const facet = last && operatorOf(last)?.training?.link
     const linked = facet !== undefined && facet.kind === this.#loss.link
     this.prediction = linked ? last!.inputs[0]! : output

@@ -126,8 +126,8 @@ describe('a step graph', () => {
   })
 })
 
-/** Scores of three classes that end in a link function, or not. */
-function endingIn(link: string | undefined): Model {
+/** Scores of three classes that end in a link function, or not; files of Keras give its result another name. */
+function endingIn(link: string | undefined, isCopied = false): Model {
   const builder = new GraphBuilder()
   builder.input('x', 'float32', ['batch', 4])
   const weight = float32(
@@ -136,7 +136,8 @@ function endingIn(link: string | undefined): Model {
   )
   builder.initializer('w', weight)
   const scores = builder.node('MatMul', ['x', 'w'])
-  builder.nodeOutputs(link ?? 'Identity', [scores], {}, { outputs: ['y'] })
+  const last = isCopied && link ? builder.node(link, [scores]) : scores
+  builder.nodeOutputs((!isCopied && link) || 'Identity', [last], {}, { outputs: ['y'] })
   builder.output('y', 'float32', ['batch', 3])
   return modelOf(builder.graph())
 }
@@ -159,8 +160,12 @@ describe('a model that ends in its link function', () => {
     }
   }
 
-  test.each(['Softmax', 'LogSoftmax'])('%s trains through its logits', async (link) => {
-    const linked = await step(endingIn(link), 'softmax-cross-entropy', int64([2, 0]))
+  test.each([
+    ['Softmax', false],
+    ['Softmax', true],
+    ['LogSoftmax', false],
+  ])('%s trains through its logits (copied: %s)', async (link, isCopied) => {
+    const linked = await step(endingIn(link, isCopied), 'softmax-cross-entropy', int64([2, 0]))
     const bare = await step(endingIn(undefined), 'softmax-cross-entropy', int64([2, 0]))
     expect(linked.loss).toBe(bare.loss)
     expect(linked.next).toEqual(bare.next)

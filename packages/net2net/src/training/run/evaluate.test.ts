@@ -123,6 +123,14 @@ describe('data stored as bytes', () => {
     )
   })
 
+  test('of another shape is refused in the words of the model', async () => {
+    const all = data(7, 255, width)
+    const samples = new ArrayDataset({ pixels: all.inputs.pixels! }, all.target)
+    await expect(
+      evaluate(network({ image: width + 1 }), samples, { loss, runtime: nodeRuntime }),
+    ).rejects.toThrow("The data's input has the shape [batch, 2048]")
+  })
+
   test('is not taken for an input of another name beside a second column', async () => {
     await expect(
       evaluate(network({ image: 4 }), data(7), { loss, runtime: nodeRuntime }),

@@ -127,7 +127,8 @@ export async function openEvaluation(
   const scores = metrics === 'usual' ? isFewClasses(graph) : metrics?.some((one) => one.scores)
   let measurer: BatchMeasurer | undefined
   let fedWeights: ReadonlyMap<string, Tensor> = new Map()
-  const runtime = fedAlways(options.runtime, () => fedWeights)
+  const runtime =
+    changing.length > 0 ? fedAlways(options.runtime, () => fedWeights) : options.runtime
   const measure = async (weights: ReadonlyMap<string, Tensor>): Promise<Evaluation> => {
     fedWeights = weights
     measurer ??= await createMeasurer(graph, fed, size, { ...options, runtime })
@@ -263,7 +264,8 @@ async function prepared(
   // What is measured together is also read together.
   const together = Math.min(samplesMeasured / size, numbersRead / (fedEach * size))
   const batchSize = 'measure' in graph ? size * Math.max(1, Math.floor(together)) : size
-  if (isSampleSet(samples) && !again) await mustFitSamples(fed, samples, batchSize)
+  // As they are, under the names that the model has for its inputs.
+  if (isSampleSet(data) && !again) await mustFitSamples(graph, data, batchSize)
   if (Array.isArray(options.metrics)) mustBeMeasurable(options.metrics, graph)
   return { graph, fed, samples, size, batchSize }
 }

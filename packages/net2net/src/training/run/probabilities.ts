@@ -1,9 +1,9 @@
 /** From what a model gives to classes and their probabilities. */
 import { usageError } from '../../errors.ts'
 import { classesOf } from '../../model/classes.ts'
-import type { Model, Node } from '../../model/model.ts'
+import type { Model } from '../../model/model.ts'
 import { type Activation, outputMeanings } from '../../model/output-meaning.ts'
-import { isCopy } from '../../operators/shared-constants.ts'
+import { computingNode } from '../../operators/shared-constants.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { isFloat } from '../../tensor/dtype.ts'
 import { elementCount, float32, Tensor, toNumbers } from '../../tensor/tensor.ts'
@@ -54,7 +54,7 @@ export function outputKind(
 ): OutputKind {
   const meanings = outputMeanings(model)
   const meaning = meanings.get(output)
-  const node = lastNode(model, output)
+  const node = computingNode(model.graph, output)
   const link = node && operatorOf(node)?.training?.link
   const isFirst = model.graph.outputs[0]?.name === output
   const names =
@@ -89,14 +89,6 @@ export function storedLoss(model: Model, output?: string): LossName | undefined 
     none: undefined,
   } as const
   return lossNames.find((known) => known === stored) ?? usual[activation]
-}
-
-/** The node that computes an output, seen through copies. */
-function lastNode({ graph }: Model, output: string): Node | undefined {
-  const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node])))
-  let node = producers.get(output)
-  while (node && isCopy(node)) node = producers.get(node.inputs[0]!)
-  return node
 }
 
 /** What the values of an output predict. @throws usage for an axis that they do not have */

@@ -241,10 +241,13 @@ export const growth: Readonly<Record<string, string>> = {
   'Nothing to extend was given.': '没有给出要增加的东西。',
   '"{0}" is no number of new entries for {1}; write for example +5 (at most {2}).':
     '“{0}”不是 {1} 的新项数；请写成例如 +5（至多 {2}）。',
-  'There is no {0} "{1}"; the {2}s are {3}.': '没有{0}“{1}”；各{2}是 {3}。',
-  '"{0}" could be any of the {1}s {2}.': '“{0}”可以是{1} {2} 中的任何一个。',
-  'The {0} "{1}"': '{0}“{1}”',
-  'no layer {0} one of its axes unit by unit': '没有哪一层{0}它的一个轴的各个单元',
+  'There is no output "{0}"; the outputs are {1}.': '没有输出“{0}”；输出有 {1}。',
+  '"{0}" could be any of the outputs {1}.': '“{0}”可以是输出 {1} 中的任何一个。',
+  '"{0}" could be any of the inputs {1}.': '“{0}”可以是输入 {1} 中的任何一个。',
+  'The output "{0}"': '输出“{0}”',
+  'The input "{0}"': '输入“{0}”',
+  'no layer computes one of its axes unit by unit': '没有哪一层逐个单元地计算它的一个轴',
+  'no layer reads one of its axes unit by unit': '没有哪一层逐个单元地读取它的一个轴',
   '{0} cannot be extended: {1}.': '{0} 不能增加：{1}。',
   '{0} cannot get {1} new entries: its entries come in groups of {2}.':
     '{0} 不能增加 {1} 项：它的项以 {2} 个为一组。',
@@ -297,6 +300,8 @@ export const growth: Readonly<Record<string, string>> = {
   'no gradient of the loss reaches what is new': '损失的梯度到不了新的部分',
   'without an activation in between, both layers are one linear map, which the old one can learn alone':
     '中间没有激活函数时，两层合为一个线性映射，旧的那层自己就能学会',
+  'no activation lies between its units and what reads them, and {0} units are enough for every linear map: it has {1}':
+    '它的单元与读取它们的部分之间没有激活函数，{0} 个单元就足以表示任何线性映射，而它有 {1} 个',
   '{0} must be a whole number from 1 on, not {1}.': '{0} 必须是从 1 起的整数，而不是 {1}。',
   'The data': '数据',
   'The data are empty.': '数据是空的。',

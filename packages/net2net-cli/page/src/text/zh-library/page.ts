@@ -38,6 +38,10 @@ export const page: Readonly<Record<string, string>> = {
   'must be a list of stages': '必须是阶段的列表',
   'must have a stage': '必须有一个阶段',
   'must have a list of stages': '必须有阶段的列表',
+  'The network has {0} outputs: the loss is of the first, "{1}".':
+    '网络有 {0} 个输出：损失按第一个“{1}”计算。',
+  'Some layers share equal weights in the file; in training each has its own, so there are more parameters.':
+    '有些层在文件中共用相同的权重；训练时各有自己的，所以参数更多。',
   '{0} must be one of {1}, not {2}.': '{0} 必须是 {1} 之一，而不是 {2}。',
   'an object': '一个对象',
   'Nothing can be widened by {0} more parameters: the smallest unit adds {1}.':
@@ -85,12 +89,12 @@ export const page: Readonly<Record<string, string>> = {
   'No arm was given.': '没有给出网络。',
   'a worker could not be started': '无法启动 worker',
   'The training stopped: {0}.': '训练停止了：{0}。',
-  '{0} has no array for the input {1}; it has {2}.': '{0} 没有输入 {1} 的数组；它有 {2}。',
+  '{0} has no array for the input "{1}"; it has {2}.': '{0} 没有输入“{1}”的数组；它有 {2}。',
   'one without a name': '一个没有名称的',
   'Arrays are called as the inputs; of a network with one input, x.':
     '数组与输入同名；只有一个输入的网络用 x。',
-  '{0}: an array of shape {1} is none for the input {2} of shape {3}.':
-    '{0}：形状为 {1} 的数组不适合形状为 {3} 的输入 {2}。',
+  '{0}: an array of shape {1} is none for the input "{2}" of shape {3}.':
+    '{0}：形状为 {1} 的数组不适合形状为 {3} 的输入“{2}”。',
   '{0} has {1} samples, and the network takes {2} at once.':
     '{0} 有 {1} 个样本，而网络一次接受 {2} 个。',
   '{0} is a picture, and the network does not take pictures: its input is {1}.':

@@ -10,8 +10,10 @@ export const training: Readonly<Record<string, string>> = {
   'No random inputs suit both models ({0}); give inputs of your own.':
     '没有适合两个模型的随机输入（{0}）；请给出自己的输入。',
   'not a tensor': '不是张量',
-  'The models cannot compute the same: the {0}s of one are {1}, those of the other {2}.':
-    '两个模型不可能计算相同的东西：一个的{0}是 {1}，另一个的是 {2}。',
+  'The models cannot compute the same: the inputs of one are {0}, those of the other {1}.':
+    '两个模型不可能计算相同的东西：一个的输入是 {0}，另一个的是 {1}。',
+  'The models cannot compute the same: the outputs of one are {0}, those of the other {1}.':
+    '两个模型不可能计算相同的东西：一个的输出是 {0}，另一个的是 {1}。',
   'The models cannot compute the same: input "{0}" is {1} in one and {2} in the other.':
     '两个模型不可能计算相同的东西：输入“{0}”在一个里是 {1}，在另一个里是 {2}。',
   'Input {0} is not a tensor of numbers: give inputs of your own.':

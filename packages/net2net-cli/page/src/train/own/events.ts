@@ -12,7 +12,7 @@ import { endWorker, tell } from './workers.ts'
 
 /** States to go on from, of arms that have ended. */
 const ends = new Map<number, Snapshot>()
-const waiting = new Map<number, (snapshot: Snapshot) => void>()
+const waiting = new Map<number, (snapshot: Snapshot | undefined) => void>()
 /** Whoever waits for the device that the first worker finds. */
 let choosing: { chosen(device: ChosenDevice): void; failed(error: Error): void } | undefined
 
@@ -23,10 +23,12 @@ export function deviceFound(): Promise<ChosenDevice> {
   })
 }
 
-/** An arm's training as it is now; one that goes on makes a step first. */
-export function snapshotOf(id: number): Promise<Snapshot> {
+/** An arm's training as it is now; one that goes on makes a step first. undefined where it fails or is reset instead. */
+export function snapshotOf(id: number): Promise<Snapshot | undefined> {
   const end = ends.get(id)
   if (end) return Promise.resolve(end)
+  // Whoever has asked before waits no more.
+  answer(id, undefined)
   return new Promise((resolve) => {
     waiting.set(id, resolve)
     tell(id, { type: 'snapshot' })
@@ -37,7 +39,7 @@ export function snapshotOf(id: number): Promise<Snapshot> {
 export function forgetAll(): void {
   choosing = undefined
   ends.clear()
-  waiting.clear()
+  for (const id of [...waiting.keys()]) answer(id, undefined)
 }
 
 const update = (id: number, changed: (arm: Arm) => Partial<Arm>) => {
@@ -106,6 +108,7 @@ export function take(id: number, event: OwnEvent): void {
       case 'failed':
         choosing?.failed(new WorkerFailure(event.failure))
         choosing = undefined
+        answer(id, undefined)
         update(id, () => ({ phase: 'failed', failure: event.failure, speed: 0 }))
         failure.value = event.failure
     }
@@ -120,7 +123,7 @@ function takeStart(id: number, started: Started): void {
   notes.value = [...new Set([...notes.peek(), ...started.notes])]
 }
 
-function answer(id: number, snapshot: Snapshot): void {
+function answer(id: number, snapshot: Snapshot | undefined): void {
   waiting.get(id)?.(snapshot)
   waiting.delete(id)
 }

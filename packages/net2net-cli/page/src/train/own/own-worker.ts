@@ -113,6 +113,13 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
     start === given
       ? []
       : [`The network told ${list(given)} apart; it is trained for ${list(start)} now.`]
+  const [output, another] = start.graph.outputs
+  const oneOutput =
+    output && another
+      ? [
+          `The network has ${start.graph.outputs.length} outputs: the loss is of the first, "${output.name}".`,
+        ]
+      : []
   const loss = lossFor(settings, data)
   const engine = await runtime(threads)
   const stepsBefore = grown?.from.state.step ?? 0
@@ -176,6 +183,8 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
         ...common,
         batchSize: evaluationBatchSize,
       })
+      // Exporters store equal weights of several layers once.
+      const isApart = !isGrowing && countParameters(model) > countParameters(position.model)
       started = {
         parameters: countParameters(model),
         steps,
@@ -184,7 +193,16 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
         validation: data.validation.length,
         initial: { valLoss, ...(accuracy !== undefined && { valAccuracy: accuracy }) },
         model: fileOf(model),
-        notes: [...otherClasses, ...training.notes],
+        notes: [
+          ...otherClasses,
+          ...oneOutput,
+          ...training.notes,
+          ...(isApart
+            ? [
+                'Some layers share equal weights in the file; in training each has its own, so there are more parameters.',
+              ]
+            : []),
+        ],
       }
       send({ type: 'started', ...started })
       from = { model: started.model, state: plainState(now) }

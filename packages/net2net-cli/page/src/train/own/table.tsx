@@ -61,7 +61,7 @@ export function Table() {
                       type="button"
                       class="small"
                       disabled={arm.phase === 'loading' || arm.phase === 'failed'}
-                      aria-label={t('Grow {0} further', titleText(arm.title))}
+                      aria-label={t('Grow further: {0}', titleText(arm.title))}
                       onClick={() => {
                         asking.value = arm.id
                         void growFurther(arm.id).finally(() => {

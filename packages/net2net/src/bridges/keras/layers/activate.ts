@@ -63,8 +63,13 @@ export function activationName(given: Json | undefined): string {
 }
 
 /** The activation that the layer's config names. */
-export function activate(context: LayerContext, value: KerasValue, key = 'activation'): KerasValue {
-  const name = activationName(context.config[key])
+export const activate = (
+  context: LayerContext,
+  value: KerasValue,
+  key = 'activation',
+): KerasValue => activated(context, value, activationName(context.config[key]))
+
+export function activated(context: LayerContext, value: KerasValue, name: string): KerasValue {
   const emit = Object.hasOwn(activations, name) ? activations[name] : undefined
   if (!emit) throw refuse(context, `the activation ${quote(name)}`)
   if (name !== 'linear') context.beforeActivation(value.name)
