@@ -64,7 +64,7 @@ export const parts: readonly Part[] = [
       ['helpers'],
       ['decompositions'],
       ['rules'],
-      ['table'],
+      ['table', 'broken-node'],
       ['inference'],
       ['trainable'],
       ['shared-constants'],

@@ -6,6 +6,7 @@ import { Net2NetError, refusedError } from '../errors.ts'
 import { capturedValues } from '../model/links.ts'
 import type { Node } from '../model/model.ts'
 import { describeNode } from '../model/names.ts'
+import { brokenNode } from '../operators/broken-node.ts'
 import { none } from '../operators/contract/answers.ts'
 import type { GradientContext } from '../operators/contract/gradient.ts'
 import type { Operator } from '../operators/contract/operator.ts'
@@ -93,7 +94,8 @@ function withCause<T>(
   try {
     return gradients()
   } catch (error) {
-    if (!(error instanceof Net2NetError) || error.kind !== 'refused') throw error
+    if (!(error instanceof Net2NetError)) throw brokenNode(refused, error)
+    if (error.kind !== 'refused') throw error
     const passed = new Set(reads(refused))
     for (const node of [...before].reverse()) {
       if (!node.outputs.some((name) => passed.has(name))) continue

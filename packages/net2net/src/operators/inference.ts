@@ -2,7 +2,7 @@
  * Shape inference: asks every node's operator for the types and shapes of its outputs, in
  * topological order. What an operator cannot say is taken from the types that the file declares.
  */
-import { Net2NetError } from '../errors.ts'
+import { inputError, Net2NetError } from '../errors.ts'
 import {
   type Dim,
   type Graph,
@@ -12,6 +12,7 @@ import {
   type ValueDeclaration,
 } from '../model/model.ts'
 import { describeNode } from '../model/names.ts'
+import { brokenNode } from './broken-node.ts'
 import type { InferContext, ValueInfo } from './contract/infer.ts'
 import { elementsOf, MAX_ELEMENTS } from './helpers/elements.ts'
 import { operatorOf } from './table.ts'
@@ -78,7 +79,8 @@ export function inferNode(
     const outputs = rule(inferContext(node, opset, lookup, depth))
     return node.outputs.map((_, k) => withinBounds(outputs[k] ?? unknownValue))
   } catch (error) {
-    if (!(error instanceof Net2NetError) || error.where !== undefined) throw error
+    if (!(error instanceof Net2NetError)) throw brokenNode(node, error)
+    if (error.where !== undefined) throw error
     throw new Net2NetError(error.kind, `${describeNode(node)}: ${error.message}`, {
       where: describeNode(node),
       cause: error,
@@ -86,12 +88,20 @@ export function inferNode(
   }
 }
 
-/** A longer list is data: nobody follows its elements. */
+/**
+ * A longer list is data: nobody follows its elements.
+ *
+ * @throws Net2NetError (input) for sizes that are none: a file may compute them from any numbers
+ */
 function withinBounds(info: ValueInfo): ValueInfo {
+  const wrong = info.shape?.find((dim) => typeof dim === 'number' && !isSize(dim))
+  if (wrong !== undefined) throw inputError(`it would have an axis of the size ${wrong}.`)
   if (info.elements === undefined || info.elements.length <= MAX_ELEMENTS) return info
   const { elements: _, ...rest } = info
   return rest
 }
+
+const isSize = (dim: number): boolean => Number.isSafeInteger(dim) && dim >= 0
 
 /** The view of a node that infer rules take. */
 export function inferContext(

@@ -5,6 +5,7 @@
 import { capturedValues } from '../../model/links.ts'
 import { type Node, opsetOf } from '../../model/model.ts'
 import { nodeKey } from '../../model/names.ts'
+import { brokenNode } from '../../operators/broken-node.ts'
 import type { AxesOutput, AxisElement } from '../../operators/contract/axes.ts'
 import type { Axis } from '../../operators/contract/axis.ts'
 import { MAX_ELEMENTS } from '../../operators/helpers/elements.ts'
@@ -23,6 +24,7 @@ import {
   type BalancedAxis,
   type Contraction,
   type DefaultAttribute,
+  mustBeThere,
   type PositionList,
   type ReadingAxes,
   type Relating,
@@ -144,7 +146,7 @@ class RelatingAll implements Relating {
         this.#accept(context, rule(context))
         for (const [a, b] of facts.tiesAt(node)) this.#tie(a, b, at)
       } catch (error) {
-        if (!(error instanceof Refusal)) throw error
+        if (!(error instanceof Refusal)) throw brokenNode(node, error)
         this.#giveUp(context, error.message)
       }
   }
@@ -220,6 +222,7 @@ class RelatingAll implements Relating {
         this.#setFixed(name, 'says nothing of the axes of this output', at)
         return
       }
+      mustBeThere(...found.axes)
       this.axes.set(
         name,
         found.axes.map((axis, i) => this.#bounded(axis, shape?.[i] ?? null, at)),

@@ -116,6 +116,11 @@ const withWeight = 'sums over it with a weight'
 
 const isFactor = (each: FactorAxis | Axis): each is FactorAxis => !('kind' in each)
 
+/** Of a broken file an operand may have fewer axes than a rule reads of it. @throws TypeError, see `brokenNode` */
+export function mustBeThere(...axes: readonly unknown[]): void {
+  if (axes.includes(undefined)) throw new TypeError('axis')
+}
+
 export class RuleContext implements AxesContext {
   readonly node: Node
   readonly opset: number
@@ -225,6 +230,7 @@ export class RuleContext implements AxesContext {
     this.#state.system.fix(axis, reason, this.at, appended)
   }
   balanced(axis: Axis, reason: string): void {
+    mustBeThere(axis)
     this.#state.balanced.push({ axis, reason, at: this.at })
   }
   slice(axis: Axis, start: number, end: number): Axis | undefined {
@@ -251,6 +257,7 @@ export class RuleContext implements AxesContext {
   }
 
   contract(factors: readonly (FactorAxis | Axis)[], does = withWeight): void {
+    mustBeThere(...factors)
     const [axis, ...others] = factors.map((each) => (isFactor(each) ? this.#axisOf(each) : each))
     if (!axis) return
     for (const other of others) unify(this.#state.system, axis, other, this.at)
@@ -277,6 +284,7 @@ export class RuleContext implements AxesContext {
   }
 
   sizeElement(i: number, k: number, axis: Axis): void {
+    mustBeThere(axis)
     const { system, sizes } = this.#state
     const element = this.axisElements(i)?.[k]
     if (element?.kind === 'size') {
@@ -297,6 +305,7 @@ export class RuleContext implements AxesContext {
   }
 
   sizeAttribute(attribute: string, axis: Axis, index?: number): void {
+    mustBeThere(axis)
     const { system, attributes } = this.#state
     const { node } = this
     const size = system.sizeOf(axis)

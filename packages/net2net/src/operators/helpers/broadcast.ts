@@ -15,6 +15,7 @@ import { type Axis, one } from '../contract/axis.ts'
 import { type Emitter, type GradientContext, isCpu } from '../contract/gradient.ts'
 import type { InferContext, InferRule } from '../contract/infer.ts'
 import { joinAxisElements } from './axis-elements.ts'
+import { shown } from './dims.ts'
 import { type ElementOperation, joinDims, zipElements } from './elements.ts'
 import { ints, range, reduce } from './emission.ts'
 
@@ -38,7 +39,7 @@ export function broadcastShape(shapes: readonly (Shape | undefined)[]): Shape | 
       const joined = broadcastDim(dim, own)
       if (joined === undefined)
         throw inputError(
-          `Shapes ${known.map((s) => `[${s}]`).join(' and ')} cannot be broadcast together.`,
+          `Shapes ${known.map((s) => `[${shown(s)}]`).join(' and ')} cannot be broadcast together.`,
         )
       dim = joined
     }

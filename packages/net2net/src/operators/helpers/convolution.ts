@@ -1,6 +1,7 @@
 /** What Conv and ConvTranspose share. Source: https://onnx.ai/onnx/operators/onnx__Conv.html */
+import { inputError } from '../../errors.ts'
 import { type AttributeLike, intAttribute, stringAttribute } from '../../model/attributes.ts'
-import type { Node } from '../../model/model.ts'
+import type { Dim, Node } from '../../model/model.ts'
 import { type Fill, glorotUniform, zeros } from '../../tensor/fill.ts'
 import { elementCount } from '../../tensor/tensor.ts'
 import { type Unsupported, unsupported } from '../contract/answers.ts'
@@ -11,6 +12,13 @@ import type { WeightSlicingOf } from '../contract/slicing.ts'
 import { attributeList } from './windows.ts'
 
 export const groupsOf = (node: Node): number => intAttribute(node, 'group', 1)
+
+/** @throws Net2NetError (input) where so many channels are not as many in each group */
+export function mustDivide(node: Node, channels: Dim | undefined): void {
+  const groups = groupsOf(node)
+  if (typeof channels === 'number' && !(groups > 0 && channels % groups === 0))
+    throw inputError(`Its ${channels} channels do not divide into ${groups} groups.`)
+}
 
 /** Why channels do not divide into groups, as a reason. */
 export const doNotDivide = (group: number) =>

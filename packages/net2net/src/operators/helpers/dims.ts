@@ -2,7 +2,7 @@
  * Arithmetic of dimensions. Products of symbols and numbers are symbols again, in one canonical
  * spelling (`8*batch`), so that what a Reshape joined another one can take apart.
  */
-import type { Dim } from '../../model/model.ts'
+import type { Dim, Shape } from '../../model/model.ts'
 
 /** A product: a number times symbols, these in alphabetical order. */
 interface Monomial {
@@ -55,3 +55,7 @@ export function quotient(whole: readonly Dim[], parts: readonly Dim[]): Dim {
   }
   return dimOf({ count: dividend.count / divisor.count, symbols })
 }
+
+/** Sizes for a message; of a long list, which is no shape, what it begins with. */
+export const shown = (shape: Shape): readonly (Dim | '…')[] =>
+  shape.length > 8 ? [...shape.slice(0, 8), '…'] : shape

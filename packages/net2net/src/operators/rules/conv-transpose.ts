@@ -29,6 +29,7 @@ import {
   diracConvolution,
   groupsOf,
   largerKernel,
+  mustDivide,
   slicedByChannels,
   splitGroups,
 } from '../helpers/convolution.ts'
@@ -111,6 +112,7 @@ const infer: InferRule = (context) => {
   const rank = x?.length ?? w?.length
   if (rank === undefined) return [inferredFrom(context, undefined)]
   const [channels, taken] = [x?.[1], w?.[0]]
+  mustDivide(node, taken)
   if (typeof channels === 'number' && typeof taken === 'number' && channels !== taken)
     throw inputError(`The input has ${channels} channels, but the weight is for ${taken}.`)
   const kernel = kernelShape(node, w?.slice(2))

@@ -31,6 +31,7 @@ import {
   groupsIn,
   groupsOf,
   largerKernel,
+  mustDivide,
   slicedByChannels,
   splitGroups,
 } from '../helpers/convolution.ts'
@@ -52,6 +53,7 @@ const infer: InferRule = (context) => {
   if (rank === undefined) return [inferredFrom(context, undefined)]
   if (x && w && x.length !== w.length)
     throw inputError(`The input has rank ${x.length}, the weight rank ${w.length}.`)
+  mustDivide(node, w?.[0])
   const channels = x?.[1]
   const expected = typeof w?.[1] === 'number' ? w[1] * groupsOf(node) : undefined
   if (typeof channels === 'number' && expected !== undefined && channels !== expected)

@@ -18,7 +18,7 @@ import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixAll, outputShape } from '../helpers/axes-rules.ts'
 import { isWholeSize } from '../helpers/axis-elements.ts'
-import { productOf, quotient } from '../helpers/dims.ts'
+import { productOf, quotient, shown } from '../helpers/dims.ts'
 import { unknownShape } from '../helpers/elements.ts'
 import { reshapeLike } from '../helpers/emission.ts'
 import { gradientOf } from '../helpers/formula.ts'
@@ -40,7 +40,7 @@ function reshaped(context: InferContext): Shape | undefined {
   const copies = intAttribute(context.node, 'allowzero', 0) === 0
   const isCopied = (k: number) => copies && target[k] === 0
   if (data && target.some((_, k) => isCopied(k) && k >= data.length))
-    throw inputError(`shape [${target}] copies an axis that [${data}] does not have.`)
+    throw inputError(`shape [${shown(target)}] copies an axis that [${shown(data)}] does not have.`)
   const sizes = target.map((size, k) => (isCopied(k) ? (data?.[k] ?? null) : size))
   const open = target.flatMap((size, k) => (size === -1 || size === null ? [k] : []))
   if (!data) return sizes.map((size) => (size === -1 ? null : size))
@@ -49,11 +49,11 @@ function reshaped(context: InferContext): Shape | undefined {
   if (open.length === 1) {
     const size = quotient(whole, rest(sizes))
     if (size === null && isNumeric(whole) && isNumeric(rest(sizes)) && !rest(sizes).includes(0))
-      throw inputError(`[${data}] cannot be reshaped to [${target}].`)
+      throw inputError(`[${shown(data)}] cannot be reshaped to [${shown(target)}].`)
     return sizes.map((dim, k) => (k === open[0] ? size : dim))
   }
   if (open.length === 0 && isNumeric(data) && isNumeric(sizes) && count(data) !== count(sizes))
-    throw inputError(`[${data}] cannot be reshaped to [${target}].`)
+    throw inputError(`[${shown(data)}] cannot be reshaped to [${shown(target)}].`)
   return sizes.map((size) => (size === -1 ? null : size))
 }
 

@@ -17,6 +17,7 @@ import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
 import { blockedChannels } from '../helpers/blocked.ts'
+import { shown } from '../helpers/dims.ts'
 import { numbers } from '../helpers/elements.ts'
 import { zerosLike } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
@@ -38,7 +39,9 @@ function partSizes(context: InferContext, dim: Dim): readonly Dim[] {
     const sizes = writtenSizes(context)
     const total = sizes?.reduce((a, b) => a + b, 0)
     if (sizes && typeof dim === 'number' && total !== dim)
-      throw inputError(`It splits an axis of size ${dim} into parts of ${sizes.join(' + ')}.`)
+      throw inputError(
+        `It splits an axis of size ${dim} into parts of ${shown(sizes).join(' + ')}.`,
+      )
     return sizes ?? Array(count).fill(null)
   }
   if (typeof dim !== 'number') return Array(count).fill(null)

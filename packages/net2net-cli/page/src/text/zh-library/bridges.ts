@@ -55,6 +55,8 @@ export const bridges: Readonly<Record<string, string>> = {
   '{0} is not a table.': '{0} 不是表格。',
   'the padding {0}': '填充 {0}',
   'the operand {0}': '操作数 {0}',
+  'the initial value {0}': '初始值 {0}',
+  'the key {0}': '索引 {0}',
   'a number as an operand': '一个数作为操作数',
   'as floats': '作为浮点数',
   'RMS scaling': 'RMS 缩放',

@@ -13,6 +13,11 @@ export const operators: Readonly<Record<string, string>> = {
   'the rank of "{0}" is not known': '“{0}”的秩未知',
   '{0} ({1}) are not known': '{0}（{1}）未知',
   'The gradient of {0} cannot be built: {1}.': '无法构造 {0} 的梯度：{1}。',
+  '{0} is no {1} as ONNX defines it: its operands and attributes do not fit together.':
+    '{0} 不是 ONNX 所定义的 {1}：它的操作数和属性不相符。',
+  'onnx.checker.check_model(FILE, full_check=True) of Python may say more.':
+    'Python 的 onnx.checker.check_model(FILE, full_check=True) 可能会给出更多信息。',
+  'it would have an axis of the size {0}.': '它会有大小为 {0} 的轴。',
   'Shapes {0} cannot be broadcast together.': '形状 {0} 不能一起广播。',
   'repeats this axis of size one over a larger axis': '把这个大小为 1 的轴重复到一个更大的轴上',
   'joins it with an axis whose size is not known': '把它与一个大小未知的轴合在一起',
@@ -54,6 +59,7 @@ export const operators: Readonly<Record<string, string>> = {
   'The factors of a matrix product have inner sizes {0} and {1}.':
     '一个矩阵乘积的两个因子的内部大小是 {0} 和 {1}。',
   'sums products of two activations over it': '在它上面对两个激活的乘积求和',
+  'Its {0} channels do not divide into {1} groups.': '它的 {0} 个通道不能分成 {1} 组。',
   'The input has rank {0}, the weight rank {1}.': '输入的秩是 {0}，权重的秩是 {1}。',
   'The input has {0} channels, but the weight is for {1}.':
     '输入有 {0} 个通道，但权重适用于 {1} 个。',
@@ -229,6 +235,8 @@ export const operators: Readonly<Record<string, string>> = {
   'how much its windows overlap the pads is not known': '不知道它的窗口与填充重叠多少',
   'the exporter computed it from {0}': '导出程序由 {0} 计算得出它',
   'it may be a table or a fixed constant': '它可能是表或固定的常量',
+  'the exporter named it, so it may be a fixed constant':
+    '它的名字来自导出程序，因此它可能是固定的常量',
   'it is a single number, which may be a fixed factor': '它是单个的数，可能是固定的倍数',
   '{0} cannot be trained through: {1}.': '梯度不能通过 {0}：{1}。',
   'Freeze the parameters before this node, so that no gradient has to pass it.':
