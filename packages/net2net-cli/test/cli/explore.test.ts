@@ -195,6 +195,7 @@ describe('mistakes', () => {
       /beauty/,
     ],
     ['a layer that there is not', ['--grow', 'convolution'], 2, /no layer "convolution"/],
+    ['a file in place of the folder', ['-o', table], 2, /is a file; -o takes a folder/],
     [
       'layers that cannot grow so',
       ['--grow', 'out', '--ops', 'widen,kernel'],

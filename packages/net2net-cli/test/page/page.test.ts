@@ -72,12 +72,20 @@ describe.skipIf(noBrowser)('the page', () => {
       }
     }, 180_000)
 
-  it('has none in the details of a node either', async () => {
+  it('has none in the details of a node, in a plan and of what was trained either', async () => {
     const page = await site.open('tab=grow&model=sample:resnet&widen=a1=24')
     await page.locator('.check-badge').waitFor()
     await page.locator('.card.widened').first().click()
     await page.locator('.histogram svg').first().waitFor()
+    await page.getByRole('button', { name: 'Plan' }).click()
+    await page.locator('.plan pre', { hasText: 'a1' }).waitFor()
     expect(await axe(page)).toEqual([])
+    const training = await site.open(
+      'tab=train&what=own&model=sample:teacher&own-samples=32&own-epochs=1',
+    )
+    await training.getByRole('button', { name: 'Start', exact: true }).click()
+    await training.locator('.status-text[data-phase=done]').waitFor()
+    expect(await axe(training)).toEqual([])
   })
 
   it("does not break at a phone's width, in either language", async () => {

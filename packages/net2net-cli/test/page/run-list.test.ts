@@ -114,6 +114,11 @@ describe.skipIf(noBrowser)('the list of runs', () => {
     expect(await item.textContent()).toContain('net.onnx')
     await item.locator('input').check()
     await other.locator('[data-arm=network-0]', { hasText: 'as it was, trained on' }).waitFor()
+    // Of values there is no accuracy.
+    expect(await other.locator('.chart figcaption > span:first-child').allTextContents()).toEqual([
+      'Training loss',
+      'Validation loss',
+    ])
     await page.close()
     await other.reload()
     await item.getByText('stopped').waitFor()

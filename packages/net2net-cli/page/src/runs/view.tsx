@@ -124,6 +124,13 @@ function Shown() {
 
 function Charts() {
   const teacher = (curves: readonly Curve[]) => curves.find(({ name }) => name === 'teacher')
+  const accuracy = linesOf((curves) =>
+    validationLines(curves, 'valAccuracy', teacher(curves)?.epochs.length ?? 0),
+  )
+  const isMeasured = shownRuns.value.some(({ curves }) =>
+    curves.some(({ epochs }) => epochs.length > 0),
+  )
+  const hasClasses = !isMeasured || accuracy.some(({ points }) => points.length > 0)
   return (
     <section class="charts" aria-label={t('Curves')}>
       <Chart
@@ -153,15 +160,15 @@ function Charts() {
           'Validation loss of each arm by epochs since growth; the numbers are in the tables.',
         )}
       />
-      <Chart
-        title={t('Validation accuracy')}
-        lines={linesOf((curves) =>
-          validationLines(curves, 'valAccuracy', teacher(curves)?.epochs.length ?? 0),
-        )}
-        xLabel={t('epochs since growth')}
-        format={asPercent}
-        description={t('Validation accuracy of each arm by epochs since growth.')}
-      />
+      {hasClasses ? (
+        <Chart
+          title={t('Validation accuracy')}
+          lines={accuracy}
+          xLabel={t('epochs since growth')}
+          format={asPercent}
+          description={t('Validation accuracy of each arm by epochs since growth.')}
+        />
+      ) : null}
     </section>
   )
 }

@@ -128,7 +128,7 @@ describe('data stored as bytes', () => {
     const samples = new ArrayDataset({ pixels: all.inputs.pixels! }, all.target)
     await expect(
       evaluate(network({ image: width + 1 }), samples, { loss, runtime: nodeRuntime }),
-    ).rejects.toThrow("The data's input has the shape [batch, 2048]")
+    ).rejects.toThrow(`The data's input has the shape [batch, ${width}]`)
   })
 
   test('is not taken for an input of another name beside a second column', async () => {
