@@ -74,7 +74,10 @@ describe.skipIf(noBrowser)('the Train tab, on the network of the Grow tab', () =
     for (const all of [first, second, third]) for (const loss of all) expect(loss).toBeLessThan(0.5)
     // The third one made fewer steps, since it began on the way.
     const progress = page.locator('.status progress')
-    expect(await progress.getAttribute('value')).toBe(await progress.getAttribute('max'))
+    // It is drawn with the next frame.
+    const left = async () =>
+      Number(await progress.getAttribute('max')) - Number(await progress.getAttribute('value'))
+    await expect.poll(left).toBe(0)
     await page.locator('[data-answer="2 now"] .answer').waitFor()
 
     const { name, bytes } = await download(page, () =>
