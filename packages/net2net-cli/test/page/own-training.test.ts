@@ -94,11 +94,14 @@ describe.skipIf(noBrowser)('the Train tab, on the network of the Grow tab', () =
     await page.keyboard.press('+')
     const save = (kind: string) =>
       download(page, () => chart.getByRole('button', { name: `${kind}: save` }).click())
-    // A line goes on beyond the part that is shown, whose right end is at 932.
-    const zoomed = (await save('SVG')).bytes.toString()
-    const [, line] = /clip-path="url\(#area\)" d="M([^"]*)"/.exec(zoomed)!
-    const ends = line!.split('L').map((point) => Number.parseFloat(point))
-    expect(Math.min(...ends) < 76 || Math.max(...ends) > 932).toBe(true)
+    // A line goes on beyond the part that is shown, whose right end is at 932, as soon as the zoom is drawn.
+    const goesBeyond = async () => {
+      const zoomed = (await save('SVG')).bytes.toString()
+      const [, line] = /clip-path="url\(#area\)" d="M([^"]*)"/.exec(zoomed)!
+      const ends = line!.split('L').map((point) => Number.parseFloat(point))
+      return Math.min(...ends) < 76 || Math.max(...ends) > 932
+    }
+    await expect.poll(goesBeyond, { timeout: 10_000 }).toBe(true)
     await chart.getByRole('button', { name: 'Show all' }).click()
     const svg = await save('SVG')
     expect(svg.bytes.toString()).toContain('>as it was, trained on<')
