@@ -78,10 +78,12 @@ function widenings(
     return true
   })
   const heads = headsOf(solution, chosen)
-  const alone = groups.flatMap(({ name }) => (heads.has(growthBy(solution, name)) ? [] : [name]))
+  const alone = groups
+    .map(({ name }) => growthBy(solution, name))
+    .filter(({ key }) => !heads.has(key))
   const names = [...alone, ...heads.values()]
-    .filter((name) => addsFunction(solution, name))
-    .map((name) => [name])
+    .filter((growth) => addsFunction(solution, growth))
+    .map(({ name }) => [name])
   if (groups.length > 1) names.push(groups.map(({ name }) => name))
   return names.flatMap((group) =>
     factors.map((factor) => ({
@@ -91,39 +93,42 @@ function widenings(
 }
 
 /** Whether the network can compute more with more of these units, as far as that is known. */
-function addsFunction(solution: Solution, name: string): boolean {
-  const variables = [...sizesOf(solution, name).keys()]
+function addsFunction(solution: Solution, { variables }: Growth): boolean {
   const reasons = variables.map((variable) => whyNoNewFunction(solution, variable))
   return reasons.length === 0 || reasons.includes(undefined)
 }
 
 /** Heads of attention and their sizes, where they can grow, by what grows of the network. */
-function headsOf(solution: Solution, chosen: ReadonlySet<LayerSite>): ReadonlyMap<string, string> {
-  const names = new Map<string, string>()
+function headsOf(solution: Solution, chosen: ReadonlySet<LayerSite>): ReadonlyMap<string, Growth> {
+  const found = new Map<string, Growth>()
   for (const attention of attentionsOf(solution)) {
     if (!attention.layers.some(({ name }) => isAmong(chosen, name))) continue
     for (const measure of measures) {
       const name = `${attention.name}.${measure}`
       const isAble = axesOf(solution, attention, measure).every(({ refusal }) => !refusal)
-      const growth = isAble ? growthBy(solution, name) : ''
-      if (growth !== '' && !names.has(growth)) names.set(growth, name)
+      const growth = isAble ? growthBy(solution, name) : undefined
+      if (growth?.key && !found.has(growth.key)) found.set(growth.key, growth)
     }
   }
-  return names
+  return found
 }
 
-/** What grows where something becomes twice as large: the same text for the same growth, and none where that is impossible. */
-function growthBy(solution: Solution, name: string): string {
-  const sizes = [...sizesOf(solution, name)]
-  return sizes.length === 0 ? '' : JSON.stringify(sizes.sort(([a], [b]) => a - b))
+/** What grows where something becomes twice as large. */
+interface Growth {
+  readonly name: string
+  readonly variables: readonly number[]
+  /** The same text for the same growth, and none where that is impossible. */
+  readonly key: string
 }
 
-/** The sizes of what grows where something becomes twice as large. */
-function sizesOf(solution: Solution, name: string): ReadonlyMap<number, number> {
+function growthBy(solution: Solution, name: string): Growth {
   try {
-    return chooseSizes(solution, { [name]: 'x2' })
+    const sizes = [...chooseSizes(solution, { [name]: 'x2' })].sort(([a], [b]) => a - b)
+    const variables = sizes.map(([variable]) => variable)
+    return { name, variables, key: sizes.length === 0 ? '' : JSON.stringify(sizes) }
   } catch (error) {
-    if (error instanceof Net2NetError && error.kind !== 'internal') return new Map()
+    if (error instanceof Net2NetError && error.kind !== 'internal')
+      return { name, variables: [], key: '' }
     throw error
   }
 }

@@ -21,6 +21,7 @@ import {
   type Solution,
 } from '../growth/index.ts'
 import type { LayerSite } from '../growth/solve/facts.ts'
+import type { Contraction } from '../growth/solve/rule-context.ts'
 import type { Node } from '../model/model.ts'
 import type { Axis } from '../operators/contract/axis.ts'
 import { movesElements, scalingOf } from '../operators/helpers/scaling.ts'
@@ -32,8 +33,7 @@ export function whyNoNewFunction(solution: Solution, variable: number): string |
   const size = solution.axes.sizeOfVariable(variable)
   if (typeof size !== 'number') return undefined
   const sites = sitesOf(solution, variable)
-  if (!solution.model.graph.nodes.every((node) => isLinearAt(solution, sites, node)))
-    return undefined
+  if (!sites.nodes.every((node) => isLinearAt(solution, sites, node))) return undefined
   const plan = planOneMore(solution, variable, size)
   const matrices = plan && matricesOf(solution, plan, variable)
   if (!matrices) return undefined
@@ -123,10 +123,48 @@ function isFree({ facts, relations, axes }: Solution, name: string, variable: nu
   return areOfUnits && (facts.links.uses.get(name) ?? []).length === readings.length
 }
 
+/** What is looked up for each group of units, sorted once for all of them. */
+interface Lookup {
+  /** The nodes that read or compute something with an axis of these units, in the order of the graph. */
+  readonly nodes: ReadonlyMap<number, readonly Node[]>
+  readonly contractions: ReadonlyMap<Node, readonly Contraction[]>
+}
+
+const lookups = new WeakMap<Solution, Lookup>()
+
+function lookupOf(solution: Solution): Lookup {
+  const known = lookups.get(solution)
+  if (known) return known
+  const { facts, relations, axes, model } = solution
+  const contractions = new Map<Node, Contraction[]>()
+  for (const each of relations.contractions) listed(contractions, each.node).push(each)
+  const nodes = new Map<number, Node[]>()
+  for (const node of model.graph.nodes) {
+    const readings = [...node.inputs.keys()].flatMap((i) => facts.readingAt(node, i) ?? [])
+    const met = [
+      ...[...node.inputs, ...node.outputs].flatMap((name) => relations.axes.get(name) ?? []),
+      ...readings.flatMap((reading) => relations.readings.get(reading)?.axes ?? []),
+      ...(contractions.get(node) ?? []).map(({ axis }) => axis),
+    ]
+    for (const leaf of new Set(met.flatMap((axis) => axes.leaves(axis))))
+      listed(nodes, leaf).push(node)
+  }
+  const lookup = { nodes, contractions }
+  lookups.set(solution, lookup)
+  return lookup
+}
+
+function listed<K, V>(lists: Map<K, V[]>, key: K): V[] {
+  const known = lists.get(key) ?? []
+  lists.set(key, known)
+  return known
+}
+
 /** Where values and constants have the units. */
-function sitesOf({ facts, relations, axes }: Solution, variable: number) {
+function sitesOf(solution: Solution, variable: number) {
+  const { facts, relations, axes } = solution
+  const { nodes, contractions } = lookupOf(solution)
   const has = (axis: Axis) => axes.leaves(axis).includes(variable)
-  const summing = relations.contractions.filter(({ axis }) => has(axis))
   const isOn = (name: string) => relations.axes.get(name)?.some(has) === true
   /** The constant that is read, if it has the units. */
   const readingAt = (node: Node, input: number) => {
@@ -134,6 +172,7 @@ function sitesOf({ facts, relations, axes }: Solution, variable: number) {
     return reading && relations.readings.get(reading)?.axes.some(has) ? reading : undefined
   }
   return {
+    nodes: nodes.get(variable) ?? [],
     isOn,
     readingAt,
     /** The inputs that have the units, and depend on what the network is given. */
@@ -149,7 +188,7 @@ function sitesOf({ facts, relations, axes }: Solution, variable: number) {
         if (name === '' || facts.provenance(name).kind === 'activation') return false
         return readingAt(node, i) !== undefined || (!facts.readingAt(node, i) && isOn(name))
       }),
-    contractionsAt: (node: Node) => summing.filter((each) => each.node === node),
+    contractionsAt: (node: Node) => (contractions.get(node) ?? []).filter(({ axis }) => has(axis)),
   }
 }
 type Sites = ReturnType<typeof sitesOf>
@@ -188,8 +227,8 @@ function isLinearAt({ facts }: Solution, sites: Sites, node: Node): boolean {
  * convolution's border a bias before it is not the same as one behind it.)
  */
 function canBeBehind(solution: Solution, sites: Sites): boolean {
-  const { facts, model } = solution
-  return model.graph.nodes.every((node) => {
+  const { facts } = solution
+  return sites.nodes.every((node) => {
     if (sites.valuesAt(node).length === 0) return true
     const { reads, growth } = facts.operatorOf(node) ?? {}
     if (sites.contractionsAt(node).length === 0)
@@ -199,7 +238,7 @@ function canBeBehind(solution: Solution, sites: Sites): boolean {
   })
 }
 
-/** Is a number of its own added to each of a layer's units, before anything else becomes of them? */
+/** Whether each unit of a layer has a bias of its own, which is added before an activation or another layer. */
 export function hasBias({ facts, relations }: Solution, layer: LayerSite): boolean {
   const { links } = facts
   const width = relations.layers.find(({ node }) => node === layer.node)?.width

@@ -16,7 +16,7 @@
  *   another one (exporters transpose the weight of a head that is tied to a table). The latter
  *   is computed from the other one again, so that both train as one.
  */
-import { capturedValues } from '../model/links.ts'
+import { capturedValues, linksOf } from '../model/links.ts'
 import type { Graph, Initializer, Model, Node } from '../model/model.ts'
 import { NameSupply, SCOPES, valueNames } from '../model/names.ts'
 import { isFloat } from '../tensor/dtype.ts'
@@ -79,8 +79,8 @@ function withoutCopies(model: Model): Model {
 const isCopy = (node: Node): boolean => operatorOf(node)?.name === 'Identity'
 
 /** The node that computes a value, seen through copies. */
-export function computingNode({ nodes }: Graph, value: string): Node | undefined {
-  const producers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node])))
+export function computingNode(graph: Graph, value: string): Node | undefined {
+  const { producers } = linksOf(graph)
   let node = producers.get(value)
   while (node && isCopy(node)) node = producers.get(node.inputs[0]!)
   return node
