@@ -11,8 +11,9 @@ import type { Model, Node } from '../src/model/model.ts'
 import { encodeModel } from '../src/onnx/encode.ts'
 import { nodeRuntime } from '../src/runtime/onnxruntime.node.ts'
 import { randomStream } from '../src/tensor/random.ts'
-import { elementCount, float32, int64, Tensor, toNumbers } from '../src/tensor/tensor.ts'
+import { float32, int64, Tensor, toNumbers } from '../src/tensor/tensor.ts'
 import { buildStep, sgd } from '../src/training/index.ts'
+import { normalTensor } from '../testing/gradient-check.ts'
 import { randomWeights } from './random-networks/weights.ts'
 
 const NETWORKS = Number(process.env.RANDOM_WEIGHTS ?? 1000)
@@ -119,13 +120,7 @@ function parametrized(): Model {
   const random = randomStream(2, 'weights')
   const b = new GraphBuilder()
   const weight = (name: string, ...dims: number[]) =>
-    b.initializer(
-      name,
-      float32(
-        dims,
-        Array.from({ length: elementCount(dims) }, () => random.normal()),
-      ),
-    )
+    b.initializer(name, normalTensor(random, dims))
   const x = b.input('x', 'float32', ['n', 3])
   const v = weight('v', 4, 3)
   const direction = b.node('Div', [v, b.node('ReduceL2', [v, b.constant(int64([1]))])])

@@ -26,8 +26,8 @@ const stillFalls = 0.01
 const farBelow = 0.5
 
 /**
- * The rule of `auto`. It is asked when validation was not better for `patience` epochs, which noise alone may do. So it waits for
- * evidence (trend.ts) of one of these:
+ * The rule of `auto`. It decides only when validation was not better for `patience` epochs. Noise alone may do that, so the rule also
+ * needs evidence (trend.ts) of one of these:
  *
  * - The validation loss has risen since its best epoch, or the training loss is far below it: the network fits the samples better than what they
  *   stand for, and more capacity would make that worse. The best epoch itself was chosen for its loss, and does not count.

@@ -1,6 +1,7 @@
 /** Plans that were made of a model as it is trained fit the model as it was exported. */
 import { expect, test } from 'vitest'
 import { expectEqualFunctions } from '../../../testing/check.ts'
+import { normalTensor } from '../../../testing/gradient-check.ts'
 import { plain } from '../../../testing/plain.ts'
 import { Net2NetError } from '../../errors.ts'
 import { GraphBuilder, modelOf } from '../../model/builder.ts'
@@ -71,13 +72,7 @@ function marked(): Model {
   const random = randomStream(4, 'marked')
   const b = new GraphBuilder()
   const weight = (name: string, ...dims: number[]) =>
-    b.initializer(
-      name,
-      float32(
-        dims,
-        Array.from({ length: dims.reduce((x, y) => x * y) }, () => random.normal()),
-      ),
-    )
+    b.initializer(name, normalTensor(random, dims))
   const x = b.input('x', 'float32', ['batch', 3, 4])
   const scale = weight('scale', 4)
   const dense = (value: string, name: string) =>

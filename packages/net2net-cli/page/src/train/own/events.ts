@@ -16,7 +16,7 @@ const waiting = new Map<number, (snapshot: Snapshot | undefined) => void>()
 /** Whoever waits for the device that the first worker finds. */
 let choosing: { chosen(device: ChosenDevice): void; failed(error: Error): void } | undefined
 
-/** The device that a worker finds, which is asked next. */
+/** Resolves with the device that the next worker chooses. */
 export function deviceFound(): Promise<ChosenDevice> {
   return new Promise((chosen, failed) => {
     choosing = { chosen, failed }
