@@ -57,6 +57,19 @@ describe.skipIf(noBrowser)('the Runs tab', () => {
     await page.locator('[data-panel=first] [data-arm=teacher]').waitFor()
   })
 
+  it('shows and hides curves at any pace', async () => {
+    const page = await site.open('tab=runs&runs=first')
+    await page.locator('.chart canvas').first().waitFor()
+    // What a chart still has to draw when it goes is drawn no more: errors of the page are looked at in the end.
+    await page.locator('[data-run=first] input').evaluate(async (input: HTMLInputElement) => {
+      for (let i = 0; i < 80; i++) {
+        input.click()
+        await new Promise((resolve) => setTimeout(resolve, i % 40))
+      }
+    })
+    await page.locator('.chart canvas').first().waitFor()
+  })
+
   it('shows runs whose names hold what separates names', async () => {
     const name = 'first, again'
     await cp(join(site.folder, 'runs/first'), join(site.folder, 'runs', name), { recursive: true })

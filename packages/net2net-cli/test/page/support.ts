@@ -85,7 +85,7 @@ export async function startSite(graphics: readonly string[] = ['--disable-gpu'])
         const url = request.url()
         if (!url.startsWith(server.url) && !/^(blob|data):/.test(url)) foreign.push(url)
       })
-      page.on('pageerror', (error) => faults.push(error.message))
+      page.on('pageerror', (error) => faults.push(error.stack ?? error.message))
       page.on('console', (message) => {
         // A violation of the Content-Security-Policy is such an error too.
         if (message.type() === 'error') faults.push(message.text())

@@ -77,7 +77,7 @@ export function GraphView(props: GraphProps) {
     // It lies in a block.
     void models[of].call('locate', { of, node: { key: chosen } }).then(
       (found) => {
-        if (found && selected.peek() === chosen) latestShow.current(found.home)
+        if (found && panes.current && selected.peek() === chosen) latestShow.current(found.home)
       },
       () => undefined,
     )

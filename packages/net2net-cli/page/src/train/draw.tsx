@@ -86,6 +86,8 @@ export function DrawDigit(props: {
   }
   const show = async () => {
     const chosen = await answerer.call('example', { data, index: Math.floor(Math.random() * 1000) })
+    // Its view is gone.
+    if (canvas.current === null) return
     clear()
     const pen = context()
     pen.fillStyle = colour('ink')

@@ -1,6 +1,6 @@
 /** Lines on a canvas, redrawn as they grow: uPlot, in the page's colours. Drag to zoom; every arm is read off at the pointer. */
 import { type ReadonlySignal, useSignal } from '@preact/signals'
-import { useEffect, useMemo, useRef } from 'preact/hooks'
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { t } from '../text/text.ts'
@@ -71,9 +71,13 @@ export function Chart(props: ChartProps) {
     )
     drawn.current = { key, plot }
   }
-  // While its view is hidden, it stays as it was.
-  useEffect(() => (isShown.value ? later(draw) : undefined), [isShown.value, key, data, zoom.value])
-  useEffect(() => {
+  // While its view is hidden, it stays as it was. (Cleanups of useEffect run after the next paint; by then a frame or a task has
+  // asked for the element that is gone.)
+  useLayoutEffect(
+    () => (isShown.value ? later(draw) : undefined),
+    [isShown.value, key, data, zoom.value],
+  )
+  useLayoutEffect(() => {
     const observer = new ResizeObserver(([entry]) => {
       isShown.value = entry!.contentRect.width > 0
       if (isShown.value) drawn.current?.plot.setSize(size())
