@@ -74,6 +74,14 @@ export interface Budget {
   readonly most: number
 }
 
+/** A kernel size that is the next larger one of layers, or why there is none. */
+export interface LargerKernel {
+  /** Layers or patterns. */
+  readonly names: readonly string[]
+  readonly size?: number
+  readonly reason?: string
+}
+
 export interface GrownModel {
   readonly view: ModelSummary
   readonly drawing: Drawing
@@ -164,6 +172,8 @@ export interface ModelMethods {
   recipe(settings: GrowSettings): string
   /** The steps that a recipe says, in YAML or JSON. */
   readRecipe(text: string): readonly GrowthStep[]
+  /** The next larger kernel of layers of what is shown; no names: of those for which one is proposed. */
+  largerKernel(names: readonly string[]): LargerKernel
   /** What growth of one layer costs. */
   price(question: { readonly layer: string; readonly settings: GrowSettings }): LayerPrice
   /**
