@@ -103,6 +103,8 @@ export interface Check extends Comparison {
   readonly seconds: number
   /** What it was compared on, where that were the user's own inputs. */
   readonly inputs?: string
+  /** Arrays of these that are no inputs of the network. */
+  readonly aside?: readonly string[]
 }
 
 export interface Download {
