@@ -494,6 +494,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     kerasParts: [kerasFile],
     kerasToModel: [kerasFile],
     mustHoldState: [() => source, model, text, options({ weights: text })],
+    unboundParameters: [() => source, model, options({ weights: text })],
     openHuggingFace: [text, options()],
     openKeras: [text],
     optimizerSlots: [torchFile, tensors, options({ file: text })],

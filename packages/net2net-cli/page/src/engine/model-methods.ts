@@ -80,7 +80,7 @@ serveMethods<ModelMethods>({
     const { layers, attentions } = inspect(solution)
     original = { ...loaded, solution, layers }
     grown = undefined
-    const { weights, optimizer } = loaded.network ?? {}
+    const { weights, optimizer, unbound = [] } = loaded.network ?? {}
     return {
       view: summaryOf(loaded.view),
       layers: listed(layers),
@@ -88,6 +88,7 @@ serveMethods<ModelMethods>({
       drawing: show('growth', single(loaded.view)),
       ...(weights !== undefined && { weights }),
       ...(optimizer !== undefined && { optimizer }),
+      unbound,
     }
   },
 
@@ -120,6 +121,10 @@ serveMethods<ModelMethods>({
   plan() {
     if (grown === undefined) throw usageError('Nothing has grown.')
     return grown.plans.map((plan) => describePlan(plan).join('\n')).join('\n\n')
+  },
+
+  mustBeWritable() {
+    if (grown !== undefined) original?.network?.mustBeWritable(grown.plans)
   },
 
   async download() {

@@ -35,6 +35,8 @@ export interface OpenedModel {
   /** Names of the files of PyTorch that grow along. */
   readonly weights?: string
   readonly optimizer?: string
+  /** Parameters of which these weights hold no numbers. */
+  readonly unbound: readonly string[]
 }
 
 export interface GrowSettings {
@@ -168,6 +170,8 @@ export interface ModelMethods {
   grow(settings: GrowSettings): GrownModel
   /** Goes back to the network as it was opened. */
   forgetGrowth(nothing: undefined): Drawing
+  /** Throws where what has grown cannot be written as it was read, as `download` does. */
+  mustBeWritable(nothing: undefined): void
   /** What is shown, in the format that the network came in, and what grew along. */
   download(): Download
   /** The steps as a recipe that makes the same file from the same model: YAML, to be read and changed. */

@@ -22,6 +22,7 @@ import {
   modelParam,
   opened,
   regrowing,
+  unwritable,
   useInputs,
 } from './model.ts'
 import { RecipeEditor } from './recipe.tsx'
@@ -155,6 +156,14 @@ export function Outcome() {
       ) : null}
       {shown.value === 'plan' ? <Plan of={grown.value!.number} /> : null}
       {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
+      {unwritable.value === undefined || failure.value !== undefined ? null : (
+        <div data-unwritable>
+          <p class="small">
+            {t('What has grown cannot be downloaded in the files that it came from:')}
+          </p>
+          <FailureNotice failure={unwritable.value} />
+        </div>
+      )}
     </div>
   )
 }
