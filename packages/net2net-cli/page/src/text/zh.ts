@@ -3,6 +3,9 @@ import { runs } from './zh-runs.ts'
 
 /** The page in Chinese, by the English texts. A test holds that none is missing. */
 export const zh: Readonly<Record<string, string>> = {
+  'Output to train': '要训练的输出',
+  'the first that fits the data': '第一个与数据相符的',
+  'Step {0}': '第 {0} 步',
   'What has grown cannot be downloaded in the files that it came from:':
     '扩展后的网络不能以原来的文件格式下载：',
   '{0} holds only a part of the weights: no numbers of {1}. It does not follow growth that changes these.':
