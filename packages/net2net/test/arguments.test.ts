@@ -275,6 +275,7 @@ const right: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     mergeAdapters: [model, options()],
     multiplyAddsByNode: [model],
     describePlan: [plan],
+    planTables: [plan],
     encodeModel: [model],
     grow: [model, [step], options()],
     growAverages: [plan, tensors],

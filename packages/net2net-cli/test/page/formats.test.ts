@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process'
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { encodeModel, load, type Tensor } from 'net2net'
+import { encodeModel, load } from 'net2net'
 import { readSafetensors, safetensorsParts } from 'net2net/bridges'
-import { float32 } from 'net2net/tensor'
+import { float32, type LazyTensor } from 'net2net/tensor'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { kerasBytes } from '../../../net2net/testing/framework-files.ts'
@@ -197,7 +197,7 @@ describe.skipIf(noBrowser)('files of other frameworks', () => {
   })
 })
 
-function safetensors(tensors: ReadonlyMap<string, Tensor> = new Map()): Uint8Array {
+function safetensors(tensors: ReadonlyMap<string, LazyTensor> = new Map()): Uint8Array {
   const parts = safetensorsParts(tensors)
   return Buffer.concat(parts.map((part) => part.read(0, part.byteLength)))
 }

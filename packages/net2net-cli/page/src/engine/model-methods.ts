@@ -2,7 +2,6 @@
 
 import {
   decodeModel,
-  describePlan,
   encodeModel,
   type GrowthPlan,
   type GrowthStep,
@@ -10,6 +9,7 @@ import {
   type InspectedLayer,
   inspect,
   type Model,
+  planTables,
   type Solution,
   solve,
 } from 'net2net'
@@ -120,7 +120,7 @@ serveMethods<ModelMethods>({
 
   plan() {
     if (grown === undefined) throw usageError('Nothing has grown.')
-    return grown.plans.map((plan) => describePlan(plan).join('\n')).join('\n\n')
+    return grown.plans.map(planTables)
   },
 
   mustBeWritable() {

@@ -9,6 +9,7 @@ import type {
   InspectedAttention,
   InspectedLayer,
   NoiseKind,
+  PlanTable,
   WidenInit,
 } from 'net2net'
 import type { NodeDiff } from './diff.ts'
@@ -203,8 +204,8 @@ export interface ModelMethods {
   find(question: { readonly of: Pair; readonly text: string }): readonly FoundNode[]
   locate(question: { readonly of: Pair; readonly node: Wanted }): FoundNode | undefined
   node(question: { readonly of: Pair; readonly key: string }): NodeFacts | undefined
-  /** What has grown, in words. */
-  plan(nothing: undefined): string
+  /** What has grown: the tables of each step's plan. */
+  plan(nothing: undefined): readonly (readonly PlanTable[])[]
   statistics(parameters: {
     readonly before?: string
     readonly after?: string
