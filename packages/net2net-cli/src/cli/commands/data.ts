@@ -91,7 +91,7 @@ async function fitOf(
   const toTrain = (targetKind: 'class' | 'value') => async () =>
     (await loadData(spec, { ...dataOptionsOf(options), model, targetKind, signal })).train
   const ways = [
-    () => openInputs(spec, model, { signal, target: options.target }),
+    () => openInputs(spec, model, { signal, target: options.target, layout: options.layout }),
     toTrain('class'),
     toTrain('value'),
   ]

@@ -1,5 +1,6 @@
 /** From a data set's batch to what a compiled graph takes. */
 
+import { otherLayoutOf } from '../../data/channel-layout.ts'
 import {
   type Batch,
   batchesOf,
@@ -175,8 +176,13 @@ function fitting(tensor: Tensor, type: ValueType | undefined, name: string): Ten
     throw inputError(`The data's input${name} is ${dtype}, but the model takes ${type.dtype}.`)
   const fits = (dim: Dim, a: number) => a === 0 || typeof dim !== 'number' || dim === dims[a]
   if (!shape || (shape.length === dims.length && shape.every(fits))) return fed
+  const shapes = `The data's input${name} has the shape ${shownShape(dims)}, but the model takes ${shownShape(shape)}`
+  const sizes = shape?.slice(1).map((dim) => (typeof dim === 'number' ? dim : undefined))
+  const layout = sizes && otherLayoutOf(dims.slice(1), sizes)
+  if (!layout) throw inputError(`${shapes}.`)
+  const [last, first] = layout === 'channels-last' ? ['last', 'first'] : ['first', 'last']
   throw inputError(
-    `The data's input${name} has the shape ${shownShape(dims)}, but the model takes ${shownShape(shape)}.`,
+    `${shapes}: channels are ${last} in the data, and ${first} in the model. Read arrays with --layout ${layout} (in a program: layout: '${layout}'), which moves them.`,
   )
 }
 
