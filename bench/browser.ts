@@ -6,7 +6,7 @@ import type { Question } from './browser-worker.ts'
 import { drawBatch, stepperOf } from './experiment-step.ts'
 import { contestant, interleave, type Run, speedup, type Timing } from './measure.ts'
 import { milliseconds, type Row, type Section, times } from './report.ts'
-import type { Settings } from './steps.ts'
+import type { Settings } from './settings.ts'
 
 const batch = 32
 const program = fileURLToPath(new URL('browser-worker.ts', import.meta.url))

@@ -8,7 +8,7 @@ import { save } from '../packages/net2net/src/onnx/file.node.ts'
 import { denseChain } from './growth.ts'
 import { contestant, interleave, type Timing } from './measure.ts'
 import { milliseconds, type Section } from './report.ts'
-import type { Settings } from './steps.ts'
+import type { Settings } from './settings.ts'
 
 export async function benchmarkCommandLine({ quick }: Settings): Promise<Section> {
   const root = fileURLToPath(new URL('..', import.meta.url))

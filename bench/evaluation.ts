@@ -7,7 +7,7 @@ import { evaluate } from '../packages/net2net/src/training/run/evaluate.ts'
 import { networkOf } from './experiment-step.ts'
 import { contestant, interleave, speedup, type Timing } from './measure.ts'
 import { type Row, type Section, short, times } from './report.ts'
-import type { Settings } from './steps.ts'
+import type { Settings } from './settings.ts'
 
 export async function benchmarkEvaluation({ quick, threads }: Settings): Promise<Section> {
   const samples = quick ? 2000 : 10000

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { TrainTest } from '../packages/net2net/src/data/load-mnist.node.ts'
 import { loadRunData } from '../packages/net2net-cli/src/mnist/data.ts'
 import { type Row, type Section, short } from './report.ts'
-import type { Settings } from './steps.ts'
+import type { Settings } from './settings.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const epochs = 3

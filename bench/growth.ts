@@ -10,7 +10,7 @@ import { save } from '../packages/net2net/src/onnx/file.node.ts'
 import type { LazyTensor } from '../packages/net2net/src/tensor/tensor.ts'
 import { type Contestant, interleave, type Run, speedup, type Timing } from './measure.ts'
 import { type Row, type Section, short, times } from './report.ts'
-import type { Settings } from './steps.ts'
+import type { Settings } from './settings.ts'
 
 /** Weights of some repeating noise, made when they are read. */
 function weights(dims: readonly number[]): LazyTensor {

@@ -22,7 +22,8 @@ import { benchmarkNetworks } from './networks.ts'
 import { benchmarkPlanning } from './planning.ts'
 import { findPyTorch } from './pytorch.ts'
 import { markdown, type Report, type Section } from './report.ts'
-import { benchmarkSteps, type Settings } from './steps.ts'
+import type { Settings } from './settings.ts'
+import { benchmarkSteps } from './steps.ts'
 
 const sections: Readonly<Record<string, (settings: Settings) => Promise<Section>>> = {
   steps: benchmarkSteps,

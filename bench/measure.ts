@@ -11,11 +11,16 @@ export interface Contestant {
   run(times: number): Promise<readonly Run[]>
 }
 
-export interface Timing {
-  readonly name: string
-  /** Milliseconds per run: median over the rounds' medians, and their first and third quartile. */
+/** What several rounds found, or several starts. */
+export interface Summary {
   readonly median: number
-  readonly quartiles: readonly [number, number]
+  /** The first and third quartile of rounds, or the least and the greatest of starts. */
+  readonly range: readonly [number, number]
+}
+
+/** Milliseconds per run: over the rounds' medians. */
+export interface Timing extends Summary {
+  readonly name: string
   readonly runs: number
   /** Median of each round, in order: what ratios are taken of. */
   readonly rounds: readonly number[]
@@ -25,11 +30,6 @@ export interface Timing {
   readonly disturbed: number
 }
 
-export interface Ratio {
-  readonly median: number
-  readonly quartiles: readonly [number, number]
-}
-
 export const quantile = (values: readonly number[], q: number): number => {
   const sorted = [...values].sort((a, b) => a - b)
   const at = (sorted.length - 1) * q
@@ -37,8 +37,10 @@ export const quantile = (values: readonly number[], q: number): number => {
   return low + (sorted[Math.ceil(at)]! - low) * (at - Math.floor(at))
 }
 export const median = (values: readonly number[]): number => quantile(values, 0.5)
-const quartilesOf = (values: readonly number[]) =>
-  [quantile(values, 0.25), quantile(values, 0.75)] as const
+const ofRounds = (values: readonly number[]): Summary => ({
+  median: median(values),
+  range: [quantile(values, 0.25), quantile(values, 0.75)],
+})
 
 /** A round in which a contestant takes so many times its median tells of the machine, not of the contestant. */
 const disturbance = 3
@@ -68,8 +70,7 @@ export async function interleave(
   const kept = (values: readonly number[]) => values.filter((_, round) => quiet[round])
   return contestants.map(({ name }, i) => ({
     name,
-    median: median(kept(medians[i]!)),
-    quartiles: quartilesOf(kept(medians[i]!)),
+    ...ofRounds(kept(medians[i]!)),
     runs: kept(medians[i]!).length * times,
     rounds: kept(medians[i]!),
     processor: kept(processor[i]!),
@@ -77,11 +78,57 @@ export async function interleave(
   }))
 }
 
+type Clock = 'rounds' | 'processor'
+
 /** How many times as fast `b` is as `a`, round by round: what slows one round slows both. */
-export function speedup(a: Timing, b: Timing, of: 'rounds' | 'processor' = 'rounds'): Ratio {
-  const ratios = a[of].map((time, i) => time / b[of][i]!)
-  return { median: median(ratios), quartiles: quartilesOf(ratios) }
+export const speedup = (a: Timing, b: Timing, of: Clock = 'rounds'): Summary =>
+  ofRounds(a[of].map((time, i) => time / b[of][i]!))
+
+/**
+ * The same program in another process may be a quarter slower or faster for as long as that lives, so that rounds of one start
+ * say little: of several starts, each with all contestants, the median counts.
+ */
+export class Starts {
+  readonly #starts: (readonly Timing[])[] = []
+
+  add(timings: readonly Timing[]): void {
+    this.#starts.push(timings)
+  }
+
+  /** How many rounds were left out. */
+  get disturbed(): number {
+    return this.#starts.reduce((sum, [first]) => sum + (first?.disturbed ?? 0), 0)
+  }
+
+  of(name: string): Summary {
+    return ofStarts(this.#each(name))
+  }
+
+  /** The contestant among these that is the fastest by its median over the starts. */
+  fastest(names: readonly string[]): string {
+    return names.reduce((a, b) => (this.of(b).median < this.of(a).median ? b : a))
+  }
+
+  /** How many times as fast `b` is as `a`, start by start. */
+  speedup(a: string, b: string, of: Clock = 'rounds'): Summary {
+    const others = this.#each(b)
+    return ofStarts(this.#each(a).map((timing, i) => speedup(timing, others[i]!, of)))
+  }
+
+  #each(name: string): readonly Timing[] {
+    return this.#starts.map((timings) => timings.find((timing) => timing.name === name)!)
+  }
 }
+
+/** Of a single start, what its rounds found. */
+function ofStarts(starts: readonly Summary[]): Summary {
+  if (starts.length === 1) return starts[0]!
+  const medians = starts.map((start) => start.median)
+  return { median: median(medians), range: [Math.min(...medians), Math.max(...medians)] }
+}
+
+/** Of the square matrices whose product steps are compared with. */
+export const gemmSize = 1024
 
 /** A contestant in this process. */
 export const contestant = (name: string, once: () => Promise<unknown> | unknown): Contestant => ({

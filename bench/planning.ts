@@ -11,7 +11,7 @@ import { buildStep } from '../packages/net2net/src/training/compile/step-graph.t
 import { withoutDefaults } from '../packages/net2net/src/training/run/create-stepper.ts'
 import { median } from './measure.ts'
 import { type Row, type Section, short } from './report.ts'
-import type { Settings } from './steps.ts'
+import type { Settings } from './settings.ts'
 
 /** Residual blocks of two small dense layers: five nodes each. */
 export function residualNetwork(nodes: number): Model {

@@ -1,7 +1,7 @@
-"""One of the networks of networks.py in PyTorch, as a worker: reads one JSON command per line.
+"""One of the networks of networks.py in PyTorch, as a worker: reads one JSON question per line.
 
-{"network": "resnet18", "batch": 8, "format": "channels_last", "optimizer": "sgd", "threads": 2}
-{"steps": 10}   makes training steps; answers with the milliseconds of each
+{"network": "resnet18", "batch": 8, "optimizer": "sgd", "threads": 2}
+{"contestant": "channels_last", "steps": 10}   makes training steps in this memory format; answers with the milliseconds of each
 """
 
 import json
@@ -14,10 +14,10 @@ import torch.nn.functional as F
 import networks
 
 
-class Worker:
-    def build(self, network, batch, format, optimizer, threads):
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(True)
+class Training:
+    """A network in one memory format."""
+
+    def __init__(self, format, network, batch, optimizer):
         self.x, self.y = networks.draw(network, batch)
         layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
         layout = torch.contiguous_format
@@ -31,7 +31,7 @@ class Worker:
             else torch.optim.AdamW(parameters, lr=0.0001)
         )
         self.x = self.x.to(memory_format=layout)
-        return {"version": torch.__version__}
+        self.step()
 
     def step(self):
         self.optimizer.zero_grad(set_to_none=True)
@@ -39,19 +39,16 @@ class Worker:
         loss = F.cross_entropy(scores.reshape(-1, scores.shape[-1]), self.y.reshape(-1))
         loss.backward()
         self.optimizer.step()
-        return loss
 
-    def answer(self, command):
-        if "network" in command:
-            return self.build(**command)
+    def run(self, steps):
         found = []
-        for _ in range(command["steps"]):
+        for _ in range(steps):
             start, used = time.perf_counter(), time.process_time()
             self.step()
             wall, processor = time.perf_counter() - start, time.process_time() - used
             found.append({"wall": 1000 * wall, "processor": 1000 * processor})
         settle()
-        return {"runs": found}
+        return found
 
 
 def settle(seconds=0.005):
@@ -63,6 +60,18 @@ def settle(seconds=0.005):
         spent = time.process_time() - used
 
 
-worker = Worker()
+def answer(found):
+    print(json.dumps(found), flush=True)
+
+
+question = json.loads(sys.stdin.readline())
+torch.set_num_threads(question.pop("threads"))
+torch.set_flush_denormal(True)
+trainings = {
+    format: Training(format, **question) for format in ("contiguous", "channels_last")
+}
+settle()
+answer({"version": torch.__version__})
 for line in sys.stdin:
-    print(json.dumps(worker.answer(json.loads(line))), flush=True)
+    asked = json.loads(line)
+    answer({"runs": trainings[asked["contestant"]].run(asked["steps"])})

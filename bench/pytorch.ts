@@ -1,13 +1,12 @@
 /** PyTorch as a contestant, in a process of its own that waits while others run. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import path from 'node:path'
-import readline from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { Contestant, Run } from './measure.ts'
+import { Worker } from './worker.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-export type Format = 'contiguous' | 'channels_last'
-export const formats: readonly Format[] = ['contiguous', 'channels_last']
+/** Memory formats of images. */
+export const formats: readonly string[] = ['contiguous', 'channels_last']
 
 export interface Python {
   readonly python: string
@@ -74,53 +73,23 @@ export function exportNetworks(
   return new Map(names.map((name) => [name, path.join(folder, `${name}.onnx`)]))
 }
 
-export class PyTorch {
-  readonly #child: ChildProcess
-  readonly #lines: AsyncIterator<string>
-
-  private constructor(python: string, busy: boolean) {
-    const script = fileURLToPath(new URL('./pytorch.py', import.meta.url))
-    this.#child = spawn(python, [script], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      // Where cores are shared, threads that spin while they wait would take minutes.
-      env: { ...process.env, ...(busy && { OMP_WAIT_POLICY: 'PASSIVE' }) },
-    })
-    this.#lines = readline.createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]()
-  }
-
-  static async start(
-    python: string,
-    settings: {
-      /** One of networks.py. */
-      readonly network: string
-      readonly batch: number
-      readonly format: Format
-      readonly optimizer: 'sgd' | 'adamw'
-      readonly threads: number
-      readonly busy: boolean
-    },
-  ): Promise<PyTorch> {
-    const { busy, ...network } = settings
-    const worker = new PyTorch(python, busy)
-    await worker.#ask(network)
-    return worker
-  }
-
-  async #ask(command: object): Promise<Record<string, unknown>> {
-    this.#child.stdin!.write(`${JSON.stringify(command)}\n`)
-    const { value, done } = await this.#lines.next()
-    if (done) throw new Error('The PyTorch process ended.')
-    return JSON.parse(value) as Record<string, unknown>
-  }
-
-  contestant(name: string): Contestant {
-    return {
-      name,
-      run: async (steps) => (await this.#ask({ steps })).runs as readonly Run[],
-    }
-  }
-
-  stop(): void {
-    this.#child.stdin!.end()
-  }
+/** PyTorch's training steps as a worker, with a contestant for each of the formats. */
+export async function startPyTorch(
+  python: string,
+  {
+    busy,
+    ...question
+  }: {
+    /** One of networks.py. */
+    readonly network: string
+    readonly batch: number
+    readonly optimizer: 'sgd' | 'adamw'
+    readonly threads: number
+    readonly busy: boolean
+  },
+): Promise<Worker> {
+  const script = path.join(root, 'bench/pytorch.py')
+  // Where cores are shared, threads that spin while they wait would take minutes.
+  const environment = busy ? { OMP_WAIT_POLICY: 'PASSIVE' } : {}
+  return (await Worker.start([python, script], question, environment)).worker
 }

@@ -1,5 +1,5 @@
 /** What the benchmarks say, as data and as a Markdown table. */
-import type { Ratio, Timing } from './measure.ts'
+import type { Summary } from './measure.ts'
 
 export interface Row {
   readonly figure: string
@@ -25,9 +25,9 @@ export interface Report {
   readonly sections: readonly Section[]
 }
 
-export const milliseconds = ({ median, quartiles: [low, high] }: Timing): string =>
+export const milliseconds = ({ median, range: [low, high] }: Summary): string =>
   `${short(median)} ms (${short(low)}–${short(high)})`
-export const times = ({ median, quartiles: [low, high] }: Ratio): string =>
+export const times = ({ median, range: [low, high] }: Summary): string =>
   `${median.toFixed(2)}× (${low.toFixed(2)}–${high.toFixed(2)})`
 export const short = (value: number): string =>
   value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
@@ -39,7 +39,8 @@ export function markdown({ date, quick, machine, sections }: Report): string {
     '',
     'Written by `npm run bench`; not edited by hand. All comparisons are ratios of interleaved runs:',
     'the contestants take turns on the same machine, and each round gives one ratio. Shown are',
-    'medians over the rounds, with the first and third quartile in parentheses.',
+    'medians over the rounds, with the first and third quartile in parentheses. Where a section says',
+    'that the contestants were started several times, medians are over the starts, with the least and the greatest in parentheses.',
     'What bounds the figures that miss their targets, and what was tried:',
     '[steps, experiments, evaluation](decisions/fast-steps-on-the-cpu.md),',
     '[growth on disk](decisions/growth-on-disk.md).',

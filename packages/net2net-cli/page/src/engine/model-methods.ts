@@ -22,6 +22,7 @@ import type { Expansion } from './collapse.ts'
 import { type Diff, diffOf, single } from './diff.ts'
 import type { Drawing } from './drawing.ts'
 import { type Network, namingFile, openNetwork } from './formats.ts'
+import { largerKernel, usualKernels } from './kernels.ts'
 import { type Drawn, draw, find, locate } from './look-up.ts'
 import { outputName } from './output-name.ts'
 import { priceOf, widenAll } from './prices.ts'
@@ -142,6 +143,15 @@ serveMethods<ModelMethods>({
     return steps.map((step, i) => ({ seed: (seed ?? 0) + i, ...step }))
   },
 
+  largerKernel(names) {
+    if (original === undefined) throw usageError('No model is open.')
+    // Steps of growth follow on one another: the next one is of what has grown.
+    const now = grown ? { view: grown.view, solution: solutionOf(grown) } : original
+    return names.length > 0
+      ? largerKernel(now, names)
+      : usualKernels(now, inspect(now.solution).layers)
+  },
+
   price({ layer: name, settings }) {
     const layer = original?.layers.find((candidate) => candidate.name === name)
     if (original === undefined || layer === undefined) throw usageError('No such layer is open.')
@@ -233,6 +243,13 @@ serveMethods<ModelMethods>({
     return handOver(grown ? [file(original), file(grown)] : [file(original)])
   },
 })
+
+/** Solved when it is first asked for. */
+function solutionOf(of: Grown): Solution {
+  solvedGrowth = solvedGrowth?.of === of ? solvedGrowth : { of, solution: solve(of.model) }
+  return solvedGrowth.solution
+}
+let solvedGrowth: { readonly of: Grown; readonly solution: Solution } | undefined
 
 function drawnOf(of: Pair): Drawn {
   const drawn = drawings.get(of)

@@ -74,6 +74,14 @@ export interface Budget {
   readonly most: number
 }
 
+/** A kernel size that is the next larger one of layers, or why there is none. */
+export interface LargerKernel {
+  /** Layers or patterns. */
+  readonly names: readonly string[]
+  readonly size?: number
+  readonly reason?: string
+}
+
 export interface GrownModel {
   readonly view: ModelSummary
   readonly drawing: Drawing
@@ -95,6 +103,8 @@ export interface Check extends Comparison {
   readonly seconds: number
   /** What it was compared on, where that were the user's own inputs. */
   readonly inputs?: string
+  /** Arrays of these that are no inputs of the network. */
+  readonly aside?: readonly string[]
 }
 
 export interface Download {
@@ -164,6 +174,8 @@ export interface ModelMethods {
   recipe(settings: GrowSettings): string
   /** The steps that a recipe says, in YAML or JSON. */
   readRecipe(text: string): readonly GrowthStep[]
+  /** The next larger kernel of layers of what is shown; no names: of those for which one is proposed. */
+  largerKernel(names: readonly string[]): LargerKernel
   /** What growth of one layer costs. */
   price(question: { readonly layer: string; readonly settings: GrowSettings }): LayerPrice
   /**

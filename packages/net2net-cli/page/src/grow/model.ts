@@ -63,18 +63,23 @@ let shownSettings: GrowSettings | undefined
 /** The user's own inputs for the check; none: random ones. */
 export const checkInputs = signal<readonly InputFile[]>([])
 
+/** Counts what was to be opened: a file that takes long to read does not replace what was chosen after it. */
+let wishes = 0
+
 /** Opens what was dropped; the settings of another model make no sense for it. */
 export async function openFiles(files: readonly File[]): Promise<void> {
   if (files.every(({ name }) => isInputFile(name))) return useInputs(files)
   if (files.every(({ name }) => isDataFile(name))) return takeData(files)
   const { models: found, data } = modelsAmong(files)
+  const wish = ++wishes
   let file: Awaited<ReturnType<typeof sourceFromFiles>>
   try {
     file = await sourceFromFiles(found[0]!, data)
   } catch (error) {
-    openFailure.value = failureFrom(error)
+    if (wish === wishes) openFailure.value = failureFrom(error)
     return
   }
+  if (wish !== wishes) return
   const { name, source } = file
   // The very file that a link asks for grows as the link says, whatever it is called here.
   if (sameFile(name, modelParam.peek())) shown = modelParam.peek()
@@ -184,8 +189,14 @@ export async function cancelGrowth(): Promise<void> {
 
 /** Compares on these files, of which each has inputs: .npz, .npy, pictures. */
 export async function useInputs(files: readonly File[]): Promise<void> {
+  const of = opening.peek()
+  const wish = ++inputWishes
+  // Meanwhile another network, or other inputs.
+  const isLate = () => opening.peek() !== of || wish !== inputWishes
   try {
-    checkInputs.value = await inputFiles(files)
+    const inputs = await inputFiles(files)
+    if (isLate()) return
+    checkInputs.value = inputs
     const result = grown.peek()
     dataNote.value =
       result === undefined
@@ -195,12 +206,14 @@ export async function useInputs(files: readonly File[]): Promise<void> {
     check.value = { state: 'running' }
     await runCheck(result)
   } catch (error) {
-    check.value = { state: 'failed', failure: failureFrom(error) }
+    if (!isLate()) check.value = { state: 'failed', failure: failureFrom(error) }
   }
 }
+let inputWishes = 0
 
 /** Random inputs again. */
 export function forgetInputs(): void {
+  inputWishes++
   checkInputs.value = []
   const result = grown.peek()
   if (result === undefined) return
@@ -289,6 +302,7 @@ export function followAddress(): void {
     const name = modelParam.value
     if (!isShown.value || name === shown) return
     shown = name
+    wishes++
     void openNamed(name)
   })
   effect(() => {

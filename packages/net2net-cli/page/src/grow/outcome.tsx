@@ -230,6 +230,14 @@ function CheckBadge() {
       {state.state === 'failed' ? <FailureNotice failure={state.failure} /> : null}
       {state.state === 'done' ? <Verdict check={state.check} /> : null}
       <OwnInputs />
+      {state.state === 'done' && state.check.aside?.length ? (
+        <span class="muted small" role="status" data-aside>
+          {t(
+            'No inputs of the network, and left aside: {0}. Drop data with targets on the Train tab to train on them.',
+            state.check.aside.join(', '),
+          )}
+        </span>
+      ) : null}
     </span>
   )
 }

@@ -41,6 +41,10 @@ effect(() => {
           translate.value = translator(zhLibrary)
         })
       },
+      // They could not be loaded: the page says that it is in English.
+      () => {
+        if (language.peek() === chosen) language.value = 'en'
+      },
     )
 })
 

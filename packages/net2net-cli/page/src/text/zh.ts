@@ -3,6 +3,8 @@ import { runs } from './zh-runs.ts'
 
 /** The page in Chinese, by the English texts. A test holds that none is missing. */
 export const zh: Readonly<Record<string, string>> = {
+  'No inputs of the network, and left aside: {0}. Drop data with targets on the Train tab to train on them.':
+    '不是网络的输入，已忽略：{0}。要用带目标的数据训练，请把它们放到“训练”页。',
   // The frame.
   Grow: '扩展',
   Compare: '比较',

@@ -77,14 +77,19 @@ export const files = signal<readonly NamedBytes[]>([])
 export const filesFailure = signal<Failure | undefined>(undefined)
 
 export async function useFiles(dropped: readonly File[]): Promise<void> {
+  const wish = ++wishes
   filesFailure.value = undefined
   try {
-    files.value = await Promise.all(dropped.map(contentOf))
+    const read = await Promise.all(dropped.map(contentOf))
+    // Meanwhile others were dropped.
+    if (wish !== wishes) return
+    files.value = read
     change({ data: 'files' })
   } catch (error) {
-    filesFailure.value = failureFrom(error)
+    if (wish === wishes) filesFailure.value = failureFrom(error)
   }
 }
+let wishes = 0
 
 /** Whether a file holds data and no network. */
 export const isDataFile = (name: string): boolean =>

@@ -16,6 +16,7 @@ import {
 import { classesOf, inferShapes, requiredInputs, withClasses } from 'net2net/model'
 import type { LossName } from 'net2net/training'
 import { inputError, internalError } from '../../../../src/errors.ts'
+import { isView } from '../../engine/is-view.ts'
 import type { NamedBytes } from '../../engine/protocol.ts'
 import { loadDigits } from '../digits.ts'
 import type { OwnSettings } from './protocol.ts'
@@ -124,7 +125,6 @@ async function unzipped({ name, bytes }: NamedBytes): Promise<NamedBytes> {
   return { name: name.replace(/\.gz$/i, ''), bytes: new Uint8Array(unpacked) }
 }
 
-/** One channel more or less, or pixels in one row, hold the same numbers: [1, 28, 28] is [28, 28, 1] is [784]. */
 function inShapeOf(model: Model, data: ArrayDataset): ArrayDataset {
   const [input, another] = requiredInputs(model.graph)
   const [name, other] = Object.keys(data.inputs)
@@ -132,16 +132,9 @@ function inShapeOf(model: Model, data: ArrayDataset): ArrayDataset {
   const shape = inferShapes(model).get(input.name)?.shape?.slice(1)
   const column = data.inputs[name]!
   const isSame = String(shape) === String(column.dims)
-  const flat = (dims: readonly number[]) => dims.filter((size) => size !== 1)
   if (!shape?.every((size) => typeof size === 'number') || isSame) return data
   const dims = shape.map(Number)
-  const count = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1)
-  const isView =
-    count(dims) === count(column.dims) &&
-    (String(flat(dims)) === String(flat(column.dims)) ||
-      dims.length === 1 ||
-      column.dims.length === 1)
-  return isView
+  return isView(column.dims, dims)
     ? new ArrayDataset({ [name]: { ...column, dims } }, data.target, data.classes)
     : data
 }
