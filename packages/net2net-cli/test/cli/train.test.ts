@@ -363,7 +363,7 @@ describe('train', () => {
     ]) {
       const { code, err } = await run(...args)
       expect(err, args[0]).toMatch(
-        /^net2net: .*has the shape \[batch, 4, 5, 3\], but the model takes \[batch, 3, 4, 5\]: channels are last in the data, and first in the model\. Read arrays with --layout channels-last/m,
+        /^net2net: .*has the shape \[batch, 4, 5, 3\], but the model takes \[batch, 3, 4, 5\]\. Channels are last in the data, and first in the model: read arrays with --layout channels-last/m,
       )
       expect(code).toBe(4)
       for (const name of ['never', 'never.csv']) expect(existsSync(at(name))).toBe(false)
@@ -556,6 +556,12 @@ describe('train', () => {
       ['--data', table, '--loss', 'hinge', '-o', at('never')],
       2,
       /'hinge' is invalid/,
+    ],
+    [
+      'a column that the table does not have',
+      ['--data', table, '--columns', 'x,z', '-o', at('never')],
+      2,
+      /table\.csv has no column z; it has x, y, where\./,
     ],
     [
       'a pattern that fits nothing',

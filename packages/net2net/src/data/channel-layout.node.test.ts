@@ -121,19 +121,30 @@ async function predictionsOf(model: Model, spec: string, layout?: ChannelLayout)
 describe('arrays', () => {
   test('of the other layout are refused with the way out, in training and in prediction', async () => {
     const { train } = await loadData(at('last.npz'), { model: first })
-    await expect(lossOf(first, train)).rejects.toThrow(
-      /input has the shape \[batch, 4, 6, 3\], but the model takes \[batch, 3, 4, 6\]: channels are last in the data, and first in the model\. Read arrays with --layout channels-last/,
-    )
-    await expect(predictionsOf(first, at('last.npy'))).rejects.toThrow(/--layout channels-last/)
-    await expect(predictionsOf(last, at('first.npy'))).rejects.toThrow(
-      /channels are first in the data, and last in the model\. .*--layout channels-first/,
-    )
+    await expect(lossOf(first, train)).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringMatching(
+        /input has the shape \[batch, 4, 6, 3\], but the model takes \[batch, 3, 4, 6\]\.$/,
+      ),
+      hint: expect.stringMatching(
+        /^Channels are last in the data, and first in the model: read arrays with --layout channels-last/,
+      ),
+    })
+    await expect(predictionsOf(first, at('last.npy'))).rejects.toMatchObject({
+      hint: expect.stringMatching(/--layout channels-last/),
+    })
+    await expect(predictionsOf(last, at('first.npy'))).rejects.toMatchObject({
+      hint: expect.stringMatching(
+        /^Channels are first in the data, and last in the model: .*--layout channels-first/,
+      ),
+    })
   })
   test('that fit in no layout are not said to', async () => {
     const other = sequential([globalAveragePool2d(), dense(2)], { input: [3, 5, 5], seed: 1 })
-    await expect(predictionsOf(other, at('last.npy'))).rejects.toThrow(
-      /but the model takes \[batch, 3, 5, 5\]\.$/,
-    )
+    await expect(predictionsOf(other, at('last.npy'))).rejects.toMatchObject({
+      message: expect.stringMatching(/but the model takes \[batch, 3, 5, 5\]\.$/),
+      hint: undefined,
+    })
   })
   test.each([undefined, 1])(
     'are moved, and train to the same bits (memory: %s)',
@@ -164,6 +175,35 @@ describe('arrays', () => {
       expect(await loss('masks-last.npz', 'channels-last')).toBe(await loss('masks-first.npz'))
     },
   )
+  test('of targets in another order are refused, though they have as many numbers', async () => {
+    const two = sequential([conv2d(2, 3, { padding: 'same' })], { input: [3, height, width] })
+    const target = (...dims: number[]) =>
+      float32([count, ...dims], new Float32Array(count * elementCount(dims)))
+    const lossWith = (y: Tensor, loss: 'mse' | 'softmax-cross-entropy' = 'mse') => {
+      const arrays = new Map(Object.entries({ x: bytes, y }))
+      const { train } = datasetOfArrays(arrays)
+      return evaluate(two, train, { loss, runtime: nodeRuntime })
+    }
+    await expect(lossWith(target(height, width, 2))).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringMatching(
+        /targets have the shape \[batch, 4, 6, 2\], but the loss takes \[batch, 2, 4, 6\]\.$/,
+      ),
+      hint: expect.stringMatching(/^Channels are last in the data/),
+    })
+    await expect(lossWith(target(2, width, height))).rejects.toThrow(
+      /loss takes \[batch, 2, 4, 6\]\./,
+    )
+    for (const dims of [[2 * height * width], [2, height * width], [2 * height, width]])
+      expect((await lossWith(target(...dims))).loss).toBeGreaterThan(0)
+    const classes = (...dims: number[]) =>
+      new Tensor('int32', [count, ...dims], new Int32Array(count * elementCount(dims)))
+    await expect(lossWith(classes(2, 12), 'softmax-cross-entropy')).rejects.toThrow(
+      /targets have the shape \[batch, 2, 12\], but the loss takes \[batch, 4, 6\]\./,
+    )
+    for (const dims of [[height, width], [1, height, width], [height, width, 1], [height * width]])
+      expect((await lossWith(classes(...dims), 'softmax-cross-entropy')).loss).toBeGreaterThan(0)
+  })
   test('in memory are moved as asked for where no model is known', () => {
     const arrays = new Map(Object.entries({ x: turned(bytes), y: labels }))
     const { train } = datasetOfArrays(arrays, undefined, { layout: 'channels-last' })

@@ -104,9 +104,14 @@ async function fitOf(
       reasons.push('There are no samples.')
     } catch (error) {
       if (!(error instanceof Net2NetError) || error.kind === 'interrupted') throw error
-      reasons.push(error.message)
+      reasons.push([error.message, error.hint].filter((part) => part !== undefined).join(' '))
     }
-  return { ...known, fits: reasons[0]! }
+  const [toPredict = '', training = ''] = reasons
+  return {
+    ...known,
+    fits:
+      toPredict === training ? toPredict : `To predict for: ${toPredict} To train on: ${training}`,
+  }
 }
 
 function fitText({ model, inputs, fits, classes }: Fit): string {
