@@ -194,16 +194,14 @@ describe('arrays', () => {
     await expect(lossWith(target(2, width, height))).rejects.toThrow(
       /loss takes \[batch, 2, 4, 6\]\./,
     )
+    for (const dims of [[2 * height * width], [2, height * width], [2 * height, width]])
+      expect((await lossWith(target(...dims))).loss).toBeGreaterThan(0)
     const classes = (...dims: number[]) =>
       new Tensor('int32', [count, ...dims], new Int32Array(count * elementCount(dims)))
     await expect(lossWith(classes(2, 12), 'softmax-cross-entropy')).rejects.toThrow(
       /targets have the shape \[batch, 2, 12\], but the loss takes \[batch, 4, 6\]\./,
     )
-    for (const dims of [
-      [height, width],
-      [1, height, width],
-      [height, width, 1],
-    ])
+    for (const dims of [[height, width], [1, height, width], [height, width, 1], [height * width]])
       expect((await lossWith(classes(...dims), 'softmax-cross-entropy')).loss).toBeGreaterThan(0)
   })
   test('in memory are moved as asked for where no model is known', () => {

@@ -2,7 +2,6 @@
 
 import {
   decodeModel,
-  describePlan,
   encodeModel,
   type GrowthPlan,
   type GrowthStep,
@@ -10,6 +9,7 @@ import {
   type InspectedLayer,
   inspect,
   type Model,
+  planTables,
   type Solution,
   solve,
 } from 'net2net'
@@ -80,7 +80,7 @@ serveMethods<ModelMethods>({
     const { layers, attentions } = inspect(solution)
     original = { ...loaded, solution, layers }
     grown = undefined
-    const { weights, optimizer } = loaded.network ?? {}
+    const { weights, optimizer, unbound = [] } = loaded.network ?? {}
     return {
       view: summaryOf(loaded.view),
       layers: listed(layers),
@@ -88,6 +88,7 @@ serveMethods<ModelMethods>({
       drawing: show('growth', single(loaded.view)),
       ...(weights !== undefined && { weights }),
       ...(optimizer !== undefined && { optimizer }),
+      unbound,
     }
   },
 
@@ -119,7 +120,11 @@ serveMethods<ModelMethods>({
 
   plan() {
     if (grown === undefined) throw usageError('Nothing has grown.')
-    return grown.plans.map((plan) => describePlan(plan).join('\n')).join('\n\n')
+    return grown.plans.map(planTables)
+  },
+
+  mustBeWritable() {
+    if (grown !== undefined) original?.network?.mustBeWritable(grown.plans)
   },
 
   async download() {

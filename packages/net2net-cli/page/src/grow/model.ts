@@ -49,6 +49,8 @@ export type CheckState =
   | { readonly state: 'none' | 'running' }
   | { readonly state: 'done'; readonly check: Check }
   | { readonly state: 'failed'; readonly failure: Failure }
+/** Why what is shown cannot be written in the format that the network came in. */
+export const unwritable = signal<Failure | undefined>(undefined)
 export const check = signal<CheckState>({ state: 'none' })
 
 /** The node that the details speak of, by its key in the drawing. */
@@ -254,13 +256,17 @@ async function regrow(): Promise<void> {
     const result = { ...answer, number: ++growths }
     batch(() => {
       grown.value = result
+      unwritable.value = undefined
       regrowing.value = false
       growFailure.value = undefined
       check.value = { state: 'running' }
     })
     shownSettings = current
     clearTimeout(checkTimer)
-    checkTimer = setTimeout(() => void runCheck(result), 250)
+    checkTimer = setTimeout(() => {
+      void runCheck(result)
+      void askForRefusal(result)
+    }, 250)
   } catch (error) {
     if (opening.peek() !== number || settings.peek() !== current) return
     batch(() => {
@@ -288,6 +294,17 @@ async function runCheck(of: Grown): Promise<void> {
   } catch (error) {
     if (grown.peek()?.number === of.number)
       check.value = { state: 'failed', failure: failureFrom(error) }
+  }
+}
+
+/** Whether the network's own file, and what came beside it, can follow: nobody should learn it from a download alone. */
+async function askForRefusal(of: Grown): Promise<void> {
+  try {
+    await models.growth.call('mustBeWritable', undefined)
+  } catch (error) {
+    const failure = failureFrom(error)
+    if (grown.peek()?.number === of.number && failure.kind !== 'interrupted')
+      unwritable.value = failure
   }
 }
 

@@ -293,7 +293,7 @@ function targetConverter({
 const retyped = (tensor: Tensor, dims: readonly number[]): Tensor =>
   new Tensor<NumericDType>(tensor.dtype, dims, tensor.data)
 
-/** Axes of size one may be missing or too many: [n] serves for [n, 1], and the other way round. */
+/** Axes of size one may be missing or too many, and neighbours may be one: [n] serves for [n, 1], [n, 784] for [n, 28, 28], and the other way round. */
 function fittingDims(dims: readonly number[], shape: TargetType['shape']): readonly number[] {
   const fits =
     dims.length === shape.length &&
@@ -301,13 +301,23 @@ function fittingDims(dims: readonly number[], shape: TargetType['shape']): reado
   if (fits) return dims
   const rows = dims[0] ?? 1
   const wanted = shape.map((dim, a) => (a === 0 ? rows : dim))
-  const long = (sizes: Shape) => String(sizes.slice(1).filter((size) => size !== 1))
-  if (wanted.every((dim) => typeof dim === 'number') && long(wanted) === long(dims))
-    return wanted as number[]
+  const isKnown = wanted.every((dim) => typeof dim === 'number')
+  if (isKnown && areInOneOrder(dims, wanted as number[])) return wanted as number[]
   throw inputError(
     `The data's targets have the shape ${shownShape(dims)}, but the loss takes ${shownShape(shape)}.`,
     layoutHint(dims, shape),
   )
+}
+
+/** Does one of two shapes have the axes of the other, some neighbours as one? Their numbers are in one order then. */
+function areInOneOrder(a: readonly number[], b: readonly number[]): boolean {
+  // The products of the first axes: where merged axes end, those that are merged end too.
+  const [ends, others] = [a, b].map((dims) => {
+    let product = 1
+    return new Set(dims.map((size) => (product *= size)))
+  }) as [Set<number>, Set<number>]
+  if (elementCount(a) !== elementCount(b)) return false
+  return [...ends].every((end) => others.has(end)) || [...others].every((end) => ends.has(end))
 }
 
 /** What to do where the channels of data are at the other end. */

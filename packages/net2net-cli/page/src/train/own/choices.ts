@@ -29,6 +29,7 @@ export const limits = {
 
 const data = param('data', 'mnist')
 const loss = param('loss', 'auto')
+const output = param('own-output')
 const optimizer = param('optimizer', 'sgd')
 const rate = numberParam('own-rate', 0)
 const epochs = numberParam('own-epochs', 3)
@@ -43,6 +44,7 @@ export const settings = computed<OwnSettings>(() => {
     data: builtIn.find((name) => name === data.value) ?? 'files',
     samples: within(samples.value, limits.samples),
     loss: lossNames.find((name) => name === loss.value) ?? 'auto',
+    ...(output.value !== '' && { output: output.value }),
     optimizer: chosen,
     rate: rate.value > 0 ? rate.value : usualRates[chosen],
     epochs: within(epochs.value, limits.epochs),
@@ -61,6 +63,7 @@ export function change(changes: Partial<OwnSettings>): void {
   setParams({
     data: unless(next.data, 'mnist'),
     loss: unless(next.loss, 'auto'),
+    'own-output': next.output,
     optimizer: unless(next.optimizer, 'sgd'),
     'own-rate': unless(next.rate, usualRates[next.optimizer]),
     'own-epochs': unless(next.epochs, 3),

@@ -149,6 +149,31 @@ export function forClassesOf({ train }: OwnData, model: Model): Model {
   return given && isOther ? withClasses(model, given) : model
 }
 
+/** The output that the loss is of: the chosen one, or else the first whose predictions could be of these targets. */
+export function outputFor({ output }: OwnSettings, data: OwnData, model: Model): string {
+  const names = model.graph.outputs.map(({ name }) => name)
+  const shapes = inferShapes(model)
+  const mayFit = (name: string) => {
+    const shape = shapes.get(name)?.shape?.slice(1)
+    return shape === undefined || fitsTargets(shape, data)
+  }
+  return names.find((name) => name === output) ?? names.find(mayFit) ?? names[0]!
+}
+
+/** Scores of as many classes, or as many values. */
+function fitsTargets(shape: readonly unknown[], { train: { target, classes } }: OwnData): boolean {
+  if (target.dtype !== 'int32') {
+    const values = target.dims.reduce((a, b) => a * b, 1)
+    return shape.reduce<number>((count, size) => count * Number(size), 1) === values
+  }
+  const labels = Array.from(classes ? [] : target.data, Number)
+  const count = classes?.length ?? labels.reduce((most, label) => Math.max(most, label), 0) + 1
+  return (
+    shape.length === target.dims.length + 1 &&
+    shape.some((size) => typeof size !== 'number' || size >= count)
+  )
+}
+
 /** The loss that the data ask for, unless one is chosen. */
 export function lossFor({ loss }: OwnSettings, { train }: OwnData): LossName {
   if (loss !== 'auto') return loss

@@ -29,7 +29,8 @@ const version = signal(0)
 async function keep(name: string, model: Uint8Array<ArrayBuffer>): Promise<void> {
   if (kept.get(name) === model) return
   kept.set(name, model)
-  const fits = await answerer.call('keep', { name, model }).catch(() => false)
+  const { output } = ran.peek() ?? settings.peek()
+  const fits = await answerer.call('keep', { name, model, output }).catch(() => false)
   // Meanwhile another network has this name, or none.
   if (kept.get(name) !== model) return
   const next = new Set(takes.peek())
