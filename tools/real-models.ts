@@ -1,6 +1,6 @@
 /**
  * Grows every layer of real models and writes what came of it to docs/real-models.md.
- * Usage: tsx scripts/real-models.ts [PART OF A FILE NAME …]; with arguments it only prints.
+ * Usage: npm run real-models -- [PART OF A FILE NAME …]; with arguments it only prints.
  */
 import { writeFileSync } from 'node:fs'
 import { basename } from 'node:path'

@@ -191,7 +191,7 @@ function growths({ portions }: Setting, lives: readonly Recorded[]): string {
       after.map((count) => count.toLocaleString('en')).join('; '),
     ]
   })
-  return `What \`--grow auto\` decided, over all seeds: how often it grew when the portion arrived, and within the portion, of how often it was asked. (This run is older than the [tests of trend](../decisions/evidence-before-growth.md) by which it decides within a portion now.)\n\n${table(['portion', 'grew on arrival', 'grew later', 'parameters then, by seed'], rows)}`
+  return `What \`--grow auto\` decided, over all seeds: how often it grew when the portion arrived, and within the portion, of how often it was asked. ([How it decides](../decisions/evidence-before-growth.md): of portions of four epochs, every second arrival at most is one at which it may.)\n\n${table(['portion', 'grew on arrival', 'grew later', 'parameters then, by seed'], rows)}`
 }
 
 /** Of each class: how much less of it is told right at the end than at its best after an earlier portion. */

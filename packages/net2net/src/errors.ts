@@ -19,6 +19,13 @@ export interface ErrorDetails {
   readonly cause?: unknown
 }
 
+/** Controls and marks that change how a terminal shows what follows, but for line feeds, which lists of mistakes have. */
+const UNPRINTABLE = /(?!\n)[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu
+
+/** A text fit to be printed, whatever names from files it holds. */
+export const printable = (text: string): string =>
+  text.replace(UNPRINTABLE, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
 /** The one error class that this package throws on purpose. `message` is one clear sentence. */
 export class Net2NetError extends Error {
   override readonly name = 'Net2NetError'
@@ -27,7 +34,7 @@ export class Net2NetError extends Error {
   readonly hint: string | undefined
 
   constructor(kind: ErrorKind, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    super(printable(message), details.cause === undefined ? undefined : { cause: details.cause })
     this.kind = kind
     this.where = details.where
     this.hint = details.hint

@@ -18,6 +18,7 @@ import { memorySource as memory } from './tensor/bytes.ts'
 export type { CompareOptions } from './check/compare.ts'
 export type { Comparison, OutputDifference, SignatureComparison } from './check/comparison.ts'
 export { type ErrorDetails, type ErrorKind, Net2NetError } from './errors.ts'
+export type { PlanTable } from './growth/describe-plan.ts'
 export type * from './growth/growth-plan.ts'
 export { growthChoices } from './growth/growth-plan.ts'
 export type {
@@ -360,6 +361,9 @@ export const grow = kind.checked('grow', growth.grow, {
  * sizes and numbers.
  */
 export const describePlan = kind.checked('describePlan', growth.describePlan, { plan })
+
+/** What a plan does, as tables: one for each kind of changes that it makes. */
+export const planTables = kind.checked('planTables', growth.planTables, { plan })
 
 /** The model that a plan makes of a model; its tensors are computed when somebody reads them. */
 export const applyPlan = kind.checked('applyPlan', growth.applyPlan, { model, plan })

@@ -86,6 +86,8 @@ it(
           [2030515526, 'none'],
           // Channels of which three may not be copied: twice as many are no multiple of the other two.
           [1281001529, 'none'],
+          // An attention whose queries and keys pass a Relu.
+          [780998744, 'none'],
         ],
       },
     )

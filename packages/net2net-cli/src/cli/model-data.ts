@@ -36,6 +36,7 @@ export type DataOptions = Pick<
   | 'stride'
   | 'fit'
   | 'normalize'
+  | 'layout'
 >
 
 export interface ModelDataOptions extends DataOptions {
@@ -93,6 +94,7 @@ export const preparationOptions = (command: Command): Command =>
       'pictures, by data (their own mean and deviation), imagenet, or MEAN/DEVIATION, lists of values from 0 to 1',
       normalization,
     )
+    .addOption(layoutOption())
     .option('--stride <units>', 'from one sequence to the next (default: their length)', integer(1))
 
 /** `data`, `imagenet`, or `0.5,0.5,0.5/0.25,0.25,0.25`. */
@@ -102,6 +104,13 @@ function normalization(text: string): DataOptions['normalize'] {
   if (mean?.length && deviation?.length && more.length === 0) return { mean, deviation }
   throw new InvalidArgumentError('It must be data, imagenet, or MEAN/DEVIATION.')
 }
+
+/** Where channels are. */
+export const layoutOption = (): Option =>
+  new Option(
+    '--layout <name>',
+    'of arrays whose channels are not where the model has them, in pictures, signals and volumes: they are moved',
+  ).choices(['channels-first', 'channels-last'])
 
 /** How much samples count. */
 export const weightsOption = (): Option =>
@@ -120,10 +129,10 @@ export const missingOption = (): Option =>
 /** The options of data among those of a command. */
 export function dataOptionsOf(options: DataOptions): DataOptions {
   const { target, columns, categories, encoding, missing, standardize } = options
-  const { text, tokens, length, stride, fit, normalize } = options
+  const { text, tokens, length, stride, fit, normalize, layout } = options
   const { weights } = options
   const ofTables = { target, columns, categories, encoding, missing, standardize, weights }
-  return { ...ofTables, text, tokens, length, stride, fit, normalize }
+  return { ...ofTables, text, tokens, length, stride, fit, normalize, layout }
 }
 
 /** Losses whose targets are classes. */

@@ -97,10 +97,17 @@ function report(error: unknown, io: Io, json: boolean): number {
 const errorDocument = (kind: ErrorKind, message: string, hint?: string): string =>
   `${JSON.stringify({ error: { kind, message, ...(hint === undefined ? {} : { hint }) } })}\n`
 
+/** Codes of refusals that do not always say of which file. */
+const ofDisks: readonly string[] = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO', 'EMFILE', 'ENFILE']
+
 /** What was thrown, as an error of ours: the system's refusals in words, all else as a fault of ours. */
 function knownError(thrown: unknown): Net2NetError {
   if (thrown instanceof Net2NetError) return thrown
   const { code, syscall, path, message } = thrown as NodeJS.ErrnoException
+  if (code !== undefined && ofDisks.includes(code) && path === undefined)
+    return inputError(`A file cannot be written or read: the system refuses (${message}).`, {
+      cause: thrown,
+    })
   if (code !== undefined && syscall !== undefined && path !== undefined)
     return inputError(`${path}: the system refuses (${message}).`, { where: path, cause: thrown })
   return internalError(`internal error: ${thrown instanceof Error ? message : String(thrown)}.`, {

@@ -9,6 +9,7 @@ import { type Io, printResult } from './command.ts'
 import type { TrainOptions } from './commands/train-options.ts'
 import { forgettingIn, measuredOn, replayOf, withoutClasses } from './lifelong.ts'
 import { loadFor, trainingData } from './model-data.ts'
+import { mustBeOf } from './same-training.ts'
 import { plainlyEvaluated, type resultsOf } from './training-results.ts'
 import { newestCheckpoint, startOf } from './training-start.ts'
 
@@ -78,6 +79,7 @@ export async function trainInStages(
   for (const [i, spec] of specs.entries()) {
     const directory = stageFolder(output, i)
     const done = resume ? await finished(directory) : undefined
+    if (done) await mustBeOf(directory, options, spec)
     if (done) io.err(`Stage ${i + 1} (${spec}) is done already.\n`)
     else io.err(`Stage ${i + 1} of ${specs.length}: ${spec}\n`)
     // What was stopped before its first checkpoint begins anew.

@@ -34,9 +34,11 @@ async function wholeLines(file: string): Promise<readonly string[]> {
 
 export class JournalFile implements ExplorationJournal {
   readonly records: readonly ExplorationRecord[]
+  readonly #file: string
   readonly #handle: FileHandle
 
-  private constructor(records: readonly ExplorationRecord[], handle: FileHandle) {
+  private constructor(file: string, records: readonly ExplorationRecord[], handle: FileHandle) {
+    this.#file = file
     this.records = records
     this.#handle = handle
   }
@@ -49,7 +51,7 @@ export class JournalFile implements ExplorationJournal {
     try {
       await handle.truncate(Buffer.byteLength(lines.map((line) => `${line}\n`).join('')))
       await handle.sync()
-      return new JournalFile(records, handle)
+      return new JournalFile(file, records, handle)
     } catch (error) {
       await handle.close()
       throw error
@@ -57,8 +59,16 @@ export class JournalFile implements ExplorationJournal {
   }
 
   async append(record: ExplorationRecord): Promise<void> {
-    await this.#handle.appendFile(`${JSON.stringify(record)}\n`)
-    await this.#handle.sync()
+    try {
+      await this.#handle.appendFile(`${JSON.stringify(record)}\n`)
+      await this.#handle.sync()
+    } catch (cause) {
+      throw inputError(`${this.#file} cannot be written (${(cause as Error).message}).`, {
+        where: this.#file,
+        hint: 'What was done until then is kept: --resume goes on with it.',
+        cause,
+      })
+    }
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import path from 'node:path'
+import { folderError } from 'net2net/files'
 import { usageError } from '../errors.ts'
 
 /**
@@ -10,7 +11,7 @@ import { usageError } from '../errors.ts'
  *
  * @param what is run there, for messages: `a sweep`
  * @returns what unlocks it
- * @throws usage where another process has it
+ * @throws usage where another process has it; input where the system refuses
  */
 export function lockFolder(folder: string, what: string): () => void {
   const file = fileIn(folder)
@@ -28,8 +29,9 @@ export function lockFolder(folder: string, what: string): () => void {
     // Of two that begin at once, one gets the file.
     writeFileSync(file, JSON.stringify({ pid: process.pid, host: hostname(), key }), { flag: 'wx' })
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
-    throw other('it has just begun')
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') throw other('it has just begun')
+    rmSync(file, { force: true })
+    throw folderError(folder, cause)
   }
   return () => {
     if (readOwner(file)?.key === key) rmSync(file, { force: true })

@@ -158,9 +158,9 @@ describe('mistakes', () => {
     ],
     [
       'other settings',
-      ['-o', whole, '--resume', '--seed', '5'],
+      ['-o', whole, '--resume', '--seed', '5', '--limit', 'parameters=900', '--clip-norm', '2'],
       2,
-      /has other settings \(seed: 4\)/,
+      /The exploration in .* was begun with --seed 4 \(now 5\), without --clip-norm, without --limit\./,
     ],
     [
       'nothing to resume',

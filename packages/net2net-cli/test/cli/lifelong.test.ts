@@ -162,6 +162,9 @@ test('stages are trained one after the other, and an interrupted one goes on', a
   expect(again.code, again.err).toBe(0)
   expect(again.err).toMatch(/Stage 1 .* is done already/)
   expect(JSON.parse(again.out).stages[1].measured).toEqual(found[1].measured)
+  const others = await train(classifier, stages, 'stages', ...quick, '--replay', '10%', '--resume')
+  expect(others.code).toBe(2)
+  expect(others.err).toMatch(/The training in \S*stage-1 was begun without --replay\./)
   const model = join(folder, 'stages', 'model.onnx')
   const bytes = readFileSync(model)
   // As a stage is left that was killed when its last epoch was done, before it was evaluated.

@@ -177,6 +177,11 @@ describe('data', () => {
     ])
     expect(fits!.out).toMatch(/takes input float32 \[batch, 5\]: the data fit\.\n$/)
     expect(not!.out).not.toMatch(/the data fit/)
+    writeFileSync(at('holes.csv'), `town,heating,area,price\n${lines.join('\n')}\n,gas,65,3\n`)
+    const holes = await net2net(['data', at('holes.csv'), '--model', at('homes.onnx')])
+    expect(holes.out).toMatch(
+      /: To predict for: .* 4 columns, .* To train on: .*line 5 has no value there\. Leave such samples out with --missing drop/,
+    )
   })
 
   test('shows columns and classes, and whether they fit the model', async () => {

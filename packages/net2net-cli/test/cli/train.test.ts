@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { inspect, load, save, widen } from 'net2net'
 import { readCheckpoint } from 'net2net/checkpoints'
 import { encodeNpz } from 'net2net/data'
-import { dense, sequential } from 'net2net/layers'
+import { conv2d, dense, globalAveragePool2d, sequential } from 'net2net/layers'
 import { classesOf, GraphBuilder } from 'net2net/model'
 import { nodeRuntime } from 'net2net/runtime'
 import { float32, int64, materialize, Tensor } from 'net2net/tensor'
@@ -59,6 +59,44 @@ describe('train', () => {
     const session = await nodeRuntime.createSession(at('run/model.onnx'))
     expect(session.outputs[0]!.name).toBe('output')
     await session.release()
+  })
+
+  test('what a training was begun with is named where it is not what is asked for', async () => {
+    const output = ['--epochs', '1', '-o', at('begun')]
+    expect((await train(...output, '--schedule', 'cosine', '--validation', '0.2')).code).toBe(0)
+    const again = async (...flags: string[]) => {
+      const { code, err } = await train(...output, '--resume', ...flags)
+      expect(code).toBe(2)
+      return err
+    }
+    expect(await again('--schedule', 'cosine', '--validation', '0.2', '--epochs', '3')).toMatch(
+      /was begun with --epochs 1 \(now 3\)\./,
+    )
+    expect(await again('--schedule', 'cosine')).toMatch(
+      /was begun with --validation 0\.2 \(now without\)\./,
+    )
+    const others = at('others.csv')
+    writeFileSync(others, readFileSync(table))
+    const same = ['--schedule', 'cosine', '--validation', '0.2']
+    expect(await again(...same, '--data', others)).toMatch(
+      /with --data \S*\.csv \(now \S*others\.csv\)/,
+    )
+    const rows = readFileSync(table, 'utf8')
+    writeFileSync(table, `${rows}0.5,0.5,inside\n`)
+    try {
+      expect(await again(...same)).toMatch(
+        /was begun on 240 and 60 held-out samples \(now 241 and 60 held-out samples\)\./,
+      )
+    } finally {
+      writeFileSync(table, rows)
+    }
+    const wider = at('another.onnx')
+    const layers = [dense(9, { activation: 'tanh', name: 'hidden' }), dense(2, { name: 'out' })]
+    await save(sequential(layers, { input: [2], seed: 4 }), wider)
+    const data = ['--data', table, '--optimizer', 'adam', '--learning-rate', '0.05']
+    const { err } = await net2net(['train', wider, ...data, ...output, ...same, '--resume'])
+    expect(err).toMatch(/The training in \S*begun was begun from another model\./)
+    expect((await train(...output, ...same, '--resume')).code).toBe(0)
   })
 
   test('goes on from a checkpoint to the same bits', async () => {
@@ -301,6 +339,43 @@ describe('train', () => {
     expect(classesOf(await load(at('again/model.onnx')))).toEqual(['inside', 'outside'])
   })
 
+  test('takes arrays with their channels last where it is said, and says how where it is not', async () => {
+    const network = at('signals.onnx')
+    const layers = [conv2d(2, 3, { activation: 'relu' }), globalAveragePool2d(), dense(2)]
+    await save(sequential(layers, { input: [3, 4, 5], seed: 1 }), network)
+    const x = (...dims: number[]) =>
+      float32(
+        dims,
+        Array.from({ length: 12 * 60 }, (_, i) => Math.sin(i)),
+      )
+    const y = int64(Array.from({ length: 12 }, (_, i) => i % 2))
+    const arrays = new Map<string, Tensor>(Object.entries({ x: x(12, 4, 5, 3), y }))
+    writeFileSync(at('last.npz'), encodeNpz(arrays))
+    const data = ['--data', at('last.npz')]
+    const run = (...args: string[]) => net2net([...args.slice(0, 1), network, ...args.slice(1)])
+    const layout = ['--layout', 'channels-last']
+    for (const args of [
+      ['train', ...data, '-o', at('never')],
+      ['evaluate', ...data, '--loss', 'softmax-cross-entropy'],
+      ['predict', ...data, '-o', at('never.csv')],
+      ['rank', ...data, '--loss', 'softmax-cross-entropy'],
+      ['explore', ...data, '--trials', '1', '-o', at('never')],
+    ]) {
+      const { code, err } = await run(...args)
+      expect(err, args[0]).toMatch(
+        /^net2net: .*has the shape \[batch, 4, 5, 3\], but the model takes \[batch, 3, 4, 5\]\. Channels are last in the data, and first in the model: read arrays with --layout channels-last/m,
+      )
+      expect(code).toBe(4)
+      for (const name of ['never', 'never.csv']) expect(existsSync(at(name))).toBe(false)
+    }
+    const trained = await run('train', ...data, ...layout, '-o', at('moved'))
+    expect(trained.code, trained.err).toBe(0)
+    const predicted = await run('predict', ...data, ...layout)
+    expect(predicted.out.split('\n')).toHaveLength(1 + 12 + 1)
+    const look = await net2net(['data', at('last.npz'), '--model', network, ...layout, '--json'])
+    expect(JSON.parse(look.out).fit).toMatchObject({ fits: true })
+  })
+
   test('says that --validation is not used where the data have a test part', async () => {
     const arrays = new Map<string, Tensor>()
     for (const part of ['train', 'test']) {
@@ -483,6 +558,12 @@ describe('train', () => {
       /'hinge' is invalid/,
     ],
     [
+      'a column that the table does not have',
+      ['--data', table, '--columns', 'x,z', '-o', at('never')],
+      2,
+      /table\.csv has no column z; it has x, y, where\./,
+    ],
+    [
       'a pattern that fits nothing',
       ['--data', table, '--freeze', 'nothing*', '-o', at('never')],
       2,
@@ -497,9 +578,9 @@ describe('train', () => {
     ['a folder of a former run', ['--data', table, '-o', at('run')], 2, /not empty; .*--force/],
     [
       'a checkpoint of another training',
-      ['--data', table, '--seed', '9', '--resume', '-o', at('run')],
+      ['--data', table, '--seed', '9', '--rate', 'out=0.5', '--resume', '-o', at('run')],
       2,
-      /another training[^.]*\.\nnet2net: There is no checkpoint of this training .* Give all options/,
+      /^net2net: The training in \S*run was begun with --optimizer adam \(now sgd\), with --seed 0 \(now 9\), with --learning-rate 0\.05 \(now without\), without --rate\. To go on/,
     ],
     [
       'CUDA where there is none',

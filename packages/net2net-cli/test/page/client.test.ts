@@ -60,6 +60,22 @@ describe('a client', () => {
     expect(await again).toBe(10)
   })
 
+  it('is told by its own worker alone that this could not be loaded', async () => {
+    const { workers, own } = started()
+    const late = own.ask('double', 1)
+    own.stop()
+    await late
+    const next = own.call('double', 2)
+    // What is said of a worker that was stopped is none of the next one's.
+    workers[0]!.dispatchEvent(new Event('error'))
+    workers[1]!.answer()
+    expect(await next).toBe(4)
+    const lost = own.call('double', 3)
+    workers[1]!.dispatchEvent(new Event('error'))
+    await expect(lost).rejects.toThrow('it could not be loaded')
+    expect(workers[1]!.isRunning).toBe(false)
+  })
+
   it('of calls that come while one runs makes the last', async () => {
     const { workers, own } = started()
     const double = latest((n: number) => own.call('double', n))

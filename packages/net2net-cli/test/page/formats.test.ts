@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process'
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { encodeModel, load, type Tensor } from 'net2net'
+import { encodeModel, load } from 'net2net'
 import { readSafetensors, safetensorsParts } from 'net2net/bridges'
-import { float32 } from 'net2net/tensor'
+import { float32, type LazyTensor } from 'net2net/tensor'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { kerasBytes } from '../../../net2net/testing/framework-files.ts'
@@ -79,6 +79,7 @@ describe.skipIf(noBrowser)('files of other frameworks', () => {
       'net.safetensors': weights,
     })
     await page.getByText('net.safetensors grows along').waitFor()
+    expect(await page.locator('[data-unbound]').count()).toBe(0)
     await setWidth(page, 'fc1', 80)
     const files = await downloads(page, 2)
     expect([...files.keys()].sort()).toEqual(['net-grown.onnx', 'net-grown.safetensors'])
@@ -91,6 +92,33 @@ describe.skipIf(noBrowser)('files of other frameworks', () => {
       'grown',
     )
     expect(tensors.get('fc1.weight')?.dims[0]).toBe(80)
+  }, 120_000)
+
+  it('weights of a part of the network are told when they are dropped, and what they cannot follow as soon as it grows', async () => {
+    const model = mnistNetwork('net', 3)
+    const part = new Map(
+      [...model.graph.initializers].flatMap(([name, { tensor }]) =>
+        name === 'fc1.weight' ? [] : [[name, tensor] as const],
+      ),
+    )
+    const { page } = await drop({
+      'net.onnx': encodeModel(model),
+      'part.safetensors': safetensors(part),
+    })
+    await page
+      .locator('[data-unbound]', { hasText: 'part.safetensors holds only a part of the weights' })
+      .waitFor()
+    expect(await page.locator('[data-unbound]').textContent()).toContain('no numbers of fc1.weight')
+    const refusal = page.locator('[data-unwritable]', {
+      hasText: /changes "fc1\.weight", and no entry of part\.safetensors/,
+    })
+    await setWidth(page, 'fc1', 80)
+    await refusal.waitFor()
+    // What does not touch it grows along.
+    await page.getByRole('button', { name: 'Undo' }).first().click()
+    await setWidth(page, 'conv1', 70)
+    await refusal.waitFor({ state: 'detached' })
+    expect((await downloads(page, 2)).size).toBe(2)
   }, 120_000)
 
   it.skipIf(!torchPython)(
@@ -169,7 +197,7 @@ describe.skipIf(noBrowser)('files of other frameworks', () => {
   })
 })
 
-function safetensors(tensors: ReadonlyMap<string, Tensor> = new Map()): Uint8Array {
+function safetensors(tensors: ReadonlyMap<string, LazyTensor> = new Map()): Uint8Array {
   const parts = safetensorsParts(tensors)
   return Buffer.concat(parts.map((part) => part.read(0, part.byteLength)))
 }

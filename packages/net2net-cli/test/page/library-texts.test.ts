@@ -1,18 +1,19 @@
 /** What the library says is said in Chinese, too: all that the page can meet, with names and numbers in their places. */
-import { decodeModel, grow, inspect, solve, widen } from 'net2net'
-import { conv2d, dense, flatten, relu, sequential } from 'net2net/layers'
+import { decodeModel, grow, inspect, planTables, solve, widen } from 'net2net'
+import { conv2d, dense, flatten, relu, residual, sequential, softmax } from 'net2net/layers'
 import { GraphBuilder } from 'net2net/model'
 import { float32 } from 'net2net/tensor'
 import { describe, expect, it } from 'vitest'
-import { translator } from '../../page/src/text/translator.ts'
+import { planTranslator, translator } from '../../page/src/text/translator.ts'
 import { zhLibrary } from '../../page/src/text/zh-library/index.ts'
+import { planCells, planHeads } from '../../page/src/text/zh-plan.ts'
 import { sentencesFrom } from './sentences.ts'
 
 /** What nobody meets on the page, by file. */
 const unmet: readonly (readonly [path: RegExp, why: string])[] = [
   [/arguments\.ts$|kinds\.ts$|\/index(\.\w+)?\.ts$/, 'calls without a compiler'],
   [/net2net\/src\/layers\//, 'networks that programs build'],
-  [/growth\/describe-plan\.ts$/, 'the plan, which stays as the command line prints it'],
+  [/growth\/describe-plan\.ts$/, 'the plan, whose words have a catalogue of their own'],
   [/recipe\/(growth-recipe|plan-schema)\.ts$/, 'descriptions in the schema of recipes'],
   [
     /growing\/(capacity|auto-growth|schedule|stream|train-growing)\.ts$/,
@@ -119,5 +120,59 @@ describe('the sentences of the library in Chinese', () => {
     expect(
       reasons.filter((reason) => left(reason) !== undefined).map((r) => `${r} → ${say(r)}`),
     ).toEqual([])
+  })
+})
+
+describe('the plan of a growth in Chinese', () => {
+  const say = planTranslator(planHeads, planCells, translator(zhLibrary))
+
+  it('has all that the library says of plans', () => {
+    const texts = sentencesFrom(['packages/net2net/src/growth/describe-plan.ts']).get(
+      'packages/net2net/src/growth/describe-plan.ts',
+    )!
+    expect(texts.length).toBeGreaterThan(15)
+    expect(texts.filter((text) => !(text in planHeads || text in planCells))).toEqual([])
+  })
+
+  it('leaves names alone in English, in plans of every kind', () => {
+    const network = sequential(
+      [
+        conv2d(4, 3, { name: 'c', padding: 'same' }),
+        relu({ name: 'r' }),
+        residual([conv2d(4, 3, { name: 'k', padding: 'same' })]),
+        flatten(),
+        dense(3, { name: 'd' }),
+        softmax({ name: 's' }),
+      ],
+      { input: [1, 6, 6], seed: 1 },
+    )
+    const { plans } = grow(network, [
+      { widen: { c: 7 }, seed: 1 },
+      { deepen: ['c'] },
+      { repeat: ['k'] },
+      { kernel: { c: 5 } },
+      { extend: { outputs: { [network.graph.outputs[0]!.name]: 2 } } },
+      { extend: { inputs: { [network.graph.inputs[0]!.name]: 1 } } },
+    ])
+    const shrunk = grow(grow(network, [{ widen: { c: 8 }, noise: 'none' }]).model, [
+      { shrink: '*' },
+    ])
+    const tables = [...plans, ...shrunk.plans].flatMap(planTables)
+    expect(new Set(tables.map(({ head }) => head.join())).size).toBeGreaterThan(5)
+    const english: string[] = []
+    for (const { head, rows } of tables) {
+      english.push(...head.filter((name) => !/\p{Script=Han}/u.test(say.head(name))))
+      for (const row of rows)
+        row.forEach((cell, k) => {
+          if (typeof cell === 'number' || /^\S*(, \S+)*$/.test(cell)) return
+          const text = say.cell(head[k]!, cell)
+          if (/\b[a-z]{3,} [a-z]{2,}/.test(text.replaceAll(/"[^"]*"/g, '')))
+            english.push(`${cell} → ${text}`)
+        })
+    }
+    expect(english).toEqual([])
+    expect(say.cell('how', 'axis 0 copied, axis 1 split, new entries zeros')).toBe(
+      '轴 0 复制，轴 1 拆分，新项为零',
+    )
   })
 })

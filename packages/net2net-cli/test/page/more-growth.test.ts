@@ -1,14 +1,26 @@
 /** Growth of other kinds on the page, recipes, budgets, ranking; what differs between networks. */
 import { mkdtemp, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { encodeModel } from 'net2net'
-import { GraphBuilder, modelOf } from 'net2net/model'
+import fc from 'fast-check'
+import { encodeModel, solve } from 'net2net'
+import { conv2d, sequential } from 'net2net/layers'
+import { GraphBuilder, inferShapes, modelOf } from 'net2net/model'
 import { float32 } from 'net2net/tensor'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { largerKernel } from '../../page/src/engine/kernels.ts'
 import { settingsOf, stepsOf } from '../../page/src/engine/steps.ts'
+import { viewOf } from '../../page/src/engine/view.ts'
 import { mnistNetwork } from '../../src/mnist/networks.ts'
-import { download, dropFiles, noBrowser, runInShell, type Site, startSite } from './support.ts'
+import {
+  download,
+  dropFile,
+  dropFiles,
+  noBrowser,
+  runInShell,
+  type Site,
+  startSite,
+} from './support.ts'
 
 const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
 const same = (page: Page) => page.locator('.check-badge[data-equal=true]').waitFor()
@@ -26,6 +38,34 @@ describe('what the controls and a recipe say', () => {
     // What the controls cannot say stays a step of the recipe.
     const others = [{ widen: { a: 'x2' } }, { deepen: ['b'], seed: 7 }] as const
     expect(settingsOf(others).more).toEqual(others)
+  })
+})
+
+describe('the kernel that is proposed', () => {
+  it('is the smallest one that is larger for every layer', () => {
+    const kernel = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 2, maxLength: 2 })
+    fc.assert(
+      fc.property(fc.array(kernel, { minLength: 1, maxLength: 3 }), (kernels) => {
+        const network = sequential(
+          kernels.map((size) => conv2d(2, [size[0]!, size[1]!])),
+          { input: [1, 24, 24], seed: 1 },
+        )
+        const opened = {
+          solution: solve(network),
+          view: viewOf(network, 'kernels.onnx', inferShapes(network)),
+        }
+        const isLarger = (size: number, of: readonly number[]) =>
+          of.every((taps) => size >= taps && (size - taps) % 2 === 0) &&
+          of.some((taps) => size > taps)
+        const wanted = Array.from({ length: 10 }, (_, size) => size).find((size) =>
+          kernels.every((of) => isLarger(size, of)),
+        )
+        const found = largerKernel(opened, ['*'])
+        expect(found.size).toBe(wanted)
+        expect(found.reason === undefined).toBe(wanted !== undefined)
+      }),
+      { numRuns: 40 },
+    )
   })
 })
 
@@ -87,6 +127,40 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     )
     await same(page)
   }, 90_000)
+
+  it('proposes the next larger kernel of what is there and has grown, and none where none is', async () => {
+    const page = await site.open('tab=grow&model=sample:perceptron')
+    const network = sequential(
+      [
+        conv2d(4, 5, { name: 'a', padding: 'same' }),
+        conv2d(4, 3, { name: 'b', padding: 'same' }),
+        conv2d(2, 4, { name: 'even' }),
+      ],
+      { input: [1, 8, 8], seed: 1 },
+    )
+    await dropFile(page, '.grow', 'kernels.onnx', encodeModel(network))
+    await page.locator('[data-layer=even]').waitFor()
+    await page.getByText('Other growth').click()
+    await page.getByLabel('Kind of growth').selectOption('kernel')
+    const names = page.locator('.more-growth input[type=text]')
+    const size = page.locator('.more-growth form input[type=number]')
+    // No size is larger for odd and even kernels: most are odd.
+    await expect.poll(() => names.inputValue()).toBe('a, b')
+    await expect.poll(() => size.inputValue()).toBe('7')
+    await button(page, 'Add this growth').click()
+    await same(page)
+    await expect.poll(() => size.inputValue()).toBe('9')
+    await names.fill('even')
+    await expect.poll(() => size.inputValue()).toBe('6')
+    await names.fill('*')
+    await page.locator('[data-why=kernel]').waitFor()
+    expect(await size.inputValue()).toBe('')
+    expect(await button(page, 'Add this growth').isDisabled()).toBe(true)
+    await page.locator('.grow-model select').selectOption('sample:perceptron')
+    await page.locator('[data-layer=hidden1]').waitFor()
+    await page.locator('[data-why=kernel]', { hasText: 'has a kernel' }).waitFor()
+    expect(await size.inputValue()).toBe('')
+  })
 
   it('measures which growth pays on digits, and takes it', async () => {
     const page = await site.open('tab=grow&model=sample:teacher&own-samples=40')

@@ -3,7 +3,7 @@ import { decodeModel, encodeModel, inspect } from 'net2net'
 import { encodeNpz } from 'net2net/data'
 import { dense, sequential } from 'net2net/layers'
 import { GraphBuilder } from 'net2net/model'
-import { float32 } from 'net2net/tensor'
+import { float32, toNumbers } from 'net2net/tensor'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { download, dropFile, noBrowser, type Site, startSite } from './support.ts'
@@ -147,9 +147,31 @@ describe.skipIf(noBrowser)('the Train tab, on the network of the Grow tab', () =
     await dropFile(page, '.own', 'kinds.csv', new TextEncoder().encode(`${rows.join('\n')}\n`))
     await button(page, 'Start').click()
     await until(page, 'done')
-    await page.getByText('The network has 2 outputs: the loss is of the first, "kind".').waitFor()
+    await page.getByText('The network has 2 outputs: the loss is of "kind" alone.').waitFor()
     await page.getByText('Some layers share equal weights in the file').waitFor()
-  }, 60_000)
+    // Another one is chosen, and trained.
+    await button(page, 'Reset').click()
+    await page.getByLabel('Output to train').selectOption('box')
+    await button(page, 'Start').click()
+    await until(page, 'done')
+    await page.getByText('The network has 2 outputs: the loss is of "box" alone.').waitFor()
+    const trained = await download(page, () => page.getByLabel(/^Download/).click())
+    const { initializers } = decodeModel(trained.bytes).graph
+    const before = graph.model().graph.initializers
+    const isAsBefore = (name: string) =>
+      String(toNumbers(initializers.get(name)!.tensor)) ===
+      String(toNumbers(before.get(name)!.tensor))
+    expect([isAsBefore('kind.weight'), isAsBefore('box.weight')]).toEqual([true, false])
+    // Of four classes only the second has enough scores.
+    await button(page, 'Reset').click()
+    await page.getByLabel('Output to train').selectOption('')
+    const kinds = Array.from({ length: 60 }, (_, i) => `${i % 7},${i % 5},${i % 3},${i % 4}`)
+    await dropFile(page, '.own', 'four.csv', new TextEncoder().encode(`${kinds.join('\n')}\n`))
+    await page.getByRole('option', { name: 'four.csv' }).waitFor({ state: 'attached' })
+    await button(page, 'Start').click()
+    await until(page, 'done')
+    await page.getByText('The network has 2 outputs: the loss is of "box" alone.').waitFor()
+  }, 90_000)
 
   it('trains on a dropped table and on arrays, with the loss that these ask for, and says what does not fit', async () => {
     const network = sequential(

@@ -78,7 +78,7 @@ describe.skipIf(noBrowser)('the page', () => {
     await page.locator('.card.widened').first().click()
     await page.locator('.histogram svg').first().waitFor()
     await page.getByRole('button', { name: 'Plan' }).click()
-    await page.locator('.plan pre', { hasText: 'a1' }).waitFor()
+    await page.locator('.plan td', { hasText: 'a1.weight' }).first().waitFor()
     expect(await axe(page)).toEqual([])
     const training = await site.open(
       'tab=train&what=own&model=sample:teacher&own-samples=32&own-epochs=1',

@@ -59,6 +59,24 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     )
     await dropFile(page, '.grow', 'own.npz', encodeNpz(new Map([['x', x]])))
     await page.locator('.check-badge[title*="samples from own.npz: 3"]').waitFor()
+    // Targets are no inputs, whatever the arrays are called; [3, 28, 28] holds the numbers of [3, 1, 28, 28].
+    const y = float32([3], [1, 2, 3])
+    const images = float32([3, 28, 28], x.data)
+    await dropFile(
+      page,
+      '.grow',
+      'labelled.npz',
+      encodeNpz(
+        new Map([
+          ['y', y],
+          ['images', images],
+        ]),
+      ),
+    )
+    await page.locator('.check-badge[title*="samples from labelled.npz: 3"]').waitFor()
+    await page.locator('[data-aside]', { hasText: 'left aside: y.' }).waitFor()
+    await dropFile(page, '.grow', 'targets.npz', encodeNpz(new Map([['y', y]])))
+    await page.getByText('targets.npz has no array for the input').waitFor()
     const picture = await sharp({
       create: { width: 60, height: 40, channels: 3, background: '#888' },
     })

@@ -332,7 +332,7 @@ function onlyChange(
  * Constants that exporters make and no state dict holds: all entries alike (a zero bias), whole numbers, or
  * the bias into which a normalization was folded.
  */
-function mayBeUnbound(model: Model, name: string, folded: Bindings['folded']): boolean {
+export function mayBeUnbound(model: Model, name: string, folded: Bindings['folded']): boolean {
   const tensor = model.graph.initializers.get(name)?.tensor
   if (!tensor || !isFloat(tensor.dtype)) return true
   const item = tensor.byteLength / elementCount(tensor.dims)

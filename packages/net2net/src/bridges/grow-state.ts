@@ -13,7 +13,13 @@ import { zeros } from '../tensor/fill.ts'
 import { lazyFill } from '../tensor/lazy.ts'
 import { elementCount, type LazyTensor } from '../tensor/tensor.ts'
 import { type Bindings, bindEntries } from './bind.ts'
-import { growEntries, growEntrySlots, mustChangeEntriesAlone, UNTIE } from './grow-entries.ts'
+import {
+  growEntries,
+  growEntrySlots,
+  mayBeUnbound,
+  mustChangeEntriesAlone,
+  UNTIE,
+} from './grow-entries.ts'
 import { optimizerSlots } from './optimizer-state.ts'
 import { readSafetensors, safetensorsParts } from './safetensors.ts'
 import { holdSameNumbers, isReadable, isUniform } from './same-numbers.ts'
@@ -149,21 +155,49 @@ export function mustHoldState(
 }
 
 /**
+ * The parameters of a model of which no entry of a state dict holds the numbers: growth that changes one of them is refused for that
+ * file. Constants that exporters make, as a bias of zeros, are none of them.
+ *
+ * @param open opens the files that the options name
+ * @throws Net2NetError (input) where a file is broken; (refused) where entries have other numbers than the model
+ */
+export function unboundParameters(
+  open: OpenFile,
+  model: Model,
+  { weights, weightsDiffer }: GrowStateOptions,
+): readonly string[] {
+  const { entries } = openState(weights, open)
+  const bindings = bindEntries(model, entries, {
+    file: weights,
+    ...(weightsDiffer && { weightsDiffer }),
+  })
+  return unheld(model, bindings).flatMap(({ name }) =>
+    mayBeUnbound(model, name, bindings.folded) ? [] : [name],
+  )
+}
+
+const readableParameters = (model: Model) =>
+  trainableConstants(model).parameters.flatMap((name) => {
+    const tensor = model.graph.initializers.get(name)?.tensor
+    return tensor && isReadable(tensor) ? [{ name, tensor }] : []
+  })
+
+function unheld(model: Model, { bound, folded, derived = [] }: Bindings) {
+  const held = new Set([...bound, ...folded, ...derived].map(({ initializer }) => initializer))
+  return readableParameters(model).filter(({ name }) => !held.has(name))
+}
+
+/**
  * Weights of another network are refused whatever grows. Numbers that are all the same, and those that are no parameters, say
  * nothing: another network may have the same ones and zeros, and the same table of sines.
  */
 function mustBelong(
   model: Model,
   entries: ReadonlyMap<string, LazyTensor>,
-  { bound, folded, derived = [] }: Bindings,
+  bindings: Bindings,
   file: string,
 ): void {
-  const held = new Set([...bound, ...folded, ...derived].map(({ initializer }) => initializer))
-  const parameters = trainableConstants(model).parameters.flatMap((name) => {
-    const tensor = model.graph.initializers.get(name)?.tensor
-    return tensor && isReadable(tensor) ? [{ name, tensor }] : []
-  })
-  const missing = parameters.filter(({ name }) => !held.has(name))
+  const missing = unheld(model, bindings)
   for (const { name, tensor } of missing) {
     const entry = entries.get(name)
     if (entry === undefined || elementCount(entry.dims) === elementCount(tensor.dims)) continue
@@ -174,7 +208,11 @@ function mustBelong(
   }
   const isTelling = ({ tensor }: { readonly tensor: LazyTensor }) => !isUniform(tensor)
   const other = missing.find(isTelling)
-  if (other && !parameters.some((each) => held.has(each.name) && isTelling(each)))
+  const isMissing = new Set(missing.map(({ name }) => name))
+  if (
+    other &&
+    !readableParameters(model).some((each) => !isMissing.has(each.name) && isTelling(each))
+  )
     throw refusedError(
       `${file} is of another network than the model: it holds none of its weights, such as ${quote(other.name)} [${other.tensor.dims}].`,
       { where: other.name, hint: EXPORT },

@@ -101,6 +101,13 @@ export const growStateIn = checked('growStateIn', state.growStateIn, {
   options: stateOptions,
 })
 
+/** The parameters of a model of which no entry of a state dict holds the numbers: growth that changes one is refused for it. */
+export const unboundParameters = checked('unboundParameters', state.unboundParameters, {
+  open: kind.callback,
+  model: kind.model,
+  options: stateOptions,
+})
+
 /**
  * Reads files of `growState` that were written and binds them to the grown model again: what is in them is what the plans
  * say, number by number.

@@ -1,5 +1,6 @@
 /** Reads Python pickles: their instructions, on a stack, without executing what they name. */
 import { inputError } from '../errors.ts'
+import { quote } from '../model/quote.ts'
 import {
   PickleCall,
   PickleDict,
@@ -82,7 +83,7 @@ export function readPickle(
     const found = new PickleGlobal(module, member)
     if (!isAllowed(found.path))
       throw inputError(
-        `${name} names ${found.path}, which is not needed to read weights; nothing of it was executed.`,
+        `${name} names ${quote(found.path)}, which is not needed to read weights; nothing of it was executed.`,
         { where: name, hint: 'Save a state dict: torch.save(model.state_dict(), FILE).' },
       )
     return found

@@ -1,8 +1,16 @@
 /** Named arrays (an NPZ file) as data sets. */
 import { inputError, mustBeOneOf, usageError } from '../errors.ts'
 import { float32, type NumericDType, type Tensor, toNumbers } from '../tensor/tensor.ts'
+import {
+  type ChannelLayout,
+  channelLayouts,
+  movedDims,
+  movedElements,
+  mustMove,
+} from './channel-layout.ts'
 import { type TargetKind, targetKinds } from './classes.ts'
 import { ArrayDataset, type Column } from './dataset.ts'
+import type { ModelInput } from './model-input.ts'
 
 export const targetNames = ['y', 'target', 'targets', 'label', 'labels']
 
@@ -14,6 +22,13 @@ export interface ArraysOptions {
    * Default: all the same.
    */
   readonly weights?: string | undefined
+  /**
+   * Where the channels of the samples are, where that is not where the model has them: they are moved, in targets and weights of as many
+   * axes, too. Default: arrays stay as they are.
+   */
+  readonly layout?: ChannelLayout | undefined
+  /** What the model takes: inputs that have its shape already stay as they are. */
+  readonly inputs?: readonly ModelInput[] | undefined
 }
 
 /** The arrays of one part of the data, by what they are. */
@@ -21,6 +36,8 @@ interface Part<A> {
   readonly inputs: readonly (readonly [name: string, array: A])[]
   readonly target: A
   readonly weights: A | undefined
+  /** The layout that these arrays are moved out of, each sample on its own. */
+  readonly moved: ReadonlyMap<A, ChannelLayout>
 }
 
 type Sized = Pick<Tensor, 'dims'>
@@ -36,13 +53,14 @@ export function arrangeArrays<A extends Sized>(
   options: ArraysOptions,
 ): { readonly train: Part<A>; readonly test?: Part<A> } {
   if (options.targetKind) mustBeOneOf('targetKind', options.targetKind, targetKinds)
+  if (options.layout) mustBeOneOf('layout', options.layout, channelLayouts)
   for (const [name, array] of arrays) {
     const { dims } = Object(array) as Partial<Sized>
     if (!Array.isArray(dims)) throw usageError(`The array ${name} must be a Tensor.`)
     if (dims.length === 0 || dims.includes(0))
       throw inputError(`${source}: the array ${name} of shape [${dims}] holds no samples.`)
   }
-  const part = (suffix: string) => partOf(arrays, suffix, source, options.weights)
+  const part = (suffix: string) => partOf(arrays, suffix, source, options)
   const train = part('_train')
   const test = part('_test') ?? part('_val')
   if (train) return test ? { train, test } : { train }
@@ -55,8 +73,9 @@ function partOf<A extends Sized>(
   arrays: ReadonlyMap<string, A>,
   suffix: string,
   source: string,
-  weights: string | undefined,
+  options: ArraysOptions,
 ): Part<A> | undefined {
+  const { weights } = options
   const own = new Map(
     [...arrays]
       .filter(([name]) => name.endsWith(suffix))
@@ -78,11 +97,30 @@ function partOf<A extends Sized>(
       throw inputError(
         `${source}: the arrays ${name} and ${target} have ${array.dims[0]} and ${own.get(target)!.dims[0]} samples.`,
       )
-  return {
+  const part = {
     inputs,
     target: own.get(target)!,
     weights: weights === undefined ? undefined : own.get(weights),
   }
+  return { ...part, moved: movedOf(part, options) }
+}
+
+/** Which arrays do not have the model's layout. */
+function movedOf<A extends Sized>(
+  { inputs, target, weights }: Omit<Part<A>, 'moved'>,
+  { layout, inputs: known = [] }: ArraysOptions,
+): Part<A>['moved'] {
+  const moved = new Map<A, ChannelLayout>()
+  if (layout === undefined) return moved
+  for (const [name, array] of inputs) {
+    const taken = inputs.length === 1 && known.length === 1 ? known[0] : undefined
+    const { sizes } = taken ?? known.find((input) => input.name === name) ?? {}
+    if (mustMove(array.dims.slice(1), layout, sizes)) moved.set(array, layout)
+  }
+  const axes = new Set([...moved.keys()].map(({ dims }) => dims.length))
+  for (const array of [target, weights])
+    if (array && array.dims.length > 2 && axes.has(array.dims.length)) moved.set(array, layout)
+  return moved
 }
 
 /**
@@ -98,15 +136,27 @@ export function datasetOfArrays(
   options: ArraysOptions = {},
 ): { readonly train: ArrayDataset; readonly test?: ArrayDataset } {
   const { train, test } = arrangeArrays(arrays, source, options)
-  const dataset = ({ inputs, target, weights }: Part<Tensor>) =>
-    new ArrayDataset(
-      Object.fromEntries(inputs.map(([name, tensor]) => [name, columnOf(tensor, inputForm)])),
-      columnOf(target, targetForm(options.targetKind)),
+  const dataset = ({ inputs, target, weights, moved }: Part<Tensor>) => {
+    const column = (tensor: Tensor, form: ColumnForm) =>
+      inLayout(columnOf(tensor, form), moved.get(tensor))
+    return new ArrayDataset(
+      Object.fromEntries(inputs.map(([name, tensor]) => [name, column(tensor, inputForm)])),
+      column(target, targetForm(options.targetKind)),
       undefined,
-      { weights: weights && columnOf(weights, weightsForm) },
+      { weights: weights && column(weights, weightsForm) },
     )
+  }
   return test ? { train: dataset(train), test: dataset(test) } : { train: dataset(train) }
 }
+
+const inLayout = (column: Column, from: ChannelLayout | undefined): Column =>
+  from === undefined
+    ? column
+    : {
+        ...column,
+        dims: movedDims(column.dims, from),
+        data: movedElements(column.data, column.dims, from),
+      }
 
 /** How the elements of an array arrive in batches. */
 export type ColumnForm = (

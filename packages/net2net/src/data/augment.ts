@@ -2,6 +2,7 @@
 import { usageError } from '../errors.ts'
 import { randomStream } from '../tensor/random.ts'
 import { allocate, Tensor, type TypedArray } from '../tensor/tensor.ts'
+import { hasChannelsLast, movedTensor } from './channel-layout.ts'
 import type { Batch } from './dataset.ts'
 import { batchesOf, type SampleSet } from './samples.ts'
 
@@ -17,7 +18,7 @@ export interface AugmentOptions {
 }
 
 /**
- * The samples with changed pictures: every input [channels, height, width]. What happens to a sample depends on the seed, the epoch and its
+ * The samples with changed pictures: every input [channels, height, width], or [height, width, channels] of 1 or 3 channels. What happens to a sample depends on the seed, the epoch and its
  * index alone, so that a training that was interrupted goes on with the same ones.
  *
  * @throws usage for a size that there is not, where no input is a picture, or where targets are pictures, too
@@ -93,9 +94,15 @@ function changedInputs(inputs: Batch['inputs'], changes: readonly Change[]): Bat
   return Object.fromEntries(
     Object.entries(inputs).map(([name, tensor]) => [
       name,
-      isPicture(tensor) ? changedPictures(tensor, changes) : tensor,
+      isPicture(tensor) ? changedInLayout(tensor, changes) : tensor,
     ]),
   )
+}
+
+function changedInLayout(tensor: Tensor, changes: readonly Change[]): Tensor {
+  if (!hasChannelsLast(tensor.dims.slice(1))) return changedPictures(tensor, changes)
+  const first = movedTensor(tensor, 'channels-last')
+  return movedTensor(changedPictures(first, changes), 'channels-first')
 }
 
 function changedPictures(tensor: Tensor, changes: readonly Change[]): Tensor {

@@ -13,6 +13,7 @@ import * as parts from './split.ts'
 
 export type { ArraysOptions } from './arrays.ts'
 export type { AugmentOptions } from './augment.ts'
+export type { ChannelLayout } from './channel-layout.ts'
 export type { CsvOptions } from './csv.ts'
 export {
   type AboutSamples,
@@ -63,7 +64,12 @@ export const parseCsv = checked('parseCsv', csv.parseCsv, {
 export const datasetOfArrays = checked('datasetOfArrays', arrays.datasetOfArrays, {
   arrays: map,
   source: named,
-  options: kind.options<arrays.ArraysOptions>({ targetKind: text, weights: text }),
+  options: kind.options<arrays.ArraysOptions>({
+    targetKind: text,
+    weights: text,
+    layout: text,
+    inputs: kind.listOf('a list of inputs', modelInput),
+  }),
 })
 
 /** Images [n, h, w] of bytes and labels [n] as a data set. */

@@ -52,6 +52,7 @@ export const loadData = checkedAsync('loadData', anything.loadData, {
     ...downloading,
     ...tableKinds,
     dims: kind.numbers,
+    layout: text,
     target: text,
     model: kind.model,
     memory: kind.number,
@@ -99,6 +100,7 @@ export const openInputs = checkedAsync('openInputs', inputs.openInputs, {
   options: kind.options<inputs.OpenOptions>({
     ...downloading,
     target: text,
+    layout: text,
     stdin: kind.object('a readable stream', 'read', 'function'),
   }),
 })

@@ -7,7 +7,8 @@ import { classesOf } from '../model/classes.ts'
 import type { Model } from '../model/model.ts'
 import { columnsOf } from '../model/output-meaning.ts'
 import { type Preparation, preparationOf, withPreparation } from '../model/preparation.ts'
-import { datasetOfArrays } from './arrays.ts'
+import { type ArraysOptions, datasetOfArrays } from './arrays.ts'
+import { hasChannelsLast, movedDims, withChannelsLast } from './channel-layout.ts'
 import { type ImagesOptions, loadImages } from './image-folder.node.ts'
 import { mnistSource } from './known-datasets.ts'
 import {
@@ -33,8 +34,9 @@ export interface LoadOptions
   extends Omit<TableOptions, 'target'>,
     TextFileOptions,
     Pick<ImagesOptions, 'fit' | 'normalize'>,
+    Pick<ArraysOptions, 'layout'>,
     Pick<DigitsOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
-  /** Shape of one sample, for a folder of pictures: [channels, height, width]. */
+  /** Shape of one sample, for a folder of pictures: [channels, height, width], or [height, width, channels]. */
   readonly dims?: readonly number[] | undefined
   /** Name of the target's column, for tables. */
   readonly target?: string | undefined
@@ -62,6 +64,15 @@ const mostInMemory = 2 ** 28
  */
 export async function loadData(spec: string, given: LoadOptions = {}): Promise<LoadedData> {
   const options = given.model ? { ...knownTo(given.model), ...defined(given) } : given
+  mustHaveArrays(spec, options)
+  const loaded = await loadNormalized(spec, options)
+  if (!hasChannelsLast(options.dims ?? []) || !arePictures(spec)) return loaded
+  const { train, test } = loaded
+  return { train: withChannelsLast(train), ...(test ? { test: withChannelsLast(test) } : {}) }
+}
+
+/** Pictures as [channels, height, width]. */
+async function loadNormalized(spec: string, options: LoadOptions): Promise<LoadedData> {
   const loaded = await loadAny(spec, options)
   const isNormalized = loaded.train.preparation !== undefined
   if (!isNormalized) return normalizedArrays(loaded, options.normalize, options.preparation)
@@ -69,6 +80,27 @@ export async function loadData(spec: string, given: LoadOptions = {}): Promise<L
     throw usageError('Only pictures are normalized.')
   return loaded
 }
+
+/** @throws usage for a layout of what are no arrays */
+export function mustHaveArrays(spec: string, { layout }: Pick<LoadOptions, 'layout'>): void {
+  if (layout === undefined || /\.np[yz]$/i.test(spec) || isArraysFolder(spec)) return
+  throw usageError(
+    `A layout (--layout) is of arrays in .npz and .npy files, and ${spec} is none: where channels of pictures are is known.`,
+    { where: spec },
+  )
+}
+
+/** Whether it is known where channels are: first, as they are read. */
+const arePictures = (spec: string): boolean =>
+  spec === 'mnist' ||
+  spec === 'fashion-mnist' ||
+  (statSync(spec).isDirectory() && !textFiles(spec) && !isArraysFolder(spec))
+
+/** A shape with its channels first. */
+export const pictureDimsOf = (
+  dims: readonly number[] | undefined,
+): readonly number[] | undefined =>
+  dims && hasChannelsLast(dims) ? movedDims(dims, 'channels-last') : dims
 
 async function loadAny(spec: string, options: LoadOptions): Promise<LoadedData> {
   if (spec === 'mnist') return loadMnist(options)
@@ -128,7 +160,7 @@ async function loadFolder(folder: string, options: LoadOptions): Promise<LoadedD
     if (large) return storedDataset(large, folder, options)
     return loadDigits({ ...files, title: folder }, { ...options, folder, verify: false })
   }
-  const [channels, height, width] = options.dims ?? []
+  const [channels, height, width] = pictureDimsOf(options.dims) ?? []
   if ((channels !== 1 && channels !== 3) || height === undefined || width === undefined)
     throw inputError(
       `${folder} looks like a folder of pictures, but the model's input is not an image of 1 or 3 channels.`,

@@ -7,6 +7,8 @@ export interface ModelInput {
   readonly dtype: NumericDType
   /** Shape of one sample; undefined where it is not fixed. */
   readonly dims: readonly number[] | undefined
+  /** The same with `undefined` for each size that is not fixed; undefined where not even their number is known. */
+  readonly sizes?: readonly (number | undefined)[] | undefined
 }
 
 /** The inputs of a model, each with the shape of one sample. */
@@ -19,6 +21,7 @@ export function inputsOf({ graph }: Model): readonly ModelInput[] {
       name,
       dtype: dtype !== undefined && isNumeric(dtype) ? dtype : 'float32',
       dims: isFixed ? (dims as readonly number[]) : undefined,
+      sizes: dims?.map((dim) => (typeof dim === 'number' ? dim : undefined)),
     }
   })
 }

@@ -2,7 +2,14 @@
 import { usageError } from '../errors.ts'
 import type { Preparation } from '../model/preparation.ts'
 import { elementCount, type TypedArray } from '../tensor/tensor.ts'
-import { ArrayDataset, type ColumnShape, type Normalization } from './dataset.ts'
+import {
+  hasChannelsLast,
+  movedDims,
+  movedElements,
+  movedRanges,
+  withChannelsLast,
+} from './channel-layout.ts'
+import { ArrayDataset, type Column, type ColumnShape, type Normalization } from './dataset.ts'
 import {
   ChannelSums,
   knownNormalization,
@@ -11,7 +18,7 @@ import {
   picturePreparation,
 } from './normalize.ts'
 import type { SampleSet } from './samples.ts'
-import { StoredDataset } from './stored/stored-dataset.ts'
+import { type StoredColumn, StoredDataset } from './stored/stored-dataset.ts'
 
 export interface Parts {
   readonly train: SampleSet
@@ -19,8 +26,8 @@ export interface Parts {
 }
 
 /**
- * Bytes of arrays [samples, channels, height, width], normalized as asked for, or as the model knows it; both parts by the training part's
- * numbers.
+ * Bytes of arrays [samples, channels, height, width] (or, of 1 or 3 channels, [samples, height, width, channels]), normalized as asked for, or as
+ * the model knows it; both parts by the training part's numbers.
  *
  * @throws usage where there are no such arrays
  */
@@ -31,13 +38,19 @@ export function normalizedArrays(
 ): Parts {
   const given = knownNormalization(known)
   if (known?.kind === 'pictures' ? !given : normalize === undefined) return parts
+  if (pictureColumns(parts.train).some(([, { dims }]) => hasChannelsLast(dims))) {
+    const first = of(parts, withChannelsFirst)
+    return of(normalizedArrays(first, normalize, known), withChannelsLast)
+  }
   const channels = channelsOf(parts.train)
   const normalization =
     given ??
     (normalize === 'data' ? measured(parts.train, channels) : normalizationOf(normalize!, channels))
-  const of = (samples: SampleSet) => withNormalization(samples, normalization)
-  return parts.test ? { train: of(parts.train), test: of(parts.test) } : { train: of(parts.train) }
+  return of(parts, (samples) => withNormalization(samples, normalization))
 }
+
+const of = ({ train, test }: Parts, change: (samples: SampleSet) => SampleSet): Parts =>
+  test ? { train: change(train), test: change(test) } : { train: change(train) }
 
 type WithColumns = ArrayDataset | StoredDataset
 
@@ -81,19 +94,50 @@ function* bytesOf(column: WithColumns['inputs'][string], row: number): Generator
 
 function withNormalization(samples: SampleSet, normalization: Normalization): SampleSet {
   const preparation = picturePreparation('resize', normalization)
+  const normalized = <C>(column: C): C => ({ ...column, normalization })
+  return withPictures(samples, { inMemory: normalized, stored: normalized, preparation })
+}
+
+/** Pictures whose channels are last, with these first. */
+const withChannelsFirst = (samples: SampleSet): SampleSet =>
+  withPictures(samples, {
+    inMemory: (column) => ({
+      ...column,
+      dims: movedDims(column.dims, 'channels-last'),
+      data: movedElements(column.data, column.dims, 'channels-last'),
+    }),
+    stored: (column) => ({
+      ...column,
+      dims: movedDims(column.dims, 'channels-last'),
+      elements: movedRanges(column.elements, column.dims, 'channels-last'),
+    }),
+  })
+
+/** The samples with other pictures. */
+function withPictures(
+  samples: SampleSet,
+  change: {
+    inMemory(column: Column): Column
+    stored(column: StoredColumn): StoredColumn
+    readonly preparation?: Preparation
+  },
+): SampleSet {
   const names = new Set(pictureColumns(samples).map(([name]) => name))
-  const changed = <C>(inputs: Readonly<Record<string, C>>): Readonly<Record<string, C>> =>
+  const changed = <C>(inputs: Readonly<Record<string, C>>, other: (column: C) => C) =>
     Object.fromEntries(
       Object.entries(inputs).map(([name, column]) => [
         name,
-        names.has(name) ? { ...column, normalization } : column,
+        names.has(name) ? other(column) : column,
       ]),
     )
+  const { preparation = samples.preparation } = change
   if (samples instanceof ArrayDataset) {
     const { inputs, target, classes, columns, weights } = samples
-    return new ArrayDataset(changed(inputs), target, classes, { columns, weights, preparation })
+    const pictures = changed(inputs, change.inMemory)
+    return new ArrayDataset(pictures, target, classes, { columns, weights, preparation })
   }
   if (!(samples instanceof StoredDataset)) return samples
   const { inputs, target, length, classes, weights } = samples
-  return new StoredDataset(changed(inputs), target, length, { classes, weights, preparation })
+  const pictures = changed(inputs, change.stored)
+  return new StoredDataset(pictures, target, length, { classes, weights, preparation })
 }

@@ -4,8 +4,16 @@ import { inputError } from '../errors.ts'
 import { FileSource } from '../files/file-source.ts'
 import type { ByteSource } from '../tensor/bytes.ts'
 import { elementCount, type LazyTensor, Tensor } from '../tensor/tensor.ts'
-import { fillRows, type Normalization } from './dataset.ts'
+import {
+  type ChannelLayout,
+  floatsOfBytes,
+  hasChannelsLast,
+  movedTensor,
+  mustMove,
+} from './channel-layout.ts'
+import type { Normalization } from './dataset.ts'
 import type { InputStream } from './inputs.ts'
+import type { ModelInput } from './model-input.ts'
 import {
   decodeNpy,
   mustBeWholeNpy,
@@ -44,12 +52,21 @@ export async function storedArrays(path: string): Promise<ReadonlyMap<string, St
   return arrays
 }
 
-/** Several arrays whose first axis is the sample, as inputs. Bytes are divided by 255. */
+/**
+ * Several arrays whose first axis is the sample, as inputs. Bytes are divided by 255.
+ *
+ * @param layout where the channels of the arrays are, which are moved where a model has them elsewhere, by the names of its inputs
+ */
 export function arraysStream(
   arrays: ReadonlyMap<string, StoredArray>,
   source: string,
   normalization?: Normalization,
+  { layout, inputs: known = [] }: LayoutOptions = {},
 ): InputStream {
+  const inLayout = (name: string, rows: Tensor): Tensor => {
+    const { sizes } = known.find((input) => input.name === name) ?? {}
+    return layout && mustMove(rows.dims.slice(1), layout, sizes) ? movedTensor(rows, layout) : rows
+  }
   const lengths = new Set([...arrays.values()].map(({ dims }) => dims[0]))
   const [length] = lengths
   if (lengths.size !== 1 || length === undefined)
@@ -66,7 +83,7 @@ export function arraysStream(
         for (let at = 0; at < length; at += size) {
           const inputs: Record<string, Tensor> = {}
           for (const [name, rows] of parts)
-            inputs[name] = asInput((await rows.next()).value, normalization)
+            inputs[name] = asInput(inLayout(name, (await rows.next()).value), normalization)
           yield { inputs }
         }
       } finally {
@@ -76,23 +93,23 @@ export function arraysStream(
   }
 }
 
-function asInput({ dtype, dims, data }: Tensor, normalization: Normalization | undefined): Tensor {
-  if (dtype === 'uint8') {
-    const row = dims.slice(1)
-    const tensor = new Tensor('float32', dims, new Float32Array(data.length))
-    const channels = row.length === 3 && row[0] === normalization?.mean.length
-    const column = { dtype: 'float32' as const, dims: row, data, divisor: 255 }
-    fillRows(
-      channels ? { ...column, normalization: normalization! } : column,
-      tensor,
-      undefined,
-      0,
-      'input',
-    )
-    return tensor
-  }
-  return new Tensor(dtype, dims, data)
+interface LayoutOptions {
+  readonly layout?: ChannelLayout | undefined
+  readonly inputs?: readonly ModelInput[]
 }
+
+const asInput = (tensor: Tensor, normalization: Normalization | undefined): Tensor =>
+  tensor.dtype === 'uint8'
+    ? floatsOfBytes(
+        tensor,
+        isOf(normalization, tensor.dims.slice(1)) ? normalization : undefined,
+        'input',
+      )
+    : new Tensor(tensor.dtype, tensor.dims, tensor.data)
+
+/** Whether bytes are pictures of as many channels. */
+const isOf = (normalization: Normalization | undefined, dims: readonly number[]): boolean =>
+  dims.length === 3 && (hasChannelsLast(dims) ? dims[2] : dims[0]) === normalization?.mean.length
 
 async function storedArray(entry: ZipEntry, source: string): Promise<StoredArray> {
   const reader = readerOf(entry, source)

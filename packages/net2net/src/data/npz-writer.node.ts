@@ -92,7 +92,7 @@ export class NpzWriter {
   }
 
   async #begin(name: string, type: string, dims: readonly number[]): Promise<Part> {
-    const file = await AtomicFile.create(`${this.#path}.${this.#parts.size}`)
+    const file = await AtomicFile.create(this.#path)
     const part = { file, type, dims, rows: 0, bytes: 0 }
     this.#parts.set(name, part)
     return part

@@ -7,9 +7,10 @@ import type { Model } from '../model/model.ts'
 import { columnsOf } from '../model/output-meaning.ts'
 import { type Preparation, preparationOf } from '../model/preparation.ts'
 import { targetNames } from './arrays.ts'
+import { type ChannelLayout, hasChannelsLast, streamWithChannelsLast } from './channel-layout.ts'
 import { isA, list } from './image-folder.node.ts'
 import type { InputStream } from './inputs.ts'
-import { type LoadOptions, loadData } from './load-data.node.ts'
+import { type LoadOptions, loadData, mustHaveArrays, pictureDimsOf } from './load-data.node.ts'
 import { isDigitsFolder, loadFashionMnist, loadMnist } from './load-mnist.node.ts'
 import { inputsOf } from './model-input.ts'
 import { knownNormalization } from './normalize.ts'
@@ -25,6 +26,8 @@ import { textStream } from './text/load-text.node.ts'
 export interface OpenOptions extends Pick<LoadOptions, 'cacheFolder' | 'signal' | 'onDownload'> {
   /** A column of a table that is no input: its name. */
   readonly target?: string | undefined
+  /** Where the channels of arrays are, where that is not where the model has them: they are moved. */
+  readonly layout?: ChannelLayout | undefined
   /** The table that `-` means. */
   readonly stdin?: Readable | undefined
 }
@@ -44,7 +47,10 @@ export async function openInputs(
 ): Promise<InputStream> {
   const inputs = inputsOf(model)
   const preparation = preparationOf(model)
-  const dims = inputs[0]?.dims
+  const isLast = hasChannelsLast(inputs[0]?.sizes ?? [])
+  const inModelLayout = (stream: InputStream) => (isLast ? streamWithChannelsLast(stream) : stream)
+  const dims = pictureDimsOf(inputs[0]?.dims)
+  mustHaveArrays(spec, options)
   const table = { columns: columnsOf(model), inputs, preparation, target: options.target }
   if (spec === '-' && options.stdin) {
     const { stdin } = options
@@ -53,7 +59,7 @@ export async function openInputs(
   }
   if (spec === 'mnist' || spec === 'fashion-mnist') {
     const load = spec === 'mnist' ? loadMnist : loadFashionMnist
-    return streamOf((await load(options)).test)
+    return inModelLayout(streamOf((await load(options)).test))
   }
   if (!existsSync(spec))
     throw inputError(
@@ -63,11 +69,13 @@ export async function openInputs(
   if (statSync(spec).isDirectory()) {
     if (isDigitsFolder(spec)) {
       const { train, test } = await loadData(spec, options)
-      return streamOf(test ?? train)
+      return inModelLayout(streamOf(test ?? train))
     }
     const files = await picturesIn(spec)
     if (files.length === 0) throw inputError(`${spec} holds no pictures.`, { where: spec })
-    return picturesStream(spec, files, pictureDims(spec, dims), preparation, options.signal)
+    return inModelLayout(
+      picturesStream(spec, files, pictureDims(spec, dims), preparation, options.signal),
+    )
   }
   const isOfText = preparation?.kind === 'text' && preparation.column === undefined
   if (isOfText && !isTable(spec)) return textStream(spec, model, options)
@@ -78,10 +86,13 @@ export async function openInputs(
       chosenArrays(await storedArrays(spec), names, spec),
       spec,
       knownNormalization(preparation),
+      { layout: options.layout, inputs },
     )
   }
   if (isPicture(spec))
-    return picturesStream('', [spec], pictureDims(spec, dims), preparation, options.signal)
+    return inModelLayout(
+      picturesStream('', [spec], pictureDims(spec, dims), preparation, options.signal),
+    )
   throw inputError(
     `${spec} is of no known kind: data files are .csv, .tsv, .npz, .npy or pictures.`,
     { where: spec },

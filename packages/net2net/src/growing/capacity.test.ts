@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { testSeed } from '../../testing/seed.ts'
 import { type RandomStream, randomStream } from '../tensor/random.ts'
-import type { EpochResult } from '../training/run/state.ts'
-import { type CapacityJudgement, capacityRule } from './capacity.ts'
+import { type EpochResult, mostRecent } from '../training/run/state.ts'
+import { type CapacityJudgement, capacityRule, judgeArrival } from './capacity.ts'
 
 const epoch = (loss: number, valLoss?: number): EpochResult => ({
   ...{ epoch: 1, loss, seconds: 0, learningRate: 1, step: 1 },
@@ -79,6 +79,27 @@ function verdicts(curve: Curve, noise: (random: RandomStream) => number) {
   return found
 }
 
+/** What is said when data arrive that are `more` times as many, after each of many trainings of so many epochs. */
+function arrivals(
+  curve: Curve,
+  noise: (random: RandomStream) => number,
+  { more = 1, epochs = 16 } = {},
+) {
+  const found = { grow: 0, not: 0 }
+  const runs = 200
+  for (let i = 0; i < runs; i++) {
+    const random = randomStream(testSeed, 'arrival', i)
+    const recent = Array.from({ length: epochs }, (_, t) => {
+      const [loss, valLoss] = curve(t, () => noise(random))
+      return { loss, valLoss, steps: 10 }
+    })
+    const said = judgeArrival(recent.slice(-mostRecent), 10 * more)!
+    if (said.grow) found.grow += 1 / runs
+    else if (/^data were missing/.test(said.reason)) found.not += 1 / runs
+  }
+  return found
+}
+
 describe.each(Object.entries(noises))(`with noise (${testSeed}) that is %s`, (_, noise) => {
   const rarely = 0.15 * curves
   test('a network that learns on neither overfits nor lacks capacity', () => {
@@ -96,6 +117,35 @@ describe.each(Object.entries(noises))(`with noise (${testSeed}) that is %s`, (_,
     }, noise)
     expect(overfit).toBeLessThan(rarely)
     expect(short).toBeGreaterThan(curves - rarely)
+  })
+  describe('when data arrive', () => {
+    /** A gap between the losses that is this share of the validation loss. */
+    const withGap =
+      (share: number): Curve =>
+      (_, next) => [(1 - share) * (1 + 0.02 * next()), 1 + 0.04 * next()]
+    test('noise alone grows no network that lacks data, however long or short its training was', () => {
+      for (const epochs of [1, 2, 4, 5, 6, 8, 30])
+        for (const share of [0.26, 0.4, 0.7])
+          expect(arrivals(withGap(share), noise, { epochs }).grow).toBeLessThan(0.1)
+    })
+    test('nor does it keep one small that lacks capacity', () => {
+      for (const epochs of [1, 2, 4, 5, 6, 8, 30])
+        for (const share of [0, 0.1, 0.24])
+          expect(arrivals(withGap(share), noise, { epochs }).not).toBeLessThan(0.1)
+    })
+    test('what the losses say clearly is seen', () => {
+      expect(arrivals(withGap(0.02), noise).grow).toBeGreaterThan(0.6)
+      expect(arrivals(withGap(0.6), noise).not).toBeGreaterThan(0.6)
+      // So many more samples leave little of the gap.
+      expect(arrivals(withGap(0.6), noise, { more: 20 }).grow).toBeGreaterThan(0.6)
+    })
+    test('a gap that opened late is no lack of capacity', () => {
+      const late: Curve = (t, next) => {
+        const [loss, valLoss] = withGap(0)(t, next)
+        return [loss * (t < 12 ? 1 : 0.4), valLoss]
+      }
+      expect(arrivals(late, noise).grow).toBeLessThan(0.1)
+    })
   })
   test('a network whose validation loss rises overfits', () => {
     const { overfit, short } = verdicts((t, next) => {

@@ -1,6 +1,6 @@
 /** Whether a network that trains should grow: the rule of `auto`, and what rules are told. */
-import type { EpochResult } from '../training/run/state.ts'
-import { chanceOfRise, fewestValues, firstRise, level } from './trend.ts'
+import type { EpochResult, RecentEpoch } from '../training/run/state.ts'
+import { chanceOfMajority, chanceOfRise, fewestValues, firstRise, level } from './trend.ts'
 
 /** How a training has gone since the network last grew. */
 export interface CapacityFacts {
@@ -96,21 +96,52 @@ const smallGap = 0.25
 /**
  * The rule of `auto` for new data. The loss of samples that a network has not seen is its training loss and a gap. More samples
  * narrow the gap, about in inverse proportion to their number, and leave the training loss where it is, which only more capacity
- * lowers. So the end of the last training tells which of them was missing, and whether so many more samples change that.
+ * lowers. So each of the last epochs tells which of them was missing, and whether so many more samples change that. Noise alone makes them
+ * tell either, and it takes so many that tell the same that chance does so in one of twenty cases at most (the sign test).
  *
- * @param last epoch of the training on the data before; it has a validation loss
- * @param more how many times as many samples there are now; at least 1
+ * @param recent epochs since the network last grew, in trainings on earlier data; eight at most
+ * @param steps of an epoch of the new data
+ * @returns undefined where the last one was not validated
  */
 export function judgeArrival(
-  { loss, valLoss = loss }: EpochResult,
-  more: number,
-): CapacityJudgement {
-  const gap = Math.max(0, valLoss - loss) / more
-  const ended = `the training before ended at ${figure(loss)}, and at ${figure(valLoss)} in validation`
+  recent: readonly RecentEpoch[],
+  steps: number,
+): CapacityJudgement | undefined {
+  const last = recent.at(-1)
+  if (last?.valLoss === undefined) return undefined
+  const validated = recent.filter(({ valLoss }) => Number.isFinite(valLoss))
+  const short = validated.filter((epoch) => isShort(epoch, moreOf(epoch, steps))).length
+  const { length } = validated
+  const more = moreOf(last, steps)
   const now = more > 1 ? `, and there are ${more.toPrecision(2)} times as many samples now` : ''
+  const says = (count: number, what: string) =>
+    `${count} of the last ${length} epochs say ${what} (the last one ended at ${figure(last.loss)}, and at ${figure(last.valLoss)} in validation${now})`
+  if (isShown(short, length))
+    return { grow: true, reason: `capacity is short for the new data: ${says(short, 'so')}` }
+  if (isShown(length - short, length))
+    return {
+      grow: false,
+      reason: `data were missing more than capacity: ${says(length - short, 'so')}`,
+    }
+  return {
+    grow: false,
+    reason:
+      length < fewestValues
+        ? `it is not known whether capacity is short for the new data: the losses of ${length === 1 ? 'one epoch' : `${length} epochs`} may be noise, and it takes ${fewestValues} since the last growth`
+        : `the losses do not show whether capacity is short for the new data: ${says(short, 'so')}`,
+  }
+}
+
+const isShown = (votes: number, of: number): boolean =>
+  of >= fewestValues && chanceOfMajority(votes, of) <= level
+
+/** How many times as many samples there are as in an epoch; at least 1. */
+const moreOf = (epoch: RecentEpoch, steps: number): number => Math.max(1, steps / epoch.steps)
+
+/** Whether what is left of the gap with so many times the samples is a small share of the loss. */
+function isShort({ loss, valLoss = loss }: RecentEpoch, more: number): boolean {
+  const gap = Math.max(0, valLoss - loss) / more
   return gap < smallGap * Math.abs(loss + gap)
-    ? { grow: true, reason: `capacity is short for the new data: ${ended}${now}` }
-    : { grow: false, reason: `data were missing more than capacity: ${ended}${now}` }
 }
 
 const figure = (value: number | undefined): string => value?.toPrecision(4) ?? 'nothing'

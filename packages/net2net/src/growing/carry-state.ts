@@ -64,6 +64,7 @@ export function carryInto(
     plateau: freshPlateau,
     best: Number.POSITIVE_INFINITY,
     waited: 0,
+    recent: [],
   }
   const before = lastRate(state)
   const after = learningRate ?? rateAt(optimizer.learningRate, momentOf(grown))

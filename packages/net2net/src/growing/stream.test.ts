@@ -197,22 +197,41 @@ describe('a stream', () => {
 })
 
 describe('growth when new data come', () => {
-  const epoch = (loss: number, valLoss: number) => ({
-    ...{ epoch: 1, loss, valLoss, seconds: 0, learningRate: 1, step: 1 },
-  })
+  const epochs = (...losses: (readonly [number, number])[]) =>
+    losses.map(([loss, valLoss]) => ({ loss, valLoss, steps: 10 }))
+  const five = (loss: number, valLoss: number) =>
+    epochs(...Array.from({ length: 5 }, () => [loss, valLoss] as const))
 
   test('the rule: the gap that more samples leave decides', () => {
-    expect(judgeArrival(epoch(1, 1.1), 1)).toMatchObject({ grow: true })
-    expect(judgeArrival(epoch(1, 0.9), 1)).toMatchObject({ grow: true })
-    expect(judgeArrival(epoch(1, 2), 1)).toMatchObject({
+    expect(judgeArrival(five(1, 1.1), 10)).toMatchObject({ grow: true })
+    expect(judgeArrival(five(1, 0.9), 10)).toMatchObject({ grow: true })
+    expect(judgeArrival(five(1, 2), 10)).toMatchObject({
       grow: false,
-      reason: expect.stringMatching(/^data were missing more than capacity/),
+      reason: expect.stringMatching(
+        /^data were missing more than capacity: 5 of the last 5 epochs/,
+      ),
     })
     // Four times as many samples leave a quarter of the gap.
-    expect(judgeArrival(epoch(1, 2), 4)).toMatchObject({
+    expect(judgeArrival(five(1, 2), 40)).toMatchObject({
       grow: true,
       reason: expect.stringMatching(/4.0 times as many samples/),
     })
+    // Of as many samples each epoch is asked, whichever training it is of.
+    const fewer = five(1, 2).map((epoch) => ({ ...epoch, steps: 2 }))
+    expect(judgeArrival([...fewer, ...five(1, 1.1)], 10)).toMatchObject({ grow: true })
+  })
+  test('the rule: few epochs, and epochs that do not agree, decide nothing', () => {
+    expect(judgeArrival(five(1, 1.1).slice(0, 4), 10)).toMatchObject({
+      grow: false,
+      reason: expect.stringMatching(/^it is not known .* 4 epochs may be noise, and it takes 5/),
+    })
+    const mixed = [...five(1, 1.1), ...five(1, 2).slice(0, 2)]
+    expect(judgeArrival(mixed, 10)).toMatchObject({
+      grow: false,
+      reason: expect.stringMatching(/^the losses do not show .* 5 of the last 7 epochs say so/),
+    })
+    expect(judgeArrival([...mixed, { loss: 1, steps: 10 }], 10)).toBeUndefined()
+    expect(judgeArrival([], 10)).toBeUndefined()
   })
 
   const four = ['north', 'east', 'south', 'west']
@@ -230,6 +249,31 @@ describe('growth when new data come', () => {
     expect(arrival!.decision.reason).toMatch(/^capacity is short for the new data/)
     expect(countParameters(stream.model)).toBeGreaterThan(arrival!.decision.parameters)
     expect(countParameters(stream.model)).toBeLessThanOrEqual(60)
+  })
+
+  test('of short portions the epochs are taken together, until it grows', async () => {
+    const limits = { parameters: 60 }
+    const portions = [small, small, small, large, large].map((data) => ({ data, validation }))
+    const options = { auto: { limits }, epochs: 2 }
+    const { stream, events } = await learned(network(2, 4), portions, options)
+    const told = events.flatMap((event) => (event.kind === 'decision' ? [event] : []))
+    const arrival = (portion: number) =>
+      told.find((event) => event.portion === portion && event.decision.epoch === 0)?.decision
+    expect(arrival(0)).toBeUndefined()
+    expect(arrival(1)).toMatchObject({ grow: false, reason: expect.stringMatching(/2 epochs may/) })
+    expect(arrival(2)).toMatchObject({ grow: false, reason: expect.stringMatching(/4 epochs may/) })
+    expect(arrival(3)).toMatchObject({
+      grow: true,
+      reason: expect.stringMatching(/6 of the last 6/),
+    })
+    expect(arrival(4)).toMatchObject({ grow: false, reason: expect.stringMatching(/2 epochs may/) })
+    // Through a state that was kept between calls, too.
+    const { stream: begun } = await learned(network(2, 4), portions.slice(0, 2), options)
+    const { stream: on } = await learned(begun.model, portions.slice(2), {
+      ...options,
+      earlier: begun.state,
+    })
+    expect(bytesOf(on.state!)).toEqual(bytesOf(stream.state!))
   })
 
   test('a rule of the user decides alone, and without validation nothing is decided on arrival', async () => {

@@ -22,7 +22,13 @@ import { hashKey } from '../tensor/random.ts'
 import { withoutUnitRates } from '../training/compile/parameter-groups.ts'
 import type { StepGraph } from '../training/compile/step-graph.ts'
 import { withParameters } from '../training/compile/trainable.ts'
-import { type EpochResult, momentOf, type TrainingState } from '../training/run/state.ts'
+import {
+  type EpochResult,
+  momentOf,
+  mostRecent,
+  type RecentEpoch,
+  type TrainingState,
+} from '../training/run/state.ts'
 import { stepOptionsOf, Training } from '../training/run/trainer.ts'
 import { freshPlateau, rateAt } from '../training/schedules.ts'
 import type { CheckpointHook, TrainOptions } from '../training/train-options.ts'
@@ -119,7 +125,7 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     const current = resume?.position.model ?? model
     mustGrow(current, left, isSampleSet(data))
     this.#model = current
-    this.#training = this.#start(current, resume?.state)
+    this.#training = this.#start(current, resume && goneOnWith(resume.state, auto?.earlier))
   }
 
   /** Everything that decides the future, with `position`. */
@@ -201,20 +207,24 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
   #judgeArrival(): CapacityJudgement | undefined {
     const { auto } = this.#options
     const { epoch, batch } = this.state
-    const last = auto?.earlier?.history.at(-1)
     const isAsked = this.#decisions.some((decision) => decision.epoch === 0)
-    if (auto?.rule || last?.valLoss === undefined || epoch > 0 || batch > 0 || isAsked)
+    const steps = this.#stepsOfEpoch
+    if (!auto?.earlier || auto.rule || steps === undefined || epoch > 0 || batch > 0 || isAsked)
       return undefined
-    return judgeArrival(last, this.#moreSamples)
+    return judgeArrival(recentOf(auto.earlier), steps)
   }
 
   /** How many times as many samples there are as in the training before this one, as far as its steps tell; at least 1. */
   get #moreSamples(): number {
-    const { auto, batchSize = 32 } = this.#options
-    const [before, last] = [0, ...(auto?.earlier?.history ?? []).map(({ step }) => step)].slice(-2)
-    const data = this.#data
-    if (!isSampleSet(data) || before === undefined || last === undefined) return 1
-    return Math.max(1, Math.ceil(data.length / batchSize) / (last - before))
+    const { earlier } = this.#options.auto ?? {}
+    const before = earlier && recentOf(earlier).at(-1)?.steps
+    const now = this.#stepsOfEpoch
+    return before === undefined || now === undefined ? 1 : Math.max(1, now / before)
+  }
+
+  get #stepsOfEpoch(): number | undefined {
+    const { batchSize = 32 } = this.#options
+    return isSampleSet(this.#data) ? Math.ceil(this.#data.length / batchSize) : undefined
   }
 
   /**
@@ -349,6 +359,19 @@ export class GrowingTraining implements AsyncIterable<GrowingEvent> {
     return training
   }
 }
+
+/** What the last epochs were; of states that do not tell, those of their own training. */
+const recentOf = (state: TrainingState): readonly RecentEpoch[] =>
+  state.recent ??
+  state.history
+    .map((epoch, i) => ({ ...epoch, steps: epoch.step - (state.history[i - 1]?.step ?? 0) }))
+    .slice(-mostRecent)
+
+/** A state before its first step, with the last epochs of the training that it goes on from: those of one training may be few. */
+const goneOnWith = (state: TrainingState, earlier: TrainingState | undefined): TrainingState =>
+  earlier && state.step === 0 && state.recent === undefined
+    ? { ...state, recent: recentOf(earlier) }
+    : state
 
 /** A growth that is not possible is refused before the first step, not after hours. */
 function mustGrow(model: Model, stages: readonly GrowthStage[], hasSamples: boolean): void {

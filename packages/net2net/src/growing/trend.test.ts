@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import '../../testing/seed.ts'
-import { chanceOfRise, fewestValues, firstRise, level } from './trend.ts'
+import { chanceOfMajority, chanceOfRise, fewestValues, firstRise, level } from './trend.ts'
 
 /** All orders of 0, 1, …, n − 1. */
 const orders = (n: number): readonly (readonly number[])[] =>
@@ -61,6 +61,20 @@ describe('the chance of a rise', () => {
       expect(bound).toBeLessThan(1)
     }
   })
+})
+
+test('the chance of a majority is the binomial one', () => {
+  for (const n of [0, 1, 5, 8])
+    for (let count = 0; count <= n + 1; count++) {
+      const sides = Array.from(
+        { length: 2 ** n },
+        (_, bits) => bits.toString(2).replaceAll('0', '').length,
+      )
+      expect(chanceOfMajority(count, n)).toBeCloseTo(
+        share(sides, (ones) => ones >= count),
+        12,
+      )
+    }
 })
 
 describe('a rise that is looked for again and again', () => {

@@ -20,6 +20,17 @@ export function chanceOfRise(values: readonly number[]): number {
   return last
 }
 
+/** The chance that at least so many of n values lie on one side that each of them takes as likely as the other: the sign test. */
+export function chanceOfMajority(count: number, n: number): number {
+  let chances = [1]
+  for (let i = 0; i < n; i++)
+    chances = Array.from(
+      { length: i + 2 },
+      (_, k) => ((chances[k] ?? 0) + (chances[k - 1] ?? 0)) / 2,
+    )
+  return chances.slice(count).reduce((sum, each) => sum + each, 0)
+}
+
 export interface ShownRise {
   /** How many of the values show it. */
   readonly values: number

@@ -1,11 +1,21 @@
 /** A growth plan as text. */
 import { type GrowthPlan, rolesIn } from './growth-plan.ts'
 
+/** Of one kind of changes of a plan: one change a row. */
+export interface PlanTable {
+  readonly head: readonly string[]
+  readonly rows: readonly (readonly (string | number)[])[]
+}
+
+/** What a plan does, as lines of text: the tables of `planTables`, with an empty line between two. */
+export const describePlan = (plan: GrowthPlan): readonly string[] =>
+  planTables(plan).flatMap((table, i) => [...(i > 0 ? [''] : []), ...aligned(table)])
+
 /**
- * What a plan does, as lines of text: layers that grow or are inserted, and what follows from them for parameters,
- * sizes and numbers. Each is a table with a head, and an empty line lies between two. A plan without changes gives no line.
+ * What a plan does, as tables: layers that grow or are inserted, and what follows from them for parameters, sizes and numbers. Kinds
+ * of changes that the plan does not make have no table.
  */
-export function describePlan(plan: GrowthPlan): readonly string[] {
+export function planTables(plan: GrowthPlan): readonly PlanTable[] {
   const {
     units,
     inserted,
@@ -22,7 +32,7 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
     classes = [],
     floats = [],
   } = plan
-  const tables = [
+  return [
     table(
       ['units of', 'from', 'to', 'initialization'],
       units.map(({ id, members, from, to, init, merged }) => [
@@ -139,11 +149,10 @@ export function describePlan(plan: GrowthPlan): readonly string[] {
       ['pinned number', 'at'],
       pinned.map(({ to, elements }) => [to, elements.join(', ')]),
     ),
-  ]
-  return tables
-    .filter((lines) => lines.length > 0)
-    .flatMap((lines, i) => (i > 0 ? ['', ...lines] : lines))
+  ].filter(({ rows }) => rows.length > 0)
 }
+
+const table = (head: PlanTable['head'], rows: PlanTable['rows']): PlanTable => ({ head, rows })
 
 type Change = GrowthPlan['positions'][number]
 
@@ -174,12 +183,8 @@ function startOf({ added, axes }: GrowthPlan['parameters'][number]): readonly st
   return [`new entries ${starts[start]}${lowered}`]
 }
 
-/** Aligned columns, numbers to the right; nothing without rows. */
-function table(
-  head: readonly string[],
-  rows: readonly (readonly (string | number)[])[],
-): readonly string[] {
-  if (rows.length === 0) return []
+/** Aligned columns, numbers to the right. */
+function aligned({ head, rows }: PlanTable): readonly string[] {
   const lines = [head, ...rows.map((row) => row.map(String))]
   const widths = head.map((_, k) =>
     lines.reduce((most, line) => Math.max(most, line[k]!.length), 0),

@@ -24,7 +24,7 @@ export {
   groupWeights,
   sharedEntries,
 } from './apply/unit-weights.ts'
-export { describePlan } from './describe-plan.ts'
+export { describePlan, planTables } from './describe-plan.ts'
 export type * from './growth-plan.ts'
 export {
   type InspectedAttention,

@@ -1,5 +1,4 @@
-/** Controls and marks that change how a terminal shows what follows. */
-const UNPRINTABLE = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+import { printable } from '../errors.ts'
 
 /** Dimensions, for messages. */
 export const shapeText = (dims: readonly (number | bigint)[]): string =>
@@ -10,13 +9,10 @@ export const shapeText = (dims: readonly (number | bigint)[]): string =>
  * name is printed as JSON, which never calls a method of what it prints: a table may have a key `toString`.
  */
 export function quote(name: unknown): string {
-  const quoted =
+  return printable(
     typeof name === 'string'
       ? JSON.stringify(shortened(name))
-      : shortened(JSON.stringify(name) ?? String(name))
-  return quoted.replace(
-    UNPRINTABLE,
-    (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      : shortened(JSON.stringify(name) ?? String(name)),
   )
 }
 

@@ -1,6 +1,6 @@
 /** State dicts in files of PyTorch, in memory: sharded, shared by layers, and read again. */
 import { describe, expect, test } from 'vitest'
-import { growStateIn, mustHoldState } from '../../src/bridges/grow-state.ts'
+import { growStateIn, mustHoldState, unboundParameters } from '../../src/bridges/grow-state.ts'
 import { readSafetensors, safetensorsParts } from '../../src/bridges/safetensors.ts'
 import { readTorchFile, stateDictOf } from '../../src/bridges/torch-file.ts'
 import { applyPlan, planWiden } from '../../src/growth/index.ts'
@@ -96,6 +96,10 @@ describe('a state dict', () => {
     expect(() => growStateIn(open, model, [planWiden(model, { b: 9 })], 'out', options)).toThrow(
       /The plan changes "c\.weight", and no entry of net\.safetensors holds its numbers/,
     )
+    // The biases are zeros, which an exporter may have made.
+    expect(unboundParameters(open, model, options)).toEqual(['c.weight'])
+    const all = () => memorySource(joined(safetensorsParts(entries)))
+    expect(unboundParameters(all, model, options)).toEqual([])
   })
 
   test('does not hold the ε of a norm, which another width than a multiple changes', () => {

@@ -4,6 +4,7 @@ import { decodeNpy, decodeNpz } from 'net2net/data'
 import { inferShapes, requiredInputs } from 'net2net/model'
 import { float32, toNumbers } from 'net2net/tensor'
 import { inputError } from '../../../src/errors.ts'
+import { isView } from './is-view.ts'
 import type { InputFile } from './protocol.ts'
 
 type Feeds = Readonly<Record<string, Tensor>>
@@ -11,16 +12,26 @@ type Feeds = Readonly<Record<string, Tensor>>
 /** At most so many samples are compared on. */
 const most = 32
 
+export interface OwnInputs {
+  readonly feeds: readonly Feeds[]
+  /** Arrays that are no inputs of the model, as targets are none. */
+  readonly aside: readonly string[]
+}
+
 /** @throws input where a file fits no input of the model */
-export function inputsFrom(files: readonly InputFile[], model: Model): readonly Feeds[] {
+export function inputsFrom(files: readonly InputFile[], model: Model): OwnInputs {
   const arrays = files.flatMap((file) =>
     'pixels' in file ? [] : [arraysOf(file.name, file.bytes)],
   )
   const pictures = files.filter((file) => 'pixels' in file)
-  return [
-    ...arrays.flatMap(({ name, tensors }) => feedsOf(name, tensors, model)),
-    ...pictures.map((picture) => pictureFeed(picture, model)),
-  ]
+  const read = arrays.map(({ name, tensors }) => feedsOf(name, tensors, model))
+  return {
+    feeds: [
+      ...read.flatMap(({ feeds }) => feeds),
+      ...pictures.map((picture) => pictureFeed(picture, model)),
+    ],
+    aside: [...new Set(read.flatMap(({ aside }) => aside))],
+  }
 }
 
 function arraysOf(name: string, bytes: Uint8Array) {
@@ -29,41 +40,66 @@ function arraysOf(name: string, bytes: Uint8Array) {
   return { name, tensors }
 }
 
-/** The arrays that are inputs: by name, `x…` for the one input, or the only array. One set of inputs per sample. */
-function feedsOf(
-  file: string,
+/** Arrays that the library takes for targets, whatever they hold. */
+const isTarget = (name: string): boolean => /^(y|targets?|labels?)(_(train|test|val))?$/.test(name)
+
+type Shape = readonly (number | string | null)[]
+
+/** The dimensions in which an array is a batch of an input of this shape; undefined where it is none. */
+function batchOf(dims: readonly number[], shape: Shape | undefined): readonly number[] | undefined {
+  if (shape === undefined) return dims
+  const fits = (batch: readonly number[]) =>
+    batch.length === shape.length &&
+    shape.every((size, i) => i === 0 || typeof size !== 'number' || size === batch[i])
+  const sizes = shape.slice(1).map(Number)
+  const views = [
+    dims,
+    // One sample without an axis for the batch counts as a batch of one.
+    [1, ...dims],
+    ...(isView(dims.slice(1), sizes) ? [[dims[0] ?? 1, ...sizes]] : []),
+  ]
+  return views.find(fits)
+}
+
+/** The names under which the arrays of an input stand: the best first. */
+const partsOf = (name: string) => ['', '_test', '_val', '_train'].map((part) => `${name}${part}`)
+
+/** The array of one input: by name, `x…` of the only input, or the only array that fits it. */
+function arrayOf(
+  input: string,
   tensors: ReadonlyMap<string, Tensor>,
-  model: Model,
-): readonly Feeds[] {
+  { isOnly, shape }: { readonly isOnly: boolean; readonly shape: Shape | undefined },
+): string | undefined {
+  const named = partsOf(input).find((name) => tensors.has(name))
+  if (named !== undefined || !isOnly) return named
+  const usual = ['x_test', 'x_val', 'x', 'x_train', 'input'].find((name) => tensors.has(name))
+  if (usual !== undefined) return usual
+  const others = [...tensors].filter(([name]) => !isTarget(name))
+  const fitting = others.filter(([, { dims }]) => batchOf(dims, shape))
+  const [found, another] = others.length === 1 ? others : fitting
+  return another ? undefined : found?.[0]
+}
+
+/** The arrays that are inputs, cut into sets of inputs, and the names of the others. */
+function feedsOf(file: string, tensors: ReadonlyMap<string, Tensor>, model: Model): OwnInputs {
   const shapes = inferShapes(model)
   const inputs = requiredInputs(model.graph)
   const arrays = inputs.map(({ name }) => {
-    const found =
-      tensors.get(name) ??
-      (inputs.length === 1
-        ? (['x_test', 'x_val', 'x', 'x_train', 'input']
-            .map((key) => tensors.get(key))
-            .find(Boolean) ?? (tensors.size === 1 ? [...tensors.values()][0] : undefined))
-        : undefined)
-    if (!found)
+    const info = shapes.get(name)
+    const shape = info?.shape
+    const key = arrayOf(name, tensors, { isOnly: inputs.length === 1, shape })
+    const found = key === undefined ? undefined : tensors.get(key)
+    if (key === undefined || !found)
       throw inputError(
         `${file} has no array for the input "${name}"; it has ${[...tensors.keys()].join(', ') || 'one without a name'}.`,
         { hint: 'Arrays are called as the inputs; of a network with one input, x.' },
       )
-    const info = shapes.get(name)
-    const shape = info?.shape
-    const dims = found.dims
-    // One sample without an axis for the batch counts as a batch of one.
-    const batched = shape && dims.length === shape.length - 1 ? [1, ...dims] : dims
-    const fits =
-      !shape ||
-      (batched.length === shape.length &&
-        shape.every((size, i) => i === 0 || typeof size !== 'number' || size === batched[i]))
-    if (!fits)
+    const dims = batchOf(found.dims, shape)
+    if (!dims)
       throw inputError(
-        `${file}: an array of shape ${dims.join('×')} is none for the input "${name}" of shape ${shape.map((size) => size ?? '?').join('×')}.`,
+        `${file}: an array of shape ${found.dims.join('×')} is none for the input "${name}" of shape ${shape?.map((size) => size ?? '?').join('×')}.`,
       )
-    return { name, tensor: asType(found, info?.dtype), dims: batched, fixed: shape?.[0] }
+    return { key, name, tensor: asType(found, info?.dtype), dims, fixed: shape?.[0] }
   })
   const count = Math.min(...arrays.map(({ dims }) => dims[0] ?? 1))
   const fixed = arrays.map((array) => array.fixed).find((size) => typeof size === 'number')
@@ -71,11 +107,15 @@ function feedsOf(
   const sets = Math.min(Math.floor(count / size), Math.max(1, Math.floor(most / size)))
   if (sets < 1)
     throw inputError(`${file} has ${count} samples, and the network takes ${size} at once.`)
-  return Array.from({ length: sets }, (_, i) =>
-    Object.fromEntries(
-      arrays.map(({ name, tensor, dims }) => [name, rows(tensor, dims, i * size, size)]),
+  const taken = new Set(arrays.map(({ key }) => key))
+  return {
+    feeds: Array.from({ length: sets }, (_, i) =>
+      Object.fromEntries(
+        arrays.map(({ name, tensor, dims }) => [name, rows(tensor, dims, i * size, size)]),
+      ),
     ),
-  )
+    aside: [...tensors.keys()].filter((key) => !taken.has(key)),
+  }
 }
 
 function rows(tensor: Tensor, dims: readonly number[], from: number, count: number): Tensor {

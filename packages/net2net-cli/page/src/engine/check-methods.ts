@@ -14,15 +14,16 @@ serveMethods<CheckMethods>({
         : (await import('./check-inputs.ts')).inputsFrom(inputs, before)
     const result = await compare(before, decodeModel(b), {
       runtime: await runtime(),
-      ...(own && { inputs: own }),
+      ...(own && { inputs: own.feeds }),
     })
     return {
       ...result,
       seconds: (performance.now() - start) / 1000,
       // Each set of inputs may hold several.
       ...(own && {
-        samples: own.reduce((sum, feeds) => sum + (Object.values(feeds)[0]?.dims[0] ?? 1), 0),
+        samples: own.feeds.reduce((sum, feeds) => sum + (Object.values(feeds)[0]?.dims[0] ?? 1), 0),
         inputs: inputs.map(({ name }) => name).join(', '),
+        aside: own.aside,
       }),
     }
   },

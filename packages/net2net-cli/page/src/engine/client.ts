@@ -47,6 +47,9 @@ export function client<M extends { [K in keyof M]: Method }>(start: () => Worker
       else promise.resolve(data.result)
     })
     started.addEventListener('error', (event) => {
+      // It was stopped, and another one has taken its place.
+      if (worker !== started) return
+      started.terminate()
       const message = `The page's worker stopped: ${event.message || 'it could not be loaded'}.`
       fail({ kind: 'internal', message, hint: 'Reload the page.' })
     })

@@ -22,6 +22,10 @@ export interface Network {
   /** Files of PyTorch that grow along. */
   readonly weights?: string
   readonly optimizer?: string
+  /** Parameters of which the weights hold no numbers: growth that changes them cannot be written into these. */
+  readonly unbound: readonly string[]
+  /** @throws refused where what has grown cannot be written in the format that it came in */
+  mustBeWritable(plans: readonly GrowthPlan[]): void
   /** The model after growth, as its file will hold it. */
   afterGrowth(plans: readonly GrowthPlan[], grown: Model): Promise<Model>
   /** The files after growth; each was read again. The network's own comes first. */
@@ -44,7 +48,11 @@ export async function openNetwork(
       const network = readKeras(memorySource(bytes), name)
       return {
         model: network.model,
-        // New layers are none of the file's: the refusal waits until the file is asked for.
+        unbound: [],
+        mustBeWritable(plans) {
+          network.grow(plans)
+        },
+        // New layers are none of the file's: the network is shown all the same.
         afterGrowth: async (plans, grown) =>
           plans.some(({ inserted }) => inserted.length > 0) ? grown : network.grow(plans).model,
         async write(plans) {
@@ -60,41 +68,69 @@ export async function openNetwork(
   const model = decodeModel(bytes, { name, openExternal: externalDataIn(data, used) })
   const beside = data.filter((file) => !used.has(file.name))
   const state = beside.length > 0 ? await stateAmong(beside) : {}
-  const { weights } = state
+  const grown =
+    state.weights === undefined
+      ? undefined
+      : await grownState(beside, model, state, outputStem(name))
   // Broken files are told at once, and not when what has grown is written.
-  if (weights !== undefined)
-    (await bridges()).growStateIn(opener(beside), model, [], outputStem(name), {
-      ...state,
-      weights,
-    })
+  grown?.after([])
   return {
     model,
     ...state,
-    afterGrowth: async (_, grown) => grown,
-    async write(plans, grown) {
-      const output = outputName(name)
-      const files = [{ name: output, bytes: encodeModel(grown) }]
-      if (weights !== undefined) {
-        const { growStateIn, mustHoldState } = await bridges()
-        const stem = outputStem(name)
-        const options = { ...state, weights }
-        const contents = growStateIn(opener(beside), model, plans, stem, options)
-        for (const [file, content] of contents)
-          files.push({
-            name: file,
-            bytes:
-              typeof content === 'string'
-                ? new TextEncoder().encode(content)
-                : content instanceof Uint8Array
-                  ? content
-                  : joined(content),
-          })
-        mustHoldState(opener(files), grown, stem, options)
-      }
-      return files.map((file) => ({ name: file.name, bytes: new Uint8Array(file.bytes) }))
+    unbound: grown?.unbound() ?? [],
+    mustBeWritable(plans) {
+      grown?.after(plans)
+    },
+    afterGrowth: async (_, model) => model,
+    async write(plans, model) {
+      const own = { name: outputName(name), bytes: new Uint8Array(encodeModel(model)) }
+      if (grown === undefined) return [own]
+      const files = [
+        own,
+        ...[...grown.after(plans)].map(([file, content]) => ({
+          name: file,
+          bytes: bytesOf(content),
+        })),
+      ]
+      grown.mustBeIn(files, model)
+      return files
     },
   }
 }
+
+/** Files of PyTorch beside a network, and what growth makes of them. */
+async function grownState(
+  files: readonly NamedBytes[],
+  model: Model,
+  { weights = '', ...rest }: State,
+  stem: string,
+) {
+  const { growStateIn, mustHoldState, unboundParameters } = await import('net2net/bridges')
+  const options = { weights, ...rest }
+  return {
+    unbound: () => unboundParameters(opener(files), model, options),
+    after: (plans: readonly GrowthPlan[]) =>
+      growStateIn(opener(files), model, plans, stem, options),
+    /** What was written is read again. */
+    mustBeIn(written: readonly NamedBytes[], grown: Model) {
+      mustHoldState(opener(written), grown, stem, options)
+    },
+  }
+}
+
+interface State {
+  readonly weights?: string
+  readonly optimizer?: string
+}
+
+const bytesOf = (
+  content: string | Uint8Array | Parameters<typeof joined>[0],
+): Uint8Array<ArrayBuffer> =>
+  typeof content === 'string'
+    ? new TextEncoder().encode(content)
+    : content instanceof Uint8Array
+      ? new Uint8Array(content)
+      : joined(content)
 
 /** Zip archives and files of HDF5 begin with these bytes; only then is it worth to load what reads them. */
 const looksZippedOrHdf = ([first]: Uint8Array): boolean => first === 0x50 || first === 0x89
@@ -112,9 +148,7 @@ const opener =
   }
 
 /** Which of the files are the weights, and which is the state of the optimizer. */
-async function stateAmong(
-  files: readonly NamedBytes[],
-): Promise<{ readonly weights?: string; readonly optimizer?: string }> {
+async function stateAmong(files: readonly NamedBytes[]): Promise<State> {
   const { isOptimizerState, readTorchFile } = await import('net2net/bridges')
   const isTorch = ({ bytes }: NamedBytes) => looksZippedOrHdf(bytes)
   const optimizers = files.filter(

@@ -2,7 +2,6 @@
 
 import {
   decodeModel,
-  describePlan,
   encodeModel,
   type GrowthPlan,
   type GrowthStep,
@@ -10,6 +9,7 @@ import {
   type InspectedLayer,
   inspect,
   type Model,
+  planTables,
   type Solution,
   solve,
 } from 'net2net'
@@ -22,6 +22,7 @@ import type { Expansion } from './collapse.ts'
 import { type Diff, diffOf, single } from './diff.ts'
 import type { Drawing } from './drawing.ts'
 import { type Network, namingFile, openNetwork } from './formats.ts'
+import { largerKernel, usualKernels } from './kernels.ts'
 import { type Drawn, draw, find, locate } from './look-up.ts'
 import { outputName } from './output-name.ts'
 import { priceOf, widenAll } from './prices.ts'
@@ -79,7 +80,7 @@ serveMethods<ModelMethods>({
     const { layers, attentions } = inspect(solution)
     original = { ...loaded, solution, layers }
     grown = undefined
-    const { weights, optimizer } = loaded.network ?? {}
+    const { weights, optimizer, unbound = [] } = loaded.network ?? {}
     return {
       view: summaryOf(loaded.view),
       layers: listed(layers),
@@ -87,6 +88,7 @@ serveMethods<ModelMethods>({
       drawing: show('growth', single(loaded.view)),
       ...(weights !== undefined && { weights }),
       ...(optimizer !== undefined && { optimizer }),
+      unbound,
     }
   },
 
@@ -118,7 +120,11 @@ serveMethods<ModelMethods>({
 
   plan() {
     if (grown === undefined) throw usageError('Nothing has grown.')
-    return grown.plans.map((plan) => describePlan(plan).join('\n')).join('\n\n')
+    return grown.plans.map(planTables)
+  },
+
+  mustBeWritable() {
+    if (grown !== undefined) original?.network?.mustBeWritable(grown.plans)
   },
 
   async download() {
@@ -140,6 +146,15 @@ serveMethods<ModelMethods>({
     const { steps, seed } = parseRecipe(text, 'The recipe')
     // Seeds are written down: steps that come before change nothing then.
     return steps.map((step, i) => ({ seed: (seed ?? 0) + i, ...step }))
+  },
+
+  largerKernel(names) {
+    if (original === undefined) throw usageError('No model is open.')
+    // Steps of growth follow on one another: the next one is of what has grown.
+    const now = grown ? { view: grown.view, solution: solutionOf(grown) } : original
+    return names.length > 0
+      ? largerKernel(now, names)
+      : usualKernels(now, inspect(now.solution).layers)
   },
 
   price({ layer: name, settings }) {
@@ -233,6 +248,13 @@ serveMethods<ModelMethods>({
     return handOver(grown ? [file(original), file(grown)] : [file(original)])
   },
 })
+
+/** Solved when it is first asked for. */
+function solutionOf(of: Grown): Solution {
+  solvedGrowth = solvedGrowth?.of === of ? solvedGrowth : { of, solution: solve(of.model) }
+  return solvedGrowth.solution
+}
+let solvedGrowth: { readonly of: Grown; readonly solution: Solution } | undefined
 
 function drawnOf(of: Pair): Drawn {
   const drawn = drawings.get(of)

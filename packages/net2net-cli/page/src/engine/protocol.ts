@@ -9,6 +9,7 @@ import type {
   InspectedAttention,
   InspectedLayer,
   NoiseKind,
+  PlanTable,
   WidenInit,
 } from 'net2net'
 import type { NodeDiff } from './diff.ts'
@@ -35,6 +36,8 @@ export interface OpenedModel {
   /** Names of the files of PyTorch that grow along. */
   readonly weights?: string
   readonly optimizer?: string
+  /** Parameters of which these weights hold no numbers. */
+  readonly unbound: readonly string[]
 }
 
 export interface GrowSettings {
@@ -74,6 +77,14 @@ export interface Budget {
   readonly most: number
 }
 
+/** A kernel size that is the next larger one of layers, or why there is none. */
+export interface LargerKernel {
+  /** Layers or patterns. */
+  readonly names: readonly string[]
+  readonly size?: number
+  readonly reason?: string
+}
+
 export interface GrownModel {
   readonly view: ModelSummary
   readonly drawing: Drawing
@@ -95,6 +106,8 @@ export interface Check extends Comparison {
   readonly seconds: number
   /** What it was compared on, where that were the user's own inputs. */
   readonly inputs?: string
+  /** Arrays of these that are no inputs of the network. */
+  readonly aside?: readonly string[]
 }
 
 export interface Download {
@@ -158,12 +171,16 @@ export interface ModelMethods {
   grow(settings: GrowSettings): GrownModel
   /** Goes back to the network as it was opened. */
   forgetGrowth(nothing: undefined): Drawing
+  /** Throws where what has grown cannot be written as it was read, as `download` does. */
+  mustBeWritable(nothing: undefined): void
   /** What is shown, in the format that the network came in, and what grew along. */
   download(): Download
   /** The steps as a recipe that makes the same file from the same model: YAML, to be read and changed. */
   recipe(settings: GrowSettings): string
   /** The steps that a recipe says, in YAML or JSON. */
   readRecipe(text: string): readonly GrowthStep[]
+  /** The next larger kernel of layers of what is shown; no names: of those for which one is proposed. */
+  largerKernel(names: readonly string[]): LargerKernel
   /** What growth of one layer costs. */
   price(question: { readonly layer: string; readonly settings: GrowSettings }): LayerPrice
   /**
@@ -187,8 +204,8 @@ export interface ModelMethods {
   find(question: { readonly of: Pair; readonly text: string }): readonly FoundNode[]
   locate(question: { readonly of: Pair; readonly node: Wanted }): FoundNode | undefined
   node(question: { readonly of: Pair; readonly key: string }): NodeFacts | undefined
-  /** What has grown, in words. */
-  plan(nothing: undefined): string
+  /** What has grown: the tables of each step's plan. */
+  plan(nothing: undefined): readonly (readonly PlanTable[])[]
   statistics(parameters: {
     readonly before?: string
     readonly after?: string

@@ -17,9 +17,16 @@ const parts: Readonly<Record<string, () => Promise<unknown>>> = {
   widths: () => import('../grow/width-methods.ts'),
   answer: () => import('../train/answer-methods.ts'),
 }
-void parts[self.name]?.().then(() => {
-  removeEventListener('message', keep)
-  for (const data of early) dispatchEvent(new MessageEvent('message', { data }))
-})
+void parts[self.name]?.().then(
+  () => {
+    removeEventListener('message', keep)
+    for (const data of early) dispatchEvent(new MessageEvent('message', { data }))
+  },
+  (error: unknown) =>
+    // Whoever started the worker is told of what is thrown in a task, and not of promises.
+    setTimeout(() => {
+      throw error
+    }),
+)
 
 export {}

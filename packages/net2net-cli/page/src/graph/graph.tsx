@@ -41,19 +41,19 @@ export function GraphView(props: GraphProps) {
   const { of, drawing, labels, selected, drawingKey, onExpand, price } = props
   const viewport = useMemo(newViewport, [])
   const panes = useRef<HTMLDivElement>(null)
+  /** undefined once the view is gone: the worker may answer later than that. */
   const paneSize = () => {
-    const { clientWidth: width, clientHeight: height } = panes.current!.querySelector(
-      '.pane',
-    ) as HTMLElement
-    return { width, height }
+    const pane = panes.current?.querySelector<HTMLElement>('.pane')
+    return pane ? { width: pane.clientWidth, height: pane.clientHeight } : undefined
   }
   const zoom = (factor: number) => {
-    const { width, height } = paneSize()
-    viewport.value = zoomAt(viewport.value, factor, width / 2, height / 2)
+    const size = paneSize()
+    if (size) viewport.value = zoomAt(viewport.value, factor, size.width / 2, size.height / 2)
   }
   const show = (key: string): boolean => {
     const box = drawing.nodes.find((node) => node.key === key)
-    if (box !== undefined) bringIntoView(viewport, box, paneSize())
+    const size = paneSize()
+    if (box !== undefined && size) bringIntoView(viewport, box, size)
     return box !== undefined
   }
   const goTo = ({ key, home }: FoundNode) => {
@@ -66,7 +66,8 @@ export function GraphView(props: GraphProps) {
   /** Another drawing altogether comes: it is shown as it would be first. */
   const isAnother = useRef(false)
   useEffect(() => {
-    if (isAnother.current) viewport.value = startView(drawing, paneSize())
+    const size = paneSize()
+    if (isAnother.current && size) viewport.value = startView(drawing, size)
     isAnother.current = false
   }, [drawing])
   const chosen = selected.value
@@ -77,7 +78,7 @@ export function GraphView(props: GraphProps) {
     // It lies in a block.
     void models[of].call('locate', { of, node: { key: chosen } }).then(
       (found) => {
-        if (found && panes.current && selected.peek() === chosen) latestShow.current(found.home)
+        if (found && selected.peek() === chosen) latestShow.current(found.home)
       },
       () => undefined,
     )
@@ -134,7 +135,8 @@ export function GraphView(props: GraphProps) {
             type="button"
             class="quiet small"
             onClick={() => {
-              viewport.value = fitView(drawing, paneSize())
+              const size = paneSize()
+              if (size) viewport.value = fitView(drawing, size)
             }}
           >
             {t('Fit')}

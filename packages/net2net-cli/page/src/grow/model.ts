@@ -49,6 +49,8 @@ export type CheckState =
   | { readonly state: 'none' | 'running' }
   | { readonly state: 'done'; readonly check: Check }
   | { readonly state: 'failed'; readonly failure: Failure }
+/** Why what is shown cannot be written in the format that the network came in. */
+export const unwritable = signal<Failure | undefined>(undefined)
 export const check = signal<CheckState>({ state: 'none' })
 
 /** The node that the details speak of, by its key in the drawing. */
@@ -63,18 +65,23 @@ let shownSettings: GrowSettings | undefined
 /** The user's own inputs for the check; none: random ones. */
 export const checkInputs = signal<readonly InputFile[]>([])
 
+/** Counts what was to be opened: a file that takes long to read does not replace what was chosen after it. */
+let wishes = 0
+
 /** Opens what was dropped; the settings of another model make no sense for it. */
 export async function openFiles(files: readonly File[]): Promise<void> {
   if (files.every(({ name }) => isInputFile(name))) return useInputs(files)
   if (files.every(({ name }) => isDataFile(name))) return takeData(files)
   const { models: found, data } = modelsAmong(files)
+  const wish = ++wishes
   let file: Awaited<ReturnType<typeof sourceFromFiles>>
   try {
     file = await sourceFromFiles(found[0]!, data)
   } catch (error) {
-    openFailure.value = failureFrom(error)
+    if (wish === wishes) openFailure.value = failureFrom(error)
     return
   }
+  if (wish !== wishes) return
   const { name, source } = file
   // The very file that a link asks for grows as the link says, whatever it is called here.
   if (sameFile(name, modelParam.peek())) shown = modelParam.peek()
@@ -184,8 +191,14 @@ export async function cancelGrowth(): Promise<void> {
 
 /** Compares on these files, of which each has inputs: .npz, .npy, pictures. */
 export async function useInputs(files: readonly File[]): Promise<void> {
+  const of = opening.peek()
+  const wish = ++inputWishes
+  // Meanwhile another network, or other inputs.
+  const isLate = () => opening.peek() !== of || wish !== inputWishes
   try {
-    checkInputs.value = await inputFiles(files)
+    const inputs = await inputFiles(files)
+    if (isLate()) return
+    checkInputs.value = inputs
     const result = grown.peek()
     dataNote.value =
       result === undefined
@@ -195,12 +208,14 @@ export async function useInputs(files: readonly File[]): Promise<void> {
     check.value = { state: 'running' }
     await runCheck(result)
   } catch (error) {
-    check.value = { state: 'failed', failure: failureFrom(error) }
+    if (!isLate()) check.value = { state: 'failed', failure: failureFrom(error) }
   }
 }
+let inputWishes = 0
 
 /** Random inputs again. */
 export function forgetInputs(): void {
+  inputWishes++
   checkInputs.value = []
   const result = grown.peek()
   if (result === undefined) return
@@ -241,13 +256,17 @@ async function regrow(): Promise<void> {
     const result = { ...answer, number: ++growths }
     batch(() => {
       grown.value = result
+      unwritable.value = undefined
       regrowing.value = false
       growFailure.value = undefined
       check.value = { state: 'running' }
     })
     shownSettings = current
     clearTimeout(checkTimer)
-    checkTimer = setTimeout(() => void runCheck(result), 250)
+    checkTimer = setTimeout(() => {
+      void runCheck(result)
+      void askForRefusal(result)
+    }, 250)
   } catch (error) {
     if (opening.peek() !== number || settings.peek() !== current) return
     batch(() => {
@@ -278,6 +297,17 @@ async function runCheck(of: Grown): Promise<void> {
   }
 }
 
+/** Whether the network's own file, and what came beside it, can follow: nobody should learn it from a download alone. */
+async function askForRefusal(of: Grown): Promise<void> {
+  try {
+    await models.growth.call('mustBeWritable', undefined)
+  } catch (error) {
+    const failure = failureFrom(error)
+    if (grown.peek()?.number === of.number && failure.kind !== 'interrupted')
+      unwritable.value = failure
+  }
+}
+
 /** The Train tab trains what the Grow tab shows. */
 const isShown = computed(() => view.value === 'grow' || view.value === 'train-own')
 /** What was grown last, to be grown anew only when something else is wanted. */
@@ -289,6 +319,7 @@ export function followAddress(): void {
     const name = modelParam.value
     if (!isShown.value || name === shown) return
     shown = name
+    wishes++
     void openNamed(name)
   })
   effect(() => {

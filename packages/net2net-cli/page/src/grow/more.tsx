@@ -1,8 +1,12 @@
 /** Growth of other kinds: new classes and tokens, copies of residual blocks, larger kernels, and the way back. */
 import { useSignal } from '@preact/signals'
 import type { GrowthStep } from 'net2net'
-import type { ModelSummary } from '../engine/protocol.ts'
-import { t } from '../text/text.ts'
+import { useEffect } from 'preact/hooks'
+import { models } from '../engine/model-client.ts'
+import type { LargerKernel, ModelSummary } from '../engine/protocol.ts'
+import { said, t } from '../text/text.ts'
+import { failureFrom } from '../ui/failure.tsx'
+import { grown, openedBy, regrowing } from './model.ts'
 import { change, settings } from './settings.ts'
 
 interface Kind {
@@ -11,8 +15,8 @@ interface Kind {
   /** What the field for names says; undefined: there are none to give. */
   readonly names?: string
   readonly usual: (view: ModelSummary) => string
-  /** The field for a number, and its usual value. */
-  readonly number?: { readonly label: string; readonly usual: number }
+  /** The field for a number, and its usual value; undefined: the worker knows it. */
+  readonly number?: { readonly label: string; readonly usual?: number }
   readonly step: (name: string, number: number) => GrowthStep
 }
 
@@ -59,7 +63,7 @@ const kinds: readonly Kind[] = [
     label: 'Larger kernels',
     names: 'Layers or patterns',
     usual: () => '*',
-    number: { label: 'Size', usual: 5 },
+    number: { label: 'Size' },
     step: (name, size) => ({ kernel: Object.fromEntries(listOf(name).map((one) => [one, size])) }),
   },
   {
@@ -91,13 +95,24 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
   const name = useSignal<string | undefined>(undefined)
   const number = useSignal<number | undefined>(undefined)
   const kind = kinds.find((candidate) => candidate.id === id.value)!
-  const names = name.value ?? kind.usual(view)
-  const by = number.value ?? kind.number?.usual ?? 0
+  // What was named is of the network that was there.
+  useEffect(() => {
+    name.value = undefined
+    number.value = undefined
+  }, [openedBy.value])
+  const kernel = useLargerKernel(id.value === 'kernel', listOf(name.value ?? ''))
+  const names = name.value ?? kernel?.names.join(', ') ?? kind.usual(view)
+  const by = number.value ?? kind.number?.usual ?? kernel?.size
+  const isComplete =
+    (kind.names === undefined || names.trim() !== '') &&
+    (kind.number === undefined || by !== undefined)
   const { more, seed } = settings.value
   const add = () => {
     // The seed is written down, so that what stands before changes nothing.
-    const step = { ...kind.step(names, by), seed: seed + more.length }
+    const step = { ...kind.step(names, by ?? 0), seed: seed + more.length }
     change({ more: [...more, step] })
+    // The next kernel is proposed for what has grown.
+    if (kind.id === 'kernel') number.value = undefined
   }
   return (
     <details
@@ -167,9 +182,9 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
               <span>{t(kind.number.label)}</span>
               <input
                 type="number"
-                min={1}
-                step={kind.id === 'factor' ? 'any' : 1}
-                value={by}
+                min={kernel?.size ?? 1}
+                step={kind.id === 'factor' ? 'any' : kernel?.size === undefined ? 1 : 2}
+                value={by ?? ''}
                 onInput={(event) => {
                   const { valueAsNumber } = event.currentTarget
                   if (!Number.isNaN(valueAsNumber)) number.value = valueAsNumber
@@ -177,13 +192,42 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
               />
             </label>
           )}
-          <button type="submit" disabled={kind.names !== undefined && names.trim() === ''}>
+          <button type="submit" disabled={!isComplete}>
             {t('Add this growth')}
           </button>
         </form>
+        {kernel?.reason === undefined || number.value !== undefined ? null : (
+          <p class="muted small" data-why="kernel">
+            {said(kernel.reason)}
+          </p>
+        )}
       </div>
     </details>
   )
+}
+
+/** The next larger kernel of these layers of what is shown, as soon as the worker has told. */
+function useLargerKernel(isWanted: boolean, names: readonly string[]): LargerKernel | undefined {
+  const found = useSignal<LargerKernel | undefined>(undefined)
+  const of = `${openedBy.value} ${grown.value?.number} ${regrowing.value}`
+  useEffect(() => {
+    let isCurrent = true
+    found.value = undefined
+    if (isWanted && !regrowing.peek())
+      models.growth.call('largerKernel', names).then(
+        (answer) => {
+          if (isCurrent) found.value = answer
+        },
+        (error) => {
+          const { kind, message } = failureFrom(error)
+          if (isCurrent && kind !== 'interrupted') found.value = { names, reason: message }
+        },
+      )
+    return () => {
+      isCurrent = false
+    }
+  }, [isWanted, names.join(), of])
+  return isWanted ? found.value : undefined
 }
 
 /** A step in few words: as the recipe says it, without what is usual. */

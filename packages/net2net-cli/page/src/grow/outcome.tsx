@@ -1,5 +1,4 @@
 import { useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
 import { models } from '../engine/model-client.ts'
 import { outputStem } from '../engine/output-name.ts'
 import type { Failure } from '../engine/protocol.ts'
@@ -22,8 +21,10 @@ import {
   modelParam,
   opened,
   regrowing,
+  unwritable,
   useInputs,
 } from './model.ts'
+import { Plan } from './plan.tsx'
 import { RecipeEditor } from './recipe.tsx'
 import { settings } from './settings.ts'
 import { TrainIt } from './train-it.tsx'
@@ -155,30 +156,15 @@ export function Outcome() {
       ) : null}
       {shown.value === 'plan' ? <Plan of={grown.value!.number} /> : null}
       {failure.value === undefined ? null : <FailureNotice failure={failure.value} />}
+      {unwritable.value === undefined || failure.value !== undefined ? null : (
+        <div data-unwritable>
+          <p class="small">
+            {t('What has grown cannot be downloaded in the files that it came from:')}
+          </p>
+          <FailureNotice failure={unwritable.value} />
+        </div>
+      )}
     </div>
-  )
-}
-
-/** A growth in words. */
-function Plan({ of }: { of: number }) {
-  const text = useSignal('')
-  useEffect(() => {
-    let isCurrent = true
-    models.growth.call('plan', undefined).then(
-      (plan) => {
-        if (isCurrent) text.value = plan
-      },
-      () => undefined,
-    )
-    return () => {
-      isCurrent = false
-    }
-  }, [of])
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys
-    <section class="plan" aria-label={t('Plan')} tabIndex={0}>
-      <pre class="command">{text.value}</pre>
-    </section>
   )
 }
 
@@ -230,6 +216,14 @@ function CheckBadge() {
       {state.state === 'failed' ? <FailureNotice failure={state.failure} /> : null}
       {state.state === 'done' ? <Verdict check={state.check} /> : null}
       <OwnInputs />
+      {state.state === 'done' && state.check.aside?.length ? (
+        <span class="muted small" role="status" data-aside>
+          {t(
+            'No inputs of the network, and left aside: {0}. Drop data with targets on the Train tab to train on them.',
+            state.check.aside.join(', '),
+          )}
+        </span>
+      ) : null}
     </span>
   )
 }

@@ -6,6 +6,7 @@ import type { Failure, GrowSettings } from '../engine/protocol.ts'
 import { settingsOf, stepsOf } from '../engine/steps.ts'
 import { t } from '../text/text.ts'
 import { FailureNotice, failureFrom } from '../ui/failure.tsx'
+import { opening } from './model.ts'
 import { change, settings } from './settings.ts'
 
 /** Whoever types is not interrupted by every letter. */
@@ -25,18 +26,25 @@ export function RecipeEditor() {
       return
     }
     const before = text.peek()
-    void models.growth.ask('recipe', current).then((recipe) => {
-      // Whoever has begun to type goes on.
-      if (recipe === undefined || of.peek() !== current || text.peek() !== before) return
-      text.value = recipe
-      failure.value = undefined
-    })
+    // Whoever has begun to type goes on.
+    const isLate = () => of.peek() !== current || text.peek() !== before
+    models.growth.ask('recipe', current).then(
+      (recipe) => {
+        if (recipe === undefined || isLate()) return
+        text.value = recipe
+        failure.value = undefined
+      },
+      (error) => {
+        if (!isLate()) failure.value = failureFrom(error)
+      },
+    )
   }, [current])
   useEffect(() => () => clearTimeout(timer), [])
   const read = async (written: string) => {
+    const network = opening.peek()
     try {
       const steps = written.trim() === '' ? [] : await models.growth.call('readRecipe', written)
-      if (text.peek() !== written) return
+      if (text.peek() !== written || opening.peek() !== network) return
       failure.value = undefined
       change(settingsOf(steps))
       // The text stays as it was written.

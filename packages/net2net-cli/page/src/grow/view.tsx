@@ -118,6 +118,15 @@ function Network() {
           </>
         )}
       </p>
+      {model?.weights === undefined || model.unbound.length === 0 ? null : (
+        <p class="small" data-unbound>
+          {t(
+            '{0} holds only a part of the weights: no numbers of {1}. It does not follow growth that changes these.',
+            model.weights,
+            firstOf(model.unbound),
+          )}
+        </p>
+      )}
       {dataNote.value === undefined ? null : <p class="small">{dataNote.value}</p>}
     </div>
   )
@@ -190,6 +199,15 @@ function Graph() {
       tools={<PriceTools prices={prices} view={model.view} />}
     />
   )
+}
+
+/** So many names are listed. */
+const mostNames = 4
+
+const firstOf = (names: readonly string[]): string => {
+  const shown = names.slice(0, mostNames).join(', ')
+  const more = names.length - mostNames
+  return more > 0 ? t('{0} and {1} more', shown, more) : shown
 }
 
 /** What grows along. */

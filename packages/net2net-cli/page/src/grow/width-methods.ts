@@ -5,7 +5,7 @@ import { usageError } from '../../../src/errors.ts'
 import type { NamedBytes } from '../engine/protocol.ts'
 import { runtime } from '../engine/runtime.ts'
 import { serveMethods } from '../engine/serve.ts'
-import { lossFor, ownData } from '../train/own/data.ts'
+import { lossFor, outputFor, ownData } from '../train/own/data.ts'
 import type { OwnSettings } from '../train/own/protocol.ts'
 
 export interface WidthMethods {
@@ -33,6 +33,7 @@ serveMethods<WidthMethods>({
     measured = await measureWidths(model, data.train, {
       runtime: await runtime(),
       loss: lossFor(settings, data),
+      output: outputFor(settings, data, model),
       samples,
       turns: 1,
       seed: settings.seed,

@@ -19,6 +19,8 @@ export function followEvents(url: string, hear: (heard: Heard) => void): () => v
 
   const listen = (): Promise<void> =>
     new Promise((done) => {
+      // Its turn has come in the moment in which it was ended.
+      if (ending.signal.aborted) return done()
       const source = new EventSource(url)
       const tell = (news: Partial<Heard>) => {
         last = { lost: false, ...last, ...news }

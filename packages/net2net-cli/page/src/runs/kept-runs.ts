@@ -34,7 +34,10 @@ channel?.addEventListener('message', () => void read())
 
 /** Reads what is kept. A browser that forbids it keeps nothing: there is what this tab has trained. */
 export async function read(): Promise<void> {
+  const before = removals
   const [found, held] = await Promise.all([allRuns().catch(() => []), heldLocks()])
+  // What was found may have been taken away meanwhile.
+  if (removals !== before) return read()
   const mine = [...(keptRuns.peek()?.values() ?? [])].filter(({ id }) => holding.has(id))
   const all = new Map([...found, ...mine].map((run) => [run.id, run]))
   const elsewhere = [...all.keys()].filter((id) => held.has(lockName(id)))
@@ -44,6 +47,8 @@ export async function read(): Promise<void> {
   })
   for (const id of elsewhere) if (!holding.has(id)) watch(id)
 }
+
+let removals = 0
 
 const watched = new Set<string>()
 
@@ -83,6 +88,7 @@ export async function keep(run: KeptRun, models: ReadonlyMap<string, Bytes>): Pr
 /** Forgets all that this browser has of a run. */
 export async function forget(id: string): Promise<void> {
   await removeRun(id).catch(() => undefined)
+  removals++
   const rest = new Map(keptRuns.peek())
   rest.delete(id)
   keptRuns.value = rest

@@ -178,11 +178,15 @@ export function follow(): () => void {
   const load = ({ kind, key, id, changed }: Entry) =>
     act(async () => {
       versions.set(key, changed)
+      /** Newer content was asked for meanwhile; answers may come in another order. */
+      const isOld = () => versions.get(key) !== changed
       if (kind === 'run') {
         const content = await runContent(id)
+        if (isOld()) return
         runContents.value = new Map([...runContents.peek(), [key, content]])
       } else {
         const content = await explorationContent(id)
+        if (isOld()) return
         explorationContents.value = new Map([...explorationContents.peek(), [key, content]])
       }
     })

@@ -71,6 +71,29 @@ export function translator(
   return translate
 }
 
+/**
+ * Translates the tables of a growth plan.
+ *
+ * @param sentence translates what the library says as a sentence
+ */
+export function planTranslator(
+  heads: Readonly<Record<string, string>>,
+  cells: Readonly<Record<string, string>>,
+  sentence: (text: string) => string,
+) {
+  const words = translator(cells)
+  return {
+    head: (head: string): string => heads[head] ?? head,
+    /** How a parameter changes is a list of words, why an axis was found is a sentence; elsewhere there are names. */
+    cell: (head: string, text: string): string =>
+      head === 'found as'
+        ? sentence(text)
+        : head === 'how'
+          ? text.split(', ').map(words).join('，')
+          : words(text),
+  }
+}
+
 /** Whoever names the place otherwise leaves out what stands before the colon. */
 const withoutPlace = ([english, chinese]: readonly [string, string]): [string, string][] =>
   english.startsWith('{0}: ') && chinese.startsWith('{0}：')

@@ -3,6 +3,16 @@ import { runs } from './zh-runs.ts'
 
 /** The page in Chinese, by the English texts. A test holds that none is missing. */
 export const zh: Readonly<Record<string, string>> = {
+  'Output to train': '要训练的输出',
+  'the first that fits the data': '第一个与数据相符的',
+  'Step {0}': '第 {0} 步',
+  'What has grown cannot be downloaded in the files that it came from:':
+    '扩展后的网络不能以原来的文件格式下载：',
+  '{0} holds only a part of the weights: no numbers of {1}. It does not follow growth that changes these.':
+    '{0} 只含有一部分权重：没有 {1} 的数值。改变它们的扩展，它不会跟随。',
+  '{0} and {1} more': '{0} 以及另外 {1} 个',
+  'No inputs of the network, and left aside: {0}. Drop data with targets on the Train tab to train on them.':
+    '不是网络的输入，已忽略：{0}。要用带目标的数据训练，请把它们放到“训练”页。',
   // The frame.
   Grow: '扩展',
   Compare: '比较',

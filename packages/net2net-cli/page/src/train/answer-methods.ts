@@ -10,7 +10,12 @@ import type { BuiltIn } from './own/protocol.ts'
 
 export interface AnswerMethods {
   /** Keeps a network under a name. Whether it takes drawn digits: 28×28 pixels and nothing else. */
-  keep(network: { readonly name: string; readonly model: Uint8Array<ArrayBuffer> }): boolean
+  keep(network: {
+    readonly name: string
+    readonly model: Uint8Array<ArrayBuffer>
+    /** The output that answers; default: the first. */
+    readonly output?: string | undefined
+  }): boolean
   /** What the kept networks say of 28×28 pixels: a probability for each class. */
   answer(pixels: Float32Array): readonly Answer[]
   /** An image of a test set of the page, and what it shows. */
@@ -33,12 +38,13 @@ interface Kept {
   readonly bytes: Uint8Array
   readonly input: string
   readonly dims: readonly number[]
+  readonly output: string | undefined
   session?: Session
 }
 const kept = new Map<string, Kept>()
 
 serveMethods<AnswerMethods>({
-  async keep({ name, model: bytes }) {
+  async keep({ name, model: bytes, output }) {
     await kept.get(name)?.session?.release()
     kept.delete(name)
     const model = decodeModel(bytes)
@@ -46,7 +52,7 @@ serveMethods<AnswerMethods>({
     const shape = input && inferShapes(model).get(input.name)?.shape?.slice(1)
     const dims = shape?.every((size) => typeof size === 'number') ? shape.map(Number) : []
     if (!input || another || dims.reduce((a, b) => a * b, 1) !== 784) return false
-    kept.set(name, { model, bytes, input: input.name, dims })
+    kept.set(name, { model, bytes, input: input.name, dims, output })
     return true
   },
 
@@ -57,7 +63,7 @@ serveMethods<AnswerMethods>({
       network.session ??= await engine.createSession(network.bytes)
       const { session, input, dims } = network
       const results = await session.run({ [input]: float32([1, ...dims], pixels) })
-      const output = results[session.outputs[0]!.name]!
+      const output = results[network.output ?? ''] ?? results[session.outputs[0]!.name]!
       answers.push({
         name,
         probabilities: asProbabilities(toNumbers(output)),

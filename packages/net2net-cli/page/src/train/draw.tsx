@@ -1,7 +1,9 @@
 /** Draw a digit, and see what networks say. */
-import { signal } from '@preact/signals'
+import { signal, useSignal } from '@preact/signals'
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import type { Failure } from '../engine/protocol.ts'
 import { t } from '../text/text.ts'
+import { FailureNotice, failureFrom } from '../ui/failure.tsx'
 import { percent } from '../ui/format.ts'
 import { LineKey } from '../ui/key.tsx'
 import { colour, colours } from '../ui/theme.tsx'
@@ -40,17 +42,22 @@ export function DrawDigit(props: {
   readonly version: unknown
   /** Where test images are from. */
   readonly data?: BuiltIn
+  /** Why nobody answers what was drawn. */
+  readonly failure?: Failure | undefined
 }) {
   const { answers, whyNone, onDigit, version, data = 'mnist' } = props
+  const noImage = useSignal<Failure | undefined>(undefined)
   const canvas = useRef<HTMLCanvasElement>(null)
   const last = useRef<{ x: number; y: number } | undefined>(undefined)
   /** The canvas on the page, as long as the pen is down: reading either once a move would cost a layout. */
   const held = useRef<{ readonly box: DOMRect; readonly ink: string } | undefined>(undefined)
 
+  const failure = props.failure ?? noImage.value
   const nameOf = (digit: number) =>
     answers.find(({ classes }) => classes !== undefined)?.classes?.[digit] ?? digit
   const context = () => canvas.current!.getContext('2d', { willReadFrequently: true })!
   const clear = () => {
+    noImage.value = undefined
     context().clearRect(0, 0, side, side)
     pixels.value = undefined
     label.value = undefined
@@ -85,9 +92,13 @@ export function DrawDigit(props: {
     held.current = undefined
   }
   const show = async () => {
-    const chosen = await answerer.call('example', { data, index: Math.floor(Math.random() * 1000) })
-    // Its view is gone.
-    if (canvas.current === null) return
+    const drawn = pixels.peek()
+    const index = Math.floor(Math.random() * 1000)
+    const chosen = await answerer.call('example', { data, index }).catch((error) => {
+      noImage.value = failureFrom(error)
+    })
+    // Its view is gone, or somebody has begun to draw meanwhile.
+    if (!chosen || canvas.current === null || last.current || pixels.peek() !== drawn) return
     clear()
     const pen = context()
     pen.fillStyle = colour('ink')
@@ -164,6 +175,7 @@ export function DrawDigit(props: {
         ) : (
           <p class="muted small">{whyNone}</p>
         )}
+        {failure === undefined ? null : <FailureNotice failure={failure} />}
       </div>
     </section>
   )

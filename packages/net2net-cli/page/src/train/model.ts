@@ -100,7 +100,7 @@ let worker: Worker | undefined
 /** What follows on loading. */
 let begun: Phase = 'running'
 let nextId = 0
-const answers = new Map<number, (event: TrainEvent) => void>()
+const answers = new Map<number, (event: TrainEvent | undefined) => void>()
 
 const command = (message: Command) => worker?.postMessage(message)
 
@@ -158,7 +158,7 @@ function begin(paused: boolean): void {
 export function reset(): void {
   worker?.terminate()
   worker = undefined
-  answers.clear()
+  forgetAnswers()
   batch(() => {
     phase.value = 'idle'
     failure.value = undefined
@@ -236,9 +236,10 @@ function take(event: TrainEvent): void {
       case 'failed':
         phase.value = 'failed'
         failure.value = event.failure
+        forgetAnswers()
         break
       case 'predicted':
-        predictions.value = event.predictions
+        if (event.id === asked) predictions.value = event.predictions
         break
       default:
         answers.get(event.id)?.(event)
@@ -255,17 +256,28 @@ function update(name: string, change: (old: ArmRun | undefined) => ArmRun): void
   runs.value = new Map(order.map((each) => [each, next.get(each)!]))
 }
 
-/** Asks every trained network what it sees. */
-export function predict(pixels: Float32Array): void {
-  command({ type: 'predict', id: nextId++, pixels })
+/** Nobody answers any more: whoever waits goes on without. */
+function forgetAnswers(): void {
+  for (const answer of answers.values()) answer(undefined)
+  answers.clear()
+}
+
+/** The question about what is drawn now: answers to others come too late. */
+let asked: number | undefined
+
+/** Asks every trained network what it sees; undefined: there is nothing to see. */
+export function predict(pixels: Float32Array | undefined): void {
+  asked = pixels && nextId++
+  if (pixels === undefined || asked === undefined) predictions.value = []
+  else command({ type: 'predict', id: asked, pixels })
 }
 
 /** An arm's network as an ONNX file. */
 export function modelBytes(arm: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   return new Promise((resolve) => {
     const id = nextId++
-    answers.set(id, (event) => resolve(event.type === 'model' ? event.bytes : undefined))
-    if (worker === undefined) resolve(undefined)
+    answers.set(id, (event) => resolve(event?.type === 'model' ? event.bytes : undefined))
+    if (worker === undefined) forgetAnswers()
     command({ type: 'model', id, arm })
   })
 }

@@ -23,6 +23,8 @@ const models = new Map<string, Bytes>()
 /** Sessions for predictions, made when first asked for. */
 const sessions = new Map<string, { readonly model: Bytes; readonly session: Session }>()
 
+let predicting: Promise<void> = Promise.resolve()
+
 const send = (event: TrainEvent) => postMessage(event)
 
 addEventListener('message', ({ data }: MessageEvent<Command>) => {
@@ -42,7 +44,10 @@ addEventListener('message', ({ data }: MessageEvent<Command>) => {
       for (const client of clients) client.tell({ type: data.type })
       break
     case 'predict':
-      void predict(data.id, data.pixels)
+      // One after the other: a session is not released while another question runs on it.
+      predicting = predicting
+        .then(() => predict(data.id, data.pixels))
+        .catch(() => send({ type: 'predicted', id: data.id, predictions: [] }))
       break
     case 'model': {
       send({ type: 'model', id: data.id, bytes: models.get(data.arm) })

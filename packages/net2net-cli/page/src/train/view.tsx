@@ -68,10 +68,7 @@ function Draw() {
       answers={answers}
       whyNone={t('Networks answer here as soon as their first epoch is done.')}
       version={modelsVersion.value}
-      onDigit={(pixels) => {
-        if (pixels) predict(pixels)
-        else predictions.value = []
-      }}
+      onDigit={predict}
     />
   )
 }

@@ -91,7 +91,7 @@ async function fitOf(
   const toTrain = (targetKind: 'class' | 'value') => async () =>
     (await loadData(spec, { ...dataOptionsOf(options), model, targetKind, signal })).train
   const ways = [
-    () => openInputs(spec, model, { signal, target: options.target }),
+    () => openInputs(spec, model, { signal, target: options.target, layout: options.layout }),
     toTrain('class'),
     toTrain('value'),
   ]
@@ -104,9 +104,14 @@ async function fitOf(
       reasons.push('There are no samples.')
     } catch (error) {
       if (!(error instanceof Net2NetError) || error.kind === 'interrupted') throw error
-      reasons.push(error.message)
+      reasons.push([error.message, error.hint].filter((part) => part !== undefined).join(' '))
     }
-  return { ...known, fits: reasons[0]! }
+  const [toPredict = '', training = ''] = reasons
+  return {
+    ...known,
+    fits:
+      toPredict === training ? toPredict : `To predict for: ${toPredict} To train on: ${training}`,
+  }
 }
 
 function fitText({ model, inputs, fits, classes }: Fit): string {

@@ -46,6 +46,7 @@ const shared = [
   'stride',
   'fit',
   'normalize',
+  'layout',
   'validation',
   'loss',
   'optimizer',

@@ -7,6 +7,7 @@ import { type PredictionBatch, predict as predictWith } from 'net2net/training'
 import { inputError, usageError } from '../../errors.ts'
 import { type CliCommand, examples, type Io, printResult } from '../command.ts'
 import { type GenerateTextOptions, generateText, refuseUnusedOfText } from '../generate-text.ts'
+import { type DataOptions, layoutOption } from '../model-data.ts'
 import { integer, list, number, parallel, seed } from '../options.ts'
 import { classValues } from '../prediction-rows.ts'
 import { type Format, fileWriter, formatOf, formats, outputWriter } from '../prediction-writers.ts'
@@ -16,6 +17,7 @@ import { grouped } from '../table.ts'
 interface Options extends GenerateTextOptions {
   readonly format?: Format
   readonly target?: string
+  readonly layout?: DataOptions['layout']
   readonly outputs?: readonly string[]
   readonly activation?: 'softmax' | 'sigmoid' | 'none'
   readonly classAxis?: number
@@ -37,6 +39,7 @@ export const predict: CliCommand = {
       )
       .addOption(new Option('--format <name>', 'default: by the name of the file').choices(formats))
       .option('--target <column>', 'a column of a table that is no input')
+      .addOption(layoutOption())
       .option('--outputs <names>', "which of the model's outputs to write (default: all)", list)
       .addOption(
         new Option(
@@ -100,6 +103,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
     signal: io.signal,
     stdin: process.stdin,
     target: options.target,
+    layout: options.layout,
   })
   const writer =
     output === undefined

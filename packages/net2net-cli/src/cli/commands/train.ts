@@ -1,6 +1,5 @@
 /** net2net train: train a model on a data set. */
 
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
@@ -35,6 +34,7 @@ import {
 } from '../lifelong.ts'
 import { dataOptionsOf } from '../model-data.ts'
 import { measuredText, progress, type Task } from '../progress.ts'
+import { type BegunWith, begunWith, differencesFrom, otherTraining } from '../same-training.ts'
 import {
   decisionText,
   epochText,
@@ -155,10 +155,14 @@ async function trainOn(
         : `The optimizer of ${file} keeps other numbers: this one begins anew.`,
     )
   const stages = options.recipe === undefined ? [] : await readRecipe(options.recipe)
+  const begunAs = begunWith(options, {
+    ...{ spec, model, stages },
+    samples: [samples.length, validation?.length ?? 0],
+  })
   const checkpoints = new CheckpointFolder(join(output, 'checkpoints'), {
     fingerprint: fingerprintOf({
-      model: createHash('sha256').update(encodeModel(model)).digest('hex'),
-      data: [spec, samples.length, validation?.length ?? 0],
+      model: begunAs.model,
+      data: [spec, ...begunAs.samples],
       ...(carried ? { carried: digestOf(carried) } : {}),
       optimizer: [optimizer.name, optimizer.learningRate, optimizer.settings],
       rest: [
@@ -177,6 +181,10 @@ async function trainOn(
   })
   const found = resume ? await checkpoints.latest() : undefined
   const checkpoint = found?.checkpoint
+  if (found && !checkpoint) {
+    const different = await differencesFrom(output, begunAs)
+    if (different.length > 0) throw otherTraining(output, different)
+  }
   for (const { reason } of found?.skipped ?? [])
     io.err(checkpoint ? `${reason} An older one is used.\n` : `${reason}\n`)
   const from = checkpoint?.state
@@ -193,7 +201,7 @@ async function trainOn(
     folder.begin()
     if (!cleared) await checkpoints.clear()
     cleared = true
-    return checkpoints.save(state, savedPosition(position))
+    return checkpoints.save(state, saved(position, begunAs))
   }
   const { augment, seed: augmentSeed } = options
   const seen = augment ? augmented(train, { ...augment, seed: augmentSeed }) : train
@@ -280,11 +288,11 @@ async function trainOn(
     }
   } catch (error) {
     if (!(error instanceof Net2NetError) || error.kind !== 'interrupted') throw error
-    const saved = await saveCheckpoint(training.state, training.position)
+    const file = await saveCheckpoint(training.state, training.position)
     await folder.saveResults(results())
     throw new Net2NetError(
       'interrupted',
-      `${io.signal.reason.message} Saved in ${saved}; go on with --resume.`,
+      `${io.signal.reason.message} Saved in ${file}; go on with --resume.`,
       { where: io.signal.reason.where },
     )
   } finally {
@@ -397,18 +405,23 @@ async function readRecipe(file: string): Promise<readonly GrowthStage[]> {
 }
 
 /** A network that grew on the way goes into the checkpoint, and what was decided. */
-const savedPosition = ({ model, stage, stages, decisions }: GrowthPosition) => ({
-  ...(stage === 0 && !decisions ? {} : { extra: { stage, stages, decisions } satisfies Extra }),
+const saved = ({ model, stage, stages, decisions }: GrowthPosition, begun: BegunWith) => ({
+  extra: {
+    begun,
+    ...(stage === 0 && !decisions ? {} : { stage, stages, decisions }),
+  } satisfies Extra,
   ...(stage === 0 ? {} : { attachments: new Map([['model.onnx', encodeModel(model)]]) }),
 })
 
-type Extra = Omit<GrowthPosition, 'model' | 'stages' | 'decisions'> & {
-  readonly stages: GrowthPosition['stages']
-  readonly decisions: GrowthPosition['decisions']
+interface Extra {
+  readonly begun?: BegunWith
+  readonly stage?: number
+  readonly stages?: GrowthPosition['stages']
+  readonly decisions?: GrowthPosition['decisions']
 }
 
 function positionOf({ extra, attachments }: Checkpoint, model: Model): GrowthPosition {
-  const { stage = 0, stages, decisions } = (extra ?? {}) as Partial<Extra>
+  const { stage = 0, stages, decisions } = (extra ?? {}) as Extra
   const grown = attachments?.get('model.onnx')
   return {
     stage,

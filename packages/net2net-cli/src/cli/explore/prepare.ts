@@ -10,6 +10,7 @@ import type { Io } from '../command.ts'
 import { type ExploreOptions, settingsOf } from '../commands/explore-options.ts'
 import { choicesOf } from '../commands/train-options.ts'
 import { mustBeWithin, mustKnowMultiplyAdds } from '../costs.ts'
+import { asJson, differences, type SaidOptions } from '../earlier-options.ts'
 import { type DataOptions, dataOptionsOf } from '../model-data.ts'
 import { explorationData, trainOptionsOf } from './data.ts'
 
@@ -67,21 +68,55 @@ function mustGrow(model: Model, growth: ExplorationSettings['growth']): void {
 const given = (options: DataOptions): ExplorationSettings['data']['options'] =>
   JSON.parse(JSON.stringify(options))
 
-/** @throws usage where the folder's exploration has other settings */
+/** @throws usage where the folder's exploration was begun with other settings */
 export async function mustBeSameSettings(
   folder: ExplorationFolder,
   settings: ExplorationSettings,
 ): Promise<void> {
   const before = await folder.readSettings()
-  // Which samples are held back depends on the others.
-  const { data, ...others } = settings
-  const wanted = Object.entries({ ...others, data })
-  const known = new Map(Object.entries(before))
-  const [other] =
-    wanted.find(([name, value]) => JSON.stringify(known.get(name)) !== JSON.stringify(value)) ?? []
-  if (other)
-    throw usageError(
-      `The exploration in ${folder.path} has other settings (${other}: ${JSON.stringify(known.get(other))}).`,
-      { where: folder.path, hint: 'Give all options of that exploration again.' },
-    )
+  const options = differences(asJson(optionsOf(before)), optionsOf(settings))
+  const [isSameModel, areSameData] = [
+    before.model === settings.model,
+    before.data.fingerprint === settings.data.fingerprint,
+  ]
+  // Which samples are held back depends on the options.
+  const different = [
+    ...options,
+    ...(isSameModel ? [] : ['from another network']),
+    ...(areSameData || options.length > 0 || !isSameModel
+      ? []
+      : [`on other samples than ${settings.data.spec} holds now`]),
+  ]
+  if (different.length > 0)
+    throw usageError(`The exploration in ${folder.path} was begun ${different.join(', ')}.`, {
+      where: folder.path,
+      hint: 'To go on with it, give all options as they were; for another one, give another folder with -o.',
+    })
 }
+
+/** The settings as the options of the command line. */
+const optionsOf = ({
+  data,
+  training,
+  seed,
+  rungs,
+  randomShare,
+  objectives,
+  growth,
+}: ExplorationSettings): SaidOptions => ({
+  data: data.spec,
+  ...data.options,
+  validation: data.validation,
+  ...training,
+  seed,
+  rungSteps: rungs.steps,
+  rungFactor: rungs.factor,
+  rungs: rungs.most,
+  randomShare,
+  metric: objectives.metric,
+  against: objectives.against,
+  limit: Object.keys(objectives.limits).length > 0 ? objectives.limits : undefined,
+  grow: growth.layers,
+  ops: growth.operations,
+  factors: growth.factors,
+})

@@ -1,5 +1,5 @@
 /** Data sets in files that are read as their samples are asked for. */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { inputError } from '../../errors.ts'
 import { Tensor, toNumbers } from '../../tensor/tensor.ts'
@@ -11,6 +11,7 @@ import {
   targetForm,
   weightsForm,
 } from '../arrays.ts'
+import { type ChannelLayout, movedDims, movedRanges } from '../channel-layout.ts'
 import type { Elements } from './elements.ts'
 import { type RangedArray, rangedNpy } from './stored-arrays.node.ts'
 import { type StoredColumn, StoredDataset } from './stored-dataset.ts'
@@ -22,20 +23,29 @@ export function storedDataset(
   options: ArraysOptions,
 ): { readonly train: StoredDataset; readonly test?: StoredDataset } {
   const { train, test } = arrangeArrays(arrays, source, options)
-  const dataset = ({ inputs, target, weights }: typeof train) =>
-    new StoredDataset(
-      Object.fromEntries(inputs.map(([name, array]) => [name, storedColumn(array, inputForm)])),
-      storedColumn(target, targetForm(options.targetKind)),
+  const dataset = ({ inputs, target, weights, moved }: typeof train) => {
+    const column = (array: RangedArray, form: ColumnForm) =>
+      storedColumn(array, form, moved.get(array))
+    return new StoredDataset(
+      Object.fromEntries(inputs.map(([name, array]) => [name, column(array, inputForm)])),
+      column(target, targetForm(options.targetKind)),
       target.dims[0]!,
-      { weights: weights && storedColumn(weights, weightsForm) },
+      { weights: weights && column(weights, weightsForm) },
     )
+  }
   return test ? { train: dataset(train), test: dataset(test) } : { train: dataset(train) }
 }
 
-const storedColumn = (array: RangedArray, form: ColumnForm): StoredColumn => ({
-  ...form(array),
-  elements: withoutHalf(array.elements),
-})
+function storedColumn(
+  array: RangedArray,
+  form: ColumnForm,
+  from: ChannelLayout | undefined,
+): StoredColumn {
+  const column = { ...form(array), elements: withoutHalf(array.elements) }
+  if (from === undefined) return column
+  const { dims, elements } = column
+  return { ...column, dims: movedDims(dims, from), elements: movedRanges(elements, dims, from) }
+}
 
 /** Half precision is stored as bit patterns, which no arithmetic of JavaScript reads. */
 function withoutHalf(elements: Elements): Elements {
@@ -52,7 +62,9 @@ function withoutHalf(elements: Elements): Elements {
 
 /** Whether a folder holds arrays in files of their own: x.npy and y.npy, say. */
 export const isArraysFolder = (folder: string): boolean =>
-  existsSync(folder) && readdirSync(folder).some((name) => /\.npy$/i.test(name))
+  existsSync(folder) &&
+  statSync(folder).isDirectory() &&
+  readdirSync(folder).some((name) => /\.npy$/i.test(name))
 
 /** The arrays of a folder, by the names of their files. @throws input */
 export function rangedFolder(folder: string): ReadonlyMap<string, RangedArray> {

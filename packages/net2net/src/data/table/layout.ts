@@ -68,7 +68,7 @@ export class Layout {
   empty(column: number, text: string, line: number) {
     const written = text === '' ? '' : ` but ${quote(text)}`
     return inputError(`${this.in(column)}: line ${line} has no value there${written}.`, {
-      hint: 'Leave samples with missing values out, or fill them in.',
+      hint: "Leave such samples out with --missing drop, or fill them in with --missing fill (in a program: missing: 'drop').",
     })
   }
 

@@ -257,8 +257,9 @@ function featurePositions(
   others: readonly (number | undefined)[],
   { columns, preparation }: TableOptions,
 ): readonly number[] {
-  const known = namesIn(preparation) ?? columns
+  const known = namesIn(preparation)
   if (known && layout.header) return layout.positionsOf(known)
+  if (columns && layout.header) return columns.map((name) => layout.at(name))
   const positions = Array.from({ length: layout.width }, (_, i) => i).filter(
     (i) => !others.includes(i),
   )

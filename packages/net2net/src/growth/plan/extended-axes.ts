@@ -176,8 +176,11 @@ function ofValue(solution: Solution, what: 'output' | 'input', given: string, by
       { where: name },
     )
   const from = sizeOf(solution, variable, layers, label)
-  const verb = what === 'output' ? 'holds the units of' : 'is summed by'
-  const why = `axis ${axis} ${verb} ${layers.map(({ node }) => describeNode(node)).join(', ')}`
+  const names = layers.map(({ node }) => describeNode(node)).join(', ')
+  const why =
+    what === 'output'
+      ? `axis ${axis} holds the units of ${names}`
+      : `axis ${axis} is summed by ${names}`
   const id = what === 'input' ? name : layers[0]!.name
   return {
     what,

@@ -79,7 +79,8 @@ class Network {
     if (kind.isGated)
       hidden = this.b.node('Mul', [hidden, this.layer(`${name}.gate`, normed, width, kind.hidden)])
     const last = this.layer(`${name}.down`, hidden, kind.hidden, width)
-    return kind.norm === 'last' ? this.norm(`${name}.norm`, last) : last
+    const end = kind.norm === 'last' ? this.norm(`${name}.norm`, last) : last
+    return kind.scalesStream ? this.b.node('Mul', [x, end]) : end
   }
 
   block(name: string, kind: BlockKind): void {
@@ -104,6 +105,8 @@ interface BlockKind {
   readonly hidden: number
   readonly norm: 'first' | 'last' | 'none'
   readonly isGated: boolean
+  /** The branch computes factors of the stream: x + x · f(x). */
+  readonly scalesStream: boolean
   readonly isLeft: boolean
   readonly isParallel: boolean
   readonly isRectified: boolean
@@ -116,6 +119,7 @@ const blockKind: fc.Arbitrary<BlockKind> = fc.record({
   hidden: fc.integer({ min: 1, max: 6 }),
   norm: fc.constantFrom('first', 'last', 'none'),
   isGated: fc.boolean(),
+  scalesStream: fc.boolean(),
   isLeft: fc.boolean(),
   isParallel: fc.boolean(),
   isRectified: fc.boolean(),
@@ -142,6 +146,7 @@ const plain: BlockKind = {
   hidden: 3,
   norm: 'first',
   isGated: false,
+  scalesStream: false,
   isLeft: false,
   isParallel: false,
   isRectified: false,
@@ -251,6 +256,27 @@ describe('repeating residual blocks', () => {
     expect(zeroOf({ norm: 'last' }, true)).toEqual(['h.0.norm.scale', 'h.0.norm.shift'])
     expect(zeroOf({ norm: 'last' }, false)).toEqual(['h.0.norm.scale', 'h.0.norm.shift'])
     expect(zeroOf({ isParallel: true }, false)).toHaveLength(4)
+    // What computes the stream is not the copy's.
+    expect(zeroOf({ scalesStream: true }, false)).toEqual(['h.0.down.weight', 'h.0.down.bias'])
+  })
+
+  it('zeros nothing that the copy shares with others', async () => {
+    const network = new Network(3, false)
+    // Two blocks read one turned weight; a third scales its stream by a sigmoid, which is never zero.
+    const turned = network.b.node('Transpose', [network.weight('tied', [3, 3])])
+    for (const name of ['a', 'b']) {
+      const x = network.value
+      const up = network.unary('Tanh', network.layer(`${name}.up`, x, 3, 3))
+      network.value = network.b.node('Add', [x, network.b.node('MatMul', [up, turned])])
+    }
+    const x = network.value
+    const factors = network.unary('Sigmoid', network.layer('c', x, 3, 3))
+    network.value = network.b.node('Add', [x, network.b.node('Mul', [x, factors])])
+    const model = network.model()
+    for (const name of ['a.up', 'b.up', 'c']) {
+      expect(() => planRepeat(model, [name])).toThrow(/is not linear in parameters that could be/)
+      await expectEqualFunctions(model, repeat(model, [name], { start: 'identity' }))
+    }
   })
 
   it('leaves slots of the old parameters alone; new ones have none', () => {

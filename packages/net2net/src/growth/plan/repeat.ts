@@ -101,6 +101,8 @@ class Repeating {
   readonly #names: NameSupply
   readonly #mark: string
   readonly #positions: ReadonlyMap<Node, number>
+  /** Nodes that compute weights which nodes of the graph read, the last first. */
+  readonly #weightNodes: readonly Node[]
   /** Constants that training changes, running statistics included, and who reads them, with those apart that an exporter merged. */
   readonly #own: OwnConstants
 
@@ -116,6 +118,16 @@ class Repeating {
     while (names.some((name) => name.includes(`_copy${count}`))) count++
     this.#mark = `_copy${count}`
     this.#positions = new Map(graph.nodes.map((node, at) => [node, at]))
+    const isOutput = new Set(graph.outputs.map(({ name }) => name))
+    this.#weightNodes = graph.nodes
+      .filter(
+        ({ inputs, outputs }) =>
+          inputs.length > 0 &&
+          outputs.some((name) => isWeight(facts.provenance(name))) &&
+          outputs.some((name) => facts.links.uses.has(name)) &&
+          !outputs.some((name) => isOutput.has(name)),
+      )
+      .reverse()
     this.#own = new OwnConstants(facts.model)
   }
 
@@ -162,6 +174,7 @@ class Repeating {
   /** Why the copy's branches cannot be zero; undefined if they can. */
   #notZero({ parts }: NamedBlock): string | undefined {
     const { values } = this.#facts
+    const copied = this.#copiedNodes(parts)
     for (const { from, to, branches } of parts) {
       const [before, after] = [values.get(from), values.get(to)]
       if (before?.dtype === undefined || !isFloat(before.dtype))
@@ -169,7 +182,7 @@ class Repeating {
       if (!mayBeOne(before.shape, after?.shape))
         return `its stream changes its shape from [${before.shape}] to [${after?.shape}]`
       if (this.#start === 'identity') continue
-      const end = branches.find((branch) => !this.#zeroUses(endValue(branch)))
+      const end = branches.find((branch) => !this.#zeroUses(endValue(branch), copied))
       const node = end && this.#facts.links.producers.get(endValue(end))
       if (end)
         return `${node ? describeNode(node) : endValue(end)}, the end of its branch, ${notZero}`
@@ -177,23 +190,24 @@ class Repeating {
     return undefined
   }
 
-  /** The constants that are zero where a value is to be, if it is linear in such. */
-  #zeroUses(name: string): ZeroUses | undefined {
+  /** The constants that are zero where a value is to be, if it is linear in such of the copy. */
+  #zeroUses(name: string, copied: ReadonlySet<Node>): ZeroUses | undefined {
     const node = this.#facts.links.producers.get(name)
-    const scaling = node && scalingOf(operatorOf(node))
-    if (!node || !scaling?.linear) return undefined
+    if (!node || !copied.has(node)) return undefined
+    const scaling = scalingOf(operatorOf(node))
+    if (!scaling?.linear) return undefined
     const isConstant = (i: number) => isWeight(this.#facts.provenance(node.inputs[i] ?? ''))
     const sets = scaling.inputs(node)
     const nearest = sets.filter((set) => set.every((i) => !node.inputs[i] || isConstant(i)))
     for (const set of [...nearest, ...sets.filter((set) => !nearest.includes(set))]) {
-      const found = set.map((i) => this.#zeroUsesAt(node, i))
+      const found = set.map((i) => this.#zeroUsesAt(node, i, copied))
       if (found.every((uses) => uses !== undefined) && found.some((uses) => uses.length > 0))
         return found.flat()
     }
     return undefined
   }
 
-  #zeroUsesAt(node: Node, input: number): ZeroUses | undefined {
+  #zeroUsesAt(node: Node, input: number, copied: ReadonlySet<Node>): ZeroUses | undefined {
     const name = node.inputs[input] ?? ''
     if (name === '') return []
     const found = this.#facts.provenance(name)
@@ -205,16 +219,14 @@ class Repeating {
         ? []
         : undefined
     }
-    return this.#zeroUses(name)
+    return this.#zeroUses(name, copied)
   }
 
   /** The copy of blocks that follow one another. */
   repetition(blocks: readonly NamedBlock[]): Repetition {
     const parts = blocks.flatMap((block) => block.parts)
     const [first, last] = [parts[0]!, parts.at(-1)!]
-    const ends = parts.flatMap(({ branches }) => branches)
-    const zeros =
-      this.#start === 'zero' ? ends.flatMap((branch) => this.#zeroUses(endValue(branch))!) : []
+    const zeros = this.#start === 'zero' ? blocks.flatMap((block) => this.#zerosOf(block)) : []
     const { nodes, uses } = this.#copied(parts, zeros)
     const names = blocks.map(({ name }) => name)
     const mark = this.#mark
@@ -237,6 +249,12 @@ class Repeating {
     }
   }
 
+  #zerosOf({ parts }: NamedBlock): ZeroUses {
+    const copied = this.#copiedNodes(parts)
+    const ends = parts.flatMap(({ branches }) => branches)
+    return ends.flatMap((branch) => this.#zeroUses(endValue(branch), copied)!)
+  }
+
   #marked(name: string, blocks: readonly string[]): string {
     return markedPath(name, blocks, this.#mark) ?? `${name}${this.#mark}`
   }
@@ -245,35 +263,28 @@ class Repeating {
     return this.#names.fresh(this.#marked(name, blocks))
   }
 
-  /**
-   * The nodes that are copied, and which of their uses of constants get constants of their own: those of the blocks, and those that compute weights
-   * for them alone.
-   */
+  /** The nodes of which a copy has its own: those of the blocks, and those that compute weights for them alone. */
+  #copiedNodes(parts: readonly ResidualBlock[]): ReadonlySet<Node> {
+    const { uses } = this.#facts.links
+    const copied = new Set(parts.flatMap(({ nodes }) => nodes))
+    const isOnlyTheirs = (name: string) =>
+      (uses.get(name) ?? []).every(({ node }) => copied.has(node))
+    for (const node of this.#weightNodes) if (node.outputs.every(isOnlyTheirs)) copied.add(node)
+    return copied
+  }
+
+  /** The copied nodes, and which of their uses of constants get constants of their own. */
   #copied(parts: readonly ResidualBlock[], zeros: ZeroUses) {
-    const { links, model, provenance } = this.#facts
-    const inside = new Set(parts.flatMap(({ nodes }) => nodes))
-    const isOutput = new Set(model.graph.outputs.map(({ name }) => name))
-    const isInside = (name: string) =>
-      (links.uses.get(name) ?? []).every(({ node }) => inside.has(node))
-    for (const node of [...model.graph.nodes].reverse()) {
-      if (inside.has(node) || node.inputs.length === 0) continue
-      if (!node.outputs.some((name) => isWeight(provenance(name)))) continue
-      const read = node.outputs.filter((name) => links.uses.has(name))
-      if (
-        read.length > 0 &&
-        read.every(isInside) &&
-        !node.outputs.some((name) => isOutput.has(name))
-      )
-        inside.add(node)
-    }
+    const { model, provenance } = this.#facts
+    const copied = this.#copiedNodes(parts)
     const blocks = new Set(parts.flatMap(({ nodes }) => nodes))
-    const keys = new Set([...inside].map(nodeKey))
+    const keys = new Set([...copied].map(nodeKey))
     const zero = new Set(zeros.map(useKey))
     const nodes: Node[] = []
     const changed = new Set<string>()
     const uses: (ConstantUse & { readonly name: string })[] = []
     for (const node of model.graph.nodes) {
-      if (!inside.has(node)) continue
+      if (!copied.has(node)) continue
       const own = node.inputs.flatMap((name, input) => {
         const use = { node: nodeKey(node), input, name }
         if (provenance(name).kind !== 'constant') return []

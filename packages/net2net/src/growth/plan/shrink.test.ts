@@ -136,6 +136,38 @@ describe('shrinking', () => {
     await expectEqualFunctions(model, back)
   })
 
+  it('merges positive multiples behind a Relu, and nothing else', async () => {
+    // The scores of a linear attention: Σ relu(q) · relu(k).
+    const b = new GraphBuilder()
+    b.input('x', 'float32', ['n', 5, 3])
+    const [q, k] = ['q', 'k'].map((name) => {
+      const product = b.node('MatMul', ['x', b.constant(tensor(3, 4))], {}, { name })
+      return b.node('Relu', [b.node('Add', [product, b.constant(tensor(4))])])
+    }) as [string, string]
+    b.output(b.node('MatMul', [q, b.node('Transpose', [k], { perm: [0, 2, 1] })]), 'float32')
+    const model = b.model()
+    const wide = widen(model, { q: 11 }, { noise: 'none', seed: 3 })
+    expect(widthsOf(wide)).toEqual({ q: 11, k: 11 })
+    const back = shrink(wide)
+    expect(widthsOf(back)).toEqual(widthsOf(model))
+    await expectEqualFunctions(wide, back)
+    // A copy of which one weight has moved is no multiple any more. Either side may be the one that is split.
+    const others = wide.graph.nodes
+      .filter(({ opType }) => opType === 'MatMul' || opType === 'Add')
+      .flatMap(({ inputs }) => inputs.filter((name) => wide.graph.initializers.has(name)))
+    expect(others).toHaveLength(4)
+    for (const name of others) {
+      const { dims } = wide.graph.initializers.get(name)!.tensor
+      const values = toNumbers(wide.graph.initializers.get(name)!.tensor)
+      values[10] = values[10]! * 1.001
+      const initializers = new Map(wide.graph.initializers)
+      initializers.set(name, { tensor: float32(dims, values) })
+      const moved = { ...wide, graph: { ...wide.graph, initializers } }
+      expect(widthsOf(shrink(moved))).toEqual({ q: 5, k: 5 })
+      await expectEqualFunctions(moved, shrink(moved))
+    }
+  })
+
   it('drops units that nothing depends on, unless a maximum does', async () => {
     const build = (reads: 'sum' | 'maximum') => {
       const b = new GraphBuilder()

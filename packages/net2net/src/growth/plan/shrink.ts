@@ -71,8 +71,9 @@ function mergeOf(solution: Solution, variable: number): Merge | undefined {
     isBalanced || !isOnlySummed(solution, variable)
       ? undefined
       : neededUnits(slices, from, new UnitBounds(solution, variable, from, found))
-  const mayAdd = solution.splits.allowsNoise(variable)
-  const classes = mayAdd ? copies(slices, from, needed) : singles(from, needed)
+  const alike = copies(slices, from, needed)
+  const areSums = solution.splits.allowsNoise(variable)
+  const classes = areSums ? alike : alike.flatMap((units) => multiples(slices, units))
   const share = isBalanced ? greatestCommonDivisor(classes.map(({ length }) => length)) : Infinity
   const groupsOfUnits = classes.flatMap((units) => chunks(units, Math.min(share, units.length)))
   groupsOfUnits.sort((a, b) => a[0]! - b[0]!)
@@ -131,6 +132,33 @@ function copies(
   return classes
 }
 
+/**
+ * Copies in classes whose split entries are positive multiples of one another: where these pass nodes that are not linear, such as a
+ * Relu, f(αv) + f(βv) = f((α + β)v) holds for those alone.
+ */
+function multiples(slices: readonly Slices[], units: readonly number[]): number[][] {
+  const classes: { readonly units: number[]; readonly entries: readonly number[] }[] = []
+  for (const unit of units) {
+    const entries = slices.flatMap((each) => each.splitEntries(unit))
+    const own = classes.find((each) => arePositiveMultiples(each.entries, entries))
+    if (own) own.units.push(unit)
+    else classes.push({ units: [unit], entries })
+  }
+  return classes.map((each) => each.units)
+}
+
+/** Of the rounding of coefficients, again with each growth: some units in the last place of a float32. */
+const ROUNDING = 2 ** -21
+
+function arePositiveMultiples(a: readonly number[], b: readonly number[]): boolean {
+  const largest = a.reduce((at, value, i) => (Math.abs(value) > Math.abs(a[at]!) ? i : at), 0)
+  const factor = b[largest]! / a[largest]!
+  return (
+    factor > 0 &&
+    a.every((value, i) => Math.abs(b[i]! - factor * value) <= ROUNDING * Math.abs(b[i]!))
+  )
+}
+
 /** What one axis of one constant holds for each unit. */
 class Slices {
   readonly holdsSplit: boolean
@@ -140,6 +168,7 @@ class Slices {
   /** For each unit its indices of either role, in their order. */
   readonly #copied: number[][]
   readonly #split: number[][]
+  #values: readonly number[] | undefined
 
   constructor(axis: UnitsAxis, count: number) {
     this.axis = axis
@@ -169,6 +198,21 @@ class Slices {
           for (let i = 0; i < inner; i++) if (values[at + i] !== 0) needed[unit] = 1
         }
     })
+  }
+
+  /** The numbers that are split for a unit. */
+  splitEntries(unit: number): number[] {
+    const indices = this.#split[unit]!
+    if (indices.length === 0) return []
+    this.#values ??= toNumbers(this.#tensor)
+    const values = this.#values
+    const [outer, length, inner] = this.#sizes
+    return Array.from({ length: outer }, (_, o) =>
+      indices.map((index) => {
+        const from = (o * length + index) * inner
+        return values.slice(from, from + inner)
+      }),
+    ).flat(2)
   }
 
   /** The units in classes that hold the same bits where they are copied. */

@@ -18,12 +18,13 @@ import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { type Axis, sizeOf } from '../contract/axis.ts'
 import type { TrainingRule } from '../contract/facets.ts'
 import type { GradientRule } from '../contract/gradient.ts'
-import type { InferRule } from '../contract/infer.ts'
+import type { InferContext, InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { keptGates } from '../decompositions/lstm-kept-gates.ts'
 import { gru, lstm, rnn } from '../decompositions/recurrent-cells.ts'
 import { recurrentGradient } from '../decompositions/recurrent-gradient.ts'
 import { fixAll } from '../helpers/axes-rules.ts'
+import { countProduct } from '../helpers/shapes.ts'
 
 const isBatchFirst = (context: Pick<AxesContext, 'node'>) =>
   intAttribute(context.node, 'layout', 0) === 1
@@ -96,6 +97,13 @@ const axesWith =
     }))
   }
 
+/** Of the products with W and R, at each step of the sequence; those of gates with states are one a unit, and left out. */
+const multiplyAdds = (context: InferContext): number | null => {
+  const steps = context.shape(0)?.slice(0, 2)
+  const [byInput, byState] = [1, 2].map((i) => countProduct([steps, context.shape(i)]))
+  return typeof byInput === 'number' && typeof byState === 'number' ? byInput + byState : null
+}
+
 /** The gradient needs the states of all steps. */
 const inTraining: TrainingRule = ({ node, fresh }) =>
   (node.outputs[0] ?? '') === ''
@@ -124,6 +132,7 @@ export const recurrent: readonly Operator[] = Object.entries(cells).map(
     execution: {
       // It has the default activations only.
       wrongOnWebGpu: ({ node }) => node.attributes.has('activations'),
+      multiplyAdds,
     },
     growth: {
       layer: {

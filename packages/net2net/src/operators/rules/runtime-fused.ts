@@ -11,7 +11,11 @@ import { gemm } from './gemm.ts'
 
 const reason = "was fused by a runtime's optimizer: grow the model from before that optimization"
 
-const fused = (name: string, infer: Operator['infer']): Operator => ({
+const fused = (
+  name: string,
+  infer: Operator['infer'],
+  { multiplyAdds }: NonNullable<Operator['execution']> = {},
+): Operator => ({
   name,
   domain: 'com.microsoft',
   infer,
@@ -19,14 +23,15 @@ const fused = (name: string, infer: Operator['infer']): Operator => ({
   gradient: unsupported(reason),
   scaling: 'none',
   sign: 'unknown',
+  ...(multiplyAdds && { execution: { multiplyAdds } }),
 })
 
 const same: InferRule = (context) => [inferredFrom(context, context.shape(0))]
 const unknown = unsupported('its output types are taken from the file')
 
 export const runtimeFused: readonly Operator[] = [
-  fused('FusedConv', conv.infer),
-  fused('FusedGemm', gemm.infer),
+  fused('FusedConv', conv.infer, conv.execution),
+  fused('FusedGemm', gemm.infer, gemm.execution),
   fused('FusedMatMul', unknown),
   fused('TransposeMatMul', unknown),
   fused('SkipLayerNormalization', same),

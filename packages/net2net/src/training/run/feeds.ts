@@ -1,5 +1,6 @@
 /** From a data set's batch to what a compiled graph takes. */
 
+import { otherLayoutOf } from '../../data/channel-layout.ts'
 import {
   type Batch,
   batchesOf,
@@ -7,7 +8,7 @@ import {
   type SampleSet,
   type TrainingData,
 } from '../../data/samples.ts'
-import { inputError, usageError } from '../../errors.ts'
+import { type ErrorDetails, inputError, usageError } from '../../errors.ts'
 import type { Dim, Model, Shape, ValueType } from '../../model/model.ts'
 import { type DType, dtypes, isFloat } from '../../tensor/dtype.ts'
 import {
@@ -177,6 +178,7 @@ function fitting(tensor: Tensor, type: ValueType | undefined, name: string): Ten
   if (!shape || (shape.length === dims.length && shape.every(fits))) return fed
   throw inputError(
     `The data's input${name} has the shape ${shownShape(dims)}, but the model takes ${shownShape(shape)}.`,
+    layoutHint(dims, shape),
   )
 }
 
@@ -291,7 +293,7 @@ function targetConverter({
 const retyped = (tensor: Tensor, dims: readonly number[]): Tensor =>
   new Tensor<NumericDType>(tensor.dtype, dims, tensor.data)
 
-/** Axes of size one may be missing or too many: [n] serves for [n, 1], and the other way round. */
+/** Axes of size one may be missing or too many, and neighbours may be one: [n] serves for [n, 1], [n, 784] for [n, 28, 28], and the other way round. */
 function fittingDims(dims: readonly number[], shape: TargetType['shape']): readonly number[] {
   const fits =
     dims.length === shape.length &&
@@ -299,14 +301,38 @@ function fittingDims(dims: readonly number[], shape: TargetType['shape']): reado
   if (fits) return dims
   const rows = dims[0] ?? 1
   const wanted = shape.map((dim, a) => (a === 0 ? rows : dim))
-  if (
-    wanted.every((dim) => typeof dim === 'number') &&
-    elementCount(wanted as number[]) === elementCount(dims)
-  )
-    return wanted as number[]
-  throw usageError(
+  const isKnown = wanted.every((dim) => typeof dim === 'number')
+  if (isKnown && areInOneOrder(dims, wanted as number[])) return wanted as number[]
+  throw inputError(
     `The data's targets have the shape ${shownShape(dims)}, but the loss takes ${shownShape(shape)}.`,
+    layoutHint(dims, shape),
   )
+}
+
+/** Does one of two shapes have the axes of the other, some neighbours as one? Their numbers are in one order then. */
+function areInOneOrder(a: readonly number[], b: readonly number[]): boolean {
+  // The products of the first axes: where merged axes end, those that are merged end too.
+  const [ends, others] = [a, b].map((dims) => {
+    let product = 1
+    return new Set(dims.map((size) => (product *= size)))
+  }) as [Set<number>, Set<number>]
+  if (elementCount(a) !== elementCount(b)) return false
+  return [...ends].every((end) => others.has(end)) || [...others].every((end) => ends.has(end))
+}
+
+/** What to do where the channels of data are at the other end. */
+function layoutHint(dims: readonly number[], shape: Shape): Pick<ErrorDetails, 'hint'> {
+  const sizes = shape.slice(1).map((dim) => (typeof dim === 'number' ? dim : undefined))
+  const layout = otherLayoutOf(dims.slice(1), sizes)
+  if (layout === 'channels-last')
+    return {
+      hint: "Channels are last in the data, and first in the model: read arrays with --layout channels-last (in a program: layout: 'channels-last'), which moves them.",
+    }
+  if (layout === 'channels-first')
+    return {
+      hint: "Channels are first in the data, and last in the model: read arrays with --layout channels-first (in a program: layout: 'channels-first'), which moves them.",
+    }
+  return {}
 }
 
 const shownShape = (shape: Shape): string =>

@@ -1,5 +1,5 @@
 /** Runs a model on samples, batch by batch. */
-import { fillRows } from '../../data/dataset.ts'
+import { floatsOfBytes } from '../../data/channel-layout.ts'
 import type { InputBatch, InputStream } from '../../data/inputs.ts'
 import { inputsOf } from '../../data/model-input.ts'
 import { knownNormalization } from '../../data/normalize.ts'
@@ -13,7 +13,7 @@ import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
 import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import { dtypes } from '../../tensor/dtype.ts'
-import { Tensor } from '../../tensor/tensor.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
 import { forServing, withConstantsAsInitializers } from '../compile/trainable.ts'
 import { samplesPerRun } from './evaluate.ts'
 import { inputsAdapter } from './feeds.ts'
@@ -113,15 +113,8 @@ function picturesReady(model: Model): (batch: InputBatch) => InputBatch {
   if (preparation?.kind !== 'pictures') return (batch) => batch
   const isFloat = inputsOf(model).every(({ dtype }) => dtypes[dtype].kind === 'float')
   const normalization = knownNormalization(preparation)
-  const ready = (tensor: Tensor, name: string): Tensor => {
-    const { dtype, dims, data } = tensor
-    if (dtype !== 'uint8' || !isFloat) return tensor
-    const numbers = new Tensor('float32', dims, new Float32Array(data.length))
-    const column = { dtype: 'float32' as const, dims: dims.slice(1), data, divisor: 255 }
-    const normalized = normalization ? { ...column, normalization } : column
-    fillRows(normalized, numbers, undefined, 0, name)
-    return numbers
-  }
+  const ready = (tensor: Tensor, name: string): Tensor =>
+    tensor.dtype === 'uint8' && isFloat ? floatsOfBytes(tensor, normalization, name) : tensor
   return (batch) => ({
     ...batch,
     inputs: Object.fromEntries(

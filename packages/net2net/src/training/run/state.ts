@@ -21,6 +21,17 @@ export interface EpochResult {
   readonly step: number
 }
 
+/** What an epoch says of the size of a network. */
+export interface RecentEpoch {
+  readonly loss: number
+  readonly valLoss?: number
+  /** Steps of this epoch. */
+  readonly steps: number
+}
+
+/** As many of them are kept. */
+export const mostRecent = 8
+
 /** Sums over the part of the running epoch that is done. */
 export interface EpochTotals {
   readonly loss: number
@@ -43,11 +54,20 @@ export interface TrainingState {
   readonly totals: EpochTotals
   readonly plateau: PlateauState
   readonly history: readonly EpochResult[]
+  /** The last epochs since the network last grew, in this training and in those that it goes on from. */
+  readonly recent?: readonly RecentEpoch[]
   /** The best of what is watched so far (where higher is better, its negative), and the epochs since. */
   readonly best: number
   readonly waited: number
   /** The parameters of the best epoch, where they are to be restored. */
   readonly bestTensors?: ReadonlyMap<string, Tensor>
+}
+
+/** Those of a state, with one more. */
+export function withRecent(state: TrainingState, { loss, valLoss, step }: EpochResult) {
+  const steps = step - (state.history.at(-1)?.step ?? 0)
+  const now = { loss, ...(valLoss === undefined ? {} : { valLoss }), steps }
+  return [...(state.recent ?? []), now].slice(-mostRecent)
 }
 
 export const noTotals: EpochTotals = {

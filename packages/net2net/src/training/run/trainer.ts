@@ -34,6 +34,7 @@ import {
   noTotals,
   startingState,
   type TrainingState,
+  withRecent,
 } from './state.ts'
 import type { StepOutcome, Stepper } from './stepper.ts'
 import { formsFor } from './targets.ts'
@@ -352,6 +353,7 @@ export class Training implements AsyncIterable<EpochResult> {
       totals: noTotals,
       plateau: afterEpoch(optimizer.learningRate, state.plateau, plateauLoss),
       history: [...state.history, result],
+      recent: withRecent(state, result),
       best: better ? watched : state.best,
       waited: better ? 0 : state.waited + 1,
       ...(best

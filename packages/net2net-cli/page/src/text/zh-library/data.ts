@@ -96,7 +96,8 @@ export const data: Readonly<Record<string, string>> = {
   '{0}: {1} in line {2}': '{0}：第 {2} 行的 {1}',
   ' but {0}': '但 {0}',
   '{0}: line {1} has no value there{2}.': '{0}：第 {1} 行在那里没有值{2}。',
-  'Leave samples with missing values out, or fill them in.': '请去掉有缺失值的样本，或把它们补上。',
+  "Leave such samples out with --missing drop, or fill them in with --missing fill (in a program: missing: 'drop').":
+    "请用 --missing drop 去掉这样的样本，或用 --missing fill 把它们补上（在程序中：missing: 'drop'）。",
   '{0} is not a number, and {1} must be.': '{0} 不是数，而 {1} 必须是数。',
   'Decimals are written with a point.': '小数用点号书写。',
   'The column {0} is no feature, and cannot be one of categories.':

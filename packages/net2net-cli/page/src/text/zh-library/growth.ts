@@ -251,9 +251,8 @@ export const growth: Readonly<Record<string, string>> = {
   '{0} cannot be extended: {1}.': '{0} 不能增加：{1}。',
   '{0} cannot get {1} new entries: its entries come in groups of {2}.':
     '{0} 不能增加 {1} 项：它的项以 {2} 个为一组。',
-  'holds the units of': '拥有',
-  'is summed by': '汇总',
-  'axis {0} {1} {2}': '轴 {0} {1} {2}',
+  'axis {0} holds the units of {1}': '轴 {0} 是 {1} 的单元',
+  'axis {0} is summed by {1}': '轴 {0} 由 {1} 求和',
   '{0} cannot be extended: the model does not say the size of its axis.':
     '{0} 不能增加：模型没有说明它的轴的大小。',
   'The model has no vocabulary: no layer looks up rows of a table by numbers that an input gives.':

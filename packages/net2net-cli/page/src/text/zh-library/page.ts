@@ -38,8 +38,8 @@ export const page: Readonly<Record<string, string>> = {
   'must be a list of stages': '必须是阶段的列表',
   'must have a stage': '必须有一个阶段',
   'must have a list of stages': '必须有阶段的列表',
-  'The network has {0} outputs: the loss is of the first, "{1}".':
-    '网络有 {0} 个输出：损失按第一个“{1}”计算。',
+  'The network has {0} outputs: the loss is of "{1}" alone.':
+    '网络有 {0} 个输出：损失只按“{1}”计算。',
   'Some layers share equal weights in the file; in training each has its own, so there are more parameters.':
     '有些层在文件中共用相同的权重；训练时各有自己的，所以参数更多。',
   '{0} must be one of {1}, not {2}.': '{0} 必须是 {1} 之一，而不是 {2}。',

@@ -115,6 +115,10 @@ export const training: Readonly<Record<string, string>> = {
     '数据的目标含有类别 {0}，但模型的类别是 0 到 {1}。',
   'bce-with-logits is a loss of yes and no, mse one of values.':
     'bce-with-logits 是是非的损失函数，mse 是数值的。',
+  "Channels are last in the data, and first in the model: read arrays with --layout channels-last (in a program: layout: 'channels-last'), which moves them.":
+    "数据的通道在最后，模型的通道在最前：请用 --layout channels-last 读取数组（在程序中：layout: 'channels-last'），它会移动通道。",
+  "Channels are first in the data, and last in the model: read arrays with --layout channels-first (in a program: layout: 'channels-first'), which moves them.":
+    "数据的通道在最前，模型的通道在最后：请用 --layout channels-first 读取数组（在程序中：layout: 'channels-first'），它会移动通道。",
   "The data's targets have the shape {0}, but the loss takes {1}.":
     '数据目标的形状是 {0}，但损失函数接受 {1}。',
   'The model uses the name "{0}", which a step graph needs itself.':

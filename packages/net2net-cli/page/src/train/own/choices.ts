@@ -29,6 +29,7 @@ export const limits = {
 
 const data = param('data', 'mnist')
 const loss = param('loss', 'auto')
+const output = param('own-output')
 const optimizer = param('optimizer', 'sgd')
 const rate = numberParam('own-rate', 0)
 const epochs = numberParam('own-epochs', 3)
@@ -43,6 +44,7 @@ export const settings = computed<OwnSettings>(() => {
     data: builtIn.find((name) => name === data.value) ?? 'files',
     samples: within(samples.value, limits.samples),
     loss: lossNames.find((name) => name === loss.value) ?? 'auto',
+    ...(output.value !== '' && { output: output.value }),
     optimizer: chosen,
     rate: rate.value > 0 ? rate.value : usualRates[chosen],
     epochs: within(epochs.value, limits.epochs),
@@ -61,6 +63,7 @@ export function change(changes: Partial<OwnSettings>): void {
   setParams({
     data: unless(next.data, 'mnist'),
     loss: unless(next.loss, 'auto'),
+    'own-output': next.output,
     optimizer: unless(next.optimizer, 'sgd'),
     'own-rate': unless(next.rate, usualRates[next.optimizer]),
     'own-epochs': unless(next.epochs, 3),
@@ -77,14 +80,19 @@ export const files = signal<readonly NamedBytes[]>([])
 export const filesFailure = signal<Failure | undefined>(undefined)
 
 export async function useFiles(dropped: readonly File[]): Promise<void> {
+  const wish = ++wishes
   filesFailure.value = undefined
   try {
-    files.value = await Promise.all(dropped.map(contentOf))
+    const read = await Promise.all(dropped.map(contentOf))
+    // Meanwhile others were dropped.
+    if (wish !== wishes) return
+    files.value = read
     change({ data: 'files' })
   } catch (error) {
-    filesFailure.value = failureFrom(error)
+    if (wish === wishes) filesFailure.value = failureFrom(error)
   }
 }
+let wishes = 0
 
 /** Whether a file holds data and no network. */
 export const isDataFile = (name: string): boolean =>

@@ -16,6 +16,7 @@ import {
 import { classesOf, inferShapes, requiredInputs, withClasses } from 'net2net/model'
 import type { LossName } from 'net2net/training'
 import { inputError, internalError } from '../../../../src/errors.ts'
+import { isView } from '../../engine/is-view.ts'
 import type { NamedBytes } from '../../engine/protocol.ts'
 import { loadDigits } from '../digits.ts'
 import type { OwnSettings } from './protocol.ts'
@@ -124,7 +125,6 @@ async function unzipped({ name, bytes }: NamedBytes): Promise<NamedBytes> {
   return { name: name.replace(/\.gz$/i, ''), bytes: new Uint8Array(unpacked) }
 }
 
-/** One channel more or less, or pixels in one row, hold the same numbers: [1, 28, 28] is [28, 28, 1] is [784]. */
 function inShapeOf(model: Model, data: ArrayDataset): ArrayDataset {
   const [input, another] = requiredInputs(model.graph)
   const [name, other] = Object.keys(data.inputs)
@@ -132,16 +132,9 @@ function inShapeOf(model: Model, data: ArrayDataset): ArrayDataset {
   const shape = inferShapes(model).get(input.name)?.shape?.slice(1)
   const column = data.inputs[name]!
   const isSame = String(shape) === String(column.dims)
-  const flat = (dims: readonly number[]) => dims.filter((size) => size !== 1)
   if (!shape?.every((size) => typeof size === 'number') || isSame) return data
   const dims = shape.map(Number)
-  const count = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1)
-  const isView =
-    count(dims) === count(column.dims) &&
-    (String(flat(dims)) === String(flat(column.dims)) ||
-      dims.length === 1 ||
-      column.dims.length === 1)
-  return isView
+  return isView(column.dims, dims)
     ? new ArrayDataset({ [name]: { ...column, dims } }, data.target, data.classes)
     : data
 }
@@ -154,6 +147,31 @@ export function forClassesOf({ train }: OwnData, model: Model): Model {
   const [known, given] = [classesOf(model), train.classes]
   const isOther = known?.length === given?.length && String(known) !== String(given)
   return given && isOther ? withClasses(model, given) : model
+}
+
+/** The output that the loss is of: the chosen one, or else the first whose predictions could be of these targets. */
+export function outputFor({ output }: OwnSettings, data: OwnData, model: Model): string {
+  const names = model.graph.outputs.map(({ name }) => name)
+  const shapes = inferShapes(model)
+  const mayFit = (name: string) => {
+    const shape = shapes.get(name)?.shape?.slice(1)
+    return shape === undefined || fitsTargets(shape, data)
+  }
+  return names.find((name) => name === output) ?? names.find(mayFit) ?? names[0]!
+}
+
+/** Scores of as many classes, or as many values. */
+function fitsTargets(shape: readonly unknown[], { train: { target, classes } }: OwnData): boolean {
+  if (target.dtype !== 'int32') {
+    const values = target.dims.reduce((a, b) => a * b, 1)
+    return shape.reduce<number>((count, size) => count * Number(size), 1) === values
+  }
+  const labels = Array.from(classes ? [] : target.data, Number)
+  const count = classes?.length ?? labels.reduce((most, label) => Math.max(most, label), 0) + 1
+  return (
+    shape.length === target.dims.length + 1 &&
+    shape.some((size) => typeof size !== 'number' || size >= count)
+  )
 }
 
 /** The loss that the data ask for, unless one is chosen. */

@@ -2,9 +2,11 @@
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { models } from '../../engine/model-client.ts'
+import type { Failure } from '../../engine/protocol.ts'
 import { grown, opened, openedBy } from '../../grow/model.ts'
 import { view } from '../../state.ts'
 import { t } from '../../text/text.ts'
+import { failureFrom } from '../../ui/failure.tsx'
 import type { Answer } from '../answer-methods.ts'
 import { answerer } from '../answerer.ts'
 import { DrawDigit, type DrawnAnswer } from '../draw.tsx'
@@ -19,13 +21,18 @@ const answers = signal<readonly Answer[]>([])
 /** The networks of the Grow tab that were kept last. */
 let asked: string | undefined
 let digit: Float32Array | undefined
+/** Why the networks do not answer. */
+const failure = signal<Failure | undefined>(undefined)
 /** Changes when there are other networks to ask. */
 const version = signal(0)
 
 async function keep(name: string, model: Uint8Array<ArrayBuffer>): Promise<void> {
   if (kept.get(name) === model) return
   kept.set(name, model)
-  const fits = await answerer.call('keep', { name, model })
+  const { output } = ran.peek() ?? settings.peek()
+  const fits = await answerer.call('keep', { name, model, output }).catch(() => false)
+  // Meanwhile another network has this name, or none.
+  if (kept.get(name) !== model) return
   const next = new Set(takes.peek())
   if (fits) next.add(name)
   else next.delete(name)
@@ -35,18 +42,23 @@ async function keep(name: string, model: Uint8Array<ArrayBuffer>): Promise<void>
 
 async function ask(pixels: Float32Array | undefined): Promise<void> {
   digit = pixels
+  failure.value = undefined
   if (pixels === undefined) {
     answers.value = []
     return
   }
-  const found = await answerer.call('answer', pixels)
-  if (digit === pixels) answers.value = found
+  try {
+    const found = await answerer.call('answer', pixels)
+    if (digit === pixels) answers.value = found
+  } catch (error) {
+    if (digit === pixels) failure.value = failureFrom(error)
+  }
 }
 
-/** Before the start, the networks of the Grow tab answer. */
-async function keepOpened(): Promise<void> {
+/** Before the start, the networks of the Grow tab answer, as long as it has no others. */
+async function keepOpened(of: string): Promise<void> {
   const networks = await models.growth.call('networks', undefined).catch(() => [])
-  for (const [i, model] of networks.entries()) await keep(`${i} start`, model)
+  for (const [i, model] of networks.entries()) if (asked === of) await keep(`${i} start`, model)
 }
 
 export function OwnDrawing() {
@@ -59,10 +71,10 @@ export function OwnDrawing() {
     if (trained.length > 0) asked = undefined
     if (!isShown || trained.length > 0 || before === undefined || asked === networks) return
     asked = networks
-    void answerer.call('forget', undefined)
+    answerer.call('forget', undefined).catch(() => undefined)
     kept.clear()
     takes.value = new Set()
-    void keepOpened()
+    void keepOpened(networks)
   }, [isShown, networks, before === undefined, trained.length === 0])
   const bytes = trained.flatMap(({ start, model }) => [start, model])
   useEffect(() => {
@@ -101,6 +113,7 @@ export function OwnDrawing() {
       answers={rows}
       whyNone={t('This network takes no pictures of 28×28 pixels.')}
       version={version.value}
+      failure={failure.value}
       {...(data !== 'files' && { data })}
       onDigit={(pixels) => void ask(pixels)}
     />

@@ -29,12 +29,15 @@ export const growing = computed(() =>
 
 /** Opens the network of an arm, as it is now, on the Grow tab; what is grown there goes on from this moment. */
 export async function growFurther(id: number): Promise<void> {
+  const training = trainingId()
   const snapshot = await snapshotOf(id)
   if (snapshot === undefined) return
   const stem = (ran.peek()?.name ?? 'network').replace(/\.\w+$/, '')
   const name = `${stem}-${snapshot.state.step}.onnx`
   const model = `file:${await keepFile({ name, bytes: snapshot.model })}:${name}`
-  asked.value = { training: trainingId(), arm: id, snapshot, model }
+  // It was reset meanwhile.
+  if (trainingId() !== training) return
+  asked.value = { training, arm: id, snapshot, model }
   setParams({ tab: 'grow', model, ...noGrowth }, { push: true })
 }
 

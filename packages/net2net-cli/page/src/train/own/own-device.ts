@@ -13,7 +13,7 @@ import {
 } from 'net2net/training'
 import { chooseDevice, findAdapter } from '../device.ts'
 import type { ChosenDevice } from '../protocol.ts'
-import { lossFor, type OwnData } from './data.ts'
+import { lossFor, type OwnData, outputFor } from './data.ts'
 import type { OptimizerName, OwnSettings } from './protocol.ts'
 
 const optimizers: Readonly<Record<OptimizerName, (rate: number) => Optimizer>> = {
@@ -47,6 +47,7 @@ export async function chooseFor(
   const { batchSize, seed } = settings
   const common = async () => ({
     loss: lossFor(settings, await having.data()),
+    output: outputFor(settings, await having.data(), model),
     optimizer: optimizerOf(settings),
     runtime: await having.engine(),
   })

@@ -8,7 +8,7 @@ import { failureOf } from '../../engine/serve.ts'
 import { orOnCpu } from '../device.ts'
 import { Gate, gated } from '../gate.ts'
 import type { ChosenDevice } from '../protocol.ts'
-import { forClassesOf, lossFor, type OwnData, ownData } from './data.ts'
+import { forClassesOf, lossFor, type OwnData, outputFor, ownData } from './data.ts'
 import { keepProgress, keptProgress } from './kept.ts'
 import { chooseFor, optimizerOf } from './own-device.ts'
 import type { ArmProgress, OwnCommand, OwnEpoch, OwnEvent, Snapshot, Task } from './protocol.ts'
@@ -113,13 +113,10 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
     start === given
       ? []
       : [`The network told ${list(given)} apart; it is trained for ${list(start)} now.`]
-  const [output, another] = start.graph.outputs
+  const output = outputFor(settings, data, start)
+  const several = start.graph.outputs.length
   const oneOutput =
-    output && another
-      ? [
-          `The network has ${start.graph.outputs.length} outputs: the loss is of the first, "${output.name}".`,
-        ]
-      : []
+    several > 1 ? [`The network has ${several} outputs: the loss is of "${output}" alone.`] : []
   const loss = lossFor(settings, data)
   const engine = await runtime(threads)
   const stepsBefore = grown?.from.state.step ?? 0
@@ -146,7 +143,7 @@ async function begin(command: OwnCommand & { type: 'begin' }): Promise<void> {
   const attempt = async (chosen: ChosenDevice) => {
     const { device } = chosen
     const session = { threads, device }
-    const common = { loss, runtime: engine } as const
+    const common = { loss, output, runtime: engine } as const
     const state = from && stateFrom(from.state)
     const position = { model: from ? forClassesOf(data, decodeModel(from.model)) : start, stage: 0 }
     const isGrowing = grown !== undefined && started === undefined

@@ -21,6 +21,8 @@ export interface OwnSettings {
   readonly samples: number
   /** auto: cross-entropy for classes, squared errors for values. */
   readonly loss: LossName | 'auto'
+  /** The output that the loss is of; none, or one that the network has not: the first that the data fit. */
+  readonly output?: string
   readonly optimizer: OptimizerName
   readonly rate: number
   readonly epochs: number

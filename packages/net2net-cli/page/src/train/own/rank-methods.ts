@@ -4,7 +4,7 @@ import { type RankedGrowth, rank } from 'net2net/growing'
 import type { NamedBytes } from '../../engine/protocol.ts'
 import { runtime } from '../../engine/runtime.ts'
 import { serveMethods } from '../../engine/serve.ts'
-import { forClassesOf, lossFor, ownData } from './data.ts'
+import { forClassesOf, lossFor, outputFor, ownData } from './data.ts'
 import type { OwnSettings } from './protocol.ts'
 
 export interface RankMethods {
@@ -27,6 +27,7 @@ serveMethods<RankMethods>({
     return rank(model, data.train, {
       runtime: await runtime(),
       loss: lossFor(settings, data),
+      output: outputFor(settings, data, model),
       samples: Math.min(samples, data.train.length),
       turns: 1,
       by,

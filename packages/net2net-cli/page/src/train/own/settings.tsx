@@ -54,6 +54,7 @@ export function Settings() {
               ))}
             </select>
           </label>
+          <OutputChoice locked={locked} />
           <label class="field">
             <span>{t('Optimizer')}</span>
             <select
@@ -83,6 +84,30 @@ export function Settings() {
         </div>
       </div>
     </section>
+  )
+}
+
+/** Of a network with several outputs, the one that the loss is of. */
+function OutputChoice({ locked }: { locked: boolean }) {
+  const { output = '' } = (locked ? ran.value : undefined) ?? settings.value
+  const names = opened.value?.view.outputs.map(({ name }) => name) ?? []
+  if (names.length < 2) return null
+  return (
+    <label class="field">
+      <span>{t('Output to train')}</span>
+      <select
+        disabled={locked}
+        value={names.includes(output) ? output : ''}
+        onChange={({ currentTarget: { value } }) => change({ output: value })}
+      >
+        <option value="">{t('the first that fits the data')}</option>
+        {names.map((name) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
   )
 }
 

@@ -158,7 +158,9 @@ function missingAxis(shape: Shape, given: Shape | undefined): number {
         (dim, a) => typeof dim !== 'number' || typeof given[a] !== 'number' || dim === given[a],
       )
   if (fits(usual)) return usual
-  return shape.findIndex((_, axis) => axis > 0 && fits(axis))
+  const found = shape.findIndex((_, axis) => axis > 0 && fits(axis))
+  // Targets that fit nowhere are refused in terms of the usual axis.
+  return found > 0 ? found : usual
 }
 
 export function classesOf(shape: Shape, axis: number): number {
