@@ -5,7 +5,13 @@ import { type ClassesAdded, withClassesOf } from 'net2net/growing'
 import type { Evaluation, StepOptions } from 'net2net/training'
 import { usageError } from '../errors.ts'
 import type { ForgettingRecord } from '../runs/run-record.ts'
-import { heldBack, isOfClasses, type TrainingDataOptions, trainingData } from './model-data.ts'
+import {
+  dataSetsOf,
+  heldBack,
+  isOfClasses,
+  type TrainingDataOptions,
+  trainingData,
+} from './model-data.ts'
 
 export interface Replay {
   /** The earlier data; none where they are those of the stages before. */
@@ -15,7 +21,7 @@ export interface Replay {
 }
 
 /**
- * `old.csv:20%` or `old.csv:0.2`; in stages also `20%`: of the stages before.
+ * `old.csv:20%` or `old.csv:0.2`, or several as `a.csv,b.csv:20%`; in stages also `20%`: of the stages before.
  *
  * @param before data of the stages before; undefined where there are no stages
  * @returns undefined in the first stage
@@ -24,7 +30,7 @@ export interface Replay {
 export function replayOf(text: string, before?: readonly string[]): Replay | undefined {
   const [, spec, digits, percent] = /^(?:(.+):)?(\d*\.?\d+)(%?)$/.exec(text) ?? []
   const share = Number(digits) / (percent === '%' ? 100 : 1)
-  const specs = spec === undefined ? before : [spec]
+  const specs = spec === undefined ? before : dataSetsOf(spec)
   if (!specs || !(share > 0 && share < 1))
     throw usageError(
       `--replay ${text} does not say which data and how much of each batch: --replay old.csv:20%; with several --data, --replay 20% is of those that came before.`,

@@ -1,4 +1,5 @@
 /** The data that a model is trained or evaluated on. */
+import { existsSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Model } from 'net2net'
 import {
@@ -19,6 +20,10 @@ import {
 } from 'net2net/training'
 import { usageError } from '../errors.ts'
 import { integer, list, number } from './options.ts'
+
+/** `a.csv,b.csv`; a name with a comma that exists is one. */
+export const dataSetsOf = (spec: string): readonly string[] =>
+  existsSync(spec) ? [spec] : list(spec)
 
 /** What the command line says of data, as `loadData` takes it. */
 export type DataOptions = Pick<

@@ -19,15 +19,6 @@ export interface TrainedOn {
   readonly lines: readonly string[]
 }
 
-/** `a.csv,b.csv`; a name with a comma that exists is one. */
-export const stagesOf = (data: string): readonly string[] =>
-  existsSync(data)
-    ? [data]
-    : data
-        .split(',')
-        .map((part) => part.trim())
-        .filter((part) => part !== '')
-
 const stageFolder = (output: string, stage: number): string => join(output, `stage-${stage + 1}`)
 const resultsFile = 'stages.json'
 

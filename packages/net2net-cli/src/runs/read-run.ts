@@ -107,7 +107,7 @@ export async function readResults(folder: string): Promise<StoredResults> {
   } catch (cause) {
     throw inputError(`${folder} is no run's folder: it has no results.json that can be read.`, {
       where: folder,
-      hint: 'Runs are made by net2net mnist; give the folder that it wrote.',
+      hint: 'Runs are made by net2net mnist and net2net train; give the folder that one of them wrote.',
       cause,
     })
   }

@@ -105,6 +105,24 @@ test('new classes are learned while old samples are replayed; what is forgotten 
   expect(report).toMatch(/west \(new\)<\/th><td class="number">\d+<\/td><td class="number">0.00%/)
 }, 60_000)
 
+test('samples of several earlier data sets are replayed together', async () => {
+  const renamed = join(folder, 'renamed-first.csv')
+  writeFileSync(renamed, readFileSync(first, 'utf8'))
+  const replay = ['--replay', `${first},${renamed}:50%`]
+  const run = join(folder, 'first')
+  const { code, out, err } = await train(run, second, 'both', ...quick, ...replay, '--json')
+  expect(code, err).toBe(0)
+  const [{ forgetting }] = JSON.parse(out).arms
+  const { old } = JSON.parse(readFileSync(join(folder, 'second', 'results.json'), 'utf8')).arms[0]
+    .forgetting
+  expect(forgetting.old.samples).toBe(2 * old.samples)
+  // Without a replay the classes stay as they are, and it is said what adds some.
+  const without = await train(run, second, 'without', ...quick)
+  expect(without.code).toBe(4)
+  expect(without.err).toMatch(/is none of the classes east, north\. A model gets more .*--replay/)
+  expect(existsSync(join(folder, 'without'))).toBe(false)
+}, 60_000)
+
 test('what is forgotten is told where nothing is held out, and of which samples', async () => {
   const flags = ['--replay', `${first}:30%`, '--validation', '0', '--class-weights', '1,1,2,2']
   const run = join(folder, 'first')

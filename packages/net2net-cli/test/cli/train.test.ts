@@ -56,6 +56,10 @@ describe('train', () => {
     expect(readdirSync(at('run')).sort()).toEqual(
       ['checkpoints', 'metrics.jsonl', 'model.onnx', 'report.html', 'results.json'].sort(),
     )
+    const asNetwork = await net2net(['evaluate', at('run'), '--data', table])
+    expect(asNetwork.err).toMatch(
+      /run is a folder, .* That of this training is \S*run\/model\.onnx\./,
+    )
     const session = await nodeRuntime.createSession(at('run/model.onnx'))
     expect(session.outputs[0]!.name).toBe('output')
     await session.release()

@@ -1,5 +1,9 @@
 /** From what a data set calls its classes to the indices that a model knows them by. */
 
+/** What to do where data have classes that a model does not know. */
+export const hintOfOtherClasses =
+  'A model gets more classes by net2net extend, or while it trains with --replay OLD:SHARE.'
+
 /** What a target means: one of several classes, or a quantity. */
 export const targetKinds = ['class', 'value'] as const
 export type TargetKind = (typeof targetKinds)[number]

@@ -6,6 +6,7 @@ import { inputError, mustBeOneOf, usageError } from '../errors.ts'
 import { fileProblem } from '../files/read-whole.ts'
 import { shown } from '../model/classes.ts'
 import { type PictureFit, type Preparation, pictureFits } from '../model/preparation.ts'
+import { hintOfOtherClasses } from './classes.ts'
 import { ArrayDataset, type Normalization } from './dataset.ts'
 import {
   ChannelSums,
@@ -105,7 +106,10 @@ async function labelledPictures(folder: string, options: ImagesOptions) {
     const label = classes.indexOf(name)
     if (label >= 0) return paths.map((path) => ({ path, label }))
     const where = join(folder, name)
-    throw inputError(`${where} is none of the classes ${shown(classes)}.`, { where })
+    throw inputError(`${where} is none of the classes ${shown(classes)}.`, {
+      where,
+      hint: hintOfOtherClasses,
+    })
   })
   return { files, classes }
 }

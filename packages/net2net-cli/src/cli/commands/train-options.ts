@@ -277,7 +277,7 @@ export const trainOptions = (command: Command): Command =>
     .option('--tensorboard <dir>', 'also write event files for TensorBoard into this folder')
     .option(
       '--replay <data:share>',
-      'earlier data, and their share of each batch: old.csv:20%; with several --data also 20%, of those that came before; new classes are added to the output',
+      'earlier data, and their share of each batch: old.csv:20% or a.csv,b.csv:20%; with several --data also 20%, of those that came before; new classes are added to the output',
     )
     .option('--recipe <file>', 'when to grow on the way, and how: a training recipe')
     .addOption(

@@ -32,7 +32,7 @@ import {
   lifelongData,
   replayOf,
 } from '../lifelong.ts'
-import { dataOptionsOf } from '../model-data.ts'
+import { dataOptionsOf, dataSetsOf } from '../model-data.ts'
 import { measuredText, progress, type Task } from '../progress.ts'
 import { type BegunWith, begunWith, differencesFrom, otherTraining } from '../same-training.ts'
 import {
@@ -45,7 +45,7 @@ import {
   resultsOf,
   stoppedText,
 } from '../training-results.ts'
-import { stagesOf, type TrainedOn, trainInStages } from '../training-stages.ts'
+import { type TrainedOn, trainInStages } from '../training-stages.ts'
 import { digestOf, startOf } from '../training-start.ts'
 import {
   choicesOf,
@@ -99,7 +99,7 @@ async function run(io: Io, file: string, options: Options): Promise<void> {
   if (data === undefined) throw usageError('On what? Give the data with --data.')
   if (output === undefined) throw usageError('Where to? Give a folder with -o.')
   if ((options.validation ?? 0) >= 1) throw usageError('--validation must be less than 1.')
-  const specs = stagesOf(data)
+  const specs = dataSetsOf(data)
   if (specs.length > 1) {
     const { resume: _, force: __, ...each } = options
     return trainInStages(io, file, specs, { ...options, output }, (from, spec, more, before) =>

@@ -75,6 +75,10 @@ the in-weights for which the gradient of their out-weights, which are zero, is l
         const isWider = kernel === undefined || Object.keys(widths).length > 0
         const steps: GrowthStep[] = isWider ? [{ widen: widths, seed, init, noise }] : []
         if (kernel) steps.push({ kernel: kernelsOf(kernel) })
+        if (isWider && Object.keys(widths).length === 0)
+          throw usageError(
+            'Widen what? Give layers with their widths (conv1=128 fc1=x2), --all x1.5, --auto 20% or --kernel conv1=5.',
+          )
         return growModel(io, { input, options, steps, sampling: options })
       })
   },

@@ -3,7 +3,12 @@ import { inputError } from '../../errors.ts'
 import { shown } from '../../model/classes.ts'
 import type { CategoryEncoding, Feature } from '../../model/preparation.ts'
 import type { NumericDType } from '../../tensor/tensor.ts'
-import { type LabelNumbering, numberLabels, type TargetKind } from '../classes.ts'
+import {
+  hintOfOtherClasses,
+  type LabelNumbering,
+  numberLabels,
+  type TargetKind,
+} from '../classes.ts'
 import { isMissing, isNumber } from './cells.ts'
 import type { ColumnScan } from './column-scan.ts'
 import type { Layout } from './layout.ts'
@@ -169,6 +174,7 @@ export function targetEncoder(
       if (index === undefined)
         throw inputError(
           `${layout.cell(at, cells[at]!, line)} is none of the classes ${shown(numbering.classes!)}.`,
+          { hint: hintOfOtherClasses },
         )
       into[to] = index
     },

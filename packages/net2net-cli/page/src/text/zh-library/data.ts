@@ -119,6 +119,8 @@ export const data: Readonly<Record<string, string>> = {
   '{0} has more than a million different values: too many for classes.':
     '{0} 有超过一百万个不同的值：作为类别太多。',
   'A loss of values, such as mse, takes numbers.': '数值的损失函数，例如 mse，接受数。',
+  'A model gets more classes by net2net extend, or while it trains with --replay OLD:SHARE.':
+    '要让模型有更多类别，请用 net2net extend，或在训练时用 --replay OLD:SHARE。',
   '{0} is none of the classes {1}.': '{0} 不是类别 {1} 中的任何一个。',
   '{0} is negative, and weights must not be.': '{0} 是负数，而权重不能是负数。',
   '{0} has the character {1}, which is none of the {2} that the model was trained on.':
