@@ -41,6 +41,23 @@ const holdFile = (page: Page) =>
   })
 const release = (page: Page) => page.evaluate(() => window.release())
 
+/** How many files the page has kept; it makes the database. */
+const keptFiles = (page: Page) =>
+  page.evaluate(async () => {
+    const databases = await indexedDB.databases()
+    if (databases.every(({ name }) => name !== 'net2net')) return 0
+    return await new Promise<number>((resolve) => {
+      const request = indexedDB.open('net2net')
+      request.onsuccess = () => {
+        const count = request.result.transaction('files').objectStore('files').count()
+        count.onsuccess = () => {
+          request.result.close()
+          resolve(count.result)
+        }
+      }
+    })
+  })
+
 const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
 const tab = (page: Page, name: string) =>
   page.locator('header nav').getByRole('link', { name, exact: true })
@@ -102,23 +119,7 @@ describe.skipIf(noBrowser)('what comes late', () => {
     await page.locator('[data-layer=stem]').waitFor()
     await release(page)
     // It has been read, and kept, as soon as this is so.
-    await expect
-      .poll(() =>
-        page.evaluate(
-          () =>
-            new Promise<number>((resolve) => {
-              const request = indexedDB.open('net2net')
-              request.onsuccess = () => {
-                const count = request.result.transaction('files').objectStore('files').count()
-                count.onsuccess = () => {
-                  request.result.close()
-                  resolve(count.result)
-                }
-              }
-            }),
-        ),
-      )
-      .toBe(1)
+    await expect.poll(() => keptFiles(page)).toBe(1)
     await page.getByLabel('Width of stem, as a number').fill('20')
     await page.getByLabel('Width of stem, as a number').press('Enter')
     await same(page)

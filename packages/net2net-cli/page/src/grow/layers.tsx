@@ -4,6 +4,7 @@ import type { Cost, ListedLayer } from '../engine/protocol.ts'
 import { said, t } from '../text/text.ts'
 import { count } from '../ui/format.ts'
 import { LongList } from '../ui/long-list.tsx'
+import { firstOf } from '../ui/names.ts'
 import { useNumberDraft } from '../ui/number-draft.ts'
 import { canRedo, canUndo, redo, undo } from './history.ts'
 import { opened, selectLayer } from './model.ts'
@@ -216,8 +217,7 @@ function LayerRow({ layer, path }: { layer: ListedLayer; path: string }) {
       )}
       {others.length > 0 && layer.widen === true ? (
         <p class="muted small together">
-          {t('Grows together with {0}', others.slice(0, 4).map(short).join(', '))}
-          {others.length > 4 ? ` ${t('and {0} more', others.length - 4)}` : ''}.
+          {t('Grows together with {0}.', firstOf(others.map(short)))}
         </p>
       ) : null}
       {layer.deepen === true ? (

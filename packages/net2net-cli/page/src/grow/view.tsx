@@ -8,6 +8,7 @@ import { t } from '../text/text.ts'
 import { DropArea, FileButton } from '../ui/drop.tsx'
 import { FailureNotice } from '../ui/failure.tsx'
 import { bytes, count } from '../ui/format.ts'
+import { firstOf } from '../ui/names.ts'
 import { AttentionList } from './attentions.tsx'
 import { WidenAll } from './budget.tsx'
 import { Details } from './details.tsx'
@@ -199,15 +200,6 @@ function Graph() {
       tools={<PriceTools prices={prices} view={model.view} />}
     />
   )
-}
-
-/** So many names are listed. */
-const mostNames = 4
-
-const firstOf = (names: readonly string[]): string => {
-  const shown = names.slice(0, mostNames).join(', ')
-  const more = names.length - mostNames
-  return more > 0 ? t('{0} and {1} more', shown, more) : shown
 }
 
 /** What grows along. */

@@ -132,7 +132,7 @@ export const zh: Readonly<Record<string, string>> = {
   'Not wider:': '不能变宽：',
   'Not deeper:': '不能变深：',
   'width unknown': '宽度未知',
-  'Grows together with {0}': '与 {0} 一起扩展',
+  'Grows together with {0}.': '与 {0} 一起扩展。',
   'and {0} more': '以及另外 {0} 个',
   'Insert a layer after {0}': '在 {0} 之后插入一层',
   'Insert a residual block after {0}': '在 {0} 之后插入一个残差块',

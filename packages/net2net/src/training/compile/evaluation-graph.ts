@@ -40,7 +40,13 @@ export interface ApartEvaluation extends EvaluationGraph {
 
 /** The model with outputs `loss` (mean of the batch) and `correct`, with its weights constant. */
 export function buildEvaluation(model: Model, options: EvaluationGraphOptions): EvaluationGraph {
-  return inOne(forwardOf(model, options), options)
+  return inOne(forwardOf(evaluable(model), options), options)
+}
+
+/** The model as it is evaluated: in float32, of the opset that we write, for batches of any size where that is exact. */
+export function evaluable(model: Model): Model {
+  const single = inFloat32(forServing(model)).model
+  return withSymbolicBatch(upgrade(withConstantsAsInitializers(single)))
 }
 
 /** Runs of fewer samples take so little time that the twenty nodes of a loss show. */
@@ -52,25 +58,24 @@ const fewNumbers = 1024
  * The form of evaluation that suits runs of so many samples: where these are few, the loss is computed apart, for several runs
  * at once.
  *
+ * @param source what `evaluable` makes of a model
  * @param changing initializers that become inputs with a default value, so that their values may change
  */
 export function buildEvaluationFor(
-  model: Model,
+  source: Model,
   samples: number,
   options: EvaluationGraphOptions,
   changing: readonly string[] = [],
 ): EvaluationGraph | ApartEvaluation {
-  const forward = forwardOf(model, options, changing)
+  const forward = forwardOf(source, options, changing)
   return (samples < fewSamples ? inTwo(forward) : undefined) ?? inOne(forward, options)
 }
 
 function forwardOf(
-  model: Model,
+  source: Model,
   options: EvaluationGraphOptions,
   changing: readonly string[] = [],
 ): ForwardGraph {
-  const single = inFloat32(forServing(model)).model
-  const source = withSymbolicBatch(upgrade(withConstantsAsInitializers(single)))
   const forward = new ForwardGraph(source, { ...options, variables: changing })
   for (const name of forward.variables) {
     const { dtype, dims } = source.graph.initializers.get(name)!.tensor

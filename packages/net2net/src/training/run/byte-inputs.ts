@@ -85,13 +85,14 @@ interface ByteColumn {
   readonly constants: ReadonlyMap<string, Tensor>
 }
 
+/** Without a name of its own, which one of the model's nodes might have. */
 const nodeOf = (
   opType: string,
   inputs: readonly string[],
   output: string,
   entries: Readonly<Record<string, number>> = {},
 ): Node => ({
-  name: output,
+  name: '',
   opType,
   domain: '',
   inputs,

@@ -115,8 +115,8 @@ describe('data stored as bytes', () => {
     const all = data(7, 255, width)
     const samples = new ArrayDataset({ pixels: all.inputs.pixels! }, all.target)
     const result = await evaluate(network({ image: width }), samples, { loss, runtime })
-    const bytes = [`image.bytes uint8 7×${width}`, 'image.divisor float32 ', 'target int64 7']
-    expect(fed).toEqual([bytes])
+    const bytes = [`image.bytes uint8 7×${width}`, 'image.divisor float32 ']
+    expect(fed).toEqual([bytes, ['prediction float32 7×3', 'target int64 7']])
     const { runtime: plain } = watched()
     expect(result).toEqual(
       await evaluate(network({ pixels: width }), floats(samples), { loss, runtime: plain }),
@@ -156,13 +156,17 @@ describe('data stored as bytes', () => {
 })
 
 describe('samples per run', () => {
-  /** Spreads each sample over 2 MiB on its way. */
-  function large(batch: Dim): Model {
+  /** Spreads each sample over 2 MiB on its way, by weights of `rows` times that. */
+  function large(batch: Dim, rows = 4): Model {
     const builder = new GraphBuilder()
     builder.input('pixels', 'float32', [batch, 4])
-    const wide = builder.node('MatMul', [
+    const first = builder.node('Slice', [
       'pixels',
-      builder.constant(float32([4, 2 ** 19], new Float32Array(2 ** 21).fill(0.01))),
+      ...[[0], [rows], [1]].map((value) => builder.constant(int64(value))),
+    ])
+    const wide = builder.node('MatMul', [
+      first,
+      builder.constant(float32([rows, 2 ** 19], new Float32Array(rows * 2 ** 19).fill(0.01))),
     ])
     const slices = builder.node('Slice', [
       wide,
@@ -184,9 +188,19 @@ describe('samples per run', () => {
   test('are fewer where values are large, which changes only the rounding', async () => {
     const { runtime, fed } = watched()
     const few = await evaluate(large('batch'), one(), { loss, runtime, batchSize: 20 })
-    expect(rows(fed)).toEqual([8, 8, 4])
+    expect(rows(fed)).toEqual([4, 4, 4, 4, 4])
     const single = await evaluate(large('batch'), one(), { loss, runtime, batchSize: 1 })
     expect(few).toEqual({ ...single, loss: expect.closeTo(single.loss, 5) })
+  })
+
+  test('take values of 4 MiB where weights are smaller, and of 16 MiB on other devices', async () => {
+    const small = watched()
+    await evaluate(large('batch', 1), one(), { loss, runtime: small.runtime, batchSize: 20 })
+    expect(rows(small.fed)).toEqual(Array.from({ length: 10 }, () => 2))
+    const other = watched()
+    const runtime = { ...other.runtime, webAssembly: true } as const
+    await evaluate(large('batch', 1), one(), { loss, runtime, batchSize: 20 })
+    expect(rows(other.fed)).toEqual([8, 8, 4])
   })
 
   test('are never more than asked for', async () => {

@@ -14,9 +14,10 @@ import { inferModel } from '../../operators/inference.ts'
 import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import { byteLengthOf } from '../../tensor/dtype.ts'
 import { elementCount, float32, type Tensor } from '../../tensor/tensor.ts'
-import { buildEvaluationFor, type EvaluationGraph } from '../compile/evaluation-graph.ts'
+import { buildEvaluationFor, type EvaluationGraph, evaluable } from '../compile/evaluation-graph.ts'
 import { WEIGHTS } from '../compile/forward-graph.ts'
 import { type Loss, type LossName, lossNames } from '../compile/losses/index.ts'
+import { withConstantsAsInitializers } from '../compile/trainable.ts'
 import { type Metric, metricOf } from '../metrics/metrics.ts'
 import { collectOutcomes } from '../metrics/outcomes.ts'
 import { type MetricsReport, reportOf } from '../metrics/report.ts'
@@ -32,8 +33,8 @@ export interface EvaluateOptions {
   readonly loss?: Loss | LossName | undefined
   readonly runtime: Runtime
   /**
-   * Samples per run at most; default 100. Fewer where they would take much memory, which costs more
-   * time than it saves, and as many as the model takes where it takes one number only. The result
+   * Samples per run at most; default 100. Fewer where their values would not fit into the processor's
+   * caches, and as many as the model takes where it takes one number only. The result
    * is the mean over all samples whatever the size.
    */
   readonly batchSize?: number | undefined
@@ -235,9 +236,11 @@ async function prepared(
   if (!(Number.isInteger(asked) && asked >= 1))
     throw usageError(`batchSize must be a whole number from 1 on, not ${asked}.`)
   mustServe(data, what, 1)
+  const source = evaluable(model)
+  const fitting = samplesPerRun(source, asked, options)
   const graph = buildEvaluationFor(
-    model,
-    isSampleSet(data) ? asked : Number.POSITIVE_INFINITY,
+    source,
+    isSampleSet(data) ? fitting : Number.POSITIVE_INFINITY,
     {
       loss: options.loss ?? lossFor(model, output),
       ...batchOptionsOf(data),
@@ -247,7 +250,8 @@ async function prepared(
     },
     changing,
   )
-  const size = samplesPerRun(graph, asked)
+  const [fixed] = graph.target.shape
+  const size = typeof fixed === 'number' ? fixed : fitting
   if (isSampleSet(data) && graph.target.classes !== undefined)
     mustHaveClassesOf(model, data.classes, what)
   const fedEach = numbersFed(graph)
@@ -297,7 +301,9 @@ function mustBeMeasurable(
 /** With more classes, the probabilities of all of them are not kept unasked. */
 const isFewClasses = ({ target }: EvaluationGraph) => (target.classes ?? 0) <= 100
 
-/** Larger values than this leave the caches, and the first run waits for their memory. */
+/** Up to so many bytes, a value may still be in a cache when the next node reads it. */
+const cachedValueBytes = 4 * 2 ** 20
+/** Of larger values than this more in a run gains nothing, and the first run waits for their memory. */
 const largestValueBytes = 16 * 2 ** 20
 
 /** Up to so many bytes become numbers here in less time than a graph takes for the nodes that make them. */
@@ -315,14 +321,24 @@ function numbersFed({ model, inputs }: EvaluationGraph): number {
   return known.reduce((sum, dims) => sum + elementCount(dims), 0)
 }
 
-/** How many samples a run takes: what the model fixes, or so few that no value is larger than that. */
-function samplesPerRun({ model, target }: EvaluationGraph, most: number): number {
-  const [fixed] = target.shape
-  return typeof fixed === 'number' ? fixed : samplesWithin(model, most)
+/**
+ * How many samples a run takes at most. On a processor so few that values stay in its caches from one node to the next; but weights are
+ * read in each run, so values may be as large as all of them.
+ */
+export function samplesPerRun(
+  model: Model,
+  most: number,
+  { runtime, session }: Pick<EvaluateOptions, 'runtime' | 'session'>,
+): number {
+  if (runtime.webAssembly || (session?.device ?? 'cpu') !== 'cpu') return samplesWithin(model, most)
+  const { initializers } = withConstantsAsInitializers(model).graph
+  const weights = [...initializers.values()].reduce((sum, { tensor }) => sum + tensor.byteLength, 0)
+  const bytes = Math.min(Math.max(weights, cachedValueBytes), largestValueBytes)
+  return samplesWithin(model, most, bytes)
 }
 
-/** So many samples, or so few that no value of the model is larger than the limit. */
-export function samplesWithin(model: Model, most: number): number {
+/** So many samples, or so few that no value of the model takes more bytes than that. */
+export function samplesWithin(model: Model, most: number, bytes = largestValueBytes): number {
   let largest = 1
   for (const { dtype, shape } of inferModel(model).values()) {
     // Without a symbolic size it is not of samples.
@@ -333,5 +349,5 @@ export function samplesWithin(model: Model, most: number): number {
     )
     largest = Math.max(largest, byteLengthOf(dtype, elements))
   }
-  return Math.min(most, Math.max(1, Math.floor(largestValueBytes / largest)))
+  return Math.min(most, Math.max(1, Math.floor(bytes / largest)))
 }

@@ -15,7 +15,7 @@ import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import { dtypes } from '../../tensor/dtype.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { forServing, withConstantsAsInitializers } from '../compile/trainable.ts'
-import { samplesWithin } from './evaluate.ts'
+import { samplesPerRun } from './evaluate.ts'
 import { inputsAdapter } from './feeds.ts'
 import { throwIfAborted } from './interrupted.ts'
 import { outputKind, type Prediction, predictionOf } from './probabilities.ts'
@@ -31,7 +31,7 @@ export type PredictData =
 
 export interface PredictOptions {
   readonly runtime: Runtime
-  /** Samples per run at most; default 100. Fewer where they would take much memory. */
+  /** Samples per run at most; default 100. Fewer where their values would not fit into the processor's caches. */
   readonly batchSize?: number | undefined
   /** Which of the model's outputs to compute. Default: all. */
   readonly outputs?: readonly string[] | undefined
@@ -79,7 +79,7 @@ export async function* predict(
   const kinds = wanted.map((name, i) => outputKind(model, name, i === 0 ? options : {}))
   const inputs = requiredInputs(served.graph)
   const fixed = fixedBatch(served)
-  const size = fixed ?? samplesWithin(served, batchSize)
+  const size = fixed ?? samplesPerRun(served, batchSize, options)
   const adapt = inputsAdapter({ model: served, inputs: inputs.map(({ name }) => name) })
   const ready = picturesReady(model)
   const session = await runtime.createSession(encodeModel(served), sessionOptions)
