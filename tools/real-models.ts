@@ -105,7 +105,9 @@ const text = `# Real models
 Models that others trained and published, from npm packages (fetched for this, not part of the
 project). Every layer is grown by itself: widened by a half, twofold or by one unit in turn (by a half
 where units come in groups), and deepened. Then teacher and student run in ONNX Runtime on the same two
-sets of random inputs. A growth is right where every output element y agrees within 1e-5 · max(1, |y|).
+sets of random inputs. A growth is right where the [check](decisions/what-equal-means.md) calls them equal: every output element y agrees within 1e-5, relative
+to the smaller of max(1, |y|) and the output's standard deviation, and a mistake in any grown layer would have been seen. A layer that is neither
+counted as grown, nor wrong, nor refused below is one of which the check cannot tell: nothing that random inputs reach depends on it.
 
 Deep networks do not agree with themselves that well: ONNX Runtime has several kernels for a convolution,
 which sum in different orders, and takes another one for another width. So where the tolerance is not met,

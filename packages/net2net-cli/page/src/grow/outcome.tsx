@@ -159,7 +159,13 @@ export function Outcome() {
       {unwritable.value === undefined || failure.value !== undefined ? null : (
         <div data-unwritable>
           <p class="small">
-            {t('What has grown cannot be downloaded in the files that it came from:')}
+            {t('What has grown cannot be downloaded in the files that it came from:')}{' '}
+            {opened.value?.weights === undefined
+              ? ''
+              : t(
+                  '(Opened without {0}, the network can be downloaded alone.)',
+                  opened.value.weights,
+                )}
           </p>
           <FailureNotice failure={unwritable.value} />
         </div>

@@ -8,6 +8,8 @@ export const zh: Readonly<Record<string, string>> = {
   'Step {0}': '第 {0} 步',
   'What has grown cannot be downloaded in the files that it came from:':
     '扩展后的网络不能以原来的文件格式下载：',
+  '(Opened without {0}, the network can be downloaded alone.)':
+    '（打开时不带 {0}，就可以单独下载网络。）',
   '{0} holds only a part of the weights: no numbers of {1}. It does not follow growth that changes these.':
     '{0} 只含有一部分权重：没有 {1} 的数值。改变它们的扩展，它不会跟随。',
   '{0} and {1} more': '{0} 以及另外 {1} 个',
