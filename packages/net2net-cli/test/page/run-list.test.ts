@@ -85,7 +85,8 @@ describe.skipIf(noBrowser)('the list of runs', () => {
   }, 90_000)
 
   it('lists trainings of own networks too, and says in other tabs whether they go on', async () => {
-    const page = await site.open('tab=grow&model=sample:perceptron&own-epochs=1000')
+    // So many steps that it goes on until it is stopped.
+    const page = await site.open('tab=grow&model=sample:perceptron&own-epochs=1000&own-batch=1')
     const model = sequential(
       [dense(4, { name: 'a' }), relu({ name: 'r' }), dense(1, { name: 'b' })],
       {
@@ -99,7 +100,7 @@ describe.skipIf(noBrowser)('the list of runs', () => {
     await page.locator('.check-badge[data-equal=true]').waitFor()
     await page.getByRole('button', { name: 'Train it' }).click()
     const lines = Array.from(
-      { length: 40 },
+      { length: 500 },
       (_, i) => `${i % 7},${i % 5},${(i % 7) - (i % 5) + 0.25}`,
     )
     const table = new TextEncoder().encode(`a,b,y\n${lines.join('\n')}\n`)
@@ -115,11 +116,11 @@ describe.skipIf(noBrowser)('the list of runs', () => {
     await item.locator('input').check()
     await other.locator('[data-arm=network-0]', { hasText: 'as it was, trained on' }).waitFor()
     // Of values there is no accuracy.
-    expect(await other.locator('.chart figcaption > span:first-child').allTextContents()).toEqual([
-      'Training loss',
-      'Validation loss',
-    ])
+    const charts = other.locator('.chart figcaption > span:first-child')
+    await expect.poll(() => charts.allTextContents()).toEqual(['Training loss', 'Validation loss'])
+    // The other tab sees it as soon as this one is closed, and after a reload.
     await page.close()
+    await item.getByText('stopped').waitFor()
     await other.reload()
     await item.getByText('stopped').waitFor()
     await other.getByRole('button', { name: 'Grow grown' }).click()

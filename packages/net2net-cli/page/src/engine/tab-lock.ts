@@ -20,7 +20,9 @@ export async function heldLocks(): Promise<ReadonlySet<string | undefined>> {
   return new Set(held.map(({ name }) => name))
 }
 
-/** Calls back once, when nobody holds the lock any more. */
+/** Calls back once, when nobody holds the lock any more, this tab included. */
 export function whenFree(name: string, act: () => void): void {
-  void locks()?.request(name, act)
+  void locks()
+    ?.request(name, () => undefined)
+    .then(act)
 }
