@@ -89,20 +89,25 @@ const listOf = (names: string): readonly string[] =>
     .map((name) => name.trim())
     .filter(Boolean)
 
+/** What was typed for a network is not for the next one. */
+const noneTyped: { readonly name: string | undefined; readonly number: number | undefined } = {
+  name: undefined,
+  number: undefined,
+}
+
 export function MoreGrowth({ view }: { view: ModelSummary }) {
   const id = useSignal('outputs')
   const isOpen = useSignal(false)
-  const name = useSignal<string | undefined>(undefined)
-  const number = useSignal<number | undefined>(undefined)
+  const typed = useSignal({ ...noneTyped, of: 0 })
   const kind = kinds.find((candidate) => candidate.id === id.value)!
-  // What was named is of the network that was there.
-  useEffect(() => {
-    name.value = undefined
-    number.value = undefined
-  }, [openedBy.value])
-  const kernel = useLargerKernel(id.value === 'kernel', listOf(name.value ?? ''))
-  const names = name.value ?? kernel?.names.join(', ') ?? kind.usual(view)
-  const by = number.value ?? kind.number?.usual ?? kernel?.size
+  const { name, number } = typed.value.of === openedBy.value ? typed.value : noneTyped
+  const type = (next: Partial<typeof noneTyped>) => {
+    const [before, of] = [typed.peek(), openedBy.peek()]
+    typed.value = { ...(before.of === of ? before : noneTyped), ...next, of }
+  }
+  const kernel = useLargerKernel(id.value === 'kernel', listOf(name ?? ''))
+  const names = name ?? kernel?.names.join(', ') ?? kind.usual(view)
+  const by = number ?? kind.number?.usual ?? kernel?.size
   const isComplete =
     (kind.names === undefined || names.trim() !== '') &&
     (kind.number === undefined || by !== undefined)
@@ -112,7 +117,7 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
     const step = { ...kind.step(names, by ?? 0), seed: seed + more.length }
     change({ more: [...more, step] })
     // The next kernel is proposed for what has grown.
-    if (kind.id === 'kernel') number.value = undefined
+    if (kind.id === 'kernel') type({ number: undefined })
   }
   return (
     <details
@@ -154,8 +159,7 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
               value={id}
               onChange={(event) => {
                 id.value = event.currentTarget.value
-                name.value = undefined
-                number.value = undefined
+                type(noneTyped)
               }}
             >
               {kinds.map(({ id: each, label }) => (
@@ -172,7 +176,7 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
                 type="text"
                 value={names}
                 onInput={(event) => {
-                  name.value = event.currentTarget.value
+                  type({ name: event.currentTarget.value })
                 }}
               />
             </label>
@@ -187,7 +191,7 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
                 value={by ?? ''}
                 onInput={(event) => {
                   const { valueAsNumber } = event.currentTarget
-                  if (!Number.isNaN(valueAsNumber)) number.value = valueAsNumber
+                  if (!Number.isNaN(valueAsNumber)) type({ number: valueAsNumber })
                 }}
               />
             </label>
@@ -196,7 +200,7 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
             {t('Add this growth')}
           </button>
         </form>
-        {kernel?.reason === undefined || number.value !== undefined ? null : (
+        {kernel?.reason === undefined || number !== undefined ? null : (
           <p class="muted small" data-why="kernel">
             {said(kernel.reason)}
           </p>
