@@ -1,6 +1,6 @@
 /** The growth as a recipe that can be changed: what is written is grown at once. */
 import { useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useLayoutEffect } from 'preact/hooks'
 import { models } from '../engine/model-client.ts'
 import type { Failure, GrowSettings } from '../engine/protocol.ts'
 import { settingsOf, stepsOf } from '../engine/steps.ts'
@@ -18,7 +18,8 @@ export function RecipeEditor() {
   /** The settings that the text says, or is the text of. */
   const of = useSignal<GrowSettings | undefined>(undefined)
   const current = settings.value
-  useEffect(() => {
+  // Before anybody can type into what has just been drawn.
+  useLayoutEffect(() => {
     if (of.peek() === current) return
     of.value = current
     if (stepsOf(current).length === 0) {
