@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { runPython, torchPython } from '../../testing/python.ts'
 import { randomTensors } from '../../testing/random-tensors.ts'
 import { temporaryFolder } from '../../testing/temporary-folder.ts'
-import { type LazyTensor, materialize } from '../tensor/tensor.ts'
+import { float32, type LazyTensor, materialize } from '../tensor/tensor.ts'
 import { readSafetensors, safetensorsParts } from './safetensors.ts'
 
 const sized = (bytes: Uint8Array) => ({
@@ -29,6 +29,7 @@ describe('safetensors', () => {
             expect(materialize(read.tensors.get(key)!)).toEqual(materialize(tensor))
         },
       ),
+      { examples: [[new Map([['__proto__', float32([1], [2])]]), {}]] },
     )
   })
 

@@ -99,8 +99,8 @@ export function safetensorsParts(
   tensors: ReadonlyMap<string, LazyTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): readonly BytePart[] {
-  const header: Record<string, unknown> =
-    Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {}
+  const header: [string, unknown][] =
+    Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : []
   let at = 0
   for (const [key, tensor] of tensors) {
     const dtype = nameOf.get(tensor.dtype)
@@ -109,10 +109,12 @@ export function safetensorsParts(
         `The tensor ${quote(key)} has the type ${tensor.dtype}, which safetensors does not have.`,
         { where: key },
       )
-    header[key] = { dtype, shape: tensor.dims, data_offsets: [at, at + tensor.byteLength] }
-    at += tensor.byteLength
+    const end = at + tensor.byteLength
+    header.push([key, { dtype, shape: tensor.dims, data_offsets: [at, end] }])
+    at = end
   }
-  const text = new TextEncoder().encode(JSON.stringify(header))
+  // A tensor may be called `__proto__`: to assign that would change the object's prototype.
+  const text = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)))
   const padded = Math.ceil(text.length / 8) * 8
   const start = new Uint8Array(8 + padded).fill(0x20)
   viewOf(start).setBigUint64(0, BigInt(padded), true)
