@@ -1,11 +1,13 @@
 /** What a training or an exploration was begun with that is gone on with, where it is not what is said now. */
 
+import type { ExplorationSettings } from '../exploration/settings.ts'
+
 /** Values of options by their names in the program: `learningRate` is `--learning-rate`. */
 export type SaidOptions = Readonly<Record<string, unknown>>
 
 /** Those that were given, as JSON has them. */
-export const asJson = (options: SaidOptions): SaidOptions =>
-  JSON.parse(JSON.stringify(options)) as SaidOptions
+export const asJson = (options: object): ExplorationSettings['data']['options'] =>
+  JSON.parse(JSON.stringify(options))
 
 /**
  * For each option that has another value now: `with --seed 4 (now 5)`.

@@ -171,20 +171,22 @@ export function unboundParameters(
     file: weights,
     ...(weightsDiffer && { weightsDiffer }),
   })
-  return unheld(model, bindings).flatMap(({ name }) =>
+  return parametersOf(model, bindings).missing.flatMap(({ name }) =>
     mayBeUnbound(model, name, bindings.folded) ? [] : [name],
   )
 }
 
-const readableParameters = (model: Model) =>
-  trainableConstants(model).parameters.flatMap((name) => {
+/** The parameters whose numbers can be read, by whether entries hold them. */
+function parametersOf(model: Model, { bound, folded, derived = [] }: Bindings) {
+  const isHeld = new Set([...bound, ...folded, ...derived].map(({ initializer }) => initializer))
+  const parameters = trainableConstants(model).parameters.flatMap((name) => {
     const tensor = model.graph.initializers.get(name)?.tensor
     return tensor && isReadable(tensor) ? [{ name, tensor }] : []
   })
-
-function unheld(model: Model, { bound, folded, derived = [] }: Bindings) {
-  const held = new Set([...bound, ...folded, ...derived].map(({ initializer }) => initializer))
-  return readableParameters(model).filter(({ name }) => !held.has(name))
+  return {
+    held: parameters.filter(({ name }) => isHeld.has(name)),
+    missing: parameters.filter(({ name }) => !isHeld.has(name)),
+  }
 }
 
 /**
@@ -197,7 +199,7 @@ function mustBelong(
   bindings: Bindings,
   file: string,
 ): void {
-  const missing = unheld(model, bindings)
+  const { held, missing } = parametersOf(model, bindings)
   for (const { name, tensor } of missing) {
     const entry = entries.get(name)
     if (entry === undefined || elementCount(entry.dims) === elementCount(tensor.dims)) continue
@@ -208,11 +210,7 @@ function mustBelong(
   }
   const isTelling = ({ tensor }: { readonly tensor: LazyTensor }) => !isUniform(tensor)
   const other = missing.find(isTelling)
-  const isMissing = new Set(missing.map(({ name }) => name))
-  if (
-    other &&
-    !readableParameters(model).some((each) => !isMissing.has(each.name) && isTelling(each))
-  )
+  if (other && !held.some(isTelling))
     throw refusedError(
       `${file} is of another network than the model: it holds none of its weights, such as ${quote(other.name)} [${other.tensor.dims}].`,
       { where: other.name, hint: EXPORT },

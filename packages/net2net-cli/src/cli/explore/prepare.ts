@@ -11,7 +11,7 @@ import { type ExploreOptions, settingsOf } from '../commands/explore-options.ts'
 import { choicesOf } from '../commands/train-options.ts'
 import { mustBeWithin, mustKnowMultiplyAdds } from '../costs.ts'
 import { asJson, differences, type SaidOptions } from '../earlier-options.ts'
-import { type DataOptions, dataOptionsOf } from '../model-data.ts'
+import { dataOptionsOf } from '../model-data.ts'
 import { explorationData, trainOptionsOf } from './data.ts'
 
 /** The network, and what decides the exploration; whatever does not fit fails here. */
@@ -32,7 +32,7 @@ export async function prepared(
   mustGrow(model, chosen.growth)
   const data = {
     spec,
-    options: given(dataOptionsOf(options)),
+    options: asJson(dataOptionsOf(options)),
     ...(validation === undefined ? {} : { validation }),
   }
   const loaded = await explorationData(model, { ...chosen, data }, io.signal, (note) =>
@@ -63,10 +63,6 @@ function mustGrow(model: Model, growth: ExplorationSettings['growth']): void {
       { hint: 'net2net inspect says what can, and why the rest cannot.' },
     )
 }
-
-/** Those that were given, as JSON has them. */
-const given = (options: DataOptions): ExplorationSettings['data']['options'] =>
-  JSON.parse(JSON.stringify(options))
 
 /** @throws usage where the folder's exploration was begun with other settings */
 export async function mustBeSameSettings(
