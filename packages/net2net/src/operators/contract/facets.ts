@@ -336,6 +336,8 @@ export interface BlockedContext extends InferContext {
   vector(i: number, channels: number): string
   /** The blocked convolution that gives input i, where nothing else reads that. */
   convolution(i: number): BlockedConvolution | undefined
+  /** The weight of a convolution that is input i as [filters, taps, channels], if it was made of such a value. */
+  tapsFirst(i: number): string | undefined
   emit(
     opType: string,
     inputs: readonly string[],

@@ -193,23 +193,20 @@ export const blockedConv: BlockedRule = (context) => {
   const few = channels < block
   if (!few && channels % block !== 0) return undefined
   const field = rows * columns
-  // The filters are blocked as if they were the channels of an image: whole rows move, not elements. A single tap
+  // The filters are blocked as if they were the channels of an image: rows of a block move, not elements. A single tap
   // stays where it is.
   const inOrder = few || field === 1
-  const laid = inOrder
-    ? context.plain(1)
-    : context.emit('Transpose', [reshape(context, context.plain(1), [filters, channels, field])], {
-        perm: [0, 2, 1],
-      })[0]!
-  const image = reshape(context, laid, [1, filters, field, channels])
+  const tapsFirst = inOrder ? undefined : context.tapsFirst(1)
+  const image = reshape(context, tapsFirst ?? context.plain(1), [1, filters, field, channels])
   const inner = context.emit('ReorderInput', [image], {}, { blocked: true })[0]!
+  const moved = (dims: readonly number[], perm: readonly number[]) =>
+    context.emit('Transpose', [reshape(context, inner, dims)], { perm })[0]!
+  const [outer, count] = [filters / block, channels / block]
   const blocked = inOrder
     ? inner
-    : context.emit(
-        'Transpose',
-        [reshape(context, inner, [filters / block, field, channels / block, block ** 2])],
-        { perm: [0, 2, 1, 3] },
-      )[0]!
+    : tapsFirst === undefined
+      ? moved([outer, count, block, field, block], [0, 1, 3, 2, 4])
+      : moved([outer, field, count, block ** 2], [0, 2, 1, 3])
   const inputs = [
     few ? context.plain(0) : context.blocks(0),
     reshape(context, blocked, [filters, channels, rows, columns]),

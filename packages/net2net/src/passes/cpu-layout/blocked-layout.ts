@@ -7,7 +7,7 @@
  * Each operator says in its own file how it computes blocks from blocks (`ExecutionFacets.blocked`). Values
  * are converted where the two kinds of node meet, once each, and only where somebody reads them.
  */
-import { type AttributeLike, attributes } from '../../model/attributes.ts'
+import { type AttributeLike, attributes, intsAttribute } from '../../model/attributes.ts'
 import { capturedValues, type Links, linksOf } from '../../model/links.ts'
 import { type Model, type Node, opsetOf } from '../../model/model.ts'
 import type { BlockedContext, BlockedConvolution } from '../../operators/contract/facets.ts'
@@ -152,6 +152,20 @@ class BlockedGraph {
     return this.#rewriter.emit('Reshape', [this.#asPlain(name), sizes])[0]!
   }
 
+  /** The value [filters, taps, channels] that a Transpose and a Reshape made the weight `name` of. */
+  #tapsFirst(name: string): string | undefined {
+    const reshape = this.#links.producers.get(name)
+    const transpose = this.#links.producers.get(reshape?.inputs[0] ?? '')
+    if (reshape?.opType !== 'Reshape' || transpose?.opType !== 'Transpose') return undefined
+    const [source = ''] = transpose.inputs
+    const [given, weight] = [source, name].map((value) => this.#infos.get(value)?.shape)
+    const isWeight =
+      String(intsAttribute(transpose, 'perm')) === '0,2,1' &&
+      given?.[0] === weight?.[0] &&
+      given?.[2] === weight?.[1]
+    return isWeight ? this.#asPlain(source) : undefined
+  }
+
   #context(node: Node): BlockedContext {
     const name = (i: number) => node.inputs[i] ?? ''
     const info = (i: number) => this.#infos.get(name(i)) ?? {}
@@ -174,6 +188,7 @@ class BlockedGraph {
         this.#results.has(name(i)) || this.#links.uses.get(name(i))?.length !== 1
           ? undefined
           : this.#convolutions.get(this.#blocks.get(name(i)) ?? ''),
+      tapsFirst: (i) => this.#tapsFirst(name(i)),
       emit: (opType, inputs, entries = {}, { blocked = false, outputs: count = 1 } = {}) => {
         const domain = blocked ? BLOCKED_DOMAIN : ''
         const outputs = this.#rewriter.emit(opType, inputs, entries, { domain, outputs: count })

@@ -5,6 +5,7 @@ import { columnConvolutions } from './column-convolutions.ts'
 import { equalRanks } from './equal-ranks.ts'
 import { fastKernels } from './fast-kernels.ts'
 import { foldUpdates } from './fold-updates.ts'
+import { movedRows } from './moved-rows.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
 import { phaseTranspositions } from './phased-transposition.ts'
 import { signalsAsImages } from './signals-as-images.ts'
@@ -28,7 +29,7 @@ export const lowerForWasm = (model: Model): Model =>
 export function lowerForCpu(model: Model, block: number): Model {
   const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
   const phased = phaseTranspositions(even, block)
-  if (block === 1) return singleReshapes(phased)
+  if (block === 1) return singleReshapes(movedRows(phased))
   const images = signalsAsImages(phased, block)
-  return singleReshapes(blockLayout(phaseConvolutions(images, block), block))
+  return singleReshapes(movedRows(blockLayout(phaseConvolutions(images, block), block)))
 }

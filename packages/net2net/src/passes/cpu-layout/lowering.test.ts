@@ -118,6 +118,23 @@ describe('a lowered training step computes what the standard one does', () => {
       },
     }))
 
+  // Where its taps were first, the weight is blocked as it was; elsewhere such a transposition means something else.
+  test.each([[[32, 9, 16]], [[32, 6, 24]]])(
+    'a weight that is a transposition of %j',
+    async (dims) => {
+      const lowered = await compareSteps({
+        input: [16, 4, 4],
+        layers: (net) => {
+          const w = net.builder.node('Transpose', [net.parameter('w', dims)], { perm: [0, 2, 1] })
+          const weight = net.builder.node('Reshape', [w, net.ints(32, 16, 3, 3)])
+          const y = net.builder.node('Conv', [net.relu('input'), weight], { pads: [1, 1, 1, 1] })
+          return [y, 32 * 4 * 4]
+        },
+      })
+      if (block > 1) expect(operatorsOf(lowered)).toContain('com.microsoft.nchwc:Conv')
+    },
+  )
+
   test('strides, kernels without padding, odd sizes, channels that are no blocks', () =>
     compareSteps({
       input: [2, 17, 13],
