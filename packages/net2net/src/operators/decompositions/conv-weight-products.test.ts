@@ -188,17 +188,42 @@ describe('the weight gradient of Conv', () => {
 
   test('by shifts of wide images', () =>
     checkGradients({
-      draws: 1,
+      draws: 2,
       targets: [target],
-      draw: (random) =>
+      draw: (random, i) =>
         drawConv(random, {
           channels: 11,
           filters: 2,
           size: [2, 65],
           kernel: [2, 3],
-          strides: [1, 1 + random.below(2)],
+          strides: [1, 1 + i],
         }),
     }))
+
+  test.each([
+    [
+      [3, 4],
+      [4, 5],
+    ] as const,
+    [
+      [2, 33],
+      [1, 34],
+    ] as const,
+  ])('by shifts, with taps that read nothing but padding: %j, dilations %j', (size, dilations) =>
+    checkGradients({
+      draws: 1,
+      targets: [target],
+      draw: (random) => {
+        const x = [2, 11, ...size]
+        return oneNode({
+          op: 'Conv',
+          attributes: { kernel_shape: [3, 3], dilations, pads: [...dilations, ...dilations] },
+          inputs: [normalTensor(random, x), normalTensor(random, [2, 11, 3, 3])],
+          shapes: {},
+        })
+      },
+    }),
+  )
 
   test('of a pointwise convolution copies nothing', () => {
     const used = operatorsFor({ channels: 80, filters: 16, size: [16, 16], kernel: [1, 1] })

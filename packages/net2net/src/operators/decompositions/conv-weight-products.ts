@@ -307,12 +307,10 @@ function shiftedColumns({ emitter, x, channels, columns }: Layer): string {
   if (input > widestProduct && stride > 1)
     return reshape(emitter, joined(emitter, stridedColumns(emitter, images, columns), 0), flat)
   if (input > widestProduct) {
-    const padding = ints(emitter, [0, 0, 0, pads.begin, 0, 0, 0, pads.end])
-    const padded = emitter.op('Pad', [images, padding])
-    const shifted = range(kernel).map((l) =>
-      slice(emitter, padded, [3], [l * dilation], [l * dilation + output]),
+    const taps = range(kernel).map((l) =>
+      shifted(emitter, images, pads.begin - l * dilation, { input, output }),
     )
-    return reshape(emitter, joined(emitter, shifted, 0), flat)
+    return reshape(emitter, joined(emitter, taps, 0), flat)
   }
   const moves = new Float32Array(kernel * input * output)
   for (const l of range(kernel))
@@ -370,22 +368,35 @@ const joined = (emitter: Emitter, parts: readonly string[], axis: number): strin
 /** B: δ for each tap along the rows, [M, N·H·W′], at the rows of x that it meets. */
 function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): readonly string[] {
   const width = columns.output
-  const size = rows.output * width
-  const given = reshape(emitter, byChannel(emitter, dy), [filters, batchOf(dy), size])
-  const offsets = range(rows.kernel).map((k) => k * rows.dilation - rows.pads.begin)
-  const above = Math.max(0, ...offsets)
-  const below = Math.max(0, ...offsets.map((offset) => rows.input - offset - rows.output))
-  const zeros = (lines: number) => (lines === 0 ? [] : [zerosBeside(emitter, given, lines * width)])
-  const extended = joined(emitter, [...zeros(above), given, ...zeros(below)], 2)
-  const total = above + rows.output + below
-  const from = (start: number): string =>
-    start === 0 && total === rows.input
-      ? extended
-      : slice(emitter, extended, [2], [start * width], [(start + rows.input) * width])
-  return offsets.map((offset) => {
-    const meeting = offset === 0 && rows.input === rows.output ? given : from(above - offset)
-    return reshape(emitter, meeting, [filters, -1])
+  const sizes = { input: rows.output * width, output: rows.input * width }
+  const given = reshape(emitter, byChannel(emitter, dy), [filters, batchOf(dy), sizes.input])
+  return range(rows.kernel).map((k) => {
+    const offset = k * rows.dilation - rows.pads.begin
+    return reshape(emitter, shifted(emitter, given, offset * width, sizes), [filters, -1])
   })
+}
+
+/**
+ * A value whose last axis has `output` elements, which start `begin` before those that are given; zeros where there are none. A
+ * Pad that adds on one side and cuts on the other moves each element once.
+ */
+function shifted(
+  emitter: Emitter,
+  value: string,
+  begin: number,
+  { input, output }: { readonly input: number; readonly output: number },
+): string {
+  const end = output - input - begin
+  if (begin === 0 && end === 0) return value
+  const rank = emitter.info(value).shape!.length
+  const others = range(rank - 1).map(() => 0)
+  const padded = (before: number, behind: number) =>
+    emitter.op('Pad', [value, ints(emitter, [...others, before, ...others, behind])])
+  if (Math.min(begin, end) > -input) return padded(begin, end)
+  // Nothing of what is given remains, which Pad refuses.
+  const from = Math.max(0, -begin)
+  const wide = padded(Math.max(0, begin), Math.max(0, end))
+  return slice(emitter, wide, [rank - 1], [from], [from + output])
 }
 
 // ---------------------------------------------------------------- products
