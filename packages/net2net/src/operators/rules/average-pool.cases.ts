@@ -28,6 +28,21 @@ const overAxes = (rank: number): NodeCase => ({
   },
 })
 
+const sideBySide: NodeCase = {
+  what: 'over windows that lie side by side',
+  draws: 10,
+  draw(random) {
+    const kernel = [1 + random.below(3), 1 + random.below(3)] as const
+    const size = kernel.map((length) => length * (1 + random.below(4)))
+    const dims = [1 + random.below(2), 1 + random.below(3), ...size]
+    return {
+      attributes: { kernel_shape: kernel, strides: kernel },
+      inputs: [normalTensor(random, dims)],
+      shapes: random.below(2) ? { 0: ['n', ...dims.slice(1)] } : {},
+    }
+  },
+}
+
 const lpPool: Draw = (random) => {
   const { space, kernel, attributes } = drawWindow(random, 2, { pooling: true, dilate: false })
   return {
@@ -39,7 +54,7 @@ const lpPool: Draw = (random) => {
 export const cases: OperatorCases = {
   AveragePool: {
     shapes: (random) => drawPooling(random, anyOf(random, [7, 10, 11, 18, 19, 21]), 19),
-    gradient: [overAxes(1), overAxes(2), overAxes(3)],
+    gradient: [overAxes(1), overAxes(2), overAxes(3), sideBySide],
     growth: [
       grows('of the channels', (b) => {
         const attributes = { kernel_shape: [3, 3], pads: [1, 1, 1, 1], count_include_pad: 1 }

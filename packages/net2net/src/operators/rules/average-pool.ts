@@ -13,10 +13,11 @@ import { intAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
 import { elementCount } from '../../tensor/tensor.ts'
 import type { AxesRule } from '../contract/axes.ts'
-import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import { type GradientContext, type GradientRule, isCpu } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { spreadWindows } from '../decompositions/convolution-gradient.ts'
+import { blockedPool } from '../helpers/blocked.ts'
 import {
   cannotDifferentiate,
   knownShape,
@@ -57,11 +58,51 @@ function spreadOnes(
   window: readonly KnownWindowAxis[],
 ): string {
   const x = context.input(0)
+  if (isCpu(context.target) && liesSideBySide(window)) return repeated(context, values, window)
   const spatial = range(window.length + 2, 2)
   // Each channel of each sample as a sample of its own: one kernel serves all.
   const single = reshape(context, values, [-1, 1, ...spatial.map((axis) => ({ of: values, axis }))])
   const kernel = onesLike(context, values, [1, 1, ...window.map((axis) => axis.kernel)])
   return reshapeLike(context, spreadWindows(context, single, kernel, x, window, 1), x)
+}
+
+/** Outputs of a row beyond which a product with a 0/1 matrix costs more than a transposed convolution. */
+const widestRow = 48
+
+/** Windows that cover an image, each element once. */
+const liesSideBySide = (window: readonly KnownWindowAxis[]): boolean =>
+  window.length === 2 &&
+  window.every(
+    ({ kernel, stride, dilation, pads, input }) =>
+      kernel === stride &&
+      dilation === 1 &&
+      pads.begin === 0 &&
+      pads.end === 0 &&
+      typeof input === 'number' &&
+      input % stride === 0,
+  ) &&
+  (window[1]!.input as number) <= widestRow * window[1]!.stride
+
+/**
+ * Every value in all places of its window. The rows of a window lie behind each other, so that a row of values times a 0/1 matrix
+ * gives all of them, exactly.
+ */
+function repeated(
+  context: GradientContext,
+  values: string,
+  [rows, columns]: readonly KnownWindowAxis[],
+): string {
+  const width = columns!.input as number
+  const outputs = width / columns!.kernel
+  const places = rows!.kernel * width
+  const matrix = Array<number>(outputs * places).fill(0)
+  for (const place of range(places))
+    matrix[Math.floor((place % width) / columns!.kernel) * places + place] = 1
+  const product = context.op('MatMul', [
+    reshape(context, values, [-1, outputs]),
+    tensorLike(context, values, [outputs, places], matrix),
+  ])
+  return reshapeLike(context, product, context.input(0))
 }
 
 const averageGradient: GradientRule = (context) => {
@@ -119,6 +160,7 @@ export const averagePool: Operator = {
   scaling: linearIn([0]),
   sign: 'inherited',
   reads: { sizes: { rounds: true, window: true } },
+  execution: { blocked: (context) => (ceilMode(context.node) ? undefined : blockedPool(context)) },
 }
 
 export const lpPool: Operator = {

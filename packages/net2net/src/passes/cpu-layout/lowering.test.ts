@@ -118,6 +118,23 @@ describe('a lowered training step computes what the standard one does', () => {
       },
     }))
 
+  test.skipIf(block === 1)('mean pooling in blocks, with and without its padding', async () => {
+    const lowered = await compareSteps({
+      input: [3, 9, 8],
+      layers: (net) => {
+        const mean = (x: string, attributes: Record<string, number | readonly number[]>) =>
+          net.builder.node('AveragePool', [x], attributes)
+        const window = { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 0, 1] }
+        const a = mean(net.conv('input', [16, 3, 3, 3]), { ...window, count_include_pad: 1 })
+        const b = mean(net.conv(a, [32, 16, 3, 3]), { kernel_shape: [3, 3], pads: [1, 1, 1, 1] })
+        return [mean(b, { kernel_shape: [2, 4], strides: [2, 4] }), 32 * 2 * 2]
+      },
+    })
+    const used = operatorsOf(lowered)
+    expect(used.filter((name) => name.endsWith(':AveragePool'))).toHaveLength(3)
+    expect(used).not.toContain('AveragePool')
+  })
+
   // Where its taps were first, the weight is blocked as it was; elsewhere such a transposition means something else.
   test.each([[[32, 9, 16]], [[32, 6, 24]]])(
     'a weight that is a transposition of %j',
