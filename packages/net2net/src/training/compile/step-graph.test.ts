@@ -27,6 +27,37 @@ const feeds = { image: batch!.inputs.image, target: batch!.target }
 const names = (values: readonly { readonly name: string }[]) => values.map(({ name }) => name)
 
 describe('a step graph', () => {
+  test('sums up its whole state, large values by their rows', async () => {
+    const builder = new GraphBuilder()
+    const x = builder.input('x', 'float32', ['batch', 300])
+    const w = normalTensor(randomStream(1, 'sum'), [300, 256], { scale: 0.01 })
+    const y = builder.node('MatMul', [x, builder.constant(w, 'w')])
+    builder.output(y, 'float32', ['batch', 256])
+    const step = buildStep(builder.model(), { ...plain, watch: true })
+    const session = await nodeRuntime.createSession(encodeModel(withoutDefaults(step.model)))
+    const sums = async (spoiled?: number) => {
+      const momentum = new Float32Array(300 * 256)
+      if (spoiled !== undefined) momentum[spoiled] = Number.POSITIVE_INFINITY
+      const results = await session.run({
+        ...Object.fromEntries(step.state),
+        'w.momentum': float32([300, 256], momentum),
+        x: normalTensor(randomStream(2, 'sum'), [4, 300]),
+        target: int64([1, 2, 3, 4]),
+        learning_rate: float32([], [0.1]),
+      })
+      const all = [...step.state.keys()].flatMap((name) => [...results[`${name}.next`]!.data])
+      return {
+        found: Number(results[step.stateSum!]!.data[0]),
+        expected: all.reduce<number>((sum, value) => sum + Number(value), 0),
+      }
+    }
+    const { found, expected } = await sums()
+    expect(Math.abs(found - expected)).toBeLessThan(1e-2)
+    for (const spoiled of [0, 299 * 256, 300 * 256 - 1])
+      expect(Number.isFinite((await sums(spoiled)).found)).toBe(false)
+    await session.release()
+  })
+
   test('has the names that it promises', () => {
     const { model } = buildStep(smallNetwork(), {
       ...plain,

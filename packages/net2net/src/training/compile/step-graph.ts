@@ -14,6 +14,7 @@ import { refusedError, usageError } from '../../errors.ts'
 import type { Model, Shape } from '../../model/model.ts'
 import type { OutputMeaning } from '../../model/output-meaning.ts'
 import { type Emitter, isCpu, type Target } from '../../operators/contract/gradient.ts'
+import { reduce, reshape } from '../../operators/helpers/emission.ts'
 import { separateConstants } from '../../operators/shared-constants.ts'
 import type { LeftConstant } from '../../operators/trainable.ts'
 import { lastStates } from '../../passes/cpu-layout/last-states.ts'
@@ -302,11 +303,24 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   }
 }
 
+/** Below this many elements, rows are not worth a node of their own. */
+const fewElements = 2 ** 16
+
+/** The sums of a large value's rows, which ONNX Runtime computes with all threads; it sums whole values with one. */
+function sumOfRows(emitter: Emitter, value: string): string {
+  const shape = emitter.info(value).shape ?? []
+  const [rows] = shape
+  const isLarge = shape.reduce<number>((count, dim) => count * Number(dim), 1) >= fewElements
+  if (shape.length < 2 || !isLarge) return value
+  // Updates in products have parameters as matrices: a Reshape takes either.
+  return reduce(emitter, 'Sum', reshape(emitter, value, [Number(rows), -1]), [1], false)
+}
+
 /** The sum of all elements of all values, as a float32 scalar. */
 function sumOfAll(emitter: Emitter, values: readonly string[]): string {
   const sums = values.map((value) => {
     const { dtype, shape } = emitter.info(value)
-    const sum = shape?.length === 0 ? value : sumOf(emitter, value)
+    const sum = shape?.length === 0 ? value : sumOf(emitter, sumOfRows(emitter, value))
     return dtype === 'float32' ? sum : emitter.op('Cast', [sum], { to: 1 })
   })
   return sums.length === 1 ? sums[0]! : emitter.op('Sum', sums)
