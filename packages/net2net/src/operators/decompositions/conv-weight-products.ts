@@ -223,11 +223,8 @@ function byShifts(layer: Layer, positions: number): string {
   const all = joined(emitter, products, tapsFirst ? 0 : 1)
   const filtersFirst = tapsFirst ? transpose(emitter, all, [1, 0]) : all
   const tapped = reshape(emitter, filtersFirst, [filters, field, channels])
-  // ONNX Runtime would make one transposition of two, and copy element by element; it does not look into an Einsum.
-  const channelsFirst = () =>
-    tapsFirst
-      ? emitter.op('Einsum', [tapped], { equation: 'mtc->mct' })
-      : transpose(emitter, tapped, [0, 2, 1])
+  // ONNX Runtime would make one transposition of this and those around it, and copy element by element; it does not look into an Einsum.
+  const channelsFirst = () => emitter.op('Einsum', [tapped], { equation: 'mtc->mct' })
   const dims = [filters, channels, rows.kernel, columns.kernel]
   return reshape(emitter, field === 1 ? tapped : channelsFirst(), dims)
 }
