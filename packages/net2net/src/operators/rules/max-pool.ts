@@ -4,6 +4,7 @@ import { type GradientContext, type GradientRule, isCpu } from '../contract/grad
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { phasedPoolGradient, poolsByPhases } from '../decompositions/max-pool-phases.ts'
+import { poolsByTaps, tappedPoolGradient } from '../decompositions/max-pool-taps.ts'
 import { poolsByWindows, windowedPoolGradient } from '../decompositions/max-pool-windows.ts'
 import { blockedPool } from '../helpers/blocked.ts'
 import {
@@ -58,6 +59,14 @@ const gradient: GradientRule = (context) => {
     (context.node.outputs[1] ?? '') === ''
   )
     return [windowedPoolGradient(context, dy, x, context.output(0), window)]
+  if (
+    context.target === 'onnxruntime-cpu' &&
+    !fitsUnpooling(window) &&
+    poolsByTaps(window, channels) &&
+    !ceilMode(context.node) &&
+    (context.node.outputs[1] ?? '') === ''
+  )
+    return [tappedPoolGradient(context, dy, x, context.output(0), window)]
   return [
     fitsUnpooling(window) && !ceilMode(context.node)
       ? unpool(context, dy, x, window)
