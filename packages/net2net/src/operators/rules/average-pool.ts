@@ -9,7 +9,7 @@
  * ones, channel by channel. For LpPool, δ·y^(1−p) is spread and multiplied by sign(x)·|x|^(p−1).
  */
 
-import { intAttribute } from '../../model/attributes.ts'
+import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
 import { elementCount } from '../../tensor/tensor.ts'
 import type { AxesRule } from '../contract/axes.ts'
@@ -160,7 +160,13 @@ export const averagePool: Operator = {
   scaling: linearIn([0]),
   sign: 'inherited',
   reads: { sizes: { rounds: true, window: true } },
-  execution: { blocked: (context) => (ceilMode(context.node) ? undefined : blockedPool(context)) },
+  execution: {
+    blocked: (context) => {
+      const dilations = intsAttribute(context.node, 'dilations') ?? []
+      const isPlain = !ceilMode(context.node) && dilations.every((dilation) => dilation === 1)
+      return isPlain ? blockedPool(context) : undefined
+    },
+  },
 }
 
 export const lpPool: Operator = {
