@@ -68,7 +68,7 @@ class BlockedGraph {
       if (operatorOf(node)?.reads?.shapes) this.#rewriter.share(this.#onBlocks(node))
       else {
         for (const name of node.inputs) this.#asPlain(name)
-        for (const name of capturedValues(node)) this.#asNamed(name)
+        for (const name of capturedValues(node)) this.#asPlain(name)
         this.#rewriter.share(node)
       }
       for (const name of node.outputs) this.#plain.add(name)
@@ -102,13 +102,6 @@ class BlockedGraph {
       typeof channels === 'number' &&
       channels % this.#block === 0
     )
-  }
-
-  /** Makes sure that the value exists under its own name, which subgraphs know it by. */
-  #asNamed(name: string): void {
-    const value = this.#asPlain(name)
-    if (value !== name)
-      this.#rewriter.define({ opType: 'Identity', domain: '', inputs: [value], outputs: [name] })
   }
 
   /** Makes sure that the value exists in the order of the standard. */

@@ -20,6 +20,8 @@ export class Rewriter {
   #constants: Map<string, readonly NamedTensor[]> | undefined
   /** Value of the source → the value that took its place. */
   readonly #replaced = new Map<string, string>()
+  /** Values that were replaced and are there by their names as well. */
+  readonly #named = new Set<string>()
   readonly #domains = new Set<string>()
   /** The graph's outputs. */
   readonly #results: ReadonlySet<string>
@@ -42,9 +44,18 @@ export class Rewriter {
     this.#replaced.set(name, value)
   }
 
-  /** Takes a node of the source over. */
+  /** Takes a node of the source over. What its subgraphs read keeps its name. */
   keep(node: Node): void {
+    for (const name of capturedValues(node)) this.#keepName(name)
     this.#nodes.push({ ...node, inputs: node.inputs.map((name) => this.value(name)) })
+  }
+
+  /** Makes sure that what took a value's place can be had by the value's name. */
+  #keepName(name: string): void {
+    const value = this.#replaced.get(name)
+    if (value === undefined || this.#named.has(name)) return
+    this.#named.add(name)
+    this.define({ opType: 'Identity', domain: '', inputs: [value], outputs: [name] })
   }
 
   /** Takes a node of the source over for equal ones to come, or puts an earlier one in its place. */
@@ -114,11 +125,7 @@ export class Rewriter {
 
   model(): Model {
     const { graph, opsets } = this.#source
-    for (const { name } of graph.outputs) {
-      const value = this.#replaced.get(name)
-      if (value !== undefined)
-        this.define({ opType: 'Identity', domain: '', inputs: [value], outputs: [name] })
-    }
+    for (const { name } of graph.outputs) this.#keepName(name)
     const versions = new Map(opsets)
     for (const domain of this.#domains) if (!versions.has(domain)) versions.set(domain, 1)
     const used = new Set(graph.outputs.map((output) => output.name))
