@@ -13,7 +13,7 @@ import type { Dim } from '../../model/model.ts'
 import type { Emitter } from '../contract/gradient.ts'
 import { ints } from '../helpers/emission.ts'
 import { positive } from '../helpers/masks.ts'
-import type { KnownWindowAxis } from '../helpers/windows.ts'
+import { type KnownWindowAxis, liesSideBySide } from '../helpers/windows.ts'
 
 /**
  * Does the form hold for this pooling of an image [N, C, H, W], and pay? Only whole blocks of
@@ -27,14 +27,11 @@ export const poolsByPhases = (
   channels % 16 === 0 &&
   window.length === 2 &&
   window.every(
-    ({ kernel, stride, dilation, pads, input }) =>
-      kernel === 2 &&
-      stride === 2 &&
-      dilation === 1 &&
-      pads.begin === 0 &&
-      pads.end === 0 &&
-      typeof input === 'number' &&
-      input % 2 === 0,
+    (axis) =>
+      liesSideBySide(axis) &&
+      axis.kernel === 2 &&
+      typeof axis.input === 'number' &&
+      axis.input % 2 === 0,
   )
 
 /** ∂L/∂x of y = MaxPool(x) from δ = ∂L/∂y. */

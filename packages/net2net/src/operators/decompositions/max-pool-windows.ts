@@ -9,20 +9,17 @@
 
 import type { Emitter } from '../contract/gradient.ts'
 import { ints, numberLike, range, slice } from '../helpers/emission.ts'
-import type { KnownWindowAxis } from '../helpers/windows.ts'
+import { type KnownWindowAxis, liesSideBySide } from '../helpers/windows.ts'
 
 /** Square windows side by side, without pads, over an image [N, C, H, W] of known size. */
 export const poolsByWindows = (window: readonly KnownWindowAxis[]): boolean =>
   window.length === 2 &&
   window.every(
-    ({ kernel, stride, dilation, pads, input }) =>
-      kernel === window[0]!.kernel &&
-      stride === kernel &&
-      dilation === 1 &&
-      pads.begin === 0 &&
-      pads.end === 0 &&
-      typeof input === 'number' &&
-      input >= kernel,
+    (axis) =>
+      liesSideBySide(axis) &&
+      axis.kernel === window[0]!.kernel &&
+      typeof axis.input === 'number' &&
+      axis.input >= axis.kernel,
   )
 
 /** ∂L/∂x of y = MaxPool(x) from δ = ∂L/∂y. Windows that the image's end cuts off do not count. */

@@ -103,6 +103,13 @@ const keepsSize = (axis: WindowAxis): boolean =>
   axis.pads !== undefined &&
   axis.pads.begin + axis.pads.end === reach(axis) - 1
 
+/** Do the windows lie side by side from the input's begin on, so that each of its elements is in one at most? */
+export const liesSideBySide = (axis: WindowAxis): boolean =>
+  axis.kernel === axis.stride &&
+  axis.dilation === 1 &&
+  axis.pads?.begin === 0 &&
+  axis.pads.end === 0
+
 /** Does each output read just the input at its own position? */
 export const isPointwise = (axis: WindowAxis): boolean =>
   axis.kernel === 1 && axis.stride === 1 && axis.pads?.begin === 0 && axis.pads.end === 0

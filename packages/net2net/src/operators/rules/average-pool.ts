@@ -35,6 +35,7 @@ import {
   allKnown,
   ceilMode,
   type KnownWindowAxis,
+  liesSideBySide,
   pooledShape,
   poolingAxes,
   poolKernel,
@@ -58,7 +59,7 @@ function spreadOnes(
   window: readonly KnownWindowAxis[],
 ): string {
   const x = context.input(0)
-  if (isCpu(context.target) && liesSideBySide(window)) return repeated(context, values, window)
+  if (isCpu(context.target) && coverImage(window)) return repeated(context, values, window)
   const spatial = range(window.length + 2, 2)
   // Each channel of each sample as a sample of its own: one kernel serves all.
   const single = reshape(context, values, [-1, 1, ...spatial.map((axis) => ({ of: values, axis }))])
@@ -70,16 +71,11 @@ function spreadOnes(
 const widestRow = 48
 
 /** Windows that cover an image, each element once. */
-const liesSideBySide = (window: readonly KnownWindowAxis[]): boolean =>
+const coverImage = (window: readonly KnownWindowAxis[]): boolean =>
   window.length === 2 &&
   window.every(
-    ({ kernel, stride, dilation, pads, input }) =>
-      kernel === stride &&
-      dilation === 1 &&
-      pads.begin === 0 &&
-      pads.end === 0 &&
-      typeof input === 'number' &&
-      input % stride === 0,
+    (axis) =>
+      liesSideBySide(axis) && typeof axis.input === 'number' && axis.input % axis.stride === 0,
   ) &&
   (window[1]!.input as number) <= widestRow * window[1]!.stride
 

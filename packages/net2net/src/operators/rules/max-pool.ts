@@ -50,21 +50,16 @@ const gradient: GradientRule = (context) => {
   if (intAttribute(context.node, 'storage_order', 0) !== 0)
     throw cannotDifferentiate(context, 'its positions count columns first (storage_order)')
   const channels = context.info(x).shape?.[1]
+  const isPlain = !ceilMode(context.node) && (context.node.outputs[1] ?? '') === ''
   if (isCpu(context.target) && poolsByPhases(window, channels))
     return [phasedPoolGradient(context, dy, x, channels)]
-  if (
-    context.target === 'onnxruntime-webgpu' &&
-    poolsByWindows(window) &&
-    !ceilMode(context.node) &&
-    (context.node.outputs[1] ?? '') === ''
-  )
+  if (context.target === 'onnxruntime-webgpu' && poolsByWindows(window) && isPlain)
     return [windowedPoolGradient(context, dy, x, context.output(0), window)]
   if (
     context.target === 'onnxruntime-cpu' &&
     !fitsUnpooling(window) &&
     poolsByTaps(window, channels) &&
-    !ceilMode(context.node) &&
-    (context.node.outputs[1] ?? '') === ''
+    isPlain
   )
     return [tappedPoolGradient(context, dy, x, context.output(0), window)]
   return [

@@ -8,7 +8,7 @@ import type { Model, Node, Shape } from '../../model/model.ts'
 import { positionsOf } from '../../operators/helpers/costs.ts'
 import { range } from '../../operators/helpers/emission.ts'
 import { inferModel } from '../../operators/inference.ts'
-import { int64 } from '../../tensor/tensor.ts'
+import { elementCount, int64 } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
 
 /** Elements of a row: where there are fewer, single elements move as fast; more are bound by memory. */
@@ -55,16 +55,15 @@ function moveOf(node: Node, shape: Shape | undefined): Move | undefined {
   const [entries = null, ...sizes] = shape
   if (!sizes.every((size) => typeof size === 'number')) return undefined
   const known = sizes as readonly number[]
-  const product = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1)
   let rank = known.length
   while (rank > 0 && perm[rank] === rank) rank--
   const axes = perm.slice(1, rank + 1).map((axis) => axis - 1)
-  const row = product(known.slice(rank))
-  const rows = product(known.slice(0, rank))
+  const row = elementCount(known.slice(rank))
+  const rows = elementCount(known.slice(0, rank))
   if (row < shortestRow || row > longestRow || rows * positionsOf(entries) < fewestRows)
     return undefined
   const moved = axes.map((axis) => known[axis]!)
-  const steps = axes.map((axis) => product(known.slice(axis + 1, rank)))
+  const steps = axes.map((axis) => elementCount(known.slice(axis + 1, rank)))
   // Rows in the order of the result, one axis after the other: the last one runs fastest.
   const order = moved.reduce(
     (starts, size, k) => starts.flatMap((start) => range(size).map((i) => start + i * steps[k]!)),

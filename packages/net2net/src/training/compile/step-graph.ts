@@ -24,7 +24,7 @@ import { nearestFirst } from '../../passes/order-nodes.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
-import { float32, materialize, type Tensor } from '../../tensor/tensor.ts'
+import { elementCount, float32, materialize, type Tensor } from '../../tensor/tensor.ts'
 import { freshPlateau, rateAt } from '../schedules.ts'
 import { ForwardGraph } from './forward-graph.ts'
 import { hiddenParameters } from './hidden-matrices.ts'
@@ -310,8 +310,7 @@ const fewElements = 2 ** 16
 function sumOfRows(emitter: Emitter, value: string): string {
   const shape = emitter.info(value).shape ?? []
   const [rows] = shape
-  const isLarge = shape.reduce<number>((count, dim) => count * Number(dim), 1) >= fewElements
-  if (shape.length < 2 || !isLarge) return value
+  if (shape.length < 2 || elementCount(shape.map(Number)) < fewElements) return value
   // Updates in products have parameters as matrices: a Reshape takes either.
   return reduce(emitter, 'Sum', reshape(emitter, value, [Number(rows), -1]), [1], false)
 }
