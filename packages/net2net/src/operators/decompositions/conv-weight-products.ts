@@ -6,14 +6,7 @@
  * **By patches**, where C·K·L is small (first layers): a convolution with one-hot kernels lays the
  * window of every output out as channels; δ times that, summed over all positions.
  *
- * **By shifts**, for stride 1 along the rows: put r = i + k·d − p for the row of x. Then
- *
- *   ∂L/∂w[m, c, k, l] = Σ_{n, r, j} B[k, m, n, r, j] · A[l, c, n, r, j]
- *
- * with A the L versions of x shifted along the columns and B the K versions of δ shifted along the
- * rows, zero where they leave the image. With channels before images, K products
- * [L·C, N·H·W] × [N·H·W, M] give every tap; K + L shifted copies stand in for the K·L of the usual
- * im2col. The columns are shifted by a product with a 0/1 matrix, exact to the bit.
+ * **By shifts** (`conv-weight-shifts.ts`), for stride 1 along the rows.
  *
  * **By columns** (`convolution-columns.ts`), where the images are small beside the weight, for several
  * groups and for strides along the rows.
@@ -29,7 +22,7 @@
  */
 import { float32 } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
-import { costs, positionsOf } from '../helpers/costs.ts'
+import { positionsOf } from '../helpers/costs.ts'
 import {
   batchedProduct,
   filled,
@@ -37,33 +30,25 @@ import {
   range,
   reshape,
   slice,
-  type TargetSize,
   transpose,
   unsqueeze,
 } from '../helpers/emission.ts'
 import { type KnownWindowAxis, reach } from '../helpers/windows.ts'
 import {
-  columnsPay,
-  type ImageConvolution,
-  imageConvolution,
-  type SizedAxis,
-  weightGradientByColumns,
-} from './convolution-columns.ts'
+  batchOf,
+  byChannel,
+  joined,
+  type Layer,
+  weightGradientByShifts,
+} from './conv-weight-shifts.ts'
+import { columnsPay, imageConvolution, weightGradientByColumns } from './convolution-columns.ts'
 import { tilesThatPay, weightGradientByTiles } from './minimal-filtering.ts'
 
 /** Patches beyond this many channels cost more than they save. */
 const mostPatchChannels = 64
-/** Images wider than this are shifted by slices: the 0/1 matrix grows with the width. */
-const widestProduct = 32
 
 /** Columns beyond this many elements (256 MB) take more memory than they are worth. */
 const mostColumnElements = 2 ** 26
-
-interface Layer extends ImageConvolution {
-  readonly emitter: Emitter
-  readonly x: string
-  readonly dy: string
-}
 
 /**
  * ∂L/∂w [M, C / groups, K, L] (or with one or three spatial axes, for signals and volumes), or undefined where no form
@@ -97,7 +82,9 @@ export function weightGradientByProducts(
   if (depthwise && emitter.target === 'onnxruntime-cpu') return byTallKernels(layer)
   if (groups > 1) return byColumns()
   if (channels * rows.kernel * columns.kernel <= mostPatchChannels) return byPatches(layer)
-  return rows.stride > 1 || columnsPay(convolution) ? byColumns() : byShifts(layer, positions)
+  return rows.stride > 1 || columnsPay(convolution)
+    ? byColumns()
+    : weightGradientByShifts(layer, positions)
 }
 
 /** A window of one element. */
@@ -139,8 +126,6 @@ function byPlanes(
   }
   return joined(emitter, parts, 2)
 }
-
-const batchOf = (of: string): TargetSize => ({ of, axis: 0 })
 
 // ----------------------------------------------------------------- patches
 
@@ -209,39 +194,6 @@ function laidOut(
   return reshape(emitter, patches, [batchOf(x), count, positions])
 }
 
-// ------------------------------------------------------------------ shifts
-
-function byShifts(layer: Layer, positions: number): string {
-  const { emitter, channels, filters, rows, columns } = layer
-  const shifted = shiftedColumns(layer)
-  const tapsFirst = orderCost(layer, positions, true) < orderCost(layer, positions, false)
-  const products = shiftedRows(layer).map((delta) => {
-    const factors = tapsFirst ? [shifted, delta] : [delta, shifted]
-    return emitter.op('Gemm', factors, { transB: 1 })
-  })
-  const field = rows.kernel * columns.kernel
-  const all = joined(emitter, products, tapsFirst ? 0 : 1)
-  const filtersFirst = tapsFirst ? transpose(emitter, all, [1, 0]) : all
-  const tapped = reshape(emitter, filtersFirst, [filters, field, channels])
-  // ONNX Runtime would make one transposition of this and those around it, and copy element by element; it does not look into an Einsum.
-  const channelsFirst = () => emitter.op('Einsum', [tapped], { equation: 'mtc->mct' })
-  const dims = [filters, channels, rows.kernel, columns.kernel]
-  return reshape(emitter, field === 1 ? tapped : channelsFirst(), dims)
-}
-
-/**
- * What the order of the two factors costs: ONNX Runtime repacks the second factor of a product, and with
- * the taps first the result has to be transposed once more.
- */
-function orderCost(layer: Layer, positions: number, tapsFirst: boolean): number {
-  const { channels, filters, rows, columns } = layer
-  const taps = columns.kernel * channels
-  const repacked = rows.kernel * positions * (tapsFirst ? filters : taps)
-  const moved = rows.kernel * taps * filters
-  const turned = tapsFirst && rows.kernel * columns.kernel > 1 ? costs.turned : 0
-  return costs.repacked * repacked + (costs.joined + turned) * moved
-}
-
 // ------------------------------------------------------------ tall kernels
 
 /** ∂L/∂w [C, 1, K, L] of a depthwise convolution: that of the image [1, C, N·R·s, W] by the kernel [C, 1, N·R, W′]. */
@@ -289,111 +241,6 @@ function stacked(emitter: Emitter, images: string, more: number): string {
   return more === 0
     ? given
     : emitter.op('Concat', [given, zerosBeside(emitter, given, more * width!)], { axis: 2 })
-}
-
-const byChannel = (emitter: Emitter, images: string): string =>
-  transpose(emitter, images, [1, 0, 2, 3])
-
-/** A: x for every tap along the columns, [L·C, N·H·W′] for outputs of width W′. */
-function shiftedColumns({ emitter, x, channels, columns }: Layer): string {
-  const { kernel, stride, dilation, pads, input, output } = columns
-  const flat = [kernel * channels, -1]
-  const images = byChannel(emitter, x)
-  if (kernel === 1 && stride === 1 && pads.begin === 0 && pads.end === 0)
-    return reshape(emitter, images, flat)
-  if (input > widestProduct && stride > 1)
-    return reshape(emitter, joined(emitter, stridedColumns(emitter, images, columns), 0), flat)
-  if (input > widestProduct) {
-    const taps = range(kernel).map((l) =>
-      shifted(emitter, images, pads.begin - l * dilation, { input, output }),
-    )
-    return reshape(emitter, joined(emitter, taps, 0), flat)
-  }
-  const moves = new Float32Array(kernel * input * output)
-  for (const l of range(kernel))
-    for (const j of range(output)) {
-      const from = j * stride + l * dilation - pads.begin
-      if (from >= 0 && from < input) moves[(l * input + from) * output + j] = 1
-    }
-  // A product for each tap and half of the channels: threads get whole ones, and taps are odd in number.
-  const parts = channels % 2 === 0 ? 2 : 1
-  const lines = reshape(emitter, images, [1, parts, -1, input])
-  const matrix = emitter.constant(float32([kernel, 1, input, output], moves))
-  return reshape(emitter, emitter.op('MatMul', [lines, matrix]), flat)
-}
-
-/**
- * What each tap reads of rows [C, N, H, W]: [C, N·H, W′]. Steps are slow to slice; so the rows are sorted into the phases of the
- * stride first, by a product in short runs, and every tap is a piece of one of them.
- */
-function stridedColumns(emitter: Emitter, images: string, axis: SizedAxis): readonly string[] {
-  const { kernel, stride, dilation, pads, input, output } = axis
-  const run = Math.max(1, Math.floor(widestProduct / stride))
-  const width = stride * run
-  const read = (kernel - 1) * dilation + (output - 1) * stride + 1
-  const runs = Math.ceil(Math.max(read, pads.begin + input) / width)
-  const behind = runs * width - pads.begin - input
-  const padding = ints(emitter, [0, 0, 0, pads.begin, 0, 0, 0, behind])
-  const sort = new Float32Array(width * width)
-  for (const phase of range(stride))
-    for (const j of range(run)) sort[(j * stride + phase) * width + phase * run + j] = 1
-  const sorted = emitter.op('MatMul', [
-    reshape(emitter, emitter.op('Pad', [images, padding]), [-1, width]),
-    emitter.constant(float32([width, width], sort)),
-  ])
-  const channels = emitter.info(images).shape![0] as number
-  const phases = emitter
-    .emit(
-      'Split',
-      [
-        reshape(emitter, sorted, [channels, -1, runs, stride, run]),
-        ints(emitter, Array(stride).fill(1)),
-      ],
-      { axis: 3 },
-      { outputs: stride },
-    )
-    .map((phase) => reshape(emitter, phase, [channels, -1, runs * run]))
-  return range(kernel).map((l) => {
-    const from = Math.floor((l * dilation) / stride)
-    return slice(emitter, phases[(l * dilation) % stride]!, [2], [from], [from + output])
-  })
-}
-
-const joined = (emitter: Emitter, parts: readonly string[], axis: number): string =>
-  parts.length === 1 ? parts[0]! : emitter.op('Concat', parts, { axis })
-
-/** B: δ for each tap along the rows, [M, N·H·W′], at the rows of x that it meets. */
-function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): readonly string[] {
-  const width = columns.output
-  const sizes = { input: rows.output * width, output: rows.input * width }
-  const given = reshape(emitter, byChannel(emitter, dy), [filters, batchOf(dy), sizes.input])
-  return range(rows.kernel).map((k) => {
-    const offset = k * rows.dilation - rows.pads.begin
-    return reshape(emitter, shifted(emitter, given, offset * width, sizes), [filters, -1])
-  })
-}
-
-/**
- * A value whose last axis has `output` elements, which start `begin` before those that are given; zeros where there are none. A
- * Pad that adds on one side and cuts on the other moves each element once.
- */
-function shifted(
-  emitter: Emitter,
-  value: string,
-  begin: number,
-  { input, output }: { readonly input: number; readonly output: number },
-): string {
-  const end = output - input - begin
-  if (begin === 0 && end === 0) return value
-  const rank = emitter.info(value).shape!.length
-  const others = range(rank - 1).map(() => 0)
-  const padded = (before: number, behind: number) =>
-    emitter.op('Pad', [value, ints(emitter, [...others, before, ...others, behind])])
-  if (Math.min(begin, end) > -input) return padded(begin, end)
-  // Nothing of what is given remains, which Pad refuses.
-  const from = Math.max(0, -begin)
-  const wide = padded(Math.max(0, begin), Math.max(0, end))
-  return slice(emitter, wide, [rank - 1], [from], [from + output])
 }
 
 // ---------------------------------------------------------------- products
