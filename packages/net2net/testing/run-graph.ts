@@ -7,17 +7,24 @@ import type { Target } from '../src/operators/contract/gradient.ts'
 import { nodeRuntime } from '../src/runtime/onnxruntime.node.ts'
 import type { Tensor } from '../src/tensor/tensor.ts'
 
+export interface GraphRun {
+  /** Is the size of every input's first axis left open while the graph is built? */
+  readonly openBatch?: boolean
+}
+
 /** Runs what `build` emits; it returns the values to fetch, by the names to return them under. */
 export async function runGraph<K extends string>(
   inputs: Readonly<Record<string, Tensor>>,
   build: (emitter: GraphEmitter) => Readonly<Record<K, string>>,
   target: Target = 'standard',
+  { openBatch = false }: GraphRun = {},
 ): Promise<Record<K, Tensor>> {
   const builder = new GraphBuilder()
   const emitter = new GraphEmitter(builder, new Map(), 18, target)
   for (const [name, { dtype, dims }] of Object.entries(inputs)) {
-    builder.input(name, dtype, dims)
-    emitter.declare(name, { dtype, shape: dims })
+    const shape = openBatch ? ['n', ...dims.slice(1)] : dims
+    builder.input(name, dtype, shape)
+    emitter.declare(name, { dtype, shape })
   }
   const wanted = Object.entries(build(emitter)) as [K, string][]
   const outputs = wanted.map(([, value]) => {

@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { checkGradients, normalTensor, oneNode } from '../../../testing/gradient-check.ts'
+import { runGraph } from '../../../testing/run-graph.ts'
 import { backward } from '../../autodiff/backward.ts'
 import { GraphEmitter } from '../../autodiff/emitter.ts'
 import { GraphBuilder } from '../../model/builder.ts'
-import type { RandomStream } from '../../tensor/random.ts'
+import { type RandomStream, randomStream } from '../../tensor/random.ts'
+import type { Target } from '../contract/gradient.ts'
+import { weightGradientByProducts } from './conv-weight-products.ts'
+import { weightGradient } from './convolution-gradient.ts'
 
 const target = 'onnxruntime-cpu'
 
@@ -53,6 +57,37 @@ function operatorsFor(spec: Drawn & { batch?: number }): readonly string[] {
     .graph()
     .nodes.slice(nodes.length)
     .map((node) => node.opType)
+}
+
+/**
+ * A convolution whose products, by shifts or by columns, have factors with lines of a multiple of 1,024 numbers, and are large enough
+ * that these are put apart.
+ */
+function collidingConvolution(random: RandomStream) {
+  const pick = <T>(from: readonly T[]): T => from[random.below(from.length)]!
+  const [batch, height, width] = pick([
+    [2, 16, 32],
+    [4, 16, 16],
+    [8, 8, 16],
+    [1, 16, 64],
+    [3, 8, 128],
+    [32, 4, 8],
+  ] as const)
+  const group = 1 + random.below(2)
+  const rowStride = group > 1 ? 1 + random.below(2) : 1 + random.below(3)
+  const window = [height, width].map((size, axis) => {
+    const [kernel, dilation] = [2 + random.below(2), 1 + random.below(2)]
+    const stride = axis === 0 ? rowStride : 1 + random.below(2)
+    const pads = { begin: random.below(3), end: random.below(2) }
+    // Shifts line up the rows of x, columns those of the output.
+    const byShifts = axis === 0 && stride === 1 && group === 1
+    const read = (size - 1) * stride + dilation * (kernel - 1) + 1 - pads.begin - pads.end
+    return { kernel, stride, dilation, pads, input: Math.max(1, byShifts ? size : read) }
+  })
+  const outputs = window.map(({ input, kernel, dilation, stride, pads }) =>
+    Math.floor((input + pads.begin + pads.end - dilation * (kernel - 1) - 1) / stride + 1),
+  )
+  return { window, outputs, batch, group, channels: group * 48, filters: group * 40 }
 }
 
 const odd = (random: RandomStream): readonly [number, number] => [
@@ -229,6 +264,52 @@ describe('the weight gradient of Conv', () => {
     const used = operatorsFor({ channels: 80, filters: 16, size: [16, 16], kernel: [1, 1] })
     expect(used).not.toContain('Concat')
     expect(used).not.toContain('Slice')
+  })
+
+  test.each([true, false])(
+    'with factors whose lines would collide in the cache, batch known: %s',
+    async (known) => {
+      for (let draw = 0; draw < 24; draw++) {
+        const random = randomStream(3, 'colliding lines', draw)
+        const spec = collidingConvolution(random)
+        const { window, group, channels, filters, batch, outputs } = spec
+        const x = normalTensor(random, [batch, channels, ...window.map((axis) => axis.input)])
+        const dy = normalTensor(random, [batch, filters, ...outputs])
+        const gradient = (form: typeof weightGradient, target: Target) =>
+          runGraph(
+            { x, dy },
+            (emitter) => ({ dw: form(emitter, 'dy', 'x', window, group) }),
+            target,
+            {
+              openBatch: !known,
+            },
+          )
+        const byProducts: typeof weightGradient = (...given) => weightGradientByProducts(...given)!
+        const wanted = await gradient(weightGradient, 'standard')
+        const found = await gradient(byProducts, target)
+        expect(found.dw.dims).toEqual(wanted.dw.dims)
+        const [a, b] = [wanted, found].map(({ dw }) => Array.from(dw.data, Number))
+        const scale = Math.max(...a!.map(Math.abs))
+        const error = Math.max(...a!.map((value, k) => Math.abs(value - b![k]!)))
+        expect(error / scale, `draw ${draw}: ${JSON.stringify(spec)}`).toBeLessThan(3e-6)
+      }
+    },
+  )
+
+  test('lines that collide are put apart where products are large enough', () => {
+    const products = (spec: Parameters<typeof operatorsFor>[0]) =>
+      operatorsFor(spec).filter((op) => op === 'Pad' || op === 'Gather')
+    const shifts = { channels: 64, filters: 64, kernel: [3, 3], batch: 8 } as const
+    // Rows of δ are gathered where lines are put apart, else padded.
+    const gathered = ['Pad', 'Pad', 'Gather', 'Gather', 'Gather']
+    expect(products({ ...shifts, size: [16, 18] })).toEqual(gathered)
+    expect(products({ ...shifts, size: [17, 18] })).toEqual(['Pad', 'Pad', 'Pad'])
+    const strided = { ...shifts, strides: [2, 2] } as const
+    expect(products({ ...strided, size: [33, 33] })).toEqual(['Pad', 'Gather'])
+    expect(products({ ...strided, size: [31, 31] })).toEqual(['Gather'])
+    // Few filters: what products gain would not pay for the copies.
+    const few = { ...shifts, channels: 16, filters: 8 }
+    expect(products({ ...few, size: [16, 18] })).toEqual(['Pad', 'Pad', 'Pad'])
   })
 
   test('from the phases that a pooling above hands down', () =>

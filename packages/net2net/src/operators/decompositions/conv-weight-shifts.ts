@@ -9,10 +9,19 @@
  * [L·C, N·H·W] × [N·H·W, M] give every tap; K + L shifted copies stand in for the K·L of the usual
  * im2col. The columns are shifted by a product with a 0/1 matrix, exact to the bit.
  */
-import { float32 } from '../../tensor/tensor.ts'
+import { float32, scalar } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
-import { costs } from '../helpers/costs.ts'
-import { ints, range, reshape, slice, type TargetSize, transpose } from '../helpers/emission.ts'
+import { collides, costs, positionsOf } from '../helpers/costs.ts'
+import {
+  ints,
+  range,
+  reshape,
+  shapeOf,
+  slice,
+  type TargetSize,
+  transpose,
+  unsqueeze,
+} from '../helpers/emission.ts'
 import type { ImageConvolution, SizedAxis } from './convolution-columns.ts'
 
 /** Images wider than this are shifted by slices: the 0/1 matrix grows with the width. */
@@ -37,10 +46,12 @@ export const byChannel = (emitter: Emitter, images: string): string =>
 /** ∂L/∂w [M, C, K, L] for `positions` of all outputs. */
 export function weightGradientByShifts(layer: Layer, positions: number): string {
   const { emitter, channels, filters, rows, columns } = layer
-  const shifted = shiftedColumns(layer)
+  const apart = apartPays(layer)
+  const taken = shiftedColumns(layer, apart)
   const tapsFirst = orderCost(layer, positions, true) < orderCost(layer, positions, false)
-  const products = shiftedRows(layer).map((delta) => {
-    const factors = tapsFirst ? [shifted, delta] : [delta, shifted]
+  const deltas = apart ? gatheredRows(layer) : shiftedRows(layer)
+  const products = deltas.map((delta) => {
+    const factors = tapsFirst ? [taken, delta] : [delta, taken]
     return emitter.op('Gemm', factors, { transB: 1 })
   })
   const field = rows.kernel * columns.kernel
@@ -66,11 +77,32 @@ function orderCost(layer: Layer, positions: number, tapsFirst: boolean): number 
   return costs.repacked * repacked + (costs.joined + turned) * moved
 }
 
-/** A: x for every tap along the columns, [L·C, N·H·W′] for outputs of width W′. */
-function shiftedColumns({ emitter, x, channels, columns }: Layer): string {
+/**
+ * Is it cheaper to put one more row of zeros behind all images of a channel than to leave the factors' lines where they collide?
+ * Both factors are copied for that.
+ */
+function apartPays({ batch, channels, filters, rows, columns }: Layer): boolean {
+  const line = positionsOf(batch) * rows.input * columns.output
+  const saved = costs.collision * channels * filters * rows.kernel * columns.kernel
+  return (
+    collides(line) &&
+    !collides(line + columns.output) &&
+    saved > costs.padded * (channels + filters)
+  )
+}
+
+/** Images of a channel below each other, and a row of zeros behind them: [C, N, H, W] as [C, 1, N·H + 1, W]. */
+function withZeros(emitter: Emitter, images: string): string {
+  const [channels, , , width] = emitter.info(images).shape as readonly number[]
+  const below = reshape(emitter, images, [channels!, 1, -1, width!])
+  return emitter.op('Pad', [below, ints(emitter, [0, 0, 0, 0, 0, 0, 1, 0])])
+}
+
+/** A: x for every tap along the columns, [L·C, N·H·W′] for outputs of width W′; with W′ zeros behind each line, if wanted. */
+function shiftedColumns({ emitter, x, channels, columns }: Layer, apart: boolean): string {
   const { kernel, stride, dilation, pads, input, output } = columns
   const flat = [kernel * channels, -1]
-  const images = byChannel(emitter, x)
+  const images = apart ? withZeros(emitter, byChannel(emitter, x)) : byChannel(emitter, x)
   if (kernel === 1 && stride === 1 && pads.begin === 0 && pads.end === 0)
     return reshape(emitter, images, flat)
   if (input > widestProduct && stride > 1)
@@ -140,6 +172,49 @@ function shiftedRows({ emitter, dy, filters, rows, columns }: Layer): readonly s
     const offset = k * rows.dilation - rows.pads.begin
     return reshape(emitter, shifted(emitter, given, offset * width, sizes), [filters, -1])
   })
+}
+
+/** B with W′ zeros behind each line, [M, (N·H + 1)·W′]. Whole rows move, which ONNX Runtime's Gather does with all threads. */
+function gatheredRows({ emitter, dy, filters, rows, columns }: Layer): readonly string[] {
+  const images = withZeros(emitter, byChannel(emitter, dy))
+  const lines = reshape(emitter, images, [filters, -1, columns.output])
+  return range(rows.kernel).map((k) => {
+    const offset = k * rows.dilation - rows.pads.begin
+    const isInOrder = offset === 0 && rows.input === rows.output
+    const moved = isInOrder
+      ? lines
+      : emitter.op('Gather', [lines, rowsAt(emitter, dy, rows, offset)], { axis: 1 })
+    return reshape(emitter, moved, [filters, -1])
+  })
+}
+
+/**
+ * For each row of all inputs the row of all outputs that lies `offset` before it, [N·H + 1]; −1, which is the row of zeros, where the image has none,
+ * and behind the last image.
+ */
+function rowsAt(
+  emitter: Emitter,
+  dy: string,
+  { input, output }: SizedAxis,
+  offset: number,
+): string {
+  const places = range(input).map((row) => row - offset)
+  const isInside = places.map((place) => place >= 0 && place < output)
+  const inImage = places.map((place, row) => (isInside[row] ? place : -1))
+  const batch = emitter.info(dy).shape?.[0]
+  if (typeof batch === 'number') {
+    const known = range(batch).flatMap((n) =>
+      inImage.map((place) => (place < 0 ? place : n * output + place)),
+    )
+    return ints(emitter, [...known, -1])
+  }
+  const number = (value: number) => emitter.constant(scalar('int64', value))
+  const size = emitter.op('Squeeze', [shapeOf(emitter, dy, 0, 1)])
+  const rows = emitter.op('Mul', [size, number(output)])
+  const first = unsqueeze(emitter, emitter.op('Range', [number(0), rows, number(output)]), [1])
+  const kept = emitter.op('Mul', [first, ints(emitter, isInside.map(Number))])
+  const all = emitter.op('Add', [kept, ints(emitter, inImage)])
+  return joined(emitter, [reshape(emitter, all, [-1]), ints(emitter, [-1])], 0)
 }
 
 /**

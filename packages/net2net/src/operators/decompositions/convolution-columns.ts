@@ -13,8 +13,16 @@
 import type { Dim } from '../../model/model.ts'
 import { int64 } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
-import { costs, positionsOf } from '../helpers/costs.ts'
-import { batchedProduct, filled, range, reduce, reshape, transpose } from '../helpers/emission.ts'
+import { collides, costs, positionsOf } from '../helpers/costs.ts'
+import {
+  batchedProduct,
+  filled,
+  ints,
+  range,
+  reduce,
+  reshape,
+  transpose,
+} from '../helpers/emission.ts'
 import type { KnownWindowAxis } from '../helpers/windows.ts'
 
 export interface SizedAxis extends KnownWindowAxis {
@@ -113,8 +121,9 @@ export function weightGradientByColumns(
   convolution: ImageConvolution,
 ): string {
   const { channels, filters, groups, rows, columns } = convolution
-  const delta = deltaMatrix(emitter, dy, convolution)
-  const taken = columnsOf(emitter, x, convolution)
+  const apart = apartPays(convolution)
+  const delta = deltaMatrix(emitter, dy, convolution, apart)
+  const taken = columnsOf(emitter, x, convolution, apart)
   const product =
     groups > 1
       ? batchedProduct(emitter, delta, taken)
@@ -122,6 +131,21 @@ export function weightGradientByColumns(
         ? turned(emitter, emitter.op('Gemm', [taken, delta], { transB: 1 }))
         : emitter.op('Gemm', [delta, taken], { transB: 1 })
   return reshape(emitter, product, [filters, channels / groups, rows.kernel, columns.kernel])
+}
+
+/** Do the lines of both factors collide so that zeros behind each of them, for which they are copied, are worth it? */
+function apartPays(convolution: ImageConvolution): boolean {
+  const { batch, channels, filters, groups, rows, columns } = convolution
+  const [outputs, samples] = [rows.output * columns.output, positionsOf(batch)]
+  const field = rows.kernel * columns.kernel
+  const saved = (costs.collision * field * channels * filters) / groups
+  // Columns are gathered anyway.
+  const copied = filters + (isPointwise(convolution) ? channels : 0)
+  return (
+    collides(outputs * samples) &&
+    !collides((outputs + 1) * samples) &&
+    saved > costs.padded * copied
+  )
 }
 
 /** A product, transposed. As one of several matrices, since ONNX Runtime would exchange the factors of one alone again. */
@@ -165,13 +189,26 @@ export function inputGradientByColumns(
 const weightMatrix = (emitter: Emitter, weight: string, { filters, groups }: ImageConvolution) =>
   reshape(emitter, weight, groups === 1 ? [filters, -1] : [groups, filters / groups, -1])
 
-/** δ [N, M, H′, W′] as [M, Q·N], or [g, M/g, Q·N]. */
-const deltaMatrix = (emitter: Emitter, dy: string, { filters, groups }: ImageConvolution) =>
-  reshape(
+/** δ [N, M, H′, W′] as [M, Q·N], or [g, M/g, Q·N]; with N zeros behind each line, if wanted. */
+function deltaMatrix(
+  emitter: Emitter,
+  dy: string,
+  { filters, groups }: ImageConvolution,
+  apart = false,
+): string {
+  const matrix = batchLast(emitter, dy)
+  return reshape(
     emitter,
-    batchLast(emitter, dy),
+    apart ? withZeros(emitter, matrix, dy, filters) : matrix,
     groups === 1 ? [filters, -1] : [groups, filters / groups, -1],
   )
+}
+
+/** A matrix [C·H·W, N] with N zeros behind each channel: [C, H·W + 1, N]. */
+function withZeros(emitter: Emitter, matrix: string, images: string, channels: number): string {
+  const lines = reshape(emitter, matrix, [channels, -1, { of: images, axis: 0 }])
+  return emitter.op('Pad', [lines, ints(emitter, [0, 0, 0, 0, 1, 0])])
+}
 
 /** Images [N, …] as a matrix [C·H·W, N]. */
 function batchLast(emitter: Emitter, images: string): string {
@@ -193,22 +230,29 @@ function batchFirst(
   return reshape(emitter, transpose(emitter, matrix, [1, 0]), [batch, ...dims])
 }
 
-/** A: [C·K·L, Q·N], or [g, C/g·K·L, Q·N]. */
-function columnsOf(emitter: Emitter, x: string, convolution: ImageConvolution): string {
+/** A: [C·K·L, Q·N], or [g, C/g·K·L, Q·N]; with N zeros behind each line, if wanted. */
+function columnsOf(
+  emitter: Emitter,
+  x: string,
+  convolution: ImageConvolution,
+  apart = false,
+): string {
   const { channels, groups, rows, columns } = convolution
   const field = rows.kernel * columns.kernel
   const shape = groups === 1 ? [channels * field, -1] : [groups, (channels / groups) * field, -1]
   const images = batchLast(emitter, x)
-  if (isPointwise(convolution)) return reshape(emitter, images, shape)
+  if (isPointwise(convolution))
+    return reshape(emitter, apart ? withZeros(emitter, images, x, channels) : images, shape)
   const size = rows.input * columns.input
   const batch = { of: x, axis: 0 }
-  const places = range(field).flatMap((tap) =>
-    range(rows.output * columns.output).map((q) => {
+  const places = range(field).flatMap((tap) => [
+    ...range(rows.output * columns.output).map((q) => {
       const row = placeOf(rows, Math.floor(tap / columns.kernel), Math.floor(q / columns.output))
       const column = placeOf(columns, tap % columns.kernel, q % columns.output)
       return row === undefined || column === undefined ? size : row * columns.input + column
     }),
-  )
+    ...(apart ? [size] : []),
+  ])
   const lines = reshape(emitter, images, [channels, size, batch])
   return reshape(emitter, gathered(emitter, lines, x, places, size), shape)
 }

@@ -21,6 +21,10 @@ export const costs = {
   repacked: 0.15,
   /** A multiply-add of a large product. */
   product: 0.01,
+  /** What a multiply-add costs more where the lines of a product's factors collide; see `collides`. */
+  collision: 0.005,
+  /** Copying an element behind which there are to be zeros. */
+  padded: 0.4,
   /** What a multiply-add costs more in the small product of a step than in a large one. */
   stepProduct: 0.0035,
   /** Writing a sum of all steps, and reading it again as what a step's product is added to. */
@@ -36,3 +40,12 @@ export const costs = {
 const usualBatch = 32
 
 export const positionsOf = (batch: Dim): number => (typeof batch === 'number' ? batch : usualBatch)
+
+/** Numbers of float32 after which addresses share a place in a first-level cache: 4 KiB. */
+const cachePeriod = 1024
+
+/**
+ * Do the lines of a matrix with so many float32 numbers a line share the places of the cache? A product reads a dozen of them at once, and a cache has
+ * eight to twelve places for addresses that lie a multiple of 4 KiB apart.
+ */
+export const collides = (length: number): boolean => length % cachePeriod === 0
