@@ -41,7 +41,12 @@ import {
   type Layer,
   weightGradientByShifts,
 } from './conv-weight-shifts.ts'
-import { columnsPay, imageConvolution, weightGradientByColumns } from './convolution-columns.ts'
+import {
+  columnsPay,
+  imageConvolution,
+  readsItsPlace,
+  weightGradientByColumns,
+} from './convolution-columns.ts'
 import { tilesThatPay, weightGradientByTiles } from './minimal-filtering.ts'
 
 /** Patches beyond this many channels cost more than they save. */
@@ -179,8 +184,10 @@ function laidOut(
   window: readonly KnownWindowAxis[],
   positions: number,
 ): string {
-  const field = window[0]!.kernel * window[1]!.kernel
-  const count = channels * field
+  const flat = (images: string, count: number) =>
+    reshape(emitter, images, [batchOf(x), count, positions])
+  if (window.every(readsItsPlace)) return flat(x, channels)
+  const count = channels * window[0]!.kernel * window[1]!.kernel
   // Kernel number c·K·L + t is one at channel c and tap t: an identity matrix, reshaped.
   const oneHot = new Float32Array(count * count)
   for (const i of range(count)) oneHot[i * count + i] = 1
@@ -191,7 +198,7 @@ function laidOut(
     dilations: window.map((axis) => axis.dilation),
     pads: [...window.map((axis) => axis.pads.begin), ...window.map((axis) => axis.pads.end)],
   })
-  return reshape(emitter, patches, [batchOf(x), count, positions])
+  return flat(patches, count)
 }
 
 // ------------------------------------------------------------ tall kernels

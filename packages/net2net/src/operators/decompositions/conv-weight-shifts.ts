@@ -22,7 +22,7 @@ import {
   transpose,
   unsqueeze,
 } from '../helpers/emission.ts'
-import type { ImageConvolution, SizedAxis } from './convolution-columns.ts'
+import { type ImageConvolution, readsItsPlace, type SizedAxis } from './convolution-columns.ts'
 
 /** Images wider than this are shifted by slices: the 0/1 matrix grows with the width. */
 const widestProduct = 32
@@ -103,8 +103,7 @@ function shiftedColumns({ emitter, x, channels, columns }: Layer, apart: boolean
   const { kernel, stride, dilation, pads, input, output } = columns
   const flat = [kernel * channels, -1]
   const images = apart ? withZeros(emitter, byChannel(emitter, x)) : byChannel(emitter, x)
-  if (kernel === 1 && stride === 1 && pads.begin === 0 && pads.end === 0)
-    return reshape(emitter, images, flat)
+  if (readsItsPlace(columns)) return reshape(emitter, images, flat)
   if (input > widestProduct && stride > 1)
     return reshape(emitter, joined(emitter, stridedColumns(emitter, images, columns), 0), flat)
   if (input > widestProduct) {

@@ -83,10 +83,11 @@ export function columnsPay(convolution: ImageConvolution): boolean {
 }
 
 const isPointwise = ({ rows, columns }: ImageConvolution): boolean =>
-  [rows, columns].every(
-    ({ kernel, stride, pads }) =>
-      kernel === 1 && stride === 1 && pads.begin === 0 && pads.end === 0,
-  )
+  [rows, columns].every(readsItsPlace)
+
+/** Does every output read the element at its own place, and no other? */
+export const readsItsPlace = ({ kernel, stride, pads }: KnownWindowAxis): boolean =>
+  kernel === 1 && stride === 1 && pads.begin === 0 && pads.end === 0
 
 /** The output [N, M, H′, W′]. */
 export function convolveByColumns(
