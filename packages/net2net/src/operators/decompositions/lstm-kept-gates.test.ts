@@ -54,6 +54,13 @@ test('wide inputs are multiplied before the steps', async () => {
   expect(used.filter((name) => name === 'Scan')).toHaveLength(6)
 })
 
+test('the product of all steps has one more of zeros where lines would collide in the cache', async () => {
+  // 32 samples are assumed where the batch is open: a line has 1,024 numbers, or 992.
+  const padsAfter = async (time: number) =>
+    operatorsOf(await compareSteps(stacked(time, 16, 64))).filter((name) => name === 'Pad').length
+  expect(await padsAfter(32)).toBe((await padsAfter(31)) + 1)
+})
+
 test('small LSTMs stay with their kernel', async () => {
   const used = operatorsOf(await compareSteps(stacked(5, 8, 8)))
   expect(used.filter((name) => name === 'LSTM')).toHaveLength(2)

@@ -14,7 +14,7 @@
  */
 import { floatAttribute, intAttribute } from '../../model/attributes.ts'
 import type { Emitter, GradientContext, GradientRule } from '../contract/gradient.ts'
-import { costs, positionsOf } from '../helpers/costs.ts'
+import { collides, costs, positionsOf } from '../helpers/costs.ts'
 import {
   filled,
   ints,
@@ -193,7 +193,7 @@ interface Solved {
 }
 
 function back(layer: Layer, kept: Kept, k: number): Solved {
-  const { context, hidden } = layer
+  const { context } = layer
   const { gates, added, remembered, shown, states, backwards } = kept
   const { sub, mul } = formula(context, states)
   const [dy, dh, dc] = [0, 1, 2].map((output) => {
@@ -229,17 +229,41 @@ function back(layer: Layer, kept: Kept, k: number): Solved {
       return { states: [before, mul(ofCell, stays)], outputs: [deltas] }
     },
   })
-  /** [T, rows, N] as [rows, T·N]. */
-  const inOne = (value: string, rows: number) =>
-    reshape(context, transpose(context, value, [1, 0, 2]), [rows, -1])
-  const deltas = inOne(scanned.outputs[0]!, 4 * hidden)
-  const read = hidden + layer.features + (context.has(B) ? 1 : 0)
   return {
-    deltas,
-    weights: context.op('Gemm', [deltas, inOne(kept.factors, read)], { transB: 1 }),
+    ...products(layer, scanned.outputs[0]!, kept.factors),
     initial: scanned.states[0]!,
     initialCell: scanned.states[1]!,
   }
+}
+
+/**
+ * δ of all steps as a matrix, and its product with what the steps multiplied. Where lines of the two would collide in the cache, another step lies
+ * behind them: of δ the first one again, of the other factor zeros.
+ */
+function products(
+  { context, features, hidden }: Layer,
+  deltas: string,
+  factors: string,
+): Pick<Solved, 'deltas' | 'weights'> {
+  const [gateRows, read] = [4 * hidden, hidden + features + (context.has(B) ? 1 : 0)]
+  const [steps, , batch = null] = context.info(deltas).shape ?? []
+  const rowsFirst = (value: string) => transpose(context, value, [1, 0, 2])
+  const inLines = (value: string, rows: number) => reshape(context, value, [rows, -1])
+  const product = (a: string, b: string) => context.op('Gemm', [a, inLines(b, read)], { transB: 1 })
+  const apart =
+    typeof steps === 'number' && collides(steps * positionsOf(batch)) && !context.needs(X)
+  if (!apart) {
+    const lines = inLines(rowsFirst(deltas), gateRows)
+    return { deltas: lines, weights: product(lines, rowsFirst(factors)) }
+  }
+  const order = range(gateRows).flatMap((row) => [
+    ...range(steps).map((step) => step * gateRows + row),
+    row,
+  ])
+  const moved = context.op('Gather', [inLines(deltas, steps * gateRows), ints(context, order)])
+  const lines = inLines(moved, gateRows)
+  const padded = context.op('Pad', [rowsFirst(factors), ints(context, [0, 0, 0, 0, 1, 0])])
+  return { deltas: lines, weights: product(lines, padded) }
 }
 
 const zeros = ({ context, hidden, x }: Layer): string =>
