@@ -11,7 +11,7 @@
  */
 import { float32, scalar } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
-import { collides, costs, positionsOf } from '../helpers/costs.ts'
+import { costs, positionsOf, zerosPutApart } from '../helpers/costs.ts'
 import {
   ints,
   range,
@@ -84,11 +84,7 @@ function orderCost(layer: Layer, positions: number, tapsFirst: boolean): number 
 function apartPays({ batch, channels, filters, rows, columns }: Layer): boolean {
   const line = positionsOf(batch) * rows.input * columns.output
   const saved = costs.collision * channels * filters * rows.kernel * columns.kernel
-  return (
-    collides(line) &&
-    !collides(line + columns.output) &&
-    saved > costs.padded * (channels + filters)
-  )
+  return zerosPutApart(line, columns.output) && saved > costs.padded * (channels + filters)
 }
 
 /** Images of a channel below each other, and a row of zeros behind them: [C, N, H, W] as [C, 1, N·H + 1, W]. */

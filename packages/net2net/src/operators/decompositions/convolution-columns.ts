@@ -13,7 +13,7 @@
 import type { Dim } from '../../model/model.ts'
 import { int64 } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
-import { collides, costs, positionsOf } from '../helpers/costs.ts'
+import { costs, positionsOf, zerosPutApart } from '../helpers/costs.ts'
 import {
   batchedProduct,
   filled,
@@ -142,11 +142,7 @@ function apartPays(convolution: ImageConvolution): boolean {
   const saved = (costs.collision * field * channels * filters) / groups
   // Columns are gathered anyway.
   const copied = filters + (isPointwise(convolution) ? channels : 0)
-  return (
-    collides(outputs * samples) &&
-    !collides((outputs + 1) * samples) &&
-    saved > costs.padded * copied
-  )
+  return zerosPutApart(outputs * samples, samples) && saved > costs.padded * copied
 }
 
 /** A product, transposed. As one of several matrices, since ONNX Runtime would exchange the factors of one alone again. */

@@ -14,7 +14,7 @@
  */
 import { floatAttribute, intAttribute } from '../../model/attributes.ts'
 import type { Emitter, GradientContext, GradientRule } from '../contract/gradient.ts'
-import { collides, costs, positionsOf } from '../helpers/costs.ts'
+import { costs, positionsOf, zerosPutApart } from '../helpers/costs.ts'
 import {
   filled,
   ints,
@@ -250,8 +250,9 @@ function products(
   const rowsFirst = (value: string) => transpose(context, value, [1, 0, 2])
   const inLines = (value: string, rows: number) => reshape(context, value, [rows, -1])
   const product = (a: string, b: string) => context.op('Gemm', [a, inLines(b, read)], { transB: 1 })
+  const samples = positionsOf(batch)
   const apart =
-    typeof steps === 'number' && collides(steps * positionsOf(batch)) && !context.needs(X)
+    typeof steps === 'number' && zerosPutApart(steps * samples, samples) && !context.needs(X)
   if (!apart) {
     const lines = inLines(rowsFirst(deltas), gateRows)
     return { deltas: lines, weights: product(lines, rowsFirst(factors)) }

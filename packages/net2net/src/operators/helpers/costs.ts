@@ -21,7 +21,7 @@ export const costs = {
   repacked: 0.15,
   /** A multiply-add of a large product. */
   product: 0.01,
-  /** What a multiply-add costs more where the lines of a product's factors collide; see `collides`. */
+  /** What a multiply-add costs more where the lines of a product's factors share places of the cache; see `zerosPutApart`. */
   collision: 0.005,
   /** Copying an element behind which there are to be zeros. */
   padded: 0.4,
@@ -45,7 +45,8 @@ export const positionsOf = (batch: Dim): number => (typeof batch === 'number' ? 
 const cachePeriod = 1024
 
 /**
- * Do the lines of a matrix with so many float32 numbers a line share the places of the cache? A product reads a dozen of them at once, and a cache has
- * eight to twelve places for addresses that lie a multiple of 4 KiB apart.
+ * Do lines of so many float32 numbers share the places of the cache, and do not with so many zeros behind each? A product reads a dozen lines of its
+ * first factor at once, and a cache has eight to twelve places for addresses that lie a multiple of 4 KiB apart.
  */
-export const collides = (length: number): boolean => length % cachePeriod === 0
+export const zerosPutApart = (length: number, zeros: number): boolean =>
+  length % cachePeriod === 0 && (length + zeros) % cachePeriod !== 0
