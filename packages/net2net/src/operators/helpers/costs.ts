@@ -22,7 +22,7 @@ export const costs = {
   /** A multiply-add of a large product. */
   product: 0.01,
   /** What a multiply-add costs more where the lines of a product's factors share places of the cache; see `zerosPutApart`. */
-  collision: 0.005,
+  collision: 0.0025,
   /** Copying an element behind which there are to be zeros. */
   padded: 0.4,
   /** What a multiply-add costs more in the small product of a step than in a large one. */
