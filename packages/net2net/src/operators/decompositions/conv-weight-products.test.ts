@@ -39,9 +39,12 @@ function drawConv(random: RandomStream, spec: Drawn) {
 }
 
 /** The operators that the gradient of the weight alone is made of. */
-function operatorsFor(spec: Drawn & { batch?: number }): readonly string[] {
+function operatorsFor(
+  spec: Drawn & { batch?: number },
+  runtime: Target = target,
+): readonly string[] {
   const builder = new GraphBuilder()
-  const emitter = new GraphEmitter(builder, new Map(), 18, target)
+  const emitter = new GraphEmitter(builder, new Map(), 18, runtime)
   const declare = (name: string, dims: readonly number[]) => {
     builder.input(name, 'float32', dims)
     emitter.declare(name, { dtype: 'float32', shape: dims })
@@ -299,8 +302,8 @@ describe('the weight gradient of Conv', () => {
   )
 
   test('lines that collide are put apart where products are large enough', () => {
-    const products = (spec: Parameters<typeof operatorsFor>[0]) =>
-      operatorsFor(spec).filter((op) => op === 'Pad' || op === 'Gather')
+    const products = (...given: Parameters<typeof operatorsFor>) =>
+      operatorsFor(...given).filter((op) => op === 'Pad' || op === 'Gather')
     const shifts = { channels: 64, filters: 64, kernel: [3, 3], batch: 8 } as const
     // Rows of δ are gathered where lines are put apart, else padded.
     const gathered = ['Pad', 'Pad', 'Gather', 'Gather', 'Gather']
@@ -312,6 +315,10 @@ describe('the weight gradient of Conv', () => {
     // Few filters: what products gain would not pay for the copies.
     const few = { ...shifts, channels: 16, filters: 8 }
     expect(products({ ...few, size: [16, 18] })).toEqual(['Pad', 'Pad', 'Pad'])
+    // Elsewhere it is not known to pay.
+    const onGpu = products({ ...shifts, size: [16, 18] }, 'onnxruntime-webgpu')
+    expect(onGpu).toEqual(['Pad', 'Pad', 'Pad'])
+    expect(products({ ...strided, size: [33, 33] }, 'onnxruntime-webgpu')).toEqual(['Gather'])
   })
 
   test('from the phases that a pooling above hands down', () =>

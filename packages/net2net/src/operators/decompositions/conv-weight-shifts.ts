@@ -79,12 +79,16 @@ function orderCost(layer: Layer, positions: number, tapsFirst: boolean): number 
 
 /**
  * Is it cheaper to put one more row of zeros behind all images of a channel than to leave the factors' lines where they collide?
- * Both factors are copied for that.
+ * Both factors are copied for that. Measured in native code alone.
  */
-function apartPays({ batch, channels, filters, rows, columns }: Layer): boolean {
+function apartPays({ emitter, batch, channels, filters, rows, columns }: Layer): boolean {
   const line = positionsOf(batch) * rows.input * columns.output
   const saved = costs.collision * channels * filters * rows.kernel * columns.kernel
-  return zerosPutApart(line, columns.output) && saved > costs.padded * (channels + filters)
+  return (
+    emitter.target === 'onnxruntime-cpu' &&
+    zerosPutApart(line, columns.output) &&
+    saved > costs.padded * (channels + filters)
+  )
 }
 
 /** Images of a channel below each other, and a row of zeros behind them: [C, N, H, W] as [C, 1, N·H + 1, W]. */
