@@ -77,6 +77,8 @@ export default defineConfig({
         },
         // The names of functions stay, for stack traces; comments and long names inside cost a start 5 ms.
         minify: { mangle: { toplevel: false }, codegen: { removeWhitespace: true } },
+        // What calls have no effect is told to bundlers, and this is what one has made.
+        comments: { annotation: false },
       },
       treeshake: { moduleSideEffects: (id) => !id.includes('/packages/net2net/src/') },
     },
