@@ -33,7 +33,7 @@ import {
   transpose,
   unsqueeze,
 } from '../helpers/emission.ts'
-import { type KnownWindowAxis, reach } from '../helpers/windows.ts'
+import { isPointwise, type KnownWindowAxis, reach } from '../helpers/windows.ts'
 import {
   batchOf,
   byChannel,
@@ -41,12 +41,7 @@ import {
   type Layer,
   weightGradientByShifts,
 } from './conv-weight-shifts.ts'
-import {
-  columnsPay,
-  imageConvolution,
-  readsItsPlace,
-  weightGradientByColumns,
-} from './convolution-columns.ts'
+import { columnsPay, imageConvolution, weightGradientByColumns } from './convolution-columns.ts'
 import { tilesThatPay, weightGradientByTiles } from './minimal-filtering.ts'
 
 /** Patches beyond this many channels cost more than they save. */
@@ -186,7 +181,7 @@ function laidOut(
 ): string {
   const flat = (images: string, count: number) =>
     reshape(emitter, images, [batchOf(x), count, positions])
-  if (window.every(readsItsPlace)) return flat(x, channels)
+  if (window.every(isPointwise)) return flat(x, channels)
   const count = channels * window[0]!.kernel * window[1]!.kernel
   // Kernel number c·K·L + t is one at channel c and tap t: an identity matrix, reshaped.
   const oneHot = new Float32Array(count * count)

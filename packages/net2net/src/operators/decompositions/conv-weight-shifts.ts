@@ -22,7 +22,8 @@ import {
   transpose,
   unsqueeze,
 } from '../helpers/emission.ts'
-import { type ImageConvolution, readsItsPlace, type SizedAxis } from './convolution-columns.ts'
+import { isPointwise } from '../helpers/windows.ts'
+import type { ImageConvolution, SizedAxis } from './convolution-columns.ts'
 
 /** Images wider than this are shifted by slices: the 0/1 matrix grows with the width. */
 const widestProduct = 32
@@ -103,7 +104,7 @@ function shiftedColumns({ emitter, x, channels, columns }: Layer, apart: boolean
   const { kernel, stride, dilation, pads, input, output } = columns
   const flat = [kernel * channels, -1]
   const images = apart ? withZeros(emitter, byChannel(emitter, x)) : byChannel(emitter, x)
-  if (readsItsPlace(columns)) return reshape(emitter, images, flat)
+  if (isPointwise(columns)) return reshape(emitter, images, flat)
   if (input > widestProduct && stride > 1)
     return reshape(emitter, joined(emitter, stridedColumns(emitter, images, columns), 0), flat)
   if (input > widestProduct) {
@@ -197,9 +198,9 @@ function rowsAt(
   { input, output }: SizedAxis,
   offset: number,
 ): string {
-  const places = range(input).map((row) => row - offset)
-  const isInside = places.map((place) => place >= 0 && place < output)
-  const inImage = places.map((place, row) => (isInside[row] ? place : -1))
+  const inImage = range(input)
+    .map((row) => row - offset)
+    .map((place) => (place >= 0 && place < output ? place : -1))
   const batch = emitter.info(dy).shape?.[0]
   if (typeof batch === 'number') {
     const known = range(batch).flatMap((n) =>
@@ -211,7 +212,13 @@ function rowsAt(
   const size = emitter.op('Squeeze', [shapeOf(emitter, dy, 0, 1)])
   const rows = emitter.op('Mul', [size, number(output)])
   const first = unsqueeze(emitter, emitter.op('Range', [number(0), rows, number(output)]), [1])
-  const kept = emitter.op('Mul', [first, ints(emitter, isInside.map(Number))])
+  const kept = emitter.op('Mul', [
+    first,
+    ints(
+      emitter,
+      inImage.map((place) => (place < 0 ? 0 : 1)),
+    ),
+  ])
   const all = emitter.op('Add', [kept, ints(emitter, inImage)])
   return joined(emitter, [reshape(emitter, all, [-1]), ints(emitter, [-1])], 0)
 }

@@ -23,7 +23,7 @@ import {
   reshape,
   transpose,
 } from '../helpers/emission.ts'
-import type { KnownWindowAxis } from '../helpers/windows.ts'
+import { isPointwise, type KnownWindowAxis } from '../helpers/windows.ts'
 
 export interface SizedAxis extends KnownWindowAxis {
   readonly input: number
@@ -77,17 +77,13 @@ export function columnsPay(convolution: ImageConvolution): boolean {
   const field = rows.kernel * columns.kernel
   const positions = positionsOf(batch) * rows.output * columns.output
   const images = positionsOf(batch) * (channels * rows.input * columns.input) + filters * positions
-  const copied = isPointwise(convolution) ? 0 : channels * field * positions
+  const copied = copiesNothing(convolution) ? 0 : channels * field * positions
   const weight = (filters * channels * field) / groups
   return costs.columns * copied + costs.matrix * 2 * images < costs.weight * weight
 }
 
-const isPointwise = ({ rows, columns }: ImageConvolution): boolean =>
-  [rows, columns].every(readsItsPlace)
-
-/** Does every output read the element at its own place, and no other? */
-export const readsItsPlace = ({ kernel, stride, pads }: KnownWindowAxis): boolean =>
-  kernel === 1 && stride === 1 && pads.begin === 0 && pads.end === 0
+const copiesNothing = ({ rows, columns }: ImageConvolution): boolean =>
+  [rows, columns].every(isPointwise)
 
 /** The output [N, M, H′, W′]. */
 export function convolveByColumns(
@@ -141,7 +137,7 @@ function apartPays(convolution: ImageConvolution): boolean {
   const field = rows.kernel * columns.kernel
   const saved = (costs.collision * field * channels * filters) / groups
   // Columns are gathered anyway.
-  const copied = filters + (isPointwise(convolution) ? channels : 0)
+  const copied = filters + (copiesNothing(convolution) ? channels : 0)
   return zerosPutApart(outputs * samples, samples) && saved > costs.padded * copied
 }
 
@@ -178,7 +174,7 @@ export function inputGradientByColumns(
     groups === 1
       ? emitter.op('Gemm', [matrix, delta], { transA: 1 })
       : emitter.op('MatMul', [transpose(emitter, matrix, [0, 2, 1]), delta])
-  const added = isPointwise(convolution) ? product : addedUp(emitter, product, dy, convolution)
+  const added = copiesNothing(convolution) ? product : addedUp(emitter, product, dy, convolution)
   return batchFirst(emitter, added, dy, [channels, rows.input, columns.input])
 }
 
@@ -238,7 +234,7 @@ function columnsOf(
   const field = rows.kernel * columns.kernel
   const shape = groups === 1 ? [channels * field, -1] : [groups, (channels / groups) * field, -1]
   const images = batchLast(emitter, x)
-  if (isPointwise(convolution))
+  if (copiesNothing(convolution))
     return reshape(emitter, apart ? withZeros(emitter, images, x, channels) : images, shape)
   const size = rows.input * columns.input
   const batch = { of: x, axis: 0 }
