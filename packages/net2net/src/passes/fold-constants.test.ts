@@ -53,3 +53,19 @@ test('a model in which nothing is known stays as it is', () => {
   const model = builder.model()
   expect(foldConstants(model)).toBe(model)
 })
+
+test('a repeated number is not the parameter that has the same numbers now, and a parameter is not folded', () => {
+  const builder = new GraphBuilder()
+  const x = builder.input('x', 'float32', ['batch', 3])
+  builder.initializer('shift', float32([3], [0, 0, 0]))
+  builder.initializer('slope', float32([], [2]))
+  const three = builder.constant(int64([3]))
+  const bias = builder.node('Expand', [builder.constant(float32([], [0])), three])
+  const slopes = builder.node('Expand', ['slope', three])
+  const shifted = builder.node('Sub', [builder.node('Add', [x, bias]), 'shift'])
+  builder.nodeOutputs('Mul', [shifted, slopes], {}, { outputs: ['y'] })
+  builder.output('y', 'float32')
+  const { nodes } = foldConstants(builder.model(), new Set(['shift', 'slope'])).graph
+  expect(nodes.map(({ opType }) => opType)).toEqual(['Expand', 'Add', 'Sub', 'Mul'])
+  expect(nodes.filter(({ inputs }) => inputs.includes('shift'))).toHaveLength(1)
+})

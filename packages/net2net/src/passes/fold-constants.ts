@@ -14,12 +14,18 @@ import { Rewriter } from './cpu-layout/rewriter.ts'
 /** Larger tensors would only take memory. */
 const mostElements = 2 ** 16
 
-export function foldConstants(model: Model): Model {
+/**
+ * @param variables initializers that change from step to step: they are no constants, though each
+ *   has a value
+ */
+export function foldConstants(model: Model, variables: ReadonlySet<string> = new Set()): Model {
   const infos = inferModel(model)
-  const rewriter = new Rewriter(model)
+  // A bias that is missing is as many zeros as one that is not trained yet.
+  const rewriter = new Rewriter(model, { sharesInitializers: false })
   /** Values that have become constants. */
   const folded = new Map<string, LazyTensor>()
-  const constantOf = (name: string) => folded.get(name) ?? infos.get(name)?.constant
+  const constantOf = (name: string) =>
+    variables.has(name) ? undefined : (folded.get(name) ?? infos.get(name)?.constant)
   const captured = new Set(model.graph.nodes.flatMap((node) => [...capturedValues(node)]))
   let changed = false
   for (const node of model.graph.nodes) {

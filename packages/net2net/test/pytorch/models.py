@@ -12,7 +12,7 @@ Two things would make any two float32 implementations differ, and are dealt with
   the rounding errors that are left by their own size. For such parameters it is printed how far
   PyTorch's own float32 goes astray.
 
-Usage: models.py OPTIMIZER OPSET MODEL[:SEED]..., in the folder that the results go to. One process exports many
+Usage: models.py OPTIMIZER EXPORTER OPSET MODEL[:SEED]..., EXPORTER being "older" or "newer", in the folder that the results go to. One process exports many
 models, since starting PyTorch takes longer than exporting one.
 """
 import copy
@@ -302,24 +302,35 @@ def has_kink(model, x, t):
     return False
 
 
-def export(name, seed, optimizer_name, opset):
+def write(model, example, file, exporter, opset):
+    """With the newer exporter as it is used to keep normalizations: not optimized, and in evaluation."""
+    names = dict(input_names=["x"], output_names=["y"], opset_version=opset)
+    if exporter == "newer":
+        shapes = dict(dynamic_shapes=({0: torch.export.Dim("batch")},))
+        torch.onnx.export(
+            model.eval(), (example,), file, dynamo=True, optimize=False, external_data=False, verbose=False,
+            **shapes, **names
+        )
+        return
+    torch.onnx.export(
+        model,
+        example,
+        file,
+        dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}},
+        training=torch.onnx.TrainingMode.PRESERVE,
+        do_constant_folding=False,
+        **names,
+    )
+
+
+def export(name, seed, optimizer_name, exporter, opset):
     """Writes the model; what PyTorch computes for it, and what is said of that."""
     torch.manual_seed(int(seed) if seed else 100 * len(name) + opset)
     model = MODELS[name]().train()
     example = torch.randn(4, 3, 8, 12)
     model(example)  # lazy layers take their shapes; running statistics move
     outputs = model(example)
-    torch.onnx.export(
-        model,
-        example,
-        f"{name}.onnx",
-        opset_version=opset,
-        input_names=["x"],
-        output_names=["y"],
-        dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}},
-        training=torch.onnx.TrainingMode.PRESERVE,
-        do_constant_folding=False,
-    )
+    write(model, example, f"{name}.onnx", exporter, opset)
     model.train()
     exact = copy.deepcopy(model).double()
 
@@ -353,12 +364,12 @@ def export(name, seed, optimizer_name, opset):
     return arrays, {"losses": losses, "redrawn": redrawn, "astray": astray}
 
 
-optimizer_name, opset, *wanted = sys.argv[1:]
+optimizer_name, exporter, opset, *wanted = sys.argv[1:]
 torch.set_num_threads(1)
 results, printed = {}, {}
 for each in wanted:
     name, _, seed = each.partition(":")
-    arrays, printed[name] = export(name, seed, optimizer_name, int(opset))
+    arrays, printed[name] = export(name, seed, optimizer_name, exporter, int(opset))
     results.update({f"{name} {key}": value for key, value in arrays.items()})
 numpy.savez("output.npz", **results)
 print(json.dumps(printed))

@@ -16,7 +16,7 @@ export class Rewriter {
   readonly #nodes: Node[] = []
   readonly #initializers: Map<string, Initializer>
   readonly #expressions = new Map<string, readonly string[]>()
-  /** The small initializers by type and shape. */
+  /** The small constants by type and shape. */
   #constants: Map<string, readonly NamedTensor[]> | undefined
   /** Value of the source → the value that took its place. */
   readonly #replaced = new Map<string, string>()
@@ -25,8 +25,14 @@ export class Rewriter {
   readonly #domains = new Set<string>()
   /** The graph's outputs. */
   readonly #results: ReadonlySet<string>
+  readonly #sharesInitializers: boolean
 
-  constructor(source: Model) {
+  /** @param options.sharesInitializers whether initializers of `source` are constants: those of a model that is to be trained are not */
+  constructor(
+    source: Model,
+    { sharesInitializers = true }: { readonly sharesInitializers?: boolean } = {},
+  ) {
+    this.#sharesInitializers = sharesInitializers
     this.#results = new Set(source.graph.outputs.map((output) => output.name))
     this.#source = source
     this.#names = new NameSupply(valueNames(source.graph))
@@ -113,6 +119,7 @@ export class Rewriter {
 
   #constantsByShape(): Map<string, readonly NamedTensor[]> {
     const found = new Map<string, NamedTensor[]>()
+    if (!this.#sharesInitializers) return found
     for (const [name, { tensor }] of this.#initializers) {
       if (tensor.byteLength > sharedConstantBytes || tensor.strings) continue
       const key = shapeKey(tensor)

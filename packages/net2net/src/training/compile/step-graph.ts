@@ -129,7 +129,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     options.freeze ?? [],
   )
   const constant = withConstantsAsInitializers(inFloat32(separate).model)
-  const upgraded = foldConstants(withSymbolicBatch(upgrade(constant)))
+  const upgraded = foldConstants(withSymbolicBatch(upgrade(constant)), new Set(trained))
   const source =
     options.target !== undefined && isCpu(options.target)
       ? lastStates(poolFirst(upgraded))
