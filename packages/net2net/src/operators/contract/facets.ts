@@ -338,6 +338,8 @@ export interface BlockedContext extends InferContext {
   convolution(i: number): BlockedConvolution | undefined
   /** The weight of a convolution that is input i as [filters, taps, channels], if it was made of such a value. */
   tapsFirst(i: number): string | undefined
+  /** The images that input i holds below each other for each channel, [1, C, N·R, W] or [C, 1, N·R, W]. */
+  stacked(i: number): StackedImages | undefined
   emit(
     opType: string,
     inputs: readonly string[],
@@ -346,6 +348,16 @@ export interface BlockedContext extends InferContext {
     options?: { readonly blocked?: boolean; readonly outputs?: number },
   ): readonly string[]
   constantOf(tensor: LazyTensor): string
+}
+
+/** Images [N, C, H, W] below each other, with zeros behind each. */
+export interface StackedImages {
+  /** [N, C, H, W] in blocks. */
+  readonly blocks: string
+  /** [C, H, W] */
+  readonly sizes: readonly number[]
+  /** [C, N, length] of zeros, and their length; of none where there are no zeros. */
+  readonly zeros?: { readonly value: string; readonly length: number } | undefined
 }
 
 /** Inputs x, weight and maybe bias and what is added to the result, which an activation may follow. */

@@ -240,9 +240,10 @@ function stacked(emitter: Emitter, images: string, more: number): string {
     batchOf(images),
     height! * width!,
   ])
-  return more === 0
-    ? given
-    : emitter.op('Concat', [given, zerosBeside(emitter, given, more * width!)], { axis: 2 })
+  if (more === 0) return given
+  // The size of the batch is that of the images, which blocks of channels have as well.
+  const zeros = filled(emitter, [channels!, batchOf(images), more * width!], 0)
+  return emitter.op('Concat', [given, zeros], { axis: 2 })
 }
 
 // ---------------------------------------------------------------- products
@@ -256,7 +257,3 @@ function productOverPositions(emitter: Emitter, a: string, b: string): string {
 
 /** [1, N] of ones for the batch of `value`. */
 const onesRow = (emitter: Emitter, value: string): string => filled(emitter, [1, batchOf(value)], 1)
-
-/** [A, B, length] of zeros for a value [A, B, …]. */
-const zerosBeside = (emitter: Emitter, value: string, length: number): string =>
-  filled(emitter, [batchOf(value), { of: value, axis: 1 }, length], 0)

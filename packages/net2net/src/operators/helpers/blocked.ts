@@ -7,7 +7,7 @@ import {
 } from '../../model/attributes.ts'
 import type { Attribute } from '../../model/model.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
-import type { BlockedContext, BlockedRule } from '../contract/facets.ts'
+import type { BlockedContext, BlockedRule, StackedImages } from '../contract/facets.ts'
 
 const ints = (context: BlockedContext, values: readonly number[]) =>
   context.constantOf(int64(values))
@@ -221,11 +221,32 @@ function blockedDepthwise(context: BlockedContext, group: number) {
   if (filters !== group || channels !== 1 || context.dtype(0) !== 'float32') return undefined
   const sizes = kernel.map((size) => (typeof size === 'number' ? size : -1))
   if (sizes.filter((size) => size === -1).length > 1) return undefined
+  const [x, weight] = [context.stacked(0), context.stacked(1)]
+  const inputs = [
+    x ? stackedBlocks(context, x, [1, group]) : context.blocks(0),
+    weight ? stackedBlocks(context, weight, [group, 1]) : blockedKernels(context, group, sizes),
+    ...(context.has(2) ? [context.plain(2)] : []),
+  ]
+  return context.emit('Conv', inputs, context.node.attributes, { blocked: true })
+}
+
+function blockedKernels(context: BlockedContext, group: number, sizes: readonly number[]) {
   const image = reshape(context, context.plain(1), [1, group, ...sizes])
   const inner = context.emit('ReorderInput', [image], {}, { blocked: true })[0]!
-  const weight = reshape(context, inner, [group, 1, ...sizes])
-  const inputs = [context.blocks(0), weight, ...(context.has(2) ? [context.plain(2)] : [])]
-  return context.emit('Conv', inputs, context.node.attributes, { blocked: true })
+  return reshape(context, inner, [group, 1, ...sizes])
+}
+
+/** Images below each other in blocks, made of blocks: whole images of b channels move. */
+function stackedBlocks(context: BlockedContext, stacked: StackedImages, outer: readonly number[]) {
+  const { block } = context
+  const { blocks, sizes, zeros } = stacked
+  const [channels = 0, height = 0, width = 0] = sizes
+  const count = channels / block
+  const images = reshape(context, blocks, [-1, count, height * width * block])
+  const moved = context.emit('Transpose', [images], { perm: [1, 0, 2] })[0]!
+  const behind = zeros && reshape(context, zeros.value, [count, -1, zeros.length * block])
+  const all = behind ? context.emit('Concat', [moved, behind], { axis: 2 })[0]! : moved
+  return reshape(context, all, [...outer, -1, width])
 }
 
 /** SpaceToDepth and DepthToSpace (DCR) move whole blocks of pixels. */

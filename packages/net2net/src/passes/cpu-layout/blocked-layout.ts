@@ -7,15 +7,24 @@
  * Each operator says in its own file how it computes blocks from blocks (`ExecutionFacets.blocked`). Values
  * are converted where the two kinds of node meet, once each, and only where somebody reads them.
  */
-import { type AttributeLike, attributes, intsAttribute } from '../../model/attributes.ts'
+import {
+  type AttributeLike,
+  attributes,
+  intAttribute,
+  intsAttribute,
+} from '../../model/attributes.ts'
 import { capturedValues, type Links, linksOf } from '../../model/links.ts'
 import { type Model, type Node, opsetOf } from '../../model/model.ts'
-import type { BlockedContext, BlockedConvolution } from '../../operators/contract/facets.ts'
+import type {
+  BlockedContext,
+  BlockedConvolution,
+  StackedImages,
+} from '../../operators/contract/facets.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
-import { int64 } from '../../tensor/tensor.ts'
+import { int64, toNumbers } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
 
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc'
@@ -159,6 +168,39 @@ class BlockedGraph {
     return isWeight ? this.#asPlain(source) : undefined
   }
 
+  /** Of which images the value was made by bringing the channels to the front and setting zeros behind each image. */
+  #stacked(name: string): StackedImages | undefined {
+    const producer = (value: string) => this.#links.producers.get(value)
+    const shaped = (value: string): string => {
+      const node = producer(value)
+      return node?.opType === 'Reshape' ? shaped(node.inputs[0]!) : value
+    }
+    const last = shaped(name)
+    const concat = producer(last)
+    const isPadded =
+      concat?.opType === 'Concat' &&
+      concat.inputs.length === 2 &&
+      intAttribute(concat, 'axis', 0) === 2
+    const [front = '', zeros] = isPadded ? concat.inputs : [last]
+    const transpose = producer(shaped(front))
+    if (transpose?.opType !== 'Transpose' || String(intsAttribute(transpose, 'perm')) !== '1,0,2,3')
+      return undefined
+    const [images = ''] = transpose.inputs
+    const info = this.#infos.get(images) ?? {}
+    const sizes = info.shape?.slice(1) ?? []
+    if (!this.#fits(info) || !sizes.every((size) => typeof size === 'number')) return undefined
+    const blocks = () => this.#asBlocks(images)
+    if (zeros === undefined) return { blocks: blocks(), sizes }
+    const length = this.#infos.get(zeros)?.shape?.[2]
+    const filling = producer(zeros)
+    const value = filling?.attributes.get('value')
+    const isZero =
+      filling?.opType === 'ConstantOfShape' &&
+      (value === undefined || (value.type === 'tensor' && toNumbers(value.value)[0] === 0))
+    if (!isZero || typeof length !== 'number') return undefined
+    return { blocks: blocks(), sizes, zeros: { value: this.#asPlain(zeros), length } }
+  }
+
   #context(node: Node): BlockedContext {
     const name = (i: number) => node.inputs[i] ?? ''
     const info = (i: number) => this.#infos.get(name(i)) ?? {}
@@ -182,6 +224,7 @@ class BlockedGraph {
           ? undefined
           : this.#convolutions.get(this.#blocks.get(name(i)) ?? ''),
       tapsFirst: (i) => this.#tapsFirst(name(i)),
+      stacked: (i) => this.#stacked(name(i)),
       emit: (opType, inputs, entries = {}, { blocked = false, outputs: count = 1 } = {}) => {
         const domain = blocked ? BLOCKED_DOMAIN : ''
         const outputs = this.#rewriter.emit(opType, inputs, entries, { domain, outputs: count })

@@ -9,6 +9,7 @@ import {
   type Spec,
 } from '../../../testing/compare-steps.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
+import { intsAttribute } from '../../model/attributes.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
 import { fillTensor, ones, zeros } from '../../tensor/fill.ts'
@@ -209,6 +210,11 @@ describe('a lowered training step computes what the standard one does', () => {
     )
     // Two outputs, two gradients of weights, and the gradient of the input of the one with stride 1.
     expect(groups.map(({ domain }) => domain)).toEqual(Array(5).fill('com.microsoft.nchwc'))
+    // In the gradients of weights images lie below each other: they are moved as blocks.
+    const ofImages = lowered.graph.nodes.filter(
+      (node) => node.opType === 'Transpose' && String(intsAttribute(node, 'perm')) === '1,0,2,3',
+    )
+    expect(ofImages).toHaveLength(0)
   })
 
   test.each([
