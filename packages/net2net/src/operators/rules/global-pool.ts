@@ -16,7 +16,8 @@ import type { GradientContext } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { meansOfImages } from '../helpers/blocked.ts'
-import { knownShape, reshape, reshapeLike, shapeOf } from '../helpers/emission.ts'
+import { isStatic } from '../helpers/elements.ts'
+import { ints, knownShape, reshape, reshapeLike, shapeOf } from '../helpers/emission.ts'
 import { castLike, formula } from '../helpers/formula.ts'
 import { lpInner, lpOuter } from '../helpers/lp.ts'
 import { linearIn, positivelyHomogeneous } from '../helpers/scaling.ts'
@@ -58,12 +59,14 @@ const gradientWith =
 function averageGradient(context: GradientContext, dy: string): string {
   const x = context.input(0)
   const { mul, div } = formula(context, dy)
-  const positions = countProduct([knownShape(context, x).slice(2)])
+  const spatial = knownShape(context, x).slice(2)
+  const positions = countProduct([spatial])
   const each =
     positions === null
       ? div(dy, castLike(context, context.op('ReduceProd', [shapeOf(context, x, 2)]), dy))
       : mul(dy, 1 / positions)
-  return context.op('Expand', [each, shapeOf(context, x)])
+  const sizes = isStatic(spatial) ? ints(context, [1, 1, ...spatial]) : shapeOf(context, x)
+  return context.op('Expand', [each, sizes])
 }
 
 /** δ at the first maximum of each channel. */

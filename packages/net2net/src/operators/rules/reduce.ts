@@ -182,8 +182,11 @@ function reducedContext(context: Backward): Reduced {
     x,
     y: kept(context.output(0)),
     gy: kept(context.g),
-    spread: (value) =>
-      context.op('Expand', [value, isStatic(shape) ? ints(context, shape) : shapeOf(context, x)]),
+    spread: (value) => {
+      const target = reduced && shape?.map((size, k) => (reduced.has(k) ? size : 1))
+      const sizes = isStatic(target) ? ints(context, target) : shapeOf(context, x)
+      return context.op('Expand', [value, sizes])
+    },
     count: () => {
       const sizes = reduced && shape?.filter((_, k) => reduced.has(k))
       if (isStatic(sizes)) return elementCount(sizes)

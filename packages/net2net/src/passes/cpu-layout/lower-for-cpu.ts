@@ -8,6 +8,7 @@ import { foldUpdates } from './fold-updates.ts'
 import { movedRows } from './moved-rows.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
 import { phaseTranspositions } from './phased-transposition.ts'
+import { repeatedNumbers } from './repeated-numbers.ts'
 import { signalsAsImages } from './signals-as-images.ts'
 import { singleReshapes } from './single-reshapes.ts'
 import { tileConvolutions } from './tile-convolutions.ts'
@@ -29,7 +30,8 @@ export const lowerForWasm = (model: Model): Model =>
 export function lowerForCpu(model: Model, block: number): Model {
   const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
   const phased = phaseTranspositions(even, block)
-  if (block === 1) return singleReshapes(movedRows(phased))
+  if (block === 1) return singleReshapes(movedRows(repeatedNumbers(phased)))
   const images = signalsAsImages(phased, block)
-  return singleReshapes(movedRows(blockLayout(phaseConvolutions(images, block), block)))
+  const blocked = blockLayout(phaseConvolutions(images, block), block)
+  return singleReshapes(movedRows(repeatedNumbers(blocked)))
 }
