@@ -28,6 +28,9 @@ import type { ImageConvolution, SizedAxis } from './convolution-columns.ts'
 /** Images wider than this are shifted by slices: the 0/1 matrix grows with the width. */
 const widestProduct = 32
 
+/** So many columns of a product are computed together. */
+const filterRun = 16
+
 /** A convolution, and what its gradient is computed from. */
 export interface Layer extends ImageConvolution {
   readonly emitter: Emitter
@@ -51,13 +54,33 @@ export function weightGradientByShifts(layer: Layer, positions: number): string 
   const taken = shiftedColumns(layer, apart)
   const tapsFirst = orderCost(layer, positions, true) < orderCost(layer, positions, false)
   const deltas = apart ? gatheredRows(layer) : shiftedRows(layer)
-  const products = deltas.map((delta) => {
+  const product = (delta: string) => {
     const factors = tapsFirst ? [taken, delta] : [delta, taken]
     return emitter.op('Gemm', factors, { transB: 1 })
-  })
+  }
   const field = rows.kernel * columns.kernel
-  const all = joined(emitter, products, tapsFirst ? 0 : 1)
-  const filtersFirst = tapsFirst ? transpose(emitter, all, [1, 0]) : all
+  /** [M, K·L·C] of a product for all rows: [L·C, K·M] or [K·M, L·C]. */
+  const ofAll = (product: string) => {
+    const taps = columns.kernel * channels
+    const [sizes, perm] = tapsFirst
+      ? ([
+          [taps, rows.kernel, filters],
+          [2, 1, 0],
+        ] as const)
+      : ([
+          [rows.kernel, filters, taps],
+          [1, 0, 2],
+        ] as const)
+    return transpose(emitter, reshape(emitter, product, [...sizes]), [...perm])
+  }
+  /** … and of one for each. */
+  const ofEach = (products: readonly string[]) => {
+    const all = joined(emitter, products, tapsFirst ? 0 : 1)
+    return tapsFirst ? transpose(emitter, all, [1, 0]) : all
+  }
+  const filtersFirst = oneProductPays(layer)
+    ? ofAll(product(joined(emitter, deltas, 0)))
+    : ofEach(deltas.map(product))
   const tapped = reshape(emitter, filtersFirst, [filters, field, channels])
   // ONNX Runtime would make one transposition of this and those around it, and copy element by element; it does not look into an Einsum.
   const channelsFirst = () => emitter.op('Einsum', [tapped], { equation: 'mtc->mct' })
@@ -76,6 +99,21 @@ function orderCost(layer: Layer, positions: number, tapsFirst: boolean): number 
   const moved = rows.kernel * taps * filters
   const turned = tapsFirst && rows.kernel * columns.kernel > 1 ? costs.turned : 0
   return costs.repacked * repacked + (costs.joined + turned) * moved
+}
+
+/**
+ * Is one product for all rows of the kernel cheaper than one for each, though δ is copied for it? With few filters a product waits for
+ * its larger factor, and computes for a whole run of filters.
+ */
+function oneProductPays({ emitter, channels, filters, rows, columns }: Layer): boolean {
+  const whole = (count: number) => Math.ceil(count / filterRun) * filterRun
+  const computed = rows.kernel * whole(filters) - whole(rows.kernel * filters)
+  const saved = costs.product * computed + costs.readAgain * (rows.kernel - 1)
+  return (
+    emitter.target === 'onnxruntime-cpu' &&
+    rows.kernel > 1 &&
+    saved * columns.kernel * channels > costs.joined * rows.kernel * filters
+  )
 }
 
 /**

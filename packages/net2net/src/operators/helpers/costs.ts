@@ -21,6 +21,8 @@ export const costs = {
   repacked: 0.15,
   /** A multiply-add of a large product. */
   product: 0.01,
+  /** Reading an element of a product's first factor once more. */
+  readAgain: 0.1,
   /** What a multiply-add costs more where the lines of a product's factors share places of the cache; see `zerosPutApart`. */
   collision: 0.0025,
   /** Copying an element behind which there are to be zeros. */
