@@ -174,6 +174,31 @@ describe('the weight gradient of Conv', () => {
     }
   })
 
+  test('by phases of rows: large kernels with a stride', async () => {
+    const isByPhases = (spec: Drawn) => operatorsFor(spec).includes('Split')
+    await checkGradients({
+      draws: 8,
+      targets: [target],
+      draw: (random, i) => {
+        const spec: Drawn = {
+          channels: 12,
+          filters: 1 + random.below(3),
+          size: [11 + random.below(4), 9 + random.below(4)],
+          kernel: [4 + random.below(3), 5 + random.below(2)],
+          // Some phases have one tap, some none.
+          strides: [[2, 2, 3, 4][i % 4]!, 1 + random.below(2)],
+          dilations: [1 + random.below(2), 1],
+        }
+        return drawConv(random, spec)
+      },
+    })
+    const large = { channels: 32, filters: 64, size: [64, 64], kernel: [5, 5] } as const
+    expect(isByPhases({ ...large, strides: [2, 2] })).toBe(true)
+    expect(isByPhases({ ...large, strides: [2, 1] })).toBe(true)
+    expect(isByPhases({ ...large, kernel: [3, 3], strides: [2, 2] })).toBe(false)
+    expect(isByPhases({ ...large, channels: 3, kernel: [7, 7], strides: [2, 2] })).toBe(false)
+  })
+
   test('columns that would take hundreds of megabytes are not laid out', () => {
     const spec = { channels: 64, filters: 64, kernel: [3, 3], strides: [2, 2], batch: 32 } as const
     expect(operatorsFor({ ...spec, size: [64, 64] })).toContain('Gather')

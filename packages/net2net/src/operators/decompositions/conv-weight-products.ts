@@ -39,6 +39,8 @@ import {
   byChannel,
   joined,
   type Layer,
+  rowPhasesPay,
+  weightGradientByRowPhases,
   weightGradientByShifts,
 } from './conv-weight-shifts.ts'
 import { columnsPay, imageConvolution, weightGradientByColumns } from './convolution-columns.ts'
@@ -82,9 +84,9 @@ export function weightGradientByProducts(
   if (depthwise && emitter.target === 'onnxruntime-cpu') return byTallKernels(layer)
   if (groups > 1) return byColumns()
   if (channels * rows.kernel * columns.kernel <= mostPatchChannels) return byPatches(layer)
-  return rows.stride > 1 || columnsPay(convolution)
-    ? byColumns()
-    : weightGradientByShifts(layer, positions)
+  if (columnsPay(convolution)) return byColumns()
+  if (rows.stride === 1) return weightGradientByShifts(layer, positions)
+  return rowPhasesPay(convolution) ? weightGradientByRowPhases(layer, positions) : byColumns()
 }
 
 /** A window of one element. */
