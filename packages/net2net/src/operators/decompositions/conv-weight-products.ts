@@ -6,10 +6,11 @@
  * **By patches**, where C·K·L is small (first layers): a convolution with one-hot kernels lays the
  * window of every output out as channels; δ times that, summed over all positions.
  *
- * **By shifts** (`conv-weight-shifts.ts`), for stride 1 along the rows.
+ * **By shifts** (`conv-weight-shifts.ts`), for stride 1 along the rows; large kernels with another stride by shifts of each
+ * phase of rows.
  *
  * **By columns** (`convolution-columns.ts`), where the images are small beside the weight, for several
- * groups and for strides along the rows.
+ * groups and for small kernels with a stride along the rows.
  *
  * **By tiles** (`minimal-filtering.ts`), in WebAssembly, where multiplications cost more than memory.
  *
