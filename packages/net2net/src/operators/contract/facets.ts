@@ -352,8 +352,8 @@ export interface BlockedContext extends InferContext {
 
 /** Images [N, C, H, W] below each other, with zeros behind each. */
 export interface StackedImages {
-  /** [N, C, H, W] in blocks. */
-  readonly blocks: string
+  /** [N, C, H, W] in blocks; converted if need be. */
+  blocks(): string
   /** [C, H, W] */
   readonly sizes: readonly number[]
   /** [C, N, length] of zeros, and their length; of none where there are no zeros. */

@@ -87,7 +87,7 @@ export function weightGradientByProducts(
   if (channels * rows.kernel * columns.kernel <= mostPatchChannels) return byPatches(layer)
   if (columnsPay(convolution)) return byColumns()
   if (rows.stride === 1) return weightGradientByShifts(layer, positions)
-  return rowPhasesPay(convolution) ? weightGradientByRowPhases(layer, positions) : byColumns()
+  return rowPhasesPay(layer) ? weightGradientByRowPhases(layer, positions) : byColumns()
 }
 
 /** A window of one element. */

@@ -147,8 +147,9 @@ export function weightGradientByRowPhases(layer: Layer, positions: number): stri
   return emitter.op('Gather', [joined(emitter, parts, 2), ints(emitter, places)], { axis: 2 })
 }
 
-/** Are the copies of phases cheaper than columns? Few copies of each cost more nodes than they save. */
-export function rowPhasesPay({ channels, filters, rows, columns }: ImageConvolution): boolean {
+/** Are the copies of phases cheaper than columns? Few copies of each cost more nodes than they save. Measured in native code alone. */
+export function rowPhasesPay({ emitter, channels, filters, rows, columns }: Layer): boolean {
+  if (emitter.target !== 'onnxruntime-cpu') return false
   const outputs = rows.output * columns.output
   const images = channels * rows.input * columns.input
   const shifted = channels * columns.kernel * rows.input * columns.output

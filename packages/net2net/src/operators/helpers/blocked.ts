@@ -242,7 +242,7 @@ function stackedBlocks(context: BlockedContext, stacked: StackedImages, outer: r
   const { blocks, sizes, zeros } = stacked
   const [channels = 0, height = 0, width = 0] = sizes
   const count = channels / block
-  const images = reshape(context, blocks, [-1, count, height * width * block])
+  const images = reshape(context, blocks(), [-1, count, height * width * block])
   const moved = context.emit('Transpose', [images], { perm: [1, 0, 2] })[0]!
   const behind = zeros && reshape(context, zeros.value, [count, -1, zeros.length * block])
   const all = behind ? context.emit('Concat', [moved, behind], { axis: 2 })[0]! : moved

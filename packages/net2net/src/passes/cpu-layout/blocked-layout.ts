@@ -168,37 +168,47 @@ class BlockedGraph {
     return isWeight ? this.#asPlain(source) : undefined
   }
 
-  /** Of which images the value was made by bringing the channels to the front and setting zeros behind each image. */
+  /**
+   * Of which images the value, [1, C, N·R, W] or [C, 1, N·R, W], was made by bringing the channels to the front, as [C, N, H·W], and
+   * setting zeros behind each image.
+   */
   #stacked(name: string): StackedImages | undefined {
     const producer = (value: string) => this.#links.producers.get(value)
-    const shaped = (value: string): string => {
+    const shape = (value: string) => this.#infos.get(value)?.shape ?? []
+    const given = (value: string): string => {
       const node = producer(value)
-      return node?.opType === 'Reshape' ? shaped(node.inputs[0]!) : value
+      return node?.opType === 'Reshape' ? given(node.inputs[0]!) : value
     }
-    const last = shaped(name)
-    const concat = producer(last)
-    const isPadded =
-      concat?.opType === 'Concat' &&
-      concat.inputs.length === 2 &&
-      intAttribute(concat, 'axis', 0) === 2
-    const [front = '', zeros] = isPadded ? concat.inputs : [last]
-    const transpose = producer(shaped(front))
+    const concat = producer(given(name))
+    const isPadded = concat?.opType === 'Concat' && concat.inputs.length === 2
+    const [front = '', zeros] = isPadded ? concat.inputs : [name]
+    const transpose = producer(given(front))
     if (transpose?.opType !== 'Transpose' || String(intsAttribute(transpose, 'perm')) !== '1,0,2,3')
       return undefined
     const [images = ''] = transpose.inputs
-    const info = this.#infos.get(images) ?? {}
-    const sizes = info.shape?.slice(1) ?? []
-    if (!this.#fits(info) || !sizes.every((size) => typeof size === 'number')) return undefined
-    const blocks = () => this.#asBlocks(images)
-    if (zeros === undefined) return { blocks: blocks(), sizes }
-    const length = this.#infos.get(zeros)?.shape?.[2]
-    const filling = producer(zeros)
-    const value = filling?.attributes.get('value')
-    const isZero =
-      filling?.opType === 'ConstantOfShape' &&
-      (value === undefined || (value.type === 'tensor' && toNumbers(value.value)[0] === 0))
-    if (!isZero || typeof length !== 'number') return undefined
-    return { blocks: blocks(), sizes, zeros: { value: this.#asPlain(zeros), length } }
+    const [, channels, height, width] = shape(images)
+    if (typeof height !== 'number' || typeof width !== 'number') return undefined
+    const outer = shape(name).slice(0, 2)
+    const isBelow =
+      this.#fits(this.#infos.get(images) ?? {}) &&
+      outer.includes(1) &&
+      outer.includes(channels!) &&
+      shape(name)[3] === width
+    if (!isBelow) return undefined
+    const found = {
+      blocks: () => this.#asBlocks(images),
+      sizes: [channels as number, height, width],
+    }
+    if (zeros === undefined) return found
+    const length = shape(zeros)[2]
+    const isBehind =
+      intAttribute(concat!, 'axis', 0) === 2 &&
+      shape(front).length === 3 &&
+      shape(front)[0] === channels &&
+      shape(front)[2] === height * width &&
+      isZeros(producer(zeros))
+    if (!isBehind || typeof length !== 'number') return undefined
+    return { ...found, zeros: { value: this.#asPlain(zeros), length } }
   }
 
   #context(node: Node): BlockedContext {
@@ -238,6 +248,15 @@ class BlockedGraph {
       constantOf: (tensor) => this.#rewriter.constant(tensor, 'blocked'),
     }
   }
+}
+
+/** Does the node fill a tensor with zeros? */
+function isZeros(node: Node | undefined): boolean {
+  const value = node?.attributes.get('value')
+  return (
+    node?.opType === 'ConstantOfShape' &&
+    (value === undefined || (value.type === 'tensor' && toNumbers(value.value)[0] === 0))
+  )
 }
 
 /** Is it an image of a single pixel, in which nothing has to be moved? */

@@ -410,6 +410,39 @@ describe('a lowered training step computes what the standard one does', () => {
     }))
 })
 
+// Channels in front, zeros behind each image, and how the depthwise convolution reads that.
+test.each<[string, number[] | undefined, number[], number[]]>([
+  ['images below each other', undefined, [32, 2, 24], [1, 32, -1, 6]],
+  ['… with zeros between them', [32, 2, 6], [32, 2, 24], [1, 32, -1, 6]],
+  ['images as rows', undefined, [32, 2, 24], [1, 32, 2, 24]],
+  ['zero rows of images', [32, 2, 1, 6], [32, 2, 4, 6], [1, 32, -1, 6]],
+  ['other channels', undefined, [64, 24], [1, 64, 4, 6]],
+  ['zeros behind others', [32, 4, 6], [32, 4, 12], [1, 32, -1, 6]],
+])('%s, as a depthwise convolution reads them', async (_, zeros, front, shape) => {
+  const builder = new GraphBuilder()
+  const random = randomStream(1, 'images below each other')
+  const weight = (dims: readonly number[]) => builder.constant(normalTensor(random, dims))
+  const sizes = (dims: readonly number[]) => builder.constant(int64(dims))
+  const x = builder.input('x', 'float32', [2, 16, 4, 6])
+  const images = builder.node('Conv', [x, weight([32, 16, 3, 3])], { pads: [1, 1, 1, 1] })
+  const turned = builder.node('Transpose', [images], { perm: [1, 0, 2, 3] })
+  const flat = builder.node('Reshape', [turned, sizes(front)])
+  const behind = zeros && builder.node('ConstantOfShape', [sizes(zeros)])
+  const all = behind ? builder.node('Concat', [flat, behind], { axis: 2 }) : flat
+  const channels = shape[1]!
+  const read = builder.node('Reshape', [all, sizes(shape)])
+  const kernel = weight([channels, 1, 3, 3])
+  const attributes = { group: channels, pads: [1, 1, 1, 1] }
+  builder.nodeOutputs('Conv', [read, kernel], attributes, { outputs: ['y'] })
+  builder.output('y', 'float32')
+  const model = builder.model()
+  const feeds = { x: normalTensor(random, [2, 16, 4, 6]) }
+  const [expected, found] = [await run(model, feeds), await run(lowerForCpu(model, block), feeds)]
+  expect(found.y!.dims).toEqual(expected.y!.dims)
+  for (const [i, value] of numbers(found.y!).entries())
+    expect(value).toBeCloseTo(numbers(expected.y!)[i]!, 3)
+})
+
 test('activations whose kernels are slow', async () => {
   const lowered = await compareSteps({
     input: [40],
