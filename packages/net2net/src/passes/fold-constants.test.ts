@@ -61,11 +61,11 @@ test('a repeated number is not the parameter that has the same numbers now, and 
   builder.initializer('slope', float32([], [2]))
   const three = builder.constant(int64([3]))
   const bias = builder.node('Expand', [builder.constant(float32([], [0])), three])
-  const slopes = builder.node('Expand', ['slope', three])
+  const slopes = builder.node('Expand', [builder.node('Identity', ['slope']), three])
   const shifted = builder.node('Sub', [builder.node('Add', [x, bias]), 'shift'])
   builder.nodeOutputs('Mul', [shifted, slopes], {}, { outputs: ['y'] })
   builder.output('y', 'float32')
   const { nodes } = foldConstants(builder.model(), new Set(['shift', 'slope'])).graph
-  expect(nodes.map(({ opType }) => opType)).toEqual(['Expand', 'Add', 'Sub', 'Mul'])
+  expect(nodes.map(({ opType }) => opType)).toEqual(['Identity', 'Expand', 'Add', 'Sub', 'Mul'])
   expect(nodes.filter(({ inputs }) => inputs.includes('shift'))).toHaveLength(1)
 })
