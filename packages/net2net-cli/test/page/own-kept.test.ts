@@ -82,9 +82,15 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
     await page.locator('[data-own="0"] [data-value]').nth(1).waitFor()
     await button(page, 'Stop').click()
     await page.locator('[data-kept=yes]').waitFor()
-    // The step that is under way is made and kept; the page does not say when.
-    await page.waitForTimeout(1500)
-    const at = Number(/at step (\d+)/.exec((await page.locator('.status-text').textContent())!)![1])
+    // The steps that are under way are made and kept; the page does not say when.
+    const status = () => page.locator('.status-text').textContent()
+    const rests = async () => {
+      const before = await status()
+      await page.waitForTimeout(1500)
+      return (await status()) === before
+    }
+    await expect.poll(rests, { timeout: 30_000 }).toBe(true)
+    const at = Number(/at step (\d+)/.exec((await status())!)![1])
     const { context, address } = { context: page.context(), address: page.url() }
     await page.close()
 
