@@ -3,7 +3,7 @@ import { encodeModel } from 'net2net'
 import { dense, sequential } from 'net2net/layers'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { dropFile, noBrowser, type Site, startSite } from './support.ts'
+import { dropFile, noBrowser, restingStatus, type Site, startSite } from './support.ts'
 
 const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
 const until = (page: Page, phase: string) =>
@@ -83,14 +83,7 @@ describe.skipIf(noBrowser)('a training of own networks', () => {
     await button(page, 'Stop').click()
     await page.locator('[data-kept=yes]').waitFor()
     // The steps that are under way are made and kept; the page does not say when.
-    const status = () => page.locator('.status-text').textContent()
-    const rests = async () => {
-      const before = await status()
-      await page.waitForTimeout(1500)
-      return (await status()) === before
-    }
-    await expect.poll(rests, { timeout: 30_000 }).toBe(true)
-    const at = Number(/at step (\d+)/.exec((await status())!)![1])
+    const at = Number(/at step (\d+)/.exec(await restingStatus(page))![1])
     const { context, address } = { context: page.context(), address: page.url() }
     await page.close()
 

@@ -6,7 +6,7 @@ import { GraphBuilder } from 'net2net/model'
 import { float32, toNumbers } from 'net2net/tensor'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { download, dropFile, noBrowser, type Site, startSite } from './support.ts'
+import { download, dropFile, noBrowser, restingStatus, type Site, startSite } from './support.ts'
 
 const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
 const until = (page: Page, phase: string) =>
@@ -43,14 +43,7 @@ describe.skipIf(noBrowser)('the Train tab, on the network of the Grow tab', () =
     await button(page, 'Stop').click()
     await until(page, 'paused')
     // The step that was under way is still made, and one more, whose state is kept.
-    const text = () => page.locator('.status-text').textContent()
-    const rests = async () => {
-      const before = await text()
-      await page.waitForTimeout(1000)
-      return (await text()) === before
-    }
-    await expect.poll(rests, { timeout: 20_000 }).toBe(true)
-    expect(await text()).not.toContain('at step 256 of 256')
+    expect(await restingStatus(page)).not.toContain('at step 256 of 256')
 
     // Grown once more while it stands still: a third network begins where the second one is.
     await page.getByRole('button', { name: 'Grow further: grown' }).click()

@@ -104,6 +104,18 @@ export async function startSite(graphics: readonly string[] = ['--disable-gpu'])
   }
 }
 
+/** What the page says of a training, once it has said the same for a while: steps that are under way are still made. */
+export async function restingStatus(page: Page): Promise<string> {
+  const status = async () => (await page.locator('.status-text').textContent()) ?? ''
+  const rests = async () => {
+    const before = await status()
+    await page.waitForTimeout(1500)
+    return (await status()) === before
+  }
+  await expect.poll(rests, { timeout: 30_000 }).toBe(true)
+  return status()
+}
+
 /** Drops a file as a user would. */
 export const dropFile = (page: Page, selector: string, name: string, bytes: Uint8Array) =>
   dropFiles(page, selector, { [name]: bytes })

@@ -29,6 +29,8 @@ export interface InferenceOptions {
    * Shape and back into a Reshape is known to be the same.
    */
   readonly nameSizes?: boolean
+  /** Initializers that change from run to run: they are no constants, though each has a value. */
+  readonly variables?: ReadonlySet<string>
 }
 
 /**
@@ -37,7 +39,7 @@ export interface InferenceOptions {
  */
 export function inferModel(
   model: Model,
-  { nameSizes = false }: InferenceOptions = {},
+  { nameSizes = false, variables }: InferenceOptions = {},
 ): ReadonlyMap<string, ValueInfo> {
   const { graph } = model
   const declared = new Map<string, ValueInfo>()
@@ -51,7 +53,11 @@ export function inferModel(
       : info
   for (const input of graph.inputs) known.set(input.name, named(declaredInfo(input)))
   for (const [name, { tensor }] of graph.initializers)
-    known.set(name, { dtype: tensor.dtype, shape: tensor.dims, constant: tensor })
+    known.set(name, {
+      dtype: tensor.dtype,
+      shape: tensor.dims,
+      ...(!variables?.has(name) && { constant: tensor }),
+    })
   const lookup = (name: string) => known.get(name)
   for (const node of graph.nodes) {
     const outputs = inferNode(node, opsetOf(model, node.domain), lookup)

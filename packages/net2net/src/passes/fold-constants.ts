@@ -19,7 +19,7 @@ const mostElements = 2 ** 16
  *   has a value
  */
 export function foldConstants(model: Model, variables: ReadonlySet<string> = new Set()): Model {
-  const infos = inferModel(withInputs(model, variables))
+  const infos = inferModel(model, { variables })
   // A bias that is missing is as many zeros as one that is not trained yet.
   const rewriter = new Rewriter(model, { sharesInitializers: false })
   /** Values that have become constants. */
@@ -51,20 +51,6 @@ export function foldConstants(model: Model, variables: ReadonlySet<string> = new
     changed = true
   }
   return changed ? rewriter.model() : model
-}
-
-/** The model with these initializers as inputs, of which nothing but type and shape is known. */
-function withInputs(model: Model, names: ReadonlySet<string>): Model {
-  const { graph } = model
-  const initializers = new Map(graph.initializers)
-  const inputs = [...graph.inputs]
-  for (const name of names) {
-    const tensor = initializers.get(name)?.tensor
-    if (!tensor || !initializers.delete(name)) continue
-    if (graph.inputs.some((input) => input.name === name)) continue
-    inputs.push({ name, type: { kind: 'tensor', dtype: tensor.dtype, shape: tensor.dims } })
-  }
-  return { ...model, graph: { ...graph, inputs, initializers } }
 }
 
 function isCastToItself(node: Node, infos: ReadonlyMap<string, ValueInfo>): boolean {

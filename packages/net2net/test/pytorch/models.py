@@ -12,8 +12,8 @@ Two things would make any two float32 implementations differ, and are dealt with
   the rounding errors that are left by their own size. For such parameters it is printed how far
   PyTorch's own float32 goes astray.
 
-Usage: models.py OPTIMIZER EXPORTER OPSET MODEL[:SEED]..., EXPORTER being "older" or "newer", in the folder that the results go to. One process exports many
-models, since starting PyTorch takes longer than exporting one.
+Usage: models.py OPTIMIZER EXPORTER OPSET MODEL[:SEED]..., EXPORTER being "older" or "newer", in the
+folder that the results go to. One process exports many models, since starting PyTorch takes longer than exporting one.
 """
 import copy
 import json

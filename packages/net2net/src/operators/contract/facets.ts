@@ -356,8 +356,8 @@ export interface StackedImages {
   blocks(): string
   /** [C, H, W] */
   readonly sizes: readonly number[]
-  /** [C, N, length] of zeros, and their length; of none where there are no zeros. */
-  readonly zeros?: { readonly value: string; readonly length: number } | undefined
+  /** What is behind them, if anything: [C, N, length] of zeros. */
+  readonly zeros?: { readonly value: string; readonly length: number }
 }
 
 /** Inputs x, weight and maybe bias and what is added to the result, which an activation may follow. */

@@ -65,16 +65,9 @@ export function weightGradientByShifts(layer: Layer, positions: number): string 
   /** [M, K·L·C] of a product for all rows: [L·C, K·M] or [K·M, L·C]. */
   const ofAll = (product: string) => {
     const taps = columns.kernel * channels
-    const [sizes, perm] = tapsFirst
-      ? ([
-          [taps, rows.kernel, filters],
-          [2, 1, 0],
-        ] as const)
-      : ([
-          [rows.kernel, filters, taps],
-          [1, 0, 2],
-        ] as const)
-    return transpose(emitter, reshape(emitter, product, [...sizes]), [...perm])
+    return tapsFirst
+      ? transpose(emitter, reshape(emitter, product, [taps, rows.kernel, filters]), [2, 1, 0])
+      : transpose(emitter, reshape(emitter, product, [rows.kernel, filters, taps]), [1, 0, 2])
   }
   /** … and of one for each. */
   const ofEach = (products: readonly string[]) => {
@@ -103,18 +96,20 @@ interface RowPhase {
 function rowPhases({ rows }: ImageConvolution): readonly RowPhase[] {
   const { kernel, stride, dilation, pads } = rows
   const input = Math.ceil(rows.input / stride)
+  /** The row of its phase that a tap reads for the first output, and the remainder of that phase. */
+  const place = (tap: number) => Math.floor((tap * dilation - pads.begin) / stride)
+  const remainderOf = (tap: number) => tap * dilation - pads.begin - stride * place(tap)
   const phases = new Map<number, number[]>()
   for (const tap of range(kernel)) {
-    const remainder = (((tap * dilation - pads.begin) % stride) + stride) % stride
+    const remainder = remainderOf(tap)
     phases.set(remainder, [...(phases.get(remainder) ?? []), tap])
   }
   return [...phases].map(([remainder, taps]) => {
-    const place = (tap: number) => Math.floor((tap * dilation - pads.begin) / stride)
-    const [first = 0, second = first] = taps
-    const between = second === first ? 1 : place(second) - place(first)
-    const begin = -place(first)
-    const axis = { kernel: taps.length, stride: 1, dilation: between, pads: { begin, end: 0 } }
-    return { remainder, taps, rows: { ...rows, ...axis, input } }
+    const [first = 0, second] = taps
+    const between = second === undefined ? 1 : place(second) - place(first)
+    const pads = { begin: -place(first), end: 0 }
+    const axis = { kernel: taps.length, stride: 1, dilation: between, pads, input }
+    return { remainder, taps, rows: { ...rows, ...axis } }
   })
 }
 
@@ -137,8 +132,8 @@ export function weightGradientByRowPhases(layer: Layer, positions: number): stri
     { axis: 3 },
     { outputs: stride },
   )
+  const dims = [batchOf(x), channels, whole / stride, columns.input]
   const parts = phases.map(({ remainder, rows }) => {
-    const dims = [batchOf(x), channels, whole / stride, columns.input]
     const phase = reshape(emitter, sorted[remainder]!, dims)
     return weightGradientByShifts({ ...layer, x: phase, rows }, positions / stride)
   })
