@@ -115,7 +115,9 @@ describe('backward', () => {
     const draw = (random: RandomStream) => {
       const groups = 1 + random.below(3)
       const channels = groups * (1 + random.below(3))
-      const space = Array.from({ length: 1 + random.below(2) }, () => 2 + random.below(3))
+      // Four numbers in a group at least: of two, little but their sign is left.
+      const space =
+        random.below(2) === 0 ? [4 + random.below(3)] : [2 + random.below(3), 2 + random.below(3)]
       const shape = [2, channels, ...space]
       const ofChannels = [...(random.below(2) === 0 ? [] : [1]), channels, ...space.map(() => 1)]
       const builder = new GraphBuilder()

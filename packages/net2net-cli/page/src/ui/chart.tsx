@@ -145,17 +145,6 @@ export function Chart(props: ChartProps) {
       <figcaption>
         <span>{title}</span>
         <span class="row chart-tools">
-          {zoom.value === undefined ? null : (
-            <button
-              type="button"
-              class="small quiet"
-              onClick={() => {
-                zoom.value = undefined
-              }}
-            >
-              {t('Show all')}
-            </button>
-          )}
           {props.logarithmic === undefined ? null : (
             <button
               type="button"
@@ -196,6 +185,17 @@ export function Chart(props: ChartProps) {
           pointed.value = undefined
         }}
       />
+      {zoom.value === undefined ? null : (
+        <button
+          type="button"
+          class="small quiet show-all"
+          onClick={() => {
+            zoom.value = undefined
+          }}
+        >
+          {t('Show all')}
+        </button>
+      )}
       <Readout
         lines={lines}
         pointed={pointed}

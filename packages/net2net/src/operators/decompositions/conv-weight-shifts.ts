@@ -135,7 +135,7 @@ export function weightGradientByRowPhases(layer: Layer, positions: number): stri
   const dims = [batchOf(x), channels, whole / stride, columns.input]
   const parts = phases.map(({ remainder, rows }) => {
     const phase = reshape(emitter, sorted[remainder]!, dims)
-    return weightGradientByShifts({ ...layer, x: phase, rows }, positions / stride)
+    return weightGradientByShifts({ ...layer, x: phase, rows }, positions)
   })
   const order = phases.flatMap(({ taps }) => taps)
   const places = range(rows.kernel).map((tap) => order.indexOf(tap))
