@@ -6,8 +6,8 @@
  * **By patches**, where C·K·L is small (first layers): a convolution with one-hot kernels lays the
  * window of every output out as channels; δ times that, summed over all positions.
  *
- * **By shifts** (`conv-weight-shifts.ts`), for stride 1 along the rows; large kernels with another stride by shifts of each
- * phase of rows.
+ * **By shifts** (`conv-weight-shifts.ts`), for stride 1 along the rows; wide images one by one (`conv-weight-images.ts`), large
+ * kernels with another stride by shifts of each phase of rows.
  *
  * **By columns** (`convolution-columns.ts`), where the images are small beside the weight, for several
  * groups and for small kernels with a stride along the rows.
@@ -17,24 +17,17 @@
  * **By tall kernels**, for depthwise convolutions: with the images below each other, zero rows between
  * them, a depthwise convolution of x by δ gives all taps, summed over the batch. ONNX Runtime's blocked
  * layout has a fast one.
- *
- * By patches, where the products are small beside their factors, each image has one of its own, and
- * the sum over the batch is a product with a row of ones: it is bound by memory alone.
  */
 import { float32 } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
 import { positionsOf } from '../helpers/costs.ts'
-import {
-  batchedProduct,
-  filled,
-  ints,
-  range,
-  reshape,
-  slice,
-  transpose,
-  unsqueeze,
-} from '../helpers/emission.ts'
+import { filled, ints, range, reshape, slice, transpose, unsqueeze } from '../helpers/emission.ts'
 import { isPointwise, type KnownWindowAxis, reach } from '../helpers/windows.ts'
+import {
+  imageProductsPay,
+  productOverPositions,
+  weightGradientByImages,
+} from './conv-weight-images.ts'
 import {
   batchOf,
   byChannel,
@@ -86,7 +79,10 @@ export function weightGradientByProducts(
   if (groups > 1) return byColumns()
   if (channels * rows.kernel * columns.kernel <= mostPatchChannels) return byPatches(layer)
   if (columnsPay(convolution)) return byColumns()
-  if (rows.stride === 1) return weightGradientByShifts(layer, positions)
+  if (rows.stride === 1)
+    return imageProductsPay(layer)
+      ? weightGradientByImages(layer)
+      : weightGradientByShifts(layer, positions)
   return rowPhasesPay(layer) ? weightGradientByRowPhases(layer, positions) : byColumns()
 }
 
@@ -248,15 +244,3 @@ function stacked(emitter: Emitter, images: string, more: number): string {
   const zeros = filled(emitter, [channels!, batchOf(images), more * width!], 0)
   return emitter.op('Concat', [given, zeros], { axis: 2 })
 }
-
-// ---------------------------------------------------------------- products
-
-/** Σ_{n, p} a[n, i, p] · b[n, j, p], shaped [I, J] or anything with as many elements. */
-function productOverPositions(emitter: Emitter, a: string, b: string): string {
-  const [i, j] = [a, b].map((factor) => emitter.info(factor).shape![1] as number)
-  const flat = reshape(emitter, batchedProduct(emitter, a, b), [batchOf(a), i! * j!])
-  return emitter.op('MatMul', [onesRow(emitter, a), flat])
-}
-
-/** [1, N] of ones for the batch of `value`. */
-const onesRow = (emitter: Emitter, value: string): string => filled(emitter, [1, batchOf(value)], 1)

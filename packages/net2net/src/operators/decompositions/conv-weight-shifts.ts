@@ -29,10 +29,14 @@ import { isPointwise } from '../helpers/windows.ts'
 import type { ImageConvolution, SizedAxis } from './convolution-columns.ts'
 
 /** Images wider than this are shifted by slices: the 0/1 matrix grows with the width. */
-const widestProduct = 32
+export const widestProduct = 32
 
 /** So many columns of a product are computed together. */
-const filterRun = 16
+const columnRun = 16
+
+/** How many columns are computed for a second factor of so many. */
+export const computedColumns = (columns: number): number =>
+  Math.ceil(columns / columnRun) * columnRun
 
 /** A convolution, and what its gradient is computed from. */
 export interface Layer extends ImageConvolution {
@@ -170,8 +174,7 @@ function orderCost(layer: Layer, positions: number, tapsFirst: boolean): number 
  * its larger factor, and computes for a whole run of filters.
  */
 function oneProductPays({ emitter, channels, filters, rows, columns }: Layer): boolean {
-  const whole = (count: number) => Math.ceil(count / filterRun) * filterRun
-  const computed = rows.kernel * whole(filters) - whole(rows.kernel * filters)
+  const computed = rows.kernel * computedColumns(filters) - computedColumns(rows.kernel * filters)
   const saved = costs.product * computed + costs.readAgain * (rows.kernel - 1)
   return (
     emitter.target === 'onnxruntime-cpu' &&
@@ -198,7 +201,7 @@ function apartPays({ emitter, batch, channels, filters, rows, columns }: Layer):
 function withZeros(emitter: Emitter, images: string): string {
   const [channels, , , width] = emitter.info(images).shape as readonly number[]
   const below = reshape(emitter, images, [channels!, 1, -1, width!])
-  return emitter.op('Pad', [below, ints(emitter, [0, 0, 0, 0, 0, 0, 1, 0])])
+  return shifted(emitter, below, 0, { input: width!, output: width! }, 1)
 }
 
 /** A: x for every tap along the columns, [L·C, N·H·W′] for outputs of width W′; with W′ zeros behind each line, if wanted. */
@@ -326,21 +329,22 @@ function rowsAt(
 }
 
 /**
- * A value whose last axis has `output` elements, which start `begin` before those that are given; zeros where there are none. A
- * Pad that adds on one side and cuts on the other moves each element once.
+ * A value whose last axis has `output` elements, which start `begin` before those that are given; zeros where there are none, and
+ * in so many more `rows` behind. A Pad that adds on one side and cuts on the other moves each element once.
  */
-function shifted(
+export function shifted(
   emitter: Emitter,
   value: string,
   begin: number,
   { input, output }: { readonly input: number; readonly output: number },
+  rows = 0,
 ): string {
   const end = output - input - begin
-  if (begin === 0 && end === 0) return value
+  if (begin === 0 && end === 0 && rows === 0) return value
   const rank = emitter.info(value).shape!.length
-  const others = range(rank - 1).map(() => 0)
+  const others = range(rank - 2).map(() => 0)
   const padded = (before: number, behind: number) =>
-    emitter.op('Pad', [value, ints(emitter, [...others, before, ...others, behind])])
+    emitter.op('Pad', [value, ints(emitter, [...others, 0, before, ...others, rows, behind])])
   if (Math.min(begin, end) > -input) return padded(begin, end)
   // Nothing of what is given remains, which Pad refuses.
   const from = Math.max(0, -begin)
