@@ -1,84 +1,121 @@
 /**
- * The gradient of a convolution's weight by shifts of wide images, image by image: as in `conv-weight-shifts.ts`, with a product for
- * each image and each tap along the columns,
+ * The gradient of a convolution's weight with stride 1 by products image by image, summed over the images, which costs little where
+ * images are large beside the weight. Neither factor brings its channels before the images, as `conv-weight-shifts.ts` does. There are two forms:
  *
- *   ∂L/∂w[m, c, k, l] = Σ_n Σ_{r, j} B[n, m, k, r, j] · A[l, n, c, r, j].
+ * **By shifts**, with a product for each tap along the columns, and no versions of x that are joined:
  *
- * Neither factor brings its channels before the images, and the versions of x are not joined. In return there is a sum over
- * the images, which is small where they are large.
+ *   ∂L/∂w[m, c, k, l] = Σ_n Σ_{r, j} B[n, m, k, r, j] · A[l, n, c, r, j]
+ *
+ * with A the versions of x shifted along the columns and B those of δ shifted along the rows.
+ *
+ * **By taps**, where there are few channels: all that the taps read of x, times δ as it is.
  */
 import type { Emitter } from '../contract/gradient.ts'
 import { costs, zerosPutApart } from '../helpers/costs.ts'
-import { batchedProduct, filled, ints, range, reshape } from '../helpers/emission.ts'
-import {
-  batchOf,
-  computedColumns,
-  joined,
-  type Layer,
-  shifted,
-  widestProduct,
-} from './conv-weight-shifts.ts'
-import type { SizedAxis } from './convolution-columns.ts'
+import { batchedProduct, filled, ints, range, reshape, transpose } from '../helpers/emission.ts'
+import { batchOf, computedColumns, joined, type Layer, shifted } from './conv-weight-shifts.ts'
 
 /**
- * Does what is not copied cost more than the sum over the images, and what products compute in vain that have few columns? Measured in
- * native code alone.
+ * ∂L/∂w [M, C, K, L], or undefined where products over all images cost less, or the stride is another. Measured in native code
+ * alone.
  */
-export function imageProductsPay({ emitter, channels, filters, rows, columns }: Layer): boolean {
+export function weightGradientByImages(layer: Layer): string | undefined {
+  const { emitter, channels, filters, rows, columns } = layer
+  if (emitter.target !== 'onnxruntime-cpu' || rows.stride > 1 || columns.stride > 1)
+    return undefined
   const [tall, wide] = [rows.kernel, columns.kernel]
-  const positions = rows.input * columns.output
-  const notCopied = (wide * channels + channels + filters) * positions
-  const summed = tall * wide * filters * channels
-  const ofShifts = Math.min(
-    tall * wide * channels * computedColumns(filters),
-    tall * filters * computedColumns(wide * channels),
-  )
-  const computed = tall * wide * filters * computedColumns(channels) - ofShifts
-  return (
-    emitter.target === 'onnxruntime-cpu' &&
-    columns.input > widestProduct &&
-    columns.stride === 1 &&
-    costs.matrix * notCopied > costs.sums * summed + costs.product * computed * positions
-  )
+  const taps = tall * wide * channels
+  /** How many versions are made; a single one is what is given, unless zeros are put behind it. */
+  const versions = (kernel: number, zeros = 0) => (kernel === 1 && zeros === 0 ? 0 : kernel)
+  // For each position: elements that are copied, in rows, and products that are computed.
+  const copied = (elements: number) => (costs.matrix + costs.row / columns.output) * elements
+  const product = (lines: number, columns: number) =>
+    costs.product * lines * computedColumns(columns)
+  const summed = (costs.sums * taps * filters) / (rows.input * columns.output)
+  const ofAll =
+    costs.matrix * ((2 * versions(wide) + 1) * channels + (versions(tall) + 1) * filters) +
+    Math.min(product(taps, filters), product(tall * filters, wide * channels))
+  const apart = zerosApart(layer)
+  const byShifts =
+    copied(versions(wide, apart) * channels + versions(tall, apart) * filters) +
+    product(tall * wide * filters, channels) +
+    summed
+  const byTaps =
+    copied((wide + versions(wide)) * channels + taps) +
+    Math.min(product(taps, filters), product(filters, taps)) +
+    summed
+  if (ofAll <= Math.min(byShifts, byTaps)) return undefined
+  return byShifts < byTaps ? productsOfShifts(layer) : productOfTaps(layer)
 }
 
-/** ∂L/∂w [M, C, K, L] of a convolution with stride 1. */
-export function weightGradientByImages(layer: Layer): string {
+function productsOfShifts(layer: Layer): string {
   const { emitter, x, dy, channels, filters, rows, columns } = layer
-  const { kernel, dilation, pads, input, output } = columns
-  // One row of zeros behind each line, where lines would share the places of the cache.
-  const apart = zerosPutApart(rows.input * output, output) ? 1 : 0
+  const { kernel, output } = columns
+  const apart = zerosApart(layer)
   const lines = rows.input + apart
-  const deltas = reshape(emitter, shiftedRows(layer, lines), [
-    batchOf(dy),
-    filters * rows.kernel,
-    lines * output,
-  ])
-  const taps = range(kernel).map((l) => {
-    const moved = shifted(emitter, x, pads.begin - l * dilation, { input, output }, apart)
-    const images = reshape(emitter, moved, [batchOf(x), channels, lines * output])
-    const product = productOverPositions(emitter, deltas, images)
+  const [linesOf, deltas] = [lines * output, shiftedRows(layer, lines)]
+  const shiftedDeltas = reshape(emitter, deltas, [batchOf(dy), filters * rows.kernel, linesOf])
+  const taps = shiftedColumns(layer, apart).map((version) => {
+    const images = reshape(emitter, version, [batchOf(x), channels, linesOf])
+    const product = productOverPositions(emitter, shiftedDeltas, images)
     return reshape(emitter, product, [filters, rows.kernel, 1, channels])
   })
   const field = rows.kernel * kernel
   const tapped = reshape(emitter, joined(emitter, taps, 2), [filters, field, channels])
-  const ordered = emitter.op('Einsum', [tapped], { equation: 'mtc->mct' })
-  return reshape(emitter, ordered, [filters, channels, rows.kernel, kernel])
+  return inOrder(layer, emitter.op('Einsum', [tapped], { equation: 'mtc->mct' }))
+}
+
+function productOfTaps(layer: Layer): string {
+  const { emitter, x, dy, channels, filters, rows, columns } = layer
+  const versions = joined(emitter, shiftedColumns(layer, 1), 1)
+  const read = range(rows.kernel).flatMap((tap) => {
+    const offset = tap * rows.dilation - rows.pads.begin
+    return rowsAt(rows.output, offset, rows.input)
+  })
+  const taken = emitter.op('Gather', [versions, ints(emitter, read)], { axis: 2 })
+  const positions = rows.output * columns.output
+  const taps = columns.kernel * channels * rows.kernel
+  const product = productOverPositions(
+    emitter,
+    reshape(emitter, dy, [batchOf(dy), filters, positions]),
+    reshape(emitter, taken, [batchOf(x), taps, positions]),
+  )
+  const dims = [filters, columns.kernel, channels * rows.kernel]
+  return inOrder(layer, transpose(emitter, reshape(emitter, product, dims), [0, 2, 1]))
+}
+
+/** How many rows of zeros are behind each line: one, where lines would share the places of the cache. */
+const zerosApart = ({ rows, columns }: Layer): number =>
+  zerosPutApart(rows.input * columns.output, columns.output) ? 1 : 0
+
+const inOrder = ({ emitter, channels, filters, rows, columns }: Layer, gradient: string): string =>
+  reshape(emitter, gradient, [filters, channels, rows.kernel, columns.kernel])
+
+/** A: x for every tap along the columns, [N, C, H + zeros, W′]. */
+function shiftedColumns({ emitter, x, columns }: Layer, zeros: number): readonly string[] {
+  const { kernel, dilation, pads } = columns
+  return range(kernel).map((tap) =>
+    shifted(emitter, x, pads.begin - tap * dilation, columns, zeros),
+  )
 }
 
 /** B: the rows of δ that each tap along the rows meets at each of so many rows of x, [N, M, K·rows, W′]. Gather moves whole rows, with all threads. */
 function shiftedRows({ emitter, dy, rows, columns }: Layer, lines: number): string {
-  const places = range(rows.kernel).flatMap((tap) => rowsMet(rows, tap, lines))
-  if (places.length === rows.output && places.every((place, row) => place === row)) return dy
-  const withZeros = shifted(emitter, dy, 0, { input: columns.output, output: columns.output }, 1)
-  return emitter.op('Gather', [withZeros, ints(emitter, places)], { axis: 2 })
+  const met = range(rows.kernel).flatMap((tap) => {
+    const offset = rows.pads.begin - tap * rows.dilation
+    return rowsAt(lines, offset, rows.output)
+  })
+  if (met.length === rows.output && met.every((place, row) => place === row)) return dy
+  const width = columns.output
+  const withZeros = shifted(emitter, dy, 0, { input: width, output: width }, 1)
+  return emitter.op('Gather', [withZeros, ints(emitter, met)], { axis: 2 })
 }
 
-/** The row of δ that a tap meets at each row of x; that of zeros, which is the last one, where it meets none. */
-const rowsMet = ({ input, output, dilation, pads }: SizedAxis, tap: number, lines: number) =>
-  range(lines).map((row) => {
-    const place = row - tap * dilation + pads.begin
-    return row < input && place >= 0 && place < output ? place : output
+/** The row `offset` below each of the first `count` rows; where the image of a height has none, that of zeros below it. */
+const rowsAt = (count: number, offset: number, height: number): readonly number[] =>
+  range(count).map((row) => {
+    const place = row + offset
+    return place >= 0 && place < height ? place : height
   })
 
 /**

@@ -23,11 +23,7 @@ import type { Emitter } from '../contract/gradient.ts'
 import { positionsOf } from '../helpers/costs.ts'
 import { filled, ints, range, reshape, slice, transpose, unsqueeze } from '../helpers/emission.ts'
 import { isPointwise, type KnownWindowAxis, reach } from '../helpers/windows.ts'
-import {
-  imageProductsPay,
-  productOverPositions,
-  weightGradientByImages,
-} from './conv-weight-images.ts'
+import { productOverPositions, weightGradientByImages } from './conv-weight-images.ts'
 import {
   batchOf,
   byChannel,
@@ -79,10 +75,9 @@ export function weightGradientByProducts(
   if (groups > 1) return byColumns()
   if (channels * rows.kernel * columns.kernel <= mostPatchChannels) return byPatches(layer)
   if (columnsPay(convolution)) return byColumns()
-  if (rows.stride === 1)
-    return imageProductsPay(layer)
-      ? weightGradientByImages(layer)
-      : weightGradientByShifts(layer, positions)
+  const byImages = weightGradientByImages(layer)
+  if (byImages !== undefined) return byImages
+  if (rows.stride === 1) return weightGradientByShifts(layer, positions)
   return rowPhasesPay(layer) ? weightGradientByRowPhases(layer, positions) : byColumns()
 }
 

@@ -29,7 +29,7 @@ import { isPointwise } from '../helpers/windows.ts'
 import type { ImageConvolution, SizedAxis } from './convolution-columns.ts'
 
 /** Images wider than this are shifted by slices: the 0/1 matrix grows with the width. */
-export const widestProduct = 32
+const widestProduct = 32
 
 /** So many columns of a product are computed together. */
 const columnRun = 16
