@@ -14,7 +14,7 @@ export const costs = {
   /** Transposing a matrix. */
   matrix: 0.15,
   /** Moving a row, beside its elements. */
-  row: 1.5,
+  row: 1.2,
   /** Concatenating products and transposing them as matrices. */
   joined: 0.5,
   /** Transposing the taps of each filter once more (0.4), and what products lose whose second factor is the narrower one. */
