@@ -18,8 +18,10 @@ import { batchOf, computedColumns, joined, type Layer, shifted } from './conv-we
 /**
  * ∂L/∂w [M, C, K, L], or undefined where products over all images cost less, or the stride is another. Measured in native code
  * alone.
+ *
+ * @param fits whether there is memory for all that the taps read of x
  */
-export function weightGradientByImages(layer: Layer): string | undefined {
+export function weightGradientByImages(layer: Layer, fits: boolean): string | undefined {
   const { emitter, channels, filters, rows, columns } = layer
   if (emitter.target !== 'onnxruntime-cpu' || rows.stride > 1 || columns.stride > 1)
     return undefined
@@ -40,27 +42,31 @@ export function weightGradientByImages(layer: Layer): string | undefined {
     copied(versions(wide, apart) * channels + versions(tall, apart) * filters) +
     product(tall * wide * filters, channels) +
     summed
-  const byTaps =
-    copied((wide + versions(wide)) * channels + taps) +
-    Math.min(product(taps, filters), product(filters, taps)) +
-    summed
+  const byTaps = fits
+    ? copied((wide + versions(wide)) * channels + taps) +
+      Math.min(product(taps, filters), product(filters, taps)) +
+      summed
+    : Number.POSITIVE_INFINITY
   if (ofAll <= Math.min(byShifts, byTaps)) return undefined
   return byShifts < byTaps ? productsOfShifts(layer) : productOfTaps(layer)
 }
 
 function productsOfShifts(layer: Layer): string {
   const { emitter, x, dy, channels, filters, rows, columns } = layer
-  const { kernel, output } = columns
   const apart = zerosApart(layer)
-  const lines = rows.input + apart
-  const [linesOf, deltas] = [lines * output, shiftedRows(layer, lines)]
-  const shiftedDeltas = reshape(emitter, deltas, [batchOf(dy), filters * rows.kernel, linesOf])
+  const height = rows.input + apart
+  const line = height * columns.output
+  const deltas = reshape(emitter, shiftedRows(layer, height), [
+    batchOf(dy),
+    filters * rows.kernel,
+    line,
+  ])
   const taps = shiftedColumns(layer, apart).map((version) => {
-    const images = reshape(emitter, version, [batchOf(x), channels, linesOf])
-    const product = productOverPositions(emitter, shiftedDeltas, images)
+    const images = reshape(emitter, version, [batchOf(x), channels, line])
+    const product = productOverPositions(emitter, deltas, images)
     return reshape(emitter, product, [filters, rows.kernel, 1, channels])
   })
-  const field = rows.kernel * kernel
+  const field = rows.kernel * columns.kernel
   const tapped = reshape(emitter, joined(emitter, taps, 2), [filters, field, channels])
   return inOrder(layer, emitter.op('Einsum', [tapped], { equation: 'mtc->mct' }))
 }
@@ -100,10 +106,10 @@ function shiftedColumns({ emitter, x, columns }: Layer, zeros: number): readonly
 }
 
 /** B: the rows of δ that each tap along the rows meets at each of so many rows of x, [N, M, K·rows, W′]. Gather moves whole rows, with all threads. */
-function shiftedRows({ emitter, dy, rows, columns }: Layer, lines: number): string {
+function shiftedRows({ emitter, dy, rows, columns }: Layer, height: number): string {
   const met = range(rows.kernel).flatMap((tap) => {
     const offset = rows.pads.begin - tap * rows.dilation
-    return rowsAt(lines, offset, rows.output)
+    return rowsAt(height, offset, rows.output)
   })
   if (met.length === rows.output && met.every((place, row) => place === row)) return dy
   const width = columns.output

@@ -278,6 +278,11 @@ describe('the weight gradient of Conv', () => {
     const spec = { channels: 64, filters: 64, kernel: [3, 3], strides: [2, 2], batch: 32 } as const
     expect(operatorsFor({ ...spec, size: [64, 64] })).toContain('Gather')
     expect(operatorsFor({ ...spec, size: [256, 256] })).not.toContain('Gather')
+    const few = { channels: 3, filters: 64, kernel: [5, 5], batch: 32 } as const
+    const products = (size: readonly [number, number]) =>
+      operatorsFor({ ...few, size }).filter((op) => op === 'FusedMatMul').length
+    expect(products([64, 64])).toBe(1)
+    expect(products([256, 256])).not.toBe(1)
   })
 
   test('by tall kernels, of depthwise convolutions', async () => {

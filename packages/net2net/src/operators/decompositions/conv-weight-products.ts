@@ -75,7 +75,7 @@ export function weightGradientByProducts(
   if (groups > 1) return byColumns()
   if (channels * rows.kernel * columns.kernel <= mostPatchChannels) return byPatches(layer)
   if (columnsPay(convolution)) return byColumns()
-  const byImages = weightGradientByImages(layer)
+  const byImages = weightGradientByImages(layer, fits)
   if (byImages !== undefined) return byImages
   if (rows.stride === 1) return weightGradientByShifts(layer, positions)
   return rowPhasesPay(layer) ? weightGradientByRowPhases(layer, positions) : byColumns()
