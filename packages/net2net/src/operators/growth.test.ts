@@ -82,4 +82,20 @@ async function check(key: string, each: GrowthCase): Promise<void> {
 describe('growth through', () => {
   for (const [key, { growth = [] }] of allCases)
     for (const each of growth) it(`${key} ${each.what}`, () => check(key, each))
+
+  it('a gate on the one channel that PRelu gives, whose slope is not repeated', async () => {
+    const model = networkOf({
+      what: 'a gate',
+      build: (b) => {
+        const peak = b.op('ReduceMax', [b.conv('before'), b.ints(1)])
+        const value = b.op('PRelu', [peak, b.weight(1, 1, 1)])
+        const gated = b.op('Mul', [value, b.conv('grown', 1)])
+        return [b.read(gated, 1), b.op('Conv', [value, b.weight(3, 1, 1, 1)])]
+      },
+    })
+    const wider = widen(model, { grown: 4 })
+    const { inputs } = wider.graph.nodes.find(({ opType }) => opType === 'PRelu')!
+    expect(inferModel(wider).get(inputs[1]!)?.shape).toEqual([1, 1, 1])
+    await expectEqualFunctions(model, wider)
+  })
 })

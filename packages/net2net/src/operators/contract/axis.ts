@@ -47,6 +47,10 @@ export const partsOf = (axis: SumAxis | ProductAxis): readonly Axis[] =>
 /** The axis of size one: the empty product. */
 export const one: Axis = { kind: 'product', factors: [] }
 
+/** Is it that of size one, which never grows? */
+export const isOne = (axis: Axis | undefined): boolean =>
+  axis?.kind === 'product' && axis.factors.length === 0
+
 /** Size of an axis before growth; null where a part is symbolic or unknown. */
 export function sizeOf(axis: Axis): number | null {
   if (axis.kind === 'variable') return typeof axis.size === 'number' ? axis.size : null

@@ -11,7 +11,7 @@ import type { Dim, Shape } from '../../model/model.ts'
 import { isFloat } from '../../tensor/dtype.ts'
 import { int64, scalar } from '../../tensor/tensor.ts'
 import type { AxesContext, AxesRule } from '../contract/axes.ts'
-import { type Axis, one } from '../contract/axis.ts'
+import { type Axis, isOne, one } from '../contract/axis.ts'
 import { type Emitter, type GradientContext, isCpu } from '../contract/gradient.ts'
 import type { InferContext, InferRule } from '../contract/infer.ts'
 import { joinAxisElements } from './axis-elements.ts'
@@ -70,7 +70,8 @@ export function broadcastAxes(context: AxesContext, inputs: readonly number[]): 
   })
 }
 
-const REPEATED = 'repeats this axis of size one over a larger axis'
+/** Why an axis of size one stays. */
+export const REPEATED = 'repeats this axis of size one over a larger axis'
 
 function broadcastAxis(
   context: AxesContext,
@@ -79,9 +80,7 @@ function broadcastAxis(
   const wide = operands.filter(({ dim }) => dim !== 1)
   if (wide.length === 0) {
     // What a reduction left at size one is repeated over whatever the others grow to.
-    const growing = operands.filter(
-      ({ axis }) => axis.kind !== 'product' || axis.factors.length > 0,
-    )
+    const growing = operands.filter(({ axis }) => !isOne(axis))
     const activations = growing.filter(({ parameter }) => !parameter)
     const joined = activations.length > 0 ? activations : growing
     for (const operand of growing)

@@ -2,17 +2,20 @@
  * PRelu: y = x for x > 0, otherwise a·x, with a slope a that is broadcast to x (He et al. 2015).
  * https://onnx.ai/onnx/operators/onnx__PRelu.html
  *
- * Growth. All axes pass through; a slope per channel is copied with its channel.
+ * Growth. All axes pass through; a slope per channel is copied with its channel. The slope is repeated over x, never x over the
+ * slope: where x has nothing that grows, nor does the slope.
  *
  * Gradients: ∂L/∂x is δ for x > 0 and a·δ elsewhere; ∂L/∂a is x·δ where x ≤ 0, summed over the
  * axes along which a was repeated.
  */
 
 import { toNumbers } from '../../tensor/tensor.ts'
+import type { AxesRule } from '../contract/axes.ts'
+import { isOne } from '../contract/axis.ts'
 import type { FastKernelsRule } from '../contract/facets.ts'
 import type { GradientRule } from '../contract/gradient.ts'
 import type { Operator } from '../contract/operator.ts'
-import { broadcastAxes, sumToInput } from '../helpers/broadcast.ts'
+import { broadcastAxes, REPEATED, sumToInput } from '../helpers/broadcast.ts'
 import { numberLike } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
 import { positivelyHomogeneous } from '../helpers/scaling.ts'
@@ -38,10 +41,18 @@ const gradient: GradientRule = (context) => {
   ]
 }
 
+const axes: AxesRule = (context) => {
+  const [x, slope] = [context.axes(0), context.axes(1)]
+  for (const [k, axis] of slope.entries())
+    if (isOne(x[k + x.length - slope.length])) context.fix(axis, REPEATED)
+  broadcastAxes(context, [0, 1])
+  return [{ axes: x }]
+}
+
 export const pRelu: Operator = {
   name: 'PRelu',
   infer: (context) => [inferredFrom(context, context.shape(0))],
-  axes: (context) => [{ axes: broadcastAxes(context, [0, 1]) }],
+  axes,
   gradient,
   scaling: positivelyHomogeneous,
   sign: 'unknown',
