@@ -43,6 +43,23 @@ const sideBySide: NodeCase = {
   },
 }
 
+const atEveryElement: NodeCase = {
+  what: 'over windows that start at every element',
+  draws: 20,
+  draw(random) {
+    const rank = 1 + random.below(3)
+    const kernel = Array.from({ length: rank }, () => 1 + random.below(4))
+    const pads = [...kernel, ...kernel].map((length) => random.below(length))
+    const size = kernel.map((length) => length + random.below(4))
+    const dims = [1 + random.below(2), 1 + random.below(3), ...size]
+    return {
+      attributes: { kernel_shape: kernel, pads, count_include_pad: random.below(2) },
+      inputs: [normalTensor(random, dims)],
+      shapes: random.below(2) ? { 0: ['n', ...dims.slice(1)] } : {},
+    }
+  },
+}
+
 const lpPool: Draw = (random) => {
   const { space, kernel, attributes } = drawWindow(random, 2, { pooling: true, dilate: false })
   return {
@@ -54,7 +71,7 @@ const lpPool: Draw = (random) => {
 export const cases: OperatorCases = {
   AveragePool: {
     shapes: (random) => drawPooling(random, anyOf(random, [7, 10, 11, 18, 19, 21]), 19),
-    gradient: [overAxes(1), overAxes(2), overAxes(3), sideBySide],
+    gradient: [overAxes(1), overAxes(2), overAxes(3), sideBySide, atEveryElement],
     growth: [
       grows('of the channels', (b) => {
         const attributes = { kernel_shape: [3, 3], pads: [1, 1, 1, 1], count_include_pad: 1 }

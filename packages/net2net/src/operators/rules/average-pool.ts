@@ -6,7 +6,7 @@
  * Growth. Every channel is pooled by itself, so batch and channels pass through unchanged.
  *
  * Gradients: δ/count is spread back over each window: a transposed convolution with a kernel of
- * ones, channel by channel. For LpPool, δ·y^(1−p) is spread and multiplied by sign(x)·|x|^(p−1).
+ * ones, channel by channel. For stride 1 that is the mean over the windows of δ, which the kernel of the pooling computes. For LpPool, δ·y^(1−p) is spread and multiplied by sign(x)·|x|^(p−1).
  */
 
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
@@ -101,24 +101,61 @@ function repeated(
   return reshapeLike(context, product, context.input(0))
 }
 
+/** Does a window start at every element? Then those that hold an element are a window of outputs. */
+const slides = (window: readonly KnownWindowAxis[]): boolean =>
+  window.every(
+    ({ kernel, stride, dilation, pads }) =>
+      stride === 1 && dilation === 1 && pads.begin < kernel && pads.end < kernel,
+  )
+
+/** For every input the sum over the windows that hold it, divided by the number of elements of a window. */
+function meansOverWindows(
+  context: GradientContext,
+  values: string,
+  window: readonly KnownWindowAxis[],
+): string {
+  const others = (side: 'begin' | 'end') => window.map((axis) => axis.kernel - 1 - axis.pads[side])
+  return context.op('AveragePool', [values], {
+    kernel_shape: window.map((axis) => axis.kernel),
+    pads: [...others('begin'), ...others('end')],
+    count_include_pad: 1,
+  })
+}
+
 const averageGradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
   if (dy === undefined || !context.needs(0)) return []
   const window = knownWindow(context)
-  const { div } = formula(context, dy)
-  return [spreadOnes(context, div(dy, counts(context, dy, window)), window)]
+  const { div, mul } = formula(context, dy)
+  const found = counts(context, window)
+  if (isCpu(context.target) && slides(window)) {
+    const field = elementCount(window.map((axis) => axis.kernel))
+    const weights = found.map((count) => field / count)
+    const values = weights.every((weight) => weight === 1)
+      ? dy
+      : mul(dy, perWindow(context, dy, weights))
+    return [meansOverWindows(context, values, window)]
+  }
+  return [spreadOnes(context, div(dy, perWindow(context, dy, found)), window)]
 }
 
-/** How many elements each window averages, as a constant that broadcasts over y. */
-function counts(
+/** A number for all windows, or one for each, that broadcasts over y. */
+function perWindow(
   context: GradientContext,
   dy: string,
-  window: readonly KnownWindowAxis[],
+  values: readonly number[],
 ): string | number {
+  if (values.length === 1) return values[0]!
+  const outputs = knownShape(context, context.output(0)).slice(2) as readonly number[]
+  return tensorLike(context, dy, [1, 1, ...outputs], values)
+}
+
+/** How many elements each window averages: one number if all do the same. */
+function counts(context: GradientContext, window: readonly KnownWindowAxis[]): readonly number[] {
   const included = intAttribute(context.node, 'count_include_pad', 0) === 1
   const unpadded = window.every((axis) => axis.pads.begin === 0 && axis.pads.end === 0)
   if ((included || unpadded) && !ceilMode(context.node))
-    return elementCount(window.map((axis) => axis.kernel))
+    return [elementCount(window.map((axis) => axis.kernel))]
   const outputs: readonly Dim[] = knownShape(context, context.output(0)).slice(2)
   const along = window.map((axis, i) => {
     const output = outputs[i]
@@ -135,10 +172,9 @@ function counts(
       }).length
     })
   })
-  const dims = [1, 1, ...along.map((list) => list.length)]
-  let values = [1]
+  let values: readonly number[] = [1]
   for (const list of along) values = values.flatMap((value) => list.map((count) => value * count))
-  return tensorLike(context, dy, dims, values)
+  return values
 }
 
 const lpGradient: GradientRule = (context) => {
