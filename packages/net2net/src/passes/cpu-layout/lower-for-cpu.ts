@@ -3,6 +3,7 @@ import type { Model } from '../../model/model.ts'
 import { blockLayout } from './blocked-layout.ts'
 import { columnConvolutions } from './column-convolutions.ts'
 import { equalRanks } from './equal-ranks.ts'
+import { equalSizes } from './equal-sizes.ts'
 import { fastKernels } from './fast-kernels.ts'
 import { foldUpdates } from './fold-updates.ts'
 import { movedRows } from './moved-rows.ts'
@@ -18,7 +19,7 @@ import { tileConvolutions } from './tile-convolutions.ts'
  * left out. The same values, up to rounding.
  */
 export const lowerForWasm = (model: Model): Model =>
-  singleReshapes(tileConvolutions(equalRanks(fastKernels(model))))
+  singleReshapes(equalSizes(tileConvolutions(equalRanks(fastKernels(model)))))
 
 /**
  * Rewrites a model in terms of what ONNX Runtime has on this machine's CPU. The result computes the
@@ -30,8 +31,8 @@ export const lowerForWasm = (model: Model): Model =>
 export function lowerForCpu(model: Model, block: number): Model {
   const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
   const phased = phaseTranspositions(even, block)
-  if (block === 1) return singleReshapes(movedRows(repeatedNumbers(phased)))
+  if (block === 1) return singleReshapes(equalSizes(movedRows(repeatedNumbers(phased))))
   const images = signalsAsImages(phased, block)
   const blocked = blockLayout(phaseConvolutions(images, block), block)
-  return singleReshapes(movedRows(repeatedNumbers(blocked)))
+  return singleReshapes(equalSizes(movedRows(repeatedNumbers(blocked))))
 }
