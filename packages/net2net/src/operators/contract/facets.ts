@@ -306,10 +306,14 @@ export interface ExecutionFacets {
  */
 export type WrongOnWebGpu = (context: InferContext) => boolean
 
-/** Emits the node in other operators; returns what takes the place of output 0, or undefined to leave the node as it is. */
-export type FastKernelsRule = (context: FastKernelsContext) => string | undefined
+/** Emits the node in other operators; returns what takes the place of its outputs (of one, if it is one value), or undefined to leave the node as it is. */
+export type FastKernelsRule = (
+  context: FastKernelsContext,
+) => string | readonly string[] | undefined
 export interface FastKernelsContext extends Emitter {
   readonly node: Node
+  readonly opset: number
+  has(i: number): boolean
   input(i: number): string
   /** The node that gives input i, where one does, with its inputs as they are now. */
   producer(i: number): Node | undefined
@@ -332,6 +336,8 @@ export interface BlockedContext extends InferContext {
   blocks(i: number): string
   /** Input i in the order of the standard; converted if need be. */
   plain(i: number): string
+  /** How many images input i holds: int64 [1]. */
+  batch(i: number): string
   /** Input i, which holds a number for each of so many channels, as a vector. */
   vector(i: number, channels: number): string
   /** The blocked convolution that gives input i, where nothing else reads that. */

@@ -6,6 +6,7 @@ import {
   stringAttribute,
 } from '../../model/attributes.ts'
 import type { Attribute } from '../../model/model.ts'
+import { dtypes } from '../../tensor/dtype.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
 import type { BlockedContext, BlockedRule, StackedImages } from '../contract/facets.ts'
 
@@ -140,11 +141,28 @@ function activated(context: BlockedContext) {
 export const meansOfImages = (context: BlockedContext, blocks: string): string =>
   context.emit('GlobalAveragePool', [blocks], {}, { blocked: true })[0]!
 
-/** … and over the batch, as a vector [C]. */
-export const meansOfChannels = (context: BlockedContext, blocks: string): string =>
-  context.emit('ReduceMean', [meansOfImages(context, blocks), ints(context, [0, 2, 3])], {
-    keepdims: 0,
-  })[0]!
+/**
+ * … and over the batch of input 0, as a vector [C]: a product with a row of numbers, as in `sums-over-rows.ts`.
+ *
+ * @param positions H·W, for the sum in the place of the mean
+ */
+export function meansOfChannels(
+  context: BlockedContext,
+  blocks: string,
+  channels: number,
+  positions?: number,
+): string {
+  const op = (opType: string, inputs: readonly string[], entries = {}) =>
+    context.emit(opType, inputs, entries)[0]!
+  const means = meansOfImages(context, blocks)
+  const batch = context.batch(0)
+  const row = op('ConstantOfShape', [batch], { value: float32([1], [positions ?? 1]) })
+  const weights =
+    positions === undefined
+      ? op('Div', [row, op('Cast', [batch], { to: dtypes.float32.code })])
+      : row
+  return op('MatMul', [weights, reshape(context, means, [-1, channels])])
+}
 
 /** Concat and Split of whole blocks of channels. */
 export const blockedChannels: BlockedRule = (context) => {

@@ -78,8 +78,10 @@ export const backward = (context: GradientContext, g: string): Backward => ({
   f: formula(context, g),
 })
 
-/** What a gradient rule knows, in the form in which infer rules ask. */
-export function inferView(context: GradientContext): InferContext {
+/** What a rule knows that emits nodes, in the form in which infer rules ask. */
+export function inferView(
+  context: Pick<GradientContext, 'node' | 'opset' | 'has' | 'input' | 'info'>,
+): InferContext {
   const info = (i: number): ValueInfo => (context.has(i) ? context.info(context.input(i)) : {})
   return {
     node: context.node,

@@ -27,6 +27,7 @@ import type { AxesRule } from '../contract/axes.ts'
 import type {
   BlockedRule,
   BoundsRule,
+  FastKernelsRule,
   TrainingContext,
   TrainingRule,
   UpgradeRule,
@@ -48,6 +49,7 @@ import { castLike, formula } from '../helpers/formula.ts'
 import { averaged } from '../helpers/running-average.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { countProduct, inferredFrom } from '../helpers/shapes.ts'
+import { overFirstAxes } from '../helpers/sums-over-rows.ts'
 
 /** Does the node normalize with the statistics of the batch? */
 const usesBatch = (node: Node, opset: number): boolean =>
@@ -281,10 +283,29 @@ const blocked: BlockedRule = (context) => {
     return scaleChannels(context, x, channels, factor, offset)
   }
   if (momentumOf(node) !== 0) return undefined
-  const mean = meansOfChannels(context, x)
+  const mean = meansOfChannels(context, x, channels)
   const [centred = ''] = shiftChannels(context, x, channels, op('Neg', mean))
-  const variance = meansOfChannels(context, op('Mul', centred, centred))
+  const variance = meansOfChannels(context, op('Mul', centred, centred), channels)
   return [...scaleChannels(context, centred, channels, factorOf(variance), shift), mean, variance]
+}
+
+/**
+ * Vectors [N, C] by their own statistics: the kernel of the operator takes 7 ns an element, these operators less than 1 together. The gradient finds
+ * x − μ there.
+ */
+const fastKernels: FastKernelsRule = (context) => {
+  const { node } = context
+  const [x, scale, shift] = range(3).map((i) => context.input(i)) as [string, string, string]
+  const isVector = context.info(x).shape?.length === 2
+  if (!isVector || !usesBatch(node, context.opset) || momentumOf(node) !== 0) return undefined
+  const { add, sub, mul, div, sqrt } = formula(context, x)
+  const mean = overFirstAxes(context, 'Mean', x, 1)
+  if (mean === undefined) return undefined
+  const centred = sub(x, perChannel(context, mean, 2))
+  const variance = overFirstAxes(context, 'Mean', mul(centred, centred), 1)!
+  const factor = mul(scale, div(1, sqrt(add(variance, epsilonOf(node)))))
+  const scaled = mul(centred, perChannel(context, factor, 2))
+  return [add(scaled, perChannel(context, shift, 2)), mean, variance]
 }
 
 /** Of one unit, whose scale, shift and statistics are numbers. */
@@ -318,6 +339,7 @@ export const batchNormalization: Operator = {
   training: { parameters: [1, 2], inTraining, forInference, upgrade },
   execution: {
     blocked,
+    fastKernels,
     // It has stored statistics only.
     wrongOnWebGpu: ({ node, opset }) => usesBatch(node, opset),
   },

@@ -19,17 +19,18 @@ import type { Shape } from '../../model/model.ts'
 import { elementCount, float32, int64, type LazyTensor } from '../../tensor/tensor.ts'
 import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import { one } from '../contract/axis.ts'
-import type { BlockedRule, WrongOnWebGpu } from '../contract/facets.ts'
+import type { BlockedRule, FastKernelsRule, WrongOnWebGpu } from '../contract/facets.ts'
 import type { InferContext, InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixSizes, productOfElements } from '../helpers/axis-elements.ts'
-import { meansOfImages } from '../helpers/blocked.ts'
+import { meansOfChannels, meansOfImages } from '../helpers/blocked.ts'
 import { productOf } from '../helpers/dims.ts'
 import { isStatic, numbers } from '../helpers/elements.ts'
-import { ints, reshape, shapeOf } from '../helpers/emission.ts'
+import { ints, reshape, shapeOf, unsqueeze } from '../helpers/emission.ts'
 import { type Backward, castLike, type Formula, gradientOf, inferView } from '../helpers/formula.ts'
 import { linearIn, positivelyHomogeneous } from '../helpers/scaling.ts'
 import { axisPosition } from '../helpers/shapes.ts'
+import { overFirstAxes } from '../helpers/sums-over-rows.ts'
 
 /** Since when `axes` is an input. */
 const inputSince = (name: string) => (name === 'ReduceSum' ? 13 : 18)
@@ -261,17 +262,29 @@ const blocked: BlockedRule = (context) => {
   const constant = (tensor: LazyTensor) => context.constantOf(tensor)
   const op = (name: string, inputs: readonly string[], entries = {}) =>
     context.emit(name, inputs, entries)[0]!
-  const means = meansOfImages(context, context.blocks(0))
-  const keepdims = keepsDims(context) ? 1 : 0
-  const value =
-    reduced === '0,2,3'
-      ? op(opType, [means, constant(int64([0, 2, 3]))], { keepdims })
-      : keepdims === 1
-        ? means
-        : op('Reshape', [means, constant(int64([-1, channels]))])
-  return [
-    opType === 'ReduceSum' ? op('Mul', [value, constant(float32([], [height * width]))]) : value,
-  ]
+  const blocks = context.blocks(0)
+  const positions = opType === 'ReduceSum' ? height * width : undefined
+  const kept = keepsDims(context)
+  const shaped = (value: string, dims: readonly number[]) =>
+    op('Reshape', [value, constant(int64(dims))])
+  if (reduced === '0,2,3') {
+    const vector = meansOfChannels(context, blocks, channels, positions)
+    return [kept ? shaped(vector, [1, channels, 1, 1]) : vector]
+  }
+  const means = meansOfImages(context, blocks)
+  const value = kept ? means : shaped(means, [-1, channels])
+  return [positions === undefined ? value : op('Mul', [value, constant(float32([], [positions]))])]
+}
+
+/** Over the first axes, which is a product. */
+const fastKernels: FastKernelsRule = (context) => {
+  const view = inferView(context)
+  const shape = view.shape(0)
+  const reduced = shape && reducedAxes(view, shape.length)
+  if (!reduced || [...reduced].some((axis) => axis >= reduced.size)) return undefined
+  const kind = context.node.opType === 'ReduceSum' ? 'Sum' : 'Mean'
+  const found = overFirstAxes(context, kind, context.input(0), reduced.size)
+  return found !== undefined && keepsDims(context) ? unsqueeze(context, found, [...reduced]) : found
 }
 
 const fixesSum = fixes('sums over it')
@@ -284,7 +297,7 @@ export const reductions: readonly Operator[] = [
   reduction('ReduceSum', sum, ({ spread, gy }) => spread(gy), {
     sign: 'inherited',
     ...linear,
-    execution: { blocked },
+    execution: { blocked, fastKernels },
   }),
   reduction(
     'ReduceMean',
@@ -294,7 +307,7 @@ export const reductions: readonly Operator[] = [
       sign: 'inherited',
       ...linear,
       growth: { statistics: { kind: 'mean' } },
-      execution: { blocked },
+      execution: { blocked, fastKernels },
     },
   ),
   reduction('ReduceMax', invariant, attained, { sign: 'inherited', ...positive }),

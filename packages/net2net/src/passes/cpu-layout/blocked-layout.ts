@@ -154,6 +154,18 @@ class BlockedGraph {
     return this.#rewriter.emit('Reshape', [this.#asPlain(name), sizes])[0]!
   }
 
+  /** The first size of the value, from an input of the graph that has it too, if there is one: equal nodes are one then. */
+  #batchOf(name: string): string {
+    const sizes = (value: string) => this.#infos.get(value)?.shape ?? []
+    const [batch = null] = sizes(name)
+    if (typeof batch === 'number') return this.#rewriter.constant(int64([batch]), 'blocked')
+    const inputs = this.#model.graph.inputs.map((input) => input.name)
+    const given = inputs.find((input) => batch !== null && sizes(input).includes(batch))
+    const axis = given === undefined ? 0 : sizes(given).indexOf(batch)
+    const value = given ?? this.#asBlocks(name)
+    return this.#rewriter.emit('Shape', [value], { start: axis, end: axis + 1 })[0]!
+  }
+
   /** The value [filters, taps, channels] that a Transpose and a Reshape made the weight `name` of. */
   #tapsFirst(name: string): string | undefined {
     const reshape = this.#links.producers.get(name)
@@ -228,6 +240,7 @@ class BlockedGraph {
       fits: (value) => this.#fits(value),
       blocks: (i) => this.#asBlocks(name(i)),
       plain: (i) => this.#asPlain(name(i)),
+      batch: (i) => this.#batchOf(name(i)),
       vector: (i, channels) => this.#asVector(name(i), channels),
       convolution: (i) =>
         this.#results.has(name(i)) || this.#links.uses.get(name(i))?.length !== 1

@@ -3,7 +3,7 @@
  * vector registers: an operator says in its own file how (`ExecutionFacets.fastKernels`).
  */
 import { linksOf } from '../../model/links.ts'
-import type { Model } from '../../model/model.ts'
+import { type Model, opsetOf } from '../../model/model.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { Rewriter } from './rewriter.ts'
 import { RewritingEmitter } from './rewriting-emitter.ts'
@@ -16,7 +16,7 @@ export function fastKernels(model: Model): Model {
   const rewriter = new Rewriter(model)
   const emitter = new RewritingEmitter(rewriter, model)
   for (const [i, node] of graph.nodes.entries()) {
-    const value = rules[i]?.({
+    const found = rules[i]?.({
       target: emitter.target,
       emit: (...call) => emitter.emit(...call),
       op: (...call) => emitter.op(...call),
@@ -25,14 +25,20 @@ export function fastKernels(model: Model): Model {
       hint: () => emitter.hint(),
       hintOf: () => emitter.hintOf(),
       node,
+      opset: opsetOf(model, node.domain),
+      has: (k) => (node.inputs[k] ?? '') !== '',
       input: (k) => rewriter.value(node.inputs[k] ?? ''),
       producer: (k) => {
         const given = producers.get(node.inputs[k] ?? '')
         return given && { ...given, inputs: given.inputs.map((name) => rewriter.value(name)) }
       },
     })
-    if (value === undefined) rewriter.share(node)
-    else rewriter.replace(node.outputs[0]!, value)
+    if (found === undefined) {
+      rewriter.share(node)
+      continue
+    }
+    const values = typeof found === 'string' ? [found] : found
+    for (const [k, name] of node.outputs.entries()) rewriter.replace(name, values[k]!)
   }
   return rewriter.model()
 }

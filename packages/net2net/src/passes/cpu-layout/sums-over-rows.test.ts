@@ -1,0 +1,102 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { numbers, run } from '../../../testing/compare-steps.ts'
+import { normalTensor } from '../../../testing/gradient-check.ts'
+import { testSeed } from '../../../testing/seed.ts'
+import { float } from '../../model/attributes.ts'
+import { GraphBuilder } from '../../model/builder.ts'
+import type { Dim, Model } from '../../model/model.ts'
+import { randomStream } from '../../tensor/random.ts'
+import { float32, int64, type Tensor } from '../../tensor/tensor.ts'
+import { fastKernels } from './fast-kernels.ts'
+
+const operators = (model: Model) => model.graph.nodes.map(({ opType }) => opType)
+
+const opened = (dims: readonly number[], isOpen: boolean): Dim[] =>
+  isOpen ? ['batch', ...dims.slice(1)] : [...dims]
+
+const reductions = fc.record({
+  kind: fc.constantFrom('ReduceSum', 'ReduceMean'),
+  first: fc.array(fc.integer({ min: 2, max: 40 }), { minLength: 1, maxLength: 2 }),
+  rest: fc.array(fc.integer({ min: 2, max: 12 }), { minLength: 1, maxLength: 2 }),
+  keepdims: fc.constantFrom(0, 1),
+  isOpen: fc.boolean(),
+})
+
+/** In float64. */
+function expected(x: Tensor, kind: string, width: number): number[] {
+  const values = numbers(x)
+  const height = values.length / width
+  const sums = Array.from({ length: width }, (_, column) =>
+    Array.from({ length: height }, (_, row) => values[row * width + column]!).reduce(
+      (a, b) => a + b,
+    ),
+  )
+  return sums.map((sum) => (kind === 'ReduceSum' ? sum : sum / height))
+}
+
+test('sums and means over the first axes', () =>
+  fc.assert(
+    fc.asyncProperty(reductions, async ({ kind, first, rest, keepdims, isOpen }) => {
+      const dims = [...first, ...rest]
+      const builder = new GraphBuilder()
+      const x = builder.input('x', 'float32', opened(dims, isOpen))
+      const axes = builder.constant(int64(first.map((_, axis) => axis)))
+      builder.nodeOutputs(kind, [x, axes], { keepdims }, { outputs: ['y'] })
+      builder.output('y', 'float32')
+      const model = builder.model()
+      const changed = fastKernels(model)
+      const count = (list: readonly number[]) => list.reduce((a, b) => a * b, 1)
+      // An open batch counts as 32.
+      const height = isOpen ? (32 * count(first)) / first[0]! : count(first)
+      expect(operators(changed).includes('MatMul')).toBe(height * count(rest) >= 4096)
+      const feeds = { x: normalTensor(randomStream(1, 'sums'), dims) }
+      const y = (await run(changed, feeds)).y!
+      expect(y.dims).toEqual(keepdims === 1 ? [...first.map(() => 1), ...rest] : rest)
+      const wanted = expected(feeds.x, kind, count(rest))
+      for (const [i, value] of numbers(y).entries()) expect(value).toBeCloseTo(wanted[i]!, 3)
+    }),
+    { seed: testSeed, numRuns: 60 },
+  ))
+
+test('along other axes, and of other types, the kernels stay', () => {
+  const reduced = (type: 'float32' | 'float64', axes: readonly number[]) => {
+    const builder = new GraphBuilder()
+    const x = builder.input('x', type, [64, 32, 16])
+    const value = builder.node('ReduceSum', [x, builder.constant(int64(axes))], { keepdims: 0 })
+    builder.nodeOutputs('Identity', [value], {}, { outputs: ['y'] })
+    builder.output('y', type)
+    return operators(fastKernels(builder.model()))
+  }
+  expect(reduced('float32', [1])).toContain('ReduceSum')
+  expect(reduced('float32', [0, 2])).toContain('ReduceSum')
+  expect(reduced('float32', [0, 1, 2])).toContain('ReduceSum')
+  expect(reduced('float64', [0])).toContain('ReduceSum')
+  expect(reduced('float32', [0])).not.toContain('ReduceSum')
+})
+
+test.each([true, false])(
+  'vectors normalized by their own statistics (open batch: %s)',
+  async (isOpen) => {
+    const builder = new GraphBuilder()
+    const vectors = (name: string, value: number) =>
+      builder.constant(float32([128], new Float32Array(128).fill(value)), name)
+    const x = builder.input('x', 'float32', opened([48, 128], isOpen))
+    const outputs = ['y', 'mean', 'variance']
+    builder.nodeOutputs(
+      'BatchNormalization',
+      [x, vectors('scale', 1.5), vectors('shift', -0.25), vectors('old', 3), vectors('older', 7)],
+      { training_mode: 1, momentum: float(0), epsilon: float(1e-3) },
+      { outputs },
+    )
+    for (const name of outputs) builder.output(name, 'float32')
+    const model = builder.model()
+    const changed = fastKernels(model)
+    expect(operators(changed)).not.toContain('BatchNormalization')
+    const feeds = { x: normalTensor(randomStream(1, 'vectors'), [48, 128], { shift: 2 }) }
+    const [found, wanted] = [await run(changed, feeds), await run(model, feeds)]
+    for (const name of outputs)
+      for (const [i, value] of numbers(found[name]!).entries())
+        expect(value).toBeCloseTo(numbers(wanted[name]!)[i]!, 4)
+  },
+)
