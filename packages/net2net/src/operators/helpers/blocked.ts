@@ -189,7 +189,7 @@ export const blockedPool: BlockedRule = (context) => {
 }
 
 /**
- * The 2-D convolution with one group. The weight [M, C, K, L] becomes [M/b, C/b, K, L, b of C, b of M];
+ * The 2-D convolution, of one group or of groups of whole blocks. The weight [M, C, K, L] of C channels in each group becomes [M/b, C/b, K, L, b of C, b of M];
  * with fewer channels than a block, as in a first layer, the input stays as it is and the weight
  * becomes [M/b, C, K, L, b of M].
  */
@@ -199,7 +199,7 @@ export const blockedConv: BlockedRule = (context) => {
   const output = context.output(0)
   if (!context.fits(output) || weight?.length !== 4) return undefined
   const group = intAttribute(node, 'group', 1)
-  if (group > 1) return blockedDepthwise(context, group)
+  if (group > 1 && weight[1] === 1) return blockedDepthwise(context, group)
   if (context.dtype(0) !== 'float32' || !weight.every((dim) => typeof dim === 'number'))
     return undefined
   const [filters, channels, rows, columns] = weight as readonly number[] as [
@@ -208,8 +208,9 @@ export const blockedConv: BlockedRule = (context) => {
     number,
     number,
   ]
-  const few = channels < block
+  const few = group === 1 && channels < block
   if (!few && channels % block !== 0) return undefined
+  if ((filters / group) % block !== 0) return undefined
   const field = rows * columns
   // The filters are blocked as if they were the channels of an image: rows of a block move, not elements. A single tap
   // stays where it is.

@@ -219,6 +219,29 @@ describe('a lowered training step computes what the standard one does', () => {
     expect(ofImages).toHaveLength(0)
   })
 
+  test('convolutions in groups of whole blocks, forward and back', async () => {
+    const width = Math.max(block, 4)
+    const lowered = await compareSteps({
+      input: [3, 8, 12],
+      layers: (net) => {
+        const a = net.conv('input', [2 * width, 3, 3, 3])
+        const b = net.conv(a, [2 * width, width, 3, 3], { group: 2 })
+        const strided = { group: 2, strides: [2, 2], pads: [1, 1, 1, 1] }
+        const c = net.conv(net.relu(b), [4 * width, width, 4, 4], strided)
+        return [net.builder.node('GlobalAveragePool', [c]), 4 * width]
+      },
+    })
+    if (block === 1) return
+    const groups = lowered.graph.nodes.filter(
+      ({ opType, attributes }) =>
+        opType === 'Conv' &&
+        (attributes.get('group') as { value: bigint } | undefined)?.value === 2n,
+    )
+    // Two outputs, the gradient of the input of the one with stride 1, and four phases of that of the other one.
+    expect(groups.map(({ domain }) => domain)).toEqual(Array(7).fill('com.microsoft.nchwc'))
+    expect(operatorsOf(lowered)).not.toContain('ConvTranspose')
+  })
+
   test.each([
     [1, 2, 0],
     [2, 2, 0],

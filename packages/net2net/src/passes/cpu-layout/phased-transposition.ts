@@ -70,12 +70,12 @@ function phasesOf(emitter: Emitter, node: Node, block: number): Phased | undefin
   const group = intAttribute(node, 'group', 1)
   const [filters, channels] = [x[1], y[1]]
   const isDepthwise = group === filters && group === channels
+  const unit = isDepthwise ? block : block * group
   const inBlocks =
     block > 1 &&
     spatial.length === 2 &&
     strides[0] === strides[1] &&
-    (group === 1 || isDepthwise) &&
-    [filters, channels].every((count) => typeof count === 'number' && count % block === 0)
+    [filters, channels].every((count) => typeof count === 'number' && count % unit === 0)
   // Of images in the plain layout, the kernel of the operator is as fast; of signals and volumes it is not.
   if (!inBlocks && (group > 1 || spatial.length === 2)) return undefined
   if (strides.every((stride) => stride === 1)) return undefined
@@ -139,10 +139,15 @@ function byPhases(
       [0],
     )
     const picked = emitter.op('Gather', [kernels, ints(emitter, taps)], { axis: 1 })
-    const order = group === 1 ? [0, 2, 1] : [2, 0, 1]
-    const dims = group === 1 ? [perGroup!, filters!] : [filters!, 1]
     const counts = along.map(({ taps }) => taps.length)
-    const own = reshape(emitter, transpose(emitter, picked, order), [...dims, ...counts])
+    // [C, taps, g·m] as [g·C, m, taps].
+    const members = filters! / group
+    const groups = () => reshape(emitter, picked, [perGroup!, taps.length, group, members])
+    const ordered =
+      group === 1
+        ? transpose(emitter, picked, [0, 2, 1])
+        : transpose(emitter, groups(), [2, 0, 3, 1])
+    const own = reshape(emitter, ordered, [group * perGroup!, members, ...counts])
     return emitter.op('Conv', [x, own, ...(bias === '' ? [] : [bias])], {
       kernel_shape: counts,
       pads: [...along.map(({ begin }) => begin), ...along.map(({ end }) => end)],
