@@ -9,11 +9,28 @@
  * with A the versions of x shifted along the columns and B those of δ shifted along the rows.
  *
  * **By taps**, where there are few channels: all that the taps read of x, times δ as it is.
+ *
+ * Of a convolution in groups, each group of channels is an image of its own.
  */
 import type { Emitter } from '../contract/gradient.ts'
-import { costs, zerosPutApart } from '../helpers/costs.ts'
-import { batchedProduct, filled, ints, range, reshape, transpose } from '../helpers/emission.ts'
-import { batchOf, computedColumns, joined, type Layer, shifted } from './conv-weight-shifts.ts'
+import { costs, positionsOf, zerosPutApart } from '../helpers/costs.ts'
+import {
+  batchedProduct,
+  filled,
+  ints,
+  range,
+  reshape,
+  type TargetSize,
+  transpose,
+} from '../helpers/emission.ts'
+import {
+  batchOf,
+  computedColumns,
+  joined,
+  type Layer,
+  shifted,
+  tapsBehindChannels,
+} from './conv-weight-shifts.ts'
 
 /**
  * ∂L/∂w [M, C, K, L], or undefined where products over all images cost less, or the stride is another. Measured in native code
@@ -21,7 +38,8 @@ import { batchOf, computedColumns, joined, type Layer, shifted } from './conv-we
  *
  * @param fits whether there is memory for all that the taps read of x
  */
-export function weightGradientByImages(layer: Layer, fits: boolean): string | undefined {
+export function weightGradientByImages(given: Layer, fits: boolean): string | undefined {
+  const layer = groupsAsImages(given)
   const { emitter, channels, filters, rows, columns } = layer
   if (emitter.target !== 'onnxruntime-cpu' || rows.stride > 1 || columns.stride > 1)
     return undefined
@@ -35,8 +53,12 @@ export function weightGradientByImages(layer: Layer, fits: boolean): string | un
     costs.product * lines * computedColumns(columns)
   const summed = (costs.sums * taps * filters) / (rows.input * columns.output)
   const ofAll =
-    costs.matrix * ((2 * versions(wide) + 1) * channels + (versions(tall) + 1) * filters) +
-    Math.min(product(taps, filters), product(tall * filters, wide * channels))
+    layer.groups > 1
+      ? (costs.matrix + costs.row / positionsOf(layer.batch)) * taps +
+        costs.matrix * (channels + filters) +
+        product(filters, taps)
+      : costs.matrix * ((2 * versions(wide) + 1) * channels + (versions(tall) + 1) * filters) +
+        Math.min(product(taps, filters), product(tall * filters, wide * channels))
   const apart = zerosApart(layer)
   const byShifts =
     copied(versions(wide, apart) * channels + versions(tall, apart) * filters) +
@@ -51,8 +73,24 @@ export function weightGradientByImages(layer: Layer, fits: boolean): string | un
   return byShifts < byTaps ? productsOfShifts(layer) : productOfTaps(layer)
 }
 
-function productsOfShifts(layer: Layer): string {
-  const { emitter, x, dy, channels, filters, rows, columns } = layer
+/** A layer whose groups are images, with the channels and filters of one group. */
+interface GroupedLayer extends Layer {
+  /** How many images there were. */
+  readonly samples: TargetSize
+}
+
+function groupsAsImages(layer: Layer): GroupedLayer {
+  const { emitter, groups, rows, columns } = layer
+  const samples = batchOf(layer.x)
+  if (groups === 1) return { ...layer, samples }
+  const [channels, filters] = [layer.channels / groups, layer.filters / groups]
+  const x = reshape(emitter, layer.x, [-1, channels, rows.input, columns.input])
+  const dy = reshape(emitter, layer.dy, [-1, filters, rows.output, columns.output])
+  return { ...layer, x, dy, channels, filters, samples }
+}
+
+function productsOfShifts(layer: GroupedLayer): string {
+  const { emitter, x, dy, channels, filters, groups, samples, rows, columns } = layer
   const apart = zerosApart(layer)
   const height = rows.input + apart
   const line = height * columns.output
@@ -63,16 +101,14 @@ function productsOfShifts(layer: Layer): string {
   ])
   const taps = shiftedColumns(layer, apart).map((version) => {
     const images = reshape(emitter, version, [batchOf(x), channels, line])
-    const product = productOverPositions(emitter, deltas, images)
-    return reshape(emitter, product, [filters, rows.kernel, 1, channels])
+    const product = productOverPositions(emitter, deltas, images, samples)
+    return reshape(emitter, product, [groups * filters, rows.kernel, 1, channels])
   })
-  const field = rows.kernel * columns.kernel
-  const tapped = reshape(emitter, joined(emitter, taps, 2), [filters, field, channels])
-  return inOrder(layer, emitter.op('Einsum', [tapped], { equation: 'mtc->mct' }))
+  return tapsBehindChannels(layer, joined(emitter, taps, 2))
 }
 
-function productOfTaps(layer: Layer): string {
-  const { emitter, x, dy, channels, filters, rows, columns } = layer
+function productOfTaps(layer: GroupedLayer): string {
+  const { emitter, x, dy, channels, filters, groups, samples, rows, columns } = layer
   const versions = joined(emitter, shiftedColumns(layer, 1), 1)
   const read = range(rows.kernel).flatMap((tap) => {
     const offset = tap * rows.dilation - rows.pads.begin
@@ -85,17 +121,16 @@ function productOfTaps(layer: Layer): string {
     emitter,
     reshape(emitter, dy, [batchOf(dy), filters, positions]),
     reshape(emitter, taken, [batchOf(x), taps, positions]),
+    samples,
   )
-  const dims = [filters, columns.kernel, channels * rows.kernel]
-  return inOrder(layer, transpose(emitter, reshape(emitter, product, dims), [0, 2, 1]))
+  const dims = [groups * filters, columns.kernel, channels * rows.kernel]
+  const channelsFirst = transpose(emitter, reshape(emitter, product, dims), [0, 2, 1])
+  return reshape(emitter, channelsFirst, [groups * filters, channels, rows.kernel, columns.kernel])
 }
 
 /** How many rows of zeros are behind each line: one, where lines would share the places of the cache. */
 const zerosApart = ({ rows, columns }: Layer): number =>
   zerosPutApart(rows.input * columns.output, columns.output) ? 1 : 0
-
-const inOrder = ({ emitter, channels, filters, rows, columns }: Layer, gradient: string): string =>
-  reshape(emitter, gradient, [filters, channels, rows.kernel, columns.kernel])
 
 /** A: x for every tap along the columns, [N, C, H + zeros, W′]. */
 function shiftedColumns({ emitter, x, columns }: Layer, zeros: number): readonly string[] {
@@ -125,11 +160,17 @@ const rowsAt = (count: number, offset: number, height: number): readonly number[
   })
 
 /**
- * Σ_{n, p} a[n, i, p] · b[n, j, p], shaped [I, J]. Each image has a product of its own, and the sum over the batch is a product with a
- * row of ones: it is bound by memory alone.
+ * Σ_{n, p} a[n, i, p] · b[n, j, p] for each group of images, as one row [1, g·I·J]. Each image has a product of its own, and the sum over the
+ * samples is a product with a row of ones: it is bound by memory alone.
+ *
+ * @param samples how many images of each group there are
  */
-export function productOverPositions(emitter: Emitter, a: string, b: string): string {
-  const [i, j] = [a, b].map((factor) => emitter.info(factor).shape![1] as number)
-  const flat = reshape(emitter, batchedProduct(emitter, a, b), [batchOf(a), i! * j!])
-  return emitter.op('MatMul', [filled(emitter, [1, batchOf(a)], 1), flat])
+export function productOverPositions(
+  emitter: Emitter,
+  a: string,
+  b: string,
+  samples: TargetSize = batchOf(a),
+): string {
+  const flat = reshape(emitter, batchedProduct(emitter, a, b), [samples, -1])
+  return emitter.op('MatMul', [filled(emitter, [1, samples], 1), flat])
 }

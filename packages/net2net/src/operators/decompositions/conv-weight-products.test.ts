@@ -102,7 +102,7 @@ function collidingConvolution(random: RandomStream) {
 
 type DrawnConvolution = ReturnType<typeof collidingConvolution>
 
-/** A convolution with stride 1 whose images are large beside its weight: of few channels, of many, or of one tap. */
+/** A convolution with stride 1 whose images are large beside its weight: of few channels in a group, of many, or of one tap. */
 function largeImages(random: RandomStream): DrawnConvolution {
   const kinds = [
     { kernels: [4, 5, 6], channels: 3 + random.below(3), filters: 40 + random.below(30) },
@@ -115,13 +115,14 @@ function largeImages(random: RandomStream): DrawnConvolution {
     const pads = { begin: random.below(3), end: random.below(3) }
     return { kernel, stride: 1, dilation: 1 + random.below(2), pads, input }
   })
+  const group = 1 + random.below(3)
   return {
     window,
     outputs: outputsOf(window),
     batch: 1 + random.below(3),
-    group: 1,
-    channels,
-    filters,
+    group,
+    channels: group * channels,
+    filters: group * filters,
   }
 }
 
@@ -212,6 +213,8 @@ describe('the weight gradient of Conv', () => {
     expect(products({ strides: [1, 2] })).toBe(0)
     // Of few channels all taps in one, which δ is not copied for.
     expect(products({ channels: 5, filters: 64 })).toBe(1)
+    // Groups are images of their own.
+    expect(products({ channels: 64, filters: 64, group: 4 })).toBe(5)
     // Nothing is copied, unless lines share the places of the cache.
     const pointwise = { channels: 96, filters: 96, kernel: [1, 1] } as const
     expect(products({ ...pointwise, size: [60, 60] })).toBe(1)

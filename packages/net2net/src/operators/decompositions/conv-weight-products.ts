@@ -6,11 +6,11 @@
  * **By patches**, where C·K·L is small (first layers): a convolution with one-hot kernels lays the
  * window of every output out as channels; δ times that, summed over all positions.
  *
- * **By shifts** (`conv-weight-shifts.ts`), for stride 1 along the rows; wide images one by one (`conv-weight-images.ts`), large
- * kernels with another stride by shifts of each phase of rows.
+ * **By shifts** (`conv-weight-shifts.ts`), for stride 1 along the rows; images that are large beside the
+ * weight one by one (`conv-weight-images.ts`), and large kernels with another stride by shifts of each phase of rows.
  *
- * **By columns** (`convolution-columns.ts`), where the images are small beside the weight, for several
- * groups and for small kernels with a stride along the rows.
+ * **By columns** (`convolution-columns.ts`), where the images are small beside the weight, and for small kernels and several
+ * groups with a stride along the rows.
  *
  * **By tiles** (`minimal-filtering.ts`), in WebAssembly, where multiplications cost more than memory.
  *
@@ -72,7 +72,10 @@ export function weightGradientByProducts(
   const layer: Layer = { ...convolution, emitter, x, dy }
   const depthwise = groups > 1 && groups === channels && groups === filters
   if (depthwise && emitter.target === 'onnxruntime-cpu') return byTallKernels(layer)
-  if (groups > 1) return byColumns()
+  if (groups > 1)
+    return columnsPay(convolution)
+      ? byColumns()
+      : (weightGradientByImages(layer, fits) ?? byColumns())
   if (channels * rows.kernel * columns.kernel <= mostPatchChannels) return byPatches(layer)
   if (columnsPay(convolution)) return byColumns()
   const byImages = weightGradientByImages(layer, fits)

@@ -65,7 +65,6 @@ export function weightGradientByShifts(layer: Layer, positions: number): string 
     const factors = tapsFirst ? [taken, delta] : [delta, taken]
     return emitter.op('Gemm', factors, { transB: 1 })
   }
-  const field = rows.kernel * columns.kernel
   /** [M, K·L·C] of a product for all rows: [L·C, K·M] or [K·M, L·C]. */
   const ofAll = (product: string) => {
     const taps = columns.kernel * channels
@@ -81,10 +80,19 @@ export function weightGradientByShifts(layer: Layer, positions: number): string 
   const filtersFirst = oneProductPays(layer)
     ? ofAll(product(joined(emitter, deltas, 0)))
     : ofEach(deltas.map(product))
-  const tapped = reshape(emitter, filtersFirst, [filters, field, channels])
+  return tapsBehindChannels(layer, filtersFirst)
+}
+
+/** Of a gradient whose elements are in the order [M, K·L, C], the weight's own shape [M, C, K, L]. */
+export function tapsBehindChannels(
+  { emitter, channels, rows, columns }: Omit<Layer, 'filters'>,
+  gradient: string,
+): string {
+  const field = rows.kernel * columns.kernel
+  const tapped = reshape(emitter, gradient, [-1, field, channels])
   // ONNX Runtime would make one transposition of this and those around it, and copy element by element; it does not look into an Einsum.
   const channelsFirst = () => emitter.op('Einsum', [tapped], { equation: 'mtc->mct' })
-  const dims = [filters, channels, rows.kernel, columns.kernel]
+  const dims = [-1, channels, rows.kernel, columns.kernel]
   return reshape(emitter, field === 1 ? tapped : channelsFirst(), dims)
 }
 
