@@ -1,6 +1,6 @@
 /** Test cases of Slice. */
 import { grows, refuses, WIDTH } from '../../../testing/bench.ts'
-import { type Draw, type OperatorCases, vaguely } from '../../../testing/cases.ts'
+import { type Draw, type NodeCase, type OperatorCases, vaguely } from '../../../testing/cases.ts'
 import { anyOf, anyShape, between } from '../../../testing/draws.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
 import { int64 } from '../../tensor/tensor.ts'
@@ -35,9 +35,29 @@ const slice: Draw = (random) => {
   return { inputs, constants: random.below(4) === 0 ? [] : [1, 2, 3, 4] }
 }
 
+const spaced: NodeCase = {
+  what: 'with steps, over runs of several elements',
+  draws: 15,
+  draw(random) {
+    const dims = [1 + random.below(2), 3 + random.below(5), 3 + random.below(5), 8]
+    const chosen = anyOf(random, [[1], [2], [1, 2], [2, 3], [-3, -1]])
+    const ranges = chosen.map((axis) => {
+      const start = random.below(2)
+      const end = between(random, start + 1, dims.at(axis)!)
+      return [start, end, 1 + random.below(3)]
+    })
+    const column = (k: number) => int64(ranges.map((range) => range[k]!))
+    return {
+      inputs: [normalTensor(random, dims), column(0), column(1), int64(chosen), column(2)],
+      constants: [1, 2, 3, 4],
+      shapes: random.below(2) ? { 0: ['n', ...dims.slice(1)] } : {},
+    }
+  },
+}
+
 export const cases: OperatorCases = {
   Slice: {
-    gradient: vaguely(slice),
+    gradient: [{ what: 'of any range', draw: vaguely(slice) }, spaced],
     growth: [
       grows('two chunks as PyTorch slices them', (b) => {
         const h = b.dense()

@@ -7,7 +7,7 @@
  * size of what lies behind it. Any other step fixes the axis. So does an end that only the run knows; where that is a size (a table of
  * positions, cut to the length of a sequence), entries behind the old ones change nothing.
  *
- * Gradient: g, padded with zeros where nothing was taken; with other steps, or sizes that only the
+ * Gradient: g, with zeros where nothing was taken; with steps backwards, or sizes that only the
  * run knows, added back at the positions that were read.
  */
 import { intsAttribute } from '../../model/attributes.ts'
@@ -16,15 +16,22 @@ import { elementCount, int64 } from '../../tensor/tensor.ts'
 import type { AxesContext } from '../contract/axes.ts'
 import type { Axis } from '../contract/axis.ts'
 import type { WrongOnWebGpu } from '../contract/facets.ts'
+import { type Emitter, isCpu } from '../contract/gradient.ts'
 import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
 import { gridPositions, isStatic, moveElements, numbers } from '../helpers/elements.ts'
-import { ints } from '../helpers/emission.ts'
+import { ints, reshape, slice, tensorLike, unsqueeze } from '../helpers/emission.ts'
 import { type Backward, gradientOf, inferView } from '../helpers/formula.ts'
 import { BEYOND, followPosition, type Range, resolveRange } from '../helpers/indexing.ts'
 import { placeAlong, scatterBack } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
+
+/** Rows of up to so many elements are spread by a product with a 0/1 matrix, which grows with the square of their length. */
+const widestProduct = 256
+
+/** Runs of fewer elements take longer to be padded one by one than to be added at their positions. */
+const shortestRun = 8
 
 /** One sliced axis as it is written; `entry` is its place in the lists of bounds. */
 interface Bounds {
@@ -169,20 +176,66 @@ function padBack(context: Backward): string | undefined {
   if (!bounds) return undefined
   const before = shape.map(() => 0)
   const after = shape.map(() => 0)
+  const apart: (readonly [axis: number, range: Range, size: number])[] = []
   for (const each of bounds) {
     if (isWhole(each)) continue
     const dim = shape[each.axis]!
     const range = resolveRange(each, dim)
-    if (range?.step !== 1 || range.length === 0) return undefined
-    before[each.axis] = range.start
-    after[each.axis] = Number(dim) - range.end
+    if (range === undefined || range.step < 1 || range.length === 0) return undefined
+    if (range.step > 1) apart.push([each.axis, range, Number(dim)])
+    else {
+      before[each.axis] = range.start
+      after[each.axis] = Number(dim) - range.end
+    }
   }
+  const value = apart.reduce<string | undefined>(
+    (found, given) => found && spreadAlong(context, found, ...given),
+    context.g,
+  )
+  if (value === undefined) return undefined
   const padded = shape.flatMap((_, axis) => (before[axis] || after[axis] ? [axis] : []))
-  if (padded.length === 0) return context.g
+  if (padded.length === 0) return value
   const [axis = 0] = padded
-  if (padded.length > 1) return context.op('Pad', [context.g, ints(context, [...before, ...after])])
+  if (padded.length > 1) return context.op('Pad', [value, ints(context, [...before, ...after])])
   const [start, size] = [before[axis]!, Number(shape[axis])]
-  return placeAlong(context, { value: context.g, axis, start, end: size - after[axis]!, size })
+  return placeAlong(context, { value, axis, start, end: size - after[axis]!, size })
+}
+
+/**
+ * The value with zeros between its elements along an axis, before and behind them: element k is at start + k·step of `size`. Undefined
+ * where that costs more than to add every element at its position.
+ */
+function spreadAlong(
+  emitter: Emitter,
+  value: string,
+  axis: number,
+  { start, step, length }: Range,
+  size: number,
+): string | undefined {
+  const { shape } = emitter.info(value)
+  const behind = shape!.slice(axis + 1)
+  if (behind.length === 0 && size <= widestProduct && isCpu(emitter.target)) {
+    const places = Array<number>(length * size).fill(0)
+    for (let k = 0; k < length; k++) places[k * size + start + k * step] = 1
+    return emitter.op('MatMul', [value, tensorLike(emitter, value, [length, size], places)])
+  }
+  if (!isStatic(behind) || elementCount(behind) < shortestRun) return undefined
+  const pads = shape!.map((_, k) => (k === axis ? step - 1 : 0))
+  const between = [...pads.slice(0, axis), 0, ...pads.slice(axis)]
+  const cells = emitter.op('Pad', [
+    unsqueeze(emitter, value, [axis + 1]),
+    ints(emitter, [...between.map(() => 0), ...between]),
+  ])
+  const whole = reshape(
+    emitter,
+    cells,
+    shape!.map((_, k) => (k === axis ? length * step : { of: value, axis: k })),
+  )
+  // Behind the last element there may be less room than a step.
+  const end = Math.min(size, start + length * step)
+  const cut =
+    end - start < length * step ? slice(emitter, whole, [axis], [0], [end - start]) : whole
+  return placeAlong(emitter, { value: cut, axis, start, end, size })
 }
 
 /** Backwards, WebGPU starts at the last entry, wherever the slice does. */
