@@ -317,6 +317,8 @@ export interface FastKernelsContext extends Emitter {
   input(i: number): string
   /** The node that gives input i, where one does, with its inputs as they are now. */
   producer(i: number): Node | undefined
+  /** Does nobody else read input i? */
+  isReadOnce(i: number): boolean
 }
 
 /**

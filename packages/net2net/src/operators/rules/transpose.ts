@@ -8,10 +8,11 @@ import { inputError } from '../../errors.ts'
 import { intsAttribute } from '../../model/attributes.ts'
 import type { Node, Shape } from '../../model/model.ts'
 import { elementCount } from '../../tensor/tensor.ts'
+import type { FastKernelsRule } from '../contract/facets.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
 import { gridPositions, isStatic, moveElements } from '../helpers/elements.ts'
-import { knownShape, transpose } from '../helpers/emission.ts'
+import { knownShape, range, transpose } from '../helpers/emission.ts'
 import { gradientOf } from '../helpers/formula.ts'
 
 /** Axis perm[k] of the input becomes axis k; by default the order is reversed. */
@@ -35,6 +36,23 @@ const positions = (perm: readonly number[], shape: Shape | undefined) =>
         })),
       )
     : undefined
+
+/** A product of matrices whose axes are exchanged is that of its factors the other way round: nothing is copied. */
+const fastKernels: FastKernelsRule = (context) => {
+  const { dtype, shape = [] } = context.info(context.input(0))
+  const [product, rank] = [context.producer(0), shape.length]
+  const isProduct = product?.opType === 'MatMul' && product.domain === '' && context.isReadOnce(0)
+  if (!isProduct || dtype !== 'float32' || rank < 3) return undefined
+  const samples = range(rank - 2)
+  const perm = permutationOf(context.node, rank)
+  if (String(perm) !== String([...samples, rank - 1, rank - 2])) return undefined
+  const [a = '', b = ''] = product.inputs
+  // A factor that all samples share is multiplied by all of them at once, as it stands.
+  if ([a, b].some((factor) => context.info(factor).shape?.length !== rank)) return undefined
+  const infos = [{ dtype, shape: perm.map((axis) => shape[axis]!) }]
+  const options = { domain: 'com.microsoft', infos }
+  return context.emit('FusedMatMul', [b, a], { transA: 1, transB: 1 }, options)
+}
 
 export const transposition: readonly Operator[] = [
   {
@@ -70,5 +88,6 @@ export const transposition: readonly Operator[] = [
     }),
     sign: 'inherited',
     scaling: 'view',
+    execution: { fastKernels },
   },
 ]

@@ -12,7 +12,8 @@ export function fastKernels(model: Model): Model {
   const { graph } = model
   const rules = graph.nodes.map((node) => operatorOf(node)?.execution?.fastKernels)
   if (rules.every((rule) => rule === undefined)) return model
-  const { producers } = linksOf(graph)
+  const { producers, uses } = linksOf(graph)
+  const results = new Set(graph.outputs.map(({ name }) => name))
   const rewriter = new Rewriter(model)
   const emitter = new RewritingEmitter(rewriter, model)
   for (const [i, node] of graph.nodes.entries()) {
@@ -28,6 +29,10 @@ export function fastKernels(model: Model): Model {
       opset: opsetOf(model, node.domain),
       has: (k) => (node.inputs[k] ?? '') !== '',
       input: (k) => rewriter.value(node.inputs[k] ?? ''),
+      isReadOnce: (k) => {
+        const name = node.inputs[k] ?? ''
+        return uses.get(name)?.length === 1 && !results.has(name)
+      },
       producer: (k) => {
         const given = producers.get(node.inputs[k] ?? '')
         return given && { ...given, inputs: given.inputs.map((name) => rewriter.value(name)) }

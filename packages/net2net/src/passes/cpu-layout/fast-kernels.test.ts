@@ -6,6 +6,7 @@ import { testSeed } from '../../../testing/seed.ts'
 import { float } from '../../model/attributes.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Dim, Model } from '../../model/model.ts'
+import { range } from '../../operators/helpers/emission.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { float32, int64, type Tensor } from '../../tensor/tensor.ts'
 import { fastKernels } from './fast-kernels.ts'
@@ -100,3 +101,36 @@ test.each([true, false])(
         expect(value).toBeCloseTo(numbers(wanted[name]!)[i]!, 4)
   },
 )
+
+test('a product whose axes are exchanged', async () => {
+  const shapes = { a: [3, 2, 5, 4], b: [3, 2, 4, 6], shared: [4, 6] }
+  const transposed = (factor: 'b' | 'shared', perm: readonly number[], readers = 1) => {
+    const builder = new GraphBuilder()
+    const a = builder.input('a', 'float32', ['batch', ...shapes.a.slice(1)])
+    const b = builder.input('b', 'float32', shapes[factor])
+    const product = builder.node('MatMul', [a, b])
+    builder.nodeOutputs('Transpose', [product], { perm }, { outputs: ['y'] })
+    builder.output('y', 'float32')
+    for (const k of range(readers, 1)) {
+      builder.nodeOutputs('Neg', [product], {}, { outputs: [`other${k}`] })
+      builder.output(`other${k}`, 'float32')
+    }
+    return builder.model()
+  }
+  const model = transposed('b', [0, 1, 3, 2])
+  const changed = fastKernels(model)
+  expect(operators(changed)).toEqual(['FusedMatMul', 'Identity'])
+  const random = randomStream(1, 'products')
+  const feeds = { a: normalTensor(random, shapes.a), b: normalTensor(random, shapes.b) }
+  const [found, wanted] = [await run(changed, feeds), await run(model, feeds)]
+  expect(found.y!.dims).toEqual([3, 2, 6, 5])
+  for (const [i, value] of numbers(found.y!).entries())
+    expect(value).toBeCloseTo(numbers(wanted.y!)[i]!, 5)
+  // Somebody reads the product as it is, other axes are exchanged, or all samples share a factor.
+  for (const other of [
+    transposed('b', [0, 1, 3, 2], 2),
+    transposed('b', [0, 2, 1, 3]),
+    transposed('shared', [0, 1, 3, 2]),
+  ])
+    expect(operators(fastKernels(other))).toContain('Transpose')
+})
