@@ -29,7 +29,12 @@ import {
 } from '../helpers/emission.ts'
 import { allKnown, type KnownWindowAxis, reach, windowOf } from '../helpers/windows.ts'
 import { weightGradientByProducts } from './conv-weight-products.ts'
-import { columnsPay, imageConvolution, inputGradientByColumns } from './convolution-columns.ts'
+import {
+  columnsPay,
+  type ImageConvolution,
+  imageConvolution,
+  inputGradientByColumns,
+} from './convolution-columns.ts'
 import { inputGradientByTiles, tilesThatPay } from './minimal-filtering.ts'
 
 export const convGradient: GradientRule = (context) => {
@@ -80,6 +85,7 @@ export function inputGradient(
     return inputGradientByColumns(emitter, dy, weight, images)
   const convolves =
     (group === 1 || emitter.target !== 'standard') &&
+    !(images && emitter.target === 'onnxruntime-cpu' && addsFewer(images)) &&
     window.every(
       (axis) =>
         axis.stride === 1 && axis.pads.begin <= reach(axis) - 1 && axis.pads.end <= reach(axis) - 1,
@@ -88,6 +94,18 @@ export function inputGradient(
     ? turnedConvolution(emitter, dy, weight, window, group)
     : spreadWindows(emitter, dy, weight, x, window, group)
 }
+
+/** Channels of which no blocks are made: their convolutions are products of columns. */
+const fewChannels = 8
+
+/**
+ * Does a transposed convolution, which adds C·K·L columns of the outputs' size, move much less than a convolution, which lays out M·K·L columns of the
+ * inputs' size? To add one takes twice as long as to lay it out.
+ */
+const addsFewer = ({ channels, filters, groups, rows, columns }: ImageConvolution): boolean =>
+  groups === 1 &&
+  channels < fewChannels &&
+  4 * channels * rows.output * columns.output < filters * rows.input * columns.input
 
 /** Stride 1: Conv with the kernel turned round. */
 function turnedConvolution(
