@@ -119,7 +119,8 @@ function isBlockedConvolution(
   const isDepthwise = group === filters && perGroup === 1
   // Fewer channels than a block, as in a first layer, stay as they are.
   const inBlocks = perGroup < block || perGroup % block === 0
-  return filters % block === 0 && (group === 1 ? inBlocks : isDepthwise)
+  const inWholeBlocks = perGroup % block === 0 && (filters / group) % block === 0
+  return filters % block === 0 && (group === 1 ? inBlocks : isDepthwise || inWholeBlocks)
 }
 
 /** The attributes of the convolution along the row. */
