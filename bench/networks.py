@@ -361,6 +361,82 @@ def volumes(classes=10):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(channels, classes))
 
 
+class Inception(nn.Module):
+    """Branches of several kernels, one behind a mean pooling, as in Szegedy et al. 2016."""
+
+    def __init__(self, channels):
+        super().__init__()
+
+        def branch(*layers):
+            return nn.Sequential(*(convolution(*layer, activation=nn.ReLU) for layer in layers))
+
+        self.pointwise = branch((channels, 32, 1))
+        self.twice = branch((channels, 24, 1), (24, 32, 3), (32, 32, 3))
+        self.large = branch((channels, 16, 1), (16, 32, 5))
+        self.pooled = nn.Sequential(nn.AvgPool2d(3, 1, 1), branch((channels, 32, 1)))
+
+    def forward(self, x):
+        branches = (self.pointwise, self.twice, self.large, self.pooled)
+        return torch.cat([branch(x) for branch in branches], 1)
+
+
+def inception(classes=10):
+    return nn.Sequential(
+        convolution(3, 32, 3, 2, activation=nn.ReLU),
+        convolution(32, 64, 3, activation=nn.ReLU),
+        Inception(64),
+        Inception(128),
+        nn.MaxPool2d(3, 2, 1),
+        Inception(128),
+        *head(128, classes),
+    )
+
+
+def grouped(classes=10):
+    """Groups of 12, 16 and 32 channels on large images."""
+    layers, channels = [], 3
+    for filters, groups, stride in ((48, 4, 2), (128, 8, 1), (256, 8, 2)):
+        layers += [
+            convolution(channels, filters, 1, activation=nn.SiLU),
+            convolution(filters, filters, 3, stride, groups, nn.SiLU),
+            convolution(filters, filters, 3, 1, groups, nn.SiLU),
+        ]
+        channels = filters
+    return nn.Sequential(*layers, *head(channels, classes))
+
+
+def lenet(classes=10):
+    """LeCun et al. 1998."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(400, 120),
+        nn.Tanh(),
+        nn.Linear(120, 84),
+        nn.Tanh(),
+        nn.Linear(84, classes),
+    )
+
+
+class TextConvolutions(nn.Module):
+    """Convolutions over words and a maximum over time, as in Kim 2014."""
+
+    def __init__(self, width=64, classes=10):
+        super().__init__()
+        self.token = nn.Embedding(1000, width)
+        self.windows = nn.ModuleList(nn.Conv1d(width, width, size) for size in (3, 4, 5))
+        self.head = nn.Linear(3 * width, classes)
+
+    def forward(self, x):
+        words = self.token(x).transpose(1, 2)
+        return self.head(torch.cat([F.relu(each(words)).amax(2) for each in self.windows], 1))
+
+
 # ------------------------------------------------------------------ recurrent networks
 
 
@@ -503,6 +579,68 @@ class GatedGPT(nn.Module):
         return self.head(self.norm(self.blocks(self.token(x))))
 
 
+class WindowBlock(nn.Module):
+    """Attention within windows of 4 × 4 patches, every other time shifted by half a window, as in Liu et al. 2021."""
+
+    def __init__(self, width, heads, shift):
+        super().__init__()
+        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.bias = nn.Parameter(torch.zeros(heads, 16, 16))
+        self.feed = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+        self.heads, self.shift = heads, shift
+
+    def attend(self, x):
+        batch, height, width, channels = x.shape
+        size = channels // self.heads
+        cells = x.reshape(batch, height // 4, 4, width // 4, 4, channels)
+        windows = cells.permute(0, 1, 3, 2, 4, 5).reshape(-1, 16, channels)
+        parts = self.qkv(windows).reshape(-1, 16, 3, self.heads, size)
+        q, k, v = parts.permute(2, 0, 3, 1, 4)
+        weights = (q @ k.transpose(-1, -2) * size**-0.5 + self.bias).softmax(-1)
+        found = self.out((weights @ v).transpose(1, 2).reshape(-1, 16, channels))
+        cells = found.reshape(batch, height // 4, width // 4, 4, 4, channels)
+        return cells.permute(0, 1, 3, 2, 4, 5).reshape(x.shape)
+
+    def forward(self, x):
+        y = self.before(x)
+        if self.shift:
+            y = torch.roll(self.attend(torch.roll(y, (-2, -2), (1, 2))), (2, 2), (1, 2))
+        else:
+            y = self.attend(y)
+        x = x + y
+        return x + self.feed(self.between(x))
+
+
+class Windows(nn.Module):
+    def __init__(self, width=64, heads=4, classes=10):
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, 4, 4)
+        self.fine = nn.Sequential(*(WindowBlock(width, heads, shift) for shift in (False, True)))
+        self.merge = nn.Linear(4 * width, 2 * width, False)
+        self.coarse = nn.Sequential(
+            *(WindowBlock(2 * width, heads, shift) for shift in (False, True))
+        )
+        self.norm, self.head = nn.LayerNorm(2 * width), nn.Linear(2 * width, classes)
+
+    def forward(self, x):
+        x = self.fine(self.patches(x).permute(0, 2, 3, 1))
+        quarters = [x[:, i::2, j::2] for j in range(2) for i in range(2)]
+        x = self.coarse(self.merge(torch.cat(quarters, -1)))
+        return self.head(self.norm(x).mean((1, 2)))
+
+
+def tabular(features=40, classes=10):
+    """A perceptron with batch normalizations."""
+    layers, width = [], features
+    for units, activation in ((512, nn.SELU()), (512, nn.Tanh()), (256, nn.SiLU())):
+        layers += [nn.Linear(width, units), nn.BatchNorm1d(units), activation]
+        width = units
+    return nn.Sequential(*layers, nn.Linear(width, classes))
+
+
 def mlp():
     return nn.Sequential(
         nn.Flatten(),
@@ -546,6 +684,10 @@ def tokens(batch):
     return torch.randint(0, 1000, (batch, 64))
 
 
+def rows(batch):
+    return torch.randn(batch, 40)
+
+
 # The exporter folds batch normalizations into the convolutions before them unless it is told not to
 # optimize. Names with this ending are exported so that they keep them.
 KEPT = "+bn"
@@ -571,6 +713,12 @@ NETWORKS = {
     "signals": (signals, lambda batch: torch.randn(batch, 4, 512), 20, 16),
     "volumes": (volumes, lambda batch: torch.randn(batch, 1, 16, 32, 32), 10, 8),
     "gated-gpt": (GatedGPT, tokens, 1000, 8),
+    "inception": (inception, images(), 10, 8),
+    "grouped": (grouped, images(), 10, 8),
+    "lenet": (lenet, digits, 10, 64),
+    "windows": (Windows, images(), 10, 8),
+    "text": (TextConvolutions, tokens, 10, 32),
+    "tabular": (tabular, rows, 10, 64),
     "lstm-64": (lambda: Recurrent(nn.LSTM, 64), steps, 10, 32),
     "lstm-128": (lambda: Recurrent(nn.LSTM, 128), steps, 10, 32),
     "lstm-256": (lambda: Recurrent(nn.LSTM, 256), steps, 10, 32),
@@ -580,11 +728,11 @@ NETWORKS = {
 
 def draw(name, batch):
     """A batch of inputs and of classes, one per prediction, the same in every process."""
-    _, inputs, classes, _ = NETWORKS[name.removesuffix(KEPT)]
+    definition, inputs, classes, _ = NETWORKS[name.removesuffix(KEPT)]
     torch.manual_seed(1)
     x = inputs(batch)
-    shape = x.shape if x.dtype == torch.int64 else (batch,)
-    return x, torch.randint(0, classes, shape)
+    predicts_tokens = definition in (GPT, GatedGPT)
+    return x, torch.randint(0, classes, x.shape if predicts_tokens else (batch,))
 
 
 def define(name):

@@ -38,11 +38,11 @@ import {
  *
  * @param fits whether there is memory for all that the taps read of x
  */
-export function weightGradientByImages(given: Layer, fits: boolean): string | undefined {
-  const layer = groupsAsImages(given)
-  const { emitter, channels, filters, rows, columns } = layer
+export function weightGradientByImages(layer: Layer, fits: boolean): string | undefined {
+  const { emitter, groups, rows, columns } = layer
   if (emitter.target !== 'onnxruntime-cpu' || rows.stride > 1 || columns.stride > 1)
     return undefined
+  const [channels, filters] = [layer.channels / groups, layer.filters / groups]
   const [tall, wide] = [rows.kernel, columns.kernel]
   const taps = tall * wide * channels
   /** How many versions are made; a single one is what is given, unless zeros are put behind it. */
@@ -53,7 +53,7 @@ export function weightGradientByImages(given: Layer, fits: boolean): string | un
     costs.product * lines * computedColumns(columns)
   const summed = (costs.sums * taps * filters) / (rows.input * columns.output)
   const ofAll =
-    layer.groups > 1
+    groups > 1
       ? (costs.matrix + costs.row / positionsOf(layer.batch)) * taps +
         costs.matrix * (channels + filters) +
         product(filters, taps)
@@ -70,7 +70,8 @@ export function weightGradientByImages(given: Layer, fits: boolean): string | un
       summed
     : Number.POSITIVE_INFINITY
   if (ofAll <= Math.min(byShifts, byTaps)) return undefined
-  return byShifts < byTaps ? productsOfShifts(layer) : productOfTaps(layer)
+  const images = groupsAsImages(layer)
+  return byShifts < byTaps ? productsOfShifts(images) : productOfTaps(images)
 }
 
 /** A layer whose groups are images, with the channels and filters of one group. */

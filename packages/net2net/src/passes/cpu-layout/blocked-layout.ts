@@ -154,16 +154,15 @@ class BlockedGraph {
     return this.#rewriter.emit('Reshape', [this.#asPlain(name), sizes])[0]!
   }
 
-  /** The first size of the value, from an input of the graph that has it too, if there is one: equal nodes are one then. */
+  /** The first size of the value, of an input of the graph where one has it too: equal nodes are one then. */
   #batchOf(name: string): string {
     const sizes = (value: string) => this.#infos.get(value)?.shape ?? []
     const [batch = null] = sizes(name)
     if (typeof batch === 'number') return this.#rewriter.constant(int64([batch]), 'blocked')
     const inputs = this.#model.graph.inputs.map((input) => input.name)
-    const given = inputs.find((input) => batch !== null && sizes(input).includes(batch))
-    const axis = given === undefined ? 0 : sizes(given).indexOf(batch)
+    const given = inputs.find((input) => batch !== null && sizes(input)[0] === batch)
     const value = given ?? this.#asBlocks(name)
-    return this.#rewriter.emit('Shape', [value], { start: axis, end: axis + 1 })[0]!
+    return this.#rewriter.emit('Shape', [value], { start: 0, end: 1 })[0]!
   }
 
   /** The value [filters, taps, channels] that a Transpose and a Reshape made the weight `name` of. */

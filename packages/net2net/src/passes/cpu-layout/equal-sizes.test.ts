@@ -43,3 +43,23 @@ test('sizes of the same name are read once, and what is filled with them is one 
   const [found, wanted] = [await run(changed, feeds), await run(model, feeds)]
   for (const i of sums.keys()) expect(numbers(found[`y${i}`]!)).toEqual(numbers(wanted[`y${i}`]!))
 })
+
+test('a name that two inputs have for lengths of their own tells nothing', async () => {
+  const builder = new GraphBuilder()
+  const inputs = ['source', 'goal'].map((name) =>
+    builder.input(name, 'float32', ['batch', 'length']),
+  )
+  for (const [i, value] of inputs.entries())
+    for (const [k, what] of ['samples', 'positions'].entries()) {
+      const size = builder.node('Shape', [value], { start: k, end: k + 1 })
+      builder.nodeOutputs('Neg', [size], {}, { outputs: [`${what}${i}`] })
+      builder.output(`${what}${i}`, 'int64')
+    }
+  const changed = equalSizes(builder.model())
+  expect(changed.graph.nodes.filter(({ opType }) => opType === 'Shape')).toHaveLength(3)
+  const random = randomStream(1, 'lengths')
+  const feeds = { source: normalTensor(random, [2, 7]), goal: normalTensor(random, [2, 5]) }
+  const found = await run(changed, feeds)
+  expect(numbers(found.positions0!)).toEqual([-7])
+  expect(numbers(found.positions1!)).toEqual([-5])
+})

@@ -102,6 +102,21 @@ test.each([true, false])(
   },
 )
 
+test('outputs that nobody asked for leave absent inputs absent', () => {
+  const builder = new GraphBuilder()
+  const x = builder.input('x', 'float32', [48, 128])
+  const vector = builder.constant(float32([128], new Float32Array(128).fill(1)))
+  const attributes = { training_mode: 1, momentum: float(0) }
+  const inputs = [x, vector, vector, vector, vector]
+  builder.nodeOutputs('BatchNormalization', inputs, attributes, { outputs: ['z', '', 'variance'] })
+  const most = builder.constant(float32([], [1]))
+  builder.nodeOutputs('Clip', ['z', '', most], {}, { outputs: ['y'] })
+  builder.output('y', 'float32')
+  builder.output('variance', 'float32')
+  const { nodes } = fastKernels(builder.model()).graph
+  expect(nodes.find(({ opType }) => opType === 'Clip')!.inputs[1]).toBe('')
+})
+
 test('a product whose axes are exchanged', async () => {
   const shapes = { a: [3, 2, 5, 4], b: [3, 2, 4, 6], shared: [4, 6] }
   const transposed = (factor: 'b' | 'shared', perm: readonly number[], readers = 1) => {

@@ -43,7 +43,8 @@ export function fastKernels(model: Model): Model {
       continue
     }
     const values = typeof found === 'string' ? [found] : found
-    for (const [k, name] of node.outputs.entries()) rewriter.replace(name, values[k]!)
+    for (const [k, name] of node.outputs.entries())
+      if (name !== '') rewriter.replace(name, values[k]!)
   }
   return rewriter.model()
 }
