@@ -64,7 +64,7 @@ export default defineConfig({
           // Each file costs a start half a millisecond: what always goes together is one.
           groups: [
             { name: 'help', test: /cli.commands\.ts$/, priority: 2 },
-            // Weights of new units that training chooses: no start reads them, though they stand among the rooms of the next group.
+            // Weights of new units that training chooses: no start reads them, though their folders are those of the next group.
             {
               name: 'new-units',
               test: /net2net.src.growth.(apply.(unit|chosen)-weights|plan.new-units)/,
