@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { checkGradients, normalTensor, oneNode } from '../../../testing/gradient-check.ts'
+import { gradientOperators } from '../../../testing/gradient-operators.ts'
 import { runGraph } from '../../../testing/run-graph.ts'
 import { testSeed } from '../../../testing/seed.ts'
 import { difference, sent } from '../../../testing/sent-tensors.ts'
-import { backward } from '../../autodiff/backward.ts'
-import { GraphEmitter } from '../../autodiff/emitter.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import { type RandomStream, randomStream } from '../../tensor/random.ts'
-import type { Target } from '../contract/gradient.ts'
+import type { Emitter, Target } from '../contract/gradient.ts'
 import type { KnownWindowAxis } from '../helpers/windows.ts'
 import { weightGradientByProducts } from './conv-weight-products.ts'
 import { weightGradient } from './convolution-gradient.ts'
@@ -46,23 +45,11 @@ function operatorsFor(
   spec: Drawn & { batch?: number },
   runtime: Target = target,
 ): readonly string[] {
-  const builder = new GraphBuilder()
-  const emitter = new GraphEmitter(builder, new Map(), 18, runtime)
-  const declare = (name: string, dims: readonly number[]) => {
-    builder.input(name, 'float32', dims)
-    emitter.declare(name, { dtype: 'float32', shape: dims })
-  }
-  declare('x', [spec.batch ?? 2, spec.channels, ...spec.size])
-  const { kernel, strides, group = 1 } = spec
-  declare('w', [spec.filters, spec.channels / group, ...kernel])
-  const y = emitter.op('Conv', ['x', 'w'], { kernel_shape: kernel, strides, group })
-  declare('seed', emitter.info(y).shape as readonly number[])
-  const { nodes } = builder.graph()
-  backward(emitter, nodes, new Map([[y, 'seed']]), ['w'])
-  return builder
-    .graph()
-    .nodes.slice(nodes.length)
-    .map((node) => node.opType)
+  const { channels, filters, size, kernel, strides, group = 1, batch = 2 } = spec
+  const inputs = { x: [batch, channels, ...size], w: [filters, channels / group, ...kernel] }
+  const convolved = (emitter: Emitter) =>
+    emitter.op('Conv', ['x', 'w'], { kernel_shape: kernel, strides, group })
+  return gradientOperators(runtime, inputs, convolved, ['w'])
 }
 
 /**

@@ -1,26 +1,15 @@
 import { expect, test } from 'vitest'
 import { checkGradients, normalTensor, oneNode } from '../../../testing/gradient-check.ts'
-import { backward } from '../../autodiff/backward.ts'
-import { GraphEmitter } from '../../autodiff/emitter.ts'
-import { GraphBuilder } from '../../model/builder.ts'
-import type { Target } from '../contract/gradient.ts'
+import { gradientOperators } from '../../../testing/gradient-operators.ts'
+import type { Emitter, Target } from '../contract/gradient.ts'
 
 /** The operator that computes the gradient of images [4, C, 14, 14] by a kernel of 5 × 5. */
 function operatorFor(channels: number, filters: number, target: Target, group = 1) {
-  const builder = new GraphBuilder()
-  const emitter = new GraphEmitter(builder, new Map(), 18, target)
-  const declare = (name: string, shape: readonly number[]) => {
-    builder.input(name, 'float32', shape)
-    emitter.declare(name, { dtype: 'float32', shape })
-  }
-  declare('x', [4, channels, 14, 14])
-  declare('w', [filters, channels / group, 5, 5])
-  const y = emitter.op('Conv', ['x', 'w'], { kernel_shape: [5, 5], group })
-  emitter.declare('seed', emitter.info(y))
-  const { nodes } = builder.graph()
-  backward(emitter, nodes, new Map([[y, 'seed']]), ['x'])
-  const made = builder.graph().nodes.slice(nodes.length)
-  return made.map((node) => node.opType).find((name) => name.startsWith('Conv'))
+  const inputs = { x: [4, channels, 14, 14], w: [filters, channels / group, 5, 5] }
+  const convolved = (emitter: Emitter) =>
+    emitter.op('Conv', ['x', 'w'], { kernel_shape: [5, 5], group })
+  const emitted = gradientOperators(target, inputs, convolved, ['x'])
+  return emitted.find((name) => name.startsWith('Conv'))
 }
 
 test('the gradient of images of few channels adds columns, where there are fewer than to lay out', () => {

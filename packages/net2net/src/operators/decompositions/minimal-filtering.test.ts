@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { checkGradients, normalTensor, oneNode } from '../../../testing/gradient-check.ts'
+import { gradientOperators } from '../../../testing/gradient-operators.ts'
 import { runGraph } from '../../../testing/run-graph.ts'
 import { difference, sent } from '../../../testing/sent-tensors.ts'
-import { backward } from '../../autodiff/backward.ts'
-import { GraphEmitter } from '../../autodiff/emitter.ts'
-import { GraphBuilder } from '../../model/builder.ts'
 import { randomStream } from '../../tensor/random.ts'
+import type { Emitter } from '../contract/gradient.ts'
 import { imageConvolution } from './convolution-columns.ts'
 import { spreadWindows, weightGradient } from './convolution-gradient.ts'
 import {
@@ -91,21 +90,11 @@ test('tiles of every size give what a convolution gives, and its gradients', asy
 })
 
 /** The operators that the gradients of a convolution's inputs are made of. */
-function gradientOperators(channels: number, size: number, attributes = {}): readonly string[] {
-  const builder = new GraphBuilder()
-  const emitter = new GraphEmitter(builder, new Map(), 18, target)
-  const declare = (name: string, dims: readonly number[]) => {
-    builder.input(name, 'float32', dims)
-    emitter.declare(name, { dtype: 'float32', shape: dims })
-  }
-  declare('x', [32, channels, size, size])
-  declare('w', [channels, channels, 3, 3])
-  const y = emitter.op('Conv', ['x', 'w'], { kernel_shape: [3, 3], ...attributes })
-  declare('seed', emitter.info(y).shape as readonly number[])
-  const { nodes } = builder.graph()
-  backward(emitter, nodes, new Map([[y, 'seed']]), ['x', 'w'])
-  const emitted = builder.graph().nodes.slice(nodes.length)
-  return emitted.map((node) => node.opType)
+function operatorsFor(channels: number, size: number, attributes = {}): readonly string[] {
+  const inputs = { x: [32, channels, size, size], w: [channels, channels, 3, 3] }
+  const convolved = (emitter: Emitter) =>
+    emitter.op('Conv', ['x', 'w'], { kernel_shape: [3, 3], ...attributes })
+  return gradientOperators(target, inputs, convolved, ['x', 'w'])
 }
 
 describe('the gradients of Conv in WebAssembly', () => {
@@ -130,15 +119,15 @@ describe('the gradients of Conv in WebAssembly', () => {
     }))
 
   test('where arithmetic outweighs the transforms', () => {
-    const byTiles = gradientOperators(64, 14)
+    const byTiles = operatorsFor(64, 14)
     expect(byTiles).not.toContain('Conv')
     expect(byTiles).not.toContain('Gemm')
     // The tiles of δ are computed once for both gradients.
     expect(byTiles.filter((name) => name === 'MatMul')).toHaveLength(9)
     for (const others of [
-      gradientOperators(64, 14, { strides: [2, 2] }),
-      gradientOperators(64, 14, { dilations: [2, 2] }),
-      gradientOperators(8, 64),
+      operatorsFor(64, 14, { strides: [2, 2] }),
+      operatorsFor(64, 14, { dilations: [2, 2] }),
+      operatorsFor(8, 64),
     ])
       expect(others.some((name) => name.startsWith('Conv'))).toBe(true)
   })

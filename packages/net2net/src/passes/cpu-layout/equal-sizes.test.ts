@@ -16,7 +16,7 @@ test('sizes of the same name are read once, and what is filled with them is one 
     const row = builder.node('ConstantOfShape', [sizes], { value: float32([1], [1]) })
     return builder.node('MatMul', [row, value])
   }
-  // Without a name of its own: as many as there are numbers above zero.
+  // The number of these rows has no name: it depends on the values.
   const chosen = builder.node(
     'Compress',
     [
