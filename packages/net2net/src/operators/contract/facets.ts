@@ -306,7 +306,7 @@ export interface ExecutionFacets {
  */
 export type WrongOnWebGpu = (context: InferContext) => boolean
 
-/** Emits the node in other operators; returns what takes the place of its outputs (of one, if it is one value), or undefined to leave the node as it is. */
+/** Emits the node in other operators. Returns the values that take the place of its outputs (a single name for a single output), or undefined to leave the node as it is. */
 export type FastKernelsRule = (
   context: FastKernelsContext,
 ) => string | readonly string[] | undefined

@@ -10,7 +10,7 @@
  *
  * **By taps**, where there are few channels: all that the taps read of x, times δ as it is.
  *
- * Of a convolution in groups, each group of channels is an image of its own.
+ * In a convolution with several groups, each group of channels counts as a separate image.
  */
 import type { Emitter } from '../contract/gradient.ts'
 import { costs, positionsOf, zerosPutApart } from '../helpers/costs.ts'
@@ -161,10 +161,10 @@ const rowsAt = (count: number, offset: number, height: number): readonly number[
   })
 
 /**
- * Σ_{n, p} a[n, i, p] · b[n, j, p] for each group of images, as one row [1, g·I·J]. Each image has a product of its own, and the sum over the
- * samples is a product with a row of ones: it is bound by memory alone.
+ * Σ_{n, p} a[n, i, p] · b[n, j, p], where n runs over the samples and each of g groups of channels has its own sum: one row [1, g·I·J] holds all of them.
+ * Each image is multiplied separately. The sum over the samples is a product with a row of ones, which is bound by memory alone.
  *
- * @param samples how many images of each group there are
+ * @param samples the size of the batch; the factors hold g images for each sample
  */
 export function productOverPositions(
   emitter: Emitter,

@@ -72,14 +72,12 @@ export function weightGradientByProducts(
   const layer: Layer = { ...convolution, emitter, x, dy }
   const depthwise = groups > 1 && groups === channels && groups === filters
   if (depthwise && emitter.target === 'onnxruntime-cpu') return byTallKernels(layer)
-  if (groups > 1)
-    return columnsPay(convolution)
-      ? byColumns()
-      : (weightGradientByImages(layer, fits) ?? byColumns())
-  if (channels * rows.kernel * columns.kernel <= mostPatchChannels) return byPatches(layer)
+  const fewTaps = channels * rows.kernel * columns.kernel <= mostPatchChannels
+  if (fewTaps && groups === 1) return byPatches(layer)
   if (columnsPay(convolution)) return byColumns()
   const byImages = weightGradientByImages(layer, fits)
   if (byImages !== undefined) return byImages
+  if (groups > 1) return byColumns()
   if (rows.stride === 1) return weightGradientByShifts(layer, positions)
   return rowPhasesPay(layer) ? weightGradientByRowPhases(layer, positions) : byColumns()
 }

@@ -85,7 +85,7 @@ export function weightGradientByShifts(layer: Layer, positions: number): string 
 
 /** Of a gradient whose elements are in the order [M, K·L, C], the weight's own shape [M, C, K, L]. */
 export function tapsBehindChannels(
-  { emitter, channels, rows, columns }: Omit<Layer, 'filters'>,
+  { emitter, channels, rows, columns }: Layer,
   gradient: string,
 ): string {
   const field = rows.kernel * columns.kernel

@@ -189,8 +189,8 @@ export const blockedPool: BlockedRule = (context) => {
 }
 
 /**
- * The 2-D convolution, of one group or of groups of whole blocks. The weight [M, C, K, L] of C channels in each group becomes [M/b, C/b, K, L, b of C, b of M];
- * with fewer channels than a block, as in a first layer, the input stays as it is and the weight
+ * The 2-D convolution with one group, or with groups of whole blocks. The weight [M, C, K, L], where C counts the channels of a
+ * group, becomes [M/b, C/b, K, L, b of C, b of M]; with fewer channels than a block, as in a first layer, the input stays as it is and the weight
  * becomes [M/b, C, K, L, b of M].
  */
 export const blockedConv: BlockedRule = (context) => {

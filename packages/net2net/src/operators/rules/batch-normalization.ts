@@ -290,7 +290,7 @@ const blocked: BlockedRule = (context) => {
 }
 
 /**
- * Vectors [N, C] by their own statistics: the kernel of the operator takes 7 ns an element, these operators less than 1 together. The gradient finds
+ * Vectors [N, C] by their own statistics: the kernel of the operator takes 7 ns an element, and these operators take 2 together. The gradient finds
  * x − μ there.
  */
 const fastKernels: FastKernelsRule = (context) => {
