@@ -26,13 +26,13 @@ import { elementCount, float32, type Tensor, toNumbers } from '../tensor/tensor.
 import { withConstantsAsInitializers } from '../training/compile/trainable.ts'
 import type { GradientMeter } from './gradients.ts'
 
-/** What was found for the new units of one group, the best unit first. */
+/** What was found for the new units of one group, in their order. */
 export interface Directions {
   /** Id of the group in the plan. */
   readonly id: string
   /** Squared norms of the gradients of the units' out-weights. */
   readonly gains: readonly number[]
-  /** In-weights for each unit, in the order of its entries. */
+  /** In-weights for each unit, in the order of its entries. A norm may scale every unit differently: another's would gain something else. */
   readonly vectors: readonly Float64Array[]
 }
 
@@ -131,6 +131,8 @@ class Search {
   readonly #length: number
   readonly #outLength: number
   #vectors: readonly Float64Array[]
+  /** By the gradients of out-weights. */
+  #gains: readonly number[]
   #gradients: readonly Float64Array[] = []
   #best: Directions
 
@@ -144,6 +146,7 @@ class Search {
     const start = this.#new.map(({ inWeights }) =>
       new Float64Array(sizeOf(inWeights)).map(() => random.normal()),
     )
+    this.#gains = this.#new.map(() => 0)
     this.#vectors = this.#spread(start)
     this.#best = { id: group.id, gains: [], vectors: [] }
     this.#write()
@@ -160,14 +163,9 @@ class Search {
   /** Takes the gains of the present directions from the gradients of out-weights. */
   look(gradients: Gradients): void {
     this.#gradients = this.#new.map(({ outWeights }) => gathered(outWeights, gradients))
-    const gains = this.#gradients.map(squaredNorm)
-    const order = [...gains.keys()].sort((a, b) => gains[b]! - gains[a]!)
-    this.#vectors = order.map((i) => this.#vectors[i]!)
-    this.#gradients = order.map((i) => this.#gradients[i]!)
-    const sorted = order.map((i) => gains[i]!)
-    if (this.#best.gains.length === 0 || total(sorted) > total(this.#best.gains))
-      this.#best = { id: this.#group.id, gains: sorted, vectors: this.#vectors }
-    this.#write()
+    this.#gains = this.#gradients.map(squaredNorm)
+    if (this.#best.gains.length === 0 || total(this.#gains) > total(this.#best.gains))
+      this.#best = { id: this.#group.id, gains: this.#gains, vectors: this.#vectors }
   }
 
   /** Gives the new units small out-weights along their gradients. */
@@ -191,10 +189,11 @@ class Search {
     this.#write()
   }
 
-  /** Orthogonal vectors of the same length, as far as there are so many. */
+  /** Orthogonal vectors of the same length, as far as there are so many. What gains most keeps its direction. */
   #spread(vectors: readonly Float64Array[]): readonly Float64Array[] {
     const found: Float64Array[] = []
-    for (const vector of vectors) {
+    const order = [...vectors.keys()].sort((a, b) => this.#gains[b]! - this.#gains[a]!)
+    for (const vector of order.map((i) => vectors[i]!)) {
       const rest = Float64Array.from(vector)
       const before = Math.sqrt(squaredNorm(rest))
       // Twice is enough (Kahan): what rounding left of the others goes in the second turn.
@@ -208,7 +207,7 @@ class Search {
       const length = Math.sqrt(squaredNorm(kept))
       found.push(length === 0 ? kept : kept.map((x) => (x * this.#length) / length))
     }
-    return found
+    return vectors.map((_, i) => found[order.indexOf(i)]!)
   }
 
   /** The present directions, and out-weights of zero. */

@@ -270,13 +270,15 @@ test('on random networks the function stays, and the gain is that of the plan', 
         const grown = applyPlan(model, plan)
         for (const [i, value] of toNumbers(await outputOf(grown, drawn.x)).entries())
           expect(Math.abs(value - old[i]!)).toBeLessThan(1e-5 * Math.max(1, Math.abs(old[i]!)))
+        expect(found.units).toEqual(found.units.toSorted((a, b) => b - a))
         if (gainOf(found) < 1e-6) continue
         const places = outWeightsOf(plan)
-        expect((await squaredGradient(grown, places, drawn)) / gainOf(found)).toBeCloseTo(1, 1)
+        expect((await squaredGradient(grown, places, drawn)) / gainOf(found)).toBeCloseTo(1, 2)
         measured++
       }
     }),
-    { numRuns: 6 },
+    // Its new units are scaled differently by an InstanceNormalization.
+    { numRuns: 6, examples: [[67985]] },
   )
   expect(measured).toBeGreaterThan(0)
 }, 60_000)

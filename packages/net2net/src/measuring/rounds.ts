@@ -14,7 +14,7 @@ export interface Candidate {
 export type Gain =
   | {
       readonly gain: number
-      /** That of each new unit, where units are measured one by one. */
+      /** That of each new unit, the largest first, where units are measured one by one. */
       readonly units?: readonly number[]
     }
   | { readonly reason: string }

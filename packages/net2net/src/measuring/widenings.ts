@@ -171,10 +171,10 @@ async function measureTogether(
   const meter = await gradientMeter(grown, data, parametersOf(groupWeights(plan)), options)
   try {
     const directions = await findDirections(grown, plan, meter, options.turns)
-    return directions.map(({ gains: units }) =>
+    return directions.map(({ gains }) =>
       gainOf(
-        units.reduce((sum, each) => sum + each, 0),
-        units,
+        gains.reduce((sum, each) => sum + each, 0),
+        gains.toSorted((a, b) => b - a),
       ),
     )
   } finally {
