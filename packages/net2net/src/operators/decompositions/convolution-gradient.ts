@@ -95,8 +95,8 @@ export function inputGradient(
     : spreadWindows(emitter, dy, weight, x, window, group)
 }
 
-/** Channels of which no blocks are made: their convolutions are products of columns. */
-const fewChannels = 8
+/** Images whose channels are no multiple of so many are in blocks on no processor: their convolutions are products of columns. */
+const smallestBlock = 8
 
 /**
  * Does a transposed convolution, which adds C·K·L columns of the outputs' size, move much less than a convolution, which lays out M·K·L columns of the
@@ -104,7 +104,7 @@ const fewChannels = 8
  */
 const addsFewer = ({ channels, filters, groups, rows, columns }: ImageConvolution): boolean =>
   groups === 1 &&
-  channels < fewChannels &&
+  channels % smallestBlock !== 0 &&
   4 * channels * rows.output * columns.output < filters * rows.input * columns.input
 
 /** Stride 1: Conv with the kernel turned round. */

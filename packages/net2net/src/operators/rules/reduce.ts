@@ -273,7 +273,10 @@ const blocked: BlockedRule = (context) => {
   }
   const means = meansOfImages(context, blocks)
   const value = kept ? means : shaped(means, [-1, channels])
-  return [positions === undefined ? value : op('Mul', [value, constant(float32([], [positions]))])]
+  if (positions === undefined) return [value]
+  // Of equal rank, as in `equal-ranks.ts`.
+  const count = float32(kept ? [1, 1, 1, 1] : [1, 1], [positions])
+  return [op('Mul', [value, constant(count)])]
 }
 
 /** Over the first axes, which is a product. */

@@ -669,3 +669,19 @@ test('scalars have the rank of results that end in axes of one', async () => {
   expect(scaled).toHaveLength(1)
   expect(scaled[0]!.inputs.map((name) => infos.get(name)?.shape?.length)).toEqual([4, 4])
 })
+
+test.skipIf(block === 1)('so have the positions that the means of images are sums by', async () => {
+  const { graph } = await compareSteps({
+    input: [16, 4, 5],
+    layers: (net) => {
+      const image = net.conv('input', [16, 16, 1, 1])
+      return [net.builder.node('ReduceSum', [image, net.builder.constant(int64([2, 3]))]), 16]
+    },
+  })
+  const counts = graph.nodes.flatMap(({ opType, inputs }) => {
+    const tensors = inputs.map((name) => graph.initializers.get(name)?.tensor)
+    const of = tensors.find((tensor) => tensor && numbers(tensor).every((each) => each === 20))
+    return opType === 'Mul' && of ? [of.dims] : []
+  })
+  expect(counts).toEqual([[1, 1, 1, 1]])
+})
