@@ -293,6 +293,8 @@ export interface ExecutionFacets {
   readonly poolsFirst?: true
   /** True if the output is computed element by element from inputs that are broadcast to one shape. */
   readonly broadcasts?: true
+  /** True if an element of the output may be infinite, or no number, where those of the inputs are finite. */
+  readonly mayDiverge?: true
   /** Whether ONNX Runtime's WebGPU provider computes the node wrongly: see WrongOnWebGpu. */
   readonly wrongOnWebGpu?: WrongOnWebGpu
   /** Multiply-adds of one evaluation; null where a size is not known. */
@@ -360,12 +362,14 @@ export interface BlockedContext extends InferContext {
 
 /** Images [N, C, H, W] below each other, with zeros behind each. */
 export interface StackedImages {
-  /** [N, C, H, W] in blocks; converted if need be. */
+  /** [N, C, H, W] in blocks; converted if need be. Channels that count for nothing may follow. */
   blocks(): string
+  /** N: int64 [1]. */
+  batch(): string
   /** [C, H, W] */
   readonly sizes: readonly number[]
-  /** What is behind them, if anything: [C, N, length] of zeros. */
-  readonly zeros?: { readonly value: string; readonly length: number }
+  /** How many zeros are behind each channel of each image, if any. */
+  readonly zeros?: number
 }
 
 /** Inputs x, weight and maybe bias and what is added to the result, which an activation may follow. */

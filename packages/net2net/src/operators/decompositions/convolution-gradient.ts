@@ -104,6 +104,7 @@ const smallestBlock = 8
  */
 const addsFewer = ({ channels, filters, groups, rows, columns }: ImageConvolution): boolean =>
   groups === 1 &&
+  rows.kernel * columns.kernel > 1 &&
   channels % smallestBlock !== 0 &&
   4 * channels * rows.output * columns.output < filters * rows.input * columns.input
 

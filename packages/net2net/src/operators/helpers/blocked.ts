@@ -180,6 +180,42 @@ export const blockedChannels: BlockedRule = (context) => {
   return context.emit(node.opType, inputs, node.attributes, { outputs: node.outputs.length })
 }
 
+/** The first channels of an image in blocks: going back to the order of the standard leaves out the others. */
+export const blockedFirstChannels: BlockedRule = (context) => {
+  if (!context.isBlocked(0) || context.fits(context.output(0))) return undefined
+  const lists = [1, 2, 3].map((i) => (context.has(i) ? context.elements(i)?.join() : undefined))
+  const [whole, channels] = [context.shape(0)?.[1], context.output(0).shape?.[1]]
+  // ONNX Runtime leaves out a part of the last block.
+  if (Number(whole) - Number(channels) >= context.block) return undefined
+  const isStep = !context.has(4) || context.elements(4)?.join() === '1'
+  if (lists.join(' ') !== `0 ${channels} 1` || !isStep) return undefined
+  return context.emit(
+    'ReorderOutput',
+    [context.blocks(0)],
+    { channels: channels as number },
+    { blocked: true },
+  )
+}
+
+/** ONNX Runtime fills up multiples of so many channels with zeros on the way into blocks. */
+const filledChannels = 4
+
+/** Channels of zeros behind those of an image, which then fills blocks. */
+export const blockedFilling: BlockedRule = (context) => {
+  const [given, output] = [context.shape(0), context.output(0)]
+  const [channels, whole] = [given?.[1], output.shape?.[1]]
+  if (!context.fits(output) || context.has(2) || context.has(3)) return undefined
+  if (typeof channels !== 'number' || typeof whole !== 'number') return undefined
+  const isNearest = whole - channels < context.block
+  const isBehind = context.elements(1)?.join() === [0, 0, 0, 0, 0, whole - channels, 0, 0].join()
+  if (!isNearest || !isBehind || stringAttribute(context.node, 'mode', 'constant') !== 'constant')
+    return undefined
+  const image = context.plain(0)
+  const isOwn = channels % filledChannels === 0
+  const filled = isOwn ? image : context.emit('Pad', [image, context.plain(1)])[0]!
+  return context.emit('ReorderInput', [filled], {}, { blocked: true })
+}
+
 /** A pooling over blocks, by the kernel of the same name. */
 export const blockedPool: BlockedRule = (context) => {
   const { node } = context
@@ -196,10 +232,10 @@ export const blockedPool: BlockedRule = (context) => {
 export const blockedConv: BlockedRule = (context) => {
   const { node, block } = context
   const weight = context.shape(1)
-  const output = context.output(0)
-  if (!context.fits(output) || weight?.length !== 4) return undefined
+  if (weight?.length !== 4) return undefined
   const group = intAttribute(node, 'group', 1)
   if (group > 1 && weight[1] === 1) return blockedDepthwise(context, group)
+  if (!context.fits(context.output(0))) return undefined
   if (context.dtype(0) !== 'float32' || !weight.every((dim) => typeof dim === 'number'))
     return undefined
   const [filters, channels, rows, columns] = weight as readonly number[] as [
@@ -241,12 +277,30 @@ function blockedDepthwise(context: BlockedContext, group: number) {
   const sizes = kernel.map((size) => (typeof size === 'number' ? size : -1))
   if (sizes.filter((size) => size === -1).length > 1) return undefined
   const [x, weight] = [context.stacked(0), context.stacked(1)]
+  if (!context.fits(context.output(0))) return filledDepthwise(context, group, x, weight)
   const inputs = [
     x ? stackedBlocks(context, x, [1, group]) : context.blocks(0),
     weight ? stackedBlocks(context, weight, [group, 1]) : blockedKernels(context, group, sizes),
     ...(context.has(2) ? [context.plain(2)] : []),
   ]
   return context.emit('Conv', inputs, context.node.attributes, { blocked: true })
+}
+
+/** … of images of which only the first channels count, as its result's do. */
+function filledDepthwise(
+  context: BlockedContext,
+  channels: number,
+  x: StackedImages | undefined,
+  weight: StackedImages | undefined,
+) {
+  const { attributes: given } = context.node
+  const group = x?.sizes[0]
+  if (!x || !weight || group === undefined || group !== weight.sizes[0] || context.has(2))
+    return undefined
+  const inputs = [stackedBlocks(context, x, [1, group]), stackedBlocks(context, weight, [group, 1])]
+  const changed = new Map([...given, ...attributes({ group })])
+  const [result] = context.emit('Conv', inputs, changed, { blocked: true })
+  return context.emit('ReorderOutput', [result!], { channels }, { blocked: true })
 }
 
 function blockedKernels(context: BlockedContext, group: number, sizes: readonly number[]) {
@@ -263,9 +317,15 @@ function stackedBlocks(context: BlockedContext, stacked: StackedImages, outer: r
   const count = channels / block
   const images = reshape(context, blocks(), [-1, count, height * width * block])
   const moved = context.emit('Transpose', [images], { perm: [1, 0, 2] })[0]!
-  const behind = zeros && reshape(context, zeros.value, [count, -1, zeros.length * block])
+  const behind = zeros && zerosBehind(context, count, stacked.batch(), zeros * block)
   const all = behind ? context.emit('Concat', [moved, behind], { axis: 2 })[0]! : moved
   return reshape(context, all, [...outer, -1, width])
+}
+
+function zerosBehind(context: BlockedContext, count: number, batch: string, length: number) {
+  const sizes = [ints(context, [count]), batch, ints(context, [length])]
+  const [shape] = context.emit('Concat', sizes, { axis: 0 })
+  return context.emit('ConstantOfShape', [shape!])[0]!
 }
 
 /** SpaceToDepth and DepthToSpace (DCR) move whole blocks of pixels. */

@@ -37,11 +37,12 @@ interface BinaryOptions {
   readonly sign: Operator['sign']
   readonly growth?: GrowthFacets
   readonly operand?: TrainingFacets['operand']
+  readonly mayDiverge?: true
 }
 
 const binary = (
   name: string,
-  { element, gradient, scaling, sign, growth, operand }: BinaryOptions,
+  { element, gradient, scaling, sign, growth, operand, mayDiverge }: BinaryOptions,
 ): Operator => ({
   name,
   infer: inferBroadcast(element),
@@ -51,7 +52,7 @@ const binary = (
   sign,
   ...(growth && { growth }),
   ...(operand && { training: { operand } }),
-  execution: { blocked: blockedElementwise, broadcasts: true },
+  execution: { blocked: blockedElementwise, broadcasts: true, ...(mayDiverge && { mayDiverge }) },
 })
 
 type Operands = Backward & { readonly a: string; readonly b: string; readonly y: string }
@@ -194,6 +195,7 @@ export const arithmetic: readonly Operator[] = [
     growth: { bounds: ([a, b]) => a && b && productBounds(a, b) },
   }),
   binary('Div', {
+    mayDiverge: true,
     scaling: linearIn([0]),
     element: {
       numbers: (a, b) => a / b,
@@ -209,6 +211,7 @@ export const arithmetic: readonly Operator[] = [
     sign: 'inherited',
   }),
   binary('Mod', {
+    mayDiverge: true,
     scaling: 'none',
     sign: 'unknown',
     gradient: binaryGradient(

@@ -17,6 +17,7 @@ import { type Axis, sum } from '../contract/axis.ts'
 import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
+import { blockedFilling } from '../helpers/blocked.ts'
 import { numbers } from '../helpers/elements.ts'
 import { ints } from '../helpers/emission.ts'
 import { gradientOf, inferView } from '../helpers/formula.ts'
@@ -67,6 +68,7 @@ function padAxis(context: AxesContext, axis: Axis, pads: readonly [Dim, Dim], si
 export const pads: readonly Operator[] = [
   {
     name: 'Pad',
+    execution: { blocked: blockedFilling },
     infer: (context) => {
       const shape = context.shape(0)
       const dtype = context.dtype(0)

@@ -20,6 +20,7 @@ import { type Emitter, isCpu } from '../contract/gradient.ts'
 import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
+import { blockedFirstChannels } from '../helpers/blocked.ts'
 import { gridPositions, isStatic, moveElements, numbers } from '../helpers/elements.ts'
 import { ints, reshape, slice, tensorLike, unsqueeze } from '../helpers/emission.ts'
 import { type Backward, gradientOf, inferView } from '../helpers/formula.ts'
@@ -251,7 +252,7 @@ const wrongOnWebGpu: WrongOnWebGpu = (context) => {
 export const slices: readonly Operator[] = [
   {
     name: 'Slice',
-    execution: { wrongOnWebGpu },
+    execution: { blocked: blockedFirstChannels, wrongOnWebGpu },
     infer: (context) => {
       const elements = context.elements(0)
       const moved = moveElements<Dim>(elements, () => positions(context))

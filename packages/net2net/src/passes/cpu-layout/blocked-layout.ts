@@ -200,15 +200,17 @@ class BlockedGraph {
     const [, channels, height, width] = shape(images)
     if (typeof height !== 'number' || typeof width !== 'number') return undefined
     const outer = shape(name).slice(0, 2)
+    const whole = this.#wholeBlocks(images)
     const isBelow =
-      this.#fits(this.#infos.get(images) ?? {}) &&
+      whole !== undefined &&
       outer.includes(1) &&
       outer.includes(channels!) &&
       shape(name)[3] === width
     if (!isBelow) return undefined
     const found = {
-      blocks: () => this.#asBlocks(images),
-      sizes: [channels as number, height, width],
+      blocks: whole.blocks,
+      batch: () => this.#batchOf(images),
+      sizes: [whole.channels, height, width],
     }
     if (zeros === undefined) return found
     const length = shape(zeros)[2]
@@ -219,7 +221,32 @@ class BlockedGraph {
       shape(front)[2] === height * width &&
       isZeros(producer(zeros))
     if (!isBehind || typeof length !== 'number') return undefined
-    return { ...found, zeros: { value: this.#asPlain(zeros), length } }
+    return { ...found, zeros: length }
+  }
+
+  /** The image in whole blocks that this one is, or is the first channels of; see `filled-channels.ts`. */
+  #wholeBlocks(image: string): { channels: number; blocks: () => string } | undefined {
+    const found = (name: string, blocks: () => string) => {
+      const info = this.#infos.get(name) ?? {}
+      return this.#fits(info) ? { channels: info.shape![1] as number, blocks } : undefined
+    }
+    /** What the rule of the node makes of blocks, where the node is of this type and its rule holds. */
+    const made = (node: Node | undefined, opType: string) =>
+      node?.opType === opType
+        ? operatorOf(node)?.execution?.blocked?.(this.#context(node))?.[0]
+        : undefined
+    const own = found(image, () => this.#asBlocks(image))
+    if (own) return own
+    const cut = this.#links.producers.get(image)
+    if (made(cut, 'Slice') !== undefined) {
+      const [whole = ''] = cut!.inputs
+      return found(whole, () => this.#asBlocks(whole))
+    }
+    for (const { node } of this.#links.uses.get(image) ?? []) {
+      const filled = made(node, 'Pad')
+      if (filled !== undefined) return found(node.outputs[0]!, () => filled)
+    }
+    return undefined
   }
 
   #context(node: Node): BlockedContext {

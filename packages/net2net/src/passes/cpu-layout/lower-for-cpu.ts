@@ -5,6 +5,7 @@ import { columnConvolutions } from './column-convolutions.ts'
 import { equalRanks } from './equal-ranks.ts'
 import { equalSizes } from './equal-sizes.ts'
 import { fastKernels } from './fast-kernels.ts'
+import { fillChannels } from './filled-channels.ts'
 import { foldUpdates } from './fold-updates.ts'
 import { movedRows } from './moved-rows.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
@@ -30,7 +31,7 @@ export const lowerForWasm = (model: Model): Model =>
  */
 export function lowerForCpu(model: Model, block: number): Model {
   const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
-  const phased = phaseTranspositions(even, block)
+  const phased = phaseTranspositions(block === 1 ? even : fillChannels(even, block), block)
   if (block === 1) return singleReshapes(equalSizes(movedRows(repeatedNumbers(phased))))
   const images = signalsAsImages(phased, block)
   const blocked = blockLayout(phaseConvolutions(images, block), block)
