@@ -3,6 +3,7 @@ import type { AxesRule } from '../contract/axes.ts'
 import { type GradientContext, type GradientRule, isCpu } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
+import { linedPoolGradient, pooledLines } from '../decompositions/max-pool-lines.ts'
 import { phasedPoolGradient, poolsByPhases } from '../decompositions/max-pool-phases.ts'
 import { poolsByTaps, tappedPoolGradient } from '../decompositions/max-pool-taps.ts'
 import { poolsByWindows, windowedPoolGradient } from '../decompositions/max-pool-windows.ts'
@@ -62,6 +63,11 @@ const gradient: GradientRule = (context) => {
     isPlain
   )
     return [tappedPoolGradient(context, dy, x, context.output(0), window)]
+  const lines =
+    context.target === 'onnxruntime-cpu' && isPlain
+      ? pooledLines(knownShape(context, x), window)
+      : undefined
+  if (lines) return [linedPoolGradient(context, dy, x, context.output(0), lines)]
   return [
     fitsUnpooling(window) && !ceilMode(context.node)
       ? unpool(context, dy, x, window)

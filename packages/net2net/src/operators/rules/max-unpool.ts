@@ -8,7 +8,6 @@
  */
 import { intsAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
-import { toNumbers } from '../../tensor/tensor.ts'
 import { unsupported } from '../contract/answers.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
@@ -20,8 +19,8 @@ import { attributeList } from '../helpers/windows.ts'
 /** Sizes: the third input, or those that the pooling attributes lead back to. */
 const unpooled: InferRule = (context) => {
   const shape = context.shape(0)
-  const wanted = context.has(2) ? context.constant(2) : undefined
-  if (wanted) return [inferredFrom(context, toNumbers(wanted))]
+  const wanted = context.has(2) ? context.elements(2) : undefined
+  if (wanted) return [inferredFrom(context, wanted)]
   const kernel = intsAttribute(context.node, 'kernel_shape')
   if (!shape || !kernel || context.has(2))
     return [
