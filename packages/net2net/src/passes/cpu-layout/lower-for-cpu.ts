@@ -7,6 +7,7 @@ import { equalSizes } from './equal-sizes.ts'
 import { fastKernels } from './fast-kernels.ts'
 import { fillChannels } from './filled-channels.ts'
 import { foldUpdates } from './fold-updates.ts'
+import { joinGroups } from './joined-groups.ts'
 import { movedRows } from './moved-rows.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
 import { phaseTranspositions } from './phased-transposition.ts'
@@ -31,7 +32,8 @@ export const lowerForWasm = (model: Model): Model =>
  */
 export function lowerForCpu(model: Model, block: number): Model {
   const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
-  const phased = phaseTranspositions(block === 1 ? even : fillChannels(even, block), block)
+  const whole = block === 1 ? even : joinGroups(fillChannels(even, block), block)
+  const phased = phaseTranspositions(whole, block)
   if (block === 1) return singleReshapes(equalSizes(movedRows(repeatedNumbers(phased))))
   const images = signalsAsImages(phased, block)
   const blocked = blockLayout(phaseConvolutions(images, block), block)
