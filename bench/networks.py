@@ -93,6 +93,15 @@ def resnext(classes=100):
     return nn.Sequential(*layers, *head(channels, classes))
 
 
+def regnet(classes=100):
+    """Groups of eight channels, as in Radosavovic et al. 2020."""
+    layers, channels = [convolution(3, 32, 3, 2, activation=nn.ReLU)], 32
+    for width, stride in ((48, 1), (48, 1), (96, 2), (96, 1)):
+        layers.append(Bottleneck(channels, width, width, stride, width // 8))
+        channels = width
+    return nn.Sequential(*layers, *head(channels, classes))
+
+
 def convolution(channels, filters, kernel, stride=1, groups=1, activation=nn.ReLU6):
     return nn.Sequential(
         nn.Conv2d(
@@ -139,28 +148,28 @@ def mobilenet_v2(classes=1000):
 
 
 class SqueezeExcitation(nn.Module):
-    def __init__(self, channels, squeezed):
+    def __init__(self, channels, squeezed, activation=F.silu, gate=torch.sigmoid):
         super().__init__()
         self.reduce = nn.Conv2d(channels, squeezed, 1)
         self.expand = nn.Conv2d(squeezed, channels, 1)
+        self.activation, self.gate = activation, gate
 
     def forward(self, x):
-        s = F.silu(self.reduce(F.adaptive_avg_pool2d(x, 1)))
-        return x * torch.sigmoid(self.expand(s))
+        s = self.activation(self.reduce(F.adaptive_avg_pool2d(x, 1)))
+        return x * self.gate(self.expand(s))
 
 
 class MBConv(nn.Module):
-    """Tan and Le 2019."""
+    """Tan and Le 2019; without squeeze and excitation, as in Howard et al. 2019, where that is none."""
 
-    def __init__(self, channels, filters, kernel, stride, expansion):
+    def __init__(self, channels, hidden, filters, kernel, stride, squeeze, activation=nn.SiLU):
         super().__init__()
-        hidden = channels * expansion
         self.residual = stride == 1 and channels == filters
-        expand = [convolution(channels, hidden, 1, activation=nn.SiLU)] if expansion != 1 else []
+        expand = [convolution(channels, hidden, 1, activation=activation)]
         self.body = nn.Sequential(
-            *expand,
-            convolution(hidden, hidden, kernel, stride, hidden, nn.SiLU),
-            SqueezeExcitation(hidden, channels // 4),
+            *(expand if hidden != channels else []),
+            convolution(hidden, hidden, kernel, stride, hidden, activation),
+            *([] if squeeze is None else [squeeze]),
             nn.Conv2d(hidden, filters, 1, bias=False),
             nn.BatchNorm2d(filters),
         )
@@ -179,9 +188,35 @@ def efficientnet(classes=100):
         (6, 112, 3, 1, 5),
     ):
         for i in range(count):
-            layers.append(MBConv(channels, filters, kernel, stride if i == 0 else 1, expansion))
+            hidden = channels * expansion
+            squeeze = SqueezeExcitation(hidden, channels // 4)
+            layers.append(
+                MBConv(channels, hidden, filters, kernel, stride if i == 0 else 1, squeeze)
+            )
             channels = filters
     return nn.Sequential(*layers, *head(channels, classes))
+
+
+def mobilenet_v3(classes=100):
+    """The first stages of Howard et al. 2019: most of its channels are no multiples of sixteen."""
+    layers, channels = [convolution(3, 16, 3, 2, activation=nn.Hardswish)], 16
+    for kernel, hidden, filters, squeezed, activation, stride in (
+        (3, 16, 16, None, nn.ReLU, 1),
+        (3, 64, 24, None, nn.ReLU, 2),
+        (3, 72, 24, None, nn.ReLU, 1),
+        (5, 72, 40, 24, nn.ReLU, 2),
+        (5, 120, 40, 32, nn.ReLU, 1),
+        (3, 240, 80, None, nn.Hardswish, 2),
+        (3, 200, 80, None, nn.Hardswish, 1),
+        (3, 184, 80, None, nn.Hardswish, 1),
+        (3, 480, 112, 120, nn.Hardswish, 1),
+    ):
+        squeeze = squeezed and SqueezeExcitation(hidden, squeezed, F.relu, F.hardsigmoid)
+        layers.append(MBConv(channels, hidden, filters, kernel, stride, squeeze, activation))
+        channels = filters
+    return nn.Sequential(
+        *layers, convolution(channels, 672, 1, activation=nn.Hardswish), *head(672, classes)
+    )
 
 
 def double_convolution(channels, filters, dilation=1):
@@ -420,6 +455,22 @@ def lenet(classes=10):
         nn.Linear(120, 84),
         nn.Tanh(),
         nn.Linear(84, classes),
+    )
+
+
+def tutorial(classes=10):
+    """A network of which tutorials are made: ten and twenty filters, pooled by their maxima."""
+    return nn.Sequential(
+        nn.Conv2d(1, 10, 5),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Conv2d(10, 20, 5),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(320, 50),
+        nn.ReLU(),
+        nn.Linear(50, classes),
     )
 
 
@@ -715,7 +766,10 @@ NETWORKS = {
     "gated-gpt": (GatedGPT, tokens, 1000, 8),
     "inception": (inception, images(), 10, 8),
     "grouped": (grouped, images(), 10, 8),
+    "mobilenet-v3": (mobilenet_v3, images(), 100, 8),
+    "regnet": (regnet, images(), 100, 8),
     "lenet": (lenet, digits, 10, 64),
+    "tutorial": (tutorial, digits, 10, 64),
     "windows": (Windows, images(), 10, 8),
     "text": (TextConvolutions, tokens, 10, 32),
     "tabular": (tabular, rows, 10, 64),

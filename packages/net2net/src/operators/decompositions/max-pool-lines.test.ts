@@ -1,13 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { maxPoolGradient, wholeNumbers } from '../../../testing/max-pool-gradient.ts'
 import { testSeed } from '../../../testing/seed.ts'
-import { backward } from '../../autodiff/backward.ts'
-import { GraphEmitter } from '../../autodiff/emitter.ts'
-import { GraphBuilder, modelOf } from '../../model/builder.ts'
-import { encodeModel } from '../../onnx/encode.ts'
-import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
-import { elementCount, float32 } from '../../tensor/tensor.ts'
 import type { Target } from '../contract/gradient.ts'
 
 interface Pooling {
@@ -32,41 +27,14 @@ const poolings: fc.Arbitrary<Pooling> = fc
     }),
   )
 
-async function gradient({ channels, kernel, windows, rest, seed }: Pooling, target: Target) {
+function gradient({ channels, kernel, windows, rest, seed }: Pooling, target: Target) {
   const random = randomStream(seed, 'lines')
-  const whole = (dims: readonly number[], from: number, count: number) =>
-    float32(
-      dims,
-      Float32Array.from({ length: elementCount(dims) }, () => from + random.below(count)),
-    )
-  const dims = [
-    3,
-    channels,
-    ...kernel.map((size, axis) => size * windows[axis]! + (size > 1 ? rest : 0)),
-  ]
-  const pooled = [3, channels, ...windows]
-  const builder = new GraphBuilder()
-  const emitter = new GraphEmitter(builder, new Map(), 18, target)
-  const feeds = { x: whole(dims, -3, 5), seed: whole(pooled, -9, 19) }
-  for (const [name, tensor] of Object.entries(feeds)) {
-    const shape = ['n', ...tensor.dims.slice(1)]
-    builder.input(name, 'float32', shape)
-    emitter.declare(name, { dtype: 'float32', shape })
+  const dims = kernel.map((size, axis) => size * windows[axis]! + (size > 1 ? rest : 0))
+  const feeds = {
+    x: wholeNumbers(random, [3, channels, ...dims], { from: -3, count: 5 }),
+    seed: wholeNumbers(random, [3, channels, ...windows], { from: -9, count: 19 }),
   }
-  const y = emitter.op('MaxPool', ['x'], { kernel_shape: kernel, strides: kernel })
-  const dx = backward(emitter, builder.graph().nodes, new Map([[y, 'seed']]), ['x']).get('x')!
-  builder.output(dx, 'float32')
-  const model = modelOf(builder.graph())
-  const session = await nodeRuntime.createSession(encodeModel(model))
-  const results = await session.run(feeds)
-  await session.release()
-  return {
-    values: [...results[dx]!.data].map((value) => Number(value) + 0),
-    sums: emitter.hintOf(dx).sums,
-    hasPositions: model.graph.nodes.some(
-      (node) => node.opType === 'MaxPool' && node.outputs.length > 1,
-    ),
-  }
+  return maxPoolGradient({ kernel_shape: kernel, strides: kernel }, feeds, { target })
 }
 
 test('windows side by side: the first of equal maxima takes the gradient', () =>

@@ -1,13 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { maxPoolGradient, wholeNumbers } from '../../../testing/max-pool-gradient.ts'
 import { testSeed } from '../../../testing/seed.ts'
-import { backward } from '../../autodiff/backward.ts'
-import { GraphEmitter } from '../../autodiff/emitter.ts'
-import { GraphBuilder, modelOf } from '../../model/builder.ts'
-import { encodeModel } from '../../onnx/encode.ts'
-import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
 import { randomStream } from '../../tensor/random.ts'
-import { elementCount, float32 } from '../../tensor/tensor.ts'
 import type { Target } from '../contract/gradient.ts'
 
 const axis = fc.record({
@@ -34,42 +29,22 @@ const poolings = fc
 
 type Pooling = typeof poolings extends fc.Arbitrary<infer T> ? T : never
 
-async function gradient({ axes, stride, isOpen, seed }: Pooling, target: Target) {
+function gradient({ axes, stride, isOpen, seed }: Pooling, target: Target) {
   const random = randomStream(seed, 'taps')
-  const whole = (dims: readonly number[], from: number, count: number) =>
-    float32(
-      dims,
-      Float32Array.from({ length: elementCount(dims) }, () => from + random.below(count)),
-    )
-  const dims = [2, 16, ...axes.map(({ size }) => size)]
-  const x = whole(dims, -3, 5)
-  const builder = new GraphBuilder()
-  const emitter = new GraphEmitter(builder, new Map(), 18, target)
-  const declare = (name: string, [batch, ...sizes]: readonly number[]) => {
-    const shape = [isOpen ? 'n' : batch!, ...sizes]
-    builder.input(name, 'float32', shape)
-    emitter.declare(name, { dtype: 'float32', shape })
-  }
-  declare('x', dims)
-  const y = emitter.op('MaxPool', ['x'], {
+  const pooled = axes.map(
+    ({ size, kernel, before, behind }) =>
+      Math.floor((size + before + behind - kernel) / stride) + 1,
+  )
+  const attributes = {
     kernel_shape: axes.map(({ kernel }) => kernel),
     strides: [stride, stride],
     pads: [...axes.map(({ before }) => before), ...axes.map(({ behind }) => behind)],
-  })
-  const pooled = [2, ...(emitter.info(y).shape!.slice(1) as number[])]
-  declare('seed', pooled)
-  const { nodes } = builder.graph()
-  const dx = backward(emitter, nodes, new Map([[y, 'seed']]), ['x']).get('x')!
-  builder.output(dx, 'float32')
-  const { graph } = modelOf(builder.graph())
-  const session = await nodeRuntime.createSession(encodeModel(modelOf(builder.graph())))
-  const results = await session.run({ x, seed: whole(pooled, -9, 19) })
-  await session.release()
-  return {
-    // Whole numbers add up exactly, in any order; zeros may differ in sign.
-    values: [...results[dx]!.data].map((value) => Number(value) + 0),
-    operators: graph.nodes.map(({ opType }) => opType),
   }
+  const feeds = {
+    x: wholeNumbers(random, [2, 16, ...axes.map(({ size }) => size)], { from: -3, count: 5 }),
+    seed: wholeNumbers(random, [2, 16, ...pooled], { from: -9, count: 19 }),
+  }
+  return maxPoolGradient(attributes, feeds, { target, isOpen })
 }
 
 test('overlapping windows: the first of equal maxima takes the gradient, and no padding does', () =>
