@@ -37,6 +37,8 @@ export interface Spec {
   readonly layers: (net: Net) => readonly [string, number]
   readonly input: readonly number[]
   readonly batch?: number
+  /** Whether the model names its batch's size. Default false. */
+  readonly isFixed?: boolean
   /** Default true: gradients are outputs too. */
   readonly gradients?: boolean
 }
@@ -66,17 +68,18 @@ export class Net {
 
 /** Runs the step of a network in the standard's form and lowered; returns the lowered one. */
 export async function compareSteps(
-  { layers, input, batch = 3, gradients = true }: Spec,
+  { layers, input, batch = 3, isFixed = false, gradients = true }: Spec,
   lower = (model: Model) => lowerForCpu(model, block),
   target: Target = 'onnxruntime-cpu',
 ): Promise<Model> {
   const net = new Net()
-  net.builder.input('input', 'float32', ['batch', ...input])
+  const samples = isFixed ? batch : 'batch'
+  net.builder.input('input', 'float32', [samples, ...input])
   const [last, features] = layers(net)
   const flat = net.builder.node('Flatten', [last])
   const logits = net.builder.node('Gemm', [flat, net.parameter('fc', [features, 5])])
   const y = net.builder.node('Softmax', [logits])
-  net.builder.output(y, 'float32', ['batch', 5])
+  net.builder.output(y, 'float32', [samples, 5])
   const step = (target: Target) =>
     buildStep(net.builder.model(), {
       loss: 'softmax-cross-entropy',

@@ -41,6 +41,7 @@ describe('depthwise convolutions of channels that are no whole blocks', () => {
     filters: fc.integer({ min: 9, max: 40 }),
     activation: fc.constantFrom('Relu', 'Sigmoid', 'HardSwish', 'Tanh'),
     isNormalized: fc.boolean(),
+    isFixed: fc.boolean(),
     end: fc.constantFrom('mean', 'sum', 'flat', 'pool'),
   })
 
@@ -50,6 +51,7 @@ describe('depthwise convolutions of channels that are no whole blocks', () => {
         const { channels, kernel, stride, filters, activation, isNormalized } = drawn
         const lowered = await compareSteps({
           input: [3, drawn.height, drawn.width],
+          isFixed: drawn.isFixed,
           layers: (net) => {
             const { builder } = net
             const normalized = (x: string, count: number) =>

@@ -142,6 +142,11 @@ class FilledGraph {
     return shapeIn(this.#infos, name)
   }
 
+  /** Does each of the values that are there have so many numbers? */
+  #areVectors(names: readonly string[], count: number): boolean {
+    return names.every((name) => name === '' || String(this.#shape(name)) === String(count))
+  }
+
   /** The filled image stands for the image, which is there for those that read no more than it. */
   #hold(image: string, filled: string): void {
     this.#filled.set(image, filled)
@@ -183,7 +188,7 @@ class FilledGraph {
     const [x = '', weight = '', ...bias] = node.inputs
     const [y = ''] = node.outputs
     if (!of || wholeBlocks(of.filters, this.#block) === undefined) return false
-    if (bias.some((name) => name !== '' && this.#shape(name)?.length !== 1)) return false
+    if (!this.#areVectors(bias, of.filters)) return false
     const reads =
       this.#filled.has(x) || (of.channels > this.#block && of.channels % this.#block !== 0)
     const channelAxis = 1 - of.filterAxis
@@ -226,11 +231,12 @@ class FilledGraph {
   #normalize(node: Node): boolean {
     if (node.opType !== 'BatchNormalization' || node.domain !== '') return false
     const [x = '', ...vectors] = node.inputs
+    const channels = this.#shape(x)![1] as number
+    if (!this.#areVectors(vectors, channels)) return false
     const inputs = [this.#image(x), ...vectors.map((name) => this.#padded(name, [0]))]
     const outputs = node.outputs.length
     const [y, ...rest] = this.#rewriter.emit(node.opType, inputs, node.attributes, { outputs })
     this.#hold(node.outputs[0]!, y!)
-    const channels = this.#shape(x)![1] as number
     for (const [k, value] of rest.entries()) this.#cut(value, 0, channels, node.outputs[k + 1]!)
     return true
   }
