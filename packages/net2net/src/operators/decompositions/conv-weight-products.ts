@@ -30,6 +30,7 @@ import {
   joined,
   type Layer,
   rowPhasesPay,
+  shiftsPay,
   weightGradientByRowPhases,
   weightGradientByShifts,
 } from './conv-weight-shifts.ts'
@@ -78,7 +79,8 @@ export function weightGradientByProducts(
   const byImages = weightGradientByImages(layer, fits)
   if (byImages !== undefined) return byImages
   if (groups > 1) return byColumns()
-  if (rows.stride === 1) return weightGradientByShifts(layer, positions)
+  if (rows.stride === 1)
+    return !fits || shiftsPay(layer) ? weightGradientByShifts(layer, positions) : byColumns()
   return rowPhasesPay(layer) ? weightGradientByRowPhases(layer, positions) : byColumns()
 }
 

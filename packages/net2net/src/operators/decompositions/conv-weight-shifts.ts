@@ -212,6 +212,34 @@ function withZeros(emitter: Emitter, images: string): string {
   return shifted(emitter, below, 0, { input: width!, output: width! }, 1)
 }
 
+/** So many elements stay in the cache that cores share (12 MB). */
+const cachedElements = 3 * 2 ** 20
+
+/**
+ * Are products of shifted rows cheaper than one of columns (`convolution-columns.ts`), in nanoseconds for each output? Columns are more elements, but
+ * they are gathered in rows of the batch; the factors of shifts are repacked for every row of the kernel. Measured in native code alone.
+ */
+export function shiftsPay({ emitter, batch, channels, filters, rows, columns }: Layer): boolean {
+  if (emitter.target !== 'onnxruntime-cpu') return true
+  const samples = positionsOf(batch)
+  const outputs = rows.output * columns.output
+  const product = (lines: number, width: number) =>
+    (costs.product * lines + costs.repacked) * computedColumns(width)
+  const cheaper = (a: number, b: number) => Math.min(product(a, b), product(b, a))
+  const taken = columns.kernel * channels
+  const taps = rows.kernel * taken
+  const away = taps * samples * outputs > cachedElements ? costs.away : 0
+  const byColumns =
+    cheaper(taps, filters) +
+    (costs.matrix + costs.row / samples + away) * taps +
+    costs.exchanged * ((channels * rows.input * columns.input) / outputs + filters)
+  const byShifts =
+    rows.kernel * cheaper(taken, filters) +
+    costs.exchanged * (taken + (rows.kernel - 1) * filters) +
+    costs.exchanged * ((channels * columns.input) / columns.output + filters)
+  return (byShifts * rows.input) / rows.output <= byColumns
+}
+
 /** A: x for every tap along the columns, [L·C, N·H·W′] for outputs of width W′; with W′ zeros behind each line, if wanted. */
 function shiftedColumns({ emitter, x, channels, columns }: Layer, apart: boolean): string {
   const { kernel, stride, dilation, pads, input, output } = columns

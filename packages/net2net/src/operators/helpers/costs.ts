@@ -13,6 +13,10 @@ export const costs = {
   weight: 2.85,
   /** Transposing a matrix. */
   matrix: 0.15,
+  /** Transposing images so that channels or the batch change places, and moving their elements along rows. */
+  exchanged: 0.4,
+  /** Reading an element that has left the caches. */
+  away: 0.25,
   /** Moving a row, beside its elements. */
   row: 1.2,
   /** Concatenating products and transposing them as matrices. */

@@ -279,12 +279,17 @@ const blocked: BlockedRule = (context) => {
   return [op('Mul', [value, constant(count)])]
 }
 
-/** Over the first axes, which is a product. */
+/** Over axes of size one, where there is nothing to add, and over the first axes, which is a product. */
 const fastKernels: FastKernelsRule = (context) => {
   const view = inferView(context)
   const shape = view.shape(0)
   const reduced = shape && reducedAxes(view, shape.length)
-  if (!reduced || [...reduced].some((axis) => axis >= reduced.size)) return undefined
+  if (!reduced) return undefined
+  if (reduced.size > 0 && [...reduced].every((axis) => shape[axis] === 1)) {
+    const value = context.input(0)
+    return keepsDims(context) ? value : context.op('Squeeze', [value, ints(context, [...reduced])])
+  }
+  if ([...reduced].some((axis) => axis >= reduced.size)) return undefined
   const kind = context.node.opType === 'ReduceSum' ? 'Sum' : 'Mean'
   const found = overFirstAxes(context, kind, context.input(0), reduced.size)
   return found !== undefined && keepsDims(context) ? unsqueeze(context, found, [...reduced]) : found

@@ -60,6 +60,25 @@ test('sums and means over the first axes', () =>
     { seed: testSeed, numRuns: 60 },
   ))
 
+test.each(['ReduceSum', 'ReduceMean'])(
+  '%s over axes of size one computes nothing',
+  async (kind) => {
+    for (const keepdims of [0, 1]) {
+      const builder = new GraphBuilder()
+      const x = builder.input('x', 'float32', [1, 'batch', 1, 3])
+      const axes = builder.constant(int64([-2, 0]))
+      builder.nodeOutputs(kind, [x, axes], { keepdims }, { outputs: ['y'] })
+      builder.output('y', 'float32')
+      const changed = fastKernels(builder.model())
+      expect(operators(changed).filter((name) => name.startsWith('Reduce'))).toEqual([])
+      const feeds = { x: normalTensor(randomStream(1, 'ones'), [1, 4, 1, 3]) }
+      const { y } = await run(changed, feeds)
+      expect(y!.dims).toEqual(keepdims === 1 ? [1, 4, 1, 3] : [4, 3])
+      expect(numbers(y!)).toEqual(numbers(feeds.x))
+    }
+  },
+)
+
 test('along other axes, and of other types, the kernels stay', () => {
   const reduced = (type: 'float32' | 'float64', axes: readonly number[]) => {
     const builder = new GraphBuilder()
