@@ -293,8 +293,6 @@ export interface ExecutionFacets {
   readonly poolsFirst?: true
   /** True if the output is computed element by element from inputs that are broadcast to one shape. */
   readonly broadcasts?: true
-  /** True if an element of the output may be infinite, or no number, where those of the inputs are finite. */
-  readonly mayDiverge?: true
   /** Whether ONNX Runtime's WebGPU provider computes the node wrongly: see WrongOnWebGpu. */
   readonly wrongOnWebGpu?: WrongOnWebGpu
   /** Multiply-adds of one evaluation; null where a size is not known. */

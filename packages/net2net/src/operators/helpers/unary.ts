@@ -35,7 +35,6 @@ export interface UnaryOptions {
   readonly dtype?: DType
   readonly link?: LinkFacet
   readonly poolsFirst?: true
-  readonly mayDiverge?: true
   readonly fastKernels?: FastKernelsRule
   readonly scaling?: Operator['scaling']
   readonly bounds?: BoundsRule
@@ -66,7 +65,6 @@ export function unary(name: string, options: UnaryOptions): Operator {
     execution: {
       blocked: blockedElementwise,
       ...(poolsFirst && { poolsFirst }),
-      ...(options.mayDiverge && { mayDiverge: true }),
       ...(fastKernels && { fastKernels }),
       ...(options.wrongOnWebGpu && { wrongOnWebGpu: options.wrongOnWebGpu }),
     },

@@ -37,12 +37,11 @@ interface BinaryOptions {
   readonly sign: Operator['sign']
   readonly growth?: GrowthFacets
   readonly operand?: TrainingFacets['operand']
-  readonly mayDiverge?: true
 }
 
 const binary = (
   name: string,
-  { element, gradient, scaling, sign, growth, operand, mayDiverge }: BinaryOptions,
+  { element, gradient, scaling, sign, growth, operand }: BinaryOptions,
 ): Operator => ({
   name,
   infer: inferBroadcast(element),
@@ -52,7 +51,7 @@ const binary = (
   sign,
   ...(growth && { growth }),
   ...(operand && { training: { operand } }),
-  execution: { blocked: blockedElementwise, broadcasts: true, ...(mayDiverge && { mayDiverge }) },
+  execution: { blocked: blockedElementwise, broadcasts: true },
 })
 
 type Operands = Backward & { readonly a: string; readonly b: string; readonly y: string }
@@ -195,7 +194,6 @@ export const arithmetic: readonly Operator[] = [
     growth: { bounds: ([a, b]) => a && b && productBounds(a, b) },
   }),
   binary('Div', {
-    mayDiverge: true,
     scaling: linearIn([0]),
     element: {
       numbers: (a, b) => a / b,
@@ -211,7 +209,6 @@ export const arithmetic: readonly Operator[] = [
     sign: 'inherited',
   }),
   binary('Mod', {
-    mayDiverge: true,
     scaling: 'none',
     sign: 'unknown',
     gradient: binaryGradient(

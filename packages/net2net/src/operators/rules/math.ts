@@ -47,15 +47,10 @@ const withElements = (
 const wrongOnWebGpu = () => true
 
 export const mathematics: readonly Operator[] = [
-  unary('Exp', { mayDiverge: true, sign: 'non-negative', gradient: ({ f, g, y }) => f.mul(g, y) }),
-  unary('Log', { mayDiverge: true, gradient: ({ f, g, x }) => f.div(g, x) }),
-  unary('Sqrt', {
-    mayDiverge: true,
-    sign: 'non-negative',
-    gradient: ({ f, g, y }) => f.div(g, f.mul(2, y)),
-  }),
+  unary('Exp', { sign: 'non-negative', gradient: ({ f, g, y }) => f.mul(g, y) }),
+  unary('Log', { gradient: ({ f, g, x }) => f.div(g, x) }),
+  unary('Sqrt', { sign: 'non-negative', gradient: ({ f, g, y }) => f.div(g, f.mul(2, y)) }),
   unary('Reciprocal', {
-    mayDiverge: true,
     sign: 'inherited',
     gradient: ({ f, g, y }) => f.neg(f.mul(g, f.square(y))),
   }),
@@ -80,34 +75,19 @@ export const mathematics: readonly Operator[] = [
   unary('Round', { sign: 'inherited', gradient: none }),
   unary('Sin', { wrongOnWebGpu, gradient: (c) => c.f.mul(c.g, c.op('Cos', [c.x])) }),
   unary('Cos', { wrongOnWebGpu, gradient: (c) => c.f.neg(c.f.mul(c.g, c.op('Sin', [c.x]))) }),
-  unary('Tan', {
-    mayDiverge: true,
-    wrongOnWebGpu,
-    gradient: ({ f, g, y }) => f.mul(g, f.add(1, f.square(y))),
-  }),
-  unary('Asin', {
-    mayDiverge: true,
-    gradient: ({ f, g, x }) => f.div(g, f.sqrt(f.sub(1, f.square(x)))),
-  }),
-  unary('Acos', {
-    mayDiverge: true,
-    gradient: ({ f, g, x }) => f.neg(f.div(g, f.sqrt(f.sub(1, f.square(x))))),
-  }),
+  unary('Tan', { wrongOnWebGpu, gradient: ({ f, g, y }) => f.mul(g, f.add(1, f.square(y))) }),
+  unary('Asin', { gradient: ({ f, g, x }) => f.div(g, f.sqrt(f.sub(1, f.square(x)))) }),
+  unary('Acos', { gradient: ({ f, g, x }) => f.neg(f.div(g, f.sqrt(f.sub(1, f.square(x))))) }),
   unary('Atan', { gradient: ({ f, g, x }) => f.div(g, f.add(1, f.square(x))) }),
-  unary('Sinh', { mayDiverge: true, gradient: (c) => c.f.mul(c.g, c.op('Cosh', [c.x])) }),
-  unary('Cosh', {
-    mayDiverge: true,
-    sign: 'non-negative',
-    gradient: (c) => c.f.mul(c.g, c.op('Sinh', [c.x])),
-  }),
+  unary('Sinh', { gradient: (c) => c.f.mul(c.g, c.op('Cosh', [c.x])) }),
+  unary('Cosh', { sign: 'non-negative', gradient: (c) => c.f.mul(c.g, c.op('Sinh', [c.x])) }),
   unary('Asinh', { gradient: ({ f, g, x }) => f.div(g, f.sqrt(f.add(1, f.square(x)))) }),
   // √(x−1)·√(x+1): x² − 1 loses digits near 1
   unary('Acosh', {
-    mayDiverge: true,
     sign: 'non-negative',
     gradient: ({ f, g, x }) => f.div(g, f.sqrt(f.mul(f.sub(x, 1), f.add(x, 1)))),
   }),
-  unary('Atanh', { mayDiverge: true, gradient: ({ f, g, x }) => f.div(g, f.sub(1, f.square(x))) }),
+  unary('Atanh', { gradient: ({ f, g, x }) => f.div(g, f.sub(1, f.square(x))) }),
   unary('IsNaN', { dtype: 'bool', gradient: none }),
   unary('IsInf', { dtype: 'bool', gradient: none }),
   unary('Not', { dtype: 'bool', gradient: none }),

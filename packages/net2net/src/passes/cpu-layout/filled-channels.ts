@@ -16,6 +16,9 @@ import { operatorOf } from '../../operators/table.ts'
 import { int64, toNumbers } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
 
+/** What may be infinite, or no number, where the inputs are finite. */
+const diverges = /^(Acosh|Acos|Asin|Atanh|Cosh|Div|Exp|Log|Mod|Pow|Reciprocal|Sinh|Sqrt|Tan)$/
+
 /** Blocks hold at most so many times as many channels as count. */
 const mostChannels = 2
 
@@ -131,11 +134,9 @@ class FilledGraph {
   #keepsChannels(node: Node): boolean {
     if (!isImage(this.#infos, node.outputs[0] ?? '', this.#block)) return false
     if (/^(BatchNormalization|Identity)$/.test(node.opType)) return true
-    const { blocked, mayDiverge } = operatorOf(node)?.execution ?? {}
-    return (
-      node.outputs.length === 1 &&
-      (blocked === blockedPool || (blocked === blockedElementwise && !mayDiverge))
-    )
+    const blocked = operatorOf(node)?.execution?.blocked
+    const staysFinite = blocked === blockedElementwise && !diverges.test(node.opType)
+    return node.outputs.length === 1 && (blocked === blockedPool || staysFinite)
   }
 
   #shape(name: string) {
