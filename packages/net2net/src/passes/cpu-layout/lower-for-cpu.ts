@@ -1,4 +1,5 @@
 /** What ONNX Runtime's CPU computes faster than the standard's operators as they stand. */
+import { intAttribute } from '../../model/attributes.ts'
 import type { Model } from '../../model/model.ts'
 import { blockLayout } from './blocked-layout.ts'
 import { columnConvolutions } from './column-convolutions.ts'
@@ -32,7 +33,8 @@ export const lowerForWasm = (model: Model): Model =>
  */
 export function lowerForCpu(model: Model, block: number): Model {
   const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
-  const whole = block === 1 ? even : joinGroups(fillChannels(even, block), block)
+  const isGrouped = even.graph.nodes.some((node) => intAttribute(node, 'group', 1) > 1)
+  const whole = block > 1 && isGrouped ? joinGroups(fillChannels(even, block), block) : even
   const phased = phaseTranspositions(whole, block)
   if (block === 1) return singleReshapes(equalSizes(movedRows(repeatedNumbers(phased))))
   const images = signalsAsImages(phased, block)
