@@ -64,10 +64,10 @@ export default defineConfig({
           // Each file costs a start half a millisecond: what always goes together is one.
           groups: [
             { name: 'help', test: /cli.commands\.ts$/, priority: 2 },
-            // Weights of new units that training chooses: no start reads them, though their folders are those of the next group.
+            // What makes or changes models, and the weights of new units that training chooses: no start reads it, though its folders are those of the next group.
             {
-              name: 'new-units',
-              test: /net2net.src.growth.(apply.(unit|chosen)-weights|plan.new-units)/,
+              name: 'changes',
+              test: /net2net.src.(growth.(apply.(unit|chosen)-weights|plan.new-units)|model.(builder|common-subexpressions|output-meaning|preparation)|index.model|tensor.(index|same-bytes)|files.index)/,
               priority: 2,
               includeDependenciesRecursively: false,
             },
