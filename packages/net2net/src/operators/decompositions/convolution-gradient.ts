@@ -95,8 +95,8 @@ export function inputGradient(
     : spreadWindows(emitter, dy, weight, x, window, group)
 }
 
-/** Images whose channels are no multiple of so many are in blocks on no processor: their convolutions are products of columns. */
-const smallestBlock = 8
+/** Images with other numbers of channels are in blocks on no processor: their convolutions are products of columns. */
+export const fillsBlocks = (channels: number): boolean => channels % 8 === 0
 
 /**
  * Does a transposed convolution, which adds C·K·L columns of the outputs' size, move much less than a convolution, which lays out M·K·L columns of the
@@ -105,7 +105,7 @@ const smallestBlock = 8
 const addsFewer = ({ channels, filters, groups, rows, columns }: ImageConvolution): boolean =>
   groups === 1 &&
   rows.kernel * columns.kernel > 1 &&
-  channels % smallestBlock !== 0 &&
+  !fillsBlocks(channels) &&
   4 * channels * rows.output * columns.output < filters * rows.input * columns.input
 
 /** Stride 1: Conv with the kernel turned round. */

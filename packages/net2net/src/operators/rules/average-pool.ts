@@ -16,7 +16,7 @@ import type { AxesRule } from '../contract/axes.ts'
 import { type GradientContext, type GradientRule, isCpu } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
-import { spreadWindows } from '../decompositions/convolution-gradient.ts'
+import { fillsBlocks, spreadWindows } from '../decompositions/convolution-gradient.ts'
 import { blockedPool } from '../helpers/blocked.ts'
 import {
   cannotDifferentiate,
@@ -61,6 +61,11 @@ function spreadOnes(
   const x = context.input(0)
   if (isCpu(context.target) && coverImage(window)) return repeated(context, values, window)
   const spatial = range(window.length + 2, 2)
+  const channels = context.info(x).shape?.[1]
+  if (isCpu(context.target) && typeof channels === 'number' && fillsBlocks(channels)) {
+    const kernels = onesLike(context, values, [channels, 1, ...window.map((axis) => axis.kernel)])
+    return spreadWindows(context, values, kernels, x, window, channels)
+  }
   // Each channel of each sample as a sample of its own: one kernel serves all.
   const single = reshape(context, values, [-1, 1, ...spatial.map((axis) => ({ of: values, axis }))])
   const kernel = onesLike(context, values, [1, 1, ...window.map((axis) => axis.kernel)])

@@ -13,11 +13,17 @@ import { toNumbers } from '../../tensor/tensor.ts'
 import type { AxesRule } from '../contract/axes.ts'
 import { isOne } from '../contract/axis.ts'
 import type { FastKernelsRule } from '../contract/facets.ts'
-import type { GradientRule } from '../contract/gradient.ts'
+import {
+  type Emitter,
+  type GradientContext,
+  type GradientRule,
+  isCpu,
+} from '../contract/gradient.ts'
 import type { Operator } from '../contract/operator.ts'
 import { broadcastAxes, REPEATED, sumToInput } from '../helpers/broadcast.ts'
 import { numberLike } from '../helpers/emission.ts'
 import { formula } from '../helpers/formula.ts'
+import { positive } from '../helpers/masks.ts'
 import { positivelyHomogeneous } from '../helpers/scaling.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
 
@@ -25,19 +31,33 @@ import { inferredFrom } from '../helpers/shapes.ts'
 const fastKernels: FastKernelsRule = (context) => {
   const { add, mul } = formula(context, context.input(0))
   const [x, slope] = [context.input(0), context.input(1)]
-  const negative = context.op('Min', [x, numberLike(context, x, 0)])
-  return add(context.op('Relu', [x]), mul(negative, slope))
+  return add(context.op('Relu', [x]), mul(negativePart(context, x), slope))
 }
+
+const negativePart = (emitter: Emitter, x: string): string =>
+  emitter.op('Min', [x, numberLike(emitter, x, 0)])
 
 const gradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
   if (dy === undefined) return []
   const { mul, where, greater } = formula(context, dy)
   const [x, slope] = [context.input(0), context.input(1)]
-  const positive = greater(x, 0)
+  if (isCpu(context.target) && context.info(x).dtype === 'float32') return byMask(context, dy)
+  const isPositive = greater(x, 0)
   return [
-    context.needs(0) ? where(positive, dy, mul(dy, slope)) : undefined,
-    context.needs(1) ? sumToInput(context, 1, where(positive, 0, mul(dy, x))) : undefined,
+    context.needs(0) ? where(isPositive, dy, mul(dy, slope)) : undefined,
+    context.needs(1) ? sumToInput(context, 1, where(isPositive, 0, mul(dy, x))) : undefined,
+  ]
+}
+
+/** With the mask m of x > 0: δ·(a + (1 − a)·m), and min(x, 0)·δ, which images in blocks of channels have kernels for. */
+function byMask(context: GradientContext, dy: string): ReturnType<GradientRule> {
+  const { add, sub, mul } = formula(context, dy)
+  const [x, slope] = [context.input(0), context.input(1)]
+  const derivative = () => add(mul(positive(context, x, 0), sub(1, slope)), slope)
+  return [
+    context.needs(0) ? mul(dy, derivative()) : undefined,
+    context.needs(1) ? sumToInput(context, 1, mul(dy, negativePart(context, x))) : undefined,
   ]
 }
 
