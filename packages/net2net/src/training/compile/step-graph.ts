@@ -21,6 +21,7 @@ import { lastStates } from '../../passes/cpu-layout/last-states.ts'
 import { poolFirst } from '../../passes/cpu-layout/pool-first.ts'
 import { foldConstants } from '../../passes/fold-constants.ts'
 import { nearestFirst } from '../../passes/order-nodes.ts'
+import { positionMaps } from '../../passes/position-maps.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
@@ -129,11 +130,11 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     options.freeze ?? [],
   )
   const constant = withConstantsAsInitializers(inFloat32(separate).model)
-  const upgraded = foldConstants(withSymbolicBatch(upgrade(constant)), new Set(trained))
-  const source =
-    options.target !== undefined && isCpu(options.target)
-      ? lastStates(poolFirst(upgraded))
-      : upgraded
+  const variables = new Set(trained)
+  const folded = foldConstants(withSymbolicBatch(upgrade(constant)), variables)
+  const { target = 'standard' } = options
+  const mapped = target === 'standard' ? folded : positionMaps(folded, variables)
+  const source = isCpu(target) ? lastStates(poolFirst(mapped)) : mapped
   const forward = new ForwardGraph(source, {
     ...options,
     training: { seed, frozen },
