@@ -209,6 +209,34 @@ describe('the weight gradient of Conv', () => {
     expect(products({ ...pointwise, size: [64, 64] })).toBe(0)
   })
 
+  test('of volumes: the planes that an output reads are channels of one image', async () => {
+    for (let draw = 0; draw < 16; draw++) {
+      const random = randomStream(testSeed, 'volumes', draw)
+      const window = [5, 6, 8].map((least) => ({
+        kernel: 1 + random.below(3),
+        stride: 1 + random.below(2),
+        dilation: 1 + random.below(2),
+        pads: { begin: random.below(3), end: random.below(3) },
+        input: least + random.below(3),
+      }))
+      const group = 1 + random.below(2)
+      const [batch, channels, filters] = [1, 1, 1].map((least) => least + random.below(3))
+      const sizes = { channels: group * channels!, filters: group * filters!, batch: batch! }
+      const spec = { window, outputs: outputsOf(window), group, ...sizes }
+      await mustAgree(spec, random, draw % 2 === 0)
+    }
+    const slices = (group: number) => {
+      const inputs = { x: [2, 16, 6, 12, 12], w: [16, 16 / group, 3, 3, 3] }
+      const convolved = (emitter: Emitter) =>
+        emitter.op('Conv', ['x', 'w'], { kernel_shape: [3, 3, 3], group })
+      const used = gradientOperators(target, inputs, convolved, ['w'])
+      return used.filter((op) => op === 'Slice').length
+    }
+    expect(slices(1)).toBe(0)
+    // Of groups, one for each tap along the depth.
+    expect(slices(2)).toBe(3)
+  })
+
   test('by columns: small images, strides along the rows, groups', async () => {
     await checkGradients({
       draws: 8,

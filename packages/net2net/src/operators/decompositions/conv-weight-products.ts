@@ -19,7 +19,7 @@
  * layout has a fast one.
  */
 import { float32 } from '../../tensor/tensor.ts'
-import type { Emitter } from '../contract/gradient.ts'
+import { type Emitter, isCpu } from '../contract/gradient.ts'
 import { positionsOf } from '../helpers/costs.ts'
 import { filled, ints, range, reshape, slice, transpose, unsqueeze } from '../helpers/emission.ts'
 import { isPointwise, type KnownWindowAxis, reach } from '../helpers/windows.ts'
@@ -112,12 +112,30 @@ function byPlanes(
           ints(emitter, [0, depth.pads.begin, 0, 0, 0, 0, behind, 0, 0, 0]),
         ])
   const delta = images(planes(dy))
+  const taps = range(depth.kernel).map((tap) => tap * depth.dilation)
+  const gradient = (read: string) =>
+    weightGradientByProducts(emitter, delta, images(read), window, groups)
+  if (groups === 1 && isCpu(emitter.target)) {
+    // The planes that an output reads are channels of one image.
+    const order = range(outputs).flatMap((output) => taps.map((tap) => output * depth.stride + tap))
+    const read = emitter.op('Gather', [padded, ints(emitter, order)], { axis: 1 })
+    const [, channels = 0, , ...plane] = emitter.info(x).shape as readonly number[]
+    const stacked = reshape(emitter, read, [
+      { of: read, axis: 0 },
+      outputs,
+      taps.length * channels,
+      ...plane,
+    ])
+    const found = gradient(stacked)
+    if (found === undefined) return undefined
+    const kernel = window.map((axis) => axis.kernel)
+    const apart = reshape(emitter, found, [-1, taps.length, channels, ...kernel])
+    return transpose(emitter, apart, [0, 2, 1, 3, 4])
+  }
   const parts: string[] = []
-  for (const tap of range(depth.kernel)) {
-    const from = tap * depth.dilation
-    const to = from + (outputs - 1) * depth.stride + 1
-    const read = slice(emitter, padded, [1], [from], [to], [depth.stride])
-    const part = weightGradientByProducts(emitter, delta, images(read), window, groups)
+  for (const tap of taps) {
+    const to = tap + (outputs - 1) * depth.stride + 1
+    const part = gradient(slice(emitter, padded, [1], [tap], [to], [depth.stride]))
     if (part === undefined) return undefined
     parts.push(unsqueeze(emitter, part, [2]))
   }

@@ -164,13 +164,17 @@ export function meansOfChannels(
   return op('MatMul', [weights, reshape(context, means, [-1, channels])])
 }
 
-/** Concat and Split of whole blocks of channels. */
+/** Concat and Split of whole blocks of channels, and Concat of batches. */
 export const blockedChannels: BlockedRule = (context) => {
   const { node } = context
-  if (intAttribute(node, 'axis', node.opType === 'Concat' ? Number.NaN : 0) !== 1) return undefined
+  const joins = node.opType === 'Concat'
+  const axis = intAttribute(node, 'axis', joins ? Number.NaN : 0)
+  const alongBatch = joins && axis === 0
+  if (axis !== 1 && !alongBatch) return undefined
   if (!node.outputs.every((_, k) => context.fits(context.output(k)))) return undefined
-  const images = node.opType === 'Concat' ? node.inputs.map((_, i) => i) : [0]
-  if (!images.every((i) => context.isBlocked(i))) return undefined
+  const images = joins ? node.inputs.map((_, i) => i) : [0]
+  if (!(alongBatch ? context.isBlocked(0) : images.every((i) => context.isBlocked(i))))
+    return undefined
   if (!images.every((i) => context.fits({ dtype: context.dtype(i), shape: context.shape(i) })))
     return undefined
   if (node.opType === 'Split' && !context.has(1)) return undefined
@@ -214,6 +218,24 @@ export const blockedFilling: BlockedRule = (context) => {
   const isOwn = channels % filledChannels === 0
   const filled = isOwn ? image : context.emit('Pad', [image, context.plain(1)])[0]!
   return context.emit('ReorderInput', [filled], {}, { blocked: true })
+}
+
+/** Whole images of a batch. The order of images that are read several times is changed once, before. */
+export const blockedSamples: BlockedRule = (context) => {
+  const isAlongBatch = intAttribute(context.node, 'axis', 0) === 0 && context.shape(1)?.length === 1
+  if (!isAlongBatch || !context.fits(context.output(0))) return undefined
+  return context.emit('Gather', [context.blocks(0), context.plain(1)])
+}
+
+/** The channels of images that follow on one another as those of one image. */
+export const blockedReshape: BlockedRule = (context) => {
+  const output = context.output(0)
+  const [[, channels, ...sizes], [, all, ...others]] = [context.shape(0) ?? [], output.shape ?? []]
+  if (!context.isBlocked(0) || !context.fits(output) || sizes.join() !== others.join())
+    return undefined
+  if (![channels, all, ...sizes].every((dim) => typeof dim === 'number')) return undefined
+  if (Number(all) % Number(channels) !== 0) return undefined
+  return [reshape(context, context.blocks(0), [-1, all as number, ...(sizes as readonly number[])])]
 }
 
 /** A pooling over blocks, by the kernel of the same name. */

@@ -20,6 +20,7 @@ import type { Axis } from '../contract/axis.ts'
 import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
+import { blockedSamples } from '../helpers/blocked.ts'
 import { moveElements, numbers } from '../helpers/elements.ts'
 import { knownShape, reshape, shapeOf } from '../helpers/emission.ts'
 import { gradientOf } from '../helpers/formula.ts'
@@ -112,6 +113,7 @@ export const gathers: readonly Operator[] = [
       const axes = gatheredAxes(context)
       return [moved ? { axes, elements: moved } : { axes }]
     },
+    execution: { blocked: blockedSamples },
     gradient: gradientOf((context) => {
       const { g } = context
       const [data, indices] = [context.input(0), context.input(1)]

@@ -18,6 +18,7 @@ import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixAll, outputShape } from '../helpers/axes-rules.ts'
 import { isWholeSize } from '../helpers/axis-elements.ts'
+import { blockedReshape } from '../helpers/blocked.ts'
 import { productOf, quotient, shown } from '../helpers/dims.ts'
 import { unknownShape } from '../helpers/elements.ts'
 import { reshapeLike } from '../helpers/emission.ts'
@@ -117,6 +118,7 @@ export const reshapes: readonly Operator[] = [
       },
     ],
     axes: (context) => [{ axes: reshapeAxes(context), elements: context.axisElements(0) }],
+    execution: { blocked: blockedReshape },
     gradient: gradientOf((context) => {
       const gradient = reshapeLike(context, context.g, context.input(0))
       context.hint(gradient, { ...context.hintOf(gradient), reshaped: context.g })

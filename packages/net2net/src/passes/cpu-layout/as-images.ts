@@ -1,100 +1,151 @@
 /**
- * Signals [N, C, L] as images [N, C, 1, L] of one row: the blocked layout is one of images. Convolutions of signals whose channels are
- * whole blocks are written as convolutions of images, and what is computed from these element by element, as a normalization or as a
- * sum follows them, so that they are brought into blocks once and not for each convolution.
+ * Signals and volumes as images: the blocked layout is one of images. Signals [N, C, L] are images [N, C, 1, L] of one row. Volumes
+ * [N, C, D, H, W] are images [N·D, C, H, W] of their planes, and the planes that a convolution reads for one of its outputs are channels of one image.
+ *
+ * Convolutions whose filters are whole blocks are written as convolutions of images, and what is computed from these element by element, as a
+ * normalization, as a sum or side by side follows them, so that they are brought into blocks once and not for each convolution.
  */
-import { attributes, intAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
+import { intAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
 import { capturedValues } from '../../model/links.ts'
 import type { Model, Node } from '../../model/model.ts'
-import type { ValueInfo } from '../../operators/contract/infer.ts'
+import type { Emitter } from '../../operators/contract/gradient.ts'
 import { blockedElementwise } from '../../operators/helpers/blocked.ts'
-import { inferModel } from '../../operators/inference.ts'
+import {
+  filled,
+  ints,
+  range,
+  reshape,
+  shapeOf,
+  transpose,
+  unsqueeze,
+} from '../../operators/helpers/emission.ts'
 import { operatorOf } from '../../operators/table.ts'
-import { int64, toNumbers } from '../../tensor/tensor.ts'
+import { scalar, Tensor, toNumbers } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
+import { RewritingEmitter } from './rewriting-emitter.ts'
+
+/** What is held as images. */
+interface Form {
+  /** The rank of the values, batch and channels included. */
+  readonly rank: number
+  /** Is it a convolution in blocks of channels if its values are images? */
+  isBlocked(emitter: Emitter, node: Node, block: number): boolean
+  toImage(emitter: Emitter, value: string): string
+  /** The node, without its outputs, that gives the value back whose sizes are those of `like`. */
+  fromImage(
+    emitter: Emitter,
+    image: string,
+    like: string,
+  ): Pick<Node, 'opType' | 'inputs'> & {
+    readonly entries?: Readonly<Record<string, readonly number[]>>
+  }
+  /** The convolution of images. */
+  convolve(emitter: Emitter, node: Node, image: string): string
+  /** A number for each channel, or for each entry of other axes too, where that holds for images. */
+  toOperand(emitter: Emitter, value: string): string | undefined
+}
 
 /** @param block channels per block of the runtime's blocked layout */
-export function signalsAsImages(model: Model, block: number): Model {
-  const { nodes } = model.graph
-  const infos = inferModel(model)
-  if (!nodes.some((node) => isBlockedConvolution(node, infos, block))) return model
-  const rewriter = new Rewriter(model)
-  const captured = new Set(nodes.flatMap((node) => [...capturedValues(node)]))
-  /** Signals → the images that hold the same. */
-  const images = new Map<string, string>()
-  const sizes = (values: readonly number[]) => rewriter.constant(int64(values), 'sizes')
+export function asImages(model: Model, block: number): Model {
+  return [signals, volumes].reduce((found, form) => inForm(found, form, block), model)
+}
 
+function inForm(model: Model, form: Form, block: number): Model {
+  const { nodes } = model.graph
+  const hasRank = nodes.some(
+    ({ opType, attributes: given }) =>
+      opType === 'Conv' && (given.get('kernel_shape') === undefined || ranks(given) === form.rank),
+  )
+  if (!hasRank) return model
+  const rewriter = new Rewriter(model)
+  const emitter = new RewritingEmitter(rewriter, model)
+  if (!nodes.some((node) => form.isBlocked(emitter, node, block))) return model
+  const captured = new Set(nodes.flatMap((node) => [...capturedValues(node)]))
+  /** Values → the images that hold the same. */
+  const images = new Map<string, string>()
   const imageOf = (name: string): string => {
-    let image = images.get(name)
-    if (image === undefined) {
-      image = rewriter.emit('Unsqueeze', [rewriter.value(name), sizes([2])])[0]!
-      images.set(name, image)
-    }
+    const image = images.get(name) ?? form.toImage(emitter, rewriter.value(name))
+    images.set(name, image)
     return image
   }
-  /** The image stands for the signal, which is there for those that read signals. */
-  const hold = (signal: string, image: string): void => {
-    images.set(signal, image)
-    const inputs = [image, sizes([2])]
-    rewriter.define({ opType: 'Squeeze', domain: '', inputs, outputs: [signal] })
+  /** The image stands for the value, which is there for those that read it in its own rank. */
+  const hold = (value: string, image: string): void => {
+    images.set(value, image)
+    const { entries = {}, ...node } = form.fromImage(emitter, image, value)
+    rewriter.define({ domain: '', outputs: [value], ...node }, entries)
+  }
+  const shapeIn = (name: string) => {
+    const { shape, dtype } = emitter.info(name)
+    return shape?.length === form.rank && dtype === 'float32' ? shape : undefined
   }
 
   /** The operand of an element-wise node on images; undefined where there is none. */
-  const operandOf = (name: string, result: ValueInfo): (() => string) | undefined => {
-    const { shape, dtype } = infos.get(name) ?? {}
+  const operandOf = (name: string, result: readonly unknown[]): (() => string) | undefined => {
+    const { shape, dtype } = emitter.info(name)
     if (!shape || dtype !== 'float32') return undefined
     if (shape.every((dim) => dim === 1) && shape.length < 3) return () => rewriter.value(name)
-    const [batch, channels, length] = shape.length === 3 ? shape : [1, ...shape]
-    const fits = (dim: unknown, i: number) => dim === 1 || dim === result.shape![i]
-    if (shape.length < 2 || ![batch, channels, length].every(fits)) return undefined
-    if (shape.length === 3) return () => imageOf(name)
-    return () => rewriter.emit('Unsqueeze', [rewriter.value(name), sizes([1])])[0]!
+    if (shape.length === form.rank && shape.every((dim, axis) => dim === result[axis]))
+      return () => imageOf(name)
+    const fits = shape.every(
+      (dim, axis) => dim === 1 || dim === result[axis + form.rank - shape.length],
+    )
+    const operand = fits ? form.toOperand(emitter, rewriter.value(name)) : undefined
+    return operand === undefined ? undefined : () => operand
   }
 
   const rewrite = (node: Node): boolean => {
-    const [x = '', weight = ''] = node.inputs
-    const [y = ''] = node.outputs
-    if (captured.has(y)) return false
-    if (isBlockedConvolution(node, infos, block)) {
-      const [filters, channels, kernel] = infos.get(weight)!.shape as readonly number[]
-      const dims = sizes([filters!, channels!, 1, kernel!])
-      const image = rewriter.emit('Reshape', [rewriter.value(weight), dims])[0]!
-      const bias = node.inputs.slice(2).map((name) => rewriter.value(name))
-      hold(y, rewriter.emit('Conv', [imageOf(x), image, ...bias], convolution(node, kernel!))[0]!)
+    const { opType, inputs, outputs } = node
+    const [x = ''] = inputs
+    const [y = ''] = outputs
+    if (outputs.some((name) => captured.has(name))) return false
+    if (form.isBlocked(emitter, node, block)) {
+      const own = { ...node, inputs: inputs.map((name) => rewriter.value(name)) }
+      hold(y, form.convolve(emitter, own, imageOf(x)))
       return true
     }
-    if (!node.inputs.some((name) => images.has(name)) || node.domain !== '') return false
-    const result = infos.get(y) ?? {}
-    if (node.opType === 'Unsqueeze' && axesOf(node, infos)?.join() === '2') {
+    if (!inputs.some((name) => images.has(name)) || node.domain !== '') return false
+    if (form === signals && opType === 'Unsqueeze' && axesOf(emitter, node)?.join() === '2') {
       rewriter.replace(y, imageOf(x))
       return true
     }
-    if (node.opType === 'BatchNormalization' && result.shape?.length === 3) {
-      const inputs = [imageOf(x), ...node.inputs.slice(1).map((name) => rewriter.value(name))]
-      const count = node.outputs.length
-      const [image, ...rest] = rewriter.emit(node.opType, inputs, node.attributes, {
-        outputs: count,
-      })
+    const result = shapeIn(y)
+    if (opType === 'BatchNormalization' && result) {
+      const given = [imageOf(x), ...inputs.slice(1).map((name) => rewriter.value(name))]
+      const entries = Object.fromEntries(node.attributes)
+      const [image, ...rest] = emitter.emit(opType, given, entries, { outputs: outputs.length })
       hold(y, image!)
-      for (const [k, name] of rest.entries()) rewriter.replace(node.outputs[k + 1]!, name)
+      for (const [k, name] of rest.entries()) rewriter.replace(outputs[k + 1]!, name)
       return true
     }
-    if (/^Reduce(Sum|Mean)$/.test(node.opType)) {
-      const axes = axesOf(node, infos)
-      if (!axes?.includes(2) || axes.includes(1)) return false
+    if (/^(Concat|Split)$/.test(opType) && intAttribute(node, 'axis', 0) === 1) {
+      const values = opType === 'Concat' ? inputs : [x]
+      if (![...values, ...outputs].every((name) => shapeIn(name))) return false
+      const others = inputs.slice(values.length).map((name) => rewriter.value(name))
+      const given = [...values.map(imageOf), ...others]
+      const entries = Object.fromEntries(node.attributes)
+      const found = emitter.emit(opType, given, entries, { outputs: outputs.length })
+      for (const [k, name] of outputs.entries()) hold(name, found[k]!)
+      return true
+    }
+    if (/^Reduce(Sum|Mean)$/.test(opType)) {
+      const axes = axesOf(emitter, node)
+      const spatial = range(form.rank, 2)
+      const isWhole = spatial.every((axis) => axes?.includes(axis)) && !axes!.includes(1)
+      // The planes of a volume are many images, whose sum is that of the batch too.
+      if (!isWhole || (form === volumes && !axes!.includes(0))) return false
       const keepdims = intAttribute(node, 'keepdims', 1)
-      const inputs = [imageOf(x), sizes([...axes, 3])]
-      const value = rewriter.emit(node.opType, inputs, { keepdims })[0]!
+      const kept = [...(axes!.includes(0) ? [0] : []), 2, 3]
+      const value = emitter.op(opType, [imageOf(x), ints(emitter, kept)], { keepdims })
       if (keepdims === 1) hold(y, value)
       else rewriter.replace(y, value)
       return true
     }
     const elementwise = operatorOf(node)?.execution?.blocked === blockedElementwise
-    if (!elementwise || result.shape?.length !== 3 || node.outputs.length !== 1) return false
-    const operands = node.inputs.map((name) => operandOf(name, result))
+    if (!elementwise || !result || outputs.length !== 1) return false
+    const operands = inputs.map((name) => operandOf(name, result))
     if (!operands.every((operand) => operand !== undefined)) return false
-    const inputs = operands.map((operand) => operand())
-    hold(y, rewriter.emit(node.opType, inputs, node.attributes)[0]!)
+    const given = operands.map((operand) => operand())
+    hold(y, emitter.op(opType, given, Object.fromEntries(node.attributes)))
     return true
   }
 
@@ -102,42 +153,133 @@ export function signalsAsImages(model: Model, block: number): Model {
   return rewriter.model()
 }
 
-/** A convolution of signals that is one in blocks of channels if the signals are images. */
-function isBlockedConvolution(
-  node: Node,
-  infos: ReadonlyMap<string, ValueInfo>,
-  block: number,
-): boolean {
-  if (node.opType !== 'Conv' || node.domain !== '') return false
-  if (stringAttribute(node, 'auto_pad', 'NOTSET') !== 'NOTSET') return false
-  const [x, weight] = [0, 1].map((i) => infos.get(node.inputs[i] ?? ''))
-  if (x?.dtype !== 'float32' || x.shape?.length !== 3 || typeof x.shape[2] !== 'number')
-    return false
-  if (!weight?.shape?.every((dim) => typeof dim === 'number')) return false
-  const [filters, perGroup] = weight.shape as readonly number[] as [number, number]
-  const group = intAttribute(node, 'group', 1)
-  const isDepthwise = group === filters && perGroup === 1
-  // Fewer channels than a block, as in a first layer, stay as they are.
-  const inBlocks = perGroup < block || perGroup % block === 0
-  const inWholeBlocks = perGroup % block === 0 && (filters / group) % block === 0
-  return filters % block === 0 && (group === 1 ? inBlocks : isDepthwise || inWholeBlocks)
+const ranks = (given: Node['attributes']): number => {
+  const kernel = given.get('kernel_shape')
+  return kernel?.type === 'ints' ? kernel.value.length + 2 : 0
 }
 
-/** The attributes of the convolution along the row. */
-function convolution(node: Node, kernel: number) {
-  const along = (name: string) => intsAttribute(node, name)?.[0] ?? 1
-  const [begin = 0, end = 0] = intsAttribute(node, 'pads') ?? []
-  return attributes({
-    kernel_shape: [1, kernel],
-    strides: [1, along('strides')],
-    dilations: [1, along('dilations')],
-    pads: [0, begin, 0, end],
-    group: intAttribute(node, 'group', 1),
-  })
+/** The sizes of the weight of a convolution of float32 numbers whose spatial sizes are known. */
+function sizesOf(emitter: Emitter, node: Node, rank: number): readonly number[] | undefined {
+  if (node.opType !== 'Conv' || node.domain !== '') return undefined
+  if (stringAttribute(node, 'auto_pad', 'NOTSET') !== 'NOTSET') return undefined
+  const [x, weight] = [0, 1].map((i) => emitter.info(node.inputs[i] ?? ''))
+  if (x?.dtype !== 'float32' || x.shape?.length !== rank) return undefined
+  const known = [...x.shape.slice(2), ...(weight?.shape ?? [null])]
+  return known.every((dim) => typeof dim === 'number')
+    ? (weight!.shape as readonly number[])
+    : undefined
+}
+
+const signals: Form = {
+  rank: 3,
+  isBlocked(emitter, node, block) {
+    const [filters, perGroup] = sizesOf(emitter, node, 3) ?? []
+    if (filters === undefined || perGroup === undefined) return false
+    const group = intAttribute(node, 'group', 1)
+    const isDepthwise = group === filters && perGroup === 1
+    // Fewer channels than a block, as in a first layer, stay as they are.
+    const inBlocks = perGroup < block || perGroup % block === 0
+    const inWholeBlocks = perGroup % block === 0 && (filters / group) % block === 0
+    return filters % block === 0 && (group === 1 ? inBlocks : isDepthwise || inWholeBlocks)
+  },
+  toImage: (emitter, value) => unsqueeze(emitter, value, [2]),
+  fromImage: (emitter, image) => ({ opType: 'Squeeze', inputs: [image, ints(emitter, [2])] }),
+  convolve(emitter, node, image) {
+    const [, weight = '', ...bias] = node.inputs
+    const [filters, channels, kernel] = emitter.info(weight).shape as readonly number[]
+    const own = reshape(emitter, weight, [filters!, channels!, 1, kernel!])
+    const along = (name: string) => intsAttribute(node, name)?.[0] ?? 1
+    const [begin = 0, end = 0] = intsAttribute(node, 'pads') ?? []
+    return emitter.op('Conv', [image, own, ...bias], {
+      kernel_shape: [1, kernel!],
+      strides: [1, along('strides')],
+      dilations: [1, along('dilations')],
+      pads: [0, begin, 0, end],
+      group: intAttribute(node, 'group', 1),
+    })
+  },
+  toOperand(emitter, value) {
+    const { length } = emitter.info(value).shape!
+    return length < 2 ? undefined : unsqueeze(emitter, value, [length - 1])
+  },
+}
+
+/** Axes of a volume in the order of its planes, and back. */
+const planesFirst = [0, 2, 1, 3, 4]
+
+const volumes: Form = {
+  rank: 5,
+  isBlocked(emitter, node, block) {
+    const [filters, channels, depth] = sizesOf(emitter, node, 5) ?? []
+    if (filters === undefined || intAttribute(node, 'group', 1) !== 1) return false
+    const read = channels! * depth!
+    return filters % block === 0 && (read < block || read % block === 0)
+  },
+  toImage(emitter, value) {
+    const [, channels, , ...plane] = emitter.info(value).shape as readonly number[]
+    return reshape(emitter, transpose(emitter, value, planesFirst), [-1, channels!, ...plane])
+  },
+  fromImage(emitter, image, like) {
+    const [, channels, depth, ...plane] = emitter.info(like).shape as readonly number[]
+    const planes = reshape(emitter, image, [-1, depth!, channels!, ...plane])
+    return { opType: 'Transpose', inputs: [planes], entries: { perm: planesFirst } }
+  },
+  convolve(emitter, node, image) {
+    const [x = '', weight = '', ...bias] = node.inputs
+    const [filters, channels, ...kernel] = emitter.info(weight).shape as readonly number[]
+    const byPlane = transpose(emitter, weight, planesFirst)
+    const own = reshape(emitter, byPlane, [filters!, kernel[0]! * channels!, ...kernel.slice(1)])
+    const along = (name: string) => intsAttribute(node, name) ?? [1, 1, 1]
+    const pads = intsAttribute(node, 'pads') ?? [0, 0, 0, 0, 0, 0]
+    const [depth, outputs] = [x, node.outputs[0]!].map((name) => emitter.info(name).shape![2])
+    const read = range(outputs as number).flatMap((output) =>
+      range(kernel[0]!).map(
+        (tap) => output * along('strides')[0]! + tap * along('dilations')[0]! - pads[0]!,
+      ),
+    )
+    const stacked = planesOf(emitter, image, read, depth as number)
+    const images = reshape(emitter, stacked, [
+      -1,
+      kernel[0]! * channels!,
+      ...(emitter.info(x).shape!.slice(3) as readonly number[]),
+    ])
+    return emitter.op('Conv', [images, own, ...bias], {
+      kernel_shape: kernel.slice(1),
+      strides: along('strides').slice(1),
+      dilations: along('dilations').slice(1),
+      pads: [...pads.slice(1, 3), ...pads.slice(4)],
+    })
+  },
+  toOperand(emitter, value) {
+    const shape = emitter.info(value).shape!
+    const channels = shape[shape.length - 4] ?? 1
+    const isPerChannel = shape.every((dim, axis) => dim === 1 || axis === shape.length - 4)
+    return isPerChannel && typeof channels === 'number'
+      ? reshape(emitter, value, [channels, 1, 1])
+      : undefined
+  },
+}
+
+/** These planes of each of the volumes, which have `depth` planes; zeros for what is none of them. */
+function planesOf(emitter: Emitter, image: string, read: readonly number[], depth: number): string {
+  if (read.length === depth && read.every((plane, i) => plane === i)) return image
+  const isInside = read.map((plane) => plane >= 0 && plane < depth)
+  const [, ...sizes] = emitter.info(image).shape as readonly number[]
+  const planes = isInside.every((inside) => inside)
+    ? image
+    : emitter.op('Concat', [image, filled(emitter, [1, ...sizes], 0)], { axis: 0 })
+  // Behind the planes of all volumes is one of zeros.
+  const count = emitter.op('Squeeze', [shapeOf(emitter, image, 0, 1)])
+  const [zero, step] = [0, depth].map((n) => emitter.constant(scalar('int64', n)))
+  const first = unsqueeze(emitter, emitter.op('Range', [zero!, count, step!]), [1])
+  const own = emitter.op('Add', [first, ints(emitter, read)])
+  const mask = new Tensor('bool', [read.length], Uint8Array.from(isInside, Number))
+  const order = emitter.op('Where', [emitter.constant(mask), own, count])
+  return emitter.op('Gather', [planes, reshape(emitter, order, [-1])], { axis: 0 })
 }
 
 /** Axes that are given as a constant. */
-function axesOf(node: Node, infos: ReadonlyMap<string, ValueInfo>): readonly number[] | undefined {
-  const { constant } = infos.get(node.inputs[1] ?? '') ?? {}
+function axesOf(emitter: Emitter, node: Node): readonly number[] | undefined {
+  const { constant } = emitter.info(node.inputs[1] ?? '')
   return constant && [...toNumbers(constant)].map(Number)
 }

@@ -1,6 +1,7 @@
 /** What ONNX Runtime's CPU computes faster than the standard's operators as they stand. */
 import { intAttribute } from '../../model/attributes.ts'
 import type { Model } from '../../model/model.ts'
+import { asImages } from './as-images.ts'
 import { blockLayout } from './blocked-layout.ts'
 import { columnConvolutions } from './column-convolutions.ts'
 import { equalRanks } from './equal-ranks.ts'
@@ -13,7 +14,6 @@ import { movedRows } from './moved-rows.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
 import { phaseTranspositions } from './phased-transposition.ts'
 import { repeatedNumbers } from './repeated-numbers.ts'
-import { signalsAsImages } from './signals-as-images.ts'
 import { singleReshapes } from './single-reshapes.ts'
 import { tileConvolutions } from './tile-convolutions.ts'
 
@@ -37,7 +37,7 @@ export function lowerForCpu(model: Model, block: number): Model {
   const whole = block > 1 && isGrouped ? joinGroups(fillChannels(even, block), block) : even
   const phased = phaseTranspositions(whole, block)
   if (block === 1) return singleReshapes(equalSizes(movedRows(repeatedNumbers(phased))))
-  const images = signalsAsImages(phased, block)
+  const images = asImages(phased, block)
   const blocked = blockLayout(phaseConvolutions(images, block), block)
   return singleReshapes(equalSizes(movedRows(repeatedNumbers(blocked))))
 }

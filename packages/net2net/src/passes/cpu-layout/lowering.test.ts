@@ -9,6 +9,7 @@ import {
   type Spec,
 } from '../../../testing/compare-steps.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
+import { testSeed } from '../../../testing/seed.ts'
 import { intsAttribute } from '../../model/attributes.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Model } from '../../model/model.ts'
@@ -335,6 +336,58 @@ describe('a lowered training step computes what the standard one does', () => {
       nodes.filter(({ opType, domain }) => opType === 'Conv' && domain !== '').length,
     ).toBeGreaterThan(5)
     expect(operatorsOf(lowered)).not.toContain('BatchNormalization')
+  })
+
+  test.each([0, 1, 2, 3, 4, 5])('volumes in blocks of channels, draw %i', async (draw) => {
+    const random = randomStream(testSeed, 'volumes', draw)
+    const sizes = [2, 4, 4].map((least) => least + random.below(5))
+    const few = [3, 5, 16][draw % 3]!
+    const window = (kernel: readonly number[]) => {
+      const strides = kernel.map(() => 1 + random.below(2))
+      const dilations = kernel.map((size) => (size === 1 ? 1 : 1 + random.below(2)))
+      const reach = kernel.map((size, i) => (size - 1) * dilations[i]!)
+      const pads = [...reach.map((size) => random.below(size + 1)), ...reach]
+      return { strides, dilations, pads }
+    }
+    const kernel = [1, 2, 3].map((size) => 1 + random.below(size))
+    const lowered = await compareSteps({
+      input: [few, ...sizes],
+      batch: 1 + (draw % 3),
+      layers: (net) => {
+        const { builder } = net
+        const conv = (x: string, dims: readonly number[], attributes = {}) =>
+          builder.node('Conv', [x, net.parameter('w', dims)], attributes)
+        const stored = [zeros, ones].map((fill) =>
+          builder.constant(fillTensor(fill, 'float32', [16], 0), 'stored'),
+        )
+        const a = conv('input', [16, few, 3, 3, 3], { pads: [1, 1, 1, 1, 1, 1] })
+        const own = [net.parameter('scale', [16]), net.parameter('shift', [16])]
+        const b = net.relu(builder.node('BatchNormalization', [a, ...own, ...stored]))
+        const c = builder.node('Mul', [
+          conv(b, [16, 16, 3, 1, 3], { pads: [2, 0, 1, 0, 0, 1] }),
+          net.parameter('gate', [16, 1, 1, 1]),
+        ])
+        const both = builder.node('Concat', [b, builder.node('Add', [b, c])], { axis: 1 })
+        const d = net.relu(conv(both, [32, 32, ...kernel], window(kernel)))
+        // What is no convolution reads volumes.
+        const e = builder.node('MaxPool', [d], { kernel_shape: [1, 1, 1] })
+        return [builder.node('GlobalAveragePool', [e]), 32]
+      },
+    })
+    if (block === 1) return
+    const { nodes } = lowered.graph
+    const inBlocks = nodes.filter(({ opType, domain }) => opType === 'Conv' && domain !== '')
+    expect(inBlocks.length).toBeGreaterThan(5)
+    expect(operatorsOf(lowered)).not.toContain('BatchNormalization')
+    // Planes come into blocks once, and those that a convolution reads are brought together in blocks.
+    const given = nodes.filter(({ opType }) => opType === 'ReorderInput')
+    const stacked = nodes.filter(
+      ({ opType, inputs }) =>
+        opType === 'Gather' &&
+        nodes.some((node) => node.opType === 'Concat' && node.outputs[0] === inputs[0]),
+    )
+    expect(given.length).toBeGreaterThan(0)
+    expect(stacked.length).toBeGreaterThan(0)
   })
 
   test('a transposed convolution', async () => {
