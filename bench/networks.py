@@ -396,6 +396,52 @@ def volumes(classes=10):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(channels, classes))
 
 
+def convolutions3d(channels, filters):
+    layers = []
+    for given in (channels, filters):
+        layers += [nn.Conv3d(given, filters, 3, 1, 1), nn.BatchNorm3d(filters), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+class VolumeUNet(nn.Module):
+    """U-Net of volumes, as in Cicek et al. 2016, with the mean over all places for each class."""
+
+    def __init__(self, widths=(16, 32, 64), classes=10):
+        super().__init__()
+        narrow, middle, wide = widths
+        self.down1 = convolutions3d(1, narrow)
+        self.down2 = convolutions3d(narrow, middle)
+        self.bottom = convolutions3d(middle, wide)
+        self.enlarge2 = nn.ConvTranspose3d(wide, middle, 2, 2)
+        self.up2 = convolutions3d(2 * middle, middle)
+        self.enlarge1 = nn.ConvTranspose3d(middle, narrow, 2, 2)
+        self.up1 = convolutions3d(2 * narrow, narrow)
+        self.head = nn.Conv3d(narrow, classes, 1)
+
+    def forward(self, x):
+        a = self.down1(x)
+        b = self.down2(F.max_pool3d(a, 2))
+        c = self.bottom(F.max_pool3d(b, 2))
+        y = self.up2(torch.cat([self.enlarge2(c), b], 1))
+        y = self.up1(torch.cat([self.enlarge1(y), a], 1))
+        return self.head(y).mean((2, 3, 4))
+
+
+def adaptive(places=5, classes=10):
+    """A pooling whose windows overlap, as in front of the dense layers of VGG and AlexNet."""
+    return nn.Sequential(
+        convolution(3, 32, 3, 2, activation=nn.ReLU),
+        convolution(32, 64, 3, activation=nn.ReLU),
+        nn.MaxPool2d(2),
+        convolution(64, 128, 3, activation=nn.ReLU),
+        nn.AdaptiveAvgPool2d(places),
+        nn.Flatten(),
+        nn.Linear(128 * places * places, 128),
+        nn.ReLU(),
+        nn.Linear(128, classes),
+    )
+
+
 class Inception(nn.Module):
     """Branches of several kernels, one behind a mean pooling, as in Szegedy et al. 2016."""
 
@@ -492,12 +538,12 @@ class TextConvolutions(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """One recurrent layer, of which the last step is read."""
+    """Recurrent layers, of which the last step is read."""
 
-    def __init__(self, kind, width, features=64, classes=10):
+    def __init__(self, kind, width, features=64, classes=10, layers=1, both_ways=False):
         super().__init__()
-        self.layer = kind(features, width, batch_first=True)
-        self.head = nn.Linear(width, classes)
+        self.layer = kind(features, width, layers, batch_first=True, bidirectional=both_ways)
+        self.head = nn.Linear(2 * width if both_ways else width, classes)
 
     def forward(self, x):
         return self.head(self.layer(x)[0][:, -1])
@@ -763,6 +809,8 @@ NETWORKS = {
     "translation": (Translation, images(), 10, 8),
     "signals": (signals, lambda batch: torch.randn(batch, 4, 512), 20, 16),
     "volumes": (volumes, lambda batch: torch.randn(batch, 1, 16, 32, 32), 10, 8),
+    "volume-unet": (VolumeUNet, lambda batch: torch.randn(batch, 1, 16, 32, 32), 10, 4),
+    "adaptive": (adaptive, images(), 10, 16),
     "gated-gpt": (GatedGPT, tokens, 1000, 8),
     "inception": (inception, images(), 10, 8),
     "grouped": (grouped, images(), 10, 8),
@@ -776,6 +824,7 @@ NETWORKS = {
     "lstm-64": (lambda: Recurrent(nn.LSTM, 64), steps, 10, 32),
     "lstm-128": (lambda: Recurrent(nn.LSTM, 128), steps, 10, 32),
     "lstm-256": (lambda: Recurrent(nn.LSTM, 256), steps, 10, 32),
+    "bi-lstm-64": (lambda: Recurrent(nn.LSTM, 64, layers=2, both_ways=True), steps, 10, 32),
     "gru-128": (lambda: Recurrent(nn.GRU, 128), steps, 10, 32),
 }
 

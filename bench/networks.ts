@@ -31,6 +31,8 @@ const networks: Readonly<Record<string, number>> = {
   translation: 8,
   signals: 16,
   volumes: 8,
+  'volume-unet+bn': 4,
+  'adaptive+bn': 16,
   'gated-gpt': 8,
   'inception+bn': 8,
   'grouped+bn': 8,
@@ -44,6 +46,7 @@ const networks: Readonly<Record<string, number>> = {
   'lstm-64': 32,
   'lstm-128': 32,
   'lstm-256': 32,
+  'bi-lstm-64': 32,
   'gru-128': 32,
 }
 

@@ -67,10 +67,10 @@ export function weightGradientByShifts(layer: Layer, positions: number): string 
   }
   /** [M, K·L·C] of a product for all rows: [L·C, K·M] or [K·M, L·C]. */
   const ofAll = (product: string) => {
-    const taps = columns.kernel * channels
-    return tapsFirst
-      ? transpose(emitter, reshape(emitter, product, [taps, rows.kernel, filters]), [2, 1, 0])
-      : transpose(emitter, reshape(emitter, product, [rows.kernel, filters, taps]), [1, 0, 2])
+    // Two transpositions, of a matrix and of lines: three axes at once would be moved number by number.
+    const rowsFirst = tapsFirst ? transpose(emitter, product, [1, 0]) : product
+    const apart = reshape(emitter, rowsFirst, [rows.kernel, filters, columns.kernel * channels])
+    return transpose(emitter, apart, [1, 0, 2])
   }
   /** … and of one for each. */
   const ofEach = (products: readonly string[]) => {
