@@ -8,7 +8,8 @@
  *
  * with A the versions of x shifted along the columns and B those of δ shifted along the rows.
  *
- * **By taps**, where there are few channels: all that the taps read of x, times δ as it is.
+ * **By taps**, where there are few channels: all that the taps read of x, times δ as it is; or, where there are few filters, all of δ that
+ * meets x by one of the taps, times x as it is.
  *
  * In a convolution with several groups, each group of channels counts as a separate image.
  */
@@ -36,9 +37,12 @@ import {
  * ∂L/∂w [M, C, K, L], or undefined where products over all images cost less, or the stride is another. Measured in native code
  * alone.
  *
- * @param fits whether there is memory for all that the taps read of x
+ * @param fits whether there is memory for so many numbers for each position of an output
  */
-export function weightGradientByImages(layer: Layer, fits: boolean): string | undefined {
+export function weightGradientByImages(
+  layer: Layer,
+  fits: (numbers: number) => boolean,
+): string | undefined {
   const { emitter, groups, rows, columns } = layer
   if (emitter.target !== 'onnxruntime-cpu' || rows.stride > 1 || columns.stride > 1)
     return undefined
@@ -64,14 +68,19 @@ export function weightGradientByImages(layer: Layer, fits: boolean): string | un
     copied(versions(wide, apart) * channels + versions(tall, apart) * filters) +
     product(tall * wide * filters, channels) +
     summed
-  const byTaps = fits
-    ? copied((wide + versions(wide)) * channels + taps) +
-      Math.min(product(taps, filters), product(filters, taps)) +
-      summed
-    : Number.POSITIVE_INFINITY
+  /** With all taps of the factor that has so many channels. */
+  const byTapsOf = (lines: number, others: number) =>
+    fits(tall * wide * lines)
+      ? copied((wide + versions(wide) + tall * wide) * lines) +
+        Math.min(product(tall * wide * lines, others), product(others, tall * wide * lines)) +
+        summed
+      : Number.POSITIVE_INFINITY
+  const [ofImages, ofDeltas] = [byTapsOf(channels, filters), byTapsOf(filters, channels)]
+  const byTaps = Math.min(ofImages, ofDeltas)
   if (ofAll <= Math.min(byShifts, byTaps)) return undefined
   const images = groupsAsImages(layer)
-  return byShifts < byTaps ? productsOfShifts(images) : productOfTaps(images)
+  if (byShifts < byTaps) return productsOfShifts(images)
+  return ofDeltas < ofImages ? productOfDeltaTaps(images) : productOfTaps(images)
 }
 
 /** A layer whose groups are images, with the channels and filters of one group. */
@@ -127,6 +136,33 @@ function productOfTaps(layer: GroupedLayer): string {
   const dims = [groups * filters, columns.kernel, channels * rows.kernel]
   const channelsFirst = transpose(emitter, reshape(emitter, product, dims), [0, 2, 1])
   return reshape(emitter, channelsFirst, [groups * filters, channels, rows.kernel, columns.kernel])
+}
+
+/** The taps of δ: at each place of x, the δ of the outputs that read it by each of the taps. */
+function productOfDeltaTaps(layer: GroupedLayer): string {
+  const { emitter, x, dy, channels, filters, groups, samples, rows, columns } = layer
+  const sizes = { input: columns.output, output: columns.input }
+  const versions = range(columns.kernel).map((tap) =>
+    shifted(emitter, dy, tap * columns.dilation - columns.pads.begin, sizes, 1),
+  )
+  const met = range(rows.kernel).flatMap((tap) => {
+    const offset = rows.pads.begin - tap * rows.dilation
+    return rowsAt(rows.input, offset, rows.output)
+  })
+  const taken = emitter.op('Gather', [joined(emitter, versions, 1), ints(emitter, met)], {
+    axis: 2,
+  })
+  const positions = rows.input * columns.input
+  const taps = columns.kernel * filters * rows.kernel
+  const product = productOverPositions(
+    emitter,
+    reshape(emitter, taken, [batchOf(dy), taps, positions]),
+    reshape(emitter, x, [batchOf(x), channels, positions]),
+    samples,
+  )
+  const dims = [groups, columns.kernel, filters, rows.kernel, channels]
+  const moved = transpose(emitter, reshape(emitter, product, dims), [0, 2, 4, 3, 1])
+  return reshape(emitter, moved, [groups * filters, channels, rows.kernel, columns.kernel])
 }
 
 /** How many rows of zeros are behind each line: one, where lines would share the places of the cache. */

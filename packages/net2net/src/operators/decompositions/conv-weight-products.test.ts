@@ -94,9 +94,10 @@ function largeImages(random: RandomStream): DrawnConvolution {
   const kinds = [
     { kernels: [4, 5, 6], channels: 3 + random.below(3), filters: 40 + random.below(30) },
     { kernels: [2, 3], channels: 17 + random.below(16), filters: 1 + random.below(40) },
+    { kernels: [2, 3, 5], channels: 40 + random.below(30), filters: 2 + random.below(6) },
     { kernels: [1], channels: 65 + random.below(30), filters: 30 + random.below(40) },
   ]
-  const { kernels, channels, filters } = kinds[random.below(3)]!
+  const { kernels, channels, filters } = kinds[random.below(kinds.length)]!
   const window = [20 + random.below(20), 24 + random.below(50)].map((input) => {
     const kernel = kernels[random.below(kernels.length)]!
     const pads = { begin: random.below(3), end: random.below(3) }
@@ -201,6 +202,8 @@ describe('the weight gradient of Conv', () => {
     expect(products({ strides: [1, 2] })).toBe(0)
     // Of few channels all taps in one, which δ is not copied for.
     expect(products({ channels: 5, filters: 64 })).toBe(1)
+    // Of few filters all taps of δ, which x is not copied for.
+    expect(products({ channels: 64, filters: 5 })).toBe(1)
     // Groups are images of their own.
     expect(products({ channels: 64, filters: 64, group: 4 })).toBe(5)
     // Nothing is copied, unless lines share the places of the cache.

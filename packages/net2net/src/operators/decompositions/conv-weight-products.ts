@@ -68,7 +68,8 @@ export function weightGradientByProducts(
   const tiling = emitter.target === 'onnxruntime-wasm' ? tilesThatPay(convolution) : undefined
   if (tiling) return weightGradientByTiles(emitter, dy, x, convolution, tiling)
   const positions = positionsOf(batch) * rows.output * columns.output
-  const fits = channels * rows.kernel * columns.kernel * positions <= mostColumnElements
+  const fit = (numbers: number) => numbers * positions <= mostColumnElements
+  const fits = fit(channels * rows.kernel * columns.kernel)
   const byColumns = () => (fits ? weightGradientByColumns(emitter, dy, x, convolution) : undefined)
   const layer: Layer = { ...convolution, emitter, x, dy }
   const depthwise = groups > 1 && groups === channels && groups === filters
@@ -76,7 +77,7 @@ export function weightGradientByProducts(
   const fewTaps = channels * rows.kernel * columns.kernel <= mostPatchChannels
   if (fewTaps && groups === 1) return byPatches(layer)
   if (columnsPay(convolution)) return byColumns()
-  const byImages = weightGradientByImages(layer, fits)
+  const byImages = weightGradientByImages(layer, fit)
   if (byImages !== undefined) return byImages
   if (groups > 1) return byColumns()
   if (rows.stride === 1)
