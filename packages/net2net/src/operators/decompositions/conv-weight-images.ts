@@ -83,6 +83,9 @@ export function weightGradientByImages(
   return ofDeltas < ofImages ? productOfDeltaTaps(images) : productOfTaps(images)
 }
 
+/** The form by taps of x, of a layer with one group. */
+export const tapsOfImages = (layer: Layer): string => productOfTaps(groupsAsImages(layer))
+
 /** A layer whose groups are images, with the channels and filters of one group. */
 interface GroupedLayer extends Layer {
   /** How many images there were. */

@@ -158,6 +158,18 @@ describe('the weight gradient of Conv', () => {
     const used = operatorsFor({ channels: 3, filters: 4, size: [8, 8], kernel: [3, 3] })
     expect(used).toContain('Conv')
     expect(used).toContain('FusedMatMul')
+    // Windows that reach over the edge are gathered.
+    const padded = (strides: readonly number[], runtime: Target = target) =>
+      gradientOperators(
+        runtime,
+        { x: [2, 3, 8, 8], w: [4, 3, 3, 3] },
+        (emitter) =>
+          emitter.op('Conv', ['x', 'w'], { kernel_shape: [3, 3], pads: [1, 1, 1, 1], strides }),
+        ['w'],
+      )
+    expect(padded([1, 1])).not.toContain('Conv')
+    expect(padded([2, 2])).toContain('Conv')
+    expect(padded([1, 1], 'onnxruntime-wasm')).toContain('Conv')
   })
 
   test('by shifts', async () => {
@@ -181,7 +193,7 @@ describe('the weight gradient of Conv', () => {
       expect(used).not.toContain('Conv')
       return used.filter((op) => op === 'Gemm').length
     }
-    expect(products(4)).toBe(1)
+    expect(products(8)).toBe(1)
     expect(products(32)).toBe(3)
   })
 
