@@ -24,10 +24,8 @@ await build({
 
 const entries = JSON.stringify(JSON.parse(await readFile(`${root}package.json`, 'utf8')).exports)
 const exported = [...entries.matchAll(/"\.\/(dist\/[^"]+\.d\.ts)"/g)].map(([, path]) => root + path)
-const imports = /(?:\bfrom |\bimport\(|\bimport )['"](\.[^'"]+)\.[jt]s['"]/g
-const exportsFrom = /\bexport (?:type )?(?:\*|\{[^}]*\}) from ['"](\.[^'"]+)\.[jt]s['"]/g
-const reached = await follow(exported, imports)
-const shown = await follow(exported, exportsFrom)
+const reached = await follow(exported, imported)
+const shown = await follow(exported, shownBy)
 for (const name of await readdir(`${root}dist`, { recursive: true })) {
   const file = join(root, 'dist', name)
   if (!name.endsWith('.d.ts') || shown.has(file)) continue
@@ -35,15 +33,38 @@ for (const name of await readdir(`${root}dist`, { recursive: true })) {
   else await writeFile(file, (await readFile(file, 'utf8')).replace(/\s*\/\*\*.*?\*\//gs, ''))
 }
 
-/** All declarations that these lead to by statements of this form, themselves included. */
-async function follow(files: readonly string[], form: RegExp): Promise<ReadonlySet<string>> {
+/** All declarations that these lead to, themselves included. */
+async function follow(
+  files: readonly string[],
+  next: (code: string) => readonly string[],
+): Promise<ReadonlySet<string>> {
   const found = new Set<string>()
   const left = [...files]
   for (let file = left.pop(); file !== undefined; file = left.pop()) {
     if (found.has(file)) continue
     found.add(file)
-    for (const [, path] of (await readFile(file, 'utf8')).matchAll(form))
-      left.push(resolve(dirname(file), `${path}.d.ts`))
+    for (const path of next(await readFile(file, 'utf8')))
+      left.push(resolve(dirname(file), path.replace(/\.[jt]s$/, '.d.ts')))
   }
   return found
+}
+
+/** Paths of all that declarations read. */
+function imported(code: string): readonly string[] {
+  const paths = code.matchAll(/(?:\bfrom |\bimport\(|\bimport )['"](\.[^'"]+)['"]/g)
+  return [...paths].map(([, path = '']) => path)
+}
+
+/** Paths of what declarations export of others: at once, or by a name that they import. */
+function shownBy(code: string): readonly string[] {
+  const own = [...code.matchAll(/\bexport (?:type )?\{([^}]*)\};/g)]
+    .map(([, names]) => names)
+    .join()
+  const exported = new Set(own.match(/\w+/g))
+  const statements = code.matchAll(
+    /\b(export|import) (?:type )?([^'";]*?) from ['"](\.[^'"]+)['"]/g,
+  )
+  return [...statements].flatMap(([, kind, names = '', path = '']) =>
+    kind === 'export' || names.match(/\w+/g)?.some((name) => exported.has(name)) ? [path] : [],
+  )
 }
