@@ -28,6 +28,8 @@ import { RewritingEmitter } from './rewriting-emitter.ts'
 interface Form {
   /** The rank of the values, batch and channels included. */
   readonly rank: number
+  /** Is a value several images, whose batch is no longer that of the values? */
+  readonly isApart: boolean
   /** Is it a convolution in blocks of channels if its values are images? */
   isBlocked(emitter: Emitter, node: Node, block: number): boolean
   toImage(emitter: Emitter, value: string): string
@@ -39,6 +41,8 @@ interface Form {
   ): Pick<Node, 'opType' | 'inputs'> & {
     readonly entries?: Readonly<Record<string, readonly number[]>>
   }
+  /** Does the node itself give the image of its input? */
+  givesImage(emitter: Emitter, node: Node): boolean
   /** The convolution of images. */
   convolve(emitter: Emitter, node: Node, image: string): string
   /** A number for each channel, or for each entry of other axes too, where that holds for images. */
@@ -104,7 +108,7 @@ function inForm(model: Model, form: Form, block: number): Model {
       return true
     }
     if (!inputs.some((name) => images.has(name)) || node.domain !== '') return false
-    if (form === signals && opType === 'Unsqueeze' && axesOf(emitter, node)?.join() === '2') {
+    if (form.givesImage(emitter, node)) {
       rewriter.replace(y, imageOf(x))
       return true
     }
@@ -130,11 +134,11 @@ function inForm(model: Model, form: Form, block: number): Model {
     if (/^Reduce(Sum|Mean)$/.test(opType)) {
       const axes = axesOf(emitter, node)
       const spatial = range(form.rank, 2)
-      const isWhole = spatial.every((axis) => axes?.includes(axis)) && !axes!.includes(1)
-      // The planes of a volume are many images, whose sum is that of the batch too.
-      if (!isWhole || (form === volumes && !axes!.includes(0))) return false
+      const isOfChannels = spatial.every((axis) => axes?.includes(axis)) && !axes!.includes(1)
+      const ofBatch = axes?.includes(0) === true
+      if (!isOfChannels || (form.isApart && !ofBatch)) return false
       const keepdims = intAttribute(node, 'keepdims', 1)
-      const kept = [...(axes!.includes(0) ? [0] : []), 2, 3]
+      const kept = [...(ofBatch ? [0] : []), 2, 3]
       const value = emitter.op(opType, [imageOf(x), ints(emitter, kept)], { keepdims })
       if (keepdims === 1) hold(y, value)
       else rewriter.replace(y, value)
@@ -172,6 +176,7 @@ function sizesOf(emitter: Emitter, node: Node, rank: number): readonly number[] 
 
 const signals: Form = {
   rank: 3,
+  isApart: false,
   isBlocked(emitter, node, block) {
     const [filters, perGroup] = sizesOf(emitter, node, 3) ?? []
     if (filters === undefined || perGroup === undefined) return false
@@ -184,6 +189,8 @@ const signals: Form = {
   },
   toImage: (emitter, value) => unsqueeze(emitter, value, [2]),
   fromImage: (emitter, image) => ({ opType: 'Squeeze', inputs: [image, ints(emitter, [2])] }),
+  givesImage: (emitter, node) =>
+    node.opType === 'Unsqueeze' && axesOf(emitter, node)?.join() === '2',
   convolve(emitter, node, image) {
     const [, weight = '', ...bias] = node.inputs
     const [filters, channels, kernel] = emitter.info(weight).shape as readonly number[]
@@ -209,6 +216,7 @@ const planesFirst = [0, 2, 1, 3, 4]
 
 const volumes: Form = {
   rank: 5,
+  isApart: true,
   isBlocked(emitter, node, block) {
     const [filters, channels, depth] = sizesOf(emitter, node, 5) ?? []
     if (filters === undefined || intAttribute(node, 'group', 1) !== 1) return false
@@ -224,6 +232,7 @@ const volumes: Form = {
     const planes = reshape(emitter, image, [-1, depth!, channels!, ...plane])
     return { opType: 'Transpose', inputs: [planes], entries: { perm: planesFirst } }
   },
+  givesImage: () => false,
   convolve(emitter, node, image) {
     const [x = '', weight = '', ...bias] = node.inputs
     const [filters, channels, ...kernel] = emitter.info(weight).shape as readonly number[]
