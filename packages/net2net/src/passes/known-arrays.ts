@@ -6,8 +6,9 @@
  * An axis that is kept (the batch, the channels) has a negative size: the elements are the same for each of its entries.
  */
 import { intAttribute, intsAttribute } from '../model/attributes.ts'
-import type { Node } from '../model/model.ts'
+import type { Dim, Node } from '../model/model.ts'
 import type { ValueInfo } from '../operators/contract/infer.ts'
+import { broadcastDim } from '../operators/helpers/broadcast.ts'
 import { elementsOf, gridPositions, isStatic } from '../operators/helpers/elements.ts'
 import { range } from '../operators/helpers/emission.ts'
 import { axisPosition } from '../operators/helpers/shapes.ts'
@@ -93,12 +94,12 @@ const positions = (dims: readonly number[], steps: readonly number[]): readonly 
 /** The sizes that all of these are repeated to. */
 function broadcast(shapes: readonly (readonly number[])[]): readonly number[] | undefined {
   const rank = Math.max(...shapes.map(({ length }) => length))
-  const sizes = range(rank).map((k) => {
-    const found = new Set(shapes.map((dims) => dims[k - rank + dims.length] ?? 1))
-    if (found.size > 1) found.delete(1)
-    return [...found]
-  })
-  return sizes.every(({ length }) => length === 1) ? sizes.flat() : undefined
+  const sizes = range(rank).map((k) =>
+    shapes
+      .map((dims) => dims[k - rank + dims.length] ?? 1)
+      .reduce<Dim | undefined>((a, b) => (a === undefined ? a : broadcastDim(a, b)), 1),
+  )
+  return sizes.every((size) => typeof size === 'number') ? sizes : undefined
 }
 
 /** Positions of an array's elements where it is repeated to larger sizes. */

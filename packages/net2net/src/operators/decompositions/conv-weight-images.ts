@@ -120,6 +120,12 @@ function productsOfShifts(layer: GroupedLayer): string {
   return tapsBehindChannels(layer, joined(emitter, taps, 2))
 }
 
+/** A value as so many lines [N, lines, positions] for each of the images that a second value holds. */
+const linesOf =
+  (emitter: Emitter, positions: number) =>
+  (value: string, images: string, lines: number): string =>
+    reshape(emitter, value, [batchOf(images), lines, positions])
+
 function productOfTaps(layer: GroupedLayer): string {
   const { emitter, x, dy, channels, filters, groups, samples, rows, columns } = layer
   const versions = joined(emitter, shiftedColumns(layer, 1), 1)
@@ -128,14 +134,10 @@ function productOfTaps(layer: GroupedLayer): string {
     return rowsAt(rows.output, offset, rows.input)
   })
   const taken = emitter.op('Gather', [versions, ints(emitter, read)], { axis: 2 })
-  const positions = rows.output * columns.output
+  const inLines = linesOf(emitter, rows.output * columns.output)
   const taps = columns.kernel * channels * rows.kernel
-  const product = productOverPositions(
-    emitter,
-    reshape(emitter, dy, [batchOf(dy), filters, positions]),
-    reshape(emitter, taken, [batchOf(x), taps, positions]),
-    samples,
-  )
+  const factors = [inLines(dy, dy, filters), inLines(taken, x, taps)] as const
+  const product = productOverPositions(emitter, ...factors, samples)
   const dims = [groups * filters, columns.kernel, channels * rows.kernel]
   const channelsFirst = transpose(emitter, reshape(emitter, product, dims), [0, 2, 1])
   return reshape(emitter, channelsFirst, [groups * filters, channels, rows.kernel, columns.kernel])
@@ -148,21 +150,12 @@ function productOfDeltaTaps(layer: GroupedLayer): string {
   const versions = range(columns.kernel).map((tap) =>
     shifted(emitter, dy, tap * columns.dilation - columns.pads.begin, sizes, 1),
   )
-  const met = range(rows.kernel).flatMap((tap) => {
-    const offset = rows.pads.begin - tap * rows.dilation
-    return rowsAt(rows.input, offset, rows.output)
-  })
-  const taken = emitter.op('Gather', [joined(emitter, versions, 1), ints(emitter, met)], {
-    axis: 2,
-  })
-  const positions = rows.input * columns.input
+  const met = ints(emitter, rowsMet(layer, rows.input))
+  const taken = emitter.op('Gather', [joined(emitter, versions, 1), met], { axis: 2 })
+  const inLines = linesOf(emitter, rows.input * columns.input)
   const taps = columns.kernel * filters * rows.kernel
-  const product = productOverPositions(
-    emitter,
-    reshape(emitter, taken, [batchOf(dy), taps, positions]),
-    reshape(emitter, x, [batchOf(x), channels, positions]),
-    samples,
-  )
+  const factors = [inLines(taken, dy, taps), inLines(x, x, channels)] as const
+  const product = productOverPositions(emitter, ...factors, samples)
   const dims = [groups, columns.kernel, filters, rows.kernel, channels]
   const moved = transpose(emitter, reshape(emitter, product, dims), [0, 2, 4, 3, 1])
   return reshape(emitter, moved, [groups * filters, channels, rows.kernel, columns.kernel])
@@ -181,16 +174,20 @@ function shiftedColumns({ emitter, x, columns }: Layer, zeros: number): readonly
 }
 
 /** B: the rows of δ that each tap along the rows meets at each of so many rows of x, [N, M, K·rows, W′]. Gather moves whole rows, with all threads. */
-function shiftedRows({ emitter, dy, rows, columns }: Layer, height: number): string {
-  const met = range(rows.kernel).flatMap((tap) => {
-    const offset = rows.pads.begin - tap * rows.dilation
-    return rowsAt(height, offset, rows.output)
-  })
+function shiftedRows(layer: Layer, height: number): string {
+  const { emitter, dy, rows, columns } = layer
+  const met = rowsMet(layer, height)
   if (met.length === rows.output && met.every((place, row) => place === row)) return dy
   const width = columns.output
   const withZeros = shifted(emitter, dy, 0, { input: width, output: width }, 1)
   return emitter.op('Gather', [withZeros, ints(emitter, met)], { axis: 2 })
 }
+
+/** The rows of δ that each tap meets at each of the first `height` rows of x. */
+const rowsMet = ({ rows }: Layer, height: number): readonly number[] =>
+  range(rows.kernel).flatMap((tap) =>
+    rowsAt(height, rows.pads.begin - tap * rows.dilation, rows.output),
+  )
 
 /** The row `offset` below each of the first `count` rows; where the image of a height has none, that of zeros below it. */
 const rowsAt = (count: number, offset: number, height: number): readonly number[] =>

@@ -45,7 +45,7 @@ interface Form {
   givesImage(emitter: Emitter, node: Node): boolean
   /** The convolution of images. */
   convolve(emitter: Emitter, node: Node, image: string): string
-  /** A number for each channel, or for each entry of other axes too, where that holds for images. */
+  /** What is repeated along the other axes: a number for each channel, or of signals for each place as well. */
   toOperand(emitter: Emitter, value: string): string | undefined
 }
 
@@ -58,7 +58,7 @@ function inForm(model: Model, form: Form, block: number): Model {
   const { nodes } = model.graph
   const hasRank = nodes.some(
     ({ opType, attributes: given }) =>
-      opType === 'Conv' && (given.get('kernel_shape') === undefined || ranks(given) === form.rank),
+      opType === 'Conv' && (given.get('kernel_shape') === undefined || rankOf(given) === form.rank),
   )
   if (!hasRank) return model
   const rewriter = new Rewriter(model)
@@ -88,12 +88,12 @@ function inForm(model: Model, form: Form, block: number): Model {
     const { shape, dtype } = emitter.info(name)
     if (!shape || dtype !== 'float32') return undefined
     if (shape.every((dim) => dim === 1) && shape.length < 3) return () => rewriter.value(name)
-    if (shape.length === form.rank && shape.every((dim, axis) => dim === result[axis]))
-      return () => imageOf(name)
-    const fits = shape.every(
-      (dim, axis) => dim === 1 || dim === result[axis + form.rank - shape.length],
-    )
-    const operand = fits ? form.toOperand(emitter, rewriter.value(name)) : undefined
+    const missing = form.rank - shape.length
+    const fits = (dim: unknown, axis: number) => dim === 1 || dim === result[axis + missing]
+    if (!shape.every(fits)) return undefined
+    const isWhole = shape.every((dim, axis) => dim === result[axis])
+    if (missing === 0 && (isWhole || !form.isApart)) return () => imageOf(name)
+    const operand = form.toOperand(emitter, rewriter.value(name))
     return operand === undefined ? undefined : () => operand
   }
 
@@ -157,7 +157,8 @@ function inForm(model: Model, form: Form, block: number): Model {
   return rewriter.model()
 }
 
-const ranks = (given: Node['attributes']): number => {
+/** Of the values of a convolution with these attributes. */
+const rankOf = (given: Node['attributes']): number => {
   const kernel = given.get('kernel_shape')
   return kernel?.type === 'ints' ? kernel.value.length + 2 : 0
 }
@@ -206,8 +207,7 @@ const signals: Form = {
     })
   },
   toOperand(emitter, value) {
-    const { length } = emitter.info(value).shape!
-    return length < 2 ? undefined : unsqueeze(emitter, value, [length - 1])
+    return emitter.info(value).shape!.length < 2 ? undefined : unsqueeze(emitter, value, [1])
   },
 }
 
