@@ -93,6 +93,10 @@ export interface Model {
   readonly rest?: Opaque
 }
 
+/** Is it a node of one of these operators of the standard's own domain? */
+export const isStandard = ({ domain, opType }: Node, ...types: readonly string[]): boolean =>
+  domain === '' && types.includes(opType)
+
 /** The standard operator-set version of a model (1 where none is declared). */
 export const opsetOf = (model: Model, domain = ''): number =>
   model.opsets.get(domain) ?? (domain === '' ? (model.opsets.get('ai.onnx') ?? 1) : 1)

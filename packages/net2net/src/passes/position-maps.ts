@@ -8,7 +8,7 @@
  * An infinite or missing number (NaN) in one position reaches all of its image, as K holds zeros for the others.
  */
 import { capturedValues, linksOf } from '../model/links.ts'
-import type { Model, Node } from '../model/model.ts'
+import { isStandard, type Model, type Node } from '../model/model.ts'
 import { costs } from '../operators/helpers/costs.ts'
 import { isStatic } from '../operators/helpers/elements.ts'
 import { range } from '../operators/helpers/emission.ts'
@@ -45,9 +45,6 @@ interface Product {
   /** Kᵀ, or A and Bᵀ where a result is A · x · Bᵀ. */
   readonly factors: readonly Tensor[]
 }
-
-const isStandard = ({ domain, opType }: Node, ...types: readonly string[]): boolean =>
-  domain === '' && types.includes(opType)
 
 /**
  * The same function; the model itself where nothing of this is in it. The operator set must be 18 or newer.

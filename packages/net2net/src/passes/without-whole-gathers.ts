@@ -5,7 +5,7 @@
  */
 import { intAttribute } from '../model/attributes.ts'
 import { linksOf } from '../model/links.ts'
-import type { Dim, Model, Node, Shape } from '../model/model.ts'
+import { type Dim, isStandard, type Model, type Node, type Shape } from '../model/model.ts'
 import type { ValueInfo } from '../operators/contract/infer.ts'
 import { elementsOf } from '../operators/helpers/elements.ts'
 import { inferModel } from '../operators/inference.ts'
@@ -50,7 +50,8 @@ class Positions {
   whole(gather: Node): string | undefined {
     const [data = '', indices = ''] = gather.inputs
     const flatten = this.#producers.get(data)
-    if (!isStandard(flatten, 'Reshape') || intAttribute(gather, 'axis', 0) !== 0) return undefined
+    if (!flatten || !isStandard(flatten, 'Reshape')) return undefined
+    if (intAttribute(gather, 'axis', 0) !== 0) return undefined
     const source = flatten.inputs[0]!
     const shape = this.#shape(source)
     const wanted = this.#shape(indices)
@@ -119,9 +120,6 @@ class Positions {
     return elements?.length === 1 && typeof element === 'number' ? element : undefined
   }
 }
-
-const isStandard = (node: Node | undefined, opType: string): node is Node =>
-  node?.opType === opType && node.domain === ''
 
 function affineIn({ constant }: ValueInfo): Affine | undefined {
   if (!constant || elementCount(constant.dims) > LONGEST) return undefined

@@ -6,7 +6,7 @@
  */
 import { intAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
 import { capturedValues, linksOf } from '../../model/links.ts'
-import type { Dim, Model, Node, Shape } from '../../model/model.ts'
+import { type Dim, isStandard, type Model, type Node, type Shape } from '../../model/model.ts'
 import { NameSupply, valueNames } from '../../model/names.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { range } from '../../operators/helpers/emission.ts'
@@ -20,9 +20,6 @@ type Values = ReadonlyMap<string, ValueInfo>
 
 /** Input positions. */
 const LENGTHS = 4
-
-const isStandard = ({ domain, opType }: Node, ...types: readonly string[]): boolean =>
-  domain === '' && types.includes(opType)
 
 /** A node that takes one entry of an axis: the first one, the last one, or both where there is one only. */
 interface Entry {
