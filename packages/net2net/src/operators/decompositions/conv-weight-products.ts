@@ -21,12 +21,11 @@
 import { float32 } from '../../tensor/tensor.ts'
 import { type Emitter, isCpu } from '../contract/gradient.ts'
 import { positionsOf } from '../helpers/costs.ts'
-import { filled, ints, range, reshape, slice, transpose, unsqueeze } from '../helpers/emission.ts'
+import { ints, range, reshape, slice, transpose, unsqueeze } from '../helpers/emission.ts'
 import { isPointwise, type KnownWindowAxis, reach } from '../helpers/windows.ts'
 import { productOverPositions, tapsOfImages, weightGradientByImages } from './conv-weight-images.ts'
 import {
   batchOf,
-  byChannel,
   joined,
   type Layer,
   rowPhasesPay,
@@ -34,6 +33,7 @@ import {
   weightGradientByRowPhases,
   weightGradientByShifts,
 } from './conv-weight-shifts.ts'
+import { tallKernelsPay, tapsApartFit, weightGradientByTallKernels } from './conv-weight-tall.ts'
 import { columnsPay, imageConvolution, weightGradientByColumns } from './convolution-columns.ts'
 import { tilesThatPay, weightGradientByTiles } from './minimal-filtering.ts'
 
@@ -53,6 +53,7 @@ export function weightGradientByProducts(
   x: string,
   window: readonly KnownWindowAxis[],
   groups: number,
+  inBlocks = true,
 ): string | undefined {
   if (window.length === 1) {
     const asImage = (value: string) => unsqueeze(emitter, value, [2])
@@ -73,12 +74,20 @@ export function weightGradientByProducts(
   const byColumns = () => (fits ? weightGradientByColumns(emitter, dy, x, convolution) : undefined)
   const layer: Layer = { ...convolution, emitter, x, dy }
   const depthwise = groups > 1 && groups === channels && groups === filters
-  if (depthwise && emitter.target === 'onnxruntime-cpu') return byTallKernels(layer)
+  if (depthwise && emitter.target === 'onnxruntime-cpu') return weightGradientByTallKernels(layer)
   const fewTaps = channels * rows.kernel * columns.kernel <= mostPatchChannels
-  if (fewTaps && groups === 1) return gatheringPays(layer) ? tapsOfImages(layer) : byPatches(layer)
+  if (fewTaps && groups === 1) {
+    if (!gatheringPays(layer)) return byPatches(layer)
+    if (inBlocks && tapsApartFit(layer)) return weightGradientByTallKernels(layer)
+    return isDense(layer) ? tapsOfImages(layer) : byPatches(layer)
+  }
   if (columnsPay(convolution)) return byColumns()
+  const isPoint = rows.kernel * columns.kernel === 1
+  const tallPays = () => inBlocks && tallKernelsPay(layer, fits)
+  if (!isPoint && tallPays()) return weightGradientByTallKernels(layer)
   const byImages = weightGradientByImages(layer, fit)
   if (byImages !== undefined) return byImages
+  if (isPoint && tallPays()) return weightGradientByTallKernels(layer)
   if (groups > 1) return byColumns()
   if (rows.stride === 1)
     return !fits || shiftsPay(layer) ? weightGradientByShifts(layer, positions) : byColumns()
@@ -149,12 +158,12 @@ function byPlanes(
  * Are rows of x that are gathered cheaper than windows that a convolution lays out? They are where windows reach over the edge of the image,
  * which convolutions compute one by one. Measured in native code alone.
  */
-const gatheringPays = ({ emitter, dy, rows, columns }: Layer): boolean =>
+const gatheringPays = ({ emitter, dy, columns }: Layer): boolean =>
   emitter.target === 'onnxruntime-cpu' &&
   emitter.hintOf(dy).phases === undefined &&
-  rows.stride === 1 &&
-  columns.stride === 1 &&
   columns.pads.begin + columns.pads.end > 0
+
+const isDense = ({ rows, columns }: Layer): boolean => rows.stride === 1 && columns.stride === 1
 
 function byPatches(layer: Layer): string {
   const { emitter, dy, channels, filters, rows, columns } = layer
@@ -221,54 +230,4 @@ function laidOut(
     pads: [...window.map((axis) => axis.pads.begin), ...window.map((axis) => axis.pads.end)],
   })
   return flat(patches, count)
-}
-
-// ------------------------------------------------------------ tall kernels
-
-/** ∂L/∂w [C, 1, K, L] of a depthwise convolution: that of the image [1, C, N·R·s, W] by the kernel [C, 1, N·R, W′]. */
-function byTallKernels({ emitter, x, dy, channels, rows, columns }: Layer): string {
-  // Rows for each image, in steps of the stride: enough for all windows, and what they read beyond is 0.
-  const last = (rows.output - 1) * rows.stride + reach(rows) - rows.pads.begin
-  const between = Math.max(rows.pads.begin, last - rows.input)
-  const steps = Math.max(rows.output, Math.ceil((rows.input + between) / rows.stride))
-  const image = stacked(emitter, x, steps * rows.stride - rows.input)
-  const kernel = stacked(emitter, dy, steps - rows.output)
-  const axes = [
-    { ...rows, beyond: rows.stride - 1 },
-    { ...columns, beyond: columns.input - 1 - (columns.output - 1) * columns.stride },
-  ]
-  // As many positions of the kernel as there are taps; more where the image is larger than needed.
-  const ends = axes.map((axis) => reach(axis) - 1 - axis.pads.begin - axis.beyond)
-  const taps = emitter.op(
-    'Conv',
-    [
-      reshape(emitter, image, [1, channels, -1, columns.input]),
-      reshape(emitter, kernel, [channels, 1, -1, columns.output]),
-    ],
-    {
-      strides: axes.map((axis) => axis.dilation),
-      dilations: axes.map((axis) => axis.stride),
-      pads: [...axes.map((axis) => axis.pads.begin), ...ends.map((end) => Math.max(0, end))],
-      group: channels,
-    },
-  )
-  const kernels = [rows.kernel, columns.kernel]
-  const wanted = ends.every((end) => end >= 0)
-    ? taps
-    : slice(emitter, taps, [2, 3], [0, 0], kernels)
-  return reshape(emitter, wanted, [channels, 1, ...kernels])
-}
-
-/** [N, C, H, W] as [C, N, (H + more)·W], with zeros below each image. */
-function stacked(emitter: Emitter, images: string, more: number): string {
-  const [, channels, height, width] = emitter.info(images).shape as readonly number[]
-  const given = reshape(emitter, byChannel(emitter, images), [
-    channels!,
-    batchOf(images),
-    height! * width!,
-  ])
-  if (more === 0) return given
-  // The size of the batch is that of the images, which blocks of channels have as well.
-  const zeros = filled(emitter, [channels!, batchOf(images), more * width!], 0)
-  return emitter.op('Concat', [given, zeros], { axis: 2 })
 }

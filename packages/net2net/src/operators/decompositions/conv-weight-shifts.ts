@@ -215,29 +215,40 @@ function withZeros(emitter: Emitter, images: string): string {
 /** So many elements stay in the cache that cores share (12 MB). */
 const cachedElements = 3 * 2 ** 20
 
-/**
- * Are products of shifted rows cheaper than one of columns (`convolution-columns.ts`), in nanoseconds for each output? Columns are more elements, but
- * they are gathered in rows of the batch; the factors of shifts are repacked for every row of the kernel. Measured in native code alone.
- */
-export function shiftsPay({ emitter, batch, channels, filters, rows, columns }: Layer): boolean {
-  if (emitter.target !== 'onnxruntime-cpu') return true
+/** Are products of shifted rows cheaper than one of columns (`convolution-columns.ts`)? Measured in native code alone. */
+export function shiftsPay(layer: Layer): boolean {
+  return layer.emitter.target !== 'onnxruntime-cpu' || shiftsCost(layer) <= columnsCost(layer)
+}
+
+/** What a product costs for each position: its second factor is repacked. The cheaper order of both factors. */
+function productCost(lines: number, width: number): number {
+  const inOrder = (first: number, second: number) =>
+    (costs.product * first + costs.repacked) * computedColumns(second)
+  return Math.min(inOrder(lines, width), inOrder(width, lines))
+}
+
+/** Nanoseconds of one product of columns for each output. Columns are more elements than shifts, but they are gathered in rows of the batch. */
+export function columnsCost(layer: Layer): number {
+  const { batch, channels, filters, groups, rows, columns } = layer
   const samples = positionsOf(batch)
   const outputs = rows.output * columns.output
-  const product = (lines: number, width: number) =>
-    (costs.product * lines + costs.repacked) * computedColumns(width)
-  const cheaper = (a: number, b: number) => Math.min(product(a, b), product(b, a))
-  const taken = columns.kernel * channels
-  const taps = rows.kernel * taken
+  const taps = rows.kernel * columns.kernel * channels
   const away = taps * samples * outputs > cachedElements ? costs.away : 0
-  const byColumns =
-    cheaper(taps, filters) +
+  return (
+    groups * productCost(taps / groups, filters / groups) +
     (costs.matrix + costs.row / samples + away) * taps +
     costs.exchanged * ((channels * rows.input * columns.input) / outputs + filters)
-  const byShifts =
-    rows.kernel * cheaper(taken, filters) +
+  )
+}
+
+/** … and of products of shifted rows, whose factors are repacked for every row of the kernel. */
+export function shiftsCost({ channels, filters, rows, columns }: Layer): number {
+  const taken = columns.kernel * channels
+  const forInput =
+    rows.kernel * productCost(taken, filters) +
     costs.exchanged * (taken + (rows.kernel - 1) * filters) +
     costs.exchanged * ((channels * columns.input) / columns.output + filters)
-  return (byShifts * rows.input) / rows.output <= byColumns
+  return (forInput * rows.input) / rows.output
 }
 
 /** A: x for every tap along the columns, [L·C, N·H·W′] for outputs of width W′; with W′ zeros behind each line, if wanted. */

@@ -3,6 +3,7 @@ import {
   attributes,
   floatAttribute,
   intAttribute,
+  intsAttribute,
   stringAttribute,
 } from '../../model/attributes.ts'
 import type { Attribute } from '../../model/model.ts'
@@ -256,6 +257,9 @@ export const blockedConv: BlockedRule = (context) => {
   const weight = context.shape(1)
   if (weight?.length !== 4) return undefined
   const group = intAttribute(node, 'group', 1)
+  const isDepthwise = group > 1 && context.shape(0)?.[0] === 1
+  const taps = weight[1] === 1 && !isDepthwise ? blockedTaps(context) : undefined
+  if (taps) return taps
   if (group > 1 && weight[1] === 1) return blockedDepthwise(context, group)
   if (!context.fits(context.output(0))) return undefined
   if (context.dtype(0) !== 'float32' || !weight.every((dim) => typeof dim === 'number'))
@@ -292,6 +296,46 @@ export const blockedConv: BlockedRule = (context) => {
   return context.emit('Conv', inputs, node.attributes, { blocked: true })
 }
 
+/**
+ * The convolution of each channel of images below each other by each channel of others, which is the gradient of a convolution's weight: [C, M, K, L].
+ * In memory, blocks [C/b, N·R, W, b] are images of one channel with b columns for each place, [C/b, 1, N·R, W·b], and blocks [M/b, N·S, W′, b] are
+ * kernels [M, 1, N·S, W′] in blocks. With a dilation of b columns a kernel meets one channel at all places, and the outputs [C/b, M, K, L·b] hold the
+ * channels of a block beside each other.
+ */
+function blockedTaps(context: BlockedContext): readonly string[] | undefined {
+  const { node, block } = context
+  const [x, kernels] = [context.stacked(0), context.stacked(1)]
+  const list = (name: string) => intsAttribute(node, name) ?? []
+  const [top = 0, left = 0, bottom = 0, right = 0] = list('pads')
+  const strides = list('strides')
+  const [down = 1, across = 1] = list('dilations')
+  const group = intAttribute(node, 'group', 1)
+  if (!kernels) return undefined
+  const [filters = 0, , columns = 0] = kernels.sizes
+  // ONNX Runtime takes channels in no blocks where they are few, or would fill some.
+  if ((filters / group) % block !== 0 || (group >= block && group % block !== 0)) return undefined
+  const inOrder = belowEachOther(context, kernels, [filters, 1, -1, columns])
+  const channels = Number(context.shape(0)?.[0])
+  if (x?.sizes[0] !== group * channels || channels % block !== 0)
+    return context.emit('Conv', [context.plain(0), inOrder], node.attributes, { blocked: true })
+  if (x.groups !== group || (strides[1] ?? 1) > 1) return undefined
+  const wide = left + x.sizes[2]! + right
+  const inputs = [
+    belowEachOther(context, x, [channels / block, group, -1, wide * block], [left, right]),
+    inOrder,
+  ]
+  const window = {
+    strides: [strides[0] ?? 1, 1],
+    dilations: [down, across * block],
+    pads: [top, 0, bottom, 0],
+    group,
+  }
+  const [taps] = context.emit('Conv', inputs, window, { blocked: true })
+  const apart = reshape(context, taps!, [channels / block, -1, block, block])
+  const moved = context.emit('Transpose', [apart], { perm: [0, 2, 1, 3] })[0]!
+  return [reshape(context, moved, [channels, filters, -1, wide - across * (columns - 1)])]
+}
+
 /** A depthwise convolution: its weight [C, 1, K, L] is blocked like an image of C channels. */
 function blockedDepthwise(context: BlockedContext, group: number) {
   const [filters, channels, ...kernel] = context.shape(1)!
@@ -301,8 +345,8 @@ function blockedDepthwise(context: BlockedContext, group: number) {
   const [x, weight] = [context.stacked(0), context.stacked(1)]
   if (!context.fits(context.output(0))) return filledDepthwise(context, group, x, weight)
   const inputs = [
-    x ? stackedBlocks(context, x, [1, group]) : context.blocks(0),
-    weight ? stackedBlocks(context, weight, [group, 1]) : blockedKernels(context, group, sizes),
+    x ? imagesBelow(context, x, [1, group]) : context.blocks(0),
+    weight ? imagesBelow(context, weight, [group, 1]) : blockedKernels(context, group, sizes),
     ...(context.has(2) ? [context.plain(2)] : []),
   ]
   return context.emit('Conv', inputs, context.node.attributes, { blocked: true })
@@ -319,7 +363,7 @@ function filledDepthwise(
   const group = x?.sizes[0]
   if (!x || !weight || group === undefined || group !== weight.sizes[0] || context.has(2))
     return undefined
-  const inputs = [stackedBlocks(context, x, [1, group]), stackedBlocks(context, weight, [group, 1])]
+  const inputs = [imagesBelow(context, x, [1, group]), imagesBelow(context, weight, [group, 1])]
   const changed = new Map([...given, ...attributes({ group })])
   const [result] = context.emit('Conv', inputs, changed, { blocked: true })
   return context.emit('ReorderOutput', [result!], { channels }, { blocked: true })
@@ -331,23 +375,43 @@ function blockedKernels(context: BlockedContext, group: number, sizes: readonly 
   return reshape(context, inner, [group, 1, ...sizes])
 }
 
-/** Images below each other in blocks, made of blocks: whole images of b channels move. */
-function stackedBlocks(context: BlockedContext, stacked: StackedImages, outer: readonly number[]) {
-  const { block } = context
-  const { blocks, sizes, zeros } = stacked
-  const [channels = 0, height = 0, width = 0] = sizes
-  const count = channels / block
-  const images = reshape(context, blocks(), [-1, count, height * width * block])
-  const moved = context.emit('Transpose', [images], { perm: [1, 0, 2] })[0]!
-  const behind = zeros && zerosBehind(context, count, stacked.batch(), zeros * block)
-  const all = behind ? context.emit('Concat', [moved, behind], { axis: 2 })[0]! : moved
-  return reshape(context, all, [...outer, -1, width])
-}
+const imagesBelow = (context: BlockedContext, images: StackedImages, outer: readonly number[]) =>
+  belowEachOther(context, images, [...outer, -1, images.sizes[2]!])
 
-function zerosBehind(context: BlockedContext, count: number, batch: string, length: number) {
-  const sizes = [ints(context, [count]), batch, ints(context, [length])]
-  const [shape] = context.emit('Concat', sizes, { axis: 0 })
-  return context.emit('ConstantOfShape', [shape!])[0]!
+/**
+ * Blocks of images below each other, with zeros behind each and so many columns of zeros before and behind its rows, in the given sizes. A depthwise
+ * convolution of a single tap puts the zeros there, and whole images of b channels change places.
+ */
+function belowEachOther(
+  context: BlockedContext,
+  { blocks, sizes, zeros }: StackedImages,
+  given: readonly number[],
+  [left, right]: readonly [number, number] = [0, 0],
+): string {
+  const [channels = 0, height = 0, width = 0] = sizes
+  const [outer, groups] = given
+  const more = zeros / width
+  const padded = () => {
+    const ones = reshape(context, repeated(context, 1, channels), [channels, 1, 1, 1])
+    const entries = { kernel_shape: [1, 1], group: channels, pads: [0, left, more, right] }
+    return context.emit('Conv', [blocks(), ones], entries, { blocked: true })[0]!
+  }
+  const images = more + left + right === 0 ? blocks() : padded()
+  const [count, numbers] = [channels / context.block, (height + more) * (left + width + right)]
+  const inOrder = () => {
+    const [whole, perm] =
+      outer! > 1 && groups! > 1
+        ? [
+            [-1, groups!, count / groups!, numbers * context.block],
+            [2, 1, 0, 3],
+          ]
+        : [
+            [-1, count, numbers * context.block],
+            [1, 0, 2],
+          ]
+    return context.emit('Transpose', [reshape(context, images, whole)], { perm })[0]!
+  }
+  return reshape(context, count === 1 ? images : inOrder(), given)
 }
 
 /** SpaceToDepth and DepthToSpace (DCR) move whole blocks of pixels. */

@@ -15,14 +15,23 @@ export const costs = {
   matrix: 0.15,
   /** Transposing images so that channels or the batch change places, and moving their elements along rows. */
   exchanged: 0.4,
+  /** Moving an element of images in blocks: whole images, and rows of them. */
+  blocks: 0.1,
+  /** Bringing an element of a weight's gradient out of blocks. */
+  outOfBlocks: 1,
   /** Reading an element that has left the caches. */
   away: 0.25,
   /** Moving a row, beside its elements. */
   row: 1.2,
+  /** Gathering a short row, and one that gets zeros beside it, beside their elements. */
+  gatheredRow: 2.4,
+  paddedRow: 10,
   /** Concatenating products and transposing them as matrices. */
   joined: 0.5,
   /** Transposing the taps of each filter once more (0.4), and what products lose whose second factor is the narrower one. */
   turned: 4,
+  /** A multiply-add of a convolution whose outputs have few columns. */
+  fewColumns: 0.0115,
   /** Repacking an element of a product's second factor. */
   repacked: 0.15,
   /** A multiply-add of a large product. */

@@ -7,12 +7,7 @@
  * Each operator says in its own file how it computes blocks from blocks (`ExecutionFacets.blocked`). Values
  * are converted where the two kinds of node meet, once each, and only where somebody reads them.
  */
-import {
-  type AttributeLike,
-  attributes,
-  intAttribute,
-  intsAttribute,
-} from '../../model/attributes.ts'
+import { type AttributeLike, attributes, intsAttribute } from '../../model/attributes.ts'
 import { capturedValues, type Links, linksOf } from '../../model/links.ts'
 import { type Model, type Node, opsetOf } from '../../model/model.ts'
 import type {
@@ -24,8 +19,9 @@ import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
-import { int64, toNumbers } from '../../tensor/tensor.ts'
+import { int64 } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
+import { imagesBelow } from './stacked-images.ts'
 
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc'
 
@@ -179,49 +175,14 @@ class BlockedGraph {
     return isWeight ? this.#asPlain(source) : undefined
   }
 
-  /**
-   * Of which images the value, [1, C, N·R, W] or [C, 1, N·R, W], was made by bringing the channels to the front, as [C, N, H·W], and
-   * setting zeros behind each image.
-   */
+  /** What `imagesBelow` finds, in whole blocks. */
   #stacked(name: string): StackedImages | undefined {
-    const producer = (value: string) => this.#links.producers.get(value)
-    const shape = (value: string) => this.#infos.get(value)?.shape ?? []
-    const given = (value: string): string => {
-      const node = producer(value)
-      return node?.opType === 'Reshape' ? given(node.inputs[0]!) : value
-    }
-    const concat = producer(given(name))
-    const isPadded = concat?.opType === 'Concat' && concat.inputs.length === 2
-    const [front = '', zeros] = isPadded ? concat.inputs : [name]
-    const transpose = producer(given(front))
-    if (transpose?.opType !== 'Transpose' || String(intsAttribute(transpose, 'perm')) !== '1,0,2,3')
-      return undefined
-    const [images = ''] = transpose.inputs
-    const [, channels, height, width] = shape(images)
-    if (typeof height !== 'number' || typeof width !== 'number') return undefined
-    const outer = shape(name).slice(0, 2)
-    const whole = this.#wholeBlocks(images)
-    const isBelow =
-      whole !== undefined &&
-      outer.includes(1) &&
-      outer.includes(channels!) &&
-      shape(name)[3] === width
-    if (!isBelow) return undefined
-    const found = {
-      blocks: whole.blocks,
-      batch: () => this.#batchOf(images),
-      sizes: [whole.channels, height, width],
-    }
-    if (zeros === undefined) return found
-    const length = shape(zeros)[2]
-    const isBehind =
-      intAttribute(concat!, 'axis', 0) === 2 &&
-      shape(front).length === 3 &&
-      shape(front)[0] === channels &&
-      shape(front)[2] === height * width &&
-      isZeros(producer(zeros))
-    if (!isBehind || typeof length !== 'number') return undefined
-    return { ...found, zeros: length }
+    const found = imagesBelow(name, this.#links, this.#infos)
+    const whole = found && this.#wholeBlocks(found.images)
+    if (!found || !whole) return undefined
+    const [, height, width] = found.sizes
+    const { groups, zeros } = found
+    return { blocks: whole.blocks, sizes: [whole.channels, height, width], groups, zeros }
   }
 
   /** The image in whole blocks that this one is, or is the first channels of; see `filled-channels.ts`. */
@@ -287,15 +248,6 @@ class BlockedGraph {
       constantOf: (tensor) => this.#rewriter.constant(tensor, 'blocked'),
     }
   }
-}
-
-/** Does the node fill a tensor with zeros? */
-function isZeros(node: Node | undefined): boolean {
-  const value = node?.attributes.get('value')
-  return (
-    node?.opType === 'ConstantOfShape' &&
-    (value === undefined || (value.type === 'tensor' && toNumbers(value.value)[0] === 0))
-  )
 }
 
 /** Is it an image of a single pixel, in which nothing has to be moved? */

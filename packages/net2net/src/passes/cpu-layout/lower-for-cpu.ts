@@ -16,6 +16,7 @@ import { phaseTranspositions } from './phased-transposition.ts'
 import { repeatedNumbers } from './repeated-numbers.ts'
 import { singleReshapes } from './single-reshapes.ts'
 import { tileConvolutions } from './tile-convolutions.ts'
+import { withoutTallKernels } from './without-tall-kernels.ts'
 
 /**
  * Rewrites for WebAssembly, which has no blocked layout and computes slowly: minimal filtering, phases, and what nobody reads is
@@ -36,7 +37,8 @@ export function lowerForCpu(model: Model, block: number): Model {
   const isGrouped = even.graph.nodes.some((node) => intAttribute(node, 'group', 1) > 1)
   const whole = block > 1 && isGrouped ? joinGroups(fillChannels(even, block), block) : even
   const phased = phaseTranspositions(whole, block)
-  if (block === 1) return singleReshapes(equalSizes(movedRows(repeatedNumbers(phased))))
+  if (block === 1)
+    return singleReshapes(equalSizes(movedRows(repeatedNumbers(withoutTallKernels(phased)))))
   const images = asImages(phased, block)
   const blocked = blockLayout(phaseConvolutions(images, block), block)
   return singleReshapes(equalSizes(movedRows(repeatedNumbers(blocked))))
