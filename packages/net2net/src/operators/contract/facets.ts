@@ -346,8 +346,6 @@ export interface BlockedContext extends InferContext {
   convolution(i: number): BlockedConvolution | undefined
   /** The weight of a convolution that is input i as [filters, taps, channels], if it was made of such a value. */
   tapsFirst(i: number): string | undefined
-  /** The images that input i holds below each other for each channel. */
-  stacked(i: number): StackedImages | undefined
   emit(
     opType: string,
     inputs: readonly string[],
@@ -356,17 +354,6 @@ export interface BlockedContext extends InferContext {
     options?: { readonly blocked?: boolean; readonly outputs?: number },
   ): readonly string[]
   constantOf(tensor: LazyTensor): string
-}
-
-/** Images [N, C, H, W] below each other, with zeros behind each: [C / groups, groups, N·R, W]. */
-export interface StackedImages {
-  /** [N, C, H, W] in blocks; converted if need be. Channels that count for nothing may follow. */
-  blocks(): string
-  /** [C, H, W] */
-  readonly sizes: readonly number[]
-  readonly groups: number
-  /** How many zeros are behind each channel of each image. */
-  readonly zeros: number
 }
 
 /** Inputs x, weight and maybe bias and what is added to the result, which an activation may follow. */

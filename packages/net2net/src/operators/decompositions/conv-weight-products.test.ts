@@ -159,7 +159,7 @@ describe('the weight gradient of Conv', () => {
     expect(used).toContain('Conv')
     expect(used).toContain('FusedMatMul')
     // Windows that reach over the edge are gathered.
-    const padded = (strides: readonly number[], filters = 4, runtime: Target = target) =>
+    const padded = (strides: readonly number[], filters = 5, runtime: Target = target) =>
       gradientOperators(
         runtime,
         { x: [2, 3, 8, 8], w: [filters, 3, 3, 3] },
@@ -170,7 +170,7 @@ describe('the weight gradient of Conv', () => {
     expect(padded([1, 1])).not.toContain('Conv')
     expect(padded([2, 2])).toContain('Conv')
     expect(padded([2, 2])).not.toContain('Gather')
-    expect(padded([1, 1], 4, 'onnxruntime-wasm')).toContain('Conv')
+    expect(padded([1, 1], 5, 'onnxruntime-wasm')).toContain('Conv')
     // Filters that fill blocks meet taps of rows.
     for (const strides of [
       [1, 1],
@@ -222,7 +222,7 @@ describe('the weight gradient of Conv', () => {
     expect(products({ channels: 514, filters: 514 })).toBe(0)
     expect(products({ strides: [1, 2] })).toBe(0)
     // Of few channels all taps in one, which δ is not copied for.
-    expect(products({ channels: 5, filters: 60 })).toBe(1)
+    expect(products({ channels: 5, filters: 62 })).toBe(1)
     // Of few filters all taps of δ, which x is not copied for.
     expect(products({ channels: 64, filters: 5 })).toBe(1)
     // Groups are images of their own.
@@ -300,8 +300,8 @@ describe('the weight gradient of Conv', () => {
     expect(products({})).toBe(1)
     // Columns of few samples are gathered number by number.
     expect(products({ batch: 1 })).toBe(5)
-    expect(products({ channels: 60, filters: 60, kernel: [3, 3], size: [10, 10] })).toBe(1)
-    expect(products({ channels: 60, filters: 60, kernel: [3, 3], size: [18, 18] })).toBe(3)
+    expect(products({ channels: 60, filters: 62, kernel: [3, 3], size: [10, 10] })).toBe(1)
+    expect(products({ channels: 60, filters: 62, kernel: [3, 3], size: [18, 18] })).toBe(3)
   })
 
   test('by phases of rows: large kernels with a stride', async () => {
@@ -322,7 +322,7 @@ describe('the weight gradient of Conv', () => {
         return drawConv(random, spec)
       },
     })
-    const large = { channels: 30, filters: 60, size: [64, 64], kernel: [5, 5] } as const
+    const large = { channels: 30, filters: 62, size: [64, 64], kernel: [5, 5] } as const
     expect(isByPhases({ ...large, strides: [2, 2] })).toBe(true)
     expect(isByPhases({ ...large, strides: [2, 1] })).toBe(true)
     expect(isByPhases({ ...large, kernel: [3, 3], strides: [2, 2] })).toBe(false)
@@ -330,10 +330,10 @@ describe('the weight gradient of Conv', () => {
   })
 
   test('columns that would take hundreds of megabytes are not laid out', () => {
-    const spec = { channels: 60, filters: 60, kernel: [3, 3], strides: [2, 2], batch: 32 } as const
+    const spec = { channels: 60, filters: 62, kernel: [3, 3], strides: [2, 2], batch: 32 } as const
     expect(operatorsFor({ ...spec, size: [64, 64] })).toContain('Gather')
     expect(operatorsFor({ ...spec, size: [256, 256] })).not.toContain('Gather')
-    const few = { channels: 3, filters: 60, kernel: [5, 5], batch: 32 } as const
+    const few = { channels: 3, filters: 62, kernel: [5, 5], batch: 32 } as const
     const products = (size: readonly [number, number]) =>
       operatorsFor({ ...few, size }).filter((op) => op === 'FusedMatMul').length
     expect(products([64, 64])).toBe(1)
@@ -458,7 +458,7 @@ describe('the weight gradient of Conv', () => {
     expect(products({ ...strided, size: [33, 33] })).toEqual(['Pad', 'Gather'])
     expect(products({ ...strided, size: [31, 31] })).toEqual(['Gather'])
     // Few filters: what products gain would not pay for the copies.
-    const few = { ...shifts, channels: 20, filters: 12 }
+    const few = { ...shifts, channels: 20, filters: 13 }
     expect(products({ ...few, size: [32, 18] })).toEqual(['Pad', 'Pad', 'Pad'])
     // Elsewhere it is not known to pay.
     const onGpu = products({ ...shifts, size: [32, 18] }, 'onnxruntime-webgpu')

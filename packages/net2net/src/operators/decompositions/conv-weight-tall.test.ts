@@ -53,11 +53,11 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
   'images in no blocks': (random) => ({
     channels: 1 + random.below(15),
-    filters: 16 * few(random),
+    filters: 4 * (1 + random.below(12)),
     groups: 1,
   }),
   'channel by channel': (random) => {
-    const channels = 16 * few(random)
+    const channels = 4 * (1 + random.below(12))
     return { channels, filters: channels, groups: channels }
   },
 }
@@ -195,10 +195,11 @@ test('is chosen where it costs less than matrix products', () => {
   // Products of whole images copy nothing where there is one tap, unless they are small beside the weight.
   expect(isChosen({ kernel: 1 })).toBe(false)
   expect(isChosen({ kernel: 1, channels: 128, filters: 128 })).toBe(true)
-  // Of channels that fill no blocks taps are copied; filters must fill some.
+  // Of channels that fill no blocks taps are copied; filters must fill some, or be fours, which are filled up.
   expect(isChosen({ channels: 24, size: 32 })).toBe(true)
+  expect(isChosen({ channels: 24, filters: 24, size: 32 })).toBe(true)
   expect(isChosen({ channels: 72, filters: 128, size: 8 })).toBe(false)
-  expect(isChosen({ channels: 24, filters: 24, size: 32 })).toBe(false)
+  expect(isChosen({ channels: 24, filters: 22, size: 32 })).toBe(false)
   // Groups of one block, and two of half a block; four of twelve channels would be three blocks.
   expect(isChosen({ channels: 128, filters: 128, group: 8 })).toBe(true)
   expect(isChosen({ channels: 64, filters: 64, group: 8 })).toBe(true)

@@ -7,10 +7,11 @@
  * for X [C, N·S·s, W] and D [M, N·S, W′]: the convolution of X by the kernels D, of which each channel of X is a sample and every tap an output. For a
  * depthwise convolution, X is one sample, and D has a group for each channel.
  *
- * ONNX Runtime's blocked layout computes this in blocks as they are (see `../helpers/blocked.ts`): neither the taps of x nor those of δ are laid out. Of
+ * ONNX Runtime's blocked layout computes this in blocks as they are (see `../../passes/cpu-layout/tall-kernels.ts`): neither the taps of x nor those of δ are laid out. Of
  * images that are in no blocks, those along the rows are.
  */
 import type { Emitter } from '../contract/gradient.ts'
+import { filledChannels } from '../helpers/blocked.ts'
 import { costs, positionsOf } from '../helpers/costs.ts'
 import { filled, ints, range, reshape, slice, transpose } from '../helpers/emission.ts'
 import { reach } from '../helpers/windows.ts'
@@ -128,27 +129,28 @@ function tallCost(layer: ImageConvolution): number {
   )
 }
 
-/** … for images that are in no blocks, of which taps are gathered row by row. */
+/** … for images that are in no blocks, of which taps are gathered row by row; filters of zeros fill the last block. */
 function costOfTapsApart(layer: ImageConvolution): number {
   const { batch, channels, filters, rows, columns } = layer
   if (!tapsApartFit(layer) || columns.kernel === 1) return none
   const outputs = rows.output * columns.output
   const apart = withTapsApart(layer)
-  const taken = apart.channels * (costs.matrix * apart.columns.input + costs.gatheredRow)
-  const padded = channels * rows.input * (costs.padded * columns.input + costs.paddedRow)
-  const taps = apart.channels * filters * columns.kernel
+  const moved = (costs.matrix + costs.blocks) * apart.columns.input + costs.gatheredRow
+  const padded = channels * rows.input * (costs.blocks * columns.input + costs.paddedRow)
+  const filled = Math.ceil(filters / widestBlock) * widestBlock
+  const taps = apart.channels * columns.kernel
   return (
-    costs.fewColumns * taps +
-    taken / columns.output +
+    costs.fewColumns * taps * filled +
+    (apart.channels * moved) / columns.output +
     padded / outputs +
-    costs.blocks * filters +
-    (costs.turned * taps) / (positionsOf(batch) * outputs)
+    costs.blocks * filled +
+    (costs.turned * taps * filters) / (positionsOf(batch) * outputs)
   )
 }
 
 /** Can the taps of images that are in no blocks meet δ in blocks? */
 export const tapsApartFit = (convolution: ImageConvolution): boolean =>
-  isPlain(convolution) && fillsBlocks(convolution.filters)
+  isPlain(convolution) && convolution.filters % filledChannels === 0
 
 // ---------------------------------------------------------------- gradient
 

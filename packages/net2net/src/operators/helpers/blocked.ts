@@ -3,19 +3,21 @@ import {
   attributes,
   floatAttribute,
   intAttribute,
-  intsAttribute,
   stringAttribute,
 } from '../../model/attributes.ts'
 import type { Attribute } from '../../model/model.ts'
 import { dtypes } from '../../tensor/dtype.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
-import type { BlockedContext, BlockedRule, StackedImages } from '../contract/facets.ts'
+import type { BlockedContext, BlockedRule } from '../contract/facets.ts'
 
 const ints = (context: BlockedContext, values: readonly number[]) =>
   context.constantOf(int64(values))
 
-const reshape = (context: BlockedContext, value: string, dims: readonly number[]): string =>
-  context.emit('Reshape', [value, ints(context, dims)])[0]!
+export const reshapeBlocks = (
+  context: BlockedContext,
+  value: string,
+  dims: readonly number[],
+): string => context.emit('Reshape', [value, ints(context, dims)])[0]!
 
 /**
  * Element by element: the order of the elements does not matter, as long as all operands of the
@@ -69,7 +71,7 @@ function withChannels(context: BlockedContext, whole: readonly boolean[]) {
   return context.emit('Conv', [...given.inputs, shift], given.attributes, { blocked: true })
 }
 
-const repeated = (context: BlockedContext, value: number, count: number): string =>
+export const repeated = (context: BlockedContext, value: number, count: number): string =>
   context.constantOf(float32([count], new Float32Array(count).fill(value)))
 
 /** x + shift per channel. */
@@ -91,7 +93,11 @@ export const scaleChannels = (
 ): readonly string[] =>
   context.emit(
     'Conv',
-    [blocks, reshape(context, scale, [channels, 1, 1, 1]), ...(shift === undefined ? [] : [shift])],
+    [
+      blocks,
+      reshapeBlocks(context, scale, [channels, 1, 1, 1]),
+      ...(shift === undefined ? [] : [shift]),
+    ],
     { kernel_shape: [1, 1], group: channels },
     { blocked: true },
   )
@@ -162,7 +168,7 @@ export function meansOfChannels(
     positions === undefined
       ? op('Div', [row, op('Cast', [batch], { to: dtypes.float32.code })])
       : row
-  return op('MatMul', [weights, reshape(context, means, [-1, channels])])
+  return op('MatMul', [weights, reshapeBlocks(context, means, [-1, channels])])
 }
 
 /** Concat and Split of whole blocks of channels, and Concat of batches. */
@@ -203,7 +209,7 @@ export const blockedFirstChannels: BlockedRule = (context) => {
 }
 
 /** ONNX Runtime fills up multiples of so many channels with zeros on the way into blocks. */
-const filledChannels = 4
+export const filledChannels = 4
 
 /** Channels of zeros behind those of an image, which then fills blocks. */
 export const blockedFilling: BlockedRule = (context) => {
@@ -236,7 +242,9 @@ export const blockedReshape: BlockedRule = (context) => {
     return undefined
   if (![channels, all, ...sizes].every((dim) => typeof dim === 'number')) return undefined
   if (Number(all) % Number(channels) !== 0) return undefined
-  return [reshape(context, context.blocks(0), [-1, all as number, ...(sizes as readonly number[])])]
+  return [
+    reshapeBlocks(context, context.blocks(0), [-1, all as number, ...(sizes as readonly number[])]),
+  ]
 }
 
 /** A pooling over blocks, by the kernel of the same name. */
@@ -257,9 +265,6 @@ export const blockedConv: BlockedRule = (context) => {
   const weight = context.shape(1)
   if (weight?.length !== 4) return undefined
   const group = intAttribute(node, 'group', 1)
-  const isDepthwise = group > 1 && context.shape(0)?.[0] === 1
-  const taps = weight[1] === 1 && !isDepthwise ? blockedTaps(context) : undefined
-  if (taps) return taps
   if (group > 1 && weight[1] === 1) return blockedDepthwise(context, group)
   if (!context.fits(context.output(0))) return undefined
   if (context.dtype(0) !== 'float32' || !weight.every((dim) => typeof dim === 'number'))
@@ -278,10 +283,10 @@ export const blockedConv: BlockedRule = (context) => {
   // stays where it is.
   const inOrder = few || field === 1
   const tapsFirst = inOrder ? undefined : context.tapsFirst(1)
-  const image = reshape(context, tapsFirst ?? context.plain(1), [1, filters, field, channels])
+  const image = reshapeBlocks(context, tapsFirst ?? context.plain(1), [1, filters, field, channels])
   const inner = context.emit('ReorderInput', [image], {}, { blocked: true })[0]!
   const moved = (dims: readonly number[], perm: readonly number[]) =>
-    context.emit('Transpose', [reshape(context, inner, dims)], { perm })[0]!
+    context.emit('Transpose', [reshapeBlocks(context, inner, dims)], { perm })[0]!
   const [outer, count] = [filters / block, channels / block]
   const blocked = inOrder
     ? inner
@@ -290,50 +295,10 @@ export const blockedConv: BlockedRule = (context) => {
       : moved([outer, field, count, block ** 2], [0, 2, 1, 3])
   const inputs = [
     few ? context.plain(0) : context.blocks(0),
-    reshape(context, blocked, [filters, channels, rows, columns]),
+    reshapeBlocks(context, blocked, [filters, channels, rows, columns]),
     ...(context.has(2) ? [context.plain(2)] : []),
   ]
   return context.emit('Conv', inputs, node.attributes, { blocked: true })
-}
-
-/**
- * The convolution of each channel of images below each other by each channel of others, which is the gradient of a convolution's weight: [C, M, K, L].
- * In memory, blocks [C/b, N·R, W, b] are images of one channel with b columns for each place, [C/b, 1, N·R, W·b], and blocks [M/b, N·S, W′, b] are
- * kernels [M, 1, N·S, W′] in blocks. With a dilation of b columns a kernel meets one channel at all places, and the outputs [C/b, M, K, L·b] hold the
- * channels of a block beside each other.
- */
-function blockedTaps(context: BlockedContext): readonly string[] | undefined {
-  const { node, block } = context
-  const [x, kernels] = [context.stacked(0), context.stacked(1)]
-  const list = (name: string) => intsAttribute(node, name) ?? []
-  const [top = 0, left = 0, bottom = 0, right = 0] = list('pads')
-  const strides = list('strides')
-  const [down = 1, across = 1] = list('dilations')
-  const group = intAttribute(node, 'group', 1)
-  if (!kernels) return undefined
-  const [filters = 0, , columns = 0] = kernels.sizes
-  // ONNX Runtime takes channels in no blocks where they are few, or would fill some.
-  if ((filters / group) % block !== 0 || (group >= block && group % block !== 0)) return undefined
-  const inOrder = belowEachOther(context, kernels, [filters, 1, -1, columns])
-  const channels = Number(context.shape(0)?.[0])
-  if (x?.sizes[0] !== group * channels || channels % block !== 0)
-    return context.emit('Conv', [context.plain(0), inOrder], node.attributes, { blocked: true })
-  if (x.groups !== group || (strides[1] ?? 1) > 1) return undefined
-  const wide = left + x.sizes[2]! + right
-  const inputs = [
-    belowEachOther(context, x, [channels / block, group, -1, wide * block], [left, right]),
-    inOrder,
-  ]
-  const window = {
-    strides: [strides[0] ?? 1, 1],
-    dilations: [down, across * block],
-    pads: [top, 0, bottom, 0],
-    group,
-  }
-  const [taps] = context.emit('Conv', inputs, window, { blocked: true })
-  const apart = reshape(context, taps!, [channels / block, -1, block, block])
-  const moved = context.emit('Transpose', [apart], { perm: [0, 2, 1, 3] })[0]!
-  return [reshape(context, moved, [channels, filters, -1, wide - across * (columns - 1)])]
 }
 
 /** A depthwise convolution: its weight [C, 1, K, L] is blocked like an image of C channels. */
@@ -342,76 +307,19 @@ function blockedDepthwise(context: BlockedContext, group: number) {
   if (filters !== group || channels !== 1 || context.dtype(0) !== 'float32') return undefined
   const sizes = kernel.map((size) => (typeof size === 'number' ? size : -1))
   if (sizes.filter((size) => size === -1).length > 1) return undefined
-  const [x, weight] = [context.stacked(0), context.stacked(1)]
-  if (!context.fits(context.output(0))) return filledDepthwise(context, group, x, weight)
+  if (!context.fits(context.output(0))) return undefined
   const inputs = [
-    x ? imagesBelow(context, x, [1, group]) : context.blocks(0),
-    weight ? imagesBelow(context, weight, [group, 1]) : blockedKernels(context, group, sizes),
+    context.blocks(0),
+    blockedKernels(context, group, sizes),
     ...(context.has(2) ? [context.plain(2)] : []),
   ]
   return context.emit('Conv', inputs, context.node.attributes, { blocked: true })
 }
 
-/** … of images of which only the first channels count, as its result's do. */
-function filledDepthwise(
-  context: BlockedContext,
-  channels: number,
-  x: StackedImages | undefined,
-  weight: StackedImages | undefined,
-) {
-  const { attributes: given } = context.node
-  const group = x?.sizes[0]
-  if (!x || !weight || group === undefined || group !== weight.sizes[0] || context.has(2))
-    return undefined
-  const inputs = [imagesBelow(context, x, [1, group]), imagesBelow(context, weight, [group, 1])]
-  const changed = new Map([...given, ...attributes({ group })])
-  const [result] = context.emit('Conv', inputs, changed, { blocked: true })
-  return context.emit('ReorderOutput', [result!], { channels }, { blocked: true })
-}
-
 function blockedKernels(context: BlockedContext, group: number, sizes: readonly number[]) {
-  const image = reshape(context, context.plain(1), [1, group, ...sizes])
+  const image = reshapeBlocks(context, context.plain(1), [1, group, ...sizes])
   const inner = context.emit('ReorderInput', [image], {}, { blocked: true })[0]!
-  return reshape(context, inner, [group, 1, ...sizes])
-}
-
-const imagesBelow = (context: BlockedContext, images: StackedImages, outer: readonly number[]) =>
-  belowEachOther(context, images, [...outer, -1, images.sizes[2]!])
-
-/**
- * Blocks of images below each other, with zeros behind each and so many columns of zeros before and behind its rows, in the given sizes. A depthwise
- * convolution of a single tap puts the zeros there, and whole images of b channels change places.
- */
-function belowEachOther(
-  context: BlockedContext,
-  { blocks, sizes, zeros }: StackedImages,
-  given: readonly number[],
-  [left, right]: readonly [number, number] = [0, 0],
-): string {
-  const [channels = 0, height = 0, width = 0] = sizes
-  const [outer, groups] = given
-  const more = zeros / width
-  const padded = () => {
-    const ones = reshape(context, repeated(context, 1, channels), [channels, 1, 1, 1])
-    const entries = { kernel_shape: [1, 1], group: channels, pads: [0, left, more, right] }
-    return context.emit('Conv', [blocks(), ones], entries, { blocked: true })[0]!
-  }
-  const images = more + left + right === 0 ? blocks() : padded()
-  const [count, numbers] = [channels / context.block, (height + more) * (left + width + right)]
-  const inOrder = () => {
-    const [whole, perm] =
-      outer! > 1 && groups! > 1
-        ? [
-            [-1, groups!, count / groups!, numbers * context.block],
-            [2, 1, 0, 3],
-          ]
-        : [
-            [-1, count, numbers * context.block],
-            [1, 0, 2],
-          ]
-    return context.emit('Transpose', [reshape(context, images, whole)], { perm })[0]!
-  }
-  return reshape(context, count === 1 ? images : inOrder(), given)
+  return reshapeBlocks(context, inner, [group, 1, ...sizes])
 }
 
 /** SpaceToDepth and DepthToSpace (DCR) move whole blocks of pixels. */
@@ -438,7 +346,7 @@ export const blockedDepthSpace: BlockedRule = (context) => {
         [-1, size, size, groups, ...cells, block],
         [0, 3, 4, 1, 5, 2, 6],
       ]
-  const split = reshape(context, context.blocks(0), dims!)
+  const split = reshapeBlocks(context, context.blocks(0), dims!)
   const moved = context.emit('Transpose', [split], { perm })[0]!
-  return [reshape(context, moved, [-1, ...(y.slice(1) as readonly number[])])]
+  return [reshapeBlocks(context, moved, [-1, ...(y.slice(1) as readonly number[])])]
 }

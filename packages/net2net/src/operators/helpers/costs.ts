@@ -24,14 +24,14 @@ export const costs = {
   /** Moving a row, beside its elements. */
   row: 1.2,
   /** Gathering a short row, and one that gets zeros beside it, beside their elements. */
-  gatheredRow: 2.4,
-  paddedRow: 10,
+  gatheredRow: 3,
+  paddedRow: 12,
   /** Concatenating products and transposing them as matrices. */
   joined: 0.5,
   /** Transposing the taps of each filter once more (0.4), and what products lose whose second factor is the narrower one. */
   turned: 4,
   /** A multiply-add of a convolution whose outputs have few columns. */
-  fewColumns: 0.0115,
+  fewColumns: 0.0118,
   /** Repacking an element of a product's second factor. */
   repacked: 0.15,
   /** A multiply-add of a large product. */

@@ -10,18 +10,15 @@
 import { type AttributeLike, attributes, intsAttribute } from '../../model/attributes.ts'
 import { capturedValues, type Links, linksOf } from '../../model/links.ts'
 import { type Model, type Node, opsetOf } from '../../model/model.ts'
-import type {
-  BlockedContext,
-  BlockedConvolution,
-  StackedImages,
-} from '../../operators/contract/facets.ts'
+import type { BlockedContext, BlockedConvolution } from '../../operators/contract/facets.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
+import { filledChannels } from '../../operators/helpers/blocked.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { int64 } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
-import { imagesBelow } from './stacked-images.ts'
+import { type BlockedImages, imagesBelow, tallKernels } from './tall-kernels.ts'
 
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc'
 
@@ -64,7 +61,10 @@ class BlockedGraph {
   rewrite(): Model {
     const { nodes, outputs } = this.#model.graph
     for (const node of nodes) {
-      const values = operatorOf(node)?.execution?.blocked?.(this.#context(node))
+      const context = this.#context(node)
+      const values =
+        tallKernels(context, (name) => this.#stacked(name)) ??
+        operatorOf(node)?.execution?.blocked?.(context)
       if (values) {
         for (const [k, name] of node.outputs.entries()) this.#hold(name, values[k]!)
         continue
@@ -127,9 +127,7 @@ class BlockedGraph {
     let blocks = this.#blocks.get(name)
     if (blocks === undefined) {
       const value = this.#rewriter.value(name)
-      blocks = isPixel(this.#infos.get(name) ?? {})
-        ? value
-        : this.#rewriter.emit('ReorderInput', [value], {}, { domain: BLOCKED_DOMAIN })[0]!
+      blocks = isPixel(this.#infos.get(name) ?? {}) ? value : this.#reordered(value)
       this.#blocks.set(name, blocks)
     }
     return blocks
@@ -176,16 +174,13 @@ class BlockedGraph {
   }
 
   /** What `imagesBelow` finds, in whole blocks. */
-  #stacked(name: string): StackedImages | undefined {
+  #stacked(name: string): BlockedImages | undefined {
     const found = imagesBelow(name, this.#links, this.#infos)
     const whole = found && this.#wholeBlocks(found.images)
-    if (!found || !whole) return undefined
-    const [, height, width] = found.sizes
-    const { groups, zeros } = found
-    return { blocks: whole.blocks, sizes: [whole.channels, height, width], groups, zeros }
+    return whole && { ...found, ...whole }
   }
 
-  /** The image in whole blocks that this one is, or is the first channels of; see `filled-channels.ts`. */
+  /** The image in whole blocks that this one is, or is the first channels of: see `filled-channels.ts`, or as ONNX Runtime fills them up. */
   #wholeBlocks(image: string): { channels: number; blocks: () => string } | undefined {
     const found = (name: string, blocks: () => string) => {
       const info = this.#infos.get(name) ?? {}
@@ -207,7 +202,20 @@ class BlockedGraph {
       const filled = made(node, 'Pad')
       if (filled !== undefined) return found(node.outputs[0]!, () => filled)
     }
-    return undefined
+    return this.#filledUp(image)
+  }
+
+  #filledUp(image: string): { channels: number; blocks: () => string } | undefined {
+    const info = this.#infos.get(image) ?? {}
+    const channels = info.shape?.[1]
+    const isFilled = typeof channels === 'number' && channels % filledChannels === 0
+    if (info.dtype !== 'float32' || !isFilled || isPixel(info)) return undefined
+    const whole = Math.ceil(channels / this.#block) * this.#block
+    return { channels: whole, blocks: () => this.#reordered(this.#rewriter.value(image)) }
+  }
+
+  #reordered(image: string): string {
+    return this.#rewriter.emit('ReorderInput', [image], {}, { domain: BLOCKED_DOMAIN })[0]!
   }
 
   #context(node: Node): BlockedContext {
@@ -234,7 +242,6 @@ class BlockedGraph {
           ? undefined
           : this.#convolutions.get(this.#blocks.get(name(i)) ?? ''),
       tapsFirst: (i) => this.#tapsFirst(name(i)),
-      stacked: (i) => this.#stacked(name(i)),
       emit: (opType, inputs, entries = {}, { blocked = false, outputs: count = 1 } = {}) => {
         const domain = blocked ? BLOCKED_DOMAIN : ''
         const outputs = this.#rewriter.emit(opType, inputs, entries, { domain, outputs: count })

@@ -10,7 +10,7 @@ import { slice, transpose } from '../../operators/helpers/emission.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { Rewriter } from './rewriter.ts'
 import { RewritingEmitter } from './rewriting-emitter.ts'
-import { type ImagesBelow, imagesBelow } from './stacked-images.ts'
+import { type ImagesBelow, imagesBelow } from './tall-kernels.ts'
 
 export function withoutTallKernels(model: Model): Model {
   const [links, infos] = [linksOf(model.graph), inferModel(model)]

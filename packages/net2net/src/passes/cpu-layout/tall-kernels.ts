@@ -1,0 +1,195 @@
+/**
+ * Convolutions with tall kernels, which are gradients of weights (`../../operators/decompositions/conv-weight-tall.ts`), on images in blocks of channels:
+ * whole images of b channels are moved.
+ */
+import { attributes as attributesOf, intAttribute, intsAttribute } from '../../model/attributes.ts'
+import type { Links } from '../../model/links.ts'
+import type { Node, Shape } from '../../model/model.ts'
+import type { BlockedContext } from '../../operators/contract/facets.ts'
+import type { ValueInfo } from '../../operators/contract/infer.ts'
+import { repeated, reshapeBlocks } from '../../operators/helpers/blocked.ts'
+import { toNumbers } from '../../tensor/tensor.ts'
+
+/** Images below each other, with zeros behind each. */
+export interface ImagesBelow {
+  /** [N, C, H, W] */
+  readonly images: string
+  readonly sizes: readonly [channels: number, height: number, width: number]
+  readonly groups: number
+  /** How many zeros are behind each channel of each image. */
+  readonly zeros: number
+}
+
+/**
+ * Of which images the value, [C / groups, groups, N·R, W], was made by bringing the channels to the front, as [C, N, H·W], setting zeros behind each
+ * image, and taking the groups apart.
+ */
+export function imagesBelow(
+  name: string,
+  { producers }: Links,
+  infos: ReadonlyMap<string, ValueInfo>,
+): ImagesBelow | undefined {
+  const shape = (value: string) => infos.get(value)?.shape ?? []
+  const given = (value: string): string => {
+    const node = producers.get(value)
+    return node?.opType === 'Reshape' ? given(node.inputs[0]!) : value
+  }
+  const shuffled = producers.get(given(name))
+  const groups = inGroups(shuffled, shape(shuffled?.inputs[0] ?? ''))
+  const stacked = groups === undefined ? name : shuffled!.inputs[0]!
+  const concat = producers.get(given(stacked))
+  const isPadded = concat?.opType === 'Concat' && concat.inputs.length === 2
+  const [front = '', behind] = isPadded ? concat.inputs : [stacked]
+  const transpose = producers.get(given(front))
+  if (transpose?.opType !== 'Transpose' || String(intsAttribute(transpose, 'perm')) !== '1,0,2,3')
+    return undefined
+  const [images = ''] = transpose.inputs
+  const [, channels, height, width] = shape(images)
+  if ([channels, height, width].some((size) => typeof size !== 'number')) return undefined
+  const [outer, inner, , last] = shape(name)
+  const isBelow =
+    Number(outer) * Number(inner) === channels &&
+    (groups === undefined ? outer === 1 || inner === 1 : inner === groups) &&
+    last === width
+  if (!isBelow) return undefined
+  const sizes = [channels, height, width] as readonly unknown[] as ImagesBelow['sizes']
+  const found = { images, sizes, groups: inner as number }
+  if (behind === undefined) return { ...found, zeros: 0 }
+  const zeros = shape(behind)[2]
+  const isBehind =
+    intAttribute(concat!, 'axis', 0) === 2 &&
+    shape(front).length === 3 &&
+    shape(front)[0] === channels &&
+    shape(front)[2] === sizes[1] * sizes[2] &&
+    isZeros(producers.get(behind))
+  return isBehind && typeof zeros === 'number' ? { ...found, zeros } : undefined
+}
+
+/** How many groups of channels a node takes apart, [groups, channels, positions] as [channels, groups, positions]. */
+const inGroups = (node: Node | undefined, shape: Shape) =>
+  node?.opType === 'Transpose' &&
+  String(intsAttribute(node, 'perm')) === '1,0,2' &&
+  typeof shape[0] === 'number'
+    ? shape[0]
+    : undefined
+
+/** Does the node fill a tensor with zeros? */
+function isZeros(node: Node | undefined): boolean {
+  const value = node?.attributes.get('value')
+  return (
+    node?.opType === 'ConstantOfShape' &&
+    (value === undefined || (value.type === 'tensor' && toNumbers(value.value)[0] === 0))
+  )
+}
+
+// --------------------------------------------------------------- in blocks
+
+export interface BlockedImages extends ImagesBelow {
+  /** How many channels the blocks hold. Those behind the images' own count for nothing. */
+  readonly channels: number
+  /** [N, C, H, W] in blocks; converted if need be. */
+  blocks(): string
+}
+
+/** @param stacked of which images a value was made, if it was */
+export function tallKernels(
+  context: BlockedContext,
+  stacked: (name: string) => BlockedImages | undefined,
+): readonly string[] | undefined {
+  const { node } = context
+  const [samples, filters] = [context.shape(0)?.[0], context.shape(1)?.[0]]
+  const isCandidate = node.opType === 'Conv' && context.shape(1)?.[1] === 1 && !context.has(2)
+  const kernels = isCandidate ? stacked(node.inputs[1]!) : undefined
+  if (!kernels || typeof samples !== 'number' || typeof filters !== 'number') return undefined
+  const x = stacked(node.inputs[0]!)
+  const group = intAttribute(node, 'group', 1)
+  /** The filters that count, of those that blocks hold. */
+  const own = ([gradient]: readonly string[]) =>
+    filters === kernels.channels
+      ? [gradient!]
+      : context.emit('ReorderOutput', [gradient!], { channels: filters }, { blocked: true })
+  if (group > 1 && samples === 1) {
+    if (x?.channels !== kernels.channels) return undefined
+    const inputs = [
+      belowEachOther(context, x, [1, x.channels, -1, x.sizes[2]]),
+      belowEachOther(context, kernels, [x.channels, 1, -1, kernels.sizes[2]]),
+    ]
+    const attributes = new Map([...node.attributes, ...attributesOf({ group: x.channels })])
+    return own(context.emit('Conv', inputs, attributes, { blocked: true }))
+  }
+  const isWhole = x?.channels === group * samples && samples % context.block === 0
+  if (isWhole && filters === kernels.channels) return byColumns(context, x, kernels, group)
+  if (group > 1) return undefined
+  const inputs = [
+    context.plain(0),
+    belowEachOther(context, kernels, [kernels.channels, 1, -1, kernels.sizes[2]]),
+  ]
+  return own(context.emit('Conv', inputs, node.attributes, { blocked: true }))
+}
+
+/**
+ * Each channel of images meets each channel of kernels: [C / groups, M, K, L]. In memory, blocks [C/b, N·R, W, b] are images of one channel with b columns
+ * for each place, [C/b, 1, N·R, W·b], and blocks [M/b, N·S, W′, b] are kernels [M, 1, N·S, W′] in blocks. With a dilation of b columns a kernel meets one
+ * channel at all places, and the outputs [C/b, M, K, L·b] hold the channels of a block beside each other.
+ */
+function byColumns(
+  context: BlockedContext,
+  x: BlockedImages,
+  kernels: BlockedImages,
+  group: number,
+): readonly string[] | undefined {
+  const { node, block } = context
+  const list = (name: string) => intsAttribute(node, name) ?? []
+  const [top = 0, left = 0, bottom = 0, right = 0] = list('pads')
+  const [between = 1, step = 1] = list('strides')
+  const [down = 1, across = 1] = list('dilations')
+  const [channels, filters] = [x.channels / group, kernels.channels]
+  // ONNX Runtime takes channels in no blocks where they are few, or would fill some.
+  const isApart = group < block || group % block === 0
+  if (x.groups !== group || step > 1 || !isApart || (filters / group) % block !== 0)
+    return undefined
+  const [wide, columns] = [left + x.sizes[2] + right, kernels.sizes[2]]
+  const inputs = [
+    belowEachOther(context, x, [channels / block, group, -1, wide * block], [left, right]),
+    belowEachOther(context, kernels, [filters, 1, -1, columns]),
+  ]
+  const window = {
+    strides: [between, 1],
+    dilations: [down, across * block],
+    pads: [top, 0, bottom, 0],
+    group,
+  }
+  const [taps] = context.emit('Conv', inputs, window, { blocked: true })
+  const apart = reshapeBlocks(context, taps!, [channels / block, -1, block, block])
+  const moved = context.emit('Transpose', [apart], { perm: [0, 2, 1, 3] })[0]!
+  return [reshapeBlocks(context, moved, [channels, filters, -1, wide - across * (columns - 1)])]
+}
+
+/**
+ * Blocks of images below each other in the given sizes, with the zeros behind each and so many columns of zeros before and behind its rows. A depthwise
+ * convolution of a single tap puts the zeros there.
+ */
+function belowEachOther(
+  context: BlockedContext,
+  { blocks, channels, sizes: [, height, width], zeros }: BlockedImages,
+  given: readonly [samples: number, groups: number, rows: number, columns: number],
+  [left, right]: readonly [number, number] = [0, 0],
+): string {
+  const [samples, groups] = given
+  const more = zeros / width
+  const padded = () => {
+    const ones = reshapeBlocks(context, repeated(context, 1, channels), [channels, 1, 1, 1])
+    const entries = { kernel_shape: [1, 1], group: channels, pads: [0, left, more, right] }
+    return context.emit('Conv', [blocks(), ones], entries, { blocked: true })[0]!
+  }
+  const images = more + left + right === 0 ? blocks() : padded()
+  const count = channels / context.block
+  const numbers = (height + more) * (left + width + right) * context.block
+  const moved = (dims: readonly number[], perm: readonly number[]) =>
+    context.emit('Transpose', [reshapeBlocks(context, images, dims)], { perm })[0]!
+  const inOrder = () =>
+    samples > 1 && groups > 1
+      ? moved([-1, groups, count / groups, numbers], [2, 1, 0, 3])
+      : moved([-1, count, numbers], [1, 0, 2])
+  return reshapeBlocks(context, count === 1 ? images : inOrder(), given)
+}
