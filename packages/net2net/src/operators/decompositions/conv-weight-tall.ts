@@ -156,16 +156,18 @@ export const tapsApartFit = (convolution: ImageConvolution): boolean =>
 
 /** ∂L/∂w [M, C / groups, K, L]. */
 export function weightGradientByTallKernels(layer: Layer): string {
-  const { emitter, channels, filters, rows, columns } = layer
-  const kernels = [rows.kernel, columns.kernel]
-  if (isDepthwise(layer)) return reshape(emitter, tallKernels(layer, 1), [filters, 1, ...kernels])
+  const { emitter, channels, filters, groups, rows, columns } = layer
+  // The sizes of the gradient do not depend on that of the batch, though those of the kernels that give it do.
+  const sized = (gradient: string, width: number) =>
+    reshape(emitter, gradient, [filters, width, rows.kernel, columns.kernel])
+  if (isDepthwise(layer)) return sized(tallKernels(layer, 1), 1)
   const filtersFirst = (gradient: string) => transpose(emitter, gradient, [1, 0, 2, 3])
   if (isPlain(layer)) {
     const taps = tallKernels({ ...withTapsApart(layer), x: tapsOfRows(layer) }, 1)
-    return reshape(emitter, filtersFirst(taps), [filters, channels, ...kernels])
+    return sized(filtersFirst(taps), channels)
   }
   const joined = joinedGroups(layer) ?? 1
-  const gradient = filtersFirst(tallKernels(layer, joined))
+  const gradient = sized(filtersFirst(tallKernels(layer, joined)), (joined * channels) / groups)
   return joined === 1 ? gradient : ownChannels(layer, gradient, joined)
 }
 
