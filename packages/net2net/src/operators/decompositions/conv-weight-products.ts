@@ -14,9 +14,8 @@
  *
  * **By tiles** (`minimal-filtering.ts`), in WebAssembly, where multiplications cost more than memory.
  *
- * **By tall kernels**, for depthwise convolutions: with the images below each other, zero rows between
- * them, a depthwise convolution of x by δ gives all taps, summed over the batch. ONNX Runtime's blocked
- * layout has a fast one.
+ * **By tall kernels** (`conv-weight-tall.ts`), where images of x or δ are in blocks of channels and nothing of the above is much cheaper, and for depthwise
+ * convolutions: with the images below each other, a convolution of x by δ gives all taps, summed over the batch.
  */
 import { float32 } from '../../tensor/tensor.ts'
 import { type Emitter, isCpu } from '../contract/gradient.ts'
