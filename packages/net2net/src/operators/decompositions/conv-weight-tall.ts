@@ -7,8 +7,8 @@
  * for X [C, N·S·s, W] and D [M, N·S, W′]: the convolution of X by the kernels D, of which each channel of X is a sample and every tap an output. For a
  * depthwise convolution, X is one sample, and D has a group for each channel.
  *
- * ONNX Runtime's blocked layout computes this in blocks as they are (see `../../passes/cpu-layout/tall-kernels.ts`): neither the taps of x nor those of δ are laid out. Of
- * images that are in no blocks, those along the rows are.
+ * ONNX Runtime's blocked layout computes this in blocks as they are (see `../../passes/cpu-layout/tall-kernels.ts`): neither the taps of x nor those of δ are
+ * laid out. Of images that are in no blocks, those along the rows are.
  */
 import type { Emitter } from '../contract/gradient.ts'
 import { filledChannels } from '../helpers/blocked.ts'

@@ -28,7 +28,7 @@ import {
   transpose,
 } from '../helpers/emission.ts'
 import { allKnown, type KnownWindowAxis, reach, windowOf } from '../helpers/windows.ts'
-import { weightGradientByProducts } from './conv-weight-products.ts'
+import { fastWeightGradient } from './conv-weight-gradient.ts'
 import {
   columnsPay,
   type ImageConvolution,
@@ -65,7 +65,7 @@ export const bestWeightGradient: typeof weightGradient = (emitter, dy, x, window
   // WebGPU computes convolutions wrongly for some numbers of channels, and that of this one is the batch's size.
   (emitter.target === 'standard'
     ? undefined
-    : weightGradientByProducts(emitter, dy, x, window, group)) ??
+    : fastWeightGradient(emitter, dy, x, window, group)) ??
   weightGradient(emitter, dy, x, window, group)
 
 /** ∂L/∂x, by the cheapest form that holds. */

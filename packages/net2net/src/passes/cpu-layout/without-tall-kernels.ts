@@ -5,7 +5,7 @@
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import { linksOf } from '../../model/links.ts'
 import type { Model, Node } from '../../model/model.ts'
-import { weightGradientByProducts } from '../../operators/decompositions/conv-weight-products.ts'
+import { fastWeightGradient } from '../../operators/decompositions/conv-weight-gradient.ts'
 import { slice, transpose } from '../../operators/helpers/emission.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { Rewriter } from './rewriter.ts'
@@ -33,7 +33,7 @@ export function withoutTallKernels(model: Model): Model {
     }
     const images = rewriter.value(x.images)
     const isWhole = read.join() === x.sizes.slice(1).join()
-    const gradient = weightGradientByProducts(
+    const gradient = fastWeightGradient(
       emitter,
       rewriter.value(delta.images),
       isWhole ? images : slice(emitter, images, [2, 3], [0, 0], read),

@@ -8,7 +8,7 @@ import { GraphBuilder } from '../../model/builder.ts'
 import { type RandomStream, randomStream } from '../../tensor/random.ts'
 import type { Emitter, Target } from '../contract/gradient.ts'
 import type { KnownWindowAxis } from '../helpers/windows.ts'
-import { weightGradientByProducts } from './conv-weight-products.ts'
+import { fastWeightGradient } from './conv-weight-gradient.ts'
 import { weightGradient } from './convolution-gradient.ts'
 
 const target = 'onnxruntime-cpu'
@@ -129,7 +129,7 @@ async function mustAgree(spec: DrawnConvolution, random: RandomStream, openBatch
       openBatch,
     })
   const wanted = await gradient(weightGradient, 'standard')
-  const found = await gradient((...given) => weightGradientByProducts(...given)!, target)
+  const found = await gradient((...given) => fastWeightGradient(...given)!, target)
   expect(found.dw.dims).toEqual(wanted.dw.dims)
   const error = difference(sent(found).dw, sent(wanted).dw!)
   expect(error, `seed ${testSeed}: ${JSON.stringify(spec)}`).toBeLessThan(3e-6)

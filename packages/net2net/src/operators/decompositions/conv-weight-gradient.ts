@@ -1,5 +1,5 @@
 /**
- * The gradient of a convolution's weight as matrix products, for images [N, C, H, W]:
+ * The gradient of a convolution's weight in the forms that ONNX Runtime computes fast, most of them matrix products, for images [N, C, H, W]:
  *
  *   ∂L/∂w[m, c, k, l] = Σ_{n, i, j} δ[n, m, i, j] · x[n, c, i·s + k·d − p, j·t + l·e − q]
  *
@@ -45,8 +45,10 @@ const mostColumnElements = 2 ** 26
 /**
  * ∂L/∂w [M, C / groups, K, L] (or with one or three spatial axes, for signals and volumes), or undefined where no form
  * holds: sizes that are not known, other types than float32, columns that take too much memory.
+ *
+ * @param inBlocks may it count on images in blocks of channels? Depthwise convolutions do in any case.
  */
-export function weightGradientByProducts(
+export function fastWeightGradient(
   emitter: Emitter,
   dy: string,
   x: string,
@@ -58,7 +60,7 @@ export function weightGradientByProducts(
     const asImage = (value: string) => unsqueeze(emitter, value, [2])
     const row: KnownWindowAxis = { ...single, input: 1 }
     const images = [asImage(dy), asImage(x)] as const
-    const found = weightGradientByProducts(emitter, ...images, [row, window[0]!], groups)
+    const found = fastWeightGradient(emitter, ...images, [row, window[0]!], groups)
     return found && emitter.op('Squeeze', [found, ints(emitter, [2])])
   }
   if (window.length === 3) return byPlanes(emitter, dy, x, window, groups)
@@ -123,7 +125,7 @@ function byPlanes(
   const delta = images(planes(dy))
   const taps = range(depth.kernel).map((tap) => tap * depth.dilation)
   const gradient = (read: string) =>
-    weightGradientByProducts(emitter, delta, images(read), window, groups)
+    fastWeightGradient(emitter, delta, images(read), window, groups)
   if (groups === 1 && isCpu(emitter.target)) {
     // The planes that an output reads are channels of one image.
     const order = range(outputs).flatMap((output) => taps.map((tap) => output * depth.stride + tap))
