@@ -32,7 +32,12 @@ import {
   weightGradientByRowPhases,
   weightGradientByShifts,
 } from './conv-weight-shifts.ts'
-import { tallKernelsPay, tapsApartFit, weightGradientByTallKernels } from './conv-weight-tall.ts'
+import {
+  isDepthwise,
+  tallKernelsPay,
+  tapsApartFit,
+  weightGradientByTallKernels,
+} from './conv-weight-tall.ts'
 import { columnsPay, imageConvolution, weightGradientByColumns } from './convolution-columns.ts'
 import { tilesThatPay, weightGradientByTiles } from './minimal-filtering.ts'
 
@@ -66,7 +71,7 @@ export function fastWeightGradient(
   if (window.length === 3) return byPlanes(emitter, dy, x, window, groups)
   const convolution = imageConvolution(emitter, x, dy, window, groups)
   if (!convolution) return undefined
-  const { batch, channels, filters, rows, columns } = convolution
+  const { batch, channels, rows, columns } = convolution
   const tiling = emitter.target === 'onnxruntime-wasm' ? tilesThatPay(convolution) : undefined
   if (tiling) return weightGradientByTiles(emitter, dy, x, convolution, tiling)
   const positions = positionsOf(batch) * rows.output * columns.output
@@ -74,8 +79,8 @@ export function fastWeightGradient(
   const fits = fit(channels * rows.kernel * columns.kernel)
   const byColumns = () => (fits ? weightGradientByColumns(emitter, dy, x, convolution) : undefined)
   const layer: Layer = { ...convolution, emitter, x, dy }
-  const depthwise = groups > 1 && groups === channels && groups === filters
-  if (depthwise && emitter.target === 'onnxruntime-cpu') return weightGradientByTallKernels(layer)
+  if (isDepthwise(layer) && emitter.target === 'onnxruntime-cpu')
+    return weightGradientByTallKernels(layer)
   const fewTaps = channels * rows.kernel * columns.kernel <= mostPatchChannels
   if (fewTaps && groups === 1) {
     if (!gatheringPays(layer)) return byPatches(layer)
@@ -83,6 +88,7 @@ export function fastWeightGradient(
     return isDense(layer) ? tapsOfImages(layer) : byPatches(layer)
   }
   if (columnsPay(convolution)) return byColumns()
+  // Products of whole images copy nothing where there is one tap.
   const isPoint = rows.kernel * columns.kernel === 1
   const tallPays = () => inBlocks && tallKernelsPay(layer, fits)
   if (!isPoint && tallPays()) return weightGradientByTallKernels(layer)

@@ -28,7 +28,7 @@ const fewGroups = 8
 
 const none = Number.POSITIVE_INFINITY
 
-const isDepthwise = ({ channels, filters, groups }: ImageConvolution): boolean =>
+export const isDepthwise = ({ channels, filters, groups }: ImageConvolution): boolean =>
   groups > 1 && groups === channels && groups === filters
 
 /** Are the images of a convolution in no blocks? */

@@ -63,9 +63,7 @@ const biasGradient = (emitter: Emitter, dy: string, spatialAxes: number): string
 /** The form that the target computes fastest. */
 export const bestWeightGradient: typeof weightGradient = (emitter, dy, x, window, group) =>
   // WebGPU computes convolutions wrongly for some numbers of channels, and that of this one is the batch's size.
-  (emitter.target === 'standard'
-    ? undefined
-    : fastWeightGradient(emitter, dy, x, window, group)) ??
+  (emitter.target === 'standard' ? undefined : fastWeightGradient(emitter, dy, x, window, group)) ??
   weightGradient(emitter, dy, x, window, group)
 
 /** ∂L/∂x, by the cheapest form that holds. */
