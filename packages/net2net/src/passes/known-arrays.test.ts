@@ -37,7 +37,7 @@ function modelOf(layers: (builder: GraphBuilder, of: Constant) => string): Model
   const builder = new GraphBuilder()
   builder.input('x', 'float32', [1])
   const value = layers(builder, (tensor) => builder.constant(tensor))
-  // A node of its own makes it an output, whatever inference knows of it.
+  // An Identity makes it an output, whatever inference knows of it.
   builder.output(builder.node('Identity', [value]))
   return builder.model()
 }

@@ -23,7 +23,7 @@ const mostElements = 2 ** 20
 const mostTerms = 2 ** 22
 /**
  * What products with a matrix for rows and one for columns cost, in multiply-adds of the product with K: those of small products take
- * longer, and each image has two products of its own. They are taken where the product with K costs more than theirs by the factor `gain`.
+ * longer, and there are two of them for each image. They are taken where the product with K costs more than theirs by the factor `gain`.
  */
 const apart = { product: 2.3, image: 4500, gain: 1.5 }
 

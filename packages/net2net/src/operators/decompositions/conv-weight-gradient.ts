@@ -21,7 +21,7 @@ import { float32 } from '../../tensor/tensor.ts'
 import { type Emitter, isCpu } from '../contract/gradient.ts'
 import { positionsOf } from '../helpers/costs.ts'
 import { ints, range, reshape, slice, transpose, unsqueeze } from '../helpers/emission.ts'
-import { isPointwise, type KnownWindowAxis, reach } from '../helpers/windows.ts'
+import { inputsRead, isPointwise, type KnownWindowAxis, singleTap } from '../helpers/windows.ts'
 import { productOverPositions, tapsOfImages, weightGradientByImages } from './conv-weight-images.ts'
 import {
   batchOf,
@@ -63,7 +63,7 @@ export function fastWeightGradient(
 ): string | undefined {
   if (window.length === 1) {
     const asImage = (value: string) => unsqueeze(emitter, value, [2])
-    const row: KnownWindowAxis = { ...single, input: 1 }
+    const row: KnownWindowAxis = { ...singleTap, input: 1 }
     const images = [asImage(dy), asImage(x)] as const
     const found = fastWeightGradient(emitter, ...images, [row, window[0]!], groups)
     return found && emitter.op('Squeeze', [found, ints(emitter, [2])])
@@ -101,9 +101,6 @@ export function fastWeightGradient(
   return rowPhasesPay(layer) ? weightGradientByRowPhases(layer, positions) : byColumns()
 }
 
-/** A window of one element. */
-const single = { kernel: 1, stride: 1, dilation: 1, pads: { begin: 0, end: 0 } }
-
 /** Volumes: for each tap along the depth, the planes that it reads are images, and so are those of δ. */
 function byPlanes(
   emitter: Emitter,
@@ -119,8 +116,7 @@ function byPlanes(
     const [, , ...dims] = emitter.info(value).shape as readonly number[]
     return reshape(emitter, value, [-1, ...dims])
   }
-  const last = (outputs - 1) * depth.stride + reach(depth) - depth.pads.begin
-  const behind = Math.max(0, last - depth.input)
+  const behind = Math.max(0, inputsRead(depth, outputs) - depth.input)
   const padded =
     depth.pads.begin === 0 && behind === 0
       ? planes(x)

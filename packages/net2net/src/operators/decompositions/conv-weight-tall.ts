@@ -14,14 +14,14 @@ import type { Emitter } from '../contract/gradient.ts'
 import { filledChannels } from '../helpers/blocked.ts'
 import { costs, positionsOf } from '../helpers/costs.ts'
 import { filled, ints, range, reshape, slice, transpose } from '../helpers/emission.ts'
-import { reach } from '../helpers/windows.ts'
+import { inputsRead, reach, singleTap } from '../helpers/windows.ts'
 import { batchOf, byChannel, columnsCost, type Layer, shiftsCost } from './conv-weight-shifts.ts'
 import type { ImageConvolution, SizedAxis } from './convolution-columns.ts'
 
 /** Channels in multiples of so many fill blocks on every processor that has them. */
 const widestBlock = 16
 
-const fillsBlocks = (channels: number): boolean => channels % widestBlock === 0
+const fillsWidest = (channels: number): boolean => channels % widestBlock === 0
 
 /** So many channels of an image, or multiples of a block, may be computed apart. */
 const fewGroups = 8
@@ -33,7 +33,7 @@ export const isDepthwise = ({ channels, filters, groups }: ImageConvolution): bo
 
 /** Are the images of a convolution in no blocks? */
 const isPlain = ({ channels, groups }: ImageConvolution): boolean =>
-  groups === 1 && !fillsBlocks(channels)
+  groups === 1 && !fillsWidest(channels)
 
 /**
  * How many groups are computed together, so that their channels and filters are whole blocks: all channels of these meet all of their filters, and what is
@@ -41,7 +41,7 @@ const isPlain = ({ channels, groups }: ImageConvolution): boolean =>
  */
 function joinedGroups({ channels, filters, groups }: ImageConvolution): number | undefined {
   const most = Math.max(2, (widestBlock * groups) / Math.min(channels, filters))
-  const isWhole = (joined: number, all: number) => fillsBlocks((joined * all) / groups)
+  const isWhole = (joined: number, all: number) => fillsWidest((joined * all) / groups)
   return range(most + 1, 1).find((joined) => {
     const count = groups / joined
     const isApart = count <= fewGroups || count % widestBlock === 0
@@ -54,8 +54,7 @@ function joinedGroups({ channels, filters, groups }: ImageConvolution): number |
 /** How the images are put below each other. */
 function tallOf({ rows, columns }: ImageConvolution) {
   // Rows for each image, in steps of the stride: enough for all windows, and what they read beyond is 0.
-  const last = (rows.output - 1) * rows.stride + reach(rows) - rows.pads.begin
-  const between = Math.max(rows.pads.begin, last - rows.input)
+  const between = Math.max(rows.pads.begin, inputsRead(rows, rows.output) - rows.input)
   const steps = Math.max(rows.output, Math.ceil((rows.input + between) / rows.stride))
   // As many positions of the kernel as there are taps; more where the image is larger than needed.
   const end = (axis: SizedAxis, beyond: number) => reach(axis) - 1 - axis.pads.begin - beyond
@@ -70,20 +69,14 @@ function tallOf({ rows, columns }: ImageConvolution) {
 function withTapsApart<T extends ImageConvolution>(convolution: T): T {
   const { channels, rows, columns } = convolution
   const { begin } = columns.pads
-  const end = Math.max(
-    0,
-    (columns.output - 1) * columns.stride + reach(columns) - begin - columns.input,
-  )
+  const end = Math.max(0, inputsRead(columns, columns.output) - columns.input)
   return {
     ...convolution,
     channels: channels * rows.kernel,
-    rows: { ...single, input: rows.output, output: rows.output },
+    rows: { ...singleTap, input: rows.output, output: rows.output },
     columns: { ...columns, pads: { begin: 0, end: 0 }, input: begin + columns.input + end },
   }
 }
-
-/** A window of one element. */
-const single = { kernel: 1, stride: 1, dilation: 1, pads: { begin: 0, end: 0 } }
 
 // ------------------------------------------------------------------- costs
 
@@ -163,7 +156,8 @@ export function weightGradientByTallKernels(layer: Layer): string {
   if (isDepthwise(layer)) return sized(tallKernels(layer, 1), 1)
   const filtersFirst = (gradient: string) => transpose(emitter, gradient, [1, 0, 2, 3])
   if (isPlain(layer)) {
-    const taps = tallKernels({ ...withTapsApart(layer), x: tapsOfRows(layer) }, 1)
+    const apart = withTapsApart(layer)
+    const taps = tallKernels({ ...apart, x: tapsOfRows(layer, apart) }, 1)
     return sized(filtersFirst(taps), channels)
   }
   const joined = joinedGroups(layer) ?? 1
@@ -201,13 +195,11 @@ function tallKernels({ emitter, x, dy, ...convolution }: Layer, joined: number):
   return ends.every((end) => end >= 0) ? taps : slice(emitter, taps, [2, 3], [0, 0], kernels)
 }
 
-/** What each tap along the rows reads of x, as an image of its own with zeros beside it: [N, C·K, H′, W + zeros]. */
-function tapsOfRows(layer: Layer): string {
-  const { emitter, x, rows, columns } = layer
-  const apart = withTapsApart(layer)
-  const last = (rows.output - 1) * rows.stride + reach(rows) - rows.pads.begin
+/** The images that `withTapsApart` tells of, with zeros beside them: [N, C·K, H′, W + zeros]. */
+function tapsOfRows({ emitter, x, rows, columns }: Layer, apart: ImageConvolution): string {
+  const below = Math.max(0, inputsRead(rows, rows.output) - rows.input)
   const behind = apart.columns.input - columns.pads.begin - columns.input
-  const pads = [rows.pads.begin, columns.pads.begin, 0, 0, Math.max(0, last - rows.input), behind]
+  const pads = [rows.pads.begin, columns.pads.begin, 0, 0, below, behind]
   const padded = pads.some((pad) => pad > 0)
     ? emitter.op('Pad', [x, ints(emitter, [0, 0, ...pads])])
     : x

@@ -27,7 +27,7 @@ import {
   type TargetSize,
   transpose,
 } from '../helpers/emission.ts'
-import { allKnown, type KnownWindowAxis, reach, windowOf } from '../helpers/windows.ts'
+import { allKnown, inputsRead, type KnownWindowAxis, reach, windowOf } from '../helpers/windows.ts'
 import { fastWeightGradient } from './conv-weight-gradient.ts'
 import {
   columnsPay,
@@ -193,7 +193,7 @@ export function spreadWindows(
   const surplus = window.map((axis, i) => {
     const output = outputs?.[i]
     return typeof axis.input === 'number' && typeof output === 'number'
-      ? (output - 1) * axis.stride + reach(axis) - axis.pads.begin - axis.input
+      ? inputsRead(axis, output) - axis.input
       : axis.stride === 1
         ? axis.pads.end
         : undefined

@@ -1,5 +1,6 @@
 /** How operators compute images in blocks of channels; see `../../passes/cpu-layout/blocked-layout.ts`. */
 import {
+  type AttributeLike,
   attributes,
   floatAttribute,
   intAttribute,
@@ -71,7 +72,7 @@ function withChannels(context: BlockedContext, whole: readonly boolean[]) {
   return context.emit('Conv', [...given.inputs, shift], given.attributes, { blocked: true })
 }
 
-export const repeated = (context: BlockedContext, value: number, count: number): string =>
+const repeated = (context: BlockedContext, value: number, count: number): string =>
   context.constantOf(float32([count], new Float32Array(count).fill(value)))
 
 /** x + shift per channel. */
@@ -83,6 +84,17 @@ export const shiftChannels = (
 ): readonly string[] =>
   scaleChannels(context, blocks, channels, repeated(context, 1, channels), shift)
 
+/** An image with zeros around it: a depthwise convolution of a single tap puts them there. */
+export const padBlocks = (
+  context: BlockedContext,
+  blocks: string,
+  channels: number,
+  pads: readonly [top: number, left: number, bottom: number, right: number],
+): string => {
+  const ones = repeated(context, 1, channels)
+  return scaleChannels(context, blocks, channels, ones, undefined, { pads })[0]!
+}
+
 /** scale·x + shift per channel: a depthwise convolution of a single tap. */
 export const scaleChannels = (
   context: BlockedContext,
@@ -90,6 +102,7 @@ export const scaleChannels = (
   channels: number,
   scale: string,
   shift?: string,
+  window: Readonly<Record<string, AttributeLike>> = {},
 ): readonly string[] =>
   context.emit(
     'Conv',
@@ -98,7 +111,7 @@ export const scaleChannels = (
       reshapeBlocks(context, scale, [channels, 1, 1, 1]),
       ...(shift === undefined ? [] : [shift]),
     ],
-    { kernel_shape: [1, 1], group: channels },
+    { kernel_shape: [1, 1], group: channels, ...window },
     { blocked: true },
   )
 

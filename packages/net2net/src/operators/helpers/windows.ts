@@ -131,6 +131,13 @@ export interface KnownWindowAxis extends WindowAxis {
   readonly pads: { readonly begin: number; readonly end: number }
 }
 
+/** A window of one element. */
+export const singleTap = { kernel: 1, stride: 1, dilation: 1, pads: { begin: 0, end: 0 } } as const
+
+/** How many elements so many windows read, from the input's first one on: more than it has where they read the zeros behind. */
+export const inputsRead = (axis: Omit<KnownWindowAxis, 'input'>, outputs: number): number =>
+  (outputs - 1) * axis.stride + reach(axis) - axis.pads.begin
+
 export const allKnown = (axes: readonly WindowAxis[]): axes is readonly KnownWindowAxis[] =>
   axes.every((axis) => axis.pads !== undefined)
 

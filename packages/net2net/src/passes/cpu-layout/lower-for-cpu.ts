@@ -37,9 +37,9 @@ export function lowerForCpu(model: Model, block: number): Model {
   const isGrouped = even.graph.nodes.some((node) => intAttribute(node, 'group', 1) > 1)
   const whole = block > 1 && isGrouped ? joinGroups(fillChannels(even, block), block) : even
   const phased = phaseTranspositions(whole, block)
-  if (block === 1)
-    return singleReshapes(equalSizes(movedRows(repeatedNumbers(withoutTallKernels(phased)))))
-  const images = asImages(phased, block)
-  const blocked = blockLayout(phaseConvolutions(images, block), block)
-  return singleReshapes(equalSizes(movedRows(repeatedNumbers(blocked))))
+  const laidOut =
+    block === 1
+      ? withoutTallKernels(phased)
+      : blockLayout(phaseConvolutions(asImages(phased, block), block), block)
+  return singleReshapes(equalSizes(movedRows(repeatedNumbers(laidOut))))
 }

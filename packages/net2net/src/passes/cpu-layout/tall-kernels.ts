@@ -4,10 +4,10 @@
  */
 import { attributes as attributesOf, intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Links } from '../../model/links.ts'
-import type { Node, Shape } from '../../model/model.ts'
+import { isStandard, type Node, type Shape } from '../../model/model.ts'
 import type { BlockedContext } from '../../operators/contract/facets.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
-import { repeated, reshapeBlocks } from '../../operators/helpers/blocked.ts'
+import { padBlocks, reshapeBlocks } from '../../operators/helpers/blocked.ts'
 import { toNumbers } from '../../tensor/tensor.ts'
 
 /** Images below each other, with zeros behind each. */
@@ -98,7 +98,7 @@ export function tallKernels(
 ): readonly string[] | undefined {
   const { node } = context
   const [samples, filters] = [context.shape(0)?.[0], context.shape(1)?.[0]]
-  const isCandidate = node.opType === 'Conv' && context.shape(1)?.[1] === 1 && !context.has(2)
+  const isCandidate = isStandard(node, 'Conv') && context.shape(1)?.[1] === 1 && !context.has(2)
   const kernels = isCandidate ? stacked(node.inputs[1]!) : undefined
   if (!kernels || typeof samples !== 'number' || typeof filters !== 'number') return undefined
   const x = stacked(node.inputs[0]!)
@@ -165,10 +165,7 @@ function byColumns(
   return [reshapeBlocks(context, moved, [channels, filters, -1, wide - across * (columns - 1)])]
 }
 
-/**
- * Blocks of images below each other in the given sizes, with the zeros behind each and so many columns of zeros before and behind its rows. A depthwise
- * convolution of a single tap puts the zeros there.
- */
+/** Blocks of images below each other in the given sizes, with the zeros behind each and so many columns of zeros before and behind its rows. */
 function belowEachOther(
   context: BlockedContext,
   { blocks, channels, sizes: [, height, width], zeros }: BlockedImages,
@@ -177,12 +174,10 @@ function belowEachOther(
 ): string {
   const [samples, groups] = given
   const more = zeros / width
-  const padded = () => {
-    const ones = reshapeBlocks(context, repeated(context, 1, channels), [channels, 1, 1, 1])
-    const entries = { kernel_shape: [1, 1], group: channels, pads: [0, left, more, right] }
-    return context.emit('Conv', [blocks(), ones], entries, { blocked: true })[0]!
-  }
-  const images = more + left + right === 0 ? blocks() : padded()
+  const isPadded = more + left + right > 0
+  const images = isPadded
+    ? padBlocks(context, blocks(), channels, [0, left, more, right])
+    : blocks()
   const count = channels / context.block
   const numbers = (height + more) * (left + width + right) * context.block
   const moved = (dims: readonly number[], perm: readonly number[]) =>

@@ -4,9 +4,10 @@
  */
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import { linksOf } from '../../model/links.ts'
-import type { Model, Node } from '../../model/model.ts'
+import { isStandard, type Model, type Node } from '../../model/model.ts'
 import { fastWeightGradient } from '../../operators/decompositions/conv-weight-gradient.ts'
 import { slice, transpose } from '../../operators/helpers/emission.ts'
+import { inputsRead } from '../../operators/helpers/windows.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { Rewriter } from './rewriter.ts'
 import { RewritingEmitter } from './rewriting-emitter.ts'
@@ -16,31 +17,26 @@ export function withoutTallKernels(model: Model): Model {
   const [links, infos] = [linksOf(model.graph), inferModel(model)]
   const rewriter = new Rewriter(model)
   const emitter = new RewritingEmitter(rewriter, model)
+
+  /** The gradient [M, C / groups, K, L] that a node computes, where it is one and its windows lie on the image. */
+  const gradientOf = (node: Node): string | undefined => {
+    const [samples, filters] = node.inputs.map((name) => infos.get(name)?.shape ?? [])
+    if (!isStandard(node, 'Conv') || filters?.[1] !== 1 || samples?.[0] === 1) return undefined
+    const [x, delta] = node.inputs.map((name) => imagesBelow(name, links, infos))
+    if (!x || !delta) return undefined
+    const window = windowOf(node, x, delta)
+    const read = window.map(({ input }) => input)
+    if (Math.min(...read) < 1) return undefined
+    const [dy, images] = [delta, x].map((found) => rewriter.value(found.images)) as [string, string]
+    const isWhole = read.join() === x.sizes.slice(1).join()
+    const given = isWhole ? images : slice(emitter, images, [2, 3], [0, 0], read)
+    const group = intAttribute(node, 'group', 1)
+    return fastWeightGradient(emitter, dy, given, window, group, false)
+  }
+
   let changed = false
   for (const node of model.graph.nodes) {
-    const isTall =
-      node.opType === 'Conv' &&
-      node.domain === '' &&
-      infos.get(node.inputs[1] ?? '')?.shape?.[1] === 1 &&
-      infos.get(node.inputs[0] ?? '')?.shape?.[0] !== 1
-    const [x, delta] = isTall ? node.inputs.map((name) => imagesBelow(name, links, infos)) : []
-    const window = x && delta ? windowOf(node, x, delta) : []
-    const read = window.map(({ input }) => input)
-    // Not where a window lies beside the image.
-    if (!x || !delta || Math.min(...read) < 1) {
-      rewriter.share(node)
-      continue
-    }
-    const images = rewriter.value(x.images)
-    const isWhole = read.join() === x.sizes.slice(1).join()
-    const gradient = fastWeightGradient(
-      emitter,
-      rewriter.value(delta.images),
-      isWhole ? images : slice(emitter, images, [2, 3], [0, 0], read),
-      window,
-      intAttribute(node, 'group', 1),
-      false,
-    )
+    const gradient = gradientOf(node)
     if (gradient === undefined) rewriter.share(node)
     else {
       rewriter.replace(node.outputs[0]!, transpose(emitter, gradient, [1, 0, 2, 3]))
@@ -61,7 +57,7 @@ function windowOf(node: Node, x: ImagesBelow, delta: ImagesBelow) {
     // Along the rows, x has as many as the steps of the kernel together.
     const beyond = axis === 0 ? stride - 1 : given - 1 - stride * (outputs - 1)
     const kernel = Math.floor((beyond + begin + end) / dilation) + 1
-    const read = (outputs - 1) * stride + (kernel - 1) * dilation + 1 - begin
+    const read = inputsRead({ kernel, stride, dilation, pads: { begin, end } }, outputs)
     const input = Math.min(given, read)
     return { kernel, stride, dilation, pads: { begin, end: read - input }, input }
   })
