@@ -346,6 +346,8 @@ export interface BlockedContext extends InferContext {
   convolution(i: number): BlockedConvolution | undefined
   /** The weight of a convolution that is input i as [filters, taps, channels], if it was made of such a value. */
   tapsFirst(i: number): string | undefined
+  /** The weight of a convolution that is input i in blocks of filters (`passes/cpu-layout/filter-blocks.ts`), if it is there in these. */
+  filters(i: number): string | undefined
   emit(
     opType: string,
     inputs: readonly string[],

@@ -291,27 +291,37 @@ export const blockedConv: BlockedRule = (context) => {
   const few = group === 1 && channels < block
   if (!few && channels % block !== 0) return undefined
   if ((filters / group) % block !== 0) return undefined
-  const field = rows * columns
+  const sizes = [filters, channels, rows, columns]
+  const blocks = () => blockedFilters(context, filters, channels, rows * columns)
+  const inputs = [
+    few ? context.plain(0) : context.blocks(0),
+    context.filters(1) ?? reshapeBlocks(context, blocks(), sizes),
+    ...(context.has(2) ? [context.plain(2)] : []),
+  ]
+  return context.emit('Conv', inputs, node.attributes, { blocked: true })
+}
+
+/** The weight in blocks; with fewer channels than a block, in blocks of filters alone. */
+function blockedFilters(
+  context: BlockedContext,
+  filters: number,
+  channels: number,
+  field: number,
+): string {
+  const { block } = context
   // The filters are blocked as if they were the channels of an image: rows of a block move, not elements. A single tap
   // stays where it is.
-  const inOrder = few || field === 1
+  const inOrder = channels < block || field === 1
   const tapsFirst = inOrder ? undefined : context.tapsFirst(1)
   const image = reshapeBlocks(context, tapsFirst ?? context.plain(1), [1, filters, field, channels])
   const inner = context.emit('ReorderInput', [image], {}, { blocked: true })[0]!
   const moved = (dims: readonly number[], perm: readonly number[]) =>
     context.emit('Transpose', [reshapeBlocks(context, inner, dims)], { perm })[0]!
   const [outer, count] = [filters / block, channels / block]
-  const blocked = inOrder
-    ? inner
-    : tapsFirst === undefined
-      ? moved([outer, count, block, field, block], [0, 1, 3, 2, 4])
-      : moved([outer, field, count, block ** 2], [0, 2, 1, 3])
-  const inputs = [
-    few ? context.plain(0) : context.blocks(0),
-    reshapeBlocks(context, blocked, [filters, channels, rows, columns]),
-    ...(context.has(2) ? [context.plain(2)] : []),
-  ]
-  return context.emit('Conv', inputs, node.attributes, { blocked: true })
+  if (inOrder) return inner
+  return tapsFirst === undefined
+    ? moved([outer, count, block, field, block], [0, 1, 3, 2, 4])
+    : moved([outer, field, count, block ** 2], [0, 2, 1, 3])
 }
 
 /** A depthwise convolution: its weight [C, 1, K, L] is blocked like an image of C channels. */

@@ -17,16 +17,34 @@ import { elementsOf } from '../../operators/helpers/elements.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { int64 } from '../../tensor/tensor.ts'
+import {
+  type BlockedEmitter,
+  gradientInBlocks,
+  isView,
+  plainFilters,
+  reshape,
+  turnedBlocks,
+  turnedWeight,
+} from './blocked-filters.ts'
+import type { StateInBlocks } from './filter-blocks.ts'
 import { Rewriter } from './rewriter.ts'
-import { type BlockedImages, imagesBelow, tallKernels } from './tall-kernels.ts'
+import { type ValuesInBlocks, valuesInBlocks, type WeightGradient } from './state-in-blocks.ts'
+import { type BlockedImages, type BlockedTaps, imagesBelow, tallKernels } from './tall-kernels.ts'
 
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc'
 
 type Entries = Readonly<Record<string, AttributeLike>>
 
-/** @param block channels per block: what the runtime uses on this machine */
-export function blockLayout(model: Model, block: number): Model {
-  return new BlockedGraph(model, block).rewrite()
+/**
+ * @param block channels per block: what the runtime uses on this machine
+ * @param states inputs that are fed what the output `NAME.next` gave: where it pays, these are in blocks of filters
+ */
+export function blockLayout(
+  model: Model,
+  block: number,
+  states: ReadonlySet<string> = new Set(),
+): { readonly model: Model; readonly inBlocks: StateInBlocks } {
+  return new BlockedGraph(model, block, states).rewrite()
 }
 
 class BlockedGraph {
@@ -42,8 +60,13 @@ class BlockedGraph {
   readonly #results: ReadonlySet<string>
   /** Blocks → the convolution that gives them. */
   readonly #convolutions = new Map<string, BlockedConvolution>()
+  readonly #states: ReadonlySet<string>
+  /** Weights, their slots and gradients in blocks of filters, under their own names. */
+  readonly #filters: ValuesInBlocks
+  /** Results of convolutions with tall kernels → their taps. */
+  readonly #taps = new Map<string, BlockedTaps>()
 
-  constructor(model: Model, block: number) {
+  constructor(model: Model, block: number, states: ReadonlySet<string>) {
     this.#model = model
     this.#block = block
     this.#infos = inferModel(model)
@@ -51,35 +74,43 @@ class BlockedGraph {
     const { graph } = model
     this.#links = linksOf(graph)
     this.#results = new Set(graph.outputs.map(({ name }) => name))
-    this.#plain = new Set([
-      '',
-      ...graph.inputs.map((input) => input.name),
-      ...graph.initializers.keys(),
-    ])
+    this.#states = states
+    this.#filters = valuesInBlocks(model, this.#infos, block, states)
+    const given = [...graph.inputs.map((input) => input.name), ...graph.initializers.keys()]
+    this.#plain = new Set(['', ...given.filter((name) => !this.#filters.values.has(name))])
   }
 
-  rewrite(): Model {
+  rewrite(): { readonly model: Model; readonly inBlocks: StateInBlocks } {
     const { nodes, outputs } = this.#model.graph
+    const { values, nodes: asTheyLie, gradients } = this.#filters
     for (const node of nodes) {
-      const context = this.#context(node)
-      const values =
-        tallKernels(context, (name) => this.#stacked(name)) ??
-        operatorOf(node)?.execution?.blocked?.(context)
-      if (values) {
-        for (const [k, name] of node.outputs.entries()) this.#hold(name, values[k]!)
-        continue
-      }
-      // Blocks have the shape of the image.
-      if (operatorOf(node)?.reads?.shapes) this.#rewriter.share(this.#onBlocks(node))
-      else {
-        for (const name of node.inputs) this.#asPlain(name)
-        for (const name of capturedValues(node)) this.#asPlain(name)
-        this.#rewriter.share(node)
-      }
-      for (const name of node.outputs) this.#plain.add(name)
+      const [output = ''] = node.outputs
+      const gradient = values.has(output) ? gradients.get(output) : undefined
+      if (gradient) this.#rewriter.replace(output, this.#gradient(output, gradient))
+      else if (asTheyLie.has(node)) this.#rewriter.share(node)
+      else this.#layOut(node)
     }
-    for (const { name } of outputs) this.#asPlain(name)
-    return this.#rewriter.model()
+    for (const { name } of outputs) if (!values.has(name)) this.#asPlain(name)
+    const names = new Set([...this.#states].filter((name) => values.has(name)))
+    return { model: this.#rewriter.model(), inBlocks: { names, block: this.#block } }
+  }
+
+  #layOut(node: Node): void {
+    const context = this.#context(node)
+    const tall = tallKernels(context, (name) => this.#stacked(name))
+    if (tall?.taps) this.#taps.set(node.outputs[0]!, tall.taps)
+    const values = tall ? [tall.gradient] : operatorOf(node)?.execution?.blocked?.(context)
+    if (values) {
+      for (const [k, name] of node.outputs.entries()) this.#hold(name, values[k]!)
+      return
+    }
+    // Blocks have the shape of the image.
+    if (operatorOf(node)?.reads?.shapes) this.#rewriter.share(this.#onBlocks(node))
+    else {
+      for (const name of capturedValues(node)) this.#asPlain(name)
+      this.#rewriter.share({ ...node, inputs: node.inputs.map((name) => this.#asPlain(name)) })
+    }
+    for (const name of node.outputs) this.#plain.add(name)
   }
 
   #onBlocks(node: Node): Node {
@@ -111,6 +142,7 @@ class BlockedGraph {
 
   /** Makes sure that the value exists in the order of the standard. */
   #asPlain(name: string): string {
+    if (this.#filters.values.has(name)) return this.#plainFilters(name)
     const blocks = this.#blocks.get(name)
     if (blocks !== undefined && !this.#plain.has(name)) {
       const channels = this.#infos.get(name)!.shape![1] as number
@@ -173,6 +205,38 @@ class BlockedGraph {
     return isWeight ? this.#asPlain(source) : undefined
   }
 
+  /** The gradient in blocks of filters. */
+  #gradient(name: string, gradient: WeightGradient): string {
+    const dims = this.#infos.get(name)!.shape as readonly number[]
+    return gradientInBlocks(this.#emitter, this.#taps.get(gradient.taps)!, gradient, dims)
+  }
+
+  #plainFilters(name: string): string {
+    const dims = this.#infos.get(name)!.shape as readonly number[]
+    return plainFilters(this.#emitter, this.#rewriter.value(name), dims)
+  }
+
+  /** The weight in blocks of filters, if it is there in these, or was made of one that is. */
+  #filtersOf(name: string): string | undefined {
+    const { values } = this.#filters
+    const given = (value: string): string => {
+      const producer = this.#links.producers.get(value)
+      return values.has(value) || !isView(producer) ? value : given(producer!.inputs[0]!)
+    }
+    const sizes = (value: string) => (this.#infos.get(value)?.shape ?? []) as readonly number[]
+    const own = given(name)
+    const dims = sizes(name)
+    if (values.has(own) && sizes(own)[0] === dims[0] && sizes(own)[1] === dims[1]) {
+      const blocks = this.#rewriter.value(own)
+      return sizes(own).length === dims.length ? blocks : reshape(this.#emitter, blocks, dims)
+    }
+    const turned = turnedWeight(name, this.#links, this.#infos)
+    if (!turned || !values.has(turned.source)) return undefined
+    const blocks = this.#rewriter.value(turned.source)
+    const pairs = turnedBlocks(this.#emitter, blocks, sizes(turned.source), turned.taps)
+    return reshape(this.#emitter, pairs, dims)
+  }
+
   /** What `imagesBelow` finds, in whole blocks. */
   #stacked(name: string): BlockedImages | undefined {
     const found = imagesBelow(name, this.#links, this.#infos)
@@ -218,13 +282,29 @@ class BlockedGraph {
     return this.#rewriter.emit('ReorderInput', [image], {}, { domain: BLOCKED_DOMAIN })[0]!
   }
 
+  get #emitter(): BlockedEmitter {
+    return {
+      block: this.#block,
+      emit: (opType, inputs, entries = {}, { blocked = false, outputs: count = 1 } = {}) => {
+        const domain = blocked ? BLOCKED_DOMAIN : ''
+        const outputs = this.#rewriter.emit(opType, inputs, entries, { domain, outputs: count })
+        if (blocked && opType === 'Conv')
+          this.#convolutions.set(outputs[0]!, {
+            inputs,
+            attributes: entries instanceof Map ? entries : attributes(entries as Entries),
+          })
+        return outputs
+      },
+      constantOf: (tensor) => this.#rewriter.constant(tensor, 'blocked'),
+    }
+  }
+
   #context(node: Node): BlockedContext {
     const name = (i: number) => node.inputs[i] ?? ''
     const info = (i: number) => this.#infos.get(name(i)) ?? {}
     return {
       node,
       opset: opsetOf(this.#model, node.domain),
-      block: this.#block,
       has: (i) => name(i) !== '',
       dtype: (i) => info(i).dtype,
       shape: (i) => info(i).shape,
@@ -242,17 +322,8 @@ class BlockedGraph {
           ? undefined
           : this.#convolutions.get(this.#blocks.get(name(i)) ?? ''),
       tapsFirst: (i) => this.#tapsFirst(name(i)),
-      emit: (opType, inputs, entries = {}, { blocked = false, outputs: count = 1 } = {}) => {
-        const domain = blocked ? BLOCKED_DOMAIN : ''
-        const outputs = this.#rewriter.emit(opType, inputs, entries, { domain, outputs: count })
-        if (blocked && opType === 'Conv')
-          this.#convolutions.set(outputs[0]!, {
-            inputs,
-            attributes: entries instanceof Map ? entries : attributes(entries as Entries),
-          })
-        return outputs
-      },
-      constantOf: (tensor) => this.#rewriter.constant(tensor, 'blocked'),
+      filters: (i) => this.#filtersOf(name(i)),
+      ...this.#emitter,
     }
   }
 }

@@ -8,6 +8,7 @@ import { equalRanks } from './equal-ranks.ts'
 import { equalSizes } from './equal-sizes.ts'
 import { fastKernels } from './fast-kernels.ts'
 import { fillChannels } from './filled-channels.ts'
+import { noneInBlocks, type StateInBlocks } from './filter-blocks.ts'
 import { foldUpdates } from './fold-updates.ts'
 import { joinGroups } from './joined-groups.ts'
 import { movedRows } from './moved-rows.ts'
@@ -32,14 +33,26 @@ export const lowerForWasm = (model: Model): Model =>
  *
  * @param block channels per block of the runtime's blocked layout; 1 where it has none
  */
-export function lowerForCpu(model: Model, block: number): Model {
+export const lowerForCpu = (model: Model, block: number): Model => lowerStep(model, block).model
+
+/**
+ * … of a step, and which of its state is fed, and handed back, in blocks of filters.
+ *
+ * @param states names of the inputs that are fed what the output `NAME.next` gave
+ */
+export function lowerStep(
+  model: Model,
+  block: number,
+  states: Iterable<string> = [],
+): { readonly model: Model; readonly inBlocks: StateInBlocks } {
   const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
   const isGrouped = even.graph.nodes.some((node) => intAttribute(node, 'group', 1) > 1)
   const whole = block > 1 && isGrouped ? joinGroups(fillChannels(even, block), block) : even
   const phased = phaseTranspositions(whole, block)
   const laidOut =
     block === 1
-      ? withoutTallKernels(phased)
-      : blockLayout(phaseConvolutions(asImages(phased, block), block), block)
-  return singleReshapes(equalSizes(movedRows(repeatedNumbers(laidOut))))
+      ? { model: withoutTallKernels(phased), inBlocks: noneInBlocks }
+      : blockLayout(phaseConvolutions(asImages(phased, block), block), block, new Set(states))
+  const lowered = singleReshapes(equalSizes(movedRows(repeatedNumbers(laidOut.model))))
+  return { model: lowered, inBlocks: laidOut.inBlocks }
 }

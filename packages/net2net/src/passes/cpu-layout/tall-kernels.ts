@@ -84,30 +84,51 @@ function isZeros(node: Node | undefined): boolean {
 
 // --------------------------------------------------------------- in blocks
 
-export interface BlockedImages extends ImagesBelow {
+export interface ImagesInBlocks extends ImagesBelow {
   /** How many channels the blocks hold. Those behind the images' own count for nothing. */
   readonly channels: number
+}
+
+export interface BlockedImages extends ImagesInBlocks {
   /** [N, C, H, W] in blocks; converted if need be. */
   blocks(): string
 }
 
+/** What a tall kernel gives. */
+export interface TallKernel {
+  /** The convolution's result. */
+  readonly gradient: string
+  /** Where whole blocks of channels meet whole blocks of filters. */
+  readonly taps?: BlockedTaps
+}
+
+/** [C / groups / b, M, K, L·b] in blocks: the channels of each block beside each other. */
+export interface BlockedTaps {
+  readonly value: string
+  /** L, with what is beyond the kernel. */
+  readonly columns: number
+}
+
+type Stacked<T> = (name: string) => T | undefined
+
 /** @param stacked of which images a value was made, if it was */
 export function tallKernels(
   context: BlockedContext,
-  stacked: (name: string) => BlockedImages | undefined,
-): readonly string[] | undefined {
+  stacked: Stacked<BlockedImages>,
+): TallKernel | undefined {
   const { node } = context
   const [samples, filters] = [context.shape(0)?.[0], context.shape(1)?.[0]]
-  const isCandidate = isStandard(node, 'Conv') && context.shape(1)?.[1] === 1 && !context.has(2)
-  const kernels = isCandidate ? stacked(node.inputs[1]!) : undefined
+  const kernels = isTall(node, context.shape(1)) ? stacked(node.inputs[1]!) : undefined
   if (!kernels || typeof samples !== 'number' || typeof filters !== 'number') return undefined
   const x = stacked(node.inputs[0]!)
   const group = intAttribute(node, 'group', 1)
   /** The filters that count, of those that blocks hold. */
-  const own = ([gradient]: readonly string[]) =>
-    filters === kernels.channels
-      ? [gradient!]
-      : context.emit('ReorderOutput', [gradient!], { channels: filters }, { blocked: true })
+  const own = ([gradient]: readonly string[]) => ({
+    gradient:
+      filters === kernels.channels
+        ? gradient!
+        : context.emit('ReorderOutput', [gradient!], { channels: filters }, { blocked: true })[0]!,
+  })
   if (group > 1 && samples === 1) {
     if (x?.channels !== kernels.channels) return undefined
     const inputs = [
@@ -117,14 +138,59 @@ export function tallKernels(
     const attributes = new Map([...node.attributes, ...attributesOf({ group: x.channels })])
     return own(context.emit('Conv', inputs, attributes, { blocked: true }))
   }
-  const isWhole = x?.channels === group * samples && samples % context.block === 0
-  if (isWhole && filters === kernels.channels) return byColumns(context, x, kernels, group)
+  if (x && fillsColumns(node, context.block, [samples, filters], x, kernels))
+    return byColumns(context, x, kernels, group)
   if (group > 1) return undefined
   const inputs = [
     context.plain(0),
     belowEachOther(context, kernels, [kernels.channels, 1, -1, kernels.sizes[2]]),
   ]
   return own(context.emit('Conv', inputs, node.attributes, { blocked: true }))
+}
+
+const isTall = (node: Node, kernels: Shape | undefined): boolean =>
+  isStandard(node, 'Conv') && kernels?.[1] === 1 && !node.inputs[2]
+
+/**
+ * Does `tallKernels` give the taps of whole blocks for this convolution?
+ *
+ * @param stacked of which images a value was made, if they are in whole blocks
+ */
+export function isByColumns(
+  node: Node,
+  block: number,
+  shape: (name: string) => Shape,
+  stacked: Stacked<ImagesInBlocks>,
+): boolean {
+  const [x = '', kernel = ''] = node.inputs
+  if (!isTall(node, shape(kernel))) return false
+  const [images, kernels] = [stacked(x), stacked(kernel)]
+  const [[samples], [filters]] = [shape(x), shape(kernel)]
+  if (!images || !kernels || typeof samples !== 'number' || typeof filters !== 'number')
+    return false
+  return fillsColumns(node, block, [samples, filters], images, kernels)
+}
+
+/** Do blocks of the images' channels meet blocks of filters? */
+function fillsColumns(
+  node: Node,
+  block: number,
+  [samples, filters]: readonly [number, number],
+  x: ImagesInBlocks,
+  kernels: ImagesInBlocks,
+): boolean {
+  const group = intAttribute(node, 'group', 1)
+  const [, step = 1] = intsAttribute(node, 'strides') ?? []
+  return (
+    samples % block === 0 &&
+    x.channels === group * samples &&
+    x.groups === group &&
+    filters === kernels.channels &&
+    (filters / group) % block === 0 &&
+    step === 1 &&
+    // ONNX Runtime takes channels in no blocks where they are few, or would fill some.
+    (group < block || group % block === 0)
+  )
 }
 
 /**
@@ -137,17 +203,13 @@ function byColumns(
   x: BlockedImages,
   kernels: BlockedImages,
   group: number,
-): readonly string[] | undefined {
+): TallKernel {
   const { node, block } = context
   const list = (name: string) => intsAttribute(node, name) ?? []
   const [top = 0, left = 0, bottom = 0, right = 0] = list('pads')
-  const [between = 1, step = 1] = list('strides')
+  const [between = 1] = list('strides')
   const [down = 1, across = 1] = list('dilations')
   const [channels, filters] = [x.channels / group, kernels.channels]
-  // ONNX Runtime takes channels in no blocks where they are few, or would fill some.
-  const isApart = group < block || group % block === 0
-  if (x.groups !== group || step > 1 || !isApart || (filters / group) % block !== 0)
-    return undefined
   const [wide, columns] = [left + x.sizes[2] + right, kernels.sizes[2]]
   const inputs = [
     belowEachOther(context, x, [channels / block, group, -1, wide * block], [left, right]),
@@ -159,10 +221,12 @@ function byColumns(
     pads: [top, 0, bottom, 0],
     group,
   }
-  const [taps] = context.emit('Conv', inputs, window, { blocked: true })
-  const apart = reshapeBlocks(context, taps!, [channels / block, -1, block, block])
+  const taps = context.emit('Conv', inputs, window, { blocked: true })[0]!
+  const apart = reshapeBlocks(context, taps, [channels / block, -1, block, block])
   const moved = context.emit('Transpose', [apart], { perm: [0, 2, 1, 3] })[0]!
-  return [reshapeBlocks(context, moved, [channels, filters, -1, wide - across * (columns - 1)])]
+  const width = wide - across * (columns - 1)
+  const gradient = reshapeBlocks(context, moved, [channels, filters, -1, width])
+  return { gradient, taps: { value: taps, columns: width } }
 }
 
 /** Blocks of images below each other in the given sizes, with the zeros behind each and so many columns of zeros before and behind its rows. */

@@ -25,6 +25,7 @@ import { positionMaps } from '../../passes/position-maps.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
+import { windowPads } from '../../passes/window-pads.ts'
 import { elementCount, float32, materialize, type Tensor } from '../../tensor/tensor.ts'
 import { freshPlateau, rateAt } from '../schedules.ts'
 import { ForwardGraph } from './forward-graph.ts'
@@ -134,7 +135,7 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   const folded = foldConstants(withSymbolicBatch(upgrade(constant)), variables)
   const { target = 'standard' } = options
   const mapped = target === 'standard' ? folded : positionMaps(folded, variables)
-  const source = isCpu(target) ? lastStates(poolFirst(mapped)) : mapped
+  const source = isCpu(target) ? lastStates(poolFirst(windowPads(mapped, variables))) : mapped
   const forward = new ForwardGraph(source, {
     ...options,
     training: { seed, frozen },

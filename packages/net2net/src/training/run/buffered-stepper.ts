@@ -1,6 +1,7 @@
 /** A stepper whose state takes turns between two sets of buffers. */
 
 import type { Batch } from '../../data/samples.ts'
+import type { StateInBlocks } from '../../passes/cpu-layout/filter-blocks.ts'
 import type { Feeds, Session } from '../../runtime/runtime.ts'
 import { float32, type Tensor } from '../../tensor/tensor.ts'
 import type { StepGraph } from '../compile/step-graph.ts'
@@ -10,14 +11,17 @@ import { copyTensor } from './state.ts'
 import type { StepOutcome, Stepper } from './stepper.ts'
 
 interface Side {
-  readonly tensors: ReadonlyMap<string, Tensor>
+  /** The state as it is fed. */
+  readonly fed: ReadonlyMap<string, Tensor>
   readonly feeds: Record<string, Tensor>
   /** Where the other side's step writes. */
   readonly outputs: Feeds
 }
 
 export class BufferedStepper implements Stepper {
+  readonly #graph: StepGraph
   readonly #session: Session
+  readonly #inBlocks: StateInBlocks
   readonly #adapt: FeedAdapter
   readonly #rate = float32([], [0])
   readonly #loss = float32([], [0])
@@ -27,12 +31,19 @@ export class BufferedStepper implements Stepper {
   #current: Side
   #other: Side
 
-  constructor(graph: StepGraph, state: ReadonlyMap<string, Tensor>, session: Session) {
+  constructor(
+    graph: StepGraph,
+    state: ReadonlyMap<string, Tensor>,
+    session: Session,
+    inBlocks: StateInBlocks,
+  ) {
+    this.#graph = graph
     this.#session = session
+    this.#inBlocks = inBlocks
     this.#adapt = feedAdapter(graph)
+    const start = fedState(graph, state, session, inBlocks)
     const side = (): Side => {
-      const copies = new Map([...state].map(([name, tensor]) => [name, copyTensor(tensor)]))
-      const fed = fedState(graph, copies, session)
+      const fed = new Map([...start].map(([name, tensor]) => [name, copyTensor(tensor)]))
       const outputs: Record<string, Tensor> = { loss: this.#loss }
       if (graph.counts) outputs.correct = this.#correct
       if (graph.gradientNorm !== undefined) outputs[graph.gradientNorm] = this.#gradientNorm
@@ -42,7 +53,7 @@ export class BufferedStepper implements Stepper {
         feeds[name] = tensor
         outputs[`${name}.next`] = tensor
       }
-      return { tensors: stateOf(graph, fed), feeds, outputs }
+      return { fed, feeds, outputs }
     }
     this.#current = side()
     this.#other = side()
@@ -66,11 +77,11 @@ export class BufferedStepper implements Stepper {
   }
 
   async read(): Promise<ReadonlyMap<string, Tensor>> {
-    return this.#current.tensors
+    return stateOf(this.#graph, this.#current.fed, this.#inBlocks)
   }
 
   previous(): ReadonlyMap<string, Tensor> {
-    return this.#other.tensors
+    return stateOf(this.#graph, this.#other.fed, this.#inBlocks)
   }
 
   release(): Promise<void> {

@@ -1,7 +1,8 @@
 /** The stepper that suits a device, and the form of the step graph that suits the runtime. */
 import type { Model } from '../../model/model.ts'
 import { encodeModel } from '../../onnx/encode.ts'
-import { lowerForCpu, lowerForWasm } from '../../passes/cpu-layout/lower-for-cpu.ts'
+import { noneInBlocks } from '../../passes/cpu-layout/filter-blocks.ts'
+import { lowerForWasm, lowerStep } from '../../passes/cpu-layout/lower-for-cpu.ts'
 import { channelBlock } from '../../runtime/channel-block.ts'
 import { createInPlaceSession } from '../../runtime/in-place.ts'
 import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
@@ -32,9 +33,11 @@ export async function createStepper(
     const session = await runtime.createSession(encodeModel(lowerForWasm(model)), options)
     return new HandedStepper(graph, state, session, runtime, options)
   }
-  const forms = onCpu ? lowerForCpu(model, await channelBlock(runtime)) : model
+  const { model: forms, inBlocks } = onCpu
+    ? lowerStep(model, await channelBlock(runtime), graph.state.keys())
+    : { model, inBlocks: noneInBlocks }
   const session = await createInPlaceSession(runtime, forms, options)
-  return new BufferedStepper(graph, state, session)
+  return new BufferedStepper(graph, state, session, inBlocks)
 }
 
 /**

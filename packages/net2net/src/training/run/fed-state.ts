@@ -1,25 +1,43 @@
 /** The state of a step graph in the tensors that its session is fed, and back. */
 import type { Shape } from '../../model/model.ts'
+import {
+  fromFilterBlocks,
+  noneInBlocks,
+  type StateInBlocks,
+  toFilterBlocks,
+} from '../../passes/cpu-layout/filter-blocks.ts'
 import type { Session } from '../../runtime/runtime.ts'
 import { elementCount, float32, type NumericDType, Tensor } from '../../tensor/tensor.ts'
 import type { StepGraph } from '../compile/step-graph.ts'
 
 type Tensors = ReadonlyMap<string, Tensor>
 
-/** By the names of the session's inputs: what is joined in new tensors, all else as it is. */
-export function fedState({ joined }: StepGraph, state: Tensors, session: Session): Tensors {
+/** By the names of the session's inputs: what is joined or in blocks in new tensors, all else as it is. */
+export function fedState(
+  { joined }: StepGraph,
+  state: Tensors,
+  session: Session,
+  { names, block }: StateInBlocks = noneInBlocks,
+): Tensors {
   const shapes = new Map(session.inputs.map(({ name, shape }) => [name, shape]))
   const fed = new Map<string, Tensor>()
   const parts = new Set(joined.flatMap((vectors) => vectors.parts))
   for (const vectors of joined)
     fed.set(vectors.name, joinedTensor(vectors.parts.map((name) => state.get(name)!)))
   for (const [name, tensor] of state)
-    if (!parts.has(name)) fed.set(name, viewedAs(tensor, shapes.get(name)))
+    if (!parts.has(name)) {
+      const ordered = names.has(name) ? toFilterBlocks(tensor, block) : tensor
+      fed.set(name, viewedAs(ordered, shapes.get(name)))
+    }
   return fed
 }
 
-/** The state that was fed so, by its own names: views of the same memory. */
-export function stateOf({ joined, state }: StepGraph, fed: Tensors): Tensors {
+/** The state that was fed so, by its own names: views of the same memory, but for what is in blocks. */
+export function stateOf(
+  { joined, state }: StepGraph,
+  fed: Tensors,
+  { names, block }: StateInBlocks = noneInBlocks,
+): Tensors {
   const parts = new Map<string, Tensor>()
   for (const { name, parts: names } of joined) {
     const whole = fed.get(name)!.data as Float32Array
@@ -31,8 +49,12 @@ export function stateOf({ joined, state }: StepGraph, fed: Tensors): Tensors {
       offset = end
     }
   }
+  const own = (name: string) => {
+    const tensor = fed.get(name)!
+    return names.has(name) ? fromFilterBlocks(tensor, block) : tensor
+  }
   return new Map(
-    [...state].map(([name, { dims }]) => [name, parts.get(name) ?? viewedAs(fed.get(name)!, dims)]),
+    [...state].map(([name, { dims }]) => [name, parts.get(name) ?? viewedAs(own(name), dims)]),
   )
 }
 

@@ -1,0 +1,138 @@
+/** Weights in blocks of filters (`filter-blocks.ts`), as nodes: where they come from, and where they are wanted in the order of the standard. */
+import { intAttribute, intsAttribute } from '../../model/attributes.ts'
+import type { Links } from '../../model/links.ts'
+import type { Node } from '../../model/model.ts'
+import type { BlockedContext } from '../../operators/contract/facets.ts'
+import type { ValueInfo } from '../../operators/contract/infer.ts'
+import { range } from '../../operators/helpers/emission.ts'
+import { elementCount, int64, toNumbers } from '../../tensor/tensor.ts'
+import type { WeightGradient } from './state-in-blocks.ts'
+import type { BlockedTaps } from './tall-kernels.ts'
+
+/** What of a `BlockedContext` does not depend on a node. */
+export type BlockedEmitter = Pick<BlockedContext, 'block' | 'emit' | 'constantOf'>
+
+type Infos = ReadonlyMap<string, ValueInfo>
+
+export const reshape = (
+  { emit, constantOf }: BlockedEmitter,
+  value: string,
+  dims: readonly number[],
+): string => emit('Reshape', [value, constantOf(int64(dims))])[0]!
+
+const transpose = ({ emit }: BlockedEmitter, value: string, perm: readonly number[]) =>
+  emit('Transpose', [value], { perm })[0]!
+
+/** The gradient of shape `dims` of what a tall kernel gives: whole blocks change places. */
+export function gradientInBlocks(
+  emitter: BlockedEmitter,
+  taps: BlockedTaps,
+  { sizes, isCut }: WeightGradient,
+  dims: readonly number[],
+): string {
+  const [filters, channels, rows, columns] = sizes
+  const pairs = emitter.block ** 2
+  const [outer, count] = [filters / emitter.block, channels / emitter.block]
+  const whole = isCut
+    ? firstTaps(emitter, taps, count * outer, [rows, columns * pairs])
+    : taps.value
+  const blocks = reshape(emitter, whole, [count, outer, rows * columns * pairs])
+  const inOrder = count === 1 || outer === 1 ? blocks : transpose(emitter, blocks, [1, 0, 2])
+  return reshape(emitter, inOrder, dims)
+}
+
+/** Of so many pairs of blocks, the first rows and numbers of a row. */
+function firstTaps(
+  emitter: BlockedEmitter,
+  { value, columns }: BlockedTaps,
+  count: number,
+  wanted: readonly [rows: number, numbers: number],
+): string {
+  const ints = (values: readonly number[]) => emitter.constantOf(int64(values))
+  const lines = reshape(emitter, value, [count, -1, columns * emitter.block ** 2])
+  return emitter.emit('Slice', [lines, ints([0, 0]), ints(wanted), ints([1, 2])])[0]!
+}
+
+/** A weight that was turned round for the gradient of its convolution's input: [C, M, …] with taps of w [M, C, …] in any order. */
+export interface TurnedWeight {
+  readonly source: string
+  readonly taps: readonly number[]
+}
+
+/** Of which weight the value was made by exchanging filters and channels and taking taps, if it was. */
+export function turnedWeight(
+  name: string,
+  { producers }: Links,
+  infos: Infos,
+): TurnedWeight | undefined {
+  const shape = (value: string) => infos.get(value)?.shape ?? []
+  const given = (value: string): string => {
+    const node = producers.get(value)
+    return isView(node) ? given(node!.inputs[0]!) : value
+  }
+  const made = (value: string, opType: string) => {
+    const node = producers.get(value)
+    return node?.opType === opType && node.domain === '' ? node : undefined
+  }
+  const [channels, filters] = shape(name)
+  const swapped = made(given(name), 'Transpose')
+  const isLast = permOf(swapped) === '0,2,1'
+  const taken = isLast ? made(swapped!.inputs[0]!, 'Gather') : undefined
+  const rows = taken ? made(given(taken.inputs[0]!), 'Transpose') : swapped
+  if (permOf(rows) !== '1,0') return undefined
+  const source = given(rows!.inputs[0]!)
+  const [m, c, ...kernel] = shape(source)
+  const field = elementCount(kernel.map(Number))
+  const isWeight =
+    m === filters &&
+    c === channels &&
+    shape(rows!.inputs[0]!).join() === `${m},${Number(c) * field}`
+  if (!isWeight) return undefined
+  if (!taken) return field === 1 ? { source, taps: [0] } : undefined
+  const indices = infos.get(taken.inputs[1]!)?.constant
+  const isByTaps =
+    intAttribute(taken, 'axis', 0) === 1 &&
+    shape(taken.inputs[0]!).join() === `${c},${field},${m}` &&
+    indices?.dims.length === 1
+  return isByTaps ? { source, taps: toNumbers(indices).map(Number) } : undefined
+}
+
+const permOf = (node: Node | undefined) => String(node && intsAttribute(node, 'perm'))
+
+/** Does the node give the same elements in another shape? */
+export const isView = (node: Node | undefined): boolean =>
+  node?.domain === '' && ['Reshape', 'Squeeze', 'Unsqueeze'].includes(node.opType)
+
+/** A weight [M, C, …] in blocks as [C, M, taps] in blocks, one pair of blocks a row: every pair of blocks is transposed, and whole ones change places. */
+export function turnedBlocks(
+  emitter: BlockedEmitter,
+  blocks: string,
+  [filters, channels, ...kernel]: readonly number[],
+  taps: readonly number[],
+): string {
+  const { block } = emitter
+  const [outer, count, field] = [filters! / block, channels! / block, elementCount(kernel)]
+  const images = reshape(emitter, blocks, [outer * count * field, block, 1, block])
+  const exchanged = emitter.emit('ReorderInput', [images], {}, { blocked: true })[0]!
+  const pairs = reshape(emitter, exchanged, [outer * count * field, block ** 2])
+  const order = range(count).flatMap((c) =>
+    range(outer).flatMap((m) => taps.map((tap) => (m * count + c) * field + tap)),
+  )
+  return emitter.emit('Gather', [pairs, emitter.constantOf(int64(order))])[0]!
+}
+
+/** A weight [M, C, …] in blocks in the order of the standard. */
+export function plainFilters(
+  emitter: BlockedEmitter,
+  blocks: string,
+  dims: readonly number[],
+): string {
+  const { block } = emitter
+  const [filters, channels, ...kernel] = dims as [number, number, ...number[]]
+  const [outer, count, field] = [filters / block, channels / block, elementCount(kernel)]
+  const apart = reshape(emitter, blocks, [outer * count, field, block, block])
+  const rows = field === 1 ? apart : transpose(emitter, apart, [0, 2, 1, 3])
+  const image = reshape(emitter, rows, [1, filters, channels, field])
+  const plain = emitter.emit('ReorderOutput', [image], { channels: filters }, { blocked: true })
+  return reshape(emitter, plain[0]!, dims)
+}
