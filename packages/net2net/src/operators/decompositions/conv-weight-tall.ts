@@ -115,10 +115,12 @@ function tallCost(layer: ImageConvolution): number {
   const images = (channels * steps * rows.stride * line) / outputs
   const deltas = (filters * steps) / rows.output
   const taps = ((joined * channels * filters) / groups) * height * width
+  // See `passes/cpu-layout/state-in-blocks.ts`.
+  const moved = groups === 1 ? -costs.keptInBlocks : costs.outOfBlocks
   return (
     (costs.product * taps * steps) / rows.output +
     2 * costs.blocks * (images + deltas) +
-    (costs.outOfBlocks * taps) / (positionsOf(batch) * outputs)
+    (moved * taps) / (positionsOf(batch) * outputs)
   )
 }
 

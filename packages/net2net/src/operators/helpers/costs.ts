@@ -19,6 +19,8 @@ export const costs = {
   blocks: 0.1,
   /** Bringing an element of a weight's gradient out of blocks. */
   outOfBlocks: 1,
+  /** What it saves that a gradient stays in blocks: the weight does too, and is not brought there for its convolutions. */
+  keptInBlocks: 1,
   /** Reading an element that has left the caches. */
   away: 0.25,
   /** Moving a row, beside its elements. */
