@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { normalTensor } from '../../../../testing/gradient-check.ts'
 import { hasOnnxVectors, onnxVector } from '../../../../testing/onnx-vectors.ts'
 import { runGraph } from '../../../../testing/run-graph.ts'
+import { testSeed } from '../../../../testing/seed.ts'
 import type { Shape } from '../../../model/model.ts'
+import type { Target } from '../../../operators/contract/gradient.ts'
 import { type RandomStream, randomStream } from '../../../tensor/random.ts'
 import { elementCount, float32, int64, type Tensor } from '../../../tensor/tensor.ts'
 import {
@@ -14,20 +16,30 @@ import {
   softmaxCrossEntropy,
 } from './index.ts'
 
-async function run(loss: Loss, prediction: Tensor, target: Tensor) {
-  const results = await runGraph<string>({ prediction, target }, (emitter) => {
-    const emitted = loss.emit({ emitter, prediction: 'prediction', target: 'target' })
-    const correct = emitted.correct?.()
-    return {
-      loss: emitted.loss,
-      gradient: emitted.gradient!(),
-      ...(correct === undefined ? {} : { correct }),
-    }
-  })
+async function run(
+  loss: Loss,
+  prediction: Tensor,
+  target: Tensor,
+  { forms = 'standard', openBatch = false }: { forms?: Target; openBatch?: boolean } = {},
+) {
+  const operators = new Set<string>()
+  const results = await runGraph<string>(
+    { prediction, target },
+    (emitter) => {
+      const emitted = loss.emit({ emitter, prediction: 'prediction', target: 'target' })
+      const correct = emitted.correct?.()
+      const gradient = emitted.gradient!()
+      for (const { opType } of emitter.builder.graph().nodes) operators.add(opType)
+      return { loss: emitted.loss, gradient, ...(correct === undefined ? {} : { correct }) }
+    },
+    forms,
+    { openBatch },
+  )
   return {
     loss: Number(results.loss!.data[0]),
     gradient: results.gradient!,
     correct: results.correct && Number(results.correct.data[0]),
+    operators,
   }
 }
 
@@ -101,6 +113,39 @@ describe('softmax cross-entropy', () => {
       })
       expect(correct).toBe(right.length)
     }
+  })
+
+  test('of many classes on the CPU, by the entries of the labels alone', async () => {
+    for (let draw = 0; draw < 12; draw++) {
+      const random = randomStream(testSeed, 'many classes', draw)
+      const classes = 48 + random.below(60)
+      const dims = [1 + random.below(4), ...[2, 3].slice(random.below(3))]
+      const axis = 1 + random.below(dims.length)
+      const loss = softmaxCrossEntropy({ axis })
+      const prediction = normalTensor(random, dims.toSpliced(axis, 0, classes), { scale: 3 })
+      const target = int64(labels(random, elementCount(dims), classes), dims)
+      const standard = await run(loss, prediction, target)
+      const openBatch = draw % 2 === 1
+      const own = await run(loss, prediction, target, { forms: 'onnxruntime-cpu', openBatch })
+      const label = `seed ${testSeed}, draw ${draw}`
+      expect(own.operators, label).toContain('ScatterElements')
+      expect(Math.abs(own.loss - standard.loss), label).toBeLessThan(1e-5)
+      expect(own.correct, label).toBe(standard.correct)
+      expect(own.gradient.dims).toEqual(standard.gradient.dims)
+      for (const [i, value] of own.gradient.data.entries())
+        expect(Math.abs(Number(value) - Number(standard.gradient.data[i])), label).toBeLessThan(
+          1e-6,
+        )
+    }
+    const few = await run(
+      softmaxCrossEntropy(),
+      float32([2, 3], [1, 2, 3, 4, 5, 6]),
+      int64([0, 1]),
+      {
+        forms: 'onnxruntime-cpu',
+      },
+    )
+    expect(few.operators).not.toContain('ScatterElements')
   })
 
   test('of distributions, that need not sum to 1', async () => {

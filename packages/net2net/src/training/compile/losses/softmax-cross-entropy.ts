@@ -9,11 +9,17 @@
  */
 import { refusedError, usageError } from '../../../errors.ts'
 import type { Shape } from '../../../model/model.ts'
-import type { Emitter } from '../../../operators/contract/gradient.ts'
+import { type Emitter, isCpu } from '../../../operators/contract/gradient.ts'
 import { int64, Tensor } from '../../../tensor/tensor.ts'
 import { countEqual, countOf, number, sumOf } from './counts.ts'
-import type { Loss } from './loss.ts'
+import type { EmittedLoss, Loss } from './loss.ts'
 import { emitWeighted } from './weighted-cross-entropy.ts'
+
+/**
+ * From so many classes on, a row of zeros and one 1 for each prediction costs more than to address its entry: 10 ns on ONNX Runtime's CPU, and 0.4 for each of
+ * the row's numbers.
+ */
+const manyClasses = 48
 
 export interface SoftmaxCrossEntropyOptions {
   /** Class indices (int64, without the class axis; the default), or a distribution per sample. */
@@ -92,6 +98,23 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
           ignored: ignoredLabel,
           oneHot: (value) => oneHot(emitter, value, axis, classes, shape),
         })
+      const shifted = emitter.op('Sub', [prediction, over('ReduceMax', prediction)])
+      const exponentials = emitter.op('Exp', [shifted])
+      const sums = over('ReduceSum', exponentials)
+      const samples = countOf(emitter, indices ?? sums)
+      const correct = () => {
+        const best = (value: string) => emitter.op('ArgMax', [value], { axis, keepdims: 0 })
+        return countEqual(
+          emitter,
+          emitter.op('Cast', [best(prediction)], { to: 6 }),
+          indices ?? emitter.op('Cast', [best(target)], { to: 6 }),
+        )
+      }
+      const isSparse = isCpu(emitter.target) && classes >= manyClasses && labelSmoothing === 0
+      if (indices !== undefined && isSparse) {
+        const rows = { emitter, indices, axis, shifted, exponentials, sums, samples }
+        return { ...emitByEntries(rows), correct }
+      }
       const given = indices === undefined ? target : oneHot(emitter, indices, axis, classes, shape)
       const smooth =
         labelSmoothing === 0
@@ -100,11 +123,7 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
               emitter.op('Mul', [given, number(emitter, 1 - labelSmoothing)]),
               number(emitter, labelSmoothing / classes),
             ])
-      const shifted = emitter.op('Sub', [prediction, over('ReduceMax', prediction)])
-      const exponentials = emitter.op('Exp', [shifted])
-      const sums = over('ReduceSum', exponentials)
       const logarithms = emitter.op('Sub', [shifted, emitter.op('Log', [sums])])
-      const samples = countOf(emitter, indices ?? sums)
       const total = sumOf(emitter, emitter.op('Mul', [smooth, logarithms]))
       return {
         loss: emitter.op('Neg', [emitter.op('Div', [total, samples])]),
@@ -115,15 +134,38 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
             form === 'indices' ? softmax : emitter.op('Mul', [softmax, over('ReduceSum', smooth)])
           return emitter.op('Div', [emitter.op('Sub', [weighted, smooth]), samples])
         },
-        correct() {
-          const best = (value: string) => emitter.op('ArgMax', [value], { axis, keepdims: 0 })
-          return countEqual(
-            emitter,
-            emitter.op('Cast', [best(prediction)], { to: 6 }),
-            indices ?? emitter.op('Cast', [best(target)], { to: 6 }),
-          )
-        },
+        correct,
       }
+    },
+  }
+}
+
+interface Rows {
+  readonly emitter: Emitter
+  /** int32, without the axis of the classes. */
+  readonly indices: string
+  readonly axis: number
+  /** z − max z, their exponentials, and the sums of these. */
+  readonly shifted: string
+  readonly exponentials: string
+  readonly sums: string
+  readonly samples: string
+}
+
+/** Loss and gradient for class indices, of which one entry of each row is read and written, and no rows of zeros are. */
+function emitByEntries(rows: Rows): Pick<EmittedLoss, 'loss' | 'gradient'> {
+  const { emitter, indices, axis, shifted, exponentials, sums, samples } = rows
+  const op = (opType: string, ...inputs: string[]) => emitter.op(opType, inputs)
+  const entries = op('Unsqueeze', indices, emitter.constant(int64([axis])))
+  const chosen = emitter.op('GatherElements', [shifted, entries], { axis })
+  const losses = op('Sub', op('Log', sums), chosen)
+  return {
+    loss: op('Div', sumOf(emitter, losses), samples),
+    gradient() {
+      const softmax = op('Div', exponentials, op('Mul', sums, samples))
+      const share = op('Neg', op('Reciprocal', samples))
+      const shares = op('Expand', share, op('Shape', entries))
+      return emitter.op('ScatterElements', [softmax, entries, shares], { axis, reduction: 'add' })
     },
   }
 }
