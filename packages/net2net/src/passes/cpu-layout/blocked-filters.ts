@@ -1,20 +1,21 @@
 /** Weights in blocks of filters (`filter-blocks.ts`), as nodes: where they come from, and where they are wanted in the order of the standard. */
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Links } from '../../model/links.ts'
-import type { Node } from '../../model/model.ts'
+import { isStandard, type Node } from '../../model/model.ts'
 import type { BlockedContext } from '../../operators/contract/facets.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { range } from '../../operators/helpers/emission.ts'
 import { elementCount, int64, toNumbers } from '../../tensor/tensor.ts'
-import type { WeightGradient } from './state-in-blocks.ts'
+import type { ValuesInBlocks, WeightGradient } from './state-in-blocks.ts'
 import type { BlockedTaps } from './tall-kernels.ts'
+import { viewed } from './views.ts'
 
 /** What of a `BlockedContext` does not depend on a node. */
 export type BlockedEmitter = Pick<BlockedContext, 'block' | 'emit' | 'constantOf'>
 
 type Infos = ReadonlyMap<string, ValueInfo>
 
-export const reshape = (
+const reshape = (
   { emit, constantOf }: BlockedEmitter,
   value: string,
   dims: readonly number[],
@@ -23,8 +24,80 @@ export const reshape = (
 const transpose = ({ emit }: BlockedEmitter, value: string, perm: readonly number[]) =>
   emit('Transpose', [value], { perm })[0]!
 
+/** The values of a graph that are in blocks of filters, under their own names. */
+export class BlockedFilters {
+  readonly #values: ValuesInBlocks
+  readonly #links: Links
+  readonly #infos: Infos
+  readonly #emitter: BlockedEmitter
+  readonly #valueNow: (name: string) => string
+  /** Results of convolutions with tall kernels → their taps. */
+  readonly #taps = new Map<string, BlockedTaps>()
+
+  /** @param valueNow the value that stands for a name of the graph in the one that is emitted */
+  constructor(
+    values: ValuesInBlocks,
+    links: Links,
+    infos: Infos,
+    emitter: BlockedEmitter,
+    valueNow: (name: string) => string,
+  ) {
+    this.#values = values
+    this.#links = links
+    this.#infos = infos
+    this.#emitter = emitter
+    this.#valueNow = valueNow
+  }
+
+  has(name: string): boolean {
+    return this.#values.values.has(name)
+  }
+
+  /** Does the node take values as they lie? */
+  takes(node: Node): boolean {
+    return this.#values.nodes.has(node)
+  }
+
+  /** Remembers what a tall kernel gives. */
+  setTaps(result: string, taps: BlockedTaps): void {
+    this.#taps.set(result, taps)
+  }
+
+  /** A gradient in blocks of filters, if it is one. */
+  gradient(name: string): string | undefined {
+    const gradient = this.has(name) ? this.#values.gradients.get(name) : undefined
+    const taps = gradient && this.#taps.get(gradient.taps)
+    return taps && gradientInBlocks(this.#emitter, taps, gradient, this.#dims(name))
+  }
+
+  /** A value in the order of the standard. */
+  plain(name: string): string {
+    return plainFilters(this.#emitter, this.#valueNow(name), this.#dims(name))
+  }
+
+  /** The weight in blocks of filters, if it is there in these, or was made of one that is. */
+  weight(name: string): string | undefined {
+    const dims = this.#dims(name)
+    const own = viewed(name, this.#links.producers, (value) => this.has(value))
+    const sizes = this.#dims(own)
+    if (this.has(own) && sizes[0] === dims[0] && sizes[1] === dims[1]) {
+      const blocks = this.#valueNow(own)
+      return sizes.length === dims.length ? blocks : reshape(this.#emitter, blocks, dims)
+    }
+    const turned = turnedWeight(name, this.#links, this.#infos)
+    if (!turned || !this.has(turned.source)) return undefined
+    const { source, taps } = turned
+    const blocks = turnedBlocks(this.#emitter, this.#valueNow(source), this.#dims(source), taps)
+    return reshape(this.#emitter, blocks, dims)
+  }
+
+  #dims(name: string): readonly number[] {
+    return (this.#infos.get(name)?.shape ?? []) as readonly number[]
+  }
+}
+
 /** The gradient of shape `dims` of what a tall kernel gives: whole blocks change places. */
-export function gradientInBlocks(
+function gradientInBlocks(
   emitter: BlockedEmitter,
   taps: BlockedTaps,
   { sizes, isCut }: WeightGradient,
@@ -54,25 +127,18 @@ function firstTaps(
 }
 
 /** A weight that was turned round for the gradient of its convolution's input: [C, M, …] with taps of w [M, C, …] in any order. */
-export interface TurnedWeight {
+interface TurnedWeight {
   readonly source: string
   readonly taps: readonly number[]
 }
 
 /** Of which weight the value was made by exchanging filters and channels and taking taps, if it was. */
-export function turnedWeight(
-  name: string,
-  { producers }: Links,
-  infos: Infos,
-): TurnedWeight | undefined {
+function turnedWeight(name: string, { producers }: Links, infos: Infos): TurnedWeight | undefined {
   const shape = (value: string) => infos.get(value)?.shape ?? []
-  const given = (value: string): string => {
-    const node = producers.get(value)
-    return isView(node) ? given(node!.inputs[0]!) : value
-  }
+  const given = (value: string) => viewed(value, producers)
   const made = (value: string, opType: string) => {
     const node = producers.get(value)
-    return node?.opType === opType && node.domain === '' ? node : undefined
+    return node && isStandard(node, opType) ? node : undefined
   }
   const [channels, filters] = shape(name)
   const swapped = made(given(name), 'Transpose')
@@ -99,12 +165,8 @@ export function turnedWeight(
 
 const permOf = (node: Node | undefined) => String(node && intsAttribute(node, 'perm'))
 
-/** Does the node give the same elements in another shape? */
-export const isView = (node: Node | undefined): boolean =>
-  node?.domain === '' && ['Reshape', 'Squeeze', 'Unsqueeze'].includes(node.opType)
-
 /** A weight [M, C, …] in blocks as [C, M, taps] in blocks, one pair of blocks a row: every pair of blocks is transposed, and whole ones change places. */
-export function turnedBlocks(
+function turnedBlocks(
   emitter: BlockedEmitter,
   blocks: string,
   [filters, channels, ...kernel]: readonly number[],
@@ -122,11 +184,7 @@ export function turnedBlocks(
 }
 
 /** A weight [M, C, …] in blocks in the order of the standard. */
-export function plainFilters(
-  emitter: BlockedEmitter,
-  blocks: string,
-  dims: readonly number[],
-): string {
+function plainFilters(emitter: BlockedEmitter, blocks: string, dims: readonly number[]): string {
   const { block } = emitter
   const [filters, channels, ...kernel] = dims as [number, number, ...number[]]
   const [outer, count, field] = [filters / block, channels / block, elementCount(kernel)]

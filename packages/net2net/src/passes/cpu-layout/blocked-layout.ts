@@ -17,19 +17,11 @@ import { elementsOf } from '../../operators/helpers/elements.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { int64 } from '../../tensor/tensor.ts'
-import {
-  type BlockedEmitter,
-  gradientInBlocks,
-  isView,
-  plainFilters,
-  reshape,
-  turnedBlocks,
-  turnedWeight,
-} from './blocked-filters.ts'
+import { type BlockedEmitter, BlockedFilters } from './blocked-filters.ts'
 import type { StateInBlocks } from './filter-blocks.ts'
 import { Rewriter } from './rewriter.ts'
-import { type ValuesInBlocks, valuesInBlocks, type WeightGradient } from './state-in-blocks.ts'
-import { type BlockedImages, type BlockedTaps, imagesBelow, tallKernels } from './tall-kernels.ts'
+import { valuesInBlocks } from './state-in-blocks.ts'
+import { type BlockedImages, imagesBelow, tallKernels } from './tall-kernels.ts'
 
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc'
 
@@ -61,10 +53,7 @@ class BlockedGraph {
   /** Blocks → the convolution that gives them. */
   readonly #convolutions = new Map<string, BlockedConvolution>()
   readonly #states: ReadonlySet<string>
-  /** Weights, their slots and gradients in blocks of filters, under their own names. */
-  readonly #filters: ValuesInBlocks
-  /** Results of convolutions with tall kernels → their taps. */
-  readonly #taps = new Map<string, BlockedTaps>()
+  readonly #filters: BlockedFilters
 
   constructor(model: Model, block: number, states: ReadonlySet<string>) {
     this.#model = model
@@ -75,30 +64,35 @@ class BlockedGraph {
     this.#links = linksOf(graph)
     this.#results = new Set(graph.outputs.map(({ name }) => name))
     this.#states = states
-    this.#filters = valuesInBlocks(model, this.#infos, block, states)
+    this.#filters = new BlockedFilters(
+      valuesInBlocks(model, this.#infos, block, states),
+      this.#links,
+      this.#infos,
+      this.#emitter,
+      (name) => this.#rewriter.value(name),
+    )
     const given = [...graph.inputs.map((input) => input.name), ...graph.initializers.keys()]
-    this.#plain = new Set(['', ...given.filter((name) => !this.#filters.values.has(name))])
+    this.#plain = new Set(['', ...given.filter((name) => !this.#filters.has(name))])
   }
 
   rewrite(): { readonly model: Model; readonly inBlocks: StateInBlocks } {
     const { nodes, outputs } = this.#model.graph
-    const { values, nodes: asTheyLie, gradients } = this.#filters
     for (const node of nodes) {
       const [output = ''] = node.outputs
-      const gradient = values.has(output) ? gradients.get(output) : undefined
-      if (gradient) this.#rewriter.replace(output, this.#gradient(output, gradient))
-      else if (asTheyLie.has(node)) this.#rewriter.share(node)
+      const gradient = this.#filters.gradient(output)
+      if (gradient !== undefined) this.#rewriter.replace(output, gradient)
+      else if (this.#filters.takes(node)) this.#rewriter.share(node)
       else this.#layOut(node)
     }
-    for (const { name } of outputs) if (!values.has(name)) this.#asPlain(name)
-    const names = new Set([...this.#states].filter((name) => values.has(name)))
+    for (const { name } of outputs) if (!this.#filters.has(name)) this.#asPlain(name)
+    const names = new Set([...this.#states].filter((name) => this.#filters.has(name)))
     return { model: this.#rewriter.model(), inBlocks: { names, block: this.#block } }
   }
 
   #layOut(node: Node): void {
     const context = this.#context(node)
     const tall = tallKernels(context, (name) => this.#stacked(name))
-    if (tall?.taps) this.#taps.set(node.outputs[0]!, tall.taps)
+    if (tall?.taps) this.#filters.setTaps(node.outputs[0]!, tall.taps)
     const values = tall ? [tall.gradient] : operatorOf(node)?.execution?.blocked?.(context)
     if (values) {
       for (const [k, name] of node.outputs.entries()) this.#hold(name, values[k]!)
@@ -142,7 +136,7 @@ class BlockedGraph {
 
   /** Makes sure that the value exists in the order of the standard. */
   #asPlain(name: string): string {
-    if (this.#filters.values.has(name)) return this.#plainFilters(name)
+    if (this.#filters.has(name)) return this.#filters.plain(name)
     const blocks = this.#blocks.get(name)
     if (blocks !== undefined && !this.#plain.has(name)) {
       const channels = this.#infos.get(name)!.shape![1] as number
@@ -203,38 +197,6 @@ class BlockedGraph {
       given?.[0] === weight?.[0] &&
       given?.[2] === weight?.[1]
     return isWeight ? this.#asPlain(source) : undefined
-  }
-
-  /** The gradient in blocks of filters. */
-  #gradient(name: string, gradient: WeightGradient): string {
-    const dims = this.#infos.get(name)!.shape as readonly number[]
-    return gradientInBlocks(this.#emitter, this.#taps.get(gradient.taps)!, gradient, dims)
-  }
-
-  #plainFilters(name: string): string {
-    const dims = this.#infos.get(name)!.shape as readonly number[]
-    return plainFilters(this.#emitter, this.#rewriter.value(name), dims)
-  }
-
-  /** The weight in blocks of filters, if it is there in these, or was made of one that is. */
-  #filtersOf(name: string): string | undefined {
-    const { values } = this.#filters
-    const given = (value: string): string => {
-      const producer = this.#links.producers.get(value)
-      return values.has(value) || !isView(producer) ? value : given(producer!.inputs[0]!)
-    }
-    const sizes = (value: string) => (this.#infos.get(value)?.shape ?? []) as readonly number[]
-    const own = given(name)
-    const dims = sizes(name)
-    if (values.has(own) && sizes(own)[0] === dims[0] && sizes(own)[1] === dims[1]) {
-      const blocks = this.#rewriter.value(own)
-      return sizes(own).length === dims.length ? blocks : reshape(this.#emitter, blocks, dims)
-    }
-    const turned = turnedWeight(name, this.#links, this.#infos)
-    if (!turned || !values.has(turned.source)) return undefined
-    const blocks = this.#rewriter.value(turned.source)
-    const pairs = turnedBlocks(this.#emitter, blocks, sizes(turned.source), turned.taps)
-    return reshape(this.#emitter, pairs, dims)
   }
 
   /** What `imagesBelow` finds, in whole blocks. */
@@ -322,7 +284,7 @@ class BlockedGraph {
           ? undefined
           : this.#convolutions.get(this.#blocks.get(name(i)) ?? ''),
       tapsFirst: (i) => this.#tapsFirst(name(i)),
-      filters: (i) => this.#filtersOf(name(i)),
+      filters: (i) => this.#filters.weight(name(i)),
       ...this.#emitter,
     }
   }

@@ -13,6 +13,7 @@ import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { blockedElementwise } from '../../operators/helpers/blocked.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { imagesBelow, isByColumns } from './tall-kernels.ts'
+import { isView } from './views.ts'
 
 /** Of one training step. */
 export interface ValuesInBlocks {
@@ -96,15 +97,15 @@ class Search {
     const find = (name: string) => this.#images(name)
     if (!isByColumns(node, this.#block, (name) => this.#shape(name), find)) return undefined
     const [taps = ''] = node.outputs
-    const cut = this.#only(taps, ['Slice'])
-    const turned = this.#only(cut?.outputs[0] ?? taps, ['Transpose'])
+    const cut = this.#only(taps, (use) => isStandard(use, 'Slice'))
+    const turned = this.#only(cut?.outputs[0] ?? taps, (use) => isStandard(use, 'Transpose'))
     if (!turned || String(intsAttribute(turned, 'perm')) !== '1,0,2,3') return undefined
-    const sized = this.#only(turned.outputs[0]!, ['Reshape'])
+    const sized = this.#only(turned.outputs[0]!, isView)
     const sizes = this.#shape(sized?.outputs[0] ?? '')
     if (!sized || sizes.length !== 4 || !sizes.every((size) => typeof size === 'number'))
       return undefined
     let last = sized
-    for (let next: Node | undefined = sized; next; next = this.#only(last.outputs[0]!, viewing))
+    for (let next: Node | undefined = sized; next; next = this.#only(last.outputs[0]!, isView))
       last = next
     const known = sizes as readonly unknown[] as WeightGradient['sizes']
     return [last.outputs[0]!, { taps, sizes: known, isCut: cut !== undefined }]
@@ -118,13 +119,11 @@ class Search {
     return found && isFloat && channels % this.#block === 0 ? { ...found, channels } : undefined
   }
 
-  /** The one node that reads the value, if it is of such a type. */
-  #only(name: string, types: readonly string[]): Node | undefined {
+  /** The one node that reads the value, if it is such a one. */
+  #only(name: string, isSuch: (node: Node) => boolean): Node | undefined {
     const [use, ...others] = this.#links.uses.get(name) ?? []
     const isOnly = use && others.length === 0 && !this.#results.has(name)
-    return isOnly && use.node.domain === '' && types.includes(use.node.opType)
-      ? use.node
-      : undefined
+    return isOnly && isSuch(use.node) ? use.node : undefined
   }
 
   /** What has to be in blocks of filters for this gradient to be; undefined where that does not hold. */
@@ -189,10 +188,6 @@ class Search {
   }
 }
 
-/** Nodes that give the same elements in another shape. */
-const viewing = ['Reshape', 'Squeeze', 'Unsqueeze']
-
 /** Does a convolution read the value as its weight, or what gives it another shape? */
 const isRead = ({ node, input }: Use): boolean =>
-  (isStandard(node, 'Conv') && input === 1) ||
-  (input === 0 && node.domain === '' && viewing.includes(node.opType))
+  (isStandard(node, 'Conv') && input === 1) || (input === 0 && isView(node))

@@ -9,6 +9,7 @@ import type { BlockedContext } from '../../operators/contract/facets.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { padBlocks, reshapeBlocks } from '../../operators/helpers/blocked.ts'
 import { toNumbers } from '../../tensor/tensor.ts'
+import { viewed } from './views.ts'
 
 /** Images below each other, with zeros behind each. */
 export interface ImagesBelow {
@@ -30,10 +31,7 @@ export function imagesBelow(
   infos: ReadonlyMap<string, ValueInfo>,
 ): ImagesBelow | undefined {
   const shape = (value: string) => infos.get(value)?.shape ?? []
-  const given = (value: string): string => {
-    const node = producers.get(value)
-    return node?.opType === 'Reshape' ? given(node.inputs[0]!) : value
-  }
+  const given = (value: string) => viewed(value, producers)
   const shuffled = producers.get(given(name))
   const groups = inGroups(shuffled, shape(shuffled?.inputs[0] ?? ''))
   const stacked = groups === undefined ? name : shuffled!.inputs[0]!

@@ -1,0 +1,17 @@
+/** Nodes that give the same elements in another shape, and what lies before them. */
+import type { Links } from '../../model/links.ts'
+import { isStandard, type Node } from '../../model/model.ts'
+
+export const isView = (node: Node): boolean => isStandard(node, 'Reshape', 'Squeeze', 'Unsqueeze')
+
+/** The value of whose elements this one is a view; at the latest one for which `isEnough` holds. */
+export function viewed(
+  name: string,
+  producers: Links['producers'],
+  isEnough: (name: string) => boolean = () => false,
+): string {
+  const node = producers.get(name)
+  return isEnough(name) || !node || !isView(node)
+    ? name
+    : viewed(node.inputs[0]!, producers, isEnough)
+}
