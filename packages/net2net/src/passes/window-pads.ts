@@ -4,17 +4,14 @@
  *
  * https://onnx.ai/onnx/operators/onnx__Conv.html, …/onnx__Pad.html, …/onnx__Slice.html
  */
-import { attributes, stringAttribute } from '../model/attributes.ts'
+import { attributes } from '../model/attributes.ts'
 import { linksOf } from '../model/links.ts'
-import { isStandard, type Model, type Node } from '../model/model.ts'
+import { isStandard, type Model, type Node, opsetOf, type Shape } from '../model/model.ts'
 import type { ValueInfo } from '../operators/contract/infer.ts'
-import { elementsOf } from '../operators/helpers/elements.ts'
-import { range } from '../operators/helpers/emission.ts'
-import { resolveRange } from '../operators/helpers/indexing.ts'
-import { axisPosition } from '../operators/helpers/shapes.ts'
 import { allKnown, kernelShape, windowOf } from '../operators/helpers/windows.ts'
-import { inferModel } from '../operators/inference.ts'
-import { toNumbers } from '../tensor/tensor.ts'
+import { inferContext, inferModel } from '../operators/inference.ts'
+import { zerosAround } from '../operators/rules/pad.ts'
+import { rangesOf } from '../operators/rules/slice.ts'
 import { Rewriter } from './cpu-layout/rewriter.ts'
 
 type Infos = ReadonlyMap<string, ValueInfo>
@@ -49,13 +46,14 @@ export function windowPads(model: Model, variables: ReadonlySet<string> = new Se
   )
   if (found.length === 0) return model
   const infos = inferModel(model, { variables })
+  const opset = opsetOf(model)
   const rewriter = new Rewriter(model, { sharesInitializers: false })
   const replaced = new Map<Node, Node>()
   const cut = new Set<Node>()
   for (const node of found) {
-    const [own, pad, slice] = [node, padOf(node), cutOf(node)]
-    const padded = pad ? withZeros(own, pad, infos) : undefined
-    const narrowed = slice ? withoutBorder(padded ?? own, own, slice, infos) : undefined
+    const [pad, slice] = [padOf(node), cutOf(node)]
+    const padded = pad ? withZeros(node, pad, infos, opset) : undefined
+    const narrowed = slice ? withoutBorder(padded ?? node, node, slice, infos, opset) : undefined
     const last = narrowed ?? padded
     if (last) replaced.set(node, last)
     if (narrowed) cut.add(slice!)
@@ -83,44 +81,40 @@ const withPads = (node: Node, pads: Border): Node => ({
 })
 
 /** The convolution of what the Pad reads. */
-function withZeros(node: Node, pad: Node, infos: Infos): Node | undefined {
+function withZeros(node: Node, pad: Node, infos: Infos, opset: number): Node | undefined {
   const window = windowPadsOf(node, infos)
-  const rank = window && window.length + 2
-  const zeros = rank === undefined ? undefined : zerosOf(pad, rank, infos)
-  if (!window || !zeros) return undefined
+  const context = inferContext(pad, opset, (name) => infos.get(name))
+  const zeros = window && zerosAround(context, window.length + 2)
+  // A convolution pads neither samples nor channels.
+  if (
+    !window ||
+    zeros
+      ?.slice(0, 2)
+      .flat()
+      .some((count) => count > 0) !== false
+  )
+    return undefined
   const [x = ''] = pad.inputs
   return withPads(
     { ...node, inputs: [x, ...node.inputs.slice(1)] },
     {
-      before: window.map(({ pads }, i) => pads.begin + zeros.before[i + 2]!),
-      behind: window.map(({ pads }, i) => pads.end + zeros.behind[i + 2]!),
+      before: window.map(({ pads }, i) => pads.begin + zeros![i + 2]![0]),
+      behind: window.map(({ pads }, i) => pads.end + zeros![i + 2]![1]),
     },
   )
 }
 
-/** How many zeros a Pad puts around positions; undefined where it does something else. */
-function zerosOf(pad: Node, rank: number, infos: Infos): Border | undefined {
-  const list = (i: number) => numbersOf(pad.inputs[i], infos)
-  const amounts = list(1)
-  const axes = pad.inputs[3] ? list(3) : range(rank)
-  const value = pad.inputs[2] ? infos.get(pad.inputs[2])?.constant : undefined
-  const isZero = !pad.inputs[2] || (value !== undefined && toNumbers(value)[0] === 0)
-  if (stringAttribute(pad, 'mode', 'constant') !== 'constant' || !isZero) return undefined
-  if (!amounts || !axes || amounts.some((count) => count < 0)) return undefined
-  const [before, behind] = [Array<number>(rank).fill(0), Array<number>(rank).fill(0)]
-  for (const [k, axis] of axes.entries()) {
-    before[axisPosition(axis, rank)] = amounts[k]!
-    behind[axisPosition(axis, rank)] = amounts[k + axes.length]!
-  }
-  const isAround = [before, behind].every((counts) => counts[0] === 0 && counts[1] === 0)
-  return isAround ? { before, behind } : undefined
-}
-
 /** The convolution that gives no more than the Slice leaves of `own`, as which `node` is computed. */
-function withoutBorder(node: Node, own: Node, slice: Node, infos: Infos): Node | undefined {
+function withoutBorder(
+  node: Node,
+  own: Node,
+  slice: Node,
+  infos: Infos,
+  opset: number,
+): Node | undefined {
   const window = windowPadsOf(node, infos)
   const shape = infos.get(own.outputs[0]!)?.shape
-  const border = shape && borderOf(slice, shape, infos)
+  const border = shape && borderOf(slice, shape, infos, opset)
   if (!window || !border) return undefined
   const pads = {
     before: window.map((axis, i) => axis.pads.begin - axis.stride * border.before[i + 2]!),
@@ -131,31 +125,14 @@ function withoutBorder(node: Node, own: Node, slice: Node, infos: Infos): Node |
 }
 
 /** How many positions a Slice cuts off; undefined where it does something else. */
-function borderOf(
-  slice: Node,
-  shape: NonNullable<ValueInfo['shape']>,
-  infos: Infos,
-): Border | undefined {
-  const list = (i: number) => numbersOf(slice.inputs[i], infos)
-  const [starts, ends] = [list(1), list(2)]
-  const axes = slice.inputs[3] ? list(3) : range(starts?.length ?? 0)
-  const steps = slice.inputs[4] ? list(4) : axes?.map(() => 1)
-  if (!starts || !ends || !axes || !steps?.every((step) => step === 1)) return undefined
+function borderOf(slice: Node, shape: Shape, infos: Infos, opset: number): Border | undefined {
+  const ranges = rangesOf(inferContext(slice, opset, (name) => infos.get(name)))
+  if (!ranges) return undefined
   const [before, behind] = [shape.map(() => 0), shape.map(() => 0)]
-  for (const [k, given] of axes.entries()) {
-    const axis = axisPosition(given, shape.length)
-    const size = shape[axis]!
-    const found = resolveRange({ start: starts[k], end: ends[k], step: 1 }, size)
-    if (axis < 2 || !found || found.length === 0) return undefined
-    before[axis] = found.start
-    behind[axis] = Number(size) - found.end
+  for (const [axis, { start, end, step, length }] of ranges) {
+    if (axis < 2 || step !== 1 || length === 0) return undefined
+    before[axis] = start
+    behind[axis] = Number(shape[axis]) - end
   }
   return { before, behind }
-}
-
-const numbersOf = (name: string | undefined, infos: Infos): readonly number[] | undefined => {
-  const elements = elementsOf(infos.get(name ?? '') ?? {})
-  return elements?.every((value) => typeof value === 'number')
-    ? (elements as readonly number[])
-    : undefined
 }

@@ -326,9 +326,7 @@ export interface FastKernelsContext extends Emitter {
  * that fit in blocks, all others as they are. Undefined where it cannot, or where it would not pay.
  */
 export type BlockedRule = (context: BlockedContext) => readonly string[] | undefined
-export interface BlockedContext extends InferContext {
-  /** Channels per block. */
-  readonly block: number
+export interface BlockedContext extends InferContext, BlockedEmitter {
   output(k: number): ValueInfo
   /** Is input i there in blocks? */
   isBlocked(i: number): boolean
@@ -344,10 +342,14 @@ export interface BlockedContext extends InferContext {
   vector(i: number, channels: number): string
   /** The blocked convolution that gives input i, where nothing else reads that. */
   convolution(i: number): BlockedConvolution | undefined
-  /** The weight of a convolution that is input i as [filters, taps, channels], if it was made of such a value. */
-  tapsFirst(i: number): string | undefined
-  /** The weight of a convolution that is input i in blocks of filters (`passes/cpu-layout/filter-blocks.ts`), if it is there in these. */
-  filters(i: number): string | undefined
+  /** The weight of a convolution that is input i in blocks of filters (`passes/cpu-layout/filter-blocks.ts`); converted if need be. */
+  filters(i: number): string
+}
+
+/** Adds nodes to the graph in blocks. */
+export interface BlockedEmitter {
+  /** Channels per block. */
+  readonly block: number
   emit(
     opType: string,
     inputs: readonly string[],

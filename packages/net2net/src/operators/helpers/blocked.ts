@@ -9,13 +9,13 @@ import {
 import type { Attribute } from '../../model/model.ts'
 import { dtypes } from '../../tensor/dtype.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
-import type { BlockedContext, BlockedRule } from '../contract/facets.ts'
+import type { BlockedContext, BlockedEmitter, BlockedRule } from '../contract/facets.ts'
 
-const ints = (context: BlockedContext, values: readonly number[]) =>
+const ints = (context: BlockedEmitter, values: readonly number[]) =>
   context.constantOf(int64(values))
 
 export const reshapeBlocks = (
-  context: BlockedContext,
+  context: BlockedEmitter,
   value: string,
   dims: readonly number[],
 ): string => context.emit('Reshape', [value, ints(context, dims)])[0]!
@@ -282,46 +282,16 @@ export const blockedConv: BlockedRule = (context) => {
   if (!context.fits(context.output(0))) return undefined
   if (context.dtype(0) !== 'float32' || !weight.every((dim) => typeof dim === 'number'))
     return undefined
-  const [filters, channels, rows, columns] = weight as readonly number[] as [
-    number,
-    number,
-    number,
-    number,
-  ]
+  const [filters, channels] = weight as readonly number[] as [number, number]
   const few = group === 1 && channels < block
   if (!few && channels % block !== 0) return undefined
   if ((filters / group) % block !== 0) return undefined
-  const sizes = [filters, channels, rows, columns]
-  const blocks = () => blockedFilters(context, filters, channels, rows * columns)
   const inputs = [
     few ? context.plain(0) : context.blocks(0),
-    context.filters(1) ?? reshapeBlocks(context, blocks(), sizes),
+    context.filters(1),
     ...(context.has(2) ? [context.plain(2)] : []),
   ]
   return context.emit('Conv', inputs, node.attributes, { blocked: true })
-}
-
-/** The weight in blocks; with fewer channels than a block, in blocks of filters alone. */
-function blockedFilters(
-  context: BlockedContext,
-  filters: number,
-  channels: number,
-  field: number,
-): string {
-  const { block } = context
-  // The filters are blocked as if they were the channels of an image: rows of a block move, not elements. A single tap
-  // stays where it is.
-  const inOrder = channels < block || field === 1
-  const tapsFirst = inOrder ? undefined : context.tapsFirst(1)
-  const image = reshapeBlocks(context, tapsFirst ?? context.plain(1), [1, filters, field, channels])
-  const inner = context.emit('ReorderInput', [image], {}, { blocked: true })[0]!
-  const moved = (dims: readonly number[], perm: readonly number[]) =>
-    context.emit('Transpose', [reshapeBlocks(context, inner, dims)], { perm })[0]!
-  const [outer, count] = [filters / block, channels / block]
-  if (inOrder) return inner
-  return tapsFirst === undefined
-    ? moved([outer, count, block, field, block], [0, 1, 3, 2, 4])
-    : moved([outer, field, count, block ** 2], [0, 2, 1, 3])
 }
 
 /** A depthwise convolution: its weight [C, 1, K, L] is blocked like an image of C channels. */

@@ -11,7 +11,7 @@
  */
 import { floatAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
-import { float32, int64 } from '../../tensor/tensor.ts'
+import { float32, int64, toNumbers } from '../../tensor/tensor.ts'
 import type { AxesContext } from '../contract/axes.ts'
 import { type Axis, sum } from '../contract/axis.ts'
 import type { InferContext } from '../contract/infer.ts'
@@ -44,6 +44,18 @@ function padsOf(context: InferContext, rank: number): readonly (readonly [Dim, D
     result[axis] = [pads[k]!, pads[k + axes.length]!]
   })
   return result
+}
+
+/** How many zeros each axis gets before and after; undefined where the node adds or takes away something else. */
+export function zerosAround(
+  context: InferContext,
+  rank: number,
+): readonly (readonly [number, number])[] | undefined {
+  const value = context.has(2) ? context.constant(2) : undefined
+  const isZero = !context.has(2) || (value !== undefined && toNumbers(value)[0] === 0)
+  const pads = modeOf(context) === 'constant' && isZero ? padsOf(context, rank) : undefined
+  const isKnown = pads?.flat().every((count) => typeof count === 'number' && count >= 0)
+  return isKnown ? (pads as readonly (readonly [number, number])[]) : undefined
 }
 
 function padAxis(context: AxesContext, axis: Axis, pads: readonly [Dim, Dim], size: Dim): Axis {

@@ -83,6 +83,18 @@ function slicedShape(context: InferContext): Shape | undefined {
   return result
 }
 
+/** What is taken of each axis that is cut; undefined where only the run knows. */
+export function rangesOf(context: InferContext): ReadonlyMap<number, Range> | undefined {
+  const shape = context.shape(0)
+  const ranges = new Map<number, Range>()
+  for (const each of (shape && boundsOf(context, shape.length)) ?? []) {
+    const range = resolveRange(each, shape![each.axis]!)
+    if (!range) return undefined
+    ranges.set(each.axis, range)
+  }
+  return ranges
+}
+
 /** Where the elements of a slice of a small tensor of known shape come from. */
 function positions(context: InferContext): readonly number[] | undefined {
   const shape = context.shape(0)

@@ -2,24 +2,16 @@
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Links } from '../../model/links.ts'
 import { isStandard, type Node } from '../../model/model.ts'
-import type { BlockedContext } from '../../operators/contract/facets.ts'
+import type { BlockedEmitter } from '../../operators/contract/facets.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
+import { reshapeBlocks } from '../../operators/helpers/blocked.ts'
 import { range } from '../../operators/helpers/emission.ts'
 import { elementCount, int64, toNumbers } from '../../tensor/tensor.ts'
 import type { ValuesInBlocks, WeightGradient } from './state-in-blocks.ts'
 import type { BlockedTaps } from './tall-kernels.ts'
 import { viewed } from './views.ts'
 
-/** What of a `BlockedContext` does not depend on a node. */
-export type BlockedEmitter = Pick<BlockedContext, 'block' | 'emit' | 'constantOf'>
-
 type Infos = ReadonlyMap<string, ValueInfo>
-
-const reshape = (
-  { emit, constantOf }: BlockedEmitter,
-  value: string,
-  dims: readonly number[],
-): string => emit('Reshape', [value, constantOf(int64(dims))])[0]!
 
 const transpose = ({ emit }: BlockedEmitter, value: string, perm: readonly number[]) =>
   emit('Transpose', [value], { perm })[0]!
@@ -75,20 +67,57 @@ export class BlockedFilters {
     return plainFilters(this.#emitter, this.#valueNow(name), this.#dims(name))
   }
 
-  /** The weight in blocks of filters, if it is there in these, or was made of one that is. */
-  weight(name: string): string | undefined {
+  /** The weight of a convolution in blocks of filters: as it is there, or turned round from one that is, or brought into these. */
+  weight(name: string, asPlain: (name: string) => string): string {
     const dims = this.#dims(name)
     const own = viewed(name, this.#links.producers, (value) => this.has(value))
     const sizes = this.#dims(own)
-    if (this.has(own) && sizes[0] === dims[0] && sizes[1] === dims[1]) {
-      const blocks = this.#valueNow(own)
-      return sizes.length === dims.length ? blocks : reshape(this.#emitter, blocks, dims)
-    }
+    const isOwn = this.has(own) && sizes[0] === dims[0] && sizes[1] === dims[1]
+    if (isOwn && sizes.length === dims.length) return this.#valueNow(own)
+    const blocks = isOwn ? this.#valueNow(own) : (this.#turned(name) ?? this.#made(name, asPlain))
+    return reshapeBlocks(this.#emitter, blocks, dims)
+  }
+
+  #turned(name: string): string | undefined {
     const turned = turnedWeight(name, this.#links, this.#infos)
     if (!turned || !this.has(turned.source)) return undefined
     const { source, taps } = turned
-    const blocks = turnedBlocks(this.#emitter, this.#valueNow(source), this.#dims(source), taps)
-    return reshape(this.#emitter, blocks, dims)
+    return turnedBlocks(this.#emitter, this.#valueNow(source), this.#dims(source), taps)
+  }
+
+  /** With fewer channels than a block, in blocks of filters alone. */
+  #made(name: string, asPlain: (name: string) => string): string {
+    const { block, emit } = this.#emitter
+    const [filters, channels, ...kernel] = this.#dims(name) as [number, number, ...number[]]
+    const field = elementCount(kernel)
+    // The filters are blocked as if they were the channels of an image: rows of a block move, not elements. A single tap
+    // stays where it is.
+    const inOrder = channels < block || field === 1
+    const tapsFirst = inOrder ? undefined : this.#tapsFirst(name)
+    const given = asPlain(tapsFirst ?? name)
+    const image = reshapeBlocks(this.#emitter, given, [1, filters, field, channels])
+    const inner = emit('ReorderInput', [image], {}, { blocked: true })[0]!
+    if (inOrder) return inner
+    const moved = (dims: readonly number[], perm: readonly number[]) =>
+      transpose(this.#emitter, reshapeBlocks(this.#emitter, inner, dims), perm)
+    const [outer, count] = [filters / block, channels / block]
+    return tapsFirst === undefined
+      ? moved([outer, count, block, field, block], [0, 1, 3, 2, 4])
+      : moved([outer, field, count, block ** 2], [0, 2, 1, 3])
+  }
+
+  /** The value [filters, taps, channels] that a Transpose and a Reshape made the weight of. */
+  #tapsFirst(name: string): string | undefined {
+    const { producers } = this.#links
+    const shaped = producers.get(name)
+    const turned = producers.get(shaped?.inputs[0] ?? '')
+    if (!shaped || !turned || !isStandard(shaped, 'Reshape') || !isStandard(turned, 'Transpose'))
+      return undefined
+    const [source = ''] = turned.inputs
+    const [given, weight] = [source, name].map((value) => this.#dims(value))
+    const isWeight =
+      permOf(turned) === '0,2,1' && given?.[0] === weight?.[0] && given?.[2] === weight?.[1]
+    return isWeight ? source : undefined
   }
 
   #dims(name: string): readonly number[] {
@@ -109,9 +138,9 @@ function gradientInBlocks(
   const whole = isCut
     ? firstTaps(emitter, taps, count * outer, [rows, columns * pairs])
     : taps.value
-  const blocks = reshape(emitter, whole, [count, outer, rows * columns * pairs])
+  const blocks = reshapeBlocks(emitter, whole, [count, outer, rows * columns * pairs])
   const inOrder = count === 1 || outer === 1 ? blocks : transpose(emitter, blocks, [1, 0, 2])
-  return reshape(emitter, inOrder, dims)
+  return reshapeBlocks(emitter, inOrder, dims)
 }
 
 /** Of so many pairs of blocks, the first rows and numbers of a row. */
@@ -122,7 +151,7 @@ function firstTaps(
   wanted: readonly [rows: number, numbers: number],
 ): string {
   const ints = (values: readonly number[]) => emitter.constantOf(int64(values))
-  const lines = reshape(emitter, value, [count, -1, columns * emitter.block ** 2])
+  const lines = reshapeBlocks(emitter, value, [count, -1, columns * emitter.block ** 2])
   return emitter.emit('Slice', [lines, ints([0, 0]), ints(wanted), ints([1, 2])])[0]!
 }
 
@@ -174,9 +203,9 @@ function turnedBlocks(
 ): string {
   const { block } = emitter
   const [outer, count, field] = [filters! / block, channels! / block, elementCount(kernel)]
-  const images = reshape(emitter, blocks, [outer * count * field, block, 1, block])
+  const images = reshapeBlocks(emitter, blocks, [outer * count * field, block, 1, block])
   const exchanged = emitter.emit('ReorderInput', [images], {}, { blocked: true })[0]!
-  const pairs = reshape(emitter, exchanged, [outer * count * field, block ** 2])
+  const pairs = reshapeBlocks(emitter, exchanged, [outer * count * field, block ** 2])
   const order = range(count).flatMap((c) =>
     range(outer).flatMap((m) => taps.map((tap) => (m * count + c) * field + tap)),
   )
@@ -188,9 +217,9 @@ function plainFilters(emitter: BlockedEmitter, blocks: string, dims: readonly nu
   const { block } = emitter
   const [filters, channels, ...kernel] = dims as [number, number, ...number[]]
   const [outer, count, field] = [filters / block, channels / block, elementCount(kernel)]
-  const apart = reshape(emitter, blocks, [outer * count, field, block, block])
+  const apart = reshapeBlocks(emitter, blocks, [outer * count, field, block, block])
   const rows = field === 1 ? apart : transpose(emitter, apart, [0, 2, 1, 3])
-  const image = reshape(emitter, rows, [1, filters, channels, field])
+  const image = reshapeBlocks(emitter, rows, [1, filters, channels, field])
   const plain = emitter.emit('ReorderOutput', [image], { channels: filters }, { blocked: true })
-  return reshape(emitter, plain[0]!, dims)
+  return reshapeBlocks(emitter, plain[0]!, dims)
 }

@@ -7,17 +7,21 @@
  * Each operator says in its own file how it computes blocks from blocks (`ExecutionFacets.blocked`). Values
  * are converted where the two kinds of node meet, once each, and only where somebody reads them.
  */
-import { type AttributeLike, attributes, intsAttribute } from '../../model/attributes.ts'
+import { type AttributeLike, attributes } from '../../model/attributes.ts'
 import { capturedValues, type Links, linksOf } from '../../model/links.ts'
 import { type Model, type Node, opsetOf } from '../../model/model.ts'
-import type { BlockedContext, BlockedConvolution } from '../../operators/contract/facets.ts'
+import type {
+  BlockedContext,
+  BlockedConvolution,
+  BlockedEmitter,
+} from '../../operators/contract/facets.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { filledChannels } from '../../operators/helpers/blocked.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { int64 } from '../../tensor/tensor.ts'
-import { type BlockedEmitter, BlockedFilters } from './blocked-filters.ts'
+import { BlockedFilters } from './blocked-filters.ts'
 import type { StateInBlocks } from './filter-blocks.ts'
 import { Rewriter } from './rewriter.ts'
 import { valuesInBlocks } from './state-in-blocks.ts'
@@ -65,7 +69,7 @@ class BlockedGraph {
     this.#results = new Set(graph.outputs.map(({ name }) => name))
     this.#states = states
     this.#filters = new BlockedFilters(
-      valuesInBlocks(model, this.#infos, block, states),
+      valuesInBlocks(model, this.#links, this.#infos, block, states),
       this.#links,
       this.#infos,
       this.#emitter,
@@ -185,20 +189,6 @@ class BlockedGraph {
     return this.#rewriter.emit('Shape', [value], { start: 0, end: 1 })[0]!
   }
 
-  /** The value [filters, taps, channels] that a Transpose and a Reshape made the weight `name` of. */
-  #tapsFirst(name: string): string | undefined {
-    const reshape = this.#links.producers.get(name)
-    const transpose = this.#links.producers.get(reshape?.inputs[0] ?? '')
-    if (reshape?.opType !== 'Reshape' || transpose?.opType !== 'Transpose') return undefined
-    const [source = ''] = transpose.inputs
-    const [given, weight] = [source, name].map((value) => this.#infos.get(value)?.shape)
-    const isWeight =
-      String(intsAttribute(transpose, 'perm')) === '0,2,1' &&
-      given?.[0] === weight?.[0] &&
-      given?.[2] === weight?.[1]
-    return isWeight ? this.#asPlain(source) : undefined
-  }
-
   /** What `imagesBelow` finds, in whole blocks. */
   #stacked(name: string): BlockedImages | undefined {
     const found = imagesBelow(name, this.#links, this.#infos)
@@ -283,8 +273,7 @@ class BlockedGraph {
         this.#results.has(name(i)) || this.#links.uses.get(name(i))?.length !== 1
           ? undefined
           : this.#convolutions.get(this.#blocks.get(name(i)) ?? ''),
-      tapsFirst: (i) => this.#tapsFirst(name(i)),
-      filters: (i) => this.#filters.weight(name(i)),
+      filters: (i) => this.#filters.weight(name(i), (value) => this.#asPlain(value)),
       ...this.#emitter,
     }
   }

@@ -7,7 +7,7 @@
  * gradients, and ends at nothing but the next state, sums over everything, and convolutions.
  */
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
-import { type Links, linksOf, type Use } from '../../model/links.ts'
+import type { Links, Use } from '../../model/links.ts'
 import { isStandard, type Model, type Node } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { blockedElementwise } from '../../operators/helpers/blocked.ts'
@@ -40,56 +40,50 @@ export interface WeightGradient {
  */
 export function valuesInBlocks(
   model: Model,
+  links: Links,
   infos: ReadonlyMap<string, ValueInfo>,
   block: number,
   states: ReadonlySet<string>,
 ): ValuesInBlocks {
-  const search = new Search(model, infos, block, states)
   const values = new Set<string>()
   const nodes = new Set<Node>()
-  for (const gradient of states.size === 0 ? [] : search.gradients().keys()) {
+  if (states.size === 0) return { values, nodes, gradients: new Map() }
+  const search = new Search(model, links, infos, block, states)
+  for (const gradient of search.gradients.keys()) {
     const found = values.has(gradient) ? undefined : search.from(gradient)
     for (const name of found?.values ?? []) values.add(name)
     for (const node of found?.nodes ?? []) nodes.add(node)
   }
-  return { values, nodes, gradients: search.gradients() }
+  return { values, nodes, gradients: search.gradients }
 }
 
 class Search {
-  readonly #model: Model
+  /** By the name of the value that has the weight's shape. */
+  readonly gradients: ReadonlyMap<string, WeightGradient>
   readonly #infos: ReadonlyMap<string, ValueInfo>
   readonly #block: number
   readonly #states: ReadonlySet<string>
   readonly #links: Links
   readonly #results: ReadonlySet<string>
-  #gradients: ReadonlyMap<string, WeightGradient> | undefined
 
   constructor(
     model: Model,
+    links: Links,
     infos: ReadonlyMap<string, ValueInfo>,
     block: number,
     states: ReadonlySet<string>,
   ) {
-    this.#model = model
     this.#infos = infos
     this.#block = block
     this.#states = states
-    this.#links = linksOf(model.graph)
+    this.#links = links
     this.#results = new Set(model.graph.outputs.map(({ name }) => name))
+    const found = model.graph.nodes.map((node) => this.#gradientOf(node))
+    this.gradients = new Map(found.filter((gradient) => gradient !== undefined))
   }
 
   #shape(name: string) {
     return this.#infos.get(name)?.shape ?? []
-  }
-
-  gradients(): ReadonlyMap<string, WeightGradient> {
-    this.#gradients ??= new Map(
-      this.#model.graph.nodes.flatMap((node) => {
-        const found = this.#gradientOf(node)
-        return found ? [found] : []
-      }),
-    )
-    return this.#gradients
   }
 
   /** The gradient of a weight that the convolution gives, after what brings it into the weight's shape. */
@@ -139,13 +133,14 @@ class Search {
     // A set goes on with what is added to it meanwhile.
     for (const value of values) {
       const producer = this.#links.producers.get(value)
-      if (!this.#states.has(value) && !this.gradients().has(value)) {
+      if (!this.#states.has(value) && !this.gradients.has(value)) {
         if (!producer || !this.#isElementwise(producer, shape)) return undefined
         take(producer)
       }
       for (const use of this.#links.uses.get(value) ?? []) {
+        const sums = this.#summing(use.node)
         if (this.#isElementwise(use.node, shape)) take(use.node)
-        else if (this.#isSummed(use.node)) this.#sum(use.node, nodes)
+        else if (sums) for (const node of sums) nodes.add(node)
         else if (!isRead(use)) return undefined
       }
     }
@@ -170,21 +165,18 @@ class Search {
     return isOne && [...node.inputs, ...node.outputs].every((name) => name === '' || isFit(name))
   }
 
-  /** Is all that comes of the node a sum over everything, in which the order does not matter? */
-  #isSummed(node: Node): boolean {
-    if (!isStandard(node, 'ReduceSum') && !isStandard(node, 'Reshape')) return false
+  /** The nodes that sum up everything that this one takes, in which the order does not matter; undefined where something else comes of it. */
+  #summing(node: Node): readonly Node[] | undefined {
+    if (!isStandard(node, 'ReduceSum', 'Reshape')) return undefined
     if (node.opType === 'ReduceSum' && node.inputs.length === 1 && !node.attributes.has('axes'))
-      return intAttribute(node, 'noop_with_empty_axes', 0) === 0
+      return intAttribute(node, 'noop_with_empty_axes', 0) === 0 ? [node] : undefined
     const [output = ''] = node.outputs
     const uses = this.#links.uses.get(output) ?? []
+    const found = uses.map((use) => (use.input === 0 ? this.#summing(use.node) : undefined))
     const isRead = uses.length > 0 && !this.#results.has(output)
-    return isRead && uses.every((use) => use.input === 0 && this.#isSummed(use.node))
-  }
-
-  #sum(node: Node, nodes: Set<Node>): void {
-    nodes.add(node)
-    for (const { node: next } of this.#links.uses.get(node.outputs[0]!) ?? [])
-      if (this.#isSummed(next)) this.#sum(next, nodes)
+    return isRead && found.every((nodes) => nodes !== undefined)
+      ? [node, ...found.flat()]
+      : undefined
   }
 }
 

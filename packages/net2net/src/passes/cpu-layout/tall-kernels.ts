@@ -146,7 +146,8 @@ export function tallKernels(
   return own(context.emit('Conv', inputs, node.attributes, { blocked: true }))
 }
 
-const isTall = (node: Node, kernels: Shape | undefined): boolean =>
+/** Might the node be a convolution with tall kernels of this shape? */
+export const isTall = (node: Node, kernels: Shape | undefined): boolean =>
   isStandard(node, 'Conv') && kernels?.[1] === 1 && !node.inputs[2]
 
 /**

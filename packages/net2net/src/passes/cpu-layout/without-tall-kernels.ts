@@ -4,14 +4,14 @@
  */
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import { linksOf } from '../../model/links.ts'
-import { isStandard, type Model, type Node } from '../../model/model.ts'
+import type { Model, Node } from '../../model/model.ts'
 import { fastWeightGradient } from '../../operators/decompositions/conv-weight-gradient.ts'
 import { slice, transpose } from '../../operators/helpers/emission.ts'
 import { inputsRead } from '../../operators/helpers/windows.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { Rewriter } from './rewriter.ts'
 import { RewritingEmitter } from './rewriting-emitter.ts'
-import { type ImagesBelow, imagesBelow } from './tall-kernels.ts'
+import { type ImagesBelow, imagesBelow, isTall } from './tall-kernels.ts'
 
 export function withoutTallKernels(model: Model): Model {
   const [links, infos] = [linksOf(model.graph), inferModel(model)]
@@ -21,7 +21,7 @@ export function withoutTallKernels(model: Model): Model {
   /** The gradient [M, C / groups, K, L] that a node computes, where it is one and its windows lie on the image. */
   const gradientOf = (node: Node): string | undefined => {
     const [samples, filters] = node.inputs.map((name) => infos.get(name)?.shape ?? [])
-    if (!isStandard(node, 'Conv') || filters?.[1] !== 1 || samples?.[0] === 1) return undefined
+    if (!isTall(node, filters) || samples?.[0] === 1) return undefined
     const [x, delta] = node.inputs.map((name) => imagesBelow(name, links, infos))
     if (!x || !delta) return undefined
     const window = windowOf(node, x, delta)
