@@ -10,35 +10,11 @@ import { spreadWindows, weightGradient } from './convolution-gradient.ts'
 import {
   convolveByTiles,
   inputGradientByTiles,
-  minimalFiltering,
   tilingsOf,
   weightGradientByTiles,
 } from './minimal-filtering.ts'
 
 const target = 'onnxruntime-wasm'
-
-test.each([
-  [2, 2],
-  [2, 3],
-  [3, 2],
-])('%i outputs of %i taps', (m, r) => {
-  const random = randomStream(1, 'filtering', m, r)
-  const draw = (count: number) => Array.from({ length: count }, () => random.normal())
-  const { output, kernel, input } = minimalFiltering(m, r)
-  const times = (rows: readonly (readonly number[])[], vector: readonly number[]) =>
-    rows.map((row) => row.reduce((sum, entry, i) => sum + entry * vector[i]!, 0))
-  const [pixels, taps] = [draw(m + r - 1), draw(r)]
-  const factors = times(kernel, taps)
-  const found = times(
-    output,
-    times(input, pixels).map((value, i) => value * factors[i]!),
-  )
-  for (const [k, value] of found.entries())
-    expect(value).toBeCloseTo(
-      taps.reduce((sum, tap, j) => sum + tap * pixels[k + j]!, 0),
-      12,
-    )
-})
 
 test('tiles of every size give what a convolution gives, and its gradients', async () => {
   for (let draw = 0; draw < 12; draw++) {

@@ -4,10 +4,7 @@
  *   Y = Aᵀ[ Σ_c (G w Gᵀ) ⊙ (Bᵀ x B) ]A,
  *
  * where an output costs (m + r − 1)² / m² multiplications for each channel instead of r² (4 instead of 9 for m = 2, r = 3).
- * A, B and G are Toom and Cook's, for the points 0, 1, −1 and ∞: a tile is a product of polynomials that is
- * interpolated from its values. Sources: Winograd, Arithmetic Complexity of Computations, 1980; Lavin and Gray, Fast Algorithms
- * for Convolutional Neural Networks, 2016. With these points, errors are no larger than those of a plain convolution; more points allow larger tiles, with
- * three times these errors and more (Barabasz et al., Error Analysis and Improving the Accuracy of Winograd Convolution, 2018).
+ * See `../helpers/minimal-filtering.ts`. With tiles of four inputs along an axis, errors are no larger than those of a plain convolution.
  *
  * Pixels come first here, [H, W, N·C], so that transforms are products of matrices too: the rows of all tiles
  * at once are R·x, with Bᵀ repeated along R's diagonal and the padding left out, and the columns likewise. Then there is one product
@@ -24,54 +21,16 @@ import { float32 } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
 import { costs, positionsOf } from '../helpers/costs.ts'
 import { ints, range, reduce, reshape, type TargetSize, transpose } from '../helpers/emission.ts'
+import {
+  type Filtering,
+  minimalFiltering,
+  type Rows,
+  transposed,
+} from '../helpers/minimal-filtering.ts'
 import type { ImageConvolution, SizedAxis } from './convolution-columns.ts'
 
-/** The first m + r − 2 of these, and infinity. With further points rounding errors grow fast. */
-const points = [0, 1, -1]
-const largestTile = points.length + 1
-
-type Rows = readonly (readonly number[])[]
-
-/** Aᵀ [m, n], G [n, r] and Bᵀ [n, n] for n = m + r − 1. */
-export interface Filtering {
-  readonly output: Rows
-  readonly kernel: Rows
-  readonly input: Rows
-}
-
-/** For m outputs of a correlation with r taps. */
-export function minimalFiltering(m: number, r: number): Filtering {
-  const n = m + r - 1
-  const finite = points.slice(0, n - 1)
-  const others = (i: number) => finite.filter((_, j) => j !== i)
-  const powers = (point: number, count: number) => range(count).map((k) => point ** k)
-  const last = (count: number) => range(count).map((k) => (k === count - 1 ? 1 : 0))
-  const columns = [...finite.map((point) => powers(point, m)), last(m)]
-  return {
-    output: transposed(columns),
-    kernel: [
-      ...finite.map((point, i) => {
-        const scale = others(i).reduce((product, other) => product * (point - other), 1)
-        return powers(point, r).map((power) => power / scale)
-      }),
-      last(r),
-    ],
-    input: [...finite.map((_, i) => [...coefficients(others(i)), 0]), coefficients(finite)],
-  }
-}
-
-/** Of the polynomial with these roots, the lowest power first. */
-function coefficients(roots: readonly number[]): readonly number[] {
-  let found: readonly number[] = [1]
-  for (const root of roots) {
-    const factor = found
-    found = range(factor.length + 1).map((k) => (factor[k - 1] ?? 0) - root * (factor[k] ?? 0))
-  }
-  return found
-}
-
-const transposed = (rows: Rows): Rows =>
-  range(rows[0]!.length).map((k) => rows.map((row) => row[k]!))
+/** Larger tiles have three times the errors of a plain convolution, and more. */
+const largestTile = 4
 
 /** One axis of the images, cut into tiles. */
 interface TiledAxis {
