@@ -17,6 +17,7 @@ import { filled, ints, range, reshape, slice, transpose } from '../helpers/emiss
 import { inputsRead, reach, singleTap } from '../helpers/windows.ts'
 import { batchOf, byChannel, columnsCost, type Layer, shiftsCost } from './conv-weight-shifts.ts'
 import type { ImageConvolution, SizedAxis } from './convolution-columns.ts'
+import { type GradientTiles, gradientTiles } from './filtered-rows.ts'
 
 /** Channels in multiples of so many fill blocks on every processor that has them. */
 const widestBlock = 16
@@ -44,12 +45,16 @@ function joinedGroups({ channels, filters, groups }: ImageConvolution): number |
   const isWhole = (joined: number, all: number) => fillsWidest((joined * all) / groups)
   return range(most + 1, 1).find((joined) => {
     const count = groups / joined
-    const isApart = count <= fewGroups || count % widestBlock === 0
     return (
-      Number.isInteger(count) && isApart && isWhole(joined, channels) && isWhole(joined, filters)
+      Number.isInteger(count) &&
+      isApart(count) &&
+      isWhole(joined, channels) &&
+      isWhole(joined, filters)
     )
   })
 }
+
+const isApart = (groups: number): boolean => groups <= fewGroups || groups % widestBlock === 0
 
 /** How the images are put below each other. */
 function tallOf({ rows, columns }: ImageConvolution) {
@@ -101,27 +106,44 @@ export function tallKernelsPay(layer: Layer, fits: boolean): boolean {
 
 /** Nanoseconds of tall kernels for each output. */
 function tallCost(layer: ImageConvolution): number {
-  const { batch, channels, filters, groups, rows, columns } = layer
+  const { batch, groups, rows, columns } = layer
   if (isPlain(layer)) return costOfTapsApart(layer)
-  const outputs = rows.output * columns.output
   const joined = joinedGroups(layer)
   if (joined === undefined || columns.dilation > 1) return none
-  // The rows of zeros between images are computed as well.
+  const whole = { ...layer, groups: groups / joined }
+  const cost = tilesOfTallKernels(whole)?.cost ?? wholeImagesCost(whole)
+  // See `passes/cpu-layout/state-in-blocks.ts`.
+  const moved = groups === 1 ? -costs.keptInBlocks : costs.outOfBlocks
+  const kept = (moved * tapsOf(whole)) / positionsOf(batch)
+  return (cost + kept) / (rows.output * columns.output)
+}
+
+/** Nanoseconds of tall kernels for each image of whole blocks, whose rows of zeros are computed as well. */
+function wholeImagesCost(layer: ImageConvolution): number {
+  const { channels, filters, rows, columns } = layer
   const { steps, ends } = tallOf(layer)
+  const line = columns.input + columns.pads.begin + Math.max(0, ends[1])
+  const images = channels * steps * rows.stride * line
+  const deltas = filters * steps * columns.output
+  return (
+    costs.product * tapsOf(layer) * steps * columns.output + 2 * costs.blocks * (images + deltas)
+  )
+}
+
+/** The taps of all kernels, and those beyond them that are computed too. */
+function tapsOf(layer: ImageConvolution): number {
+  const { channels, filters, groups, rows, columns } = layer
+  const { ends } = tallOf(layer)
   const [height, width] = [rows, columns].map(
     (axis, i) => axis.kernel - Math.min(0, ends[i]!) / axis.dilation,
   ) as [number, number]
-  const line = columns.input + columns.pads.begin + Math.max(0, ends[1])
-  const images = (channels * steps * rows.stride * line) / outputs
-  const deltas = (filters * steps) / rows.output
-  const taps = ((joined * channels * filters) / groups) * height * width
-  // See `passes/cpu-layout/state-in-blocks.ts`.
-  const moved = groups === 1 ? -costs.keptInBlocks : costs.outOfBlocks
-  return (
-    (costs.product * taps * steps) / rows.output +
-    2 * costs.blocks * (images + deltas) +
-    (moved * taps) / (positionsOf(batch) * outputs)
-  )
+  return ((channels * filters) / groups) * height * width
+}
+
+/** The tiles of rows in which tall kernels pay more than with whole images; undefined where none do. */
+export function tilesOfTallKernels(layer: ImageConvolution): GradientTiles | undefined {
+  const found = gradientTiles(layer, wholeImagesCost(layer))
+  return found && isApart(found.tiling.size * layer.groups) ? found : undefined
 }
 
 /** … for images that are in no blocks, of which taps are gathered row by row; filters of zeros fill the last block. */

@@ -21,6 +21,12 @@ export const costs = {
   outOfBlocks: 1,
   /** What it saves that a gradient stays in blocks: the weight does too, and is not brought there for its convolutions. */
   keptInBlocks: 1,
+  /** An element of the tiles of an image whose rows are filtered, and as much for each row that its product reads; and an element of the weight's. */
+  tiled: 0.2,
+  tiledRow: 0.015,
+  filteredWeight: 0.5,
+  /** The nodes that filtering takes beside a convolution. */
+  filteredNodes: 30_000,
   /** Reading an element that has left the caches. */
   away: 0.25,
   /** Moving a row, beside its elements. */

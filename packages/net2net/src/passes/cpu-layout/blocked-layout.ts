@@ -23,6 +23,7 @@ import { operatorOf } from '../../operators/table.ts'
 import { int64 } from '../../tensor/tensor.ts'
 import { BlockedFilters } from './blocked-filters.ts'
 import type { StateInBlocks } from './filter-blocks.ts'
+import { filteredRows } from './filtered-rows.ts'
 import { Rewriter } from './rewriter.ts'
 import { valuesInBlocks } from './state-in-blocks.ts'
 import { type BlockedImages, imagesBelow, tallKernels } from './tall-kernels.ts'
@@ -97,7 +98,9 @@ class BlockedGraph {
     const context = this.#context(node)
     const tall = tallKernels(context, (name) => this.#stacked(name))
     if (tall?.taps) this.#filters.setTaps(node.outputs[0]!, tall.taps)
-    const values = tall ? [tall.gradient] : operatorOf(node)?.execution?.blocked?.(context)
+    const values = tall
+      ? [tall.gradient]
+      : (filteredRows(context, this.#links) ?? operatorOf(node)?.execution?.blocked?.(context))
     if (values) {
       for (const [k, name] of node.outputs.entries()) this.#hold(name, values[k]!)
       return

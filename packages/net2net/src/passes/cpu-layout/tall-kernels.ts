@@ -4,11 +4,20 @@
  */
 import { attributes as attributesOf, intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Links } from '../../model/links.ts'
-import { isStandard, type Node, type Shape } from '../../model/model.ts'
+import { type Dim, isStandard, type Node, type Shape } from '../../model/model.ts'
 import type { BlockedContext } from '../../operators/contract/facets.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
+import { tilesOfTallKernels } from '../../operators/decompositions/conv-weight-tall.ts'
+import type { ImageConvolution } from '../../operators/decompositions/convolution-columns.ts'
+import type { RowTiles } from '../../operators/decompositions/filtered-rows.ts'
 import { padBlocks, reshapeBlocks } from '../../operators/helpers/blocked.ts'
+import {
+  type Rows as Matrix,
+  minimalFiltering,
+  transposed,
+} from '../../operators/helpers/minimal-filtering.ts'
 import { toNumbers } from '../../tensor/tensor.ts'
+import { matrixOf, tiledRows } from './filtered-rows.ts'
 import { viewed } from './views.ts'
 
 /** Images below each other, with zeros behind each. */
@@ -16,6 +25,7 @@ export interface ImagesBelow {
   /** [N, C, H, W] */
   readonly images: string
   readonly sizes: readonly [channels: number, height: number, width: number]
+  readonly batch: Dim
   readonly groups: number
   /** How many zeros are behind each channel of each image. */
   readonly zeros: number
@@ -42,7 +52,7 @@ export function imagesBelow(
   if (transpose?.opType !== 'Transpose' || String(intsAttribute(transpose, 'perm')) !== '1,0,2,3')
     return undefined
   const [images = ''] = transpose.inputs
-  const [, channels, height, width] = shape(images)
+  const [batch = null, channels, height, width] = shape(images)
   if ([channels, height, width].some((size) => typeof size !== 'number')) return undefined
   const [outer, inner, , last] = shape(name)
   const isBelow =
@@ -51,7 +61,7 @@ export function imagesBelow(
     last === width
   if (!isBelow) return undefined
   const sizes = [channels, height, width] as readonly unknown[] as ImagesBelow['sizes']
-  const found = { images, sizes, groups: inner as number }
+  const found = { images, sizes, batch, groups: inner as number }
   if (behind === undefined) return { ...found, zeros: 0 }
   const zeros = shape(behind)[2]
   const isBehind =
@@ -203,29 +213,133 @@ function byColumns(
   kernels: BlockedImages,
   group: number,
 ): TallKernel {
-  const { node, block } = context
+  const { block } = context
+  const [channels, filters] = [x.channels / group, kernels.channels]
+  const window = tallWindow(context.node, x, kernels)
+  const tiled = tilesOfTallKernels(convolutionOf(window, x, kernels, group))
+  const taps = tiled
+    ? tapsOfTiles(context, x, kernels, window, group, tiled.tiling)
+    : convolved(context, x, kernels, window, group)
+  const apart = reshapeBlocks(context, taps, [channels / block, -1, block, block])
+  const moved = context.emit('Transpose', [apart], { perm: [0, 2, 1, 3] })[0]!
+  const gradient = reshapeBlocks(context, moved, [channels, filters, -1, window.width])
+  return { gradient, taps: { value: taps, columns: window.width } }
+}
+
+/** The window of a convolution with tall kernels, whose columns have a stride of one. */
+interface TallWindow {
+  readonly between: number
+  readonly dilations: readonly [down: number, across: number]
+  readonly pads: readonly [top: number, left: number, bottom: number, right: number]
+  /** Taps along the columns. */
+  readonly width: number
+}
+
+function tallWindow(node: Node, x: ImagesInBlocks, kernels: ImagesInBlocks): TallWindow {
   const list = (name: string) => intsAttribute(node, name) ?? []
   const [top = 0, left = 0, bottom = 0, right = 0] = list('pads')
   const [between = 1] = list('strides')
   const [down = 1, across = 1] = list('dilations')
-  const [channels, filters] = [x.channels / group, kernels.channels]
-  const [wide, columns] = [left + x.sizes[2] + right, kernels.sizes[2]]
-  const inputs = [
-    belowEachOther(context, x, [channels / block, group, -1, wide * block], [left, right]),
-    belowEachOther(context, kernels, [filters, 1, -1, columns]),
-  ]
-  const window = {
-    strides: [between, 1],
-    dilations: [down, across * block],
-    pads: [top, 0, bottom, 0],
-    group,
+  const width = left + x.sizes[2] + right - across * (kernels.sizes[2] - 1)
+  return { between, dilations: [down, across], pads: [top, left, bottom, right], width }
+}
+
+/** [C / groups / b, M, K, L·b] in blocks: the convolution of images by kernels, as they lie below each other. */
+function convolved(
+  context: BlockedContext,
+  x: BlockedImages,
+  kernels: BlockedImages,
+  { between, dilations: [down, across], pads: [top, left, bottom, right], width }: TallWindow,
+  group: number,
+): string {
+  const { block } = context
+  const columns = kernels.sizes[2]
+  const wide = width + across * (columns - 1)
+  const samples = x.channels / group / block
+  return context.emit(
+    'Conv',
+    [
+      belowEachOther(context, x, [samples, group, -1, wide * block], [left, right]),
+      belowEachOther(context, kernels, [kernels.channels, 1, -1, columns]),
+    ],
+    {
+      strides: [between, 1],
+      dilations: [down, across * block],
+      pads: [top, 0, bottom, 0],
+      group,
+    },
+    { blocked: true },
+  )[0]!
+}
+
+/** The convolution whose weight's gradient the window computes. */
+function convolutionOf(
+  { between, dilations: [down, across], pads: [top, left, bottom, right], width }: TallWindow,
+  x: ImagesInBlocks,
+  kernels: ImagesInBlocks,
+  groups: number,
+): ImageConvolution {
+  const [, height, columns] = x.sizes
+  const [, outputs, wide] = kernels.sizes
+  return {
+    batch: x.batch,
+    channels: x.channels,
+    filters: kernels.channels,
+    groups,
+    rows: {
+      kernel: Math.floor((top + bottom) / between) + 1,
+      stride: down,
+      dilation: between,
+      pads: { begin: top, end: bottom },
+      input: height,
+      output: outputs,
+    },
+    columns: {
+      kernel: width,
+      stride: across,
+      dilation: 1,
+      pads: { begin: left, end: right },
+      input: columns,
+      output: wide,
+    },
   }
-  const taps = context.emit('Conv', inputs, window, { blocked: true })[0]!
-  const apart = reshapeBlocks(context, taps, [channels / block, -1, block, block])
-  const moved = context.emit('Transpose', [apart], { perm: [0, 2, 1, 3] })[0]!
-  const width = wide - across * (columns - 1)
-  const gradient = reshapeBlocks(context, moved, [channels, filters, -1, width])
-  return { gradient, taps: { value: taps, columns: width } }
+}
+
+/** The same by minimal filtering of the rows: the products of all tiles of all images are summed up, and then interpolated. */
+function tapsOfTiles(
+  context: BlockedContext,
+  x: BlockedImages,
+  kernels: BlockedImages,
+  window: TallWindow,
+  group: number,
+  tiling: RowTiles,
+): string {
+  const { block } = context
+  const { size, tiles } = tiling
+  const [top, left, , right] = window.pads
+  const filtering = minimalFiltering(tiling.step, size - tiling.step + 1)
+  const tiled = (images: BlockedImages, matrix: Matrix, begin: number): BlockedImages => {
+    const [, height, width] = images.sizes
+    const given = { blocks: images.blocks(), channels: images.channels, height, width }
+    const blocks = tiledRows(context, given, tiling, matrix, begin)
+    const channels = size * images.channels
+    return { ...images, blocks: () => blocks, channels, sizes: [channels, tiles, width], zeros: 0 }
+  }
+  const products = convolved(
+    context,
+    tiled(x, filtering.input, -top),
+    tiled(kernels, transposed(filtering.output), 0),
+    { ...window, between: 1, pads: [0, left, 0, right] },
+    size * group,
+  )
+  const [count, outer] = [x.channels / group / block, kernels.channels / block]
+  const numbers = window.width * block ** 2
+  const matrix = matrixOf(context, transposed(filtering.kernel))
+  const inTiles = reshapeBlocks(context, products, [count, size, outer * numbers])
+  const rows = context.emit('MatMul', [matrix, inTiles])[0]!
+  const apart = reshapeBlocks(context, rows, [count, -1, outer, numbers])
+  const sorted = context.emit('Transpose', [apart], { perm: [0, 2, 1, 3] })[0]!
+  return reshapeBlocks(context, sorted, [count, kernels.channels, -1, window.width * block])
 }
 
 /** Blocks of images below each other in the given sizes, with the zeros behind each and so many columns of zeros before and behind its rows. */

@@ -1,0 +1,74 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { testSeed } from '../../../testing/seed.ts'
+import { mostInputs } from '../helpers/minimal-filtering.ts'
+import type { ImageConvolution } from './convolution-columns.ts'
+import { rowTiles, tiledHeight } from './filtered-rows.ts'
+
+interface Drawn {
+  readonly channels: number
+  readonly filters: number
+  readonly kernel: number
+  readonly stride: number
+  readonly dilation: number
+  readonly size: number
+}
+
+function convolution(drawn: Partial<Drawn> = {}): ImageConvolution {
+  const usual = { channels: 64, filters: 64, kernel: 3, stride: 1, dilation: 1, size: 16 }
+  const { channels, filters, kernel, stride, dilation, size } = { ...usual, ...drawn }
+  const begin = Math.floor(((kernel - 1) * dilation) / 2)
+  const pads = { begin, end: (kernel - 1) * dilation - begin }
+  const axis = { kernel, stride, dilation, pads, input: size, output: Math.ceil(size / stride) }
+  return { batch: 'n', channels, filters, groups: 1, rows: axis, columns: axis }
+}
+
+test('the tiles hold all rows, and none in vain', () =>
+  fc.assert(
+    fc.property(
+      fc.record({
+        channels: fc.constantFrom(16, 64, 256),
+        filters: fc.constantFrom(16, 64, 256),
+        kernel: fc.integer({ min: 1, max: 8 }),
+        stride: fc.constant(1),
+        dilation: fc.integer({ min: 1, max: 3 }),
+        size: fc.integer({ min: 1, max: 100 }),
+      }),
+      (drawn) => {
+        const found = rowTiles(convolution(drawn))
+        if (!found) return
+        const { step, size, dilation, tiles, parts } = found
+        expect(size).toBe(step + drawn.kernel - 1)
+        expect(size).toBeLessThanOrEqual(mostInputs)
+        const line = (tiles * parts) / dilation
+        expect(line * step * dilation).toBeGreaterThanOrEqual(drawn.size)
+        expect((line - parts) * step * dilation).toBeLessThan(drawn.size)
+      },
+    ),
+    { seed: testSeed, numRuns: 300 },
+  ))
+
+test('they pay for kernels of several rows, and the more the more channels there are', () => {
+  expect(rowTiles(convolution())).toBeDefined()
+  for (const none of [{ kernel: 1 }, { kernel: 8 }, { stride: 2 }, { size: 1 }])
+    expect(rowTiles(convolution(none)), JSON.stringify(none)).toBeUndefined()
+  expect(rowTiles(convolution({ channels: 16, filters: 16, size: 64 }))).toBeUndefined()
+  expect(rowTiles(convolution({ channels: 256, filters: 256, size: 64 }))).toBeDefined()
+  // A weight of 9 MB is filtered once in a step, whatever the image.
+  expect(rowTiles(convolution({ channels: 512, filters: 512, size: 2 }))).toBeUndefined()
+})
+
+test('high images are tiled in parts of about sixteen rows, of which each is read whole', () => {
+  const { step, size, tiles, parts } = rowTiles(convolution({ size: 64 }))!
+  expect(parts).toBe(4)
+  const rows = tiledHeight({ step, tiles }, size)
+  expect(rows).toBeGreaterThanOrEqual(16 + 2)
+  expect(rows).toBeLessThan(24)
+  expect(rowTiles(convolution({ size: 14 }))!.parts).toBe(1)
+})
+
+test('convolutions that read the same tiles share what these cost', () => {
+  const few = convolution({ filters: 16, size: 14 })
+  expect(rowTiles(few)).toBeUndefined()
+  expect(rowTiles(few, 4)).toBeDefined()
+})

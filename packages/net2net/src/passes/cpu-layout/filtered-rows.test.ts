@@ -1,0 +1,192 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { block, compareSteps, type Net, run } from '../../../testing/compare-steps.ts'
+import { normalTensor } from '../../../testing/gradient-check.ts'
+import { testSeed } from '../../../testing/seed.ts'
+import { difference, sent } from '../../../testing/sent-tensors.ts'
+import { intAttribute, intsAttribute } from '../../model/attributes.ts'
+import { GraphBuilder } from '../../model/builder.ts'
+import type { Model, Node } from '../../model/model.ts'
+import { randomStream } from '../../tensor/random.ts'
+import { lowerForCpu } from './lower-for-cpu.ts'
+
+/** Convolutions whose kernels have one row, in more groups than one. */
+const filtered = ({ graph }: Model): readonly Node[] =>
+  graph.nodes.filter(
+    (node) =>
+      node.opType === 'Conv' &&
+      node.domain !== '' &&
+      intsAttribute(node, 'kernel_shape')?.[0] === 1 &&
+      intsAttribute(node, 'kernel_shape')?.[1] !== 1 &&
+      intAttribute(node, 'group', 1) > 1,
+  )
+
+/** Convolutions with tall kernels of the rows of tiles. */
+const filteredGradients = ({ graph }: Model): readonly Node[] =>
+  graph.nodes.filter(
+    (node) =>
+      node.opType === 'Conv' &&
+      intsAttribute(node, 'kernel_shape') === undefined &&
+      intAttribute(node, 'group', 1) > 2,
+  )
+
+const axis = {
+  kernel: fc.integer({ min: 2, max: 3 }),
+  begin: fc.integer({ min: 0, max: 2 }),
+  end: fc.integer({ min: 0, max: 2 }),
+}
+
+interface Axis {
+  readonly kernel: number
+  readonly dilation: number
+  readonly begin: number
+  readonly end: number
+  /** By how much the image is larger than the least that a kernel fits into. */
+  readonly more: number
+}
+
+const convolutions = fc.record({
+  channels: fc.constantFrom(4, 6),
+  filters: fc.constantFrom(4, 5),
+  groups: fc.constantFrom(1, 1, 2),
+  rows: fc.record({
+    ...axis,
+    kernel: fc.integer({ min: 2, max: 7 }),
+    dilation: fc.constantFrom(1, 1, 2, 3),
+    more: fc.integer({ min: 6, max: 40 }),
+  }),
+  columns: fc.record({
+    ...axis,
+    stride: fc.integer({ min: 1, max: 2 }),
+    dilation: fc.integer({ min: 1, max: 2 }),
+    more: fc.integer({ min: 3, max: 6 }),
+  }),
+  hasBias: fc.boolean(),
+  batch: fc.integer({ min: 1, max: 3 }),
+})
+
+describe.skipIf(block === 1)('convolutions whose rows are filtered', () => {
+  test('give what the standard’s give', async () => {
+    let count = 0
+    await fc.assert(
+      fc.asyncProperty(
+        convolutions,
+        async ({ groups, rows, columns, hasBias, batch, ...drawn }) => {
+          const axes: readonly Axis[] = [rows, columns]
+          const [channels, filters] = [drawn.channels, drawn.filters].map(
+            (blocks) => blocks * groups * block,
+          ) as [number, number]
+          const reach = ({ kernel, dilation }: Axis) => (kernel - 1) * dilation + 1
+          const sizes = axes.map(
+            (axis) => Math.max(1, reach(axis) - axis.begin - axis.end) + axis.more,
+          )
+          const random = randomStream(testSeed, 'filtered', channels, sizes[0]!)
+          const builder = new GraphBuilder()
+          builder.input('x', 'float32', ['n', channels, ...sizes])
+          const kernel = axes.map((axis) => axis.kernel)
+          const weight = [filters, channels / groups, ...kernel]
+          const inputs = [
+            'x',
+            builder.constant(normalTensor(random, weight, { scale: 0.1 })),
+            ...(hasBias ? [builder.constant(normalTensor(random, [filters]))] : []),
+          ]
+          const attributes = {
+            kernel_shape: kernel,
+            strides: [1, columns.stride],
+            dilations: axes.map((axis) => axis.dilation),
+            pads: [...axes.map((axis) => axis.begin), ...axes.map((axis) => axis.end)],
+            group: groups,
+          }
+          builder.nodeOutputs('Conv', inputs, attributes, { outputs: ['y'] })
+          builder.output('y', 'float32')
+          const model = builder.model()
+          const lowered = lowerForCpu(model, block)
+          count += filtered(lowered).length
+          const feeds = { x: normalTensor(random, [batch, channels, ...sizes]) }
+          const [expected, found] = [await run(model, feeds), await run(lowered, feeds)]
+          expect(difference(sent(found).y, sent(expected).y!)).toBeLessThan(1e-5)
+        },
+      ),
+      { seed: testSeed, numRuns: 24 },
+    )
+    expect(count, `seed ${testSeed}`).toBeGreaterThan(0)
+  })
+
+  const wide = 4 * block
+  const layer = (net: Net, x: string, attributes = {}, kernel = [3, 3]) =>
+    net.conv(x, [wide, wide, ...kernel], attributes)
+  const flat = (net: Net, x: string): readonly [string, number] => [
+    net.builder.node('GlobalAveragePool', [x]),
+    wide,
+  ]
+  const first = (net: Net) => net.relu(net.conv('input', [wide, 3, 3, 3]))
+
+  test.each<[string, readonly number[], (net: Net) => readonly [string, number], number, number]>([
+    ['one after the other', [3, 12, 9], (net) => flat(net, net.relu(layer(net, first(net)))), 2, 1],
+    ['of high images', [3, 40, 6], (net) => flat(net, net.relu(layer(net, first(net)))), 2, 1],
+    [
+      'with a dilation',
+      [3, 13, 8],
+      (net) =>
+        flat(net, net.relu(layer(net, first(net), { dilations: [2, 1], pads: [2, 1, 2, 1] }))),
+      2,
+      1,
+    ],
+    // Two of a pooling's four phases have the same columns, and the rows of both are in the same tiles.
+    ['below a pooling', [3, 14, 14], (net) => flat(net, net.pool(layer(net, first(net)))), 3, 1],
+    [
+      'in groups',
+      [3, 12, 9],
+      (net) => {
+        const dims = [2 * wide, 3, 3, 3]
+        const x = net.relu(net.conv('input', dims))
+        const y = net.conv(x, [2 * wide, wide, 3, 3], { group: 2 })
+        return [net.builder.node('GlobalAveragePool', [y]), 2 * wide]
+      },
+      2,
+      1,
+    ],
+  ])('are trained: %s', async (_, input, layers, forward, gradients) => {
+    const lowered = await compareSteps({ input, layers, batch: 4 })
+    expect(filtered(lowered)).toHaveLength(forward)
+    expect(filteredGradients(lowered)).toHaveLength(gradients)
+  })
+  const layers = fc.record({
+    rows: fc.record({
+      ...axis,
+      kernel: fc.integer({ min: 2, max: 5 }),
+      dilation: fc.integer({ min: 1, max: 2 }),
+    }),
+    columns: fc.record(axis),
+    height: fc.integer({ min: 10, max: 30 }),
+    width: fc.integer({ min: 5, max: 9 }),
+    groups: fc.constantFrom(1, 1, 2),
+  })
+
+  test('give the gradients of the standard', async () => {
+    let count = 0
+    await fc.assert(
+      fc.asyncProperty(layers, async ({ rows, columns, height, width, groups }) => {
+        const lowered = await compareSteps({
+          input: [3, height, width],
+          layers: (net) => {
+            const channels = wide * groups
+            const x = net.relu(net.conv('input', [channels, 3, 3, 3]))
+            const y = net.conv(x, [channels, wide, rows.kernel, columns.kernel], {
+              pads: [rows.begin, columns.begin, rows.end, columns.end],
+              dilations: [rows.dilation, 1],
+              group: groups,
+            })
+            return [
+              net.builder.node('GlobalAveragePool', [net.builder.node('Tanh', [y])]),
+              channels,
+            ]
+          },
+        })
+        count += filteredGradients(lowered).length
+      }),
+      { seed: testSeed, numRuns: 12 },
+    )
+    expect(count, `seed ${testSeed}`).toBeGreaterThan(0)
+  })
+})

@@ -1,0 +1,265 @@
+/**
+ * Convolutions on images in blocks of channels whose rows are computed by minimal filtering (`../../operators/helpers/minimal-filtering.ts`): with the rows
+ * of x in tiles of n = m + r − 1, each of which begins m rows below the one before,
+ *
+ *   y = Aᵀ[ Σ_c (G w) ⊙ (Bᵀ x) ],    ∂L/∂w = Gᵀ[ Σ (A δ) ⊙ (Bᵀ x) ],
+ *
+ * where ⊙ is a convolution along the columns, one for each of the n rows of a tile. Of r rows of multiply-adds n/m are left, 6/4 of 3.
+ *
+ * In memory, images in blocks are matrices of rows, [N, C/b, H, W·b]. One product, with Bᵀ repeated along a diagonal for the tiles, gives images
+ * [N, n·C, tiles, W]; the n convolutions are groups of one; a product along n gives m rows of each tile, and these are put in their order. Such a diagonal
+ * is a dense matrix: of high images, parts are tiled apart.
+ */
+import { intAttribute, intsAttribute } from '../../model/attributes.ts'
+import { expressionKey } from '../../model/common-subexpressions.ts'
+import type { Links } from '../../model/links.ts'
+import { isStandard, type Node } from '../../model/model.ts'
+import type { BlockedContext, BlockedEmitter } from '../../operators/contract/facets.ts'
+import type {
+  ImageConvolution,
+  SizedAxis,
+} from '../../operators/decompositions/convolution-columns.ts'
+import {
+  type RowTiles,
+  rowTiles,
+  tiledHeight,
+} from '../../operators/decompositions/filtered-rows.ts'
+import { reshapeBlocks } from '../../operators/helpers/blocked.ts'
+import { range } from '../../operators/helpers/emission.ts'
+import {
+  minimalFiltering,
+  placeOfSums,
+  type Rows,
+} from '../../operators/helpers/minimal-filtering.ts'
+import { allKnown, kernelShape, reach, windowOf } from '../../operators/helpers/windows.ts'
+import { float32, int64 } from '../../tensor/tensor.ts'
+
+// ---------------------------------------------------------------- emission
+
+export interface Images {
+  readonly blocks: string
+  readonly channels: number
+  readonly height: number
+  readonly width: number
+}
+
+/** How many tiles have rows that lie `dilation` apart from one another. */
+const tilesInLine = ({ tiles, parts, dilation }: RowTiles): number => (tiles * parts) / dilation
+
+/** The first row of a tile's outputs. */
+function rowOf(tiling: RowTiles, tile: number): number {
+  const line = tilesInLine(tiling)
+  return Math.floor(tile / line) + tiling.dilation * tiling.step * (tile % line)
+}
+
+/**
+ * For every tile the product of a matrix [n, rows] and the image's rows from its first one on, `begin` further down; zeros beyond the image:
+ * [N·parts, n·C, tiles, W].
+ */
+export function tiledRows(
+  emitter: BlockedEmitter,
+  { blocks, channels, height, width }: Images,
+  tiling: RowTiles,
+  matrix: Rows,
+  begin: number,
+): string {
+  const { size, dilation, tiles, parts } = tiling
+  const count = channels / emitter.block
+  const numbers = width * emitter.block
+  const isWhole = parts === 1
+  const taken = isWhole ? height : tiledHeight(tiling, matrix[0]!.length)
+  const firsts = range(parts).map((part) => (isWhole ? 0 : begin + rowOf(tiling, part * tiles)))
+  const diagonals = firsts.flatMap((first, part) =>
+    matrix.flatMap((entries) =>
+      range(tiles).flatMap((tile) => {
+        const line = new Array<number>(taken).fill(0)
+        const start = begin + rowOf(tiling, part * tiles + tile)
+        for (const [k, entry] of entries.entries()) {
+          const row = start + k * dilation
+          if (row >= 0 && row < height) line[row - first] = entry
+        }
+        return line
+      }),
+    ),
+  )
+  const inParts = () => {
+    const read = firsts.flatMap((first) =>
+      range(count).flatMap((c) =>
+        range(taken).map((k) => c * height + Math.min(height - 1, Math.max(0, first + k))),
+      ),
+    )
+    const lines = reshapeBlocks(emitter, blocks, [-1, count * height, numbers])
+    return emitter.emit('Gather', [lines, emitter.constantOf(int64(read))], { axis: 1 })[0]!
+  }
+  const sizes = [-1, parts, 1, count, taken, numbers]
+  const images = reshapeBlocks(emitter, isWhole ? blocks : inParts(), sizes)
+  const product = emitter.constantOf(float32([parts, size, 1, tiles, taken], diagonals))
+  const products = emitter.emit('MatMul', [product, images])[0]!
+  return reshapeBlocks(emitter, products, [-1, size * channels, tiles, width])
+}
+
+export const matrixOf = (emitter: BlockedEmitter, rows: Rows): string =>
+  emitter.constantOf(float32([rows.length, rows[0]!.length], rows.flat()))
+
+/** The weight [M, C / groups, r, L] as [n·M, C / groups, 1, L], both in blocks of filters. */
+function filteredKernels(
+  emitter: BlockedEmitter,
+  weight: string,
+  { channels, filters, groups, rows, columns }: ImageConvolution,
+  { step, size }: RowTiles,
+): string {
+  const { kernel: matrix } = minimalFiltering(step, rows.kernel)
+  const pairs = (channels * filters) / groups / emitter.block ** 2
+  const numbers = columns.kernel * emitter.block ** 2
+  const taps = reshapeBlocks(emitter, weight, [1, pairs, rows.kernel, numbers])
+  const kernel = emitter.constantOf(float32([size, 1, 1, rows.kernel], matrix.flat()))
+  const kernels = emitter.emit('MatMul', [kernel, taps])[0]!
+  return reshapeBlocks(emitter, kernels, [size * filters, channels / groups, 1, columns.kernel])
+}
+
+/** Some rows of the output. */
+interface WantedRows {
+  readonly first: number
+  readonly stride: number
+  readonly count: number
+}
+
+/** The wanted rows of the convolution of x [N, C, H, W] by a weight [M, C / groups, r, L], both in blocks. */
+function convolve(
+  emitter: BlockedEmitter,
+  x: string,
+  weight: string,
+  bias: string | undefined,
+  convolution: ImageConvolution,
+  tiling: RowTiles,
+  wanted: WantedRows,
+): string {
+  const { channels, filters, groups, rows, columns } = convolution
+  const { step, size, dilation, tiles, parts } = tiling
+  const filtering = minimalFiltering(step, rows.kernel)
+  const images = { blocks: x, channels, height: rows.input, width: columns.input }
+  const inputs = [
+    tiledRows(emitter, images, tiling, filtering.input, -rows.pads.begin),
+    filteredKernels(emitter, weight, convolution, tiling),
+    ...(bias === undefined ? [] : [biasOfSums(emitter, bias, filters, size)]),
+  ]
+  const window = {
+    kernel_shape: [1, columns.kernel],
+    strides: [1, columns.stride],
+    dilations: [1, columns.dilation],
+    pads: [0, columns.pads.begin, 0, columns.pads.end],
+    group: size * groups,
+  }
+  const products = emitter.emit('Conv', inputs, window, { blocked: true })[0]!
+  const [count, numbers] = [filters / emitter.block, columns.output * emitter.block]
+  const inTiles = reshapeBlocks(emitter, products, [-1, size, count * tiles * numbers])
+  const lines = emitter.emit('MatMul', [matrixOf(emitter, filtering.output), inTiles])[0]!
+  const order = range(count).flatMap((m) =>
+    range(wanted.count).map((k) => {
+      const row = wanted.first + k * wanted.stride
+      const [line, place] = [row % dilation, Math.floor(row / dilation)]
+      const tile = line * tilesInLine(tiling) + Math.floor(place / step)
+      const [part, own] = [Math.floor(tile / tiles), tile % tiles]
+      return ((part * step + (place % step)) * count + m) * tiles + own
+    }),
+  )
+  const given = reshapeBlocks(emitter, lines, [-1, parts * step * count * tiles, numbers])
+  const sorted = emitter.emit('Gather', [given, emitter.constantOf(int64(order))], { axis: 1 })[0]!
+  return reshapeBlocks(emitter, sorted, [-1, filters, wanted.count, columns.output])
+}
+
+/** A bias for the products of which every row of a tile takes one as it is; zeros for the others. */
+function biasOfSums(emitter: BlockedEmitter, bias: string, filters: number, size: number): string {
+  const zeros = (count: number) =>
+    count === 0 ? [] : [emitter.constantOf(float32([count], new Float32Array(count)))]
+  const parts = [
+    ...zeros(placeOfSums * filters),
+    bias,
+    ...zeros((size - 1 - placeOfSums) * filters),
+  ]
+  return emitter.emit('Concat', parts, { axis: 0 })[0]!
+}
+
+// ------------------------------------------------------------------- nodes
+
+/**
+ * The convolution of images in blocks, if it pays to filter its rows.
+ *
+ * @param links of the graph that the node is in: of a convolution's rows with a stride of two, another node may compute the others
+ */
+export function filteredRows(context: BlockedContext, links: Links): readonly string[] | undefined {
+  const given = convolutionOf(context)
+  const found = given && withAllRows(context.node, given, links)
+  if (!found) return undefined
+  const { convolution, wanted, readers } = found
+  const tiling = rowTiles(convolution, readers)
+  if (!tiling) return undefined
+  const bias = context.has(2) ? context.plain(2) : undefined
+  return [
+    convolve(context, context.blocks(0), context.filters(1), bias, convolution, tiling, wanted),
+  ]
+}
+
+/** The convolution that the node computes, if that is one of whole blocks of channels. */
+function convolutionOf(context: BlockedContext): ImageConvolution | undefined {
+  const { node, block } = context
+  const [x, weight, y] = [context.shape(0), context.shape(1), context.output(0).shape]
+  if (!isStandard(node, 'Conv') || context.dtype(0) !== 'float32' || weight?.length !== 4)
+    return undefined
+  const kernel = kernelShape(node, weight.slice(2))
+  if (!kernel || !context.fits(context.output(0)) || !x) return undefined
+  const window = windowOf(node, kernel, x.slice(2))
+  const sizes = [...weight.slice(0, 2), ...x.slice(1), ...y!.slice(2)]
+  if (!allKnown(window) || !sizes.every((size) => typeof size === 'number')) return undefined
+  const [filters, perGroup, channels, height, width, ...outputs] = sizes as readonly number[] as [
+    filters: number,
+    perGroup: number,
+    channels: number,
+    height: number,
+    width: number,
+    ...outputs: number[],
+  ]
+  const groups = intAttribute(node, 'group', 1)
+  if (perGroup % block !== 0 || (filters / groups) % block !== 0) return undefined
+  const [rows, columns] = window.map((axis, i) => {
+    const input = [height, width][i]!
+    return { ...axis, input, output: outputs[i]! }
+  }) as [SizedAxis, SizedAxis]
+  return { batch: x[0] ?? null, channels, filters, groups, rows, columns }
+}
+
+/** The same with every row of the output; undefined where nobody else computes those that this node leaves out. */
+function withAllRows(node: Node, convolution: ImageConvolution, { uses }: Links) {
+  const { rows } = convolution
+  const { stride, output: count } = rows
+  if (stride === 1) return { convolution, wanted: { first: 0, stride, count }, readers: 1 }
+  if (stride > 2) return undefined
+  const alike = (uses.get(node.inputs[0]!) ?? []).filter(
+    ({ node: other, input }) => input === 0 && keyWithoutPads(other) === keyWithoutPads(node),
+  )
+  const [top, left] = padsOf(node)
+  const tops = alike.flatMap(({ node: other }) => {
+    const [own, before, below] = padsOf(other)
+    const outputs = Math.floor((own + rows.input + below - reach(rows)) / stride) + 1
+    return before === left && outputs === count ? [own] : []
+  })
+  const begin = tops.includes(top + 1) ? top + 1 : tops.includes(top - 1) ? top : undefined
+  if (begin === undefined) return undefined
+  const all = { ...rows, stride: 1, pads: { ...rows.pads, begin }, output: stride * count }
+  return {
+    convolution: { ...convolution, rows: all },
+    wanted: { first: begin - top, stride, count },
+    readers: alike.length / stride,
+  }
+}
+
+function padsOf(node: Node): readonly [top: number, left: number, bottom: number] {
+  const [top = 0, left = 0, bottom = 0] = intsAttribute(node, 'pads') ?? []
+  return [top, left, bottom]
+}
+
+/** Equal for convolutions that differ in their pads alone. */
+function keyWithoutPads({ opType, domain, inputs, attributes }: Node): string | undefined {
+  const others = new Map([...attributes].filter(([name]) => name !== 'pads'))
+  return expressionKey(opType, domain, inputs, others, 1)
+}
