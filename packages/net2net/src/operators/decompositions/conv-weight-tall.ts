@@ -17,7 +17,6 @@ import { filled, ints, range, reshape, slice, transpose } from '../helpers/emiss
 import { inputsRead, reach, singleTap } from '../helpers/windows.ts'
 import { batchOf, byChannel, columnsCost, type Layer, shiftsCost } from './conv-weight-shifts.ts'
 import type { ImageConvolution, SizedAxis } from './convolution-columns.ts'
-import { type GradientTiles, gradientTiles } from './filtered-rows.ts'
 
 /** Channels in multiples of so many fill blocks on every processor that has them. */
 const widestBlock = 16
@@ -47,14 +46,16 @@ function joinedGroups({ channels, filters, groups }: ImageConvolution): number |
     const count = groups / joined
     return (
       Number.isInteger(count) &&
-      isApart(count) &&
+      fitsGroups(count) &&
       isWhole(joined, channels) &&
       isWhole(joined, filters)
     )
   })
 }
 
-const isApart = (groups: number): boolean => groups <= fewGroups || groups % widestBlock === 0
+/** Can so many groups be computed apart? */
+export const fitsGroups = (groups: number): boolean =>
+  groups <= fewGroups || groups % widestBlock === 0
 
 /** How the images are put below each other. */
 function tallOf({ rows, columns }: ImageConvolution) {
@@ -111,15 +112,14 @@ function tallCost(layer: ImageConvolution): number {
   const joined = joinedGroups(layer)
   if (joined === undefined || columns.dilation > 1) return none
   const whole = { ...layer, groups: groups / joined }
-  const cost = tilesOfTallKernels(whole)?.cost ?? wholeImagesCost(whole)
   // See `passes/cpu-layout/state-in-blocks.ts`.
   const moved = groups === 1 ? -costs.keptInBlocks : costs.outOfBlocks
   const kept = (moved * tapsOf(whole)) / positionsOf(batch)
-  return (cost + kept) / (rows.output * columns.output)
+  return (wholeImagesCost(whole) + kept) / (rows.output * columns.output)
 }
 
 /** Nanoseconds of tall kernels for each image of whole blocks, whose rows of zeros are computed as well. */
-function wholeImagesCost(layer: ImageConvolution): number {
+export function wholeImagesCost(layer: ImageConvolution): number {
   const { channels, filters, rows, columns } = layer
   const { steps, ends } = tallOf(layer)
   const line = columns.input + columns.pads.begin + Math.max(0, ends[1])
@@ -138,12 +138,6 @@ function tapsOf(layer: ImageConvolution): number {
     (axis, i) => axis.kernel - Math.min(0, ends[i]!) / axis.dilation,
   ) as [number, number]
   return ((channels * filters) / groups) * height * width
-}
-
-/** The tiles of rows in which tall kernels pay more than with whole images; undefined where none do. */
-export function tilesOfTallKernels(layer: ImageConvolution): GradientTiles | undefined {
-  const found = gradientTiles(layer, wholeImagesCost(layer))
-  return found && isApart(found.tiling.size * layer.groups) ? found : undefined
 }
 
 /** … for images that are in no blocks, of which taps are gathered row by row; filters of zeros fill the last block. */

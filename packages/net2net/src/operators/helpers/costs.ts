@@ -21,10 +21,14 @@ export const costs = {
   outOfBlocks: 1,
   /** What it saves that a gradient stays in blocks: the weight does too, and is not brought there for its convolutions. */
   keptInBlocks: 1,
-  /** An element of the tiles of an image whose rows are filtered, and as much for each row that its product reads; and an element of the weight's. */
-  tiled: 0.2,
+  /** An element of the tiles of an image whose rows are filtered: by a product, and as much for each row that this reads; or for each tap of a convolution, and to put tiles side by side; and one of the filtered weight. */
+  tiled: 0.3,
   tiledRow: 0.015,
+  tap: 0.04,
+  joinedTiles: 0.15,
   filteredWeight: 0.5,
+  /** A convolution that gives tiles, beside its arithmetic. */
+  tileNode: 3000,
   /** The nodes that filtering takes beside a convolution. */
   filteredNodes: 30_000,
   /** Reading an element that has left the caches. */

@@ -6,24 +6,19 @@
  *
  * where ⊙ is a convolution along the columns, one for each of the n rows of a tile. Of r rows of multiply-adds n/m are left, 6/4 of 3.
  *
- * In memory, images in blocks are matrices of rows, [N, C/b, H, W·b]. One product, with Bᵀ repeated along a diagonal for the tiles, gives images
- * [N, n·C, tiles, W]; the n convolutions are groups of one; a product along n gives m rows of each tile, and these are put in their order. Such a diagonal
- * is a dense matrix: of high images, parts are tiled apart.
+ * In memory, images in blocks are matrices of rows, [N, C/b, H, W·b]. Bᵀ x are images [N, n·C, tiles, W]: by one product, in which Bᵀ is repeated along a
+ * diagonal, or of higher images by depthwise convolutions with a stride of m. The n convolutions are groups of one; a product along n gives m rows of each
+ * tile, and these are put in their order.
  */
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import { expressionKey } from '../../model/common-subexpressions.ts'
 import type { Links } from '../../model/links.ts'
-import { isStandard, type Node } from '../../model/model.ts'
+import { type Dim, isStandard, type Node } from '../../model/model.ts'
 import type { BlockedContext, BlockedEmitter } from '../../operators/contract/facets.ts'
 import type {
   ImageConvolution,
   SizedAxis,
 } from '../../operators/decompositions/convolution-columns.ts'
-import {
-  type RowTiles,
-  rowTiles,
-  tiledHeight,
-} from '../../operators/decompositions/filtered-rows.ts'
 import { reshapeBlocks } from '../../operators/helpers/blocked.ts'
 import { range } from '../../operators/helpers/emission.ts'
 import {
@@ -33,69 +28,113 @@ import {
 } from '../../operators/helpers/minimal-filtering.ts'
 import { allKnown, kernelShape, reach, windowOf } from '../../operators/helpers/windows.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
+import { isTiledByProduct, type RowTiles, rowTiles } from './row-tiles.ts'
+import { putsChannelsFirst } from './views.ts'
 
 // ---------------------------------------------------------------- emission
 
 export interface Images {
+  readonly batch: Dim
   readonly blocks: string
   readonly channels: number
   readonly height: number
   readonly width: number
 }
 
-/** How many tiles have rows that lie `dilation` apart from one another. */
-const tilesInLine = ({ tiles, parts, dilation }: RowTiles): number => (tiles * parts) / dilation
-
 /** The first row of a tile's outputs. */
-function rowOf(tiling: RowTiles, tile: number): number {
-  const line = tilesInLine(tiling)
-  return Math.floor(tile / line) + tiling.dilation * tiling.step * (tile % line)
+function rowOf({ tiles, dilation, step }: RowTiles, tile: number): number {
+  const line = tiles / dilation
+  return Math.floor(tile / line) + dilation * step * (tile % line)
 }
 
 /**
  * For every tile the product of a matrix [n, rows] and the image's rows from its first one on, `begin` further down; zeros beyond the image:
- * [N·parts, n·C, tiles, W].
+ * [N, n·C, tiles, W].
  */
 export function tiledRows(
+  emitter: BlockedEmitter,
+  images: Images,
+  tiling: RowTiles,
+  matrix: Rows,
+  begin: number,
+): string {
+  const { batch, channels, height, width } = images
+  const isByProduct = isTiledByProduct({ batch, numbers: channels * width, height }, tiling)
+  return (isByProduct ? tilesByProduct : tilesByTaps)(emitter, images, tiling, matrix, begin)
+}
+
+function tilesByProduct(
   emitter: BlockedEmitter,
   { blocks, channels, height, width }: Images,
   tiling: RowTiles,
   matrix: Rows,
   begin: number,
 ): string {
-  const { size, dilation, tiles, parts } = tiling
-  const count = channels / emitter.block
-  const numbers = width * emitter.block
-  const isWhole = parts === 1
-  const taken = isWhole ? height : tiledHeight(tiling, matrix[0]!.length)
-  const firsts = range(parts).map((part) => (isWhole ? 0 : begin + rowOf(tiling, part * tiles)))
-  const diagonals = firsts.flatMap((first, part) =>
-    matrix.flatMap((entries) =>
-      range(tiles).flatMap((tile) => {
-        const line = new Array<number>(taken).fill(0)
-        const start = begin + rowOf(tiling, part * tiles + tile)
-        for (const [k, entry] of entries.entries()) {
-          const row = start + k * dilation
-          if (row >= 0 && row < height) line[row - first] = entry
-        }
-        return line
-      }),
-    ),
+  const { size, dilation, tiles } = tiling
+  const diagonals = matrix.flatMap((entries) =>
+    range(tiles).flatMap((tile) => {
+      const line = new Array<number>(height).fill(0)
+      for (const [k, entry] of entries.entries()) {
+        const row = begin + rowOf(tiling, tile) + k * dilation
+        if (row >= 0 && row < height) line[row] = entry
+      }
+      return line
+    }),
   )
-  const inParts = () => {
-    const read = firsts.flatMap((first) =>
-      range(count).flatMap((c) =>
-        range(taken).map((k) => c * height + Math.min(height - 1, Math.max(0, first + k))),
-      ),
-    )
-    const lines = reshapeBlocks(emitter, blocks, [-1, count * height, numbers])
-    return emitter.emit('Gather', [lines, emitter.constantOf(int64(read))], { axis: 1 })[0]!
-  }
-  const sizes = [-1, parts, 1, count, taken, numbers]
-  const images = reshapeBlocks(emitter, isWhole ? blocks : inParts(), sizes)
-  const product = emitter.constantOf(float32([parts, size, 1, tiles, taken], diagonals))
-  const products = emitter.emit('MatMul', [product, images])[0]!
+  const { block } = emitter
+  const lines = reshapeBlocks(emitter, blocks, [-1, 1, channels / block, height, width * block])
+  const product = emitter.constantOf(float32([size, 1, tiles, height], diagonals))
+  const products = emitter.emit('MatMul', [product, lines])[0]!
   return reshapeBlocks(emitter, products, [-1, size * channels, tiles, width])
+}
+
+/** A depthwise convolution for each row of the matrix, without the zeros at its ends where that is possible. */
+function tilesByTaps(
+  emitter: BlockedEmitter,
+  { blocks, channels, height }: Images,
+  { step, tiles }: RowTiles,
+  matrix: Rows,
+  begin: number,
+): string {
+  const parts = matrix.map((entries) => {
+    const first = Math.min(
+      -begin,
+      entries.findIndex((entry) => entry !== 0),
+    )
+    const top = -begin - first
+    const last = entries.findLastIndex((entry) => entry !== 0)
+    // As many as it takes for no tile to be behind the last one.
+    const count = Math.max(last + 1 - first, height + top - step * tiles + 1)
+    const taps = entries.slice(first, first + count)
+    const bottom = Math.max(0, step * (tiles - 1) + taps.length - top - height)
+    return depthwise(emitter, blocks, channels, taps, step, [top, bottom])
+  })
+  return emitter.emit('Concat', parts, { axis: 1 })[0]!
+}
+
+/** The same taps along the rows for each channel. */
+function depthwise(
+  emitter: BlockedEmitter,
+  blocks: string,
+  channels: number,
+  taps: readonly number[],
+  stride: number,
+  [top, bottom]: readonly [number, number],
+): string {
+  const { block } = emitter
+  const lanes = taps.flatMap((tap) => Array<number>(block).fill(tap))
+  const weight = range(channels / block).flatMap(() => lanes)
+  return emitter.emit(
+    'Conv',
+    [blocks, emitter.constantOf(float32([channels, 1, taps.length, 1], weight))],
+    {
+      kernel_shape: [taps.length, 1],
+      strides: [stride, 1],
+      pads: [top, 0, bottom, 0],
+      group: channels,
+    },
+    { blocked: true },
+  )[0]!
 }
 
 export const matrixOf = (emitter: BlockedEmitter, rows: Rows): string =>
@@ -134,10 +173,10 @@ function convolve(
   tiling: RowTiles,
   wanted: WantedRows,
 ): string {
-  const { channels, filters, groups, rows, columns } = convolution
-  const { step, size, dilation, tiles, parts } = tiling
+  const { batch, channels, filters, groups, rows, columns } = convolution
+  const { step, size, dilation, tiles } = tiling
   const filtering = minimalFiltering(step, rows.kernel)
-  const images = { blocks: x, channels, height: rows.input, width: columns.input }
+  const images = { batch, blocks: x, channels, height: rows.input, width: columns.input }
   const inputs = [
     tiledRows(emitter, images, tiling, filtering.input, -rows.pads.begin),
     filteredKernels(emitter, weight, convolution, tiling),
@@ -158,12 +197,11 @@ function convolve(
     range(wanted.count).map((k) => {
       const row = wanted.first + k * wanted.stride
       const [line, place] = [row % dilation, Math.floor(row / dilation)]
-      const tile = line * tilesInLine(tiling) + Math.floor(place / step)
-      const [part, own] = [Math.floor(tile / tiles), tile % tiles]
-      return ((part * step + (place % step)) * count + m) * tiles + own
+      const tile = (line * tiles) / dilation + Math.floor(place / step)
+      return ((place % step) * count + m) * tiles + tile
     }),
   )
-  const given = reshapeBlocks(emitter, lines, [-1, parts * step * count * tiles, numbers])
+  const given = reshapeBlocks(emitter, lines, [-1, step * count * tiles, numbers])
   const sorted = emitter.emit('Gather', [given, emitter.constantOf(int64(order))], { axis: 1 })[0]!
   return reshapeBlocks(emitter, sorted, [-1, filters, wanted.count, columns.output])
 }
@@ -192,7 +230,9 @@ export function filteredRows(context: BlockedContext, links: Links): readonly st
   const found = given && withAllRows(context.node, given, links)
   if (!found) return undefined
   const { convolution, wanted, readers } = found
-  const tiling = rowTiles(convolution, readers)
+  const uses = links.uses.get(context.node.inputs[0]!) ?? []
+  const hasGradient = uses.some(({ node }) => putsChannelsFirst(node))
+  const tiling = rowTiles(convolution, readers + (hasGradient ? 1 : 0))
   if (!tiling) return undefined
   const bias = context.has(2) ? context.plain(2) : undefined
   return [

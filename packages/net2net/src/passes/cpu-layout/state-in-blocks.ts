@@ -6,14 +6,14 @@
  * From a gradient, this follows all that is computed element by element, forwards and backwards. It holds if that begins at nothing but the state and
  * gradients, and ends at nothing but the next state, sums over everything, and convolutions.
  */
-import { intAttribute, intsAttribute } from '../../model/attributes.ts'
+import { intAttribute } from '../../model/attributes.ts'
 import type { Links, Use } from '../../model/links.ts'
 import { isStandard, type Model, type Node } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { blockedElementwise } from '../../operators/helpers/blocked.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { imagesBelow, isByColumns } from './tall-kernels.ts'
-import { isView } from './views.ts'
+import { isView, putsChannelsFirst } from './views.ts'
 
 /** Of one training step. */
 export interface ValuesInBlocks {
@@ -92,8 +92,8 @@ class Search {
     if (!isByColumns(node, this.#block, (name) => this.#shape(name), find)) return undefined
     const [taps = ''] = node.outputs
     const cut = this.#only(taps, (use) => isStandard(use, 'Slice'))
-    const turned = this.#only(cut?.outputs[0] ?? taps, (use) => isStandard(use, 'Transpose'))
-    if (!turned || String(intsAttribute(turned, 'perm')) !== '1,0,2,3') return undefined
+    const turned = this.#only(cut?.outputs[0] ?? taps, putsChannelsFirst)
+    if (!turned) return undefined
     const sized = this.#only(turned.outputs[0]!, isView)
     const sizes = this.#shape(sized?.outputs[0] ?? '')
     if (!sized || sizes.length !== 4 || !sizes.every((size) => typeof size === 'number'))

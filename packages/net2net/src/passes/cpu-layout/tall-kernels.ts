@@ -7,9 +7,7 @@ import type { Links } from '../../model/links.ts'
 import { type Dim, isStandard, type Node, type Shape } from '../../model/model.ts'
 import type { BlockedContext } from '../../operators/contract/facets.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
-import { tilesOfTallKernels } from '../../operators/decompositions/conv-weight-tall.ts'
 import type { ImageConvolution } from '../../operators/decompositions/convolution-columns.ts'
-import type { RowTiles } from '../../operators/decompositions/filtered-rows.ts'
 import { padBlocks, reshapeBlocks } from '../../operators/helpers/blocked.ts'
 import {
   type Rows as Matrix,
@@ -18,7 +16,8 @@ import {
 } from '../../operators/helpers/minimal-filtering.ts'
 import { toNumbers } from '../../tensor/tensor.ts'
 import { matrixOf, tiledRows } from './filtered-rows.ts'
-import { viewed } from './views.ts'
+import { gradientTiles, type RowTiles } from './row-tiles.ts'
+import { putsChannelsFirst, viewed } from './views.ts'
 
 /** Images below each other, with zeros behind each. */
 export interface ImagesBelow {
@@ -29,6 +28,8 @@ export interface ImagesBelow {
   readonly groups: number
   /** How many zeros are behind each channel of each image. */
   readonly zeros: number
+  /** Does a convolution read the images as well? */
+  readonly isConvolved: boolean
 }
 
 /**
@@ -37,7 +38,7 @@ export interface ImagesBelow {
  */
 export function imagesBelow(
   name: string,
-  { producers }: Links,
+  { producers, uses }: Links,
   infos: ReadonlyMap<string, ValueInfo>,
 ): ImagesBelow | undefined {
   const shape = (value: string) => infos.get(value)?.shape ?? []
@@ -49,8 +50,7 @@ export function imagesBelow(
   const isPadded = concat?.opType === 'Concat' && concat.inputs.length === 2
   const [front = '', behind] = isPadded ? concat.inputs : [stacked]
   const transpose = producers.get(given(front))
-  if (transpose?.opType !== 'Transpose' || String(intsAttribute(transpose, 'perm')) !== '1,0,2,3')
-    return undefined
+  if (!transpose || !putsChannelsFirst(transpose)) return undefined
   const [images = ''] = transpose.inputs
   const [batch = null, channels, height, width] = shape(images)
   if ([channels, height, width].some((size) => typeof size !== 'number')) return undefined
@@ -61,7 +61,9 @@ export function imagesBelow(
     last === width
   if (!isBelow) return undefined
   const sizes = [channels, height, width] as readonly unknown[] as ImagesBelow['sizes']
-  const found = { images, sizes, batch, groups: inner as number }
+  const readers = uses.get(images) ?? []
+  const isConvolved = readers.some(({ node, input }) => input === 0 && isStandard(node, 'Conv'))
+  const found = { images, sizes, batch, groups: inner as number, isConvolved }
   if (behind === undefined) return { ...found, zeros: 0 }
   const zeros = shape(behind)[2]
   const isBehind =
@@ -216,9 +218,9 @@ function byColumns(
   const { block } = context
   const [channels, filters] = [x.channels / group, kernels.channels]
   const window = tallWindow(context.node, x, kernels)
-  const tiled = tilesOfTallKernels(convolutionOf(window, x, kernels, group))
-  const taps = tiled
-    ? tapsOfTiles(context, x, kernels, window, group, tiled.tiling)
+  const tiling = gradientTiles(convolutionOf(window, x, kernels, group), x.isConvolved)
+  const taps = tiling
+    ? tapsOfTiles(context, x, kernels, window, group, tiling)
     : convolved(context, x, kernels, window, group)
   const apart = reshapeBlocks(context, taps, [channels / block, -1, block, block])
   const moved = context.emit('Transpose', [apart], { perm: [0, 2, 1, 3] })[0]!
@@ -320,9 +322,10 @@ function tapsOfTiles(
   const filtering = minimalFiltering(tiling.step, size - tiling.step + 1)
   const tiled = (images: BlockedImages, matrix: Matrix, begin: number): BlockedImages => {
     const [, height, width] = images.sizes
-    const given = { blocks: images.blocks(), channels: images.channels, height, width }
+    const { batch, channels: own } = images
+    const given = { batch, blocks: images.blocks(), channels: own, height, width }
     const blocks = tiledRows(context, given, tiling, matrix, begin)
-    const channels = size * images.channels
+    const channels = size * own
     return { ...images, blocks: () => blocks, channels, sizes: [channels, tiles, width], zeros: 0 }
   }
   const products = convolved(

@@ -1,4 +1,5 @@
-/** Nodes that give the same elements in another shape, and what lies before them. */
+/** Nodes that give the same elements in another shape, what lies before them, and exchanges of axes. */
+import { intsAttribute } from '../../model/attributes.ts'
 import type { Links } from '../../model/links.ts'
 import { isStandard, type Node } from '../../model/model.ts'
 
@@ -15,3 +16,7 @@ export function viewed(
     ? name
     : viewed(node.inputs[0]!, producers, isEnough)
 }
+
+/** [N, C, H, W] as [C, N, H, W], or a weight's filters and channels exchanged. */
+export const putsChannelsFirst = (node: Node): boolean =>
+  isStandard(node, 'Transpose') && String(intsAttribute(node, 'perm')) === '1,0,2,3'

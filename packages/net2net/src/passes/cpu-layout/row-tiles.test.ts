@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { testSeed } from '../../../testing/seed.ts'
-import { mostInputs } from '../helpers/minimal-filtering.ts'
-import type { ImageConvolution } from './convolution-columns.ts'
-import { rowTiles, tiledHeight } from './filtered-rows.ts'
+import type { ImageConvolution } from '../../operators/decompositions/convolution-columns.ts'
+import { mostInputs } from '../../operators/helpers/minimal-filtering.ts'
+import { gradientTiles, isTiledByProduct, rowTiles } from './row-tiles.ts'
 
 interface Drawn {
   readonly channels: number
@@ -37,12 +37,12 @@ test('the tiles hold all rows, and none in vain', () =>
       (drawn) => {
         const found = rowTiles(convolution(drawn))
         if (!found) return
-        const { step, size, dilation, tiles, parts } = found
+        const { step, size, dilation, tiles } = found
         expect(size).toBe(step + drawn.kernel - 1)
         expect(size).toBeLessThanOrEqual(mostInputs)
-        const line = (tiles * parts) / dilation
+        const line = tiles / dilation
         expect(line * step * dilation).toBeGreaterThanOrEqual(drawn.size)
-        expect((line - parts) * step * dilation).toBeLessThan(drawn.size)
+        expect((line - 1) * step * dilation).toBeLessThan(drawn.size)
       },
     ),
     { seed: testSeed, numRuns: 300 },
@@ -58,17 +58,29 @@ test('they pay for kernels of several rows, and the more the more channels there
   expect(rowTiles(convolution({ channels: 512, filters: 512, size: 2 }))).toBeUndefined()
 })
 
-test('high images are tiled in parts of about sixteen rows, of which each is read whole', () => {
-  const { step, size, tiles, parts } = rowTiles(convolution({ size: 64 }))!
-  expect(parts).toBe(4)
-  const rows = tiledHeight({ step, tiles }, size)
-  expect(rows).toBeGreaterThanOrEqual(16 + 2)
-  expect(rows).toBeLessThan(24)
-  expect(rowTiles(convolution({ size: 14 }))!.parts).toBe(1)
+test('a product gives the tiles of low images, and of dilated rows', () => {
+  const isByProduct = (height: number, dilation = 1) => {
+    const tiling = rowTiles(convolution({ size: height, dilation, filters: 256 }))!
+    return isTiledByProduct({ batch: 'n', numbers: 64 * height, height }, tiling)
+  }
+  expect(isByProduct(8)).toBe(true)
+  expect(isByProduct(64)).toBe(false)
+  expect(isByProduct(16, 2)).toBe(true)
 })
 
 test('convolutions that read the same tiles share what these cost', () => {
   const few = convolution({ filters: 16, size: 14 })
   expect(rowTiles(few)).toBeUndefined()
   expect(rowTiles(few, 4)).toBeDefined()
+})
+
+test('a gradient takes the tiles of its convolution, and makes its own where these save enough', () => {
+  const large = convolution({ channels: 256, filters: 256 })
+  expect(gradientTiles(large, true)).toEqual(rowTiles(large, 2))
+  expect(gradientTiles(large, false)).toBeDefined()
+  const few = convolution({ filters: 16 })
+  expect(gradientTiles(few, true)).toBeDefined()
+  expect(gradientTiles(few, false)).toBeUndefined()
+  // Few filters on images in blocks: what is moved takes longer than what is saved.
+  expect(gradientTiles(convolution({ channels: 16, filters: 16 }), true)).toBeUndefined()
 })

@@ -1,0 +1,121 @@
+/**
+ * When it pays to compute the rows of a convolution by minimal filtering (`../../operators/helpers/minimal-filtering.ts`), and in which tiles.
+ * `filtered-rows.ts` and `tall-kernels.ts` do it, on images in blocks of channels.
+ */
+import type { Dim } from '../../model/model.ts'
+import { fitsGroups, wholeImagesCost } from '../../operators/decompositions/conv-weight-tall.ts'
+import type {
+  ImageConvolution,
+  SizedAxis,
+} from '../../operators/decompositions/convolution-columns.ts'
+import { costs, positionsOf } from '../../operators/helpers/costs.ts'
+import { range } from '../../operators/helpers/emission.ts'
+import { mostInputs } from '../../operators/helpers/minimal-filtering.ts'
+
+/**
+ * How the rows of an image are cut into tiles: each of n = m + r − 1 rows, m below the one before. With a dilation of d, rows that lie d apart are tiled as
+ * if they were an image.
+ */
+export interface RowTiles {
+  /** m. */
+  readonly step: number
+  /** n. */
+  readonly size: number
+  readonly dilation: number
+  readonly tiles: number
+}
+
+/** Filtering has to take less than this share of what it takes the place of. */
+const worthwhile = 0.9
+
+/**
+ * The tiles that pay for a convolution of whole blocks of channels; undefined where none do.
+ *
+ * @param convolution its rows have a stride of one
+ * @param readers how many convolutions read the same tiles
+ */
+export function rowTiles(convolution: ImageConvolution, readers = 1): RowTiles | undefined {
+  const { rows, columns } = convolution
+  if (rows.stride !== 1 || rows.kernel < 2) return undefined
+  let best: RowTiles | undefined
+  let least = worthwhile * rowOfTaps(convolution) * rows.kernel * columns.kernel * rows.output
+  for (const tiles of tilings(rows)) {
+    const cost = filteredCost(convolution, tiles, readers)
+    if (cost < least) [best, least] = [tiles, cost]
+  }
+  return best
+}
+
+/** Multiply-adds of one tap for a row of outputs, in nanoseconds. */
+const rowOfTaps = ({ channels, filters, groups, columns }: ImageConvolution): number =>
+  (costs.product * channels * filters * columns.output) / groups
+
+const tilings = ({ kernel, dilation, output }: SizedAxis): readonly RowTiles[] =>
+  range(mostInputs - kernel + 2, 2).map((step) => ({
+    step,
+    size: step + kernel - 1,
+    dilation,
+    tiles: dilation * Math.ceil(output / dilation / step),
+  }))
+
+/** Nanoseconds for each image. */
+function filteredCost(convolution: ImageConvolution, tiling: RowTiles, readers: number): number {
+  const { batch, channels, filters, groups, rows, columns } = convolution
+  const { step, size, tiles } = tiling
+  const outputs = tiles * columns.output * filters
+  const weight = (size * columns.kernel * channels * filters) / groups
+  return (
+    rowOfTaps(convolution) * size * columns.kernel * tiles +
+    tilesCost({ batch, numbers: channels * columns.input, height: rows.input }, tiling) / readers +
+    costs.blocks * ((size + 2 * step) * outputs + filters * rows.output * columns.output) +
+    (costs.filteredWeight * weight + costs.filteredNodes) / positionsOf(batch)
+  )
+}
+
+/** An image that is cut into tiles. */
+interface TiledImage {
+  readonly batch: Dim
+  /** In a row, of all channels. */
+  readonly numbers: number
+  readonly height: number
+}
+
+/** A product with a dense matrix takes as much for each row of the image. */
+const productCost = ({ numbers, height }: TiledImage, { size, tiles }: RowTiles): number =>
+  numbers * size * tiles * (costs.tiled + costs.tiledRow * height)
+
+/** n depthwise convolutions of up to n taps, whose results are put side by side. */
+const tapsCost = ({ batch, numbers }: TiledImage, { size, tiles }: RowTiles): number =>
+  numbers * size * tiles * (costs.tap * size + costs.joinedTiles) +
+  (costs.tileNode * (size + 1)) / positionsOf(batch)
+
+/** Are all tiles computed by one product of matrices? Rows that are dilated are. */
+export const isTiledByProduct = (image: TiledImage, tiling: RowTiles): boolean =>
+  tiling.dilation > 1 || productCost(image, tiling) <= tapsCost(image, tiling)
+
+const tilesCost = (image: TiledImage, tiling: RowTiles): number =>
+  isTiledByProduct(image, tiling) ? productCost(image, tiling) : tapsCost(image, tiling)
+
+/**
+ * The tiles with which the gradient of the weight takes less as a convolution with tall kernels; undefined where none do.
+ *
+ * @param isConvolved does the convolution itself read the images, so that it has made their tiles?
+ */
+export function gradientTiles(
+  convolution: ImageConvolution,
+  isConvolved: boolean,
+): RowTiles | undefined {
+  const tiling = rowTiles(convolution, isConvolved ? 2 : 1)
+  if (!tiling || !fitsGroups(tiling.size * convolution.groups)) return undefined
+  const { batch, channels, filters, rows, columns } = convolution
+  const all = tiling.size * tiling.tiles
+  const x = channels * (columns.pads.begin + columns.input + columns.pads.end)
+  const deltas = filters * columns.output
+  const images = { batch, numbers: channels * columns.input, height: rows.input }
+  const cost =
+    rowOfTaps(convolution) * columns.kernel * all +
+    costs.blocks * all * (2 * x + deltas) +
+    tilesCost({ batch, numbers: deltas, height: rows.output }, tiling) +
+    (isConvolved ? 0 : tilesCost(images, tiling))
+  return cost < worthwhile * wholeImagesCost(convolution) ? tiling : undefined
+}
