@@ -24,9 +24,10 @@ import { int64 } from '../../tensor/tensor.ts'
 import { BlockedFilters } from './blocked-filters.ts'
 import type { StateInBlocks } from './filter-blocks.ts'
 import { filteredRows } from './filtered-rows.ts'
+import { imagesBelow } from './images-below.ts'
 import { Rewriter } from './rewriter.ts'
 import { valuesInBlocks } from './state-in-blocks.ts'
-import { type BlockedImages, imagesBelow, tallKernels } from './tall-kernels.ts'
+import { type BlockedImages, tallKernels } from './tall-kernels.ts'
 
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc'
 

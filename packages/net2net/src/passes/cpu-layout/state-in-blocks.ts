@@ -12,7 +12,8 @@ import { isStandard, type Model, type Node } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { blockedElementwise } from '../../operators/helpers/blocked.ts'
 import { operatorOf } from '../../operators/table.ts'
-import { imagesBelow, isByColumns } from './tall-kernels.ts'
+import { imagesBelow } from './images-below.ts'
+import { isByColumns } from './tall-kernels.ts'
 import { isView, putsChannelsFirst } from './views.ts'
 
 /** Of one training step. */

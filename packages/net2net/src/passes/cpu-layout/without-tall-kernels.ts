@@ -9,9 +9,10 @@ import { fastWeightGradient } from '../../operators/decompositions/conv-weight-g
 import { slice, transpose } from '../../operators/helpers/emission.ts'
 import { inputsRead } from '../../operators/helpers/windows.ts'
 import { inferModel } from '../../operators/inference.ts'
+import { type ImagesBelow, imagesBelow } from './images-below.ts'
 import { Rewriter } from './rewriter.ts'
 import { RewritingEmitter } from './rewriting-emitter.ts'
-import { type ImagesBelow, imagesBelow, isTall } from './tall-kernels.ts'
+import { isTall } from './tall-kernels.ts'
 
 export function withoutTallKernels(model: Model): Model {
   const [links, infos] = [linksOf(model.graph), inferModel(model)]
