@@ -8,7 +8,7 @@
  * are converted where the two kinds of node meet, once each, and only where somebody reads them.
  */
 import { type AttributeLike, attributes } from '../../model/attributes.ts'
-import { capturedValues, type Links, linksOf } from '../../model/links.ts'
+import { ancestors, capturedValues, type Links, linksOf } from '../../model/links.ts'
 import { type Model, type Node, opsetOf } from '../../model/model.ts'
 import type {
   BlockedContext,
@@ -36,13 +36,15 @@ type Entries = Readonly<Record<string, AttributeLike>>
 /**
  * @param block channels per block: what the runtime uses on this machine
  * @param states inputs that are fed what the output `NAME.next` gave: where it pays, these are in blocks of filters
+ * @param exact outputs; convolutions on which they depend are computed as they stand
  */
 export function blockLayout(
   model: Model,
   block: number,
   states: ReadonlySet<string> = new Set(),
+  exact: Iterable<string> = model.graph.outputs.map(({ name }) => name),
 ): { readonly model: Model; readonly inBlocks: StateInBlocks } {
-  return new BlockedGraph(model, block, states).rewrite()
+  return new BlockedGraph(model, block, states, exact).rewrite()
 }
 
 class BlockedGraph {
@@ -59,9 +61,10 @@ class BlockedGraph {
   /** Blocks → the convolution that gives them. */
   readonly #convolutions = new Map<string, BlockedConvolution>()
   readonly #states: ReadonlySet<string>
+  readonly #exact: ReadonlySet<Node>
   readonly #filters: BlockedFilters
 
-  constructor(model: Model, block: number, states: ReadonlySet<string>) {
+  constructor(model: Model, block: number, states: ReadonlySet<string>, exact: Iterable<string>) {
     this.#model = model
     this.#block = block
     this.#infos = inferModel(model)
@@ -70,6 +73,7 @@ class BlockedGraph {
     this.#links = linksOf(graph)
     this.#results = new Set(graph.outputs.map(({ name }) => name))
     this.#states = states
+    this.#exact = new Set(ancestors(graph.nodes, exact))
     this.#filters = new BlockedFilters(
       valuesInBlocks(model, this.#links, this.#infos, block, states),
       this.#links,
@@ -101,7 +105,8 @@ class BlockedGraph {
     if (tall?.taps) this.#filters.setTaps(node.outputs[0]!, tall.taps)
     const values = tall
       ? [tall.gradient]
-      : (filteredRows(context, this.#links) ?? operatorOf(node)?.execution?.blocked?.(context))
+      : ((this.#exact.has(node) ? undefined : filteredRows(context)) ??
+        operatorOf(node)?.execution?.blocked?.(context))
     if (values) {
       for (const [k, name] of node.outputs.entries()) this.#hold(name, values[k]!)
       return

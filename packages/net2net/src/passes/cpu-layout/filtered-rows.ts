@@ -6,14 +6,16 @@
  *
  * where ⊙ is a convolution along the columns, one for each of the n rows of a tile. Of r rows of multiply-adds n/m are left, 6/4 of 3.
  *
+ * The gradients of images and weights are computed so, and not what the loss depends on. There numbers that are equal have to stay equal: where images are empty,
+ * a pooling takes the first of its zeros, and a ReLU hands no gradient down. With products that are added up in the order of a tile some of these
+ * are 10⁻⁸.
+ *
  * In memory, images in blocks are matrices of rows, [N, C/b, H, W·b]. Bᵀ x are images [N, n·C, tiles, W]: by one product, in which Bᵀ is repeated along a
  * diagonal, or of higher images by depthwise convolutions with a stride of m. The n convolutions are groups of one; a product along n gives m rows of each
  * tile, and these are put in their order.
  */
-import { intAttribute, intsAttribute } from '../../model/attributes.ts'
-import { expressionKey } from '../../model/common-subexpressions.ts'
-import type { Links } from '../../model/links.ts'
-import { type Dim, isStandard, type Node } from '../../model/model.ts'
+import { intAttribute } from '../../model/attributes.ts'
+import { type Dim, isStandard } from '../../model/model.ts'
 import type { BlockedContext, BlockedEmitter } from '../../operators/contract/facets.ts'
 import type {
   ImageConvolution,
@@ -26,10 +28,9 @@ import {
   placeOfSums,
   type Rows,
 } from '../../operators/helpers/minimal-filtering.ts'
-import { allKnown, kernelShape, reach, windowOf } from '../../operators/helpers/windows.ts'
+import { allKnown, kernelShape, windowOf } from '../../operators/helpers/windows.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
 import { isTiledByProduct, type RowTiles, rowTiles } from './row-tiles.ts'
-import { putsChannelsFirst } from './views.ts'
 
 // ---------------------------------------------------------------- emission
 
@@ -156,14 +157,7 @@ function filteredKernels(
   return reshapeBlocks(emitter, kernels, [size * filters, channels / groups, 1, columns.kernel])
 }
 
-/** Some rows of the output. */
-interface WantedRows {
-  readonly first: number
-  readonly stride: number
-  readonly count: number
-}
-
-/** The wanted rows of the convolution of x [N, C, H, W] by a weight [M, C / groups, r, L], both in blocks. */
+/** The convolution of x [N, C, H, W] by a weight [M, C / groups, r, L], both in blocks. */
 function convolve(
   emitter: BlockedEmitter,
   x: string,
@@ -171,7 +165,6 @@ function convolve(
   bias: string | undefined,
   convolution: ImageConvolution,
   tiling: RowTiles,
-  wanted: WantedRows,
 ): string {
   const { batch, channels, filters, groups, rows, columns } = convolution
   const { step, size, dilation, tiles } = tiling
@@ -194,8 +187,7 @@ function convolve(
   const inTiles = reshapeBlocks(emitter, products, [-1, size, count * tiles * numbers])
   const lines = emitter.emit('MatMul', [matrixOf(emitter, filtering.output), inTiles])[0]!
   const order = range(count).flatMap((m) =>
-    range(wanted.count).map((k) => {
-      const row = wanted.first + k * wanted.stride
+    range(rows.output).map((row) => {
       const [line, place] = [row % dilation, Math.floor(row / dilation)]
       const tile = (line * tiles) / dilation + Math.floor(place / step)
       return ((place % step) * count + m) * tiles + tile
@@ -203,7 +195,7 @@ function convolve(
   )
   const given = reshapeBlocks(emitter, lines, [-1, step * count * tiles, numbers])
   const sorted = emitter.emit('Gather', [given, emitter.constantOf(int64(order))], { axis: 1 })[0]!
-  return reshapeBlocks(emitter, sorted, [-1, filters, wanted.count, columns.output])
+  return reshapeBlocks(emitter, sorted, [-1, filters, rows.output, columns.output])
 }
 
 /** A bias for the products of which every row of a tile takes one as it is; zeros for the others. */
@@ -220,24 +212,13 @@ function biasOfSums(emitter: BlockedEmitter, bias: string, filters: number, size
 
 // ------------------------------------------------------------------- nodes
 
-/**
- * The convolution of images in blocks, if it pays to filter its rows.
- *
- * @param links of the graph that the node is in: of a convolution's rows with a stride of two, another node may compute the others
- */
-export function filteredRows(context: BlockedContext, links: Links): readonly string[] | undefined {
-  const given = convolutionOf(context)
-  const found = given && withAllRows(context.node, given, links)
-  if (!found) return undefined
-  const { convolution, wanted, readers } = found
-  const uses = links.uses.get(context.node.inputs[0]!) ?? []
-  const hasGradient = uses.some(({ node }) => putsChannelsFirst(node))
-  const tiling = rowTiles(convolution, readers + (hasGradient ? 1 : 0))
+/** The convolution of images in blocks, if it pays to filter its rows. */
+export function filteredRows(context: BlockedContext): readonly string[] | undefined {
+  const convolution = convolutionOf(context)
+  const tiling = convolution && rowTiles(convolution)
   if (!tiling) return undefined
   const bias = context.has(2) ? context.plain(2) : undefined
-  return [
-    convolve(context, context.blocks(0), context.filters(1), bias, convolution, tiling, wanted),
-  ]
+  return [convolve(context, context.blocks(0), context.filters(1), bias, convolution, tiling)]
 }
 
 /** The convolution that the node computes, if that is one of whole blocks of channels. */
@@ -266,40 +247,4 @@ function convolutionOf(context: BlockedContext): ImageConvolution | undefined {
     return { ...axis, input, output: outputs[i]! }
   }) as [SizedAxis, SizedAxis]
   return { batch: x[0] ?? null, channels, filters, groups, rows, columns }
-}
-
-/** The same with every row of the output; undefined where nobody else computes those that this node leaves out. */
-function withAllRows(node: Node, convolution: ImageConvolution, { uses }: Links) {
-  const { rows } = convolution
-  const { stride, output: count } = rows
-  if (stride === 1) return { convolution, wanted: { first: 0, stride, count }, readers: 1 }
-  if (stride > 2) return undefined
-  const alike = (uses.get(node.inputs[0]!) ?? []).filter(
-    ({ node: other, input }) => input === 0 && keyWithoutPads(other) === keyWithoutPads(node),
-  )
-  const [top, left] = padsOf(node)
-  const tops = alike.flatMap(({ node: other }) => {
-    const [own, before, below] = padsOf(other)
-    const outputs = Math.floor((own + rows.input + below - reach(rows)) / stride) + 1
-    return before === left && outputs === count ? [own] : []
-  })
-  const begin = tops.includes(top + 1) ? top + 1 : tops.includes(top - 1) ? top : undefined
-  if (begin === undefined) return undefined
-  const all = { ...rows, stride: 1, pads: { ...rows.pads, begin }, output: stride * count }
-  return {
-    convolution: { ...convolution, rows: all },
-    wanted: { first: begin - top, stride, count },
-    readers: alike.length / stride,
-  }
-}
-
-function padsOf(node: Node): readonly [top: number, left: number, bottom: number] {
-  const [top = 0, left = 0, bottom = 0] = intsAttribute(node, 'pads') ?? []
-  return [top, left, bottom]
-}
-
-/** Equal for convolutions that differ in their pads alone. */
-function keyWithoutPads({ opType, domain, inputs, attributes }: Node): string | undefined {
-  const others = new Map([...attributes].filter(([name]) => name !== 'pads'))
-  return expressionKey(opType, domain, inputs, others, 1)
 }

@@ -1,7 +1,7 @@
 /** Images that lie below each other, channel by channel, as gradients of weights read them (`../../operators/decompositions/conv-weight-tall.ts`). */
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Links } from '../../model/links.ts'
-import { type Dim, isStandard, type Node, type Shape } from '../../model/model.ts'
+import type { Dim, Node, Shape } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { toNumbers } from '../../tensor/tensor.ts'
 import { putsChannelsFirst, viewed } from './views.ts'
@@ -15,8 +15,6 @@ export interface ImagesBelow {
   readonly groups: number
   /** How many zeros are behind each channel of each image. */
   readonly zeros: number
-  /** Does a convolution read the images as well? */
-  readonly isConvolved: boolean
 }
 
 /**
@@ -25,7 +23,7 @@ export interface ImagesBelow {
  */
 export function imagesBelow(
   name: string,
-  { producers, uses }: Links,
+  { producers }: Links,
   infos: ReadonlyMap<string, ValueInfo>,
 ): ImagesBelow | undefined {
   const shape = (value: string) => infos.get(value)?.shape ?? []
@@ -48,9 +46,7 @@ export function imagesBelow(
     last === width
   if (!isBelow) return undefined
   const sizes = [channels, height, width] as readonly unknown[] as ImagesBelow['sizes']
-  const readers = uses.get(images) ?? []
-  const isConvolved = readers.some(({ node, input }) => input === 0 && isStandard(node, 'Conv'))
-  const found = { images, sizes, batch, groups: inner as number, isConvolved }
+  const found = { images, sizes, batch, groups: inner as number }
   if (behind === undefined) return { ...found, zeros: 0 }
   const zeros = shape(behind)[2]
   const isBehind =

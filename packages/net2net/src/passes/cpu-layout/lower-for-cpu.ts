@@ -39,11 +39,13 @@ export const lowerForCpu = (model: Model, block: number): Model => lowerStep(mod
  * … of a step, and which of its state is fed, and handed back, in blocks of filters.
  *
  * @param states names of the inputs that are fed what the output `NAME.next` gave
+ * @param exact outputs, and with them all that they depend on, in which equal numbers have to stay equal; default: all
  */
 export function lowerStep(
   model: Model,
   block: number,
   states: Iterable<string> = [],
+  exact?: Iterable<string>,
 ): { readonly model: Model; readonly inBlocks: StateInBlocks } {
   const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
   const isGrouped = even.graph.nodes.some((node) => intAttribute(node, 'group', 1) > 1)
@@ -52,7 +54,12 @@ export function lowerStep(
   const laidOut =
     block === 1
       ? { model: withoutTallKernels(phased), inBlocks: noneInBlocks }
-      : blockLayout(phaseConvolutions(asImages(phased, block), block), block, new Set(states))
+      : blockLayout(
+          phaseConvolutions(asImages(phased, block), block),
+          block,
+          new Set(states),
+          exact,
+        )
   const lowered = singleReshapes(equalSizes(movedRows(repeatedNumbers(laidOut.model))))
   return { model: lowered, inBlocks: laidOut.inBlocks }
 }

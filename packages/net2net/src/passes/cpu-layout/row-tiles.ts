@@ -30,17 +30,14 @@ const worthwhile = 0.9
 
 /**
  * The tiles that pay for a convolution of whole blocks of channels; undefined where none do.
- *
- * @param convolution its rows have a stride of one
- * @param readers how many convolutions read the same tiles
  */
-export function rowTiles(convolution: ImageConvolution, readers = 1): RowTiles | undefined {
+export function rowTiles(convolution: ImageConvolution): RowTiles | undefined {
   const { rows, columns } = convolution
   if (rows.stride !== 1 || rows.kernel < 2) return undefined
   let best: RowTiles | undefined
   let least = worthwhile * rowOfTaps(convolution) * rows.kernel * columns.kernel * rows.output
   for (const tiles of tilings(rows)) {
-    const cost = filteredCost(convolution, tiles, readers)
+    const cost = filteredCost(convolution, tiles)
     if (cost < least) [best, least] = [tiles, cost]
   }
   return best
@@ -59,14 +56,14 @@ const tilings = ({ kernel, dilation, output }: SizedAxis): readonly RowTiles[] =
   }))
 
 /** Nanoseconds for each image. */
-function filteredCost(convolution: ImageConvolution, tiling: RowTiles, readers: number): number {
+function filteredCost(convolution: ImageConvolution, tiling: RowTiles): number {
   const { batch, channels, filters, groups, rows, columns } = convolution
   const { step, size, tiles } = tiling
   const outputs = tiles * columns.output * filters
   const weight = (size * columns.kernel * channels * filters) / groups
   return (
     rowOfTaps(convolution) * size * columns.kernel * tiles +
-    tilesCost({ batch, numbers: channels * columns.input, height: rows.input }, tiling) / readers +
+    tilesCost({ batch, numbers: channels * columns.input, height: rows.input }, tiling) +
     costs.blocks * ((size + 2 * step) * outputs + filters * rows.output * columns.output) +
     (costs.filteredWeight * weight + costs.filteredNodes) / positionsOf(batch)
   )
@@ -96,26 +93,26 @@ export const isTiledByProduct = (image: TiledImage, tiling: RowTiles): boolean =
 const tilesCost = (image: TiledImage, tiling: RowTiles): number =>
   isTiledByProduct(image, tiling) ? productCost(image, tiling) : tapsCost(image, tiling)
 
-/**
- * The tiles with which the gradient of the weight takes less as a convolution with tall kernels; undefined where none do.
- *
- * @param isConvolved does the convolution itself read the images, so that it has made their tiles?
- */
-export function gradientTiles(
-  convolution: ImageConvolution,
-  isConvolved: boolean,
-): RowTiles | undefined {
-  const tiling = rowTiles(convolution, isConvolved ? 2 : 1)
-  if (!tiling || !fitsGroups(tiling.size * convolution.groups)) return undefined
-  const { batch, channels, filters, rows, columns } = convolution
-  const all = tiling.size * tiling.tiles
-  const x = channels * (columns.pads.begin + columns.input + columns.pads.end)
-  const deltas = filters * columns.output
-  const images = { batch, numbers: channels * columns.input, height: rows.input }
-  const cost =
-    rowOfTaps(convolution) * columns.kernel * all +
-    costs.blocks * all * (2 * x + deltas) +
-    tilesCost({ batch, numbers: deltas, height: rows.output }, tiling) +
-    (isConvolved ? 0 : tilesCost(images, tiling))
-  return cost < worthwhile * wholeImagesCost(convolution) ? tiling : undefined
+/** The tiles with which the gradient of the weight takes less as a convolution with tall kernels; undefined where none do. */
+export function gradientTiles(convolution: ImageConvolution): RowTiles | undefined {
+  const { batch, channels, filters, groups, rows, columns } = convolution
+  if (rows.stride !== 1 || rows.kernel < 2) return undefined
+  const x = { batch, numbers: channels * columns.input, height: rows.input }
+  const deltas = { batch, numbers: filters * columns.output, height: rows.output }
+  const wide = channels * (columns.pads.begin + columns.input + columns.pads.end)
+  let best: RowTiles | undefined
+  let least = worthwhile * wholeImagesCost(convolution)
+  for (const tiles of tilings(rows)) {
+    if (!fitsGroups(tiles.size * groups)) continue
+    const all = tiles.size * tiles.tiles
+    const moved = costs.blocks * all * (2 * wide + deltas.numbers)
+    const cost =
+      rowOfTaps(convolution) * columns.kernel * all +
+      moved +
+      tilesCost(x, tiles) +
+      tilesCost(deltas, tiles) +
+      costs.filteredNodes / positionsOf(batch)
+    if (cost < least) [best, least] = [tiles, cost]
+  }
+  return best
 }

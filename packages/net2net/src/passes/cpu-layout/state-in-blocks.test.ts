@@ -59,7 +59,7 @@ const stepOf = (model: Model, options: Partial<StepOptions> = {}): StepGraph =>
 
 /** Losses and the last state of some steps, with the state in blocks where it pays, or with none of it. */
 async function train(graph: StepGraph, input: readonly number[], states: Iterable<string>) {
-  const { model, inBlocks } = lowerStep(withoutDefaults(graph.model), block, states)
+  const { model, inBlocks } = lowerStep(withoutDefaults(graph.model), block, states, ['loss'])
   const session = await createInPlaceSession(nodeRuntime, model, { device: 'cpu', threads: 2 })
   const stepper = new BufferedStepper(graph, graph.state, session, inBlocks)
   const random = randomStream(5, 'batches')
@@ -161,7 +161,10 @@ describe.skipIf(block === 1)('weights in blocks of filters', () => {
     options: Partial<StepOptions> = {},
   ): readonly string[] => {
     const graph = stepOf(network([32, 32], layers).model, options)
-    return [...lowerStep(withoutDefaults(graph.model), block, graph.state.keys()).inBlocks.names]
+    return [
+      ...lowerStep(withoutDefaults(graph.model), block, graph.state.keys(), ['loss']).inBlocks
+        .names,
+    ]
   }
   const withMomentum = ['w', 'w.momentum']
 
@@ -212,7 +215,7 @@ describe.skipIf(block === 1)('weights in blocks of filters', () => {
 
   test('are moved as whole blocks alone', () => {
     const graph = stepOf(network([32, 32], one).model)
-    const { model } = lowerStep(withoutDefaults(graph.model), block, graph.state.keys())
+    const { model } = lowerStep(withoutDefaults(graph.model), block, graph.state.keys(), ['loss'])
     const { uses } = linksOf(model.graph)
     const readers = (uses.get('w') ?? []).map(({ node }) => `${node.domain}:${node.opType}`)
     // The convolution, its turned weight, and the update.

@@ -140,7 +140,7 @@ function byColumns(
   const { block } = context
   const [channels, filters] = [x.channels / group, kernels.channels]
   const window = tallWindow(context.node, x, kernels)
-  const tiling = gradientTiles(convolutionOf(window, x, kernels, group), x.isConvolved)
+  const tiling = gradientTiles(convolutionOf(window, x, kernels, group))
   const taps = tiling
     ? tapsOfTiles(context, x, kernels, window, group, tiling)
     : convolved(context, x, kernels, window, group)

@@ -34,7 +34,7 @@ export async function createStepper(
     return new HandedStepper(graph, state, session, runtime, options)
   }
   const { model: forms, inBlocks } = onCpu
-    ? lowerStep(model, await channelBlock(runtime), graph.state.keys())
+    ? lowerStep(model, await channelBlock(runtime), graph.state.keys(), ['loss'])
     : { model, inBlocks: noneInBlocks }
   const session = await createInPlaceSession(runtime, forms, options)
   return new BufferedStepper(graph, state, session, inBlocks)
