@@ -13,9 +13,6 @@ import { range } from './emission.ts'
 /** The first m + r − 2 of these, and infinity. */
 const points = [0, 1, -1, 1 / 2, -2, 2, -1 / 2]
 
-/** The place of a point at which every output takes the product as it is: 1 to any power is 1. */
-export const placeOfSums = points.indexOf(1)
-
 /** The largest n. */
 export const mostInputs = points.length + 1
 

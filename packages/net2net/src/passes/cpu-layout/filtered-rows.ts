@@ -23,11 +23,7 @@ import type {
 } from '../../operators/decompositions/convolution-columns.ts'
 import { reshapeBlocks } from '../../operators/helpers/blocked.ts'
 import { range } from '../../operators/helpers/emission.ts'
-import {
-  minimalFiltering,
-  placeOfSums,
-  type Rows,
-} from '../../operators/helpers/minimal-filtering.ts'
+import { minimalFiltering, type Rows } from '../../operators/helpers/minimal-filtering.ts'
 import { allKnown, kernelShape, windowOf } from '../../operators/helpers/windows.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
 import { isTiledByProduct, type RowTiles, rowTiles } from './row-tiles.ts'
@@ -162,7 +158,6 @@ function convolve(
   emitter: BlockedEmitter,
   x: string,
   weight: string,
-  bias: string | undefined,
   convolution: ImageConvolution,
   tiling: RowTiles,
 ): string {
@@ -173,7 +168,6 @@ function convolve(
   const inputs = [
     tiledRows(emitter, images, tiling, filtering.input, -rows.pads.begin),
     filteredKernels(emitter, weight, convolution, tiling),
-    ...(bias === undefined ? [] : [biasOfSums(emitter, bias, filters, size)]),
   ]
   const window = {
     kernel_shape: [1, columns.kernel],
@@ -198,35 +192,22 @@ function convolve(
   return reshapeBlocks(emitter, sorted, [-1, filters, rows.output, columns.output])
 }
 
-/** A bias for the products of which every row of a tile takes one as it is; zeros for the others. */
-function biasOfSums(emitter: BlockedEmitter, bias: string, filters: number, size: number): string {
-  const zeros = (count: number) =>
-    count === 0 ? [] : [emitter.constantOf(float32([count], new Float32Array(count)))]
-  const parts = [
-    ...zeros(placeOfSums * filters),
-    bias,
-    ...zeros((size - 1 - placeOfSums) * filters),
-  ]
-  return emitter.emit('Concat', parts, { axis: 0 })[0]!
-}
-
 // ------------------------------------------------------------------- nodes
 
-/** The convolution of images in blocks, if it pays to filter its rows. */
+/** The convolution of images in blocks, if it has no bias and it pays to filter its rows. */
 export function filteredRows(context: BlockedContext): readonly string[] | undefined {
   const convolution = convolutionOf(context)
   const tiling = convolution && rowTiles(convolution)
-  if (!tiling) return undefined
-  const bias = context.has(2) ? context.plain(2) : undefined
-  return [convolve(context, context.blocks(0), context.filters(1), bias, convolution, tiling)]
+  return tiling && [convolve(context, context.blocks(0), context.filters(1), convolution, tiling)]
 }
 
 /** The convolution that the node computes, if that is one of whole blocks of channels. */
 function convolutionOf(context: BlockedContext): ImageConvolution | undefined {
   const { node, block } = context
   const [x, weight, y] = [context.shape(0), context.shape(1), context.output(0).shape]
-  if (!isStandard(node, 'Conv') || context.dtype(0) !== 'float32' || weight?.length !== 4)
+  if (!isStandard(node, 'Conv') || context.has(2) || context.dtype(0) !== 'float32')
     return undefined
+  if (weight?.length !== 4) return undefined
   const kernel = kernelShape(node, weight.slice(2))
   if (!kernel || !context.fits(context.output(0)) || !x) return undefined
   const window = windowOf(node, kernel, x.slice(2))
