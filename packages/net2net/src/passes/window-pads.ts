@@ -85,21 +85,16 @@ function withZeros(node: Node, pad: Node, infos: Infos, opset: number): Node | u
   const window = windowPadsOf(node, infos)
   const context = inferContext(pad, opset, (name) => infos.get(name))
   const zeros = window && zerosAround(context, window.length + 2)
+  if (!window || !zeros) return undefined
   // A convolution pads neither samples nor channels.
-  if (
-    !window ||
-    zeros
-      ?.slice(0, 2)
-      .flat()
-      .some((count) => count > 0) !== false
-  )
-    return undefined
+  const [samples, channels, ...places] = zeros
+  if ([samples, channels].some((counts) => counts?.some((count) => count > 0))) return undefined
   const [x = ''] = pad.inputs
   return withPads(
     { ...node, inputs: [x, ...node.inputs.slice(1)] },
     {
-      before: window.map(({ pads }, i) => pads.begin + zeros![i + 2]![0]),
-      behind: window.map(({ pads }, i) => pads.end + zeros![i + 2]![1]),
+      before: window.map(({ pads }, i) => pads.begin + places[i]![0]),
+      behind: window.map(({ pads }, i) => pads.end + places[i]![1]),
     },
   )
 }

@@ -43,7 +43,7 @@ export interface ImageConvolution {
 
 /** The convolution from x to y; undefined where it is not one of float32 images of known size. */
 export function imageConvolution(
-  emitter: Emitter,
+  emitter: Pick<Emitter, 'info'>,
   x: string,
   y: string,
   window: readonly KnownWindowAxis[],

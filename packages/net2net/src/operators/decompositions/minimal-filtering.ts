@@ -22,6 +22,7 @@ import type { Emitter } from '../contract/gradient.ts'
 import { costs, positionsOf } from '../helpers/costs.ts'
 import { ints, range, reduce, reshape, type TargetSize, transpose } from '../helpers/emission.ts'
 import {
+  alongDiagonal,
   type Filtering,
   minimalFiltering,
   type Rows,
@@ -279,7 +280,8 @@ function transform(
   backwards: boolean,
 ): string {
   const matrixOf = (axis: TiledAxis) => {
-    const forwards = alongDiagonal(axis, side)
+    const starts = range(axis.tiles).map((tile) => side.begin(axis) + tile * axis.step)
+    const forwards = alongDiagonal(side.matrix(axis), starts, side.pixels(axis))
     return matrix(emitter, backwards ? transposed(forwards) : forwards)
   }
   const sizes = (axis: TiledAxis) => {
@@ -291,19 +293,6 @@ function transform(
   const lines = reshape(emitter, down, [to!, sizes(columns)[0]!, -1])
   return emitter.op('MatMul', [matrixOf(columns), lines])
 }
-
-/** [n·tiles, H]: for each entry of a tile, all tiles one below the other. */
-const alongDiagonal = (axis: TiledAxis, side: Side): Rows =>
-  side.matrix(axis).flatMap((entries) =>
-    range(axis.tiles).map((tile) => {
-      const line = Array<number>(side.pixels(axis)).fill(0)
-      for (const [k, entry] of entries.entries()) {
-        const pixel = side.begin(axis) + tile * axis.step + k
-        if (pixel >= 0 && pixel < line.length) line[pixel] = entry
-      }
-      return line
-    }),
-  )
 
 /** Images [N, C, H, W] as pixels [H·W, N·C]. */
 function pixelsFirst(

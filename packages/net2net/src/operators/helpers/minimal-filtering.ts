@@ -56,5 +56,23 @@ function coefficients(roots: readonly number[]): readonly number[] {
   return found
 }
 
+/** For each row of a matrix, lines of `length` numbers below one another: each holds the row's entries, so many places apart, from one of these places on. */
+export const alongDiagonal = (
+  matrix: Rows,
+  starts: readonly number[],
+  length: number,
+  apart = 1,
+): Rows =>
+  matrix.flatMap((entries) =>
+    starts.map((start) => {
+      const line = Array<number>(length).fill(0)
+      for (const [k, entry] of entries.entries()) {
+        const place = start + k * apart
+        if (place >= 0 && place < length) line[place] = entry
+      }
+      return line
+    }),
+  )
+
 export const transposed = (rows: Rows): Rows =>
   range(rows[0]!.length).map((k) => rows.map((row) => row[k]!))

@@ -22,6 +22,7 @@ import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { int64 } from '../../tensor/tensor.ts'
 import { BlockedFilters } from './blocked-filters.ts'
+import { convolutionOf } from './column-convolutions.ts'
 import type { StateInBlocks } from './filter-blocks.ts'
 import { filteredRows } from './filtered-rows.ts'
 import { imagesBelow } from './images-below.ts'
@@ -105,8 +106,7 @@ class BlockedGraph {
     if (tall?.taps) this.#filters.setTaps(node.outputs[0]!, tall.taps)
     const values = tall
       ? [tall.gradient]
-      : ((this.#exact.has(node) ? undefined : filteredRows(context)) ??
-        operatorOf(node)?.execution?.blocked?.(context))
+      : (this.#filtered(context) ?? operatorOf(node)?.execution?.blocked?.(context))
     if (values) {
       for (const [k, name] of node.outputs.entries()) this.#hold(name, values[k]!)
       return
@@ -118,6 +118,15 @@ class BlockedGraph {
       this.#rewriter.share({ ...node, inputs: node.inputs.map((name) => this.#asPlain(name)) })
     }
     for (const name of node.outputs) this.#plain.add(name)
+  }
+
+  /** A convolution on which none of the exact outputs depends, by filtered rows. */
+  #filtered(context: BlockedContext): readonly string[] | undefined {
+    const info = (name: string) => this.#infos.get(name) ?? {}
+    const convolution = this.#exact.has(context.node)
+      ? undefined
+      : convolutionOf({ info }, context.node)
+    return convolution && filteredRows(context, convolution)
   }
 
   #onBlocks(node: Node): Node {

@@ -35,7 +35,10 @@ export function columnConvolutions(model: Model): Model {
 }
 
 /** The convolution of images that a node computes. */
-export function convolutionOf(emitter: Emitter, node: Node): ImageConvolution | undefined {
+export function convolutionOf(
+  emitter: Pick<Emitter, 'info'>,
+  node: Node,
+): ImageConvolution | undefined {
   const [x = '', weight = ''] = node.inputs
   if (node.opType !== 'Conv' || node.domain !== '') return undefined
   const image = emitter.info(x).shape

@@ -14,17 +14,16 @@
  * diagonal, or of higher images by depthwise convolutions with a stride of m. The n convolutions are groups of one; a product along n gives m rows of each
  * tile, and these are put in their order.
  */
-import { intAttribute } from '../../model/attributes.ts'
-import { type Dim, isStandard } from '../../model/model.ts'
+import type { Dim } from '../../model/model.ts'
 import type { BlockedContext, BlockedEmitter } from '../../operators/contract/facets.ts'
-import type {
-  ImageConvolution,
-  SizedAxis,
-} from '../../operators/decompositions/convolution-columns.ts'
+import type { ImageConvolution } from '../../operators/decompositions/convolution-columns.ts'
 import { reshapeBlocks } from '../../operators/helpers/blocked.ts'
 import { range } from '../../operators/helpers/emission.ts'
-import { minimalFiltering, type Rows } from '../../operators/helpers/minimal-filtering.ts'
-import { allKnown, kernelShape, windowOf } from '../../operators/helpers/windows.ts'
+import {
+  alongDiagonal,
+  minimalFiltering,
+  type Rows,
+} from '../../operators/helpers/minimal-filtering.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
 import { isTiledByProduct, type RowTiles, rowTiles } from './row-tiles.ts'
 
@@ -68,19 +67,11 @@ function tilesByProduct(
   begin: number,
 ): string {
   const { size, dilation, tiles } = tiling
-  const diagonals = matrix.flatMap((entries) =>
-    range(tiles).flatMap((tile) => {
-      const line = new Array<number>(height).fill(0)
-      for (const [k, entry] of entries.entries()) {
-        const row = begin + rowOf(tiling, tile) + k * dilation
-        if (row >= 0 && row < height) line[row] = entry
-      }
-      return line
-    }),
-  )
+  const starts = range(tiles).map((tile) => begin + rowOf(tiling, tile))
+  const diagonals = alongDiagonal(matrix, starts, height, dilation)
   const { block } = emitter
   const lines = reshapeBlocks(emitter, blocks, [-1, 1, channels / block, height, width * block])
-  const product = emitter.constantOf(float32([size, 1, tiles, height], diagonals))
+  const product = emitter.constantOf(float32([size, 1, tiles, height], diagonals.flat()))
   const products = emitter.emit('MatMul', [product, lines])[0]!
   return reshapeBlocks(emitter, products, [-1, size * channels, tiles, width])
 }
@@ -142,9 +133,9 @@ function filteredKernels(
   emitter: BlockedEmitter,
   weight: string,
   { channels, filters, groups, rows, columns }: ImageConvolution,
-  { step, size }: RowTiles,
+  matrix: Rows,
 ): string {
-  const { kernel: matrix } = minimalFiltering(step, rows.kernel)
+  const size = matrix.length
   const pairs = (channels * filters) / groups / emitter.block ** 2
   const numbers = columns.kernel * emitter.block ** 2
   const taps = reshapeBlocks(emitter, weight, [1, pairs, rows.kernel, numbers])
@@ -167,7 +158,7 @@ function convolve(
   const images = { batch, blocks: x, channels, height: rows.input, width: columns.input }
   const inputs = [
     tiledRows(emitter, images, tiling, filtering.input, -rows.pads.begin),
-    filteredKernels(emitter, weight, convolution, tiling),
+    filteredKernels(emitter, weight, convolution, filtering.kernel),
   ]
   const window = {
     kernel_shape: [1, columns.kernel],
@@ -194,38 +185,13 @@ function convolve(
 
 // ------------------------------------------------------------------- nodes
 
-/** The convolution of images in blocks, if it has no bias and it pays to filter its rows. */
-export function filteredRows(context: BlockedContext): readonly string[] | undefined {
-  const convolution = convolutionOf(context)
-  const tiling = convolution && rowTiles(convolution)
+/** The convolution that the context's node computes, of images in whole blocks and without a bias, if it pays to filter its rows. */
+export function filteredRows(
+  context: BlockedContext,
+  convolution: ImageConvolution,
+): readonly string[] | undefined {
+  const { channels, filters, groups } = convolution
+  const isWhole = [channels, filters].every((count) => (count / groups) % context.block === 0)
+  const tiling = isWhole && !context.has(2) ? rowTiles(convolution) : undefined
   return tiling && [convolve(context, context.blocks(0), context.filters(1), convolution, tiling)]
-}
-
-/** The convolution that the node computes, if that is one of whole blocks of channels. */
-function convolutionOf(context: BlockedContext): ImageConvolution | undefined {
-  const { node, block } = context
-  const [x, weight, y] = [context.shape(0), context.shape(1), context.output(0).shape]
-  if (!isStandard(node, 'Conv') || context.has(2) || context.dtype(0) !== 'float32')
-    return undefined
-  if (weight?.length !== 4) return undefined
-  const kernel = kernelShape(node, weight.slice(2))
-  if (!kernel || !context.fits(context.output(0)) || !x) return undefined
-  const window = windowOf(node, kernel, x.slice(2))
-  const sizes = [...weight.slice(0, 2), ...x.slice(1), ...y!.slice(2)]
-  if (!allKnown(window) || !sizes.every((size) => typeof size === 'number')) return undefined
-  const [filters, perGroup, channels, height, width, ...outputs] = sizes as readonly number[] as [
-    filters: number,
-    perGroup: number,
-    channels: number,
-    height: number,
-    width: number,
-    ...outputs: number[],
-  ]
-  const groups = intAttribute(node, 'group', 1)
-  if (perGroup % block !== 0 || (filters / groups) % block !== 0) return undefined
-  const [rows, columns] = window.map((axis, i) => {
-    const input = [height, width][i]!
-    return { ...axis, input, output: outputs[i]! }
-  }) as [SizedAxis, SizedAxis]
-  return { batch: x[0] ?? null, channels, filters, groups, rows, columns }
 }

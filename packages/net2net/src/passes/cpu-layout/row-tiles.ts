@@ -28,17 +28,25 @@ export interface RowTiles {
 /** Filtering has to take less than this share of what it takes the place of. */
 const worthwhile = 0.9
 
-/**
- * The tiles that pay for a convolution of whole blocks of channels; undefined where none do.
- */
+/** The tiles that pay for a convolution of whole blocks of channels; undefined where none do. */
 export function rowTiles(convolution: ImageConvolution): RowTiles | undefined {
   const { rows, columns } = convolution
+  const direct = rowOfTaps(convolution) * rows.kernel * columns.kernel * rows.output
+  return cheapest(rows, direct, (tiling) => filteredCost(convolution, tiling))
+}
+
+/** The cheapest tiles, if they take that much less than the direct way. */
+function cheapest(
+  rows: SizedAxis,
+  direct: number,
+  costOf: (tiling: RowTiles) => number,
+): RowTiles | undefined {
   if (rows.stride !== 1 || rows.kernel < 2) return undefined
   let best: RowTiles | undefined
-  let least = worthwhile * rowOfTaps(convolution) * rows.kernel * columns.kernel * rows.output
-  for (const tiles of tilings(rows)) {
-    const cost = filteredCost(convolution, tiles)
-    if (cost < least) [best, least] = [tiles, cost]
+  let least = worthwhile * direct
+  for (const tiling of tilings(rows)) {
+    const cost = costOf(tiling)
+    if (cost < least) [best, least] = [tiling, cost]
   }
   return best
 }
@@ -96,23 +104,18 @@ const tilesCost = (image: TiledImage, tiling: RowTiles): number =>
 /** The tiles with which the gradient of the weight takes less as a convolution with tall kernels; undefined where none do. */
 export function gradientTiles(convolution: ImageConvolution): RowTiles | undefined {
   const { batch, channels, filters, groups, rows, columns } = convolution
-  if (rows.stride !== 1 || rows.kernel < 2) return undefined
   const x = { batch, numbers: channels * columns.input, height: rows.input }
   const deltas = { batch, numbers: filters * columns.output, height: rows.output }
   const wide = channels * (columns.pads.begin + columns.input + columns.pads.end)
-  let best: RowTiles | undefined
-  let least = worthwhile * wholeImagesCost(convolution)
-  for (const tiles of tilings(rows)) {
-    if (!fitsGroups(tiles.size * groups)) continue
-    const all = tiles.size * tiles.tiles
-    const moved = costs.blocks * all * (2 * wide + deltas.numbers)
-    const cost =
+  return cheapest(rows, wholeImagesCost(convolution), (tiling) => {
+    if (!fitsGroups(tiling.size * groups)) return Number.POSITIVE_INFINITY
+    const all = tiling.size * tiling.tiles
+    return (
       rowOfTaps(convolution) * columns.kernel * all +
-      moved +
-      tilesCost(x, tiles) +
-      tilesCost(deltas, tiles) +
+      costs.blocks * all * (2 * wide + deltas.numbers) +
+      tilesCost(x, tiling) +
+      tilesCost(deltas, tiling) +
       costs.filteredNodes / positionsOf(batch)
-    if (cost < least) [best, least] = [tiles, cost]
-  }
-  return best
+    )
+  })
 }
