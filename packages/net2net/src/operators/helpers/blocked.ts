@@ -72,7 +72,7 @@ function withChannels(context: BlockedContext, whole: readonly boolean[]) {
   return context.emit('Conv', [...given.inputs, shift], given.attributes, { blocked: true })
 }
 
-const repeated = (context: BlockedContext, value: number, count: number): string =>
+const repeated = (context: BlockedEmitter, value: number, count: number): string =>
   context.constantOf(float32([count], new Float32Array(count).fill(value)))
 
 /** x + shift per channel. */
@@ -86,7 +86,7 @@ export const shiftChannels = (
 
 /** An image with zeros around it: a depthwise convolution of a single tap puts them there. */
 export const padBlocks = (
-  context: BlockedContext,
+  context: BlockedEmitter,
   blocks: string,
   channels: number,
   pads: readonly [top: number, left: number, bottom: number, right: number],
@@ -97,7 +97,7 @@ export const padBlocks = (
 
 /** scale·x + shift per channel: a depthwise convolution of a single tap. */
 export const scaleChannels = (
-  context: BlockedContext,
+  context: BlockedEmitter,
   blocks: string,
   channels: number,
   scale: string,

@@ -26,6 +26,7 @@ import { convolutionOf } from './column-convolutions.ts'
 import type { StateInBlocks } from './filter-blocks.ts'
 import { filteredRows } from './filtered-rows.ts'
 import { imagesBelow } from './images-below.ts'
+import { pairedRows } from './paired-rows.ts'
 import { Rewriter } from './rewriter.ts'
 import { valuesInBlocks } from './state-in-blocks.ts'
 import { type BlockedImages, tallKernels } from './tall-kernels.ts'
@@ -37,7 +38,7 @@ type Entries = Readonly<Record<string, AttributeLike>>
 /**
  * @param block channels per block: what the runtime uses on this machine
  * @param states inputs that are fed what the output `NAME.next` gave: where it pays, these are in blocks of filters
- * @param exact outputs; convolutions on which they depend are computed as they stand
+ * @param exact outputs; in what they depend on, equal numbers stay equal
  */
 export function blockLayout(
   model: Model,
@@ -120,13 +121,14 @@ class BlockedGraph {
     for (const name of node.outputs) this.#plain.add(name)
   }
 
-  /** A convolution on which none of the exact outputs depends, by filtered rows. */
+  /** A convolution whose rows are filtered: two at a time, if an exact output depends on it. */
   #filtered(context: BlockedContext): readonly string[] | undefined {
     const info = (name: string) => this.#infos.get(name) ?? {}
-    const convolution = this.#exact.has(context.node)
-      ? undefined
-      : convolutionOf({ info }, context.node)
-    return convolution && filteredRows(context, convolution)
+    const convolution = convolutionOf({ info }, context.node)
+    if (!convolution) return undefined
+    return this.#exact.has(context.node)
+      ? pairedRows(context, convolution, this.#links)
+      : filteredRows(context, convolution)
   }
 
   #onBlocks(node: Node): Node {

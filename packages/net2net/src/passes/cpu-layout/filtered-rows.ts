@@ -6,9 +6,9 @@
  *
  * where ⊙ is a convolution along the columns, one for each of the n rows of a tile. Of r rows of multiply-adds n/m are left, 6/4 of 3.
  *
- * The gradients of images and weights are computed so, and not what the loss depends on. There numbers that are equal have to stay equal: where images are empty,
- * a pooling takes the first of its zeros, and a ReLU hands no gradient down. With products that are added up in the order of a tile some of these
- * are 10⁻⁸.
+ * The gradients of images and weights are computed so, and not what the loss depends on (`paired-rows.ts`). There numbers that are equal have to stay equal: where
+ * images are empty, a pooling takes the first of its zeros, and a ReLU hands no gradient down. With products that are added up in the order of a tile some of
+ * these are 10⁻⁸.
  *
  * In memory, images in blocks are matrices of rows, [N, C/b, H, W·b]. Bᵀ x are images [N, n·C, tiles, W]: by one product, in which Bᵀ is repeated along a
  * diagonal, or of higher images by depthwise convolutions with a stride of m. The n convolutions are groups of one; a product along n gives m rows of each
@@ -17,7 +17,7 @@
 import type { Dim } from '../../model/model.ts'
 import type { BlockedContext, BlockedEmitter } from '../../operators/contract/facets.ts'
 import type { ImageConvolution } from '../../operators/decompositions/convolution-columns.ts'
-import { reshapeBlocks } from '../../operators/helpers/blocked.ts'
+import { padBlocks, reshapeBlocks } from '../../operators/helpers/blocked.ts'
 import { range } from '../../operators/helpers/emission.ts'
 import {
   alongDiagonal,
@@ -46,6 +46,8 @@ function rowOf({ tiles, dilation, step }: RowTiles, tile: number): number {
 /**
  * For every tile the product of a matrix [n, rows] and the image's rows from its first one on, `begin` further down; zeros beyond the image:
  * [N, n·C, tiles, W].
+ *
+ * @param columns of zeros before and behind the image's own
  */
 export function tiledRows(
   emitter: BlockedEmitter,
@@ -53,11 +55,19 @@ export function tiledRows(
   tiling: RowTiles,
   matrix: Rows,
   begin: number,
+  columns: Columns = [0, 0],
 ): string {
   const { batch, channels, height, width } = images
-  const isByProduct = isTiledByProduct({ batch, numbers: channels * width, height }, tiling)
-  return (isByProduct ? tilesByProduct : tilesByTaps)(emitter, images, tiling, matrix, begin)
+  if (!isTiledByProduct({ batch, numbers: channels * width, height }, tiling))
+    return tilesByTaps(emitter, images, tiling, matrix, begin, columns)
+  const [left, right] = columns
+  if (left + right === 0) return tilesByProduct(emitter, images, tiling, matrix, begin)
+  const blocks = padBlocks(emitter, images.blocks, channels, [0, left, 0, right])
+  const wide = { ...images, blocks, width: left + width + right }
+  return tilesByProduct(emitter, wide, tiling, matrix, begin)
 }
+
+type Columns = readonly [left: number, right: number]
 
 function tilesByProduct(
   emitter: BlockedEmitter,
@@ -76,28 +86,41 @@ function tilesByProduct(
   return reshapeBlocks(emitter, products, [-1, size * channels, tiles, width])
 }
 
-/** A depthwise convolution for each row of the matrix, without the zeros at its ends where that is possible. */
+/** A depthwise convolution for each row of the matrix. */
 function tilesByTaps(
+  emitter: BlockedEmitter,
+  images: Images,
+  tiling: RowTiles,
+  matrix: Rows,
+  begin: number,
+  columns: Columns,
+): string {
+  const parts = matrix.map((entries) =>
+    rowOfTiles(emitter, images, tiling, entries, begin, columns),
+  )
+  return emitter.emit('Concat', parts, { axis: 1 })[0]!
+}
+
+/** … for one row of the matrix, [N, C, tiles, W]: without the zeros at its ends where that is possible. The rows of the image are not dilated. */
+export function rowOfTiles(
   emitter: BlockedEmitter,
   { blocks, channels, height }: Images,
   { step, tiles }: RowTiles,
-  matrix: Rows,
+  entries: readonly number[],
   begin: number,
+  [left, right]: Columns = [0, 0],
 ): string {
-  const parts = matrix.map((entries) => {
-    const first = Math.min(
-      -begin,
-      entries.findIndex((entry) => entry !== 0),
-    )
-    const top = -begin - first
-    const last = entries.findLastIndex((entry) => entry !== 0)
-    // As many as it takes for no tile to be behind the last one.
-    const count = Math.max(last + 1 - first, height + top - step * tiles + 1)
-    const taps = entries.slice(first, first + count)
-    const bottom = Math.max(0, step * (tiles - 1) + taps.length - top - height)
-    return depthwise(emitter, blocks, channels, taps, step, [top, bottom])
-  })
-  return emitter.emit('Concat', parts, { axis: 1 })[0]!
+  const first = Math.min(
+    -begin,
+    entries.findIndex((entry) => entry !== 0),
+  )
+  const top = -begin - first
+  const last = entries.findLastIndex((entry) => entry !== 0)
+  // As many as it takes for no tile to be behind the last one.
+  const count = Math.max(last + 1 - first, height + top - step * tiles + 1)
+  const taps = entries.slice(first, first + count)
+  const bottom = Math.max(0, step * (tiles - 1) + taps.length - top - height)
+  return depthwise(emitter, blocks, channels, taps, step, [top, left, bottom, right])
 }
 
 /** The same taps along the rows for each channel. */
@@ -107,7 +130,7 @@ function depthwise(
   channels: number,
   taps: readonly number[],
   stride: number,
-  [top, bottom]: readonly [number, number],
+  pads: readonly [top: number, left: number, bottom: number, right: number],
 ): string {
   const { block } = emitter
   const lanes = taps.flatMap((tap) => Array<number>(block).fill(tap))
@@ -118,7 +141,7 @@ function depthwise(
     {
       kernel_shape: [taps.length, 1],
       strides: [stride, 1],
-      pads: [top, 0, bottom, 0],
+      pads,
       group: channels,
     },
     { blocked: true },
@@ -129,7 +152,7 @@ export const matrixOf = (emitter: BlockedEmitter, rows: Rows): string =>
   emitter.constantOf(float32([rows.length, rows[0]!.length], rows.flat()))
 
 /** The weight [M, C / groups, r, L] as [n·M, C / groups, 1, L], both in blocks of filters. */
-function filteredKernels(
+export function filteredKernels(
   emitter: BlockedEmitter,
   weight: string,
   { channels, filters, groups, rows, columns }: ImageConvolution,

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { testSeed } from '../../../testing/seed.ts'
 import type { ImageConvolution } from '../../operators/decompositions/convolution-columns.ts'
 import { mostInputs } from '../../operators/helpers/minimal-filtering.ts'
-import { gradientTiles, isTiledByProduct, rowTiles } from './row-tiles.ts'
+import { gradientTiles, isTiledByProduct, pairsOfRows, rowTiles } from './row-tiles.ts'
 
 interface Drawn {
   readonly channels: number
@@ -73,4 +73,18 @@ test('a gradient pays where its tiles save more than they cost', () => {
   expect(gradientTiles(convolution({ channels: 256, filters: 256 }))).toBeDefined()
   for (const none of [{ channels: 16, filters: 16 }, { stride: 2 }, { kernel: 1 }])
     expect(gradientTiles(convolution(none)), JSON.stringify(none)).toBeUndefined()
+})
+
+test('pairs of rows pay for small kernels and many channels, and the more where others read the same tiles', () => {
+  const paysFor = (drawn: Partial<Drawn>, readers = 1) =>
+    pairsOfRows(convolution(drawn), readers) !== undefined
+  expect(pairsOfRows(convolution(), 1)).toEqual({ step: 2, size: 4, dilation: 1, tiles: 8 })
+  expect(pairsOfRows(convolution({ channels: 256, size: 15 }), 1)?.tiles).toBe(8)
+  expect(paysFor({ channels: 256, filters: 256 })).toBe(true)
+  expect(paysFor({ filters: 16, size: 32 })).toBe(false)
+  expect(paysFor({ filters: 16, size: 32 }, 2)).toBe(true)
+  for (const none of [{ kernel: 1 }, { kernel: 4 }, { stride: 2 }, { dilation: 2 }, { size: 1 }])
+    expect(paysFor(none), JSON.stringify(none)).toBe(false)
+  // A weight of 9 MB is filtered once in a step, whatever the image.
+  expect(paysFor({ channels: 512, filters: 512, size: 2 })).toBe(false)
 })

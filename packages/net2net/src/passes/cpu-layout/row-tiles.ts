@@ -30,10 +30,16 @@ const worthwhile = 0.9
 
 /** The tiles that pay for a convolution of whole blocks of channels; undefined where none do. */
 export function rowTiles(convolution: ImageConvolution): RowTiles | undefined {
-  const { rows, columns } = convolution
-  const direct = rowOfTaps(convolution) * rows.kernel * columns.kernel * rows.output
-  return cheapest(rows, direct, (tiling) => filteredCost(convolution, tiling))
+  const { rows } = convolution
+  return cheapest(rows, directCost(convolution), (tiling) => filteredCost(convolution, tiling))
 }
+
+/** Nanoseconds for each image, row by row. */
+const directCost = (convolution: ImageConvolution): number =>
+  rowOfTaps(convolution) *
+  convolution.rows.kernel *
+  convolution.columns.kernel *
+  convolution.rows.output
 
 /** The cheapest tiles, if they take that much less than the direct way. */
 function cheapest(
@@ -49,6 +55,31 @@ function cheapest(
     if (cost < least) [best, least] = [tiling, cost]
   }
   return best
+}
+
+/**
+ * Pairs of rows (`paired-rows.ts`) of a convolution of whole blocks of channels, if they pay.
+ *
+ * @param readers how many convolutions read the same tiles
+ */
+export function pairsOfRows(convolution: ImageConvolution, readers: number): RowTiles | undefined {
+  const { batch, channels, filters, groups, rows, columns } = convolution
+  if (rows.kernel > 3 || rows.dilation > 1) return undefined
+  return cheapest(rows, directCost(convolution), (tiling) => {
+    const { step, size, tiles } = tiling
+    if (step > 2) return Number.POSITIVE_INFINITY
+    const inTiles = channels * columns.input * size * tiles
+    const outputs = filters * columns.output * step * tiles
+    // Two sums of half the outputs each, all of them in their order, without the last row, and an activation that the convolution would have done.
+    const passes = rows.output === step * tiles ? 3 : 4
+    const weight = (size * columns.kernel * channels * filters) / groups
+    return (
+      rowOfTaps(convolution) * size * columns.kernel * tiles +
+      ((costs.tap * 2 + costs.blocks) * inTiles) / readers +
+      costs.blocks * passes * outputs +
+      (costs.filteredWeight * weight + costs.filteredNodes) / positionsOf(batch)
+    )
+  })
 }
 
 /** Multiply-adds of one tap for a row of outputs, in nanoseconds. */

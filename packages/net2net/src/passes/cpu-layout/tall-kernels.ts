@@ -242,19 +242,25 @@ function tapsOfTiles(
   const { size, tiles } = tiling
   const [top, left, , right] = window.pads
   const filtering = minimalFiltering(tiling.step, size - tiling.step + 1)
-  const tiled = (images: BlockedImages, matrix: Matrix, begin: number): BlockedImages => {
+  const tiled = (
+    images: BlockedImages,
+    matrix: Matrix,
+    begin: number,
+    columns: readonly [left: number, right: number],
+  ): BlockedImages => {
     const [, height, width] = images.sizes
     const { batch, channels: own } = images
     const given = { batch, blocks: images.blocks(), channels: own, height, width }
-    const blocks = tiledRows(context, given, tiling, matrix, begin)
+    const blocks = tiledRows(context, given, tiling, matrix, begin, columns)
     const channels = size * own
-    return { ...images, blocks: () => blocks, channels, sizes: [channels, tiles, width], zeros: 0 }
+    const wide = columns[0] + width + columns[1]
+    return { ...images, blocks: () => blocks, channels, sizes: [channels, tiles, wide], zeros: 0 }
   }
   const products = convolved(
     context,
-    tiled(x, filtering.input, -top),
-    tiled(kernels, transposed(filtering.output), 0),
-    { ...window, between: 1, pads: [0, left, 0, right] },
+    tiled(x, filtering.input, -top, [left, right]),
+    tiled(kernels, transposed(filtering.output), 0, [0, 0]),
+    { ...window, between: 1, pads: [0, 0, 0, 0] },
     size * group,
   )
   const [count, outer] = [x.channels / group / block, kernels.channels / block]

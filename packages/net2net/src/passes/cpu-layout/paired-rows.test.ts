@@ -1,0 +1,183 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { block, compareSteps, type Net, numbers, run } from '../../../testing/compare-steps.ts'
+import { normalTensor } from '../../../testing/gradient-check.ts'
+import { testSeed } from '../../../testing/seed.ts'
+import { difference, sent } from '../../../testing/sent-tensors.ts'
+import { intsAttribute } from '../../model/attributes.ts'
+import { GraphBuilder } from '../../model/builder.ts'
+import type { Model, Node } from '../../model/model.ts'
+import { range } from '../../operators/helpers/emission.ts'
+import { randomStream } from '../../tensor/random.ts'
+import { float32 } from '../../tensor/tensor.ts'
+import { lowerForCpu, lowerStep } from './lower-for-cpu.ts'
+
+/** Convolutions along the columns that add a sum of others: one for each row of a pair. */
+const lastOfPairs = ({ graph }: Model): readonly Node[] =>
+  graph.nodes.filter(
+    (node) =>
+      node.opType === 'Conv' &&
+      node.inputs.length === 4 &&
+      intsAttribute(node, 'kernel_shape')?.[0] === 1,
+  )
+
+interface Axis {
+  readonly kernel: number
+  readonly stride: number
+  readonly dilation: number
+  readonly begin: number
+  readonly end: number
+  readonly size: number
+}
+
+interface Convolution {
+  readonly channels: number
+  readonly filters: number
+  readonly groups?: number
+  readonly axes: readonly Axis[]
+  readonly hasBias: boolean
+}
+
+/** The convolution of an image with an open batch, with random parameters. */
+function modelOf({ channels, filters, groups = 1, axes, hasBias }: Convolution): Model {
+  const random = randomStream(testSeed, 'pairs', channels, axes[0]!.size)
+  const builder = new GraphBuilder()
+  builder.input('x', 'float32', ['n', channels, ...axes.map(({ size }) => size)])
+  const kernel = axes.map((axis) => axis.kernel)
+  const weight = normalTensor(random, [filters, channels / groups, ...kernel], { scale: 0.1 })
+  const inputs = [
+    'x',
+    builder.constant(weight),
+    ...(hasBias ? [builder.constant(normalTensor(random, [filters]), 'b')] : []),
+  ]
+  const attributes = {
+    kernel_shape: kernel,
+    strides: axes.map((axis) => axis.stride),
+    dilations: axes.map((axis) => axis.dilation),
+    pads: [...axes.map((axis) => axis.begin), ...axes.map((axis) => axis.end)],
+    group: groups,
+  }
+  builder.nodeOutputs('Conv', inputs, attributes, { outputs: ['y'] })
+  builder.output('y', 'float32')
+  return builder.model()
+}
+
+const axis = {
+  begin: fc.integer({ min: 0, max: 2 }),
+  end: fc.integer({ min: 0, max: 2 }),
+}
+
+const convolutions = fc.record({
+  channels: fc.constantFrom(4, 6),
+  filters: fc.constantFrom(4, 5),
+  groups: fc.constantFrom(1, 1, 2),
+  rows: fc.record({
+    ...axis,
+    kernel: fc.integer({ min: 2, max: 3 }),
+    stride: fc.constant(1),
+    dilation: fc.constant(1),
+    size: fc.integer({ min: 8, max: 21 }),
+  }),
+  columns: fc.record({
+    ...axis,
+    kernel: fc.integer({ min: 1, max: 3 }),
+    stride: fc.integer({ min: 1, max: 2 }),
+    dilation: fc.integer({ min: 1, max: 2 }),
+    size: fc.integer({ min: 6, max: 9 }),
+  }),
+  hasBias: fc.boolean(),
+  batch: fc.integer({ min: 1, max: 3 }),
+})
+
+const wide = 4 * block
+const square: Axis = { kernel: 3, stride: 1, dilation: 1, begin: 1, end: 1, size: 16 }
+
+describe.skipIf(block === 1)('convolutions that compute two rows at once', () => {
+  test('give what the standard’s give', async () => {
+    let count = 0
+    await fc.assert(
+      fc.asyncProperty(convolutions, async ({ groups, rows, columns, batch, ...drawn }) => {
+        const [channels, filters] = [drawn.channels, drawn.filters].map(
+          (blocks) => blocks * groups * block,
+        ) as [number, number]
+        const axes = [rows, columns]
+        const model = modelOf({ channels, filters, groups, axes, hasBias: drawn.hasBias })
+        const lowered = lowerForCpu(model, block)
+        count += lastOfPairs(lowered).length
+        const random = randomStream(testSeed, 'images', channels, rows.size)
+        const feeds = { x: normalTensor(random, [batch, channels, rows.size, columns.size]) }
+        const [expected, found] = [await run(model, feeds), await run(lowered, feeds)]
+        expect(difference(sent(found).y, sent(expected).y!)).toBeLessThan(1e-5)
+      }),
+      { seed: testSeed, numRuns: 24 },
+    )
+    expect(count, `seed ${testSeed}`).toBeGreaterThan(0)
+  })
+
+  test.each([false, true])('leave equal what is equal, with a bias: %s', async (hasBias) => {
+    const [height, width] = [square.size, 8]
+    const axes = [square, { ...square, size: width }]
+    const model = modelOf({ channels: wide, filters: wide, axes, hasBias })
+    const lowered = lowerForCpu(model, block)
+    expect(lastOfPairs(lowered)).toHaveLength(2)
+    // Five rows of zeros, six that are alike, and five others.
+    const random = normalTensor(randomStream(testSeed, 'equal'), [1, wide, height, width])
+    const given = numbers(random)
+    const images = given.map((number, i) => {
+      const row = Math.floor(i / width) % height
+      return row < 5 ? 0 : row < 11 ? given[i - (row - 5) * width]! : number
+    })
+    const x = float32([1, wide, height, width], images)
+    const empty = float32(
+      [1, wide, height, width],
+      images.map(() => 0),
+    )
+    const [found, biases] = [await run(lowered, { x }), await run(model, { x: empty })].map(
+      ({ y }) => numbers(y!),
+    ) as [number[], number[]]
+    const at = (values: readonly number[], row: number) =>
+      range(wide).flatMap((filter) =>
+        values.slice((filter * height + row) * width, (filter * height + row + 1) * width),
+      )
+    for (const row of range(4)) expect(at(found, row), `row ${row}`).toEqual(at(biases, row))
+    for (const row of range(10, 7)) expect(at(found, row), `row ${row}`).toEqual(at(found, 6))
+  })
+
+  const flat = (net: Net, x: string, count: number): readonly [string, number] => [
+    net.builder.node('GlobalAveragePool', [x]),
+    count,
+  ]
+  const first = (net: Net) => net.relu(net.conv('input', [wide, 3, 3, 3]))
+
+  test.each<[string, number, readonly number[], (net: Net) => string]>([
+    ['one', 2, [3, 12, 9], (net) => net.conv(first(net), [wide, wide, 3, 3])],
+    [
+      'with an odd number of rows',
+      2,
+      [3, 15, 9],
+      (net) => net.conv(first(net), [wide, wide, 3, 3]),
+    ],
+    [
+      'below a pooling',
+      4,
+      [3, 16, 16],
+      (net) => net.pool(net.conv(first(net), [wide, wide, 3, 3])),
+    ],
+    [
+      'between others',
+      4,
+      [3, 12, 12],
+      (net) => {
+        const x = first(net)
+        const y = net.relu(net.conv(x, [wide, wide, 3, 3]))
+        return net.relu(net.builder.node('Add', [x, net.conv(y, [wide, wide, 3, 3])]))
+      },
+    ],
+  ])('in steps: %s', async (_, count, input, layers) => {
+    const lowered = await compareSteps(
+      { input, layers: (net) => flat(net, layers(net), wide), batch: 4 },
+      (model) => lowerStep(model, block, [], ['loss']).model,
+    )
+    expect(lastOfPairs(lowered)).toHaveLength(count)
+  })
+})

@@ -1,0 +1,171 @@
+/**
+ * Convolutions on images in blocks of channels that compute two rows at once, by minimal filtering (`../../operators/helpers/minimal-filtering.ts`) for the points 0, 1, −1
+ * and ∞. With the rows a, b, c, d of an image and a kernel of rows u, v, w,
+ *
+ *   p = (b + c) ∗ (u + v + w)/2,    q = (c − b) ∗ (u − v + w)/2,
+ *   y₀ = (a − c) ∗ u + (p + q),     y₁ = (d − b) ∗ w + (p − q),
+ *
+ * where ∗ is a convolution along the columns: four rows of multiply-adds in the place of six. A kernel of two rows has no q.
+ *
+ * Unlike larger tiles (`filtered-rows.ts`) this is for what the loss depends on, too. An output row reads no image row beyond its own, so that zeros stay zeros,
+ * and where the rows are equal only p is left, and y₀ and y₁ are the same bits: poolings find the equal numbers that they would find without it.
+ *
+ * Each of the four convolutions has its own image, and the last two add a sum to what they compute, as convolutions in blocks can. No tensor holds all tiles.
+ */
+import { intsAttribute } from '../../model/attributes.ts'
+import { expressionKey } from '../../model/common-subexpressions.ts'
+import type { Links } from '../../model/links.ts'
+import type { Node } from '../../model/model.ts'
+import type { BlockedContext } from '../../operators/contract/facets.ts'
+import type { ImageConvolution } from '../../operators/decompositions/convolution-columns.ts'
+import { reshapeBlocks } from '../../operators/helpers/blocked.ts'
+import { minimalFiltering } from '../../operators/helpers/minimal-filtering.ts'
+import { reach } from '../../operators/helpers/windows.ts'
+import { int64 } from '../../tensor/tensor.ts'
+import { filteredKernels, rowOfTiles } from './filtered-rows.ts'
+import { pairsOfRows, type RowTiles } from './row-tiles.ts'
+
+/**
+ * The convolution that the context's node computes, of images in whole blocks, if it pays to compute two rows at once.
+ *
+ * @param links of the graph that the node is in: of a convolution with a stride of two rows, another node may compute the other ones
+ */
+export function pairedRows(
+  context: BlockedContext,
+  convolution: ImageConvolution,
+  links: Links,
+): readonly string[] | undefined {
+  const { channels, filters, groups } = convolution
+  const isWhole = [channels, filters].every((count) => (count / groups) % context.block === 0)
+  const found = isWhole ? allRows(context.node, convolution, links) : undefined
+  const tiling = found && pairsOfRows(found.convolution, found.readers)
+  if (!tiling) return undefined
+  const rows = new PairOfRows(context, found.convolution, tiling)
+  return [found.phase === undefined ? rows.both() : rows.one(found.phase)]
+}
+
+class PairOfRows {
+  readonly #context: BlockedContext
+  readonly #convolution: ImageConvolution
+  readonly #tiling: RowTiles
+
+  constructor(context: BlockedContext, convolution: ImageConvolution, tiling: RowTiles) {
+    this.#context = context
+    this.#convolution = convolution
+    this.#tiling = tiling
+  }
+
+  /** Every second row of the output from row 0 or row 1 on. */
+  one(phase: 0 | 1): string {
+    const { kernel } = this.#convolution.rows
+    const [p, q] = [this.#products(1), kernel === 2 ? undefined : this.#products(2)]
+    const sum = q === undefined ? p : this.#emit(phase === 0 ? 'Add' : 'Sub', [p, q])
+    return this.#products(phase === 0 ? 0 : kernel, sum)
+  }
+
+  /** All rows of the output. */
+  both(): string {
+    const { filters, rows, columns } = this.#convolution
+    const numbers = columns.output * this.#context.block
+    const parts = ([0, 1] as const).map((phase) =>
+      reshapeBlocks(this.#context, this.one(phase), [-1, 1, numbers]),
+    )
+    const lines = this.#emit('Concat', parts, { axis: 1 })
+    return reshapeBlocks(this.#context, this.#own(lines), [
+      -1,
+      filters,
+      rows.output,
+      columns.output,
+    ])
+  }
+
+  /** Without the last row, where that is beyond the output. */
+  #own(lines: string): string {
+    const { rows, columns } = this.#convolution
+    const { step, tiles } = this.#tiling
+    if (rows.output === step * tiles) return lines
+    const numbers = columns.output * this.#context.block
+    const images = reshapeBlocks(this.#context, lines, [-1, step * tiles, numbers])
+    const [start, end, axis] = [0, rows.output, 1].map((number) =>
+      this.#context.constantOf(int64([number])),
+    ) as [string, string, string]
+    return this.#emit('Slice', [images, start, end, axis])
+  }
+
+  /** The products of one point, and what else is given. Every row of the output takes those of point 1 as they are, and with them the bias. */
+  #products(point: number, sum?: string): string {
+    const context = this.#context
+    const { batch, channels, groups, rows, columns } = this.#convolution
+    const { input, kernel } = minimalFiltering(this.#tiling.step, rows.kernel)
+    const x = context.blocks(0)
+    const images = { batch, blocks: x, channels, height: rows.input, width: columns.input }
+    const bias = point === 1 && context.has(2) ? context.plain(2) : ''
+    const inputs = [
+      rowOfTiles(context, images, this.#tiling, input[point]!, -rows.pads.begin),
+      filteredKernels(context, context.filters(1), this.#convolution, [kernel[point]!]),
+      ...(sum === undefined ? (bias === '' ? [] : [bias]) : [bias, sum]),
+    ]
+    return context.emit(
+      'Conv',
+      inputs,
+      {
+        kernel_shape: [1, columns.kernel],
+        strides: [1, columns.stride],
+        dilations: [1, columns.dilation],
+        pads: [0, columns.pads.begin, 0, columns.pads.end],
+        group: groups,
+      },
+      { blocked: true },
+    )[0]!
+  }
+
+  #emit(opType: string, inputs: readonly string[], attributes = {}): string {
+    return this.#context.emit(opType, inputs, attributes)[0]!
+  }
+}
+
+interface AllRows {
+  /** With every row of the output. */
+  readonly convolution: ImageConvolution
+  /** The first row of those that the node computes; undefined if it computes all. */
+  readonly phase?: 0 | 1
+  /** How many convolutions read the same images. */
+  readonly readers: number
+}
+
+/** The node's convolution with every row of its output; undefined where nobody else computes those that the node leaves out. */
+function allRows(node: Node, convolution: ImageConvolution, { uses }: Links): AllRows | undefined {
+  const { rows } = convolution
+  const { stride, output: count } = rows
+  if (stride === 1) return { convolution, readers: 1 }
+  if (stride > 2) return undefined
+  const key = keyWithoutPads(node)
+  const alike = (uses.get(node.inputs[0]!) ?? []).filter(
+    ({ node: other, input }) => input === 0 && keyWithoutPads(other) === key,
+  )
+  const [top, left] = padsOf(node)
+  const tops = alike.flatMap(({ node: other }) => {
+    const [own, before, below] = padsOf(other)
+    const outputs = Math.floor((own + rows.input + below - reach(rows)) / stride) + 1
+    return before === left && outputs === count ? [own] : []
+  })
+  const begin = tops.includes(top + 1) ? top + 1 : tops.includes(top - 1) ? top : undefined
+  if (begin === undefined) return undefined
+  const all = { ...rows, stride: 1, pads: { ...rows.pads, begin }, output: stride * count }
+  return {
+    convolution: { ...convolution, rows: all },
+    phase: begin === top ? 0 : 1,
+    readers: alike.length / stride,
+  }
+}
+
+function padsOf(node: Node): readonly [top: number, left: number, bottom: number] {
+  const [top = 0, left = 0, bottom = 0] = intsAttribute(node, 'pads') ?? []
+  return [top, left, bottom]
+}
+
+/** Equal for convolutions that differ in their pads alone. */
+function keyWithoutPads({ opType, domain, inputs, attributes }: Node): string | undefined {
+  const others = new Map([...attributes].filter(([name]) => name !== 'pads'))
+  return expressionKey(opType, domain, inputs, others, 1)
+}
