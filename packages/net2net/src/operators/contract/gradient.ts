@@ -26,6 +26,8 @@ export interface EmitOptions {
 export interface ValueHints {
   /** The four values that hold this image's 2 × 2 phases, in row order. */
   readonly phases?: readonly string[]
+  /** … and four that are cheaper, with their factors in each phase: [phases, values]. */
+  readonly phaseTerms?: PhaseTerms
   /** A smaller image with the same sum per channel, over batch and positions. */
   readonly sums?: string
   /** The value is zero but for some entries along one axis, which another value holds. */
@@ -36,6 +38,11 @@ export interface ValueHints {
   readonly reshaped?: string
   /** A value that holds the same numbers, computed on the way to a gradient: it takes the place of this one. */
   readonly same?: string
+}
+
+export interface PhaseTerms {
+  readonly values: readonly string[]
+  readonly factors: readonly (readonly number[])[]
 }
 
 export interface Scaled {

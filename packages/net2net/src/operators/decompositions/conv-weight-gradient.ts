@@ -18,7 +18,7 @@
  * convolutions: with the images below each other, a convolution of x by δ gives all taps, summed over the batch.
  */
 import { float32 } from '../../tensor/tensor.ts'
-import { type Emitter, isCpu } from '../contract/gradient.ts'
+import { type Emitter, isCpu, type PhaseTerms } from '../contract/gradient.ts'
 import { positionsOf } from '../helpers/costs.ts'
 import { ints, range, reshape, slice, transpose, unsqueeze } from '../helpers/emission.ts'
 import { inputsRead, isPointwise, type KnownWindowAxis, singleTap } from '../helpers/windows.ts'
@@ -171,7 +171,7 @@ const isDense = ({ rows, columns }: Layer): boolean => rows.stride === 1 && colu
 function byPatches(layer: Layer): string {
   const { emitter, dy, channels, filters, rows, columns } = layer
   const dims = [filters, channels, rows.kernel, columns.kernel]
-  const phases = emitter.hintOf(dy).phases
+  const phases = emitter.hintOf(dy).phaseTerms
   const plain = [rows, columns].every((axis) => axis.stride === 1 && axis.dilation === 1)
   if (phases !== undefined && plain) return byPhasedPatches(layer, phases)
   const patches = laidOut(layer, [rows, columns], rows.output * columns.output)
@@ -181,33 +181,34 @@ function byPatches(layer: Layer): string {
 }
 
 /**
- * δ given as its 2 × 2 phases: the windows of the four outputs of a phase cell lie within one window
+ * δ given as its 2 × 2 phases, which are sums of what has been computed: the windows of the four outputs of a phase cell lie within one window
  * that is larger by one; from the products with its taps, those of each phase are picked and added.
  */
-function byPhasedPatches(layer: Layer, phases: readonly string[]): string {
+function byPhasedPatches(layer: Layer, { values, factors }: PhaseTerms): string {
   const { emitter, channels, filters, rows, columns } = layer
   const [tall, wide] = [rows.kernel + 1, columns.kernel + 1]
   const cells = [rows, columns].map((axis) => ({ ...axis, kernel: axis.kernel + 1, stride: 2 }))
   const positions = (rows.output * columns.output) / 4
   const patches = laidOut(layer, cells, positions)
   const taps = channels * tall * wide
-  const products = phases.map((phase) => {
-    const delta = reshape(emitter, phase, [batchOf(phase), filters, positions])
+  const products = values.map((value) => {
+    const delta = reshape(emitter, value, [batchOf(value), filters, positions])
     return reshape(emitter, productOverPositions(emitter, delta, patches), [filters, taps])
   })
   const kernel = rows.kernel * columns.kernel
-  const pick = new Float32Array(4 * taps * channels * kernel)
+  const pick = new Float32Array(values.length * taps * channels * kernel)
   for (const phase of range(4))
     for (const c of range(channels))
       for (const k of range(rows.kernel))
         for (const l of range(columns.kernel)) {
           const tap = (c * tall + k + (phase >> 1)) * wide + l + (phase & 1)
           const target = c * kernel + k * columns.kernel + l
-          pick[(phase * taps + tap) * channels * kernel + target] = 1
+          for (const [term, factor] of factors[phase]!.entries())
+            pick[(term * taps + tap) * channels * kernel + target]! += factor
         }
   const picked = emitter.op('MatMul', [
     emitter.op('Concat', products, { axis: 1 }),
-    emitter.constant(float32([4 * taps, channels * kernel], pick)),
+    emitter.constant(float32([values.length * taps, channels * kernel], pick)),
   ])
   return reshape(emitter, picked, [filters, channels, rows.kernel, columns.kernel])
 }

@@ -50,7 +50,9 @@ export function phasedPoolGradient(
   ) as [string, string, string, string]
   const max = (a: string, b: string) => emitter.op('Max', [a, b])
   const [top, bottom] = share(emitter, dy, max(q00, q01), max(q10, q11))
-  const parts = [...share(emitter, top, q00, q01), ...share(emitter, bottom, q10, q11)]
+  const [first, second] = share(emitter, top, q00, q01)
+  const [third, fourth] = share(emitter, bottom, q10, q11)
+  const parts = [first, second, third, fourth]
   const joined = emitter.op('Concat', parts, { axis: 1 })
   const [dx] = emitter.emit(
     'DepthToSpace',
@@ -59,7 +61,19 @@ export function phasedPoolGradient(
     { infos: [emitter.info(x)] },
   )
   // Every δ arrives exactly once, so the sums per channel stay what they were.
-  emitter.hint(dx!, { phases: parts, sums: dy })
+  emitter.hint(dx!, {
+    phases: parts,
+    phaseTerms: {
+      values: [dy, top, first, third],
+      factors: [
+        [0, 0, 1, 0],
+        [0, 1, -1, 0],
+        [0, 0, 0, 1],
+        [1, -1, 0, -1],
+      ],
+    },
+    sums: dy,
+  })
   return dx!
 }
 

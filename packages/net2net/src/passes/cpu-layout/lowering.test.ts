@@ -13,6 +13,7 @@ import { testSeed } from '../../../testing/seed.ts'
 import { difference, sent } from '../../../testing/sent-tensors.ts'
 import { intsAttribute } from '../../model/attributes.ts'
 import { GraphBuilder } from '../../model/builder.ts'
+import { linksOf } from '../../model/links.ts'
 import type { Model } from '../../model/model.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { fillTensor, ones, zeros } from '../../tensor/fill.ts'
@@ -35,6 +36,24 @@ describe('a lowered training step computes what the standard one does', () => {
     expect(used).not.toContain('MaxPool')
     expect(used).not.toContain('SpaceToDepth')
     expect(used.filter((name) => name.startsWith('com.microsoft.nchwc'))).toEqual([])
+  })
+
+  test('the gradient of a first layer takes two phases from its products with others', async () => {
+    const first: Spec = {
+      input: [1, 12, 8],
+      layers: (net) => [net.pool(net.conv('input', [16, 1, 3, 3])), 16 * 6 * 4],
+    }
+    const { graph } = await compareSteps(first, phaseConvolutions)
+    const { producers } = linksOf(graph)
+    const ops = (inputs: readonly string[]) => inputs.map((name) => producers.get(name)?.opType)
+    const shares = graph.nodes.filter(
+      (node) => node.opType === 'Mul' && ops(node.inputs).includes('HardSigmoid'),
+    )
+    const rests = graph.nodes.filter(
+      (node) =>
+        node.opType === 'Sub' && shares.some(({ outputs }) => outputs[0] === node.inputs[1]),
+    )
+    expect([shares.length, rests.length]).toEqual([3, 1])
   })
 
   test('for WebAssembly: without a node that nobody reads, or a slow mask', async () => {
