@@ -31,6 +31,8 @@ export const costs = {
   tileNode: 3000,
   /** The nodes that filtering takes beside a convolution. */
   filteredNodes: 30_000,
+  /** … and those of pairs of rows: each of four small images and weights has nodes of its own. */
+  pairedNodes: 90_000,
   /** Reading an element that has left the caches. */
   away: 0.25,
   /** Moving a row, beside its elements. */

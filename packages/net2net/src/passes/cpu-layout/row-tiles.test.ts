@@ -81,8 +81,8 @@ test('pairs of rows pay for small kernels and many channels, and the more where 
   expect(pairsOfRows(convolution(), 1)).toEqual({ step: 2, size: 4, dilation: 1, tiles: 8 })
   expect(pairsOfRows(convolution({ channels: 256, size: 15 }), 1)?.tiles).toBe(8)
   expect(paysFor({ channels: 256, filters: 256 })).toBe(true)
-  expect(paysFor({ filters: 16, size: 32 })).toBe(false)
-  expect(paysFor({ filters: 16, size: 32 }, 2)).toBe(true)
+  expect(paysFor({ filters: 16, size: 64 })).toBe(false)
+  expect(paysFor({ filters: 16, size: 64 }, 2)).toBe(true)
   for (const none of [{ kernel: 1 }, { kernel: 4 }, { stride: 2 }, { dilation: 2 }, { size: 1 }])
     expect(paysFor(none), JSON.stringify(none)).toBe(false)
   // A weight of 9 MB is filtered once in a step, whatever the image.

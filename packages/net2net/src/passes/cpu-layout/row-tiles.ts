@@ -60,7 +60,7 @@ function cheapest(
 /**
  * Pairs of rows (`paired-rows.ts`) of a convolution of whole blocks of channels, if they pay.
  *
- * @param readers how many convolutions read the same tiles
+ * @param readers how many convolutions read the same tiles and weights
  */
 export function pairsOfRows(convolution: ImageConvolution, readers: number): RowTiles | undefined {
   const { batch, channels, filters, groups, rows, columns } = convolution
@@ -75,9 +75,11 @@ export function pairsOfRows(convolution: ImageConvolution, readers: number): Row
     const weight = (size * columns.kernel * channels * filters) / groups
     return (
       rowOfTaps(convolution) * size * columns.kernel * tiles +
-      ((costs.tap * 2 + costs.blocks) * inTiles) / readers +
       costs.blocks * passes * outputs +
-      (costs.filteredWeight * weight + costs.filteredNodes) / positionsOf(batch)
+      // Small batches are not to lose what larger ones gain: it has to pay for half the usual batch.
+      ((costs.tap * 2 + costs.blocks) * inTiles +
+        (2 * (costs.filteredWeight * weight + costs.pairedNodes)) / positionsOf(batch)) /
+        readers
     )
   })
 }
