@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { block, compareSteps, type Net, operatorsOf } from '../../../testing/compare-steps.ts'
 import { testSeed } from '../../../testing/seed.ts'
-import { intAttribute } from '../../model/attributes.ts'
+import { intAttribute, intsAttribute } from '../../model/attributes.ts'
 import type { Model } from '../../model/model.ts'
 import { fillTensor, ones, zeros } from '../../tensor/fill.ts'
 
@@ -120,6 +120,86 @@ describe('depthwise convolutions of channels that are no whole blocks', () => {
         return [builder.node('Tanh', [net.conv(quotient, [20, 24, 1, 1])]), 20 * 25]
       },
     }))
+})
+
+describe('convolutions of all channels', () => {
+  interface Layers {
+    readonly channels: number
+    readonly filters: number
+    readonly kernel: number
+    readonly stride: number
+    readonly isNormalized: boolean
+  }
+
+  const layers = fc.record({
+    channels: fc.constantFrom(40, 44, 56),
+    filters: fc.constantFrom(40, 46, 60),
+    kernel: fc.constantFrom(2, 3, 5),
+    stride: fc.constantFrom(1, 2),
+    height: fc.integer({ min: 27, max: 30 }),
+    width: fc.integer({ min: 27, max: 30 }),
+    isNormalized: fc.boolean(),
+    isFixed: fc.boolean(),
+  })
+
+  /** Two convolutions of so many channels, the second one without padding. */
+  const twice = (net: Net, drawn: Layers) => {
+    const { channels, filters, kernel, stride, isNormalized } = drawn
+    const first = convolution(net, 'input', [channels, 3, 3, 3])
+    const active = net.relu(isNormalized ? norm(net, first, channels) : first)
+    const attributes = { strides: [stride, stride], pads: [0, 1, 1, 0] }
+    const second = net.conv(active, [filters, channels, kernel, kernel], attributes)
+    const last = net.builder.node('Tanh', [net.conv(second, [channels, filters, 3, 3])])
+    return [net.builder.node('GlobalAveragePool', [last]), channels] as const
+  }
+
+  /** The layouts of convolutions whose kernels have so many rows and columns. */
+  const layouts = ({ graph }: Model, kernel: number): ReadonlySet<string> =>
+    new Set(
+      graph.nodes
+        .filter(
+          (node) =>
+            /Conv/.test(node.opType) &&
+            String(intsAttribute(node, 'kernel_shape')) === String([kernel, kernel]),
+        )
+        .map(({ domain }) => domain),
+    )
+
+  test('are computed in blocks where few channels are empty', async () => {
+    await fc.assert(
+      fc.asyncProperty(layers, async ({ height, width, isFixed, ...drawn }) => {
+        const lowered = await compareSteps({
+          input: [3, height, width],
+          isFixed,
+          batch: 2,
+          layers: (net) => twice(net, drawn),
+        })
+        // The gradient of an image with odd sizes has phases of different sizes.
+        if (block > 1 && (drawn.stride === 1 || (height % 2 === 0 && width % 2 === 0)))
+          expect(layouts(lowered, 5)).not.toContain('')
+      }),
+      { seed: testSeed, numRuns: 8 },
+    )
+  }, 120_000)
+
+  test.skipIf(block === 1).each<[string, number, number, readonly string[]]>([
+    ['are', 40, 28, ['com.microsoft.nchwc']],
+    ['are not where many channels would be empty', 20, 28, ['']],
+    ['are not where they take little', 40, 6, ['']],
+  ])('%s', async (_, channels, size, expected) => {
+    const lowered = await compareSteps({
+      input: [3, size, size],
+      layers: (net) =>
+        twice(net, {
+          channels,
+          filters: channels,
+          kernel: 5,
+          stride: 2,
+          isNormalized: false,
+        }),
+    })
+    expect([...layouts(lowered, 5)]).toEqual(expected)
+  })
 })
 
 test('the first channels of an image are cut on its way out of blocks, others are not', () =>

@@ -1,14 +1,14 @@
 /**
- * Images [N, C, H, W] around depthwise convolutions whose channels are no whole blocks, as images of whole blocks: 24 channels are
+ * Images [N, C, H, W] around convolutions whose channels are no whole blocks, as images of whole blocks: 24 channels are
  * 32, of which the last eight count for nothing. Convolutions give them with filters of zeros and read them with weights of zeros; what is
  * computed element by element in between is computed of them as well. ONNX Runtime convolves channel by channel several times as fast in
- * blocks (see `blocked-layout.ts`); other convolutions gain nothing by it.
+ * blocks (see `blocked-layout.ts`), and others up to twice as fast, which pays where few channels are empty.
  *
  * What the last channels hold does not matter, as long as it is finite: zero times infinity would be no number.
  */
 import { attributes, intAttribute, intsAttribute } from '../../model/attributes.ts'
 import { capturedValues } from '../../model/links.ts'
-import type { Model, Node } from '../../model/model.ts'
+import type { Model, Node, Shape } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { blockedElementwise, blockedPool } from '../../operators/helpers/blocked.ts'
 import { inferModel } from '../../operators/inference.ts'
@@ -22,10 +22,19 @@ const diverges = /^(Acosh|Acos|Asin|Atanh|Cosh|Div|Exp|Log|Mod|Pow|Reciprocal|Si
 /** Blocks hold at most so many times as many channels as count. */
 const mostChannels = 2
 
+/** … and convolutions of all channels at most so many times as many multiplications. */
+const mostSpread = 1.5
+
+/** Multiply-adds for each image of convolutions that are to be filled, forward and back: below, what they gain is lost by the nodes that fill and cut. */
+const leastWork = 1e7
+
 /** @param block channels per block of the runtime's blocked layout */
 export function fillChannels(model: Model, block: number): Model {
   const infos = inferModel(model)
-  return model.graph.nodes.some((node) => fillsResult(node, infos, block))
+  const works = model.graph.nodes
+    .filter((node) => fillsResult(node, infos, block))
+    .map((node) => workOf(node, infos))
+  return works.reduce((sum, work) => sum + work, 0) >= leastWork
     ? new FilledGraph(model, infos, block).rewrite()
     : model
 }
@@ -55,16 +64,37 @@ function isImage(infos: Infos, name: string, block: number): boolean {
   )
 }
 
-/** Is it a convolution whose images it pays to fill? Others are as fast as products of columns. */
+/** How many times as many multiplications it takes with filled channels. */
+const spread = ({ filters, channels }: Convolution, block: number): number =>
+  [filters, channels]
+    .map((count) => (Math.ceil(count / block) * block) / count)
+    .reduce((product, ratio) => product * ratio, 1)
+
+/** Is it a convolution whose images it pays to fill? With few channels, others are as fast as products of columns. */
 function fillsResult(node: Node, infos: Infos, block: number): boolean {
   const of = convolutionOf(node, infos)
-  return of?.isDepthwise === true && isFilled(of.filters, block)
+  if (!of || !isFilled(of.filters, block)) return false
+  return of.isDepthwise || (of.channels > block && of.isWindow && spread(of, block) <= mostSpread)
+}
+
+/** Multiply-adds for each image; those of a depthwise convolution are always enough. */
+function workOf(node: Node, infos: Infos): number {
+  const of = convolutionOf(node, infos)!
+  if (of.isDepthwise) return leastWork
+  const [x, weight] = node.inputs.map((name) => shapeIn(infos, name))
+  const positions = of.filterAxis === 0 ? shapeIn(infos, node.outputs[0]) : x
+  return [...weight!, ...(positions ?? [null]).slice(2)].reduce<number>(
+    (product, dim) => product * (typeof dim === 'number' ? dim : 0),
+    1,
+  )
 }
 
 interface Convolution {
   readonly filters: number
   readonly channels: number
   readonly isDepthwise: boolean
+  /** Does the kernel have more than one tap? */
+  readonly isWindow: boolean
   /** The weight's axes. */
   readonly filterAxis: 0 | 1
 }
@@ -77,16 +107,27 @@ function convolutionOf(node: Node, infos: Infos): Convolution | undefined {
   const given = shapeIn(infos, inputs[0])?.[1]
   if (weight?.length !== 4 || !weight.every((dim) => typeof dim === 'number')) return undefined
   if (infos.get(inputs[0]!)?.dtype !== 'float32' || typeof given !== 'number') return undefined
-  const [outer, inner] = weight as readonly [number, number, number, number]
+  const [outer, inner, height, width] = weight as readonly [number, number, number, number]
   const filterAxis = opType === 'Conv' ? 0 : 1
   const group = intAttribute(node, 'group', 1)
   const isDepthwise = group > 1 && group === outer && group === given && inner === 1
   if (group > 1 && !isDepthwise) return undefined
-  // Transposed ones of stride 1 are in no blocks; the phases of others are.
-  const isPhased = intsAttribute(node, 'strides')?.some((stride) => stride > 1) === true
-  if (filterAxis === 1 && !isPhased) return undefined
+  if (filterAxis === 1 && !isPhased(node, shapeIn(infos, node.outputs[0]))) return undefined
   const filters = isDepthwise || filterAxis === 0 ? outer : inner
-  return { filters, channels: given, isDepthwise, filterAxis }
+  const isWindow = height * width > 1
+  return { filters, channels: given, isDepthwise, isWindow, filterAxis }
+}
+
+/** Is the transposed convolution computed in blocks, by phases (`phased-transposition.ts`)? */
+function isPhased(node: Node, y: Shape | undefined): boolean {
+  const [stride = 1, other = 1] = intsAttribute(node, 'strides') ?? []
+  const sizes = y?.slice(2) ?? []
+  return (
+    stride > 1 &&
+    stride === other &&
+    sizes.length === 2 &&
+    sizes.every((size) => typeof size === 'number' && size % stride === 0)
+  )
 }
 
 class FilledGraph {

@@ -49,7 +49,8 @@ export function lowerStep(
 ): { readonly model: Model; readonly inBlocks: StateInBlocks } {
   const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
   const isGrouped = even.graph.nodes.some((node) => intAttribute(node, 'group', 1) > 1)
-  const whole = block > 1 && isGrouped ? joinGroups(fillChannels(even, block), block) : even
+  const filled = block > 1 ? fillChannels(even, block) : even
+  const whole = block > 1 && isGrouped ? joinGroups(filled, block) : filled
   const phased = phaseTranspositions(whole, block)
   const laidOut =
     block === 1
