@@ -68,22 +68,22 @@ const axis = {
 }
 
 const convolutions = fc.record({
-  channels: fc.constantFrom(4, 6),
-  filters: fc.constantFrom(4, 5),
+  channels: fc.constantFrom(6, 8),
+  filters: fc.constantFrom(7, 8),
   groups: fc.constantFrom(1, 1, 2),
   rows: fc.record({
     ...axis,
-    kernel: fc.integer({ min: 2, max: 3 }),
+    kernel: fc.constantFrom(2, 3, 3),
     stride: fc.constant(1),
     dilation: fc.constant(1),
-    size: fc.integer({ min: 12, max: 25 }),
+    size: fc.integer({ min: 14, max: 25 }),
   }),
   columns: fc.record({
     ...axis,
-    kernel: fc.integer({ min: 1, max: 3 }),
+    kernel: fc.integer({ min: 2, max: 3 }),
     stride: fc.integer({ min: 1, max: 2 }),
     dilation: fc.integer({ min: 1, max: 2 }),
-    size: fc.integer({ min: 10, max: 20 }),
+    size: fc.integer({ min: 14, max: 20 }),
   }),
   hasBias: fc.boolean(),
   batch: fc.integer({ min: 1, max: 3 }),
