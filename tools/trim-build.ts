@@ -1,6 +1,6 @@
 /**
  * Takes out of the built library what nobody uses there: the comments and the indentation of its JavaScript, syntax that is longer than it need be, the declarations that no
- * entry leads to, and the comments of those that none exports. What an entry exports keeps its comments, where editors look for them. Names stay, for stack traces.
+ * entry leads to, and the comments and the indentation of those that none exports. What an entry exports keeps its comments, where editors look for them. Names stay, for stack traces.
  */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
@@ -18,7 +18,7 @@ await build({
   legalComments: 'inline',
   minifyWhitespace: true,
   minifySyntax: true,
-  lineLimit: 160,
+  lineLimit: 240,
   logLevel: 'warning',
 })
 
@@ -30,7 +30,10 @@ for (const name of await readdir(`${root}dist`, { recursive: true })) {
   const file = join(root, 'dist', name)
   if (!name.endsWith('.d.ts') || shown.has(file)) continue
   if (!reached.has(file)) await rm(file)
-  else await writeFile(file, (await readFile(file, 'utf8')).replace(/\s*\/\*\*.*?\*\//gs, ''))
+  else {
+    const code = await readFile(file, 'utf8')
+    await writeFile(file, code.replace(/\s*\/\*\*.*?\*\//gs, '').replace(/^ +/gm, ''))
+  }
 }
 
 /** All declarations that these lead to, themselves included. */
