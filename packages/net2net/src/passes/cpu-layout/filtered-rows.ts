@@ -16,7 +16,10 @@
  */
 import type { Dim } from '../../model/model.ts'
 import type { BlockedContext, BlockedEmitter } from '../../operators/contract/facets.ts'
-import type { ImageConvolution } from '../../operators/decompositions/convolution-columns.ts'
+import type {
+  ImageConvolution,
+  SizedAxis,
+} from '../../operators/decompositions/convolution-columns.ts'
 import { padBlocks, reshapeBlocks } from '../../operators/helpers/blocked.ts'
 import { range } from '../../operators/helpers/emission.ts'
 import {
@@ -167,6 +170,26 @@ export function filteredKernels(
   return reshapeBlocks(emitter, kernels, [size * filters, channels / groups, 1, columns.kernel])
 }
 
+/** A convolution of each row by itself. */
+export const convolveColumns = (
+  emitter: BlockedEmitter,
+  inputs: readonly string[],
+  { kernel, stride, dilation, pads }: SizedAxis,
+  group: number,
+): string =>
+  emitter.emit(
+    'Conv',
+    inputs,
+    {
+      kernel_shape: [1, kernel],
+      strides: [1, stride],
+      dilations: [1, dilation],
+      pads: [0, pads.begin, 0, pads.end],
+      group,
+    },
+    { blocked: true },
+  )[0]!
+
 /** The convolution of x [N, C, H, W] by a weight [M, C / groups, r, L], both in blocks. */
 function convolve(
   emitter: BlockedEmitter,
@@ -183,14 +206,7 @@ function convolve(
     tiledRows(emitter, images, tiling, filtering.input, -rows.pads.begin),
     filteredKernels(emitter, weight, convolution, filtering.kernel),
   ]
-  const window = {
-    kernel_shape: [1, columns.kernel],
-    strides: [1, columns.stride],
-    dilations: [1, columns.dilation],
-    pads: [0, columns.pads.begin, 0, columns.pads.end],
-    group: size * groups,
-  }
-  const products = emitter.emit('Conv', inputs, window, { blocked: true })[0]!
+  const products = convolveColumns(emitter, inputs, columns, size * groups)
   const [count, numbers] = [filters / emitter.block, columns.output * emitter.block]
   const inTiles = reshapeBlocks(emitter, products, [-1, size, count * tiles * numbers])
   const lines = emitter.emit('MatMul', [matrixOf(emitter, filtering.output), inTiles])[0]!

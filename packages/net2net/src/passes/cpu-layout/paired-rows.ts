@@ -22,7 +22,7 @@ import { reshapeBlocks } from '../../operators/helpers/blocked.ts'
 import { minimalFiltering } from '../../operators/helpers/minimal-filtering.ts'
 import { reach } from '../../operators/helpers/windows.ts'
 import { int64 } from '../../tensor/tensor.ts'
-import { filteredKernels, rowOfTiles } from './filtered-rows.ts'
+import { convolveColumns, filteredKernels, rowOfTiles } from './filtered-rows.ts'
 import { pairsOfRows, type RowTiles } from './row-tiles.ts'
 
 /**
@@ -71,12 +71,8 @@ class PairOfRows {
       reshapeBlocks(this.#context, this.one(phase), [-1, 1, numbers]),
     )
     const lines = this.#emit('Concat', parts, { axis: 1 })
-    return reshapeBlocks(this.#context, this.#own(lines), [
-      -1,
-      filters,
-      rows.output,
-      columns.output,
-    ])
+    const sizes = [-1, filters, rows.output, columns.output]
+    return reshapeBlocks(this.#context, this.#own(lines), sizes)
   }
 
   /** Without the last row, where that is beyond the output. */
@@ -105,18 +101,7 @@ class PairOfRows {
       filteredKernels(context, context.filters(1), this.#convolution, [kernel[point]!]),
       ...(sum === undefined ? (bias === '' ? [] : [bias]) : [bias, sum]),
     ]
-    return context.emit(
-      'Conv',
-      inputs,
-      {
-        kernel_shape: [1, columns.kernel],
-        strides: [1, columns.stride],
-        dilations: [1, columns.dilation],
-        pads: [0, columns.pads.begin, 0, columns.pads.end],
-        group: groups,
-      },
-      { blocked: true },
-    )[0]!
+    return convolveColumns(context, inputs, columns, groups)
   }
 
   #emit(opType: string, inputs: readonly string[], attributes = {}): string {
