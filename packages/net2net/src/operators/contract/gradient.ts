@@ -26,7 +26,7 @@ export interface EmitOptions {
 export interface ValueHints {
   /** The four values that hold this image's 2 × 2 phases, in row order. */
   readonly phases?: readonly string[]
-  /** … and four that are cheaper, with their factors in each phase: [phases, values]. */
+  /** Values that are cheaper than the phases, and of which each phase is a sum. */
   readonly phaseTerms?: PhaseTerms
   /** A smaller image with the same sum per channel, over batch and positions. */
   readonly sums?: string
@@ -40,8 +40,10 @@ export interface ValueHints {
   readonly same?: string
 }
 
+/** Phases of an image as sums of values that have been computed. */
 export interface PhaseTerms {
   readonly values: readonly string[]
+  /** The factor of each value in each phase: [phases, values]. */
   readonly factors: readonly (readonly number[])[]
 }
 

@@ -31,7 +31,7 @@ export const costs = {
   tileNode: 3000,
   /** The nodes that filtering takes beside a convolution. */
   filteredNodes: 30_000,
-  /** … and those of pairs of rows: each of four small images and weights has nodes of its own. */
+  /** The nodes that a convolution takes that computes two rows at once, beside its four products. */
   pairedNodes: 90_000,
   /** Reading an element that has left the caches. */
   away: 0.25,

@@ -6,14 +6,15 @@
  *
  * What the last channels hold does not matter, as long as it is finite: zero times infinity would be no number.
  */
-import { attributes, intAttribute, intsAttribute } from '../../model/attributes.ts'
+import { attributes, intAttribute } from '../../model/attributes.ts'
 import { capturedValues } from '../../model/links.ts'
-import type { Model, Node, Shape } from '../../model/model.ts'
+import type { Model, Node } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { blockedElementwise, blockedPool } from '../../operators/helpers/blocked.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { int64, toNumbers } from '../../tensor/tensor.ts'
+import { hasEvenPhases } from './phased-transposition.ts'
 import { Rewriter } from './rewriter.ts'
 
 /** What may be infinite, or no number, where the inputs are finite. */
@@ -41,9 +42,12 @@ export function fillChannels(model: Model, block: number): Model {
 
 type Infos = ReadonlyMap<string, ValueInfo>
 
+/** The channels of the fewest blocks that hold so many. */
+const filledUp = (channels: number, block: number): number => Math.ceil(channels / block) * block
+
 /** The channels of whole blocks that hold so many; undefined where too many of them would be empty. */
 function wholeBlocks(channels: number, block: number): number | undefined {
-  const whole = Math.ceil(channels / block) * block
+  const whole = filledUp(channels, block)
   return whole <= channels * mostChannels ? whole : undefined
 }
 
@@ -66,9 +70,7 @@ function isImage(infos: Infos, name: string, block: number): boolean {
 
 /** How many times as many multiplications it takes with filled channels. */
 const spread = ({ filters, channels }: Convolution, block: number): number =>
-  [filters, channels]
-    .map((count) => (Math.ceil(count / block) * block) / count)
-    .reduce((product, ratio) => product * ratio, 1)
+  (filledUp(filters, block) * filledUp(channels, block)) / (filters * channels)
 
 /** Is it a convolution whose images it pays to fill? With few channels, others are as fast as products of columns. */
 function fillsResult(node: Node, infos: Infos, block: number): boolean {
@@ -112,22 +114,10 @@ function convolutionOf(node: Node, infos: Infos): Convolution | undefined {
   const group = intAttribute(node, 'group', 1)
   const isDepthwise = group > 1 && group === outer && group === given && inner === 1
   if (group > 1 && !isDepthwise) return undefined
-  if (filterAxis === 1 && !isPhased(node, shapeIn(infos, node.outputs[0]))) return undefined
+  if (filterAxis === 1 && !hasEvenPhases(node, shapeIn(infos, node.outputs[0]))) return undefined
   const filters = isDepthwise || filterAxis === 0 ? outer : inner
   const isWindow = height * width > 1
   return { filters, channels: given, isDepthwise, isWindow, filterAxis }
-}
-
-/** Is the transposed convolution computed in blocks, by phases (`phased-transposition.ts`)? */
-function isPhased(node: Node, y: Shape | undefined): boolean {
-  const [stride = 1, other = 1] = intsAttribute(node, 'strides') ?? []
-  const sizes = y?.slice(2) ?? []
-  return (
-    stride > 1 &&
-    stride === other &&
-    sizes.length === 2 &&
-    sizes.every((size) => typeof size === 'number' && size % stride === 0)
-  )
 }
 
 class FilledGraph {

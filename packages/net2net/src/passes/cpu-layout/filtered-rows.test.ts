@@ -1,12 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { block, compareSteps, type Net, run } from '../../../testing/compare-steps.ts'
+import { convolutionModel } from '../../../testing/convolution-model.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
 import { testSeed } from '../../../testing/seed.ts'
 import { difference, sent } from '../../../testing/sent-tensors.ts'
 import { intAttribute, intsAttribute } from '../../model/attributes.ts'
-import { GraphBuilder } from '../../model/builder.ts'
 import type { Model, Node } from '../../model/model.ts'
+import { reach } from '../../operators/helpers/windows.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { float32 } from '../../tensor/tensor.ts'
 import { lowerStep } from './lower-for-cpu.ts'
@@ -37,15 +38,6 @@ const axis = {
   end: fc.integer({ min: 0, max: 2 }),
 }
 
-interface Axis {
-  readonly kernel: number
-  readonly dilation: number
-  readonly begin: number
-  readonly end: number
-  /** By how much the image is larger than the least that a kernel fits into. */
-  readonly more: number
-}
-
 /** A step, of which the loss is to be as it was. */
 const lower = (model: Model): Model => lowerStep(model, block, [], ['loss']).model
 
@@ -56,7 +48,9 @@ const convolutions = fc.record({
   rows: fc.record({
     ...axis,
     kernel: fc.integer({ min: 2, max: 7 }),
+    stride: fc.constant(1),
     dilation: fc.constantFrom(1, 1, 2, 3),
+    /** By how much the image is larger than the least that a kernel fits into. */
     more: fc.integer({ min: 6, max: 40 }),
   }),
   columns: fc.record({
@@ -73,30 +67,16 @@ describe.skipIf(block === 1)('convolutions whose rows are filtered', () => {
     let count = 0
     await fc.assert(
       fc.asyncProperty(convolutions, async ({ groups, rows, columns, batch, ...drawn }) => {
-        const axes: readonly Axis[] = [rows, columns]
         const [channels, filters] = [drawn.channels, drawn.filters].map(
           (blocks) => blocks * groups * block,
         ) as [number, number]
-        const reach = ({ kernel, dilation }: Axis) => (kernel - 1) * dilation + 1
-        const sizes = axes.map(
-          (axis) => Math.max(1, reach(axis) - axis.begin - axis.end) + axis.more,
-        )
+        const axes = [rows, columns].map((axis) => ({
+          ...axis,
+          size: Math.max(1, reach(axis) - axis.begin - axis.end) + axis.more,
+        }))
+        const sizes = axes.map(({ size }) => size)
         const random = randomStream(testSeed, 'filtered', channels, sizes[0]!)
-        const builder = new GraphBuilder()
-        builder.input('x', 'float32', ['n', channels, ...sizes])
-        const kernel = axes.map((axis) => axis.kernel)
-        const weight = [filters, channels / groups, ...kernel]
-        const inputs = ['x', builder.constant(normalTensor(random, weight, { scale: 0.1 }))]
-        const attributes = {
-          kernel_shape: kernel,
-          strides: [1, columns.stride],
-          dilations: axes.map((axis) => axis.dilation),
-          pads: [...axes.map((axis) => axis.begin), ...axes.map((axis) => axis.end)],
-          group: groups,
-        }
-        builder.nodeOutputs('Conv', inputs, attributes, { outputs: ['y'] })
-        builder.output('y', 'float32')
-        const model = builder.model()
+        const model = convolutionModel({ channels, filters, groups, axes }, random)
         const lowered = lowerStep(model, block, [], []).model
         count += filtered(lowered).length
         const feeds = { x: normalTensor(random, [batch, channels, ...sizes]) }

@@ -32,6 +32,9 @@ import { isTiledByProduct, type RowTiles, rowTiles } from './row-tiles.ts'
 
 // ---------------------------------------------------------------- emission
 
+/** Columns of zeros before and behind those of an image. */
+export type Columns = readonly [left: number, right: number]
+
 export interface Images {
   readonly batch: Dim
   readonly blocks: string
@@ -49,8 +52,6 @@ function rowOf({ tiles, dilation, step }: RowTiles, tile: number): number {
 /**
  * For every tile the product of a matrix [n, rows] and the image's rows from its first one on, `begin` further down; zeros beyond the image:
  * [N, n·C, tiles, W].
- *
- * @param columns of zeros before and behind the image's own
  */
 export function tiledRows(
   emitter: BlockedEmitter,
@@ -69,8 +70,6 @@ export function tiledRows(
   const wide = { ...images, blocks, width: left + width + right }
   return tilesByProduct(emitter, wide, tiling, matrix, begin)
 }
-
-type Columns = readonly [left: number, right: number]
 
 function tilesByProduct(
   emitter: BlockedEmitter,
@@ -104,7 +103,10 @@ function tilesByTaps(
   return emitter.emit('Concat', parts, { axis: 1 })[0]!
 }
 
-/** … for one row of the matrix, [N, C, tiles, W]: without the zeros at its ends where that is possible. The rows of the image are not dilated. */
+/**
+ * The products of one row of the matrix, [N, C, tiles, W], by a depthwise convolution. It leaves out the zeros at the row's ends where that is possible. The rows of
+ * the image are not dilated.
+ */
 export function rowOfTiles(
   emitter: BlockedEmitter,
   { blocks, channels, height }: Images,

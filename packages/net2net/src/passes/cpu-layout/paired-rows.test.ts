@@ -1,11 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { block, compareSteps, type Net, numbers, run } from '../../../testing/compare-steps.ts'
+import {
+  type Axis,
+  type Convolution,
+  convolutionModel,
+} from '../../../testing/convolution-model.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
 import { testSeed } from '../../../testing/seed.ts'
 import { difference, sent } from '../../../testing/sent-tensors.ts'
 import { intsAttribute } from '../../model/attributes.ts'
-import { GraphBuilder } from '../../model/builder.ts'
 import type { Model, Node } from '../../model/model.ts'
 import { range } from '../../operators/helpers/emission.ts'
 import { randomStream } from '../../tensor/random.ts'
@@ -21,46 +25,12 @@ const lastOfPairs = ({ graph }: Model): readonly Node[] =>
       intsAttribute(node, 'kernel_shape')?.[0] === 1,
   )
 
-interface Axis {
-  readonly kernel: number
-  readonly stride: number
-  readonly dilation: number
-  readonly begin: number
-  readonly end: number
-  readonly size: number
-}
-
-interface Convolution {
-  readonly channels: number
-  readonly filters: number
-  readonly groups?: number
-  readonly axes: readonly Axis[]
-  readonly hasBias: boolean
-}
-
-/** The convolution of an image with an open batch, with random parameters. */
-function modelOf({ channels, filters, groups = 1, axes, hasBias }: Convolution): Model {
-  const random = randomStream(testSeed, 'pairs', channels, axes[0]!.size)
-  const builder = new GraphBuilder()
-  builder.input('x', 'float32', ['n', channels, ...axes.map(({ size }) => size)])
-  const kernel = axes.map((axis) => axis.kernel)
-  const weight = normalTensor(random, [filters, channels / groups, ...kernel], { scale: 0.1 })
-  const inputs = [
-    'x',
-    builder.constant(weight),
-    ...(hasBias ? [builder.constant(normalTensor(random, [filters]), 'b')] : []),
-  ]
-  const attributes = {
-    kernel_shape: kernel,
-    strides: axes.map((axis) => axis.stride),
-    dilations: axes.map((axis) => axis.dilation),
-    pads: [...axes.map((axis) => axis.begin), ...axes.map((axis) => axis.end)],
-    group: groups,
-  }
-  builder.nodeOutputs('Conv', inputs, attributes, { outputs: ['y'] })
-  builder.output('y', 'float32')
-  return builder.model()
-}
+/** The convolution with random parameters. */
+const modelOf = (convolution: Convolution): Model =>
+  convolutionModel(
+    convolution,
+    randomStream(testSeed, 'pairs', convolution.channels, convolution.axes[0]!.size),
+  )
 
 const axis = {
   begin: fc.integer({ min: 0, max: 2 }),

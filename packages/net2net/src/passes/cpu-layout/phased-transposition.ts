@@ -10,7 +10,7 @@
  * 0/1 matrix, and those of the others in rows.
  */
 import { intAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
-import type { Model, Node } from '../../model/model.ts'
+import type { Model, Node, Shape } from '../../model/model.ts'
 import type { Emitter } from '../../operators/contract/gradient.ts'
 import { ints, range, reshape, slice, transpose } from '../../operators/helpers/emission.ts'
 import { formula } from '../../operators/helpers/formula.ts'
@@ -56,6 +56,22 @@ interface Phased {
   readonly inBlocks: boolean
 }
 
+/**
+ * Does the node give an image [N, C, H, W] whose phases have the same size? Those of others are put beside each other in no blocks.
+ *
+ * @param y the image's shape
+ */
+export function hasEvenPhases(node: Node, y: Shape | undefined): boolean {
+  const [stride = 1, other = 1] = intsAttribute(node, 'strides') ?? []
+  const sizes = y?.slice(2) ?? []
+  return (
+    stride > 1 &&
+    stride === other &&
+    sizes.length === 2 &&
+    sizes.every((size) => typeof size === 'number' && size % stride === 0)
+  )
+}
+
 /** How the node is computed by phases; undefined where it is computed as it stands. */
 function phasesOf(emitter: Emitter, node: Node, block: number): Phased | undefined {
   if (node.opType !== 'ConvTranspose' || node.domain !== '') return undefined
@@ -73,8 +89,7 @@ function phasesOf(emitter: Emitter, node: Node, block: number): Phased | undefin
   const unit = isDepthwise ? block : block * group
   const inBlocks =
     block > 1 &&
-    spatial.length === 2 &&
-    strides[0] === strides[1] &&
+    hasEvenPhases(node, y) &&
     [filters, channels].every((count) => typeof count === 'number' && count % unit === 0)
   // Of images in the plain layout, the kernel of the operator is as fast; of signals and volumes it is not.
   if (!inBlocks && (group > 1 || spatial.length === 2)) return undefined
@@ -85,7 +100,6 @@ function phasesOf(emitter: Emitter, node: Node, block: number): Phased | undefin
   const phases = spatial.map((i) => {
     const [stride, given, output] = [strides[i]!, x[i + 2], y[i + 2]]
     if (typeof given !== 'number' || typeof output !== 'number') return undefined
-    if (inBlocks && output % stride !== 0) return undefined
     return phasesAlong(kernel[i]!, stride, pads[i]!, given, Math.ceil(output / stride))
   })
   if (!phases.every((list) => list !== undefined)) return undefined

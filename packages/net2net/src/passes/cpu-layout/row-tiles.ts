@@ -30,8 +30,9 @@ const worthwhile = 0.9
 
 /** The tiles that pay for a convolution of whole blocks of channels; undefined where none do. */
 export function rowTiles(convolution: ImageConvolution): RowTiles | undefined {
-  const { rows } = convolution
-  return cheapest(rows, directCost(convolution), (tiling) => filteredCost(convolution, tiling))
+  return cheapest(tilings(convolution.rows), directCost(convolution), (tiling) =>
+    filteredCost(convolution, tiling),
+  )
 }
 
 /** Nanoseconds for each image, row by row. */
@@ -43,14 +44,13 @@ const directCost = (convolution: ImageConvolution): number =>
 
 /** The cheapest tiles, if they take that much less than the direct way. */
 function cheapest(
-  rows: SizedAxis,
+  candidates: readonly RowTiles[],
   direct: number,
   costOf: (tiling: RowTiles) => number,
 ): RowTiles | undefined {
-  if (rows.stride !== 1 || rows.kernel < 2) return undefined
   let best: RowTiles | undefined
   let least = worthwhile * direct
-  for (const tiling of tilings(rows)) {
+  for (const tiling of candidates) {
     const cost = costOf(tiling)
     if (cost < least) [best, least] = [tiling, cost]
   }
@@ -65,9 +65,8 @@ function cheapest(
 export function pairsOfRows(convolution: ImageConvolution, readers: number): RowTiles | undefined {
   const { batch, channels, filters, groups, rows, columns } = convolution
   if (rows.kernel > 3 || rows.dilation > 1) return undefined
-  return cheapest(rows, directCost(convolution), (tiling) => {
-    const { step, size, tiles } = tiling
-    if (step > 2) return Number.POSITIVE_INFINITY
+  const pairs = tilings(rows).filter(({ step }) => step === 2)
+  return cheapest(pairs, directCost(convolution), ({ step, size, tiles }) => {
     const inTiles = channels * columns.input * size * tiles
     const outputs = filters * columns.output * step * tiles
     // Two sums of half the outputs each, all of them in their order, without the last row, and an activation that the convolution would have done.
@@ -88,13 +87,16 @@ export function pairsOfRows(convolution: ImageConvolution, readers: number): Row
 const rowOfTaps = ({ channels, filters, groups, columns }: ImageConvolution): number =>
   (costs.product * channels * filters * columns.output) / groups
 
-const tilings = ({ kernel, dilation, output }: SizedAxis): readonly RowTiles[] =>
-  range(mostInputs - kernel + 2, 2).map((step) => ({
-    step,
-    size: step + kernel - 1,
-    dilation,
-    tiles: dilation * Math.ceil(output / dilation / step),
-  }))
+/** All tiles that there are for kernels of several rows, with a stride of one. */
+const tilings = ({ kernel, stride, dilation, output }: SizedAxis): readonly RowTiles[] =>
+  stride === 1 && kernel > 1
+    ? range(mostInputs - kernel + 2, 2).map((step) => ({
+        step,
+        size: step + kernel - 1,
+        dilation,
+        tiles: dilation * Math.ceil(output / dilation / step),
+      }))
+    : []
 
 /** Nanoseconds for each image. */
 function filteredCost(convolution: ImageConvolution, tiling: RowTiles): number {
@@ -140,8 +142,8 @@ export function gradientTiles(convolution: ImageConvolution): RowTiles | undefin
   const x = { batch, numbers: channels * columns.input, height: rows.input }
   const deltas = { batch, numbers: filters * columns.output, height: rows.output }
   const wide = channels * (columns.pads.begin + columns.input + columns.pads.end)
-  return cheapest(rows, wholeImagesCost(convolution), (tiling) => {
-    if (!fitsGroups(tiling.size * groups)) return Number.POSITIVE_INFINITY
+  const candidates = tilings(rows).filter(({ size }) => fitsGroups(size * groups))
+  return cheapest(candidates, wholeImagesCost(convolution), (tiling) => {
     const all = tiling.size * tiling.tiles
     return (
       rowOfTaps(convolution) * columns.kernel * all +

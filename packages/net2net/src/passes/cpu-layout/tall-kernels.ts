@@ -12,7 +12,7 @@ import {
   minimalFiltering,
   transposed,
 } from '../../operators/helpers/minimal-filtering.ts'
-import { matrixOf, tiledRows } from './filtered-rows.ts'
+import { type Columns, matrixOf, tiledRows } from './filtered-rows.ts'
 import type { ImagesBelow } from './images-below.ts'
 import { gradientTiles, type RowTiles } from './row-tiles.ts'
 
@@ -246,7 +246,7 @@ function tapsOfTiles(
     images: BlockedImages,
     matrix: Matrix,
     begin: number,
-    columns: readonly [left: number, right: number],
+    columns: Columns,
   ): BlockedImages => {
     const [, height, width] = images.sizes
     const { batch, channels: own } = images
