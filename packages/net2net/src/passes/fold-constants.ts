@@ -1,12 +1,14 @@
 /**
- * What is known before a model runs: casts to the type that a value has, and numbers that are repeated to a known shape. Exporters
- * write the missing bias of a layer like that, CastLike(0, x) repeated for each filter, and the bounds of activations: nodes that take
- * time in every step, and read images only for their type.
+ * What is known before a model runs: values that equal others, as casts to the type that they have and products by one
+ * (`ExecutionFacets.sameAs`), and numbers that are repeated to a known shape. Exporters write the missing bias of a layer like that,
+ * CastLike(0, x) repeated for each filter, and the bounds of activations: nodes that take time in every step, and read images only
+ * for their type.
  */
-import { capturedValues } from '../model/links.ts'
-import type { Model, Node } from '../model/model.ts'
+import { capturedValues, linksOf } from '../model/links.ts'
+import { isStandard, type Model, type Node } from '../model/model.ts'
 import type { ValueInfo } from '../operators/contract/infer.ts'
 import { inferModel } from '../operators/inference.ts'
+import { operatorOf } from '../operators/table.ts'
 import { fillTensor } from '../tensor/fill.ts'
 import { elementCount, type LazyTensor, toNumbers } from '../tensor/tensor.ts'
 import { Rewriter } from './cpu-layout/rewriter.ts'
@@ -22,41 +24,49 @@ export function foldConstants(model: Model, variables: ReadonlySet<string> = new
   const infos = inferModel(model, { variables })
   // A bias that is missing is as many zeros as one that is not trained yet.
   const rewriter = new Rewriter(model, { sharesInitializers: false })
-  /** Values that have become constants. */
+  /** Constants that are new. */
   const folded = new Map<string, LazyTensor>()
-  const constantOf = (name: string) => folded.get(name) ?? infos.get(name)?.constant
   const captured = new Set(model.graph.nodes.flatMap((node) => [...capturedValues(node)]))
   let changed = false
+  const { producers } = linksOf(model.graph)
+  const infoOf = (name: string): ValueInfo => {
+    const constant = folded.get(name)
+    return constant
+      ? { dtype: constant.dtype, shape: constant.dims, constant }
+      : (infos.get(name) ?? {})
+  }
+  const given = (name: string, opType: string) => {
+    const node = producers.get(name)
+    return node && isStandard(node, opType) ? rewriter.renamed(node) : undefined
+  }
   for (const node of model.graph.nodes) {
-    const [x = ''] = node.inputs
     const [y = ''] = node.outputs
     // Subgraphs know values by their names.
     if (captured.has(y)) {
       rewriter.keep(node)
       continue
     }
-    if (isCastToItself(node, infos)) {
-      rewriter.replace(y, rewriter.value(x))
-      const constant = constantOf(x)
-      if (constant) folded.set(y, constant)
+    const renamed = rewriter.renamed(node)
+    const same = operatorOf(node)?.execution?.sameAs?.({
+      node: renamed,
+      output: () => infos.get(y) ?? {},
+      info: infoOf,
+      given,
+    })
+    const { constant } = infoOf(renamed.inputs[0] ?? '')
+    const tensor = same === undefined ? repeated(node, constant, infos.get(y)) : undefined
+    if (same !== undefined) rewriter.replace(y, same)
+    else if (tensor) {
+      const name = rewriter.constant(tensor, y)
+      rewriter.replace(y, name)
+      folded.set(name, tensor)
     } else {
-      const tensor = repeated(node, constantOf(x), infos.get(y))
-      if (!tensor) {
-        rewriter.keep(node)
-        continue
-      }
-      rewriter.replace(y, rewriter.constant(tensor, y))
-      folded.set(y, tensor)
+      rewriter.keep(node)
+      continue
     }
     changed = true
   }
   return changed ? rewriter.model() : model
-}
-
-function isCastToItself(node: Node, infos: ReadonlyMap<string, ValueInfo>): boolean {
-  const [from, to] = [node.inputs[0], node.outputs[0]].map((name) => infos.get(name ?? '')?.dtype)
-  const casts = node.domain === '' && (node.opType === 'CastLike' || node.opType === 'Cast')
-  return casts && from !== undefined && from === to
 }
 
 /** The output of an Expand of one number. */

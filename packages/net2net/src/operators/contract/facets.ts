@@ -283,6 +283,8 @@ export type UpgradedNode = Node | readonly Node[]
 // -------------------------------------------------------------- execution
 
 export interface ExecutionFacets {
+  /** Which value the output equals, where that is known before the model runs: see passes/fold-constants.ts. */
+  readonly sameAs?: SameAsRule
   /** How the node is computed from slices of a large weight. */
   readonly slicing?: WeightSlicingOf
   /** How ONNX Runtime computes the node on images in blocks of channels. */
@@ -305,6 +307,17 @@ export interface ExecutionFacets {
  * runtime leaves such nodes to the processor. Found by comparison: docs/lab/webgpu.md.
  */
 export type WrongOnWebGpu = (context: InferContext) => boolean
+
+/** The name of a value that all elements of the node's only output equal, up to rounding, whatever is fed; undefined where none is known. */
+export type SameAsRule = (context: SameAsContext) => string | undefined
+export interface SameAsContext {
+  /** With inputs as they are now, where others have been replaced by what they equal. */
+  readonly node: Node
+  output(): ValueInfo
+  info(name: string): ValueInfo
+  /** The standard's node of this type that gives a value, where one does. */
+  given(name: string, opType: string): Node | undefined
+}
 
 /** Emits the node in other operators. Returns the values that take the place of its outputs (a single name for a single output), or undefined to leave the node as it is. */
 export type FastKernelsRule = (

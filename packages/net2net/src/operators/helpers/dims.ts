@@ -4,6 +4,10 @@
  */
 import type { Dim, Shape } from '../../model/model.ts'
 
+/** Are both shapes known, and the same whatever their symbols stand for? */
+export const areSame = (a: Shape | undefined, b: Shape | undefined): boolean =>
+  a?.length === b?.length && a?.every((dim, k) => dim !== null && dim === b![k]) === true
+
 /** A product: a number times symbols, these in alphabetical order. */
 interface Monomial {
   readonly count: number

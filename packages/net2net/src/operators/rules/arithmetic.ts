@@ -14,13 +14,14 @@
  */
 
 import { toNumbers } from '../../tensor/tensor.ts'
-import type { GrowthFacets, TrainingFacets } from '../contract/facets.ts'
+import type { GrowthFacets, SameAsRule, TrainingFacets } from '../contract/facets.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { ValueInfo } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { blockedElementwise } from '../helpers/blocked.ts'
 import { productBounds, sumBounds } from '../helpers/bounds.ts'
 import { broadcastRule, inferBroadcast, sumToInput } from '../helpers/broadcast.ts'
-import { productOf, quotient } from '../helpers/dims.ts'
+import { areSame, productOf, quotient } from '../helpers/dims.ts'
 import { type ElementOperation, elementsOf } from '../helpers/elements.ts'
 import { type Backward, backward, castLike, formula, gradientOf } from '../helpers/formula.ts'
 import {
@@ -39,6 +40,19 @@ interface BinaryOptions {
   readonly operand?: TrainingFacets['operand']
 }
 
+/** x·1, x / 1, x + 0, x − 0, where x keeps its shape. */
+const unchanged =
+  ({ neutralLeft, neutralRight }: ElementOperation): SameAsRule =>
+  ({ node, info, output }) => {
+    const { shape } = output()
+    const [a, b] = [info(node.inputs[0]!), info(node.inputs[1]!)]
+    const isAll = (other: ValueInfo, number: number | undefined) =>
+      number !== undefined && elementsOf(other)?.every((element) => element === number)
+    if (isAll(b, neutralRight) && areSame(a.shape, shape)) return node.inputs[0]
+    if (isAll(a, neutralLeft) && areSame(b.shape, shape)) return node.inputs[1]
+    return undefined
+  }
+
 const binary = (
   name: string,
   { element, gradient, scaling, sign, growth, operand }: BinaryOptions,
@@ -51,7 +65,11 @@ const binary = (
   sign,
   ...(growth && { growth }),
   ...(operand && { training: { operand } }),
-  execution: { blocked: blockedElementwise, broadcasts: true },
+  execution: {
+    blocked: blockedElementwise,
+    broadcasts: true,
+    ...(element && { sameAs: unchanged(element) }),
+  },
 })
 
 type Operands = Backward & { readonly a: string; readonly b: string; readonly y: string }

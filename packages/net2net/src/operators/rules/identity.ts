@@ -76,6 +76,12 @@ const cast = (name: string): Operator => ({
   },
   sign: 'inherited',
   scaling: { inputs: (node) => (isToFloat(node) ? [[0]] : []), linear: true, moves: true },
+  execution: {
+    sameAs: ({ node, info, output }) => {
+      const [from, to] = [info(node.inputs[0]!).dtype, output().dtype]
+      return from !== undefined && from === to ? node.inputs[0] : undefined
+    },
+  },
 })
 
 export const identities: readonly Operator[] = [

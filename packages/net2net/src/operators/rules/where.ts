@@ -8,9 +8,11 @@
 
 import type { Dim } from '../../model/model.ts'
 import type { AxisElement } from '../contract/axes.ts'
+import type { SameAsRule } from '../contract/facets.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
 import { broadcastAxes, broadcastShape, sumToInput } from '../helpers/broadcast.ts'
+import { elementsOf } from '../helpers/elements.ts'
 import { gradientOf } from '../helpers/formula.ts'
 import { linearIn } from '../helpers/scaling.ts'
 
@@ -31,6 +33,32 @@ function choose<T>(
   if ([condition, a, b].some((list) => list.length !== 1 && list.length !== length))
     return undefined
   return Array.from({ length }, (_, k) => select(at(condition, k), at(a, k), at(b, k)))
+}
+
+/** From here on ln(1 + eˣ) is x in float32, and in all that is less precise. */
+const linearFrom = 17
+
+/**
+ * (u > t) ? x : ln(1 + eᵘ)/β with u = β·x, as PyTorch's exporter writes softplus (t = 20): the same as ln(1 + eᵘ)/β.
+ * https://docs.pytorch.org/docs/stable/generated/torch.nn.Softplus.html
+ */
+const softplus: SameAsRule = ({ node, info, given }) => {
+  const [condition = '', x = '', curve = ''] = node.inputs
+  const numberOf = (name: string) => {
+    const [number, ...others] = elementsOf(info(name)) ?? []
+    return typeof number === 'number' && others.length === 0 ? number : undefined
+  }
+  const [u = '', threshold = ''] = given(condition, 'Greater')?.inputs ?? []
+  const [whole = curve, divisor = ''] = given(curve, 'Div')?.inputs ?? []
+  const [scaled = u, factor = ''] = given(u, 'Mul')?.inputs ?? []
+  const isScaled =
+    scaled === x && numberOf(factor) === numberOf(divisor) && (numberOf(factor) ?? 0) > 0
+  const isSoftplus =
+    given(whole, 'Softplus')?.inputs[0] === u &&
+    (whole === curve ? u === x : isScaled) &&
+    (numberOf(threshold) ?? 0) >= linearFrom &&
+    info(x).dtype !== 'float64'
+  return isSoftplus ? curve : undefined
 }
 
 const truth = (value: Dim): boolean | undefined =>
@@ -95,6 +123,6 @@ export const selections: readonly Operator[] = [
     ),
     scaling: linearIn([1, 2]),
     sign: 'inherited',
-    execution: { broadcasts: true },
+    execution: { broadcasts: true, sameAs: softplus },
   },
 ]

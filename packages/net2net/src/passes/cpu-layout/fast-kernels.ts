@@ -35,7 +35,7 @@ export function fastKernels(model: Model): Model {
       },
       producer: (k) => {
         const given = producers.get(node.inputs[k] ?? '')
-        return given && { ...given, inputs: given.inputs.map((name) => rewriter.value(name)) }
+        return given && rewriter.renamed(given)
       },
     })
     if (found === undefined) {

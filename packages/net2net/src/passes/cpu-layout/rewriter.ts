@@ -53,7 +53,12 @@ export class Rewriter {
   /** Takes a node of the source over. What its subgraphs read keeps its name. */
   keep(node: Node): void {
     for (const name of capturedValues(node)) this.#keepName(name)
-    this.#nodes.push({ ...node, inputs: node.inputs.map((name) => this.value(name)) })
+    this.#nodes.push(this.renamed(node))
+  }
+
+  /** The node with what stands for its inputs now. */
+  renamed(node: Node): Node {
+    return { ...node, inputs: node.inputs.map((name) => this.value(name)) }
   }
 
   /** Makes sure that what took a value's place can be had by the value's name. */
