@@ -11,7 +11,7 @@ import {
 import { normalTensor } from '../../../testing/gradient-check.ts'
 import { testSeed } from '../../../testing/seed.ts'
 import { difference, sent } from '../../../testing/sent-tensors.ts'
-import { intsAttribute } from '../../model/attributes.ts'
+import { float, intsAttribute } from '../../model/attributes.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import { linksOf } from '../../model/links.ts'
 import type { Model } from '../../model/model.ts'
@@ -553,20 +553,40 @@ test('activations whose kernels are slow', async () => {
       const layer = (x: string) => builder.node('MatMul', [x, net.parameter('w', [40, 40])])
       const a = builder.node('Mish', [layer('input')])
       const b = builder.node('Softplus', [layer(a)])
-      return [builder.node('PRelu', [layer(b), net.parameter('slope', [40])]), 40]
+      const c = builder.node('Elu', [layer(b)])
+      const d = builder.node('HardSwish', [layer(c)])
+      return [builder.node('PRelu', [layer(d), net.parameter('slope', [40])]), 40]
     },
   })
   const used = operatorsOf(lowered)
-  for (const name of ['Mish', 'Softplus', 'PRelu']) expect(used).not.toContain(name)
-  // The value and the derivative of Mish share the exponential.
-  expect(used.filter((name) => name === 'Exp')).toHaveLength(3)
+  const slow = ['Mish', 'Softplus', 'Elu', 'HardSwish', 'PRelu']
+  for (const name of slow) expect(used).not.toContain(name)
+  const count = (wanted: string) => used.filter((name) => name === wanted).length
+  // The loss has an exponential. The value and the derivative share theirs in Mish and Elu, …
+  expect(count('Exp')).toBe(3)
+  // … and the gate of HardSwish, beside which there are a mask for its middle and one for the slope of PRelu.
+  expect(count('HardSigmoid')).toBe(3)
 })
 
 test('far from zero, the forms of slow activations are exact', async () => {
   const builder = new GraphBuilder()
   builder.input('x', 'float32', [6])
-  for (const op of ['Softplus', 'Mish']) builder.nodeOutputs(op, ['x'], {}, { outputs: [op] })
-  for (const op of ['Softplus', 'Mish']) builder.output(op, 'float32', [6])
+  const forms: readonly [op: string, alpha: number | undefined][] = [
+    ['Softplus', undefined],
+    ['Mish', undefined],
+    ['Elu', 1],
+    ['Elu', 0.3],
+    ['Elu', 1.5],
+    ['Celu', 1],
+    ['Celu', 0.5],
+    ['HardSwish', undefined],
+  ]
+  const nameOf = (op: string, alpha?: number) => (alpha === undefined ? op : `${op} ${alpha}`)
+  for (const [op, alpha] of forms) {
+    const attributes = alpha === undefined ? {} : { alpha: float(alpha) }
+    builder.nodeOutputs(op, ['x'], attributes, { outputs: [nameOf(op, alpha)] })
+    builder.output(nameOf(op, alpha), 'float32', [6])
+  }
   const x = new Tensor('float32', [6], Float32Array.of(-200, -30, -0.5, 0, 30, 1e30))
   const found = await run(lowerForCpu(builder.model(), block), { x })
   for (const [i, value] of x.data.entries()) {
@@ -575,6 +595,20 @@ test('far from zero, the forms of slow activations are exact', async () => {
     const mish = value * Math.tanh(softplus)
     const size = Math.max(1, Math.abs(mish))
     expect(Number(found.Mish!.data[i]) / size).toBeCloseTo(mish / size, 6)
+    const below = (alpha: number, rate: number) => alpha * Math.expm1(rate * value)
+    const expected = {
+      'Elu 1': value > 0 ? value : below(1, 1),
+      'Elu 0.3': value > 0 ? value : below(0.3, 1),
+      'Elu 1.5': value > 0 ? value : below(1.5, 1),
+      'Celu 1': value > 0 ? value : below(1, 1),
+      'Celu 0.5': value > 0 ? value : below(0.5, 2),
+      HardSwish: value * Math.min(1, Math.max(0, value / 6 + 0.5)),
+    }
+    for (const [name, exact] of Object.entries(expected))
+      expect(Number(found[name]!.data[i]) / Math.max(1, Math.abs(exact)), name).toBeCloseTo(
+        exact / Math.max(1, Math.abs(exact)),
+        6,
+      )
   }
 })
 
