@@ -8,7 +8,8 @@
  * Nothing is done to the weight but reading it, so this is the form for large weights on
  * small images. Several groups have one product each.
  *
- * The batch comes last: [N, C·H·W] is transposed as a matrix, and columns are gathered in runs of N.
+ * The batch comes last: [N, C·H·W] is transposed as a matrix, and columns are gathered in runs of N: first what the taps along the columns read
+ * of every row, and then whole rows of that.
  */
 import type { Dim } from '../../model/model.ts'
 import { int64 } from '../../tensor/tensor.ts'
@@ -118,9 +119,9 @@ export function weightGradientByColumns(
   convolution: ImageConvolution,
 ): string {
   const { channels, filters, groups, rows, columns } = convolution
-  const apart = emitter.target === 'onnxruntime-cpu' && apartPays(convolution)
-  const delta = deltaMatrix(emitter, dy, convolution, apart)
-  const taken = columnsOf(emitter, x, convolution, apart)
+  const behind = emitter.target === 'onnxruntime-cpu' ? zerosBehind(convolution) : 0
+  const delta = deltaMatrix(emitter, dy, convolution, behind)
+  const taken = columnsOf(emitter, x, convolution, behind)
   const product =
     groups > 1
       ? batchedProduct(emitter, delta, taken)
@@ -130,15 +131,22 @@ export function weightGradientByColumns(
   return reshape(emitter, product, [filters, channels / groups, rows.kernel, columns.kernel])
 }
 
-/** Do the lines of both factors collide, and are zeros behind each worth the copies? Measured in native code alone. */
-function apartPays(convolution: ImageConvolution): boolean {
+/**
+ * For how many positions there are zeros behind each line of both factors: none, unless the lines collide and that is worth the copies; whole rows
+ * of outputs, where these are gathered. Measured in native code alone.
+ */
+function zerosBehind(convolution: ImageConvolution): number {
   const { batch, channels, filters, groups, rows, columns } = convolution
   const [outputs, samples] = [rows.output * columns.output, positionsOf(batch)]
   const field = rows.kernel * columns.kernel
-  const saved = (costs.collision * field * channels * filters) / groups
   // Columns are gathered anyway.
   const copied = filters + (copiesNothing(convolution) ? channels : 0)
-  return zerosPutApart(outputs * samples, samples) && saved > costs.padded * copied
+  const zeros = copiesNothing(convolution) ? 1 : columns.output
+  const products = (field * channels * filters) / groups
+  const saved = (costs.collision - (costs.product * zeros) / outputs) * products
+  return zerosPutApart(outputs * samples, zeros * samples) && saved > costs.padded * copied
+    ? zeros
+    : 0
 }
 
 /** A product, transposed. As one of several matrices, since ONNX Runtime would exchange the factors of one alone again. */
@@ -182,25 +190,31 @@ export function inputGradientByColumns(
 const weightMatrix = (emitter: Emitter, weight: string, { filters, groups }: ImageConvolution) =>
   reshape(emitter, weight, groups === 1 ? [filters, -1] : [groups, filters / groups, -1])
 
-/** δ [N, M, H′, W′] as [M, Q·N], or [g, M/g, Q·N]; with N zeros behind each line, if wanted. */
+/** δ [N, M, H′, W′] as [M, Q·N], or [g, M/g, Q·N]; with zeros for so many positions behind each line. */
 function deltaMatrix(
   emitter: Emitter,
   dy: string,
   { filters, groups }: ImageConvolution,
-  apart = false,
+  behind = 0,
 ): string {
-  const matrix = batchLast(emitter, dy)
   return reshape(
     emitter,
-    apart ? withZeros(emitter, matrix, dy, filters) : matrix,
+    withZeros(emitter, batchLast(emitter, dy), dy, filters, behind),
     groups === 1 ? [filters, -1] : [groups, filters / groups, -1],
   )
 }
 
-/** A matrix [C·H·W, N] with N zeros behind each channel: [C, H·W + 1, N]. */
-function withZeros(emitter: Emitter, matrix: string, images: string, channels: number): string {
+/** A matrix [C·H·W, N] with zeros for so many positions behind each channel: [C, H·W + behind, N]. */
+function withZeros(
+  emitter: Emitter,
+  matrix: string,
+  images: string,
+  channels: number,
+  behind: number,
+): string {
+  if (behind === 0) return matrix
   const lines = reshape(emitter, matrix, [channels, -1, { of: images, axis: 0 }])
-  return emitter.op('Pad', [lines, ints(emitter, [0, 0, 0, 0, 1, 0])])
+  return emitter.op('Pad', [lines, ints(emitter, [0, 0, 0, 0, behind, 0])])
 }
 
 /** Images [N, …] as a matrix [C·H·W, N]. */
@@ -223,31 +237,49 @@ function batchFirst(
   return reshape(emitter, transpose(emitter, matrix, [1, 0]), [batch, ...dims])
 }
 
-/** A: [C·K·L, Q·N], or [g, C/g·K·L, Q·N]; with N zeros behind each line, if wanted. */
-function columnsOf(
-  emitter: Emitter,
-  x: string,
-  convolution: ImageConvolution,
-  apart = false,
-): string {
+/** A: [C·K·L, Q·N], or [g, C/g·K·L, Q·N]; with zeros for so many positions behind each line. */
+function columnsOf(emitter: Emitter, x: string, convolution: ImageConvolution, behind = 0): string {
   const { channels, groups, rows, columns } = convolution
   const field = rows.kernel * columns.kernel
   const shape = groups === 1 ? [channels * field, -1] : [groups, (channels / groups) * field, -1]
   const images = batchLast(emitter, x)
   if (copiesNothing(convolution))
-    return reshape(emitter, apart ? withZeros(emitter, images, x, channels) : images, shape)
-  const size = rows.input * columns.input
-  const batch = { of: x, axis: 0 }
-  const places = range(field).flatMap((tap) => [
-    ...range(rows.output * columns.output).map((q) => {
-      const row = placeOf(rows, Math.floor(tap / columns.kernel), Math.floor(q / columns.output))
-      const column = placeOf(columns, tap % columns.kernel, q % columns.output)
-      return row === undefined || column === undefined ? size : row * columns.input + column
-    }),
-    ...(apart ? [size] : []),
-  ])
-  const lines = reshape(emitter, images, [channels, size, batch])
-  return reshape(emitter, gathered(emitter, lines, x, places, size), shape)
+    return reshape(emitter, withZeros(emitter, images, x, channels, behind), shape)
+  const lines = reshape(emitter, images, [channels, rows.input * columns.input, { of: x, axis: 0 }])
+  const taken = rowsTaken(emitter, x, lines, convolution, behind / columns.output)
+  return reshape(emitter, taken, shape)
+}
+
+/** The columns of x, whose images are [C, H·W, N]: [C, K·L·(H′ + behind), W′·N]. */
+function rowsTaken(
+  emitter: Emitter,
+  x: string,
+  images: string,
+  { channels, rows, columns }: ImageConvolution,
+  behind: number,
+): string {
+  const places = (axis: SizedAxis) =>
+    range(axis.kernel).map((tap) => range(axis.output).map((output) => placeOf(axis, tap, output)))
+  const [down, across] = [places(rows), places(columns)]
+  const needsZeros = behind > 0 || [...down, ...across].flat().includes(undefined)
+  const lines = needsZeros ? withZeroLines(emitter, images, x, columns.input) : images
+  const zeros = rows.input * columns.input
+  const isRead = (row: number) =>
+    row === rows.input || isPointwise(columns) || down.some((outputs) => outputs.includes(row))
+  const read = range(rows.input + Number(needsZeros)).filter(isRead)
+  const ofRows = read.flatMap((row) =>
+    across.flat().map((place) => (place === undefined ? zeros : row * columns.input + place)),
+  )
+  const versions = taken(emitter, lines, ofRows, zeros + (needsZeros ? columns.input : 0))
+  const inRows = reshape(emitter, versions, [channels, read.length * columns.kernel, -1])
+  const met = down.flatMap((outputs) =>
+    range(columns.kernel).flatMap((tap) =>
+      [...outputs, ...range(behind).map(() => undefined)].map(
+        (row = rows.input) => read.indexOf(row) * columns.kernel + tap,
+      ),
+    ),
+  )
+  return taken(emitter, inRows, met, read.length * columns.kernel)
 }
 
 /** Which input element a tap reads for an output; undefined in the padding. */
@@ -256,35 +288,58 @@ function placeOf(axis: SizedAxis, tap: number, output: number): number | undefin
   return place >= 0 && place < axis.input ? place : undefined
 }
 
-/** From the columns' gradient [C·K·L, Q·N], the sum for each element of x: [C, H·W·N]. */
+/** From the columns' gradient [C·K·L, Q·N], the sum for each element of x, [C, H·W·N]: over the taps of a column first, then over those of a row. */
 function addedUp(
   emitter: Emitter,
   product: string,
   dy: string,
   { channels, rows, columns }: ImageConvolution,
 ): string {
-  const outputs = rows.output * columns.output
-  const none = rows.kernel * columns.kernel * outputs
-  const [down, across] = [readersOf(rows), readersOf(columns)]
-  const most = (readers: readonly (readonly unknown[])[]) =>
-    Math.max(1, ...readers.map((list) => list.length))
-  const [tall, wide] = [most(down), most(across)]
-  // Which columns hold the t-th reader of each element.
-  const places = range(tall * wide).flatMap((t) =>
-    down.flatMap((list) =>
-      across.map((others) => {
-        const [row, column] = [list[Math.floor(t / wide)], others[t % wide]]
-        if (!row || !column) return none
-        const tap = row.tap * columns.kernel + column.tap
-        return tap * outputs + row.output * columns.output + column.output
-      }),
+  const across = columns.kernel
+  const places = rows.kernel * across * rows.output
+  const ofRows = readersOf(rows).map((readers) =>
+    range(across).map((tap) =>
+      readers.map((reader) => (reader.tap * across + tap) * rows.output + reader.output),
     ),
   )
-  const batch = { of: dy, axis: 0 }
-  const lines = reshape(emitter, product, [channels, none, batch])
-  const found = gathered(emitter, lines, dy, places, none)
-  const terms = reshape(emitter, found, [channels, tall * wide, -1])
-  return tall * wide === 1 ? terms : reduce(emitter, 'Sum', terms, [1], false)
+  const summedRows = sums(emitter, product, dy, ofRows.flat(), {
+    channels,
+    places,
+    width: columns.output,
+  })
+  const inRow = rows.input * across * columns.output
+  const inRows = readersOf(columns)
+  const ofColumns = range(rows.input).flatMap((row) =>
+    inRows.map((readers) =>
+      readers.map(({ tap, output }) => (row * across + tap) * columns.output + output),
+    ),
+  )
+  return sums(emitter, summedRows, dy, ofColumns, { channels, places: inRow, width: 1 })
+}
+
+interface Lines {
+  readonly channels: number
+  readonly places: number
+  /** Runs of N at each place. */
+  readonly width: number
+}
+
+/** For each list, the sum of what is at its places of a value [C, places, width·N]. */
+function sums(
+  emitter: Emitter,
+  value: string,
+  like: string,
+  lists: readonly (readonly number[])[],
+  { channels, places, width }: Lines,
+): string {
+  const most = Math.max(1, ...lists.map((list) => list.length))
+  const read = range(most).flatMap((t) => lists.map((list) => list[t] ?? places))
+  const runs = reshape(emitter, value, [channels, places * width, { of: like, axis: 0 }])
+  const isShort = read.includes(places)
+  const source = isShort ? withZeroLines(emitter, runs, like, width) : runs
+  const lines = reshape(emitter, source, [channels, places + Number(isShort), -1])
+  const terms = reshape(emitter, taken(emitter, lines, read, places), [channels, most, -1])
+  return most === 1 ? terms : reduce(emitter, 'Sum', terms, [1], false)
 }
 
 /** For every input element, the taps and outputs that read it. */
@@ -298,18 +353,15 @@ function readersOf(axis: SizedAxis) {
   return readers
 }
 
-/** Runs of N from [C, lines, N]; place `lines` stands for zeros. */
-function gathered(
-  emitter: Emitter,
-  value: string,
-  like: string,
-  places: readonly number[],
-  lines: number,
-): string {
+/** Of [C, lines, …], the lines at these places. */
+function taken(emitter: Emitter, value: string, places: readonly number[], lines: number): string {
+  const isAll = places.length === lines && places.every((place, k) => place === k)
+  return isAll ? value : emitter.op('Gather', [value, emitter.constant(int64(places))], { axis: 1 })
+}
+
+/** [C, lines, N] with so many lines of zeros behind them. */
+function withZeroLines(emitter: Emitter, value: string, like: string, count: number): string {
   const [channels] = emitter.info(value).shape as readonly number[]
-  const zeros = () => filled(emitter, [channels!, 1, { of: like, axis: 0 }], 0)
-  const source = places.includes(lines)
-    ? emitter.op('Concat', [value, zeros()], { axis: 1 })
-    : value
-  return emitter.op('Gather', [source, emitter.constant(int64(places))], { axis: 1 })
+  const zeros = filled(emitter, [channels!, count, { of: like, axis: 0 }], 0)
+  return emitter.op('Concat', [value, zeros], { axis: 1 })
 }
