@@ -67,7 +67,7 @@ export default defineConfig({
             // What makes or changes models, and the weights of new units that training chooses: no start reads it, though its folders are those of the next group.
             {
               name: 'changes',
-              test: /net2net.src.(growth.(apply.(unit|chosen)-weights|plan.new-units)|model.(builder|common-subexpressions|output-meaning|preparation)|index.model|tensor.(index|same-bytes)|files.index)/,
+              test: /net2net.src.(growth.(apply.(unit|chosen)-weights|plan.new-units)|model.(builder|common-subexpressions|output-meaning|preparation)|index.model|tensor.(index|same-bytes)|files.(index|make-folder|read-whole)|passes.upgrade-opset)/,
               priority: 2,
               includeDependenciesRecursively: false,
             },

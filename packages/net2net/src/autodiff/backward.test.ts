@@ -145,10 +145,18 @@ describe('backward', () => {
     const shape = ['batch', ...inputs.x!.dims.slice(1)]
     const wrt = ['x', 'scale', 'shift']
     const { gradients, added } = differentiate(model.graph, wrt, shape, 'onnxruntime-cpu')
-    // A sum over the positions of each channel, which the gradient of the shift is made of as well, and two products.
+    // A sum over the positions of each channel, which the gradient of the shift is made of as well, and two products of its rows: with x̂, which the gradient of
+    // the scale is made of as well, and with a number for each row.
     const read = ancestors(added, gradients.values())
-    const readers = read.filter(({ inputs, opType }) => inputs[0] === 'seed' && opType !== 'Shape')
-    expect(readers.map(({ opType }) => opType).sort()).toEqual(['Mul', 'Mul', 'ReduceSum'])
+    const readersOf = (name: string) =>
+      read.filter(({ inputs, opType }) => inputs[0] === name && opType !== 'Shape')
+    const [rows] = readersOf('seed').filter(({ opType }) => opType === 'Reshape')
+    expect(
+      readersOf('seed')
+        .map(({ opType }) => opType)
+        .sort(),
+    ).toEqual(['ReduceSum', 'Reshape'])
+    expect(readersOf(rows!.outputs[0]!).map(({ opType }) => opType)).toEqual(['Mul', 'Mul'])
   })
 
   test('slices of a value, as they fall: beside each other, apart, twice, overlapping, along another axis', () =>

@@ -245,12 +245,11 @@ function columnsOf(emitter: Emitter, x: string, convolution: ImageConvolution, b
   const images = batchLast(emitter, x)
   if (copiesNothing(convolution))
     return reshape(emitter, withZeros(emitter, images, x, channels, behind), shape)
-  const lines = reshape(emitter, images, [channels, rows.input * columns.input, { of: x, axis: 0 }])
-  const taken = rowsTaken(emitter, x, lines, convolution, behind / columns.output)
+  const taken = rowsTaken(emitter, x, images, convolution, behind / columns.output)
   return reshape(emitter, taken, shape)
 }
 
-/** The columns of x, whose images are [C, H·W, N]: [C, K·L·(H′ + behind), W′·N]. */
+/** The columns of x, whose images are [C·H·W, N]: [C, K·L·(H′ + behind), W′·N]. */
 function rowsTaken(
   emitter: Emitter,
   x: string,
@@ -258,28 +257,26 @@ function rowsTaken(
   { channels, rows, columns }: ImageConvolution,
   behind: number,
 ): string {
-  const places = (axis: SizedAxis) =>
+  const placesOf = (axis: SizedAxis) =>
     range(axis.kernel).map((tap) => range(axis.output).map((output) => placeOf(axis, tap, output)))
-  const [down, across] = [places(rows), places(columns)]
-  const needsZeros = behind > 0 || [...down, ...across].flat().includes(undefined)
-  const lines = needsZeros ? withZeroLines(emitter, images, x, columns.input) : images
-  const zeros = rows.input * columns.input
-  const isRead = (row: number) =>
-    row === rows.input || isPointwise(columns) || down.some((outputs) => outputs.includes(row))
-  const read = range(rows.input + Number(needsZeros)).filter(isRead)
-  const ofRows = read.flatMap((row) =>
-    across.flat().map((place) => (place === undefined ? zeros : row * columns.input + place)),
-  )
-  const versions = taken(emitter, lines, ofRows, zeros + (needsZeros ? columns.input : 0))
-  const inRows = reshape(emitter, versions, [channels, read.length * columns.kernel, -1])
-  const met = down.flatMap((outputs) =>
-    range(columns.kernel).flatMap((tap) =>
-      [...outputs, ...range(behind).map(() => undefined)].map(
-        (row = rows.input) => read.indexOf(row) * columns.kernel + tap,
-      ),
+  const down = placesOf(rows).map((outputs) => [...outputs, ...range(behind).map(() => undefined)])
+  // Only rows that are read, and one of zeros where it is.
+  const read = [...new Set(down.flat())]
+  const across = placesOf(columns).flat()
+  const inRows = read.flatMap((row) =>
+    across.map((place) =>
+      row === undefined || place === undefined ? [] : [row * columns.input + place],
     ),
   )
-  return taken(emitter, inRows, met, read.length * columns.kernel)
+  const places = rows.input * columns.input
+  const versions = sums(emitter, images, x, inRows, [channels, places, 1])
+  const met = down.flatMap((outputs) =>
+    range(columns.kernel).flatMap((tap) =>
+      outputs.map((row) => [read.indexOf(row) * columns.kernel + tap]),
+    ),
+  )
+  const lines = [channels, read.length * columns.kernel, columns.output] as const
+  return sums(emitter, versions, x, met, lines)
 }
 
 /** Which input element a tap reads for an output; undefined in the padding. */
@@ -302,11 +299,7 @@ function addedUp(
       readers.map((reader) => (reader.tap * across + tap) * rows.output + reader.output),
     ),
   )
-  const summedRows = sums(emitter, product, dy, ofRows.flat(), {
-    channels,
-    places,
-    width: columns.output,
-  })
+  const summedRows = sums(emitter, product, dy, ofRows.flat(), [channels, places, columns.output])
   const inRow = rows.input * across * columns.output
   const inRows = readersOf(columns)
   const ofColumns = range(rows.input).flatMap((row) =>
@@ -314,31 +307,28 @@ function addedUp(
       readers.map(({ tap, output }) => (row * across + tap) * columns.output + output),
     ),
   )
-  return sums(emitter, summedRows, dy, ofColumns, { channels, places: inRow, width: 1 })
+  return sums(emitter, summedRows, dy, ofColumns, [channels, inRow, 1])
 }
 
-interface Lines {
-  readonly channels: number
-  readonly places: number
-  /** Runs of N at each place. */
-  readonly width: number
-}
-
-/** For each list, the sum of what is at its places of a value [C, places, width·N]. */
+/** For each list, the sum of what is at its places of a value [C, places, width·N], or zeros: [C, lists, width·N]. */
 function sums(
   emitter: Emitter,
   value: string,
   like: string,
   lists: readonly (readonly number[])[],
-  { channels, places, width }: Lines,
+  [channels, places, width]: readonly [channels: number, places: number, width: number],
 ): string {
   const most = Math.max(1, ...lists.map((list) => list.length))
   const read = range(most).flatMap((t) => lists.map((list) => list[t] ?? places))
-  const runs = reshape(emitter, value, [channels, places * width, { of: like, axis: 0 }])
+  if (read.length === places && read.every((place, k) => place === k)) return value
+  const batch = { of: like, axis: 0 }
+  const runs = reshape(emitter, value, [channels, places * width, batch])
   const isShort = read.includes(places)
-  const source = isShort ? withZeroLines(emitter, runs, like, width) : runs
+  const zeros = () => filled(emitter, [channels, width, batch], 0)
+  const source = isShort ? emitter.op('Concat', [runs, zeros()], { axis: 1 }) : runs
   const lines = reshape(emitter, source, [channels, places + Number(isShort), -1])
-  const terms = reshape(emitter, taken(emitter, lines, read, places), [channels, most, -1])
+  const found = emitter.op('Gather', [lines, emitter.constant(int64(read))], { axis: 1 })
+  const terms = reshape(emitter, found, [channels, most, -1])
   return most === 1 ? terms : reduce(emitter, 'Sum', terms, [1], false)
 }
 
@@ -351,17 +341,4 @@ function readersOf(axis: SizedAxis) {
       if (place !== undefined) readers[place]!.push({ tap, output })
     }
   return readers
-}
-
-/** Of [C, lines, …], the lines at these places. */
-function taken(emitter: Emitter, value: string, places: readonly number[], lines: number): string {
-  const isAll = places.length === lines && places.every((place, k) => place === k)
-  return isAll ? value : emitter.op('Gather', [value, emitter.constant(int64(places))], { axis: 1 })
-}
-
-/** [C, lines, N] with so many lines of zeros behind them. */
-function withZeroLines(emitter: Emitter, value: string, like: string, count: number): string {
-  const [channels] = emitter.info(value).shape as readonly number[]
-  const zeros = filled(emitter, [channels!, count, { of: like, axis: 0 }], 0)
-  return emitter.op('Concat', [value, zeros], { axis: 1 })
 }

@@ -5,12 +5,13 @@
  *   ∂L/∂x = r·(g − mean_A(g) − x̂·mean_A(g·x̂)).
  */
 
-import { elementCount } from '../../tensor/tensor.ts'
+import type { Dim } from '../../model/model.ts'
 import type { AxesContext } from '../contract/axes.ts'
 import { type Axis, sizeOf } from '../contract/axis.ts'
 import type { Emitter } from '../contract/gradient.ts'
-import { isStatic } from './elements.ts'
-import { range, reduce, reshape, shapeOf, type TargetSize } from './emission.ts'
+import { inRows, rowsOf, sumsOfRows } from './channel-rows.ts'
+import { productOf, quotient } from './dims.ts'
+import { range, reduce, reshape, reshapeLike, type TargetSize } from './emission.ts'
 import { castLike, formula } from './formula.ts'
 
 export interface Standardized {
@@ -63,7 +64,7 @@ export function standardizeGradient(
   return mul(factor, sub(sub(g, mean), mul(normal, slope)))
 }
 
-/** Sums over the positions of each channel of each sample, [N, C, 1, …]: of δ, and of δ·x̂. */
+/** Sums over the positions of each channel of each sample, [N·C, 1]: of δ, and of δ·x̂. */
 export interface ChannelSums {
   readonly shift: string
   readonly scale: string
@@ -75,6 +76,8 @@ export interface ChannelSums {
  *
  *   ∂L/∂x = r·γ·δ − x̂·r·mean(γ·b)/P − r·mean(γ·a)/P.
  *
+ * All of this is computed on rows: since r differs from sample to sample, images in blocks of channels have no kernels for it.
+ *
  * @param groups undefined where each channel is a group
  */
 export function channelwiseGradient(
@@ -85,29 +88,34 @@ export function channelwiseGradient(
   groups: number | undefined,
 ): { readonly gradient: string; readonly sums: ChannelSums } {
   const { add, sub, mul, div } = formula(emitter, dy)
-  const { shape } = emitter.info(normal)
-  const over = range(shape!.length, 2)
-  const sum = (value: string) => reduce(emitter, 'Sum', value, over, true)
-  const sums = { shift: sum(dy), scale: sum(mul(dy, normal)) }
-  const positions = shape!.slice(2)
-  const size = (value: string) => castLike(emitter, emitter.op('Size', [value]), dy)
-  const count = isStatic(positions) ? elementCount(positions) : div(size(dy), size(sums.shift))
+  const [, channels = null, ...positions] = emitter.info(normal).shape!
+  const count = productOf(positions)
+  const [delta, x] = [inRows(emitter, dy), inRows(emitter, normal)]
+  const column = (value: string) => reshape(emitter, value, [-1, 1])
+  // As the gradient of a shift sums it up, so that there is one such sum.
+  const shift = column(reduce(emitter, 'Sum', dy, range(positions.length + 2, 2), true))
+  const sums = { shift, scale: sumsOfRows(emitter, mul(delta, x)) }
 
   const samples: TargetSize = { of: normal, axis: 0 }
-  const members: readonly TargetSize[] = groups === undefined ? [-1, 1] : [groups, -1]
-  const gamma = reshape(emitter, scale, [1, ...members])
-  const each = reshape(emitter, factor, [samples, groups ?? -1, 1])
-  const perChannel = (value: string) => reshape(emitter, value, [samples, -1, ...over.map(() => 1)])
+  const parts = groups ?? channels
+  const part: TargetSize = typeof parts === 'number' ? parts : { of: normal, axis: 1 }
+  const members = quotient([channels], [parts])
+  const grouped = (value: string, length: Dim) =>
+    reshape(emitter, value, [samples, part, typeof length === 'number' ? length : -1])
+  const size = (value: string) => castLike(emitter, emitter.op('Size', [value]), dy)
+  const gamma = reshape(emitter, scale, [1, part, -1])
+  const each = grouped(factor, 1)
+  const share = div(gamma, typeof count === 'number' ? count : div(size(dy), size(sums.shift)))
   const mean = (value: string) => {
-    const weighted = mul(gamma, reshape(emitter, value, [samples, ...members]))
-    const found = mul(each, div(reduce(emitter, 'Mean', weighted, [2], true), count))
-    return perChannel(
-      groups === undefined ? found : emitter.op('Expand', [found, shapeOf(emitter, gamma)]),
-    )
+    const weighted = mul(share, grouped(value, members))
+    const found = groups === undefined ? weighted : reduce(emitter, 'Mean', weighted, [2], true)
+    return column(mul(each, found))
   }
-  const direct = mul(dy, perChannel(mul(each, gamma)))
-  const gradient = sub(direct, add(mul(normal, mean(sums.scale)), mean(sums.shift)))
-  return { gradient, sums }
+  const whole = productOf([members, count])
+  const groupRows = (rows: string) => rowsOf(emitter, grouped(rows, whole), whole)
+  const along = add(mul(groupRows(x), mean(sums.scale)), mean(sums.shift))
+  const direct = mul(delta, column(mul(each, gamma)))
+  return { gradient: reshapeLike(emitter, sub(groupRows(direct), along), dy), sums }
 }
 
 /** Carries the axes of a scale or shift with the last axes of x; those of size one are repeated. */

@@ -15,14 +15,16 @@
 
 import { toNumbers } from '../../tensor/tensor.ts'
 import type { GrowthFacets, SameAsRule, TrainingFacets } from '../contract/facets.ts'
-import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import { type GradientContext, type GradientRule, isCpu } from '../contract/gradient.ts'
 import type { ValueInfo } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { blockedElementwise } from '../helpers/blocked.ts'
 import { productBounds, sumBounds } from '../helpers/bounds.ts'
 import { broadcastRule, inferBroadcast, sumToInput } from '../helpers/broadcast.ts'
+import { inRows, isPerChannel, sumOverSamples, sumsOfRows } from '../helpers/channel-rows.ts'
 import { areSame, productOf, quotient } from '../helpers/dims.ts'
 import { type ElementOperation, elementsOf } from '../helpers/elements.ts'
+import { reshapeLike } from '../helpers/emission.ts'
 import { type Backward, backward, castLike, formula, gradientOf } from '../helpers/formula.ts'
 import {
   linearIn,
@@ -97,10 +99,35 @@ const variadicGradient =
     )
   }
 
-const eachFactor = binaryGradient(
-  ({ f, g, b }) => f.mul(g, b),
-  ({ f, g, a }) => f.mul(g, a),
-)
+const eachFactor: GradientRule = (context) => {
+  const g = context.outputGradient(0)
+  if (g === undefined) return []
+  const { mul } = formula(context, g)
+  return [0, 1].map((i) =>
+    context.needs(i)
+      ? (sumOfChannels(context, i, g) ?? sumToInput(context, i, mul(g, context.input(1 - i))))
+      : undefined,
+  )
+}
+
+/**
+ * The gradient of a factor per channel, where a Reshape has made the other one an image: such an image is in no blocks of channels, and summed up as rows it
+ * need not be.
+ */
+function sumOfChannels(context: GradientContext, i: number, g: string): string | undefined {
+  const [factor, image] = [context.input(i), context.input(1 - i)]
+  const { shape = [] } = context.info(image)
+  const isOfRows =
+    isCpu(context.target) &&
+    context.producer(1 - i)?.opType === 'Reshape' &&
+    shape.length > 2 &&
+    areSame(context.info(g).shape, shape) &&
+    isPerChannel(context.info(factor).shape, shape)
+  if (!isOfRows) return undefined
+  const products = formula(context, g).mul(inRows(context, g), inRows(context, image))
+  const sums = sumOverSamples(context, sumsOfRows(context, products), image)
+  return reshapeLike(context, sums, factor)
+}
 
 /**
  * Where one factor is the sigmoid of the other, y = x·σ(x), as exporters write SiLU: then all of g·(s + y·(1 − s)) is

@@ -17,9 +17,10 @@ import type { AxesContext, AxesRule } from '../contract/axes.ts'
 import type { GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
+import { isPerChannel, sumOverSamples } from '../helpers/channel-rows.ts'
 import { splitGroups } from '../helpers/convolution.ts'
 import { isStatic } from '../helpers/elements.ts'
-import { knownShape, range, reduce, reshape, reshapeLike } from '../helpers/emission.ts'
+import { knownShape, range, reshape, reshapeLike } from '../helpers/emission.ts'
 import { linearIn } from '../helpers/scaling.ts'
 import { inferredFrom } from '../helpers/shapes.ts'
 import {
@@ -61,12 +62,6 @@ function isConstant(context: GradientContext, i: number, value: number): boolean
   return constant !== undefined && toNumbers(constant).every((entry) => Number(entry) === value)
 }
 
-/** The gradients of scale and shift: what is left of the sums of each channel of each sample. */
-const overSamples = (context: GradientContext, sums: string): string => {
-  const { shape } = context.info(sums)
-  return reduce(context, 'Sum', sums, [0, ...range(shape!.length, 2)], false)
-}
-
 const instanceGradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
   if (dy === undefined) return []
@@ -86,7 +81,7 @@ const instanceGradient: GradientRule = (context) => {
   }
   const parts = standardize(context, x, over, epsilonOf(context))
   const { gradient, sums } = channelwiseGradient(context, dy, parts, context.input(1), undefined)
-  return [gradient, overSamples(context, sums.scale), overSamples(context, sums.shift)]
+  return [gradient, ...[sums.scale, sums.shift].map((each) => sumOverSamples(context, each, x))]
 }
 
 /**
@@ -95,24 +90,16 @@ const instanceGradient: GradientRule = (context) => {
  */
 function scaledChannels(context: GradientContext, dy: string) {
   const { scaled } = context.hintOf(context.hintOf(dy).reshaped ?? dy)
-  const [, groups, ...inGroup] = knownShape(context, context.input(0))
-  const [shape, factor] = [scaled?.value, scaled?.factor].map(
-    (name) => context.info(name ?? '').shape,
-  )
-  const [, channels, ...positions] = shape ?? []
-  const [ofFactor, ...ones] = factor?.slice(-1 - positions.length) ?? []
-  const [before, after] = [
-    [groups ?? null, ...inGroup],
-    [channels ?? null, ...positions],
-  ]
-  if (!scaled || !isStatic(before) || !isStatic(after) || !isStatic(factor)) return undefined
-  const isPerChannel =
+  const [, ...before] = knownShape(context, context.input(0))
+  const image = context.info(scaled?.value ?? '').shape ?? []
+  const after = image.slice(1)
+  if (!scaled || !isStatic(before) || !isStatic(after)) return undefined
+  const [groups = 1] = before
+  const isInGroups =
     elementCount(before) === elementCount(after) &&
-    after[0]! % before[0]! === 0 &&
-    elementCount(factor) === channels &&
-    ofFactor === channels &&
-    ones.length === positions.length
-  return isPerChannel ? { ...scaled, groups: before[0]! } : undefined
+    after[0]! % groups === 0 &&
+    isPerChannel(context.info(scaled.factor).shape, image)
+  return isInGroups ? { ...scaled, groups } : undefined
 }
 
 /** As for one instance, on [N, G, C/G · positions]. */
@@ -131,8 +118,7 @@ const groupGradient: GradientRule = (context) => {
   const { gradient, sums } = channelwiseGradient(context, delta, parts, context.input(1), members)
   return [
     perGroup ? reshapeLike(context, gradient, x) : gradient,
-    overSamples(context, sums.scale),
-    overSamples(context, sums.shift),
+    ...[sums.scale, sums.shift].map((each) => sumOverSamples(context, each, parts.normal)),
   ]
 }
 

@@ -8,6 +8,7 @@
  * are converted where the two kinds of node meet, once each, and only where somebody reads them.
  */
 import { type AttributeLike, attributes } from '../../model/attributes.ts'
+import { tensorDeclaration } from '../../model/builder.ts'
 import { ancestors, capturedValues, type Links, linksOf } from '../../model/links.ts'
 import { type Model, type Node, opsetOf } from '../../model/model.ts'
 import type {
@@ -98,7 +99,18 @@ class BlockedGraph {
     }
     for (const { name } of outputs) if (!this.#filters.has(name)) this.#asPlain(name)
     const names = new Set([...this.#states].filter((name) => this.#filters.has(name)))
-    return { model: this.#rewriter.model(), inBlocks: { names, block: this.#block } }
+    return { model: this.#declared(), inBlocks: { names, block: this.#block } }
+  }
+
+  /** The new model, with the shapes of all values that it still has: behind blocks nobody could infer them. */
+  #declared(): Model {
+    const model = this.#rewriter.model()
+    const names = model.graph.nodes.flatMap((node) => node.outputs)
+    const values = names.flatMap((name) => {
+      const { dtype, shape } = this.#infos.get(name) ?? {}
+      return shape ? [tensorDeclaration(name, dtype, shape)] : []
+    })
+    return { ...model, graph: { ...model.graph, values } }
   }
 
   #layOut(node: Node): void {

@@ -4,6 +4,7 @@ import type { Model } from '../../model/model.ts'
 import { asImages } from './as-images.ts'
 import { blockLayout } from './blocked-layout.ts'
 import { columnConvolutions } from './column-convolutions.ts'
+import { dotProducts } from './dot-products.ts'
 import { equalRanks } from './equal-ranks.ts'
 import { equalSizes } from './equal-sizes.ts'
 import { fastKernels } from './fast-kernels.ts'
@@ -61,6 +62,6 @@ export function lowerStep(
           new Set(states),
           exact,
         )
-  const lowered = singleReshapes(equalSizes(movedRows(repeatedNumbers(laidOut.model))))
+  const lowered = singleReshapes(equalSizes(movedRows(repeatedNumbers(dotProducts(laidOut.model)))))
   return { model: lowered, inBlocks: laidOut.inBlocks }
 }
