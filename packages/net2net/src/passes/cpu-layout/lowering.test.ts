@@ -270,51 +270,66 @@ describe('a lowered training step computes what the standard one does', () => {
   })
 
   test.each([
-    [1, 2, 0],
-    [2, 2, 0],
-    [3, 2, 1],
-    [4, 2, 1],
-    [5, 2, 2],
-    [4, 3, 0],
-  ])('the gradient of a kernel of %i with stride %i and pad %i', async (size, stride, pad) => {
-    const height = stride * 4
-    const [given, channels] = [{ height, width: stride * 3 }, 16]
-    const lowered = await compareSteps({
-      input: [3, given.height, given.width],
-      layers: (net) => {
-        const a = net.conv('input', [channels, 3, 1, 1])
-        const strides = [stride, stride]
-        const pads = [pad, pad, pad, pad]
-        const b = net.conv(a, [32, channels, size, size], { strides, pads })
-        const depthwise = { strides, pads, group: channels }
-        const c = net.conv(a, [channels, 1, size, size], depthwise)
-        const both = net.builder.node('Concat', [b, c], { axis: 1 })
-        return [net.builder.node('GlobalAveragePool', [both]), 48]
-      },
-    })
-    const transposed = lowered.graph.nodes.filter(({ opType }) => opType === 'ConvTranspose')
-    expect(transposed).toHaveLength(block === 1 ? 2 : 0)
-  })
+    [1, 2, 0, 1],
+    [2, 2, 0, 1],
+    [3, 2, 1, 1],
+    [4, 2, 1, 1],
+    [5, 2, 2, 1],
+    [4, 3, 0, 1],
+    [3, 2, 2, 2],
+    [5, 2, 4, 2],
+    [3, 2, 3, 3],
+    [5, 3, 4, 2],
+    [3, 4, 2, 2],
+    [3, 3, 3, 3],
+  ])(
+    'the gradient of a kernel of %i with stride %i, pad %i and dilation %i',
+    async (size, stride, pad, dilation) => {
+      const height = stride * 4
+      const [given, channels] = [{ height, width: stride * 3 }, 16]
+      const dilations = [dilation, dilation]
+      const lowered = await compareSteps({
+        input: [3, given.height, given.width],
+        layers: (net) => {
+          const a = net.conv('input', [channels, 3, 1, 1])
+          const strides = [stride, stride]
+          const pads = [pad, pad, pad, pad]
+          const b = net.conv(a, [32, channels, size, size], { strides, pads, dilations })
+          const depthwise = { strides, pads, dilations, group: channels }
+          const c = net.conv(a, [channels, 1, size, size], depthwise)
+          const both = net.builder.node('Concat', [b, c], { axis: 1 })
+          return [net.builder.node('GlobalAveragePool', [both]), 48]
+        },
+      })
+      const transposed = lowered.graph.nodes.filter(({ opType }) => opType === 'ConvTranspose')
+      expect(transposed).toHaveLength(block === 1 ? 2 : 0)
+    },
+  )
 
-  test.each([
+  test.each<[string, number[], number[], number[], number[], number[]?]>([
     ['signals', [2, 24], [3], [2], [1, 1]],
     ['long signals', [2, 200], [4], [3], [0, 1]],
     ['kernels shorter than their strides', [2, 24], [1], [3], [0, 0]],
+    ['signals with a dilation', [2, 24], [3], [2], [2, 2], [2]],
+    ['signals with a dilation that meets all phases', [2, 24], [4], [2], [4, 4], [3]],
     ['volumes', [2, 4, 6, 8], [3, 3, 3], [2, 2, 2], [1, 1, 1, 1, 1, 1]],
     ['volumes, with several strides', [2, 4, 3, 6], [2, 3, 4], [2, 1, 3], [0, 1, 1, 0, 1, 1]],
-  ])('%s, whose strides the gradient undoes', async (_, input, kernel, strides, pads) => {
-    const lowered = await compareSteps({
-      input,
-      layers: (net) => {
-        const first = net.conv('input', [6, 2, ...kernel.map(() => 1)], {
-          pads: pads.map(() => 0),
-        })
-        const y = net.conv(first, [7, 6, ...kernel], { strides, pads })
-        return [net.builder.node('GlobalAveragePool', [y]), 7]
-      },
-    })
-    expect(operatorsOf(lowered)).not.toContain('ConvTranspose')
-  })
+  ])(
+    '%s, whose strides the gradient undoes',
+    async (_, input, kernel, strides, pads, dilations = kernel.map(() => 1)) => {
+      const lowered = await compareSteps({
+        input,
+        layers: (net) => {
+          const first = net.conv('input', [6, 2, ...kernel.map(() => 1)], {
+            pads: pads.map(() => 0),
+          })
+          const y = net.conv(first, [7, 6, ...kernel], { strides, pads, dilations })
+          return [net.builder.node('GlobalAveragePool', [y]), 7]
+        },
+      })
+      expect(operatorsOf(lowered)).not.toContain('ConvTranspose')
+    },
+  )
 
   test.each([0, 1, 2, 3])('signals in blocks of channels, draw %i', async (draw) => {
     const { random } = new Net()

@@ -1,11 +1,11 @@
 /**
  * Transposed convolutions with strides, by phases: output s·q + a along an axis adds up
  *
- *   w[k] · x[o] for s·o + k − p = s·q + a, that is k = s·t + r, o = q + e − t
+ *   w[k] · x[o] for s·o + k·d − p = s·q + a, that is k·d = s·t + r, o = q + e − t
  *
  * with r = (a + p) mod s and e = ⌊(a + p) / s⌋. So each phase is an ordinary convolution of x with every
  * s-th tap of the kernel, turned round, and the phases are put beside each other: nothing is computed that is
- * not needed. In blocks of channels that is DepthToSpace, and the blocked layout has fast kernels for all of it, but none for
+ * not needed. With a dilation d that has a divisor in common with s, some phases have no tap, and are zero. In blocks of channels that is DepthToSpace, and the blocked layout has fast kernels for all of it, but none for
  * ConvTranspose. For signals and volumes the elements of the last axis are brought into their places by products with a
  * 0/1 matrix, and those of the others in rows.
  */
@@ -30,6 +30,7 @@ interface Phase {
   readonly taps: readonly number[]
   readonly begin: number
   readonly end: number
+  readonly dilation: number
 }
 
 /** @param block channels per block of the runtime's blocked layout; 1 where it has none */
@@ -83,6 +84,7 @@ function phasesOf(emitter: Emitter, node: Node, block: number): Phased | undefin
   const kernel = weight.slice(2) as readonly number[]
   const strides = intsAttribute(node, 'strides') ?? spatial.map(() => 1)
   const pads = intsAttribute(node, 'pads') ?? spatial.flatMap(() => [0, 0])
+  const dilations = intsAttribute(node, 'dilations') ?? spatial.map(() => 1)
   const group = intAttribute(node, 'group', 1)
   const [filters, channels] = [x[1], y[1]]
   const isDepthwise = group === filters && group === channels
@@ -94,13 +96,13 @@ function phasesOf(emitter: Emitter, node: Node, block: number): Phased | undefin
   // Of images in the plain layout, the kernel of the operator is as fast; of signals and volumes it is not.
   if (!inBlocks && (group > 1 || spatial.length === 2)) return undefined
   if (strides.every((stride) => stride === 1)) return undefined
-  if ((intsAttribute(node, 'dilations') ?? []).some((dilation) => dilation !== 1)) return undefined
   const automatic = stringAttribute(node, 'auto_pad', 'NOTSET') !== 'NOTSET'
   if (automatic || node.attributes.has('output_shape')) return undefined
   const phases = spatial.map((i) => {
-    const [stride, given, output] = [strides[i]!, x[i + 2], y[i + 2]]
-    if (typeof given !== 'number' || typeof output !== 'number') return undefined
-    return phasesAlong(kernel[i]!, stride, pads[i]!, given, Math.ceil(output / stride))
+    const [stride, input, output] = [strides[i]!, x[i + 2], y[i + 2]]
+    if (typeof input !== 'number' || typeof output !== 'number') return undefined
+    const axis = { kernel: kernel[i]!, stride, dilation: dilations[i]!, pad: pads[i]!, input }
+    return phasesAlong(axis, Math.ceil(output / stride))
   })
   if (!phases.every((list) => list !== undefined)) return undefined
   // What nothing reaches would be the bias.
@@ -111,22 +113,31 @@ function phasesOf(emitter: Emitter, node: Node, block: number): Phased | undefin
 /** Where the kernel is smaller than the stride, nothing reaches some outputs. */
 const isEmpty = ({ taps }: Pick<Phase, 'taps'>): boolean => taps.length === 0
 
+interface TransposedAxis {
+  readonly kernel: number
+  readonly stride: number
+  readonly dilation: number
+  readonly pad: number
+  readonly input: number
+}
+
 /** The phases of `size` outputs each. Undefined where one would need a negative pad, or none has a tap. */
 function phasesAlong(
-  kernel: number,
-  stride: number,
-  pad: number,
-  input: number,
+  { kernel, stride, dilation, pad, input }: TransposedAxis,
   size: number,
 ): readonly Phase[] | undefined {
   const phases = range(stride).map((phase): Phase => {
     const rest = (phase + pad) % stride
     const shift = Math.floor((phase + pad) / stride)
-    const taps = range(kernel).filter((k) => k % stride === rest)
+    const taps = range(kernel).filter((k) => (k * dilation) % stride === rest)
+    // t of each tap, the last one first.
+    const steps = taps.map((k) => Math.floor((k * dilation) / stride)).reverse()
+    const [first = 0, second = first - 1] = steps
     return {
       taps: taps.reverse(),
-      begin: taps.length - 1 - shift,
-      end: size + shift - input,
+      begin: first - shift,
+      end: size + shift - (steps.at(-1) ?? 0) - input,
+      dilation: first - second,
     }
   })
   const fits = ({ taps, begin, end }: Phase) => isEmpty({ taps }) || (begin >= 0 && end >= 0)
@@ -164,6 +175,7 @@ function byPhases(
     const own = reshape(emitter, ordered, [group * perGroup!, members, ...counts])
     return emitter.op('Conv', [x, own, ...(bias === '' ? [] : [bias])], {
       kernel_shape: counts,
+      dilations: along.map(({ dilation }) => dilation),
       pads: [...along.map(({ begin }) => begin), ...along.map(({ end }) => end)],
       ...(group === 1 ? {} : { group }),
     })
