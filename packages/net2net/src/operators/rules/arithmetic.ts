@@ -99,22 +99,19 @@ const variadicGradient =
     )
   }
 
-const eachFactor: GradientRule = (context) => {
-  const g = context.outputGradient(0)
-  if (g === undefined) return []
-  const { mul } = formula(context, g)
-  return [0, 1].map((i) =>
-    context.needs(i)
-      ? (sumOfChannels(context, i, g) ?? sumToInput(context, i, mul(g, context.input(1 - i))))
-      : undefined,
-  )
-}
+const eachFactor = gradientOf(
+  ...[0, 1].map(
+    (i) => (context: Backward) =>
+      sumOfChannels(context, i) ??
+      sumToInput(context, i, context.f.mul(context.g, context.input(1 - i))),
+  ),
+)
 
 /**
  * The gradient of a factor per channel, where a Reshape has made the other one an image: such an image is in no blocks of channels, and summed up as rows it
  * need not be.
  */
-function sumOfChannels(context: GradientContext, i: number, g: string): string | undefined {
+function sumOfChannels({ f, g, ...context }: Backward, i: number): string | undefined {
   const [factor, image] = [context.input(i), context.input(1 - i)]
   const { shape = [] } = context.info(image)
   const isOfRows =
@@ -124,7 +121,7 @@ function sumOfChannels(context: GradientContext, i: number, g: string): string |
     areSame(context.info(g).shape, shape) &&
     isPerChannel(context.info(factor).shape, shape)
   if (!isOfRows) return undefined
-  const products = formula(context, g).mul(inRows(context, g), inRows(context, image))
+  const products = f.mul(inRows(context, g), inRows(context, image))
   const sums = sumOverSamples(context, sumsOfRows(context, products), image)
   return reshapeLike(context, sums, factor)
 }

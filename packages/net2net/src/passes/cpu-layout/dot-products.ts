@@ -10,7 +10,7 @@ import { areSame } from '../../operators/helpers/dims.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
 import { range } from '../../operators/helpers/emission.ts'
 import { inferModel } from '../../operators/inference.ts'
-import { elementCount, float32, int64 } from '../../tensor/tensor.ts'
+import { elementCount, float32 } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
 
 const shortestRow = 512
@@ -36,19 +36,19 @@ export function dotProducts(model: Model): Model {
       rewriter.keep(node)
       continue
     }
-    const reshaped = (value: string, dims: readonly number[]) =>
-      rewriter.emit('Reshape', [value, rewriter.constant(int64(dims), 'shape')])[0]!
     const [sums = ''] = rewriter.emit(
       'FusedMatMul',
-      factors.map((name) => reshaped(rewriter.value(name), [-1, 1, rows.length])),
+      factors.map((name) => rewriter.reshape(rewriter.value(name), [-1, 1, rows.length])),
       { transB: 1 },
       { domain: 'com.microsoft' },
     )
-    const found = reshaped(sums, rows.result)
-    // As a factor of the product, which it would become beside it, the share would cost ONNX Runtime its form for a single row.
-    const share = rewriter.constant(float32([], [1 / rows.length]), 'share')
-    const wanted = node.opType === 'ReduceSum' ? found : rewriter.emit('Mul', [found, share])[0]!
-    rewriter.replace(node.outputs[0]!, wanted)
+    const found = rewriter.reshape(sums, rows.result)
+    // Beside the product it would become a factor of that, which would cost ONNX Runtime its form for a single row.
+    const shared = () => {
+      const share = rewriter.constant(float32([], [1 / rows.length]), 'share')
+      return rewriter.emit('Mul', [found, share])[0]!
+    }
+    rewriter.replace(node.outputs[0]!, isStandard(node, 'ReduceMean') ? shared() : found)
   }
   return rewriter.model()
 }

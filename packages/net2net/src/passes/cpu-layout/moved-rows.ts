@@ -29,12 +29,10 @@ export function movedRows(model: Model): Model {
       rewriter.keep(node)
       continue
     }
-    const reshaped = (value: string, dims: readonly number[]) =>
-      rewriter.emit('Reshape', [value, rewriter.constant(int64(dims), 'shape')])[0]!
-    const rows = reshaped(rewriter.value(name), [-1, move.order.length, move.row])
+    const rows = rewriter.reshape(rewriter.value(name), [-1, move.order.length, move.row])
     const order = rewriter.constant(int64(move.order), 'order')
     const [moved = ''] = rewriter.emit('Gather', [rows, order], { axis: 1 })
-    rewriter.replace(node.outputs[0]!, reshaped(moved, [-1, ...move.dims]))
+    rewriter.replace(node.outputs[0]!, rewriter.reshape(moved, [-1, ...move.dims]))
   }
   return rewriter.model()
 }

@@ -5,7 +5,9 @@
  *
  * with r = (a + p) mod s and e = ⌊(a + p) / s⌋. So each phase is an ordinary convolution of x with every
  * s-th tap of the kernel, turned round, and the phases are put beside each other: nothing is computed that is
- * not needed. With a dilation d that has a divisor in common with s, some phases have no tap, and are zero. In blocks of channels that is DepthToSpace, and the blocked layout has fast kernels for all of it, but none for
+ * not needed. With a dilation d that has a divisor in common with s, some phases have no tap, and are zero.
+ *
+ * In blocks of channels that is DepthToSpace, and the blocked layout has fast kernels for all of it, but none for
  * ConvTranspose. For signals and volumes the elements of the last axis are brought into their places by products with a
  * 0/1 matrix, and those of the others in rows.
  */
@@ -129,12 +131,13 @@ function phasesAlong(
   const phases = range(stride).map((phase): Phase => {
     const rest = (phase + pad) % stride
     const shift = Math.floor((phase + pad) / stride)
-    const taps = range(kernel).filter((k) => (k * dilation) % stride === rest)
-    // t of each tap, the last one first.
-    const steps = taps.map((k) => Math.floor((k * dilation) / stride)).reverse()
+    const turned = range(kernel).reverse()
+    const taps = turned.filter((k) => (k * dilation) % stride === rest)
+    /** t of each tap. */
+    const steps = taps.map((k) => Math.floor((k * dilation) / stride))
     const [first = 0, second = first - 1] = steps
     return {
-      taps: taps.reverse(),
+      taps,
       begin: first - shift,
       end: size + shift - (steps.at(-1) ?? 0) - input,
       dilation: first - second,

@@ -8,7 +8,7 @@
 import type { Model, Shape } from '../../model/model.ts'
 import { positionsOf } from '../../operators/helpers/costs.ts'
 import { inferModel } from '../../operators/inference.ts'
-import { elementCount, float32, int64 } from '../../tensor/tensor.ts'
+import { elementCount, float32 } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
 
 /** Longer rows pay for their beginning. */
@@ -26,12 +26,13 @@ export function repeatedNumbers(model: Model): Model {
     return (dtype === 'float32' && shape) || undefined
   }
   const repeated = (name: string, { outer, row }: Repetition): string => {
-    const reshaped = (value: string, dims: readonly number[]) =>
-      rewriter.emit('Reshape', [value, rewriter.constant(int64(dims), 'shape')])[0]!
     const length = elementCount(row)
     const ones = rewriter.constant(float32([1, length], new Float32Array(length).fill(1)), 'ones')
-    const [rows = ''] = rewriter.emit('MatMul', [reshaped(rewriter.value(name), [-1, 1]), ones])
-    return reshaped(rows, [...outer, ...row])
+    const [rows = ''] = rewriter.emit('MatMul', [
+      rewriter.reshape(rewriter.value(name), [-1, 1]),
+      ones,
+    ])
+    return rewriter.reshape(rows, [...outer, ...row])
   }
   for (const node of model.graph.nodes) {
     const [output = ''] = node.outputs

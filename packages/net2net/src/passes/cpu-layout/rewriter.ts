@@ -5,7 +5,7 @@ import { capturedValues } from '../../model/links.ts'
 import type { Initializer, Model, Node } from '../../model/model.ts'
 import { NameSupply, valueNames } from '../../model/names.ts'
 import { sameBytes } from '../../tensor/same-bytes.ts'
-import type { LazyTensor } from '../../tensor/tensor.ts'
+import { int64, type LazyTensor } from '../../tensor/tensor.ts'
 
 /** Constants up to this many bytes are compared with those that the model has. */
 const sharedConstantBytes = 1 << 17
@@ -100,6 +100,11 @@ export class Rewriter {
     if (domain !== '') this.#domains.add(domain)
     this.#nodes.push({ name: outputs[0]!, opType, domain, inputs, outputs, attributes: map })
     return outputs
+  }
+
+  /** A value in constant sizes, of which one may be −1. */
+  reshape(value: string, dims: readonly number[]): string {
+    return this.emit('Reshape', [value, this.constant(int64(dims), 'shape')])[0]!
   }
 
   /** Adds a node with these very outputs. */
