@@ -8,12 +8,12 @@ import { float32, int64 } from '../../tensor/tensor.ts'
 
 const pad: Draw = (random) => {
   const dims = anyShape(random).map((size) => size + 2)
-  const mode = anyOf(random, ['constant', 'constant', 'reflect', 'edge'])
+  const mode = anyOf(random, ['constant', 'constant', 'reflect', 'edge', 'wrap'])
   const low = mode === 'constant' ? -1 : 0
   const amounts = [...dims, ...dims].map(() => between(random, low, 2))
   const x = normalTensor(random, dims)
   const value = float32([], [0.7])
-  if (random.below(3) === 0)
+  if (mode !== 'wrap' && random.below(3) === 0)
     return { opset: 10, inputs: [x], attributes: { mode, pads: amounts, value: float(0.7) } }
   if (mode === 'constant' && random.below(2) === 0) {
     const axis = randomAxis(random, dims.length)

@@ -6,20 +6,23 @@
  * stay (the zero channels of a parameter-free shortcut). An axis that is mirrored, repeated at
  * its edge, or cropped is fixed.
  *
- * Gradient: with a constant, g without its borders (padding by the negative amounts); otherwise g
- * added back at the positions that were read. The padding value has none.
+ * Gradient: with a constant, g without its borders (padding by the negative amounts); otherwise g times the matrix of
+ * what becomes of the unit vectors, or added back at the positions that were read, where only the run knows the amounts. The padding value has none.
  */
 import { floatAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
 import type { Dim } from '../../model/model.ts'
 import { float32, int64, toNumbers } from '../../tensor/tensor.ts'
 import type { AxesContext } from '../contract/axes.ts'
+
 import { type Axis, sum } from '../contract/axis.ts'
+import type { GradientContext } from '../contract/gradient.ts'
 import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
+import { productAlong, unitVectors } from '../helpers/axis-products.ts'
 import { blockedFilling } from '../helpers/blocked.ts'
 import { numbers } from '../helpers/elements.ts'
-import { ints } from '../helpers/emission.ts'
+import { ints, transpose } from '../helpers/emission.ts'
 import { gradientOf, inferView } from '../helpers/formula.ts'
 import { scatterBack } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
@@ -77,6 +80,22 @@ function padAxis(context: AxesContext, axis: Axis, pads: readonly [Dim, Dim], si
   return sum([...border(before), axis, ...border(after)])
 }
 
+/** δ times what becomes of the unit vectors of axis k, so that every element gets what its copies have. */
+function unpadded(
+  context: GradientContext,
+  value: string,
+  x: string,
+  k: number,
+  ends: readonly [number, number],
+): string {
+  const units = context.op(
+    'Pad',
+    [unitVectors(context, x, k), ints(context, [0, ends[0], 0, ends[1]])],
+    { mode: modeOf(context) },
+  )
+  return productAlong(context, value, k, transpose(context, units, [1, 0]))
+}
+
 export const pads: readonly Operator[] = [
   {
     name: 'Pad',
@@ -115,6 +134,15 @@ export const pads: readonly Operator[] = [
     gradient: gradientOf((context) => {
       const { g, node } = context
       const x = context.input(0)
+      const rank = context.info(x).shape?.length
+      const known = rank === undefined ? undefined : padsOf(inferView(context), rank)
+      const isKnown = known?.flat().every((pad) => typeof pad === 'number')
+      const pads = isKnown ? (known as readonly (readonly [number, number])[]) : undefined
+      if (pads && modeOf(context) !== 'constant')
+        return pads.reduce(
+          (value, ends, k) => (ends.some(Boolean) ? unpadded(context, value, x, k, ends) : value),
+          g,
+        )
       if (modeOf(context) !== 'constant')
         return scatterBack(context, x, g, (positions) =>
           context.op(
@@ -124,13 +152,8 @@ export const pads: readonly Operator[] = [
             Object.fromEntries(node.attributes),
           ),
         )
-      const rank = context.info(x).shape?.length
-      const known = rank === undefined ? undefined : padsOf(inferView(context), rank)?.flat()
-      if (known?.every((pad) => typeof pad === 'number')) {
-        const flat = known as readonly number[]
-        const negative = [0, 1].flatMap((end) =>
-          flat.filter((_, k) => k % 2 === end).map((p) => -p),
-        )
+      if (pads) {
+        const negative = [0, 1].flatMap((end) => pads.map((ends) => -ends[end]!))
         return context.op('Pad', [g, ints(context, negative)])
       }
       const reverse = context.op('Neg', [context.input(1)])

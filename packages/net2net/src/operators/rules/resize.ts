@@ -5,15 +5,12 @@
  * Growth. Axes that keep their size pass through; where the sizes are an input, its element
  * follows the axis. Axes that change their size never grow.
  *
- * Gradient: δ times the transpose of each axis's interpolation matrix. Where an axis becomes s times
- * as long by repetition, that is the sum over blocks of s, which needs no sizes. Where the sizes are only known to
- * the run, or the weights are those of a filter (`antialias`), the operator itself gives the matrix: it is what
- * becomes of the unit vectors.
+ * Gradient: δ times the transpose of each axis's interpolation matrix, which the operator itself gives: it is what
+ * becomes of the unit vectors. Where an axis becomes s times as long by repetition, that is the sum over blocks of s.
  */
 import { refusedError } from '../../errors.ts'
 import {
   attributes,
-  floatAttribute,
   floatsAttribute,
   intAttribute,
   intsAttribute,
@@ -24,24 +21,22 @@ import { describeNode } from '../../model/names.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
 import { elementCount, float32, toNumbers } from '../../tensor/tensor.ts'
 import type { AxesContext, AxesRule } from '../contract/axes.ts'
-import type { UpgradeRule } from '../contract/facets.ts'
-import type { GradientContext, GradientRule } from '../contract/gradient.ts'
+import type { FastKernelsContext, FastKernelsRule, UpgradeRule } from '../contract/facets.ts'
+import type { Emitter, GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferContext, InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
-import { elementsOf } from '../helpers/elements.ts'
+import { productAlong, sizeOf, unitVectors } from '../helpers/axis-products.ts'
 import {
   cannotDifferentiate,
   ints,
   knownShape,
   range,
-  shapeOf,
+  reshape,
   slice,
-  tensorLike,
   transpose,
   unsqueeze,
 } from '../helpers/emission.ts'
-import { formula } from '../helpers/formula.ts'
-import { type Resampling, resamplingRows } from '../helpers/resample.ts'
+import { formula, inferView } from '../helpers/formula.ts'
 import { axisPosition, inferredFrom, scaled } from '../helpers/shapes.ts'
 
 /** What is asked for along each axis of x: a scale, a size, or nothing that is known. */
@@ -150,46 +145,48 @@ function keeps(context: AxesContext, k: number, { scale, size, entry }: Change):
   return true
 }
 
+/** Which element stands for which outputs. */
+interface Resampling {
+  readonly mode: string
+  readonly coordinates: string
+  readonly rounding: string
+}
+
 function resamplingOf({ node, opset }: Reader): Resampling {
-  const mode = stringAttribute(node, 'mode', 'nearest')
   const old = node.opType === 'Upsample' || opset < 11
+  const coordinates = old ? 'asymmetric' : 'half_pixel'
   return {
-    mode: mode === 'bilinear' ? 'linear' : (mode as Resampling['mode']),
-    coordinates: stringAttribute(
-      node,
-      'coordinate_transformation_mode',
-      old ? 'asymmetric' : 'half_pixel',
-    ),
+    mode: stringAttribute(node, 'mode', 'nearest'),
+    coordinates: stringAttribute(node, 'coordinate_transformation_mode', coordinates),
     rounding: stringAttribute(node, 'nearest_mode', old ? 'floor' : 'round_prefer_floor'),
-    cubic: floatAttribute(node, 'cubic_coeff_a', -0.75),
-    excludeOutside: intAttribute(node, 'exclude_outside', 0) === 1,
   }
 }
 
 const gradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
   if (dy === undefined || !context.needs(0)) return []
+  if (cutsOut(context.node)) throw cannotDifferentiate(context, 'it cuts out a region')
   const shape = knownShape(context, context.input(0))
   const output = knownShape(context, context.output(0))
-  const form = resamplingOf(reader(context))
-  const changes = changesOf(reader(context), shape.length)
+  const view = inferView(context)
+  const form = resamplingOf(view)
+  const changes = changesOf(view, shape.length)
   const blocks = changes.map((change, k) => repetition(form, change, shape[k]!, output[k]!))
   if (blocks.every((block) => block !== undefined) && blocks[0] === 1 && blocks[1] === 1)
     return [sumBlocks(context, dy, blocks.slice(2))]
   let result = dy
-  for (const [k, block] of blocks.entries())
-    if (block !== 1)
-      result = alongAxis(context, result, k, shape[k]!, output[k]!, changes[k]!, form)
+  for (const [k, block] of blocks.entries()) {
+    if (block === 1) continue
+    const size = () => sizeOf(context, context.output(0), k)
+    const matrix = matrixOf(context, k, changes[k]!, size)
+    result = productAlong(context, result, k, transpose(context, matrix, [1, 0]))
+  }
   return [result]
 }
 
-const reader = (context: GradientContext): Reader => ({
-  node: context.node,
-  opset: context.opset,
-  has: (i) => context.has(i),
-  constant: (i) => context.info(context.input(i)).constant,
-  elements: (i) => elementsOf(context.info(context.input(i))),
-})
+/** Does it resize a part of x alone? */
+const cutsOut = (node: Node): boolean =>
+  stringAttribute(node, 'coordinate_transformation_mode', '') === 'tf_crop_and_resize'
 
 /** How often each element is repeated; undefined where the axis is not a plain repetition. */
 function repetition(form: Resampling, change: Change, input: Dim, output: Dim): number | undefined {
@@ -198,9 +195,12 @@ function repetition(form: Resampling, change: Change, input: Dim, output: Dim): 
     change.scale ??
     (typeof input === 'number' && typeof output === 'number' ? output / input : Number.NaN)
   if (form.mode !== 'nearest' || !Number.isInteger(scale)) return undefined
-  // Whole scales: the matrix of a short axis tells whether each element appears in one block.
-  const rows = resamplingRows(form, 8, 8 * scale, scale)
-  return rows?.every((row, o) => row[0]![0] === Math.floor(o / scale)) ? scale : undefined
+  // Whole scales: the middle of an element lies in the one that it repeats, and never halfway between two.
+  const isBlock =
+    form.coordinates === 'asymmetric'
+      ? form.rounding === 'floor'
+      : /half_pixel(_symmetric)?$/.test(form.coordinates) && form.rounding.startsWith('round')
+  return isBlock ? scale : undefined
 }
 
 /** Sums over blocks, as their mean times their size. */
@@ -215,94 +215,98 @@ function sumBlocks(
   return mul(mean, elementCount(sizes))
 }
 
-/** Rᵀ·δ along axis k. */
-function alongAxis(
-  context: GradientContext,
-  value: string,
-  k: number,
-  input: Dim,
-  output: Dim,
-  change: Change,
-  form: Resampling,
-): string {
-  const weights =
-    storedMatrix(context, value, input, output, change, form) ??
-    matrixOfUnitVectors(context, k, change)
-  const rank = knownShape(context, value).length
-  const order = [...range(rank).filter((axis) => axis !== k), k]
-  const back = range(rank).map((axis) => order.indexOf(axis))
-  const moved = context.op('MatMul', [transpose(context, value, order), weights])
-  return transpose(context, moved, back)
-}
-
-/** R, [output, input], where everything that it depends on is known. */
-function storedMatrix(
-  context: GradientContext,
-  like: string,
-  input: Dim,
-  output: Dim,
-  { scale }: Change,
-  form: Resampling,
-): string | undefined {
-  if (typeof input !== 'number' || typeof output !== 'number') return undefined
-  if (intAttribute(context.node, 'antialias', 0) === 1) return undefined
-  const rows = resamplingRows(form, input, output, scale ?? output / input)
-  if (!rows) return undefined
-  const matrix = new Array<number>(output * input).fill(0)
-  rows.forEach((row, o) => {
-    for (const [i, weight] of row) matrix[o * input + i]! += weight
-  })
-  return tensorLike(context, like, [output, input], matrix)
-}
-
-/** R, [output, input]: the rows of the unit matrix, resized as axis k is. */
-function matrixOfUnitVectors(
-  context: GradientContext,
+/** Changes to axis k as a matrix, [input, output]. */
+function matrixOf(
+  context: Emitter & Pick<GradientContext, 'node' | 'input'>,
   k: number,
   { entry, scale }: Change,
+  output: () => string,
 ): string {
   const { node } = context
-  if (stringAttribute(node, 'coordinate_transformation_mode', '') === 'tf_crop_and_resize')
-    throw cannotDifferentiate(context, 'it cuts out a region')
-  const size = shapeOf(context, context.input(0), k, k + 1)
-  const square = context.op('Concat', [size, size], { axis: 0 })
-  const one = float32([1], [1])
-  const unit = context.op('EyeLike', [context.op('ConstantOfShape', [square], { value: one })])
-  const vectors = unsqueeze(context, unit, [0, 1])
-  const named = intsAttribute(node, 'axes') ?? []
-  const position =
-    named.length === 0
-      ? k
-      : named.findIndex(
-          (axis) => axis === k || axis === k - knownShape(context, context.input(0)).length,
-        )
-  const bySizes = entry !== undefined
+  const x = context.input(0)
+  const vectors = unsqueeze(context, unitVectors(context, x, k), [0, 1])
+  const rank = context.info(x).shape!.length
+  const named = intsAttribute(node, 'axes')?.map((axis) => axisPosition(axis, rank)) ?? range(rank)
   const scales = () =>
     scale === undefined
       ? context.op(
           'Concat',
           [
             context.constant(float32([3], [1, 1, 1])),
-            slice(context, context.input(2), [0], [position], [position + 1]),
+            slice(context, context.input(2), [0], [named.indexOf(k)], [named.indexOf(k) + 1]),
           ],
           { axis: 0 },
         )
       : context.constant(float32([4], [1, 1, 1, scale]))
   const sizes = () =>
-    context.op(
-      'Concat',
-      [ints(context, [1, 1]), size, shapeOf(context, context.output(0), k, k + 1)],
-      { axis: 0 },
-    )
+    context.op('Concat', [ints(context, [1, 1]), sizeOf(context, x, k), output()], {
+      axis: 0,
+    })
   const kept = [...node.attributes].filter(
     ([name]) => name !== 'axes' && name !== 'keep_aspect_ratio_policy',
   )
   const resized = context.op(
     'Resize',
-    [vectors, '', ...(bySizes ? ['', sizes()] : [scales()])],
+    [vectors, '', ...(entry === undefined ? [scales()] : ['', sizes()])],
     Object.fromEntries(kept),
   )
-  return transpose(context, context.op('Squeeze', [resized, ints(context, [0, 1])]), [1, 0])
+  return context.op('Squeeze', [resized, ints(context, [0, 1])])
+}
+
+/**
+ * ONNX Runtime's CPU takes 70 ns for an element that is interpolated by cubics and 3 for a filtered one, where products take less than one, and several times
+ * as long for signals, and for volumes whose elements are repeated, as for images (docs/lab/steps-of-any-network.md).
+ */
+const fastKernels: FastKernelsRule = (context) => {
+  const view = inferView(context)
+  const shape = view.shape(0)
+  if (view.dtype(0) !== 'float32' || !shape || cutsOut(context.node)) return undefined
+  const changes = changesOf(view, shape.length)
+  const isFiltered = intAttribute(context.node, 'antialias', 0) === 1
+  return isFiltered || resamplingOf(view).mode === 'cubic'
+    ? byProducts(context, shape, changes)
+    : ofImages(context, shape, changes)
+}
+
+function byProducts(
+  context: FastKernelsContext,
+  shape: Shape,
+  changes: readonly Change[],
+): string | undefined {
+  if (changes.some(({ scale, size }) => typeof (scale ?? size) !== 'number')) return undefined
+  return changes.reduce((value, change, k) => {
+    if (change.scale === 1 || change.size === shape[k]) return value
+    const size = () => ints(context, [change.size as number])
+    return productAlong(context, value, k, matrixOf(context, k, change, size))
+  }, context.input(0))
+}
+
+/** Signals as images of one row; volumes first as images of all planes, and then with each plane as a row. */
+function ofImages(
+  context: FastKernelsContext,
+  shape: Shape,
+  changes: readonly Change[],
+): string | undefined {
+  const [, channels, ...sizes] = shape as readonly number[]
+  const [batchwise, channelwise, ...scales] = changes.map(({ scale }) => scale)
+  const isKnown = [channels, ...sizes, ...scales].every((number) => typeof number === 'number')
+  if (!isKnown || batchwise !== 1 || channelwise !== 1) return undefined
+  const kept = [...context.node.attributes].filter(([name]) => name !== 'axes')
+  const resizedImages = (value: string, dims: readonly number[], by: readonly number[]) =>
+    context.op(
+      'Resize',
+      [reshape(context, value, [-1, ...dims]), '', context.constant(float32([4], [1, 1, ...by]))],
+      Object.fromEntries(kept),
+    )
+  const [first = 1, ...others] = scales as readonly number[]
+  const x = context.input(0)
+  const ends = sizes.map((size, k) => scaled(size, scales[k]!) as number)
+  const back = (value: string) => reshape(context, value, [-1, channels!, ...ends])
+  if (sizes.length === 1) return back(resizedImages(x, [channels!, 1, sizes[0]!], [1, first]))
+  if (sizes.length !== 3 || resamplingOf(inferView(context)).mode !== 'nearest') return undefined
+  const planes = resizedImages(x, [channels! * sizes[0]!, ...sizes.slice(1)], others)
+  if (first === 1) return back(planes)
+  return back(resizedImages(planes, [channels!, sizes[0]!, ends[1]! * ends[2]!], [first, 1]))
 }
 
 /**
@@ -364,6 +368,7 @@ export const resize: Operator = {
   reads: { numbers: [1, 2, 3], sizes: { target: { input: 3, keeps: 'axes' }, rounds: true } },
   training: { upgrade },
   execution: {
+    fastKernels,
     // It has no filter.
     wrongOnWebGpu: ({ node }) => intAttribute(node, 'antialias', 0) === 1,
   },

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { numbers, run } from '../../../testing/compare-steps.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
 import { testSeed } from '../../../testing/seed.ts'
@@ -167,4 +167,89 @@ test('a product whose axes are exchanged', async () => {
     transposed('shared', [0, 1, 3, 2]),
   ])
     expect(operators(fastKernels(other))).toContain('Transpose')
+})
+
+describe('images, signals and volumes of other sizes', () => {
+  const resizings = fc.record({
+    mode: fc.constantFrom('nearest', 'linear', 'cubic'),
+    coordinates: fc.constantFrom('half_pixel', 'align_corners', 'asymmetric', 'pytorch_half_pixel'),
+    rounding: fc.constantFrom('round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'),
+    isFiltered: fc.boolean(),
+    axes: fc.array(
+      fc.record({
+        size: fc.integer({ min: 2, max: 6 }),
+        scale: fc.constantFrom(1, 2, 3, 1.5, 0.5),
+      }),
+      { minLength: 1, maxLength: 3 },
+    ),
+    bySizes: fc.boolean(),
+    isOpen: fc.boolean(),
+  })
+
+  /** Undefined where ONNX Runtime has no kernel. */
+  const drawnModel = (drawn: typeof resizings extends fc.Arbitrary<infer T> ? T : never) => {
+    const { mode, axes, bySizes, isOpen } = drawn
+    const isFiltered = drawn.isFiltered && mode !== 'nearest'
+    if ((mode === 'cubic' || isFiltered) && axes.length !== 2) return undefined
+    const dims = [2, 3, ...axes.map(({ size }) => size)]
+    const sizes = axes.map(({ size, scale }) => Math.floor(size * scale))
+    const builder = new GraphBuilder()
+    const x = builder.input('x', 'float32', opened(dims, isOpen))
+    const wanted = bySizes
+      ? ['', builder.constant(int64([2, 3, ...sizes]))]
+      : [builder.constant(float32([dims.length], [1, 1, ...axes.map(({ scale }) => scale)]))]
+    const attributes = {
+      mode,
+      coordinate_transformation_mode: drawn.coordinates,
+      nearest_mode: drawn.rounding,
+      antialias: isFiltered ? 1 : 0,
+    }
+    builder.nodeOutputs('Resize', [x, '', ...wanted], attributes, { outputs: ['y'] })
+    builder.output('y', 'float32')
+    return { model: builder.model(), dims, isFiltered }
+  }
+
+  test('are what they were', () =>
+    fc.assert(
+      fc.asyncProperty(resizings, async (drawn) => {
+        const { model, dims, isFiltered } = drawnModel(drawn) ?? {}
+        if (!model || !dims) return
+        const changed = fastKernels(model)
+        const changesSize = drawn.axes.some(({ scale }) => scale !== 1)
+        if ((drawn.mode === 'cubic' || isFiltered) && changesSize)
+          expect(operators(changed)).toContain('MatMul')
+        const images = changed.graph.nodes.filter(({ opType }) => opType === 'Resize').length
+        const isVolume = drawn.axes.length === 3 && drawn.mode === 'nearest'
+        if (!drawn.bySizes && isVolume) expect(images).toBe(drawn.axes[0]!.scale === 1 ? 1 : 2)
+        const feeds = { x: normalTensor(randomStream(1, 'sizes'), dims) }
+        const [found, wanted] = [await run(changed, feeds), await run(model, feeds)]
+        expect(found.y!.dims).toEqual(wanted.y!.dims)
+        for (const [i, value] of numbers(found.y!).entries())
+          expect(value).toBeCloseTo(numbers(wanted.y!)[i]!, 4)
+      }),
+      { seed: testSeed, numRuns: 150 },
+    ))
+
+  test('regions, other types and sizes that only the run knows are left alone', () => {
+    const resized = (
+      type: 'float32' | 'int32',
+      attributes: Record<string, string>,
+      scales?: readonly number[],
+    ) => {
+      const builder = new GraphBuilder()
+      const x = builder.input('x', type, ['n', 2, 6])
+      const known = scales && builder.constant(float32([scales.length], scales))
+      const by = known ?? builder.input('scales', 'float32', [3])
+      const roi = builder.constant(float32([6], [0, 0, 0, 1, 1, 1]))
+      builder.nodeOutputs('Resize', [x, roi, by], attributes, { outputs: ['y'] })
+      builder.output('y', type)
+      return operators(fastKernels(builder.model()))
+    }
+    expect(resized('float32', { mode: 'nearest' }, [1, 1, 2])).not.toEqual(['Resize'])
+    const region = { coordinate_transformation_mode: 'tf_crop_and_resize' }
+    expect(resized('float32', region, [1, 1, 2])).toEqual(['Resize'])
+    expect(resized('int32', { mode: 'nearest' }, [1, 1, 2])).toEqual(['Resize'])
+    expect(resized('float32', { mode: 'cubic' })).toEqual(['Resize'])
+    expect(resized('float32', { mode: 'nearest' }, [2, 1, 2])).toEqual(['Resize'])
+  })
 })
