@@ -10,19 +10,21 @@
 import { type AttributeLike, attributes } from '../../model/attributes.ts'
 import { tensorDeclaration } from '../../model/builder.ts'
 import { ancestors, capturedValues, type Links, linksOf } from '../../model/links.ts'
-import { type Model, type Node, opsetOf } from '../../model/model.ts'
+import { isStandard, type Model, type Node, opsetOf } from '../../model/model.ts'
 import type {
   BlockedContext,
   BlockedConvolution,
   BlockedEmitter,
 } from '../../operators/contract/facets.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
-import { filledChannels } from '../../operators/helpers/blocked.ts'
+import { blockedElementwise, filledChannels } from '../../operators/helpers/blocked.ts'
+import { areSame } from '../../operators/helpers/dims.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { int64 } from '../../tensor/tensor.ts'
 import { BlockedFilters } from './blocked-filters.ts'
+import { givesChannelsLast, takesChannelsLast } from './channels-last.ts'
 import { convolutionOf } from './column-convolutions.ts'
 import type { StateInBlocks } from './filter-blocks.ts'
 import { filteredRows } from './filtered-rows.ts'
@@ -57,6 +59,10 @@ class BlockedGraph {
   readonly #rewriter: Rewriter
   /** Value of the model → the value that holds its blocks. */
   readonly #blocks = new Map<string, string>()
+  /** Images that were made of ones whose channels come last → these. */
+  readonly #last = new Map<string, string>()
+  /** Images that convolutions read, or what is computed of them element by element. */
+  readonly #convolved: ReadonlySet<string>
   /** Values that exist in the order of the standard. */
   readonly #plain: Set<string>
   readonly #links: Links
@@ -77,6 +83,7 @@ class BlockedGraph {
     this.#results = new Set(graph.outputs.map(({ name }) => name))
     this.#states = states
     this.#exact = new Set(ancestors(graph.nodes, exact))
+    this.#convolved = convolvedImages(graph.nodes)
     this.#filters = new BlockedFilters(
       valuesInBlocks(model, this.#links, this.#infos, block, states),
       this.#links,
@@ -114,6 +121,8 @@ class BlockedGraph {
   }
 
   #layOut(node: Node): void {
+    if (this.#fromBlocksToLast(node)) return
+    this.#noteChannelsLast(node)
     const context = this.#context(node)
     const tall = tallKernels(context, (name) => this.#stacked(name))
     if (tall?.taps) this.#filters.setTaps(node.outputs[0]!, tall.taps)
@@ -131,6 +140,42 @@ class BlockedGraph {
       this.#rewriter.share({ ...node, inputs: node.inputs.map((name) => this.#asPlain(name)) })
     }
     for (const name of node.outputs) this.#plain.add(name)
+  }
+
+  /** Images in blocks, as ones whose channels come last. */
+  #fromBlocksToLast(node: Node): boolean {
+    const { images, last } = givesChannelsLast(node, this.#links, this.#infos) ?? {}
+    if (images === undefined || last === undefined) return false
+    const given = this.#last.get(images)
+    if (given !== undefined && this.#alike(given, last))
+      this.#rewriter.replace(last, this.#asPlain(given))
+    else {
+      const blocks = this.#blocks.get(images)
+      const info = this.#infos.get(images) ?? {}
+      if (blocks === undefined || isPixel(info)) return false
+      const channels = info.shape![1] as number
+      const [image = ''] = this.#reorder('ReorderOutput', blocks, { channels, channels_last: 1 })
+      const [, ...sizes] = this.#infos.get(last)!.shape as readonly number[]
+      const value = sizes.length === 3 ? image : this.#rewriter.reshape(image, [-1, ...sizes])
+      this.#rewriter.replace(last, value)
+    }
+    this.#plain.add(last)
+    return true
+  }
+
+  /** Notes where images come from whose channels came last. They count as in blocks where a convolution reads them. */
+  #noteChannelsLast(node: Node): void {
+    const { images, last } = takesChannelsLast(node, this.#links, this.#infos) ?? {}
+    if (images === undefined || last === undefined) return
+    const info = this.#infos.get(images) ?? {}
+    if (!this.#fits(info) || isPixel(info)) return
+    this.#last.set(images, last)
+    if (this.#convolved.has(images)) this.#asBlocks(images)
+  }
+
+  #alike(a: string, b: string): boolean {
+    const [one, other] = [a, b].map((name) => this.#infos.get(name)?.shape)
+    return areSame(one, other)
   }
 
   /** A convolution whose rows are filtered: two at a time, if an exact output depends on it. */
@@ -189,10 +234,21 @@ class BlockedGraph {
     let blocks = this.#blocks.get(name)
     if (blocks === undefined) {
       const value = this.#rewriter.value(name)
-      blocks = isPixel(this.#infos.get(name) ?? {}) ? value : this.#reordered(value)
+      const info = this.#infos.get(name) ?? {}
+      blocks = isPixel(info) ? value : (this.#fromLast(name) ?? this.#reordered(value))
       this.#blocks.set(name, blocks)
     }
     return blocks
+  }
+
+  #fromLast(name: string): string | undefined {
+    const last = this.#last.get(name)
+    if (last === undefined) return undefined
+    const [, channels, height, width] = this.#infos.get(name)!.shape as readonly number[]
+    const isWhole = this.#infos.get(last)?.shape?.length === 4
+    const value = this.#asPlain(last)
+    const images = isWhole ? value : this.#rewriter.reshape(value, [-1, height!, width!, channels!])
+    return this.#reorder('ReorderInput', images, { channels_last: 1 })[0]
   }
 
   /** A value with an element for each channel as a vector, as it was before axes of size one were added. */
@@ -263,7 +319,11 @@ class BlockedGraph {
   }
 
   #reordered(image: string): string {
-    return this.#rewriter.emit('ReorderInput', [image], {}, { domain: BLOCKED_DOMAIN })[0]!
+    return this.#reorder('ReorderInput', image)[0]!
+  }
+
+  #reorder(opType: string, image: string, entries: Entries = {}): readonly string[] {
+    return this.#rewriter.emit(opType, [image], entries, { domain: BLOCKED_DOMAIN })
   }
 
   get #emitter(): BlockedEmitter {
@@ -309,6 +369,18 @@ class BlockedGraph {
       ...this.#emitter,
     }
   }
+}
+
+/** What convolutions read first, and what is read to compute that element by element. */
+function convolvedImages(nodes: readonly Node[]): ReadonlySet<string> {
+  const found = new Set<string>()
+  for (const node of nodes.toReversed()) {
+    const isElementwise = operatorOf(node)?.execution?.blocked === blockedElementwise
+    if (isStandard(node, 'Conv')) found.add(node.inputs[0]!)
+    else if (isElementwise && node.outputs.some((name) => found.has(name)))
+      for (const name of node.inputs) found.add(name)
+  }
+  return found
 }
 
 /** Is it an image of a single pixel, in which nothing has to be moved? */
