@@ -71,7 +71,7 @@ export function imageConvolution(
 
 /**
  * Are the columns cheaper than bringing the weight into the blocked layout, for the output and for the
- * gradient of x, and its gradient back?
+ * gradient of x, and its gradient back? Or, for channels that fill no blocks, than a convolution that lays out its windows row by row?
  */
 export function columnsPay(convolution: ImageConvolution): boolean {
   const { batch, channels, filters, groups, rows, columns } = convolution
@@ -80,8 +80,25 @@ export function columnsPay(convolution: ImageConvolution): boolean {
   const images = positionsOf(batch) * (channels * rows.input * columns.input) + filters * positions
   const copied = copiesNothing(convolution) ? 0 : channels * field * positions
   const weight = (filters * channels * field) / groups
-  return costs.columns * copied + costs.matrix * 2 * images < costs.weight * weight
+  const lines = isPlain(convolution) ? copied / columns.output : 0
+  return (
+    costs.columns * copied + costs.matrix * 2 * images < costs.weight * weight ||
+    costs.columns * copied + costs.columnNodes < costs.windowRow * lines
+  )
 }
+
+/** Does neither kind of channels fill blocks on any processor? Images of very few channels are read as they are, and depthwise convolutions have forms of their own. */
+function isPlain({ channels, filters, groups }: ImageConvolution): boolean {
+  const [read, given] = [channels / groups, filters / groups]
+  const isRead = fillsBlocks(read) || (groups === 1 && read < smallestBlock)
+  return read > 1 && !(isRead && fillsBlocks(given))
+}
+
+/** ONNX Runtime's blocks have 8 or 16 channels. */
+const smallestBlock = 8
+
+/** Images with other numbers of channels are in blocks on no processor: their convolutions are products of columns. */
+export const fillsBlocks = (channels: number): boolean => channels % smallestBlock === 0
 
 const copiesNothing = ({ rows, columns }: ImageConvolution): boolean =>
   [rows, columns].every(isPointwise)

@@ -32,6 +32,7 @@ import { allKnown, inputsRead, type KnownWindowAxis, reach, windowOf } from '../
 import { fastWeightGradient } from './conv-weight-gradient.ts'
 import {
   columnsPay,
+  fillsBlocks,
   type ImageConvolution,
   imageConvolution,
   inputGradientByColumns,
@@ -93,9 +94,6 @@ export function inputGradient(
     ? turnedConvolution(emitter, dy, weight, window, group)
     : spreadWindows(emitter, dy, weight, x, window, group)
 }
-
-/** Images with other numbers of channels are in blocks on no processor: their convolutions are products of columns. */
-export const fillsBlocks = (channels: number): boolean => channels % 8 === 0
 
 /**
  * Does a transposed convolution, which adds C·K·L columns of the outputs' size, move much less than a convolution, which lays out M·K·L columns of the

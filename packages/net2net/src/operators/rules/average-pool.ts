@@ -16,7 +16,8 @@ import type { AxesRule } from '../contract/axes.ts'
 import { type GradientContext, type GradientRule, isCpu } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
-import { fillsBlocks, spreadWindows } from '../decompositions/convolution-gradient.ts'
+import { fillsBlocks } from '../decompositions/convolution-columns.ts'
+import { spreadWindows } from '../decompositions/convolution-gradient.ts'
 import { blockedPool } from '../helpers/blocked.ts'
 import {
   cannotDifferentiate,
