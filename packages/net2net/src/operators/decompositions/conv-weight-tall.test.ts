@@ -64,7 +64,7 @@ const kinds: Readonly<Record<string, Kind>> = {
 
 function draw(kind: Kind, random: RandomStream): Drawn {
   const window = range(2).map(() => {
-    const [kernel, stride, dilation] = [1 + random.below(4), few(random), 1 + random.below(2)]
+    const [kernel, stride, dilation] = [1 + random.below(4), few(random), few(random)]
     const pads = { begin: random.below(3), end: random.below(3) }
     const least = Math.max(1, dilation * (kernel - 1) + 1 - pads.begin - pads.end)
     return { kernel, stride, dilation, pads, input: least + random.below(8) }
@@ -144,6 +144,8 @@ describe('in ONNX Runtime’s blocked layout', () => {
     ['in groups', { channels: 64, filters: 64, groups: 2 }, 3],
     // Only the images of δ are in blocks, and there is no row of zeros between them.
     ['of few channels', { channels: 3 }, 1],
+    // Every second column apart; images of nine columns get one more.
+    ['with a dilation', { window: [square, { ...square, dilation: 2, input: 9 }] }, 3],
     ['with a stride', { window: [square, square].map((axis) => ({ ...axis, stride: 2 })) }, 3],
   ] as const)('%s: images are moved as blocks', (_, drawn, count) => {
     const used = lowered(drawn as Partial<Drawn>)
@@ -190,7 +192,9 @@ test('is chosen where it costs less than matrix products', () => {
   expect(isChosen({ target: 'onnxruntime-webgpu' })).toBe(false)
   // The taps along the columns are places beside each other.
   expect(isChosen({ dilations: [2, 1] })).toBe(true)
-  expect(isChosen({ dilations: [1, 2] })).toBe(false)
+  expect(isChosen({ dilations: [1, 2] })).toBe(true)
+  // Every seventh column of ten: two of each would be four more.
+  expect(isChosen({ dilations: [1, 7] })).toBe(false)
   // The weight is large beside images, of which the rows of zeros between them are a good part.
   expect(isChosen({ channels: 256, filters: 256, size: 6 })).toBe(false)
   // Products of whole images copy nothing where there is one tap, unless they are small beside the weight.

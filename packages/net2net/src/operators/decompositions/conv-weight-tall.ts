@@ -110,7 +110,9 @@ function tallCost(layer: ImageConvolution): number {
   const { batch, groups, rows, columns } = layer
   if (isPlain(layer)) return costOfTapsApart(layer)
   const joined = joinedGroups(layer)
-  if (joined === undefined || columns.dilation > 1) return none
+  // See `everyColumn` in `passes/cpu-layout/tall-kernels.ts`.
+  const isEvery = columns.dilation === 1 || (columns.stride === 1 && tallOf(layer).ends[1] >= 0)
+  if (joined === undefined || !isEvery) return none
   const whole = { ...layer, groups: groups / joined }
   // See `passes/cpu-layout/state-in-blocks.ts`.
   const moved = groups === 1 ? -costs.keptInBlocks : costs.outOfBlocks
@@ -122,12 +124,13 @@ function tallCost(layer: ImageConvolution): number {
 export function wholeImagesCost(layer: ImageConvolution): number {
   const { channels, filters, rows, columns } = layer
   const { steps, ends } = tallOf(layer)
+  // Every so many columns that are taken apart are as many, and moved one by one.
+  const outputs = columns.dilation * Math.ceil(columns.output / columns.dilation)
   const line = columns.input + columns.pads.begin + Math.max(0, ends[1])
-  const images = channels * steps * rows.stride * line
-  const deltas = filters * steps * columns.output
-  return (
-    costs.product * tapsOf(layer) * steps * columns.output + 2 * costs.blocks * (images + deltas)
-  )
+  const images = channels * steps * rows.stride * Math.max(line, reach(columns) - 1 + outputs)
+  const deltas = filters * steps * outputs
+  const moved = costs.blocks * (columns.dilation > 1 ? 4 : 2)
+  return costs.product * tapsOf(layer) * steps * outputs + moved * (images + deltas)
 }
 
 /** The taps of all kernels, and those beyond them that are computed too. */

@@ -87,11 +87,16 @@ export function columnsPay(convolution: ImageConvolution): boolean {
   )
 }
 
-/** Does neither kind of channels fill blocks on any processor? Images of very few channels are read as they are, and depthwise convolutions have forms of their own. */
+/**
+ * Are the images in blocks on no processor? Groups of 2, 4, 8, 16, … channels are, alone or together, images of very few channels are read as they are, and
+ * depthwise convolutions have forms of their own.
+ */
 function isPlain({ channels, filters, groups }: ImageConvolution): boolean {
   const [read, given] = [channels / groups, filters / groups]
-  const isRead = fillsBlocks(read) || (groups === 1 && read < smallestBlock)
-  return read > 1 && !(isRead && fillsBlocks(given))
+  const fills = (width: number, all: number) =>
+    fillsBlocks(width) || (groups > 1 && smallestBlock % width === 0 && fillsBlocks(all))
+  const isRead = fills(read, channels) || (groups === 1 && read < smallestBlock)
+  return read > 1 && !(isRead && fills(given, filters))
 }
 
 /** ONNX Runtime's blocks have 8 or 16 channels. */

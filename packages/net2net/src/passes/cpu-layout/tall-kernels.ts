@@ -113,14 +113,13 @@ function fillsColumns(
   kernels: ImagesInBlocks,
 ): boolean {
   const group = intAttribute(node, 'group', 1)
-  const [, step = 1] = intsAttribute(node, 'strides') ?? []
   return (
     samples % block === 0 &&
     x.channels === group * samples &&
     x.groups === group &&
     filters === kernels.channels &&
     (filters / group) % block === 0 &&
-    step === 1 &&
+    everyColumn(tallWindow(node, x, kernels), x) &&
     // ONNX Runtime takes channels in no blocks where they are few, or would fill some.
     (group < block || group % block === 0)
   )
@@ -150,22 +149,50 @@ function byColumns(
   return { gradient, taps: { value: taps, columns: window.width } }
 }
 
-/** The window of a convolution with tall kernels, whose columns have a stride of one. */
+/** The window of a convolution with tall kernels. */
 interface TallWindow {
-  readonly between: number
+  readonly strides: readonly [down: number, across: number]
   readonly dilations: readonly [down: number, across: number]
   readonly pads: readonly [top: number, left: number, bottom: number, right: number]
   /** Taps along the columns. */
   readonly width: number
+  /** Columns of a kernel, and of an image with what its taps read beside it, for each of so many as the stride along the columns: every one of them is apart. */
+  readonly apart: readonly [kernel: number, image: number]
 }
 
 function tallWindow(node: Node, x: ImagesInBlocks, kernels: ImagesInBlocks): TallWindow {
   const list = (name: string) => intsAttribute(node, name) ?? []
   const [top = 0, left = 0, bottom = 0, right = 0] = list('pads')
-  const [between = 1] = list('strides')
+  const [between = 1, step = 1] = list('strides')
   const [down = 1, across = 1] = list('dilations')
-  const width = left + x.sizes[2] + right - across * (kernels.sizes[2] - 1)
-  return { between, dilations: [down, across], pads: [top, left, bottom, right], width }
+  const beyond = left + x.sizes[2] + right - across * (kernels.sizes[2] - 1) - 1
+  const width = Math.floor(beyond / step) + 1
+  const columns = Math.ceil(kernels.sizes[2] / step)
+  return {
+    strides: [between, step],
+    dilations: [down, across],
+    pads: [top, left, bottom, right],
+    width,
+    apart: [columns, width + across * (columns - 1)],
+  }
+}
+
+/** Can every so many columns be taken apart? A tap of the one meets the same columns of the other then. */
+const everyColumn = (
+  { strides: [, step], dilations: [, across], pads: [, left, , right], apart }: TallWindow,
+  x: ImagesInBlocks,
+): boolean => step === 1 || (across === 1 && step * apart[1] >= left + x.sizes[2] + right)
+
+/** Columns of zeros before and behind the rows, with which there are as many of each that are taken apart. */
+function zerosBeside(
+  { strides: [, step], pads: [, left], apart: [kernel, image] }: TallWindow,
+  x: ImagesInBlocks,
+  kernels: ImagesInBlocks,
+): { readonly ofImages: Columns; readonly ofKernels: Columns } {
+  return {
+    ofImages: [left, step * image - left - x.sizes[2]],
+    ofKernels: [0, step * kernel - kernels.sizes[2]],
+  }
 }
 
 /** [C / groups / b, M, K, L·b] in blocks: the convolution of images by kernels, as they lie below each other. */
@@ -173,18 +200,21 @@ function convolved(
   context: BlockedContext,
   x: BlockedImages,
   kernels: BlockedImages,
-  { between, dilations: [down, across], pads: [top, left, bottom, right], width }: TallWindow,
+  window: TallWindow,
   group: number,
 ): string {
+  const { strides, dilations, pads, apart } = window
+  const [[between, step], [down, across]] = [strides, dilations]
   const { block } = context
-  const columns = kernels.sizes[2]
-  const wide = width + across * (columns - 1)
-  const samples = x.channels / group / block
+  const [top, , bottom] = pads
+  const [columns, wide] = apart
+  const given = [x.channels / group / block, group, -1, wide * block] as const
+  const { ofImages, ofKernels } = zerosBeside(window, x, kernels)
   return context.emit(
     'Conv',
     [
-      belowEachOther(context, x, [samples, group, -1, wide * block], [left, right]),
-      belowEachOther(context, kernels, [kernels.channels, 1, -1, columns]),
+      belowEachOther(context, x, given, ofImages, step),
+      belowEachOther(context, kernels, [kernels.channels, 1, -1, columns], ofKernels, step),
     ],
     {
       strides: [between, 1],
@@ -198,7 +228,7 @@ function convolved(
 
 /** The convolution whose weight's gradient the window computes. */
 function convolutionOf(
-  { between, dilations: [down, across], pads: [top, left, bottom, right], width }: TallWindow,
+  { strides, dilations: [down, across], pads: [top, left, bottom, right], width }: TallWindow,
   x: ImagesInBlocks,
   kernels: ImagesInBlocks,
   groups: number,
@@ -211,9 +241,9 @@ function convolutionOf(
     filters: kernels.channels,
     groups,
     rows: {
-      kernel: Math.floor((top + bottom) / between) + 1,
+      kernel: Math.floor((top + bottom) / strides[0]) + 1,
       stride: down,
-      dilation: between,
+      dilation: strides[0],
       pads: { begin: top, end: bottom },
       input: height,
       output: outputs,
@@ -221,7 +251,7 @@ function convolutionOf(
     columns: {
       kernel: width,
       stride: across,
-      dilation: 1,
+      dilation: strides[1],
       pads: { begin: left, end: right },
       input: columns,
       output: wide,
@@ -240,7 +270,8 @@ function tapsOfTiles(
 ): string {
   const { block } = context
   const { size, tiles } = tiling
-  const [top, left, , right] = window.pads
+  const [top] = window.pads
+  const { ofImages, ofKernels } = zerosBeside(window, x, kernels)
   const filtering = minimalFiltering(tiling.step, size - tiling.step + 1)
   const tiled = (
     images: BlockedImages,
@@ -258,9 +289,9 @@ function tapsOfTiles(
   }
   const products = convolved(
     context,
-    tiled(x, filtering.input, -top, [left, right]),
-    tiled(kernels, transposed(filtering.output), 0, [0, 0]),
-    { ...window, between: 1, pads: [0, 0, 0, 0] },
+    tiled(x, filtering.input, -top, ofImages),
+    tiled(kernels, transposed(filtering.output), 0, ofKernels),
+    { ...window, strides: [1, window.strides[1]], pads: [0, 0, 0, 0] },
     size * group,
   )
   const [count, outer] = [x.channels / group / block, kernels.channels / block]
@@ -273,12 +304,16 @@ function tapsOfTiles(
   return reshapeBlocks(context, sorted, [count, kernels.channels, -1, window.width * block])
 }
 
-/** Blocks of images below each other in the given sizes, with the zeros behind each and so many columns of zeros before and behind its rows. */
+/**
+ * Blocks of images below each other in the given sizes, with the zeros behind each and so many columns of zeros before and behind its rows. With a step, the
+ * columns 0, s, 2s, … of all images come first, and then the others.
+ */
 function belowEachOther(
   context: BlockedContext,
   { blocks, channels, sizes: [, height, width], zeros }: BlockedImages,
   given: readonly [samples: number, groups: number, rows: number, columns: number],
   [left, right]: readonly [number, number] = [0, 0],
+  step = 1,
 ): string {
   const [samples, groups] = given
   const more = zeros / width
@@ -287,12 +322,20 @@ function belowEachOther(
     ? padBlocks(context, blocks(), channels, [0, left, more, right])
     : blocks()
   const count = channels / context.block
-  const numbers = (height + more) * (left + width + right) * context.block
+  const [rows, columns] = [height + more, left + width + right]
   const moved = (dims: readonly number[], perm: readonly number[]) =>
     context.emit('Transpose', [reshapeBlocks(context, images, dims)], { perm })[0]!
-  const inOrder = () =>
-    samples > 1 && groups > 1
-      ? moved([-1, groups, count / groups, numbers], [2, 1, 0, 3])
+  const outer = samples > 1 ? groups : 1
+  const inOrder = () => {
+    if (step > 1)
+      return moved(
+        [-1, outer, count / outer, rows, columns / step, step, context.block],
+        [2, 1, 5, 0, 3, 4, 6],
+      )
+    const numbers = rows * columns * context.block
+    return outer > 1
+      ? moved([-1, outer, count / outer, numbers], [2, 1, 0, 3])
       : moved([-1, count, numbers], [1, 0, 2])
-  return reshapeBlocks(context, count === 1 ? images : inOrder(), given)
+  }
+  return reshapeBlocks(context, count === 1 && step === 1 ? images : inOrder(), given)
 }
