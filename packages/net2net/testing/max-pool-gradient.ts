@@ -25,7 +25,7 @@ export const wholeNumbers = (
  * @param options.isOpen whether the batch's size is known only when the graph runs
  */
 export async function maxPoolGradient(
-  attributes: Readonly<Record<string, readonly number[]>>,
+  attributes: Readonly<Record<string, number | readonly number[]>>,
   feeds: { readonly x: Tensor; readonly seed: Tensor },
   { target, isOpen = true }: { readonly target: Target; readonly isOpen?: boolean },
 ) {

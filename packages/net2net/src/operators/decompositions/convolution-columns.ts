@@ -81,9 +81,12 @@ export function columnsPay(convolution: ImageConvolution): boolean {
   const copied = copiesNothing(convolution) ? 0 : channels * field * positions
   const weight = (filters * channels * field) / groups
   const lines = isPlain(convolution) ? copied / columns.output : 0
+  // One thread lays them out where an image has fewer outputs than there are filters.
+  const isAlone = rows.output * columns.output < filters / groups
+  const line = isAlone ? costs.windowRowAlone : costs.windowRow
   return (
     costs.columns * copied + costs.matrix * 2 * images < costs.weight * weight ||
-    costs.columns * copied + costs.columnNodes < costs.windowRow * lines
+    costs.columns * copied + costs.columnNodes < line * lines
   )
 }
 

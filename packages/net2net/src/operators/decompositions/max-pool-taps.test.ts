@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { maxPoolGradient, wholeNumbers } from '../../../testing/max-pool-gradient.ts'
 import { testSeed } from '../../../testing/seed.ts'
 import { randomStream } from '../../tensor/random.ts'
@@ -7,7 +7,7 @@ import type { Target } from '../contract/gradient.ts'
 
 const axis = fc.record({
   size: fc.integer({ min: 1, max: 9 }),
-  kernel: fc.integer({ min: 1, max: 3 }),
+  kernel: fc.integer({ min: 1, max: 5 }),
   before: fc.nat(2),
   behind: fc.nat(2),
 })
@@ -16,7 +16,9 @@ const axis = fc.record({
 const poolings = fc
   .record({
     axes: fc.tuple(axis, axis),
+    channels: fc.constantFrom<number>(6, 8, 16, 20, 24),
     stride: fc.integer({ min: 1, max: 3 }),
+    ceil: fc.nat(1),
     isOpen: fc.boolean(),
     seed: fc.nat(),
   })
@@ -29,20 +31,23 @@ const poolings = fc
 
 type Pooling = typeof poolings extends fc.Arbitrary<infer T> ? T : never
 
-function gradient({ axes, stride, isOpen, seed }: Pooling, target: Target) {
+function gradient({ channels, axes, stride, ceil, isOpen, seed }: Pooling, target: Target) {
   const random = randomStream(seed, 'taps')
-  const pooled = axes.map(
-    ({ size, kernel, before, behind }) =>
-      Math.floor((size + before + behind - kernel) / stride) + 1,
-  )
+  const pooled = axes.map(({ size, kernel, before, behind }) => {
+    const steps = (size + before + behind - kernel) / stride
+    const count = (ceil ? Math.ceil(steps) : Math.floor(steps)) + 1
+    // No window begins behind the image.
+    return ceil && (count - 1) * stride >= size + before ? count - 1 : count
+  })
   const attributes = {
     kernel_shape: axes.map(({ kernel }) => kernel),
     strides: [stride, stride],
     pads: [...axes.map(({ before }) => before), ...axes.map(({ behind }) => behind)],
+    ceil_mode: ceil,
   }
   const feeds = {
-    x: wholeNumbers(random, [2, 16, ...axes.map(({ size }) => size)], { from: -3, count: 5 }),
-    seed: wholeNumbers(random, [2, 16, ...pooled], { from: -9, count: 19 }),
+    x: wholeNumbers(random, [2, channels, ...axes.map(({ size }) => size)], { from: -3, count: 5 }),
+    seed: wholeNumbers(random, [2, channels, ...pooled], { from: -9, count: 19 }),
   }
   return maxPoolGradient(attributes, feeds, { target, isOpen })
 }
@@ -54,14 +59,46 @@ test('overlapping windows: the first of equal maxima takes the gradient, and no 
       const found = await gradient(pooling, 'onnxruntime-cpu')
       expect(found.values).toEqual(standard.values)
     }),
-    { seed: testSeed, numRuns: 60 },
+    { seed: testSeed, numRuns: 100 },
   ))
 
-test('by depthwise convolutions, where positions would be computed one by one', async () => {
-  const stem = { size: 8, kernel: 3, before: 1, behind: 1 }
-  const pooling: Pooling = { axes: [stem, stem], stride: 2, isOpen: true, seed: 1 }
-  const { operators } = await gradient(pooling, 'onnxruntime-cpu')
-  expect(operators).toContain('DepthToSpace')
-  expect(operators).not.toContain('ScatterElements')
-  expect(operators.filter((name) => name === 'MaxPool')).toHaveLength(1)
+describe('by depthwise convolutions, where positions would be computed one by one', () => {
+  const operatorsOf = async (pooling: Partial<Pooling>, kernel = 3) => {
+    const axis = { size: 8, kernel, before: kernel >> 1, behind: kernel >> 1 }
+    const spec = { channels: 16, axes: [axis, axis], stride: 2, ceil: 0, isOpen: true, seed: 1 }
+    return (await gradient({ ...spec, ...pooling } as Pooling, 'onnxruntime-cpu')).operators
+  }
+  const count = (operators: readonly string[], name: string) =>
+    operators.filter((operator) => operator === name).length
+
+  test.each<[string, Partial<Pooling>, number?]>([
+    ['with a stride', {}],
+    ['that reach over the end', { ceil: 1 }],
+    ['of channels that fill most of a block', { channels: 40 }],
+  ])('windows %s', async (_, pooling) => {
+    const operators = await operatorsOf(pooling)
+    expect(operators).toContain('DepthToSpace')
+    expect(operators).not.toContain('ScatterElements')
+    expect(count(operators, 'MaxPool')).toBe(1)
+  })
+
+  test('windows that begin at every element: of rows first, and then of their maxima', async () => {
+    for (const [channels, kernel] of [
+      [16, 3],
+      [6, 3],
+      [16, 5],
+    ] as const) {
+      const operators = await operatorsOf({ channels, stride: 1 }, kernel)
+      expect(operators).not.toContain('ScatterElements')
+      expect(count(operators, 'MaxPool')).toBe(2)
+      // One for each place of either axis but the last.
+      expect(count(operators, 'HardSigmoid')).toBe(2 * (kernel - 1))
+    }
+  })
+
+  test('positions are found where blocks would be empty, or windows large', async () => {
+    expect(await operatorsOf({ channels: 8 })).toContain('ScatterElements')
+    expect(await operatorsOf({ channels: 4, stride: 1 })).toContain('ScatterElements')
+    expect(await operatorsOf({}, 5)).toContain('ScatterElements')
+  })
 })

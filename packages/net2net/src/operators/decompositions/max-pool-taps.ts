@@ -5,7 +5,8 @@
  *
  * For each place k of a window, a depthwise convolution with a one-hot kernel reads what lies there of all windows. In row order each
  * of them that equals y takes what is left of δ. What every place has taken is added up by the phases of the stride, which
- * are moved by one-hot kernels, too.
+ * are moved by one-hot kernels, too. Where a window begins at every element, its rows are pooled first and then their maxima, so that a window of K × L
+ * places takes K + L.
  *
  * ONNX Runtime computes max-pooling with positions element by element, in the plain layout, and adds back with one thread. All of
  * this is done in blocks of channels (see `../../passes/cpu-layout/blocked-layout.ts`) and with all threads.
@@ -13,12 +14,21 @@
 import type { Dim, Shape } from '../../model/model.ts'
 import { float32 } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
-import { range } from '../helpers/emission.ts'
+import { ints, range, slice } from '../helpers/emission.ts'
 import { positive } from '../helpers/masks.ts'
-import type { KnownWindowAxis } from '../helpers/windows.ts'
+import { type KnownWindowAxis, singleTap } from '../helpers/windows.ts'
 
-/** Windows of more places cost more passes than positions do. */
+/** Windows of more places that do not begin at every element cost more passes than positions do. */
 const mostPlaces = 9
+
+/** ONNX Runtime's blocks have 8 or 16 channels. */
+const block = 16
+
+/** Channels of whole blocks. */
+const filledUp = (channels: number): number => Math.ceil(channels / block) * block
+
+/** Blocks hold at most so many times as many channels: where windows begin at every element, which takes fewer passes than positions do, and elsewhere. */
+const mostFilled = { everywhere: 3, elsewhere: 1.67 }
 
 /** Does the form hold for this pooling of an image [N, C, H, W], and pay? */
 export const poolsByTaps = (
@@ -26,17 +36,64 @@ export const poolsByTaps = (
   channels: Dim | undefined,
 ): channels is number =>
   typeof channels === 'number' &&
-  channels % 16 === 0 &&
   window.length === 2 &&
-  window[0]!.kernel * window[1]!.kernel <= mostPlaces &&
   window[0]!.stride === window[1]!.stride &&
+  (beginsEverywhere(window)
+    ? filledUp(channels) <= mostFilled.everywhere * channels
+    : filledUp(channels) <= mostFilled.elsewhere * channels && places(window) <= mostPlaces) &&
   window.every(
     ({ kernel, stride, dilation, input }) =>
       dilation === 1 && stride <= kernel && typeof input === 'number',
   )
 
+const places = (window: readonly KnownWindowAxis[]): number =>
+  window.reduce((product, { kernel }) => product * kernel, 1)
+
+const beginsEverywhere = (window: readonly KnownWindowAxis[]): boolean =>
+  window.every(({ stride }) => stride === 1)
+
 /** ∂L/∂x of y = MaxPool(x) from δ = ∂L/∂y. */
 export function tappedPoolGradient(
+  emitter: Emitter,
+  dy: string,
+  x: string,
+  y: string,
+  window: readonly KnownWindowAxis[],
+): string {
+  const [, channels] = emitter.info(x).shape as readonly [Dim, number]
+  const behind = filledUp(channels) - channels
+  const [filledDy, filledX, filledY] = [dy, x, y].map((image) =>
+    behind === 0 ? image : emitter.op('Pad', [image, ints(emitter, [0, 0, 0, 0, 0, behind, 0, 0])]),
+  ) as [string, string, string]
+  const found = ofBlocks(emitter, filledDy, filledX, filledY, window)
+  const dx = behind === 0 ? found : slice(emitter, found, [1], [0], [channels])
+  // Every δ arrives exactly once, so the sums per channel stay what they were.
+  emitter.hint(dx, { sums: dy })
+  return dx
+}
+
+function ofBlocks(
+  emitter: Emitter,
+  dy: string,
+  x: string,
+  y: string,
+  window: readonly KnownWindowAxis[],
+): string {
+  const [rows, columns] = window as readonly [KnownWindowAxis, KnownWindowAxis]
+  if (!beginsEverywhere(window) || rows.kernel === 1 || columns.kernel === 1)
+    return placeByPlace(emitter, dy, x, y, window)
+  // The first maximum in row order is the first one of the first row that has it.
+  const along = [{ ...singleTap, input: rows.input }, columns]
+  const down = [rows, { ...singleTap, input: (emitter.info(y).shape as readonly number[])[3]! }]
+  const { begin, end } = columns.pads
+  const ofRows = emitter.op('MaxPool', [x], {
+    kernel_shape: [1, columns.kernel],
+    pads: [0, begin, 0, end],
+  })
+  return placeByPlace(emitter, placeByPlace(emitter, dy, ofRows, y, down), x, ofRows, along)
+}
+
+function placeByPlace(
   emitter: Emitter,
   dy: string,
   x: string,
@@ -72,19 +129,13 @@ export function tappedPoolGradient(
       })
       .reduce((sum, part) => emitter.op('Add', [sum, part]))
   })
-  const dx =
-    stride === 1
-      ? phases[0]!
-      : images.moved(
-          emitter.op('DepthToSpace', [emitter.op('Concat', phases, { axis: 1 })], {
-            blocksize: stride,
-          }),
-          [0, 0],
-          window.map(({ input }) => input as number),
-        )
-  // Every δ arrives exactly once, so the sums per channel stay what they were.
-  emitter.hint(dx, { sums: dy })
-  return dx
+  if (stride === 1) return phases[0]!
+  const joined = emitter.op('Concat', phases, { axis: 1 })
+  return images.moved(
+    emitter.op('DepthToSpace', [joined], { blocksize: stride }),
+    [0, 0],
+    window.map(({ input }) => input as number),
+  )
 }
 
 /** For each output whether the place lies in the image: undefined where it does in all of them. */

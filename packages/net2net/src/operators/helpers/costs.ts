@@ -11,8 +11,9 @@ export const costs = {
   columns: 1,
   /** Bringing a convolution's weight into blocks, forward and turned round, and its gradient back. */
   weight: 2.85,
-  /** What a convolution in the plain layout takes to lay out one row of outputs that a tap reads, and the nodes that columns take beside their elements. */
-  windowRow: 7,
+  /** What a convolution in the plain layout takes to lay out one row of outputs that a tap reads, with all threads or alone, and the nodes that columns take beside their elements. */
+  windowRow: 5.5,
+  windowRowAlone: 10,
   columnNodes: 150_000,
   /** Transposing a matrix. */
   matrix: 0.15,

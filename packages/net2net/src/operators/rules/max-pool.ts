@@ -22,6 +22,7 @@ import { inferredFrom } from '../helpers/shapes.ts'
 import {
   allKnown,
   ceilMode,
+  inputsRead,
   type KnownWindowAxis,
   pooledShape,
   poolingAxes,
@@ -45,13 +46,15 @@ const gradient: GradientRule = (context) => {
   const dy = context.outputGradient(0)
   if (dy === undefined || !context.needs(0)) return []
   const x = context.input(0)
-  const window = windowOf(context.node, poolKernel(context.node), knownShape(context, x).slice(2))
-  if (!allKnown(window))
+  const given = windowOf(context.node, poolKernel(context.node), knownShape(context, x).slice(2))
+  if (!allKnown(given))
     throw cannotDifferentiate(context, 'its automatic pads depend on a size that is not known')
   if (intAttribute(context.node, 'storage_order', 0) !== 0)
     throw cannotDifferentiate(context, 'its positions count columns first (storage_order)')
   const channels = context.info(x).shape?.[1]
-  const isPlain = !ceilMode(context.node) && (context.node.outputs[1] ?? '') === ''
+  const reaching = ceilMode(context.node) ? withEnds(context, given) : given
+  const window = reaching ?? given
+  const isPlain = reaching !== undefined && (context.node.outputs[1] ?? '') === ''
   if (isCpu(context.target) && poolsByPhases(window, channels))
     return [phasedPoolGradient(context, dy, x, channels)]
   if (context.target === 'onnxruntime-webgpu' && poolsByWindows(window) && isPlain)
@@ -69,10 +72,28 @@ const gradient: GradientRule = (context) => {
       : undefined
   if (lines) return [linedPoolGradient(context, dy, x, context.output(0), lines)]
   return [
-    fitsUnpooling(window) && !ceilMode(context.node)
-      ? unpool(context, dy, x, window)
-      : scatter(context, dy, x, window),
+    fitsUnpooling(window) && reaching
+      ? unpool(context, dy, x, given)
+      : scatter(context, dy, x, given),
   ]
+}
+
+/**
+ * Windows of which the last ones reach over the end, with the pads that they reach into. Undefined where sizes are not known, and where one is left out
+ * because it would lie behind the image: ONNX Runtime infers another size for y than it computes then.
+ */
+function withEnds(
+  context: GradientContext,
+  window: readonly KnownWindowAxis[],
+): readonly KnownWindowAxis[] | undefined {
+  const outputs = knownShape(context, context.output(0)).slice(2)
+  const axes = window.flatMap((axis, i) => {
+    const [{ input, pads }, output] = [axis, outputs[i]]
+    if (typeof input !== 'number' || typeof output !== 'number') return []
+    const end = inputsRead(axis, output) - input
+    return end < pads.end ? [] : [{ ...axis, pads: { ...pads, end } }]
+  })
+  return axes.length === window.length ? axes : undefined
 }
 
 /** Windows that do not overlap and lie inside the input: all that MaxUnpool is defined for. */
