@@ -347,6 +347,8 @@ export interface BlockedContext extends InferContext, BlockedEmitter {
   fits(info: ValueInfo): boolean
   /** Input i in blocks; converted if need be. */
   blocks(i: number): string
+  /** The image of input i in blocks, of which the last one may be filled up; undefined where its channels cannot be. */
+  wholeBlocks(i: number): string | undefined
   /** Input i in the order of the standard; converted if need be. */
   plain(i: number): string
   /** How many images input i holds: int64 [1]. */

@@ -7,10 +7,9 @@
  * window of every output out as channels; δ times that, summed over all positions. With padding, rows are gathered in its place.
  *
  * **By shifts** (`conv-weight-shifts.ts`), for stride 1 along the rows; images that are large beside the
- * weight one by one (`conv-weight-images.ts`), and large kernels with another stride by shifts of each phase of rows.
+ * weight one by one (`conv-weight-images.ts`).
  *
- * **By columns** (`convolution-columns.ts`), where the images are small beside the weight, and for small kernels and several
- * groups with a stride along the rows.
+ * **By columns** (`convolution-columns.ts`), where the images are small beside the weight, and for several groups and strides along the rows.
  *
  * **By tiles** (`minimal-filtering.ts`), in WebAssembly, where multiplications cost more than memory.
  *
@@ -27,9 +26,7 @@ import {
   batchOf,
   joined,
   type Layer,
-  rowPhasesPay,
   shiftsPay,
-  weightGradientByRowPhases,
   weightGradientByShifts,
 } from './conv-weight-shifts.ts'
 import {
@@ -96,9 +93,9 @@ export function fastWeightGradient(
   if (byImages !== undefined) return byImages
   if (isPoint && tallPays()) return weightGradientByTallKernels(layer)
   if (groups > 1) return byColumns()
-  if (rows.stride === 1)
-    return !fits || shiftsPay(layer) ? weightGradientByShifts(layer, positions) : byColumns()
-  return rowPhasesPay(layer) ? weightGradientByRowPhases(layer, positions) : byColumns()
+  return rows.stride === 1 && (!fits || shiftsPay(layer))
+    ? weightGradientByShifts(layer, positions)
+    : byColumns()
 }
 
 /** Volumes: for each tap along the depth, the planes that it reads are images, and so are those of δ. */

@@ -8,9 +8,6 @@
  * rows, zero where they leave the image. With channels before images, K products
  * [L·C, N·H·W] × [N·H·W, M] give every tap; K + L shifted copies stand in for the K·L of the usual
  * im2col. The columns are shifted by a product with a 0/1 matrix, exact to the bit.
- *
- * With stride s along the rows, a tap reads the rows of one phase of x, those that leave the same remainder by s: the taps of a
- * phase are a convolution of stride 1 on it.
  */
 import { float32, scalar } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
@@ -94,74 +91,6 @@ export function tapsBehindChannels(
   const channelsFirst = () => emitter.op('Einsum', [tapped], { equation: 'mtc->mct' })
   const dims = [-1, channels, rows.kernel, columns.kernel]
   return reshape(emitter, field === 1 ? tapped : channelsFirst(), dims)
-}
-
-/** A row phase of x, and the taps k, k + step, … of the kernel that read it. */
-interface RowPhase {
-  /** The remainder of its rows. */
-  readonly remainder: number
-  readonly taps: readonly number[]
-  readonly rows: SizedAxis
-}
-
-/** The phases of x that a kernel with a stride along the rows reads. */
-function rowPhases({ rows }: ImageConvolution): readonly RowPhase[] {
-  const { kernel, stride, dilation, pads } = rows
-  const input = Math.ceil(rows.input / stride)
-  /** The row of its phase that a tap reads for the first output, and the remainder of that phase. */
-  const place = (tap: number) => Math.floor((tap * dilation - pads.begin) / stride)
-  const remainderOf = (tap: number) => tap * dilation - pads.begin - stride * place(tap)
-  const phases = new Map<number, number[]>()
-  for (const tap of range(kernel)) {
-    const remainder = remainderOf(tap)
-    phases.set(remainder, [...(phases.get(remainder) ?? []), tap])
-  }
-  return [...phases].map(([remainder, taps]) => {
-    const [first = 0, second] = taps
-    const between = second === undefined ? 1 : place(second) - place(first)
-    const pads = { begin: -place(first), end: 0 }
-    const axis = { kernel: taps.length, stride: 1, dilation: between, pads, input }
-    return { remainder, taps, rows: { ...rows, ...axis } }
-  })
-}
-
-/** ∂L/∂w [M, C, K, L] of a convolution with a stride along the rows. */
-export function weightGradientByRowPhases(layer: Layer, positions: number): string {
-  const { emitter, x, channels, rows, columns } = layer
-  const { stride, input } = rows
-  const phases = rowPhases(layer)
-  const whole = Math.ceil(input / stride) * stride
-  const padded =
-    whole === input
-      ? x
-      : emitter.op('Pad', [x, ints(emitter, [0, 0, 0, 0, 0, 0, whole - input, 0])])
-  const sorted = emitter.emit(
-    'Split',
-    [
-      reshape(emitter, padded, [batchOf(x), channels, whole / stride, stride, columns.input]),
-      ints(emitter, Array(stride).fill(1)),
-    ],
-    { axis: 3 },
-    { outputs: stride },
-  )
-  const dims = [batchOf(x), channels, whole / stride, columns.input]
-  const parts = phases.map(({ remainder, rows }) => {
-    const phase = reshape(emitter, sorted[remainder]!, dims)
-    return weightGradientByShifts({ ...layer, x: phase, rows }, positions)
-  })
-  const order = phases.flatMap(({ taps }) => taps)
-  const places = range(rows.kernel).map((tap) => order.indexOf(tap))
-  return emitter.op('Gather', [joined(emitter, parts, 2), ints(emitter, places)], { axis: 2 })
-}
-
-/** Are the copies of phases cheaper than columns? Few copies of each cost more nodes than they save. Measured in native code alone. */
-export function rowPhasesPay({ emitter, channels, filters, rows, columns }: Layer): boolean {
-  if (emitter.target !== 'onnxruntime-cpu') return false
-  const outputs = rows.output * columns.output
-  const images = channels * rows.input * columns.input
-  const shifted = channels * columns.kernel * rows.input * columns.output
-  const copied = costs.padded * (images + shifted + filters * rows.kernel * outputs)
-  return 2 * copied < costs.columns * channels * rows.kernel * columns.kernel * outputs
 }
 
 /**

@@ -11,16 +11,14 @@
  * laid out. Of images that are in no blocks, those along the rows are.
  */
 import type { Emitter } from '../contract/gradient.ts'
-import { filledChannels } from '../helpers/blocked.ts'
+import { filledChannels, filledUp, widestBlock } from '../helpers/blocked.ts'
 import { costs, positionsOf } from '../helpers/costs.ts'
 import { filled, ints, range, reshape, slice, transpose } from '../helpers/emission.ts'
 import { inputsRead, reach, singleTap } from '../helpers/windows.ts'
 import { batchOf, byChannel, columnsCost, type Layer, shiftsCost } from './conv-weight-shifts.ts'
 import type { ImageConvolution, SizedAxis } from './convolution-columns.ts'
 
-/** Channels in multiples of so many fill blocks on every processor that has them. */
-const widestBlock = 16
-
+/** Do so many fill blocks on every processor that has them? */
 const fillsWidest = (channels: number): boolean => channels % widestBlock === 0
 
 /** So many channels of an image, or multiples of a block, may be computed apart. */
@@ -151,7 +149,7 @@ function costOfTapsApart(layer: ImageConvolution): number {
   const apart = withTapsApart(layer)
   const moved = (costs.matrix + costs.blocks) * apart.columns.input + costs.gatheredRow
   const padded = channels * rows.input * (costs.blocks * columns.input + costs.paddedRow)
-  const filled = Math.ceil(filters / widestBlock) * widestBlock
+  const filled = filledUp(filters)
   const taps = apart.channels * columns.kernel
   return (
     costs.fewColumns * taps * filled +

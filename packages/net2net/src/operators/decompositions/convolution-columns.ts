@@ -80,13 +80,13 @@ export function columnsPay(convolution: ImageConvolution): boolean {
   const images = positionsOf(batch) * (channels * rows.input * columns.input) + filters * positions
   const copied = copiesNothing(convolution) ? 0 : channels * field * positions
   const weight = (filters * channels * field) / groups
-  const lines = isPlain(convolution) ? copied / columns.output : 0
-  // One thread lays them out where an image has fewer outputs than there are filters.
+  // One thread lays windows out where an image has fewer outputs than there are filters.
   const isAlone = rows.output * columns.output < filters / groups
   const line = isAlone ? costs.windowRowAlone : costs.windowRow
+  const gathered = costs.columns * copied
   return (
-    costs.columns * copied + costs.matrix * 2 * images < costs.weight * weight ||
-    costs.columns * copied + costs.columnNodes < line * lines
+    gathered + costs.matrix * 2 * images < costs.weight * weight ||
+    (isPlain(convolution) && gathered + costs.columnNodes < (line * copied) / columns.output)
   )
 }
 
@@ -97,7 +97,7 @@ export function columnsPay(convolution: ImageConvolution): boolean {
 function isPlain({ channels, filters, groups }: ImageConvolution): boolean {
   const [read, given] = [channels / groups, filters / groups]
   const fills = (width: number, all: number) =>
-    fillsBlocks(width) || (groups > 1 && smallestBlock % width === 0 && fillsBlocks(all))
+    fillsBlocks(width) || (smallestBlock % width === 0 && fillsBlocks(all))
   const isRead = fills(read, channels) || (groups === 1 && read < smallestBlock)
   return read > 1 && !(isRead && fills(given, filters))
 }

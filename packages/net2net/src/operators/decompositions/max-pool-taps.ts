@@ -14,6 +14,7 @@
 import type { Dim, Shape } from '../../model/model.ts'
 import { float32 } from '../../tensor/tensor.ts'
 import type { Emitter } from '../contract/gradient.ts'
+import { filledUp } from '../helpers/blocked.ts'
 import { ints, range, slice } from '../helpers/emission.ts'
 import { positive } from '../helpers/masks.ts'
 import { type KnownWindowAxis, singleTap } from '../helpers/windows.ts'
@@ -21,14 +22,9 @@ import { type KnownWindowAxis, singleTap } from '../helpers/windows.ts'
 /** Windows of more places that do not begin at every element cost more passes than positions do. */
 const mostPlaces = 9
 
-/** ONNX Runtime's blocks have 8 or 16 channels. */
-const block = 16
-
-/** Channels of whole blocks. */
-const filledUp = (channels: number): number => Math.ceil(channels / block) * block
-
 /** Blocks hold at most so many times as many channels: where windows begin at every element, which takes fewer passes than positions do, and elsewhere. */
-const mostFilled = { everywhere: 3, elsewhere: 1.67 }
+const mostFilled = (window: readonly KnownWindowAxis[]): number =>
+  beginsEverywhere(window) ? 3 : 1.67
 
 /** Does the form hold for this pooling of an image [N, C, H, W], and pay? */
 export const poolsByTaps = (
@@ -38,16 +34,12 @@ export const poolsByTaps = (
   typeof channels === 'number' &&
   window.length === 2 &&
   window[0]!.stride === window[1]!.stride &&
-  (beginsEverywhere(window)
-    ? filledUp(channels) <= mostFilled.everywhere * channels
-    : filledUp(channels) <= mostFilled.elsewhere * channels && places(window) <= mostPlaces) &&
+  filledUp(channels) <= mostFilled(window) * channels &&
+  (beginsEverywhere(window) || window[0]!.kernel * window[1]!.kernel <= mostPlaces) &&
   window.every(
     ({ kernel, stride, dilation, input }) =>
       dilation === 1 && stride <= kernel && typeof input === 'number',
   )
-
-const places = (window: readonly KnownWindowAxis[]): number =>
-  window.reduce((product, { kernel }) => product * kernel, 1)
 
 const beginsEverywhere = (window: readonly KnownWindowAxis[]): boolean =>
   window.every(({ stride }) => stride === 1)

@@ -221,6 +221,13 @@ export const blockedFirstChannels: BlockedRule = (context) => {
   )
 }
 
+/** Channels of the widest blocks that ONNX Runtime has: 16, or 8. */
+export const widestBlock = 16
+
+/** The channels of the fewest blocks that hold so many. */
+export const filledUp = (channels: number, block = widestBlock): number =>
+  Math.ceil(channels / block) * block
+
 /** ONNX Runtime fills up multiples of so many channels with zeros on the way into blocks. */
 export const filledChannels = 4
 

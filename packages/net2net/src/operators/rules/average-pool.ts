@@ -19,7 +19,7 @@ import type { InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fillsBlocks } from '../decompositions/convolution-columns.ts'
 import { spreadWindows } from '../decompositions/convolution-gradient.ts'
-import { blockedPool, filledChannels } from '../helpers/blocked.ts'
+import { blockedPool } from '../helpers/blocked.ts'
 import {
   cannotDifferentiate,
   knownShape,
@@ -197,24 +197,17 @@ const lpGradient: GradientRule = (context) => {
  */
 const blocked: BlockedRule = (context) => {
   const { node } = context
-  const [kernel, strides, dilations] = ['kernel_shape', 'strides', 'dilations'].map(
-    (name) => intsAttribute(node, name) ?? [],
-  ) as [readonly number[], readonly number[], readonly number[]]
-  if (ceilMode(node) || dilations.some((dilation) => dilation > 1)) return undefined
-  if (context.isBlocked(0)) return blockedPool(context)
-  const [image, output] = [{ dtype: context.dtype(0), shape: context.shape(0) }, context.output(0)]
-  const channels = image.shape?.[1]
-  const isImage = image.dtype === 'float32' && image.shape?.length === 4
-  const overlaps = elementCount(kernel) > elementCount(strides)
-  if (!isImage || typeof channels !== 'number' || channels % filledChannels !== 0 || !overlaps)
-    return undefined
-  const reordered = () =>
-    context.emit('ReorderInput', [context.plain(0)], {}, { blocked: true })[0]!
-  const blocks = context.fits(image) ? context.blocks(0) : reordered()
+  const product = (name: string) => elementCount(intsAttribute(node, name) ?? [])
+  if (ceilMode(node) || product('dilations') > 1) return undefined
+  const found = blockedPool(context)
+  const overlaps = product('kernel_shape') > product('strides')
+  const blocks = found || !overlaps ? undefined : context.wholeBlocks(0)
+  if (blocks === undefined) return found
   const means = context.emit('AveragePool', [blocks], node.attributes, { blocked: true })
-  return context.fits(output)
+  const [, channels] = context.shape(0) as readonly number[]
+  return context.fits(context.output(0))
     ? means
-    : context.emit('ReorderOutput', means, { channels }, { blocked: true })
+    : context.emit('ReorderOutput', means, { channels: channels! }, { blocked: true })
 }
 
 export const averagePool: Operator = {

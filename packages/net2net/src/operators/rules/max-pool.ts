@@ -1,4 +1,5 @@
 import { intAttribute } from '../../model/attributes.ts'
+import type { Dim } from '../../model/model.ts'
 import type { AxesRule } from '../contract/axes.ts'
 import { type GradientContext, type GradientRule, isCpu } from '../contract/gradient.ts'
 import type { InferRule } from '../contract/infer.ts'
@@ -87,13 +88,12 @@ function withEnds(
   window: readonly KnownWindowAxis[],
 ): readonly KnownWindowAxis[] | undefined {
   const outputs = knownShape(context, context.output(0)).slice(2)
-  const axes = window.flatMap((axis, i) => {
-    const [{ input, pads }, output] = [axis, outputs[i]]
-    if (typeof input !== 'number' || typeof output !== 'number') return []
-    const end = inputsRead(axis, output) - input
-    return end < pads.end ? [] : [{ ...axis, pads: { ...pads, end } }]
+  const known = (size: Dim | undefined) => Number(size ?? Number.NaN)
+  const axes = window.map((axis, i) => {
+    const end = inputsRead(axis, known(outputs[i])) - known(axis.input)
+    return { ...axis, pads: { ...axis.pads, end } }
   })
-  return axes.length === window.length ? axes : undefined
+  return axes.every(({ pads }, i) => pads.end >= window[i]!.pads.end) ? axes : undefined
 }
 
 /** Windows that do not overlap and lie inside the input: all that MaxUnpool is defined for. */

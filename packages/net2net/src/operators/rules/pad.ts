@@ -19,10 +19,10 @@ import type { GradientContext } from '../contract/gradient.ts'
 import type { InferContext } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
 import { fixSizes } from '../helpers/axis-elements.ts'
-import { productAlong, unitVectors } from '../helpers/axis-products.ts'
+import { productBack, unitVectors } from '../helpers/axis-products.ts'
 import { blockedFilling } from '../helpers/blocked.ts'
 import { numbers } from '../helpers/elements.ts'
-import { ints, transpose } from '../helpers/emission.ts'
+import { ints } from '../helpers/emission.ts'
 import { gradientOf, inferView } from '../helpers/formula.ts'
 import { scatterBack } from '../helpers/scatter-back.ts'
 import { axisPosition } from '../helpers/shapes.ts'
@@ -93,7 +93,7 @@ function unpadded(
     [unitVectors(context, x, k), ints(context, [0, ends[0], 0, ends[1]])],
     { mode: modeOf(context) },
   )
-  return productAlong(context, value, k, transpose(context, units, [1, 0]))
+  return productBack(context, value, k, units)
 }
 
 export const pads: readonly Operator[] = [
@@ -134,26 +134,26 @@ export const pads: readonly Operator[] = [
     gradient: gradientOf((context) => {
       const { g, node } = context
       const x = context.input(0)
-      const rank = context.info(x).shape?.length
-      const known = rank === undefined ? undefined : padsOf(inferView(context), rank)
-      const isKnown = known?.flat().every((pad) => typeof pad === 'number')
-      const pads = isKnown ? (known as readonly (readonly [number, number])[]) : undefined
-      if (pads && modeOf(context) !== 'constant')
-        return pads.reduce(
-          (value, ends, k) => (ends.some(Boolean) ? unpadded(context, value, x, k, ends) : value),
-          g,
-        )
+      const pads = padsOf(inferView(context), context.info(x).shape?.length ?? 0)
+      const isKnown = pads?.flat().every((pad) => typeof pad === 'number')
+      const ends = isKnown ? (pads as readonly (readonly [number, number])[]) : undefined
       if (modeOf(context) !== 'constant')
-        return scatterBack(context, x, g, (positions) =>
-          context.op(
-            'Pad',
-            // The padding value, which these modes ignore, is not of the positions' type.
-            [positions, ...node.inputs.slice(1).map((name, i) => (i === 1 ? '' : name))],
-            Object.fromEntries(node.attributes),
-          ),
-        )
-      if (pads) {
-        const negative = [0, 1].flatMap((end) => pads.map((ends) => -ends[end]!))
+        return ends
+          ? ends.reduce(
+              (value, counts, k) =>
+                counts.some(Boolean) ? unpadded(context, value, x, k, counts) : value,
+              g,
+            )
+          : scatterBack(context, x, g, (positions) =>
+              context.op(
+                'Pad',
+                // The padding value, which these modes ignore, is not of the positions' type.
+                [positions, ...node.inputs.slice(1).map((name, i) => (i === 1 ? '' : name))],
+                Object.fromEntries(node.attributes),
+              ),
+            )
+      if (ends) {
+        const negative = [0, 1].flatMap((end) => ends.map((counts) => -counts[end]!))
         return context.op('Pad', [g, ints(context, negative)])
       }
       const reverse = context.op('Neg', [context.input(1)])

@@ -25,7 +25,7 @@ import type { FastKernelsContext, FastKernelsRule, UpgradeRule } from '../contra
 import type { Emitter, GradientContext, GradientRule } from '../contract/gradient.ts'
 import type { InferContext, InferRule } from '../contract/infer.ts'
 import type { Operator } from '../contract/operator.ts'
-import { productAlong, sizeOf, unitVectors } from '../helpers/axis-products.ts'
+import { productAlong, productBack, sizeOf, unitVectors } from '../helpers/axis-products.ts'
 import {
   cannotDifferentiate,
   ints,
@@ -33,7 +33,6 @@ import {
   range,
   reshape,
   slice,
-  transpose,
   unsqueeze,
 } from '../helpers/emission.ts'
 import { formula, inferView } from '../helpers/formula.ts'
@@ -43,7 +42,7 @@ import { axisPosition, inferredFrom, scaled } from '../helpers/shapes.ts'
 interface Change {
   readonly scale?: number
   readonly size?: Dim
-  /** Position in the `sizes` input. */
+  /** Position in the input of scales or sizes. */
   readonly entry?: number
 }
 
@@ -78,8 +77,7 @@ function changesOf(context: Reader, rank: number): readonly Change[] {
   const sizes = scales === undefined && context.has(3) ? context.elements(3) : undefined
   named.forEach((axis, k) => {
     if (scales?.[k] !== undefined) result[axis] = { scale: scales[k] }
-    else if (sizes) result[axis] = { size: sizes[k] ?? null, entry: k }
-    else if (context.has(3)) result[axis] = { entry: k }
+    else result[axis] = sizes ? { size: sizes[k] ?? null, entry: k } : { entry: k }
   })
   return result
 }
@@ -88,7 +86,7 @@ const infer: InferRule = (context) => {
   const shape = context.shape(0)
   if (!shape) return [inferredFrom(context, undefined)]
   const changes = changesOf(context, shape.length)
-  const policy = stringAttribute(context.node, 'keep_aspect_ratio_policy', 'stretch')
+  const policy = policyOf(context.node)
   return [
     inferredFrom(
       context,
@@ -102,6 +100,9 @@ const resized = (shape: Shape, changes: readonly Change[]): Dim[] =>
     const { scale, size } = changes[k]!
     return scale === undefined ? (size ?? null) : scaled(dim, scale)
   })
+
+const policyOf = (node: Node): string =>
+  stringAttribute(node, 'keep_aspect_ratio_policy', 'stretch')
 
 /** Sizes are bounds, and one scale serves all the axes that are named. */
 function fitted(shape: Shape, changes: readonly Change[], policy: string): Dim[] {
@@ -175,18 +176,18 @@ const gradient: GradientRule = (context) => {
   if (blocks.every((block) => block !== undefined) && blocks[0] === 1 && blocks[1] === 1)
     return [sumBlocks(context, dy, blocks.slice(2))]
   let result = dy
-  for (const [k, block] of blocks.entries()) {
-    if (block === 1) continue
-    const size = () => sizeOf(context, context.output(0), k)
-    const matrix = matrixOf(context, k, changes[k]!, size)
-    result = productAlong(context, result, k, transpose(context, matrix, [1, 0]))
-  }
+  const size = (k: number) => sizeOf(context, context.output(0), k)
+  for (const [k, block] of blocks.entries())
+    if (block !== 1)
+      result = productBack(context, result, k, matrixOf(context, k, changes[k]!, size))
   return [result]
 }
 
 /** Does it resize a part of x alone? */
 const cutsOut = (node: Node): boolean =>
   stringAttribute(node, 'coordinate_transformation_mode', '') === 'tf_crop_and_resize'
+
+const isFiltered = (node: Node): boolean => intAttribute(node, 'antialias', 0) === 1
 
 /** How often each element is repeated; undefined where the axis is not a plain repetition. */
 function repetition(form: Resampling, change: Change, input: Dim, output: Dim): number | undefined {
@@ -219,27 +220,25 @@ function sumBlocks(
 function matrixOf(
   context: Emitter & Pick<GradientContext, 'node' | 'input'>,
   k: number,
-  { entry, scale }: Change,
-  output: () => string,
+  { entry = 0, scale }: Change,
+  output: (k: number) => string,
 ): string {
   const { node } = context
   const x = context.input(0)
   const vectors = unsqueeze(context, unitVectors(context, x, k), [0, 1])
-  const rank = context.info(x).shape!.length
-  const named = intsAttribute(node, 'axes')?.map((axis) => axisPosition(axis, rank)) ?? range(rank)
   const scales = () =>
     scale === undefined
       ? context.op(
           'Concat',
           [
             context.constant(float32([3], [1, 1, 1])),
-            slice(context, context.input(2), [0], [named.indexOf(k)], [named.indexOf(k) + 1]),
+            slice(context, context.input(2), [0], [entry], [entry + 1]),
           ],
           { axis: 0 },
         )
       : context.constant(float32([4], [1, 1, 1, scale]))
   const sizes = () =>
-    context.op('Concat', [ints(context, [1, 1]), sizeOf(context, x, k), output()], {
+    context.op('Concat', [ints(context, [1, 1]), sizeOf(context, x, k), output(k)], {
       axis: 0,
     })
   const kept = [...node.attributes].filter(
@@ -247,7 +246,7 @@ function matrixOf(
   )
   const resized = context.op(
     'Resize',
-    [vectors, '', ...(entry === undefined ? [scales()] : ['', sizes()])],
+    [vectors, '', ...((node.inputs[3] ?? '') === '' ? [scales()] : ['', sizes()])],
     Object.fromEntries(kept),
   )
   return context.op('Squeeze', [resized, ints(context, [0, 1])])
@@ -260,12 +259,14 @@ function matrixOf(
 const fastKernels: FastKernelsRule = (context) => {
   const view = inferView(context)
   const shape = view.shape(0)
-  if (view.dtype(0) !== 'float32' || !shape || cutsOut(context.node)) return undefined
+  const { node } = context
+  if (view.dtype(0) !== 'float32' || !shape || cutsOut(node) || policyOf(node) !== 'stretch')
+    return undefined
   const changes = changesOf(view, shape.length)
-  const isFiltered = intAttribute(context.node, 'antialias', 0) === 1
-  return isFiltered || resamplingOf(view).mode === 'cubic'
+  const { mode } = resamplingOf(view)
+  return mode === 'cubic' || isFiltered(node)
     ? byProducts(context, shape, changes)
-    : ofImages(context, shape, changes)
+    : ofImages(context, shape, changes, mode)
 }
 
 function byProducts(
@@ -286,27 +287,35 @@ function ofImages(
   context: FastKernelsContext,
   shape: Shape,
   changes: readonly Change[],
+  mode: string,
 ): string | undefined {
-  const [, channels, ...sizes] = shape as readonly number[]
-  const [batchwise, channelwise, ...scales] = changes.map(({ scale }) => scale)
+  const [, channels = 0, ...sizes] = shape as readonly number[]
+  const [batchwise, channelwise, ...scales] = changes.map(({ scale }) => scale as number)
   const isKnown = [channels, ...sizes, ...scales].every((number) => typeof number === 'number')
   if (!isKnown || batchwise !== 1 || channelwise !== 1) return undefined
-  const kept = [...context.node.attributes].filter(([name]) => name !== 'axes')
-  const resizedImages = (value: string, dims: readonly number[], by: readonly number[]) =>
-    context.op(
-      'Resize',
-      [reshape(context, value, [-1, ...dims]), '', context.constant(float32([4], [1, 1, ...by]))],
-      Object.fromEntries(kept),
-    )
-  const [first = 1, ...others] = scales as readonly number[]
-  const x = context.input(0)
   const ends = sizes.map((size, k) => scaled(size, scales[k]!) as number)
-  const back = (value: string) => reshape(context, value, [-1, channels!, ...ends])
-  if (sizes.length === 1) return back(resizedImages(x, [channels!, 1, sizes[0]!], [1, first]))
-  if (sizes.length !== 3 || resamplingOf(inferView(context)).mode !== 'nearest') return undefined
-  const planes = resizedImages(x, [channels! * sizes[0]!, ...sizes.slice(1)], others)
-  if (first === 1) return back(planes)
-  return back(resizedImages(planes, [channels!, sizes[0]!, ends[1]! * ends[2]!], [first, 1]))
+  const [depth = 1, ...plane] = sizes
+  const [deeper = 1, ...wider] = scales
+  const isVolume = sizes.length === 3 && mode === 'nearest'
+  if (sizes.length !== 1 && !isVolume) return undefined
+  const across = { dims: [channels * depth, ...plane], by: wider }
+  const along = isVolume
+    ? { dims: [channels, depth, ends[1]! * ends[2]!], by: [deeper, 1] }
+    : { dims: [channels, 1, depth], by: [1, deeper] }
+  const kept = [...context.node.attributes].filter(([name]) => name !== 'axes')
+  const images = (value: string, { dims, by }: typeof across) =>
+    by.every((scale) => scale === 1)
+      ? value
+      : context.op(
+          'Resize',
+          [
+            reshape(context, value, [-1, ...dims]),
+            '',
+            context.constant(float32([4], [1, 1, ...by])),
+          ],
+          Object.fromEntries(kept),
+        )
+  return reshape(context, [across, along].reduce(images, context.input(0)), [-1, channels, ...ends])
 }
 
 /**
@@ -370,7 +379,7 @@ export const resize: Operator = {
   execution: {
     fastKernels,
     // It has no filter.
-    wrongOnWebGpu: ({ node }) => intAttribute(node, 'antialias', 0) === 1,
+    wrongOnWebGpu: ({ node }) => isFiltered(node),
   },
 }
 export const upsample: Operator = { ...resize, name: 'Upsample', sign: 'inherited' }

@@ -17,7 +17,7 @@ import type {
   BlockedEmitter,
 } from '../../operators/contract/facets.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
-import { blockedElementwise, filledChannels } from '../../operators/helpers/blocked.ts'
+import { blockedElementwise, filledChannels, filledUp } from '../../operators/helpers/blocked.ts'
 import { areSame } from '../../operators/helpers/dims.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
 import { inferModel } from '../../operators/inference.ts'
@@ -313,8 +313,9 @@ class BlockedGraph {
     const info = this.#infos.get(image) ?? {}
     const channels = info.shape?.[1]
     const isFilled = typeof channels === 'number' && channels % filledChannels === 0
-    if (info.dtype !== 'float32' || !isFilled || isPixel(info)) return undefined
-    const whole = Math.ceil(channels / this.#block) * this.#block
+    const isImage = info.dtype === 'float32' && info.shape?.length === 4
+    if (!isImage || !isFilled || isPixel(info)) return undefined
+    const whole = filledUp(channels, this.#block)
     return { channels: whole, blocks: () => this.#reordered(this.#rewriter.value(image)) }
   }
 
@@ -358,6 +359,7 @@ class BlockedGraph {
       isBlocked: (i) => this.#blocks.has(name(i)),
       fits: (value) => this.#fits(value),
       blocks: (i) => this.#asBlocks(name(i)),
+      wholeBlocks: (i) => this.#wholeBlocks(name(i))?.blocks(),
       plain: (i) => this.#asPlain(name(i)),
       batch: (i) => this.#batchOf(name(i)),
       vector: (i, channels) => this.#asVector(name(i), channels),

@@ -220,7 +220,10 @@ describe('images, signals and volumes of other sizes', () => {
           expect(operators(changed)).toContain('MatMul')
         const images = changed.graph.nodes.filter(({ opType }) => opType === 'Resize').length
         const isVolume = drawn.axes.length === 3 && drawn.mode === 'nearest'
-        if (!drawn.bySizes && isVolume) expect(images).toBe(drawn.axes[0]!.scale === 1 ? 1 : 2)
+        // Planes first, and then across them.
+        const [depth, ...plane] = drawn.axes.map(({ scale }) => scale !== 1)
+        const passes = Number(depth) + Number(plane.includes(true))
+        if (!drawn.bySizes && isVolume) expect(images).toBe(passes)
         const feeds = { x: normalTensor(randomStream(1, 'sizes'), dims) }
         const [found, wanted] = [await run(changed, feeds), await run(model, feeds)]
         expect(found.y!.dims).toEqual(wanted.y!.dims)
@@ -251,5 +254,17 @@ describe('images, signals and volumes of other sizes', () => {
     expect(resized('int32', { mode: 'nearest' }, [1, 1, 2])).toEqual(['Resize'])
     expect(resized('float32', { mode: 'cubic' })).toEqual(['Resize'])
     expect(resized('float32', { mode: 'nearest' }, [2, 1, 2])).toEqual(['Resize'])
+    // The ratio of the sizes is kept, which may be other ones than those asked for.
+    const builder = new GraphBuilder()
+    const inputs = [
+      builder.input('x', 'float32', [1, 2, 6, 8]),
+      '',
+      '',
+      builder.constant(int64([4, 4])),
+    ]
+    const ratio = { mode: 'cubic', axes: [2, 3], keep_aspect_ratio_policy: 'not_larger' }
+    builder.nodeOutputs('Resize', inputs, ratio, { outputs: ['y'] })
+    builder.output('y', 'float32')
+    expect(operators(fastKernels(builder.model()))).toEqual(['Resize'])
   })
 })

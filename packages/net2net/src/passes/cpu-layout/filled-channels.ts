@@ -10,7 +10,7 @@ import { attributes, intAttribute } from '../../model/attributes.ts'
 import { capturedValues } from '../../model/links.ts'
 import type { Model, Node } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
-import { blockedElementwise, blockedPool } from '../../operators/helpers/blocked.ts'
+import { blockedElementwise, blockedPool, filledUp } from '../../operators/helpers/blocked.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { int64, toNumbers } from '../../tensor/tensor.ts'
@@ -41,9 +41,6 @@ export function fillChannels(model: Model, block: number): Model {
 }
 
 type Infos = ReadonlyMap<string, ValueInfo>
-
-/** The channels of the fewest blocks that hold so many. */
-const filledUp = (channels: number, block: number): number => Math.ceil(channels / block) * block
 
 /** The channels of whole blocks that hold so many; undefined where too many of them would be empty. */
 function wholeBlocks(channels: number, block: number): number | undefined {
