@@ -150,7 +150,15 @@ describe.skipIf(noBrowser)('the Grow tab', () => {
     await button(page, 'Add this growth').click()
     await same(page)
     await expect.poll(() => size.inputValue()).toBe('9')
-    await names.fill('even')
+    // A proposal that arrives while somebody is in the field changes it afterwards.
+    await size.focus()
+    await names.evaluate((field: HTMLInputElement) => {
+      field.value = 'even'
+      field.dispatchEvent(new Event('input', { bubbles: true }))
+    })
+    await expect.poll(() => size.getAttribute('min')).toBe('6')
+    expect(await size.inputValue()).toBe('9')
+    await size.blur()
     await expect.poll(() => size.inputValue()).toBe('6')
     await names.fill('*')
     await page.locator('[data-why=kernel]').waitFor()

@@ -105,6 +105,7 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
     const [before, of] = [typed.peek(), openedBy.peek()]
     typed.value = { ...(before.of === of ? before : noneTyped), ...next, of }
   }
+  const [namesHeld, numberHeld] = [useHeld(), useHeld()]
   const kernel = useLargerKernel(id.value === 'kernel', listOf(name ?? ''))
   const names = name ?? kernel?.names.join(', ') ?? kind.usual(view)
   const by = number ?? kind.number?.usual ?? kernel?.size
@@ -118,6 +119,7 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
     change({ more: [...more, step] })
     // The next kernel is proposed for what has grown.
     if (kind.id === 'kernel') type({ number: undefined })
+    numberHeld.release()
   }
   return (
     <details
@@ -160,6 +162,8 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
               onChange={(event) => {
                 id.value = event.currentTarget.value
                 type(noneTyped)
+                namesHeld.release()
+                numberHeld.release()
               }}
             >
               {kinds.map(({ id: each, label }) => (
@@ -174,8 +178,9 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
               <span>{t(kind.names)}</span>
               <input
                 type="text"
-                value={names}
+                {...namesHeld.field(names)}
                 onInput={(event) => {
+                  namesHeld.hold(event)
                   type({ name: event.currentTarget.value })
                 }}
               />
@@ -188,8 +193,9 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
                 type="number"
                 min={kernel?.size ?? 1}
                 step={kind.id === 'factor' ? 'any' : kernel?.size === undefined ? 1 : 2}
-                value={by ?? ''}
+                {...numberHeld.field(`${by ?? ''}`)}
                 onInput={(event) => {
+                  numberHeld.hold(event)
                   const { valueAsNumber } = event.currentTarget
                   if (!Number.isNaN(valueAsNumber)) type({ number: valueAsNumber })
                 }}
@@ -208,6 +214,22 @@ export function MoreGrowth({ view }: { view: ModelSummary }) {
       </div>
     </details>
   )
+}
+
+/** What a field shows while somebody is in it: a proposal that arrives in between must not change what is being typed. */
+function useHeld() {
+  const held = useSignal<string | undefined>(undefined)
+  const hold = (event: { readonly currentTarget: HTMLInputElement }) => {
+    held.value = event.currentTarget.value
+  }
+  const release = () => {
+    held.value = undefined
+  }
+  return {
+    hold,
+    release,
+    field: (value: string) => ({ value: held.value ?? value, onFocus: hold, onBlur: release }),
+  }
 }
 
 /** The next larger kernel of these layers of what is shown, as soon as the worker has told. */
