@@ -41,6 +41,8 @@ export interface Spec {
   readonly isFixed?: boolean
   /** Default true: gradients are outputs too. */
   readonly gradients?: boolean
+  /** Of the standard's operators. Default: the one that models are built with. */
+  readonly opset?: number
 }
 
 /** Layers whose parameters are inputs with random values. */
@@ -68,7 +70,7 @@ export class Net {
 
 /** Runs the step of a network in the standard's form and lowered; returns the lowered one. */
 export async function compareSteps(
-  { layers, input, batch = 3, isFixed = false, gradients = true }: Spec,
+  { layers, input, batch = 3, isFixed = false, gradients = true, opset }: Spec,
   lower = (model: Model) => lowerForCpu(model, block),
   target: Target = 'onnxruntime-cpu',
 ): Promise<Model> {
@@ -81,7 +83,7 @@ export async function compareSteps(
   const y = net.builder.node('Softmax', [logits])
   net.builder.output(y, 'float32', [samples, 5])
   const step = (target: Target) =>
-    buildStep(net.builder.model(), {
+    buildStep(net.builder.model('graph', opset), {
       loss: 'softmax-cross-entropy',
       optimizer: sgd({ learningRate: 0.1, momentum: 0.9 }),
       gradients,

@@ -27,41 +27,56 @@ import type { FastKernelsContext } from '../contract/facets.ts'
 import { type Emitter, isCpu } from '../contract/gradient.ts'
 import type { Operator } from '../contract/operator.ts'
 import { numberLike } from '../helpers/emission.ts'
-import { type Backward, formula } from '../helpers/formula.ts'
+import { formula } from '../helpers/formula.ts'
 import { positive } from '../helpers/masks.ts'
 import { positivelyHomogeneous } from '../helpers/scaling.ts'
-import { unary } from '../helpers/unary.ts'
+import { type UnaryOptions, unary } from '../helpers/unary.ts'
+
+/** Once more it gives something else, unless it says so. */
+const activation = (name: string, options: UnaryOptions): Operator =>
+  unary(name, { idempotent: false, ...options })
 
 const alpha = (node: Node, fallback: number) => floatAttribute(node, 'alpha', fallback)
 
 const SELU_ALPHA = 1.6732631921768188
 const SELU_GAMMA = 1.0507010221481323
 
-const gelu: Operator = unary('Gelu', {
-  idempotent: false,
+/** What Gelu multiplies x with, and what its derivative adds to that; y is x times the first one. */
+function geluGate(
+  node: Node,
+  emitter: Emitter,
+  x: string,
+): readonly [string, (y: string) => string] {
+  const { add, sub, mul, exp, square, sigmoid } = formula(emitter, x)
+  if (stringAttribute(node, 'approximate', 'none') !== 'tanh') {
+    // With z = x/√2: Φ(x) = ½·(1 + erf z), and x times the density is z·e^−z²/√π.
+    const z = mul(x, Math.SQRT1_2)
+    const t = emitter.op('Erf', [z])
+    // ½·(1 + t), which ONNX Runtime has in one pass for t in [−1, 1].
+    const half = { alpha: float(0.5), beta: float(0.5) }
+    const cumulated = hasMasks(emitter, t)
+      ? emitter.op('HardSigmoid', [t], half)
+      : mul(0.5, add(1, t))
+    return [cumulated, () => mul(z, exp(sub(-Math.log(Math.PI) / 2, square(z))))]
+  }
+  // ½·(1 + tanh u) = σ(2u) = s, so y = x·s, and y′ = s + x·s·(1 − s)·2u′ = s + y·(1 − s)·2u′
+  const [c, a] = [2 * Math.sqrt(2 / Math.PI), 0.044715]
+  const x2 = square(x)
+  const s = sigmoid(mul(x, add(mul(x2, c * a), c)))
+  return [s, (y) => mul(mul(y, sub(1, s)), add(mul(x2, 3 * c * a), c))]
+}
+
+const gelu: Operator = activation('Gelu', {
+  fastKernels(context) {
+    const x = context.input(0)
+    return formula(context, x).mul(x, geluGate(context.node, context, x)[0])
+  },
   gradient: (context) => {
     const { f, g, x, y, node } = context
-    if (stringAttribute(node, 'approximate', 'none') === 'tanh') {
-      // ½·(1 + tanh u) = σ(2u) = s, so y = x·s, and y′ = s + x·s·(1 − s)·2u′ = s + y·(1 − s)·2u′
-      const [c, a] = [2 * Math.sqrt(2 / Math.PI), 0.044715]
-      const x2 = f.square(x)
-      const s = f.sigmoid(f.mul(x, f.add(f.mul(x2, c * a), c)))
-      const slope = f.add(f.mul(x2, 3 * c * a), c)
-      return f.mul(g, f.add(s, f.mul(f.mul(y, f.sub(1, s)), slope)))
-    }
-    // With z = x/√2: Φ(x) = ½·(1 + erf z), and x times the density is z·e^−z²/√π.
-    const z = f.mul(x, Math.SQRT1_2)
-    const cumulated = halved(context, context.op('Erf', [z]))
-    const density = f.exp(f.sub(-Math.log(Math.PI) / 2, f.square(z)))
-    return f.mul(g, f.add(cumulated, f.mul(z, density)))
+    const [gate, rise] = geluGate(node, context, x)
+    return f.mul(g, f.add(gate, rise(y)))
   },
 })
-
-/** ½·(1 + t) for t in [−1, 1]: ONNX Runtime has that in one pass. */
-const halved = ({ f, ...context }: Backward, t: string): string =>
-  isCpu(context.target) && context.info(t).dtype === 'float32'
-    ? context.op('HardSigmoid', [t], { alpha: float(0.5), beta: float(0.5) })
-    : f.mul(0.5, f.add(1, t))
 
 /**
  * tanh(ln(1 + eˣ)) = n / (n + 2) with n = eˣ·(eˣ + 2). Above x = 20 it is 1 in float32. ONNX Runtime's Softplus takes 10 ns an
@@ -93,45 +108,44 @@ const gateOf = (emitter: Emitter, x: string): string =>
   emitter.op('HardSigmoid', [x], { alpha: float(1 / 6), beta: float(0.5) })
 
 /** Are products with masks of float32 (`helpers/masks.ts`) cheaper than comparing and choosing? On ONNX Runtime's CPU, yes. */
-const hasMasks = ({ target, info, g }: Backward): boolean =>
-  isCpu(target) && info(g).dtype === 'float32'
+const hasMasks = (emitter: Emitter, value: string): boolean =>
+  isCpu(emitter.target) && emitter.info(value).dtype === 'float32'
 
 /** So steep that it makes anything but 0 larger than 1. */
 const steep = 3e38
 
-/** g where y > 0; on ONNX Runtime's CPU times a mask, which is 1 there and 0 at 0. */
-const reluGradient = ({ f, g, y, ...context }: Backward & { readonly y: string }): string =>
-  isCpu(context.target) && context.info(y).dtype === 'float32'
-    ? f.mul(g, positive(context, y, 0))
-    : f.where(f.greater(y, 0), g, 0)
-
 export const activations: readonly Operator[] = [
-  unary('Relu', {
+  activation('Relu', {
     idempotent: true,
     poolsFirst: true,
     sign: 'non-negative',
     scaling: positivelyHomogeneous,
     bounds: ([x]) => ({ low: Math.max(0, x?.low ?? 0), high: Math.max(0, x?.high ?? Infinity) }),
-    gradient: (context) => reluGradient(context),
+    // On ONNX Runtime's CPU times a mask, which is 1 above 0 and 0 at 0.
+    gradient: (context) => {
+      const { f, g, y } = context
+      return hasMasks(context, y)
+        ? f.mul(g, positive(context, y, 0))
+        : f.where(f.greater(y, 0), g, 0)
+    },
   }),
-  unary('LeakyRelu', {
+  activation('LeakyRelu', {
     idempotent: (node) => [0, 1].includes(alpha(node, 0.01)),
     scaling: positivelyHomogeneous,
     gradient: (context) => {
       const { f, g, x, node } = context
       const slope = alpha(node, 0.01)
-      if (!hasMasks(context) || slope < 0 || slope > 1)
+      if (!hasMasks(context, g) || slope < 0 || slope > 1)
         return f.where(f.greater(x, 0), g, f.mul(g, slope))
       const bounds = [slope, 1].map((bound) => numberLike(context, x, bound))
       return f.mul(g, context.op('Clip', [f.mul(x, steep), ...bounds]))
     },
   }),
-  unary('ThresholdedRelu', {
+  activation('ThresholdedRelu', {
     idempotent: true,
     gradient: ({ f, g, x, node }) => f.where(f.greater(x, alpha(node, 1)), g, 0),
   }),
-  unary('Elu', {
-    idempotent: false,
+  activation('Elu', {
     fastKernels: unitElu,
     // α·eˣ = y + α below zero
     gradient: (context) => {
@@ -140,15 +154,13 @@ export const activations: readonly Operator[] = [
       return f.where(f.greater(x, 0), g, f.mul(g, f.add(y, alpha(node, 1))))
     },
   }),
-  unary('Selu', {
-    idempotent: false,
+  activation('Selu', {
     gradient: ({ f, g, x, y, node }) => {
       const gamma = floatAttribute(node, 'gamma', SELU_GAMMA)
       return f.mul(g, f.where(f.greater(x, 0), gamma, f.add(y, gamma * alpha(node, SELU_ALPHA))))
     },
   }),
-  unary('Celu', {
-    idempotent: false,
+  activation('Celu', {
     // e^(x/α) = y/α + 1 below zero, which is above 1 where x is above 0, if α is positive
     gradient: (context) => {
       const { f, g, x, y, node } = context
@@ -157,21 +169,18 @@ export const activations: readonly Operator[] = [
       return f.where(f.greater(x, 0), g, f.mul(g, slope))
     },
   }),
-  unary('Sigmoid', {
-    idempotent: false,
+  activation('Sigmoid', {
     bounds: () => ({ low: 0, high: 1 }),
     link: { kind: 'sigmoid' },
     sign: 'non-negative',
     gradient: ({ f, g, y }) => f.mul(g, f.mul(y, f.sub(1, y))),
   }),
-  unary('HardSigmoid', {
-    idempotent: false,
+  activation('HardSigmoid', {
     sign: 'non-negative',
     gradient: ({ f, g, y, node }) =>
       f.where(f.and(f.greater(y, 0), f.less(y, 1)), f.mul(g, alpha(node, 0.2)), 0),
   }),
-  unary('HardSwish', {
-    idempotent: false,
+  activation('HardSwish', {
     // As ONNX Runtime computes it; in these words the gradient has the first half of it.
     fastKernels(context) {
       const x = context.input(0)
@@ -179,7 +188,7 @@ export const activations: readonly Operator[] = [
     },
     gradient: (context) => {
       const { f, g, x } = context
-      if (!hasMasks(context)) {
+      if (!hasMasks(context, g)) {
         const inside = f.mul(g, f.add(f.div(x, 3), 0.5))
         return f.where(f.greater(x, 3), g, f.where(f.less(x, -3), 0, inside))
       }
@@ -191,8 +200,7 @@ export const activations: readonly Operator[] = [
       return f.mul(g, f.add(gateOf(context, x), f.mul(f.mul(x, inside), 1 / 6)))
     },
   }),
-  unary('Swish', {
-    idempotent: false,
+  activation('Swish', {
     // y = x·s with s = σ(αx), and so y′ = s + αx·s·(1 − s) = s + α·y·(1 − s)
     gradient: ({ f, g, x, y, node }) => {
       const a = alpha(node, 1)
@@ -200,8 +208,7 @@ export const activations: readonly Operator[] = [
       return f.mul(g, f.add(s, f.mul(f.mul(y, a), f.sub(1, s))))
     },
   }),
-  unary('Tanh', {
-    idempotent: false,
+  activation('Tanh', {
     bounds: () => ({ low: -1, high: 1 }),
     sign: 'inherited',
     fastKernels(context) {
@@ -210,8 +217,7 @@ export const activations: readonly Operator[] = [
     },
     gradient: ({ f, g, y }) => f.mul(g, f.sub(1, f.square(y))),
   }),
-  unary('Softplus', {
-    idempotent: false,
+  activation('Softplus', {
     sign: 'non-negative',
     // max(x, 0) + ln(1 + e^−|x|), and 1 / (1 + e^−|x|) is σ(|x|)
     fastKernels(context) {
@@ -221,8 +227,7 @@ export const activations: readonly Operator[] = [
     },
     gradient: ({ f, g, x }) => f.mul(g, f.sigmoid(x)),
   }),
-  unary('Softsign', {
-    idempotent: false,
+  activation('Softsign', {
     sign: 'inherited',
     // 1 / (1 + |x|)² = (1 − |y|)²
     gradient: (context) => {
@@ -230,8 +235,7 @@ export const activations: readonly Operator[] = [
       return f.mul(g, f.square(f.sub(1, context.op('Abs', [y]))))
     },
   }),
-  unary('Mish', {
-    idempotent: false,
+  activation('Mish', {
     fastKernels(context) {
       const x = context.input(0)
       return formula(context, x).mul(x, tanhOfSoftplus(context, x))
@@ -246,7 +250,7 @@ export const activations: readonly Operator[] = [
   }),
   gelu,
   { ...gelu, domain: 'com.microsoft' },
-  unary('Shrink', {
+  activation('Shrink', {
     idempotent: (node) => floatAttribute(node, 'bias', 0) === 0,
     gradient: (context) => {
       const { f, g, x, node } = context

@@ -1,29 +1,30 @@
 /**
- * Momentum's update v′ = μ·v − η·g, w′ = w + v′ of large parameters. As it stands it passes over all
- * parameters four times, which memory bounds. Where the gradient is a product of matrices, g = A·B, the
- * product yields the new velocity: Gemm computes μ·v + (−η·A)·B, and the smaller factor takes −η.
- * Parameters of more axes than two are fed, and handed back, as matrices of the same elements.
+ * Momentum's update v′ = μ·v − η·g, w′ = w + v′. As it stands it passes over a parameter four times. Where the
+ * gradient is a product of matrices, g = A·B, the product yields the new velocity: Gemm computes μ·v + (−η·A)·B, and
+ * the smaller factor takes −η. Parameters of more axes than two are fed, and handed back, as matrices of the same elements.
  *
- * The sums are rounded elsewhere than in the standard form. Where all the parameters fit into caches, nothing
- * is gained, and the graph stays as it is.
+ * The sums are rounded elsewhere than in the standard form. Where both factors are far larger than the parameter, nothing is gained, and the
+ * update stays as it is.
  */
 import { float, floatAttribute } from '../../model/attributes.ts'
 import { type Links, linksOf } from '../../model/links.ts'
-import type { Model, Node, ValueDeclaration } from '../../model/model.ts'
+import type { Dim, Model, Node, ValueDeclaration } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { positionsOf } from '../../operators/helpers/costs.ts'
 import { inferModel } from '../../operators/inference.ts'
 import { elementCount, int64, toNumbers } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
 
-/** Fewer elements than these, with their velocities, stay in caches between two passes. */
-const fewestElements = 2 ** 20
+/** To scale a factor of so many times the parameter's elements takes as long as the passes that a product saves. */
+const largestFactor = 16
 
 interface Update {
   /** The node that gives the next velocity, and the one that gives the next parameter. */
   readonly velocity: Node
   readonly parameter: Node
   readonly product: Node
+  /** Which of the product's factors has fewer elements. */
+  readonly smaller: 0 | 1
   readonly rate: string
   readonly momentum: number
   /** Names of the parameter and of its velocity. */
@@ -34,10 +35,9 @@ interface Update {
 }
 
 export function foldUpdates(model: Model): Model {
-  const updates = findUpdates(model)
-  const elements = updates.reduce((sum, { dims }) => sum + elementCount(dims), 0)
-  if (elements < fewestElements) return model
   const infos = inferModel(model)
+  const updates = findUpdates(model, infos)
+  if (updates.length === 0) return model
   const rewriter = new Rewriter(model)
   const byVelocity = new Map(updates.map((update) => [update.velocity, update]))
   const byParameter = new Map(updates.map((update) => [update.parameter, update]))
@@ -54,7 +54,7 @@ export function foldUpdates(model: Model): Model {
   }
   for (const node of model.graph.nodes) {
     const update = byVelocity.get(node)
-    if (update) define(rewriter, update, infos)
+    if (update) define(rewriter, update)
     else if (byParameter.has(node)) {
       const { weight, velocity } = byParameter.get(node)!
       const inputs = [weight, velocity.outputs[0]!]
@@ -80,12 +80,9 @@ export function foldUpdates(model: Model): Model {
   }
 }
 
-function define(rewriter: Rewriter, update: Update, infos: ReadonlyMap<string, ValueInfo>): void {
-  const { product, rate, momentum, slot, velocity } = update
+function define(rewriter: Rewriter, update: Update): void {
+  const { product, smaller, rate, momentum, slot, velocity } = update
   const factors = product.inputs.map((name) => rewriter.value(name))
-  const size = (i: number) =>
-    (infos.get(product.inputs[i]!)?.shape ?? []).reduce<number>((n, dim) => n * positionsOf(dim), 1)
-  const smaller = size(0) <= size(1) ? 0 : 1
   const negative = rewriter.emit('Neg', [rate])[0]!
   factors[smaller] = rewriter.emit('Mul', [factors[smaller]!, negative])[0]!
   rewriter.define(
@@ -95,12 +92,16 @@ function define(rewriter: Rewriter, update: Update, infos: ReadonlyMap<string, V
 }
 
 /** The updates of parameters whose gradient is a product that nothing else reads. */
-function findUpdates(model: Model): readonly Update[] {
+function findUpdates(model: Model, infos: ReadonlyMap<string, ValueInfo>): readonly Update[] {
   const { graph } = model
   const links = linksOf(graph)
   const fed = new Map(graph.inputs.map(({ name, type }) => [name, type]))
   const results = new Set(graph.outputs.map(({ name }) => name))
-  const infos = inferModel(model)
+  /** Sizes are numbers, or products such as `64*batch`. */
+  const sizeOf = (name: string) =>
+    (infos.get(name)?.shape ?? [])
+      .flatMap<Dim>((dim) => (typeof dim === 'string' ? dim.split('*') : [dim]))
+      .reduce<number>((size, part) => size * (Number(part) || positionsOf(part)), 1)
   return graph.nodes.flatMap((parameter): Update[] => {
     const [weight = '', next = ''] = parameter.inputs
     if (parameter.opType !== 'Add' || !fed.has(weight) || !results.has(parameter.outputs[0]!))
@@ -122,9 +123,22 @@ function findUpdates(model: Model): readonly Update[] {
     if (product?.inputs.length !== 2 || floatAttribute(product, 'alpha', 1) !== 1) return []
     if (dims?.length !== 2 || !dims.every((dim) => typeof dim === 'number')) return []
     const matrix = dims as readonly [number, number]
+    const sizes = product.inputs.map(sizeOf)
+    const smaller = sizes[0]! <= sizes[1]! ? 0 : 1
+    if (sizes[smaller]! > largestFactor * elementCount(matrix)) return []
     const [mean = Number.NaN] = toNumbers(momentum)
     return [
-      { velocity, parameter, product, rate, momentum: Number(mean), weight, slot, dims: matrix },
+      {
+        velocity,
+        parameter,
+        product,
+        smaller,
+        rate,
+        momentum: Number(mean),
+        weight,
+        slot,
+        dims: matrix,
+      },
     ]
   })
 }

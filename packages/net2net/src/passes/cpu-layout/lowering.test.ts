@@ -816,7 +816,7 @@ describe('convolutions of narrow groups, whose channels fill no blocks', () => {
   }, 60_000)
 })
 
-describe('updates of large parameters', () => {
+describe('updates with momentum', () => {
   const wide = (width: number): Spec => ({
     input: [8],
     gradients: false,
@@ -843,10 +843,44 @@ describe('updates of large parameters', () => {
     )
   })
 
-  test('small parameters are updated as they stand', async () => {
-    expect(folded(await compareSteps(wide(40)))).toEqual([])
+  test('… small ones too, but where both factors have far more elements than the parameter', async () => {
+    expect(folded(await compareSteps(wide(40))).map(({ outputs }) => outputs[0])).toEqual(
+      expect.arrayContaining(['m.momentum.next', 'n.momentum.next']),
+    )
+    const rows = (count: number): Spec => ({
+      input: [count, 8],
+      gradients: false,
+      layers: (net) => {
+        const m = net.parameter('m', [8, 8])
+        return [net.relu(net.builder.node('MatMul', ['input', m])), 8 * count]
+      },
+    })
+    const names = async (count: number) =>
+      folded(await compareSteps(rows(count))).map(({ outputs }) => outputs[0])
+    // A batch that is left open counts as 32.
+    expect(await names(4)).toContain('m.momentum.next')
+    expect(await names(5)).not.toContain('m.momentum.next')
   })
 })
+
+test.each([
+  ['none', 'Erf'],
+  ['tanh', 'Sigmoid'],
+])(
+  'Gelu (approximate: %s) and its derivative share what they have in common',
+  async (approximate, shared) => {
+    const lowered = await compareSteps({
+      opset: 20,
+      input: [12],
+      layers: (net) => {
+        const { builder } = net
+        const hidden = builder.node('Gemm', ['input', net.parameter('m', [12, 9])])
+        return [builder.node('Gelu', [hidden], { approximate }), 9]
+      },
+    })
+    expect(operatorsOf(lowered).filter((name) => [shared, 'Gelu'].includes(name))).toEqual([shared])
+  },
+)
 
 test('scalars have the rank of results that end in axes of one', async () => {
   const lowered = await compareSteps({
