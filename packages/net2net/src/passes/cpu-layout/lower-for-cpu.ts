@@ -17,7 +17,9 @@ import { phaseConvolutions } from './phased-convolution.ts'
 import { phaseTranspositions } from './phased-transposition.ts'
 import { repeatedNumbers } from './repeated-numbers.ts'
 import { singleReshapes } from './single-reshapes.ts'
+import { sumsOfProducts } from './sums-of-products.ts'
 import { tileConvolutions } from './tile-convolutions.ts'
+import { turnedProducts } from './turned-products.ts'
 import { withoutTallKernels } from './without-tall-kernels.ts'
 
 /**
@@ -48,7 +50,7 @@ export function lowerStep(
   states: Iterable<string> = [],
   exact?: Iterable<string>,
 ): { readonly model: Model; readonly inBlocks: StateInBlocks } {
-  const even = equalRanks(foldUpdates(columnConvolutions(fastKernels(model))))
+  const even = equalRanks(scaledGradients(foldUpdates(columnConvolutions(fastKernels(model)))))
   const isGrouped = even.graph.nodes.some((node) => intAttribute(node, 'group', 1) > 1)
   const filled = block > 1 ? fillChannels(even, block) : even
   const whole = block > 1 && isGrouped ? joinGroups(filled, block) : filled
@@ -62,6 +64,10 @@ export function lowerStep(
           new Set(states),
           exact,
         )
-  const lowered = singleReshapes(equalSizes(movedRows(repeatedNumbers(dotProducts(laidOut.model)))))
+  const lowered = singleReshapes(
+    equalSizes(
+      movedRows(repeatedNumbers(dotProducts(turnedProducts(sumsOfProducts(laidOut.model))))),
+    ),
+  )
   return { model: lowered, inBlocks: laidOut.inBlocks }
 }
