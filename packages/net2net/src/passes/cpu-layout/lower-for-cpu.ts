@@ -51,7 +51,8 @@ export function lowerStep(
   states: Iterable<string> = [],
   exact?: Iterable<string>,
 ): { readonly model: Model; readonly inBlocks: StateInBlocks } {
-  const even = equalRanks(scaledGradients(foldUpdates(columnConvolutions(fastKernels(model)))))
+  const updated = scaledGradients(foldUpdates(columnConvolutions(fastKernels(model))))
+  const even = equalRanks(turnedProducts(sumsOfProducts(updated)))
   const isGrouped = even.graph.nodes.some((node) => intAttribute(node, 'group', 1) > 1)
   const filled = block > 1 ? fillChannels(even, block) : even
   const whole = block > 1 && isGrouped ? joinGroups(filled, block) : filled
@@ -65,10 +66,6 @@ export function lowerStep(
           new Set(states),
           exact,
         )
-  const lowered = singleReshapes(
-    equalSizes(
-      movedRows(repeatedNumbers(dotProducts(turnedProducts(sumsOfProducts(laidOut.model))))),
-    ),
-  )
+  const lowered = singleReshapes(equalSizes(movedRows(repeatedNumbers(dotProducts(laidOut.model)))))
   return { model: lowered, inBlocks: laidOut.inBlocks }
 }
