@@ -16,6 +16,7 @@ import { movedRows } from './moved-rows.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
 import { phaseTranspositions } from './phased-transposition.ts'
 import { repeatedNumbers } from './repeated-numbers.ts'
+import { rowFactors } from './row-factors.ts'
 import { scaledGradients } from './scaled-gradients.ts'
 import { singleReshapes } from './single-reshapes.ts'
 import { sumsOfProducts } from './sums-of-products.ts'
@@ -52,7 +53,7 @@ export function lowerStep(
   exact?: Iterable<string>,
 ): { readonly model: Model; readonly inBlocks: StateInBlocks } {
   const updated = scaledGradients(foldUpdates(columnConvolutions(fastKernels(model))))
-  const even = equalRanks(turnedProducts(sumsOfProducts(updated)))
+  const even = equalRanks(turnedProducts(sumsOfProducts(rowFactors(updated))))
   const isGrouped = even.graph.nodes.some((node) => intAttribute(node, 'group', 1) > 1)
   const filled = block > 1 ? fillChannels(even, block) : even
   const whole = block > 1 && isGrouped ? joinGroups(filled, block) : filled
