@@ -14,6 +14,7 @@ import { sgd } from '../src/training/compile/optimizers/index.ts'
 import { buildStep } from '../src/training/compile/step-graph.ts'
 import { withoutDefaults } from '../src/training/run/create-stepper.ts'
 import { normalTensor } from './gradient-check.ts'
+import { difference, sent } from './sent-tensors.ts'
 
 /** Channels per block of this machine's layout. */
 export const block = await channelBlock(nodeRuntime)
@@ -25,6 +26,18 @@ export async function run(model: Model, feeds: Feeds) {
   } finally {
     await session.release()
   }
+}
+
+/** Expects that a changed model gives what the model gives, up to so much of the largest number of each output. */
+export async function expectSameOutputs(
+  changed: Model,
+  model: Model,
+  feeds: Feeds,
+  tolerance: number,
+): Promise<void> {
+  const [expected, actual] = [sent(await run(model, feeds)), sent(await run(changed, feeds))]
+  for (const name of Object.keys(expected))
+    expect(difference(actual[name], expected[name]!), name).toBeLessThan(tolerance)
 }
 
 export const numbers = (tensor: Tensor): number[] => [...tensor.data].map(Number)

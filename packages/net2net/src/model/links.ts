@@ -1,6 +1,6 @@
 /** Who produces and who consumes each value of a graph. */
 import { subgraphs } from './attributes.ts'
-import type { Graph, Node } from './model.ts'
+import type { Graph, Model, Node } from './model.ts'
 
 export interface Use {
   readonly node: Node
@@ -38,6 +38,16 @@ export function linksOf(graph: Graph): Links {
     for (const name of capturedValues(node)) use(name, node, -1)
   }
   return { producers, uses }
+}
+
+/** The node that alone reads a value, and once. */
+export function onlyReader(
+  { links, model }: { readonly links: Links; readonly model: Model },
+  value: string,
+): Node | undefined {
+  const [use, another] = links.uses.get(value) ?? []
+  const isOutput = model.graph.outputs.some(({ name }) => name === value)
+  return use && !another && use.input >= 0 && !isOutput ? use.node : undefined
 }
 
 /** Of these nodes, which are in order, those that the values depend on. */

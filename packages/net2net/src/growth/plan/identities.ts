@@ -1,5 +1,6 @@
 /** Layers that compute the identity, and residual blocks that add zero: what deepening inserts, before it is trained. */
 import { floatAttribute } from '../../model/attributes.ts'
+import { onlyReader } from '../../model/links.ts'
 import type { Node } from '../../model/model.ts'
 import { opsetOf } from '../../model/model.ts'
 import { nodeKey } from '../../model/names.ts'
@@ -156,13 +157,6 @@ function identityAt(facts: Facts, layer: LayerSite): Chain | undefined {
   }
   const shapes = [values.get(from)?.shape, values.get(to)?.shape].map(String)
   return shapes[0] === shapes[1] ? { name: layer.name, from, to, nodes } : undefined
-}
-
-/** The node that alone reads a value. */
-function onlyReader({ links, model }: Facts, value: string): Node | undefined {
-  const [use, another] = links.uses.get(value) ?? []
-  const isOutput = model.graph.outputs.some(({ name }) => name === value)
-  return use && !another && use.input >= 0 && !isOutput ? use.node : undefined
 }
 
 /** Is a node that of an inserted layer that computes the identity, its parameters included? */

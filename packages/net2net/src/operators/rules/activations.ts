@@ -32,7 +32,7 @@ import { positive } from '../helpers/masks.ts'
 import { positivelyHomogeneous } from '../helpers/scaling.ts'
 import { type UnaryOptions, unary } from '../helpers/unary.ts'
 
-/** Once more it gives something else, unless it says so. */
+/** An activation φ with φ(φ(x)) ≠ φ(x), unless the options say otherwise. */
 const activation = (name: string, options: UnaryOptions): Operator =>
   unary(name, { idempotent: false, ...options })
 

@@ -9,15 +9,15 @@ import { type Dim, isStandard, type Model, type Node, type Shape } from '../../m
 import { areSame } from '../../operators/helpers/dims.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
 import { range } from '../../operators/helpers/emission.ts'
-import { inferModel } from '../../operators/inference.ts'
 import { elementCount, float32 } from '../../tensor/tensor.ts'
+import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 
 const shortestRow = 512
 
 /** The same values, up to rounding. What `blockLayout` declares is read, and not declared any more. */
 export function dotProducts(model: Model): Model {
-  const infos = inferModel(model)
+  const infos = inferOnce(model)
   const { producers, uses } = linksOf(model.graph)
   const rewriter = new Rewriter(model)
   const factorsOf = (name: string): readonly string[] | undefined => {

@@ -5,14 +5,14 @@
  * are free of that.
  */
 import type { Model } from '../../model/model.ts'
-import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { int64 } from '../../tensor/tensor.ts'
+import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 
 /** The same model with operands of full rank where that is faster. */
 export function equalRanks(model: Model): Model {
-  const infos = inferModel(model)
+  const infos = inferOnce(model)
   const rewriter = new Rewriter(model)
   let changed = false
   for (const node of model.graph.nodes) {

@@ -7,11 +7,11 @@
  */
 import type { Dim, Model } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
-import { inferModel } from '../../operators/inference.ts'
+import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 
 export function equalSizes(model: Model): Model {
-  const infos = inferModel(model)
+  const infos = inferOnce(model)
   const rewriter = new Rewriter(model)
   const known = new Map<string, string>()
   const inputs = model.graph.inputs.map(({ name }) => infos.get(name)?.shape ?? [])

@@ -11,9 +11,9 @@ import { capturedValues } from '../../model/links.ts'
 import type { Model, Node } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { blockedElementwise, blockedPool, filledUp } from '../../operators/helpers/blocked.ts'
-import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { int64, toNumbers } from '../../tensor/tensor.ts'
+import { inferOnce } from './infer-once.ts'
 import { hasEvenPhases } from './phased-transposition.ts'
 import { Rewriter } from './rewriter.ts'
 
@@ -31,7 +31,7 @@ const leastWork = 1e7
 
 /** @param block channels per block of the runtime's blocked layout */
 export function fillChannels(model: Model, block: number): Model {
-  const infos = inferModel(model)
+  const infos = inferOnce(model)
   const works = model.graph.nodes
     .filter((node) => fillsResult(node, infos, block))
     .map((node) => workOf(node, infos))

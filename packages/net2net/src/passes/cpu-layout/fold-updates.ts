@@ -8,11 +8,17 @@
  */
 import { float, floatAttribute } from '../../model/attributes.ts'
 import { type Links, linksOf } from '../../model/links.ts'
-import type { Dim, Model, Node, ValueDeclaration } from '../../model/model.ts'
+import {
+  type Dim,
+  isStandard,
+  type Model,
+  type Node,
+  type ValueDeclaration,
+} from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { positionsOf } from '../../operators/helpers/costs.ts'
-import { inferModel } from '../../operators/inference.ts'
 import { elementCount, int64, toNumbers } from '../../tensor/tensor.ts'
+import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 
 /** To scale a factor of so many times the parameter's elements takes as long as the passes that a product saves. */
@@ -35,7 +41,7 @@ interface Update {
 }
 
 export function foldUpdates(model: Model): Model {
-  const infos = inferModel(model)
+  const infos = inferOnce(model)
   const updates = findUpdates(model, infos)
   if (updates.length === 0) return model
   const rewriter = new Rewriter(model)
@@ -104,10 +110,10 @@ function findUpdates(model: Model, infos: ReadonlyMap<string, ValueInfo>): reado
       .reduce<number>((size, part) => size * (Number(part) || positionsOf(part)), 1)
   return graph.nodes.flatMap((parameter): Update[] => {
     const [weight = '', next = ''] = parameter.inputs
-    if (parameter.opType !== 'Add' || !fed.has(weight) || !results.has(parameter.outputs[0]!))
+    if (!isStandard(parameter, 'Add') || !fed.has(weight) || !results.has(parameter.outputs[0]!))
       return []
     const velocity = links.producers.get(next)
-    if (velocity?.opType !== 'Sub' || !results.has(next)) return []
+    if (!velocity || !isStandard(velocity, 'Sub') || !results.has(next)) return []
     const only = (name: string | undefined, opType: string) =>
       name === undefined || results.has(name) ? undefined : producedOnce(links, name, opType)
     const kept = only(velocity.inputs[0], 'Mul')
@@ -146,7 +152,5 @@ function findUpdates(model: Model, infos: ReadonlyMap<string, ValueInfo>): reado
 /** The node of this kind that computes a value that one node reads. */
 function producedOnce(links: Links, name: string, opType: string): Node | undefined {
   const node = links.producers.get(name)
-  return node?.opType === opType && node.domain === '' && links.uses.get(name)?.length === 1
-    ? node
-    : undefined
+  return node && isStandard(node, opType) && links.uses.get(name)?.length === 1 ? node : undefined
 }

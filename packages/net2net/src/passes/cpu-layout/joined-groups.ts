@@ -6,8 +6,8 @@
 import { attributes, intAttribute } from '../../model/attributes.ts'
 import type { Model, Node } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
-import { inferModel } from '../../operators/inference.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
+import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 
 /** Joining more groups costs what blocks save. */
@@ -15,7 +15,7 @@ const mostJoined = 8
 
 /** @param block channels per block of the runtime's blocked layout */
 export function joinGroups(model: Model, block: number): Model {
-  const infos = inferModel(model)
+  const infos = inferOnce(model)
   const found = new Map(
     model.graph.nodes.flatMap((node) => {
       const groups = groupsOf(node, infos, block)

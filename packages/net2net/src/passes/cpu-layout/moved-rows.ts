@@ -7,8 +7,8 @@ import { intsAttribute } from '../../model/attributes.ts'
 import type { Model, Node, Shape } from '../../model/model.ts'
 import { positionsOf } from '../../operators/helpers/costs.ts'
 import { range } from '../../operators/helpers/emission.ts'
-import { inferModel } from '../../operators/inference.ts'
 import { elementCount, int64 } from '../../tensor/tensor.ts'
+import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 
 /** Elements of a row: where there are fewer, single elements move as fast; more are bound by memory. */
@@ -20,7 +20,7 @@ const fewestRows = 2049
 
 /** The same values, to the bit. */
 export function movedRows(model: Model): Model {
-  const infos = inferModel(model)
+  const infos = inferOnce(model)
   const rewriter = new Rewriter(model)
   for (const node of model.graph.nodes) {
     const [name = ''] = node.inputs

@@ -22,8 +22,8 @@ import {
   reach,
   windowOf,
 } from '../../operators/helpers/windows.ts'
-import { inferModel } from '../../operators/inference.ts'
 import { float32 } from '../../tensor/tensor.ts'
+import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 import { RewritingEmitter } from './rewriting-emitter.ts'
 
@@ -40,7 +40,7 @@ export function phaseConvolutions(
     inputs: readonly string[],
   ) => readonly string[] | undefined,
 ): Model {
-  const infos = inferModel(model)
+  const infos = inferOnce(model)
   const links = linksOf(model.graph)
   const outputs = new Set(model.graph.outputs.map((output) => output.name))
   const users = (name: string) =>

@@ -7,8 +7,8 @@
  */
 import type { Model, Shape } from '../../model/model.ts'
 import { positionsOf } from '../../operators/helpers/costs.ts'
-import { inferModel } from '../../operators/inference.ts'
 import { elementCount, float32 } from '../../tensor/tensor.ts'
+import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 
 /** Longer rows pay for their beginning. */
@@ -19,7 +19,7 @@ const fewestRows = 512
 
 /** The same values, to the bit; a zero loses its sign. */
 export function repeatedNumbers(model: Model): Model {
-  const infos = inferModel(model)
+  const infos = inferOnce(model)
   const rewriter = new Rewriter(model)
   const shapeOf = (name: string): Shape | undefined => {
     const { dtype, shape } = infos.get(name) ?? {}

@@ -6,19 +6,20 @@
 import { linksOf } from '../../model/links.ts'
 import { isStandard, type Model, type Node } from '../../model/model.ts'
 import { areSame } from '../../operators/helpers/dims.ts'
-import { inferModel } from '../../operators/inference.ts'
 import { float32 } from '../../tensor/tensor.ts'
+import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 
 /** The same values, up to rounding. */
 export function rowFactors(model: Model): Model {
-  const infos = inferModel(model)
+  const infos = inferOnce(model)
   const { producers, uses } = linksOf(model.graph)
   const results = new Set(model.graph.outputs.map(({ name }) => name))
   const rewriter = new Rewriter(model)
   const shapeOf = (name: string) => infos.get(name)?.shape
   /** Values that are the same along each row, and what has one number for each row. */
   const numbers = new Map<string, string>()
+  let changed = false
   /** Has the value one number for each row of the other one? */
   const isOfRows = (name: string, whole: string): boolean => {
     const [shape, other] = [shapeOf(name), shapeOf(whole)]
@@ -26,13 +27,14 @@ export function rowFactors(model: Model): Model {
   }
   const operands = (node: Node): readonly string[] =>
     node.inputs.map((name, i) => {
-      const isWhole = areSame(shapeOf(node.inputs[1 - i] ?? ''), shapeOf(name))
-      return (isWhole ? numbers.get(name) : undefined) ?? rewriter.value(name)
+      const ofRows = numbers.get(name)
+      const isWhole = ofRows !== undefined && areSame(shapeOf(node.inputs[1 - i]!), shapeOf(name))
+      return isWhole ? ofRows : rewriter.value(name)
     })
+  /** Is this a value of `numbers` with a scalar? */
   const isScaled = ({ inputs }: Node): boolean => {
-    const [repeated, ...more] = inputs.filter((name) => numbers.has(name))
-    const other = inputs.find((name) => name !== repeated) ?? ''
-    return repeated !== undefined && more.length === 0 && shapeOf(other)?.length === 0
+    const [value = '', another] = inputs.filter((name) => shapeOf(name)?.length !== 0)
+    return numbers.has(value) && another === undefined && inputs.length === 2
   }
   /** A product with a number for each row, so many times as large, where it is there for these sums alone. */
   const multiplied = (name: string, times: number, sum: Node): string | undefined => {
@@ -46,6 +48,7 @@ export function rowFactors(model: Model): Model {
     if (at < 0) return undefined
     const count = rewriter.constant(float32([], [times]), 'count')
     values[at] = rewriter.emit('Mul', [values[at]!, count])[0]!
+    changed = true
     return rewriter.emit('Mul', values)[0]!
   }
   for (const node of model.graph.nodes) {
@@ -57,8 +60,8 @@ export function rowFactors(model: Model): Model {
       const inputs = node.inputs.map((name) => numbers.get(name) ?? rewriter.value(name))
       numbers.set(result, rewriter.emit(node.opType, inputs)[0]!)
     }
-    const repeated = isStandard(node, 'Add', 'Sum') ? new Set(node.inputs) : new Set<string>()
-    const terms = [...repeated].map((name) => {
+    const summed = isStandard(node, 'Add', 'Sum') ? [...new Set(node.inputs)] : []
+    const terms = summed.map((name) => {
       const times = node.inputs.filter((term) => term === name).length
       return multiplied(name, times, node) ?? Array<string>(times).fill(rewriter.value(name))
     })
@@ -68,5 +71,5 @@ export function rowFactors(model: Model): Model {
       rewriter.define({ ...node, opType: inputs.length === 2 ? 'Add' : 'Sum', inputs })
     else rewriter.keep(isElementwise ? { ...node, inputs: operands(node) } : node)
   }
-  return rewriter.model()
+  return changed || numbers.size > 0 ? rewriter.model() : model
 }

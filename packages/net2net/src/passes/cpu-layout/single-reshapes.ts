@@ -11,15 +11,15 @@ import { linksOf } from '../../model/links.ts'
 import type { Model, Node } from '../../model/model.ts'
 import { constantsOf } from '../../operators/constants-of.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
-import { inferModel } from '../../operators/inference.ts'
 import { int64, toNumbers } from '../../tensor/tensor.ts'
+import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 
 export function singleReshapes(model: Model): Model {
   const { graph } = model
   const { producers } = linksOf(graph)
   const constants = constantsOf(model)
-  const infos = inferModel(model)
+  const infos = inferOnce(model)
   const rewriter = new Rewriter(model)
   const isReshape = (node: Node | undefined): node is Node =>
     node?.opType === 'Reshape' && node.domain === ''

@@ -1,9 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { operatorsOf, run } from '../../../testing/compare-steps.ts'
+import { expectSameOutputs, operatorsOf } from '../../../testing/compare-steps.ts'
 import { normalTensor } from '../../../testing/gradient-check.ts'
 import { testSeed } from '../../../testing/seed.ts'
-import { difference, sent } from '../../../testing/sent-tensors.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import type { Dim, Model } from '../../model/model.ts'
 import { randomStream } from '../../tensor/random.ts'
@@ -90,9 +89,7 @@ test('sums over the tokens are sums over the units of a head, where these are fe
         b: normalTensor(random, b),
         x: normalTensor(random, x),
       }
-      const [expected, actual] = [sent(await run(model, feeds)), sent(await run(found, feeds))]
-      for (const name of Object.keys(expected))
-        expect(difference(actual[name], expected[name]!)).toBeLessThan(1e-5)
+      await expectSameOutputs(found, model, feeds, 1e-5)
     }),
     { seed: testSeed, numRuns: 80 },
   ))

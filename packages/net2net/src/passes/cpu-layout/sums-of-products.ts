@@ -8,17 +8,18 @@ import { linksOf } from '../../model/links.ts'
 import { isStandard, type Model, type Node } from '../../model/model.ts'
 import { areSame } from '../../operators/helpers/dims.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
-import { inferModel } from '../../operators/inference.ts'
+import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 import { turnedMatrix } from './turned-products.ts'
 
 /** The same values, up to rounding. */
 export function sumsOfProducts(model: Model): Model {
-  const infos = inferModel(model)
+  const infos = inferOnce(model)
   const { producers, uses } = linksOf(model.graph)
   const rewriter = new Rewriter(model)
   /** What has been computed so far. */
   const known = new Set<string>()
+  let changed = false
   const shapeOf = (name: string) => infos.get(name)?.shape
   const producer = (name: string, opType: string): Node | undefined => {
     const node = producers.get(name)
@@ -46,6 +47,7 @@ export function sumsOfProducts(model: Model): Model {
   for (const node of model.graph.nodes) {
     const factors = factorsOf(node)
     if (factors) {
+      changed = true
       const values = factors.map((name) => rewriter.value(name))
       const [product = ''] = rewriter.emit('Mul', values)
       const inputs = [product, ...node.inputs.slice(1)]
@@ -53,5 +55,5 @@ export function sumsOfProducts(model: Model): Model {
     } else rewriter.keep(node)
     for (const name of node.outputs) known.add(name)
   }
-  return rewriter.model()
+  return changed ? rewriter.model() : model
 }

@@ -3,10 +3,10 @@
  * an element. The gradient of the values of attention is such a product. https://onnx.ai/onnx/operators/onnx__MatMul.html
  */
 import { intsAttribute } from '../../model/attributes.ts'
-import { linksOf } from '../../model/links.ts'
+import { linksOf, onlyReader } from '../../model/links.ts'
 import { isStandard, type Model, type Node } from '../../model/model.ts'
 import { range } from '../../operators/helpers/emission.ts'
-import { inferModel } from '../../operators/inference.ts'
+import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 
 /** A needs more than so many times the columns of B: what it takes to turn an element of B and one of the result, in elements of A. */
@@ -14,14 +14,13 @@ const turning = 5
 
 /** The same values, up to rounding. */
 export function turnedProducts(model: Model): Model {
-  const infos = inferModel(model)
-  const { producers, uses } = linksOf(model.graph)
-  const results = new Set(model.graph.outputs.map(({ name }) => name))
+  const infos = inferOnce(model)
+  const links = linksOf(model.graph)
   const rewriter = new Rewriter(model)
   /** A and B, where it pays to turn the product. */
   const factorsOf = (node: Node): readonly [string, string] | undefined => {
     const [left = '', b = ''] = node.inputs
-    const a = isStandard(node, 'MatMul') ? turnedMatrix(producers.get(left)) : undefined
+    const a = isStandard(node, 'MatMul') ? turnedMatrix(links.producers.get(left)) : undefined
     const [shape = [], other = []] = [a ?? '', b].map((name) => infos.get(name)?.shape)
     const [rows, columns, narrow] = [shape.at(-2), shape.at(-1), other.at(-1)]
     if (a === undefined || shape.length < 3 || shape.length !== other.length) return undefined
@@ -30,6 +29,7 @@ export function turnedProducts(model: Model): Model {
     return narrow * turning < Math.min(rows, columns) ? [a, b] : undefined
   }
   const joined = new Set<Node>()
+  let changed = false
   for (const node of model.graph.nodes) {
     if (joined.has(node)) continue
     const factors = factorsOf(node)
@@ -43,14 +43,15 @@ export function turnedProducts(model: Model): Model {
     const [product = ''] = rewriter.emit('MatMul', [turned, a])
     // If nobody reads the result but a transposition, both are one.
     const [result = ''] = node.outputs
-    const [reader, ...others] = results.has(result) ? [] : (uses.get(result) ?? [])
-    const next = reader && others.length === 0 ? permutationOf(reader.node) : undefined
-    if (next) joined.add(reader!.node)
+    const reader = onlyReader({ links, model }, result)
+    const next = reader && permutationOf(reader)
+    if (next) joined.add(reader)
     const order = next?.map((axis) => perm[axis]!) ?? perm
     const [value = ''] = rewriter.emit('Transpose', [product], { perm: order })
-    rewriter.replace(next ? reader!.node.outputs[0]! : result, value)
+    rewriter.replace(next ? reader.outputs[0]! : result, value)
+    changed = true
   }
-  return rewriter.model()
+  return changed ? rewriter.model() : model
 }
 
 /** What this node turns, if it gives the transposed matrices of a batch. */

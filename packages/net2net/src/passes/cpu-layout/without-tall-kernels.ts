@@ -8,14 +8,14 @@ import type { Model, Node } from '../../model/model.ts'
 import { fastWeightGradient } from '../../operators/decompositions/conv-weight-gradient.ts'
 import { slice, transpose } from '../../operators/helpers/emission.ts'
 import { inputsRead } from '../../operators/helpers/windows.ts'
-import { inferModel } from '../../operators/inference.ts'
 import { type ImagesBelow, imagesBelow } from './images-below.ts'
+import { inferOnce } from './infer-once.ts'
 import { Rewriter } from './rewriter.ts'
 import { RewritingEmitter } from './rewriting-emitter.ts'
 import { isTall } from './tall-kernels.ts'
 
 export function withoutTallKernels(model: Model): Model {
-  const [links, infos] = [linksOf(model.graph), inferModel(model)]
+  const [links, infos] = [linksOf(model.graph), inferOnce(model)]
   const rewriter = new Rewriter(model)
   const emitter = new RewritingEmitter(rewriter, model)
 
