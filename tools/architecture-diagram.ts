@@ -47,7 +47,9 @@ function chart(part: Part): string[] {
   // The faces of the package import nearly everything and would hide the rest.
   const modules = part.levels
     .flat()
-    .filter((module) => !['errors', 'arguments', 'index', 'index.browser'].includes(module))
+    .filter(
+      (module) => !['errors', 'arguments', 'index', 'index.browser', 'index.save'].includes(module),
+    )
   const shown = new Map(
     modules.map((module) => [
       module,

@@ -34,7 +34,7 @@ export const libraryPart: Part = {
     ['training', 'check', 'bridges'],
     ['measuring'],
     ['growing', 'checkpoints', 'logs'],
-    ['exploring', 'recipe', 'index.browser', 'index.model'],
+    ['exploring', 'recipe', 'index.browser', 'index.model', 'index.save'],
     ['index'],
   ],
 }

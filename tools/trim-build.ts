@@ -18,7 +18,7 @@ await build({
   legalComments: 'inline',
   minifyWhitespace: true,
   minifySyntax: true,
-  lineLimit: 240,
+  lineLimit: 320,
   logLevel: 'warning',
 })
 

@@ -1,6 +1,6 @@
 /** The public face of net2net in Node: what index.browser.ts has, and models in files. */
 import * as kind from './arguments.ts'
-import { flag, model, text } from './arguments.ts'
+import { text } from './arguments.ts'
 import { comparing } from './check/kinds.ts'
 import {
   type CompareOptions,
@@ -9,39 +9,34 @@ import {
   load as loadBlob,
   type Subject,
 } from './index.browser.ts'
-import * as files from './onnx/file.node.ts'
+import { type LoadedModel, load as loadFile } from './onnx/file.node.ts'
 import { isKerasFile } from './onnx/file-kind.node.ts'
 import { plainly } from './passes/plainly.ts'
 
 export * from './index.browser.ts'
-export type { LoadedModel, SaveOptions, StagedModel, StageOptions } from './onnx/file.node.ts'
-
-const saving = {
-  force: flag,
-  externalData: flag,
-  onProgress: kind.callback,
-  signal: kind.signal,
-}
+export { save, stage } from './index.save.ts'
+export type { LoadedModel } from './onnx/file.node.ts'
+export type { SaveOptions, StagedModel, StageOptions } from './onnx/save.node.ts'
 
 /** Files of Keras are told apart by their first bytes; what reads them is loaded only then. */
-async function loadAny(file: string | Blob): Promise<files.LoadedModel> {
+async function loadAny(file: string | Blob): Promise<LoadedModel> {
   if (typeof file !== 'string') {
     const model = await loadBlob(file)
-    return Object.defineProperty(model as files.LoadedModel, Symbol.dispose, { value: () => {} })
+    return Object.defineProperty(model as LoadedModel, Symbol.dispose, { value: () => {} })
   }
   if (!isKerasFile(file)) {
-    const model = await files.load(file)
+    const model = await loadFile(file)
     const plain = plainly(model)
     return plain === model
       ? model
-      : Object.defineProperty(plain as files.LoadedModel, Symbol.dispose, {
+      : Object.defineProperty(plain as LoadedModel, Symbol.dispose, {
           value: () => model[Symbol.dispose](),
         })
   }
   const { openKeras } = await import('./bridges/keras/keras.node.ts')
   const network = openKeras(file)
   const close = () => network[Symbol.dispose]()
-  return Object.defineProperty(network.model as files.LoadedModel, Symbol.dispose, { value: close })
+  return Object.defineProperty(network.model as LoadedModel, Symbol.dispose, { value: close })
 }
 
 /**
@@ -54,42 +49,6 @@ async function loadAny(file: string | Blob): Promise<files.LoadedModel> {
  */
 export const load = kind.checkedAsync('load', loadAny, {
   file: kind.either('the path of a file or a Blob', text, kind.blob),
-})
-
-/**
- * Writes a model to a file, whole or not at all. May replace the file that the model was loaded from.
- *
- * @throws Net2NetError (usage) where the file exists (without `force`) or cannot be there, (input) where the device
- *   is full or refuses, (interrupted) where the signal stops it
- */
-export const save = kind.checkedAsync('save', files.save, {
-  model,
-  file: text,
-  options: kind.options<files.SaveOptions>(saving),
-})
-
-/**
- * Begins to write a model to a file under a temporary name, so that it can be read and checked
- * before it is published. Call `discard` in the end, whatever happened.
- *
- * ```ts
- * const staged = await stage(student, 'student.onnx')
- * try {
- *   if ((await compare(teacher, staged.model)).equal) await staged.publish()
- * } finally {
- *   await staged.discard()
- * }
- * ```
- *
- * @throws as `save`
- */
-export const stage = kind.checkedAsync('stage', files.stage, {
-  model,
-  file: text,
-  options: kind.options<files.StageOptions>({
-    ...saving,
-    beside: kind.object('a Map of contents by path', 'entries', 'function'),
-  }),
 })
 
 async function compareAny(a: Subject, b: Subject, options?: CompareOptions): Promise<Comparison> {

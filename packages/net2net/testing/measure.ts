@@ -1,6 +1,7 @@
 /** Run as a program: loads a model (and saves it), and prints what that took as JSON. */
 import { Net2NetError } from '../src/errors.ts'
-import { load, save } from '../src/onnx/file.node.ts'
+import { load } from '../src/onnx/file.node.ts'
+import { save } from '../src/onnx/save.node.ts'
 
 const [from = '', to] = process.argv.slice(2)
 const rss = () => process.resourceUsage().maxRSS * 1024

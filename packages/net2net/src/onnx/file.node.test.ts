@@ -9,7 +9,8 @@ import { FileSource } from '../files/file-source.ts'
 import { GraphBuilder } from '../model/builder.ts'
 import { float32, materialize } from '../tensor/tensor.ts'
 import { encodeModel } from './encode.ts'
-import { load, save, stage } from './file.node.ts'
+import { load } from './file.node.ts'
+import { save, stage } from './save.node.ts'
 
 const at = temporaryFolder()
 afterEach(() => {

@@ -5,7 +5,8 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { linear } from '../../testing/linear.ts'
 import { plain } from '../../testing/plain.ts'
 import { temporaryFolder } from '../../testing/temporary-folder.ts'
-import { load, save } from './file.node.ts'
+import { load } from './file.node.ts'
+import { save } from './save.node.ts'
 
 const at = temporaryFolder()
 afterEach(() => {
@@ -95,7 +96,7 @@ describe('nothing is left behind', () => {
 
   test('a size limit of the system, in a process of its own', () => {
     const script = `
-      import { save } from '${new URL('./file.node.ts', import.meta.url)}'
+      import { save } from '${new URL('./save.node.ts', import.meta.url)}'
       import { modelOf } from '${new URL('../model/builder.ts', import.meta.url)}'
       import { float32 } from '${new URL('../tensor/tensor.ts', import.meta.url)}'
       const tensor = float32([1000000], new Float32Array(1000000))

@@ -3,7 +3,7 @@ import { AtomicFiles, type ReplaceOptions } from '../../files/atomic-files.ts'
 import { FileSource } from '../../files/file-source.ts'
 import { type FileContent, writtenSource } from '../../files/write-whole.ts'
 import type { GrowthPlan } from '../../growth/growth-plan.ts'
-import type { StagedModel } from '../../onnx/file.node.ts'
+import type { StagedModel } from '../../onnx/save.node.ts'
 import { type KerasContent, readKeras } from './network.ts'
 
 export interface KerasStageOptions extends ReplaceOptions {
