@@ -261,6 +261,39 @@ describe('the weight gradient of Conv', () => {
     expect(slices(2)).toBe(3)
   })
 
+  test('of volumes: two planes at once, where channels are whole blocks', async () => {
+    for (let draw = 0; draw < 8; draw++) {
+      const random = randomStream(testSeed, 'pairs of planes', draw)
+      const pads = () => ({ begin: random.below(3), end: random.below(3) })
+      const plane = () => ({
+        kernel: 2 + random.below(2),
+        stride: 1 + random.below(2),
+        dilation: 1,
+      })
+      const window = [
+        {
+          kernel: 2 + random.below(2),
+          stride: 1,
+          dilation: 1,
+          pads: pads(),
+          input: 3 + random.below(5),
+        },
+        ...[5, 6].map((least) => ({ ...plane(), pads: pads(), input: least + random.below(3) })),
+      ]
+      const sizes = { channels: 32, filters: 16 + 16 * random.below(3), batch: 1 + random.below(3) }
+      const spec = { window, outputs: outputsOf(window), group: 1, ...sizes }
+      await mustAgree(spec, random, draw % 2 === 0)
+    }
+    const used = (kernel: number) => {
+      const inputs = { x: [2, 32, 6, 12, 12], w: [32, 32, kernel, 3, 3] }
+      const convolved = (emitter: Emitter) =>
+        emitter.op('Conv', ['x', 'w'], { kernel_shape: [kernel, 3, 3] })
+      return gradientOperators(target, inputs, convolved, ['w'])
+    }
+    // Planes that an output reads are gathered where it is computed by itself.
+    expect([3, 4].map((kernel) => used(kernel).includes('Gather'))).toEqual([false, true])
+  })
+
   test('by columns: small images, strides along the rows, groups', async () => {
     await checkGradients({
       draws: 8,

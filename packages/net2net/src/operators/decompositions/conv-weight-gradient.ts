@@ -16,10 +16,11 @@
  * **By tall kernels** (`conv-weight-tall.ts`), where images of x or δ are in blocks of channels and nothing of the above is much cheaper, and for depthwise
  * convolutions: with the images below each other, a convolution of x by δ gives all taps, summed over the batch.
  */
-import { float32 } from '../../tensor/tensor.ts'
+import { elementCount, float32 } from '../../tensor/tensor.ts'
 import { type Emitter, isCpu, type PhaseTerms } from '../contract/gradient.ts'
 import { positionsOf } from '../helpers/costs.ts'
 import { ints, range, reshape, slice, transpose, unsqueeze } from '../helpers/emission.ts'
+import { transposed } from '../helpers/minimal-filtering.ts'
 import { inputsRead, isPointwise, type KnownWindowAxis, singleTap } from '../helpers/windows.ts'
 import { productOverPositions, tapsOfImages, weightGradientByImages } from './conv-weight-images.ts'
 import {
@@ -35,8 +36,14 @@ import {
   tapsApartFit,
   weightGradientByTallKernels,
 } from './conv-weight-tall.ts'
-import { columnsPay, imageConvolution, weightGradientByColumns } from './convolution-columns.ts'
+import {
+  columnsPay,
+  imageConvolution,
+  type SizedAxis,
+  weightGradientByColumns,
+} from './convolution-columns.ts'
 import { tilesThatPay, weightGradientByTiles } from './minimal-filtering.ts'
+import { linesTimes, pairsOfPlanes, tilesOfPlanes } from './paired-planes.ts'
 
 /** Patches beyond this many channels cost more than they save. */
 const mostPatchChannels = 64
@@ -113,6 +120,20 @@ function byPlanes(
     const [, , ...dims] = emitter.info(value).shape as readonly number[]
     return reshape(emitter, value, [-1, ...dims])
   }
+  const kernel = window.map((axis) => axis.kernel)
+  const [channels, filters] = [x, dy].map((value) => emitter.info(value).shape![1] as number)
+  const axis: SizedAxis = { ...depth, input: depth.input, output: outputs }
+  const pairs = pairsOfPlanes({ depth: axis, channels: channels!, filters: filters!, kernel })
+  if (pairs && groups === 1 && emitter.target === 'onnxruntime-cpu') {
+    const count = pairs.kernel.length
+    const deltas = tilesOfPlanes(emitter, transposed(pairs.output), planes(dy), count)
+    const tiles = tilesOfPlanes(emitter, pairs.input, planes(x), count)
+    const found = fastWeightGradient(emitter, deltas, tiles, window, count)
+    if (found === undefined) return undefined
+    const weight = [filters!, channels!, ...kernel]
+    const taps = linesTimes(emitter, transposed(pairs.kernel), found, elementCount(weight))
+    return transpose(emitter, reshape(emitter, taps, [depth.kernel, ...weight]), [1, 2, 0, 3, 4])
+  }
   const behind = Math.max(0, inputsRead(depth, outputs) - depth.input)
   const padded =
     depth.pads.begin === 0 && behind === 0
@@ -129,17 +150,16 @@ function byPlanes(
     // The planes that an output reads are channels of one image.
     const order = range(outputs).flatMap((output) => taps.map((tap) => output * depth.stride + tap))
     const read = emitter.op('Gather', [padded, ints(emitter, order)], { axis: 1 })
-    const [, channels = 0, , ...plane] = emitter.info(x).shape as readonly number[]
+    const [, , , ...plane] = emitter.info(x).shape as readonly number[]
     const stacked = reshape(emitter, read, [
       { of: read, axis: 0 },
       outputs,
-      taps.length * channels,
+      taps.length * channels!,
       ...plane,
     ])
     const found = gradient(stacked)
     if (found === undefined) return undefined
-    const kernel = window.map((axis) => axis.kernel)
-    const apart = reshape(emitter, found, [-1, taps.length, channels, ...kernel])
+    const apart = reshape(emitter, found, [-1, taps.length, channels!, ...kernel])
     return transpose(emitter, apart, [0, 2, 1, 3, 4])
   }
   const parts: string[] = []

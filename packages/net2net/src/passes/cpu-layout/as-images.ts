@@ -1,6 +1,7 @@
 /**
  * Signals and volumes as images: the blocked layout is one of images. Signals [N, C, L] are images [N, C, 1, L] of one row. Volumes
- * [N, C, D, H, W] are images [N·D, C, H, W] of their planes, and the planes that a convolution reads for one of its outputs are channels of one image.
+ * [N, C, D, H, W] are images [N·D, C, H, W] of their planes, and the planes that a convolution reads for one of its outputs, or for two
+ * (`../../operators/decompositions/paired-planes.ts`), are channels of one image.
  *
  * Convolutions whose filters are whole blocks are written as convolutions of images, and what is computed from these element by element, as a
  * normalization, as a sum or side by side follows them, so that they are brought into blocks once and not for each convolution.
@@ -9,6 +10,12 @@ import { intAttribute, intsAttribute, stringAttribute } from '../../model/attrib
 import { capturedValues } from '../../model/links.ts'
 import type { Model, Node } from '../../model/model.ts'
 import type { Emitter } from '../../operators/contract/gradient.ts'
+import {
+  linesTimes,
+  pairsOfPlanes,
+  tilesOfPlanes,
+  type VolumeConvolution,
+} from '../../operators/decompositions/paired-planes.ts'
 import { blockedElementwise } from '../../operators/helpers/blocked.ts'
 import {
   filled,
@@ -19,8 +26,9 @@ import {
   transpose,
   unsqueeze,
 } from '../../operators/helpers/emission.ts'
+import type { Filtering } from '../../operators/helpers/minimal-filtering.ts'
 import { operatorOf } from '../../operators/table.ts'
-import { scalar, Tensor, toNumbers } from '../../tensor/tensor.ts'
+import { elementCount, scalar, Tensor, toNumbers } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
 import { RewritingEmitter } from './rewriting-emitter.ts'
 
@@ -41,8 +49,8 @@ interface Form {
   ): Pick<Node, 'opType' | 'inputs'> & {
     readonly entries?: Readonly<Record<string, readonly number[]>>
   }
-  /** Does the node itself give the image of its input? */
-  givesImage(emitter: Emitter, node: Node): boolean
+  /** What a node gives that moves nothing of the image of its input; undefined for others. */
+  unmoved(emitter: Emitter, node: Node, image: string): string | undefined
   /** The convolution of images. */
   convolve(emitter: Emitter, node: Node, image: string): string
   /** What is repeated along the other axes: a number for each channel, or of signals for each place as well. */
@@ -108,8 +116,14 @@ function inForm(model: Model, form: Form, block: number): Model {
       return true
     }
     if (!inputs.some((name) => images.has(name)) || node.domain !== '') return false
-    if (form.givesImage(emitter, node)) {
-      rewriter.replace(y, imageOf(x))
+    const unmoved = images.has(x) ? form.unmoved(emitter, node, imageOf(x)) : undefined
+    if (unmoved !== undefined) {
+      rewriter.replace(y, unmoved)
+      return true
+    }
+    if (opType === 'Identity') {
+      images.set(y, imageOf(x))
+      rewriter.replace(y, rewriter.value(x))
       return true
     }
     const result = shapeIn(y)
@@ -190,8 +204,8 @@ const signals: Form = {
   },
   toImage: (emitter, value) => unsqueeze(emitter, value, [2]),
   fromImage: (emitter, image) => ({ opType: 'Squeeze', inputs: [image, ints(emitter, [2])] }),
-  givesImage: (emitter, node) =>
-    node.opType === 'Unsqueeze' && axesOf(emitter, node)?.join() === '2',
+  unmoved: (emitter, node, image) =>
+    node.opType === 'Unsqueeze' && axesOf(emitter, node)?.join() === '2' ? image : undefined,
   convolve(emitter, node, image) {
     const [, weight = '', ...bias] = node.inputs
     const [filters, channels, kernel] = emitter.info(weight).shape as readonly number[]
@@ -224,40 +238,23 @@ const volumes: Form = {
     return filters % block === 0 && (read < block || read % block === 0)
   },
   toImage(emitter, value) {
-    const [, channels, , ...plane] = emitter.info(value).shape as readonly number[]
+    const [, channels, , ...plane] = sizesIn(emitter, value)
     return reshape(emitter, transpose(emitter, value, planesFirst), [-1, channels!, ...plane])
   },
   fromImage(emitter, image, like) {
-    const [, channels, depth, ...plane] = emitter.info(like).shape as readonly number[]
-    const planes = reshape(emitter, image, [-1, depth!, channels!, ...plane])
+    const planes = planesOfImage(emitter, image, like)
     return { opType: 'Transpose', inputs: [planes], entries: { perm: planesFirst } }
   },
-  givesImage: () => false,
+  unmoved: (emitter, node, image) =>
+    node.opType === 'Transpose' && intsAttribute(node, 'perm')?.join() === planesFirst.join()
+      ? planesOfImage(emitter, image, node.inputs[0]!)
+      : undefined,
   convolve(emitter, node, image) {
-    const [x = '', weight = '', ...bias] = node.inputs
-    const [filters, channels, ...kernel] = emitter.info(weight).shape as readonly number[]
-    const byPlane = transpose(emitter, weight, planesFirst)
-    const own = reshape(emitter, byPlane, [filters!, kernel[0]! * channels!, ...kernel.slice(1)])
-    const along = (name: string) => intsAttribute(node, name) ?? [1, 1, 1]
-    const pads = intsAttribute(node, 'pads') ?? [0, 0, 0, 0, 0, 0]
-    const [depth, outputs] = [x, node.outputs[0]!].map((name) => emitter.info(name).shape![2])
-    const read = range(outputs as number).flatMap((output) =>
-      range(kernel[0]!).map(
-        (tap) => output * along('strides')[0]! + tap * along('dilations')[0]! - pads[0]!,
-      ),
-    )
-    const stacked = planesOf(emitter, image, read, depth as number)
-    const images = reshape(emitter, stacked, [
-      -1,
-      kernel[0]! * channels!,
-      ...(emitter.info(x).shape!.slice(3) as readonly number[]),
-    ])
-    return emitter.op('Conv', [images, own, ...bias], {
-      kernel_shape: kernel.slice(1),
-      strides: along('strides').slice(1),
-      dilations: along('dilations').slice(1),
-      pads: [...pads.slice(1, 3), ...pads.slice(4)],
-    })
+    const convolution = volumeConvolution(emitter, node)
+    const pairs = pairsOfPlanes(convolution)
+    return pairs
+      ? convolvePairs(emitter, node, image, convolution, pairs)
+      : convolveStacked(emitter, node, image, convolution)
   },
   toOperand(emitter, value) {
     const shape = emitter.info(value).shape!
@@ -267,6 +264,103 @@ const volumes: Form = {
       ? reshape(emitter, value, [channels, 1, 1])
       : undefined
   },
+}
+
+const noPads = [0, 0, 0, 0, 0, 0]
+
+/** A convolution of volumes, with one group and sizes that are known. */
+function volumeConvolution(emitter: Emitter, node: Node): VolumeConvolution {
+  const [x = '', weight = ''] = node.inputs
+  const [filters, channels, ...kernel] = sizesIn(emitter, weight)
+  const pads = intsAttribute(node, 'pads') ?? noPads
+  return {
+    depth: {
+      kernel: kernel[0]!,
+      stride: intsAttribute(node, 'strides')?.[0] ?? 1,
+      dilation: intsAttribute(node, 'dilations')?.[0] ?? 1,
+      pads: { begin: pads[0]!, end: pads[3]! },
+      input: sizesIn(emitter, x)[2]!,
+      output: sizesIn(emitter, node.outputs[0]!)[2]!,
+    },
+    filters: filters!,
+    channels: channels!,
+    kernel: kernel.slice(1),
+  }
+}
+
+/** Two planes of each output at once: the image of its own result. */
+function convolvePairs(
+  emitter: Emitter,
+  node: Node,
+  image: string,
+  { filters, channels, kernel }: VolumeConvolution,
+  pairs: Filtering,
+): string {
+  const [x = '', weight = '', ...bias] = node.inputs
+  const count = pairs.kernel.length
+  const tiles = tilesOfPlanes(emitter, pairs.input, planesOfImage(emitter, image, x), count)
+  const tapsFirst = transpose(emitter, weight, [2, 0, 1, 3, 4])
+  const numbers = elementCount([filters, channels, ...kernel])
+  const weights = linesTimes(emitter, pairs.kernel, tapsFirst, numbers)
+  const own = reshape(emitter, weights, [count * filters, channels, ...kernel])
+  // Of each tile, both outputs take the second product once.
+  const zeros = (products: number) => filled(emitter, [products * filters], 0)
+  const added = bias.map((values) =>
+    emitter.op('Concat', [zeros(1), values, zeros(count - 2)], { axis: 0 }),
+  )
+  const products = convolvePlanes(emitter, node, [tiles, own, ...added], count)
+  const [, , ...plane] = sizesIn(emitter, products)
+  const lines = linesTimes(emitter, pairs.output, products, elementCount([filters, ...plane]))
+  return reshape(emitter, lines, [-1, filters, ...plane])
+}
+
+/** The planes that an output reads are channels of one image. */
+function convolveStacked(
+  emitter: Emitter,
+  node: Node,
+  image: string,
+  { depth, filters, channels, kernel }: VolumeConvolution,
+): string {
+  const [x = '', weight = '', ...bias] = node.inputs
+  const byPlane = transpose(emitter, weight, planesFirst)
+  const all = depth.kernel * channels
+  const own = reshape(emitter, byPlane, [filters, all, ...kernel])
+  const read = range(depth.output).flatMap((output) =>
+    range(depth.kernel).map(
+      (tap) => output * depth.stride + tap * depth.dilation - depth.pads.begin,
+    ),
+  )
+  const [, , , ...plane] = sizesIn(emitter, x)
+  const stacked = planesOf(emitter, image, read, depth.input)
+  const images = reshape(emitter, stacked, [-1, all, ...plane])
+  return convolvePlanes(emitter, node, [images, own, ...bias], 1)
+}
+
+/** A convolution of images as that of volumes is one of planes. */
+function convolvePlanes(
+  emitter: Emitter,
+  node: Node,
+  inputs: readonly string[],
+  group: number,
+): string {
+  const inPlane = (name: string) => intsAttribute(node, name)?.slice(1) ?? [1, 1]
+  const pads = intsAttribute(node, 'pads') ?? noPads
+  return emitter.op('Conv', inputs, {
+    kernel_shape: sizesIn(emitter, inputs[1]!).slice(2),
+    strides: inPlane('strides'),
+    dilations: inPlane('dilations'),
+    pads: [...pads.slice(1, 3), ...pads.slice(4)],
+    group,
+  })
+}
+
+/** Sizes that are known but for that of the batch. */
+const sizesIn = (emitter: Emitter, name: string) => emitter.info(name).shape as readonly number[]
+
+/** The planes of each volume, [N, D, C, H, W], whose sizes are those of `like`. */
+function planesOfImage(emitter: Emitter, image: string, like: string): string {
+  const [, channels, depth, ...plane] = sizesIn(emitter, like)
+  return reshape(emitter, image, [-1, depth!, channels!, ...plane])
 }
 
 /** These planes of each of the volumes, which have `depth` planes; zeros for what is none of them. */

@@ -3,6 +3,8 @@
  * it takes sizes over (0). Forms that are emitted one by one leave hundreds of such pairs, and a node costs
  * two microseconds or three even where nothing is moved.
  *
+ * What is equal then is computed once: one form may read a value by way of another shape than the next.
+ *
  * Axes of size one are added and removed by Reshape too, where the sizes are known. ONNX Runtime moves a Transpose over an Unsqueeze or a
  * Squeeze, and its kernel is slow where axes of size one stand between the others: [32, 64, 64] with the last two exchanged takes 0.1 ms,
  * and [32, 64, 1, 64] 0.4.
@@ -39,10 +41,10 @@ export function singleReshapes(model: Model): Model {
     const [value = ''] = node.inputs
     if (sizes) {
       const inputs = [sourceOf(value), rewriter.constant(int64(sizes), 'sizes')]
-      rewriter.keep({ ...node, opType: 'Reshape', inputs, attributes: new Map() })
+      rewriter.share({ ...node, opType: 'Reshape', inputs, attributes: new Map() })
     } else if (isReshape(node) && !takesSizesOver(node))
-      rewriter.keep({ ...node, inputs: [sourceOf(value), ...node.inputs.slice(1)] })
-    else rewriter.keep(node)
+      rewriter.share({ ...node, inputs: [sourceOf(value), ...node.inputs.slice(1)] })
+    else rewriter.share(node)
   }
   return rewriter.model()
 }
