@@ -30,6 +30,7 @@ import type { StateInBlocks } from './filter-blocks.ts'
 import { filteredRows } from './filtered-rows.ts'
 import { imagesBelow } from './images-below.ts'
 import { pairedRows } from './paired-rows.ts'
+import { planeProductOf } from './plane-products.ts'
 import { Rewriter } from './rewriter.ts'
 import { valuesInBlocks } from './state-in-blocks.ts'
 import { type BlockedImages, tallKernels } from './tall-kernels.ts'
@@ -123,6 +124,7 @@ class BlockedGraph {
   #layOut(node: Node): void {
     if (this.#fromBlocksToLast(node)) return
     this.#noteChannelsLast(node)
+    if (this.#multiplyPlanes(node)) return
     const context = this.#context(node)
     const tall = tallKernels(context, (name) => this.#stacked(name))
     if (tall?.taps) this.#filters.setTaps(node.outputs[0]!, tall.taps)
@@ -140,6 +142,19 @@ class BlockedGraph {
       this.#rewriter.share({ ...node, inputs: node.inputs.map((name) => this.#asPlain(name)) })
     }
     for (const name of node.outputs) this.#plain.add(name)
+  }
+
+  /** A product with the planes of images, in blocks, if the images are in blocks or a convolution reads what it gives. */
+  #multiplyPlanes(node: Node): boolean {
+    const found = planeProductOf(node, this.#links, this.#infos, this.#block)
+    const [output = ''] = node.outputs
+    if (!found || !(this.#blocks.has(found.image) || this.#convolved.has(output))) return false
+    const { matrix, image, lines, elements } = found
+    const factor = this.#rewriter.reshape(this.#asBlocks(image), [-1, lines, elements])
+    const [product = ''] = this.#rewriter.emit('MatMul', [this.#asPlain(matrix), factor])
+    const [, ...sizes] = this.#infos.get(output)!.shape as readonly number[]
+    this.#hold(output, this.#rewriter.reshape(product, [-1, ...sizes]))
+    return true
   }
 
   /** Images in blocks, as ones whose channels come last. */
