@@ -43,7 +43,13 @@ import {
   weightGradientByColumns,
 } from './convolution-columns.ts'
 import { tilesThatPay, weightGradientByTiles } from './minimal-filtering.ts'
-import { linesTimes, pairsOfPlanes, tilesOfPlanes } from './paired-planes.ts'
+import {
+  linesTimes,
+  pairsOfPlanes,
+  planesFirst,
+  stackedPlanes,
+  tilesOfPlanes,
+} from './volume-planes.ts'
 
 /** Patches beyond this many channels cost more than they save. */
 const mostPatchChannels = 64
@@ -105,7 +111,7 @@ export function fastWeightGradient(
     : byColumns()
 }
 
-/** Volumes: for each tap along the depth, the planes that it reads are images, and so are those of δ. */
+/** Volumes: the planes that an output reads are images, and so are those of δ. See `volume-planes.ts`. */
 function byPlanes(
   emitter: Emitter,
   dy: string,
@@ -113,63 +119,50 @@ function byPlanes(
   [depth, ...window]: readonly KnownWindowAxis[],
   groups: number,
 ): string | undefined {
-  const outputs = emitter.info(dy).shape?.[2]
-  if (!depth || typeof depth.input !== 'number' || typeof outputs !== 'number') return undefined
-  const planes = (value: string) => transpose(emitter, value, [0, 2, 1, 3, 4])
+  const [channels, filters] = [x, dy].map((value) => emitter.info(value).shape![1] as number)
+  const output = emitter.info(dy).shape?.[2]
+  if (!depth || typeof depth.input !== 'number' || typeof output !== 'number') return undefined
+  const axis: SizedAxis = { ...depth, input: depth.input, output }
+  const kernel = window.map((along) => along.kernel)
+  const planes = (value: string) => transpose(emitter, value, planesFirst)
   const images = (value: string): string => {
     const [, , ...dims] = emitter.info(value).shape as readonly number[]
     return reshape(emitter, value, [-1, ...dims])
   }
-  const kernel = window.map((axis) => axis.kernel)
-  const [channels, filters] = [x, dy].map((value) => emitter.info(value).shape![1] as number)
-  const axis: SizedAxis = { ...depth, input: depth.input, output: outputs }
-  const pairs = pairsOfPlanes({ depth: axis, channels: channels!, filters: filters!, kernel })
-  if (pairs && groups === 1 && emitter.target === 'onnxruntime-cpu') {
-    const count = pairs.kernel.length
-    const deltas = tilesOfPlanes(emitter, transposed(pairs.output), planes(dy), count)
-    const tiles = tilesOfPlanes(emitter, pairs.input, planes(x), count)
-    const found = fastWeightGradient(emitter, deltas, tiles, window, count)
-    if (found === undefined) return undefined
-    const weight = [filters!, channels!, ...kernel]
-    const taps = linesTimes(emitter, transposed(pairs.kernel), found, elementCount(weight))
-    return transpose(emitter, reshape(emitter, taps, [depth.kernel, ...weight]), [1, 2, 0, 3, 4])
-  }
-  const behind = Math.max(0, inputsRead(depth, outputs) - depth.input)
-  const padded =
-    depth.pads.begin === 0 && behind === 0
-      ? planes(x)
-      : emitter.op('Pad', [
-          planes(x),
-          ints(emitter, [0, depth.pads.begin, 0, 0, 0, 0, behind, 0, 0, 0]),
-        ])
-  const delta = images(planes(dy))
-  const taps = range(depth.kernel).map((tap) => tap * depth.dilation)
   const gradient = (read: string) =>
-    fastWeightGradient(emitter, delta, images(read), window, groups)
-  if (groups === 1 && isCpu(emitter.target)) {
-    // The planes that an output reads are channels of one image.
-    const order = range(outputs).flatMap((output) => taps.map((tap) => output * depth.stride + tap))
-    const read = emitter.op('Gather', [padded, ints(emitter, order)], { axis: 1 })
-    const [, , , ...plane] = emitter.info(x).shape as readonly number[]
-    const stacked = reshape(emitter, read, [
-      { of: read, axis: 0 },
-      outputs,
-      taps.length * channels!,
-      ...plane,
-    ])
-    const found = gradient(stacked)
+    fastWeightGradient(emitter, images(planes(dy)), read, window, groups)
+  if (groups > 1 || !isCpu(emitter.target)) {
+    const parts: string[] = []
+    const behind = Math.max(0, inputsRead(depth, output) - depth.input)
+    const pads = [0, depth.pads.begin, 0, 0, 0, 0, behind, 0, 0, 0]
+    const padded = pads.some((count) => count > 0)
+      ? emitter.op('Pad', [planes(x), ints(emitter, pads)])
+      : planes(x)
+    for (const tap of range(depth.kernel)) {
+      const from = tap * depth.dilation
+      const to = from + (output - 1) * depth.stride + 1
+      const part = gradient(images(slice(emitter, padded, [1], [from], [to], [depth.stride])))
+      if (part === undefined) return undefined
+      parts.push(unsqueeze(emitter, part, [2]))
+    }
+    return joined(emitter, parts, 2)
+  }
+  const weight = [filters!, channels!, ...kernel]
+  const sizes = { depth: axis, channels: channels!, filters: filters!, kernel }
+  const pairs = emitter.target === 'onnxruntime-cpu' ? pairsOfPlanes(sizes) : undefined
+  if (!pairs) {
+    const found = gradient(stackedPlanes(emitter, images(planes(x)), axis))
     if (found === undefined) return undefined
-    const apart = reshape(emitter, found, [-1, taps.length, channels!, ...kernel])
-    return transpose(emitter, apart, [0, 2, 1, 3, 4])
+    const apart = reshape(emitter, found, [-1, depth.kernel, channels!, ...kernel])
+    return transpose(emitter, apart, planesFirst)
   }
-  const parts: string[] = []
-  for (const tap of taps) {
-    const to = tap + (outputs - 1) * depth.stride + 1
-    const part = gradient(slice(emitter, padded, [1], [tap], [to], [depth.stride]))
-    if (part === undefined) return undefined
-    parts.push(unsqueeze(emitter, part, [2]))
-  }
-  return joined(emitter, parts, 2)
+  const count = pairs.kernel.length
+  const deltas = tilesOfPlanes(emitter, transposed(pairs.output), planes(dy), count)
+  const tiles = tilesOfPlanes(emitter, pairs.input, planes(x), count)
+  const found = fastWeightGradient(emitter, deltas, tiles, window, count)
+  if (found === undefined) return undefined
+  const taps = linesTimes(emitter, transposed(pairs.kernel), found, elementCount(weight))
+  return transpose(emitter, reshape(emitter, taps, [depth.kernel, ...weight]), [1, 2, 0, 3, 4])
 }
 
 // ----------------------------------------------------------------- patches

@@ -1,7 +1,7 @@
 /**
  * Signals and volumes as images: the blocked layout is one of images. Signals [N, C, L] are images [N, C, 1, L] of one row. Volumes
  * [N, C, D, H, W] are images [N·D, C, H, W] of their planes, and the planes that a convolution reads for one of its outputs, or for two
- * (`../../operators/decompositions/paired-planes.ts`), are channels of one image.
+ * (`../../operators/decompositions/volume-planes.ts`), are channels of one image.
  *
  * Convolutions whose filters are whole blocks are written as convolutions of images, and what is computed from these element by element, as a
  * normalization, as a sum or side by side follows them, so that they are brought into blocks once and not for each convolution.
@@ -13,22 +13,24 @@ import type { Emitter } from '../../operators/contract/gradient.ts'
 import {
   linesTimes,
   pairsOfPlanes,
+  planesFirst,
+  stackedPlanes,
   tilesOfPlanes,
   type VolumeConvolution,
-} from '../../operators/decompositions/paired-planes.ts'
+} from '../../operators/decompositions/volume-planes.ts'
 import { blockedElementwise } from '../../operators/helpers/blocked.ts'
+import { areSame } from '../../operators/helpers/dims.ts'
 import {
   filled,
   ints,
   range,
   reshape,
-  shapeOf,
   transpose,
   unsqueeze,
 } from '../../operators/helpers/emission.ts'
 import type { Filtering } from '../../operators/helpers/minimal-filtering.ts'
 import { operatorOf } from '../../operators/table.ts'
-import { elementCount, scalar, Tensor, toNumbers } from '../../tensor/tensor.ts'
+import { elementCount, toNumbers } from '../../tensor/tensor.ts'
 import { Rewriter } from './rewriter.ts'
 import { RewritingEmitter } from './rewriting-emitter.ts'
 
@@ -75,6 +77,8 @@ function inForm(model: Model, form: Form, block: number): Model {
   const captured = new Set(nodes.flatMap((node) => [...capturedValues(node)]))
   /** Values → the images that hold the same. */
   const images = new Map<string, string>()
+  /** What moves nothing of images → these. */
+  const apart = new Map<string, string>()
   const imageOf = (name: string): string => {
     const image = images.get(name) ?? form.toImage(emitter, rewriter.value(name))
     images.set(name, image)
@@ -85,6 +89,10 @@ function inForm(model: Model, form: Form, block: number): Model {
     images.set(value, image)
     const { entries = {}, ...node } = form.fromImage(emitter, image, value)
     rewriter.define({ domain: '', outputs: [value], ...node }, entries)
+  }
+  const hasSizes = (...names: readonly [string, string]): boolean => {
+    const [given, wanted] = names.map((name) => emitter.info(name).shape?.slice(1))
+    return areSame(given, wanted)
   }
   const shapeIn = (name: string) => {
     const { shape, dtype } = emitter.info(name)
@@ -115,9 +123,17 @@ function inForm(model: Model, form: Form, block: number): Model {
       hold(y, form.convolve(emitter, own, imageOf(x)))
       return true
     }
-    if (!inputs.some((name) => images.has(name)) || node.domain !== '') return false
+    if (node.domain !== '') return false
+    // What is put together again is the image.
+    const whole = opType === 'Reshape' ? apart.get(rewriter.value(x)) : undefined
+    if (whole !== undefined && hasSizes(y, whole)) {
+      rewriter.replace(y, whole)
+      return true
+    }
+    if (!inputs.some((name) => images.has(name))) return false
     const unmoved = images.has(x) ? form.unmoved(emitter, node, imageOf(x)) : undefined
     if (unmoved !== undefined) {
+      apart.set(unmoved, imageOf(x))
       rewriter.replace(y, unmoved)
       return true
     }
@@ -225,9 +241,6 @@ const signals: Form = {
   },
 }
 
-/** Axes of a volume in the order of its planes, and back. */
-const planesFirst = [0, 2, 1, 3, 4]
-
 const volumes: Form = {
   rank: 5,
   isApart: true,
@@ -321,18 +334,11 @@ function convolveStacked(
   image: string,
   { depth, filters, channels, kernel }: VolumeConvolution,
 ): string {
-  const [x = '', weight = '', ...bias] = node.inputs
+  const [, weight = '', ...bias] = node.inputs
   const byPlane = transpose(emitter, weight, planesFirst)
   const all = depth.kernel * channels
   const own = reshape(emitter, byPlane, [filters, all, ...kernel])
-  const read = range(depth.output).flatMap((output) =>
-    range(depth.kernel).map(
-      (tap) => output * depth.stride + tap * depth.dilation - depth.pads.begin,
-    ),
-  )
-  const [, , , ...plane] = sizesIn(emitter, x)
-  const stacked = planesOf(emitter, image, read, depth.input)
-  const images = reshape(emitter, stacked, [-1, all, ...plane])
+  const images = stackedPlanes(emitter, image, depth)
   return convolvePlanes(emitter, node, [images, own, ...bias], 1)
 }
 
@@ -361,24 +367,6 @@ const sizesIn = (emitter: Emitter, name: string) => emitter.info(name).shape as 
 function planesOfImage(emitter: Emitter, image: string, like: string): string {
   const [, channels, depth, ...plane] = sizesIn(emitter, like)
   return reshape(emitter, image, [-1, depth!, channels!, ...plane])
-}
-
-/** These planes of each of the volumes, which have `depth` planes; zeros for what is none of them. */
-function planesOf(emitter: Emitter, image: string, read: readonly number[], depth: number): string {
-  if (read.length === depth && read.every((plane, i) => plane === i)) return image
-  const isInside = read.map((plane) => plane >= 0 && plane < depth)
-  const [, ...sizes] = emitter.info(image).shape as readonly number[]
-  const planes = isInside.every((inside) => inside)
-    ? image
-    : emitter.op('Concat', [image, filled(emitter, [1, ...sizes], 0)], { axis: 0 })
-  // Behind the planes of all volumes is one of zeros.
-  const count = emitter.op('Squeeze', [shapeOf(emitter, image, 0, 1)])
-  const [zero, step] = [0, depth].map((n) => emitter.constant(scalar('int64', n)))
-  const first = unsqueeze(emitter, emitter.op('Range', [zero!, count, step!]), [1])
-  const own = emitter.op('Add', [first, ints(emitter, read)])
-  const mask = new Tensor('bool', [read.length], Uint8Array.from(isInside, Number))
-  const order = emitter.op('Where', [emitter.constant(mask), own, count])
-  return emitter.op('Gather', [planes, reshape(emitter, order, [-1])], { axis: 0 })
 }
 
 /** Axes that are given as a constant. */

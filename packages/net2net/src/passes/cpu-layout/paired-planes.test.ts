@@ -10,11 +10,13 @@ import { normalTensor } from '../../../testing/gradient-check.ts'
 import { testSeed } from '../../../testing/seed.ts'
 import { difference, sent } from '../../../testing/sent-tensors.ts'
 import { intAttribute } from '../../model/attributes.ts'
+import { linksOf } from '../../model/links.ts'
 import type { Model, Node } from '../../model/model.ts'
 import { range } from '../../operators/helpers/emission.ts'
 import { randomStream } from '../../tensor/random.ts'
 import { float32 } from '../../tensor/tensor.ts'
 import { lowerForCpu, lowerStep } from './lower-for-cpu.ts'
+import { viewed } from './views.ts'
 
 /** Convolutions in blocks whose groups are the products of a tile. */
 const products = ({ graph }: Model, groups = 4): readonly Node[] =>
@@ -147,5 +149,11 @@ describe.skipIf(block === 1)('convolutions of volumes that compute two planes at
         opType === 'MatMul' && initializers.get(inputs[0]!)?.tensor.dims[0] === 12,
     )
     expect(tiles).toHaveLength(5)
+    // Planes come into blocks before they are multiplied, not the tiles, which are twice as many.
+    const { producers } = linksOf(lowered.graph)
+    const brought = nodes.filter(({ opType }) => opType === 'ReorderInput')
+    const sources = brought.map(({ inputs }) => producers.get(viewed(inputs[0]!, producers)))
+    expect(brought.length).toBeGreaterThan(0)
+    expect(tiles.filter((node) => sources.includes(node))).toEqual([])
   })
 })

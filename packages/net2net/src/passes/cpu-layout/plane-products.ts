@@ -1,5 +1,5 @@
 /**
- * A matrix times what lies behind one another in images: the planes of volumes, or the groups of their channels (`../../operators/decompositions/paired-planes.ts`).
+ * A matrix times what lies behind one another in images: the planes of volumes, or the groups of their channels (`../../operators/decompositions/volume-planes.ts`).
  * It does not matter in which order the elements of these lie, so that images in blocks are multiplied as they are.
  */
 import type { Links } from '../../model/links.ts'
