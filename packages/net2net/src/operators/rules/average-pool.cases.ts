@@ -30,9 +30,9 @@ const overAxes = (rank: number): NodeCase => ({
 
 const sideBySide: NodeCase = {
   what: 'over windows that lie side by side',
-  draws: 10,
+  draws: 20,
   draw(random) {
-    const kernel = [1 + random.below(3), 1 + random.below(3)] as const
+    const kernel = Array.from({ length: 1 + random.below(3) }, () => 1 + random.below(3))
     const size = kernel.map((length) => length * (1 + random.below(4)))
     const dims = [1 + random.below(2), 1 + random.below(3), ...size]
     return {

@@ -21,6 +21,27 @@ test('overlapping windows of images that fill blocks are spread channel by chann
     expect(others).toContain('Reshape')
 })
 
+test.each([1, 2, 3])(
+  'windows side by side along %i axes are filled without a convolution',
+  (rank) => {
+    const operators = (size: number, stride: number) =>
+      gradientOperators(
+        'onnxruntime-cpu',
+        { x: [2, 6, ...Array<number>(rank).fill(size)] },
+        (emitter) =>
+          emitter.op('AveragePool', ['x'], {
+            kernel_shape: Array<number>(rank).fill(2),
+            strides: Array<number>(rank).fill(stride),
+          }),
+        ['x'],
+      )
+    expect(operators(8, 2)).toContain('MatMul')
+    expect(operators(8, 2)).not.toContain('ConvTranspose')
+    // What the last window leaves has to be zero.
+    expect(operators(9, 2)).toContain('ConvTranspose')
+  },
+)
+
 test('it is the gradient', () =>
   checkGradients({
     draws: 6,

@@ -61,7 +61,7 @@ function spreadOnes(
   window: readonly KnownWindowAxis[],
 ): string {
   const x = context.input(0)
-  if (isCpu(context.target) && coverImage(window)) return repeated(context, values, window)
+  if (isCpu(context.target) && coverAll(window)) return repeated(context, values, window)
   const spatial = range(window.length + 2, 2)
   const channels = context.info(x).shape?.[1]
   if (isCpu(context.target) && typeof channels === 'number' && fillsBlocks(channels)) {
@@ -77,27 +77,32 @@ function spreadOnes(
 /** Outputs of a row beyond which a product with a 0/1 matrix costs more than a transposed convolution. */
 const widestRow = 48
 
-/** Windows that cover an image, each element once. */
-const coverImage = (window: readonly KnownWindowAxis[]): boolean =>
-  window.length === 2 &&
-  window.every(
-    (axis) =>
-      liesSideBySide(axis) && typeof axis.input === 'number' && axis.input % axis.stride === 0,
-  ) &&
-  (window[1]!.input as number) <= widestRow * window[1]!.stride
+/** Windows that cover a signal, an image or a volume, each element once. */
+const coverAll = (window: readonly KnownWindowAxis[]): boolean => {
+  const columns = window.at(-1)!
+  return (
+    window.length <= 3 &&
+    window.every(
+      (axis) =>
+        liesSideBySide(axis) && typeof axis.input === 'number' && axis.input % axis.stride === 0,
+    ) &&
+    (columns.input as number) <= widestRow * columns.stride
+  )
+}
 
 /**
  * Every value in all places of its window. The rows of a window lie behind each other, so that a row of values times a 0/1 matrix
- * gives all of them, exactly.
+ * gives all of them, exactly. Planes are copied then.
  */
 function repeated(
   context: GradientContext,
   values: string,
-  [rows, columns]: readonly KnownWindowAxis[],
+  window: readonly KnownWindowAxis[],
 ): string {
+  const [columns, rows, planes] = window.toReversed()
   const width = columns!.input as number
   const outputs = width / columns!.kernel
-  const places = rows!.kernel * width
+  const places = (rows?.kernel ?? 1) * width
   const matrix = Array<number>(outputs * places).fill(0)
   for (const place of range(places))
     matrix[Math.floor((place % width) / columns!.kernel) * places + place] = 1
@@ -105,7 +110,11 @@ function repeated(
     reshape(context, values, [-1, outputs]),
     tensorLike(context, values, [outputs, places], matrix),
   ])
-  return reshapeLike(context, product, context.input(0))
+  const x = context.input(0)
+  if (planes === undefined) return reshapeLike(context, product, x)
+  const single = reshape(context, product, [-1, 1, (rows!.input as number) * width])
+  const copies = range(planes.kernel).map(() => single)
+  return reshapeLike(context, context.op('Concat', copies, { axis: 1 }), x)
 }
 
 /** Does a window start at every element? Then those that hold an element are a window of outputs. */
