@@ -8,7 +8,6 @@
  * are converted where the two kinds of node meet, once each, and only where somebody reads them.
  */
 import { type AttributeLike, attributes } from '../../model/attributes.ts'
-import { tensorDeclaration } from '../../model/builder.ts'
 import { ancestors, capturedValues, type Links, linksOf } from '../../model/links.ts'
 import { isStandard, type Model, type Node, opsetOf } from '../../model/model.ts'
 import type {
@@ -34,6 +33,7 @@ import { planeProductOf } from './plane-products.ts'
 import { Rewriter } from './rewriter.ts'
 import { valuesInBlocks } from './state-in-blocks.ts'
 import { type BlockedImages, tallKernels } from './tall-kernels.ts'
+import { withShapes } from './with-shapes.ts'
 
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc'
 
@@ -107,18 +107,10 @@ class BlockedGraph {
     }
     for (const { name } of outputs) if (!this.#filters.has(name)) this.#asPlain(name)
     const names = new Set([...this.#states].filter((name) => this.#filters.has(name)))
-    return { model: this.#declared(), inBlocks: { names, block: this.#block } }
-  }
-
-  /** The new model, with the shapes of all values that it still has: behind blocks nobody could infer them. */
-  #declared(): Model {
-    const model = this.#rewriter.model()
-    const names = model.graph.nodes.flatMap((node) => node.outputs)
-    const values = names.flatMap((name) => {
-      const { dtype, shape } = this.#infos.get(name) ?? {}
-      return shape ? [tensorDeclaration(name, dtype, shape)] : []
-    })
-    return { ...model, graph: { ...model.graph, values } }
+    return {
+      model: withShapes(this.#rewriter.model(), this.#infos),
+      inBlocks: { names, block: this.#block },
+    }
   }
 
   #layOut(node: Node): void {

@@ -11,6 +11,7 @@ import { fastKernels } from './fast-kernels.ts'
 import { fillChannels } from './filled-channels.ts'
 import { noneInBlocks, type StateInBlocks } from './filter-blocks.ts'
 import { foldUpdates } from './fold-updates.ts'
+import { inferOnce } from './infer-once.ts'
 import { joinGroups } from './joined-groups.ts'
 import { movedRows } from './moved-rows.ts'
 import { phaseConvolutions } from './phased-convolution.ts'
@@ -22,6 +23,7 @@ import { singleReshapes } from './single-reshapes.ts'
 import { sumsOfProducts } from './sums-of-products.ts'
 import { tileConvolutions } from './tile-convolutions.ts'
 import { turnedProducts } from './turned-products.ts'
+import { withShapes } from './with-shapes.ts'
 import { withoutTallKernels } from './without-tall-kernels.ts'
 
 /**
@@ -61,12 +63,15 @@ export function lowerStep(
   const laidOut =
     block === 1
       ? { model: withoutTallKernels(phased), inBlocks: noneInBlocks }
-      : blockLayout(
-          phaseConvolutions(asImages(phased, block), block),
-          block,
-          new Set(states),
-          exact,
-        )
+      : blockLayout(imagesOf(phased, block), block, new Set(states), exact)
   const lowered = singleReshapes(equalSizes(movedRows(repeatedNumbers(dotProducts(laidOut.model)))))
   return { model: lowered, inBlocks: laidOut.inBlocks }
+}
+
+/** All convolutions as ones of images, with strides as phases. */
+function imagesOf(model: Model, block: number): Model {
+  const images = asImages(model, block)
+  const phased = phaseConvolutions(images, block)
+  // How many planes of volumes are gathered depends on the batch.
+  return images === model ? phased : withShapes(phased, inferOnce(model))
 }

@@ -460,6 +460,29 @@ describe('a lowered training step computes what the standard one does', () => {
     expect(stacked.length).toBeGreaterThan(0)
   })
 
+  test.skipIf(block === 1)('of what planes that are gathered give, sizes are known', async () => {
+    const builder = new GraphBuilder()
+    builder.input('x', 'float32', ['n', 3, 8, 10, 10])
+    const weight = builder.constant(normalTensor(randomStream(testSeed, 'w'), [16, 3, 3, 3, 3]))
+    const y = builder.node('Conv', ['x', weight], { pads: [1, 1, 1, 1, 1, 1] })
+    const groups = builder.node('Reshape', [y, builder.constant(int64([0, 4, -1]))])
+    const squares = builder.node('Mul', [groups, groups])
+    builder.nodeOutputs(
+      'ReduceSum',
+      [squares, builder.constant(int64([2]))],
+      {},
+      { outputs: ['y'] },
+    )
+    builder.output('y', 'float32')
+    const model = builder.model()
+    const lowered = lowerForCpu(model, block)
+    // Sums of products of as many as that are products of rows, whatever the size of the batch.
+    expect(operatorsOf(lowered)).toContain('com.microsoft:FusedMatMul')
+    const feeds = { x: normalTensor(randomStream(testSeed, 'x'), [2, 3, 8, 10, 10]) }
+    const [wanted, found] = [await run(model, feeds), await run(lowered, feeds)]
+    expect(difference(sent(found).y, sent(wanted).y!)).toBeLessThan(1e-5)
+  })
+
   test('a transposed convolution', async () => {
     const lowered = await compareSteps({
       input: [16, 3, 5],
