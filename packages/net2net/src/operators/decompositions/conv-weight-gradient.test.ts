@@ -4,6 +4,7 @@ import { gradientOperators } from '../../../testing/gradient-operators.ts'
 import { runGraph } from '../../../testing/run-graph.ts'
 import { testSeed } from '../../../testing/seed.ts'
 import { difference, sent } from '../../../testing/sent-tensors.ts'
+import { GraphEmitter } from '../../autodiff/emitter.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import { type RandomStream, randomStream } from '../../tensor/random.ts'
 import type { Emitter, Target } from '../contract/gradient.ts'
@@ -290,6 +291,20 @@ describe('the weight gradient of Conv', () => {
         emitter.op('Conv', ['x', 'w'], { kernel_shape: [kernel, 3, 3] })
       return gradientOperators(target, inputs, convolved, ['w'])
     }
+    // Other types, and sizes that are not known, take the standard's form.
+    const formOf = (dtype: 'float32' | 'float64', height: number | null) => {
+      const emitter = new GraphEmitter(new GraphBuilder(), new Map(), 18, target)
+      const window = [3, 3, 3].map((kernel, axis) => ({
+        ...{ kernel, stride: 1, dilation: 1, pads: { begin: 1, end: 1 } },
+        input: [6, height, 12][axis]!,
+      }))
+      for (const name of ['x', 'dy'])
+        emitter.declare(name, { dtype, shape: ['n', 32, 6, height, 12] })
+      return fastWeightGradient(emitter, 'dy', 'x', window, 1)
+    }
+    expect(formOf('float32', 12)).toBeDefined()
+    expect(formOf('float64', 12)).toBeUndefined()
+    expect(formOf('float32', null)).toBeUndefined()
     // Planes that an output reads are gathered where it is computed by itself.
     expect([3, 4].map((kernel) => used(kernel).includes('Gather'))).toEqual([false, true])
   })

@@ -119,10 +119,12 @@ function byPlanes(
   [depth, ...window]: readonly KnownWindowAxis[],
   groups: number,
 ): string | undefined {
-  const [channels, filters] = [x, dy].map((value) => emitter.info(value).shape![1] as number)
-  const output = emitter.info(dy).shape?.[2]
-  if (!depth || typeof depth.input !== 'number' || typeof output !== 'number') return undefined
-  const axis: SizedAxis = { ...depth, input: depth.input, output }
+  const sizes = [x, dy].map((value) => emitter.info(value).shape?.slice(1) ?? [null])
+  const areKnown = sizes.flat().every((size) => typeof size === 'number')
+  if (!depth || !areKnown || emitter.info(x).dtype !== 'float32') return undefined
+  const [[channels = 0, input = 0] = [], [filters = 0, output = 0] = []] =
+    sizes as readonly (readonly number[])[]
+  const axis: SizedAxis = { ...depth, input, output }
   const kernel = window.map((along) => along.kernel)
   const planes = (value: string) => transpose(emitter, value, planesFirst)
   const images = (value: string): string => {
@@ -133,7 +135,7 @@ function byPlanes(
     fastWeightGradient(emitter, images(planes(dy)), read, window, groups)
   if (groups > 1 || !isCpu(emitter.target)) {
     const parts: string[] = []
-    const behind = Math.max(0, inputsRead(depth, output) - depth.input)
+    const behind = Math.max(0, inputsRead(depth, output) - input)
     const pads = [0, depth.pads.begin, 0, 0, 0, 0, behind, 0, 0, 0]
     const padded = pads.some((count) => count > 0)
       ? emitter.op('Pad', [planes(x), ints(emitter, pads)])
@@ -147,13 +149,12 @@ function byPlanes(
     }
     return joined(emitter, parts, 2)
   }
-  const weight = [filters!, channels!, ...kernel]
-  const sizes = { depth: axis, channels: channels!, filters: filters!, kernel }
-  const pairs = emitter.target === 'onnxruntime-cpu' ? pairsOfPlanes(sizes) : undefined
+  const convolution = { depth: axis, channels, filters, kernel }
+  const pairs = emitter.target === 'onnxruntime-cpu' ? pairsOfPlanes(convolution) : undefined
   if (!pairs) {
     const found = gradient(stackedPlanes(emitter, images(planes(x)), axis))
     if (found === undefined) return undefined
-    const apart = reshape(emitter, found, [-1, depth.kernel, channels!, ...kernel])
+    const apart = reshape(emitter, found, [-1, depth.kernel, channels, ...kernel])
     return transpose(emitter, apart, planesFirst)
   }
   const count = pairs.kernel.length
@@ -161,6 +162,7 @@ function byPlanes(
   const tiles = tilesOfPlanes(emitter, pairs.input, planes(x), count)
   const found = fastWeightGradient(emitter, deltas, tiles, window, count)
   if (found === undefined) return undefined
+  const weight = [filters, channels, ...kernel]
   const taps = linesTimes(emitter, transposed(pairs.kernel), found, elementCount(weight))
   return transpose(emitter, reshape(emitter, taps, [depth.kernel, ...weight]), [1, 2, 0, 3, 4])
 }

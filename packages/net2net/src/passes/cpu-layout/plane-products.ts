@@ -30,12 +30,10 @@ export function planeProductOf(
   const [matrix = '', factor = ''] = product.inputs
   const [, lines, elements] = sizesOf(factor)
   const image = viewed(factor, producers, (name) => sizesOf(name).length === 4)
-  const [given, taken] = [node.outputs[0]!, image].map(sizesOf) as [
-    ReturnType<typeof sizesOf>,
-    ReturnType<typeof sizesOf>,
-  ]
+  const [given, taken] = [sizesOf(node.outputs[0]!), sizesOf(image)]
   const [, , height, width] = taken
-  if (infos.get(matrix)?.constant === undefined || sizesOf(factor).length !== 3) return undefined
+  const { dtype, constant } = infos.get(matrix) ?? {}
+  if (dtype !== 'float32' || !constant || sizesOf(factor).length !== 3) return undefined
   if (![lines, elements, height, width].every((size) => typeof size === 'number')) return undefined
   const channels = (elements as number) / ((height as number) * (width as number))
   const isWhole = [given, taken].every(
