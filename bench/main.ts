@@ -2,7 +2,7 @@
  * npm run bench [-- --quick] [-- --only SECTION,… | all] [-- --networks NAME,…] [-- --threads N] [-- --output FOLDER]
  *
  * Runs the benchmarks (without --only all but the experiments) and writes benchmarks.md and
- * benchmarks.json into docs/. Sections that are not run, or that fail, keep what an earlier run on
+ * benchmarks.json into docs/. Sections and networks that are not run, or that fail, keep what an earlier run on
  * the same machine found; where one fails, the others are run all the same and the exit code is 1.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -21,7 +21,7 @@ import { busyProcessors } from './measure.ts'
 import { benchmarkNetworks } from './networks.ts'
 import { benchmarkPlanning } from './planning.ts'
 import { findPyTorch } from './pytorch.ts'
-import { markdown, type Report, type Section } from './report.ts'
+import { markdown, type Report, type Row, type Section } from './report.ts'
 import type { Settings } from './settings.ts'
 import { benchmarkSteps } from './steps.ts'
 
@@ -78,6 +78,14 @@ if (existsSync(file)) {
     Object.assign(earlier, found.results)
 }
 const results = earlier
+
+/** The rows of an earlier run, with those that were measured anew in their places. */
+function amended(earlier: Section | undefined, { rows }: Section): readonly Row[] {
+  const found = new Map(rows.map((row) => [row.figure, row]))
+  const kept = (earlier?.rows ?? []).map((row) => found.get(row.figure) ?? row)
+  return [...kept, ...rows.filter((row) => !kept.includes(row))]
+}
+
 for (const name of chosen) {
   process.stderr.write(`${name} …\n`)
   const started = performance.now()
@@ -105,7 +113,8 @@ for (const name of chosen) {
       : []),
     ...(values.quick ? ['A quick run: few rounds, small sizes.'] : []),
   ]
-  results[name] = { ...section, notes: [...(section.notes ?? []), ...circumstances] }
+  const rows = values.networks === undefined ? section.rows : amended(results[name], section)
+  results[name] = { ...section, rows, notes: [...(section.notes ?? []), ...circumstances] }
   process.stderr.write(`${name}: ${((performance.now() - started) / 1000).toFixed(0)} s\n`)
   const report: Report = {
     date: new Date().toISOString().slice(0, 10),
