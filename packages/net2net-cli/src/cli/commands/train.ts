@@ -3,8 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { decodeModel, encodeModel, load, type Model, Net2NetError, save } from 'net2net'
-import { type Checkpoint, CheckpointFolder, fingerprintOf } from 'net2net/checkpoints'
+import { load, type Model, Net2NetError, save } from 'net2net'
 import { augmented, type SampleSet } from 'net2net/data'
 import { readWhole, writeWhole } from 'net2net/files'
 import {
@@ -25,6 +24,7 @@ import { RunFolder } from '../../runs/run-folder.ts'
 import type { ForgettingRecord } from '../../runs/run-record.ts'
 import { type CliCommand, type Io, printResult } from '../command.ts'
 import { mustBeWithin } from '../costs.ts'
+import { EpochProgress } from '../epoch-progress.ts'
 import {
   forgettingOf,
   forgettingText,
@@ -32,9 +32,10 @@ import {
   lifelongData,
   replayOf,
 } from '../lifelong.ts'
-import { dataOptionsOf, dataSetsOf } from '../model-data.ts'
-import { measuredText, progress, type Task } from '../progress.ts'
-import { type BegunWith, begunWith, differencesFrom, otherTraining } from '../same-training.ts'
+import { dataSetsOf } from '../model-data.ts'
+import { progress } from '../progress.ts'
+import { begunWith } from '../same-training.ts'
+import { positionOf, TrainingCheckpoints } from '../training-checkpoints.ts'
 import {
   decisionText,
   epochText,
@@ -46,7 +47,7 @@ import {
   stoppedText,
 } from '../training-results.ts'
 import { type TrainedOn, trainInStages } from '../training-stages.ts'
-import { digestOf, startOf } from '../training-start.ts'
+import { startOf } from '../training-start.ts'
 import {
   choicesOf,
   type TrainOptions as Options,
@@ -159,53 +160,24 @@ async function trainOn(
     ...{ spec, model, stages },
     samples: [samples.length, validation?.length ?? 0],
   })
-  const checkpoints = new CheckpointFolder(join(output, 'checkpoints'), {
-    fingerprint: fingerprintOf({
-      model: begunAs.model,
-      data: [spec, ...begunAs.samples],
-      ...(carried ? { carried: digestOf(carried) } : {}),
-      optimizer: [optimizer.name, optimizer.learningRate, optimizer.settings],
-      rest: [
-        options.loss,
-        options.batchSize,
-        options.freeze ?? [],
-        options.seed,
-        stages,
-        // Fingerprints from before these options stay as they were.
-        ...(options.trainOnly || options.classAxis !== undefined
-          ? [options.trainOnly ?? [], options.classAxis ?? null]
-          : []),
-        ...laterOptions(options),
-      ],
-    }),
+  const checkpoints = await TrainingCheckpoints.open(io, options, {
+    ...{ spec, optimizer, stages, carried },
+    begun: begunAs,
   })
-  const found = resume ? await checkpoints.latest() : undefined
-  const checkpoint = found?.checkpoint
-  if (found && !checkpoint) {
-    const different = await differencesFrom(output, begunAs)
-    if (different.length > 0) throw otherTraining(output, different)
-  }
-  for (const { reason } of found?.skipped ?? [])
-    io.err(checkpoint ? `${reason} An older one is used.\n` : `${reason}\n`)
+  const checkpoint = checkpoints.latest
   const from = checkpoint?.state
-  if (resume && !from)
-    throw usageError(`There is no checkpoint of this training in ${output} to go on from.`, {
-      where: output,
-      ...(found?.skipped.length ? { hint: 'Give all options of that training again.' } : {}),
-    })
-  let task: Task | undefined
-  let measuring: Task | undefined
-  /** A new training does not go on from the checkpoints of the one before. */
-  let cleared = from !== undefined
-  const saveCheckpoint = async (state: TrainingState, position: GrowthPosition) => {
+  const saveCheckpoint = (state: TrainingState, position: GrowthPosition) => {
     folder.begin()
-    if (!cleared) await checkpoints.clear()
-    cleared = true
-    return checkpoints.save(state, saved(position, begunAs))
+    return checkpoints.save(state, position)
   }
   const { augment, seed: augmentSeed } = options
   const seen = augment ? augmented(train, { ...augment, seed: augmentSeed }) : train
   const logs = logsOf(options, from)
+  const epochProgress = new EpochProgress(view, {
+    epochs,
+    samples: train.length,
+    validationSamples: validation?.length,
+  })
   const training = trainGrowing(model, taught(seen), {
     runtime: nodeRuntime,
     stages,
@@ -238,19 +210,12 @@ async function trainOn(
       const right = accuracy === undefined ? {} : { accuracy }
       folder.appendMetrics({ arm: 'model', epoch, step, loss: event.loss, ...right, learningRate })
       for (const log of logs) log.step(event)
-      const { length } = train
-      task ??= view.task(`epoch ${epoch}/${epochs}`, length, {
-        unit: 'samples',
-        later: (epochs - epoch) * length,
+      epochProgress.trained(epoch, batch * options.batchSize, {
+        loss: event.epochLoss,
+        accuracy: event.epochAccuracy,
       })
-      const done = Math.min(batch * options.batchSize, length)
-      task.update(done, measuredText(event.epochLoss, event.epochAccuracy))
     },
-    onValidation(done, { loss, accuracy }) {
-      if (measuring === undefined) task?.stop()
-      measuring ??= view.task('validation', validation?.length, { unit: 'samples' })
-      measuring.update(done, measuredText(loss, accuracy))
-    },
+    onValidation: (done, measured) => epochProgress.validated(done, measured),
   })
   for (const note of training.notes) view.line(note)
   for (const { when } of stages)
@@ -266,10 +231,7 @@ async function trainOn(
   const known = life.forgetting && (await bothEvaluated(io, options, model, life.forgetting))
   try {
     for await (const event of training) {
-      if (measuring === undefined) task?.stop()
-      measuring?.stop()
-      task = undefined
-      measuring = undefined
+      epochProgress.stop()
       if (event.kind === 'decision' && isNews(training.decisions))
         view.line(decisionText(event.decision))
       if (event.kind === 'growth') {
@@ -372,63 +334,8 @@ function watching(options: Options) {
   }
 }
 
-/** Options that fingerprints have where they are given: those from before stay as they were. */
-function laterOptions(options: Options): readonly unknown[] {
-  const { clipNorm, labelSmoothing, decayOnly, rate, metric, earlyStopping } = options
-  const { classWeights, ignoreLabel, distill, distillWeight, temperature } = options
-  const { grow, limit, growPatience, replay } = options
-  const later = {
-    grow,
-    limit,
-    growPatience,
-    replay,
-    clipNorm,
-    labelSmoothing,
-    decayOnly,
-    rate,
-    metric,
-    earlyStopping,
-    classWeights,
-    ignoreLabel,
-    distill,
-    distillWeight,
-    temperature,
-    ...dataOptionsOf(options),
-    augment: options.augment,
-  }
-  const given = Object.entries(later).filter(([, value]) => value !== undefined)
-  return given.length === 0 ? [] : [Object.fromEntries(given)]
-}
-
 async function readRecipe(file: string): Promise<readonly GrowthStage[]> {
   return parseTrainingRecipe(new TextDecoder().decode(await readWhole(file)), file)
-}
-
-/** A network that grew on the way goes into the checkpoint, and what was decided. */
-const saved = ({ model, stage, stages, decisions }: GrowthPosition, begun: BegunWith) => ({
-  extra: {
-    begun,
-    ...(stage === 0 && !decisions ? {} : { stage, stages, decisions }),
-  } satisfies Extra,
-  ...(stage === 0 ? {} : { attachments: new Map([['model.onnx', encodeModel(model)]]) }),
-})
-
-interface Extra {
-  readonly begun?: BegunWith
-  readonly stage?: number
-  readonly stages?: GrowthPosition['stages']
-  readonly decisions?: GrowthPosition['decisions']
-}
-
-function positionOf({ extra, attachments }: Checkpoint, model: Model): GrowthPosition {
-  const { stage = 0, stages, decisions } = (extra ?? {}) as Extra
-  const grown = attachments?.get('model.onnx')
-  return {
-    stage,
-    model: grown ? decodeModel(grown) : model,
-    ...(stages ? { stages } : {}),
-    ...(decisions ? { decisions } : {}),
-  }
 }
 
 /** The recipe as it has come so far, every option, seed and plan of the growths written down: it grows the same network again. */
