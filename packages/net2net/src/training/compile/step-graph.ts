@@ -26,23 +26,26 @@ import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
 import { windowPads } from '../../passes/window-pads.ts'
-import { elementCount, float32, materialize, type Tensor } from '../../tensor/tensor.ts'
-import { freshPlateau, rateAt } from '../schedules.ts'
+import { elementCount, type Tensor } from '../../tensor/tensor.ts'
 import { ForwardGraph } from './forward-graph.ts'
-import { hiddenParameters } from './hidden-matrices.ts'
-import { JoinedScalars } from './joined-scalars.ts'
-import { isVector, type JoinedState, JoinedVectors } from './joined-vectors.ts'
+import type { JoinedState } from './joined-vectors.ts'
 import { number, sumOf } from './losses/counts.ts'
 import type { Loss, LossName, TargetType } from './losses/index.ts'
-import { type Optimizer, type Slot, slotName, slotsOf } from './optimizers/optimizer.ts'
-import { type GroupOptions, parameterGroups } from './parameter-groups.ts'
+import type { Optimizer } from './optimizers/optimizer.ts'
+import {
+  followStatistics,
+  type SlotState,
+  type UpdatedParameters,
+  type UpdateOptions,
+  updateParameters,
+} from './state-updates.ts'
 import { chooseParameters, withConstantsAsInitializers } from './trainable.ts'
 import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
-import { emitRate, emitUpdates, initialSlot, type PendingUpdate } from './updates.ts'
 
-export interface StepOptions extends GroupOptions {
+export type { SlotState } from './state-updates.ts'
+
+export interface StepOptions extends UpdateOptions {
   readonly loss: Loss | LossName
-  readonly optimizer: Optimizer
   /** Names or patterns (`conv1*`) of parameters, or of layers, that stay as they are. */
   readonly freeze?: readonly string[] | undefined
   /**
@@ -57,8 +60,6 @@ export interface StepOptions extends GroupOptions {
    * only if all of that is, so one number a step tells whether to look closer.
    */
   readonly watch?: boolean | undefined
-  /** Scale the gradients so that their common norm is at most this. */
-  readonly clipNorm?: number | undefined
   /** Which of the model's outputs the loss is of. Default: the first. */
   readonly output?: string | undefined
   /**
@@ -73,20 +74,8 @@ export interface StepOptions extends GroupOptions {
   readonly weighted?: boolean | undefined
   /** Which forms may be emitted. Default: standard ONNX for any runtime. */
   readonly target?: Target | undefined
-  /**
-   * Take all vectors that are trained (biases, scales) as one input, and give them back as one output: see `JoinedState`.
-   * Default: every parameter and slot under its own name.
-   */
-  readonly joinVectors?: boolean | undefined
   /** Seed of the random masks (Dropout). Default 0. */
   readonly seed?: number | undefined
-}
-
-export interface SlotState {
-  /** `PARAMETER.SLOT`. */
-  readonly name: string
-  readonly parameter: string
-  readonly slot: Slot['name']
 }
 
 export interface StepGraph {
@@ -123,19 +112,14 @@ export interface StepGraph {
  *   usage for options that do not fit the model
  */
 export function buildStep(model: Model, options: StepOptions): StepGraph {
-  const { optimizer, seed = 0 } = options
+  const { optimizer, seed = 0, clipNorm } = options
   const separate = separateConstants(model)
   const { trained, frozen, left, adaptersAlone } = chooseParameters(
     separate,
     options.trainOnly,
     options.freeze ?? [],
   )
-  const constant = withConstantsAsInitializers(inFloat32(separate).model)
-  const variables = new Set(trained)
-  const folded = foldConstants(withSymbolicBatch(upgrade(constant)), variables)
-  const { target = 'standard' } = options
-  const mapped = target === 'standard' ? folded : positionMaps(folded, variables)
-  const source = isCpu(target) ? lastStates(poolFirst(windowPads(mapped, variables))) : mapped
+  const source = prepared(separate, new Set(trained), options.target)
   const forward = new ForwardGraph(source, {
     ...options,
     training: { seed, frozen },
@@ -143,114 +127,32 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   })
   const { builder, emitter } = forward
   const { loss, gradient, correct } = forward.emitLoss()
-  const reached = backward(
+  const gradients = backward(
     emitter,
     forward.nodes(),
     new Map([gradient ? [forward.prediction, gradient()] : [loss, number(emitter, 1)]]),
     forward.variables,
   )
-  if (reached.size === 0)
+  if (gradients.size === 0)
     throw refusedError(
       'Nothing of this model can be trained: no parameter that is not frozen reaches the loss.',
     )
-  const limit = options.clipNorm
-  if (limit !== undefined && !(limit > 0))
-    throw usageError(`The norm to clip gradients to must be positive, not ${limit}.`)
+  if (clipNorm !== undefined && !(clipNorm > 0))
+    throw usageError(`The norm to clip gradients to must be positive, not ${clipNorm}.`)
 
-  builder.input('learning_rate', 'float32', [])
-  emitter.declare('learning_rate', { dtype: 'float32', shape: [] })
-  builder.initializer(
-    'learning_rate',
-    float32([], [rateAt(optimizer.learningRate, { step: 0, epoch: 0, plateau: freshPlateau })]),
-  )
-  const state = new Map<string, Tensor>()
-  const updates: PendingUpdate[] = []
-  const slots: SlotState[] = []
-  const parameters = forward.variables.filter((name) => reached.has(name))
-  const groupOf = parameterGroups(separate, parameters, options)
-  // What is joined has one update.
-  const isJoinable =
-    options.joinVectors && !options.rates && !options.decayOnly && !optimizer.isWhole
-  const vectors = isJoinable ? parameters.filter((name) => isVector(emitter, name)) : []
-  const joined = vectors.length > 1 ? new JoinedVectors(builder, emitter, vectors) : undefined
-  const others = parameters.filter((name) => !joined?.vectors.includes(name))
-  const numbers =
-    options.joinVectors && optimizer.scalars && others.length > 1
-      ? new JoinedScalars(builder, emitter, optimizer, others)
-      : undefined
-  const hidden = hiddenParameters(
-    source.graph.nodes,
-    forward.prediction,
-    parameters,
-    source.graph.initializers,
-    (name) => emitter.info(name),
-  )
-  for (const parameter of parameters) {
-    const tensor = materialize(source.graph.initializers.get(parameter)!.tensor)
-    state.set(parameter, tensor)
-    const isJoined = joined?.vectors.includes(parameter) ?? false
-    const kind = { dims: tensor.dims, isHidden: hidden.has(parameter) }
-    const isMatrix = optimizer.isMatrix?.(kind) ?? false
-    const ownSlots = slotsOf(optimizer, isMatrix)
-    for (const slot of ownSlots) {
-      const name = slotName(parameter, slot.name)
-      builder.names.claim(name)
-      slots.push({ name, parameter, slot: slot.name })
-      const value = initialSlot(slot, tensor)
-      state.set(name, value)
-      if (isJoined || (numbers && slot.shape === 'scalar')) continue
-      builder.initializer(name, value)
-      builder.input(name, value.dtype, value.dims)
-      emitter.declare(name, { dtype: value.dtype, shape: value.dims })
-    }
-    if (isJoined) continue
-    const group = groupOf(parameter, tensor)
-    updates.push({
-      context: {
-        emitter,
-        parameter,
-        gradient: reached.get(parameter)!,
-        learningRate: emitRate(emitter, group),
-        isMatrix,
-        decays: group.decays,
-        slot: (name) => slotName(parameter, name),
-        ...(numbers && { scalars: numbers.of(parameter) }),
-      },
-      next: (update) => [
-        [parameter, update.parameter],
-        ...ownSlots
-          .filter(({ shape }) => !numbers || shape !== 'scalar')
-          .map(({ name }) => [slotName(parameter, name), update.slots[name]!] as const),
-      ],
-    })
-  }
-  if (joined)
-    updates.push({
-      context: joined.context(optimizer, reached),
-      next: (update) => joined.next(optimizer, update),
-    })
-  const { next: updated, norm } = emitUpdates(emitter, optimizer, updates, limit)
-  const next = new Map([...updated, ...(numbers?.next ?? [])])
-  const { averages } = forward
-  for (const name of averages.keys())
-    state.set(name, materialize(source.graph.initializers.get(name)!.tensor))
-  const together = options.joinVectors
-    ? [...averages.keys()].filter(
-        (name) => averages.get(name)!.old === name && isVector(emitter, name),
-      )
-    : []
-  const followed =
-    together.length > 1 ? new JoinedVectors(builder, emitter, together, 'statistics') : undefined
-  if (followed) next.set(followed.name, followed.follow(averages))
-  for (const name of averages.keys())
-    if (!followed?.vectors.includes(name)) next.set(name, forward.average(name))
+  const updated = updateParameters({ model: separate, source, forward, gradients }, options)
+  const followed = followStatistics(source, forward, options.joinVectors === true)
+  const state = new Map([...updated.state, ...followed.state])
+  const next = new Map([...updated.next, ...followed.next])
   if (forward.drawsRandomly) {
     state.set(RANDOM_KEY, randomKey(seed))
     next.set(RANDOM_KEY, nextKey(emitter, RANDOM_KEY))
   }
+  const { parameters, slots, norm } = updated
+  const { averages } = forward
   for (const [name, tensor] of state) {
     // Parameters and statistics are initializers already; they become inputs as well.
-    if ([joined, followed].some((one) => one?.vectors.includes(name))) continue
+    if ([updated, followed].some(({ vectors }) => vectors?.vectors.includes(name))) continue
     if (parameters.includes(name) || averages.has(name))
       builder.input(name, tensor.dtype, tensor.dims)
   }
@@ -262,26 +164,11 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
   if (norm !== undefined) forward.output(gradientNorm!, norm)
   for (const [name, value] of next) forward.output(`${name}.next`, value)
   if (options.gradients)
-    for (const name of parameters) forward.output(`${name}.gradient`, reached.get(name)!)
-  let stateSum: string | undefined
-  if (options.watch) {
-    const shown = new Set(
-      slots
-        .filter(({ slot }) => optimizer.slots.some(({ name, shows }) => shows && name === slot))
-        .map(({ name }) => name),
-    )
-    for (const name of joined?.shown(optimizer) ?? []) shown.add(name)
-    const watched = [...next].filter(([name]) => name !== RANDOM_KEY && !shown.has(name))
-    const sum = sumOfAll(
-      emitter,
-      watched.map(([, value]) => value),
-    )
-    stateSum = builder.names.fresh('state_sum')
-    forward.output(stateSum, sum)
-  }
+    for (const name of parameters) forward.output(`${name}.gradient`, gradients.get(name)!)
+  const stateSum = options.watch ? sumOfState(forward, optimizer, updated, next) : undefined
   const whole = forward.model()
-  const parts = joined?.split(whole.graph) ?? whole.graph
-  const graph = followed?.split(parts) ?? parts
+  const parts = updated.vectors?.split(whole.graph) ?? whole.graph
+  const graph = followed.vectors?.split(parts) ?? parts
   return {
     model: { ...whole, graph: nearestFirst(graph) },
     inputs: forward.inputs,
@@ -294,15 +181,51 @@ export function buildStep(model: Model, options: StepOptions): StepGraph {
     statistics: [...averages.keys()],
     slots,
     joined: [
-      ...(joined?.states(optimizer) ?? []),
-      ...(numbers?.states ?? []),
-      ...(followed?.states() ?? []),
+      ...(updated.vectors?.states(optimizer) ?? []),
+      ...(updated.scalars?.states ?? []),
+      ...(followed.vectors?.states() ?? []),
     ],
     state,
     counts: correct !== undefined,
     gradientNorm,
     stateSum,
   }
+}
+
+/** The model in the newest operators, in float32 and for batches of any size, and in forms whose gradients are fast. */
+function prepared(
+  model: Model,
+  variables: ReadonlySet<string>,
+  target: Target = 'standard',
+): Model {
+  const constant = withConstantsAsInitializers(inFloat32(model).model)
+  const folded = foldConstants(withSymbolicBatch(upgrade(constant)), variables)
+  if (target === 'standard') return folded
+  const mapped = positionMaps(folded, variables)
+  return isCpu(target) ? lastStates(poolFirst(windowPads(mapped, variables))) : mapped
+}
+
+/** Gives the sum of the next state as an output, without the slots that are not finite only where their parameters are not. */
+function sumOfState(
+  forward: ForwardGraph,
+  optimizer: Optimizer,
+  { slots, vectors }: UpdatedParameters,
+  next: ReadonlyMap<string, string>,
+): string {
+  const shown = new Set([
+    ...slots
+      .filter(({ slot }) => optimizer.slots.some(({ name, shows }) => shows && name === slot))
+      .map(({ name }) => name),
+    ...(vectors?.shown(optimizer) ?? []),
+  ])
+  const watched = [...next].filter(([name]) => name !== RANDOM_KEY && !shown.has(name))
+  const sum = sumOfAll(
+    forward.emitter,
+    watched.map(([, value]) => value),
+  )
+  const name = forward.builder.names.fresh('state_sum')
+  forward.output(name, sum)
+  return name
 }
 
 /** Below this many elements, rows are not worth a node of their own. */
