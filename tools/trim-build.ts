@@ -18,7 +18,7 @@ await build({
   legalComments: 'inline',
   minifyWhitespace: true,
   minifySyntax: true,
-  lineLimit: 320,
+  lineLimit: 640,
   logLevel: 'warning',
 })
 
