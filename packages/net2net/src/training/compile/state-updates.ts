@@ -10,15 +10,11 @@ import { type Optimizer, type Slot, slotName, slotsOf } from './optimizers/optim
 import { type GroupOptions, parameterGroups } from './parameter-groups.ts'
 import { emitRate, emitUpdates, initialSlot, type PendingUpdate } from './updates.ts'
 
-export interface UpdateOptions extends GroupOptions {
+/** What the options of a step say of its updates. */
+interface UpdateOptions extends GroupOptions {
   readonly optimizer: Optimizer
-  /** Scale the gradients so that their common norm is at most this. */
-  readonly clipNorm?: number | undefined
-  /**
-   * Take all vectors that are trained (biases, scales) as one input, and give them back as one output: see `JoinedState`.
-   * Default: every parameter and slot under its own name.
-   */
   readonly joinVectors?: boolean | undefined
+  readonly clipNorm?: number | undefined
 }
 
 export interface SlotState {

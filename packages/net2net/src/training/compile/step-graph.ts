@@ -32,11 +32,11 @@ import type { JoinedState } from './joined-vectors.ts'
 import { number, sumOf } from './losses/counts.ts'
 import type { Loss, LossName, TargetType } from './losses/index.ts'
 import type { Optimizer } from './optimizers/optimizer.ts'
+import type { GroupOptions } from './parameter-groups.ts'
 import {
   followStatistics,
   type SlotState,
   type UpdatedParameters,
-  type UpdateOptions,
   updateParameters,
 } from './state-updates.ts'
 import { chooseParameters, withConstantsAsInitializers } from './trainable.ts'
@@ -44,8 +44,9 @@ import { nextKey, RANDOM_KEY, randomKey } from './uniform.ts'
 
 export type { SlotState } from './state-updates.ts'
 
-export interface StepOptions extends UpdateOptions {
+export interface StepOptions extends GroupOptions {
   readonly loss: Loss | LossName
+  readonly optimizer: Optimizer
   /** Names or patterns (`conv1*`) of parameters, or of layers, that stay as they are. */
   readonly freeze?: readonly string[] | undefined
   /**
@@ -60,6 +61,8 @@ export interface StepOptions extends UpdateOptions {
    * only if all of that is, so one number a step tells whether to look closer.
    */
   readonly watch?: boolean | undefined
+  /** Scale the gradients so that their common norm is at most this. */
+  readonly clipNorm?: number | undefined
   /** Which of the model's outputs the loss is of. Default: the first. */
   readonly output?: string | undefined
   /**
@@ -74,6 +77,11 @@ export interface StepOptions extends UpdateOptions {
   readonly weighted?: boolean | undefined
   /** Which forms may be emitted. Default: standard ONNX for any runtime. */
   readonly target?: Target | undefined
+  /**
+   * Take all vectors that are trained (biases, scales) as one input, and give them back as one output: see `JoinedState`.
+   * Default: every parameter and slot under its own name.
+   */
+  readonly joinVectors?: boolean | undefined
   /** Seed of the random masks (Dropout). Default 0. */
   readonly seed?: number | undefined
 }
