@@ -133,22 +133,8 @@ function byPlanes(
   }
   const gradient = (read: string) =>
     fastWeightGradient(emitter, images(planes(dy)), read, window, groups)
-  if (groups > 1 || !isCpu(emitter.target)) {
-    const parts: string[] = []
-    const behind = Math.max(0, inputsRead(depth, output) - input)
-    const pads = [0, depth.pads.begin, 0, 0, 0, 0, behind, 0, 0, 0]
-    const padded = pads.some((count) => count > 0)
-      ? emitter.op('Pad', [planes(x), ints(emitter, pads)])
-      : planes(x)
-    for (const tap of range(depth.kernel)) {
-      const from = tap * depth.dilation
-      const to = from + (output - 1) * depth.stride + 1
-      const part = gradient(images(slice(emitter, padded, [1], [from], [to], [depth.stride])))
-      if (part === undefined) return undefined
-      parts.push(unsqueeze(emitter, part, [2]))
-    }
-    return joined(emitter, parts, 2)
-  }
+  if (groups > 1 || !isCpu(emitter.target))
+    return tapByTap(emitter, planes(x), axis, (read) => gradient(images(read)))
   const convolution = { depth: axis, channels, filters, kernel }
   const pairs = emitter.target === 'onnxruntime-cpu' ? pairsOfPlanes(convolution) : undefined
   if (!pairs) {
@@ -165,6 +151,29 @@ function byPlanes(
   const weight = [filters, channels, ...kernel]
   const taps = linesTimes(emitter, transposed(pairs.kernel), found, elementCount(weight))
   return transpose(emitter, reshape(emitter, taps, [depth.kernel, ...weight]), [1, 2, 0, 3, 4])
+}
+
+/** A gradient for each plane of the kernel, from the planes of x that it reads, [N, D′, C, H, W]. */
+function tapByTap(
+  emitter: Emitter,
+  planes: string,
+  depth: SizedAxis,
+  gradient: (read: string) => string | undefined,
+): string | undefined {
+  const behind = Math.max(0, inputsRead(depth, depth.output) - depth.input)
+  const pads = [0, depth.pads.begin, 0, 0, 0, 0, behind, 0, 0, 0]
+  const padded = pads.some((count) => count > 0)
+    ? emitter.op('Pad', [planes, ints(emitter, pads)])
+    : planes
+  const parts: string[] = []
+  for (const tap of range(depth.kernel)) {
+    const from = tap * depth.dilation
+    const to = from + (depth.output - 1) * depth.stride + 1
+    const part = gradient(slice(emitter, padded, [1], [from], [to], [depth.stride]))
+    if (part === undefined) return undefined
+    parts.push(unsqueeze(emitter, part, [2]))
+  }
+  return joined(emitter, parts, 2)
 }
 
 // ----------------------------------------------------------------- patches

@@ -19,7 +19,6 @@ import type { ValueInfo } from '../../operators/contract/infer.ts'
 import { blockedElementwise, filledChannels, filledUp } from '../../operators/helpers/blocked.ts'
 import { areSame } from '../../operators/helpers/dims.ts'
 import { elementsOf } from '../../operators/helpers/elements.ts'
-import { inferModel } from '../../operators/inference.ts'
 import { operatorOf } from '../../operators/table.ts'
 import { int64 } from '../../tensor/tensor.ts'
 import { BlockedFilters } from './blocked-filters.ts'
@@ -28,6 +27,7 @@ import { convolutionOf } from './column-convolutions.ts'
 import type { StateInBlocks } from './filter-blocks.ts'
 import { filteredRows } from './filtered-rows.ts'
 import { imagesBelow } from './images-below.ts'
+import { inferOnce } from './infer-once.ts'
 import { pairedRows } from './paired-rows.ts'
 import { planeProductOf } from './plane-products.ts'
 import { Rewriter } from './rewriter.ts'
@@ -77,7 +77,7 @@ class BlockedGraph {
   constructor(model: Model, block: number, states: ReadonlySet<string>, exact: Iterable<string>) {
     this.#model = model
     this.#block = block
-    this.#infos = inferModel(model)
+    this.#infos = inferOnce(model)
     this.#rewriter = new Rewriter(model)
     const { graph } = model
     this.#links = linksOf(graph)

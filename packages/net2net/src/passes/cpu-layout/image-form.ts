@@ -1,6 +1,6 @@
 /** How values of another rank are held as images. */
 import { stringAttribute } from '../../model/attributes.ts'
-import type { Node } from '../../model/model.ts'
+import { isStandard, type Node } from '../../model/model.ts'
 import type { Emitter } from '../../operators/contract/gradient.ts'
 import { toNumbers } from '../../tensor/tensor.ts'
 
@@ -31,7 +31,7 @@ export interface ImageForm {
 
 /** The sizes of the weight of a convolution of float32 numbers whose spatial sizes are known. */
 export function sizesOf(emitter: Emitter, node: Node, rank: number): readonly number[] | undefined {
-  if (node.opType !== 'Conv' || node.domain !== '') return undefined
+  if (!isStandard(node, 'Conv')) return undefined
   if (stringAttribute(node, 'auto_pad', 'NOTSET') !== 'NOTSET') return undefined
   const [x, weight] = [0, 1].map((i) => emitter.info(node.inputs[i] ?? ''))
   if (x?.dtype !== 'float32' || x.shape?.length !== rank) return undefined

@@ -3,8 +3,9 @@ import { type AttributeLike, attributes } from '../../model/attributes.ts'
 import { type Model, opsetOf } from '../../model/model.ts'
 import type { EmitOptions, Emitter, Target, ValueHints } from '../../operators/contract/gradient.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
-import { inferModel, inferNode } from '../../operators/inference.ts'
+import { inferNode } from '../../operators/inference.ts'
 import type { LazyTensor } from '../../tensor/tensor.ts'
+import { inferOnce } from './infer-once.ts'
 import type { Rewriter } from './rewriter.ts'
 
 export class RewritingEmitter implements Emitter {
@@ -17,7 +18,7 @@ export class RewritingEmitter implements Emitter {
     this.target = target
     this.#rewriter = rewriter
     this.#opset = opsetOf(model)
-    this.#infos = new Map(inferModel(model))
+    this.#infos = new Map(inferOnce(model))
   }
 
   emit(

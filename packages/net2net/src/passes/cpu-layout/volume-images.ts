@@ -78,7 +78,7 @@ function volumeConvolution(emitter: Emitter, node: Node): VolumeConvolution {
   }
 }
 
-/** Two planes of each output at once: the image of its own result. */
+/** The image of the output, of which two planes are computed at once. */
 function convolvePairs(
   emitter: Emitter,
   node: Node,
