@@ -12,7 +12,7 @@
  */
 import type { Emitter } from '../contract/gradient.ts'
 import { filledChannels, filledUp, widestBlock } from '../helpers/blocked.ts'
-import { costs, positionsOf } from '../helpers/costs.ts'
+import { costs, positionsOf, productInBlocks } from '../helpers/costs.ts'
 import { filled, ints, range, reshape, slice, transpose } from '../helpers/emission.ts'
 import { inputsRead, reach, singleTap } from '../helpers/windows.ts'
 import { batchOf, byChannel, columnsCost, type Layer, shiftsCost } from './conv-weight-shifts.ts'
@@ -120,7 +120,7 @@ function tallCost(layer: ImageConvolution): number {
 
 /** Nanoseconds of tall kernels for each image of whole blocks, whose rows of zeros are computed as well. */
 export function wholeImagesCost(layer: ImageConvolution): number {
-  const { channels, filters, rows, columns } = layer
+  const { channels, filters, groups, rows, columns } = layer
   const { steps, ends } = tallOf(layer)
   // Every so many columns that are taken apart are as many, and moved one by one.
   const outputs = columns.dilation * Math.ceil(columns.output / columns.dilation)
@@ -128,7 +128,8 @@ export function wholeImagesCost(layer: ImageConvolution): number {
   const images = channels * steps * rows.stride * Math.max(line, reach(columns) - 1 + outputs)
   const deltas = filters * steps * outputs
   const moved = costs.blocks * (columns.dilation > 1 ? 4 : 2)
-  return costs.product * tapsOf(layer) * steps * outputs + moved * (images + deltas)
+  const products = tapsOf(layer) * steps * outputs
+  return productInBlocks(filters / groups) * products + moved * (images + deltas)
 }
 
 /** The taps of all kernels, and those beyond them that are computed too. */

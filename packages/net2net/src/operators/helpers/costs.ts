@@ -15,6 +15,14 @@ export const costs = {
   windowRow: 5.5,
   windowRowAlone: 10,
   columnNodes: 150_000,
+  /** … on images of any width: a row, with all threads or alone, and an element of it. */
+  laidOutRow: 2,
+  laidOutRowAlone: 7,
+  laidOut: 0.07,
+  /** Bringing an element of images into blocks that zeros fill, or out of them, both at once. */
+  filled: 0.3,
+  /** … and an element of a weight. */
+  filledWeight: 2,
   /** Transposing a matrix. */
   matrix: 0.15,
   /** Transposing images so that channels or the batch change places, and moving their elements along rows. */
@@ -35,8 +43,8 @@ export const costs = {
   tileNode: 3000,
   /** The nodes that filtering takes beside a convolution. */
   filteredNodes: 30_000,
-  /** The nodes that a convolution takes that computes two rows at once, beside its four products. */
-  pairedNodes: 90_000,
+  /** The nodes that each product takes of a convolution that computes two rows at once, beside its arithmetic. */
+  pairedNodes: 22_500,
   /** Reading an element that has left the caches. */
   away: 0.25,
   /** Moving a row, beside its elements. */
@@ -54,6 +62,8 @@ export const costs = {
   repacked: 0.15,
   /** A multiply-add of a large product. */
   product: 0.01,
+  /** … of a convolution with a single block of filters, or with one in each group. */
+  narrowProduct: 0.012,
   /** Reading an element of a product's first factor once more. */
   readAgain: 0.1,
   /** What a multiply-add costs more where the lines of a product's factors share places of the cache; see `zerosPutApart`. */
@@ -70,6 +80,13 @@ export const costs = {
   multiplied: 0.06,
   moved: 0.75,
 } as const
+
+/** Filters of a single block leave some of the vector registers unused. */
+const narrowFilters = 16
+
+/** Nanoseconds of a multiply-add of a convolution in blocks, with so many filters in each group. */
+export const productInBlocks = (filters: number): number =>
+  filters <= narrowFilters ? costs.narrowProduct : costs.product
 
 /** The batch that forms are chosen for where a model leaves its batch open. */
 const usualBatch = 32

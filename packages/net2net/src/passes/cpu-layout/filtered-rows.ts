@@ -105,25 +105,28 @@ function tilesByTaps(
 
 /**
  * The products of one row of the matrix, [N, C, tiles, W], by a depthwise convolution. It leaves out the zeros at the row's ends where that is possible. The rows of
- * the image are not dilated.
+ * the image are not dilated. `begin` may be beyond the first row of the image.
  */
 export function rowOfTiles(
   emitter: BlockedEmitter,
   { blocks, channels, height }: Images,
-  { step, tiles }: RowTiles,
-  entries: readonly number[],
+  { step, tiles }: Pick<RowTiles, 'step' | 'tiles'>,
+  row: readonly number[],
   begin: number,
   [left, right]: Columns = [0, 0],
 ): string {
+  const zeros = (count: number) => Array<number>(Math.max(0, count)).fill(0)
+  const entries = [...zeros(begin), ...row]
+  const above = Math.max(0, -begin)
   const first = Math.min(
-    -begin,
+    above,
     entries.findIndex((entry) => entry !== 0),
   )
-  const top = -begin - first
+  const top = above - first
   const last = entries.findLastIndex((entry) => entry !== 0)
   // As many as it takes for no tile to be behind the last one.
   const count = Math.max(last + 1 - first, height + top - step * tiles + 1)
-  const taps = entries.slice(first, first + count)
+  const taps = [...entries, ...zeros(first + count - entries.length)].slice(first, first + count)
   const bottom = Math.max(0, step * (tiles - 1) + taps.length - top - height)
   return depthwise(emitter, blocks, channels, taps, step, [top, left, bottom, right])
 }
@@ -172,20 +175,36 @@ export function filteredKernels(
   return reshapeBlocks(emitter, kernels, [size * filters, channels / groups, 1, columns.kernel])
 }
 
-/** A convolution of each row by itself. */
+/** The weight [M, C / groups, r, L] as [M, C / groups, n, L], both in blocks of filters. */
+export function stackedKernels(
+  emitter: BlockedEmitter,
+  weight: string,
+  { channels, filters, groups, rows, columns }: ImageConvolution,
+  matrix: Rows,
+): string {
+  const pairs = (channels * filters) / groups / emitter.block ** 2
+  const numbers = columns.kernel * emitter.block ** 2
+  const taps = reshapeBlocks(emitter, weight, [pairs, rows.kernel, numbers])
+  const kernels = emitter.emit('MatMul', [matrixOf(emitter, matrix), taps])[0]!
+  const sizes = [filters, channels / groups, matrix.length, columns.kernel]
+  return reshapeBlocks(emitter, kernels, sizes)
+}
+
+/** A convolution of each row by itself, or of more of them. */
 export const convolveColumns = (
   emitter: BlockedEmitter,
   inputs: readonly string[],
   { kernel, stride, dilation, pads }: SizedAxis,
   group: number,
+  rows: Pick<SizedAxis, 'kernel' | 'dilation'> = { kernel: 1, dilation: 1 },
 ): string =>
   emitter.emit(
     'Conv',
     inputs,
     {
-      kernel_shape: [1, kernel],
+      kernel_shape: [rows.kernel, kernel],
       strides: [1, stride],
-      dilations: [1, dilation],
+      dilations: [rows.dilation, dilation],
       pads: [0, pads.begin, 0, pads.end],
       group,
     },

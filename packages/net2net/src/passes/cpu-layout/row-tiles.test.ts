@@ -75,15 +75,24 @@ test('a gradient pays where its tiles save more than they cost', () => {
     expect(gradientTiles(convolution(none)), JSON.stringify(none)).toBeUndefined()
 })
 
-test('pairs of rows pay for small kernels and many channels, and the more where others read the same tiles', () => {
+test('pairs of rows pay for many channels, and the more where others read the same tiles', () => {
   const paysFor = (drawn: Partial<Drawn>, readers = 1) =>
     pairsOfRows(convolution(drawn), readers) !== undefined
-  expect(pairsOfRows(convolution(), 1)).toEqual({ step: 2, size: 4, dilation: 1, tiles: 8 })
-  expect(pairsOfRows(convolution({ channels: 256, size: 15 }), 1)?.tiles).toBe(8)
+  const three = { first: 0, count: 1, taps: 3 }
+  expect(pairsOfRows(convolution(), 1)).toEqual({ parts: [three], dilation: 1, pairs: 8 })
+  expect(pairsOfRows(convolution({ channels: 256, size: 15 }), 1)?.pairs).toBe(8)
+  expect(pairsOfRows(convolution({ dilation: 2 }), 1)).toMatchObject({ dilation: 2, pairs: 4 })
+  expect(pairsOfRows(convolution({ kernel: 6 }), 1)?.parts).toEqual([
+    { first: 0, count: 3, taps: 2 },
+  ])
+  expect(pairsOfRows(convolution({ kernel: 7 }), 1)?.parts).toEqual([
+    { first: 0, count: 2, taps: 2 },
+    { ...three, first: 4 },
+  ])
   expect(paysFor({ channels: 256, filters: 256 })).toBe(true)
   expect(paysFor({ filters: 16, size: 64 })).toBe(false)
   expect(paysFor({ filters: 16, size: 64 }, 2)).toBe(true)
-  for (const none of [{ kernel: 1 }, { kernel: 4 }, { stride: 2 }, { dilation: 2 }, { size: 1 }])
+  for (const none of [{ kernel: 1 }, { stride: 2 }, { dilation: 3 }, { size: 1 }])
     expect(paysFor(none), JSON.stringify(none)).toBe(false)
   // A weight of 9 MB is filtered once in a step, whatever the image.
   expect(paysFor({ channels: 512, filters: 512, size: 2 })).toBe(false)

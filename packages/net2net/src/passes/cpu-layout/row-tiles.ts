@@ -8,7 +8,7 @@ import type {
   ImageConvolution,
   SizedAxis,
 } from '../../operators/decompositions/convolution-columns.ts'
-import { costs, positionsOf } from '../../operators/helpers/costs.ts'
+import { costs, positionsOf, productInBlocks } from '../../operators/helpers/costs.ts'
 import { range } from '../../operators/helpers/emission.ts'
 import { mostInputs } from '../../operators/helpers/minimal-filtering.ts'
 
@@ -57,35 +57,91 @@ function cheapest(
   return best
 }
 
+/** Rows of a kernel, as kernels of two or three rows: each begins two rows below the one before. */
+export interface RowsOfKernel {
+  readonly first: number
+  readonly count: number
+  readonly taps: 2 | 3
+}
+
+/** How a convolution computes two rows at once. With a dilation of d these are d apart, and d pairs are computed as one line of them. */
+export interface PairsOfRows {
+  readonly parts: readonly RowsOfKernel[]
+  readonly dilation: number
+  /** How many pairs of lines there are. */
+  readonly pairs: number
+}
+
+/** Two rows at a time, and the last three of an odd number. */
+function partsOf(kernel: number): readonly RowsOfKernel[] {
+  const isOdd = kernel % 2 === 1
+  const count = Math.floor(kernel / 2) - (isOdd ? 1 : 0)
+  return [
+    ...(count > 0 ? [{ first: 0, count, taps: 2 } as const] : []),
+    ...(isOdd ? [{ first: 2 * count, count: 1, taps: 3 } as const] : []),
+  ]
+}
+
 /**
  * Pairs of rows (`paired-rows.ts`) of a convolution of whole blocks of channels, if they pay.
  *
  * @param readers how many convolutions read the same tiles and weights
  */
-export function pairsOfRows(convolution: ImageConvolution, readers: number): RowTiles | undefined {
+export function pairsOfRows(
+  convolution: ImageConvolution,
+  readers: number,
+): PairsOfRows | undefined {
+  const pairs = allPairs(convolution.rows)
+  const isWorthwhile =
+    pairs && pairedCost(convolution, pairs, readers) < worthwhile * directCost(convolution)
+  return isWorthwhile ? pairs : undefined
+}
+
+/** Nanoseconds for each image of a convolution of whole blocks of channels that the loss depends on. */
+export function costInBlocks(convolution: ImageConvolution): number {
+  const pairs = pairsOfRows(convolution, 1)
+  return pairs ? pairedCost(convolution, pairs, 1) : directCost(convolution)
+}
+
+/** The pairs that there are for kernels of several rows, with a stride of one. */
+function allPairs(rows: SizedAxis): PairsOfRows | undefined {
+  const { kernel, stride, dilation } = rows
+  const isWhole = [rows.input, rows.output, rows.pads.begin].every((size) => size % dilation === 0)
+  return stride === 1 && kernel > 1 && isWhole
+    ? { parts: partsOf(kernel), dilation, pairs: Math.ceil(rows.output / dilation / 2) }
+    : undefined
+}
+
+/** Nanoseconds for each image. */
+function pairedCost(
+  convolution: ImageConvolution,
+  { parts, dilation, pairs }: PairsOfRows,
+  readers: number,
+): number {
   const { batch, channels, filters, groups, rows, columns } = convolution
-  if (rows.kernel > 3 || rows.dilation > 1) return undefined
-  const pairs = tilings(rows).filter(({ step }) => step === 2)
-  return cheapest(pairs, directCost(convolution), ({ step, size, tiles }) => {
-    const inTiles = channels * columns.input * size * tiles
-    const outputs = filters * columns.output * step * tiles
-    // Two sums of half the outputs each, all of them in their order, without the last row, and an activation that the convolution would have done.
-    const passes = rows.output === step * tiles ? 3 : 4
-    const weight = (size * columns.kernel * channels * filters) / groups
-    return (
-      rowOfTaps(convolution) * size * columns.kernel * tiles +
-      costs.blocks * passes * outputs +
-      // Small batches are not to lose what larger ones gain: it has to pay for half the usual batch.
-      ((costs.tap * 2 + costs.blocks) * inTiles +
-        (2 * (costs.filteredWeight * weight + costs.pairedNodes)) / positionsOf(batch)) /
-        readers
-    )
-  })
+  const lines = dilation * pairs
+  const sum = (count: (part: RowsOfKernel) => number) =>
+    parts.reduce((total, part) => total + count(part), 0)
+  const products = sum(({ count, taps }) => count * (taps + 1))
+  const images = sum(({ taps }) => taps + 1)
+  const inTiles = channels * columns.input * images * lines
+  const outputs = filters * columns.output * 2 * lines
+  // Two sums of half the outputs each, all of them in their order, without the last row, and an activation that the convolution would have done.
+  const passes = rows.output === 2 * lines ? 3 : 4
+  const weight = (products * columns.kernel * channels * filters) / groups
+  return (
+    rowOfTaps(convolution) * products * columns.kernel * lines +
+    costs.blocks * passes * outputs +
+    // Small batches are not to lose what larger ones gain: it has to pay for half the usual batch.
+    ((costs.tap * 2 + costs.blocks) * inTiles +
+      (2 * (costs.filteredWeight * weight + costs.pairedNodes * images)) / positionsOf(batch)) /
+      readers
+  )
 }
 
 /** Multiply-adds of one tap for a row of outputs, in nanoseconds. */
 const rowOfTaps = ({ channels, filters, groups, columns }: ImageConvolution): number =>
-  (costs.product * channels * filters * columns.output) / groups
+  (productInBlocks(filters / groups) * channels * filters * columns.output) / groups
 
 /** All tiles that there are for kernels of several rows, with a stride of one. */
 const tilings = ({ kernel, stride, dilation, output }: SizedAxis): readonly RowTiles[] =>
