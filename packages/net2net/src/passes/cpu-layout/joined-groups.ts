@@ -1,84 +1,219 @@
 /**
- * Convolutions of images in narrow groups, as convolutions in groups of whole blocks of channels: groups beside each other are joined,
- * and the weights between what one of them reads and what another one gives are zero. Four groups of four channels are one of sixteen.
+ * Convolutions of images in narrow groups, as convolutions in groups of whole blocks of channels. Groups beside each other are joined,
+ * and the weights between what one of them reads and what another one gives are zero: four groups of four channels are one of sixteen. Where that makes no whole
+ * blocks, channels that count for nothing fill them: a group of 24 channels is one of 32.
  * ONNX Runtime convolves in blocks (see `blocked-layout.ts`) so much faster than group by group that the products with zeros pay.
  */
 import { attributes, intAttribute } from '../../model/attributes.ts'
 import type { Model, Node } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
+import type { ImageConvolution } from '../../operators/decompositions/convolution-columns.ts'
+import { filledUp } from '../../operators/helpers/blocked.ts'
+import { costs, positionsOf } from '../../operators/helpers/costs.ts'
+import { range } from '../../operators/helpers/emission.ts'
 import { float32, int64 } from '../../tensor/tensor.ts'
+import { convolutionOf } from './column-convolutions.ts'
 import { inferOnce } from './infer-once.ts'
+import { hasEvenPhases } from './phased-transposition.ts'
 import { Rewriter } from './rewriter.ts'
+import { costInBlocks } from './row-tiles.ts'
 
 /** Joining more groups costs what blocks save. */
 const mostJoined = 8
+
+/** Filled blocks have to take less than this share of what they take the place of. */
+const worthwhile = 0.9
 
 /** @param block channels per block of the runtime's blocked layout */
 export function joinGroups(model: Model, block: number): Model {
   const infos = inferOnce(model)
   const found = new Map(
     model.graph.nodes.flatMap((node) => {
-      const groups = groupsOf(node, infos, block)
-      return groups ? [[node, groups] as const] : []
+      const groups = groupsOf(node, infos)
+      const whole = groups && wholeGroups(groups, block)
+      return whole ? [[node, whole] as const] : []
     }),
   )
   if (found.size === 0) return model
   const rewriter = new Rewriter(model)
-  const sizes = (values: readonly number[]) => rewriter.constant(int64(values), 'sizes')
   for (const node of model.graph.nodes) {
-    const groups = found.get(node)
-    if (!groups) {
-      rewriter.share(node)
-      continue
-    }
-    const { count, joined, outer, inner, kernel } = groups
-    const [x = '', weight = '', ...bias] = node.inputs
-    const field = kernel.reduce((product, size) => product * size, 1)
-    const apart = sizes([count / joined, joined, outer, 1, inner, field])
-    const own = Float32Array.from({ length: joined ** 2 }, (_, i) =>
-      Math.floor(i / joined) === i % joined ? 1 : 0,
-    )
-    const mask = rewriter.constant(float32([1, joined, 1, joined, 1, 1], own), 'own')
-    const emit = (opType: string, inputs: readonly string[]) => rewriter.emit(opType, inputs)[0]!
-    const diagonal = emit('Mul', [emit('Reshape', [rewriter.value(weight), apart]), mask])
-    const whole = emit('Reshape', [diagonal, sizes([count * outer, joined * inner, ...kernel])])
-    rewriter.keep({
-      ...node,
-      inputs: [x, whole, ...bias],
-      attributes: new Map([...node.attributes, ...attributes({ group: count / joined })]),
-    })
+    const whole = found.get(node)
+    if (whole) convolve(rewriter, node, whole)
+    else rewriter.share(node)
   }
   return rewriter.model()
 }
 
+// -------------------------------------------------------------------- choice
+
 interface Groups {
   readonly count: number
-  /** How many become one. */
-  readonly joined: number
-  /** The weight's axes: those of a group. */
+  /** Channels of a group along the weight's axes. */
   readonly outer: number
   readonly inner: number
+  /** Does the weight's first axis count the channels that are read? */
+  readonly isTransposed: boolean
   readonly kernel: readonly number[]
+  /** The convolution, or the one that a transposed one is the gradient of. */
+  readonly convolution: ImageConvolution
 }
 
-/** The groups of a convolution or a transposed one, where some of them make up whole blocks. */
-function groupsOf(
-  node: Node,
-  infos: ReadonlyMap<string, ValueInfo>,
-  block: number,
-): Groups | undefined {
+interface WholeGroups extends Groups {
+  /** How many become one. */
+  readonly joined: number
+  /** Channels of whole blocks that hold those of what was joined. */
+  readonly wholeOuter: number
+  readonly wholeInner: number
+}
+
+/** The groups of a convolution or a transposed one of images; undefined where each has a single channel. */
+function groupsOf(node: Node, infos: ReadonlyMap<string, ValueInfo>): Groups | undefined {
   const count = intAttribute(node, 'group', 1)
-  if (node.domain !== '' || !/^Conv(Transpose)?$/.test(node.opType) || count === 1) return undefined
-  const [x, weight] = [0, 1].map((i) => infos.get(node.inputs[i]!))
-  if (x?.dtype !== 'float32' || weight?.shape?.length !== 4) return undefined
-  if (!weight.shape.every((dim) => typeof dim === 'number')) return undefined
-  const [all, inner, ...kernel] = weight.shape as readonly [number, number, ...number[]]
+  if (count === 1) return undefined
+  const isTransposed = node.opType === 'ConvTranspose'
+  const [x = '', weight = ''] = node.inputs
+  const [y = ''] = node.outputs
+  if (isTransposed && !hasEvenPhases(node, infos.get(y)?.shape)) return undefined
+  const forward: Node = isTransposed
+    ? { ...node, opType: 'Conv', inputs: [y, weight], outputs: [x] }
+    : node
+  const convolution = convolutionOf({ info: (name) => infos.get(name) ?? {} }, forward)
+  const shape = infos.get(weight)?.shape
+  if (!convolution || !shape?.every((dim) => typeof dim === 'number')) return undefined
+  const [all, inner, ...kernel] = shape as readonly number[] as [number, number, ...number[]]
   const outer = all / count
-  const narrow = Math.min(outer, inner)
-  const joined = block / narrow
-  const isWhole = [outer, inner].every((width) => (joined * width) % block === 0)
-  const isNarrow = narrow > 1 && joined > 1 && joined <= mostJoined && count % joined === 0
-  return isNarrow && isWhole && Number.isInteger(joined)
-    ? { count, joined, outer, inner, kernel }
+  return Math.min(outer, inner) > 1
+    ? { count, outer, inner, isTransposed, kernel, convolution }
     : undefined
+}
+
+/** The cheapest way to whole blocks, if there is one that pays. */
+function wholeGroups(groups: Groups, block: number): WholeGroups | undefined {
+  const { count, outer, inner } = groups
+  if ([outer, inner].every((width) => width % block === 0)) return undefined
+  const ways = range(Math.min(mostJoined, count) + 1, 1)
+    .filter((joined) => count % joined === 0)
+    .map((joined) => {
+      const [wholeOuter, wholeInner] = [outer, inner].map((width) =>
+        filledUp(joined * width, block),
+      )
+      return { ...groups, joined, wholeOuter: wholeOuter!, wholeInner: wholeInner! }
+    })
+  const even = ways.find((way) => isExact(way) && way.joined * Math.min(outer, inner) === block)
+  if (even) return even
+  const [cheapest] = ways.toSorted((a, b) => wholeCost(a) - wholeCost(b))
+  return cheapest && wholeCost(cheapest) < worthwhile * plainCost(groups) ? cheapest : undefined
+}
+
+const isExact = ({ joined, outer, inner, wholeOuter, wholeInner }: WholeGroups): boolean =>
+  wholeOuter === joined * outer && wholeInner === joined * inner
+
+/** Nanoseconds for each image, group by group: windows are laid out row by row, and multiplied. */
+function plainCost({ convolution }: Groups): number {
+  const { channels, filters, groups, rows, columns } = convolution
+  const field = rows.kernel * columns.kernel
+  const lines = field === 1 ? 0 : channels * field * rows.output
+  // One thread lays windows out where an image has fewer outputs than there are filters.
+  const isAlone = rows.output * columns.output < filters / groups
+  const line = isAlone ? costs.laidOutRowAlone : costs.laidOutRow
+  const products = (filters * channels * field * rows.output * columns.output) / groups
+  return costs.product * products + lines * (line + costs.laidOut * columns.output)
+}
+
+/** Nanoseconds for each image in blocks, with what fills and cuts. */
+function wholeCost(way: WholeGroups): number {
+  const { count, joined, wholeOuter, wholeInner, convolution } = way
+  const { batch, rows, columns } = convolution
+  const groups = count / joined
+  const [channels, filters] = [groups * wholeInner, groups * wholeOuter]
+  const numbers = channels * rows.input * columns.input + filters * rows.output * columns.output
+  const weight = filters * wholeInner * rows.kernel * columns.kernel
+  return (
+    costInBlocks({ ...convolution, channels, filters, groups }) +
+    (isExact(way) ? 0 : costs.filled * numbers) +
+    // Small batches are not to lose what larger ones gain.
+    (2 * costs.filledWeight * weight) / positionsOf(batch)
+  )
+}
+
+// ------------------------------------------------------------------ emission
+
+function convolve(rewriter: Rewriter, node: Node, whole: WholeGroups): void {
+  const { count, joined, outer, inner, kernel, wholeOuter, wholeInner, isTransposed } = whole
+  const [x = '', weight = '', ...bias] = node.inputs.map((name) => rewriter.value(name))
+  const groups = count / joined
+  const field = kernel.reduce((product, size) => product * size, 1)
+  const [reads, gives] = isTransposed
+    ? [[outer, wholeOuter] as const, [inner, wholeInner] as const]
+    : [[inner, wholeInner] as const, [outer, wholeOuter] as const]
+  const apart = rewriter.reshape(weight, [groups, joined, outer, 1, inner, field])
+  const own = float32(
+    [1, joined, 1, joined, 1, 1],
+    range(joined ** 2).map((i) => (Math.floor(i / joined) === i % joined ? 1 : 0)),
+  )
+  const diagonal = rewriter.emit('Mul', [apart, rewriter.constant(own, 'own')])[0]!
+  const matrices = padded(
+    rewriter,
+    rewriter.reshape(diagonal, [groups, joined * outer, joined * inner, field]),
+    [0, wholeOuter - joined * outer, wholeInner - joined * inner, 0],
+  )
+  const inputs = [
+    filled(rewriter, x, groups, joined * reads[0], reads[1]),
+    rewriter.reshape(matrices, [groups * wholeOuter, wholeInner, ...kernel]),
+    ...bias.map((name) => {
+      if (name === '' || gives[1] === joined * gives[0]) return name
+      const rows = rewriter.reshape(name, [groups, joined * gives[0]])
+      const wide = padded(rewriter, rows, [0, gives[1] - joined * gives[0]])
+      return rewriter.reshape(wide, [groups * gives[1]])
+    }),
+  ]
+  const changed = new Map([...node.attributes, ...attributes({ group: groups })])
+  const y = rewriter.emit(node.opType, inputs, changed)[0]!
+  rewriter.replace(node.outputs[0]!, cut(rewriter, y, groups, joined * gives[0], gives[1]))
+}
+
+/** Zeros behind the entries along each axis. */
+function padded(rewriter: Rewriter, value: string, behind: readonly number[]): string {
+  if (behind.every((count) => count === 0)) return value
+  const pads = int64([...behind.map(() => 0), ...behind])
+  return rewriter.emit('Pad', [value, rewriter.constant(pads, 'sizes')])[0]!
+}
+
+/** Images in groups of so many channels, in groups of more: behind its own ones each has its first one once more, which weights of zero read. */
+function filled(
+  rewriter: Rewriter,
+  images: string,
+  groups: number,
+  width: number,
+  whole: number,
+): string {
+  if (width === whole) return images
+  if (groups === 1) return padded(rewriter, images, [0, whole - width, 0, 0])
+  const channels = range(groups * whole).map((i) => {
+    const place = i % whole
+    return Math.floor(i / whole) * width + (place < width ? place : 0)
+  })
+  return gathered(rewriter, images, channels)
+}
+
+/** The way back. */
+function cut(
+  rewriter: Rewriter,
+  images: string,
+  groups: number,
+  width: number,
+  whole: number,
+): string {
+  if (width === whole) return images
+  if (groups === 1) {
+    const bounds = [0, width, 1].map((bound) => rewriter.constant(int64([bound]), 'sizes'))
+    return rewriter.emit('Slice', [images, ...bounds])[0]!
+  }
+  const channels = range(groups * width).map((i) => Math.floor(i / width) * whole + (i % width))
+  return gathered(rewriter, images, channels)
+}
+
+function gathered(rewriter: Rewriter, images: string, channels: readonly number[]): string {
+  const places = rewriter.constant(int64(channels), 'channels')
+  return rewriter.emit('Gather', [images, places], { axis: 1 })[0]!
 }
