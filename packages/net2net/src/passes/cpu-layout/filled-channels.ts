@@ -6,7 +6,7 @@
  *
  * What the last channels hold does not matter, as long as it is finite: zero times infinity would be no number.
  */
-import { attributes, intAttribute } from '../../model/attributes.ts'
+import { attributes, intAttribute, intsAttribute } from '../../model/attributes.ts'
 import { capturedValues } from '../../model/links.ts'
 import type { Model, Node } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
@@ -25,6 +25,10 @@ const mostChannels = 2
 
 /** … and convolutions of all channels at most so many times as many multiplications. */
 const mostSpread = 1.5
+
+/** … of kernels of at least so many rows, of which minimal filtering leaves 0.4 to 0.7. */
+const mostSpreadOfTall = 1.8
+const tallRows = 4
 
 /** Multiply-adds for each image of convolutions that are to be filled, forward and back: below, what they gain is lost by the nodes that fill and cut. */
 const leastWork = 1e7
@@ -73,7 +77,8 @@ const spread = ({ filters, channels }: Convolution, block: number): number =>
 function fillsResult(node: Node, infos: Infos, block: number): boolean {
   const of = convolutionOf(node, infos)
   if (!of || !isFilled(of.filters, block)) return false
-  return of.isDepthwise || (of.channels > block && of.isWindow && spread(of, block) <= mostSpread)
+  const most = of.isTall ? mostSpreadOfTall : mostSpread
+  return of.isDepthwise || (of.channels > block && of.isWindow && spread(of, block) <= most)
 }
 
 /** Multiply-adds for each image; those of a depthwise convolution are always enough. */
@@ -94,6 +99,8 @@ interface Convolution {
   readonly isDepthwise: boolean
   /** Does the kernel have more than one tap? */
   readonly isWindow: boolean
+  /** Are its rows filtered? */
+  readonly isTall: boolean
   /** The weight's axes. */
   readonly filterAxis: 0 | 1
 }
@@ -114,7 +121,9 @@ function convolutionOf(node: Node, infos: Infos): Convolution | undefined {
   if (filterAxis === 1 && !hasEvenPhases(node, shapeIn(infos, node.outputs[0]))) return undefined
   const filters = isDepthwise || filterAxis === 0 ? outer : inner
   const isWindow = height * width > 1
-  return { filters, channels: given, isDepthwise, isWindow, filterAxis }
+  const [stride = 1] = intsAttribute(node, 'strides') ?? []
+  const isTall = height >= tallRows && stride === 1
+  return { filters, channels: given, isDepthwise, isWindow, isTall, filterAxis }
 }
 
 class FilledGraph {
