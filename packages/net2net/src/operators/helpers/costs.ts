@@ -33,9 +33,10 @@ export const costs = {
   outOfBlocks: 1,
   /** What it saves that a gradient stays in blocks: the weight does too, and is not brought there for its convolutions. */
   keptInBlocks: 1,
-  /** An element of the tiles of an image whose rows are filtered: by a product, and as much for each row that this reads; or for each tap of a convolution, and to put tiles side by side; and one of the filtered weight. */
-  tiled: 0.3,
+  /** An element of the tiles of an image whose rows are filtered: by a product, and as much for each row that this reads, and for each channel, in the products of its block; or for each tap of a convolution, and to put tiles side by side; and one of the filtered weight. */
+  tiled: 0.2,
   tiledRow: 0.015,
+  tiledChannel: 4,
   tap: 0.04,
   joinedTiles: 0.15,
   filteredWeight: 0.5,

@@ -62,7 +62,7 @@ export function tiledRows(
   columns: Columns = [0, 0],
 ): string {
   const { batch, channels, height, width } = images
-  if (!isTiledByProduct({ batch, numbers: channels * width, height }, tiling))
+  if (!isTiledByProduct({ batch, channels, numbers: channels * width, height }, tiling))
     return tilesByTaps(emitter, images, tiling, matrix, begin, columns)
   const [left, right] = columns
   if (left + right === 0) return tilesByProduct(emitter, images, tiling, matrix, begin)

@@ -54,16 +54,20 @@ export function lowerStep(
   states: Iterable<string> = [],
   exact?: Iterable<string>,
 ): { readonly model: Model; readonly inBlocks: StateInBlocks } {
-  const updated = scaledGradients(foldUpdates(columnConvolutions(fastKernels(model))))
+  const fast = fastKernels(model)
+  const columns = columnConvolutions(fast)
+  const updated = scaledGradients(foldUpdates(columns))
   const even = equalRanks(turnedProducts(sumsOfProducts(rowFactors(updated))))
   const isGrouped = even.graph.nodes.some((node) => intAttribute(node, 'group', 1) > 1)
   const filled = block > 1 ? fillChannels(even, block) : even
   const whole = block > 1 && isGrouped ? joinGroups(filled, block) : filled
   const phased = phaseTranspositions(whole, block)
+  // Behind columns nobody could infer the batch's size.
+  const sized = columns === fast ? phased : withShapes(phased, inferOnce(fast))
   const laidOut =
     block === 1
-      ? { model: withoutTallKernels(phased), inBlocks: noneInBlocks }
-      : blockLayout(imagesOf(phased, block), block, new Set(states), exact)
+      ? { model: withoutTallKernels(sized), inBlocks: noneInBlocks }
+      : blockLayout(imagesOf(sized, block), block, new Set(states), exact)
   const lowered = singleReshapes(equalSizes(movedRows(repeatedNumbers(dotProducts(laidOut.model)))))
   return { model: lowered, inBlocks: laidOut.inBlocks }
 }

@@ -162,7 +162,7 @@ function filteredCost(convolution: ImageConvolution, tiling: RowTiles): number {
   const weight = (size * columns.kernel * channels * filters) / groups
   return (
     rowOfTaps(convolution) * size * columns.kernel * tiles +
-    tilesCost({ batch, numbers: channels * columns.input, height: rows.input }, tiling) +
+    tilesCost({ batch, channels, numbers: channels * columns.input, height: rows.input }, tiling) +
     costs.blocks * ((size + 2 * step) * outputs + filters * rows.output * columns.output) +
     (costs.filteredWeight * weight + costs.filteredNodes) / positionsOf(batch)
   )
@@ -171,14 +171,18 @@ function filteredCost(convolution: ImageConvolution, tiling: RowTiles): number {
 /** An image that is cut into tiles. */
 interface TiledImage {
   readonly batch: Dim
+  readonly channels: number
   /** In a row, of all channels. */
   readonly numbers: number
   readonly height: number
 }
 
-/** A product with a dense matrix takes as much for each row of the image. */
-const productCost = ({ numbers, height }: TiledImage, { size, tiles }: RowTiles): number =>
-  numbers * size * tiles * (costs.tiled + costs.tiledRow * height)
+/** A product with a dense matrix for each row of it and each block of channels, which takes as much for each row of the image. */
+const productCost = (
+  { channels, numbers, height }: TiledImage,
+  { size, tiles }: RowTiles,
+): number =>
+  size * (costs.tiledChannel * channels + numbers * tiles * (costs.tiled + costs.tiledRow * height))
 
 /** n depthwise convolutions of up to n taps, whose results are put side by side. */
 const tapsCost = ({ batch, numbers }: TiledImage, { size, tiles }: RowTiles): number =>
@@ -195,8 +199,13 @@ const tilesCost = (image: TiledImage, tiling: RowTiles): number =>
 /** The tiles with which the gradient of the weight takes less as a convolution with tall kernels; undefined where none do. */
 export function gradientTiles(convolution: ImageConvolution): RowTiles | undefined {
   const { batch, channels, filters, groups, rows, columns } = convolution
-  const x = { batch, numbers: channels * columns.input, height: rows.input }
-  const deltas = { batch, numbers: filters * columns.output, height: rows.output }
+  const x = { batch, channels, numbers: channels * columns.input, height: rows.input }
+  const deltas = {
+    batch,
+    channels: filters,
+    numbers: filters * columns.output,
+    height: rows.output,
+  }
   const wide = channels * (columns.pads.begin + columns.input + columns.pads.end)
   const candidates = tilings(rows).filter(({ size }) => fitsGroups(size * groups))
   return cheapest(candidates, wholeImagesCost(convolution), (tiling) => {
