@@ -111,16 +111,27 @@ test.skipIf(block === 1)('wide groups fill blocks', async () => {
   expect(count, `seed ${testSeed}`).toBeGreaterThan(2)
 })
 
+/** How many groups each convolution has. */
+const groupsOf = ({ graph }: Model): readonly number[] =>
+  graph.nodes
+    .filter(({ opType }) => opType === 'Conv')
+    .map((node) => intAttribute(node, 'group', 1))
+
 test.skipIf(block === 1)('groups of few channels on large images are left alone', () => {
   const model = (width: number) => {
     const axis = { kernel: 3, stride: 1, dilation: 1, begin: 1, end: 1, size: 32 }
     const convolution = { channels: 6 * width, filters: 6 * width, groups: 6, axes: [axis, axis] }
     return convolutionModel(convolution, randomStream(testSeed, 'narrow'))
   }
-  const groups = ({ graph }: Model) =>
-    graph.nodes
-      .filter(({ opType }) => opType === 'Conv')
-      .map((node) => intAttribute(node, 'group', 1))
-  expect(groups(joinGroups(model(5), block))).toEqual([6])
+  expect(groupsOf(joinGroups(model(5), block))).toEqual([6])
   expect(joinGroups(model(block), block).graph.nodes).toHaveLength(1)
+})
+
+test.skipIf(block === 1)('groups that are whole together are joined on images of any size', () => {
+  const builder = new GraphBuilder()
+  builder.input('x', 'float32', ['n', 2 * block, 'height', 'width'])
+  const dims = [2 * block, block / 2, 3, 3]
+  const weight = builder.constant(normalTensor(randomStream(testSeed, 'open'), dims))
+  builder.output(builder.node('Conv', ['x', weight], { group: 4 }), 'float32')
+  expect(groupsOf(joinGroups(builder.model(), block))).toEqual([2])
 })

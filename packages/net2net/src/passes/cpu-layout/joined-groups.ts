@@ -54,8 +54,8 @@ interface Groups {
   /** Does the weight's first axis count the channels that are read? */
   readonly isTransposed: boolean
   readonly kernel: readonly number[]
-  /** The convolution, or the one that a transposed one is the gradient of. */
-  readonly convolution: ImageConvolution
+  /** The convolution, or the one that a transposed one is the gradient of, if the sizes of its images are known. */
+  readonly convolution: ImageConvolution | undefined
 }
 
 interface WholeGroups extends Groups {
@@ -69,7 +69,7 @@ interface WholeGroups extends Groups {
 /** The groups of a convolution or a transposed one of images; undefined where each has a single channel. */
 function groupsOf(node: Node, infos: ReadonlyMap<string, ValueInfo>): Groups | undefined {
   const count = intAttribute(node, 'group', 1)
-  if (count === 1) return undefined
+  if (node.domain !== '' || !/^Conv(Transpose)?$/.test(node.opType) || count === 1) return undefined
   const isTransposed = node.opType === 'ConvTranspose'
   const [x = '', weight = ''] = node.inputs
   const [y = ''] = node.outputs
@@ -79,7 +79,8 @@ function groupsOf(node: Node, infos: ReadonlyMap<string, ValueInfo>): Groups | u
     : node
   const convolution = convolutionOf({ info: (name) => infos.get(name) ?? {} }, forward)
   const shape = infos.get(weight)?.shape
-  if (!convolution || !shape?.every((dim) => typeof dim === 'number')) return undefined
+  const isImage = shape?.length === 4 && infos.get(x)?.dtype === 'float32'
+  if (!isImage || !shape.every((dim) => typeof dim === 'number')) return undefined
   const [all, inner, ...kernel] = shape as readonly number[] as [number, number, ...number[]]
   const outer = all / count
   return Math.min(outer, inner) > 1
@@ -89,7 +90,7 @@ function groupsOf(node: Node, infos: ReadonlyMap<string, ValueInfo>): Groups | u
 
 /** The cheapest way to whole blocks, if there is one that pays. */
 function wholeGroups(groups: Groups, block: number): WholeGroups | undefined {
-  const { count, outer, inner } = groups
+  const { count, outer, inner, convolution } = groups
   if ([outer, inner].every((width) => width % block === 0)) return undefined
   const ways = range(Math.min(mostJoined, count) + 1, 1)
     .filter((joined) => count % joined === 0)
@@ -100,17 +101,21 @@ function wholeGroups(groups: Groups, block: number): WholeGroups | undefined {
       return { ...groups, joined, wholeOuter: wholeOuter!, wholeInner: wholeInner! }
     })
   const even = ways.find((way) => isExact(way) && way.joined * Math.min(outer, inner) === block)
-  if (even) return even
-  const [cheapest] = ways.toSorted((a, b) => wholeCost(a) - wholeCost(b))
-  return cheapest && wholeCost(cheapest) < worthwhile * plainCost(groups) ? cheapest : undefined
+  if (even || !convolution) return even
+  let least = worthwhile * plainCost(convolution)
+  let cheapest: WholeGroups | undefined
+  for (const way of ways) {
+    const cost = wholeCost(way, convolution)
+    if (cost < least) [least, cheapest] = [cost, way]
+  }
+  return cheapest
 }
 
 const isExact = ({ joined, outer, inner, wholeOuter, wholeInner }: WholeGroups): boolean =>
   wholeOuter === joined * outer && wholeInner === joined * inner
 
 /** Nanoseconds for each image, group by group: windows are laid out row by row, and multiplied. */
-function plainCost({ convolution }: Groups): number {
-  const { channels, filters, groups, rows, columns } = convolution
+function plainCost({ channels, filters, groups, rows, columns }: ImageConvolution): number {
   const field = rows.kernel * columns.kernel
   const lines = field === 1 ? 0 : channels * field * rows.output
   // One thread lays windows out where an image has fewer outputs than there are filters.
@@ -121,8 +126,8 @@ function plainCost({ convolution }: Groups): number {
 }
 
 /** Nanoseconds for each image in blocks, with what fills and cuts. */
-function wholeCost(way: WholeGroups): number {
-  const { count, joined, wholeOuter, wholeInner, convolution } = way
+function wholeCost(way: WholeGroups, convolution: ImageConvolution): number {
+  const { count, joined, wholeOuter, wholeInner } = way
   const { batch, rows, columns } = convolution
   const groups = count / joined
   const [channels, filters] = [groups * wholeInner, groups * wholeOuter]
@@ -138,14 +143,20 @@ function wholeCost(way: WholeGroups): number {
 
 // ------------------------------------------------------------------ emission
 
+/** Channels of a joined group, and of the blocks that hold them. */
+interface Filling {
+  readonly width: number
+  readonly whole: number
+}
+
 function convolve(rewriter: Rewriter, node: Node, whole: WholeGroups): void {
   const { count, joined, outer, inner, kernel, wholeOuter, wholeInner, isTransposed } = whole
   const [x = '', weight = '', ...bias] = node.inputs.map((name) => rewriter.value(name))
   const groups = count / joined
   const field = kernel.reduce((product, size) => product * size, 1)
-  const [reads, gives] = isTransposed
-    ? [[outer, wholeOuter] as const, [inner, wholeInner] as const]
-    : [[inner, wholeInner] as const, [outer, wholeOuter] as const]
+  const outerAxis = { width: joined * outer, whole: wholeOuter }
+  const innerAxis = { width: joined * inner, whole: wholeInner }
+  const [reads, gives] = isTransposed ? [outerAxis, innerAxis] : [innerAxis, outerAxis]
   const apart = rewriter.reshape(weight, [groups, joined, outer, 1, inner, field])
   const own = float32(
     [1, joined, 1, joined, 1, 1],
@@ -154,22 +165,22 @@ function convolve(rewriter: Rewriter, node: Node, whole: WholeGroups): void {
   const diagonal = rewriter.emit('Mul', [apart, rewriter.constant(own, 'own')])[0]!
   const matrices = padded(
     rewriter,
-    rewriter.reshape(diagonal, [groups, joined * outer, joined * inner, field]),
-    [0, wholeOuter - joined * outer, wholeInner - joined * inner, 0],
+    rewriter.reshape(diagonal, [groups, outerAxis.width, innerAxis.width, field]),
+    [0, wholeOuter - outerAxis.width, wholeInner - innerAxis.width, 0],
   )
   const inputs = [
-    filled(rewriter, x, groups, joined * reads[0], reads[1]),
+    filled(rewriter, x, groups, reads),
     rewriter.reshape(matrices, [groups * wholeOuter, wholeInner, ...kernel]),
     ...bias.map((name) => {
-      if (name === '' || gives[1] === joined * gives[0]) return name
-      const rows = rewriter.reshape(name, [groups, joined * gives[0]])
-      const wide = padded(rewriter, rows, [0, gives[1] - joined * gives[0]])
-      return rewriter.reshape(wide, [groups * gives[1]])
+      if (name === '' || gives.width === gives.whole) return name
+      const rows = rewriter.reshape(name, [groups, gives.width])
+      const wide = padded(rewriter, rows, [0, gives.whole - gives.width])
+      return rewriter.reshape(wide, [groups * gives.whole])
     }),
   ]
   const changed = new Map([...node.attributes, ...attributes({ group: groups })])
   const y = rewriter.emit(node.opType, inputs, changed)[0]!
-  rewriter.replace(node.outputs[0]!, cut(rewriter, y, groups, joined * gives[0], gives[1]))
+  rewriter.replace(node.outputs[0]!, cut(rewriter, y, groups, gives))
 }
 
 /** Zeros behind the entries along each axis. */
@@ -184,8 +195,7 @@ function filled(
   rewriter: Rewriter,
   images: string,
   groups: number,
-  width: number,
-  whole: number,
+  { width, whole }: Filling,
 ): string {
   if (width === whole) return images
   if (groups === 1) return padded(rewriter, images, [0, whole - width, 0, 0])
@@ -201,8 +211,7 @@ function cut(
   rewriter: Rewriter,
   images: string,
   groups: number,
-  width: number,
-  whole: number,
+  { width, whole }: Filling,
 ): string {
   if (width === whole) return images
   if (groups === 1) {
