@@ -343,6 +343,8 @@ export interface BlockedContext extends InferContext, BlockedEmitter {
   output(k: number): ValueInfo
   /** Is input i there in blocks? */
   isBlocked(i: number): boolean
+  /** Do convolutions read what the node gives, or what is computed of that element by element or by poolings? */
+  isConvolved(): boolean
   /** Is this an image [N, C, H, W] of float32 in whole blocks? */
   fits(info: ValueInfo): boolean
   /** Input i in blocks; converted if need be. */

@@ -35,7 +35,8 @@ export const blockedElementwise: BlockedRule = (context) => {
     // Along the batch, operands may repeat themselves: blocks do not show there.
     return shape?.length === 4 && shape.slice(1).every((dim, k) => dim === output.shape![k + 1])
   })
-  if (!node.inputs.some((_, i) => whole[i] && context.isBlocked(i))) return undefined
+  if (!node.inputs.some((_, i) => whole[i] && context.isBlocked(i)))
+    return startsBlocks(context) ? withChannels(context, whole) : undefined
   if (!node.inputs.every((_, i) => !whole[i] || context.dtype(i) === 'float32')) return undefined
   const alike = node.inputs.every(
     (_, i) =>
@@ -47,6 +48,13 @@ export const blockedElementwise: BlockedRule = (context) => {
   const inputs = node.inputs.map((_, i) => (whole[i] ? context.blocks(i) : context.plain(i)))
   return context.emit(node.opType, inputs, node.attributes)
 }
+
+/**
+ * Does it pay to bring an image into blocks here, before a convolution reads what is computed of it? Where each channel is multiplied by a number, it does: one
+ * depthwise convolution of a single tap computes this, a shift and an activation behind it.
+ */
+const startsBlocks = (context: BlockedContext): boolean =>
+  context.node.opType === 'Mul' && context.isConvolved()
 
 /** An image of which every channel is multiplied by a number, or has one added or subtracted. */
 function withChannels(context: BlockedContext, whole: readonly boolean[]) {

@@ -364,6 +364,7 @@ class BlockedGraph {
       constant: (i) => info(i).constant,
       output: (k) => this.#infos.get(node.outputs[k] ?? '') ?? {},
       isBlocked: (i) => this.#blocks.has(name(i)),
+      isConvolved: () => node.outputs.some((output) => this.#convolved.has(output)),
       fits: (value) => this.#fits(value),
       blocks: (i) => this.#asBlocks(name(i)),
       wholeBlocks: (i) => this.#wholeBlocks(name(i))?.blocks(),
@@ -380,13 +381,14 @@ class BlockedGraph {
   }
 }
 
-/** What convolutions read first, and what is read to compute that element by element. */
+/** What convolutions read first, and what is read to compute that element by element or by poolings. */
 function convolvedImages(nodes: readonly Node[]): ReadonlySet<string> {
   const found = new Set<string>()
   for (const node of nodes.toReversed()) {
     const isElementwise = operatorOf(node)?.execution?.blocked === blockedElementwise
+    const isPooling = /^(Average|Max)Pool$/.test(node.opType) && node.outputs.length === 1
     if (isStandard(node, 'Conv')) found.add(node.inputs[0]!)
-    else if (isElementwise && node.outputs.some((name) => found.has(name)))
+    else if ((isElementwise || isPooling) && node.outputs.some((name) => found.has(name)))
       for (const name of node.inputs) found.add(name)
   }
   return found

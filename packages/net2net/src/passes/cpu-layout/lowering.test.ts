@@ -12,7 +12,7 @@ import {
 import { normalTensor } from '../../../testing/gradient-check.ts'
 import { testSeed } from '../../../testing/seed.ts'
 import { difference, sent } from '../../../testing/sent-tensors.ts'
-import { float, intsAttribute } from '../../model/attributes.ts'
+import { float, intAttribute, intsAttribute, stringAttribute } from '../../model/attributes.ts'
 import { GraphBuilder } from '../../model/builder.ts'
 import { linksOf } from '../../model/links.ts'
 import type { Model } from '../../model/model.ts'
@@ -570,6 +570,34 @@ describe('a lowered training step computes what the standard one does', () => {
         return [builder.node('Tanh', [gated]), 128]
       },
     }))
+
+  test.skipIf(block === 1)(
+    'scale, shift and activation before a convolution, at once',
+    async () => {
+      const { graph } = await compareSteps({
+        input: [block, 8, 8],
+        layers: (net) => {
+          const { builder } = net
+          const perChannel = (hint: string) => net.parameter(hint, [block, 1, 1])
+          // What is computed before is in no blocks.
+          const image = builder.node('Softmax', ['input'], { axis: 1 })
+          const scaled = builder.node('Mul', [image, perChannel('gamma')])
+          const shifted = builder.node('Add', [scaled, perChannel('beta')])
+          const pooled = builder.node('AveragePool', [net.relu(shifted)], {
+            kernel_shape: [2, 2],
+            strides: [2, 2],
+          })
+          return [net.conv(pooled, [block, block, 3, 3]), 16 * block]
+        },
+      })
+      const used = graph.nodes.filter(
+        (node) => node.opType === 'Conv' && stringAttribute(node, 'activation', '') === 'Relu',
+      )
+      expect(used.map((node) => [node.inputs.length, intAttribute(node, 'group', 1)])).toEqual([
+        [3, block],
+      ])
+    },
+  )
 
   test('a value that is read in both orders', () =>
     compareSteps({
