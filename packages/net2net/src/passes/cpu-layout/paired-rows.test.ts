@@ -159,6 +159,15 @@ describe.skipIf(block === 1)('convolutions that compute two rows at once', () =>
       (net) => net.pool(net.conv(first(net), [wide, wide, 3, 3])),
     ],
     [
+      'dilated, below a pooling',
+      0,
+      [3, 16, 16],
+      (net) =>
+        net.pool(
+          net.conv(first(net), [wide, wide, 3, 3], { dilations: [2, 2], pads: [2, 2, 2, 2] }),
+        ),
+    ],
+    [
       'between others',
       4,
       [3, 14, 14],

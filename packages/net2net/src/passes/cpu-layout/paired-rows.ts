@@ -167,7 +167,8 @@ function allRows(node: Node, convolution: ImageConvolution, { uses }: Links): Al
   const { rows } = convolution
   const { stride, output: count } = rows
   if (stride === 1) return { convolution, readers: 1 }
-  if (stride > 2) return undefined
+  // With a dilation, the rows of a pair are not beside each other.
+  if (stride > 2 || rows.dilation > 1) return undefined
   const key = keyWithoutPads(node)
   const alike = (uses.get(node.inputs[0]!) ?? []).filter(
     ({ node: other, input }) => input === 0 && keyWithoutPads(other) === key,
