@@ -140,12 +140,12 @@ describe('in ONNX Runtime’s blocked layout', () => {
 
   test.skipIf(block === 1).each([
     // Its rows are filtered (`row-tiles.ts`): a product gives the tiles, and those of x get zeros beside them.
-    ['dense', {}, 2],
+    ['dense', { window: [square, square].map((axis) => ({ ...axis, input: 12 })) }, 2],
     ['in groups', { channels: 64, filters: 64, groups: 2 }, 3],
     // Only the images of δ are in blocks, and there is no row of zeros between them.
     ['of few channels', { channels: 3 }, 1],
     // Every second column apart; images of nine columns get one more.
-    ['with a dilation', { window: [square, { ...square, dilation: 2, input: 9 }] }, 3],
+    ['with a dilation', { filters: 32, window: [square, { ...square, dilation: 2, input: 9 }] }, 3],
     ['with a stride', { window: [square, square].map((axis) => ({ ...axis, stride: 2 })) }, 3],
   ] as const)('%s: images are moved as blocks', (_, drawn, count) => {
     const used = lowered(drawn as Partial<Drawn>)
