@@ -80,15 +80,17 @@ export function columnsPay(convolution: ImageConvolution): boolean {
   const images = positionsOf(batch) * (channels * rows.input * columns.input) + filters * positions
   const copied = copiesNothing(convolution) ? 0 : channels * field * positions
   const weight = (filters * channels * field) / groups
-  // One thread lays windows out where an image has fewer outputs than there are filters.
-  const isAlone = rows.output * columns.output < filters / groups
-  const line = isAlone ? costs.windowRowAlone : costs.windowRow
+  const line = isLaidOutAlone(convolution) ? costs.windowRowAlone : costs.windowRow
   const gathered = costs.columns * copied
   return (
     gathered + costs.matrix * 2 * images < costs.weight * weight ||
     (isPlain(convolution) && gathered + costs.columnNodes < (line * copied) / columns.output)
   )
 }
+
+/** Does one thread lay the windows out? In the plain layout it does where an image has fewer outputs than there are filters. */
+export const isLaidOutAlone = ({ filters, groups, rows, columns }: ImageConvolution): boolean =>
+  rows.output * columns.output < filters / groups
 
 /**
  * Are the images in blocks on no processor? Groups of 2, 4, 8, 16, … channels are, alone or together, images of very few channels are read as they are, and

@@ -385,8 +385,9 @@ class BlockedGraph {
 function convolvedImages(nodes: readonly Node[]): ReadonlySet<string> {
   const found = new Set<string>()
   for (const node of nodes.toReversed()) {
-    const isElementwise = operatorOf(node)?.execution?.blocked === blockedElementwise
-    const isPooling = /^(Average|Max)Pool$/.test(node.opType) && node.outputs.length === 1
+    const { execution, reads } = operatorOf(node) ?? {}
+    const isElementwise = execution?.blocked === blockedElementwise
+    const isPooling = execution?.blocked && reads?.sizes?.window && node.outputs.length === 1
     if (isStandard(node, 'Conv')) found.add(node.inputs[0]!)
     else if ((isElementwise || isPooling) && node.outputs.some((name) => found.has(name)))
       for (const name of node.inputs) found.add(name)

@@ -207,9 +207,7 @@ class FilledGraph {
     const behind = shape.map((dim, axis) =>
       axes.includes(axis) ? wholeBlocks(dim as number, this.#block)! - (dim as number) : 0,
     )
-    const value = this.#rewriter.value(name)
-    if (behind.every((count) => count === 0)) return value
-    return this.#rewriter.emit('Pad', [value, this.#sizes([...shape.map(() => 0), ...behind])])[0]!
+    return this.#rewriter.zerosBehind(this.#rewriter.value(name), behind)
   }
 
   #image(name: string): string {

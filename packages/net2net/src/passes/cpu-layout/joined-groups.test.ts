@@ -57,7 +57,7 @@ test('narrow groups are convolved in blocks, forward and back', () =>
     { seed: testSeed, numRuns: 20 },
   ))
 
-/** Each is a case in which channels that count for nothing pay. */
+/** Groups of one and a half to six blocks. On most images it pays to fill those that are not whole. */
 const filled = fc.record({
   width: fc.constantFrom(1.5, 2.5, 2.5, 3).map((blocks) => blocks * block),
   groups: fc.constantFrom(2, 3, 4),

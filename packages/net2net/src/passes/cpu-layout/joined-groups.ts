@@ -7,7 +7,10 @@
 import { attributes, intAttribute } from '../../model/attributes.ts'
 import type { Model, Node } from '../../model/model.ts'
 import type { ValueInfo } from '../../operators/contract/infer.ts'
-import type { ImageConvolution } from '../../operators/decompositions/convolution-columns.ts'
+import {
+  type ImageConvolution,
+  isLaidOutAlone,
+} from '../../operators/decompositions/convolution-columns.ts'
 import { filledUp } from '../../operators/helpers/blocked.ts'
 import { costs, positionsOf } from '../../operators/helpers/costs.ts'
 import { range } from '../../operators/helpers/emission.ts'
@@ -115,12 +118,11 @@ const isExact = ({ joined, outer, inner, wholeOuter, wholeInner }: WholeGroups):
   wholeOuter === joined * outer && wholeInner === joined * inner
 
 /** Nanoseconds for each image, group by group: windows are laid out row by row, and multiplied. */
-function plainCost({ channels, filters, groups, rows, columns }: ImageConvolution): number {
+function plainCost(convolution: ImageConvolution): number {
+  const { channels, filters, groups, rows, columns } = convolution
   const field = rows.kernel * columns.kernel
   const lines = field === 1 ? 0 : channels * field * rows.output
-  // One thread lays windows out where an image has fewer outputs than there are filters.
-  const isAlone = rows.output * columns.output < filters / groups
-  const line = isAlone ? costs.laidOutRowAlone : costs.laidOutRow
+  const line = isLaidOutAlone(convolution) ? costs.laidOutRowAlone : costs.laidOutRow
   const products = (filters * channels * field * rows.output * columns.output) / groups
   return costs.product * products + lines * (line + costs.laidOut * columns.output)
 }
@@ -158,13 +160,8 @@ function convolve(rewriter: Rewriter, node: Node, whole: WholeGroups): void {
   const innerAxis = { width: joined * inner, whole: wholeInner }
   const [reads, gives] = isTransposed ? [outerAxis, innerAxis] : [innerAxis, outerAxis]
   const apart = rewriter.reshape(weight, [groups, joined, outer, 1, inner, field])
-  const own = float32(
-    [1, joined, 1, joined, 1, 1],
-    range(joined ** 2).map((i) => (Math.floor(i / joined) === i % joined ? 1 : 0)),
-  )
-  const diagonal = rewriter.emit('Mul', [apart, rewriter.constant(own, 'own')])[0]!
-  const matrices = padded(
-    rewriter,
+  const diagonal = joined === 1 ? apart : onDiagonal(rewriter, apart, joined)
+  const matrices = rewriter.zerosBehind(
     rewriter.reshape(diagonal, [groups, outerAxis.width, innerAxis.width, field]),
     [0, wholeOuter - outerAxis.width, wholeInner - innerAxis.width, 0],
   )
@@ -174,7 +171,7 @@ function convolve(rewriter: Rewriter, node: Node, whole: WholeGroups): void {
     ...bias.map((name) => {
       if (name === '' || gives.width === gives.whole) return name
       const rows = rewriter.reshape(name, [groups, gives.width])
-      const wide = padded(rewriter, rows, [0, gives.whole - gives.width])
+      const wide = rewriter.zerosBehind(rows, [0, gives.whole - gives.width])
       return rewriter.reshape(wide, [groups * gives.whole])
     }),
   ]
@@ -183,11 +180,13 @@ function convolve(rewriter: Rewriter, node: Node, whole: WholeGroups): void {
   rewriter.replace(node.outputs[0]!, cut(rewriter, y, groups, gives))
 }
 
-/** Zeros behind the entries along each axis. */
-function padded(rewriter: Rewriter, value: string, behind: readonly number[]): string {
-  if (behind.every((count) => count === 0)) return value
-  const pads = int64([...behind.map(() => 0), ...behind])
-  return rewriter.emit('Pad', [value, rewriter.constant(pads, 'sizes')])[0]!
+/** The weights of groups [G, joined, M, 1, C, K·L] with zeros between them: [G, joined, M, joined, C, K·L]. */
+function onDiagonal(rewriter: Rewriter, weights: string, joined: number): string {
+  const own = float32(
+    [1, joined, 1, joined, 1, 1],
+    range(joined ** 2).map((i) => (Math.floor(i / joined) === i % joined ? 1 : 0)),
+  )
+  return rewriter.emit('Mul', [weights, rewriter.constant(own, 'own')])[0]!
 }
 
 /** Images in groups of so many channels, in groups of more: behind its own ones each has its first one once more, which weights of zero read. */
@@ -198,7 +197,7 @@ function filled(
   { width, whole }: Filling,
 ): string {
   if (width === whole) return images
-  if (groups === 1) return padded(rewriter, images, [0, whole - width, 0, 0])
+  if (groups === 1) return rewriter.zerosBehind(images, [0, whole - width, 0, 0])
   const channels = range(groups * whole).map((i) => {
     const place = i % whole
     return Math.floor(i / whole) * width + (place < width ? place : 0)

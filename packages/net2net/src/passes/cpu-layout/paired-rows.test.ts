@@ -71,13 +71,16 @@ describe.skipIf(block === 1)('convolutions that compute two rows at once', () =>
   test('give what the standard’s give', async () => {
     const found = new Set<string>()
     await fc.assert(
-      fc.asyncProperty(convolutions, async ({ groups, rows: any, columns, batch, ...drawn }) => {
-        const { dilation, kernel } = any
-        // Pairs of dilated rows: as many of them on all sides.
+      fc.asyncProperty(convolutions, async ({ groups, columns, batch, ...drawn }) => {
+        const { dilation, kernel } = drawn.rows
+        // Dilated rows are paired where their numbers are multiples of the dilation.
         const even = (count: number) => Math.ceil(count / dilation) * dilation
-        const begin = even(any.begin)
-        const end = even(any.end + any.size) - any.size + ((dilation * (kernel - 1)) % dilation)
-        const rows = { ...any, begin, end, size: even(any.size + dilation * (kernel - 1)) }
+        const { begin, size } = drawn.rows
+        const rows = {
+          ...drawn.rows,
+          begin: even(begin),
+          size: even(size + dilation * (kernel - 1)),
+        }
         const [channels, filters] = [drawn.channels, drawn.filters].map(
           (blocks) => blocks * groups * block,
         ) as [number, number]

@@ -107,6 +107,13 @@ export class Rewriter {
     return this.emit('Reshape', [value, this.constant(int64(dims), 'shape')])[0]!
   }
 
+  /** A value with so many zeros behind its entries along each axis. */
+  zerosBehind(value: string, counts: readonly number[]): string {
+    if (counts.every((count) => count === 0)) return value
+    const pads = int64([...counts.map(() => 0), ...counts])
+    return this.emit('Pad', [value, this.constant(pads, 'sizes')])[0]!
+  }
+
   /** Adds a node with these very outputs. */
   define(node: Omit<Node, 'name' | 'attributes'>, entries: Record<string, AttributeLike> = {}) {
     if (node.domain !== '') this.#domains.add(node.domain)
