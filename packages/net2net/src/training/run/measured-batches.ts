@@ -1,11 +1,12 @@
 /** What sessions make of the batches of an evaluation. */
 import { encodeModel } from '../../onnx/encode.ts'
 import type { Feeds, Runtime, Session, SessionOptions } from '../../runtime/runtime.ts'
-import { allocate, elementCount, float32, type NumericDType, Tensor } from '../../tensor/tensor.ts'
+import { allocate, elementCount, float32, Tensor } from '../../tensor/tensor.ts'
 import type { ApartEvaluation, EvaluationGraph } from '../compile/evaluation-graph.ts'
 import { PREDICTION, WEIGHTS } from '../compile/forward-graph.ts'
 import { type FedGraph, isBatch } from './feeds.ts'
 import { throwIfAborted } from './interrupted.ts'
+import { piecesOfRows } from './pieces.ts'
 
 /** What was found for a batch. */
 export interface MeasuredBatch {
@@ -74,15 +75,7 @@ function piecewiseMeasurer(
   const types = new Map(model.graph.inputs.map(({ name, type }) => [name, type]))
   const isCut = new Map(inputs.map((name) => [name, isBatch(types.get(name), target)]))
   const results = numbers(counts)
-  /** Data sets use the same tensors again and again. */
-  const cuts = new WeakMap<Tensor, readonly Tensor[]>()
-  function piecesOf(tensor: Tensor): readonly Tensor[] {
-    const known = cuts.get(tensor)
-    if (known) return known
-    const pieces = cut(tensor, size)
-    cuts.set(tensor, pieces)
-    return pieces
-  }
+  const piecesOf = piecesOfRows(size)
   let all: Tensor | undefined
   return {
     async measure(feeds) {
@@ -110,16 +103,6 @@ function piecewiseMeasurer(
       await loss.release()
     },
   }
-}
-
-/** A tensor in pieces of so many rows, the last one with what is left. They share its memory. */
-function cut({ dtype, dims: [rows = 0, ...dims], data }: Tensor, size: number): readonly Tensor[] {
-  const each = elementCount(dims)
-  return Array.from({ length: Math.ceil(rows / size) }, (_, i) => {
-    const end = Math.min(rows, (i + 1) * size)
-    const piece = data.subarray(i * size * each, end * each)
-    return new Tensor<NumericDType>(dtype, [end - i * size, ...dims], piece)
-  })
 }
 
 /** Where a run writes its loss and how many predictions are right. */

@@ -9,6 +9,7 @@ import type { Model } from '../../model/model.ts'
 import { withOutputMeaning } from '../../model/output-meaning.ts'
 import { encodeModel } from '../../onnx/encode.ts'
 import { nodeRuntime } from '../../runtime/onnxruntime.node.ts'
+import type { Runtime } from '../../runtime/runtime.ts'
 import { float32, int64, Tensor } from '../../tensor/tensor.ts'
 import { adam, predict, train } from '../index.ts'
 
@@ -242,6 +243,83 @@ describe('samples', () => {
     )
     const aborted = { signal: AbortSignal.abort() }
     await expect(all(model, [rows([[1, 2, 3]])], aborted)).rejects.toThrow(/[Ii]nterrupted/)
+  })
+})
+
+describe('samples in memory, of which many are read together', () => {
+  const samplesOf = (values: readonly number[]) =>
+    new ArrayDataset(
+      { x: { dtype: 'float32', dims: [2], data: Float32Array.from(values) } },
+      { dtype: 'float32', dims: [], data: new Float32Array(values.length / 2) },
+    )
+
+  /** A runtime that says when a run begins, and whose runs take so many milliseconds more. */
+  const watched = (onRun: () => void, milliseconds = 0): Runtime => ({
+    ...nodeRuntime,
+    async createSession(model, options) {
+      const session = await nodeRuntime.createSession(model, options)
+      return {
+        inputs: session.inputs,
+        outputs: session.outputs,
+        release: () => session.release(),
+        run(feeds, outputs) {
+          onRun()
+          for (const end = performance.now() + milliseconds; performance.now() < end; );
+          return session.run(feeds, outputs)
+        },
+      }
+    },
+  })
+
+  test('are predicted in batches of the size that is asked for, as those of a stream', async () => {
+    const model = through(['n', 2], ['Softmax', { axis: 1 }])
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.double({ min: -9, max: 9, noNaN: true }), { minLength: 2, maxLength: 60 }),
+        fc.integer({ min: 1, max: 9 }),
+        async (drawn, batchSize) => {
+          const samples = samplesOf(drawn.slice(0, drawn.length - (drawn.length % 2)))
+          async function* stream() {
+            yield* samples.batches(batchSize)
+          }
+          expect(await all(model, samples, { batchSize })).toEqual(await all(model, stream()))
+        },
+      ),
+      { numRuns: 20 },
+    )
+  })
+
+  test('those before a run that fails are predicted all the same', async () => {
+    const builder = new GraphBuilder()
+    const x = builder.input('x', 'float32', ['n', 2])
+    const [y] = builder.nodeOutputs('Cast', [x], { to: 7 })
+    const table = builder.constant(float32([4], [0, 1, 2, 3]))
+    builder.nodeOutputs('Gather', [table, y!], {}, { outputs: ['y'] })
+    builder.output('y', 'float32', ['n', 2])
+    const seen: unknown[] = []
+    const predicting = async () => {
+      const samples = samplesOf([0, 1, 3, 2, 9, 0])
+      for await (const { outputs } of predict(builder.model(), samples, { batchSize: 1 }))
+        seen.push([...outputs.y!.values.data])
+    }
+    await expect(predicting()).rejects.toThrow(/cannot run the model/)
+    expect(seen).toEqual([
+      [0, 1],
+      [3, 2],
+    ])
+  })
+
+  test('those of slow runs are there before the next run, and no run follows a break', async () => {
+    let runs = 0
+    const runtime = watched(() => runs++, 2)
+    for await (const _ of predict(through(['n', 2], ['Neg']), samplesOf([1, 2, 3, 4]), {
+      runtime,
+      batchSize: 1,
+    })) {
+      expect(runs).toBe(1)
+      break
+    }
+    expect(runs).toBe(1)
   })
 })
 

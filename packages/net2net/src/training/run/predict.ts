@@ -1,5 +1,6 @@
 /** Runs a model on samples, batch by batch. */
 import { floatsOfBytes } from '../../data/channel-layout.ts'
+import { ArrayDataset } from '../../data/dataset.ts'
 import type { InputBatch, InputStream } from '../../data/inputs.ts'
 import { inputsOf } from '../../data/model-input.ts'
 import { knownNormalization } from '../../data/normalize.ts'
@@ -11,13 +12,14 @@ import { encodeModel } from '../../onnx/encode.ts'
 import { inFloat32 } from '../../passes/single-precision.ts'
 import { withSymbolicBatch } from '../../passes/symbolic-batch.ts'
 import { upgrade } from '../../passes/upgrade-opset.ts'
-import type { Runtime, SessionOptions } from '../../runtime/runtime.ts'
+import type { Feeds, Runtime, SessionOptions } from '../../runtime/runtime.ts'
 import { dtypes } from '../../tensor/dtype.ts'
-import type { Tensor } from '../../tensor/tensor.ts'
+import { elementCount, type Tensor } from '../../tensor/tensor.ts'
 import { forServing, withConstantsAsInitializers } from '../compile/trainable.ts'
 import { samplesPerRun } from './evaluate.ts'
 import { inputsAdapter } from './feeds.ts'
 import { throwIfAborted } from './interrupted.ts'
+import { piecesOfRows } from './pieces.ts'
 import { outputKind, type Prediction, predictionOf } from './probabilities.ts'
 
 export type { Prediction } from './probabilities.ts'
@@ -83,27 +85,76 @@ export async function* predict(
   const adapt = inputsAdapter({ model: served, inputs: inputs.map(({ name }) => name) })
   const ready = picturesReady(model)
   const session = await runtime.createSession(encodeModel(served), sessionOptions)
+  const run = async (feeds: Feeds): Promise<PredictionBatch> => {
+    throwIfAborted(signal)
+    const length = feeds[inputs[0]?.name ?? '']?.dims[0] ?? 1
+    if (fixed !== undefined && length !== fixed)
+      throw usageError(
+        `The model takes batches of exactly ${fixed}, but this batch has ${length} samples; export it with a dynamic batch.`,
+      )
+    const results = await session.run(feeds, wanted)
+    const outputs: Record<string, Prediction> = {}
+    for (const [i, name] of wanted.entries()) {
+      const values = results[name]!
+      if (values.dims[0] !== length) throw notOfSamples(name, values, length)
+      outputs[name] = predictionOf(kinds[i]!, values)
+    }
+    return { length, outputs }
+  }
   try {
-    for await (const batch of batchesOf(data, size)) {
-      throwIfAborted(signal)
+    const together = runsTogether(data, size)
+    const piecesOf = piecesOfRows(size)
+    for await (const batch of batchesOf(data, together * size)) {
       const feeds: Record<string, Tensor> = {}
       adapt(ready(batch), feeds)
-      const length = feeds[inputs[0]?.name ?? '']?.dims[0] ?? 1
-      if (fixed !== undefined && length !== fixed)
-        throw usageError(
-          `The model takes batches of exactly ${fixed}, but this batch has ${length} samples; export it with a dynamic batch.`,
-        )
-      const results = await session.run(feeds, wanted)
-      const outputs = wanted.map((name, i): [string, Prediction] => {
-        const values = results[name]!
-        if (values.dims[0] !== length) throw notOfSamples(name, values, length)
-        return [name, predictionOf(kinds[i]!, values)]
-      })
-      const { names } = batch
-      yield { length, outputs: Object.fromEntries(outputs), ...(names ? { names } : {}) }
+      if (together === 1) {
+        const made = await run(feeds)
+        yield batch.names ? { ...made, names: batch.names } : made
+        continue
+      }
+      const made: PredictionBatch[] = []
+      let since = performance.now()
+      try {
+        for (const piece of piecesOfFeeds(feeds, piecesOf)) {
+          made.push(await run(piece))
+          if (performance.now() - since < mostDelay) continue
+          yield* made.splice(0)
+          since = performance.now()
+        }
+      } finally {
+        // What was predicted before a run failed; there is nothing left where the caller has had enough.
+        yield* made
+      }
     }
   } finally {
     await session.release()
+  }
+}
+
+/** So many milliseconds predictions of small runs wait at most for those of the next ones. */
+const mostDelay = 1
+/** Up to so many numbers are read together: they stay in a cache until they are needed. */
+const numbersRead = 2 ** 15
+
+/**
+ * For how many runs samples are read at once. What happens around a run finds little of its own in the caches that the run has filled: done
+ * for many runs at once, it takes a third less. Samples that are not in memory may be long in coming, and are not waited for.
+ */
+function runsTogether(data: PredictData, size: number): number {
+  if (!(data instanceof ArrayDataset)) return 1
+  const numbers = Object.values(data.inputs).reduce((sum, { dims }) => sum + elementCount(dims), 0)
+  return Math.max(1, Math.floor(numbersRead / (numbers * size)))
+}
+
+function* piecesOfFeeds(
+  feeds: Feeds,
+  piecesOf: (tensor: Tensor) => readonly Tensor[],
+): Generator<Feeds> {
+  const cut = Object.entries(feeds).map(([name, tensor]) => [name, piecesOf(tensor)] as const)
+  for (let i = 0; i < (cut[0]?.[1].length ?? 0); i++) {
+    const piece: Record<string, Tensor> = {}
+    for (const [name, pieces] of cut) piece[name] = pieces[i]!
+    yield piece
   }
 }
 
