@@ -58,7 +58,7 @@ export async function evidenceOf(
   for (let round = 0; ; round++) {
     const cut = await cutter.cut(excluded)
     const outcome =
-      cut.points.length > 0 ? await laboratory.examine(cut, ways[attempt]!, attempt) : nothing
+      cut.points.length > 0 ? await laboratory.examine(cut, ways[attempt]!, attempt, seen) : nothing
     for (const point of outcome.differing.keys()) differed.add(point)
     for (const weight of outcome.exercised(differed)) {
       seen.add(weight)

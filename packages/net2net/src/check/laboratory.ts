@@ -1,7 +1,7 @@
 /** Runs the regions in which two models differ on random borders. */
 import { Net2NetError } from '../errors.ts'
 import { tensorDeclaration } from '../model/builder.ts'
-import type { Model } from '../model/model.ts'
+import type { Model, Node } from '../model/model.ts'
 import { isNonNegative } from '../operators/sign.ts'
 import type { Feeds, Runtime } from '../runtime/runtime.ts'
 import { isFloat } from '../tensor/dtype.ts'
@@ -12,6 +12,7 @@ import { type Cut, pointName } from './cut.ts'
 import type { Computation } from './out-of-core/computation.ts'
 import { runTogether } from './out-of-core/run-together.ts'
 import { outOfCoreSession } from './out-of-core/segmented-session.ts'
+import { readBy } from './out-of-core/segments.ts'
 import { type Limits, type Movement, type Outcome, PointComparison } from './point-comparison.ts'
 import type { Side } from './side.ts'
 
@@ -44,6 +45,9 @@ const isLarge = ({ graph }: Model): boolean => {
   for (const { tensor } of graph.initializers.values()) bytes += tensor.byteLength
   return bytes > LARGE
 }
+
+/** How often borders are rounded otherwise, where models still differ by more than that explains: one draw may show little by chance. */
+const ROUNDINGS = 4
 
 /** Differences within a region that always count as rounding, and those of half precision. */
 const LIMIT = 1e-5
@@ -88,7 +92,13 @@ export class Laboratory {
     this.#options = options
   }
 
-  async examine(cut: Cut, trial: Trial, attempt: number): Promise<Outcome> {
+  /** @param seen Weights whose change was seen already: they are not changed again. */
+  async examine(
+    cut: Cut,
+    trial: Trial,
+    attempt: number,
+    seen: ReadonlySet<string>,
+  ): Promise<Outcome> {
     const { sizes, share } = isLarge(cut.b) ? shorter(trial) : trial
     for (const isRandom of [true, false])
       try {
@@ -98,7 +108,7 @@ export class Laboratory {
           isRandom,
           attempt,
         )
-        return await this.#run(cut, samples, share)
+        return await this.#run(cut, samples, share, seen)
       } catch (cause) {
         const isRefused = cause instanceof Net2NetError && cause.kind === 'input'
         if (!isRefused || this.#options.signal?.aborted) throw cause
@@ -116,12 +126,20 @@ export class Laboratory {
     return outOfCoreSession(this.#runtime, { ...model, graph }, { optimization: 'basic' })
   }
 
-  async #run(cut: Cut, samples: readonly Feeds[], share: number): Promise<Outcome> {
+  async #run(
+    cut: Cut,
+    samples: readonly Feeds[],
+    share: number,
+    seen: ReadonlySet<string>,
+  ): Promise<Outcome> {
     const [a, b] = [this.#session(cut.a, samples), this.#session(cut.b, samples)]
     const { signal } = this.#options
     const movements: Movement[] = []
     const comparison = new PointComparison(samples.length, this.#limits)
     const values = this.#side.values
+    const weights = new Set(cut.layers.flatMap(({ weight }) => weight ?? []))
+    const sought = new Set([...weights].filter((weight) => !seen.has(weight)))
+    const following = valuesAfter(cut.b.graph.nodes, sought)
     await runTogether(a, b, samples, {
       signal,
       0: { onOutput: (name, tensors) => comparison.add(0, name, tensors) },
@@ -130,20 +148,20 @@ export class Laboratory {
         probe: {
           sample: 0,
           share,
-          weights: new Set(cut.layers.flatMap(({ weight }) => weight ?? [])),
+          weights,
           changes: (name) => {
-            if (cut.borders.has(name)) return false
+            if (sought.has(name)) return true
             const dtype = values.get(name)?.dtype
-            return dtype === undefined || isFloat(dtype)
+            return following.has(name) && (dtype === undefined || isFloat(dtype))
           },
           onMovement: (from, to, by) => movements.push({ from, to, by }),
         },
       },
     })
-    if (comparison.doubtful.size > 0) {
+    for (let draw = 0; draw < ROUNDINGS && comparison.differs; draw++) {
       const rounding = this.#isHalf ? 2 ** -11 : 2 ** -20
       const rounded = (tensor: Tensor, name: string) =>
-        isFloat(tensor.dtype) ? changed(tensor, rounding, `rounding of ${name}`) : tensor
+        isFloat(tensor.dtype) ? changed(tensor, rounding, `rounding ${draw} of ${name}`) : tensor
       const moved = samples.map((feeds) =>
         Object.fromEntries(
           Object.entries(feeds).map(([name, tensor]) => [name, rounded(tensor, name)]),
@@ -255,6 +273,15 @@ interface BorderOptions {
   readonly isRandom: boolean
   /** Number of the trial: each draws other numbers. */
   readonly attempt: number
+}
+
+/** What nodes compute, one from another, from these values. */
+function valuesAfter(nodes: readonly Node[], values: ReadonlySet<string>): ReadonlySet<string> {
+  const found = new Set<string>()
+  for (const node of nodes)
+    if (readBy(node).some((name) => values.has(name) || found.has(name)))
+      for (const name of node.outputs) found.add(name)
+  return found
 }
 
 /** The regions with a point given instead of computed; undefined where nothing depends on it. */

@@ -5,7 +5,7 @@ import { type Tensor, toNumbers } from '../tensor/tensor.ts'
 import { type Cut, pointName, pointOf } from './cut.ts'
 import { DifferenceMeter } from './difference.ts'
 
-/** One other rounding shows how much there is, not the most that there can be. */
+/** A few other roundings show how much there is, not the most that there can be. */
 const ROUNDING_FACTOR = 8
 
 /** Where rounding moves a value by more than this, it shows nothing. */
@@ -86,8 +86,15 @@ export class PointComparison {
       difference.limit =
         rounding > MAX_ROUNDING
           ? Number.POSITIVE_INFINITY
-          : Math.max(this.#limits.agreement, ROUNDING_FACTOR * rounding)
+          : Math.max(difference.limit, ROUNDING_FACTOR * rounding)
     })
+  }
+
+  /** Do the models differ somewhere by more than what counts as rounding so far? */
+  get differs(): boolean {
+    return [...this.doubtful.keys()].some((name) =>
+      this.#differences.get(name)!.some(({ by, limit }) => by > limit),
+    )
   }
 
   /** Is some point further apart than this in some sample? */

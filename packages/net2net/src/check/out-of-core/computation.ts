@@ -31,10 +31,10 @@ export interface Probe {
   readonly sample: number
   /** How much a little is, as a share of each number. */
   readonly share: number
-  /** Weights to change, one by one. */
+  /** Weights that may start at zero: while something changes they are something else. */
   readonly weights: ReadonlySet<string>
-  /** Is this a value to change, where it is taken from an earlier segment? */
-  readonly changes: (value: string) => boolean
+  /** Is this one of those weights, or a value that is taken from an earlier segment, to change? They do one by one. */
+  readonly changes: (name: string) => boolean
   /** Gets by how much a value moves (see `movement`) where a weight or another value changes. */
   readonly onMovement: (of: string, value: string, by: number) => void
 }

@@ -111,7 +111,7 @@ export class Pass {
       const before = outputs[probe.sample]!
       const after = outputs[samples.length]
       if (after) probe.onMovement(data, output, movement(before, after))
-      if (probe.weights.has(node.names.weight))
+      if (probe.changes(node.names.weight))
         probe.onMovement(
           node.names.weight,
           output,
@@ -129,6 +129,9 @@ export class Pass {
     const { probe } = this.#options
     if (!probe) return
     const read = new Set(segment.nodes.flatMap(readBy))
+    const differing = [...probe.weights].filter((name) => read.has(name))
+    const changing = [...differing, ...segment.takes].filter(probe.changes)
+    if (changing.length === 0) return
     const weights: Record<string, Tensor> = {}
     const others: Record<string, Tensor> = {}
     const take = async (name: string, into: Record<string, Tensor>) => {
@@ -136,7 +139,7 @@ export class Pass {
       if (source && isNumeric(source.dtype) && source.dtype !== 'bfloat16')
         into[name] = nonZero(await materializeWhenReady(source), name)
     }
-    for (const name of probe.weights) if (read.has(name)) await take(name, weights)
+    for (const name of differing) await take(name, weights)
     // A weight may be multiplied by another one, which is zero at first: B·A of an adapter.
     for (const node of segment.nodes.filter(({ inputs }) => inputs.some((name) => weights[name])))
       for (const i of operatorOf(node)?.training?.parameters ?? []) {
@@ -145,19 +148,15 @@ export class Pass {
         if (isMatrix && !weights[name]) await take(name, others)
       }
     const values = this.#feeds(this.#values[probe.sample]!, segment.takes)
-    const changing = { ...weights, ...others, ...values }
-    const names = [
-      ...Object.keys(weights),
-      ...Object.keys(values).filter((name) => probe.changes(name)),
-    ]
-    if (names.length === 0) return
+    const given = { ...weights, ...others, ...values }
+    const names = changing.filter((name) => given[name])
     const session = await this.#open(segment, Object.keys({ ...weights, ...others }))
     try {
-      const before = await session.run(changing)
+      const before = await session.run(given)
       for (const name of names) {
         this.#options.signal?.throwIfAborted()
-        const other = changed(changing[name]!, probe.share, name)
-        const after = await session.run({ ...changing, [name]: other })
+        const other = changed(given[name]!, probe.share, name)
+        const after = await session.run({ ...given, [name]: other })
         for (const value of segment.gives)
           probe.onMovement(name, value, movement(before[value]!, after[value]!))
       }
